@@ -1,0 +1,1 @@
+"""healthkit: account health of marketplace sellers, exact to the last order."""

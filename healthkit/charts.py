@@ -1,0 +1,612 @@
+"""Charts, each named for its question: SCORES or orders at fault in, an Altair chart out; nothing is computed here.
+
+A chart knows two sizes, for a wide column and for a phone; whoever draws it sets one of them (`sizes`), never
+shrinks the drawing. Colours are CSS variables with a light fallback, so a page's dark tokens reach into the drawing;
+this wants Vega's SVG renderer, which every chart asks for itself. Positions that depend on the size are Vega
+expressions of `width`. Days travel as UTC milliseconds, so that no browser's time zone can move them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import altair as alt
+import pandas as pd
+from altair.utils.schemapi import debug_mode
+
+from healthkit import wording
+
+Rows = list[dict[str, Any]]
+
+WIDE, HALF, NARROW = 760, 512, 328
+"""Widths of a full figure, of one of a pair, and of a phone. [pixels]"""
+
+FONT = '-apple-system, BlinkMacSystemFont, "Segoe UI", Roboto, "Helvetica Neue", Arial, "Liberation Sans", sans-serif'
+COLOURS = {
+    "paper": "#ffffff",
+    "rule": "#dcdad4",
+    "rule-strong": "#6f6d68",
+    "ink": "#1b1b1a",
+    "ink-2": "#55534f",
+    "on": "#0072b2",
+    "risk": "#7a5200",
+    "off": "#b83a00",
+    "none": "#5f6368",
+    "zone": "#fbefe8",
+    "mark": "#2f3e4c",
+    "mark-2": "#8191a0",
+    "line-2": "#8b949c",
+}
+SQUARES = 60
+"""Up to so many orders are drawn as one square each; more become bars."""
+
+_UNCHECKED = debug_mode(False)
+"""Altair checks every object while it is made, which takes longer than making it; the tests check the whole instead."""
+
+
+def colour(name: str) -> str:
+    """A colour of the page, with its light value where the page defines none.
+
+    >>> colour("off")
+    'var(--off, #b83a00)'
+    """
+    return f"var(--{name}, {COLOURS[name]})"
+
+
+def spec(chart: Any) -> dict[str, Any]:
+    """The Vega-Lite of a chart, as plain data; unchecked, for the checks take longer than the drawing."""
+    return chart.to_dict(validate=False)
+
+
+def describe(chart: Any) -> str:
+    """The finding that a chart shows, as screen readers hear it."""
+    return str(chart.description)
+
+
+def sizes(held: dict[str, Any]) -> dict[str, list[int]]:
+    """Width and height of a chart's two drawings, from its Vega-Lite."""
+    return held["usermeta"]["sizes"]
+
+
+# -- rate over time ---------------------------------------------------------------------------------------
+
+
+@_UNCHECKED
+def rate_over_time(
+    daily: pd.DataFrame, window: int, other: int | None = None, *, before: date | None = None, finding: str = ""
+) -> alt.LayerChart:
+    """Where does the rate stand against its target, day by day?
+
+    `daily` holds SCORES of one metric and channel, one row a day and window. The judged window is thick, the
+    other one thin; days without orders, or before the files begin, leave a gap. `before` is the day whose
+    rate is marked besides the last one.
+    """
+    judged = _days_of(daily, window)
+    last = judged[-1]
+    thin = _days_of(daily, other) if other else []
+    axis = _RateAxis.around(judged, thin)
+    labels = _rate_labels(judged, thin, axis, window, other, before)
+    days = _day_axis(judged[0]["on"], last["on"])
+    x = alt.X(
+        "day",
+        type="quantitative",
+        scale=alt.Scale(domain=[judged[0]["day"], last["day"]], nice=False, zero=False),
+        axis=days,
+    )
+    y = alt.Y(
+        "rate",
+        type="quantitative",
+        scale=alt.Scale(domain=[axis.low, axis.high], nice=False, zero=False),
+        axis=axis.drawn(),
+    )
+    layers = [*_target_layers(axis), _line(thin, x, y, "line-2", 1.5)] if thin else _target_layers(axis)
+    layers += [_line(judged, x, y, "ink", 2.25), _dots(judged, x, y, before), _texts(labels, x, y)]
+    return _finished(layers, finding, {"wide": (WIDE, 320), "narrow": (NARROW, 300)}, top=30)
+
+
+class _RateAxis(NamedTuple):
+    """The scale of a rate: its ends, its target, and on which side the target is missed."""
+
+    low: float
+    high: float
+    target: float | None
+    side: str
+
+    @classmethod
+    def around(cls, judged: Rows, thin: Rows) -> _RateAxis:
+        """A scale that starts at 0 for "under" and at a round value below the target for "at least"."""
+        rates = [row["rate"] for row in (*judged, *thin) if row["rate"] is not None] or [0.0]
+        side, target = judged[-1]["side"], judged[-1]["target"]
+        if side and not wording.wants_few(side):
+            low = min(min(rates), target - (1 - target) / 2)
+            step = _step(1 - low)
+            return cls(max(0.0, math.floor(low / step - 0.2) * step), 1.0, target, side)
+        highest = max(max(rates) * 1.15, (target or 0.0) * 1.5) or 0.01
+        return cls(0.0, min(1.0, highest), target, side)
+
+    def ticks(self) -> list[float]:
+        """Round values, and the target in place of any that would touch it."""
+        step = _step(self.high - self.low)
+        first = math.ceil(self.low / step - 1e-9)
+        round_values = [n * step for n in range(first, math.floor(self.high / step + 1e-9) + 1)]
+        if self.target is None:
+            return round_values
+        near = (self.high - self.low) * 0.07
+        return sorted([self.target, *(value for value in round_values if abs(value - self.target) > near)])
+
+    def drawn(self) -> alt.Axis:
+        """The axis: the target's value in bold, percentages with as many digits as the step needs."""
+        values = self.ticks()
+        places = 0 if all(abs(v * 100 - round(v * 100)) < 1e-6 for v in values) else 1
+        bold = f"abs(datum.value - {self.target if self.target is not None else -1}) < 1e-9"
+        return alt.Axis(
+            values=values,
+            labelExpr=f"datum.value == 0 ? '0' : format(datum.value, '.{places}%')",
+            labelFontWeight={"condition": {"test": bold, "value": "bold"}, "value": "normal"},
+            grid=True,
+            gridColor={"condition": {"test": bold, "value": "transparent"}, "value": colour("rule")},
+            domain=False,
+            ticks=False,
+            labelPadding=6,
+            title=None,
+        )
+
+    def share(self, value: float) -> float:
+        """How far up a value stands, from 0 to 1."""
+        return (value - self.low) / (self.high - self.low)
+
+
+def _step(span: float) -> float:
+    """A round step that cuts a span into two to five parts."""
+    power = 10 ** math.floor(math.log10(span / 2))
+    return next(power * n for n in (1, 2, 5, 10) if span / (power * n) <= 5)
+
+
+def _days_of(daily: pd.DataFrame, window: int) -> Rows:
+    """One window's days in order; the rate is empty where it says nothing."""
+    rows = daily[daily["window"] == window].sort_values("as_of")
+    silent = rows["status"].isin(["no data", "short history"])
+    rates = rows["rate"].astype(float).where(~silent)
+    cells = zip(rows["as_of"], rates, rows["status"], rows["counted"], rows["at_fault"], strict=True)
+    side, target = rows["side"].iloc[-1], rows["target"].iloc[-1]
+    asked = {"side": side if isinstance(side, str) else "", "target": None if pd.isna(target) else float(target)}
+    return [
+        {"on": _date(day), "day": _moment(day), "rate": None if math.isnan(rate) else rate, "status": status,
+         "count": (int(counted), int(at_fault)), **asked}
+        for day, rate, status, counted, at_fault in cells
+    ]  # fmt: skip
+
+
+def _shown(row: dict[str, Any]) -> str:
+    """A day's rate as it is written."""
+    return wording.rate(*row["count"], row["side"], row["target"])
+
+
+def _target_layers(axis: _RateAxis) -> list[Any]:
+    """The side where the target is missed, tinted, and the target as a line."""
+    if axis.target is None:
+        return []
+    few = wording.wants_few(axis.side)
+    across = {"x": 0, "x2": {"expr": "width"}}
+    end = axis.high if few else axis.low
+    y, y2 = alt.YDatum(axis.target, type="quantitative"), alt.Y2Datum(end)
+    return [
+        _layer("rect", [{}], {"fill": colour("zone"), "opacity": 1, **across}, y=y, y2=y2),
+        _layer("rule", [{}], {"stroke": colour("ink"), "strokeWidth": 1.25, **across}, y=y),
+    ]
+
+
+def _line(rows: Rows, x: alt.X, y: alt.Y, ink: str, width: float) -> Any:
+    """A rate as displayed, day by day, never smoothed."""
+    held = [{"day": row["day"], "rate": row["rate"]} for row in rows]
+    return _layer("line", held, {"stroke": colour(ink), "strokeWidth": width, "strokeJoin": "round"}, x=x, y=y)
+
+
+def _dots(rows: Rows, x: alt.X, y: alt.Y, before: date | None) -> Any:
+    """The last day in the colour of its status, and the day before that is compared with it."""
+    marked = [row for row in rows if row["rate"] is not None and row["on"] == before][:1]
+    held = [{"day": row["day"], "rate": row["rate"], "c": colour("ink"), "s": 28} for row in marked]
+    if rows[-1]["rate"] is not None:
+        tint = wording.STATUSES[rows[-1]["status"]].colour
+        held.append({"day": rows[-1]["day"], "rate": rows[-1]["rate"], "c": colour(tint), "s": 72})
+    dot = {"fill": {"expr": "datum.c"}, "size": {"expr": "datum.s"}, "stroke": colour("paper"), "strokeWidth": 1.5}
+    return _layer("point", held, {"opacity": 1, **dot}, x=x, y=y)
+
+
+# -- where labels stand -----------------------------------------------------------------------------------
+
+
+class _Label(NamedTuple):
+    """A text on a chart: the point it belongs to, how far from it, and how it is set."""
+
+    text: str
+    day: int
+    rate: float
+    dx: float = 0
+    dy: float = 0
+    align: str = "left"
+    ink: str = "ink"
+    weight: str = "normal"
+    size: int = 13
+
+    def row(self) -> dict[str, Any]:
+        """The label as data of the text layer."""
+        return {
+            "t": self.text, "day": self.day, "rate": self.rate, "dx": self.dx, "dy": self.dy, "a": self.align,
+            "c": colour(self.ink), "w": self.weight, "s": self.size,
+        }  # fmt: skip
+
+
+class _Room:
+    """The plot of the narrow drawing, which is the tighter one: what stands where, in pixels from its lower left."""
+
+    def __init__(self, rows: Rows, thin: Rows, axis: _RateAxis, width: float = 284, height: float = 238) -> None:
+        self.first, self.last = rows[0]["day"], rows[-1]["day"]
+        self.axis, self.width, self.height = axis, width, height
+        self.lines = [self.at(row["day"], row["rate"]) for row in (*rows, *thin) if row["rate"] is not None]
+        self.taken: list[tuple[float, float, float, float]] = []
+
+    def at(self, day: float, rate: float) -> tuple[float, float]:
+        """A day and rate as pixels."""
+        return (day - self.first) / max(1, self.last - self.first) * self.width, self.axis.share(rate) * self.height
+
+    def box(self, label: _Label) -> tuple[float, float, float, float]:
+        """The left, right, lower and upper edge of a label."""
+        x, y = self.at(label.day, label.rate)
+        wide, high = _width(label.text, label.size, label.weight == "bold"), label.size * 1.25
+        left = x + label.dx - {"left": 0.0, "center": wide / 2, "right": wide}[label.align]
+        middle = y - label.dy
+        return left, left + wide, middle - high / 2, middle + high / 2
+
+    def cost(self, label: _Label) -> float:
+        """How badly a label would stand: over another one worst, then outside, then over or near a line."""
+        left, right, low, high = self.box(label)
+        over = sum(left < b + 4 and right > a - 4 and low < d + 1 and high > c - 1 for a, b, c, d in self.taken)
+        outside = left < -4 or right > self.width + 4 or low < -2 or high > self.height + 2
+        hit = sum(left - 5 <= x <= right + 5 and low - 3 <= y <= high + 3 for x, y in self.lines)
+        return over * 1000 + outside * 300 + hit
+
+    def place(self, candidates: Sequence[_Label]) -> _Label:
+        """The best of several ways to set one label; earlier ones win a tie."""
+        best = min(candidates, key=self.cost)
+        self.taken.append(self.box(best))
+        return best
+
+
+def _rate_labels(
+    judged: Rows, thin: Rows, axis: _RateAxis, window: int, other: int | None, before: date | None
+) -> list[_Label]:
+    """All labels of a rate over time, set one after the other where the least is in the way."""
+    room = _Room(judged, thin, axis)
+    last = judged[-1]
+    tint = {"off": "off", "risk": "risk", "on": "on"}.get(wording.STATUSES[last["status"]].colour, "ink")
+    figure = _Label(_shown(last), last["day"], axis.high, 0, -15, "right", tint, "bold", 18)
+    gap = _width(figure.text, 18, True) + 6
+    labels = [figure, _Label(wording.day(last["on"]), last["day"], axis.high, -gap, -14, "right")]
+    if axis.target is not None:
+        labels += _target_labels(room, axis)
+    for row in (row for row in judged if row["on"] == before and row["rate"] is not None):
+        text = f"{wording.day(row['on'])}: {_shown(row)}"
+        labels.append(room.place(_around(text, row, 13)))
+    if other:
+        labels += _line_names(room, judged, thin, window, other)
+    return labels
+
+
+def _target_labels(room: _Room, axis: _RateAxis) -> list[_Label]:
+    """The target's words beside its line, and the name of the tinted side in one of its corners."""
+    few = wording.wants_few(axis.side)
+    assert axis.target is not None
+    ends = [(room.first, "left", 4), (room.last, "right", -4)]
+    inner, outer = (11, -11) if few else (-11, 11)
+    text = f"Target: {wording.target(axis.side, axis.target)}"
+    ways = [(day, dx, dy, align) for dy in (inner, outer) for day, align, dx in ends]
+    target = room.place([_Label(text, day, axis.target, dx, dy, align, "ink", "bold") for day, dx, dy, align in ways])
+    edge, dy = (axis.high, 12) if few else (axis.low, -12)
+    off = room.place([_Label("Off target", day, edge, dx, dy, align, "off") for day, align, dx in ends])
+    return [target, off]
+
+
+def _around(text: str, row: dict[str, Any], size: int, ink: str = "ink") -> list[_Label]:
+    """Ways to set a text around a point of a line: below, above, at both sides, near and farther."""
+    ways = [(dx, dy, align) for far in (14, 24, 38) for dx, align in ((6, "left"), (-6, "right"), (0, "center"))
+            for dy in (far, -far)]  # fmt: skip
+    return [_Label(text, row["day"], row["rate"], dx, dy, align, ink, "normal", size) for dx, dy, align in ways]
+
+
+def _line_names(room: _Room, judged: Rows, thin: Rows, window: int, other: int) -> list[_Label]:
+    """The names of two lines, each on its own line where they are far apart and the least is in the way."""
+    both = zip(judged, thin, strict=False)
+    pairs = [pair for pair in both if pair[0]["rate"] is not None and pair[1]["rate"] is not None]
+    apart = sorted(pairs, key=lambda pair: -abs(pair[0]["rate"] - pair[1]["rate"]))[:12]
+    names = []
+    for place, (text, ink) in enumerate([(f"{window} days", "ink"), (f"{other} days", "ink-2")]):
+        ways = []
+        for pair in apart:
+            up = pair[place]["rate"] >= pair[1 - place]["rate"]
+            ways += [
+                _Label(text, pair[place]["day"], pair[place]["rate"], dx, -dy if up else dy, align, ink)
+                for dy in (12, 20)
+                for dx, align in ((0, "center"), (6, "left"), (-6, "right"))
+            ]
+        names += [room.place(ways)] if ways else []
+    return names
+
+
+def _width(text: str, size: float, bold: bool = False) -> float:
+    """About how wide a text is drawn. [pixels]"""
+    thin, broad = "ijlt.,:;'|!()[] fr“”-", "mwMW%@"
+    ems = sum(0.33 if c in thin else 0.88 if c in broad else 0.69 if c.isupper() else 0.56 for c in text)
+    return ems * size * (1.07 if bold else 1.0)
+
+
+def _texts(labels: Iterable[_Label], x: alt.X, y: alt.Y) -> Any:
+    """All labels as one layer."""
+    return _layer("text", [label.row() for label in labels], _SET, x=x, y=y, text=_WORDS)
+
+
+_SET = {
+    "dx": {"expr": "datum.dx"},
+    "dy": {"expr": "datum.dy"},
+    "align": {"expr": "datum.a"},
+    "fill": {"expr": "datum.c"},
+    "fontWeight": {"expr": "datum.w"},
+    "fontSize": {"expr": "datum.s"},
+    "baseline": "middle",
+}
+_WORDS = alt.Text("t", type="nominal")
+
+
+# -- what the orders at fault share -----------------------------------------------------------------------
+
+
+@_UNCHECKED
+def defects_by_cause(
+    at_fault: pd.DataFrame, named: pd.Series | None = None, name: str = "", *, finding: str = ""
+) -> alt.LayerChart:
+    """What went wrong with the orders at fault? One square an order, or bars beyond 60.
+
+    An order with two causes stands once, under both names, so the groups add up to the whole. Orders that
+    `named` marks stand first and stand out; `name` says what they are, as in "on the tent".
+    """
+    groups = _cause_groups(at_fault, named)
+    wide, high_wide = _laid_out(groups, name, HALF)
+    narrow, high_narrow = _laid_out(groups, name, NARROW)
+    marks = [a | {"nx": b["x"], "ny": b["y"], "nl": b["l"]} for a, b in zip(wide[0], narrow[0], strict=True)]
+    names = [a | {"nx": b["x"], "ny": b["y"]} for a, b in zip(wide[1], narrow[1], strict=True)]
+    small = f"width < {(HALF + NARROW) // 2}"
+    where = {"x": {"expr": f"{small} ? datum.nx : datum.x"}, "y": {"expr": f"{small} ? datum.ny : datum.y"}}
+    ends = {"x2": {"expr": f"{small} ? datum.nx + datum.nl : datum.x + datum.l"},
+            "y2": {"expr": f"({small} ? datum.ny : datum.y) + 14"}}  # fmt: skip
+    squares = _layer("rect", marks, {**where, **ends, "fill": {"expr": "datum.c"}, "opacity": 1})
+    setting = {"fontWeight": {"expr": "datum.w"}, "align": "left", "baseline": "alphabetic"}
+    texts = _layer("text", names, {**where, **setting}, text=_WORDS)
+    return _finished([squares, texts], finding, {"wide": (HALF, high_wide), "narrow": (NARROW, high_narrow)})
+
+
+class _Causes(NamedTuple):
+    """The orders that share the same causes: how many, and how many of them are named."""
+
+    name: str
+    n: int
+    named: int
+
+
+def _cause_groups(at_fault: pd.DataFrame, named: pd.Series | None) -> list[_Causes]:
+    """Orders by what went wrong with them, most first."""
+    dark = named.astype(bool) if named is not None else pd.Series(False, index=at_fault.index)
+    together = dark.groupby(at_fault["causes"]).agg(["size", "sum"]).reset_index()
+    groups = [_Causes(wording.opening(wording.causes(causes)), int(n), int(k)) for causes, n, k in together.to_numpy()]
+    return sorted(groups, key=lambda group: (-group.n, group.name))
+
+
+def _laid_out(groups: list[_Causes], name: str, width: int) -> tuple[tuple[Rows, Rows], int]:
+    """Marks and names of all groups for one width, from the top down, and the height they take."""
+    total, most = sum(group.n for group in groups), max((group.n for group in groups), default=1)
+    marks: Rows = []
+    names: Rows = []
+    top = 14
+    for group in groups:
+        names += _group_name(group, name, width, top)
+        if total <= SQUARES:
+            rows, high = _squares(group, width, top + 9)
+        else:
+            rows, high = _bar(group, (width - 4) / most, top + 9), 14
+        marks += rows
+        top += high + 34
+    return (marks, names), top - 18
+
+
+def _group_name(group: _Causes, name: str, width: int, top: int) -> Rows:
+    """A group's name and count, and in the same line how many of it are named, as far as the line reaches."""
+    head = f"{group.name}: {wording.number(group.n)}"
+    start = round(_width(head, 13, True) + 10)
+    rest = f"{wording.number(group.named)} {name}" if group.named else ""
+    while _width(rest, 13) > width - start and len(rest) > 8:
+        rest = rest[:-2].rstrip() + "…"
+    return [
+        {"t": head, "x": 0, "y": top, "w": "bold"},
+        {"t": rest if len(rest) > 8 else "", "x": start, "y": top, "w": "normal"},
+    ]
+
+
+def _squares(group: _Causes, width: int, top: int) -> tuple[Rows, int]:
+    """One square an order, named ones first."""
+    across = max(1, (width + 3) // 17)
+    inks = [colour("mark" if n < group.named else "mark-2") for n in range(group.n)]
+    rows = [{"x": n % across * 17, "y": top + n // across * 17, "l": 14, "c": ink} for n, ink in enumerate(inks)]
+    return rows, math.ceil(group.n / across) * 17 - 3
+
+
+def _bar(group: _Causes, unit: float, top: int) -> Rows:
+    """One bar, its named part dark."""
+    named = group.named * unit
+    return [
+        {"x": 0, "y": top, "l": named, "c": colour("mark")},
+        {"x": named, "y": top, "l": group.n * unit - named, "c": colour("mark-2")},
+    ]
+
+
+# -- on which days ----------------------------------------------------------------------------------------
+
+
+@_UNCHECKED
+def leaving_calendar(
+    at_fault: pd.DataFrame, as_of: date, by: date, named: pd.Series | None = None, *, finding: str = ""
+) -> alt.LayerChart:
+    """When do the orders at fault leave the window? One mark each, on the first day it no longer counts.
+
+    How many have left by the day `by` is written at that day.
+    """
+    days = [_date(day) for day in at_fault["leaves_on"]]
+    last = max([*days, by])
+    gone = sum(day <= by for day in days)
+    text = f"{wording.number(gone)} of {wording.number(len(days))} by {wording.day(by)}"
+    return _marks_by_day(days, named, as_of, last, [(by, text)], finding)
+
+
+@_UNCHECKED
+def faults_by_day(
+    at_fault: pd.DataFrame, first: date, last: date, named: pd.Series | None = None, *, finding: str = ""
+) -> alt.LayerChart:
+    """On which days were the orders at fault placed? One mark each, on its clock day."""
+    return _marks_by_day([_date(day) for day in at_fault["clock_day"]], named, first, last, [], finding)
+
+
+def _marks_by_day(
+    days: list[date], named: pd.Series | None, first: date, last: date, notes: list[tuple[date, str]], finding: str
+) -> alt.LayerChart:
+    """Orders stacked on their days, those that are named dark and at the bottom."""
+    stacks = _stacks(days, list(named.astype(bool)) if named is not None else [False] * len(days))
+    highest = max((row["high"] for row in stacks), default=1)
+    span = (last - first).days + 1
+    domain = [_moment(first) - _DAY // 2, _moment(last) + _DAY // 2]
+    x = alt.X(
+        "day", type="quantitative", scale=alt.Scale(domain=domain, nice=False, zero=False), axis=_day_axis(first, last)
+    )
+    y = alt.Y("low", type="quantitative", scale=alt.Scale(domain=[0, math.ceil(highest)], nice=False), axis=None)
+    thick = {"expr": f"max(1.5, min(12, width / {span} - 1.5))"}
+    look = {"fill": {"expr": "datum.c"}, "size": thick, "opacity": 1, "orient": "vertical"}
+    layers = [_layer("bar", stacks, look, x=x, y=y, y2=alt.Y2("high"))]
+    for day, text in notes:
+        layers += _note(day, text, x, (day - first).days * 2 < span)
+    plot = min(150, 13 * math.ceil(highest))
+    tall = plot + (44 if notes else 30)
+    return _finished(layers, finding, {"wide": (HALF, tall), "narrow": (NARROW, tall)}, top=22 if notes else 4)
+
+
+def _stacks(days: list[date], named: list[bool]) -> Rows:
+    """One mark an order where at most 30 share a day, else two bars a day."""
+    counts: dict[date, list[int]] = {}
+    for day, dark in zip(days, named, strict=True):
+        counts.setdefault(day, [0, 0])[0 if dark else 1] += 1
+    each = max(map(sum, counts.values()), default=0) <= 30
+    rows = []
+    for day, (dark, light) in sorted(counts.items()):
+        ends = range(dark + light + 1) if each else (0, dark, dark + light)
+        for low, high in pairwise(ends):
+            ink = "mark" if high <= dark else "mark-2"
+            if low < high:
+                rows.append({"day": _moment(day), "low": low, "high": high - (0.15 if each else 0), "c": colour(ink)})
+    return rows
+
+
+def _note(day: date, text: str, x: alt.X, right: bool) -> list[Any]:
+    """A thin line at the end of a day, and what has happened by then."""
+    held = [{"day": _moment(day) + _DAY // 2}]
+    line = {"stroke": colour("ink-2"), "strokeWidth": 1, "y": -6, "y2": {"expr": "height"}}
+    words = {"align": "left" if right else "right", "dx": 5 if right else -5, "y": -10, "fontWeight": "bold"}
+    return [
+        _layer("rule", held, line, x=x),
+        _layer("text", [held[0] | {"t": text}], {**words, "baseline": "middle"}, x=x, text=_WORDS),
+    ]
+
+
+# -- what all share ---------------------------------------------------------------------------------------
+
+_DAY = 86_400_000
+
+
+def _date(value: Any) -> date:
+    return value.date() if isinstance(value, datetime) else value
+
+
+def _moment(value: Any) -> int:
+    """A day as milliseconds of its midnight in UTC."""
+    day = _date(value)
+    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1000
+
+
+def _day_axis(first: date, last: date) -> alt.Axis:
+    """Days: months where they fill the axis, else every first or second week."""
+    span = (last - first).days
+    if span > 62:
+        ticks = [day for day in _month_starts(first, last) if (last - day).days > span * 0.09]
+        label = "utcFormat(datum.value, '%b')"
+    else:
+        ticks = [first + timedelta(n) for n in range(0, span + 1, 7 if span <= 31 else 14)]
+        ticks = [day for day in ticks if (last - day).days >= span * 0.1] or [first]
+        label = "utcFormat(datum.value, '%-d %b')"
+    return alt.Axis(
+        values=[_moment(day) for day in ticks],
+        labelExpr=label,
+        labelAlign="left",
+        labelOffset=3,
+        labelPadding=0,
+        tickSize=14,
+        grid=False,
+        title=None,
+        domainColor=colour("rule-strong"),
+        tickColor=colour("rule-strong"),
+    )
+
+
+def _month_starts(first: date, last: date) -> list[date]:
+    """The first days of months from first to last."""
+    starts = (date(first.year + (first.month - 1 + n) // 12, (first.month - 1 + n) % 12 + 1, 1) for n in range(15))
+    return [day for day in starts if first <= day <= last]
+
+
+def _layer(kind: str, rows: Rows, look: dict[str, Any], **channels: Any) -> alt.UnitSpec:
+    """One layer: a kind of mark over its own few rows."""
+    mark = alt.MarkDef(kind, **look)
+    return alt.UnitSpec(mark, data=alt.InlineData(values=rows), encoding=alt.Encoding(**channels))
+
+
+def _finished(layers: list[Any], finding: str, drawn: dict[str, tuple[int, int]], top: int = 2) -> alt.LayerChart:
+    """Layers as one chart with its two sizes, its finding, and the looks that all charts share."""
+    chart = alt.LayerChart(
+        width=drawn["wide"][0],
+        height=drawn["wide"][1],
+        description=finding,
+        autosize=alt.AutoSizeParams(type="fit", contains="padding"),
+        padding={"left": 1, "right": 7, "top": top, "bottom": 2},
+        background="transparent",
+        config=_LOOKS,
+        usermeta={
+            "sizes": {name: list(size) for name, size in drawn.items()},
+            "embedOptions": {"renderer": "svg", "actions": False, "tooltip": False},
+        },
+    )
+    # Handed over here, not in the call above, which would copy and check every row of every layer.
+    chart.layer = layers
+    return chart
+
+
+_LOOKS = {
+    "font": FONT,
+    "view": {"stroke": None},
+    "mark": {"aria": False},
+    "axis": {
+        "aria": False,
+        "labelColor": colour("ink-2"),
+        "labelFontSize": 12,
+        "labelFont": FONT,
+        "labelOverlap": False,
+    },
+    "text": {"font": FONT, "fontSize": 13, "fill": colour("ink")},
+}

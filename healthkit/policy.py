@@ -1,0 +1,380 @@
+"""What a marketplace asks of a seller: dated rules, read from `policies/*.yaml`, judged exactly.
+
+A rule never changes and never goes: a new demand is a new row with a later `since`, an ended one gets a
+row that says `rule: null`. So the rule in force on any past day can be asked for, and asking for a day
+before the first row is an error, not a guess.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from fractions import Fraction
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
+
+FOLDER = Path(__file__).parent / "policies"
+FOR_EVER = date(9999, 12, 31)
+SIDES = ("below", "at most", "at least", "above")
+CLOCKS = ("ordered_on", "ship_by_on", "shipped_on", "deliver_by_on")
+
+Side = Literal["below", "at most", "at least", "above"]
+Sure = Literal["A", "R", "T", "I", "user"]
+"""How sure a source is: the marketplace's own page, a real file, a third party, our inference, the user's own standard."""
+
+
+class PolicyError(ValueError):
+    """A policy file, or a question to one, is wrong; the message says where and what there is instead."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """The share that is asked for, and on which side of it a rate must stay.
+
+    >>> Target(Fraction(1, 100), "below").met(100, 1)
+    False
+    >>> Target(Fraction(95, 100), "at least").met(20, 1), Target(Fraction(95, 100), "above").met(20, 1)
+    (True, False)
+    """
+
+    share: Fraction
+    side: Side
+
+    @property
+    def wants_few(self) -> bool:
+        """Whether the shown rate is the share at fault (and not the share in order)."""
+        return self.side in ("below", "at most")
+
+    @property
+    def allowed(self) -> Fraction:
+        """The share of orders that may be at fault."""
+        return self.share if self.wants_few else 1 - self.share
+
+    @property
+    def strict(self) -> bool:
+        """Whether meeting the share exactly is a breach."""
+        return self.side in ("below", "above")
+
+    def limit(self, counted: Any) -> Any:
+        """The most orders that may be at fault among those counted. [orders]
+
+        Whole numbers throughout: `ceil((1 - 0.95) * n) - 1` is one too many at every multiple of 20.
+        """
+        return (self.allowed.numerator * counted - int(self.strict)) // self.allowed.denominator
+
+    def met(self, counted: Any, at_fault: Any) -> Any:
+        """Whether the rate is on target; of no order, nothing is said (False)."""
+        return (counted > 0) & (at_fault <= self.limit(counted))
+
+    def headroom(self, counted: Any, at_fault: Any) -> Any:
+        """How many more of the counted orders may go wrong before a breach; negative once breached. [orders]
+
+        >>> Target(Fraction("95/100"), "above").headroom(20, 0)
+        0
+        >>> Target(Fraction("1/100"), "below").headroom(2498, 31)
+        -7
+        """
+        return self.limit(counted) - at_fault
+
+    def used(self, counted: Any, at_fault: Any, share: Fraction) -> Any:
+        """Whether at least that share of what is allowed is used up, compared in whole numbers.
+
+        >>> Target(Fraction("1/100"), "below").used(1000, 8, Fraction("80/100"))
+        True
+        """
+        part = self.allowed * share
+        return at_fault * part.denominator >= part.numerator * counted
+
+
+@dataclass(frozen=True)
+class Basis:
+    """Which day places an order, and the options by which it is counted; its text names it in tables.
+
+    >>> str(Basis("ordered_on", (("negative_up_to", 2),)))
+    'ordered_on negative_up_to=2'
+    """
+
+    clock: str
+    options: tuple[tuple[str, Any], ...] = ()
+
+    def __str__(self) -> str:
+        return " ".join([self.clock, *(f"{name}={value}" for name, value in self.options)])
+
+    def option(self, name: str, default: Any) -> Any:
+        """The value of an option, or the default that the metric states."""
+        return dict(self.options).get(name, default)
+
+
+class Rule(BaseModel):
+    """One dated demand of one policy. Days and windows are whole days; shares are exact fractions."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    policy: str
+    metric: str
+    since: date
+    channels: tuple[Literal["seller", "amazon"], ...]
+    clock: Literal["ordered_on", "ship_by_on", "shipped_on", "deliver_by_on"] = "ordered_on"
+    windows: tuple[int, ...]
+    lag: int = 0
+    below: Fraction | None = None
+    at_most: Fraction | None = None
+    at_least: Fraction | None = None
+    above: Fraction | None = None
+    warn: Fraction = Fraction(4, 5)
+    minimum: int | None = None
+    counting: dict[str, bool | int | str] = {}
+    part_of: str | None = None
+    consequence: str = ""
+    note: str = ""
+    source: str
+    sure: Sure
+    until: date = FOR_EVER
+
+    @field_validator("windows", mode="before")
+    @classmethod
+    def _one_window_may_stand_alone(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, int) else value
+
+    @field_validator("windows")
+    @classmethod
+    def _a_window_is_at_least_a_day(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if not value or min(value) < 1:
+            raise ValueError("a window is at least 1 day long")
+        return value
+
+    @field_validator("lag")
+    @classmethod
+    def _a_lag_looks_back(cls, value: int) -> int:
+        if value < 0:
+            raise ValueError("a lag is 0 days or more")
+        return value
+
+    @model_validator(mode="after")
+    def _one_target(self) -> Rule:
+        given = [side for side in SIDES if getattr(self, side.replace(" ", "_")) is not None]
+        if len(given) > 1:
+            raise ValueError(f"one target only, not {' and '.join(given)}")
+        return self
+
+    @cached_property
+    def target(self) -> Target | None:
+        """What is asked, exactly; None where the marketplace shows a rate and asks nothing."""
+        for side in SIDES:
+            share = getattr(self, side.replace(" ", "_"))
+            if share is not None:
+                return Target(share, side)  # type: ignore[arg-type]  # SIDES holds the four literals
+        return None
+
+    @cached_property
+    def basis(self) -> Basis:
+        """The clock and the options, under which EXPOSURE and FAULTS keep this rule's orders."""
+        return Basis(self.clock, tuple(sorted(self.counting.items())))
+
+    @property
+    def id(self) -> str:
+        """The rule as SCORES names it: policy, metric, and the day since when it is in force."""
+        return f"{self.policy}.{self.metric}@{self.since}"
+
+
+@dataclass(frozen=True)
+class Policy:
+    """All of one marketplace's rules, past and present."""
+
+    name: str
+    title: str
+    marketplaces: tuple[str, ...]
+    zone: str
+    read: date
+    rules: tuple[Rule, ...]
+    begins: tuple[tuple[str, date], ...]
+    note: str = ""
+
+    def metrics(self) -> list[str]:
+        """The metrics that were ever asked for, in the order of the file."""
+        return list(dict.fromkeys(rule.metric for rule in self.rules))
+
+    def between(self, first: date, last: date) -> list[Rule]:
+        """The rules in force on any day from first to last.
+
+        Raises PolicyError where a metric's rows begin only later than first: nobody has looked up
+        what was asked before.
+        """
+        for metric, begins in self.begins:
+            if first < begins:
+                raise PolicyError(
+                    f"{self.name} does not say what was asked of {metric} on {first}: its first row begins on {begins}. "
+                    f"Choose a later day, or add the older rule to policies/{self.name}.yaml with its source."
+                )
+        return [rule for rule in self.rules if rule.since <= last and rule.until >= first]
+
+    def on(self, day: date) -> list[Rule]:
+        """The rules in force on one day."""
+        return self.between(day, day)
+
+
+class _Lines(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # the C loader may be absent
+    """Reads YAML and keeps the line of each mapping, so that an error can name it."""
+
+
+def _mapping(loader: Any, node: Any) -> dict[Any, Any]:
+    loader.flatten_mapping(node)
+    return {**loader.construct_mapping(node, deep=True), "line": node.start_mark.line + 1}
+
+
+_Lines.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
+def files(folder: Path = FOLDER) -> dict[str, Path]:
+    """The policy files there are, by name."""
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def load(name: str, folder: Path = FOLDER) -> Policy:
+    """Read one policy by its name, or by the path of a YAML file.
+
+    Raises PolicyError naming file, line and field.
+
+    >>> load("amazon_us").title
+    'Amazon US'
+    """
+    path = Path(name) if name.endswith((".yaml", ".yml")) else files(folder).get(name)
+    if path is None or not path.is_file():
+        raise PolicyError(
+            f"No policy {name!r}. There are: {', '.join(files(folder))}; or give the path of a YAML file."
+        )
+    try:
+        held = yaml.load(path.read_text(encoding="utf-8"), Loader=_Lines)  # noqa: S506 - a SafeLoader
+    except yaml.YAMLError as error:
+        raise PolicyError(f"{path.name} is not YAML: {' '.join(str(error).split())}") from None
+    return _policy(path, held, folder)
+
+
+def _policy(path: Path, held: Any, folder: Path) -> Policy:
+    """Build the policy of one file, on top of the one it is based on."""
+    if not isinstance(held, dict):
+        raise PolicyError(f"{path.name} holds no mapping; see the other files in policies/ for its shape.")
+    based = load(held["based_on"], folder) if held.get("based_on") else None
+    known = {"policy", "title", "marketplaces", "zone", "read", "note", "based_on", "rules", "line"}
+    for field_name in held:
+        if field_name not in known:
+            raise PolicyError(
+                f"{path.name}: no field {field_name!r}. There are: {', '.join(sorted(known - {'line'}))}."
+            )
+    missing = [name for name in ("policy", "title", "zone", "read", "rules") if name not in held]
+    if missing:
+        raise PolicyError(f"{path.name} lacks {', '.join(missing)}.")
+    own = {metric: rows for metric, rows in held["rules"].items() if metric != "line"}
+    rules: list[Rule] = (
+        [] if based is None else [_renamed(rule, held["policy"]) for rule in based.rules if rule.metric not in own]
+    )
+    begins = {} if based is None else {metric: day for metric, day in based.begins if metric not in own}
+    for metric, rows in own.items():
+        if rows is None:
+            continue
+        dated = _dated(path, held["policy"], metric, rows)
+        begins[metric] = min(row["since"] for row in rows)
+        rules += dated
+    return Policy(
+        held["policy"], held["title"], tuple(held.get("marketplaces") or ()), held["zone"], held["read"],
+        tuple(rules), tuple(begins.items()), held.get("note", ""),
+    )  # fmt: skip
+
+
+def _renamed(rule: Rule, policy: str) -> Rule:
+    """The same rule under the name of the policy that takes it over."""
+    return rule.model_copy(update={"policy": policy})
+
+
+def _dated(path: Path, policy: str, metric: str, rows: Any) -> list[Rule]:
+    """The rules of one metric, each ended by the next row that serves the same channels."""
+    if not isinstance(rows, list) or not all(
+        isinstance(row, dict) and isinstance(row.get("since"), date) for row in rows
+    ):
+        raise PolicyError(f"{path.name}: {metric} must be a list of rows, each with a day `since`.")
+    rows = sorted(rows, key=lambda row: row["since"])
+    rules = []
+    for place, row in enumerate(rows):
+        if not _ends(row):
+            later = [other for other in rows[place + 1 :] if _channels(other) & _channels(row)]
+            if later and not _channels(later[0]) >= _channels(row):
+                raise PolicyError(
+                    f"{path.name}, line {later[0]['line']}, {metric}: this row ends the one of line {row['line']} "
+                    f"for some of its channels only; write that one as a row for each channel."
+                )
+            end = later[0]["since"] - timedelta(days=1) if later else FOR_EVER
+            rules.append(_rule(path, policy, metric, row, end))
+    return rules
+
+
+def _ends(row: dict[str, Any]) -> bool:
+    """Whether a row says that from its day on nothing is asked."""
+    return "rule" in row and row["rule"] is None
+
+
+def _channels(row: dict[str, Any]) -> set[str]:
+    """The channels that a row speaks of; a row that ends a rule ends it for all, unless it says."""
+    return set(row.get("channels", ("seller", "amazon") if _ends(row) else ("seller",)))
+
+
+def _rule(path: Path, policy: str, metric: str, row: dict[str, Any], end: date) -> Rule:
+    """One row as a Rule, or an error that names its line and field."""
+    fields = {name: value for name, value in row.items() if name != "line"}
+    fields["until"] = min(fields.get("until", FOR_EVER), end)
+    fields["counting"] = {name: value for name, value in fields.get("counting", {}).items() if name != "line"}
+    try:
+        return Rule(policy=policy, metric=metric, **{"channels": ["seller"], **fields})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "rule"
+        raise PolicyError(f"{path.name}, line {row['line']}, {metric}, field {where}: {first['msg']}.") from None
+
+
+def for_marketplaces(codes: Iterable[str], folder: Path = FOLDER) -> dict[str, Policy]:
+    """The policy of each marketplace, reading only the files that name one of them.
+
+    Raises PolicyError for a marketplace that no file names.
+
+    >>> for_marketplaces(["US"])["US"].name
+    'amazon_us'
+    """
+    owners = dict(_owners(folder))
+    wanted = list(dict.fromkeys(codes))
+    unknown = [code for code in wanted if code not in owners]
+    if unknown:
+        raise PolicyError(
+            f"No policy for marketplace {', '.join(map(repr, unknown))}. There are: {', '.join(sorted(owners))}. "
+            f"Add policies/NAME.yaml, or choose one with --policy."
+        )
+    loaded = {name: load(name, folder) for name in {owners[code] for code in wanted}}
+    return {code: loaded[owners[code]] for code in wanted}
+
+
+def _owners(folder: Path) -> Iterator[tuple[str, str]]:
+    """Marketplace and the policy that judges it, from one line of each file."""
+    for name, path in files(folder).items():
+        line = re.search(r"^marketplaces:\s*\[(.*)\]", path.read_text(encoding="utf-8"), re.M)
+        for code in line.group(1).split(",") if line else ():
+            if code.strip():
+                yield code.strip(), name
+
+
+def judge(rule: Rule, counted: np.ndarray, at_fault: np.ndarray) -> np.ndarray:
+    """Status words of counts held against a rule; the data's own shortness is judged in `scores`."""
+    status = np.full(counted.shape, "on target", dtype=object)
+    if rule.target is None:
+        status[:] = "no target"
+    else:
+        status[rule.target.used(counted, at_fault, rule.warn)] = "at risk"
+        status[~rule.target.met(counted, at_fault)] = "off target"
+    if rule.minimum is not None:
+        status[counted < rule.minimum] = "too few"
+    status[counted == 0] = "no data"
+    return status

@@ -1,0 +1,303 @@
+"""Hold the counts against the rules, as of any day: one sweep answers today, history and the orders behind.
+
+An order counts on the as-of days `[clock + lag, clock + lag + window - 1]`, from the day it was known to
+count; it is at fault inside that stay from the day the fault was known until the day it was cleared. A
+score is "how many stays cover the day": +1 at a stay's first day, -1 after its last, accumulated.
+
+*With hindsight* is the same sweep with all that was learnt later: what was known later is taken as known
+from the clock day on, and what was cleared later never was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from healthkit import tables
+from healthkit.exposure import Counts
+from healthkit.metrics import METRICS
+from healthkit.policy import Policy, Rule, judge
+
+NEVER = np.iinfo(np.int64).max // 4
+"""A day number later than any."""
+
+
+class ScoreError(ValueError):
+    """A question that cannot be answered; the message says why and what can be asked."""
+
+
+def sweep(
+    first: np.ndarray, last: np.ndarray, weight: np.ndarray, group: np.ndarray, groups: int, begin: int, days: int
+) -> np.ndarray:
+    """How much weight covers each of the days, by group. [groups x days]
+
+    `first` and `last` are the day numbers that bound each stay, both ends in; a stay that ends before it
+    begins covers nothing. `begin` is the number of the first day asked for.
+
+    >>> sweep(np.array([1, 2]), np.array([2, 5]), np.array([1, 1]), np.array([0, 0]), 1, 0, 4)
+    array([[0, 1, 2, 1]])
+    """
+    first, last = np.maximum(first - begin, 0), np.minimum(last - begin, days - 1)
+    covers = first <= last
+    row, weight = group[covers] * (days + 1), weight[covers]
+    size = groups * (days + 1)
+    edges = np.bincount(row + first[covers], weight, size) - np.bincount(row + last[covers] + 1, weight, size)
+    return edges.reshape(groups, days + 1).cumsum(axis=1)[:, :days].astype(np.int64)
+
+
+def day_numbers(days: object, empty: int = NEVER) -> np.ndarray:
+    """Days as whole numbers since 1970-01-01; empty ones as the number given."""
+    values = np.asarray(days, dtype="datetime64[D]")
+    return np.where(np.isnat(values), empty, values.astype(np.int64))
+
+
+def days_of(first: date, last: date) -> list[date]:
+    """Every day from first to last, both ends in."""
+    return [day.date() for day in pd.date_range(first, last)]
+
+
+def score(
+    counts: Counts,
+    policies: Policy | Mapping[str, Policy],
+    days: date | Iterable[date],
+    *,
+    window: int | None = None,
+    lag: int | None = None,
+    hindsight: bool = False,
+) -> pd.DataFrame:
+    """SCORES of every account and metric, as displayed on each of the days.
+
+    `policies` is one policy for all, or the policy of each marketplace. `window` and `lag` [days] replace
+    those of the rules. A rule is held against the days on which it is in force. An account stands in the
+    table from the day of its first order on.
+
+    Raises PolicyError for a day before a policy begins, ScoreError for a window under 1 day or a lag under 0.
+    """
+    asked = [days] if isinstance(days, date) else sorted(set(days))
+    if not asked:
+        raise ScoreError("No as-of day was given. Give one day or a list of days.")
+    if window is not None and window < 1:
+        raise ScoreError(f"A window is at least 1 day long; {window} was asked for.")
+    if lag is not None and lag < 0:
+        raise ScoreError(f"A lag is 0 days or more; {lag} was asked for.")
+    pieces = []
+    for marketplace in counts.coverage["marketplace"].unique():
+        policy = policies if isinstance(policies, Policy) else policies[marketplace]
+        held = _Held.of(counts, marketplace, hindsight)
+        for rule in policy.between(asked[0], asked[-1]):
+            for days_long in dict.fromkeys([window] if window is not None else rule.windows):
+                ask = _Ask(rule, days_long, rule.lag if lag is None else lag, _in_force(rule, asked))
+                pieces += [_scored(held, ask, channel) for channel in rule.channels]
+    return _table([piece for piece in pieces if piece is not None])
+
+
+@dataclass(frozen=True)
+class _Ask:
+    """One rule with the window and lag to be used, and the as-of days on which it is in force."""
+
+    rule: Rule
+    window: int
+    lag: int
+    days: np.ndarray
+
+
+class Stays(NamedTuple):
+    """Stays of one metric, basis and channel as arrays: which account, the days that bound each, its weight."""
+
+    account: np.ndarray
+    clock: np.ndarray
+    known: np.ndarray
+    ended: np.ndarray
+    weight: np.ndarray
+
+    def bounds(self, window: int, lag: int, hindsight: bool) -> tuple[np.ndarray, np.ndarray]:
+        """First and last as-of day that each stay covers; the last is before the first where it covers none."""
+        first, left = self.clock + lag, self.clock + lag + window
+        if hindsight:
+            return first, np.where(self.ended == NEVER, left, first) - 1
+        return np.maximum(first, self.known), np.minimum(left, self.ended) - 1
+
+    def on(self, days: np.ndarray, accounts: int, window: int, lag: int, hindsight: bool) -> np.ndarray:
+        """How much covers each of the days. [accounts x days]"""
+        begin, span = int(days[0]), int(days[-1] - days[0] + 1)
+        return sweep(*self.bounds(window, lag, hindsight), self.weight, self.account, accounts, begin, span)[
+            :, days - begin
+        ]
+
+
+_ASKED = ["metric", "basis", "channel"]
+_NONE = Stays(*(np.zeros(0, dtype=np.int64) for _ in Stays._fields))
+
+
+@dataclass(frozen=True)
+class _Held:
+    """The counts of one marketplace, ready to be asked for by metric, basis and channel."""
+
+    marketplace: str
+    accounts: pd.Index
+    begins_on: np.ndarray
+    first_orders: dict[str, np.ndarray]
+    counting: dict[tuple[str, str, str], Stays]
+    faults: dict[tuple[str, str, str], Stays]
+    assumed: dict[tuple[str, str, str], dict[str, Stays]]
+    hindsight: bool
+
+    @staticmethod
+    def of(counts: Counts, marketplace: str, hindsight: bool) -> _Held:
+        exposure, faults, coverage = (
+            frame[frame["marketplace"] == marketplace] for frame in (counts.exposure, counts.faults, counts.coverage)
+        )
+        accounts = pd.Index(coverage["account"].astype("str"))
+        first = exposure.groupby(["channel", "account"], observed=True)["clock_day"].min()
+        channels = first.index.unique("channel")
+        assumed: dict[Any, dict[str, Stays]] = {}
+        for (*asked, words), rows in faults.groupby([*_ASKED, "assumed"], observed=True):
+            assumed.setdefault(tuple(asked), {})[words] = _stays(rows, accounts, "cleared_on", "at_fault")
+        return _Held(
+            marketplace,
+            accounts,
+            day_numbers(coverage["begins_on"]),
+            {channel: day_numbers(first[channel].reindex(accounts)) for channel in channels},
+            {
+                asked: _stays(rows, accounts, "until_day", "counted")
+                for asked, rows in exposure.groupby(_ASKED, observed=True)
+            },
+            {
+                asked: _stays(rows, accounts, "cleared_on", "at_fault")
+                for asked, rows in faults.groupby(_ASKED, observed=True)
+            },
+            assumed,
+            hindsight,
+        )
+
+
+def _stays(rows: pd.DataFrame, accounts: pd.Index, ended: str, weight: str) -> Stays:
+    """Rows of EXPOSURE or FAULTS as arrays."""
+    days = (day_numbers(rows[name]) for name in ("clock_day", "known_on", ended))
+    return Stays(accounts.get_indexer(rows["account"].astype("str")), *days, rows[weight].to_numpy())
+
+
+def _in_force(rule: Rule, days: list[date]) -> np.ndarray:
+    """The numbers of the days on which a rule is in force."""
+    return day_numbers([day for day in days if rule.since <= day <= rule.until])
+
+
+def _scored(held: _Held, ask: _Ask, channel: str) -> dict[str, np.ndarray] | None:
+    """SCORES of one rule and window in one channel, for all accounts that have orders there."""
+    if ask.rule.metric not in METRICS or ask.days.size == 0 or channel not in held.first_orders:
+        return None
+    asked = ask.rule.metric, str(ask.rule.basis), channel
+
+    def on(stays: Stays) -> np.ndarray:
+        return stays.on(ask.days, len(held.accounts), ask.window, ask.lag, held.hindsight)
+
+    counted, at_fault = on(held.counting.get(asked, _NONE)), on(held.faults.get(asked, _NONE))
+    proxy = np.full(counted.shape, "", dtype=object)
+    for words, stays in held.assumed.get(asked, {}).items():
+        covered = on(stays) > 0
+        proxy[covered] = [_and(before, words) for before in proxy[covered]]
+    known = (ask.days[None, :] >= held.first_orders[channel][:, None]).ravel()
+    return {name: values[known] for name, values in _columns(held, ask, channel, counted, at_fault, proxy).items()}
+
+
+def _and(words: str, more: str) -> str:
+    """Assumptions joined, each once.
+
+    >>> _and("canceller_unknown", "canceller_unknown+cancel_day_from_order")
+    'canceller_unknown+cancel_day_from_order'
+    """
+    return "+".join(dict.fromkeys(word for word in (*words.split("+"), *more.split("+")) if word))
+
+
+def _columns(
+    held: _Held,
+    ask: _Ask,
+    channel: str,
+    counted: np.ndarray,
+    at_fault: np.ndarray,
+    proxy: np.ndarray,
+) -> dict[str, np.ndarray]:
+    """Counts of accounts by days as columns of SCORES, account by account."""
+    rule, target = ask.rule, ask.rule.target
+    first_days = ask.days - ask.lag - ask.window + 1
+    status = judge(rule, counted, at_fault)
+    short = (first_days[None, :] < held.begins_on[:, None]) & (counted > 0)
+    status[short & (status != "no target")] = "short history"
+    wrong = np.divide(at_fault, counted, out=np.full(counted.shape, np.nan), where=counted > 0)
+    shown = wrong if target is None or target.wants_few else 1 - wrong
+    room = np.full(counted.shape, None, dtype=object)
+    if target is not None:
+        room[counted > 0] = target.headroom(counted, at_fault)[counted > 0]
+    cells = counted.shape
+
+    def each_day(values: np.ndarray) -> np.ndarray:
+        return np.broadcast_to(values, cells).ravel()
+
+    def fill(value: object) -> np.ndarray:
+        return np.full(counted.size, value, dtype=None if isinstance(value, (int, float)) else object)
+
+    return {
+        "case": fill("ours"),
+        "account": np.repeat(held.accounts.to_numpy(), cells[1]),
+        "marketplace": fill(held.marketplace),
+        "channel": fill(channel),
+        "metric": fill(rule.metric),
+        "window": fill(ask.window),
+        "as_of": each_day(ask.days),
+        "first_day": each_day(first_days),
+        "last_day": each_day(ask.days - ask.lag),
+        "counted": counted.ravel(),
+        "at_fault": at_fault.ravel(),
+        "rate": shown.ravel(),
+        "target": fill(np.nan if target is None else float(target.share)),
+        "side": fill(None if target is None else target.side),
+        "status": status.ravel(),
+        "headroom": room.ravel(),
+        "proxy": proxy.ravel(),
+        "rule": fill(rule.id),
+    }
+
+
+def _days(numbers: np.ndarray) -> np.ndarray:
+    """Day numbers as midnights without a zone."""
+    return numbers.astype("datetime64[D]").astype("datetime64[s]")
+
+
+def _table(pieces: list[dict[str, np.ndarray]]) -> pd.DataFrame:
+    """The pieces as one SCORES table, account by account, each metric's days in order."""
+    if not pieces:
+        return pd.DataFrame(columns=list(tables.SCORES.columns))
+    rows = pd.DataFrame({name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]})
+    kinds: dict[str, Any] = {name: column.kind for name, column in tables.SCORES.columns.items()}
+    for name, kind in kinds.items():
+        if kind == "day":
+            rows[name] = _days(rows[name].to_numpy())
+        elif kind == "text":
+            rows[name] = rows[name].astype("str").where(rows[name].notna() & (rows[name] != ""))
+    rows["headroom"] = rows["headroom"].astype("Int64")
+    return tables.check(rows.sort_values(["account", "marketplace"], kind="stable", ignore_index=True), tables.SCORES)
+
+
+def orders_at_fault(counts: Counts, row: pd.Series, policy: Policy, *, hindsight: bool = False) -> pd.DataFrame:
+    """The orders behind one row of SCORES: rows of FAULTS at fault on its as-of day.
+
+    To FAULTS are added `leaves_on`, the first as-of day on which the order no longer counts, and `enters_on`,
+    the first on which it was at fault.
+    """
+    rule = next(rule for rule in policy.rules if rule.id == row["rule"])
+    lag = (row["as_of"] - row["last_day"]).days
+    named = {"metric": rule.metric, "basis": str(rule.basis)} | dict(row[["account", "marketplace", "channel"]])
+    faults = counts.faults
+    for name, value in named.items():
+        faults = faults[faults[name] == value]
+    stays = _stays(faults, pd.Index([str(row["account"])]), "cleared_on", "at_fault")
+    first, last = stays.bounds(int(row["window"]), lag, hindsight)
+    day = int(day_numbers([row["as_of"]])[0])
+    covers = (first <= day) & (day <= last)
+    leaves = stays.clock + lag + int(row["window"])
+    return faults.assign(enters_on=_days(first), leaves_on=_days(leaves))[covers].reset_index(drop=True)

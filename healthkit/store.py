@@ -1,0 +1,251 @@
+"""The embedded store under `data/`: append-only Delta tables; the newest known value wins on read.
+
+An import only ever appends, its rows of REPORTS last: a raw file is in the store when its row is, so a
+break in the middle of an import leaves nothing half-read behind, and the same file twice adds nothing.
+The only room with deltalake and duckdb.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import duckdb
+import narwhals as nw
+import pandas as pd
+import pyarrow as pa
+from deltalake import DeltaTable, write_deltalake
+from deltalake.exceptions import TableNotFoundError
+
+from healthkit import tables
+from healthkit.metrics import Ledger
+
+_ARROW = {
+    "text": pa.string(),
+    "day": pa.date32(),
+    "instant": pa.timestamp("us", "UTC"),
+    "count": pa.int64(),
+    "share": pa.float64(),
+    "flag": pa.bool_(),
+}
+
+
+class StoreError(ValueError):
+    """The store is not there or does not hold what was asked for; the message says what there is instead."""
+
+
+class Taken(Protocol):
+    """What a reader hands over of one raw file (see `readers.Taken`)."""
+
+    report: str
+    name: str
+    kind: str
+    account: str | None
+    rows: int
+    first_day: Any
+    last_day: Any
+    tables: dict[str, pa.Table]
+
+
+def schema(table: tables.Table) -> pa.Schema:
+    """The Arrow schema in which a table is stored."""
+    return pa.schema([pa.field(name, _ARROW[column.kind]) for name, column in table.columns.items()])
+
+
+class Store:
+    """One store: a folder with one Delta table for each raw table.
+
+    >>> Store("nowhere").reports()
+    Traceback (most recent call last):
+    StoreError: There is no store at nowhere. Import files first: python -m healthkit import PATH --data nowhere
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+
+    def exists(self) -> bool:
+        """Whether anything was ever imported here."""
+        return (self.folder / tables.REPORTS.name / "_delta_log").is_dir()
+
+    def add(self, takens: Sequence[Taken]) -> None:
+        """Append what readers took of raw files, all of it or nothing.
+
+        Files that the store holds already must be left out by the caller (see `holds`).
+        """
+        for table in tables.RAW:
+            parts = [taken.tables[table.name] for taken in takens if table.name in taken.tables]
+            rows = pa.concat_tables([part.cast(schema(table)) for part in parts]) if parts else None
+            if rows is not None and rows.num_rows:
+                self._append(table, rows)
+        # Last: from here on the rows above are read. A break before this line leaves them unread for ever.
+        self._append(tables.REPORTS, self._rows_of_reports(takens))
+
+    def _append(self, table: tables.Table, rows: pa.Table) -> None:
+        path = self.folder / table.name
+        path.mkdir(parents=True, exist_ok=True)
+        write_deltalake(str(path), rows, mode="append")
+
+    def _rows_of_reports(self, takens: Sequence[Taken]) -> pa.Table:
+        number = self._reports().num_rows
+        rows = [
+            {
+                "report": taken.report, "name": taken.name, "kind": taken.kind, "account": taken.account,
+                "rows": taken.rows, "first_day": taken.first_day, "last_day": taken.last_day, "number": number + place,
+            }
+            for place, taken in enumerate(takens)
+        ]  # fmt: skip
+        return pa.Table.from_pylist(rows, schema=schema(tables.REPORTS))
+
+    def _delta(self, table: tables.Table) -> DeltaTable | None:
+        try:
+            return DeltaTable(str(self.folder / table.name))
+        except TableNotFoundError:
+            return None
+
+    def _reports(self) -> pa.Table:
+        delta = self._delta(tables.REPORTS)
+        if delta is None:
+            return schema(tables.REPORTS).empty_table()
+        held = pa.table(delta.to_pyarrow_table() if hasattr(delta, "to_pyarrow_table") else delta.to_arrow())
+        return held.select(list(tables.REPORTS.columns))
+
+    def reports(self) -> pd.DataFrame:
+        """REPORTS: the raw files that were taken in, in the order of their import.
+
+        Raises StoreError where nothing was ever imported.
+        """
+        self._must_exist()
+        return self._reports().to_pandas(date_as_object=False).sort_values(["number", "report"], ignore_index=True)
+
+    def holds(self) -> set[str]:
+        """The reports (content hashes) that the store holds; empty where there is no store yet."""
+        return set(self._reports()["report"].to_pylist())
+
+    def version(self) -> int:
+        """How often REPORTS was appended to: the number that names a state of the store."""
+        delta = self._delta(tables.REPORTS)
+        return -1 if delta is None else delta.version()
+
+    def _must_exist(self) -> None:
+        if not self.exists():
+            raise StoreError(
+                f"There is no store at {self.folder}. Import files first: "
+                f"python -m healthkit import PATH --data {self.folder}"
+            )
+
+    def ledger(self, accounts: Iterable[str] | None = None) -> Ledger:
+        """The raw tables as they are known now, of all accounts or some.
+
+        Raises StoreError for an account that the store does not hold.
+        """
+        self._must_exist()
+        wanted = None if accounts is None else list(dict.fromkeys(accounts))
+        known = self.accounts()
+        self._check_accounts(wanted, known)
+        connection = duckdb.connect()
+        connection.register("taken", self._reports())
+        for table in tables.RAW:
+            self._read(connection, table, wanted)
+        return _ledger(connection, _coverage(connection))
+
+    def _check_accounts(self, wanted: list[str] | None, known: list[str]) -> None:
+        unknown = [account for account in wanted or () if account not in known]
+        if unknown:
+            shown = ", ".join(known[:12]) + (f" and {len(known) - 12:,} more" if len(known) > 12 else "")
+            raise StoreError(f"No account {', '.join(map(repr, unknown))} in {self.folder}. There are: {shown}.")
+
+    def _read(self, connection: duckdb.DuckDBPyConnection, table: tables.Table, accounts: list[str] | None) -> None:
+        """The rows of taken reports as the DuckDB tables `raw_…` (as stored) and the table's name (as known now)."""
+        delta = self._delta(table)
+        if delta is None:
+            connection.register(f"empty_{table.name}", schema(table).empty_table())
+            connection.execute(f"create temp table raw_{table.name} as select *, 0 as number from empty_{table.name}")
+        else:
+            connection.execute(
+                f"create temp table raw_{table.name} as select rows.*, number from read_parquet(?, union_by_name := true) rows "
+                f"join taken using (report) where ? is null or account in (select unnest(?))",
+                [delta.file_uris(), accounts, accounts or []],
+            )
+        connection.execute(_newest(table))
+
+    def accounts(self) -> list[str]:
+        """The accounts that have orders here, in the order of their names."""
+        return self._distinct("account")
+
+    def _distinct(self, column: str) -> list[str]:
+        delta = self._delta(tables.ORDERS)
+        if delta is None:
+            return []
+        with contextlib.closing(duckdb.connect()) as connection:
+            connection.register("taken", self._reports())
+            rows = connection.execute(
+                f"select distinct {column} from read_parquet(?, union_by_name := true) join taken using (report) order by 1",
+                [delta.file_uris()],
+            ).fetchall()
+        return [row[0] for row in rows]
+
+    def marketplace_of(self, account: str, order_ids: Iterable[str]) -> dict[str, str]:
+        """The marketplace of those of an account's orders that the store knows, by order id."""
+        delta = self._delta(tables.ORDERS)
+        if delta is None:
+            return {}
+        with contextlib.closing(duckdb.connect()) as connection:
+            connection.register("taken", self._reports())
+            connection.register("asked", pa.table({"order_id": pa.array(list(order_ids), pa.string())}))
+            rows = connection.execute(
+                "select distinct order_id, marketplace from read_parquet(?, union_by_name := true) "
+                "as held join taken using (report) semi join asked using (order_id) where held.account = ?",
+                [delta.file_uris(), account],
+            ).fetchall()
+        return dict(rows)
+
+
+def ledger_of(raw: Mapping[str, pa.Table], coverage: pd.DataFrame | None = None) -> Ledger:
+    """A ledger of tables in memory, for orders that stand in no store.
+
+    `raw` holds Arrow tables by name; those left out are empty. The coverage is that of the orders given, unless told.
+    """
+    connection = duckdb.connect()
+    for table in tables.RAW:
+        rows = raw.get(table.name, schema(table).empty_table()).cast(schema(table))
+        connection.register(f"given_{table.name}", rows)
+        connection.execute(f"create temp table raw_{table.name} as select *, 0 as number from given_{table.name}")
+        connection.execute(_newest(table))
+    told = connection.execute(
+        "select account, marketplace, min(ordered_on) as begins_on, max(ordered_on) as ends_on, count(*) as orders "
+        "from orders where ordered_on is not null group by all order by all"
+    ).df()
+    return _ledger(connection, told if coverage is None else coverage)
+
+
+def _ledger(connection: duckdb.DuckDBPyConnection, coverage: pd.DataFrame) -> Ledger:
+    frames = {table.name: nw.from_native(connection.table(table.name)) for table in tables.RAW}
+    return Ledger(coverage=coverage, **frames)
+
+
+def _newest(table: tables.Table) -> str:
+    """SQL that merges what several files state of one row: per column, the newest known value, or first, or last.
+
+    The newest is that of the latest `updated_at`; of two, that of the later import.
+    """
+    by = {"first": "min({0})", "last": "max({0})", "newest": "arg_max({0}, (updated_at, number))"}
+    merged = ", ".join(
+        f"{by[column.keep].format(name)} as {name}" for name, column in table.columns.items() if name not in table.key
+    )
+    key = ", ".join(table.key)
+    return (
+        f"create temp table {table.name} as select {key}, {merged} from raw_{table.name} group by {key} order by {key}"
+    )
+
+
+def _coverage(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
+    """COVERAGE: the days that the raw files of each account's orders reach from and to."""
+    return connection.execute("""
+        with held as (select distinct account, marketplace, report from raw_orders where ordered_on is not null),
+             reach as (select held.account, marketplace, min(first_day) as begins_on, max(last_day) as ends_on
+                       from held join taken using (report) group by all),
+             many as (select account, marketplace, count(*) as orders from orders where ordered_on is not null group by all)
+        select * from reach join many using (account, marketplace) order by account, marketplace
+    """).df()

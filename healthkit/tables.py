@@ -1,0 +1,313 @@
+"""What each table holds: one row of it, its columns, its key; the check at the border.
+
+Three kinds of time stand in these tables, and they are never mixed:
+
+- a *day* is a date in the marketplace's own zone, cut once, by the readers;
+- an *instant* is a time stamp in UTC; lateness is judged on instants;
+- a *count* of days is a whole number.
+
+A frame may be of any library that narwhals knows (pandas, pyarrow, polars).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import narwhals as nw
+
+
+class TableError(ValueError):
+    """A frame is not what its table promises; the message says what, where and how many."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its kind, whether it may be empty, and which of several statements stands.
+
+    `keep` says what is read when several files speak of the same row:
+    the `newest` known value, the `first` (smallest) or the `last` (largest).
+    """
+
+    kind: str
+    empty: bool = False
+    keep: str = "newest"
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table: what one row is, the columns in order, and the columns that name a row."""
+
+    name: str
+    row: str
+    columns: dict[str, Column]
+    key: tuple[str, ...] = field(default=())
+
+    def required(self) -> list[str]:
+        """The columns that may not be empty."""
+        return [name for name, column in self.columns.items() if not column.empty]
+
+
+def _columns(text: str) -> dict[str, Column]:
+    """Read `name kind[?] [keep]` lines; a question mark means the column may be empty.
+
+    >>> _columns("cancelled_on day? first")
+    {'cancelled_on': Column(kind='day', empty=True, keep='first')}
+    """
+    columns = {}
+    for line in filter(None, (line.strip() for line in text.splitlines())):
+        name, kind, *keep = line.split()
+        columns[name] = Column(kind.rstrip("?"), kind.endswith("?"), *keep)
+    return columns
+
+
+ORDERS = Table(
+    "orders",
+    "one order of one account",
+    _columns("""
+        account         text
+        marketplace     text
+        channel         text?
+        order_id        text
+        ordered_on      day?
+        status          text?
+        cancelled_on    day?      first
+        cancelled_by    text?
+        part_cancelled  flag?
+        ship_by         instant?
+        ship_by_on      day?
+        shipped_at      instant?  first
+        shipped_on      day?      first
+        deliver_by      instant?
+        deliver_by_on   day?
+        delivered_at    instant?  last
+        delivered_on    day?      last
+        tracking        flag?
+        is_business     flag?
+        units           count?
+        assumed         text?
+        updated_at      instant
+        report          text
+    """),
+    ("account", "marketplace", "order_id"),
+)
+ITEMS = Table(
+    "items",
+    "one line of an order: what was bought",
+    _columns("""
+        account      text
+        marketplace  text
+        order_id     text
+        sku          text
+        asin         text?
+        product      text?
+        units        count?
+        updated_at   instant
+        report       text
+    """),
+    ("account", "marketplace", "order_id", "sku"),
+)
+SHIPMENTS = Table(
+    "shipments",
+    "one parcel of an order",
+    _columns("""
+        account       text
+        marketplace   text
+        order_id      text
+        shipment_id   text
+        units         count?
+        confirmed_at  instant?
+        confirmed_on  day?
+        delivered_at  instant?
+        delivered_on  day?
+        tracking      flag?
+        carrier       text?
+        updated_at    instant
+        report        text
+    """),
+    ("account", "marketplace", "order_id", "shipment_id"),
+)
+FEEDBACK = Table(
+    "feedback",
+    "one rating that a buyer gave for one order",
+    _columns("""
+        account      text
+        marketplace  text
+        order_id     text
+        feedback_id  text
+        rating       count
+        received_on  day
+        rank         text
+        removed_on   day?
+        updated_at   instant
+        report       text
+    """),
+    ("account", "marketplace", "order_id", "feedback_id"),
+)
+DEFECTS = Table(
+    "defects",
+    "one thing that went wrong with one order",
+    _columns("""
+        account      text
+        marketplace  text
+        order_id     text
+        kind         text
+        known_on     day
+        cleared_on   day?
+        detail       text?
+        assumed      text?
+        updated_at   instant
+        report       text
+    """),
+    ("account", "marketplace", "order_id", "kind", "known_on"),
+)
+REPORTS = Table(
+    "reports",
+    "one raw file that was taken in; only rows of files named here are ever read",
+    _columns("""
+        report     text
+        name       text
+        kind       text
+        account    text?
+        rows       count
+        first_day  day?
+        last_day   day?
+        number     count
+    """),
+    ("report",),
+)
+EXPOSURE = Table(
+    "exposure",
+    "how many orders count, by clock day and the days on which they began and ceased to count",
+    _columns("""
+        account      text
+        marketplace  text
+        channel      text
+        metric       text
+        basis        text
+        clock_day    day
+        known_on     day
+        until_day    day?
+        counted      count
+    """),
+)
+FAULTS = Table(
+    "faults",
+    "one stay at fault of one order",
+    _columns("""
+        account      text
+        marketplace  text
+        channel      text
+        metric       text
+        basis        text
+        order_id     text
+        causes       text
+        clock_day    day
+        known_on     day
+        cleared_on   day?
+        at_fault     count
+        assumed      text?
+    """),
+)
+COVERAGE = Table(
+    "coverage",
+    "from which day to which the files hold the orders of one account and marketplace",
+    _columns("""
+        account      text
+        marketplace  text
+        begins_on    day
+        ends_on      day
+        orders       count
+    """),
+    ("account", "marketplace"),
+)
+SCORES = Table(
+    "scores",
+    "one metric of one account, marketplace, channel and window, as of one day, in one case",
+    _columns("""
+        case         text
+        account      text
+        marketplace  text
+        channel      text
+        metric       text
+        window       count
+        as_of        day
+        first_day    day
+        last_day     day
+        counted      count
+        at_fault     count
+        rate         share?
+        target       share?
+        side         text?
+        status       text
+        headroom     count?
+        proxy        text?
+        rule         text
+    """),
+    ("case", "account", "marketplace", "channel", "metric", "window", "as_of"),
+)
+
+RAW = (ORDERS, ITEMS, SHIPMENTS, FEEDBACK, DEFECTS)
+"""The tables that readers fill."""
+
+DEFECT_KINDS = ("negative_feedback", "a_to_z_claim", "chargeback", "refund")
+CHANNELS = ("seller", "amazon")
+CANCELLERS = ("seller", "buyer", "amazon")
+STATUSES = ("on target", "at risk", "off target", "no data", "too few", "short history", "no target")
+
+_FITS = {
+    "text": lambda kind: kind in (nw.String, nw.Categorical) or kind == nw.Object,
+    "day": lambda kind: kind == nw.Date or (kind == nw.Datetime and kind.time_zone is None),
+    "instant": lambda kind: kind == nw.Datetime and kind.time_zone is not None,
+    "count": lambda kind: kind.is_integer(),
+    "share": lambda kind: kind.is_float(),
+    "flag": lambda kind: kind == nw.Boolean,
+}
+
+
+def check(frame: Any, table: Table) -> Any:
+    """Return the frame, its columns in the table's order, or say what is wrong with it.
+
+    Raises TableError for a missing or unknown column, an empty cell where none may be,
+    a wrong kind of column, or (where the table has a key) a row that stands twice.
+
+    >>> import pandas as pd
+    >>> check(pd.DataFrame({"report": ["a"]}), REPORTS)
+    Traceback (most recent call last):
+    ...
+    TableError: reports has no column name, kind, account, rows, first_day, last_day, number.
+    """
+    rows = nw.from_native(frame, eager_only=True)
+    missing = [name for name in table.columns if name not in rows.columns]
+    if missing:
+        raise TableError(f"{table.name} has no column {', '.join(missing)}.")
+    unknown = [name for name in rows.columns if name not in table.columns]
+    if unknown:
+        raise TableError(f"{table.name} does not hold {', '.join(unknown)}. It holds {', '.join(table.columns)}.")
+    rows = rows.select(*table.columns)
+    _check_kinds(rows, table)
+    _check_empty(rows, table.required(), table)
+    if table.key and rows.select(*table.key).is_duplicated().any():
+        first = rows.filter(rows.select(*table.key).is_duplicated()).select(*table.key).row(0)
+        raise TableError(f"{table.name} holds a row twice: {dict(zip(table.key, first, strict=True))}.")
+    return rows.to_native()
+
+
+def _check_kinds(rows: nw.DataFrame[Any], table: Table) -> None:
+    """Refuse a column of another kind; a column that is empty throughout may be of any."""
+    for name, column in table.columns.items():
+        kind = rows.schema[name]
+        if not _FITS[column.kind](kind) and not (column.empty and rows[name].null_count() == len(rows)):
+            raise TableError(f"{table.name}.{name} must be a {column.kind}; it is {kind}.")
+
+
+def _check_empty(rows: nw.DataFrame[Any], names: Iterable[str], table: Table) -> None:
+    """Refuse an empty cell where none may be, naming the first."""
+    for name in names:
+        empty = rows[name].null_count()
+        if empty:
+            first = rows[name].is_null().to_list().index(True) + 1
+            raise TableError(
+                f"{table.name}.{name} is empty in {empty:,} of {len(rows):,} rows; the first is row {first:,}."
+            )

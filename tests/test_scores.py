@@ -1,0 +1,232 @@
+"""The sweep against the slow oracle, and the promises of a history: it never learns what came later."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, date, datetime, time, timedelta
+from fractions import Fraction
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from healthkit import exposure, policy, scores, store, tables
+from tests import plain
+
+START = date(2026, 1, 1)
+SPAN = 40
+
+
+def day(number):
+    return None if number is None else START + timedelta(days=number)
+
+
+def instant(number, hour=12):
+    return None if number is None else datetime.combine(day(number), time(hour), UTC)
+
+
+def maybe(chance, number, rng):
+    return number if rng.random() < chance else None
+
+
+def random_order(rng, place):
+    """An order whose days come in any order that real files have shown, and some that they have not."""
+    ordered = rng.randrange(SPAN)
+    ship_by, shipped = ordered + rng.randrange(4), maybe(0.8, ordered + rng.randrange(7), rng)
+    deliver_by, delivered = ship_by + rng.randrange(6), maybe(0.7, ordered + rng.randrange(16), rng)
+    cancelled = maybe(0.25, ordered + rng.randrange(9), rng)
+    return {
+        "account": rng.choice("ab"),
+        "marketplace": "US",
+        "channel": rng.choice(["seller", "seller", "amazon"]),
+        "order_id": f"o{place}",
+        "ordered_on": day(ordered),
+        "status": "cancelled" if cancelled is not None and rng.random() < 0.7 else rng.choice(["shipped", None]),
+        "cancelled_on": day(cancelled),
+        "cancelled_by": rng.choice(["seller", "buyer", "amazon", None]),
+        "part_cancelled": rng.choice([True, False, None]),
+        "ship_by": instant(ship_by, 18),
+        "ship_by_on": day(ship_by),
+        "shipped_at": instant(shipped, rng.choice([9, 18, 23])),
+        "shipped_on": day(shipped),
+        "deliver_by": instant(deliver_by, 23),
+        "deliver_by_on": day(deliver_by),
+        "delivered_at": instant(delivered, rng.choice([9, 23])),
+        "delivered_on": day(delivered),
+        "units": rng.choice([None, 1, 2, 5]),
+        "assumed": maybe(0.2, "cancel_day_from_order", rng),
+        "updated_at": instant(SPAN),
+        "report": "r",
+    }
+
+
+def random_feedback(rng, order, place):
+    received = (order["ordered_on"] - START).days + rng.randrange(25)
+    return {
+        **{name: order[name] for name in ("account", "marketplace", "order_id")},
+        "feedback_id": f"f{place}",
+        "rating": rng.randint(1, 5),
+        "received_on": day(received),
+        "rank": f"{rng.randrange(9)}-{place:04}",
+        "removed_on": day(maybe(0.3, received + rng.randrange(12), rng)),
+        "updated_at": instant(SPAN),
+        "report": "r",
+    }
+
+
+def random_defect(rng, order):
+    known = (order["ordered_on"] - START).days + rng.randrange(30)
+    return {
+        **{name: order[name] for name in ("account", "marketplace", "order_id")},
+        "kind": rng.choice(["a_to_z_claim", "chargeback", "negative_feedback"]),
+        "known_on": day(known),
+        "cleared_on": day(maybe(0.4, known + rng.randrange(14), rng)),
+        "assumed": maybe(0.2, "claim_day_from_return", rng),
+        "updated_at": instant(SPAN),
+        "report": "r",
+    }
+
+
+def random_ledger(seed, orders=28):
+    """Orders, feedback and defects as plain rows: late-known, cleared, overlapping, touching and repeated."""
+    rng = random.Random(seed)
+    made = [random_order(rng, place) for place in range(orders)]
+    feedback = [random_feedback(rng, rng.choice(made), place) for place in range(orders // 2)]
+    defects = [random_defect(rng, rng.choice(made)) for _ in range(orders)]
+    once = {tuple(row[name] for name in tables.DEFECTS.key): row for row in defects}
+    return {"orders": made, "feedback": feedback, "defects": list(once.values())}
+
+
+def ledger(rows):
+    kinds = {table.name: table for table in tables.RAW}
+    return store.ledger_of({
+        name: pa.Table.from_pylist(held, schema=store.schema(kinds[name])) for name, held in rows.items()
+    })  # fmt: skip
+
+
+def rule(metric, clock, since=date(2020, 1, 1), until=policy.FOR_EVER, **fields):
+    return policy.Rule(
+        policy="test", metric=metric, since=since, until=until, channels=("seller", "amazon"), clock=clock,
+        windows=fields.pop("windows", (7, 30)), source="test", sure="I", **fields,
+    )  # fmt: skip
+
+
+def made_policy(rules):
+    begins = {one.metric: min(other.since for other in rules if other.metric == one.metric) for one in rules}
+    return policy.Policy("test", "Test", ("US",), "UTC", START, tuple(rules), tuple(begins.items()))
+
+
+CHANGE = START + timedelta(days=30)
+EVE = CHANGE - timedelta(days=1)
+FEW = {"below": Fraction(1, 100)}
+RULES = [
+    rule("order_defect_rate", "ordered_on", lag=15, windows=(60,), until=EVE, **FEW),
+    rule("order_defect_rate", "ordered_on", since=CHANGE, lag=3, windows=(20,), counting={"negative_up_to": 3}, at_most=Fraction(5, 100)),
+    rule("negative_feedback_rate", "ordered_on", counting={"include_cancelled": False}),
+    rule("a_to_z_claim_rate", "ordered_on"),
+    rule("chargeback_rate", "shipped_on"),
+    rule("negative_review_rate", "ordered_on", **FEW),
+    rule("cancellation_rate", "ordered_on", lag=1, until=EVE, **FEW),
+    rule("cancellation_rate", "ordered_on", since=CHANGE, counting={"unknown_canceller": "ignore", "amazon_cancelled": "ignore", "part_cancelled": "ignore"}, **FEW),
+    rule("late_shipment_rate", "ship_by_on", until=EVE, windows=(10, 30), **FEW),
+    rule("late_shipment_rate", "shipped_on", since=CHANGE, counting={"counts": "due"}, **FEW),
+    rule("on_time_delivery_rate", "deliver_by_on", above=Fraction(97, 100)),
+    rule("unit_on_time_delivery_rate", "deliver_by_on", lag=7, windows=(14,), at_least=Fraction(9, 10), minimum=20),
+]  # fmt: skip
+
+
+def differing(rows, rules, days, hindsight):
+    """The cells in which SCORES and the oracle differ: none, or the sweep is wrong."""
+    table = scores.score(exposure.count(ledger(rows), rules), made_policy(rules), days, hindsight=hindsight)
+    said = {
+        (row.account, row.channel, row.rule, row.window, row.as_of.date()): (row.counted, row.at_fault)
+        for row in table.itertuples()
+    }
+    true = {
+        (account, channel, one.id, length, as_of): plain.counts(judged, account, channel, as_of, length, one.lag)
+        for one in rules
+        for as_of in days
+        if one.since <= as_of <= one.until
+        for judged in [oracle(one, rows, as_of, hindsight)]
+        for account in "ab"
+        for channel in one.channels
+        for length in one.windows
+    }
+    assert len(true) > 100
+    # An account stands in SCORES from its first order on; before, the oracle counts nothing.
+    assert all(said[cell] == true[cell] for cell in said.keys() & true.keys())
+    return [(cell, said.get(cell), numbers) for cell, numbers in true.items() if said.get(cell, (0, 0)) != numbers]
+
+
+def oracle(one, rows, as_of, hindsight):
+    tables_of = rows["orders"], rows["feedback"], rows["defects"]
+    return plain.judged(one.metric, *tables_of, one.counting, one.clock, as_of, hindsight)
+
+
+@settings(max_examples=12, deadline=None, derandomize=True)
+@given(st.integers(0, 2**32), st.booleans())
+def test_every_cell_of_a_history_agrees_with_the_oracle(seed, hindsight):
+    days = [START + timedelta(days=number) for number in range(0, 100, 3)]
+    assert differing(random_ledger(seed), RULES, sorted({*days, EVE, CHANGE}), hindsight) == []
+
+
+@pytest.mark.parametrize("hindsight", [False, True])
+def test_every_window_from_a_day_to_a_year_agrees_with_the_oracle(hindsight):
+    days = [EVE, CHANGE, START + timedelta(days=60)]
+    every = [one.model_copy(update={"windows": tuple(range(1, 366))}) for one in RULES]
+    assert differing(random_ledger(7), every, days, hindsight) == []
+
+
+@settings(max_examples=8, deadline=None, derandomize=True)
+@given(st.integers(0, 2**32), st.integers(5, 60))
+def test_a_defect_known_after_a_day_never_changes_that_day(seed, evening):
+    rows = random_ledger(seed)
+    as_of = day(evening)
+    later = [
+        {**random_defect(random.Random(seed + place), order), "known_on": as_of + timedelta(days=1 + place % 9), "cleared_on": None}
+        for place, order in enumerate(rows["orders"])
+    ]  # fmt: skip
+    with_later = {**rows, "defects": rows["defects"] + later}
+    before, after = (
+        scores.score(exposure.count(ledger(held), RULES), made_policy(RULES), as_of) for held in (rows, with_later)
+    )
+    numbers = ["account", "channel", "metric", "window", "counted", "at_fault"]
+    assert before[numbers].equals(after[numbers])
+
+
+def test_the_order_defect_window_ends_fifteen_days_before_the_day_shown():
+    amazon = policy.load("amazon_us")
+    rows = {"orders": [{**random_order(random.Random(1), 1), "account": "a", "ordered_on": date(2021, 11, 1)}]}
+    table = scores.score(exposure.count(ledger(rows), amazon.rules), amazon, date(2022, 1, 11))
+    odr = table[table["metric"] == "order_defect_rate"].iloc[0]
+    assert (odr["first_day"].date(), odr["last_day"].date()) == (date(2021, 10, 29), date(2021, 12, 27))
+
+
+def test_sixty_days_are_sixty_days():
+    assert len(scores.days_of(date(2023, 11, 16), date(2024, 1, 14))) == 60
+
+
+def test_a_day_before_the_first_rule_is_refused_by_name():
+    rows = random_ledger(3)
+    amazon = policy.load("amazon_us")
+    with pytest.raises(policy.PolicyError, match="order_defect_rate on 2011-01-01"):
+        scores.score(exposure.count(ledger(rows), amazon.rules), amazon, date(2011, 1, 1))
+
+
+def test_a_window_of_no_days_and_a_lag_forward_are_refused():
+    counts = exposure.count(ledger(random_ledger(3)), RULES)
+    with pytest.raises(scores.ScoreError, match="at least 1 day"):
+        scores.score(counts, made_policy(RULES), CHANGE, window=0)
+    with pytest.raises(scores.ScoreError, match="0 days or more"):
+        scores.score(counts, made_policy(RULES), CHANGE, lag=-1)
+
+
+def test_the_orders_behind_a_number_are_as_many_as_the_number():
+    counts = exposure.count(ledger(random_ledger(11, orders=60)), RULES)
+    held = made_policy(RULES)
+    table = scores.score(counts, held, START + timedelta(days=45))
+    orders_only = table[table["metric"] != "unit_on_time_delivery_rate"]
+    assert orders_only["at_fault"].sum() > 20
+    for _, row in orders_only.iterrows():
+        assert len(scores.orders_at_fault(counts, row, held)) == row["at_fault"]
