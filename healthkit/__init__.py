@@ -1,1 +1,36 @@
-"""healthkit: account health of marketplace sellers, exact to the last order."""
+"""healthkit: account health of marketplace sellers, exact to the last order.
+
+The verbs that a notebook needs, loaded when first used:
+
+>>> import healthkit as hk
+>>> hk.marketplace("DE").title
+'Amazon Germany'
+"""
+
+import lazy_loader as lazy
+
+__version__ = "0.1.0"
+
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__,
+    submodules=[
+        "charts",
+        "desk",
+        "exposure",
+        "intake",
+        "monthly",
+        "policy",
+        "press",
+        "scores",
+        "store",
+        "tables",
+        "wording",
+    ],
+    submod_attrs={
+        "desk": ["Desk"],
+        "marketplaces": ["marketplace"],
+        "monthly": ["Monthly", "accounts_in", "last_day_of", "open_month"],
+        "policy": ["load", "for_marketplaces"],
+        "scores": ["days_of", "score", "orders_at_fault"],
+    },
+)

@@ -26,7 +26,8 @@ Frame = nw.LazyFrame[Any]
 ORDER = ["account", "marketplace", "order_id"]
 _SIX = ["account", "marketplace", "channel", "clock_day", "known_on", "until_day", "counted"]
 _TEN = [
-    "account", "marketplace", "channel", "order_id", "cause", "clock_day", "known_on", "cleared_on", "at_fault", "assumed",
+    "account", "marketplace", "channel", "order_id", "cause",
+    "clock_day", "known_on", "cleared_on", "at_fault", "assumed",
 ]  # fmt: skip
 
 

@@ -27,7 +27,7 @@ CLOCKS = ("ordered_on", "ship_by_on", "shipped_on", "deliver_by_on")
 
 Side = Literal["below", "at most", "at least", "above"]
 Sure = Literal["A", "R", "T", "I", "user"]
-"""How sure a source is: the marketplace's own page, a real file, a third party, our inference, the user's own standard."""
+"""How sure a source is: the marketplace's page, a real file, a third party, our inference, the user's standard."""
 
 
 class PolicyError(ValueError):
@@ -184,7 +184,7 @@ class Rule(BaseModel):
         return f"{self.policy}.{self.metric}@{self.since}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Policy:
     """All of one marketplace's rules, past and present."""
 
@@ -210,8 +210,8 @@ class Policy:
         for metric, begins in self.begins:
             if first < begins:
                 raise PolicyError(
-                    f"{self.name} does not say what was asked of {metric} on {first}: its first row begins on {begins}. "
-                    f"Choose a later day, or add the older rule to policies/{self.name}.yaml with its source."
+                    f"{self.name} does not say what was asked of {metric} on {first}: "
+                    f"its first row begins on {begins}. Choose a later day, or add the older rule to policies/{self.name}.yaml with its source."
                 )
         return [rule for rule in self.rules if rule.since <= last and rule.until >= first]
 

@@ -142,16 +142,17 @@ class Store:
         """
         self._must_exist()
         wanted = None if accounts is None else list(dict.fromkeys(accounts))
-        known = self.accounts()
-        self._check_accounts(wanted, known)
+        if wanted is not None:
+            self.check_accounts(wanted, self.accounts())
         connection = duckdb.connect()
         connection.register("taken", self._reports())
         for table in tables.RAW:
             self._read(connection, table, wanted)
         return _ledger(connection, _coverage(connection))
 
-    def _check_accounts(self, wanted: list[str] | None, known: list[str]) -> None:
-        unknown = [account for account in wanted or () if account not in known]
+    def check_accounts(self, wanted: Iterable[str], known: Sequence[str]) -> None:
+        """Raise StoreError, naming those there are, for an account that is not known."""
+        unknown = [account for account in wanted if account not in known]
         if unknown:
             shown = ", ".join(known[:12]) + (f" and {len(known) - 12:,} more" if len(known) > 12 else "")
             raise StoreError(f"No account {', '.join(map(repr, unknown))} in {self.folder}. There are: {shown}.")
@@ -164,42 +165,66 @@ class Store:
             connection.execute(f"create temp table raw_{table.name} as select *, 0 as number from empty_{table.name}")
         else:
             connection.execute(
-                f"create temp table raw_{table.name} as select rows.*, number from read_parquet(?, union_by_name := true) rows "
-                f"join taken using (report) where ? is null or account in (select unnest(?))",
-                [delta.file_uris(), accounts, accounts or []],
+                f"create temp table raw_{table.name} as select held.*, number from {_parquet(delta)} held "
+                "join taken using (report) where $all or held.account in (select unnest($accounts))",
+                {"all": accounts is None, "accounts": accounts or []},
             )
         connection.execute(_newest(table))
 
     def accounts(self) -> list[str]:
         """The accounts that have orders here, in the order of their names."""
-        return self._distinct("account")
+        return [row[0] for row in self._ask("select distinct account from held order by 1")]
 
-    def _distinct(self, column: str) -> list[str]:
-        delta = self._delta(tables.ORDERS)
-        if delta is None:
-            return []
-        with contextlib.closing(duckdb.connect()) as connection:
-            connection.register("taken", self._reports())
-            rows = connection.execute(
-                f"select distinct {column} from read_parquet(?, union_by_name := true) join taken using (report) order by 1",
-                [delta.file_uris()],
-            ).fetchall()
-        return [row[0] for row in rows]
+    def marketplaces(self) -> list[str]:
+        """The marketplaces of the orders here, in the order of their codes."""
+        return [
+            row[0] for row in self._ask("select distinct marketplace from held where ordered_on is not null order by 1")
+        ]
 
     def marketplace_of(self, account: str, order_ids: Iterable[str]) -> dict[str, str]:
         """The marketplace of those of an account's orders that the store knows, by order id."""
-        delta = self._delta(tables.ORDERS)
+        asked = pa.table({"order_id": pa.array(list(order_ids), pa.string())})
+        return dict(
+            self._ask(
+                "select distinct order_id, marketplace from held semi join asked using (order_id) where account = $account",
+                {"account": account}, asked=asked,
+            )
+        )  # fmt: skip
+
+    def products(self, account: str, marketplace: str, order_ids: Iterable[str]) -> pd.DataFrame:
+        """What was bought with some orders: order_id, sku, product? (the first line of each, by sku)."""
+        asked = pa.table({"order_id": pa.array(list(order_ids), pa.string())})
+        rows = self._ask(
+            "select order_id, min(sku), arg_min(product, sku) from held semi join asked using (order_id) "
+            "where account = $account and marketplace = $marketplace group by order_id order by order_id",
+            {"account": account, "marketplace": marketplace}, table=tables.ITEMS, asked=asked,
+        )  # fmt: skip
+        return pd.DataFrame(rows, columns=["order_id", "sku", "product"])
+
+    def _ask(
+        self,
+        question: str,
+        values: Mapping[str, Any] | None = None,
+        table: tables.Table = tables.ORDERS,
+        **frames: pa.Table,
+    ) -> list[tuple[Any, ...]]:
+        """Rows of an SQL question to one raw table, which stands as `held`; of taken reports only."""
+        delta = self._delta(table)
         if delta is None:
-            return {}
+            return []
         with contextlib.closing(duckdb.connect()) as connection:
-            connection.register("taken", self._reports())
-            connection.register("asked", pa.table({"order_id": pa.array(list(order_ids), pa.string())}))
-            rows = connection.execute(
-                "select distinct order_id, marketplace from read_parquet(?, union_by_name := true) "
-                "as held join taken using (report) semi join asked using (order_id) where held.account = ?",
-                [delta.file_uris(), account],
-            ).fetchall()
-        return dict(rows)
+            for name, frame in {"taken": self._reports(), **frames}.items():
+                connection.register(name, frame)
+            connection.execute(
+                f"create temp view held as select * from {_parquet(delta)} semi join taken using (report)"
+            )
+            return connection.execute(question, dict(values or {})).fetchall()
+
+
+def _parquet(delta: DeltaTable) -> str:
+    """SQL that reads the files of a Delta table."""
+    uris = ", ".join("'" + uri.replace("'", "''") + "'" for uri in delta.file_uris())
+    return f"read_parquet([{uris}], union_by_name := true)"
 
 
 def ledger_of(raw: Mapping[str, pa.Table], coverage: pd.DataFrame | None = None) -> Ledger:

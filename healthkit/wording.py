@@ -918,6 +918,60 @@ def silent_channel(channel: str, measures: int) -> str:
     return f"No {words} orders in 26 weeks, so {rest} not listed."
 
 
+def squares_caption(orders: int, double: int, most: int) -> str:
+    """How to read the orders at fault by cause, and that an order with two causes stands once.
+
+    >>> squares_caption(31, 2, 60)
+    'One square, one order. 2 orders have two causes and stand once, so the groups add up to 31.'
+    """
+    text = "One square, one order." if orders <= most else "The bars count orders."
+    if not double:
+        return text
+    who = "1 order has two causes and stands" if double == 1 else f"{number(double)} orders have two causes and stand"
+    return f"{text} {who} once, so the groups add up to {number(orders)}."
+
+
+def parts_caption(parts: Sequence[tuple[str, int, int, int | None]], target: float | None, before: str) -> str:
+    """The rates of a measure's parts; each part is a metric, counted, at fault, and at fault a month before.
+
+    >>> parts_caption([("a_to_z_claim_rate", 2498, 19, 5), ("chargeback_rate", 2498, 3, None)], 0.01, "30 Sep")
+    'Parts of the rate: A-to-z claims 0.76% (19; 5 on 30 Sep), chargebacks 0.12% (3).'
+    """
+    told = []
+    for name, counted, at_fault, old in parts:
+        places = {"side": "below", "target": target} if target else {}
+        then = "" if old is None else f"; {number(old)} on {before}"
+        told.append(f"{inside(metric(name).label)} {rate(counted, at_fault, **places)} ({number(at_fault)}{then})")
+    return f"Parts of the rate: {', '.join(told)}."
+
+
+def leaving_caption(stand_out: bool, group: Group | None, year: int) -> str:
+    """How to read the calendar of leaving orders.
+
+    >>> leaving_caption(True, Group("product", "Tent", 13, 31), 2026)
+    'One mark, one order, on the first day it no longer counts. Those for “Tent” stand out.'
+    """
+    text = "One mark, one order, on the first day it no longer counts."
+    if not stand_out or group is None:
+        return text
+    when = long_days(group.first, group.last, year)
+    which = f"for “{group.name}”" if group.kind == "product" else f"{PLACED[group.clock]} {when}"
+    return f"{text} Those {which} stand out."
+
+
+def orders_title(listed_orders: int, all_orders: int) -> str:
+    """What the table of orders holds.
+
+    >>> orders_title(12, 31), orders_title(7, 7), orders_title(1, 1)
+    ('The 12 of 31 orders at fault that leave first', 'The 7 orders at fault, by the day they leave', 'The order at fault')
+    """  # noqa: E501 - three titles
+    if all_orders == 1:
+        return "The order at fault"
+    if listed_orders == all_orders:
+        return f"The {number(all_orders)} orders at fault, by the day they leave"
+    return f"The {number(listed_orders)} of {number(all_orders)} orders at fault that leave first"
+
+
 # -- many accounts ----------------------------------------------------------------------------------------
 
 
@@ -985,3 +1039,17 @@ def accounts_first(sentence: str, account: str, failed: int) -> Sentence:
         return (Strong(f"Run {again}"), ".")
     tail = f" Then run {again}." if again else ""
     return (Strong(f"Open {account}"), f": {sentence}.{tail}" if sentence else f".{tail}")
+
+
+def failed_title(failed: int, month_name: str) -> str:
+    """The heading of the runs that made no report.
+
+    >>> failed_title(2, "October 2026")
+    'Two runs failed; these accounts have no figures for October 2026'
+    """
+    many = (
+        "One run failed; this account has"
+        if failed == 1
+        else f"{opening(small(failed))} runs failed; these accounts have"
+    )
+    return f"{many} no figures for {month_name}"

@@ -1,0 +1,133 @@
+"""The analyst's desk: a store, the policies of its marketplaces and its counts, opened together.
+
+Counts are kept beside the store, under the store's version and the rules they were counted for, so that a
+second question does not count again. The folder is safe to delete.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from healthkit import exposure, metrics, scores, tables
+from healthkit.exposure import Counts
+from healthkit.policy import Policy, for_marketplaces, load
+from healthkit.store import Store
+
+DATA = Path("data/store")
+SAMPLE = Path("data/sample_store")
+
+
+def choose(folder: str | Path | None = None) -> Path:
+    """The store to open: the one named, else the user's own, else the sample's where there is no other."""
+    if folder is not None:
+        return Path(folder)
+    return SAMPLE if Store(SAMPLE).exists() and not Store(DATA).exists() else DATA
+
+
+class Desk:
+    """One store with its policies, ready for questions.
+
+    `folder` is the store's; `policy` is the name (or YAML path) of one policy for every marketplace, instead
+    of each marketplace's own. Raises StoreError where there is no store, PolicyError for an unknown policy.
+    """
+
+    def __init__(self, folder: str | Path | None = None, policy: str | None = None) -> None:
+        self.store = Store(choose(folder))
+        self.policy_name = policy
+        self._one = None if policy is None else load(policy)
+
+    @cached_property
+    def counts(self) -> Counts:
+        """EXPOSURE, FAULTS and COVERAGE of every account, counted or read as kept."""
+        self.store.reports()
+        place = self.store.folder / "counts" / f"v{self.store.version()}-{self._digest()}"
+        return _read(place) or _keep(place, exposure.count(self.store.ledger(), self._rules()))
+
+    @cached_property
+    def policies(self) -> Mapping[str, Policy]:
+        """The policy of each marketplace in the store."""
+        codes = self.store.marketplaces()
+        return dict.fromkeys(codes, self._one) if self._one is not None else for_marketplaces(codes)
+
+    def _rules(self) -> list:
+        return [rule for policy in dict.fromkeys(self.policies.values()) for rule in policy.rules]
+
+    def _digest(self) -> str:
+        """What the counts depend on besides the store: the rules asked for, and the code that counts."""
+        asked = sorted({f"{rule.metric} {rule.basis}" for rule in self._rules()})
+        code = [Path(module.__file__ or "").read_bytes() for module in (metrics, exposure, tables)]
+        return hashlib.sha256(b"\0".join([*code, *(line.encode() for line in asked)])).hexdigest()[:12]
+
+    @property
+    def accounts(self) -> list[str]:
+        """The accounts in the store, in the order of their names."""
+        return sorted(self.counts.coverage["account"].unique())
+
+    def score(
+        self,
+        days: date | Iterable[date],
+        accounts: Iterable[str] | None = None,
+        *,
+        window: int | None = None,
+        lag: int | None = None,
+        hindsight: bool = False,
+    ) -> pd.DataFrame:
+        """SCORES of all accounts or some, on one day or several (see `scores.score`).
+
+        Raises StoreError for an account that the store does not hold.
+        """
+        counts = self.counts
+        if accounts is not None:
+            wanted = list(accounts)
+            self.store.check_accounts(wanted, self.accounts)
+            counts = counts.of(wanted)
+        return scores.score(counts, self.policies, days, window=window, lag=lag, hindsight=hindsight)
+
+    def orders_at_fault(self, row: pd.Series, *, hindsight: bool = False) -> pd.DataFrame:
+        """The orders behind one row of SCORES (see `scores.orders_at_fault`)."""
+        return scores.orders_at_fault(self.counts, row, self.policies[row["marketplace"]], hindsight=hindsight)
+
+    def not_computed(self, day: date, marketplaces: Iterable[str] | None = None) -> list[str]:
+        """The metrics that rules in force on a day ask for and that this version cannot compute."""
+        chosen = {code: self.policies[code] for code in marketplaces} if marketplaces is not None else self.policies
+        return exposure.uncomputed(rule for policy in dict.fromkeys(chosen.values()) for rule in policy.on(day))
+
+
+def _read(place: Path) -> Counts | None:
+    """Counts as kept, or None where there are none."""
+    if not place.is_dir():
+        return None
+    with contextlib.suppress(FileNotFoundError):
+        return Counts(*(pd.read_parquet(place / f"{name}.parquet") for name in ("exposure", "faults", "coverage")))
+    return None
+
+
+def _keep(place: Path, counts: Counts) -> Counts:
+    """Keep counts for the next question, and drop those of older states of the store.
+
+    They appear whole or not at all: written aside first, then moved into place.
+    """
+    place.parent.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(dir=place.parent, prefix=".writing-"))
+    for name in ("exposure", "faults", "coverage"):
+        getattr(counts, name).to_parquet(aside / f"{name}.parquet")
+    version = place.name.split("-")[0]
+    for old in place.parent.iterdir():
+        if not old.name.startswith((".", f"{version}-")):
+            shutil.rmtree(old, ignore_errors=True)
+    try:
+        os.replace(aside, place)
+    except OSError:
+        # Another process kept the same counts in the meantime; theirs are as good.
+        shutil.rmtree(aside, ignore_errors=True)
+    return counts

@@ -1,0 +1,94 @@
+"""Raw files into the store: find them, read them whole, append what they hold, say what was skipped and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from healthkit.readers import ReaderError, Source, Taken, plan, read
+from healthkit.store import Store
+
+BATCH_ROWS = 2_000_000
+"""So many rows are held in memory before they are appended."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one raw file: taken, already held, or refused with the reason."""
+
+    name: str
+    kind: str
+    taken: Taken | None = None
+    refused: str | None = None
+
+    @property
+    def held_already(self) -> bool:
+        """Whether the store had this very file before."""
+        return self.taken is None and self.refused is None
+
+
+@dataclass
+class _Batch:
+    """Files read and not yet appended, and the marketplaces of the orders in them."""
+
+    store: Store
+    takens: list[Taken] = field(default_factory=list)
+
+    def marketplace_of(self, account: str, order_ids: Iterable[str]) -> dict[str, str]:
+        """The marketplace of an account's orders: those of this batch first, then those in the store."""
+        wanted = set(order_ids)
+        here: dict[str, str] = {}
+        for taken in self.takens:
+            orders = taken.tables.get("orders")
+            if taken.account == account and orders is not None:
+                pairs = zip(orders["order_id"].to_pylist(), orders["marketplace"].to_pylist(), strict=True)
+                here |= {order: code for order, code in pairs if order in wanted}
+        unknown = wanted - here.keys()
+        return here | (self.store.marketplace_of(account, sorted(unknown)) if unknown else {})
+
+    def append(self) -> None:
+        """Hand what was read to the store, all of it or nothing."""
+        if self.takens:
+            self.store.add(self.takens)
+            self.takens.clear()
+
+
+def take_in(
+    paths: Iterable[str | Path],
+    store: Store,
+    account: str | None = None,
+    marketplace: str | None = None,
+    begun: Callable[[list[Source]], None] | None = None,
+    done: Callable[[Source], None] | None = None,
+) -> Iterator[Outcome]:
+    """Take raw files into the store, one outcome a file; a file that is refused leaves nothing behind.
+
+    The store is appended to at the end, or whenever many rows are waiting. `begun` is told what was found,
+    `done` each file that is finished. Raises ReaderError for a path that does not exist.
+    """
+    sources, refused = plan(paths)
+    if begun is not None:
+        begun(sources)
+    yield from (Outcome(name=one.name, kind="", refused=one.message) for one in refused)
+    held, batch = store.holds(), _Batch(store)
+    for source in sources:
+        yield _one(source, batch, held, account, marketplace)
+        if done is not None:
+            done(source)
+        if sum(taken.rows for taken in batch.takens) > BATCH_ROWS:
+            batch.append()
+    batch.append()
+
+
+def _one(source: Source, batch: _Batch, held: set[str], account: str | None, marketplace: str | None) -> Outcome:
+    """Read one file, unless the store or this import has it."""
+    if source.digest in held:
+        return Outcome(source.name, source.kind)
+    try:
+        taken = read(source, account=account, marketplace=marketplace, marketplace_of=batch.marketplace_of)
+    except ReaderError as error:
+        return Outcome(source.name, source.kind, refused=str(error))
+    held.add(source.digest)
+    batch.takens.append(taken)
+    return Outcome(source.name, source.kind, taken=taken)

@@ -1,0 +1,14 @@
+"""The readers: raw files in, checked tables out. The only rooms that know raw headers, encodings, time zones.
+
+`plan` finds the files below some paths and recognises each by its header; `read` reads one of them whole, or
+refuses it with a sentence that names the file, the row and the cure. Personal data is never read in.
+"""
+
+from __future__ import annotations
+
+from healthkit.readers.read import read
+from healthkit.readers.source import ReaderError, Refused, Source
+from healthkit.readers.taken import Taken
+from healthkit.readers.walk import plan
+
+__all__ = ["ReaderError", "Refused", "Source", "Taken", "plan", "read"]

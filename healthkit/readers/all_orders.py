@@ -1,0 +1,150 @@
+"""The all-orders flat file: every order of an account, one row an item, all channels and statuses.
+
+It knows when an order was placed, who fulfils it and whether it was cancelled; it holds no promise
+and no confirmation. A cancellation, of the order or of part of it, is dated by the order's last update;
+who asked for it is known only in the newer, wider file.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from healthkit.readers.cells import (
+    columns_of,
+    counts,
+    flags,
+    instants,
+    largest_of,
+    one_per,
+    order_ids,
+    statuses,
+    without_other_shops,
+    words,
+)
+from healthkit.readers.grid import Grid, Kind, whole
+from healthkit.readers.place import Asked, local_days, places
+from healthkit.readers.taken import Taken, fill, span
+from healthkit.tables import ITEMS, ORDERS
+
+KIND = Kind(
+    "all_orders",
+    "all-orders file",
+    ("amazon-order-id", "purchase-date", "last-updated-date", "order-status", "fulfillment-channel", "sku", "quantity"),
+    (
+        "sales-channel",
+        "asin",
+        "product-name",
+        "item-status",
+        "item-price",
+        "is-business-order",
+        "is-buyer-requested-cancellation",
+    ),
+    """merchant-order-id order-channel url ship-service-level currency item-tax shipping-price shipping-tax
+    gift-wrap-price gift-wrap-tax item-promotion-discount ship-promotion-discount ship-city ship-state
+    ship-postal-code ship-country ship-promotion-id promotion-ids cpf purchase-order-number price-designation
+    is-sold-by-ab number-of-items tax-collection-model tax-collection-responsible-party address-type
+    payment-method-details item-extensions-data fulfilled-by buyer-company-name buyer-tax-registration-country
+    buyer-tax-registration-type is-heavy-or-bulky is-replacement-order is-exchange-order original-order-id
+    is-amazon-invoiced vat-exclusive-item-price vat-exclusive-shipping-price vat-exclusive-giftwrap-price is-iba
+    buyer-requested-cancel-reason is-transparency ioss-number order-invoice-type customized-url
+    customized-page""",
+    aliases={"quantity-purchased": "quantity"},
+)
+CHANNEL_WORDS = {"amazon": "amazon", "afn": "amazon", "merchant": "seller", "mfn": "seller"}
+
+
+def take(grid: Grid, asked: Asked) -> Taken:
+    """Read the file into ORDERS and ITEMS."""
+    rows = len(grid)
+    grid, skipped = without_other_shops(grid, "amazon-order-id")
+    lines = _newest_lines(_distinct(_lines(grid, asked)))
+    orders = _orders(lines, asked)
+    tables = {"orders": orders, "items": _items(lines, asked)}
+    first_day, last_day = span(orders["ordered_on"])
+    return Taken(
+        asked.report, asked.name, KIND.name, asked.account, tables, rows, skipped, grid.notes, first_day, last_day
+    )
+
+
+def _lines(grid: Grid, asked: Asked) -> pa.Table:
+    """The file's rows with their cells read: days local, instants in UTC, words in our spelling."""
+    ids = order_ids(grid, "amazon-order-id")
+    marketplaces = places(grid, ids, asked)
+    stamps = instants(grid, "last-updated-date")
+    return pa.table(
+        {
+            "order_id": ids,
+            "marketplace": marketplaces,
+            "channel": words(grid, "fulfillment-channel", CHANNEL_WORDS),
+            "status": statuses(grid, "order-status"),
+            "ordered_on": local_days(instants(grid, "purchase-date"), marketplaces),
+            "updated_on": local_days(stamps, marketplaces),
+            "updated_at": stamps,
+            "sku": grid["sku"],
+            "asin": grid["asin"],
+            "product": grid["product-name"],
+            "units": counts(grid, "quantity"),
+            "price": grid["item-price"],
+            "line_cancelled": _item_cancelled(grid),
+            "buyer_asked": flags(grid, "is-buyer-requested-cancellation"),
+            "is_business": flags(grid, "is-business-order"),
+        }
+    )
+
+
+def _item_cancelled(grid: Grid) -> pa.Array:
+    """Whether the line itself was cancelled; empty where the file has no item status."""
+    if not grid.has("item-status"):
+        return pa.nulls(len(grid), pa.bool_())
+    return pc.is_in(pc.utf8_lower(grid["item-status"]), pa.array(["cancelled", "canceled"]))
+
+
+def _distinct(lines: pa.Table) -> pa.Table:
+    """Lines that say exactly the same count once: Amazon repeats some."""
+    keys = ["order_id", "sku"]
+    if len(lines.group_by(keys).aggregate([])) == len(lines):
+        return lines
+    return lines.group_by(lines.column_names, use_threads=False).aggregate([])
+
+
+def _newest_lines(lines: pa.Table) -> pa.Table:
+    """Of each order and SKU only what was said last."""
+    keys = pc.binary_join_element_wise(
+        whole(lines["order_id"]), whole(lines["sku"]), "\t", null_handling="replace", null_replacement=""
+    )
+    stamps = whole(lines["updated_at"])
+    return lines.filter(pc.equal(stamps, largest_of(keys, stamps)))
+
+
+def _orders(lines: pa.Table, asked: Asked) -> pa.Table:
+    """One row an order: its newest line speaks for it, all its lines for the units."""
+    firsts = ("channel", "status", "ordered_on", "updated_on", "updated_at", "is_business")
+    stands = dict.fromkeys(firsts, "first") | {"units": "sum", "line_cancelled": "any"}
+    newest_first = lines.sort_by([("updated_at", "descending")])
+    orders = columns_of(one_per(newest_first, ["marketplace", "order_id"], stands))
+    cancelled = pc.equal(orders["status"], "cancelled")
+    in_part = pc.and_(orders.pop("line_cancelled"), pc.invert(cancelled))
+    touched = pc.or_kleene(cancelled, in_part)
+    days = {"cancelled_on": pc.if_else(touched, orders.pop("updated_on"), None)}
+    by = {"cancelled_by": _cancelled_by(lines, orders["order_id"], touched)}
+    return fill(ORDERS, len(cancelled), orders | days | by | asked.stamp() | {"part_cancelled": in_part})
+
+
+def _cancelled_by(lines: pa.Table, orders: pa.Array, cancelled: pa.Array) -> pa.Array:
+    """The buyer, when every cancelled line was asked for; else the seller; empty where the file does not say."""
+    told = pc.and_(pc.is_valid(lines["buyer_asked"]), _line_is_cancelled(lines))
+    asked_for = one_per(lines.filter(told), ["order_id"], {"buyer_asked": "min"})
+    by_buyer = whole(asked_for["buyer_asked"]).take(pc.index_in(orders, whole(asked_for["order_id"])))
+    return pc.if_else(pc.and_(cancelled, pc.is_valid(by_buyer)), pc.if_else(by_buyer, "buyer", "seller"), None)
+
+
+def _line_is_cancelled(lines: pa.Table) -> pa.Array:
+    return pc.or_(pc.fill_null(lines["line_cancelled"], False), pc.equal(lines["status"], "cancelled"))
+
+
+def _items(lines: pa.Table, asked: Asked) -> pa.Table:
+    """One row an order and SKU; a line without SKU names no item."""
+    stands = {"asin": "first", "product": "first", "units": "sum", "updated_at": "max"}
+    items = one_per(lines.filter(pc.is_valid(lines["sku"])), ["marketplace", "order_id", "sku"], stands)
+    return fill(ITEMS, len(items), columns_of(items) | asked.stamp())

@@ -1,0 +1,239 @@
+"""From text cells to ids, days, instants, counts, flags and words; each says which row it cannot read.
+
+Whole columns at once. A loop in Python runs over distinct values, and over rows only once one is known to be bad.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import date
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from healthkit.readers.grid import RESAVED, SHIFTED, Grid, whole
+
+INSTANT = pa.timestamp("us", "UTC")
+NAIVE = pa.timestamp("us")
+DAY = pa.date32()
+
+AMAZON_ID = r"^\d{3}-\d{7}-\d{7}$"
+_OTHER_SHOP_ID = r"^S\d{2}-\d{7}-\d{7}$"
+_SCIENTIFIC = r"^\d+([.,]\d+)?[eE]\+\d+$"
+_NUMBER = r"^\d+([.,]\d+)?$"
+_LOOSE_OFFSET = r"\s*([+-])\s*(\d{2})\s*:?\s*(\d{2})$"
+_EARLIEST, _LATEST = date(1995, 1, 1), date(2100, 1, 1)
+_FLAGS = {"true": True, "yes": True, "y": True, "1": True, "false": False, "no": False, "n": False, "0": False}
+_OTHER_SHOP = "orders of other shops that Amazon only fulfils (Non-Amazon) count in no rate"
+_MONTHS = {month: number for number, month in enumerate(
+    ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"), 1
+)}  # fmt: skip
+
+
+def without_other_shops(grid: Grid, column: str) -> tuple[Grid, dict[str, int]]:
+    """Leave out orders that Amazon fulfils for other shops, and say how many lines that were."""
+    other_id = pc.fill_null(pc.match_substring_regex(grid[column], _OTHER_SHOP_ID), False)
+    other_channel = pc.fill_null(pc.starts_with(pc.utf8_lower(grid["sales-channel"]), "non-amazon"), False)
+    other = pc.or_(other_id, other_channel)
+    count = pc.sum(other).as_py() or 0
+    return grid.keep(pc.invert(other)), {_OTHER_SHOP: count} if count else {}
+
+
+def order_ids(grid: Grid, column: str) -> pa.Array:
+    """Amazon's order ids, three groups of digits; anything else refuses the file."""
+    ids = texts(grid, column)
+    refuse_numbers(grid, column)
+    refuse_other_ids(grid, column, pc.invert(pc.match_substring_regex(ids, AMAZON_ID)))
+    return ids
+
+
+def refuse_other_ids(grid: Grid, column: str, bad: pa.Array) -> None:
+    """Refuse what has not the shape of Amazon's order ids; whole numbers come from a spreadsheet."""
+    if pc.any(bad, min_count=0).as_py():
+        numbers = pc.match_substring_regex(grid[column], _NUMBER)
+        spoilt = pc.all(pc.or_(numbers, pc.invert(bad))).as_py()
+        grid.refuse(column, bad, "no order id", RESAVED if spoilt else SHIFTED)
+
+
+def refuse_numbers(grid: Grid, column: str) -> None:
+    """Refuse ids that a spreadsheet turned into numbers."""
+    bad = pc.match_substring_regex(grid[column], _SCIENTIFIC)
+    if pc.any(bad).as_py():
+        grid.refuse(column, bad, "a number where an id belongs", RESAVED)
+
+
+def texts(grid: Grid, column: str) -> pa.Array:
+    """A column of which no cell may be empty."""
+    cells = grid[column]
+    if cells.null_count:
+        grid.refuse(column, pc.is_null(cells), "though no row may lack it")
+    return cells
+
+
+def words(grid: Grid, column: str, meanings: Mapping[str, str], empty: bool = False) -> pa.Array:
+    """Words in our spelling, whatever their case; an unknown one refuses the file."""
+    cells = grid[column] if empty else texts(grid, column)
+    there_are = ", ".join(dict.fromkeys(meanings))
+    return by_distinct(
+        grid, column, cells, lambda word: meanings.get(word.lower()), pa.string(), f"unknown; there are: {there_are}"
+    )
+
+
+def statuses(grid: Grid, column: str) -> pa.Array:
+    """Status words in lower case, without what follows a dash: `Shipped - Damaged` is shipped."""
+    return by_distinct(grid, column, texts(grid, column), _status, pa.string(), "no status word")
+
+
+def _status(word: str) -> str | None:
+    """One status word in our spelling.
+
+    >>> _status("Canceled"), _status("Shipped - Picked Up"), _status("2026-03-04")
+    ('cancelled', 'shipped', None)
+    """
+    word = word.split(" - ")[0].strip().lower()
+    return {"canceled": "cancelled"}.get(word, word) if re.fullmatch(r"[a-z][a-z ]{0,30}", word) else None
+
+
+def counts(grid: Grid, column: str) -> pa.Array:
+    """Whole numbers, not negative; an empty cell stays empty."""
+    return by_distinct(grid, column, grid[column], _count, pa.int64(), "no whole number")
+
+
+def _count(word: str) -> int | None:
+    return int(word) if word.isascii() and word.isdigit() and len(word) < 10 else None
+
+
+def flags(grid: Grid, column: str) -> pa.Array:
+    """Yes or no; an empty cell stays empty."""
+    return by_distinct(
+        grid, column, grid[column], lambda word: _FLAGS.get(word.lower()), pa.bool_(), "neither yes nor no"
+    )
+
+
+def days(grid: Grid, column: str, read: Callable[[str], date | None], form: str, empty: bool = False) -> pa.Array:
+    """Days, read by the given function; `form` says in words what it reads."""
+    cells = grid[column] if empty else texts(grid, column)
+    return by_distinct(grid, column, cells, read, DAY, f"no day written as {form}")
+
+
+def by_distinct(
+    grid: Grid,
+    column: str,
+    cells: pa.Array,
+    read: Callable[[str], object],
+    kind: pa.DataType,
+    why: str,
+    cure: str = SHIFTED,
+) -> pa.Array:
+    """Read each distinct cell once; where `read` gives None, the file is refused for that cell."""
+    coded = whole(pc.dictionary_encode(cells))
+    known = pa.array([read(word) for word in coded.dictionary.to_pylist()], kind)
+    values = known.take(coded.indices)
+    bad = pc.and_(pc.is_null(values), pc.is_valid(cells))
+    if pc.any(bad).as_py():
+        grid.refuse(column, bad, why, cure)
+    return values
+
+
+def iso_day(word: str) -> date | None:
+    """A day written yyyy-mm-dd.
+
+    >>> iso_day("2026-03-04"), iso_day("04/03/2026"), iso_day("2026-02-30")
+    (datetime.date(2026, 3, 4), None, None)
+    """
+    found = re.fullmatch(r"(\d{4})-(\d{2})-(\d{2})", word)
+    return day_of(*found.groups()) if found else None
+
+
+def named_month_day(word: str) -> date | None:
+    """A day written dd-Mon-yyyy with an English month, or yyyy-mm-dd.
+
+    >>> named_month_day("10-Jul-2025"), named_month_day("2025-07-10"), named_month_day("10-Mai-2025")
+    (datetime.date(2025, 7, 10), datetime.date(2025, 7, 10), None)
+    """
+    found = re.fullmatch(r"(\d{1,2})-([A-Za-z]{3})-(\d{4})", word)
+    if not found:
+        return iso_day(word)
+    day, month, year = found.groups()
+    return day_of(year, _MONTHS.get(month.lower(), 0), day)
+
+
+def day_of(year: str | int, month: str | int, day: str | int) -> date | None:
+    """The day of these numbers, or None when there is no such day, or none in our time."""
+    try:
+        found = date(int(year), int(month), int(day))
+    except ValueError:
+        return None
+    return found if _EARLIEST <= found < _LATEST else None
+
+
+def instants(grid: Grid, column: str, empty: bool = False) -> pa.Array:
+    """Instants written ISO 8601 with their offset; offsets may differ from row to row."""
+    cells = grid[column] if empty else texts(grid, column)
+    return read_times(grid, column, cells, INSTANT, "no time stamp with an offset")
+
+
+def local_times(grid: Grid, column: str, empty: bool = False) -> pa.Array:
+    """Times as written, without offset or zone."""
+    cells = grid[column] if empty else texts(grid, column)
+    return read_times(grid, column, cells, NAIVE, "no time stamp without offset")
+
+
+def read_times(grid: Grid, column: str, cells: pa.Array, kind: pa.DataType, why: str) -> pa.Array:
+    """Read the given cells of a column as times of one kind; one that is none refuses the file."""
+    try:
+        values = cells.cast(kind)
+    except pa.ArrowInvalid:
+        # Help pages print `+ 00 :00`; only when the quick way fails is it worth looking for.
+        cells = pc.replace_substring_regex(cells, _LOOSE_OFFSET, r"\1\2:\3")
+        bad = pa.array([not _casts(cell, kind) for cell in cells])
+        if pc.any(bad).as_py():
+            grid.refuse(column, bad, why)
+        values = cells.cast(kind)
+    _refuse_other_times(grid, column, values)
+    return values
+
+
+def _casts(cell: pa.Scalar, kind: pa.DataType) -> bool:
+    try:
+        cell.cast(kind)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _refuse_other_times(grid: Grid, column: str, values: pa.Array) -> None:
+    """Refuse years that no order can have."""
+    earliest, latest = (pa.scalar(day, DAY).cast(NAIVE).cast(values.type) for day in (_EARLIEST, _LATEST))
+    bad = pc.or_(pc.less(values, earliest), pc.greater_equal(values, latest))
+    if pc.any(bad, min_count=0).as_py():
+        grid.refuse(column, bad, "not in our time")
+
+
+def largest_of(keys: pa.Array, values: pa.Array) -> pa.Array:
+    """For each row, the largest value among the rows of the same key.
+
+    >>> largest_of(pa.array(["a", "b", "a"]), pa.array([1, 5, 3])).to_pylist()
+    [3, 5, 3]
+    """
+    codes = whole(pc.dictionary_encode(keys)).indices
+    top = pa.table({"key": codes, "value": values}).group_by("key", use_threads=False)
+    return whole(top.aggregate([("value", "max")]).sort_by("key")["value_max"]).take(codes)
+
+
+def one_per(lines: pa.Table, keys: list[str], stands: Mapping[str, str]) -> pa.Table:
+    """One row for each key, in order of appearance; `stands` says which of a column's values stands.
+
+    >>> lines = pa.table({"order": ["a", "b", "a"], "units": [1, 1, 2], "sku": [None, "x", "y"]})
+    >>> one_per(lines, ["order"], {"units": "sum", "sku": "first"}).to_pylist()
+    [{'order': 'a', 'units': 3, 'sku': 'y'}, {'order': 'b', 'units': 1, 'sku': 'x'}]
+    """
+    made = lines.group_by(keys, use_threads=False).aggregate(list(stands.items()))
+    columns = {key: whole(made[key]) for key in keys}
+    return pa.table(columns | {name: whole(made[f"{name}_{how}"]) for name, how in stands.items()})
+
+
+def columns_of(table: pa.Table) -> dict[str, pa.Array]:
+    """A table's columns by name, each as one array."""
+    return {name: whole(table[name]) for name in table.column_names}

@@ -1,0 +1,266 @@
+"""A raw file as columns of text, every row of it traceable to its line.
+
+Only the columns a kind reads are ever made; buyers, recipients, addresses, comments stay outside.
+Quoting is off in tab-separated files: a product name such as 15" would break it.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import NoReturn
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
+
+from healthkit.readers.source import ReaderError
+
+AGAIN = "Download it again."
+SHIFTED = "The row looks shifted: download the file again and import it unopened."
+RESAVED = "A spreadsheet re-saved the file: download it again and import it unopened."
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of raw file: its columns: those it must have, those read where present, those left outside."""
+
+    name: str
+    title: str
+    needed: tuple[str, ...]
+    used: tuple[str, ...] = ()
+    left: str = ""
+    delimiters: str = "\t"
+    quoted: bool = False
+    aliases: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def known(self) -> set[str]:
+        """Every column this kind of file is known to hold."""
+        return {*self.needed, *self.used, *self.left.split()}
+
+    def names(self, header: str, delimiter: str) -> list[str]:
+        """The header's column names in the one spelling that this kind uses."""
+        return [self.aliases.get(name, name) for name in names_in(header, delimiter)]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The text columns of one file; `rows` are the numbers (from 0) of the rows still in it."""
+
+    name: str
+    kind: Kind
+    delimiter: str
+    text: bytes
+    table: pa.Table
+    rows: pa.Array
+    notes: list[str]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def has(self, column: str) -> bool:
+        """Whether the file has this column at all."""
+        return column in self.table.column_names
+
+    def __getitem__(self, column: str) -> pa.Array:
+        """One column, blanks trimmed and blank cells empty; a column that is not there is empty throughout."""
+        if not self.has(column):
+            return pa.nulls(len(self), pa.string())
+        cells = pc.utf8_trim_whitespace(whole(self.table[column]))
+        return pc.if_else(pc.equal(cells, ""), pa.scalar(None, pa.string()), cells)
+
+    def keep(self, mask: pa.Array) -> Grid:
+        """The rows for which the mask holds."""
+        if pc.all(mask, min_count=0).as_py():
+            return self
+        return replace(self, table=self.table.filter(mask), rows=self.rows.filter(mask))
+
+    def line(self, row: int) -> int:
+        """The line of the file, from 1, on which a row of this grid begins."""
+        wanted = self.rows[row].as_py()
+        return next(line for number, line in enumerate(_row_lines(self)) if number == wanted)
+
+    def refuse(self, column: str, bad: pa.Array, why: str, cure: str = SHIFTED) -> NoReturn:
+        """Raise ReaderError for the rows where `bad` holds, naming the first of them."""
+        bad = pc.fill_null(bad, False)
+        first = pc.index(bad, True).as_py()
+        value = shown(self[column][first].as_py())
+        count = pc.sum(bad).as_py()
+        raise ReaderError(
+            f"{self.name}: row {self.line(first):,}: {column} {value} {why} ({count:,} of {len(self):,} rows). {cure}"
+        )
+
+
+def whole(column: pa.ChunkedArray | pa.Array) -> pa.Array:
+    """One array of a column, however it was read.
+
+    >>> len(whole(pa.chunked_array([["a"], ["b"]])))
+    2
+    """
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+    return pa.concat_arrays(column.chunks) if isinstance(column, pa.ChunkedArray) else column
+
+
+def names_in(header: str, delimiter: str) -> list[str]:
+    """Column names in one spelling: lower case, words joined by a hyphen.
+
+    >>> names_in("Order ID,review_score, Sales Channel ", ",")
+    ['order-id', 'review-score', 'sales-channel']
+    """
+    cells = next(csv.reader([header], delimiter=delimiter), []) if delimiter != "\t" else header.split("\t")
+    return [re.sub(r"[\s_-]+", "-", cell.strip().strip('"\ufeff').strip().lower()) for cell in cells]
+
+
+def shown(value: str | None) -> str:
+    """A value as a message may show it: short, and never somebody's name or address.
+
+    >>> shown("1.23E+16"), shown("10-Jul-2025"), shown("Jane Roe, 5 High Street"), shown(None)
+    ("is '1.23E+16',", "is '10-Jul-2025',", 'holds words (23 characters),', 'is empty,')
+    """
+    if value is None:
+        return "is empty,"
+    if "@" in value or (re.search(r"[^\W\d]{4}", value) and re.search(r"[\s,\d]", value)):
+        return f"holds words ({len(value):,} characters),"
+    return f"is '{value[:40]}',"
+
+
+def parse(name: str, text: bytes, kind: Kind, delimiter: str, notes: list[str]) -> Grid:
+    """Read the columns that the kind wants; pad rows that only lack empty cells at their end.
+
+    Raises ReaderError for a row that is too long, and for a last line that breaks off.
+    """
+    lead, header, body = _split(text)
+    columns = _unique(kind.names(header.decode(), delimiter), name, kind)
+    wanted = [column for column in columns if column in kind.needed or column in kind.used]
+    if not kind.quoted:
+        _refuse_half_written(name, lead, body, delimiter, len(columns))
+    elif body.count(b'"') % 2:
+        list(_records(name, lead + 1, body, delimiter))
+    try:
+        table = _columns(body, columns, wanted, kind, delimiter)
+    except pa.ArrowInvalid:
+        fill_up = _padded_quoted if kind.quoted else _padded
+        body, padded = fill_up(name, lead, body, delimiter, len(columns))
+        notes.append(f"Filled up {padded:,} rows whose empty cells at the end were cut off.")
+        table = _columns(body, columns, wanted, kind, delimiter)
+    if not len(table):
+        notes.append("The file has a header and no rows.")
+    return Grid(name, kind, delimiter, text, table, pc.indices_nonzero(pa.repeat(True, len(table))), notes)
+
+
+def _columns(body: bytes, columns: list[str], wanted: list[str], kind: Kind, delimiter: str) -> pa.Table:
+    """The wanted columns as text; blank cells are empty."""
+    if not body.strip(b"\n"):
+        return pa.table({column: pa.array([], pa.string()) for column in wanted})
+    return pacsv.read_csv(
+        io.BytesIO(body),
+        read_options=pacsv.ReadOptions(column_names=columns, block_size=1 << 23),
+        parse_options=pacsv.ParseOptions(
+            delimiter=delimiter,
+            quote_char='"' if kind.quoted else False,
+            newlines_in_values=kind.quoted,
+        ),
+        convert_options=pacsv.ConvertOptions(
+            column_types=dict.fromkeys(wanted, pa.string()),
+            include_columns=wanted,
+            null_values=["", " "],
+            strings_can_be_null=True,
+        ),
+    )
+
+
+def _unique(columns: list[str], name: str, kind: Kind) -> list[str]:
+    """Number columns that stand twice, so that each has a name; refuse it where the column matters."""
+    seen: dict[str, int] = {}
+    for column in columns:
+        seen[column] = seen.get(column, 0) + 1
+    twice = [column for column in (*kind.needed, *kind.used) if seen.get(column, 0) > 1]
+    if twice:
+        raise ReaderError(f"{name}: row 1: the column {twice[0]} stands twice. {AGAIN}")
+    return [column if seen[column] == 1 else f"{column}#{number}" for number, column in enumerate(columns)]
+
+
+def _refuse_half_written(name: str, lead: int, body: bytes, delimiter: str, columns: int) -> None:
+    """A last line without line end and with too few cells was still being written."""
+    if not body or body.endswith(b"\n"):
+        return
+    cells = body[body.rfind(b"\n") + 1 :].count(delimiter.encode()) + 1
+    if cells < columns:
+        _refuse_broken_off(name, lead + 2 + body.count(b"\n"), cells, columns)
+
+
+def _refuse_broken_off(name: str, row: int, cells: int, columns: int) -> NoReturn:
+    raise ReaderError(
+        f"{name}: row {row:,}: the last line breaks off after {cells} of {columns} columns: "
+        f"the file is half-written. {AGAIN}"
+    )
+
+
+def _padded(name: str, lead: int, body: bytes, delimiter: str, columns: int) -> tuple[bytes, int]:
+    """The body with short rows filled up, and how many there were; raises ReaderError for a long row."""
+    lines = pa.array(body.split(b"\n"), pa.binary()).cast(pa.string())
+    missing = pc.subtract(pa.scalar(columns - 1, pa.int32()), pc.count_substring(lines, delimiter))
+    written = pc.not_equal(lines, "")
+    long = pc.and_(pc.less(missing, 0), written)
+    if pc.any(long, min_count=0).as_py():
+        _refuse_long(name, lead + 2 + pc.index(long, True).as_py(), pc.sum(long).as_py(), columns)
+    short = pc.and_(pc.greater(missing, 0), written)
+    padding = pc.binary_repeat(delimiter, pc.if_else(short, missing, pa.scalar(0, pa.int32())))
+    filled = pc.binary_join_element_wise(lines, padding, "").filter(written)
+    joined = pc.binary_join(pa.ListArray.from_arrays([0, len(filled)], filled), "\n")[0].as_py()
+    return joined.encode() + b"\n", pc.sum(short).as_py() or 0
+
+
+def _refuse_long(name: str, row: int, count: int, columns: int) -> NoReturn:
+    raise ReaderError(
+        f"{name}: row {row:,}: has more cells than the header's {columns} columns ({count:,} such rows). {SHIFTED}"
+    )
+
+
+def _padded_quoted(name: str, lead: int, body: bytes, delimiter: str, columns: int) -> tuple[bytes, int]:
+    """The same for quoted text, whose line breaks may stand inside a cell."""
+    records = [record for record in _records(name, lead + 1, body, delimiter) if record[1]]
+    long = [line for line, cells in records if len(cells) > columns]
+    if long:
+        _refuse_long(name, long[0], len(long), columns)
+    line, cells = records[-1]
+    if len(cells) < columns and not body.endswith(b"\n"):
+        _refuse_broken_off(name, line, len(cells), columns)
+    out = io.StringIO()
+    writer = csv.writer(out, delimiter=delimiter, lineterminator="\n")
+    writer.writerows(cells + [""] * (columns - len(cells)) for _, cells in records)
+    return out.getvalue().encode(), sum(len(cells) < columns for _, cells in records)
+
+
+def _records(name: str, lead: int, body: bytes, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """The rows of a quoted text, each with the line on which it begins; `lead` lines stand before them."""
+    reader, begins = csv.reader(io.StringIO(body.decode(), newline=""), delimiter=delimiter, strict=True), lead + 1
+    try:
+        for cells in reader:
+            yield begins, cells
+            begins = lead + 1 + reader.line_num
+    except csv.Error as error:
+        raise ReaderError(
+            f"{name}: row {begins:,}: a quoted cell does not end where it should: half-written, or re-saved. {AGAIN}"
+        ) from error
+
+
+def _row_lines(grid: Grid) -> Iterator[int]:
+    """The line on which each row begins, blank lines passed over."""
+    lead, body = _split(grid.text)[::2]
+    if grid.kind.quoted:
+        yield from (line for line, cells in _records(grid.name, lead + 1, body, grid.delimiter) if cells)
+    else:
+        yield from (line for line, text in enumerate(body.split(b"\n"), lead + 2) if text)
+
+
+def _split(text: bytes) -> tuple[int, bytes, bytes]:
+    """How many blank lines stand before the header, the header, and all that follows."""
+    began = text.lstrip(b"\n")
+    header, _, body = began.partition(b"\n")
+    return len(text) - len(began), header, body

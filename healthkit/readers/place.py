@@ -1,0 +1,189 @@
+"""Whose file it is, of which marketplace each row, and what day it was there.
+
+A row's own sales channel decides; else what the caller told; else the marketplace of the same order
+in the store; else, when all orders found there are of one marketplace, that one. Never a guess.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import NoReturn
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from healthkit.marketplaces import BY_SALES_CHANNEL, MARKETPLACES
+from healthkit.readers.cells import AMAZON_ID, DAY, INSTANT, NAIVE, refuse_numbers, refuse_other_ids, texts, words
+from healthkit.readers.grid import Grid, whole
+from healthkit.readers.source import ReaderError
+
+MarketplaceOf = Callable[[str, list[str]], Mapping[str, str]]
+
+_STATED = {name: code for name, code in BY_SALES_CHANNEL.items() if name != "-"}
+_CODES = {code.lower(): code for code in MARKETPLACES}
+_ANY_ORDER_ID = re.compile(rb"\d{3}-\d{7}-\d{7}")
+_LAST_SECOND = pa.scalar(86_399_000_000, pa.duration("us"))
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the caller wants read: the file's name and digest, whose it is, and how to know a marketplace."""
+
+    name: str
+    report: str
+    account: str
+    marketplace: str | None = None
+    marketplace_of: MarketplaceOf | None = None
+
+    def checked(self) -> Asked:
+        """The same with the marketplace in our spelling; raises ReaderError for an unknown one."""
+        if not self.account:
+            raise ReaderError(f"{self.name}: whose file is it? Say so with --account.")
+        if self.marketplace is None:
+            return self
+        code = {**_CODES, **_STATED}.get(self.marketplace.lower())
+        if code is None:
+            raise ReaderError(
+                f"{self.name}: no marketplace {self.marketplace!r}. There are: {', '.join(MARKETPLACES)}."
+            )
+        return replace(self, marketplace=code)
+
+    def stamp(self) -> dict[str, str]:
+        """What every row of the file carries: whose it is and which file said so."""
+        return {"account": self.account, "report": self.report}
+
+    def known(self, ids: Iterable[str]) -> Mapping[str, str]:
+        """The marketplaces of those orders that the store already knows."""
+        wanted = sorted(set(ids))
+        return self.marketplace_of(self.account, wanted) if self.marketplace_of and wanted else {}
+
+    def japanese(self, data: bytes) -> bool:
+        """Whether the file is of Japan: told so, or its orders are known to be."""
+        if self.marketplace is not None:
+            return self.marketplace == "JP"
+        ids = {found.decode() for found in _ANY_ORDER_ID.findall(data)}
+        return "JP" in set(self.known(ids).values())
+
+
+def places(grid: Grid, ids: pa.Array, asked: Asked, column: str = "sales-channel") -> pa.Array:
+    """The marketplace of each row; raises ReaderError when it is contradicted or not to be known."""
+    stated = words(grid, column, {**_CODES, **_STATED} if column == "marketplace" else _STATED, empty=True)
+    if asked.marketplace is not None:
+        _refuse_contradiction(grid, stated, asked.marketplace)
+        return pa.repeat(pa.scalar(asked.marketplace), len(grid))
+    if not stated.null_count:
+        return stated
+    return _completed(grid, ids, asked, stated)
+
+
+def _refuse_contradiction(grid: Grid, stated: pa.Array, told: str) -> None:
+    """The caller's word and the file's own must agree."""
+    others = {row["values"]: row["counts"] for row in pc.value_counts(stated.drop_null()).to_pylist()}
+    others.pop(told, None)
+    if others:
+        counts = ", ".join(f"{count:,} of {code}" for code, count in sorted(others.items()))
+        raise ReaderError(
+            f"{grid.name}: you said marketplace {told}, but of {len(grid):,} rows the file states {counts}. "
+            "Leave --marketplace out: the file says it by itself."
+        )
+
+
+def _completed(grid: Grid, ids: pa.Array, asked: Asked, stated: pa.Array) -> pa.Array:
+    """Fill rows that state no marketplace from the orders that are known."""
+    wanted = whole(pc.unique(ids.filter(pc.is_null(stated)))).to_pylist()
+    known = asked.known(wanted)
+    looked_up = by_order(ids, known)
+    found = pc.coalesce(stated, looked_up)
+    if not found.null_count:
+        return found
+    seen = sorted(set(known.values()) | set(pc.unique(stated.drop_null()).to_pylist()))
+    if len(seen) != 1:
+        _refuse_unknown_place(grid, found, seen)
+    grid.notes.append(f"{found.null_count:,} rows of orders not known yet: taken as {seen[0]}, as all the others are.")
+    return pc.fill_null(found, seen[0])
+
+
+def by_order(ids: pa.Array, known: Mapping[str, str]) -> pa.Array:
+    """The known word of each order id, empty where there is none."""
+    coded = whole(pc.dictionary_encode(ids))
+    return pa.array([known.get(order) for order in coded.dictionary.to_pylist()], pa.string()).take(coded.indices)
+
+
+def _refuse_unknown_place(grid: Grid, found: pa.Array, seen: list[str]) -> NoReturn:
+    missing = pc.is_null(found)
+    seen_words = f"the other orders are of {', '.join(seen)}" if seen else "none of its orders is known yet"
+    raise ReaderError(
+        f"{grid.name}: row {grid.line(pc.index(missing, True).as_py()):,}: the file does not say of which marketplace "
+        f"it is ({found.null_count:,} of {len(grid):,} rows), and {seen_words}. "
+        "Say which with --marketplace, or import the orders first."
+    )
+
+
+def in_zones(
+    values: pa.Array, marketplaces: pa.Array, turn: Callable[[pa.Array, str], pa.Array], kind: pa.DataType
+) -> pa.Array:
+    """Apply `turn(values, zone)` to the rows of each marketplace, in its own zone."""
+    codes = pc.unique(marketplaces).to_pylist()
+    if len(codes) == 1:
+        return turn(values, MARKETPLACES[codes[0]].zone)
+    turned = pa.nulls(len(values), kind)
+    for code in codes:
+        turned = pc.if_else(pc.equal(marketplaces, code), turn(values, MARKETPLACES[code].zone), turned)
+    return turned
+
+
+def local_days(instants: pa.Array, marketplaces: pa.Array) -> pa.Array:
+    """The day that each instant was in its marketplace.
+
+    >>> import datetime as dt
+    >>> night = pa.array([dt.datetime(2026, 3, 1, 3, tzinfo=dt.UTC)] * 2, INSTANT)
+    >>> [str(day) for day in local_days(night, pa.array(["US", "DE"]))]
+    ['2026-02-28', '2026-03-01']
+    """
+    return in_zones(instants, marketplaces, _local_day, DAY)
+
+
+def _local_day(instants: pa.Array, zone: str) -> pa.Array:
+    return pc.local_timestamp(instants.cast(pa.timestamp("us", zone))).cast(DAY)
+
+
+def ends_of_days(days: pa.Array, marketplaces: pa.Array) -> pa.Array:
+    """The last second of each day in its marketplace, as an instant.
+
+    >>> import datetime as dt
+    >>> str(ends_of_days(pa.array([dt.date(2026, 3, 4)]), pa.array(["US"]))[0])
+    '2026-03-05 07:59:59+00:00'
+    """
+    return attach_zones(pc.add(days.cast(NAIVE), _LAST_SECOND), marketplaces)
+
+
+def attach_zones(times: pa.Array, marketplaces: pa.Array) -> pa.Array:
+    """The instants of times as written there.
+
+    Of an hour that stands twice the first is meant; times in an hour that was left out are its end.
+    So a later time as written is never an earlier instant.
+    """
+    return in_zones(times, marketplaces, _attach_zone, INSTANT)
+
+
+def _attach_zone(times: pa.Array, zone: str) -> pa.Array:
+    return pc.assume_timezone(times, zone, ambiguous="earliest", nonexistent="latest").cast(INSTANT)
+
+
+def newest(*columns: pa.Array) -> pa.Scalar:
+    """The newest instant in some columns: a file without stamps of its own is as new as that."""
+    tops = pa.array([pc.max(column).as_py() for column in columns], INSTANT)
+    return pc.max(tops)
+
+
+def plain_ids(grid: Grid, asked: Asked) -> tuple[pa.Array, pa.Array]:
+    """The order ids and marketplaces of a plain CSV; ids of Amazon's marketplaces have Amazon's shape."""
+    refuse_numbers(grid, "order-id")
+    ids = texts(grid, "order-id")
+    marketplaces = places(grid, ids, asked, "marketplace")
+    amazon = [code for code, known in MARKETPLACES.items() if known.sales_channel != "-"]
+    strange = pc.invert(pc.match_substring_regex(ids, AMAZON_ID))
+    refuse_other_ids(grid, "order-id", pc.and_(strange, pc.is_in(marketplaces, pa.array(amazon))))
+    return ids, marketplaces

@@ -1,0 +1,71 @@
+"""One source in, its tables out: unpack, decode, lay out in columns, hand to the room of its kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from healthkit.readers import (
+    all_orders,
+    confirmations,
+    defects,
+    feedback,
+    olist,
+    order_report,
+    returns,
+    sale_report,
+)
+from healthkit.readers.grid import Grid, parse
+from healthkit.readers.place import Asked, MarketplaceOf
+from healthkit.readers.recognise import Unrecognised, recognise
+from healthkit.readers.source import Part, ReaderError, Source, digest_of, digest_of_group
+from healthkit.readers.taken import Taken
+from healthkit.readers.text import decode, opening
+
+TAKE: dict[str, Callable[[Grid, Asked], Taken]] = {
+    room.KIND.name: room.take
+    for room in (all_orders, sale_report, order_report, confirmations, feedback, returns, defects)
+}
+
+
+def read(
+    source: Source,
+    account: str | None = None,
+    marketplace: str | None = None,
+    marketplace_of: MarketplaceOf | None = None,
+) -> Taken:
+    """Read one source whole, or raise ReaderError.
+
+    The account is the one named, else the folder's name. `marketplace_of(account, order_ids)` tells the
+    marketplaces of orders that are known already, for files that do not state any.
+    """
+    asked = Asked(source.name, source.digest, account or source.folder, marketplace, marketplace_of).checked()
+    contents = [part.content() for part in source.parts]
+    _refuse_changed(source, contents)
+    grids = {part.kind: _grid(part, data, asked) for part, data in zip(source.parts, contents, strict=True)}
+    if source.kind == olist.NAME:
+        taken = olist.take(grids, asked)
+        if account is not None:
+            taken.notes.append("Each seller is an account here: --account was not used.")
+        return taken
+    return TAKE[source.kind](grids[source.kind], asked)
+
+
+def _refuse_changed(source: Source, contents: list[bytes]) -> None:
+    """The digest stands for what is read; a file that changed since it was planned would break that."""
+    digests = [digest_of(data) for data in contents]
+    found = digest_of_group(digests) if source.kind == olist.NAME else digests[0]
+    if found != source.digest:
+        raise ReaderError(f"{source.name}: changed while it was being read. Import it again.")
+
+
+def _grid(part: Part, data: bytes, asked: Asked) -> Grid:
+    """The columns of one part."""
+    text, notes = decode(data, part.name, lambda: asked.japanese(data))
+    try:
+        kind, delimiter = recognise(opening(text))
+    except Unrecognised as unknown:
+        raise ReaderError(f"{part.name}: {unknown}") from None
+    if kind.name == feedback.KIND.name:
+        text, mended = feedback.mended(part.name, feedback.in_english(text))
+        notes += [f"Mended {mended:,} rows that a tab or line break in a comment had torn."] if mended else []
+    return parse(part.name, text, kind, delimiter, notes)

@@ -1,0 +1,101 @@
+"""Which kind a raw file is, told by its header and never by its name."""
+
+from __future__ import annotations
+
+from healthkit.readers import (
+    all_orders,
+    confirmations,
+    defects,
+    feedback,
+    olist,
+    order_report,
+    returns,
+    sale_report,
+)
+from healthkit.readers.grid import RESAVED, Kind, names_in
+
+KINDS: tuple[Kind, ...] = (
+    all_orders.KIND,
+    sale_report.KIND,
+    *olist.KINDS,
+    order_report.KIND,
+    confirmations.KIND,
+    feedback.KIND,
+    returns.KIND,
+    defects.KIND,
+)
+"""Every kind the readers know. Files with orders stand first: others ask them for an order's marketplace."""
+
+DELIMITERS = "\t,;"
+
+
+class Unrecognised(ValueError):
+    """No kind fits a header; the message names the nearest and the columns that differ."""
+
+
+def recognise(lines: list[str]) -> tuple[Kind, str]:
+    """The kind of a file and the delimiter of its columns, from its first lines.
+
+    >>> kind, delimiter = recognise(["order-id,kind,known-on"])
+    >>> kind.name, delimiter
+    ('defects', ',')
+    >>> recognise(["order-id\\tRating\\tDay"])
+    Traceback (most recent call last):
+    ...
+    healthkit.readers.recognise.Unrecognised: no known kind of file. The nearest is a seller feedback file; \
+it lacks date, and holds day, which that has not.
+    """
+    header = lines[0]
+    for delimiter in DELIMITERS:
+        fitting = [kind for kind in KINDS if set(kind.needed) <= set(kind.names(header, delimiter))]
+        if fitting:
+            return _delimited(max(fitting, key=lambda kind: len(kind.needed)), delimiter), delimiter
+    if _is_feedback(lines):
+        return feedback.KIND, "\t"
+    raise Unrecognised(_nearest(header))
+
+
+def stands_beside(header: str) -> bool:
+    """Whether a file belongs to Olist's data and holds nothing that the kit reads.
+
+    >>> stands_beside("order_id,review_known,n_sources,sources")
+    True
+    """
+    names = set(names_in(header, ","))
+    return any(beside <= names for beside in olist.BESIDE)
+
+
+def _delimited(kind: Kind, delimiter: str) -> Kind:
+    if delimiter in kind.delimiters:
+        return kind
+    raise Unrecognised(f"a {kind.title}, but its columns are parted by {delimiter!r}. {RESAVED}")
+
+
+def _is_feedback(lines: list[str]) -> bool:
+    """A localised header is known by the rows below it; without rows, by its six columns of unknown names."""
+    if any(map(feedback.has_the_shape, lines[1:])):
+        return True
+    names = names_in(lines[0], "\t")
+    known = set().union(*(kind.known for kind in KINDS))
+    return len(lines) == 1 and len(names) == len(feedback.IN_ORDER) and not known & set(names)
+
+
+def _nearest(header: str) -> str:
+    """A sentence on the kind that comes nearest, and what differs."""
+    delimiter = max(DELIMITERS, key=header.count)
+    kind = max(KINDS, key=lambda kind: _nearness(kind, kind.names(header, delimiter)))
+    names = kind.names(header, delimiter)
+    missing = [name for name in kind.needed if name not in names]
+    if len(missing) == len(kind.needed):
+        titles = ", ".join(kind.title for kind in KINDS)
+        return f"no known kind of file: its first line is not a header that the kit knows. It reads: {titles}."
+    unknown = [name[:40] for name in names if name and name not in kind.known]
+    more = f" and {len(unknown) - 8} more" if len(unknown) > 8 else ""
+    differs = f", and holds {', '.join(unknown[:8])}{more}, which that has not" if unknown else ""
+    return f"no known kind of file. The nearest is a {kind.title}; it lacks {', '.join(missing)}{differs}."
+
+
+def _nearness(kind: Kind, names: list[str]) -> float:
+    """How near a header comes to a kind: its needed columns weigh most."""
+    needed = len(set(kind.needed) & set(names)) / len(kind.needed)
+    return 2 * needed + len(kind.known & set(names)) / len(names)

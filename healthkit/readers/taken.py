@@ -1,0 +1,62 @@
+"""What one raw file says, as tables: either whole and checked, or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from healthkit.readers.cells import DAY, INSTANT
+from healthkit.tables import Table, check
+
+_TYPES = {"text": pa.string(), "day": DAY, "instant": INSTANT, "count": pa.int64(), "flag": pa.bool_()}
+
+
+@dataclass
+class Taken:
+    """One raw file, read: its tables, how many rows it held, which were skipped and why, what was assumed.
+
+    `account` is None for a file that holds many accounts. `first_day` and `last_day` are those of the
+    orders in it, or, where it holds none, of its events.
+    """
+
+    report: str
+    name: str
+    kind: str
+    account: str | None
+    tables: dict[str, pa.Table]
+    rows: int
+    skipped: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    first_day: date | None = None
+    last_day: date | None = None
+
+
+def fill(table: Table, rows: int, columns: Mapping[str, object]) -> pa.Table:
+    """A whole table from the columns that a file knows; the others stay empty.
+
+    A value that is no array stands in every row. Raises TableError when the table does not hold.
+    """
+    made = {name: _column(columns.get(name), rows, _TYPES[column.kind]) for name, column in table.columns.items()}
+    return check(pa.table(made), table)
+
+
+def _column(value: object, rows: int, kind: pa.DataType) -> pa.Array | pa.ChunkedArray:
+    if value is None:
+        return pa.nulls(rows, kind)
+    if isinstance(value, pa.Array | pa.ChunkedArray):
+        return value.cast(kind)
+    return pa.repeat(pa.scalar(value, kind), rows)
+
+
+def span(days: pa.Array | pa.ChunkedArray) -> tuple[date | None, date | None]:
+    """The first and the last of some days.
+
+    >>> span(pa.array([], pa.date32()))
+    (None, None)
+    """
+    ends = pc.min_max(days)
+    return ends["min"].as_py(), ends["max"].as_py()

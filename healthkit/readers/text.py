@@ -1,0 +1,108 @@
+"""From the bytes of a raw file to clean UTF-8 lines, saying which encoding it took.
+
+A file saved by hand carries no word about its encoding. The order that works offline: byte order mark,
+strict UTF-8, CP932 where the marketplace is Japan, Windows-1252, Latin-1 (which never fails, so it stands last).
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Callable
+
+from healthkit.readers.source import ReaderError
+
+HEAD = 65_536
+"""Bytes that are enough to see the header and the first rows."""
+
+_LOST = re.compile(rb"\?\?|[A-Za-z]\?[a-z]")
+_MARKS = ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"), (codecs.BOM_UTF8, "utf-8-sig"))
+
+
+def opening(data: bytes) -> list[str]:
+    """The first lines, decoded just well enough to know the kind of file by its header.
+
+    >>> opening(b"Datum\\tBewertung\\r\\n1.2.26\\t1\\r\\n")
+    ['Datum\\tBewertung', '1.2.26\\t1']
+    """
+    encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "latin-1")
+    text = data[:HEAD].decode(encoding, errors="ignore")
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return [line for line in lines if line.strip()]
+
+
+def decode(data: bytes, name: str, japanese: Callable[[], bool]) -> tuple[bytes, list[str]]:
+    """The text as UTF-8 with bare line feeds, and notes on what had to be assumed.
+
+    `japanese` is asked only when the bytes leave it open. Raises ReaderError for what is no text.
+    """
+    text, encoding = _decoded(data, name, japanese)
+    if b"\0" in text:
+        raise ReaderError(
+            f"{name}: holds NUL bytes, so it is no text (or UTF-16 without its mark). "
+            "Download the text file again, and do not convert it."
+        )
+    notes = [] if encoding == "utf-8" else [f"Read as {encoding}: the file is not plain UTF-8."]
+    text, line_notes = _line_feeds(text)
+    return text, notes + line_notes + _lost_letters(text)
+
+
+def _decoded(data: bytes, name: str, japanese: Callable[[], bool]) -> tuple[bytes, str]:
+    """UTF-8 bytes, and the encoding they were in."""
+    for mark, encoding in _MARKS:
+        if data.startswith(mark):
+            return _by_mark(data, encoding, name), encoding
+    if _fits(data, "utf-8"):
+        return data, "utf-8"
+    candidates = ["cp1252", "latin-1"]
+    if b"Amazon.co.jp" in data or japanese():
+        candidates.insert(0, "cp932")
+    encoding = next(candidate for candidate in candidates if _fits(data, candidate))
+    return data.decode(encoding).encode(), encoding
+
+
+def _by_mark(data: bytes, encoding: str, name: str) -> bytes:
+    try:
+        return data.decode(encoding).encode()
+    except UnicodeDecodeError as error:
+        raise ReaderError(
+            f"{name}: begins as {encoding} and breaks off at byte {error.start:,}. Download it again."
+        ) from error
+
+
+def _fits(data: bytes, encoding: str) -> bool:
+    try:
+        data.decode(encoding)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _line_feeds(text: bytes) -> tuple[bytes, list[str]]:
+    """End lines with a line feed alone; a stray carriage return inside a line becomes a blank."""
+    if b"\r" not in text:
+        return text, []
+    text = text.replace(b"\r\n", b"\n")
+    stray = text.count(b"\r")
+    if not stray:
+        return text, []
+    if b"\n" not in text:
+        return text.replace(b"\r", b"\n"), []
+    return text.replace(b"\r", b" "), [f"Turned {stray:,} stray carriage returns inside lines into blanks."]
+
+
+def _lost_letters(text: bytes) -> list[str]:
+    """Say where letters were lost before the file reached us; nothing can bring them back."""
+    lost = text.count("\ufffd".encode())
+    if lost:
+        return [f"{lost:,} letters were already lost in this file (U+FFFD); they cannot be restored."]
+    if not text.isascii() or b"?" not in text:
+        return []
+    marks = sum(1 for hit in _LOST.finditer(text) if not _in_address(text, hit.start()))
+    return [f"{marks:,} letters look as if they were replaced by '?' before the download."] if marks else []
+
+
+def _in_address(text: bytes, at: int) -> bool:
+    """Whether a question mark belongs to a web address."""
+    cell = max(text.rfind(edge, 0, at) for edge in (b"\t", b"\n", b" ", b","))
+    return b"/" in text[cell + 1 : at]

@@ -1,0 +1,154 @@
+"""From paths to sources: walk folders, look into packed files, recognise kinds, put orders first."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from healthkit.readers import olist
+from healthkit.readers.grid import AGAIN
+from healthkit.readers.recognise import KINDS, Unrecognised, recognise, stands_beside
+from healthkit.readers.source import ZIP, Part, ReaderError, Refused, Source, digest_of, digest_of_group
+from healthkit.readers.text import opening
+
+SUFFIXES = {".txt", ".tsv", ".csv", ".gz", ".zip", ""}
+_GROUPED = {kind.name for kind in olist.KINDS}
+_TURN = {kind.name: turn for turn, kind in enumerate(KINDS)} | {olist.NAME: 0.5}
+
+
+def plan(paths: Iterable[str | Path]) -> tuple[list[Source], list[Refused]]:
+    """What can be read below the paths, orders first, and what cannot and why.
+
+    Folders are walked; hidden files and files that are no raw reports are passed over.
+    Raises ReaderError for a path that does not exist.
+    """
+    sources: list[Source] = []
+    refused: list[Refused] = []
+    members: list[tuple[Part, Source]] = []
+    for part in _parts(paths, refused):
+        try:
+            source = _source(part)
+        except ReaderError as error:
+            refused.append(Refused(part.name, str(error)))
+            continue
+        if source is not None and source.kind in _GROUPED:
+            members.append((replace(part, kind=source.kind), source))
+        elif source is not None:
+            sources.append(source)
+    sources += _groups(members, refused)
+    return sorted(sources, key=lambda source: (_TURN[source.kind], source.name)), refused
+
+
+def _parts(paths: Iterable[str | Path], refused: list[Refused]) -> Iterator[Part]:
+    """Every raw text below the paths, each once, in a fixed order."""
+    for path in dict.fromkeys(file for given in paths for file in _files(Path(given))):
+        try:
+            yield from _members(path)
+        except (zipfile.BadZipFile, OSError) as error:
+            name = _name(path)
+            refused.append(Refused(name, f"{name}: cannot be opened ({type(error).__name__}). {AGAIN}"))
+
+
+def _files(path: Path) -> Iterator[Path]:
+    """The file itself, or the candidates of a folder, sorted."""
+    if not path.exists():
+        raise ReaderError(f"{path}: there is no such file or folder. Check the path.")
+    if not path.is_dir():
+        yield path.resolve()
+        return
+    for file in sorted(path.resolve().rglob("*")):
+        hidden = any(part.startswith(".") for part in file.relative_to(path.resolve()).parts)
+        if file.is_file() and not hidden and file.suffix.lower() in SUFFIXES:
+            yield file
+
+
+def _name(path: Path) -> str:
+    """How messages and the store call a file: its folder and its name, no more of the machine."""
+    return f"{path.parent.name}/{path.name}"
+
+
+def _members(path: Path) -> Iterator[Part]:
+    """The file as one part, or the parts of a zip."""
+    with path.open("rb") as file:
+        packed = file.read(len(ZIP)) == ZIP
+    if not packed:
+        yield Part(path, None, _name(path), path.parent.name)
+        return
+    with zipfile.ZipFile(path) as archive:
+        names = sorted(name for name in archive.namelist() if not name.endswith("/"))
+    for name in names:
+        inside = Path(name)
+        hidden = any(part.startswith((".", "__MACOSX")) for part in inside.parts)
+        if not hidden and inside.suffix.lower() in SUFFIXES - {".zip"}:
+            yield Part(path, name, f"{_name(path)}/{name}", inside.parent.name or path.parent.name)
+
+
+def _source(part: Part) -> Source | None:
+    """One part with its kind and digest; None for what stands beside and is not read."""
+    content = part.content()
+    lines = opening(content)
+    if not lines:
+        raise ReaderError(
+            f"{part.name}: is empty. Amazon writes no file for a request that it cancelled or that found nothing: "
+            "ask for it again."
+        )
+    if stands_beside(lines[0]):
+        return None
+    try:
+        kind, _ = recognise(lines)
+    except Unrecognised as unknown:
+        raise ReaderError(f"{part.name}: {_why(content, str(unknown))}") from None
+    whole = (replace(part, kind=kind.name),)
+    return Source(part.path, part.member, part.name, kind.name, digest_of(content), part.folder, len(content), whole)
+
+
+def _why(content: bytes, unknown: str) -> str:
+    """Bytes that are no text are refused as that; a header in them would only mislead."""
+    if b"\0" in content[:4096] and not content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return f"holds NUL bytes, so it is no text (or UTF-16 without its mark). {AGAIN}"
+    return unknown
+
+
+def _groups(members: list[tuple[Part, Source]], refused: list[Refused]) -> Iterator[Source]:
+    """Olist's files, one source a folder or zip; orders and items are needed, reviews may be missing."""
+    places = dict.fromkeys(_place(part) for part, _ in members)
+    for place in places:
+        group = {source.kind: (part, source) for part, source in members if _place(part) == place}
+        missing = [kind.title for kind in olist.KINDS[:2] if kind.name not in group]
+        repeated = [part.name for part, _ in members if _place(part) == place and part not in _first(group)]
+        if missing or repeated:
+            refused += _incomplete(group, missing, repeated)
+        else:
+            yield _group(group)
+
+
+def _place(part: Part) -> tuple[Path, str]:
+    return (part.path, part.folder) if part.member else (part.path.parent, part.folder)
+
+
+def _first(group: dict[str, tuple[Part, Source]]) -> list[Part]:
+    return [part for part, _ in group.values()]
+
+
+def _incomplete(group: dict[str, tuple[Part, Source]], missing: list[str], repeated: list[str]) -> Iterator[Refused]:
+    """Why the files of a folder make no whole."""
+    if missing:
+        for part in _first(group):
+            yield Refused(
+                part.name, f"{part.name}: stands without its {' and '.join(missing)}. Put them in one folder."
+            )
+    for name in repeated:
+        yield Refused(name, f"{name}: its folder holds more than one such file. Give each set a folder of its own.")
+
+
+def _group(group: dict[str, tuple[Part, Source]]) -> Source:
+    """One source of the orders, items and reviews; the sellers' file says nothing that the kit keeps."""
+    group = {kind: pair for kind, pair in group.items() if kind != olist.SELLERS_KIND.name}
+    orders, _ = group[olist.ORDERS_KIND.name]
+    path = orders.path if orders.member else orders.path.parent
+    name = _name(path) if orders.member else path.name
+    digest = digest_of_group(source.digest for _, source in group.values())
+    size = sum(source.size for _, source in group.values())
+    return Source(path, None, name, olist.NAME, digest, orders.folder, size, tuple(_first(group)))
