@@ -15,6 +15,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 import altair as alt
+import numpy as np
 import pandas as pd
 from altair.utils.schemapi import debug_mode
 
@@ -59,7 +60,8 @@ def colour(name: str) -> str:
 
 def spec(chart: Any) -> dict[str, Any]:
     """The Vega-Lite of a chart, as plain data; unchecked, for the checks take longer than the drawing."""
-    return chart.to_dict(validate=False)
+    # The plain road below Altair's own, which would copy every layer and its rows first.
+    return {"$schema": alt.SCHEMA_URL} | alt.SchemaBase.to_dict(chart, validate=False)
 
 
 def describe(chart: Any) -> str:
@@ -105,7 +107,7 @@ def rate_over_time(
     )
     layers = [*_target_layers(axis), _line(thin, x, y, "line-2", 1.5)] if thin else _target_layers(axis)
     layers += [_line(judged, x, y, "ink", 2.25), _dots(judged, x, y, before), _texts(labels, x, y)]
-    return _finished(layers, finding, {"wide": (WIDE, 320), "narrow": (NARROW, 300)}, top=30)
+    return _finished(layers, finding, {"wide": (WIDE, 320), "narrow": (NARROW, 300)}, top=22)
 
 
 class _RateAxis(NamedTuple):
@@ -175,7 +177,7 @@ def _days_of(daily: pd.DataFrame, window: int) -> Rows:
     side, target = rows["side"].iloc[-1], rows["target"].iloc[-1]
     asked = {"side": side if isinstance(side, str) else "", "target": None if pd.isna(target) else float(target)}
     return [
-        {"on": _date(day), "day": _moment(day), "rate": None if math.isnan(rate) else rate, "status": status,
+        {"on": _date(day), "day": _moment(day), "rate": None if math.isnan(rate) else round(rate, 6), "status": status,
          "count": (int(counted), int(at_fault)), **asked}
         for day, rate, status, counted, at_fault in cells
     ]  # fmt: skip
@@ -183,7 +185,8 @@ def _days_of(daily: pd.DataFrame, window: int) -> Rows:
 
 def _shown(row: dict[str, Any]) -> str:
     """A day's rate as it is written."""
-    return wording.rate(*row["count"], row["side"], row["target"])
+    counted, at_fault = row["count"]
+    return wording.rate(counted, at_fault, row["side"], row["target"])
 
 
 def _target_layers(axis: _RateAxis) -> list[Any]:
@@ -209,7 +212,7 @@ def _line(rows: Rows, x: alt.X, y: alt.Y, ink: str, width: float) -> Any:
 def _dots(rows: Rows, x: alt.X, y: alt.Y, before: date | None) -> Any:
     """The last day in the colour of its status, and the day before that is compared with it."""
     marked = [row for row in rows if row["rate"] is not None and row["on"] == before][:1]
-    held = [{"day": row["day"], "rate": row["rate"], "c": colour("ink"), "s": 28} for row in marked]
+    held = [{"day": row["day"], "rate": row["rate"], "c": colour("ink"), "s": 48} for row in marked]
     if rows[-1]["rate"] is not None:
         tint = wording.STATUSES[rows[-1]["status"]].colour
         held.append({"day": rows[-1]["day"], "rate": rows[-1]["rate"], "c": colour(tint), "s": 72})
@@ -247,12 +250,21 @@ class _Room:
     def __init__(self, rows: Rows, thin: Rows, axis: _RateAxis, width: float = 284, height: float = 238) -> None:
         self.first, self.last = rows[0]["day"], rows[-1]["day"]
         self.axis, self.width, self.height = axis, width, height
-        self.lines = [self.at(row["day"], row["rate"]) for row in (*rows, *thin) if row["rate"] is not None]
+        self.x, self.y = (np.concatenate(ends) for ends in zip(*map(self.traced, (rows, thin)), strict=True))
         self.taken: list[tuple[float, float, float, float]] = []
 
     def at(self, day: float, rate: float) -> tuple[float, float]:
         """A day and rate as pixels."""
         return (day - self.first) / max(1, self.last - self.first) * self.width, self.axis.share(rate) * self.height
+
+    def traced(self, rows: Rows) -> tuple[np.ndarray, np.ndarray]:
+        """A line as dense points, so that a steep part is felt between its days."""
+        known = [self.at(row["day"], row["rate"]) for row in rows if row["rate"] is not None]
+        if not known:
+            return np.empty(0), np.empty(0)
+        x, y = np.array(known).T
+        fine = np.linspace(0, len(x) - 1, 8 * len(x))
+        return np.interp(fine, np.arange(len(x)), x), np.interp(fine, np.arange(len(y)), y)
 
     def box(self, label: _Label) -> tuple[float, float, float, float]:
         """The left, right, lower and upper edge of a label."""
@@ -267,8 +279,10 @@ class _Room:
         left, right, low, high = self.box(label)
         over = sum(left < b + 4 and right > a - 4 and low < d + 1 and high > c - 1 for a, b, c, d in self.taken)
         outside = left < -4 or right > self.width + 4 or low < -2 or high > self.height + 2
-        hit = sum(left - 5 <= x <= right + 5 and low - 3 <= y <= high + 3 for x, y in self.lines)
-        return over * 1000 + outside * 300 + hit
+        if over or outside:
+            return over * 1000 + outside * 300
+        hit = (self.x >= left - 5) & (self.x <= right + 5) & (self.y >= low - 3) & (self.y <= high + 3)
+        return float(hit.sum()) + abs(label.dy) * 0.02
 
     def place(self, candidates: Sequence[_Label]) -> _Label:
         """The best of several ways to set one label; earlier ones win a tie."""
@@ -302,9 +316,10 @@ def _target_labels(room: _Room, axis: _RateAxis) -> list[_Label]:
     few = wording.wants_few(axis.side)
     assert axis.target is not None
     ends = [(room.first, "left", 4), (room.last, "right", -4)]
+    middle = [(room.first + (room.last - room.first) * n // 8, "center", 0) for n in (2, 3, 4, 5, 6)]
     inner, outer = (11, -11) if few else (-11, 11)
     text = f"Target: {wording.target(axis.side, axis.target)}"
-    ways = [(day, dx, dy, align) for dy in (inner, outer) for day, align, dx in ends]
+    ways = [(day, dx, dy, align) for dy in (inner, outer) for day, align, dx in (*ends, *middle)]
     target = room.place([_Label(text, day, axis.target, dx, dy, align, "ink", "bold") for day, dx, dy, align in ways])
     edge, dy = (axis.high, 12) if few else (axis.low, -12)
     off = room.place([_Label("Off target", day, edge, dx, dy, align, "off") for day, align, dx in ends])
@@ -313,7 +328,7 @@ def _target_labels(room: _Room, axis: _RateAxis) -> list[_Label]:
 
 def _around(text: str, row: dict[str, Any], size: int, ink: str = "ink") -> list[_Label]:
     """Ways to set a text around a point of a line: below, above, at both sides, near and farther."""
-    ways = [(dx, dy, align) for far in (14, 24, 38) for dx, align in ((6, "left"), (-6, "right"), (0, "center"))
+    ways = [(dx, dy, align) for far in (14, 24, 38, 54) for dx, align in ((6, "left"), (-6, "right"), (0, "center"))
             for dy in (far, -far)]  # fmt: skip
     return [_Label(text, row["day"], row["rate"], dx, dy, align, ink, "normal", size) for dx, dy, align in ways]
 
@@ -377,14 +392,15 @@ def defects_by_cause(
     wide, high_wide = _laid_out(groups, name, HALF)
     narrow, high_narrow = _laid_out(groups, name, NARROW)
     marks = [a | {"nx": b["x"], "ny": b["y"], "nl": b["l"]} for a, b in zip(wide[0], narrow[0], strict=True)]
-    names = [a | {"nx": b["x"], "ny": b["y"]} for a, b in zip(wide[1], narrow[1], strict=True)]
+    names = [a | {"nx": b["x"], "ny": b["y"], "nt": b["t"]} for a, b in zip(wide[1], narrow[1], strict=True)]
     small = f"width < {(HALF + NARROW) // 2}"
     where = {"x": {"expr": f"{small} ? datum.nx : datum.x"}, "y": {"expr": f"{small} ? datum.ny : datum.y"}}
     ends = {"x2": {"expr": f"{small} ? datum.nx + datum.nl : datum.x + datum.l"},
             "y2": {"expr": f"({small} ? datum.ny : datum.y) + 14"}}  # fmt: skip
     squares = _layer("rect", marks, {**where, **ends, "fill": {"expr": "datum.c"}, "opacity": 1})
     setting = {"fontWeight": {"expr": "datum.w"}, "align": "left", "baseline": "alphabetic"}
-    texts = _layer("text", names, {**where, **setting}, text=_WORDS)
+    setting["text"] = {"expr": f"{small} ? datum.nt : datum.t"}
+    texts = _layer("text", names, {**where, **setting})
     return _finished([squares, texts], finding, {"wide": (HALF, high_wide), "narrow": (NARROW, high_narrow)})
 
 
@@ -460,13 +476,13 @@ def leaving_calendar(
 ) -> alt.LayerChart:
     """When do the orders at fault leave the window? One mark each, on the first day it no longer counts.
 
-    How many have left by the day `by` is written at that day.
+    How many have left by the day `by` is written at that day, unless all have.
     """
     days = [_date(day) for day in at_fault["leaves_on"]]
-    last = max([*days, by])
+    last = max(days)
     gone = sum(day <= by for day in days)
     text = f"{wording.number(gone)} of {wording.number(len(days))} by {wording.day(by)}"
-    return _marks_by_day(days, named, as_of, last, [(by, text)], finding)
+    return _marks_by_day(days, named, as_of, last, [(by, text)] if gone < len(days) else [], finding)
 
 
 @_UNCHECKED
@@ -482,19 +498,19 @@ def _marks_by_day(
 ) -> alt.LayerChart:
     """Orders stacked on their days, those that are named dark and at the bottom."""
     stacks = _stacks(days, list(named.astype(bool)) if named is not None else [False] * len(days))
-    highest = max((row["high"] for row in stacks), default=1)
+    highest = max([3, *(math.ceil(row["high"]) for row in stacks)])
     span = (last - first).days + 1
     domain = [_moment(first) - _DAY // 2, _moment(last) + _DAY // 2]
     x = alt.X(
         "day", type="quantitative", scale=alt.Scale(domain=domain, nice=False, zero=False), axis=_day_axis(first, last)
     )
-    y = alt.Y("low", type="quantitative", scale=alt.Scale(domain=[0, math.ceil(highest)], nice=False), axis=None)
+    y = alt.Y("low", type="quantitative", scale=alt.Scale(domain=[0, highest], nice=False), axis=None)
     thick = {"expr": f"max(1.5, min(12, width / {span} - 1.5))"}
     look = {"fill": {"expr": "datum.c"}, "size": thick, "opacity": 1, "orient": "vertical"}
     layers = [_layer("bar", stacks, look, x=x, y=y, y2=alt.Y2("high"))]
     for day, text in notes:
         layers += _note(day, text, x, (day - first).days * 2 < span)
-    plot = min(150, 13 * math.ceil(highest))
+    plot = min(150, 13 * highest)
     tall = plot + (44 if notes else 30)
     return _finished(layers, finding, {"wide": (HALF, tall), "narrow": (NARROW, tall)}, top=22 if notes else 4)
 
@@ -542,13 +558,14 @@ def _moment(value: Any) -> int:
 
 
 def _day_axis(first: date, last: date) -> alt.Axis:
-    """Days: months where they fill the axis, else every first or second week."""
+    """Days: months where they fill the axis, else every first or second week, or every second day."""
     span = (last - first).days
     if span > 62:
         ticks = [day for day in _month_starts(first, last) if (last - day).days > span * 0.09]
         label = "utcFormat(datum.value, '%b')"
     else:
-        ticks = [first + timedelta(n) for n in range(0, span + 1, 7 if span <= 31 else 14)]
+        step = 2 if span <= 10 else 7 if span <= 31 else 14
+        ticks = [first + timedelta(n) for n in range(0, span + 1, step)]
         ticks = [day for day in ticks if (last - day).days >= span * 0.1] or [first]
         label = "utcFormat(datum.value, '%-d %b')"
     return alt.Axis(
@@ -571,7 +588,7 @@ def _month_starts(first: date, last: date) -> list[date]:
     return [day for day in starts if first <= day <= last]
 
 
-def _layer(kind: str, rows: Rows, look: dict[str, Any], **channels: Any) -> alt.UnitSpec:
+def _layer(kind: Any, rows: Rows, look: dict[str, Any], **channels: Any) -> alt.UnitSpec:
     """One layer: a kind of mark over its own few rows."""
     mark = alt.MarkDef(kind, **look)
     return alt.UnitSpec(mark, data=alt.InlineData(values=rows), encoding=alt.Encoding(**channels))

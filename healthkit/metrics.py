@@ -62,8 +62,13 @@ def _placed(ledger: Ledger, basis: Basis) -> Frame:
     """The orders that have the day which places them, as `clock_day`; `gone_on` is the day they cease to count."""
     known = ~nw.col(basis.clock).is_null() & ~nw.col("channel").is_null()
     leaves = not basis.option("include_cancelled", True)
-    gone_on = nw.col("cancelled_on") if leaves else _nothing("date")
+    gone_on = _cancelled_on() if leaves else _nothing("date")
     return ledger.orders.filter(known).with_columns(clock_day=nw.col(basis.clock), gone_on=gone_on)
+
+
+def _cancelled_on() -> nw.Expr:
+    """The day on which the whole order was cancelled; a cancelled line leaves the rest to be shipped."""
+    return nw.when(nw.col("status") == "cancelled").then(nw.col("cancelled_on")).otherwise(_nothing("date"))
 
 
 def _counting(orders: Frame, known_on: str, until_day: str | None = None, counted: str | None = None) -> Frame:
@@ -223,7 +228,7 @@ def late_shipment_rate(ledger: Ledger, basis: Basis) -> Stays:
     due = basis.option("counts", "confirmed") == "due"
     promised = _placed(ledger, basis).filter(~nw.col("ship_by").is_null())
     if due:
-        promised = promised.with_columns(gone_on=nw.col("cancelled_on"))
+        promised = promised.with_columns(gone_on=_cancelled_on())
     confirmed = promised.filter(~nw.col("shipped_at").is_null())
     late = _faults(confirmed.filter(nw.col("shipped_at") > nw.col("ship_by")), "shipped_late", "shipped_on")
     counting = _counting(promised, "clock_day", "gone_on") if due else _counting(confirmed, "shipped_on")

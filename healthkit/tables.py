@@ -160,7 +160,7 @@ DEFECTS = Table(
         updated_at   instant
         report       text
     """),
-    ("account", "marketplace", "order_id", "kind", "known_on"),
+    ("account", "marketplace", "order_id", "kind", "known_on", "assumed"),
 )
 REPORTS = Table(
     "reports",

@@ -654,7 +654,7 @@ def _unshared(at_fault: int) -> Sentence:
     if not at_fault:
         return (Strong("Nothing"), ": no order is at fault where the room is least.")
     if at_fault == 1:
-        return (Strong("Look at the 1 order at fault"), " in that measure: it alone makes the rate.")
+        return (Strong("Look at the one order at fault"), " in that measure: it alone makes the rate.")
     head = Strong(f"Go through the {number(at_fault)} orders at fault")
     return (head, ": no product, cause or week has half of them.")
 
@@ -666,8 +666,13 @@ def of_all(group: Group, year: int, pronoun: bool = False) -> str:
     '13 of the 31 orders at fault are A-to-z claims on “Tent”'
     >>> of_all(Group("days", "", 36, 56, "", date(2026, 10, 5), date(2026, 10, 9), "ship_by_on"), 2026)
     '36 of the 56 orders at fault were due to ship in five days, 5 to 9 October'
+    >>> of_all(Group("product", "Stove", 7, 7), 2026)
+    'All 7 orders at fault are for “Stove”'
     """
+    few = "both" if group.of == 2 else f"all {number(group.of)}"
     many = f"{number(group.n)} of the {number(group.of)} orders at fault"
+    if group.n == group.of:
+        many = f"{few if pronoun else opening(few)} orders at fault"
     if group.kind == "product":
         what = f"are {causes(group.cause, many=True)} on" if group.cause else "are for"
         return f"{many} {what} {'it' if pronoun else f'“{group.name}”'}"
@@ -802,6 +807,15 @@ def percent_used(standing: Standing) -> str:
     return DASH if value is None else f"{int(value * 100 + 0.5):,}%"
 
 
+def are_at_fault(n: int, noun: str = "order") -> str:
+    """How many are at fault, as a clause.
+
+    >>> are_at_fault(1), are_at_fault(31)
+    ('1 order is at fault', '31 orders are at fault')
+    """
+    return f"{things(n, noun)} {'is' if n == 1 else 'are'} at fault"
+
+
 def causes_title(group: Group | None, at_fault: int, year: int) -> str:
     """The finding of the causes.
 
@@ -827,13 +841,13 @@ def leaving_title(leaving: Leaving, year: int) -> str:
 
 
 def window_note(clock: str, window: int, lag: int) -> str:
-    """How a window moves: when it ends, and when an order ceases to count.
+    """How a window moves, said of "The window": when it ends, and when an order ceases to count.
 
     >>> window_note("ordered_on", 60, 15)
-    'The window holds 60 order days and ends 15 days before the day shown. An order counts until 74 days after its order day.'
+    ' holds 60 order days and ends 15 days before the day shown. An order counts until 74 days after its order day.'
     >>> window_note("ship_by_on", 30, 0)
-    'The window holds 30 ship-by days and ends on the day shown. An order counts until 29 days after its ship-by day.'
-    """  # noqa: E501 - a sentence of the page
+    ' holds 30 ship-by days and ends on the day shown. An order counts until 29 days after its ship-by day.'
+    """
     ends = {0: "on the day shown", 1: "the day before the day shown"}.get(lag, f"{lag} days before the day shown")
     clock_day = CLOCKS[clock]
     plural = clock_day.replace("day", "days", 1)
@@ -841,7 +855,7 @@ def window_note(clock: str, window: int, lag: int) -> str:
     until = f"until {stays} days after its {clock_day}" if stays > 1 else f"on its {clock_day}" if not stays else (
         f"until the day after its {clock_day}"
     )  # fmt: skip
-    return f"The window holds {window} {plural if window > 1 else clock_day} and ends {ends}. An order counts {until}."
+    return f" holds {window} {plural if window > 1 else clock_day} and ends {ends}. An order counts {until}."
 
 
 def both_windows(thick: int, thin: int) -> Sentence:
@@ -931,6 +945,19 @@ def squares_caption(orders: int, double: int, most: int) -> str:
     return f"{text} {who} once, so the groups add up to {number(orders)}."
 
 
+def units_caption(orders: int, units: int) -> str:
+    """That units at fault are counted, and orders shown; empty where each order holds one.
+
+    >>> units_caption(27, 33), units_caption(5, 5)
+    ('27 orders hold the 33 units at fault.', '')
+    """
+    return (
+        f"{things(orders)} {'holds' if orders == 1 else 'hold'} the {things(units, 'unit')} at fault."
+        if orders != units
+        else ""
+    )
+
+
 def parts_caption(parts: Sequence[tuple[str, int, int, int | None]], target: float | None, before: str) -> str:
     """The rates of a measure's parts; each part is a metric, counted, at fault, and at fault a month before.
 
@@ -939,9 +966,10 @@ def parts_caption(parts: Sequence[tuple[str, int, int, int | None]], target: flo
     """
     told = []
     for name, counted, at_fault, old in parts:
-        places = {"side": "below", "target": target} if target else {}
         then = "" if old is None else f"; {number(old)} on {before}"
-        told.append(f"{inside(metric(name).label)} {rate(counted, at_fault, **places)} ({number(at_fault)}{then})")
+        told.append(
+            f"{inside(metric(name).label)} {rate(counted, at_fault, 'below' if target else '', target)} ({number(at_fault)}{then})"
+        )
     return f"Parts of the rate: {', '.join(told)}."
 
 
@@ -1025,7 +1053,7 @@ def account_nearest(account: str, standing: Standing) -> Sentence:
 
 
 def accounts_first(sentence: str, account: str, failed: int) -> Sentence:
-    """The index's third sentence: the first step of the worst account, then the failed runs.
+    """The index's third sentence: what the orders at fault of the worst account share, then the failed runs.
 
     >>> plain(accounts_first("13 of the 31 orders at fault are for “Tent”", "Harbor", 2))
     'Open Harbor: 13 of the 31 orders at fault are for “Tent”. Then run the two failed reports again.'
@@ -1039,6 +1067,15 @@ def accounts_first(sentence: str, account: str, failed: int) -> Sentence:
         return (Strong(f"Run {again}"), ".")
     tail = f" Then run {again}." if again else ""
     return (Strong(f"Open {account}"), f": {sentence}.{tail}" if sentence else f".{tail}")
+
+
+def orders_link(orders: int) -> str:
+    """The link to the file of all orders at fault.
+
+    >>> orders_link(31), orders_link(1)
+    ('All 31 orders as CSV', 'This order as CSV')
+    """
+    return "This order as CSV" if orders == 1 else f"All {things(orders)} as CSV"
 
 
 def failed_title(failed: int, month_name: str) -> str:

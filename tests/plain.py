@@ -73,8 +73,11 @@ def has_defect(mishaps, kind, evening):
 
 
 def every_order(order, options, evening):
-    gone = not options.get("include_cancelled", True) and evening.knows(order["cancelled_on"])
-    return 0 if gone else 1
+    return 0 if not options.get("include_cancelled", True) and is_cancelled(order, evening) else 1
+
+
+def is_cancelled(order, evening):
+    return order["status"] == "cancelled" and evening.knows(order["cancelled_on"])
 
 
 def bad_feedback(order, ratings, mishaps, options, evening):
@@ -129,7 +132,7 @@ def late_shipment(order, ratings, mishaps, options, evening):
     confirmed = order["shipped_at"] is not None and evening.knows(order["shipped_on"])
     late = confirmed and order["shipped_at"] > order["ship_by"]
     if options.get("counts", "confirmed") == "due":
-        return (0 if evening.knows(order["cancelled_on"]) else 1), late
+        return (0 if is_cancelled(order, evening) else 1), late
     return int(confirmed), late
 
 

@@ -2,72 +2,47 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import json
+import re
+from dataclasses import replace
 from datetime import date, timedelta
-from fractions import Fraction
-from itertools import pairwise
 from random import Random
-from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pandas as pd
+import pytest
 
+from healthkit import blocks
+from healthkit.blocks import findings
+from healthkit.monthly import Monthly
+from healthkit.policy import Rule, judge
+from healthkit.tables import SCORES, check
+
+ACCOUNT = "Harbor <script>alert(1)</script>"
 AS_OF, BEFORE = date(2026, 10, 31), date(2026, 9, 30)
-SCORE = (
-    "case account marketplace channel metric window as_of first_day last_day counted at_fault rate target side "
-    "status headroom proxy rule"
-).split()
 
 
-@dataclass(frozen=True)
-class Monthly:
-    """The same shape as the real one, which other rooms fill."""
-
-    account: str
-    marketplace: str
-    marketplace_title: str
-    policy: str
-    as_of: date
-    before: date
-    scores: pd.DataFrame
-    earlier: pd.DataFrame
-    weekly: pd.DataFrame
-    daily: pd.DataFrame
-    at_fault: pd.DataFrame
-    rules: list[Any]
-    not_computed: list[str]
-    begins_on: date
-    ends_on: date
-    orders: int
-    data: str
-    made: str
+def rule(metric: str, windows: tuple[int, ...], **asked: Any) -> Rule:
+    """One rule of a made-up policy."""
+    told = {"channels": ("seller",), "source": "Help page of the measure", "sure": "A"}
+    return Rule(policy="made_up", metric=metric, since=date(2017, 6, 21), windows=windows, **(told | asked))
 
 
-def rule(metric: str, windows: tuple[int, ...], side: str = "", target: str | None = None, **more: Any) -> SimpleNamespace:
-    """One rule, as far as reports ask it."""
-    held = {
-        "channels": ("seller",), "lag": 0, "clock": "ordered_on", "minimum": None, "since": date(2017, 6, 21),
-        "source": "Help page of the measure", "sure": "A", "consequence": "", "part_of": None, "assumes": {},
-    }  # fmt: skip
-    return SimpleNamespace(
-        metric=metric, windows=windows, side=side, target=Fraction(target) if target else None, **(held | more)
-    )
-
-
+BOTH = ("seller", "amazon")
 RULES = [
-    rule("order_defect_rate", (60,), "below", "1/100", channels=("seller", "amazon"), lag=15,
-         consequence="Offers may be deactivated."),
-    rule("negative_feedback_rate", (60,), channels=("seller", "amazon"), lag=15, part_of="order_defect_rate"),
-    rule("a_to_z_claim_rate", (60,), channels=("seller", "amazon"), lag=15, part_of="order_defect_rate"),
-    rule("chargeback_rate", (60,), channels=("seller", "amazon"), lag=15, part_of="order_defect_rate"),
-    rule("late_shipment_rate", (10, 30), "below", "4/100", clock="ship_by_on"),
-    rule("cancellation_rate", (7,), "below", "25/1000", lag=1),
-    rule("valid_tracking_rate", (30,), "above", "95/100", lag=10, clock="deliver_by_on"),
-    rule("on_time_delivery_rate", (14,), "at least", "90/100", lag=7, clock="deliver_by_on"),
-    rule("unit_on_time_delivery_rate", (14,), "at least", "90/100", lag=7, minimum=20, clock="deliver_by_on"),
+    rule("order_defect_rate", (60,), below="1/100", channels=BOTH, lag=15, consequence="Offers may be deactivated."),
+    rule("negative_feedback_rate", (60,), channels=BOTH, lag=15, part_of="order_defect_rate"),
+    rule("a_to_z_claim_rate", (60,), channels=BOTH, lag=15, part_of="order_defect_rate"),
+    rule("chargeback_rate", (60,), channels=BOTH, lag=15, part_of="order_defect_rate"),
+    rule("late_shipment_rate", (10, 30), below="4/100", clock="ship_by_on"),
+    rule("cancellation_rate", (7,), below="25/1000", lag=1),
+    rule("valid_tracking_rate", (30,), above="95/100", lag=10, clock="deliver_by_on"),
+    rule("on_time_delivery_rate", (14,), at_least="90/100", lag=7, clock="deliver_by_on"),
+    rule("unit_on_time_delivery_rate", (14,), at_least="90/100", lag=7, minimum=20, clock="deliver_by_on"),
     rule("refund_rate", (30,), sure="user"),
-    rule("negative_review_rate", (60,), "below", "20/100", sure="I"),
-]  # fmt: skip
+    rule("negative_review_rate", (60,), below="20/100", sure="I"),
+]
 
 # metric, channel, window: counted and at fault on the as-of day, a month before, and half a year before.
 LEVELS = {
@@ -87,38 +62,22 @@ LEVELS = {
 }
 
 
-def judged(counted: int, at_fault: int, asked: Any) -> tuple[str, int | None]:
-    """Status and headroom, as the scores would have them."""
-    if not counted:
-        return "no data", None
-    if asked.minimum and counted < asked.minimum:
-        return "too few", None
-    if asked.target is None:
-        return "no target", None
-    allowed = asked.target if asked.side in ("below", "at most") else 1 - asked.target
-    strict = asked.side in ("below", "above")
-    left = (allowed.numerator * counted - strict) // allowed.denominator - at_fault
-    if left < 0:
-        return "off target", left
-    return ("at risk" if at_fault >= allowed * counted * Fraction(4, 5) else "on target"), left
-
-
 def score_row(key: tuple[str, str, int], counted: int, at_fault: int, day: date) -> dict[str, Any]:
-    """One row of SCORES."""
+    """One row of SCORES, judged as the real ones are."""
     metric, channel, window = key
     asked = next(held for held in RULES if held.metric == metric)
-    status, left = judged(counted, at_fault, asked)
-    if metric == "negative_review_rate":
-        status, left = "short history", None
+    status = judge(asked, np.array([counted]), np.array([at_fault]))[0]
+    status = "short history" if metric == "negative_review_rate" else status
+    side, share = (asked.target.side, float(asked.target.share)) if asked.target else (None, None)
+    good = at_fault if asked.target is None or asked.target.wants_few else counted - at_fault
     last = day - timedelta(asked.lag)
-    good = at_fault if asked.side in ("below", "at most", "") else counted - at_fault
     values = (
-        "ours", "Harbor <script>alert(1)</script>", "US", channel, metric, window, day, last - timedelta(window - 1), last,
-        counted, at_fault, good / counted if counted else None, float(asked.target) if asked.target else None, asked.side,
-        status, left, "canceller_unknown" if metric == "cancellation_rate" else None,
-        f"test_policy.{metric}@{asked.since}",
+        "ours", ACCOUNT, "US", channel, metric, window, pd.Timestamp(day), pd.Timestamp(last - timedelta(window - 1)),
+        pd.Timestamp(last), counted, at_fault, good / counted if counted else None, share, side, status,
+        asked.target.headroom(counted, at_fault) if status in ("on target", "at risk", "off target") else None,
+        "canceller_unknown" if metric == "cancellation_rate" else None, asked.id,
     )  # fmt: skip
-    return dict(zip(SCORE, values, strict=True))
+    return dict(zip(SCORES.columns, values, strict=True))
 
 
 def between(levels: tuple[tuple[int, int], ...], share: float, luck: Random) -> tuple[int, int]:
@@ -138,9 +97,8 @@ def table(days: list[date]) -> pd.DataFrame:
         for day in days:
             share = 1.0 if day == AS_OF else 0.84 if day == BEFORE else max(0.0, 1 - (AS_OF - day).days / 193)
             rows.append(score_row(key, *between(levels, share, luck), day))
-    held = pd.DataFrame(rows, columns=SCORE)
-    return held.astype({"window": "int64", "counted": "int64", "at_fault": "int64", "rate": "Float64", "target": "Float64",
-                        "headroom": "Int64", "side": "str", "proxy": "str"})  # fmt: skip
+    held = pd.DataFrame(rows, columns=list(SCORES.columns))
+    return check(held.astype({"rate": float, "headroom": "Int64", "side": "str", "proxy": "str"}), SCORES)
 
 
 def faults() -> pd.DataFrame:
@@ -164,17 +122,18 @@ def faults() -> pd.DataFrame:
 
 def fault(metric: str, window: int, place: int, causes: str, day: date, stays: int, product: str) -> dict[str, Any]:
     """One order at fault."""
+    known, leaves = min(AS_OF, day + timedelta(12)), day + timedelta(stays)
     return {
         "metric": metric, "channel": "seller", "window": window, "order_id": f"111-{2000000 + place * 7919}-{place:07}",
-        "causes": causes, "clock_day": day, "known_on": min(AS_OF, day + timedelta(12)), "leaves_on": day + timedelta(stays),
-        "product": product, "sku": "", "assumed": "",
+        "causes": causes, "clock_day": pd.Timestamp(day), "known_on": pd.Timestamp(known),
+        "leaves_on": pd.Timestamp(leaves), "product": product or None, "sku": None, "assumed": None,
     }  # fmt: skip
 
 
 def monthly(**changes: Any) -> Monthly:
     """The made-up account; changes replace fields."""
     made = Monthly(
-        account="Harbor <script>alert(1)</script>",
+        account=ACCOUNT,
         marketplace="US",
         marketplace_title="Amazon US",
         policy="amazon_us",

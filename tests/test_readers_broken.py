@@ -60,12 +60,10 @@ def too_long(file: Tiny) -> bytes:
 
 
 REFUSED = (
-    Damage(
-        "a column that it needs is missing", lambda file: whole(file.without_column(file.needed)), "lacks {needed}", ""
-    ),
+    Damage("a column that it needs is missing", lambda file: whole(file.without_column(file.needed)), "lacks {needed}"),
     Damage("a row is shifted to the right", shifted, "row 3"),
     Damage("a row is shifted to the left", shifted_left, "row 3"),
-    Damage("a row has too many cells", too_long, "row 3: has more cells than the header's"),
+    Damage("a row has too many cells", too_long, "row 3: has (more|8) cells"),
     Damage("it is empty", lambda file: b"", "is empty", "ask for it again"),
     Damage("it holds blank lines only", lambda file: b"\r\n\r\n", "is empty", "ask for it again"),
     Damage("it is half-written", half_written, "row {last}: the last line breaks off after 1 of {columns} columns"),
@@ -74,7 +72,7 @@ REFUSED = (
         lambda file: whole(file.with_cell(1, file.date_column, file.impossible_date)),
         "row 3: {date}",
     ),
-    Damage("a date is missing", lambda file: whole(file.with_cell(1, file.id_column, "")), "row 3: {id} is empty"),
+    Damage("an order id is missing", lambda file: whole(file.with_cell(1, file.id_column, "")), "row 3: {id} is empty"),
     Damage(
         "a spreadsheet made numbers of its ids", numbered, "row 3: {id} is '1.11E\\+16', a number where an id belongs"
     ),
@@ -83,7 +81,6 @@ REFUSED = (
     Damage("its gzip is cut off", lambda file: gzip.compress(whole(file))[:-20], "cannot be opened"),
     Damage("its zip is cut off", lambda file: b"PK\x03\x04" + whole(file), "cannot be opened"),
 )
-CHANGED = {"date": "the id column is filled in", "id": "the date column is filled in"}
 
 
 def expected(damage: Damage, file: Tiny) -> str:
@@ -132,7 +129,7 @@ def test_a_broken_twin_is_refused_by_file_row_and_cure(tmp_path, file, damage):
 @pytest.mark.parametrize("file", files.FILES, ids=lambda file: file.kind)
 def test_a_missing_column_names_the_nearest_kind(tmp_path, file):
     place(tmp_path, file, file.without_column(file.needed).text())
-    assert f"The nearest is a {file.title}; it lacks" in said_of(tmp_path)
+    assert f"The nearest kind: {file.title}; the file lacks" in said_of(tmp_path)
 
 
 @pytest.mark.parametrize("file", files.FILES, ids=lambda file: file.kind)
@@ -145,8 +142,6 @@ def test_what_is_said_of_a_shifted_row_shows_nobodys_data(tmp_path, file):
 @pytest.mark.parametrize("file", files.FILES, ids=lambda file: file.kind)
 def test_a_file_with_a_header_and_no_rows_holds_nothing_and_says_so(tmp_path, file):
     taken = repaired(tmp_path, file, file.text().split("\n")[0] + "\n", marketplace=None)
-    orders_only = file is files.OLIST_ORDERS
-    assert orders_only or taken.rows == 0
     assert sum(map(len, taken.tables.values())) == 0
     assert any("The file has a header and no rows." in note for note in taken.notes)
     assert (taken.first_day, taken.last_day) == (None, None)
@@ -198,7 +193,7 @@ def test_rows_whose_empty_cells_at_the_end_were_cut_are_filled_up(tmp_path, file
 @pytest.mark.parametrize("file", files.FILES[:4], ids=lambda file: file.kind)
 def test_a_file_of_tabs_that_was_saved_with_commas_is_refused(tmp_path, file):
     place(tmp_path, file, replace(file, delimiter=",").text())
-    assert re.search(f"a {file.title}, but its columns are parted by ','.*spreadsheet", said_of(tmp_path))
+    assert re.search(f"looks like: {file.title}, but its columns are parted by ','.*spreadsheet", said_of(tmp_path))
 
 
 def test_a_plain_csv_may_be_parted_by_semicolons(tmp_path):
@@ -273,8 +268,16 @@ def test_orders_of_several_marketplaces_leave_an_unknown_one_open(tmp_path):
 
 @pytest.mark.parametrize(
     ("marketplace", "written"),
-    [("UK", "3/13/26"), ("US", "13/3/26"), ("DE", "3/4/26"), ("UK", "3.4.26"), ("SE", "26-03-04"), ("JP", "3/4/2026"), ("US", "3/4/6")],
-)  # fmt: skip
+    [
+        ("UK", "3/13/26"),
+        ("US", "13/3/26"),
+        ("DE", "3/4/26"),
+        ("UK", "3.4.26"),
+        ("SE", "26-03-04"),
+        ("JP", "3/4/2026"),
+        ("US", "3/4/6"),
+    ],
+)
 def test_a_feedback_date_that_does_not_fit_its_marketplace_refuses_the_file(tmp_path, marketplace, written):
     good = {"UK": "1/2/26", "US": "2/1/26", "DE": "1.2.26", "SE": "2026-02-01", "JP": "26/2/1"}[marketplace]
     file = files.FEEDBACK.with_cell(0, "Date", good).with_cell(1, "Date", written)
@@ -329,15 +332,9 @@ def test_a_marketplace_that_is_none_is_refused(tmp_path):
         (files.SALE_REPORT, "Status", "Lost", "unknown; there are: cancelled"),
         (files.OLIST_ORDERS, "order_id", "o1", "there a second time"),
     ],
-)  # fmt: skip
+)
 def test_a_cell_that_cannot_be_read_names_its_row(tmp_path, file, column, value, said):
-    place(
-        tmp_path,
-        file.with_cell(1, column, value) if file is not files.OLIST_ORDERS else file,
-        file.with_cell(1, column, value).text(),
-    )
-    if file is files.OLIST_ORDERS:
-        place(tmp_path, file, file.with_cell(1, column, value).text())
+    place(tmp_path, file, file.with_cell(1, column, value).text())
     named = re.sub("[ _]", "-", column.lower())
     assert f"row 3: {named} is '{value}', {said}" in said_of(tmp_path)
 
@@ -351,7 +348,10 @@ def test_defects_that_contradict_each_other_are_refused(tmp_path):
 def test_an_unknown_kind_of_file_names_the_nearest_and_what_differs(tmp_path):
     put(tmp_path, "order-id,confirmed,carrier\n1,2,3\n")
     said = said_of(tmp_path)
-    assert "The nearest is a shipment confirmations CSV; it lacks confirmed-at, and holds confirmed" in said
+    assert (
+        "The nearest kind: shipment confirmations CSV; the file lacks confirmed-at, and holds confirmed, unknown"
+        in said
+    )
 
 
 def test_a_file_without_a_header_is_refused_without_showing_its_rows(tmp_path):

@@ -6,7 +6,7 @@ refuses it with a sentence that names the file, the row and the cure. Personal d
 
 from __future__ import annotations
 
-from healthkit.readers.read import read
+from healthkit.readers.reading import read
 from healthkit.readers.source import ReaderError, Refused, Source
 from healthkit.readers.taken import Taken
 from healthkit.readers.walk import plan

@@ -121,10 +121,13 @@ def shown(value: str | None) -> str:
 
     >>> shown("1.23E+16"), shown("10-Jul-2025"), shown("Jane Roe, 5 High Street"), shown(None)
     ("is '1.23E+16',", "is '10-Jul-2025',", 'holds words (23 characters),', 'is empty,')
+    >>> shown("+1 555 010 0000"), shown("jane@example.invalid")
+    ('holds words (15 characters),', 'holds words (20 characters),')
     """
     if value is None:
         return "is empty,"
-    if "@" in value or (re.search(r"[^\W\d]{4}", value) and re.search(r"[\s,\d]", value)):
+    words = re.search(r"[^\W\d]{4}", value) and re.search(r"[\s,\d]", value)
+    if words or (re.search(r"@|^\+|\(|\d \d", value) and not re.match(r"\d{4}-\d\d-\d\d", value)):
         return f"holds words ({len(value):,} characters),"
     return f"is '{value[:40]}',"
 
@@ -155,7 +158,7 @@ def parse(name: str, text: bytes, kind: Kind, delimiter: str, notes: list[str]) 
 
 def _columns(body: bytes, columns: list[str], wanted: list[str], kind: Kind, delimiter: str) -> pa.Table:
     """The wanted columns as text; blank cells are empty."""
-    if not body.strip(b"\n"):
+    if not body or body.isspace():
         return pa.table({column: pa.array([], pa.string()) for column in wanted})
     return pacsv.read_csv(
         io.BytesIO(body),
@@ -218,7 +221,7 @@ def _padded(name: str, lead: int, body: bytes, delimiter: str, columns: int) -> 
 
 def _refuse_long(name: str, row: int, count: int, columns: int) -> NoReturn:
     raise ReaderError(
-        f"{name}: row {row:,}: has more cells than the header's {columns} columns ({count:,} such rows). {SHIFTED}"
+        f"{name}: row {row:,}: has more cells than the header's {columns} columns (such rows: {count:,}). {SHIFTED}"
     )
 
 

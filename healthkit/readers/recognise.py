@@ -42,8 +42,7 @@ def recognise(lines: list[str]) -> tuple[Kind, str]:
     >>> recognise(["order-id\\tRating\\tDay"])
     Traceback (most recent call last):
     ...
-    healthkit.readers.recognise.Unrecognised: no known kind of file. The nearest is a seller feedback file; \
-it lacks date, and holds day, which that has not.
+    healthkit.readers.recognise.Unrecognised: no known kind of file. ...
     """
     header = lines[0]
     for delimiter in DELIMITERS:
@@ -68,7 +67,7 @@ def stands_beside(header: str) -> bool:
 def _delimited(kind: Kind, delimiter: str) -> Kind:
     if delimiter in kind.delimiters:
         return kind
-    raise Unrecognised(f"a {kind.title}, but its columns are parted by {delimiter!r}. {RESAVED}")
+    raise Unrecognised(f"looks like: {kind.title}, but its columns are parted by {delimiter!r}. {RESAVED}")
 
 
 def _is_feedback(lines: list[str]) -> bool:
@@ -91,8 +90,11 @@ def _nearest(header: str) -> str:
         return f"no known kind of file: its first line is not a header that the kit knows. It reads: {titles}."
     unknown = [name[:40] for name in names if name and name not in kind.known]
     more = f" and {len(unknown) - 8} more" if len(unknown) > 8 else ""
-    differs = f", and holds {', '.join(unknown[:8])}{more}, which that has not" if unknown else ""
-    return f"no known kind of file. The nearest is a {kind.title}; it lacks {', '.join(missing)}{differs}."
+    differs = f", and holds {', '.join(unknown[:8])}{more}, unknown there" if unknown else ""
+    return (
+        f"no known kind of file. The nearest kind: {kind.title}; the file lacks {', '.join(missing)}{differs}. "
+        "Download it again with all its columns, or correct its header."
+    )
 
 
 def _nearness(kind: Kind, names: list[str]) -> float:

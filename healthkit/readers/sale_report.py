@@ -51,7 +51,7 @@ def take(grid: Grid, asked: Asked) -> Taken:
     lines = _lines(grid, asked)
     stamp = newest(ends_of_days(columns_of(lines)["ordered_on"], columns_of(lines)["marketplace"])).as_py()
     orders = _orders(lines, asked, stamp)
-    tables = {"orders": orders, "items": _items(lines, grid, asked, stamp)}
+    tables = {"orders": orders, "items": _items(lines, asked, stamp)}
     first_day, last_day = span(orders["ordered_on"])
     return Taken(
         asked.report, asked.name, KIND.name, asked.account, tables, rows, skipped, grid.notes, first_day, last_day
@@ -121,7 +121,7 @@ def _orders(lines: pa.Table, asked: Asked, stamp: object) -> pa.Table:
     return fill(ORDERS, len(farthest), orders | said | asked.stamp())
 
 
-def _items(lines: pa.Table, grid: Grid, asked: Asked, stamp: object) -> pa.Table:
+def _items(lines: pa.Table, asked: Asked, stamp: object) -> pa.Table:
     """One row an order and SKU."""
     named = lines.filter(pc.and_(pc.is_valid(lines["sku"]), pc.not_equal(lines["sku"], "")))
     stands = {"asin": "first", "product": "first", "units": "sum"}

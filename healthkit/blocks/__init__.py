@@ -1,0 +1,26 @@
+"""HTML blocks of the monthly report and the index, and the page that holds them; each shows one thing.
+
+A block is made from a `Monthly` (one account) or a `Portfolio` (all of them), carries its charts beside its HTML,
+and shows itself in a notebook. What came from a file is escaped by the templates.
+"""
+
+from healthkit.blocks.block import Block
+from healthkit.blocks.document import page, style
+from healthkit.blocks.findings import Measure, measures
+from healthkit.blocks.portfolio import Portfolio, index, portfolio_row
+from healthkit.blocks.report import chapters, rules, scorecard, verdict
+
+__all__ = [
+    "Block",
+    "Measure",
+    "Portfolio",
+    "chapters",
+    "index",
+    "measures",
+    "page",
+    "portfolio_row",
+    "rules",
+    "scorecard",
+    "style",
+    "verdict",
+]

@@ -1,0 +1,307 @@
+"""What a month's tables say: measures worst first, what most orders at fault share, which leave when."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from healthkit import wording
+from healthkit.wording import Group, Leaving, Standing
+
+if TYPE_CHECKING:
+    from healthkit.monthly import Monthly
+
+WORST_FIRST = list(wording.STATUSES)
+JUDGED = ("off target", "at risk", "on target")
+
+Row = dict[str, Any]
+
+Key = tuple[str, str, int]
+"""Metric, channel and window: what names a row of a day's SCORES."""
+
+
+@dataclass(frozen=True)
+class Week:
+    """One of the 26 weeks of a measure: its counts, or that it says nothing."""
+
+    counted: int
+    at_fault: int
+    silent: bool
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One row of the scorecard: a judged measure, its rule, its month before and its weeks."""
+
+    metric: str
+    channel: str
+    window: int
+    status: str
+    counted: int
+    at_fault: int
+    side: str
+    target: float | None
+    headroom: int | None
+    proxy: str
+    first_day: date
+    last_day: date
+    rule: Any
+    before: tuple[int, int] | None
+    weeks: tuple[Week, ...]
+    several_windows: bool
+
+    @property
+    def standing(self) -> Standing:
+        """The measure as sentences speak of it: its window where there are others, its channel if not the seller's."""
+        channel = self.channel if self.channel != "seller" else ""
+        window = self.window if self.several_windows else 0
+        counts = self.counted, self.at_fault
+        return Standing(self.metric, *counts, self.side, self.target, self.headroom, channel, window)
+
+    @property
+    def used(self) -> float | None:
+        """The share of what the target allows that is used up."""
+        return wording.used(self.counted, self.at_fault, self.side, self.target)
+
+    @property
+    def anchor(self) -> str:
+        """The name of its chapter in the page."""
+        return f"{self.metric}-{self.channel}".replace("_", "-")
+
+    @property
+    def channel_said(self) -> bool:
+        """Whether its channel must be said: its rule judges several, or it is not the seller's."""
+        return self.channel != "seller" or len(getattr(self.rule, "channels", ())) > 1
+
+    @property
+    def minimum(self) -> int | None:
+        """The least number of orders that its rule judges."""
+        return getattr(self.rule, "minimum", None)
+
+    @property
+    def noun(self) -> str:
+        """What it counts."""
+        return wording.metric(self.metric).noun
+
+
+def measures(monthly: Monthly) -> list[Measure]:
+    """The rows of the scorecard, worst first: no parts of a measure, no channel that never had an order."""
+    hidden = parts(monthly)
+    silent = silent_channels(monthly)
+    scores = [row for row in records(monthly.scores) if row["metric"] not in hidden]
+    before = {key: (week.counted, week.at_fault) for key, week in _counts(monthly.earlier) if not week.silent}
+    weeks: dict[Key, list[Week]] = {}
+    for key, week in _counts(monthly.weekly.sort_values("as_of")):
+        weeks.setdefault(key, []).append(week)
+    windows = Counter((row["metric"], row["channel"]) for row in scores)
+    made = [
+        _measure(
+            row, _rule(monthly.rules, row), before.get(_key(row)), tuple(weeks.get(_key(row), ())),
+            windows[row["metric"], row["channel"]] > 1,
+        )
+        for row in scores
+        if row["channel"] not in silent
+    ]  # fmt: skip
+    return sorted(made, key=_rank)
+
+
+def _counts(scores: pd.DataFrame) -> Iterator[tuple[Key, Week]]:
+    """The counts of SCORES rows, each under its metric, channel and window."""
+    names = ["metric", "channel", "window", "counted", "at_fault", "status"]
+    for metric, channel, window, counted, at_fault, status in zip(*(scores[name] for name in names), strict=True):
+        quiet = status in ("no data", "short history", "too few")
+        yield (metric, channel, int(window)), Week(int(counted), int(at_fault), quiet)
+
+
+def _key(row: dict[str, Any]) -> Key:
+    return row["metric"], row["channel"], int(row["window"])
+
+
+def _measure(
+    row: dict[str, Any],
+    rule: Any,
+    before: tuple[int, int] | None,
+    weeks: tuple[Week, ...],
+    windows: bool,
+) -> Measure:
+    """One row of SCORES as a row of the scorecard."""
+    return Measure(
+        row["metric"], row["channel"], int(row["window"]), row["status"], int(row["counted"]), int(row["at_fault"]),
+        text(row["side"]), number(row["target"]), whole(row["headroom"]), text(row["proxy"]),
+        day(row["first_day"]), day(row["last_day"]), rule, before, weeks, windows,
+    )  # fmt: skip
+
+
+def _rule(rules: Iterable[Any], row: dict[str, Any]) -> Any:
+    """The rule that judged a row: the one of its metric and channel that its rule id names."""
+    held = [rule for rule in rules if rule.metric == row["metric"] and row["channel"] in rule.channels]
+    named = [rule for rule in held if text(row["rule"]).endswith(f"@{rule.since}")]
+    return next(iter(named or held), None)
+
+
+def _rank(measure: Measure) -> tuple[int, float, str, str, int]:
+    """Worst first: by status, then by the share of what is allowed that is used up, then by name."""
+    used = measure.used
+    place = list(wording.METRICS).index(measure.metric)
+    return WORST_FIRST.index(measure.status), -(used or 0.0), f"{place:03}", measure.channel, -measure.window
+
+
+def parts(monthly: Monthly) -> set[str]:
+    """The metrics that are only a part of another one."""
+    return {rule.metric for rule in monthly.rules if rule.part_of}
+
+
+def parts_of(monthly: Monthly, measure: Measure) -> list[dict[str, Any]]:
+    """The SCORES rows of a measure's parts, in its channel and window, most at fault first."""
+    names = {rule.metric for rule in monthly.rules if rule.part_of == measure.metric}
+    rows = [
+        row for row in records(monthly.scores)
+        if row["metric"] in names and row["channel"] == measure.channel and row["window"] == measure.window
+    ]  # fmt: skip
+    return sorted(rows, key=lambda row: (-row["at_fault"], row["metric"]))
+
+
+def silent_channels(monthly: Monthly) -> dict[str, int]:
+    """Channels without an order in any of 26 weeks, and how many measures they would have; never all channels."""
+    hidden = parts(monthly)
+    listed = monthly.scores[~monthly.scores["metric"].isin(hidden)]
+    busy = {
+        channel for frame in (monthly.weekly, monthly.scores) for channel in frame.loc[frame["counted"] > 0, "channel"]
+    }
+    if not busy:
+        return {}
+    return {channel: n for channel, n in Counter(listed["channel"]).items() if channel not in busy}
+
+
+def faults_of(monthly: Monthly, measure: Measure) -> pd.DataFrame:
+    """The orders at fault in one measure on the as-of day, with the name of what was bought."""
+    held = monthly.at_fault
+    chosen = (
+        (held["metric"] == measure.metric) & (held["channel"] == measure.channel) & (held["window"] == measure.window)
+    )
+    rows = held[chosen]
+    product, sku = (rows[name].map(text) for name in ("product", "sku"))
+    return rows.assign(bought=product.where(product != "", sku)).reset_index(drop=True)
+
+
+def shared(faults: pd.DataFrame, clock: str, window: int) -> Group | None:
+    """What most orders at fault share: two in five one product, more than half a cause or a few days."""
+    if len(faults) < 2:
+        return None
+    return _product(faults) or _cause(faults) or _days(faults, clock, window)
+
+
+def _product(faults: pd.DataFrame) -> Group | None:
+    """The product of at least two in five orders at fault, and the cause that all of those have."""
+    counts = Counter(name for name in faults["bought"] if name)
+    if not counts:
+        return None
+    name, n = min(counts.items(), key=lambda item: (-item[1], item[0]))
+    if n < 2 or n * 5 < len(faults) * 2:
+        return None
+    sets = [set(causes.split("+")) for causes in faults.loc[faults["bought"] == name, "causes"]]
+    common = set.intersection(*sets)
+    varied = len(set(faults["causes"])) > 1
+    return Group("product", name, n, len(faults), min(common) if common and varied else "")
+
+
+def _cause(faults: pd.DataFrame) -> Group | None:
+    """The cause of more than half of the orders at fault, where there are several causes."""
+    if len(set(faults["causes"])) < 2:
+        return None
+    counts = Counter(cause for causes in faults["causes"] for cause in causes.split("+"))
+    name, n = min(counts.items(), key=lambda item: (-item[1], item[0]))
+    return Group("cause", name, n, len(faults)) if n * 2 > len(faults) else None
+
+
+def _days(faults: pd.DataFrame, clock: str, window: int) -> Group | None:
+    """The shortest run of days, a third of the window at most, on which more than half were placed."""
+    counts = Counter(day(value) for value in faults["clock_day"])
+    longest = min(7, window // 3)
+    for length in range(1, longest + 1):
+        runs = [(sum(counts[first + timedelta(n)] for n in range(length)), first) for first in counts]
+        n, first = min(runs, key=lambda run: (-run[0], run[1]))
+        if n * 2 > len(faults) and n > 2:
+            first, last = _stretched(counts, first, first + timedelta(length - 1), longest)
+            n = sum(many for on, many in counts.items() if first <= on <= last)
+            return Group("days", "", n, len(faults), "", first, last, clock)
+    return None
+
+
+def _stretched(counts: Counter[date], first: date, last: date, longest: int) -> tuple[date, date]:
+    """A run of days with those beside it that have at least half as many as its days have on average."""
+    while (length := (last - first).days + 1) < longest:
+        inside = sum(many for on, many in counts.items() if first <= on <= last)
+        before, after = first - timedelta(1), last + timedelta(1)
+        best = before if counts[before] > counts[after] else after
+        if counts[best] * 2 * length < inside:
+            break
+        first, last = min(first, best), max(last, best)
+    return first, last
+
+
+def in_group(faults: pd.DataFrame, group: Group | None) -> pd.Series:
+    """Which orders at fault are of the group."""
+    if group is None or group.kind == "cause":
+        return pd.Series(False, index=faults.index)
+    if group.kind == "product":
+        return faults["bought"] == group.name
+    return faults["clock_day"].map(lambda value: group.first <= day(value) <= group.last).astype(bool)
+
+
+def leaving(faults: pd.DataFrame, as_of: date) -> Leaving | None:
+    """How many orders at fault leave by the end of the next month, a plain count of a calendar."""
+    days = [day(value) for value in faults["leaves_on"]]
+    if not days:
+        return None
+    by = min(month_end(as_of + timedelta(1)), max(days))
+    return Leaving(sum(value <= by for value in days), len(days), by, min(days))
+
+
+def off_target_since(daily: pd.DataFrame) -> tuple[date | None, int, int]:
+    """Since when one measure is off target without a break, for how many days, and how many days are shown."""
+    rows = daily.sort_values("as_of")
+    states = list(zip(rows["as_of"], rows["status"], strict=True))
+    run = 0
+    while run < len(states) and states[-1 - run][1] == "off target":
+        run += 1
+    return (day(states[-run][0]) if run else None), run, len(states)
+
+
+def month_end(value: date) -> date:
+    """The last day of a day's month.
+
+    >>> month_end(date(2026, 2, 3))
+    datetime.date(2026, 2, 28)
+    """
+    return (value.replace(day=28) + timedelta(4)).replace(day=1) - timedelta(1)
+
+
+def records(frame: pd.DataFrame) -> list[Row]:
+    """The rows of a table, each by the names of its columns."""
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+
+
+def text(value: Any) -> str:
+    """A text, empty where a table has none."""
+    return value if isinstance(value, str) else ""
+
+
+def number(value: Any) -> float | None:
+    """A number, or None where a table has none."""
+    return None if pd.isna(value) else float(value)
+
+
+def whole(value: Any) -> int | None:
+    """A whole number, or None where a table has none."""
+    return None if pd.isna(value) else int(value)
+
+
+def day(value: Any) -> date:
+    """A day of a table as a date."""
+    return value.date() if isinstance(value, datetime) else value

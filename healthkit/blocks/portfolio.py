@@ -1,0 +1,180 @@
+"""The index over all accounts: worst first, with the measure nearest to its target and 26 weeks of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from healthkit import wording
+from healthkit.blocks import findings
+from healthkit.blocks.block import Block, rendered
+from healthkit.blocks.findings import JUDGED, WORST_FIRST, Measure
+from healthkit.blocks.strokes import strip
+from healthkit.wording import Sentence, Standing
+
+if TYPE_CHECKING:
+    from healthkit.monthly import Monthly
+
+STRIPS = 8
+"""So many measures have a strip; the page has no room for more."""
+
+
+@dataclass(frozen=True)
+class Portfolio:
+    """All accounts of a month; `rows` has what `portfolio_row` makes of each, one row an account.
+
+    `failures` holds account, what happened, and what to do, for every run that made no report.
+    """
+
+    month: str
+    as_of: date
+    rows: pd.DataFrame
+    failures: list[tuple[str, str, str]] = field(default_factory=list)
+    data: str = ""
+    made: str = ""
+
+
+def portfolio_row(monthly: Monthly, href: str, csv_href: str = "") -> dict[str, Any]:
+    """One account's row: where it stands, by its worst measure, and the strips of all. Plain values, fit for JSON."""
+    rows = findings.measures(monthly)
+    worst = next((row for row in rows if row.status in JUDGED), rows[0] if rows else None)
+    place = {
+        "account": monthly.account,
+        "marketplace": monthly.marketplace,
+        "marketplace_title": monthly.marketplace_title,
+    }
+    return place | {"href": href, "csv_href": csv_href} | _stand(monthly, worst) | {"strips": _strips(rows)}
+
+
+def _stand(monthly: Monthly, worst: Measure | None) -> dict[str, Any]:
+    """The worst measure of an account, and the sentence on what its orders at fault share."""
+    if worst is None:
+        nothing = {"status": "no data", "window": 0, "counted": 0, "at_fault": 0}
+        return dict.fromkeys(("metric", "channel", "side", "first", "why"), "") | nothing | _NO_TARGET
+    year = monthly.as_of.year
+    spoken = worst.standing
+    group = findings.shared(
+        findings.faults_of(monthly, worst), getattr(worst.rule, "clock", "ordered_on"), worst.window
+    )
+    why = wording.unjudged(
+        worst.status, worst.first_day, worst.last_day, monthly.begins_on, worst.minimum, worst.noun, year
+    )
+    return {
+        "status": worst.status, "metric": worst.metric, "channel": spoken.channel, "window": spoken.window,
+        "counted": worst.counted, "at_fault": worst.at_fault, "side": worst.side, "target": worst.target,
+        "headroom": worst.headroom, "used": _finite(worst.used), "why": "" if worst.status in JUDGED else why,
+        "first": wording.of_all(group, year) if group else wording.are_at_fault(worst.at_fault, worst.noun),
+    }  # fmt: skip
+
+
+_NO_TARGET = {"target": None, "headroom": None, "used": None}
+
+
+def _strips(rows: list[Measure]) -> dict[str, list[float | None]]:
+    """Per measure the share of the limit used, week by week; of several windows the one that stands worst."""
+    strips: dict[str, list[float | None]] = {}
+    for row in rows:
+        if row.target is not None:
+            weeks = [None if week.silent else _finite(wording.used(week.counted, week.at_fault, row.side, row.target))
+                     for week in row.weeks]  # fmt: skip
+            strips.setdefault(f"{row.metric} {row.channel}", weeks)
+    return strips
+
+
+def _finite(share: float | None) -> float | None:
+    """A share that JSON can hold; past ten times the limit nobody counts."""
+    return None if share is None else round(min(share, 10.0), 4)
+
+
+def index(portfolio: Portfolio) -> Block:
+    """All accounts, worst first; runs that failed in a list of their own."""
+    accounts = sorted(findings.records(portfolio.rows), key=_rank)
+    columns = _columns(accounts)
+    counts = {status: sum(row["status"] == status for row in accounts) for status in wording.STATUSES}
+    html = rendered(
+        "index.html.j2",
+        on=wording.long_day(portfolio.as_of, 0),
+        accounts=wording.things(len(accounts) + len(portfolio.failures), "account"),
+        where=wording.listed(sorted({row["marketplace_title"] for row in accounts})),
+        sentences=_sentences(accounts, counts, len(portfolio.failures)),
+        tally=[(n, wording.STATUSES[status]) for status, n in counts.items() if n],
+        columns=[_column(column) for column in columns],
+        rows=[_row(row, place, accounts, columns) for place, row in enumerate(accounts)],
+        failures=portfolio.failures,
+        failed_title=wording.failed_title(len(portfolio.failures), wording.month(portfolio.as_of)),
+        made=[(name, text) for name, text in (("Data", portfolio.data), ("Made", portfolio.made)) if text],
+        until=wording.day(portfolio.as_of),
+    )
+    return Block(html)
+
+
+def _rank(row: dict[str, Any]) -> tuple[int, float, str, str]:
+    """Worst first: by status, then by the share of the limit used, then by name."""
+    used = findings.number(row["used"])
+    return WORST_FIRST.index(row["status"]), -(used or 0.0), row["account"], row["marketplace"]
+
+
+def _standing(row: dict[str, Any]) -> Standing:
+    asked = findings.text(row["side"]), findings.number(row["target"]), findings.whole(row["headroom"])
+    where = findings.text(row["channel"]), int(row["window"])
+    return Standing(row["metric"], int(row["counted"]), int(row["at_fault"]), *asked, *where)
+
+
+def _sentences(accounts: list[dict[str, Any]], counts: dict[str, int], failed: int) -> list[tuple[str, Sentence]]:
+    """Three sentences over all accounts: how many are off, which is furthest, where to begin."""
+    wrong = wording.accounts_wrong(counts["off target"], counts["at risk"], counts["on target"], failed)
+    told = [("What is wrong", wrong)]
+    worst = accounts[0] if accounts and accounts[0]["status"] in JUDGED else None
+    if worst and worst["status"] == "off target":
+        told.append(("Furthest off", wording.account_furthest(worst["account"], _standing(worst))))
+    elif worst:
+        told.append(("Room left", wording.account_nearest(worst["account"], _standing(worst))))
+    begin = worst if worst and worst["at_fault"] else None
+    first = wording.accounts_first(begin["first"] if begin else "", begin["account"] if begin else "", failed)
+    return [*told, ("What to do first", first)]
+
+
+def _columns(accounts: list[dict[str, Any]]) -> list[str]:
+    """The measures that have a strip: those of most accounts, in the order of the words."""
+    names = {name for row in accounts for name in row["strips"]}
+    held = sorted(names, key=lambda name: -sum(name in row["strips"] for row in accounts))[:STRIPS]
+    return sorted(held, key=lambda name: (list(wording.METRICS).index(name.split()[0]), name.split()[1] == "amazon"))
+
+
+def _column(name: str) -> dict[str, str]:
+    """A strip's heading; the channel is said where it is Amazon's."""
+    metric, channel = name.split()
+    words = wording.metric(metric)
+    fits = max(map(len, words.label.split())) <= 9
+    channel = "Amazon-fulfilled" if channel == "amazon" else ""
+    return {"long": words.label, "head": words.label if fits else words.short, "short": words.short, "channel": channel}
+
+
+def _row(row: dict[str, Any], place: int, accounts: list[dict[str, Any]], columns: list[str]) -> dict[str, Any]:
+    """One account as the words and strips of its row."""
+    judged = row["status"] in JUDGED
+    standing = _standing(row) if row["metric"] else None
+    spoken = (
+        wording.opening(wording.measure(standing.metric, standing.channel, standing.window))
+        if standing
+        else "No orders"
+    )
+    left = wording.headroom(standing.headroom, wording.metric(standing.metric).noun) if standing and judged else ""
+    return {
+        **{name: row[name] for name in ("account", "marketplace_title", "href", "csv_href")},
+        "rank": place + 1 if judged else "",
+        "status": wording.STATUSES[row["status"]],
+        "group": place > 0 and accounts[place - 1]["status"] != row["status"],
+        "nearest": f"{spoken} {standing.rate}" if standing and judged else spoken,
+        "room": left or row["why"],
+        "asked": wording.target(standing.side, standing.target) if standing and judged else "",
+        "strips": [(_column(name), _strip(name, row["strips"])) for name in columns],
+    }
+
+
+def _strip(name: str, strips: dict[str, list[float | None]]) -> Any:
+    column = _column(name)
+    return strip(f"{column['long']} {column['channel']}".strip(), strips.get(name) or [None])

@@ -1,0 +1,314 @@
+"""The blocks of one account's monthly report: verdict, scorecard, chapters, rules."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from healthkit import charts, wording
+from healthkit.blocks import findings
+from healthkit.blocks.block import Block, rendered
+from healthkit.blocks.findings import JUDGED, Measure
+from healthkit.blocks.strokes import sparkline
+from healthkit.wording import Group, Sentence
+
+if TYPE_CHECKING:
+    from healthkit.monthly import Monthly
+
+LISTED = 12
+"""So many orders stand in a page; all of them in the file beside it."""
+
+WORTH_DRAWING = 3
+"""Fewer orders at fault are told by their table alone."""
+
+
+def verdict(monthly: Monthly, index_href: str = "index.html") -> Block:
+    """Who and when, then three sentences: what is wrong, what leaves or what room there is, what to do first."""
+    year = monthly.as_of.year
+    html = rendered(
+        "verdict.html.j2",
+        account=monthly.account,
+        where=monthly.marketplace_title,
+        on=wording.long_day(monthly.as_of, 0),
+        index_href=index_href,
+        sentences=_sentences(monthly, findings.measures(monthly), year),
+    )
+    return Block(html)
+
+
+def _sentences(monthly: Monthly, rows: list[Measure], year: int) -> list[tuple[str, Sentence]]:
+    """The three sentences, each with the question that it answers."""
+    of = {status: [row for row in rows if row.status == status] for status in JUDGED}
+    off, risk, on = (of[status] for status in JUDGED)
+    wrong = wording.wrong([row.standing for row in off], [row.standing for row in risk], len(on))
+    worst = next(iter(off + risk + on), None)
+    if worst is None:
+        return [("What is wrong", wrong), *_nothing_judged(monthly, rows, year)]
+    faults = findings.faults_of(monthly, worst)
+    if off:
+        room = ("What leaves next", wording.leaves_next(worst.standing, findings.leaving(faults, monthly.as_of), year))
+    else:
+        room = ("Room left", wording.least_room(worst.standing))
+    first = wording.first_step(_group(faults, worst), len(faults), year)
+    return [("What is wrong", wrong), room, ("What to do first", first)]
+
+
+def _nothing_judged(monthly: Monthly, rows: list[Measure], year: int) -> list[tuple[str, Sentence]]:
+    """What the files hold, and from which day they would have to, when no measure can be judged."""
+    held = (
+        f"The files hold {wording.things(monthly.orders)}, from {wording.long_day(monthly.begins_on, year)} "
+        f"to {wording.long_day(monthly.ends_on, year)}.",
+    )
+    short = [row.first_day for row in rows if row.status == "short history"]
+    if not short:
+        return [("What there is", held)]
+    step = (
+        wording.Strong("Import orders"),
+        f" from {wording.long_day(min(short), year)} on, where the longest window starts.",
+    )
+    return [("What there is", held), ("What to do first", step)]
+
+
+def _clock(measure: Measure) -> str:
+    return getattr(measure.rule, "clock", "ordered_on")
+
+
+def _group(faults: pd.DataFrame, measure: Measure) -> Group | None:
+    return findings.shared(faults, _clock(measure), measure.window)
+
+
+# -- scorecard --------------------------------------------------------------------------------------------
+
+
+def scorecard(monthly: Monthly) -> Block:
+    """Every measure with status, rate, count, window, room in orders, 26 weeks and change, worst first."""
+    rows = findings.measures(monthly)
+    counts = {status: sum(row.status == status for row in rows) for status in wording.STATUSES}
+    judged = sum(counts[status] for status in JUDGED)
+    unjudged = counts["too few"] + counts["short history"] + counts["no data"]
+    html = rendered(
+        "scorecard.html.j2",
+        title=wording.scorecard_title(counts["off target"], counts["at risk"], judged, unjudged),
+        before=wording.day(monthly.before, monthly.as_of.year),
+        rows=[_row(monthly, row, place and rows[place - 1].status != row.status) for place, row in enumerate(rows)],
+        proxies=sorted({wording.assumptions(row.proxy) for row in rows if row.proxy}),
+        silent=[wording.silent_channel(name, n) for name, n in findings.silent_channels(monthly).items()],
+        missing=wording.not_computed(monthly.not_computed),
+    )
+    return Block(html)
+
+
+def _row(monthly: Monthly, row: Measure, begins_group: Any) -> dict[str, Any]:
+    """One measure as the words and drawings of its row."""
+    year = monthly.as_of.year
+    status = wording.STATUSES[row.status]
+    has_chapter = row.status in ("off target", "at risk")
+    shown = row.status not in ("no data", "too few")
+    judged = row.status in JUDGED
+    told = wording.unjudged(row.status, row.first_day, row.last_day, monthly.begins_on, row.minimum, row.noun, year)
+    return {
+        "status": status,
+        "group": bool(begins_group),
+        "label": wording.heading(row.metric, row.window if row.several_windows else 0),
+        "href": f"#{row.anchor}" if has_chapter else "",
+        "channel": wording.CHANNELS.get(row.channel, row.channel) if row.channel_said else "",
+        "days": wording.days(row.first_day, row.last_day, year),
+        "proxy": bool(row.proxy),
+        "rate": wording.rate(row.counted, row.at_fault, row.side, row.target) if shown else wording.DASH,
+        "faint": row.status in ("short history", "no target"),
+        "target": wording.target(row.side, row.target),
+        "count": wording.count(row.counted, row.at_fault, row.side) if row.counted else f"0 {row.noun}s",
+        "room": wording.headroom(row.headroom, row.noun) if judged else told,
+        "spark": sparkline(row) if row.status not in ("no data", "too few", "short history") else "",
+        "undrawn": {"no data": "nothing to draw", "too few": "too few to draw"}.get(row.status, "too short to draw"),
+        "change": _change(row),
+    }
+
+
+def _change(row: Measure) -> str:
+    """The change since the month before; a dash where one of the two days says nothing."""
+    if row.before is None or row.status not in (*JUDGED, "no target"):
+        return wording.DASH
+    return wording.points((row.counted, row.at_fault), row.before, row.side, row.target)
+
+
+# -- chapters ---------------------------------------------------------------------------------------------
+
+
+def chapters(monthly: Monthly, stem: str = "") -> Block:
+    """One chapter for each measure off target or at risk, worst first; `stem` names the file of its orders."""
+    rows = findings.measures(monthly)
+    worst: dict[tuple[str, str], Measure] = {}
+    for row in rows:
+        if row.status in ("off target", "at risk"):
+            worst.setdefault((row.metric, row.channel), row)
+    made = [_chapter(monthly, row, _other_window(rows, row), stem) for row in worst.values()]
+    drawn = {name: held for _, specs in made for name, held in specs.items()}
+    return Block(rendered("chapters.html.j2", chapters=[words for words, _ in made], weeks=26), drawn)
+
+
+def _other_window(rows: list[Measure], row: Measure) -> Measure | None:
+    """The longest other window of the same measure."""
+    same = [other for other in rows if (other.metric, other.channel) == (row.metric, row.channel) and other is not row]
+    return max((other for other in same if other.counted), key=lambda other: other.window, default=None)
+
+
+def _chapter(
+    monthly: Monthly, row: Measure, other: Measure | None, stem: str
+) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """The words of one chapter and its charts."""
+    year = monthly.as_of.year
+    faults = findings.faults_of(monthly, row)
+    group = _group(faults, row)
+    figures = [_rate_figure(monthly, row, other, year)]
+    if len(faults) >= WORTH_DRAWING:
+        figures += [
+            _cause_figure(monthly, row, faults, group, year),
+            _leaving_figure(monthly, row, faults, group, year),
+        ]
+    spoken = row.standing._replace(channel=row.channel)
+    words = {
+        "anchor": row.anchor,
+        "title": wording.chapter_title(row.standing, row.before),
+        "lead": wording.chapter_lead(spoken, _clock(row), row.first_day, row.last_day, year),
+        "notes": _notes(row, other),
+        "rate": figures[0][0],
+        "pair": [words for words, _ in figures[1:]],
+        "orders": _orders(row, faults, stem, year),
+    }
+    return words, {words["id"]: held for words, held in figures}
+
+
+Figure = tuple[dict[str, Any], dict[str, Any]]
+"""A figure's id, title and caption, and its Vega-Lite."""
+
+
+def _figure(row: Measure, name: str, title: str, chart: Any, caption: list[str]) -> Figure:
+    return {"id": f"{row.anchor}-{name}", "title": title, "caption": caption}, charts.spec(chart)
+
+
+def _rate_figure(monthly: Monthly, row: Measure, other: Measure | None, year: int) -> Figure:
+    """The rate of the judged window and of another one, day by day."""
+    daily = monthly.daily[(monthly.daily["metric"] == row.metric) & (monthly.daily["channel"] == row.channel)]
+    since = findings.off_target_since(daily[daily["window"] == row.window])
+    title = wording.rate_title(row.standing, *since, year)
+    chart = charts.rate_over_time(
+        daily, row.window, other.window if other else None, before=monthly.before, finding=title
+    )
+    return _figure(row, "rate", title, chart, [])
+
+
+def _notes(row: Measure, other: Measure | None) -> list[Sentence]:
+    """What stands beside the rate: which line is which, how the window moves, and what the rule threatens."""
+    lag = getattr(row.rule, "lag", 0)
+    notes: list[Sentence] = [wording.both_windows(row.window, other.window)] if other else []
+    notes.append((wording.Strong("The window"), wording.window_note(_clock(row), row.window, lag)))
+    if getattr(row.rule, "consequence", ""):
+        notes.append((wording.Strong("What is at stake. "), row.rule.consequence))
+    if row.proxy:
+        notes.append((wording.Strong("≈ proxy. "), wording.assumptions(row.proxy)))
+    return notes
+
+
+def _cause_figure(monthly: Monthly, row: Measure, faults: pd.DataFrame, group: Group | None, year: int) -> Figure:
+    """What the orders at fault share: by cause where there are several, else by day."""
+    title = wording.causes_title(group, len(faults), year)
+    units = wording.units_caption(len(faults), row.at_fault)
+    named = findings.in_group(faults, group)
+    if len(set(faults["causes"])) > 1 or (group is not None and group.kind == "product"):
+        name = f"for “{group.name}”" if group is not None and group.kind == "product" else ""
+        chart = charts.defects_by_cause(faults, named, name, finding=title)
+        return _figure(row, "causes", title, chart, [_squares(faults), units, *_parts(monthly, row)])
+    chart = charts.faults_by_day(faults, row.first_day, row.last_day, named, finding=title)
+    return _figure(
+        row, "causes", title, chart, [f"One mark, one order at fault, on its {wording.CLOCKS[_clock(row)]}.", units]
+    )
+
+
+def _squares(faults: pd.DataFrame) -> str:
+    """How to read the squares, and that an order with two causes stands once."""
+    return wording.squares_caption(
+        len(faults), int(faults["causes"].str.contains("+", regex=False).sum()), charts.SQUARES
+    )
+
+
+def _parts(monthly: Monthly, row: Measure) -> list[str]:
+    """The rates of a measure's parts, now and a month before."""
+    rows = findings.parts_of(monthly, row)
+    before = {old["metric"]: int(old["at_fault"]) for old in findings.records(monthly.earlier)
+              if old["channel"] == row.channel and old["window"] == row.window and old["counted"]}  # fmt: skip
+    told = [(part["metric"], int(part["counted"]), int(part["at_fault"]), before.get(part["metric"])) for part in rows]
+    return [wording.parts_caption(told, row.target, wording.day(monthly.before, monthly.as_of.year))] if told else []
+
+
+def _leaving_figure(monthly: Monthly, row: Measure, faults: pd.DataFrame, group: Group | None, year: int) -> Figure:
+    """When the orders at fault leave the window."""
+    leaving = findings.leaving(faults, monthly.as_of)
+    assert leaving is not None, "a figure of leaving orders is made only where there are some"
+    title = wording.leaving_title(leaving, year)
+    named = findings.in_group(faults, group)
+    chart = charts.leaving_calendar(faults, monthly.as_of, leaving.by, named, finding=title)
+    return _figure(row, "leaving", title, chart, [wording.leaving_caption(0 < named.sum() < len(named), group, year)])
+
+
+def _orders(row: Measure, faults: pd.DataFrame, stem: str, year: int) -> dict[str, Any]:
+    """The orders at fault that leave first, and the link to all of them."""
+    soon = faults.sort_values(["leaves_on", "order_id"], kind="stable").head(LISTED)
+    assumed = sorted({wording.assumptions(findings.text(value)) for value in soon["assumed"]} - {""})
+    return {
+        "title": wording.orders_title(len(soon), len(faults)),
+        "placed": wording.PLACED_HEADS[_clock(row)],
+        "rows": [_order(order, year) for order in findings.records(soon)],
+        "href": f"{stem}_orders.csv" if stem and len(faults) else "",
+        "link": wording.orders_link(len(faults)),
+        "assumed": assumed,
+    }
+
+
+def _order(order: dict[str, Any], year: int) -> dict[str, str]:
+    """One order at fault in words."""
+    return {
+        "id": str(order["order_id"]),
+        "cause": wording.opening(wording.causes(order["causes"])),
+        "bought": order["bought"],
+        **{name: wording.day(findings.day(order[name]), year) for name in ("clock_day", "known_on", "leaves_on")},
+    }
+
+
+# -- rules ------------------------------------------------------------------------------------------------
+
+
+def rules(monthly: Monthly) -> Block:
+    """The rules that judged, each with its window, its first day, its source and how sure that is; then the data."""
+    held = [rule for rule in monthly.rules if not rule.part_of]
+    made = [("Rules", monthly.policy), ("Data", _data(monthly)), *([("Made", monthly.made)] if monthly.made else [])]
+    html = rendered(
+        "rules.html.j2",
+        rows=[_rule(rule, rule.metric in monthly.not_computed) for rule in held],
+        made=made,
+    )
+    return Block(html)
+
+
+def _data(monthly: Monthly) -> str:
+    span = f"{wording.day(monthly.begins_on, 0)} to {wording.day(monthly.ends_on, 0)}"
+    return f"{monthly.data.rstrip('.')}; {wording.things(monthly.orders)}, placed {span}"
+
+
+def _rule(rule: Any, missing: bool) -> dict[str, str]:
+    """One rule in words."""
+    noun = wording.metric(rule.metric).noun
+    both = len(rule.channels) > 1
+    side, share = (rule.target.side, rule.target.share) if rule.target is not None else ("", None)
+    return {
+        "label": wording.metric(rule.metric).label,
+        "channels": "" if not both else wording.listed([wording.CHANNELS[name] for name in rule.channels]),
+        "asked": wording.rule_in_words(side, share, rule.minimum, noun),
+        "missing": "not computed yet" if missing else "",
+        "window": wording.window_in_words(rule.windows, rule.lag),
+        "placed": wording.CLOCKS[rule.clock],
+        "since": wording.day(rule.since, 0),
+        "source": rule.source.strip().rstrip("."),
+        "sure": wording.SURE[rule.sure],
+    }

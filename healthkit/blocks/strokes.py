@@ -1,0 +1,101 @@
+"""Small drawings of our own: a measure's 26 weeks as a line, an account's as a strip of bars."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
+from healthkit import wording
+from healthkit.blocks.findings import Measure, Week
+
+WIDTH, HEIGHT = 132, 26
+TALL = 24
+"""Height of a strip; its limit stands at ten sixteenths. [pixels]"""
+
+
+def sparkline(measure: Measure) -> Markup:
+    """A measure's weeks as a line, its target dashed, the last week a dot in the colour of the status.
+
+    Returns nothing where fewer than two weeks say anything.
+    """
+    rates = [_rate(week, measure.side) for week in measure.weeks]
+    known = [rate for rate in rates if rate is not None]
+    if len(known) < 2:
+        return Markup("")
+    ends = [*known, *([measure.target] if measure.target is not None else [])]
+    low, high = min(ends), max(ends)
+    places = [None if rate is None else (_across(n, len(rates)), _up(rate, low, high)) for n, rate in enumerate(rates)]
+    target = "" if measure.target is None else _level(_up(measure.target, low, high))
+    drawn = target + f'<path d="{_path(places)}" class="spark"/>' + _dot(places[-1], measure.status)
+    size = f'viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}"'
+    return Markup(f'<svg class="sp" {size} aria-hidden="true">{drawn}</svg>')  # noqa: S704 - numbers of ours
+
+
+def _rate(week: Week, side: str) -> float | None:
+    return None if week.silent or not week.counted else float(wording.exact(week.counted, week.at_fault, side))
+
+
+def _across(n: int, of: int) -> float:
+    return round(2 + n * (WIDTH - 8) / max(1, of - 1), 1)
+
+
+def _up(rate: float, low: float, high: float) -> float:
+    """A rate's height; a flat line stands in the middle."""
+    share = (rate - low) / (high - low) if high > low else 0.5
+    return round(HEIGHT - 4 - share * (HEIGHT - 8), 1)
+
+
+def _level(y: float) -> str:
+    return f'<path d="M0 {y}H{WIDTH}" class="level"/>'
+
+
+def _path(places: Sequence[tuple[float, float] | None]) -> str:
+    """A line with gaps where a week says nothing.
+
+    >>> _path([(0, 1), None, (2, 3), (4, 5)])
+    'M0 1M2 3L4 5'
+    """
+    parts, pen = [], "M"
+    for place in places:
+        if place is not None:
+            parts.append(f"{pen}{place[0]:g} {place[1]:g}")
+        pen = "M" if place is None else "L"
+    return "".join(parts)
+
+
+def _dot(place: tuple[float, float] | None, status: str) -> str:
+    if place is None:
+        return ""
+    return f'<circle cx="{place[0]:g}" cy="{place[1]:g}" r="3" class="f-{wording.STATUSES[status].colour}"/>'
+
+
+def strip(name: str, weeks: Sequence[float | None]) -> Markup:
+    """An account's weeks in one measure: height is the share of the limit used, the line is the limit.
+
+    Colour only repeats the height: from eight tenths at risk, from the whole off target.
+    """
+    if all(week is None for week in weeks):
+        said, drawn = "no data", f'<path d="M0 {TALL}H52" class="h-none"/>'
+    else:
+        said = f"{sum(week is not None and week >= 1 for week in weeks)} of {len(weeks)} weeks at or past the limit"
+        drawn = "".join(_bars(weeks, kind, low, high) for kind, low, high in _KINDS)
+        drawn += f'<path d="M0 {TALL - 15}H52" class="h-limit"/>'
+    label = Markup("{}: {}").format(name, said)
+    return Markup('<svg viewBox="0 0 52 25" width="52" height="25" role="img" aria-label="{}">{}</svg>').format(
+        label,
+        Markup(drawn),  # noqa: S704 - numbers of ours
+    )
+
+
+_KINDS = (("on", -1.0, 0.8), ("risk", 0.8, 1.0), ("off", 1.0, float("inf")))
+
+
+def _bars(weeks: Sequence[float | None], kind: str, low: float, high: float) -> str:
+    """The weeks of one colour as one path, two pixels a week."""
+    bars = [
+        f"M{2 * n + 1} {TALL}v{-max(1.0, round(min(week, 1.6) * 15, 1)):g}"
+        for n, week in enumerate(weeks)
+        if week is not None and (low <= week < high or (week == high == float("inf")))
+    ]
+    return f'<path d="{"".join(bars)}" class="h-{kind}"/>' if bars else ""

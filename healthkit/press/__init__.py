@@ -1,0 +1,11 @@
+"""The press: one notebook, run by papermill for each account, becomes pages that open offline, and an index.
+
+The only room with papermill. It knows no metric: what a page says is in the notebook's cells, and what the
+index says in the twin that the notebook's last cell shows.
+"""
+
+from healthkit.press.batch import Failure, Printed, print_month
+from healthkit.press.run import PressError, run_template
+from healthkit.press.twin import Twin
+
+__all__ = ["Failure", "PressError", "Printed", "Twin", "print_month", "run_template"]

@@ -1,0 +1,167 @@
+"""All accounts of a month: a page each, an index over them; one that fails stops no other."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from healthkit import blocks, monthly
+from healthkit.desk import Desk
+from healthkit.press import run, shelf, twin
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A report that was not made: whose, what happened, what to do about it."""
+
+    account: str
+    what: str
+    cure: str = "Read the sentence, mend the files or the name, and run the report of this account again."
+
+
+@dataclass(frozen=True)
+class Printed:
+    """What a batch made: the index, how many pages, and what failed."""
+
+    index: Path
+    pages: int
+    failures: list[Failure]
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One page to print."""
+
+    account: str
+    marketplace: str
+    month: str
+    data: str
+    policy: str | None
+    made: str
+    folder: str
+
+
+def print_month(
+    desk: Desk,
+    month: str,
+    accounts: Iterable[str] | None = None,
+    out: str | Path = "reports",
+    *,
+    made: str = "",
+    jobs: int | None = None,
+    console: Console | None = None,
+) -> Printed:
+    """Print the reports of a month into `out/month/`, and an index over them.
+
+    All accounts that have orders in a window of the month, or those named. Raises MonthError where there is
+    nothing to report, StoreError for an account that the store does not hold; a report that fails later
+    stands on the index with its error, and leaves no page.
+    """
+    folder = Path(out) / month
+    pairs, failures = _pairs(desk, month, accounts)
+    policy = desk.policy_name
+    work = [_Job(account, code, month, str(desk.store.folder), policy, made, str(folder)) for account, code in pairs]
+    shelf.write(folder / shelf.BUNDLE, shelf.bundle())
+    rows = []
+    with _workers(len(work), jobs) as pool, _bar(console, len(work)) as step:
+        for job, done in _each(pool, work):
+            error = done.exception()
+            if error is None:
+                rows.append(done.result())
+            else:
+                failures.append(Failure(job.account, _sentence(error)))
+            step()
+    portfolio = blocks.Portfolio(
+        month=month,
+        as_of=monthly.last_day_of(month),
+        rows=pd.DataFrame(sorted(rows, key=lambda row: (row["account"], row["marketplace"])), dtype=object),
+        failures=[(one.account, one.what, one.cure) for one in sorted(failures, key=lambda one: one.account)],
+        data=f"version {desk.store.version()} of the store, {len(desk.store.reports()):,} files",
+        made=made,
+    )
+    page = blocks.page(f"Account health, {month}", [blocks.index(portfolio)], landscape=True)
+    shelf.write(folder / "index.html", page)
+    return Printed(folder / "index.html", len(rows), failures)
+
+
+def _pairs(desk: Desk, month: str, accounts: Iterable[str] | None) -> tuple[list[tuple[str, str]], list[Failure]]:
+    """The accounts and marketplaces to print, and those that were named and cannot be."""
+    if accounts is None:
+        return monthly.accounts_in(desk, month), []
+    named = list(dict.fromkeys(accounts))
+    desk.store.check_accounts(named, desk.accounts)
+    able = [pair for pair in monthly.accounts_in(desk, month) if pair[0] in named]
+    without = [account for account in named if account not in {pair[0] for pair in able}]
+    failures = []
+    for account in without:
+        try:
+            monthly.open_month(desk, account, month)
+        except monthly.MonthError as error:
+            failures.append(Failure(account, str(error), "Import the orders of that month, or choose another."))
+    if failures and not able:
+        raise monthly.MonthError(" ".join(one.what for one in failures))
+    return able, failures
+
+
+def _print(job: _Job) -> dict[str, Any]:
+    """Print one page with its orders and figures beside it; returns its row of the index."""
+    stem = shelf.stem(job.account, job.marketplace)
+    notebook = run.run_template(
+        {
+            "account": job.account, "marketplace": job.marketplace, "month": job.month, "data": job.data,
+            "policy": job.policy or "", "made": job.made, "stem": stem,
+        }
+    )  # fmt: skip
+    shown = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    html = [output.data["text/html"] for output in shown if "text/html" in output.get("data", {})]
+    data = next((output.data[twin.MIME] for output in shown if twin.MIME in output.get("data", {})), None)
+    if data is None:
+        raise run.PressError(f"{run.TEMPLATE.name} shows no hk.press.Twin(monthly, stem); its last cell must.")
+    folder = Path(job.folder)
+    shelf.write(folder / f"{stem}_orders.csv", data["orders"])
+    shelf.write(folder / f"{stem}.json", json.dumps(data["figures"], ensure_ascii=False, indent=1) + "\n")
+    shelf.write(folder / f"{stem}.html", blocks.page(data["title"], html, vega_href=shelf.BUNDLE))
+    return dict(data["row"])
+
+
+def _sentence(error: BaseException) -> str:
+    """What went wrong, in one line."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+@contextmanager
+def _workers(work: int, jobs: int | None) -> Iterator[Executor]:
+    """Processes that print; each pays for its imports once."""
+    many = max(1, min(work, jobs or os.cpu_count() or 1))
+    with ProcessPoolExecutor(many, mp_context=multiprocessing.get_context("spawn")) as pool:
+        yield pool
+
+
+def _each(pool: Executor, work: list[_Job]) -> Iterator[tuple[_Job, Future[dict[str, Any]]]]:
+    """Jobs as they are done."""
+    waiting = {pool.submit(_print, job): job for job in work}
+    for done in as_completed(waiting):
+        yield waiting[done], done
+
+
+@contextmanager
+def _bar(console: Console | None, work: int) -> Iterator[Any]:
+    """A progress bar on a terminal; elsewhere silence."""
+    if console is None or not console.is_terminal:
+        yield lambda: None
+        return
+    columns = TextColumn("Printing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", total=work)
+        yield lambda: bar.update(task, advance=1)

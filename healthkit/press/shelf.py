@@ -1,0 +1,57 @@
+"""Where pages stand: safe names, whole files only, and the one script that all pages of a folder share."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+
+import platformdirs
+import vl_convert
+
+BUNDLE = "vega.js"
+
+
+def stem(account: str, marketplace: str) -> str:
+    """The name of an account's page without its ending: letters, digits, dot, dash and underscore only.
+
+    A name that had to be changed gets a few characters of its digest, so that two never share a page.
+
+    >>> stem("harbor", "US")
+    'harbor_us'
+    >>> stem("../etc", "US")
+    'etc_us_80b1e3'
+    """
+    plain = f"{account}_{marketplace}".lower()
+    safe = re.sub(r"[^a-z0-9._-]+", "-", plain).strip(".-")[:120]
+    if safe == plain:
+        return safe
+    return f"{safe}_{hashlib.sha256(f'{account}_{marketplace}'.encode()).hexdigest()[:6]}"
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, aside = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+        os.chmod(aside, 0o644)
+        os.replace(aside, path)
+    except BaseException:
+        os.unlink(aside)
+        raise
+
+
+def bundle() -> str:
+    """Vega, Vega-Lite and vega-embed as one script, wrapped so that its names stay its own.
+
+    Putting it together takes seconds, so it is kept on this machine for each version of the parts.
+    """
+    kept = platformdirs.user_cache_path("healthkit") / f"vega-{version('vl-convert-python')}.js"
+    if not kept.is_file():
+        write(kept, "(()=>{" + vl_convert.javascript_bundle() + "})();\n")
+    return kept.read_text(encoding="utf-8")
