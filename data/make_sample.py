@@ -161,6 +161,7 @@ class Story:
     claims_won: float = 0.0
     claims_with_feedback: float = 0.0
     returns: bool = False
+    defects_file: bool = True
 
     @property
     def market(self) -> Market:
@@ -419,6 +420,7 @@ STORIES = (
             Trouble("buyer_cancel", BEGIN, "2026-09-30", 1 / 40),
         ),
         ("USPS",),
+        defects_file=False,
     ),
     Story(
         "clearbrook-bath",
@@ -980,7 +982,7 @@ def write_feedback(life: Life, folder: Path) -> None:
 
 
 def write_defects(life: Life, folder: Path) -> None:
-    """Claims, chargebacks and refunds known by the day of the download, some of them cleared since."""
+    """Claims, chargebacks and refunds known by the day of the download; a header alone says that there were none."""
     known = [row for row in life.defects if row.known_on <= DOWNLOADED.date()]
     rows = [
         (row.order_id, row.kind, str(row.known_on), str(row.cleared_on or ""), row.detail)
@@ -1054,7 +1056,7 @@ def write_account(story: Story, number: int, out: Path) -> None:
     if story.seller_share:
         write_order_reports(life, folder)
         write_confirmations(life, folder)
-    if life.defects:
+    if story.defects_file:
         write_defects(life, folder)
     if story.returns:
         write_returns(life, folder)

@@ -247,7 +247,7 @@ class _Label(NamedTuple):
 class _Room:
     """The plot of the narrow drawing, which is the tighter one: what stands where, in pixels from its lower left."""
 
-    def __init__(self, rows: Rows, thin: Rows, axis: _RateAxis, width: float = 284, height: float = 238) -> None:
+    def __init__(self, rows: Rows, thin: Rows, axis: _RateAxis, width: float = 284, height: float = 250) -> None:
         self.first, self.last = rows[0]["day"], rows[-1]["day"]
         self.axis, self.width, self.height = axis, width, height
         self.x, self.y = (np.concatenate(ends) for ends in zip(*map(self.traced, (rows, thin)), strict=True))
@@ -301,6 +301,7 @@ def _rate_labels(
     figure = _Label(_shown(last), last["day"], axis.high, 0, -15, "right", tint, "bold", 18)
     gap = _width(figure.text, 18, True) + 6
     labels = [figure, _Label(wording.day(last["on"]), last["day"], axis.high, -gap, -14, "right")]
+    room.taken += map(room.box, labels)
     if axis.target is not None:
         labels += _target_labels(room, axis)
     for row in (row for row in judged if row["on"] == before and row["rate"] is not None):
@@ -345,7 +346,7 @@ def _line_names(room: _Room, judged: Rows, thin: Rows, window: int, other: int) 
             up = pair[place]["rate"] >= pair[1 - place]["rate"]
             ways += [
                 _Label(text, pair[place]["day"], pair[place]["rate"], dx, -dy if up else dy, align, ink)
-                for dy in (12, 20)
+                for dy in (12, 20, -12, -20)
                 for dx, align in ((0, "center"), (6, "left"), (-6, "right"))
             ]
         names += [room.place(ways)] if ways else []
@@ -442,11 +443,11 @@ def _group_name(group: _Causes, name: str, width: int, top: int) -> Rows:
     head = f"{group.name}: {wording.number(group.n)}"
     start = round(_width(head, 13, True) + 10)
     rest = f"{wording.number(group.named)} {name}" if group.named else ""
-    while _width(rest, 13) > width - start and len(rest) > 8:
+    while _width(rest, 13) * 1.08 > width - start and len(rest) > 14:
         rest = rest[:-2].rstrip() + "…"
     return [
         {"t": head, "x": 0, "y": top, "w": "bold"},
-        {"t": rest if len(rest) > 8 else "", "x": start, "y": top, "w": "normal"},
+        {"t": rest if len(rest) > 14 else "", "x": start, "y": top, "w": "normal"},
     ]
 
 
@@ -522,10 +523,10 @@ def _stacks(days: list[date], named: list[bool]) -> Rows:
         counts.setdefault(day, [0, 0])[0 if dark else 1] += 1
     each = max(map(sum, counts.values()), default=0) <= 30
     rows = []
-    for day, (dark, light) in sorted(counts.items()):
-        ends = range(dark + light + 1) if each else (0, dark, dark + light)
+    for day, (first, rest) in sorted(counts.items()):
+        ends = range(first + rest + 1) if each else (0, first, first + rest)
         for low, high in pairwise(ends):
-            ink = "mark" if high <= dark else "mark-2"
+            ink = "mark" if high <= first else "mark-2"
             if low < high:
                 rows.append({"day": _moment(day), "low": low, "high": high - (0.15 if each else 0), "c": colour(ink)})
     return rows

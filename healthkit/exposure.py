@@ -46,7 +46,7 @@ def count(ledger: Ledger, rules: Iterable[Rule]) -> Counts:
     for metric, basis in asked:
         stays = METRICS[metric].stays(ledger, basis)
         exposures.append(_named(_exposure(stays.counting), metric, basis))
-        faults.append(_named(_fault_stays(stays.faults), metric, basis))
+        faults.append(_named(_fault_stays(stays.faults, METRICS[metric].counts), metric, basis))
     coverage = nw.from_native(ledger.coverage).lazy().collect("pandas").to_native()
     return Counts(_table(exposures, tables.EXPOSURE), _table(faults, tables.FAULTS), _typed(coverage, tables.COVERAGE))
 
@@ -68,14 +68,17 @@ def _collect(frame: Frame) -> pd.DataFrame:
     return held if isinstance(held, pd.DataFrame) else held.to_pandas(date_as_object=False)
 
 
-def _fault_stays(faults: Frame) -> pd.DataFrame:
-    """The stays at fault of each order, overlapping or touching ones joined: two defects are one order."""
+def _fault_stays(faults: Frame, counts: str) -> pd.DataFrame:
+    """The stays at fault of each order, overlapping or touching ones joined: two defects are one order.
+
+    Where units are counted, each parcel stays by itself: its units add to those of the others.
+    """
     rows = _collect(faults)
     rows = rows.assign(known_on=rows[["known_on", "clock_day"]].max(axis=1))
     ends = _day_numbers(rows["cleared_on"], np.iinfo(np.int64).max)
     rows = rows.assign(_starts=_day_numbers(rows["known_on"], 0), _ends=ends)
     rows = rows[rows["_starts"] < rows["_ends"]]
-    several = rows.duplicated(_STAY, keep=False)
+    several = rows.duplicated(_STAY, keep=False) & (counts == "orders")
     joined = pd.concat([rows[~several].rename(columns={"cause": "causes"}), _joined(rows[several])], ignore_index=True)
     return joined.sort_values([*_STAY, "_starts"], ignore_index=True).drop(columns=["_starts", "_ends"])
 

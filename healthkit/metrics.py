@@ -51,11 +51,16 @@ class Stays(NamedTuple):
 
 
 class Metric(NamedTuple):
-    """One metric: its id in every table, the function that finds its days, and what it counts."""
+    """One metric: its id in every table, the function that finds its days, what it counts, and what it needs.
+
+    `needs` names the evidence (see `tables.EVIDENCE`) without which no file could have told of a fault:
+    where none of it was imported nothing is counted, where some is missing the rate is a proxy.
+    """
 
     id: str
     stays: Callable[[Ledger, Basis], Stays]
     counts: str
+    needs: tuple[str, ...] = ()
 
 
 def _placed(ledger: Ledger, basis: Basis) -> Frame:
@@ -191,29 +196,20 @@ def cancellation_rate(ledger: Ledger, basis: Basis) -> Stays:
     if basis.option("part_cancelled", "at_fault") != "at_fault":
         part = nw.lit(False)
     cancelled = placed.filter(~nw.col("cancelled_on").is_null()).filter(whole | part)
-    blamed = [
-        canceller
-        for canceller, counts in (
-            ("seller", True),
-            ("amazon", basis.option("amazon_cancelled", "at_fault") == "at_fault"),
-            ("unknown", basis.option("unknown_canceller", "at_fault") == "at_fault"),
-        )
-        if counts
-    ]
-    canceller = nw.when(nw.col("cancelled_by").is_null()).then(nw.lit("unknown")).otherwise(nw.col("cancelled_by"))
-    rows = cancelled.with_columns(canceller=canceller).filter(nw.col("canceller").is_in(blamed))
-    return Stays(
-        _counting(placed, "clock_day"),
-        _faults(_canceller_assumed(rows), "cancelled", "cancelled_on", assumed="assumed"),
-    )
+    by = nw.col("cancelled_by")
+    blamed = ["seller", "amazon"] if basis.option("amazon_cancelled", "at_fault") == "at_fault" else ["seller"]
+    at_fault = by.is_in(blamed)
+    if basis.option("unknown_canceller", "at_fault") == "at_fault":
+        at_fault = at_fault | by.is_null()
+    rows = _canceller_assumed(cancelled.filter(at_fault))
+    return Stays(_counting(placed, "clock_day"), _faults(rows, "cancelled", "cancelled_on", assumed="assumed"))
 
 
 def _canceller_assumed(rows: Frame) -> Frame:
     """Cancellations with all that was assumed of them: who did it, and on which day."""
-    unknown = nw.col("canceller") == "unknown"
-    dated = nw.col("assumed").is_null()
+    unknown, undated = nw.col("cancelled_by").is_null(), nw.col("assumed").is_null()
     return rows.with_columns(
-        assumed=nw.when(unknown & dated).then(nw.lit("canceller_unknown"))
+        assumed=nw.when(unknown & undated).then(nw.lit("canceller_unknown"))
         .when(unknown).then(nw.concat_str(nw.lit("canceller_unknown+"), nw.col("assumed")))
         .otherwise(nw.col("assumed"))
     )  # fmt: skip
@@ -236,34 +232,32 @@ def late_shipment_rate(ledger: Ledger, basis: Basis) -> Stays:
 
 
 def on_time_delivery_rate(ledger: Ledger, basis: Basis) -> Stays:
-    """Delivered orders that came after the deliver-by instant, among those delivered."""
-    return _delivered(ledger, basis, None)
+    """Delivered orders that came after the deliver-by instant, among those delivered; known on the delivery day."""
+    promised = _placed(ledger, basis).filter(~nw.col("deliver_by").is_null() & ~nw.col("delivered_at").is_null())
+    late = promised.filter(nw.col("delivered_at") > nw.col("deliver_by"))
+    return Stays(_counting(promised, "delivered_on"), _faults(late, "delivered_late", "delivered_on"))
 
 
 def unit_on_time_delivery_rate(ledger: Ledger, basis: Basis) -> Stays:
-    """The same in units: five late units are five."""
-    return _delivered(ledger, basis, "units")
-
-
-def _delivered(ledger: Ledger, basis: Basis, weight: str | None) -> Stays:
-    """Delivered orders from their delivery day on, at fault when it came after the promise."""
-    promised = _placed(ledger, basis).filter(~nw.col("deliver_by").is_null() & ~nw.col("delivered_at").is_null())
-    if weight is not None:
-        promised = promised.with_columns(nw.col(weight).fill_null(1))
-    late = promised.filter(nw.col("delivered_at") > nw.col("deliver_by"))
+    """The same in units, parcel by parcel: five late units are five, and a parcel under way does not count."""
+    promised = _placed(ledger, basis).filter(~nw.col("deliver_by").is_null())
+    promised = promised.select(*ORDER, "channel", "clock_day", "gone_on", "deliver_by")
+    delivered = ledger.shipments.filter(~nw.col("delivered_at").is_null())
+    parcels = delivered.with_columns(nw.col("units").fill_null(1)).join(promised, on=ORDER, how="inner")
+    late = parcels.filter(nw.col("delivered_at") > nw.col("deliver_by"))
     return Stays(
-        _counting(promised, "delivered_on", counted=weight),
-        _faults(late, "delivered_late", "delivered_on", at_fault=weight),
+        _counting(parcels, "delivered_on", counted="units"),
+        _faults(late, "delivered_late", "delivered_on", at_fault="units"),
     )
 
 
 METRICS: dict[str, Metric] = {
     metric.id: metric
     for metric in (
-        Metric("order_defect_rate", order_defect_rate, "orders"),
-        Metric("negative_feedback_rate", negative_feedback_rate, "orders"),
-        Metric("a_to_z_claim_rate", a_to_z_claim_rate, "orders"),
-        Metric("chargeback_rate", chargeback_rate, "orders"),
+        Metric("order_defect_rate", order_defect_rate, "orders", ("feedback", "claims", "chargebacks")),
+        Metric("negative_feedback_rate", negative_feedback_rate, "orders", ("feedback",)),
+        Metric("a_to_z_claim_rate", a_to_z_claim_rate, "orders", ("claims",)),
+        Metric("chargeback_rate", chargeback_rate, "orders", ("chargebacks",)),
         Metric("cancellation_rate", cancellation_rate, "orders"),
         Metric("late_shipment_rate", late_shipment_rate, "orders"),
         Metric("on_time_delivery_rate", on_time_delivery_rate, "orders"),

@@ -145,6 +145,7 @@ class _Held:
     counting: dict[tuple[str, str, str], Stays]
     faults: dict[tuple[str, str, str], Stays]
     assumed: dict[tuple[str, str, str], dict[str, Stays]]
+    evidence: list[set[str]]
     hindsight: bool
 
     @staticmethod
@@ -172,6 +173,7 @@ class _Held:
                 for asked, rows in faults.groupby(_ASKED, observed=True)
             },
             assumed,
+            [set(str(words).split("+")) for words in coverage["evidence"]],
             hindsight,
         )
 
@@ -201,6 +203,14 @@ def _scored(held: _Held, ask: _Ask, channel: str) -> dict[str, np.ndarray] | Non
     for words, stays in held.assumed.get(asked, {}).items():
         covered = on(stays) > 0
         proxy[covered] = [_and(before, words) for before in proxy[covered]]
+    needs = METRICS[ask.rule.metric].needs
+    for place, evidence in enumerate(held.evidence):
+        missing = [need for need in needs if need not in evidence]
+        if missing and len(missing) == len(needs):
+            counted[place] = at_fault[place] = 0
+        elif missing:
+            words = "+".join(f"{need}_not_imported" for need in missing)
+            proxy[place] = [_and(before, words) for before in proxy[place]]
     known = (ask.days[None, :] >= held.first_orders[channel][:, None]).ravel()
     return {name: values[known] for name, values in _columns(held, ask, channel, counted, at_fault, proxy).items()}
 

@@ -230,7 +230,8 @@ def _parquet(delta: DeltaTable) -> str:
 def ledger_of(raw: Mapping[str, pa.Table], coverage: pd.DataFrame | None = None) -> Ledger:
     """A ledger of tables in memory, for orders that stand in no store.
 
-    `raw` holds Arrow tables by name; those left out are empty. The coverage is that of the orders given, unless told.
+    `raw` holds Arrow tables by name; those left out are empty. The coverage is that of the orders given, and all
+    that could be known of them is taken as known, unless told otherwise.
     """
     connection = duckdb.connect()
     for table in tables.RAW:
@@ -239,8 +240,9 @@ def ledger_of(raw: Mapping[str, pa.Table], coverage: pd.DataFrame | None = None)
         connection.execute(f"create temp table raw_{table.name} as select *, 0 as number from given_{table.name}")
         connection.execute(_newest(table))
     told = connection.execute(
-        "select account, marketplace, min(ordered_on) as begins_on, max(ordered_on) as ends_on, count(*) as orders "
-        "from orders where ordered_on is not null group by all order by all"
+        "select account, marketplace, min(ordered_on) as begins_on, max(ordered_on) as ends_on, count(*) as orders, "
+        "$evidence as evidence from orders where ordered_on is not null group by all order by all",
+        {"evidence": "+".join(sorted({one for kinds in tables.EVIDENCE.values() for one in kinds}))},
     ).df()
     return _ledger(connection, told if coverage is None else coverage)
 
@@ -266,11 +268,18 @@ def _newest(table: tables.Table) -> str:
 
 
 def _coverage(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
-    """COVERAGE: the days that the raw files of each account's orders reach from and to."""
-    return connection.execute("""
+    """COVERAGE: the days that the raw files of each account's orders reach from and to, and what else was imported."""
+    rows = connection.execute("""
         with held as (select distinct account, marketplace, report from raw_orders where ordered_on is not null),
              reach as (select held.account, marketplace, min(first_day) as begins_on, max(last_day) as ends_on
                        from held join taken using (report) group by all),
-             many as (select account, marketplace, count(*) as orders from orders where ordered_on is not null group by all)
-        select * from reach join many using (account, marketplace) order by account, marketplace
+             many as (select account, marketplace, count(*) as orders from orders
+                      where ordered_on is not null group by all),
+             kinds as (select account, kind from taken where account is not null
+                       union select held.account, kind from held join taken using (report) where taken.account is null),
+             files as (select account, list(distinct kind) as kinds from kinds group by account)
+        select * from reach join many using (account, marketplace) left join files using (account)
+        order by account, marketplace
     """).df()
+    told = [{one for kind in kinds for one in tables.EVIDENCE.get(kind, ())} for kinds in rows.pop("kinds")]
+    return rows.assign(evidence=pd.Series(["+".join(sorted(one)) for one in told], dtype="str"))

@@ -219,6 +219,7 @@ COVERAGE = Table(
         begins_on    day
         ends_on      day
         orders       count
+        evidence     text?
     """),
     ("account", "marketplace"),
 )
@@ -250,6 +251,14 @@ SCORES = Table(
 
 RAW = (ORDERS, ITEMS, SHIPMENTS, FEEDBACK, DEFECTS)
 """The tables that readers fill."""
+
+EVIDENCE = {
+    "feedback": ("feedback",),
+    "olist": ("feedback",),
+    "returns": ("claims",),
+    "defects": ("claims", "chargebacks"),
+}
+"""What each kind of raw file can tell of: an account without such a file is not an account without such a defect."""
 
 DEFECT_KINDS = ("negative_feedback", "a_to_z_claim", "chargeback", "refund")
 CHANNELS = ("seller", "amazon")

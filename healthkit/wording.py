@@ -107,6 +107,9 @@ ASSUMPTIONS = {
     "cancel_day_from_order": "the files hold no day of cancelling, so the order day is taken",
     "claim_day_from_return": "claims are known from the returns file alone and dated by the return request, "
     "so this is a lower bound",
+    "feedback_not_imported": "no feedback file was imported, so orders with bad feedback are missing",
+    "claims_not_imported": "no file of claims was imported, so orders with a claim are missing",
+    "chargebacks_not_imported": "no defects file was imported, so orders with a chargeback are missing",
 }
 CLOCKS = {
     "ordered_on": "order day",
@@ -967,9 +970,8 @@ def parts_caption(parts: Sequence[tuple[str, int, int, int | None]], target: flo
     told = []
     for name, counted, at_fault, old in parts:
         then = "" if old is None else f"; {number(old)} on {before}"
-        told.append(
-            f"{inside(metric(name).label)} {rate(counted, at_fault, 'below' if target else '', target)} ({number(at_fault)}{then})"
-        )
+        shown = rate(counted, at_fault, "below" if target else "", target)
+        told.append(f"{inside(metric(name).label)} {shown} ({number(at_fault)}{then})")
     return f"Parts of the rate: {', '.join(told)}."
 
 
@@ -1042,14 +1044,14 @@ def account_furthest(account: str, standing: Standing) -> Sentence:
 
 
 def account_nearest(account: str, standing: Standing) -> Sentence:
-    """The index's second sentence when no account is off target: the one with the least room.
+    """The index's second sentence when no account is off target: the one that has used most of its limit.
 
     >>> plain(account_nearest("Harbor", Standing("cancellation_rate", 297, 6, "below", 0.025, 1)))
-    'Harbor has the least room: cancellation is at 2.0% (limit 2.5%), with 1 more order to go.'
+    'Harbor is nearest to its limit: cancellation is at 2.0% (limit 2.5%), with 1 more order to go.'
     """
     left = headroom(standing.headroom, metric(standing.metric).noun)
     rest = f"{_named(standing)} {_verb(standing)} at {standing.rate}{_brackets(standing)}"
-    return (Strong(account), f" has the least room: {rest}, with {left}{' to go' if standing.headroom else ''}.")
+    return (Strong(account), f" is nearest to its limit: {rest}, with {left}{' to go' if standing.headroom else ''}.")
 
 
 def accounts_first(sentence: str, account: str, failed: int) -> Sentence:

@@ -15,18 +15,22 @@ def window_days(as_of: date, window: int, lag: int) -> tuple[date, date]:
     return last - timedelta(days=window - 1), last
 
 
-def judged(metric, orders, feedback, defects, options, clock, as_of, hindsight):
+def judged(metric, rows, options, clock, as_of, hindsight):
     """(order, clock day, how many it adds, how many of them are at fault) for each order that evening can see."""
     evening = Evening(as_of, hindsight)
-    rows = []
-    for order in orders:
+    said = []
+    for order in rows["orders"]:
         if order["channel"] is None or order[clock] is None:
             continue
-        ratings = [row for row in feedback if same_order(row, order)]
-        mishaps = [row for row in defects if same_order(row, order)]
-        weight, bad = JUDGES[metric](order, ratings, mishaps, options, evening)
-        rows.append((order, order[clock], weight, weight if bad else 0))
-    return rows
+        about = {name: [row for row in rows.get(name, ()) if same_order(row, order)] for name in ABOUT}
+        weight, bad = JUDGES[metric](order, about, options, evening)
+        said.append(
+            (order, order[clock], weight, bad if isinstance(bad, int) and not isinstance(bad, bool) else weight * bad)
+        )
+    return said
+
+
+ABOUT = ("feedback", "defects", "shipments")
 
 
 def same_order(row, order):
@@ -80,39 +84,39 @@ def is_cancelled(order, evening):
     return order["status"] == "cancelled" and evening.knows(order["cancelled_on"])
 
 
-def bad_feedback(order, ratings, mishaps, options, evening):
-    rating = standing_rating(ratings, evening)
+def bad_feedback(order, about, options, evening):
+    rating = standing_rating(about["feedback"], evening)
     bad = rating is not None and rating["rating"] <= options.get("negative_up_to", 2)
-    return bad or has_defect(mishaps, "negative_feedback", evening)
+    return bad or has_defect(about["defects"], "negative_feedback", evening)
 
 
-def order_defects(order, ratings, mishaps, options, evening):
+def order_defects(order, about, options, evening):
     bad = (
-        bad_feedback(order, ratings, mishaps, options, evening)
-        or has_defect(mishaps, "a_to_z_claim", evening)
-        or has_defect(mishaps, "chargeback", evening)
+        bad_feedback(order, about, options, evening)
+        or has_defect(about["defects"], "a_to_z_claim", evening)
+        or has_defect(about["defects"], "chargeback", evening)
     )
     return every_order(order, options, evening), bad
 
 
 def part(kind):
-    def judge(order, ratings, mishaps, options, evening):
-        return every_order(order, options, evening), has_defect(mishaps, kind, evening)
+    def judge(order, about, options, evening):
+        return every_order(order, options, evening), has_defect(about["defects"], kind, evening)
 
     return judge
 
 
-def negative_feedback(order, ratings, mishaps, options, evening):
-    return every_order(order, options, evening), bad_feedback(order, ratings, mishaps, options, evening)
+def negative_feedback(order, about, options, evening):
+    return every_order(order, options, evening), bad_feedback(order, about, options, evening)
 
 
-def negative_review(order, ratings, mishaps, options, evening):
-    reviewed = any(evening.knows(row["received_on"]) for row in ratings)
-    rating = standing_rating(ratings, evening)
+def negative_review(order, about, options, evening):
+    reviewed = any(evening.knows(row["received_on"]) for row in about["feedback"])
+    rating = standing_rating(about["feedback"], evening)
     return int(reviewed), rating is not None and rating["rating"] <= options.get("negative_up_to", 2)
 
 
-def cancellation(order, ratings, mishaps, options, evening):
+def cancellation(order, about, options, evening):
     if not evening.knows(order["cancelled_on"]):
         return 1, False
     whole = order["status"] == "cancelled"
@@ -126,7 +130,7 @@ def cancellation(order, ratings, mishaps, options, evening):
     return 1, (whole or in_part) and blamed
 
 
-def late_shipment(order, ratings, mishaps, options, evening):
+def late_shipment(order, about, options, evening):
     if order["ship_by"] is None:
         return 0, False
     confirmed = order["shipped_at"] is not None and evening.knows(order["shipped_on"])
@@ -136,13 +140,20 @@ def late_shipment(order, ratings, mishaps, options, evening):
     return int(confirmed), late
 
 
-def on_time_delivery(weight):
-    def judge(order, ratings, mishaps, options, evening):
-        if order["deliver_by"] is None or order["delivered_at"] is None or not evening.knows(order["delivered_on"]):
-            return 0, False
-        return weight(order), order["delivered_at"] > order["deliver_by"]
+def on_time_delivery(order, about, options, evening):
+    if order["deliver_by"] is None or order["delivered_at"] is None or not evening.knows(order["delivered_on"]):
+        return 0, False
+    return 1, order["delivered_at"] > order["deliver_by"]
 
-    return judge
+
+def unit_on_time_delivery(order, about, options, evening):
+    if order["deliver_by"] is None:
+        return 0, 0
+    parcels = [row for row in about["shipments"] if row["delivered_at"] and evening.knows(row["delivered_on"])]
+    units = [
+        (1 if row["units"] is None else row["units"], row["delivered_at"] > order["deliver_by"]) for row in parcels
+    ]
+    return sum(many for many, _ in units), sum(many for many, late in units if late)
 
 
 JUDGES = {
@@ -153,6 +164,6 @@ JUDGES = {
     "negative_review_rate": negative_review,
     "cancellation_rate": cancellation,
     "late_shipment_rate": late_shipment,
-    "on_time_delivery_rate": on_time_delivery(lambda order: 1),
-    "unit_on_time_delivery_rate": on_time_delivery(lambda order: 1 if order["units"] is None else order["units"]),
+    "on_time_delivery_rate": on_time_delivery,
+    "unit_on_time_delivery_rate": unit_on_time_delivery,
 }

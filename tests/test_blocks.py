@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from dataclasses import replace
 from datetime import date, timedelta
+from itertools import pairwise
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -104,10 +107,14 @@ def table(days: list[date]) -> pd.DataFrame:
 def faults() -> pd.DataFrame:
     """The orders at fault on the as-of day: 31 with defects, 56 and 9 shipped late, 7 cancelled."""
     luck, rows = Random(11), []
-    kinds = ["a_to_z_claim"] * 17 + ["a_to_z_claim+negative_feedback"] * 2 + ["negative_feedback"] * 9 + ["chargeback"] * 3
+    kinds = (
+        ["a_to_z_claim"] * 17 + ["a_to_z_claim+negative_feedback"] * 2 + ["negative_feedback"] * 9 + ["chargeback"] * 3
+    )
     for place, causes in enumerate(kinds):
         day = date(2026, 8, 18) + timedelta(luck.randrange(60))
-        product = "Tent, <b>2-person</b>" if place < 13 else luck.choice(["Camp stove", "Sleeping mat", "Rucksack, 50 l", ""])
+        product = (
+            "Tent, <b>2-person</b>" if place < 13 else luck.choice(["Camp stove", "Sleeping mat", "Rucksack, 50 l", ""])
+        )
         rows.append(fault("order_defect_rate", 60, place, causes, day, 75, product))
     for window, many in ((30, 56), (10, 9)):
         for place in range(many):
@@ -153,3 +160,343 @@ def monthly(**changes: Any) -> Monthly:
         made="1 November 2026, 06:10 UTC",
     )
     return replace(made, **changes)
+
+
+@pytest.fixture(scope="module")
+def account() -> Monthly:
+    return monthly()
+
+
+@pytest.fixture(scope="module")
+def report(account: Monthly) -> dict[str, blocks.Block]:
+    return {
+        "verdict": blocks.verdict(account),
+        "scorecard": blocks.scorecard(account),
+        "chapters": blocks.chapters(account, "harbor"),
+        "rules": blocks.rules(account),
+    }
+
+
+def words(html: str) -> str:
+    """The text of a block, without its tags."""
+    return " ".join(re.sub(r"<[^>]+>", " ", html).replace("\N{NON-BREAKING HYPHEN}", "-").split())
+
+
+def rows_of(html: str) -> list[str]:
+    """The rows of a table as text, its head left out."""
+    body = html.split("<tbody", 1)[1].split("</tbody>")[0]
+    return [words("<" + row) for row in body.split("<tr")[1:]]
+
+
+def test_the_verdict_says_what_is_wrong_what_leaves_and_where_to_begin(report: dict[str, blocks.Block]) -> None:
+    told = words(report["verdict"].html)
+    assert (
+        "Order defects are off target at 1.24% (limit 1%), and late shipment over 30 days is at 4.4% (limit 4%)."
+        in told
+    )
+    assert "7 orders are too many ; " in told
+    assert "13 of the 31 orders at fault are A-to-z claims on it." in told
+
+
+def test_the_scorecard_stands_worst_first_and_leaves_parts_out(report: dict[str, blocks.Block]) -> None:
+    rows = rows_of(report["scorecard"].html)
+    states = [next(word for word in findings.WORST_FIRST if word in row.lower()) for row in rows]
+    assert states == sorted(states, key=findings.WORST_FIRST.index)
+    assert len(rows) == 10
+    assert not any("Chargebacks" in row or "A-to-z" in row for row in rows)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "✕ Off target Order defects seller-fulfilled · 18 Aug – 16 Oct 1.24% Target under 1% 31 of 2,498 7 too many "
+        "+0.66, worse since 30 Sep",
+        "▲ At risk Cancellation ≈ proxy 24 – 30 Oct 2.4% Target under 2.5% 7 of 297 no more room "
+        "+1.3, worse since 30 Sep",
+        "✓ On target On-time delivery 11 – 24 Oct 94.1% Target at least 90% 576 of 612 25 more orders "
+        "−0.9, worse since 30 Sep",
+        "– No target Refunds 2 – 31 Oct 3.2% no target 41 of 1,262 nothing is asked +0.2 since 30 Sep",
+        "– Too few On-time delivery, units 11 – 24 Oct – Target at least 90% 6 of 7 judged from 20 units "
+        "too few to draw –",
+        "– Short history Bad reviews 2 Sep – 31 Oct 6.5% Target under 20% 20 of 310 "
+        "orders only since 1 Apr; the window starts 2 Sep too short to draw –",
+        "– No data Valid tracking 22 Sep – 21 Oct – Target over 95% 0 orders no orders from 22 Sep to 21 Oct "
+        "nothing to draw –",
+    ],
+)
+def test_every_state_has_its_row(report: dict[str, blocks.Block], row: str) -> None:
+    assert row in rows_of(report["scorecard"].html)
+
+
+def test_a_proxy_says_in_words_what_was_assumed(report: dict[str, blocks.Block]) -> None:
+    assert "≈ proxy: The files do not say who cancelled" in words(report["scorecard"].html)
+    assert "≈ The files hold no day of cancelling" in words(report["chapters"].html)
+
+
+def test_only_measures_off_target_or_at_risk_have_a_chapter(report: dict[str, blocks.Block]) -> None:
+    titles = re.findall(r"<h2[^>]*>([^<]+)</h2>", report["chapters"].html)
+    assert titles == [
+        "Order defects rose from 0.59% to 1.24%: 7 orders too many",
+        "Late shipment over 30 days rose from 2.1% to 4.4%: 6 orders too many",
+        "Cancellation rose from 1.1% to 2.4%, with no room for one more order",
+    ]
+
+
+def test_every_chart_has_its_place_and_every_place_its_chart(report: dict[str, blocks.Block]) -> None:
+    held = report["chapters"]
+    assert re.findall(r'<div class="chart" id="([^"]+)">', held.html) == list(held.charts)
+    assert len(held.charts) == 9
+
+
+def test_at_most_twelve_orders_stand_in_a_chapter_and_the_file_holds_all(report: dict[str, blocks.Block]) -> None:
+    html = report["chapters"].html
+    assert len(rows_of(html)) == 12
+    assert '<a href="harbor_orders.csv">All 31 orders as CSV</a>' in html
+    assert "csv" not in blocks.chapters(monthly()).html
+
+
+def test_the_parts_are_told_and_an_order_with_two_causes_once(report: dict[str, blocks.Block]) -> None:
+    told = words(report["chapters"].html)
+    assert "2 orders have two causes and stand once, so the groups add up to 31." in told
+    assert "A-to-z claims 0.76% (19; 5 on 30 Sep), negative feedback 0.44% (11; 7 on 30 Sep), chargebacks 0.12%" in told
+
+
+def test_the_rules_say_source_and_how_sure_and_name_what_is_not_computed(account: Monthly) -> None:
+    html = blocks.rules(replace(account, not_computed=["refund_rate"])).html
+    assert "Order defects seller-fulfilled and Amazon-fulfilled under 1% 60 days, 15 days before order day" in words(
+        html
+    )
+    assert "Refunds not computed yet no target" in words(html)
+    assert "your own standard" in html
+
+
+def test_nothing_off_target_names_the_measure_with_the_least_room(account: Monthly) -> None:
+    good = account.scores[account.scores["status"] == "on target"]
+    told = words(blocks.verdict(replace(account, scores=good)).html)
+    assert "Nothing is off target : all three measures that can be judged are on target." in told
+    assert "Late shipment has the least room : 7 more orders may go wrong before the target is missed." in told
+    assert blocks.chapters(replace(account, scores=good)).charts == {}
+
+
+def test_an_account_that_cannot_be_judged_says_what_the_files_hold(account: Monthly) -> None:
+    short = account.scores[account.scores["status"] == "short history"]
+    told = words(blocks.verdict(replace(account, scores=short)).html)
+    assert "No measure can be judged with the orders that the files hold." in told
+    assert "The files hold 14,211 orders, from 1 April to 31 October." in told
+
+
+def test_a_month_before_the_first_order_compares_with_nothing(account: Monthly) -> None:
+    first = replace(account, earlier=account.earlier.head(0), weekly=account.weekly.head(0))
+    assert "Order defects are at 1.24%: 7 orders too many" in blocks.chapters(first).html
+
+
+def test_a_channel_without_any_order_is_one_line_and_not_a_row(account: Monthly) -> None:
+    def empty(scores: pd.DataFrame) -> pd.DataFrame:
+        amazon = scores["channel"] == "amazon"
+        return scores.assign(counted=scores["counted"].mask(amazon, 0), at_fault=scores["at_fault"].mask(amazon, 0))
+
+    html = blocks.scorecard(replace(account, scores=empty(account.scores), weekly=empty(account.weekly))).html
+    assert "No Amazon-fulfilled orders in 26 weeks, so 1 Amazon-fulfilled measure is not listed." in html
+    assert len(rows_of(html)) == 9
+
+
+def test_what_most_orders_at_fault_share_is_a_product_then_a_cause_then_a_few_days() -> None:
+    days = pd.Timestamp("2026-10-05")
+    rows = pd.DataFrame({"bought": ["Tent"] * 4 + ["Mat"] * 6, "causes": ["chargeback"] * 10, "clock_day": [days] * 10})
+    assert findings.shared(rows, "ordered_on", 60).name == "Mat"
+    mixed = rows.assign(bought="", causes=["chargeback"] * 6 + ["a_to_z_claim"] * 4)
+    assert (findings.shared(mixed, "ordered_on", 60).kind, findings.shared(mixed, "ordered_on", 60).n) == ("cause", 6)
+    alike = rows.assign(bought="")
+    run = findings.shared(alike, "ship_by_on", 30)
+    assert (run.kind, run.n, run.first, run.last) == ("days", 10, date(2026, 10, 5), date(2026, 10, 5))
+
+
+def test_orders_of_a_calendar_are_counted_to_the_end_of_the_next_month() -> None:
+    rows = pd.DataFrame({"leaves_on": pd.to_datetime(["2026-11-03", "2026-11-30", "2026-12-01"])})
+    found = findings.leaving(rows, AS_OF)
+    assert (found.leave, found.of, found.by, found.first) == (2, 3, date(2026, 11, 30), date(2026, 11, 3))
+
+
+# -- the index --------------------------------------------------------------------------------------------
+
+
+def portfolio(**changes: Any) -> blocks.Portfolio:
+    """Five accounts in five states, and a failed run."""
+    base = blocks.portfolio_row(monthly(), "harbor.html", "harbor_orders.csv")
+    states = [
+        ("Calm", "on target", 0.3),
+        ("Near", "at risk", 0.9),
+        ("New", "short history", None),
+        ("Far", "off target", 2.5),
+    ]
+    rows = [base] + [base | {"account": name, "status": status, "used": used} for name, status, used in states]
+    held = {"month": "2026-10", "as_of": AS_OF, "rows": pd.DataFrame(rows),
+            "failures": [("Lost <b>", "orders.ship_by is empty in 14 rows.", "Download it again.")]}  # fmt: skip
+    return blocks.Portfolio(**(held | changes))
+
+
+def test_the_index_stands_worst_first_and_ranks_only_what_can_be_judged() -> None:
+    rows = rows_of(blocks.index(portfolio()).html)
+    assert [row.split(" Amazon US")[0].removeprefix("– ") for row in rows] == [
+        "1 ✕ Off target Far",
+        "2 ✕ Off target Harbor &lt;script&gt;alert(1)&lt;/script&gt;",
+        "3 ▲ At risk Near",
+        "4 ✓ On target Calm",
+        "Short history New",
+    ]
+
+
+def test_the_index_says_how_many_accounts_stand_where_and_lists_failed_runs_apart() -> None:
+    html = blocks.index(portfolio()).html
+    assert "Two accounts are off target and one is at risk. One more has no report: its run failed." in words(html)
+    assert "One run failed; this account has no figures for October 2026" in html
+    assert "Lost &lt;b&gt;" in html
+
+
+def test_an_index_of_failed_runs_alone_still_says_so() -> None:
+    html = blocks.index(portfolio(rows=pd.DataFrame([]))).html
+    assert "No account is off target : none can be judged yet. One more has no report" in words(html)
+
+
+def test_an_accounts_row_is_plain_enough_for_json() -> None:
+    row = blocks.portfolio_row(monthly(), "harbor.html")
+    assert json.loads(json.dumps(row)) == row
+    assert (row["status"], row["metric"], row["headroom"], row["used"]) == (
+        "off target",
+        "order_defect_rate",
+        -7,
+        1.241,
+    )
+
+
+# -- the page ---------------------------------------------------------------------------------------------
+
+
+def page(report: dict[str, blocks.Block], **how: Any) -> str:
+    return blocks.page("Harbor <i>", report.values(), **how)
+
+
+def test_what_came_from_a_file_is_text_and_never_markup(report: dict[str, blocks.Block]) -> None:
+    html = page(report, vega_href="vega.js")
+    assert "<script>alert" not in html
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
+    assert "<b>2-person</b>" not in html.replace("<\\/", "</").split("<script", 1)[0]
+    assert "<title>Harbor &lt;i&gt;</title>" in html
+
+
+def test_a_chart_cannot_end_its_script_early(report: dict[str, blocks.Block]) -> None:
+    shown = report["chapters"]._repr_html_()
+    data = re.findall(r'<script type="application/json" data-chart="[^"]+">(.*?)</script>', shown, re.S)
+    assert len(data) == 9
+    assert [json.loads(text) for text in data] == list(report["chapters"].charts.values())
+
+
+def test_a_page_has_language_title_one_main_and_headings_in_order(report: dict[str, blocks.Block]) -> None:
+    html = page(report)
+    assert html.startswith('<!doctype html>\n<html lang="en">')
+    assert html.count("<main>") == html.count("<h1>") == 1
+    levels = [int(level) for level in re.findall(r"<h([1-6])[ >]", html)]
+    assert levels[0] == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+
+
+def test_the_same_month_gives_the_same_page_byte_for_byte(report: dict[str, blocks.Block], account: Monthly) -> None:
+    again = {"verdict": blocks.verdict(account), "scorecard": blocks.scorecard(account),
+             "chapters": blocks.chapters(account, "harbor"), "rules": blocks.rules(account)}  # fmt: skip
+    assert page(report) == page(again)
+
+
+def test_a_page_takes_the_html_that_a_notebook_showed(report: dict[str, blocks.Block]) -> None:
+    assert blocks.page("A", [block._repr_html_() for block in report.values()]) == blocks.page("A", report.values())
+
+
+def test_the_looks_for_a_notebook_reach_no_element_outside_a_block() -> None:
+    css = re.sub(r"/\*.*?\*/", "", blocks.style().html.removeprefix("<style>").removesuffix("</style>"), flags=re.S)
+    selectors = [found.strip() for found in re.findall(r"(?:^|[{};])\s*([^@{};]+)\{", css)]
+    assert len(selectors) > 100
+    assert all(part.strip().startswith("&") or ".hk" in part for held in selectors for part in held.split(","))
+
+
+# -- in a browser -----------------------------------------------------------------------------------------
+
+CHROMIUM = shutil.which("chromium")
+LABELS = """() => [...document.querySelectorAll('.chart svg')].filter(svg => svg.checkVisibility()).flatMap(svg => {
+  const boxes = [...svg.querySelectorAll('text')].filter(text => text.textContent.trim())
+    .map(text => [text.textContent, text.getBoundingClientRect()]);
+  const frame = svg.getBoundingClientRect();
+  const over = (a, b) => a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 2 && b.top < a.bottom - 2;
+  const others = (n, a) => boxes.slice(n + 1).filter(([, b]) => over(a, b));
+  const both = boxes.flatMap(([one, a], n) => others(n, a).map(([two]) => one + ' | ' + two));
+  const beyond = ([, a]) => a.left < frame.left - 2 || a.right > frame.right + 2;
+  const out = boxes.filter(beyond).map(([one]) => one + ' | edge');
+  return [...both, ...out];
+})"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Any:
+    if CHROMIUM is None:
+        pytest.skip("no chromium here")
+    sync_api = pytest.importorskip("playwright.sync_api")
+    with sync_api.sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def folder(report: dict[str, blocks.Block], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("reports")
+    bundle = pytest.importorskip("vl_convert").javascript_bundle()
+    (made / "vega.js").write_text("(()=>{" + bundle + "})()", encoding="utf-8")
+    (made / "beside.html").write_text(page(report, vega_href="vega.js"), encoding="utf-8")
+    (made / "alone.html").write_text(page(report, vega_text=bundle), encoding="utf-8")
+    (made / "bare.html").write_text(page(report), encoding="utf-8")
+    (made / "index.html").write_text(blocks.page("All", [blocks.index(portfolio())]), encoding="utf-8")
+    return made
+
+
+def opened(browser: Any, path: Path, width: int = 1280, zone: str = "America/Los_Angeles") -> tuple[Any, list[str]]:
+    """A page opened from disk with no network, and all that its console and its requests said."""
+    context = browser.new_context(viewport={"width": width, "height": 900}, timezone_id=zone, offline=True)
+    sheet, said = context.new_page(), []
+    sheet.on("console", lambda message: said.append(message.text))
+    sheet.on("pageerror", lambda error: said.append(str(error)))
+    sheet.on(
+        "request", lambda request: None if request.url.startswith(path.parent.as_uri()) else said.append(request.url)
+    )
+    sheet.goto(path.as_uri())
+    sheet.wait_for_function("['drawn', 'failed'].includes(document.documentElement.dataset.charts)")
+    return sheet, said
+
+
+@pytest.mark.parametrize("name", ["beside.html", "alone.html"])
+def test_a_page_opened_from_disk_draws_every_chart_and_asks_for_nothing(browser: Any, folder: Path, name: str) -> None:
+    sheet, said = opened(browser, folder / name)
+    assert sheet.evaluate("document.documentElement.dataset.drawn") == "9"
+    assert sheet.evaluate("document.querySelectorAll('.chart .wide svg').length") == 9
+    assert said == []
+
+
+@pytest.mark.parametrize("width", [1280, 900, 360])
+def test_no_label_lies_over_another_or_beyond_its_chart_and_nothing_scrolls_sideways(
+    browser: Any, folder: Path, width: int
+) -> None:
+    sheet, _ = opened(browser, folder / "beside.html", width)
+    assert sheet.evaluate(LABELS) == []
+    assert sheet.evaluate("document.documentElement.scrollWidth") == width
+    index, _ = opened(browser, folder / "index.html", width)
+    assert index.evaluate("document.documentElement.scrollWidth") == width
+
+
+def test_a_browser_of_another_time_zone_shows_the_same_days(browser: Any, folder: Path) -> None:
+    texts = "() => [...document.querySelectorAll('.chart .wide text')].map(text => text.textContent)"
+    west, east = (opened(browser, folder / "beside.html", zone=zone)[0] for zone in ("Pacific/Honolulu", "Asia/Tokyo"))
+    assert west.evaluate(texts) == east.evaluate(texts)
+
+
+def test_without_its_script_a_page_still_tells_and_says_what_is_missing(browser: Any, folder: Path) -> None:
+    sheet, _ = opened(browser, folder / "bare.html")
+    assert sheet.evaluate("document.documentElement.dataset.charts") == "failed"
+    assert sheet.locator(".undrawn").count() == 9
+    assert sheet.locator("table.od").count() == 3

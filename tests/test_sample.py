@@ -16,9 +16,9 @@ SELLS = {ORDERS, REPORT, CONFIRMED, FEEDBACK}
 KINDS = {
     "applegate-plants": SELLS | {DEFECTS},
     "birchway-crafts": SELLS | {DEFECTS},
-    "clearbrook-bath": {ORDERS, FEEDBACK},
+    "clearbrook-bath": {ORDERS, FEEDBACK, DEFECTS},
     "lantern-hill-lighting": SELLS | {DEFECTS, RETURNS},
-    "minato-bungu": SELLS,
+    "minato-bungu": SELLS | {DEFECTS},
     "paper-moth": SELLS,
     "thistle-and-wren": SELLS | {DEFECTS, RETURNS},
     "werkstatt-lindenau": SELLS | {DEFECTS},

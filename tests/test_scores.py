@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from fractions import Fraction
 
@@ -75,6 +76,19 @@ def random_feedback(rng, order, place):
     }
 
 
+def random_parcel(rng, order, place):
+    delivered = maybe(0.8, (order["ordered_on"] - START).days + rng.randrange(16), rng)
+    return {
+        **{name: order[name] for name in ("account", "marketplace", "order_id")},
+        "shipment_id": f"s{place}",
+        "units": rng.choice([None, 1, 2, 5]),
+        "delivered_at": instant(delivered, rng.choice([9, 23])),
+        "delivered_on": day(delivered),
+        "updated_at": instant(SPAN),
+        "report": "r",
+    }
+
+
 def random_defect(rng, order):
     known = (order["ordered_on"] - START).days + rng.randrange(30)
     return {
@@ -95,7 +109,8 @@ def random_ledger(seed, orders=28):
     feedback = [random_feedback(rng, rng.choice(made), place) for place in range(orders // 2)]
     defects = [random_defect(rng, rng.choice(made)) for _ in range(orders)]
     once = {tuple(row[name] for name in tables.DEFECTS.key): row for row in defects}
-    return {"orders": made, "feedback": feedback, "defects": list(once.values())}
+    parcels = [random_parcel(rng, rng.choice(made), place) for place in range(orders)]
+    return {"orders": made, "feedback": feedback, "defects": list(once.values()), "shipments": parcels}
 
 
 def ledger(rows):
@@ -160,8 +175,7 @@ def differing(rows, rules, days, hindsight):
 
 
 def oracle(one, rows, as_of, hindsight):
-    tables_of = rows["orders"], rows["feedback"], rows["defects"]
-    return plain.judged(one.metric, *tables_of, one.counting, one.clock, as_of, hindsight)
+    return plain.judged(one.metric, rows, one.counting, one.clock, as_of, hindsight)
 
 
 @settings(max_examples=12, deadline=None, derandomize=True)
@@ -193,6 +207,24 @@ def test_a_defect_known_after_a_day_never_changes_that_day(seed, evening):
     )
     numbers = ["account", "channel", "metric", "window", "counted", "at_fault"]
     assert before[numbers].equals(after[numbers])
+
+
+def test_a_ledger_in_which_no_file_says_who_cancelled_agrees_with_the_oracle():
+    rows = random_ledger(5)
+    unsaid = [{**order, "cancelled_by": None, "part_cancelled": None, "assumed": "x"} for order in rows["orders"]]
+    rules = [one for one in RULES if one.metric == "cancellation_rate"]
+    assert differing({**rows, "orders": unsaid}, rules, scores.days_of(START, day(60)), False) == []
+
+
+def test_no_file_of_claims_is_not_no_claims():
+    rows = random_ledger(5)
+    told = ledger(rows)
+    coverage = told.coverage.assign(evidence="feedback")
+    table = scores.score(exposure.count(replace(told, coverage=coverage), RULES), made_policy(RULES), EVE)
+    by = {metric: rows for metric, rows in table.groupby("metric")}
+    assert set(by["a_to_z_claim_rate"]["status"]) == {"no data"}
+    assert set(by["order_defect_rate"]["proxy"]) == {"claims_not_imported+chargebacks_not_imported"}
+    assert by["negative_feedback_rate"]["proxy"].isna().all()
 
 
 def test_the_order_defect_window_ends_fifteen_days_before_the_day_shown():

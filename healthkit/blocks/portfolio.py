@@ -131,7 +131,7 @@ def _sentences(accounts: list[dict[str, Any]], counts: dict[str, int], failed: i
     if worst and worst["status"] == "off target":
         told.append(("Furthest off", wording.account_furthest(worst["account"], _standing(worst))))
     elif worst:
-        told.append(("Room left", wording.account_nearest(worst["account"], _standing(worst))))
+        told.append(("Nearest", wording.account_nearest(worst["account"], _standing(worst))))
     begin = worst if worst and worst["at_fault"] else None
     first = wording.accounts_first(begin["first"] if begin else "", begin["account"] if begin else "", failed)
     return [*told, ("What to do first", first)]

@@ -42,9 +42,9 @@ def _sentences(monthly: Monthly, rows: list[Measure], year: int) -> list[tuple[s
     of = {status: [row for row in rows if row.status == status] for status in JUDGED}
     off, risk, on = (of[status] for status in JUDGED)
     wrong = wording.wrong([row.standing for row in off], [row.standing for row in risk], len(on))
-    worst = next(iter(off + risk + on), None)
-    if worst is None:
+    if not off + risk + on:
         return [("What is wrong", wrong), *_nothing_judged(monthly, rows, year)]
+    worst = off[0] if off else min(risk + on, key=lambda row: row.headroom or 0)
     faults = findings.faults_of(monthly, worst)
     if off:
         room = ("What leaves next", wording.leaves_next(worst.standing, findings.leaving(faults, monthly.as_of), year))

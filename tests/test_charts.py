@@ -1,0 +1,141 @@
+"""Charts: valid Vega-Lite, small, with their finding as description, and nothing in them but what was given."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, timedelta
+from typing import Any
+
+import altair as alt
+import pandas as pd
+import pytest
+
+from healthkit import charts
+
+AS_OF = date(2026, 10, 31)
+
+
+def daily(
+    at_fault: list[int], side: str = "below", target: float = 0.01, window: int = 60, counted: int = 1000
+) -> pd.DataFrame:
+    """SCORES of one measure on days that end on the as-of day."""
+    days = [AS_OF - timedelta(n) for n in range(len(at_fault) - 1, -1, -1)]
+    few = side == "below"
+    return pd.DataFrame(
+        {
+            "as_of": pd.to_datetime(days),
+            "window": window,
+            "counted": counted,
+            "at_fault": at_fault,
+            "rate": [(n if few else counted - n) / counted for n in at_fault],
+            "status": ["off target" if (n / counted >= target) == few else "on target" for n in at_fault],
+            "side": side,
+            "target": target,
+        }
+    )
+
+
+def faults(causes: list[str], first: date = AS_OF) -> pd.DataFrame:
+    """Orders at fault, each leaving a day after the one before."""
+    days = pd.to_datetime([first + timedelta(n + 1) for n in range(len(causes))])
+    return pd.DataFrame({"causes": causes, "clock_day": days - pd.Timedelta(days=60), "leaves_on": days})
+
+
+CHARTS: dict[str, Any] = {
+    "rate": lambda: charts.rate_over_time(daily([5, 8, 12] * 40), 60, before=date(2026, 9, 30), finding="It rose."),
+    "at least": lambda: charts.rate_over_time(daily([50, 80, 120] * 40, "at least", 0.9), 60, finding="It fell."),
+    "causes": lambda: charts.defects_by_cause(faults(["a_to_z_claim"] * 3 + ["chargeback"]), finding="Claims."),
+    "leaving": lambda: charts.leaving_calendar(
+        faults(["chargeback"] * 9), AS_OF, date(2026, 11, 4), finding="Some leave."
+    ),
+    "days": lambda: charts.faults_by_day(faults(["shipped_late"] * 9), date(2026, 9, 1), AS_OF, finding="By day."),
+}
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_every_chart_is_valid_small_and_says_its_finding(name: str) -> None:
+    chart = CHARTS[name]()
+    held = charts.spec(chart)
+    alt.LayerChart.validate(held)
+    assert charts.describe(chart) == held["description"] != ""
+    assert set(charts.sizes(held)) == {"wide", "narrow"}
+    assert charts.sizes(held)["narrow"][0] == 328
+    assert len(json.dumps(held)) < 20_000
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_every_colour_of_a_chart_follows_the_page(name: str) -> None:
+    assert '"#' not in json.dumps(charts.spec(CHARTS[name]()))
+
+
+def test_the_same_rows_give_the_same_chart() -> None:
+    assert charts.spec(CHARTS["rate"]()) == charts.spec(CHARTS["rate"]())
+
+
+def test_an_under_target_is_drawn_from_nought_and_an_at_least_target_from_below_it() -> None:
+    assert domain(CHARTS["rate"]())[0] == 0
+    low, high = domain(CHARTS["at least"]())
+    assert (0 < low < 0.88, high) == (True, 1.0)
+
+
+def domain(chart: Any) -> list[float]:
+    """The ends of a chart's rate axis."""
+    return next(layer["encoding"]["y"]["scale"]["domain"] for layer in charts.spec(chart)["layer"]
+                if "scale" in layer["encoding"].get("y", {}))  # fmt: skip
+
+
+def test_a_day_without_orders_is_a_gap_and_not_nought() -> None:
+    rows = daily([5, 5, 5])
+    rows.loc[1, ["status", "counted"]] = ["no data", 0]
+    line = next(
+        layer for layer in charts.spec(charts.rate_over_time(rows, 60))["layer"] if layer["mark"]["type"] == "line"
+    )
+    assert [row["rate"] for row in line["data"]["values"]] == [0.005, None, 0.005]
+
+
+def test_days_travel_as_midnight_in_utc() -> None:
+    line = next(layer for layer in charts.spec(CHARTS["rate"]())["layer"] if layer["mark"]["type"] == "line")
+    assert line["data"]["values"][-1]["day"] == 1_793_404_800_000  # 2026-10-31T00:00:00Z
+
+
+def marks(chart: Any) -> list[dict[str, Any]]:
+    """The rows of a chart's first layer."""
+    return charts.spec(chart)["layer"][0]["data"]["values"]
+
+
+def test_an_order_with_two_causes_is_one_square_in_a_group_of_its_own() -> None:
+    chart = charts.defects_by_cause(faults(["a_to_z_claim", "a_to_z_claim+negative_feedback", "negative_feedback"]))
+    assert len(marks(chart)) == 3
+    names = [row["t"] for row in charts.spec(chart)["layer"][1]["data"]["values"] if row["w"] == "bold"]
+    assert names == ["A-to-z claim: 1", "A-to-z claim and negative feedback: 1", "Negative feedback: 1"]
+
+
+def test_sixty_orders_are_squares_and_one_more_makes_bars() -> None:
+    assert len(marks(charts.defects_by_cause(faults(["chargeback"] * 60)))) == 60
+    assert len(marks(charts.defects_by_cause(faults(["chargeback"] * 61)))) == 2
+
+
+def test_each_leaving_order_is_one_mark_on_its_day() -> None:
+    rows = marks(charts.leaving_calendar(faults(["chargeback"] * 3), AS_OF, date(2026, 11, 2)))
+    assert [row["day"] for row in rows] == [1_793_404_800_000 + n * 86_400_000 for n in (1, 2, 3)]
+
+
+def test_a_calendar_of_which_all_have_left_writes_no_sum() -> None:
+    some = charts.spec(charts.leaving_calendar(faults(["chargeback"] * 3), AS_OF, date(2026, 11, 2)))
+    every = charts.spec(charts.leaving_calendar(faults(["chargeback"] * 3), AS_OF, date(2026, 11, 30)))
+    assert [row["t"] for row in some["layer"][-1]["data"]["values"]] == ["2 of 3 by 2 Nov"]
+    assert len(every["layer"]) == 1
+
+
+def test_two_windows_are_two_lines_with_their_names_on_them() -> None:
+    rows = pd.concat([daily([40] * 60, target=0.04, window=30), daily([9] * 60, target=0.04, window=10)])
+    held = charts.spec(charts.rate_over_time(rows, 30, 10))
+    assert [layer["mark"]["type"] for layer in held["layer"]].count("line") == 2
+    words = [row["t"] for row in held["layer"][-1]["data"]["values"]]
+    assert {"30 days", "10 days", "Target: under 4%", "Off target"} <= set(words)
+
+
+def test_many_orders_on_one_day_become_bars_that_still_reach_their_number() -> None:
+    late = pd.DataFrame({"causes": "shipped_late", "clock_day": pd.to_datetime([AS_OF] * 500)})
+    rows = marks(charts.faults_by_day(late, AS_OF - timedelta(9), AS_OF))
+    assert (len(rows), max(row["high"] for row in rows)) == (1, 500)
