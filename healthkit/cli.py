@@ -22,7 +22,6 @@ from rich.table import Table
 
 import healthkit as hk
 
-
 app = typer.Typer(
     help="Account health of marketplace sellers: import raw reports, ask for scores, print monthly reports.",
     no_args_is_help=True,

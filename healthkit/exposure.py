@@ -15,8 +15,9 @@ import numpy as np
 import pandas as pd
 
 from healthkit import tables
-from healthkit.metrics import METRICS, Frame, Ledger
+from healthkit.metrics import METRICS
 from healthkit.policy import Basis, Rule
+from healthkit.tables import Frame, Ledger
 
 _FIRST_KEYS = ["account", "marketplace", "channel", "clock_day", "known_on", "until_day"]
 _STAY = ["account", "marketplace", "channel", "order_id"]

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+import pyarrow as pa
 
 from healthkit.readers import ReaderError, Source, Taken, plan, read
 from healthkit.store import Store
 
+MANY_ACCOUNTS = ("olist",)
+"""Kinds of files that say themselves which accounts they speak of."""
 BATCH_ROWS = 2_000_000
 """So many rows are held in memory before they are appended."""
 
@@ -83,12 +88,31 @@ def take_in(
 
 def _one(source: Source, batch: _Batch, held: set[str], account: str | None, marketplace: str | None) -> Outcome:
     """Read one file, unless the store or this import has it."""
-    if source.digest in held:
+    identity = _identity(source, account)
+    if identity in held:
         return Outcome(source.name, source.kind)
     try:
         taken = read(source, account=account, marketplace=marketplace, marketplace_of=batch.marketplace_of)
     except ReaderError as error:
         return Outcome(source.name, source.kind, refused=str(error))
-    held.add(source.digest)
-    batch.takens.append(taken)
+    held.add(identity)
+    batch.takens.append(_named(taken, identity))
     return Outcome(source.name, source.kind, taken=taken)
+
+
+def _identity(source: Source, account: str | None) -> str:
+    """What makes a file the same file: its content and the account it speaks of.
+
+    Two accounts may each have a file with a header and no rows, the same to the byte.
+    """
+    whose = "" if source.kind in MANY_ACCOUNTS else account or source.folder
+    return hashlib.sha256(f"{source.digest}\0{whose}".encode()).hexdigest()
+
+
+def _named(taken: Taken, report: str) -> Taken:
+    """The same rows under the name by which the store knows the file."""
+    named = {
+        name: rows.set_column(rows.schema.get_field_index("report"), "report", pa.repeat(report, rows.num_rows))
+        for name, rows in taken.tables.items()
+    }
+    return replace(taken, report=report, tables=named)

@@ -15,32 +15,19 @@ in `policies/*.yaml`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import narwhals as nw
 
 from healthkit.policy import Basis
+from healthkit.tables import Frame, Ledger
 
-Frame = nw.LazyFrame[Any]
 ORDER = ["account", "marketplace", "order_id"]
 _SIX = ["account", "marketplace", "channel", "clock_day", "known_on", "until_day", "counted"]
 _TEN = [
     "account", "marketplace", "channel", "order_id", "cause",
     "clock_day", "known_on", "cleared_on", "at_fault", "assumed",
 ]  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Ledger:
-    """The raw tables of some accounts as lazy frames, each row as it is known now (see `tables`)."""
-
-    orders: Frame
-    items: Frame
-    shipments: Frame
-    feedback: Frame
-    defects: Frame
-    coverage: Any = field(repr=False)
 
 
 class Stays(NamedTuple):

@@ -109,7 +109,8 @@ def open_month(desk: Desk, account: str, month: str, marketplace: str | None = N
     if not (scored["counted"] > 0).any():
         begins, ends = held.loc[code, "begins_on"], held.loc[code, "ends_on"]
         raise MonthError(
-            f"{account} has no orders to report for {month}: its orders reach from {begins:%Y-%m-%d} to {ends:%Y-%m-%d}."
+            f"{account} has no orders to report for {month}: "
+            f"its orders reach from {begins:%Y-%m-%d} to {ends:%Y-%m-%d}."
         )
     return _gather(desk, account, code, as_of, scored, made)
 

@@ -210,8 +210,9 @@ class Policy:
         for metric, begins in self.begins:
             if first < begins:
                 raise PolicyError(
-                    f"{self.name} does not say what was asked of {metric} on {first}: "
-                    f"its first row begins on {begins}. Choose a later day, or add the older rule to policies/{self.name}.yaml with its source."
+                    f"{self.name} does not say what was asked of {metric} on {first}: its first row begins on "
+                    f"{begins}. Choose a later day, or add the older rule to policies/{self.name}.yaml "
+                    "with its source."
                 )
         return [rule for rule in self.rules if rule.since <= last and rule.until >= first]
 

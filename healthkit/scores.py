@@ -180,8 +180,8 @@ class _Held:
 
 def _stays(rows: pd.DataFrame, accounts: pd.Index, ended: str, weight: str) -> Stays:
     """Rows of EXPOSURE or FAULTS as arrays."""
-    days = (day_numbers(rows[name]) for name in ("clock_day", "known_on", ended))
-    return Stays(accounts.get_indexer(rows["account"].astype("str")), *days, rows[weight].to_numpy())
+    clock, known, left = (day_numbers(rows[name]) for name in ("clock_day", "known_on", ended))
+    return Stays(accounts.get_indexer(rows["account"].astype("str")), clock, known, left, rows[weight].to_numpy())
 
 
 def _in_force(rule: Rule, days: list[date]) -> np.ndarray:

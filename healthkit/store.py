@@ -20,7 +20,7 @@ from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import TableNotFoundError
 
 from healthkit import tables
-from healthkit.metrics import Ledger
+from healthkit.tables import Ledger
 
 _ARROW = {
     "text": pa.string(),
@@ -108,8 +108,7 @@ class Store:
         delta = self._delta(tables.REPORTS)
         if delta is None:
             return schema(tables.REPORTS).empty_table()
-        held = pa.table(delta.to_pyarrow_table() if hasattr(delta, "to_pyarrow_table") else delta.to_arrow())
-        return held.select(list(tables.REPORTS.columns))
+        return delta.to_pyarrow_table().select(list(tables.REPORTS.columns))
 
     def reports(self) -> pd.DataFrame:
         """REPORTS: the raw files that were taken in, in the order of their import.
@@ -186,7 +185,8 @@ class Store:
         asked = pa.table({"order_id": pa.array(list(order_ids), pa.string())})
         return dict(
             self._ask(
-                "select distinct order_id, marketplace from held semi join asked using (order_id) where account = $account",
+                "select distinct order_id, marketplace from held semi join asked using (order_id) "
+                "where account = $account",
                 {"account": account}, asked=asked,
             )
         )  # fmt: skip

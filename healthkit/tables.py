@@ -252,6 +252,22 @@ SCORES = Table(
 RAW = (ORDERS, ITEMS, SHIPMENTS, FEEDBACK, DEFECTS)
 """The tables that readers fill."""
 
+Frame = nw.LazyFrame[Any]
+"""Rows that are not in memory yet, of any engine that narwhals knows."""
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The raw tables of some accounts, each row as it is known now; `coverage` is in memory, as COVERAGE."""
+
+    orders: Frame
+    items: Frame
+    shipments: Frame
+    feedback: Frame
+    defects: Frame
+    coverage: Any = field(repr=False)
+
+
 EVIDENCE = {
     "feedback": ("feedback",),
     "olist": ("feedback",),

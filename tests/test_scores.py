@@ -135,20 +135,22 @@ def made_policy(rules):
 CHANGE = START + timedelta(days=30)
 EVE = CHANGE - timedelta(days=1)
 FEW = {"below": Fraction(1, 100)}
+IGNORED = {"unknown_canceller": "ignore", "amazon_cancelled": "ignore", "part_cancelled": "ignore"}
+TWENTY_DAYS = {"lag": 3, "windows": (20,), "counting": {"negative_up_to": 3}, "at_most": Fraction(5, 100)}
 RULES = [
     rule("order_defect_rate", "ordered_on", lag=15, windows=(60,), until=EVE, **FEW),
-    rule("order_defect_rate", "ordered_on", since=CHANGE, lag=3, windows=(20,), counting={"negative_up_to": 3}, at_most=Fraction(5, 100)),
+    rule("order_defect_rate", "ordered_on", since=CHANGE, **TWENTY_DAYS),
     rule("negative_feedback_rate", "ordered_on", counting={"include_cancelled": False}),
     rule("a_to_z_claim_rate", "ordered_on"),
     rule("chargeback_rate", "shipped_on"),
     rule("negative_review_rate", "ordered_on", **FEW),
     rule("cancellation_rate", "ordered_on", lag=1, until=EVE, **FEW),
-    rule("cancellation_rate", "ordered_on", since=CHANGE, counting={"unknown_canceller": "ignore", "amazon_cancelled": "ignore", "part_cancelled": "ignore"}, **FEW),
+    rule("cancellation_rate", "ordered_on", since=CHANGE, counting=IGNORED, **FEW),
     rule("late_shipment_rate", "ship_by_on", until=EVE, windows=(10, 30), **FEW),
     rule("late_shipment_rate", "shipped_on", since=CHANGE, counting={"counts": "due"}, **FEW),
     rule("on_time_delivery_rate", "deliver_by_on", above=Fraction(97, 100)),
     rule("unit_on_time_delivery_rate", "deliver_by_on", lag=7, windows=(14,), at_least=Fraction(9, 10), minimum=20),
-]  # fmt: skip
+]
 
 
 def differing(rows, rules, days, hindsight):
@@ -198,9 +200,10 @@ def test_a_defect_known_after_a_day_never_changes_that_day(seed, evening):
     rows = random_ledger(seed)
     as_of = day(evening)
     later = [
-        {**random_defect(random.Random(seed + place), order), "known_on": as_of + timedelta(days=1 + place % 9), "cleared_on": None}
+        {**random_defect(random.Random(seed + place), order), "known_on": as_of + timedelta(days=1 + place % 9)}
         for place, order in enumerate(rows["orders"])
-    ]  # fmt: skip
+    ]
+    later = [{**row, "cleared_on": None} for row in later]
     with_later = {**rows, "defects": rows["defects"] + later}
     before, after = (
         scores.score(exposure.count(ledger(held), RULES), made_policy(RULES), as_of) for held in (rows, with_later)
@@ -221,7 +224,7 @@ def test_no_file_of_claims_is_not_no_claims():
     told = ledger(rows)
     coverage = told.coverage.assign(evidence="feedback")
     table = scores.score(exposure.count(replace(told, coverage=coverage), RULES), made_policy(RULES), EVE)
-    by = {metric: rows for metric, rows in table.groupby("metric")}
+    by = dict(iter(table.groupby("metric")))
     assert set(by["a_to_z_claim_rate"]["status"]) == {"no data"}
     assert set(by["order_defect_rate"]["proxy"]) == {"claims_not_imported+chargebacks_not_imported"}
     assert by["negative_feedback_rate"]["proxy"].isna().all()

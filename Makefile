@@ -1,0 +1,53 @@
+# Six words: setup, report, lab, test, lint, sample. The first call sets everything up; later ones do not repeat it.
+PYTHON ?= python3
+VENV ?= .venv
+RUN = $(VENV)/bin/python
+MONTH ?= 2026-10
+STORE = data/sample_store
+READY = $(VENV)/.ready
+LOCK = requirements.txt requirements-dev.txt pyproject.toml
+
+.PHONY: help setup report lab test lint sample
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make setup    make $(VENV) with all that is needed, pinned"
+	@echo "make report   import data/sample and print a monthly report for every account"
+	@echo "make lab      open the notebooks in JupyterLab"
+	@echo "make test     check the code and run every test"
+	@echo "make lint     ruff and mypy alone"
+	@echo "make sample   write data/sample again (seeded: the same bytes)"
+
+setup: $(READY)
+
+$(READY): $(LOCK)
+	@echo "== Setting up $(VENV) (once; a few minutes)"
+	@$(PYTHON) -c "import sys; sys.exit('healthkit needs Python 3.11 or newer; this is %d.%d. Say which: make PYTHON=python3.12 setup' % sys.version_info[:2] if sys.version_info < (3, 11) else 0)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-dev.txt
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(READY)
+	@echo "== Ready"
+
+report: $(READY)
+	@echo "== Importing data/sample into $(STORE)"
+	@$(RUN) -m healthkit import data/sample --data $(STORE) | tail -n 1
+	@echo "== Printing the reports of $(MONTH)"
+	@$(RUN) -m healthkit report --month $(MONTH) --data $(STORE)
+
+lab: $(READY)
+	@$(RUN) -m healthkit lab
+
+sample: $(READY)
+	@$(RUN) data/make_sample.py
+
+lint: $(READY)
+	@echo "== ruff, mypy"
+	@$(RUN) -m ruff check .
+	@$(RUN) -m ruff format --check .
+	@$(RUN) -m mypy
+
+test: $(READY) lint
+	@$(RUN) tests/browser/find_chromium.py
+	@echo "== Tests"
+	@$(RUN) -m pytest -n 2 --dist loadfile

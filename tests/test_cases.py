@@ -1,0 +1,200 @@
+"""The cases of `cases/*.yaml`: what a seller would expect of a few orders, worked out by hand.
+
+A case is a sentence, a few orders as a text table, and `as_of`: what each day shows, as "k of n" at fault, or
+"nothing" where no such rate is shown. Columns are those of `tables`; one that is left out takes its default, a cell
+that is left empty is not known. A row `A1..A20` stands for twenty orders. Instants are written in UTC, and the day of
+an instant (`ship_by_on` of `ship_by`) follows from it. Where it matters, a case says its `policy` (else amazon_us),
+which `window` of several, or `hindsight: true`, and what it expects of `status`, `headroom` and `proxy`: one value
+for all days, or one for each.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, date, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+import yaml
+
+from healthkit import exposure, metrics, policy, scores, store, tables, wording
+from healthkit.marketplaces import MARKETPLACES
+from healthkit.metrics import METRICS
+from tests import plain
+
+FOLDER = Path(__file__).parent / "cases"
+TABLES = {"orders": tables.ORDERS, "feedback": tables.FEEDBACK, "defects": tables.DEFECTS}
+FIELDS = {"case", "policy", "window", "hindsight", *TABLES, "as_of", "status", "headroom", "proxy"}
+FILES_BEGIN = date(2015, 1, 1)
+"""Long before every window, so that no status says "short history"."""
+
+_DEFAULTS: dict[str, dict[str, Any]] = {
+    "orders": {"channel": "seller", "status": "shipped", "ordered_on": date(2017, 7, 1)},
+    "feedback": {},
+    "defects": {},
+}
+_READ = {
+    "text": str,
+    "day": date.fromisoformat,
+    "instant": datetime.fromisoformat,
+    "count": int,
+    "flag": {"yes": True, "no": False}.__getitem__,
+}
+
+
+class Case(NamedTuple):
+    """One case as its file says it."""
+
+    metric: str
+    said: dict[str, Any]
+
+    @property
+    def policy(self) -> policy.Policy:
+        return loaded(self.said.get("policy", "amazon_us"))
+
+    @property
+    def marketplace(self) -> str:
+        return next(iter(self.policy.marketplaces), "US")
+
+    @property
+    def hindsight(self) -> bool:
+        return self.said.get("hindsight", False)
+
+    def rows(self) -> dict[str, list[dict[str, Any]]]:
+        """Its orders, feedback and defects as plain rows."""
+        return rows({name: self.said[name] for name in TABLES if name in self.said}, self.marketplace)
+
+    def expected(self) -> dict[tuple[date, str], tuple[int, int] | None]:
+        """(at fault, counted) by as-of day and channel; None where no rate is shown."""
+        return {
+            (as_of, channel): None if text == "nothing" else tuple(map(int, text.split(" of ")))  # type: ignore[misc]
+            for as_of, told in self.said["as_of"].items()
+            for channel, text in (told if isinstance(told, dict) else {"seller": told}).items()
+        }
+
+
+@cache
+def loaded(name: str) -> policy.Policy:
+    return policy.load(name)
+
+
+def rows(texts: Mapping[str, str], marketplace: str = "US") -> dict[str, list[dict[str, Any]]]:
+    """Plain rows of the tables that are written out as texts; `marketplace` is that of every row."""
+    return {name: [row for row in _table(name, texts.get(name, ""), marketplace)] for name in TABLES}
+
+
+def _table(name: str, text: str, marketplace: str) -> Iterator[dict[str, Any]]:
+    header, *lines = [[cell.strip() for cell in line.split("|")] for line in text.strip().splitlines()] or [[]]
+    unknown = set(header) - set(TABLES[name].columns)
+    assert not unknown, f"{name} has no column {unknown}"
+    assert all(len(line) == len(header) for line in lines), f"a row of {name} has more or fewer cells than the header"
+    for number, line in enumerate(lines):
+        cells = dict(zip(header, line, strict=True))
+        for order_id in _each(cells["order_id"]):
+            yield _row(name, {**cells, "order_id": order_id}, marketplace, number)
+
+
+def _each(order_id: str) -> list[str]:
+    """The order ids that a cell stands for.
+
+    >>> _each("A1..A3"), _each("B")
+    (['A1', 'A2', 'A3'], ['B'])
+    """
+    span = re.fullmatch(r"([A-Z])(\d+)\.\.\1(\d+)", order_id)
+    return [f"{span[1]}{n}" for n in range(int(span[2]), int(span[3]) + 1)] if span else [order_id]
+
+
+def _row(name: str, cells: dict[str, str], marketplace: str, number: int) -> dict[str, Any]:
+    columns = TABLES[name].columns
+    row: dict[str, Any] = dict.fromkeys(columns)
+    row |= {"account": "acme", "marketplace": marketplace, "updated_at": datetime(2030, 1, 1, tzinfo=UTC), "report": "r"}
+    row |= _DEFAULTS[name]
+    row |= {column: _READ[columns[column].kind](cell) if cell else None for column, cell in cells.items()}
+    if name == "feedback":
+        row["feedback_id"] = cells.get("feedback_id", f"f{number}")
+        row["rank"] = cells.get("rank", f"{row['received_on']}")
+    return row | _days_of_instants(row, cells, ZoneInfo(MARKETPLACES[marketplace].zone))
+
+
+def _days_of_instants(row: dict[str, Any], cells: dict[str, str], zone: ZoneInfo) -> dict[str, date]:
+    """The days in the marketplace's zone of the instants that were written."""
+    days = {"ship_by": "ship_by_on", "shipped_at": "shipped_on", "deliver_by": "deliver_by_on", "delivered_at": "delivered_on"}
+    return {day: row[name].astimezone(zone).date() for name, day in days.items() if cells.get(name) and not cells.get(day)}
+
+
+def ledger(held: Mapping[str, list[dict[str, Any]]], begins: date = FILES_BEGIN) -> metrics.Ledger:
+    """A ledger of plain rows whose files reach far enough back."""
+    arrow = {name: pa.Table.from_pylist(of, schema=store.schema(TABLES[name])) for name, of in held.items()}
+    [place] = {(row["account"], row["marketplace"]) for row in held["orders"]}
+    coverage = {"account": place[:1], "marketplace": place[1:], "begins_on": [begins], "ends_on": [date(2030, 1, 1)]}
+    return store.ledger_of(arrow, pd.DataFrame({**coverage, "orders": [len(held["orders"])]}))
+
+
+def table_of(case: Case) -> pd.DataFrame:
+    """SCORES of the case's metric on the days it names, in the window it names."""
+    counts = exposure.count(ledger(case.rows()), case.policy.rules)
+    table = scores.score(counts, case.policy, list(case.said["as_of"]), hindsight=case.hindsight)
+    table = table[table["metric"] == case.metric]
+    return table[table["window"] == case.said["window"]] if "window" in case.said else table
+
+
+def cases() -> Iterator[Any]:
+    for path in sorted(FOLDER.glob("*.yaml")):
+        for said in yaml.safe_load(path.read_text(encoding="utf-8")):
+            yield pytest.param(Case(path.stem, said), id=f"{path.stem}: {said['case']}")
+
+
+def asked(told: Any, as_of: date, channel: str) -> Any:
+    """What a case expects that day in that channel: one value for all, or one by day, or by channel of a day."""
+    by_day = told.get(as_of, ...) if isinstance(told, dict) else told
+    return by_day.get(channel, ...) if isinstance(by_day, dict) else by_day
+
+
+@pytest.mark.parametrize("case", cases())
+def test_a_case_shows_what_its_sentence_says(case):
+    assert set(case.said) <= FIELDS
+    table = table_of(case)
+    for (as_of, channel), numbers in case.expected().items():
+        shown = table[(table["as_of"] == pd.Timestamp(as_of)) & (table["channel"] == channel)]
+        assert len(shown) == (numbers is not None), f"{as_of}, {channel}: {len(shown)} rows"
+        if numbers is not None:
+            row = shown.iloc[0]
+            assert (row["at_fault"], row["counted"]) == numbers, f"{as_of}, {channel}"
+            for name in ("status", "headroom", "proxy"):
+                said = asked(case.said.get(name, ...), as_of, channel)
+                found = None if pd.isna(row[name]) else row[name]
+                assert said is ... or found == said, f"{as_of}, {channel}: {name} is {found}"
+
+
+@pytest.mark.parametrize("case", cases())
+def test_the_slow_oracle_says_the_same_of_a_case(case):
+    held = case.rows()
+    for (as_of, channel), numbers in case.expected().items():
+        for rule in case.policy.on(as_of) if numbers is not None else ():
+            if rule.metric == case.metric and case.said.get("window", rule.windows[0]) in rule.windows:
+                judged = plain.judged(
+                    case.metric, held["orders"], held["feedback"], held["defects"],
+                    rule.counting, rule.clock, as_of, case.hindsight,
+                )  # fmt: skip
+                window = case.said.get("window", rule.windows[0])
+                assert plain.counts(judged, "acme", channel, as_of, window, rule.lag) == numbers[::-1], as_of
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_a_metric_has_cases_a_label_and_a_rule_that_asks_it(metric):
+    assert (FOLDER / f"{metric}.yaml").is_file(), f"write tests/cases/{metric}.yaml"
+    assert len(yaml.safe_load((FOLDER / f"{metric}.yaml").read_text(encoding="utf-8"))) >= 5
+    assert metric in wording.METRICS, f"give {metric} its words in wording"
+    assert any(metric in loaded(name).metrics() for name in policy.files()), f"no policy asks for {metric}"
+
+
+def test_every_case_file_is_of_a_metric_and_no_sentence_stands_twice():
+    assert {path.stem for path in FOLDER.glob("*.yaml")} <= set(METRICS)
+    sentences = [case.id for case in cases()]
+    assert len(set(sentences)) == len(sentences)
