@@ -88,7 +88,7 @@ def import_(
     def done(source: Any) -> None:
         bar.update(task, advance=source.size, description=f"Read {source.name}")
 
-    with bar:
+    with _told(), bar:
         outcomes = list(hk.intake.take_in(paths, hk.store.Store(folder), account, marketplace, begun, done))
     _print_outcomes(outcomes, folder)
     if not outcomes:

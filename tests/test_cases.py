@@ -4,14 +4,15 @@ A case is a sentence, a few orders as a text table, and `as_of`: what each day s
 "nothing" where no such rate is shown. Columns are those of `tables`; one that is left out takes its default, a cell
 that is left empty is not known. A row `A1..A20` stands for twenty orders. Instants are written in UTC, and the day of
 an instant (`ship_by_on` of `ship_by`) follows from it. Where it matters, a case says its `policy` (else amazon_us),
-which `window` of several, or `hindsight: true`, and what it expects of `status`, `headroom` and `proxy`: one value
-for all days, or one for each.
+which `window` of several, `hindsight: true`, or what alone was `imported` beside the orders, and what it expects of
+`status`, `headroom` and `proxy`: one value for all days, or one for each.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
@@ -23,21 +24,24 @@ import pyarrow as pa
 import pytest
 import yaml
 
-from healthkit import exposure, metrics, policy, scores, store, tables, wording
+from healthkit import exposure, policy, scores, store, tables, wording
 from healthkit.marketplaces import MARKETPLACES
 from healthkit.metrics import METRICS
 from tests import plain
 
 FOLDER = Path(__file__).parent / "cases"
-TABLES = {"orders": tables.ORDERS, "feedback": tables.FEEDBACK, "defects": tables.DEFECTS}
-FIELDS = {"case", "policy", "window", "hindsight", *TABLES, "as_of", "status", "headroom", "proxy"}
+TABLES = {table.name: table for table in (tables.ORDERS, tables.FEEDBACK, tables.DEFECTS, tables.SHIPMENTS)}
+FIELDS = {"case", "policy", "window", "hindsight", "imported", *TABLES, "as_of", "status", "headroom", "proxy"}
 FILES_BEGIN = date(2015, 1, 1)
 """Long before every window, so that no status says "short history"."""
 
-_DEFAULTS: dict[str, dict[str, Any]] = {
-    "orders": {"channel": "seller", "status": "shipped", "ordered_on": date(2017, 7, 1)},
-    "feedback": {},
-    "defects": {},
+_ORDER = {"channel": "seller", "status": "shipped", "ordered_on": date(2017, 7, 1)}
+_STAMPS = {"account": "acme", "updated_at": datetime(2030, 1, 1, tzinfo=UTC), "report": "r"}
+_DAYS = {
+    "ship_by": "ship_by_on",
+    "shipped_at": "shipped_on",
+    "deliver_by": "deliver_by_on",
+    "delivered_at": "delivered_on",
 }
 _READ = {
     "text": str,
@@ -67,7 +71,7 @@ class Case(NamedTuple):
         return self.said.get("hindsight", False)
 
     def rows(self) -> dict[str, list[dict[str, Any]]]:
-        """Its orders, feedback and defects as plain rows."""
+        """Its orders and what is told of them, as plain rows."""
         return rows({name: self.said[name] for name in TABLES if name in self.said}, self.marketplace)
 
     def expected(self) -> dict[tuple[date, str], tuple[int, int] | None]:
@@ -86,7 +90,7 @@ def loaded(name: str) -> policy.Policy:
 
 def rows(texts: Mapping[str, str], marketplace: str = "US") -> dict[str, list[dict[str, Any]]]:
     """Plain rows of the tables that are written out as texts; `marketplace` is that of every row."""
-    return {name: [row for row in _table(name, texts.get(name, ""), marketplace)] for name in TABLES}
+    return {name: list(_table(name, texts.get(name, ""), marketplace)) for name in TABLES}
 
 
 def _table(name: str, text: str, marketplace: str) -> Iterator[dict[str, Any]]:
@@ -112,33 +116,33 @@ def _each(order_id: str) -> list[str]:
 
 def _row(name: str, cells: dict[str, str], marketplace: str, number: int) -> dict[str, Any]:
     columns = TABLES[name].columns
-    row: dict[str, Any] = dict.fromkeys(columns)
-    row |= {"account": "acme", "marketplace": marketplace, "updated_at": datetime(2030, 1, 1, tzinfo=UTC), "report": "r"}
-    row |= _DEFAULTS[name]
+    row = dict.fromkeys(columns) | _STAMPS | {"marketplace": marketplace} | (_ORDER if name == "orders" else {})
     row |= {column: _READ[columns[column].kind](cell) if cell else None for column, cell in cells.items()}
     if name == "feedback":
-        row["feedback_id"] = cells.get("feedback_id", f"f{number}")
-        row["rank"] = cells.get("rank", f"{row['received_on']}")
-    return row | _days_of_instants(row, cells, ZoneInfo(MARKETPLACES[marketplace].zone))
+        row = {**row, "feedback_id": f"f{number}", "rank": cells.get("rank", str(row["received_on"]))}
+    if name == "shipments":
+        row = {**row, "shipment_id": f"s{number}"}
+    return row | _days_of_instants(row, ZoneInfo(MARKETPLACES[marketplace].zone))
 
 
-def _days_of_instants(row: dict[str, Any], cells: dict[str, str], zone: ZoneInfo) -> dict[str, date]:
+def _days_of_instants(row: dict[str, Any], zone: ZoneInfo) -> dict[str, date]:
     """The days in the marketplace's zone of the instants that were written."""
-    days = {"ship_by": "ship_by_on", "shipped_at": "shipped_on", "deliver_by": "deliver_by_on", "delivered_at": "delivered_on"}
-    return {day: row[name].astimezone(zone).date() for name, day in days.items() if cells.get(name) and not cells.get(day)}
+    return {day: row[name].astimezone(zone).date() for name, day in _DAYS.items() if row.get(name) and not row.get(day)}
 
 
-def ledger(held: Mapping[str, list[dict[str, Any]]], begins: date = FILES_BEGIN) -> metrics.Ledger:
+def ledger(held: Mapping[str, list[dict[str, Any]]]) -> tables.Ledger:
     """A ledger of plain rows whose files reach far enough back."""
     arrow = {name: pa.Table.from_pylist(of, schema=store.schema(TABLES[name])) for name, of in held.items()}
-    [place] = {(row["account"], row["marketplace"]) for row in held["orders"]}
-    coverage = {"account": place[:1], "marketplace": place[1:], "begins_on": [begins], "ends_on": [date(2030, 1, 1)]}
-    return store.ledger_of(arrow, pd.DataFrame({**coverage, "orders": [len(held["orders"])]}))
+    made = store.ledger_of(arrow)
+    return replace(made, coverage=made.coverage.assign(begins_on=FILES_BEGIN))
 
 
 def table_of(case: Case) -> pd.DataFrame:
     """SCORES of the case's metric on the days it names, in the window it names."""
-    counts = exposure.count(ledger(case.rows()), case.policy.rules)
+    held = ledger(case.rows())
+    if "imported" in case.said:
+        held = replace(held, coverage=held.coverage.assign(evidence=case.said["imported"]))
+    counts = exposure.count(held, case.policy.rules)
     table = scores.score(counts, case.policy, list(case.said["as_of"]), hindsight=case.hindsight)
     table = table[table["metric"] == case.metric]
     return table[table["window"] == case.said["window"]] if "window" in case.said else table
@@ -178,10 +182,7 @@ def test_the_slow_oracle_says_the_same_of_a_case(case):
     for (as_of, channel), numbers in case.expected().items():
         for rule in case.policy.on(as_of) if numbers is not None else ():
             if rule.metric == case.metric and case.said.get("window", rule.windows[0]) in rule.windows:
-                judged = plain.judged(
-                    case.metric, held["orders"], held["feedback"], held["defects"],
-                    rule.counting, rule.clock, as_of, case.hindsight,
-                )  # fmt: skip
+                judged = plain.judged(case.metric, held, rule.counting, rule.clock, as_of, case.hindsight)
                 window = case.said.get("window", rule.windows[0])
                 assert plain.counts(judged, "acme", channel, as_of, window, rule.lag) == numbers[::-1], as_of
 

@@ -5,7 +5,7 @@ index says in the twin that the notebook's last cell shows.
 """
 
 from healthkit.press.batch import Failure, Printed, print_month
-from healthkit.press.run import PressError, run_template
+from healthkit.press.run import TEMPLATE, PressError, run_template
 from healthkit.press.twin import Twin
 
-__all__ = ["Failure", "PressError", "Printed", "Twin", "print_month", "run_template"]
+__all__ = ["TEMPLATE", "Failure", "PressError", "Printed", "Twin", "print_month", "run_template"]

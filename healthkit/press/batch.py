@@ -7,7 +7,7 @@ import multiprocessing
 import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,7 @@ class _Job:
     policy: str | None
     made: str
     folder: str
+    template: str
 
 
 def print_month(
@@ -60,6 +61,7 @@ def print_month(
     *,
     made: str = "",
     jobs: int | None = None,
+    template: Path = run.TEMPLATE,
     console: Console | None = None,
 ) -> Printed:
     """Print the reports of a month into `out/month/`, and an index over them.
@@ -71,7 +73,8 @@ def print_month(
     folder = Path(out) / month
     pairs, failures = _pairs(desk, month, accounts)
     policy = desk.policy_name
-    work = [_Job(account, code, month, str(desk.store.folder), policy, made, str(folder)) for account, code in pairs]
+    data = str(desk.store.folder)
+    work = [_Job(account, code, month, data, policy, made, str(folder), str(template)) for account, code in pairs]
     shelf.write(folder / shelf.BUNDLE, shelf.bundle())
     rows = []
     with _workers(len(work), jobs) as pool, _bar(console, len(work)) as step:
@@ -101,17 +104,21 @@ def _pairs(desk: Desk, month: str, accounts: Iterable[str] | None) -> tuple[list
         return monthly.accounts_in(desk, month), []
     named = list(dict.fromkeys(accounts))
     desk.store.check_accounts(named, desk.accounts)
-    able = [pair for pair in monthly.accounts_in(desk, month) if pair[0] in named]
-    without = [account for account in named if account not in {pair[0] for pair in able}]
-    failures = []
-    for account in without:
-        try:
-            monthly.open_month(desk, account, month)
-        except monthly.MonthError as error:
-            failures.append(Failure(account, str(error), "Import the orders of that month, or choose another."))
-    if failures and not able:
-        raise monthly.MonthError(" ".join(one.what for one in failures))
-    return able, failures
+    with suppress(monthly.MonthError):
+        able = [pair for pair in monthly.accounts_in(desk, month) if pair[0] in named]
+        failures = [Failure(one, _why_not(desk, one, month)) for one in named if one not in dict(able)]
+        if able:
+            return able, failures
+    raise monthly.MonthError(" ".join(_why_not(desk, account, month) for account in named))
+
+
+def _why_not(desk: Desk, account: str, month: str) -> str:
+    """Why an account has no report of a month."""
+    reach = desk.counts.coverage[desk.counts.coverage["account"] == account]
+    return (
+        f"{account} has no orders to report for {month}: its orders reach from "
+        f"{reach['begins_on'].min():%Y-%m-%d} to {reach['ends_on'].max():%Y-%m-%d}."
+    )
 
 
 def _print(job: _Job) -> dict[str, Any]:
@@ -121,13 +128,14 @@ def _print(job: _Job) -> dict[str, Any]:
         {
             "account": job.account, "marketplace": job.marketplace, "month": job.month, "data": job.data,
             "policy": job.policy or "", "made": job.made, "stem": stem,
-        }
+        },
+        Path(job.template),
     )  # fmt: skip
     shown = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
     html = [output.data["text/html"] for output in shown if "text/html" in output.get("data", {})]
     data = next((output.data[twin.MIME] for output in shown if twin.MIME in output.get("data", {})), None)
     if data is None:
-        raise run.PressError(f"{run.TEMPLATE.name} shows no hk.press.Twin(monthly, stem); its last cell must.")
+        raise run.PressError(f"{job.template} shows no hk.press.Twin(monthly, stem); its last cell must.")
     folder = Path(job.folder)
     shelf.write(folder / f"{stem}_orders.csv", data["orders"])
     shelf.write(folder / f"{stem}.json", json.dumps(data["figures"], ensure_ascii=False, indent=1) + "\n")

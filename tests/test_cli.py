@@ -1,0 +1,124 @@
+"""The commands as a user types them: words in, tables out, exit codes that tell."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import shutil
+from datetime import date
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from healthkit.cli import app
+from healthkit.desk import Desk
+
+SAMPLE = Path(__file__).parents[1] / "data" / "sample"
+DAY = "2026-10-31"
+
+
+@pytest.fixture
+def run(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    return lambda *words: CliRunner().invoke(app, [str(word) for word in words])
+
+
+def test_scores_as_json_are_the_scores_of_the_desk(run, sample_store):
+    shown = run("scores", "--as-of", DAY, "--format", "json", "--data", sample_store)
+    assert shown.exit_code == 0
+    rows = json.loads(shown.stdout)
+    table = Desk(sample_store).score(date(2026, 10, 31))
+    assert [(row["account"], row["metric"], row["counted"], row["at_fault"]) for row in rows] == list(
+        table[["account", "metric", "counted", "at_fault"]].itertuples(index=False, name=None)
+    )
+    assert {row["as_of"] for row in rows} == {DAY}
+
+
+def test_scores_as_csv_hold_a_history_day_by_day(run, sample_store):
+    shown = run(
+        "scores", "--as-of", DAY, "--from", "2026-10-25", "--account", "paper-moth", "--format", "csv",
+        "--data", sample_store,
+    )  # fmt: skip
+    rows = list(csv.DictReader(io.StringIO(shown.stdout)))
+    defects = [row for row in rows if row["metric"] == "order_defect_rate"]
+    assert [row["as_of"] for row in defects] == [f"2026-10-{day}" for day in range(25, 32)]
+
+
+def test_the_table_marks_a_status_by_symbol_and_word_and_explains_a_proxy(run, sample_store):
+    shown = run("scores", "--as-of", DAY, "--data", sample_store)
+    assert "✕ off target" in shown.stdout
+    assert "≈ proxy: The files do not say who cancelled" in shown.stdout
+    assert "Not yet computed: valid_tracking_rate" in shown.stderr
+
+
+def test_window_lag_and_policy_replace_those_of_the_rules(run, sample_store):
+    words = ("scores", "--as-of", DAY, "--format", "json", "--data", sample_store, "--account", "birchway-crafts")
+    own = json.loads(run(*words, "--window", 20, "--lag", 3).stdout)
+    assert {(row["window"], row["last_day"]) for row in own} == {(20, "2026-10-28")}
+    reference = json.loads(run(*words, "--policy", "amazon_reference").stdout)
+    late = [row["window"] for row in reference if row["metric"] == "late_shipment_rate"]
+    assert late == [7, 10, 30]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["scores", "--as-of", "31/10/2026"], 2, "write it as 2026-10-31"),
+        (["scores"], 2, "Missing option"),
+        (["scores", "--as-of", DAY, "--from", "2026-11-05"], 2, "is after --as-of"),
+        (["scores", "--as-of", DAY, "--account", "nobody"], 1, "No account 'nobody'"),
+        (["scores", "--as-of", DAY, "--policy", "amazon_mars"], 1, "There are: amazon_de"),
+        (["scores", "--as-of", DAY, "--window", "0"], 1, "at least 1 day"),
+        (["scores", "--as-of", "2010-01-01"], 1, "does not say what was asked"),
+        (["report", "--month", "October"], 2, "write it as 2026-10"),
+        (["report", "--month", "2019-10"], 1, "No account has orders to report for 2019-10"),
+        (["report", "--month", "2026-10", "--account", "nobody"], 1, "No account 'nobody'"),
+    ],
+)
+def test_what_cannot_be_answered_is_said_and_the_exit_code_tells(run, sample_store, tmp_path, words, code, said):
+    where = ["--data", sample_store, *(["--out", tmp_path] if words[0] == "report" else [])]
+    shown = run(*words, *where)
+    assert shown.exit_code == code
+    assert said in re.sub(r"[│\s]+", " ", shown.output)
+    assert not any(tmp_path.iterdir())
+
+
+def test_without_a_store_the_way_to_one_is_said(run, tmp_path):
+    shown = run("scores", "--as-of", DAY, "--data", tmp_path / "none")
+    assert shown.exit_code == 1
+    assert "python -m healthkit import PATH" in shown.output
+
+
+def test_an_import_says_what_it_took_and_the_second_adds_nothing(run, tmp_path):
+    words = ("import", SAMPLE / "clearbrook-bath", "--data", tmp_path)
+    first, second = run(*words), run(*words)
+    assert first.exit_code == second.exit_code == 0
+    assert "skipped" in first.output
+    assert re.search(r"[1-9]\d* files taken into .*, 0 already there, 0 refused", first.output.replace("\n", " "))
+    assert re.search(r"0 files taken into .*, [1-9]\d* already there", second.output.replace("\n", " "))
+
+
+def test_a_refused_file_makes_the_exit_code_one_and_the_others_are_taken(run, tmp_path):
+    folder = tmp_path / "clearbrook-bath"
+    shutil.copytree(SAMPLE / "clearbrook-bath", folder)
+    (folder / "broken.txt").write_text("what\tis\tthis\n1\t2\t3\n")
+    shown = run("import", folder, "--data", tmp_path / "store")
+    assert shown.exit_code == 1
+    assert "broken.txt" in shown.output
+    assert Desk(tmp_path / "store").accounts == ["clearbrook-bath"]
+
+
+def test_a_path_that_is_not_there_is_named(run, tmp_path):
+    shown = run("import", tmp_path / "nowhere", "--data", tmp_path / "store")
+    assert shown.exit_code == 1
+    assert "nowhere" in shown.output
+
+
+@pytest.mark.parametrize("command", ["import", "scores", "report", "lab"])
+def test_every_command_has_help_with_an_example(run, command):
+    shown = run(command, "--help")
+    assert shown.exit_code == 0
+    assert f"Example: python -m healthkit {command}" in re.sub(r"\s+", " ", shown.output)

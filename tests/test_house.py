@@ -1,0 +1,128 @@
+"""The code is built as ARCHITECTURE.md draws it: the same rooms, arrows down, each library in its room."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.no_big_files import big_files
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "healthkit"
+PLAN = re.search(r"```rooms\n(.*?)```", (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8"), re.S)
+FACE = {"__init__", "__main__", "cli"}
+"""The face reaches every room, through lazy loading."""
+
+
+def plan() -> dict[str, tuple[set[str], set[str]]]:
+    """Room -> (rooms it may import, libraries that are its own), as the picture says."""
+    assert PLAN
+    rooms = {}
+    for line in PLAN.group(1).strip().splitlines():
+        room, allowed, libraries = re.fullmatch(r"(\w+):\s*([^\[]*?)\s*(?:\[(.*)\])?", line).groups()
+        rooms[room] = (
+            set(filter(None, re.split(r",\s*", allowed))),
+            set(filter(None, re.split(r",\s*", libraries or ""))),
+        )
+    return rooms
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> set[str]:
+    """Every module that a file imports, with what it takes from a package."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+FILES = sorted(path for path in PACKAGE.rglob("*.py"))
+
+
+def test_every_room_is_in_the_picture_and_the_other_way_round():
+    rooms = {room_of(path) for path in FILES} - {"__init__", "__main__"}
+    assert rooms == set(plan())
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in FILES if room_of(path) not in FACE], ids=lambda p: str(p.relative_to(PACKAGE))
+)
+def test_a_room_imports_only_what_the_picture_allows(path):
+    room = room_of(path)
+    used = {name.split(".")[1] for name in imports(path) if name.startswith("healthkit.")} - {room}
+    assert used - plan()[room][0] == set()
+
+
+def test_arrows_point_down():
+    seen: set[str] = set()
+    for room, (allowed, _) in plan().items():
+        assert allowed <= seen, f"{room} imports a room below it in the list"
+        seen.add(room)
+
+
+def test_each_library_enters_its_room_alone():
+    owner = {library: room for room, (_, libraries) in plan().items() for library in libraries}
+    strays = [
+        (str(path.relative_to(PACKAGE)), name)
+        for path in FILES
+        for name in imports(path)
+        if name.split(".")[0] in owner and room_of(path) != owner[name.split(".")[0]]
+    ]
+    assert strays == []
+
+
+def test_no_import_hides_inside_a_function():
+    hidden = [
+        f"{path.relative_to(PACKAGE)}:{node.lineno}"
+        for path in FILES
+        for function in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(function, ast.FunctionDef)
+        for node in ast.walk(function)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+    assert hidden == []
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_the_first_line_says_what_a_module_is(path):
+    assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+
+
+def test_no_room_is_a_drawer_for_odds_and_ends():
+    drawers = {"utils", "helpers", "constants", "core", "base", "common", "misc"}
+    assert not drawers & {path.stem for path in FILES}
+
+
+def test_the_clock_is_read_nowhere():
+    clocks = re.compile(r"\b(?:now|today|utcnow)\(\)")
+    assert [path.name for path in FILES if clocks.search(path.read_text(encoding="utf-8"))] == []
+
+
+def test_no_number_of_a_marketplace_stands_in_the_code():
+    """Targets as decimals or fractions belong into policies/; 0.01 in charts and page are sizes, so not searched."""
+    rooms = ("metrics", "exposure", "scores", "desk", "monthly", "store")
+    numbers = re.compile(r"Fraction\(\d|(?<![\w.])0\.0(?:1|2|25|4|5)\b|(?<![\w.])0\.9[057]\b")
+    assert [room for room in rooms if numbers.search((PACKAGE / f"{room}.py").read_text(encoding="utf-8"))] == []
+
+
+def test_importing_the_kit_is_light():
+    code = "import sys, healthkit; print([name for name in ('pandas', 'altair', 'duckdb') if name in sys.modules])"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "[]"
+
+
+def test_no_tracked_file_is_over_a_megabyte():
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout: nothing is tracked")
+    assert big_files(ROOT) == []
