@@ -1,13 +1,15 @@
-"""What several tests need: a store made from data/sample, once a session."""
+"""What several tests need, once a session: a store made from data/sample, and a browser with the network off."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import sync_playwright
 
 from healthkit import intake
 from healthkit.store import Store
+from tests.browser.find_chromium import chromium
 
 SAMPLE = Path(__file__).parents[1] / "data" / "sample"
 
@@ -19,3 +21,21 @@ def sample_store(tmp_path_factory) -> Path:
     outcomes = list(intake.take_in([SAMPLE], Store(folder)))
     assert [outcome.refused for outcome in outcomes if outcome.refused] == []
     return folder
+
+
+QUIET = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def offline_chromium():
+    """A browser; each test opens its own context, with `offline=True`."""
+    path = chromium()
+    if path is None:
+        pytest.skip("no Chromium on this machine: install it, or set CHROMIUM to its path")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=QUIET)
+        yield browser
+        browser.close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from dataclasses import replace
 from datetime import date, timedelta
 from itertools import pairwise
@@ -419,7 +418,6 @@ def test_the_looks_for_a_notebook_reach_no_element_outside_a_block() -> None:
 
 # -- in a browser -----------------------------------------------------------------------------------------
 
-CHROMIUM = shutil.which("chromium")
 LABELS = """() => [...document.querySelectorAll('.chart svg')].filter(svg => svg.checkVisibility()).flatMap(svg => {
   const boxes = [...svg.querySelectorAll('text')].filter(text => text.textContent.trim())
     .map(text => [text.textContent, text.getBoundingClientRect()]);
@@ -431,17 +429,6 @@ LABELS = """() => [...document.querySelectorAll('.chart svg')].filter(svg => svg
   const out = boxes.filter(beyond).map(([one]) => one + ' | edge');
   return [...both, ...out];
 })"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Any:
-    if CHROMIUM is None:
-        pytest.skip("no chromium here")
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")
@@ -471,8 +458,10 @@ def opened(browser: Any, path: Path, width: int = 1280, zone: str = "America/Los
 
 
 @pytest.mark.parametrize("name", ["beside.html", "alone.html"])
-def test_a_page_opened_from_disk_draws_every_chart_and_asks_for_nothing(browser: Any, folder: Path, name: str) -> None:
-    sheet, said = opened(browser, folder / name)
+def test_a_page_opened_from_disk_draws_every_chart_and_asks_for_nothing(
+    offline_chromium: Any, folder: Path, name: str
+) -> None:
+    sheet, said = opened(offline_chromium, folder / name)
     assert sheet.evaluate("document.documentElement.dataset.drawn") == "9"
     assert sheet.evaluate("document.querySelectorAll('.chart .wide svg').length") == 9
     assert said == []
@@ -480,23 +469,25 @@ def test_a_page_opened_from_disk_draws_every_chart_and_asks_for_nothing(browser:
 
 @pytest.mark.parametrize("width", [1280, 900, 360])
 def test_no_label_lies_over_another_or_beyond_its_chart_and_nothing_scrolls_sideways(
-    browser: Any, folder: Path, width: int
+    offline_chromium: Any, folder: Path, width: int
 ) -> None:
-    sheet, _ = opened(browser, folder / "beside.html", width)
+    sheet, _ = opened(offline_chromium, folder / "beside.html", width)
     assert sheet.evaluate(LABELS) == []
     assert sheet.evaluate("document.documentElement.scrollWidth") == width
-    index, _ = opened(browser, folder / "index.html", width)
+    index, _ = opened(offline_chromium, folder / "index.html", width)
     assert index.evaluate("document.documentElement.scrollWidth") == width
 
 
-def test_a_browser_of_another_time_zone_shows_the_same_days(browser: Any, folder: Path) -> None:
+def test_a_browser_of_another_time_zone_shows_the_same_days(offline_chromium: Any, folder: Path) -> None:
     texts = "() => [...document.querySelectorAll('.chart .wide text')].map(text => text.textContent)"
-    west, east = (opened(browser, folder / "beside.html", zone=zone)[0] for zone in ("Pacific/Honolulu", "Asia/Tokyo"))
+    west, east = (
+        opened(offline_chromium, folder / "beside.html", zone=zone)[0] for zone in ("Pacific/Honolulu", "Asia/Tokyo")
+    )
     assert west.evaluate(texts) == east.evaluate(texts)
 
 
-def test_without_its_script_a_page_still_tells_and_says_what_is_missing(browser: Any, folder: Path) -> None:
-    sheet, _ = opened(browser, folder / "bare.html")
+def test_without_its_script_a_page_still_tells_and_says_what_is_missing(offline_chromium: Any, folder: Path) -> None:
+    sheet, _ = opened(offline_chromium, folder / "bare.html")
     assert sheet.evaluate("document.documentElement.dataset.charts") == "failed"
     assert sheet.locator(".undrawn").count() == 9
     assert sheet.locator("table.od").count() == 3

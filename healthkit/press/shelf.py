@@ -6,11 +6,11 @@ import hashlib
 import os
 import re
 import tempfile
-from importlib.metadata import version
 from pathlib import Path
 
-import platformdirs
-import vl_convert
+from healthkit.vega import bundle
+
+__all__ = ["BUNDLE", "bundle", "stem", "write"]
 
 BUNDLE = "vega.js"
 
@@ -44,14 +44,3 @@ def write(path: Path, text: str) -> None:
     except BaseException:
         os.unlink(aside)
         raise
-
-
-def bundle() -> str:
-    """Vega, Vega-Lite and vega-embed as one script, wrapped so that its names stay its own.
-
-    Putting it together takes seconds, so it is kept on this machine for each version of the parts.
-    """
-    kept = platformdirs.user_cache_path("healthkit") / f"vega-{version('vl-convert-python')}.js"
-    if not kept.is_file():
-        write(kept, "(()=>{" + vl_convert.javascript_bundle() + "})();\n")
-    return kept.read_text(encoding="utf-8")

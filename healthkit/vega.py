@@ -1,0 +1,36 @@
+"""Vega, Vega-Lite and vega-embed as one script that needs no network; the only room that makes it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+
+import platformdirs
+import vl_convert
+
+
+def bundle() -> str:
+    """Vega, Vega-Lite and vega-embed as one script, wrapped so that its names stay its own.
+
+    Putting it together takes seconds, so it is kept on this machine for each version of the parts.
+    """
+    kept = platformdirs.user_cache_path("healthkit") / f"vega-{version('vl-convert-python')}.js"
+    if kept.is_file():
+        return kept.read_text(encoding="utf-8")
+    made = "(()=>{" + vl_convert.javascript_bundle() + "})();\n"
+    # Where nothing can be kept, it is made anew each time: slower, and just as right.
+    with contextlib.suppress(OSError):
+        _keep(kept, made)
+    return made
+
+
+def _keep(path: Path, text: str) -> None:
+    """Keep a text whole or not at all: several processes may make it at once."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, aside = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+    with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+        file.write(text)
+    os.replace(aside, path)

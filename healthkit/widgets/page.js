@@ -1,0 +1,34 @@
+// Draws the charts that HTML outputs of this page carry as data; no output has to be shown for it.
+const WAITING = 'script[type="application/json"][data-chart]:not([data-drawn])';
+
+async function draw(node) {
+  node.dataset.drawn = "yes";
+  const place = node.parentElement?.querySelector(`#${CSS.escape(node.dataset.chart)}`);
+  if (!place) return;
+  const spec = JSON.parse(node.textContent);
+  const sizes = spec.usermeta?.sizes ?? { any: [] };
+  for (const [name, [width, height]] of Object.entries(sizes)) {
+    const { sheet } = await drawn(spec, width ? { width, height } : {});
+    sheet.className = name;
+    place.querySelector(".undrawn")?.remove();
+    place.append(sheet);
+  }
+}
+
+function drawAll() {
+  for (const node of document.querySelectorAll(WAITING)) {
+    draw(node).catch((error) => console.error(`Chart ${node.dataset.chart} is not drawn: ${error.message}`));
+  }
+}
+
+export default {
+  async initialize({ model }) {
+    askForVega(model);
+    await shared.vega;
+    if (!shared.watching) {
+      shared.watching = new MutationObserver(drawAll);
+      shared.watching.observe(document.body, { childList: true, subtree: true });
+    }
+    drawAll();
+  },
+};

@@ -1,0 +1,101 @@
+"""The documents tell the truth: every command of the README runs, and both lists of packages agree."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+CONDA_NAMES = {"python-duckdb": "duckdb"}
+COMMANDS = [
+    line.removeprefix("$ ")
+    for block in re.findall(r"```console\n(.*?)```", README, re.S)
+    for line in block.splitlines()
+    if line.startswith("$ ")
+]
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory, sample_store):
+    """A folder that looks like a clone after `make report`: the sample and its store, nothing of one's own."""
+    folder = tmp_path_factory.mktemp("clone")
+    (folder / "data").mkdir()
+    (folder / "data" / "sample").symlink_to(ROOT / "data" / "sample")
+    shutil.copytree(sample_store, folder / "data" / "sample_store")
+    return folder
+
+
+def test_the_readme_has_commands():
+    assert len(COMMANDS) >= 9
+
+
+@pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("python")])
+def test_every_command_of_the_readme_runs(command, clone):
+    words = [sys.executable, *command.split()[1:]]
+    shown = subprocess.run(words, cwd=clone, capture_output=True, text=True, check=False)
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stdout.strip()
+
+
+@pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("make")])
+def test_every_make_word_of_the_readme_is_in_the_makefile(command):
+    if shutil.which("make") is None:
+        pytest.skip("there is no make on this machine")
+    shown = subprocess.run([*command.split(), "--dry-run"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert shown.returncode == 0, shown.stderr
+
+
+def test_the_python_of_the_readme_runs(clone):
+    [code] = re.findall(r"```python\n(.*?)```", README, re.S)
+    shown = subprocess.run(
+        [sys.executable, "-c", code + "\nprint(len(orders) == worst['at_fault'])"], cwd=clone, capture_output=True,
+        text=True, check=False, env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert shown.stdout.strip() == "True", shown.stderr
+
+
+def test_the_files_that_the_documents_name_are_there():
+    for page in ("README.md", "ARCHITECTURE.md"):
+        text = (ROOT / page).read_text(encoding="utf-8")
+        linked = [link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link]
+        named = re.findall(r"`((?:healthkit|notebooks|tests|data/sample)/[\w./-]+\.\w+)`", text)
+        assert [name for name in linked + named if not (ROOT / name).exists()] == []
+
+
+def test_the_columns_of_the_plain_files_stand_in_the_readme():
+    for name, columns in {
+        "confirmations": "order-id confirmed-at shipment-id ship-by delivered-at deliver-by units carrier tracking",
+        "defects": "order-id kind known-on cleared-on detail",
+    }.items():
+        line = next(line for line in README.splitlines() if line.startswith(f"| {name} | `order-id`"))
+        assert [column for column in columns.split() if f"`{column}`" not in line] == []
+
+
+def test_environment_and_pyproject_ask_for_the_same_packages():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    conda = {line for line in environment["dependencies"] if isinstance(line, str)} - {"pip"}
+    renamed = {re.sub(r"^[\w-]+", lambda name: CONDA_NAMES.get(name[0], name[0]), line) for line in conda}
+    assert renamed == {*project["dependencies"], f"python{project['requires-python']}"}
+
+
+def test_every_requirement_is_pinned_and_covers_the_project():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    pinned = {}
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        for line in (ROOT / name).read_text(encoding="utf-8").splitlines():
+            if line and not line.startswith("#"):
+                package, version = line.split("==")
+                pinned[re.sub(r"[-_.]+", "-", package).lower()] = version
+    names = {re.sub(r"[-_.]+", "-", re.match(r"[\w.-]+", line)[0]).lower() for line in wanted}
+    assert names - pinned.keys() == set()
