@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     submodules=[
+        "blocks",
         "charts",
         "desk",
         "exposure",
@@ -24,6 +25,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "scores",
         "store",
         "tables",
+        "widgets",
         "wording",
     ],
     submod_attrs={
@@ -32,5 +34,6 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "monthly": ["Monthly", "accounts_in", "last_day_of", "open_month"],
         "policy": ["load", "for_marketplaces"],
         "scores": ["days_of", "score", "orders_at_fault"],
+        "widgets": ["setup", "where_i_stand"],
     },
 )
