@@ -227,7 +227,6 @@ def report(
     """Write the monthly report of each account as an HTML page that opens offline, and an index over all."""
     with _told():
         book = _open(data, policy)
-        book.store.reports()
         printed = hk.press.print_month(book, month, account, out_dir, made=made, console=err)
     for failure in printed.failures:
         err.print(f"failed  {failure.account}: {failure.what}", style="red", soft_wrap=True, markup=False)

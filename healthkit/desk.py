@@ -20,7 +20,7 @@ import pandas as pd
 
 from healthkit import exposure, metrics, scores, tables
 from healthkit.exposure import Counts
-from healthkit.policy import Policy, for_marketplaces, load
+from healthkit.policy import Policy, files, for_marketplaces, load
 from healthkit.store import Store
 
 DATA = Path("data/store")
@@ -48,25 +48,33 @@ class Desk:
 
     @cached_property
     def counts(self) -> Counts:
-        """EXPOSURE, FAULTS and COVERAGE of every account, counted or read as kept."""
-        self.store.reports()
+        """EXPOSURE, FAULTS and COVERAGE of every account, counted or read as kept.
+
+        Raises StoreError where there is no store.
+        """
+        self.store.must_exist()
         place = self.store.folder / "counts" / f"v{self.store.version()}-{self._digest()}"
-        return _read(place) or _keep(place, exposure.count(self.store.ledger(), self._rules()))
+        return _read(place) or _keep(place, self._count())
+
+    def _count(self) -> Counts:
+        """Count the whole store for every rule that its marketplaces ever had."""
+        ledger = self.store.ledger()
+        policies = self._policies(ledger.coverage["marketplace"].unique())
+        return exposure.count(ledger, [rule for policy in set(policies.values()) for rule in policy.rules])
 
     @cached_property
     def policies(self) -> Mapping[str, Policy]:
         """The policy of each marketplace in the store."""
-        codes = self.store.marketplaces()
+        return self._policies(self.counts.coverage["marketplace"].unique())
+
+    def _policies(self, codes: Iterable[str]) -> Mapping[str, Policy]:
         return dict.fromkeys(codes, self._one) if self._one is not None else for_marketplaces(codes)
 
-    def _rules(self) -> list:
-        return [rule for policy in dict.fromkeys(self.policies.values()) for rule in policy.rules]
-
     def _digest(self) -> str:
-        """What the counts depend on besides the store: the rules asked for, and the code that counts."""
-        asked = sorted({f"{rule.metric} {rule.basis}" for rule in self._rules()})
-        code = [Path(module.__file__ or "").read_bytes() for module in (metrics, exposure, tables)]
-        return hashlib.sha256(b"\0".join([*code, *(line.encode() for line in asked)])).hexdigest()[:12]
+        """What the counts depend on besides the store: the rules there are, and the code that counts."""
+        rules = files().values() if self._one is None else [Path(self._one.file)]
+        code = [Path(module.__file__ or "") for module in (metrics, exposure, tables)]
+        return hashlib.sha256(b"\0".join(path.read_bytes() for path in [*code, *rules])).hexdigest()[:12]
 
     @property
     def accounts(self) -> list[str]:

@@ -23,7 +23,7 @@ _FIRST_KEYS = ["account", "marketplace", "channel", "clock_day", "known_on", "un
 _STAY = ["account", "marketplace", "channel", "order_id"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Counts:
     """EXPOSURE, FAULTS and COVERAGE of some accounts: all that `scores` needs, held in memory."""
 

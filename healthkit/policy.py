@@ -196,6 +196,7 @@ class Policy:
     rules: tuple[Rule, ...]
     begins: tuple[tuple[str, date], ...]
     note: str = ""
+    file: str = ""
 
     def metrics(self) -> list[str]:
         """The metrics that were ever asked for, in the order of the file."""
@@ -285,7 +286,7 @@ def _policy(path: Path, held: Any, folder: Path) -> Policy:
         rules += dated
     return Policy(
         held["policy"], held["title"], tuple(held.get("marketplaces") or ()), held["zone"], held["read"],
-        tuple(rules), tuple(begins.items()), held.get("note", ""),
+        tuple(rules), tuple(begins.items()), held.get("note", ""), str(path),
     )  # fmt: skip
 
 

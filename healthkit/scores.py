@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pandas as pd
@@ -86,12 +87,11 @@ def score(
     if lag is not None and lag < 0:
         raise ScoreError(f"A lag is 0 days or more; {lag} was asked for.")
     pieces = []
-    for marketplace in counts.coverage["marketplace"].unique():
-        policy = policies if isinstance(policies, Policy) else policies[marketplace]
-        held = _Held.of(counts, marketplace, hindsight)
+    for held in _held(counts):
+        policy = policies if isinstance(policies, Policy) else policies[held.marketplace]
         for rule in policy.between(asked[0], asked[-1]):
             for days_long in dict.fromkeys([window] if window is not None else rule.windows):
-                ask = _Ask(rule, days_long, rule.lag if lag is None else lag, _in_force(rule, asked))
+                ask = _Ask(rule, days_long, rule.lag if lag is None else lag, _in_force(rule, asked), hindsight)
                 pieces += [_scored(held, ask, channel) for channel in rule.channels]
     return _table([piece for piece in pieces if piece is not None])
 
@@ -104,6 +104,7 @@ class _Ask:
     window: int
     lag: int
     days: np.ndarray
+    hindsight: bool
 
 
 class Stays(NamedTuple):
@@ -130,58 +131,92 @@ class Stays(NamedTuple):
         ]
 
 
-_ASKED = ["metric", "basis", "channel"]
 _NONE = Stays(*(np.zeros(0, dtype=np.int64) for _ in Stays._fields))
 
 
 @dataclass(frozen=True)
 class _Held:
-    """The counts of one marketplace, ready to be asked for by metric, basis and channel."""
+    """The counts of one marketplace as arrays, ready to be asked for by metric, basis and channel."""
 
     marketplace: str
     accounts: pd.Index
     begins_on: np.ndarray
     first_orders: dict[str, np.ndarray]
-    counting: dict[tuple[str, str, str], Stays]
-    faults: dict[tuple[str, str, str], Stays]
-    assumed: dict[tuple[str, str, str], dict[str, Stays]]
+    counting: dict[_Asked, Stays]
+    faults: dict[_Asked, Stays]
+    assumed: dict[_Asked, dict[str, Stays]]
     evidence: list[set[str]]
-    hindsight: bool
 
-    @staticmethod
-    def of(counts: Counts, marketplace: str, hindsight: bool) -> _Held:
-        exposure, faults, coverage = (
-            frame[frame["marketplace"] == marketplace] for frame in (counts.exposure, counts.faults, counts.coverage)
+
+_Asked = tuple[str, str, str]
+_KEPT: WeakKeyDictionary[Counts, list[_Held]] = WeakKeyDictionary()
+"""The arrays of counts that were asked for before; they go when the counts go."""
+
+
+def _held(counts: Counts) -> list[_Held]:
+    """The counts as arrays, one marketplace after the other."""
+    if counts not in _KEPT:
+        _KEPT[counts] = [_arrays(counts, str(code)) for code in counts.coverage["marketplace"].unique()]
+    return _KEPT[counts]
+
+
+def _arrays(counts: Counts, marketplace: str) -> _Held:
+    """The counts of one marketplace as arrays."""
+    exposure, faults, coverage = (
+        frame[(frame["marketplace"] == marketplace).to_numpy()]
+        for frame in (counts.exposure, counts.faults, counts.coverage)
+    )
+    accounts = pd.Index(coverage["account"].astype("str"))
+    counting = _split(exposure, accounts, "until_day", "counted")
+    guesses = faults[faults["assumed"].notna().to_numpy()]
+    assumed: dict[_Asked, dict[str, Stays]] = {}
+    for words in guesses["assumed"].unique():
+        for asked, stays in _split(guesses[(guesses["assumed"] == words).to_numpy()], accounts, *_FAULT).items():
+            assumed.setdefault(asked, {})[words] = stays
+    return _Held(
+        marketplace,
+        accounts,
+        day_numbers(coverage["begins_on"]),
+        _first_orders(counting, len(accounts)),
+        counting,
+        _split(faults, accounts, *_FAULT),
+        assumed,
+        [set(str(words).split("+")) for words in coverage["evidence"]],
+    )
+
+
+_FAULT = ("cleared_on", "at_fault")
+
+
+def _split(rows: pd.DataFrame, accounts: pd.Index, ended: str, weight: str) -> dict[_Asked, Stays]:
+    """Rows of EXPOSURE or FAULTS as arrays, by metric, basis and channel."""
+    whole = _stays(rows, accounts, ended, weight)
+    named = [rows[name].cat for name in ("metric", "basis", "channel")]
+    codes = np.stack([one.codes.to_numpy() for one in named]) if len(rows) else np.zeros((3, 0), dtype=np.int64)
+    order = np.lexsort(codes)
+    starts = np.flatnonzero(np.any(np.diff(codes[:, order], prepend=-1), axis=0))
+    return {
+        tuple(str(one.categories[code]) for one, code in zip(named, codes[:, part[0]], strict=True)): Stays(
+            *(values[part] for values in whole)
         )
-        accounts = pd.Index(coverage["account"].astype("str"))
-        first = exposure.groupby(["channel", "account"], observed=True)["clock_day"].min()
-        channels = first.index.unique("channel")
-        assumed: dict[Any, dict[str, Stays]] = {}
-        for (*asked, words), rows in faults.groupby([*_ASKED, "assumed"], observed=True):
-            assumed.setdefault(tuple(asked), {})[words] = _stays(rows, accounts, "cleared_on", "at_fault")
-        return _Held(
-            marketplace,
-            accounts,
-            day_numbers(coverage["begins_on"]),
-            {channel: day_numbers(first[channel].reindex(accounts)) for channel in channels},
-            {
-                asked: _stays(rows, accounts, "until_day", "counted")
-                for asked, rows in exposure.groupby(_ASKED, observed=True)
-            },
-            {
-                asked: _stays(rows, accounts, "cleared_on", "at_fault")
-                for asked, rows in faults.groupby(_ASKED, observed=True)
-            },
-            assumed,
-            [set(str(words).split("+")) for words in coverage["evidence"]],
-            hindsight,
-        )
+        for part in np.split(order, starts[1:])
+        if len(part)
+    }  # type: ignore[return-value]  # three names
+
+
+def _first_orders(counting: dict[_Asked, Stays], accounts: int) -> dict[str, np.ndarray]:
+    """By channel, the number of the first clock day of each account; NEVER where it has no order there."""
+    first: dict[str, np.ndarray] = {}
+    for (_, _, channel), stays in counting.items():
+        np.minimum.at(first.setdefault(channel, np.full(accounts, NEVER)), stays.account, stays.clock)
+    return first
 
 
 def _stays(rows: pd.DataFrame, accounts: pd.Index, ended: str, weight: str) -> Stays:
     """Rows of EXPOSURE or FAULTS as arrays."""
     clock, known, left = (day_numbers(rows[name]) for name in ("clock_day", "known_on", ended))
-    return Stays(accounts.get_indexer(rows["account"].astype("str")), clock, known, left, rows[weight].to_numpy())
+    place = accounts.get_indexer(rows["account"].cat.categories.astype("str"))
+    return Stays(place[rows["account"].cat.codes], clock, known, left, rows[weight].to_numpy())
 
 
 def _in_force(rule: Rule, days: list[date]) -> np.ndarray:
@@ -196,7 +231,7 @@ def _scored(held: _Held, ask: _Ask, channel: str) -> dict[str, np.ndarray] | Non
     asked = ask.rule.metric, str(ask.rule.basis), channel
 
     def on(stays: Stays) -> np.ndarray:
-        return stays.on(ask.days, len(held.accounts), ask.window, ask.lag, held.hindsight)
+        return stays.on(ask.days, len(held.accounts), ask.window, ask.lag, ask.hindsight)
 
     counted, at_fault = on(held.counting.get(asked, _NONE)), on(held.faults.get(asked, _NONE))
     proxy = np.full(counted.shape, "", dtype=object)

@@ -115,7 +115,7 @@ class Store:
 
         Raises StoreError where nothing was ever imported.
         """
-        self._must_exist()
+        self.must_exist()
         return self._reports().to_pandas(date_as_object=False).sort_values(["number", "report"], ignore_index=True)
 
     def holds(self) -> set[str]:
@@ -127,7 +127,8 @@ class Store:
         delta = self._delta(tables.REPORTS)
         return -1 if delta is None else delta.version()
 
-    def _must_exist(self) -> None:
+    def must_exist(self) -> None:
+        """Raise StoreError, saying how to make one, where nothing was ever imported."""
         if not self.exists():
             raise StoreError(
                 f"There is no store at {self.folder}. Import files first: "
@@ -139,7 +140,7 @@ class Store:
 
         Raises StoreError for an account that the store does not hold.
         """
-        self._must_exist()
+        self.must_exist()
         wanted = None if accounts is None else list(dict.fromkeys(accounts))
         if wanted is not None:
             self.check_accounts(wanted, self.accounts())

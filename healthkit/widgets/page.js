@@ -21,14 +21,18 @@ function drawAll() {
   }
 }
 
+function watch() {
+  if (!shared.watching) {
+    shared.watching = new MutationObserver(drawAll);
+    shared.watching.observe(document.body, { childList: true, subtree: true });
+  }
+  drawAll();
+}
+
 export default {
-  async initialize({ model }) {
+  // Not awaited: a widget that takes seconds to begin is given up by its page.
+  initialize({ model }) {
     askForVega(model);
-    await shared.vega;
-    if (!shared.watching) {
-      shared.watching = new MutationObserver(drawAll);
-      shared.watching.observe(document.body, { childList: true, subtree: true });
-    }
-    drawAll();
+    shared.vega.then(watch);
   },
 };

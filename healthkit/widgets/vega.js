@@ -13,10 +13,16 @@ function askForVega(model) {
     shared.embed = window.vegaEmbed;
     shared.arrived(shared.embed);
   });
-  // Another widget of this page may have asked already; its kernel may be gone, so nobody waits for ever.
-  if (shared.embed || Date.now() - (shared.asked ?? -PATIENCE) < PATIENCE) return;
-  shared.asked = Date.now();
-  model.send({ vega: "please" });
+  // Another widget of this page may have asked already. Its kernel may be gone or busy, so each asks again in time.
+  const ask = (times) => {
+    if (shared.embed || !times) return;
+    if (Date.now() - (shared.asked ?? -PATIENCE) >= PATIENCE) {
+      shared.asked = Date.now();
+      model.send({ vega: "please" });
+    }
+    setTimeout(ask, PATIENCE + 100, times - 1);
+  };
+  ask(60);
 }
 
 async function drawn(spec, size) {

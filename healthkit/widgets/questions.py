@@ -1,0 +1,319 @@
+"""What a panel can ask of a desk, and the answers: SCORES, orders at fault and a finding, with no control in sight."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cached_property, lru_cache
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from healthkit import charts, wording
+from healthkit.blocks import findings
+from healthkit.desk import Desk
+from healthkit.wording import Sentence, Standing, Strong
+
+DAYS = 120
+"""So many days of history a panel shows."""
+LISTED = 200
+"""So many orders a panel lists; the answer holds all of them."""
+LONGEST = 365
+"""The longest window that the control offers. [days]"""
+
+
+class QuestionError(ValueError):
+    """A question that the desk cannot answer; the message says why and what can be asked."""
+
+
+class Question(NamedTuple):
+    """One measure of one account, over a window, as of a day."""
+
+    account: str
+    marketplace: str
+    metric: str
+    channel: str
+    window: int
+    as_of: date
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the desk says to one question.
+
+    `score` is its row of SCORES; `daily` holds SCORES of the days before, of this window and of the rule's own
+    beside it; `orders` are the orders at fault, those that leave first on top.
+    """
+
+    question: Question
+    score: pd.Series
+    daily: pd.DataFrame
+    orders: pd.DataFrame
+    rule: Any
+    begins_on: date
+    several_channels: bool
+
+    @cached_property
+    def standing(self) -> Standing:
+        """The measure as sentences speak of it."""
+        row, asked = self.score, self.question
+        counts = int(row["counted"]), int(row["at_fault"])
+        channel = asked.channel if self.several_channels else ""
+        side, target = findings.text(row["side"]), findings.number(row["target"])
+        return Standing(asked.metric, *counts, side, target, findings.whole(row["headroom"]), channel, asked.window)
+
+    @property
+    def other_window(self) -> int | None:
+        """The rule's own window that is drawn beside the one asked for: the longest other one."""
+        return max((days for days in self.rule.windows if days != self.question.window), default=None)
+
+    @property
+    def finding(self) -> Sentence:
+        """Where the measure stands, in a sentence."""
+        return standing_now(self.standing, str(self.score["status"]), self._unjudged, self.question.as_of)
+
+    @property
+    def lead(self) -> str:
+        """Which orders were counted, and how many of them went wrong; empty where none was."""
+        if not self.standing.counted:
+            return ""
+        first, last = (findings.day(self.score[name]) for name in ("first_day", "last_day"))
+        spoken = self.standing._replace(channel=self.question.channel)
+        return wording.chapter_lead(spoken, self.rule.clock, first, last, self.question.as_of.year)
+
+    @property
+    def _unjudged(self) -> str:
+        first, last = (findings.day(self.score[name]) for name in ("first_day", "last_day"))
+        noun = wording.metric(self.question.metric).noun
+        year = self.question.as_of.year
+        status = str(self.score["status"])
+        return wording.unjudged(status, first, last, self.begins_on, self.rule.minimum, noun, year)
+
+
+def accounts(desk: Desk) -> list[tuple[str, str]]:
+    """The accounts of a desk with their marketplaces, by name."""
+    held = desk.counts.coverage[["account", "marketplace"]].sort_values(["account", "marketplace"])
+    return list(held.itertuples(index=False, name=None))
+
+
+def last_day(desk: Desk) -> date:
+    """The last day of the orders of a desk. Raises QuestionError where it holds none."""
+    ends = desk.counts.coverage["ends_on"]
+    if ends.empty:
+        raise QuestionError("The store holds no orders. Import some: python -m healthkit import FOLDER.")
+    return ends.max().date()
+
+
+def measures(desk: Desk, account: str, marketplace: str, as_of: date) -> list[tuple[str, str]]:
+    """The metrics and channels that an account is judged by on a day, in the order of the policy.
+
+    Raises QuestionError for a day before the account's first order.
+    """
+    rows = desk.score(as_of, [account])
+    mine = rows.loc[rows["marketplace"] == marketplace, ["metric", "channel"]].drop_duplicates()
+    if mine.empty:
+        begins = _coverage(desk, account, marketplace)["begins_on"]
+        raise QuestionError(
+            f"{account} has no orders by {wording.day(as_of, 0)}: its first is of {wording.day(begins, 0)}."
+        )
+    place = {rule.metric: n for n, rule in enumerate(desk.policies[marketplace].on(as_of))}
+    return sorted(mine.itertuples(index=False, name=None), key=lambda pair: (place[pair[0]], pair[1]))
+
+
+def rule_of(desk: Desk, marketplace: str, metric: str, channel: str, as_of: date) -> Any:
+    """The rule that judges a measure on a day. Raises QuestionError where none is in force."""
+    for rule in desk.policies[marketplace].on(as_of):
+        if rule.metric == metric and channel in rule.channels:
+            return rule
+    raise QuestionError(
+        f"No rule of {desk.policies[marketplace].name} asks for {wording.measure(metric, channel)} "
+        f"on {wording.day(as_of, 0)}. Choose another day or measure."
+    )
+
+
+def first_question(desk: Desk, account: str = "", as_of: str | date = "") -> Question:
+    """The worst measure of an account, or of all, as of a day: what to look at first.
+
+    The day is the last one of the orders unless one is given. Raises StoreError for an account that the store does
+    not hold, QuestionError for what is no day or a desk without orders on it.
+    """
+    day = _day(as_of) if as_of else last_day(desk)
+    rows = desk.score(day, [account] if account else None)
+    if rows.empty:
+        raise QuestionError(f"No account has orders by {wording.day(day, 0)}. The last order day: {last_day(desk)}.")
+    worst = min(findings.records(rows), key=_rank)
+    account, marketplace, metric, channel = (worst[name] for name in ("account", "marketplace", "metric", "channel"))
+    return Question(account, marketplace, metric, channel, int(worst["window"]), day)
+
+
+def _day(text: str | date) -> date:
+    """A day as given in a parameter."""
+    if isinstance(text, date):
+        return text
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise QuestionError(f"{text!r} is not a day; write it as 2026-10-31.") from None
+
+
+def _rank(row: dict[str, Any]) -> tuple[int, float]:
+    """Worst first: by status, then by the share of what the target allows that is used up."""
+    side, target = findings.text(row["side"]), findings.number(row["target"])
+    used = wording.used(int(row["counted"]), int(row["at_fault"]), side, target)
+    return findings.WORST_FIRST.index(row["status"]), -(used or 0.0)
+
+
+def answer(desk: Desk, question: Question) -> Answer:
+    """The answer to a question: what `desk.score` and `desk.orders_at_fault` say to it, and the days before.
+
+    Raises QuestionError where no rule is in force or the account has no orders yet, PolicyError for a day before the
+    policy begins.
+    """
+    account, marketplace, metric, channel, window, as_of = question
+    rule = rule_of(desk, marketplace, metric, channel, as_of)
+    own = _history(desk, account, marketplace, None, as_of)
+    asked = own if window in rule.windows else _history(desk, account, marketplace, window, as_of)
+    both = asked if asked is own else pd.concat([asked, own])
+    daily = _of(both, metric, channel).reset_index(drop=True)
+    today = daily[(daily["as_of"] == pd.Timestamp(as_of)) & (daily["window"] == window)]
+    if today.empty:
+        raise QuestionError(
+            f"{account} has no {wording.CHANNELS.get(channel, channel)} orders by {wording.day(as_of, 0)}. "
+            "Choose a later day."
+        )
+    score = today.iloc[0]
+    orders = desk.orders_at_fault(score).sort_values(["leaves_on", "order_id"], ignore_index=True)
+    begins = _coverage(desk, account, marketplace)["begins_on"].date()
+    return Answer(question, score, daily, orders, rule, begins, len(set(own["channel"])) > 1)
+
+
+def _of(scores: pd.DataFrame, metric: str, channel: str) -> pd.DataFrame:
+    return scores[(scores["metric"] == metric) & (scores["channel"] == channel)]
+
+
+@lru_cache(maxsize=16)
+def _history(desk: Desk, account: str, marketplace: str, window: int | None, as_of: date) -> pd.DataFrame:
+    """SCORES of an account on the days up to one, as far back as its policy goes; kept, for a desk never changes."""
+    begins = max((day for _, day in desk.policies[marketplace].begins), default=date.min)
+    days = [as_of - timedelta(days=back) for back in reversed(range(DAYS))]
+    rows = desk.score([day for day in days if day >= begins] or as_of, [account], window=window)
+    return rows[rows["marketplace"] == marketplace]
+
+
+def _coverage(desk: Desk, account: str, marketplace: str) -> pd.Series:
+    """The first and last day of an account's orders."""
+    held = desk.counts.coverage.set_index(["account", "marketplace"])
+    return held.loc[(account, marketplace)]
+
+
+# -- what is shown ----------------------------------------------------------------------------------------
+
+
+def standing_now(standing: Standing, status: str, unjudged: str, as_of: date) -> Sentence:
+    """Where a measure stands on a day: its rate, what is asked, and the room left in whole orders.
+
+    >>> late = Standing("late_shipment_rate", 1262, 56, "below", 0.04, -6, window=30)
+    >>> wording.plain(standing_now(late, "off target", "", date(2026, 10, 31)))
+    'Late shipment over 30 days is at 4.4% on 31 October 2026 (limit 4%): 6 orders too many.'
+    >>> wording.plain(standing_now(late._replace(counted=0), "no data", "no orders from 1 to 30 Oct", date(2026, 10, 31)))
+    'Late shipment over 30 days has no rate on 31 October 2026: no orders from 1 to 30 Oct.'
+    """  # noqa: E501 - an example
+    words = wording.metric(standing.metric)
+    name = wording.opening(wording.measure(standing.metric, standing.channel, standing.window))
+    on = wording.long_day(as_of, 0)
+    if status == "too few":
+        few = wording.things(standing.counted, words.noun)
+        return (Strong(f"{name} cannot be judged"), f" on {on}: {few}, {unjudged}.")
+    if status == "no data":
+        return (Strong(f"{name} {'have' if words.many else 'has'} no rate"), f" on {on}: {unjudged}.")
+    head = Strong(f"{name} {'are' if words.many else 'is'} at {standing.rate}")
+    if not standing.side:
+        return (head, f" on {on}; {unjudged}.")
+    asked = f" on {on} ({standing.limit})"
+    if status == "short history":
+        return (head, asked, f", but cannot be judged: {unjudged}.")
+    left = standing.headroom or 0
+    if left < 0:
+        return (head, asked, f": {wording.things(-left, words.noun)} too many.")
+    room = f"room for {wording.headroom(left, words.noun)}" if left else f"no room for one more {words.noun}"
+    return (head, asked, f", with {room}.")
+
+
+def shown(told: Answer) -> dict[str, Any]:
+    """An answer as the plain data that a notebook's page shows."""
+    return {
+        "status": wording.STATUSES[str(told.score["status"])]._asdict(),
+        "finding": _parts(told.finding),
+        "lead": told.lead,
+        "figure": _figure(told),
+        "notes": [_parts(note) for note in _notes(told)],
+        "orders": _orders(told),
+    }
+
+
+def refused(error: ValueError) -> dict[str, Any]:
+    """A question that cannot be answered, as the sentence that a notebook's page shows."""
+    sentence = (Strong(" ".join(str(error).split())),)
+    return {"status": None, "finding": _parts(sentence), "lead": "", "figure": None, "notes": [], "orders": None}
+
+
+def _parts(sentence: Sentence) -> list[tuple[str, bool]]:
+    """A sentence as texts, each with whether it is set in bold."""
+    return [(str(part), isinstance(part, Strong)) for part in sentence]
+
+
+def _figure(told: Answer) -> dict[str, Any]:
+    """The rate over time, its finding, and as a description the same for a screen reader."""
+    window = told.question.window
+    title = _title(told)
+    chart = charts.rate_over_time(told.daily, window, told.other_window, finding=title)
+    return {"title": title, "spec": charts.spec(chart)}
+
+
+def _title(told: Answer) -> str:
+    """Since when the rate is off target, or how near it is; without a verdict, what is drawn."""
+    if str(told.score["status"]) not in findings.JUDGED:
+        name = wording.measure(told.question.metric, "", told.question.window)
+        return f"{wording.opening(name)}, day by day"
+    mine = told.daily[told.daily["window"] == told.question.window]
+    return wording.rate_title(told.standing, *findings.off_target_since(mine), told.question.as_of.year)
+
+
+def _notes(told: Answer) -> Iterable[Sentence]:
+    """Which line is which, whether the window is the rule's own, and what was assumed."""
+    asked, other = told.question, told.other_window
+    if other:
+        yield wording.both_windows(asked.window, other)
+    if asked.window not in told.rule.windows:
+        yield (Strong("A window of your own: "), f"the rule judges {_days(told.rule.windows)}.")
+    proxy = findings.text(told.score["proxy"])
+    if proxy:
+        yield (Strong("≈ proxy. "), wording.assumptions(proxy))
+
+
+def _days(windows: Iterable[int]) -> str:
+    """Windows in words.
+
+    >>> _days((10, 30)), _days((1,))
+    ('10 and 30 days', '1 day')
+    """
+    return f"{wording.listed([str(days) for days in windows])} {'day' if list(windows) == [1] else 'days'}"
+
+
+def _orders(told: Answer) -> dict[str, Any]:
+    """The orders at fault that leave first."""
+    year = told.question.as_of.year
+    first = told.orders.head(LISTED)
+    rows = [
+        [
+            wording.day(findings.day(order["leaves_on"]), year),
+            str(order["order_id"]),
+            wording.opening(wording.causes(order["causes"])),
+            *(wording.day(findings.day(order[name]), year) for name in ("clock_day", "known_on")),
+        ]
+        for order in findings.records(first)
+    ]
+    title = wording.orders_title(len(first), len(told.orders)) if rows else "No order is at fault"
+    heads = ["Leaves on", "Order", "Cause", wording.PLACED_HEADS[told.rule.clock], "Known"]
+    return {"title": title, "heads": heads, "rows": rows}
