@@ -195,13 +195,14 @@ def _split(rows: pd.DataFrame, accounts: pd.Index, ended: str, weight: str) -> d
     codes = np.stack([one.codes.to_numpy() for one in named]) if len(rows) else np.zeros((3, 0), dtype=np.int64)
     order = np.lexsort(codes)
     starts = np.flatnonzero(np.any(np.diff(codes[:, order], prepend=-1), axis=0))
-    return {
-        tuple(str(one.categories[code]) for one, code in zip(named, codes[:, part[0]], strict=True)): Stays(
-            *(values[part] for values in whole)
-        )
-        for part in np.split(order, starts[1:])
-        if len(part)
-    }  # type: ignore[return-value]  # three names
+    split = {}
+    for part in np.split(order, starts[1:]):
+        if len(part):
+            metric, basis, channel = (
+                str(one.categories[code]) for one, code in zip(named, codes[:, part[0]], strict=True)
+            )
+            split[metric, basis, channel] = Stays(*(values[part] for values in whole))
+    return split
 
 
 def _first_orders(counting: dict[_Asked, Stays], accounts: int) -> dict[str, np.ndarray]:
