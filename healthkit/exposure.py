@@ -70,37 +70,59 @@ def _collect(frame: Frame) -> pd.DataFrame:
 
 
 def _fault_stays(faults: Frame, counts: str) -> pd.DataFrame:
-    """The stays at fault of each order, overlapping or touching ones joined: two defects are one order.
+    """When each order is at fault, and why: stays that overlap or touch are joined, for two defects are one order.
 
-    Where units are counted, each parcel stays by itself: its units add to those of the others.
+    A joined stay is cut where its causes change, so that a cause that became known later is not named on an
+    earlier day; `since` is the first day of the whole stay. Where units are counted, each parcel stays by
+    itself: its units add to those of the others.
     """
     rows = _collect(faults)
     rows = rows.assign(known_on=rows[["known_on", "clock_day"]].max(axis=1))
-    ends = _day_numbers(rows["cleared_on"], np.iinfo(np.int64).max)
-    rows = rows.assign(_starts=_day_numbers(rows["known_on"], 0), _ends=ends)
-    rows = rows[rows["_starts"] < rows["_ends"]]
+    rows = rows.assign(_begin=_day_numbers(rows["known_on"], 0), _end=_day_numbers(rows["cleared_on"], _OPEN))
+    rows = rows[rows["_begin"] < rows["_end"]]
     several = rows.duplicated(_STAY, keep=False) & (counts == "orders")
-    joined = pd.concat([rows[~several].rename(columns={"cause": "causes"}), _joined(rows[several])], ignore_index=True)
-    return joined.sort_values([*_STAY, "_starts"], ignore_index=True).drop(columns=["_starts", "_ends"])
+    alone = rows[~several].rename(columns={"cause": "causes"}).assign(since=lambda held: held["known_on"])
+    stays = pd.concat([alone, _joined(rows[several])], ignore_index=True) if several.any() else alone
+    return stays.sort_values([*_STAY, "_begin"], ignore_index=True).drop(columns=["_begin", "_end"])
 
 
 def _joined(rows: pd.DataFrame) -> pd.DataFrame:
-    """Join the stays of orders that have several, where they overlap or touch."""
-    rows = rows.sort_values([*_STAY, "_starts", "_ends"], ignore_index=True)
-    order = rows.groupby(_STAY, sort=False, observed=True).ngroup().to_numpy()
-    so_far = rows.groupby(order)["_ends"].cummax().to_numpy()
-    new = np.ones(len(rows), dtype=bool)
-    new[1:] = (order[1:] != order[:-1]) | (rows["_starts"].to_numpy()[1:] > so_far[:-1])
-    stay = rows.groupby(np.cumsum(new), sort=False)
-    last = rows["_ends"].groupby(np.cumsum(new), sort=False).idxmax()
-    first = rows[new].drop(columns=["cause", "cleared_on", "_ends", "at_fault", "assumed"]).reset_index(drop=True)
-    return first.assign(
-        causes=stay["cause"].agg(_together).to_numpy(),
-        cleared_on=rows["cleared_on"].loc[last].to_numpy(),
-        _ends=stay["_ends"].max().to_numpy(),
-        at_fault=stay["at_fault"].max().to_numpy(),
-        assumed=stay["assumed"].agg(_all_assumed).to_numpy(),
+    """The stays of orders that have several defects: joined where they meet, cut where the causes change."""
+    rows = rows.assign(_order=rows.groupby(_STAY, sort=False, observed=True).ngroup())
+    ends = [rows[["_order", name]].set_axis(["_order", "_begin"], axis=1) for name in ("_begin", "_end")]
+    bounds = pd.concat(ends).drop_duplicates().sort_values(["_order", "_begin"]).to_numpy()
+    within = bounds[1:, 0] == bounds[:-1, 0]
+    cuts = pd.DataFrame({
+        "_order": bounds[:-1, 0][within], "_begin": bounds[:-1, 1][within], "_end": bounds[1:, 1][within]
+    })  # fmt: skip
+    pairs = cuts.merge(rows, on="_order", suffixes=("", "_whole"))
+    covered = pairs[(pairs["_begin_whole"] <= pairs["_begin"]) & (pairs["_end"] <= pairs["_end_whole"])]
+    why = covered.groupby(["_order", "_begin", "_end"], as_index=False).agg(
+        causes=("cause", _together), assumed=("assumed", _all_assumed), at_fault=("at_fault", "max")
     )
+    order, begin, end = (why[name].to_numpy() for name in ("_order", "_begin", "_end"))
+    meets = np.zeros(len(why), dtype=bool)
+    meets[1:] = (order[1:] == order[:-1]) & (begin[1:] == end[:-1])
+    reasons = (why["causes"] + " " + why["assumed"].fillna("")).to_numpy()
+    changes = ~meets
+    changes[1:] |= reasons[1:] != reasons[:-1]
+    starts = np.flatnonzero(changes)
+    lasts = np.append(starts[1:] - 1, len(why) - 1)
+    whole = np.flatnonzero(~meets)[np.cumsum(~meets) - 1]
+    parts = why.iloc[starts].reset_index(drop=True).assign(_end=end[lasts])
+    days = {"since": begin[whole][starts], "known_on": begin[starts], "cleared_on": end[lasts]}
+    dated = parts.assign(**{name: _days(numbers) for name, numbers in days.items()})
+    named = rows.drop_duplicates("_order")[["_order", *_STAY, "clock_day"]]
+    return dated.merge(named, on="_order", validate="many_to_one").drop(columns="_order")
+
+
+_OPEN = np.iinfo(np.int64).max // 4
+
+
+def _days(numbers: np.ndarray) -> pd.Series:
+    """Day numbers as days; the open end as none."""
+    closed = np.where(numbers == _OPEN, np.iinfo(np.int64).min, numbers)
+    return pd.Series(closed.astype("datetime64[D]").astype("datetime64[s]"))
 
 
 def _together(words: pd.Series) -> str:
@@ -113,7 +135,7 @@ def _together(words: pd.Series) -> str:
 
 
 def _all_assumed(words: pd.Series) -> str | None:
-    """What was assumed of a joined stay: nothing as soon as one of its defects is known for certain."""
+    """What was assumed of orders at fault for several reasons: nothing as soon as one of them is certain."""
     return None if words.isna().any() else _together(words)
 
 

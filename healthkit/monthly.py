@@ -179,7 +179,8 @@ def _at_fault(desk: Desk, account: str, code: str, scored: pd.DataFrame) -> pd.D
         "known_on", "enters_on", "leaves_on", "at_fault", "assumed",
     ]  # fmt: skip
     behind = [
-        desk.orders_at_fault(row).assign(window=row["window"]) for _, row in scored[scored["at_fault"] > 0].iterrows()
+        desk.orders_at_fault(row).assign(window=row["window"], known_on=lambda rows: rows["since"])
+        for _, row in scored[scored["at_fault"] > 0].iterrows()
     ]
     rows = pd.concat(behind, ignore_index=True)[columns] if behind else pd.DataFrame(columns=columns)
     bought = desk.store.products(account, code, rows["order_id"].unique())

@@ -8,17 +8,19 @@ before the first row is an error, not a guess.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from healthkit.tables import METRIC_IDS
 
 FOLDER = Path(__file__).parent / "policies"
 FOR_EVER = date(9999, 12, 31)
@@ -84,13 +86,13 @@ class Target:
         return self.limit(counted) - at_fault
 
     def used(self, counted: Any, at_fault: Any, share: Fraction) -> Any:
-        """Whether at least that share of what is allowed is used up, compared in whole numbers.
+        """Whether at least that share of what is allowed is used up, compared in whole numbers; by no order, never.
 
         >>> Target(Fraction("1/100"), "below").used(1000, 8, Fraction("80/100"))
         True
         """
         part = self.allowed * share
-        return at_fault * part.denominator >= part.numerator * counted
+        return (at_fault > 0) & (at_fault * part.denominator >= part.numerator * counted)
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,27 @@ class Basis:
         return dict(self.options).get(name, default)
 
 
+def _blames(value: Any) -> bool:
+    return value in ("at_fault", "ignore")
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+OPTIONS: dict[str, Callable[[Any], bool]] = {
+    "negative_up_to": _whole,
+    "include_cancelled": lambda value: isinstance(value, bool),
+    "unknown_canceller": _blames,
+    "amazon_cancelled": _blames,
+    "part_cancelled": _blames,
+    "counts": lambda value: value in ("confirmed", "due"),
+    "within_hours": _whole,
+}
+"""How an order may be counted, by option, with the test of its value; `metrics` says what each does."""
+Share = Annotated[Fraction, Field(ge=0, le=1)]
+
+
 class Rule(BaseModel):
     """One dated demand of one policy. Days and windows are whole days; shares are exact fractions."""
 
@@ -120,23 +143,46 @@ class Rule(BaseModel):
     policy: str
     metric: str
     since: date
-    channels: tuple[Literal["seller", "amazon"], ...]
+    channels: Annotated[tuple[Literal["seller", "amazon"], ...], Field(min_length=1)]
     clock: Literal["ordered_on", "ship_by_on", "shipped_on", "deliver_by_on"] = "ordered_on"
     windows: tuple[int, ...]
     lag: int = 0
-    below: Fraction | None = None
-    at_most: Fraction | None = None
-    at_least: Fraction | None = None
-    above: Fraction | None = None
-    warn: Fraction = Fraction(4, 5)
-    minimum: int | None = None
+    below: Share | None = None
+    at_most: Share | None = None
+    at_least: Share | None = None
+    above: Share | None = None
+    warn: Annotated[Fraction, Field(ge=0, le=1)] = Fraction(4, 5)
+    minimum: Annotated[int, Field(ge=1)] | None = None
     counting: dict[str, bool | int | str] = {}
     part_of: str | None = None
     consequence: str = ""
     note: str = ""
-    source: str
+    source: Annotated[str, Field(min_length=1)]
     sure: Sure
     until: date = FOR_EVER
+
+    @field_validator("below", "at_most", "at_least", "above", "warn", mode="before")
+    @classmethod
+    def _a_decimal_means_what_it_says(cls, value: Any) -> Any:
+        # 0.01 as a binary fraction is a little more than 1/100, and then one order at fault of 100 would be on target.
+        return Fraction(str(value)) if isinstance(value, float) else value
+
+    @field_validator("metric")
+    @classmethod
+    def _a_metric_is_known(cls, value: str) -> str:
+        if value not in METRIC_IDS:
+            raise ValueError(f"no metric {value!r}; there are {', '.join(METRIC_IDS)}")
+        return value
+
+    @field_validator("counting")
+    @classmethod
+    def _options_are_known(cls, value: dict[str, Any]) -> dict[str, Any]:
+        for name, chosen in value.items():
+            if name not in OPTIONS:
+                raise ValueError(f"no option {name!r}; there are {', '.join(OPTIONS)}")
+            if not OPTIONS[name](chosen):
+                raise ValueError(f"option {name} cannot be {chosen!r}")
+        return value
 
     @field_validator("windows", mode="before")
     @classmethod
@@ -148,6 +194,8 @@ class Rule(BaseModel):
     def _a_window_is_at_least_a_day(cls, value: tuple[int, ...]) -> tuple[int, ...]:
         if not value or min(value) < 1:
             raise ValueError("a window is at least 1 day long")
+        if len(set(value)) < len(value):
+            raise ValueError("a window stands twice")
         return value
 
     @field_validator("lag")
@@ -228,6 +276,10 @@ class _Lines(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mis
 
 def _mapping(loader: Any, node: Any) -> dict[Any, Any]:
     loader.flatten_mapping(node)
+    names = [key.value for key, _ in node.value]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise PolicyError(f"line {node.start_mark.line + 1}: {', '.join(twice)} stands twice.")
     return {**loader.construct_mapping(node, deep=True), "line": node.start_mark.line + 1}
 
 
@@ -254,6 +306,10 @@ def load(name: str, folder: Path = FOLDER) -> Policy:
         )
     try:
         held = yaml.load(path.read_text(encoding="utf-8"), Loader=_Lines)  # noqa: S506 - a SafeLoader
+    except PolicyError as error:
+        raise PolicyError(f"{path.name}, {error}") from None
+    except UnicodeDecodeError as error:
+        raise PolicyError(f"{path.name} is not UTF-8 (byte {error.start:,}); save it as UTF-8.") from None
     except yaml.YAMLError as error:
         raise PolicyError(f"{path.name} is not YAML: {' '.join(str(error).split())}") from None
     return _policy(path, held, folder)
@@ -273,14 +329,14 @@ def _policy(path: Path, held: Any, folder: Path) -> Policy:
     missing = [name for name in ("policy", "title", "zone", "read", "rules") if name not in held]
     if missing:
         raise PolicyError(f"{path.name} lacks {', '.join(missing)}.")
+    if not isinstance(held["rules"], dict):
+        raise PolicyError(f"{path.name}: rules must be a mapping of metrics to rows.")
     own = {metric: rows for metric, rows in held["rules"].items() if metric != "line"}
     rules: list[Rule] = (
         [] if based is None else [_renamed(rule, held["policy"]) for rule in based.rules if rule.metric not in own]
     )
     begins = {} if based is None else {metric: day for metric, day in based.begins if metric not in own}
     for metric, rows in own.items():
-        if rows is None:
-            continue
         dated = _dated(path, held["policy"], metric, rows)
         begins[metric] = min(row["since"] for row in rows)
         rules += dated
@@ -297,10 +353,7 @@ def _renamed(rule: Rule, policy: str) -> Rule:
 
 def _dated(path: Path, policy: str, metric: str, rows: Any) -> list[Rule]:
     """The rules of one metric, each ended by the next row that serves the same channels."""
-    if not isinstance(rows, list) or not all(
-        isinstance(row, dict) and isinstance(row.get("since"), date) for row in rows
-    ):
-        raise PolicyError(f"{path.name}: {metric} must be a list of rows, each with a day `since`.")
+    _check_rows(path, metric, rows)
     rows = sorted(rows, key=lambda row: row["since"])
     rules = []
     for place, row in enumerate(rows):
@@ -314,6 +367,22 @@ def _dated(path: Path, policy: str, metric: str, rows: Any) -> list[Rule]:
             end = later[0]["since"] - timedelta(days=1) if later else FOR_EVER
             rules.append(_rule(path, policy, metric, row, end))
     return rules
+
+
+def _check_rows(path: Path, metric: str, rows: Any) -> None:
+    """Refuse what is no list of dated rows, naming the line where there is one."""
+    if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
+        raise PolicyError(f"{path.name}: {metric} must be a list of rows, each with a day `since`.")
+    for place, row in enumerate(rows):
+        where = f"{path.name}, line {row['line']}, {metric}, field"
+        if not isinstance(row.get("since"), date):
+            raise PolicyError(f"{where} since: a row needs the day from which it is in force, such as 2026-02-01.")
+        if row.get("until", FOR_EVER) < row["since"]:
+            raise PolicyError(f"{where} until: {row['until']} is before {row['since']}.")
+        if _ends(row) and not row.get("source"):
+            raise PolicyError(f"{where} source: a row that ends a rule says where that stands.")
+        if any(other["since"] == row["since"] and _channels(other) & _channels(row) for other in rows[:place]):
+            raise PolicyError(f"{where} since: another row of the same channel begins on {row['since']}.")
 
 
 def _ends(row: dict[str, Any]) -> bool:
@@ -330,7 +399,7 @@ def _rule(path: Path, policy: str, metric: str, row: dict[str, Any], end: date) 
     """One row as a Rule, or an error that names its line and field."""
     fields = {name: value for name, value in row.items() if name != "line"}
     fields["until"] = min(fields.get("until", FOR_EVER), end)
-    fields["counting"] = {name: value for name, value in fields.get("counting", {}).items() if name != "line"}
+    fields["counting"] = {name: value for name, value in (fields.get("counting") or {}).items() if name != "line"}
     try:
         return Rule(policy=policy, metric=metric, **{"channels": ["seller"], **fields})
     except ValidationError as error:

@@ -333,7 +333,7 @@ def orders_at_fault(counts: Counts, row: pd.Series, policy: Policy, *, hindsight
     """The orders behind one row of SCORES: rows of FAULTS at fault on its as-of day.
 
     To FAULTS are added `leaves_on`, the first as-of day on which the order no longer counts, and `enters_on`,
-    the first on which it was at fault.
+    the first on which it was at fault in this window.
     """
     rule = next(rule for rule in policy.rules if rule.id == row["rule"])
     lag = (row["as_of"] - row["last_day"]).days
@@ -346,4 +346,5 @@ def orders_at_fault(counts: Counts, row: pd.Series, policy: Policy, *, hindsight
     day = int(day_numbers([row["as_of"]])[0])
     covers = (first <= day) & (day <= last)
     leaves = stays.clock + lag + int(row["window"])
-    return faults.assign(enters_on=_days(first), leaves_on=_days(leaves))[covers].reset_index(drop=True)
+    enters = np.maximum(stays.clock + lag, day_numbers(faults["since"]))
+    return faults.assign(enters_on=_days(enters), leaves_on=_days(leaves))[covers].reset_index(drop=True)

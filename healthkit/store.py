@@ -14,10 +14,11 @@ from typing import Any, Protocol
 
 import duckdb
 import narwhals as nw
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 from deltalake import DeltaTable, write_deltalake
-from deltalake.exceptions import TableNotFoundError
+from deltalake.exceptions import CommitFailedError, TableNotFoundError
 
 from healthkit import tables
 from healthkit.tables import Ledger
@@ -30,6 +31,10 @@ _ARROW = {
     "share": pa.float64(),
     "flag": pa.bool_(),
 }
+
+
+TRIES = 20
+"""So often an append is tried when others write at the same moment."""
 
 
 class StoreError(ValueError):
@@ -85,7 +90,16 @@ class Store:
     def _append(self, table: tables.Table, rows: pa.Table) -> None:
         path = self.folder / table.name
         path.mkdir(parents=True, exist_ok=True)
-        write_deltalake(str(path), rows, mode="append")
+        for attempt in range(TRIES):
+            try:
+                write_deltalake(str(path), rows, mode="append")
+                return
+            except CommitFailedError as error:
+                # Another import made the table, or its first rows, at the same moment; nothing of ours was kept.
+                if attempt == TRIES - 1:
+                    raise StoreError(
+                        f"Too many imports at once into {self.folder}; nothing was added. Run this import again."
+                    ) from error
 
     def _rows_of_reports(self, takens: Sequence[Taken]) -> pa.Table:
         number = self._reports().num_rows
@@ -258,7 +272,7 @@ def _newest(table: tables.Table) -> str:
 
     The newest is that of the latest `updated_at`; of two, that of the later import.
     """
-    by = {"first": "min({0})", "last": "max({0})", "newest": "arg_max({0}, (updated_at, number))"}
+    by = {"first": "min({0})", "last": "max({0})", "newest": "arg_max({0}, (updated_at, number, report))"}
     merged = ", ".join(
         f"{by[column.keep].format(name)} as {name}" for name, column in table.columns.items() if name not in table.key
     )
@@ -282,5 +296,6 @@ def _coverage(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
         select * from reach join many using (account, marketplace) left join files using (account)
         order by account, marketplace
     """).df()
-    told = [{one for kind in kinds for one in tables.EVIDENCE.get(kind, ())} for kinds in rows.pop("kinds")]
+    held = [kinds if isinstance(kinds, (list, np.ndarray)) else () for kinds in rows.pop("kinds")]
+    told = [{one for kind in kinds for one in tables.EVIDENCE.get(kind, ())} for kinds in held]
     return rows.assign(evidence=pd.Series(["+".join(sorted(one)) for one in told], dtype="str"))

@@ -194,7 +194,7 @@ EXPOSURE = Table(
 )
 FAULTS = Table(
     "faults",
-    "one stay at fault of one order",
+    "one stay at fault of one order, for the same causes; `since` is when it began for any cause",
     _columns("""
         account      text
         marketplace  text
@@ -204,6 +204,7 @@ FAULTS = Table(
         order_id     text
         causes       text
         clock_day    day
+        since        day
         known_on     day
         cleared_on   day?
         at_fault     count
@@ -276,6 +277,14 @@ EVIDENCE = {
 }
 """What each kind of raw file can tell of: an account without such a file is not an account without such a defect."""
 
+METRIC_IDS = (
+    "order_defect_rate", "negative_feedback_rate", "a_to_z_claim_rate", "chargeback_rate", "cancellation_rate",
+    "late_shipment_rate", "valid_tracking_rate", "on_time_delivery_rate", "unit_on_time_delivery_rate", "refund_rate",
+    "invoice_defect_rate", "late_response_rate", "return_dissatisfaction_rate", "negative_return_feedback_rate",
+    "late_return_response_rate", "invalid_rejection_rate", "customer_service_dissatisfaction_rate",
+    "policy_violations", "account_health_rating", "negative_review_rate",
+)  # fmt: skip
+"""Every metric that a policy may ask for, computed or not: the one spelling in tables, policies and commands."""
 DEFECT_KINDS = ("negative_feedback", "a_to_z_claim", "chargeback", "refund")
 CHANNELS = ("seller", "amazon")
 CANCELLERS = ("seller", "buyer", "amazon")

@@ -52,15 +52,31 @@ def test_one_defect_is_one_stay():
     assert stays(CLAIM_1_TO_10) == [("A", "a_to_z_claim", "02-01", "02-10")]
 
 
-def test_stays_that_overlap_are_one_with_both_causes():
+def test_stays_that_overlap_are_one_cut_where_the_causes_change():
     assert stays(f"{CLAIM_1_TO_10}, A|chargeback|2026-02-05|2026-02-15") == [
-        ("A", "a_to_z_claim+chargeback", "02-01", "02-15")
+        ("A", "a_to_z_claim", "02-01", "02-05"),
+        ("A", "a_to_z_claim+chargeback", "02-05", "02-10"),
+        ("A", "chargeback", "02-10", "02-15"),
     ]
+
+
+def test_every_part_of_a_joined_stay_tells_since_when_the_order_is_at_fault():
+    defects = """
+    order_id | kind         | known_on   | cleared_on
+    A        | a_to_z_claim | 2026-02-01 | 2026-02-10
+    A        | chargeback   | 2026-02-05 | 2026-02-15
+    A        | chargeback   | 2026-03-01 |
+    """
+    held = counted(rule("order_defect_rate"), defects=defects).faults
+    assert days(held, "since", "known_on") == [
+        ("02-01", "02-01"), ("02-01", "02-05"), ("02-01", "02-10"), ("03-01", "03-01"),
+    ]  # fmt: skip
 
 
 def test_stays_that_touch_are_one():
     assert stays(f"{CLAIM_1_TO_10}, A|chargeback|2026-02-10|2026-02-15") == [
-        ("A", "a_to_z_claim+chargeback", "02-01", "02-15")
+        ("A", "a_to_z_claim", "02-01", "02-10"),
+        ("A", "chargeback", "02-10", "02-15"),
     ]
 
 
@@ -73,13 +89,18 @@ def test_stays_with_a_day_between_are_two():
 
 def test_a_stay_inside_another_does_not_shorten_it():
     assert stays("A|a_to_z_claim|2026-02-01|2026-02-20, A|chargeback|2026-02-05|2026-02-08") == [
-        ("A", "a_to_z_claim+chargeback", "02-01", "02-20")
+        ("A", "a_to_z_claim", "02-01", "02-05"),
+        ("A", "a_to_z_claim+chargeback", "02-05", "02-08"),
+        ("A", "a_to_z_claim", "02-08", "02-20"),
     ]
 
 
 def test_a_stay_that_never_ends_takes_in_all_that_follow():
     assert stays("A|a_to_z_claim|2026-02-01|, A|chargeback|2026-02-05|2026-02-08, A|chargeback|2026-03-01|") == [
-        ("A", "a_to_z_claim+chargeback", "02-01", None)
+        ("A", "a_to_z_claim", "02-01", "02-05"),
+        ("A", "a_to_z_claim+chargeback", "02-05", "02-08"),
+        ("A", "a_to_z_claim", "02-08", "03-01"),
+        ("A", "a_to_z_claim+chargeback", "03-01", None),
     ]
 
 
@@ -87,7 +108,13 @@ def test_a_long_stay_holds_together_two_that_stand_apart():
     lines = (
         "A|a_to_z_claim|2026-02-01|2026-02-03, A|chargeback|2026-02-02|2026-02-20, A|a_to_z_claim|2026-02-10|2026-02-12"
     )
-    assert stays(lines) == [("A", "a_to_z_claim+chargeback", "02-01", "02-20")]
+    assert stays(lines) == [
+        ("A", "a_to_z_claim", "02-01", "02-02"),
+        ("A", "a_to_z_claim+chargeback", "02-02", "02-03"),
+        ("A", "chargeback", "02-03", "02-10"),
+        ("A", "a_to_z_claim+chargeback", "02-10", "02-12"),
+        ("A", "chargeback", "02-12", "02-20"),
+    ]
 
 
 def test_the_stays_of_two_orders_are_never_joined():
@@ -98,7 +125,11 @@ def test_the_stays_of_two_orders_are_never_joined():
 
 
 def test_feedback_and_claims_of_one_order_are_joined():
-    assert stays(CLAIM_1_TO_10, feedback="A|1|2026-02-08|") == [("A", "a_to_z_claim+negative_feedback", "02-01", None)]
+    assert stays(CLAIM_1_TO_10, feedback="A|1|2026-02-08|") == [
+        ("A", "a_to_z_claim", "02-01", "02-08"),
+        ("A", "a_to_z_claim+negative_feedback", "02-08", "02-10"),
+        ("A", "negative_feedback", "02-10", None),
+    ]
 
 
 def test_one_cause_twice_is_named_once():

@@ -112,7 +112,13 @@ def test_a_breach_is_told_in_whole_orders():
 
 
 def rule(**fields) -> Rule:
-    given = {"policy": "p", "metric": "m", "since": date(2020, 1, 1), "channels": ("seller",), "windows": (7,)}
+    given = {
+        "policy": "p",
+        "metric": "order_defect_rate",
+        "since": date(2020, 1, 1),
+        "channels": ("seller",),
+        "windows": (7,),
+    }
     return Rule(**given, source="test", sure="I", **fields)
 
 
@@ -120,6 +126,16 @@ def judged(one: Rule, *counts: tuple[int, int]) -> list[str]:
     """Status words of (counted, at fault)."""
     counted, at_fault = (np.array(numbers) for numbers in zip(*counts, strict=True))
     return judge(one, counted, at_fault).tolist()
+
+
+def test_a_decimal_target_means_what_it_says():
+    one = rule(below=0.01)
+    assert one.target == Target(Fraction(1, 100), "below")
+    assert not one.target.met(100, 1)
+
+
+def test_with_nothing_at_fault_a_target_of_none_is_met_not_at_risk():
+    assert judged(rule(at_most=Fraction(0)), (10, 0), (10, 1)) == ["on target", "off target"]
 
 
 def test_at_risk_begins_at_exactly_four_fifths_of_what_is_allowed():
@@ -290,10 +306,11 @@ def test_the_parts_of_the_order_defect_rate_are_placed_and_counted_as_it_is():
 
 
 def test_two_options_in_any_order_are_one_basis():
-    one, other = (rule(counting=dict(pairs)) for pairs in ([("a", 1), ("b", 2)], [("b", 2), ("a", 1)]))
+    pairs = [("counts", "due"), ("negative_up_to", 2)]
+    one, other = (rule(counting=dict(pairs)) for pairs in (pairs, pairs[::-1]))
     assert one.basis == other.basis
-    assert str(one.basis) == "ordered_on a=1 b=2"
-    assert (one.basis.option("b", 7), one.basis.option("c", 7)) == (2, 7)
+    assert str(one.basis) == "ordered_on counts=due negative_up_to=2"
+    assert (one.basis.option("negative_up_to", 7), one.basis.option("within_hours", 7)) == (2, 7)
 
 
 # -- policies that are wrong ------------------------------------------------------------------------------
@@ -351,6 +368,16 @@ def test_a_file_by_its_path_is_a_policy(tmp_path):
         ("      source: test\n", "", "source", "required"),
         ("      sure: I\n", "", "sure", "required"),
         ("below: 1/100", "below: 1/100\n      at_least: 9/10", "rule", "one target only, not below and at least"),
+        ("below: 1/100", "below: 5", "below", "less than or equal to 1"),
+        ("below: 1/100", "below: -1/100", "below", "greater than or equal to 0"),
+        ("below: 1/100", "below: 1/100\n      warn: 2", "warn", "less than or equal to 1"),
+        ("below: 1/100", "below: 1/100\n      minimum: 0", "minimum", "greater than or equal to 1"),
+        ("windows: [7]", "windows: [7, 7]", "windows", "stands twice"),
+        ("      source: test\n", "      source: ''\n", "source", "at least 1 character"),
+        ("below: 1/100", "below: 1/100\n      channels: []", "channels", "at least 1 item"),
+        ("below: 1/100", "counting: {unknown_canceler: ignore}", "counting", "no option 'unknown_canceler'"),
+        ("below: 1/100", "counting: {unknown_canceller: ignored}", "counting", "cannot be 'ignored'"),
+        ("below: 1/100", "until: 2019-01-01", "until", "is before 2020-01-01"),
     ],
 )
 def test_a_wrong_row_is_refused_by_file_line_and_field(tmp_path, old, new, field, what):
@@ -359,10 +386,10 @@ def test_a_wrong_row_is_refused_by_file_line_and_field(tmp_path, old, new, field
     assert what in said
 
 
-@pytest.mark.parametrize("line", ["windows: [7]", "since: soon", "since: 7"])
+@pytest.mark.parametrize("line", ["lag: 7", "since: soon", "since: 7"])
 def test_a_row_without_a_day_is_refused(tmp_path, line):
     said = said_of(tmp_path, HEAD + ROW.replace("since: 2020-01-01", line))
-    assert said == "mine.yaml: cancellation_rate must be a list of rows, each with a day `since`."
+    assert said.startswith("mine.yaml, line 7, cancellation_rate, field since: a row needs the day")
 
 
 @pytest.mark.parametrize(
@@ -373,6 +400,13 @@ def test_a_row_without_a_day_is_refused(tmp_path, line):
         ("policy: mine\ntitle: Mine\nrules: {}", "mine.yaml lacks zone, read"),
         (HEAD.replace("title", "titel") + ROW, "mine.yaml: no field 'titel'. There are: based_on, "),
         (HEAD + "  cancellation_rate: 5", "mine.yaml: cancellation_rate must be a list of rows"),
+        (HEAD + "  cancellation_rate: []", "mine.yaml: cancellation_rate must be a list of rows"),
+        (HEAD.replace("rules:", "rules: []"), "mine.yaml: rules must be a mapping"),
+        (HEAD + ROW + ROW, "mine.yaml, line 6: cancellation_rate stands twice"),
+        (
+            HEAD + ROW.replace("cancellation_rate", "cancelation_rate"),
+            "mine.yaml, line 7, cancelation_rate, field metric: Value error, no metric 'cancelation_rate'",
+        ),
         ("based_on: nobody\n" + HEAD.lstrip() + ROW, "No policy 'nobody'."),
     ],
 )

@@ -257,6 +257,21 @@ def test_a_window_of_no_days_and_a_lag_forward_are_refused():
         scores.score(counts, made_policy(RULES), CHANGE, lag=-1)
 
 
+def test_a_cause_that_became_known_later_is_not_named_on_an_earlier_day():
+    rows = {"orders": [{**random_order(random.Random(1), 1), "account": "a", "channel": "seller", "ordered_on": START}]}
+    one = {"account": "a", "marketplace": "US", "order_id": "o1", "updated_at": instant(0), "report": "r"}
+    claim = {**one, "kind": "a_to_z_claim", "known_on": day(20)}
+    chargeback = {**one, "kind": "chargeback", "known_on": day(30)}
+    counts = exposure.count(ledger({**rows, "defects": [claim, chargeback]}), RULES)
+    held = made_policy(RULES)
+    seen = {}
+    for number in (25, 32):
+        table = scores.score(counts, held, day(number), window=60, lag=0)
+        row = table[table["metric"] == "order_defect_rate"].iloc[0]
+        seen[number] = scores.orders_at_fault(counts, row, held)["causes"].tolist()
+    assert seen == {25: ["a_to_z_claim"], 32: ["a_to_z_claim+chargeback"]}
+
+
 def test_the_orders_behind_a_number_are_as_many_as_the_number():
     counts = exposure.count(ledger(random_ledger(11, orders=60)), RULES)
     held = made_policy(RULES)

@@ -211,6 +211,11 @@ def test_four_writers_at_once_lose_and_double_nothing(store):
     assert len(store.reports()) == 21
 
 
+def test_four_writers_into_a_store_that_is_not_there_yet_lose_nothing_either(store):
+    assert add_from_threads(store) == []
+    assert len(read(store)) == len(store.reports()) == 20
+
+
 # -- questions --------------------------------------------------------------------------------------------
 
 

@@ -26,6 +26,11 @@ def _text(*names: str) -> str:
     return "\n".join((FOLDER / name).read_text(encoding="utf-8") for name in names)
 
 
+def _looks() -> str:
+    """The looks of all blocks and of panels, made to win over those that a notebook's page has for tables and text."""
+    return ":root:root:root {\n" + asset("page.css") + _text("panel.css") + "}"
+
+
 class _Drawing(anywidget.AnyWidget):
     """What can hand Vega to its page."""
 
@@ -43,14 +48,14 @@ class PageDrawing(_Drawing):
     """Draws the charts of all HTML outputs of a page; it is never shown itself."""
 
     _esm = _text("vega.js", "page.js")
-    _css = asset("page.css")
+    _css = _looks()
 
 
 class AnswerDrawing(_Drawing):
     """A finding, its chart and the orders behind it, as `questions.shown` gives them."""
 
     _esm = _text("vega.js", "answer.js")
-    _css = asset("page.css") + _text("panel.css")
+    _css = _looks()
     shown = traitlets.Dict().tag(sync=True)
 
 

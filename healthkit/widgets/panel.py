@@ -26,16 +26,16 @@ class Panel(widgets.VBox):
         self._desk = desk
         self._answer: Answer | None = None
         self._quiet = False
-        self.account = widgets.Dropdown(description="Account", style=_LABELS)
-        self.measure = widgets.Dropdown(description="Measure", style=_LABELS)
+        self.account = widgets.Dropdown(description="Account", style=_LABELS, layout={"width": "250px"})
+        self.measure = widgets.Dropdown(description="Measure", style=_LABELS, layout={"width": "300px"})
         self.window = widgets.IntSlider(
             first.window, 1, LONGEST, description="Window in days", style=_LABELS, layout={"width": "420px"}
         )
         self.own = widgets.HBox()
-        self.day = widgets.DatePicker(value=first.as_of, description="As of", style=_LABELS)
+        self.day = widgets.DatePicker(value=first.as_of, description="As of", style=_LABELS, layout={"width": "190px"})
         self.shown = AnswerDrawing()
         self._begin(first)
-        rows = [[self.account, self.measure], [self.window, self.own, self.day]]
+        rows = [[self.account, self.measure, self.day], [self.window, self.own]]
         super().__init__([*(_row(*row) for row in rows), self.shown])
         self.add_class("hk-panel")
         for control, change in (

@@ -69,6 +69,12 @@ class Answer:
         return max((days for days in self.rule.windows if days != self.question.window), default=None)
 
     @property
+    def can_be_drawn(self) -> bool:
+        """Whether at least two days have a rate to draw."""
+        mine = self.daily[self.daily["window"] == self.question.window]
+        return int((~mine["status"].isin(["no data", "short history"])).sum()) > 1
+
+    @property
     def finding(self) -> Sentence:
         """Where the measure stands, in a sentence."""
         return standing_now(self.standing, str(self.score["status"]), self._unjudged, self.question.as_of)
@@ -246,7 +252,7 @@ def shown(told: Answer) -> dict[str, Any]:
         "status": wording.STATUSES[str(told.score["status"])]._asdict(),
         "finding": _parts(told.finding),
         "lead": told.lead,
-        "figure": _figure(told),
+        "figure": _figure(told) if told.can_be_drawn else None,
         "notes": [_parts(note) for note in _notes(told)],
         "orders": _orders(told),
     }
@@ -283,7 +289,7 @@ def _title(told: Answer) -> str:
 def _notes(told: Answer) -> Iterable[Sentence]:
     """Which line is which, whether the window is the rule's own, and what was assumed."""
     asked, other = told.question, told.other_window
-    if other:
+    if other and told.can_be_drawn:
         yield wording.both_windows(asked.window, other)
     if asked.window not in told.rule.windows:
         yield (Strong("A window of your own: "), f"the rule judges {_days(told.rule.windows)}.")

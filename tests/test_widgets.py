@@ -1,0 +1,225 @@
+"""Panels: the functions give what the desk gives, and a change of a control shows it."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import altair as alt
+import pandas as pd
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+
+import healthkit as hk
+from healthkit import vega
+from healthkit.store import StoreError
+from healthkit.widgets import drawing, questions
+from healthkit.widgets.questions import Question, QuestionError
+
+OCTOBER = date(2026, 10, 31)
+
+
+@pytest.fixture(scope="module")
+def desk(sample_store):
+    return hk.Desk(sample_store)
+
+
+@pytest.fixture
+def panel(desk):
+    return hk.where_i_stand(desk, "birchway-crafts", "2026-10-31")
+
+
+def scored(desk, question: Question) -> pd.Series:
+    """The row of SCORES that a question asks for, straight from the desk."""
+    rows = desk.score(question.as_of, [question.account], window=question.window)
+    mine = (rows["marketplace"] == question.marketplace) & (rows["metric"] == question.metric)
+    return rows[mine & (rows["channel"] == question.channel)].iloc[0]
+
+
+def drawn_rates(spec: dict) -> list[float]:
+    """The rates of the thick line, day by day."""
+    lines = [layer for layer in spec["layer"] if layer["mark"]["type"] == "line"]
+    return [row["rate"] for row in lines[-1]["data"]["values"]]
+
+
+# -- questions and answers --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("window", [1, 7, 10, 30, 31, 200])
+@pytest.mark.parametrize("day", [date(2026, 7, 15), OCTOBER])
+def test_an_answer_is_what_the_desk_scores(desk, window, day):
+    question = Question("birchway-crafts", "US", "late_shipment_rate", "seller", window, day)
+    told = questions.answer(desk, question)
+    expected = scored(desk, question)
+    pd.testing.assert_series_equal(told.score, expected, check_names=False)
+    assert told.orders["at_fault"].sum() == expected["at_fault"]
+    assert set(told.orders["order_id"]) == set(desk.orders_at_fault(expected)["order_id"])
+
+
+def test_every_measure_of_every_account_has_an_answer_that_can_be_shown(desk):
+    for account, marketplace in questions.accounts(desk):
+        for metric, channel in questions.measures(desk, account, marketplace, OCTOBER):
+            told = questions.answer(desk, Question(account, marketplace, metric, channel, 45, OCTOBER))
+            shown = questions.shown(told)
+            assert shown["finding"][0][0]
+            assert len(shown["orders"]["rows"]) == min(len(told.orders), questions.LISTED)
+
+
+def test_the_orders_that_leave_first_stand_on_top(desk):
+    told = questions.answer(desk, Question("birchway-crafts", "US", "late_shipment_rate", "seller", 30, OCTOBER))
+    assert len(told.orders) > 1
+    assert told.orders["leaves_on"].is_monotonic_increasing
+
+
+def test_the_first_question_is_the_worst_measure_on_the_last_day_of_the_orders(desk):
+    first = questions.first_question(desk)
+    rows = desk.score(OCTOBER)
+    assert first.as_of == OCTOBER
+    assert scored(desk, first)["status"] == "off target"
+    off = rows[rows["status"] == "off target"]
+    used = (off["at_fault"] / off["counted"]) / off["target"].where(off["side"] == "below", 1 - off["target"])
+    assert off.loc[used.idxmax(), ["account", "metric", "window"]].to_list() == [
+        first.account, first.metric, first.window,
+    ]  # fmt: skip
+
+
+def test_an_unknown_account_is_refused_by_its_name(desk):
+    with pytest.raises(StoreError, match="birchway"):
+        questions.first_question(desk, "birchway")
+
+
+def test_a_day_that_is_none_is_refused(desk):
+    with pytest.raises(QuestionError, match="write it as 2026-10-31"):
+        questions.first_question(desk, as_of="31.10.2026")
+
+
+def test_a_day_before_the_first_order_names_the_first_order_day(desk):
+    with pytest.raises(QuestionError, match="its first is of 1 Feb 2026"):
+        questions.measures(desk, "birchway-crafts", "US", date(2026, 1, 31))
+
+
+# -- the panel --------------------------------------------------------------------------------------------
+
+
+def test_the_window_moves_finding_chart_and_orders(desk, panel):
+    panel.measure.value = ("late_shipment_rate", "seller")
+    for window in (10, 45, 200):
+        panel.window.value = window
+        expected = scored(desk, panel.question)
+        shown = panel.shown.shown
+        assert drawn_rates(shown["figure"]["spec"])[-1] == pytest.approx(expected["rate"], abs=1e-6)
+        assert f"over {window} days" in panel.finding
+        assert len(panel.orders) == expected["at_fault"]
+        assert len(shown["orders"]["rows"]) == min(expected["at_fault"], questions.LISTED)
+
+
+def test_the_day_moves_the_chart(desk, panel):
+    panel.measure.value = ("order_defect_rate", "seller")
+    panel.day.value = date(2026, 9, 3)
+    assert "3 September 2026" in panel.finding
+    assert panel.scores["as_of"].max() == pd.Timestamp(2026, 9, 3)
+    last = drawn_rates(panel.shown.shown["figure"]["spec"])[-1]
+    assert last == pytest.approx(scored(desk, panel.question)["rate"], abs=1e-6)
+
+
+def test_a_new_measure_begins_with_its_rule_s_own_window(panel):
+    panel.measure.value = ("order_defect_rate", "seller")
+    assert panel.window.value == 60
+    panel.measure.value = ("late_shipment_rate", "seller")
+    assert panel.window.value == 30
+
+
+def test_a_button_sets_the_rule_s_own_window(panel):
+    panel.measure.value = ("late_shipment_rate", "seller")
+    panel.window.value = 99
+    assert "A window of your own: " in [text for note in panel.shown.shown["notes"] for text, _ in note]
+    ten, thirty = panel.own.children[1:]
+    assert (ten.description, thirty.description) == ("10 days", "30 days")
+    ten.click()
+    assert panel.window.value == 10
+
+
+def test_another_account_keeps_measure_window_and_day(desk, panel):
+    panel.measure.value = ("order_defect_rate", "seller")
+    panel.window.value = 33
+    panel.account.value = ("thistle-and-wren", "UK")
+    assert panel.question == Question("thistle-and-wren", "UK", "order_defect_rate", "seller", 33, OCTOBER)
+    assert scored(desk, panel.question)["at_fault"] == len(panel.orders)
+
+
+def test_an_account_without_the_measure_begins_with_its_first(panel):
+    panel.measure.value = ("order_defect_rate", "seller")
+    panel.account.value = ("clearbrook-bath", "US")
+    assert panel.measure.value == ("order_defect_rate", "amazon")
+
+
+def test_one_change_is_answered_once(panel):
+    answers = []
+    panel.shown.observe(answers.append, "shown")
+    panel.account.value = ("clearbrook-bath", "US")
+    assert len(answers) == 1
+
+
+@pytest.mark.parametrize(
+    ("day", "said"),
+    [
+        (None, "Choose a day"),
+        (date(2020, 1, 1), "birchway-crafts has no orders by 1 Jan 2020"),
+        (date(2026, 1, 31), "its first is of 1 Feb 2026"),
+    ],
+)
+def test_a_day_that_cannot_be_answered_says_so_and_the_next_one_is_answered(panel, day, said):
+    panel.day.value = day
+    assert said in panel.finding
+    assert panel.shown.shown["figure"] is None
+    assert panel.orders.empty
+    panel.day.value = OCTOBER
+    assert panel.shown.shown["figure"] is not None
+
+
+def test_a_day_without_a_rate_draws_nothing_and_says_why(panel):
+    panel.day.value = date(2027, 5, 1)
+    assert "has no rate on 1 May 2027: no" in panel.finding or "have no rate on 1 May 2027: no" in panel.finding
+    assert panel.shown.shown["orders"]["rows"] == []
+
+
+def test_every_control_has_a_label(panel):
+    for control in (panel.account, panel.measure, panel.window, panel.day):
+        assert control.description
+
+
+# -- drawing without a network ----------------------------------------------------------------------------
+
+
+def test_a_page_that_asks_gets_vega_and_no_notebook_keeps_it(panel):
+    sent = []
+    panel.shown.send = lambda content, buffers=None: sent.append((content, buffers))
+    panel.shown._handle_custom_msg({"vega": "please"}, [])
+    assert sent == [({"vega": "here"}, [vega.bundle().encode()])]
+    assert len(str(panel.shown.get_state())) < 200_000
+
+
+def test_the_script_asks_no_other_place():
+    for part in (drawing.PageDrawing, drawing.AnswerDrawing):
+        assert "http" not in part._esm.replace("http://www.w3.org", "")
+
+
+@pytest.fixture
+def shell():
+    InteractiveShell.clear_instance()
+    yield InteractiveShell.instance()
+    InteractiveShell.clear_instance()
+
+
+def test_setup_shows_nothing_and_lets_plain_altair_charts_draw(shell):
+    made = shell.run_cell("import healthkit\nhealthkit.setup()", store_history=False)
+    assert made.success
+    assert made.result is None
+    chart = alt.Chart(pd.DataFrame({"x": [1]})).mark_point().encode(x=alt.X("x", type="quantitative"))
+    data, _ = shell.display_formatter.format(chart)
+    assert set(data) == {"text/html", "text/plain"}
+    assert 'data-chart="chart-' in data["text/html"]
+    assert "<script src" not in data["text/html"]
+
+
+def test_setup_outside_of_a_notebook_does_nothing():
+    assert hk.setup() is None
