@@ -249,13 +249,13 @@ def lab() -> None:
         "--ServerApp.ip=127.0.0.1",
         f"--ServerApp.root_dir={folder.resolve()}",
     ]
-    raise typer.Exit(subprocess.call(command, env=os.environ | {"HEALTHKIT_HOME": str(Path.cwd())}))
+    raise typer.Exit(subprocess.call(command, env=os.environ | {hk.desk.HOME: str(Path.cwd())}))
 
 
 def _open(data: Path | None, policy: str | None) -> Any:
     """The desk; where the sample is shown for want of a store of one's own, that is said."""
     folder = hk.desk.choose(data)
-    if data is None and folder == hk.desk.SAMPLE:
+    if data is None and folder.name == hk.desk.SAMPLE.name:
         err.print(f"No store of your own yet: showing the sample ({hk.desk.SAMPLE}).")
     return hk.desk.Desk(folder, policy)
 

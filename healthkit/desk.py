@@ -23,6 +23,8 @@ from healthkit.exposure import Counts
 from healthkit.policy import Policy, files, for_marketplaces, load
 from healthkit.store import Store
 
+HOME = "HEALTHKIT_HOME"
+"""Names the folder in which `data/` lies, where that is not the current one: a notebook runs in its own folder."""
 DATA = Path("data/store")
 SAMPLE = Path("data/sample_store")
 
@@ -31,7 +33,8 @@ def choose(folder: str | Path | None = None) -> Path:
     """The store to open: the one named, else the user's own, else the sample's where there is no other."""
     if folder is not None:
         return Path(folder)
-    return SAMPLE if Store(SAMPLE).exists() and not Store(DATA).exists() else DATA
+    home = Path(os.environ.get(HOME, ""))
+    return home / (SAMPLE if Store(home / SAMPLE).exists() and not Store(home / DATA).exists() else DATA)
 
 
 class Desk:

@@ -329,6 +329,27 @@ def _table(pieces: list[dict[str, np.ndarray]]) -> pd.DataFrame:
     return tables.check(rows.sort_values(["account", "marketplace"], kind="stable", ignore_index=True), tables.SCORES)
 
 
+class Behind(NamedTuple):
+    """What stands behind one measure of one account: rows of FAULTS, and both kinds of stays as arrays."""
+
+    faults: pd.DataFrame
+    fault_stays: Stays
+    counting_stays: Stays
+
+
+def stays_behind(counts: Counts, rule: Rule, account: str, marketplace: str, channel: str) -> Behind:
+    """The rows of EXPOSURE and FAULTS that a rule judges, of one account in one marketplace and channel."""
+    named = {
+        "metric": rule.metric, "basis": str(rule.basis),
+        "account": account, "marketplace": marketplace, "channel": channel,
+    }  # fmt: skip
+    exposure, faults = counts.exposure, counts.faults
+    for name, value in named.items():
+        exposure, faults = (frame[(frame[name] == value).to_numpy()] for frame in (exposure, faults))
+    alone = pd.Index([account])
+    return Behind(faults, _stays(faults, alone, *_FAULT), _stays(exposure, alone, "until_day", "counted"))
+
+
 def orders_at_fault(counts: Counts, row: pd.Series, policy: Policy, *, hindsight: bool = False) -> pd.DataFrame:
     """The orders behind one row of SCORES: rows of FAULTS at fault on its as-of day.
 
@@ -337,11 +358,7 @@ def orders_at_fault(counts: Counts, row: pd.Series, policy: Policy, *, hindsight
     """
     rule = next(rule for rule in policy.rules if rule.id == row["rule"])
     lag = (row["as_of"] - row["last_day"]).days
-    named = {"metric": rule.metric, "basis": str(rule.basis)} | dict(row[["account", "marketplace", "channel"]])
-    faults = counts.faults
-    for name, value in named.items():
-        faults = faults[faults[name] == value]
-    stays = _stays(faults, pd.Index([str(row["account"])]), "cleared_on", "at_fault")
+    faults, stays, _ = stays_behind(counts, rule, row["account"], row["marketplace"], row["channel"])
     first, last = stays.bounds(int(row["window"]), lag, hindsight)
     day = int(day_numbers([row["as_of"]])[0])
     covers = (first <= day) & (day <= last)

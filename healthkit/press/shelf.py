@@ -23,7 +23,7 @@ def stem(account: str, marketplace: str) -> str:
     >>> stem("harbor", "US")
     'harbor_us'
     >>> stem("../etc", "US")
-    'etc_us_80b1e3'
+    'etc_us_3145f2'
     """
     plain = f"{account}_{marketplace}".lower()
     safe = re.sub(r"[^a-z0-9._-]+", "-", plain).strip(".-")[:120]

@@ -64,7 +64,9 @@ class Panel(widgets.VBox):
     @property
     def orders(self) -> pd.DataFrame:
         """The orders behind the number, all of them; empty where the question has no answer."""
-        return self._answer.orders if self._answer is not None else pd.DataFrame()
+        if self._answer is not None:
+            return self._answer.orders
+        return pd.DataFrame(columns=[*self._desk.counts.faults.columns, "enters_on", "leaves_on"])
 
     def _begin(self, first: Question) -> None:
         """Set the controls to the first question."""

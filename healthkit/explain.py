@@ -1,0 +1,203 @@
+"""Why a rate moved between two days: what left, what came in, what was cleared or learnt late, to the last digit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from fractions import Fraction
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from healthkit.exposure import Counts
+from healthkit.policy import Policy, Rule
+from healthkit.scores import Behind, Stays, day_numbers, stays_behind
+
+STEPS = ("left", "removed", "learnt late", "new", "orders")
+"""What moves a rate, in the order in which it is told."""
+
+
+class ExplainError(ValueError):
+    """A movement cannot be explained; the message says why and what can be asked."""
+
+
+class Step(NamedTuple):
+    """One reason: how many orders at fault it adds or takes, and how far it moves the shown rate. [share of 1]
+
+    The step `orders` adds none at fault; it is the denominator that grew or shrank.
+    """
+
+    kind: str
+    at_fault: int
+    change: Fraction
+
+
+class Count(NamedTuple):
+    """Orders counted and at fault on one day, with the first and last clock day of the window."""
+
+    day: date
+    first_day: date
+    last_day: date
+    counted: int
+    at_fault: int
+
+
+@dataclass(frozen=True)
+class Bridge:
+    """From one day's rate to another's in steps that add up exactly.
+
+    `orders` has one row an order that moved: order_id, step, causes, clock_day, known_on. `came` and `went` are
+    how many orders began and ceased to count. `wants_few` tells whether the shown rate is the share at fault.
+    """
+
+    rule: Rule
+    channel: str
+    window: int
+    before: Count
+    after: Count
+    came: int
+    went: int
+    steps: tuple[Step, ...]
+    orders: pd.DataFrame
+    wants_few: bool
+
+    def rate(self, count: Count) -> Fraction:
+        """The shown rate of one of the two days, exactly. [share of 1]"""
+        share = Fraction(count.at_fault, count.counted)
+        return share if self.wants_few else 1 - share
+
+    def shown(self, digits: int) -> dict[str, Fraction]:
+        """The rates and steps in whole units of 10**-digits, rounded so that the shown steps add up to the shown rates.
+
+        Keys are `before`, `after` and the kinds of the steps.
+        """
+        unit = Fraction(1, 10**digits)
+        before, after = (round(self.rate(count) / unit) for count in (self.before, self.after))
+        exact = [step.change / unit for step in self.steps]
+        parts = largest_remainder(exact, after - before)
+        kinds = (step.kind for step in self.steps)
+        return {
+            "before": before * unit, "after": after * unit,
+            **{kind: part * unit for kind, part in zip(kinds, parts, strict=True)},
+        }  # fmt: skip
+
+
+def largest_remainder(exact: list[Fraction], total: int) -> list[int]:
+    """Whole numbers near the exact ones that add up to the total; the largest remainders are rounded up first.
+
+    >>> largest_remainder([Fraction(12, 10), Fraction(13, 10), Fraction(5, 10)], 3)
+    [1, 1, 1]
+    """
+    floors = [value.numerator // value.denominator for value in exact]
+    order = sorted(range(len(exact)), key=lambda place: (floors[place] - exact[place], place))
+    missing = total - sum(floors)
+    for turn in range(abs(missing)):
+        place = order[turn % len(order)] if missing > 0 else order[-1 - turn % len(order)]
+        floors[place] += 1 if missing > 0 else -1
+    return floors
+
+
+def bridge(
+    counts: Counts,
+    policy: Policy,
+    account: str,
+    marketplace: str,
+    metric: str,
+    before: date,
+    after: date,
+    *,
+    channel: str = "seller",
+    window: int | None = None,
+) -> Bridge:
+    """Why a rate moved from one day to another, both as displayed.
+
+    With n orders counted and k at fault, a step that adds c at fault moves the rate by c (1/n0 + 1/n1) / 2, and
+    the change of the denominator by -(k0 + k1)/2 (n1 - n0) / (n0 n1); the sum is k1/n1 - k0/n0 exactly, whatever
+    the order of the steps. Orders are told apart by their clock day: one outside the other day's window left or is
+    new; one inside both was removed (cleared) or learnt late.
+
+    Raises ExplainError where no rule, or not the same rule, is in force on both days, or nothing counts on one.
+    """
+    rule = _rule(policy, metric, channel, before, after)
+    length = window or rule.windows[0]
+    if not before < after:
+        raise ExplainError(f"A rate moves forward in time: {after} is not after {before}.")
+    behind = stays_behind(counts, rule, account, marketplace, channel)
+    start, finish = (_count(day, rule, length, behind) for day in (before, after))
+    ends = [start, finish]
+    for end in ends:
+        if end.counted == 0:
+            raise ExplainError(f"{account} has no order that counts in {metric} on {end.day}; choose another day.")
+    orders = _moved(behind.faults, behind.fault_stays, ends, rule.lag, length)
+    came, went = _flow(behind, ends, rule.lag, length)
+    few = rule.target is None or rule.target.wants_few
+    return Bridge(rule, channel, length, start, finish, came, went, _steps(orders, start, finish, few), orders, few)
+
+
+def _rule(policy: Policy, metric: str, channel: str, before: date, after: date) -> Rule:
+    """The rule in force on both days."""
+    rules = [one for one in policy.between(before, after) if one.metric == metric and channel in one.channels]
+    if not rules:
+        raise ExplainError(f"{policy.name} asks nothing of {metric} ({channel}) on {before} or {after}.")
+    if len(rules) > 1 or rules[0].since > before or rules[0].until < after:
+        changes = ", ".join(str(one.since) for one in rules)
+        raise ExplainError(f"The rule of {metric} changes between {before} and {after} (rows begin on {changes}).")
+    return rules[0]
+
+
+def _window(day: date, lag: int, window: int) -> tuple[int, int]:
+    """Numbers of the first and last clock day of a day's window."""
+    last = int(day_numbers([day])[0]) - lag
+    return last - window + 1, last
+
+
+def _count(day: date, rule: Rule, window: int, behind: Behind) -> Count:
+    """How many orders count and are at fault on a day."""
+    number = day_numbers([day])
+    counted, at_fault = (
+        int(stays.on(number, 1, window, rule.lag, False)[0, 0]) for stays in (behind.counting_stays, behind.fault_stays)
+    )
+    first, last = (date.fromordinal(place + date(1970, 1, 1).toordinal()) for place in _window(day, rule.lag, window))
+    return Count(day, first, last, counted, at_fault)
+
+
+def _covered(stays: Stays, end: Count, lag: int, window: int) -> np.ndarray:
+    """Which stays cover a day."""
+    first, last = stays.bounds(window, lag, False)
+    day = int(day_numbers([end.day])[0])
+    return (first <= day) & (day <= last)
+
+
+def _flow(behind: Behind, ends: list[Count], lag: int, window: int) -> tuple[int, int]:
+    """How many orders began and ceased to count between the two days."""
+    stays = behind.counting_stays
+    on_before, on_after = (_covered(stays, end, lag, window) for end in ends)
+    return int(stays.weight[on_after & ~on_before].sum()), int(stays.weight[on_before & ~on_after].sum())
+
+
+def _moved(faults: pd.DataFrame, stays: Stays, ends: list[Count], lag: int, window: int) -> pd.DataFrame:
+    """The orders at fault on only one of the days, each with the step it belongs to."""
+    on_before, on_after = (np.where(_covered(stays, end, lag, window), stays.weight, 0) for end in ends)
+    rows = faults.assign(before=on_before, after=on_after)[(on_before > 0) | (on_after > 0)]
+    orders = rows.groupby("order_id", as_index=False, sort=False).agg(
+        causes=("causes", "last"), clock_day=("clock_day", "first"), known_on=("since", "last"),
+        before=("before", "sum"), after=("after", "sum"),
+    )  # fmt: skip
+    moved = orders[orders["before"] != orders["after"]]
+    clock = day_numbers(moved["clock_day"])
+    within = [(first <= clock) & (clock <= last) for first, last in (_window(end.day, lag, window) for end in ends)]
+    more = (moved["after"] > moved["before"]).to_numpy()
+    step = np.select([more & ~within[0], more, ~within[1]], ["new", "learnt late", "left"], "removed")
+    return moved.assign(step=step, at_fault=moved["after"] - moved["before"]).drop(columns=["before", "after"])
+
+
+def _steps(orders: pd.DataFrame, before: Count, after: Count, wants_few: bool) -> tuple[Step, ...]:
+    """The steps in order, each with its exact share of the change."""
+    sign = 1 if wants_few else -1
+    each = sign * (Fraction(1, before.counted) + Fraction(1, after.counted)) / 2
+    sums = orders.groupby("step")["at_fault"].sum()
+    steps = [Step(kind, int(sums.get(kind, 0)), int(sums.get(kind, 0)) * each) for kind in STEPS[:-1]]
+    faults = Fraction(before.at_fault + after.at_fault, 2)
+    grew = Fraction(after.counted - before.counted, before.counted * after.counted)
+    return (*steps, Step("orders", 0, -sign * faults * grew))

@@ -1,0 +1,140 @@
+"""Why a rate moved: the steps add up to the last digit, and each order stands in the step it belongs to."""
+
+from __future__ import annotations
+
+import contextlib
+from datetime import date, timedelta
+from fractions import Fraction
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from healthkit import explain, exposure, scores
+from tests.test_cases import ledger as written
+from tests.test_cases import rows
+from tests.test_scores import RULES, START, ledger, made_policy, random_ledger
+
+ONE_RULE = {rule.metric: rule for rule in RULES}.values()
+POLICY = made_policy(
+    [rule.model_copy(update={"since": date(2020, 1, 1), "until": date(2099, 1, 1)}) for rule in ONE_RULE]
+)
+
+
+def bridges(counts, before, after):
+    """Every bridge of a ledger between two days; where nothing counts on one of them there is none."""
+    for rule in POLICY.rules:
+        for account in "ab":
+            for channel in rule.channels:
+                with contextlib.suppress(explain.ExplainError):
+                    one = explain.bridge(counts, POLICY, account, "US", rule.metric, before, after, channel=channel)
+                    yield rule, account, channel, one
+
+
+@settings(max_examples=8, deadline=None, derandomize=True)
+@given(st.integers(0, 2**32))
+def test_the_steps_of_a_thousand_bridges_add_up_exactly(seed):
+    """Eight ledgers of two accounts, 9 metrics, 2 channels and 5 pairs of days: over a thousand bridges."""
+    counts = exposure.count(ledger(random_ledger(seed, orders=60)), POLICY.rules)
+    made = 0
+    for start in (8, 20, 31, 38, 45):
+        before, after = START + timedelta(days=start), START + timedelta(days=start + 4 + start % 5)
+        table = scores.score(counts, POLICY, [before, after])
+        for rule, account, channel, one in bridges(counts, before, after):
+            mine = table[
+                (table["metric"] == rule.metric) & (table["account"] == account) & (table["channel"] == channel)
+            ]
+            mine = mine[mine["window"] == one.window].set_index("as_of")
+            for end in (one.before, one.after):
+                row = mine.loc[str(end.day)]
+                assert (end.counted, end.at_fault) == (row["counted"], row["at_fault"])
+            assert one.rate(one.before) + sum(step.change for step in one.steps) == one.rate(one.after)
+            assert one.after.counted - one.before.counted == one.came - one.went
+            assert sum(step.at_fault for step in one.steps) == one.after.at_fault - one.before.at_fault
+            shown = one.shown(4)
+            assert sum(shown[kind] for kind in explain.STEPS) == shown["after"] - shown["before"]
+            made += 1
+    assert made > 20
+
+
+LINES = {
+    "orders": """
+    order_id | ordered_on
+    A        | 2026-01-02
+    B        | 2026-01-10
+    C        | 2026-01-10
+    D        | 2026-01-20
+    E        | 2026-01-20
+    """,
+    "defects": """
+    order_id | kind         | known_on   | cleared_on
+    A        | a_to_z_claim | 2026-01-05 |
+    B        | a_to_z_claim | 2026-01-12 | 2026-01-18
+    C        | chargeback   | 2026-01-22 |
+    D        | a_to_z_claim | 2026-01-21 |
+    """,
+}
+
+
+@pytest.fixture
+def bridged():
+    """A window of 20 days, seen on 15 and on 25 January: [27 Dec, 15 Jan] and [6, 25 Jan]."""
+    policy = made_policy([next(rule for rule in POLICY.rules if rule.metric == "order_defect_rate").model_copy(
+        update={"lag": 0, "windows": (20,)}
+    )])  # fmt: skip
+    counts = exposure.count(written(rows(LINES)), policy.rules)
+    return explain.bridge(counts, policy, "acme", "US", "order_defect_rate", date(2026, 1, 15), date(2026, 1, 25))
+
+
+def test_each_order_stands_in_the_step_it_belongs_to(bridged):
+    assert dict(zip(bridged.orders["order_id"], bridged.orders["step"], strict=True)) == {
+        "A": "left", "B": "removed", "C": "learnt late", "D": "new",
+    }  # fmt: skip
+
+
+def test_the_counts_of_both_days_and_the_orders_that_came_and_went_are_told(bridged):
+    assert (bridged.before.counted, bridged.before.at_fault) == (3, 2)
+    assert (bridged.after.counted, bridged.after.at_fault) == (4, 2)
+    assert (bridged.came, bridged.went) == (2, 1)
+
+
+def test_a_defect_moves_the_rate_by_the_mean_of_both_denominators(bridged):
+    each = (Fraction(1, 3) + Fraction(1, 4)) / 2
+    assert [step.change for step in bridged.steps] == [-each, -each, each, each, -Fraction(2) * Fraction(1, 12)]
+
+
+def test_one_order_at_fault_can_move_a_rate_from_one_percent_to_sixteen():
+    """The commonest complaint: the denominator shrank."""
+    orders = "\n".join(["order_id | ordered_on", "A1..A99 | 2026-01-01", "B1..B5 | 2026-03-01", "X | 2026-03-01"])
+    defects = "order_id | kind | known_on\nA1 | a_to_z_claim | 2026-01-09\nX | a_to_z_claim | 2026-03-05"
+    policy = made_policy([next(rule for rule in POLICY.rules if rule.metric == "order_defect_rate").model_copy(
+        update={"lag": 0, "windows": (60,)}
+    )])  # fmt: skip
+    counts = exposure.count(written(rows({"orders": orders, "defects": defects})), policy.rules)
+    one = explain.bridge(counts, policy, "acme", "US", "order_defect_rate", date(2026, 2, 1), date(2026, 3, 9))
+    assert (one.rate(one.before), one.rate(one.after)) == (Fraction(1, 99), Fraction(1, 6))
+    assert max(one.steps, key=lambda step: step.change).kind == "orders"
+    assert (one.came, one.went) == (6, 99)
+
+
+@pytest.mark.parametrize(
+    ("metric", "before", "after", "said"),
+    [
+        ("order_defect_rate", date(2026, 1, 25), date(2026, 1, 15), "is not after"),
+        ("account_health_rating", date(2026, 1, 15), date(2026, 1, 25), "asks nothing of account_health_rating"),
+        ("order_defect_rate", date(2025, 1, 15), date(2026, 1, 25), "no order that counts"),
+    ],
+)
+def test_what_cannot_be_explained_is_said(metric, before, after, said):
+    counts = exposure.count(written(rows(LINES)), POLICY.rules)
+    with pytest.raises(explain.ExplainError, match=said):
+        explain.bridge(counts, POLICY, "acme", "US", metric, before, after)
+
+
+def test_a_rule_that_changes_between_the_days_is_said():
+    counts = exposure.count(written(rows(LINES)), RULES)
+    changed = made_policy(RULES)
+    with pytest.raises(explain.ExplainError, match="changes between"):
+        explain.bridge(
+            counts, changed, "acme", "US", "order_defect_rate", START + timedelta(days=20), START + timedelta(days=50)
+        )
