@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from healthkit import exposure, metrics, scores, tables
+from healthkit import explain, exposure, metrics, scores, tables
 from healthkit.exposure import Counts
 from healthkit.policy import Policy, files, for_marketplaces, load
 from healthkit.store import Store
@@ -107,6 +107,13 @@ class Desk:
     def orders_at_fault(self, row: pd.Series, *, hindsight: bool = False) -> pd.DataFrame:
         """The orders behind one row of SCORES (see `scores.orders_at_fault`)."""
         return scores.orders_at_fault(self.counts, row, self.policies[row["marketplace"]], hindsight=hindsight)
+
+    def bridge(self, row: pd.Series, before: date) -> explain.Bridge:
+        """Why the rate of one row of SCORES moved since an earlier day (see `explain.bridge`)."""
+        return explain.bridge(
+            self.counts, self.policies[row["marketplace"]], row["account"], row["marketplace"], row["metric"],
+            before, row["as_of"].date(), channel=row["channel"], window=int(row["window"]),
+        )  # fmt: skip
 
     def not_computed(self, day: date, marketplaces: Iterable[str] | None = None) -> list[str]:
         """The metrics that rules in force on a day ask for and that this version cannot compute."""

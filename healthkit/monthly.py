@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import calendar
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
 
 import pandas as pd
 
 from healthkit.desk import Desk
+from healthkit.explain import Bridge, ExplainError
 from healthkit.exposure import uncomputed
 from healthkit.marketplaces import MARKETPLACES
-from healthkit.policy import Rule
+from healthkit.policy import PolicyError, Rule
 
 WEEKS = 26
 DAYS = 120
@@ -29,7 +31,8 @@ class Monthly:
     `scores` is as of the month's last day, `earlier` as of the last day of the month before, `weekly` of
     26 days a week apart, `daily` of 120 days. `at_fault` has one row an order at fault on the as-of day
     and measure: metric, channel, window, order_id, causes, clock_day, known_on, leaves_on, product?, sku?,
-    assumed?.
+    assumed?. `bridges` says why the rate of a measure moved since `before`, by metric, channel and window,
+    where both days have a rate under the same rule.
     """
 
     account: str
@@ -43,6 +46,7 @@ class Monthly:
     weekly: pd.DataFrame
     daily: pd.DataFrame
     at_fault: pd.DataFrame
+    bridges: dict[tuple[str, str, int], Bridge]
     rules: list[Rule]
     not_computed: list[str]
     begins_on: date
@@ -155,6 +159,7 @@ def _gather(desk: Desk, account: str, code: str, as_of: date, scored: pd.DataFra
         weekly=past[on.isin(weeks)].reset_index(drop=True),
         daily=past[on.isin(history)].reset_index(drop=True),
         at_fault=_at_fault(desk, account, code, scored),
+        bridges=_bridges(desk, scored, before),
         rules=rules,
         not_computed=uncomputed(rules),
         begins_on=begins_on,
@@ -163,6 +168,15 @@ def _gather(desk: Desk, account: str, code: str, as_of: date, scored: pd.DataFra
         data=_data(desk, account),
         made=made,
     )
+
+
+def _bridges(desk: Desk, scored: pd.DataFrame, before: date) -> dict[tuple[str, str, int], Bridge]:
+    """Why each judged measure moved since the month before."""
+    bridges = {}
+    for _, row in scored[scored["side"].notna() & (scored["counted"] > 0)].iterrows():
+        with suppress(ExplainError, PolicyError):
+            bridges[row["metric"], row["channel"], int(row["window"])] = desk.bridge(row, before)
+    return bridges
 
 
 def _data(desk: Desk, account: str) -> str:
