@@ -236,6 +236,34 @@ def report(
         raise typer.Exit(1)
 
 
+@app.command("rules", epilog="Example: `python -m healthkit rules --marketplace US --on 2026-10-31`")
+def rules(
+    on: Annotated[date, typer.Option(parser=_day, metavar="DAY", help="The day on which the rules are in force.")],
+    marketplace: Annotated[str | None, typer.Option(help="A marketplace, such as US or DE.")] = None,
+    policy: PolicyName = None,
+) -> None:
+    """Print the rules in force on a day, each with its source and how sure that is."""
+    if (marketplace is None) == (policy is None):
+        raise typer.BadParameter("Give --marketplace or --policy, one of them.")
+    with _told():
+        held = hk.load(policy) if policy else hk.for_marketplaces([marketplace])[marketplace]
+        in_force = held.on(on)
+    words = hk.wording
+    shown = Table(box=None, pad_edge=False, header_style="bold", title=f"{held.title}, {on}", title_justify="left")
+    for name in ("Measure", "Demand", "Window", "Since", "Source"):
+        shown.add_column(name)
+    for rule in in_force:
+        side, share = (rule.target.side, rule.target.share) if rule.target else ("", None)
+        noun = words.metric(rule.metric).noun
+        channels = " and ".join(words.CHANNELS[channel] for channel in rule.channels)
+        shown.add_row(
+            f"{words.opening(words.metric(rule.metric).label)}\n{channels}",
+            words.rule_in_words(side, share, rule.minimum, noun), words.window_in_words(rule.windows, rule.lag),
+            str(rule.since), f"{rule.source} ({words.SURE[rule.sure]})",
+        )  # fmt: skip
+    Console(highlight=False, width=None if out.is_terminal else 160).print(shown)
+
+
 @app.command("lab", epilog="Example: `python -m healthkit lab`")
 def lab() -> None:
     """Open JupyterLab in notebooks/, on this machine only (127.0.0.1, with its token)."""

@@ -41,13 +41,15 @@ class Metric(NamedTuple):
     """One metric: its id in every table, the function that finds its days, what it counts, and what it needs.
 
     `needs` names the evidence (see `tables.EVIDENCE`) without which no file could have told of a fault:
-    where none of it was imported nothing is counted, where some is missing the rate is a proxy.
+    where none of it was imported nothing is counted, where some is missing the rate is a proxy. `proxy` names
+    what the metric itself has to assume, whatever was imported.
     """
 
     id: str
     stays: Callable[[Ledger, Basis], Stays]
     counts: str
     needs: tuple[str, ...] = ()
+    proxy: str = ""
 
 
 def _placed(ledger: Ledger, basis: Basis) -> Frame:
@@ -238,6 +240,24 @@ def unit_on_time_delivery_rate(ledger: Ledger, basis: Basis) -> Stays:
     )
 
 
+def valid_tracking_rate(ledger: Ledger, basis: Basis) -> Stays:
+    """Confirmed parcels without a tracking number, among those of which the files say whether they have one.
+
+    The marketplace asks for a carrier's scan, which no download holds; a number without a scan passes here, so
+    the rate is a proxy and an upper bound. A parcel counts from the day it was confirmed.
+    """
+    promised = _placed(ledger, basis).select(*ORDER, "channel", "clock_day", "gone_on")
+    told = ledger.shipments.filter(~nw.col("confirmed_on").is_null() & ~nw.col("tracking").is_null())
+    parcels = told.join(promised, on=ORDER, how="inner")
+    without = parcels.filter(~nw.col("tracking"))
+    return Stays(_counting(parcels, "confirmed_on"), _faults(without, "no_tracking", "confirmed_on"))
+
+
+def refund_rate(ledger: Ledger, basis: Basis) -> Stays:
+    """Orders with a refund among all orders."""
+    return Stays(_all_orders(ledger, basis), _of_defects(ledger, _placed(ledger, basis), "refund"))
+
+
 METRICS: dict[str, Metric] = {
     metric.id: metric
     for metric in (
@@ -249,6 +269,8 @@ METRICS: dict[str, Metric] = {
         Metric("late_shipment_rate", late_shipment_rate, "orders"),
         Metric("on_time_delivery_rate", on_time_delivery_rate, "orders"),
         Metric("unit_on_time_delivery_rate", unit_on_time_delivery_rate, "units"),
+        Metric("valid_tracking_rate", valid_tracking_rate, "parcels", proxy="tracking_not_scanned"),
+        Metric("refund_rate", refund_rate, "orders", ("refunds",)),
         Metric("negative_review_rate", negative_review_rate, "orders"),
     )
 }

@@ -235,7 +235,7 @@ def _scored(held: _Held, ask: _Ask, channel: str) -> dict[str, np.ndarray] | Non
         return stays.on(ask.days, len(held.accounts), ask.window, ask.lag, ask.hindsight)
 
     counted, at_fault = on(held.counting.get(asked, _NONE)), on(held.faults.get(asked, _NONE))
-    proxy = np.full(counted.shape, "", dtype=object)
+    proxy = np.where(counted > 0, METRICS[ask.rule.metric].proxy, "").astype(object)
     for words, stays in held.assumed.get(asked, {}).items():
         covered = on(stays) > 0
         proxy[covered] = [_and(before, words) for before in proxy[covered]]

@@ -291,7 +291,8 @@ def _coverage(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
              many as (select account, marketplace, count(*) as orders from orders
                       where ordered_on is not null group by all),
              kinds as (select account, kind from taken where account is not null
-                       union select held.account, kind from held join taken using (report) where taken.account is null),
+                       union select held.account, kind from held join taken using (report) where taken.account is null
+                       union select account, 'refunds told' from raw_defects where kind = 'refund'),
              files as (select account, list(distinct kind) as kinds from kinds group by account)
         select * from reach join many using (account, marketplace) left join files using (account)
         order by account, marketplace

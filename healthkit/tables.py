@@ -274,8 +274,12 @@ EVIDENCE = {
     "olist": ("feedback",),
     "returns": ("claims",),
     "defects": ("claims", "chargebacks"),
+    "refunds told": ("refunds",),
 }
-"""What each kind of raw file can tell of: an account without such a file is not an account without such a defect."""
+"""What each kind of raw file can tell of: an account without such a file is not an account without such a defect.
+
+A defects file may leave refunds out, so it tells of them only where it names one.
+"""
 
 METRIC_IDS = (
     "order_defect_rate", "negative_feedback_rate", "a_to_z_claim_rate", "chargeback_rate", "cancellation_rate",

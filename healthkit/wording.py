@@ -60,7 +60,7 @@ a_to_z_claim_rate             | A-to-z claims            | Claims    | many | or
 chargeback_rate               | Chargebacks              | Charges   | many | order    | has a chargeback                          | have a chargeback
 late_shipment_rate            | Late shipment            | Late      |      | order    | was shipped late                          | were shipped late
 cancellation_rate             | Cancellation             | Cancelled |      | order    | was cancelled                             | were cancelled
-valid_tracking_rate           | Valid tracking           | Tracking  |      | order    | has no valid tracking                     | have no valid tracking
+valid_tracking_rate           | Valid tracking           | Tracking  |      | parcel   | has no valid tracking                     | have no valid tracking
 on_time_delivery_rate         | On-time delivery         | On time   |      | order    | arrived late                              | arrived late
 unit_on_time_delivery_rate    | On-time delivery, units  | Units     |      | unit     | arrived late                              | arrived late
 refund_rate                   | Refunds                  | Refunds   | many | order    | was refunded                              | were refunded
@@ -92,6 +92,7 @@ CAUSES = {
     "shipped_late": "shipped late",
     "delivered_late": "delivered late",
     "refund": "refund",
+    "no_tracking": "no tracking number",
 }
 CAUSES_MANY = {
     "negative_feedback": "negative feedback",
@@ -101,6 +102,7 @@ CAUSES_MANY = {
     "shipped_late": "late shipments",
     "delivered_late": "late deliveries",
     "refund": "refunds",
+    "no_tracking": "parcels without a tracking number",
 }
 ASSUMPTIONS = {
     "canceller_unknown": "the files do not say who cancelled, so every cancelled order counts as the seller's",
@@ -109,6 +111,9 @@ ASSUMPTIONS = {
     "so this is a lower bound",
     "feedback_not_imported": "no feedback file was imported, so orders with bad feedback are missing",
     "claims_not_imported": "no file of claims was imported, so orders with a claim are missing",
+    "tracking_not_scanned": "the files hold no carrier's scan, so a parcel with a tracking number passes: "
+    "judge by the marketplace's own figure",
+    "refunds_not_imported": "no refund is named in the defects files, so refunded orders are missing",
     "chargebacks_not_imported": "no defects file was imported, so orders with a chargeback are missing",
 }
 CLOCKS = {

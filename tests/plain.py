@@ -156,7 +156,14 @@ def unit_on_time_delivery(order, about, options, evening):
     return sum(many for many, _ in units), sum(many for many, late in units if late)
 
 
+def valid_tracking(order, about, options, evening):
+    told = [row for row in about["shipments"] if row["tracking"] is not None and evening.knows(row["confirmed_on"])]
+    return len(told), sum(not row["tracking"] for row in told)
+
+
 JUDGES = {
+    "valid_tracking_rate": valid_tracking,
+    "refund_rate": part("refund"),
     "order_defect_rate": order_defects,
     "negative_feedback_rate": negative_feedback,
     "a_to_z_claim_rate": part("a_to_z_claim"),

@@ -42,6 +42,7 @@ _DAYS = {
     "shipped_at": "shipped_on",
     "deliver_by": "deliver_by_on",
     "delivered_at": "delivered_on",
+    "confirmed_at": "confirmed_on",
 }
 _READ = {
     "text": str,
@@ -121,7 +122,7 @@ def _row(name: str, cells: dict[str, str], marketplace: str, number: int) -> dic
     if name == "feedback":
         row = {**row, "feedback_id": f"f{number}", "rank": cells.get("rank", str(row["received_on"]))}
     if name == "shipments":
-        row = {**row, "shipment_id": f"s{number}"}
+        row = {**row, "shipment_id": cells.get("shipment_id", f"s{number}")}
     return row | _days_of_instants(row, ZoneInfo(MARKETPLACES[marketplace].zone))
 
 

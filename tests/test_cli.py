@@ -51,7 +51,7 @@ def test_the_table_marks_a_status_by_symbol_and_word_and_explains_a_proxy(run, s
     shown = run("scores", "--as-of", DAY, "--data", sample_store)
     assert "✕ off target" in shown.stdout
     assert "≈ proxy: The files do not say who cancelled" in shown.stdout
-    assert "Not yet computed: valid_tracking_rate" in shown.stderr
+    assert "Not yet computed: late_response_rate" in shown.stderr
 
 
 def test_window_lag_and_policy_replace_those_of_the_rules(run, sample_store):
@@ -117,7 +117,21 @@ def test_a_path_that_is_not_there_is_named(run, tmp_path):
     assert "nowhere" in shown.output
 
 
-@pytest.mark.parametrize("command", ["import", "scores", "report", "lab"])
+def test_the_rules_of_a_day_are_those_in_force_with_their_source(run):
+    before, after = (run("rules", "--marketplace", "US", "--on", day) for day in ("2024-09-24", "2024-09-25"))
+    assert before.exit_code == after.exit_code == 0
+    assert ("On-time delivery, units" in before.stdout, "On-time delivery, units" in after.stdout) == (False, True)
+    assert "Seller Central help" in after.stdout
+
+
+def test_rules_want_one_marketplace_or_one_policy(run):
+    assert run("rules", "--on", DAY).exit_code == 2
+    unknown = run("rules", "--on", DAY, "--marketplace", "USA")
+    assert unknown.exit_code == 1
+    assert "No policy for marketplace 'USA'" in unknown.output
+
+
+@pytest.mark.parametrize("command", ["import", "scores", "report", "rules", "lab"])
 def test_every_command_has_help_with_an_example(run, command):
     shown = run(command, "--help")
     assert shown.exit_code == 0

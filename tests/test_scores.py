@@ -82,6 +82,8 @@ def random_parcel(rng, order, place):
         **{name: order[name] for name in ("account", "marketplace", "order_id")},
         "shipment_id": f"s{place}",
         "units": rng.choice([None, 1, 2, 5]),
+        "confirmed_on": day(maybe(0.8, (order["ordered_on"] - START).days + rng.randrange(6), rng)),
+        "tracking": rng.choice([True, True, False, None]),
         "delivered_at": instant(delivered, rng.choice([9, 23])),
         "delivered_on": day(delivered),
         "updated_at": instant(SPAN),
@@ -93,7 +95,7 @@ def random_defect(rng, order):
     known = (order["ordered_on"] - START).days + rng.randrange(30)
     return {
         **{name: order[name] for name in ("account", "marketplace", "order_id")},
-        "kind": rng.choice(["a_to_z_claim", "chargeback", "negative_feedback"]),
+        "kind": rng.choice(["a_to_z_claim", "chargeback", "negative_feedback", "refund"]),
         "known_on": day(known),
         "cleared_on": day(maybe(0.4, known + rng.randrange(14), rng)),
         "assumed": maybe(0.2, "claim_day_from_return", rng),
@@ -148,6 +150,8 @@ RULES = [
     rule("cancellation_rate", "ordered_on", since=CHANGE, counting=IGNORED, **FEW),
     rule("late_shipment_rate", "ship_by_on", until=EVE, windows=(10, 30), **FEW),
     rule("late_shipment_rate", "shipped_on", since=CHANGE, counting={"counts": "due"}, **FEW),
+    rule("valid_tracking_rate", "deliver_by_on", lag=10, at_least=Fraction(95, 100)),
+    rule("refund_rate", "ordered_on", windows=(10, 60)),
     rule("on_time_delivery_rate", "deliver_by_on", above=Fraction(97, 100)),
     rule("unit_on_time_delivery_rate", "deliver_by_on", lag=7, windows=(14,), at_least=Fraction(9, 10), minimum=20),
 ]
@@ -276,7 +280,7 @@ def test_the_orders_behind_a_number_are_as_many_as_the_number():
     counts = exposure.count(ledger(random_ledger(11, orders=60)), RULES)
     held = made_policy(RULES)
     table = scores.score(counts, held, START + timedelta(days=45))
-    orders_only = table[table["metric"] != "unit_on_time_delivery_rate"]
+    orders_only = table[~table["metric"].isin(["unit_on_time_delivery_rate", "valid_tracking_rate"])]
     assert orders_only["at_fault"].sum() > 20
     for _, row in orders_only.iterrows():
         assert len(scores.orders_at_fault(counts, row, held)) == row["at_fault"]
