@@ -162,6 +162,66 @@ DEFECTS = Table(
     """),
     ("account", "marketplace", "order_id", "kind", "known_on", "assumed"),
 )
+READINGS = Table(
+    "readings",
+    "one figure that the marketplace itself reported, over some days, as of a day; kept as given, right or wrong",
+    _columns("""
+        account        text
+        marketplace    text
+        channel        text
+        metric         text
+        as_of          day
+        first_day      day
+        last_day       day
+        counted        count?
+        at_fault       count?
+        parts          text?
+        rate           share?
+        target         share?
+        side           text?
+        status         text?
+        contradiction  text?
+        updated_at     instant
+        report         text
+    """),
+    ("account", "marketplace", "channel", "metric", "first_day", "last_day", "as_of"),
+)
+"""`channel` is `all` where the marketplace parts none. `parts` is a JSON object of part -> count (of the account
+health rating: its score; of contacts also the average hours). `status` is the marketplace's own word, in lower case.
+`contradiction` says in words where the figure does not agree with itself."""
+VIOLATIONS = Table(
+    "violations",
+    "one policy violation, or how many of a category were open as of a day (then that day is `opened_on`)",
+    _columns("""
+        account      text
+        marketplace  text
+        category     text
+        severity     text?
+        opened_on    day
+        resolved_on  day?
+        count        count
+        updated_at   instant
+        report       text
+    """),
+    ("account", "marketplace", "category", "opened_on"),
+)
+ACCOUNT_STATES = Table(
+    "account_states",
+    "one thing that the marketplace said of an account as a whole, as of a day: its status, a warning, a mark",
+    _columns("""
+        account      text
+        marketplace  text
+        kind         text
+        name         text
+        state        text?
+        count        count?
+        as_of        day
+        updated_at   instant
+        report       text
+    """),
+    ("account", "marketplace", "kind", "name", "as_of"),
+)
+"""`kind` is `account` (name `account_status`; state normal, at risk, deactivated), `warning` or `checklist`."""
 REPORTS = Table(
     "reports",
     "one raw file that was taken in; only rows of files named here are ever read",
@@ -250,7 +310,7 @@ SCORES = Table(
     ("case", "account", "marketplace", "channel", "metric", "window", "as_of"),
 )
 
-RAW = (ORDERS, ITEMS, SHIPMENTS, FEEDBACK, DEFECTS)
+RAW = (ORDERS, ITEMS, SHIPMENTS, FEEDBACK, DEFECTS, READINGS, VIOLATIONS, ACCOUNT_STATES)
 """The tables that readers fill."""
 
 Frame = nw.LazyFrame[Any]
@@ -266,6 +326,9 @@ class Ledger:
     shipments: Frame
     feedback: Frame
     defects: Frame
+    readings: Frame
+    violations: Frame
+    account_states: Frame
     coverage: Any = field(repr=False)
 
 
