@@ -394,13 +394,12 @@ def defects_by_cause(
     narrow, high_narrow = _laid_out(groups, name, NARROW)
     marks = [a | {"nx": b["x"], "ny": b["y"], "nl": b["l"]} for a, b in zip(wide[0], narrow[0], strict=True)]
     names = [a | {"nx": b["x"], "ny": b["y"], "nt": b["t"]} for a, b in zip(wide[1], narrow[1], strict=True)]
-    small = f"width < {(HALF + NARROW) // 2}"
-    where = {"x": {"expr": f"{small} ? datum.nx : datum.x"}, "y": {"expr": f"{small} ? datum.ny : datum.y"}}
-    ends = {"x2": {"expr": f"{small} ? datum.nx + datum.nl : datum.x + datum.l"},
-            "y2": {"expr": f"({small} ? datum.ny : datum.y) + 14"}}  # fmt: skip
+    where = {"x": _either("x"), "y": _either("y")}
+    ends = {"x2": {"expr": f"{_SMALL} ? datum.nx + datum.nl : datum.x + datum.l"},
+            "y2": {"expr": f"({_SMALL} ? datum.ny : datum.y) + 14"}}  # fmt: skip
     squares = _layer("rect", marks, {**where, **ends, "fill": {"expr": "datum.c"}, "opacity": 1})
     setting = {"fontWeight": {"expr": "datum.w"}, "align": "left", "baseline": "alphabetic"}
-    setting["text"] = {"expr": f"{small} ? datum.nt : datum.t"}
+    setting["text"] = _either("t")
     texts = _layer("text", names, {**where, **setting})
     return _finished([squares, texts], finding, {"wide": (HALF, high_wide), "narrow": (NARROW, high_narrow)})
 
@@ -468,22 +467,183 @@ def _bar(group: _Causes, unit: float, top: int) -> Rows:
     ]
 
 
+# -- why it moved -----------------------------------------------------------------------------------------
+
+
+@_UNCHECKED
+def why_it_moved(bridge: Any, *, finding: str = "") -> alt.LayerChart:
+    """Why did the rate move? Bars from rate to rate, in shown values, with the counts beside every step.
+
+    `bridge` is a Bridge of `explain`; its finding is `wording.bridge_title` unless one is given. Names stand left of
+    the bars in the wide drawing and above them in the narrow one; what makes the rate worse is dark.
+    """
+    moved = wording.movement(bridge)
+    span = bars_span(moved)
+    rows = _bridge_rows(moved, span.begin)
+    wide, narrow = _bars(rows, span, HALF), _bars(rows, span, NARROW)
+    layers = [
+        *([_zero_line(len(rows), wide, narrow)] if span.low < 0 else []),
+        _bridge_joints(rows, wide, narrow),
+        _bridge_bars(rows, wide, narrow),
+        _bridge_texts(rows, wide, narrow),
+    ]
+    heights = {"wide": (HALF, 32 * len(rows)), "narrow": (NARROW, 38 * len(rows) - 4)}
+    return _finished(layers, finding or wording.bridge_title(moved), heights)
+
+
+class BarsSpan(NamedTuple):
+    """Where bars begin, and the ends of their scale, in the last digit of the shown rates."""
+
+    begin: int
+    low: int
+    high: int
+
+
+def bars_span(moved: wording.Movement) -> BarsSpan:
+    """The scale of a rate that moved: from nothing where few are wanted, else from a round value below all of it."""
+    low, high = min(moved.values), max(moved.values)
+    if wording.wants_few(moved.side) or low <= 0:
+        return BarsSpan(0, min(0, low), max(1, high))
+    step = max(1, round(_step(max(2, high - low))))
+    begin = max(0, math.floor(low / step - 0.2) * step)
+    return BarsSpan(begin, begin, max(begin + 1, high))
+
+
+class _BridgeRow(NamedTuple):
+    """One row: its name, the counts behind it, the two values its bar lies between, its figure and colour."""
+
+    name: str
+    rest: str
+    start: int
+    end: int
+    figure: str
+    ink: str
+
+
+def _bridge_rows(moved: wording.Movement, begin: int) -> list[_BridgeRow]:
+    """The first day, every step from running value to running value, and the last day."""
+    few = wording.wants_few(moved.side)
+    first, last = (
+        _BridgeRow(*wording.seen_label(moved, seen), begin, seen.rate, moved.rate(seen), "ink")
+        for seen in (moved.before, moved.after)
+    )
+    steps = [
+        _BridgeRow(
+            *wording.step_label(moved, part), *ends, wording.signed(part.change, moved.places),
+            "mark" if (part.change > 0) == few else "mark-2",
+        )
+        for part, ends in zip(moved.parts, pairwise(moved.values), strict=True)
+    ]  # fmt: skip
+    return [first, *steps, last]
+
+
+class _Bars(NamedTuple):
+    """Where the bars of one drawing stand: its first value in pixels, the pixels of one unit, rows and bars."""
+
+    left: float
+    unit: float
+    low: int
+    pitch: int
+    top: int
+    thick: int
+
+    def at(self, value: int) -> float:
+        """A value in pixels from the left."""
+        return round(self.left + (value - self.low) * self.unit, 1)
+
+    def y(self, place: int) -> int:
+        """The upper edge of a row's bar."""
+        return self.top + self.pitch * place
+
+
+def _bars(rows: list[_BridgeRow], span: BarsSpan, width: int) -> _Bars:
+    """The bars of one drawing: as long as the names beside them and the figures behind them leave room."""
+    names = max(236.0, *(_rest_at(row) + _width(row.rest, 13) + 14 for row in rows)) if width == HALF else 0.0
+    figures = max(_width(row.figure, 13, True) for row in rows) + 8
+    unit = (width - 8 - names - figures) / (span.high - span.low)
+    return _Bars(names, unit, span.low, *((32, 4, 16) if width == HALF else (38, 17, 12)))
+
+
+def _rest_at(row: _BridgeRow) -> float:
+    """Where the counts stand behind a row's name."""
+    return round(_width(row.name, 13, True) + 6, 1)
+
+
+def _bridge_bars(rows: list[_BridgeRow], wide: _Bars, narrow: _Bars) -> Any:
+    """A bar for each row, never thinner than a line."""
+    held = []
+    for place, row in enumerate(rows):
+        ends = sorted((row.start, row.end))
+        (x, x2), (nx, nx2) = ([bars.at(end) for end in ends] for bars in (wide, narrow))
+        held.append({
+            "x": x, "x2": max(x2, x + 1.5), "y": wide.y(place), "y2": wide.y(place) + wide.thick,
+            "nx": nx, "nx2": max(nx2, nx + 1.5), "ny": narrow.y(place), "ny2": narrow.y(place) + narrow.thick,
+            "c": colour(row.ink),
+        })  # fmt: skip
+    where = {name: _either(name) for name in ("x", "x2", "y", "y2")}
+    return _layer("rect", held, {**where, "fill": {"expr": "datum.c"}, "opacity": 1})
+
+
+def _bridge_joints(rows: list[_BridgeRow], wide: _Bars, narrow: _Bars) -> Any:
+    """Thin lines from each running value to the next bar; in the narrow drawing names stand there instead."""
+    held = [
+        {"x": wide.at(row.end), "nx": narrow.at(row.end), "y": wide.y(place) + wide.thick, "y2": wide.y(place + 1)}
+        for place, row in enumerate(rows[:-1])
+    ]
+    line = {"stroke": colour("rule-strong"), "strokeWidth": 1, "opacity": {"expr": f"{_SMALL} ? 0 : 1"}}
+    return _layer("rule", held, {**line, "x": _either("x"), "y": {"expr": "datum.y"}, "y2": {"expr": "datum.y2"}})
+
+
+def _zero_line(many: int, wide: _Bars, narrow: _Bars) -> Any:
+    """Where nothing is, when steps pass below it: one line, or in the narrow drawing a piece beside each bar."""
+    held = [
+        {"x": wide.at(0), "nx": narrow.at(0), "y": wide.y(place) - 8, "y2": wide.y(place) + wide.thick + 8,
+         "ny": narrow.y(place) - 2, "ny2": narrow.y(place) + narrow.thick + 2}
+        for place in range(many)
+    ]  # fmt: skip
+    where = {name: _either(name) for name in ("x", "y", "y2")}
+    return _layer("rule", held, {**where, "stroke": colour("rule-strong"), "strokeWidth": 1})
+
+
+def _bridge_texts(rows: list[_BridgeRow], wide: _Bars, narrow: _Bars) -> Any:
+    """Names and counts beside or above the bars, figures behind them."""
+    held: Rows = []
+    for place, row in enumerate(rows):
+        y, above = wide.y(place) + 13, narrow.y(place) - 5
+        end = max(row.start, row.end)
+        held += [
+            {"t": row.name, "x": 0, "nx": 0, "y": y, "ny": above, "w": "bold"},
+            {"t": row.rest, "x": _rest_at(row), "nx": _rest_at(row), "y": y, "ny": above, "w": "normal"},
+            {"t": row.figure, "x": wide.at(end) + 6, "nx": narrow.at(end) + 6, "y": y, "ny": narrow.y(place) + 11,
+             "w": "bold"},
+        ]  # fmt: skip
+    setting = {"fontWeight": {"expr": "datum.w"}, "align": "left", "baseline": "alphabetic"}
+    return _layer("text", held, {**setting, "x": _either("x"), "y": _either("y"), "text": {"expr": "datum.t"}})
+
+
 # -- on which days ----------------------------------------------------------------------------------------
 
 
 @_UNCHECKED
 def leaving_calendar(
-    at_fault: pd.DataFrame, as_of: date, by: date, named: pd.Series | None = None, *, finding: str = ""
+    at_fault: pd.DataFrame,
+    as_of: date,
+    by: date,
+    named: pd.Series | None = None,
+    *,
+    finding: str = "",
+    wide: int = HALF,
 ) -> alt.LayerChart:
     """When do the orders at fault leave the window? One mark each, on the first day it no longer counts.
 
-    How many have left by the day `by` is written at that day, unless all have.
+    How many have left by the day `by` is written at that day, unless all have. `wide` is the width of the wide
+    drawing. [pixels]
     """
     days = [_date(day) for day in at_fault["leaves_on"]]
     last = max(days)
     gone = sum(day <= by for day in days)
     text = f"{wording.number(gone)} of {wording.number(len(days))} by {wording.day(by)}"
-    return _marks_by_day(days, named, as_of, last, [(by, text)] if gone < len(days) else [], finding)
+    return _marks_by_day(days, named, (as_of, last), [(by, text)] if gone < len(days) else [], finding, wide)
 
 
 @_UNCHECKED
@@ -491,13 +651,19 @@ def faults_by_day(
     at_fault: pd.DataFrame, first: date, last: date, named: pd.Series | None = None, *, finding: str = ""
 ) -> alt.LayerChart:
     """On which days were the orders at fault placed? One mark each, on its clock day."""
-    return _marks_by_day([_date(day) for day in at_fault["clock_day"]], named, first, last, [], finding)
+    return _marks_by_day([_date(day) for day in at_fault["clock_day"]], named, (first, last), [], finding)
 
 
 def _marks_by_day(
-    days: list[date], named: pd.Series | None, first: date, last: date, notes: list[tuple[date, str]], finding: str
+    days: list[date],
+    named: pd.Series | None,
+    ends: tuple[date, date],
+    notes: list[tuple[date, str]],
+    finding: str,
+    wide: int = HALF,
 ) -> alt.LayerChart:
     """Orders stacked on their days, those that are named dark and at the bottom."""
+    first, last = ends
     stacks = _stacks(days, list(named.astype(bool)) if named is not None else [False] * len(days))
     highest = max([3, *(math.ceil(row["high"]) for row in stacks)])
     span = (last - first).days + 1
@@ -513,7 +679,7 @@ def _marks_by_day(
         layers += _note(day, text, x, (day - first).days * 2 < span)
     plot = min(150, 13 * highest)
     tall = plot + (44 if notes else 30)
-    return _finished(layers, finding, {"wide": (HALF, tall), "narrow": (NARROW, tall)}, top=22 if notes else 4)
+    return _finished(layers, finding, {"wide": (wide, tall), "narrow": (NARROW, tall)}, top=22 if notes else 4)
 
 
 def _stacks(days: list[date], named: list[bool]) -> Rows:
@@ -587,6 +753,19 @@ def _month_starts(first: date, last: date) -> list[date]:
     """The first days of months from first to last."""
     starts = (date(first.year + (first.month - 1 + n) // 12, (first.month - 1 + n) % 12 + 1, 1) for n in range(15))
     return [day for day in starts if first <= day <= last]
+
+
+_SMALL = f"width < {(HALF + NARROW) // 2}"
+"""Whether the narrow one of a pair's two drawings is made."""
+
+
+def _either(name: str) -> dict[str, str]:
+    """A value of a row: the one of the narrow drawing stands under the same name with an n before it.
+
+    >>> _either("x")
+    {'expr': 'width < 420 ? datum.nx : datum.x'}
+    """
+    return {"expr": f"{_SMALL} ? datum.n{name} : datum.{name}"}
 
 
 def _layer(kind: Any, rows: Rows, look: dict[str, Any], **channels: Any) -> alt.UnitSpec:

@@ -6,7 +6,6 @@ Exit codes: 0 fine; 1 the data or the accounts have a problem, which is named; 2
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from datetime import date, datetime
@@ -115,9 +114,8 @@ def _print_outcomes(outcomes: list[Any], folder: Path) -> None:
         if outcome.refused:
             err.print(f"refused  {outcome.refused}", soft_wrap=True, markup=False, style="red")
     refused = sum(outcome.refused is not None for outcome in outcomes)
-    out.print(
-        f"{len(taken):,} files taken into {folder}, {len(again):,} already there, {refused:,} refused.", soft_wrap=True
-    )
+    files = hk.wording.things(len(taken), "file")
+    out.print(f"{files} taken into {folder}, {len(again):,} already there, {refused:,} refused.", soft_wrap=True)
 
 
 @app.command("scores", epilog="Example: `python -m healthkit scores --as-of 2026-10-31 --data data/sample_store`")
@@ -129,10 +127,10 @@ def scores(
     account: Accounts = None,
     policy: PolicyName = None,
     window: Annotated[
-        int | None, typer.Option(metavar="DAYS", help="A window of so many days instead of the rule's.")
+        int | None, typer.Option(min=1, metavar="DAYS", help="A window of so many days instead of the rule's.")
     ] = None,
     lag: Annotated[
-        int | None, typer.Option(metavar="DAYS", help="Windows end so many days before the as-of day.")
+        int | None, typer.Option(min=0, metavar="DAYS", help="Windows end so many days before the as-of day.")
     ] = None,
     hindsight: Annotated[
         bool, typer.Option("--hindsight", help="The same windows with all that was learnt later.")
@@ -230,7 +228,7 @@ def report(
         printed = hk.press.print_month(book, month, account, out_dir, made=made, console=err)
     for failure in printed.failures:
         err.print(f"failed  {failure.account}: {failure.what}", style="red", soft_wrap=True, markup=False)
-    out.print(f"{printed.pages:,} reports, {len(printed.failures):,} failed.")
+    out.print(f"{hk.wording.things(printed.pages, 'report')}, {len(printed.failures):,} failed.")
     typer.echo(str(printed.index))
     if printed.failures:
         raise typer.Exit(1)
@@ -264,9 +262,16 @@ def rules(
     Console(highlight=False, width=None if out.is_terminal else 160).print(shown)
 
 
-@app.command("lab", epilog="Example: `python -m healthkit lab`")
-def lab() -> None:
-    """Open JupyterLab in notebooks/, on this machine only (127.0.0.1, with its token)."""
+@app.command(
+    "lab",
+    epilog="Example: `python -m healthkit lab`",
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)
+def lab(context: typer.Context) -> None:
+    """Open JupyterLab in notebooks/, on this machine only (127.0.0.1, with its token).
+
+    Other options go to JupyterLab, such as --allow-root in a container or --no-browser.
+    """
     folder = Path("notebooks")
     if not folder.is_dir():
         _fail("There is no folder notebooks/ here. Run this in the folder of the project.")
@@ -277,7 +282,7 @@ def lab() -> None:
         "--ServerApp.ip=127.0.0.1",
         f"--ServerApp.root_dir={folder.resolve()}",
     ]
-    raise typer.Exit(subprocess.call(command, env=os.environ | {hk.desk.HOME: str(Path.cwd())}))
+    raise typer.Exit(subprocess.call(command))
 
 
 def _open(data: Path | None, policy: str | None) -> Any:

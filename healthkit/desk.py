@@ -23,18 +23,22 @@ from healthkit.exposure import Counts
 from healthkit.policy import Policy, files, for_marketplaces, load
 from healthkit.store import Store
 
-HOME = "HEALTHKIT_HOME"
-"""Names the folder in which `data/` lies, where that is not the current one: a notebook runs in its own folder."""
 DATA = Path("data/store")
 SAMPLE = Path("data/sample_store")
 
 
 def choose(folder: str | Path | None = None) -> Path:
-    """The store to open: the one named, else the user's own, else the sample's where there is no other."""
+    """The store to open: the one named, else the user's own, else the sample's where there is no other.
+
+    Looked for here and in the folders above, for a notebook runs in its own folder.
+    """
     if folder is not None:
         return Path(folder)
-    home = Path(os.environ.get(HOME, ""))
-    return home / (SAMPLE if Store(home / SAMPLE).exists() and not Store(home / DATA).exists() else DATA)
+    for home in (Path(), *Path.cwd().parents):
+        for store in (home / DATA, home / SAMPLE):
+            if Store(store).exists():
+                return store
+    return DATA
 
 
 class Desk:

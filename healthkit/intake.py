@@ -35,20 +35,24 @@ class Outcome:
 
 @dataclass
 class _Batch:
-    """Files read and not yet appended, and the marketplaces of the orders in them."""
+    """Files read and not yet appended, and the marketplaces of the orders in them, by account."""
 
     store: Store
     takens: list[Taken] = field(default_factory=list)
+    known: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def take(self, taken: Taken) -> None:
+        """Keep what was read, and where its orders belong."""
+        self.takens.append(taken)
+        orders = taken.tables.get("orders")
+        if taken.account is not None and orders is not None:
+            pairs = zip(orders["order_id"].to_pylist(), orders["marketplace"].to_pylist(), strict=True)
+            self.known.setdefault(taken.account, {}).update(pairs)
 
     def marketplace_of(self, account: str, order_ids: Iterable[str]) -> dict[str, str]:
-        """The marketplace of an account's orders: those of this batch first, then those in the store."""
-        wanted = set(order_ids)
-        here: dict[str, str] = {}
-        for taken in self.takens:
-            orders = taken.tables.get("orders")
-            if taken.account == account and orders is not None:
-                pairs = zip(orders["order_id"].to_pylist(), orders["marketplace"].to_pylist(), strict=True)
-                here |= {order: code for order, code in pairs if order in wanted}
+        """The marketplace of an account's orders: those of this import first, then those in the store."""
+        wanted, known = set(order_ids), self.known.get(account, {})
+        here = {order: known[order] for order in wanted if order in known}
         unknown = wanted - here.keys()
         return here | (self.store.marketplace_of(account, sorted(unknown)) if unknown else {})
 
@@ -96,7 +100,7 @@ def _one(source: Source, batch: _Batch, held: set[str], account: str | None, mar
     except ReaderError as error:
         return Outcome(source.name, source.kind, refused=str(error))
     held.add(identity)
-    batch.takens.append(_named(taken, identity))
+    batch.take(_named(taken, identity))
     return Outcome(source.name, source.kind, taken=taken)
 
 

@@ -2,7 +2,8 @@
 
 One row a marketplace. What a marketplace *asks* of a seller stands in `policies/*.yaml`, not here.
 Zones are the main zone of the country; Amazon's US pages count days in Pacific time.
-Date orders are those of the feedback file, which has neither zone nor century.
+Date orders are those of the feedback file, which has neither zone nor century. Those of no Amazon marketplace
+have neither a sales channel nor an id in Amazon's files (`-`), and write their dates whole.
 """
 
 from __future__ import annotations
@@ -19,6 +20,11 @@ class Marketplace(NamedTuple):
     marketplace_id: str
     zone: str
     dates: str
+
+    @property
+    def is_amazon(self) -> bool:
+        """Whether it is one of Amazon's own."""
+        return self.marketplace_id != "-"
 
 
 class UnknownMarketplace(ValueError):
@@ -49,6 +55,12 @@ JP    Amazon Japan        Amazon.co.jp    A1VC38T7YXB528  Asia/Tokyo            
 AU    Amazon Australia    Amazon.com.au   A39IBJ37TRP1C6  Australia/Sydney      %d/%m/%y
 SG    Amazon Singapore    Amazon.sg       A19VAU5U5O7RUS  Asia/Singapore        %d/%m/%y
 OLIST Olist               -               -               America/Sao_Paulo     %Y-%m-%d
+WALMART_US    Walmart US     -  -  America/Los_Angeles  %Y-%m-%d
+WALMART_CA    Walmart Canada -  -  America/Toronto      %Y-%m-%d
+EBAY          eBay           -  -  America/Los_Angeles  %Y-%m-%d
+ETSY          Etsy           -  -  America/New_York     %Y-%m-%d
+TIKTOK        TikTok Shop    -  -  Asia/Jakarta         %Y-%m-%d
+MERCADO_LIBRE Mercado Libre  -  -  America/Mexico_City  %Y-%m-%d
 """
 
 
@@ -59,7 +71,9 @@ def _read(line: str) -> Marketplace:
 
 
 MARKETPLACES: dict[str, Marketplace] = {row.code: row for row in map(_read, _ROWS.strip().splitlines())}
-BY_SALES_CHANNEL: dict[str, str] = {row.sales_channel.lower(): row.code for row in MARKETPLACES.values()}
+BY_SALES_CHANNEL: dict[str, str] = {
+    row.sales_channel.lower(): row.code for row in MARKETPLACES.values() if row.sales_channel != "-"
+}
 
 
 def marketplace(code: str) -> Marketplace:

@@ -14,7 +14,7 @@ from datetime import date, timedelta
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import yaml
@@ -44,10 +44,18 @@ class Target:
     False
     >>> Target(Fraction(95, 100), "at least").met(20, 1), Target(Fraction(95, 100), "above").met(20, 1)
     (True, False)
+
+    Where a breach needs a number at fault as well (`and_at_least`), fewer than it are no breach, whatever their share;
+    with `while_under`, only as long as fewer than that are counted.
+
+    >>> Target(Fraction(2, 100), "at most", and_at_least=5).limit(50), Target(Fraction(2, 100), "at most").limit(50)
+    (4, 1)
     """
 
     share: Fraction
     side: Side
+    and_at_least: int | None = None
+    while_under: int | None = None
 
     @property
     def wants_few(self) -> bool:
@@ -69,7 +77,15 @@ class Target:
 
         Whole numbers throughout: `ceil((1 - 0.95) * n) - 1` is one too many at every multiple of 20.
         """
-        return (self.allowed.numerator * counted - int(self.strict)) // self.allowed.denominator
+        share = (self.allowed.numerator * counted - int(self.strict)) // self.allowed.denominator
+        free = self._free(counted)
+        return share + (free - share) * (share < free)
+
+    def _free(self, counted: Any) -> Any:
+        """The most that may be at fault whatever their share; -1 where the share alone is asked. [orders]"""
+        if self.and_at_least is None:
+            return -1
+        return self.and_at_least * (1 if self.while_under is None else counted < self.while_under) - 1
 
     def met(self, counted: Any, at_fault: Any) -> Any:
         """Whether the rate is on target; of no order, nothing is said (False)."""
@@ -92,7 +108,8 @@ class Target:
         True
         """
         part = self.allowed * share
-        return (at_fault > 0) & (at_fault * part.denominator >= part.numerator * counted)
+        used = (at_fault > 0) & (at_fault * part.denominator >= part.numerator * counted)
+        return used & (at_fault * share.denominator >= share.numerator * self._free(counted))
 
 
 @dataclass(frozen=True)
@@ -133,10 +150,25 @@ OPTIONS: dict[str, Callable[[Any], bool]] = {
 }
 """How an order may be counted, by option, with the test of its value; `metrics` says what each does."""
 Share = Annotated[Fraction, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1, strict=True)]
+
+
+class Fallback(BaseModel):
+    """The longer window that is judged instead, when fewer than `under` are counted in the rule's own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    under: Count
+    window: Count
 
 
 class Rule(BaseModel):
-    """One dated demand of one policy. Days and windows are whole days; shares are exact fractions."""
+    """One dated demand of one policy. Days and windows are whole days; shares are exact fractions.
+
+    `minimum`: fewer counted are not judged. `and_at_least`: a breach needs that many at fault as well, always or
+    `while_under` so many are counted. `fallback`: a longer window for small sellers. `judged_on`: the day of the month
+    on which the marketplace judges; on other days a rate is a forecast.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
@@ -153,6 +185,10 @@ class Rule(BaseModel):
     above: Share | None = None
     warn: Annotated[Fraction, Field(ge=0, le=1)] = Fraction(4, 5)
     minimum: Annotated[int, Field(ge=1)] | None = None
+    and_at_least: Count | None = None
+    while_under: Count | None = None
+    fallback: Fallback | None = None
+    judged_on: Annotated[int, Field(ge=1, le=28, strict=True)] | None = None
     counting: dict[str, bool | int | str] = {}
     part_of: str | None = None
     consequence: str = ""
@@ -210,6 +246,20 @@ class Rule(BaseModel):
         given = [side for side in SIDES if getattr(self, side.replace(" ", "_")) is not None]
         if len(given) > 1:
             raise ValueError(f"one target only, not {' and '.join(given)}")
+        if self.and_at_least is not None and not given:
+            raise ValueError("and_at_least needs a target beside it: below, at_most, at_least or above")
+        if self.while_under is not None and self.and_at_least is None:
+            raise ValueError("while_under says for how few and_at_least holds; there is none")
+        return self
+
+    @model_validator(mode="after")
+    def _a_fallback_is_longer(self) -> Rule:
+        if self.fallback is None:
+            return self
+        if len(self.windows) > 1:
+            raise ValueError("a fallback takes the place of one window; write a row for each window")
+        if self.fallback.window <= self.windows[0]:
+            raise ValueError(f"a fallback of {self.fallback.window} days is no longer than {self.windows[0]} days")
         return self
 
     @cached_property
@@ -218,7 +268,8 @@ class Rule(BaseModel):
         for side in SIDES:
             share = getattr(self, side.replace(" ", "_"))
             if share is not None:
-                return Target(share, side)  # type: ignore[arg-type]  # SIDES holds the four literals
+                # SIDES holds the four literals.
+                return Target(share, side, self.and_at_least, self.while_under)  # type: ignore[arg-type]
         return None
 
     @cached_property
@@ -230,6 +281,15 @@ class Rule(BaseModel):
     def id(self) -> str:
         """The rule as SCORES names it: policy, metric, and the day since when it is in force."""
         return f"{self.policy}.{self.metric}@{self.since}"
+
+
+class Silence(NamedTuple):
+    """From one day on nothing is asked of a metric: a row `rule: null`, with its reason."""
+
+    metric: str
+    channels: tuple[str, ...]
+    since: date
+    source: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -245,6 +305,7 @@ class Policy:
     begins: tuple[tuple[str, date], ...]
     note: str = ""
     file: str = ""
+    silences: tuple[Silence, ...] = ()
 
     def metrics(self) -> list[str]:
         """The metrics that were ever asked for, in the order of the file."""
@@ -332,17 +393,19 @@ def _policy(path: Path, held: Any, folder: Path) -> Policy:
     if not isinstance(held["rules"], dict):
         raise PolicyError(f"{path.name}: rules must be a mapping of metrics to rows.")
     own = {metric: rows for metric, rows in held["rules"].items() if metric != "line"}
-    rules: list[Rule] = (
-        [] if based is None else [_renamed(rule, held["policy"]) for rule in based.rules if rule.metric not in own]
-    )
-    begins = {} if based is None else {metric: day for metric, day in based.begins if metric not in own}
-    for metric, rows in own.items():
-        dated = _dated(path, held["policy"], metric, rows)
-        begins[metric] = min(row["since"] for row in rows)
-        rules += dated
+    rules = [rule for metric, rows in own.items() for rule in _dated(path, held["policy"], metric, rows)]
+    silences = [silence for metric, rows in own.items() for silence in _silences(metric, rows)]
+    begins = {metric: min(row["since"] for row in rows) for metric, rows in own.items()}
+    if based is not None:
+        rules += [_renamed(rule, held["policy"]) for rule in based.rules if rule.metric not in own]
+        silences += [silence for silence in based.silences if silence.metric not in own]
+        begins = {**dict(based.begins), **begins}
+    # A metric of its own stands where the other policy has it, so that stores are read in one order.
+    place = {metric: number for number, metric in enumerate(begins)}
     return Policy(
         held["policy"], held["title"], tuple(held.get("marketplaces") or ()), held["zone"], held["read"],
-        tuple(rules), tuple(begins.items()), held.get("note", ""), str(path),
+        tuple(sorted(rules, key=lambda rule: place[rule.metric])), tuple(begins.items()), held.get("note", ""),
+        str(path), tuple(silences),
     )  # fmt: skip
 
 
@@ -367,6 +430,12 @@ def _dated(path: Path, policy: str, metric: str, rows: Any) -> list[Rule]:
             end = later[0]["since"] - timedelta(days=1) if later else FOR_EVER
             rules.append(_rule(path, policy, metric, row, end))
     return rules
+
+
+def _silences(metric: str, rows: list[dict[str, Any]]) -> list[Silence]:
+    """The rows of one metric that ask nothing, each with the day and the reason."""
+    ended = sorted((row for row in rows if _ends(row)), key=lambda row: row["since"])
+    return [Silence(metric, tuple(sorted(_channels(row), reverse=True)), row["since"], row["source"]) for row in ended]
 
 
 def _check_rows(path: Path, metric: str, rows: Any) -> None:
@@ -399,7 +468,10 @@ def _rule(path: Path, policy: str, metric: str, row: dict[str, Any], end: date) 
     """One row as a Rule, or an error that names its line and field."""
     fields = {name: value for name, value in row.items() if name != "line"}
     fields["until"] = min(fields.get("until", FOR_EVER), end)
-    fields["counting"] = {name: value for name, value in (fields.get("counting") or {}).items() if name != "line"}
+    fields["counting"] = fields.get("counting") or {}
+    for inner in ("counting", "fallback"):
+        if isinstance(fields.get(inner), dict):
+            fields[inner] = {name: value for name, value in fields[inner].items() if name != "line"}
     try:
         return Rule(policy=policy, metric=metric, **{"channels": ["seller"], **fields})
     except ValidationError as error:

@@ -353,8 +353,9 @@ def stays_behind(counts: Counts, rule: Rule, account: str, marketplace: str, cha
 def orders_at_fault(counts: Counts, row: pd.Series, policy: Policy, *, hindsight: bool = False) -> pd.DataFrame:
     """The orders behind one row of SCORES: rows of FAULTS at fault on its as-of day.
 
-    To FAULTS are added `leaves_on`, the first as-of day on which the order no longer counts, and `enters_on`,
-    the first on which it was at fault in this window.
+    One row an order; `at_fault` is how much it adds, in what the metric counts. To FAULTS are added `leaves_on`,
+    the first as-of day on which the order no longer counts, and `enters_on`, the first on which it was at fault in
+    this window.
     """
     rule = next(rule for rule in policy.rules if rule.id == row["rule"])
     lag = (row["as_of"] - row["last_day"]).days
@@ -364,4 +365,15 @@ def orders_at_fault(counts: Counts, row: pd.Series, policy: Policy, *, hindsight
     covers = (first <= day) & (day <= last)
     leaves = stays.clock + lag + int(row["window"])
     enters = np.maximum(stays.clock + lag, day_numbers(faults["since"]))
-    return faults.assign(enters_on=_days(enters), leaves_on=_days(leaves))[covers].reset_index(drop=True)
+    behind = faults.assign(enters_on=_days(enters), leaves_on=_days(leaves))[covers]
+    return behind.groupby("order_id", as_index=False, sort=False).agg(_ONE_ORDER)[[*behind.columns]]
+
+
+_ONE_ORDER = {
+    **dict.fromkeys(("account", "marketplace", "channel", "metric", "basis", "causes", "clock_day"), "first"),
+    **dict.fromkeys(("since", "known_on", "enters_on"), "min"),
+    **dict.fromkeys(("cleared_on", "leaves_on"), "max"),
+    "at_fault": "sum",
+    "assumed": "first",
+}
+"""How several late parcels of one order make one row: their units or parcels add up."""

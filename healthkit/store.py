@@ -270,11 +270,15 @@ def _ledger(connection: duckdb.DuckDBPyConnection, coverage: pd.DataFrame) -> Le
 def _newest(table: tables.Table) -> str:
     """SQL that merges what several files state of one row: per column, the newest known value, or first, or last.
 
-    The newest is that of the latest `updated_at`; of two, that of the later import.
+    The newest is that of the latest `updated_at`; of two, that of the later import. Of a `whole` table the newest
+    row stands as it is, empty cells and all.
     """
     by = {"first": "min({0})", "last": "max({0})", "newest": "arg_max({0}, (updated_at, number, report))"}
+    newest = "arg_max_null({0}, (updated_at, number, report))"
     merged = ", ".join(
-        f"{by[column.keep].format(name)} as {name}" for name, column in table.columns.items() if name not in table.key
+        f"{(newest if table.whole else by[column.keep]).format(name)} as {name}"
+        for name, column in table.columns.items()
+        if name not in table.key
     )
     key = ", ".join(table.key)
     return (

@@ -37,12 +37,16 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """One table: what one row is, the columns in order, and the columns that name a row."""
+    """One table: what one row is, the columns in order, and the columns that name a row.
+
+    A row of a `whole` table stands or falls as one; of others, each column keeps what is known of it.
+    """
 
     name: str
     row: str
     columns: dict[str, Column]
     key: tuple[str, ...] = field(default=())
+    whole: bool = False
 
     def required(self) -> list[str]:
         """The columns that may not be empty."""
@@ -185,6 +189,7 @@ READINGS = Table(
         report         text
     """),
     ("account", "marketplace", "channel", "metric", "first_day", "last_day", "as_of"),
+    whole=True,
 )
 """`channel` is `all` where the marketplace parts none. `parts` is a JSON object of part -> count (of the account
 health rating: its score; of contacts also the average hours). `status` is the marketplace's own word, in lower case.
@@ -204,6 +209,7 @@ VIOLATIONS = Table(
         report       text
     """),
     ("account", "marketplace", "category", "opened_on"),
+    whole=True,
 )
 ACCOUNT_STATES = Table(
     "account_states",
@@ -220,6 +226,7 @@ ACCOUNT_STATES = Table(
         report       text
     """),
     ("account", "marketplace", "kind", "name", "as_of"),
+    whole=True,
 )
 """`kind` is `account` (name `account_status`; state normal, at risk, deactivated), `warning` or `checklist`."""
 REPORTS = Table(

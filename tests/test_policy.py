@@ -248,9 +248,9 @@ def test_the_day_before_the_first_row_is_refused_by_name(name, first):
 
 
 def test_a_policy_says_of_another_only_what_differs():
-    us, uk = policy.load("amazon_us"), policy.load("amazon_uk")
+    shared, uk = policy.load("amazon_europe"), policy.load("amazon_uk")
     own = {"on_time_delivery_rate", "unit_on_time_delivery_rate"}
-    taken_over = [one.model_copy(update={"policy": "amazon_uk"}) for one in us.rules if one.metric not in own]
+    taken_over = [one.model_copy(update={"policy": "amazon_uk"}) for one in shared.rules if one.metric not in own]
     assert [one for one in uk.rules if one.metric not in own] == taken_over
     assert uk.zone == "Europe/London"
 
@@ -415,15 +415,15 @@ def test_a_file_that_is_no_policy_says_why(tmp_path, text, said):
 
 
 def test_an_unknown_policy_is_refused_with_those_there_are():
-    with pytest.raises(PolicyError, match=r"No policy 'amazon_usa'\. There are: .*amazon_us, olist; or give"):
+    with pytest.raises(PolicyError, match=r"No policy 'amazon_usa'\. There are: .*amazon_us, .*olist, .*; or give"):
         policy.load("amazon_usa")
     with pytest.raises(PolicyError, match="No policy"):
         policy.load("nowhere/mine.yaml")
 
 
 def test_an_unknown_marketplace_is_refused_with_those_there_are():
-    with pytest.raises(PolicyError, match=r"No policy for marketplace 'CA'\. There are: DE, IN, JP, OLIST, UK, US\."):
-        policy.for_marketplaces(["US", "CA"])
+    with pytest.raises(PolicyError, match=r"No policy for marketplace 'SG'\. There are: AU, .*, UK, US, WALMART_"):
+        policy.for_marketplaces(["US", "SG"])
 
 
 def test_a_row_of_null_ends_a_rule_for_both_channels(tmp_path):

@@ -122,4 +122,4 @@ def test_every_column_that_names_a_row_belongs_to_its_table(table):
 
 @pytest.mark.parametrize("table", tables.RAW, ids=lambda one: one.name)
 def test_every_raw_row_says_whose_it_is_and_which_file_said_so(table):
-    assert {"account", "marketplace", "order_id", "updated_at", "report"} <= set(table.required())
+    assert {"account", "marketplace", "updated_at", "report"} <= set(table.required())

@@ -161,23 +161,33 @@ def _chapter(
     year = monthly.as_of.year
     faults = findings.faults_of(monthly, row)
     group = _group(faults, row)
-    figures = [_rate_figure(monthly, row, other, year)]
-    if len(faults) >= WORTH_DRAWING:
-        figures += [
-            _cause_figure(monthly, row, faults, group, year),
-            _leaving_figure(monthly, row, faults, group, year),
-        ]
+    pair, alone = _figures(monthly, row, faults, group)
+    rate = _rate_figure(monthly, row, other, year)
     spoken = row.standing._replace(channel=row.channel)
     words = {
         "anchor": row.anchor,
         "title": wording.chapter_title(row.standing, row.before),
         "lead": wording.chapter_lead(spoken, _clock(row), row.first_day, row.last_day, year),
         "notes": _notes(row, other),
-        "rate": figures[0][0],
-        "pair": [words for words, _ in figures[1:]],
+        "rate": rate[0],
+        "pair": [words for words, _ in pair],
+        "alone": [words for words, _ in alone],
         "orders": _orders(row, faults, stem, year),
     }
-    return words, {words["id"]: held for words, held in figures}
+    return words, {words["id"]: held for words, held in (rate, *pair, *alone)}
+
+
+def _figures(
+    monthly: Monthly, row: Measure, faults: pd.DataFrame, group: Group | None
+) -> tuple[list[Figure], list[Figure]]:
+    """The two figures that stand side by side, and the third one that then stands alone below them."""
+    year = monthly.as_of.year
+    why = _bridge_figure(monthly, row)
+    if len(faults) < WORTH_DRAWING:
+        return why, []
+    causes = _cause_figure(monthly, row, faults, group, year)
+    leaving = _leaving_figure(monthly, row, faults, group, charts.WIDE if why else charts.HALF)
+    return ([causes, *why], [leaving]) if why else ([causes, leaving], [])
 
 
 Figure = tuple[dict[str, Any], dict[str, Any]]
@@ -242,13 +252,25 @@ def _parts(monthly: Monthly, row: Measure) -> list[str]:
     return [wording.parts_caption(told, row.target, wording.day(monthly.before, monthly.as_of.year))] if told else []
 
 
-def _leaving_figure(monthly: Monthly, row: Measure, faults: pd.DataFrame, group: Group | None, year: int) -> Figure:
+def _bridge_figure(monthly: Monthly, row: Measure) -> list[Figure]:
+    """Why the rate moved since the month before, where both days have one under the same rule."""
+    bridge = monthly.bridges.get((row.metric, row.channel, row.window))
+    if bridge is None:
+        return []
+    moved = wording.movement(bridge)
+    title = wording.bridge_title(moved)
+    caption = [*wording.bridge_caption(moved), *wording.bars_caption(moved, charts.bars_span(moved).begin)]
+    return [_figure(row, "bridge", title, charts.why_it_moved(bridge, finding=title), caption)]
+
+
+def _leaving_figure(monthly: Monthly, row: Measure, faults: pd.DataFrame, group: Group | None, wide: int) -> Figure:
     """When the orders at fault leave the window."""
+    year = monthly.as_of.year
     leaving = findings.leaving(faults, monthly.as_of)
     assert leaving is not None, "a figure of leaving orders is made only where there are some"
     title = wording.leaving_title(leaving, year)
     named = findings.in_group(faults, group)
-    chart = charts.leaving_calendar(faults, monthly.as_of, leaving.by, named, finding=title)
+    chart = charts.leaving_calendar(faults, monthly.as_of, leaving.by, named, finding=title, wide=wide)
     return _figure(row, "leaving", title, chart, [wording.leaving_caption(0 < named.sum() < len(named), group, year)])
 
 

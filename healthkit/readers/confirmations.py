@@ -46,6 +46,7 @@ KIND = Kind(
     ),
     delimiters=",;\t",
     quoted=True,
+    by_hand=True,
 )
 _WITH_OFFSET = r"\d[T ]\d{2}:\d{2}.*([Zz]|[+-]\s*\d{2}\s*:?\s*\d{2})$"
 _BARE_DAY = r"^\d{4}-\d{2}-\d{2}$"

@@ -32,6 +32,7 @@ KIND = Kind(
     ("cleared-on", "detail", "marketplace", "updated-at"),
     delimiters=",;\t",
     quoted=True,
+    by_hand=True,
 )
 _FORM = "yyyy-mm-dd"
 

@@ -7,6 +7,7 @@ Quoting is off in tab-separated files: a product name such as 15" would break it
 from __future__ import annotations
 
 import csv
+import difflib
 import io
 import re
 from collections.abc import Iterator, Mapping
@@ -23,6 +24,13 @@ AGAIN = "Download it again."
 SHIFTED = "The row looks shifted: download the file again and import it unopened."
 RESAVED = "A spreadsheet re-saved the file: download it again and import it unopened."
 
+BY_HAND = {
+    SHIFTED: "Correct the cell; times are written 2026-10-31T17:45:00Z, days 2026-10-31.",
+    RESAVED: "Format the column as text in the spreadsheet, and save the file as CSV again.",
+    AGAIN: "Correct the file.",
+}
+"""What to do instead, where a file was written by the user and cannot be downloaded again."""
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -35,6 +43,7 @@ class Kind:
     left: str = ""
     delimiters: str = "\t"
     quoted: bool = False
+    by_hand: bool = False
     aliases: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -86,6 +95,7 @@ class Grid:
 
     def refuse(self, column: str, bad: pa.Array, why: str, cure: str = SHIFTED) -> NoReturn:
         """Raise ReaderError for the rows where `bad` holds, naming the first of them."""
+        cure = BY_HAND.get(cure, cure) if self.kind.by_hand else cure
         bad = pc.fill_null(bad, False)
         first = pc.index(bad, True).as_py()
         value = shown(self[column][first].as_py())
@@ -116,16 +126,23 @@ def names_in(header: str, delimiter: str) -> list[str]:
     return [re.sub(r"[\s_-]+", "-", cell.strip().strip('"\ufeff').strip().lower()) for cell in cells]
 
 
+_DATE = r"\d{1,4}[/.-]\d{1,2}[/.-]\d{1,4}([ T]\d{1,2}:\d{2}(:\d{2})?)?"
+
+
 def shown(value: str | None) -> str:
     """A value as a message may show it: short, and never somebody's name or address.
 
     >>> shown("1.23E+16"), shown("10-Jul-2025"), shown("Jane Roe, 5 High Street"), shown(None)
     ("is '1.23E+16',", "is '10-Jul-2025',", 'holds words (23 characters),', 'is empty,')
+    >>> shown("13/10/2026 17:00")
+    "is '13/10/2026 17:00',"
     >>> shown("+1 555 010 0000"), shown("jane@example.invalid")
     ('holds words (15 characters),', 'holds words (20 characters),')
     """
     if value is None:
         return "is empty,"
+    if re.fullmatch(_DATE, value):
+        return f"is '{value}',"
     words = re.search(r"[^\W\d]{4}", value) and re.search(r"[\s,\d]", value)
     if words or (re.search(r"@|^\+|\(|\d \d", value) and not re.match(r"\d{4}-\d\d-\d\d", value)):
         return f"holds words ({len(value):,} characters),"
@@ -139,6 +156,8 @@ def parse(name: str, text: bytes, kind: Kind, delimiter: str, notes: list[str]) 
     """
     lead, header, body = _split(text)
     columns = _unique(kind.names(header.decode(), delimiter), name, kind)
+    if kind.by_hand:
+        notes += _unknown_columns(columns, name, kind)
     wanted = [column for column in columns if column in kind.needed or column in kind.used]
     if not kind.quoted:
         _refuse_half_written(name, lead, body, delimiter, len(columns))
@@ -154,6 +173,26 @@ def parse(name: str, text: bytes, kind: Kind, delimiter: str, notes: list[str]) 
     if not len(table):
         notes.append("The file has a header and no rows.")
     return Grid(name, kind, delimiter, text, table, pc.indices_nonzero(pa.repeat(True, len(table))), notes)
+
+
+def _unknown_columns(columns: list[str], name: str, kind: Kind) -> list[str]:
+    """Columns of a hand-made file that mean nothing: one that was misspelt is refused, the others are told."""
+    unknown = [column for column in columns if column not in kind.known]
+    missing = [column for column in kind.used if column not in columns]
+    for column in unknown:
+        meant = difflib.get_close_matches(column, missing, n=1, cutoff=0.75)
+        if meant:
+            raise ReaderError(
+                f"{name}: row 1: there is no column {shown_name(column)} in a {kind.title}. "
+                f"Did you mean {meant[0]}? Correct the header."
+            )
+    left_out = ", ".join(map(shown_name, unknown))
+    return [f"Columns left out: {left_out}. The kit reads: {', '.join((*kind.needed, *kind.used))}."] if unknown else []
+
+
+def shown_name(column: str) -> str:
+    """A column's name as a message may show it."""
+    return repr(column[:40])
 
 
 def _columns(body: bytes, columns: list[str], wanted: list[str], kind: Kind, delimiter: str) -> pa.Table:

@@ -7,6 +7,7 @@ in the store; else, when all orders found there are of one marketplace, that one
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import NoReturn
@@ -72,6 +73,7 @@ def places(grid: Grid, ids: pa.Array, asked: Asked, column: str = "sales-channel
     stated = words(grid, column, {**_CODES, **_STATED} if column == "marketplace" else _STATED, empty=True)
     if asked.marketplace is not None:
         _refuse_contradiction(grid, stated, asked.marketplace)
+        _refuse_other_place(grid, ids, asked, asked.marketplace)
         return pa.repeat(pa.scalar(asked.marketplace), len(grid))
     if not stated.null_count:
         return stated
@@ -87,6 +89,18 @@ def _refuse_contradiction(grid: Grid, stated: pa.Array, told: str) -> None:
         raise ReaderError(
             f"{grid.name}: you said marketplace {told}, but of {len(grid):,} rows the file states {counts}. "
             "Leave --marketplace out: the file says it by itself."
+        )
+
+
+def _refuse_other_place(grid: Grid, ids: pa.Array, asked: Asked, told: str) -> None:
+    """The caller's word and that of orders known already must agree."""
+    known = asked.known(whole(pc.unique(ids)).drop_null().to_pylist())
+    others = Counter(code for code in known.values() if code != told)
+    if others and told not in known.values():
+        counts = ", ".join(f"{count:,} of {code}" for code, count in sorted(others.items()))
+        raise ReaderError(
+            f"{grid.name}: you said marketplace {told}, but its orders are known: {counts}. "
+            "Leave --marketplace out: the orders say it."
         )
 
 
@@ -178,12 +192,23 @@ def newest(*columns: pa.Array) -> pa.Scalar:
     return pc.max(tops)
 
 
+def _note_unknown(grid: Grid, ids: pa.Array, asked: Asked) -> None:
+    """Tell how many orders of a hand-made file no file of orders holds: they count nowhere."""
+    named = whole(pc.unique(ids)).to_pylist()
+    unknown = len(named) - len(asked.known(named)) if asked.marketplace_of else 0
+    if unknown:
+        grid.notes.append(
+            f"{unknown:,} of {len(named):,} orders stand in no file of orders yet; till then they count nowhere."
+        )
+
+
 def plain_ids(grid: Grid, asked: Asked) -> tuple[pa.Array, pa.Array]:
     """The order ids and marketplaces of a plain CSV; ids of Amazon's marketplaces have Amazon's shape."""
     refuse_numbers(grid, "order-id")
     ids = texts(grid, "order-id")
     marketplaces = places(grid, ids, asked, "marketplace")
     amazon = [code for code, known in MARKETPLACES.items() if known.sales_channel != "-"]
+    _note_unknown(grid, ids, asked)
     strange = pc.invert(pc.match_substring_regex(ids, AMAZON_ID))
     refuse_other_ids(grid, "order-id", pc.and_(strange, pc.is_in(marketplaces, pa.array(amazon))))
     return ids, marketplaces

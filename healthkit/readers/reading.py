@@ -11,6 +11,8 @@ from healthkit.readers import (
     feedback,
     olist,
     order_report,
+    performance_json,
+    performance_xml,
     returns,
     sale_report,
 )
@@ -24,6 +26,10 @@ from healthkit.readers.text import decode, opening
 TAKE: dict[str, Callable[[Grid, Asked], Taken]] = {
     room.KIND.name: room.take
     for room in (all_orders, sale_report, order_report, confirmations, feedback, returns, defects)
+}
+
+TAKE_DOCUMENT: dict[str, Callable[[bytes, Asked], Taken]] = {
+    room.DOCUMENT.name: room.take for room in (performance_json, performance_xml)
 }
 
 
@@ -41,6 +47,8 @@ def read(
     asked = Asked(source.name, source.digest, account or source.folder, marketplace, marketplace_of).checked()
     contents = [part.content() for part in source.parts]
     _refuse_changed(source, contents)
+    if source.kind in TAKE_DOCUMENT:
+        return TAKE_DOCUMENT[source.kind](contents[0], asked)
     grids = {part.kind: _grid(part, data, asked) for part, data in zip(source.parts, contents, strict=True)}
     if source.kind == olist.NAME:
         taken = olist.take(grids, asked)

@@ -1,4 +1,4 @@
-"""Which kind a raw file is, told by its header and never by its name."""
+"""Which kind a raw file is, told by its header or what it names inside, and never by its own name."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ from healthkit.readers import (
     feedback,
     olist,
     order_report,
+    performance_json,
+    performance_xml,
     returns,
     sale_report,
 )
 from healthkit.readers.grid import RESAVED, Kind, names_in
+from healthkit.readers.source import Document
+from healthkit.readers.text import opening
 
 KINDS: tuple[Kind, ...] = (
     all_orders.KIND,
@@ -25,6 +29,9 @@ KINDS: tuple[Kind, ...] = (
     defects.KIND,
 )
 """Every kind the readers know. Files with orders stand first: others ask them for an order's marketplace."""
+
+DOCUMENTS: tuple[Document, ...] = (performance_json.DOCUMENT, performance_xml.DOCUMENT)
+"""Every kind that is JSON or XML and no table."""
 
 DELIMITERS = "\t,;"
 
@@ -52,6 +59,30 @@ def recognise(lines: list[str]) -> tuple[Kind, str]:
     if _is_feedback(lines):
         return feedback.KIND, "\t"
     raise Unrecognised(_nearest(header))
+
+
+def recognise_document(content: bytes) -> Document | None:
+    """The kind of a file that is JSON or XML; None for one that is neither.
+
+    >>> recognise_document(b'{"accountStatuses": []}').name, recognise_document(b"order-id,kind")
+    ('performance_json', None)
+    >>> recognise_document(b"<html>")
+    Traceback (most recent call last):
+    ...
+    healthkit.readers.recognise.Unrecognised: no known kind of file. ...
+    """
+    begins = opening(content)[0].lstrip()[:1]
+    alike = [document for document in DOCUMENTS if begins in document.begins]
+    if not alike:
+        return None
+    letters = content.replace(b"\0", b"")  # UTF-16 is refused by the room of its kind, in better words
+    for document in alike:
+        if any(name.encode() in letters for name in document.names):
+            return document
+    known = "; ".join(f"{document.title}, which names {' or '.join(document.names)}" for document in alike)
+    raise Unrecognised(
+        f"no known kind of file. Of those that begin with {begins} the kit reads: {known}. Download one of them, whole."
+    )
 
 
 def stands_beside(header: str) -> bool:

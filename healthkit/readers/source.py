@@ -20,6 +20,16 @@ class ReaderError(ValueError):
 
 
 @dataclass(frozen=True)
+class Document:
+    """One kind of raw file that is no table: how its text may begin, and the names of which it holds one."""
+
+    name: str
+    title: str
+    begins: str
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Part:
     """One raw text: a file, or one member of a zip."""
 

@@ -9,13 +9,14 @@ from pathlib import Path
 
 from healthkit.readers import olist
 from healthkit.readers.grid import AGAIN
-from healthkit.readers.recognise import KINDS, Unrecognised, recognise, stands_beside
+from healthkit.readers.recognise import DOCUMENTS, KINDS, Unrecognised, recognise, recognise_document, stands_beside
 from healthkit.readers.source import ZIP, Part, ReaderError, Refused, Source, digest_of, digest_of_group
 from healthkit.readers.text import opening
 
-SUFFIXES = {".txt", ".tsv", ".csv", ".gz", ".zip", ""}
+SUFFIXES = {".txt", ".tsv", ".csv", ".json", ".xml", ".gz", ".zip", ""}
 _GROUPED = {kind.name for kind in olist.KINDS}
-_TURN = {kind.name: turn for turn, kind in enumerate(KINDS)} | {olist.NAME: 0.5}
+_NAMES = [*(kind.name for kind in KINDS), *(document.name for document in DOCUMENTS)]
+_TURN = {name: turn for turn, name in enumerate(_NAMES)} | {olist.NAME: 0.5}
 
 
 def plan(paths: Iterable[str | Path]) -> tuple[list[Source], list[Refused]]:
@@ -94,10 +95,11 @@ def _source(part: Part) -> Source | None:
             f"{part.name}: is empty. Amazon writes no file for a request that it cancelled or that found nothing: "
             "ask for it again."
         )
-    if stands_beside(lines[0]):
-        return None
     try:
-        kind, _ = recognise(lines)
+        document = recognise_document(content)
+        if document is None and stands_beside(lines[0]):
+            return None
+        kind = document or recognise(lines)[0]
     except Unrecognised as unknown:
         raise ReaderError(f"{part.name}: {_why(content, str(unknown))}") from None
     whole = (replace(part, kind=kind.name),)

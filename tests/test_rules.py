@@ -1,0 +1,386 @@
+"""Rules as data: what a number at fault beside a share means, what small sellers are judged by, and the page of all."""
+
+from __future__ import annotations
+
+import doctest
+import importlib.util
+from datetime import date
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from healthkit import policy, wording
+from healthkit.marketplaces import MARKETPLACES
+from healthkit.policy import FOR_EVER, PolicyError, Rule, Target, judge
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "rules.md"
+NAMES = list(policy.files())
+WITHOUT_POLICY = {"AE", "BE", "BR", "EG", "IE", "NL", "PL", "SA", "SE", "SG", "TR"}
+"""Amazon's marketplaces of which nobody has looked up what they ask; a policy for one takes its code from here."""
+
+
+def _loaded():
+    """docs/make_rules.py as a module; docs is no package."""
+    found = importlib.util.spec_from_file_location("make_rules", ROOT / "docs" / "make_rules.py")
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    return module
+
+
+make_rules = _loaded()
+
+
+# -- a share and a number at fault ------------------------------------------------------------------------
+
+
+def breached(target: Target, counted: int, at_fault: int) -> bool:
+    """Whether the share is missed, and the number at fault reached where it is asked, said with fractions."""
+    wrong = Fraction(at_fault, counted)
+    missed = {
+        "below": wrong >= target.share,
+        "at most": wrong > target.share,
+        "at least": 1 - wrong < target.share,
+        "above": 1 - wrong <= target.share,
+    }[target.side]
+    if target.and_at_least is None or (target.while_under is not None and counted >= target.while_under):
+        return missed
+    return missed and at_fault >= target.and_at_least
+
+
+SOME_TARGET = st.builds(
+    Target,
+    st.fractions(0, 1, max_denominator=200),
+    st.sampled_from(policy.SIDES),
+    st.none() | st.integers(1, 12),
+    st.none() | st.integers(1, 60),
+)
+
+
+@settings(max_examples=250, deadline=None, derandomize=True)
+@given(SOME_TARGET, st.integers(1, 70))
+def test_met_limit_and_headroom_are_what_trying_every_number_at_fault_finds(target, counted):
+    tried = range(counted + 1)
+    met = [at_fault for at_fault in tried if not breached(target, counted, at_fault)]
+    assert [at_fault for at_fault in tried if target.met(counted, at_fault)] == met
+    limit = target.limit(counted)
+    assert min(limit, counted) == max(met, default=-1)
+    assert [target.headroom(counted, at_fault) for at_fault in tried] == [limit - at_fault for at_fault in tried]
+
+
+@settings(max_examples=250, deadline=None, derandomize=True)
+@given(SOME_TARGET, st.lists(st.integers(0, 10**6), min_size=1, max_size=20), st.data())
+def test_many_counts_at_once_are_judged_as_each_alone(target, counted, data):
+    at_fault = [data.draw(st.integers(0, n)) for n in counted]
+    arrays = np.array(counted), np.array(at_fault)
+    pairs = list(zip(counted, at_fault, strict=True))
+    assert target.limit(arrays[0]).tolist() == [target.limit(n) for n in counted]
+    assert target.headroom(*arrays).tolist() == [target.headroom(*pair) for pair in pairs]
+    assert target.met(*arrays).tolist() == [n > 0 and not breached(target, n, k) for n, k in pairs]
+    share = Fraction(4, 5)
+    assert target.used(*arrays, share).tolist() == [bool(target.used(*pair, share)) for pair in pairs]
+
+
+def status(target: Target, warn: Fraction, counted: int, at_fault: int) -> str:
+    """The word of one count, said with fractions; at risk asks that part of the share and of the number allowed."""
+    if breached(target, counted, at_fault):
+        return "off target"
+    bounds = [target.allowed * counted]
+    if target.and_at_least is not None and (target.while_under is None or counted < target.while_under):
+        bounds.append(Fraction(target.and_at_least - 1))
+    return "at risk" if at_fault and all(at_fault >= warn * bound for bound in bounds) else "on target"
+
+
+@settings(max_examples=250, deadline=None, derandomize=True)
+@given(SOME_TARGET, st.fractions(0, 1, max_denominator=10), st.integers(1, 70))
+def test_judging_says_what_fractions_say(target, warn, counted):
+    side = target.side.replace(" ", "_")
+    proviso = {"and_at_least": target.and_at_least}
+    if target.and_at_least is not None:
+        proviso["while_under"] = target.while_under
+    else:
+        target = Target(target.share, target.side)
+    one = rule(**{side: target.share}, warn=warn, **proviso)
+    assert one.target == target
+    at_fault = np.arange(counted + 1)
+    said = judge(one, np.full_like(at_fault, counted), at_fault).tolist()
+    assert said == [status(target, warn, counted, k) for k in at_fault.tolist()]
+
+
+def rule(**fields) -> Rule:
+    given = {"policy": "p", "metric": "late_shipment_rate", "since": date(2026, 1, 1), "channels": ("seller",)}
+    return Rule(**{**given, "windows": (90,), "source": "test", "sure": "I", **fields})
+
+
+def judged(one: Rule, *counts: tuple[int, int]) -> list[str]:
+    """Status words of (counted, at fault)."""
+    counted, at_fault = (np.array(numbers) for numbers in zip(*counts, strict=True))
+    return judge(one, counted, at_fault).tolist()
+
+
+def test_more_than_two_percent_is_no_breach_with_fewer_than_five_at_fault():
+    # 4 of 50 are 8 %, 5 of 50 are 10 %; 5 of 250 are 2 %, 6 are more.
+    one = rule(at_most=Fraction(2, 100), and_at_least=5)
+    assert judged(one, (50, 4), (50, 5), (250, 5), (250, 6)) == ["at risk", "off target", "at risk", "off target"]
+    assert one.target.headroom(50, 1) == 3
+
+
+def test_one_of_five_is_not_at_risk_while_five_are_needed():
+    # Four may be at fault; four fifths of them are 3.2.
+    one = rule(at_most=Fraction(2, 100), and_at_least=5)
+    assert judged(one, (5, 1), (5, 3), (5, 4)) == ["on target", "on target", "at risk"]
+
+
+def test_of_under_300_orders_three_may_go_wrong_and_of_300_less_than_one_percent():
+    # Of 299 orders 3 are allowed; of 300, 3 are 1 %, which is not under 1 %; of 301, 3 are.
+    one = rule(below=Fraction(1, 100), and_at_least=4, while_under=300)
+    assert [one.target.limit(counted) for counted in (1, 299, 300, 301)] == [3, 3, 2, 3]
+    assert judged(one, (299, 3), (300, 3), (301, 3)) == ["at risk", "off target", "at risk"]
+
+
+def test_a_number_at_fault_saves_on_the_other_side_too():
+    # At least 90 % of 10 in order: 1 may be at fault; where a breach needs 3 at fault, 2 may.
+    assert Target(Fraction(90, 100), "at least").limit(10) == 1
+    assert Target(Fraction(90, 100), "at least", and_at_least=3).limit(10) == 2
+
+
+def test_of_no_order_there_is_no_data_whatever_number_at_fault_is_asked():
+    assert judged(rule(at_most=Fraction(2, 100), and_at_least=5), (0, 0)) == ["no data"]
+    assert not Target(Fraction(2, 100), "at most", 5).met(0, 0)
+
+
+# -- the fields in a file ---------------------------------------------------------------------------------
+
+HEAD = """\
+policy: mine
+title: Mine
+zone: UTC
+read: 2026-11-22
+rules:
+  late_shipment_rate:
+    - since: 2020-01-01
+      windows: [60]
+      source: test
+      sure: I
+"""
+PROVISOS = """\
+      at_most: 7/100
+      and_at_least: 8
+      fallback: {under: 40, window: 365}
+      judged_on: 20
+"""
+FULL = HEAD + PROVISOS
+
+
+def written(folder, text: str) -> str:
+    (folder / "mine.yaml").write_text(text, encoding="utf-8")
+    return str(folder / "mine.yaml")
+
+
+def test_a_rule_carries_its_provisos(tmp_path):
+    [one] = policy.load(written(tmp_path, FULL)).rules
+    assert (one.and_at_least, one.while_under, one.judged_on) == (8, None, 20)
+    assert (one.fallback.under, one.fallback.window) == (40, 365)
+    assert one.target == Target(Fraction(7, 100), "at most", and_at_least=8)
+
+
+def test_a_rule_without_provisos_has_none(tmp_path):
+    [one] = policy.load(written(tmp_path, HEAD + "      at_most: 7/100\n")).rules
+    assert (one.and_at_least, one.while_under, one.fallback, one.judged_on) == (None, None, None, None)
+    assert make_rules.provisos(one) == ""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "field", "what"),
+    [
+        ("and_at_least: 8", "and_at_least: 0", "and_at_least", "greater than or equal to 1"),
+        ("and_at_least: 8", "and_at_least: 2.5", "and_at_least", "valid integer"),
+        ("and_at_least: 8", "and_at_least: true", "and_at_least", "valid integer"),
+        ("      at_most: 7/100\n", "", "rule", "and_at_least needs a target beside it"),
+        ("and_at_least: 8", "while_under: 300", "rule", "there is none"),
+        ("and_at_least: 8", "and_at_least: 8\n      while_under: 0", "while_under", "greater than or equal to 1"),
+        ("judged_on: 20", "judged_on: 0", "judged_on", "greater than or equal to 1"),
+        ("judged_on: 20", "judged_on: 29", "judged_on", "less than or equal to 28"),
+        ("judged_on: 20", "judged_on: 2026-11-20", "judged_on", "valid integer"),
+        ("{under: 40, window: 365}", "365", "fallback", "Fallback"),
+        ("{under: 40, window: 365}", "{window: 365}", "fallback.under", "required"),
+        ("{under: 40, window: 365}", "{under: 40, days: 365}", "fallback.window", "required"),
+        ("{under: 40, window: 365}", "{under: 40, window: 365, days: 1}", "fallback.days", "not permitted"),
+        ("{under: 40, window: 365}", "{under: 0, window: 365}", "fallback.under", "greater than or equal to 1"),
+        ("{under: 40, window: 365}", "{under: 40, window: 60}", "rule", "is no longer than 60 days"),
+        ("windows: [60]", "windows: [30, 60]", "rule", "write a row for each window"),
+    ],
+)
+def test_a_wrong_proviso_is_refused_by_file_line_and_field(tmp_path, old, new, field, what):
+    assert old in FULL
+    with pytest.raises(PolicyError) as said:
+        policy.load(written(tmp_path, FULL.replace(old, new)))
+    assert str(said.value).startswith(f"mine.yaml, line 7, late_shipment_rate, field {field}: ")
+    assert what in str(said.value)
+
+
+def test_a_metric_of_ones_own_stands_where_the_other_policy_has_it():
+    assert policy.load("amazon_uk").metrics()[-1] == "invoice_defect_rate"
+    common = [name for name in policy.load("amazon_uk").metrics() if name in policy.load("amazon_us").metrics()]
+    assert common == [name for name in policy.load("amazon_us").metrics() if name in common]
+
+
+def test_a_row_that_asks_nothing_is_kept_with_its_reason():
+    silent = {one.metric: (one.since, one.source) for one in policy.load("amazon_fr").silences}
+    assert silent["unit_on_time_delivery_rate"][0] == date(2017, 6, 21)
+    assert "No source for France" in silent["unit_on_time_delivery_rate"][1]
+    assert silent["invoice_defect_rate"][0] == date(2017, 6, 21)
+
+
+# -- the policies that are there --------------------------------------------------------------------------
+
+
+def asked(name: str, day: date, metric: str) -> list[Rule]:
+    return [one for one in policy.load(name).on(day) if one.metric == metric]
+
+
+DAY = date(2026, 10, 31)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["amazon_au", "amazon_ca", "amazon_de", "amazon_es", "amazon_fr", "amazon_in", "amazon_it", "amazon_jp",
+     "amazon_mx", "amazon_uk", "amazon_us"],
+)  # fmt: skip
+def test_every_amazon_asks_the_same_of_defects_and_late_shipments(name):
+    [defects], [late] = (asked(name, DAY, metric) for metric in ("order_defect_rate", "late_shipment_rate"))
+    assert (defects.windows, defects.lag, defects.target) == ((60,), 15, Target(Fraction(1, 100), "below"))
+    assert (late.windows, late.lag, late.target) == ((10, 30), 0, Target(Fraction(4, 100), "below"))
+    [cancelled] = asked(name, DAY, "cancellation_rate")
+    windows = (7, 30) if name == "amazon_in" else (7,)
+    assert (cancelled.windows, cancelled.lag, cancelled.target) == (windows, 1, Target(Fraction(25, 1000), "below"))
+
+
+def test_the_rate_in_units_is_asked_where_a_source_says_so_and_nowhere_else():
+    metric = "unit_on_time_delivery_rate"
+    amazons = [code for code, place in MARKETPLACES.items() if place.is_amazon and code not in WITHOUT_POLICY]
+    held = policy.for_marketplaces(amazons)
+    with_units = {code: asked(one.name, DAY, metric) for code, one in held.items() if asked(one.name, DAY, metric)}
+    assert set(with_units) == {"US", "UK", "DE"}
+    for [one] in with_units.values():
+        assert (one.windows, one.lag, one.minimum) == ((14,), 7, 20)
+        assert one.target == Target(Fraction(90, 100), "at least")
+    for code in set(held) - set(with_units):
+        assert asked(held[code].name, DAY, "on_time_delivery_rate"), code
+
+
+def test_invoices_are_asked_for_in_five_european_stores_since_20_march_2020():
+    five = {"amazon_uk", "amazon_de", "amazon_fr", "amazon_it", "amazon_es", "amazon_europe"}
+    assert {name for name in NAMES if "invoice_defect_rate" in policy.load(name).metrics()} == five
+    for name in five:
+        [one] = asked(name, date(2020, 3, 20), "invoice_defect_rate")
+        assert (one.windows, one.lag, one.target) == ((7,), 7, Target(Fraction(5, 100), "below"))
+        assert asked(name, date(2020, 3, 19), "invoice_defect_rate") == []
+
+
+def test_returns_are_judged_as_a_whole_and_shown_in_three_parts():
+    [whole] = asked("amazon_us", DAY, "return_dissatisfaction_rate")
+    assert whole.target == Target(Fraction(10, 100), "below")
+    parts = {one.metric for one in policy.load("amazon_us").on(DAY) if one.part_of == "return_dissatisfaction_rate"}
+    assert parts == {"negative_return_feedback_rate", "late_return_response_rate", "invalid_rejection_rate"}
+
+
+def test_premium_shipping_is_stricter_and_was_eased_in_july_2025():
+    eve, day = (asked("amazon_premium", as_of, "on_time_delivery_rate") for as_of in (date(2025, 6, 30), DAY))
+    assert [one.target for one in eve + day] == [
+        Target(Fraction(97, 100), "at least"), Target(Fraction(92, 100), "at least"),
+    ]  # fmt: skip
+    [cancelled] = asked("amazon_premium", DAY, "cancellation_rate")
+    assert cancelled.target == Target(Fraction(5, 1000), "at most")
+    [tracked] = asked("amazon_premium", DAY, "valid_tracking_rate")
+    # All of 20 parcels must be tracked.
+    assert (tracked.target.limit(20), policy.load("amazon_premium").marketplaces) == (0, ())
+
+
+def test_ebay_judges_late_shipments_by_share_and_number_over_a_year_for_the_small():
+    [late] = asked("ebay", DAY, "late_shipment_rate")
+    assert late.target == Target(Fraction(7, 100), "at most", and_at_least=8)
+    assert (late.fallback.under, late.fallback.window, late.judged_on) == (400, 365, 20)
+
+
+def test_etsy_allows_four_bad_reviews_of_under_forty_and_under_a_tenth_of_more():
+    # Of 39 reviews 4 may be bad, of 40 only 3 (4 are a tenth), of 41 again 4.
+    [reviews] = asked("etsy", DAY, "negative_review_rate")
+    assert [reviews.target.limit(counted) for counted in (39, 40, 41)] == [4, 3, 4]
+    assert reviews.judged_on == 1
+
+
+def test_mercado_libre_looks_at_a_year_of_under_forty_orders():
+    rules = policy.load("mercado_libre").on(DAY)
+    assert {(one.fallback.under, one.fallback.window, one.minimum) for one in rules} == {(40, 365, 10)}
+
+
+def test_walmart_counts_bad_ratings_from_its_guide_of_october_2025_on():
+    metric = "negative_feedback_rate"
+    assert asked("walmart_us", date(2025, 10, 21), metric) == []
+    [one] = asked("walmart_us", date(2025, 10, 22), metric)
+    assert (one.windows, one.target) == ((60,), Target(Fraction(2, 100), "at most"))
+
+
+# -- every rule, and the page of all ----------------------------------------------------------------------
+
+
+def test_every_marketplace_has_a_policy_or_is_listed_as_having_none():
+    owned = {code for name in NAMES for code in policy.load(name).marketplaces}
+    assert owned | WITHOUT_POLICY == set(MARKETPLACES)
+    assert owned & WITHOUT_POLICY == set()
+    assert all(MARKETPLACES[code].is_amazon for code in WITHOUT_POLICY)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_rule_and_every_silence_has_a_day_and_a_source(name):
+    held = policy.load(name)
+    assert held.rules
+    for one in (*held.rules, *held.silences):
+        assert isinstance(one.since, date), one.metric
+        assert len(one.source.strip()) > 10, one.metric
+    assert {one.sure for one in held.rules} <= set(wording.SURE)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_policy_says_on_which_day_its_sources_were_read(name):
+    held = yaml.safe_load(policy.files()[name].read_text(encoding="utf-8"))
+    assert isinstance(held["read"], date)
+    assert all(row["since"] <= held["read"] for rows in held["rules"].values() for row in rows)
+
+
+def test_the_page_of_rules_is_what_the_files_say():
+    stale = "docs/rules.md is stale; write it again: python docs/make_rules.py"
+    assert PAGE.read_text(encoding="utf-8") == make_rules.rules_page(), stale
+
+
+def test_the_page_has_every_rule_ever_and_every_row_that_asks_nothing():
+    page = make_rules.rules_page()
+    held = [policy.load(name) for name in NAMES]
+    rows = [line for line in page.splitlines() if line.startswith("| ") and not line.startswith(("| Measure", "| ---"))]
+    assert len(rows) == sum(len(one.rules) + len(one.silences) for one in held)
+    ended = [rule for one in held for rule in one.rules if rule.until < FOR_EVER]
+    assert ended
+    assert all(f"| {rule.since} | {rule.until} |" in page for rule in ended)
+
+
+def test_the_page_tells_of_fallbacks_and_days_of_judging():
+    page = make_rules.rules_page()
+    provisos = {make_rules.provisos(rule) for name in NAMES for rule in policy.load(name).rules} - {""}
+    assert len(provisos) >= 3
+    assert all(words in page for words in provisos)
+    assert "of under 400 orders, 365 days are judged; judged on day 20 of the month" in page
+
+
+def test_no_text_breaks_its_row():
+    page = make_rules.rules_page().replace("\\|", "")
+    assert {line.count("|") for line in page.splitlines() if line.startswith("| ")} == {len(make_rules.HEADS) + 1}
+
+
+def test_the_examples_of_the_page_maker_run():
+    assert doctest.testmod(make_rules).failed == 0
