@@ -6,6 +6,7 @@ Exit codes: 0 fine; 1 the data or the accounts have a problem, which is named; 2
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from datetime import date, datetime
@@ -16,6 +17,7 @@ from typing import Annotated, Any
 import pandas as pd
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -29,6 +31,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 out, err = Console(highlight=False), Console(stderr=True, highlight=False)
+
+
+LONGEST = 36_500
+"""No window is asked for that is longer. [days]"""
 
 
 class Format(StrEnum):
@@ -85,7 +91,7 @@ def import_(
         bar.update(task, total=sum(source.size for source in sources) or 1)
 
     def done(source: Any) -> None:
-        bar.update(task, advance=source.size, description=f"Read {source.name}")
+        bar.update(task, advance=source.size, description=f"Read {escape(source.name)}")
 
     with _told(), bar:
         outcomes = list(hk.intake.take_in(paths, hk.store.Store(folder), account, marketplace, begun, done))
@@ -102,7 +108,7 @@ def _print_outcomes(outcomes: list[Any], folder: Path) -> None:
     for one in taken:
         rows = {name: table.num_rows for name, table in one.tables.items() if table.num_rows}
         held = ", ".join(f"{count:,} {name}" for name, count in rows.items()) or "no rows"
-        out.print(f"[bold]{one.name}[/]  {one.kind}: {held}", soft_wrap=True)
+        out.print(f"[bold]{escape(one.name)}[/]  {one.kind}: {held}", soft_wrap=True)
         for reason, count in one.skipped.items():
             out.print(f"    skipped {count:,}: {reason}", soft_wrap=True, markup=False)
         for note in one.notes:
@@ -127,10 +133,12 @@ def scores(
     account: Accounts = None,
     policy: PolicyName = None,
     window: Annotated[
-        int | None, typer.Option(min=1, metavar="DAYS", help="A window of so many days instead of the rule's.")
+        int | None,
+        typer.Option(min=1, max=LONGEST, metavar="DAYS", help="A window of so many days instead of the rule's."),
     ] = None,
     lag: Annotated[
-        int | None, typer.Option(min=0, metavar="DAYS", help="Windows end so many days before the as-of day.")
+        int | None,
+        typer.Option(min=0, max=LONGEST, metavar="DAYS", help="Windows end so many days before the as-of day."),
     ] = None,
     hindsight: Annotated[
         bool, typer.Option("--hindsight", help="The same windows with all that was learnt later.")
@@ -152,6 +160,8 @@ def scores(
     _tell_ends(book, as_of, account)
     if missing:
         err.print(f"Not yet computed: {', '.join(missing)}.", soft_wrap=True)
+    if book.unjudged:
+        err.print(f"Not judged, for want of a policy: the orders of {', '.join(book.unjudged)}.", soft_wrap=True)
 
 
 def _print_scores(table: Any, form: Format) -> None:
@@ -302,6 +312,8 @@ class _told:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if isinstance(error, ValueError) and type(error).__module__.startswith("healthkit."):
             _fail(str(error))
+        if isinstance(error, OSError):
+            _fail(f"{error.filename or 'A file'} cannot be read or written: {error.strerror or error}.")
 
 
 def _fail(sentence: str) -> None:
@@ -311,5 +323,12 @@ def _fail(sentence: str) -> None:
 
 
 def main() -> None:
-    """The entry point."""
-    app(prog_name="python -m healthkit")
+    """The entry point. The process ends here and now: threads of native libraries may outlive Python's own end."""
+    try:
+        app(prog_name="python -m healthkit")
+        code = 0
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

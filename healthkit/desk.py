@@ -20,7 +20,7 @@ import pandas as pd
 
 from healthkit import explain, exposure, metrics, scores, tables
 from healthkit.exposure import Counts
-from healthkit.policy import Policy, files, for_marketplaces, load
+from healthkit.policy import Policy, files, for_marketplaces, judged_marketplaces, load
 from healthkit.store import Store
 
 DATA = Path("data/store")
@@ -75,11 +75,19 @@ class Desk:
         return self._policies(self.counts.coverage["marketplace"].unique())
 
     def _policies(self, codes: Iterable[str]) -> Mapping[str, Policy]:
-        return dict.fromkeys(codes, self._one) if self._one is not None else for_marketplaces(codes)
+        if self._one is not None:
+            return dict.fromkeys(codes, self._one)
+        judged = judged_marketplaces()
+        return for_marketplaces(code for code in codes if code in judged)
+
+    @property
+    def unjudged(self) -> list[str]:
+        """The marketplaces in the store that no policy judges; their orders stand in no score."""
+        return [code for code in self.counts.coverage["marketplace"].unique() if code not in self.policies]
 
     def _digest(self) -> str:
         """What the counts depend on besides the store: the rules there are, and the code that counts."""
-        rules = files().values() if self._one is None else [Path(self._one.file)]
+        rules = [*files().values(), *map(Path, self._one.files if self._one else ())]
         code = [Path(module.__file__ or "") for module in (metrics, exposure, tables)]
         return hashlib.sha256(b"\0".join(path.read_bytes() for path in [*code, *rules])).hexdigest()[:12]
 
@@ -129,27 +137,31 @@ def _read(place: Path) -> Counts | None:
     """Counts as kept, or None where there are none."""
     if not place.is_dir():
         return None
-    with contextlib.suppress(FileNotFoundError):
+    try:
         return Counts(*(pd.read_parquet(place / f"{name}.parquet") for name in ("exposure", "faults", "coverage")))
-    return None
+    except (OSError, ValueError):
+        # Cut off, or half removed: it is counted again, and kept anew.
+        return None
 
 
 def _keep(place: Path, counts: Counts) -> Counts:
     """Keep counts for the next question, and drop those of older states of the store.
 
-    They appear whole or not at all: written aside first, then moved into place.
+    They appear whole or not at all: written aside first, then moved into place. Where nothing can be written,
+    nothing is kept.
     """
-    place.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(dir=place.parent, prefix=".writing-"))
-    for name in ("exposure", "faults", "coverage"):
-        getattr(counts, name).to_parquet(aside / f"{name}.parquet")
-    version = place.name.split("-")[0]
-    for old in place.parent.iterdir():
-        if not old.name.startswith((".", f"{version}-")):
-            shutil.rmtree(old, ignore_errors=True)
-    try:
-        os.replace(aside, place)
-    except OSError:
-        # Another process kept the same counts in the meantime; theirs are as good.
-        shutil.rmtree(aside, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(dir=place.parent, prefix=".writing-"))
+        for name in ("exposure", "faults", "coverage"):
+            getattr(counts, name).to_parquet(aside / f"{name}.parquet")
+        version = place.name.split("-")[0]
+        for old in place.parent.iterdir():
+            if old == place or not old.name.startswith((".", f"{version}-")):
+                shutil.rmtree(old, ignore_errors=True)
+        try:
+            os.replace(aside, place)
+        except OSError:
+            # Another process kept the same counts in the meantime; theirs are as good.
+            shutil.rmtree(aside, ignore_errors=True)
     return counts

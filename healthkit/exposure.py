@@ -54,7 +54,12 @@ def count(ledger: Ledger, rules: Iterable[Rule]) -> Counts:
 
 def uncomputed(rules: Iterable[Rule]) -> list[str]:
     """The metrics that the rules ask for and that are not computed yet."""
-    return list(dict.fromkeys(rule.metric for rule in rules if rule.metric not in METRICS))
+    return list(dict.fromkeys(rule.metric for rule in rules if not computed(rule)))
+
+
+def computed(rule: Rule) -> bool:
+    """Whether a rule can be judged yet: its metric is, and it asks for no second window and no day of the month."""
+    return rule.metric in METRICS and rule.fallback is None and rule.judged_on is None
 
 
 def _exposure(counting: Frame) -> pd.DataFrame:

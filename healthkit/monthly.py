@@ -79,7 +79,7 @@ def accounts_in(desk: Desk, month: str) -> list[tuple[str, str]]:
     """
     as_of = last_day_of(month)
     found = desk.score(as_of) if _reached(desk, as_of) else pd.DataFrame(columns=["account", "marketplace", "counted"])
-    counted = found[found["counted"] > 0]
+    counted = found[found["counted"] > 0].merge(_heard(desk, as_of), on=["account", "marketplace"])
     pairs = counted[["account", "marketplace"]].drop_duplicates().sort_values(["account", "marketplace"])
     if pairs.empty:
         raise MonthError(f"No account has orders to report for {month}. {_months(desk)}")
@@ -89,6 +89,13 @@ def accounts_in(desk: Desk, month: str) -> list[tuple[str, str]]:
 def _reached(desk: Desk, as_of: date) -> bool:
     """Whether any order is as old as the day; before that, no rule need be asked."""
     return bool((desk.counts.exposure["clock_day"].dt.date <= as_of).any())
+
+
+def _heard(desk: Desk, as_of: date) -> pd.DataFrame:
+    """The accounts and marketplaces whose files reach into the month of a day; of others the month is not known."""
+    coverage = desk.counts.coverage
+    heard = coverage[coverage["heard_on"].dt.date >= as_of.replace(day=1)]
+    return heard[["account", "marketplace"]].astype("str")
 
 
 def _months(desk: Desk) -> str:
@@ -110,7 +117,7 @@ def open_month(desk: Desk, account: str, month: str, marketplace: str | None = N
     held = desk.counts.coverage[desk.counts.coverage["account"] == account].set_index("marketplace")
     code = _marketplace(account, list(held.index), marketplace)
     scored = _mine(desk, account, code, as_of)
-    if not (scored["counted"] > 0).any():
+    if not (scored["counted"] > 0).any() or held.loc[code, "heard_on"].date() < as_of.replace(day=1):
         begins, ends = held.loc[code, "begins_on"], held.loc[code, "ends_on"]
         raise MonthError(
             f"{account} has no orders to report for {month}: "

@@ -23,6 +23,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from healthkit.tables import METRIC_IDS
 
 FOLDER = Path(__file__).parent / "policies"
+LONGEST = 36_500
+"""No window is longer than a hundred years. [days]"""
 FOR_EVER = date(9999, 12, 31)
 SIDES = ("below", "at most", "at least", "above")
 CLOCKS = ("ordered_on", "ship_by_on", "shipped_on", "deliver_by_on")
@@ -230,6 +232,8 @@ class Rule(BaseModel):
     def _a_window_is_at_least_a_day(cls, value: tuple[int, ...]) -> tuple[int, ...]:
         if not value or min(value) < 1:
             raise ValueError("a window is at least 1 day long")
+        if max(value) > LONGEST:
+            raise ValueError(f"a window is at most {LONGEST:,} days long")
         if len(set(value)) < len(value):
             raise ValueError("a window stands twice")
         return value
@@ -304,7 +308,7 @@ class Policy:
     rules: tuple[Rule, ...]
     begins: tuple[tuple[str, date], ...]
     note: str = ""
-    file: str = ""
+    files: tuple[str, ...] = ()
     silences: tuple[Silence, ...] = ()
 
     def metrics(self) -> list[str]:
@@ -380,6 +384,8 @@ def _policy(path: Path, held: Any, folder: Path) -> Policy:
     """Build the policy of one file, on top of the one it is based on."""
     if not isinstance(held, dict):
         raise PolicyError(f"{path.name} holds no mapping; see the other files in policies/ for its shape.")
+    if held.get("based_on") in (path.stem, held.get("policy")):
+        raise PolicyError(f"{path.name}: a policy cannot be based on itself.")
     based = load(held["based_on"], folder) if held.get("based_on") else None
     known = {"policy", "title", "marketplaces", "zone", "read", "note", "based_on", "rules", "line"}
     for field_name in held:
@@ -405,7 +411,7 @@ def _policy(path: Path, held: Any, folder: Path) -> Policy:
     return Policy(
         held["policy"], held["title"], tuple(held.get("marketplaces") or ()), held["zone"], held["read"],
         tuple(sorted(rules, key=lambda rule: place[rule.metric])), tuple(begins.items()), held.get("note", ""),
-        str(path), tuple(silences),
+        (str(path), *(based.files if based else ())), tuple(silences),
     )  # fmt: skip
 
 
@@ -444,8 +450,12 @@ def _check_rows(path: Path, metric: str, rows: Any) -> None:
         raise PolicyError(f"{path.name}: {metric} must be a list of rows, each with a day `since`.")
     for place, row in enumerate(rows):
         where = f"{path.name}, line {row['line']}, {metric}, field"
-        if not isinstance(row.get("since"), date):
+        if type(row.get("since")) is not date:
             raise PolicyError(f"{where} since: a row needs the day from which it is in force, such as 2026-02-01.")
+        if type(row.get("until", FOR_EVER)) is not date:
+            raise PolicyError(f"{where} until: {row['until']!r} is not a day such as 2026-02-01.")
+        if not isinstance(row.get("counting") or {}, dict):
+            raise PolicyError(f"{where} counting: it must be a mapping of options to values.")
         if row.get("until", FOR_EVER) < row["since"]:
             raise PolicyError(f"{where} until: {row['until']} is before {row['since']}.")
         if _ends(row) and not row.get("source"):
@@ -498,6 +508,15 @@ def for_marketplaces(codes: Iterable[str], folder: Path = FOLDER) -> dict[str, P
         )
     loaded = {name: load(name, folder) for name in {owners[code] for code in wanted}}
     return {code: loaded[owners[code]] for code in wanted}
+
+
+def judged_marketplaces(folder: Path = FOLDER) -> set[str]:
+    """The marketplaces that a policy judges.
+
+    >>> "US" in judged_marketplaces()
+    True
+    """
+    return {code for code, _ in _owners(folder)}
 
 
 def _owners(folder: Path) -> Iterator[tuple[str, str]]:

@@ -20,12 +20,16 @@ import numpy as np
 import pandas as pd
 
 from healthkit import tables
-from healthkit.exposure import Counts
+from healthkit.exposure import Counts, computed
 from healthkit.metrics import METRICS
 from healthkit.policy import Policy, Rule, judge
 
 NEVER = np.iinfo(np.int64).max // 4
 """A day number later than any."""
+
+
+SILENT_DAYS = 3
+"""So many days without news may stand at a window's end; after more, the files end before the window does."""
 
 
 class ScoreError(ValueError):
@@ -75,7 +79,7 @@ def score(
 
     `policies` is one policy for all, or the policy of each marketplace. `window` and `lag` [days] replace
     those of the rules. A rule is held against the days on which it is in force. An account stands in the
-    table from the day of its first order on.
+    table from the day of its first order on; a marketplace without a policy does not stand in it.
 
     Raises PolicyError for a day before a policy begins, ScoreError for a window under 1 day or a lag under 0.
     """
@@ -88,7 +92,9 @@ def score(
         raise ScoreError(f"A lag is 0 days or more; {lag} was asked for.")
     pieces = []
     for held in _held(counts):
-        policy = policies if isinstance(policies, Policy) else policies[held.marketplace]
+        policy = policies if isinstance(policies, Policy) else policies.get(held.marketplace)
+        if policy is None:
+            continue
         for rule in policy.between(asked[0], asked[-1]):
             for days_long in dict.fromkeys([window] if window is not None else rule.windows):
                 ask = _Ask(rule, days_long, rule.lag if lag is None else lag, _in_force(rule, asked), hindsight)
@@ -141,6 +147,7 @@ class _Held:
     marketplace: str
     accounts: pd.Index
     begins_on: np.ndarray
+    heard_on: np.ndarray
     first_orders: dict[str, np.ndarray]
     counting: dict[_Asked, Stays]
     faults: dict[_Asked, Stays]
@@ -177,6 +184,7 @@ def _arrays(counts: Counts, marketplace: str) -> _Held:
         marketplace,
         accounts,
         day_numbers(coverage["begins_on"]),
+        day_numbers(coverage["heard_on"]),
         _first_orders(counting, len(accounts)),
         counting,
         _split(faults, accounts, *_FAULT),
@@ -227,7 +235,7 @@ def _in_force(rule: Rule, days: list[date]) -> np.ndarray:
 
 def _scored(held: _Held, ask: _Ask, channel: str) -> dict[str, np.ndarray] | None:
     """SCORES of one rule and window in one channel, for all accounts that have orders there."""
-    if ask.rule.metric not in METRICS or ask.days.size == 0 or channel not in held.first_orders:
+    if not computed(ask.rule) or ask.days.size == 0 or channel not in held.first_orders:
         return None
     asked = ask.rule.metric, str(ask.rule.basis), channel
 
@@ -273,7 +281,8 @@ def _columns(
     first_days = ask.days - ask.lag - ask.window + 1
     status = judge(rule, counted, at_fault)
     short = (first_days[None, :] < held.begins_on[:, None]) & (counted > 0)
-    status[short & (status != "no target")] = "short history"
+    ends = ask.days[None, :] - ask.lag - held.heard_on[:, None] > SILENT_DAYS
+    status[(short | ends & (counted > 0)) & (status != "no target")] = "short history"
     wrong = np.divide(at_fault, counted, out=np.full(counted.shape, np.nan), where=counted > 0)
     shown = wrong if target is None or target.wants_few else 1 - wrong
     room = np.full(counted.shape, None, dtype=object)

@@ -79,6 +79,7 @@ class Store:
 
         Files that the store holds already must be left out by the caller (see `holds`).
         """
+        self._check_name()
         for table in tables.RAW:
             parts = [taken.tables[table.name] for taken in takens if table.name in taken.tables]
             rows = pa.concat_tables([part.cast(schema(table)) for part in parts]) if parts else None
@@ -86,6 +87,15 @@ class Store:
                 self._append(table, rows)
         # Last: from here on the rows above are read. A break before this line leaves them unread for ever.
         self._append(tables.REPORTS, self._rows_of_reports(takens))
+
+    def _check_name(self) -> None:
+        """Refuse a folder whose name the table format cannot hold."""
+        odd = sorted(set("[]%") & set(str(self.folder.resolve())))
+        if odd:
+            raise StoreError(
+                f"A store cannot lie in a folder whose path holds {' or '.join(odd)}: {self.folder.resolve()}. "
+                "Choose another with --data."
+            )
 
     def _append(self, table: tables.Table, rows: pa.Table) -> None:
         path = self.folder / table.name
@@ -122,7 +132,10 @@ class Store:
         delta = self._delta(tables.REPORTS)
         if delta is None:
             return schema(tables.REPORTS).empty_table()
-        return delta.to_pyarrow_table().select(list(tables.REPORTS.columns))
+        held = delta.to_pyarrow_table().select(list(tables.REPORTS.columns)).sort_by("number")
+        # Two imports of one file at the same moment both name it; it is one file all the same.
+        first = pa.array(~pd.Series(held["report"].to_pylist(), dtype="str").duplicated())
+        return held.filter(first)
 
     def reports(self) -> pd.DataFrame:
         """REPORTS: the raw files that were taken in, in the order of their import.
@@ -178,8 +191,9 @@ class Store:
             connection.register(f"empty_{table.name}", schema(table).empty_table())
             connection.execute(f"create temp table raw_{table.name} as select *, 0 as number from empty_{table.name}")
         else:
+            connection.register(f"stored_{table.name}", delta.to_pyarrow_dataset())
             connection.execute(
-                f"create temp table raw_{table.name} as select held.*, number from {_parquet(delta)} held "
+                f"create temp table raw_{table.name} as select held.*, number from stored_{table.name} held "
                 "join taken using (report) where $all or held.account in (select unnest($accounts))",
                 {"all": accounts is None, "accounts": accounts or []},
             )
@@ -230,16 +244,9 @@ class Store:
         with contextlib.closing(duckdb.connect()) as connection:
             for name, frame in {"taken": self._reports(), **frames}.items():
                 connection.register(name, frame)
-            connection.execute(
-                f"create temp view held as select * from {_parquet(delta)} semi join taken using (report)"
-            )
+            connection.register("stored", delta.to_pyarrow_dataset())
+            connection.execute("create temp view held as select * from stored semi join taken using (report)")
             return connection.execute(question, dict(values or {})).fetchall()
-
-
-def _parquet(delta: DeltaTable) -> str:
-    """SQL that reads the files of a Delta table."""
-    uris = ", ".join("'" + uri.replace("'", "''") + "'" for uri in delta.file_uris())
-    return f"read_parquet([{uris}], union_by_name := true)"
 
 
 def ledger_of(raw: Mapping[str, pa.Table], coverage: pd.DataFrame | None = None) -> Ledger:
@@ -255,7 +262,8 @@ def ledger_of(raw: Mapping[str, pa.Table], coverage: pd.DataFrame | None = None)
         connection.execute(f"create temp table raw_{table.name} as select *, 0 as number from given_{table.name}")
         connection.execute(_newest(table))
     told = connection.execute(
-        "select account, marketplace, min(ordered_on) as begins_on, max(ordered_on) as ends_on, count(*) as orders, "
+        "select account, marketplace, min(ordered_on) as begins_on, max(ordered_on) as ends_on, "
+        "date '9999-12-31' as heard_on, count(*) as orders, "
         "$evidence as evidence from orders where ordered_on is not null group by all order by all",
         {"evidence": "+".join(sorted({one for kinds in tables.EVIDENCE.values() for one in kinds}))},
     ).df()
@@ -287,18 +295,32 @@ def _newest(table: tables.Table) -> str:
 
 
 def _coverage(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
-    """COVERAGE: the days that the raw files of each account's orders reach from and to, and what else was imported."""
+    """COVERAGE: the days that the raw files of each account's orders reach from and to, and what else was imported.
+
+    What the files tell ends with the last day on which an order was placed or updated. A file without rows, such as
+    one that says that there were no defects, is evidence where the account has but one marketplace.
+    """
     rows = connection.execute("""
         with held as (select distinct account, marketplace, report from raw_orders where ordered_on is not null),
              reach as (select held.account, marketplace, min(first_day) as begins_on, max(last_day) as ends_on
                        from held join taken using (report) group by all),
+             heard as (select account, marketplace, max(updated_at)::date as heard_on
+                       from raw_orders where ordered_on is not null group by all),
              many as (select account, marketplace, count(*) as orders from orders
                       where ordered_on is not null group by all),
-             kinds as (select account, kind from taken where account is not null
-                       union select held.account, kind from held join taken using (report) where taken.account is null
-                       union select account, 'refunds told' from raw_defects where kind = 'refund'),
-             files as (select account, list(distinct kind) as kinds from kinds group by account)
-        select * from reach join many using (account, marketplace) left join files using (account)
+             alone as (select account, min(marketplace) as marketplace from many group by account having count(*) = 1),
+             kinds as (select account, marketplace, kind from taken join alone using (account)
+                       union select held.account, held.marketplace, kind from held join taken using (report)
+                       where taken.account is null
+                       union select said.account, marketplace, taken.kind
+                       from raw_feedback said join taken using (report)
+                       union select said.account, marketplace, taken.kind
+                       from raw_defects said join taken using (report)
+                       union select account, marketplace, 'refunds told' from raw_defects where kind = 'refund'),
+             files as (select account, marketplace, list(distinct kind) as kinds from kinds group by all)
+        select reach.*, greatest(ends_on, heard_on) as heard_on, orders, kinds
+        from reach join heard using (account, marketplace) join many using (account, marketplace)
+             left join files using (account, marketplace)
         order by account, marketplace
     """).df()
     held = [kinds if isinstance(kinds, (list, np.ndarray)) else () for kinds in rows.pop("kinds")]

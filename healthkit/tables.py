@@ -280,12 +280,13 @@ FAULTS = Table(
 )
 COVERAGE = Table(
     "coverage",
-    "from which day to which the files hold the orders of one account and marketplace",
+    "from which day to which the files hold the orders of one account and marketplace, and till when they tell of them",
     _columns("""
         account      text
         marketplace  text
         begins_on    day
         ends_on      day
+        heard_on     day
         orders       count
         evidence     text?
     """),

@@ -92,16 +92,43 @@ def test_an_unknown_account_or_a_month_without_data_stops_and_leaves_no_page(des
 
 
 def test_a_run_that_fails_stands_on_the_index_and_stops_no_other(desk, tmp_path):
-    template = nbformat.read(press.TEMPLATE, as_version=4)
-    template.cells.insert(3, nbformat.v4.new_code_cell('assert account != "paper-moth", "ship_by is empty in 14 rows"'))
-    broken = tmp_path / "monthly_report.ipynb"
-    nbformat.write(template, broken)
-    printed = press.print_month(desk, MONTH, ["paper-moth", "clearbrook-bath"], tmp_path, template=broken)
+    template = broken(tmp_path, 'assert account != "paper-moth", "ship_by is empty in 14 rows"')
+    printed = press.print_month(desk, MONTH, ["paper-moth", "clearbrook-bath"], tmp_path, template=template)
     assert printed.pages == 1
     assert [(one.account, one.what) for one in printed.failures] == [("paper-moth", "ship_by is empty in 14 rows")]
     assert "ship_by is empty in 14 rows" in printed.index.read_text(encoding="utf-8")
     assert not (printed.index.parent / "paper-moth_us.html").exists()
     assert (printed.index.parent / "clearbrook-bath_us.html").is_file()
+
+
+def broken(folder: Path, line: str) -> Path:
+    """The template with one more line, which runs before anything is shown."""
+    template = nbformat.read(press.TEMPLATE, as_version=4)
+    template.cells.insert(3, nbformat.v4.new_code_cell(line))
+    nbformat.write(template, folder / "monthly_report.ipynb")
+    return folder / "monthly_report.ipynb"
+
+
+def test_a_failed_run_leaves_no_page_of_an_earlier_one(desk, tmp_path):
+    press.print_month(desk, MONTH, ["paper-moth"], tmp_path)
+    template = broken(tmp_path, 'raise ValueError("no luck")')
+    printed = press.print_month(desk, MONTH, ["paper-moth"], tmp_path, template=template)
+    assert sorted(path.name for path in printed.index.parent.iterdir()) == ["index.html", "vega.js"]
+    assert "no luck" in printed.index.read_text(encoding="utf-8")
+
+
+def test_a_run_that_dies_takes_no_other_with_it(desk, tmp_path):
+    template = broken(tmp_path, 'import os\nif account == "paper-moth":\n    os._exit(3)')
+    printed = press.print_month(desk, MONTH, ["paper-moth", "clearbrook-bath"], tmp_path, template=template)
+    assert printed.pages == 1
+    assert [(one.account, "died" in one.what) for one in printed.failures] == [("paper-moth", True)]
+
+
+def test_the_index_holds_every_page_of_the_folder(desk, tmp_path):
+    press.print_month(desk, MONTH, ["paper-moth"], tmp_path)
+    index = press.print_month(desk, MONTH, ["clearbrook-bath"], tmp_path).index.read_text(encoding="utf-8")
+    assert 'href="paper-moth_us.html"' in index
+    assert 'href="clearbrook-bath_us.html"' in index
 
 
 def test_names_of_one_notebook_are_not_seen_by_the_next(sample_store, tmp_path):
@@ -120,6 +147,7 @@ def test_names_of_one_notebook_are_not_seen_by_the_next(sample_store, tmp_path):
 def test_an_account_name_cannot_leave_the_folder():
     assert re.fullmatch(r"[a-z0-9-][a-z0-9._-]*", shelf.stem("../../etc/passwd", "US"))
     assert shelf.stem("a b", "US") != shelf.stem("a-b", "US")
+    assert shelf.stem("Acme", "US") != shelf.stem("acme", "US")
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path):

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import inspect
+import re
+from datetime import date
 from fractions import Fraction
+from random import Random
+from typing import Any
 
+import pandas as pd
 import pytest
 
-from healthkit import policy, wording
+from healthkit import explain, policy, wording
 
 SIDES = [
     ("below", Fraction(1, 100)),
@@ -65,3 +70,121 @@ def test_several_measures_off_target_are_named_by_number() -> None:
 
 def test_an_assumption_that_nobody_worded_is_shown_as_it_stands() -> None:
     assert wording.assumptions("ship_day_guessed") == "Ship day guessed."
+
+
+# -- why a rate moved -------------------------------------------------------------------------------------
+
+
+def bridged(
+    counted: tuple[int, int], at_fault: tuple[int, int], *moved: int, metric: str = "order_defect_rate", **asked: Any
+) -> explain.Bridge:
+    """A bridge from 30 September to 31 October; `moved` are how many left, were removed, learnt late and are new."""
+    rule = policy.Rule(
+        policy="made_up", metric=metric, since=date(2017, 6, 21), channels=("seller",), source="Help page", sure="A",
+        **({"windows": (60,), "lag": 15, "below": "1/100"} | asked),
+    )  # fmt: skip
+    (before, after), (was, now) = counted, at_fault
+    left, removed, late, new = moved
+    assert was - left - removed + late + new == now
+    few = rule.target is None or rule.target.wants_few
+    sign = 1 if few else -1
+    each = sign * (Fraction(1, before) + Fraction(1, after)) / 2
+    changes = dict(zip(explain.STEPS, (-left, -removed, late, new), strict=False))
+    steps = [explain.Step(kind, n, n * each) for kind, n in changes.items()]
+    steps.append(explain.Step("orders", 0, -sign * Fraction(was + now, 2) * Fraction(after - before, before * after)))
+    ends = (
+        explain.Count(date(2026, 9, 30), date(2026, 7, 18), date(2026, 9, 15), before, was),
+        explain.Count(date(2026, 10, 31), date(2026, 8, 18), date(2026, 10, 16), after, now),
+    )
+    flow = 1200 + max(0, after - before), 1200 + max(0, before - after)
+    return explain.Bridge(rule, "seller", rule.windows[0], *ends, *flow, tuple(steps), pd.DataFrame(), few)
+
+
+def chance_bridge(luck: Random) -> explain.Bridge:
+    """A bridge of any size and kind of target."""
+    counted = tuple(luck.choice([luck.randint(1, 9), luck.randint(1, 400), luck.randint(1, 50_000)]) for _ in "ab")
+    was, now = (luck.randint(0, luck.choice([n, max(1, n // 50)])) for n in counted)
+    gone = luck.randint(max(0, was - now), was)
+    left, came = luck.randint(0, gone), now - was + gone
+    late = luck.randint(0, came)
+    asked = luck.choice([
+        {"below": "1/100"}, {"below": "4/100"}, {"below": None}, {"below": None, "at_least": "90/100"},
+        {"below": None, "above": "99/100"},
+    ])  # fmt: skip
+    return bridged(counted, (was, now), left, gone - left, late, came - late, **asked)
+
+
+def test_the_written_sums_of_two_hundred_bridges_add_up_and_end_in_the_shown_rates() -> None:
+    luck = Random(5)
+    for _ in range(200):
+        bridge = chance_bridge(luck)
+        moved = wording.movement(bridge)
+        told = wording.bridge_sum(moved).removeprefix("In percentage points: ").removesuffix(".")
+        first, steps, end = re.fullmatch(r"(\S+)((?: [+−] \S+)*) = (\S+)", told).groups()
+        signs = [Fraction(part.replace("− ", "-").replace("+ ", "")) for part in re.findall(r"[+−] \S+", steps)]
+        assert Fraction(first) + sum(signs) == Fraction(end), told
+        share = bridge.rule.target.share if bridge.rule.target else None
+        for seen, text in ((moved.before, first), (moved.after, end)):
+            shown = wording.rate(seen.counted, seen.at_fault, moved.side, share).rstrip("%")
+            near = Fraction(1, 2 * 10 ** len(shown.partition(".")[2]))
+            assert abs(Fraction(text) - Fraction(shown)) <= near, told
+
+
+def test_every_chance_bridge_has_a_title_in_one_sentence_that_names_both_rates() -> None:
+    luck = Random(6)
+    for _ in range(200):
+        moved = wording.movement(chance_bridge(luck))
+        title = wording.bridge_title(moved)
+        assert moved.rate(moved.after) in title
+        assert moved.rate(moved.before) in title
+        assert title[0].isdigit() or title[0].isupper()
+        assert ("rise" in title or "up from" in title) == (moved.change > 0), title
+        assert ("fall" in title or "down from" in title) == (moved.change < 0), title
+
+
+TITLES = {
+    "18 new orders at fault explain most of the rise from 0.59% to 1.24%": ((2391, 2498), (14, 31), 6, 2, 7, 18),
+    "Fewer orders explain most of the rise from 1.01% to 16.67%": ((99, 6), (1, 1), 1, 0, 0, 1),
+    "12 orders at fault that left explain most of the fall from 2.00% to 1.20%": ((1000, 1000), (20, 12), 12, 1, 2, 3),
+    "17 new orders at fault outweigh the 14 that left: up from 2.00% to 2.30%": ((1000, 1000), (20, 23), 14, 0, 0, 17),
+    "5 orders learnt late and 4 new orders at fault outweigh the 8 that left: up from 2.00% to 2.10%": (
+        (1000, 1000), (20, 21), 8, 0, 5, 4,
+    ),
+    "1 order cleared and 1 new one offset each other: 2.00% on both days": ((1000, 1000), (20, 20), 0, 1, 0, 1),
+    "1 order learnt late explains the rise from 0.00% to 2.00%": ((50, 50), (0, 1), 0, 0, 1, 0),
+    "Nothing moved: 0.00% on both days": ((50, 40), (0, 0), 0, 0, 0, 0),
+    "The rate hardly moved: 0.50% on both days": ((90_000, 90_000), (450, 450), 1, 0, 1, 0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("title", TITLES)
+def test_a_bridge_is_titled_by_what_moved_most(title: str) -> None:
+    assert wording.bridge_title(wording.movement(bridged(*TITLES[title]))) == title
+
+
+def test_more_orders_at_fault_are_a_fall_where_many_in_order_are_wanted() -> None:
+    asked = {"metric": "unit_on_time_delivery_rate", "below": None, "at_least": "90/100", "clock": "deliver_by_on"}
+    moved = wording.movement(bridged((361, 412), (13, 33), 13, 0, 0, 33, **asked))
+    assert wording.bridge_sum(moved) == "In percentage points: 96.4 + 3.4 − 8.6 + 0.8 = 92.0."
+    assert wording.bridge_title(moved) == "33 new units at fault explain most of the fall from 96.4% to 92.0%"
+    assert wording.step_label(moved, moved.parts[-1]) == ("More units:", "1,251 in, 1,200 out")
+    assert wording.seen_label(moved, moved.after) == ("31 Oct", "379 of 412")
+
+
+def test_a_shrunken_denominator_is_said_in_a_sentence_of_its_own() -> None:
+    told = wording.bridge_caption(wording.movement(bridged((99, 6), (1, 1), 1, 0, 0, 1)))
+    assert "The rate rose mostly because fewer orders are counted: 99 before, 6 now." in told
+    assert wording.mostly_orders(wording.movement(bridged((2391, 2498), (14, 31), 6, 2, 7, 18))) == ""
+
+
+def test_learnt_late_says_what_it_means_only_where_it_stands() -> None:
+    late = wording.bridge_caption(wording.movement(bridged((100, 100), (1, 2), 0, 0, 1, 0)))
+    assert "“Learnt late”: placed by 15 September, known only after 30 September." in late
+    assert not any(
+        "Learnt" in text for text in wording.bridge_caption(wording.movement(bridged((9, 9), (1, 1), 1, 0, 0, 1)))
+    )
+
+
+def test_a_rate_halfway_between_two_digits_is_shown_with_one_more() -> None:
+    moved = wording.movement(bridged((800, 800), (1, 8), 0, 0, 0, 7))
+    assert wording.bridge_sum(moved) == "In percentage points: 0.125 + 0.875 = 1.000."

@@ -6,7 +6,8 @@ import json
 import multiprocessing
 import os
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +65,7 @@ def print_month(
     template: Path = run.TEMPLATE,
     console: Console | None = None,
 ) -> Printed:
-    """Print the reports of a month into `out/month/`, and an index over them.
+    """Print the reports of a month into `out/month/`, and an index over all that the folder then holds.
 
     All accounts that have orders in a window of the month, or those named. Raises MonthError where there is
     nothing to report, StoreError for an account that the store does not hold; a report that fails later
@@ -76,26 +77,26 @@ def print_month(
     data = str(desk.store.folder)
     work = [_Job(account, code, month, data, policy, made, str(folder), str(template)) for account, code in pairs]
     shelf.write(folder / shelf.BUNDLE, shelf.bundle())
-    rows = []
-    with _workers(len(work), jobs) as pool, _bar(console, len(work)) as step:
-        for job, done in _each(pool, work):
-            error = done.exception()
+    printed = 0
+    with _bar(console, len(work)) as step:
+        for job, error in _each(max(1, min(len(work), jobs or os.cpu_count() or 1)), work):
             if error is None:
-                rows.append(done.result())
+                printed += 1
             else:
                 failures.append(Failure(job.account, _sentence(error)))
             step()
+    rows = _rows(folder)
     portfolio = blocks.Portfolio(
         month=month,
         as_of=monthly.last_day_of(month),
-        rows=pd.DataFrame(sorted(rows, key=lambda row: (row["account"], row["marketplace"])), dtype=object),
+        rows=pd.DataFrame(rows, dtype=object),
         failures=[(one.account, one.what, one.cure) for one in sorted(failures, key=lambda one: one.account)],
         data=f"version {desk.store.version()} of the store, {len(desk.store.reports()):,} files",
         made=made,
     )
     page = blocks.page(f"Account health, {month}", [blocks.index(portfolio)], landscape=True)
     shelf.write(folder / "index.html", page)
-    return Printed(folder / "index.html", len(rows), failures)
+    return Printed(folder / "index.html", printed, failures)
 
 
 def _pairs(desk: Desk, month: str, accounts: Iterable[str] | None) -> tuple[list[tuple[str, str]], list[Failure]]:
@@ -121,9 +122,19 @@ def _why_not(desk: Desk, account: str, month: str) -> str:
     )
 
 
-def _print(job: _Job) -> dict[str, Any]:
-    """Print one page with its orders and figures beside it; returns its row of the index."""
-    stem = shelf.stem(job.account, job.marketplace)
+def _rows(folder: Path) -> list[dict[str, Any]]:
+    """The rows of the index: one for each page in the folder, as its figures hold it."""
+    twins = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
+    rows = [held["row"] for held in twins if (folder / held["row"]["href"]).is_file()]
+    return sorted(rows, key=lambda row: (row["account"], row["marketplace"]))
+
+
+def _print(job: _Job) -> None:
+    """Print one page with its orders and figures beside it."""
+    stem, folder = shelf.stem(job.account, job.marketplace), Path(job.folder)
+    # What an earlier run left must not be taken for this one's, should this one fail.
+    for name in (f"{stem}.html", f"{stem}.json", f"{stem}_orders.csv"):
+        (folder / name).unlink(missing_ok=True)
     notebook = run.run_template(
         {
             "account": job.account, "marketplace": job.marketplace, "month": job.month, "data": job.data,
@@ -136,11 +147,11 @@ def _print(job: _Job) -> dict[str, Any]:
     data = next((output.data[twin.MIME] for output in shown if twin.MIME in output.get("data", {})), None)
     if data is None:
         raise run.PressError(f"{job.template} shows no hk.press.Twin(monthly, stem); its last cell must.")
-    folder = Path(job.folder)
     shelf.write(folder / f"{stem}_orders.csv", data["orders"])
-    shelf.write(folder / f"{stem}.json", json.dumps(data["figures"], ensure_ascii=False, indent=1) + "\n")
+    shelf.write(
+        folder / f"{stem}.json", json.dumps(data["figures"] | {"row": data["row"]}, ensure_ascii=False, indent=1) + "\n"
+    )
     shelf.write(folder / f"{stem}.html", blocks.page(data["title"], html, vega_href=shelf.BUNDLE))
-    return dict(data["row"])
 
 
 def _sentence(error: BaseException) -> str:
@@ -148,19 +159,30 @@ def _sentence(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-@contextmanager
-def _workers(work: int, jobs: int | None) -> Iterator[Executor]:
+def _processes(many: int) -> ProcessPoolExecutor:
     """Processes that print; each pays for its imports once."""
-    many = max(1, min(work, jobs or os.cpu_count() or 1))
-    with ProcessPoolExecutor(many, mp_context=multiprocessing.get_context("spawn")) as pool:
-        yield pool
+    return ProcessPoolExecutor(many, mp_context=multiprocessing.get_context("spawn"))
 
 
-def _each(pool: Executor, work: list[_Job]) -> Iterator[tuple[_Job, Future[dict[str, Any]]]]:
-    """Jobs as they are done."""
-    waiting = {pool.submit(_print, job): job for job in work}
-    for done in as_completed(waiting):
-        yield waiting[done], done
+def _each(many: int, work: list[_Job]) -> Iterator[tuple[_Job, BaseException | None]]:
+    """Jobs as they are done, each with what went wrong, if anything.
+
+    A process that dies takes the jobs of the others with it; those are run again, each in a process of its own.
+    """
+    again = []
+    with _processes(many) as pool:
+        waiting = {pool.submit(_print, job): job for job in work}
+        for done in as_completed(waiting):
+            error = done.exception()
+            if isinstance(error, BrokenProcessPool):
+                again.append(waiting[done])
+            else:
+                yield waiting[done], error
+    for job in again:
+        with _processes(1) as pool:
+            error = pool.submit(_print, job).exception()
+        died = run.PressError("The process that ran this report died, as it does when memory runs out.")
+        yield job, died if isinstance(error, BrokenProcessPool) else error
 
 
 @contextmanager

@@ -24,10 +24,12 @@ def stem(account: str, marketplace: str) -> str:
     'harbor_us'
     >>> stem("../etc", "US")
     'etc_us_3145f2'
+    >>> stem("Harbor", "US")
+    'harbor_us_a5420c'
     """
     plain = f"{account}_{marketplace}".lower()
     safe = re.sub(r"[^a-z0-9._-]+", "-", plain).strip(".-")[:120]
-    if safe == plain:
+    if safe == plain and account == account.lower():
         return safe
     return f"{safe}_{hashlib.sha256(f'{account}_{marketplace}'.encode()).hexdigest()[:6]}"
 

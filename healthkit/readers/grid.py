@@ -122,7 +122,10 @@ def names_in(header: str, delimiter: str) -> list[str]:
     >>> names_in("Order ID,review_score, Sales Channel ", ",")
     ['order-id', 'review-score', 'sales-channel']
     """
-    cells = next(csv.reader([header], delimiter=delimiter), []) if delimiter != "\t" else header.split("\t")
+    try:
+        cells = next(csv.reader([header], delimiter=delimiter), []) if delimiter != "\t" else header.split("\t")
+    except csv.Error:
+        cells = header.split(delimiter)
     return [re.sub(r"[\s_-]+", "-", cell.strip().strip('"\ufeff').strip().lower()) for cell in cells]
 
 

@@ -43,7 +43,7 @@ class Part:
         """Its bytes, unpacked; raises ReaderError when the packing is broken."""
         try:
             return _unpacked(self._packed())
-        except (EOFError, OSError, zlib.error, zipfile.BadZipFile) as error:
+        except (EOFError, OSError, RuntimeError, ValueError, zlib.error, zipfile.BadZipFile) as error:
             raise ReaderError(f"{self.name}: cannot be opened ({type(error).__name__}). Download it again.") from error
 
     def _packed(self) -> bytes:
