@@ -15,11 +15,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from healthkit import blocks
+from healthkit import blocks, charts
 from healthkit.blocks import findings
+from healthkit.explain import Bridge
 from healthkit.monthly import Monthly
 from healthkit.policy import Rule, judge
 from healthkit.tables import SCORES, check
+from tests.test_wording import bridged
 
 ACCOUNT = "Harbor <script>alert(1)</script>"
 AS_OF, BEFORE = date(2026, 10, 31), date(2026, 9, 30)
@@ -136,6 +138,15 @@ def fault(metric: str, window: int, place: int, causes: str, day: date, stays: i
     }  # fmt: skip
 
 
+def bridges() -> dict[tuple[str, str, int], Bridge]:
+    """Why two of the measures moved; of cancellation it is not known."""
+    late = {"metric": "late_shipment_rate", "windows": (10, 30), "below": "4/100", "clock": "ship_by_on"}
+    return {
+        ("order_defect_rate", "seller", 60): bridged((2391, 2498), (14, 31), 6, 2, 7, 18),
+        ("late_shipment_rate", "seller", 30): bridged((1198, 1262), (25, 56), 25, 0, 0, 56, **late),
+    }
+
+
 def monthly(**changes: Any) -> Monthly:
     """The made-up account; changes replace fields."""
     made = Monthly(
@@ -150,6 +161,7 @@ def monthly(**changes: Any) -> Monthly:
         weekly=table([AS_OF - timedelta(7 * n) for n in range(25, -1, -1)]),
         daily=table([AS_OF - timedelta(n) for n in range(119, -1, -1)]),
         at_fault=faults(),
+        bridges=bridges(),
         rules=RULES,
         not_computed=["return_dissatisfaction_rate", "policy_violations"],
         begins_on=date(2026, 4, 1),
@@ -219,7 +231,7 @@ def test_the_scorecard_stands_worst_first_and_leaves_parts_out(report: dict[str,
         "too few to draw –",
         "– Short history Bad reviews 2 Sep – 31 Oct 6.5% Target under 20% 20 of 310 "
         "orders only since 1 Apr; the window starts 2 Sep too short to draw –",
-        "– No data Valid tracking 22 Sep – 21 Oct – Target over 95% 0 orders no orders from 22 Sep to 21 Oct "
+        "– No data Valid tracking 22 Sep – 21 Oct – Target over 95% 0 parcels no parcels from 22 Sep to 21 Oct "
         "nothing to draw –",
     ],
 )
@@ -244,7 +256,31 @@ def test_only_measures_off_target_or_at_risk_have_a_chapter(report: dict[str, bl
 def test_every_chart_has_its_place_and_every_place_its_chart(report: dict[str, blocks.Block]) -> None:
     held = report["chapters"]
     assert re.findall(r'<div class="chart" id="([^"]+)">', held.html) == list(held.charts)
-    assert len(held.charts) == 9
+    assert len(held.charts) == 11
+
+
+def test_why_the_rate_moved_stands_beside_the_causes_with_its_sum(report: dict[str, blocks.Block]) -> None:
+    pair = report["chapters"].html.split('<div class="cols pair">')[1].split('<div class="cols alone">')[0]
+    ids = re.findall(r'id="([^"]+)"', pair)
+    assert ids == ["order-defect-rate-seller-causes", "order-defect-rate-seller-bridge"]
+    told = words(pair)
+    assert "18 new orders at fault explain most of the rise from 0.59% to 1.24%" in told
+    assert "In percentage points: 0.59 − 0.25 − 0.08 + 0.28 + 0.74 − 0.04 = 1.24. “Learnt late”" in told
+
+
+def test_a_measure_of_which_nobody_knows_why_it_moved_shows_what_leaves_instead(
+    report: dict[str, blocks.Block],
+) -> None:
+    pair = report["chapters"].html.split('<div class="cols pair">')[-1]
+    ids = [name for name in re.findall(r'id="([^"]+)"', pair) if name.startswith("cancellation")]
+    assert ids == ["cancellation-rate-seller-causes", "cancellation-rate-seller-leaving"]
+
+
+def test_a_bridge_stands_alone_where_too_few_orders_are_at_fault_to_draw(account: Monthly) -> None:
+    few = replace(account, at_fault=account.at_fault.groupby("metric").head(1))
+    held = blocks.chapters(few)
+    assert [name.rsplit("-", 1)[1] for name in held.charts] == ["rate", "bridge", "rate", "bridge", "rate"]
+    assert 'class="cols alone"' not in held.html
 
 
 def test_at_most_twelve_orders_stand_in_a_chapter_and_the_file_holds_all(report: dict[str, blocks.Block]) -> None:
@@ -386,7 +422,7 @@ def test_what_came_from_a_file_is_text_and_never_markup(report: dict[str, blocks
 def test_a_chart_cannot_end_its_script_early(report: dict[str, blocks.Block]) -> None:
     shown = report["chapters"]._repr_html_()
     data = re.findall(r'<script type="application/json" data-chart="[^"]+">(.*?)</script>', shown, re.S)
-    assert len(data) == 9
+    assert len(data) == 11
     assert [json.loads(text) for text in data] == list(report["chapters"].charts.values())
 
 
@@ -462,12 +498,12 @@ def test_a_page_opened_from_disk_draws_every_chart_and_asks_for_nothing(
     offline_chromium: Any, folder: Path, name: str
 ) -> None:
     sheet, said = opened(offline_chromium, folder / name)
-    assert sheet.evaluate("document.documentElement.dataset.drawn") == "9"
-    assert sheet.evaluate("document.querySelectorAll('.chart .wide svg').length") == 9
+    assert sheet.evaluate("document.documentElement.dataset.drawn") == "11"
+    assert sheet.evaluate("document.querySelectorAll('.chart .wide svg').length") == 11
     assert said == []
 
 
-@pytest.mark.parametrize("width", [1280, 900, 360])
+@pytest.mark.parametrize("width", [1280, 1000, 900, 360])
 def test_no_label_lies_over_another_or_beyond_its_chart_and_nothing_scrolls_sideways(
     offline_chromium: Any, folder: Path, width: int
 ) -> None:
@@ -476,6 +512,37 @@ def test_no_label_lies_over_another_or_beyond_its_chart_and_nothing_scrolls_side
     assert sheet.evaluate("document.documentElement.scrollWidth") == width
     index, _ = opened(offline_chromium, folder / "index.html", width)
     assert index.evaluate("document.documentElement.scrollWidth") == width
+
+
+EXTREMES = [
+    bridged((2391, 2498), (14, 31), 6, 2, 7, 18),
+    bridged((99, 6), (1, 1), 1, 0, 0, 1),
+    bridged((40, 38), (0, 1), 0, 0, 1, 0),
+    bridged((50, 40), (0, 0), 0, 0, 0, 0),
+    bridged((2, 50_000), (2, 1), 2, 0, 0, 1),
+    bridged((50_000, 2), (900, 2), 890, 8, 0, 0),
+    bridged((48_000, 61_000), (12_345, 23_456), 10_000, 1_111, 12_222, 10_000, metric="negative_review_rate"),
+    bridged((361, 412), (13, 33), 13, 0, 0, 33, metric="valid_tracking_rate", below=None, at_least="90/100"),
+    bridged((5, 3), (5, 0), 5, 0, 0, 0, metric="unit_on_time_delivery_rate", below=None, at_least="90/100"),
+    bridged((1000, 10_040), (10, 100), 9, 1, 60, 40),
+]
+"""Bridges as wide as they come: from one percent to seventeen with one order, from nothing, far below nothing."""
+
+
+@pytest.mark.parametrize("width", [1280, 1000, 900, 360])
+def test_no_label_of_any_bridge_lies_over_another_or_beyond_its_chart(
+    offline_chromium: Any, tmp_path: Path, width: int
+) -> None:
+    bundle = pytest.importorskip("vl_convert").javascript_bundle()
+    figure = '<figure><h3>{0}</h3><div class="chart" id="b{0}"></div></figure>'.format
+    html = "".join(map(figure, range(len(EXTREMES))))
+    drawn = {f"b{place}": charts.spec(charts.why_it_moved(bridge)) for place, bridge in enumerate(EXTREMES)}
+    block = blocks.Block(f'<section class="hk"><div class="cols pair">{html}</div></section>', drawn)
+    (tmp_path / "bridges.html").write_text(blocks.page("Bridges", [block], vega_text=bundle), encoding="utf-8")
+    sheet, said = opened(offline_chromium, tmp_path / "bridges.html", width)
+    assert sheet.evaluate(LABELS) == []
+    assert sheet.evaluate("document.documentElement.scrollWidth") == width
+    assert said == []
 
 
 def test_a_browser_of_another_time_zone_shows_the_same_days(offline_chromium: Any, folder: Path) -> None:
@@ -489,5 +556,5 @@ def test_a_browser_of_another_time_zone_shows_the_same_days(offline_chromium: An
 def test_without_its_script_a_page_still_tells_and_says_what_is_missing(offline_chromium: Any, folder: Path) -> None:
     sheet, _ = opened(offline_chromium, folder / "bare.html")
     assert sheet.evaluate("document.documentElement.dataset.charts") == "failed"
-    assert sheet.locator(".undrawn").count() == 9
+    assert sheet.locator(".undrawn").count() == 11
     assert sheet.locator("table.od").count() == 3

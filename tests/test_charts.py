@@ -10,7 +10,8 @@ import altair as alt
 import pandas as pd
 import pytest
 
-from healthkit import charts
+from healthkit import charts, wording
+from tests.test_wording import bridged
 
 AS_OF = date(2026, 10, 31)
 
@@ -48,6 +49,8 @@ CHARTS: dict[str, Any] = {
     "leaving": lambda: charts.leaving_calendar(
         faults(["chargeback"] * 9), AS_OF, date(2026, 11, 4), finding="Some leave."
     ),
+    "why": lambda: charts.why_it_moved(bridged((2391, 2498), (14, 31), 6, 2, 7, 18)),
+    "why, below 0": lambda: charts.why_it_moved(bridged((99, 6), (1, 1), 1, 0, 0, 1)),
     "days": lambda: charts.faults_by_day(faults(["shipped_late"] * 9), date(2026, 9, 1), AS_OF, finding="By day."),
 }
 
@@ -139,3 +142,58 @@ def test_many_orders_on_one_day_become_bars_that_still_reach_their_number() -> N
     late = pd.DataFrame({"causes": "shipped_late", "clock_day": pd.to_datetime([AS_OF] * 500)})
     rows = marks(charts.faults_by_day(late, AS_OF - timedelta(9), AS_OF))
     assert (len(rows), max(row["high"] for row in rows)) == (1, 500)
+
+
+def bars(chart: Any, width: int = 512) -> list[tuple[float, float]]:
+    """The ends of a bridge's bars in one of its drawings."""
+    layer = next(held for held in charts.spec(chart)["layer"] if "c" in held["data"]["values"][0])
+    near = "n" if width == 328 else ""
+    return [(row[f"{near}x"], row[f"{near}x2"]) for row in layer["data"]["values"]]
+
+
+def texts(chart: Any) -> list[str]:
+    """All that is written in a bridge, from the top down."""
+    return [row["t"] for row in charts.spec(chart)["layer"][-1]["data"]["values"]]
+
+
+def test_a_bridge_names_both_days_every_step_and_the_counts_behind_it() -> None:
+    assert texts(CHARTS["why"]()) == [
+        "30 Sep", "14 of 2,391", "0.59%", "Left the window:", "6 orders at fault", "−0.25",
+        "Removed:", "2 cleared", "−0.08", "Learnt late:", "7 orders already counted", "+0.28",
+        "New in the window:", "18 orders at fault", "+0.74", "More orders:", "1,307 in, 1,200 out", "−0.04",
+        "31 Oct", "31 of 2,498", "1.24%",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("width", [512, 328])
+def test_the_bars_of_a_bridge_lead_from_rate_to_rate(width: int) -> None:
+    first, left, removed, late, new, more, last = bars(CHARTS["why"](), width)
+    assert (first[0], first[1], left[0], removed[0], late[1]) == (last[0], left[1], removed[1], late[0], new[0])
+    assert (new[1], more[0]) == (more[1], last[1])
+    assert last[1] < new[1] < width
+
+
+def test_a_step_that_moves_nothing_is_not_drawn() -> None:
+    chart = charts.why_it_moved(bridged((100, 100), (2, 3), 0, 0, 0, 1))
+    assert [text for text in texts(chart) if text.endswith(":")] == ["New in the window:"]
+    assert charts.sizes(charts.spec(chart))["wide"][1] == 96
+
+
+def test_the_finding_of_a_bridge_is_its_title_unless_one_is_given() -> None:
+    bridge = bridged((2391, 2498), (14, 31), 6, 2, 7, 18)
+    assert charts.describe(charts.why_it_moved(bridge)) == wording.bridge_title(wording.movement(bridge))
+    assert charts.describe(charts.why_it_moved(bridge, finding="It rose.")) == "It rose."
+
+
+def test_bars_begin_at_nothing_where_few_are_wanted_and_at_a_round_value_where_many_are() -> None:
+    few = wording.movement(bridged((2391, 2498), (14, 31), 6, 2, 7, 18))
+    many = wording.movement(bridged((361, 412), (13, 33), 13, 0, 0, 33, below=None, at_least="90/100"))
+    low = wording.movement(bridged((99, 6), (1, 1), 1, 0, 0, 1))
+    assert charts.bars_span(few) == (0, 0, 128)
+    assert charts.bars_span(many) == (900, 900, 998)
+    assert charts.bars_span(low)[:2] == (0, min(low.values))
+
+
+def test_a_line_marks_nothing_only_where_steps_pass_below_it() -> None:
+    assert len(charts.spec(CHARTS["why"]())["layer"]) == 3
+    assert len(charts.spec(CHARTS["why, below 0"]())["layer"]) == 4
