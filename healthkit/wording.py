@@ -665,7 +665,7 @@ def _unshared(at_fault: int) -> Sentence:
     if at_fault == 1:
         return (Strong("Look at the one order at fault"), " in that measure: it alone makes the rate.")
     head = Strong(f"Go through the {number(at_fault)} orders at fault")
-    return (head, ": no product, cause or week has half of them.")
+    return (head, ": no product and no ten days hold half of them.")
 
 
 def of_all(group: Group, year: int, pronoun: bool = False) -> str:
@@ -779,10 +779,10 @@ def rate_title(standing: Standing, off_since: date | None, run: int, shown: int,
     >>> rate_title(defects, date(2026, 7, 4), 120, 120, 2026)
     'Off target on every one of the last 120 days'
     >>> rate_title(defects._replace(at_fault=22), None, 0, 120, 2026)
-    'On target at 0.88%, with 88% of what the target allows used up'
+    'At risk at 0.88%: 88% of what the target allows is used up'
     """
     if off_since is None:
-        return f"On target at {standing.rate}, with {percent_used(standing)} of what the target allows used up"
+        return f"At risk at {standing.rate}: {percent_used(standing)} of what the target allows is used up"
     if run == 1:
         return f"Off target since {long_day(off_since, year)}, for one day"
     if run >= shown:
@@ -831,12 +831,12 @@ def causes_title(group: Group | None, at_fault: int, year: int) -> str:
     >>> causes_title(Group("cause", "a_to_z_claim", 19, 31), 31, 2026)
     '19 of the 31 orders at fault have an A-to-z claim'
     >>> causes_title(None, 12, 2026)
-    'The 12 orders at fault have no common product, cause or week'
+    'The 12 orders at fault have no product and no ten days in common'
     """
     if group is not None:
         return of_all(group, year)
     return "One order is at fault" if at_fault == 1 else (
-        f"The {number(at_fault)} orders at fault have no common product, cause or week"
+        f"The {number(at_fault)} orders at fault have no product and no ten days in common"
     )  # fmt: skip
 
 
@@ -897,7 +897,14 @@ def rule_in_words(side: str, value: float | Fraction | None, minimum: int | None
 
 
 def unjudged(
-    status: str, first: date, last: date, begins_on: date | None, minimum: int | None, noun: str, year: int
+    status: str,
+    first: date,
+    last: date,
+    begins_on: date | None,
+    minimum: int | None,
+    noun: str,
+    year: int,
+    ends_on: date | None = None,
 ) -> str:
     """Why a row has no verdict, in place of its room.
 
@@ -908,12 +915,16 @@ def unjudged(
     'judged from 20 units'
     >>> unjudged("short history", *october, date(2026, 10, 29), None, "order", 2026)
     'orders only since 29 Oct; the window starts 24 Oct'
+    >>> unjudged("short history", *october, date(2026, 1, 1), None, "order", 2026, date(2026, 10, 20))
+    'orders only until 20 Oct; the window ends 30 Oct'
     """
     if status == "no data":
         when = f"on {day(last, year)}" if first == last else f"from {days(first, last, year)}"
         return f"no {noun}s {when.replace(DASH, 'to')}"
     if status == "too few":
         return f"judged from {things(minimum, noun)}" if minimum else "too few to judge"
+    if status == "short history" and begins_on and begins_on <= first and ends_on and ends_on < last:
+        return f"orders only until {day(ends_on, year)}; the window ends {day(last, year)}"
     if status == "short history":
         since = f"orders only since {day(begins_on, year)}; " if begins_on else ""
         return f"{since}the window starts {day(first, year)}"
@@ -1101,10 +1112,10 @@ def _places(bridge: Any, side: str, target: Fraction | None) -> int:
 def plain_number(units: int, places: int) -> str:
     """Whole units of the last digit as a number.
 
-    >>> plain_number(124, 2), plain_number(-5, 1)
-    ('1.24', '−0.5')
+    >>> plain_number(124, 2), plain_number(-5, 1), plain_number(-2225089, 2)
+    ('1.24', '−0.5', '−22,250.89')
     """
-    return f"{MINUS if units < 0 else ''}{abs(units) / 10**places:.{places}f}"
+    return f"{MINUS if units < 0 else ''}{abs(units) / 10**places:,.{places}f}"
 
 
 def signed(units: int, places: int) -> str:
@@ -1169,13 +1180,13 @@ def bridge_title(moved: Movement) -> str:
     >>> bridge_title(moved._replace(after=now._replace(rate=0), parts=(Part("left", -1, -59),)))
     '1 order at fault that left explains the fall from 0.59% to 0.00%'
     >>> bridge_title(moved._replace(after=was, parts=()))
-    'Nothing moved: 0.59% on both days'
+    'The rate did not move: 0.59% on both days'
     """
     before, after = moved.rate(moved.before), moved.rate(moved.after)
     along = _ranked(moved, 1 if moved.change > 0 else -1)
     against = _ranked(moved, -1 if moved.change > 0 else 1)
     if not moved.parts:
-        return f"Nothing moved: {before} on both days"
+        return f"The rate did not move: {before} on both days"
     if not moved.change:
         return f"{_offset(along, against, moved)}: {before} on both days"
     way, direction = ("rise", "up") if moved.change > 0 else ("fall", "down")

@@ -222,7 +222,7 @@ def _cause(faults: pd.DataFrame) -> Group | None:
 def _days(faults: pd.DataFrame, clock: str, window: int) -> Group | None:
     """The shortest run of days, a third of the window at most, on which more than half were placed."""
     counts = Counter(day(value) for value in faults["clock_day"])
-    longest = min(7, window // 3)
+    longest = min(10, window // 3)
     for length in range(1, longest + 1):
         runs = [(sum(counts[first + timedelta(n)] for n in range(length)), first) for first in counts]
         n, first = min(runs, key=lambda run: (-run[0], run[1]))

@@ -40,7 +40,8 @@ class Portfolio:
 def portfolio_row(monthly: Monthly, href: str, csv_href: str = "") -> dict[str, Any]:
     """One account's row: where it stands, by its worst measure, and the strips of all. Plain values, fit for JSON."""
     rows = findings.measures(monthly)
-    worst = next((row for row in rows if row.status in JUDGED), rows[0] if rows else None)
+    furthest = max(rows, key=lambda row: row.at_fault, default=None)
+    worst = next((row for row in rows if row.status in JUDGED), furthest)
     place = {
         "account": monthly.account,
         "marketplace": monthly.marketplace,
@@ -60,7 +61,14 @@ def _stand(monthly: Monthly, worst: Measure | None) -> dict[str, Any]:
         findings.faults_of(monthly, worst), getattr(worst.rule, "clock", "ordered_on"), worst.window
     )
     why = wording.unjudged(
-        worst.status, worst.first_day, worst.last_day, monthly.begins_on, worst.minimum, worst.noun, year
+        worst.status,
+        worst.first_day,
+        worst.last_day,
+        monthly.begins_on,
+        worst.minimum,
+        worst.noun,
+        year,
+        monthly.ends_on,
     )
     return {
         "status": worst.status, "metric": worst.metric, "channel": spoken.channel, "window": spoken.window,
@@ -132,7 +140,7 @@ def _sentences(accounts: list[dict[str, Any]], counts: dict[str, int], failed: i
         told.append(("Furthest off", wording.account_furthest(worst["account"], _standing(worst))))
     elif worst:
         told.append(("Nearest", wording.account_nearest(worst["account"], _standing(worst))))
-    begin = worst if worst and worst["at_fault"] else None
+    begin = worst if worst and worst["at_fault"] else next((row for row in accounts if row["at_fault"]), None)
     first = wording.accounts_first(begin["first"] if begin else "", begin["account"] if begin else "", failed)
     return [*told, ("What to do first", first)]
 

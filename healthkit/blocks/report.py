@@ -106,7 +106,9 @@ def _row(monthly: Monthly, row: Measure, begins_group: Any) -> dict[str, Any]:
     has_chapter = row.status in ("off target", "at risk")
     shown = row.status not in ("no data", "too few")
     judged = row.status in JUDGED
-    told = wording.unjudged(row.status, row.first_day, row.last_day, monthly.begins_on, row.minimum, row.noun, year)
+    told = wording.unjudged(
+        row.status, row.first_day, row.last_day, monthly.begins_on, row.minimum, row.noun, year, monthly.ends_on
+    )
     return {
         "status": status,
         "group": bool(begins_group),
