@@ -11,10 +11,10 @@ from playwright.sync_api import sync_playwright
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from healthkit import intake, press  # noqa: E402 - the project need not be installed
-from healthkit.desk import Desk  # noqa: E402
-from healthkit.store import Store  # noqa: E402
-from tests.browser.find_chromium import chromium  # noqa: E402
+from healthkit import intake, press
+from healthkit.desk import Desk
+from healthkit.store import Store
+from tests.browser.find_chromium import chromium
 
 
 def main() -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from healthkit import policy, wording  # noqa: E402 - the project need not be installed
-from healthkit.policy import FOR_EVER, Policy, Rule, Silence  # noqa: E402
+from healthkit import policy, wording
+from healthkit.policy import FOR_EVER, Policy, Rule, Silence
 
 PAGE = ROOT / "docs" / "rules.md"
 HEADS = ["Measure", "Asked", "Window", "Channel", "Placed by", "Since", "Until", "Consequence", "Source", "How sure"]
