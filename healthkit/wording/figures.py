@@ -1,0 +1,256 @@
+"""Figures as they are shown: numbers, rates and what is asked of them, counts, changes, days and room left."""
+
+from __future__ import annotations
+
+from datetime import date
+from fractions import Fraction
+
+from healthkit.wording.names import DASH
+
+MINUS = "\N{MINUS SIGN}"
+MONTHS = [
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "December",
+]  # fmt: skip
+SMALL = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
+
+
+def number(n: int) -> str:
+    """A whole number with separators.
+
+    >>> number(1262), number(-7)
+    ('1,262', '−7')
+    """
+    return f"{int(n):,}".replace("-", MINUS)
+
+
+def small(n: int) -> str:
+    """A whole number in words up to twelve, in digits beyond.
+
+    >>> small(2), small(31)
+    ('two', '31')
+    """
+    return SMALL[n] if 0 <= n < len(SMALL) else number(n)
+
+
+def things(n: int, noun: str = "order") -> str:
+    """A number of things.
+
+    >>> things(1), things(1262)
+    ('1 order', '1,262 orders')
+    """
+    return f"{number(n)} {noun}" if n == 1 else f"{number(n)} {noun}s"
+
+
+def share(target: float | Fraction) -> Fraction:
+    """The exact share behind a number of SCORES.
+
+    >>> share(0.025)
+    Fraction(1, 40)
+    """
+    return Fraction(target).limit_denominator(100_000)
+
+
+def wants_few(side: str) -> bool:
+    """Whether the shown rate is the share at fault; so it is where nothing is asked.
+
+    >>> wants_few("below"), wants_few("at least"), wants_few("")
+    (True, False, True)
+    """
+    return side not in ("at least", "above")
+
+
+def met(rate: Fraction, side: str, target: Fraction) -> bool:
+    """Whether a rate stands on the right side of its target.
+
+    >>> met(Fraction(1, 100), "below", Fraction(1, 100))
+    False
+    """
+    strict = {"below": rate < target, "above": rate > target, "at most": rate <= target, "at least": rate >= target}
+    return strict[side]
+
+
+def exact(counted: int, at_fault: int, side: str = "") -> Fraction:
+    """The rate that is shown, exactly.
+
+    >>> exact(20, 1), exact(20, 1, "at least")
+    (Fraction(1, 20), Fraction(19, 20))
+    """
+    return Fraction(int(at_fault if wants_few(side) else counted - at_fault), int(counted))
+
+
+def rounded(value: Fraction, digits: int) -> Fraction:
+    """Round half up, away from zero."""
+    scale = 10**digits
+    whole = (abs(value) * scale + Fraction(1, 2)).__floor__()
+    return Fraction(whole if value >= 0 else -whole, scale)
+
+
+def digits(target: float | Fraction | None) -> int:
+    """How many decimals a rate has: two where the limit is 1% or less, one elsewhere.
+
+    >>> digits(0.01), digits(0.04), digits(None)
+    (2, 1, 1)
+    """
+    return 2 if target is not None and min(share(target), 1 - share(target)) <= Fraction(1, 100) else 1
+
+
+def rate(counted: int, at_fault: int, side: str = "", target: float | Fraction | None = None) -> str:
+    """A rate as it is shown; a dash where nothing was counted.
+
+    Digits are added until the shown rate stands on the true side of its target, and until
+    a share that is neither nothing nor all is not shown as nothing or all.
+
+    >>> rate(2498, 31, "below", 0.01)
+    '1.24%'
+    >>> rate(1000, 10, "below", 0.01), rate(10040, 100, "below", 0.01)
+    ('1.00%', '0.996%')
+    >>> rate(612, 36, "at least", 0.90), rate(2000, 201, "at least", 0.90)
+    ('94.1%', '89.95%')
+    >>> rate(0, 0, "below", 0.01), rate(5000, 1, "below", 0.04), rate(12, 0)
+    ('–', '0.02%', '0.0%')
+    """
+    if not counted:
+        return DASH
+    true = exact(counted, at_fault, side)
+    for places in range(digits(target), 12):
+        shown = rounded(true * 100, places) / 100
+        honest = not side or target is None or met(shown, side, share(target)) == met(true, side, share(target))
+        if honest and (shown not in (0, 1) or shown == true):
+            break
+    return f"{float(shown * 100):.{places}f}%"
+
+
+def percent(value: float | Fraction) -> str:
+    """A target as a percentage, without needless digits.
+
+    >>> percent(0.025), percent(Fraction(95, 100))
+    ('2.5%', '95%')
+    """
+    return f"{float(share(value) * 100):.4f}".rstrip("0").rstrip(".") + "%"
+
+
+def target(side: str, value: float | Fraction | None) -> str:
+    """What is asked, in words.
+
+    >>> target("below", 0.01), target("at least", 0.9), target("at most", 0.0), target("", None)
+    ('under 1%', 'at least 90%', 'none', 'no target')
+    """
+    if not side or value is None:
+        return "no target"
+    if side == "at most" and share(value) == 0:
+        return "none"
+    return {"below": "under", "above": "over"}.get(side, side) + " " + percent(value)
+
+
+def limit(side: str, value: float | Fraction) -> str:
+    """What is asked, as it stands in brackets behind a rate.
+
+    >>> limit("below", 0.01), limit("at least", 0.9)
+    ('limit 1%', 'target at least 90%')
+    """
+    return f"limit {percent(value)}" if side == "below" else f"target {target(side, value)}"
+
+
+def count(counted: int, at_fault: int, side: str = "") -> str:
+    """The count behind a rate: those at fault, or those in order where the target asks for many.
+
+    >>> count(2498, 31, "below"), count(612, 36, "at least"), count(0, 0)
+    ('31 of 2,498', '576 of 612', '0 orders')
+    """
+    if not counted:
+        return "0 orders"
+    return f"{number(at_fault if wants_few(side) else counted - at_fault)} of {number(counted)}"
+
+
+def points(
+    now: tuple[int, int], before: tuple[int, int], side: str = "", target: float | Fraction | None = None
+) -> str:
+    """The change of a rate in percentage points, with better or worse; each pair is counted, at fault.
+
+    >>> points((2498, 31), (2391, 14), "below", 0.01)
+    '+0.66, worse'
+    >>> points((612, 36), (600, 30), "at least", 0.9), points((10, 1), (20, 2), "below", 0.04)
+    ('−0.9, worse', 'no change')
+    >>> points((10, 1), (0, 0), "below", 0.04), points((1000, 10), (1001, 10))
+    ('–', 'under 0.1 more')
+    """
+    if not now[0] or not before[0]:
+        return DASH
+    change = exact(*now, side) - exact(*before, side)
+    if not change:
+        return "no change"
+    places = digits(target)
+    verdict = f", {'better' if (change < 0) == wants_few(side) else 'worse'}" if side else ""
+    shown = rounded(change * 100, places)
+    if not shown:
+        return f"under {10**-places:.{places}f}" + (verdict or (" more" if change > 0 else " less"))
+    return f"{'+' if shown > 0 else MINUS}{float(abs(shown)):.{places}f}{verdict}"
+
+
+def day(value: date, year: int | None = None) -> str:
+    """A day, short; with its year where that is not the given one.
+
+    >>> day(date(2026, 11, 24)), day(date(2025, 12, 31), 2026)
+    ('24 Nov', '31 Dec 2025')
+    """
+    text = f"{value.day} {MONTHS[value.month - 1][:3]}"
+    return text if year in (None, value.year) else f"{text} {value.year}"
+
+
+def long_day(value: date, year: int | None = None) -> str:
+    """A day, its month in full; with its year where that is not the given one.
+
+    >>> long_day(date(2026, 11, 24), 2026), long_day(date(2026, 11, 24), 0)
+    ('24 November', '24 November 2026')
+    """
+    text = f"{value.day} {MONTHS[value.month - 1]}"
+    return text if year in (None, value.year) else f"{text} {value.year}"
+
+
+def month(value: date) -> str:
+    """The month of a day, with its year.
+
+    >>> month(date(2026, 10, 31))
+    'October 2026'
+    """
+    return f"{MONTHS[value.month - 1]} {value.year}"
+
+
+def days(first: date, last: date, year: int | None = None) -> str:
+    """The days from first to last, short.
+
+    >>> days(date(2026, 10, 2), date(2026, 10, 31)), days(date(2026, 8, 18), date(2026, 10, 16))
+    ('2 – 31 Oct', '18 Aug – 16 Oct')
+    >>> days(date(2025, 12, 18), date(2026, 1, 16), 2026), days(date(2026, 10, 2), date(2026, 10, 2))
+    ('18 Dec 2025 – 16 Jan', '2 Oct')
+    """
+    if first == last:
+        return day(last, year)
+    alike = (first.year, first.month) == (last.year, last.month)
+    return f"{first.day if alike else day(first, year)} {DASH} {day(last, year)}"
+
+
+def long_days(first: date, last: date, year: int | None = None) -> str:
+    """The days from first to last, in a sentence.
+
+    >>> long_days(date(2026, 10, 5), date(2026, 10, 9)), long_days(date(2026, 8, 18), date(2026, 10, 16))
+    ('5 to 9 October', '18 August to 16 October')
+    """
+    if first == last:
+        return long_day(last, year)
+    alike = (first.year, first.month) == (last.year, last.month)
+    return f"{first.day if alike else long_day(first, year)} to {long_day(last, year)}"
+
+
+def headroom(left: int | None, noun: str = "order") -> str:
+    """How many more may go wrong, in words.
+
+    >>> headroom(-7), headroom(0), headroom(1), headroom(8)
+    ('7 too many', 'no more room', '1 more order', '8 more orders')
+    """
+    if left is None:
+        return ""
+    if left < 0:
+        return f"{number(-left)} too many"
+    return f"{number(left)} more {noun if left == 1 else noun + 's'}" if left else "no more room"

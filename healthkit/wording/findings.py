@@ -1,0 +1,592 @@
+"""The sentences of one account's report: what is wrong, what leaves next, where to begin, titles, captions, rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from fractions import Fraction
+from typing import NamedTuple
+
+from healthkit.wording.figures import (
+    day,
+    days,
+    exact,
+    headroom,
+    limit,
+    long_day,
+    long_days,
+    number,
+    rate,
+    share,
+    small,
+    target,
+    things,
+    wants_few,
+)
+from healthkit.wording.names import CHANNELS, CLOCKS, DASH, PLACED, causes, inside, listed, metric, opening
+
+
+class Strong(str):
+    """A part of a sentence that stands in bold."""
+
+    __slots__ = ()
+
+
+Sentence = tuple[str, ...]
+
+
+def plain(sentence: Sentence) -> str:
+    """A sentence without its emphasis.
+
+    >>> plain((Strong("Nothing is off target"), "."))
+    'Nothing is off target.'
+    """
+    return "".join(sentence)
+
+
+class Standing(NamedTuple):
+    """One judged measure as sentences speak of it; channel and window are empty where they need no saying."""
+
+    metric: str
+    counted: int
+    at_fault: int
+    side: str
+    target: float | None
+    headroom: int | None
+    channel: str = ""
+    window: int = 0
+
+    @property
+    def rate(self) -> str:
+        """The rate as it is shown."""
+        return rate(self.counted, self.at_fault, self.side, self.target)
+
+    @property
+    def limit(self) -> str:
+        """What is asked, as it stands in brackets."""
+        return limit(self.side, self.target or 0)
+
+
+def measure(name: str, channel: str = "", window: int = 0) -> str:
+    """A measure in a sentence, with as much of channel and window as is given.
+
+    >>> measure("late_shipment_rate", window=30)
+    'late shipment over 30 days'
+    >>> measure("order_defect_rate", "amazon")
+    'order defects (Amazon-fulfilled)'
+    """
+    words = inside(metric(name).label)
+    if window:
+        words += " over 1 day" if window == 1 else f" over {window} days"
+    return words + (f" ({CHANNELS.get(channel, channel)})" if channel else "")
+
+
+def heading(name: str, window: int = 0) -> str:
+    """A measure as a heading, with its window where several are judged.
+
+    >>> heading("late_shipment_rate", 30)
+    'Late shipment, 30 days'
+    """
+    return metric(name).label + (f", {'1 day' if window == 1 else f'{window} days'}" if window else "")
+
+
+def named(standing: Standing) -> str:
+    """A judged measure as it stands in a sentence."""
+    return measure(standing.metric, standing.channel, standing.window)
+
+
+def verb(standing: Standing) -> str:
+    """The verb that goes with a judged measure: is or are."""
+    return "are" if metric(standing.metric).many else "is"
+
+
+def brackets(standing: Standing) -> str:
+    """What is asked of a judged measure, in brackets behind its rate."""
+    return f" ({standing.limit})"
+
+
+def wrong(off: Sequence[Standing], risk: Sequence[Standing], on_target: int) -> Sentence:
+    """The first sentence of the verdict: what is off target, worst first, or that nothing is.
+
+    >>> defects = Standing("order_defect_rate", 2498, 31, "below", 0.01, -7)
+    >>> late = Standing("late_shipment_rate", 1262, 56, "below", 0.04, -6, window=30)
+    >>> plain(wrong([defects, late], [], 5))
+    'Order defects are off target at 1.24% (limit 1%), and late shipment over 30 days is at 4.4% (limit 4%).'
+    >>> plain(wrong([], [], 1))
+    'Nothing is off target: the one measure that can be judged is on target.'
+    """
+    if off:
+        head = Strong(f"{opening(named(off[0]))} {verb(off[0])} off target at {off[0].rate}")
+        return (head, brackets(off[0]), *_others(off[1:], risk), ".")
+    if risk:
+        head = Strong("Nothing is off target")
+        near = f", but {named(risk[0])} {verb(risk[0])} at risk at {risk[0].rate}{brackets(risk[0])}"
+        return (head, near, *_others((), risk[1:]), ".")
+    if on_target:
+        judged = "the one measure that can be judged is" if on_target == 1 else (
+            f"all {small(on_target)} measures that can be judged are"
+        )  # fmt: skip
+        return (Strong("Nothing is off target"), f": {judged} on target.")
+    return (Strong("No measure can be judged"), " with the orders that the files hold.")
+
+
+def _others(off: Sequence[Standing], risk: Sequence[Standing]) -> Sentence:
+    """What else is off target or at risk: one measure by its figures, several by their number."""
+    if len(off) == 1:
+        return (f", and {named(off[0])} {verb(off[0])} at {off[0].rate}{brackets(off[0])}",)
+    if off:
+        return (f", and {small(len(off))} more measures are off target",)
+    if len(risk) == 1:
+        return (f", and {named(risk[0])} {verb(risk[0])} at risk at {risk[0].rate}{brackets(risk[0])}",)
+    return (f", and {small(len(risk))} more measures are at risk",) if risk else ()
+
+
+class Leaving(NamedTuple):
+    """How many orders at fault leave the window by a day, of how many, and the first day one leaves."""
+
+    leave: int
+    of: int
+    by: date
+    first: date
+
+
+def leaves_next(standing: Standing, leaving: Leaving | None, year: int) -> Sentence:
+    """The second sentence when something is off target: how many too many, and how many leave by when.
+
+    >>> defects = Standing("order_defect_rate", 2498, 31, "below", 0.01, -7)
+    >>> plain(leaves_next(defects, Leaving(8, 31, date(2026, 11, 30), date(2026, 11, 3)), 2026))
+    '7 orders are too many; 8 of the 31 at fault leave the window by 30 November, the first on 3 November.'
+    """
+    over = -(standing.headroom or 0)
+    noun = metric(standing.metric).noun
+    head = Strong(f"{things(over, noun)} {'is' if over == 1 else 'are'} too many")
+    if leaving is None:
+        return (head, ".")
+    return (head, "; ", opening_leave(leaving, year), ".")
+
+
+def opening_leave(leaving: Leaving, year: int) -> str:
+    """How many orders at fault leave by a day.
+
+    >>> opening_leave(Leaving(0, 4, date(2026, 11, 30), date(2026, 12, 7)), 2026)
+    'none of the 4 at fault leaves the window before 7 December'
+    >>> opening_leave(Leaving(1, 1, date(2026, 11, 30), date(2026, 11, 7)), 2026)
+    'the 1 at fault leaves the window on 7 November'
+    """
+    first, by = long_day(leaving.first, year), long_day(leaving.by, year)
+    if leaving.of == 1:
+        return f"the 1 at fault leaves the window on {first}"
+    if not leaving.leave:
+        return f"none of the {number(leaving.of)} at fault leaves the window before {first}"
+    if leaving.leave == leaving.of:
+        return f"all {number(leaving.of)} at fault leave the window by {by}, the first on {first}"
+    verb = "leaves" if leaving.leave == 1 else "leave"
+    many = f"{number(leaving.leave)} of the {number(leaving.of)} at fault {verb} the window by {by}"
+    return f"{many}, the first on {first}" if leaving.leave > 1 else many
+
+
+def least_room(standing: Standing) -> Sentence:
+    """The second sentence when nothing is off target: the measure with the least room, in orders.
+
+    >>> plain(least_room(Standing("cancellation_rate", 297, 6, "below", 0.025, 1)))
+    'Cancellation has the least room: 1 more order may go wrong before the target is missed.'
+    """
+    verb = "have" if metric(standing.metric).many else "has"
+    head = Strong(f"{opening(named(standing))} {verb} the least room")
+    left, noun = standing.headroom or 0, metric(standing.metric).noun
+    if not left:
+        return (head, f": the next {noun} at fault misses the target.")
+    return (head, f": {headroom(left, noun)} may go wrong before the target is missed.")
+
+
+class Group(NamedTuple):
+    """What most orders at fault share: a `product`, a `cause`, or a run of `days`; how many of how many."""
+
+    kind: str
+    name: str
+    n: int
+    of: int
+    cause: str = ""
+    first: date = date.min
+    last: date = date.min
+    clock: str = "ordered_on"
+
+
+def first_step(group: Group | None, at_fault: int, year: int) -> Sentence:
+    """The third sentence: where to begin, backed by a count.
+
+    >>> plain(first_step(Group("product", "Tent, 2-person", 13, 31, "a_to_z_claim"), 31, 2026))
+    'Start with “Tent, 2-person”: 13 of the 31 orders at fault are A-to-z claims on it.'
+    >>> plain(first_step(Group("cause", "chargeback", 9, 12), 12, 2026))
+    'Start with the chargebacks: 9 of the 12 orders at fault have one.'
+    >>> plain(first_step(None, 0, 2026))
+    'Nothing: no order is at fault where the room is least.'
+    """
+    if group is None:
+        return _unshared(at_fault)
+    name = {
+        "product": f"“{group.name}”",
+        "cause": f"the {causes(group.name, many=True)}",
+        "days": long_days(group.first, group.last, year),
+    }[group.kind]
+    return (Strong(f"Start with {name}"), f": {of_all(group, year, pronoun=True)}.")
+
+
+def _unshared(at_fault: int) -> Sentence:
+    if not at_fault:
+        return (Strong("Nothing"), ": no order is at fault where the room is least.")
+    if at_fault == 1:
+        return (Strong("Look at the one order at fault"), " in that measure: it alone makes the rate.")
+    head = Strong(f"Go through the {number(at_fault)} orders at fault")
+    return (head, ": no product and no ten days hold half of them.")
+
+
+def of_all(group: Group, year: int, pronoun: bool = False) -> str:
+    """How many of the orders at fault share something; with a pronoun where its name was just said.
+
+    >>> of_all(Group("product", "Tent", 13, 31, "a_to_z_claim"), 2026)
+    '13 of the 31 orders at fault are A-to-z claims on “Tent”'
+    >>> of_all(Group("days", "", 36, 56, "", date(2026, 10, 5), date(2026, 10, 9), "ship_by_on"), 2026)
+    '36 of the 56 orders at fault were due to ship in five days, 5 to 9 October'
+    >>> of_all(Group("product", "Stove", 7, 7), 2026)
+    'All 7 orders at fault are for “Stove”'
+    """
+    few = "both" if group.of == 2 else f"all {number(group.of)}"
+    many = f"{number(group.n)} of the {number(group.of)} orders at fault"
+    if group.n == group.of:
+        many = f"{few if pronoun else opening(few)} orders at fault"
+    if group.kind == "product":
+        what = f"are {causes(group.cause, many=True)} on" if group.cause else "are for"
+        return f"{many} {what} {'it' if pronoun else f'“{group.name}”'}"
+    if group.kind == "cause":
+        one = {"a_to_z_claim": "an A-to-z claim"}.get(group.name, f"a {causes(group.name)}")
+        one = causes(group.name) if group.name == "negative_feedback" else one
+        return f"{many} have {('it' if group.name == 'negative_feedback' else 'one') if pronoun else one}"
+    run = (group.last - group.first).days + 1
+    within = "one day" if run == 1 else f"{small(run)} days"
+    where = (
+        f"in {'that' if run == 1 else 'those'} {within}"
+        if pronoun
+        else f"in {within}, {long_days(group.first, group.last, year)}"
+    )
+    return f"{many} were {PLACED[group.clock]} {where}"
+
+
+def scorecard_title(off: int, risk: int, judged: int, unjudged: int) -> str:
+    """The scorecard's finding: how many measures stand where.
+
+    >>> scorecard_title(2, 0, 8, 1)
+    'Two of eight measures are off target; one cannot be judged'
+    >>> scorecard_title(0, 1, 8, 0), scorecard_title(0, 0, 1, 0)
+    ('Nothing is off target; one of eight measures is at risk', 'The one measure is on target')
+    """
+    if not judged:
+        return "No measure can be judged yet"
+    of = f"of {small(judged)} measures"
+    if off:
+        text = "The one measure is off target" if judged == 1 else (
+            f"{opening(small(off))} {of} {'is' if off == 1 else 'are'} off target"
+        )  # fmt: skip
+        text += f"; {small(risk)} {'is' if risk == 1 else 'are'} at risk" if risk else ""
+    elif risk:
+        text = "Nothing is off target; the one measure is at risk" if judged == 1 else (
+            f"Nothing is off target; {small(risk)} {of} {'is' if risk == 1 else 'are'} at risk"
+        )  # fmt: skip
+    else:
+        text = "The one measure is on target" if judged == 1 else f"All {small(judged)} measures are on target"
+    return text + (f"; {small(unjudged)} cannot be judged" if unjudged else "")
+
+
+def chapter_title(standing: Standing, before: tuple[int, int] | None) -> str:
+    """A chapter's finding: how the rate moved in a month, and how far it stands from its target.
+
+    >>> defects = Standing("order_defect_rate", 2498, 31, "below", 0.01, -7)
+    >>> chapter_title(defects, (2391, 14))
+    'Order defects rose from 0.59% to 1.24%: 7 orders too many'
+    >>> chapter_title(defects._replace(headroom=2), None)
+    'Order defects are at 1.24%, with room for 2 more orders'
+    """
+    noun = metric(standing.metric).noun
+    left = standing.headroom or 0
+    if left < 0:
+        far = f": {things(-left, noun)} too many"
+    else:
+        far = f", with room for {headroom(left, noun)}" if left else f", with no room for one more {noun}"
+    return f"{opening(named(standing))} {_moved(standing, before)}{far}"
+
+
+def _moved(standing: Standing, before: tuple[int, int] | None) -> str:
+    """How a rate moved since the month before."""
+    if before is None or not before[0]:
+        return f"{verb(standing)} at {standing.rate}"
+    was = rate(*before, standing.side, standing.target)
+    change = exact(standing.counted, standing.at_fault, standing.side) - exact(*before, standing.side)
+    if was == standing.rate:
+        return f"{'stay' if metric(standing.metric).many else 'stays'} at {was}"
+    return f"{'rose' if change > 0 else 'fell'} from {was} to {standing.rate}"
+
+
+def chapter_lead(standing: Standing, clock: str, first: date, last: date, year: int) -> str:
+    """A chapter's lead: which orders, how many of how many, and what went wrong with them.
+
+    >>> defects = Standing("order_defect_rate", 2498, 31, "below", 0.01, -7, "seller")
+    >>> chapter_lead(defects, "ordered_on", date(2026, 8, 18), date(2026, 10, 16), 2026)
+    'Seller-fulfilled orders placed 18 August to 16 October: 31 of 2,498 have a claim, bad feedback or a chargeback.'
+    """
+    words = metric(standing.metric)
+    whose = f"{opening(CHANNELS.get(standing.channel, standing.channel))} " if standing.channel else ""
+    which = f"{whose}{words.noun}s" if whose else opening(f"{words.noun}s")
+    what = words.one_is if standing.at_fault == 1 else words.more_are
+    return (
+        f"{which} {PLACED[clock]} {long_days(first, last, year)}: "
+        f"{number(standing.at_fault)} of {number(standing.counted)} {what}."
+    )
+
+
+def rate_title(standing: Standing, off_since: date | None, run: int, shown: int, year: int) -> str:
+    """The finding of the rate over time: since when the rate is off target, or how near it is.
+
+    >>> defects = Standing("order_defect_rate", 2498, 31, "below", 0.01, -7)
+    >>> rate_title(defects, date(2026, 10, 14), 18, 120, 2026)
+    'Off target since 14 October, 18 days in a row'
+    >>> rate_title(defects, date(2026, 7, 4), 120, 120, 2026)
+    'Off target on every one of the last 120 days'
+    >>> rate_title(defects._replace(at_fault=22), None, 0, 120, 2026)
+    'At risk at 0.88%: 88% of what the target allows is used up'
+    """
+    if off_since is None:
+        return f"At risk at {standing.rate}: {percent_used(standing)} of what the target allows is used up"
+    if run == 1:
+        return f"Off target since {long_day(off_since, year)}, for one day"
+    if run >= shown:
+        return f"Off target on every one of the last {run} days"
+    return f"Off target since {long_day(off_since, year)}, {run} days in a row"
+
+
+def used(counted: int, at_fault: int, side: str, target: float | None) -> float | None:
+    """The share of what the target allows that is used up; 1 and more is at or past the limit.
+
+    >>> used(2000, 10, "below", 0.01), used(100, 5, "at least", 0.9), used(0, 0, "below", 0.01)
+    (0.5, 0.5, None)
+    >>> used(9, 1, "at most", 0.0), used(9, 0, "at most", 0.0)
+    (inf, 0.0)
+    """
+    if not counted or not side or target is None:
+        return None
+    allowed = share(target) if wants_few(side) else 1 - share(target)
+    if not allowed:
+        return float("inf") if at_fault else 0.0
+    return float(Fraction(int(at_fault), int(counted)) / allowed)
+
+
+def percent_used(standing: Standing) -> str:
+    """The share of what the target allows that is used up, in whole percent.
+
+    >>> percent_used(Standing("order_defect_rate", 2000, 10, "below", 0.01, 9))
+    '50%'
+    """
+    value = used(standing.counted, standing.at_fault, standing.side, standing.target)
+    return DASH if value is None else f"{int(value * 100 + 0.5):,}%"
+
+
+def are_at_fault(n: int, noun: str = "order") -> str:
+    """How many are at fault, as a clause.
+
+    >>> are_at_fault(1), are_at_fault(31)
+    ('1 order is at fault', '31 orders are at fault')
+    """
+    return f"{things(n, noun)} {'is' if n == 1 else 'are'} at fault"
+
+
+def causes_title(group: Group | None, at_fault: int, year: int) -> str:
+    """The finding of the causes.
+
+    >>> causes_title(Group("cause", "a_to_z_claim", 19, 31), 31, 2026)
+    '19 of the 31 orders at fault have an A-to-z claim'
+    >>> causes_title(None, 12, 2026)
+    'The 12 orders at fault have no product and no ten days in common'
+    """
+    if group is not None:
+        return of_all(group, year)
+    return "One order is at fault" if at_fault == 1 else (
+        f"The {number(at_fault)} orders at fault have no product and no ten days in common"
+    )  # fmt: skip
+
+
+def leaving_title(leaving: Leaving, year: int) -> str:
+    """The finding of the calendar of leaving orders.
+
+    >>> leaving_title(Leaving(8, 31, date(2026, 11, 30), date(2026, 11, 3)), 2026)
+    '8 of the 31 at fault leave the window by 30 November, the first on 3 November'
+    """
+    return opening(opening_leave(leaving, year))
+
+
+def window_note(clock: str, window: int, lag: int) -> str:
+    """How a window moves, said of "The window": when it ends, and when an order ceases to count.
+
+    >>> window_note("ordered_on", 60, 15)
+    ' holds 60 order days and ends 15 days before the day shown. An order counts until 74 days after its order day.'
+    >>> window_note("ship_by_on", 30, 0)
+    ' holds 30 ship-by days and ends on the day shown. An order counts until 29 days after its ship-by day.'
+    """
+    ends = {0: "on the day shown", 1: "the day before the day shown"}.get(lag, f"{lag} days before the day shown")
+    clock_day = CLOCKS[clock]
+    plural = clock_day.replace("day", "days", 1)
+    stays = window + lag - 1
+    until = f"until {stays} days after its {clock_day}" if stays > 1 else f"on its {clock_day}" if not stays else (
+        f"until the day after its {clock_day}"
+    )  # fmt: skip
+    return f" holds {window} {plural if window > 1 else clock_day} and ends {ends}. An order counts {until}."
+
+
+def both_windows(thick: int, thin: int) -> Sentence:
+    """Which line is which.
+
+    >>> plain(both_windows(30, 10))
+    'Thick line: 30 days. Thin: 10 days.'
+    """
+    return (Strong(f"Thick line: {thick} days."), f" Thin: {thin} days.")
+
+
+def window_in_words(windows: Sequence[int], lag: int) -> str:
+    """The windows of a rule and where they end.
+
+    >>> window_in_words((10, 30), 0), window_in_words((60,), 15), window_in_words((7,), 1)
+    ('10 and 30 days, same day', '60 days, 15 days before', '7 days, the day before')
+    """
+    ends = {0: "same day", 1: "the day before"}.get(lag, f"{lag} days before")
+    sizes = listed([str(size) for size in windows])
+    return f"{sizes} {'day' if list(windows) == [1] else 'days'}, {ends}"
+
+
+def rule_in_words(side: str, value: float | Fraction | None, minimum: int | None, noun: str = "order") -> str:
+    """What a rule asks, with the least number of orders that it judges.
+
+    >>> rule_in_words("at least", Fraction(9, 10), 20, "unit")
+    'at least 90%, from 20 units'
+    """
+    return target(side, value) + (f", from {things(minimum, noun)}" if minimum else "")
+
+
+def unjudged(
+    status: str,
+    first: date,
+    last: date,
+    begins_on: date | None,
+    minimum: int | None,
+    noun: str,
+    year: int,
+    ends_on: date | None = None,
+) -> str:
+    """Why a row has no verdict, in place of its room.
+
+    >>> october = (date(2026, 10, 24), date(2026, 10, 30))
+    >>> unjudged("no data", *october, None, None, "order", 2026)
+    'no orders from 24 to 30 Oct'
+    >>> unjudged("too few", *october, None, 20, "unit", 2026)
+    'judged from 20 units'
+    >>> unjudged("short history", *october, date(2026, 10, 29), None, "order", 2026)
+    'orders only since 29 Oct; the window starts 24 Oct'
+    >>> unjudged("short history", *october, date(2026, 1, 1), None, "order", 2026, date(2026, 10, 20))
+    'orders only until 20 Oct; the window ends 30 Oct'
+    """
+    if status == "no data":
+        when = f"on {day(last, year)}" if first == last else f"from {days(first, last, year)}"
+        return f"no {noun}s {when.replace(DASH, 'to')}"
+    if status == "too few":
+        return f"judged from {things(minimum, noun)}" if minimum else "too few to judge"
+    if status == "short history" and begins_on and begins_on <= first and ends_on and ends_on < last:
+        return f"orders only until {day(ends_on, year)}; the window ends {day(last, year)}"
+    if status == "short history":
+        since = f"orders only since {day(begins_on, year)}; " if begins_on else ""
+        return f"{since}the window starts {day(first, year)}"
+    return "nothing is asked"
+
+
+def not_computed(names: Iterable[str]) -> str:
+    """The measures that a policy asks for and this version does not compute.
+
+    >>> not_computed(["valid_tracking_rate", "policy_violations"])
+    'Not computed yet, though the policy asks for it: valid tracking and policy violations.'
+    """
+    labels = [inside(metric(name).label) for name in names]
+    return f"Not computed yet, though the policy asks for it: {listed(labels)}." if labels else ""
+
+
+def silent_channel(channel: str, measures: int) -> str:
+    """That a channel had no orders, and its rows are left out.
+
+    >>> silent_channel("amazon", 4)
+    'No Amazon-fulfilled orders in 26 weeks, so 4 Amazon-fulfilled measures are not listed.'
+    """
+    words = CHANNELS.get(channel, channel)
+    rest = f"{measures} {words} measures are" if measures > 1 else f"1 {words} measure is"
+    return f"No {words} orders in 26 weeks, so {rest} not listed."
+
+
+def squares_caption(orders: int, double: int, most: int) -> str:
+    """How to read the orders at fault by cause, and that an order with two causes stands once.
+
+    >>> squares_caption(31, 2, 60)
+    'One square, one order. 2 orders have two causes and stand once, so the groups add up to 31.'
+    """
+    text = "One square, one order." if orders <= most else "The bars count orders."
+    if not double:
+        return text
+    who = "1 order has two causes and stands" if double == 1 else f"{number(double)} orders have two causes and stand"
+    return f"{text} {who} once, so the groups add up to {number(orders)}."
+
+
+def units_caption(orders: int, units: int) -> str:
+    """That units at fault are counted, and orders shown; empty where each order holds one.
+
+    >>> units_caption(27, 33), units_caption(5, 5)
+    ('27 orders hold the 33 units at fault.', '')
+    """
+    return (
+        f"{things(orders)} {'holds' if orders == 1 else 'hold'} the {things(units, 'unit')} at fault."
+        if orders != units
+        else ""
+    )
+
+
+def parts_caption(parts: Sequence[tuple[str, int, int, int | None]], target: float | None, before: str) -> str:
+    """The rates of a measure's parts; each part is a metric, counted, at fault, and at fault a month before.
+
+    >>> parts_caption([("a_to_z_claim_rate", 2498, 19, 5), ("chargeback_rate", 2498, 3, None)], 0.01, "30 Sep")
+    'Parts of the rate: A-to-z claims 0.76% (19; 5 on 30 Sep), chargebacks 0.12% (3).'
+    """
+    told = []
+    for name, counted, at_fault, old in parts:
+        then = "" if old is None else f"; {number(old)} on {before}"
+        shown = rate(counted, at_fault, "below" if target else "", target)
+        told.append(f"{inside(metric(name).label)} {shown} ({number(at_fault)}{then})")
+    return f"Parts of the rate: {', '.join(told)}."
+
+
+def leaving_caption(stand_out: bool, group: Group | None, year: int) -> str:
+    """How to read the calendar of leaving orders.
+
+    >>> leaving_caption(True, Group("product", "Tent", 13, 31), 2026)
+    'One mark, one order, on the first day it no longer counts. Those for “Tent” stand out.'
+    """
+    text = "One mark, one order, on the first day it no longer counts."
+    if not stand_out or group is None:
+        return text
+    when = long_days(group.first, group.last, year)
+    which = f"for “{group.name}”" if group.kind == "product" else f"{PLACED[group.clock]} {when}"
+    return f"{text} Those {which} stand out."
+
+
+def orders_title(listed_orders: int, all_orders: int) -> str:
+    """What the table of orders holds.
+
+    >>> orders_title(12, 31), orders_title(7, 7), orders_title(1, 1)
+    ('The 12 of 31 orders at fault that leave first', 'The 7 orders at fault, by the day they leave', 'The order at fault')
+    """  # noqa: E501 - three titles
+    if all_orders == 1:
+        return "The order at fault"
+    if listed_orders == all_orders:
+        return f"The {number(all_orders)} orders at fault, by the day they leave"
+    return f"The {number(listed_orders)} of {number(all_orders)} orders at fault that leave first"

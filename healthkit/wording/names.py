@@ -1,0 +1,192 @@
+"""The names of things: measures, channels, causes, assumptions, clocks and statuses, and how they stand in a list."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+DASH = "\N{EN DASH}"
+
+
+class Metric(NamedTuple):
+    """The words of one metric: its name, a short one, what is counted, and what is said of one or more at fault."""
+
+    label: str
+    short: str
+    many: bool
+    noun: str
+    one_is: str
+    more_are: str
+
+
+_METRICS = """
+order_defect_rate             | Order defects            | Defects   | many | order    | has a claim, bad feedback or a chargeback | have a claim, bad feedback or a chargeback
+negative_feedback_rate        | Negative feedback        | Feedback  |      | order    | has negative feedback                     | have negative feedback
+a_to_z_claim_rate             | A-to-z claims            | Claims    | many | order    | has an A-to-z claim                       | have an A-to-z claim
+chargeback_rate               | Chargebacks              | Charges   | many | order    | has a chargeback                          | have a chargeback
+late_shipment_rate            | Late shipment            | Late      |      | order    | was shipped late                          | were shipped late
+cancellation_rate             | Cancellation             | Cancelled |      | order    | was cancelled                             | were cancelled
+valid_tracking_rate           | Valid tracking           | Tracking  |      | parcel   | has no valid tracking                     | have no valid tracking
+on_time_delivery_rate         | On-time delivery         | On time   |      | order    | arrived late                              | arrived late
+unit_on_time_delivery_rate    | On-time delivery, units  | Units     |      | unit     | arrived late                              | arrived late
+refund_rate                   | Refunds                  | Refunds   | many | order    | was refunded                              | were refunded
+negative_review_rate          | Bad reviews              | Reviews   | many | reviewed order | got a bad review                    | got a bad review
+invoice_defect_rate           | Invoice defects          | Invoices  | many | order    | has no invoice in time                    | have no invoice in time
+late_response_rate            | Late answers             | Answers   | many | contact  | was answered late                         | were answered late
+return_dissatisfaction_rate   | Return dissatisfaction   | Returns   |      | return   | went wrong                                | went wrong
+negative_return_feedback_rate | Negative return feedback | Return fb |      | return   | has negative feedback                     | have negative feedback
+late_return_response_rate     | Late answers to returns  | Ret. late | many | return   | was answered late                         | were answered late
+invalid_rejection_rate        | Returns wrongly refused  | Refused   | many | return   | was wrongly refused                       | were wrongly refused
+customer_service_dissatisfaction_rate | Service dissatisfaction | Service |  | contact | left the buyer dissatisfied            | left the buyer dissatisfied
+policy_violations             | Policy violations        | Policy    | many | violation | is open                                  | are open
+account_health_rating         | Account health rating    | Rating    |      | point    | is missing                                | are missing
+"""  # noqa: E501 - one row a metric
+
+
+def _metrics() -> dict[str, Metric]:
+    rows = ([cell.strip() for cell in line.split("|")] for line in _METRICS.strip().splitlines())
+    return {name: Metric(label, short, many == "many", *rest) for name, label, short, many, *rest in rows}
+
+
+METRICS: dict[str, Metric] = _metrics()
+CHANNELS = {"seller": "seller-fulfilled", "amazon": "Amazon-fulfilled"}
+CAUSES = {
+    "negative_feedback": "negative feedback",
+    "a_to_z_claim": "A-to-z claim",
+    "chargeback": "chargeback",
+    "cancelled": "cancelled",
+    "shipped_late": "shipped late",
+    "delivered_late": "delivered late",
+    "refund": "refund",
+    "no_tracking": "no tracking number",
+}
+CAUSES_MANY = {
+    "negative_feedback": "negative feedback",
+    "a_to_z_claim": "A-to-z claims",
+    "chargeback": "chargebacks",
+    "cancelled": "cancellations",
+    "shipped_late": "late shipments",
+    "delivered_late": "late deliveries",
+    "refund": "refunds",
+    "no_tracking": "parcels without a tracking number",
+}
+ASSUMPTIONS = {
+    "canceller_unknown": "the files do not say who cancelled, so every cancelled order counts as the seller's",
+    "cancel_day_from_order": "the files hold no day of cancelling, so the order day is taken",
+    "claim_day_from_return": "claims are known from the returns file alone and dated by the return request, "
+    "so this is a lower bound",
+    "feedback_not_imported": "no feedback file was imported, so orders with bad feedback are missing",
+    "claims_not_imported": "no file of claims was imported, so orders with a claim are missing",
+    "tracking_not_scanned": "the files hold no carrier's scan, so a parcel with a tracking number passes: "
+    "judge by the marketplace's own figure",
+    "refunds_not_imported": "no refund is named in the defects files, so refunded orders are missing",
+    "chargebacks_not_imported": "no defects file was imported, so orders with a chargeback are missing",
+}
+CLOCKS = {
+    "ordered_on": "order day",
+    "ship_by_on": "ship-by day",
+    "shipped_on": "day of shipping",
+    "deliver_by_on": "promised delivery day",
+}
+PLACED = {
+    "ordered_on": "placed",
+    "ship_by_on": "due to ship",
+    "shipped_on": "shipped",
+    "deliver_by_on": "due to arrive",
+}
+PLACED_HEADS = {
+    "ordered_on": "Ordered",
+    "ship_by_on": "Ship by",
+    "shipped_on": "Shipped",
+    "deliver_by_on": "Due",
+}
+SURE = {
+    "A": "the marketplace's own page",
+    "R": "a real file",
+    "T": "a third party",
+    "I": "our inference",
+    "user": "your own standard",
+}
+
+
+class Status(NamedTuple):
+    """How a status looks: its symbol, its word, and the name of its colour."""
+
+    symbol: str
+    word: str
+    colour: str
+
+
+STATUSES = {
+    "off target": Status("✕", "Off target", "off"),
+    "at risk": Status("▲", "At risk", "risk"),
+    "on target": Status("✓", "On target", "on"),
+    "no target": Status(DASH, "No target", "none"),
+    "too few": Status(DASH, "Too few", "none"),
+    "short history": Status(DASH, "Short history", "none"),
+    "no data": Status(DASH, "No data", "none"),
+}
+"""Every status of SCORES, worst first."""
+
+
+def metric(name: str) -> Metric:
+    """The words of a metric; an error names those there are.
+
+    >>> metric("late_shipment_rate").label
+    'Late shipment'
+    """
+    try:
+        return METRICS[name]
+    except KeyError:
+        raise KeyError(f"No words for metric {name!r}. There are: {', '.join(METRICS)}.") from None
+
+
+def causes(joined: str, many: bool = False) -> str:
+    """Causes joined by '+' as words.
+
+    >>> causes("a_to_z_claim+negative_feedback")
+    'A-to-z claim and negative feedback'
+    >>> causes("chargeback", many=True)
+    'chargebacks'
+    """
+    words = CAUSES_MANY if many else CAUSES
+    return listed([words.get(cause, cause.replace("_", " ")) for cause in joined.split("+")])
+
+
+def assumptions(joined: str) -> str:
+    """Assumptions joined by '+' as one sentence; empty when nothing was assumed.
+
+    >>> assumptions("cancel_day_from_order")
+    'The files hold no day of cancelling, so the order day is taken.'
+    """
+    if not joined:
+        return ""
+    words = [ASSUMPTIONS.get(name, name.replace("_", " ")) for name in joined.split("+")]
+    return opening("; ".join(words)) + "."
+
+
+def opening(text: str) -> str:
+    """A text as the opening of a sentence.
+
+    >>> opening("chargeback")
+    'Chargeback'
+    """
+    return text[:1].upper() + text[1:]
+
+
+def inside(text: str) -> str:
+    """A label as it stands inside a sentence.
+
+    >>> inside("Late shipment"), inside("A-to-z claims")
+    ('late shipment', 'A-to-z claims')
+    """
+    return text if text.startswith("A-to-z") else text[:1].lower() + text[1:]
+
+
+def listed(items: Sequence[str]) -> str:
+    """Items as a list in a sentence.
+
+    >>> listed(["a", "b", "c"]), listed(["a"])
+    ('a, b and c', 'a')
+    """
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else ""

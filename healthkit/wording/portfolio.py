@@ -1,0 +1,104 @@
+"""The sentences of the index over many accounts: which are off target, which one to open first, and what failed."""
+
+from __future__ import annotations
+
+from healthkit.wording.figures import headroom, small, things
+from healthkit.wording.findings import (
+    Sentence,
+    Standing,
+    Strong,
+    brackets,
+    named,
+    plain,  # noqa: F401 - the examples use it
+    verb,
+)
+from healthkit.wording.names import metric, opening
+
+
+def accounts_wrong(off: int, risk: int, on: int, failed: int) -> Sentence:
+    """The index's first sentence: how many accounts stand where.
+
+    >>> plain(accounts_wrong(3, 4, 13, 2))
+    'Three accounts are off target and four are at risk. Two more have no report: their runs failed.'
+    >>> plain(accounts_wrong(0, 0, 1, 0))
+    'No account is off target: one is on target.'
+    """
+
+    def are(n: int) -> str:
+        return f"{small(n)} {'is' if n == 1 else 'are'}"
+
+    if off:
+        noun = "account is" if off == 1 else "accounts are"
+        head = Strong(f"{opening(small(off))} {noun} off target")
+        parts: Sentence = (head, f" and {are(risk)} at risk." if risk else ".")
+    else:
+        rest = f"{are(risk)} at risk" if risk else f"{are(on)} on target" if on else "none can be judged yet"
+        parts = (Strong("No account is off target"), f": {rest}.")
+    if failed:
+        one = failed == 1
+        parts += (f" {opening(small(failed))} more {'has' if one else 'have'} no report: "
+                  f"{'its run' if one else 'their runs'} failed.",)  # fmt: skip
+    return parts
+
+
+def account_furthest(account: str, standing: Standing) -> Sentence:
+    """The index's second sentence when an account is off target: the one furthest past its limit.
+
+    >>> plain(account_furthest("Harbor", Standing("order_defect_rate", 2498, 31, "below", 0.01, -7)))
+    'Harbor is furthest past its limit: order defects are at 1.24% (limit 1%), 7 orders too many.'
+    """
+    noun = metric(standing.metric).noun
+    over = f", {things(-standing.headroom, noun)} too many" if standing.headroom and standing.headroom < 0 else ""
+    rest = f" is furthest past its limit: {named(standing)} {verb(standing)} at {standing.rate}{brackets(standing)}"
+    return (Strong(account), f"{rest}{over}.")
+
+
+def account_nearest(account: str, standing: Standing) -> Sentence:
+    """The index's second sentence when no account is off target: the one that has used most of its limit.
+
+    >>> plain(account_nearest("Harbor", Standing("cancellation_rate", 297, 6, "below", 0.025, 1)))
+    'Harbor is nearest to its limit: cancellation is at 2.0% (limit 2.5%), with 1 more order to go.'
+    """
+    left = headroom(standing.headroom, metric(standing.metric).noun)
+    rest = f"{named(standing)} {verb(standing)} at {standing.rate}{brackets(standing)}"
+    return (Strong(account), f" is nearest to its limit: {rest}, with {left}{' to go' if standing.headroom else ''}.")
+
+
+def accounts_first(sentence: str, account: str, failed: int) -> Sentence:
+    """The index's third sentence: what the orders at fault of the worst account share, then the failed runs.
+
+    >>> plain(accounts_first("13 of the 31 orders at fault are for “Tent”", "Harbor", 2))
+    'Open Harbor: 13 of the 31 orders at fault are for “Tent”. Then run the two failed reports again.'
+    >>> plain(accounts_first("", "", 0))
+    'Nothing: there is no order at fault to look at.'
+    """
+    again = {0: "", 1: "the failed report again"}.get(failed, f"the {small(failed)} failed reports again")
+    if not account and not failed:
+        return (Strong("Nothing"), ": there is no order at fault to look at.")
+    if not account:
+        return (Strong(f"Run {again}"), ".")
+    tail = f" Then run {again}." if again else ""
+    return (Strong(f"Open {account}"), f": {sentence}.{tail}" if sentence else f".{tail}")
+
+
+def orders_link(orders: int) -> str:
+    """The link to the file of all orders at fault.
+
+    >>> orders_link(31), orders_link(1)
+    ('All 31 orders as CSV', 'This order as CSV')
+    """
+    return "This order as CSV" if orders == 1 else f"All {things(orders)} as CSV"
+
+
+def failed_title(failed: int, month_name: str) -> str:
+    """The heading of the runs that made no report.
+
+    >>> failed_title(2, "October 2026")
+    'Two runs failed; these accounts have no figures for October 2026'
+    """
+    many = (
+        "One run failed; this account has"
+        if failed == 1
+        else f"{opening(small(failed))} runs failed; these accounts have"
+    )
+    return f"{many} no figures for {month_name}"
