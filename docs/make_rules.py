@@ -12,7 +12,7 @@ from healthkit import policy, wording
 from healthkit.policy import FOR_EVER, Policy, Rule, Silence
 
 PAGE = ROOT / "docs" / "rules.md"
-HEADS = ["Measure", "Asked", "Window", "Channel", "Placed by", "Since", "Until", "Consequence", "Source", "How sure"]
+HEADS = ["Measure", "Asked", "Window", "Channel", "Placed by", "Since", "Until", "If missed", "Source", "How sure"]
 OPENING = """\
 # The rules
 
@@ -20,7 +20,9 @@ What each marketplace asks of a seller, and what it asked before. This page is w
 from `healthkit/policies/*.yaml`; change the rules there. A test fails when the page and the files differ.
 
 A rate is held against the rules of its own day. An empty *Until* means that no end is known. A row that asks *nothing*
-says from which day on nothing is asked, or nothing is known, and why. *How sure* says whose number it is:
+says from which day on nothing is asked, or nothing is known, and why. *If missed* tells what follows, as far as the
+source says: from the first day off target on, or from the day in a row that is named. Where a rule is judged on one day
+of the month, the rate of any other day is a forecast of it. *How sure* says whose number it is:
 {sure}.
 """
 
@@ -41,16 +43,27 @@ def provisos(rule: Rule) -> str:
     >>> provisos(Rule(**rule, and_at_least=8, fallback={"under": 400, "window": 365}, judged_on=20))
     'a breach only from 8 orders at fault on; of under 400 orders, 365 days are judged; judged on day 20 of the month'
     """
+    fallback = None if rule.fallback is None else (rule.fallback.under, rule.fallback.window)
     noun = wording.metric(rule.metric).noun
-    said = []
-    if rule.and_at_least is not None:
-        few = "" if rule.while_under is None else f", while under {wording.things(rule.while_under, noun)} are counted"
-        said.append(f"a breach only from {wording.things(rule.and_at_least, noun)} at fault on{few}")
-    if rule.fallback is not None:
-        said.append(f"of under {wording.things(rule.fallback.under, noun)}, {rule.fallback.window} days are judged")
-    if rule.judged_on is not None:
-        said.append(f"judged on day {rule.judged_on} of the month")
-    return "; ".join(said)
+    return wording.provisos(noun, rule.and_at_least, rule.while_under, fallback, rule.judged_on)
+
+
+def asked(rule: Rule) -> str:
+    """What a rule asks: its share, or the points of a rating, with all that it says beside."""
+    if rule.part_of is not None:
+        return f"shown as a part of {wording.inside(wording.metric(rule.part_of).label)}"
+    if rule.points is not None:
+        points = rule.points
+        earned = wording.earning(points.start, points.gain, points.per_orders)
+        return f"{wording.rating(points.on_from, points.off_under, points.most)}; {earned}"
+    side, share = (rule.target.side, rule.target.share) if rule.target is not None else ("", None)
+    said = wording.rule_in_words(side, share, rule.minimum, wording.metric(rule.metric).noun)
+    return "; ".join(filter(None, [said, provisos(rule)]))
+
+
+def follows(rule: Rule) -> str:
+    """What the source says of a measure off target: stage by stage where it does, else its consequence."""
+    return wording.stages([(one.stage, one.days, one.says) for one in rule.stages]) or rule.consequence
 
 
 def _section(held: Policy) -> str:
@@ -73,15 +86,10 @@ def _place(held: Policy, metric: str) -> int:
 
 def _rule(rule: Rule) -> list[str]:
     """The cells of one rule."""
-    side, share = (rule.target.side, rule.target.share) if rule.target is not None else ("", None)
-    words = wording.metric(rule.metric)
-    asked = [wording.rule_in_words(side, share, rule.minimum, words.noun), provisos(rule)]
-    if rule.part_of is not None:
-        asked = [f"shown as a part of {wording.inside(wording.metric(rule.part_of).label)}"]
     return [
-        words.label, "; ".join(filter(None, asked)), wording.window_in_words(rule.windows, rule.lag),
+        wording.metric(rule.metric).label, asked(rule), wording.window_in_words(rule.windows, rule.lag),
         _channels(rule.channels), _placed(rule), str(rule.since), "" if rule.until == FOR_EVER else str(rule.until),
-        rule.consequence, rule.source, wording.SURE[rule.sure],
+        follows(rule), rule.source, wording.SURE[rule.sure],
     ]  # fmt: skip
 
 

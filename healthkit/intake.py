@@ -56,6 +56,10 @@ class _Batch:
         unknown = wanted - here.keys()
         return here | (self.store.marketplace_of(account, sorted(unknown)) if unknown else {})
 
+    def marketplaces_of(self, account: str) -> set[str]:
+        """The marketplaces of an account's orders, those of this import and those in the store."""
+        return {*self.known.get(account, {}).values(), *self.store.marketplaces(account)}
+
     def append(self) -> None:
         """Hand what was read to the store, all of it or nothing."""
         if self.takens:
@@ -96,7 +100,10 @@ def _one(source: Source, batch: _Batch, held: set[str], account: str | None, mar
     if identity in held:
         return Outcome(source.name, source.kind)
     try:
-        taken = read(source, account=account, marketplace=marketplace, marketplace_of=batch.marketplace_of)
+        taken = read(
+            source, account=account, marketplace=marketplace, marketplace_of=batch.marketplace_of,
+            marketplaces_of=batch.marketplaces_of,
+        )  # fmt: skip
     except ReaderError as error:
         return Outcome(source.name, source.kind, refused=str(error))
     held.add(identity)

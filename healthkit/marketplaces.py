@@ -1,6 +1,7 @@
 """The marketplaces that the readers know: how files name them, their zone, how they write dates.
 
-One row a marketplace. What a marketplace *asks* of a seller stands in `policies/*.yaml`, not here.
+One row a marketplace. What a marketplace *asks* of a seller stands in `policies/*.yaml`, not here; a policy file may
+name a marketplace that has no row yet, in a block `new_marketplace`.
 Zones are the main zone of the country; Amazon's US pages count days in Pacific time.
 Date orders are those of the feedback file, which has neither zone nor century. Those of no Amazon marketplace
 have neither a sales channel nor an id in Amazon's files (`-`), and write their dates whole.
@@ -8,7 +9,13 @@ have neither a sales channel nor an id in Amazon's files (`-`), and write their 
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+FOLDER = Path(__file__).parent / "policies"
 
 
 class Marketplace(NamedTuple):
@@ -29,6 +36,10 @@ class Marketplace(NamedTuple):
 
 class UnknownMarketplace(ValueError):
     """Nobody told the kit of such a marketplace."""
+
+
+class MarketplaceError(ValueError):
+    """A block `new_marketplace` of a policy file is wrong; the message says file, line and field."""
 
 
 _ROWS = """
@@ -70,7 +81,114 @@ def _read(line: str) -> Marketplace:
     return Marketplace(code, title.strip(), sales_channel, marketplace_id, zone, dates)
 
 
-MARKETPLACES: dict[str, Marketplace] = {row.code: row for row in map(_read, _ROWS.strip().splitlines())}
+class _Line(NamedTuple):
+    """One field of a block: the number of its line, its name and its text."""
+
+    number: int
+    field: str
+    text: str
+
+
+_FIELD = r"""(\w+):\s+("[^"]*"|'[^']*'|[^,{}"'#]*[^,{}"'#\s])\s*"""
+_IN_ONE_LINE = re.compile(rf"\{{\s*{_FIELD}(?:,\s*{_FIELD})*\}}\s*(?:#.*)?")
+_ON_ITS_OWN = re.compile(rf"\s+{_FIELD}(?:#.*)?")
+_REQUIRED = ("code", "title", "zone", "dates")
+_OF_AMAZON = ("sales_channel", "marketplace_id")
+
+
+def _is_zone(text: str) -> bool:
+    try:
+        return bool(ZoneInfo(text))
+    except (KeyError, ValueError, OSError):
+        return False
+
+
+_TESTS = {
+    "code": (lambda text: re.fullmatch("[A-Z][A-Z0-9_]*", text), "a code is of capital letters, such as NZ"),
+    "title": (lambda text: text, "a title is needed, such as Amazon New Zealand"),
+    "sales_channel": (lambda text: text, "a sales channel is needed, such as Amazon.co.nz"),
+    "marketplace_id": (lambda text: re.fullmatch("-|[A-Z0-9]{10,}", text), "an id is of capital letters and digits"),
+    "zone": (_is_zone, "a zone is one of the time zone database, such as Pacific/Auckland"),
+    "dates": (
+        lambda text: re.fullmatch(r"(%[dmyY])([/.-])(%[dmyY])\2(%[dmyY])", text) and set("dm") < set(text),
+        'dates are an order of day, month and year, such as "%d/%m/%y"',
+    ),
+}
+"""What each field of a block must be, and the words that say so."""
+
+
+def known(folder: Path = FOLDER) -> dict[str, Marketplace]:
+    """The marketplaces by code: the rows above, then those that policy files name as new.
+
+    Raises MarketplaceError naming file, line and field.
+
+    >>> known()["JP"].dates
+    '%y/%m/%d'
+    """
+    rows = {row.code: row for row in map(_read, _ROWS.strip().splitlines())}
+    for path in sorted(folder.glob("*.yaml")):
+        for row, lines in _new(path):
+            for name in ("code", "sales_channel", "marketplace_id"):
+                text = getattr(row, name)
+                taken = [other.code for other in rows.values() if getattr(other, name).lower() == text.lower() != "-"]
+                if taken:
+                    raise _wrong(path, lines[name].number, name, f"{text} is that of {taken[0]} already")
+            rows[row.code] = row
+    return rows
+
+
+def _new(path: Path) -> Iterator[tuple[Marketplace, dict[str, _Line]]]:
+    """The marketplace that a policy file names as new, if any, with the lines that say so."""
+    # A file that is not UTF-8 is refused by `policy`, which reads all of it.
+    text = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    for at, line in enumerate(text):
+        if line.startswith("new_marketplace:"):
+            lines = {one.field: one for one in _lines(path, at, text)}
+            _check(path, at + 1, lines)
+            said = dict.fromkeys(_OF_AMAZON, "-") | {name: one.text for name, one in lines.items()}
+            yield Marketplace(**said), lines
+
+
+def _lines(path: Path, at: int, text: list[str]) -> Iterator[_Line]:
+    """The fields of a block that begins at a line, in braces on that line or each on a line of its own below."""
+    rest = text[at].partition(":")[2].strip()
+    if rest and not rest.startswith("#"):
+        if not _IN_ONE_LINE.fullmatch(rest):
+            raise _wrong(path, at + 1, "", "write {code: NZ, title: Amazon New Zealand, ...} in one line")
+        yield from (_Line(at + 1, name, word.strip("\"'")) for name, word in re.findall(_FIELD, rest))
+        return
+    for number, line in enumerate(text[at + 1 :], at + 2):
+        if line[:1].strip() and not line.startswith("#"):
+            return
+        if line.strip() and not line.strip().startswith("#"):
+            found = _ON_ITS_OWN.fullmatch(line)
+            if not found:
+                name = line.strip().partition(":")[0]
+                raise _wrong(path, number, name, "write a field and its text, such as code: NZ")
+            yield _Line(number, found.group(1), found.group(2).strip("\"'"))
+
+
+def _check(path: Path, begins: int, lines: dict[str, _Line]) -> None:
+    """Refuse a block with a field too many, one that is missing, or one that is not what it must be."""
+    for one in lines.values():
+        if one.field not in _TESTS:
+            raise _wrong(path, one.number, one.field, f"there is no such field; there are {', '.join(_TESTS)}")
+        is_right, words = _TESTS[one.field]
+        if not is_right(one.text):
+            raise _wrong(path, one.number, one.field, f"{one.text!r} will not do; {words}")
+    # A marketplace of Amazon's has both of these, another neither.
+    required = (*_REQUIRED, *(_OF_AMAZON if any(name in lines for name in _OF_AMAZON) else ()))
+    for name in required:
+        if name not in lines:
+            raise _wrong(path, begins, name, "it is missing")
+
+
+def _wrong(path: Path, line: int, field: str, what: str) -> MarketplaceError:
+    where = f"new_marketplace, field {field}" if field else "new_marketplace"
+    return MarketplaceError(f"{path.name}, line {line}, {where}: {what}.")
+
+
+MARKETPLACES: dict[str, Marketplace] = known()
 BY_SALES_CHANNEL: dict[str, str] = {
     row.sales_channel.lower(): row.code for row in MARKETPLACES.values() if row.sales_channel != "-"
 }

@@ -20,14 +20,14 @@ import numpy as np
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from healthkit.tables import METRIC_IDS
+from healthkit.tables import ALL, CHANNELS, METRIC_IDS, SEVERITIES
 
 FOLDER = Path(__file__).parent / "policies"
 LONGEST = 36_500
 """No window is longer than a hundred years. [days]"""
 FOR_EVER = date(9999, 12, 31)
 SIDES = ("below", "at most", "at least", "above")
-CLOCKS = ("ordered_on", "ship_by_on", "shipped_on", "deliver_by_on")
+CLOCKS = ("ordered_on", "ship_by_on", "shipped_on", "deliver_by_on", "received_on", "requested_on", "opened_on")
 
 Side = Literal["below", "at most", "at least", "above"]
 Sure = Literal["A", "R", "T", "I", "user"]
@@ -148,7 +148,9 @@ OPTIONS: dict[str, Callable[[Any], bool]] = {
     "amazon_cancelled": _blames,
     "part_cancelled": _blames,
     "counts": lambda value: value in ("confirmed", "due"),
-    "within_hours": _whole,
+    "within_hours": lambda value: value in (24, 48),
+    "orders": lambda value: value in ("any", "premium"),
+    **{f"points_{severity}": _whole for severity in (*SEVERITIES, "unknown")},
 }
 """How an order may be counted, by option, with the test of its value; `metrics` says what each does."""
 Share = Annotated[Fraction, Field(ge=0, le=1)]
@@ -164,12 +166,45 @@ class Fallback(BaseModel):
     window: Count
 
 
+class Points(BaseModel):
+    """How a rating in points is estimated and judged: what it starts with, what so many orders earn, and where it ends.
+
+    >>> int(Points(start=200, gain=4, per_orders=200, most=1000, on_from=200, off_under=100).rating(1250, 12))
+    212
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    start: Count
+    gain: Count
+    per_orders: Count
+    most: Count
+    on_from: Count
+    off_under: Count
+
+    def rating(self, orders: Any, taken: Any) -> Any:
+        """The points of so many orders, less those that violations take; never fewer than none."""
+        earned = np.minimum(self.most, self.start + self.gain * (orders // self.per_orders))
+        return np.maximum(0, earned - taken)
+
+
+class Stage(BaseModel):
+    """What the rule's own text says of a measure that is off target for so many days in a row, from the first on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    stage: Literal["advice", "at risk", "a month off target", "restricted"]
+    days: Count = 1
+    says: Annotated[str, Field(min_length=1)]
+
+
 class Rule(BaseModel):
     """One dated demand of one policy. Days and windows are whole days; shares are exact fractions.
 
     `minimum`: fewer counted are not judged. `and_at_least`: a breach needs that many at fault as well, always or
     `while_under` so many are counted. `fallback`: a longer window for small sellers. `judged_on`: the day of the month
-    on which the marketplace judges; on other days a rate is a forecast.
+    on which the marketplace judges; on other days a rate is a forecast. `points`: how a rating is estimated.
+    `stages`: what follows when a measure stays off target, as far as the source says.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
@@ -177,8 +212,10 @@ class Rule(BaseModel):
     policy: str
     metric: str
     since: date
-    channels: Annotated[tuple[Literal["seller", "amazon"], ...], Field(min_length=1)]
-    clock: Literal["ordered_on", "ship_by_on", "shipped_on", "deliver_by_on"] = "ordered_on"
+    channels: Annotated[tuple[Literal["seller", "amazon", "all"], ...], Field(min_length=1)]
+    clock: Literal[
+        "ordered_on", "ship_by_on", "shipped_on", "deliver_by_on", "received_on", "requested_on", "opened_on"
+    ] = "ordered_on"
     windows: tuple[int, ...]
     lag: int = 0
     below: Share | None = None
@@ -191,6 +228,8 @@ class Rule(BaseModel):
     while_under: Count | None = None
     fallback: Fallback | None = None
     judged_on: Annotated[int, Field(ge=1, le=28, strict=True)] | None = None
+    points: Points | None = None
+    stages: tuple[Stage, ...] = ()
     counting: dict[str, bool | int | str] = {}
     part_of: str | None = None
     consequence: str = ""
@@ -387,7 +426,7 @@ def _policy(path: Path, held: Any, folder: Path) -> Policy:
     if held.get("based_on") in (path.stem, held.get("policy")):
         raise PolicyError(f"{path.name}: a policy cannot be based on itself.")
     based = load(held["based_on"], folder) if held.get("based_on") else None
-    known = {"policy", "title", "marketplaces", "zone", "read", "note", "based_on", "rules", "line"}
+    known = {"policy", "title", "marketplaces", "new_marketplace", "zone", "read", "note", "based_on", "rules", "line"}
     for field_name in held:
         if field_name not in known:
             raise PolicyError(
@@ -396,6 +435,7 @@ def _policy(path: Path, held: Any, folder: Path) -> Policy:
     missing = [name for name in ("policy", "title", "zone", "read", "rules") if name not in held]
     if missing:
         raise PolicyError(f"{path.name} lacks {', '.join(missing)}.")
+    _check_new(path, held)
     if not isinstance(held["rules"], dict):
         raise PolicyError(f"{path.name}: rules must be a mapping of metrics to rows.")
     own = {metric: rows for metric, rows in held["rules"].items() if metric != "line"}
@@ -413,6 +453,23 @@ def _policy(path: Path, held: Any, folder: Path) -> Policy:
         tuple(sorted(rules, key=lambda rule: place[rule.metric])), tuple(begins.items()), held.get("note", ""),
         (str(path), *(based.files if based else ())), tuple(silences),
     )  # fmt: skip
+
+
+def _check_new(path: Path, held: dict[str, Any]) -> None:
+    """Refuse a new marketplace that the policy does not judge, or of another zone; `marketplaces` checks the rest."""
+    if "new_marketplace" not in held:
+        return
+    new = held["new_marketplace"]
+    if not isinstance(new, dict):
+        raise PolicyError(f"{path.name}, new_marketplace: it must be a mapping of fields, such as code: NZ.")
+    where = f"{path.name}, line {new['line']}, new_marketplace, field"
+    if not isinstance(new.get("code"), str):
+        # YAML reads NO as false.
+        raise PolicyError(f"{where} code: write it in quotes, here and in marketplaces, such as 'NO'.")
+    if new["code"] not in (held.get("marketplaces") or ()):
+        raise PolicyError(f"{where} code: {new['code']} does not stand in marketplaces; add it there.")
+    if new.get("zone") != held["zone"]:
+        raise PolicyError(f"{where} zone: {new.get('zone')} is not the policy's zone, {held['zone']}.")
 
 
 def _renamed(rule: Rule, policy: str) -> Rule:
@@ -441,7 +498,12 @@ def _dated(path: Path, policy: str, metric: str, rows: Any) -> list[Rule]:
 def _silences(metric: str, rows: list[dict[str, Any]]) -> list[Silence]:
     """The rows of one metric that ask nothing, each with the day and the reason."""
     ended = sorted((row for row in rows if _ends(row)), key=lambda row: row["since"])
-    return [Silence(metric, tuple(sorted(_channels(row), reverse=True)), row["since"], row["source"]) for row in ended]
+    return [Silence(metric, _ended_channels(row), row["since"], row["source"]) for row in ended]
+
+
+def _ended_channels(row: dict[str, Any]) -> tuple[str, ...]:
+    """The channels that a row which ends a rule names, else those of orders."""
+    return tuple(sorted(row.get("channels", CHANNELS), reverse=True))
 
 
 def _check_rows(path: Path, metric: str, rows: Any) -> None:
@@ -471,7 +533,7 @@ def _ends(row: dict[str, Any]) -> bool:
 
 def _channels(row: dict[str, Any]) -> set[str]:
     """The channels that a row speaks of; a row that ends a rule ends it for all, unless it says."""
-    return set(row.get("channels", ("seller", "amazon") if _ends(row) else ("seller",)))
+    return set(row.get("channels", (*CHANNELS, ALL) if _ends(row) else ("seller",)))
 
 
 def _rule(path: Path, policy: str, metric: str, row: dict[str, Any], end: date) -> Rule:
@@ -479,15 +541,21 @@ def _rule(path: Path, policy: str, metric: str, row: dict[str, Any], end: date) 
     fields = {name: value for name, value in row.items() if name != "line"}
     fields["until"] = min(fields.get("until", FOR_EVER), end)
     fields["counting"] = fields.get("counting") or {}
-    for inner in ("counting", "fallback"):
+    for inner in ("counting", "fallback", "points"):
         if isinstance(fields.get(inner), dict):
-            fields[inner] = {name: value for name, value in fields[inner].items() if name != "line"}
+            fields[inner] = _without_line(fields[inner])
+    if isinstance(fields.get("stages"), list):
+        fields["stages"] = [_without_line(one) if isinstance(one, dict) else one for one in fields["stages"]]
     try:
         return Rule(policy=policy, metric=metric, **{"channels": ["seller"], **fields})
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "rule"
         raise PolicyError(f"{path.name}, line {row['line']}, {metric}, field {where}: {first['msg']}.") from None
+
+
+def _without_line(held: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in held.items() if name != "line"}
 
 
 def for_marketplaces(codes: Iterable[str], folder: Path = FOLDER) -> dict[str, Policy]:
@@ -520,12 +588,11 @@ def judged_marketplaces(folder: Path = FOLDER) -> set[str]:
 
 
 def _owners(folder: Path) -> Iterator[tuple[str, str]]:
-    """Marketplace and the policy that judges it, from one line of each file."""
+    """Marketplace and the policy that judges it, from one list of each file, without reading all of it as YAML."""
     for name, path in files(folder).items():
-        line = re.search(r"^marketplaces:\s*\[(.*)\]", path.read_text(encoding="utf-8"), re.M)
-        for code in line.group(1).split(",") if line else ():
-            if code.strip():
-                yield code.strip(), name
+        held = re.search(r"^marketplaces:\s*(\[[^\]]*\]|(?:\n\s*- .*)+)", path.read_text(encoding="utf-8"), re.M)
+        for code in re.findall(r"\w+", re.sub("#.*", "", held.group(1))) if held else ():
+            yield code, name
 
 
 def judge(rule: Rule, counted: np.ndarray, at_fault: np.ndarray) -> np.ndarray:
@@ -539,4 +606,13 @@ def judge(rule: Rule, counted: np.ndarray, at_fault: np.ndarray) -> np.ndarray:
     if rule.minimum is not None:
         status[counted < rule.minimum] = "too few"
     status[counted == 0] = "no data"
+    return status
+
+
+def judge_points(points: Points, value: np.ndarray) -> np.ndarray:
+    """Status words of ratings in points."""
+    status = np.full(value.shape, "on target", dtype=object)
+    status[value < points.on_from] = "at risk"
+    status[value < points.off_under] = "off target"
+    status[np.isnan(value)] = "no data"
     return status

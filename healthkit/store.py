@@ -102,7 +102,7 @@ class Store:
         path.mkdir(parents=True, exist_ok=True)
         for attempt in range(TRIES):
             try:
-                write_deltalake(str(path), rows, mode="append")
+                write_deltalake(str(path), rows, mode="append", schema_mode="merge")
                 return
             except CommitFailedError as error:
                 # Another import made the table, or its first rows, at the same moment; nothing of ours was kept.
@@ -192,8 +192,10 @@ class Store:
             connection.execute(f"create temp table raw_{table.name} as select *, 0 as number from empty_{table.name}")
         else:
             connection.register(f"stored_{table.name}", delta.to_pyarrow_dataset())
+            stored = {field.name for field in delta.schema().fields}
+            columns = ", ".join(_column(table, name, name in stored) for name in table.columns)
             connection.execute(
-                f"create temp table raw_{table.name} as select held.*, number from stored_{table.name} held "
+                f"create temp table raw_{table.name} as select {columns}, number from stored_{table.name} held "
                 "join taken using (report) where $all or held.account in (select unnest($accounts))",
                 {"all": accounts is None, "accounts": accounts or []},
             )
@@ -203,11 +205,13 @@ class Store:
         """The accounts that have orders here, in the order of their names."""
         return [row[0] for row in self._ask("select distinct account from held order by 1")]
 
-    def marketplaces(self) -> list[str]:
-        """The marketplaces of the orders here, in the order of their codes."""
-        return [
-            row[0] for row in self._ask("select distinct marketplace from held where ordered_on is not null order by 1")
-        ]
+    def marketplaces(self, account: str | None = None) -> list[str]:
+        """The marketplaces of the orders here, or of one account's, in the order of their codes."""
+        question = (
+            "select distinct marketplace from held where ordered_on is not null "
+            "and ($account is null or account = $account) order by 1"
+        )
+        return [row[0] for row in self._ask(question, {"account": account})]
 
     def marketplace_of(self, account: str, order_ids: Iterable[str]) -> dict[str, str]:
         """The marketplace of those of an account's orders that the store knows, by order id."""
@@ -265,14 +269,35 @@ def ledger_of(raw: Mapping[str, pa.Table], coverage: pd.DataFrame | None = None)
         "select account, marketplace, min(ordered_on) as begins_on, max(ordered_on) as ends_on, "
         "date '9999-12-31' as heard_on, count(*) as orders, "
         "$evidence as evidence from orders where ordered_on is not null group by all order by all",
-        {"evidence": "+".join(sorted({one for kinds in tables.EVIDENCE.values() for one in kinds}))},
+        {"evidence": "+".join(sorted(_all_evidence(connection)))},
     ).df()
     return _ledger(connection, told if coverage is None else coverage)
+
+
+def _all_evidence(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    """All that files can tell of; of scans only where a parcel says whether it was scanned."""
+    every = {one for kinds in tables.EVIDENCE.values() for one in kinds}
+    scans = connection.execute("select count(scanned) from shipments").fetchall()[0][0]
+    return every if scans else every - {"scans"}
 
 
 def _ledger(connection: duckdb.DuckDBPyConnection, coverage: pd.DataFrame) -> Ledger:
     frames = {table.name: nw.from_native(connection.table(table.name)) for table in tables.RAW}
     return Ledger(coverage=coverage, **frames)
+
+
+_SQL = {
+    "text": "varchar", "day": "date", "instant": "timestamptz", "count": "bigint", "share": "double",
+    "flag": "boolean",
+}  # fmt: skip
+
+
+def _column(table: tables.Table, name: str, stored: bool) -> str:
+    """One column as SQL; a store that was begun before there was such a column knows nothing of it."""
+    kind = _SQL[table.columns[name].kind]
+    value = f"held.{name}" if stored else f"null::{kind}"
+    empty = table.columns[name].empty or table.columns[name].kind != "text"
+    return f"{value} as {name}" if empty else f"coalesce({value}, '') as {name}"
 
 
 def _newest(table: tables.Table) -> str:
@@ -300,8 +325,10 @@ def _coverage(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
     What the files tell ends with the last day on which an order was placed or updated. A file without rows, such as
     one that says that there were no defects, is evidence where the account has but one marketplace.
     """
-    rows = connection.execute("""
-        with held as (select distinct account, marketplace, report from raw_orders where ordered_on is not null),
+    every = " union ".join(f"select account, marketplace, report from raw_{table.name}" for table in tables.RAW)
+    rows = connection.execute(f"""
+        with said as ({every}),
+             held as (select distinct account, marketplace, report from raw_orders where ordered_on is not null),
              reach as (select held.account, marketplace, min(first_day) as begins_on, max(last_day) as ends_on
                        from held join taken using (report) group by all),
              heard as (select account, marketplace, max(updated_at)::date as heard_on
@@ -310,13 +337,9 @@ def _coverage(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
                       where ordered_on is not null group by all),
              alone as (select account, min(marketplace) as marketplace from many group by account having count(*) = 1),
              kinds as (select account, marketplace, kind from taken join alone using (account)
-                       union select held.account, held.marketplace, kind from held join taken using (report)
-                       where taken.account is null
-                       union select said.account, marketplace, taken.kind
-                       from raw_feedback said join taken using (report)
-                       union select said.account, marketplace, taken.kind
-                       from raw_defects said join taken using (report)
-                       union select account, marketplace, 'refunds told' from raw_defects where kind = 'refund'),
+                       union select said.account, said.marketplace, taken.kind from said join taken using (report)
+                       union select account, marketplace, 'refunds told' from raw_defects where kind = 'refund'
+                       union select account, marketplace, 'scans told' from raw_shipments where scanned is not null),
              files as (select account, marketplace, list(distinct kind) as kinds from kinds group by all)
         select reach.*, greatest(ends_on, heard_on) as heard_on, orders, kinds
         from reach join heard using (account, marketplace) join many using (account, marketplace)

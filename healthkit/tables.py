@@ -74,6 +74,7 @@ ORDERS = Table(
         marketplace     text
         channel         text?
         order_id        text
+        ordered_at      instant?
         ordered_on      day?
         status          text?
         cancelled_on    day?      first
@@ -88,7 +89,13 @@ ORDERS = Table(
         delivered_at    instant?  last
         delivered_on    day?      last
         tracking        flag?
+        invoiced_at     instant?  first
+        invoiced_on     day?      first
         is_business     flag?
+        is_premium      flag?
+        ship_method     text?
+        country         text?
+        state           text?
         units           count?
         assumed         text?
         updated_at      instant
@@ -126,7 +133,9 @@ SHIPMENTS = Table(
         delivered_at  instant?
         delivered_on  day?
         tracking      flag?
+        scanned       flag?
         carrier       text?
+        ship_method   text?
         updated_at    instant
         report        text
     """),
@@ -166,6 +175,61 @@ DEFECTS = Table(
     """),
     ("account", "marketplace", "order_id", "kind", "known_on", "assumed"),
 )
+CONTACTS = Table(
+    "contacts",
+    "one message of a buyer, or one answer of a buyer to whether a problem was solved",
+    _columns("""
+        account      text
+        marketplace  text
+        contact_id   text
+        kind         text
+        order_id     text?
+        received_at  instant
+        received_on  day
+        due_24h_on   day
+        due_48h_on   day
+        answered_at  instant?  first
+        answered_on  day?      first
+        excused_on   day?
+        outcome      text?
+        assumed      text?
+        updated_at   instant
+        report       text
+    """),
+    ("account", "marketplace", "contact_id", "kind"),
+)
+"""`kind` is `message` or `survey`; a survey's `outcome` is `yes` or `no`. `due_24h_on` is the day on which 24 hours
+have passed since it was received. A message that needs no answer is excused, from that day on."""
+RETURNS = Table(
+    "returns",
+    "one request of a buyer to send something back",
+    _columns("""
+        account          text
+        marketplace      text
+        return_id        text
+        order_id         text
+        channel          text
+        requested_at     instant
+        requested_on     day
+        due_48h_on       day
+        answered_at      instant?  first
+        answered_on      day?      first
+        decision         text?
+        in_policy        flag?
+        refused_wrongly  flag?
+        unresolved_on    day?      first
+        cleared_on       day?
+        sku              text?
+        reason           text?
+        units            count?
+        assumed          text?
+        updated_at       instant
+        report           text
+    """),
+    ("account", "marketplace", "return_id"),
+)
+"""`decision` is `authorised`, `refunded`, `closed`, `refused`, or empty while the request waits. On `unresolved_on` the
+buyer said that the return was not resolved. From `cleared_on` on a request is not valid and counts nowhere."""
 READINGS = Table(
     "readings",
     "one figure that the marketplace itself reported, over some days, as of a day; kept as given, right or wrong",
@@ -198,19 +262,21 @@ VIOLATIONS = Table(
     "violations",
     "one policy violation, or how many of a category were open as of a day (then that day is `opened_on`)",
     _columns("""
-        account      text
-        marketplace  text
-        category     text
-        severity     text?
-        opened_on    day
-        resolved_on  day?
-        count        count
-        updated_at   instant
-        report       text
+        account       text
+        marketplace   text
+        category      text
+        violation_id  text
+        severity      text?
+        opened_on     day
+        resolved_on   day?
+        count         count
+        updated_at    instant
+        report        text
     """),
-    ("account", "marketplace", "category", "opened_on"),
+    ("account", "marketplace", "category", "violation_id", "opened_on"),
     whole=True,
 )
+"""`violation_id` is empty text where the row is a count of a category, as of `opened_on`."""
 ACCOUNT_STATES = Table(
     "account_states",
     "one thing that the marketplace said of an account as a whole, as of a day: its status, a warning, a mark",
@@ -308,6 +374,7 @@ SCORES = Table(
         counted      count
         at_fault     count
         rate         share?
+        value        share?
         target       share?
         side         text?
         status       text
@@ -318,11 +385,17 @@ SCORES = Table(
     ("case", "account", "marketplace", "channel", "metric", "window", "as_of"),
 )
 
-RAW = (ORDERS, ITEMS, SHIPMENTS, FEEDBACK, DEFECTS, READINGS, VIOLATIONS, ACCOUNT_STATES)
+RAW = (ORDERS, ITEMS, SHIPMENTS, FEEDBACK, DEFECTS, CONTACTS, RETURNS, READINGS, VIOLATIONS, ACCOUNT_STATES)
 """The tables that readers fill."""
 
 Frame = nw.LazyFrame[Any]
 """Rows that are not in memory yet, of any engine that narwhals knows."""
+
+
+def collected(frame: Frame) -> Any:
+    """The rows of a lazy frame in memory, as pandas, days as stamps."""
+    held = frame.collect().to_native()
+    return held.to_pandas(date_as_object=False) if hasattr(held, "to_pandas") else held
 
 
 @dataclass(frozen=True)
@@ -334,6 +407,8 @@ class Ledger:
     shipments: Frame
     feedback: Frame
     defects: Frame
+    contacts: Frame
+    returns: Frame
     readings: Frame
     violations: Frame
     account_states: Frame
@@ -343,25 +418,43 @@ class Ledger:
 EVIDENCE = {
     "feedback": ("feedback",),
     "olist": ("feedback",),
-    "returns": ("claims",),
+    "returns": ("claims", "returns"),
     "defects": ("claims", "chargebacks"),
+    "settlement": ("claims", "chargebacks", "refunds"),
+    "contacts": ("contacts",),
+    "surveys": ("surveys",),
+    "return_requests": ("returns", "return_answers", "return_feedback", "return_refusals"),
+    "invoices": ("invoices",),
+    "violations": ("violations",),
+    "performance_json": ("violations",),
+    "list_order_defects": ("feedback", "claims", "chargebacks"),
+    "list_invoice_defects": ("invoices",),
     "refunds told": ("refunds",),
+    "scans told": ("scans",),
 }
 """What each kind of raw file can tell of: an account without such a file is not an account without such a defect.
 
-A defects file may leave refunds out, so it tells of them only where it names one.
+A defects file may leave refunds out, so it tells of them only where it names one; a confirmations file tells of scans
+where it has any.
 """
 
 METRIC_IDS = (
     "order_defect_rate", "negative_feedback_rate", "a_to_z_claim_rate", "chargeback_rate", "cancellation_rate",
     "late_shipment_rate", "valid_tracking_rate", "on_time_delivery_rate", "unit_on_time_delivery_rate", "refund_rate",
-    "invoice_defect_rate", "late_response_rate", "return_dissatisfaction_rate", "negative_return_feedback_rate",
-    "late_return_response_rate", "invalid_rejection_rate", "customer_service_dissatisfaction_rate",
-    "policy_violations", "account_health_rating", "negative_review_rate",
+    "invoice_defect_rate", "late_response_rate", "average_response_time", "return_dissatisfaction_rate",
+    "negative_return_feedback_rate", "late_return_response_rate", "invalid_rejection_rate",
+    "customer_service_dissatisfaction_rate", "policy_violations", "account_health_rating", "negative_review_rate",
 )  # fmt: skip
 """Every metric that a policy may ask for, computed or not: the one spelling in tables, policies and commands."""
-DEFECT_KINDS = ("negative_feedback", "a_to_z_claim", "chargeback", "refund")
+DEFECT_KINDS = (
+    "negative_feedback", "a_to_z_claim", "chargeback", "refund", "cancelled", "shipped_late", "no_tracking",
+    "delivered_late", "invoice_missing", "invoice_late",
+)  # fmt: skip
+"""What can go wrong with an order. The last six can be worked out from orders; here the marketplace says so itself."""
 CHANNELS = ("seller", "amazon")
+ALL = "all"
+"""The channel of what belongs to an account as a whole: messages, violations, its rating."""
+SEVERITIES = ("low", "medium", "high", "critical")
 CANCELLERS = ("seller", "buyer", "amazon")
 STATUSES = ("on target", "at risk", "off target", "no data", "too few", "short history", "no target")
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import doctest
 import importlib.util
+import json
+import shutil
+import subprocess
+import sys
 from datetime import date
 from fractions import Fraction
 from pathlib import Path
@@ -15,8 +19,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from healthkit import policy, wording
-from healthkit.marketplaces import MARKETPLACES
-from healthkit.policy import FOR_EVER, PolicyError, Rule, Target, judge
+from healthkit.desk import Desk
+from healthkit.marketplaces import MARKETPLACES, MarketplaceError, known
+from healthkit.policy import FOR_EVER, PolicyError, Rule, Target, judge, judge_points
+from healthkit.tables import SEVERITIES
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "rules.md"
@@ -224,6 +230,53 @@ def test_a_wrong_proviso_is_refused_by_file_line_and_field(tmp_path, old, new, f
     assert what in str(said.value)
 
 
+POINTS = "      points: {start: 200, gain: 4, per_orders: 200, most: 1000, on_from: 200, off_under: 100}\n"
+STAGES = """\
+      stages:
+        - {stage: at risk, says: A banner}
+        - {stage: restricted, days: 31, says: No more offers}
+"""
+WHOLE = HEAD.replace("windows", "channels: [all]\n      clock: opened_on\n      windows") + POINTS + STAGES
+
+
+def test_a_rule_of_the_account_as_a_whole_carries_points_and_stages(tmp_path):
+    [one] = policy.load(written(tmp_path, WHOLE)).rules
+    assert (one.channels, one.clock) == (("all",), "opened_on")
+    assert [(stage.stage, stage.days, stage.says) for stage in one.stages] == [
+        ("at risk", 1, "A banner"), ("restricted", 31, "No more offers"),
+    ]  # fmt: skip
+    assert (one.points.start, one.points.on_from, one.points.off_under) == (200, 200, 100)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "field", "what"),
+    [
+        ("channels: [all]", "channels: [every]", "channels.0", "'all'"),
+        ("clock: opened_on", "clock: closed_on", "clock", "'opened_on'"),
+        ("start: 200", "begin: 200", "points.start", "required"),
+        ("start: 200", "start: 200, more: 1", "points.more", "not permitted"),
+        ("gain: 4", "gain: 4.5", "points.gain", "valid integer"),
+        ("per_orders: 200", "per_orders: 0", "points.per_orders", "greater than or equal to 1"),
+        ("stage: at risk", "stage: doomed", "stages.0.stage", "'restricted'"),
+        ("says: A banner", "words: A banner", "stages.0.says", "required"),
+        ("says: A banner", "says: ''", "stages.0.says", "at least 1 character"),
+        ("days: 31", "days: 0", "stages.1.days", "greater than or equal to 1"),
+        ("days: 31", "days: 31, until: 60", "stages.1.until", "not permitted"),
+        ("      stages:\n", "      stages: at risk\n      x:\n", "stages", "valid tuple"),
+        (POINTS, "      counting: {points_low: 0}\n", "counting", "cannot be 0"),
+        (POINTS, "      counting: {points_grave: 8}\n", "counting", "no option 'points_grave'"),
+        (POINTS, "      counting: {within_hours: 12}\n", "counting", "cannot be 12"),
+        (POINTS, "      counting: {orders: prime}\n", "counting", "cannot be 'prime'"),
+    ],
+)
+def test_wrong_points_stages_and_channels_are_refused_by_file_line_and_field(tmp_path, old, new, field, what):
+    assert old in WHOLE
+    with pytest.raises(PolicyError) as said:
+        policy.load(written(tmp_path, WHOLE.replace(old, new)))
+    assert str(said.value).startswith(f"mine.yaml, line 7, late_shipment_rate, field {field}: ")
+    assert what in str(said.value)
+
+
 def test_a_metric_of_ones_own_stands_where_the_other_policy_has_it():
     assert policy.load("amazon_uk").metrics()[-1] == "invoice_defect_rate"
     common = [name for name in policy.load("amazon_uk").metrics() if name in policy.load("amazon_us").metrics()]
@@ -288,6 +341,110 @@ def test_returns_are_judged_as_a_whole_and_shown_in_three_parts():
     assert whole.target == Target(Fraction(10, 100), "below")
     parts = {one.metric for one in policy.load("amazon_us").on(DAY) if one.part_of == "return_dissatisfaction_rate"}
     assert parts == {"negative_return_feedback_rate", "late_return_response_rate", "invalid_rejection_rate"}
+
+
+STORES = [
+    "amazon_au", "amazon_ca", "amazon_de", "amazon_es", "amazon_fr", "amazon_in", "amazon_it", "amazon_jp",
+    "amazon_mx", "amazon_uk", "amazon_us",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", STORES)
+def test_messages_and_violations_are_of_the_account_and_placed_by_their_own_days(name):
+    in_force = {one.metric: one for one in policy.load(name).on(DAY)}
+    placed = {metric: (in_force[metric].channels, in_force[metric].clock) for metric in in_force}
+    of_account = ("all",)
+    for metric in ("late_response_rate", "average_response_time", "customer_service_dissatisfaction_rate"):
+        assert placed[metric] == (of_account, "received_on")
+    assert placed["policy_violations"] == (of_account, "opened_on")
+    assert placed["account_health_rating"] == (of_account, "ordered_on")
+    returns = {metric for metric, (_, clock) in placed.items() if clock == "requested_on"}
+    assert returns == {
+        "return_dissatisfaction_rate", "negative_return_feedback_rate", "late_return_response_rate",
+        "invalid_rejection_rate",
+    }  # fmt: skip
+    assert all(placed[metric][0] == ("seller",) for metric in returns)
+
+
+@pytest.mark.parametrize("name", STORES)
+def test_a_rating_begins_with_200_points_which_orders_raise_and_violations_take(name):
+    [rating] = asked(name, DAY, "account_health_rating")
+    # 1,250 orders are 6 times 200: 24 points. One violation of high and one of low severity take 8 and 2.
+    assert int(rating.points.rating(1250, rating.counting["points_high"] + rating.counting["points_low"])) == 214
+    assert [int(rating.points.rating(orders, 0)) for orders in (0, 199, 200, 39_999, 40_000, 90_000)] == [
+        200, 200, 204, 996, 1000, 1000,
+    ]  # fmt: skip
+    # A critical violation takes all there is, whatever was earned.
+    assert int(rating.points.rating(90_000, rating.counting["points_critical"])) == 0
+    assert judge_points(rating.points, np.array([200.0, 199, 100, 99])).tolist() == [
+        "on target", "at risk", "at risk", "off target",
+    ]  # fmt: skip
+    assert set(rating.counting) == {f"points_{severity}" for severity in (*SEVERITIES, "unknown")}
+    assert "estimate" in rating.source
+
+
+def test_the_reference_standards_warn_of_demotion_after_a_month():
+    held = [rule for rule in policy.load("amazon_reference").rules if rule.target is not None]
+    assert {(stage.stage, stage.days) for rule in held for stage in rule.stages} == {("a month off target", 31)}
+    assert all(rule.stages for rule in held)
+
+
+@pytest.mark.parametrize("name", STORES)
+def test_amazon_says_of_every_target_what_follows_or_that_nothing_is_known(name):
+    for one in policy.load(name).rules:
+        if (one.target or one.points) and one.id != "amazon_ca.valid_tracking_rate@2017-06-21":
+            assert one.stages, one.id
+    # No Amazon page names how long a measure may stay off target, so none of its stages begins later than at once.
+    assert {stage.days for one in policy.load(name).rules for stage in one.stages} == {1}
+
+
+@pytest.mark.parametrize(
+    "metric",
+    ["return_dissatisfaction_rate", "customer_service_dissatisfaction_rate", "late_response_rate",
+     "on_time_delivery_rate"],
+)  # fmt: skip
+def test_what_is_only_advised_says_so(metric):
+    for name in STORES:
+        for one in policy.load(name).rules:
+            if one.metric == metric:
+                assert [stage.stage for stage in one.stages] == ["advice"], one.id
+
+
+@pytest.mark.parametrize(
+    ("name", "day", "stage"),
+    [
+        ("amazon_uk", date(2025, 9, 16), "advice"),
+        ("amazon_uk", date(2025, 10, 15), "advice"),
+        ("amazon_uk", date(2025, 10, 16), "at risk"),
+        ("amazon_uk", date(2026, 2, 1), "at risk"),
+        ("amazon_uk", date(2026, 2, 2), "restricted"),
+        ("amazon_us", date(2024, 9, 25), "restricted"),
+        ("amazon_us", date(2026, 2, 28), "restricted"),
+        ("amazon_de", date(2026, 9, 1), "at risk"),
+    ],
+)
+def test_the_rate_in_units_grew_teeth_day_by_day(name, day, stage):
+    [one] = asked(name, day, "unit_on_time_delivery_rate")
+    assert [held.stage for held in one.stages] == [stage]
+    assert (one.windows, one.lag, one.minimum, one.target.share) == ((14,), 7, 20, Fraction(90, 100))
+
+
+def test_premium_shipping_counts_premium_orders_alone():
+    assert {one.counting["orders"] for one in policy.load("amazon_premium").rules} == {"premium"}
+    [cancelled] = asked("amazon_premium", DAY, "cancellation_rate")
+    assert str(cancelled.basis) == (
+        "ordered_on amazon_cancelled=at_fault orders=premium part_cancelled=at_fault unknown_canceller=at_fault"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "hours", "at_most"),
+    [("walmart_us", 48, 5), ("etsy", 48, 20), ("etsy_star", 24, 5), ("amazon_us", 24, 10)],
+)
+def test_answers_to_buyers_are_asked_for_within_hours(name, hours, at_most):
+    [answers] = asked(name, DAY, "late_response_rate")
+    assert (answers.channels, answers.clock, answers.counting) == (("all",), "received_on", {"within_hours": hours})
+    assert answers.target == Target(Fraction(at_most, 100), "at most")
 
 
 def test_premium_shipping_is_stricter_and_was_eased_in_july_2025():
@@ -377,6 +534,17 @@ def test_the_page_tells_of_fallbacks_and_days_of_judging():
     assert "of under 400 orders, 365 days are judged; judged on day 20 of the month" in page
 
 
+def test_the_page_tells_of_points_and_of_what_follows():
+    page = make_rules.rules_page()
+    assert (
+        "from 200 of 1,000 points, off target under 100; 200 points to begin with, 4 more for every 200 orders" in page
+    )
+    assert "A month off target, from day 31 on: Risk of demotion (less traffic, fewer sales)." in page
+    for name in NAMES:
+        for one in policy.load(name).rules:
+            assert all(make_rules._cell(stage.says.rstrip(".")) in page for stage in one.stages), one.id
+
+
 def test_no_text_breaks_its_row():
     page = make_rules.rules_page().replace("\\|", "")
     assert {line.count("|") for line in page.splitlines() if line.startswith("| ")} == {len(make_rules.HEADS) + 1}
@@ -384,3 +552,160 @@ def test_no_text_breaks_its_row():
 
 def test_the_examples_of_the_page_maker_run():
     assert doctest.testmod(make_rules).failed == 0
+
+
+# -- a marketplace from a file alone ----------------------------------------------------------------------
+
+NEW = """\
+policy: amazon_nz
+title: Amazon New Zealand
+marketplaces: [NZ]
+new_marketplace:
+  code: NZ
+  title: Amazon New Zealand  # not there in truth
+  sales_channel: Amazon.co.nz
+  marketplace_id: A0NZ0NZ0NZ0NZ0
+
+  zone: Pacific/Auckland
+  dates: "%d/%m/%y"
+zone: Pacific/Auckland
+read: 2026-11-22
+rules:
+  cancellation_rate:
+    - since: 2020-01-01
+      windows: [7]
+      at_most: 1/2
+      source: test
+      sure: I
+"""
+IN_ONE_LINE = (
+    "new_marketplace: {code: NZ, title: 'Amazon New Zealand', sales_channel: Amazon.co.nz, "
+    'marketplace_id: A0NZ0NZ0NZ0NZ0, zone: Pacific/Auckland, dates: "%d/%m/%y"}  # not there in truth\n'
+)
+AS_ONE_LINE = NEW[: NEW.index("new_marketplace")] + IN_ONE_LINE + NEW[NEW.index("zone: Pacific/Auckland\nread") :]
+
+
+def named_new(folder, text: str) -> Path:
+    """A folder with a policy that names a new marketplace."""
+    (folder / "amazon_nz.yaml").write_text(text, encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("text", [NEW, AS_ONE_LINE, NEW.replace("\n", "\r\n")])
+def test_a_policy_file_may_name_a_new_marketplace_on_one_line_or_several(tmp_path, text):
+    new = known(named_new(tmp_path, text))
+    assert new["NZ"] == (
+        "NZ", "Amazon New Zealand", "Amazon.co.nz", "A0NZ0NZ0NZ0NZ0", "Pacific/Auckland", "%d/%m/%y",
+    )  # fmt: skip
+    assert {code: row for code, row in new.items() if code != "NZ"} == MARKETPLACES
+    held = policy.load(str(tmp_path / "amazon_nz.yaml"))
+    assert (held.marketplaces, held.zone) == (("NZ",), new["NZ"].zone)
+
+
+def test_a_marketplace_that_is_not_amazons_has_neither_sales_channel_nor_id(tmp_path):
+    text = "".join(line for line in NEW.splitlines(True) if "sales_channel" not in line and "_id" not in line)
+    new = known(named_new(tmp_path, text))["NZ"]
+    assert (new.sales_channel, new.marketplace_id, new.is_amazon) == ("-", "-", False)
+
+
+@pytest.mark.parametrize("said", ["[NZ, 'NO']", '["NZ",\n  NO]', "\n  - NZ  # the first\n  - 'NO'", "  \n- NZ\n- NO"])
+def test_a_policy_is_found_by_its_marketplaces_however_they_are_listed(tmp_path, said):
+    folder = named_new(tmp_path, NEW.replace("[NZ]", said))
+    assert policy.judged_marketplaces(folder) == {"NZ", "NO"}
+    assert policy.for_marketplaces(["NZ"], folder)["NZ"].name == "amazon_nz"
+
+
+def test_without_such_a_block_nothing_is_new(tmp_path):
+    assert known(tmp_path) == MARKETPLACES
+    assert known(named_new(tmp_path, FULL)) == MARKETPLACES
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "field", "what"),
+    [
+        ("code: NZ", "code: nz", 5, "code", "'nz' will not do"),
+        ("code: NZ", "code: US", 5, "code", "US is that of US already"),
+        ("  code: NZ\n", "", 4, "code", "it is missing"),
+        ("Amazon.co.nz", "amazon.com", 7, "sales_channel", "amazon.com is that of US already"),
+        ("  sales_channel: Amazon.co.nz\n", "", 4, "sales_channel", "it is missing"),
+        ("A0NZ0NZ0NZ0NZ0", "ATVPDKIKX0DER", 8, "marketplace_id", "ATVPDKIKX0DER is that of US already"),
+        ("A0NZ0NZ0NZ0NZ0", "nz", 8, "marketplace_id", "'nz' will not do"),
+        ("  zone: Pacific/Auckland\n", "  zone: Pacific/Aukland\n", 10, "zone", "'Pacific/Aukland' will not do"),
+        ('"%d/%m/%y"', '"%d/%m"', 11, "dates", "'%d/%m' will not do"),
+        ('"%d/%m/%y"', '"%d/%d/%y"', 11, "dates", "'%d/%d/%y' will not do"),
+        ("  dates:", "  datums:", 11, "datums", "there is no such field; there are code, title"),
+        ("  code: NZ", "  code:", 5, "code", "write a field and its text"),
+    ],
+)
+def test_a_wrong_new_marketplace_is_refused_by_file_line_and_field(tmp_path, old, new, line, field, what):
+    assert old in NEW
+    with pytest.raises(MarketplaceError) as said:
+        known(named_new(tmp_path, NEW.replace(old, new)))
+    assert str(said.value).startswith(f"amazon_nz.yaml, line {line}, new_marketplace, field {field}: {what}")
+
+
+def test_a_new_marketplace_on_one_line_must_be_in_braces(tmp_path):
+    with pytest.raises(MarketplaceError, match=r"^amazon_nz\.yaml, line 4, new_marketplace: write \{code: NZ"):
+        known(named_new(tmp_path, AS_ONE_LINE.replace('y"}', 'y"')))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("marketplaces: [NZ]", "marketplaces: []", "field code: NZ does not stand in marketplaces"),
+        (
+            "zone: Pacific/Auckland\nread",
+            "zone: UTC\nread",
+            "field zone: Pacific/Auckland is not the policy's zone, UTC",
+        ),
+        ("code: NZ", "code: NO", "field code: write it in quotes"),
+    ],
+)
+def test_a_policy_judges_the_marketplace_that_it_names_in_its_zone(tmp_path, old, new, said):
+    text = NEW.replace(old, new)
+    assert text != NEW
+    with pytest.raises(PolicyError) as error:
+        policy.load(written(tmp_path, text))
+    assert f"mine.yaml, line 5, new_marketplace, {said}" in str(error.value)
+
+
+ORDER_FILE = """\
+amazon-order-id purchase-date last-updated-date order-status fulfillment-channel sales-channel sku quantity
+250-0000000-0000001 2026-10-24T10:00:00+00:00 2026-10-30T00:00:00+00:00 Shipped Merchant Amazon.co.nz K1 1
+250-0000000-0000002 2026-10-24T11:30:00+00:00 2026-10-30T00:00:00+00:00 Shipped Merchant Amazon.co.nz K1 1
+250-0000000-0000003 2026-10-26T10:00:00+00:00 2026-10-30T00:00:00+00:00 Cancelled Merchant Amazon.co.nz K1 1
+""".replace(" ", "\t")
+
+
+def test_one_more_yaml_is_all_that_a_new_marketplace_needs(tmp_path):
+    # A copy of the package with one more policy file reads, keeps, scores and names an order of New Zealand.
+    shutil.copytree(ROOT / "healthkit", tmp_path / "healthkit", ignore=shutil.ignore_patterns("__pycache__"))
+    named_new(tmp_path / "healthkit" / "policies", NEW)
+    (tmp_path / "kauri-crafts").mkdir()
+    (tmp_path / "kauri-crafts" / "orders.txt").write_text(ORDER_FILE, encoding="utf-8")
+
+    def run(*words: str) -> str:
+        ran = subprocess.run([sys.executable, *words], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+        return ran.stdout
+
+    run("-m", "healthkit", "import", "kauri-crafts", "--data", "store")
+    [row] = json.loads(run("-m", "healthkit", "scores", "--as-of", "2026-10-31", "--format", "json", "--data", "store"))
+    # Seven days to 31 October begin on the 25th; in Auckland the order of 11:30 UTC is of the 25th, that of 10:00 not.
+    assert (row["marketplace"], row["rule"]) == ("NZ", "amazon_nz.cancellation_rate@2020-01-01")
+    assert (row["counted"], row["at_fault"]) == (2, 1)
+    title = (
+        "import healthkit as hk; print(hk.open_month(hk.Desk('store'), 'kauri-crafts', '2026-10').marketplace_title)"
+    )
+    assert run("-c", title).strip() == "Amazon New Zealand"
+
+
+def test_counts_are_kept_for_the_rules_that_there_are(tmp_path, monkeypatch):
+    # One more file, or one more row in a file, is counted anew.
+    desk = Desk(tmp_path)
+    before = desk._digest()
+    monkeypatch.setattr("healthkit.desk.files", lambda: {**policy.files(), "amazon_nz": tmp_path / "amazon_nz.yaml"})
+    named_new(tmp_path, NEW)
+    after = desk._digest()
+    named_new(tmp_path, NEW.replace("1/2", "1/3"))
+    assert len({before, after, desk._digest()}) == 3

@@ -296,8 +296,8 @@ def test_coverage_reaches_as_far_as_the_files_of_the_orders(store):
     [
         (["all_orders"], ""),
         (["all_orders", "feedback"], "feedback"),
-        (["all_orders", "returns"], "claims"),
-        (["all_orders", "feedback", "defects", "returns"], "chargebacks+claims+feedback"),
+        (["all_orders", "returns"], "claims+returns"),
+        (["all_orders", "feedback", "defects", "returns"], "chargebacks+claims+feedback+returns"),
     ],
 )
 def test_coverage_says_of_what_the_imported_files_can_tell(store, kinds, evidence):

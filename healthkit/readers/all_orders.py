@@ -18,6 +18,8 @@ from healthkit.readers.cells import (
     largest_of,
     one_per,
     order_ids,
+    premium,
+    regions,
     statuses,
     without_other_shops,
     words,
@@ -39,10 +41,16 @@ KIND = Kind(
         "item-price",
         "is-business-order",
         "is-buyer-requested-cancellation",
+        "ship-service-level",
+        "ship-service-name",
+        "ship-country",
+        "ship-state",
+        "is-premium-order",
+        "is-prime",
     ),
-    """merchant-order-id order-channel url ship-service-level currency item-tax shipping-price shipping-tax
-    gift-wrap-price gift-wrap-tax item-promotion-discount ship-promotion-discount ship-city ship-state
-    ship-postal-code ship-country ship-promotion-id promotion-ids cpf purchase-order-number price-designation
+    """merchant-order-id order-channel url currency item-tax shipping-price shipping-tax
+    gift-wrap-price gift-wrap-tax item-promotion-discount ship-promotion-discount ship-city
+    ship-postal-code ship-promotion-id promotion-ids cpf purchase-order-number price-designation
     is-sold-by-ab number-of-items tax-collection-model tax-collection-responsible-party address-type
     payment-method-details item-extensions-data fulfilled-by buyer-company-name buyer-tax-registration-country
     buyer-tax-registration-type is-heavy-or-bulky is-replacement-order is-exchange-order original-order-id
@@ -51,6 +59,10 @@ KIND = Kind(
     customized-page""",
     aliases={"quantity-purchased": "quantity"},
 )
+_OF_ORDER = (
+    "channel", "status", "ordered_at", "ordered_on", "updated_on", "updated_at", "is_business", "is_premium",
+    "ship_method", "country", "state",
+)  # fmt: skip
 CHANNEL_WORDS = {"amazon": "amazon", "afn": "amazon", "merchant": "seller", "mfn": "seller"}
 
 
@@ -71,14 +83,16 @@ def _lines(grid: Grid, asked: Asked) -> pa.Table:
     """The file's rows with their cells read: days local, instants in UTC, words in our spelling."""
     ids = order_ids(grid, "amazon-order-id")
     marketplaces = places(grid, ids, asked)
+    channels, purchased = words(grid, "fulfillment-channel", CHANNEL_WORDS), instants(grid, "purchase-date")
     stamps = instants(grid, "last-updated-date")
     return pa.table(
         {
             "order_id": ids,
             "marketplace": marketplaces,
-            "channel": words(grid, "fulfillment-channel", CHANNEL_WORDS),
+            "channel": channels,
             "status": statuses(grid, "order-status"),
-            "ordered_on": local_days(instants(grid, "purchase-date"), marketplaces),
+            "ordered_at": purchased,
+            "ordered_on": local_days(purchased, marketplaces),
             "updated_on": local_days(stamps, marketplaces),
             "updated_at": stamps,
             "sku": grid["sku"],
@@ -89,6 +103,11 @@ def _lines(grid: Grid, asked: Asked) -> pa.Table:
             "line_cancelled": _item_cancelled(grid),
             "buyer_asked": flags(grid, "is-buyer-requested-cancellation"),
             "is_business": flags(grid, "is-business-order"),
+            # Prime is a promise of the seller's own only where the seller ships.
+            "is_premium": pc.and_(premium(grid), pc.equal(channels, "seller")),
+            "ship_method": pc.coalesce(grid["ship-service-level"], grid["ship-service-name"]),
+            "country": regions(grid, "ship-country"),
+            "state": regions(grid, "ship-state"),
         }
     )
 
@@ -119,8 +138,7 @@ def _newest_lines(lines: pa.Table) -> pa.Table:
 
 def _orders(lines: pa.Table, asked: Asked) -> pa.Table:
     """One row an order: its newest line speaks for it, all its lines for the units."""
-    firsts = ("channel", "status", "ordered_on", "updated_on", "updated_at", "is_business")
-    stands = dict.fromkeys(firsts, "first") | {"units": "sum", "line_cancelled": "any"}
+    stands = dict.fromkeys(_OF_ORDER, "first") | {"units": "sum", "line_cancelled": "any"}
     newest_first = lines.sort_by([("updated_at", "descending")])
     orders = columns_of(one_per(newest_first, ["marketplace", "order_id"], stands))
     cancelled = pc.equal(orders["status"], "cancelled")

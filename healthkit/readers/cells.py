@@ -19,13 +19,14 @@ NAIVE = pa.timestamp("us")
 DAY = pa.date32()
 
 AMAZON_ID = r"^\d{3}-\d{7}-\d{7}$"
-_OTHER_SHOP_ID = r"^S\d{2}-\d{7}-\d{7}$"
+OTHER_SHOP_ID = r"^S\d{2}-\d{7}-\d{7}$"
+OTHER_SHOP = "orders of other shops that Amazon only fulfils (Non-Amazon) count in no rate"
 _SCIENTIFIC = r"^\d+([.,]\d+)?[eE]\+\d+$"
 _NUMBER = r"^\d+([.,]\d+)?$"
 _LOOSE_OFFSET = r"\s*([+-])\s*(\d{2})\s*:?\s*(\d{2})$"
 _EARLIEST, _LATEST = date(1995, 1, 1), date(2100, 1, 1)
+_REGION = r"^\p{L}[\p{L}\p{M} .'&()/-]{0,39}$"
 _FLAGS = {"true": True, "yes": True, "y": True, "1": True, "false": False, "no": False, "n": False, "0": False}
-_OTHER_SHOP = "orders of other shops that Amazon only fulfils (Non-Amazon) count in no rate"
 _MONTHS = {month: number for number, month in enumerate(
     ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"), 1
 )}  # fmt: skip
@@ -33,11 +34,11 @@ _MONTHS = {month: number for number, month in enumerate(
 
 def without_other_shops(grid: Grid, column: str) -> tuple[Grid, dict[str, int]]:
     """Leave out orders that Amazon fulfils for other shops, and say how many lines that were."""
-    other_id = pc.fill_null(pc.match_substring_regex(grid[column], _OTHER_SHOP_ID), False)
+    other_id = pc.fill_null(pc.match_substring_regex(grid[column], OTHER_SHOP_ID), False)
     other_channel = pc.fill_null(pc.starts_with(pc.utf8_lower(grid["sales-channel"]), "non-amazon"), False)
     other = pc.or_(other_id, other_channel)
     count = pc.sum(other).as_py() or 0
-    return grid.keep(pc.invert(other)), {_OTHER_SHOP: count} if count else {}
+    return grid.keep(pc.invert(other)), {OTHER_SHOP: count} if count else {}
 
 
 def order_ids(grid: Grid, column: str) -> pa.Array:
@@ -109,6 +110,28 @@ def flags(grid: Grid, column: str) -> pa.Array:
     return by_distinct(
         grid, column, grid[column], lambda word: _FLAGS.get(word.lower()), pa.bool_(), "neither yes nor no"
     )
+
+
+def premium(grid: Grid) -> pa.Array:
+    """Whether an order was promised as a premium one, or as Prime; empty where neither is told."""
+    told = [flags(grid, column) for column in ("is-premium-order", "is-prime")]
+    return pc.or_(pc.coalesce(*told), pc.coalesce(*reversed(told)))
+
+
+def regions(grid: Grid, column: str) -> pa.Array:
+    """Countries or states in upper case; a cell that is no short name, such as half an address, stays empty."""
+    cells = pc.utf8_upper(grid[column])
+    return pc.if_else(pc.match_substring_regex(cells, _REGION), cells, pa.scalar(None, pa.string()))
+
+
+def region(word: str | None) -> str | None:
+    """The same for one word.
+
+    >>> region(" wa "), region("12 High Street"), region(None)
+    ('WA', None, None)
+    """
+    word = (word or "").strip().upper()
+    return word if re.fullmatch(r"[^\W\d_](?:[^\W\d_]|[ .'&()/-]){0,39}", word) else None
 
 
 def days(grid: Grid, column: str, read: Callable[[str], date | None], form: str, empty: bool = False) -> pa.Array:
@@ -232,6 +255,38 @@ def one_per(lines: pa.Table, keys: list[str], stands: Mapping[str, str]) -> pa.T
     made = lines.group_by(keys, use_threads=False).aggregate(list(stands.items()))
     columns = {key: whole(made[key]) for key in keys}
     return pa.table(columns | {name: whole(made[f"{name}_{how}"]) for name, how in stands.items()})
+
+
+def newest_said(grid: Grid, lines: pa.Table, keys: list[str], column: str) -> pa.Table:
+    """Of the lines on one thing the newest; lines as new as each other may not differ, else the file is refused.
+
+    `lines` are the grid's rows; lines that say exactly the same count once. `column` is the one that a refusal names.
+    """
+    numbered = lines.append_column("row", pa.array(range(len(lines)), pa.int64()))
+    once = numbered.group_by(lines.column_names, use_threads=False).aggregate([("row", "min")])
+    once = once.append_column("key", _joined(once, keys))
+    once = once.filter(pc.equal(once["updated_at"], largest_of(once["key"], once["updated_at"])))
+    counted = whole(pc.value_counts(once["key"]))
+    twice = counted.field("values").filter(pc.greater(counted.field("counts"), 1))
+    if len(twice):
+        rows = once.filter(pc.is_in(once["key"], value_set=twice))["row_min"]
+        bad = pc.is_in(pa.array(range(len(grid)), pa.int64()), value_set=whole(rows))
+        grid.refuse(
+            column, bad, "on lines that differ, none of them newer", "Keep the right one, or fill in updated-at."
+        )
+    return once.select(lines.column_names)
+
+
+def _joined(table: pa.Table, keys: list[str]) -> pa.ChunkedArray:
+    """Some columns as one text; no text of a file holds the NUL byte between them."""
+    return pc.binary_join_element_wise(*(table[key].cast(pa.string()) for key in keys), "\0")
+
+
+def refuse_before(grid: Grid, column: str, values: pa.Array, since: pa.Array, what: str) -> None:
+    """Refuse a day or instant that lies before the one it must follow."""
+    bad = pc.less(values, since)
+    if pc.any(bad, min_count=0).as_py():
+        grid.refuse(column, bad, f"before its {what}", "Correct one of the two.")
 
 
 def columns_of(table: pa.Table) -> dict[str, pa.Array]:

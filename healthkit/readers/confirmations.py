@@ -1,8 +1,9 @@
 """The plain CSV of shipment confirmations: when each parcel was confirmed, and delivered.
 
 One row a parcel: `order-id`, `confirmed-at`, and where known `shipment-id`, `ship-by`, `delivered-at`,
-`deliver-by`, `units`, `carrier`, `tracking`, `marketplace`, `updated-at`. Instants are ISO 8601;
-without an offset they are taken in the marketplace's zone, and a bare day means its last second.
+`deliver-by`, `units`, `carrier`, `tracking`, `scanned`, `ship-method`, `marketplace`, `updated-at`.
+Instants are ISO 8601; without an offset they are taken in the marketplace's zone, and a bare day means
+its last second. `scanned` is yes or no: whether a carrier scanned the parcel, on any of its lines.
 Of a tracking number only whether there is one is kept.
 """
 
@@ -15,16 +16,15 @@ import pyarrow.compute as pc
 
 from healthkit.readers.cells import (
     INSTANT,
-    NAIVE,
     columns_of,
     counts,
+    flags,
     instants,
     one_per,
-    read_times,
     without_other_shops,
 )
 from healthkit.readers.grid import Grid, Kind
-from healthkit.readers.place import Asked, attach_zones, ends_of_days, local_days, newest, plain_ids
+from healthkit.readers.place import Asked, local_days, newest, plain_ids, times_there
 from healthkit.readers.source import ReaderError
 from healthkit.readers.taken import Taken, fill, span
 from healthkit.tables import ORDERS, SHIPMENTS
@@ -41,6 +41,8 @@ KIND = Kind(
         "units",
         "carrier",
         "tracking",
+        "scanned",
+        "ship-method",
         "marketplace",
         "updated-at",
     ),
@@ -48,8 +50,6 @@ KIND = Kind(
     quoted=True,
     by_hand=True,
 )
-_WITH_OFFSET = r"\d[T ]\d{2}:\d{2}.*([Zz]|[+-]\s*\d{2}\s*:?\s*\d{2})$"
-_BARE_DAY = r"^\d{4}-\d{2}-\d{2}$"
 _TIMES = {
     "confirmed-at": "confirmed_at",
     "delivered-at": "delivered_at",
@@ -74,7 +74,7 @@ def take(grid: Grid, asked: Asked) -> Taken:
 def _lines(grid: Grid, asked: Asked) -> pa.Table:
     """The file's rows with their cells read; lines that say exactly the same count once."""
     ids, marketplaces = plain_ids(grid, asked)
-    times = {name: _instants(grid, column, marketplaces) for column, name in _TIMES.items()}
+    times = {name: times_there(grid, column, marketplaces) for column, name in _TIMES.items()}
     columns = {
         "order_id": ids,
         "marketplace": marketplaces,
@@ -83,33 +83,12 @@ def _lines(grid: Grid, asked: Asked) -> pa.Table:
         "units": counts(grid, "units"),
         "carrier": grid["carrier"],
         "tracking": pc.is_valid(grid["tracking"]) if grid.has("tracking") else pa.nulls(len(grid), pa.bool_()),
+        "scanned": flags(grid, "scanned"),
+        "ship_method": grid["ship-method"],
         "updated_at": _stamps(grid, times),
     }
     lines = pa.table(columns)
     return lines.group_by(lines.column_names, use_threads=False).aggregate([])
-
-
-def _instants(grid: Grid, column: str, marketplaces: pa.Array) -> pa.Array:
-    """Instants with an offset, times in the marketplace's zone, or days, as each row has it."""
-    cells = grid[column]
-    nothing = pa.scalar(None, pa.string())
-    with_offset = pc.match_substring_regex(cells, _WITH_OFFSET)
-    bare = pc.match_substring_regex(cells, _BARE_DAY)
-    stated = read_times(grid, column, pc.if_else(with_offset, cells, nothing), INSTANT, "no ISO 8601 time stamp")
-    local = read_times(grid, column, pc.if_else(with_offset, nothing, cells), NAIVE, "no ISO 8601 time stamp")
-    ends = ends_of_days(local.cast(pa.date32(), safe=False), marketplaces)
-    _note_assumptions(grid, column, with_offset, bare)
-    return pc.coalesce(stated, pc.if_else(bare, ends, attach_zones(local, marketplaces)))
-
-
-def _note_assumptions(grid: Grid, column: str, with_offset: pa.Array, bare: pa.Array) -> None:
-    """Say how many cells named no zone, or no time of day."""
-    days = pc.sum(bare).as_py() or 0
-    local = (pc.sum(pc.invert(with_offset)).as_py() or 0) - days
-    if local:
-        grid.notes.append(f"{column}: {local:,} times without offset were taken in the marketplace's zone.")
-    if days:
-        grid.notes.append(f"{column}: {days:,} days without a time were taken as the end of that day.")
 
 
 def _stamps(grid: Grid, times: dict[str, pa.Array]) -> pa.Array:
@@ -135,6 +114,8 @@ def _parcels(lines: pa.Table) -> dict[str, pa.Array]:
         "units": "sum",
         "carrier": "first",
         "tracking": "max",
+        "scanned": "max",
+        "ship_method": "first",
         "updated_at": "max",
     }
     numbered = lines.set_column(2, "shipment_id", _shipment_ids(lines))

@@ -6,6 +6,8 @@ One row a defect: `order-id`, `kind`, `known-on`, and where there is one `cleare
 
 from __future__ import annotations
 
+import re
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -35,6 +37,23 @@ KIND = Kind(
     by_hand=True,
 )
 _FORM = "yyyy-mm-dd"
+_ALSO = {
+    "a_to_z": "a_to_z_claim",
+    "a_to_z_guarantee_claim": "a_to_z_claim",
+    "canceled": "cancelled",
+    "cancellation": "cancelled",
+    "pre_fulfillment_cancellation": "cancelled",
+    "late_shipment": "shipped_late",
+    "late_dispatch": "shipped_late",
+    "late_delivery": "delivered_late",
+    "no_valid_tracking": "no_tracking",
+    "invalid_tracking": "no_tracking",
+    "missing_tracking": "no_tracking",
+    "missing_invoice": "invoice_missing",
+    "no_invoice": "invoice_missing",
+    "late_invoice": "invoice_late",
+}
+"""Other spellings of the kinds, as people and the marketplace's pages write them."""
 
 
 def take(grid: Grid, asked: Asked) -> Taken:
@@ -79,10 +98,11 @@ def _lines(grid: Grid, asked: Asked) -> pa.Table:
 def _kind(word: str) -> str | None:
     """One kind of defect in our spelling.
 
-    >>> _kind("A-to-z claim"), _kind("late")
-    ('a_to_z_claim', None)
+    >>> _kind("A-to-z claim"), _kind("Late shipment"), _kind("late")
+    ('a_to_z_claim', 'shipped_late', None)
     """
-    word = word.lower().replace("-", "_").replace(" ", "_")
+    word = re.sub(r"[\s_-]+", "_", word.lower())
+    word = _ALSO.get(word, word)
     return word if word in DEFECT_KINDS else None
 
 
@@ -90,13 +110,13 @@ def _newest_said(grid: Grid, lines: pa.Table) -> pa.Table:
     """Of several lines on one defect the newest; lines as new as each other may not differ."""
     cells = columns_of(lines)
     key = pc.binary_join_element_wise(
-        cells["order_id"], cells["kind"], cells["known_on"].cast(pa.string()), cells["marketplace"], "\t"
+        cells["order_id"], cells["kind"], cells["known_on"].cast(pa.string()), cells["marketplace"], "\0"
     )
     lines = lines.append_column("key", key)
     lines = lines.filter(pc.equal(cells["updated_at"], largest_of(key, cells["updated_at"])))
     twice = [row for row in pc.value_counts(whole(lines["key"])).to_pylist() if row["counts"] > 1]
     if twice:
-        order, kind, day, _ = twice[0]["values"].split("\t")
+        order, kind, day, _ = twice[0]["values"].split("\0")
         row = pc.index(grid["order-id"], order).as_py()
         raise ReaderError(
             f"{grid.name}: row {grid.line(row):,}: order {order} has {twice[0]['counts']} differing lines on its "

@@ -190,6 +190,7 @@ def _orders(lines: pa.Table, orders: pa.Table, stamp: pa.Scalar, asked: Asked) -
     made = {
         **{name: sold[name] for name in ("account", "order_id", "units")},
         "status": written["status"],
+        "ordered_at": _instants(written["purchased_at"]),
         "ordered_on": ordered_on,
         "cancelled_on": pc.if_else(cancelled, ordered_on, None),
         "assumed": pc.if_else(cancelled, "cancel_day_from_order", None),

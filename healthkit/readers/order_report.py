@@ -16,7 +16,9 @@ from healthkit.readers.cells import (
     instants,
     one_per,
     order_ids,
+    premium,
     refuse_numbers,
+    regions,
     texts,
     without_other_shops,
 )
@@ -37,14 +39,25 @@ KIND = Kind(
         "latest-ship-date",
         "latest-delivery-date",
     ),
-    ("sales-channel", "payments-date", "product-name", "is-business-order"),
+    (
+        "sales-channel",
+        "payments-date",
+        "product-name",
+        "is-business-order",
+        "is-premium-order",
+        "is-prime",
+        "ship-service-level",
+        "ship-service-name",
+        "ship-country",
+        "ship-state",
+    ),
     """buyer-email buyer-name buyer-phone-number currency item-price item-tax shipping-price shipping-tax
-    ship-service-level ship-service-name recipient-name ship-address-1 ship-address-2 ship-address-3 address-type
-    ship-city ship-state ship-postal-code ship-country ship-phone-number item-promotion-discount
+    recipient-name ship-address-1 ship-address-2 ship-address-3 address-type
+    ship-city ship-postal-code ship-phone-number item-promotion-discount
     item-promotion-id ship-promotion-discount ship-promotion-id delivery-start-date delivery-end-date
     delivery-time-zone delivery-instructions earliest-ship-date earliest-delivery-date purchase-order-number
-    price-designation is-prime buyer-company-name signature-confirmation-recommended tax-collection-model
-    tax-collection-responsible-party is-premium-order is-replacement-order is-exchange-order original-order-id
+    price-designation buyer-company-name signature-confirmation-recommended tax-collection-model
+    tax-collection-responsible-party is-replacement-order is-exchange-order original-order-id
     default-ship-from-name is-ispu-order ioss-number is-shipping-settings-automation-enabled ssa-carrier
     ssa-ship-method handling-time effective-handling-time reporting-date promise-date""",
 )
@@ -78,6 +91,7 @@ def _lines(grid: Grid, asked: Asked) -> tuple[pa.Table, pa.Scalar]:
             "order_id": ids,
             "item": texts(grid, "order-item-id"),
             "marketplace": marketplaces,
+            "ordered_at": purchased,
             "ordered_on": local_days(purchased, marketplaces),
             "ship_by": instants(grid, "latest-ship-date", empty=True),
             "deliver_by": instants(grid, "latest-delivery-date", empty=True),
@@ -85,6 +99,10 @@ def _lines(grid: Grid, asked: Asked) -> tuple[pa.Table, pa.Scalar]:
             "product": grid["product-name"],
             "units": counts(grid, "quantity-purchased"),
             "is_business": flags(grid, "is-business-order"),
+            "is_premium": premium(grid),
+            "ship_method": pc.coalesce(grid["ship-service-level"], grid["ship-service-name"]),
+            "country": regions(grid, "ship-country"),
+            "state": regions(grid, "ship-state"),
         }
     )
     return _one_an_item(lines), newest(purchased, instants(grid, "payments-date", empty=True))
@@ -98,7 +116,8 @@ def _one_an_item(lines: pa.Table) -> pa.Table:
 
 def _orders(lines: pa.Table, asked: Asked, stamp: pa.Scalar) -> pa.Table:
     """One row an order; of several promises the latest stands."""
-    stands = {"ordered_on": "min", "ship_by": "max", "deliver_by": "max", "units": "sum", "is_business": "first"}
+    stands = {"ordered_at": "min", "ordered_on": "min", "ship_by": "max", "deliver_by": "max", "units": "sum"}
+    stands |= dict.fromkeys(("is_business", "is_premium", "ship_method", "country", "state"), "first")
     orders = columns_of(one_per(lines, ["marketplace", "order_id"], stands))
     days = {f"{name}_on": local_days(orders[name], orders["marketplace"]) for name in ("ship_by", "deliver_by")}
     known = {"channel": "seller", "updated_at": stamp.as_py()}

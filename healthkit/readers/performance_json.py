@@ -294,6 +294,14 @@ def _take_violations(snapshot: Snapshot, place: str, key: str, block: Block) -> 
 def loaded(content: bytes, name: str) -> dict[str, Any]:
     """The object that the file holds, its numbers exact; raises ReaderError for anything else."""
     refuse_large(content, name)
+    report = parsed(content, name, "performance report")
+    if not isinstance(report, dict):
+        raise ReaderError(f"{name}: holds a {type(report).__name__} where one object belongs. {AGAIN}")
+    return report
+
+
+def parsed(content: bytes, name: str, title: str) -> Any:
+    """What the JSON of a file holds, its numbers exact; raises ReaderError for what is none, or nests too deep."""
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -305,12 +313,10 @@ def loaded(content: bytes, name: str) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         raise ReaderError(f"{name}: row {error.lineno:,}: {_broken(text, error)} {AGAIN}") from error
     except RecursionError as error:
-        raise ReaderError(_too_deep(name)) from error
+        raise ReaderError(_too_deep(name, title)) from error
     except (ArithmeticError, ValueError) as error:
         raise ReaderError(f"{name}: {error}. {AGAIN}") from error
-    if not isinstance(report, dict):
-        raise ReaderError(f"{name}: holds a {type(report).__name__} where one object belongs. {AGAIN}")
-    _refuse_deep(report, name)
+    _refuse_deep(report, name, title)
     return report
 
 
@@ -334,13 +340,13 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return cells
 
 
-def _refuse_deep(report: Any, name: str) -> None:
-    level = [report]
+def _refuse_deep(report: Any, name: str, title: str) -> None:
+    level = _inside([report])
     for _ in range(DEEPEST):
         level = [inner for one in level for inner in _inside(one)]
         if not level:
             return
-    raise ReaderError(_too_deep(name))
+    raise ReaderError(_too_deep(name, title))
 
 
 def _inside(value: Any) -> list[Any]:
@@ -348,5 +354,5 @@ def _inside(value: Any) -> list[Any]:
     return [one for one in inner if isinstance(one, dict | list)]
 
 
-def _too_deep(name: str) -> str:
-    return f"{name}: nests its brackets deeper than {DEEPEST} levels, so it is no performance report. {AGAIN}"
+def _too_deep(name: str, title: str) -> str:
+    return f"{name}: nests its brackets deeper than {DEEPEST} levels, so it is no {title}. {AGAIN}"

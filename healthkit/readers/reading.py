@@ -6,18 +6,27 @@ from collections.abc import Callable
 
 from healthkit.readers import (
     all_orders,
+    amazon_shipments,
     confirmations,
+    contacts,
     defects,
+    fba_returns,
     feedback,
+    invoices,
     olist,
     order_report,
+    orders_api,
     performance_json,
     performance_xml,
+    return_requests,
     returns,
     sale_report,
+    surveys,
+    unshipped,
+    violations,
 )
 from healthkit.readers.grid import Grid, parse
-from healthkit.readers.place import Asked, MarketplaceOf
+from healthkit.readers.place import Asked, MarketplaceOf, MarketplacesOf
 from healthkit.readers.recognise import Unrecognised, recognise
 from healthkit.readers.source import Part, ReaderError, Source, digest_of, digest_of_group
 from healthkit.readers.taken import Taken
@@ -25,11 +34,28 @@ from healthkit.readers.text import decode, opening
 
 TAKE: dict[str, Callable[[Grid, Asked], Taken]] = {
     room.KIND.name: room.take
-    for room in (all_orders, sale_report, order_report, confirmations, feedback, returns, defects)
+    for room in (
+        all_orders,
+        sale_report,
+        amazon_shipments,
+        order_report,
+        unshipped,
+        confirmations,
+        feedback,
+        returns,
+        fba_returns,
+        defects,
+        invoices,
+        return_requests,
+        contacts,
+        surveys,
+        violations,
+    )
 }
 
 TAKE_DOCUMENT: dict[str, Callable[[bytes, Asked], Taken]] = {
-    room.DOCUMENT.name: room.take for room in (performance_json, performance_xml)
+    **{room.DOCUMENT.name: room.take for room in (performance_json, performance_xml)},
+    **orders_api.TAKE,
 }
 
 
@@ -38,13 +64,16 @@ def read(
     account: str | None = None,
     marketplace: str | None = None,
     marketplace_of: MarketplaceOf | None = None,
+    marketplaces_of: MarketplacesOf | None = None,
 ) -> Taken:
     """Read one source whole, or raise ReaderError.
 
     The account is the one named, else the folder's name. `marketplace_of(account, order_ids)` tells the
-    marketplaces of orders that are known already, for files that do not state any.
+    marketplaces of orders that are known already, for files that do not state any; `marketplaces_of(account)`
+    those in which the account has orders, for rows that name no order.
     """
-    asked = Asked(source.name, source.digest, account or source.folder, marketplace, marketplace_of).checked()
+    whose = account or source.folder
+    asked = Asked(source.name, source.digest, whose, marketplace, marketplace_of, marketplaces_of).checked()
     contents = [part.content() for part in source.parts]
     _refuse_changed(source, contents)
     if source.kind in TAKE_DOCUMENT:

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from healthkit.readers import (
     all_orders,
+    amazon_shipments,
     confirmations,
+    contacts,
     defects,
+    fba_returns,
     feedback,
+    invoices,
     olist,
     order_report,
+    orders_api,
     performance_json,
     performance_xml,
+    return_requests,
     returns,
     sale_report,
+    surveys,
+    unshipped,
+    violations,
 )
 from healthkit.readers.grid import RESAVED, Kind, names_in
 from healthkit.readers.source import Document
@@ -22,15 +31,27 @@ KINDS: tuple[Kind, ...] = (
     all_orders.KIND,
     sale_report.KIND,
     *olist.KINDS,
+    amazon_shipments.KIND,
     order_report.KIND,
+    unshipped.KIND,
     confirmations.KIND,
     feedback.KIND,
     returns.KIND,
+    fba_returns.KIND,
     defects.KIND,
+    invoices.KIND,
+    return_requests.KIND,
+    contacts.KIND,
+    surveys.KIND,
+    violations.KIND,
 )
 """Every kind the readers know. Files with orders stand first: others ask them for an order's marketplace."""
 
-DOCUMENTS: tuple[Document, ...] = (performance_json.DOCUMENT, performance_xml.DOCUMENT)
+DOCUMENTS: tuple[Document, ...] = (
+    performance_json.DOCUMENT,
+    performance_xml.DOCUMENT,
+    *orders_api.DOCUMENTS,
+)
 """Every kind that is JSON or XML and no table."""
 
 DELIMITERS = "\t,;"

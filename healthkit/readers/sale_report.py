@@ -21,6 +21,7 @@ from healthkit.readers.cells import (
     flags,
     one_per,
     order_ids,
+    regions,
     statuses,
     without_other_shops,
     words,
@@ -34,9 +35,9 @@ KIND = Kind(
     "sale_report",
     "Amazon.in sale report",
     ("order-id", "date", "status", "fulfilment", "sales-channel", "qty"),
-    ("index", "category", "size", "sku", "asin", "b2b"),
-    """ship-service-level courier-status currency amount ship-city ship-state ship-postal-code ship-country
-    fulfilled-by new pendings style promotion-ids unnamed:-22""",
+    ("index", "category", "size", "sku", "asin", "b2b", "ship-service-level", "ship-country", "ship-state"),
+    """courier-status currency amount ship-city ship-postal-code fulfilled-by new pendings style
+    promotion-ids unnamed:-22""",
     delimiters=",",
     quoted=True,
 )
@@ -78,6 +79,9 @@ def _lines(grid: Grid, asked: Asked) -> pa.Table:
             "asin": grid["asin"],
             "product": grid["category"],
             "is_business": flags(grid, "b2b"),
+            "ship_method": grid["ship-service-level"],
+            "country": regions(grid, "ship-country"),
+            "state": regions(grid, "ship-state"),
         }
     )
     if len(lines.group_by(["index"]).aggregate([])) == len(lines):
@@ -108,7 +112,8 @@ def _orders(lines: pa.Table, asked: Asked, stamp: object) -> pa.Table:
     """One row an order: cancelled when all its lines are, cancelled in part when some are."""
     ranked = lines.append_column("least", lines["how_far"])
     stands = {"channel": "first", "ordered_on": "min", "how_far": "max", "least": "min", "units": "sum"}
-    orders = columns_of(one_per(ranked, ["marketplace", "order_id"], stands | {"is_business": "first"}))
+    stands |= dict.fromkeys(("is_business", "ship_method", "country", "state"), "first")
+    orders = columns_of(one_per(ranked, ["marketplace", "order_id"], stands))
     farthest, least = orders.pop("how_far"), orders.pop("least")
     cancelled, touched = pc.equal(farthest, 0), pc.equal(least, 0)
     said = {

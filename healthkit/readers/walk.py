@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from healthkit.readers import olist
+from healthkit.readers import olist, orders_api
 from healthkit.readers.grid import AGAIN
 from healthkit.readers.recognise import DOCUMENTS, KINDS, Unrecognised, recognise, recognise_document, stands_beside
 from healthkit.readers.source import ZIP, Part, ReaderError, Refused, Source, digest_of, digest_of_group
@@ -17,6 +17,7 @@ SUFFIXES = {".txt", ".tsv", ".csv", ".json", ".xml", ".gz", ".zip", ""}
 _GROUPED = {kind.name for kind in olist.KINDS}
 _NAMES = [*(kind.name for kind in KINDS), *(document.name for document in DOCUMENTS)]
 _TURN = {name: turn for turn, name in enumerate(_NAMES)} | {olist.NAME: 0.5}
+_TURN |= {document.name: 0.6 + turn / 10 for turn, document in enumerate(orders_api.DOCUMENTS)}
 
 
 def plan(paths: Iterable[str | Path]) -> tuple[list[Source], list[Refused]]:
