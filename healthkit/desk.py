@@ -7,20 +7,24 @@ second question does not count again. The folder is safe to delete.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
-from datetime import date
+from datetime import date, timedelta
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
+import narwhals as nw
 import pandas as pd
 
-from healthkit import explain, exposure, metrics, scores, tables
+from healthkit import explain, exposure, metrics, outlook, reported, scores, tables, whatif
 from healthkit.exposure import Counts
-from healthkit.policy import Policy, files, for_marketplaces, judged_marketplaces, load
+from healthkit.marketplaces import MARKETPLACES
+from healthkit.policy import Policy, Rule, files, for_marketplaces, judged_marketplaces, load
 from healthkit.store import Store
 
 DATA = Path("data/store")
@@ -126,6 +130,97 @@ class Desk:
             self.counts, self.policies[row["marketplace"]], row["account"], row["marketplace"], row["metric"],
             before, row["as_of"].date(), channel=row["channel"], window=int(row["window"]),
         )  # fmt: skip
+
+    def reported(self, days: date | Iterable[date], accounts: Iterable[str] | None = None) -> pd.DataFrame:
+        """SCORES of the marketplace's own figures, as they stood on each of the days (see `reported.reported`)."""
+        return reported.reported(self.store.ledger(accounts), days)
+
+    def reconcile(self, account: str, day: date, marketplace: str | None = None) -> list[explain.Reconciled]:
+        """Our counts beside the marketplace's own newest ones (see `explain.reconcile`).
+
+        `marketplace` is needed only where the account sells in several. Raises StoreError for an unknown account,
+        ExplainError where the store holds no such figure.
+        """
+        ledger = self.store.ledger([account])
+        held = self.counts.coverage[self.counts.coverage["account"] == account].set_index("marketplace")["evidence"]
+        codes = [marketplace] if marketplace else [code for code in held.index if code in self.policies]
+        told = {code: str(held.get(code, "")).split("+") for code in codes}
+        return [
+            one
+            for code in codes
+            for one in explain.reconcile(ledger, self.policies[code], account, code, day, told[code])
+        ]
+
+    def drivers(self, row: pd.Series) -> pd.DataFrame:
+        """Which groups of orders carry the excess in one row of SCORES (see `explain.drivers`)."""
+        ledger = self.store.ledger([row["account"]])
+        return explain.drivers(
+            ledger, self.rule(row), row["account"], row["marketplace"], row["channel"], row["as_of"].date(),
+            window=int(row["window"]),
+        )  # fmt: skip
+
+    def rule(self, row: pd.Series) -> Rule:
+        """The rule that judged one row of SCORES."""
+        return next(rule for rule in self.policies[row["marketplace"]].rules if rule.id == row["rule"])
+
+    def standing(self, row: pd.Series, days: int = 400) -> explain.Standing:
+        """For how long the measure of one row of SCORES has been off target (see `explain.standing`)."""
+        policy, as_of = self.policies[row["marketplace"]], row["as_of"].date()
+        begins = max((first for _, first in policy.begins), default=date.min)
+        history = [as_of - timedelta(days=back) for back in reversed(range(days))]
+        rows = self.score([day for day in history if day >= begins], [row["account"]])
+        mine = rows[
+            (rows["marketplace"] == row["marketplace"]) & (rows["metric"] == row["metric"])
+            & (rows["channel"] == row["channel"]) & (rows["window"] == row["window"])
+        ]  # fmt: skip
+        return explain.standing(mine, self.rule(row))
+
+    def calendar(self, row: pd.Series, *, ahead: int | None = None, new_orders: bool = True) -> outlook.Calendar:
+        """The roll-off calendar of one row of SCORES, as known on its day (see `outlook.calendar`)."""
+        counts = self.counts.of([row["account"]])
+        return outlook.calendar(counts, self.policies[row["marketplace"]], row, ahead=ahead, new_orders=new_orders)
+
+    def what_if(
+        self, row: pd.Series, told: Any, *, ahead: int | None = None, new_orders: bool = True
+    ) -> whatif.WhatIf:
+        """Play a scenario on one row of SCORES (see `whatif.scenario` for what it may hold, `whatif.play`)."""
+
+        def without(sku: str, since: date | None) -> tuple[Counts, float]:
+            return self._without(row, sku, since)
+
+        return whatif.play(
+            self.counts.of([row["account"]]), self.policies[row["marketplace"]], row, whatif.scenario(told),
+            without=without, ahead=ahead, new_orders=new_orders,
+        )  # fmt: skip
+
+    def _without(self, row: pd.Series, sku: str, since: date | None) -> tuple[Counts, float]:
+        """The counts of an account without the orders of one product alone from a day on, and their share of all.
+
+        Raises KeyError, naming those there are, for an SKU that no order holds.
+        """
+        ledger = self.store.ledger([row["account"]])
+        items = tables.collected(ledger.items.filter(nw.col("marketplace") == row["marketplace"]))
+        kinds = items.groupby("order_id")["sku"].agg(["nunique", "first"])
+        orders = kinds.index[(kinds["nunique"] == 1) & (kinds["first"] == sku)]
+        if not len(orders):
+            known = ", ".join(sorted(items["sku"].unique())[:8])
+            raise KeyError(f"no order of {row['account']} is for {sku!r} alone. There are: {known}.")
+        gone = nw.col("order_id").is_in(list(orders))
+        if since is not None:
+            gone = gone & (nw.col("ordered_on") >= nw.lit(since))
+        stay = ledger.orders.filter(~gone.fill_null(False))
+        edited = dataclasses.replace(ledger, orders=stay)
+        return exposure.count(edited, [self.rule(row)]), len(orders) / max(1, len(kinds))
+
+    def goals(self, row: pd.Series, by: date, *, new_orders: bool = True) -> list[whatif.Goal]:
+        """What it would take to be on target by a day (see `whatif.goals`)."""
+        ahead = max(0, (by - row["as_of"].date()).days)
+        return whatif.goals(self.calendar(row, ahead=ahead, new_orders=new_orders), by)
+
+    def due(self, as_of: date, accounts: Iterable[str] | None = None, ahead: int = 2) -> pd.DataFrame:
+        """DUE: orders that wait to be confirmed and are due within some days, or overdue (see `outlook.due`)."""
+        zones = {code: MARKETPLACES[code].zone for code in self.store.marketplaces()}
+        return outlook.due(self.store.ledger(accounts), as_of, zones, ahead)
 
     def not_computed(self, day: date, marketplaces: Iterable[str] | None = None) -> list[str]:
         """The metrics that rules in force on a day ask for and that this version cannot compute."""

@@ -17,7 +17,7 @@ import pandas as pd
 from healthkit import tables
 from healthkit.metrics import METRICS
 from healthkit.policy import Basis, Rule
-from healthkit.tables import Frame, Ledger
+from healthkit.tables import Frame, Ledger, collected
 
 _FIRST_KEYS = ["account", "marketplace", "channel", "clock_day", "known_on", "until_day"]
 _STAY = ["account", "marketplace", "channel", "order_id"]
@@ -58,20 +58,13 @@ def uncomputed(rules: Iterable[Rule]) -> list[str]:
 
 
 def computed(rule: Rule) -> bool:
-    """Whether a rule can be judged yet: its metric is, and it asks for no second window and no day of the month."""
-    return rule.metric in METRICS and rule.fallback is None and rule.judged_on is None
+    """Whether a rule can be judged: whether its metric is computed."""
+    return rule.metric in METRICS
 
 
 def _exposure(counting: Frame) -> pd.DataFrame:
-    """How many orders count, by the days that bound their stay; a day known too early is the clock day."""
-    bounded = counting.with_columns(known_on=nw.max_horizontal("known_on", "clock_day"))
-    return _collect(bounded.group_by(_FIRST_KEYS).agg(nw.col("counted").sum()).sort(_FIRST_KEYS))
-
-
-def _collect(frame: Frame) -> pd.DataFrame:
-    """The rows in memory, as pandas."""
-    held = frame.collect().to_native()
-    return held if isinstance(held, pd.DataFrame) else held.to_pandas(date_as_object=False)
+    """How many orders count, by the days that bound their stay; one may be known before its clock day."""
+    return collected(counting.group_by(_FIRST_KEYS).agg(nw.col("counted").sum()).sort(_FIRST_KEYS))
 
 
 def _fault_stays(faults: Frame, counts: str) -> pd.DataFrame:
@@ -81,7 +74,7 @@ def _fault_stays(faults: Frame, counts: str) -> pd.DataFrame:
     earlier day; `since` is the first day of the whole stay. Where units are counted, each parcel stays by
     itself: its units add to those of the others.
     """
-    rows = _collect(faults)
+    rows = collected(faults)
     rows = rows.assign(known_on=rows[["known_on", "clock_day"]].max(axis=1))
     rows = rows.assign(_begin=_day_numbers(rows["known_on"], 0), _end=_day_numbers(rows["cleared_on"], _OPEN))
     rows = rows[rows["_begin"] < rows["_end"]]

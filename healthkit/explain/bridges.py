@@ -140,10 +140,12 @@ def _rule(policy: Policy, metric: str, channel: str, before: date, after: date) 
     rules = [one for one in policy.between(before, after) if one.metric == metric and channel in one.channels]
     if not rules:
         raise ExplainError(f"{policy.name} asks nothing of {metric} ({channel}) on {before} or {after}.")
-    if len(rules) > 1 or rules[0].since > before or rules[0].until < after:
+    # Rows that differ in what follows from a breach alone count and judge the same.
+    alike = len({(one.basis, one.windows, one.lag, one.target, one.minimum) for one in rules}) == 1
+    if not alike or min(one.since for one in rules) > before or max(one.until for one in rules) < after:
         changes = ", ".join(str(one.since) for one in rules)
         raise ExplainError(f"The rule of {metric} changes between {before} and {after} (rows begin on {changes}).")
-    return rules[0]
+    return max(rules, key=lambda one: one.since)
 
 
 def _window(day: date, lag: int, window: int) -> tuple[int, int]:

@@ -1,0 +1,426 @@
+"""Our counts beside the marketplace's own: how far apart, and by which orders, as far as that can be known.
+
+The marketplace gives a count and the days it covers, not the orders. So each known way to count differently is tried on
+our own orders, and a difference is put down to those ways that account for it: the fewest that leave the least open.
+What none of them accounts for stays unexplained, and says so. The differences add up to the distance exactly.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
+from itertools import chain, combinations
+from typing import Any, NamedTuple
+
+import narwhals as nw
+import numpy as np
+import pandas as pd
+
+from healthkit.explain.bridges import ExplainError
+from healthkit.explain.evening import Evening, Seen, day
+from healthkit.metrics import METRICS
+from healthkit.policy import Policy, Rule, judge
+from healthkit.tables import ALL, CHANNELS, Ledger, collected
+
+DIFFERENCES = (
+    "window", "time zone", "channel", "cancelled orders", "counted twice", "not imported", "feedback removed",
+    "cleared", "known later", "not known there", "orders missing", "no scans", "unexplained",
+)  # fmt: skip
+"""Why two counts differ, in the order in which it is told.
+
+`window`: other days than our rule's. `time zone`: days cut in UTC. `channel`: orders of the other channel, too.
+`cancelled orders`: without them. `counted twice`: an order once for each of its defects. `not imported`: no file of
+ours tells of such a defect. `feedback removed`, `cleared`: a defect that one side holds for gone. `known later`: one
+that our files date after the day. `not known there`: one of the last days before it. `orders missing`: orders that no
+file of ours holds. `no scans`: tracking numbers that no carrier scanned.
+"""
+LATELY = 7
+"""So many days around the day asked for, one side may know of a change that the other does not. [days]"""
+
+
+class Difference(NamedTuple):
+    """One reason: how many more the marketplace counts and holds at fault for it; the orders, where they are known."""
+
+    cause: str
+    counted: int
+    at_fault: int
+    order_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Reconciled:
+    """One measure as of a day: ours by the rule, the marketplace's as it reported it, and why they differ.
+
+    Each pair is (counted, at fault). `first_day` and `last_day` are those that the marketplace says it counted.
+    """
+
+    account: str
+    marketplace: str
+    channel: str
+    rule: Rule
+    as_of: date
+    window: int
+    first_day: date
+    last_day: date
+    ours: tuple[int, int]
+    theirs: tuple[int, int]
+    status: str
+    their_status: str
+    contradiction: str
+    proxy: bool
+    differences: tuple[Difference, ...] = field(default=())
+
+    @property
+    def metric(self) -> str:
+        """The id of the metric."""
+        return self.rule.metric
+
+    @property
+    def agrees(self) -> bool:
+        """Whether both counts are the same."""
+        return self.ours == self.theirs
+
+
+def reconcile(
+    ledger: Ledger, policy: Policy, account: str, marketplace: str, day: date, evidence: Iterable[str] = ()
+) -> list[Reconciled]:
+    """Our counts beside the newest ones that the marketplace reported by the evening of a day, a measure each.
+
+    Only figures with both counts are laid side by side, as of the day of their own report. `evidence` says what our
+    files can tell of (see `tables.EVIDENCE`). Raises ExplainError where the store holds no figure of the marketplace.
+    """
+    readings = _newest_readings(ledger, account, marketplace, day)
+    if readings.empty:
+        raise ExplainError(
+            f"No figure of the marketplace itself is known for {account} ({marketplace}) by {day}. Import its seller "
+            "performance reports (JSON or XML)."
+        )
+    told = set(evidence)
+    made = [_reconciled(ledger, policy, reading, told) for reading in readings.to_dict("records")]
+    return [one for one in made if one is not None]
+
+
+def _newest_readings(ledger: Ledger, account: str, marketplace: str, by: date) -> pd.DataFrame:
+    """The newest figure of each measure and channel by the evening of a day; of several windows the longest."""
+    mine = ledger.readings.filter((nw.col("account") == account) & (nw.col("marketplace") == marketplace))
+    rows = collected(mine.filter(nw.col("as_of") <= nw.lit(by)))
+    rows = rows[rows["counted"].notna() & rows["at_fault"].notna() & rows["metric"].isin(METRICS)]
+    newest = rows.sort_values(["metric", "channel", "as_of", "first_day"], ascending=[True, True, False, True])
+    return newest.drop_duplicates(["metric", "channel"]).reset_index(drop=True)
+
+
+def _reconciled(ledger: Ledger, policy: Policy, reading: dict[str, Any], told: set[str]) -> Reconciled | None:
+    """One figure laid beside ours; None where no rule asks for it, or it is no rate."""
+    as_of, first, last = (day(reading[name]) for name in ("as_of", "first_day", "last_day"))
+    rule = _rule(policy, reading["metric"], reading["channel"], as_of)
+    if rule is None or METRICS[rule.metric].shows != "rate":
+        return None
+    channels = rule.channels if reading["channel"] == ALL else (reading["channel"],)
+    window = _nearest(rule.windows, (last - first).days + 1)
+    orders = Evening.of(ledger, rule, reading["account"], reading["marketplace"])
+    ends = as_of - timedelta(days=rule.lag)
+    ours = orders.seen(ends - timedelta(days=window - 1), ends, as_of, channels)
+    theirs = int(reading["counted"]), int(reading["at_fault"])
+    asked = _Asked(ledger, rule, reading, orders, channels, (first, last), as_of, told)
+    return Reconciled(
+        reading["account"], reading["marketplace"], reading["channel"], rule, as_of, window, first, last,
+        (ours.n, ours.k), theirs, _status(rule, ours.n, ours.k), _status(rule, *theirs),
+        _text(reading["contradiction"]),
+        bool(METRICS[rule.metric].proxy) and METRICS[rule.metric].proxy_unless not in told,
+        tuple(_explained(asked, ours, theirs)),
+    )  # fmt: skip
+
+
+def _rule(policy: Policy, metric: str, channel: str, as_of: date) -> Rule | None:
+    """The rule in force that asks for a metric in a channel."""
+    for rule in policy.on(as_of):
+        if rule.metric == metric and (channel == ALL or channel in rule.channels):
+            return rule
+    return None
+
+
+def _nearest(windows: tuple[int, ...], days: int) -> int:
+    """Of the rule's windows the one that is nearest in length."""
+    return min(windows, key=lambda window: (abs(window - days), window))
+
+
+def _status(rule: Rule, counted: int, at_fault: int) -> str:
+    return str(judge(rule, np.array([counted]), np.array([at_fault]))[0])
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+# -- what accounts for a difference ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """One figure of the marketplace, and what is known of the orders that it must be about."""
+
+    ledger: Ledger
+    rule: Rule
+    reading: dict[str, Any]
+    orders: Evening
+    channels: tuple[str, ...]
+    days: tuple[date, date]
+    as_of: date
+    told: set[str]
+
+    def seen(self, orders: Evening | None = None, channels: tuple[str, ...] | None = None) -> Seen:
+        """What counts of the days that the marketplace names."""
+        return (orders or self.orders).seen(*self.days, self.as_of, channels or self.channels)
+
+
+class _Try(NamedTuple):
+    """Whole ways to count differently, tried together: what is then seen, and what each of them changed."""
+
+    seen: Seen
+    twice: bool
+    differences: tuple[Difference, ...]
+
+    @property
+    def k(self) -> int:
+        """How many are at fault, an order for each of its defects where they are counted twice."""
+        return len(self.seen.faults.drop_duplicates(["order_id", "cause"])) if self.twice else self.seen.k
+
+
+def _explained(asked: _Asked, ours: Seen, theirs: tuple[int, int]) -> Iterator[Difference]:
+    """The differences that add up to the distance: the stated window first, then what leaves the least open."""
+    stated = asked.seen()
+    window = _difference("window", ours, stated)
+    if _moves(window):
+        yield window
+    if (stated.n, stated.k) == theirs:
+        # Nothing is left open, and no other way can leave less.
+        return
+    best: list[Difference] = []
+    cost: tuple[int, int] | None = None
+    for tried in _ways(asked, stated):
+        rest = list(_filled(asked, tried, theirs))
+        open_ends = sum(abs(one.counted) + abs(one.at_fault) for one in rest if one.cause == "unexplained")
+        made = [*tried.differences, *(one for one in rest if _moves(one))]
+        if cost is None or (open_ends, len(made)) < cost:
+            best, cost = made, (open_ends, len(made))
+    yield from sorted(best, key=lambda one: DIFFERENCES.index(one.cause))
+
+
+def _moves(one: Difference) -> bool:
+    """Whether a reason changes anything; two orders may have changed places and the counts be the same."""
+    return bool(one.counted or one.at_fault or (one.cause == "window" and one.order_ids))
+
+
+def _difference(cause: str, before: Seen, after: Seen) -> Difference:
+    """What changes from one way of counting to another, with the orders that only one of them has."""
+    ids = (before.orders ^ after.orders) | (before.at_fault ^ after.at_fault)
+    return Difference(cause, after.n - before.n, after.k - before.k, tuple(sorted(ids)))
+
+
+def _ways(asked: _Asked, stated: Seen) -> Iterator[_Try]:
+    """Every set of whole ways to count differently, the smallest sets first; each that changes nothing is left out."""
+    names = ["time zone", "channel", "cancelled orders", "counted twice"]
+    for chosen in chain.from_iterable(combinations(names, size) for size in range(3)):
+        tried = _tried(asked, stated, chosen)
+        if tried is not None:
+            yield tried
+
+
+def _tried(asked: _Asked, stated: Seen, chosen: tuple[str, ...]) -> _Try | None:
+    """Some ways taken together; None where one of them changes nothing or cannot be taken."""
+    orders, channels, held, made = asked.orders, asked.channels, stated, []
+    for name in chosen:
+        if name == "time zone":
+            utc = asked.orders.in_utc(asked.ledger, asked.rule.clock)
+            orders = utc if utc is not None else orders
+        elif name == "channel":
+            channels = tuple(dict.fromkeys((*channels, *CHANNELS))) if ALL not in channels else channels
+        elif name == "cancelled orders":
+            orders = _without_cancelled(asked, orders)
+        now = asked.seen(orders, channels)
+        if name == "counted twice":
+            made.append(_twice(now))
+        else:
+            made.append(_difference(name, held, now))
+            held = now
+        if not _moves(made[-1]):
+            return None
+    return _Try(held, "counted twice" in chosen, tuple(made))
+
+
+def _twice(seen: Seen) -> Difference:
+    """An order for each of its defects: the orders that have several."""
+    pairs = seen.faults.drop_duplicates(["order_id", "cause"])
+    several = pairs.loc[pairs.duplicated("order_id", keep=False), "order_id"].unique() if seen.joined else []
+    return Difference("counted twice", 0, len(pairs) - seen.k if seen.joined else 0, tuple(sorted(several)))
+
+
+def _without_cancelled(asked: _Asked, orders: Evening) -> Evening:
+    """The orders without those that were cancelled as a whole by then."""
+    mine = asked.ledger.orders.filter(
+        (nw.col("account") == asked.reading["account"]) & (nw.col("status") == "cancelled")
+        & (nw.col("cancelled_on") <= nw.lit(asked.as_of))
+    )  # fmt: skip
+    gone = set(collected(mine.select("order_id"))["order_id"])
+    held = (frame[~frame["order_id"].isin(gone)] for frame in (orders.counting, orders.faults))
+    return replace(orders, **dict(zip(("counting", "faults"), held, strict=True)))
+
+
+# -- single orders --------------------------------------------------------------------------------------------
+
+
+class _Single(NamedTuple):
+    """One order whose defect one side may see and the other not: +1 or -1 at fault, for one cause of defects."""
+
+    cause: str
+    order_id: str
+    defect: str
+    sign: int
+    counted: int = 0
+
+
+def _filled(asked: _Asked, tried: _Try, theirs: tuple[int, int]) -> Iterator[Difference]:
+    """What single orders account for of the distance that is left, and what stays unexplained."""
+    open_n, open_k = theirs[0] - tried.seen.n, theirs[1] - tried.k
+    left = _open_parts(asked, tried)
+    used: dict[str, list[_Single]] = {}
+    taken: set[str] = set()
+    for single in _singles(asked, tried.seen):
+        if single.order_id in taken or (single.counted and open_n < single.counted):
+            continue
+        if open_k * single.sign <= 0 or (left is not None and left.get(single.defect, 0) * single.sign <= 0):
+            continue
+        used.setdefault(single.cause, []).append(single)
+        taken.add(single.order_id)
+        open_k, open_n = open_k - single.sign, open_n - single.counted
+        if left is not None:
+            left[single.defect] -= single.sign
+    for cause, singles in used.items():
+        ids = tuple(sorted(single.order_id for single in singles))
+        yield Difference(cause, sum(one.counted for one in singles), sum(one.sign for one in singles), ids)
+    for one in _without_names(asked, open_n, open_k, left, taken):
+        open_n, open_k = open_n - one.counted, open_k - one.at_fault
+        yield one
+    yield Difference("unexplained", open_n, open_k)
+
+
+def _open_parts(asked: _Asked, tried: _Try) -> dict[str, int] | None:
+    """By cause of defects, how many more the marketplace counts; None where it gives no parts."""
+    known = {name: many for name, many in _parts(asked.reading["parts"]).items() if name in _PARTS}
+    if not known or not tried.seen.joined or asked.rule.metric != "order_defect_rate":
+        return None
+    pairs = tried.seen.faults.drop_duplicates(["order_id", "cause"])["cause"].value_counts()
+    return {name: many - int(pairs.get(name, 0)) for name, many in known.items()}
+
+
+_PARTS = ("negative_feedback", "a_to_z_claim", "chargeback")
+
+
+def _parts(text: Any) -> dict[str, int]:
+    """The parts of a figure as they stand in READINGS."""
+    return json.loads(text) if isinstance(text, str) and text else {}
+
+
+def _singles(asked: _Asked, seen: Seen) -> list[_Single]:
+    """Single orders that one side may see and the other not, the likeliest first."""
+    rows = asked.orders.faults
+    first, last = map(pd.Timestamp, asked.days)
+    rows = rows[rows["channel"].isin(asked.channels) & rows["clock_day"].between(first, last)]
+    evening, near = pd.Timestamp(asked.as_of), pd.Timedelta(days=LATELY)
+    gone = rows[(rows["cleared_on"] <= evening) & ~rows["order_id"].isin(seen.at_fault)]
+    later_gone = rows[(rows["known_on"] <= evening) & (rows["cleared_on"] > evening)]
+    later = rows[(rows["known_on"] > evening) & ~rows["order_id"].isin(seen.at_fault)]
+    lately = rows[
+        (rows["known_on"] <= evening) & (rows["known_on"] > evening - near) & ~(rows["cleared_on"] <= evening)
+    ]
+    singles = [
+        *_not_listed(asked, seen),
+        *_each(gone.sort_values("cleared_on", ascending=False), 1, lambda row: _gone(row["cause"])),
+        *_each(later_gone.sort_values("cleared_on"), -1, lambda row: _gone(row["cause"])),
+        *_each(later.sort_values("known_on"), 1, lambda _: "known later"),
+        *_orphans(asked),
+        *_each(lately.sort_values("known_on", ascending=False), -1, lambda _: "not known there"),
+    ]
+    return [one for one in singles if one.order_id in seen.orders or one.counted]
+
+
+def _not_listed(asked: _Asked, seen: Seen) -> list[_Single]:
+    """Orders at fault here that the marketplace's own list leaves out, where the list is as long as its count."""
+    rows = asked.orders.faults
+    listed = set(rows.loc[rows["assumed"].fillna("").str.contains("day_from_list"), "order_id"]) & seen.orders
+    if len(listed) != int(asked.reading["at_fault"]):
+        return []
+    left_out = seen.faults[~seen.faults["order_id"].isin(listed)].sort_values("order_id")
+    return list(_each(left_out, -1, lambda _: "cleared"))
+
+
+def _gone(defect: str) -> str:
+    """What it is called when a defect ceased to count."""
+    return "feedback removed" if defect == "negative_feedback" else "cleared"
+
+
+def _each(rows: pd.DataFrame, sign: int, cause: Any) -> Iterator[_Single]:
+    for row in rows.drop_duplicates("order_id").to_dict("records"):
+        yield _Single(cause(row), row["order_id"], row["cause"], sign)
+
+
+def _orphans(asked: _Asked) -> Iterator[_Single]:
+    """Orders that a file of defects or feedback names and no file of orders holds, known by the day."""
+    if asked.rule.metric not in _OF_DEFECTS:
+        return
+    mine = (nw.col("account") == asked.reading["account"]) & (nw.col("marketplace") == asked.reading["marketplace"])
+    known = set(collected(asked.ledger.orders.filter(mine).select("order_id"))["order_id"])
+    bad = asked.rule.basis.option("negative_up_to", 2)
+    ratings = collected(asked.ledger.feedback.filter(mine & (nw.col("rating") <= bad)))
+    defects = collected(asked.ledger.defects.filter(mine))
+    told = [
+        ("negative_feedback", row["order_id"], row["received_on"], row["removed_on"])
+        for row in ratings.to_dict("records")
+    ]
+    told += [(row["kind"], row["order_id"], row["known_on"], row["cleared_on"]) for row in defects.to_dict("records")]
+    for kind, order_id, begins, ends in sorted(told, key=lambda one: (str(one[2]), one[1], one[0])):
+        stands = day(begins) <= asked.as_of and (pd.isna(ends) or day(ends) > asked.as_of)
+        if order_id not in known and kind in _OF_DEFECTS[asked.rule.metric] and stands:
+            yield _Single("orders missing", order_id, kind, 1, 1)
+
+
+_OF_DEFECTS = {
+    "order_defect_rate": _PARTS, "negative_feedback_rate": ("negative_feedback",),
+    "a_to_z_claim_rate": ("a_to_z_claim",), "chargeback_rate": ("chargeback",),
+    "refund_rate": ("refund",), "cancellation_rate": ("cancelled",),
+    "late_shipment_rate": ("shipped_late",),
+}  # fmt: skip
+
+
+def _without_names(
+    asked: _Asked, open_n: int, open_k: int, left: dict[str, int] | None, taken: set[str]
+) -> Iterator[Difference]:
+    """What is known of the rest without names: defects of which no file tells, scans, days without orders."""
+    metric = METRICS[asked.rule.metric]
+    missing = [need for need in metric.needs if need not in asked.told]
+    if open_k > 0 and missing:
+        told = sum(max(0, (left or {}).get(_TOLD_BY[need], 0)) for need in missing if need in _TOLD_BY)
+        many = min(open_k, told) if left is not None else open_k
+        if many:
+            yield Difference("not imported", 0, many)
+            open_k -= many
+    if open_k > 0 and metric.proxy == "tracking_not_scanned" and metric.proxy_unless not in asked.told:
+        yield Difference("no scans", 0, open_k)
+    silent = _silent_days(asked)
+    if open_n > 0 and silent:
+        yield Difference("orders missing", open_n, 0)
+
+
+_TOLD_BY = {"feedback": "negative_feedback", "claims": "a_to_z_claim", "chargebacks": "chargeback"}
+
+
+def _silent_days(asked: _Asked) -> int:
+    """How many days of the marketplace's window have no order in our files, where the others have three or more."""
+    days = pd.date_range(*asked.days)
+    counting = asked.orders.counting
+    clock = counting.loc[counting["channel"].isin(asked.channels), "clock_day"]
+    per_day = clock.value_counts().reindex(days, fill_value=0)
+    busy = per_day[per_day > 0]
+    return int((per_day == 0).sum()) if len(busy) and busy.mean() >= 3 else 0

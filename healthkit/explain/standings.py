@@ -1,0 +1,50 @@
+"""For how long a measure has been off target, and what follows from it as far as the rule's own text says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import pandas as pd
+
+from healthkit.explain.bridges import ExplainError
+from healthkit.policy import Rule, Stage
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where one measure stands: days in a row off target, since when, and the stage that the rule describes for it.
+
+    `days` is 0 where it is not off target. `at_least` says that the history given begins off target, so that it may be
+    longer. `stage` is None where the rule's source says nothing of what follows.
+    """
+
+    days: int
+    since: date | None
+    at_least: bool
+    stage: Stage | None
+    source: str
+
+
+def standing(daily: pd.DataFrame, rule: Rule) -> Standing:
+    """The standing on the last day of a history: SCORES of one measure and window, one row a day.
+
+    A day without a verdict (no data, too few, short history) breaks the row. The stage is the last of the rule's that
+    holds from so many days on; what a rule only fears is never said as if it had happened. Raises ExplainError for rows
+    of several measures or for none.
+    """
+    key = daily[["account", "marketplace", "channel", "metric"]].drop_duplicates()
+    if len(key) != 1 or daily["as_of"].duplicated().any():
+        raise ExplainError(
+            f"A standing is told of one measure and window, one row a day; there are {len(key)} measures."
+        )
+    rows = daily.sort_values("as_of")
+    run = 0
+    expected = rows["as_of"].iloc[-1]
+    for as_of, status in zip(rows["as_of"].iloc[::-1], rows["status"].iloc[::-1], strict=True):
+        if status != "off target" or as_of != expected:
+            break
+        run, expected = run + 1, expected - timedelta(days=1)
+    since = rows["as_of"].iloc[-run].date() if run else None
+    reached = [stage for stage in rule.stages if stage.days <= run]
+    return Standing(run, since, run == len(rows), max(reached, key=lambda one: one.days, default=None), rule.source)

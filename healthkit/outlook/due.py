@@ -1,0 +1,55 @@
+"""What is coming: the orders that are about to ship late."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import narwhals as nw
+import pandas as pd
+
+from healthkit import tables
+from healthkit.tables import Column, Ledger, Table, collected
+
+DUE = Table(
+    "due",
+    "one seller-fulfilled order that had not been confirmed by the evening of a day, and by when it must be",
+    {
+        "account": Column("text"), "marketplace": Column("text"), "order_id": Column("text"),
+        "ordered_on": Column("day"), "ship_by": Column("instant"), "ship_by_on": Column("day"),
+        "days_left": Column("count"), "sku": Column("text", True), "units": Column("count", True),
+    },
+    ("account", "marketplace", "order_id"),
+)  # fmt: skip
+"""`days_left` counts whole days from the as-of day to the ship-by day; below 0 it is late already."""
+
+
+def due(ledger: Ledger, as_of: date, zones: dict[str, str], ahead: int = 2) -> pd.DataFrame:
+    """DUE: orders that wait to be confirmed and are due within some days of a day, or overdue; the most urgent first.
+
+    An order waits when it was placed by then, not cancelled by then, and no file tells of a confirmation by then.
+    `zones` names the zone of each marketplace, in which the evening of the day is taken.
+    """
+    rows = ledger.orders.filter((nw.col("channel") == "seller") & ~nw.col("ship_by").is_null())
+    held = rows.filter(
+        (nw.col("ordered_on") <= nw.lit(as_of)) & (nw.col("ship_by_on") <= nw.lit(as_of + timedelta(ahead)))
+    )
+    orders = collected(held)
+    evenings = {code: _evening(as_of, zone) for code, zone in zones.items()}
+    evening = pd.to_datetime(orders["marketplace"].map(evenings), utc=True)
+    confirmed = pd.to_datetime(orders["shipped_at"], utc=True) <= evening
+    told_shipped = orders["shipped_at"].isna() & orders["status"].isin(["shipped", "partially_shipped"])
+    cancelled = (orders["status"] == "cancelled") & (pd.to_datetime(orders["cancelled_on"]) <= pd.Timestamp(as_of))
+    waits = orders[~confirmed & ~told_shipped & ~cancelled]
+    bought = collected(ledger.items.group_by("account", "marketplace", "order_id").agg(nw.col("sku").min()))
+    named = waits.merge(bought, on=["account", "marketplace", "order_id"], how="left")
+    left = (pd.to_datetime(named["ship_by_on"]) - pd.Timestamp(as_of)).dt.days
+    made = named.assign(days_left=left.astype("int64"))[list(DUE.columns)]
+    days = {name: pd.to_datetime(made[name]).astype("datetime64[s]") for name in ("ordered_on", "ship_by_on")}
+    made = made.assign(**days, ship_by=pd.to_datetime(made["ship_by"], utc=True))
+    return tables.check(made.sort_values(["ship_by", "account", "order_id"], ignore_index=True), DUE)
+
+
+def _evening(as_of: date, zone: str) -> datetime:
+    """The last second of a day in a zone."""
+    return datetime.combine(as_of, time(23, 59, 59), ZoneInfo(zone)).astimezone(UTC)

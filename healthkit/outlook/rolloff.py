@@ -1,0 +1,182 @@
+"""The roll-off calendar: what a rate will be on each day ahead if nothing new goes wrong, and when it is back.
+
+Nothing here is a model of its own: it is the sweep of `scores` over what was known on the evening of a day. What was
+learnt later is cut away first (`known_by`), so that a forecast made for a past day is the one that could be made then.
+New orders keep coming at the recent pace of each weekday, or not at all; a new order at fault never comes. That is the
+best case, and is always said.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import pandas as pd
+
+from healthkit.exposure import Counts
+from healthkit.outlook.arrivals import Cells, arrivals
+from healthkit.policy import Policy, Rule, judge
+from healthkit.scores import Behind, Stays, day_numbers, stays_behind
+
+AHEAD = 90
+"""So many days are looked ahead at least. [days]"""
+
+
+class OutlookError(ValueError):
+    """A look ahead that cannot be taken; the message says why and what can be asked."""
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """One measure day by day, from an as-of day on, if nothing new goes wrong.
+
+    `days` has day, counted, at_fault, rate, status, headroom, enters, leaves: how many at fault enter or leave the
+    window on that day. `orders` has one row an order at fault now or entering later: order_id, causes, clock_day,
+    known_on, enters_on, leaves_on, at_fault. `back_on` is the first day from which the measure is never off target
+    again, None where it is off on the last; the as-of day itself where it is on target now and stays so.
+    """
+
+    account: str
+    marketplace: str
+    channel: str
+    rule: Rule
+    window: int
+    lag: int
+    as_of: date
+    new_orders: bool
+    days: pd.DataFrame
+    orders: pd.DataFrame
+    back_on: date | None
+
+    @property
+    def last(self) -> date:
+        """The last day of the calendar: every order that is known now has left by then."""
+        return self.days["day"].iloc[-1].date()
+
+
+def known_by(counts: Counts, as_of: date) -> Counts:
+    """The counts as they could be known on the evening of a day: what came later is gone, what ended later is open."""
+    evening = pd.Timestamp(as_of)
+    exposure = counts.exposure[(counts.exposure["known_on"] <= evening).to_numpy()]
+    faults = counts.faults[(counts.faults["known_on"] <= evening).to_numpy()]
+    return Counts(
+        exposure.assign(until_day=exposure["until_day"].where(exposure["until_day"] <= evening)),
+        faults.assign(cleared_on=faults["cleared_on"].where(faults["cleared_on"] <= evening)),
+        counts.coverage,
+    )
+
+
+def calendar(
+    counts: Counts,
+    policy: Policy,
+    row: pd.Series,
+    *,
+    ahead: int | None = None,
+    new_orders: bool = True,
+    volume: float = 1.0,
+    volume_since: date | None = None,
+) -> Calendar:
+    """The roll-off calendar of one row of SCORES, looked at from the evening of its as-of day.
+
+    It reaches `ahead` days, and always to the day on which the last order known now has left. The rule of the row
+    judges all of it. New orders come `volume` times as many as lately from the day `volume_since` on. Raises
+    OutlookError for a row that is no rate, or without a target.
+    """
+    rule = next((rule for rule in policy.rules if rule.id == row["rule"]), None)
+    if rule is None or rule.target is None or (pd.isna(row["rate"]) and row["counted"]):
+        raise OutlookError(f"{row['metric']} is not held against a target, so there is no day on which it is back.")
+    as_of, window = row["as_of"].date(), int(row["window"])
+    lag = (row["as_of"] - row["last_day"]).days
+    behind = stays_behind(known_by(counts, as_of), rule, row["account"], row["marketplace"], row["channel"])
+    reach = max(AHEAD if ahead is None else ahead, _longest(behind, as_of, window, lag))
+    numbers = int(day_numbers([as_of])[0]) + np.arange(reach + 1)
+    at_fault = behind.fault_stays.on(numbers, 1, window, lag, False)[0]
+    counted = behind.counting_stays.on(numbers, 1, window, lag, False)[0]
+    if new_orders:
+        coming = arrivals(behind.counting_stays, as_of)
+        more = expected(coming.cells(int(numbers[-1])).times(volume, volume_since), numbers, window, lag)
+        counted = counted + np.rint(more).astype(np.int64)
+    days = _days(rule, numbers, counted, at_fault, behind.fault_stays, window, lag)
+    orders = _orders(behind, numbers[0], window, lag)
+    where = (row["account"], row["marketplace"], row["channel"])
+    return Calendar(*where, rule, window, lag, as_of, new_orders, days, orders, _back_on(days))
+
+
+def _longest(behind: Behind, as_of: date, window: int, lag: int) -> int:
+    """In how many days the last order known now has left."""
+    clocks = np.concatenate([behind.counting_stays.clock, behind.fault_stays.clock])
+    return int(clocks.max() + lag + window - day_numbers([as_of])[0]) if clocks.size else 0
+
+
+def expected(cells: Cells, numbers: np.ndarray, window: int, lag: int) -> np.ndarray:
+    """How many orders that nobody knows of yet will count on each day, on average. [orders]"""
+    edges = np.zeros(numbers.size + 1)
+    first = np.maximum(np.maximum(cells.clock + lag, cells.known) - numbers[0], 0)
+    last = np.minimum(cells.clock + lag + window - numbers[0], numbers.size)
+    covers = first < last
+    np.add.at(edges, first[covers], cells.many[covers])
+    np.add.at(edges, last[covers], -cells.many[covers])
+    return edges.cumsum()[:-1]
+
+
+def _days(
+    rule: Rule, numbers: np.ndarray, counted: np.ndarray, at_fault: np.ndarray, faults: Stays, window: int, lag: int
+) -> pd.DataFrame:
+    """The days of the calendar, each judged."""
+    assert rule.target is not None
+    wrong = np.divide(at_fault, counted, out=np.full(counted.shape, np.nan), where=counted > 0)
+    first, last = faults.bounds(window, lag, False)
+    real = first <= last
+    span = numbers.size
+    enters, leaves = (
+        np.bincount(days[(days > numbers[0]) & (days <= numbers[-1])] - numbers[0], weights, span).astype(np.int64)
+        for days, weights in (
+            _edge(first[real], faults.weight[real], numbers),
+            _edge(last[real] + 1, faults.weight[real], numbers),
+        )
+    )
+    return pd.DataFrame({
+        "day": numbers.astype("datetime64[D]").astype("datetime64[s]"), "counted": counted, "at_fault": at_fault,
+        "rate": wrong if rule.target.wants_few else 1 - wrong, "status": judge(rule, counted, at_fault),
+        "headroom": np.where(counted > 0, rule.target.headroom(counted, at_fault), 0),
+        "enters": enters, "leaves": leaves,
+    })  # fmt: skip
+
+
+def _edge(days: np.ndarray, weights: np.ndarray, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Days within the calendar and what changes on them."""
+    within = (days > numbers[0]) & (days <= numbers[-1])
+    return days[within], weights[within]
+
+
+def _orders(behind: Behind, as_of: int, window: int, lag: int) -> pd.DataFrame:
+    """The orders at fault on the as-of day or entering later, by the day on which something happens to them."""
+    faults, stays = behind.faults, behind.fault_stays
+    first, last = stays.bounds(window, lag, False)
+    coming = (last >= as_of) & (first <= last) & (stays.ended > as_of)
+    to_days = lambda numbers: numbers.astype("datetime64[D]").astype("datetime64[s]")  # noqa: E731 - used twice, here
+    held = faults.assign(enters_on=to_days(first), leaves_on=to_days(last + 1))[coming]
+    once = held.groupby("order_id", as_index=False, sort=False).agg(
+        causes=("causes", "last"), clock_day=("clock_day", "first"), known_on=("since", "min"),
+        enters_on=("enters_on", "min"), leaves_on=("leaves_on", "max"), at_fault=("at_fault", "sum"),
+    )  # fmt: skip
+    return once.sort_values(["leaves_on", "order_id"], ignore_index=True)
+
+
+def _back_on(days: pd.DataFrame) -> date | None:
+    """The first day from which no day is off target; None where the last one is."""
+    off = (days["status"] == "off target").to_numpy()
+    if off[-1]:
+        return None
+    place = int(np.flatnonzero(off)[-1]) + 1 if off.any() else 0
+    return days["day"].iloc[place].date()
+
+
+def headroom_path(held: Calendar) -> list[tuple[date, int]]:
+    """On which days the headroom changes, and to what, from the as-of day on. [orders]"""
+    rooms: list[tuple[date, int]] = []
+    for day, room in zip(held.days["day"], held.days["headroom"], strict=True):
+        if not rooms or rooms[-1][1] != room:
+            rooms.append((day.date(), int(room)))
+    return rooms
