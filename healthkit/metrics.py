@@ -3,10 +3,13 @@
 A metric says *when*, not *whether*. It never looks at an as-of day and never counts; it answers, for a
 ledger and a basis (the clock and the options of a rule), with two frames of days:
 
-- `counting`: account, marketplace, channel, clock_day, known_on (from when on it counts), until_day?
+- `counting`: account, marketplace, channel, order_id, clock_day, known_on (from when on it counts), until_day?
   (from when on it no longer does), counted (how many it adds: one order, or its units);
 - `faults`: account, marketplace, channel, order_id, cause, clock_day, known_on, cleared_on?, at_fault,
   assumed? (what had to be assumed, as `wording` explains it).
+
+What is counted is an order wherever not said otherwise; of messages, returns and violations, `order_id` holds the id of
+the one that counts. What belongs to the account as a whole is of the channel `all`.
 
 The frames are lazy and of any engine that narwhals knows. Sources of the definitions stand with the rules
 in `policies/*.yaml`.
@@ -15,16 +18,17 @@ in `policies/*.yaml`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 from typing import NamedTuple
 
 import narwhals as nw
 
 from healthkit.policy import Basis
-from healthkit.tables import Frame, Ledger
+from healthkit.tables import ALL, SEVERITIES, Frame, Ledger
 
 ORDER = ["account", "marketplace", "order_id"]
-_SIX = ["account", "marketplace", "channel", "clock_day", "known_on", "until_day", "counted"]
-_TEN = [
+_COUNTING = ["account", "marketplace", "channel", "order_id", "clock_day", "known_on", "until_day", "counted"]
+_FAULTS = [
     "account", "marketplace", "channel", "order_id", "cause",
     "clock_day", "known_on", "cleared_on", "at_fault", "assumed",
 ]  # fmt: skip
@@ -42,7 +46,11 @@ class Metric(NamedTuple):
 
     `needs` names the evidence (see `tables.EVIDENCE`) without which no file could have told of a fault:
     where none of it was imported nothing is counted, where some is missing the rate is a proxy. `proxy` names
-    what the metric itself has to assume, whatever was imported.
+    what the metric itself has to assume, unless the evidence `proxy_unless` was imported.
+
+    `shows` says what is read off the counts: a `rate`; a `number` (how many are at fault: no rate, for there is
+    nothing to take a share of); an `average` (what the faults hold, in minutes, by how many are counted); or
+    `points` (of a rating, which orders earn and faults take).
     """
 
     id: str
@@ -50,6 +58,8 @@ class Metric(NamedTuple):
     counts: str
     needs: tuple[str, ...] = ()
     proxy: str = ""
+    proxy_unless: str = ""
+    shows: str = "rate"
 
 
 def _placed(ledger: Ledger, basis: Basis) -> Frame:
@@ -57,6 +67,8 @@ def _placed(ledger: Ledger, basis: Basis) -> Frame:
     known = ~nw.col(basis.clock).is_null() & ~nw.col("channel").is_null()
     leaves = not basis.option("include_cancelled", True)
     gone_on = _cancelled_on() if leaves else _nothing("date")
+    if basis.option("orders", "any") == "premium":
+        known = known & nw.col("is_premium").fill_null(False)
     return ledger.orders.filter(known).with_columns(clock_day=nw.col(basis.clock), gone_on=gone_on)
 
 
@@ -71,7 +83,7 @@ def _counting(orders: Frame, known_on: str, until_day: str | None = None, counte
         known_on=nw.col(known_on),
         until_day=_nothing("date") if until_day is None else nw.col(until_day),
         counted=nw.lit(1, nw.Int64) if counted is None else nw.col(counted),
-    ).select(_SIX)
+    ).select(_COUNTING)
 
 
 def _faults(
@@ -85,7 +97,7 @@ def _faults(
         cleared_on=nw.col("gone_on") if cleared_on is None else nw.min_horizontal(cleared_on, "gone_on"),
         at_fault=nw.lit(1, nw.Int64) if at_fault is None else nw.col(at_fault),
         assumed=_nothing("text") if assumed is None else nw.col(assumed),
-    ).select(_TEN)
+    ).select(_FAULTS)
 
 
 def _nothing(kind: str) -> nw.Expr:
@@ -177,7 +189,7 @@ def cancellation_rate(ledger: Ledger, basis: Basis) -> Stays:
     """Orders that the seller cancelled, whole or in part, among all orders.
 
     Orders cancelled at the buyer's request count but are not at fault. Where no file says who cancelled,
-    the rule's option decides, and the row is marked as assumed.
+    the rule's option decides, and the row is marked as assumed. Orders that the marketplace itself lists are at fault.
     """
     placed = _placed(ledger, basis)
     whole = nw.col("status") == "cancelled"
@@ -190,8 +202,8 @@ def cancellation_rate(ledger: Ledger, basis: Basis) -> Stays:
     at_fault = by.is_in(blamed)
     if basis.option("unknown_canceller", "at_fault") == "at_fault":
         at_fault = at_fault | by.is_null()
-    rows = _canceller_assumed(cancelled.filter(at_fault))
-    return Stays(_counting(placed, "clock_day"), _faults(rows, "cancelled", "cancelled_on", assumed="assumed"))
+    rows = _faults(_canceller_assumed(cancelled.filter(at_fault)), "cancelled", "cancelled_on", assumed="assumed")
+    return Stays(_counting(placed, "clock_day"), nw.concat([rows, _of_defects(ledger, placed, "cancelled")]))
 
 
 def _canceller_assumed(rows: Frame) -> Frame:
@@ -216,15 +228,77 @@ def late_shipment_rate(ledger: Ledger, basis: Basis) -> Stays:
         promised = promised.with_columns(gone_on=_cancelled_on())
     confirmed = promised.filter(~nw.col("shipped_at").is_null())
     late = _faults(confirmed.filter(nw.col("shipped_at") > nw.col("ship_by")), "shipped_late", "shipped_on")
+    listed = _listed(ledger, promised if due else confirmed, "shipped_late", "clock_day" if due else "shipped_on")
     counting = _counting(promised, "clock_day", "gone_on") if due else _counting(confirmed, "shipped_on")
-    return Stays(counting, late)
+    return Stays(counting, nw.concat([late, listed]))
+
+
+def _listed(ledger: Ledger, orders: Frame, kind: str, counts_from: str) -> Frame:
+    """Counted orders that the marketplace itself lists for one cause, as rows at fault: not before they count."""
+    counted = orders.select(*ORDER, begins=nw.col(counts_from))
+    rows = ledger.defects.filter(nw.col("kind") == kind).join(counted, on=ORDER, how="inner")
+    rows = rows.with_columns(known_on=nw.max_horizontal("known_on", "begins"))
+    return _faults(_of_orders(rows, orders), kind, "known_on", "cleared_on", assumed="assumed")
 
 
 def on_time_delivery_rate(ledger: Ledger, basis: Basis) -> Stays:
-    """Delivered orders that came after the deliver-by instant, among those delivered; known on the delivery day."""
-    promised = _placed(ledger, basis).filter(~nw.col("deliver_by").is_null() & ~nw.col("delivered_at").is_null())
-    late = promised.filter(nw.col("delivered_at") > nw.col("deliver_by"))
-    return Stays(_counting(promised, "delivered_on"), _faults(late, "delivered_late", "delivered_on"))
+    """Delivered parcels that came after the deliver-by instant, among those delivered; known on the delivery day.
+
+    A parcel without tracking does not count, and one that was confirmed only after it was delivered is late. An order of
+    which no file names a parcel is one parcel. A parcel of an order that the marketplace lists as late is late.
+    """
+    promised = _placed(ledger, basis).filter(~nw.col("deliver_by").is_null())
+    parcels = nw.concat([_delivered_parcels(ledger, promised), _delivered_orders(ledger, promised)])
+    listed = _once_listed(ledger, "delivered_late")
+    late = parcels.join(listed, on=ORDER, how="left").with_columns(
+        late=(nw.col("delivered_at") > nw.col("deliver_by")) | (nw.col("confirmed_at") > nw.col("delivered_at")).fill_null(False)
+    )
+    return Stays(
+        _counting(parcels, "delivered_on"), _by_parcel(late, "delivered_late", "delivered_on")
+    )
+
+
+_PARCEL = ["shipment_id", "confirmed_at", "delivered_at", "delivered_on"]
+
+
+def _delivered_parcels(ledger: Ledger, promised: Frame) -> Frame:
+    """The delivered parcels of orders, with the promise of each; those without tracking stay outside."""
+    delivered = ledger.shipments.filter(~nw.col("delivered_at").is_null() & nw.col("tracking").fill_null(True))
+    orders = promised.select(*ORDER, "channel", "clock_day", "gone_on", "deliver_by")
+    return delivered.select(*ORDER, *_PARCEL).join(orders, on=ORDER, how="inner")
+
+
+def _delivered_orders(ledger: Ledger, promised: Frame) -> Frame:
+    """Delivered orders of which no file names a parcel, each as one."""
+    named = ledger.shipments.select(*ORDER, named=nw.lit(True)).unique()
+    alone = promised.filter(~nw.col("delivered_at").is_null()).join(named, on=ORDER, how="left")
+    whole = alone.filter(nw.col("named").is_null()).with_columns(
+        shipment_id=nw.col("order_id"), confirmed_at=nw.when(nw.col("delivered_at").is_null()).then(nw.col("delivered_at"))
+    )
+    return whole.select(*ORDER, *_PARCEL, "channel", "clock_day", "gone_on", "deliver_by")
+
+
+def _once_listed(ledger: Ledger, kind: str) -> Frame:
+    """The orders that the marketplace lists for one cause, with the first day of it."""
+    rows = ledger.defects.filter(nw.col("kind") == kind)
+    open_end = rows.with_columns(ended=nw.col("cleared_on").fill_null(_FOR_EVER))
+    return open_end.group_by(ORDER).agg(listed_on=nw.col("known_on").min(), listed_till=nw.col("ended").max())
+
+
+_FOR_EVER = date(9999, 12, 31)
+"""The end of what was never cleared, where ends are compared."""
+
+
+def _by_parcel(parcels: Frame, cause: str, known_on: str) -> Frame:
+    """Parcels as rows at fault: those that are `late`, and the first of an order that is listed and has none."""
+    worst = parcels.with_columns(bad=nw.when(nw.col("late")).then(1).otherwise(0))
+    order = worst.group_by(ORDER).agg(any_bad=nw.col("bad").max(), first=nw.col("shipment_id").min())
+    told = worst.join(order, on=ORDER, how="inner")
+    own = _faults(told.filter(nw.col("late")), cause, known_on)
+    said = told.filter(
+        (nw.col("any_bad") == 0) & (nw.col("shipment_id") == nw.col("first")) & ~nw.col("listed_on").is_null()
+    ).with_columns(listed_on=nw.max_horizontal("listed_on", known_on))
+    return nw.concat([own, _faults(said, cause, "listed_on", "listed_till")])
 
 
 def unit_on_time_delivery_rate(ledger: Ledger, basis: Basis) -> Stays:
@@ -241,16 +315,19 @@ def unit_on_time_delivery_rate(ledger: Ledger, basis: Basis) -> Stays:
 
 
 def valid_tracking_rate(ledger: Ledger, basis: Basis) -> Stays:
-    """Confirmed parcels without a tracking number, among those of which the files say whether they have one.
+    """Confirmed parcels without valid tracking, among those of which the files say whether they have it.
 
-    The marketplace asks for a carrier's scan, which no download holds; a number without a scan passes here, so
-    the rate is a proxy and an upper bound. A parcel counts from the day it was confirmed.
+    The marketplace asks for a carrier's scan. Where the files hold none, a tracking number passes, so that the rate is a
+    proxy and an upper bound. A parcel counts from the day it was confirmed.
     """
     promised = _placed(ledger, basis).select(*ORDER, "channel", "clock_day", "gone_on")
-    told = ledger.shipments.filter(~nw.col("confirmed_on").is_null() & ~nw.col("tracking").is_null())
+    valid = nw.coalesce("scanned", "tracking")
+    told = ledger.shipments.with_columns(valid=valid).filter(
+        ~nw.col("confirmed_on").is_null() & ~nw.col("valid").is_null()
+    )
     parcels = told.join(promised, on=ORDER, how="inner")
-    without = parcels.filter(~nw.col("tracking"))
-    return Stays(_counting(parcels, "confirmed_on"), _faults(without, "no_tracking", "confirmed_on"))
+    judged = parcels.join(_once_listed(ledger, "no_tracking"), on=ORDER, how="left").with_columns(late=~nw.col("valid"))
+    return Stays(_counting(parcels, "confirmed_on"), _by_parcel(judged, "no_tracking", "confirmed_on"))
 
 
 def refund_rate(ledger: Ledger, basis: Basis) -> Stays:
@@ -258,6 +335,190 @@ def refund_rate(ledger: Ledger, basis: Basis) -> Stays:
     return Stays(_all_orders(ledger, basis), _of_defects(ledger, _placed(ledger, basis), "refund"))
 
 
+def invoice_defect_rate(ledger: Ledger, basis: Basis) -> Stays:
+    """Orders of business customers without an invoice in time, among all of theirs.
+
+    In time is by the end of the next working day after dispatch, Monday to Friday whatever the holidays. An order is at
+    fault from the day after that, for want of an invoice, and once it is there for its being late.
+    """
+    placed = _placed(ledger, basis).filter(nw.col("is_business"))
+    sent = placed.filter(~nw.col("shipped_on").is_null()).with_columns(late_on=_after_next_working_day("shipped_on"))
+    bad = sent.filter(nw.col("invoiced_on").is_null() | (nw.col("invoiced_on") >= nw.col("late_on")))
+    missing = _faults(bad, "invoice_missing", "late_on", "invoiced_on")
+    late = _faults(bad.filter(~nw.col("invoiced_on").is_null()), "invoice_late", "invoiced_on")
+    listed = [_of_defects(ledger, placed, kind) for kind in ("invoice_missing", "invoice_late")]
+    return Stays(_counting(placed, "clock_day", "gone_on"), nw.concat([missing, late, *listed]))
+
+
+def _after_next_working_day(name: str) -> nw.Expr:
+    """The day after the next Monday-to-Friday day: Friday and the weekend wait for the end of Monday."""
+    day, weekday = nw.col(name), nw.col(name).dt.weekday()
+    return (
+        nw.when(weekday == 5).then(day.dt.offset_by("4d").cast(nw.Date))
+        .when(weekday == 6).then(day.dt.offset_by("3d").cast(nw.Date))
+        .otherwise(day.dt.offset_by("2d").cast(nw.Date))
+    )  # fmt: skip
+
+
+# -- messages, returns and violations, which are counted by themselves ----------------------------------------
+
+
+def late_response_rate(ledger: Ledger, basis: Basis) -> Stays:
+    """Messages that were not answered within so many hours, among those that want an answer.
+
+    One that waits counts only once its hours have passed; one that is found to need no answer leaves.
+    """
+    due = f"due_{basis.option('within_hours', 24)}h_on"
+    messages = _messages(ledger, basis).with_columns(due_on=nw.col(due), cleared_on=nw.col("excused_on"))
+    counted = messages.with_columns(counts_on=nw.min_horizontal("answered_on", "due_on"))
+    late = _late(messages, f"{basis.option('within_hours', 24)}h", "received_at", "answered_late", "unanswered")
+    return Stays(_counting(counted, "counts_on", "excused_on"), late)
+
+
+def _messages(ledger: Ledger, basis: Basis) -> Frame:
+    """The messages of buyers, each by its own id and of the whole account."""
+    messages = ledger.contacts.filter(nw.col("kind") == "message")
+    return messages.with_columns(
+        channel=nw.lit(ALL), order_id=nw.col("contact_id"), clock_day=nw.col(basis.clock), gone_on=_nothing("date")
+    )
+
+
+def _late(asked: Frame, hours: str, since: str, answered: str, unanswered: str) -> Frame:
+    """What was asked and not answered within some hours: without an answer until there is one, then answered late."""
+    late = asked.filter(
+        nw.col("answered_at").is_null() | (nw.col("answered_at") > nw.col(since).dt.offset_by(hours))
+    ).with_columns(waits_till=nw.min_horizontal("answered_on", "cleared_on"))
+    waiting = _faults(late, unanswered, "due_on", "waits_till")
+    told = late.filter(~nw.col("answered_on").is_null())
+    told = told.with_columns(answered_on=nw.max_horizontal("answered_on", "due_on"))
+    return nw.concat([waiting, _faults(told, answered, "answered_on", "cleared_on")])
+
+
+def average_response_time(ledger: Ledger, basis: Basis) -> Stays:
+    """How long answered messages waited: each counts from the day of its answer, and holds its minutes."""
+    answered = _messages(ledger, basis).filter(~nw.col("answered_at").is_null())
+    waited = answered.with_columns(minutes=(nw.col("answered_at") - nw.col("received_at")).dt.total_minutes())
+    held = _faults(waited, "answered", "answered_on", "excused_on", at_fault="minutes")
+    return Stays(_counting(answered, "answered_on", "excused_on"), held)
+
+
+def customer_service_dissatisfaction_rate(ledger: Ledger, basis: Basis) -> Stays:
+    """Answers "no" to whether a problem was solved, among all; of one order the latest answer stands."""
+    surveys = ledger.contacts.filter(nw.col("kind") == "survey").with_columns(
+        about=nw.coalesce("order_id", "contact_id")
+    )
+    keys = ["account", "marketplace", "about"]
+    later = surveys.select(*keys, replaced_on="received_on", later_at="received_at")
+    pairs = surveys.join(later, on=keys, how="inner").filter(nw.col("later_at") > nw.col("received_at"))
+    ended = pairs.group_by("account", "marketplace", "contact_id").agg(nw.col("replaced_on").min())
+    votes = surveys.join(ended, on=["account", "marketplace", "contact_id"], how="left").with_columns(
+        channel=nw.lit(ALL), order_id=nw.col("contact_id"), clock_day=nw.col(basis.clock),
+        gone_on=nw.min_horizontal("excused_on", "replaced_on"),
+    )  # fmt: skip
+    unhappy = _faults(votes.filter(nw.col("outcome") == "no"), "not_solved", "received_on")
+    return Stays(_counting(votes, "received_on", "gone_on"), unhappy)
+
+
+def negative_return_feedback_rate(ledger: Ledger, basis: Basis) -> Stays:
+    """Return requests of which the buyer said that they were not resolved, among all valid ones."""
+    asked = _requests(ledger, basis)
+    unresolved = asked.filter(~nw.col("unresolved_on").is_null())
+    return Stays(_counting(asked, "requested_on", "gone_on"), _faults(unresolved, "not_resolved", "unresolved_on"))
+
+
+def late_return_response_rate(ledger: Ledger, basis: Basis) -> Stays:
+    """Return requests that were not authorised, refunded or closed within 48 hours, among all valid ones.
+
+    One that was decided, nobody knows when, is taken as answered in time.
+    """
+    asked = _requests(ledger, basis)
+    told = asked.filter(~nw.col("answered_at").is_null() | nw.col("decision").is_null())
+    rows = told.with_columns(due_on=nw.col("due_48h_on"))
+    late = _late(rows, "48h", "requested_at", "return_answered_late", "return_unanswered")
+    return Stays(_counting(asked, "requested_on", "gone_on"), late)
+
+
+def invalid_rejection_rate(ledger: Ledger, basis: Basis) -> Stays:
+    """Return requests that were refused wrongly, among all valid ones.
+
+    Where no file says that it was wrong, a refusal of a request within the policy is suspected of it, and marked so.
+    """
+    asked = _requests(ledger, basis)
+    refused = asked.filter(nw.col("decision") == "refused")
+    guessed = nw.col("refused_wrongly").is_null()
+    wrong = nw.coalesce("refused_wrongly", "in_policy").fill_null(False)
+    rows = refused.filter(wrong).with_columns(
+        refused_on=nw.coalesce("answered_on", "requested_on"),
+        suspected=nw.when(guessed).then(nw.lit("refusal_within_policy")).otherwise(_nothing("text")),
+    )
+    faults = _faults(rows, "refused_wrongly", "refused_on", assumed="suspected")
+    return Stays(_counting(asked, "requested_on", "gone_on"), faults)
+
+
+def _requests(ledger: Ledger, basis: Basis) -> Frame:
+    """The return requests of seller-fulfilled orders, each by its own id; one that is not valid leaves."""
+    asked = ledger.returns.filter(nw.col("channel") == "seller")
+    return asked.with_columns(order_id=nw.col("return_id"), clock_day=nw.col(basis.clock), gone_on=nw.col("cleared_on"))
+
+
+def return_dissatisfaction_rate(ledger: Ledger, basis: Basis) -> Stays:
+    """Return requests with a fault of any kind, among all valid ones; one with several counts once."""
+    parts = (negative_return_feedback_rate, late_return_response_rate, invalid_rejection_rate)
+    held = [part(ledger, basis) for part in parts]
+    return Stays(held[0].counting, nw.concat([part.faults for part in held]))
+
+
+def policy_violations(ledger: Ledger, basis: Basis) -> Stays:
+    """Open policy violations by category; what counts is the account, from the first day that a file tells of them.
+
+    Violations told one by one stand from the day they were opened until resolved. A count that the marketplace gave
+    stands until it gave the next one, and only where no file tells of that category one by one.
+    """
+    told = ledger.violations
+    first = told.group_by("account", "marketplace").agg(clock_day=nw.col("opened_on").min())
+    counting = first.with_columns(
+        channel=nw.lit(ALL), order_id=nw.col("account"), known_on=nw.col("clock_day"),
+        until_day=_nothing("date"), counted=nw.lit(1, nw.Int64),
+    ).select(_COUNTING)  # fmt: skip
+    return Stays(counting, _open_violations(told, nw.col("count")))
+
+
+def _open_violations(told: Frame, weight: nw.Expr) -> Frame:
+    """Violations as rows at fault, each adding what `weight` says; the cause is their category."""
+    keys = ["account", "marketplace", "category"]
+    single = told.filter(nw.col("violation_id") != "")
+    by_hand = single.select(*keys, each=nw.lit(True)).unique()
+    counts = told.filter(nw.col("violation_id") == "").join(by_hand, on=keys, how="left")
+    counts = counts.filter(nw.col("each").is_null()).drop("each")
+    later = counts.select(*keys, next_on="opened_on")
+    pairs = counts.join(later, on=keys, how="inner").filter(nw.col("next_on") > nw.col("opened_on"))
+    ends = pairs.group_by(*keys, "opened_on").agg(next_on=nw.col("next_on").min())
+    stood = counts.join(ends, on=[*keys, "opened_on"], how="left").with_columns(resolved_on=nw.col("next_on"))
+    rows = nw.concat([single, stood.drop("next_on")]).with_columns(weight=weight).filter(nw.col("weight") > 0)
+    named = nw.concat_str("category", nw.lit(" "), "violation_id", nw.lit(" "), nw.col("opened_on").cast(nw.String))
+    placed = rows.with_columns(
+        channel=nw.lit(ALL), order_id=named, clock_day=nw.col("opened_on"), gone_on=_nothing("date"),
+        cause=nw.col("category"), known_on=nw.col("opened_on"), cleared_on=nw.col("resolved_on"),
+        at_fault=nw.col("weight"), assumed=_nothing("text"),
+    )  # fmt: skip
+    return placed.select(_FAULTS)
+
+
+def account_health_rating(ledger: Ledger, basis: Basis) -> Stays:
+    """What an estimate of the rating is made of: fulfilled orders, which earn points, and violations, which take them.
+
+    How many points a violation takes, by its severity, is the rule's to say.
+    """
+    placed = _placed(ledger, basis).filter(nw.col("status").fill_null("shipped") != "cancelled")
+    orders = placed.with_columns(channel=nw.lit(ALL))
+    taken = nw.lit(basis.option("points_unknown", 0), nw.Int64)
+    for severity in SEVERITIES:
+        points = nw.lit(basis.option(f"points_{severity}", 0), nw.Int64)
+        taken = nw.when(nw.col("severity") == severity).then(points).otherwise(taken)
+    return Stays(_counting(orders, "clock_day"), _open_violations(ledger.violations, taken * nw.col("count")))
+
+
+_RETURNS = ("returns", "return_answers", "return_feedback", "return_refusals")
 METRICS: dict[str, Metric] = {
     metric.id: metric
     for metric in (
@@ -267,11 +528,25 @@ METRICS: dict[str, Metric] = {
         Metric("chargeback_rate", chargeback_rate, "orders", ("chargebacks",)),
         Metric("cancellation_rate", cancellation_rate, "orders"),
         Metric("late_shipment_rate", late_shipment_rate, "orders"),
-        Metric("on_time_delivery_rate", on_time_delivery_rate, "orders"),
+        Metric(
+            "valid_tracking_rate", valid_tracking_rate, "parcels", proxy="tracking_not_scanned", proxy_unless="scans"
+        ),
+        Metric("on_time_delivery_rate", on_time_delivery_rate, "parcels"),
         Metric("unit_on_time_delivery_rate", unit_on_time_delivery_rate, "units"),
-        Metric("valid_tracking_rate", valid_tracking_rate, "parcels", proxy="tracking_not_scanned"),
         Metric("refund_rate", refund_rate, "orders", ("refunds",)),
+        Metric("invoice_defect_rate", invoice_defect_rate, "orders", ("invoices",)),
+        Metric("late_response_rate", late_response_rate, "orders", ("contacts",)),
+        Metric("average_response_time", average_response_time, "minutes", ("contacts",), shows="average"),
+        Metric("return_dissatisfaction_rate", return_dissatisfaction_rate, "orders", _RETURNS),
+        Metric("negative_return_feedback_rate", negative_return_feedback_rate, "orders", ("return_feedback",)),
+        Metric("late_return_response_rate", late_return_response_rate, "orders", ("returns", "return_answers")),
+        Metric("invalid_rejection_rate", invalid_rejection_rate, "orders", ("returns", "return_refusals")),
+        Metric("customer_service_dissatisfaction_rate", customer_service_dissatisfaction_rate, "orders", ("surveys",)),
+        Metric("policy_violations", policy_violations, "violations", ("violations",), shows="number"),
+        Metric(
+            "account_health_rating", account_health_rating, "points", ("violations",), "rating_estimated", shows="points"
+        ),
         Metric("negative_review_rate", negative_review_rate, "orders"),
     )
 }
-"""Every metric that can be computed; a rule for another is shown as not yet computed."""
+"""Every metric that can be computed."""

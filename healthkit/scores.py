@@ -11,7 +11,7 @@ from the clock day on, and what was cleared later never was.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
@@ -22,7 +22,7 @@ import pandas as pd
 from healthkit import tables
 from healthkit.exposure import Counts, computed
 from healthkit.metrics import METRICS
-from healthkit.policy import Policy, Rule, judge
+from healthkit.policy import Policy, Rule, judge, judge_points
 
 NEVER = np.iinfo(np.int64).max // 4
 """A day number later than any."""
@@ -218,7 +218,8 @@ def _first_orders(counting: dict[_Asked, Stays], accounts: int) -> dict[str, np.
     first: dict[str, np.ndarray] = {}
     for (_, _, channel), stays in counting.items():
         np.minimum.at(first.setdefault(channel, np.full(accounts, NEVER)), stays.account, stays.clock)
-    return first
+    of_orders = [days for channel, days in first.items() if channel != tables.ALL]
+    return first | {tables.ALL: np.minimum.reduce(of_orders)} if of_orders else first
 
 
 def _stays(rows: pd.DataFrame, accounts: pd.Index, ended: str, weight: str) -> Stays:
@@ -237,26 +238,74 @@ def _scored(held: _Held, ask: _Ask, channel: str) -> dict[str, np.ndarray] | Non
     """SCORES of one rule and window in one channel, for all accounts that have orders there."""
     if not computed(ask.rule) or ask.days.size == 0 or channel not in held.first_orders:
         return None
+    counts = _count(held, ask, channel)
+    fallback = ask.rule.fallback
+    if fallback is not None and ask.window in ask.rule.windows:
+        longer = _count(held, replace(ask, window=fallback.window), channel)
+        few = counts.counted < fallback.under
+        counts = _Count(*(np.where(few, second, first) for first, second in zip(counts, longer, strict=True)))
+    known = (ask.days[None, :] >= held.first_orders[channel][:, None]).ravel()
+    return {name: values[known] for name, values in _columns(held, ask, channel, counts).items()}
+
+
+class _Count(NamedTuple):
+    """What a window holds, by account and day; `window` is its length, `proxy` what was assumed."""
+
+    counted: np.ndarray
+    at_fault: np.ndarray
+    proxy: np.ndarray
+    window: np.ndarray
+
+
+def _count(held: _Held, ask: _Ask, channel: str) -> _Count:
+    """How many count and are at fault in one window, and what had to be assumed."""
     asked = ask.rule.metric, str(ask.rule.basis), channel
+    metric = METRICS[ask.rule.metric]
 
-    def on(stays: Stays) -> np.ndarray:
-        return stays.on(ask.days, len(held.accounts), ask.window, ask.lag, ask.hindsight)
+    def on(stays: Stays, window: int = ask.window) -> np.ndarray:
+        return stays.on(ask.days, len(held.accounts), window, ask.lag, ask.hindsight)
 
-    counted, at_fault = on(held.counting.get(asked, _NONE)), on(held.faults.get(asked, _NONE))
-    proxy = np.where(counted > 0, METRICS[ask.rule.metric].proxy, "").astype(object)
+    # What is a number is told of the account from the first word on, however long ago that was.
+    reach = _EVER if metric.shows == "number" else ask.window
+    counted, at_fault = on(held.counting.get(asked, _NONE), reach), on(held.faults.get(asked, _NONE))
+    proxy = np.full(counted.shape, "", dtype=object)
+    for place, evidence in enumerate(held.evidence):
+        if metric.proxy and metric.proxy_unless not in evidence:
+            proxy[place] = metric.proxy
     for words, stays in held.assumed.get(asked, {}).items():
         covered = on(stays) > 0
         proxy[covered] = [_and(before, words) for before in proxy[covered]]
-    needs = METRICS[ask.rule.metric].needs
     for place, evidence in enumerate(held.evidence):
-        missing = [need for need in needs if need not in evidence]
-        if missing and len(missing) == len(needs):
+        missing = [need for need in metric.needs if need not in evidence]
+        if missing and len(missing) == len(metric.needs):
             counted[place] = at_fault[place] = 0
-        elif missing:
-            words = "+".join(f"{need}_not_imported" for need in missing)
-            proxy[place] = [_and(before, words) for before in proxy[place]]
-    known = (ask.days[None, :] >= held.first_orders[channel][:, None]).ravel()
-    return {name: values[known] for name, values in _columns(held, ask, channel, counted, at_fault, proxy).items()}
+        words = "+".join(f"{need}_not_imported" for need in missing)
+        proxy[place] = [_and(before, words) for before in proxy[place]]
+    if metric.shows == "number":
+        told = np.array([set(metric.needs) <= evidence for evidence in held.evidence])
+        counted = np.where(told[:, None] & (ask.days >= held.begins_on[:, None]), np.maximum(counted, _told_at_once(held, asked)), 0)
+    proxy[counted == 0] = [_only_missing(words) for words in proxy[counted == 0]]
+    return _Count(counted, at_fault, proxy, np.full(counted.shape, ask.window))
+
+
+_EVER = 36_500
+"""A window that holds everything. [days]"""
+
+
+def _told_at_once(held: _Held, asked: _Asked) -> np.ndarray:
+    """1 for accounts of which a file said that there was nothing to tell, from the beginning on; else 0."""
+    some = np.zeros(len(held.accounts), dtype=np.int64)
+    some[held.counting.get(asked, _NONE).account] = 1
+    return (1 - some)[:, None]
+
+
+def _only_missing(words: str) -> str:
+    """Of what was assumed only what was not imported: of nothing counted nothing else was assumed.
+
+    >>> _only_missing("tracking_not_scanned+contacts_not_imported")
+    'contacts_not_imported'
+    """
+    return "+".join(word for word in words.split("+") if word.endswith("_not_imported"))
 
 
 def _and(words: str, more: str) -> str:
@@ -268,26 +317,26 @@ def _and(words: str, more: str) -> str:
     return "+".join(dict.fromkeys(word for word in (*words.split("+"), *more.split("+")) if word))
 
 
-def _columns(
-    held: _Held,
-    ask: _Ask,
-    channel: str,
-    counted: np.ndarray,
-    at_fault: np.ndarray,
-    proxy: np.ndarray,
-) -> dict[str, np.ndarray]:
+def _columns(held: _Held, ask: _Ask, channel: str, counts: _Count) -> dict[str, np.ndarray]:
     """Counts of accounts by days as columns of SCORES, account by account."""
-    rule, target = ask.rule, ask.rule.target
-    first_days = ask.days - ask.lag - ask.window + 1
-    status = judge(rule, counted, at_fault)
-    short = (first_days[None, :] < held.begins_on[:, None]) & (counted > 0)
+    rule, target, (counted, at_fault, proxy, window) = ask.rule, ask.rule.target, counts
+    shows = METRICS[rule.metric].shows
+    first_days = ask.days - ask.lag - window + 1
+    value = _value(rule, shows, counted, at_fault)
+    status = judge_points(rule.points, value) if rule.points else judge(rule, counted, at_fault)
+    short = (first_days < held.begins_on[:, None]) & (counted > 0)
     ends = ask.days[None, :] - ask.lag - held.heard_on[:, None] > SILENT_DAYS
-    status[(short | ends & (counted > 0)) & (status != "no target")] = "short history"
+    whole = (status == "no target") | (shows == "number")
+    status[(short | ends & (counted > 0)) & ~whole] = "short history"
     wrong = np.divide(at_fault, counted, out=np.full(counted.shape, np.nan), where=counted > 0)
     shown = wrong if target is None or target.wants_few else 1 - wrong
+    if shows != "rate":
+        shown = np.full(counted.shape, np.nan)
     room = np.full(counted.shape, None, dtype=object)
     if target is not None:
         room[counted > 0] = target.headroom(counted, at_fault)[counted > 0]
+    if shows in ("average", "points"):
+        at_fault = np.zeros_like(at_fault)
     cells = counted.shape
 
     def each_day(values: np.ndarray) -> np.ndarray:
@@ -302,13 +351,14 @@ def _columns(
         "marketplace": fill(held.marketplace),
         "channel": fill(channel),
         "metric": fill(rule.metric),
-        "window": fill(ask.window),
+        "window": window.ravel(),
         "as_of": each_day(ask.days),
-        "first_day": each_day(first_days),
+        "first_day": first_days.ravel(),
         "last_day": each_day(ask.days - ask.lag),
         "counted": counted.ravel(),
         "at_fault": at_fault.ravel(),
         "rate": shown.ravel(),
+        "value": value.ravel(),
         "target": fill(np.nan if target is None else float(target.share)),
         "side": fill(None if target is None else target.side),
         "status": status.ravel(),
@@ -316,6 +366,19 @@ def _columns(
         "proxy": proxy.ravel(),
         "rule": fill(rule.id),
     }
+
+
+def _value(rule: Rule, shows: str, counted: np.ndarray, at_fault: np.ndarray) -> np.ndarray:
+    """The figure of a metric that is no rate: how many are open, hours on average, points; nothing known is empty."""
+    value = np.full(counted.shape, np.nan)
+    held = counted > 0
+    if shows == "number":
+        value[held] = at_fault[held]
+    elif shows == "average":
+        value[held] = at_fault[held] / counted[held] / 60
+    elif shows == "points" and rule.points is not None:
+        value[held] = rule.points.rating(counted, at_fault)[held]
+    return value
 
 
 def _days(numbers: np.ndarray) -> np.ndarray:

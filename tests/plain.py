@@ -18,6 +18,8 @@ def window_days(as_of: date, window: int, lag: int) -> tuple[date, date]:
 def judged(metric, rows, options, clock, as_of, hindsight):
     """(order, clock day, how many it adds, how many of them are at fault) for each order that evening can see."""
     evening = Evening(as_of, hindsight)
+    if metric in ALONE:
+        return list(alone(metric, rows, options, clock, evening))
     said = []
     for order in rows["orders"]:
         if order["channel"] is None or order[clock] is None:
@@ -118,7 +120,7 @@ def negative_review(order, about, options, evening):
 
 def cancellation(order, about, options, evening):
     if not evening.knows(order["cancelled_on"]):
-        return 1, False
+        return 1, has_defect(about["defects"], "cancelled", evening)
     whole = order["status"] == "cancelled"
     in_part = bool(order["part_cancelled"]) and options.get("part_cancelled", "at_fault") == "at_fault"
     canceller = order["cancelled_by"]
@@ -127,7 +129,135 @@ def cancellation(order, about, options, evening):
         or (canceller == "amazon" and options.get("amazon_cancelled", "at_fault") == "at_fault")
         or (canceller is None and options.get("unknown_canceller", "at_fault") == "at_fault")
     )
-    return 1, (whole or in_part) and blamed
+    return 1, ((whole or in_part) and blamed) or has_defect(about["defects"], "cancelled", evening)
+
+
+def alone(metric, rows, options, clock, evening):
+    """The same of what counts by itself: messages, surveys, return requests, violations."""
+    table, judge = ALONE[metric]
+    for row in rows.get(table, ()):
+        counted, bad = judge(row, rows, options, evening)
+        whole = row if table == "returns" else row | {"channel": "all"}
+        yield whole, row[clock], counted, bad if isinstance(bad, int) and not isinstance(bad, bool) else counted * bad
+
+
+def message(row, rows, options, evening):
+    hours = options.get("within_hours", 24)
+    due = row[f"due_{hours}h_on"]
+    counts = evening.knows(row["answered_on"]) or evening.knows(due)
+    if row["kind"] != "message" or evening.knows(row["excused_on"]) or not counts:
+        return 0, False
+    late = row["answered_at"] is None or row["answered_at"] > row["received_at"] + timedelta(hours=hours)
+    return 1, late and evening.knows(due)
+
+
+def answered(row, rows, options, evening):
+    told = row["kind"] == "message" and evening.knows(row["answered_on"]) and not evening.knows(row["excused_on"])
+    return int(told), 0
+
+
+def survey(row, rows, options, evening):
+    if row["kind"] != "survey" or not evening.knows(row["received_on"]) or evening.knows(row["excused_on"]):
+        return 0, False
+    about = row["order_id"] or row["contact_id"]
+    later = [
+        other for other in rows["contacts"]
+        if other["kind"] == "survey" and (other["order_id"] or other["contact_id"]) == about
+        and all(other[name] == row[name] for name in ("account", "marketplace"))
+        and other["received_at"] > row["received_at"] and evening.knows(other["received_on"])
+    ]  # fmt: skip
+    return int(not later), row["outcome"] == "no"
+
+
+def request(*faults):
+    def judge(row, rows, options, evening):
+        if row["channel"] != "seller" or evening.knows(row["cleared_on"]):
+            return 0, False
+        return 1, any(fault(row, evening) for fault in faults)
+
+    return judge
+
+
+def unresolved(row, evening):
+    return evening.knows(row["unresolved_on"])
+
+
+def answered_late(row, evening):
+    if row["answered_at"] is None:
+        return row["decision"] is None and evening.knows(row["due_48h_on"])
+    return row["answered_at"] > row["requested_at"] + timedelta(hours=48) and evening.knows(row["due_48h_on"])
+
+
+def refused_wrongly(row, evening):
+    wrong = row["in_policy"] if row["refused_wrongly"] is None else row["refused_wrongly"]
+    return row["decision"] == "refused" and bool(wrong) and evening.knows(row["answered_on"] or row["requested_on"])
+
+
+def fulfilled(row, rows, options, evening):
+    return int(row["channel"] is not None and row["status"] != "cancelled"), 0
+
+
+ALONE = {
+    "late_response_rate": ("contacts", message),
+    "average_response_time": ("contacts", answered),
+    "customer_service_dissatisfaction_rate": ("contacts", survey),
+    "negative_return_feedback_rate": ("returns", request(unresolved)),
+    "late_return_response_rate": ("returns", request(answered_late)),
+    "invalid_rejection_rate": ("returns", request(refused_wrongly)),
+    "return_dissatisfaction_rate": ("returns", request(unresolved, answered_late, refused_wrongly)),
+    "account_health_rating": ("orders", fulfilled),
+}
+
+
+def open_violations(rows, account, as_of, window):
+    """The violations open that evening: each told one by one; of other categories the newest count."""
+    first, last = window_days(as_of, window, 0)
+    mine = [row for row in rows["violations"] if row["account"] == account and row["opened_on"] <= as_of]
+    each = {row["category"] for row in rows["violations"] if row["account"] == account and row["violation_id"]}
+    found = [
+        row for row in mine
+        if row["violation_id"] and row["opened_on"] >= first and (row["resolved_on"] is None or row["resolved_on"] > as_of)
+    ]  # fmt: skip
+    for category in {row["category"] for row in mine} - each:
+        newest = max((row for row in mine if row["category"] == category), key=lambda row: row["opened_on"])
+        found += [newest] if newest["opened_on"] >= first else []
+    return found
+
+
+def value(metric, rows, rule, account, as_of, window):
+    """The figure of what is no rate: open violations, hours on average, points of the rating."""
+    found = open_violations(rows, account, as_of, window)
+    if metric == "policy_violations":
+        return sum(row["count"] for row in found)
+    judged_rows = judged(metric, rows, rule.counting, rule.clock, as_of, False)
+    first, last = window_days(as_of, window, rule.lag)
+    inside = [row for row, day, counted, _ in judged_rows if counted and row["account"] == account and first <= day <= last]
+    if metric == "average_response_time":
+        waits = [int((row["answered_at"] - row["received_at"]).total_seconds() // 60) for row in inside]
+        return sum(waits) / len(waits) / 60
+    taken = sum(rule.counting[f"points_{row['severity'] or 'unknown'}"] * row["count"] for row in found)
+    points = rule.points
+    earned = min(points.most, points.start + points.gain * (len(inside) // points.per_orders))
+    return max(0, earned - taken)
+
+
+def invoice(order, about, options, evening):
+    if not order["is_business"]:
+        return 0, False
+    listed = any(has_defect(about["defects"], kind, evening) for kind in ("invoice_missing", "invoice_late"))
+    late = False
+    if order["shipped_on"] is not None:
+        till = order["shipped_on"] + timedelta(days=1)
+        while till.weekday() > 4:
+            till += timedelta(days=1)
+        in_time = order["invoiced_on"] is not None and order["invoiced_on"] <= till
+        late = not in_time and evening.knows(till + timedelta(days=1))
+    return every_order(order, options, evening), late or listed
+
+
+def listed(about, kind, evening, counts_from):
+    """Whether the marketplace's own list names the order that evening."""
+    return evening.knows(counts_from) and has_defect(about["defects"], kind, evening)
 
 
 def late_shipment(order, about, options, evening):
@@ -136,14 +266,40 @@ def late_shipment(order, about, options, evening):
     confirmed = order["shipped_at"] is not None and evening.knows(order["shipped_on"])
     late = confirmed and order["shipped_at"] > order["ship_by"]
     if options.get("counts", "confirmed") == "due":
-        return (0 if is_cancelled(order, evening) else 1), late
-    return int(confirmed), late
+        return (0 if is_cancelled(order, evening) else 1), late or has_defect(about["defects"], "shipped_late", evening)
+    return int(confirmed), late or (confirmed and listed(about, "shipped_late", evening, order["shipped_on"]))
 
 
 def on_time_delivery(order, about, options, evening):
-    if order["deliver_by"] is None or order["delivered_at"] is None or not evening.knows(order["delivered_on"]):
-        return 0, False
-    return 1, order["delivered_at"] > order["deliver_by"]
+    """Parcel by parcel; an order of which no file names a parcel is one."""
+    if order["deliver_by"] is None:
+        return 0, 0
+    parcels = [row for row in about["shipments"] if row["delivered_at"] and row["tracking"] is not False]
+    if not about["shipments"] and order["delivered_at"] is not None:
+        parcels = [order | {"shipment_id": "", "confirmed_at": None}]
+    late = [
+        row["delivered_at"] > order["deliver_by"]
+        or (row["confirmed_at"] is not None and row["confirmed_at"] > row["delivered_at"])
+        for row in parcels
+    ]
+    return by_parcel(parcels, late, "delivered_on", "delivered_late", about, evening)
+
+
+def by_parcel(parcels, bad, known_on, kind, about, evening):
+    """How many parcels are known, and how many of them are bad; a listed order without a bad one has its first bad."""
+    if parcels and not any(bad) and has_listing(about["defects"], kind, evening):
+        first = min(range(len(parcels)), key=lambda place: parcels[place]["shipment_id"])
+        bad = [place == first for place in range(len(parcels))]
+    known = [evening.knows(row[known_on]) for row in parcels]
+    return sum(known), sum(wrong for wrong, told in zip(bad, known, strict=True) if told)
+
+
+def has_listing(mishaps, kind, evening):
+    """From the first day a list names the order until the last of its namings is cleared."""
+    mine = [row for row in mishaps if row["kind"] == kind]
+    if not mine or not evening.knows(min(row["known_on"] for row in mine)):
+        return False
+    return any(row["cleared_on"] is None for row in mine) or not evening.knows(max(row["cleared_on"] for row in mine))
 
 
 def unit_on_time_delivery(order, about, options, evening):
@@ -157,11 +313,13 @@ def unit_on_time_delivery(order, about, options, evening):
 
 
 def valid_tracking(order, about, options, evening):
-    told = [row for row in about["shipments"] if row["tracking"] is not None and evening.knows(row["confirmed_on"])]
-    return len(told), sum(not row["tracking"] for row in told)
+    valid = {id(row): row["scanned"] if row["scanned"] is not None else row["tracking"] for row in about["shipments"]}
+    told = [row for row in about["shipments"] if valid[id(row)] is not None and row["confirmed_on"] is not None]
+    return by_parcel(told, [not valid[id(row)] for row in told], "confirmed_on", "no_tracking", about, evening)
 
 
 JUDGES = {
+    "invoice_defect_rate": invoice,
     "valid_tracking_rate": valid_tracking,
     "refund_rate": part("refund"),
     "order_defect_rate": order_defects,

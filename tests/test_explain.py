@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import random
 from datetime import date, timedelta
 from fractions import Fraction
+from itertools import count
 
+import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,6 +18,7 @@ from healthkit import explain, exposure, scores
 from tests.test_cases import ledger as written
 from tests.test_cases import rows
 from tests.test_scores import RULES, START, ledger, made_policy, random_ledger
+from tests.test_scores import rule as made_rule
 
 ONE_RULE = {rule.metric: rule for rule in RULES}.values()
 POLICY = made_policy(
@@ -138,3 +143,51 @@ def test_a_rule_that_changes_between_the_days_is_said():
         explain.bridge(
             counts, changed, "acme", "US", "order_defect_rate", START + timedelta(days=20), START + timedelta(days=50)
         )
+
+
+def random_counts(seed):
+    """The counts of a random ledger of one account: days, delays, clearings and several stays of one order."""
+    rng = np.random.default_rng(seed)
+    named = {"account": "a", "marketplace": "US", "channel": "seller", "metric": "refund_rate", "basis": "ordered_on"}
+    start = np.datetime64(START, "D")
+    clock = np.sort(rng.integers(0, 60, rng.integers(20, 200)))
+    bad = rng.choice(clock, rng.integers(0, 40))
+    known = bad + rng.integers(0, 30, bad.size)
+    cleared = np.where(rng.random(bad.size) < 0.3, known + rng.integers(1, 20, bad.size), -1)
+    stamps = {
+        name: (start + days).astype("datetime64[s]")
+        for name, days in (("clock", clock), ("bad", bad), ("known", known))
+    }
+    exposure_rows = pd.DataFrame({**named, "clock_day": stamps["clock"], "known_on": stamps["clock"],
+                                  "until_day": pd.NaT, "counted": 1})  # fmt: skip
+    ended = pd.Series((start + cleared).astype("datetime64[s]")).where(cleared >= 0)
+    faults = pd.DataFrame({
+        **named, "order_id": [f"o{n}" for n in range(bad.size)], "causes": "refund", "clock_day": stamps["bad"],
+        "since": stamps["known"], "known_on": stamps["known"], "cleared_on": ended, "at_fault": 1, "assumed": None,
+    })  # fmt: skip
+    coverage = pd.DataFrame({"account": ["a"], "marketplace": ["US"], "begins_on": [stamps["clock"][0]],
+                             "ends_on": [stamps["clock"][-1]], "heard_on": [stamps["clock"][-1]],
+                             "orders": [clock.size], "evidence": ["refunds"]})  # fmt: skip
+    kinds = dict.fromkeys(named, "category")
+    return exposure.Counts(exposure_rows.astype(kinds), faults.astype(kinds), coverage)
+
+
+def test_bridges_add_up_exactly_on_a_thousand_random_ledgers():
+    made = 0
+    for seed in count():
+        if made == 1000:
+            break
+        counts = random_counts(seed)
+        rng = random.Random(seed)
+        asked = made_policy([made_rule("refund_rate", "ordered_on", windows=(rng.randint(1, 40),), lag=rng.randrange(9),
+                                  below=Fraction(1, 20))])  # fmt: skip
+        before = START + timedelta(rng.randrange(50))
+        after = before + timedelta(rng.randint(1, 30))
+        with contextlib.suppress(explain.ExplainError):
+            one = explain.bridge(counts, asked, "a", "US", "refund_rate", before, after)
+            assert one.rate(one.before) + sum(step.change for step in one.steps) == one.rate(one.after)
+            assert sum(step.at_fault for step in one.steps) == one.after.at_fault - one.before.at_fault
+            assert one.after.counted - one.before.counted == one.came - one.went
+            shown = one.shown(4)
+            assert sum(shown[kind] for kind in explain.STEPS) == shown["after"] - shown["before"]
+            made += 1

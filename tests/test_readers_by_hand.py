@@ -727,7 +727,7 @@ def damaged(draw, file: Tiny) -> bytes:
     return content[:start] + draw(st.binary(max_size=6)) + content[start + draw(st.integers(0, 9)) :]
 
 
-FUZZED = (*FILES, AMAZON_RETURNS, files.CONFIRMATIONS, files.DEFECTS)
+FUZZED = (*FILES, AMAZON_RETURNS, files.CONFIRMATIONS, files.DEFECTS, files.FEEDBACK, files.OLIST_ORDERS)
 
 
 @pytest.mark.parametrize("number", range(len(FUZZED)), ids=[file.kind for file in FUZZED])
@@ -739,6 +739,8 @@ def test_a_damaged_file_is_refused_in_words_or_read_into_whole_tables(tmp_path_f
     @given(damaged(FUZZED[number]), st.sampled_from([None, "US", "DE"]))
     def holds(content: bytes, marketplace: str | None) -> None:
         put(folder, content, name=FUZZED[number].name)
+        if FUZZED[number] is files.OLIST_ORDERS:
+            put(folder, files.OLIST_ITEMS)
         sources, _ = plan([folder])
         for source in sources:
             try:
