@@ -282,7 +282,9 @@ def _once_listed(ledger: Ledger, kind: str) -> Frame:
     """The orders that the marketplace lists for one cause, with the first day of it."""
     rows = ledger.defects.filter(nw.col("kind") == kind)
     open_end = rows.with_columns(ended=nw.col("cleared_on").fill_null(_FOR_EVER))
-    return open_end.group_by(ORDER).agg(listed_on=nw.col("known_on").min(), listed_till=nw.col("ended").max())
+    named = open_end.group_by(ORDER).agg(listed_on=nw.col("known_on").min(), last=nw.col("ended").max())
+    ended = nw.when(nw.col("last") < _FOR_EVER).then(nw.col("last")).otherwise(_nothing("date"))
+    return named.with_columns(listed_till=ended).drop("last")
 
 
 _FOR_EVER = date(9999, 12, 31)

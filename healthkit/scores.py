@@ -218,8 +218,7 @@ def _first_orders(counting: dict[_Asked, Stays], accounts: int) -> dict[str, np.
     first: dict[str, np.ndarray] = {}
     for (_, _, channel), stays in counting.items():
         np.minimum.at(first.setdefault(channel, np.full(accounts, NEVER)), stays.account, stays.clock)
-    of_orders = [days for channel, days in first.items() if channel != tables.ALL]
-    return first | {tables.ALL: np.minimum.reduce(of_orders)} if of_orders else first
+    return first | {tables.ALL: np.minimum.reduce(list(first.values()))} if first else first
 
 
 def _stays(rows: pd.DataFrame, accounts: pd.Index, ended: str, weight: str) -> Stays:

@@ -231,7 +231,9 @@ def value(metric, rows, rule, account, as_of, window):
         return sum(row["count"] for row in found)
     judged_rows = judged(metric, rows, rule.counting, rule.clock, as_of, False)
     first, last = window_days(as_of, window, rule.lag)
-    inside = [row for row, day, counted, _ in judged_rows if counted and row["account"] == account and first <= day <= last]
+    inside = [
+        row for row, day, counted, _ in judged_rows if counted and row["account"] == account and first <= day <= last
+    ]
     if metric == "average_response_time":
         waits = [int((row["answered_at"] - row["received_at"]).total_seconds() // 60) for row in inside]
         return sum(waits) / len(waits) / 60
