@@ -153,13 +153,10 @@ def scores(
     with _told():
         book = _open(data, policy)
         table = book.score(days, account, window=window, lag=lag, hindsight=hindsight)
-        missing = book.not_computed(as_of)
     if table.empty:
         _fail(f"No orders up to {as_of} in {book.store.folder}.")
     _print_scores(table, format)
     _tell_ends(book, as_of, account)
-    if missing:
-        err.print(f"Not yet computed: {', '.join(missing)}.", soft_wrap=True)
     if book.unjudged:
         err.print(f"Not judged, for want of a policy: the orders of {', '.join(book.unjudged)}.", soft_wrap=True)
 
@@ -261,15 +258,26 @@ def rules(
     for name in ("Measure", "Demand", "Window", "Since", "Source"):
         shown.add_column(name)
     for rule in in_force:
-        side, share = (rule.target.side, rule.target.share) if rule.target else ("", None)
-        noun = words.metric(rule.metric).noun
         channels = " and ".join(words.CHANNELS[channel] for channel in rule.channels)
         shown.add_row(
             f"{words.opening(words.metric(rule.metric).label)}\n{channels}",
-            words.rule_in_words(side, share, rule.minimum, noun), words.window_in_words(rule.windows, rule.lag),
+            "\n".join(_demand(rule)), words.window_in_words(rule.windows, rule.lag),
             str(rule.since), f"{rule.source} ({words.SURE[rule.sure]})",
         )  # fmt: skip
     Console(highlight=False, width=None if out.is_terminal else 160).print(shown)
+
+
+def _demand(rule: Any) -> list[str]:
+    """What one rule asks, in a few lines: its share or points, what it says beside, and how far things go."""
+    words, noun = hk.wording, hk.wording.metric(rule.metric).noun
+    side, share = (rule.target.side, rule.target.share) if rule.target else ("", None)
+    asked = words.rule_in_words(side, share, rule.minimum, noun)
+    if rule.points is not None:
+        asked = words.rating(rule.points.on_from, rule.points.off_under, rule.points.most)
+    fallback = (rule.fallback.under, rule.fallback.window) if rule.fallback else None
+    beside = words.provisos(noun, rule.and_at_least, rule.while_under, fallback, rule.judged_on)
+    missed = "; then ".join(words.stage(one.stage, one.days) for one in rule.stages)
+    return [*filter(None, [asked, beside, f"if missed: {missed}" if missed else ""])]
 
 
 @app.command(

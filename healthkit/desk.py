@@ -180,9 +180,7 @@ class Desk:
         counts = self.counts.of([row["account"]])
         return outlook.calendar(counts, self.policies[row["marketplace"]], row, ahead=ahead, new_orders=new_orders)
 
-    def what_if(
-        self, row: pd.Series, told: Any, *, ahead: int | None = None, new_orders: bool = True
-    ) -> whatif.WhatIf:
+    def what_if(self, row: pd.Series, told: Any, *, ahead: int | None = None, new_orders: bool = True) -> whatif.WhatIf:
         """Play a scenario on one row of SCORES (see `whatif.scenario` for what it may hold, `whatif.play`)."""
 
         def without(sku: str, since: date | None) -> tuple[Counts, float]:
@@ -221,11 +219,6 @@ class Desk:
         """DUE: orders that wait to be confirmed and are due within some days, or overdue (see `outlook.due`)."""
         zones = {code: MARKETPLACES[code].zone for code in self.store.marketplaces()}
         return outlook.due(self.store.ledger(accounts), as_of, zones, ahead)
-
-    def not_computed(self, day: date, marketplaces: Iterable[str] | None = None) -> list[str]:
-        """The metrics that rules in force on a day ask for and that this version cannot compute."""
-        chosen = {code: self.policies[code] for code in marketplaces} if marketplaces is not None else self.policies
-        return exposure.uncomputed(rule for policy in dict.fromkeys(chosen.values()) for rule in policy.on(day))
 
 
 def _read(place: Path) -> Counts | None:

@@ -38,11 +38,8 @@ class Counts:
 
 
 def count(ledger: Ledger, rules: Iterable[Rule]) -> Counts:
-    """Count the orders of a ledger for every metric and basis that the rules ask for.
-
-    Rules whose metric is not computed are passed over; `uncomputed` names them.
-    """
-    asked = sorted({(rule.metric, rule.basis) for rule in rules if rule.metric in METRICS}, key=str)
+    """Count the orders of a ledger for every metric and basis that the rules ask for."""
+    asked = sorted({(rule.metric, rule.basis) for rule in rules}, key=str)
     exposures, faults = [], []
     for metric, basis in asked:
         stays = METRICS[metric].stays(ledger, basis)
@@ -50,16 +47,6 @@ def count(ledger: Ledger, rules: Iterable[Rule]) -> Counts:
         faults.append(_named(_fault_stays(stays.faults, METRICS[metric].counts), metric, basis))
     coverage = nw.from_native(ledger.coverage).lazy().collect("pandas").to_native()
     return Counts(_table(exposures, tables.EXPOSURE), _table(faults, tables.FAULTS), _typed(coverage, tables.COVERAGE))
-
-
-def uncomputed(rules: Iterable[Rule]) -> list[str]:
-    """The metrics that the rules ask for and that are not computed yet."""
-    return list(dict.fromkeys(rule.metric for rule in rules if not computed(rule)))
-
-
-def computed(rule: Rule) -> bool:
-    """Whether a rule can be judged: whether its metric is computed."""
-    return rule.metric in METRICS
 
 
 def _exposure(counting: Frame) -> pd.DataFrame:

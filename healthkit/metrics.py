@@ -244,18 +244,17 @@ def _listed(ledger: Ledger, orders: Frame, kind: str, counts_from: str) -> Frame
 def on_time_delivery_rate(ledger: Ledger, basis: Basis) -> Stays:
     """Delivered parcels that came after the deliver-by instant, among those delivered; known on the delivery day.
 
-    A parcel without tracking does not count, and one that was confirmed only after it was delivered is late. An order of
-    which no file names a parcel is one parcel. A parcel of an order that the marketplace lists as late is late.
+    A parcel without tracking does not count, and one that was confirmed only after it was delivered is late. An order
+    of which no file names a parcel is one parcel. A parcel of an order that the marketplace lists as late is late.
     """
     promised = _placed(ledger, basis).filter(~nw.col("deliver_by").is_null())
     parcels = nw.concat([_delivered_parcels(ledger, promised), _delivered_orders(ledger, promised)])
     listed = _once_listed(ledger, "delivered_late")
     late = parcels.join(listed, on=ORDER, how="left").with_columns(
-        late=(nw.col("delivered_at") > nw.col("deliver_by")) | (nw.col("confirmed_at") > nw.col("delivered_at")).fill_null(False)
+        late=(nw.col("delivered_at") > nw.col("deliver_by"))
+        | (nw.col("confirmed_at") > nw.col("delivered_at")).fill_null(False)
     )
-    return Stays(
-        _counting(parcels, "delivered_on"), _by_parcel(late, "delivered_late", "delivered_on")
-    )
+    return Stays(_counting(parcels, "delivered_on"), _by_parcel(late, "delivered_late", "delivered_on"))
 
 
 _PARCEL = ["shipment_id", "confirmed_at", "delivered_at", "delivered_on"]
@@ -273,7 +272,8 @@ def _delivered_orders(ledger: Ledger, promised: Frame) -> Frame:
     named = ledger.shipments.select(*ORDER, named=nw.lit(True)).unique()
     alone = promised.filter(~nw.col("delivered_at").is_null()).join(named, on=ORDER, how="left")
     whole = alone.filter(nw.col("named").is_null()).with_columns(
-        shipment_id=nw.col("order_id"), confirmed_at=nw.when(nw.col("delivered_at").is_null()).then(nw.col("delivered_at"))
+        shipment_id=nw.col("order_id"),
+        confirmed_at=nw.when(nw.col("delivered_at").is_null()).then(nw.col("delivered_at")),
     )
     return whole.select(*ORDER, *_PARCEL, "channel", "clock_day", "gone_on", "deliver_by")
 
@@ -319,8 +319,8 @@ def unit_on_time_delivery_rate(ledger: Ledger, basis: Basis) -> Stays:
 def valid_tracking_rate(ledger: Ledger, basis: Basis) -> Stays:
     """Confirmed parcels without valid tracking, among those of which the files say whether they have it.
 
-    The marketplace asks for a carrier's scan. Where the files hold none, a tracking number passes, so that the rate is a
-    proxy and an upper bound. A parcel counts from the day it was confirmed.
+    The marketplace asks for a carrier's scan. Where the files hold none, a tracking number passes, so that the rate is
+    a proxy and an upper bound. A parcel counts from the day it was confirmed.
     """
     promised = _placed(ledger, basis).select(*ORDER, "channel", "clock_day", "gone_on")
     valid = nw.coalesce("scanned", "tracking")
@@ -546,7 +546,12 @@ METRICS: dict[str, Metric] = {
         Metric("customer_service_dissatisfaction_rate", customer_service_dissatisfaction_rate, "orders", ("surveys",)),
         Metric("policy_violations", policy_violations, "violations", ("violations",), shows="number"),
         Metric(
-            "account_health_rating", account_health_rating, "points", ("violations",), "rating_estimated", shows="points"
+            "account_health_rating",
+            account_health_rating,
+            "points",
+            ("violations",),
+            "rating_estimated",
+            shows="points",
         ),
         Metric("negative_review_rate", negative_review_rate, "orders"),
     )

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import calendar
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 
+import narwhals as nw
 import pandas as pd
 
 from healthkit.desk import Desk
-from healthkit.explain import Bridge, ExplainError
-from healthkit.exposure import uncomputed
+from healthkit.explain import Bridge, ExplainError, Reconciled, Standing, drivers, reconcile, standing
 from healthkit.marketplaces import MARKETPLACES
 from healthkit.policy import PolicyError, Rule
+from healthkit.reported import reported
+from healthkit.tables import SEVERITIES, Ledger, collected
 
 WEEKS = 26
 DAYS = 120
 """So far back a report shows the rate of each week, and of each day."""
+
+Key = tuple[str, str, int]
+"""Metric, channel and window."""
+VIOLATIONS = ("category", "open", "severity", "opened_on", "resolved", "resolved_on", "told_on")
 
 
 class MonthError(ValueError):
@@ -32,7 +39,13 @@ class Monthly:
     26 days a week apart, `daily` of 120 days. `at_fault` has one row an order at fault on the as-of day
     and measure: metric, channel, window, order_id, causes, clock_day, known_on, leaves_on, product?, sku?,
     assumed?. `bridges` says why the rate of a measure moved since `before`, by metric, channel and window,
-    where both days have a rate under the same rule.
+    where both days have a rate under the same rule; `drivers` which groups carry its excess, of the worst window of
+    each rate off target or at risk; `standings` for how long each judged measure is off target.
+
+    What the marketplace itself said: `reported` holds its figures as SCORES on both days, `reconciled` ours beside
+    them, `states` the rows of ACCOUNT_STATES of its newest report, `violations` one row a category: category, open,
+    severity? (the worst open one), opened_on? (the oldest open one), resolved (in this month), resolved_on?,
+    told_on? (the day of a count).
     """
 
     account: str
@@ -48,12 +61,17 @@ class Monthly:
     at_fault: pd.DataFrame
     bridges: dict[tuple[str, str, int], Bridge]
     rules: list[Rule]
-    not_computed: list[str]
     begins_on: date
     ends_on: date
     orders: int
     data: str
     made: str
+    reported: pd.DataFrame = field(default_factory=pd.DataFrame)
+    reconciled: list[Reconciled] = field(default_factory=list)
+    states: pd.DataFrame = field(default_factory=pd.DataFrame)
+    violations: pd.DataFrame = field(default_factory=pd.DataFrame)
+    drivers: dict[Key, pd.DataFrame] = field(default_factory=dict)
+    standings: dict[Key, Standing] = field(default_factory=dict)
 
 
 def last_day_of(month: str) -> date:
@@ -154,6 +172,9 @@ def _gather(desk: Desk, account: str, code: str, as_of: date, scored: pd.DataFra
     past = _mine(desk, account, code, [day for day in asked if day >= first_rule])
     on = past["as_of"].dt.date
     rules = policy.on(as_of)
+    daily = past[on.isin(history)].reset_index(drop=True)
+    ledger = desk.store.ledger([account])
+    mine = (nw.col("account") == account) & (nw.col("marketplace") == code)
     return Monthly(
         account=account,
         marketplace=code,
@@ -164,26 +185,112 @@ def _gather(desk: Desk, account: str, code: str, as_of: date, scored: pd.DataFra
         scores=scored,
         earlier=past[on == before].reset_index(drop=True),
         weekly=past[on.isin(weeks)].reset_index(drop=True),
-        daily=past[on.isin(history)].reset_index(drop=True),
+        daily=daily,
         at_fault=_at_fault(desk, account, code, scored),
         bridges=_bridges(desk, scored, before),
         rules=rules,
-        not_computed=uncomputed(rules),
         begins_on=begins_on,
         ends_on=coverage["ends_on"].date(),
         orders=int(coverage["orders"]),
         data=_data(desk, account),
         made=made,
+        reported=_reported(ledger, code, [before, as_of]),
+        reconciled=_reconciled(desk, ledger, account, code, as_of),
+        states=_states(collected(ledger.account_states.filter(mine & (nw.col("as_of") <= nw.lit(as_of))))),
+        violations=_violations(
+            collected(ledger.violations.filter(mine & (nw.col("opened_on") <= nw.lit(as_of)))), as_of
+        ),
+        drivers=dict(_drivers(desk, ledger, scored)),
+        standings=dict(_standings(desk, scored, daily)),
     )
 
 
 def _bridges(desk: Desk, scored: pd.DataFrame, before: date) -> dict[tuple[str, str, int], Bridge]:
     """Why each judged measure moved since the month before."""
     bridges = {}
-    for _, row in scored[scored["side"].notna() & (scored["counted"] > 0)].iterrows():
+    for _, row in scored[scored["side"].notna() & scored["rate"].notna()].iterrows():
         with suppress(ExplainError, PolicyError):
             bridges[row["metric"], row["channel"], int(row["window"])] = desk.bridge(row, before)
     return bridges
+
+
+def _key(row: pd.Series) -> Key:
+    return row["metric"], row["channel"], int(row["window"])
+
+
+def _drivers(desk: Desk, ledger: Ledger, scored: pd.DataFrame) -> Iterator[tuple[Key, pd.DataFrame]]:
+    """Which groups carry the excess of each rate off target or at risk; of several windows that of the worst."""
+    rows = scored[scored["status"].isin(["off target", "at risk"]) & scored["rate"].notna()]
+    rows = rows.assign(off=rows["status"] == "off target", wrong=rows["at_fault"] / rows["counted"])
+    worst = rows.sort_values(["off", "wrong", "window"], ascending=False, kind="stable")
+    for _, row in worst.drop_duplicates(["metric", "channel"]).sort_index().iterrows():
+        with suppress(ExplainError):
+            as_of, where = row["as_of"].date(), (row["account"], row["marketplace"], row["channel"])
+            yield _key(row), drivers(ledger, desk.rule(row), *where, as_of, window=int(row["window"]))
+
+
+def _standings(desk: Desk, scored: pd.DataFrame, daily: pd.DataFrame) -> Iterator[tuple[Key, Standing]]:
+    """For how long each judged measure has been off target, as far back as the days of a report reach."""
+    for _, row in scored[scored["status"].isin(["off target", "at risk", "on target"])].iterrows():
+        rule = desk.rule(row)
+        same = (daily["metric"] == row["metric"]) & (daily["channel"] == row["channel"])
+        # With a fallback the window changes from day to day, and stays one measure.
+        held = daily[same if rule.fallback else same & (daily["window"] == row["window"])]
+        if len(held):
+            yield _key(row), standing(held, rule)
+
+
+def _reported(ledger: Ledger, code: str, days: list[date]) -> pd.DataFrame:
+    """The marketplace's own figures on some days: of each measure the newest, whatever days it covers."""
+    rows = reported(ledger, days)
+    rows = rows[rows["marketplace"] == code].sort_values(["rule", "window"], kind="stable")
+    return rows.drop_duplicates(["as_of", "metric", "channel"], keep="last").reset_index(drop=True)
+
+
+def _reconciled(desk: Desk, ledger: Ledger, account: str, code: str, as_of: date) -> list[Reconciled]:
+    """Ours beside the marketplace's figures; none where it reported none, or before the policy begins."""
+    coverage = desk.counts.coverage.set_index(["account", "marketplace"])
+    told = str(coverage.loc[(account, code), "evidence"]).split("+")
+    with suppress(ExplainError, PolicyError):
+        return reconcile(ledger, desk.policies[code], account, code, as_of, told)
+    return []
+
+
+def _states(rows: pd.DataFrame) -> pd.DataFrame:
+    """What the newest report said of the account; a warning that it no longer names has gone."""
+    pieces = []
+    for kinds in (("account", "warning"), ("checklist",)):
+        held = rows[rows["kind"].isin(kinds)]
+        pieces.append(held[held["as_of"] == held["as_of"].max()])
+    columns = ["kind", "name", "state", "count", "as_of"]
+    return pd.concat(pieces)[columns].sort_values(["kind", "name"], ignore_index=True)
+
+
+def _violations(rows: pd.DataFrame, as_of: date) -> pd.DataFrame:
+    """Open violations by category on a day, and those resolved in its month.
+
+    As in the metric, a count of the marketplace stands only where no file tells of that category one by one.
+    """
+    rows = rows.assign(**{name: pd.to_datetime(rows[name]).dt.date for name in ("opened_on", "resolved_on")})
+    single = rows[rows["violation_id"] != ""]
+    counts = rows[(rows["violation_id"] == "") & ~rows["category"].isin(single["category"])]
+    newest = counts.sort_values("opened_on").drop_duplicates("category", keep="last")
+    made = [_each(category, held, as_of) for category, held in single.groupby("category")]
+    made += [
+        (row["category"], int(row["count"]), None, None, 0, None, row["opened_on"]) for row in newest.to_dict("records")
+    ]
+    table = pd.DataFrame(made, columns=list(VIOLATIONS), dtype=object)
+    return table.sort_values(["open", "resolved", "category"], ascending=[False, False, True], ignore_index=True)
+
+
+def _each(category: str, held: pd.DataFrame, as_of: date) -> tuple[object, ...]:
+    """One category whose violations are told one by one."""
+    gone = held["resolved_on"].map(lambda day: pd.notna(day) and day <= as_of).astype(bool)
+    still, resolved = held[~gone], held[gone]
+    resolved = resolved[resolved["resolved_on"].map(lambda day: day >= as_of.replace(day=1)).astype(bool)]
+    worst = max(still["severity"].dropna(), key=SEVERITIES.index, default=None)
+    first, last = min(still["opened_on"], default=None), max(resolved["resolved_on"], default=None)
+    return category, int(still["count"].sum()), worst, first, int(resolved["count"].sum()), last, None
 
 
 def _data(desk: Desk, account: str) -> str:
@@ -201,7 +308,7 @@ def _at_fault(desk: Desk, account: str, code: str, scored: pd.DataFrame) -> pd.D
     ]  # fmt: skip
     behind = [
         desk.orders_at_fault(row).assign(window=row["window"], known_on=lambda rows: rows["since"])
-        for _, row in scored[scored["at_fault"] > 0].iterrows()
+        for _, row in scored[(scored["at_fault"] > 0) & scored["rate"].notna()].iterrows()
     ]
     rows = pd.concat(behind, ignore_index=True)[columns] if behind else pd.DataFrame(columns=columns)
     bought = desk.store.products(account, code, rows["order_id"].unique())

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from healthkit import tables
-from healthkit.exposure import Counts, computed
+from healthkit.exposure import Counts
 from healthkit.metrics import METRICS
 from healthkit.policy import Policy, Rule, judge, judge_points
 
@@ -235,7 +235,7 @@ def _in_force(rule: Rule, days: list[date]) -> np.ndarray:
 
 def _scored(held: _Held, ask: _Ask, channel: str) -> dict[str, np.ndarray] | None:
     """SCORES of one rule and window in one channel, for all accounts that have orders there."""
-    if not computed(ask.rule) or ask.days.size == 0 or channel not in held.first_orders:
+    if ask.days.size == 0 or channel not in held.first_orders:
         return None
     counts = _count(held, ask, channel)
     fallback = ask.rule.fallback
@@ -282,7 +282,9 @@ def _count(held: _Held, ask: _Ask, channel: str) -> _Count:
         proxy[place] = [_and(before, words) for before in proxy[place]]
     if metric.shows == "number":
         told = np.array([set(metric.needs) <= evidence for evidence in held.evidence])
-        counted = np.where(told[:, None] & (ask.days >= held.begins_on[:, None]), np.maximum(counted, _told_at_once(held, asked)), 0)
+        counted = np.where(
+            told[:, None] & (ask.days >= held.begins_on[:, None]), np.maximum(counted, _told_at_once(held, asked)), 0
+        )
     proxy[counted == 0] = [_only_missing(words) for words in proxy[counted == 0]]
     return _Count(counted, at_fault, proxy, np.full(counted.shape, ask.window))
 

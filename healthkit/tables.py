@@ -445,7 +445,7 @@ METRIC_IDS = (
     "negative_return_feedback_rate", "late_return_response_rate", "invalid_rejection_rate",
     "customer_service_dissatisfaction_rate", "policy_violations", "account_health_rating", "negative_review_rate",
 )  # fmt: skip
-"""Every metric that a policy may ask for, computed or not: the one spelling in tables, policies and commands."""
+"""Every metric that a policy may ask for: the one spelling in tables, policies and commands."""
 DEFECT_KINDS = (
     "negative_feedback", "a_to_z_claim", "chargeback", "refund", "cancelled", "shipped_late", "no_tracking",
     "delivered_late", "invoice_missing", "invoice_late",

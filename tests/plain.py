@@ -211,12 +211,13 @@ ALONE = {
 
 def open_violations(rows, account, as_of, window):
     """The violations open that evening: each told one by one; of other categories the newest count."""
-    first, last = window_days(as_of, window, 0)
+    first, _ = window_days(as_of, window, 0)
     mine = [row for row in rows["violations"] if row["account"] == account and row["opened_on"] <= as_of]
     each = {row["category"] for row in rows["violations"] if row["account"] == account and row["violation_id"]}
     found = [
         row for row in mine
-        if row["violation_id"] and row["opened_on"] >= first and (row["resolved_on"] is None or row["resolved_on"] > as_of)
+        if row["violation_id"] and row["opened_on"] >= first
+        and (row["resolved_on"] is None or row["resolved_on"] > as_of)
     ]  # fmt: skip
     for category in {row["category"] for row in mine} - each:
         newest = max((row for row in mine if row["category"] == category), key=lambda row: row["opened_on"])

@@ -77,7 +77,7 @@ def score_row(key: tuple[str, str, int], counted: int, at_fault: int, day: date)
     last = day - timedelta(asked.lag)
     values = (
         "ours", ACCOUNT, "US", channel, metric, window, pd.Timestamp(day), pd.Timestamp(last - timedelta(window - 1)),
-        pd.Timestamp(last), counted, at_fault, good / counted if counted else None, share, side, status,
+        pd.Timestamp(last), counted, at_fault, good / counted if counted else None, None, share, side, status,
         asked.target.headroom(counted, at_fault) if status in ("on target", "at risk", "off target") else None,
         "canceller_unknown" if metric == "cancellation_rate" else None, asked.id,
     )  # fmt: skip
@@ -102,7 +102,9 @@ def table(days: list[date]) -> pd.DataFrame:
             share = 1.0 if day == AS_OF else 0.84 if day == BEFORE else max(0.0, 1 - (AS_OF - day).days / 193)
             rows.append(score_row(key, *between(levels, share, luck), day))
     held = pd.DataFrame(rows, columns=list(SCORES.columns))
-    return check(held.astype({"rate": float, "headroom": "Int64", "side": "str", "proxy": "str"}), SCORES)
+    return check(
+        held.astype({"rate": float, "value": float, "headroom": "Int64", "side": "str", "proxy": "str"}), SCORES
+    )
 
 
 def faults() -> pd.DataFrame:
@@ -163,7 +165,6 @@ def monthly(**changes: Any) -> Monthly:
         at_fault=faults(),
         bridges=bridges(),
         rules=RULES,
-        not_computed=["return_dissatisfaction_rate", "policy_violations"],
         begins_on=date(2026, 4, 1),
         ends_on=AS_OF,
         orders=14211,
@@ -296,12 +297,11 @@ def test_the_parts_are_told_and_an_order_with_two_causes_once(report: dict[str, 
     assert "A-to-z claims 0.76% (19; 5 on 30 Sep), negative feedback 0.44% (11; 7 on 30 Sep), chargebacks 0.12%" in told
 
 
-def test_the_rules_say_source_and_how_sure_and_name_what_is_not_computed(account: Monthly) -> None:
-    html = blocks.rules(replace(account, not_computed=["refund_rate"])).html
+def test_the_rules_say_source_and_how_sure(account: Monthly) -> None:
+    html = blocks.rules(account).html
     assert "Order defects seller-fulfilled and Amazon-fulfilled under 1% 60 days, 15 days before order day" in words(
         html
     )
-    assert "Refunds not computed yet no target" in words(html)
     assert "your own standard" in html
 
 

@@ -33,7 +33,8 @@ FOLDER = Path(__file__).parent / "cases"
 TABLES = {
     table.name: table
     for table in (
-        tables.ORDERS, tables.FEEDBACK, tables.DEFECTS, tables.SHIPMENTS, tables.CONTACTS, tables.RETURNS, tables.VIOLATIONS,
+        tables.ORDERS, tables.FEEDBACK, tables.DEFECTS, tables.SHIPMENTS, tables.CONTACTS, tables.RETURNS,
+        tables.VIOLATIONS,
     )
 }  # fmt: skip
 FIELDS = {"case", "policy", "window", "hindsight", "imported", *TABLES, "as_of", "status", "headroom", "proxy", "value"}

@@ -51,7 +51,6 @@ def test_the_table_marks_a_status_by_symbol_and_word_and_explains_a_proxy(run, s
     shown = run("scores", "--as-of", DAY, "--data", sample_store)
     assert "✕ off target" in shown.stdout
     assert "≈ proxy: The files do not say who cancelled" in shown.stdout
-    assert "Not yet computed: late_response_rate" in shown.stderr
 
 
 def test_window_lag_and_policy_replace_those_of_the_rules(run, sample_store):

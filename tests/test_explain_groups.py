@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -36,7 +37,7 @@ def sold(many, bad, sku, carrier="UPS", start=0):
 
 
 def drivers(*shelves):
-    orders, items, defects, parcels = (sum(parts, []) for parts in zip(*shelves, strict=True))
+    orders, items, defects, parcels = ([*chain(*parts)] for parts in zip(*shelves, strict=True))
     ledger = held(orders=orders, items=items, defects=defects, shipments=parcels)
     return explain.drivers(ledger, CLAIMS, "acme", "US", "seller", DAY).set_index(["dimension", "group"])
 
@@ -70,7 +71,7 @@ def test_of_many_products_none_stands_out_by_mere_number():
 def test_an_order_of_two_products_stands_in_the_group_of_each():
     orders, items, defects, parcels = sold(50, 5, "lamp")
     more = sold(50, 0, "bulb")
-    items = items + [about("lamp-0", sku="bulb")]
+    items = [*items, about("lamp-0", sku="bulb")]
     rows = drivers((orders, items, defects, parcels), more)
     assert rows.loc[("sku", "bulb"), ["counted", "at_fault"]].tolist() == [51, 1]
     assert rows.loc[("sku", "lamp"), ["counted", "at_fault"]].tolist() == [50, 5]

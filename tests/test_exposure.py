@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from healthkit import exposure, policy, store, tables
+from healthkit.metrics import METRICS
 from tests.test_cases import ledger, rows
 
 ORDERS = """
@@ -210,10 +211,8 @@ def test_rules_that_ask_the_same_are_counted_once():
     assert once.exposure.equals(twice.exposure)
 
 
-def test_a_rule_of_a_metric_that_is_not_computed_is_passed_over_and_named():
-    rules = rule("account_health_rating"), rule("chargeback_rate"), rule("policy_violations"), rule("policy_violations")
-    assert counted(*rules).exposure["metric"].unique().tolist() == ["chargeback_rate"]
-    assert exposure.uncomputed(rules) == ["account_health_rating", "policy_violations"]
+def test_every_metric_that_a_policy_may_ask_for_is_computed():
+    assert sorted(METRICS) == sorted(tables.METRIC_IDS)
 
 
 def test_an_empty_ledger_counts_nothing():

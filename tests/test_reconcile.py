@@ -84,7 +84,7 @@ def test_no_difference_is_found_where_there_is_none():
 
 
 def test_another_window_is_named_with_the_orders_of_its_days():
-    """Amazon's window ends two days earlier: it has the eight orders of two days in April more and of two in June less."""
+    """Amazon's window ends two days earlier: it has eight orders of two days in April more, of two in June less."""
     days = (FIRST - timedelta(2), LAST - timedelta(2))
     june = defect("0615-1", "a_to_z_claim", date(2026, 6, 20))
     (one,) = reconciled(orders_every_day(), [reading(N, 6, days=days)], defects=[*CLAIMS, june])
@@ -145,7 +145,9 @@ def test_feedback_that_amazon_still_counts_after_its_removal_is_named():
 
 def test_feedback_whose_removal_our_files_learn_later_is_named():
     removed = rating("0510-2", date(2026, 5, 20), removed_on=date(2026, 7, 15))
-    (one,) = reconciled(orders_every_day(), [reading(N, 6, {"a_to_z_claim": 6, "negative_feedback": 0})], [removed], CLAIMS)
+    (one,) = reconciled(
+        orders_every_day(), [reading(N, 6, {"a_to_z_claim": 6, "negative_feedback": 0})], [removed], CLAIMS
+    )
     assert one.ours == (N, 7)
     gone = named(one)["feedback removed"]
     assert (gone.at_fault, gone.order_ids, set(named(one))) == (-1, ("0510-2",), {"feedback removed"})
@@ -181,9 +183,7 @@ def test_days_without_any_order_in_our_files_are_orders_missing():
 
 
 def test_a_claim_that_amazons_own_list_leaves_out_is_cleared_there():
-    listed = [
-        defect(one["order_id"], "a_to_z_claim", date(2026, 6, 28), assumed="day_from_list") for one in CLAIMS[:5]
-    ]
+    listed = [defect(one["order_id"], "a_to_z_claim", date(2026, 6, 28), assumed="day_from_list") for one in CLAIMS[:5]]
     (one,) = reconciled(orders_every_day(), [reading(N, 5, {"a_to_z_claim": 5})], defects=[*CLAIMS, *listed])
     assert one.ours == (N, 6)
     cleared = named(one)["cleared"]
@@ -202,8 +202,8 @@ def test_what_nothing_accounts_for_stays_unexplained():
 
 
 def test_a_parcel_without_a_scan_explains_a_proxy():
-    orders = [order(f"o{n}", date(2026, 6, 1), deliver_by=datetime(2026, 6, 10, tzinfo=UTC), deliver_by_on=date(2026, 6, 9))
-              for n in range(40)]  # fmt: skip
+    by = {"deliver_by": datetime(2026, 6, 10, tzinfo=UTC), "deliver_by_on": date(2026, 6, 9)}
+    orders = [order(f"o{n}", date(2026, 6, 1), **by) for n in range(40)]
     parcels = [about(f"o{n}", shipment_id="1", confirmed_on=date(2026, 6, 2), tracking=True) for n in range(40)]
     days = (date(2026, 5, 22), date(2026, 6, 20))
     (one,) = reconciled(
@@ -241,8 +241,11 @@ def test_the_differences_always_add_up_to_the_distance(seed):
     rows = {name: [one | {"account": "acme"} for one in held] for name, held in rows.items()}
     day = date(2026, 2, 10)
     readings = [
-        reading(rng.randrange(50), rng.randrange(12), {"a_to_z_claim": rng.randrange(9)} if rng.random() < 0.5 else None,
-                metric, (day - timedelta(rng.randrange(20, 40)), day - timedelta(rng.randrange(8))), as_of=day)
+        reading(
+            rng.randrange(50), rng.randrange(12),
+            {"a_to_z_claim": rng.randrange(9)} if rng.random() < 0.5 else None, metric,
+            (day - timedelta(rng.randrange(20, 40)), day - timedelta(rng.randrange(8))), as_of=day,
+        )
         for metric in ("order_defect_rate", "cancellation_rate", "late_shipment_rate", "valid_tracking_rate")
     ]  # fmt: skip
     held = random_rows({**rows, "readings": readings})

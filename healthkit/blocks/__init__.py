@@ -4,6 +4,8 @@ A block is made from a `Monthly` (one account) or a `Portfolio` (all of them), c
 and shows itself in a notebook. What came from a file is escaped by the templates.
 """
 
+from healthkit.blocks.account import account_state, contacts
+from healthkit.blocks.beside import reconciled
 from healthkit.blocks.block import Block
 from healthkit.blocks.document import page, style
 from healthkit.blocks.findings import Measure, measures
@@ -14,11 +16,14 @@ __all__ = [
     "Block",
     "Measure",
     "Portfolio",
+    "account_state",
     "chapters",
+    "contacts",
     "index",
     "measures",
     "page",
     "portfolio_row",
+    "reconciled",
     "rules",
     "scorecard",
     "style",

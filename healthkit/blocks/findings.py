@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -32,11 +32,16 @@ class Week:
     counted: int
     at_fault: int
     silent: bool
+    value: float | None = None
 
 
 @dataclass(frozen=True)
 class Measure:
-    """One row of the scorecard: a judged measure, its rule, its month before and its weeks."""
+    """One row of the scorecard: a judged measure, its rule, its month before and its weeks.
+
+    `value` is the figure of a measure that is no rate; `reported_on` the day of the marketplace's own, where that is
+    shown in place of ours.
+    """
 
     metric: str
     channel: str
@@ -54,18 +59,34 @@ class Measure:
     before: tuple[int, int] | None
     weeks: tuple[Week, ...]
     several_windows: bool
+    value: float | None = None
+    value_before: float | None = None
+    reported_on: date | None = None
 
     @property
     def standing(self) -> Standing:
         """The measure as sentences speak of it: its window where there are others, its channel if not the seller's."""
-        channel = self.channel if self.channel != "seller" else ""
+        channel = "" if self.channel in ("seller", "all") else self.channel
         window = self.window if self.several_windows else 0
         counts = self.counted, self.at_fault
-        return Standing(self.metric, *counts, self.side, self.target, self.headroom, channel, window)
+        return Standing(self.metric, *counts, self.side, self.level, self.headroom, channel, window, self.value)
+
+    @property
+    def is_rate(self) -> bool:
+        """Whether it is a rate, of which a share of what is allowed is used up."""
+        return wording.account.shows(self.metric) == "rate"
+
+    @property
+    def level(self) -> float | None:
+        """Where its target stands on its own scale: a share, or the points of a rating."""
+        points = getattr(self.rule, "points", None)
+        return float(points.on_from) if points is not None else self.target
 
     @property
     def used(self) -> float | None:
-        """The share of what the target allows that is used up."""
+        """The share of what the target allows that is used up; of what is no rate there is none."""
+        if not self.is_rate:
+            return None
         return wording.used(self.counted, self.at_fault, self.side, self.target)
 
     @property
@@ -76,7 +97,7 @@ class Measure:
     @property
     def channel_said(self) -> bool:
         """Whether its channel must be said: its rule judges several, or it is not the seller's."""
-        return self.channel != "seller" or len(getattr(self.rule, "channels", ())) > 1
+        return self.channel != "all" and (self.channel != "seller" or len(getattr(self.rule, "channels", ())) > 1)
 
     @property
     def minimum(self) -> int | None:
@@ -88,13 +109,21 @@ class Measure:
         """What it counts."""
         return wording.metric(self.metric).noun
 
+    @property
+    def row_noun(self) -> str:
+        """What each row at fault is: an order, though parcels or units are counted, or what counts by itself."""
+        return self.noun if self.channel == "all" or self.noun == "return" else "order"
+
 
 def measures(monthly: Monthly) -> list[Measure]:
-    """The rows of the scorecard, worst first: no parts of a measure, no channel that never had an order."""
+    """The rows of the scorecard, worst first: no parts of a measure, no channel that never had an order.
+
+    Nor measures of which no file tells, nor more than the longest window of an average.
+    """
     hidden = parts(monthly)
     silent = silent_channels(monthly)
-    scores = [row for row in records(monthly.scores) if row["metric"] not in hidden]
-    before = {key: (week.counted, week.at_fault) for key, week in _counts(monthly.earlier) if not week.silent}
+    scores = [row for row in _listed(monthly) if row["metric"] not in hidden]
+    before = {key: week for key, week in _counts(monthly.earlier) if not week.silent}
     weeks: dict[Key, list[Week]] = {}
     for key, week in _counts(monthly.weekly.sort_values("as_of")):
         weeks.setdefault(key, []).append(week)
@@ -107,15 +136,70 @@ def measures(monthly: Monthly) -> list[Measure]:
         for row in scores
         if row["channel"] not in silent
     ]  # fmt: skip
-    return sorted(made, key=_rank)
+    return sorted((_as_reported(monthly, row) for row in made), key=_rank)
+
+
+def _listed(monthly: Monthly) -> list[Row]:
+    """The rows of SCORES of which some file tells, or the marketplace itself; of an average the longest window."""
+    rows = [row for row in records(monthly.scores) if not is_untold(row) or row["metric"] in _rated(monthly)]
+    longest = {
+        row["metric"]: max(other["window"] for other in rows if other["metric"] == row["metric"]) for row in rows
+    }
+    return [
+        row for row in rows
+        if wording.account.shows(row["metric"]) != "average" or row["window"] == longest[row["metric"]]
+    ]  # fmt: skip
+
+
+def is_untold(row: Row) -> bool:
+    """Whether no file tells of a row of SCORES: nothing is counted, for want of files alone."""
+    missing = text(row["proxy"]).split("+")
+    return row["status"] == "no data" and all(word.endswith("_not_imported") for word in missing)
+
+
+def untold(monthly: Monthly) -> list[tuple[str, str]]:
+    """The measures of which no file tells, no parts of others, each with the evidence that is missing."""
+    hidden, told = parts(monthly), _rated(monthly)
+    rows = [row for row in records(monthly.scores) if is_untold(row) and row["metric"] not in hidden | told]
+    return [(row["metric"], text(row["proxy"])) for row in rows]
+
+
+def _rated(monthly: Monthly) -> set[str]:
+    """The rating, where the marketplace itself gave it."""
+    return {"account_health_rating"} if rating(monthly) is not None else set()
+
+
+def rating(monthly: Monthly, before: bool = False) -> Row | None:
+    """The marketplace's own account health rating as of the day, or as of the month before; None where it gave none."""
+    if "metric" not in monthly.reported:
+        return None
+    on = monthly.before if before else monthly.as_of
+    rows = monthly.reported[monthly.reported["metric"] == "account_health_rating"]
+    held = [row for row in records(rows) if day(row["as_of"]) == on and row["status"] != "no data"]
+    return held[0] if held else None
+
+
+def _as_reported(monthly: Monthly, measure: Measure) -> Measure:
+    """The rating as the marketplace gave it, for ours is only an estimate of it; all else as it is."""
+    theirs = rating(monthly) if measure.metric == "account_health_rating" else None
+    if theirs is None or number(theirs["value"]) is None:
+        return measure
+    earlier = rating(monthly, before=True)
+    return replace(
+        measure, status=theirs["status"], value=number(theirs["value"]), proxy="", weeks=(),
+        value_before=None if earlier is None else number(earlier["value"]), reported_on=day(theirs["last_day"]),
+    )  # fmt: skip
 
 
 def _counts(scores: pd.DataFrame) -> Iterator[tuple[Key, Week]]:
     """The counts of SCORES rows, each under its metric, channel and window."""
     names = ["metric", "channel", "window", "counted", "at_fault", "status"]
-    for metric, channel, window, counted, at_fault, status in zip(*(scores[name] for name in names), strict=True):
+    values = scores["value"] if "value" in scores else [None] * len(scores)
+    for metric, channel, window, counted, at_fault, status, value in zip(
+        *(scores[name] for name in names), values, strict=True
+    ):
         quiet = status in ("no data", "short history", "too few")
-        yield (metric, channel, int(window)), Week(int(counted), int(at_fault), quiet)
+        yield (metric, channel, int(window)), Week(int(counted), int(at_fault), quiet, number(value))
 
 
 def _key(row: dict[str, Any]) -> Key:
@@ -125,15 +209,17 @@ def _key(row: dict[str, Any]) -> Key:
 def _measure(
     row: dict[str, Any],
     rule: Any,
-    before: tuple[int, int] | None,
+    before: Week | None,
     weeks: tuple[Week, ...],
     windows: bool,
 ) -> Measure:
     """One row of SCORES as a row of the scorecard."""
+    counts = None if before is None else (before.counted, before.at_fault)
     return Measure(
         row["metric"], row["channel"], int(row["window"]), row["status"], int(row["counted"]), int(row["at_fault"]),
         text(row["side"]), number(row["target"]), whole(row["headroom"]), text(row["proxy"]),
-        day(row["first_day"]), day(row["last_day"]), rule, before, weeks, windows,
+        day(row["first_day"]), day(row["last_day"]), rule, counts, weeks, windows,
+        number(row.get("value")), None if before is None else before.value,
     )  # fmt: skip
 
 
@@ -144,11 +230,20 @@ def _rule(rules: Iterable[Any], row: dict[str, Any]) -> Any:
     return next(iter(named or held), None)
 
 
-def _rank(measure: Measure) -> tuple[int, float, str, str, int]:
-    """Worst first: by status, then by the share of what is allowed that is used up, then by name."""
+def _rank(measure: Measure) -> tuple[int, bool, float, str, str, int]:
+    """Worst first: by status, then what is more than advice, then by the share of what is allowed, then by name."""
     used = measure.used
     place = list(wording.METRICS).index(measure.metric)
-    return WORST_FIRST.index(measure.status), -(used or 0.0), f"{place:03}", measure.channel, -measure.window
+    stages = getattr(measure.rule, "stages", ())
+    only_advice = bool(stages) and all(stage.stage == "advice" for stage in stages)
+    return (
+        WORST_FIRST.index(measure.status),
+        only_advice,
+        -(used or 0.0),
+        f"{place:03}",
+        measure.channel,
+        -measure.window,
+    )
 
 
 def parts(monthly: Monthly) -> set[str]:
@@ -169,13 +264,40 @@ def parts_of(monthly: Monthly, measure: Measure) -> list[dict[str, Any]]:
 def silent_channels(monthly: Monthly) -> dict[str, int]:
     """Channels without an order in any of 26 weeks, and how many measures they would have; never all channels."""
     hidden = parts(monthly)
-    listed = monthly.scores[~monthly.scores["metric"].isin(hidden)]
+    # What belongs to the account as a whole has no orders of its own, and says in its own line what is missing.
+    listed = monthly.scores[~monthly.scores["metric"].isin(hidden) & (monthly.scores["channel"] != "all")]
     busy = {
         channel for frame in (monthly.weekly, monthly.scores) for channel in frame.loc[frame["counted"] > 0, "channel"]
     }
     if not busy:
         return {}
     return {channel: n for channel, n in Counter(listed["channel"]).items() if channel not in busy}
+
+
+def judged_otherwise(monthly: Monthly) -> list[tuple[str, str, str]]:
+    """The measures that the marketplace's own counts judge differently: name, the rate there, the status there."""
+    return [
+        (spoken(one), wording.rate(*one.theirs, *asked(one.rule)), wording.beside.status_in_words(one.their_status))
+        for one in monthly.reconciled
+        if one.status != one.their_status and {one.status, one.their_status} <= set(JUDGED)
+    ]
+
+
+def spoken(one: Any) -> str:
+    """A measure with the marketplace's figure, in a sentence; its window where the rule judges several."""
+    channel = "" if one.channel in ("seller", "all") else one.channel
+    return wording.measure(one.metric, channel, one.window if len(one.rule.windows) > 1 else 0)
+
+
+def asked(rule: Any) -> tuple[str, Any]:
+    """The side and the share of what a rule asks."""
+    return (rule.target.side, rule.target.share) if rule.target is not None else ("", None)
+
+
+def is_reconciled(monthly: Monthly, measure: Measure) -> bool:
+    """Whether the marketplace's own figure of a measure stands in the report."""
+    names = (measure.metric, measure.channel, measure.window)
+    return any((one.metric, one.channel, one.window) == names for one in monthly.reconciled)
 
 
 def faults_of(monthly: Monthly, measure: Measure) -> pd.DataFrame:
@@ -294,7 +416,7 @@ def text(value: Any) -> str:
 
 def number(value: Any) -> float | None:
     """A number, or None where a table has none."""
-    return None if pd.isna(value) else float(value)
+    return None if value is None or pd.isna(value) else float(value)
 
 
 def whole(value: Any) -> int | None:

@@ -1,4 +1,4 @@
-"""The blocks of one account's monthly report: verdict, scorecard, chapters, rules."""
+"""The blocks of one account's monthly report that its own figures fill: verdict, scorecard, chapters, rules."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from healthkit import charts, wording
-from healthkit.blocks import findings
+from healthkit.blocks import excess, findings
 from healthkit.blocks.block import Block, rendered
+from healthkit.blocks.excess import Figure
 from healthkit.blocks.findings import JUDGED, Measure
 from healthkit.blocks.strokes import sparkline
 from healthkit.wording import Group, Sentence
@@ -42,16 +43,39 @@ def _sentences(monthly: Monthly, rows: list[Measure], year: int) -> list[tuple[s
     of = {status: [row for row in rows if row.status == status] for status in JUDGED}
     off, risk, on = (of[status] for status in JUDGED)
     wrong = wording.wrong([row.standing for row in off], [row.standing for row in risk], len(on))
+    wrong = _unless_otherwise(wrong, findings.judged_otherwise(monthly))
     if not off + risk + on:
         return [("What is wrong", wrong), *_nothing_judged(monthly, rows, year)]
-    worst = off[0] if off else min(risk + on, key=lambda row: row.headroom or 0)
+    # Of what is no rate there is no room to speak of: no violation is allowed, and points are not orders.
+    rates = [row for row in risk + on if row.is_rate]
+    worst = off[0] if off else min(rates or risk + on, key=lambda row: row.headroom or 0)
     faults = findings.faults_of(monthly, worst)
     if off:
         room = ("What leaves next", wording.leaves_next(worst.standing, findings.leaving(faults, monthly.as_of), year))
     else:
         room = ("Room left", wording.least_room(worst.standing))
-    first = wording.first_step(_group(faults, worst), len(faults), year)
+    first = wording.first_step(_group(faults, worst), len(faults), year, worst.row_noun)
+    if not worst.is_rate:
+        first = _first_of_account(monthly, worst)
     return [("What is wrong", wrong), room, ("What to do first", first)]
+
+
+def _unless_otherwise(wrong: Sentence, measures: list[tuple[str, str, str]]) -> Sentence:
+    """The first sentence, and where the marketplace's own figures judge differently, that they do."""
+    return (*wrong[:-1], wrong[-1].rstrip(".") + wording.beside.says_otherwise(measures) + ".")
+
+
+def _first_of_account(monthly: Monthly, worst: Measure) -> Sentence:
+    """Where to begin with what is no rate: violations, for they take the points of the rating, too."""
+    rows = monthly.violations[monthly.violations["open"] > 0] if len(monthly.violations) else monthly.violations
+    many = int(rows["open"].sum()) if len(rows) else round(worst.value or 0)
+    dated = rows[rows["opened_on"].notna()].sort_values("opened_on") if len(rows) else rows
+    named = "" if dated.empty else (
+        f"{wording.inside(wording.account.category(dated['category'].iloc[0]))}, opened "
+        f"{wording.long_day(findings.day(dated['opened_on'].iloc[0]), monthly.as_of.year)}"
+    )  # fmt: skip
+    head, rest = wording.account.violations_first(many, named)
+    return (wording.Strong(head), rest)
 
 
 def _nothing_judged(monthly: Monthly, rows: list[Measure], year: int) -> list[tuple[str, Sentence]]:
@@ -94,7 +118,7 @@ def scorecard(monthly: Monthly) -> Block:
         rows=[_row(monthly, row, place and rows[place - 1].status != row.status) for place, row in enumerate(rows)],
         proxies=sorted({wording.assumptions(row.proxy) for row in rows if row.proxy}),
         silent=[wording.silent_channel(name, n) for name, n in findings.silent_channels(monthly).items()],
-        missing=wording.not_computed(monthly.not_computed),
+        untold=wording.account.not_told(findings.untold(monthly)),
     )
     return Block(html)
 
@@ -104,32 +128,61 @@ def _row(monthly: Monthly, row: Measure, begins_group: Any) -> dict[str, Any]:
     year = monthly.as_of.year
     status = wording.STATUSES[row.status]
     has_chapter = row.status in ("off target", "at risk")
-    shown = row.status not in ("no data", "too few")
-    judged = row.status in JUDGED
     told = wording.unjudged(
         row.status, row.first_day, row.last_day, monthly.begins_on, row.minimum, row.noun, year, monthly.ends_on
     )
-    return {
+    return _figures_of(row, told) | {
         "status": status,
         "group": bool(begins_group),
         "label": wording.heading(row.metric, row.window if row.several_windows else 0),
-        "href": f"#{row.anchor}" if has_chapter else "",
+        "href": f"#{row.anchor if row.is_rate else 'account'}" if has_chapter else "",
         "channel": wording.CHANNELS.get(row.channel, row.channel) if row.channel_said else "",
-        "days": wording.days(row.first_day, row.last_day, year),
+        "days": _days(row, year),
         "proxy": bool(row.proxy),
-        "rate": wording.rate(row.counted, row.at_fault, row.side, row.target) if shown else wording.DASH,
+        "beside": findings.is_reconciled(monthly, row),
         "faint": row.status in ("short history", "no target"),
-        "target": wording.target(row.side, row.target),
-        "count": wording.count(row.counted, row.at_fault, row.side) if row.counted else f"0 {row.noun}s",
-        "room": wording.headroom(row.headroom, row.noun) if judged else told,
         "spark": sparkline(row) if row.status not in ("no data", "too few", "short history") else "",
         "undrawn": {"no data": "nothing to draw", "too few": "too few to draw"}.get(row.status, "too short to draw"),
         "change": _change(row),
     }
 
 
+def _figures_of(row: Measure, told: str) -> dict[str, str]:
+    """The figures of a row: a rate with its counts and room, or what stands in their place; `told` says why no room."""
+    judged, account = row.status in JUDGED, wording.account
+    if row.is_rate or row.value is None:
+        shown = row.status not in ("no data", "too few") and row.is_rate
+        return {
+            "rate": wording.rate(row.counted, row.at_fault, row.side, row.target) if shown else wording.DASH,
+            "target": wording.target(row.side, row.target),
+            "count": wording.count(row.counted, row.at_fault, row.side) if row.counted else f"0 {row.noun}s",
+            "room": wording.headroom(row.headroom, row.noun) if judged else told,
+        }
+    points = getattr(row.rule, "points", None)
+    on_from, most = (points.on_from, points.most) if points is not None else (None, None)
+    return {
+        "rate": account.short_value(row.metric, row.value),
+        "target": account.value_target(row.metric, on_from),
+        "count": account.value_count(row.metric, row.counted, most),
+        "room": account.value_room(row.metric, row.value, on_from),
+    }
+
+
+def _days(row: Measure, year: int) -> str:
+    """The days of a window; of what is open or earned, the day on which it stood."""
+    if row.reported_on is not None:
+        return wording.beside.reported_on(row.reported_on, year)
+    if wording.account.shows(row.metric) == "number":
+        return wording.day(row.last_day, year)
+    return wording.days(row.first_day, row.last_day, year)
+
+
 def _change(row: Measure) -> str:
     """The change since the month before; a dash where one of the two days says nothing."""
+    if row.value is not None:
+        return wording.DASH if row.value_before is None else (
+            wording.account.value_change(row.metric, row.value, row.value_before)
+        )  # fmt: skip
     if row.before is None or row.status not in (*JUDGED, "no target"):
         return wording.DASH
     return wording.points((row.counted, row.at_fault), row.before, row.side, row.target)
@@ -143,7 +196,7 @@ def chapters(monthly: Monthly, stem: str = "") -> Block:
     rows = findings.measures(monthly)
     worst: dict[tuple[str, str], Measure] = {}
     for row in rows:
-        if row.status in ("off target", "at risk"):
+        if row.status in ("off target", "at risk") and row.is_rate:
             worst.setdefault((row.metric, row.channel), row)
     made = [_chapter(monthly, row, _other_window(rows, row), stem) for row in worst.values()]
     drawn = {name: held for _, specs in made for name, held in specs.items()}
@@ -165,12 +218,14 @@ def _chapter(
     group = _group(faults, row)
     pair, alone = _figures(monthly, row, faults, group)
     rate = _rate_figure(monthly, row, other, year)
+    carried, unshared = excess.figure(monthly, row, faults)
+    alone = [*alone, *carried]
     spoken = row.standing._replace(channel=row.channel)
     words = {
         "anchor": row.anchor,
         "title": wording.chapter_title(row.standing, row.before),
         "lead": wording.chapter_lead(spoken, _clock(row), row.first_day, row.last_day, year),
-        "notes": _notes(row, other),
+        "notes": _notes(monthly, row, other, unshared),
         "rate": rate[0],
         "pair": [words for words, _ in pair],
         "alone": [words for words, _ in alone],
@@ -192,14 +247,6 @@ def _figures(
     return ([causes, *why], [leaving]) if why else ([causes, leaving], [])
 
 
-Figure = tuple[dict[str, Any], dict[str, Any]]
-"""A figure's id, title and caption, and its Vega-Lite."""
-
-
-def _figure(row: Measure, name: str, title: str, chart: Any, caption: list[str]) -> Figure:
-    return {"id": f"{row.anchor}-{name}", "title": title, "caption": caption}, charts.spec(chart)
-
-
 def _rate_figure(monthly: Monthly, row: Measure, other: Measure | None, year: int) -> Figure:
     """The rate of the judged window and of another one, day by day."""
     daily = monthly.daily[(monthly.daily["metric"] == row.metric) & (monthly.daily["channel"] == row.channel)]
@@ -208,16 +255,21 @@ def _rate_figure(monthly: Monthly, row: Measure, other: Measure | None, year: in
     chart = charts.rate_over_time(
         daily, row.window, other.window if other else None, before=monthly.before, finding=title
     )
-    return _figure(row, "rate", title, chart, [])
+    return excess.drawn(row, "rate", title, chart, [])
 
 
-def _notes(row: Measure, other: Measure | None) -> list[Sentence]:
-    """What stands beside the rate: which line is which, how the window moves, and what the rule threatens."""
+def _notes(monthly: Monthly, row: Measure, other: Measure | None, unshared: str) -> list[Sentence]:
+    """What stands beside the rate: which line is which, how the window moves, what may follow, who carries it."""
     lag = getattr(row.rule, "lag", 0)
     notes: list[Sentence] = [wording.both_windows(row.window, other.window)] if other else []
-    notes.append((wording.Strong("The window"), wording.window_note(_clock(row), row.window, lag)))
-    if getattr(row.rule, "consequence", ""):
+    notes.append((wording.Strong("The window"), wording.window_note(_clock(row), row.window, lag, row.noun)))
+    follows = excess.what_follows(monthly, row)
+    if follows:
+        notes.append((wording.Strong("What may follow. "), follows))
+    elif getattr(row.rule, "consequence", ""):
         notes.append((wording.Strong("What is at stake. "), row.rule.consequence))
+    if unshared:
+        notes.append((wording.Strong("Who carries the excess. "), unshared))
     if row.proxy:
         notes.append((wording.Strong("≈ proxy. "), wording.assumptions(row.proxy)))
     return notes
@@ -225,23 +277,27 @@ def _notes(row: Measure, other: Measure | None) -> list[Sentence]:
 
 def _cause_figure(monthly: Monthly, row: Measure, faults: pd.DataFrame, group: Group | None, year: int) -> Figure:
     """What the orders at fault share: by cause where there are several, else by day."""
-    title = wording.causes_title(group, len(faults), year)
+    title = wording.causes_title(group, len(faults), year, row.row_noun)
     units = wording.units_caption(len(faults), row.at_fault)
     named = findings.in_group(faults, group)
     if len(set(faults["causes"])) > 1 or (group is not None and group.kind == "product"):
         name = f"for “{group.name}”" if group is not None and group.kind == "product" else ""
         chart = charts.defects_by_cause(faults, named, name, finding=title)
-        return _figure(row, "causes", title, chart, [_squares(faults), units, *_parts(monthly, row)])
+        return excess.drawn(row, "causes", title, chart, [_squares(faults, row.row_noun), units, *_parts(monthly, row)])
     chart = charts.faults_by_day(faults, row.first_day, row.last_day, named, finding=title)
-    return _figure(
-        row, "causes", title, chart, [f"One mark, one order at fault, on its {wording.CLOCKS[_clock(row)]}.", units]
+    return excess.drawn(
+        row,
+        "causes",
+        title,
+        chart,
+        [f"One mark, one {row.row_noun} at fault, on its {wording.CLOCKS[_clock(row)]}.", units],
     )
 
 
-def _squares(faults: pd.DataFrame) -> str:
+def _squares(faults: pd.DataFrame, noun: str) -> str:
     """How to read the squares, and that an order with two causes stands once."""
     return wording.squares_caption(
-        len(faults), int(faults["causes"].str.contains("+", regex=False).sum()), charts.SQUARES
+        len(faults), int(faults["causes"].str.contains("+", regex=False).sum()), charts.SQUARES, noun
     )
 
 
@@ -262,7 +318,7 @@ def _bridge_figure(monthly: Monthly, row: Measure) -> list[Figure]:
     moved = wording.movement(bridge)
     title = wording.bridge_title(moved)
     caption = [*wording.bridge_caption(moved), *wording.bars_caption(moved, charts.bars_span(moved).begin)]
-    return [_figure(row, "bridge", title, charts.why_it_moved(bridge, finding=title), caption)]
+    return [excess.drawn(row, "bridge", title, charts.why_it_moved(bridge, finding=title), caption)]
 
 
 def _leaving_figure(monthly: Monthly, row: Measure, faults: pd.DataFrame, group: Group | None, wide: int) -> Figure:
@@ -273,7 +329,9 @@ def _leaving_figure(monthly: Monthly, row: Measure, faults: pd.DataFrame, group:
     title = wording.leaving_title(leaving, year)
     named = findings.in_group(faults, group)
     chart = charts.leaving_calendar(faults, monthly.as_of, leaving.by, named, finding=title, wide=wide)
-    return _figure(row, "leaving", title, chart, [wording.leaving_caption(0 < named.sum() < len(named), group, year)])
+    return excess.drawn(
+        row, "leaving", title, chart, [wording.leaving_caption(0 < named.sum() < len(named), group, year, row.row_noun)]
+    )
 
 
 def _orders(row: Measure, faults: pd.DataFrame, stem: str, year: int) -> dict[str, Any]:
@@ -281,11 +339,12 @@ def _orders(row: Measure, faults: pd.DataFrame, stem: str, year: int) -> dict[st
     soon = faults.sort_values(["leaves_on", "order_id"], kind="stable").head(LISTED)
     assumed = sorted({wording.assumptions(findings.text(value)) for value in soon["assumed"]} - {""})
     return {
-        "title": wording.orders_title(len(soon), len(faults)),
+        "title": wording.orders_title(len(soon), len(faults), row.row_noun),
+        "noun": wording.opening(row.row_noun),
         "placed": wording.PLACED_HEADS[_clock(row)],
         "rows": [_order(order, year) for order in findings.records(soon)],
         "href": f"{stem}_orders.csv" if stem and len(faults) else "",
-        "link": wording.orders_link(len(faults)),
+        "link": wording.orders_link(len(faults), row.row_noun),
         "assumed": assumed,
     }
 
@@ -309,7 +368,7 @@ def rules(monthly: Monthly) -> Block:
     made = [("Rules", monthly.policy), ("Data", _data(monthly)), *([("Made", monthly.made)] if monthly.made else [])]
     html = rendered(
         "rules.html.j2",
-        rows=[_rule(rule, rule.metric in monthly.not_computed) for rule in held],
+        rows=[_rule(rule) for rule in held],
         made=made,
     )
     return Block(html)
@@ -320,7 +379,13 @@ def _data(monthly: Monthly) -> str:
     return f"{monthly.data.rstrip('.')}; {wording.things(monthly.orders)}, placed {span}"
 
 
-def _rule(rule: Any, missing: bool) -> dict[str, str]:
+def _asked(rule: Any) -> str:
+    """What is asked of a rating in points; empty of all else."""
+    points = rule.points
+    return "" if points is None else wording.rating(points.on_from, points.off_under, points.most)
+
+
+def _rule(rule: Any) -> dict[str, str]:
     """One rule in words."""
     noun = wording.metric(rule.metric).noun
     both = len(rule.channels) > 1
@@ -328,8 +393,7 @@ def _rule(rule: Any, missing: bool) -> dict[str, str]:
     return {
         "label": wording.metric(rule.metric).label,
         "channels": "" if not both else wording.listed([wording.CHANNELS[name] for name in rule.channels]),
-        "asked": wording.rule_in_words(side, share, rule.minimum, noun),
-        "missing": "not computed yet" if missing else "",
+        "asked": _asked(rule) or wording.rule_in_words(side, share, rule.minimum, noun),
         "window": wording.window_in_words(rule.windows, rule.lag),
         "placed": wording.CLOCKS[rule.clock],
         "since": wording.day(rule.since, 0),

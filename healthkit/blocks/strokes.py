@@ -23,16 +23,19 @@ def sparkline(measure: Measure) -> Markup:
     known = [rate for rate in rates if rate is not None]
     if len(known) < 2:
         return Markup("")
-    ends = [*known, *([measure.target] if measure.target is not None else [])]
+    ends = [*known, *([measure.level] if measure.level is not None else [])]
     low, high = min(ends), max(ends)
     places = [None if rate is None else (_across(n, len(rates)), _up(rate, low, high)) for n, rate in enumerate(rates)]
-    target = "" if measure.target is None else _level(_up(measure.target, low, high))
+    target = "" if measure.level is None else _level(_up(measure.level, low, high))
     drawn = target + f'<path d="{_path(places)}" class="spark"/>' + _dot(places[-1], measure.status)
     size = f'viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}"'
     return Markup(f'<svg class="sp" {size} aria-hidden="true">{drawn}</svg>')  # noqa: S704 - numbers of ours
 
 
 def _rate(week: Week, side: str) -> float | None:
+    """What a week shows: its own figure, or its rate."""
+    if week.value is not None and not week.silent:
+        return week.value
     return None if week.silent or not week.counted else float(wording.exact(week.counted, week.at_fault, side))
 
 
@@ -99,3 +102,41 @@ def _bars(weeks: Sequence[float | None], kind: str, low: float, high: float) -> 
         if week is not None and (low <= week < high or (week == high == float("inf")))
     ]
     return f'<path d="{"".join(bars)}" class="h-{kind}"/>' if bars else ""
+
+
+def scale(held: float, off_under: int, on_from: int, most: int, was: str) -> Markup:
+    """A rating on its scale from 0 to the most, its parts in the colours of their status; `was` is said beside it.
+
+    Widths are shares of the drawing's own, so that it fits a page and a phone without being shrunk.
+    """
+    ends = [0, off_under, on_from, most]
+    parts = "".join(
+        f'<rect x="{_part(low, most)}" y="30" width="{_part(high - low, most)}" height="12" class="f-{kind} gap"/>'
+        for low, high, kind in zip(ends, ends[1:], ("off", "risk", "on"), strict=False)
+    )
+    at = _part(min(max(held, 0), most), most)
+    share = held / most
+    anchor = "start" if share < 0.3 else "end" if share > 0.7 else "middle"
+    names = "".join(
+        f'<text x="{_part(end, most)}" y="58" text-anchor="{place}">{wording.number(end)}</text>'
+        for end, place in zip(ends, ("start", "middle", "middle", "end"), strict=True)
+    )
+    said = Markup('<text x="{}" y="18" text-anchor="{}"><tspan class="big">{}</tspan> {}</text>').format(
+        at, anchor, wording.number(round(held)), was
+    )
+    mark = f'<line x1="{at}" x2="{at}" y1="24" y2="46" class="need"/>'
+    label = Markup("{} of {} {}").format(wording.number(round(held)), wording.number(most), was)
+    return Markup('<svg class="scale" width="100%" height="62" role="img" aria-label="{}">{}{}</svg>').format(
+        label,
+        Markup(parts + mark + names),  # noqa: S704 - numbers of ours
+        said,
+    )
+
+
+def _part(value: float, most: float) -> str:
+    """A value as a share of the whole width.
+
+    >>> _part(228, 1000)
+    '22.8%'
+    """
+    return f"{value / most * 100:g}%"

@@ -135,7 +135,7 @@ def wilson(at_fault: int, counted: int, sure: float = SURE) -> tuple[float, floa
     """The score interval of one share (Wilson 1927).
 
     >>> tuple(round(end, 4) for end in wilson(56, 70))
-    (0.6918, 0.8769)
+    (0.6918, 0.877)
     """
     z = NormalDist().inv_cdf(0.5 + sure / 2)
     share, more = at_fault / counted, z * z / counted

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from functools import cached_property
 from itertools import chain, combinations
 from typing import Any, NamedTuple
 
@@ -174,6 +175,27 @@ class _Asked:
         """What counts of the days that the marketplace names."""
         return (orders or self.orders).seen(*self.days, self.as_of, channels or self.channels)
 
+    # Each way is tried in several sets; what none of them changes is asked for once.
+
+    @cached_property
+    def in_utc(self) -> Evening | None:
+        """The orders with their days cut in UTC; None where the files hold days alone."""
+        return self.orders.in_utc(self.ledger, self.rule.clock)
+
+    @cached_property
+    def cancelled(self) -> set[str]:
+        """The orders that were cancelled as a whole by then."""
+        mine = self.ledger.orders.filter(
+            (nw.col("account") == self.reading["account"]) & (nw.col("status") == "cancelled")
+            & (nw.col("cancelled_on") <= nw.lit(self.as_of))
+        )  # fmt: skip
+        return set(collected(mine.select("order_id"))["order_id"])
+
+    @cached_property
+    def orphans(self) -> list[_Single]:
+        """The orders at fault that no file of orders holds."""
+        return list(_orphans(self))
+
 
 class _Try(NamedTuple):
     """Whole ways to count differently, tried together: what is then seen, and what each of them changed."""
@@ -233,8 +255,7 @@ def _tried(asked: _Asked, stated: Seen, chosen: tuple[str, ...]) -> _Try | None:
     orders, channels, held, made = asked.orders, asked.channels, stated, []
     for name in chosen:
         if name == "time zone":
-            utc = asked.orders.in_utc(asked.ledger, asked.rule.clock)
-            orders = utc if utc is not None else orders
+            orders = asked.in_utc if asked.in_utc is not None else orders
         elif name == "channel":
             channels = tuple(dict.fromkeys((*channels, *CHANNELS))) if ALL not in channels else channels
         elif name == "cancelled orders":
@@ -259,12 +280,7 @@ def _twice(seen: Seen) -> Difference:
 
 def _without_cancelled(asked: _Asked, orders: Evening) -> Evening:
     """The orders without those that were cancelled as a whole by then."""
-    mine = asked.ledger.orders.filter(
-        (nw.col("account") == asked.reading["account"]) & (nw.col("status") == "cancelled")
-        & (nw.col("cancelled_on") <= nw.lit(asked.as_of))
-    )  # fmt: skip
-    gone = set(collected(mine.select("order_id"))["order_id"])
-    held = (frame[~frame["order_id"].isin(gone)] for frame in (orders.counting, orders.faults))
+    held = (frame[~frame["order_id"].isin(asked.cancelled)] for frame in (orders.counting, orders.faults))
     return replace(orders, **dict(zip(("counting", "faults"), held, strict=True)))
 
 
@@ -340,7 +356,7 @@ def _singles(asked: _Asked, seen: Seen) -> list[_Single]:
         *_each(gone.sort_values("cleared_on", ascending=False), 1, lambda row: _gone(row["cause"])),
         *_each(later_gone.sort_values("cleared_on"), -1, lambda row: _gone(row["cause"])),
         *_each(later.sort_values("known_on"), 1, lambda _: "known later"),
-        *_orphans(asked),
+        *asked.orphans,
         *_each(lately.sort_values("known_on", ascending=False), -1, lambda _: "not known there"),
     ]
     return [one for one in singles if one.order_id in seen.orders or one.counted]

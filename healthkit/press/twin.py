@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import pandas as pd
@@ -33,11 +34,42 @@ class Twin:
             "as_of": monthly.as_of.isoformat(),
             "policy": monthly.policy,
             "scores": _records(monthly.scores),
-            "not_computed": monthly.not_computed,
+            "reported": _records(monthly.reported),
+            "reconciled": [_reconciled(one) for one in monthly.reconciled],
+            "states": _records(monthly.states),
+            "violations": _records(monthly.violations),
+            "standings": [_keyed(key) | _standing(held) for key, held in monthly.standings.items()],
+            "drivers": [_keyed(key) | {"groups": _records(held)} for key, held in monthly.drivers.items()],
         }
         title = f"{monthly.account}, {monthly.marketplace_title}: account health on {monthly.as_of.isoformat()}"
         bundle = {"title": title, "row": row, "figures": figures, "orders": _csv(monthly.at_fault)}
         return {MIME: bundle, "text/plain": f"The data of this report, for {self.stem}.html"}
+
+
+def _keyed(key: tuple[str, str, int]) -> dict[str, Any]:
+    """What names a measure."""
+    return dict(zip(("metric", "channel", "window"), key, strict=True))
+
+
+def _standing(held: Any) -> dict[str, Any]:
+    """For how long a measure is off target, and the stage that its rule describes for it."""
+    stage = held.stage
+    return {
+        "days": held.days, "since": _plain(held.since), "at_least": held.at_least, "source": held.source,
+        "stage": None if stage is None else stage.stage, "says": None if stage is None else stage.says,
+    }  # fmt: skip
+
+
+def _reconciled(one: Any) -> dict[str, Any]:
+    """Ours beside the marketplace's count of one measure."""
+    sides = {
+        name: dict(zip(("counted", "at_fault"), counts, strict=True))
+        for name, counts in (("ours", one.ours), ("theirs", one.theirs))
+    }
+    named = ("metric", "channel", "window", "as_of", "first_day", "last_day", "status", "their_status",
+             "contradiction", "proxy")  # fmt: skip
+    told = [reason._asdict() | {"order_ids": list(reason.order_ids)} for reason in one.differences]
+    return {name: _plain(getattr(one, name)) for name in named} | sides | {"differences": told}
 
 
 def _records(rows: pd.DataFrame) -> list[dict[str, Any]]:
@@ -49,8 +81,10 @@ def _records(rows: pd.DataFrame) -> list[dict[str, Any]]:
 
 def _plain(value: Any) -> Any:
     """A value that JSON holds."""
-    if pd.isna(value):
+    if value is None or pd.isna(value):
         return None
+    if isinstance(value, date):
+        return value.isoformat()
     return value.item() if hasattr(value, "item") else value
 
 

@@ -229,7 +229,14 @@ class Snapshot:
         whose = {**self.asked.stamp(), "updated_at": datetime.combine(as_of, time(23, 59, 59), UTC)}
         readings = [{**whose, "marketplace": key[0], "as_of": as_of, **row} for key, row in self.readings.items()]
         violations = [
-            {**whose, "marketplace": place, "category": category, "violation_id": "", "opened_on": as_of, "count": count}
+            {
+                **whose,
+                "marketplace": place,
+                "category": category,
+                "violation_id": "",
+                "opened_on": as_of,
+                "count": count,
+            }
             for (place, category), count in self.violations.items()
         ]
         states = [

@@ -112,12 +112,13 @@ def last_day(desk: Desk) -> date:
 
 
 def measures(desk: Desk, account: str, marketplace: str, as_of: date) -> list[tuple[str, str]]:
-    """The metrics and channels that an account is judged by on a day, in the order of the policy.
+    """The rates and channels that an account is judged by on a day, in the order of the policy.
 
     Raises QuestionError for a day before the account's first order.
     """
     rows = desk.score(as_of, [account])
     mine = rows.loc[rows["marketplace"] == marketplace, ["metric", "channel"]].drop_duplicates()
+    mine = mine[mine["metric"].map(_is_rate)]
     if mine.empty:
         begins = _coverage(desk, account, marketplace)["begins_on"]
         raise QuestionError(
@@ -139,18 +140,24 @@ def rule_of(desk: Desk, marketplace: str, metric: str, channel: str, as_of: date
 
 
 def first_question(desk: Desk, account: str = "", as_of: str | date = "") -> Question:
-    """The worst measure of an account, or of all, as of a day: what to look at first.
+    """The worst rate of an account, or of all, as of a day: what to look at first.
 
     The day is the last one of the orders unless one is given. Raises StoreError for an account that the store does
     not hold, QuestionError for what is no day or a desk without orders on it.
     """
     day = _day(as_of) if as_of else last_day(desk)
     rows = desk.score(day, [account] if account else None)
+    rows = rows[rows["metric"].map(_is_rate)]
     if rows.empty:
         raise QuestionError(f"No account has orders by {wording.day(day, 0)}. The last order day: {last_day(desk)}.")
     worst = min(findings.records(rows), key=_rank)
     account, marketplace, metric, channel = (worst[name] for name in ("account", "marketplace", "metric", "channel"))
     return Question(account, marketplace, metric, channel, int(worst["window"]), day)
+
+
+def _is_rate(metric: str) -> bool:
+    """Whether a metric has a rate to draw; open violations, hours and points have none."""
+    return wording.account.shows(metric) == "rate"
 
 
 def _day(text: str | date) -> date:

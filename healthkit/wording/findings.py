@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import date
 from fractions import Fraction
 from typing import NamedTuple
 
+from healthkit.wording import account
 from healthkit.wording.figures import (
     day,
     days,
@@ -45,7 +46,10 @@ def plain(sentence: Sentence) -> str:
 
 
 class Standing(NamedTuple):
-    """One judged measure as sentences speak of it; channel and window are empty where they need no saying."""
+    """One judged measure as sentences speak of it; channel and window are empty where they need no saying.
+
+    `value` is the figure of a measure that is no rate; the target of a rating is in points.
+    """
 
     metric: str
     counted: int
@@ -55,16 +59,34 @@ class Standing(NamedTuple):
     headroom: int | None
     channel: str = ""
     window: int = 0
+    value: float | None = None
 
     @property
     def rate(self) -> str:
-        """The rate as it is shown."""
-        return rate(self.counted, self.at_fault, self.side, self.target)
+        """The rate as it is shown, or the figure that stands in its place."""
+        if self.value is None:
+            return rate(self.counted, self.at_fault, self.side, self.target)
+        unit = {"number": " open", "points": " points"}.get(account.shows(self.metric), "")
+        return account.value(self.metric, self.value) + unit
 
     @property
     def limit(self) -> str:
         """What is asked, as it stands in brackets."""
-        return limit(self.side, self.target or 0)
+        if self.value is None:
+            return limit(self.side, self.target or 0)
+        if account.shows(self.metric) == "number":
+            return "none allowed"
+        return f"target {account.value_target(self.metric, int(self.target or 0))}"
+
+
+def over_windows(name: str, channel: str, windows: Sequence[int]) -> str:
+    """A measure in a sentence with several windows.
+
+    >>> over_windows("late_shipment_rate", "", [10, 30]), over_windows("refund_rate", "", [])
+    ('late shipment over 10 and 30 days', 'refunds')
+    """
+    sizes = listed([number(size) for size in sorted(windows)])
+    return measure(name, channel) + (f" over {sizes} {'day' if list(windows) == [1] else 'days'}" if windows else "")
 
 
 def measure(name: str, channel: str = "", window: int = 0) -> str:
@@ -157,12 +179,35 @@ def leaves_next(standing: Standing, leaving: Leaving | None, year: int) -> Sente
     >>> plain(leaves_next(defects, Leaving(8, 31, date(2026, 11, 30), date(2026, 11, 3)), 2026))
     '7 orders are too many; 8 of the 31 at fault leave the window by 30 November, the first on 3 November.'
     """
+    if standing.value is not None:
+        return _without_waiting(standing)
     over = -(standing.headroom or 0)
     noun = metric(standing.metric).noun
     head = Strong(f"{things(over, noun)} {'is' if over == 1 else 'are'} too many")
     if leaving is None:
         return (head, ".")
     return (head, "; ", opening_leave(leaving, year), ".")
+
+
+def _without_waiting(standing: Standing) -> Sentence:
+    """What does not come back by waiting: violations until resolved, points until earned.
+
+    >>> plain(_without_waiting(Standing("policy_violations", 1, 2, "at most", 0.0, -2, value=2.0)))
+    '2 violations are open; they do not leave by waiting.'
+    """
+    held = standing.value or 0
+    if account.shows(standing.metric) == "number":
+        many = round(held)
+        rest = "it does" if many == 1 else "they do"
+        return (
+            Strong(f"{things(many, 'violation')} {'is' if many == 1 else 'are'} open"),
+            f"; {rest} not leave by waiting.",
+        )
+    missing = round((standing.target or 0) - held)
+    return (
+        Strong(f"{things(missing, 'point')} {'is' if missing == 1 else 'are'} missing"),
+        " to the rating that is asked.",
+    )
 
 
 def opening_leave(leaving: Leaving, year: int) -> str:
@@ -212,7 +257,7 @@ class Group(NamedTuple):
     clock: str = "ordered_on"
 
 
-def first_step(group: Group | None, at_fault: int, year: int) -> Sentence:
+def first_step(group: Group | None, at_fault: int, year: int, noun: str = "order") -> Sentence:
     """The third sentence: where to begin, backed by a count.
 
     >>> plain(first_step(Group("product", "Tent, 2-person", 13, 31, "a_to_z_claim"), 31, 2026))
@@ -223,25 +268,25 @@ def first_step(group: Group | None, at_fault: int, year: int) -> Sentence:
     'Nothing: no order is at fault where the room is least.'
     """
     if group is None:
-        return _unshared(at_fault)
+        return _unshared(at_fault, noun)
     name = {
         "product": f"“{group.name}”",
-        "cause": f"the {causes(group.name, many=True)}",
+        "cause": f"the {causes(group.name, many=True)}" if noun == "order" else f"the {noun}s {causes(group.name)}",
         "days": long_days(group.first, group.last, year),
     }[group.kind]
-    return (Strong(f"Start with {name}"), f": {of_all(group, year, pronoun=True)}.")
+    return (Strong(f"Start with {name}"), f": {of_all(group, year, True, noun)}.")
 
 
-def _unshared(at_fault: int) -> Sentence:
+def _unshared(at_fault: int, noun: str) -> Sentence:
     if not at_fault:
-        return (Strong("Nothing"), ": no order is at fault where the room is least.")
+        return (Strong("Nothing"), f": no {noun} is at fault where the room is least.")
     if at_fault == 1:
-        return (Strong("Look at the one order at fault"), " in that measure: it alone makes the rate.")
-    head = Strong(f"Go through the {number(at_fault)} orders at fault")
+        return (Strong(f"Look at the one {noun} at fault"), " in that measure: it alone makes the rate.")
+    head = Strong(f"Go through the {number(at_fault)} {noun}s at fault")
     return (head, ": no product and no ten days hold half of them.")
 
 
-def of_all(group: Group, year: int, pronoun: bool = False) -> str:
+def of_all(group: Group, year: int, pronoun: bool = False, noun: str = "order") -> str:
     """How many of the orders at fault share something; with a pronoun where its name was just said.
 
     >>> of_all(Group("product", "Tent", 13, 31, "a_to_z_claim"), 2026)
@@ -252,13 +297,15 @@ def of_all(group: Group, year: int, pronoun: bool = False) -> str:
     'All 7 orders at fault are for “Stove”'
     """
     few = "both" if group.of == 2 else f"all {number(group.of)}"
-    many = f"{number(group.n)} of the {number(group.of)} orders at fault"
+    many = f"{number(group.n)} of the {number(group.of)} {noun}s at fault"
     if group.n == group.of:
-        many = f"{few if pronoun else opening(few)} orders at fault"
+        many = f"{few if pronoun else opening(few)} {noun}s at fault"
     if group.kind == "product":
         what = f"are {causes(group.cause, many=True)} on" if group.cause else "are for"
         return f"{many} {what} {'it' if pronoun else f'“{group.name}”'}"
     if group.kind == "cause":
+        if noun != "order":
+            return f"{many} {'is' if group.n == 1 else 'are'} {causes(group.name)}"
         one = {"a_to_z_claim": "an A-to-z claim"}.get(group.name, f"a {causes(group.name)}")
         one = causes(group.name) if group.name == "negative_feedback" else one
         return f"{many} have {('it' if group.name == 'negative_feedback' else 'one') if pronoun else one}"
@@ -334,7 +381,8 @@ def chapter_lead(standing: Standing, clock: str, first: date, last: date, year: 
     'Seller-fulfilled orders placed 18 August to 16 October: 31 of 2,498 have a claim, bad feedback or a chargeback.'
     """
     words = metric(standing.metric)
-    whose = f"{opening(CHANNELS.get(standing.channel, standing.channel))} " if standing.channel else ""
+    said = standing.channel and standing.channel != "all"
+    whose = f"{opening(CHANNELS.get(standing.channel, standing.channel))} " if said else ""
     which = f"{whose}{words.noun}s" if whose else opening(f"{words.noun}s")
     what = words.one_is if standing.at_fault == 1 else words.more_are
     return (
@@ -398,7 +446,7 @@ def are_at_fault(n: int, noun: str = "order") -> str:
     return f"{things(n, noun)} {'is' if n == 1 else 'are'} at fault"
 
 
-def causes_title(group: Group | None, at_fault: int, year: int) -> str:
+def causes_title(group: Group | None, at_fault: int, year: int, noun: str = "order") -> str:
     """The finding of the causes.
 
     >>> causes_title(Group("cause", "a_to_z_claim", 19, 31), 31, 2026)
@@ -407,9 +455,9 @@ def causes_title(group: Group | None, at_fault: int, year: int) -> str:
     'The 12 orders at fault have no product and no ten days in common'
     """
     if group is not None:
-        return of_all(group, year)
-    return "One order is at fault" if at_fault == 1 else (
-        f"The {number(at_fault)} orders at fault have no product and no ten days in common"
+        return of_all(group, year, noun=noun)
+    return f"One {noun} is at fault" if at_fault == 1 else (
+        f"The {number(at_fault)} {noun}s at fault have no product and no ten days in common"
     )  # fmt: skip
 
 
@@ -422,7 +470,7 @@ def leaving_title(leaving: Leaving, year: int) -> str:
     return opening(opening_leave(leaving, year))
 
 
-def window_note(clock: str, window: int, lag: int) -> str:
+def window_note(clock: str, window: int, lag: int, noun: str = "order") -> str:
     """How a window moves, said of "The window": when it ends, and when an order ceases to count.
 
     >>> window_note("ordered_on", 60, 15)
@@ -437,7 +485,8 @@ def window_note(clock: str, window: int, lag: int) -> str:
     until = f"until {stays} days after its {clock_day}" if stays > 1 else f"on its {clock_day}" if not stays else (
         f"until the day after its {clock_day}"
     )  # fmt: skip
-    return f" holds {window} {plural if window > 1 else clock_day} and ends {ends}. An order counts {until}."
+    one = f"{'An' if noun[0] in 'aeiou' else 'A'} {noun}"
+    return f" holds {window} {plural if window > 1 else clock_day} and ends {ends}. {one} counts {until}."
 
 
 def both_windows(thick: int, thin: int) -> Sentence:
@@ -504,16 +553,6 @@ def unjudged(
     return "nothing is asked"
 
 
-def not_computed(names: Iterable[str]) -> str:
-    """The measures that a policy asks for and this version does not compute.
-
-    >>> not_computed(["valid_tracking_rate", "policy_violations"])
-    'Not computed yet, though the policy asks for it: valid tracking and policy violations.'
-    """
-    labels = [inside(metric(name).label) for name in names]
-    return f"Not computed yet, though the policy asks for it: {listed(labels)}." if labels else ""
-
-
 def silent_channel(channel: str, measures: int) -> str:
     """That a channel had no orders, and its rows are left out.
 
@@ -525,16 +564,16 @@ def silent_channel(channel: str, measures: int) -> str:
     return f"No {words} orders in 26 weeks, so {rest} not listed."
 
 
-def squares_caption(orders: int, double: int, most: int) -> str:
+def squares_caption(orders: int, double: int, most: int, noun: str = "order") -> str:
     """How to read the orders at fault by cause, and that an order with two causes stands once.
 
     >>> squares_caption(31, 2, 60)
     'One square, one order. 2 orders have two causes and stand once, so the groups add up to 31.'
     """
-    text = "One square, one order." if orders <= most else "The bars count orders."
+    text = f"One square, one {noun}." if orders <= most else f"The bars count {noun}s."
     if not double:
         return text
-    who = "1 order has two causes and stands" if double == 1 else f"{number(double)} orders have two causes and stand"
+    who = f"{things(double, noun)} {'has two causes and stands' if double == 1 else 'have two causes and stand'}"
     return f"{text} {who} once, so the groups add up to {number(orders)}."
 
 
@@ -565,13 +604,13 @@ def parts_caption(parts: Sequence[tuple[str, int, int, int | None]], target: flo
     return f"Parts of the rate: {', '.join(told)}."
 
 
-def leaving_caption(stand_out: bool, group: Group | None, year: int) -> str:
+def leaving_caption(stand_out: bool, group: Group | None, year: int, noun: str = "order") -> str:
     """How to read the calendar of leaving orders.
 
     >>> leaving_caption(True, Group("product", "Tent", 13, 31), 2026)
     'One mark, one order, on the first day it no longer counts. Those for “Tent” stand out.'
     """
-    text = "One mark, one order, on the first day it no longer counts."
+    text = f"One mark, one {noun}, on the first day it no longer counts."
     if not stand_out or group is None:
         return text
     when = long_days(group.first, group.last, year)
@@ -579,14 +618,14 @@ def leaving_caption(stand_out: bool, group: Group | None, year: int) -> str:
     return f"{text} Those {which} stand out."
 
 
-def orders_title(listed_orders: int, all_orders: int) -> str:
+def orders_title(listed_orders: int, all_orders: int, noun: str = "order") -> str:
     """What the table of orders holds.
 
     >>> orders_title(12, 31), orders_title(7, 7), orders_title(1, 1)
     ('The 12 of 31 orders at fault that leave first', 'The 7 orders at fault, by the day they leave', 'The order at fault')
     """  # noqa: E501 - three titles
     if all_orders == 1:
-        return "The order at fault"
+        return f"The {noun} at fault"
     if listed_orders == all_orders:
-        return f"The {number(all_orders)} orders at fault, by the day they leave"
-    return f"The {number(listed_orders)} of {number(all_orders)} orders at fault that leave first"
+        return f"The {number(all_orders)} {noun}s at fault, by the day they leave"
+    return f"The {number(listed_orders)} of {number(all_orders)} {noun}s at fault that leave first"

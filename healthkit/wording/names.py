@@ -32,7 +32,8 @@ unit_on_time_delivery_rate    | On-time delivery, units  | Units     |      | un
 refund_rate                   | Refunds                  | Refunds   | many | order    | was refunded                              | were refunded
 negative_review_rate          | Bad reviews              | Reviews   | many | reviewed order | got a bad review                    | got a bad review
 invoice_defect_rate           | Invoice defects          | Invoices  | many | order    | has no invoice in time                    | have no invoice in time
-late_response_rate            | Late answers             | Answers   | many | contact  | was answered late                         | were answered late
+late_response_rate            | Late answers             | Answers   | many | message  | was answered late                         | were answered late
+average_response_time         | Time to answer           | Hours     |      | message  | was answered                              | were answered
 return_dissatisfaction_rate   | Return dissatisfaction   | Returns   |      | return   | went wrong                                | went wrong
 negative_return_feedback_rate | Negative return feedback | Return fb |      | return   | has negative feedback                     | have negative feedback
 late_return_response_rate     | Late answers to returns  | Ret. late | many | return   | was answered late                         | were answered late
@@ -49,7 +50,7 @@ def _metrics() -> dict[str, Metric]:
 
 
 METRICS: dict[str, Metric] = _metrics()
-CHANNELS = {"seller": "seller-fulfilled", "amazon": "Amazon-fulfilled"}
+CHANNELS = {"seller": "seller-fulfilled", "amazon": "Amazon-fulfilled", "all": "the account as a whole"}
 CAUSES = {
     "negative_feedback": "negative feedback",
     "a_to_z_claim": "A-to-z claim",
@@ -87,18 +88,27 @@ CLOCKS = {
     "ship_by_on": "ship-by day",
     "shipped_on": "day of shipping",
     "deliver_by_on": "promised delivery day",
+    "received_on": "day of receipt",
+    "requested_on": "day of the request",
+    "opened_on": "day of opening",
 }
 PLACED = {
     "ordered_on": "placed",
     "ship_by_on": "due to ship",
     "shipped_on": "shipped",
     "deliver_by_on": "due to arrive",
+    "received_on": "received",
+    "requested_on": "requested",
+    "opened_on": "opened",
 }
 PLACED_HEADS = {
     "ordered_on": "Ordered",
     "ship_by_on": "Ship by",
     "shipped_on": "Shipped",
     "deliver_by_on": "Due",
+    "received_on": "Received",
+    "requested_on": "Requested",
+    "opened_on": "Opened",
 }
 SURE = {
     "A": "the marketplace's own page",

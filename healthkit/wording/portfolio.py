@@ -81,13 +81,13 @@ def accounts_first(sentence: str, account: str, failed: int) -> Sentence:
     return (Strong(f"Open {account}"), f": {sentence}.{tail}" if sentence else f".{tail}")
 
 
-def orders_link(orders: int) -> str:
+def orders_link(orders: int, noun: str = "order") -> str:
     """The link to the file of all orders at fault.
 
     >>> orders_link(31), orders_link(1)
     ('All 31 orders as CSV', 'This order as CSV')
     """
-    return "This order as CSV" if orders == 1 else f"All {things(orders)} as CSV"
+    return f"This {noun} as CSV" if orders == 1 else f"All {things(orders, noun)} as CSV"
 
 
 def failed_title(failed: int, month_name: str) -> str:

@@ -1,0 +1,145 @@
+"""The account as a whole: buyers' messages, what the marketplace calls it, its policy violations and its rating."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from healthkit import wording
+from healthkit.blocks import findings
+from healthkit.blocks.block import Block, rendered
+from healthkit.blocks.findings import Measure, Row
+from healthkit.blocks.strokes import scale
+
+if TYPE_CHECKING:
+    from healthkit.monthly import Monthly
+
+
+# -- buyers' messages ------------------------------------------------------------------------------------------
+
+
+def contacts(monthly: Monthly) -> Block:
+    """Buyers' messages by window: answered in time, late, not at all, the average time; empty if none is told."""
+    rows = [row for row in findings.records(monthly.scores) if row["metric"] == "late_response_rate" and row["counted"]]
+    if not rows:
+        return Block("")
+    made = [_messages(monthly, row) for row in sorted(rows, key=lambda row: row["window"])]
+    middle = made[len(made) // 2]
+    rule = next((rule for rule in monthly.rules if rule.metric == "late_response_rate"), None)
+    hours = rule.basis.option("within_hours", 24) if rule is not None else 24
+    title = wording.account.contacts_title(middle["late"], middle["waiting"], middle["counted"], middle["window"])
+    return Block(rendered("contacts.html.j2", title=title, rows=made, head=wording.account.in_time_head(hours)))
+
+
+def _messages(monthly: Monthly, row: Row) -> dict[str, Any]:
+    """One window of messages."""
+    window = int(row["window"])
+    held = monthly.at_fault
+    behind = held[(held["metric"] == "late_response_rate") & (held["window"] == window)]
+    waiting = int(behind["causes"].str.contains("unanswered").sum())
+    late = int(row["at_fault"]) - waiting
+    counted = int(row["counted"])
+    return {
+        "window": window, "counted": counted, "late": late, "waiting": waiting, "in_time": counted - late - waiting,
+        "share": wording.rate(counted, counted - late - waiting), "average": _average(monthly, window),
+        "days": wording.days(findings.day(row["first_day"]), findings.day(row["last_day"]), monthly.as_of.year),
+    }  # fmt: skip
+
+
+def _average(monthly: Monthly, window: int) -> str:
+    """The average time to an answer over one window."""
+    rows = [
+        row for row in findings.records(monthly.scores)
+        if row["metric"] == "average_response_time" and row["window"] == window
+    ]  # fmt: skip
+    held = findings.number(rows[0]["value"]) if rows else None
+    return wording.DASH if held is None else wording.account.value("average_response_time", held)
+
+
+# -- violations and rating -------------------------------------------------------------------------------------
+
+
+def account_state(monthly: Monthly) -> Block:
+    """Account status and warnings, open violations by category, and the rating on its scale; empty if nothing is known.
+
+    The rating is the marketplace's own number where it gave one, else the estimate, labelled so.
+    """
+    violations = [_category(row, monthly.as_of.year) for row in findings.records(monthly.violations)]
+    opened = sum(row["open"] for row in violations) if violations else None
+    row = next((one for one in findings.measures(monthly) if one.metric == "account_health_rating"), None)
+    rating = _rating(monthly, row) if row is not None and row.value is not None else None
+    states = _states(monthly)
+    if not violations and rating is None and not states:
+        return Block("")
+    html = rendered(
+        "account.html.j2",
+        title=wording.account.account_title(
+            opened, row.value if row else None, row.value_before if row else None, bool(row and not row.reported_on)
+        ),
+        states=states,
+        violations=violations,
+        one_by_one=any(one["told"] for one in violations),
+        rating=rating,
+        follows=_follows(monthly),
+    )
+    return Block(html)
+
+
+def _states(monthly: Monthly) -> list[dict[str, Any]]:
+    """What the marketplace says of the account as a whole, and of what it warns."""
+    made = []
+    for row in findings.records(monthly.states):
+        if row["kind"] == "checklist":
+            continue
+        name = "Account status" if row["kind"] == "account" else wording.opening(row["name"].replace("_", " "))
+        count = findings.whole(row["count"])
+        made.append({
+            "name": name, "warning": row["kind"] == "warning", "count": count or 0,
+            "status": wording.account.account_state(findings.text(row["state"]) or "not said"),
+            "on": wording.long_day(findings.day(row["as_of"]), monthly.as_of.year),
+        })  # fmt: skip
+    return sorted(made, key=lambda one: one["warning"])
+
+
+def _category(row: Row, year: int) -> dict[str, Any]:
+    """One category: how many are open, and what a file tells of them."""
+    days: list[date | None] = [None if pd.isna(row[name]) else row[name] for name in ("opened_on", "resolved_on")]
+    told = wording.account.of_category(
+        int(row["open"]), findings.text(row["severity"]), days[0], int(row["resolved"]), days[1], year
+    )
+    return {"open": int(row["open"]), "name": wording.account.category(row["category"]), "told": told}
+
+
+def _rating(monthly: Monthly, row: Measure) -> dict[str, Any]:
+    """The rating with its scale, and whose number it is."""
+    points, held, year = row.rule.points, row.value or 0.0, monthly.as_of.year
+    bands = wording.account.rating_bands(points.on_from, points.off_under)
+    was = "" if row.value_before is None else (
+        f"({wording.account.value(row.metric, row.value_before)} on {wording.day(monthly.before, year)})"
+    )  # fmt: skip
+    return {
+        "title": wording.account.rating_title(held, points.on_from, points.most),
+        "drawn": scale(held, points.off_under, points.on_from, points.most, was),
+        "bands": [(wording.STATUSES[name], text) for name, text in bands],
+        "caption": wording.account.rating_caption(
+            row.reported_on, year, points.start, points.gain, points.per_orders
+        ),
+    }  # fmt: skip
+
+
+def _follows(monthly: Monthly) -> list[str]:
+    """What the rules say of open violations and of a rating off target."""
+    rows = [row for row in findings.measures(monthly) if row.metric in ("policy_violations", "account_health_rating")]
+    told = []
+    for row in rows:
+        held = monthly.standings.get((row.metric, row.channel, row.window))
+        if row.status == "off target" and held is not None and held.days and held.stage is not None:
+            label = wording.metric(row.metric).label
+            sure = wording.SURE.get(row.rule.sure, "")
+            said = wording.account.what_follows(
+                held.days, held.at_least, held.stage.stage, held.stage.says, held.source, sure
+            )
+            told.append(f"{label}: {wording.inside(said)}")
+    return told

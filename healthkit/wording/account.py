@@ -1,0 +1,424 @@
+"""The words of what is no rate: open violations, the rating, hours to an answer; of groups, and of what may follow."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from datetime import date, timedelta
+from fractions import Fraction
+
+from healthkit.wording.figures import MINUS, day, long_day, number, rounded, things
+from healthkit.wording.names import STATUSES, Status, inside, listed, metric, opening
+
+SHOWS = {"policy_violations": "number", "account_health_rating": "points", "average_response_time": "average"}
+"""What is shown of the metrics that are no rate: how many are open, points, hours on average."""
+NEEDS = {
+    "feedback": "a feedback file",
+    "claims": "a file of claims",
+    "chargebacks": "a defects file",
+    "refunds": "a defects file that names refunds",
+    "contacts": "a file of buyer messages",
+    "surveys": "a file of buyer surveys",
+    "violations": "a violations file or Amazon\N{RIGHT SINGLE QUOTATION MARK}s performance report",
+    "returns": "a returns file",
+    "return_answers": "a file of return requests",
+    "return_feedback": "a file of return requests",
+    "return_refusals": "a file of return requests",
+    "invoices": "a file of invoices",
+    "scans": "a confirmations file with scans",
+}
+"""Which file would tell of what, by the evidence that is missing."""
+CATEGORIES = {
+    "listing_policy_violations": "Listing policy",
+    "product_authenticity_customer_complaints": "Product authenticity",
+    "product_condition_customer_complaints": "Product condition",
+    "product_safety_customer_complaints": "Product safety",
+    "received_intellectual_property_complaints": "Received intellectual property",
+    "restricted_product_policy_violations": "Restricted products",
+    "suspected_intellectual_property_violations": "Suspected intellectual property",
+    "food_and_product_safety_issues": "Food and product safety",
+    "customer_product_reviews_policy_violations": "Product reviews",
+    "document_requests": "Document requests",
+    "other_policy_violations": "Other policy",
+}
+ACCOUNT_STATES = {
+    "normal": Status(STATUSES["on target"].symbol, "Normal", "on"),
+    "at risk": Status(STATUSES["at risk"].symbol, "At risk", "risk"),
+    "deactivated": Status(STATUSES["off target"].symbol, "Deactivated", "off"),
+    "warned": Status(STATUSES["at risk"].symbol, "Warned", "risk"),
+    "suspended": Status(STATUSES["off target"].symbol, "Suspended", "off"),
+}
+
+
+def shows(name: str) -> str:
+    """What is shown of a metric: a rate, unless it is none.
+
+    >>> shows("late_shipment_rate"), shows("policy_violations")
+    ('rate', 'number')
+    """
+    return SHOWS.get(name, "rate")
+
+
+def value(name: str, held: float) -> str:
+    """A figure that is no rate.
+
+    >>> value("policy_violations", 2.0), value("account_health_rating", 1000), value("average_response_time", 9.25)
+    ('2', '1,000', '9.3 hours')
+    """
+    if shows(name) == "average":
+        return f"{float(rounded(Fraction(held), 1)):.1f} hours"
+    return number(round(held))
+
+
+def short_value(name: str, held: float) -> str:
+    """The same where there is little room.
+
+    >>> short_value("average_response_time", 9.25)
+    '9.3 h'
+    """
+    return value(name, held).replace(" hours", " h")
+
+
+def value_change(name: str, now: float, before: float) -> str:
+    """How such a figure changed, with better or worse where something is asked of it.
+
+    >>> value_change("policy_violations", 2, 1), value_change("account_health_rating", 228, 240)
+    ('+1, worse', '−12, worse')
+    >>> value_change("average_response_time", 9.0, 9.5), value_change("policy_violations", 0, 0)
+    ('−0.5', 'no change')
+    """
+    kind = shows(name)
+    change = rounded(Fraction(now) - Fraction(before), 1 if kind == "average" else 0)
+    if not change:
+        return "no change"
+    size = f"{float(abs(change)):.1f}" if kind == "average" else number(int(abs(change)))
+    good = (change > 0) == (kind == "points")
+    verdict = "" if kind == "average" else f", {'better' if good else 'worse'}"
+    return f"{'+' if change > 0 else MINUS}{size}{verdict}"
+
+
+def value_target(name: str, on_from: int | None = None) -> str:
+    """What is asked of a figure that is no rate.
+
+    >>> value_target("policy_violations"), value_target("account_health_rating", 200), value_target("average_response_time")
+    ('none', 'at least 200', 'no target')
+    """  # noqa: E501 - three targets
+    if shows(name) == "points" and on_from is not None:
+        return f"at least {number(on_from)}"
+    return "none" if shows(name) == "number" else "no target"
+
+
+def value_count(name: str, counted: int, most: int | None = None) -> str:
+    """What stands beside such a figure in place of a count.
+
+    >>> value_count("policy_violations", 1), value_count("account_health_rating", 3071, 1000)
+    ('open', 'of 1,000')
+    >>> value_count("average_response_time", 45)
+    '45 messages'
+    """
+    if shows(name) == "points":
+        return f"of {number(most)}" if most else "points"
+    return "open" if shows(name) == "number" else things(counted, "message")
+
+
+def value_room(name: str, held: float, on_from: int | None = None) -> str:
+    """How far such a figure is from what is asked.
+
+    >>> value_room("policy_violations", 2), value_room("policy_violations", 0)
+    ('2 to resolve', 'none allowed')
+    >>> value_room("account_health_rating", 228, 200), value_room("account_health_rating", 150, 200)
+    ('28 points to lose', '50 points too few')
+    """
+    if shows(name) == "number":
+        return f"{number(round(held))} to resolve" if held else "none allowed"
+    if shows(name) == "points" and on_from is not None:
+        left = round(held) - on_from
+        return f"{things(left, 'point')} to lose" if left >= 0 else f"{things(-left, 'point')} too few"
+    return "nothing is asked"
+
+
+def not_told(measures: Iterable[tuple[str, str]]) -> str:
+    """The measures of which no file tells, and which files would; each is a metric and what was missing.
+
+    >>> not_told([("late_response_rate", "contacts_not_imported"), ("average_response_time", "contacts_not_imported"),
+    ...           ("policy_violations", "violations_not_imported")])
+    'No file tells of late answers and time to answer (a file of buyer messages would), nor of policy violations (a violations file or Amazon’s performance report would).'
+    """  # noqa: E501 - the sentence
+    by_file: dict[str, list[str]] = {}
+    for name, missing in measures:
+        needed = [NEEDS.get(one.removesuffix("_not_imported"), one) for one in missing.split("+")]
+        held = by_file.setdefault(listed(list(dict.fromkeys(needed))), [])
+        label = inside(metric(name).label)
+        if label not in held:
+            held.append(label)
+    told = [f"{listed(labels)} ({needed} would)" for needed, labels in by_file.items()]
+    return f"No file tells of {', nor of '.join(told)}." if told else ""
+
+
+# -- what follows when a measure stays off target -------------------------------------------------------------
+
+
+def source_in_short(source: str) -> str:
+    """A source without what is said of it.
+
+    >>> source_in_short("Seller Central help, Late Shipment Rate (200285190); the moment of confirmation decides")
+    'Seller Central help, Late Shipment Rate (200285190)'
+    """
+    return re.split(r"[;:]|\. ", " ".join(source.split()))[0].rstrip(".")
+
+
+def in_a_row(days: int, at_least: bool = False) -> str:
+    """For how long a measure has been off target.
+
+    >>> in_a_row(1), in_a_row(22), in_a_row(120, True)
+    ('off target for one day', 'off target for 22 days in a row', 'off target for at least 120 days in a row')
+    """
+    if days == 1 and not at_least:
+        return "off target for one day"
+    return f"off target for {'at least ' if at_least else ''}{number(days)} days in a row"
+
+
+def what_follows(days: int, at_least: bool, word: str, says: str, source: str, sure: str) -> str:
+    """What the rule's text says of a measure that has been off target for so long; never as if it had happened.
+
+    >>> what_follows(22, False, "at risk", "Offers may be deactivated", "Help page; read in 2026", "a third party")
+    'Off target for 22 days in a row; of that the rule’s source says, under “at risk”: Offers may be deactivated. Source: Help page; a third party.'
+    """  # noqa: E501 - the sentence
+    text = " ".join(says.split()).rstrip(".")
+    return (
+        f"{opening(in_a_row(days, at_least))}; of that the rule\N{RIGHT SINGLE QUOTATION MARK}s source says, under "
+        f"“{word}”: {text}. Source: {source_in_short(source)}; {sure}."
+    )
+
+
+def follows_later(days: int, since: date, from_day: int, word: str, says: str, source: str, sure: str) -> str:
+    """What the rule's text says of a measure that stays off target for longer than it has been.
+
+    >>> follows_later(22, date(2026, 10, 10), 31, "a month off target", "Risk of demotion", "Reference", "your own standard")
+    'Off target for 22 days in a row. From 31 days on, which is 9 November should it stay so, the rule’s source says, under “a month off target”: Risk of demotion. Source: Reference; your own standard.'
+    """  # noqa: E501 - the sentence
+    on = long_day(since + timedelta(days=from_day - 1), since.year)
+    text = " ".join(says.split()).rstrip(".")
+    return (
+        f"{opening(in_a_row(days))}. From {from_day} days on, which is {on} should it stay so, the rule"
+        f"\N{RIGHT SINGLE QUOTATION MARK}s source says, under “{word}”: {text}. "
+        f"Source: {source_in_short(source)}; {sure}."
+    )
+
+
+# -- which groups carry the excess ----------------------------------------------------------------------------
+
+KINDS = {
+    "sku": "product", "asin": "product", "carrier": "carrier", "ship_method": "way of shipping", "country": "place",
+    "state": "place", "reason": "reason", "weekday": "weekday",
+}  # fmt: skip
+
+
+def group_name(kind: str, name: str, product: str = "") -> str:
+    """A group of orders as a label.
+
+    >>> group_name("sku", "LH-1", "Reading lamp"), group_name("carrier", "UPS"), group_name("weekday", "Monday")
+    ('“Reading lamp”', 'Carrier UPS', 'Mondays')
+    """
+    if kind == "sku":
+        return f"“{product or name}”"
+    if kind == "weekday":
+        return f"{name}s"
+    shown = name.replace("_", " ") if kind == "reason" else name
+    return {"asin": "ASIN {}", "carrier": "Carrier {}", "ship_method": "Shipped as {}", "country": "To {}",
+            "state": "To {}", "reason": "Reason: {}"}[kind].format(shown)  # fmt: skip
+
+
+def excess(low: float, high: float) -> str:
+    """An interval of orders in whole ones, rounded outwards.
+
+    >>> excess(7.48, 27.7), excess(0.2, 3.1), excess(-4.1, 2.5)
+    ('7 to 28', 'up to 4', '−5 to 3')
+    """
+    least, most = int(low // 1), -int(-high // 1)
+    return f"up to {number(most)}" if least == 0 < low else f"{number(least)} to {number(most)}"
+
+
+def groups_title(names: Sequence[str], about: float, noun: str) -> str:
+    """Which groups stand out, and by how much the first does.
+
+    >>> groups_title(["“Reading lamp”"], 14.98, "order")
+    '“Reading lamp” stands out: about 15 orders more at fault than at the rate of the rest'
+    >>> groups_title(["“Reading lamp”", "Carrier UPS"], 14.98, "order")
+    '“Reading lamp” and Carrier UPS stand out; the first has about 15 orders more at fault than at the rate of the rest'
+    """
+    more = f"about {things(max(1, round(about)), noun)} more at fault than at the rate of the rest"
+    if len(names) == 1:
+        return f"{names[0]} stands out: {more}"
+    return f"{listed(list(names))} stand out; the first has {more}"
+
+
+def group_in_words(name: str, mine: str, rest: str, span: str, noun: str) -> str:
+    """One group beside the rest.
+
+    >>> group_in_words("“Lamp”", "16 of 276", "5 of 1,365", "7 to 28", "order")
+    '“Lamp”: 16 of 276 at fault, of the rest 5 of 1,365; 7 to 28 orders more than at the rate of the rest.'
+    """
+    return f"{name}: {mine} at fault, of the rest {rest}; {span} {noun}s more than at the rate of the rest."
+
+
+def no_group(kinds: Iterable[str]) -> str:
+    """That no group stands out, of those that the files tell of.
+
+    >>> no_group(["cause", "sku", "asin", "carrier", "weekday"]), no_group(["cause"])
+    ('No product, carrier or weekday stands out from chance.', '')
+    """
+    held = list(dict.fromkeys(KINDS[kind] for kind in kinds if kind in KINDS))
+    if not held:
+        return ""
+    said = f"{', '.join(held[:-1])} or {held[-1]}" if len(held) > 1 else held[0]
+    return f"No {said} stands out from chance."
+
+
+GROUPS_CAPTION = (
+    "Dot: how many more are at fault than at the rate of the rest; line: where that surely lies (95% for all groups of "
+    "one kind together); upright line: the rate of the rest. Filled: stands out."
+)
+
+
+# -- policy violations, rating and what the account is told ----------------------------------------------------
+
+
+def category(name: str) -> str:
+    """A category of violations; one that nobody worded stands as it is.
+
+    >>> category("listing_policy_violations"), category("drop_shipping")
+    ('Listing policy', 'Drop shipping')
+    """
+    return CATEGORIES.get(name, opening(name.replace("_", " ")))
+
+
+def account_state(word: str) -> Status:
+    """What the marketplace calls the account, with a symbol and a colour.
+
+    >>> account_state("normal").symbol, account_state("under review").word
+    ('✓', 'Under review')
+    """
+    return ACCOUNT_STATES.get(word, Status(STATUSES["no data"].symbol, opening(word.replace("_", " ")), "none"))
+
+
+def of_category(opened: int, severity: str, opened_on: date | None, resolved: int, resolved_on: date | None,
+                year: int) -> str:  # fmt: skip
+    """What is told of one category beside its number.
+
+    >>> of_category(1, "medium", date(2026, 10, 20), 0, None, 2026), of_category(0, "", None, 1, date(2026, 10, 12), 2026)
+    ('medium, opened 20 Oct', '1 resolved 12 Oct')
+    >>> of_category(3, "high", date(2026, 9, 2), 0, None, 2026), of_category(2, "", None, 0, None, 2026)
+    ('worst high, oldest opened 2 Sep', '')
+    """  # noqa: E501 - two categories
+    told = []
+    if severity:
+        told.append(severity if opened == 1 else f"worst {severity}")
+    if opened_on is not None:
+        told.append(f"{'' if opened == 1 else 'oldest '}opened {day(opened_on, year)}")
+    if resolved and resolved_on is not None:
+        told.append(f"{number(resolved)} resolved {'' if resolved == 1 else 'by '}{day(resolved_on, year)}")
+    return ", ".join(told)
+
+
+def account_title(opened: int | None, rating: float | None, before: float | None, estimated: bool) -> str:
+    """The finding of violations and rating; None where nothing is known of one.
+
+    >>> account_title(0, 316, 304, False), account_title(2, 252, None, True)
+    ('No policy violation is open; the rating rose to 316', '2 policy violations are open; the rating is estimated at 252')
+    >>> account_title(1, None, None, False), account_title(None, 240, 240, False)
+    ('1 policy violation is open', 'The rating is 240')
+    """  # noqa: E501 - two titles
+    told = []
+    if opened is not None:
+        told.append(f"{number(opened) if opened else 'No'} policy violation{' is' if opened <= 1 else 's are'} open")
+    if rating is not None:
+        shown = number(round(rating))
+        moved = (
+            "is" if before is None or round(before) == round(rating) else "rose to" if rating > before else "fell to"
+        )
+        told.append(f"the rating is estimated at {shown}" if estimated else f"the rating {moved} {shown}")
+    return opening("; ".join(told)) or "What Amazon says of the account"
+
+
+def rating_title(held: float, on_from: int, most: int) -> str:
+    """A rating against its line.
+
+    >>> rating_title(316, 200, 1000), rating_title(150, 200, 1000)
+    ('Account health rating: 316 of 1,000, 116 above the line', 'Account health rating: 150 of 1,000, 50 below the line')
+    """  # noqa: E501 - two titles
+    left = round(held) - on_from
+    where = (
+        f"{number(left)} above the line" if left > 0 else f"{number(-left)} below the line" if left else "on the line"
+    )
+    return f"Account health rating: {number(round(held))} of {number(most)}, {where}"
+
+
+def rating_caption(reported_on: date | None, year: int, start: int, gain: int, per_orders: int) -> str:
+    """Whose number a rating is.
+
+    >>> rating_caption(date(2026, 10, 31), 2026, 200, 4, 200)
+    'Amazon’s own number, as it reported on 31 October.'
+    >>> rating_caption(None, 2026, 200, 4, 200)
+    '≈ estimated: 200 + 4 per 200 orders − points of open violations; how many points a violation takes is not published by Amazon.'
+    """  # noqa: E501 - the sentence
+    if reported_on is not None:
+        return f"Amazon\N{RIGHT SINGLE QUOTATION MARK}s own number, as it reported on {long_day(reported_on, year)}."
+    return (
+        f"≈ estimated: {number(start)} + {number(gain)} per {number(per_orders)} orders {MINUS} points of open "
+        "violations; how many points a violation takes is not published by Amazon."
+    )
+
+
+def rating_bands(on_from: int, off_under: int) -> list[tuple[str, str]]:
+    """What the parts of the scale mean, each with its status.
+
+    >>> rating_bands(200, 100)[1]
+    ('at risk', '100 to 199: at risk')
+    """
+    return [
+        ("off target", f"below {number(off_under)}: account may be deactivated"),
+        ("at risk", f"{number(off_under)} to {number(on_from - 1)}: at risk"),
+        ("on target", f"{number(on_from)} or more: on target"),
+    ]
+
+
+def violations_first(opened: int, named: str) -> tuple[str, str]:
+    """Where to begin with open violations: the strong part and the rest of a sentence.
+
+    >>> "".join(violations_first(2, "listing policy, opened 20 October"))
+    'Resolve the open policy violations: the oldest that a file dates is listing policy, opened 20 October.'
+    >>> "".join(violations_first(1, ""))
+    'Resolve the open policy violation: it does not leave by waiting.'
+    """
+    head = f"Resolve the open policy violation{'' if opened == 1 else 's'}"
+    if not named:
+        return head, f": {'it does' if opened == 1 else 'they do'} not leave by waiting."
+    return head, f": the oldest that a file dates is {named}." if opened > 1 else f": {named}."
+
+
+# -- buyers' messages ------------------------------------------------------------------------------------------
+
+
+def contacts_title(late: int, waiting: int, counted: int, window: int) -> str:
+    """The finding of buyers' messages.
+
+    >>> contacts_title(4, 2, 46, 30), contacts_title(0, 0, 46, 30)
+    ('6 of the 46 messages of 30 days were not answered in time; 2 still wait', 'All 46 messages of 30 days were answered in time')
+    """  # noqa: E501 - two titles
+    if not late + waiting:
+        return f"All {number(counted)} messages of {window} days were answered in time"
+    verb = "was" if late + waiting == 1 else "were"
+    rest = f"; {number(waiting)} still {'waits' if waiting == 1 else 'wait'}" if waiting else ""
+    return (
+        f"{number(late + waiting)} of the {number(counted)} messages of {window} days {verb} not answered in time{rest}"
+    )
+
+
+def in_time_head(hours: int) -> str:
+    """The head of a column.
+
+    >>> in_time_head(24)
+    'Answered within 24 hours'
+    """
+    return f"Answered within {hours} hours"
