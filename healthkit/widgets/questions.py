@@ -13,6 +13,7 @@ import pandas as pd
 from healthkit import charts, wording
 from healthkit.blocks import findings
 from healthkit.desk import Desk
+from healthkit.tables import ALL
 from healthkit.wording import Sentence, Standing, Strong
 
 DAYS = 120
@@ -198,7 +199,7 @@ def answer(desk: Desk, question: Question) -> Answer:
     score = today.iloc[0]
     orders = desk.orders_at_fault(score).sort_values(["leaves_on", "order_id"], ignore_index=True)
     begins = _coverage(desk, account, marketplace)["begins_on"].date()
-    return Answer(question, score, daily, orders, rule, begins, len(set(own["channel"])) > 1)
+    return Answer(question, score, daily, orders, rule, begins, len(set(own["channel"]) - {ALL}) > 1)
 
 
 def _of(scores: pd.DataFrame, metric: str, channel: str) -> pd.DataFrame:
