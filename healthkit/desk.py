@@ -120,6 +120,37 @@ class Desk:
             counts = counts.of(wanted)
         return scores.score(counts, self.policies, days, window=window, lag=lag, hindsight=hindsight)
 
+    def measure(
+        self,
+        account: str,
+        metric: str,
+        as_of: date,
+        *,
+        channel: str = "",
+        window: int | None = None,
+        marketplace: str = "",
+    ) -> pd.Series:
+        """The row of SCORES of one measure of an account on a day: what the verbs below ask for.
+
+        The window is the longest of the rule's unless one is given. Raises StoreError for an unknown account,
+        ScoreError where nothing or more than one thing is meant, naming what there is.
+        """
+        rows = self.score(as_of, [account])
+        asked = {"metric": metric, "marketplace": marketplace, "channel": channel}
+        for name, wanted in asked.items():
+            there = list(dict.fromkeys(rows[name]))
+            if wanted:
+                rows = rows[rows[name] == wanted]
+            if rows.empty or len(set(rows[name])) > 1:
+                what = f"no {name} {wanted!r}" if wanted else f"several of {name}; say which"
+                raise scores.ScoreError(f"{account} has {what} on {as_of}. There are: {', '.join(there) or 'none'}.")
+        if window is not None and window not in set(rows["window"]):
+            held, rows = rows.iloc[0], self.score(as_of, [account], window=window)
+            for name in asked:
+                rows = rows[rows[name] == held[name]]
+        mine = rows if window is None else rows[rows["window"] == window]
+        return mine.sort_values("window").iloc[-1]
+
     def orders_at_fault(self, row: pd.Series, *, hindsight: bool = False) -> pd.DataFrame:
         """The orders behind one row of SCORES (see `scores.orders_at_fault`)."""
         return scores.orders_at_fault(self.counts, row, self.policies[row["marketplace"]], hindsight=hindsight)

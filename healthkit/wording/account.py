@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from fractions import Fraction
+from typing import Any
 
 from healthkit.wording.figures import MINUS, day, long_day, number, rounded, things
 from healthkit.wording.names import STATUSES, Status, inside, listed, metric, opening
@@ -204,6 +205,36 @@ def follows_later(days: int, since: date, from_day: int, word: str, says: str, s
         f"\N{RIGHT SINGLE QUOTATION MARK}s source says, under “{word}”: {text}. "
         f"Source: {source_in_short(source)}; {sure}."
     )
+
+
+def standing(held: Any, stages: Sequence[Any], sure: str) -> str:
+    """For how long a measure has been off target, with what the rule's text says of that, or of longer.
+
+    `held` is a Standing of `explain`, `stages` those of its rule, `sure` how sure its source is. Empty on target.
+    """
+    if held.since is None:
+        return ""
+    if held.stage is not None:
+        return what_follows(held.days, held.at_least, held.stage.stage, held.stage.says, held.source, sure)
+    later = [stage for stage in stages if stage.days > held.days]
+    if not later:
+        return f"{opening(in_a_row(held.days, held.at_least))}."
+    one = min(later, key=lambda stage: stage.days)
+    return follows_later(held.days, held.since, one.days, one.stage, one.says, held.source, sure)
+
+
+def waiting(orders: int, late: int, ahead: int, as_of: date) -> str:
+    """How many orders wait to be confirmed, and how many of them are late already.
+
+    >>> waiting(7, 2, 2, date(2026, 11, 1)), waiting(0, 0, 1, date(2026, 11, 1))
+    ('7 orders wait on 1 November 2026 and are due within 2 days; 2 of them are late already.', 'No order waits on 1 November 2026 that is due within 1 day.')
+    """  # noqa: E501 - two sentences
+    span = things(ahead, "day")
+    if not orders:
+        return f"No order waits on {long_day(as_of, 0)} that is due within {span}."
+    told = f"{things(orders)} {'waits' if orders == 1 else 'wait'} on {long_day(as_of, 0)} and "
+    told += f"{'is' if orders == 1 else 'are'} due within {span}"
+    return f"{told}; {number(late)} of them {'is' if late == 1 else 'are'} late already." if late else f"{told}."
 
 
 # -- which groups carry the excess ----------------------------------------------------------------------------

@@ -1,0 +1,137 @@
+"""What every command shares: its usual options, the desk it opens, how rows are printed and errors told."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import date, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+import healthkit as hk
+
+app = typer.Typer(
+    help="Account health of marketplace sellers: import raw reports, ask for scores, print monthly reports.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+)
+out, err = Console(highlight=False), Console(stderr=True, highlight=False)
+WIDE = 180
+"""So many characters a line of a table has where the output is no terminal."""
+
+
+class Format(StrEnum):
+    """How rows are printed."""
+
+    table = "table"
+    csv = "csv"
+    json = "json"
+
+
+def day(text: str) -> date:
+    """A day as the command line gives it."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a day; write it as 2026-10-31.") from None
+
+
+def month_of(text: str) -> str:
+    """A month as the command line gives it."""
+    try:
+        datetime.strptime(text, "%Y-%m")
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a month; write it as 2026-10.") from None
+    return text
+
+
+Data = Annotated[Path | None, typer.Option("--data", help="Folder of the store. Default: data/store.")]
+Accounts = Annotated[list[str] | None, typer.Option("--account", help="An account; may be given several times.")]
+Account = Annotated[str, typer.Option("--account", help="The account.")]
+Marketplace = Annotated[
+    str, typer.Option(help="The marketplace, such as US or DE; needed where the account sells in several.")
+]
+AsOf = Annotated[date, typer.Option(parser=day, metavar="DAY", help="The day whose evening we look from.")]
+Metric = Annotated[str, typer.Option(help="The measure, such as late_shipment_rate.")]
+Channel = Annotated[str, typer.Option(help="seller, amazon or all; needed where the measure has several.")]
+Window = Annotated[int | None, typer.Option(min=1, metavar="DAYS", help="Default: the longest window of the rule.")]
+Form = Annotated[Format, typer.Option("--format", help="How to print.")]
+PolicyName = Annotated[
+    str | None,
+    typer.Option("--policy", help="Judge all by this policy (a name or a YAML file) instead of the marketplace's."),
+]
+
+
+def desk(data: Path | None, policy: str | None = None) -> Any:
+    """The desk; where the sample is shown for want of a store of one's own, that is said."""
+    folder = hk.desk.choose(data)
+    if data is None and folder.name == hk.desk.SAMPLE.name:
+        err.print(f"No store of your own yet: showing the sample ({hk.desk.SAMPLE}).")
+    return hk.desk.Desk(folder, policy)
+
+
+def written(rows: Any, form: Format) -> bool:
+    """Write rows as CSV or JSON on standard output; False where a table is wanted, which each command draws itself."""
+    if form is Format.table:
+        return False
+    days = [name for name in rows if str(rows[name].dtype).startswith("datetime64[s]")]
+    plain = rows.assign(**{name: rows[name].dt.strftime("%Y-%m-%d") for name in days})
+    if form is Format.csv:
+        sys.stdout.write(plain.to_csv(index=False, lineterminator="\n"))
+    else:
+        told(plain.astype(object).where(plain.notna(), None).to_dict("records"))
+    return True
+
+
+def told(answer: Any) -> None:
+    """Write plain data as JSON on standard output."""
+    sys.stdout.write(json.dumps(answer, ensure_ascii=False, indent=1, default=_plain) + "\n")
+
+
+def _plain(value: Any) -> Any:
+    """What JSON has no word for: days as text, whole numbers of numpy as such."""
+    return value.isoformat() if hasattr(value, "isoformat") else int(value)
+
+
+def columns(heads: dict[str, str], **more: Any) -> Table:
+    """An empty table; `heads` says of each column on which side its words stand."""
+    made = Table(box=None, pad_edge=False, header_style="bold", title_justify="left", **more)
+    for name, side in heads.items():
+        made.add_column(name, justify="right" if side == "right" else "left", no_wrap=side != "long")
+    return made
+
+
+def show(*things: Any) -> None:
+    """Print tables and sentences, as wide as the terminal or as a page where there is none."""
+    wide = Console(highlight=False, width=None if out.is_terminal else WIDE)
+    for thing in things:
+        if isinstance(thing, str):
+            wide.print(thing, soft_wrap=True, markup=False)
+        else:
+            wide.print(thing)
+
+
+class sentences:
+    """Turns an error of one of our rooms, which says what to do, into its sentence and exit code 1."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, ValueError) and type(error).__module__.startswith("healthkit."):
+            fail(str(error))
+        if isinstance(error, OSError):
+            fail(f"{error.filename or 'A file'} cannot be read or written: {error.strerror or error}.")
+
+
+def fail(sentence: str) -> None:
+    """Say what is wrong and end with exit code 1."""
+    err.print(sentence, style="red", soft_wrap=True, markup=False)
+    raise typer.Exit(1)
