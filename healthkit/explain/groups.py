@@ -67,7 +67,7 @@ def drivers(
     pieces = [_by_cause(seen, weights)]
     for dimension, groups in _groups(ledger, orders, account, marketplace, set(weights.index)):
         pieces.append(_against_rest(dimension, groups, weights))
-    rows = pd.concat([piece for piece in pieces if len(piece)], ignore_index=True)
+    rows = pd.concat([piece for piece in pieces if len(piece)] or pieces[:1], ignore_index=True)
     return rows.sort_values(
         ["stands_out", "excess"], ascending=False, kind="stable", na_position="last", ignore_index=True
     )

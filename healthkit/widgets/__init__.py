@@ -4,8 +4,25 @@ The only room with ipywidgets and anywidget. What is shown comes from `questions
 controls only ask them.
 """
 
+from healthkit.widgets.changed import WhatChanged, what_changed
+from healthkit.widgets.changes import Change, changed
 from healthkit.widgets.drawing import setup
-from healthkit.widgets.panel import Panel, where_i_stand
+from healthkit.widgets.panel import Panel
 from healthkit.widgets.questions import Answer, Question, QuestionError, answer, first_question
+from healthkit.widgets.stand import WhereIStand, where_i_stand
 
-__all__ = ["Answer", "Panel", "Question", "QuestionError", "answer", "first_question", "setup", "where_i_stand"]
+__all__ = [
+    "Answer",
+    "Change",
+    "Panel",
+    "Question",
+    "QuestionError",
+    "WhatChanged",
+    "WhereIStand",
+    "answer",
+    "changed",
+    "first_question",
+    "setup",
+    "what_changed",
+    "where_i_stand",
+]

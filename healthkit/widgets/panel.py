@@ -1,30 +1,30 @@
-"""The panel "where do I stand": choose account, measure, window and day; the rate and the orders behind it follow."""
+"""What every panel has: controls for account, measure, window and day; what they ask is shown as they move."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date
 from typing import Any
 
 import ipywidgets as widgets
-import pandas as pd
 
 from healthkit import wording
 from healthkit.desk import Desk
 from healthkit.widgets import questions
 from healthkit.widgets.drawing import AnswerDrawing
-from healthkit.widgets.questions import LONGEST, Answer, Question
+from healthkit.widgets.questions import LONGEST, Question
 
 _LABELS = {"description_width": "initial"}
 
 
 class Panel(widgets.VBox):
-    """Controls and what follows them; `question` is what they ask, `finding`, `scores` and `orders` the answer."""
+    """Controls and what follows them; `question` is what they ask, `finding` the answer in a sentence.
 
-    def __init__(self, desk: Desk, first: Question) -> None:
+    A panel of its own kind says in `_ask` what is shown for a question, and may have rows of controls of its own.
+    """
+
+    def __init__(self, desk: Desk, first: Question, *more: widgets.Widget) -> None:
         self._desk = desk
-        self._answer: Answer | None = None
         self._quiet = False
         self.account = widgets.Dropdown(description="Account", style=_LABELS, layout={"width": "250px"})
         self.measure = widgets.Dropdown(description="Measure", style=_LABELS, layout={"width": "300px"})
@@ -36,7 +36,7 @@ class Panel(widgets.VBox):
         self.shown = AnswerDrawing()
         self._begin(first)
         rows = [[self.account, self.measure, self.day], [self.window, self.own]]
-        super().__init__([*(_row(*row) for row in rows), self.shown])
+        super().__init__([*(in_a_row(*row) for row in rows), *more, self.shown])
         self.add_class("hk-panel")
         for control, change in (
             (self.account, self._account_changed), (self.measure, self._measure_changed),
@@ -55,18 +55,6 @@ class Panel(widgets.VBox):
     def finding(self) -> str:
         """The finding, as it stands above the chart."""
         return "".join(text for text, _ in self.shown.shown["finding"])
-
-    @property
-    def scores(self) -> pd.DataFrame:
-        """SCORES of the days that the chart draws; empty where the question has no answer."""
-        return self._answer.daily if self._answer is not None else pd.DataFrame()
-
-    @property
-    def orders(self) -> pd.DataFrame:
-        """The orders behind the number, all of them; empty where the question has no answer."""
-        if self._answer is not None:
-            return self._answer.orders
-        return pd.DataFrame(columns=[*self._desk.counts.faults.columns, "enters_on", "leaves_on"])
 
     def _begin(self, first: Question) -> None:
         """Set the controls to the first question."""
@@ -114,14 +102,16 @@ class Panel(widgets.VBox):
             return
         try:
             self._check_day()
-            self._answer = questions.answer(self._desk, self.question)
+            self.shown.shown = self._ask()
         except ValueError as error:
             self._refuse(error)
-        else:
-            self.shown.shown = questions.shown(self._answer)
+
+    def _ask(self) -> dict[str, Any]:
+        """What is shown for the question that the controls ask; a ValueError says why it has no answer."""
+        raise NotImplementedError
 
     def _refuse(self, error: ValueError) -> None:
-        self._answer = None
+        """Say why there is no answer."""
         self.shown.shown = questions.refused(error)
 
     def _check_day(self) -> None:
@@ -157,10 +147,11 @@ class Panel(widgets.VBox):
         return button
 
 
-def _row(*controls: widgets.Widget) -> widgets.HBox:
-    row = widgets.HBox(controls)
-    row.add_class("hk-controls")
-    return row
+def in_a_row(*controls: widgets.Widget) -> widgets.HBox:
+    """Controls beside each other."""
+    made = widgets.HBox(controls)
+    made.add_class("hk-controls")
+    return made
 
 
 def _account(desk: Desk, pair: tuple[str, str]) -> str:
@@ -173,12 +164,3 @@ def _account(desk: Desk, pair: tuple[str, str]) -> str:
 def _measure(metric: str, channel: str, several: bool) -> str:
     """A measure as the control names it, with its channel where there are several."""
     return wording.opening(wording.measure(metric, channel if several else ""))
-
-
-def where_i_stand(desk: Desk, account: str = "", as_of: str | date = "") -> Panel:
-    """The panel that answers "where do I stand?", opened on the worst measure.
-
-    `account` is one to begin with, `as_of` the day (the last day of the orders where none is given). Raises StoreError
-    for an account that the store does not hold, QuestionError for what is no day.
-    """
-    return Panel(desk, questions.first_question(desk, account, as_of))

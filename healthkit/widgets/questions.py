@@ -146,7 +146,7 @@ def first_question(desk: Desk, account: str = "", as_of: str | date = "") -> Que
     The day is the last one of the orders unless one is given. Raises StoreError for an account that the store does
     not hold, QuestionError for what is no day or a desk without orders on it.
     """
-    day = _day(as_of) if as_of else last_day(desk)
+    day = day_of(as_of) if as_of else last_day(desk)
     rows = desk.score(day, [account] if account else None)
     rows = rows[rows["metric"].map(_is_rate)]
     if rows.empty:
@@ -161,8 +161,8 @@ def _is_rate(metric: str) -> bool:
     return wording.account.shows(metric) == "rate"
 
 
-def _day(text: str | date) -> date:
-    """A day as given in a parameter."""
+def day_of(text: str | date) -> date:
+    """A day as given in a parameter. Raises QuestionError for what is none."""
     if isinstance(text, date):
         return text
     try:

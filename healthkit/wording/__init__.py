@@ -72,6 +72,7 @@ from healthkit.wording.findings import (
     wrong,
 )
 from healthkit.wording.movement import (
+    STEP_NAMES,
     Movement,
     Part,
     Seen,
@@ -80,6 +81,7 @@ from healthkit.wording.movement import (
     bridge_sum,
     bridge_title,
     mostly_orders,
+    moved_title,
     movement,
     plain_number,
     seen_label,
@@ -131,6 +133,7 @@ __all__ = [
     "SMALL",
     "STAGES",
     "STATUSES",
+    "STEP_NAMES",
     "SURE",
     "Group",
     "Leaving",
@@ -183,6 +186,7 @@ __all__ = [
     "metric",
     "month",
     "mostly_orders",
+    "moved_title",
     "movement",
     "number",
     "of_all",

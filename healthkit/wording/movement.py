@@ -11,6 +11,9 @@ from typing import Any, NamedTuple
 from healthkit.wording.figures import MINUS, count, day, exact, long_day, number, percent, rate, rounded, things
 from healthkit.wording.names import PLACED, listed, metric, opening
 
+STEP_NAMES = {"left": "Left", "removed": "Removed", "learnt late": "Learnt late", "new": "New"}
+"""Why an order is at fault on one of two days only, in a word."""
+
 
 class Seen(NamedTuple):
     """What was seen on one day: its window, how many counted, how many at fault, the rate in its last shown digit."""
@@ -273,6 +276,20 @@ def bridge_sum(moved: Movement) -> str:
     )
     before, after = (plain_number(seen.rate, moved.places) for seen in (moved.before, moved.after))
     return f"In percentage points: {before}{steps} = {after}."
+
+
+def moved_title(listed_orders: int, all_orders: int) -> str:
+    """What the table of orders that moved a rate holds.
+
+    >>> moved_title(200, 310), moved_title(7, 7), moved_title(1, 1), moved_title(0, 0)
+    ('200 of the 310 orders that moved the rate', 'The 7 orders that moved the rate', 'The order that moved the rate', 'No order at fault came or went')
+    """  # noqa: E501 - four titles
+    if not all_orders:
+        return "No order at fault came or went"
+    if all_orders == 1:
+        return "The order that moved the rate"
+    some = f"{number(listed_orders)} of the" if listed_orders < all_orders else "The"
+    return f"{some} {number(all_orders)} orders that moved the rate"
 
 
 def bridge_caption(moved: Movement) -> list[str]:
