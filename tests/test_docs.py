@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from healthkit.readers import recognise
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CONDA_NAMES = {"python-duckdb": "duckdb"}
@@ -64,20 +66,28 @@ def test_the_python_of_the_readme_runs(clone):
 
 
 def test_the_files_that_the_documents_name_are_there():
-    for page in ("README.md", "ARCHITECTURE.md"):
+    for page in ("README.md", "ARCHITECTURE.md", "CHANGELOG.md", "docs/files.md"):
         text = (ROOT / page).read_text(encoding="utf-8")
         linked = [link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link]
         named = re.findall(r"`((?:healthkit|notebooks|tests|data/sample)/[\w./-]+\.\w+)`", text)
         assert [name for name in linked + named if not (ROOT / name).exists()] == []
 
 
-def test_the_columns_of_the_plain_files_stand_in_the_readme():
-    for name, columns in {
-        "confirmations": "order-id confirmed-at shipment-id ship-by delivered-at deliver-by units carrier tracking",
-        "defects": "order-id kind known-on cleared-on detail",
-    }.items():
-        line = next(line for line in README.splitlines() if line.startswith(f"| {name} | `order-id`"))
-        assert [column for column in columns.split() if f"`{column}`" not in line] == []
+FILES = (ROOT / "docs" / "files.md").read_text(encoding="utf-8")
+
+
+def test_every_kind_of_file_stands_in_the_list_of_files():
+    kinds = {kind.name for kind in (*recognise.KINDS, *recognise.DOCUMENTS)}
+    first = [line.split("|")[1] for line in FILES.splitlines() if line.startswith("| `")]
+    assert set(re.findall(r"`(\w+)`", " ".join(first))) == kinds
+
+
+@pytest.mark.parametrize("kind", [kind for kind in recognise.KINDS if kind.by_hand], ids=lambda kind: kind.name)
+def test_the_columns_of_a_plain_file_stand_in_the_list_of_files(kind):
+    line = next(line for line in FILES.splitlines() if line.startswith(f"| `{kind.name}`"))
+    told = line.split("|")[2]
+    assert set(re.findall(r"\[`([\w-]+)`\]", told)) == set(kind.used)
+    assert set(re.findall(r"`([\w-]+)`", told)) == {*kind.needed, *kind.used}
 
 
 def test_environment_and_pyproject_ask_for_the_same_packages():
