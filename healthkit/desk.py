@@ -212,13 +212,17 @@ class Desk:
         return outlook.calendar(counts, self.policies[row["marketplace"]], row, ahead=ahead, new_orders=new_orders)
 
     def what_if(self, row: pd.Series, told: Any, *, ahead: int | None = None, new_orders: bool = True) -> whatif.WhatIf:
-        """Play a scenario on one row of SCORES (see `whatif.scenario` for what it may hold, `whatif.play`)."""
+        """Play a scenario on one row of SCORES (see `whatif.play`).
+
+        `told` is the path of a YAML file, or what it would hold (see `whatif.scenario`).
+        """
+        steps = whatif.read(Path(told)) if isinstance(told, str | Path) else whatif.scenario(told)
 
         def without(sku: str, since: date | None) -> tuple[Counts, float]:
             return self._without(row, sku, since)
 
         return whatif.play(
-            self.counts.of([row["account"]]), self.policies[row["marketplace"]], row, whatif.scenario(told),
+            self.counts.of([row["account"]]), self.policies[row["marketplace"]], row, steps,
             without=without, ahead=ahead, new_orders=new_orders,
         )  # fmt: skip
 

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from healthkit import yaml_lines
 from healthkit.tables import ALL, CHANNELS, METRIC_IDS, SEVERITIES
 
 FOLDER = Path(__file__).parent / "policies"
@@ -374,22 +374,6 @@ class Policy:
         return self.between(day, day)
 
 
-class _Lines(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # the C loader may be absent
-    """Reads YAML and keeps the line of each mapping, so that an error can name it."""
-
-
-def _mapping(loader: Any, node: Any) -> dict[Any, Any]:
-    loader.flatten_mapping(node)
-    names = [key.value for key, _ in node.value]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise PolicyError(f"line {node.start_mark.line + 1}: {', '.join(twice)} stands twice.")
-    return {**loader.construct_mapping(node, deep=True), "line": node.start_mark.line + 1}
-
-
-_Lines.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
-
-
 def files(folder: Path = FOLDER) -> dict[str, Path]:
     """The policy files there are, by name."""
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
@@ -409,13 +393,9 @@ def load(name: str, folder: Path = FOLDER) -> Policy:
             f"No policy {name!r}. There are: {', '.join(files(folder))}; or give the path of a YAML file."
         )
     try:
-        held = yaml.load(path.read_text(encoding="utf-8"), Loader=_Lines)  # noqa: S506 - a SafeLoader
-    except PolicyError as error:
-        raise PolicyError(f"{path.name}, {error}") from None
-    except UnicodeDecodeError as error:
-        raise PolicyError(f"{path.name} is not UTF-8 (byte {error.start:,}); save it as UTF-8.") from None
-    except yaml.YAMLError as error:
-        raise PolicyError(f"{path.name} is not YAML: {' '.join(str(error).split())}") from None
+        held = yaml_lines.read(path)
+    except yaml_lines.YamlError as error:
+        raise PolicyError(str(error)) from None
     return _policy(path, held, folder)
 
 

@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from fractions import Fraction
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from healthkit import outlook, scores
+from healthkit import outlook, scores, yaml_lines
 from healthkit.exposure import Counts
 from healthkit.outlook import Calendar
 from healthkit.policy import SIDES, Policy, Rule, judge
@@ -80,6 +81,19 @@ def scenario(told: Any) -> list[Step]:
     if not isinstance(steps, Sequence) or isinstance(steps, str) or not steps:
         raise ScenarioError(f"A scenario is a list of steps. There are: {', '.join(STEPS)}.")
     return [_step(place, one) for place, one in enumerate(steps, 1)]
+
+
+def read(path: Path) -> list[Step]:
+    """Read a scenario from a YAML file (see `scenario`).
+
+    Raises ScenarioError naming the file and the step; OSError where it cannot be read.
+    """
+    try:
+        return scenario(yaml_lines.without_lines(yaml_lines.read(path)))
+    except yaml_lines.YamlError as error:
+        raise ScenarioError(str(error)) from None
+    except ScenarioError as error:
+        raise ScenarioError(f"{path.name}: {error}") from None
 
 
 def _step(place: int, told: Any) -> Step:

@@ -7,7 +7,7 @@ which `Strong` ones are set in bold.
 
 from __future__ import annotations
 
-from healthkit.wording import account, beside
+from healthkit.wording import account, beside, foresight
 from healthkit.wording.demands import STAGES, earning, provisos, rating, stage, stages
 from healthkit.wording.figures import (
     MINUS,
@@ -170,6 +170,7 @@ __all__ = [
     "exact",
     "failed_title",
     "first_step",
+    "foresight",
     "heading",
     "headroom",
     "inside",

@@ -1,0 +1,160 @@
+"""What is coming: outlook."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Any
+
+import pandas as pd
+import typer
+
+import healthkit as hk
+from healthkit.cli.asking import (
+    Accounts,
+    AsOf,
+    Channel,
+    Data,
+    Form,
+    Format,
+    Marketplace,
+    PolicyName,
+    Window,
+    app,
+    columns,
+    day,
+    desk,
+    fail,
+    sentences,
+    show,
+    told,
+    written,
+)
+
+LISTED = 20
+"""So many days of a calendar a table lists; CSV and JSON hold all."""
+
+
+@app.command(
+    "outlook",
+    epilog="Example: `python -m healthkit outlook --as-of 2026-10-31 --account birchway-crafts "
+    "--metric late_shipment_rate --data data/sample_store`",
+)
+def outlook(
+    as_of: AsOf,
+    account: Accounts = None,
+    metric: Annotated[str, typer.Option(help="One measure, day by day. Default: all that can be off target.")] = "",
+    by: Annotated[
+        date | None, typer.Option(parser=day, metavar="DAY", help="What would it take to be on target by this day?")
+    ] = None,
+    new_orders: Annotated[
+        bool, typer.Option("--new-orders/--no-new-orders", help="Orders keep coming at the recent pace, or none do.")
+    ] = True,
+    ahead: Annotated[int, typer.Option(min=1, max=730, metavar="DAYS", help="Look so far ahead, at least.")] = 90,
+    channel: Channel = "",
+    window: Window = None,
+    marketplace: Marketplace = "",
+    policy: PolicyName = None,
+    form: Form = Format.table,
+    data: Data = None,
+) -> None:
+    """Say when each measure is back on target if nothing new goes wrong, and how many more orders may go wrong."""
+    if by is not None and (not metric or by < as_of):
+        raise typer.BadParameter("--by goes with --metric, and names a day from --as-of on.")
+    with sentences():
+        book = desk(data, policy)
+        if not metric:
+            rows = book.score(as_of, account)
+            _print_all(book, rows, form, {"ahead": ahead, "new_orders": new_orders})
+            return
+        if not account or len(account) != 1:
+            raise typer.BadParameter("--metric goes with one --account.")
+        row = book.measure(account[0], metric, as_of, channel=channel, window=window, marketplace=marketplace)
+        reach = max(ahead, (by - as_of).days) if by else ahead
+        held = book.calendar(row, ahead=reach, new_orders=new_orders)
+        ways = book.goals(row, by, new_orders=new_orders) if by else []
+    if form is Format.json:
+        days = held.days.assign(day=held.days["day"].dt.strftime("%Y-%m-%d"))
+        told({
+            "account": held.account, "metric": metric, "channel": held.channel, "window": held.window,
+            "as_of": as_of, "back_on": held.back_on, "new_orders": held.new_orders,
+            "days": days.astype(object).where(days.notna(), None).to_dict("records"),
+            "goals": [way._asdict() | {"by": str(way.by), "best": None if way.best is None else str(way.best)}
+                      for way in ways],
+        })  # fmt: skip
+        return
+    if not written(held.days, form):
+        show(*_calendar(row, held), *([] if by is None else _goals(row, held, by, ways)))
+
+
+def _print_all(book: Any, rows: pd.DataFrame, form: Format, how: dict[str, Any]) -> None:
+    """One line a measure that has a target: where it stands, its room, and when it is back."""
+    if rows.empty:
+        fail(f"No orders by that day in {book.store.folder}.")
+    judged = rows[rows["target"].notna() & rows["rate"].notna() & (rows["counted"] > 0)]
+    held = [(row, book.calendar(row, **how)) for _, row in judged.iterrows() if book.rule(row).target is not None]
+    names = [
+        "account",
+        "marketplace",
+        "metric",
+        "channel",
+        "window",
+        "as_of",
+        "counted",
+        "at_fault",
+        "headroom",
+        "status",
+    ]
+    made = pd.DataFrame([{**row[names].to_dict(), "back_on": one.back_on} for row, one in held],
+                        columns=[*names, "back_on"])  # fmt: skip
+    if written(made, form):
+        return
+    words = hk.wording
+    shown = columns({"Account": "left", "Measure": "long", "Rate": "right", "Status": "left", "Room": "left",
+                     "Then": "left"})  # fmt: skip
+    for row, one in held:
+        noun = words.metric(row["metric"]).noun
+        room = words.foresight.room_ahead(hk.outlook.headroom_path(one), one.back_on, noun, row["as_of"].year)
+        mark = words.STATUSES[row["status"]][0]
+        shown.add_row(
+            row["account"], words.opening(words.measure(row["metric"], row["channel"], int(row["window"]))),
+            words.rate(row["counted"], row["at_fault"], row["side"], row["target"]), f"{mark} {row['status']}", *room,
+        )  # fmt: skip
+    show(shown, words.foresight.BEST_CASE)
+
+
+def _calendar(row: pd.Series, held: Any) -> list[Any]:
+    """The finding of a calendar, and the days on which something changes."""
+    words, year = hk.wording, held.as_of.year
+    target = held.rule.target
+    standing = words.Standing(row["metric"], int(row["counted"]), int(row["at_fault"]), target.side,
+                              float(target.share), int(row["headroom"]))  # fmt: skip
+    name = words.opening(words.measure(row["metric"], row["channel"], int(row["window"])))
+    rate = words.rate(row["counted"], row["at_fault"], target.side, target.share)
+    noun = words.metric(row["metric"]).noun
+    room = words.foresight.room_ahead(hk.outlook.headroom_path(held), held.back_on, noun, year)
+    ahead = words.foresight.forecast_title(standing, held.as_of, held.back_on, held.last, year)
+    shown = columns({"Day": "left", "Leave": "right", "Enter": "right", "At fault": "right", "Rate": "right",
+                     "Status": "left", "Room": "right"})  # fmt: skip
+    moves = held.days[(held.days["leaves"] > 0) | (held.days["enters"] > 0)]
+    for one in moves.head(LISTED).itertuples():
+        shown.add_row(
+            words.day(one.day.date(), year), f"{one.leaves or ''}", f"{one.enters or ''}",
+            words.count(one.counted, one.at_fault), words.rate(one.counted, one.at_fault, target.side, target.share),
+            f"{words.STATUSES[one.status][0]} {one.status}", f"{one.headroom:,}",
+        )  # fmt: skip
+    more = len(moves) - LISTED
+    return [
+        f"{name}: {rate}, {', '.join(filter(None, room))}.", f"{ahead}.",
+        words.foresight.BEST_CASE if held.new_orders else words.foresight.NO_ORDERS,
+        *(["", shown] if len(moves) else []), *([f"and {more} more days; --format csv lists all."] if more > 0 else []),
+    ]  # fmt: skip
+
+
+def _goals(row: pd.Series, held: Any, by: date, ways: list[Any]) -> list[str]:
+    """What it would take to be on target by a day, a way a line."""
+    words, noun = hk.wording, hk.wording.metric(row["metric"]).noun
+    off = int(held.days.loc[held.days["day"] == pd.Timestamp(by), "headroom"].iloc[0]) < 0
+    if not off:
+        return ["", words.foresight.goals_by(by, held.as_of, [], held.as_of.year)]
+    said = [words.foresight.goal(way.kind, way.cause, way.many, way.by, way.best, noun) for way in ways]
+    return ["", words.foresight.to_be_on_target(by, held.as_of, held.as_of.year), *(f"  · {one}" for one in said)]

@@ -1,0 +1,273 @@
+"""The words of what is coming: when a measure is back, how much room there is, chances, what it would take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from fractions import Fraction
+from typing import Any
+
+from healthkit.wording.figures import day, long_day, number, rate, target, things
+from healthkit.wording.findings import Sentence, Standing, Strong, named, plain, verb  # noqa: F401 - plain for the examples
+from healthkit.wording.names import causes, listed, metric, opening
+
+BEST_CASE = "This is the best case: nothing new goes wrong, and orders keep coming at the pace of the last eight weeks."
+NO_ORDERS = "No new orders are taken into account: every window only empties."
+
+
+def comes_back(backs: Sequence[tuple[Standing, date | None]], last: date, year: int) -> Sentence:
+    """The second sentence of the verdict: when what is off target is back, the best case, which is said.
+
+    >>> defects = Standing("order_defect_rate", 2498, 31, "below", 0.01, -7)
+    >>> late = Standing("late_shipment_rate", 1262, 56, "below", 0.04, -6, window=30)
+    >>> both = [(late, date(2026, 11, 5)), (defects, date(2026, 11, 24))]
+    >>> plain(comes_back(both, date(2027, 1, 29), 2026))
+    'If nothing new goes wrong, late shipment over 30 days is back on 5 November and order defects on 24 November.'
+    >>> plain(comes_back([(defects, None)], date(2027, 1, 29), 2026))
+    'Order defects are not back before 29 January 2027, even if nothing new goes wrong.'
+    """
+    known = sorted(((on, standing) for standing, on in backs if on is not None), key=lambda pair: pair[0])
+    never = [standing for standing, on in backs if on is None]
+    parts: Sentence = ()
+    if known:
+        told = [f"{named(standing)} on {long_day(on, year)}" for on, standing in known[:2]]
+        first = f"{named(known[0][1])} {verb(known[0][1])} back on {long_day(known[0][0], year)}"
+        rest = f" and {len(known) - 2} more measures later" if len(known) > 2 else ""
+        parts = ("If nothing new goes wrong, ", Strong(listed([first, *told[1:]])), f"{rest}.")
+    if never:
+        names = listed([named(standing) for standing in never[:2]])
+        are = "are" if len(never) > 1 else verb(never[0])
+        head = Strong(f"{opening(names)} {are} not back before {long_day(last, year)}")
+        parts = (*parts, " " if parts else "", head, ", even if nothing new goes wrong.")
+    return tuple(part for part in parts if part)
+
+
+def room_ahead(rooms: Sequence[tuple[date, int]], back_on: date | None, noun: str, year: int) -> tuple[str, str]:
+    """The room of one measure and what becomes of it: two short lines of the scorecard.
+
+    >>> room_ahead([(date(2026, 10, 31), 7), (date(2026, 11, 1), 8)], date(2026, 10, 31), "order", 2026)
+    ('7 more before 1 Nov', 'then 8')
+    >>> room_ahead([(date(2026, 10, 31), -7), (date(2026, 11, 3), -6)], date(2026, 11, 24), "order", 2026)
+    ('7 too many', 'back 24 Nov if nothing new')
+    >>> room_ahead([(date(2026, 10, 31), 0)], date(2026, 10, 31), "order", 2026)
+    ('no more room', '')
+    """
+    (_, now), later = rooms[0], rooms[1:]
+    if now < 0:
+        when = f"back {day(back_on, year)} if nothing new" if back_on else "not back by waiting"
+        return f"{number(-now)} too many", when
+    if not later:
+        return (f"{number(now)} more {noun if now == 1 else noun + 's'}" if now else "no more room"), ""
+    on, then = later[0]
+    left = f"{number(now)} more" if now else "no more room"
+    if then < 0:
+        return f"{left} before {day(on, year)}", f"then {number(-then)} too many"
+    return f"{left} before {day(on, year)}", f"then {number(then) if then else 'no more room'}"
+
+
+def forecast_title(standing: Standing, as_of: date, back_on: date | None, last: date, year: int) -> str:
+    """The finding of a rate with its forecast: on which day it is back, or that it stays.
+
+    >>> defects = Standing("order_defect_rate", 2498, 31, "below", 0.01, -7)
+    >>> forecast_title(defects, date(2026, 10, 31), date(2026, 11, 24), date(2027, 1, 29), 2026)
+    'If nothing new goes wrong, the rate is under 1% from 24 November on'
+    >>> forecast_title(defects._replace(at_fault=22, headroom=2), date(2026, 10, 31), date(2026, 10, 31),
+    ...                date(2027, 1, 29), 2026)
+    'If nothing new goes wrong, the rate stays under 1%'
+    """
+    asked = target(standing.side, standing.target)
+    if back_on is None:
+        return f"Even if nothing new goes wrong, the rate is not {asked} before {long_day(last, year)}"
+    if back_on == as_of:
+        return f"If nothing new goes wrong, the rate stays {asked}"
+    return f"If nothing new goes wrong, the rate is {asked} from {long_day(back_on, year)} on"
+
+
+def chance(share: float) -> str:
+    """A chance in whole percent; never 0 or 100 of what is only unlikely or likely.
+
+    >>> chance(0.561), chance(0.0), chance(0.999)
+    ('56%', 'under 1%', 'over 99%')
+    """
+    if share < 0.01:
+        return "under 1%"
+    return "over 99%" if share > 0.99 else f"{int(share * 100 + 0.5)}%"
+
+
+def chances(
+    off_now: bool, draws: int, half: date | None, most: date | None, on: date, off_then: float, year: int
+) -> str:
+    """What simulated futures say: when half and nine in ten are back, and the chance of being off target on a day.
+
+    >>> chances(True, 4000, date(2026, 12, 1), date(2026, 12, 8), date(2026, 11, 30), 0.56, 2026)
+    'Half of 4,000 simulated futures are back by 1 Dec, nine in ten by 8 Dec. The chance of being off target on 30 Nov is 56%.'
+    >>> chances(True, 4000, None, None, date(2026, 11, 30), 0.97, 2026)
+    'At the usual pace, fewer than half of 4,000 simulated futures come back in the days looked at. The chance of being off target on 30 Nov is 97%.'
+    >>> chances(False, 4000, None, None, date(2026, 11, 30), 0.12, 2026)
+    'In 4,000 simulated futures at the usual pace, the chance of being off target on 30 Nov is 12%.'
+    """  # noqa: E501 - three examples
+    then = f"chance of being off target on {day(on, year)} is {chance(off_then)}."
+    if not off_now:
+        return f"In {number(draws)} simulated futures at the usual pace, the {then}"
+    if half is None:
+        few = f"fewer than half of {number(draws)} simulated futures come back in the days looked at"
+        return f"At the usual pace, {few}. The {then}"
+    nine = f", nine in ten by {day(most, year)}" if most else ""
+    return f"Half of {number(draws)} simulated futures are back by {day(half, year)}{nine}. The {then}"
+
+
+def fewer_title(name: str, by: int) -> str:
+    """The question of a slider.
+
+    >>> fewer_title("a_to_z_claim", 30)
+    'What if there had been 30% fewer A-to-z claims?'
+    """
+    return f"What if there had been {by}% fewer {causes(name, many=True)}?"
+
+
+def less_title() -> str:
+    """The heading of the what-if of a chapter."""
+    return "What if less had gone wrong?"
+
+
+def step_status(headroom: int, noun: str) -> str:
+    """How far off a step of the slider still is.
+
+    >>> step_status(-2, "order"), step_status(3, "order")
+    ('Off target by 2 orders', 'On target')
+    """
+    return f"Off target by {things(-headroom, noun)}" if headroom < 0 else "On target"
+
+
+def back(back_on: date | None, as_of: date, year: int) -> str:
+    """When a measure is back for good, short.
+
+    >>> back(date(2026, 11, 16), date(2026, 10, 31), 2026), back(date(2026, 10, 31), date(2026, 10, 31), 2026)
+    ('16 Nov', 'already')
+    """
+    if back_on is None:
+        return "not by waiting"
+    return "already" if back_on == as_of else day(back_on, year)
+
+
+def goal(kind: str, cause: str, many: int | None, by: Fraction, best: Fraction | None, noun: str) -> str:
+    """What one kind of change would take, in words.
+
+    >>> goal("cause", "a_to_z_claim", 7, Fraction(7, 17), None, "order")
+    '42% fewer A-to-z claims (7 orders)'
+    >>> goal("orders", "", 3, Fraction(0), None, "order"), goal("volume", "", 212, Fraction(0), None, "order")
+    ('3 of these orders won', '212 more clean orders in time')
+    >>> goal("waiting", "", 11, Fraction(0), None, "order")
+    '11 days of waiting, if nothing new goes wrong'
+    >>> goal("cause", "chargeback", None, Fraction(1), Fraction(12, 1000), "order")
+    'no chargebacks at all would not be enough: 1.20%'
+    >>> goal("volume", "", None, Fraction(0), None, "order")
+    'more orders cannot count by then'
+    """
+    if kind == "cause":
+        what = causes(cause, many=True)
+        if many is None:
+            to = "" if best is None else f": {float(best * 100):.2f}%"
+            return f"no {what} at all would not be enough{to}"
+        return f"{whole_percent(by)}% fewer {what} ({things(many, noun)})"
+    if kind == "orders":
+        return "no number of orders won is enough" if many is None else f"{number(many)} of these {noun}s won"
+    if kind == "volume":
+        more = "more orders cannot count by then"
+        return more if many is None else f"{things(many, f'more clean {noun}')} in time"
+    if many is None:
+        return "waiting alone does not bring it back"
+    return f"{things(many, 'day')} of waiting, if nothing new goes wrong"
+
+
+def whole_percent(by: Fraction) -> int:
+    """A share in whole percent, rounded up, so that it is enough.
+
+    >>> whole_percent(Fraction(7, 17)), whole_percent(Fraction(1, 2))
+    (42, 50)
+    """
+    return -(-by.numerator * 100 // by.denominator)
+
+
+def difference(before: Any, after: Any, back_before: date | None, back_after: date | None, year: int) -> str:
+    """What a scenario changes, in words: the two rows of SCORES and the two days on which they are back.
+
+    >>> was = {"metric": "order_defect_rate", "counted": 2498, "at_fault": 31, "side": "below", "target": 0.01}
+    >>> difference(was, was | {"at_fault": 26}, date(2026, 11, 24), date(2026, 11, 16), 2026)
+    'Order defects would be at 1.04% (26 of 2,498) instead of 1.24% (31 of 2,498), and back on 16 Nov instead of 24 Nov.'
+    """  # noqa: E501 - an example
+    words = metric(before["metric"])
+    told = [
+        f"{rate(int(row['counted']), int(row['at_fault']), row['side'], row['target'])} "
+        f"({number(int(row['at_fault']))} of {number(int(row['counted']))})"
+        for row in (after, before)
+    ]
+    text = f"{words.label} would be at {told[0]} instead of {told[1]}" if told[0] != told[1] else (
+        f"{words.label} would still be at {told[0]}"
+    )  # fmt: skip
+    if back_after == back_before:
+        when = "" if back_after is None else f", and back on {day(back_after, year)} all the same"
+        return f"{text}{when or ', and not back by waiting'}."
+    now = f"back on {day(back_after, year)}" if back_after else "not back by waiting"
+    was = f"on {day(back_before, year)}" if back_before else "never by waiting"
+    return f"{text}, and {now} instead of {was}.".replace("instead of on", "instead of")
+
+
+def burn(used: float, pace: float, out_on: date | None, noun: str, year: int) -> str:
+    """How much of what the target allows is used up, how fast, and when nothing is left at that pace.
+
+    >>> burn(0.88, 0.5, date(2026, 11, 8), "order", 2026)
+    '88% of what the target allows is used up; at the pace of 3.5 orders at fault a week nothing is left on 8 Nov.'
+    >>> burn(0.4, 0.0, None, "order", 2026)
+    '40% of what the target allows is used up; no order at fault came lately.'
+    """
+    share = f"{int(used * 100 + 0.5)}% of what the target allows is used up"
+    if not pace:
+        return f"{share}; no {noun} at fault came lately."
+    weekly = f"at the pace of {pace * 7:.1f} {noun}s at fault a week"
+    return f"{share}; {weekly} nothing is left on {day(out_on, year)}." if out_on else f"{share}; {weekly} it lasts."
+
+
+TWO_CAUSES = "An order that is at fault for two causes stays at fault until both are gone."
+
+
+def fewer_label(cause: str) -> str:
+    """The label of a slider.
+
+    >>> fewer_label("a_to_z_claim")
+    'Fewer A-to-z claims'
+    """
+    return f"Fewer {causes(cause, many=True)}"
+
+
+def curve_title(cause: str, least: str) -> str:
+    """The finding of the curve: where it ends.
+
+    >>> curve_title("a_to_z_claim", "0.56%")
+    'Without any A-to-z claims the rate would be 0.56%'
+    """
+    return f"Without any {causes(cause, many=True)} the rate would be {least}"
+
+
+def goals_by(by: date, as_of: date, ways: Sequence[str], year: int) -> str:
+    """What it takes to be on target by a day.
+
+    >>> ways = ["3 of these orders won", "212 more clean orders in time"]
+    >>> goals_by(date(2026, 11, 30), date(2026, 10, 31), ways, 2026)
+    'To be on target on 30 November: 3 of these orders won, or 212 more clean orders in time.'
+    >>> goals_by(date(2026, 11, 30), date(2026, 10, 31), [], 2026)
+    'On 30 November it is on target anyway, if nothing new goes wrong.'
+    """
+    if not ways:
+        return f"On {long_day(by, year)} it is on target anyway, if nothing new goes wrong."
+    return f"{to_be_on_target(by, as_of, year)} {', or '.join(ways)}."
+
+
+def to_be_on_target(by: date, as_of: date, year: int) -> str:
+    """How the ways to be on target by a day begin.
+
+    >>> to_be_on_target(date(2026, 11, 30), date(2026, 10, 31), 2026)
+    'To be on target on 30 November:'
+    """
+    head = "To have been on target" if by == as_of else "To be on target"
+    return f"{head} on {long_day(by, year)}:"

@@ -1,0 +1,57 @@
+"""YAML written by hand: read with the line of each mapping, so that an error can name it; nothing in it is run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+LINE = "line"
+"""Under this name each mapping holds the line on which it begins, from 1."""
+
+
+class YamlError(ValueError):
+    """A file that is no YAML; the message names file, line and what to do."""
+
+
+class _Lines(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # the C loader may be absent
+    """Reads YAML and keeps the line of each mapping."""
+
+
+def _mapping(loader: Any, node: Any) -> dict[Any, Any]:
+    loader.flatten_mapping(node)
+    names = [key.value for key, _ in node.value]
+    twice = sorted({str(name) for name in names if names.count(name) > 1})
+    if twice:
+        raise YamlError(f"line {node.start_mark.line + 1}: {', '.join(twice)} stands twice.")
+    return {**loader.construct_mapping(node, deep=True), LINE: node.start_mark.line + 1}
+
+
+_Lines.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
+def read(path: Path) -> Any:
+    """What a YAML file holds, each mapping with its `line`.
+
+    Raises YamlError for a file that is not UTF-8, not YAML, or names a thing twice; OSError where it cannot be read.
+    """
+    try:
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=_Lines)  # noqa: S506 - a SafeLoader
+    except YamlError as error:
+        raise YamlError(f"{path.name}, {error}") from None
+    except UnicodeDecodeError as error:
+        raise YamlError(f"{path.name} is not UTF-8 (byte {error.start:,}); save it as UTF-8.") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise YamlError(f"{path.name} is not YAML: {' '.join(str(error).split())}") from None
+
+
+def without_lines(held: Any) -> Any:
+    """The same without the lines.
+
+    >>> without_lines([{"fewer": {"by": "30%", "line": 2}, "line": 1}])
+    [{'fewer': {'by': '30%'}}]
+    """
+    if isinstance(held, dict):
+        return {name: without_lines(value) for name, value in held.items() if name != LINE}
+    return [without_lines(one) for one in held] if isinstance(held, list) else held
