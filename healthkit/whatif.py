@@ -179,7 +179,9 @@ def play(
     as_of = row["as_of"].date()
     known = outlook.known_by(counts, as_of)
     before = outlook.calendar(known, policy, row, ahead=ahead, new_orders=new_orders)
-    played = _Played(known, before.rule, int(row["window"]), (row["as_of"] - row["last_day"]).days, row, 1.0, None)
+    played = _Played(
+        known, known, before.rule, int(row["window"]), (row["as_of"] - row["last_day"]).days, row, 1.0, None
+    )
     for step in sorted(steps, key=lambda step: step.kind != "stop_selling"):  # for it counts from the orders again
         played = _edited(played, step, before, without)
     edited = replace(policy, rules=(played.rule,), begins=())
@@ -200,8 +202,12 @@ def play(
 
 @dataclass(frozen=True)
 class _Played:
-    """The counts and the rule after some steps; `volume` is what new orders are multiplied by, from a day on."""
+    """The counts and the rule after some steps; `volume` is what new orders are multiplied by, from a day on.
 
+    `known` are the counts before the first step.
+    """
+
+    known: Counts
     counts: Counts
     rule: Rule
     window: int
@@ -238,9 +244,9 @@ def _with_target(rule: Rule, share: Fraction) -> Rule:
     return Rule.model_validate(rule.model_dump() | asked)
 
 
-def _mine(played: _Played) -> np.ndarray:
+def _mine(played: _Played, faults: pd.DataFrame) -> np.ndarray:
     """Which rows of FAULTS are of the measure that is played."""
-    faults, row = played.counts.faults, played.row
+    row = played.row
     named = {"metric": row["metric"], "basis": str(played.rule.basis), "account": row["account"],
              "marketplace": row["marketplace"], "channel": row["channel"]}  # fmt: skip
     mine = np.ones(len(faults), dtype=bool)
@@ -297,7 +303,8 @@ def _spread(place: int) -> tuple[float, int]:
 
 def _freed(played: _Played, order_ids: Iterable[str], causes: set[str] | None) -> pd.DataFrame:
     """FAULTS without some causes of some orders; an order that has another stays at fault for that one."""
-    faults, mine = played.counts.faults, _mine(played)
+    faults = played.counts.faults
+    mine = _mine(played, faults)
     hit = mine & faults["order_id"].isin(list(order_ids)).to_numpy()
     rest = [
         "+".join(one for one in text.split("+") if causes is not None and one not in causes)
@@ -310,7 +317,8 @@ def _freed(played: _Played, order_ids: Iterable[str], causes: set[str] | None) -
 
 def _cleared(played: _Played, step: Step, where: str) -> pd.DataFrame:
     """FAULTS in which some orders are no longer at fault, for one cause or for any."""
-    mine = played.counts.faults[_mine(played)]
+    # Looked up among those there were: an earlier step may have saved an order already.
+    mine = played.known.faults[_mine(played, played.known.faults)]
     known = set(mine["order_id"])
     unknown = [one for one in step.orders if one not in known]
     if unknown:

@@ -32,6 +32,7 @@ def clone(tmp_path_factory, sample_store):
     folder = tmp_path_factory.mktemp("clone")
     (folder / "data").mkdir()
     (folder / "data" / "sample").symlink_to(ROOT / "data" / "sample")
+    (folder / "docs").symlink_to(ROOT / "docs")
     shutil.copytree(sample_store, folder / "data" / "sample_store")
     return folder
 

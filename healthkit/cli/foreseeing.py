@@ -1,8 +1,9 @@
-"""What is coming: outlook."""
+"""What is coming, and what would be if: outlook, whatif."""
 
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 from typing import Annotated, Any
 
 import pandas as pd
@@ -10,6 +11,7 @@ import typer
 
 import healthkit as hk
 from healthkit.cli.asking import (
+    Account,
     Accounts,
     AsOf,
     Channel,
@@ -17,6 +19,7 @@ from healthkit.cli.asking import (
     Form,
     Format,
     Marketplace,
+    Metric,
     PolicyName,
     Window,
     app,
@@ -158,3 +161,62 @@ def _goals(row: pd.Series, held: Any, by: date, ways: list[Any]) -> list[str]:
         return ["", words.foresight.goals_by(by, held.as_of, [], held.as_of.year)]
     said = [words.foresight.goal(way.kind, way.cause, way.many, way.by, way.best, noun) for way in ways]
     return ["", words.foresight.to_be_on_target(by, held.as_of, held.as_of.year), *(f"  · {one}" for one in said)]
+
+
+@app.command(
+    "whatif",
+    epilog="Example: `python -m healthkit whatif --account lantern-hill-lighting --metric order_defect_rate "
+    "--as-of 2026-10-31 --scenario docs/scenario.yaml --data data/sample_store`",
+)
+def what_if(
+    account: Account,
+    metric: Metric,
+    as_of: AsOf,
+    scenario: Annotated[Path, typer.Option(metavar="FILE", help="A YAML file with the steps of the scenario.")],
+    channel: Channel = "",
+    window: Window = None,
+    marketplace: Marketplace = "",
+    policy: PolicyName = None,
+    new_orders: Annotated[
+        bool, typer.Option("--new-orders/--no-new-orders", help="Orders keep coming at the recent pace, or none do.")
+    ] = True,
+    form: Form = Format.table,
+    data: Data = None,
+) -> None:
+    """Score a measure again as if less had gone wrong, or more had sold: fewer claims, claims won, volume, rules."""
+    with sentences():
+        book = desk(data, policy)
+        row = book.measure(account, metric, as_of, channel=channel, window=window, marketplace=marketplace)
+        held = book.what_if(row, scenario, new_orders=new_orders)
+    if form is Format.json:
+        told(_what_if_as_data(held))
+        return
+    both = pd.DataFrame([held.before, held.after])
+    if written(both.assign(back_on=[held.calendar.back_on, held.edited.back_on]), form):
+        return
+    words, year = hk.wording, as_of.year
+    shown = columns({"": "left", "Rate": "right", "Count": "right", "Target": "left", "Status": "left", "Room": "right",
+                     "Back on target for good": "left"})  # fmt: skip
+    for name, one, calendar in (("As it is", held.before, held.calendar), ("What if", held.after, held.edited)):
+        target = (one["side"], one["target"])
+        shown.add_row(
+            name, words.rate(one["counted"], one["at_fault"], *target), words.count(one["counted"], one["at_fault"]),
+            words.target(*target), f"{words.STATUSES[one['status']][0]} {one['status']}", f"{one['headroom']:,}",
+            words.foresight.back(calendar.back_on, as_of, year),
+        )  # fmt: skip
+    saved = held.saved["order_id"].tolist()
+    difference = words.foresight.difference(held.before, held.after, held.calendar.back_on, held.edited.back_on, year)
+    some = f"{', '.join(saved[:LISTED])}{f' and {len(saved) - LISTED:,} more' if len(saved) > LISTED else ''}"
+    listed = [f"No longer at fault: {some}."] if saved else []
+    show(difference, "", shown, "", *listed, words.foresight.BEST_CASE if new_orders else words.foresight.NO_ORDERS)
+
+
+def _what_if_as_data(held: Any) -> dict[str, Any]:
+    """A WhatIf as plain data."""
+    sides = {
+        name: {**row.astype(object).where(row.notna(), None).to_dict(), "back_on": calendar.back_on}
+        for name, row, calendar in (("before", held.before, held.calendar), ("after", held.after, held.edited))
+    }
+    for side in sides.values():
+        side.update({name: side[name].date() for name in ("as_of", "first_day", "last_day")})
+    return {**sides, "saved": held.saved["order_id"].tolist()}

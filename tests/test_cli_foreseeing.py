@@ -1,0 +1,154 @@
+"""The commands that look ahead: outlook and whatif say what the desk says, and refuse what cannot be in a sentence."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from datetime import date
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from healthkit import whatif
+from healthkit.cli import app
+from healthkit.desk import Desk
+
+DAY = date(2026, 10, 31)
+DEFECTS = ("--account", "lantern-hill-lighting", "--metric", "order_defect_rate", "--as-of", DAY)
+SCENARIO = Path(__file__).parents[1] / "docs" / "scenario.yaml"
+
+
+@pytest.fixture
+def run(monkeypatch, sample_store):
+    monkeypatch.setenv("COLUMNS", "200")
+    return lambda *words: CliRunner().invoke(app, [*map(str, words), "--data", str(sample_store)])
+
+
+@pytest.fixture(scope="module")
+def book(sample_store):
+    return Desk(sample_store)
+
+
+@pytest.fixture(scope="module")
+def defects(book):
+    return book.measure("lantern-hill-lighting", "order_defect_rate", DAY)
+
+
+def rows_of(shown):
+    assert shown.exit_code == 0, shown.output
+    return list(csv.DictReader(io.StringIO(shown.stdout)))
+
+
+# -- outlook ----------------------------------------------------------------------------------------------
+
+
+def test_the_outlook_of_all_measures_gives_the_day_on_which_each_is_back(run, book):
+    rows = rows_of(run("outlook", "--as-of", DAY, "--account", "birchway-crafts", "--format", "csv"))
+    off = [row for row in rows if row["status"] == "off target"]
+    assert {row["metric"] for row in off} == {"cancellation_rate", "late_shipment_rate"}
+    for row in off:
+        held = book.calendar(book.measure("birchway-crafts", row["metric"], DAY, window=int(row["window"])))
+        assert row["back_on"] == f"{held.back_on}"
+    shown = run("outlook", "--as-of", DAY, "--account", "birchway-crafts").stdout
+    assert "if nothing new" in shown
+    assert "This is the best case" in shown
+
+
+def test_the_outlook_of_one_measure_is_its_calendar(run, book, defects):
+    rows = rows_of(run("outlook", *DEFECTS, "--format", "csv"))
+    held = book.calendar(defects)
+    assert [int(row["at_fault"]) for row in rows] == held.days["at_fault"].tolist()
+    told = json.loads(run("outlook", *DEFECTS, "--format", "json").stdout)
+    assert told["back_on"] == held.back_on.isoformat()
+    assert "If nothing new goes wrong, the rate is under 1% from" in run("outlook", *DEFECTS).stdout
+
+
+def test_without_new_orders_is_said(run, book, defects):
+    told = json.loads(run("outlook", *DEFECTS, "--no-new-orders", "--format", "json").stdout)
+    held = book.calendar(defects, new_orders=False)
+    assert [row["counted"] for row in told["days"]] == held.days["counted"].tolist()
+    assert "No new orders are taken into account" in run("outlook", *DEFECTS, "--no-new-orders").stdout
+
+
+def test_what_it_takes_by_a_day_is_told_a_way_a_line(run, book, defects):
+    shown = run("outlook", *DEFECTS, "--by", "2026-11-10").stdout
+    assert "To be on target on 10 November:" in shown
+    assert shown.count("  · ") == len(book.goals(defects, date(2026, 11, 10)))
+    assert "on target anyway" in run("outlook", *DEFECTS, "--by", "2026-12-20").stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("outlook", "--as-of", DAY, "--by", "2026-11-10"), 2, "--by goes with --metric"),
+        (("outlook", *DEFECTS, "--by", "2026-10-01"), 2, "from --as-of on"),
+        (("outlook", "--as-of", DAY, "--metric", "order_defect_rate"), 2, "goes with one --account"),
+        (("outlook", *DEFECTS[:2], "--metric", "refund_rate", *DEFECTS[4:]), 1, "not held against a target"),
+        (("outlook", *DEFECTS[:2], "--metric", "nothing", *DEFECTS[4:]), 1, "There are: order_defect_rate"),
+    ],
+)
+def test_an_outlook_that_cannot_be_given_is_refused(run, words, code, said):
+    shown = run(*words)
+    assert shown.exit_code == code
+    assert said in " ".join(shown.output.replace("│", " ").split())
+
+
+# -- whatif -----------------------------------------------------------------------------------------------
+
+
+def test_a_scenario_gives_both_sides_and_the_orders_it_saves(run, book, defects):
+    told = json.loads(run("whatif", *DEFECTS, "--scenario", SCENARIO, "--format", "json").stdout)
+    held = book.what_if(defects, SCENARIO)
+    assert told["saved"] == held.saved["order_id"].tolist() != []
+    assert (told["before"]["at_fault"], told["after"]["at_fault"]) == (defects["at_fault"], held.after["at_fault"])
+    assert (told["before"]["case"], told["after"]["case"]) == ("ours", "what if")
+    assert told["after"]["back_on"] == held.edited.back_on.isoformat() < told["before"]["back_on"]
+    rows = rows_of(run("whatif", *DEFECTS, "--scenario", SCENARIO, "--format", "csv"))
+    assert [row["case"] for row in rows] == ["ours", "what if"]
+
+
+def test_a_scenario_in_words_says_the_difference(run):
+    shown = run("whatif", *DEFECTS, "--scenario", SCENARIO).stdout
+    assert "Order defects would be at" in shown
+    assert "instead of 22 Nov" in shown
+    assert "No longer at fault: 111-" in shown
+
+
+def test_every_step_of_the_example_can_be_played(book, defects, tmp_path):
+    """Those that are commented out, too, with an order and a product that there are."""
+    lines = SCENARIO.read_text(encoding="utf-8").replace("# - ", "- ")
+    one = book.orders_at_fault(defects)["order_id"].iloc[0]
+    file = tmp_path / "all.yaml"
+    file.write_text(lines.replace("111-1234567-1234567", one), encoding="utf-8")
+    assert {step.kind for step in whatif.read(file)} == set(whatif.STEPS)
+    assert book.what_if(defects, file).after["window"] == 90
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("- fewer: {cause: a_to_z_claim, by: 140%}", "bad.yaml: Step 1, fewer: 140% fewer cannot be; give 0% to 100%."),
+        ("- fewer: {cause: lost, by: 40%}", "no order of this measure is at fault for 'lost'. There are: a_to_z_claim"),
+        ("- fewer: {cause: a_to_z_claim, by: 40%, since: 1999-01-01}", "long before the first order at fault"),
+        ("- cleared: {orders: [111-1]}", "were never at fault in this measure"),
+        ("- stop_selling: {sku: LAMP}", "There are: LH-BULB4"),
+        ("- faster: 10%", "there is no such step. There are: fewer"),
+        ("fewer: {cause: a_to_z_claim", "bad.yaml is not YAML"),
+        ("- fewer: {cause: a_to_z_claim, by: 1%, by: 2%}", "bad.yaml, line 1: by stands twice."),
+        ("", "A scenario is a list of steps"),
+    ],
+)
+def test_a_bad_scenario_is_refused_with_what_there_is_instead(run, tmp_path, text, said):
+    file = tmp_path / "bad.yaml"
+    file.write_text(text, encoding="utf-8")
+    shown = run("whatif", *DEFECTS, "--scenario", file)
+    assert shown.exit_code == 1
+    assert said in " ".join(shown.output.split())
+
+
+def test_a_scenario_that_is_not_there_is_named(run, tmp_path):
+    shown = run("whatif", *DEFECTS, "--scenario", tmp_path / "none.yaml")
+    assert shown.exit_code == 1
+    assert "none.yaml cannot be read" in " ".join(shown.output.split())
