@@ -26,9 +26,12 @@ from healthkit.exposure import Counts
 from healthkit.marketplaces import MARKETPLACES
 from healthkit.policy import Policy, Rule, files, for_marketplaces, judged_marketplaces, load
 from healthkit.store import Store
+from healthkit.tables import Ledger
 
 DATA = Path("data/store")
 SAMPLE = Path("data/sample_store")
+LARGE = 1_000_000
+"""The tables of an account with more orders are not held in memory. [orders]"""
 
 
 def choose(folder: str | Path | None = None) -> Path:
@@ -56,6 +59,7 @@ class Desk:
         self.store = Store(choose(folder))
         self.policy_name = policy
         self._one = None if policy is None else load(policy)
+        self._ledgers: dict[str, Ledger] = {}
 
     @cached_property
     def counts(self) -> Counts:
@@ -99,6 +103,19 @@ class Desk:
     def accounts(self) -> list[str]:
         """The accounts in the store, in the order of their names."""
         return sorted(self.counts.coverage["account"].unique())
+
+    def ledger(self, account: str) -> Ledger:
+        """The raw tables of one account as they are known now; kept for its next question.
+
+        Raises StoreError for an account that the store does not hold.
+        """
+        if account not in self._ledgers:
+            coverage = self.counts.coverage
+            held = self.store.ledger([account])
+            small = int(coverage.loc[coverage["account"] == account, "orders"].sum()) <= LARGE
+            self._ledgers.clear()
+            self._ledgers[account] = held.in_memory() if small else held
+        return self._ledgers[account]
 
     def score(
         self,
@@ -172,7 +189,7 @@ class Desk:
         `marketplace` is needed only where the account sells in several. Raises StoreError for an unknown account,
         ExplainError where the store holds no such figure.
         """
-        ledger = self.store.ledger([account])
+        ledger = self.ledger(account)
         held = self.counts.coverage[self.counts.coverage["account"] == account].set_index("marketplace")["evidence"]
         codes = [marketplace] if marketplace else [code for code in held.index if code in self.policies]
         told = {code: str(held.get(code, "")).split("+") for code in codes}
@@ -184,7 +201,7 @@ class Desk:
 
     def drivers(self, row: pd.Series) -> pd.DataFrame:
         """Which groups of orders carry the excess in one row of SCORES (see `explain.drivers`)."""
-        ledger = self.store.ledger([row["account"]])
+        ledger = self.ledger(row["account"])
         return explain.drivers(
             ledger, self.rule(row), row["account"], row["marketplace"], row["channel"], row["as_of"].date(),
             window=int(row["window"]),
@@ -231,7 +248,7 @@ class Desk:
 
         Raises KeyError, naming those there are, for an SKU that no order holds.
         """
-        ledger = self.store.ledger([row["account"]])
+        ledger = self.ledger(row["account"])
         items = tables.collected(ledger.items.filter(nw.col("marketplace") == row["marketplace"]))
         kinds = items.groupby("order_id")["sku"].agg(["nunique", "first"])
         orders = kinds.index[(kinds["nunique"] == 1) & (kinds["first"] == sku)]

@@ -173,7 +173,7 @@ def _gather(desk: Desk, account: str, code: str, as_of: date, scored: pd.DataFra
     on = past["as_of"].dt.date
     rules = policy.on(as_of)
     daily = past[on.isin(history)].reset_index(drop=True)
-    ledger = desk.store.ledger([account])
+    ledger = desk.ledger(account)
     mine = (nw.col("account") == account) & (nw.col("marketplace") == code)
     return Monthly(
         account=account,

@@ -12,7 +12,7 @@ A frame may be of any library that narwhals knows (pandas, pyarrow, polars).
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import narwhals as nw
@@ -413,6 +413,11 @@ class Ledger:
     violations: Frame
     account_states: Frame
     coverage: Any = field(repr=False)
+
+    def in_memory(self) -> Ledger:
+        """The same with every table in memory: what it costs to ask an engine is saved where many questions follow."""
+        held = {table.name: nw.from_native(getattr(self, table.name).collect().to_native()).lazy() for table in RAW}
+        return replace(self, **held)
 
 
 EVIDENCE = {
