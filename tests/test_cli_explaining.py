@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 
 from healthkit.cli import app
 from healthkit.desk import Desk
+from healthkit.explain import ExplainError
 from healthkit.scores import ScoreError
 
 DAY, BEFORE = date(2026, 10, 31), date(2026, 9, 30)
@@ -118,6 +120,23 @@ def test_reconcile_shows_both_counts_and_the_orders_of_a_difference(run):
             assert sum(difference[name] for difference in one["differences"]) == theirs - ours
     flat = rows_of(run("reconcile", "--account", "lantern-hill-lighting", "--as-of", DAY, "--format", "csv"))
     assert {row["metric"] for row in flat} == {one["metric"] for one in told}
+
+
+def test_the_planted_differences_of_the_sample_are_named_and_where_there_is_none_none_is_found(book):
+    """Of lantern-hill-lighting a claim was withdrawn, three orders are in no file, one was confirmed late.
+
+    That no file holds a carrier's scan is no difference in the orders, but one that Amazon alone can see.
+    """
+    found = {}
+    for account in book.accounts:
+        with contextlib.suppress(ExplainError):
+            for one in book.reconcile(account, DAY):
+                told = [tuple(reason)[:3] for reason in one.differences if reason.cause != "no scans"]
+                found.update({(account, one.metric): told} if told else {})
+    assert found == {
+        ("lantern-hill-lighting", "order_defect_rate"): [("cleared", 0, -1), ("unexplained", 3, 0)],
+        ("lantern-hill-lighting", "late_shipment_rate"): [("unexplained", 0, 1)],
+    }
 
 
 def test_the_marketplaces_own_figures_stand_alone_or_beside_ours(run):

@@ -324,7 +324,7 @@ def test_both_sides_stand_with_status_where_it_differs_and_every_cause(account: 
         "111-0, 111-1, 111-2, 111-3, 111-4 and 2 more "
         "1 order fewer at fault: cleared on one of the two sides only. 112-1"
     )
-    assert "1 order more counted and 6 fewer at fault, cause not found." in rows[0]
+    assert "1 order more counted and 6 fewer at fault, cause not found; perhaps our files lack orders." in rows[0]
     assert "Amazon’s report contradicts itself: it is called good" in rows[0]
     assert rows[1] == "Cancellation 24 – 30 Oct Ours 2.4% 7 of 297 Amazon’s 2.4% 7 of 297 No difference"
 

@@ -223,7 +223,11 @@ def _explained(asked: _Asked, ours: Seen, theirs: tuple[int, int]) -> Iterator[D
     cost: tuple[int, int] | None = None
     for tried in _ways(asked, stated):
         rest = list(_filled(asked, tried, theirs))
-        open_ends = sum(abs(one.counted) + abs(one.at_fault) for one in rest if one.cause == "unexplained")
+        unexplained = rest[-1]
+        if unexplained.counted and any(one.counted for one in tried.differences):
+            # Another way to count moves many orders at once. One that still leaves some open is no better than chance.
+            continue
+        open_ends = abs(unexplained.counted) + abs(unexplained.at_fault)
         made = [*tried.differences, *(one for one in rest if _moves(one))]
         if cost is None or (open_ends, len(made)) < cost:
             best, cost = made, (open_ends, len(made))

@@ -51,10 +51,11 @@ def reason(cause: str, counted: int, at_fault: int, noun: str = "order") -> str:
     >>> reason("time zone", 2, 0)
     '2 orders more counted: it cuts days in UTC, we in the marketplace’s zone.'
     >>> reason("unexplained", 0, -3), reason("unexplained", 1, -5)
-    ('3 orders fewer at fault, cause not found.', '1 order more counted and 5 fewer at fault, cause not found.')
-    """
+    ('3 orders fewer at fault, cause not found.', '1 order more counted and 5 fewer at fault, cause not found; perhaps our files lack orders.')
+    """  # noqa: E501 - two reasons
     why = DIFFERENCES.get(cause, cause)
-    return opening(f"{moved(counted, at_fault, noun)}{', ' if cause == 'unexplained' else ': '}{why}.")
+    perhaps = f"; perhaps our files lack {noun}s" if cause == "unexplained" and counted > 0 else ""
+    return opening(f"{moved(counted, at_fault, noun)}{', ' if cause == 'unexplained' else ': '}{why}{perhaps}.")
 
 
 def more_orders(many: int) -> str:
