@@ -21,7 +21,7 @@ from typing import Any
 import narwhals as nw
 import pandas as pd
 
-from healthkit import explain, exposure, metrics, outlook, reported, scores, tables, whatif
+from healthkit import explain, exposure, metrics, outlook, reported, scores, store, tables, whatif
 from healthkit.exposure import Counts
 from healthkit.marketplaces import MARKETPLACES
 from healthkit.policy import Policy, Rule, files, for_marketplaces, judged_marketplaces, load
@@ -42,9 +42,9 @@ def choose(folder: str | Path | None = None) -> Path:
     if folder is not None:
         return Path(folder)
     for home in (Path(), *Path.cwd().parents):
-        for store in (home / DATA, home / SAMPLE):
-            if Store(store).exists():
-                return store
+        for place in (home / DATA, home / SAMPLE):
+            if Store(place).exists():
+                return place
     return DATA
 
 
@@ -96,7 +96,7 @@ class Desk:
     def _digest(self) -> str:
         """What the counts depend on besides the store: the rules there are, and the code that counts."""
         rules = [*files().values(), *map(Path, self._one.files if self._one else ())]
-        code = [Path(module.__file__ or "") for module in (metrics, exposure, tables)]
+        code = [Path(module.__file__ or "") for module in (store, metrics, exposure, tables)]
         return hashlib.sha256(b"\0".join(path.read_bytes() for path in [*code, *rules])).hexdigest()[:12]
 
     @property

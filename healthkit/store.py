@@ -175,6 +175,7 @@ class Store:
         connection.register("taken", self._reports())
         for table in tables.RAW:
             self._read(connection, table, wanted)
+        connection.execute(_REMOVED)
         return _ledger(connection, _coverage(connection))
 
     def check_accounts(self, wanted: Iterable[str], known: Sequence[str]) -> None:
@@ -317,6 +318,34 @@ def _newest(table: tables.Table) -> str:
     return (
         f"create temp table {table.name} as select {key}, {merged} from raw_{table.name} group by {key} order by {key}"
     )
+
+
+_REMOVED = """
+    create or replace temp table feedback as
+    with spans as (select account, marketplace, report, min(received_on) as first_day, max(received_on) as last_day
+                   from raw_feedback semi join (from taken where kind = 'feedback') using (report) group by all),
+         held as (select account, marketplace, order_id, max(last_day) as held_till
+                  from raw_feedback join spans using (account, marketplace, report) group by all),
+         asked as (select account, marketplace, order_id, feedback_id, spans.report, last_day
+                   from feedback join held using (account, marketplace, order_id)
+                        join spans using (account, marketplace)
+                   where last_day >= held_till and first_day < received_on and received_on < last_day),
+         lacked as (select account, marketplace, order_id, feedback_id, min(last_day) as lacked_on
+                    from asked anti join raw_feedback using (account, marketplace, order_id, report) group by all)
+    select feedback.* replace (
+        case when removed_on is null and lacked_on is not null
+             then greatest(lacked_on, held_till + 1, received_on + 1) else removed_on end as removed_on)
+    from feedback left join lacked using (account, marketplace, order_id, feedback_id)
+         left join held using (account, marketplace, order_id)
+    order by account, marketplace, order_id, feedback_id
+"""
+"""SQL that finds ratings which a later download of the same account and marketplace lacks: they were removed.
+
+A download tells of the days between its first and its last rating, the two themselves left out, for either may be told
+in part. It is later than those that hold the rating when it reaches as far as each of them: a rating of a past day may
+go, and never comes. It was gone by the last day of the first such download, and not before the day after the last one
+that held it. An order that is rated anew in the later download was not freed but rated again (see `metrics`).
+"""
 
 
 def _coverage(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
