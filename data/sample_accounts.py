@@ -82,7 +82,7 @@ STORIES = (
         claims_won=0.2,
         claims_with_feedback=0.25,
         returns=True,
-        also=("performance", "contacts", "surveys", "return_requests", "violations", "secrets"),
+        also=("performance", "contacts", "surveys", "return_requests", "violations", "secrets", "defect_list"),
         messages=(("2026-06-01", 0.9), ("2026-08-15", 1.4), (END, 1.8)),
         late_answers=(("2026-06-01", "2026-10-01", 1 / 25), ("2026-10-02", "2026-10-30", 1 / 8)),
         violations=(
@@ -159,7 +159,7 @@ STORIES = (
         claims_won=0.1,
         claims_with_feedback=0.2,
         returns=True,
-        also=("performance", "invoices", "older_feedback"),
+        also=("performance", "invoices", "older_feedback", "settlement"),
         cancels_by_message=True,
     ),
     Story(

@@ -434,6 +434,7 @@ EVIDENCE = {
     "performance_json": ("violations",),
     "list_order_defects": ("feedback", "claims", "chargebacks"),
     "list_invoice_defects": ("invoices",),
+    "list_a_to_z_claims": ("claims",),
     "refunds told": ("refunds",),
     "scans told": ("scans",),
 }

@@ -18,7 +18,7 @@ from healthkit import tables
 from healthkit.intake import take_in
 from healthkit.marketplaces import MARKETPLACES
 from healthkit.readers import ReaderError, Taken, plan, read
-from healthkit.readers.feedback import read_day
+from healthkit.readers.cells import read_day
 from healthkit.readers.recognise import KINDS
 from healthkit.store import Store
 

@@ -27,10 +27,10 @@ KINDS = {
     "birchway-crafts": SELLS | {DEFECTS, PERFORMANCE, "unshipped"},
     "clearbrook-bath": {ORDERS, FEEDBACK, DEFECTS, PERFORMANCE, "amazon_shipments", "fba_returns"},
     "lantern-hill-lighting": SELLS
-    | {DEFECTS, RETURNS, PERFORMANCE, CONTACTS, VIOLATIONS, "surveys", "return_requests"},
+    | {DEFECTS, RETURNS, PERFORMANCE, CONTACTS, VIOLATIONS, "surveys", "return_requests", "order_defects_list"},
     "minato-bungu": SELLS | {DEFECTS},
     "paper-moth": SELLS | {CONTACTS, "orders_api"},
-    "thistle-and-wren": SELLS | {DEFECTS, RETURNS, PERFORMANCE, INVOICES},
+    "thistle-and-wren": SELLS | {DEFECTS, RETURNS, PERFORMANCE, INVOICES, "settlement"},
     "werkstatt-lindenau": SELLS | {DEFECTS, PERFORMANCE, INVOICES},
 }
 ENCODINGS = {

@@ -6,13 +6,17 @@ import inspect
 import re
 from datetime import date
 from fractions import Fraction
+from pathlib import Path
 from random import Random
 from typing import Any
 
 import pandas as pd
 import pytest
 
-from healthkit import explain, policy, wording
+import healthkit
+from healthkit import explain, policy, tables, wording
+from healthkit.metrics import METRICS
+from healthkit.wording import names
 
 SIDES = [
     ("below", Fraction(1, 100)),
@@ -188,3 +192,32 @@ def test_learnt_late_says_what_it_means_only_where_it_stands() -> None:
 def test_a_rate_halfway_between_two_digits_is_shown_with_one_more() -> None:
     moved = wording.movement(bridged((800, 800), (1, 8), 0, 0, 0, 7))
     assert wording.bridge_sum(moved) == "In percentage points: 0.125 + 0.875 = 1.000."
+
+
+# -- nothing without a word -------------------------------------------------------------------------------
+
+PACKAGE = Path(healthkit.__file__).parent
+
+
+def test_every_assumption_that_a_figure_can_rest_on_has_a_sentence():
+    """Those of the metrics, and whatever the readers write into `assumed`."""
+    keys = {f"{need}_not_imported" for metric in METRICS.values() for need in metric.needs}
+    keys |= {metric.proxy for metric in METRICS.values() if metric.proxy}
+    for path in [PACKAGE / "metrics.py", PACKAGE / "scores.py", *(PACKAGE / "readers").glob("*.py")]:
+        endings = "unknown|not_scanned|within_policy|estimated|from_[a-z]+"
+        keys |= set(re.findall(rf'"([a-z_]+_(?:{endings}))\+?"', path.read_text(encoding="utf-8")))
+    assert {"day_from_list", "canceller_unknown", "claim_day_from_money", "rating_estimated"} <= keys
+    assert sorted(keys - set(names.ASSUMPTIONS) - {"points_unknown"}) == []
+
+
+def test_every_cause_has_a_word_for_one_and_for_many():
+    text = (PACKAGE / "metrics.py").read_text(encoding="utf-8")
+    causes = {
+        cause
+        for cause in re.findall(r', "([a-z_]+)", "[a-z_]+_on"', text)
+        if not cause.endswith(("_on", "_at", "_day"))
+    }
+    late = set(re.findall(r'"([a-z_]*answered_late)", "([a-z_]*unanswered)"', text))
+    causes |= {cause for pair in late for cause in pair} | set(tables.DEFECT_KINDS)
+    assert "unanswered" in causes
+    assert sorted(causes - set(names.CAUSES)) == sorted(causes - set(names.CAUSES_MANY)) == []

@@ -191,6 +191,38 @@ def day_of(year: str | int, month: str | int, day: str | int) -> date | None:
     return found if _EARLIEST <= found < _LATEST else None
 
 
+def read_day(word: str, form: str) -> date | None:
+    """A day in a marketplace's order of day, month and year; any other writing is None.
+
+    >>> read_day("3/4/26", "%d/%m/%y"), read_day("3/4/2026", "%m/%d/%y"), read_day("3.4.26", "%d/%m/%y")
+    (datetime.date(2026, 4, 3), datetime.date(2026, 3, 4), None)
+    """
+    separator = form[2]
+    parts = word.split(separator)
+    if len(parts) != 3 or not all(part.isascii() and part.isdigit() for part in parts):
+        return None
+    named = dict(zip(form.replace("%", "").split(separator), parts, strict=True))
+    year = named.get("y", named.get("Y", ""))
+    if (len(year) != 4 and not (len(year) == 2 and "y" in named)) or max(len(named["m"]), len(named["d"])) > 2:
+        return None
+    return day_of(year if len(year) == 4 else f"20{year}", named["m"], named["d"])
+
+
+def day_reader(form: str) -> Callable[[str], date | None]:
+    """What reads a day, whatever time follows it: ISO, with an English month, or in a marketplace's own order.
+
+    >>> read = day_reader("%d/%m/%y")
+    >>> read("2026-04-03T10:00:00Z"), read("03-Apr-2026"), read("3/4/26 10:00"), read("soon")
+    (datetime.date(2026, 4, 3), datetime.date(2026, 4, 3), datetime.date(2026, 4, 3), None)
+    """
+
+    def read(word: str) -> date | None:
+        begin = re.split(r"[T ]", word.strip(), maxsplit=1)[0]
+        return iso_day(begin) or named_month_day(begin) or read_day(begin, form)
+
+    return read
+
+
 def instants(grid: Grid, column: str, empty: bool = False) -> pa.Array:
     """Instants written ISO 8601 with their offset; offsets may differ from row to row."""
     cells = grid[column] if empty else texts(grid, column)

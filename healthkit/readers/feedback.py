@@ -8,13 +8,21 @@ Comments, answers and e-mail addresses are never read.
 from __future__ import annotations
 
 import re
-from datetime import date
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from healthkit.marketplaces import MARKETPLACES
-from healthkit.readers.cells import DAY, by_distinct, columns_of, day_of, one_per, order_ids, texts, without_other_shops
+from healthkit.readers.cells import (
+    DAY,
+    by_distinct,
+    columns_of,
+    one_per,
+    order_ids,
+    read_day,
+    texts,
+    without_other_shops,
+)
 from healthkit.readers.grid import AGAIN, SHIFTED, Grid, Kind
 from healthkit.readers.place import Asked, ends_of_days, newest, places
 from healthkit.readers.source import ReaderError
@@ -158,20 +166,3 @@ def _days(grid: Grid, marketplaces: pa.Array) -> pa.Array:
     why = f"no day as {', '.join(sorted(codes))} writes it ({forms[0].replace('%', '')})"
     cure = f"Is the file of another marketplace? Say which with --marketplace. If not: {AGAIN.lower()}"
     return by_distinct(grid, "date", texts(grid, "date"), lambda word: read_day(word, forms[0]), DAY, why, cure)
-
-
-def read_day(word: str, form: str) -> date | None:
-    """A day in a marketplace's order of day, month and year; any other writing is None.
-
-    >>> read_day("3/4/26", "%d/%m/%y"), read_day("3/4/2026", "%m/%d/%y"), read_day("3.4.26", "%d/%m/%y")
-    (datetime.date(2026, 4, 3), datetime.date(2026, 3, 4), None)
-    """
-    separator = form[2]
-    parts = word.split(separator)
-    if len(parts) != 3 or not all(part.isascii() and part.isdigit() for part in parts):
-        return None
-    named = dict(zip(form.replace("%", "").split(separator), parts, strict=True))
-    year = named.get("y", named.get("Y", ""))
-    if (len(year) != 4 and not (len(year) == 2 and "y" in named)) or max(len(named["m"]), len(named["d"])) > 2:
-        return None
-    return day_of(year if len(year) == 4 else f"20{year}", named["m"], named["d"])

@@ -45,6 +45,7 @@ class Kind:
     quoted: bool = False
     by_hand: bool = False
     aliases: Mapping[str, str] = field(default_factory=dict)
+    cure: str = ""
 
     @property
     def known(self) -> set[str]:

@@ -9,6 +9,7 @@ from healthkit.readers import (
     amazon_shipments,
     confirmations,
     contacts,
+    defect_lists,
     defects,
     fba_returns,
     feedback,
@@ -21,6 +22,7 @@ from healthkit.readers import (
     return_requests,
     returns,
     sale_report,
+    settlement,
     surveys,
     unshipped,
     violations,
@@ -45,6 +47,7 @@ TAKE: dict[str, Callable[[Grid, Asked], Taken]] = {
         returns,
         fba_returns,
         defects,
+        settlement,
         invoices,
         return_requests,
         contacts,
@@ -84,7 +87,7 @@ def read(
         if account is not None:
             taken.notes.append("Each seller is an account here: --account was not used.")
         return taken
-    return TAKE[source.kind](grids[source.kind], asked)
+    return TAKE.get(source.kind, defect_lists.take)(grids[source.kind], asked)
 
 
 def _refuse_changed(source: Source, contents: list[bytes]) -> None:

@@ -7,6 +7,7 @@ from healthkit.readers import (
     amazon_shipments,
     confirmations,
     contacts,
+    defect_lists,
     defects,
     fba_returns,
     feedback,
@@ -19,6 +20,7 @@ from healthkit.readers import (
     return_requests,
     returns,
     sale_report,
+    settlement,
     surveys,
     unshipped,
     violations,
@@ -39,13 +41,23 @@ KINDS: tuple[Kind, ...] = (
     returns.KIND,
     fba_returns.KIND,
     defects.KIND,
+    settlement.KIND,
     invoices.KIND,
     return_requests.KIND,
     contacts.KIND,
     surveys.KIND,
     violations.KIND,
 )
-"""Every kind the readers know. Files with orders stand first: others ask them for an order's marketplace."""
+"""Every kind whose columns are known. Files with orders stand first: others ask them for an order's marketplace."""
+
+
+def every_kind() -> tuple[Kind, ...]:
+    """Those and the lists of defects, whose columns are the user's to say.
+
+    Raises ReaderError where `data/column_map.yaml` cannot be read.
+    """
+    return (*KINDS, *defect_lists.kinds())
+
 
 DOCUMENTS: tuple[Document, ...] = (
     performance_json.DOCUMENT,
@@ -74,7 +86,7 @@ def recognise(lines: list[str]) -> tuple[Kind, str]:
     """
     header = lines[0]
     for delimiter in DELIMITERS:
-        fitting = [kind for kind in KINDS if set(kind.needed) <= set(kind.names(header, delimiter))]
+        fitting = [kind for kind in every_kind() if set(kind.needed) <= set(kind.names(header, delimiter))]
         if fitting:
             return _delimited(max(fitting, key=lambda kind: len(kind.needed)), delimiter), delimiter
     if _is_feedback(lines):
@@ -127,25 +139,25 @@ def _is_feedback(lines: list[str]) -> bool:
     if any(map(feedback.has_the_shape, lines[1:])):
         return True
     names = names_in(lines[0], "\t")
-    known = set().union(*(kind.known for kind in KINDS))
+    known = set().union(*(kind.known for kind in every_kind()))
     return len(lines) == 1 and len(names) == len(feedback.IN_ORDER) and not known & set(names)
 
 
 def _nearest(header: str) -> str:
     """A sentence on the kind that comes nearest, and what differs."""
     delimiter = max(DELIMITERS, key=header.count)
-    kind = max(KINDS, key=lambda kind: _nearness(kind, kind.names(header, delimiter)))
+    kind = max(every_kind(), key=lambda kind: _nearness(kind, kind.names(header, delimiter)))
     names = kind.names(header, delimiter)
     missing = [name for name in kind.needed if name not in names]
     if len(missing) == len(kind.needed):
-        titles = ", ".join(kind.title for kind in KINDS)
+        titles = ", ".join(kind.title for kind in every_kind())
         return f"no known kind of file: its first line is not a header that the kit knows. It reads: {titles}."
     unknown = [name[:40] for name in names if name and name not in kind.known]
     more = f" and {len(unknown) - 8} more" if len(unknown) > 8 else ""
     differs = f", and holds {', '.join(unknown[:8])}{more}, unknown there" if unknown else ""
     return (
         f"no known kind of file. The nearest kind: {kind.title}; the file lacks {', '.join(missing)}{differs}. "
-        "Download it again with all its columns, or correct its header."
+        f"Download it again with all its columns, or correct its header.{f' {kind.cure}' if kind.cure else ''}"
     )
 
 

@@ -25,10 +25,19 @@ def opening(data: bytes) -> list[str]:
     >>> opening(b"Datum\\tBewertung\\r\\n1.2.26\\t1\\r\\n")
     ['Datum\\tBewertung', '1.2.26\\t1']
     """
-    encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "latin-1")
-    text = data[:HEAD].decode(encoding, errors="ignore")
+    encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "")
+    head = data[:HEAD]
+    text = head.decode(encoding, errors="ignore") if encoding else _plainly(head)
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     return [line for line in lines if line.strip()]
+
+
+def _plainly(head: bytes) -> str:
+    """UTF-8 where it is that, its last letter perhaps cut in two; else something of which at least ASCII is right."""
+    try:
+        return codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return head.decode("latin-1")
 
 
 def decode(data: bytes, name: str, japanese: Callable[[], bool]) -> tuple[bytes, list[str]]:

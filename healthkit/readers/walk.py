@@ -9,7 +9,15 @@ from pathlib import Path
 
 from healthkit.readers import olist, orders_api
 from healthkit.readers.grid import AGAIN
-from healthkit.readers.recognise import DOCUMENTS, KINDS, Unrecognised, recognise, recognise_document, stands_beside
+from healthkit.readers.recognise import (
+    DOCUMENTS,
+    KINDS,
+    Unrecognised,
+    every_kind,
+    recognise,
+    recognise_document,
+    stands_beside,
+)
 from healthkit.readers.source import ZIP, Part, ReaderError, Refused, Source, digest_of, digest_of_group
 from healthkit.readers.text import opening
 
@@ -24,8 +32,9 @@ def plan(paths: Iterable[str | Path]) -> tuple[list[Source], list[Refused]]:
     """What can be read below the paths, orders first, and what cannot and why.
 
     Folders are walked; hidden files and files that are no raw reports are passed over.
-    Raises ReaderError for a path that does not exist.
+    Raises ReaderError for a path that does not exist, and for a column map that cannot be read.
     """
+    every_kind()
     sources: list[Source] = []
     refused: list[Refused] = []
     members: list[tuple[Part, Source]] = []
@@ -40,7 +49,7 @@ def plan(paths: Iterable[str | Path]) -> tuple[list[Source], list[Refused]]:
         elif source is not None:
             sources.append(source)
     sources += _groups(members, refused)
-    return sorted(sources, key=lambda source: (_TURN[source.kind], source.name)), refused
+    return sorted(sources, key=lambda source: (_TURN.get(source.kind, len(_NAMES)), source.name)), refused
 
 
 def _parts(paths: Iterable[str | Path], refused: list[Refused]) -> Iterator[Part]:

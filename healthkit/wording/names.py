@@ -27,7 +27,7 @@ chargeback_rate               | Chargebacks              | Charges   | many | or
 late_shipment_rate            | Late shipment            | Late      |      | order    | was shipped late                          | were shipped late
 cancellation_rate             | Cancellation             | Cancelled |      | order    | was cancelled                             | were cancelled
 valid_tracking_rate           | Valid tracking           | Tracking  |      | parcel   | has no valid tracking                     | have no valid tracking
-on_time_delivery_rate         | On-time delivery         | On time   |      | order    | arrived late                              | arrived late
+on_time_delivery_rate         | On-time delivery         | On time   |      | parcel   | arrived late                              | arrived late
 unit_on_time_delivery_rate    | On-time delivery, units  | Units     |      | unit     | arrived late                              | arrived late
 refund_rate                   | Refunds                  | Refunds   | many | order    | was refunded                              | were refunded
 negative_review_rate          | Bad reviews              | Reviews   | many | reviewed order | got a bad review                    | got a bad review
@@ -60,6 +60,16 @@ CAUSES = {
     "delivered_late": "delivered late",
     "refund": "refund",
     "no_tracking": "no tracking number",
+    "invoice_missing": "no invoice",
+    "invoice_late": "invoice too late",
+    "unanswered": "not answered in time",
+    "answered_late": "answered late",
+    "answered": "answered",
+    "not_solved": "problem not solved",
+    "not_resolved": "negative return feedback",
+    "return_unanswered": "return not answered in time",
+    "return_answered_late": "return answered late",
+    "refused_wrongly": "return wrongly refused",
 }
 CAUSES_MANY = {
     "negative_feedback": "negative feedback",
@@ -70,6 +80,16 @@ CAUSES_MANY = {
     "delivered_late": "late deliveries",
     "refund": "refunds",
     "no_tracking": "parcels without a tracking number",
+    "invoice_missing": "missing invoices",
+    "invoice_late": "late invoices",
+    "unanswered": "messages not answered in time",
+    "answered_late": "late answers",
+    "answered": "answers",
+    "not_solved": "problems not solved",
+    "not_resolved": "negative return feedback",
+    "return_unanswered": "returns not answered in time",
+    "return_answered_late": "late answers to returns",
+    "refused_wrongly": "returns wrongly refused",
 }
 ASSUMPTIONS = {
     "canceller_unknown": "the files do not say who cancelled, so every cancelled order counts as the seller's",
@@ -82,6 +102,20 @@ ASSUMPTIONS = {
     "judge by the marketplace's own figure",
     "refunds_not_imported": "no refund is named in the defects files, so refunded orders are missing",
     "chargebacks_not_imported": "no defects file was imported, so orders with a chargeback are missing",
+    "contacts_not_imported": "no file of messages was imported, so late answers are missing",
+    "surveys_not_imported": "no file of surveys was imported, so dissatisfied buyers are missing",
+    "returns_not_imported": "no file of returns was imported, so return requests are missing",
+    "return_answers_not_imported": "no file says when return requests were answered, so late answers are missing",
+    "return_feedback_not_imported": "no file holds buyers' words on returns, so negative ones are missing",
+    "return_refusals_not_imported": "no file says which returns were wrongly refused, so some may be missing",
+    "invoices_not_imported": "no file of invoices was imported, so missing invoices cannot be told",
+    "violations_not_imported": "no file of violations was imported, so open ones are missing",
+    "refusal_within_policy": "a refused return that the policy allows is taken as wrongly refused",
+    "return_time_unknown": "the files hold the day of a return request without its hour, so its end is taken",
+    "rating_estimated": "the rating is estimated by points, not the marketplace's own number",
+    "day_from_list": "the marketplace's list does not say when a defect became known, so the day of the list is taken",
+    "claim_day_from_money": "claims are dated by the day on which they were paid; those not paid are missing",
+    "chargeback_day_from_money": "chargebacks are dated by the day on which they were paid; those not paid are missing",
 }
 CLOCKS = {
     "ordered_on": "order day",

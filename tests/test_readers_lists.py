@@ -1,0 +1,266 @@
+"""The marketplace's lists of defects, by the column map, and the settlement file: what they say, and what is refused."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from datetime import date
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from healthkit import tables
+from healthkit.readers import ReaderError, column_map, defect_lists, plan, read
+from healthkit.readers.recognise import every_kind
+
+from .readers_files import FIRST, MARK, SECOND, THIRD, put, tiny
+from .test_readers_broken import said_of
+from .test_readers_orders import ODD_CELLS, read_from_disk, seeded, spoilt
+
+# ruff: noqa: E501 - tables of cells are wider than lines of code
+
+ORDER_DEFECTS = tiny(
+    "list_order_defects",
+    "list of orders with defects",
+    f"""
+    Order ID | Order date | Fulfilled by | Negative feedback | A-to-z claim | Chargeback
+    {FIRST}  | 2026-03-02 | Seller       | X                 |              |
+    {SECOND} | 2026-03-03 | Seller       |                   | yes          | x
+    {THIRD}  | 2026-03-04 | Seller       | no                | -            |
+    """,
+    ",", id_column="Order ID", date_column="Order date", needed="A-to-z claim", impossible_date="2026-13-02",
+    name="order_defects_2026-03-31.csv",
+)  # fmt: skip
+LATE = tiny(
+    "list_late_shipments",
+    "list of late shipments",
+    f"""
+    Order-ID | Order date | Expected ship date  | Ship confirmation date | Buyer
+    {FIRST}  | 2026-03-02 | 2026-03-04          | 2026-03-06T10:00:00Z   | {MARK}
+    {SECOND} | 2026-03-03 | 2026-03-05          | 07-Mar-2026 09:00      | {MARK}
+    """,
+    ";", id_column="Order-ID", date_column="Ship confirmation date", needed="Expected ship date",
+    impossible_date="2026-02-30",
+)  # fmt: skip
+INVOICES = tiny(
+    "list_invoice_defects",
+    "list of orders with invoice defects",
+    f"""
+    Shipment ID | Order ID | Ship Date UTC | Defect Type     | Defect Reason
+    D1          | {FIRST}  | 2026-03-04    | Missing invoice | None given
+    D2          | {SECOND} | 2026-03-05    | Late Invoice    | After two days
+    """,
+    "\t", id_column="Order ID", date_column="Ship Date UTC", needed="Defect Type", impossible_date="",
+    name="invoices 20260310.tsv",
+)  # fmt: skip
+SETTLEMENT = tiny(
+    "settlement",
+    "settlement file",
+    f"""
+    settlement-id | settlement-start-date | total-amount | currency | transaction-type        | order-id | marketplace-name | amount-type | amount  | posted-date | posted-date-time
+    1             | 01.03.2026            | -10,00       | EUR      |                         |          |                  |             |         |             |
+    1             |                       |              |          | Order                   | {FIRST}  | Amazon.de        | ItemPrice   | 1.020,00 | 02.03.2026  | x
+    1             |                       |              |          | A-to-z Guarantee Refund | {FIRST}  | Amazon.de        | ItemPrice   | -1.020,00 | 09.03.2026  | x
+    1             |                       |              |          | A-to-z Guarantee Refund | {FIRST}  | Amazon.de        | Commission  | 20,00   | 09.03.2026  | x
+    1             |                       |              |          | A-to-z Guarantee Refund | {FIRST}  | Amazon.de        | ItemPrice   | 1.000,00 | 20.03.2026  | x
+    1             |                       |              |          | Chargeback Refund       | {SECOND} | Amazon.de        | ItemPrice   | -5,00   | 10.03.2026  | x
+    1             |                       |              |          | Refund                  | {THIRD}  | Amazon.de        | ItemPrice   | -7,50   | 11.03.2026  | x
+    """,
+    "\t", id_column="order-id", date_column="posted-date", needed="transaction-type", impossible_date="31.02.2026",
+)  # fmt: skip
+TINY = [ORDER_DEFECTS, LATE, INVOICES, SETTLEMENT]
+each_file = pytest.mark.parametrize("file", TINY, ids=lambda file: file.kind)
+
+
+def taken(folder, file, **told):
+    put(folder, file, name=file.name)
+    (source,), refused = plan([folder])
+    assert refused == []
+    one = read(source, marketplace=told.get("marketplace", None if file.kind == "settlement" else "US"))
+    assert one.kind == file.kind
+    tables.check(one.tables["defects"], tables.DEFECTS)
+    return one
+
+
+def defects(one):
+    rows = one.tables["defects"].to_pylist()
+    return sorted((row["order_id"], row["kind"], row["known_on"], row["assumed"]) for row in rows)
+
+
+# -- what a list says -------------------------------------------------------------------------------------
+
+
+def test_each_mark_of_a_row_is_a_defect_known_on_the_day_of_the_list(tmp_path):
+    day, guessed = date(2026, 3, 31), "day_from_list"
+    assert defects(taken(tmp_path, ORDER_DEFECTS)) == [
+        (FIRST, "negative_feedback", day, guessed),
+        (SECOND, "a_to_z_claim", day, guessed),
+        (SECOND, "chargeback", day, guessed),
+    ]
+
+
+def test_a_day_of_its_own_is_no_assumption_however_it_is_written(tmp_path):
+    assert defects(taken(tmp_path, LATE)) == [
+        (FIRST, "shipped_late", date(2026, 3, 6), None),
+        (SECOND, "shipped_late", date(2026, 3, 7), None),
+    ]
+
+
+def test_a_word_says_which_defect_it_is(tmp_path):
+    assert [row[1:3] for row in defects(taken(tmp_path, INVOICES))] == [
+        ("invoice_missing", date(2026, 3, 10)), ("invoice_late", date(2026, 3, 10)),
+    ]  # fmt: skip
+
+
+def test_a_list_without_a_day_in_its_name_is_of_its_newest_day_and_says_so(tmp_path):
+    put(tmp_path, ORDER_DEFECTS, name="defects.csv")
+    one = read(plan([tmp_path])[0][0], marketplace="US")
+    assert {row[2] for row in defects(one)} == {date(2026, 3, 4)}
+    assert any("taken as of 2026-03-04" in note for note in one.notes)
+
+
+def test_a_list_that_tells_of_no_day_is_refused_with_the_cure(tmp_path):
+    blank = ORDER_DEFECTS
+    for row in range(3):
+        blank = blank.with_cell(row, "Order date", "")
+    put(tmp_path, blank, name="defects.csv")
+    assert "Put the day of the download into its name" in said_of(tmp_path, marketplace="US")
+
+
+def test_an_order_in_several_rows_is_one_defect_of_each_kind(tmp_path):
+    twice = LATE.with_cell(1, "Order-ID", FIRST)
+    assert defects(taken(tmp_path, twice)) == [(FIRST, "shipped_late", date(2026, 3, 6), None)]
+
+
+def test_a_header_never_seen_names_the_nearest_list_and_the_file_to_edit(tmp_path):
+    put(tmp_path, ORDER_DEFECTS.text().replace("A-to-z claim", "Garantía de la A a la Z"), name="defects.csv")
+    said = plan([tmp_path])[1][0].message
+    assert "The nearest kind: list of orders with defects; the file lacks a_to_z_claim" in said
+    assert "garantía-de-la-a-a-la-z" in said
+    assert "add its name to data/column_map.yaml" in said
+
+
+def test_a_word_never_seen_names_the_words_there_are(tmp_path):
+    put(tmp_path, INVOICES.with_cell(0, "Defect Type", "Torn"))
+    assert "no known defect; there are: missing-invoice" in said_of(tmp_path, marketplace="US")
+
+
+# -- the column map ---------------------------------------------------------------------------------------
+
+
+def test_no_two_lists_are_known_by_the_same_columns():
+    needed = [frozenset(kind.needed) for kind in defect_lists.kinds()]
+    assert len(needed) == len(set(needed)) == 8
+    assert {kind.name for kind in defect_lists.kinds()} <= {kind.name for kind in every_kind()}
+
+
+def test_a_spelling_that_the_user_adds_is_known(tmp_path, monkeypatch):
+    text = column_map.FILE.read_text(encoding="utf-8").replace("A-to-z claim,", "A-to-z claim, Garantía,", 1)
+    mine = tmp_path / "map.yaml"
+    mine.write_text(text, encoding="utf-8")
+    assert column_map.lists(mine)["list_order_defects"].kind.aliases["garantía"] == "a_to_z_claim"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("each: shipped_late", "each: lost", "list_late_shipments: no kind of defect 'lost'. There are: "),
+        ("each: shipped_late", "all: shipped_late", "list_late_shipments has no field all. There are: columns, each"),
+        ("each: cancelled", "", "list_cancellations needs one of each, marks and words; it has none."),
+        ("known_by: [no_tracking]", "known_by: [colour]", "list_valid_tracking has no column 'colour'"),
+        ("title: list of late shipments", "title: [", "is not YAML"),
+        ("order-date: [Order date]", "order-date: Order date", "give a list of spellings"),
+        ("title: list of late shipments", "title: a\n    title: b", "title stands twice"),
+    ],
+)
+def test_a_map_that_cannot_be_read_names_file_line_and_field(tmp_path, old, new, said):
+    text = column_map.FILE.read_text(encoding="utf-8")
+    assert old in text
+    mine = tmp_path / "column_map.yaml"
+    mine.write_text(text.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(ReaderError, match=re.escape(said)) as refused:
+        column_map.lists(mine)
+    assert "column_map.yaml" in str(refused.value)
+
+
+def test_without_a_map_no_list_is_known(tmp_path):
+    assert column_map.lists(tmp_path / "none.yaml") == {}
+
+
+# -- the settlement file ----------------------------------------------------------------------------------
+
+
+def test_money_taken_is_a_defect_and_money_given_back_clears_it(tmp_path):
+    one = taken(tmp_path, SETTLEMENT)
+    rows = one.tables["defects"].to_pylist()
+    told = [(row["order_id"], row["kind"], row["known_on"], row["cleared_on"], row["assumed"]) for row in rows]
+    assert told == [
+        (FIRST, "a_to_z_claim", date(2026, 3, 9), date(2026, 3, 20), "claim_day_from_money"),
+        (SECOND, "chargeback", date(2026, 3, 10), None, "chargeback_day_from_money"),
+        (THIRD, "refund", date(2026, 3, 11), None, None),
+    ]
+    assert one.skipped == {"rows of other money: sales, fees, totals": 2}
+    assert {row["marketplace"] for row in rows} == {"DE"}
+
+
+def test_the_old_columns_say_the_same(tmp_path):
+    text = SETTLEMENT.text().replace("amount-type\tamount\t", "price-type\tprice-amount\t")
+    put(tmp_path, text)
+    one = read(plan([tmp_path])[0][0])
+    assert defects(one) == defects(taken(tmp_path / "new", SETTLEMENT))
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "said"),
+    [
+        ("posted-date", "soon", "no day"),
+        ("posted-date", "", "though no row may lack it"),
+        ("amount", "much", "no amount"),
+        ("order-id", "1.1E+16", "posted|id"),
+    ],
+)
+def test_a_cell_that_cannot_be_read_names_its_row(tmp_path, column, value, said):
+    put(tmp_path, SETTLEMENT.with_cell(5, column, value))
+    message = said_of(tmp_path, marketplace=None)
+    assert "row 7" in message
+    assert re.search(said, message)
+
+
+# -- whatever a file holds --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("file", [LATE])
+def test_nothing_of_a_buyer_comes_out(tmp_path, file):
+    one = taken(tmp_path, file)
+    assert MARK not in str([table.to_pylist() for table in one.tables.values()]) + str(one)
+
+
+@each_file
+@seeded
+@given(data=st.data())
+def test_a_file_with_any_cells_replaced_is_read_whole_or_refused(file, data):
+    for _ in range(data.draw(st.integers(1, 4))):
+        row = data.draw(st.integers(0, len(file.rows) - 1))
+        file = file.with_cell(row, data.draw(st.sampled_from(file.header)), data.draw(ODD_CELLS))
+    read_from_disk(file.text().encode("utf-8", "surrogatepass"), data)
+
+
+@each_file
+@seeded
+@given(data=st.data())
+def test_a_file_with_any_bytes_spoilt_is_read_whole_or_refused(file, data):
+    read_from_disk(spoilt(data, file.text().encode()), data)
+
+
+@seeded
+@given(st.data())
+def test_a_map_with_any_line_spoilt_is_read_or_refused(tmp_path_factory, data):
+    text = column_map.FILE.read_text(encoding="utf-8")
+    at = data.draw(st.integers(0, len(text) - 1))
+    made = text[:at] + data.draw(st.text(max_size=4)) + text[at + data.draw(st.integers(0, 8)) :]
+    file = Path(tmp_path_factory.mktemp("map")) / "column_map.yaml"
+    file.write_text(made, encoding="utf-8", errors="replace")
+    with contextlib.suppress(ReaderError):
+        assert {one.kind.name for one in column_map.lists(file).values()}
