@@ -120,15 +120,16 @@ def negative_feedback_rate(ledger: Ledger, basis: Basis) -> Stays:
     """Orders with a bad rating among all orders.
 
     A rating counts from the day it was received until it is removed, or until a later rating of the same
-    order takes its place. A list of the marketplace, which has no days, adds orders alone whose rating is not known.
+    order takes its place. A list of the marketplace, which has no days, adds orders until their rating is known.
     """
     bad = nw.col("rating") <= basis.option("negative_up_to", 2)
     ratings = _standing(ledger.feedback).filter(bad)
     placed = _placed(ledger, basis)
     rated = _faults(_of_orders(ratings, placed), "negative_feedback", "received_on", "removed_on")
     told = _of_defects(ledger, placed, "negative_feedback")
-    known = ledger.feedback.select(*ORDER).unique()
-    guessed = told.filter(~nw.col("assumed").is_null()).join(known, on=ORDER, how="anti")
+    from_rating = ledger.feedback.group_by(ORDER).agg(rated_on=nw.col("received_on").min())
+    guessed = told.filter(~nw.col("assumed").is_null()).join(from_rating, on=ORDER, how="left")
+    guessed = guessed.with_columns(cleared_on=nw.min_horizontal("cleared_on", "rated_on")).select(_FAULTS)
     told = nw.concat([told.filter(nw.col("assumed").is_null()), guessed])
     return Stays(_all_orders(ledger, basis), nw.concat([rated, told]))
 

@@ -89,7 +89,8 @@ def is_cancelled(order, evening):
 def bad_feedback(order, about, options, evening):
     rating = standing_rating(about["feedback"], evening)
     bad = rating is not None and rating["rating"] <= options.get("negative_up_to", 2)
-    told = [row for row in about["defects"] if row["assumed"] is None or not about["feedback"]]
+    rated = any(evening.knows(row["received_on"]) for row in about["feedback"])
+    told = [row for row in about["defects"] if row["assumed"] is None or not rated]
     return bad or has_defect(told, "negative_feedback", evening)
 
 

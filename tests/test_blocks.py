@@ -225,7 +225,7 @@ def test_the_scorecard_stands_worst_first_and_leaves_parts_out(report: dict[str,
         "+0.66, worse since 30 Sep",
         "▲ At risk Cancellation ≈ proxy 24 – 30 Oct 2.4% Target under 2.5% 7 of 297 no more room "
         "+1.3, worse since 30 Sep",
-        "✓ On target On-time delivery 11 – 24 Oct 94.1% Target at least 90% 576 of 612 25 more orders "
+        "✓ On target On-time delivery 11 – 24 Oct 94.1% Target at least 90% 576 of 612 25 more parcels "
         "−0.9, worse since 30 Sep",
         "– No target Refunds 2 – 31 Oct 3.2% no target 41 of 1,262 nothing is asked +0.2 since 30 Sep",
         "– Too few On-time delivery, units 11 – 24 Oct – Target at least 90% 6 of 7 judged from 20 units "
