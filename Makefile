@@ -7,7 +7,7 @@ STORE = data/sample_store
 READY = $(VENV)/.ready
 LOCK = requirements.txt requirements-dev.txt pyproject.toml
 
-.PHONY: help setup report lab test lint sample
+.PHONY: help setup report lab test lint sample backtest bench-futures
 .DEFAULT_GOAL := help
 
 help:
@@ -16,6 +16,8 @@ help:
 	@echo "make lab      open the notebooks in JupyterLab"
 	@echo "make test     check the code and run every test"
 	@echo "make lint     ruff and mypy alone"
+	@echo "make backtest compare past forecasts with what came (RAW=folder of raw files; default: the sample)"
+	@echo "make bench-futures  how long simulated futures take"
 	@echo "make sample   write data/sample again (seeded: the same bytes)"
 
 setup: $(READY)
@@ -40,6 +42,12 @@ lab: $(READY)
 
 sample: $(READY)
 	@$(RUN) data/make_sample.py
+
+backtest: $(READY)
+	@$(RUN) -m bench.backtest $(RAW)
+
+bench-futures: $(READY)
+	@$(RUN) -m bench.futures
 
 lint: $(READY)
 	@echo "== ruff, mypy"

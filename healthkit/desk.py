@@ -228,6 +228,11 @@ class Desk:
         counts = self.counts.of([row["account"]])
         return outlook.calendar(counts, self.policies[row["marketplace"]], row, ahead=ahead, new_orders=new_orders)
 
+    def futures(self, row: pd.Series, *, ahead: int = 90, draws: int = outlook.DRAWS, seed: int = 0) -> outlook.Futures:
+        """Simulated futures of one row of SCORES, as could be made on its day (see `outlook.futures`)."""
+        policy = self.policies[row["marketplace"]]
+        return outlook.futures(self.counts, policy, row, ahead=ahead, draws=draws, seed=seed)
+
     def what_if(self, row: pd.Series, told: Any, *, ahead: int | None = None, new_orders: bool = True) -> whatif.WhatIf:
         """Play a scenario on one row of SCORES (see `whatif.play`).
 

@@ -1,0 +1,75 @@
+"""How long simulated futures take: 10,000 of 90 days, by orders a day and measure (`make bench-futures`)."""
+
+from __future__ import annotations
+
+import json
+import resource
+import time
+from datetime import date, timedelta
+
+import numpy as np
+import pandas as pd
+
+from healthkit import outlook, policy, scores
+from healthkit.exposure import Counts
+
+DRAWS, AHEAD = 10_000, 90
+AS_OF = date(2026, 10, 31)
+DAYS = 400
+MEASURES = {"order_defect_rate": (0.012, 25), "late_shipment_rate": (0.04, 2)}
+"""The share at fault of each measure, and the mean delay until it is known. [share, days]"""
+
+
+def made_up(metric: str, per_day: int, share: float | None = None, delay: float | None = None) -> Counts:
+    """The counts of an account of so many orders a day, with faults as they come by chance."""
+    rng = np.random.default_rng(1)
+    share = MEASURES[metric][0] if share is None else share
+    delay = MEASURES[metric][1] if delay is None else delay
+    rule = next(rule for rule in policy.load("amazon_us").on(AS_OF) if rule.metric == metric)
+    named = {"account": "made-up", "marketplace": "US", "channel": "seller", "metric": metric, "basis": str(rule.basis)}
+    days = pd.date_range(AS_OF - timedelta(days=DAYS - 1), AS_OF)
+    many = rng.poisson(per_day, DAYS)
+    exposure = pd.DataFrame({**named, "clock_day": days, "known_on": days, "until_day": pd.NaT, "counted": many})
+    clock = np.repeat(days.to_numpy(), rng.binomial(many, share))
+    known = clock + rng.exponential(delay, clock.size).astype("timedelta64[D]")
+    faults = pd.DataFrame({
+        **named, "order_id": [f"o{n}" for n in range(clock.size)], "causes": "x", "clock_day": clock, "since": known,
+        "known_on": known, "cleared_on": pd.NaT, "at_fault": 1, "assumed": None,
+    })  # fmt: skip
+    faults = faults[faults["known_on"] <= pd.Timestamp(AS_OF)]
+    coverage = pd.DataFrame({
+        "account": ["made-up"], "marketplace": "US", "begins_on": days[:1], "ends_on": days[-1:], "heard_on": days[-1:],
+        "orders": int(many.sum()), "evidence": "chargebacks+claims+feedback",
+    })  # fmt: skip
+    kinds = dict.fromkeys(named, "category")
+    return Counts(
+        exposure.astype(kinds | {"until_day": "datetime64[s]"}), faults.astype(kinds | {"cleared_on": "datetime64[s]"}),
+        coverage,
+    )  # fmt: skip
+
+
+def main() -> None:
+    """Measure, print."""
+    figures = {}
+    rules = policy.load("amazon_us")
+    for per_day in (1, 50, 1_000, 20_000):
+        for metric in MEASURES:
+            counts = made_up(metric, per_day)
+            table = scores.score(counts, rules, AS_OF)
+            row = table[table["metric"] == metric].iloc[-1]
+            outlook.futures(counts, rules, row, ahead=AHEAD, draws=10)
+            began = time.perf_counter()
+            held = outlook.futures(counts, rules, row, ahead=AHEAD, draws=DRAWS)
+            spent = time.perf_counter() - began
+            figures[f"{metric}_{per_day}_a_day"] = round(spent, 3)
+            chance = held.days["off"].iloc[-1]
+            print(
+                f"{metric:20} {per_day:>6,} orders a day: {spent:6.3f} s, off target after {AHEAD} days: {chance:.3f}"
+            )
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"peak memory {peak:,.0f} MiB")
+    print(json.dumps({"draws": DRAWS, "ahead": AHEAD, "seconds": figures, "peak_mib": round(peak)}))
+
+
+if __name__ == "__main__":
+    main()

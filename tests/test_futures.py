@@ -1,0 +1,245 @@
+"""Simulated futures agree with drawing order by order, and say what they must at the ends of everything."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from datetime import date, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bench.futures import made_up
+from healthkit import outlook, policy, scores
+from healthkit.exposure import Counts
+from healthkit.outlook import OutlookError, futures
+from healthkit.outlook.futures import Layout, draw, lay_out, simulate
+from healthkit.outlook.learning import LONGEST, SPAN, Learnt, Past, delays_of, learn, past, portfolio
+from healthkit.outlook.rolloff import known_by
+from healthkit.scores import day_numbers, stays_behind
+
+AS_OF = date(2026, 10, 31)
+NOW = int(day_numbers([AS_OF])[0])
+US = policy.load("amazon_us")
+AHEAD = 40
+
+
+def asked(counts: Counts, metric: str) -> pd.Series:
+    table = scores.score(counts, US, AS_OF)
+    return table[table["metric"] == metric].iloc[-1]
+
+
+def laid_out(counts: Counts, row: pd.Series, learnt: Learnt, ahead: int = AHEAD) -> Layout:
+    known = known_by(counts, AS_OF)
+    rule = next(rule for rule in US.rules if rule.id == row["rule"])
+    behind = stays_behind(known, rule, row["account"], "US", "seller")
+    lag = (row["as_of"] - row["last_day"]).days
+    return lay_out(behind, rule, AS_OF, int(row["window"]), lag, ahead, learnt)
+
+
+def learnt_of(counts: Counts, metric: str) -> Learnt:
+    rule = next(rule for rule in US.on(AS_OF) if rule.metric == metric)
+    every = past(known_by(counts, AS_OF), rule, "US", "seller", AS_OF)
+    return learn(every.of("made-up"), portfolio(every))
+
+
+# -- against order by order -------------------------------------------------------------------------------
+
+
+def order_by_order(counts: Counts, learnt: Learnt, window: int, lag: int, draws: int, per_day: float):
+    """The same futures the slow way: each order drawn, each with its fault and its delay."""
+    rng = np.random.default_rng(7)
+    share = learnt.at_fault / (learnt.at_fault + learnt.clean)
+    days = NOW + np.arange(AHEAD + 1)
+    bad = counts.faults
+    known_clock = day_numbers(bad["clock_day"])
+    known_faults = pd.Series(1, index=known_clock).groupby(level=0).sum()
+    held = pd.Series(counts.exposure["counted"].to_numpy(), index=day_numbers(counts.exposure["clock_day"]))
+    counted, at_fault = np.zeros((draws, days.size), int), np.zeros((draws, days.size), int)
+    first_clock, up_to = NOW - lag - window - 1, learnt.delays.cumsum()
+    for future in range(draws):
+        for clock in range(first_clock, NOW + AHEAD + 1):
+            new = clock > NOW
+            many = rng.poisson(per_day) if new else int(held.get(clock, 0))
+            clean = many if new else many - int(known_faults.get(clock, 0))
+            cover = (days >= clock + lag) & (days < clock + lag + window)
+            counted[future] += many * cover
+            faults = rng.random(clean) < share
+            delay = np.searchsorted(up_to, rng.random(int(faults.sum())))
+            for late in delay:
+                # Of an order that counts already, a delay that has passed showed nothing.
+                if new or late > NOW - clock:
+                    at_fault[future] += cover & (days >= clock + late)
+            if not new:
+                for since in day_numbers(bad["since"])[known_clock == clock]:
+                    at_fault[future] += cover & (days >= since)
+    return counted, at_fault
+
+
+@pytest.mark.parametrize(
+    ("metric", "share", "delay"), [("order_defect_rate", 0.04, 12), ("late_shipment_rate", 0.08, 2)]
+)
+def test_futures_agree_with_drawing_order_by_order(metric, share, delay):
+    """The mean, the spread and the correlation over days, within what chance leaves between so many draws of each."""
+    counts, per_day, draws = made_up(metric, 6, share, delay), 6.0, 500
+    row = asked(counts, metric)
+    learnt = learnt_of(counts, metric)
+    sure = replace(learnt, at_fault=share * 1e9, clean=(1 - share) * 1e9, uneven=0.0)
+    held = laid_out(counts, row, sure)
+    steady = replace(held, uneven_volume=0.0, clocks=np.where(held.clocks > 0, per_day, 0.0))
+    fast = draw(steady, sure, 4_000, np.random.default_rng(3), drift=0.0)
+    lag = (row["as_of"] - row["last_day"]).days
+    slow = order_by_order(counts, sure, int(row["window"]), lag, draws, per_day)
+    for quick, plain in zip(fast, slow, strict=True):
+        for day in (1, 10, 25, 40):
+            error = np.sqrt(plain[:, day].var() / draws + quick[:, day].var() / len(quick))
+            assert abs(quick[:, day].mean() - plain[:, day].mean()) <= 4.5 * error + 0.02, day
+            if plain[:, day].std() > 1:
+                assert quick[:, day].std() == pytest.approx(plain[:, day].std(), rel=0.14), day
+    both = [np.corrcoef(side[1][:, 20], side[1][:, 30])[0, 1] for side in (fast, slow)]
+    assert both[0] == pytest.approx(both[1], abs=0.1)
+
+
+def test_many_faults_are_drawn_by_place_as_they_are_one_by_one(monkeypatch):
+    counts = made_up("late_shipment_rate", 300, 0.05, 2)
+    row, learnt = asked(counts, "late_shipment_rate"), learnt_of(counts, "late_shipment_rate")
+    held = laid_out(counts, row, learnt)
+    singly = draw(held, learnt, 1_500, np.random.default_rng(1))
+    monkeypatch.setattr(sys.modules[draw.__module__], "CROWDED", 0.0)
+    together = draw(held, learnt, 1_500, np.random.default_rng(2))
+    for one, other in zip(singly, together, strict=True):
+        for day in (0, 5, 20, 40):
+            error = np.sqrt((one[:, day].var() + other[:, day].var()) / 1_500)
+            assert abs(one[:, day].mean() - other[:, day].mean()) <= 4.5 * error + 1e-9
+            assert one[:, day].std() == pytest.approx(other[:, day].std(), rel=0.12, abs=0.01)
+
+
+# -- what futures say -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def defects():
+    return made_up("order_defect_rate", 30)
+
+
+def test_the_same_seed_gives_the_same_futures_and_another_others(defects):
+    row = asked(defects, "order_defect_rate")
+    one, same, other = (futures(defects, US, row, draws=500, seed=seed) for seed in (1, 1, 2))
+    pd.testing.assert_frame_equal(one.days, same.days)
+    assert not one.days.equals(other.days)
+
+
+def test_the_as_of_day_is_known_and_the_bands_only_widen_from_it(defects):
+    row = asked(defects, "order_defect_rate")
+    held = futures(defects, US, row, draws=800)
+    first, later = held.days.iloc[0], held.days.iloc[30]
+    assert first["low80"] == first["high80"] == pytest.approx(row["rate"])
+    assert first["off"] == float(row["status"] == "off target") == float(held.off_now)
+    assert later["low80"] < later["low50"] < later["middle"] < later["high50"] < later["high80"]
+    low, now, high = held.rate
+    assert now == pytest.approx(row["rate"])
+    assert low < now < high
+
+
+def test_a_breach_is_likelier_the_longer_one_looks_and_so_is_being_back(defects):
+    held = futures(defects, US, asked(defects, "order_defect_rate"), draws=800)
+    assert held.breach[7] <= held.breach[30] <= held.breach[60]
+    assert (np.diff(held.back_by) >= 0).all()
+    assert held.chance_off(AS_OF + timedelta(days=30)) <= held.breach[30]
+    whens = [day for day in held.back.values() if day is not None]
+    assert whens == sorted(whens)
+    for share, day in held.back.items():
+        assert day is None or held.chance_back_by(day) >= share / 10
+
+
+def test_a_day_beyond_the_horizon_is_refused(defects):
+    held = futures(defects, US, asked(defects, "order_defect_rate"), ahead=10, draws=50)
+    assert set(held.breach) == {7}
+    for question in (held.chance_off, held.chance_back_by):
+        with pytest.raises(OutlookError, match="not looked at"):
+            question(AS_OF + timedelta(days=11))
+
+
+def test_without_faults_and_orders_nothing_breaks():
+    counts = made_up("order_defect_rate", 2, 0.0)
+    row = asked(counts, "order_defect_rate")
+    held = futures(counts, US, row, draws=200)
+    assert held.rate[0] == held.rate[1] == 0.0
+    assert held.days["off"].iloc[0] == 0.0
+    empty = row.copy()
+    empty["account"], empty["counted"], empty["at_fault"], empty["rate"] = "nobody", 0, 0, np.nan
+    nothing = futures(counts, US, empty, draws=50)
+    assert nothing.rate is None
+    assert nothing.days["off"].eq(0).all()
+    assert nothing.days["middle"].isna().all()
+
+
+def test_all_at_fault_stays_off_target():
+    counts = made_up("late_shipment_rate", 5, 1.0, 0)
+    held = futures(counts, US, asked(counts, "late_shipment_rate"), draws=200)
+    assert held.off_now
+    assert held.days["off"].eq(1).all()
+    assert held.back == {1: None, 5: None, 9: None}
+
+
+def test_a_measure_without_a_target_and_no_futures_are_refused(defects):
+    row = asked(defects, "order_defect_rate")
+    rule = next(rule for rule in US.on(AS_OF) if rule.metric == "negative_feedback_rate")
+    with pytest.raises(OutlookError, match="not held against a target"):
+        futures(defects, US, pd.Series({**row.to_dict(), "metric": rule.metric, "rule": rule.id}))
+    with pytest.raises(OutlookError, match="at least 1"):
+        futures(defects, US, row, draws=0)
+
+
+def test_too_few_to_judge_is_never_off():
+    counts = made_up("order_defect_rate", 3, 0.3)
+    row, learnt = asked(counts, "order_defect_rate"), learnt_of(counts, "order_defect_rate")
+    held = laid_out(counts, row, learnt)
+    strict = replace(held, rule=held.rule.model_copy(update={"minimum": 100_000}))
+    assert simulate(held, learnt, draws=50).days["off"].iloc[0] == 1
+    assert simulate(strict, learnt, draws=50).days["off"].eq(0).all()
+
+
+# -- what is learnt ---------------------------------------------------------------------------------------
+
+
+def test_delays_are_found_though_young_orders_show_only_short_ones():
+    rng = np.random.default_rng(5)
+    clock = rng.integers(0, SPAN, 40_000)
+    delay = rng.choice([5, 40, 120], clock.size, p=[0.5, 0.3, 0.2])
+    seen = delay <= SPAN - 1 - clock
+    held = Past(
+        pd.Index(["a"]), NOW - SPAN + 1, NOW, np.full((1, SPAN), 100.0), np.zeros(int(seen.sum()), int), clock[seen],
+        delay[seen], np.ones(int(seen.sum()), int),
+    )  # fmt: skip
+    found = delays_of(held)
+    assert found.sum() == pytest.approx(1)
+    assert found[[5, 40, 120]] == pytest.approx([0.5, 0.3, 0.2], abs=0.015)
+    assert found.size == LONGEST + 1
+
+
+def test_a_small_account_is_drawn_to_the_portfolio_and_a_large_one_is_not():
+    days = np.zeros((3, SPAN))
+    days[:, -100:] = np.array([[100.0], [100.0], [0.2]])
+    account = np.repeat([0, 1, 2], [100, 110, 1])
+    clock = np.concatenate(
+        [np.linspace(SPAN - 100, SPAN - 1, 100), np.linspace(SPAN - 100, SPAN - 1, 110), [SPAN - 50]]
+    ).astype(int)
+    held = Past(
+        pd.Index(["a", "b", "c"]), NOW - SPAN + 1, NOW, days, account, clock, np.zeros(211, int), np.ones(211, int)
+    )
+    shared = portfolio(held)
+    assert shared.mean == pytest.approx(0.0105, rel=0.02)
+    assert learn(held.of("a"), shared).mean == pytest.approx(0.0102, rel=0.05)
+    assert learn(held.of("c"), shared).mean < 0.02  # by itself it would be 1 of 20
+
+
+def test_what_came_later_is_not_learnt_from(defects):
+    early = AS_OF - timedelta(days=60)
+    table = scores.score(defects, US, early)
+    row = table[table["metric"] == "order_defect_rate"].iloc[-1]
+    cut = known_by(defects, early)
+    kept = Counts(cut.exposure[cut.exposure["clock_day"] <= pd.Timestamp(early)], cut.faults, defects.coverage)
+    both = [outlook.futures(counts, US, row, draws=300) for counts in (defects, kept)]
+    pd.testing.assert_frame_equal(both[0].days, both[1].days)
