@@ -892,6 +892,61 @@ def _note(day: date, text: str, x: alt.X, right: bool) -> list[Any]:
     ]
 
 
+# -- what if ------------------------------------------------------------------------------------------------
+
+
+@_UNCHECKED
+def what_if_curve(
+    grid: pd.DataFrame,
+    causes: Sequence[str],
+    counted: int,
+    side: str,
+    target: float,
+    inputs: Sequence[str],
+    begin: dict[str, int],
+    *,
+    finding: str = "",
+) -> alt.LayerChart:
+    """What would the rate be under so many fewer faults of the first cause?
+
+    `grid` holds `at_fault` for every position of the sliders, a column a cause [percent]. The chart follows native
+    sliders outside of it, by their CSS selectors `inputs`: the first moves the dot, a second one the whole curve.
+    """
+    few = wording.wants_few(side)
+    shares = grid["at_fault"] / counted
+    rate = shares if few else 1 - shares
+    rest = [f"c{place}" for place in range(1, len(causes))]
+    rows = [
+        dict(zip(("c0", *rest), map(int, place), strict=True)) | {"rate": round(float(one), 6)}
+        for place, one in zip(grid[list(causes)].to_numpy(), rate, strict=True)
+    ]
+    low, high = (0.0, max(target, float(rate.max())) * 1.12) if few else (min(target, float(rate.min())) - 0.02, 1.0)
+    x = alt.X("c0", type="quantitative", scale=alt.Scale(domain=[0, 100]), axis=alt.Axis(
+        title=None, values=[0, 25, 50, 75, 100], labelExpr="datum.value + '%'", grid=False, tickSize=4,
+        domainColor=colour("rule-strong"), tickColor=colour("rule-strong"),
+    ))  # fmt: skip
+    digits = wording.digits(target)
+    y = alt.Y("rate", type="quantitative", scale=alt.Scale(domain=[low, high], nice=False, zero=False), axis=alt.Axis(
+        title=None, format=f".{max(0, digits)}%", tickCount=4, gridColor=colour("rule"), domain=False, ticks=False,
+    ))  # fmt: skip
+    same = " && ".join(f"datum.{name} == toNumber(fewer{name[1:]})" for name in rest) or "true"
+    line = _layer("line", rows, {"strokeWidth": 2.25, "stroke": colour("ink")}, x=x, y=y)
+    line.transform = [alt.FilterTransform(filter=same)]
+    dot = _layer("point", rows, {"filled": True, "size": 90, "opacity": 1, "fill": colour("ink")}, x=x, y=y)
+    dot.transform = [alt.FilterTransform(filter=f"datum.c0 == toNumber(fewer0) && {same}")]
+    limit = {"c0": 100, "rate": target, "t": wording.limit(side, target)}
+    rule = _layer("rule", [limit], {"stroke": colour("rule-strong"), "strokeDash": [4, 3]}, y=y)
+    look = {"align": "right", "baseline": "bottom", "dy": -4, "fontSize": 12, "fill": colour("ink-2")}
+    name = _layer("text", [limit], look, x=x, y=y, text=_WORDS)
+    held = _finished([rule, line, dot, name], finding, {"wide": (HALF, 220), "narrow": (NARROW, 200)}, top=12)
+    bound: list[Any] = [
+        {"name": f"fewer{place}", "value": begin[cause], "bind": {"element": selector}}
+        for place, (cause, selector) in enumerate(zip(causes, inputs, strict=True))
+    ]
+    held.params = bound
+    return held
+
+
 # -- what all share ---------------------------------------------------------------------------------------
 
 _DAY = 86_400_000

@@ -14,6 +14,7 @@ import pandas as pd
 from healthkit.desk import Desk
 from healthkit.explain import Bridge, ExplainError, Reconciled, Standing, drivers, reconcile, standing
 from healthkit.marketplaces import MARKETPLACES
+from healthkit.outlook import Calendar, OutlookError
 from healthkit.policy import PolicyError, Rule
 from healthkit.reported import reported
 from healthkit.tables import SEVERITIES, Ledger, collected
@@ -72,6 +73,7 @@ class Monthly:
     violations: pd.DataFrame = field(default_factory=pd.DataFrame)
     drivers: dict[Key, pd.DataFrame] = field(default_factory=dict)
     standings: dict[Key, Standing] = field(default_factory=dict)
+    calendars: dict[Key, Calendar] = field(default_factory=dict)
 
 
 def last_day_of(month: str) -> date:
@@ -202,6 +204,7 @@ def _gather(desk: Desk, account: str, code: str, as_of: date, scored: pd.DataFra
         ),
         drivers=dict(_drivers(desk, ledger, scored)),
         standings=dict(_standings(desk, scored, daily)),
+        calendars=dict(_calendars(desk, scored)),
     )
 
 
@@ -238,6 +241,13 @@ def _standings(desk: Desk, scored: pd.DataFrame, daily: pd.DataFrame) -> Iterato
         held = daily[same if rule.fallback else same & (daily["window"] == row["window"])]
         if len(held):
             yield _key(row), standing(held, rule)
+
+
+def _calendars(desk: Desk, scored: pd.DataFrame) -> Iterator[tuple[Key, Calendar]]:
+    """What each rate off target or at risk will be on the days ahead if nothing new goes wrong."""
+    for _, row in scored[scored["status"].isin(["off target", "at risk"]) & scored["rate"].notna()].iterrows():
+        with suppress(OutlookError):
+            yield _key(row), desk.calendar(row)
 
 
 def _reported(ledger: Ledger, code: str, days: list[date]) -> pd.DataFrame:

@@ -395,6 +395,11 @@ def off_target_since(daily: pd.DataFrame) -> tuple[date | None, int, int]:
     return (day(states[-run][0]) if run else None), run, len(states)
 
 
+def calendar_of(monthly: Monthly, row: Measure) -> Any:
+    """The roll-off calendar of a measure; None where it has none."""
+    return monthly.calendars.get((row.metric, row.channel, row.window))
+
+
 def month_end(value: date) -> date:
     """The last day of a day's month.
 

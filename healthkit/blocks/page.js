@@ -35,3 +35,28 @@
   root.dataset.drawn = String(drawn / 2);
   root.dataset.charts = failed ? 'failed' : 'drawn';
 })();
+
+// The answers of each what-if: looked up for the positions of its sliders; nothing is worked out here.
+for (const node of document.querySelectorAll('script[data-what-if]')) {
+  const held = JSON.parse(node.textContent);
+  const box = document.getElementById(node.dataset.whatIf);
+  const sliders = [...box.querySelectorAll('input[type="range"]')];
+  const cell = (name) => box.querySelector(`[data-answer="${name}"]`);
+  const steps = 100 / held.grain + 1;
+
+  const show = () => {
+    const place = sliders.reduce((sum, slider) => sum * steps + Math.round(Number(slider.value) / held.grain), 0);
+    const [rate, colour, symbol, word] = held.answers[held.counts[place]];
+    cell('rate').textContent = rate;
+    cell('status').className = `st ${colour}`;
+    cell('status').querySelector('.sy').textContent = symbol;
+    cell('status').querySelector('.word').textContent = word;
+    cell('back').textContent = held.days[held.backs[place]];
+    for (const slider of sliders) {
+      box.querySelector(`output[for="${slider.id}"]`).textContent = `${slider.value}%`;
+      slider.setAttribute('aria-valuetext', `${slider.value}%`);
+    }
+  };
+  for (const slider of sliders) slider.addEventListener('input', show);
+  show();
+}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from healthkit import charts, wording
-from healthkit.blocks import excess, findings
+from healthkit.blocks import excess, findings, foresight
 from healthkit.blocks.block import Block, rendered
 from healthkit.blocks.excess import Figure
 from healthkit.blocks.findings import JUDGED, Measure
@@ -50,7 +50,11 @@ def _sentences(monthly: Monthly, rows: list[Measure], year: int) -> list[tuple[s
     rates = [row for row in risk + on if row.is_rate]
     worst = off[0] if off else min(rates or risk + on, key=lambda row: row.headroom or 0)
     faults = findings.faults_of(monthly, worst)
-    if off:
+    backs = [(row.standing, held.back_on, held.last) for row in off if (held := findings.calendar_of(monthly, row))]
+    if off and backs:
+        last = max(held for *_, held in backs)
+        room = ("What comes next", wording.foresight.comes_back([pair[:2] for pair in backs], last, year))
+    elif off:
         room = ("What leaves next", wording.leaves_next(worst.standing, findings.leaving(faults, monthly.as_of), year))
     else:
         room = ("Room left", wording.least_room(worst.standing))
@@ -221,6 +225,9 @@ def _chapter(
     carried, unshared = excess.figure(monthly, row, faults)
     alone = [*alone, *carried]
     spoken = row.standing._replace(channel=row.channel)
+    calendar = findings.calendar_of(monthly, row)
+    tried = foresight.what_if(row, calendar, year) if calendar is not None else None
+    curve = [({"id": tried[0]["chart"]}, tried[1])] if tried is not None else []
     words = {
         "anchor": row.anchor,
         "title": wording.chapter_title(row.standing, row.before),
@@ -229,9 +236,10 @@ def _chapter(
         "rate": rate[0],
         "pair": [words for words, _ in pair],
         "alone": [words for words, _ in alone],
+        "what_if": tried[0] if tried is not None else None,
         "orders": _orders(row, faults, stem, year),
     }
-    return words, {words["id"]: held for words, held in (rate, *pair, *alone)}
+    return words, {words["id"]: held for words, held in (rate, *pair, *alone, *curve)}
 
 
 def _figures(

@@ -18,6 +18,8 @@ NO_ORDERS = "No new orders are taken into account: every window only empties."
 def comes_back(backs: Sequence[tuple[Standing, date | None]], last: date, year: int) -> Sentence:
     """The second sentence of the verdict: when what is off target is back, the best case, which is said.
 
+    Of several measures, the worst first, the first two are named.
+
     >>> defects = Standing("order_defect_rate", 2498, 31, "below", 0.01, -7)
     >>> late = Standing("late_shipment_rate", 1262, 56, "below", 0.04, -6, window=30)
     >>> both = [(late, date(2026, 11, 5)), (defects, date(2026, 11, 24))]
@@ -26,16 +28,16 @@ def comes_back(backs: Sequence[tuple[Standing, date | None]], last: date, year: 
     >>> plain(comes_back([(defects, None)], date(2027, 1, 29), 2026))
     'Order defects are not back before 29 January 2027, even if nothing new goes wrong.'
     """
-    known = sorted(((on, standing) for standing, on in backs if on is not None), key=lambda pair: pair[0])
-    never = [standing for standing, on in backs if on is None]
+    named_ones = backs[:2]
+    known = sorted(((on, standing) for standing, on in named_ones if on is not None), key=lambda pair: pair[0])
+    never = [standing for standing, on in named_ones if on is None]
     parts: Sentence = ()
     if known:
-        told = [f"{named(standing)} on {long_day(on, year)}" for on, standing in known[:2]]
+        told = [f"{named(standing)} on {long_day(on, year)}" for on, standing in known]
         first = f"{named(known[0][1])} {verb(known[0][1])} back on {long_day(known[0][0], year)}"
-        rest = f" and {len(known) - 2} more measures later" if len(known) > 2 else ""
-        parts = ("If nothing new goes wrong, ", Strong(listed([first, *told[1:]])), f"{rest}.")
+        parts = ("If nothing new goes wrong, ", Strong(listed([first, *told[1:]])), ".")
     if never:
-        names = listed([named(standing) for standing in never[:2]])
+        names = listed([named(standing) for standing in never])
         are = "are" if len(never) > 1 else verb(never[0])
         head = Strong(f"{opening(names)} {are} not back before {long_day(last, year)}")
         parts = (*parts, " " if parts else "", head, ", even if nothing new goes wrong.")
