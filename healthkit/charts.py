@@ -947,6 +947,46 @@ def what_if_curve(
     return held
 
 
+@_UNCHECKED
+def two_outlooks(before: Any, after: Any, *, finding: str = "") -> alt.LayerChart:
+    """What will the rate be on the days ahead, as it is and what if? Two calendars of `outlook`."""
+    target, few = float(after.rule.target.share), after.rule.target.wants_few
+    both: list[Rows] = [
+        [
+            {"day": _moment(row.day), "rate": round(float(row.rate), 6), "on": _date(row.day)}
+            for row in held.days[held.days["counted"] > 0].itertuples()
+        ]
+        for held in (before, after)
+    ]
+    rates: list[float] = [row["rate"] for rows in both for row in rows] or [target]
+    low, high = (0.0, max([target, *rates]) * 1.12) if few else (min([target, *rates]) - 0.02, 1.0)
+    first, last = (_date(value) for value in (after.days["day"].iloc[0], after.days["day"].iloc[-1]))
+    x = alt.X("day", type="quantitative", axis=_day_axis(first, last),
+              scale=alt.Scale(domain=[_moment(first), _moment(last)], nice=False, zero=False))  # fmt: skip
+    digits = max(0, wording.digits(target))
+    y = alt.Y("rate", type="quantitative", scale=alt.Scale(domain=[low, high], nice=False, zero=False), axis=alt.Axis(
+        title=None, format=f".{digits}%", tickCount=4, gridColor=colour("rule"), domain=False, ticks=False,
+    ))  # fmt: skip
+    limit = {"day": _moment(last), "rate": target, "t": wording.limit(after.rule.target.side, target)}
+    layers = [
+        _layer("rule", [limit], {"stroke": colour("rule-strong")}, y=y),
+        _layer("line", _strip(both[0]), {"strokeWidth": 2, "strokeDash": [5, 3], "stroke": colour("line-2")}, x=x, y=y),
+        _layer("line", _strip(both[1]), {"strokeWidth": 2.25, "strokeDash": [5, 3], "stroke": colour("ink")}, x=x, y=y),
+        _layer("text", [limit], {"align": "right", "baseline": "bottom", "dy": -4, "fontSize": 12,
+                                 "fill": colour("ink-2")}, x=x, y=y, text=_WORDS),
+    ]  # fmt: skip
+    ring = {"filled": False, "size": 110, "strokeWidth": 2, "stroke": colour("on"), "opacity": 1}
+    for held, rows in zip((before, after), both, strict=True):
+        if held.back_on is not None and held.back_on > held.as_of:
+            layers.append(_layer("point", _strip([row for row in rows if row["on"] == held.back_on]), ring, x=x, y=y))
+    return _finished(layers, finding, {"wide": (WIDE, 280), "narrow": (NARROW, 240)}, top=12)
+
+
+def _strip(rows: Rows) -> Rows:
+    """Rows as the drawing needs them."""
+    return [{name: row[name] for name in ("day", "rate")} for row in rows]
+
+
 # -- what all share ---------------------------------------------------------------------------------------
 
 _DAY = 86_400_000

@@ -10,6 +10,8 @@ from healthkit.widgets.drawing import setup
 from healthkit.widgets.panel import Panel
 from healthkit.widgets.questions import Answer, Question, QuestionError, answer, first_question
 from healthkit.widgets.stand import WhereIStand, where_i_stand
+from healthkit.widgets.tries import Try, tried
+from healthkit.widgets.trying import WhatIfPanel, what_if
 
 __all__ = [
     "Answer",
@@ -17,12 +19,16 @@ __all__ = [
     "Panel",
     "Question",
     "QuestionError",
+    "Try",
     "WhatChanged",
+    "WhatIfPanel",
     "WhereIStand",
     "answer",
     "changed",
     "first_question",
     "setup",
+    "tried",
     "what_changed",
+    "what_if",
     "where_i_stand",
 ]

@@ -1,0 +1,97 @@
+"""What a panel can try, and the answers: fewer faults of each cause, more orders, scored again beside what is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from healthkit import charts, wording
+from healthkit.blocks import findings
+from healthkit.desk import Desk
+from healthkit.whatif import WhatIf
+from healthkit.widgets import questions
+from healthkit.widgets.questions import LISTED, Question, QuestionError
+
+SLIDERS = 3
+"""So many causes have a slider: those of the most orders at fault."""
+
+
+@dataclass(frozen=True)
+class Try:
+    """One scenario played on the measure that a question asks for."""
+
+    question: Question
+    steps: list[dict[str, Any]]
+    score: pd.Series
+    held: WhatIf
+
+
+def causes_of(desk: Desk, question: Question) -> list[str]:
+    """The causes of the orders at fault, or about to be, those of the most orders first."""
+    calendar = desk.calendar(questions.answer(desk, question).score)
+    every = pd.Series([cause for causes in calendar.orders["causes"] for cause in causes.split("+")], dtype="str")
+    return [str(cause) for cause in every.value_counts().index[:SLIDERS]]
+
+
+def steps_of(fewer: dict[str, int], volume: int) -> list[dict[str, Any]]:
+    """The scenario that some sliders stand for; empty where all stand at nothing.
+
+    >>> steps_of({"a_to_z_claim": 30, "chargeback": 0}, 20)
+    [{'fewer': {'cause': 'a_to_z_claim', 'by': '30%'}}, {'volume': {'by': '20%'}}]
+    """
+    steps = [{"fewer": {"cause": cause, "by": f"{by}%"}} for cause, by in fewer.items() if by]
+    return [*steps, *([{"volume": {"by": f"{volume}%"}}] if volume else [])]
+
+
+def tried(desk: Desk, question: Question, fewer: dict[str, int], volume: int) -> Try:
+    """What a measure would be after so many percent fewer faults of each cause, and so many percent more new orders.
+
+    Raises OutlookError for a measure without a target, QuestionError where no rule is in force or no order is there,
+    ScenarioError for what cannot be tried.
+    """
+    score = questions.answer(desk, question).score
+    if not int(score["counted"]):
+        raise QuestionError(f"{question.account} has nothing that counts here: nothing can be tried. Choose another.")
+    since = {"since": question.as_of}
+    steps = [
+        {kind: (held | since if kind == "volume" else held) for kind, held in step.items()}
+        for step in steps_of(fewer, volume)
+    ]
+    # A window of nothing else than the one there is: a scenario that changes nothing.
+    held = desk.what_if(score, steps or [{"window": question.window}])
+    return Try(question, steps, score, held)
+
+
+def shown(told: Try) -> dict[str, Any]:
+    """A try as the plain data that a notebook's page shows."""
+    before, after, year = told.held.before, told.held.after, told.question.as_of.year
+    backs = told.held.calendar.back_on, told.held.edited.back_on
+    finding = wording.foresight.difference(before, after, *backs, year)
+    chart = charts.two_outlooks(told.held.calendar, told.held.edited, finding=finding)
+    return {
+        "status": wording.STATUSES[str(after["status"])]._asdict(),
+        "finding": [(finding, True)],
+        "lead": wording.foresight.BEST_CASE,
+        "figure": {"title": "The rate of the days ahead, as it is and what if", "spec": charts.spec(chart)},
+        "notes": [[("Grey: as it is. Black: what if. Both dashed: if nothing new goes wrong.", False)]],
+        "orders": _saved(told),
+    }
+
+
+def _saved(told: Try) -> dict[str, Any]:
+    """The orders that would no longer be at fault."""
+    year, saved = told.question.as_of.year, told.held.saved
+    rows = [
+        [
+            wording.day(findings.day(order["leaves_on"]), year),
+            str(order["order_id"]),
+            wording.opening(wording.causes(order["causes"])),
+            *(wording.day(findings.day(order[name]), year) for name in ("clock_day", "known_on")),
+        ]
+        for order in findings.records(saved.head(LISTED))
+    ]
+    title = f"{wording.things(len(saved))} would no longer be at fault" if rows else "No order is saved"
+    heads = ["Leaves on", "Order", "Cause", wording.PLACED_HEADS[told.held.calendar.rule.clock], "Known"]
+    return {"title": title, "heads": heads, "rows": rows}

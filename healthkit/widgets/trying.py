@@ -1,0 +1,85 @@
+"""The panel "what if": a slider for each cause and one for the volume; rate, return day and orders saved follow."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import ipywidgets as widgets
+import pandas as pd
+
+from healthkit import wording
+from healthkit.desk import Desk
+from healthkit.whatif import WhatIf
+from healthkit.widgets import questions, tries
+from healthkit.widgets.panel import Panel, in_a_row
+from healthkit.widgets.questions import Question
+from healthkit.widgets.tries import Try
+
+_STYLE = {"description_width": "220px"}
+_WIDE = {"width": "560px"}
+
+
+class WhatIfPanel(Panel):
+    """What one measure would be if less went wrong; `scenario`, `answer` and `saved` hold what was tried."""
+
+    def __init__(self, desk: Desk, first: Question) -> None:
+        self._try: Try | None = None
+        self.fewer: dict[str, widgets.IntSlider] = {}
+        self.volume = widgets.IntSlider(0, -50, 100, 5, description="More new orders, %", style=_STYLE, layout=_WIDE)
+        self._tries = widgets.VBox()
+        self._asked: Question | None = None
+        super().__init__(desk, first, self._tries, in_a_row(self.volume))
+        self.volume.observe(self._show, "value")
+
+    @property
+    def scenario(self) -> list[dict[str, Any]]:
+        """The steps that the sliders stand for, as `desk.what_if` takes them."""
+        return tries.steps_of({cause: slider.value for cause, slider in self.fewer.items()}, self.volume.value)
+
+    @property
+    def answer(self) -> WhatIf | None:
+        """Both sides of what was tried (see `whatif.WhatIf`); None where it has no answer."""
+        return self._try.held if self._try is not None else None
+
+    @property
+    def saved(self) -> pd.DataFrame:
+        """The orders that would no longer be at fault; empty where the question has no answer."""
+        return self._try.held.saved if self._try is not None else pd.DataFrame(columns=["order_id", "causes"])
+
+    def _ask(self) -> dict[str, Any]:
+        self._try = None
+        self._offer_sliders()
+        by = {cause: slider.value for cause, slider in self.fewer.items()}
+        self._try = tries.tried(self._desk, self.question, by, self.volume.value)
+        return tries.shown(self._try)
+
+    def _refuse(self, error: ValueError) -> None:
+        self._try = None
+        super()._refuse(error)
+
+    def _offer_sliders(self) -> None:
+        """One slider for each cause of the measure; those that stay keep where they stand."""
+        if self.question == self._asked:
+            return
+        self._asked = self.question
+        causes = tries.causes_of(self._desk, self.question)
+        if list(self.fewer) == causes:
+            return
+        self.fewer = {cause: self.fewer.get(cause) or self._slider(cause) for cause in causes}
+        self._tries.children = tuple(in_a_row(slider) for slider in self.fewer.values())
+
+    def _slider(self, cause: str) -> widgets.IntSlider:
+        label = f"{wording.foresight.fewer_label(cause)}, %"
+        slider = widgets.IntSlider(0, 0, 100, description=label, style=_STYLE, layout=_WIDE)
+        slider.observe(self._show, "value")
+        return slider
+
+
+def what_if(desk: Desk, account: str = "", as_of: str | date = "") -> WhatIfPanel:
+    """The panel that answers "what if less went wrong?", opened on the worst measure.
+
+    `account` is one to begin with, `as_of` the day (the last day of the orders where none is given). Raises StoreError
+    for an account that the store does not hold, QuestionError for what is no day.
+    """
+    return WhatIfPanel(desk, questions.first_question(desk, account, as_of))

@@ -1,0 +1,76 @@
+"""The panel of what if: its sliders are the scenario that the desk plays, and what cannot be tried is said."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+import healthkit as hk
+from healthkit.widgets import questions
+
+OCTOBER = date(2026, 10, 31)
+
+
+@pytest.fixture(scope="module")
+def desk(sample_store):
+    return hk.Desk(sample_store)
+
+
+@pytest.fixture
+def panel(desk):
+    panel = hk.what_if(desk, "lantern-hill-lighting", "2026-10-31")
+    panel.measure.value = ("order_defect_rate", "seller")
+    return panel
+
+
+def test_it_has_a_slider_for_each_cause_the_commonest_first(desk, panel):
+    calendar = desk.calendar(desk.measure("lantern-hill-lighting", "order_defect_rate", OCTOBER))
+    many = {cause: calendar.orders["causes"].str.contains(cause).sum() for cause in panel.fewer}
+    assert list(many.values()) == sorted(many.values(), reverse=True)
+    assert set(many) == {"a_to_z_claim", "negative_feedback", "chargeback"}
+    assert panel.fewer["a_to_z_claim"].description == "Fewer A-to-z claims, %"
+
+
+def test_at_nothing_it_shows_what_is(panel):
+    assert panel.scenario == []
+    assert panel.answer.after["at_fault"] == panel.answer.before["at_fault"]
+    assert "would still be at" in panel.finding
+    assert panel.saved.empty
+
+
+def test_the_sliders_are_the_scenario_that_the_desk_plays(desk, panel):
+    panel.fewer["a_to_z_claim"].value = 60
+    panel.volume.value = 20
+    row = desk.measure("lantern-hill-lighting", "order_defect_rate", OCTOBER)
+    steps = [{"fewer": {"cause": "a_to_z_claim", "by": "60%"}}, {"volume": {"by": "20%", "since": OCTOBER}}]
+    held = desk.what_if(row, steps)
+    assert [next(iter(step)) for step in panel.scenario] == ["fewer", "volume"]
+    assert panel.answer.after["at_fault"] == held.after["at_fault"] < row["at_fault"]
+    assert panel.answer.edited.back_on == held.edited.back_on
+    assert panel.saved["order_id"].tolist() == held.saved["order_id"].tolist() != []
+    assert "instead of" in panel.finding
+    assert len(panel.shown.shown["orders"]["rows"]) == len(held.saved)
+
+
+def test_another_measure_has_its_own_causes(panel):
+    panel.measure.value = ("late_shipment_rate", "seller")
+    assert list(panel.fewer) == ["shipped_late"]
+
+
+def test_what_cannot_be_tried_is_said_in_a_sentence(panel):
+    panel.measure.value = ("refund_rate", "seller")
+    assert "not held against a target" in panel.finding
+    assert panel.answer is None
+    assert panel.saved.empty
+
+
+def test_every_measure_of_every_account_can_be_tried_or_says_why(desk):
+    panel, drawn = hk.what_if(desk, as_of=OCTOBER), 0
+    for account, marketplace in questions.accounts(desk):
+        panel.account.value = (account, marketplace)
+        for pair in questions.measures(desk, account, marketplace, OCTOBER):
+            panel.measure.value = pair
+            drawn += panel.answer is not None
+            assert panel.finding.endswith("."), panel.finding
+    assert drawn > 30
