@@ -60,6 +60,7 @@ class Desk:
         self.policy_name = policy
         self._one = None if policy is None else load(policy)
         self._ledgers: dict[str, Ledger] = {}
+        self._lookouts: dict[date, outlook.Lookout] = {}
 
     @cached_property
     def counts(self) -> Counts:
@@ -230,8 +231,12 @@ class Desk:
 
     def futures(self, row: pd.Series, *, ahead: int = 90, draws: int = outlook.DRAWS, seed: int = 0) -> outlook.Futures:
         """Simulated futures of one row of SCORES, as could be made on its day (see `outlook.futures`)."""
+        as_of = row["as_of"].date()
+        if as_of not in self._lookouts:
+            self._lookouts.clear()
+            self._lookouts[as_of] = outlook.Lookout(self.counts, as_of)
         policy = self.policies[row["marketplace"]]
-        return outlook.futures(self.counts, policy, row, ahead=ahead, draws=draws, seed=seed)
+        return self._lookouts[as_of].futures(policy, row, ahead=ahead, draws=draws, seed=seed)
 
     def what_if(self, row: pd.Series, told: Any, *, ahead: int | None = None, new_orders: bool = True) -> whatif.WhatIf:
         """Play a scenario on one row of SCORES (see `whatif.play`).

@@ -14,7 +14,7 @@ import pandas as pd
 from healthkit.desk import Desk
 from healthkit.explain import Bridge, ExplainError, Reconciled, Standing, drivers, reconcile, standing
 from healthkit.marketplaces import MARKETPLACES
-from healthkit.outlook import Calendar, OutlookError
+from healthkit.outlook import Calendar, Futures, OutlookError
 from healthkit.policy import PolicyError, Rule
 from healthkit.reported import reported
 from healthkit.tables import SEVERITIES, Ledger, collected
@@ -22,6 +22,8 @@ from healthkit.tables import SEVERITIES, Ledger, collected
 WEEKS = 26
 DAYS = 120
 """So far back a report shows the rate of each week, and of each day."""
+DRAWS = 2_000
+"""So many futures a report draws of each measure."""
 
 Key = tuple[str, str, int]
 """Metric, channel and window."""
@@ -74,6 +76,7 @@ class Monthly:
     drivers: dict[Key, pd.DataFrame] = field(default_factory=dict)
     standings: dict[Key, Standing] = field(default_factory=dict)
     calendars: dict[Key, Calendar] = field(default_factory=dict)
+    futures: dict[Key, Futures] = field(default_factory=dict)
 
 
 def last_day_of(month: str) -> date:
@@ -205,6 +208,7 @@ def _gather(desk: Desk, account: str, code: str, as_of: date, scored: pd.DataFra
         drivers=dict(_drivers(desk, ledger, scored)),
         standings=dict(_standings(desk, scored, daily)),
         calendars=dict(_calendars(desk, scored)),
+        futures=dict(_futures(desk, scored)),
     )
 
 
@@ -248,6 +252,13 @@ def _calendars(desk: Desk, scored: pd.DataFrame) -> Iterator[tuple[Key, Calendar
     for _, row in scored[scored["status"].isin(["off target", "at risk"]) & scored["rate"].notna()].iterrows():
         with suppress(OutlookError):
             yield _key(row), desk.calendar(row)
+
+
+def _futures(desk: Desk, scored: pd.DataFrame) -> Iterator[tuple[Key, Futures]]:
+    """What may come of each rate off target or at risk at the usual pace."""
+    for _, row in scored[scored["status"].isin(["off target", "at risk"]) & scored["rate"].notna()].iterrows():
+        with suppress(OutlookError):
+            yield _key(row), desk.futures(row, draws=DRAWS)
 
 
 def _reported(ledger: Ledger, code: str, days: list[date]) -> pd.DataFrame:

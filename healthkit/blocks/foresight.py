@@ -16,7 +16,7 @@ from markupsafe import Markup
 from healthkit import charts, whatif, wording
 from healthkit.blocks import findings
 from healthkit.blocks.findings import Measure
-from healthkit.outlook import Calendar
+from healthkit.outlook import Calendar, Futures
 from healthkit.wording import foresight
 
 STEPS = (0, 10, 20, 30, 50, 75, 100)
@@ -140,9 +140,15 @@ def _goals(row: Measure, held: Calendar, year: int) -> list[str]:
         enough = [
             foresight.goal(one.kind, one.cause, one.many, one.by, one.best, row.noun)
             for one in whatif.goals(held, by)
-            if one.kind != "waiting" and not (one.kind == "volume" and by == held.as_of)
+            if one.many is not None and one.kind != "waiting" and not (one.kind == "volume" and by == held.as_of)
         ]
         off = int(held.days.loc[held.days["day"] == pd.Timestamp(by), "headroom"].iloc[0]) < 0
         told.append(foresight.goals_by(by, held.as_of, enough if off else [], year))
     waiting = next(one for one in whatif.goals(held, held.as_of) if one.kind == "waiting")
     return [*told, wording.opening(foresight.goal("waiting", "", waiting.many, Fraction(0), None, row.noun)) + "."]
+
+
+def chance(held: Futures, as_of: date) -> str:
+    """What the simulated futures of a measure say, in a sentence or two."""
+    on = findings.month_end(date.fromordinal(as_of.toordinal() + 1))
+    return foresight.chances(held.off_now, held.draws, held.back[5], held.back[9], on, held.chance_off(on), as_of.year)

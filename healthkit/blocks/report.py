@@ -271,6 +271,9 @@ def _notes(monthly: Monthly, row: Measure, other: Measure | None, unshared: str)
     lag = getattr(row.rule, "lag", 0)
     notes: list[Sentence] = [wording.both_windows(row.window, other.window)] if other else []
     notes.append((wording.Strong("The window"), wording.window_note(_clock(row), row.window, lag, row.noun)))
+    ahead = monthly.futures.get((row.metric, row.channel, row.window))
+    if ahead is not None:
+        notes.append((wording.Strong("What may come. "), foresight.chance(ahead, monthly.as_of)))
     follows = excess.what_follows(monthly, row)
     if follows:
         notes.append((wording.Strong("What may follow. "), follows))

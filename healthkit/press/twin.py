@@ -39,6 +39,9 @@ class Twin:
             "states": _records(monthly.states),
             "violations": _records(monthly.violations),
             "standings": [_keyed(key) | _standing(held) for key, held in monthly.standings.items()],
+            "outlook": [
+                _keyed(key) | _outlook(held, monthly.futures.get(key)) for key, held in monthly.calendars.items()
+            ],
             "drivers": [_keyed(key) | {"groups": _records(held)} for key, held in monthly.drivers.items()],
         }
         title = f"{monthly.account}, {monthly.marketplace_title}: account health on {monthly.as_of.isoformat()}"
@@ -58,6 +61,17 @@ def _standing(held: Any) -> dict[str, Any]:
         "days": held.days, "since": _plain(held.since), "at_least": held.at_least, "source": held.source,
         "stage": None if stage is None else stage.stage, "says": None if stage is None else stage.says,
     }  # fmt: skip
+
+
+def _outlook(held: Any, futures: Any) -> dict[str, Any]:
+    """When a measure is back if nothing new goes wrong, its days ahead, and what simulated futures say."""
+    days = held.days[["day", "counted", "at_fault", "headroom", "status"]]
+    told = {"back_on": _plain(held.back_on), "days": _records(days)}
+    if futures is None:
+        return told
+    back = {str(share): _plain(day) for share, day in futures.back.items()}
+    breach = {str(ahead): chance for ahead, chance in futures.breach.items()}
+    return told | {"futures": {"draws": futures.draws, "seed": futures.seed, "breach": breach, "back": back}}
 
 
 def _reconciled(one: Any) -> dict[str, Any]:
