@@ -7,7 +7,7 @@ STORE = data/sample_store
 READY = $(VENV)/.ready
 LOCK = requirements.txt requirements-dev.txt pyproject.toml
 
-.PHONY: help setup report lab test lint sample backtest bench-futures
+.PHONY: help setup report lab test lint sample backtest bench-futures bench-ui
 .DEFAULT_GOAL := help
 
 help:
@@ -18,6 +18,7 @@ help:
 	@echo "make lint     ruff and mypy alone"
 	@echo "make backtest compare past forecasts with what came (RAW=folder of raw files; default: the sample)"
 	@echo "make bench-futures  how long simulated futures take"
+	@echo "make bench-ui how long a key press takes to a redrawn chart, beside the usual pattern"
 	@echo "make sample   write data/sample again (seeded: the same bytes)"
 
 setup: $(READY)
@@ -45,6 +46,9 @@ sample: $(READY)
 
 backtest: $(READY)
 	@$(RUN) -m bench.backtest $(RAW)
+
+bench-ui: $(READY)
+	@$(RUN) -m bench.ui
 
 bench-futures: $(READY)
 	@$(RUN) -m bench.futures

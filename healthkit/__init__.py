@@ -38,6 +38,6 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "monthly": ["Monthly", "accounts_in", "last_day_of", "open_month"],
         "policy": ["load", "for_marketplaces"],
         "scores": ["days_of", "score", "orders_at_fault"],
-        "widgets": ["setup", "what_changed", "what_if", "where_i_stand"],
+        "widgets": ["open_desk", "portfolio", "setup", "what_changed", "what_if", "where_i_stand"],
     },
 )

@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import altair as alt
 import numpy as np
@@ -79,35 +79,64 @@ def sizes(held: dict[str, Any]) -> dict[str, list[int]]:
 
 @_UNCHECKED
 def rate_over_time(
-    daily: pd.DataFrame, window: int, other: int | None = None, *, before: date | None = None, finding: str = ""
+    daily: pd.DataFrame,
+    window: int,
+    other: int | None = None,
+    *,
+    before: date | None = None,
+    theirs: pd.DataFrame | None = None,
+    finding: str = "",
 ) -> alt.LayerChart:
     """Where does the rate stand against its target, day by day?
 
     `daily` holds SCORES of one metric and channel, one row a day and window. The judged window is thick, the
     other one thin; days without orders, or before the files begin, leave a gap. `before` is the day whose
-    rate is marked besides the last one.
+    rate is marked besides the last one; `theirs` holds SCORES of the marketplace's own figures, drawn as diamonds.
     """
     judged = _days_of(daily, window)
     last = judged[-1]
     thin = _days_of(daily, other) if other else []
-    axis = _RateAxis.around(judged, thin)
+    said = _said(theirs) if theirs is not None else []
+    axis = _RateAxis.around(judged, [*thin, *said])
     labels = _rate_labels(judged, thin, axis, window, other, before)
-    days = _day_axis(judged[0]["on"], last["on"])
-    x = alt.X(
-        "day",
-        type="quantitative",
-        scale=alt.Scale(domain=[judged[0]["day"], last["day"]], nice=False, zero=False),
-        axis=days,
+    days = _day_axis(_day(judged[0]["day"]), _day(last["day"]))
+    x = _shared(
+        alt.X(
+            "day",
+            type="quantitative",
+            scale=alt.Scale(domain=[judged[0]["day"], last["day"]], nice=False, zero=False),
+            axis=days,
+        )
     )
-    y = alt.Y(
-        "rate",
-        type="quantitative",
-        scale=alt.Scale(domain=[axis.low, axis.high], nice=False, zero=False),
-        axis=axis.drawn(),
+    y = _shared(
+        alt.Y(
+            "rate",
+            type="quantitative",
+            scale=alt.Scale(domain=[axis.low, axis.high], nice=False, zero=False),
+            axis=axis.drawn(),
+        )
     )
     layers = [*_target_layers(axis), _line(thin, x, y, "line-2", 1.5)] if thin else _target_layers(axis)
-    layers += [_line(judged, x, y, "ink", 2.25), _dots(judged, x, y, before), _texts(labels, x, y)]
-    return _finished(layers, finding, {"wide": (WIDE, 320), "narrow": (NARROW, 300)}, top=22)
+    layers += [_line(judged, x, y, "ink", 2.25)]
+    if theirs is not None:
+        layers += [_diamonds(said, x, y)]
+    layers += [_dots(judged, x, y, before), _texts(labels, x, y)]
+    chart = _finished(layers, finding, {"wide": (WIDE, 320), "narrow": (NARROW, 300)}, top=22)
+    chart.params = axis.params()
+    return chart
+
+
+def _said(theirs: pd.DataFrame) -> Rows:
+    """The marketplace's own figures, each on the first of the days on which it stood."""
+    first = theirs.drop_duplicates("rule") if len(theirs) else theirs
+    known = first[first["rate"].notna()]
+    return [{"day": _moment(row.as_of), "rate": round(float(row.rate), 6)} for row in known.itertuples()]
+
+
+def _diamonds(rows: Rows, x: Any, y: Any) -> Any:
+    """The marketplace's own figures."""
+    look = {"shape": "diamond", "filled": True, "size": 70, "fill": colour("paper"), "stroke": colour("ink-2")}
+    return _layer("point", rows, {"opacity": 1, "strokeWidth": 1.75, **look}, x=x, y=y)
 
 
 class _RateAxis(NamedTuple):
@@ -142,12 +171,10 @@ class _RateAxis(NamedTuple):
 
     def drawn(self) -> alt.Axis:
         """The axis: the target's value in bold, percentages with as many digits as the step needs."""
-        values = self.ticks()
-        places = 0 if all(abs(v * 100 - round(v * 100)) < 1e-6 for v in values) else 1
-        bold = f"abs(datum.value - {self.target if self.target is not None else -1}) < 1e-9"
+        bold = "abs(datum.value - target) < 1e-9"
         return alt.Axis(
-            values=values,
-            labelExpr=f"datum.value == 0 ? '0' : format(datum.value, '.{places}%')",
+            values=self.ticks(),
+            labelExpr="datum.value == 0 ? '0' : format(datum.value, places)",
             labelFontWeight={"condition": {"test": bold, "value": "bold"}, "value": "normal"},
             grid=True,
             gridColor={"condition": {"test": bold, "value": "transparent"}, "value": colour("rule")},
@@ -156,6 +183,15 @@ class _RateAxis(NamedTuple):
             labelPadding=6,
             title=None,
         )
+
+    def params(self) -> list[Any]:
+        """What the axis is set by, under names, so that a drawing can follow other figures without being made anew."""
+        places = 0 if all(abs(v * 100 - round(v * 100)) < 1e-6 for v in self.ticks()) else 1
+        target = -1.0 if self.target is None else self.target
+        return [
+            alt.VariableParameter(name="target", value=target),
+            alt.VariableParameter(name="places", value=f".{places}%"),
+        ]
 
     def share(self, value: float) -> float:
         """How far up a value stands, from 0 to 1."""
@@ -170,17 +206,22 @@ def _step(span: float) -> float:
 
 def _days_of(daily: pd.DataFrame, window: int) -> Rows:
     """One window's days in order; the rate is empty where it says nothing."""
-    rows = daily[daily["window"] == window].sort_values("as_of")
-    silent = rows["status"].isin(["no data", "short history"])
-    rates = rows["rate"].astype(float).where(~silent)
-    cells = zip(rows["as_of"], rates, rows["status"], rows["counted"], rows["at_fault"], strict=True)
+    rows = daily[(daily["window"] == window).to_numpy()]
+    days = rows["as_of"].to_numpy().astype("datetime64[ms]").astype(np.int64)
+    if (np.diff(days) < 0).any():
+        rows, days = rows.iloc[np.argsort(days, kind="stable")], np.sort(days)
+    status = rows["status"].tolist()
+    rates = rows["rate"].to_numpy(dtype=float, na_value=np.nan).round(6).tolist()
+    counts = zip(rows["counted"].tolist(), rows["at_fault"].tolist(), strict=True)
     side, target = rows["side"].iloc[-1], rows["target"].iloc[-1]
     asked = {"side": side if isinstance(side, str) else "", "target": None if pd.isna(target) else float(target)}
     return [
-        {"on": _date(day), "day": _moment(day), "rate": None if math.isnan(rate) else round(rate, 6), "status": status,
-         "count": (int(counted), int(at_fault)), **asked}
-        for day, rate, status, counted, at_fault in cells
-    ]  # fmt: skip
+        {"day": day, "rate": None if rate != rate or said in _SILENT else rate, "status": said, "count": count, **asked}
+        for day, rate, said, count in zip(days.tolist(), rates, status, counts, strict=True)
+    ]
+
+
+_SILENT = ("no data", "short history")
 
 
 def _shown(row: dict[str, Any]) -> str:
@@ -203,15 +244,15 @@ def _target_layers(axis: _RateAxis) -> list[Any]:
     ]
 
 
-def _line(rows: Rows, x: alt.X, y: alt.Y, ink: str, width: float) -> Any:
+def _line(rows: Rows, x: Any, y: Any, ink: str, width: float) -> Any:
     """A rate as displayed, day by day, never smoothed."""
     held = [{"day": row["day"], "rate": row["rate"]} for row in rows]
     return _layer("line", held, {"stroke": colour(ink), "strokeWidth": width, "strokeJoin": "round"}, x=x, y=y)
 
 
-def _dots(rows: Rows, x: alt.X, y: alt.Y, before: date | None) -> Any:
+def _dots(rows: Rows, x: Any, y: Any, before: date | None) -> Any:
     """The last day in the colour of its status, and the day before that is compared with it."""
-    marked = [row for row in rows if row["rate"] is not None and row["on"] == before][:1]
+    marked = [row for row in rows if before and row["rate"] is not None and row["day"] == _moment(before)][:1]
     held = [{"day": row["day"], "rate": row["rate"], "c": colour("ink"), "s": 48} for row in marked]
     if rows[-1]["rate"] is not None:
         tint = wording.STATUSES[rows[-1]["status"]].colour
@@ -244,6 +285,10 @@ class _Label(NamedTuple):
         }  # fmt: skip
 
 
+_FREE = 0.5
+"""A label that costs less stands over nothing and near its point."""
+
+
 class _Room:
     """The plot of the narrow drawing, which is the tighter one: what stands where, in pixels from its lower left."""
 
@@ -263,7 +308,7 @@ class _Room:
         if not known:
             return np.empty(0), np.empty(0)
         x, y = np.array(known).T
-        fine = np.linspace(0, len(x) - 1, 8 * len(x))
+        fine = np.linspace(0, len(x) - 1, max(len(x), min(8 * len(x), 960)))
         return np.interp(fine, np.arange(len(x)), x), np.interp(fine, np.arange(len(y)), y)
 
     def box(self, label: _Label) -> tuple[float, float, float, float]:
@@ -285,8 +330,14 @@ class _Room:
         return float(hit.sum()) + abs(label.dy) * 0.02
 
     def place(self, candidates: Sequence[_Label]) -> _Label:
-        """The best of several ways to set one label; earlier ones win a tie."""
-        best = min(candidates, key=self.cost)
+        """The first of several ways to set one label that is in nothing's way, else the best of them."""
+        best, least = candidates[0], math.inf
+        for label in candidates:
+            cost = self.cost(label)
+            if cost < least:
+                best, least = label, cost
+            if cost < _FREE:
+                break
         self.taken.append(self.box(best))
         return best
 
@@ -300,12 +351,13 @@ def _rate_labels(
     tint = {"off": "off", "risk": "risk", "on": "on"}.get(wording.STATUSES[last["status"]].colour, "ink")
     figure = _Label(_shown(last), last["day"], axis.high, 0, -15, "right", tint, "bold", 18)
     gap = _width(figure.text, 18, True) + 6
-    labels = [figure, _Label(wording.day(last["on"]), last["day"], axis.high, -gap, -14, "right")]
+    labels = [figure, _Label(wording.day(_day(last["day"])), last["day"], axis.high, -gap, -14, "right")]
     room.taken += map(room.box, labels)
     if axis.target is not None:
         labels += _target_labels(room, axis)
-    for row in (row for row in judged if row["on"] == before and row["rate"] is not None):
-        text = f"{wording.day(row['on'])}: {_shown(row)}"
+    marked = [row for row in judged if before and row["day"] == _moment(before) and row["rate"] is not None]
+    for row in marked:
+        text = f"{wording.day(_day(row['day']))}: {_shown(row)}"
         labels.append(room.place(_around(text, row, 13)))
     if other:
         labels += _line_names(room, judged, thin, window, other)
@@ -373,7 +425,7 @@ def _bold_width(text: str) -> float:
     return sum(next((wide for letters, wide in _BOLD.items() if letter in letters), 0.69) for letter in text)
 
 
-def _texts(labels: Iterable[_Label], x: alt.X, y: alt.Y) -> Any:
+def _texts(labels: Iterable[_Label], x: Any, y: Any) -> Any:
     """All labels as one layer."""
     return _layer("text", [label.row() for label in labels], _SET, x=x, y=y, text=_WORDS)
 
@@ -851,10 +903,15 @@ def _marks_by_day(
     highest = max([3, *(math.ceil(row["high"]) for row in stacks)])
     span = (last - first).days + 1
     domain = [_moment(first) - _DAY // 2, _moment(last) + _DAY // 2]
-    x = alt.X(
-        "day", type="quantitative", scale=alt.Scale(domain=domain, nice=False, zero=False), axis=_day_axis(first, last)
+    x = _shared(
+        alt.X(
+            "day",
+            type="quantitative",
+            scale=alt.Scale(domain=domain, nice=False, zero=False),
+            axis=_day_axis(first, last),
+        )
     )
-    y = alt.Y("low", type="quantitative", scale=alt.Scale(domain=[0, highest], nice=False), axis=None)
+    y = _shared(alt.Y("low", type="quantitative", scale=alt.Scale(domain=[0, highest], nice=False), axis=None))
     thick = {"expr": f"max(1.5, min(12, width / {span} - 1.5))"}
     look = {"fill": {"expr": "datum.c"}, "size": thick, "opacity": 1, "orient": "vertical"}
     layers = [_layer("bar", stacks, look, x=x, y=y, y2=alt.Y2("high"))]
@@ -921,14 +978,12 @@ def what_if_curve(
         for place, one in zip(grid[list(causes)].to_numpy(), rate, strict=True)
     ]
     low, high = (0.0, max(target, float(rate.max())) * 1.12) if few else (min(target, float(rate.min())) - 0.02, 1.0)
-    x = alt.X("c0", type="quantitative", scale=alt.Scale(domain=[0, 100]), axis=alt.Axis(
+    x = _shared(alt.X("c0", type="quantitative", scale=alt.Scale(domain=[0, 100]), axis=alt.Axis(
         title=None, values=[0, 25, 50, 75, 100], labelExpr="datum.value + '%'", grid=False, tickSize=4,
         domainColor=colour("rule-strong"), tickColor=colour("rule-strong"),
-    ))  # fmt: skip
+    )))  # fmt: skip
     digits = wording.digits(target)
-    y = alt.Y("rate", type="quantitative", scale=alt.Scale(domain=[low, high], nice=False, zero=False), axis=alt.Axis(
-        title=None, format=f".{max(0, digits)}%", tickCount=4, gridColor=colour("rule"), domain=False, ticks=False,
-    ))  # fmt: skip
+    y = _few_ticks(low, high, digits)
     same = " && ".join(f"datum.{name} == toNumber(fewer{name[1:]})" for name in rest) or "true"
     line = _layer("line", rows, {"strokeWidth": 2.25, "stroke": colour("ink")}, x=x, y=y)
     line.transform = [alt.FilterTransform(filter=same)]
@@ -940,7 +995,7 @@ def what_if_curve(
     name = _layer("text", [limit], look, x=x, y=y, text=_WORDS)
     held = _finished([rule, line, dot, name], finding, {"wide": (HALF, 220), "narrow": (NARROW, 200)}, top=12)
     bound: list[Any] = [
-        {"name": f"fewer{place}", "value": begin[cause], "bind": {"element": selector}}
+        alt.VariableParameter(name=f"fewer{place}", value=begin[cause], bind={"element": selector})
         for place, (cause, selector) in enumerate(zip(causes, inputs, strict=True))
     ]
     held.params = bound
@@ -953,7 +1008,7 @@ def two_outlooks(before: Any, after: Any, *, finding: str = "") -> alt.LayerChar
     target, few = float(after.rule.target.share), after.rule.target.wants_few
     both: list[Rows] = [
         [
-            {"day": _moment(row.day), "rate": round(float(row.rate), 6), "on": _date(row.day)}
+            {"day": _moment(row.day), "rate": round(float(row.rate), 6)}
             for row in held.days[held.days["counted"] > 0].itertuples()
         ]
         for held in (before, after)
@@ -961,30 +1016,95 @@ def two_outlooks(before: Any, after: Any, *, finding: str = "") -> alt.LayerChar
     rates: list[float] = [row["rate"] for rows in both for row in rows] or [target]
     low, high = (0.0, max([target, *rates]) * 1.12) if few else (min([target, *rates]) - 0.02, 1.0)
     first, last = (_date(value) for value in (after.days["day"].iloc[0], after.days["day"].iloc[-1]))
-    x = alt.X("day", type="quantitative", axis=_day_axis(first, last),
-              scale=alt.Scale(domain=[_moment(first), _moment(last)], nice=False, zero=False))  # fmt: skip
+    x = _shared(alt.X("day", type="quantitative", axis=_day_axis(first, last),
+              scale=alt.Scale(domain=[_moment(first), _moment(last)], nice=False, zero=False)))  # fmt: skip
     digits = max(0, wording.digits(target))
-    y = alt.Y("rate", type="quantitative", scale=alt.Scale(domain=[low, high], nice=False, zero=False), axis=alt.Axis(
-        title=None, format=f".{digits}%", tickCount=4, gridColor=colour("rule"), domain=False, ticks=False,
-    ))  # fmt: skip
+    y = _few_ticks(low, high, digits)
     limit = {"day": _moment(last), "rate": target, "t": wording.limit(after.rule.target.side, target)}
     layers = [
         _layer("rule", [limit], {"stroke": colour("rule-strong")}, y=y),
-        _layer("line", _strip(both[0]), {"strokeWidth": 2, "strokeDash": [5, 3], "stroke": colour("line-2")}, x=x, y=y),
-        _layer("line", _strip(both[1]), {"strokeWidth": 2.25, "strokeDash": [5, 3], "stroke": colour("ink")}, x=x, y=y),
+        _layer("line", both[0], {"strokeWidth": 2, "strokeDash": [5, 3], "stroke": colour("line-2")}, x=x, y=y),
+        _layer("line", both[1], {"strokeWidth": 2.25, "strokeDash": [5, 3], "stroke": colour("ink")}, x=x, y=y),
         _layer("text", [limit], {"align": "right", "baseline": "bottom", "dy": -4, "fontSize": 12,
                                  "fill": colour("ink-2")}, x=x, y=y, text=_WORDS),
     ]  # fmt: skip
     ring = {"filled": False, "size": 110, "strokeWidth": 2, "stroke": colour("on"), "opacity": 1}
     for held, rows in zip((before, after), both, strict=True):
         if held.back_on is not None and held.back_on > held.as_of:
-            layers.append(_layer("point", _strip([row for row in rows if row["on"] == held.back_on]), ring, x=x, y=y))
+            layers.append(_layer("point", [row for row in rows if row["day"] == _moment(held.back_on)], ring, x=x, y=y))
     return _finished(layers, finding, {"wide": (WIDE, 280), "narrow": (NARROW, 240)}, top=12)
 
 
-def _strip(rows: Rows) -> Rows:
-    """Rows as the drawing needs them."""
-    return [{name: row[name] for name in ("day", "rate")} for row in rows]
+def _few_ticks(low: float, high: float, digits: int) -> Any:
+    """A rate's scale with a few round ticks."""
+    return _shared(alt.Y("rate", type="quantitative", scale=alt.Scale(domain=[low, high], nice=False, zero=False),
+        axis=alt.Axis(title=None, format=f".{max(0, digits)}%", tickCount=4, gridColor=colour("rule"), domain=False,
+                      ticks=False)))  # fmt: skip
+
+
+# -- many side by side -------------------------------------------------------------------------------------
+
+CELL = (196, 64)
+"""Width and height of one of many small charts. [pixels]"""
+
+
+@_UNCHECKED
+def side_by_side(charts: Sequence[tuple[str, pd.DataFrame]], *, finding: str = "") -> alt.ConcatChart:
+    """How does a rate move in each of several accounts, or each of several measures of one? One small chart each.
+
+    Each has a name and SCORES of one metric, channel and window, one row a day. All stand over the same days, each on a
+    scale of its own, so that the way to its own target can be seen.
+    """
+    moments = [_moment(day) for _, daily in charts for day in (daily["as_of"].min(), daily["as_of"].max())]
+    days = min(moments), max(moments)
+    cells = [_cell(name, daily, days) for name, daily in charts]
+    held = alt.ConcatChart(
+        columns=4,
+        spacing={"row": 44, "column": 44},
+        description=finding,
+        padding={"left": 1, "right": 10, "top": 26, "bottom": 2},
+        background="transparent",
+        config=_LOOKS,
+        usermeta={"cell": [CELL[0], 44], "embedOptions": {"renderer": "svg", "actions": False, "tooltip": False}},
+    )
+    # Handed over here, not in the call above, which would copy and check every row of every layer.
+    held.concat = cells
+    return held
+
+
+def _cell(name: str, daily: pd.DataFrame, days: tuple[int, int]) -> Any:
+    """One of many small charts: a rate, its target, its last day, its name and figure above."""
+    rows = _days_of(daily, int(daily["window"].iloc[-1]))
+    axis, last = _RateAxis.around(rows, []), rows[-1]
+    tint = wording.STATUSES[last["status"]]
+    span = alt.Scale(domain=list(days), nice=False, zero=False)
+    x = _shared(alt.X("day", type="quantitative", scale=span, axis=alt.Axis(
+        values=list(days), labelExpr="utcFormat(datum.value, '%-d %b')", labelFlush=True, grid=False, title=None,
+        domainColor=colour("rule-strong"), tickColor=colour("rule-strong"), tickSize=4, labelPadding=2,
+    )))  # fmt: skip
+    y = _shared(alt.Y("rate", type="quantitative", axis=None,
+              scale=alt.Scale(domain=[axis.low, axis.high], nice=False, zero=False)))  # fmt: skip
+    asked = [] if axis.target is None else [{"rate": axis.target}]
+    figure = f"{tint.symbol} {_shown(last)}" if last["rate"] is not None else tint.word
+    room = CELL[0] - _width(figure, 13, True) - 14
+    while _width(name, 13) > room and len(name) > 8:
+        name = name[:-2].rstrip() + "…"
+    words = [
+        {"t": name, "x": 0, "a": "left", "c": colour("ink"), "w": "normal"},
+        {"t": figure, "x": CELL[0], "a": "right", "c": colour(tint.colour), "w": "bold"},
+    ]
+    set_as = {"align": {"expr": "datum.a"}, "fill": {"expr": "datum.c"}, "fontWeight": {"expr": "datum.w"}}
+    above = {"x": {"expr": "datum.x"}, "y": -12, "baseline": "middle", "fontSize": 13}
+    dot = [{"day": last["day"], "rate": last["rate"], "c": colour(tint.colour)}] if last["rate"] is not None else []
+    look = {"fill": {"expr": "datum.c"}, "size": 56, "stroke": colour("paper"), "strokeWidth": 1.5, "opacity": 1}
+    layers = [
+        _layer("rule", asked, {"stroke": colour("rule-strong"), "strokeDash": [4, 3]}, y=y),
+        _line(rows, x, y, "ink", 1.75),
+        _layer("point", dot, look, x=x, y=y),
+        _layer("text", words, {**set_as, **above}, text=_WORDS),
+    ]
+    # Many share one script: what is held is plain data, without Altair's checks.
+    return alt.LayerSpec(layer=layers, width=CELL[0], height=CELL[1])
 
 
 # -- what all share ---------------------------------------------------------------------------------------
@@ -1000,6 +1120,11 @@ def _moment(value: Any) -> int:
     """A day as milliseconds of its midnight in UTC."""
     day = _date(value)
     return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1000
+
+
+def _day(moment: int) -> date:
+    """The day whose midnight in UTC a moment is."""
+    return datetime.fromtimestamp(moment / 1000, UTC).date()
 
 
 def _day_axis(first: date, last: date) -> alt.Axis:
@@ -1049,7 +1174,25 @@ def _either(name: str) -> dict[str, str]:
 def _layer(kind: Any, rows: Rows, look: dict[str, Any], **channels: Any) -> alt.UnitSpec:
     """One layer: a kind of mark over its own few rows."""
     mark = alt.MarkDef(kind, **look)
-    return alt.UnitSpec(mark, data=alt.InlineData(values=rows), encoding=alt.Encoding(**channels))
+    held: Any = _Held(rows)
+    return alt.UnitSpec(mark, data=alt.InlineData(values=held), encoding=alt.Encoding(**channels))
+
+
+class _Held:
+    """Plain data, handed through: Altair would look at every cell of it, which takes longer than all the rest."""
+
+    _schema: ClassVar[dict[str, str]] = {"type": "object"}
+
+    def __init__(self, plain: Any) -> None:
+        self.plain = plain
+
+    def to_dict(self) -> Any:
+        return self.plain
+
+
+def _shared(channel: alt.X | alt.Y) -> Any:
+    """A channel that several layers share, made plain once."""
+    return _Held(channel.to_dict(validate=False))
 
 
 def _finished(layers: list[Any], finding: str, drawn: dict[str, tuple[int, int]], top: int = 2) -> alt.LayerChart:

@@ -32,6 +32,8 @@ DATA = Path("data/store")
 SAMPLE = Path("data/sample_store")
 LARGE = 1_000_000
 """The tables of an account with more orders are not held in memory. [orders]"""
+PARTS = 8
+"""So many choices of accounts have their counts kept apart."""
 
 
 def choose(folder: str | Path | None = None) -> Path:
@@ -52,13 +54,18 @@ class Desk:
     """One store with its policies, ready for questions.
 
     `folder` is the store's; `policy` is the name (or YAML path) of one policy for every marketplace, instead
-    of each marketplace's own. Raises StoreError where there is no store, PolicyError for an unknown policy.
+    of each marketplace's own. `track` shows how far counting has come, as tqdm does. Raises StoreError where there
+    is no store, PolicyError for an unknown policy.
     """
 
-    def __init__(self, folder: str | Path | None = None, policy: str | None = None) -> None:
+    def __init__(
+        self, folder: str | Path | None = None, policy: str | None = None, *, track: exposure.Track = iter
+    ) -> None:
         self.store = Store(choose(folder))
         self.policy_name = policy
         self._one = None if policy is None else load(policy)
+        self._track = track
+        self._parts: dict[tuple[str, ...], Counts] = {}
         self._ledgers: dict[str, Ledger] = {}
         self._lookouts: dict[date, outlook.Lookout] = {}
 
@@ -76,7 +83,7 @@ class Desk:
         """Count the whole store for every rule that its marketplaces ever had."""
         ledger = self.store.ledger()
         policies = self._policies(ledger.coverage["marketplace"].unique())
-        return exposure.count(ledger, [rule for policy in set(policies.values()) for rule in policy.rules])
+        return exposure.count(ledger, [rule for policy in set(policies.values()) for rule in policy.rules], self._track)
 
     @cached_property
     def policies(self) -> Mapping[str, Policy]:
@@ -126,17 +133,27 @@ class Desk:
         window: int | None = None,
         lag: int | None = None,
         hindsight: bool = False,
+        metrics: Iterable[str] | None = None,
     ) -> pd.DataFrame:
         """SCORES of all accounts or some, on one day or several (see `scores.score`).
 
         Raises StoreError for an account that the store does not hold.
         """
-        counts = self.counts
-        if accounts is not None:
-            wanted = list(accounts)
+        counts = self.counts if accounts is None else self.counts_of(accounts)
+        return scores.score(counts, self.policies, days, window=window, lag=lag, hindsight=hindsight, metrics=metrics)
+
+    def counts_of(self, accounts: Iterable[str]) -> Counts:
+        """The counts of some accounts; those asked for last are kept for their next question.
+
+        Raises StoreError for an account that the store does not hold.
+        """
+        wanted = tuple(dict.fromkeys(accounts))
+        if wanted not in self._parts:
             self.store.check_accounts(wanted, self.accounts)
-            counts = counts.of(wanted)
-        return scores.score(counts, self.policies, days, window=window, lag=lag, hindsight=hindsight)
+            while len(self._parts) >= PARTS:
+                self._parts.pop(next(iter(self._parts)))
+            self._parts[wanted] = self.counts.of(wanted)
+        return self._parts[wanted]
 
     def measure(
         self,
@@ -169,15 +186,17 @@ class Desk:
         mine = rows if window is None else rows[rows["window"] == window]
         return mine.sort_values("window").iloc[-1]
 
-    def orders_at_fault(self, row: pd.Series, *, hindsight: bool = False) -> pd.DataFrame:
-        """The orders behind one row of SCORES (see `scores.orders_at_fault`)."""
-        return scores.orders_at_fault(self.counts, row, self.policies[row["marketplace"]], hindsight=hindsight)
+    def orders_at_fault(self, row: pd.Series, *, hindsight: bool = False, since: date | None = None) -> pd.DataFrame:
+        """The orders behind one row of SCORES, or behind all days since one (see `scores.orders_at_fault`)."""
+        counts, policy = self.counts_of([row["account"]]), self.policies[row["marketplace"]]
+        return scores.orders_at_fault(counts, row, policy, hindsight=hindsight, since=since)
 
     def bridge(self, row: pd.Series, before: date) -> explain.Bridge:
         """Why the rate of one row of SCORES moved since an earlier day (see `explain.bridge`)."""
+        counts = self.counts_of([row["account"]])
         return explain.bridge(
-            self.counts, self.policies[row["marketplace"]], row["account"], row["marketplace"], row["metric"],
-            before, row["as_of"].date(), channel=row["channel"], window=int(row["window"]),
+            counts, self.policies[row["marketplace"]], row["account"], row["marketplace"], row["metric"], before,
+            row["as_of"].date(), channel=row["channel"], window=int(row["window"]),
         )  # fmt: skip
 
     def reported(self, days: date | Iterable[date], accounts: Iterable[str] | None = None) -> pd.DataFrame:
@@ -226,7 +245,7 @@ class Desk:
 
     def calendar(self, row: pd.Series, *, ahead: int | None = None, new_orders: bool = True) -> outlook.Calendar:
         """The roll-off calendar of one row of SCORES, as known on its day (see `outlook.calendar`)."""
-        counts = self.counts.of([row["account"]])
+        counts = self.counts_of([row["account"]])
         return outlook.calendar(counts, self.policies[row["marketplace"]], row, ahead=ahead, new_orders=new_orders)
 
     def futures(self, row: pd.Series, *, ahead: int = 90, draws: int = outlook.DRAWS, seed: int = 0) -> outlook.Futures:
@@ -249,7 +268,7 @@ class Desk:
             return self._without(row, sku, since)
 
         return whatif.play(
-            self.counts.of([row["account"]]), self.policies[row["marketplace"]], row, steps,
+            self.counts_of([row["account"]]), self.policies[row["marketplace"]], row, steps,
             without=without, ahead=ahead, new_orders=new_orders,
         )  # fmt: skip
 

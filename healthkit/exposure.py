@@ -6,7 +6,7 @@ touches a raw order: a hundred million orders become a few megabytes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,11 +37,15 @@ class Counts:
         return Counts(*(frame[frame["account"].isin(wanted)] for frame in (self.exposure, self.faults, self.coverage)))
 
 
-def count(ledger: Ledger, rules: Iterable[Rule]) -> Counts:
-    """Count the orders of a ledger for every metric and basis that the rules ask for."""
+Track = Callable[[Iterable[Any]], Iterable[Any]]
+"""What shows how far a loop has come: given what it loops over, it hands that on."""
+
+
+def count(ledger: Ledger, rules: Iterable[Rule], track: Track = iter) -> Counts:
+    """Count the orders of a ledger for every metric and basis that the rules ask for; `track` follows that loop."""
     asked = sorted({(rule.metric, rule.basis) for rule in rules}, key=str)
     exposures, faults = [], []
-    for metric, basis in asked:
+    for metric, basis in track(asked):
         stays = METRICS[metric].stays(ledger, basis)
         exposures.append(_named(_exposure(stays.counting), metric, basis))
         faults.append(_named(_fault_stays(stays.faults, METRICS[metric].counts), metric, basis))

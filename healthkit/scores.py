@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import cache
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -74,15 +75,20 @@ def score(
     window: int | None = None,
     lag: int | None = None,
     hindsight: bool = False,
+    metrics: Iterable[str] | None = None,
 ) -> pd.DataFrame:
-    """SCORES of every account and metric, as displayed on each of the days.
+    """SCORES of every account and metric, or of some metrics, as displayed on each of the days.
 
     `policies` is one policy for all, or the policy of each marketplace. `window` and `lag` [days] replace
     those of the rules. A rule is held against the days on which it is in force. An account stands in the
     table from the day of its first order on; a marketplace without a policy does not stand in it.
 
-    Raises PolicyError for a day before a policy begins, ScoreError for a window under 1 day or a lag under 0.
+    Raises PolicyError for a day before a policy begins, ScoreError for a window under 1 day, a lag under 0 or a metric
+    that there is not.
     """
+    wanted = set(METRICS if metrics is None else metrics)
+    if unknown := wanted - set(METRICS):
+        raise ScoreError(f"There is no metric {', '.join(sorted(unknown))}. There are: {', '.join(METRICS)}.")
     asked = [days] if isinstance(days, date) else sorted(set(days))
     if not asked:
         raise ScoreError("No as-of day was given. Give one day or a list of days.")
@@ -96,6 +102,8 @@ def score(
         if policy is None:
             continue
         for rule in policy.between(asked[0], asked[-1]):
+            if rule.metric not in wanted:
+                continue
             for days_long in dict.fromkeys([window] if window is not None else rule.windows):
                 ask = _Ask(rule, days_long, rule.lag if lag is None else lag, _in_force(rule, asked), hindsight)
                 pieces += [_scored(held, ask, channel) for channel in rule.channels]
@@ -279,7 +287,8 @@ def _count(held: _Held, ask: _Ask, channel: str) -> _Count:
         if missing and len(missing) == len(metric.needs):
             counted[place] = at_fault[place] = 0
         words = "+".join(f"{need}_not_imported" for need in missing)
-        proxy[place] = [_and(before, words) for before in proxy[place]]
+        if words:
+            proxy[place] = [_and(before, words) for before in proxy[place]]
     if metric.shows == "number":
         told = np.array([set(metric.needs) <= evidence for evidence in held.evidence])
         counted = np.where(
@@ -300,6 +309,7 @@ def _told_at_once(held: _Held, asked: _Asked) -> np.ndarray:
     return (1 - some)[:, None]
 
 
+@cache
 def _only_missing(words: str) -> str:
     """Of what was assumed only what was not imported: of nothing counted nothing else was assumed.
 
@@ -309,6 +319,7 @@ def _only_missing(words: str) -> str:
     return "+".join(word for word in words.split("+") if word.endswith("_not_imported"))
 
 
+@cache
 def _and(words: str, more: str) -> str:
     """Assumptions joined, each once.
 
@@ -391,15 +402,25 @@ def _table(pieces: list[dict[str, np.ndarray]]) -> pd.DataFrame:
     """The pieces as one SCORES table, account by account, each metric's days in order."""
     if not pieces:
         return pd.DataFrame(columns=list(tables.SCORES.columns))
-    rows = pd.DataFrame({name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]})
-    kinds: dict[str, Any] = {name: column.kind for name, column in tables.SCORES.columns.items()}
-    for name, kind in kinds.items():
-        if kind == "day":
-            rows[name] = _days(rows[name].to_numpy())
-        elif kind == "text":
-            rows[name] = rows[name].astype("str").where(rows[name].notna() & (rows[name] != ""))
-    rows["headroom"] = rows["headroom"].astype("Int64")
-    return tables.check(rows.sort_values(["account", "marketplace"], kind="stable", ignore_index=True), tables.SCORES)
+    held = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
+    # Typed by SCORES itself, so its check is the tests' to make: it takes longer than the sweep.
+    rows = pd.DataFrame({
+        name: _typed(held[name], column.kind, name == "headroom") for name, column in tables.SCORES.columns.items()
+    })  # fmt: skip
+    if len(set(zip(held["account"], held["marketplace"], strict=True))) > 1:
+        rows = rows.sort_values(["account", "marketplace"], kind="stable", ignore_index=True)
+    return rows
+
+
+def _typed(values: np.ndarray, kind: str, empty: bool) -> Any:
+    """A column of SCORES in its own kind; a text that says nothing is empty."""
+    if kind == "day":
+        return _days(values)
+    if kind == "text":
+        said = values.astype(object)
+        said[(values == "") | (values == None)] = None  # noqa: E711 - by element
+        return pd.array(said, dtype="str")
+    return pd.array(values, dtype="Int64") if empty else values
 
 
 class Behind(NamedTuple):
@@ -416,15 +437,29 @@ def stays_behind(counts: Counts, rule: Rule, account: str, marketplace: str, cha
         "metric": rule.metric, "basis": str(rule.basis),
         "account": account, "marketplace": marketplace, "channel": channel,
     }  # fmt: skip
-    exposure, faults = counts.exposure, counts.faults
-    for name, value in named.items():
-        exposure, faults = (frame[(frame[name] == value).to_numpy()] for frame in (exposure, faults))
-    alone = pd.Index([account])
-    return Behind(faults, _stays(faults, alone, *_FAULT), _stays(exposure, alone, "until_day", "counted"))
+    kept = _BEHIND.setdefault(counts, {})
+    key = tuple(named.values())
+    if key not in kept:
+        exposure, faults = counts.exposure, counts.faults
+        for name, value in named.items():
+            exposure, faults = (frame[(frame[name] == value).to_numpy()] for frame in (exposure, faults))
+        alone = pd.Index([account])
+        stays = _stays(faults, alone, *_FAULT), _stays(exposure, alone, "until_day", "counted")
+        while len(kept) >= BEHIND:
+            kept.pop(next(iter(kept)))
+        kept[key] = Behind(faults, *stays)
+    return kept[key]
 
 
-def orders_at_fault(counts: Counts, row: pd.Series, policy: Policy, *, hindsight: bool = False) -> pd.DataFrame:
-    """The orders behind one row of SCORES: rows of FAULTS at fault on its as-of day.
+BEHIND = 32
+"""What stands behind so many measures is kept for the next question."""
+_BEHIND: WeakKeyDictionary[Counts, dict[tuple[str, ...], Behind]] = WeakKeyDictionary()
+
+
+def orders_at_fault(
+    counts: Counts, row: pd.Series, policy: Policy, *, hindsight: bool = False, since: date | None = None
+) -> pd.DataFrame:
+    """The orders behind one row of SCORES: rows of FAULTS at fault on its as-of day, or on any day since one before.
 
     One row an order; `at_fault` is how much it adds, in what the metric counts. To FAULTS are added `leaves_on`,
     the first as-of day on which the order no longer counts, and `enters_on`, the first on which it was at fault in
@@ -435,10 +470,13 @@ def orders_at_fault(counts: Counts, row: pd.Series, policy: Policy, *, hindsight
     faults, stays, _ = stays_behind(counts, rule, row["account"], row["marketplace"], row["channel"])
     first, last = stays.bounds(int(row["window"]), lag, hindsight)
     day = int(day_numbers([row["as_of"]])[0])
-    covers = (first <= day) & (day <= last)
+    begin = day if since is None else min(day, int(day_numbers([since])[0]))
+    covers = (first <= day) & (begin <= last) & (first <= last)
     leaves = stays.clock + lag + int(row["window"])
     enters = np.maximum(stays.clock + lag, day_numbers(faults["since"]))
-    behind = faults.assign(enters_on=_days(enters), leaves_on=_days(leaves))[covers]
+    behind = faults[covers].assign(enters_on=_days(enters[covers]), leaves_on=_days(leaves[covers]))
+    if behind["order_id"].is_unique:
+        return behind.reset_index(drop=True)
     return behind.groupby("order_id", as_index=False, sort=False).agg(_ONE_ORDER)[[*behind.columns]]
 
 

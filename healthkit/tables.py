@@ -13,9 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class TableError(ValueError):
@@ -504,8 +507,9 @@ def check(frame: Any, table: Table) -> Any:
 
 def _check_kinds(rows: nw.DataFrame[Any], table: Table) -> None:
     """Refuse a column of another kind; a column that is empty throughout may be of any."""
+    schema = rows.schema
     for name, column in table.columns.items():
-        kind = rows.schema[name]
+        kind = schema[name]
         if not _FITS[column.kind](kind) and not (column.empty and rows[name].null_count() == len(rows)):
             raise TableError(f"{table.name}.{name} must be a {column.kind}; it is {kind}.")
 
@@ -519,3 +523,19 @@ def _check_empty(rows: nw.DataFrame[Any], names: Iterable[str], table: Table) ->
             raise TableError(
                 f"{table.name}.{name} is empty in {empty:,} of {len(rows):,} rows; the first is row {first:,}."
             )
+
+
+def as_csv(frame: pd.DataFrame) -> str:
+    r"""Rows as CSV; a text that a spreadsheet would take for a formula is led by an apostrophe.
+
+    >>> import pandas as pd
+    >>> as_csv(pd.DataFrame({"order_id": ["=1+1"], "known_on": pd.to_datetime(["2026-10-31"])}))
+    "order_id,known_on\n'=1+1,2026-10-31\n"
+    """
+    kinds = nw.from_native(frame, eager_only=True).schema
+    safe = {}
+    for name, kind in kinds.items():
+        if kind in (nw.String, nw.Object, nw.Categorical):
+            words = frame[name].astype("str").where(frame[name].notna())
+            safe[name] = words.str.replace(r"^([=+\-@\t\r])", r"'\1", regex=True)
+    return str(frame.assign(**safe).to_csv(index=False, lineterminator="\n", date_format="%Y-%m-%d"))

@@ -10,6 +10,7 @@ import altair as alt
 import pandas as pd
 import pytest
 
+import healthkit as hk
 from healthkit import charts, wording
 from tests.test_wording import bridged
 
@@ -197,3 +198,18 @@ def test_bars_begin_at_nothing_where_few_are_wanted_and_at_a_round_value_where_m
 def test_a_line_marks_nothing_only_where_steps_pass_below_it() -> None:
     assert len(charts.spec(CHARTS["why"]())["layer"]) == 3
     assert len(charts.spec(CHARTS["why, below 0"]())["layer"]) == 4
+
+
+def test_a_chart_can_be_shown_as_any_altair_chart(sample_store):
+    """Analysts show the kit's charts in cells of their own; Altair takes them apart and checks them on the way."""
+    desk = hk.Desk(sample_store)
+    days = hk.days_of(date(2026, 9, 1), date(2026, 10, 31))
+    rows = desk.score(days, ["birchway-crafts"], metrics=["late_shipment_rate"])
+    for chart in (
+        charts.rate_over_time(rows, 30, 10, finding="late"),
+        charts.side_by_side([("birchway", rows[rows["window"] == 30])], finding="late"),
+    ):
+        held = alt.JupyterChart(chart).spec
+        assert "$schema" in held
+        assert held["description"] == "late"
+        assert charts.spec(chart).keys() - {"$schema"} <= held.keys()

@@ -12,7 +12,7 @@ from IPython.core.interactiveshell import InteractiveShell
 import healthkit as hk
 from healthkit import vega
 from healthkit.store import StoreError
-from healthkit.widgets import drawing, questions
+from healthkit.widgets import drawing, listing, questions
 from healthkit.widgets.questions import Question, QuestionError
 
 OCTOBER = date(2026, 10, 31)
@@ -61,7 +61,7 @@ def test_every_measure_of_every_account_has_an_answer_that_can_be_shown(desk):
             told = questions.answer(desk, Question(account, marketplace, metric, channel, 45, OCTOBER))
             shown = questions.shown(told)
             assert shown["finding"][0][0]
-            assert len(shown["orders"]["rows"]) == min(len(told.orders), questions.LISTED)
+            assert len(shown["orders"]["rows"]) == min(len(told.orders), listing.LISTED)
 
 
 def test_the_orders_that_leave_first_stand_on_top(desk):
@@ -109,7 +109,7 @@ def test_the_window_moves_finding_chart_and_orders(desk, panel):
         assert drawn_rates(shown["figure"]["spec"])[-1] == pytest.approx(expected["rate"], abs=1e-6)
         assert f"over {window} days" in panel.finding
         assert len(panel.orders) == expected["at_fault"]
-        assert len(shown["orders"]["rows"]) == min(expected["at_fault"], questions.LISTED)
+        assert len(shown["orders"]["rows"]) == min(expected["at_fault"], listing.LISTED)
 
 
 def test_the_day_moves_the_chart(desk, panel):

@@ -8,7 +8,7 @@ import pytest
 
 import healthkit as hk
 from healthkit import wording
-from healthkit.widgets import changes, questions
+from healthkit.widgets import changes, listing, questions
 from healthkit.widgets.questions import QuestionError
 
 OCTOBER, SEPTEMBER = date(2026, 10, 31), date(2026, 9, 30)
@@ -38,7 +38,7 @@ def test_its_steps_lead_from_one_rate_to_the_other(desk, panel, window):
     assert (bridge.after.counted, bridge.after.at_fault) == (row["counted"], row["at_fault"])
     assert bridge.rate(bridge.before) + sum(step.change for step in bridge.steps) == bridge.rate(bridge.after)
     assert len(panel.orders) == len(bridge.orders)
-    assert len(panel.shown.shown["orders"]["rows"]) == min(len(panel.orders), questions.LISTED)
+    assert len(panel.shown.shown["orders"]["rows"]) == min(len(panel.orders), listing.LISTED)
     places = panel.orders["step"].map(changes.STEPS.index)
     assert places.is_monotonic_increasing
 

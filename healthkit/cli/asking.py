@@ -84,7 +84,7 @@ def written(rows: Any, form: Format) -> bool:
     days = [name for name in rows if str(rows[name].dtype).startswith("datetime64[s]")]
     plain = rows.assign(**{name: rows[name].dt.strftime("%Y-%m-%d") for name in days})
     if form is Format.csv:
-        sys.stdout.write(plain.to_csv(index=False, lineterminator="\n"))
+        sys.stdout.write(hk.tables.as_csv(plain))
     else:
         told(plain.astype(object).where(plain.notna(), None).to_dict("records"))
     return True

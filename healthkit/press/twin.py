@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from healthkit import tables
 from healthkit.blocks import portfolio_row
 from healthkit.monthly import Monthly
 
@@ -45,7 +46,7 @@ class Twin:
             "drivers": [_keyed(key) | {"groups": _records(held)} for key, held in monthly.drivers.items()],
         }
         title = f"{monthly.account}, {monthly.marketplace_title}: account health on {monthly.as_of.isoformat()}"
-        bundle = {"title": title, "row": row, "figures": figures, "orders": _csv(monthly.at_fault)}
+        bundle = {"title": title, "row": row, "figures": figures, "orders": tables.as_csv(monthly.at_fault)}
         return {MIME: bundle, "text/plain": f"The data of this report, for {self.stem}.html"}
 
 
@@ -100,10 +101,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, date):
         return value.isoformat()
     return value.item() if hasattr(value, "item") else value
-
-
-def _csv(rows: pd.DataFrame) -> str:
-    """Orders at fault as CSV; a text that a spreadsheet would take for a formula is led by an apostrophe."""
-    texts = [name for name in rows.columns if pd.api.types.is_string_dtype(rows[name])]
-    safe = rows.assign(**{name: rows[name].str.replace(r"^([=+\-@\t\r])", r"'\1", regex=True) for name in texts})
-    return str(safe.to_csv(index=False, lineterminator="\n", date_format="%Y-%m-%d"))

@@ -6,17 +6,20 @@ controls only ask them.
 
 from healthkit.widgets.changed import WhatChanged, what_changed
 from healthkit.widgets.changes import Change, changed
-from healthkit.widgets.drawing import setup
+from healthkit.widgets.notebook import setup
 from healthkit.widgets.panel import Panel
+from healthkit.widgets.portfolio import PortfolioPanel, portfolio
 from healthkit.widgets.questions import Answer, Question, QuestionError, answer, first_question
 from healthkit.widgets.stand import WhereIStand, where_i_stand
 from healthkit.widgets.tries import Try, tried
 from healthkit.widgets.trying import WhatIfPanel, what_if
+from healthkit.widgets.waiting import open_desk
 
 __all__ = [
     "Answer",
     "Change",
     "Panel",
+    "PortfolioPanel",
     "Question",
     "QuestionError",
     "Try",
@@ -26,6 +29,8 @@ __all__ = [
     "answer",
     "changed",
     "first_question",
+    "open_desk",
+    "portfolio",
     "setup",
     "tried",
     "what_changed",

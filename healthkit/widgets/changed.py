@@ -58,6 +58,7 @@ class WhatChanged(Panel):
         if self.before.value is None:
             raise QuestionError("Choose a day to compare with: the rate moved since then.")
         self._change = changes.changed(self._desk, self.question, self.before.value)
+        self._listing = changes.listing(self._change)
         return changes.shown(self._change)
 
     def _refuse(self, error: ValueError) -> None:

@@ -10,10 +10,10 @@ from typing import Any
 import pandas as pd
 
 from healthkit import charts, wording
-from healthkit.blocks import findings
 from healthkit.desk import Desk
 from healthkit.widgets import questions
-from healthkit.widgets.questions import LISTED, Question
+from healthkit.widgets.listing import Listing, file_name
+from healthkit.widgets.questions import Question
 from healthkit.wording import Movement
 
 STEPS = ("new", "learnt late", "left", "removed")
@@ -66,9 +66,9 @@ def shown(told: Change) -> dict[str, Any]:
         "status": None,
         "finding": [(f"{wording.bridge_title(moved)}.", True)],
         "lead": _groups(told),
-        "figure": {"title": title, "spec": charts.spec(chart)},
+        "figure": {"title": title, "spec": charts.spec(chart), "picks": _bars(moved)},
         "notes": [[(note, False)] for note in caption if note],
-        "orders": _orders(told),
+        "orders": listing(told).shown(),
     }
 
 
@@ -83,19 +83,19 @@ def _groups(told: Change) -> str:
     return f"{wording.account.groups_title(names[:3], float(loud['excess'].iloc[0]), noun)}."
 
 
-def _orders(told: Change) -> dict[str, Any]:
-    """The orders that moved."""
-    year = told.question.as_of.year
-    rows = [
-        [
-            wording.STEP_NAMES[order["step"]],
-            str(order["order_id"]),
-            wording.opening(wording.causes(order["causes"])),
-            *(wording.day(findings.day(order[name]), year) for name in ("clock_day", "known_on")),
-        ]
-        for order in findings.records(told.orders.head(LISTED))
-    ]
-    many = len(told.orders)
-    title = wording.moved_title(len(rows), many)
-    heads = ["Step", "Order", "Cause", wording.PLACED_HEADS[told.bridge.rule.clock], "Known"]
-    return {"title": title, "heads": heads, "rows": rows}
+def listing(told: Change) -> Listing:
+    """The orders that moved, as a list that can be cut to one step."""
+    asked = told.question
+    placed = wording.PLACED_HEADS[told.bridge.rule.clock]
+    heads = {"step": "Step", "order_id": "Order", "causes": "Cause", "clock_day": placed, "known_on": "Known"}
+    name = file_name(asked.account, asked.metric, told.before, asked.as_of)
+    return Listing(told.orders, heads, wording.moved_title, asked.as_of.year, name, {
+        step: wording.STEP_NAMES[step] for step in STEPS
+    })  # fmt: skip
+
+
+def _bars(moved: Movement) -> list[list[str]]:
+    """For each bar of the chart the step whose orders stand behind it, with its words; empty where none do."""
+    kinds = [part.kind if part.kind in STEPS else "" for part in moved.parts]
+    words = [" ".join(wording.step_label(moved, part)) for part in moved.parts]
+    return [["", ""], *map(list, zip(kinds, words, strict=True)), ["", ""]]

@@ -5,8 +5,6 @@ Nothing of Vega is kept in the notebook: the page asks, the kernel answers.
 
 from __future__ import annotations
 
-import builtins
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,6 @@ from typing import Any
 import anywidget
 import traitlets
 
-from healthkit.blocks import Block
 from healthkit.blocks.document import asset
 from healthkit.vega import bundle
 
@@ -29,6 +26,14 @@ def _text(*names: str) -> str:
 def _looks() -> str:
     """The looks of all blocks and of panels, made to win over those that a notebook's page has for tables and text."""
     return ":root:root:root {\n" + asset("page.css") + _text("panel.css") + "}"
+
+
+def _as_text(held: dict[str, Any], _: Any) -> str:
+    """Plain data as one text: ipywidgets would look at every value of it for bytes."""
+    return json.dumps(held, ensure_ascii=False, separators=(",", ":"))
+
+
+_PLAIN: dict[str, Any] = {"sync": True, "to_json": _as_text}
 
 
 class _Drawing(anywidget.AnyWidget):
@@ -54,31 +59,16 @@ class PageDrawing(_Drawing):
 class AnswerDrawing(_Drawing):
     """A finding, its chart and the orders behind it, as `questions.shown` gives them."""
 
-    _esm = _text("vega.js", "answer.js")
+    _esm = _text("vega.js", "shared.js", "live.js", "pick.js", "table.js", "answer.js")
     _css = _looks()
-    shown = traitlets.Dict().tag(sync=True)
+    shown = traitlets.Dict().tag(**_PLAIN)
+    listed = traitlets.Dict().tag(**_PLAIN)
 
 
-def setup() -> None:
-    """Make this notebook draw with no network: plain Altair charts, and the blocks of reports.
+class PortfolioDrawing(_Drawing):
+    """All accounts, as `ranks.shown` gives them; `redrawn` are the small charts alone, drawn after that."""
 
-    Call it once, in the first cell. It shows nothing. Outside of a notebook it does nothing.
-    """
-    # The shell is asked for where it puts itself while a cell runs: IPython belongs to the press.
-    shell = getattr(builtins, "get_ipython", lambda: None)()
-    if shell is None:
-        return
-    PageDrawing()
-    # Named, not imported: a notebook without Altair charts does not pay for Altair, and `charts` stays its only room.
-    shell.display_formatter.mimebundle_formatter.for_type_by_name("altair.vegalite.v6.api", "TopLevelMixin", _drawn)
-
-
-def _drawn(chart: Any, include: object = None, exclude: object = None) -> dict[str, Any]:
-    """An Altair chart as HTML that carries its Vega-Lite as data, and as text."""
-    held = chart.to_dict()
-    digest = hashlib.sha256(json.dumps(held, sort_keys=True, default=str).encode()).hexdigest()
-    name = f"chart-{digest[:12]}"
-    waiting = "The chart is drawn when hk.setup() has run in this notebook."
-    html = f'<div class="hk"><div class="chart" id="{name}"><p class="undrawn">{waiting}</p></div></div>'
-    told = held.get("description") or "An Altair chart"
-    return {"text/html": Block(html, {name: held})._repr_html_(), "text/plain": str(told)}
+    _esm = _text("vega.js", "shared.js", "live.js", "portfolio.js")
+    _css = _looks()
+    shown = traitlets.Dict().tag(**_PLAIN)
+    redrawn = traitlets.Dict().tag(**_PLAIN)

@@ -1,9 +1,14 @@
-"""What every panel has: controls for account, measure, window and day; what they ask is shown as they move."""
+"""What every panel has: controls for account, measure, window and day; what they ask is shown as they move.
+
+The page asks back for what is looked at more closely: what a day of the chart says, the orders behind days or a bar, a
+list sorted, searched or saved.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, date, datetime
 from typing import Any
 
 import ipywidgets as widgets
@@ -12,9 +17,12 @@ from healthkit import wording
 from healthkit.desk import Desk
 from healthkit.widgets import questions
 from healthkit.widgets.drawing import AnswerDrawing
+from healthkit.widgets.listing import Listing, View
 from healthkit.widgets.questions import LONGEST, Question
 
 _LABELS = {"description_width": "initial"}
+MANY = 12
+"""From more accounts on, they can be searched."""
 
 
 class Panel(widgets.VBox):
@@ -26,6 +34,12 @@ class Panel(widgets.VBox):
     def __init__(self, desk: Desk, first: Question, *more: widgets.Widget) -> None:
         self._desk = desk
         self._quiet = False
+        self._view = View()
+        self._listing: Listing | None = None
+        self.find = widgets.Text(
+            description="Find account", placeholder="part of a name", continuous_update=True, style=_LABELS,
+            layout={"width": "250px"},
+        )  # fmt: skip
         self.account = widgets.Dropdown(description="Account", style=_LABELS, layout={"width": "250px"})
         self.measure = widgets.Dropdown(description="Measure", style=_LABELS, layout={"width": "300px"})
         self.window = widgets.IntSlider(
@@ -35,7 +49,9 @@ class Panel(widgets.VBox):
         self.day = widgets.DatePicker(value=first.as_of, description="As of", style=_LABELS, layout={"width": "190px"})
         self.shown = AnswerDrawing()
         self._begin(first)
-        rows = [[self.account, self.measure, self.day], [self.window, self.own]]
+        several = len(questions.accounts(desk)) > MANY
+        found = [self.find] if several else []
+        rows = [[*found, self.account, self.measure, self.day], [self.window, self.own]]
         super().__init__([*(in_a_row(*row) for row in rows), *more, self.shown])
         self.add_class("hk-panel")
         for control, change in (
@@ -43,6 +59,8 @@ class Panel(widgets.VBox):
             (self.window, self._show), (self.day, self._day_changed),
         ):  # fmt: skip
             control.observe(change, "value")
+        self.find.observe(self._accounts_searched, "value")
+        self.shown.on_msg(self._asked_back)
         self._show()
 
     @property
@@ -64,7 +82,18 @@ class Panel(widgets.VBox):
         self._offer_own_windows()
         self.window.value = first.window
 
+    def _accounts_searched(self, _: Any) -> None:
+        """Offer the accounts whose name holds the text; the chosen one stays offered."""
+        text, chosen = self.find.value.strip().lower(), self.account.value
+        pairs = [pair for pair in questions.accounts(self._desk) if text in pair[0].lower() or pair == chosen]
+        self._quiet = True
+        self.account.options = [(_account(self._desk, pair), pair) for pair in pairs]
+        self.account.value = chosen
+        self._quiet = False
+
     def _account_changed(self, _: Any) -> None:
+        if self._quiet:
+            return
         with self._told():
             self._offer_measures(self.measure.value)
             self._offer_own_windows()
@@ -100,11 +129,16 @@ class Panel(widgets.VBox):
         """Answer what the controls ask, or say why it cannot be answered."""
         if self._quiet:
             return
+        self._view, self._listing = View(), None
         try:
             self._check_day()
-            self.shown.shown = self._ask()
+            shown = self._ask()
         except ValueError as error:
             self._refuse(error)
+        else:
+            with self.shown.hold_sync():
+                self.shown.listed = {}
+                self.shown.shown = shown
 
     def _ask(self) -> dict[str, Any]:
         """What is shown for the question that the controls ask; a ValueError says why it has no answer."""
@@ -113,6 +147,46 @@ class Panel(widgets.VBox):
     def _refuse(self, error: ValueError) -> None:
         """Say why there is no answer."""
         self.shown.shown = questions.refused(error)
+
+    # -- looked at more closely ---------------------------------------------------------------------------
+
+    @property
+    def listing(self) -> Listing | None:
+        """The list of orders under the chart, with all its orders; None where the question has no answer."""
+        return self._listing
+
+    def _asked_back(self, _: Any, content: dict[str, Any], __: Any) -> None:
+        """Answer what the page asks back."""
+        ask = content.get("ask")
+        if ask == "read":
+            self.shown.send({"day": content["day"], "told": self._read(_date(content["day"]))})
+        elif ask == "pick":
+            self._pick(tuple(map(_date, content["days"])) if content.get("days") else None)
+        elif ask == "csv" and self._listing is not None:
+            self.shown.send({"name": self._listing.name, "csv": self._listing.csv(self._view)})
+        elif ask in ("sort", "find", "group") and self._listing is not None:
+            self._view = _looked(self._listing, self._view, content)
+            self.shown.listed = self._listing.shown(self._view)
+
+    def _read(self, day: date) -> str:
+        """What the chart says of one of its days."""
+        return ""
+
+    def _behind(self, first: date, last: date) -> Listing | None:
+        """The orders behind some days of the chart; None where a panel has no days to pick."""
+        return None
+
+    def _pick(self, days: tuple[date, ...] | None) -> None:
+        """List the orders behind some days of the chart, or again those of the whole window."""
+        held = self._behind(days[0], days[-1]) if days else self._first_listing()
+        if held is None:
+            return
+        self._listing, self._view = held, View()
+        self.shown.listed = held.shown()
+
+    def _first_listing(self) -> Listing | None:
+        """The orders that stand under the chart before anything is picked."""
+        return self._listing
 
     def _check_day(self) -> None:
         if self.day.value is None:
@@ -164,3 +238,18 @@ def _account(desk: Desk, pair: tuple[str, str]) -> str:
 def _measure(metric: str, channel: str, several: bool) -> str:
     """A measure as the control names it, with its channel where there are several."""
     return wording.opening(wording.measure(metric, channel if several else ""))
+
+
+def _date(milliseconds: float) -> date:
+    """A day as the chart knows it: its midnight in UTC."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).date()
+
+
+def _looked(listing: Listing, view: View, content: dict[str, Any]) -> View:
+    """A view after one more wish: another column, the same column the other way, a text, a group."""
+    if content["ask"] == "find":
+        return view._replace(find=str(content.get("text", ""))[:200])
+    if content["ask"] == "group":
+        return view._replace(group=str(content.get("group", "")))
+    column = list(listing.heads)[int(content["column"])]
+    return view._replace(column=column, descending=column == view.column and not view.descending)

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from healthkit import charts, wording
 from healthkit.blocks import findings
 from healthkit.desk import Desk
+from healthkit.scores import days_of
 from healthkit.tables import ALL
+from healthkit.widgets.listing import Listing, file_name
 from healthkit.wording import Sentence, Standing, Strong
 
 DAYS = 120
-"""So many days of history a panel shows."""
-LISTED = 200
-"""So many orders a panel lists; the answer holds all of them."""
+"""So many days of history a panel shows unless told otherwise."""
 LONGEST = 365
 """The longest window that the control offers. [days]"""
 
@@ -44,7 +45,8 @@ class Answer:
     """What the desk says to one question.
 
     `score` is its row of SCORES; `daily` holds SCORES of the days before, of this window and of the rule's own
-    beside it; `orders` are the orders at fault, those that leave first on top.
+    beside it; `orders` are the orders at fault, those that leave first on top. `theirs` are the marketplace's own
+    figures of the same measure and days, where they were asked for.
     """
 
     question: Question
@@ -54,6 +56,7 @@ class Answer:
     rule: Any
     begins_on: date
     several_channels: bool
+    theirs: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @cached_property
     def standing(self) -> Standing:
@@ -69,7 +72,7 @@ class Answer:
         """The rule's own window that is drawn beside the one asked for: the longest other one."""
         return max((days for days in self.rule.windows if days != self.question.window), default=None)
 
-    @property
+    @cached_property
     def can_be_drawn(self) -> bool:
         """Whether at least two days have a rate to draw."""
         mine = self.daily[self.daily["window"] == self.question.window]
@@ -117,9 +120,8 @@ def measures(desk: Desk, account: str, marketplace: str, as_of: date) -> list[tu
 
     Raises QuestionError for a day before the account's first order.
     """
-    rows = desk.score(as_of, [account])
-    mine = rows.loc[rows["marketplace"] == marketplace, ["metric", "channel"]].drop_duplicates()
-    mine = mine[mine["metric"].map(_is_rate)]
+    mine = _measures(desk, account, marketplace, as_of)[["metric", "channel"]].drop_duplicates()
+    mine = mine[mine["metric"].map(is_rate)]
     if mine.empty:
         begins = _coverage(desk, account, marketplace)["begins_on"]
         raise QuestionError(
@@ -148,7 +150,7 @@ def first_question(desk: Desk, account: str = "", as_of: str | date = "") -> Que
     """
     day = day_of(as_of) if as_of else last_day(desk)
     rows = desk.score(day, [account] if account else None)
-    rows = rows[rows["metric"].map(_is_rate)]
+    rows = rows[rows["metric"].map(is_rate)]
     if rows.empty:
         raise QuestionError(f"No account has orders by {wording.day(day, 0)}. The last order day: {last_day(desk)}.")
     worst = min(findings.records(rows), key=_rank)
@@ -156,7 +158,7 @@ def first_question(desk: Desk, account: str = "", as_of: str | date = "") -> Que
     return Question(account, marketplace, metric, channel, int(worst["window"]), day)
 
 
-def _is_rate(metric: str) -> bool:
+def is_rate(metric: str) -> bool:
     """Whether a metric has a rate to draw; open violations, hours and points have none."""
     return wording.account.shows(metric) == "rate"
 
@@ -178,41 +180,97 @@ def _rank(row: dict[str, Any]) -> tuple[int, float]:
     return findings.WORST_FIRST.index(row["status"]), -(used or 0.0)
 
 
-def answer(desk: Desk, question: Question) -> Answer:
+def answer(desk: Desk, question: Question, days: int = DAYS, theirs: bool = False) -> Answer:
     """The answer to a question: what `desk.score` and `desk.orders_at_fault` say to it, and the days before.
 
-    Raises QuestionError where no rule is in force or the account has no orders yet, PolicyError for a day before the
-    policy begins.
+    `theirs` asks for the marketplace's own figures too. Raises QuestionError where no rule is in force or the account
+    has no orders yet, PolicyError for a day before the policy begins.
     """
     account, marketplace, metric, channel, window, as_of = question
     rule = rule_of(desk, marketplace, metric, channel, as_of)
-    own = _history(desk, account, marketplace, None, as_of)
-    asked = own if window in rule.windows else _history(desk, account, marketplace, window, as_of)
-    both = asked if asked is own else pd.concat([asked, own])
-    daily = _of(both, metric, channel).reset_index(drop=True)
-    today = daily[(daily["as_of"] == pd.Timestamp(as_of)) & (daily["window"] == window)]
-    if today.empty:
+    measure = account, marketplace, metric, channel
+    own = _history(desk, *measure, None, days, as_of)
+    asked = own if window in rule.windows else _history(desk, *measure, window, days, as_of)
+    daily = asked if asked is own else pd.concat([asked, own], ignore_index=True)
+    score = _on(daily, window, as_of)
+    if score is None:
         raise QuestionError(
             f"{account} has no {wording.CHANNELS.get(channel, channel)} orders by {wording.day(as_of, 0)}. "
             "Choose a later day."
         )
-    score = today.iloc[0]
     orders = desk.orders_at_fault(score).sort_values(["leaves_on", "order_id"], ignore_index=True)
     begins = _coverage(desk, account, marketplace)["begins_on"].date()
-    return Answer(question, score, daily, orders, rule, begins, len(set(own["channel"]) - {ALL}) > 1)
+    several = len(set(_measures(desk, account, marketplace, as_of)["channel"]) - {ALL}) > 1
+    said = _reported(desk, question, daily) if theirs else pd.DataFrame()
+    return Answer(question, score, daily, orders, rule, begins, several, said)
 
 
-def _of(scores: pd.DataFrame, metric: str, channel: str) -> pd.DataFrame:
-    return scores[(scores["metric"] == metric) & (scores["channel"] == channel)]
+def _on(daily: pd.DataFrame, window: int, day: date) -> pd.Series | None:
+    """The row of SCORES of one window and day; None where there is none."""
+    same_day = daily["as_of"].to_numpy() == np.datetime64(day)
+    places = np.flatnonzero(same_day & (daily["window"].to_numpy() == window))
+    return daily.iloc[places[0]] if len(places) else None
+
+
+_every_day = lru_cache(maxsize=8)(days_of)
+
+
+@lru_cache(maxsize=32)
+def _history(
+    desk: Desk, account: str, marketplace: str, metric: str, channel: str, window: int | None, days: int, as_of: date
+) -> pd.DataFrame:
+    """SCORES of a metric on the days up to one, as far back as its policy goes; kept, for a desk never changes."""
+    begins = max((day for _, day in desk.policies[marketplace].begins), default=date.min)
+    since = max(begins, as_of - timedelta(days=days - 1))
+    asked = _every_day(since, as_of) or [as_of]
+    rows = desk.score(asked, [account], window=window, metrics=[metric])
+    mine = ((rows["marketplace"] == marketplace) & (rows["channel"] == channel)).to_numpy()
+    return rows if mine.all() else rows[mine].reset_index(drop=True)
 
 
 @lru_cache(maxsize=16)
-def _history(desk: Desk, account: str, marketplace: str, window: int | None, as_of: date) -> pd.DataFrame:
-    """SCORES of an account on the days up to one, as far back as its policy goes; kept, for a desk never changes."""
-    begins = max((day for _, day in desk.policies[marketplace].begins), default=date.min)
-    days = [as_of - timedelta(days=back) for back in reversed(range(DAYS))]
-    rows = desk.score([day for day in days if day >= begins] or as_of, [account], window=window)
+def _measures(desk: Desk, account: str, marketplace: str, as_of: date) -> pd.DataFrame:
+    """SCORES of all measures of an account on one day; kept, for a desk never changes."""
+    rows = desk.score(as_of, [account])
     return rows[rows["marketplace"] == marketplace]
+
+
+def _reported(desk: Desk, question: Question, daily: pd.DataFrame) -> pd.DataFrame:
+    """The marketplace's own figures of a measure on the days of an answer, those of its longest window."""
+    days = [day.date() for day in daily["as_of"].drop_duplicates()]
+    rows = desk.reported(days, [question.account])
+    for name in ("marketplace", "metric", "channel"):
+        rows = rows[rows[name] == getattr(question, name)]
+    mine = rows[rows["window"] == question.window]
+    return (rows[rows["window"] == rows["window"].max()] if mine.empty else mine).reset_index(drop=True)
+
+
+def as_of_day(told: Answer, day: date) -> Answer | None:
+    """The same answer as of a day that it holds already, without its orders; None for a day it does not hold."""
+    row = _on(told.daily, told.question.window, day)
+    if row is None:
+        return None
+    return replace(told, question=told.question._replace(as_of=day), score=row, orders=told.orders[:0])
+
+
+def read(told: Answer, day: date) -> str:
+    """What an answer says of one of its days, in a sentence or two."""
+    then = as_of_day(told, day)
+    if then is None:
+        return f"{wording.long_day(day, 0)}: nothing is known of this day."
+    return " ".join(filter(None, ["".join(map(str, then.finding)), then.lead]))
+
+
+def behind(desk: Desk, told: Answer, first: date, last: date) -> pd.DataFrame:
+    """The orders at fault on any day from first to last, those that leave first on top.
+
+    Raises QuestionError for a last day that the answer does not hold.
+    """
+    row = _on(told.daily, told.question.window, last)
+    if row is None:
+        raise QuestionError(f"Nothing is known of {wording.long_day(last, 0)}. Choose a day that the chart shows.")
+    orders = desk.orders_at_fault(row, since=first)
+    return orders.sort_values(["leaves_on", "order_id"], ignore_index=True)
 
 
 def _coverage(desk: Desk, account: str, marketplace: str) -> pd.Series:
@@ -262,7 +320,7 @@ def shown(told: Answer) -> dict[str, Any]:
         "lead": told.lead,
         "figure": _figure(told) if told.can_be_drawn else None,
         "notes": [_parts(note) for note in _notes(told)],
-        "orders": _orders(told),
+        "orders": listing(told).shown(),
     }
 
 
@@ -281,8 +339,9 @@ def _figure(told: Answer) -> dict[str, Any]:
     """The rate over time, its finding, and as a description the same for a screen reader."""
     window = told.question.window
     title = _title(told)
-    chart = charts.rate_over_time(told.daily, window, told.other_window, finding=title)
-    return {"title": title, "spec": charts.spec(chart)}
+    theirs = told.theirs if len(told.theirs) else None
+    chart = charts.rate_over_time(told.daily, window, told.other_window, theirs=theirs, finding=title)
+    return {"title": title, "spec": charts.spec(chart), "picks": "days"}
 
 
 def _title(told: Answer) -> str:
@@ -290,6 +349,8 @@ def _title(told: Answer) -> str:
     if str(told.score["status"]) not in findings.JUDGED:
         name = wording.measure(told.question.metric, "", told.question.window)
         return f"{wording.opening(name)}, day by day"
+    if str(told.score["status"]) == "on target":
+        return wording.panel.on_target_title(told.standing)
     mine = told.daily[told.daily["window"] == told.question.window]
     return wording.rate_title(told.standing, *findings.off_target_since(mine), told.question.as_of.year)
 
@@ -301,6 +362,8 @@ def _notes(told: Answer) -> Iterable[Sentence]:
         yield wording.both_windows(asked.window, other)
     if asked.window not in told.rule.windows:
         yield (Strong("A window of your own: "), f"the rule judges {_days(told.rule.windows)}.")
+    if len(told.theirs):
+        yield wording.panel.theirs_drawn(int(told.theirs["window"].iloc[-1]))
     proxy = findings.text(told.score["proxy"])
     if proxy:
         yield (Strong("≈ proxy. "), wording.assumptions(proxy))
@@ -315,19 +378,30 @@ def _days(windows: Iterable[int]) -> str:
     return f"{wording.listed([str(days) for days in windows])} {'day' if list(windows) == [1] else 'days'}"
 
 
-def _orders(told: Answer) -> dict[str, Any]:
-    """The orders at fault that leave first."""
-    year = told.question.as_of.year
-    first = told.orders.head(LISTED)
-    rows = [
-        [
-            wording.day(findings.day(order["leaves_on"]), year),
-            str(order["order_id"]),
-            wording.opening(wording.causes(order["causes"])),
-            *(wording.day(findings.day(order[name]), year) for name in ("clock_day", "known_on")),
-        ]
-        for order in findings.records(first)
-    ]
-    title = wording.orders_title(len(first), len(told.orders)) if rows else "No order is at fault"
-    heads = ["Leaves on", "Order", "Cause", wording.PLACED_HEADS[told.rule.clock], "Known"]
-    return {"title": title, "heads": heads, "rows": rows}
+def listing(told: Answer, orders: pd.DataFrame | None = None, first: date | None = None) -> Listing:
+    """The orders at fault as a list: those of an answer, or those behind the days from first to its own."""
+    as_of = told.question.as_of
+    if orders is None or first is None:
+        return Listing(told.orders, _heads(told), _title_of_orders, as_of.year, _saved_as(told, as_of))
+    days = wording.long_days(first, as_of, 0)
+
+    def title(listed: int, many: int) -> str:
+        return wording.panel.picked_title(listed, many, days)
+
+    return Listing(orders, _heads(told), title, as_of.year, _saved_as(told, first), picked=days)
+
+
+def _title_of_orders(listed: int, many: int) -> str:
+    return wording.orders_title(listed, many) if many else "No order is at fault"
+
+
+def _heads(told: Answer) -> dict[str, str]:
+    """The columns of orders at fault, with their headings."""
+    placed = wording.PLACED_HEADS[told.rule.clock]
+    return {
+        "leaves_on": "Leaves on", "order_id": "Order", "causes": "Cause", "clock_day": placed, "known_on": "Known",
+    }  # fmt: skip
+
+
+def _saved_as(told: Answer, first: date) -> str:
+    return file_name(told.question.account, told.question.metric, first, told.question.as_of)

@@ -5,12 +5,17 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
+import ipywidgets as widgets
 import pandas as pd
 
 from healthkit.desk import Desk
 from healthkit.widgets import questions
-from healthkit.widgets.panel import Panel
+from healthkit.widgets.listing import Listing
+from healthkit.widgets.panel import Panel, in_a_row
 from healthkit.widgets.questions import Answer, Question
+
+HISTORY = (30, 60, 120, 365, 730)
+"""How many days of history a panel offers to show."""
 
 
 class WhereIStand(Panel):
@@ -18,7 +23,16 @@ class WhereIStand(Panel):
 
     def __init__(self, desk: Desk, first: Question) -> None:
         self._answer: Answer | None = None
-        super().__init__(desk, first)
+        self.history = widgets.Dropdown(
+            options=[(f"{days} days", days) for days in HISTORY], value=questions.DAYS, description="Days shown",
+            style={"description_width": "initial"}, layout={"width": "190px"},
+        )  # fmt: skip
+        self.theirs = widgets.Checkbox(
+            value=False, description="The marketplace's own figures", indent=False, layout={"width": "260px"}
+        )
+        super().__init__(desk, first, in_a_row(self.history, self.theirs))
+        self.history.observe(self._show, "value")
+        self.theirs.observe(self._show, "value")
 
     @property
     def scores(self) -> pd.DataFrame:
@@ -34,8 +48,23 @@ class WhereIStand(Panel):
 
     def _ask(self) -> dict[str, Any]:
         self._answer = None
-        self._answer = questions.answer(self._desk, self.question)
+        self._answer = questions.answer(self._desk, self.question, self.history.value, self.theirs.value)
+        self._listing = questions.listing(self._answer)
         return questions.shown(self._answer)
+
+    def _read(self, day: date) -> str:
+        return questions.read(self._answer, day) if self._answer is not None else ""
+
+    def _behind(self, first: date, last: date) -> Listing | None:
+        if self._answer is None:
+            return None
+        then = questions.as_of_day(self._answer, last)
+        if then is None:
+            return None
+        return questions.listing(then, questions.behind(self._desk, self._answer, first, last), first)
+
+    def _first_listing(self) -> Listing | None:
+        return questions.listing(self._answer) if self._answer is not None else None
 
     def _refuse(self, error: ValueError) -> None:
         self._answer = None

@@ -8,11 +8,11 @@ from typing import Any
 import pandas as pd
 
 from healthkit import charts, wording
-from healthkit.blocks import findings
 from healthkit.desk import Desk
 from healthkit.whatif import WhatIf
 from healthkit.widgets import questions
-from healthkit.widgets.questions import LISTED, Question, QuestionError
+from healthkit.widgets.listing import Listing, file_name
+from healthkit.widgets.questions import Question, QuestionError
 
 SLIDERS = 3
 """So many causes have a slider: those of the most orders at fault."""
@@ -75,23 +75,21 @@ def shown(told: Try) -> dict[str, Any]:
         "finding": [(finding, True)],
         "lead": wording.foresight.BEST_CASE,
         "figure": {"title": "The rate of the days ahead, as it is and what if", "spec": charts.spec(chart)},
-        "notes": [[("Grey: as it is. Black: what if. Both dashed: if nothing new goes wrong.", False)]],
-        "orders": _saved(told),
+        "notes": [[(wording.panel.BEST_CASE, False)]],
+        "orders": listing(told).shown(),
     }
 
 
-def _saved(told: Try) -> dict[str, Any]:
-    """The orders that would no longer be at fault."""
-    year, saved = told.question.as_of.year, told.held.saved
-    rows = [
-        [
-            wording.day(findings.day(order["leaves_on"]), year),
-            str(order["order_id"]),
-            wording.opening(wording.causes(order["causes"])),
-            *(wording.day(findings.day(order[name]), year) for name in ("clock_day", "known_on")),
-        ]
-        for order in findings.records(saved.head(LISTED))
-    ]
-    title = f"{wording.things(len(saved))} would no longer be at fault" if rows else "No order is saved"
-    heads = ["Leaves on", "Order", "Cause", wording.PLACED_HEADS[told.held.calendar.rule.clock], "Known"]
-    return {"title": title, "heads": heads, "rows": rows}
+def listing(told: Try) -> Listing:
+    """The orders that would no longer be at fault, as a list."""
+    asked = told.question
+    heads = {
+        "leaves_on": "Leaves on", "order_id": "Order", "causes": "Cause",
+        "clock_day": wording.PLACED_HEADS[told.held.calendar.rule.clock], "known_on": "Known",
+    }  # fmt: skip
+    name = file_name(asked.account, f"{asked.metric}_saved", asked.as_of, asked.as_of)
+    return Listing(told.held.saved, heads, _title, asked.as_of.year, name)
+
+
+def _title(listed: int, many: int) -> str:
+    return f"{wording.things(many)} would no longer be at fault" if many else "No order is saved"

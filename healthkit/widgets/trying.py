@@ -52,6 +52,7 @@ class WhatIfPanel(Panel):
         self._offer_sliders()
         by = {cause: slider.value for cause, slider in self.fewer.items()}
         self._try = tries.tried(self._desk, self.question, by, self.volume.value)
+        self._listing = tries.listing(self._try)
         return tries.shown(self._try)
 
     def _refuse(self, error: ValueError) -> None:

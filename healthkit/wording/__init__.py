@@ -7,7 +7,7 @@ which `Strong` ones are set in bold.
 
 from __future__ import annotations
 
-from healthkit.wording import account, beside, foresight
+from healthkit.wording import account, beside, foresight, panel
 from healthkit.wording.demands import STAGES, earning, provisos, rating, stage, stages
 from healthkit.wording.figures import (
     MINUS,
@@ -196,6 +196,7 @@ __all__ = [
     "orders_link",
     "orders_title",
     "over_windows",
+    "panel",
     "parts_caption",
     "percent",
     "percent_used",

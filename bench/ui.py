@@ -1,0 +1,154 @@
+"""From a key press to the redrawn chart, in a real JupyterLab: our panels beside the usual pattern (`make bench-ui`).
+
+The usual pattern is an Output widget that shows a new Altair chart for every value of a slider. Both ask the same desk
+for the same rates and draw the same picture of them, so that only the way to the page differs; ours says the finding and
+lists the orders besides. The usual pattern with nothing but one bare line is measured too.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import sync_playwright
+
+from healthkit import intake
+from healthkit.store import Store
+from tests.browser.find_chromium import chromium
+from tests.browser.lab import lab, run_all
+
+SAMPLE = Path(__file__).parents[1] / "data" / "sample"
+PRESSES, WARM = 30, 5
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+USUAL = """
+import altair as alt
+import ipywidgets as widgets
+import pandas as pd
+from datetime import date, timedelta
+from IPython.display import clear_output, display
+alt.renderers.enable("jupyter", offline=True, embed_options={"renderer": "svg"})
+last = date(2026, 10, 31)
+slider, out = widgets.IntSlider(20, 1, 365, description="Window"), widgets.Output()
+def shown(_):
+    with out:
+        clear_output(wait=True)
+        display(drawn(slider.value))
+slider.observe(shown, "value")
+"""
+ONE = """
+def drawn(window):
+    days = hk.days_of(last - timedelta(729), last)
+    asked = [desk.score(days, ["birchway-crafts"], window=n, metrics=["late_shipment_rate"]) for n in (window, 30)]
+    return hk.charts.rate_over_time(pd.concat(asked), window, 30, finding=f"Late shipment over {window} days")
+"""
+EIGHT = """
+def drawn(window):
+    days = hk.days_of(last - timedelta(59), last)
+    rows = desk.score(days, window=window, metrics=["late_shipment_rate"])
+    each = [(name, mine) for name, mine in rows.groupby("account") if (mine["counted"] > 0).any()]
+    return hk.charts.side_by_side(each[:8], finding=f"Late shipment over {window} days")
+"""
+BARE = """
+def drawn(window):
+    days = hk.days_of(last - timedelta(729), last)
+    rows = desk.score(days, ["birchway-crafts"], window=window, metrics=["late_shipment_rate"])
+    line = alt.Chart(rows[["as_of", "rate"]]).mark_line().encode(x="as_of:T", y="rate:Q")
+    return line.properties(width=700, height=300)
+"""
+SHOW = "shown(None)\nwidgets.VBox([slider, out])"
+OURS_ONE = """
+panel = hk.where_i_stand(desk, "birchway-crafts", "2026-10-31")
+panel.history.value = 730
+panel.measure.value = ("late_shipment_rate", "seller")
+panel.window.value = 20
+panel
+"""
+OURS_EIGHT = """
+panel = hk.portfolio(desk, "2026-10-31", ahead=False)
+panel.measure.value = ("late_shipment_rate", "seller")
+panel.window.value = 20
+panel
+"""
+WATCH = """(root) => {
+  const lines = () => [...root.querySelectorAll("g.mark-line path")].map((one) => one.getAttribute("d")).join("|");
+  const bench = (window.bench = { seen: [], blank: 0, jumps: 0 });
+  const handle = root.querySelector(".noUi-handle");
+  handle.addEventListener("keydown", () => {
+    const begin = performance.now(), before = lines(), high = root.offsetHeight, many = before.split("|").length;
+    let last = "";
+    const frame = () => {
+      const now = lines();
+      if (!now) bench.blank += 1;
+      if (Math.abs(root.offsetHeight - high) > 2) bench.jumps += 1;
+      const whole = now && now !== before && now.split("|").length >= many;
+      if (whole) bench.seen.push(performance.now() - begin);
+      else if (performance.now() - begin < 8000) requestAnimationFrame(frame);
+      else bench.seen.push(NaN);
+    };
+    requestAnimationFrame(frame);
+  }, true);
+  handle.focus();
+}"""
+
+
+def measured(browser: Any, held: Any, name: str, cells: list[str]) -> dict[str, float]:
+    """Median and worst time from a key to its drawing, frames without a drawing, and frames of another height."""
+    page = run_all(browser, held, held.write(f"{name}.ipynb", cells))
+    root = page.locator(".jp-OutputArea-output").filter(has=page.locator(".noUi-handle")).last
+    root.scroll_into_view_if_needed()
+    root.locator("g.mark-line path").first.wait_for(state="attached", timeout=60_000)
+    page.wait_for_timeout(1500)
+    root.evaluate(WATCH)
+    for n in range(WARM + PRESSES):
+        page.keyboard.press("ArrowRight")
+        page.wait_for_function(f"window.bench.seen.length === {n + 1}", timeout=20_000)
+        page.wait_for_timeout(120)
+        if n + 1 == WARM:
+            page.evaluate("window.bench.blank = window.bench.jumps = 0")
+    told = page.evaluate("window.bench")
+    page.context.close()
+    seen = told["seen"][WARM:]
+    return {
+        "median_ms": round(statistics.median(seen), 1), "worst_ms": round(max(seen), 1), "blank_frames": told["blank"],
+        "jumping_frames": told["jumps"],
+    }  # fmt: skip
+
+
+def main() -> None:
+    """Measure, print."""
+    path = chromium()
+    if path is None:
+        sys.exit("No Chromium here: install it, or set CHROMIUM to its path.")
+    with tempfile.TemporaryDirectory(prefix="bench-ui-") as place, sync_playwright() as playwright:
+        folder = Path(place)
+        list(intake.take_in([SAMPLE], Store(folder / "store")))
+        # The usual pattern draws by Altair's own renderer, so it goes without our `hk.setup()`.
+        usual = f"import healthkit as hk\ndesk = hk.open_desk({str(folder / 'store')!r})"
+        ours = f"{usual}\nhk.setup()"
+        browser = playwright.chromium.launch(executable_path=path, args=QUIET)
+        figures = {}
+        with lab(folder) as held:
+            for name, cells in {
+                "ours_730_days": [ours, OURS_ONE],
+                "usual_730_days": [usual, USUAL + ONE, SHOW],
+                "usual_730_days_bare_line": [usual, USUAL + BARE, SHOW],
+                "ours_8_charts": [ours, OURS_EIGHT],
+                "usual_8_charts": [usual, USUAL + EIGHT, SHOW],
+            }.items():
+                figures[name] = measured(browser, held, name, cells)
+                print(name, figures[name], flush=True)
+        browser.close()
+    beside = {"730_days": "730_days", "730_days_bare_line": "730_days", "8_charts": "8_charts"}
+    ratios = {
+        usual: round(figures[f"usual_{usual}"]["median_ms"] / figures[f"ours_{ours}"]["median_ms"], 1)
+        for usual, ours in beside.items()
+    }
+    print(json.dumps({"presses": PRESSES, **figures, "times_faster": ratios}))
+
+
+if __name__ == "__main__":
+    main()

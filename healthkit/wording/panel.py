@@ -1,0 +1,108 @@
+"""Words that only the panels of a notebook say: what is picked, what is drawn beside, how accounts are ranked."""
+
+from __future__ import annotations
+
+from healthkit.wording.figures import number, percent, things
+from healthkit.wording.findings import Sentence, Standing, Strong, percent_used
+
+STATUS_ANY = "any status"
+BEST_CASE = "Grey: as it is. Black: what if. Both dashed: if nothing new goes wrong."
+HARM = "expected harm"
+HARM_KEY = (
+    "Expected harm: orders that are likely to be placed while the measure is off target in the next 30 days, at the "
+    "usual pace of orders and of faults. It is the sum over these days of the chance to be off target, times the "
+    "orders of a day."
+)
+NOT_LOOKED_AHEAD = "Ranked by status and by the share of the limit used; no look ahead was asked for."
+
+
+def picked_title(listed: int, many: int, days: str) -> str:
+    """What the table holds once days were picked on the chart.
+
+    >>> picked_title(31, 31, "5 to 9 October 2026"), picked_title(200, 310, "5 October 2026")
+    ('31 orders at fault on 5 to 9 October 2026', '200 of 310 orders at fault on 5 October 2026')
+    >>> picked_title(0, 0, "5 October 2026")
+    'No order is at fault on 5 October 2026'
+    """
+    if not many:
+        return f"No order is at fault on {days}"
+    some = f"{number(listed)} of " if listed < many else ""
+    return f"{some}{things(many)} at fault on {days}"
+
+
+def theirs_drawn(window: int) -> Sentence:
+    """What the marketplace's own figures look like beside ours.
+
+    >>> "".join(theirs_drawn(60))
+    "Diamonds: the marketplace's own figures, over 60 days, from the day of each report until its next."
+    """
+    return (
+        Strong("Diamonds:"),
+        f" the marketplace's own figures, over {window} days, from the day of each report until its next.",
+    )
+
+
+def on_target_title(standing: Standing) -> str:
+    """The finding of a rate over time that is on target.
+
+    >>> on_target_title(Standing("order_defect_rate", 1334, 4, "below", 0.01, 9))
+    'On target at 0.30%: 30% of what the target allows is used up'
+    """
+    return f"On target at {standing.rate}: {percent_used(standing)} of what the target allows is used up"
+
+
+def harm(orders: float) -> str:
+    """Expected harm in words.
+
+    >>> harm(0.2), harm(12.4), harm(1840.0)
+    ('under 1 order', '12 orders', '1,840 orders')
+    """
+    return "under 1 order" if orders < 1 else things(round(orders))
+
+
+def chance(share: float) -> str:
+    """A chance in words; simulated futures never make it certain.
+
+    >>> chance(0.004), chance(0.63), chance(0.999)
+    ('under 1%', '63%', 'over 99%')
+    """
+    if share < 0.01:
+        return "under 1%"
+    return "over 99%" if share > 0.99 else percent(round(share, 2))
+
+
+def ranked(off: int, risk: int, accounts: int, first: str) -> str:
+    """Over all accounts that are shown: how many are off target, and which comes first.
+
+    >>> ranked(3, 1, 8, "harbor")
+    '3 of 8 accounts are off target and 1 at risk. Begin with harbor.'
+    >>> ranked(0, 0, 1, "")
+    '0 of 1 account are off target and 0 at risk.'
+    """
+    begin = f" Begin with {first}." if first else ""
+    return f"{number(off)} of {things(accounts, 'account')} are off target and {number(risk)} at risk.{begin}"
+
+
+def side_by_side_title(name: str, off: int, drawn: int) -> str:
+    """The finding of several small charts of one measure.
+
+    >>> side_by_side_title("Late shipment over 30 days", 2, 8), side_by_side_title("Late shipment", 1, 1)
+    ('Late shipment over 30 days: 2 are off target, of 8 drawn', 'Late shipment: off target')
+    >>> side_by_side_title("Late shipment", 0, 0)
+    'Late shipment: no account drawn has a rate'
+    """
+    if not drawn:
+        return f"{name}: no account drawn has a rate"
+    if drawn == 1:
+        return f"{name}: {'off target' if off else 'not off target'}"
+    are = "1 is" if off == 1 else f"{number(off)} are" if off else "none is"
+    return f"{name}: {are} off target, of {number(drawn)} drawn"
+
+
+def silent(names: list[str]) -> str:
+    """Which accounts have no chart.
+
+    >>> silent(["harbor"])
+    'No rate in the last 60 days: harbor.'
+    """
+    return f"No rate in the last 60 days: {', '.join(names)}."
