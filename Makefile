@@ -7,7 +7,7 @@ STORE = data/sample_store
 READY = $(VENV)/.ready
 LOCK = requirements.txt requirements-dev.txt pyproject.toml
 
-.PHONY: help setup report lab test lint sample backtest bench-futures bench-ui
+.PHONY: help setup report lab test lint sample backtest bench-futures bench-ui bench-window
 .DEFAULT_GOAL := help
 
 help:
@@ -19,6 +19,7 @@ help:
 	@echo "make backtest compare past forecasts with what came (RAW=folder of raw files; default: the sample)"
 	@echo "make bench-futures  how long simulated futures take"
 	@echo "make bench-ui how long a key press takes to a redrawn chart, beside the usual pattern"
+	@echo "make bench-window  how long a new window takes for the largest account of ten million orders"
 	@echo "make sample   write data/sample again (seeded: the same bytes)"
 
 setup: $(READY)
@@ -49,6 +50,9 @@ backtest: $(READY)
 
 bench-ui: $(READY)
 	@$(RUN) -m bench.ui
+
+bench-window: $(READY)
+	@$(RUN) -m bench.window
 
 bench-futures: $(READY)
 	@$(RUN) -m bench.futures

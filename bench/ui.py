@@ -1,8 +1,8 @@
 """From a key press to the redrawn chart, in a real JupyterLab: our panels beside the usual pattern (`make bench-ui`).
 
 The usual pattern is an Output widget that shows a new Altair chart for every value of a slider. Both ask the same desk
-for the same rates and draw the same picture of them, so that only the way to the page differs; ours says the finding and
-lists the orders besides. The usual pattern with nothing but one bare line is measured too.
+for the same rates and draw the same picture of them, so that only the way to the page differs; ours says the finding
+and lists the orders besides. The usual pattern with nothing but one bare line is measured too.
 """
 
 from __future__ import annotations

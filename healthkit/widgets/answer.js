@@ -32,7 +32,7 @@ function render({ model, el }) {
   const steady = () => {
     const anew = place.dataset.made !== picture;
     picture = place.dataset.made;
-    for (const node of [now, orders.root]) {
+    for (const node of [now, caption, orders.root]) {
       if (anew) node.style.minHeight = "";
       node.style.minHeight = `${node.offsetHeight}px`;
     }
@@ -64,15 +64,16 @@ function render({ model, el }) {
   };
   model.on("msg:custom", hear);
   const watched = new ResizeObserver(() => {
-    helpKeyboard(el.closest(".hk-panel"));
     live.refit();
     settle();
   });
   watched.observe(el);
+  const unhelped = helpAlways(el);
   show();
   list();
   return () => {
     watched.disconnect();
+    unhelped();
     model.off("change:shown", show);
     model.off("change:listed", list);
     model.off("msg:custom", hear);

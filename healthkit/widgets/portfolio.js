@@ -70,11 +70,13 @@ function render({ model, el }) {
   model.on("change:shown", show);
   model.on("change:redrawn", redraw);
   model.on("msg:custom", hear);
-  const watched = new ResizeObserver(() => { helpKeyboard(el.closest(".hk-panel")); live.refit(); });
+  const watched = new ResizeObserver(() => live.refit());
   watched.observe(el);
+  const unhelped = helpAlways(el);
   show();
   return () => {
     watched.disconnect();
+    unhelped();
     model.off("change:shown", show);
     model.off("change:redrawn", redraw);
     model.off("msg:custom", hear);

@@ -16,6 +16,23 @@ function helpKeyboard(panel) {
   }
 }
 
+// Controls come and go with what is asked; those that come are helped as well.
+function helpAlways(el) {
+  let asked = false;
+  const seen = new MutationObserver(() => {
+    if (asked) return;
+    asked = true;
+    requestAnimationFrame(() => { asked = false; helpKeyboard(el.closest(".hk-panel")); });
+  });
+  const begin = () => {
+    const panel = el.closest(".hk-panel");
+    helpKeyboard(panel);
+    for (const row of panel?.children ?? []) if (!row.contains(el)) seen.observe(row, { childList: true, subtree: true });
+  };
+  setTimeout(begin);
+  return () => seen.disconnect();
+}
+
 const words = (parts) => parts.map(([text, strong]) => (strong ? make("b", {}, text) : text));
 
 const badge = ({ symbol, word, colour }) =>

@@ -1,0 +1,101 @@
+"""How long a new window takes in the kernel for the largest account of ten million orders (`make bench-window`).
+
+EXPOSURE and FAULTS are made up, as counts in memory are; what is timed is what a panel asks when its slider moves: the
+rates of every day shown, and the orders behind the last of them.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import date, timedelta
+
+import numpy as np
+import pandas as pd
+
+from healthkit import policy
+from healthkit.desk import Desk
+from healthkit.exposure import Counts
+from healthkit.scores import days_of
+from healthkit.widgets import questions
+from healthkit.widgets.questions import Question
+
+ORDERS, ACCOUNTS, DAYS = 10_000_000, 1_000, 730
+AS_OF = date(2026, 10, 31)
+METRIC, SHARE, DELAY = "late_shipment_rate", 0.04, 2.0
+
+
+def made_up() -> tuple[Counts, str, int]:
+    """Counts of accounts as uneven as sellers are; the name of the largest, and its orders."""
+    rng = np.random.default_rng(7)
+    weights = 1 / np.arange(1, ACCOUNTS + 1)
+    sizes = rng.multinomial(ORDERS, weights / weights.sum())
+    rule = next(rule for rule in policy.load("amazon_us").on(AS_OF) if rule.metric == METRIC)
+    days = pd.date_range(AS_OF - timedelta(days=DAYS - 1), AS_OF).to_numpy().astype("datetime64[s]")
+    names = np.array([f"account-{n:04d}" for n in range(ACCOUNTS)])
+    many = np.stack([rng.multinomial(size, np.full(DAYS, 1 / DAYS)) for size in sizes])
+    named = {"marketplace": "US", "channel": "seller", "metric": METRIC, "basis": str(rule.basis)}
+    exposure = pd.DataFrame({
+        "account": np.repeat(names, DAYS), **named, "clock_day": np.tile(days, ACCOUNTS),
+        "known_on": np.tile(days, ACCOUNTS), "until_day": pd.NaT, "counted": many.ravel(),
+    })  # fmt: skip
+    late = rng.binomial(many.ravel(), SHARE)
+    clock = np.repeat(np.tile(days, ACCOUNTS), late)
+    known = clock + rng.exponential(DELAY, clock.size).astype("timedelta64[D]")
+    faults = pd.DataFrame({
+        "account": np.repeat(np.repeat(names, DAYS), late), **named, "order_id": [f"o{n}" for n in range(clock.size)],
+        "causes": "shipped_late", "clock_day": clock, "since": known, "known_on": known, "cleared_on": pd.NaT,
+        "at_fault": 1, "assumed": None,
+    })  # fmt: skip
+    coverage = pd.DataFrame({
+        "account": names, "marketplace": "US", "begins_on": days[0], "ends_on": days[-1], "heard_on": days[-1],
+        "orders": sizes, "evidence": "",
+    })  # fmt: skip
+    kinds = dict.fromkeys(["account", *named], "category")
+    counts = Counts(
+        exposure.astype(kinds | {"until_day": "datetime64[s]"}),
+        faults.astype(kinds | {"cleared_on": "datetime64[s]"}),
+        coverage.astype({"account": "category", "marketplace": "category"}),
+    )
+    return counts, str(names[0]), int(sizes[0])
+
+
+def median_ms(ask: Callable[[int], object], windows: range) -> float:
+    """The median time of a question over windows that were not asked for before."""
+    seen = []
+    for window in windows:
+        begin = time.perf_counter()
+        ask(window)
+        seen.append(time.perf_counter() - begin)
+    return round(statistics.median(seen) * 1000, 2)
+
+
+def main() -> None:
+    """Measure, print."""
+    counts, largest, orders = made_up()
+    with tempfile.TemporaryDirectory() as nowhere:
+        desk = Desk(nowhere)
+        desk.__dict__["counts"] = counts
+        asked = Question(largest, "US", METRIC, "seller", 30, AS_OF)
+        questions.answer(desk, asked)
+        days = {span: days_of(AS_OF - timedelta(days=span - 1), AS_OF) for span in (120, 730)}
+
+        def rates(span: int) -> Callable[[int], object]:
+            return lambda window: desk.score(days[span], [largest], window=window, metrics=[METRIC])
+
+        figures = {
+            "orders": ORDERS, "orders_of_the_largest": orders, "faults": len(counts.faults),
+            "rates_of_120_days_ms": median_ms(rates(120), range(40, 90)),
+            "rates_of_730_days_ms": median_ms(rates(730), range(40, 90)),
+            "whole_answer_120_days_ms": median_ms(
+                lambda window: questions.answer(desk, asked._replace(window=window)), range(90, 130)
+            ),
+        }  # fmt: skip
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()

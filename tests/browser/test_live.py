@@ -1,0 +1,93 @@
+"""A drawing that took new figures is the drawing that would have been made of them anew."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import date
+
+import pytest
+
+from healthkit.desk import Desk
+from healthkit.vega import bundle
+from healthkit.widgets import questions, ranks
+from healthkit.widgets.drawing import FOLDER
+from healthkit.widgets.questions import Question
+
+AS_OF = date(2026, 10, 31)
+SCRIPTS = ("shared.js", "live.js")
+
+
+@pytest.fixture(scope="module")
+def desk(sample_store) -> Desk:
+    return Desk(sample_store)
+
+
+@pytest.fixture
+def page(offline_chromium):
+    """A page that holds the kit's own scripts and Vega, and can draw into `place`."""
+    context = offline_chromium.new_context(offline=True, viewport={"width": 1000, "height": 900})
+    made = context.new_page()
+    made.set_content("<div id='follows' style='width: 900px'></div><div id='anew' style='width: 900px'></div>")
+    made.add_script_tag(content=bundle())
+    drawn = re.search(r"function careful.*", (FOLDER / "vega.js").read_text(encoding="utf-8"), re.S).group(0)
+    own = "\n".join((FOLDER / name).read_text(encoding="utf-8") for name in SCRIPTS)
+    made.add_script_tag(
+        content=f"const shared = {{ vega: Promise.resolve(vegaEmbed) }};\n{drawn}\n{own}\nwindow.Live = Live;"
+    )
+    yield made
+    context.close()
+
+
+DRAW = """async (specs) => {
+  const follows = document.getElementById("follows");
+  const live = new Live(follows);
+  for (const spec of specs) await live.show(spec);
+  const anew = document.getElementById("anew");
+  await new Live(anew).show(specs.at(-1));
+  // Vega numbers its clips, and sets ticks that stayed before those that came; the rest is the same to the last digit.
+  const plain = (node) => node.querySelector("svg").outerHTML.replace(/clip\\d+/g, "").match(/<[^>]+>[^<]*/g).sort();
+  return { made: Number(follows.dataset.made), follows: plain(follows), anew: plain(anew) };
+}"""
+
+
+def compared(page, specs: list[dict]) -> dict:
+    page.evaluate("document.querySelectorAll('#follows, #anew').forEach(node => node.replaceChildren())")
+    return page.evaluate(DRAW, json.loads(json.dumps(specs)))
+
+
+@pytest.mark.parametrize("account", ["birchway-crafts", "werkstatt-lindenau", "lantern-hill-lighting"])
+def test_a_rate_that_follows_windows_days_and_measures(page, desk, account):
+    first = questions.first_question(desk, account, AS_OF)
+    pairs = questions.measures(desk, account, first.marketplace, AS_OF)
+    for metric, channel in pairs:
+        asked = Question(account, first.marketplace, metric, channel, 30, AS_OF)
+        steps = [asked, asked._replace(window=45), asked._replace(window=7), asked._replace(as_of=date(2026, 9, 12))]
+        shown = [questions.shown(questions.answer(desk, one))["figure"] for one in steps]
+        drawn = [figure["spec"] for figure in shown if figure]
+        if len(drawn) < 2:
+            continue
+        held = compared(page, drawn)
+        assert held["follows"] == held["anew"], (account, metric)
+
+
+def test_a_window_moves_without_a_new_drawing(page, desk):
+    asked = Question("birchway-crafts", "US", "late_shipment_rate", "seller", 20, AS_OF)
+    drawn = [questions.shown(questions.answer(desk, asked._replace(window=n)))["figure"]["spec"] for n in range(20, 26)]
+    held = compared(page, drawn)
+    assert held["made"] == 1
+    assert held["follows"] == held["anew"]
+
+
+def test_many_small_charts_follow(page, desk):
+    held = ranks.ranks(desk, AS_OF, ahead=False)
+    pairs = [(row.account, row.marketplace) for row in ranks.chosen(held, ranks.Choice()).itertuples()]
+    specs = [
+        ranks.figure(desk, held, AS_OF, ranks.Shown(ranks.Choice(), pairs, ("late_shipment_rate", "seller"), window))[
+            "spec"
+        ]
+        for window in (10, 30, 60)
+    ]
+    told = compared(page, specs)
+    assert told["made"] == 1
+    assert told["follows"] == told["anew"]

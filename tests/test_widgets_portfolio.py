@@ -1,0 +1,305 @@
+"""All accounts beside each other: their order, what is chosen, drawn and opened; lists; a notebook's first cells."""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+
+import healthkit as hk
+from healthkit import wording
+from healthkit.widgets import listing, questions, ranks, waiting
+from healthkit.widgets.listing import Listing, View
+from healthkit.widgets.questions import Question, QuestionError
+from healthkit.widgets.ranks import Choice
+
+AS_OF = date(2026, 10, 31)
+
+
+@pytest.fixture(scope="module")
+def desk(sample_store):
+    return hk.Desk(sample_store)
+
+
+@pytest.fixture(scope="module")
+def held(desk):
+    return ranks.ranks(desk, AS_OF)
+
+
+# -- RANKS ------------------------------------------------------------------------------------------------
+
+
+def test_every_rate_stands_once_in_the_window_where_it_is_worst(desk, held):
+    assert not held.duplicated(ranks.KEY).any()
+    rows = desk.score(AS_OF)
+    rows = rows[rows["metric"].map(questions.is_rate)]
+    assert len(held) == len(rows.drop_duplicates(ranks.KEY))
+    both = rows[(rows["account"] == "birchway-crafts") & (rows["metric"] == "late_shipment_rate")]
+    mine = held[(held["account"] == "birchway-crafts") & (held["metric"] == "late_shipment_rate")].iloc[0]
+    assert len(both) == 2
+    assert mine["used"] == pytest.approx((both["at_fault"] / both["counted"] / both["target"]).max())
+
+
+def test_harm_is_the_sum_of_each_day_s_chance_times_the_orders_of_a_day(desk, held):
+    row = held.iloc[0]
+    seen = desk.futures(row, ahead=ranks.AHEAD, draws=ranks.DRAWS)
+    assert row["harm"] == pytest.approx(seen.days["off"].iloc[1:].sum() * row["counted"] / row["window"])
+    assert row["chance"] == seen.breach[30]
+
+
+def test_accounts_stand_by_their_largest_harm(held):
+    largest = held.groupby(["account", "marketplace"], sort=False)["harm"].max()
+    assert list(largest) == sorted(largest, reverse=True)
+    assert held["rank"].is_monotonic_increasing
+
+
+def test_without_a_look_ahead_they_stand_by_status_and_share_of_the_limit(desk):
+    rows = ranks.ranks(desk, AS_OF, ahead=False)
+    assert rows["harm"].isna().all()
+    first = rows.drop_duplicates(["account", "marketplace"])
+    assert first["status"].iloc[0] == "off target"
+    off = first[first["status"] == "off target"]["used"]
+    assert list(off) == sorted(off, reverse=True)
+
+
+def test_an_interrupt_keeps_what_was_seen(desk):
+    def stopped(every):
+        for n, one in enumerate(every):
+            if n == 3:
+                raise KeyboardInterrupt
+            yield one
+
+    rows = ranks.ranks(desk, AS_OF, track=stopped)
+    assert rows["harm"].notna().sum() == 3
+    assert len(rows) > 3
+
+
+def test_a_day_before_all_orders_is_refused_in_words(desk):
+    with pytest.raises(QuestionError, match="No account has orders by 1 Jan 2026"):
+        ranks.ranks(desk, date(2026, 1, 1))
+
+
+def test_a_choice_leaves_the_accounts_that_are_so(held):
+    every = ranks.chosen(held, Choice())
+    assert list(ranks.chosen(held, Choice(find="LANTERN"))["account"]) == ["lantern-hill-lighting"]
+    assert set(ranks.chosen(held, Choice(marketplace="UK"))["account"]) == {"thistle-and-wren"}
+    off = ranks.chosen(held, Choice(status="off target"))
+    assert 0 < len(off) < len(every)
+    for row in off.itertuples():
+        mine = held[(held["account"] == row.account) & (held["marketplace"] == row.marketplace)]
+        assert (mine["status"] == "off target").any()
+    assert ranks.chosen(held, Choice(find="nobody")).empty
+
+
+# -- the panel --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def panel(desk):
+    return hk.portfolio(desk, "2026-10-31", ahead=False)
+
+
+def drawn_figures(panel) -> dict[str, str]:
+    """Name and figure of each small chart."""
+    cells = panel.shown.shown["figure"]["spec"]["concat"]
+    return dict([row["t"] for row in cell["layer"][-1]["data"]["values"]] for cell in cells)
+
+
+def test_small_charts_show_what_the_desk_scores(desk, panel):
+    panel.measure.value = ("late_shipment_rate", "seller")
+    panel.window.value = 45
+    cells = panel.shown.redrawn["spec"]["concat"]
+    assert len(cells) > 4
+    for cell in cells:
+        name, figure = (row["t"] for row in cell["layer"][-1]["data"]["values"])
+        account = next(pair for pair in panel.drawn if pair[0].startswith(name.rstrip("…")))
+        row = desk.measure(account[0], "late_shipment_rate", AS_OF, window=45, marketplace=account[1], channel="seller")
+        rate = wording.rate(int(row["counted"]), int(row["at_fault"]), row["side"], row["target"])
+        assert figure.endswith(rate)
+
+
+def test_a_new_measure_begins_with_its_rule_s_window(panel):
+    panel.measure.value = ("order_defect_rate", "seller")
+    assert panel.window.value == 60
+    assert "over 60 days" in panel.shown.shown["figure"]["title"]
+
+
+def test_search_and_status_cut_table_and_charts(panel):
+    panel.find.value = "paper"
+    assert [row["account"] for row in panel.shown.shown["table"]["rows"]] == ["paper-moth"]
+    assert list(drawn_figures(panel)) == ["paper-moth"]
+    panel.find.value = "nobody"
+    assert panel.shown.shown["table"]["none"]
+    assert panel.shown.shown["figure"] is None
+
+
+def test_a_cell_says_status_in_symbol_word_and_colour(panel):
+    rows = panel.shown.shown["table"]["rows"]
+    cells = [cell for row in rows for cell in row["cells"] if cell]
+    assert {cell["word"] for cell in cells} >= {"Off target", "On target", "At risk"}
+    assert all(cell["symbol"] and cell["word"] and cell["colour"] and cell["rate"] for cell in cells)
+
+
+def test_the_page_opens_an_account_at_its_measure_and_draws_another(panel):
+    asked = {"account": "birchway-crafts", "marketplace": "US", "measure": ["cancellation_rate", "seller"]}
+    panel._asked_back(panel, {"ask": "open"} | asked, [])
+    assert panel.opened.question[:3] == ("birchway-crafts", "US", "cancellation_rate")
+    before = list(panel.drawn)
+    panel._asked_back(panel, {"ask": "draw", "account": before[0][0], "marketplace": before[0][1], "on": False}, [])
+    assert panel.drawn == before[1:]
+    panel._asked_back(panel, {"ask": "open", "account": "nobody", "marketplace": "US"}, [])
+    assert panel.opened.question.account == "birchway-crafts"
+
+
+def test_a_long_table_is_listed_in_parts(desk, held):
+    many = pd.concat([held.assign(account=held["account"] + f"-{n}") for n in range(20)], ignore_index=True)
+    look = ranks.Shown(Choice(), [], ("late_shipment_rate", "seller"), 30, listed=5)
+    rows = ranks.chosen(many, Choice())
+    rows = rows.assign(account=rows["account"].str.replace(r"-\d+$", "", regex=True))
+    told = ranks.table(desk, many, rows, AS_OF, look)
+    assert len(told["rows"]) == 5
+    assert told["more"] == len(rows) - 5
+
+
+# -- lists ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def orders(desk) -> Listing:
+    told = questions.answer(desk, Question("birchway-crafts", "US", "late_shipment_rate", "seller", 30, AS_OF))
+    return questions.listing(told)
+
+
+def test_a_list_is_sorted_both_ways_and_found_in(orders):
+    up = orders.seen(View("order_id"))["order_id"]
+    assert list(up) == sorted(orders.orders["order_id"])
+    assert list(orders.seen(View("order_id", descending=True))["order_id"]) == list(up)[::-1]
+    one = up.iloc[2]
+    assert list(orders.seen(View(find=one[3:].upper()))["order_id"]) == [one]
+    assert len(orders.seen(View(find="shipped late"))) == len(orders.orders)
+    assert orders.seen(View(find="no such order")).empty
+    assert orders.shown(View(find="no such order"))["title"] == "No order holds that"
+
+
+def test_a_csv_holds_the_view_and_no_formula():
+    rows = pd.DataFrame({
+        "leaves_on": pd.to_datetime(["2026-11-01", "2026-11-02"]), "order_id": ["=cmd()", "111-1"],
+        "causes": "shipped_late",
+        "clock_day": pd.to_datetime("2026-10-01"), "known_on": pd.to_datetime("2026-10-02"), "at_fault": 1,
+    })  # fmt: skip
+    heads = {"leaves_on": "Leaves on", "order_id": "Order"}
+    held = Listing(rows, heads, lambda listed, many: f"{listed} of {many}", 2026, "x.csv")
+    told = list(csv.DictReader(io.StringIO(held.csv(View("order_id")))))
+    assert [row["order_id"] for row in told] == ["111-1", "'=cmd()"]
+    assert told[0]["leaves_on"] == "2026-11-02"
+    assert len(list(csv.DictReader(io.StringIO(held.csv(View(find="111")))))) == 1
+
+
+def test_days_of_a_chart_give_the_orders_at_fault_on_any_of_them(desk):
+    told = questions.answer(desk, Question("birchway-crafts", "US", "late_shipment_rate", "seller", 30, AS_OF))
+    first, last = date(2026, 10, 10), date(2026, 10, 20)
+    expected: set[str] = set()
+    for day in hk.days_of(first, last):
+        row = desk.measure("birchway-crafts", "late_shipment_rate", day, window=30)
+        expected |= set(desk.orders_at_fault(row)["order_id"])
+    assert set(questions.behind(desk, told, first, last)["order_id"]) == expected
+    with pytest.raises(QuestionError, match="Choose a day that the chart shows"):
+        questions.behind(desk, told, first, date(2027, 1, 1))
+
+
+def test_a_day_is_read_as_the_answer_of_that_day_would_say(desk):
+    asked = Question("birchway-crafts", "US", "late_shipment_rate", "seller", 30, AS_OF)
+    day = date(2026, 10, 3)
+    then = questions.answer(desk, asked._replace(as_of=day))
+    said = questions.read(questions.answer(desk, asked), day)
+    assert said == f"{''.join(map(str, then.finding))} {then.lead}"
+
+
+def test_the_page_asks_back_and_is_answered(desk):
+    panel = hk.where_i_stand(desk, "birchway-crafts", "2026-10-31")
+    panel.measure.value = ("late_shipment_rate", "seller")
+    sent = []
+    panel.shown.send = lambda content, buffers=None: sent.append(content)
+    moment = int(pd.Timestamp(2026, 10, 3).timestamp() * 1000)
+    panel._asked_back(panel, {"ask": "read", "day": moment}, [])
+    assert "3 October 2026" in sent[-1]["told"]
+    panel._asked_back(panel, {"ask": "pick", "days": [moment, moment]}, [])
+    assert panel.shown.listed["title"].endswith("on 3 October 2026")
+    panel._asked_back(panel, {"ask": "csv"}, [])
+    assert len(sent[-1]["csv"].splitlines()) == panel.shown.listed["many"] + 1
+    panel._asked_back(panel, {"ask": "pick", "days": None}, [])
+    assert panel.shown.listed["many"] == len(panel.orders)
+
+
+def test_the_marketplace_s_own_figures_are_drawn_where_asked_for(desk):
+    panel = hk.where_i_stand(desk, "lantern-hill-lighting", "2026-10-31")
+    panel.measure.value = ("order_defect_rate", "seller")
+    panel.theirs.value = True
+    said = desk.reported(AS_OF, ["lantern-hill-lighting"])
+    theirs = said[(said["metric"] == "order_defect_rate") & (said["channel"] == "seller")].iloc[0]
+    drawn = [
+        row
+        for layer in panel.shown.shown["figure"]["spec"]["layer"]
+        if layer["mark"].get("shape") == "diamond"
+        for row in layer["data"]["values"]
+    ]
+    assert drawn[-1]["rate"] == pytest.approx(theirs["rate"], abs=1e-6)
+
+
+# -- a notebook's first cells -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def shell():
+    InteractiveShell.clear_instance()
+    yield InteractiveShell.instance()
+    InteractiveShell.clear_instance()
+
+
+def test_what_the_kit_refuses_is_one_sentence(shell, capsys, tmp_path):
+    shell.run_cell("import healthkit as hk\nhk.setup()", store_history=False)
+    capsys.readouterr()
+    ended = shell.run_cell(f"hk.open_desk({str(tmp_path / 'nowhere')!r})", store_history=False)
+    said = "".join(capsys.readouterr())
+    assert not ended.success
+    assert "python -m healthkit import" in said
+    assert "Traceback" not in said
+    assert 'File "' not in said
+
+
+def test_any_other_error_is_told_in_full(shell, capsys):
+    shell.run_cell("import healthkit as hk\nhk.setup()", store_history=False)
+    capsys.readouterr()
+    shell.run_cell("int('seven')", store_history=False)
+    said = "".join(capsys.readouterr())
+    assert "Traceback" in said
+    assert "invalid literal" in said
+
+
+def test_a_desk_counts_at_once_and_follows_the_loop(sample_store, tmp_path, monkeypatch):
+    seen = []
+
+    def track(every):
+        for one in every:
+            seen.append(one)
+            yield one
+
+    desk = hk.Desk(sample_store, "amazon_reference", track=track)
+    assert len(desk.counts.exposure) > 0
+    assert seen
+    assert isinstance(waiting.open_desk(str(sample_store)), hk.Desk)
+
+
+def test_a_thousand_accounts_are_shown_quickly_and_in_parts(desk, held):
+    every = pd.concat([held.assign(account=[f"{name}-{n}" for name in held["account"]]) for n in range(125)])
+    assert len(ranks.chosen(every, Choice())) == 1000
+    assert np.isfinite(every["used"].dropna()).all()
+
+
+def test_file_names_hold_nothing_but_plain_letters():
+    assert listing.file_name("../../etc/passwd", "m", AS_OF, AS_OF) == "etc-passwd_m_2026-10-31.csv"
