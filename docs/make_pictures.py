@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from playwright.sync_api import sync_playwright
 
@@ -15,19 +16,56 @@ from healthkit import intake, press
 from healthkit.desk import Desk
 from healthkit.store import Store
 from tests.browser.find_chromium import chromium
+from tests.browser.lab import Lab, lab, run_all
+
+NOTEBOOKS = {
+    "01_where_do_i_stand": {"account": "lantern-hill-lighting"},
+    "02_what_changed": {"account": "birchway-crafts"},
+    "03_what_if": {"account": "birchway-crafts"},
+    "04_portfolio": {},
+}
 
 
 def main() -> None:
-    """Print one report of the sample and keep a picture of its top."""
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        list(intake.take_in([ROOT / "data" / "sample"], Store(folder)))
-        printed = press.print_month(Desk(folder), "2026-10", ["lantern-hill-lighting"], Path(folder) / "reports")
+    """Print one report of the sample and keep a picture of its top; run the notebooks and keep one of each panel."""
+    with tempfile.TemporaryDirectory() as place, sync_playwright() as playwright:
+        folder = Path(place)
+        store = folder / "store"
+        list(intake.take_in([ROOT / "data" / "sample"], Store(store)))
         browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_context(offline=True, viewport={"width": 1180, "height": 1390}).new_page()
-        page.goto((printed.index.parent / "lantern-hill-lighting_us.html").as_uri())
-        page.wait_for_function("document.documentElement.dataset.charts === 'drawn'")
-        page.screenshot(path=ROOT / "docs" / "report.png")
+        _report(browser, store, folder)
+        with lab(folder) as held:
+            for name, given in NOTEBOOKS.items():
+                _panel(browser, held, store, name, given)
         browser.close()
+
+
+def _report(browser: Any, store: Path, folder: Path) -> None:
+    printed = press.print_month(Desk(store), "2026-10", ["lantern-hill-lighting"], folder / "reports")
+    page = browser.new_context(offline=True, viewport={"width": 1180, "height": 1390}).new_page()
+    page.goto((printed.index.parent / "lantern-hill-lighting_us.html").as_uri())
+    page.wait_for_function("document.documentElement.dataset.charts === 'drawn'")
+    page.screenshot(path=ROOT / "docs" / "report.png")
+
+
+def _panel(browser: Any, held: Lab, store: Path, name: str, given: dict[str, Any]) -> None:
+    page = run_all(browser, held, held.add(f"{name}.ipynb", store, as_of="2026-10-31", **given))
+    if name == "03_what_if":
+        slider = page.locator(".hk-panel").get_by_role("slider").nth(1)
+        slider.focus()
+        for _ in range(8):
+            page.keyboard.press("PageUp")
+    panel = page.locator(".hk-panel").first
+    panel.locator("svg").first.wait_for(state="attached")
+    page.mouse.move(2, 2)
+    page.wait_for_timeout(1500)
+    panel.scroll_into_view_if_needed()
+    box = panel.bounding_box()
+    page.screenshot(
+        path=ROOT / "docs" / f"{name}.png",
+        clip={"x": box["x"] - 8, "y": box["y"] - 8, "width": box["width"] + 16, "height": min(box["height"] + 16, 900)},
+    )
+    page.context.close()
 
 
 if __name__ == "__main__":

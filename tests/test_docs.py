@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -57,13 +58,36 @@ def test_every_make_word_of_the_readme_is_in_the_makefile(command):
     assert shown.returncode == 0, shown.stderr
 
 
-def test_the_python_of_the_readme_runs(clone):
-    [code] = re.findall(r"```python\n(.*?)```", README, re.S)
+CELLS = re.findall(r"```python\n(.*?)```", README, re.S)
+
+
+def test_the_cells_of_the_readme_run_one_after_the_other_and_each_shows_something(clone):
+    """In one IPython shell, as a notebook would; the last of a cell is what it shows."""
+    assert len(CELLS) == 6
+    code = """
+import json, sys
+from IPython.core.interactiveshell import InteractiveShell
+shell = InteractiveShell.instance()
+told = []
+for cell in json.load(sys.stdin):
+    ended = shell.run_cell(cell, store_history=False)
+    ended.raise_error()
+    shown = shell.display_formatter.format(ended.result)[0] if ended.result is not None else {}
+    told.append(sorted(shown))
+print(json.dumps(told))
+print(len(shell.user_ns["orders"]) == shell.user_ns["worst"]["at_fault"])
+"""
     shown = subprocess.run(
-        [sys.executable, "-c", code + "\nprint(len(orders) == worst['at_fault'])"], cwd=clone, capture_output=True,
-        text=True, check=False, env=os.environ | {"PYTHONPATH": str(ROOT)},
+        [sys.executable, "-c", code], cwd=clone, capture_output=True, text=True, check=False, input=json.dumps(CELLS),
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
     )  # fmt: skip
-    assert shown.stdout.strip() == "True", shown.stderr
+    assert shown.returncode == 0, shown.stderr
+    *_, told, same = shown.stdout.strip().splitlines()
+    first, *rest = json.loads(told)
+    assert first == []
+    assert all("text/plain" in kinds for kinds in rest)
+    assert sum("text/html" in kinds for kinds in rest) >= 4
+    assert same == "True"
 
 
 def test_the_files_that_the_documents_name_are_there():

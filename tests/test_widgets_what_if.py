@@ -74,3 +74,24 @@ def test_every_measure_of_every_account_can_be_tried_or_says_why(desk):
             drawn += panel.answer is not None
             assert panel.finding.endswith("."), panel.finding
     assert drawn > 30
+
+
+def test_the_button_sets_what_a_cause_alone_needs(desk):
+    panel = hk.what_if(desk, "birchway-crafts", "2026-10-31")
+    panel.measure.value = ("late_shipment_rate", "seller")
+    slider, button = panel._tries.children[0].children
+    assert button.description == "Needed: 60% (38 orders)"
+    button.click()
+    assert slider.value == 60
+    assert panel.answer.after["status"] != "off target"
+    slider.value = 59
+    assert panel.answer.after["status"] == "off target"
+
+
+def test_without_new_orders_the_best_case_is_another(desk):
+    panel = hk.what_if(desk, "birchway-crafts", "2026-10-31")
+    panel.measure.value = ("late_shipment_rate", "seller")
+    panel.still.value = True
+    assert "no order comes" in panel.shown.shown["lead"]
+    row = panel.answer.before
+    assert panel.answer.calendar.back_on == desk.calendar(row, new_orders=False).back_on

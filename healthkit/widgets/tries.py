@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +27,7 @@ class Try:
     steps: list[dict[str, Any]]
     score: pd.Series
     held: WhatIf
+    new_orders: bool = True
 
 
 def causes_of(desk: Desk, question: Question) -> list[str]:
@@ -33,6 +35,22 @@ def causes_of(desk: Desk, question: Question) -> list[str]:
     calendar = desk.calendar(questions.answer(desk, question).score)
     every = pd.Series([cause for causes in calendar.orders["causes"] for cause in causes.split("+")], dtype="str")
     return [str(cause) for cause in every.value_counts().index[:SLIDERS]]
+
+
+def needed(desk: Desk, question: Question) -> dict[str, tuple[int | None, int]]:
+    """How many percent fewer of each cause alone meet the target on the day, and how many orders that are.
+
+    The percentage is empty where no cut of the cause is enough; nothing is said of a measure without a target.
+    """
+    score = questions.answer(desk, question).score
+    if pd.isna(score["target"]):
+        return {}
+    goals = desk.goals(score, question.as_of)
+    return {
+        goal.cause: (None if goal.many is None else math.ceil(goal.by * 100), goal.many or 0)
+        for goal in goals
+        if goal.kind == "cause"
+    }
 
 
 def steps_of(fewer: dict[str, int], volume: int) -> list[dict[str, Any]]:
@@ -45,8 +63,10 @@ def steps_of(fewer: dict[str, int], volume: int) -> list[dict[str, Any]]:
     return [*steps, *([{"volume": {"by": f"{volume}%"}}] if volume else [])]
 
 
-def tried(desk: Desk, question: Question, fewer: dict[str, int], volume: int) -> Try:
+def tried(desk: Desk, question: Question, fewer: dict[str, int], volume: int, new_orders: bool = True) -> Try:
     """What a measure would be after so many percent fewer faults of each cause, and so many percent more new orders.
+
+    `new_orders` says whether orders keep coming at all.
 
     Raises OutlookError for a measure without a target, QuestionError where no rule is in force or no order is there,
     ScenarioError for what cannot be tried.
@@ -60,8 +80,8 @@ def tried(desk: Desk, question: Question, fewer: dict[str, int], volume: int) ->
         for step in steps_of(fewer, volume)
     ]
     # A window of nothing else than the one there is: a scenario that changes nothing.
-    held = desk.what_if(score, steps or [{"window": question.window}])
-    return Try(question, steps, score, held)
+    held = desk.what_if(score, steps or [{"window": question.window}], new_orders=new_orders)
+    return Try(question, steps, score, held, new_orders)
 
 
 def shown(told: Try) -> dict[str, Any]:
@@ -73,7 +93,7 @@ def shown(told: Try) -> dict[str, Any]:
     return {
         "status": wording.STATUSES[str(after["status"])]._asdict(),
         "finding": [(finding, True)],
-        "lead": wording.foresight.BEST_CASE,
+        "lead": wording.foresight.BEST_CASE if told.new_orders else wording.panel.NO_NEW_ORDERS,
         "figure": {"title": "The rate of the days ahead, as it is and what if", "spec": charts.spec(chart)},
         "notes": [[(wording.panel.BEST_CASE, False)]],
         "orders": listing(told).shown(),

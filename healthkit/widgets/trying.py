@@ -27,10 +27,14 @@ class WhatIfPanel(Panel):
         self._try: Try | None = None
         self.fewer: dict[str, widgets.IntSlider] = {}
         self.volume = widgets.IntSlider(0, -50, 100, 5, description="More new orders, %", style=_STYLE, layout=_WIDE)
+        self.still = widgets.Checkbox(
+            value=False, description="No new orders at all", indent=False, layout={"width": "200px"}
+        )
         self._tries = widgets.VBox()
         self._asked: Question | None = None
-        super().__init__(desk, first, self._tries, in_a_row(self.volume))
+        super().__init__(desk, first, self._tries, in_a_row(self.volume, self.still))
         self.volume.observe(self._show, "value")
+        self.still.observe(self._show, "value")
 
     @property
     def scenario(self) -> list[dict[str, Any]]:
@@ -51,7 +55,7 @@ class WhatIfPanel(Panel):
         self._try = None
         self._offer_sliders()
         by = {cause: slider.value for cause, slider in self.fewer.items()}
-        self._try = tries.tried(self._desk, self.question, by, self.volume.value)
+        self._try = tries.tried(self._desk, self.question, by, self.volume.value, not self.still.value)
         self._listing = tries.listing(self._try)
         return tries.shown(self._try)
 
@@ -65,16 +69,27 @@ class WhatIfPanel(Panel):
             return
         self._asked = self.question
         causes = tries.causes_of(self._desk, self.question)
-        if list(self.fewer) == causes:
-            return
-        self.fewer = {cause: self.fewer.get(cause) or self._slider(cause) for cause in causes}
-        self._tries.children = tuple(in_a_row(slider) for slider in self.fewer.values())
+        if list(self.fewer) != causes:
+            self.fewer = {cause: self.fewer.get(cause) or self._slider(cause) for cause in causes}
+        needed = tries.needed(self._desk, self.question)
+        self._tries.children = tuple(
+            in_a_row(slider, *([_button(slider, *needed[cause])] if cause in needed else []))
+            for cause, slider in self.fewer.items()
+        )
 
     def _slider(self, cause: str) -> widgets.IntSlider:
         label = f"{wording.foresight.fewer_label(cause)}, %"
         slider = widgets.IntSlider(0, 0, 100, description=label, style=_STYLE, layout=_WIDE)
         slider.observe(self._show, "value")
         return slider
+
+
+def _button(slider: widgets.IntSlider, percent: int | None, orders: int) -> widgets.Button:
+    """Says how much of a cause alone is needed, and sets its slider to that."""
+    button = widgets.Button(description=wording.panel.needed(percent, orders), disabled=not percent)
+    button.layout = {"width": "auto"}
+    button.on_click(lambda _: setattr(slider, "value", percent))
+    return button
 
 
 def what_if(desk: Desk, account: str = "", as_of: str | date = "") -> WhatIfPanel:

@@ -7,6 +7,7 @@ from healthkit.wording.findings import Sentence, Standing, Strong, percent_used
 
 STATUS_ANY = "any status"
 BEST_CASE = "Grey: as it is. Black: what if. Both dashed: if nothing new goes wrong."
+NO_NEW_ORDERS = "This is the best case without sales: nothing new goes wrong, and no order comes."
 HARM = "expected harm"
 HARM_KEY = (
     "Expected harm: orders that are likely to be placed while the measure is off target in the next 30 days, at the "
@@ -49,6 +50,17 @@ def on_target_title(standing: Standing) -> str:
     'On target at 0.30%: 30% of what the target allows is used up'
     """
     return f"On target at {standing.rate}: {percent_used(standing)} of what the target allows is used up"
+
+
+def needed(percent: int | None, orders: int) -> str:
+    """What a cause alone would need for the target to be met today.
+
+    >>> needed(42, 7), needed(None, 0), needed(0, 0)
+    ('Needed: 42% (7 orders)', 'Not enough alone', 'Not needed')
+    """
+    if percent is None:
+        return "Not enough alone"
+    return f"Needed: {percent}% ({things(orders)})" if percent else "Not needed"
 
 
 def harm(orders: float) -> str:
