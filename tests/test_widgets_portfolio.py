@@ -303,3 +303,17 @@ def test_a_thousand_accounts_are_shown_quickly_and_in_parts(desk, held):
 
 def test_file_names_hold_nothing_but_plain_letters():
     assert listing.file_name("../../etc/passwd", "m", AS_OF, AS_OF) == "etc-passwd_m_2026-10-31.csv"
+
+
+@pytest.mark.parametrize("day", ["2026-02-01", "2026-02-02", "2027-06-01"])
+def test_one_day_of_data_or_none_for_long_breaks_no_panel(desk, day):
+    panels = [
+        hk.where_i_stand(desk, "birchway-crafts", day), hk.what_changed(desk, "birchway-crafts", day),
+        hk.what_if(desk, "birchway-crafts", day), hk.portfolio(desk, day),
+    ]  # fmt: skip
+    for panel in panels:
+        assert panel.finding
+    for panel in panels[:3]:
+        for _, measure in panel.measure.options:
+            panel.measure.value = measure
+            assert panel.finding
