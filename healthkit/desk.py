@@ -17,11 +17,13 @@ from datetime import date, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import narwhals as nw
 import pandas as pd
 
 from healthkit import explain, exposure, metrics, outlook, reported, scores, store, tables, whatif
+from healthkit.excerpt import Excerpt, is_excerpt
 from healthkit.exposure import Counts
 from healthkit.marketplaces import MARKETPLACES
 from healthkit.policy import Policy, Rule, files, for_marketplaces, judged_marketplaces, load
@@ -32,6 +34,10 @@ DATA = Path("data/store")
 SAMPLE = Path("data/sample_store")
 LARGE = 1_000_000
 """The tables of an account with more orders are not held in memory. [orders]"""
+_READ: dict[Path, Counts] = {}
+"""The counts that this process read last: a folder of counts never changes."""
+_LOOKOUTS: WeakKeyDictionary[Counts, dict[date, outlook.Lookout]] = WeakKeyDictionary()
+"""What the futures of an evening share; it goes when its counts go."""
 PARTS = 8
 """So many choices of accounts have their counts kept apart."""
 
@@ -61,13 +67,13 @@ class Desk:
     def __init__(
         self, folder: str | Path | None = None, policy: str | None = None, *, track: exposure.Track = iter
     ) -> None:
-        self.store = Store(choose(folder))
+        place = choose(folder)
+        self.store: Store | Excerpt = Excerpt.opened(place) if is_excerpt(place) else Store(place)
         self.policy_name = policy
         self._one = None if policy is None else load(policy)
         self._track = track
         self._parts: dict[tuple[str, ...], Counts] = {}
         self._ledgers: dict[str, Ledger] = {}
-        self._lookouts: dict[date, outlook.Lookout] = {}
 
     @cached_property
     def counts(self) -> Counts:
@@ -76,11 +82,23 @@ class Desk:
         Raises StoreError where there is no store.
         """
         self.store.must_exist()
-        place = self.store.folder / "counts" / f"v{self.store.version()}-{self._digest()}"
-        return _read(place) or _keep(place, self._count())
+        place = self.counts_place
+        if place not in _READ:
+            _READ.clear()
+            _READ[place] = _read(place) or _keep(place, self._count())
+        return _READ[place]
+
+    @cached_property
+    def counts_place(self) -> Path:
+        """The folder of the counts: one for each state of the store, of the rules and of the code that counts."""
+        if isinstance(self.store, Excerpt):
+            return self.store.counts
+        return (self.store.folder / "counts" / f"v{self.store.version()}-{self._digest()}").resolve()
 
     def _count(self) -> Counts:
         """Count the whole store for every rule that its marketplaces ever had."""
+        if isinstance(self.store, Excerpt):
+            raise store.StoreError(f"The counts that go with {self.store.place} are gone. Start the batch again.")
         ledger = self.store.ledger()
         policies = self._policies(ledger.coverage["marketplace"].unique())
         return exposure.count(ledger, [rule for policy in set(policies.values()) for rule in policy.rules], self._track)
@@ -251,11 +269,12 @@ class Desk:
     def futures(self, row: pd.Series, *, ahead: int = 90, draws: int = outlook.DRAWS, seed: int = 0) -> outlook.Futures:
         """Simulated futures of one row of SCORES, as could be made on its day (see `outlook.futures`)."""
         as_of = row["as_of"].date()
-        if as_of not in self._lookouts:
-            self._lookouts.clear()
-            self._lookouts[as_of] = outlook.Lookout(self.counts, as_of)
+        kept = _LOOKOUTS.setdefault(self.counts, {})
+        if as_of not in kept:
+            kept.clear()
+            kept[as_of] = outlook.Lookout(self.counts, as_of)
         policy = self.policies[row["marketplace"]]
-        return self._lookouts[as_of].futures(policy, row, ahead=ahead, draws=draws, seed=seed)
+        return kept[as_of].futures(policy, row, ahead=ahead, draws=draws, seed=seed)
 
     def what_if(self, row: pd.Series, told: Any, *, ahead: int | None = None, new_orders: bool = True) -> whatif.WhatIf:
         """Play a scenario on one row of SCORES (see `whatif.play`).
@@ -298,7 +317,7 @@ class Desk:
 
     def due(self, as_of: date, accounts: Iterable[str] | None = None, ahead: int = 2) -> pd.DataFrame:
         """DUE: orders that wait to be confirmed and are due within some days, or overdue (see `outlook.due`)."""
-        zones = {code: MARKETPLACES[code].zone for code in self.store.marketplaces()}
+        zones = {code: MARKETPLACES[code].zone for code in self.counts.coverage["marketplace"].unique()}
         return outlook.due(self.store.ledger(accounts), as_of, zones, ahead)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import calendar
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -17,7 +17,7 @@ from healthkit.marketplaces import MARKETPLACES
 from healthkit.outlook import Calendar, Futures, OutlookError
 from healthkit.policy import PolicyError, Rule
 from healthkit.reported import reported
-from healthkit.tables import SEVERITIES, Ledger, collected
+from healthkit.tables import SEVERITIES, Frame, Ledger, collected
 
 WEEKS = 26
 DAYS = 120
@@ -191,7 +191,7 @@ def _gather(desk: Desk, account: str, code: str, as_of: date, scored: pd.DataFra
         earlier=past[on == before].reset_index(drop=True),
         weekly=past[on.isin(weeks)].reset_index(drop=True),
         daily=daily,
-        at_fault=_at_fault(desk, account, code, scored),
+        at_fault=_at_fault(desk, ledger.items.filter(mine), scored),
         bridges=_bridges(desk, scored, before),
         rules=rules,
         begins_on=begins_on,
@@ -316,12 +316,11 @@ def _each(category: str, held: pd.DataFrame, as_of: date) -> tuple[object, ...]:
 
 def _data(desk: Desk, account: str) -> str:
     """Which state of which files the figures stand on."""
-    reports = desk.store.reports()
-    files = int((reports["account"].isna() | (reports["account"] == account)).sum())
+    files = desk.store.files(account)
     return f"version {desk.store.version()} of the store, {files:,} {'file' if files == 1 else 'files'} of this account"
 
 
-def _at_fault(desk: Desk, account: str, code: str, scored: pd.DataFrame) -> pd.DataFrame:
+def _at_fault(desk: Desk, items: Frame, scored: pd.DataFrame) -> pd.DataFrame:
     """The orders at fault behind every row of SCORES, with what was bought."""
     columns = [
         "metric", "channel", "window", "order_id", "causes", "clock_day",
@@ -332,6 +331,12 @@ def _at_fault(desk: Desk, account: str, code: str, scored: pd.DataFrame) -> pd.D
         for _, row in scored[(scored["at_fault"] > 0) & scored["rate"].notna()].iterrows()
     ]
     rows = pd.concat(behind, ignore_index=True)[columns] if behind else pd.DataFrame(columns=columns)
-    bought = desk.store.products(account, code, rows["order_id"].unique())
-    named = rows.merge(bought, on="order_id", how="left", validate="many_to_one")
+    named = rows.merge(bought(items, rows["order_id"].unique()), on="order_id", how="left", validate="many_to_one")
     return named.sort_values(["metric", "channel", "window", "leaves_on", "order_id"], ignore_index=True)
+
+
+def bought(items: Frame, order_ids: Iterable[str]) -> pd.DataFrame:
+    """What was bought with some orders: order_id, sku, product? (the first line of each, by sku)."""
+    lines = collected(items.filter(nw.col("order_id").is_in(list(order_ids))).select("order_id", "sku", "product"))
+    first = lines.sort_values(["order_id", "sku", "product"]).drop_duplicates("order_id")
+    return first.reset_index(drop=True)

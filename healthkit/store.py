@@ -180,10 +180,12 @@ class Store:
 
     def check_accounts(self, wanted: Iterable[str], known: Sequence[str]) -> None:
         """Raise StoreError, naming those there are, for an account that is not known."""
-        unknown = [account for account in wanted if account not in known]
-        if unknown:
-            shown = ", ".join(known[:12]) + (f" and {len(known) - 12:,} more" if len(known) > 12 else "")
-            raise StoreError(f"No account {', '.join(map(repr, unknown))} in {self.folder}. There are: {shown}.")
+        refuse_unknown(wanted, known, self.folder)
+
+    def files(self, account: str) -> int:
+        """How many raw files the figures of an account stand on."""
+        reports = self.reports()
+        return int((reports["account"].isna() | (reports["account"] == account)).sum())
 
     def _read(self, connection: duckdb.DuckDBPyConnection, table: tables.Table, accounts: list[str] | None) -> None:
         """The rows of taken reports as the DuckDB tables `raw_…` (as stored) and the table's name (as known now)."""
@@ -225,16 +227,6 @@ class Store:
             )
         )  # fmt: skip
 
-    def products(self, account: str, marketplace: str, order_ids: Iterable[str]) -> pd.DataFrame:
-        """What was bought with some orders: order_id, sku, product? (the first line of each, by sku)."""
-        asked = pa.table({"order_id": pa.array(list(order_ids), pa.string())})
-        rows = self._ask(
-            "select order_id, min(sku), arg_min(product, sku) from held semi join asked using (order_id) "
-            "where account = $account and marketplace = $marketplace group by order_id order by order_id",
-            {"account": account, "marketplace": marketplace}, table=tables.ITEMS, asked=asked,
-        )  # fmt: skip
-        return pd.DataFrame(rows, columns=["order_id", "sku", "product"])
-
     def _ask(
         self,
         question: str,
@@ -252,6 +244,15 @@ class Store:
             connection.register("stored", delta.to_pyarrow_dataset())
             connection.execute("create temp view held as select * from stored semi join taken using (report)")
             return connection.execute(question, dict(values or {})).fetchall()
+
+
+def refuse_unknown(wanted: Iterable[str], known: Sequence[str], folder: Path) -> None:
+    """Raise StoreError, naming those there are, for an account that is not known."""
+    there = set(known)
+    unknown = [account for account in wanted if account not in there]
+    if unknown:
+        shown = ", ".join(known[:12]) + (f" and {len(known) - 12:,} more" if len(known) > 12 else "")
+        raise StoreError(f"No account {', '.join(map(repr, unknown))} in {folder}. There are: {shown}.")
 
 
 def ledger_of(raw: Mapping[str, pa.Table], coverage: pd.DataFrame | None = None) -> Ledger:

@@ -7,10 +7,11 @@ from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import narwhals as nw
 import pyarrow as pa
 import pytest
 
-from healthkit import tables
+from healthkit import monthly, tables
 from healthkit.readers import Taken
 from healthkit.store import Store, StoreError, ledger_of, schema
 
@@ -143,7 +144,7 @@ def test_rows_of_a_file_that_reports_does_not_name_are_never_read(store):
     assert read(store, "items") == []
     assert (store.accounts(), store.marketplaces(), store.holds()) == (["acme"], ["US"], {"a"})
     assert store.marketplace_of("bolt", ["o2"]) == {}
-    assert store.products("acme", "US", ["o2"]).empty
+    assert monthly.bought(store.ledger().items, ["o2"]).empty
 
 
 def test_a_file_taken_in_again_after_a_break_counts_once(store):
@@ -276,7 +277,8 @@ def test_what_was_bought_is_the_first_line_of_each_order(store):
         {"order_id": "o1", "sku": "s0", "product": "Other shop", "marketplace": "DE"},
     ]
     store.add([taken("a", orders=[{}, {"order_id": "o2"}], items=lines)])
-    held = store.products("acme", "US", ["o2", "o1", "o9"]).astype(object)
+    items = store.ledger().items.filter(nw.col("marketplace") == "US")
+    held = monthly.bought(items, ["o2", "o1", "o9"]).astype(object)
     assert held.where(held.notna(), None).to_numpy().tolist() == [["o1", "s1", "Screen"], ["o2", "s3", None]]
 
 

@@ -7,10 +7,10 @@ and shows itself in a notebook. What came from a file is escaped by the template
 from healthkit.blocks.account import account_state, contacts
 from healthkit.blocks.beside import reconciled
 from healthkit.blocks.block import Block
-from healthkit.blocks.document import page, style
+from healthkit.blocks.document import code, page, style
 from healthkit.blocks.findings import Measure, measures
 from healthkit.blocks.portfolio import Portfolio, index, portfolio_row
-from healthkit.blocks.report import chapters, rules, scorecard, verdict
+from healthkit.blocks.report import chapters, rules, scorecard, verdict, verdict_lines
 
 __all__ = [
     "Block",
@@ -18,6 +18,7 @@ __all__ = [
     "Portfolio",
     "account_state",
     "chapters",
+    "code",
     "contacts",
     "index",
     "measures",
@@ -28,4 +29,5 @@ __all__ = [
     "scorecard",
     "style",
     "verdict",
+    "verdict_lines",
 ]

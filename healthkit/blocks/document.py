@@ -47,6 +47,13 @@ def style() -> Block:
     return Block(f"<style>{asset('page.css')}</style>")
 
 
+def code(source: str) -> str:
+    """The code of a cell, hidden and one click away."""
+    return str(
+        Markup('<details class="hk cell"><summary>Code</summary><pre><code>{}</code></pre></details>').format(source)
+    )
+
+
 def _html(block: Block | str) -> str:
     return block if isinstance(block, str) else block._repr_html_()
 

@@ -26,13 +26,14 @@ STRIPS = 8
 class Portfolio:
     """All accounts of a month; `rows` has what `portfolio_row` makes of each, one row an account.
 
-    `failures` holds account, what happened, and what to do, for every run that made no report.
+    `failures` holds account, what happened, what to do, and the notebook that was kept (or nothing), for every run that
+    made no report.
     """
 
     month: str
     as_of: date
     rows: pd.DataFrame
-    failures: list[tuple[str, str, str]] = field(default_factory=list)
+    failures: list[tuple[str, str, str, str]] = field(default_factory=list)
     data: str = ""
     made: str = ""
 

@@ -38,6 +38,12 @@ def verdict(monthly: Monthly, index_href: str = "index.html") -> Block:
     return Block(html)
 
 
+def verdict_lines(monthly: Monthly) -> list[list[str]]:
+    """The three sentences as plain text, each with the question that it answers."""
+    rows = findings.measures(monthly)
+    return [[asked, wording.plain(told)] for asked, told in _sentences(monthly, rows, monthly.as_of.year)]
+
+
 def _sentences(monthly: Monthly, rows: list[Measure], year: int) -> list[tuple[str, Sentence]]:
     """The three sentences, each with the question that it answers."""
     of = {status: [row for row in rows if row.status == status] for status in JUDGED}

@@ -4,8 +4,8 @@ The only room with papermill. It knows no metric: what a page says is in the not
 index says in the twin that the notebook's last cell shows.
 """
 
-from healthkit.press.batch import Failure, Printed, print_month
+from healthkit.press.batch import Failure, Printed, Wish, print_month
 from healthkit.press.run import TEMPLATE, PressError, run_template
 from healthkit.press.twin import Twin
 
-__all__ = ["TEMPLATE", "Failure", "PressError", "Printed", "Twin", "print_month", "run_template"]
+__all__ = ["TEMPLATE", "Failure", "PressError", "Printed", "Twin", "Wish", "print_month", "run_template"]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+import shutil
+import socket
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,41 +17,66 @@ import pandas as pd
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from healthkit import blocks, monthly
+from healthkit import blocks, excerpt, monthly
 from healthkit.desk import Desk
-from healthkit.press import run, shelf, twin
+from healthkit.press import forks, manifest, run, shelf
+from healthkit.press.page import Job, Outcome, print_page, warming
+from healthkit.store import Store
+
+CURE = "Read the sentence, mend the files or the name, and run the report of this account again."
+CURES = {
+    "timed out": "Run it again with a longer --deadline; its notebook beside the index shows how far it came.",
+    "killed": "Give it more --memory or run fewer at once with --jobs, and run this account again.",
+    "exited early": "Look at its notebook beside the index: it ended before its last cell.",
+}
+"""What to do, by how a notebook ended."""
+WORK = ".press-"
+"""Folders of a batch at work begin like this; they go with it."""
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A report that was not made: whose, what happened, what to do about it."""
+    """A report that was not made: whose, what happened, what to do about it, how its notebook ended."""
 
     account: str
     what: str
-    cure: str = "Read the sentence, mend the files or the name, and run the report of this account again."
+    cure: str = CURE
+    status: str = "failed"
+    notebook: str = ""
 
 
 @dataclass(frozen=True)
 class Printed:
-    """What a batch made: the index, how many pages, and what failed."""
+    """What a batch made: the index, how many pages, how many stood already, and what failed."""
 
     index: Path
     pages: int
     failures: list[Failure]
+    skipped: int = 0
+    verdicts: dict[str, list[list[str]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class _Job:
-    """One page to print."""
+class Wish:
+    """How a batch is to be printed.
 
-    account: str
-    marketplace: str
-    month: str
-    data: str
-    policy: str | None
-    made: str
-    folder: str
-    template: str
+    `made` stands in the footers as given. `jobs` run at once; `only_changed` leaves pages that were made of just the
+    same. `deadline` [seconds] and `memory` [MiB] end a notebook that passes them. `alone` puts Vega into every page,
+    `code` shows the cells' code, one click away; `pdf` makes a PDF of each page. `cluster` is the address of a Dask
+    scheduler whose workers print.
+    """
+
+    made: str = ""
+    jobs: int | None = None
+    only_changed: bool = False
+    deadline: float | None = 300.0
+    memory: int | None = 4096
+    engine: str = run.ENGINE
+    template: Path = run.TEMPLATE
+    alone: bool = False
+    code: bool = False
+    pdf: bool = False
+    cluster: str = ""
 
 
 def print_month(
@@ -60,43 +85,48 @@ def print_month(
     accounts: Iterable[str] | None = None,
     out: str | Path = "reports",
     *,
-    made: str = "",
-    jobs: int | None = None,
-    template: Path = run.TEMPLATE,
     console: Console | None = None,
+    executor: Executor | None = None,
+    wish: Wish | None = None,
+    **wishes: Any,
 ) -> Printed:
     """Print the reports of a month into `out/month/`, and an index over all that the folder then holds.
 
-    All accounts that have orders in a window of the month, or those named. Raises MonthError where there is
-    nothing to report, StoreError for an account that the store does not hold; a report that fails later
-    stands on the index with its error, and leaves no page.
+    All accounts that have orders in a window of the month, or those named. How is said by a `Wish`, or by its fields as
+    keywords. `executor` runs the pages, threads of this process where none is given. Raises MonthError where there is
+    nothing to report, StoreError for an account that the store does not hold; a report that fails later stands on the
+    index with its error, and leaves its notebook but no page.
     """
-    folder = Path(out) / month
+    wish = wish or Wish(**wishes)
+    folder = (Path(out) / month).resolve()
     pairs, failures = _pairs(desk, month, accounts)
-    policy = desk.policy_name
-    data = str(desk.store.folder)
-    work = [_Job(account, code, month, data, policy, made, str(folder), str(template)) for account, code in pairs]
     shelf.write(folder / shelf.BUNDLE, shelf.bundle())
-    printed = 0
-    with _bar(console, len(work)) as step:
-        for job, error in _each(max(1, min(len(work), jobs or os.cpu_count() or 1)), work):
-            if error is None:
-                printed += 1
-            else:
-                failures.append(Failure(job.account, _sentence(error)))
-            step()
-    rows = _rows(folder)
-    portfolio = blocks.Portfolio(
-        month=month,
-        as_of=monthly.last_day_of(month),
-        rows=pd.DataFrame(rows, dtype=object),
-        failures=[(one.account, one.what, one.cure) for one in sorted(failures, key=lambda one: one.account)],
-        data=f"version {desk.store.version()} of the store, {len(desk.store.reports()):,} files",
-        made=made,
-    )
-    page = blocks.page(f"Account health, {month}", [blocks.index(portfolio)], landscape=True)
-    shelf.write(folder / "index.html", page)
-    return Printed(folder / "index.html", printed, failures)
+    _sweep(folder)
+    every = [_job(desk, month, account, code, folder, wish) for account, code in pairs]
+    left = [job for job in every if not (wish.only_changed and job.is_done)]
+    with _working(folder) as work:
+        jobs = _with_excerpts(desk, left, work)
+        with _bar(console, len(jobs)) as step, _executor(executor, wish, jobs) as held:
+            for outcome in _each(held, jobs):
+                if outcome.status != "done":
+                    failures.append(_failure(folder, outcome))
+                step(outcome)
+    _index(desk, month, folder, failures, wish.made)
+    verdicts = {job.account: _verdict(folder, job) for job in every if (folder / f"{job.stem}.json").is_file()}
+    return Printed(folder / "index.html", len(left) - _ran(failures), failures, len(every) - len(left), verdicts)
+
+
+def _ran(failures: list[Failure]) -> int:
+    """How many of the failures are runs; the others never began."""
+    return sum(bool(one.status) for one in failures)
+
+
+def _job(desk: Desk, month: str, account: str, code: str, folder: Path, wish: Wish) -> Job:
+    data = ("version", str(desk.store.version())), ("counts", desk.counts_place.name)
+    return Job(
+        account, code, month, "", data, desk.policy_name or "", wish.made, str(folder), str(wish.template.resolve()),
+        wish.engine, wish.deadline, wish.memory, wish.alone, wish.code, wish.pdf,
+    )  # fmt: skip
 
 
 def _pairs(desk: Desk, month: str, accounts: Iterable[str] | None) -> tuple[list[tuple[str, str]], list[Failure]]:
@@ -107,7 +137,7 @@ def _pairs(desk: Desk, month: str, accounts: Iterable[str] | None) -> tuple[list
     desk.store.check_accounts(named, desk.accounts)
     with suppress(monthly.MonthError):
         able = [pair for pair in monthly.accounts_in(desk, month) if pair[0] in named]
-        failures = [Failure(one, _why_not(desk, one, month)) for one in named if one not in dict(able)]
+        failures = [Failure(one, _why_not(desk, one, month), status="") for one in named if one not in dict(able)]
         if able:
             return able, failures
     raise monthly.MonthError(" ".join(_why_not(desk, account, month) for account in named))
@@ -122,76 +152,156 @@ def _why_not(desk: Desk, account: str, month: str) -> str:
     )
 
 
-def _rows(folder: Path) -> list[dict[str, Any]]:
-    """The rows of the index: one for each page in the folder, as its figures hold it."""
-    twins = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
-    rows = [held["row"] for held in twins if (folder / held["row"]["href"]).is_file()]
-    return sorted(rows, key=lambda row: (row["account"], row["marketplace"]))
-
-
-def _print(job: _Job) -> None:
-    """Print one page with its orders and figures beside it."""
-    stem, folder = shelf.stem(job.account, job.marketplace), Path(job.folder)
-    # What an earlier run left must not be taken for this one's, should this one fail.
-    for name in (f"{stem}.html", f"{stem}.json", f"{stem}_orders.csv"):
-        (folder / name).unlink(missing_ok=True)
-    notebook = run.run_template(
-        {
-            "account": job.account, "marketplace": job.marketplace, "month": job.month, "data": job.data,
-            "policy": job.policy or "", "made": job.made, "stem": stem,
-        },
-        Path(job.template),
-    )  # fmt: skip
-    shown = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
-    html = [output.data["text/html"] for output in shown if "text/html" in output.get("data", {})]
-    data = next((output.data[twin.MIME] for output in shown if twin.MIME in output.get("data", {})), None)
-    if data is None:
-        raise run.PressError(f"{job.template} shows no hk.press.Twin(monthly, stem); its last cell must.")
-    shelf.write(folder / f"{stem}_orders.csv", data["orders"])
-    shelf.write(
-        folder / f"{stem}.json", json.dumps(data["figures"] | {"row": data["row"]}, ensure_ascii=False, indent=1) + "\n"
-    )
-    shelf.write(folder / f"{stem}.html", blocks.page(data["title"], html, vega_href=shelf.BUNDLE))
-
-
-def _sentence(error: BaseException) -> str:
-    """What went wrong, in one line."""
-    return " ".join(str(error).split()) or type(error).__name__
-
-
-def _processes(many: int) -> ProcessPoolExecutor:
-    """Processes that print; each pays for its imports once."""
-    return ProcessPoolExecutor(many, mp_context=multiprocessing.get_context("spawn"))
-
-
-def _each(many: int, work: list[_Job]) -> Iterator[tuple[_Job, BaseException | None]]:
-    """Jobs as they are done, each with what went wrong, if anything.
-
-    A process that dies takes the jobs of the others with it; those are run again, each in a process of its own.
-    """
-    again = []
-    with _processes(many) as pool:
-        waiting = {pool.submit(_print, job): job for job in work}
-        for done in as_completed(waiting):
-            error = done.exception()
-            if isinstance(error, BrokenProcessPool):
-                again.append(waiting[done])
-            else:
-                yield waiting[done], error
-    for job in again:
-        with _processes(1) as pool:
-            error = pool.submit(_print, job).exception()
-        died = run.PressError("The process that ran this report died, as it does when memory runs out.")
-        yield job, died if isinstance(error, BrokenProcessPool) else error
+# -- the work -----------------------------------------------------------------------------------------------------
 
 
 @contextmanager
-def _bar(console: Console | None, work: int) -> Iterator[Any]:
-    """A progress bar on a terminal; elsewhere silence."""
-    if console is None or not console.is_terminal:
-        yield lambda: None
+def _working(folder: Path) -> Iterator[Path]:
+    """A folder of this batch's own, beside its pages so that other machines reach it too; it goes in the end."""
+    work = folder / f"{WORK}{socket.gethostname()}-{os.getpid()}"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    try:
+        yield work
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _sweep(folder: Path) -> None:
+    """Take away what batches of this machine left that were killed, and parts of files that nobody is writing."""
+    for left in folder.glob(f"{WORK}{socket.gethostname()}-*"):
+        number = left.name.rsplit("-", 1)[1]
+        if number.isdigit() and not _lives(int(number)):
+            shutil.rmtree(left, ignore_errors=True)
+            for part in folder.glob(".*.part"):
+                part.unlink(missing_ok=True)
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _with_excerpts(desk: Desk, jobs: list[Job], work: Path) -> list[Job]:
+    """The jobs, each with what its notebook needs of the store."""
+    if not jobs:
+        return []
+    names = list(dict.fromkeys(job.account for job in jobs))
+    excerpt.write(Store(desk.store.folder), names, desk.counts_place, work / "excerpt")
+    return [Job(**{**job.__dict__, "excerpt": str(work / "excerpt")}) for job in jobs]
+
+
+@contextmanager
+def _executor(given: Executor | None, wish: Wish, jobs: list[Job]) -> Iterator[Executor]:
+    """Who prints: the one given, a Dask cluster, or threads of this process, each of which waits for a fork."""
+    if given is not None:
+        yield given
+    elif wish.cluster:
+        with _cluster(wish.cluster) as held:
+            yield held
+    else:
+        if jobs and wish.engine == run.ENGINE and forks.CAN_FORK:
+            forks.warm_with(dict(warming(jobs[0])))
+        many = max(1, min(len(jobs), wish.jobs or os.cpu_count() or 1))
+        pool = ThreadPoolExecutor(many)
+        try:
+            yield pool
+        finally:
+            # On the way out by Ctrl-C what has not begun does not begin, and forks that run are ended.
+            pool.shutdown(wait=False, cancel_futures=True)
+            forks.close()
+            pool.shutdown(wait=True)
+            forks.warm_with(None)
+
+
+@contextmanager
+def _cluster(address: str) -> Iterator[Executor]:
+    """The workers of a Dask cluster; what a worker that dies was printing is printed by another."""
+    try:
+        from distributed import Client
+    except ImportError:
+        raise run.PressError("A cluster needs Dask: pip install 'healthkit[cluster]'.") from None
+    try:
+        client = Client(address, timeout="10s")
+    except OSError as error:
+        raise run.PressError(f"No Dask scheduler answers at {address}: {error}.") from None
+    with client:
+        yield client.get_executor(retries=3, pure=False)
+
+
+def _each(executor: Executor, jobs: list[Job]) -> Iterator[Outcome]:
+    """How each job ended, as they do."""
+    waiting: dict[Future[Outcome], Job] = {executor.submit(print_page, job): job for job in jobs}
+    for done in as_completed(waiting):
+        error = done.exception()
+        yield done.result() if error is None else Outcome(waiting[done], "killed", f"Its worker was lost: {error}.")
+
+
+def _failure(folder: Path, outcome: Outcome) -> Failure:
+    notebook = f"{outcome.job.stem}.failed.ipynb"
+    kept = notebook if (folder / notebook).is_file() else ""
+    cure = CURES.get(outcome.status, CURE)
+    return Failure(outcome.job.account, outcome.says or outcome.status, cure, outcome.status, kept)
+
+
+# -- the index ----------------------------------------------------------------------------------------------------
+
+
+def _index(desk: Desk, month: str, folder: Path, failures: list[Failure], made: str) -> None:
+    """Write the index over all pages of the folder, and what failed in this batch."""
+    coverage = desk.counts.coverage
+    portfolio = blocks.Portfolio(
+        month=month,
+        as_of=monthly.last_day_of(month),
+        rows=pd.DataFrame(_rows(folder), dtype=object),
+        failures=[
+            (one.account, one.what, one.cure, one.notebook) for one in sorted(failures, key=lambda one: one.account)
+        ],
+        data=f"version {desk.store.version()} of the store, {int(coverage['orders'].sum()):,} orders",
+        made=made,
+    )
+    page = blocks.page(f"Account health, {month}", [blocks.index(portfolio)], landscape=True)
+    shelf.write(folder / "index.html", page)
+
+
+def _rows(folder: Path) -> list[dict[str, Any]]:
+    """The rows of the index: one for each page that stands whole in the folder, as its figures hold it."""
+    held = []
+    for path in sorted(folder.glob(f"*{manifest.ENDING}")):
+        if manifest.read(path) is not None:
+            twin = path.with_name(path.name.replace(manifest.ENDING, ".json"))
+            held.append(json.loads(twin.read_text(encoding="utf-8"))["row"])
+    return sorted(held, key=lambda row: (row["account"], row["marketplace"]))
+
+
+def _verdict(folder: Path, job: Job) -> list[list[str]]:
+    """The three sentences of a page."""
+    told = json.loads((folder / f"{job.stem}.json").read_text(encoding="utf-8"))
+    return list(told["verdict"])
+
+
+@contextmanager
+def _bar(console: Console | None, work: int) -> Iterator[Callable[[Outcome], None]]:
+    """How many are done, failed and left, and for how long yet, on a terminal; elsewhere silence."""
+    if console is None or not console.is_terminal or not work:
+        yield lambda _: None
         return
-    columns = TextColumn("Printing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    failed = 0
+    columns = (
+        TextColumn("Printing"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[failed]} failed"),
+        TextColumn("left"), TimeRemainingColumn(),
+    )  # fmt: skip
     with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("", total=work)
-        yield lambda: bar.update(task, advance=1)
+        task = bar.add_task("", total=work, failed=0)
+
+        def step(outcome: Outcome) -> None:
+            nonlocal failed
+            failed += outcome.status != "done"
+            bar.update(task, advance=1, failed=failed)
+
+        yield step

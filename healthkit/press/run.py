@@ -11,37 +11,75 @@ from papermill.engines import papermill_engines
 from papermill.exceptions import PapermillExecutionError
 from papermill.inspection import _infer_parameters
 from papermill.iorw import load_notebook_node
+from papermill.parameterize import parameterize_notebook
 
-from healthkit.press.engine import ShellEngine
+from healthkit.press.engine import ForkEngine
 
 TEMPLATE = Path(__file__).parents[2] / "notebooks" / "templates" / "monthly_report.ipynb"
-ENGINE = "healthkit"
+ENGINE, STOCK = "healthkit", "nbclient"
+"""Ours, and papermill's own, which starts a kernel for each notebook."""
 
-papermill_engines.register(ENGINE, ShellEngine)
+papermill_engines.register(ENGINE, ForkEngine)
 
 
 class PressError(ValueError):
-    """A report cannot be printed; the message says why and what can be done."""
+    """A report cannot be printed; the message says why and what can be done.
+
+    `status` says how its notebook ended, `notebook` is it as far as it ran; both are empty where none ran.
+    """
+
+    status: str = ""
+    notebook: Any = None
 
 
-def run_template(parameters: Mapping[str, Any], template: Path = TEMPLATE) -> Any:
+def run_template(
+    parameters: Mapping[str, Any],
+    template: Path = TEMPLATE,
+    *,
+    engine: str = ENGINE,
+    deadline: float | None = None,
+    memory: int | None = None,
+) -> Any:
     """Run a template with parameters and return the executed notebook.
 
-    Raises PressError for a parameter that the template does not have (papermill would only warn, and publish
-    the report of the default account) or that it needs and was not given; or when a cell raises, with
-    the sentence of its error.
+    `deadline` [seconds] and `memory` [MiB] end it when they are passed; papermill's own engine knows neither. Raises
+    PressError for a parameter that the template does not have (papermill would only warn, and publish the report of
+    the default account) or that it needs and was not given; or when the notebook does not come to its end, with how it
+    ended.
     """
-    _check(parameters, template)
+    check(parameters, template)
+    kept: list[Any] = []
+    limits = {"deadline": deadline, "memory": memory, "keep": kept} if engine == ENGINE else {}
     try:
         return papermill.execute_notebook(
-            str(template), None, parameters=dict(parameters), engine_name=ENGINE, progress_bar=False, log_output=False,
-            request_save_on_cell_execute=False,
+            str(template), None, parameters=dict(parameters), engine_name=engine, progress_bar=False, log_output=False,
+            request_save_on_cell_execute=False, kernel_name=KERNEL, **limits,
         )  # fmt: skip
     except PapermillExecutionError as error:
-        raise PressError(error.evalue or error.ename) from None
+        raise _ended(error, kept[0] if kept else None) from None
 
 
-def _check(parameters: Mapping[str, Any], template: Path) -> None:
+KERNEL = "python3"
+
+
+def _ended(error: PapermillExecutionError, notebook: Any) -> PressError:
+    """How a notebook ended that did not come to its end, in a sentence."""
+    told = {} if notebook is None else notebook.metadata.get("healthkit", {})
+    said = told.get("says") or error.evalue or error.ename
+    if error.ename == "MemoryError":
+        said = "It needed more memory than it may have. Give it more with --memory, or run fewer at once with --jobs."
+    made = PressError(said)
+    made.status, made.notebook = told.get("status", "failed"), notebook
+    return made
+
+
+def code_cells(parameters: Mapping[str, Any], template: Path = TEMPLATE) -> list[tuple[int, str]]:
+    """The code cells of a template with its parameters, as a run has them."""
+    made = parameterize_notebook(load_notebook_node(str(template)), dict(parameters), kernel_name=KERNEL)
+    return [(place, str(cell.source)) for place, cell in enumerate(made.cells) if cell.cell_type == "code"]
+
+
+def check(parameters: Mapping[str, Any], template: Path) -> None:
     """Hold the parameters against those that the template declares."""
     if not template.is_file():
         raise PressError(f"There is no template at {template}.")

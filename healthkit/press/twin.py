@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from healthkit import tables
-from healthkit.blocks import portfolio_row
+from healthkit.blocks import portfolio_row, verdict_lines
 from healthkit.monthly import Monthly
 
 MIME = "application/vnd.healthkit.month+json"
@@ -34,6 +34,7 @@ class Twin:
             "marketplace": monthly.marketplace,
             "as_of": monthly.as_of.isoformat(),
             "policy": monthly.policy,
+            "verdict": verdict_lines(monthly),
             "scores": _records(monthly.scores),
             "reported": _records(monthly.reported),
             "reconciled": [_reconciled(one) for one in monthly.reconciled],

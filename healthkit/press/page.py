@@ -1,0 +1,158 @@
+"""One page: its notebook run, and what it showed put on the shelf; the unit of work that a batch hands out."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from healthkit import blocks
+from healthkit.press import forks, manifest, pdf, run, shelf, twin
+
+
+@dataclass(frozen=True)
+class Job:
+    """One page to print: of whom, from what, and where to. Plain values, so that it can travel to another machine.
+
+    `excerpt` is the folder that its notebook opens as its store; `data` names the state of the store and the rules.
+    """
+
+    account: str
+    marketplace: str
+    month: str
+    excerpt: str
+    data: tuple[tuple[str, str], ...]
+    policy: str
+    made: str
+    folder: str
+    template: str
+    engine: str = run.ENGINE
+    deadline: float | None = None
+    memory: int | None = None
+    alone: bool = False
+    code: bool = False
+    pdf: bool = False
+
+    @property
+    def stem(self) -> str:
+        """The name of its page without the ending."""
+        return shelf.stem(self.account, self.marketplace)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What its notebook is run with."""
+        return {
+            "account": self.account, "marketplace": self.marketplace, "month": self.month, "data": self.excerpt,
+            "policy": self.policy, "made": self.made, "stem": self.stem,
+        }  # fmt: skip
+
+    @property
+    def made_of(self) -> dict[str, Any]:
+        """What decides what its page shows; where the excerpt lies does not."""
+        looks = {"self-contained": self.alone, "code": self.code, "pdf": self.pdf}
+        held = {name: value for name, value in self.parameters.items() if name != "data"} | looks
+        return manifest.inputs(dict(self.data), Path(self.template), held)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether its page stands whole and was made of just this."""
+        return manifest.is_current(Path(self.folder), self.stem, self.made_of)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one job ended: its status, and what is to be said of it unless it is done; `cpu` [seconds] of its fork."""
+
+    job: Job
+    status: str
+    says: str = ""
+
+
+def print_page(job: Job) -> Outcome:
+    """Print one page with its orders and figures beside it; what goes wrong is told, never raised.
+
+    A page that fails leaves none in its place, but its notebook, as far as it ran.
+    """
+    folder = Path(job.folder)
+    try:
+        notebook = run.run_template(
+            job.parameters, Path(job.template), engine=job.engine, deadline=job.deadline, memory=job.memory
+        )
+        files = _files(job, notebook)
+        with _alone(folder):
+            manifest.drop(folder, job.stem)
+            manifest.write(folder, job.stem, job.made_of, files)
+        if job.pdf:
+            pdf.write(folder / f"{job.stem}.html")
+    except run.PressError as error:
+        with contextlib.suppress(OSError), _alone(folder):
+            manifest.drop(folder, job.stem)
+            _keep(folder, job.stem, error.notebook)
+        return Outcome(job, error.status or "failed", " ".join(str(error).split()))
+    except (OSError, forks.ForkError) as error:
+        with contextlib.suppress(OSError), _alone(folder):
+            manifest.drop(folder, job.stem)
+        return Outcome(job, "failed", " ".join(str(error).split()))
+    return Outcome(job, "done")
+
+
+def _files(job: Job, notebook: Any) -> dict[str, str]:
+    """The files of a page, by their endings."""
+    shown = [
+        (cell.source if number == 0 else "", output)
+        for cell in notebook.cells
+        if cell.cell_type == "code"
+        for number, output in enumerate(cell.outputs)
+    ]
+    blocks_shown = [
+        (source, output.data["text/html"]) for source, output in shown if "text/html" in output.get("data", {})
+    ]
+    data = next((output.data[twin.MIME] for _, output in shown if twin.MIME in output.get("data", {})), None)
+    if data is None:
+        raise run.PressError(f"{job.template} shows no hk.press.Twin(monthly, stem); its last cell must.")
+    html = [
+        part
+        for source, block in blocks_shown
+        for part in ([blocks.code(source)] if job.code and source else []) + [block]
+    ]
+    held = {"row": data["row"]}
+    vega = {"vega_text": shelf.bundle(), "vega_href": ""} if job.alone else {"vega_text": "", "vega_href": shelf.BUNDLE}
+    return {
+        "_orders.csv": data["orders"],
+        ".json": json.dumps(data["figures"] | held, ensure_ascii=False, indent=1) + "\n",
+        ".html": blocks.page(data["title"], html, vega_href=vega["vega_href"], vega_text=vega["vega_text"]),
+    }
+
+
+def _keep(folder: Path, stem: str, notebook: Any) -> None:
+    """Keep the notebook of a run that failed, as far as it ran."""
+    if notebook is not None:
+        shelf.write(folder / f"{stem}.failed.ipynb", nbformat.writes(notebook) + "\n")
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the folder while a page's files change places: two batches may print into it at once."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("a") as held:
+        try:
+            import fcntl
+        except ImportError:
+            # Only one batch at a time is safe there; each file is whole all the same.
+            yield
+            return
+        fcntl.flock(held, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(held, fcntl.LOCK_UN)
+
+
+def warming(job: Job) -> Mapping[str, Any]:
+    """What a fork server is warmed with: a run of a job's own template, on its own data."""
+    return {"cells": run.code_cells(job.parameters, Path(job.template)), "modules": list(forks.MODULES)}
