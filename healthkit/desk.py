@@ -35,7 +35,7 @@ SAMPLE = Path("data/sample_store")
 LARGE = 1_000_000
 """The tables of an account with more orders are not held in memory. [orders]"""
 _READ: dict[Path, Counts] = {}
-"""The counts that this process read last: a folder of counts never changes."""
+"""The counts that go with the excerpt read last: they are the same for every report of a batch."""
 _LOOKOUTS: WeakKeyDictionary[Counts, dict[date, outlook.Lookout]] = WeakKeyDictionary()
 """What the futures of an evening share; it goes when its counts go."""
 PARTS = 8
@@ -83,9 +83,12 @@ class Desk:
         """
         self.store.must_exist()
         place = self.counts_place
+        if not isinstance(self.store, Excerpt):
+            return _read(place) or _keep(place, self._count())
+        # Forks inherit what their parent read.
         if place not in _READ:
             _READ.clear()
-            _READ[place] = _read(place) or _keep(place, self._count())
+            _READ[place] = _read(place) or self._count()
         return _READ[place]
 
     @cached_property

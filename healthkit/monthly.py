@@ -34,7 +34,7 @@ class MonthError(ValueError):
     """A month cannot be reported on; the message says why and which months can."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Monthly:
     """All that one account's report of one month shows; frames are SCORES unless said otherwise.
 

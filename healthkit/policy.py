@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from fractions import Fraction
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -387,6 +387,18 @@ def load(name: str, folder: Path = FOLDER) -> Policy:
     >>> load("amazon_us").title
     'Amazon US'
     """
+    if folder == FOLDER and not name.endswith((".yaml", ".yml")):
+        return _own(name)
+    return _load(name, folder)
+
+
+@cache
+def _own(name: str) -> Policy:
+    """A policy of the kit's own, read once: its files do not change while a process runs."""
+    return _load(name, FOLDER)
+
+
+def _load(name: str, folder: Path) -> Policy:
     path = Path(name) if name.endswith((".yaml", ".yml")) else files(folder).get(name)
     if path is None or not path.is_file():
         raise PolicyError(

@@ -440,9 +440,9 @@ def stays_behind(counts: Counts, rule: Rule, account: str, marketplace: str, cha
     kept = _BEHIND.setdefault(counts, {})
     key = tuple(named.values())
     if key not in kept:
-        exposure, faults = counts.exposure, counts.faults
-        for name, value in named.items():
-            exposure, faults = (frame[(frame[name] == value).to_numpy()] for frame in (exposure, faults))
+        places = _PLACES.setdefault(counts, ({}, {}))
+        pairs = zip((counts.exposure, counts.faults), places, strict=True)
+        exposure, faults = (_alike(frame, named, held) for frame, held in pairs)
         alone = pd.Index([account])
         stays = _stays(faults, alone, *_FAULT), _stays(exposure, alone, "until_day", "counted")
         while len(kept) >= BEHIND:
@@ -451,8 +451,29 @@ def stays_behind(counts: Counts, rule: Rule, account: str, marketplace: str, cha
     return kept[key]
 
 
+def _alike(frame: pd.DataFrame, named: Mapping[str, str], kept: dict[Any, Any]) -> pd.DataFrame:
+    """The rows that have these values in columns of categories; where each set of values stands is found once."""
+    columns = [frame[name].cat for name in named]
+    if "codes" not in kept:
+        codes = np.zeros(len(frame), dtype=np.int64)
+        for held in columns:
+            codes = codes * len(held.categories) + held.codes.to_numpy()
+        order = np.argsort(codes, kind="stable")
+        kept["codes"] = codes[order], order
+    wanted = 0
+    for held, value in zip(columns, named.values(), strict=True):
+        at = int(held.categories.get_indexer([value])[0])
+        if at < 0:
+            return frame[:0]
+        wanted = wanted * len(held.categories) + at
+    codes, order = kept["codes"]
+    first, last = np.searchsorted(codes, [wanted, wanted + 1])
+    return frame.iloc[order[first:last]]
+
+
 BEHIND = 32
 """What stands behind so many measures is kept for the next question."""
+_PLACES: WeakKeyDictionary[Counts, tuple[dict[Any, Any], dict[Any, Any]]] = WeakKeyDictionary()
 _BEHIND: WeakKeyDictionary[Counts, dict[tuple[str, ...], Behind]] = WeakKeyDictionary()
 
 

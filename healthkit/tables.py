@@ -401,7 +401,7 @@ def collected(frame: Frame) -> Any:
     return held.to_pandas(date_as_object=False) if hasattr(held, "to_pandas") else held
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Ledger:
     """The raw tables of some accounts, each row as it is known now; `coverage` is in memory, as COVERAGE."""
 

@@ -490,16 +490,15 @@ class _Asked(NamedTuple):
 
 def _by_cause(asked: _Asked, cause: str) -> Goal:
     """The smallest share of one cause, in whole orders that have it; as `fewer` takes them."""
-    having = asked.held.orders[[cause in causes.split("+") for causes in asked.held.orders["causes"]]]
-    rate = None
-    for many in range(len(having) + 1):
-        by = Fraction(many, len(having))
-        gone = set(saved_orders(asked.held.orders, cause, by))
-        alone = asked.there[asked.there["order_id"].isin(gone) & (asked.there["causes"] == cause)]
-        left = asked.at_fault - int(alone["at_fault"].sum())
+    # A larger share takes the orders of a smaller one and more: each is the list up to some place.
+    turn = saved_orders(asked.held.orders, cause, Fraction(1))
+    alone = asked.there[asked.there["causes"] == cause].groupby("order_id")["at_fault"].sum().to_dict()
+    left = asked.at_fault
+    for many in range(len(turn) + 1):
+        left -= int(alone.get(turn[many - 1], 0)) if many else 0
         rate = asked.rate(asked.counted, left)
         if asked.met(asked.counted, left):
-            return Goal("cause", cause, many, by, tuple(sorted(gone)), rate)
+            return Goal("cause", cause, many, Fraction(many, len(turn)), tuple(sorted(turn[:many])), rate)
     return Goal("cause", cause, None, Fraction(1), (), rate)
 
 

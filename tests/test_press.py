@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import nbformat
 import pandas as pd
 import pytest
 
-from healthkit import press
+from healthkit import press, tables
 from healthkit.desk import Desk
 from healthkit.monthly import MonthError
-from healthkit.press import shelf, twin
+from healthkit.press import manifest, shelf
 from healthkit.store import StoreError
 
 MONTH = "2026-10"
@@ -113,15 +118,18 @@ def test_a_failed_run_leaves_no_page_of_an_earlier_one(desk, tmp_path):
     press.print_month(desk, MONTH, ["paper-moth"], tmp_path)
     template = broken(tmp_path, 'raise ValueError("no luck")')
     printed = press.print_month(desk, MONTH, ["paper-moth"], tmp_path, template=template)
-    assert sorted(path.name for path in printed.index.parent.iterdir()) == ["index.html", "vega.js"]
-    assert "no luck" in printed.index.read_text(encoding="utf-8")
+    left = sorted(path.name for path in printed.index.parent.iterdir())
+    assert left == ["index.html", "paper-moth_us.failed.ipynb", "vega.js"]
+    index = printed.index.read_text(encoding="utf-8")
+    assert "no luck" in index
+    assert 'href="paper-moth_us.failed.ipynb"' in index
 
 
 def test_a_run_that_dies_takes_no_other_with_it(desk, tmp_path):
     template = broken(tmp_path, 'import os\nif account == "paper-moth":\n    os._exit(3)')
     printed = press.print_month(desk, MONTH, ["paper-moth", "clearbrook-bath"], tmp_path, template=template)
     assert printed.pages == 1
-    assert [(one.account, "died" in one.what) for one in printed.failures] == [("paper-moth", True)]
+    assert [(one.account, one.status) for one in printed.failures] == [("paper-moth", "exited early")]
 
 
 def test_the_index_holds_every_page_of_the_folder(desk, tmp_path):
@@ -160,4 +168,117 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path):
 
 
 def test_a_formula_in_an_export_is_text():
-    assert twin._csv(pd.DataFrame({"product": ["=1+1", "lamp"]})) == "product\n'=1+1\nlamp\n"
+    assert tables.as_csv(pd.DataFrame({"product": ["=1+1", "lamp"]})) == "product\n'=1+1\nlamp\n"
+
+
+# -- a batch --------------------------------------------------------------------------------------------------
+
+
+def marks(folder: Path) -> dict[str, int]:
+    """When each page was written."""
+    return {path.name: path.stat().st_mtime_ns for path in folder.glob("*_??.html")}
+
+
+def test_only_what_changed_is_printed_again(desk, tmp_path):
+    first = press.print_month(desk, MONTH, ["paper-moth", "clearbrook-bath"], tmp_path)
+    folder = first.index.parent
+    before = marks(folder)
+    again = press.print_month(desk, MONTH, ["paper-moth", "clearbrook-bath"], tmp_path, only_changed=True)
+    assert (again.pages, again.skipped) == (0, 2)
+    assert marks(folder) == before
+    assert 'href="paper-moth_us.html"' in again.index.read_text(encoding="utf-8")
+    # A page that was touched, or other words in its footer, are changes.
+    (folder / "paper-moth_us_orders.csv").write_text("spoilt")
+    third = press.print_month(desk, MONTH, ["paper-moth", "clearbrook-bath"], tmp_path, only_changed=True)
+    assert (third.pages, third.skipped) == (1, 1)
+    other = press.print_month(desk, MONTH, ["paper-moth"], tmp_path, only_changed=True, made="by hand")
+    assert (other.pages, other.skipped) == (1, 0)
+
+
+def test_another_template_is_a_change(desk, tmp_path):
+    press.print_month(desk, MONTH, ["paper-moth"], tmp_path)
+    template = broken(tmp_path, "1")
+    again = press.print_month(desk, MONTH, ["paper-moth"], tmp_path, only_changed=True, template=template)
+    assert (again.pages, again.skipped) == (1, 0)
+
+
+def test_a_batch_that_is_killed_is_finished_by_the_next(sample_store, tmp_path):
+    command = [sys.executable, "-m", "healthkit", "report", "--month", MONTH, "--data", str(sample_store)]
+    batch = subprocess.Popen([*command, "--out", str(tmp_path), "--jobs", "1"], start_new_session=True)
+    folder = tmp_path / MONTH
+    for _ in range(1200):
+        if len(list(folder.glob("*.manifest.json"))) >= 2:
+            break
+        time.sleep(0.05)
+    os.killpg(batch.pid, signal.SIGKILL)
+    batch.wait()
+    done = {path.name: path.stat().st_mtime_ns for path in folder.glob("*.manifest.json")}
+    assert 2 <= len(done) < 8
+    shown = subprocess.run(
+        [*command, "--out", str(tmp_path), "--only-changed"], capture_output=True, text=True, check=True
+    )
+    assert f"{8 - len(done)} reports, 0 failed, {len(done)} unchanged." in shown.stdout
+    for name, when in done.items():
+        assert (folder / name).stat().st_mtime_ns == when
+    assert len(list(folder.glob("*_??.html"))) == 8
+    assert [path.name for path in folder.iterdir() if path.name.startswith(".")] == []
+
+
+def test_two_batches_into_one_folder_leave_whole_pages(desk, tmp_path):
+    names = ["paper-moth", "clearbrook-bath", "minato-bungu"]
+    script = (
+        "import sys\nfrom healthkit import press\nfrom healthkit.desk import Desk\n"
+        f"press.print_month(Desk({str(desk.store.folder)!r}), {MONTH!r}, {names!r}, {str(tmp_path)!r}, jobs=1, "
+        "made=sys.argv[1])"
+    )
+    both = [subprocess.Popen([sys.executable, "-c", script, made]) for made in ("first", "second")]
+    assert [one.wait(200) for one in both] == [0, 0]
+    folder = tmp_path / MONTH
+    for path in folder.glob("*.manifest.json"):
+        told = manifest.read(path)
+        made = told["inputs"]["parameters"]["made"]
+        assert made in ("first", "second")
+        for name, digest in told["files"].items():
+            assert manifest.digest((folder / name).read_bytes()) == digest
+    assert len(list(folder.glob("*.manifest.json"))) == 3
+    assert [path.name for path in folder.iterdir() if path.name.startswith(".")] == []
+
+
+def test_a_template_that_kills_its_server_in_the_warming_stops_no_batch(desk, tmp_path):
+    template = broken(tmp_path, 'import os\nif account == "clearbrook-bath":\n    os._exit(3)')
+    printed = press.print_month(desk, MONTH, ["clearbrook-bath", "paper-moth"], tmp_path, template=template)
+    assert [(one.account, one.status) for one in printed.failures] == [("clearbrook-bath", "exited early")]
+    assert (printed.index.parent / "paper-moth_us.html").is_file()
+
+
+def test_one_page_can_hold_all_it_needs_and_its_code(desk, tmp_path):
+    printed = press.print_month(desk, MONTH, ["paper-moth"], tmp_path, alone=True, code=True)
+    page = (printed.index.parent / "paper-moth_us.html").read_text(encoding="utf-8")
+    assert "<script src=" not in page
+    assert "hk.blocks.scorecard(monthly)" in page
+    assert len(page) > 800_000
+
+
+def test_papermill_s_own_engine_prints_the_same_page(desk, tmp_path):
+    ours = press.print_month(desk, MONTH, ["clearbrook-bath"], tmp_path / "ours").index.parent
+    stock = press.print_month(desk, MONTH, ["clearbrook-bath"], tmp_path / "stock", engine="nbclient").index.parent
+    for name in ("clearbrook-bath_us.html", "clearbrook-bath_us.json", "clearbrook-bath_us_orders.csv"):
+        assert (ours / name).read_bytes() == (stock / name).read_bytes()
+
+
+def test_a_full_disk_leaves_no_half_page_and_says_so(desk, tmp_path):
+    """The device that is always full stands in for a disk: the notebook writes into it, and its error is told."""
+    if not Path("/dev/full").exists():
+        pytest.skip("this machine has no /dev/full")
+    template = broken(tmp_path, "with open('/dev/full', 'w') as file:\n    file.write('x' * 100_000)")
+    printed = press.print_month(desk, MONTH, ["paper-moth"], tmp_path, template=template)
+    assert "No space left on device" in printed.failures[0].what
+    assert not (printed.index.parent / "paper-moth_us.html").exists()
+
+
+def test_a_script_in_a_name_is_text_in_the_page(desk, printed):
+    for path in printed.index.parent.glob("*.html"):
+        text = path.read_text(encoding="utf-8")
+        assert "Content-Security-Policy" in text
+        assert text.count("<main") == 1
+        assert '<html lang="en">' in text

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakKeyDictionary
 
 import pandas as pd
 
@@ -115,6 +117,24 @@ class Measure:
         return self.noun if self.channel == "all" or self.noun == "return" else "order"
 
 
+Found = TypeVar("Found")
+
+
+def once(finding: Callable[..., Found]) -> Callable[..., Found]:
+    """What is found of one report, found once: every block asks for it, and a report does not change."""
+    kept: WeakKeyDictionary[Monthly, dict[tuple[Any, ...], Found]] = WeakKeyDictionary()
+
+    @wraps(finding)
+    def found(monthly: Monthly, *asked: Any) -> Found:
+        held = kept.setdefault(monthly, {})
+        if asked not in held:
+            held[asked] = finding(monthly, *asked)
+        return held[asked]
+
+    return found
+
+
+@once
 def measures(monthly: Monthly) -> list[Measure]:
     """The rows of the scorecard, worst first: no parts of a measure, no channel that never had an order.
 
@@ -139,6 +159,7 @@ def measures(monthly: Monthly) -> list[Measure]:
     return sorted((_as_reported(monthly, row) for row in made), key=_rank)
 
 
+@once
 def _listed(monthly: Monthly) -> list[Row]:
     """The rows of SCORES of which some file tells, or the marketplace itself; of an average the longest window."""
     rows = [row for row in records(monthly.scores) if not is_untold(row) or row["metric"] in _rated(monthly)]
@@ -157,6 +178,7 @@ def is_untold(row: Row) -> bool:
     return row["status"] == "no data" and all(word.endswith("_not_imported") for word in missing)
 
 
+@once
 def untold(monthly: Monthly) -> list[tuple[str, str]]:
     """The measures of which no file tells, no parts of others, each with the evidence that is missing."""
     hidden, told = parts(monthly), _rated(monthly)
@@ -164,6 +186,7 @@ def untold(monthly: Monthly) -> list[tuple[str, str]]:
     return [(row["metric"], text(row["proxy"])) for row in rows]
 
 
+@once
 def _rated(monthly: Monthly) -> set[str]:
     """The rating, where the marketplace itself gave it."""
     return {"account_health_rating"} if rating(monthly) is not None else set()

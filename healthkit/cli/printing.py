@@ -1,16 +1,46 @@
-"""Pages and notebooks: report, lab."""
+"""Pages and notebooks: report, check, lab."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+import pandas as pd
 import typer
 
 import healthkit as hk
-from healthkit.cli.asking import Accounts, Data, PolicyName, app, desk, err, fail, month_of, out, sentences
+from healthkit.cli.asking import (
+    Accounts,
+    Data,
+    Form,
+    Format,
+    PolicyName,
+    app,
+    desk,
+    err,
+    fail,
+    month_of,
+    out,
+    sentences,
+    written,
+)
+
+
+class Summary(StrEnum):
+    """How a summary for an e-mail is written."""
+
+    text = "text"
+    html = "html"
+
+
+class Engine(StrEnum):
+    """What runs the notebooks."""
+
+    healthkit = "healthkit"
+    nbclient = "nbclient"
 
 
 @app.command("report", epilog="Example: `python -m healthkit report --month 2026-10 --data data/sample_store`")
@@ -22,18 +52,82 @@ def report(
     policy: PolicyName = None,
     out_dir: Annotated[Path, typer.Option("--out", help="Folder for the pages.")] = Path("reports"),
     made: Annotated[str, typer.Option(help="When the report was made, as it is to stand in its footer.")] = "",
+    jobs: Annotated[int | None, typer.Option(min=1, help="So many at once. Default: one for each core.")] = None,
+    only_changed: Annotated[
+        bool, typer.Option("--only-changed", help="Leave pages whose data, rules, template and code are the same.")
+    ] = False,
+    deadline: Annotated[
+        float, typer.Option(min=1, metavar="SECONDS", help="A notebook that takes longer is ended.")
+    ] = 300,
+    memory: Annotated[int, typer.Option(min=100, metavar="MIB", help="A notebook that needs more is ended.")] = 4096,
+    self_contained: Annotated[
+        bool, typer.Option("--self-contained", help="Put the charts' script into every page, not beside them.")
+    ] = False,
+    code: Annotated[bool, typer.Option("--code", help="Show each cell's code, one click away.")] = False,
+    pdf: Annotated[bool, typer.Option("--pdf", help="Make a PDF of each page too, by an installed Chromium.")] = False,
+    summary: Annotated[Summary | None, typer.Option(help="Print what is wrong, fit for an e-mail.")] = None,
+    engine: Annotated[
+        Engine, typer.Option(help="healthkit forks a process; nbclient starts a kernel for each notebook.")
+    ] = Engine.healthkit,
+    cluster: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="A Dask scheduler whose workers print: tcp://….")
+    ] = "",
     data: Data = None,
 ) -> None:
     """Write the monthly report of each account as an HTML page that opens offline, and an index over all."""
     with sentences():
-        book = desk(data, policy)
-        printed = hk.press.print_month(book, month, account, out_dir, made=made, console=err)
+        wish = hk.press.Wish(
+            made, jobs, only_changed, deadline, memory, engine.value, alone=self_contained, code=code, pdf=pdf,
+            cluster=cluster,
+        )  # fmt: skip
+        printed = hk.press.print_month(desk(data, policy), month, account, out_dir, console=err, wish=wish)
     for failure in printed.failures:
         err.print(f"failed  {failure.account}: {failure.what}", style="red", soft_wrap=True, markup=False)
-    out.print(f"{hk.wording.things(printed.pages, 'report')}, {len(printed.failures):,} failed.")
+    if summary is not None:
+        typer.echo(hk.wording.portfolio.summary(printed.verdicts, summary is Summary.html))
+    unchanged = f", {printed.skipped:,} unchanged" if printed.skipped else ""
+    out.print(f"{hk.wording.things(printed.pages, 'report')}, {len(printed.failures):,} failed{unchanged}.")
     typer.echo(str(printed.index))
     if printed.failures:
         raise typer.Exit(1)
+
+
+@app.command("check", epilog="Example: `python -m healthkit check --month 2026-10 --data data/sample_store`")
+def check(
+    month: Annotated[
+        str, typer.Option(parser=month_of, metavar="YYYY-MM", help="The month; its last day is the as-of day.")
+    ],
+    account: Accounts = None,
+    policy: PolicyName = None,
+    form: Form = Format.table,
+    data: Data = None,
+) -> None:
+    """Say in a line each which measures are off target or at risk; exit code 1 where there are any, for alerts."""
+    with sentences():
+        book = desk(data, policy)
+        pairs = set(hk.accounts_in(book, month))
+        rows = book.score(hk.last_day_of(month), account)
+    rows = rows[[pair in pairs for pair in zip(rows["account"], rows["marketplace"], strict=True)]]
+    rows = rows[rows["status"].isin(["off target", "at risk"])]
+    worst = rows.sort_values(["status", "account", "marketplace"], ascending=[False, True, True], kind="stable")
+    if not written(worst, form):
+        for row in worst.itertuples():
+            typer.echo(hk.wording.portfolio.alert(_standing(row), row.account, row.marketplace, row.status))
+        if worst.empty:
+            typer.echo("Every measure is on target, or cannot be judged.")
+    if len(worst):
+        raise typer.Exit(1)
+
+
+def _standing(row: Any) -> Any:
+    """One row of SCORES as sentences speak of it."""
+    side = row.side if isinstance(row.side, str) else ""
+    room = None if row.headroom is None or pd.isna(row.headroom) else int(row.headroom)
+    value = None if pd.isna(row.value) else float(row.value)
+    channel = "" if row.channel in ("seller", "all") else row.channel
+    return hk.wording.Standing(
+        row.metric, row.counted, row.at_fault, side, row.target, room, channel, row.window, value
+    )
 
 
 @app.command(

@@ -178,14 +178,20 @@ def _flow(behind: Behind, ends: list[Count], lag: int, window: int) -> tuple[int
     return int(stays.weight[on_after & ~on_before].sum()), int(stays.weight[on_before & ~on_after].sum())
 
 
+_MOVED = ["order_id", "causes", "clock_day", "known_on", "before", "after"]
+
+
 def _moved(faults: pd.DataFrame, stays: Stays, ends: list[Count], lag: int, window: int) -> pd.DataFrame:
     """The orders at fault on only one of the days, each with the step it belongs to."""
     on_before, on_after = (np.where(_covered(stays, end, lag, window), stays.weight, 0) for end in ends)
     rows = faults.assign(before=on_before, after=on_after)[(on_before > 0) | (on_after > 0)]
-    orders = rows.groupby("order_id", as_index=False, sort=False).agg(
-        causes=("causes", "last"), clock_day=("clock_day", "first"), known_on=("since", "last"),
-        before=("before", "sum"), after=("after", "sum"),
-    )  # fmt: skip
+    if rows["order_id"].is_unique:
+        orders = rows.assign(known_on=rows["since"]).reset_index(drop=True)[_MOVED]
+    else:
+        orders = rows.groupby("order_id", as_index=False, sort=False).agg(
+            causes=("causes", "last"), clock_day=("clock_day", "first"), known_on=("since", "last"),
+            before=("before", "sum"), after=("after", "sum"),
+        )  # fmt: skip
     moved = orders[orders["before"] != orders["after"]]
     clock = day_numbers(moved["clock_day"])
     within = [(first <= clock) & (clock <= last) for first, last in (_window(end.day, lag, window) for end in ends)]

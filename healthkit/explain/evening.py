@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from functools import cached_property
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import narwhals as nw
 import pandas as pd
@@ -36,30 +38,36 @@ class Seen:
     faults: pd.DataFrame
     joined: bool
 
-    @property
+    @cached_property
     def n(self) -> int:
         """How many are counted."""
         return int(self.counted.sum())
 
-    @property
+    @cached_property
     def k(self) -> int:
         """How many of them are at fault: an order with several defects once, parcels and units each."""
         if self.joined:
             return int(self.faults["order_id"].nunique())
         return int(self.faults["at_fault"].sum())
 
-    @property
+    @cached_property
     def orders(self) -> set[str]:
         """The orders that are counted."""
         return set(self.counted.index)
 
-    @property
+    @cached_property
     def at_fault(self) -> set[str]:
         """The orders that are at fault."""
         return set(self.faults["order_id"])
 
 
-@dataclass(frozen=True)
+_KEPT: WeakKeyDictionary[Ledger, dict[tuple[str, ...], Evening]] = WeakKeyDictionary()
+
+
+_SEEN: WeakKeyDictionary[Evening, dict[tuple[Any, ...], Seen]] = WeakKeyDictionary()
+
+
+@dataclass(frozen=True, eq=False)
 class Evening:
     """When the orders of one account count in one measure and when they are at fault, by name, as day stamps.
 
@@ -73,13 +81,25 @@ class Evening:
 
     @classmethod
     def of(cls, ledger: Ledger, rule: Rule, account: str, marketplace: str) -> Evening:
-        """The orders of an account that a rule asks about."""
-        stays = METRICS[rule.metric].stays(ledger, rule.basis)
-        counting, faults = (_mine(frame, account, marketplace) for frame in stays)
-        return cls(_known_from_clock(counting), _known_from_clock(faults), METRICS[rule.metric].counts == "orders")
+        """The orders of an account that a rule asks about; kept with the ledger, for several windows ask the same."""
+        kept = _KEPT.setdefault(ledger, {})
+        asked = rule.metric, str(rule.basis), account, marketplace
+        if asked not in kept:
+            stays = METRICS[rule.metric].stays(ledger, rule.basis)
+            counting, faults = (_mine(frame, account, marketplace) for frame in stays)
+            joined = METRICS[rule.metric].counts == "orders"
+            kept[asked] = cls(_known_from_clock(counting), _known_from_clock(faults), joined)
+        return kept[asked]
 
     def seen(self, first: date, last: date, day: date, channels: tuple[str, ...]) -> Seen:
         """What counts on the evening of a day of the orders that were placed from first to last, both ends in."""
+        kept = _SEEN.setdefault(self, {})
+        asked = first, last, day, channels
+        if asked not in kept:
+            kept[asked] = self._seen(*asked)
+        return kept[asked]
+
+    def _seen(self, first: date, last: date, day: date, channels: tuple[str, ...]) -> Seen:
         evening = pd.Timestamp(day)
         held = [
             frame[

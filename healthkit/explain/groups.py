@@ -195,6 +195,6 @@ def _same(pairs: pd.DataFrame, others: pd.DataFrame) -> bool:
 
 def _pairs(frame: Any, name: str, column: str, wanted: set[str]) -> pd.DataFrame:
     """Orders and their group, each pair once."""
-    rows = collected(frame.select(order_id=nw.col(name), group=nw.col(column)).unique())
-    rows = rows[rows["order_id"].isin(wanted)]
+    asked = frame.filter(nw.col(name).is_in(list(wanted))).select(order_id=nw.col(name), group=nw.col(column))
+    rows = collected(asked.unique())
     return rows.sort_values(["order_id", "group"], ignore_index=True)

@@ -21,6 +21,8 @@ MODULES = ("healthkit.blocks", "healthkit.monthly", "healthkit.press", "healthki
 """What every report needs: loaded once, before the first fork."""
 STATUSES = ("done", "failed", "timed out", "killed", "exited early")
 CAN_FORK = hasattr(os, "fork") and hasattr(socket, "AF_UNIX")
+PATIENCE = 120.0
+"""A server that is not warm after so long is started without warming. [seconds]"""
 AGAIN = 2
 """So often a notebook is begun again whose server died under it."""
 
@@ -48,7 +50,7 @@ class Ran:
 class ForkServer:
     """One fork server and the talk with it; several threads may ask at once."""
 
-    def __init__(self, warming: dict[str, Any] | None = None) -> None:
+    def __init__(self, warming: dict[str, Any] | None = None, patience: float | None = None) -> None:
         ours, theirs = socket.socketpair()
         self.folder = Path(tempfile.mkdtemp(prefix="healthkit-press-"))
         asked = {"modules": list(MODULES)} | (warming or {})
@@ -60,12 +62,22 @@ class ForkServer:
         theirs.close()
         self._client, self._lines = ours, ours.makefile("r", encoding="utf-8")
         self._lock, self._waiting, self._next = threading.Lock(), {}, 0  # type: ignore[var-annotated]
-        first = self._lines.readline()
-        if not first:
-            self.close()
-            raise ForkError(f"The fork server ended while it was loading, with code {self.process.wait()}.")
-        self.begun = json.loads(first)
+        self.begun = self._begin(patience)
         threading.Thread(target=self._hear, daemon=True).start()
+
+    def _begin(self, patience: float | None) -> dict[str, Any]:
+        """What the server says once it is ready. Raises ForkError where it dies before, or lets wait too long."""
+        self._client.settimeout(patience)
+        try:
+            first = self._lines.readline()
+        except OSError:
+            first = ""
+        if first:
+            self._client.settimeout(None)
+            return dict(json.loads(first))
+        self.process.kill()
+        self.close()
+        raise ForkError(f"The fork server did not become ready (code {self.process.returncode}).")
 
     @property
     def alive(self) -> bool:
@@ -200,7 +212,11 @@ def here() -> ForkServer:
         if _here is None or not _here.alive:
             if _here is not None:
                 _here.close()
-            _here = ForkServer(_warming)
+            try:
+                _here = ForkServer(_warming, PATIENCE)
+            except ForkError:
+                # Its warming killed it, or hangs. Without, what is wrong is told of the notebook that it is wrong in.
+                _here = ForkServer()
         return _here
 
 

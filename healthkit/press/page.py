@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,18 +140,18 @@ def _keep(folder: Path, stem: str, notebook: Any) -> None:
 def _alone(folder: Path) -> Iterator[None]:
     """Hold the folder while a page's files change places: two batches may print into it at once."""
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("a") as held:
-        try:
-            import fcntl
-        except ImportError:
-            # Only one batch at a time is safe there; each file is whole all the same.
-            yield
-            return
+    try:
+        import fcntl
+    except ImportError:
+        # Only one batch at a time is safe there; each file is whole all the same.
+        yield
+        return
+    held = os.open(folder, os.O_RDONLY)
+    try:
         fcntl.flock(held, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            fcntl.flock(held, fcntl.LOCK_UN)
+        yield
+    finally:
+        os.close(held)
 
 
 def warming(job: Job) -> Mapping[str, Any]:

@@ -21,6 +21,7 @@ import signal
 import socket
 import sys
 import time
+from json import dumps
 from pathlib import Path
 from typing import Any
 
@@ -146,7 +147,7 @@ class Server:
             with Path(asked["told"]).open("w", encoding="utf-8") as file:
 
                 def tell(what: dict[str, Any]) -> None:
-                    file.write(json.dumps(what, ensure_ascii=False, default=str) + "\n")
+                    file.write(dumps(what, ensure_ascii=False, default=str) + "\n")
                     file.flush()
 
                 tell({"end": cells.run_cells(self.shell, [tuple(cell) for cell in asked["cells"]], tell)})

@@ -7,7 +7,7 @@ which `Strong` ones are set in bold.
 
 from __future__ import annotations
 
-from healthkit.wording import account, beside, foresight, panel
+from healthkit.wording import account, beside, foresight, panel, portfolio
 from healthkit.wording.demands import STAGES, earning, provisos, rating, stage, stages
 from healthkit.wording.figures import (
     MINUS,
@@ -203,6 +203,7 @@ __all__ = [
     "plain",
     "plain_number",
     "points",
+    "portfolio",
     "provisos",
     "rate",
     "rate_title",

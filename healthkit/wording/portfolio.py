@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from html import escape
+
 from healthkit.wording.figures import headroom, small, things
 from healthkit.wording.findings import (
     Sentence,
     Standing,
     Strong,
     brackets,
+    measure,
     named,
     plain,  # noqa: F401 - the examples use it
     verb,
@@ -102,3 +106,40 @@ def failed_title(failed: int, month_name: str) -> str:
         else f"{opening(small(failed))} runs failed; these accounts have"
     )
     return f"{many} no figures for {month_name}"
+
+
+def summary(verdicts: Mapping[str, Sequence[Sequence[str]]], html: bool = False) -> str:
+    """The verdicts of several accounts, fit for an e-mail: each account's sentences under its name.
+
+    >>> print(summary({"harbor": [["What is wrong", "Late shipment is off target."]]}))
+    harbor
+      What is wrong: Late shipment is off target.
+    >>> summary({"<b>": [["What is wrong", "1 < 2"]]}, html=True)
+    '<h3>&lt;b&gt;</h3>\n<p><b>What is wrong:</b> 1 &lt; 2</p>'
+    """
+    if html:
+        return "\n".join(
+            f"<h3>{escape(account)}</h3>\n"
+            + "\n".join(f"<p><b>{escape(asked)}:</b> {escape(told)}</p>" for asked, told in sentences)
+            for account, sentences in verdicts.items()
+        )
+    return "\n\n".join(
+        "\n".join([account, *(f"  {asked}: {told}" for asked, told in sentences)])
+        for account, sentences in verdicts.items()
+    )
+
+
+def alert(standing: Standing, account: str, marketplace: str, status: str) -> str:
+    """One measure that is off target or at risk, in a line.
+
+    >>> late = Standing("late_shipment_rate", 670, 64, "below", 0.04, -38, window=30)
+    >>> alert(late, "harbor", "US", "off target")
+    'off target  harbor (US): late shipment over 30 days at 9.6% (limit 4%), 38 orders too many'
+    """
+    measured = measure(standing.metric, standing.channel, standing.window)
+    if standing.value is not None:
+        return f"{status}  {account} ({marketplace}): {measured}"
+    left = standing.headroom or 0
+    noun = metric(standing.metric).noun
+    room = f"{things(-left, noun)} too many" if left < 0 else f"room for {headroom(left, noun)}"
+    return f"{status}  {account} ({marketplace}): {measured} at {standing.rate} ({standing.limit}), {room}"

@@ -1,0 +1,246 @@
+"""The fork server: nothing leaks from one notebook to the next, and each end is told as it was."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import papermill
+import pytest
+
+from healthkit import press
+from healthkit.press import forks
+from healthkit.press.forks import ForkServer
+
+if not forks.CAN_FORK:
+    pytest.skip("this machine cannot fork: papermill's own engine is used", allow_module_level=True)
+
+
+@pytest.fixture(scope="module")
+def server():
+    held = ForkServer({"modules": ["pandas", "altair"]})
+    yield held
+    held.close()
+
+
+def code(*sources: str) -> list[tuple[int, str]]:
+    return list(enumerate(sources))
+
+
+def text(ran, place: int = 0) -> str:
+    return "".join(out.get("text", "") for out in ran.shown[place]["outputs"])
+
+
+LEAKS = {
+    "a name": ("leak = 1", "print('leak' in globals())"),
+    "the environment": ("import os\nos.environ['LEAK'] = '1'", "import os\nprint('LEAK' in os.environ)"),
+    "pandas options": (
+        "import pandas as pd\npd.set_option('display.max_rows', 7)",
+        "import pandas as pd\nprint(pd.get_option('display.max_rows') == 7)",
+    ),
+    "altair's state": (
+        "import altair as alt\nalt.renderers.enable('html')\nalt.data_transformers.enable('json')",
+        "import altair as alt\nprint(alt.data_transformers.active == 'json')",
+    ),
+    "a module": (
+        "import sys, types\nsys.modules['leak'] = types.ModuleType('leak')\nimport json\njson.dumps = None",
+        "import sys, json\nprint('leak' in sys.modules or json.dumps is None)",
+    ),
+    "the folder": ("import os\nos.chdir('/')", "import os\nprint(os.getcwd() == '/')"),
+    "sys.path": ("import sys\nsys.path.insert(0, '/leak')", "import sys\nprint('/leak' in sys.path)"),
+}
+
+
+@pytest.mark.parametrize("door", LEAKS)
+def test_nothing_leaks_through_a_door(server, door, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    leak, seen = LEAKS[door]
+    assert server.run(code(leak)).status == "done"
+    assert text(server.run(code(seen))) == "False\n"
+    # The test can fail: in one notebook the same is seen.
+    assert text(server.run(code(leak, seen)), 1).endswith("True\n")
+
+
+def test_what_a_cell_shows_is_kept_in_its_order(server):
+    first = "import sys\nfrom IPython.display import HTML, display\nprint('a')\nprint('b', file=sys.stderr)\n"
+    ran = server.run(code(first + "display(HTML('<b>c</b>'))\nprint('d')\n1 + 1"))
+    kinds = [(out["output_type"], out.get("text") or out["data"].get("text/html") or out["data"]["text/plain"])
+             for out in ran.shown[0]["outputs"]]  # fmt: skip
+    assert kinds == [
+        ("stream", "a\n"), ("stream", "b\n"), ("display_data", "<b>c</b>"), ("stream", "d\n"), ("execute_result", "2"),
+    ]  # fmt: skip
+
+
+ENDS = {
+    "raises": ("raise ValueError('no luck')", "failed", ""),
+    "hangs": ("import time\ntime.sleep(60)", "timed out", "not done after 2 seconds"),
+    "hangs in C": ("import re\nre.match(r'(a+)+$', 'a' * 64 + 'b')", "timed out", "not done after 2 seconds"),
+    "leaves by sys.exit": ("import sys\nsys.exit(0)", "exited early", ""),
+    "leaves at once": ("import os\nos._exit(0)", "exited early", "before the last cell"),
+    "segfaults": ("import ctypes\nctypes.string_at(0)", "killed", "signal 11"),
+    "is killed": ("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)", "killed", "signal 9"),
+    "eats memory": ("held = bytearray(1 << 40)", "failed", ""),
+}
+
+
+@pytest.mark.parametrize("how", ENDS)
+def test_a_notebook_that_does_not_end_well_says_how(server, how):
+    source, status, says = ENDS[how]
+    ran = server.run(code("print('before')", source, "print('never')"), deadline=2, memory=2000)
+    assert ran.status == status
+    assert says in ran.says
+    assert text(ran) == "before\n"
+    assert 2 not in ran.shown
+    assert server.run(code("print('next')")).status == "done"
+
+
+def test_memory_eaten_bit_by_bit_ends_at_the_limit(server):
+    ran = server.run(code("held = []\nwhile True:\n    held.append(bytearray(1 << 24))"), deadline=30, memory=300)
+    assert ran.status in ("failed", "killed")
+    assert ran.peak < 2000
+
+
+def test_what_a_notebook_started_ends_with_it(server, tmp_path):
+    mark = tmp_path / "lives"
+    source = f"import subprocess\nsubprocess.Popen(['sh', '-c', 'while true; do date > {mark}; sleep 0.1; done'])"
+    assert server.run(code(source, "import time\ntime.sleep(0.5)")).status == "done"
+    time.sleep(0.5)
+    mark.unlink(missing_ok=True)
+    time.sleep(0.5)
+    assert not mark.exists()
+
+
+def test_several_run_at_once_and_each_gets_its_own_answer(server):
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(6) as pool:
+        told = list(pool.map(lambda n: text(server.run(code(f"print({n})"))), range(30)))
+    assert told == [f"{n}\n" for n in range(30)]
+
+
+def test_a_killed_server_is_started_again_and_its_notebook_run_anew(monkeypatch):
+    forks.close()
+    forks.warm_with({"modules": ["json"]})
+    try:
+        first = forks.here().process.pid
+        from threading import Timer
+
+        Timer(0.5, lambda: os.kill(first, signal.SIGKILL)).start()
+        ran = forks.run(code("import time\ntime.sleep(1.5)\nprint('whole')"))
+        assert ran.status == "done"
+        assert text(ran) == "whole\n"
+        assert forks.here().process.pid != first
+    finally:
+        forks.close()
+        forks.warm_with(None)
+
+
+def test_forks_end_when_their_server_is_killed(tmp_path):
+    held = ForkServer({"modules": ["json"]})
+    mark = tmp_path / "pid"
+    from threading import Thread
+
+    source = f"import os, time\nopen({str(mark)!r}, 'w').write(str(os.getpid()))\ntime.sleep(60)"
+    waiting = Thread(target=lambda: held.run(code(source)))
+    waiting.start()
+    while not (mark.exists() and mark.read_text()):
+        time.sleep(0.05)
+    held.process.kill()
+    waiting.join(10)
+    pid = int(mark.read_text())
+    for _ in range(100):
+        if not Path(f"/proc/{pid}").exists() or "Z" in Path(f"/proc/{pid}/stat").read_text().split()[2]:
+            break
+        time.sleep(0.05)
+    else:
+        pytest.fail("the fork outlived its server")
+    held.close()
+
+
+def test_a_client_that_is_killed_leaves_no_process():
+    script = (
+        "import sys, time\nfrom healthkit.press.forks import ForkServer\n"
+        "held = ForkServer({'modules': ['json']})\nprint(held.process.pid, flush=True)\n"
+        "held.run([(0, 'import time; time.sleep(60)')])"
+    )
+    client = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    server = int(client.stdout.readline())
+    time.sleep(0.5)
+    client.kill()
+    client.wait()
+    for _ in range(100):
+        if not Path(f"/proc/{server}").exists():
+            return
+        time.sleep(0.05)
+    pytest.fail("the server outlived its client")
+
+
+# -- the engine -----------------------------------------------------------------------------------------------
+
+
+def template(folder: Path, *sources: str) -> Path:
+    cells = [nbformat.v4.new_code_cell('account = ""\nmonth = ""', metadata={"tags": ["parameters"]})]
+    cells += [nbformat.v4.new_code_cell(source) for source in sources]
+    kernel = {"kernelspec": {"name": "python3", "language": "python", "display_name": "Python 3"}}
+    path = folder / "t.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), path)
+    return path
+
+
+GIVEN = {"account": "a", "month": "2026-10"}
+
+
+def test_the_status_stands_in_the_notebook_and_in_the_error(tmp_path):
+    path = template(tmp_path, "print('one')", "import time\ntime.sleep(60)", "print('three')")
+    with pytest.raises(press.PressError, match="not done after 1 seconds") as raised:
+        press.run_template(GIVEN, path, deadline=1)
+    assert raised.value.status == "timed out"
+    notebook = raised.value.notebook
+    assert notebook.metadata["healthkit"]["status"] == "timed out"
+    told = [cell.metadata["papermill"]["status"] for cell in notebook.cells if "papermill" in cell.metadata]
+    assert told[-3:] == ["completed", "failed", "pending"]
+    ran = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert ran[-3].outputs[0].text == "one\n"
+
+
+def test_the_engine_is_found_by_papermill_s_own_command(tmp_path):
+    path = template(tmp_path, "print(account)")
+    out = tmp_path / "out.ipynb"
+    papermill.execute_notebook(
+        str(path), str(out), parameters=GIVEN, engine_name="healthkit", progress_bar=False, kernel_name="python3"
+    )
+    assert nbformat.read(out, as_version=4).cells[-1].outputs[0].text == "a\n"
+
+
+def masked(notebook) -> list:
+    """What the cells of a notebook show, without ids and numbers of runs."""
+    return [
+        [
+            {name: value for name, value in output.items() if name not in ("execution_count", "transient")}
+            for output in cell.outputs
+        ]
+        for cell in notebook.cells
+        if cell.cell_type == "code"
+    ]
+
+
+def test_outputs_are_those_of_papermill_s_own_engine(tmp_path):
+    path = template(
+        tmp_path, "print('a')\nimport sys\nprint('b')", "import pandas as pd\npd.DataFrame({'x': [1, 2]})",
+        "from IPython.display import HTML, display\ndisplay(HTML('<i>x</i>'))\n'last'", "x = 3\nx; None",
+    )  # fmt: skip
+    ours = press.run_template(GIVEN, path)
+    stock = press.run_template(GIVEN, path, engine="nbclient")
+    assert masked(ours) == masked(stock)
+
+
+def test_our_template_shows_the_same_by_both_engines(sample_store):
+    given = {"account": "clearbrook-bath", "month": "2026-10", "data": str(sample_store), "stem": "x"}
+    ours, stock = (press.run_template(given, engine=engine) for engine in ("healthkit", "nbclient"))
+    assert masked(ours) == masked(stock)
+    assert len(masked(ours)) > 8
