@@ -7,7 +7,7 @@ STORE = data/sample_store
 READY = $(VENV)/.ready
 LOCK = requirements.txt requirements-dev.txt pyproject.toml
 
-.PHONY: help setup report lab test lint sample backtest bench-futures bench-ui bench-window
+.PHONY: help setup report lab test lint sample backtest bench-futures bench-ui bench-window bench-press
 .DEFAULT_GOAL := help
 
 help:
@@ -20,6 +20,7 @@ help:
 	@echo "make bench-futures  how long simulated futures take"
 	@echo "make bench-ui how long a key press takes to a redrawn chart, beside the usual pattern"
 	@echo "make bench-window  how long a new window takes for the largest account of ten million orders"
+	@echo "make bench-press   what a report costs beside stock papermill and nbconvert (REPORTS=n of them at last)"
 	@echo "make sample   write data/sample again (seeded: the same bytes)"
 
 setup: $(READY)
@@ -53,6 +54,9 @@ bench-ui: $(READY)
 
 bench-window: $(READY)
 	@$(RUN) -m bench.window
+
+bench-press: $(READY)
+	@$(RUN) -m bench.press
 
 bench-futures: $(READY)
 	@$(RUN) -m bench.futures

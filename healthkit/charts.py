@@ -973,10 +973,17 @@ def what_if_curve(
     shares = grid["at_fault"] / counted
     rate = shares if few else 1 - shares
     rest = [f"c{place}" for place in range(1, len(causes))]
-    rows = [
-        dict(zip(("c0", *rest), map(int, place), strict=True)) | {"rate": round(float(one), 6)}
-        for place, one in zip(grid[list(causes)].to_numpy(), rate, strict=True)
+    steps = grid[causes[0]].nunique()
+    grain = 100 // (steps - 1)
+    # Only the counts travel: where each belongs on the sliders follows from its place in the list.
+    named: dict[str, Any] = {"start": 0, "stop": len(grid), "as": "n"}
+    places = alt.SequenceGenerator(sequence=alt.SequenceParams(**named))
+    located = [
+        alt.CalculateTransform(**{"calculate": f"floor(datum.n / {steps**power}) % {steps} * {grain}", "as": name})
+        for name, power in zip(("c0", *rest), reversed(range(len(causes))), strict=True)
     ]
+    share = f"counts[datum.n] / {counted}"
+    shown = alt.CalculateTransform(**{"calculate": share if few else f"1 - {share}", "as": "rate"})
     low, high = (0.0, max(target, float(rate.max())) * 1.12) if few else (min(target, float(rate.min())) - 0.02, 1.0)
     x = _shared(alt.X("c0", type="quantitative", scale=alt.Scale(domain=[0, 100]), axis=alt.Axis(
         title=None, values=[0, 25, 50, 75, 100], labelExpr="datum.value + '%'", grid=False, tickSize=4,
@@ -985,10 +992,11 @@ def what_if_curve(
     digits = wording.digits(target)
     y = _few_ticks(low, high, digits)
     same = " && ".join(f"datum.{name} == toNumber(fewer{name[1:]})" for name in rest) or "true"
-    line = _layer("line", rows, {"strokeWidth": 2.25, "stroke": colour("ink")}, x=x, y=y)
-    line.transform = [alt.FilterTransform(filter=same)]
-    dot = _layer("point", rows, {"filled": True, "size": 90, "opacity": 1, "fill": colour("ink")}, x=x, y=y)
-    dot.transform = [alt.FilterTransform(filter=f"datum.c0 == toNumber(fewer0) && {same}")]
+    line = _layer("line", [], {"strokeWidth": 2.25, "stroke": colour("ink")}, x=x, y=y)
+    dot = _layer("point", [], {"filled": True, "size": 90, "opacity": 1, "fill": colour("ink")}, x=x, y=y)
+    for layer, here in ((line, same), (dot, f"datum.c0 == toNumber(fewer0) && {same}")):
+        layer.data = places
+        layer.transform = [*located, alt.FilterTransform(filter=here), shown]
     limit = {"c0": 100, "rate": target, "t": wording.limit(side, target)}
     rule = _layer("rule", [limit], {"stroke": colour("rule-strong"), "strokeDash": [4, 3]}, y=y)
     look = {"align": "right", "baseline": "bottom", "dy": -4, "fontSize": 12, "fill": colour("ink-2")}
@@ -998,7 +1006,7 @@ def what_if_curve(
         alt.VariableParameter(name=f"fewer{place}", value=begin[cause], bind={"element": selector})
         for place, (cause, selector) in enumerate(zip(causes, inputs, strict=True))
     ]
-    held.params = bound
+    held.params = [alt.VariableParameter(name="counts", value=grid["at_fault"].tolist()), *bound]
     return held
 
 

@@ -34,9 +34,14 @@ class Block:
 
 
 def _data(name: str, held: dict[str, Any]) -> str:
-    """One chart as a data block; "</" and "<!" are broken up, for they could end it early."""
-    text = json.dumps(held, ensure_ascii=False, separators=(",", ":")).replace("</", "<\\/").replace("<!", "<\\u0021")
-    return f'<script type="application/json" data-chart="{escape(name)}">{text}</script>'
+    """One chart as a data block."""
+    return f'<script type="application/json" data-chart="{escape(name)}">{escaped(held)}</script>'
+
+
+def escaped(held: Any) -> str:
+    """Plain data as JSON inside of a script; "</" and "<!" are broken up, for they could end it early."""
+    text = json.dumps(held, ensure_ascii=False, separators=(",", ":"))
+    return text.replace("</", "<\\/").replace("<!", "<\\u0021")
 
 
 def rendered(template: str, **given: Any) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Iterable
 from functools import cache
 
 from markupsafe import Markup
 
 from healthkit.blocks.block import FOLDER, Block, rendered
+from healthkit.blocks.packing import packed
 
 
 def page(
@@ -26,7 +28,8 @@ def page(
     Charts are drawn by Vega, from a file beside the page (`vega_href`) or from its text in the page (`vega_text`, the
     bundle as Altair's tools give it). A policy in the head forbids every request but that file.
     """
-    body = Markup("\n").join(Markup(_html(block)) for block in blocks)  # noqa: S704 - made by our templates
+    parts, looks = packed(_html(block) for block in blocks)
+    body = Markup("\n").join(map(Markup, parts))
     inline = _wrapped(vega_text) if vega_text else ""
     scripts = [text for text in (inline, asset("page.js")) if text]
     return rendered(
@@ -34,9 +37,10 @@ def page(
         title=title,
         lang=lang,
         policy=_policy(scripts, beside=bool(vega_href)),
-        css=Markup(asset("page.css")),  # noqa: S704 - a file of ours
+        css=Markup(_css()),  # noqa: S704 - a file of ours
         landscape=landscape,
         body=body,
+        looks=Markup(looks),  # noqa: S704 - escaped JSON
         vega_href=vega_href,
         scripts=[Markup(text) for text in scripts],  # noqa: S704 - files of ours and the bundle
     )
@@ -62,6 +66,12 @@ def _html(block: Block | str) -> str:
 def asset(name: str) -> str:
     """A file of this folder that goes into the page as it is."""
     return (FOLDER / name).read_text(encoding="utf-8")
+
+
+@cache
+def _css() -> str:
+    """The looks without comments and indents: every page carries them."""
+    return re.sub(r"/\*.*?\*/|^\s+", "", asset("page.css"), flags=re.S | re.M)
 
 
 def _wrapped(bundle: str) -> str:

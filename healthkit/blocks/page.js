@@ -4,11 +4,26 @@
   const root = document.documentElement;
   const nodes = [...document.querySelectorAll('script[data-chart]')];
   const phone = matchMedia('(max-width: 700px)').matches;
+  const looks = JSON.parse(document.getElementById('looks')?.textContent ?? 'null');
   let drawn = 0, failed = 0;
+
+  // Long rows come by column; a column that is even or everywhere the same comes as its rule.
+  const unpacked = (name, value) => {
+    if (name !== 'values' || !value?.by) return value;
+    const at = Object.entries(value.by).map(([key, held]) => {
+      if (Array.isArray(held)) return [key, (n) => held[n]];
+      return [key, 'same' in held ? () => held.same : (n) => held.from + n * held.step];
+    });
+    return Array.from({ length: value.rows }, (_, n) => Object.fromEntries(at.map(([key, of]) => [key, of(n)])));
+  };
 
   const draw = async (node, size) => {
     const place = document.getElementById(node.dataset.chart);
-    const spec = JSON.parse(node.textContent);
+    const { shared, ...packed } = JSON.parse(node.textContent, unpacked);
+    for (const { encoding = {} } of packed.layer ?? []) {
+      for (const name of Object.keys(encoding)) encoding[name] = shared?.[encoding[name].as] ?? encoding[name];
+    }
+    const spec = { ...(looks && { config: looks }), ...packed };
     const [width, height] = spec.usermeta.sizes[size];
     const sheet = document.createElement('div');
     sheet.className = size;

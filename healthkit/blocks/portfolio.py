@@ -26,14 +26,14 @@ STRIPS = 8
 class Portfolio:
     """All accounts of a month; `rows` has what `portfolio_row` makes of each, one row an account.
 
-    `failures` holds account, what happened, what to do, and the notebook that was kept (or nothing), for every run that
-    made no report.
+    `failures` holds account, what happened, what to do, and the notebook where one was kept, for every run that made no
+    report.
     """
 
     month: str
     as_of: date
     rows: pd.DataFrame
-    failures: list[tuple[str, str, str, str]] = field(default_factory=list)
+    failures: list[tuple[str, ...]] = field(default_factory=list)
     data: str = ""
     made: str = ""
 
@@ -112,7 +112,7 @@ def index(portfolio: Portfolio) -> Block:
         tally=[(n, wording.STATUSES[status]) for status, n in counts.items() if n],
         columns=[_column(column) for column in columns],
         rows=[_row(row, place, accounts, columns) for place, row in enumerate(accounts)],
-        failures=portfolio.failures,
+        failures=[(*one, "")[:4] for one in portfolio.failures],
         failed_title=wording.failed_title(len(portfolio.failures), wording.month(portfolio.as_of)),
         made=[(name, text) for name, text in (("Data", portfolio.data), ("Made", portfolio.made)) if text],
         until=wording.day(portfolio.as_of),

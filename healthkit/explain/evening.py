@@ -51,6 +51,11 @@ class Seen:
         return int(self.faults["at_fault"].sum())
 
     @cached_property
+    def pairs(self) -> pd.DataFrame:
+        """The rows at fault, each order once for each of its causes."""
+        return self.faults.drop_duplicates(["order_id", "cause"])
+
+    @cached_property
     def orders(self) -> set[str]:
         """The orders that are counted."""
         return set(self.counted.index)

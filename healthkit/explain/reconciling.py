@@ -192,6 +192,37 @@ class _Asked:
         return set(collected(mine.select("order_id"))["order_id"])
 
     @cached_property
+    def near(self) -> tuple[list[_Single], ...]:
+        """The orders of these days that are near to being seen by one side alone: cleared by then, cleared later, known
+        later, known lately."""
+        rows = self.orders.faults
+        first, last = map(pd.Timestamp, self.days)
+        rows = rows[rows["channel"].isin(self.channels) & rows["clock_day"].between(first, last)]
+        evening, since = pd.Timestamp(self.as_of), pd.Timestamp(self.as_of) - pd.Timedelta(days=LATELY)
+        known, cleared = rows["known_on"] <= evening, rows["cleared_on"] <= evening
+        gone = rows[cleared].sort_values("cleared_on", ascending=False)
+        later_gone = rows[known & (rows["cleared_on"] > evening)].sort_values("cleared_on")
+        later = rows[~known].sort_values("known_on")
+        lately = rows[known & (rows["known_on"] > since) & ~cleared].sort_values("known_on", ascending=False)
+        return (
+            list(_each(gone, 1, lambda row: _gone(row["cause"]))),
+            list(_each(later_gone, -1, lambda row: _gone(row["cause"]))),
+            list(_each(later, 1, lambda _: "known later")),
+            list(_each(lately, -1, lambda _: "not known there")),
+        )
+
+    @cached_property
+    def listed(self) -> set[str]:
+        """The orders at fault that the marketplace's own list names."""
+        rows = self.orders.faults
+        return set(rows.loc[rows["assumed"].fillna("").str.contains("day_from_list"), "order_id"])
+
+    @cached_property
+    def silent_days(self) -> int:
+        """How many days of its window have no order in our files (see `_silent_days`)."""
+        return _silent_days(self)
+
+    @cached_property
     def orphans(self) -> list[_Single]:
         """The orders at fault that no file of orders holds."""
         return list(_orphans(self))
@@ -207,7 +238,7 @@ class _Try(NamedTuple):
     @property
     def k(self) -> int:
         """How many are at fault, an order for each of its defects where they are counted twice."""
-        return len(self.seen.faults.drop_duplicates(["order_id", "cause"])) if self.twice else self.seen.k
+        return len(self.seen.pairs) if self.twice else self.seen.k
 
 
 def _explained(asked: _Asked, ours: Seen, theirs: tuple[int, int]) -> Iterator[Difference]:
@@ -277,7 +308,7 @@ def _tried(asked: _Asked, stated: Seen, chosen: tuple[str, ...]) -> _Try | None:
 
 def _twice(seen: Seen) -> Difference:
     """An order for each of its defects: the orders that have several."""
-    pairs = seen.faults.drop_duplicates(["order_id", "cause"])
+    pairs = seen.pairs
     several = pairs.loc[pairs.duplicated("order_id", keep=False), "order_id"].unique() if seen.joined else []
     return Difference("counted twice", 0, len(pairs) - seen.k if seen.joined else 0, tuple(sorted(several)))
 
@@ -331,7 +362,7 @@ def _open_parts(asked: _Asked, tried: _Try) -> dict[str, int] | None:
     known = {name: many for name, many in _parts(asked.reading["parts"]).items() if name in _PARTS}
     if not known or not tried.seen.joined or asked.rule.metric != "order_defect_rate":
         return None
-    pairs = tried.seen.faults.drop_duplicates(["order_id", "cause"])["cause"].value_counts()
+    pairs = tried.seen.pairs["cause"].value_counts()
     return {name: many - int(pairs.get(name, 0)) for name, many in known.items()}
 
 
@@ -345,31 +376,21 @@ def _parts(text: Any) -> dict[str, int]:
 
 def _singles(asked: _Asked, seen: Seen) -> list[_Single]:
     """Single orders that one side may see and the other not, the likeliest first."""
-    rows = asked.orders.faults
-    first, last = map(pd.Timestamp, asked.days)
-    rows = rows[rows["channel"].isin(asked.channels) & rows["clock_day"].between(first, last)]
-    evening, near = pd.Timestamp(asked.as_of), pd.Timedelta(days=LATELY)
-    gone = rows[(rows["cleared_on"] <= evening) & ~rows["order_id"].isin(seen.at_fault)]
-    later_gone = rows[(rows["known_on"] <= evening) & (rows["cleared_on"] > evening)]
-    later = rows[(rows["known_on"] > evening) & ~rows["order_id"].isin(seen.at_fault)]
-    lately = rows[
-        (rows["known_on"] <= evening) & (rows["known_on"] > evening - near) & ~(rows["cleared_on"] <= evening)
-    ]
+    gone, later_gone, later, lately = asked.near
     singles = [
         *_not_listed(asked, seen),
-        *_each(gone.sort_values("cleared_on", ascending=False), 1, lambda row: _gone(row["cause"])),
-        *_each(later_gone.sort_values("cleared_on"), -1, lambda row: _gone(row["cause"])),
-        *_each(later.sort_values("known_on"), 1, lambda _: "known later"),
+        *(one for one in gone if one.order_id not in seen.at_fault),
+        *later_gone,
+        *(one for one in later if one.order_id not in seen.at_fault),
         *asked.orphans,
-        *_each(lately.sort_values("known_on", ascending=False), -1, lambda _: "not known there"),
+        *lately,
     ]
     return [one for one in singles if one.order_id in seen.orders or one.counted]
 
 
 def _not_listed(asked: _Asked, seen: Seen) -> list[_Single]:
     """Orders at fault here that the marketplace's own list leaves out, where the list is as long as its count."""
-    rows = asked.orders.faults
-    listed = set(rows.loc[rows["assumed"].fillna("").str.contains("day_from_list"), "order_id"]) & seen.orders
+    listed = asked.listed & seen.orders
     if len(listed) != int(asked.reading["at_fault"]):
         return []
     left_out = seen.faults[~seen.faults["order_id"].isin(listed)].sort_values("order_id")
@@ -428,7 +449,7 @@ def _without_names(
             open_k -= many
     if open_k > 0 and metric.proxy == "tracking_not_scanned" and metric.proxy_unless not in asked.told:
         yield Difference("no scans", 0, open_k)
-    silent = _silent_days(asked)
+    silent = asked.silent_days
     if open_n > 0 and silent:
         yield Difference("orders missing", open_n, 0)
 

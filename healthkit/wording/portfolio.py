@@ -141,5 +141,7 @@ def alert(standing: Standing, account: str, marketplace: str, status: str) -> st
         return f"{status}  {account} ({marketplace}): {measured}"
     left = standing.headroom or 0
     noun = metric(standing.metric).noun
-    room = f"{things(-left, noun)} too many" if left < 0 else f"room for {headroom(left, noun)}"
+    room = f"room for {headroom(left, noun)}" if left else f"no room for one more {noun}"
+    if left < 0:
+        room = f"{things(-left, noun)} too many"
     return f"{status}  {account} ({marketplace}): {measured} at {standing.rate} ({standing.limit}), {room}"

@@ -1,0 +1,193 @@
+"""What a report costs: stock papermill and nbconvert, our batch, and the plain-Python limit (`make bench-press`).
+
+The same accounts, template and store on the same machine in one run. Stock is each report by the papermill command and
+`jupyter nbconvert --no-input`. The limit is the same computation and charts in one warm process, with no notebook at
+all. CPU seconds, children's included; the start of our batch (imports, one warming run) is shown apart. At last many
+copies of the sample are printed, to see that memory, time per report and what is left behind do not grow.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import healthkit as hk
+from healthkit import blocks, excerpt, intake, press
+from healthkit.press import forks
+from healthkit.store import Store
+
+ROOT = Path(__file__).parents[1]
+MONTH = "2026-10"
+STOCK = ("lantern-hill-lighting", "birchway-crafts", "clearbrook-bath", "paper-moth")
+"""Accounts that stock prints too: two with much to say, two with little."""
+MANY = int(os.environ.get("REPORTS", "1000"))
+"""So many reports are printed to see whether anything grows."""
+BIN = Path(sys.executable).parent
+
+
+def spent(work: Callable[[], Any]) -> float:
+    """CPU seconds of this process and all its children over some work."""
+    begin = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    work()
+    end = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(b.ru_utime + b.ru_stime - a.ru_utime - a.ru_stime for a, b in zip(begin, end, strict=True))
+
+
+def stock(store: Path, account: str, folder: Path) -> None:
+    """One report by the stock commands."""
+    notebook = folder / f"{account}.ipynb"
+    given = {"account": account, "month": MONTH, "data": str(store), "stem": account}
+    words = [word for name, value in given.items() for word in ("-p", name, value)]
+    quiet: dict[str, Any] = {"check": True, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    subprocess.run([BIN / "papermill", press.TEMPLATE, notebook, *words, "--no-progress-bar"], **quiet)
+    subprocess.run([BIN / "jupyter", "nbconvert", "--to", "html", "--no-input", notebook], **quiet)
+
+
+def plain(place: Path, account: str, marketplace: str) -> str:
+    """One report in plain Python."""
+    month = hk.open_month(hk.Desk(place), account, MONTH, marketplace, "")
+    shown = [
+        blocks.verdict(month), blocks.scorecard(month), blocks.chapters(month, "x"), blocks.contacts(month),
+        blocks.account_state(month), blocks.reconciled(month), blocks.rules(month),
+    ]  # fmt: skip
+    press.Twin(month, "x")._repr_mimebundle_()
+    return blocks.page("x", shown, vega_href="vega.js")
+
+
+def copies(folder: Path, many: int) -> Store:
+    """A store of the sample's accounts over and over, under other names."""
+    accounts = sorted(path for path in (ROOT / "data" / "sample").iterdir() if path.is_dir())
+    raw = folder / "raw"
+    for n in range(many):
+        source = accounts[n % len(accounts)]
+        (raw / f"{source.name}-{n:04d}").parent.mkdir(parents=True, exist_ok=True)
+        (raw / f"{source.name}-{n:04d}").symlink_to(source)
+    store = Store(folder / "many")
+    refused = [one.refused for one in intake.take_in(sorted(raw.iterdir()), store) if one.refused]
+    if refused:
+        raise SystemExit(f"{len(refused)} files of the copies were refused, the first: {refused[0]}")
+    return store
+
+
+def left_behind() -> tuple[int, int]:
+    """Processes of a fork server that live, and its folders that lie about."""
+    shown = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    processes = sum("healthkit.press.server" in line for line in shown.splitlines())
+    return processes, len(list(Path(tempfile.gettempdir()).glob("healthkit-press-*")))
+
+
+def main() -> None:
+    """Measure, print."""
+    with tempfile.TemporaryDirectory(prefix="bench-press-") as place:
+        folder = Path(place)
+        list(intake.take_in([ROOT / "data" / "sample"], Store(folder / "store")))
+        desk = hk.Desk(folder / "store")
+        pairs = [pair for pair in hk.accounts_in(desk, MONTH) if pair[0] in STOCK]
+        figures: dict[str, Any] = {"accounts": len(pairs)}
+
+        each = [spent(lambda name=name: stock(folder / "store", name, folder)) for name, _ in pairs]
+        figures["stock_cpu"] = round(sum(each) / len(each), 3)
+        print(f"stock        {figures['stock_cpu']:8.3f} CPU s a report", flush=True)
+
+        excerpt.write(Store(folder / "store"), [name for name, _ in pairs], desk.counts_place, folder / "excerpt")
+        os.environ["OPENBLAS_NUM_THREADS"] = "1"
+        for pair in pairs:
+            plain(folder / "excerpt", *pair)
+        limit = min(spent(lambda: [plain(folder / "excerpt", *pair) for pair in pairs]) for _ in range(3)) / len(pairs)
+        figures["plain_cpu"] = round(limit, 3)
+        print(f"plain Python {figures['plain_cpu']:8.3f} CPU s a report", flush=True)
+
+        names = [name for name, _ in pairs]
+        whole: list[float] = []
+        for rounds in (1, 3):
+            # The start is what does not grow with the reports: two batches of different length tell it.
+            whole.append(spent(lambda rounds=rounds: _ours(folder, names, rounds)))
+        ours = (whole[1] - whole[0]) / (2 * len(pairs))
+        figures |= {"ours_cpu": round(ours, 3), "ours_start_cpu": round(whole[0] - ours * len(pairs), 3)}
+        print(f"ours         {ours:8.3f} CPU s a report, and {figures['ours_start_cpu']:.3f} to start", flush=True)
+        figures["stock_to_ours"] = round(figures["stock_cpu"] / ours, 1)
+        figures["ours_to_plain"] = round(ours / limit, 2)
+
+        if MANY:
+            figures |= _many(folder, MANY)
+    print(json.dumps(figures))
+
+
+def _ours(folder: Path, names: list[str], rounds: int) -> None:
+    """Our batch over some accounts, each so many times: one batch, one fork server."""
+    desk = hk.Desk(folder / "store")
+    jobs_out = folder / f"ours-{rounds}"
+    with _server_kept():
+        for n in range(rounds):
+            press.print_month(desk, MONTH, names, jobs_out / str(n), jobs=2)
+
+
+class _server_kept:
+    """Keep one fork server over several batches, as within one long batch."""
+
+    def __enter__(self) -> None:
+        self.close, forks.close = forks.close, lambda: None
+
+    def __exit__(self, *_: object) -> None:
+        forks.close = self.close
+        forks.close()
+
+
+def _many(folder: Path, many: int) -> dict[str, Any]:
+    """Print so many reports with two at once: time of the first and last tenth, memory, what is left behind."""
+    store = copies(folder, many)
+    desk = hk.Desk(store.folder)
+    desk.counts  # noqa: B018 - counted before the clock runs
+    seen: list[tuple[float, int]] = []
+
+    from healthkit.press import batch
+
+    kept = batch.print_page
+
+    def watched(job: Any) -> Any:
+        told = kept(job)
+        seen.append((time.monotonic(), _rss()))
+        return told
+
+    batch.print_page = watched
+    before = left_behind()
+    begin = time.monotonic()
+    try:
+        printed = press.print_month(desk, MONTH, out=folder / "reports", jobs=2)
+    finally:
+        batch.print_page = kept
+    took = time.monotonic() - begin
+    tenth = max(1, len(seen) // 10)
+    pace = [
+        round((seen[b][0] - seen[a][0]) / max(1, b - a), 3) for a, b in ((tenth, 2 * tenth), (-tenth - 1, -1))
+    ]  # fmt: skip
+    figures = {
+        "reports": printed.pages, "failed": len(printed.failures), "seconds": round(took, 1),
+        "seconds_a_report_early": pace[0], "seconds_a_report_late": pace[1],
+        "server_mib_early": seen[tenth][1], "server_mib_late": seen[-1][1],
+        "left_processes": left_behind()[0] - before[0], "left_folders": left_behind()[1] - before[1],
+    }  # fmt: skip
+    print(figures, flush=True)
+    return figures
+
+
+def _rss() -> int:
+    """What this process and its fork server hold in memory. [MiB]"""
+    held = 0
+    for pid in (os.getpid(), forks.here().process.pid):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS"):
+                held += int(line.split()[1]) // 1024
+    return held
+
+
+if __name__ == "__main__":
+    main()
