@@ -18,16 +18,21 @@ FEW = 8
 def packed(html: Iterable[str]) -> tuple[list[str], str]:
     """Blocks with their charts packed, and the looks that all these share, as JSON (empty where they share none)."""
     parts = list(html)
-    looks = {json.dumps(json.loads(text).get("config")) for part in parts for _, text, _ in CHART.findall(part)}
-    shared = looks.pop() if len(looks) == 1 else "null"
+    specs = [json.loads(text) for part in parts for _, text, _ in CHART.findall(part)]
+    looks = {
+        name: specs[0][name] for name in SHARED if specs and all(one.get(name) == specs[0].get(name) for one in specs)
+    }
 
     def smaller(found: re.Match[str]) -> str:
-        spec = json.loads(found.group(2))
-        if shared != "null":
-            spec.pop("config", None)
+        spec = {name: value for name, value in json.loads(found.group(2)).items() if name not in looks}
+        spec["usermeta"] = {name: value for name, value in spec.get("usermeta", {}).items() if name != "embedOptions"}
         return found.group(1) + escaped(_said_once(_smaller(spec))) + found.group(3)
 
-    return [CHART.sub(smaller, part) for part in parts], "" if shared == "null" else escaped(json.loads(shared))
+    return [CHART.sub(smaller, part) for part in parts], escaped(looks) if looks else ""
+
+
+SHARED = ("$schema", "autosize", "background", "config")
+"""What is the same in all charts of the kit."""
 
 
 def _smaller(node: Any, name: str = "") -> Any:

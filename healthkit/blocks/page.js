@@ -23,7 +23,7 @@
     for (const { encoding = {} } of packed.layer ?? []) {
       for (const name of Object.keys(encoding)) encoding[name] = shared?.[encoding[name].as] ?? encoding[name];
     }
-    const spec = { ...(looks && { config: looks }), ...packed };
+    const spec = { ...looks, ...packed };
     const [width, height] = spec.usermeta.sizes[size];
     const sheet = document.createElement('div');
     sheet.className = size;
@@ -74,4 +74,43 @@ for (const node of document.querySelectorAll('script[data-what-if]')) {
   };
   for (const slider of sliders) slider.addEventListener('input', show);
   show();
+}
+
+// The index: accounts are found by name, and sorted by the headings that say so.
+for (const table of document.querySelectorAll('table.ix')) {
+  const body = table.tBodies[0];
+  const input = document.querySelector('[data-find="ix"]');
+  if (input) {
+    const line = input.closest('p');
+    line.hidden = false;
+    input.addEventListener('input', () => {
+      const text = input.value.trim().toLowerCase();
+      let shown = 0;
+      for (const row of body.rows) {
+        row.hidden = !row.querySelector('.x-account').textContent.toLowerCase().includes(text);
+        shown += !row.hidden;
+      }
+      line.querySelector('[role="status"]').textContent = text ? `${shown} of ${body.rows.length}` : '';
+    });
+  }
+  const value = (row, name) => {
+    const cell = row.querySelector(`.${name}`);
+    return cell.dataset.value === undefined ? cell.textContent.trim().toLowerCase() : Number(cell.dataset.value);
+  };
+  for (const head of table.querySelectorAll('th[data-sort]')) {
+    const button = document.createElement('button');
+    button.type = 'button';
+    button.append(...head.childNodes);
+    head.append(button);
+    button.addEventListener('click', () => {
+      const down = head.getAttribute('aria-sort') === 'ascending';
+      for (const other of table.querySelectorAll('th[aria-sort]')) other.removeAttribute('aria-sort');
+      head.setAttribute('aria-sort', down ? 'descending' : 'ascending');
+      const rows = [...body.rows].sort((a, b) => {
+        const [x, y] = [value(a, head.dataset.sort), value(b, head.dataset.sort)];
+        return (x < y ? -1 : x > y ? 1 : 0) * (down ? -1 : 1);
+      });
+      body.append(...rows);
+    });
+  }
 }

@@ -179,6 +179,8 @@ def _row(row: dict[str, Any], place: int, accounts: list[dict[str, Any]], column
         "group": place > 0 and accounts[place - 1]["status"] != row["status"],
         "nearest": f"{spoken} {standing.rate}" if standing and judged else spoken,
         "room": left or row["why"],
+        "left": standing.headroom if standing and judged and standing.headroom is not None else 1_000_000_000,
+        "json_href": row["href"].removesuffix(".html") + ".json",
         "asked": wording.target(standing.side, standing.target) if standing and judged else "",
         "strips": [(_column(name), _strip(name, row["strips"])) for name in columns],
     }

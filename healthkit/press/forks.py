@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -203,6 +203,14 @@ def warm_with(warming: dict[str, Any] | None) -> None:
     """What the server of this process is warmed with when it is started next."""
     global _warming
     _warming = warming
+
+
+def warm_unless_warm(warming: Callable[[], dict[str, Any]]) -> None:
+    """Say what the server of this process is warmed with, unless it was said: a worker learns it from its first job."""
+    global _warming
+    with _starting:
+        if _warming is None and _here is None:
+            _warming = warming()
 
 
 def here() -> ForkServer:

@@ -81,6 +81,8 @@ def print_page(job: Job) -> Outcome:
     """
     folder = Path(job.folder)
     try:
+        if job.engine == run.ENGINE and forks.CAN_FORK:
+            forks.warm_unless_warm(lambda: dict(warming(job)))
         notebook = run.run_template(
             job.parameters, Path(job.template), engine=job.engine, deadline=job.deadline, memory=job.memory
         )

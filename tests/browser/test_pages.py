@@ -8,6 +8,7 @@ import pytest
 
 from healthkit import press
 from healthkit.desk import Desk
+from tests.browser.axe import violations
 
 ACCOUNTS = (
     "applegate-plants_us", "birchway-crafts_us", "clearbrook-bath_us", "lantern-hill-lighting_us", "minato-bungu_jp",
@@ -69,3 +70,31 @@ def test_the_links_of_the_index_lead_to_pages(opened):
     page.locator('a[href="birchway-crafts_us.html"]').first.click()
     page.wait_for_url("**/birchway-crafts_us.html")
     assert page.locator("h1").inner_text().startswith("birchway-crafts")
+
+
+@pytest.mark.parametrize("name", ACCOUNTS)
+@pytest.mark.parametrize("looks", [{}, {"color_scheme": "dark"}])
+def test_axe_finds_nothing_on_a_page(opened, name, looks):
+    assert violations(opened(name, viewport={"width": 1280, "height": 900}, **looks), "body", None) == []
+
+
+def test_the_index_is_searched_and_sorted_with_no_server(opened):
+    page = opened("index", viewport={"width": 1280, "height": 900})
+    names = page.locator(".ix tbody .x-account a")
+    every = names.all_inner_texts()
+    page.get_by_label("Find an account").fill("PAPER")
+    assert page.locator(".ix tbody tr:not([hidden])").count() == 1
+    page.get_by_label("Find an account").fill("")
+    head = page.get_by_role("button", name="Account", exact=True)
+    head.press("Enter")
+    assert names.all_inner_texts() == sorted(every)
+    head.press("Enter")
+    assert names.all_inner_texts() == sorted(every, reverse=True)
+    page.get_by_role("button", name="Status").press("Enter")
+    assert names.all_inner_texts() == every
+
+
+def test_a_page_of_many_charts_is_small(opened, reports):
+    page = opened("lantern-hill-lighting_us", viewport={"width": 1280, "height": 900})
+    assert page.locator("script[data-chart]").count() >= 8
+    assert (reports / "lantern-hill-lighting_us.html").stat().st_size <= 150 * 1024

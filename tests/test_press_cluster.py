@@ -1,0 +1,70 @@
+"""Pages printed by a Dask cluster are the same to the byte, and a worker that is killed loses none."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from distributed import Client, LocalCluster
+
+from healthkit import press
+from healthkit.desk import Desk
+from healthkit.press import PressError
+
+MONTH = "2026-10"
+ACCOUNTS = ["clearbrook-bath", "minato-bungu", "paper-moth", "applegate-plants"]
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None
+    ) as held:
+        yield held
+
+
+def pages(folder: Path) -> dict[str, bytes]:
+    return {
+        path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.suffix in (".html", ".json", ".csv")
+    }
+
+
+def test_two_workers_print_the_same_bytes(cluster, sample_store, tmp_path):
+    desk = Desk(sample_store)
+    here = press.print_month(desk, MONTH, ACCOUNTS, tmp_path / "here")
+    there = press.print_month(desk, MONTH, ACCOUNTS, tmp_path / "there", cluster=cluster.scheduler_address)
+    assert (there.pages, there.failures) == (4, [])
+    assert pages(there.index.parent) == pages(here.index.parent)
+
+
+def test_a_worker_that_is_killed_in_mid_run_loses_nothing(cluster, sample_store, tmp_path):
+    with Client(cluster.scheduler_address) as client:
+        before = set(client.run(os.getpid).values())
+        assert len(before) == 2
+    folder = tmp_path / MONTH
+
+    def kill_one():
+        for _ in range(600):
+            if list(folder.glob("*.manifest.json")):
+                os.kill(min(before), signal.SIGKILL)
+                return
+            time.sleep(0.05)
+
+    killer = threading.Thread(target=kill_one)
+    killer.start()
+    printed = press.print_month(Desk(sample_store), MONTH, None, tmp_path, cluster=cluster.scheduler_address)
+    killer.join()
+    assert (printed.pages, printed.failures) == (8, [])
+    assert len(list(folder.glob("*_??.html"))) == 8
+    assert [path.name for path in folder.iterdir() if path.name.startswith(".")] == []
+    with Client(cluster.scheduler_address) as client:
+        assert set(client.run(os.getpid).values()) != before
+
+
+def test_a_scheduler_that_does_not_answer_is_said_in_a_sentence(sample_store, tmp_path):
+    with pytest.raises(PressError, match=r"No Dask scheduler answers at tcp://127\.0\.0\.1:9"):
+        press.print_month(Desk(sample_store), MONTH, ["paper-moth"], tmp_path, cluster="tcp://127.0.0.1:9")
