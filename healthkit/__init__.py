@@ -16,6 +16,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
     submodules=[
         "blocks",
         "charts",
+        "cluster",
         "desk",
         "excerpt",
         "explain",

@@ -12,8 +12,8 @@ import pytest
 from distributed import Client, LocalCluster
 
 from healthkit import press
+from healthkit.cluster import ClusterError, workers
 from healthkit.desk import Desk
-from healthkit.press import PressError
 
 MONTH = "2026-10"
 ACCOUNTS = ["clearbrook-bath", "minato-bungu", "paper-moth", "applegate-plants"]
@@ -36,7 +36,8 @@ def pages(folder: Path) -> dict[str, bytes]:
 def test_two_workers_print_the_same_bytes(cluster, sample_store, tmp_path):
     desk = Desk(sample_store)
     here = press.print_month(desk, MONTH, ACCOUNTS, tmp_path / "here")
-    there = press.print_month(desk, MONTH, ACCOUNTS, tmp_path / "there", cluster=cluster.scheduler_address)
+    with workers(cluster.scheduler_address) as executor:
+        there = press.print_month(desk, MONTH, ACCOUNTS, tmp_path / "there", executor=executor)
     assert (there.pages, there.failures) == (4, [])
     assert pages(there.index.parent) == pages(here.index.parent)
 
@@ -56,7 +57,8 @@ def test_a_worker_that_is_killed_in_mid_run_loses_nothing(cluster, sample_store,
 
     killer = threading.Thread(target=kill_one)
     killer.start()
-    printed = press.print_month(Desk(sample_store), MONTH, None, tmp_path, cluster=cluster.scheduler_address)
+    with workers(cluster.scheduler_address) as executor:
+        printed = press.print_month(Desk(sample_store), MONTH, None, tmp_path, executor=executor)
     killer.join()
     assert (printed.pages, printed.failures) == (8, [])
     assert len(list(folder.glob("*_??.html"))) == 8
@@ -65,6 +67,7 @@ def test_a_worker_that_is_killed_in_mid_run_loses_nothing(cluster, sample_store,
         assert set(client.run(os.getpid).values()) != before
 
 
-def test_a_scheduler_that_does_not_answer_is_said_in_a_sentence(sample_store, tmp_path):
-    with pytest.raises(PressError, match=r"No Dask scheduler answers at tcp://127\.0\.0\.1:9"):
-        press.print_month(Desk(sample_store), MONTH, ["paper-moth"], tmp_path, cluster="tcp://127.0.0.1:9")
+def test_a_scheduler_that_does_not_answer_is_said_in_a_sentence():
+    asked = pytest.raises(ClusterError, match=r"No Dask scheduler answers at tcp://127\.0\.0\.1:9")
+    with asked, workers("tcp://127.0.0.1:9"):
+        pass

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -77,10 +79,12 @@ def report(
     """Write the monthly report of each account as an HTML page that opens offline, and an index over all."""
     with sentences():
         wish = hk.press.Wish(
-            made, jobs, only_changed, deadline, memory, engine.value, alone=self_contained, code=code, pdf=pdf,
-            cluster=cluster,
-        )  # fmt: skip
-        printed = hk.press.print_month(desk(data, policy), month, account, out_dir, console=err, wish=wish)
+            made, jobs, only_changed, deadline, memory, engine.value, alone=self_contained, code=code, pdf=pdf
+        )
+        with _workers(cluster) as executor:
+            printed = hk.press.print_month(
+                desk(data, policy), month, account, out_dir, console=err, executor=executor, wish=wish
+            )
     for failure in printed.failures:
         err.print(f"failed  {failure.account}: {failure.what}", style="red", soft_wrap=True, markup=False)
     if summary is not None:
@@ -90,6 +94,20 @@ def report(
     typer.echo(str(printed.index))
     if printed.failures:
         raise typer.Exit(1)
+
+
+@contextmanager
+def _workers(address: str) -> Iterator[Any]:
+    """The workers of a cluster; none where no address is given, and this machine prints."""
+    if not address:
+        yield None
+        return
+    try:
+        held = hk.cluster.workers(address)
+    except ImportError:
+        fail("A cluster needs Dask: pip install 'healthkit[cluster]'.")
+    with held as executor:
+        yield executor
 
 
 @app.command("check", epilog="Example: `python -m healthkit check --month 2026-10 --data data/sample_store`")

@@ -62,8 +62,7 @@ class Wish:
 
     `made` stands in the footers as given. `jobs` run at once; `only_changed` leaves pages that were made of just the
     same. `deadline` [seconds] and `memory` [MiB] end a notebook that passes them. `alone` puts Vega into every page,
-    `code` shows the cells' code, one click away; `pdf` makes a PDF of each page. `cluster` is the address of a Dask
-    scheduler whose workers print.
+    `code` shows the cells' code, one click away; `pdf` makes a PDF of each page.
     """
 
     made: str = ""
@@ -76,7 +75,6 @@ class Wish:
     alone: bool = False
     code: bool = False
     pdf: bool = False
-    cluster: str = ""
 
 
 def print_month(
@@ -93,9 +91,9 @@ def print_month(
     """Print the reports of a month into `out/month/`, and an index over all that the folder then holds.
 
     All accounts that have orders in a window of the month, or those named. How is said by a `Wish`, or by its fields as
-    keywords. `executor` runs the pages, threads of this process where none is given. Raises MonthError where there is
-    nothing to report, StoreError for an account that the store does not hold; a report that fails later stands on the
-    index with its error, and leaves its notebook but no page.
+    keywords. `executor` runs the pages (of a cluster, say: see `cluster.workers`), threads of this process where none
+    is given. Raises MonthError where there is nothing to report, StoreError for an account that the store does not
+    hold; a report that fails later stands on the index with its error, and leaves its notebook but no page.
     """
     wish = wish or Wish(**wishes)
     folder = (Path(out) / month).resolve()
@@ -198,12 +196,9 @@ def _with_excerpts(desk: Desk, jobs: list[Job], work: Path) -> list[Job]:
 
 @contextmanager
 def _executor(given: Executor | None, wish: Wish, jobs: list[Job]) -> Iterator[Executor]:
-    """Who prints: the one given, a Dask cluster, or threads of this process, each of which waits for a fork."""
+    """Who prints: the one given, or threads of this process, each of which waits for a fork."""
     if given is not None:
         yield given
-    elif wish.cluster:
-        with _cluster(wish.cluster) as held:
-            yield held
     else:
         if jobs and wish.engine == run.ENGINE and forks.CAN_FORK:
             forks.warm_with(dict(warming(jobs[0])))
@@ -217,21 +212,6 @@ def _executor(given: Executor | None, wish: Wish, jobs: list[Job]) -> Iterator[E
             forks.close()
             pool.shutdown(wait=True)
             forks.warm_with(None)
-
-
-@contextmanager
-def _cluster(address: str) -> Iterator[Executor]:
-    """The workers of a Dask cluster; what a worker that dies was printing is printed by another."""
-    try:
-        from distributed import Client
-    except ImportError:
-        raise run.PressError("A cluster needs Dask: pip install 'healthkit[cluster]'.") from None
-    try:
-        client = Client(address, timeout="10s")
-    except OSError as error:
-        raise run.PressError(f"No Dask scheduler answers at {address}: {error}.") from None
-    with client:
-        yield client.get_executor(retries=3, pure=False)
 
 
 def _each(executor: Executor, jobs: list[Job]) -> Iterator[Outcome]:

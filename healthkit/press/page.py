@@ -15,6 +15,11 @@ import nbformat
 from healthkit import blocks
 from healthkit.press import forks, manifest, pdf, run, shelf, twin
 
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None  # type: ignore[assignment]
+
 
 @dataclass(frozen=True)
 class Job:
@@ -142,9 +147,7 @@ def _keep(folder: Path, stem: str, notebook: Any) -> None:
 def _alone(folder: Path) -> Iterator[None]:
     """Hold the folder while a page's files change places: two batches may print into it at once."""
     folder.mkdir(parents=True, exist_ok=True)
-    try:
-        import fcntl
-    except ImportError:
+    if fcntl is None:
         # Only one batch at a time is safe there; each file is whole all the same.
         yield
         return
