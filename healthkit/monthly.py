@@ -337,6 +337,10 @@ def _at_fault(desk: Desk, items: Frame, scored: pd.DataFrame) -> pd.DataFrame:
 
 def bought(items: Frame, order_ids: Iterable[str]) -> pd.DataFrame:
     """What was bought with some orders: order_id, sku, product? (the first line of each, by sku)."""
-    lines = collected(items.filter(nw.col("order_id").is_in(list(order_ids))).select("order_id", "sku", "product"))
+    wanted = list(order_ids)
+    if not wanted:
+        # An empty list has no type that a column of texts could be held against.
+        return pd.DataFrame(columns=["order_id", "sku", "product"], dtype="str")
+    lines = collected(items.filter(nw.col("order_id").is_in(wanted)).select("order_id", "sku", "product"))
     first = lines.sort_values(["order_id", "sku", "product"]).drop_duplicates("order_id")
     return first.reset_index(drop=True)

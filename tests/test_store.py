@@ -145,6 +145,7 @@ def test_rows_of_a_file_that_reports_does_not_name_are_never_read(store):
     assert (store.accounts(), store.marketplaces(), store.holds()) == (["acme"], ["US"], {"a"})
     assert store.marketplace_of("bolt", ["o2"]) == {}
     assert monthly.bought(store.ledger().items, ["o2"]).empty
+    assert monthly.bought(store.ledger().in_memory().items, []).empty
 
 
 def test_a_file_taken_in_again_after_a_break_counts_once(store):

@@ -195,6 +195,8 @@ def _same(pairs: pd.DataFrame, others: pd.DataFrame) -> bool:
 
 def _pairs(frame: Any, name: str, column: str, wanted: set[str]) -> pd.DataFrame:
     """Orders and their group, each pair once."""
+    if not wanted:
+        return pd.DataFrame(columns=["order_id", "group"], dtype="str")
     asked = frame.filter(nw.col(name).is_in(list(wanted))).select(order_id=nw.col(name), group=nw.col(column))
     rows = collected(asked.unique())
     return rows.sort_values(["order_id", "group"], ignore_index=True)

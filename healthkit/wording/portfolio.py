@@ -109,7 +109,7 @@ def failed_title(failed: int, month_name: str) -> str:
 
 
 def summary(verdicts: Mapping[str, Sequence[Sequence[str]]], html: bool = False) -> str:
-    """The verdicts of several accounts, fit for an e-mail: each account's sentences under its name.
+    r"""The verdicts of several accounts, fit for an e-mail: each account's sentences under its name.
 
     >>> print(summary({"harbor": [["What is wrong", "Late shipment is off target."]]}))
     harbor
