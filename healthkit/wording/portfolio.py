@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
+from healthkit.wording import account as account_words
 from healthkit.wording.figures import headroom, small, things
 from healthkit.wording.findings import (
     Sentence,
@@ -138,7 +139,8 @@ def alert(standing: Standing, account: str, marketplace: str, status: str) -> st
     """
     measured = measure(standing.metric, standing.channel, standing.window)
     if standing.value is not None:
-        return f"{status}  {account} ({marketplace}): {measured}"
+        told = account_words.short_value(standing.metric, standing.value)
+        return f"{status}  {account} ({marketplace}): {measured}: {told}"
     left = standing.headroom or 0
     noun = metric(standing.metric).noun
     room = f"room for {headroom(left, noun)}" if left else f"no room for one more {noun}"
