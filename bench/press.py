@@ -134,10 +134,10 @@ class _server_kept:
     """Keep one fork server over several batches, as within one long batch."""
 
     def __enter__(self) -> None:
-        self.close, forks.close = forks.close, lambda: None
+        self.stop, forks.stop = forks.stop, lambda: None
 
     def __exit__(self, *_: object) -> None:
-        forks.close = self.close
+        forks.stop = self.stop
         forks.close()
 
 

@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -282,3 +283,32 @@ def test_a_script_in_a_name_is_text_in_the_page(desk, printed):
         assert "Content-Security-Policy" in text
         assert text.count("<main") == 1
         assert '<html lang="en">' in text
+
+
+def test_ctrl_c_ends_a_batch_cleanly(sample_store, tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "healthkit",
+        "report",
+        "--month",
+        MONTH,
+        "--data",
+        str(sample_store),
+        "--jobs",
+        "1",
+    ]
+    batch = subprocess.Popen([*command, "--out", str(tmp_path)], start_new_session=True)
+    folder = tmp_path / MONTH
+    for _ in range(1200):
+        if list(folder.glob("*.manifest.json")):
+            break
+        time.sleep(0.05)
+    os.killpg(batch.pid, signal.SIGINT)
+    assert batch.wait(20) == 130
+    done = len(list(folder.glob("*.manifest.json")))
+    assert 1 <= done < 8
+    assert len(list(folder.glob("*_??.html"))) == done
+    assert [path.name for path in folder.iterdir() if path.name.startswith(".") or "failed" in path.name] == []
+    left = Path(tempfile.gettempdir()).glob(f"healthkit-press-{batch.pid}-*")
+    assert list(left) == []

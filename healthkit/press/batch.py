@@ -169,20 +169,10 @@ def _sweep(folder: Path) -> None:
     """Take away what batches of this machine left that were killed, and parts of files that nobody is writing."""
     for left in folder.glob(f"{WORK}{socket.gethostname()}-*"):
         number = left.name.rsplit("-", 1)[1]
-        if number.isdigit() and not _lives(int(number)):
+        if number.isdigit() and not forks.lives(int(number)):
             shutil.rmtree(left, ignore_errors=True)
             for part in folder.glob(".*.part"):
                 part.unlink(missing_ok=True)
-
-
-def _lives(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
 
 
 def _with_excerpts(desk: Desk, jobs: list[Job], work: Path) -> list[Job]:
@@ -209,7 +199,7 @@ def _executor(given: Executor | None, wish: Wish, jobs: list[Job]) -> Iterator[E
         finally:
             # On the way out by Ctrl-C what has not begun does not begin, and forks that run are ended.
             pool.shutdown(wait=False, cancel_futures=True)
-            forks.close()
+            forks.stop()
             pool.shutdown(wait=True)
             forks.warm_with(None)
 

@@ -19,8 +19,10 @@ from typing import Any
 
 MODULES = ("healthkit.blocks", "healthkit.monthly", "healthkit.press", "healthkit.desk", "nbformat")
 """What every report needs: loaded once, before the first fork."""
-STATUSES = ("done", "failed", "timed out", "killed", "exited early")
+STOPPED = "stopped"
+STATUSES = ("done", "failed", "timed out", "killed", "exited early", STOPPED)
 CAN_FORK = hasattr(os, "fork") and hasattr(socket, "AF_UNIX")
+FOLDER = "healthkit-press-"
 PATIENCE = 120.0
 """A server that is not warm after so long is started without warming. [seconds]"""
 AGAIN = 2
@@ -52,8 +54,9 @@ class ForkServer:
 
     def __init__(self, warming: dict[str, Any] | None = None, patience: float | None = None) -> None:
         ours, theirs = socket.socketpair()
-        self.folder = Path(tempfile.mkdtemp(prefix="healthkit-press-"))
-        asked = {"modules": list(MODULES)} | (warming or {})
+        _sweep()
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{FOLDER}{os.getpid()}-"))
+        asked = {"modules": list(MODULES), "folder": str(self.folder)} | (warming or {})
         quiet = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "healthkit.press.server", str(theirs.fileno()), json.dumps(asked)],
@@ -140,6 +143,25 @@ class ForkServer:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+def _sweep() -> None:
+    """Take away the folders of processes that were killed together with their servers."""
+    for left in Path(tempfile.gettempdir()).glob(f"{FOLDER}*-*"):
+        number = left.name.removeprefix(FOLDER).split("-")[0]
+        if number.isdigit() and not lives(int(number)):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def lives(process: int) -> bool:
+    """Whether a process of this machine is there."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
 class _Answer:
     """What one who asked waits for."""
 
@@ -197,12 +219,20 @@ def _by_signal(number: int) -> str:
 _here: ForkServer | None = None
 _warming: dict[str, Any] | None = None
 _starting = threading.Lock()
+_stopped = threading.Event()
 
 
 def warm_with(warming: dict[str, Any] | None) -> None:
     """What the server of this process is warmed with when it is started next."""
     global _warming
     _warming = warming
+    _stopped.clear()
+
+
+def stop() -> None:
+    """End the fork server of this process, and begin nothing anew until it is said with what to warm the next."""
+    _stopped.set()
+    close()
 
 
 def warm_unless_warm(warming: Callable[[], dict[str, Any]]) -> None:
@@ -231,6 +261,8 @@ def here() -> ForkServer:
 def run(cells: Sequence[tuple[int, str]], deadline: float | None = None, memory: int | None = None) -> Ran:
     """Run a notebook in a fork of this process's server; should the server die, in one of the next."""
     for _ in range(AGAIN + 1):
+        if _stopped.is_set():
+            return Ran(STOPPED, "The batch was stopped before it was done.")
         ran = here().run(cells, deadline, memory)
         if ran is not None:
             return ran

@@ -98,6 +98,9 @@ def print_page(job: Job) -> Outcome:
         if job.pdf:
             pdf.write(folder / f"{job.stem}.html")
     except run.PressError as error:
+        if error.status == forks.STOPPED:
+            # Nothing is known of it: what stands in its place stays.
+            return Outcome(job, forks.STOPPED, str(error))
         with contextlib.suppress(OSError), _alone(folder):
             manifest.drop(folder, job.stem)
             _keep(folder, job.stem, error.notebook)

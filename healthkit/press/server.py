@@ -17,6 +17,7 @@ import json
 import os
 import resource
 import selectors
+import shutil
 import signal
 import socket
 import sys
@@ -194,6 +195,8 @@ def main() -> None:
     told = {"ready": os.getpid(), "warm_seconds": round(spent - begin, 3), "cpu": round(spent, 3), "says": said}
     client.sendall(json.dumps(told).encode() + b"\n")
     server.serve()
+    if "folder" in warming:
+        shutil.rmtree(warming["folder"], ignore_errors=True)
     # Nothing is left to tidy up, and some libraries complain of an end among what was loaded.
     os._exit(0)
 
