@@ -65,6 +65,7 @@ class ForkServer:
         theirs.close()
         self._client, self._lines = ours, ours.makefile("r", encoding="utf-8")
         self._lock, self._waiting, self._next = threading.Lock(), {}, 0  # type: ignore[var-annotated]
+        self._gone = False
         self.begun = self._begin(patience)
         threading.Thread(target=self._hear, daemon=True).start()
 
@@ -85,7 +86,7 @@ class ForkServer:
     @property
     def alive(self) -> bool:
         """Whether it still answers."""
-        return self.process.poll() is None
+        return not self._gone and self.process.poll() is None
 
     def run(
         self, cells: Sequence[tuple[int, str]], deadline: float | None = None, memory: int | None = None
@@ -106,9 +107,10 @@ class ForkServer:
         try:
             with self._lock:
                 self._client.sendall(json.dumps(asked).encode() + b"\n")
-            answer.come.wait()
+            if not self._gone:
+                answer.come.wait()
         except OSError:
-            return None
+            self._gone = True
         finally:
             self._waiting.pop(number, None)
         if answer.told is None:
@@ -127,6 +129,7 @@ class ForkServer:
                 if held is not None:
                     held.told = told
                     held.come.set()
+        self._gone = True
         for held in list(self._waiting.values()):
             held.come.set()
 
