@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -64,6 +65,15 @@ def after(page, act) -> None:
     page.wait_for_timeout(80)
 
 
+def late_shipment(page) -> None:
+    """Choose late shipment, which may be chosen already, and wait until it is answered."""
+    page.locator(".hk-panel").get_by_label("Measure").select_option(label="Late shipment (seller-fulfilled)")
+    said = "document.querySelector('.hk-answer .finding').textContent.replace(/\\s/g, ' ')"
+    page.wait_for_function(f"{said}.includes('Late shipment over 30')")
+    page.wait_for_function("document.querySelector('.hk-answer .orders h3').textContent.length > 0")
+    page.wait_for_timeout(200)
+
+
 def texts(page) -> list[str]:
     """All texts that the chart shows."""
     return page.locator(".hk-answer .chart svg text").all_text_contents()
@@ -104,7 +114,7 @@ def test_keys_move_window_and_measure_and_the_chart_shows_what_scores_gives(open
     after(page, lambda: page.keyboard.press("ArrowDown"))
     assert panel.get_by_label("Measure").evaluate("node => node.selectedIndex") == 1
     page.keyboard.type("late")
-    page.wait_for_timeout(600)
+    page.wait_for_function("document.querySelector('.hk-answer .finding').textContent.includes('Late')")
     chosen = panel.get_by_label("Measure").evaluate("node => node.selectedOptions[0].textContent")
     assert chosen.replace("\N{NO-BREAK SPACE}", " ").startswith("Late shipment")
     kinds = page.evaluate("window.jupyterapp.shell.currentWidget.content.widgets.map(c => c.model.type)")
@@ -123,8 +133,7 @@ def test_keys_move_window_and_measure_and_the_chart_shows_what_scores_gives(open
 def test_days_picked_by_key_and_by_hand_list_the_orders_at_fault_on_them(opened, desk):
     page = opened(NOTEBOOKS[0], account=ACCOUNT, as_of="2026-10-31")
     row = desk.measure(ACCOUNT, "late_shipment_rate", AS_OF)
-    page.locator(".hk-panel").get_by_label("Measure").select_option(label="Late shipment (seller-fulfilled)")
-    page.wait_for_timeout(500)
+    late_shipment(page)
     reader = page.locator(".hk-answer .reader")
     reader.focus()
     for _ in range(5):
@@ -165,8 +174,7 @@ def test_days_picked_by_key_and_by_hand_list_the_orders_at_fault_on_them(opened,
 
 def test_the_list_is_sorted_searched_and_saved_whole(opened, desk):
     page = opened(NOTEBOOKS[0], account=ACCOUNT, as_of="2026-10-31")
-    page.locator(".hk-panel").get_by_label("Measure").select_option(label="Late shipment (seller-fulfilled)")
-    page.wait_for_timeout(500)
+    late_shipment(page)
     orders = desk.orders_at_fault(desk.measure(ACCOUNT, "late_shipment_rate", AS_OF))
     head = page.locator(".hk-answer .od thead").get_by_role("button", name="Order")
     head.click()
@@ -214,13 +222,13 @@ def test_a_cause_s_slider_moved_by_keys_shows_what_the_scenario_scores(opened, d
     slider.focus()
     for _ in range(6):
         page.keyboard.press("PageUp")
-    page.wait_for_timeout(1500)
     by = int(float(slider.get_attribute("aria-valuenow")))
     assert by > 0
     cause = page.evaluate("document.querySelectorAll('.hk-panel .noUi-handle')[1].getAttribute('aria-label')")
     causes = {wording.foresight.fewer_label(name): name for name in ("a_to_z_claim", "negative_feedback", "chargeback")}
     held = desk.what_if(row, [{"fewer": {"cause": causes[cause.removesuffix(", %")], "by": f"{by}%"}}])
-    assert shown_rate(held.after) in page.locator(".hk-answer .finding").inner_text()
+    shown = json.dumps(shown_rate(held.after))
+    page.wait_for_function(f"document.querySelector('.hk-answer .finding').textContent.includes({shown})")
 
 
 def test_a_cell_of_all_accounts_opens_the_account_at_its_measure(opened, desk):
@@ -242,7 +250,6 @@ def test_a_cell_of_all_accounts_opens_the_account_at_its_measure(opened, desk):
 
 def test_a_notebook_saved_after_use_is_small(opened, held):
     page = opened(NOTEBOOKS[0], account=ACCOUNT, as_of="2026-10-31")
-    page.locator(".hk-panel").get_by_label("Days shown").select_option(label="730 days")
-    page.wait_for_timeout(500)
+    after(page, lambda: page.locator(".hk-panel").get_by_label("Days shown").select_option(label="730 days"))
     page.evaluate("async () => { await window.jupyterapp.commands.execute('docmanager:save'); }")
     assert (held.root / NOTEBOOKS[0]).stat().st_size < 1_000_000
