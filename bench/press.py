@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+# Before numpy is loaded: as in the fork server, no thread spins for small products.
+os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"
+
 import healthkit as hk
 from healthkit import blocks, excerpt, intake, press
 from healthkit.press import forks
@@ -26,8 +30,8 @@ from healthkit.store import Store
 
 ROOT = Path(__file__).parents[1]
 MONTH = "2026-10"
-STOCK = ("lantern-hill-lighting", "birchway-crafts", "clearbrook-bath", "paper-moth")
-"""Accounts that stock prints too: two with much to say, two with little."""
+FEW = (8, 40)
+"""Batches of so many reports tell what one more costs."""
 MANY = int(os.environ.get("REPORTS", "1000"))
 """So many reports are printed to see whether anything grows."""
 BIN = Path(sys.executable).parent
@@ -62,18 +66,20 @@ def plain(place: Path, account: str, marketplace: str) -> str:
     return blocks.page("x", shown, vega_href="vega.js")
 
 
-def copies(folder: Path, many: int) -> Store:
+def copies(folder: Path, many: int, name: str = "many") -> Store:
     """A store of the sample's accounts over and over, under other names."""
     accounts = sorted(path for path in (ROOT / "data" / "sample").iterdir() if path.is_dir())
-    raw = folder / "raw"
+    raw = folder / f"raw-{name}"
     for n in range(many):
         source = accounts[n % len(accounts)]
-        (raw / f"{source.name}-{n:04d}").parent.mkdir(parents=True, exist_ok=True)
-        (raw / f"{source.name}-{n:04d}").symlink_to(source)
-    store = Store(folder / "many")
+        # By number first, so that each of them in turn has a copy among the first few.
+        shutil.copytree(source, raw / f"{n:04d}-{source.name}")
+    store = Store(folder / name)
     refused = [one.refused for one in intake.take_in(sorted(raw.iterdir()), store) if one.refused]
     if refused:
         raise SystemExit(f"{len(refused)} files of the copies were refused, the first: {refused[0]}")
+    if len(hk.Desk(store.folder).accounts) != many:
+        raise SystemExit(f"The copies make {len(hk.Desk(store.folder).accounts)} accounts; {many} were to be made.")
     return store
 
 
@@ -90,7 +96,7 @@ def main() -> None:
         folder = Path(place)
         list(intake.take_in([ROOT / "data" / "sample"], Store(folder / "store")))
         desk = hk.Desk(folder / "store")
-        pairs = [pair for pair in hk.accounts_in(desk, MONTH) if pair[0] in STOCK]
+        pairs = hk.accounts_in(desk, MONTH)
         figures: dict[str, Any] = {"accounts": len(pairs)}
 
         each = [spent(lambda name=name: stock(folder / "store", name, folder)) for name, _ in pairs]
@@ -98,20 +104,18 @@ def main() -> None:
         print(f"stock        {figures['stock_cpu']:8.3f} CPU s a report", flush=True)
 
         excerpt.write(Store(folder / "store"), [name for name, _ in pairs], desk.counts_place, folder / "excerpt")
-        os.environ["OPENBLAS_NUM_THREADS"] = "1"
         for pair in pairs:
             plain(folder / "excerpt", *pair)
         limit = min(spent(lambda: [plain(folder / "excerpt", *pair) for pair in pairs]) for _ in range(3)) / len(pairs)
         figures["plain_cpu"] = round(limit, 3)
         print(f"plain Python {figures['plain_cpu']:8.3f} CPU s a report", flush=True)
 
-        names = [name for name, _ in pairs]
-        whole: list[float] = []
-        for rounds in (1, 3):
-            # The start is what does not grow with the reports: two batches of different length tell it.
-            whole.append(spent(lambda rounds=rounds: _ours(folder, names, rounds)))
-        ours = (whole[1] - whole[0]) / (2 * len(pairs))
-        figures |= {"ours_cpu": round(ours, 3), "ours_start_cpu": round(whole[0] - ours * len(pairs), 3)}
+        # The start is what does not grow with the reports: two batches of different length tell it.
+        more = copies(folder, FEW[1], "few")
+        few = sorted(hk.Desk(more.folder).accounts)
+        whole = [spent(lambda some=some: _ours(more.folder, few[:some], folder / f"ours-{some}")) for some in FEW]
+        ours = (whole[1] - whole[0]) / (FEW[1] - FEW[0])
+        figures |= {"ours_cpu": round(ours, 3), "ours_start_cpu": round(whole[0] - ours * FEW[0], 3)}
         print(f"ours         {ours:8.3f} CPU s a report, and {figures['ours_start_cpu']:.3f} to start", flush=True)
         figures["stock_to_ours"] = round(figures["stock_cpu"] / ours, 1)
         figures["ours_to_plain"] = round(ours / limit, 2)
@@ -121,24 +125,11 @@ def main() -> None:
     print(json.dumps(figures))
 
 
-def _ours(folder: Path, names: list[str], rounds: int) -> None:
-    """Our batch over some accounts, each so many times: one batch, one fork server."""
-    desk = hk.Desk(folder / "store")
-    jobs_out = folder / f"ours-{rounds}"
-    with _server_kept():
-        for n in range(rounds):
-            press.print_month(desk, MONTH, names, jobs_out / str(n), jobs=2)
-
-
-class _server_kept:
-    """Keep one fork server over several batches, as within one long batch."""
-
-    def __enter__(self) -> None:
-        self.stop, forks.stop = forks.stop, lambda: None
-
-    def __exit__(self, *_: object) -> None:
-        forks.stop = self.stop
-        forks.close()
+def _ours(store: Path, names: list[str], out: Path) -> None:
+    """Our batch over some accounts."""
+    printed = press.print_month(hk.Desk(store), MONTH, names, out, jobs=2)
+    if printed.failures or printed.pages != len(names):
+        raise SystemExit(f"{printed.pages} of {len(names)} pages: {printed.failures}")
 
 
 def _many(folder: Path, many: int) -> dict[str, Any]:

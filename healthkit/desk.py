@@ -26,7 +26,7 @@ from healthkit import explain, exposure, metrics, outlook, reported, scores, sto
 from healthkit.excerpt import Excerpt, is_excerpt
 from healthkit.exposure import Counts
 from healthkit.marketplaces import MARKETPLACES
-from healthkit.policy import Policy, Rule, files, for_marketplaces, judged_marketplaces, load
+from healthkit.policy import Policy, PolicyError, Rule, files, for_marketplaces, judged_marketplaces, load
 from healthkit.store import Store
 from healthkit.tables import Ledger
 
@@ -237,7 +237,9 @@ class Desk:
         return [
             one
             for code in codes
-            for one in explain.reconcile(ledger, self.policies[code], account, code, day, told[code])
+            for one in explain.reconcile(
+                ledger, self.policies[code], account, code, day, told[code], self.counts_of([account])
+            )
         ]
 
     def drivers(self, row: pd.Series) -> pd.DataFrame:
@@ -271,13 +273,24 @@ class Desk:
 
     def futures(self, row: pd.Series, *, ahead: int = 90, draws: int = outlook.DRAWS, seed: int = 0) -> outlook.Futures:
         """Simulated futures of one row of SCORES, as could be made on its day (see `outlook.futures`)."""
-        as_of = row["as_of"].date()
+        policy = self.policies[row["marketplace"]]
+        alone = self.counts_of([row["account"]])
+        held = self._lookout(row["as_of"].date())
+        return held.futures(policy, row, ahead=ahead, draws=draws, seed=seed, alone=alone)
+
+    def look_out(self, as_of: date) -> None:
+        """Learn beforehand what the futures of all accounts share on an evening; who asks for one is then answered at
+        once, and so is every process that is forked from this one."""
+        with contextlib.suppress(PolicyError):
+            self._lookout(as_of).learn(self.policies)
+
+    def _lookout(self, as_of: date) -> outlook.Lookout:
+        """What the futures of an evening share, of the last evening asked for."""
         kept = _LOOKOUTS.setdefault(self.counts, {})
         if as_of not in kept:
             kept.clear()
             kept[as_of] = outlook.Lookout(self.counts, as_of)
-        policy = self.policies[row["marketplace"]]
-        return kept[as_of].futures(policy, row, ahead=ahead, draws=draws, seed=seed)
+        return kept[as_of]
 
     def what_if(self, row: pd.Series, told: Any, *, ahead: int | None = None, new_orders: bool = True) -> whatif.WhatIf:
         """Play a scenario on one row of SCORES (see `whatif.play`).

@@ -17,13 +17,14 @@ import narwhals as nw
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from healthkit import tables
 from healthkit.store import Store, refuse_unknown
 from healthkit.tables import Ledger
 
 MARK = "excerpt.json"
+_PACKED = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
+_ALONE = pa.ipc.IpcReadOptions(use_threads=False)
 AT_ONCE = 50
 """So many accounts are asked for at once: bounded memory, and few questions."""
 
@@ -64,8 +65,8 @@ class Excerpt:
         wanted = list(self.held if accounts is None else accounts)
         refuse_unknown(wanted, list(self.held), self.place)
         parts = [self.place / self.held[account]["part"] for account in wanted]
-        held = {table.name: _lazy([_read(part / f"{table.name}.parquet") for part in parts]) for table in tables.RAW}
-        coverage = pd.concat([_read(part / "coverage.parquet").to_pandas() for part in parts], ignore_index=True)
+        held = {table.name: _lazy([_read(part / f"{table.name}.arrow") for part in parts]) for table in tables.RAW}
+        coverage = pd.concat([_read(part / "coverage.arrow").to_pandas() for part in parts], ignore_index=True)
         return Ledger(**held, coverage=coverage)
 
 
@@ -77,17 +78,20 @@ def is_excerpt(folder: Path) -> bool:
 def write(store: Store, accounts: Iterable[str], counts: Path, folder: Path) -> None:
     """Write an excerpt of a store for some accounts; `counts` is the folder of the counts that go with it."""
     held: dict[str, dict[str, Any]] = {}
+    reports = store.reports()["account"]
+    files, shared = reports.value_counts().to_dict(), int(reports.isna().sum())
     for names in _parts(list(dict.fromkeys(accounts)), AT_ONCE):
         ledger = store.ledger(names).in_memory()
         frames = {table.name: nw.to_native(getattr(ledger, table.name).collect()) for table in tables.RAW}
+        places = {name: _places(frame) for name, frame in frames.items()}
         for account in names:
             part = f"{len(held):06d}"
-            held[account] = {"part": part, "files": store.files(account)}
+            held[account] = {"part": part, "files": shared + int(files.get(account, 0))}
             (folder / part).mkdir(parents=True)
             for name, frame in frames.items():
-                _write(frame.filter(pc.equal(frame["account"], account)), folder / part / f"{name}.parquet")
+                _write(frame.slice(*places[name].get(account, (0, 0))), folder / part / f"{name}.arrow")
             mine = ledger.coverage[ledger.coverage["account"] == account]
-            _write(pa.Table.from_pandas(mine, preserve_index=False), folder / part / "coverage.parquet")
+            _write(pa.Table.from_pandas(mine, preserve_index=False), folder / part / "coverage.arrow")
     told = {
         "store": str(store.folder.resolve()), "counts": str(counts.resolve()), "version": store.version(),
         "accounts": held,
@@ -101,13 +105,26 @@ def _parts(names: list[str], size: int) -> Iterator[list[str]]:
         yield part
 
 
+def _places(frame: pa.Table) -> dict[str, tuple[int, int]]:
+    """Where the rows of each account begin, and how many they are: the tables of a ledger are in the order of their
+    keys, of which the account is the first."""
+    counts = pc.value_counts(frame["account"])
+    many = counts.field("counts").to_pylist()
+    return {
+        account: (sum(many[:place]), held)
+        for place, (account, held) in enumerate(zip(counts.field("values").to_pylist(), many, strict=True))
+    }
+
+
 def _write(table: pa.Table, path: Path) -> None:
-    pq.write_table(table, path, compression="lz4")
+    with pa.ipc.new_file(path, table.schema, options=_PACKED) as file:
+        file.write_table(table)
 
 
 def _read(path: Path) -> pa.Table:
     """A file read by this thread alone: whoever reads may be a fork."""
-    return pq.read_table(path, use_threads=False)
+    with pa.OSFile(str(path)) as file:
+        return pa.ipc.open_file(file, options=_ALONE).read_all()
 
 
 def _lazy(parts: list[pa.Table]) -> tables.Frame:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import narwhals as nw
 import numpy as np
@@ -32,9 +33,67 @@ class Counts:
     coverage: pd.DataFrame
 
     def of(self, accounts: Iterable[str]) -> Counts:
-        """The counts of some of the accounts."""
-        wanted = list(accounts)
-        return Counts(*(frame[frame["account"].isin(wanted)] for frame in (self.exposure, self.faults, self.coverage)))
+        """The counts of some of the accounts; what it costs grows with those, not with all."""
+        wanted = list(dict.fromkeys(accounts))
+        found = [frame.iloc[_rows(place, wanted)] for frame, place in zip(self._frames, self._by_account, strict=True)]
+        return Counts(*found)
+
+    def rows_where(self, **named: str) -> tuple[np.ndarray, np.ndarray]:
+        """Which rows of EXPOSURE and of FAULTS have these values; where each set of values stands is found once."""
+        names = tuple(named)
+        if names not in self._placed:
+            self._placed[names] = [_Place.of(frame, names) for frame in self._frames[:2]]
+        exposure, faults = (place.rows(tuple(named.values())) for place in self._placed[names])
+        return exposure, faults
+
+    @property
+    def _frames(self) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+        return self.exposure, self.faults, self.coverage
+
+    @cached_property
+    def _by_account(self) -> list[_Place]:
+        """Where the rows of each account stand in each frame: found once, for many will be asked for."""
+        return [_Place.of(frame, ("account",)) for frame in self._frames]
+
+    @cached_property
+    def _placed(self) -> dict[tuple[str, ...], list[_Place]]:
+        """The same by several columns, as they were asked for."""
+        return {}
+
+
+class _Place(NamedTuple):
+    """Where rows with the same values in some columns stand: a code for each set of values, sorted, and the rows."""
+
+    categories: list[dict[str, int]]
+    codes: np.ndarray
+    order: np.ndarray
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame, names: tuple[str, ...]) -> _Place:
+        """The places of a frame, by columns of categories."""
+        columns = [frame[name].astype("category").cat for name in names]
+        codes = np.zeros(len(frame), dtype=np.int64)
+        for held in columns:
+            codes = codes * len(held.categories) + held.codes.to_numpy()
+        order = np.argsort(codes, kind="stable")
+        named = [{str(name): place for place, name in enumerate(held.categories)} for held in columns]
+        return cls(named, codes[order], order)
+
+    def rows(self, values: tuple[str, ...]) -> np.ndarray:
+        """The rows that have these values, in the order in which they stand."""
+        wanted = 0
+        for held, value in zip(self.categories, values, strict=True):
+            at = held.get(value)
+            if at is None:
+                return self.order[:0]
+            wanted = wanted * len(held) + at
+        first, last = np.searchsorted(self.codes, [wanted, wanted + 1])
+        return self.order[first:last]
+
+
+def _rows(place: _Place, accounts: list[str]) -> np.ndarray:
+    """The rows of some accounts, in the order in which they stand."""
+    return np.sort(np.concatenate([place.rows((account,)) for account in accounts] or [place.order[:0]]))
 
 
 Track = Callable[[Iterable[Any]], Iterable[Any]]

@@ -9,21 +9,23 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 import narwhals as nw
+import numpy as np
 import pandas as pd
 
 from healthkit.desk import Desk
-from healthkit.explain import Bridge, ExplainError, Reconciled, Standing, drivers, reconcile, standing
+from healthkit.explain import Bridge, ExplainError, Reconciled, Standing, drivers, reconcile, standing_of
 from healthkit.marketplaces import MARKETPLACES
 from healthkit.outlook import Calendar, Futures, OutlookError
 from healthkit.policy import PolicyError, Rule
 from healthkit.reported import reported
+from healthkit.scores import day_numbers
 from healthkit.tables import SEVERITIES, Frame, Ledger, collected
 
 WEEKS = 26
 DAYS = 120
 """So far back a report shows the rate of each week, and of each day."""
-DRAWS = 2_000
-"""So many futures a report draws of each measure."""
+DRAWS = 1_000
+"""So many futures a report draws of each measure: a chance is then right to some 3 of 100."""
 
 Key = tuple[str, str, int]
 """Metric, channel and window."""
@@ -41,7 +43,7 @@ class Monthly:
     `scores` is as of the month's last day, `earlier` as of the last day of the month before, `weekly` of
     26 days a week apart, `daily` of 120 days. `at_fault` has one row an order at fault on the as-of day
     and measure: metric, channel, window, order_id, causes, clock_day, known_on, leaves_on, product?, sku?,
-    assumed?. `bridges` says why the rate of a measure moved since `before`, by metric, channel and window,
+    assumed?. `bridges` says why a rate off target or at risk moved since `before`, by metric, channel and window,
     where both days have a rate under the same rule; `drivers` which groups carry its excess, of the worst window of
     each rate off target or at risk; `standings` for how long each judged measure is off target.
 
@@ -213,9 +215,9 @@ def _gather(desk: Desk, account: str, code: str, as_of: date, scored: pd.DataFra
 
 
 def _bridges(desk: Desk, scored: pd.DataFrame, before: date) -> dict[tuple[str, str, int], Bridge]:
-    """Why each judged measure moved since the month before."""
+    """Why each rate off target or at risk moved since the month before."""
     bridges = {}
-    for _, row in scored[scored["side"].notna() & scored["rate"].notna()].iterrows():
+    for _, row in scored[scored["status"].isin(["off target", "at risk"]) & scored["rate"].notna()].iterrows():
         with suppress(ExplainError, PolicyError):
             bridges[row["metric"], row["channel"], int(row["window"])] = desk.bridge(row, before)
     return bridges
@@ -238,13 +240,16 @@ def _drivers(desk: Desk, ledger: Ledger, scored: pd.DataFrame) -> Iterator[tuple
 
 def _standings(desk: Desk, scored: pd.DataFrame, daily: pd.DataFrame) -> Iterator[tuple[Key, Standing]]:
     """For how long each judged measure has been off target, as far back as the days of a report reach."""
+    places = daily.groupby(["metric", "channel"], sort=False).indices
+    days, off = day_numbers(daily["as_of"]), (daily["status"] == "off target").to_numpy()
+    windows = daily["window"].to_numpy()
     for _, row in scored[scored["status"].isin(["off target", "at risk", "on target"])].iterrows():
         rule = desk.rule(row)
-        same = (daily["metric"] == row["metric"]) & (daily["channel"] == row["channel"])
+        held = places.get((row["metric"], row["channel"]), np.zeros(0, dtype=np.int64))
         # With a fallback the window changes from day to day, and stays one measure.
-        held = daily[same if rule.fallback else same & (daily["window"] == row["window"])]
+        held = held if rule.fallback else held[windows[held] == row["window"]]
         if len(held):
-            yield _key(row), standing(held, rule)
+            yield _key(row), standing_of(days[held], off[held], rule)
 
 
 def _calendars(desk: Desk, scored: pd.DataFrame) -> Iterator[tuple[Key, Calendar]]:
@@ -273,7 +278,7 @@ def _reconciled(desk: Desk, ledger: Ledger, account: str, code: str, as_of: date
     coverage = desk.counts.coverage.set_index(["account", "marketplace"])
     told = str(coverage.loc[(account, code), "evidence"]).split("+")
     with suppress(ExplainError, PolicyError):
-        return reconcile(ledger, desk.policies[code], account, code, as_of, told)
+        return reconcile(ledger, desk.policies[code], account, code, as_of, told, desk.counts_of([account]))
     return []
 
 

@@ -10,10 +10,11 @@ from the clock day on, and what was cleared later never was.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -96,6 +97,7 @@ def score(
         raise ScoreError(f"A window is at least 1 day long; {window} was asked for.")
     if lag is not None and lag < 0:
         raise ScoreError(f"A lag is 0 days or more; {lag} was asked for.")
+    numbers = day_numbers(asked)
     pieces = []
     for held in _held(counts):
         policy = policies if isinstance(policies, Policy) else policies.get(held.marketplace)
@@ -105,7 +107,9 @@ def score(
             if rule.metric not in wanted:
                 continue
             for days_long in dict.fromkeys([window] if window is not None else rule.windows):
-                ask = _Ask(rule, days_long, rule.lag if lag is None else lag, _in_force(rule, asked), hindsight)
+                ask = _Ask(
+                    rule, days_long, rule.lag if lag is None else lag, _in_force(rule, asked, numbers), hindsight
+                )
                 pieces += [_scored(held, ask, channel) for channel in rule.channels]
     return _table([piece for piece in pieces if piece is not None])
 
@@ -129,6 +133,10 @@ class Stays(NamedTuple):
     known: np.ndarray
     ended: np.ndarray
     weight: np.ndarray
+
+    def at(self, rows: np.ndarray) -> Stays:
+        """Some of the stays."""
+        return Stays(*(values[rows] for values in self))
 
     def bounds(self, window: int, lag: int, hindsight: bool) -> tuple[np.ndarray, np.ndarray]:
         """First and last as-of day that each stay covers; the last is before the first where it covers none."""
@@ -231,17 +239,16 @@ def _first_orders(counting: dict[_Asked, Stays], accounts: int) -> dict[str, np.
 
 def _stays(rows: pd.DataFrame, accounts: pd.Index, ended: str, weight: str) -> Stays:
     """Rows of EXPOSURE or FAULTS as arrays."""
-    clock, known, left = (day_numbers(rows[name]) for name in ("clock_day", "known_on", ended))
     place = accounts.get_indexer(rows["account"].cat.categories.astype("str"))
-    return Stays(place[rows["account"].cat.codes], clock, known, left, rows[weight].to_numpy())
+    return _in_days(rows, ended, weight)._replace(account=place[rows["account"].cat.codes])
 
 
-def _in_force(rule: Rule, days: list[date]) -> np.ndarray:
-    """The numbers of the days on which a rule is in force."""
-    return day_numbers([day for day in days if rule.since <= day <= rule.until])
+def _in_force(rule: Rule, days: list[date], numbers: np.ndarray) -> np.ndarray:
+    """The numbers of the days on which a rule is in force, of days in order."""
+    return numbers[bisect_left(days, rule.since) : bisect_right(days, rule.until)]
 
 
-def _scored(held: _Held, ask: _Ask, channel: str) -> dict[str, np.ndarray] | None:
+def _scored(held: _Held, ask: _Ask, channel: str) -> dict[str, Any] | None:
     """SCORES of one rule and window in one channel, for all accounts that have orders there."""
     if ask.days.size == 0 or channel not in held.first_orders:
         return None
@@ -329,7 +336,34 @@ def _and(words: str, more: str) -> str:
     return "+".join(dict.fromkeys(word for word in (*words.split("+"), *more.split("+")) if word))
 
 
-def _columns(held: _Held, ask: _Ask, channel: str, counts: _Count) -> dict[str, np.ndarray]:
+@dataclass(frozen=True)
+class _Words:
+    """A column of texts of which few differ: the place of each among them."""
+
+    place: np.ndarray
+    words: list[str | None]
+
+    @classmethod
+    def of(cls, values: np.ndarray) -> _Words:
+        """Texts as they stand."""
+        place, words = pd.factorize(values)
+        return cls(place, list(words))
+
+    def __getitem__(self, chosen: np.ndarray) -> _Words:
+        return replace(self, place=self.place[chosen])
+
+    @classmethod
+    def joined(cls, pieces: Sequence[_Words]) -> Any:
+        """Several columns as one; a text that says nothing is empty."""
+        known: dict[str | None, int] = {}
+        places = []
+        for piece in pieces:
+            codes = np.array([known.setdefault(word or None, len(known)) for word in piece.words], dtype=np.int64)
+            places.append(codes[piece.place])
+        return pd.array(list(known), dtype="str").take(np.concatenate(places))
+
+
+def _columns(held: _Held, ask: _Ask, channel: str, counts: _Count) -> dict[str, Any]:
     """Counts of accounts by days as columns of SCORES, account by account."""
     rule, target, (counted, at_fault, proxy, window) = ask.rule, ask.rule.target, counts
     shows = METRICS[rule.metric].shows
@@ -354,15 +388,18 @@ def _columns(held: _Held, ask: _Ask, channel: str, counts: _Count) -> dict[str, 
     def each_day(values: np.ndarray) -> np.ndarray:
         return np.broadcast_to(values, cells).ravel()
 
-    def fill(value: object) -> np.ndarray:
-        return np.full(counted.size, value, dtype=None if isinstance(value, (int, float)) else object)
+    def fill(value: float) -> np.ndarray:
+        return np.full(counted.size, value)
+
+    def same(word: str | None) -> _Words:
+        return _Words(np.zeros(counted.size, dtype=np.int64), [word])
 
     return {
-        "case": fill("ours"),
-        "account": np.repeat(held.accounts.to_numpy(), cells[1]),
-        "marketplace": fill(held.marketplace),
-        "channel": fill(channel),
-        "metric": fill(rule.metric),
+        "case": same("ours"),
+        "account": _Words(np.repeat(np.arange(cells[0]), cells[1]), held.accounts.tolist()),
+        "marketplace": same(held.marketplace),
+        "channel": same(channel),
+        "metric": same(rule.metric),
         "window": window.ravel(),
         "as_of": each_day(ask.days),
         "first_day": first_days.ravel(),
@@ -372,11 +409,11 @@ def _columns(held: _Held, ask: _Ask, channel: str, counts: _Count) -> dict[str, 
         "rate": shown.ravel(),
         "value": value.ravel(),
         "target": fill(np.nan if target is None else float(target.share)),
-        "side": fill(None if target is None else target.side),
-        "status": status.ravel(),
+        "side": same(None if target is None else target.side),
+        "status": _Words.of(status.ravel()),
         "headroom": room.ravel(),
-        "proxy": proxy.ravel(),
-        "rule": fill(rule.id),
+        "proxy": _Words.of(proxy.ravel()),
+        "rule": same(rule.id),
     }
 
 
@@ -398,37 +435,44 @@ def _days(numbers: np.ndarray) -> np.ndarray:
     return numbers.astype("datetime64[D]").astype("datetime64[s]")
 
 
-def _table(pieces: list[dict[str, np.ndarray]]) -> pd.DataFrame:
+def _table(pieces: list[dict[str, Any]]) -> pd.DataFrame:
     """The pieces as one SCORES table, account by account, each metric's days in order."""
     if not pieces:
         return pd.DataFrame(columns=list(tables.SCORES.columns))
-    held = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
     # Typed by SCORES itself, so its check is the tests' to make: it takes longer than the sweep.
     rows = pd.DataFrame({
-        name: _typed(held[name], column.kind, name == "headroom") for name, column in tables.SCORES.columns.items()
+        name: _typed([piece[name] for piece in pieces], column.kind, name == "headroom")
+        for name, column in tables.SCORES.columns.items()
     })  # fmt: skip
-    if len(set(zip(held["account"], held["marketplace"], strict=True))) > 1:
+    several = {word for piece in pieces for word in (*piece["account"].words, *piece["marketplace"].words)}
+    if len(several) > 2:
         rows = rows.sort_values(["account", "marketplace"], kind="stable", ignore_index=True)
     return rows
 
 
-def _typed(values: np.ndarray, kind: str, empty: bool) -> Any:
-    """A column of SCORES in its own kind; a text that says nothing is empty."""
+def _typed(pieces: list[Any], kind: str, empty: bool) -> Any:
+    """A column of SCORES in its own kind."""
+    if kind == "text":
+        return _Words.joined(pieces)
+    values = np.concatenate(pieces)
     if kind == "day":
         return _days(values)
-    if kind == "text":
-        said = values.astype(object)
-        said[(values == "") | (values == None)] = None  # noqa: E711 - by element
-        return pd.array(said, dtype="str")
     return pd.array(values, dtype="Int64") if empty else values
 
 
-class Behind(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Behind:
     """What stands behind one measure of one account: rows of FAULTS, and both kinds of stays as arrays."""
 
-    faults: pd.DataFrame
     fault_stays: Stays
     counting_stays: Stays
+    frame: pd.DataFrame
+    rows: np.ndarray
+
+    @cached_property
+    def faults(self) -> pd.DataFrame:
+        """The rows of FAULTS."""
+        return self.frame.iloc[self.rows]
 
 
 def stays_behind(counts: Counts, rule: Rule, account: str, marketplace: str, channel: str) -> Behind:
@@ -440,40 +484,25 @@ def stays_behind(counts: Counts, rule: Rule, account: str, marketplace: str, cha
     kept = _BEHIND.setdefault(counts, {})
     key = tuple(named.values())
     if key not in kept:
-        places = _PLACES.setdefault(counts, ({}, {}))
-        pairs = zip((counts.exposure, counts.faults), places, strict=True)
-        exposure, faults = (_alike(frame, named, held) for frame, held in pairs)
-        alone = pd.Index([account])
-        stays = _stays(faults, alone, *_FAULT), _stays(exposure, alone, "until_day", "counted")
+        if counts not in _ALL:
+            _ALL[counts] = _in_days(counts.exposure, "until_day", "counted"), _in_days(counts.faults, *_FAULT)
+        (exposure, faults), (counting, at_fault) = counts.rows_where(**named), _ALL[counts]
         while len(kept) >= BEHIND:
             kept.pop(next(iter(kept)))
-        kept[key] = Behind(faults, *stays)
+        kept[key] = Behind(at_fault.at(faults), counting.at(exposure), counts.faults, faults)
     return kept[key]
 
 
-def _alike(frame: pd.DataFrame, named: Mapping[str, str], kept: dict[Any, Any]) -> pd.DataFrame:
-    """The rows that have these values in columns of categories; where each set of values stands is found once."""
-    columns = [frame[name].cat for name in named]
-    if "codes" not in kept:
-        codes = np.zeros(len(frame), dtype=np.int64)
-        for held in columns:
-            codes = codes * len(held.categories) + held.codes.to_numpy()
-        order = np.argsort(codes, kind="stable")
-        kept["codes"] = codes[order], order
-    wanted = 0
-    for held, value in zip(columns, named.values(), strict=True):
-        at = int(held.categories.get_indexer([value])[0])
-        if at < 0:
-            return frame[:0]
-        wanted = wanted * len(held.categories) + at
-    codes, order = kept["codes"]
-    first, last = np.searchsorted(codes, [wanted, wanted + 1])
-    return frame.iloc[order[first:last]]
+def _in_days(rows: pd.DataFrame, ended: str, weight: str) -> Stays:
+    """Rows of EXPOSURE or FAULTS as arrays, as if all were of one account."""
+    clock, known, left = (day_numbers(rows[name]) for name in ("clock_day", "known_on", ended))
+    return Stays(np.zeros(len(rows), dtype=np.int64), clock, known, left, rows[weight].to_numpy())
 
 
 BEHIND = 32
 """What stands behind so many measures is kept for the next question."""
-_PLACES: WeakKeyDictionary[Counts, tuple[dict[Any, Any], dict[Any, Any]]] = WeakKeyDictionary()
+_ALL: WeakKeyDictionary[Counts, tuple[Stays, Stays]] = WeakKeyDictionary()
+"""The rows of EXPOSURE and of FAULTS as arrays, of counts that were asked for."""
 _BEHIND: WeakKeyDictionary[Counts, dict[tuple[str, ...], Behind]] = WeakKeyDictionary()
 
 
@@ -488,7 +517,8 @@ def orders_at_fault(
     """
     rule = next(rule for rule in policy.rules if rule.id == row["rule"])
     lag = (row["as_of"] - row["last_day"]).days
-    faults, stays, _ = stays_behind(counts, rule, row["account"], row["marketplace"], row["channel"])
+    behind_it = stays_behind(counts, rule, row["account"], row["marketplace"], row["channel"])
+    faults, stays = behind_it.faults, behind_it.fault_stays
     first, last = stays.bounds(int(row["window"]), lag, hindsight)
     day = int(day_numbers([row["as_of"]])[0])
     begin = day if since is None else min(day, int(day_numbers([since])[0]))

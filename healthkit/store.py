@@ -173,6 +173,7 @@ class Store:
             self.check_accounts(wanted, self.accounts())
         connection = duckdb.connect()
         connection.register("taken", self._reports())
+        connection.execute(_PLACES.format("taken"))
         for table in tables.RAW:
             self._read(connection, table, wanted)
         connection.execute(_REMOVED)
@@ -192,14 +193,17 @@ class Store:
         delta = self._delta(table)
         if delta is None:
             connection.register(f"empty_{table.name}", schema(table).empty_table())
-            connection.execute(f"create temp table raw_{table.name} as select *, 0 as number from empty_{table.name}")
+            connection.execute(
+                f"create temp table raw_{table.name} as select *, 0::hugeint as newer from empty_{table.name}"
+            )
         else:
             connection.register(f"stored_{table.name}", delta.to_pyarrow_dataset())
             stored = {field.name for field in delta.schema().fields}
             columns = ", ".join(_column(table, name, name in stored) for name in table.columns)
             connection.execute(
-                f"create temp table raw_{table.name} as select {columns}, number from stored_{table.name} held "
-                "join taken using (report) where $all or held.account in (select unnest($accounts))",
+                f"create temp table raw_{table.name} as select {columns}, {_NEWER} as newer "
+                f"from stored_{table.name} held join places using (report) "
+                "where $all or held.account in (select unnest($accounts))",
                 {"all": accounts is None, "accounts": accounts or []},
             )
         connection.execute(_newest(table))
@@ -265,7 +269,11 @@ def ledger_of(raw: Mapping[str, pa.Table], coverage: pd.DataFrame | None = None)
     for table in tables.RAW:
         rows = raw.get(table.name, schema(table).empty_table()).cast(schema(table))
         connection.register(f"given_{table.name}", rows)
-        connection.execute(f"create temp table raw_{table.name} as select *, 0 as number from given_{table.name}")
+        connection.execute(_PLACES.format(f"(select distinct report, 0 as number from given_{table.name})"))
+        connection.execute(
+            f"create temp table raw_{table.name} as select held.*, {_NEWER} as newer "
+            f"from given_{table.name} held join places using (report)"
+        )
         connection.execute(_newest(table))
     told = connection.execute(
         "select account, marketplace, min(ordered_on) as begins_on, max(ordered_on) as ends_on, "
@@ -302,14 +310,23 @@ def _column(table: tables.Table, name: str, stored: bool) -> str:
     return f"{value} as {name}" if empty else f"coalesce({value}, '') as {name}"
 
 
+_PLACES = """
+    create or replace temp table places as
+    select report, row_number() over (order by number, report) as place from {0}
+"""
+"""SQL that gives each report its place among all, in the order of their imports."""
+_NEWER = "coalesce(epoch_us(held.updated_at), 0)::hugeint * 4294967296 + place"
+"""Which of two rows is the newer, as one whole number: comparing it takes a fifth of what comparing its parts would."""
+
+
 def _newest(table: tables.Table) -> str:
     """SQL that merges what several files state of one row: per column, the newest known value, or first, or last.
 
     The newest is that of the latest `updated_at`; of two, that of the later import. Of a `whole` table the newest
     row stands as it is, empty cells and all.
     """
-    by = {"first": "min({0})", "last": "max({0})", "newest": "arg_max({0}, (updated_at, number, report))"}
-    newest = "arg_max_null({0}, (updated_at, number, report))"
+    by = {"first": "min({0})", "last": "max({0})", "newest": "arg_max({0}, newer)"}
+    newest = "arg_max_null({0}, newer)"
     merged = ", ".join(
         f"{(newest if table.whole else by[column.keep]).format(name)} as {name}"
         for name, column in table.columns.items()

@@ -281,10 +281,10 @@ def saved_orders(held: pd.DataFrame, cause: str, by: Fraction, since: date = dat
 
     A larger share takes the same orders and more, so that a slider never gives back what it saved.
     """
-    having = held[[cause in causes.split("+") for causes in held["causes"]]]
-    if since > date.min:
-        having = having[having["clock_day"] >= pd.Timestamp(since)]
-    ordered = having.sort_values(["clock_day", "order_id"])["order_id"].tolist()
+    first = np.datetime64(since, "s") if since > date.min else np.datetime64("NaT")
+    rows = zip(held["clock_day"].to_numpy(), held["order_id"].tolist(), held["causes"].tolist(), strict=True)
+    having = sorted((day, name) for day, name, causes in rows if cause in causes.split("+") and not day < first)
+    ordered = [name for _, name in having]
     turn = sorted(range(len(ordered)), key=_spread)
     return [ordered[place] for place in turn[: int(by * len(ordered))]]
 
@@ -453,14 +453,31 @@ def goals(held: Calendar, by: date) -> list[Goal]:
     Each is the smallest that is enough, counted exactly. Where the measure is on target that day anyway, nothing is
     needed (0). Raises ScenarioError for a day that the calendar does not hold.
     """
-    days = held.days.set_index("day")
-    if pd.Timestamp(by) not in days.index:
+    place = (by - held.as_of).days
+    if not 0 <= place < len(held.days):
         raise ScenarioError(f"{by} is not in the calendar: it reaches from {held.as_of} to {held.last}.")
-    counted, at_fault = (int(days.loc[pd.Timestamp(by), name]) for name in ("counted", "at_fault"))
-    there = held.orders[(held.orders["enters_on"] <= pd.Timestamp(by)) & (held.orders["leaves_on"] > pd.Timestamp(by))]
+    counted, at_fault = (int(held.days[name].iloc[place]) for name in ("counted", "at_fault"))
+    day = np.datetime64(by, "s")
+    there = [
+        _There(name, causes, many, leaves)
+        for name, causes, many, enters, leaves in zip(
+            *(held.orders[name].tolist() for name in ("order_id", "causes", "at_fault")),
+            *(held.orders[name].to_numpy() for name in ("enters_on", "leaves_on")), strict=True,
+        )
+        if enters <= day < leaves
+    ]  # fmt: skip
     asked = _Asked(held, by, counted, at_fault, there)
-    causes = sorted({cause for causes in there["causes"] for cause in causes.split("+")})
+    causes = sorted({cause for one in there for cause in one.causes.split("+")})
     return [*(_by_cause(asked, cause) for cause in causes), _by_orders(asked), _by_volume(asked), _by_waiting(asked)]
+
+
+class _There(NamedTuple):
+    """One order at fault on a day: how much it adds, and when it leaves."""
+
+    order_id: str
+    causes: str
+    at_fault: int
+    leaves_on: np.datetime64
 
 
 class _Asked(NamedTuple):
@@ -470,7 +487,7 @@ class _Asked(NamedTuple):
     by: date
     counted: int
     at_fault: int
-    there: pd.DataFrame
+    there: list[_There]
 
     def met(self, counted: int, at_fault: int) -> bool:
         """Whether so many are on target; of no order nothing is off."""
@@ -492,7 +509,10 @@ def _by_cause(asked: _Asked, cause: str) -> Goal:
     """The smallest share of one cause, in whole orders that have it; as `fewer` takes them."""
     # A larger share takes the orders of a smaller one and more: each is the list up to some place.
     turn = saved_orders(asked.held.orders, cause, Fraction(1))
-    alone = asked.there[asked.there["causes"] == cause].groupby("order_id")["at_fault"].sum().to_dict()
+    alone: dict[str, int] = {}
+    for one in asked.there:
+        if one.causes == cause:
+            alone[one.order_id] = alone.get(one.order_id, 0) + one.at_fault
     left = asked.at_fault
     for many in range(len(turn) + 1):
         left -= int(alone.get(turn[many - 1], 0)) if many else 0
@@ -504,11 +524,12 @@ def _by_cause(asked: _Asked, cause: str) -> Goal:
 
 def _by_orders(asked: _Asked) -> Goal:
     """The fewest orders to be won, whatever their causes: those that would stay longest."""
-    longest = asked.there.sort_values(["at_fault", "leaves_on", "order_id"], ascending=[False, False, True])
+    longest = sorted(asked.there, key=lambda one: one.order_id)
+    longest.sort(key=lambda one: (one.at_fault, one.leaves_on), reverse=True)
     left, won = asked.at_fault, list[str]()
     while not asked.met(asked.counted, left) and len(won) < len(longest):
-        left -= int(longest["at_fault"].iloc[len(won)])
-        won.append(str(longest["order_id"].iloc[len(won)]))
+        left -= longest[len(won)].at_fault
+        won.append(longest[len(won)].order_id)
     enough = asked.met(asked.counted, left)
     return Goal("orders", "", len(won) if enough else None, Fraction(0), tuple(won), asked.rate(asked.counted, left))
 

@@ -192,6 +192,7 @@ def _rated(monthly: Monthly) -> set[str]:
     return {"account_health_rating"} if rating(monthly) is not None else set()
 
 
+@once
 def rating(monthly: Monthly, before: bool = False) -> Row | None:
     """The marketplace's own account health rating as of the day, or as of the month before; None where it gave none."""
     if "metric" not in monthly.reported:
@@ -207,7 +208,7 @@ def _as_reported(monthly: Monthly, measure: Measure) -> Measure:
     theirs = rating(monthly) if measure.metric == "account_health_rating" else None
     if theirs is None or number(theirs["value"]) is None:
         return measure
-    earlier = rating(monthly, before=True)
+    earlier = rating(monthly, True)
     return replace(
         measure, status=theirs["status"], value=number(theirs["value"]), proxy="", weeks=(),
         value_before=None if earlier is None else number(earlier["value"]), reported_on=day(theirs["last_day"]),
@@ -217,9 +218,9 @@ def _as_reported(monthly: Monthly, measure: Measure) -> Measure:
 def _counts(scores: pd.DataFrame) -> Iterator[tuple[Key, Week]]:
     """The counts of SCORES rows, each under its metric, channel and window."""
     names = ["metric", "channel", "window", "counted", "at_fault", "status"]
-    values = scores["value"] if "value" in scores else [None] * len(scores)
+    values = scores["value"].tolist() if "value" in scores else [None] * len(scores)
     for metric, channel, window, counted, at_fault, status, value in zip(
-        *(scores[name] for name in names), values, strict=True
+        *(scores[name].tolist() for name in names), values, strict=True
     ):
         quiet = status in ("no data", "short history", "too few")
         yield (metric, channel, int(window)), Week(int(counted), int(at_fault), quiet, number(value))
@@ -284,6 +285,7 @@ def parts_of(monthly: Monthly, measure: Measure) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: (-row["at_fault"], row["metric"]))
 
 
+@once
 def silent_channels(monthly: Monthly) -> dict[str, int]:
     """Channels without an order in any of 26 weeks, and how many measures they would have; never all channels."""
     hidden = parts(monthly)
@@ -434,7 +436,9 @@ def month_end(value: date) -> date:
 
 def records(frame: pd.DataFrame) -> list[Row]:
     """The rows of a table, each by the names of its columns."""
-    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+    names = [str(name) for name in frame.columns]
+    # Column by column: a table of few rows is mostly columns.
+    return [dict(zip(names, row, strict=True)) for row in zip(*(frame[name].tolist() for name in frame), strict=True)]
 
 
 def text(value: Any) -> str:

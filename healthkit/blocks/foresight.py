@@ -32,7 +32,8 @@ def what_if(row: Measure, held: Calendar, year: int) -> tuple[dict[str, Any], di
         return None
     grid = whatif.grid(held, causes)
     name, grain = f"{row.anchor}-whatif", whatif.GRAIN[len(causes)]
-    needed = next(one for one in whatif.goals(held, held.as_of) if (one.kind, one.cause) == ("cause", causes[0]))
+    today = whatif.goals(held, held.as_of)
+    needed = next(one for one in today if (one.kind, one.cause) == ("cause", causes[0]))
     begin = {cause: (BEGIN // grain * grain if place == 0 else 0) for place, cause in enumerate(causes)}
     words: dict[str, Any] = {
         "id": name,
@@ -47,7 +48,7 @@ def what_if(row: Measure, held: Calendar, year: int) -> tuple[dict[str, Any], di
         "data": _data(row, held, grid, grain, year),
         "steps": _steps(row, held, grid, causes, needed, year),
         "first": wording.causes(causes[0], many=True),
-        "goals": _goals(row, held, year),
+        "goals": _goals(row, held, today, year),
         "notes": [foresight.BEST_CASE, *([foresight.TWO_CAUSES] if _several(held) else [])],
     }
     chart = charts.what_if_curve(
@@ -130,7 +131,7 @@ def _up(share: int, grain: int) -> int:
     return min(100, -(-share // grain) * grain)
 
 
-def _goals(row: Measure, held: Calendar, year: int) -> list[str]:
+def _goals(row: Measure, held: Calendar, today: list[whatif.Goal], year: int) -> list[str]:
     """What it would take to be on target on the as-of day, and in a month."""
     if held.back_on == held.as_of:
         return []
@@ -139,12 +140,12 @@ def _goals(row: Measure, held: Calendar, year: int) -> list[str]:
     for by in (held.as_of, month):
         enough = [
             foresight.goal(one.kind, one.cause, one.many, one.by, one.best, row.noun)
-            for one in whatif.goals(held, by)
+            for one in (today if by == held.as_of else whatif.goals(held, by))
             if one.many is not None and one.kind != "waiting" and not (one.kind == "volume" and by == held.as_of)
         ]
         off = int(held.days.loc[held.days["day"] == pd.Timestamp(by), "headroom"].iloc[0]) < 0
         told.append(foresight.goals_by(by, held.as_of, enough if off else [], year))
-    waiting = next(one for one in whatif.goals(held, held.as_of) if one.kind == "waiting")
+    waiting = next(one for one in today if one.kind == "waiting")
     return [*told, wording.opening(foresight.goal("waiting", "", waiting.many, Fraction(0), None, row.noun)) + "."]
 
 

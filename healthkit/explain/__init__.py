@@ -8,7 +8,7 @@ marketplace's.
 from healthkit.explain.bridges import STEPS, Bridge, Count, ExplainError, Step, bridge, largest_remainder
 from healthkit.explain.groups import DRIVERS, drivers
 from healthkit.explain.reconciling import DIFFERENCES, Difference, Reconciled, reconcile
-from healthkit.explain.standings import Standing, standing
+from healthkit.explain.standings import Standing, standing, standing_of
 
 __all__ = [
     "DIFFERENCES",
@@ -26,4 +26,5 @@ __all__ = [
     "largest_remainder",
     "reconcile",
     "standing",
+    "standing_of",
 ]

@@ -178,34 +178,37 @@ def _flow(behind: Behind, ends: list[Count], lag: int, window: int) -> tuple[int
     return int(stays.weight[on_after & ~on_before].sum()), int(stays.weight[on_before & ~on_after].sum())
 
 
-_MOVED = ["order_id", "causes", "clock_day", "known_on", "before", "after"]
-
-
 def _moved(faults: pd.DataFrame, stays: Stays, ends: list[Count], lag: int, window: int) -> pd.DataFrame:
     """The orders at fault on only one of the days, each with the step it belongs to."""
     on_before, on_after = (np.where(_covered(stays, end, lag, window), stays.weight, 0) for end in ends)
-    rows = faults.assign(before=on_before, after=on_after)[(on_before > 0) | (on_after > 0)]
-    if rows["order_id"].is_unique:
-        orders = rows.assign(known_on=rows["since"]).reset_index(drop=True)[_MOVED]
-    else:
-        orders = rows.groupby("order_id", as_index=False, sort=False).agg(
-            causes=("causes", "last"), clock_day=("clock_day", "first"), known_on=("since", "last"),
-            before=("before", "sum"), after=("after", "sum"),
-        )  # fmt: skip
-    moved = orders[orders["before"] != orders["after"]]
-    clock = day_numbers(moved["clock_day"])
-    within = [(first <= clock) & (clock <= last) for first, last in (_window(end.day, lag, window) for end in ends)]
-    more = (moved["after"] > moved["before"]).to_numpy()
-    step = np.select([more & ~within[0], more, ~within[1]], ["new", "learnt late", "left"], "removed")
-    return moved.assign(step=step, at_fault=moved["after"] - moved["before"]).drop(columns=["before", "after"])
+    there = (on_before > 0) | (on_after > 0)
+    place, names = pd.factorize(faults["order_id"].to_numpy(dtype=object)[there])
+    before, after = (np.bincount(place, held[there], len(names)).astype(np.int64) for held in (on_before, on_after))
+    # Of an order with several stays the last one tells why and since when, the first from which day it is.
+    last, first = np.zeros(len(names), dtype=np.int64), np.zeros(len(names), dtype=np.int64)
+    rows = np.flatnonzero(there)
+    last[place], first[place[::-1]] = rows, rows[::-1]
+    chosen = before != after
+    clock = stays.clock[first[chosen]]
+    within = [(begin <= clock) & (clock <= end) for begin, end in (_window(end.day, lag, window) for end in ends)]
+    more = (after > before)[chosen]
+    told = faults[["causes", "since", "clock_day"]]
+    return pd.DataFrame({
+        "order_id": pd.array(names[chosen], dtype="str"), "causes": told["causes"].array[last[chosen]],
+        "clock_day": told["clock_day"].array[first[chosen]], "known_on": told["since"].array[last[chosen]],
+        "step": np.select([more & ~within[0], more, ~within[1]], ["new", "learnt late", "left"], "removed"),
+        "at_fault": (after - before)[chosen],
+    })  # fmt: skip
 
 
 def _steps(orders: pd.DataFrame, before: Count, after: Count, wants_few: bool) -> tuple[Step, ...]:
     """The steps in order, each with its exact share of the change."""
     sign = 1 if wants_few else -1
     each = sign * (Fraction(1, before.counted) + Fraction(1, after.counted)) / 2
-    sums = orders.groupby("step")["at_fault"].sum()
-    steps = [Step(kind, int(sums.get(kind, 0)), int(sums.get(kind, 0)) * each) for kind in STEPS[:-1]]
+    steps = []
+    for kind in STEPS[:-1]:
+        many = int(orders["at_fault"].to_numpy()[(orders["step"] == kind).to_numpy()].sum())
+        steps.append(Step(kind, many, many * each))
     faults = Fraction(before.at_fault + after.at_fault, 2)
     grew = Fraction(after.counted - before.counted, before.counted * after.counted)
     return (*steps, Step("orders", 0, -sign * faults * grew))

@@ -1,7 +1,8 @@
 """One measure of one account as the orders by name that stand behind it, on the evening of any day.
 
 The counts of `exposure` have forgotten which orders they count. Where the question is *which*, for one account, the
-days that `metrics` gives are asked again here, order by order.
+days that `metrics` gives are asked again here, order by order. Orders are held by their place in one list of names, so
+that every question is one about arrays.
 """
 
 from __future__ import annotations
@@ -9,15 +10,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import narwhals as nw
+import numpy as np
 import pandas as pd
 
 from healthkit.metrics import METRICS
 from healthkit.policy import Rule
-from healthkit.tables import Ledger, collected
+from healthkit.scores import NEVER, day_numbers
+from healthkit.tables import ALL, CHANNELS, Ledger, collected
 
 INSTANTS = {
     "ordered_on": ("orders", "order_id", "ordered_at"),
@@ -28,60 +31,107 @@ INSTANTS = {
     "requested_on": ("returns", "return_id", "requested_at"),
 }
 """Where the instant stands from which a clock day was cut: table, id, column."""
+PLACES = {name: place for place, name in enumerate((*CHANNELS, ALL))}
+"""The number of each channel."""
+
+
+class Rows(NamedTuple):
+    """When orders count, or when they are at fault: the order's place among the names, its channel's number, the days
+    that bound each stay (numbers, NEVER where open), how much it adds, and the number of the cause."""
+
+    order: np.ndarray
+    channel: np.ndarray
+    clock: np.ndarray
+    known: np.ndarray
+    ended: np.ndarray
+    many: np.ndarray
+    cause: np.ndarray
+
+    def at(self, chosen: np.ndarray) -> Rows:
+        """Some of the rows."""
+        return Rows(*(values[chosen] for values in self))
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What one evening shows: how much each order counts, and the rows at fault (order_id, cause, at_fault, ...)."""
+    """What one evening shows: the rows that count and those at fault; `ids` and `causes` name orders and causes.
 
-    counted: pd.Series
-    faults: pd.DataFrame
+    `joined` says that an order with several defects is at fault once; parcels and units are each by themselves.
+    """
+
+    ids: np.ndarray
+    causes: list[str]
+    counting: Rows
+    faults: Rows
     joined: bool
 
     @cached_property
     def n(self) -> int:
         """How many are counted."""
-        return int(self.counted.sum())
+        return int(self.counting.many.sum())
 
     @cached_property
     def k(self) -> int:
         """How many of them are at fault: an order with several defects once, parcels and units each."""
-        if self.joined:
-            return int(self.faults["order_id"].nunique())
-        return int(self.faults["at_fault"].sum())
+        return int(self.bad.sum()) if self.joined else int(self.faults.many.sum())
 
     @cached_property
-    def pairs(self) -> pd.DataFrame:
-        """The rows at fault, each order once for each of its causes."""
-        return self.faults.drop_duplicates(["order_id", "cause"])
+    def there(self) -> np.ndarray:
+        """Which orders are counted. [orders]"""
+        return _which(self.counting.order, len(self.ids))
 
     @cached_property
-    def orders(self) -> set[str]:
-        """The orders that are counted."""
-        return set(self.counted.index)
+    def bad(self) -> np.ndarray:
+        """Which orders are at fault. [orders]"""
+        return _which(self.faults.order, len(self.ids))
 
     @cached_property
-    def at_fault(self) -> set[str]:
-        """The orders that are at fault."""
-        return set(self.faults["order_id"])
+    def pairs(self) -> np.ndarray:
+        """Each order at fault once for each of its causes: the order's place and the cause's number. [pairs x 2]"""
+        many = max(1, len(self.causes))
+        codes = np.unique(self.faults.order * many + self.faults.cause)
+        return np.stack([codes // many, codes % many], axis=1)
+
+    @property
+    def counted(self) -> np.ndarray:
+        """How much each order counts. [orders]"""
+        return np.bincount(self.counting.order, self.counting.many, len(self.ids)).astype(np.int64)
+
+    @property
+    def at_fault(self) -> np.ndarray:
+        """How much each order is at fault. [orders]"""
+        held = np.zeros(len(self.ids), dtype=np.int64)
+        (np.maximum if self.joined else np.add).at(held, self.faults.order, self.faults.many)
+        return held
+
+    def named(self, chosen: np.ndarray) -> tuple[str, ...]:
+        """The names of some of the orders, in their order."""
+        return tuple(self.ids[chosen])
+
+
+def _which(places: np.ndarray, size: int) -> np.ndarray:
+    held = np.zeros(size, dtype=bool)
+    held[places] = True
+    return held
 
 
 _KEPT: WeakKeyDictionary[Ledger, dict[tuple[str, ...], Evening]] = WeakKeyDictionary()
-
-
 _SEEN: WeakKeyDictionary[Evening, dict[tuple[Any, ...], Seen]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, eq=False)
 class Evening:
-    """When the orders of one account count in one measure and when they are at fault, by name, as day stamps.
+    """When the orders of one account count in one measure and when they are at fault, by name.
 
-    `counting` has order_id, channel, clock_day, known_on, until_day, counted; `faults` has order_id, channel, cause,
-    clock_day, known_on, cleared_on, at_fault, assumed.
+    `ids` are the orders by name, sorted; `causes` the causes. `listed` are the orders at fault that the marketplace's
+    own list names.
     """
 
-    counting: pd.DataFrame
-    faults: pd.DataFrame
+    ids: np.ndarray
+    causes: list[str]
+    counting: Rows
+    faults: Rows
+    listed: np.ndarray
     joined: bool
 
     @classmethod
@@ -90,11 +140,25 @@ class Evening:
         kept = _KEPT.setdefault(ledger, {})
         asked = rule.metric, str(rule.basis), account, marketplace
         if asked not in kept:
-            stays = METRICS[rule.metric].stays(ledger, rule.basis)
-            counting, faults = (_mine(frame, account, marketplace) for frame in stays)
-            joined = METRICS[rule.metric].counts == "orders"
-            kept[asked] = cls(_known_from_clock(counting), _known_from_clock(faults), joined)
+            metric = METRICS[rule.metric]
+            mine = (nw.col("account") == account) & (nw.col("marketplace") == marketplace)
+            counting, faults = (collected(frame.filter(mine)) for frame in metric.stays(ledger, rule.basis))
+            kept[asked] = cls._made(counting, faults, metric.counts == "orders")
         return kept[asked]
+
+    @classmethod
+    def _made(cls, counting: pd.DataFrame, faults: pd.DataFrame, joined: bool) -> Evening:
+        names = [_texts(frame["order_id"]) for frame in (counting, faults)]
+        codes, ids = pd.factorize(np.concatenate(names), sort=True)
+        cause, causes = pd.factorize(_texts(faults["cause"]), sort=True)
+        parts = codes[: len(counting)], codes[len(counting) :]
+        listed = np.array(["day_from_list" in (text or "") for text in _texts(faults["assumed"])], dtype=bool)
+        return cls(
+            np.asarray(ids, dtype=object), [str(name) for name in causes],
+            _rows(counting, parts[0], "until_day", "counted", np.zeros(len(counting), dtype=np.int64)),
+            _rows(faults, parts[1], "cleared_on", "at_fault", cause),
+            _which(parts[1][listed], len(ids)), joined,
+        )  # fmt: skip
 
     def seen(self, first: date, last: date, day: date, channels: tuple[str, ...]) -> Seen:
         """What counts on the evening of a day of the orders that were placed from first to last, both ends in."""
@@ -105,17 +169,16 @@ class Evening:
         return kept[asked]
 
     def _seen(self, first: date, last: date, day: date, channels: tuple[str, ...]) -> Seen:
-        evening = pd.Timestamp(day)
-        held = [
-            frame[
-                frame["channel"].isin(channels)
-                & frame["clock_day"].between(pd.Timestamp(first), pd.Timestamp(last))
-                & (frame["known_on"] <= evening)
-                & ~(frame[ended] <= evening)
-            ]
-            for frame, ended in ((self.counting, "until_day"), (self.faults, "cleared_on"))
-        ]
-        return Seen(held[0].groupby("order_id")["counted"].sum(), held[1], self.joined)
+        begin, end, evening = day_numbers([first, last, day])
+        asked = [PLACES[name] for name in channels]
+        counting, faults = (
+            rows.at(
+                np.isin(rows.channel, asked) & (rows.clock >= begin) & (rows.clock <= end)
+                & (rows.known <= evening) & (rows.ended > evening)
+            )
+            for rows in (self.counting, self.faults)
+        )  # fmt: skip
+        return Seen(self.ids, self.causes, counting, faults, self.joined)
 
     def in_utc(self, ledger: Ledger, clock: str) -> Evening | None:
         """The same with the clock days cut in UTC; None where the files hold days alone."""
@@ -126,28 +189,35 @@ class Evening:
         told = collected(rows)
         if told.empty:
             return None
-        utc = pd.to_datetime(told[instant], utc=True).dt.tz_localize(None).dt.normalize()
-        days = pd.Series(utc.to_numpy(), index=told[name]).groupby(level=0).first()
-        moved = (_moved(frame, days) for frame in (self.counting, self.faults))
-        return replace(self, **dict(zip(("counting", "faults"), moved, strict=True)))
+        utc = pd.to_datetime(told[instant], utc=True).dt.tz_localize(None)
+        place = pd.Index(self.ids).get_indexer(_texts(told[name]))
+        days = np.full(len(self.ids), NEVER)
+        # Backwards, so that of several the first stands.
+        days[place[place >= 0][::-1]] = day_numbers(utc)[place >= 0][::-1]
+        return replace(self, counting=_moved(self.counting, days), faults=_moved(self.faults, days))
+
+    def without(self, gone: np.ndarray) -> Evening:
+        """The same without some of the orders. [orders]"""
+        counting, faults = (rows.at(~gone[rows.order]) for rows in (self.counting, self.faults))
+        return replace(self, counting=counting, faults=faults)
 
 
-def _mine(frame: Any, account: str, marketplace: str) -> pd.DataFrame:
-    """The rows of one account and marketplace in memory, days as midnights."""
-    rows = collected(frame.filter((nw.col("account") == account) & (nw.col("marketplace") == marketplace)))
-    days = [name for name in ("clock_day", "known_on", "until_day", "cleared_on") if name in rows]
-    return rows.assign(**{name: pd.to_datetime(rows[name]).astype("datetime64[s]") for name in days})
+def _texts(values: pd.Series) -> np.ndarray:
+    """Texts as plain ones; nothing known as None."""
+    return np.asarray(values.to_numpy(dtype=object, na_value=None))
 
 
-def _known_from_clock(rows: pd.DataFrame) -> pd.DataFrame:
-    """Nothing counts before its clock day, however early it was known."""
-    return rows.assign(known_on=rows[["known_on", "clock_day"]].max(axis=1))
+def _rows(frame: pd.DataFrame, order: np.ndarray, ended: str, many: str, cause: np.ndarray) -> Rows:
+    """A frame of `metrics` as arrays; nothing counts before its clock day, however early it was known."""
+    channel = pd.Index(list(PLACES)).get_indexer(_texts(frame["channel"]))
+    clock, known, end = (day_numbers(frame[name]) for name in ("clock_day", "known_on", ended))
+    return Rows(order, channel, clock, np.maximum(clock, known), end, frame[many].to_numpy(dtype=np.int64), cause)
 
 
-def _moved(rows: pd.DataFrame, days: pd.Series) -> pd.DataFrame:
+def _moved(rows: Rows, days: np.ndarray) -> Rows:
     """Rows with other clock days, where there are such."""
-    clock = rows["order_id"].map(days).astype("datetime64[s]")
-    return rows.assign(clock_day=clock.where(clock.notna(), rows["clock_day"]))
+    clock = days[rows.order]
+    return rows._replace(clock=np.where(clock == NEVER, rows.clock, clock))
 
 
 def day(value: Any) -> date:

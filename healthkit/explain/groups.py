@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date, timedelta
 from statistics import NormalDist
-from typing import Any
+from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 import narwhals as nw
 import numpy as np
@@ -63,72 +64,68 @@ def drivers(
         raise ExplainError(
             f"{account} has nothing that counts in {rule.metric} ({channel}) on {as_of}; choose another day."
         )
-    weights = _weights(seen)
-    pieces = [_by_cause(seen, weights)]
-    for dimension, groups in _groups(ledger, orders, account, marketplace, set(weights.index)):
-        pieces.append(_against_rest(dimension, groups, weights))
-    rows = pd.concat([piece for piece in pieces if len(piece)] or pieces[:1], ignore_index=True)
-    return rows.sort_values(
+    counted, at_fault = seen.counted, np.where(seen.there, seen.at_fault, 0)
+    pieces = [_by_cause(seen)]
+    for dimension, groups in _groups(ledger, orders, account, marketplace, seen.there):
+        pieces.append(_against_rest(dimension, groups, counted, at_fault))
+    rows = [piece for piece in pieces if len(piece["group"])] or pieces[:1]
+    table = pd.DataFrame({name: np.concatenate([piece[name] for piece in rows]) for name in DRIVERS.columns})
+    return table.sort_values(
         ["stands_out", "excess"], ascending=False, kind="stable", na_position="last", ignore_index=True
     )
 
 
-def _weights(seen: Seen) -> pd.DataFrame:
-    """How much each order counts and is at fault, by order."""
-    bad = seen.faults.groupby("order_id")["at_fault"].agg("max" if seen.joined else "sum")
-    held = seen.counted.rename("counted").to_frame()
-    return held.assign(at_fault=bad.reindex(held.index).fillna(0).astype("int64"))
+_Columns = dict[str, np.ndarray]
 
 
-def _by_cause(seen: Seen, weights: pd.DataFrame) -> pd.DataFrame:
+def _rows(
+    dimension: str, groups: np.ndarray, counted: np.ndarray, at_fault: np.ndarray, **more: np.ndarray
+) -> _Columns:
+    """Groups of one kind as columns of DRIVERS; what is not given is nothing."""
+    many = len(groups)
+    share = np.divide(at_fault, counted, out=np.full(many, np.nan), where=counted > 0)
+    nothing = dict.fromkeys(("excess", "low", "high"), np.full(many, np.nan))
+    none = dict.fromkeys(("rest_counted", "rest_at_fault"), np.zeros(many, dtype=np.int64))
+    made = {"dimension": np.full(many, dimension, dtype=object), "group": groups.astype(object)}
+    made |= {"counted": counted, "at_fault": at_fault, "rate": share}
+    return made | nothing | none | {"stands_out": np.zeros(many, dtype=bool)} | more
+
+
+def _by_cause(seen: Seen) -> _Columns:
     """How many are at fault for each cause, of all that are counted; an order with two causes stands with each."""
-    each = seen.faults.drop_duplicates(["order_id", "cause"]) if seen.joined else seen.faults
-    counts = each.groupby("cause")["at_fault"].sum()
-    total = int(weights["counted"].sum())
-    rows = [_row("cause", str(cause), total, int(bad)) for cause, bad in counts.items()]
-    return pd.DataFrame(rows, columns=list(DRIVERS.columns))
+    rows, many = seen.faults, len(seen.causes)
+    order, cause, weight = (rows.order, rows.cause, rows.many)
+    if seen.joined:
+        _, once = np.unique(order * max(1, many) + cause, return_index=True)
+        cause, weight = cause[once], weight[once]
+    counts = np.bincount(cause, weight, many).astype(np.int64)
+    there = np.unique(cause)
+    total = np.full(there.size, seen.n)
+    return _rows("cause", np.array(seen.causes, dtype=object)[there], total, counts[there])
 
 
-def _row(dimension: str, group: str, counted: int, at_fault: int, **more: Any) -> dict[str, Any]:
-    nothing = dict.fromkeys(("excess", "low", "high"), np.nan) | {
-        "rest_counted": 0,
-        "rest_at_fault": 0,
-        "stands_out": False,
-    }
-    share = at_fault / counted if counted else np.nan
-    return (
-        {"dimension": dimension, "group": group, "counted": counted, "at_fault": at_fault, "rate": share}
-        | nothing
-        | more
-    )
-
-
-def _against_rest(dimension: str, groups: pd.DataFrame, weights: pd.DataFrame) -> pd.DataFrame:
+def _against_rest(dimension: str, groups: Groups, counted: np.ndarray, at_fault: np.ndarray) -> _Columns:
     """Each group of one kind against all orders that are not in it; only orders of which the files tell the group."""
-    told = weights.loc[weights.index.isin(groups["order_id"])]
-    sums = groups.join(told, on="order_id").groupby("group")[["counted", "at_fault"]].sum()
-    if len(sums) < 2:
-        return pd.DataFrame(columns=list(DRIVERS.columns))
-    n, k = int(told["counted"].sum()), int(told["at_fault"].sum())
-    sure = 1 - (1 - SURE) / len(sums)
-    rows = []
-    for group, counted, bad in zip(sums.index, sums["counted"], sums["at_fault"], strict=True):
-        rest = {"rest_counted": n - int(counted), "rest_at_fault": k - int(bad)}
-        rows.append(
-            _row(dimension, str(group), int(counted), int(bad), **rest, **_excess(int(counted), int(bad), n, k, sure))
-        )
-    return pd.DataFrame(rows, columns=list(DRIVERS.columns))
-
-
-def _excess(counted: int, at_fault: int, n: int, k: int, sure: float) -> dict[str, Any]:
-    """How many more of a group are at fault than at the rest's rate, and between which numbers that surely lies."""
-    if n == counted:
-        return {}
-    share, rest = at_fault / counted, (k - at_fault) / (n - counted)
-    low, high = difference(at_fault, counted, k - at_fault, n - counted, sure)
-    return {
-        "excess": (share - rest) * counted, "low": low * counted, "high": high * counted, "stands_out": bool(low > 0),
-    }  # fmt: skip
+    told = np.unique(groups.order)
+    n, k = int(counted[told].sum()), int(at_fault[told].sum())
+    each, bad = (
+        np.bincount(groups.group, weight[groups.order], len(groups.names)).astype(np.int64)
+        for weight in (counted, at_fault)
+    )
+    there = np.unique(groups.group)
+    if there.size < 2:
+        return _rows(dimension, *(np.zeros(0, dtype=np.int64),) * 3)
+    each, bad = each[there], bad[there]
+    rest, rest_bad = n - each, k - bad
+    # Where each order is in the group there is no rest to hold it against.
+    some = (rest > 0) & (each > 0)
+    excess, low, high = (np.full(there.size, np.nan) for _ in range(3))
+    gap = _difference(bad[some], each[some], rest_bad[some], rest[some], 1 - (1 - SURE) / there.size)
+    excess[some], low[some], high[some] = (each[some] * end for end in gap)
+    return _rows(
+        dimension, groups.names[there], each, bad, rest_counted=rest, rest_at_fault=rest_bad, excess=excess, low=low,
+        high=high, stands_out=low > 0,
+    )  # fmt: skip
 
 
 def wilson(at_fault: int, counted: int, sure: float = SURE) -> tuple[float, float]:
@@ -137,12 +134,8 @@ def wilson(at_fault: int, counted: int, sure: float = SURE) -> tuple[float, floa
     >>> tuple(round(end, 4) for end in wilson(56, 70))
     (0.6918, 0.877)
     """
-    z = NormalDist().inv_cdf(0.5 + sure / 2)
-    share, more = at_fault / counted, z * z / counted
-    middle, far = share + more / 2, z * np.sqrt((share * (1 - share) + more / 4) / counted)
-    # At none and at all at fault the ends are the share itself, which rounding may miss by the last digit.
-    low, high = float((middle - far) / (1 + more)), float((middle + far) / (1 + more))
-    return max(0.0, min(low, share)), min(1.0, max(high, share))
+    low, high = _wilson(np.array([at_fault]), np.array([counted]), sure)
+    return float(low[0]), float(high[0])
 
 
 def difference(bad: int, counted: int, other_bad: int, other_counted: int, sure: float = SURE) -> tuple[float, float]:
@@ -151,52 +144,102 @@ def difference(bad: int, counted: int, other_bad: int, other_counted: int, sure:
     >>> tuple(round(end, 4) for end in difference(56, 70, 48, 80))
     (0.0524, 0.3339)
     """
+    first, second, third, fourth = (np.array([value]) for value in (bad, counted, other_bad, other_counted))
+    _, low, high = _difference(first, second, third, fourth, sure)
+    return float(low[0]), float(high[0])
+
+
+def _wilson(at_fault: np.ndarray, counted: np.ndarray, sure: float) -> tuple[np.ndarray, np.ndarray]:
+    z = NormalDist().inv_cdf(0.5 + sure / 2)
+    share, more = at_fault / counted, z * z / counted
+    middle, far = share + more / 2, z * np.sqrt((share * (1 - share) + more / 4) / counted)
+    # At none and at all at fault the ends are the share itself, which rounding may miss by the last digit.
+    low, high = (middle - far) / (1 + more), (middle + far) / (1 + more)
+    return np.maximum(0.0, np.minimum(low, share)), np.minimum(1.0, np.maximum(high, share))
+
+
+def _difference(
+    bad: np.ndarray, counted: np.ndarray, other_bad: np.ndarray, other_counted: np.ndarray, sure: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The difference of two shares and the ends of its interval."""
     share, other = bad / counted, other_bad / other_counted
-    (low, high), (other_low, other_high) = wilson(bad, counted, sure), wilson(other_bad, other_counted, sure)
+    (low, high), (other_low, other_high) = _wilson(bad, counted, sure), _wilson(other_bad, other_counted, sure)
     gap = share - other
     below = np.sqrt((share - low) ** 2 + (other_high - other) ** 2)
     above = np.sqrt((high - share) ** 2 + (other - other_low) ** 2)
-    return float(gap - below), float(gap + above)
+    return gap, gap - below, gap + above
 
 
 # -- which group an order is in -------------------------------------------------------------------------------
 
 
+class Groups(NamedTuple):
+    """The groups of one kind by name, sorted, and which orders are in which: places of both, each pair once."""
+
+    names: np.ndarray
+    order: np.ndarray
+    group: np.ndarray
+
+
+ASKED = (
+    ("items", "order_id", ("sku", "asin")),
+    ("shipments", "order_id", ("carrier", "ship_method")),
+    ("orders", "order_id", ("country", "state", "ship_method")),
+    ("returns", "return_id", ("sku", "reason")),
+)
+"""Where the groups of orders stand: the table, what names the order there, the columns that name a group."""
+_KEPT: WeakKeyDictionary[Ledger, dict[tuple[str, ...], pd.DataFrame]] = WeakKeyDictionary()
+
+
 def _groups(
-    ledger: Ledger, orders: Evening, account: str, marketplace: str, wanted: set[str]
-) -> Iterator[tuple[str, pd.DataFrame]]:
-    """By kind of group: order_id and group, each pair once, of the orders that are wanted."""
-    mine = (nw.col("account") == account) & (nw.col("marketplace") == marketplace)
-    asked: list[tuple[str, Any, str]] = [
-        *(("order_id", ledger.items, name) for name in ("sku", "asin")),
-        *(("order_id", ledger.shipments, name) for name in ("carrier", "ship_method")),
-        *(("order_id", ledger.orders, name) for name in ("country", "state", "ship_method")),
-        *(("return_id", ledger.returns, name) for name in ("sku", "reason")),
-    ]
-    told: dict[str, pd.DataFrame] = {}
-    for name, frame, dimension in asked:
-        pairs = _pairs(frame.filter(mine & ~nw.col(dimension).is_null()), name, dimension, wanted)
-        # An ASIN for each SKU and the other way round are the same groups under another name.
-        again = dimension == "asin" and "sku" in told and _same(told["sku"], pairs)
-        if dimension not in told and len(pairs) and not again:
-            told[dimension] = pairs
-            yield dimension, pairs
-    clock = orders.counting.drop_duplicates("order_id")
-    clock = clock[clock["order_id"].isin(wanted)]
-    days = [WEEKDAYS[number] for number in clock["clock_day"].dt.day_of_week]
-    yield "weekday", pd.DataFrame({"order_id": clock["order_id"].to_numpy(), "group": days})
+    ledger: Ledger, orders: Evening, account: str, marketplace: str, wanted: np.ndarray
+) -> Iterator[tuple[str, Groups]]:
+    """By kind of group, which of the orders that are wanted are in which."""
+    names = pd.Index(orders.ids)
+    told: dict[str, Groups] = {}
+    for table, name, columns in ASKED:
+        rows = _told(ledger, table, name, columns, account, marketplace)
+        place = names.get_indexer(rows[name])
+        inside = (place >= 0) & wanted[place]
+        for dimension in columns:
+            if dimension in told:
+                continue
+            known = inside & rows[dimension].notna().to_numpy()
+            groups = _pairs(place[known], rows[dimension][known])
+            # An ASIN for each SKU and the other way round are the same groups under another name.
+            if len(groups.order) and not (dimension == "asin" and "sku" in told and _same(rows[known])):
+                told[dimension] = groups
+                yield dimension, groups
+    rows = orders.counting
+    first = np.full(len(names), -1)
+    first[rows.order[::-1]] = rows.clock[::-1]
+    at = np.flatnonzero(wanted & (first >= 0))
+    # Day 0, the first of 1970, was a Thursday.
+    yield "weekday", _pairs(at, pd.Series(np.array(WEEKDAYS, dtype=object)[(first[at] + 3) % 7]))
 
 
-def _same(pairs: pd.DataFrame, others: pd.DataFrame) -> bool:
-    """Whether two kinds of groups part the orders in the same way."""
-    both = pairs.merge(others, on="order_id")[["group_x", "group_y"]].drop_duplicates()
-    return len(both) == pairs["group"].nunique() == others["group"].nunique()
+def _told(
+    ledger: Ledger, table: str, name: str, columns: tuple[str, ...], account: str, marketplace: str
+) -> pd.DataFrame:
+    """What one table tells of the groups of an account's orders; kept with the ledger, for each measure asks it."""
+    kept = _KEPT.setdefault(ledger, {})
+    asked = table, account, marketplace
+    if asked not in kept:
+        mine = (nw.col("account") == account) & (nw.col("marketplace") == marketplace)
+        rows = collected(getattr(ledger, table).filter(mine).select(name, *columns).unique())
+        kept[asked] = rows.astype(object)
+    return kept[asked]
 
 
-def _pairs(frame: Any, name: str, column: str, wanted: set[str]) -> pd.DataFrame:
+def _same(lines: pd.DataFrame) -> bool:
+    """Whether SKU and ASIN part the orders in the same way."""
+    both = lines[["sku", "asin"]].dropna().drop_duplicates()
+    return len(both) == both["sku"].nunique() == both["asin"].nunique()
+
+
+def _pairs(order: np.ndarray, names: pd.Series) -> Groups:
     """Orders and their group, each pair once."""
-    if not wanted:
-        return pd.DataFrame(columns=["order_id", "group"], dtype="str")
-    asked = frame.filter(nw.col(name).is_in(list(wanted))).select(order_id=nw.col(name), group=nw.col(column))
-    rows = collected(asked.unique())
-    return rows.sort_values(["order_id", "group"], ignore_index=True)
+    codes, groups = pd.factorize(names.to_numpy(dtype=object), sort=True)
+    many = max(1, len(groups))
+    both = np.unique(order.astype(np.int64) * many + codes)
+    return Groups(np.asarray(groups, dtype=object), both // many, both % many)

@@ -8,8 +8,8 @@ What none of them accounts for stays unexplained, and says so. The differences a
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import cached_property
 from itertools import chain, combinations
@@ -20,9 +20,11 @@ import numpy as np
 import pandas as pd
 
 from healthkit.explain.bridges import ExplainError
-from healthkit.explain.evening import Evening, Seen, day
+from healthkit.explain.evening import PLACES, Evening, Rows, Seen, day
+from healthkit.exposure import Counts
 from healthkit.metrics import METRICS
 from healthkit.policy import Policy, Rule, judge
+from healthkit.scores import NEVER, day_numbers, stays_behind
 from healthkit.tables import ALL, CHANNELS, Ledger, collected
 
 DIFFERENCES = (
@@ -85,12 +87,19 @@ class Reconciled:
 
 
 def reconcile(
-    ledger: Ledger, policy: Policy, account: str, marketplace: str, day: date, evidence: Iterable[str] = ()
+    ledger: Ledger,
+    policy: Policy,
+    account: str,
+    marketplace: str,
+    day: date,
+    evidence: Iterable[str] = (),
+    counts: Counts | None = None,
 ) -> list[Reconciled]:
     """Our counts beside the newest ones that the marketplace reported by the evening of a day, a measure each.
 
     Only figures with both counts are laid side by side, as of the day of their own report. `evidence` says what our
-    files can tell of (see `tables.EVIDENCE`). Raises ExplainError where the store holds no figure of the marketplace.
+    files can tell of (see `tables.EVIDENCE`). With the `counts` at hand, orders are asked for by name only where both
+    sides differ. Raises ExplainError where the store holds no figure of the marketplace.
     """
     readings = _newest_readings(ledger, account, marketplace, day)
     if readings.empty:
@@ -99,7 +108,7 @@ def reconcile(
             "performance reports (JSON or XML)."
         )
     told = set(evidence)
-    made = [_reconciled(ledger, policy, reading, told) for reading in readings.to_dict("records")]
+    made = [_reconciled(ledger, policy, reading, told, counts) for reading in readings.to_dict("records")]
     return [one for one in made if one is not None]
 
 
@@ -112,7 +121,9 @@ def _newest_readings(ledger: Ledger, account: str, marketplace: str, by: date) -
     return newest.drop_duplicates(["metric", "channel"]).reset_index(drop=True)
 
 
-def _reconciled(ledger: Ledger, policy: Policy, reading: dict[str, Any], told: set[str]) -> Reconciled | None:
+def _reconciled(
+    ledger: Ledger, policy: Policy, reading: dict[str, Any], told: set[str], counts: Counts | None
+) -> Reconciled | None:
     """One figure laid beside ours; None where no rule asks for it, or it is no rate."""
     as_of, first, last = (day(reading[name]) for name in ("as_of", "first_day", "last_day"))
     rule = _rule(policy, reading["metric"], reading["channel"], as_of)
@@ -120,18 +131,39 @@ def _reconciled(ledger: Ledger, policy: Policy, reading: dict[str, Any], told: s
         return None
     channels = rule.channels if reading["channel"] == ALL else (reading["channel"],)
     window = _nearest(rule.windows, (last - first).days + 1)
-    orders = Evening.of(ledger, rule, reading["account"], reading["marketplace"])
-    ends = as_of - timedelta(days=rule.lag)
-    ours = orders.seen(ends - timedelta(days=window - 1), ends, as_of, channels)
     theirs = int(reading["counted"]), int(reading["at_fault"])
-    asked = _Asked(ledger, rule, reading, orders, channels, (first, last), as_of, told)
+    ends = as_of - timedelta(days=rule.lag)
+    begins = ends - timedelta(days=window - 1)
+    mine = reading["account"], reading["marketplace"]
+    differences: tuple[Difference, ...] = ()
+    if (
+        counts is not None
+        and (begins, ends) == (first, last)
+        and _swept(counts, rule, mine, channels, as_of, window) == theirs
+    ):
+        ours = theirs
+    else:
+        orders = Evening.of(ledger, rule, *mine)
+        seen = orders.seen(begins, ends, as_of, channels)
+        ours = seen.n, seen.k
+        asked = _Asked(ledger, rule, reading, orders, channels, (first, last), as_of, told)
+        differences = tuple(_explained(asked, seen, theirs))
     return Reconciled(
-        reading["account"], reading["marketplace"], reading["channel"], rule, as_of, window, first, last,
-        (ours.n, ours.k), theirs, _status(rule, ours.n, ours.k), _status(rule, *theirs),
-        _text(reading["contradiction"]),
-        bool(METRICS[rule.metric].proxy) and METRICS[rule.metric].proxy_unless not in told,
-        tuple(_explained(asked, ours, theirs)),
+        *mine, reading["channel"], rule, as_of, window, first, last, ours, theirs, _status(rule, *ours),
+        _status(rule, *theirs), _text(reading["contradiction"]),
+        bool(METRICS[rule.metric].proxy) and METRICS[rule.metric].proxy_unless not in told, differences,
     )  # fmt: skip
+
+
+def _swept(
+    counts: Counts, rule: Rule, mine: tuple[str, str], channels: tuple[str, ...], as_of: date, window: int
+) -> tuple[int, int]:
+    """How many count and are at fault on the evening of a day, by the sweep of `scores`."""
+    behind = [stays_behind(counts, rule, *mine, channel) for channel in channels]
+    kinds = [one.counting_stays for one in behind], [one.fault_stays for one in behind]
+    day = day_numbers([as_of])
+    counted, at_fault = (sum(int(stays.on(day, 1, window, rule.lag, False)[0, 0]) for stays in held) for held in kinds)
+    return counted, at_fault
 
 
 def _rule(policy: Policy, metric: str, channel: str, as_of: date) -> Rule | None:
@@ -183,39 +215,49 @@ class _Asked:
         return self.orders.in_utc(self.ledger, self.rule.clock)
 
     @cached_property
-    def cancelled(self) -> set[str]:
-        """The orders that were cancelled as a whole by then."""
+    def cancelled(self) -> np.ndarray:
+        """Which orders were cancelled as a whole by then. [orders]"""
         mine = self.ledger.orders.filter(
             (nw.col("account") == self.reading["account"]) & (nw.col("status") == "cancelled")
             & (nw.col("cancelled_on") <= nw.lit(self.as_of))
         )  # fmt: skip
-        return set(collected(mine.select("order_id"))["order_id"])
+        gone = set(collected(mine.select("order_id"))["order_id"])
+        return np.array([name in gone for name in self.orders.ids], dtype=bool)
+
+    @cached_property
+    def without_cancelled(self) -> dict[Evening, Evening]:
+        """Orders that were tried, without those that were cancelled."""
+        return {}
 
     @cached_property
     def near(self) -> tuple[list[_Single], ...]:
         """The orders of these days that are near to being seen by one side alone: cleared by then, cleared later, known
         later, known lately."""
         rows = self.orders.faults
-        first, last = map(pd.Timestamp, self.days)
-        rows = rows[rows["channel"].isin(self.channels) & rows["clock_day"].between(first, last)]
-        evening, since = pd.Timestamp(self.as_of), pd.Timestamp(self.as_of) - pd.Timedelta(days=LATELY)
-        known, cleared = rows["known_on"] <= evening, rows["cleared_on"] <= evening
-        gone = rows[cleared].sort_values("cleared_on", ascending=False)
-        later_gone = rows[known & (rows["cleared_on"] > evening)].sort_values("cleared_on")
-        later = rows[~known].sort_values("known_on")
-        lately = rows[known & (rows["known_on"] > since) & ~cleared].sort_values("known_on", ascending=False)
+        first, last, evening = (int(number) for number in day_numbers([*self.days, self.as_of]))
+        channels = [PLACES[name] for name in self.channels]
+        inside = np.isin(rows.channel, channels) & (rows.clock >= first) & (rows.clock <= last)
+        known, cleared = inside & (rows.known <= evening), inside & (rows.ended <= evening)
+        later = inside & (rows.known > evening)
+        lately = known & (rows.known > evening - LATELY) & ~cleared
+        later_gone = known & (rows.ended > evening) & (rows.ended < NEVER)
         return (
-            list(_each(gone, 1, lambda row: _gone(row["cause"]))),
-            list(_each(later_gone, -1, lambda row: _gone(row["cause"]))),
-            list(_each(later, 1, lambda _: "known later")),
-            list(_each(lately, -1, lambda _: "not known there")),
+            self.singles(cleared, 1, -rows.ended, _gone),
+            self.singles(later_gone, -1, rows.ended, _gone),
+            self.singles(later, 1, rows.known, lambda _: "known later"),
+            self.singles(lately, -1, -rows.known, lambda _: "not known there"),
         )
 
-    @cached_property
-    def listed(self) -> set[str]:
-        """The orders at fault that the marketplace's own list names."""
-        rows = self.orders.faults
-        return set(rows.loc[rows["assumed"].fillna("").str.contains("day_from_list"), "order_id"])
+    def singles(
+        self, chosen: np.ndarray, sign: int, by: np.ndarray, cause: Callable[[str], str], rows: Rows | None = None
+    ) -> list[_Single]:
+        """Some rows at fault as single orders, each once, sorted by a number."""
+        held = self.orders.faults if rows is None else rows
+        at = np.flatnonzero(chosen)
+        at = at[np.argsort(by[at], kind="stable")]
+        once = at[np.sort(np.unique(held.order[at], return_index=True)[1])]
+        named = ((self.orders.causes[held.cause[place]], int(held.order[place])) for place in once)
+        return [_Single(cause(defect), self.orders.ids[order], defect, sign, 0, order) for defect, order in named]
 
     @cached_property
     def silent_days(self) -> int:
@@ -272,8 +314,8 @@ def _moves(one: Difference) -> bool:
 
 def _difference(cause: str, before: Seen, after: Seen) -> Difference:
     """What changes from one way of counting to another, with the orders that only one of them has."""
-    ids = (before.orders ^ after.orders) | (before.at_fault ^ after.at_fault)
-    return Difference(cause, after.n - before.n, after.k - before.k, tuple(sorted(ids)))
+    moved = (before.there ^ after.there) | (before.bad ^ after.bad)
+    return Difference(cause, after.n - before.n, after.k - before.k, after.named(moved))
 
 
 def _ways(asked: _Asked, stated: Seen) -> Iterator[_Try]:
@@ -308,28 +350,35 @@ def _tried(asked: _Asked, stated: Seen, chosen: tuple[str, ...]) -> _Try | None:
 
 def _twice(seen: Seen) -> Difference:
     """An order for each of its defects: the orders that have several."""
-    pairs = seen.pairs
-    several = pairs.loc[pairs.duplicated("order_id", keep=False), "order_id"].unique() if seen.joined else []
-    return Difference("counted twice", 0, len(pairs) - seen.k if seen.joined else 0, tuple(sorted(several)))
+    several = np.bincount(seen.pairs[:, 0], minlength=len(seen.ids)) > 1
+    if not seen.joined:
+        return Difference("counted twice", 0, 0)
+    return Difference("counted twice", 0, len(seen.pairs) - seen.k, seen.named(several))
 
 
 def _without_cancelled(asked: _Asked, orders: Evening) -> Evening:
     """The orders without those that were cancelled as a whole by then."""
-    held = (frame[~frame["order_id"].isin(asked.cancelled)] for frame in (orders.counting, orders.faults))
-    return replace(orders, **dict(zip(("counting", "faults"), held, strict=True)))
+    kept = asked.without_cancelled
+    if orders not in kept:
+        kept[orders] = orders.without(asked.cancelled)
+    return kept[orders]
 
 
 # -- single orders --------------------------------------------------------------------------------------------
 
 
 class _Single(NamedTuple):
-    """One order whose defect one side may see and the other not: +1 or -1 at fault, for one cause of defects."""
+    """One order whose defect one side may see and the other not: +1 or -1 at fault, for one cause of defects.
+
+    `place` is where its name stands among the orders; -1 where no file of orders holds it.
+    """
 
     cause: str
     order_id: str
     defect: str
     sign: int
     counted: int = 0
+    place: int = -1
 
 
 def _filled(asked: _Asked, tried: _Try, theirs: tuple[int, int]) -> Iterator[Difference]:
@@ -362,8 +411,9 @@ def _open_parts(asked: _Asked, tried: _Try) -> dict[str, int] | None:
     known = {name: many for name, many in _parts(asked.reading["parts"]).items() if name in _PARTS}
     if not known or not tried.seen.joined or asked.rule.metric != "order_defect_rate":
         return None
-    pairs = tried.seen.pairs["cause"].value_counts()
-    return {name: many - int(pairs.get(name, 0)) for name, many in known.items()}
+    pairs = np.bincount(tried.seen.pairs[:, 1], minlength=len(tried.seen.causes))
+    ours = dict(zip(tried.seen.causes, pairs.tolist(), strict=True))
+    return {name: many - ours.get(name, 0) for name, many in known.items()}
 
 
 _PARTS = ("negative_feedback", "a_to_z_claim", "chargeback")
@@ -379,32 +429,27 @@ def _singles(asked: _Asked, seen: Seen) -> list[_Single]:
     gone, later_gone, later, lately = asked.near
     singles = [
         *_not_listed(asked, seen),
-        *(one for one in gone if one.order_id not in seen.at_fault),
+        *(one for one in gone if not seen.bad[one.place]),
         *later_gone,
-        *(one for one in later if one.order_id not in seen.at_fault),
+        *(one for one in later if not seen.bad[one.place]),
         *asked.orphans,
         *lately,
     ]
-    return [one for one in singles if one.order_id in seen.orders or one.counted]
+    return [one for one in singles if one.counted or seen.there[one.place]]
 
 
 def _not_listed(asked: _Asked, seen: Seen) -> list[_Single]:
     """Orders at fault here that the marketplace's own list leaves out, where the list is as long as its count."""
-    listed = asked.listed & seen.orders
-    if len(listed) != int(asked.reading["at_fault"]):
+    listed = asked.orders.listed & seen.there
+    if int(listed.sum()) != int(asked.reading["at_fault"]):
         return []
-    left_out = seen.faults[~seen.faults["order_id"].isin(listed)].sort_values("order_id")
-    return list(_each(left_out, -1, lambda _: "cleared"))
+    rows = seen.faults
+    return asked.singles(~listed[rows.order], -1, rows.order, lambda _: "cleared", rows)
 
 
 def _gone(defect: str) -> str:
     """What it is called when a defect ceased to count."""
     return "feedback removed" if defect == "negative_feedback" else "cleared"
-
-
-def _each(rows: pd.DataFrame, sign: int, cause: Any) -> Iterator[_Single]:
-    for row in rows.drop_duplicates("order_id").to_dict("records"):
-        yield _Single(cause(row), row["order_id"], row["cause"], sign)
 
 
 def _orphans(asked: _Asked) -> Iterator[_Single]:
@@ -459,9 +504,10 @@ _TOLD_BY = {"feedback": "negative_feedback", "claims": "a_to_z_claim", "chargeba
 
 def _silent_days(asked: _Asked) -> int:
     """How many days of the marketplace's window have no order in our files, where the others have three or more."""
-    days = pd.date_range(*asked.days)
-    counting = asked.orders.counting
-    clock = counting.loc[counting["channel"].isin(asked.channels), "clock_day"]
-    per_day = clock.value_counts().reindex(days, fill_value=0)
+    first, last = (int(number) for number in day_numbers(asked.days))
+    rows = asked.orders.counting
+    inside = np.isin(rows.channel, [PLACES[name] for name in asked.channels])
+    clock = rows.clock[inside & (rows.clock >= first) & (rows.clock <= last)] - first
+    per_day = np.bincount(clock, minlength=last - first + 1)
     busy = per_day[per_day > 0]
-    return int((per_day == 0).sum()) if len(busy) and busy.mean() >= 3 else 0
+    return int((per_day == 0).sum()) if busy.size and busy.mean() >= 3 else 0

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 
+import numpy as np
 import pandas as pd
 
 from healthkit.explain.bridges import ExplainError
 from healthkit.policy import Rule, Stage
+from healthkit.scores import day_numbers
 
 
 @dataclass(frozen=True)
@@ -39,12 +41,21 @@ def standing(daily: pd.DataFrame, rule: Rule) -> Standing:
             f"A standing is told of one measure and window, one row a day; there are {len(key)} measures."
         )
     rows = daily.sort_values("as_of")
-    run = 0
-    expected = rows["as_of"].iloc[-1]
-    for as_of, status in zip(rows["as_of"].iloc[::-1], rows["status"].iloc[::-1], strict=True):
-        if status != "off target" or as_of != expected:
-            break
-        run, expected = run + 1, expected - timedelta(days=1)
-    since = rows["as_of"].iloc[-run].date() if run else None
+    return standing_of(day_numbers(rows["as_of"]), (rows["status"] == "off target").to_numpy(), rule)
+
+
+def standing_of(days: np.ndarray, off: np.ndarray, rule: Rule) -> Standing:
+    """The same of day numbers in order, and whether the measure was off target on each.
+
+    >>> from healthkit.policy import load
+    >>> standing_of(np.array([20391, 20392]), np.array([False, True]), load("amazon").rules[0]).since
+    datetime.date(2025, 10, 31)
+    """
+    broken = ~off[::-1] | (days[::-1] != days[-1] - np.arange(days.size))
+    run = int(broken.argmax()) if broken.any() else days.size
+    since = date.fromordinal(_FIRST + int(days[-run])) if run else None
     reached = [stage for stage in rule.stages if stage.days <= run]
-    return Standing(run, since, run == len(rows), max(reached, key=lambda one: one.days, default=None), rule.source)
+    return Standing(run, since, run == days.size, max(reached, key=lambda one: one.days, default=None), rule.source)
+
+
+_FIRST = date(1970, 1, 1).toordinal()

@@ -8,6 +8,7 @@ are, or how many fall on the same days where they are many, so that the work gro
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import NamedTuple
@@ -28,6 +29,8 @@ BATCH = 2_000
 """So many are held in memory at once."""
 PLACES = 1 << 16
 """The days on which a fault enters and leaves are looked up in a table of so many equally likely places."""
+AT_ONCE = 1 << 20
+"""So many faults drawn one by one are held before their days are added up."""
 CROWDED = 1.0
 """From so many faults a place on, they are drawn by place and no longer one by one."""
 DRIFT = 0.05
@@ -102,8 +105,20 @@ class Lookout:
         self._as_of = as_of
         self._shared: dict[tuple[str, ...], tuple[Past, Portfolio]] = {}
 
-    def futures(self, policy: Policy, row: pd.Series, *, ahead: int = 90, draws: int = DRAWS, seed: int = 0) -> Futures:
-        """The futures of one row of SCORES of this evening (see `futures`)."""
+    def futures(
+        self,
+        policy: Policy,
+        row: pd.Series,
+        *,
+        ahead: int = 90,
+        draws: int = DRAWS,
+        seed: int = 0,
+        alone: Counts | None = None,
+    ) -> Futures:
+        """The futures of one row of SCORES of this evening (see `futures`).
+
+        `alone` are the counts of the row's account, where they are at hand.
+        """
         rule = next((rule for rule in policy.rules if rule.id == row["rule"]), None)
         if rule is None or rule.target is None or (pd.isna(row["rate"]) and row["counted"]):
             raise OutlookError(f"{row['metric']} is not held against a target, so no future can be off it.")
@@ -111,9 +126,17 @@ class Lookout:
         lag = (row["as_of"] - row["last_day"]).days
         every, shared = self._shares(rule, marketplace, channel)
         learnt = learn(every.of(account), shared)
-        behind = stays_behind(self._known.of([account]), rule, account, marketplace, channel)
+        mine = self._known.of([account]) if alone is None else known_by(alone, self._as_of)
+        behind = stays_behind(mine, rule, account, marketplace, channel)
         held = lay_out(behind, rule, self._as_of, int(row["window"]), lag, ahead, learnt)
         return simulate(held, learnt, draws=draws, seed=seed, account=account)
+
+    def learn(self, policies: Mapping[str, Policy]) -> None:
+        """Learn what accounts share in every measure of their marketplaces' policies, before it is asked for."""
+        for marketplace, policy in policies.items():
+            for rule in policy.on(self._as_of):
+                for channel in rule.channels if rule.target is not None else ():
+                    self._shares(rule, marketplace, channel)
 
     def _shares(self, rule: Rule, marketplace: str, channel: str) -> tuple[Past, Portfolio]:
         """The past of every account in one measure, and what they share."""
@@ -239,7 +262,7 @@ def simulate(held: Layout, learnt: Learnt, *, draws: int = DRAWS, seed: int = 0,
         raise OutlookError(f"{draws} futures cannot be drawn; ask for at least 1.")
     rng = np.random.default_rng(seed)
     off, rates = [], []
-    tables = _tables(held.places, rng)
+    tables = _tables(held.places, rng, learnt.mean * draws)
     for begin in range(0, draws, BATCH):
         counted, at_fault = draw(held, learnt, min(BATCH, draws - begin), rng, tables)
         off.append(_off(held.rule, counted, at_fault))
@@ -270,12 +293,17 @@ def draw(
         volume = rng.gamma(1 / held.uneven_volume, held.uneven_volume, (draws, 1))
     edges = np.zeros(draws * (days + 1))
     extra = np.zeros(draws * (days + 1))
+    singles: list[_Singles] = []
     for table in tables:
         many = rng.poisson(level[:, table.week] * (table.known + volume[:, 0] * table.new))
         if learnt.weights.max() == 1 and many.sum() > CROWDED * table.first.size * draws:
             _fall_together(table, many, days, rng, edges, extra)
         else:
-            _fall_singly(table, many, days, rng, learnt.weights, edges, extra)
+            singles.append(_fall_singly(table, many, days, rng, learnt.weights))
+        if sum(one.begin.size for one in singles) > AT_ONCE:
+            _add(singles, edges, extra)
+            singles = []
+    _add(singles, edges, extra)
     at_fault, with_fault = (
         np.rint(both.reshape(draws, days + 1).cumsum(axis=1)[:, :days]).astype(np.int64) for both in (edges, extra)
     )
@@ -285,19 +313,35 @@ def draw(
     return counted, np.minimum(held.at_fault[None, :] + at_fault, counted)
 
 
-def _fall_singly(
-    table: _Table, many: np.ndarray, days: int, rng: np.random.Generator, weights: np.ndarray, edges: np.ndarray,
-    extra: np.ndarray,
-) -> None:  # fmt: skip
+class _Singles(NamedTuple):
+    """Faults one by one: the cell of the future's day on which each enters and leaves, of a new order or not, and what
+    it adds."""
+
+    begin: np.ndarray
+    end: np.ndarray
+    is_new: np.ndarray
+    weight: np.ndarray
+
+
+def _fall_singly(table: _Table, many: np.ndarray, days: int, rng: np.random.Generator, weights: np.ndarray) -> _Singles:
     """Give each fault of a week its days, one after the other."""
     future = np.repeat(np.arange(many.size) * (days + 1), many)
-    place = table.lookup[rng.integers(0, PLACES, future.size, dtype=np.uint16)]
-    weight = weights[rng.integers(0, weights.size, future.size)] if weights.max() > 1 else None
-    begin, end, is_new = future + table.first[place], future + table.last[place] + 1, table.is_new[place]
-    edges += np.bincount(begin, weight, edges.size) - np.bincount(end, weight, edges.size)
-    if is_new.any():
-        chosen = None if weight is None else weight[is_new]
-        extra += np.bincount(begin[is_new], chosen, extra.size) - np.bincount(end[is_new], chosen, extra.size)
+    if table.lookup is None:
+        place = np.searchsorted(table.edges, rng.random(future.size))
+    else:
+        place = table.lookup[rng.integers(0, PLACES, future.size, dtype=np.uint16)]
+    weight = weights[rng.integers(0, weights.size, future.size)] if weights.max() > 1 else np.ones(future.size)
+    return _Singles(future + table.first[place], future + table.last[place] + 1, table.is_new[place], weight)
+
+
+def _add(singles: list[_Singles], edges: np.ndarray, extra: np.ndarray) -> None:
+    """Add the days of single faults to those of all futures."""
+    if not singles:
+        return
+    held = _Singles(*(np.concatenate(columns) for columns in zip(*singles, strict=True)))
+    for chosen, sums in ((slice(None), edges), (held.is_new, extra)):
+        begin, end, weight = held.begin[chosen], held.end[chosen], held.weight[chosen]
+        sums += np.bincount(begin, weight, sums.size) - np.bincount(end, weight, sums.size)
 
 
 def _fall_together(
@@ -321,22 +365,28 @@ class _Table(NamedTuple):
     first: np.ndarray
     last: np.ndarray
     is_new: np.ndarray
-    lookup: np.ndarray
+    edges: np.ndarray
+    lookup: np.ndarray | None
     likely: np.ndarray
 
 
-def _tables(places: Places, rng: np.random.Generator) -> list[_Table]:
-    """One table a week; a place stands in it as often as it is likely, what is left over shared out by chance."""
+def _tables(places: Places, rng: np.random.Generator, faults: float = np.inf) -> list[_Table]:
+    """One table a week; a place stands in it as often as it is likely, what is left over shared out by chance.
+
+    `faults` is how many will be drawn of each expected one; where few are, no table is worth its while.
+    """
     made = []
     for week in np.unique(places.week):
         mine = places.week == week
         likely, is_new = places.likely[mine], places.order[mine] >= 0
         edges = likely.cumsum() / likely.sum()
-        lookup = np.searchsorted(edges, (np.arange(PLACES) + rng.random()) / PLACES).astype(np.int32)
-        lookup = np.minimum(lookup, likely.size - 1)
+        edges[-1] = 1.0
+        lookup = None
+        if likely.sum() * faults > PLACES // 4:
+            lookup = np.searchsorted(edges, (np.arange(PLACES) + rng.random()) / PLACES).astype(np.int32)
         made.append(_Table(
             int(week), float(likely[~is_new].sum()), float(likely[is_new].sum()), places.first[mine], places.last[mine],
-            is_new, lookup, likely / likely.sum(),
+            is_new, edges, lookup, likely / likely.sum(),
         ))  # fmt: skip
     return made
 
@@ -364,8 +414,11 @@ def _read(held: Layout, off: np.ndarray, rates: np.ndarray, draws: int, seed: in
     if some.any():
         quantile = np.nanquantile if np.isnan(rates[:, some]).any() else np.quantile
         edges[:, some] = quantile(rates[:, some], list(BANDS.values()), axis=0)
-    table = pd.DataFrame({"day": pd.to_datetime(stamps).astype("datetime64[s]"), "off": off.mean(axis=0)})
-    table = table.assign(**dict(zip(BANDS, edges, strict=True)))
+    first = np.datetime64(held.as_of, "D").astype("datetime64[s]")
+    table = pd.DataFrame({
+        "day": first + np.arange(days) * np.timedelta64(86_400, "s"), "off": off.mean(axis=0),
+        **dict(zip(BANDS, edges, strict=True)),
+    })  # fmt: skip
     last_off = np.where(off.any(axis=1), days - 1 - off[:, ::-1].argmax(axis=1), -1)
     back = np.sort(last_off + 1)
     when = {share: int(back[-(-draws * share // 10) - 1]) for share in (1, 5, 9)}

@@ -101,10 +101,8 @@ def past(counts: Counts, rule: Rule, marketplace: str, channel: str, as_of: date
 
     A fault that was cleared by then is none: what may be cleared later is left as it is, the careful side.
     """
-    named = {"metric": rule.metric, "basis": str(rule.basis), "marketplace": marketplace, "channel": channel}
-    exposure, faults = counts.exposure, counts.faults
-    for name, value in named.items():
-        exposure, faults = (frame[(frame[name] == value).to_numpy()] for frame in (exposure, faults))
+    rows = counts.rows_where(metric=rule.metric, basis=str(rule.basis), marketplace=marketplace, channel=channel)
+    exposure, faults = counts.exposure.iloc[rows[0]], counts.faults.iloc[rows[1]]
     last = int(day_numbers([as_of])[0])
     first = last - SPAN + 1
     names = pd.Index(exposure["account"].unique())

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pandas as pd
@@ -56,7 +57,21 @@ class Calendar:
 
 
 def known_by(counts: Counts, as_of: date) -> Counts:
-    """The counts as they could be known on the evening of a day: what came later is gone, what ended later is open."""
+    """The counts as they could be known on the evening of a day: what came later is gone, what ended later is open.
+
+    Those of the last evening asked for are kept, for the measures of one report ask alike.
+    """
+    kept = _KNOWN.setdefault(counts, {})
+    if as_of not in kept:
+        kept.clear()
+        kept[as_of] = _known_by(counts, as_of)
+    return kept[as_of]
+
+
+_KNOWN: WeakKeyDictionary[Counts, dict[date, Counts]] = WeakKeyDictionary()
+
+
+def _known_by(counts: Counts, as_of: date) -> Counts:
     evening = pd.Timestamp(as_of)
     exposure = counts.exposure[(counts.exposure["known_on"] <= evening).to_numpy()]
     faults = counts.faults[(counts.faults["known_on"] <= evening).to_numpy()]
@@ -157,11 +172,17 @@ def _orders(behind: Behind, as_of: int, window: int, lag: int) -> pd.DataFrame:
     coming = (last >= as_of) & (first <= last) & (stays.ended > as_of)
     to_days = lambda numbers: numbers.astype("datetime64[D]").astype("datetime64[s]")  # noqa: E731 - used twice, here
     held = faults.assign(enters_on=to_days(first), leaves_on=to_days(last + 1))[coming]
-    once = held.groupby("order_id", as_index=False, sort=False).agg(
-        causes=("causes", "last"), clock_day=("clock_day", "first"), known_on=("since", "min"),
-        enters_on=("enters_on", "min"), leaves_on=("leaves_on", "max"), at_fault=("at_fault", "sum"),
-    )  # fmt: skip
+    if held["order_id"].is_unique:
+        once = held.assign(known_on=held["since"])[_ORDER]
+    else:
+        once = held.groupby("order_id", as_index=False, sort=False).agg(
+            causes=("causes", "last"), clock_day=("clock_day", "first"), known_on=("since", "min"),
+            enters_on=("enters_on", "min"), leaves_on=("leaves_on", "max"), at_fault=("at_fault", "sum"),
+        )  # fmt: skip
     return once.sort_values(["leaves_on", "order_id"], ignore_index=True)
+
+
+_ORDER = ["order_id", "causes", "clock_day", "known_on", "enters_on", "leaves_on", "at_fault"]
 
 
 def _back_on(days: pd.DataFrame) -> date | None:

@@ -163,5 +163,8 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def warming(job: Job) -> Mapping[str, Any]:
-    """What a fork server is warmed with: a run of a job's own template, on its own data."""
-    return {"cells": run.code_cells(job.parameters, Path(job.template)), "modules": list(forks.MODULES)}
+    """What a fork server is warmed with: what all its reports share, and a run of a job's own template."""
+    desk = f"hk.Desk({job.excerpt!r}, {job.policy or None!r})"
+    shared = f"import healthkit as hk\n{desk}.look_out(hk.last_day_of({job.month!r}))"
+    cells = [(0, shared), *run.code_cells(job.parameters, Path(job.template))]
+    return {"cells": cells, "modules": list(forks.MODULES)}

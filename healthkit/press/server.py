@@ -46,6 +46,8 @@ class Server:
         """Answer requests until the client is gone; then end every fork."""
         gc.collect()
         gc.freeze()
+        # A fork lives for a second: looking for garbage now and then is enough.
+        gc.set_threshold(100_000, 50, 100)
         wake_in, wake_out = os.pipe()
         for end in (wake_in, wake_out):
             os.set_blocking(end, False)

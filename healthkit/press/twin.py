@@ -90,15 +90,16 @@ def _reconciled(one: Any) -> dict[str, Any]:
 
 def _records(rows: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows as plain values, days as ISO text, nothing known as null."""
-    days = rows.select_dtypes("datetime").columns
-    plain = rows.assign(**{name: rows[name].dt.strftime("%Y-%m-%d") for name in days})
-    return [{name: _plain(value) for name, value in row.items()} for row in plain.to_dict("records")]
+    columns = [[_plain(value) for value in rows[name].tolist()] for name in rows]
+    return [dict(zip(rows.columns, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 def _plain(value: Any) -> Any:
     """A value that JSON holds."""
+    if isinstance(value, str | bool | int):
+        return value
     if value is None or pd.isna(value):
         return None
     if isinstance(value, date):
-        return value.isoformat()
+        return value.isoformat()[:10]
     return value.item() if hasattr(value, "item") else value
