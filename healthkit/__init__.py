@@ -18,6 +18,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "charts",
         "cluster",
         "desk",
+        "doctor",
         "excerpt",
         "explain",
         "exposure",

@@ -60,15 +60,21 @@ class Desk:
     """One store with its policies, ready for questions.
 
     `folder` is the store's; `policy` is the name (or YAML path) of one policy for every marketplace, instead
-    of each marketplace's own. `track` shows how far counting has come, as tqdm does. Raises StoreError where there
-    is no store, PolicyError for an unknown policy.
+    of each marketplace's own. `version` reads the store as it was then (see
+    `store.versions`). `track` shows how far counting has come, as tqdm does. Raises StoreError where there is no store,
+    PolicyError for an unknown policy.
     """
 
     def __init__(
-        self, folder: str | Path | None = None, policy: str | None = None, *, track: exposure.Track = iter
+        self,
+        folder: str | Path | None = None,
+        policy: str | None = None,
+        *,
+        version: int | None = None,
+        track: exposure.Track = iter,
     ) -> None:
         place = choose(folder)
-        self.store: Store | Excerpt = Excerpt.opened(place) if is_excerpt(place) else Store(place)
+        self.store: Store | Excerpt = Excerpt.opened(place) if is_excerpt(place) else Store(place, version)
         self.policy_name = policy
         self._one = None if policy is None else load(policy)
         self._track = track
@@ -125,7 +131,8 @@ class Desk:
     def _digest(self) -> str:
         """What the counts depend on besides the store: the rules there are, and the code that counts."""
         rules = [*files().values(), *map(Path, self._one.files if self._one else ())]
-        code = [Path(module.__file__ or "") for module in (store, metrics, exposure, tables)]
+        code = [Path(module.__file__ or "") for module in (metrics, exposure, tables)]
+        code += sorted(Path(store.__file__ or "").parent.glob("*.py"))
         return hashlib.sha256(b"\0".join(path.read_bytes() for path in [*code, *rules])).hexdigest()[:12]
 
     @property
@@ -342,7 +349,8 @@ def _read(place: Path) -> Counts | None:
     if not place.is_dir():
         return None
     try:
-        return Counts(*(pd.read_parquet(place / f"{name}.parquet") for name in ("exposure", "faults", "coverage")))
+        frames = (pd.read_parquet(place / f"{name}.parquet") for name in ("exposure", "faults", "coverage"))
+        return Counts(*(exposure.categorised(frame) for frame in frames))
     except (OSError, ValueError):
         # Cut off, or half removed: it is counted again, and kept anew.
         return None

@@ -205,6 +205,15 @@ def _table(frames: list[pd.DataFrame], table: tables.Table) -> pd.DataFrame:
     return _typed(rows, table)
 
 
+NAMES = ("account", "marketplace", "channel", "metric", "basis")
+"""The columns of counts that are held as categories: few names, each very often."""
+
+
+def categorised(rows: pd.DataFrame) -> pd.DataFrame:
+    """Counts as they were kept, their names as categories again: a file without rows forgets that they are."""
+    return rows.astype({name: "category" for name in NAMES if name in rows})
+
+
 def _typed(rows: pd.DataFrame, table: tables.Table) -> pd.DataFrame:
     """The table with its own kinds: days as midnights without a zone, counts as whole numbers, names as categories."""
     made: dict[str, Any] = {}
@@ -213,7 +222,7 @@ def _typed(rows: pd.DataFrame, table: tables.Table) -> pd.DataFrame:
             made[name] = pd.to_datetime(rows[name]).astype("datetime64[s]")
         elif column.kind == "count":
             made[name] = rows[name].astype("int64")
-        elif name in ("account", "marketplace", "channel", "metric", "basis"):
+        elif name in NAMES:
             made[name] = rows[name].astype("str").astype("category")
         else:
             made[name] = (

@@ -113,7 +113,13 @@ def test_no_number_of_a_marketplace_stands_in_the_code():
     """Targets as decimals or fractions belong into policies/; 0.01 in charts and page are sizes, so not searched."""
     rooms = ("metrics", "exposure", "scores", "desk", "monthly", "store")
     numbers = re.compile(r"Fraction\(\d|(?<![\w.])0\.0(?:1|2|25|4|5)\b|(?<![\w.])0\.9[057]\b")
-    assert [room for room in rooms if numbers.search((PACKAGE / f"{room}.py").read_text(encoding="utf-8"))] == []
+    files = {room: [PACKAGE / f"{room}.py", *(PACKAGE / room).glob("*.py")] for room in rooms}
+    texts = {
+        room: "".join(path.read_text(encoding="utf-8") for path in paths if path.exists())
+        for room, paths in files.items()
+    }
+    assert all(texts.values()), "a room is not where this test looks for it"
+    assert [room for room, text in texts.items() if numbers.search(text)] == []
 
 
 def test_importing_the_kit_is_light():

@@ -8,10 +8,10 @@ from __future__ import annotations
 import os
 import sys
 
-from healthkit.cli import explaining, foreseeing, printing, scoring, taking
+from healthkit.cli import explaining, foreseeing, keeping, printing, scoring, taking
 from healthkit.cli.asking import app
 
-__all__ = ["app", "explaining", "foreseeing", "main", "printing", "scoring", "taking"]
+__all__ = ["app", "explaining", "foreseeing", "keeping", "main", "printing", "scoring", "taking"]
 
 
 def main() -> None:

@@ -69,12 +69,18 @@ PolicyName = Annotated[
 ]
 
 
-def desk(data: Path | None, policy: str | None = None) -> Any:
+Version = Annotated[
+    int | None,
+    typer.Option("--version", min=0, metavar="N", help="The store as of a version (see store versions)."),
+]
+
+
+def desk(data: Path | None, policy: str | None = None, version: int | None = None) -> Any:
     """The desk; where the sample is shown for want of a store of one's own, that is said."""
     folder = hk.desk.choose(data)
     if data is None and folder.name == hk.desk.SAMPLE.name:
         err.print(f"No store of your own yet: showing the sample ({hk.desk.SAMPLE}).")
-    return hk.desk.Desk(folder, policy)
+    return hk.desk.Desk(folder, policy, version=version)
 
 
 def written(rows: Any, form: Format) -> bool:

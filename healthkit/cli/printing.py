@@ -20,6 +20,7 @@ from healthkit.cli.asking import (
     Form,
     Format,
     PolicyName,
+    Version,
     app,
     desk,
     err,
@@ -52,6 +53,7 @@ def report(
     ],
     account: Accounts = None,
     policy: PolicyName = None,
+    version: Version = None,
     out_dir: Annotated[Path, typer.Option("--out", help="Folder for the pages.")] = Path("reports"),
     made: Annotated[str, typer.Option(help="When the report was made, as it is to stand in its footer.")] = "",
     jobs: Annotated[int | None, typer.Option(min=1, help="So many at once. Default: one for each core.")] = None,
@@ -83,7 +85,7 @@ def report(
         )
         with _workers(cluster) as executor:
             printed = hk.press.print_month(
-                desk(data, policy), month, account, out_dir, console=err, executor=executor, wish=wish
+                desk(data, policy, version), month, account, out_dir, console=err, executor=executor, wish=wish
             )
     for failure in printed.failures:
         err.print(f"failed  {failure.account}: {failure.what}", style="red", soft_wrap=True, markup=False)

@@ -17,6 +17,7 @@ from healthkit.cli.asking import (
     Form,
     Format,
     PolicyName,
+    Version,
     app,
     columns,
     day,
@@ -64,6 +65,7 @@ def scores(
         bool, typer.Option("--hindsight", help="The same windows with all that was learnt later.")
     ] = False,
     case: Annotated[Case, typer.Option(help="Our figures, the marketplace's own, or both.")] = Case.ours,
+    version: Version = None,
     form: Form = Format.table,
     data: Data = None,
 ) -> None:
@@ -72,7 +74,7 @@ def scores(
         raise typer.BadParameter(f"--from {from_} is after --as-of {as_of}.")
     days = as_of if from_ is None else hk.scores.days_of(from_, as_of)
     with sentences():
-        book = desk(data, policy)
+        book = desk(data, policy, version)
         how = {"window": window, "lag": lag, "hindsight": hindsight}
         table = _asked(book, case, days, account, how)
     if table.empty:

@@ -180,8 +180,15 @@ def _with_excerpts(desk: Desk, jobs: list[Job], work: Path) -> list[Job]:
     if not jobs:
         return []
     names = list(dict.fromkeys(job.account for job in jobs))
-    excerpt.write(Store(desk.store.folder), names, desk.counts_place, work / "excerpt")
+    excerpt.write(_whole(desk), names, desk.counts_place, work / "excerpt")
     return [Job(**{**job.__dict__, "excerpt": str(work / "excerpt")}) for job in jobs]
+
+
+def _whole(desk: Desk) -> Store:
+    """The store of a desk; a batch is not printed from an excerpt."""
+    if not isinstance(desk.store, Store):
+        raise run.PressError(f"{desk.store.place} is an excerpt; a batch needs the store itself.")
+    return desk.store
 
 
 @contextmanager

@@ -1,0 +1,107 @@
+"""What runs here and what is missing: the kit about itself, for `doctor`."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+
+from healthkit import desk, store
+
+WELL, MISSING, WRONG = "✓", "▲", "✕"
+NEEDED = (
+    "pandas", "numpy", "pyarrow", "narwhals", "duckdb", "deltalake", "altair", "vl-convert-python", "jupyterlab",
+    "ipywidgets", "anywidget", "papermill", "nbformat", "jinja2", "typer", "pydantic", "PyYAML",
+)  # fmt: skip
+"""The libraries without which some part does not work, by the names of their packages."""
+LEAST_ROOM = 1 << 30
+"""With less room on the disk, an import or a batch may not come to its end. [bytes]"""
+
+
+class Line(NamedTuple):
+    """One thing that was looked at: well, missing or wrong; what it is; what to do."""
+
+    symbol: str
+    text: str
+    cure: str = ""
+
+
+def examine(folder: Path, whole: bool = False) -> list[Line]:
+    """Look at the kit, its libraries and one store; `whole` reads every data file of it."""
+    return [_kit(), _libraries(), *_optional(), _room(folder), *_store(folder, whole)]
+
+
+def _kit() -> Line:
+    python = ".".join(map(str, sys.version_info[:3]))
+    return Line(WELL, f"healthkit {_version('healthkit')}, Python {python}, {platform.system()} {platform.machine()}")
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def _libraries() -> Line:
+    held = {name: _version(name) for name in NEEDED}
+    missing = [name for name, version in held.items() if not version]
+    if missing:
+        cure = "Install the pinned ones: pip install -r requirements.txt (or make setup)."
+        return Line(WRONG, f"Missing libraries: {', '.join(missing)}.", cure)
+    return Line(WELL, ", ".join(f"{name} {version}" for name, version in held.items()))
+
+
+def _optional() -> list[Line]:
+    """What only some work needs."""
+    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    lines = [
+        Line(WELL, f"Chromium for --pdf: {browser}") if browser
+        else Line(MISSING, "No Chromium: report --pdf cannot print PDF.", "Install chromium, or leave --pdf out."),
+        Line(WELL, "dask.distributed for --cluster") if find_spec("distributed")
+        else Line(MISSING, "No dask.distributed: report --cluster cannot be used.", "pip install 'healthkit[cluster]'"),
+    ]  # fmt: skip
+    if not hasattr(os, "fork"):
+        lines.append(Line(MISSING, "No fork here: reports are printed by a kernel each, some ten times slower."))
+    return lines
+
+
+def _room(folder: Path) -> Line:
+    """How much room the disk of the store has, and that of temporary files."""
+    place = next(path for path in (folder, *folder.resolve().parents) if path.exists())
+    free = {str(place): shutil.disk_usage(place).free, "temporary files": shutil.disk_usage(tempfile.gettempdir()).free}
+    told = ", ".join(f"{many / (1 << 30):,.1f} GiB for {what}" for what, many in free.items())
+    if min(free.values()) < LEAST_ROOM:
+        return Line(WRONG, f"Little room on the disk: {told}.", "Make room before the next import or batch.")
+    return Line(WELL, f"Room on the disk: {told}")
+
+
+def _store(folder: Path, whole: bool) -> list[Line]:
+    """What the store holds, and whether it can be read."""
+    held = store.Store(folder)
+    if not held.exists():
+        return [Line(MISSING, f"No store at {folder}.", f"python -m healthkit import PATH --data {folder}")]
+    try:
+        book = desk.Desk(folder)
+        coverage = book.counts.coverage
+        files = len(held.reports())
+    except store.StoreError as error:
+        return [Line(WRONG, str(error), f"python -m healthkit store repair --data {folder}")]
+    many = int(coverage["orders"].sum())
+    lines = [Line(WELL, f"{folder}: version {held.version()}, {files:,} raw files, {coverage['account'].nunique():,} "
+                        f"accounts, {many:,} orders")]  # fmt: skip
+    if book.unjudged:
+        cure = "Choose one with --policy, such as amazon_reference."
+        lines.append(Line(MISSING, f"No policy judges {', '.join(book.unjudged)}.", cure))
+    if whole:
+        many = len(store.check(held).damages)
+        cure = f"python -m healthkit store check --data {folder}"
+        lines.append(Line(WRONG, f"{many:,} things are wrong with its files.", cure) if many
+                     else Line(WELL, "Every data file of it was read."))  # fmt: skip
+    return lines

@@ -1,0 +1,307 @@
+"""The embedded store under `data/`: append-only Delta tables; the newest known value wins on read.
+
+An import only ever appends, its rows of REPORTS last: a raw file is in the store when its row is, so a
+break in the middle of an import leaves nothing half-read behind, and the same file twice adds nothing.
+The only room with deltalake and duckdb.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+from uuid import uuid4
+
+import duckdb
+import pandas as pd
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, write_deltalake
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+
+from healthkit import tables
+from healthkit.store.merging import NEWER, PLACES, REMOVED, column_as, coverage_in, ledger_in, newest, schema
+from healthkit.tables import Ledger
+
+BATCH, VERSIONS = "healthkit.batch", "healthkit.versions"
+"""What the log of a table says of an append: the import it belongs to, and (REPORTS) how far each table then was."""
+KEPT = {"delta.enableExpiredLogCleanup": "false", "delta.logRetentionDuration": "interval 36500 days"}
+"""No entry of a log is dropped, so that every version of a store can be read again."""
+TRIES = 20
+"""So often an append is tried when others write at the same moment."""
+
+
+class StoreError(ValueError):
+    """The store is not there or does not hold what was asked for; the message says what there is instead."""
+
+
+class Taken(Protocol):
+    """What a reader hands over of one raw file (see `readers.Taken`)."""
+
+    report: str
+    name: str
+    kind: str
+    account: str | None
+    rows: int
+    first_day: Any
+    last_day: Any
+    tables: dict[str, pa.Table]
+
+
+class Store:
+    """One store: a folder with one Delta table for each raw table.
+
+    With a `version` it is read as it was when REPORTS had that version: rows of files that were imported later are not
+    seen. Such a store is not added to.
+
+    >>> Store("nowhere").reports()
+    Traceback (most recent call last):
+    StoreError: There is no store at nowhere. Import files first: python -m healthkit import PATH --data nowhere
+    """
+
+    def __init__(self, folder: str | Path, version: int | None = None) -> None:
+        self.folder = Path(folder)
+        self._at = version
+
+    def exists(self) -> bool:
+        """Whether anything was ever imported here."""
+        return (self.folder / tables.REPORTS.name / "_delta_log").is_dir()
+
+    def add(self, takens: Sequence[Taken]) -> None:
+        """Append what readers took of raw files, all of it or nothing.
+
+        Files that the store holds already must be left out by the caller (see `holds`).
+        """
+        self._check_name()
+        if self._at is not None:
+            raise StoreError(f"Version {self._at} of {self.folder} is past; nothing can be added to it.")
+        batch = uuid4().hex
+        versions: dict[str, int] = {}
+        for table in tables.RAW:
+            parts = [taken.tables[table.name] for taken in takens if table.name in taken.tables]
+            rows = pa.concat_tables([part.cast(schema(table)) for part in parts]) if parts else None
+            if rows is not None and rows.num_rows:
+                versions[table.name] = self._append(table, rows, {BATCH: batch})
+        # Last: from here on the rows above are read. A break before this line leaves them unread for ever.
+        told = {BATCH: batch, VERSIONS: json.dumps(versions)}
+        self._append(tables.REPORTS, self._rows_of_reports(takens), told)
+
+    def _check_name(self) -> None:
+        """Refuse a folder whose name the table format cannot hold."""
+        odd = sorted(set("[]%") & set(str(self.folder.resolve())))
+        if odd:
+            raise StoreError(
+                f"A store cannot lie in a folder whose path holds {' or '.join(odd)}: {self.folder.resolve()}. "
+                "Choose another with --data."
+            )
+
+    def _append(self, table: tables.Table, rows: pa.Table, told: Mapping[str, str] | None = None) -> int:
+        """Append rows, all or none; the version of the table that surely holds them. `told` is kept in its log."""
+        path = self.folder / table.name
+        path.mkdir(parents=True, exist_ok=True)
+        for attempt in range(TRIES):
+            try:
+                write_deltalake(
+                    str(path), rows, mode="append", schema_mode="merge", configuration=KEPT,
+                    commit_properties=CommitProperties(custom_metadata=dict(told or {})),
+                )  # fmt: skip
+                return DeltaTable(str(path)).version()
+            except CommitFailedError as error:
+                # Another import made the table, or its first rows, at the same moment; nothing of ours was kept.
+                if attempt == TRIES - 1:
+                    raise StoreError(
+                        f"Too many imports at once into {self.folder}; nothing was added. Run this import again."
+                    ) from error
+            except (DeltaError, OSError) as error:
+                raise self._damaged(table, error) from error
+        raise AssertionError("every try returns or raises")
+
+    def _damaged(self, table: tables.Table, error: Exception) -> StoreError:
+        """What is to be said of a table that cannot be read or written."""
+        said = str(error)
+        if "No space left" in said or "os error 28" in said:
+            return StoreError(
+                f"There is no space left for {self.folder}; nothing was added. Make room, and run it again."
+            )
+        return StoreError(
+            f"The table {table.name} of {self.folder} is damaged ({said.splitlines()[0][:120]}). See what is: "
+            f"python -m healthkit store check --data {self.folder}"
+        )
+
+    def _rows_of_reports(self, takens: Sequence[Taken]) -> pa.Table:
+        number = self._reports().num_rows
+        rows = [
+            {
+                "report": taken.report, "name": taken.name, "kind": taken.kind, "account": taken.account,
+                "rows": taken.rows, "first_day": taken.first_day, "last_day": taken.last_day, "number": number + place,
+            }
+            for place, taken in enumerate(takens)
+        ]  # fmt: skip
+        return pa.Table.from_pylist(rows, schema=schema(tables.REPORTS))
+
+    def delta(self, table: tables.Table, version: int | None = None) -> DeltaTable | None:
+        """One table as it is stored, None where there is none yet. Raises StoreError for a damaged one."""
+        try:
+            return DeltaTable(str(self.folder / table.name), version=version)
+        except TableNotFoundError:
+            return None
+        except DeltaError as error:
+            raise self._damaged(table, error) from error
+
+    def _reports(self) -> pa.Table:
+        delta = self._delta_of_reports()
+        if delta is None:
+            return schema(tables.REPORTS).empty_table()
+        try:
+            held = delta.to_pyarrow_table().select(list(tables.REPORTS.columns)).sort_by("number")
+        except (OSError, pa.ArrowInvalid) as error:
+            raise self._damaged(tables.REPORTS, error) from error
+        # Two imports of one file at the same moment both name it; it is one file all the same.
+        first = pa.array(~pd.Series(held["report"].to_pylist(), dtype="str").duplicated())
+        return held.filter(first)
+
+    def _delta_of_reports(self) -> DeltaTable | None:
+        """REPORTS at the version that is read. Raises StoreError for one that there is not."""
+        newest = self.delta(tables.REPORTS)
+        if newest is None or self._at is None:
+            return newest
+        if not 0 <= self._at <= newest.version():
+            raise StoreError(f"{self.folder} has no version {self._at}; it has 0 to {newest.version()}.")
+        return self.delta(tables.REPORTS, self._at)
+
+    def reports(self) -> pd.DataFrame:
+        """REPORTS: the raw files that were taken in, in the order of their import.
+
+        Raises StoreError where nothing was ever imported.
+        """
+        self.must_exist()
+        return self._reports().to_pandas(date_as_object=False).sort_values(["number", "report"], ignore_index=True)
+
+    def holds(self) -> set[str]:
+        """The reports (content hashes) that the store holds; empty where there is no store yet."""
+        return set(self._reports()["report"].to_pylist())
+
+    def version(self) -> int:
+        """The version of REPORTS: the number that names a state of the store."""
+        delta = self._delta_of_reports()
+        return -1 if delta is None else delta.version()
+
+    def must_exist(self) -> None:
+        """Raise StoreError, saying how to make one, where nothing was ever imported."""
+        if not self.exists():
+            raise StoreError(
+                f"There is no store at {self.folder}. Import files first: "
+                f"python -m healthkit import PATH --data {self.folder}"
+            )
+
+    def ledger(self, accounts: Iterable[str] | None = None) -> Ledger:
+        """The raw tables as they are known now, of all accounts or some.
+
+        Raises StoreError for an account that the store does not hold.
+        """
+        self.must_exist()
+        wanted = None if accounts is None else list(dict.fromkeys(accounts))
+        if wanted is not None:
+            self.check_accounts(wanted, self.accounts())
+        connection = duckdb.connect()
+        connection.register("taken", self._reports())
+        connection.execute(PLACES.format("taken"))
+        least = self._least_versions()
+        for table in tables.RAW:
+            try:
+                self._read(connection, table, wanted, least.get(table.name, -1))
+            except (OSError, pa.ArrowInvalid, duckdb.Error) as error:
+                raise self._damaged(table, error) from error
+        connection.execute(REMOVED)
+        return ledger_in(connection, coverage_in(connection))
+
+    def check_accounts(self, wanted: Iterable[str], known: Sequence[str]) -> None:
+        """Raise StoreError, naming those there are, for an account that is not known."""
+        refuse_unknown(wanted, known, self.folder)
+
+    def files(self, account: str) -> int:
+        """How many raw files the figures of an account stand on."""
+        reports = self.reports()
+        return int((reports["account"].isna() | (reports["account"] == account)).sum())
+
+    def _least_versions(self) -> dict[str, int]:
+        """The versions that the raw tables had at the last import: one that is behind has lost entries of its log."""
+        delta = self._delta_of_reports()
+        last = delta.history(1) if delta is not None else []
+        return dict(json.loads(last[0].get(VERSIONS, "{}"))) if last else {}
+
+    def _read(
+        self, connection: duckdb.DuckDBPyConnection, table: tables.Table, accounts: list[str] | None, least: int
+    ) -> None:
+        """The rows of taken reports as the DuckDB tables `raw_…` (as stored) and the table's name (as known now)."""
+        delta = self.delta(table)
+        have = -1 if delta is None else delta.version()
+        if have < least:
+            raise self._damaged(table, ValueError(f"its log ends at version {have}, and {least} was written"))
+        if delta is None:
+            connection.register(f"empty_{table.name}", schema(table).empty_table())
+            connection.execute(
+                f"create temp table raw_{table.name} as select *, 0::hugeint as newer from empty_{table.name}"
+            )
+        else:
+            connection.register(f"stored_{table.name}", delta.to_pyarrow_dataset())
+            stored = {field.name for field in delta.schema().fields}
+            columns = ", ".join(column_as(table, name, name in stored) for name in table.columns)
+            connection.execute(
+                f"create temp table raw_{table.name} as select {columns}, {NEWER} as newer "
+                f"from stored_{table.name} held join places using (report) "
+                "where $all or held.account in (select unnest($accounts))",
+                {"all": accounts is None, "accounts": accounts or []},
+            )
+        connection.execute(newest(table))
+
+    def accounts(self) -> list[str]:
+        """The accounts that have orders here, in the order of their names."""
+        return [row[0] for row in self._ask("select distinct account from held order by 1")]
+
+    def marketplaces(self, account: str | None = None) -> list[str]:
+        """The marketplaces of the orders here, or of one account's, in the order of their codes."""
+        question = (
+            "select distinct marketplace from held where ordered_on is not null "
+            "and ($account is null or account = $account) order by 1"
+        )
+        return [row[0] for row in self._ask(question, {"account": account})]
+
+    def marketplace_of(self, account: str, order_ids: Iterable[str]) -> dict[str, str]:
+        """The marketplace of those of an account's orders that the store knows, by order id."""
+        asked = pa.table({"order_id": pa.array(list(order_ids), pa.string())})
+        return dict(
+            self._ask(
+                "select distinct order_id, marketplace from held semi join asked using (order_id) "
+                "where account = $account",
+                {"account": account}, asked=asked,
+            )
+        )  # fmt: skip
+
+    def _ask(
+        self,
+        question: str,
+        values: Mapping[str, Any] | None = None,
+        table: tables.Table = tables.ORDERS,
+        **frames: pa.Table,
+    ) -> list[tuple[Any, ...]]:
+        """Rows of an SQL question to one raw table, which stands as `held`; of taken reports only."""
+        delta = self.delta(table)
+        if delta is None:
+            return []
+        with contextlib.closing(duckdb.connect()) as connection:
+            for name, frame in {"taken": self._reports(), **frames}.items():
+                connection.register(name, frame)
+            connection.register("stored", delta.to_pyarrow_dataset())
+            connection.execute("create temp view held as select * from stored semi join taken using (report)")
+            return connection.execute(question, dict(values or {})).fetchall()
+
+
+def refuse_unknown(wanted: Iterable[str], known: Sequence[str], folder: Path) -> None:
+    """Raise StoreError, naming those there are, for an account that is not known."""
+    there = set(known)
+    unknown = [account for account in wanted if account not in there]
+    if unknown:
+        shown = ", ".join(known[:12]) + (f" and {len(known) - 12:,} more" if len(known) > 12 else "")
+        raise StoreError(f"No account {', '.join(map(repr, unknown))} in {folder}. There are: {shown}.")
