@@ -48,7 +48,7 @@ def standing_of(days: np.ndarray, off: np.ndarray, rule: Rule) -> Standing:
     """The same of day numbers in order, and whether the measure was off target on each.
 
     >>> from healthkit.policy import load
-    >>> standing_of(np.array([20391, 20392]), np.array([False, True]), load("amazon").rules[0]).since
+    >>> standing_of(np.array([20391, 20392]), np.array([False, True]), load("amazon_us").rules[0]).since
     datetime.date(2025, 10, 31)
     """
     broken = ~off[::-1] | (days[::-1] != days[-1] - np.arange(days.size))

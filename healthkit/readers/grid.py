@@ -159,6 +159,7 @@ def parse(name: str, text: bytes, kind: Kind, delimiter: str, notes: list[str]) 
     Raises ReaderError for a row that is too long, and for a last line that breaks off.
     """
     lead, header, body = _split(text)
+    _refuse_many_columns(name, lead, header)
     columns = _unique(kind.names(header.decode(), delimiter), name, kind)
     if kind.by_hand:
         notes += _unknown_columns(columns, name, kind)
@@ -177,6 +178,26 @@ def parse(name: str, text: bytes, kind: Kind, delimiter: str, notes: list[str]) 
     if not len(table):
         notes.append("The file has a header and no rows.")
     return Grid(name, kind, delimiter, text, table, pc.indices_nonzero(pa.repeat(True, len(table))), notes)
+
+
+NEW_LINE = b"\n"
+LONGEST_LINE, MOST_COLUMNS = 1 << 20, 1_000
+"""No report has longer lines, or more columns. [bytes], [columns]"""
+
+
+def refuse_long_lines(name: str, data: bytes) -> None:
+    """Refuse lines that no marketplace writes, before any of it is taken apart or copied."""
+    for begin in range(0, len(data) - LONGEST_LINE, LONGEST_LINE):
+        if data.find(NEW_LINE, begin, begin + LONGEST_LINE) < 0 and data.find(b"\r", begin, begin + LONGEST_LINE) < 0:
+            row = data.count(b"\n", 0, begin) + 1
+            raise ReaderError(
+                f"{name}: row {row:,}: is longer than {LONGEST_LINE >> 20} MB, as no report's is. {AGAIN}"
+            )
+
+
+def _refuse_many_columns(name: str, lead: int, header: bytes) -> None:
+    if header.count(b"\t") + header.count(b",") > MOST_COLUMNS:
+        raise ReaderError(f"{name}: row {lead + 1:,}: is no header: it has more than {MOST_COLUMNS:,} columns. {AGAIN}")
 
 
 def _unknown_columns(columns: list[str], name: str, kind: Kind) -> list[str]:

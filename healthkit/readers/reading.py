@@ -27,7 +27,7 @@ from healthkit.readers import (
     unshipped,
     violations,
 )
-from healthkit.readers.grid import Grid, parse
+from healthkit.readers.grid import Grid, parse, refuse_long_lines
 from healthkit.readers.place import Asked, MarketplaceOf, MarketplacesOf
 from healthkit.readers.recognise import Unrecognised, recognise
 from healthkit.readers.source import Part, ReaderError, Source, digest_of, digest_of_group
@@ -100,6 +100,7 @@ def _refuse_changed(source: Source, contents: list[bytes]) -> None:
 
 def _grid(part: Part, data: bytes, asked: Asked) -> Grid:
     """The columns of one part."""
+    refuse_long_lines(part.name, data)
     text, notes = decode(data, part.name, lambda: asked.japanese(data))
     try:
         kind, delimiter = recognise(opening(text))

@@ -10,7 +10,13 @@ import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
+FREE_BYTES, MOST_TIMES, MOST_BYTES = 64 << 20, 200, 16 << 30
+"""What is unpacked may come to so many bytes whatever it was packed to; more than that only to so many times the packed
+size, for text packs to a tenth and not to a thousandth; and never to more than the last."""
+PIECE = 1 << 22
+"""So many bytes are unpacked at once."""
 GZIP = b"\x1f\x8b"
 ZIP = b"PK\x03\x04"
 
@@ -42,15 +48,17 @@ class Part:
     def content(self) -> bytes:
         """Its bytes, unpacked; raises ReaderError when the packing is broken."""
         try:
-            return _unpacked(self._packed())
+            return _unpacked(self._packed(), self.name)
+        except ReaderError:
+            raise
         except (EOFError, OSError, RuntimeError, ValueError, zlib.error, zipfile.BadZipFile) as error:
             raise ReaderError(f"{self.name}: cannot be opened ({type(error).__name__}). Download it again.") from error
 
     def _packed(self) -> bytes:
         if self.member is None:
             return self.path.read_bytes()
-        with zipfile.ZipFile(self.path) as archive:
-            return archive.read(self.member)
+        with zipfile.ZipFile(self.path) as archive, archive.open(self.member) as file:
+            return bounded(file, archive.getinfo(self.member).compress_size, self.name)
 
 
 @dataclass(frozen=True)
@@ -97,9 +105,24 @@ def digest_of_group(digests: Iterable[str]) -> str:
     return digest_of("\n".join(sorted(digests)).encode())
 
 
-def _unpacked(data: bytes) -> bytes:
+def bounded(file: IO[bytes], packed: int, name: str) -> bytes:
+    """All that a packed file holds; raises ReaderError for one made to fill the memory, before it does."""
+    most = min(MOST_BYTES, max(FREE_BYTES, MOST_TIMES * packed))
+    pieces, size = [], 0
+    while piece := file.read(PIECE):
+        size += len(piece)
+        if size > most:
+            raise ReaderError(
+                f"{name}: unpacks to more than {most >> 20:,} MB from {packed:,} bytes, as no report does. "
+                "If it is one all the same, unpack it yourself and import the text."
+            )
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _unpacked(data: bytes, name: str) -> bytes:
     """Take gzip off. Told by the first bytes: browsers often unpack a download and leave `.gz` in its name."""
     if data.startswith(GZIP):
         with gzip.open(io.BytesIO(data)) as packed:
-            return packed.read()
+            return bounded(packed, len(data), name)  # type: ignore[arg-type]
     return data

@@ -22,6 +22,8 @@ from healthkit.readers.source import ZIP, Part, ReaderError, Refused, Source, di
 from healthkit.readers.text import opening
 
 SUFFIXES = {".txt", ".tsv", ".csv", ".json", ".xml", ".gz", ".zip", ""}
+MOST_MEMBERS = 10_000
+"""So many files one zip may hold."""
 _GROUPED = {kind.name for kind in olist.KINDS}
 _NAMES = [*(kind.name for kind in KINDS), *(document.name for document in DOCUMENTS)]
 _TURN = {name: turn for turn, name in enumerate(_NAMES)} | {olist.NAME: 0.5}
@@ -57,7 +59,9 @@ def _parts(paths: Iterable[str | Path], refused: list[Refused]) -> Iterator[Part
     for path in dict.fromkeys(file for given in paths for file in _files(Path(given))):
         try:
             yield from _members(path)
-        except (zipfile.BadZipFile, OSError) as error:
+        except ReaderError as error:
+            refused.append(Refused(_name(path), str(error)))
+        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
             name = _name(path)
             refused.append(Refused(name, f"{name}: cannot be opened ({type(error).__name__}). {AGAIN}"))
 
@@ -89,9 +93,12 @@ def _members(path: Path) -> Iterator[Part]:
         return
     with zipfile.ZipFile(path) as archive:
         names = sorted(name for name in archive.namelist() if not name.endswith("/"))
+    if len(names) > MOST_MEMBERS:
+        raise ReaderError(f"{_name(path)}: holds {len(names):,} files; unpack it yourself and import the folder.")
     for name in names:
         inside = Path(name)
-        hidden = any(part.startswith((".", "__MACOSX")) for part in inside.parts)
+        # Nothing is ever written under a member's name, so that one may point wherever it likes.
+        hidden = any(part.startswith((".", "__MACOSX")) and part != ".." for part in inside.parts)
         if not hidden and inside.suffix.lower() in SUFFIXES - {".zip"}:
             yield Part(path, name, f"{_name(path)}/{name}", inside.parent.name or path.parent.name)
 
