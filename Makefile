@@ -7,7 +7,7 @@ STORE = data/sample_store
 READY = $(VENV)/.ready
 LOCK = requirements.txt requirements-dev.txt pyproject.toml
 
-.PHONY: help setup report lab test lint sample backtest bench-futures bench-ui bench-window bench-press
+.PHONY: help setup report lab test lint sample backtest bench-futures bench-ui bench-window bench-press bench-count audit
 .DEFAULT_GOAL := help
 
 help:
@@ -21,6 +21,8 @@ help:
 	@echo "make bench-ui how long a key press takes to a redrawn chart, beside the usual pattern"
 	@echo "make bench-window  how long a new window takes for the largest account of ten million orders"
 	@echo "make bench-press   what a report costs beside stock papermill and nbconvert (REPORTS=n of them at last)"
+	@echo "make bench-count   what counting costs beside a bare scan, how it grows, and the usual pandas ways"
+	@echo "make audit    ask whether a pinned library has a known weakness (needs a network)"
 	@echo "make sample   write data/sample again (seeded: the same bytes)"
 
 setup: $(READY)
@@ -57,6 +59,13 @@ bench-window: $(READY)
 
 bench-press: $(READY)
 	@$(RUN) -m bench.press
+
+bench-count: $(READY)
+	@$(RUN) -m bench.count
+
+audit: $(READY)
+	@$(RUN) -m pip install --quiet --disable-pip-version-check pip-audit
+	@$(RUN) -m pip_audit --requirement requirements.txt --no-deps --disable-pip
 
 bench-futures: $(READY)
 	@$(RUN) -m bench.futures

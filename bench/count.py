@@ -1,0 +1,195 @@
+"""From raw orders to counts: what it costs, how it grows, what the usual ways cost and get wrong (`make bench-count`).
+
+Orders are made up as Parquet files and counted by the same expression as a store's, each size in a process of its own,
+so that its peak memory is its own. A bare scan reads the same columns of the same files and does nothing with them: no
+way of counting can be cheaper. Sizes are SIZES (default 1e6,1e7; add 1e8 where there is an hour and 12 GB of disk).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import narwhals as nw
+import numpy as np
+import pandas as pd
+
+from bench import window
+from healthkit import exposure, policy, scores, store, tables
+from healthkit.scores import day_numbers, days_of, stays_behind
+
+SIZES = [int(float(size)) for size in os.environ.get("SIZES", "1e6,1e7").split(",")]
+AS_OF = date(2026, 10, 31)
+OF_ALL = ("account", "marketplace", "channel", "order_id", "is_premium", "assumed")
+USED = {
+    "late_shipment_rate": (*OF_ALL, "ship_by", "ship_by_on", "shipped_at", "shipped_on"),
+    "cancellation_rate": (*OF_ALL, "ordered_on", "status", "cancelled_on", "cancelled_by", "part_cancelled"),
+}
+"""The columns of ORDERS that each metric reads."""
+EACH = 100_000
+"""So many orders an account has."""
+A_FILE = 1_000_000
+"""So many orders stand in one file."""
+
+
+def make(folder: Path, orders: int) -> None:
+    """Write orders of two years: one in a hundred cancelled, four in a hundred shipped late."""
+    kinds = {"text": "varchar", "day": "date", "instant": "timestamptz", "count": "bigint", "flag": "boolean"}
+    made = {
+        "account": f"printf('account-%04d', (hash(i) % {max(1, orders // EACH)})::int)",
+        "marketplace": "'US'", "channel": "'seller'",
+        "order_id": "printf('%03d-%07d-%07d', i // 10000000 % 1000, i % 10000000, i % 7654321)",
+        "ordered_at": "placed", "ordered_on": "placed::date",
+        "status": "case when hash(i, 1) % 100 = 0 then 'cancelled' else 'shipped' end",
+        "cancelled_on": "case when hash(i, 1) % 100 = 0 then placed::date + 1 end",
+        "cancelled_by": "case when hash(i, 1) % 100 = 0 then 'seller' end",
+        "ship_by": "placed + interval 2 day", "ship_by_on": "(placed + interval 2 day)::date",
+        "shipped_at": "placed + case when hash(i, 2) % 100 < 4 then interval 60 hour else interval 30 hour end",
+        "shipped_on": "(placed + case when hash(i, 2) % 100 < 4 then interval 60 hour else interval 30 hour end)::date",
+        "updated_at": "placed", "report": "'r'",
+    }  # fmt: skip
+    columns = ", ".join(
+        f"({made.get(name, 'null')})::{kinds[column.kind]} as {name}" for name, column in tables.ORDERS.columns.items()
+    )
+    connection = duckdb.connect()
+    for place, begin in enumerate(range(0, orders, A_FILE)):
+        end = min(orders, begin + A_FILE)
+        connection.execute(
+            f"copy (select {columns} from (select range as i, timestamp '2024-11-01' "
+            f"+ interval 1 second * (range * 63072000 // {orders}) as placed from range({begin}, {end}))) "
+            f"to '{folder}/{place:05d}.parquet' (format parquet)"
+        )
+
+
+def ledger(folder: Path) -> tables.Ledger:
+    """The orders as a ledger that is not in memory: read from their files as a store's are."""
+    connection = duckdb.connect()
+    connection.execute("set preserve_insertion_order = false")
+    empty = {
+        table.name: nw.from_native(connection.from_arrow(store.schema(table).empty_table())) for table in tables.RAW
+    }
+    orders = nw.from_native(connection.read_parquet(f"{folder}/*.parquet"))
+    many = max(1, len(list(folder.glob("*.parquet"))) * A_FILE // EACH)
+    coverage = pd.DataFrame({
+        "account": [f"account-{n:04d}" for n in range(many)], "marketplace": "US",
+        "begins_on": pd.Timestamp("2024-11-01"), "ends_on": pd.Timestamp(AS_OF), "heard_on": pd.Timestamp(AS_OF),
+        "orders": 1, "evidence": "",
+    })  # fmt: skip
+    return tables.Ledger(**(empty | {"orders": orders}), coverage=coverage)
+
+
+def one(what: str, metric: str, folder: Path) -> dict[str, Any]:
+    """Count, or scan, in this process: CPU seconds and peak memory beyond what the libraries take."""
+    rules = [rule for rule in policy.load("amazon_us").on(AS_OF) if rule.metric == metric]
+    before = resource.getrusage(resource.RUSAGE_SELF)
+    begin = time.perf_counter()
+    if what == "count":
+        counted = exposure.count(ledger(folder), rules)
+        rows = {"exposure": len(counted.exposure), "faults": len(counted.faults)}
+    else:
+        seen = ", ".join(f"count({name}), max({name})" for name in USED[metric])
+        duckdb.connect().execute(f"select {seen} from read_parquet('{folder}/*.parquet')").to_arrow_table()
+        rows = {}
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    took = round(time.perf_counter() - begin, 2)
+    return {"cpu": round(cpu, 2), "seconds": took, "peak_mib": after.ru_maxrss // 1024} | rows
+
+
+def apart(what: str, metric: str, folder: Path) -> dict[str, Any]:
+    """The same in a process of its own."""
+    words = [sys.executable, "-m", "bench.count", what, metric, str(folder)]
+    return dict(json.loads(subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()[-1]))
+
+
+def median_ms(ask: Callable[[int], object], many: range) -> float:
+    """The median time of a question, in ms."""
+    seen = []
+    for value in many:
+        begin = time.perf_counter()
+        ask(value)
+        seen.append(time.perf_counter() - begin)
+    return round(statistics.median(seen) * 1000, 2)
+
+
+def usual_ways() -> dict[str, Any]:
+    """New windows from counts in memory, and the same history by the usual pandas ways, with what they get wrong."""
+    counts, largest, _ = window.made_up()
+    rule = next(rule for rule in policy.load("amazon_us").on(AS_OF) if rule.metric == window.METRIC)
+    days = days_of(AS_OF - timedelta(days=364), AS_OF)
+    numbers = day_numbers(days)
+    behind = stays_behind(counts, rule, largest, "US", "seller")
+    [held] = scores._held(counts)
+    asked = rule.metric, str(rule.basis), "seller"
+
+    def alone(length: int) -> list[np.ndarray]:
+        return [stays.on(numbers, 1, length, 0, False) for stays in (behind.counting_stays, behind.fault_stays)]
+
+    def every(length: int) -> list[np.ndarray]:
+        both = held.counting[asked], held.faults[asked]
+        return [stays.on(numbers, len(held.accounts), length, 0, False) for stays in both]
+
+    figures: dict[str, Any] = {
+        "one_account_new_window_ms": median_ms(alone, range(30, 60)),
+        "all_1000_accounts_365_days_ms": median_ms(every, range(30, 37)),
+    }
+    mine = counts.faults[(counts.faults["account"] == largest).to_numpy()]
+    right = alone(30)[1][0]
+
+    begin = time.perf_counter()
+    clock, known = (pd.to_datetime(mine[name]) for name in ("clock_day", "known_on"))
+    loop = [
+        int(((clock > day - pd.Timedelta(days=30)) & (clock <= day) & (known <= day)).sum())
+        for day in map(pd.Timestamp, days[-60:])
+    ]
+    figures["pandas_loop_of_365_days_ms"] = round((time.perf_counter() - begin) * 1000 * 365 / 60, 1)
+    figures["pandas_loop_wrong_cells"] = round(float((np.array(loop) != right[-60:]).mean()), 3)
+
+    begin = time.perf_counter()
+    daily = mine.groupby("clock_day")["at_fault"].sum().reindex(pd.date_range(clock.min(), AS_OF), fill_value=0)
+    rolled = daily.rolling("30D").sum().astype(int).reindex(pd.DatetimeIndex(days)).to_numpy()
+    figures["pandas_rolling_ms"] = round((time.perf_counter() - begin) * 1000, 1)
+    figures["pandas_rolling_wrong_cells"] = round(float((rolled != right).mean()), 3)
+    return figures
+
+
+def main() -> None:
+    """Measure, print."""
+    if len(sys.argv) > 3:
+        print(json.dumps(one(sys.argv[1], sys.argv[2], Path(sys.argv[3]))))
+        return
+    figures: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory(prefix="bench-count-") as place:
+        for size in SIZES:
+            folder = Path(place) / str(size)
+            folder.mkdir()
+            make(folder, size)
+            for metric in USED:
+                scans = [apart("scan", metric, folder) for _ in range(3)]
+                counts = [apart("count", metric, folder) for _ in range(2)]
+                scan, count = (min(runs, key=lambda run: run["cpu"]) for runs in (scans, counts))
+                held = {"scan": scan, "count": count, "count_to_scan": round(count["cpu"] / scan["cpu"], 2)}
+                figures.setdefault(metric, {})[f"{size:.0e}"] = held
+                print(f"{size:.0e} orders, {metric}:", json.dumps(held), flush=True)
+    if len(SIZES) > 1:
+        for held in figures.values():
+            first, last = (held[f"{size:.0e}"]["count"]["cpu"] for size in (SIZES[0], SIZES[-1]))
+            # 1 where cost grows as orders do.
+            held["slope"] = round(float(np.log(last / first) / np.log(SIZES[-1] / SIZES[0])), 3)
+    figures |= usual_ways()
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()
