@@ -10,12 +10,10 @@ from __future__ import annotations
 import json
 import os
 import resource
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -113,16 +111,6 @@ def apart(what: str, metric: str, folder: Path) -> dict[str, Any]:
     return dict(json.loads(subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()[-1]))
 
 
-def median_ms(ask: Callable[[int], object], many: range) -> float:
-    """The median time of a question, in ms."""
-    seen = []
-    for value in many:
-        begin = time.perf_counter()
-        ask(value)
-        seen.append(time.perf_counter() - begin)
-    return round(statistics.median(seen) * 1000, 2)
-
-
 def usual_ways() -> dict[str, Any]:
     """New windows from counts in memory, and the same history by the usual pandas ways, with what they get wrong."""
     counts, largest, _ = window.made_up()
@@ -141,8 +129,8 @@ def usual_ways() -> dict[str, Any]:
         return [stays.on(numbers, len(held.accounts), length, 0, False) for stays in both]
 
     figures: dict[str, Any] = {
-        "one_account_new_window_ms": median_ms(alone, range(30, 60)),
-        "all_1000_accounts_365_days_ms": median_ms(every, range(30, 37)),
+        "one_account_new_window_ms": window.median_ms(alone, range(30, 60)),
+        "all_1000_accounts_365_days_ms": window.median_ms(every, range(30, 37)),
     }
     mine = counts.faults[(counts.faults["account"] == largest).to_numpy()]
     right = alone(30)[1][0]
