@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import date
+from unicodedata import category
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -25,7 +26,7 @@ _SCIENTIFIC = r"^\d+([.,]\d+)?[eE]\+\d+$"
 _NUMBER = r"^\d+([.,]\d+)?$"
 _LOOSE_OFFSET = r"\s*([+-])\s*(\d{2})\s*:?\s*(\d{2})$"
 _EARLIEST, _LATEST = date(1995, 1, 1), date(2100, 1, 1)
-_REGION = r"^\p{L}[\p{L}\p{M} .'&()/-]{0,39}$"
+_REGION_SIGNS, _REGION_LETTERS = " .'&()/-", 40
 _FLAGS = {"true": True, "yes": True, "y": True, "1": True, "false": False, "no": False, "n": False, "0": False}
 _MONTHS = {month: number for number, month in enumerate(
     ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"), 1
@@ -120,8 +121,8 @@ def premium(grid: Grid) -> pa.Array:
 
 def regions(grid: Grid, column: str) -> pa.Array:
     """Countries or states in upper case; a cell that is no short name, such as half an address, stays empty."""
-    cells = pc.utf8_upper(grid[column])
-    return pc.if_else(pc.match_substring_regex(cells, _REGION), cells, pa.scalar(None, pa.string()))
+    coded = whole(pc.dictionary_encode(grid[column]))
+    return pa.array(map(region, coded.dictionary.to_pylist()), pa.string()).take(coded.indices)
 
 
 def region(word: str | None) -> str | None:
@@ -131,7 +132,10 @@ def region(word: str | None) -> str | None:
     ('WA', None, None)
     """
     word = (word or "").strip().upper()
-    return word if re.fullmatch(r"[^\W\d_](?:[^\W\d_]|[ .'&()/-]){0,39}", word) else None
+    named = word[:1].isalpha() and len(word) <= _REGION_LETTERS
+    # A mark belongs to the letter before it, as in most scripts of India.
+    held = (letter.isalpha() or letter in _REGION_SIGNS or category(letter)[0] == "M" for letter in word)
+    return word if named and all(held) else None
 
 
 def days(grid: Grid, column: str, read: Callable[[str], date | None], form: str, empty: bool = False) -> pa.Array:

@@ -12,6 +12,7 @@ import io
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import NoReturn
 
 import pyarrow as pa
@@ -54,7 +55,7 @@ class Kind:
 
     def names(self, header: str, delimiter: str) -> list[str]:
         """The header's column names in the one spelling that this kind uses."""
-        return [self.aliases.get(name, name) for name in names_in(header, delimiter)]
+        return [self.aliases.get(name, name) for name in _names_in(header, delimiter)]
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,11 @@ def whole(column: pa.ChunkedArray | pa.Array) -> pa.Array:
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks()
     return pa.concat_arrays(column.chunks) if isinstance(column, pa.ChunkedArray) else column
+
+
+@lru_cache(64)
+def _names_in(header: str, delimiter: str) -> tuple[str, ...]:
+    return tuple(names_in(header, delimiter))
 
 
 def names_in(header: str, delimiter: str) -> list[str]:
