@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 import resource
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -23,8 +22,11 @@ from typing import Any
 # Before numpy is loaded: as in the fork server, no thread spins for small products.
 os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 import healthkit as hk
-from healthkit import blocks, excerpt, intake, press
+from healthkit import blocks, excerpt, intake, press, tables
 from healthkit.press import forks
 from healthkit.store import Store
 
@@ -66,18 +68,24 @@ def plain(place: Path, account: str, marketplace: str) -> str:
     return blocks.page("x", shown, vega_href="vega.js")
 
 
-def copies(folder: Path, many: int, name: str = "many") -> Store:
-    """A store of the sample's accounts over and over, under other names."""
-    accounts = sorted(path for path in (ROOT / "data" / "sample").iterdir() if path.is_dir())
-    raw = folder / f"raw-{name}"
-    for n in range(many):
-        source = accounts[n % len(accounts)]
-        # By number first, so that each of them in turn has a copy among the first few.
-        shutil.copytree(source, raw / f"{n:04d}-{source.name}")
-    store = Store(folder / name)
-    refused = [one.refused for one in intake.take_in(sorted(raw.iterdir()), store) if one.refused]
-    if refused:
-        raise SystemExit(f"{len(refused)} files of the copies were refused, the first: {refused[0]}")
+def copies(sample: Store, folder: Path, many: int) -> Store:
+    """A store of the sample's accounts over and over, under other names: its stored rows, copied."""
+    store = Store(folder)
+    accounts = sorted(hk.Desk(sample.folder).accounts)
+    for table in (*tables.RAW, tables.REPORTS):
+        delta = sample.delta(table)
+        if delta is None:
+            continue
+        held = delta.to_pyarrow_table()
+        pieces = []
+        for n in range(many):
+            mine = held.filter(pc.equal(held["account"], accounts[n % len(accounts)]))
+            # By number first, so that each of them in turn has a copy among the first few.
+            name = f"{n:04d}-{accounts[n % len(accounts)]}"
+            named = mine.set_column(mine.schema.get_field_index("account"), "account", pa.repeat(name, len(mine)))
+            report = pc.binary_join_element_wise(mine["report"], f"{n}", "-")
+            pieces.append(named.set_column(named.schema.get_field_index("report"), "report", report))
+        store._append(table, pa.concat_tables(pieces))
     if len(hk.Desk(store.folder).accounts) != many:
         raise SystemExit(f"The copies make {len(hk.Desk(store.folder).accounts)} accounts; {many} were to be made.")
     return store
@@ -111,7 +119,7 @@ def main() -> None:
         print(f"plain Python {figures['plain_cpu']:8.3f} CPU s a report", flush=True)
 
         # The start is what does not grow with the reports: two batches of different length tell it.
-        more = copies(folder, FEW[1], "few")
+        more = copies(Store(folder / "store"), folder / "few", FEW[1])
         few = sorted(hk.Desk(more.folder).accounts)
         whole = [spent(lambda some=some: _ours(more.folder, few[:some], folder / f"ours-{some}")) for some in FEW]
         ours = (whole[1] - whole[0]) / (FEW[1] - FEW[0])
@@ -134,7 +142,7 @@ def _ours(store: Path, names: list[str], out: Path) -> None:
 
 def _many(folder: Path, many: int) -> dict[str, Any]:
     """Print so many reports with two at once: time of the first and last tenth, memory, what is left behind."""
-    store = copies(folder, many)
+    store = copies(Store(folder / "store"), folder / "many", many)
     desk = hk.Desk(store.folder)
     desk.counts  # noqa: B018 - counted before the clock runs
     seen: list[tuple[float, int]] = []

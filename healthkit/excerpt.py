@@ -7,9 +7,8 @@ asks once and writes an excerpt; whoever prints a report opens that instead, by 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +24,9 @@ from healthkit.tables import Ledger
 MARK = "excerpt.json"
 _PACKED = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
 _ALONE = pa.ipc.IpcReadOptions(use_threads=False)
-AT_ONCE = 50
-"""So many accounts are asked for at once: bounded memory, and few questions."""
+AT_ONCE = 400_000
+"""Accounts are asked for together as long as they have no more orders: bounded memory, and few questions, for each
+reads the whole store."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,9 @@ def write(store: Store, accounts: Iterable[str], counts: Path, folder: Path) -> 
     held: dict[str, dict[str, Any]] = {}
     reports = store.reports()["account"]
     files, shared = reports.value_counts().to_dict(), int(reports.isna().sum())
-    for names in _parts(list(dict.fromkeys(accounts)), AT_ONCE):
+    coverage = pd.read_parquet(counts / "coverage.parquet")
+    orders = coverage.groupby(coverage["account"].astype("str"))["orders"].sum().to_dict()
+    for names in _parts(list(dict.fromkeys(accounts)), orders):
         ledger = store.ledger(names).in_memory()
         frames = {table.name: nw.to_native(getattr(ledger, table.name).collect()) for table in tables.RAW}
         places = {name: _places(frame) for name, frame in frames.items()}
@@ -99,9 +101,21 @@ def write(store: Store, accounts: Iterable[str], counts: Path, folder: Path) -> 
     (folder / MARK).write_text(json.dumps(told), encoding="utf-8")
 
 
-def _parts(names: list[str], size: int) -> Iterator[list[str]]:
-    left = iter(names)
-    while part := list(islice(left, size)):
+def _parts(names: list[str], orders: Mapping[str, int]) -> Iterator[list[str]]:
+    """Accounts in groups of so many orders, or one alone that has more.
+
+    >>> list(_parts(["a", "b", "c"], {"a": 250_000, "b": 100_000, "c": 100_000}))
+    [['a', 'b'], ['c']]
+    """
+    part: list[str] = []
+    held = 0
+    for name in names:
+        if part and held + orders.get(name, 0) > AT_ONCE:
+            yield part
+            part, held = [], 0
+        part.append(name)
+        held += orders.get(name, 0)
+    if part:
         yield part
 
 
