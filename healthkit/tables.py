@@ -396,9 +396,11 @@ Frame = nw.LazyFrame[Any]
 
 
 def collected(frame: Frame) -> Any:
-    """The rows of a lazy frame in memory, as pandas, days as stamps."""
-    held = frame.collect().to_native()
-    return held.to_pandas(date_as_object=False) if hasattr(held, "to_pandas") else held
+    """The rows of a lazy frame in memory, as pandas, days as stamps; by way of Arrow, so that they are alike of every
+    engine."""
+    rows = frame.collect().to_arrow()
+    # What a pandas frame remembers of its own kinds would bring them back.
+    return rows.replace_schema_metadata(None).to_pandas(date_as_object=False)
 
 
 @dataclass(frozen=True, eq=False)

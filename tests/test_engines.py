@@ -11,7 +11,7 @@ import narwhals as nw
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from healthkit import exposure, tables
@@ -63,7 +63,8 @@ def _plain(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@settings(max_examples=4, deadline=None, derandomize=True)
+# A seed stands for a whole ledger: a smaller one is no simpler, so nothing is to be shrunk.
+@settings(max_examples=3, deadline=None, derandomize=True, phases=[Phase.explicit, Phase.generate])
 @given(seed=st.integers(0, 2**32))
 def test_every_engine_comes_to_the_counts_of_duckdb(engine, seed):
     held = ledger(random_ledger(seed))
