@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -123,11 +124,9 @@ def _places(frame: pa.Table) -> dict[str, tuple[int, int]]:
     """Where the rows of each account begin, and how many they are: the tables of a ledger are in the order of their
     keys, of which the account is the first."""
     counts = pc.value_counts(frame["account"])
-    many = counts.field("counts").to_pylist()
-    return {
-        account: (sum(many[:place]), held)
-        for place, (account, held) in enumerate(zip(counts.field("values").to_pylist(), many, strict=True))
-    }
+    names, many = (counts.field(name).to_pylist() for name in ("values", "counts"))
+    begins = [0, *accumulate(many)]
+    return {name: (begin, held) for name, begin, held in zip(names, begins, many, strict=False)}
 
 
 def _write(table: pa.Table, path: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 import narwhals as nw
@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from healthkit import tables
-from healthkit.tables import ALL, Ledger, collected
+from healthkit.tables import ALL, Ledger, collected, records
 
 STATUSES = {
     "good": "on target", "bad": "off target", "great": "on target", "warned": "at risk", "fair": "at risk",
@@ -57,23 +57,9 @@ def _place(row: _Row) -> tuple[Any, ...]:
     return tuple(row[name] for name in _KEYS), row["reported_on"], row["first_day"]
 
 
-def _records(frame: pd.DataFrame) -> list[_Row]:
-    """Rows as plain values: days as dates, nothing known as None."""
-    columns = [[_plain(value) for value in frame[name].tolist()] for name in frame]
-    return [dict(zip(frame.columns, row, strict=True)) for row in zip(*columns, strict=True)]
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, str | int):
-        return value
-    if value is None or pd.isna(value):
-        return None
-    return value.date() if isinstance(value, datetime) else value
-
-
 def _figures(ledger: Ledger) -> Iterator[_Row]:
     """READINGS as rows of SCORES, each with the day of its report."""
-    for row in _records(collected(ledger.readings)):
+    for row in records(collected(ledger.readings)):
         yield row | {
             "reported_on": row["as_of"], "window": max(1, (row["last_day"] - row["first_day"]).days + 1),
             "value": _value(row["parts"]), "counted": int(row["counted"] or 0), "at_fault": int(row["at_fault"] or 0),
@@ -85,7 +71,7 @@ def _figures(ledger: Ledger) -> Iterator[_Row]:
 def _violations(ledger: Ledger) -> Iterator[_Row]:
     """The counts of open violations that the marketplace gave, added up over its categories, by report."""
     sums: dict[tuple[str, str, date], int] = {}
-    for row in _records(collected(ledger.violations.filter(nw.col("violation_id") == ""))):
+    for row in records(collected(ledger.violations.filter(nw.col("violation_id") == ""))):
         key = row["account"], row["marketplace"], row["opened_on"]
         sums[key] = sums.get(key, 0) + int(row["count"])
     for (account, marketplace, on), many in sums.items():

@@ -430,7 +430,7 @@ def _value(rule: Rule, shows: str, counted: np.ndarray, at_fault: np.ndarray) ->
     return value
 
 
-def _days(numbers: np.ndarray) -> np.ndarray:
+def midnights(numbers: np.ndarray) -> np.ndarray:
     """Day numbers as midnights without a zone."""
     return numbers.astype("datetime64[D]").astype("datetime64[s]")
 
@@ -444,8 +444,7 @@ def _table(pieces: list[dict[str, Any]]) -> pd.DataFrame:
         name: _typed([piece[name] for piece in pieces], column.kind, name == "headroom")
         for name, column in tables.SCORES.columns.items()
     })  # fmt: skip
-    several = {word for piece in pieces for word in (*piece["account"].words, *piece["marketplace"].words)}
-    if len(several) > 2:
+    if len({(name, *piece["marketplace"].words) for piece in pieces for name in piece["account"].words}) > 1:
         rows = rows.sort_values(["account", "marketplace"], kind="stable", ignore_index=True)
     return rows
 
@@ -456,7 +455,7 @@ def _typed(pieces: list[Any], kind: str, empty: bool) -> Any:
         return _Words.joined(pieces)
     values = np.concatenate(pieces)
     if kind == "day":
-        return _days(values)
+        return midnights(values)
     return pd.array(values, dtype="Int64") if empty else values
 
 
@@ -525,7 +524,7 @@ def orders_at_fault(
     covers = (first <= day) & (begin <= last) & (first <= last)
     leaves = stays.clock + lag + int(row["window"])
     enters = np.maximum(stays.clock + lag, day_numbers(faults["since"]))
-    behind = faults[covers].assign(enters_on=_days(enters[covers]), leaves_on=_days(leaves[covers]))
+    behind = faults[covers].assign(enters_on=midnights(enters[covers]), leaves_on=midnights(leaves[covers]))
     if behind["order_id"].is_unique:
         return behind.reset_index(drop=True)
     return behind.groupby("order_id", as_index=False, sort=False).agg(_ONE_ORDER)[[*behind.columns]]

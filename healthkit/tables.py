@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
@@ -401,6 +402,28 @@ def collected(frame: Frame) -> Any:
     rows = frame.collect().to_arrow()
     # What a pandas frame remembers of its own kinds would bring them back.
     return rows.replace_schema_metadata(None).to_pandas(date_as_object=False)
+
+
+def records(frame: Any) -> list[dict[str, Any]]:
+    """The rows of a pandas frame as plain values: days as dates, nothing known as None.
+
+    Column by column, for a table of few rows is mostly columns.
+
+    >>> import pandas as pd
+    >>> records(pd.DataFrame({"order_id": ["a"], "known_on": pd.to_datetime(["2026-10-31"]), "rate": [float("nan")]}))
+    [{'order_id': 'a', 'known_on': datetime.date(2026, 10, 31), 'rate': None}]
+    """
+    columns = [[_plain(value) for value in frame[name].tolist()] for name in frame]
+    return [dict(zip(frame.columns, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, str | int):
+        return value
+    # Of what is missing each kind of column has a value of its own, and none of them equals itself.
+    if value is None or (value != value) is not False:
+        return None
+    return value.date() if isinstance(value, datetime) else value
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -90,9 +91,9 @@ def versions(form: Form = Format.table, data: Data = None) -> None:
     show(table)
 
 
-def _name(lines: object) -> None:
+def _name(lines: Iterable[str]) -> None:
     """Name the first of many lines, and say how many more there are."""
-    held = list(lines)  # type: ignore[call-overload]
+    held = list(lines)
     for line in held[:LISTED]:
         out.print(f"  {line}", soft_wrap=True, markup=False)
     if len(held) > LISTED:

@@ -44,7 +44,7 @@ class Rows(NamedTuple):
     clock: np.ndarray
     known: np.ndarray
     ended: np.ndarray
-    many: np.ndarray
+    weight: np.ndarray
     cause: np.ndarray
 
     def at(self, chosen: np.ndarray) -> Rows:
@@ -68,12 +68,12 @@ class Seen:
     @cached_property
     def n(self) -> int:
         """How many are counted."""
-        return int(self.counting.many.sum())
+        return int(self.counting.weight.sum())
 
     @cached_property
     def k(self) -> int:
         """How many of them are at fault: an order with several defects once, parcels and units each."""
-        return int(self.bad.sum()) if self.joined else int(self.faults.many.sum())
+        return int(self.bad.sum()) if self.joined else int(self.faults.weight.sum())
 
     @cached_property
     def there(self) -> np.ndarray:
@@ -95,13 +95,13 @@ class Seen:
     @property
     def counted(self) -> np.ndarray:
         """How much each order counts. [orders]"""
-        return np.bincount(self.counting.order, self.counting.many, len(self.ids)).astype(np.int64)
+        return np.bincount(self.counting.order, self.counting.weight, len(self.ids)).astype(np.int64)
 
     @property
     def at_fault(self) -> np.ndarray:
         """How much each order is at fault. [orders]"""
         held = np.zeros(len(self.ids), dtype=np.int64)
-        (np.maximum if self.joined else np.add).at(held, self.faults.order, self.faults.many)
+        (np.maximum if self.joined else np.add).at(held, self.faults.order, self.faults.weight)
         return held
 
     def named(self, chosen: np.ndarray) -> tuple[str, ...]:
@@ -207,11 +207,11 @@ def _texts(values: pd.Series) -> np.ndarray:
     return np.asarray(values.to_numpy(dtype=object, na_value=None))
 
 
-def _rows(frame: pd.DataFrame, order: np.ndarray, ended: str, many: str, cause: np.ndarray) -> Rows:
+def _rows(frame: pd.DataFrame, order: np.ndarray, ended: str, weight: str, cause: np.ndarray) -> Rows:
     """A frame of `metrics` as arrays; nothing counts before its clock day, however early it was known."""
     channel = pd.Index(list(PLACES)).get_indexer(_texts(frame["channel"]))
     clock, known, end = (day_numbers(frame[name]) for name in ("clock_day", "known_on", ended))
-    return Rows(order, channel, clock, np.maximum(clock, known), end, frame[many].to_numpy(dtype=np.int64), cause)
+    return Rows(order, channel, clock, np.maximum(clock, known), end, frame[weight].to_numpy(dtype=np.int64), cause)
 
 
 def _moved(rows: Rows, days: np.ndarray) -> Rows:

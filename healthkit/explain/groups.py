@@ -94,7 +94,7 @@ def _rows(
 def _by_cause(seen: Seen) -> _Columns:
     """How many are at fault for each cause, of all that are counted; an order with two causes stands with each."""
     rows, many = seen.faults, len(seen.causes)
-    order, cause, weight = (rows.order, rows.cause, rows.many)
+    order, cause, weight = (rows.order, rows.cause, rows.weight)
     if seen.joined:
         _, once = np.unique(order * max(1, many) + cause, return_index=True)
         cause, weight = cause[once], weight[once]

@@ -21,7 +21,7 @@ from healthkit.outlook.arrivals import arrivals
 from healthkit.outlook.learning import LONGEST, Learnt, Past, Portfolio, learn, past, portfolio
 from healthkit.outlook.rolloff import OutlookError, expected, known_by
 from healthkit.policy import Policy, Rule
-from healthkit.scores import Behind, day_numbers, stays_behind
+from healthkit.scores import Behind, day_numbers, midnights, stays_behind
 
 DRAWS = 4_000
 """So many futures are drawn unless told otherwise."""
@@ -414,9 +414,9 @@ def _read(held: Layout, off: np.ndarray, rates: np.ndarray, draws: int, seed: in
     if some.any():
         quantile = np.nanquantile if np.isnan(rates[:, some]).any() else np.quantile
         edges[:, some] = quantile(rates[:, some], list(BANDS.values()), axis=0)
-    first = np.datetime64(held.as_of, "D").astype("datetime64[s]")
+    now = day_numbers([held.as_of])
     table = pd.DataFrame({
-        "day": first + np.arange(days) * np.timedelta64(86_400, "s"), "off": off.mean(axis=0),
+        "day": midnights(now + np.arange(days)), "off": off.mean(axis=0),
         **dict(zip(BANDS, edges, strict=True)),
     })  # fmt: skip
     last_off = np.where(off.any(axis=1), days - 1 - off[:, ::-1].argmax(axis=1), -1)

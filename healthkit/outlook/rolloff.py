@@ -18,7 +18,7 @@ import pandas as pd
 from healthkit.exposure import Counts
 from healthkit.outlook.arrivals import Cells, arrivals
 from healthkit.policy import Policy, Rule, judge
-from healthkit.scores import Behind, Stays, day_numbers, stays_behind
+from healthkit.scores import Behind, Stays, day_numbers, midnights, stays_behind
 
 AHEAD = 90
 """So many days are looked ahead at least. [days]"""
@@ -152,7 +152,7 @@ def _days(
         )
     )
     return pd.DataFrame({
-        "day": numbers.astype("datetime64[D]").astype("datetime64[s]"), "counted": counted, "at_fault": at_fault,
+        "day": midnights(numbers), "counted": counted, "at_fault": at_fault,
         "rate": wrong if rule.target.wants_few else 1 - wrong, "status": judge(rule, counted, at_fault),
         "headroom": np.where(counted > 0, rule.target.headroom(counted, at_fault), 0),
         "enters": enters, "leaves": leaves,
@@ -170,8 +170,7 @@ def _orders(behind: Behind, as_of: int, window: int, lag: int) -> pd.DataFrame:
     faults, stays = behind.faults, behind.fault_stays
     first, last = stays.bounds(window, lag, False)
     coming = (last >= as_of) & (first <= last) & (stays.ended > as_of)
-    to_days = lambda numbers: numbers.astype("datetime64[D]").astype("datetime64[s]")  # noqa: E731 - used twice, here
-    held = faults.assign(enters_on=to_days(first), leaves_on=to_days(last + 1))[coming]
+    held = faults.assign(enters_on=midnights(first), leaves_on=midnights(last + 1))[coming]
     if held["order_id"].is_unique:
         once = held.assign(known_on=held["since"])[_ORDER]
     else:

@@ -198,7 +198,7 @@ def _executor(given: Executor | None, wish: Wish, jobs: list[Job]) -> Iterator[E
         yield given
     else:
         if jobs and wish.engine == run.ENGINE and forks.CAN_FORK:
-            forks.warm_with(dict(warming(jobs[0])))
+            forks.warm_with(dict(warming(jobs[0], len(jobs))))
         many = max(1, min(len(jobs), wish.jobs or os.cpu_count() or 1))
         pool = ThreadPoolExecutor(many)
         try:

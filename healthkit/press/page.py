@@ -162,9 +162,14 @@ def _alone(folder: Path) -> Iterator[None]:
         os.close(held)
 
 
-def warming(job: Job) -> Mapping[str, Any]:
-    """What a fork server is warmed with: what all its reports share, and a run of a job's own template."""
+SHARED_FROM = 8
+"""From so many reports on it is worth while to learn beforehand what all accounts share."""
+
+
+def warming(job: Job, many: int = SHARED_FROM) -> Mapping[str, Any]:
+    """What a server for so many reports is warmed with: a run of a job's own template, before it what all share."""
     desk = f"hk.Desk({job.excerpt!r}, {job.policy or None!r})"
     shared = f"import healthkit as hk\n{desk}.look_out(hk.last_day_of({job.month!r}))"
-    cells = [(0, shared), *run.code_cells(job.parameters, Path(job.template))]
+    cells = run.code_cells(job.parameters, Path(job.template))
+    cells = [(0, shared), *cells] if many >= SHARED_FROM else cells
     return {"cells": cells, "modules": list(forks.MODULES)}

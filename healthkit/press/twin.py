@@ -89,17 +89,12 @@ def _reconciled(one: Any) -> dict[str, Any]:
 
 
 def _records(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows as plain values, days as ISO text, nothing known as null."""
-    columns = [[_plain(value) for value in rows[name].tolist()] for name in rows]
-    return [dict(zip(rows.columns, row, strict=True)) for row in zip(*columns, strict=True)]
+    """Rows as JSON holds them: days as ISO text, nothing known as null."""
+    return [{name: _plain(value) for name, value in row.items()} for row in tables.records(rows)]
 
 
 def _plain(value: Any) -> Any:
     """A value that JSON holds."""
-    if isinstance(value, str | bool | int):
-        return value
-    if value is None or pd.isna(value):
-        return None
     if isinstance(value, date):
-        return value.isoformat()[:10]
+        return value.isoformat()
     return value.item() if hasattr(value, "item") else value

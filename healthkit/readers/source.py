@@ -105,7 +105,7 @@ def digest_of_group(digests: Iterable[str]) -> str:
     return digest_of("\n".join(sorted(digests)).encode())
 
 
-def bounded(file: IO[bytes], packed: int, name: str) -> bytes:
+def bounded(file: IO[bytes] | gzip.GzipFile, packed: int, name: str) -> bytes:
     """All that a packed file holds; raises ReaderError for one made to fill the memory, before it does."""
     most = min(MOST_BYTES, max(FREE_BYTES, MOST_TIMES * packed))
     pieces, size = [], 0
@@ -124,5 +124,5 @@ def _unpacked(data: bytes, name: str) -> bytes:
     """Take gzip off. Told by the first bytes: browsers often unpack a download and leave `.gz` in its name."""
     if data.startswith(GZIP):
         with gzip.open(io.BytesIO(data)) as packed:
-            return bounded(packed, len(data), name)  # type: ignore[arg-type]
+            return bounded(packed, len(data), name)
     return data

@@ -7,7 +7,7 @@ the imports can be held against each other: what is cut off, what is gone, and w
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -59,11 +59,16 @@ def check(store: Store) -> Checked:
     Raises StoreError where there is no store.
     """
     store.must_exist()
+    looked = _look(store)
     found = Checked()
-    for table in EVERY:
-        _check_table(store.folder / table.name, table.name, found)
-    if not any(one.table == tables.REPORTS.name and one.rows is None for one in found.damages):
-        batches = _lost_batches(store)
+    for name, one in looked.items():
+        found.files += len(one.files)
+        found.rows += sum(rows for path, rows in one.files.items() if path not in one.wrong)
+        found.spare += sum(path.name not in one.files for path in (store.folder / name).glob("*.parquet"))
+        found.damages += [Damage(name, one.problem)] if one.problem else []
+        found.damages += [Damage(name, f"{path} {why}", one.files[path]) for path, why in one.wrong.items()]
+    if not looked[tables.REPORTS.name].problem:
+        batches = _lost_batches(store, looked)
         found.damages += [
             Damage(table, f"lacks the rows of {len(lost):,} imports that REPORTS names")
             for table, lost in _by_table(batches).items()
@@ -73,22 +78,24 @@ def check(store: Store) -> Checked:
     return found
 
 
-def _check_table(place: Path, name: str, found: Checked) -> None:
-    """One table: its log, then each data file of it."""
-    delta, problem = _opened(place)
-    if problem:
-        found.damages.append(Damage(name, problem))
-    if delta is None:
-        return
-    held = _files(delta)
-    for path, rows in held.items():
-        found.files += 1
-        wrong = _wrong_with(place / path, rows)
-        if wrong:
-            found.damages.append(Damage(name, f"{path} {wrong}", rows))
-        else:
-            found.rows += rows
-    found.spare += sum(path.name not in held for path in place.glob("*.parquet"))
+class _Looked(NamedTuple):
+    """One table looked at: what is wrong with its log, its data files with their rows, and what is wrong with some."""
+
+    problem: str
+    files: dict[str, int]
+    wrong: dict[str, str]
+
+
+def _look(store: Store) -> dict[str, _Looked]:
+    """Every table, each data file of it read through, once."""
+    made = {}
+    for table in EVERY:
+        place = store.folder / table.name
+        delta, problem = _opened(place)
+        files = {} if delta is None else _files(delta)
+        told = {path: _wrong_with(place / path, rows) for path, rows in files.items()}
+        made[table.name] = _Looked(problem, files, {path: why for path, why in told.items() if why})
+    return made
 
 
 def _opened(place: Path) -> tuple[DeltaTable | None, str]:
@@ -156,11 +163,11 @@ def _history(store: Store, table: tables.Table) -> list[dict[str, Any]]:
     return made
 
 
-def _lost_batches(store: Store) -> dict[str, set[str]]:
+def _lost_batches(store: Store, looked: Mapping[str, _Looked]) -> dict[str, set[str]]:
     """The imports that lost rows, by their own name, each with the tables that lack them."""
     lost: dict[str, set[str]] = {}
     there = {table.name: {entry.get(BATCH) for entry in _history(store, table)} for table in tables.RAW}
-    broken = {table.name: _broken_batches(store, table) for table in tables.RAW}
+    broken = {table.name: _broken_batches(store, table, set(looked[table.name].wrong)) for table in tables.RAW}
     for entry in _history(store, tables.REPORTS):
         batch = entry.get(BATCH)
         if batch is None:
@@ -173,15 +180,11 @@ def _lost_batches(store: Store) -> dict[str, set[str]]:
     return {batch: names for batch, names in lost.items() if batch not in forgotten}
 
 
-def _broken_batches(store: Store, table: tables.Table) -> set[str | None]:
-    """The imports of which a table's data files are broken; of a compacted file, all that came before it."""
-    place = store.folder / table.name
-    delta, _ = _opened(place)
-    if delta is None:
-        return set()
-    broken = {path for path, rows in _files(delta).items() if _wrong_with(place / path, rows)}
+def _broken_batches(store: Store, table: tables.Table, broken: set[str]) -> set[str | None]:
+    """The imports of which some data files of a table are; of a compacted file, all that came before it."""
     if not broken:
         return set()
+    place = store.folder / table.name
     batches: set[str | None] = set()
     before: set[str | None] = set()
     history = {int(entry["version"]): entry for entry in _history(store, table)}
@@ -275,10 +278,10 @@ def repair(store: Store) -> list[str]:
     store.must_exist()
     for table in EVERY:
         _mend_log(store.folder / table.name)
-    lost = _lost_batches(store)
-    reports = _reports_of(store, set(lost))
-    for table in EVERY:
-        _drop_broken_files(store.folder / table.name)
+    looked = _look(store)
+    reports = _reports_of(store, set(_lost_batches(store, looked)))
+    for name, one in looked.items():
+        _drop_broken_files(store.folder / name, one.wrong)
     if reports:
         delta = DeltaTable(str(store.folder / tables.REPORTS.name))
         listed = ", ".join(f"'{report}'" for report in sorted(reports))
@@ -300,17 +303,14 @@ def _mend_log(place: Path) -> None:
     (place / LOG / "_last_checkpoint").unlink(missing_ok=True)
 
 
-def _drop_broken_files(place: Path) -> None:
+def _drop_broken_files(place: Path, broken: Iterable[str]) -> None:
     """Move broken data files aside, and take them out of the table."""
-    delta, _ = _opened(place)
-    if delta is None:
-        return
-    broken = [path for path, rows in _files(delta).items() if _wrong_with(place / path, rows)]
-    for path in broken:
+    gone = list(broken)
+    for path in gone:
         if (place / path).is_file():
             (place / path).rename(place / f"{path}{ASIDE}")
-    if broken:
-        delta.repair()
+    if gone:
+        DeltaTable(str(place)).repair()
 
 
 class Compacted(NamedTuple):
