@@ -3,11 +3,12 @@ PYTHON ?= python3
 VENV ?= .venv
 RUN = $(VENV)/bin/python
 MONTH ?= 2026-10
+SECONDS ?= 20
 STORE = data/sample_store
 READY = $(VENV)/.ready
 LOCK = requirements.txt requirements-dev.txt pyproject.toml
 
-.PHONY: help setup report lab test lint sample backtest bench-futures bench-ui bench-window bench-press bench-count audit
+.PHONY: help setup report lab test lint sample backtest bench-futures bench-ui bench-window bench-press bench-count fuzz audit
 .DEFAULT_GOAL := help
 
 help:
@@ -22,6 +23,7 @@ help:
 	@echo "make bench-window  how long a new window takes for the largest account of ten million orders"
 	@echo "make bench-press   what a report costs beside stock papermill and nbconvert (REPORTS=n of them at last)"
 	@echo "make bench-count   what counting costs beside a bare scan, how it grows, and the usual pandas ways"
+	@echo "make fuzz     feed every reader damaged files (SECONDS=20 of CPU time each)"
 	@echo "make audit    ask whether a pinned library has a known weakness (needs a network)"
 	@echo "make sample   write data/sample again (seeded: the same bytes)"
 
@@ -62,6 +64,9 @@ bench-press: $(READY)
 
 bench-count: $(READY)
 	@$(RUN) -m bench.count
+
+fuzz: $(READY)
+	@$(RUN) -m tests.fuzz --seconds $(SECONDS) --jobs 2
 
 audit: $(READY)
 	@$(RUN) -m pip install --quiet --disable-pip-version-check pip-audit

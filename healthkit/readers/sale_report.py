@@ -105,7 +105,10 @@ def _skus(grid: Grid) -> pa.Array:
         return grid["sku"]
     if len(grid):
         grid.notes.append("The file names no SKU: category and size stand for it.")
-    return pc.binary_join_element_wise(grid["category"], grid["size"], " ", null_handling="skip")
+    # Not `skip`: a row of which both are empty would be left out of the column.
+    parts = (grid["category"], grid["size"], " ")
+    names = pc.utf8_trim_whitespace(pc.binary_join_element_wise(*parts, null_handling="replace", null_replacement=""))
+    return pc.if_else(pc.equal(names, ""), pa.scalar(None, pa.string()), names)
 
 
 def _orders(lines: pa.Table, asked: Asked, stamp: object) -> pa.Table:
