@@ -211,7 +211,8 @@ def _import(path: Path, chance: random.Random) -> list[Source]:
         try:
             taken = read(source, None, told, _known(chance), lambda account: {"US"})
         except ReaderError as error:
-            assert str(error), source
+            if not str(error):
+                raise AssertionError(source) from error
             continue
         assert taken.rows >= 0
         done.append(source)

@@ -7,10 +7,12 @@ who asked for it is known only in the newer, wider file.
 
 from __future__ import annotations
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from healthkit.readers.cells import (
+    alone,
     columns_of,
     counts,
     flags,
@@ -70,9 +72,9 @@ def take(grid: Grid, asked: Asked) -> Taken:
     """Read the file into ORDERS and ITEMS."""
     rows = len(grid)
     grid, skipped = without_other_shops(grid, "amazon-order-id")
-    lines = _newest_lines(_distinct(_lines(grid, asked)))
-    orders = _orders(lines, asked)
-    tables = {"orders": orders, "items": _items(lines, asked)}
+    lines, single = _newest_lines(_lines(grid, asked))
+    orders = _orders(lines, single, asked)
+    tables = {"orders": orders, "items": _items(lines, single, asked)}
     first_day, last_day = span(orders["ordered_on"])
     return Taken(
         asked.report, asked.name, KIND.name, asked.account, tables, rows, skipped, grid.notes, first_day, last_day
@@ -119,28 +121,32 @@ def _item_cancelled(grid: Grid) -> pa.Array:
     return pc.is_in(pc.utf8_lower(grid["item-status"]), pa.array(["cancelled", "canceled"]))
 
 
-def _distinct(lines: pa.Table) -> pa.Table:
-    """Lines that say exactly the same count once: Amazon repeats some."""
-    keys = ["order_id", "sku"]
-    if len(lines.group_by(keys).aggregate([])) == len(lines):
-        return lines
-    return lines.group_by(lines.column_names, use_threads=False).aggregate([])
+def _newest_lines(lines: pa.Table) -> tuple[pa.Table, np.ndarray]:
+    """Of each order and SKU only what was said last; lines that say exactly the same count once: Amazon repeats some.
 
-
-def _newest_lines(lines: pa.Table) -> pa.Table:
-    """Of each order and SKU only what was said last."""
+    And which of the lines are the only ones of their order.
+    """
+    single = alone(lines, ["order_id"])
+    if single.all():
+        return lines, single
+    at = np.flatnonzero(~single)
+    several = lines.take(at).append_column("at", pa.array(at))
+    once = several.group_by(lines.column_names, use_threads=False).aggregate([("at", "min")])
     keys = pc.binary_join_element_wise(
-        whole(lines["order_id"]), whole(lines["sku"]), "\t", null_handling="replace", null_replacement=""
+        whole(once["order_id"]), whole(once["sku"]), "\t", null_handling="replace", null_replacement=""
     )
-    stamps = whole(lines["updated_at"])
-    return lines.filter(pc.equal(stamps, largest_of(keys, stamps)))
+    stamps = whole(once["updated_at"])
+    stand = once["at_min"].filter(pc.equal(stamps, largest_of(keys, stamps))).to_numpy()
+    if len(stand) == len(at):
+        return lines, single
+    rows = np.sort(np.concatenate([np.flatnonzero(single), stand]))
+    return lines.take(rows), single[rows]
 
 
-def _orders(lines: pa.Table, asked: Asked) -> pa.Table:
+def _orders(lines: pa.Table, single: np.ndarray, asked: Asked) -> pa.Table:
     """One row an order: its newest line speaks for it, all its lines for the units."""
     stands = dict.fromkeys(_OF_ORDER, "first") | {"units": "sum", "line_cancelled": "any"}
-    newest_first = lines.sort_by([("updated_at", "descending")])
-    orders = columns_of(one_per(newest_first, ["marketplace", "order_id"], stands))
+    orders = columns_of(one_per(lines, ["marketplace", "order_id"], stands, "updated_at", single))
     cancelled = pc.equal(orders["status"], "cancelled")
     in_part = pc.and_(orders.pop("line_cancelled"), pc.invert(cancelled))
     touched = pc.or_kleene(cancelled, in_part)
@@ -161,8 +167,11 @@ def _line_is_cancelled(lines: pa.Table) -> pa.Array:
     return pc.or_(pc.fill_null(lines["line_cancelled"], False), pc.equal(lines["status"], "cancelled"))
 
 
-def _items(lines: pa.Table, asked: Asked) -> pa.Table:
+def _items(lines: pa.Table, single: np.ndarray, asked: Asked) -> pa.Table:
     """One row an order and SKU; a line without SKU names no item."""
     stands = {"asin": "first", "product": "first", "units": "sum", "updated_at": "max"}
-    items = one_per(lines.filter(pc.is_valid(lines["sku"])), ["marketplace", "order_id", "sku"], stands)
+    if lines["sku"].null_count:
+        named = pc.is_valid(lines["sku"])
+        lines, single = lines.filter(named), single[named.to_numpy()]
+    items = one_per(lines, ["marketplace", "order_id", "sku"], stands, single=single)
     return fill(ITEMS, len(items), columns_of(items) | asked.stamp())

@@ -103,8 +103,8 @@ def _has_tracking(grid: Grid) -> pa.Array:
 def _distinct(lines: pa.Table) -> pa.Table:
     """An item of a parcel once, as it was said last: Amazon repeats some."""
     keys = ["marketplace", "order_id", "shipment_id", "item"]
-    newest_first = lines.sort_by([("updated_at", "descending")])
-    return one_per(newest_first, keys, {name: "first" for name in lines.column_names if name not in keys})
+    said = {name: "first" for name in lines.column_names if name not in keys}
+    return one_per(lines, keys, said, newest_first="updated_at")
 
 
 def _orders(lines: pa.Table, asked: Asked) -> pa.Table:

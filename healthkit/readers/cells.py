@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from unicodedata import category
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -45,8 +46,10 @@ def without_other_shops(grid: Grid, column: str) -> tuple[Grid, dict[str, int]]:
 def order_ids(grid: Grid, column: str) -> pa.Array:
     """Amazon's order ids, three groups of digits; anything else refuses the file."""
     ids = texts(grid, column)
-    refuse_numbers(grid, column)
-    refuse_other_ids(grid, column, pc.invert(pc.match_substring_regex(ids, AMAZON_ID)))
+    right = pc.match_substring_regex(ids, AMAZON_ID)
+    if not pc.all(right, min_count=0).as_py():
+        refuse_numbers(grid, column)
+        refuse_other_ids(grid, column, pc.invert(right))
     return ids
 
 
@@ -281,16 +284,51 @@ def largest_of(keys: pa.Array, values: pa.Array) -> pa.Array:
     return whole(top.aggregate([("value", "max")]).sort_by("key")["value_max"]).take(codes)
 
 
-def one_per(lines: pa.Table, keys: list[str], stands: Mapping[str, str]) -> pa.Table:
+def one_per(
+    lines: pa.Table, keys: list[str], stands: Mapping[str, str], newest_first: str = "", single: np.ndarray | None = None
+) -> pa.Table:
     """One row for each key, in order of appearance; `stands` says which of a column's values stands.
+
+    With `newest_first` the lines stand in the order of that column, the latest first. Lines that have their key alone,
+    as most have, are their own row, and only the others are put together; `single` says of which lines that is known.
 
     >>> lines = pa.table({"order": ["a", "b", "a"], "units": [1, 1, 2], "sku": [None, "x", "y"]})
     >>> one_per(lines, ["order"], {"units": "sum", "sku": "first"}).to_pylist()
     [{'order': 'a', 'units': 3, 'sku': 'y'}, {'order': 'b', 'units': 1, 'sku': 'x'}]
     """
-    made = lines.group_by(keys, use_threads=False).aggregate(list(stands.items()))
-    columns = {key: whole(made[key]) for key in keys}
-    return pa.table(columns | {name: whole(made[f"{name}_{how}"]) for name, how in stands.items()})
+    held = lines.select([*keys, *stands])
+    single = alone(lines, keys) if single is None else single
+    ranks = np.arange(len(lines))
+    if newest_first:
+        ranks[pc.sort_indices(lines[newest_first], [("", "descending")]).to_numpy()] = np.arange(len(lines))
+    by_itself, shared = np.flatnonzero(single), np.flatnonzero(~single)
+    if not len(shared):
+        return held.take(np.argsort(ranks)) if newest_first else held
+    shared = shared[np.argsort(ranks[shared])]
+    several = lines.take(shared).append_column("_at", pa.array(ranks[shared]))
+    made = several.group_by(keys, use_threads=False).aggregate([*stands.items(), ("_at", "min")])
+    columns = {key: made[key] for key in keys}
+    columns |= {name: made[f"{name}_{how}"].cast(held[name].type) for name, how in stands.items()}
+    both = pa.concat_tables([held, pa.table(columns)]).combine_chunks()
+    rows = np.concatenate([by_itself, np.arange(len(made)) + len(lines)])
+    return both.take(rows[np.argsort(np.concatenate([ranks[by_itself], made["_at_min"].to_numpy()]))])
+
+
+def alone(lines: pa.Table, keys: list[str]) -> np.ndarray:
+    """Whether a row has the value of one of these columns all to itself, so that no other row has its key.
+
+    >>> alone(pa.table({"order": ["a", "b", "a"], "sku": ["x", "x", "y"]}), ["order", "sku"]).tolist()
+    [False, True, True]
+    """
+    if len(lines) < 2:
+        return np.ones(len(lines), dtype=bool)
+    found = np.zeros(len(lines), dtype=bool)
+    for key in keys:
+        coded = whole(pc.dictionary_encode(lines[key], null_encoding="encode"))
+        if len(coded.dictionary) > 1:
+            places = coded.indices.to_numpy()
+            found |= (np.bincount(places) == 1)[places]
+    return found
 
 
 def newest_said(grid: Grid, lines: pa.Table, keys: list[str], column: str) -> pa.Table:

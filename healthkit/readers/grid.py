@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import NoReturn
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
@@ -81,7 +82,10 @@ class Grid:
         """One column, blanks trimmed and blank cells empty; a column that is not there is empty throughout."""
         if not self.has(column):
             return pa.nulls(len(self), pa.string())
-        cells = pc.utf8_trim_whitespace(whole(self.table[column]))
+        cells = whole(self.table[column])
+        if not _may_be_padded(cells):
+            return cells
+        cells = pc.utf8_trim_whitespace(cells)
         return pc.if_else(pc.equal(cells, ""), pa.scalar(None, pa.string()), cells)
 
     def keep(self, mask: pa.Array) -> Grid:
@@ -116,6 +120,19 @@ def whole(column: pa.ChunkedArray | pa.Array) -> pa.Array:
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks()
     return pa.concat_arrays(column.chunks) if isinstance(column, pa.ChunkedArray) else column
+
+
+def _may_be_padded(cells: pa.Array) -> bool:
+    """Whether some cell may begin or end with a blank, told by first and last bytes: a tenth of what trimming costs."""
+    _, offsets, letters = cells.buffers()
+    if not letters:
+        return False
+    bounds = np.frombuffer(offsets, np.int32, len(cells) + 1, cells.offset * 4)
+    filled = np.flatnonzero(bounds[1:] > bounds[:-1])
+    data = np.frombuffer(letters, np.uint8)
+    first, last = data[bounds[filled]], data[bounds[filled + 1] - 1]
+    # Blanks beyond ASCII begin with these four, and end with any byte that no ASCII letter has.
+    return bool(((first <= 32) | np.isin(first, (0xC2, 0xE1, 0xE2, 0xE3)) | (last <= 32) | (last >= 127)).any())
 
 
 @lru_cache(64)
@@ -183,7 +200,7 @@ def parse(name: str, text: bytes, kind: Kind, delimiter: str, notes: list[str]) 
         table = _columns(body, columns, wanted, kind, delimiter)
     if not len(table):
         notes.append("The file has a header and no rows.")
-    return Grid(name, kind, delimiter, text, table, pc.indices_nonzero(pa.repeat(True, len(table))), notes)
+    return Grid(name, kind, delimiter, text, table, pa.array(np.arange(len(table))), notes)
 
 
 NEW_LINE = b"\n"

@@ -102,10 +102,10 @@ def _line_feeds(text: bytes) -> tuple[bytes, list[str]]:
 
 def _lost_letters(text: bytes) -> list[str]:
     """Say where letters were lost before the file reached us; nothing can bring them back."""
-    lost = text.count("\ufffd".encode())
-    if lost:
-        return [f"{lost:,} letters were already lost in this file (U+FFFD); they cannot be restored."]
-    if not text.isascii() or b"?" not in text:
+    if not text.isascii():
+        lost = text.count("\ufffd".encode())
+        return [f"{lost:,} letters were already lost in this file (U+FFFD); they cannot be restored."] if lost else []
+    if b"?" not in text:
         return []
     marks = sum(1 for hit in _LOST.finditer(text) if not _in_address(text, hit.start()))
     return [f"{marks:,} letters look as if they were replaced by '?' before the download."] if marks else []
