@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
@@ -42,11 +42,15 @@ class _Batch:
     known: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def take(self, taken: Taken) -> None:
-        """Keep what was read, and where its orders belong."""
+        """Keep what was read, and where its orders belong; where it is much, append it."""
         self.takens.append(taken)
+        if sum(taken.rows for taken in self.takens) > BATCH_ROWS:
+            self.append()
+            return
         orders = taken.tables.get("orders")
         if taken.account is not None and orders is not None:
-            pairs = zip(orders["order_id"].to_pylist(), orders["marketplace"].to_pylist(), strict=True)
+            rows = pa.Table.from_batches(orders.to_batches(), orders.schema)
+            pairs = zip(rows["order_id"].to_pylist(), rows["marketplace"].to_pylist(), strict=True)
             self.known.setdefault(taken.account, {}).update(pairs)
 
     def marketplace_of(self, account: str, order_ids: Iterable[str]) -> dict[str, str]:
@@ -65,6 +69,7 @@ class _Batch:
         if self.takens:
             self.store.add(self.takens)
             self.takens.clear()
+            self.known.clear()
 
 
 def take_in(
@@ -74,11 +79,12 @@ def take_in(
     marketplace: str | None = None,
     begun: Callable[[list[Source]], None] | None = None,
     done: Callable[[Source], None] | None = None,
+    moved: Callable[[int], None] | None = None,
 ) -> Iterator[Outcome]:
     """Take raw files into the store, one outcome a file; a file that is refused leaves nothing behind.
 
     The store is appended to at the end, or whenever many rows are waiting. `begun` is told what was found,
-    `done` each file that is finished. Raises ReaderError for a path that does not exist.
+    `done` each file that is finished, `moved` how many bytes more of a large file were read. Raises ReaderError for a path that does not exist.
     """
     sources, refused = plan(paths)
     if begun is not None:
@@ -86,15 +92,16 @@ def take_in(
     yield from (Outcome(name=one.name, kind="", refused=one.message) for one in refused)
     held, batch = store.holds(), _Batch(store)
     for source in sources:
-        yield _one(source, batch, held, account, marketplace)
+        yield _one(source, batch, held, account, marketplace, moved)
         if done is not None:
             done(source)
-        if sum(taken.rows for taken in batch.takens) > BATCH_ROWS:
-            batch.append()
     batch.append()
 
 
-def _one(source: Source, batch: _Batch, held: set[str], account: str | None, marketplace: str | None) -> Outcome:
+def _one(
+    source: Source, batch: _Batch, held: set[str], account: str | None, marketplace: str | None,
+    moved: Callable[[int], None] | None,
+) -> Outcome:  # fmt: skip
     """Read one file, unless the store or this import has it."""
     identity = _identity(source, account)
     if identity in held:
@@ -102,12 +109,12 @@ def _one(source: Source, batch: _Batch, held: set[str], account: str | None, mar
     try:
         taken = read(
             source, account=account, marketplace=marketplace, marketplace_of=batch.marketplace_of,
-            marketplaces_of=batch.marketplaces_of,
+            marketplaces_of=batch.marketplaces_of, report=identity, moved=moved,
         )  # fmt: skip
     except ReaderError as error:
         return Outcome(source.name, source.kind, refused=str(error))
     held.add(identity)
-    batch.take(_named(taken, identity))
+    batch.take(taken)
     return Outcome(source.name, source.kind, taken=taken)
 
 
@@ -118,12 +125,3 @@ def _identity(source: Source, account: str | None) -> str:
     """
     whose = "" if source.kind in MANY_ACCOUNTS else account or source.folder
     return hashlib.sha256(f"{source.digest}\0{whose}".encode()).hexdigest()
-
-
-def _named(taken: Taken, report: str) -> Taken:
-    """The same rows under the name by which the store knows the file."""
-    named = {
-        name: rows.set_column(rows.schema.get_field_index("report"), "report", pa.repeat(report, rows.num_rows))
-        for name, rows in taken.tables.items()
-    }
-    return replace(taken, report=report, tables=named)

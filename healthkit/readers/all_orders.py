@@ -127,20 +127,23 @@ def _newest_lines(lines: pa.Table) -> tuple[pa.Table, np.ndarray]:
     And which of the lines are the only ones of their order.
     """
     single = alone(lines, ["order_id"])
-    if single.all():
-        return lines, single
     at = np.flatnonzero(~single)
+    keys = _order_and_sku(lines.take(at))
+    if len(pc.unique(keys)) == len(keys):
+        return lines, single
     several = lines.take(at).append_column("at", pa.array(at))
     once = several.group_by(lines.column_names, use_threads=False).aggregate([("at", "min")])
-    keys = pc.binary_join_element_wise(
-        whole(once["order_id"]), whole(once["sku"]), "\t", null_handling="replace", null_replacement=""
-    )
     stamps = whole(once["updated_at"])
-    stand = once["at_min"].filter(pc.equal(stamps, largest_of(keys, stamps))).to_numpy()
-    if len(stand) == len(at):
-        return lines, single
+    stand = once["at_min"].filter(pc.equal(stamps, largest_of(_order_and_sku(once), stamps))).to_numpy()
     rows = np.sort(np.concatenate([np.flatnonzero(single), stand]))
     return lines.take(rows), single[rows]
+
+
+def _order_and_sku(lines: pa.Table) -> pa.Array:
+    """Order and SKU of each line as one text; the SKU may be empty."""
+    return pc.binary_join_element_wise(
+        whole(lines["order_id"]), whole(lines["sku"]), "\t", null_handling="replace", null_replacement=""
+    )
 
 
 def _orders(lines: pa.Table, single: np.ndarray, asked: Asked) -> pa.Table:
@@ -173,5 +176,8 @@ def _items(lines: pa.Table, single: np.ndarray, asked: Asked) -> pa.Table:
     if lines["sku"].null_count:
         named = pc.is_valid(lines["sku"])
         lines, single = lines.filter(named), single[named.to_numpy()]
+    at = np.flatnonzero(~single)
+    if len(pc.unique(_order_and_sku(lines.take(at)))) == len(at):
+        single = np.ones(len(lines), dtype=bool)
     items = one_per(lines, ["marketplace", "order_id", "sku"], stands, single=single)
     return fill(ITEMS, len(items), columns_of(items) | asked.stamp())

@@ -21,6 +21,7 @@ NAIVE = pa.timestamp("us")
 DAY = pa.date32()
 
 AMAZON_ID = r"^\d{3}-\d{7}-\d{7}$"
+_ID_LETTERS, _DASHES = 19, [3, 11]
 OTHER_SHOP_ID = r"^S\d{2}-\d{7}-\d{7}$"
 OTHER_SHOP = "orders of other shops that Amazon only fulfils (Non-Amazon) count in no rate"
 _SCIENTIFIC = r"^\d+([.,]\d+)?[eE]\+\d+$"
@@ -36,9 +37,14 @@ _MONTHS = {month: number for number, month in enumerate(
 
 def without_other_shops(grid: Grid, column: str) -> tuple[Grid, dict[str, int]]:
     """Leave out orders that Amazon fulfils for other shops, and say how many lines that were."""
-    other_id = pc.fill_null(pc.match_substring_regex(grid[column], OTHER_SHOP_ID), False)
-    other_channel = pc.fill_null(pc.starts_with(pc.utf8_lower(grid["sales-channel"]), "non-amazon"), False)
-    other = pc.or_(other_id, other_channel)
+    ids, channels = grid[column], grid["sales-channel"]
+    other = pc.fill_null(pc.starts_with(ids, "S"), False)
+    if pc.any(other).as_py():
+        other = pc.fill_null(pc.match_substring_regex(ids, OTHER_SHOP_ID), False)
+    named = pc.unique(channels).drop_null()
+    others = named.filter(pc.starts_with(pc.utf8_lower(named), "non-amazon"))
+    if len(others):
+        other = pc.or_(other, pc.is_in(channels, value_set=others))
     count = pc.sum(other).as_py() or 0
     return grid.keep(pc.invert(other)), {OTHER_SHOP: count} if count else {}
 
@@ -46,11 +52,25 @@ def without_other_shops(grid: Grid, column: str) -> tuple[Grid, dict[str, int]]:
 def order_ids(grid: Grid, column: str) -> pa.Array:
     """Amazon's order ids, three groups of digits; anything else refuses the file."""
     ids = texts(grid, column)
-    right = pc.match_substring_regex(ids, AMAZON_ID)
-    if not pc.all(right, min_count=0).as_py():
+    if not _all_amazon_ids(ids):
         refuse_numbers(grid, column)
-        refuse_other_ids(grid, column, pc.invert(right))
+        refuse_other_ids(grid, column, pc.invert(pc.match_substring_regex(ids, AMAZON_ID)))
     return ids
+
+
+def _all_amazon_ids(ids: pa.Array) -> bool:
+    """Whether all are Amazon's order ids, told from their bytes at once: a tenth of what a pattern costs.
+
+    >>> _all_amazon_ids(pa.array(["111-0000001-0000001", "S01-0000001-0000001"]))
+    False
+    """
+    _, offsets, letters = ids.buffers()
+    bounds = np.frombuffer(offsets, np.int32, len(ids) + 1, ids.offset * 4) if len(ids) else np.zeros(1, np.int32)
+    if (np.diff(bounds) != _ID_LETTERS).any() or letters is None:
+        return not len(ids)
+    each = np.frombuffer(letters, np.uint8)[bounds[0] : bounds[-1]].reshape(-1, _ID_LETTERS)
+    dashes, digits = each[:, _DASHES], np.delete(each, _DASHES, axis=1)
+    return bool((dashes == ord("-")).all() and ((digits >= ord("0")) & (digits <= ord("9"))).all())
 
 
 def refuse_other_ids(grid: Grid, column: str, bad: pa.Array) -> None:
@@ -285,7 +305,11 @@ def largest_of(keys: pa.Array, values: pa.Array) -> pa.Array:
 
 
 def one_per(
-    lines: pa.Table, keys: list[str], stands: Mapping[str, str], newest_first: str = "", single: np.ndarray | None = None
+    lines: pa.Table,
+    keys: list[str],
+    stands: Mapping[str, str],
+    newest_first: str = "",
+    single: np.ndarray | None = None,
 ) -> pa.Table:
     """One row for each key, in order of appearance; `stands` says which of a column's values stands.
 

@@ -43,9 +43,16 @@ _BARE_DAY = r"^\d{4}-\d{2}-\d{2}$"
 _LAST_SECOND = pa.scalar(86_399_000_000, pa.duration("us"))
 
 
+class OnlyWhole(Exception):
+    """A part of a file cannot be read by itself: what it says depends on the rest."""
+
+
 @dataclass(frozen=True)
 class Asked:
-    """What the caller wants read: the file's name and digest, whose it is, and how to know a marketplace."""
+    """What the caller wants read: the file's name and digest, whose it is, and how to know a marketplace.
+
+    With `in_part` it is a part of a file; what only the whole can say raises OnlyWhole.
+    """
 
     name: str
     report: str
@@ -53,6 +60,7 @@ class Asked:
     marketplace: str | None = None
     marketplace_of: MarketplaceOf | None = None
     marketplaces_of: MarketplacesOf | None = None
+    in_part: bool = False
 
     def checked(self) -> Asked:
         """The same with the marketplace in our spelling; raises ReaderError for an unknown one."""
@@ -97,6 +105,8 @@ def places(grid: Grid, ids: pa.Array, asked: Asked, column: str = "sales-channel
         return pa.repeat(pa.scalar(asked.marketplace), len(grid))
     if not stated.null_count:
         return stated
+    if asked.in_part:
+        raise OnlyWhole
     return _completed(grid, ids, asked, stated)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 
 from healthkit.readers import (
@@ -23,12 +24,13 @@ from healthkit.readers import (
     returns,
     sale_report,
     settlement,
+    stretches,
     surveys,
     unshipped,
     violations,
 )
 from healthkit.readers.grid import Grid, parse, refuse_long_lines
-from healthkit.readers.place import Asked, MarketplaceOf, MarketplacesOf
+from healthkit.readers.place import Asked, MarketplaceOf, MarketplacesOf, OnlyWhole
 from healthkit.readers.recognise import Unrecognised, recognise
 from healthkit.readers.source import Part, ReaderError, Source, digest_of, digest_of_group
 from healthkit.readers.taken import Taken
@@ -62,21 +64,38 @@ TAKE_DOCUMENT: dict[str, Callable[[bytes, Asked], Taken]] = {
 }
 
 
+ONE_STAMP = {all_orders.KIND.name: False, amazon_shipments.KIND.name: False, order_report.KIND.name: True}
+"""Files of orders, which may be very large, and whether all rows of one are as new as the newest of them."""
+
+
+def _nowhere(size: int) -> None:
+    """Nobody asked how far the reading has come."""
+
+
 def read(
     source: Source,
     account: str | None = None,
     marketplace: str | None = None,
     marketplace_of: MarketplaceOf | None = None,
     marketplaces_of: MarketplacesOf | None = None,
+    report: str | None = None,
+    moved: Callable[[int], None] | None = None,
 ) -> Taken:
-    """Read one source whole, or raise ReaderError.
+    """Read one source, or raise ReaderError. A large file of orders is read in bounded memory (see `stretches`).
 
-    The account is the one named, else the folder's name. `marketplace_of(account, order_ids)` tells the
+    The account is the one named, else the folder's name; `report` is how the rows name the file, its digest if not
+    said otherwise. `moved` is told, now and then, how many bytes more were read. `marketplace_of(account, order_ids)` tells the
     marketplaces of orders that are known already, for files that do not state any; `marketplaces_of(account)`
     those in which the account has orders, for rows that name no order.
     """
     whose = account or source.folder
-    asked = Asked(source.name, source.digest, whose, marketplace, marketplace_of, marketplaces_of).checked()
+    named = report or source.digest
+    asked = Asked(source.name, named, whose, marketplace, marketplace_of, marketplaces_of).checked()
+    if source.kind in ONE_STAMP and source.size > stretches.STRETCH:
+        with contextlib.suppress(OnlyWhole):
+            return stretches.take_by_stretches(
+                source.parts[0], TAKE[source.kind], asked, source.digest, ONE_STAMP[source.kind], moved or _nowhere
+            )
     contents = [part.content() for part in source.parts]
     _refuse_changed(source, contents)
     if source.kind in TAKE_DOCUMENT:

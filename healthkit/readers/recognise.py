@@ -104,7 +104,7 @@ def recognise_document(content: bytes) -> Document | None:
     ...
     healthkit.readers.recognise.Unrecognised: no known kind of file. ...
     """
-    begins = opening(content)[0].lstrip()[:1]
+    begins = _begins(opening(content))
     alike = [document for document in DOCUMENTS if begins in document.begins]
     if not alike:
         return None
@@ -116,6 +116,19 @@ def recognise_document(content: bytes) -> Document | None:
     raise Unrecognised(
         f"no known kind of file. Of those that begin with {begins} the kit reads: {known}. Download one of them, whole."
     )
+
+
+def may_be_document(lines: list[str]) -> bool:
+    """Whether a file that opens with these lines may be JSON or XML.
+
+    >>> may_be_document(["  {"]), may_be_document(["order-id,kind"])
+    (True, False)
+    """
+    return any(_begins(lines) in document.begins for document in DOCUMENTS)
+
+
+def _begins(lines: list[str]) -> str:
+    return lines[0].lstrip()[:1]
 
 
 def stands_beside(header: str) -> bool:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import io
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 FREE_BYTES, MOST_TIMES, MOST_BYTES = 64 << 20, 200, 16 << 30
 """What is unpacked may come to so many bytes whatever it was packed to; more than that only to so many times the packed
@@ -47,18 +47,39 @@ class Part:
 
     def content(self) -> bytes:
         """Its bytes, unpacked; raises ReaderError when the packing is broken."""
+        return b"".join(self.pieces())
+
+    def pieces(self) -> Iterator[bytes]:
+        """The same piece by piece, so that a file larger than the memory can be read."""
         try:
-            return _unpacked(self._packed(), self.name)
+            with self._opened() as (file, packed):
+                yield from _bounded(file, packed, self.name) if packed else iter(lambda: file.read(PIECE), b"")
         except ReaderError:
             raise
         except (EOFError, OSError, RuntimeError, ValueError, zlib.error, zipfile.BadZipFile) as error:
             raise ReaderError(f"{self.name}: cannot be opened ({type(error).__name__}). Download it again.") from error
 
-    def _packed(self) -> bytes:
-        if self.member is None:
-            return self.path.read_bytes()
-        with zipfile.ZipFile(self.path) as archive, archive.open(self.member) as file:
-            return bounded(file, archive.getinfo(self.member).compress_size, self.name)
+    @contextmanager
+    def _opened(self) -> Iterator[tuple[IO[bytes], int]]:
+        """The file, unpacked as it is read, and the size that it is packed to; 0 for one that is not.
+
+        Gzip is told by the first bytes: browsers often unpack a download and leave `.gz` in its name.
+        """
+        with ExitStack() as stack:
+            file: IO[bytes]
+            packed = 0
+            if self.member is None:
+                file = stack.enter_context(self.path.open("rb"))
+                size = self.path.stat().st_size
+            else:
+                archive = stack.enter_context(zipfile.ZipFile(self.path))
+                file = stack.enter_context(archive.open(self.member))
+                size = packed = archive.getinfo(self.member).compress_size
+            begins = file.read(len(GZIP))
+            file.seek(0)
+            if begins == GZIP:
+                file, packed = cast(IO[bytes], stack.enter_context(gzip.open(file))), size
+            yield file, packed
 
 
 @dataclass(frozen=True)
@@ -96,6 +117,19 @@ def digest_of(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def digest_of_pieces(pieces: Iterable[bytes]) -> tuple[str, int]:
+    """The same of a file that comes in pieces, and its size in bytes.
+
+    >>> digest_of_pieces([b"a", b"b"]) == (digest_of(b"ab"), 2)
+    True
+    """
+    digest, size = hashlib.sha256(), 0
+    for piece in pieces:
+        digest.update(piece)
+        size += len(piece)
+    return digest.hexdigest(), size
+
+
 def digest_of_group(digests: Iterable[str]) -> str:
     """One digest for files that belong together; their order does not matter.
 
@@ -105,10 +139,9 @@ def digest_of_group(digests: Iterable[str]) -> str:
     return digest_of("\n".join(sorted(digests)).encode())
 
 
-def bounded(file: IO[bytes] | gzip.GzipFile, packed: int, name: str) -> bytes:
-    """All that a packed file holds; raises ReaderError for one made to fill the memory, before it does."""
-    most = min(MOST_BYTES, max(FREE_BYTES, MOST_TIMES * packed))
-    pieces, size = [], 0
+def _bounded(file: IO[bytes], packed: int, name: str) -> Iterator[bytes]:
+    """What a packed file holds, piece by piece; raises ReaderError for one made to fill the memory, before it does."""
+    most, size = min(MOST_BYTES, max(FREE_BYTES, MOST_TIMES * packed)), 0
     while piece := file.read(PIECE):
         size += len(piece)
         if size > most:
@@ -116,13 +149,4 @@ def bounded(file: IO[bytes] | gzip.GzipFile, packed: int, name: str) -> bytes:
                 f"{name}: unpacks to more than {most >> 20:,} MB from {packed:,} bytes, as no report does. "
                 "If it is one all the same, unpack it yourself and import the text."
             )
-        pieces.append(piece)
-    return b"".join(pieces)
-
-
-def _unpacked(data: bytes, name: str) -> bytes:
-    """Take gzip off. Told by the first bytes: browsers often unpack a download and leave `.gz` in its name."""
-    if data.startswith(GZIP):
-        with gzip.open(io.BytesIO(data)) as packed:
-            return bounded(packed, len(data), name)
-    return data
+        yield piece

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,15 +20,15 @@ _TYPES = {"text": pa.string(), "day": DAY, "instant": INSTANT, "count": pa.int64
 class Taken:
     """One raw file, read: its tables, how many rows it held, which were skipped and why, what was assumed.
 
-    `account` is None for a file that holds many accounts. `first_day` and `last_day` are those of the
-    orders in it, or, where it holds none, of its events.
+    A table is an Arrow table, or of a large file a `spilled.Spilled`. `account` is None for a file that holds many
+    accounts. `first_day` and `last_day` are those of the orders in it, or, where it holds none, of its events.
     """
 
     report: str
     name: str
     kind: str
     account: str | None
-    tables: dict[str, pa.Table]
+    tables: dict[str, Any]
     rows: int
     skipped: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)

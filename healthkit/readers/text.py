@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 from healthkit.readers.source import ReaderError
 
@@ -25,7 +25,7 @@ def opening(data: bytes) -> list[str]:
     >>> opening(b"Datum\\tBewertung\\r\\n1.2.26\\t1\\r\\n")
     ['Datum\\tBewertung', '1.2.26\\t1']
     """
-    encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "")
+    encoding = mark_of(data)
     head = data[:HEAD]
     text = head.decode(encoding, errors="ignore") if encoding else _plainly(head)
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
@@ -45,49 +45,90 @@ def decode(data: bytes, name: str, japanese: Callable[[], bool]) -> tuple[bytes,
 
     `japanese` is asked only when the bytes leave it open. Raises ReaderError for what is no text.
     """
-    text, encoding = _decoded(data, name, japanese)
+    encoding = encoding_of(lambda: [data], japanese)
+    text, notes = clean(b"".join(in_utf8([data], encoding, name)), name)
+    return text, note_on(encoding) + notes
+
+
+def note_on(encoding: str) -> list[str]:
+    """What is said of a file that is not plain UTF-8."""
+    return [] if encoding == "utf-8" else [f"Read as {encoding}: the file is not plain UTF-8."]
+
+
+def encoding_of(pieces: Callable[[], Iterable[bytes]], japanese: Callable[[], bool]) -> str:
+    """The encoding of a text that comes in pieces, once for each time that `pieces` is called."""
+    marked = mark_of(next(iter(pieces()), b""))
+    if marked:
+        return marked
+    if _fits(pieces(), "utf-8"):
+        return "utf-8"
+    candidates = ["cp1252"]
+    if any(b"Amazon.co.jp" in piece for piece in pieces()) or japanese():
+        candidates.insert(0, "cp932")
+    return next((candidate for candidate in candidates if _fits(pieces(), candidate)), "latin-1")
+
+
+def mark_of(data: bytes) -> str:
+    """The encoding that a byte order mark tells of; empty where there is none."""
+    return next((encoding for mark, encoding in _MARKS if data.startswith(mark)), "")
+
+
+class NotUtf8(ValueError):
+    """A text that was taken for UTF-8 is none."""
+
+
+def in_utf8(pieces: Iterable[bytes], encoding: str, name: str) -> Iterator[bytes]:
+    """The pieces of a text as UTF-8, no letter parted.
+
+    Raises NotUtf8 where it was taken for that, and ReaderError where it is not what its mark says.
+    """
+    decoder, passed, held = codecs.getincrementaldecoder(encoding)(), 0, b""
+    try:
+        for piece in pieces:
+            text = decoder.decode(piece)
+            if encoding == "utf-8":
+                together, held = held + piece, decoder.getstate()[0]
+                yield together[: len(together) - len(held)]
+            else:
+                yield text.encode()
+                held = decoder.getstate()[0]
+            passed += len(piece)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError as error:
+        if encoding == "utf-8":
+            raise NotUtf8(name) from error
+        raise ReaderError(
+            f"{name}: begins as {encoding} and breaks off at byte {passed - len(held) + error.start:,}. "
+            "Download it again."
+        ) from error
+
+
+def clean(text: bytes, name: str, in_part: bool = False) -> tuple[bytes, list[str]]:
+    """UTF-8 with bare line feeds, and what had to be assumed. Raises ReaderError for what is no text.
+
+    A part of a file is known to have line feeds elsewhere.
+    """
     if b"\0" in text:
         raise ReaderError(
             f"{name}: holds NUL bytes, so it is no text (or UTF-16 without its mark). "
             "Download the text file again, and do not convert it."
         )
-    notes = [] if encoding == "utf-8" else [f"Read as {encoding}: the file is not plain UTF-8."]
-    text, line_notes = _line_feeds(text)
-    return text, notes + line_notes + _lost_letters(text)
+    text, notes = _line_feeds(text, in_part)
+    return text, notes + _lost_letters(text)
 
 
-def _decoded(data: bytes, name: str, japanese: Callable[[], bool]) -> tuple[bytes, str]:
-    """UTF-8 bytes, and the encoding they were in."""
-    for mark, encoding in _MARKS:
-        if data.startswith(mark):
-            return _by_mark(data, encoding, name), encoding
-    if _fits(data, "utf-8"):
-        return data, "utf-8"
-    candidates = ["cp1252", "latin-1"]
-    if b"Amazon.co.jp" in data or japanese():
-        candidates.insert(0, "cp932")
-    encoding = next(candidate for candidate in candidates if _fits(data, candidate))
-    return data.decode(encoding).encode(), encoding
-
-
-def _by_mark(data: bytes, encoding: str, name: str) -> bytes:
+def _fits(pieces: Iterable[bytes], encoding: str) -> bool:
+    decoder = codecs.getincrementaldecoder(encoding)()
     try:
-        return data.decode(encoding).encode()
-    except UnicodeDecodeError as error:
-        raise ReaderError(
-            f"{name}: begins as {encoding} and breaks off at byte {error.start:,}. Download it again."
-        ) from error
-
-
-def _fits(data: bytes, encoding: str) -> bool:
-    try:
-        data.decode(encoding)
+        for piece in pieces:
+            decoder.decode(piece)
+        decoder.decode(b"", final=True)
     except UnicodeDecodeError:
         return False
     return True
 
 
-def _line_feeds(text: bytes) -> tuple[bytes, list[str]]:
+def _line_feeds(text: bytes, in_part: bool) -> tuple[bytes, list[str]]:
     """End lines with a line feed alone; a stray carriage return inside a line becomes a blank."""
     if b"\r" not in text:
         return text, []
@@ -95,7 +136,7 @@ def _line_feeds(text: bytes) -> tuple[bytes, list[str]]:
     stray = text.count(b"\r")
     if not stray:
         return text, []
-    if b"\n" not in text:
+    if b"\n" not in text and not in_part:
         return text.replace(b"\r", b"\n"), []
     return text.replace(b"\r", b" "), [f"Turned {stray:,} stray carriage returns inside lines into blanks."]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 from healthkit.readers import olist, orders_api
@@ -14,12 +15,13 @@ from healthkit.readers.recognise import (
     KINDS,
     Unrecognised,
     every_kind,
+    may_be_document,
     recognise,
     recognise_document,
     stands_beside,
 )
-from healthkit.readers.source import ZIP, Part, ReaderError, Refused, Source, digest_of, digest_of_group
-from healthkit.readers.text import opening
+from healthkit.readers.source import ZIP, Part, ReaderError, Refused, Source, digest_of_group, digest_of_pieces
+from healthkit.readers.text import HEAD, opening
 
 SUFFIXES = {".txt", ".tsv", ".csv", ".json", ".xml", ".gz", ".zip", ""}
 MOST_MEMBERS = 10_000
@@ -105,22 +107,29 @@ def _members(path: Path) -> Iterator[Part]:
 
 def _source(part: Part) -> Source | None:
     """One part with its kind and digest; None for what stands beside and is not read."""
-    content = part.content()
-    lines = opening(content)
+    pieces = part.pieces()
+    begins = b""
+    while len(begins) < HEAD and (piece := next(pieces, b"")):
+        begins += piece
+    lines = opening(begins)
     if not lines:
         raise ReaderError(
             f"{part.name}: is empty. Amazon writes no file for a request that it cancelled or that found nothing: "
             "ask for it again."
         )
+    if may_be_document(lines):
+        # What kind of document it is may stand anywhere in it.
+        begins += b"".join(pieces)
     try:
-        document = recognise_document(content)
+        document = recognise_document(begins)
         if document is None and stands_beside(lines[0]):
             return None
         kind = document or recognise(lines)[0]
     except Unrecognised as unknown:
-        raise ReaderError(f"{part.name}: {_why(content, str(unknown))}") from None
+        raise ReaderError(f"{part.name}: {_why(begins, str(unknown))}") from None
+    digest, size = digest_of_pieces(chain([begins], pieces))
     whole = (replace(part, kind=kind.name),)
-    return Source(part.path, part.member, part.name, kind.name, digest_of(content), part.folder, len(content), whole)
+    return Source(part.path, part.member, part.name, kind.name, digest, part.folder, size, whole)
 
 
 def _why(content: bytes, unknown: str) -> str:

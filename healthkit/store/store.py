@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
@@ -36,6 +36,15 @@ class StoreError(ValueError):
     """The store is not there or does not hold what was asked for; the message says what there is instead."""
 
 
+class Rows(Protocol):
+    """Rows of one table: in memory, or handed on batch by batch."""
+
+    num_rows: int
+
+    def to_batches(self) -> Iterable[pa.RecordBatch]:
+        """The rows, as often as they are asked for."""
+
+
 class Taken(Protocol):
     """What a reader hands over of one raw file (see `readers.Taken`)."""
 
@@ -46,7 +55,7 @@ class Taken(Protocol):
     rows: int
     first_day: Any
     last_day: Any
-    tables: dict[str, pa.Table]
+    tables: dict[str, Any]
 
 
 class Store:
@@ -80,9 +89,8 @@ class Store:
         versions: dict[str, int] = {}
         for table in tables.RAW:
             parts = [taken.tables[table.name] for taken in takens if table.name in taken.tables]
-            rows = pa.concat_tables([part.cast(schema(table)) for part in parts]) if parts else None
-            if rows is not None and rows.num_rows:
-                versions[table.name] = self._append(table, rows, {BATCH: batch})
+            if any(part.num_rows for part in parts):
+                versions[table.name] = self._append(table, _Together(table, parts), {BATCH: batch})
         # Last: from here on the rows above are read. A break before this line leaves them unread for ever.
         told = {BATCH: batch, VERSIONS: json.dumps(versions)}
         self._append(tables.REPORTS, self._rows_of_reports(takens), told)
@@ -96,14 +104,14 @@ class Store:
                 "Choose another with --data."
             )
 
-    def _append(self, table: tables.Table, rows: pa.Table, told: Mapping[str, str] | None = None) -> int:
+    def _append(self, table: tables.Table, rows: Rows, told: Mapping[str, str] | None = None) -> int:
         """Append rows, all or none; the version of the table that surely holds them. `told` is kept in its log."""
         path = self.folder / table.name
         path.mkdir(parents=True, exist_ok=True)
         for attempt in range(TRIES):
             try:
                 write_deltalake(
-                    str(path), rows, mode="append", schema_mode="merge", configuration=KEPT,
+                    str(path), _reader(table, rows), mode="append", schema_mode="merge", configuration=KEPT,
                     commit_properties=CommitProperties(custom_metadata=dict(told or {})),
                 )  # fmt: skip
                 return DeltaTable(str(path)).version()
@@ -296,6 +304,28 @@ class Store:
             connection.register("stored", delta.to_pyarrow_dataset())
             connection.execute("create temp view held as select * from stored semi join taken using (report)")
             return connection.execute(question, dict(values or {})).fetchall()
+
+
+def _reader(table: tables.Table, rows: Rows) -> pa.RecordBatchReader:
+    """Rows as the table stores them, batch by batch."""
+    columns = schema(table)
+    return pa.RecordBatchReader.from_batches(columns, (batch.cast(columns) for batch in rows.to_batches()))
+
+
+class _Together:
+    """The rows of one table that several files hold: small ones in one, large ones batch by batch."""
+
+    def __init__(self, table: tables.Table, parts: Sequence[Rows]) -> None:
+        columns = schema(table)
+        small = [part.cast(columns) for part in parts if isinstance(part, pa.Table)]
+        self._parts: list[Rows] = [pa.concat_tables(small).combine_chunks()] if small else []
+        self._parts += [part for part in parts if not isinstance(part, pa.Table)]
+        self.num_rows = sum(part.num_rows for part in parts)
+
+    def to_batches(self) -> Iterator[pa.RecordBatch]:
+        """The rows, as often as they are asked for."""
+        for part in self._parts:
+            yield from part.to_batches()
 
 
 def refuse_unknown(wanted: Iterable[str], known: Sequence[str], folder: Path) -> None:

@@ -1,0 +1,230 @@
+"""A large file of orders read stretch by stretch says just what it says when it is read whole."""
+
+from __future__ import annotations
+
+import gzip
+import random
+import re
+import zipfile
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from healthkit import intake
+from healthkit.readers import ReaderError, Taken, plan, read, source, stretches
+from healthkit.store import Store
+from healthkit.tables import RAW
+
+from . import readers_files as files
+
+SAMPLE = Path(__file__).parent.parent / "data" / "sample"
+KEYS = {table.name: list(table.key) for table in RAW}
+
+
+def sample(kind: str) -> bytes:
+    """The largest file of a kind that the sample has."""
+    found = [one for one in plan([SAMPLE])[0] if one.kind == kind]
+    return max(found, key=lambda one: one.size).parts[0].content()
+
+
+KINDS = {kind: sample(kind) for kind in ("all_orders", "order_report", "amazon_shipments")}
+every_kind = pytest.mark.parametrize("kind", KINDS)
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Stretches of a few lines, so that a small file has many."""
+    monkeypatch.setattr(stretches, "STRETCH", 3_000)
+    monkeypatch.setattr(source, "PIECE", 700)
+
+
+def sources_of(folder: Path, content: bytes, name: str = "orders.txt") -> list[source.Source]:
+    files.put(folder, content, name=name)
+    sources, refused = plan([folder])
+    assert refused == []
+    return sources
+
+
+def both(folder: Path, content: bytes, name: str = "orders.txt", **told: str) -> tuple[Taken, Taken]:
+    """The same file read whole and by stretches."""
+    [one] = sources_of(folder, content, name)
+    held, stretches.STRETCH = stretches.STRETCH, 1 << 40
+    try:
+        whole = read(one, **told)
+    finally:
+        stretches.STRETCH = held
+    return whole, read(one, **told)
+
+
+def rows(taken: Taken) -> dict[str, list[dict]]:
+    """The rows of each table, sorted by their key."""
+    told = {}
+    for name, table in taken.tables.items():
+        held = pa.Table.from_batches(table.to_batches(), table.schema)
+        assert table.num_rows == held.num_rows
+        told[name] = held.sort_by([(key, "ascending") for key in KEYS[name]]).to_pylist()
+    return told
+
+
+def alike(whole: Taken, parted: Taken) -> None:
+    assert not any(isinstance(table, pa.Table) for table in parted.tables.values()), "it was read whole"
+    assert rows(whole) == rows(parted)
+    for name in ("report", "name", "kind", "account", "rows", "skipped", "first_day", "last_day"):
+        assert getattr(whole, name) == getattr(parted, name), name
+    assert sorted(whole.notes) == sorted(parted.notes)
+
+
+@every_kind
+def test_stretches_say_what_the_whole_file_says(kind, tmp_path, small):
+    alike(*both(tmp_path, KINDS[kind]))
+
+
+@every_kind
+@pytest.mark.parametrize("seed", range(3))
+def test_orders_whose_lines_stand_far_apart_are_put_together(kind, seed, tmp_path, small, monkeypatch):
+    monkeypatch.setattr(stretches, "AGAIN", 5)
+    monkeypatch.setattr(stretches, "NUMBERS", 20)
+    header, *lines = KINDS[kind].decode().splitlines()[:120]
+    # Each line twice more, a little changed, so that many orders have several.
+    lines += [line.replace("Standard", "Expedited") for line in lines] * 2
+    random.Random(seed).shuffle(lines)
+    alike(*both(tmp_path, ("\n".join([header, *lines]) + "\n").encode()))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.integers(0, 8), min_size=1, max_size=60), st.integers(200, 4_000), st.integers(50, 2_000))
+def test_whatever_the_order_of_lines_and_the_size_of_stretches(tmp_path_factory, orders, stretch, piece):
+    header, *lines = KINDS["all_orders"].decode().splitlines()
+    names = header.split("\t")
+    made = []
+    for number, order in enumerate(orders):
+        cells = lines[number % len(lines)].split("\t")
+        cells[names.index("amazon-order-id")] = f"111-{order:07d}-0000000"
+        made.append("\t".join(cells))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stretches, "STRETCH", stretch)
+        patch.setattr(source, "PIECE", piece)
+        whole, parted = both(tmp_path_factory.mktemp("made"), "\n".join([header, *made]).encode())
+    assert rows(whole) == rows(parted)
+    assert (whole.rows, whole.skipped, whole.first_day) == (parted.rows, parted.skipped, parted.first_day)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252", "cp932"])
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+def test_every_encoding_and_line_end(encoding, ends, tmp_path, small):
+    text = KINDS["all_orders"].decode().replace("Amazon.com", "Amazon.co.jp")
+    word = "ソー能表" if encoding not in ("cp1252",) else "Brûlée"
+    text = text.replace("Linen", word) if "Linen" in text else text.replace("\tfalse", f"\tfalse{word}", 0)
+    names = text.splitlines()[0].split("\t")
+    at = names.index("product-name")
+    lines = [line.split("\t") for line in text.splitlines()]
+    for cells in lines[1::3]:
+        cells[at] = word
+    content = ends.join("\t".join(cells) for cells in lines).encode(encoding)
+    if encoding == "cp1252":
+        content = content.replace(b"Amazon.co.jp", b"Amazon.com")
+    alike(*both(tmp_path, content))
+
+
+@pytest.mark.parametrize("packed", ["orders.txt.gz", "orders.zip"])
+def test_a_packed_file_is_unpacked_as_it_is_read(packed, tmp_path, small):
+    content = KINDS["all_orders"]
+    if packed.endswith(".gz"):
+        alike(*both(tmp_path, gzip.compress(content), packed))
+        return
+    with zipfile.ZipFile(tmp_path / packed, "w") as archive:
+        archive.writestr("acme/orders.txt", content)
+    [one], _ = plan([tmp_path / packed])
+    parted = read(one)
+    assert not isinstance(parted.tables["orders"], pa.Table)
+    assert parted.rows == len(content.splitlines()) - 1
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda line: line.replace("-", "_", 2),
+        lambda line: line + "\tmore",
+        lambda line: re.sub(r"\t20\d\d-", "\t20xx-", line, count=1),
+    ],
+)
+@pytest.mark.parametrize("at", [2, 40, 90])
+def test_a_refusal_names_the_row_of_the_file(damage, at, tmp_path, small):
+    lines = KINDS["all_orders"].decode().splitlines()[:100]
+    lines[at] = damage(lines[at])
+    [one] = sources_of(tmp_path, ("\n" + "\n".join(lines) + "\n").encode())
+    with pytest.raises(ReaderError, match=f"acme/orders.txt: row {at + 2}: "):
+        read(one)
+
+
+def test_a_refused_file_leaves_nothing_in_the_store(tmp_path, small):
+    lines = KINDS["all_orders"].decode().splitlines()
+    files.put(tmp_path / "raw", "\n".join([*lines, "broken off"]), name="orders.txt")
+    [outcome] = intake.take_in([tmp_path / "raw"], Store(tmp_path / "store"))
+    assert re.search(r"row [\d,]+: the last line breaks off", outcome.refused)
+    assert not (tmp_path / "store").exists()
+
+
+def test_the_store_comes_to_the_same_from_either(tmp_path, small, monkeypatch):
+    files.put(tmp_path / "raw", KINDS["all_orders"], name="orders.txt")
+    [outcome] = intake.take_in([tmp_path / "raw"], Store(tmp_path / "parted"))
+    assert not isinstance(outcome.taken.tables["orders"], pa.Table)
+    monkeypatch.setattr(stretches, "STRETCH", 1 << 40)
+    assert all(one.taken for one in intake.take_in([tmp_path / "raw"], Store(tmp_path / "whole")))
+    held = [Store(tmp_path / name).ledger() for name in ("parted", "whole")]
+    for name in ("orders", "items"):
+        parted, whole = (getattr(ledger, name).collect().to_arrow().to_pylist() for ledger in held)
+        assert parted == whole
+    again = list(intake.take_in([tmp_path / "raw"], Store(tmp_path / "parted")))
+    assert [one.held_already for one in again] == [True]
+
+
+def test_rows_that_do_not_say_their_marketplace_have_the_file_read_whole(tmp_path, small):
+    content = KINDS["all_orders"].replace(b"\tAmazon.com\t", b"\t\t")
+    [one] = sources_of(tmp_path, content)
+    known = {}
+    for line in content.decode().splitlines()[1:]:
+        known[line.split("\t")[0]] = "CA"
+    taken = read(one, marketplace_of=lambda account, ids: {order: known[order] for order in ids if order in known})
+    assert isinstance(taken.tables["orders"], pa.Table)
+    assert set(taken.tables["orders"]["marketplace"].to_pylist()) == {"CA"}
+    # Told which, it can be read by stretches.
+    parted = read(one, marketplace="US")
+    assert not isinstance(parted.tables["orders"], pa.Table)
+
+
+def test_lines_that_end_in_carriage_returns_alone_have_the_file_read_whole(tmp_path, small):
+    [one] = sources_of(tmp_path, KINDS["all_orders"].replace(b"\n", b"\r") * 1)
+    assert read(one).rows == len(KINDS["all_orders"].splitlines()) - 1
+
+
+def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path, small):
+    [one] = sources_of(tmp_path, KINDS["all_orders"])
+    one.path.write_bytes(KINDS["all_orders"] + KINDS["all_orders"].splitlines(keepends=True)[1])
+    with pytest.raises(ReaderError, match="changed while it was being read"):
+        read(one)
+
+
+def test_how_far_the_reading_has_come_is_told(tmp_path, small):
+    [one] = sources_of(tmp_path, KINDS["all_orders"])
+    moved: list[int] = []
+    read(one, moved=moved.append)
+    assert len(moved) > 3
+    assert sum(moved) == one.size
+
+
+def test_no_room_for_the_rows_is_said(tmp_path, small, monkeypatch):
+    [one] = sources_of(tmp_path, KINDS["all_orders"])
+
+    class Full:
+        def __init__(self, *_: object, **__: object) -> None: ...
+
+        def write_table(self, *_: object) -> None:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("healthkit.readers.spilled.ipc.new_stream", Full)
+    with pytest.raises(ReaderError, match="there is no room for its rows in .* nothing was added"):
+        read(one)
