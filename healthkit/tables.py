@@ -502,10 +502,10 @@ _FITS = {
 }
 
 
-def check(frame: Any, table: Table) -> Any:
+def check(frame: Any, table: Table, keyed: bool = False) -> Any:
     """Return the frame, its columns in the table's order, or say what is wrong with it.
 
-    Raises TableError for a missing or unknown column, an empty cell where none may be,
+    With `keyed` each key is known to stand once. Raises TableError for a missing or unknown column, an empty cell where none may be,
     a wrong kind of column, or (where the table has a key) a row that stands twice.
 
     >>> import pandas as pd
@@ -524,7 +524,7 @@ def check(frame: Any, table: Table) -> Any:
     rows = rows.select(*table.columns)
     _check_kinds(rows, table)
     _check_empty(rows, table.required(), table)
-    if table.key and _some_twice(rows.select(*table.key)):
+    if table.key and not keyed and _some_twice(rows.select(*table.key)):
         first = rows.filter(rows.select(*table.key).is_duplicated()).select(*table.key).row(0)
         raise TableError(f"{table.name} holds a row twice: {dict(zip(table.key, first, strict=True))}.")
     return rows.to_native()

@@ -155,7 +155,7 @@ def _orders(lines: pa.Table, single: np.ndarray, asked: Asked) -> pa.Table:
     touched = pc.or_kleene(cancelled, in_part)
     days = {"cancelled_on": pc.if_else(touched, orders.pop("updated_on"), None)}
     by = {"cancelled_by": _cancelled_by(lines, orders["order_id"], touched)}
-    return fill(ORDERS, len(cancelled), orders | days | by | asked.stamp() | {"part_cancelled": in_part})
+    return fill(ORDERS, len(cancelled), orders | days | by | asked.stamp() | {"part_cancelled": in_part}, keyed=True)
 
 
 def _cancelled_by(lines: pa.Table, orders: pa.Array, cancelled: pa.Array) -> pa.Array:
@@ -180,4 +180,4 @@ def _items(lines: pa.Table, single: np.ndarray, asked: Asked) -> pa.Table:
     if len(pc.unique(_order_and_sku(lines.take(at)))) == len(at):
         single = np.ones(len(lines), dtype=bool)
     items = one_per(lines, ["marketplace", "order_id", "sku"], stands, single=single)
-    return fill(ITEMS, len(items), columns_of(items) | asked.stamp())
+    return fill(ITEMS, len(items), columns_of(items) | asked.stamp(), keyed=True)

@@ -116,14 +116,14 @@ def _orders(lines: pa.Table, asked: Asked) -> pa.Table:
     names = {"ordered_at": "ordered_on", "shipped_at": "shipped_on"}
     days = {day: local_days(orders[name], orders["marketplace"]) for name, day in names.items()}
     said = {"channel": "amazon", "status": "shipped"}
-    return fill(ORDERS, len(orders["order_id"]), orders | days | said | asked.stamp())
+    return fill(ORDERS, len(orders["order_id"]), orders | days | said | asked.stamp(), keyed=True)
 
 
 def _items(lines: pa.Table, asked: Asked) -> pa.Table:
     """One row an order and SKU; a line without SKU names no item."""
     stands = {"product": "first", "units": "sum", "updated_at": "max"}
     items = one_per(lines.filter(pc.is_valid(lines["sku"])), ["marketplace", "order_id", "sku"], stands)
-    return fill(ITEMS, len(items), columns_of(items) | asked.stamp())
+    return fill(ITEMS, len(items), columns_of(items) | asked.stamp(), keyed=True)
 
 
 def _shipments(lines: pa.Table, asked: Asked) -> pa.Table:
@@ -132,4 +132,4 @@ def _shipments(lines: pa.Table, asked: Asked) -> pa.Table:
     stands |= {"ship_method": "first", "updated_at": "max"}
     parcels = columns_of(one_per(lines, ["marketplace", "order_id", "shipment_id"], stands))
     days = {"confirmed_on": local_days(parcels["confirmed_at"], parcels["marketplace"])}
-    return fill(SHIPMENTS, len(parcels["order_id"]), parcels | days | asked.stamp())
+    return fill(SHIPMENTS, len(parcels["order_id"]), parcels | days | asked.stamp(), keyed=True)

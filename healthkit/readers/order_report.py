@@ -121,11 +121,11 @@ def _orders(lines: pa.Table, asked: Asked, stamp: pa.Scalar) -> pa.Table:
     orders = columns_of(one_per(lines, ["marketplace", "order_id"], stands))
     days = {f"{name}_on": local_days(orders[name], orders["marketplace"]) for name in ("ship_by", "deliver_by")}
     known = {"channel": "seller", "updated_at": stamp.as_py()}
-    return fill(ORDERS, len(orders["order_id"]), orders | days | known | asked.stamp())
+    return fill(ORDERS, len(orders["order_id"]), orders | days | known | asked.stamp(), keyed=True)
 
 
 def _items(lines: pa.Table, asked: Asked, stamp: pa.Scalar) -> pa.Table:
     """One row an order and SKU; a line without SKU names no item."""
     stands = {"product": "first", "units": "sum"}
     items = one_per(lines.filter(pc.is_valid(lines["sku"])), ["marketplace", "order_id", "sku"], stands)
-    return fill(ITEMS, len(items), columns_of(items) | {"updated_at": stamp.as_py()} | asked.stamp())
+    return fill(ITEMS, len(items), columns_of(items) | {"updated_at": stamp.as_py()} | asked.stamp(), keyed=True)

@@ -36,13 +36,14 @@ class Taken:
     last_day: date | None = None
 
 
-def fill(table: Table, rows: int, columns: Mapping[str, object]) -> pa.Table:
+def fill(table: Table, rows: int, columns: Mapping[str, object], keyed: bool = False) -> pa.Table:
     """A whole table from the columns that a file knows; the others stay empty.
 
-    A value that is no array stands in every row. Raises TableError when the table does not hold.
+    A value that is no array stands in every row. With `keyed` the rows are known to have each key once, for they were
+    put together by it. Raises TableError when the table does not hold.
     """
     made = {name: _column(columns.get(name), rows, _TYPES[column.kind]) for name, column in table.columns.items()}
-    return check(pa.table(made), table)
+    return check(pa.table(made), table, keyed)
 
 
 def _column(value: object, rows: int, kind: pa.DataType) -> pa.Array | pa.ChunkedArray:
