@@ -140,7 +140,7 @@ def one(way: str, path: Path) -> dict[str, Any]:
     import pandas as pd  # noqa: F401
     import pyarrow.csv  # noqa: F401
 
-    import healthkit.intake  # noqa: F401
+    import healthkit.intake
     import healthkit.store  # noqa: F401
 
     held = memory("VmRSS")

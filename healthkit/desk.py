@@ -1,17 +1,9 @@
-"""The analyst's desk: a store, the policies of its marketplaces and its counts, opened together.
-
-Counts are kept beside the store, under the store's version and the rules they were counted for, so that a
-second question does not count again. The folder is safe to delete.
-"""
+"""The analyst's desk: a store, the policies of its marketplaces and its counts, opened together."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
-import os
-import shutil
-import tempfile
 from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 from functools import cached_property
@@ -22,11 +14,11 @@ from weakref import WeakKeyDictionary
 import narwhals as nw
 import pandas as pd
 
-from healthkit import explain, exposure, metrics, outlook, reported, scores, store, tables, whatif
+from healthkit import explain, exposure, kept, outlook, reported, scores, store, tables, whatif
 from healthkit.excerpt import Excerpt, is_excerpt
 from healthkit.exposure import Counts
 from healthkit.marketplaces import MARKETPLACES
-from healthkit.policy import Policy, PolicyError, Rule, files, for_marketplaces, judged_marketplaces, load
+from healthkit.policy import Policy, PolicyError, Rule, for_marketplaces, judged_marketplaces, load
 from healthkit.store import Store
 from healthkit.tables import Ledger
 
@@ -90,11 +82,14 @@ class Desk:
         self.store.must_exist()
         place = self.counts_place
         if not isinstance(self.store, Excerpt):
-            return _read(place) or _keep(place, self._count())
+            return kept.counts(self.store, place, self._rules, self._track)
         # Forks inherit what their parent read.
         if place not in _READ:
+            found = kept.read(place)
+            if found is None:
+                raise store.StoreError(f"The counts that go with {self.store.place} are gone. Start the batch again.")
             _READ.clear()
-            _READ[place] = _read(place) or self._count()
+            _READ[place] = found
         return _READ[place]
 
     @cached_property
@@ -102,15 +97,11 @@ class Desk:
         """The folder of the counts: one for each state of the store, of the rules and of the code that counts."""
         if isinstance(self.store, Excerpt):
             return self.store.counts
-        return (self.store.folder / "counts" / f"v{self.store.version()}-{self._digest()}").resolve()
+        return kept.place_of(self.store, self._one.files if self._one else ())
 
-    def _count(self) -> Counts:
-        """Count the whole store for every rule that its marketplaces ever had."""
-        if isinstance(self.store, Excerpt):
-            raise store.StoreError(f"The counts that go with {self.store.place} are gone. Start the batch again.")
-        ledger = self.store.ledger()
-        policies = self._policies(ledger.coverage["marketplace"].unique())
-        return exposure.count(ledger, [rule for policy in set(policies.values()) for rule in policy.rules], self._track)
+    def _rules(self, codes: Iterable[str]) -> list[Rule]:
+        """Every rule that some marketplaces ever had."""
+        return [rule for policy in set(self._policies(codes).values()) for rule in policy.rules]
 
     @cached_property
     def policies(self) -> Mapping[str, Policy]:
@@ -127,13 +118,6 @@ class Desk:
     def unjudged(self) -> list[str]:
         """The marketplaces in the store that no policy judges; their orders stand in no score."""
         return [code for code in self.counts.coverage["marketplace"].unique() if code not in self.policies]
-
-    def _digest(self) -> str:
-        """What the counts depend on besides the store: the rules there are, and the code that counts."""
-        rules = [*files().values(), *map(Path, self._one.files if self._one else ())]
-        code = [Path(module.__file__ or "") for module in (metrics, exposure, tables)]
-        code += sorted(Path(store.__file__ or "").parent.glob("*.py"))
-        return hashlib.sha256(b"\0".join(path.read_bytes() for path in [*code, *rules])).hexdigest()[:12]
 
     @property
     def accounts(self) -> list[str]:
@@ -342,38 +326,3 @@ class Desk:
         """DUE: orders that wait to be confirmed and are due within some days, or overdue (see `outlook.due`)."""
         zones = {code: MARKETPLACES[code].zone for code in self.counts.coverage["marketplace"].unique()}
         return outlook.due(self.store.ledger(accounts), as_of, zones, ahead)
-
-
-def _read(place: Path) -> Counts | None:
-    """Counts as kept, or None where there are none."""
-    if not place.is_dir():
-        return None
-    try:
-        frames = (pd.read_parquet(place / f"{name}.parquet") for name in ("exposure", "faults", "coverage"))
-        return Counts(*(exposure.categorised(frame) for frame in frames))
-    except (OSError, ValueError):
-        # Cut off, or half removed: it is counted again, and kept anew.
-        return None
-
-
-def _keep(place: Path, counts: Counts) -> Counts:
-    """Keep counts for the next question, and drop those of older states of the store.
-
-    They appear whole or not at all: written aside first, then moved into place. Where nothing can be written,
-    nothing is kept.
-    """
-    with contextlib.suppress(OSError):
-        place.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(dir=place.parent, prefix=".writing-"))
-        for name in ("exposure", "faults", "coverage"):
-            getattr(counts, name).to_parquet(aside / f"{name}.parquet")
-        version = place.name.split("-")[0]
-        for old in place.parent.iterdir():
-            if old == place or not old.name.startswith((".", f"{version}-")):
-                shutil.rmtree(old, ignore_errors=True)
-        try:
-            os.replace(aside, place)
-        except OSError:
-            # Another process kept the same counts in the meantime; theirs are as good.
-            shutil.rmtree(aside, ignore_errors=True)
-    return counts

@@ -7,7 +7,7 @@ asks once and writes an excerpt; whoever prints a report opens that instead, by 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -25,9 +25,6 @@ from healthkit.tables import Ledger
 MARK = "excerpt.json"
 _PACKED = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
 _ALONE = pa.ipc.IpcReadOptions(use_threads=False)
-AT_ONCE = 400_000
-"""Accounts are asked for together as long as they have no more orders: bounded memory, and few questions, for each
-reads the whole store."""
 
 
 @dataclass(frozen=True)
@@ -81,9 +78,7 @@ def write(store: Store, accounts: Iterable[str], counts: Path, folder: Path) -> 
     held: dict[str, dict[str, Any]] = {}
     reports = store.reports()["account"]
     files, shared = reports.value_counts().to_dict(), int(reports.isna().sum())
-    coverage = pd.read_parquet(counts / "coverage.parquet")
-    orders = coverage.groupby(coverage["account"].astype("str"))["orders"].sum().to_dict()
-    for names in _parts(list(dict.fromkeys(accounts)), orders):
+    for names in store.groups(accounts):
         ledger = store.ledger(names).in_memory()
         frames = {table.name: nw.to_native(getattr(ledger, table.name).collect()) for table in tables.RAW}
         places = {name: _places(frame) for name, frame in frames.items()}
@@ -100,24 +95,6 @@ def write(store: Store, accounts: Iterable[str], counts: Path, folder: Path) -> 
         "accounts": held,
     }  # fmt: skip
     (folder / MARK).write_text(json.dumps(told), encoding="utf-8")
-
-
-def _parts(names: list[str], orders: Mapping[str, int]) -> Iterator[list[str]]:
-    """Accounts in groups of so many orders, or one alone that has more.
-
-    >>> list(_parts(["a", "b", "c"], {"a": 250_000, "b": 100_000, "c": 100_000}))
-    [['a', 'b'], ['c']]
-    """
-    part: list[str] = []
-    held = 0
-    for name in names:
-        if part and held + orders.get(name, 0) > AT_ONCE:
-            yield part
-            part, held = [], 0
-        part.append(name)
-        held += orders.get(name, 0)
-    if part:
-        yield part
 
 
 def _places(frame: pa.Table) -> dict[str, tuple[int, int]]:

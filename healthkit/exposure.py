@@ -210,8 +210,10 @@ NAMES = ("account", "marketplace", "channel", "metric", "basis")
 
 
 def categorised(rows: pd.DataFrame) -> pd.DataFrame:
-    """Counts as they were kept, their names as categories again: a file without rows forgets that they are."""
-    return rows.astype({name: "category" for name in NAMES if name in rows})
+    """Counts as they were kept, in the kinds in which they were counted: a file without rows forgets what are
+    categories, and every file that days are midnights."""
+    days = {name: "datetime64[s]" for name in rows if rows[name].dtype.kind == "M"}
+    return rows.astype({name: "category" for name in NAMES if name in rows} | days)
 
 
 def _typed(rows: pd.DataFrame, table: tables.Table) -> pd.DataFrame:

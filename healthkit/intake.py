@@ -83,8 +83,9 @@ def take_in(
 ) -> Iterator[Outcome]:
     """Take raw files into the store, one outcome a file; a file that is refused leaves nothing behind.
 
-    The store is appended to at the end, or whenever many rows are waiting. `begun` is told what was found,
-    `done` each file that is finished, `moved` how many bytes more of a large file were read. Raises ReaderError for a path that does not exist.
+    The store is appended to at the end, or whenever many rows are waiting. `begun` is told what was found, `done` each
+    file that is finished, `moved` how many bytes more of a large file were read. Raises ReaderError for a path that
+    does not exist.
     """
     sources, refused = plan(paths)
     if begun is not None:

@@ -83,10 +83,10 @@ def read(
 ) -> Taken:
     """Read one source, or raise ReaderError. A large file of orders is read in bounded memory (see `stretches`).
 
-    The account is the one named, else the folder's name; `report` is how the rows name the file, its digest if not
-    said otherwise. `moved` is told, now and then, how many bytes more were read. `marketplace_of(account, order_ids)` tells the
-    marketplaces of orders that are known already, for files that do not state any; `marketplaces_of(account)`
-    those in which the account has orders, for rows that name no order.
+    The account is the one named, else the folder's name; `report` is how the rows name the file, its digest if not said
+    otherwise. `marketplace_of(account, order_ids)` tells the marketplaces of orders that are known already, for files
+    that do not state any; `marketplaces_of(account)` those in which the account has orders, for rows that name no
+    order. `moved` is told, now and then, how many bytes more were read.
     """
     whose = account or source.folder
     named = report or source.digest

@@ -17,6 +17,7 @@ from uuid import uuid4
 import duckdb
 import pandas as pd
 import pyarrow as pa
+import pyarrow.dataset as ds
 from deltalake import CommitProperties, DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
@@ -28,6 +29,8 @@ BATCH, VERSIONS = "healthkit.batch", "healthkit.versions"
 """What the log of a table says of an append: the import it belongs to, and (REPORTS) how far each table then was."""
 KEPT = {"delta.enableExpiredLogCleanup": "false", "delta.logRetentionDuration": "interval 36500 days"}
 """No entry of a log is dropped, so that every version of a store can be read again."""
+AT_ONCE = 1_200_000
+"""Accounts are asked for together as long as files state no more rows of their orders: some 400,000 orders."""
 TRIES = 20
 """So often an append is tried when others write at the same moment."""
 
@@ -253,20 +256,34 @@ class Store:
                 f"create temp table raw_{table.name} as select *, 0::hugeint as newer from empty_{table.name}"
             )
         else:
-            connection.register(f"stored_{table.name}", delta.to_pyarrow_dataset())
+            connection.register(f"stored_{table.name}", _only(delta.to_pyarrow_dataset(), accounts))
             stored = {field.name for field in delta.schema().fields}
             columns = ", ".join(column_as(table, name, name in stored) for name in table.columns)
             connection.execute(
                 f"create temp table raw_{table.name} as select {columns}, {NEWER} as newer "
-                f"from stored_{table.name} held join places using (report) "
-                "where $all or held.account in (select unnest($accounts))",
-                {"all": accounts is None, "accounts": accounts or []},
+                f"from stored_{table.name} held join places using (report)"
             )
         connection.execute(newest(table))
 
     def accounts(self) -> list[str]:
         """The accounts that have orders here, in the order of their names."""
         return [row[0] for row in self._ask("select distinct account from held order by 1")]
+
+    def accounts_of(self, reports: Iterable[str]) -> list[str]:
+        """The accounts of whose orders some of the taken reports tell."""
+        asked = pa.table({"report": pa.array(list(reports), pa.string())})
+        return [
+            row[0]
+            for row in self._ask(
+                "select distinct account from held semi join asked using (report) order by 1", asked=asked
+            )
+        ]
+
+    def groups(self, accounts: Iterable[str] | None = None) -> list[list[str]]:
+        """All accounts or some, in groups whose tables fit into memory together: each group is one question to the
+        store, for reading it costs the same for one account as for fifty."""
+        rows = dict(self._ask("select account, count(*) from held group by account order by account"))
+        return list(grouped(list(rows) if accounts is None else list(dict.fromkeys(accounts)), rows))
 
     def marketplaces(self, account: str | None = None) -> list[str]:
         """The marketplaces of the orders here, or of one account's, in the order of their codes."""
@@ -304,6 +321,34 @@ class Store:
             connection.register("stored", delta.to_pyarrow_dataset())
             connection.execute("create temp view held as select * from stored semi join taken using (report)")
             return connection.execute(question, dict(values or {})).fetchall()
+
+
+def _only(rows: ds.Dataset, accounts: list[str] | None) -> ds.Dataset:
+    """Rows of some accounts; files whose accounts all come before or after those are not even read."""
+    if accounts is None:
+        return rows
+    account = ds.field("account")
+    # Bounds, for of a list no file can be told to hold none.
+    bounds = (account >= min(accounts)) & (account <= max(accounts)) if accounts else ds.scalar(False)
+    return rows.filter(bounds & account.isin(accounts))
+
+
+def grouped(names: list[str], rows: Mapping[str, int]) -> Iterator[list[str]]:
+    """Accounts in groups of so many rows of orders, or one alone that has more.
+
+    >>> list(grouped(["a", "b", "c"], {"a": 900_000, "b": 200_000, "c": 300_000}))
+    [['a', 'b'], ['c']]
+    """
+    group: list[str] = []
+    held = 0
+    for name in names:
+        if group and held + rows.get(name, 0) > AT_ONCE:
+            yield group
+            group, held = [], 0
+        group.append(name)
+        held += rows.get(name, 0)
+    if group:
+        yield group
 
 
 def _reader(table: tables.Table, rows: Rows) -> pa.RecordBatchReader:

@@ -1,0 +1,147 @@
+"""The counts of a store, kept beside it: read as they are, brought up to date, or made anew.
+
+They stand under the version of the store and a digest of the rules and of the code that counts, so that a second
+question does not count again. When the store has moved on, only accounts of which a file came or went are counted
+again; an account's counts rest on its own rows alone. Accounts are counted in groups, so that memory does not grow with
+their number. The folder is safe to delete.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from healthkit import exposure, metrics, store, tables
+from healthkit.exposure import Counts, Track
+from healthkit.policy import Rule, files
+from healthkit.store import Store, StoreError
+
+NAMES = ("exposure", "faults", "coverage")
+
+RulesOf = Callable[[Iterable[str]], list[Rule]]
+"""Every rule that some marketplaces ever had."""
+
+
+def place_of(held: Store, more: Iterable[str] = ()) -> Path:
+    """The folder of the counts: one for each state of the store, of the rules and of the code that counts.
+
+    `more` are paths of rules beside those of the kit.
+    """
+    return (held.folder / "counts" / f"v{held.version()}-{_digest(more)}").resolve()
+
+
+def _digest(more: Iterable[str]) -> str:
+    """What the counts depend on besides the store: the rules there are, and the code that counts."""
+    rules = [*files().values(), *map(Path, more)]
+    code = [Path(module.__file__ or "") for module in (metrics, exposure, tables)]
+    code += sorted(Path(store.__file__ or "").parent.glob("*.py"))
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in [*code, *rules])).hexdigest()[:12]
+
+
+def counts(held: Store, place: Path, rules_of: RulesOf, track: Track = iter) -> Counts:
+    """The counts of all accounts of a store, which stand at `place` or will do so; `track` follows what is counted."""
+    found = read(place)
+    if found is not None:
+        return found
+    return _keep(place, _brought_up(held, place, rules_of, track) or _made(held, held.groups(), rules_of, track))
+
+
+def _made(held: Store, groups: list[list[str]], rules_of: RulesOf, track: Track) -> Counts:
+    """Counts made anew, group by group."""
+    rules = rules_of(held.marketplaces())
+    # Of several groups the groups are followed, of one its metrics.
+    outer, inner = (track, iter) if len(groups) > 1 else (iter, track)
+    parts = [exposure.count(held.ledger(group), rules, inner) for group in outer(groups)]
+    return _together(parts) if parts else exposure.count(held.ledger(), rules)
+
+
+def _brought_up(held: Store, place: Path, rules_of: RulesOf, track: Track) -> Counts | None:
+    """The newest kept counts, with those accounts counted again that changed since; None where none can be used."""
+    digest = place.name.partition("-")[2]
+    for version in _versions(place.parent, digest):
+        older = read(place.parent / f"v{version}-{digest}")
+        changed = _changed(held, version)
+        if older is None or changed is None:
+            continue
+        if set(older.coverage["marketplace"]) != set(held.marketplaces()):
+            return None  # Other rules may have come in, for all.
+        there = set(held.accounts())
+        stand = older.of(account for account in older.coverage["account"].unique() if account in there - changed)
+        again = sorted(changed & there)
+        if len(again) > len(there) // 2:
+            return None
+        parts = [_made(held, held.groups(again), rules_of, track)] if again else []
+        return _together([stand, *parts])
+    return None
+
+
+def _versions(folder: Path, digest: str) -> list[int]:
+    """The states of the store whose counts are kept for these rules, newest first."""
+    names = [path.name.removeprefix("v").removesuffix(f"-{digest}") for path in folder.glob(f"v*-{digest}")]
+    return sorted((int(name) for name in names if name.isdigit()), reverse=True)
+
+
+def _changed(held: Store, version: int) -> set[str] | None:
+    """The accounts of which a file came or went since an older state of a store; None where that cannot be told."""
+    try:
+        before, now = Store(held.folder, version).reports(), held.reports()
+    except StoreError:
+        return None
+    came = now[~now["report"].isin(before["report"])]
+    went = before[~before["report"].isin(now["report"])]
+    if went["account"].isna().any():
+        return None  # A file of many accounts, whose rows are not read any more.
+    of_many = came.loc[came["account"].isna(), "report"]
+    return {*came["account"].dropna(), *went["account"], *(held.accounts_of(of_many) if len(of_many) else ())}
+
+
+def _together(parts: list[Counts]) -> Counts:
+    """Counts of several groups of accounts as one, account by account."""
+    frames = []
+    for name in NAMES:
+        rows = pd.concat([getattr(part, name) for part in parts], ignore_index=True)
+        ordered = exposure.categorised(rows.astype({column: "str" for column in exposure.NAMES if column in rows}))
+        frames.append(ordered.sort_values("account", kind="stable", ignore_index=True))
+    return Counts(*frames)
+
+
+def read(place: Path) -> Counts | None:
+    """Counts as kept, or None where there are none."""
+    if not place.is_dir():
+        return None
+    try:
+        frames = (pd.read_parquet(place / f"{name}.parquet") for name in NAMES)
+        return Counts(*(exposure.categorised(frame) for frame in frames))
+    except (OSError, ValueError):
+        # Cut off, or half removed: it is counted again, and kept anew.
+        return None
+
+
+def _keep(place: Path, counts: Counts) -> Counts:
+    """Keep counts for the next question, and drop those of older states of the store.
+
+    They appear whole or not at all: written aside first, then moved into place. Where nothing can be written,
+    nothing is kept.
+    """
+    with contextlib.suppress(OSError):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(dir=place.parent, prefix=".writing-"))
+        for name in NAMES:
+            getattr(counts, name).to_parquet(aside / f"{name}.parquet")
+        version = place.name.split("-")[0]
+        for old in place.parent.iterdir():
+            if old == place or not old.name.startswith((".", f"{version}-")):
+                shutil.rmtree(old, ignore_errors=True)
+        try:
+            os.replace(aside, place)
+        except OSError:
+            # Another process kept the same counts in the meantime; theirs are as good.
+            shutil.rmtree(aside, ignore_errors=True)
+    return counts

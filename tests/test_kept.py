@@ -1,0 +1,117 @@
+"""Counts kept beside a store: after an import only what it touched is counted again, to the same counts as anew."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import date
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from healthkit import exposure, store
+from healthkit.desk import Desk
+from healthkit.exposure import Counts
+from healthkit.intake import take_in
+from healthkit.store import Store
+
+SAMPLE = Path(__file__).parent.parent / "data" / "sample"
+AMERICAN = ("paper-moth", "applegate-plants", "clearbrook-bath")
+
+
+def take(folder: Path, *accounts: str, only: str = "*") -> Desk:
+    """A desk over a store into which some sample accounts were taken."""
+    paths = [path for account in accounts for path in sorted((SAMPLE / account).glob(only))]
+    assert not [one.refused for one in take_in(paths, Store(folder)) if one.refused]
+    return Desk(folder)
+
+
+@pytest.fixture
+def counted(monkeypatch) -> list[list[str]]:
+    """The accounts of every ledger that is counted."""
+    told: list[list[str]] = []
+    count = exposure.count
+
+    def spy(ledger, *rest):
+        told.append(sorted(ledger.coverage["account"].unique()))
+        return count(ledger, *rest)
+
+    monkeypatch.setattr(exposure, "count", spy)
+    return told
+
+
+def same(one: Counts, other: Counts) -> None:
+    for name in ("exposure", "faults", "coverage"):
+        pd.testing.assert_frame_equal(getattr(one, name), getattr(other, name), check_categorical=False)
+
+
+def anew(folder: Path) -> Counts:
+    """The counts of a store that has none kept."""
+    shutil.rmtree(folder / "counts")
+    return Desk(folder).counts
+
+
+def test_after_an_import_only_the_accounts_of_its_files_are_counted(tmp_path, counted):
+    held = take(tmp_path, *AMERICAN, only="all_orders*").counts
+    assert counted.pop() == sorted(AMERICAN)
+    desk = take(tmp_path, "paper-moth", only="*feedback*")
+    made = desk.counts
+    assert counted == [["paper-moth"]]
+    assert not made.faults.equals(held.faults)
+    same(made, anew(tmp_path))
+
+
+def test_a_new_account_is_counted_alone(tmp_path, counted):
+    take(tmp_path, *AMERICAN[:2], only="all_orders*")
+    assert len(Desk(tmp_path).counts.coverage) == 2
+    made = take(tmp_path, AMERICAN[2], only="all_orders*").counts
+    assert counted[1:] == [[AMERICAN[2]]]
+    same(made, anew(tmp_path))
+
+
+def test_a_marketplace_that_the_store_did_not_have_brings_new_rules_for_all(tmp_path, counted):
+    take(tmp_path, *AMERICAN, only="all_orders*").counts  # noqa: B018 - counted and kept
+    made = take(tmp_path, "minato-bungu", only="all_orders*").counts
+    assert counted[-1] == sorted([*AMERICAN, "minato-bungu"])
+    same(made, anew(tmp_path))
+
+
+def test_an_import_that_was_forgotten_leaves_no_trace_in_the_counts(tmp_path, counted):
+    take(tmp_path, *AMERICAN, only="all_orders*").counts  # noqa: B018 - counted and kept
+    take(tmp_path, "paper-moth", only="*feedback*").counts  # noqa: B018 - counted and kept
+    # The rows of that import are lost with their file.
+    newest = max((tmp_path / "feedback").glob("*.parquet"), key=lambda path: path.stat().st_mtime)
+    newest.unlink()
+    store.repair(Store(tmp_path))
+    counted.clear()
+    made = Desk(tmp_path).counts
+    assert counted in ([["paper-moth"]], [])
+    same(made, anew(tmp_path))
+
+
+def test_counting_in_groups_comes_to_the_same(tmp_path, monkeypatch, counted):
+    take(tmp_path, *AMERICAN)
+    whole = Desk(tmp_path).counts
+    assert len(counted) == 1
+    monkeypatch.setattr("healthkit.store.store.AT_ONCE", 100)
+    same(anew(tmp_path), whole)
+    assert len(counted) == 4
+
+
+def test_an_older_version_is_counted_from_the_newer_one(tmp_path, counted):
+    take(tmp_path, *AMERICAN, only="all_orders*")
+    before = Store(tmp_path).version()
+    take(tmp_path, "paper-moth", only="*feedback*").counts  # noqa: B018 - counted and kept
+    counted.clear()
+    older = Desk(tmp_path, version=before)
+    rows = older.score(date(2026, 10, 31))
+    assert counted == [["paper-moth"]]
+    shutil.rmtree(tmp_path / "counts")
+    pd.testing.assert_frame_equal(rows, Desk(tmp_path, version=before).score(date(2026, 10, 31)))
+
+
+def test_nothing_kept_and_nothing_writable_still_counts(tmp_path, monkeypatch):
+    take(tmp_path, "paper-moth", only="all_orders*")
+    monkeypatch.setattr("healthkit.kept.tempfile.mkdtemp", lambda **_: (_ for _ in ()).throw(OSError(30, "read-only")))
+    assert len(Desk(tmp_path).counts.coverage) == 1
+    assert not list((tmp_path / "counts").glob("v*"))
