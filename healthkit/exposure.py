@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 import narwhals as nw
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from healthkit import tables
 from healthkit.metrics import METRICS
@@ -124,19 +126,33 @@ def _fault_stays(faults: Frame, counts: str) -> pd.DataFrame:
     earlier day; `since` is the first day of the whole stay. Where units are counted, each parcel stays by
     itself: its units add to those of the others.
     """
-    rows = collected(faults)
+    rows = collected(faults.sort([*_STAY, "known_on"]))
     rows = rows.assign(known_on=rows[["known_on", "clock_day"]].max(axis=1))
     rows = rows.assign(_begin=_day_numbers(rows["known_on"], 0), _end=_day_numbers(rows["cleared_on"], _OPEN))
-    rows = rows[rows["_begin"] < rows["_end"]]
-    several = rows.duplicated(_STAY, keep=False) & (counts == "orders")
+    rows = rows[(rows["_begin"] < rows["_end"]).to_numpy()]
+    begins = _begins(rows)
+    rows = rows.assign(_order=np.cumsum(begins))
+    # An order whose row neither follows nor is followed by one of the same has it alone.
+    several = ~(begins & np.append(begins[1:], True)) & (counts == "orders")
     alone = rows[~several].rename(columns={"cause": "causes"}).assign(since=lambda held: held["known_on"])
     stays = pd.concat([alone, _joined(rows[several])], ignore_index=True) if several.any() else alone
-    return stays.sort_values([*_STAY, "_begin"], ignore_index=True).drop(columns=["_begin", "_end"])
+    if several.any() or counts != "orders":
+        stays = stays.iloc[np.lexsort([stays["_begin"], stays["_order"]])]
+    return stays.reset_index(drop=True).drop(columns=["_order", "_begin", "_end"])
+
+
+def _begins(rows: pd.DataFrame) -> np.ndarray:
+    """Of sorted rows, whether each is the first of its order."""
+    begins = np.zeros(len(rows), dtype=bool)
+    begins[:1] = True
+    for name in reversed(_STAY):
+        words = pa.array(rows[name], pa.string())
+        begins[1:] |= pc.not_equal(words[1:], words[:-1]).to_numpy(zero_copy_only=False)
+    return begins
 
 
 def _joined(rows: pd.DataFrame) -> pd.DataFrame:
     """The stays of orders that have several defects: joined where they meet, cut where the causes change."""
-    rows = rows.assign(_order=rows.groupby(_STAY, sort=False, observed=True).ngroup())
     ends = [rows[["_order", name]].set_axis(["_order", "_begin"], axis=1) for name in ("_begin", "_end")]
     bounds = pd.concat(ends).drop_duplicates().sort_values(["_order", "_begin"]).to_numpy()
     within = bounds[1:, 0] == bounds[:-1, 0]
@@ -161,7 +177,7 @@ def _joined(rows: pd.DataFrame) -> pd.DataFrame:
     days = {"since": begin[whole][starts], "known_on": begin[starts], "cleared_on": end[lasts]}
     dated = parts.assign(**{name: _days(numbers) for name, numbers in days.items()})
     named = rows.drop_duplicates("_order")[["_order", *_STAY, "clock_day"]]
-    return dated.merge(named, on="_order", validate="many_to_one").drop(columns="_order")
+    return dated.merge(named, on="_order", validate="many_to_one")
 
 
 _OPEN = np.iinfo(np.int64).max // 4

@@ -505,8 +505,8 @@ _FITS = {
 def check(frame: Any, table: Table, keyed: bool = False) -> Any:
     """Return the frame, its columns in the table's order, or say what is wrong with it.
 
-    With `keyed` each key is known to stand once. Raises TableError for a missing or unknown column, an empty cell where none may be,
-    a wrong kind of column, or (where the table has a key) a row that stands twice.
+    With `keyed` each key is known to stand once. Raises TableError for a missing or unknown column, an empty cell where
+    none may be, a wrong kind of column, or (where the table has a key) a row that stands twice.
 
     >>> import pandas as pd
     >>> check(pd.DataFrame({"report": ["a"]}), REPORTS)

@@ -34,8 +34,9 @@ LINES = 40
 READERS = (*TAKE, *TAKE_DOCUMENT, "order_defects_list", "olist")
 
 NASTY = [
-    b"", b" ", b"\t", b"\n", b"\r", b"\r\n", b"\0", b'"', b'""', b",", b";", b"'", b"-", b"--", b"0", b"-0", b"-1", b"1e9",
-    b"1E+16", b"9" * 9, b"9" * 10, b"9" * 400, b"NaN", b"inf", b"null", b"None", b"true", b"2026-02-30", b"2026-13-01",
+    b"", b" ", b"\t", b"\n", b"\r", b"\r\n", b"\0", b'"', b'""', b",", b";", b"'", b"-", b"--", b"0", b"-0", b"-1",
+    b"1e9", b"1E+16", b"9" * 9, b"9" * 10, b"9" * 400, b"NaN", b"inf", b"null", b"None", b"true", b"2026-02-30",
+    b"2026-13-01",
     b"0000-00-00", b"0001-01-01", b"9999-12-31", b"1994-12-31", b"2099-12-31T23:59:59Z", b"2026-03-29T02:30:00",
     b"2026-11-01T01:30:00", b"2026-03-08T02:30:00-08:00", b"2026-10-31T24:00:00Z", b"2026-10-31T23:59:60Z",
     b"2026-10-31 17:45", b"31.12.2025", b"12/31/2025", b"1/1/1", b"+99:99", b"Z", b"111-0000001-0000001",
@@ -63,7 +64,9 @@ def seeds(reader: str) -> list[bytes]:
 
 
 DOCUMENTS = {
-    "performance_xml": [xml(LONG + SHORT), xml(frame("orderDefectMetrics", "2019-05-02", "2019-05-31", "<orderCount>0</orderCount>"))],
+    "performance_xml": [
+        xml(LONG + SHORT), xml(frame("orderDefectMetrics", "2019-05-02", "2019-05-31", "<orderCount>0</orderCount>")),
+    ],
     "orders_api_v0": [json.dumps({"payload": {"Orders": [order_v0(), order_v0(files.SECOND)]}}, indent=1).encode()],
     "orders_api_v0_items": [json.dumps(items_v0(files.FIRST, "true", "false"), indent=1).encode()],
     "orders_api_2026": [json.dumps({"orders": [order_2026(), order_2026(files.SECOND)]}, indent=1).encode()],

@@ -226,5 +226,5 @@ def test_no_room_for_the_rows_is_said(tmp_path, small, monkeypatch):
             raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("healthkit.readers.spilled.ipc.new_stream", Full)
-    with pytest.raises(ReaderError, match="there is no room for its rows in .* nothing was added"):
+    with pytest.raises(ReaderError, match=r"there is no room for its rows in .* nothing was added"):
         read(one)
