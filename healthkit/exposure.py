@@ -126,11 +126,14 @@ def _fault_stays(faults: Frame, counts: str) -> pd.DataFrame:
     earlier day; `since` is the first day of the whole stay. Where units are counted, each parcel stays by
     itself: its units add to those of the others.
     """
-    rows = collected(faults.sort([*_STAY, "known_on"]))
+    rows = collected(faults)
     rows = rows.assign(known_on=rows[["known_on", "clock_day"]].max(axis=1))
     rows = rows.assign(_begin=_day_numbers(rows["known_on"], 0), _end=_day_numbers(rows["cleared_on"], _OPEN))
     rows = rows[(rows["_begin"] < rows["_end"]).to_numpy()]
-    begins = _begins(rows)
+    numbers = _numbered(rows)
+    places = np.lexsort([rows["_begin"], numbers])
+    rows, numbers = rows.iloc[places], numbers[places]
+    begins = np.append(True, numbers[1:] != numbers[:-1])[: len(rows)]
     rows = rows.assign(_order=np.cumsum(begins))
     # An order whose row neither follows nor is followed by one of the same has it alone.
     several = ~(begins & np.append(begins[1:], True)) & (counts == "orders")
@@ -141,14 +144,17 @@ def _fault_stays(faults: Frame, counts: str) -> pd.DataFrame:
     return stays.reset_index(drop=True).drop(columns=["_order", "_begin", "_end"])
 
 
-def _begins(rows: pd.DataFrame) -> np.ndarray:
-    """Of sorted rows, whether each is the first of its order."""
-    begins = np.zeros(len(rows), dtype=bool)
-    begins[:1] = True
-    for name in reversed(_STAY):
-        words = pa.array(rows[name], pa.string())
-        begins[1:] |= pc.not_equal(words[1:], words[:-1]).to_numpy(zero_copy_only=False)
-    return begins
+def _numbered(rows: pd.DataFrame) -> np.ndarray:
+    """A number for the order of each row, alike for the same order and in the order of their names.
+
+    Ids are ranked by Arrow, for sorting rows by four texts takes most of the time that counting does.
+    """
+    numbers = np.zeros(len(rows), dtype=np.int64)
+    for name in _STAY[:-1]:
+        held = rows[name].astype("category").cat
+        numbers = numbers * (len(held.categories) + 1) + held.codes.to_numpy()
+    ranks = pc.rank(pa.array(rows[_STAY[-1]], pa.string()), tiebreaker="dense").to_numpy().astype(np.int64)
+    return numbers * (len(rows) + 1) + ranks
 
 
 def _joined(rows: pd.DataFrame) -> pd.DataFrame:
