@@ -222,8 +222,11 @@ def _import(path: Path, chance: random.Random) -> list[Source]:
     return done
 
 
-def fuzz(reader: str, seconds: float, seed: int, keep: Path) -> dict[str, object]:
-    """Feed one reader; what was tried, and what the dearest file cost. Raises what the reader raises."""
+def fuzz(reader: str, seconds: float, seed: int, keep: Path, most: int | None = None) -> dict[str, object]:
+    """Feed one reader, with so many files at most; what was tried, and what the dearest file cost.
+
+    Raises what the reader raises.
+    """
     good = seeds(reader) if reader != "olist" else [file.text().encode() for file in OLIST]
     chance = random.Random(f"{reader} {seed}")
     tried = read_whole = 0
@@ -232,7 +235,7 @@ def fuzz(reader: str, seconds: float, seed: int, keep: Path) -> dict[str, object
     with tempfile.TemporaryDirectory(prefix="fuzz-") as place:
         folder = Path(place) / "acme"
         folder.mkdir()
-        while time.process_time() - begin < seconds:
+        while time.process_time() - begin < seconds and tried != most:
             for old in folder.iterdir():
                 old.unlink()
             hurt = chance.randrange(len(good))

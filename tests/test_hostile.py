@@ -22,6 +22,7 @@ import pytest
 
 from healthkit import tables
 from healthkit.store import Store
+from tests import fuzz
 from tests import readers_files as files
 
 MEMORY, SECONDS = 500 << 20, 60
@@ -262,3 +263,9 @@ def test_formulas_in_cells_are_text_in_every_csv(imported):
         cells = [cell for line in tables.as_csv(items).splitlines() for cell in next(csv.reader([line]))]
         assert any(cell.startswith("'") for cell in cells)
         assert not any(cell.startswith(("=", "@", "+", "-")) for cell in cells)
+
+
+@pytest.mark.parametrize("reader", fuzz.READERS)
+def test_damaged_files_by_chance_are_read_or_refused(reader, tmp_path):
+    told = fuzz.fuzz(reader, seconds=60, seed=7, keep=tmp_path, most=60)
+    assert told["tried"] == 60

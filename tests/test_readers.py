@@ -455,6 +455,19 @@ def test_the_larger_olist_zip_is_read_too():
 
 
 @real
+def test_a_sale_report_without_sku_may_lack_category_and_size(tmp_path):
+    lines = [line.split(",") for line in files.SALE_REPORT.text().splitlines()]
+    named = [cells.index(name) for cells in lines[:1] for name in ("Category", "Size") if name in cells]
+    gone = lines[0].index("SKU") if "SKU" in lines[0] else None
+    for cells in lines[1:]:
+        for at in named:
+            cells[at] = ""
+    text = "\n".join(",".join(cell for at, cell in enumerate(cells) if at != gone) for cells in lines) + "\n"
+    read_file = taken(tmp_path, files.SALE_REPORT, text)
+    assert len(read_file.tables["orders"]) == len({cells[lines[0].index("Order ID")] for cells in lines[1:]})
+    assert len(read_file.tables["items"]) == 0
+
+
 def test_the_real_sale_report_gives_661_cancelled_of_3705_orders():
     [source], refused = plan([SHARED / "amazon_sale_report"])
     assert refused == []

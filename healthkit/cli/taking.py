@@ -7,7 +7,14 @@ from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 
 import healthkit as hk
 from healthkit.cli.asking import Data, app, err, fail, out, sentences
@@ -25,7 +32,7 @@ def import_(
     """Take raw reports into the store. The kind of a file is known by its header; the same file twice adds nothing."""
     folder = data or hk.desk.DATA
     bar = Progress(
-        TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(),
+        TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TransferSpeedColumn(),
         TimeRemainingColumn(), console=err, transient=True, disable=not err.is_terminal,
     )  # fmt: skip
     task = bar.add_task("Reading")
@@ -33,11 +40,19 @@ def import_(
     def begun(sources: list[Any]) -> None:
         bar.update(task, total=sum(source.size for source in sources) or 1)
 
+    within = [0]
+
+    def moved(size: int) -> None:
+        within[0] += size
+        bar.advance(task, size)
+
     def done(source: Any) -> None:
-        bar.update(task, advance=source.size, description=f"Read {escape(source.name)}")
+        # What was told of a large file on the way is done already.
+        bar.update(task, advance=source.size - within[0], description=f"Read {escape(source.name)}")
+        within[0] = 0
 
     with sentences(), bar:
-        outcomes = list(hk.intake.take_in(paths, hk.store.Store(folder), account, marketplace, begun, done))
+        outcomes = list(hk.intake.take_in(paths, hk.store.Store(folder), account, marketplace, begun, done, moved))
     _print_outcomes(outcomes, folder)
     if not outcomes:
         fail(f"No file to import was found in {', '.join(map(str, paths))}.")

@@ -58,6 +58,8 @@ class ForkServer:
         self.folder = Path(tempfile.mkdtemp(prefix=f"{FOLDER}{os.getpid()}-"))
         asked = {"modules": list(MODULES), "folder": str(self.folder)} | (warming or {})
         quiet = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
+        # Nobody's own start-up files, and none left behind where there is no home to write to.
+        quiet["IPYTHONDIR"] = str(self.folder / "ipython")
         self.process = subprocess.Popen(
             [sys.executable, "-m", "healthkit.press.server", str(theirs.fileno()), json.dumps(asked)],
             pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, env=os.environ | quiet,
