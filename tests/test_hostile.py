@@ -83,6 +83,7 @@ OUTSIDE = '<?xml version="1.0"?><!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/pass
 CORPUS = [
     # -- packed
     Hostile("bomb.txt.gz", lambda: bomb(1 << 30), "unpacks to more than"),
+    Hostile("bomb_behind_orders.txt.gz", lambda: gzip.compress(GOOD.encode()) + bomb(1 << 30), "unpacks to more than"),
     Hostile("bomb.zip", lambda: zipped(**{"orders.txt": bytes(600 << 20)}), "unpacks to more than"),
     Hostile("bomb_in_bomb.zip", lambda: zipped(**{"orders.txt.gz": bomb(1 << 30)}), "unpacks to more than"),
     Hostile("zip_in_zip.zip", lambda: zipped(**{"inner.zip": zipped(**{"orders.txt": GOOD.encode()})}), "No file to import|"),

@@ -703,9 +703,9 @@ def test_one_more_yaml_is_all_that_a_new_marketplace_needs(tmp_path):
 def test_counts_are_kept_for_the_rules_that_there_are(tmp_path, monkeypatch):
     # One more file, or one more row in a file, is counted anew.
     desk = Desk(tmp_path)
-    before = desk._digest()
-    monkeypatch.setattr("healthkit.desk.files", lambda: {**policy.files(), "amazon_nz": tmp_path / "amazon_nz.yaml"})
+    before = desk.counts_place
+    monkeypatch.setattr("healthkit.kept.files", lambda: {**policy.files(), "amazon_nz": tmp_path / "amazon_nz.yaml"})
     named_new(tmp_path, NEW)
-    after = desk._digest()
+    after = Desk(tmp_path).counts_place
     named_new(tmp_path, NEW.replace("1/2", "1/3"))
-    assert len({before, after, desk._digest()}) == 3
+    assert len({before, after, Desk(tmp_path).counts_place}) == 3

@@ -126,6 +126,8 @@ def _source(part: Part) -> Source | None:
             return None
         kind = document or recognise(lines)[0]
     except Unrecognised as unknown:
+        # A file that is made to fill the memory is refused as that, whatever it begins with.
+        digest_of_pieces(pieces)
         raise ReaderError(f"{part.name}: {_why(begins, str(unknown))}") from None
     digest, size = digest_of_pieces(chain([begins], pieces))
     whole = (replace(part, kind=kind.name),)
