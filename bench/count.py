@@ -97,7 +97,7 @@ def one(what: str, metric: str, folder: Path) -> dict[str, Any]:
         rows = {"exposure": len(counted.exposure), "faults": len(counted.faults)}
     else:
         seen = ", ".join(f"count({name}), max({name})" for name in USED[metric])
-        duckdb.connect().execute(f"select {seen} from read_parquet('{folder}/*.parquet')").to_arrow_table()
+        duckdb.connect().sql(f"select {seen} from read_parquet('{folder}/*.parquet')").to_arrow_table()
         rows = {}
     after = resource.getrusage(resource.RUSAGE_SELF)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

@@ -9,6 +9,7 @@ pandas.read_csv stands beside. LINES are the sizes (default 1e5,1e6,1e7; the las
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import resource
@@ -66,6 +67,8 @@ COLUMNS = {
 }
 """The columns of the file, as SQL over the number of the line (l), of its order (o), and when it was placed."""
 FILE = "all_orders.txt"
+LOADED = ("deltalake", "pandas", "pyarrow.csv", "healthkit.intake", "healthkit.store")
+"""What is loaded before the clock runs: what libraries take is no part of a way's peak."""
 
 
 def make(path: Path, lines: int) -> None:
@@ -136,13 +139,8 @@ WAYS = {"bare": bare, "text": as_text, "pandas": by_pandas, "read": reading, "im
 
 def one(way: str, path: Path) -> dict[str, Any]:
     """One way in this process: CPU and clock seconds, lines, and its peak memory beyond that of the libraries."""
-    import deltalake  # noqa: F401 - what the libraries take is no part of the peak
-    import pandas as pd  # noqa: F401
-    import pyarrow.csv  # noqa: F401
-
-    import healthkit.intake
-    import healthkit.store  # noqa: F401
-
+    for name in LOADED:
+        importlib.import_module(name)
     held = memory("VmRSS")
     before, begin = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
     lines = WAYS[way](path)

@@ -138,8 +138,9 @@ def _fault_stays(faults: Frame, counts: str) -> pd.DataFrame:
     # An order whose row neither follows nor is followed by one of the same has it alone.
     several = ~(begins & np.append(begins[1:], True)) & (counts == "orders")
     alone = rows[~several].rename(columns={"cause": "causes"}).assign(since=lambda held: held["known_on"])
-    stays = pd.concat([alone, _joined(rows[several])], ignore_index=True) if several.any() else alone
-    if several.any() or counts != "orders":
+    stays = alone
+    if several.any():
+        stays = pd.concat([alone, _joined(rows[several])], ignore_index=True)
         stays = stays.iloc[np.lexsort([stays["_begin"], stays["_order"]])]
     return stays.reset_index(drop=True).drop(columns=["_order", "_begin", "_end"])
 

@@ -524,24 +524,10 @@ def check(frame: Any, table: Table, keyed: bool = False) -> Any:
     rows = rows.select(*table.columns)
     _check_kinds(rows, table)
     _check_empty(rows, table.required(), table)
-    if table.key and not keyed and _some_twice(rows.select(*table.key)):
+    if table.key and not keyed and rows.select(*table.key).is_duplicated().any():
         first = rows.filter(rows.select(*table.key).is_duplicated()).select(*table.key).row(0)
         raise TableError(f"{table.name} holds a row twice: {dict(zip(table.key, first, strict=True))}.")
     return rows.to_native()
-
-
-def _some_twice(keys: nw.DataFrame[Any]) -> bool:
-    """Whether a key stands twice. Most tables have a column, or a joined text, of which one look tells."""
-    few = keys.head(1_000)
-    if any(few[name].n_unique() == len(few) and keys[name].n_unique() == len(keys) for name in keys.columns):
-        return False
-    if all(kind == nw.String for kind in keys.schema.values()):
-        # No text of a file holds the NUL byte between them.
-        joined = keys.select(nw.concat_str(*keys.columns, separator="\0"))
-        named = joined.get_column(joined.columns[0])
-        if not named.null_count() and named.n_unique() == len(keys):
-            return False
-    return bool(keys.is_duplicated().any())
 
 
 def _check_kinds(rows: nw.DataFrame[Any], table: Table) -> None:

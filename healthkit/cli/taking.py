@@ -40,16 +40,18 @@ def import_(
     def begun(sources: list[Any]) -> None:
         bar.update(task, total=sum(source.size for source in sources) or 1)
 
-    within = [0]
+    within = 0
 
     def moved(size: int) -> None:
-        within[0] += size
+        nonlocal within
+        within += size
         bar.advance(task, size)
 
     def done(source: Any) -> None:
+        nonlocal within
         # What was told of a large file on the way is done already.
-        bar.update(task, advance=source.size - within[0], description=f"Read {escape(source.name)}")
-        within[0] = 0
+        bar.update(task, advance=source.size - within, description=f"Read {escape(source.name)}")
+        within = 0
 
     with sentences(), bar:
         outcomes = list(hk.intake.take_in(paths, hk.store.Store(folder), account, marketplace, begun, done, moved))

@@ -72,9 +72,9 @@ def take(grid: Grid, asked: Asked) -> Taken:
     """Read the file into ORDERS and ITEMS."""
     rows = len(grid)
     grid, skipped = without_other_shops(grid, "amazon-order-id")
-    lines, single = _newest_lines(_lines(grid, asked))
-    orders = _orders(lines, single, asked)
-    tables = {"orders": orders, "items": _items(lines, single, asked)}
+    lines, of_order, of_sku = _newest_lines(_lines(grid, asked))
+    orders = _orders(lines, of_order, asked)
+    tables = {"orders": orders, "items": _items(lines, of_sku, asked)}
     first_day, last_day = span(orders["ordered_on"])
     return Taken(
         asked.report, asked.name, KIND.name, asked.account, tables, rows, skipped, grid.notes, first_day, last_day
@@ -121,22 +121,23 @@ def _item_cancelled(grid: Grid) -> pa.Array:
     return pc.is_in(pc.utf8_lower(grid["item-status"]), pa.array(["cancelled", "canceled"]))
 
 
-def _newest_lines(lines: pa.Table) -> tuple[pa.Table, np.ndarray]:
+def _newest_lines(lines: pa.Table) -> tuple[pa.Table, np.ndarray, np.ndarray]:
     """Of each order and SKU only what was said last; lines that say exactly the same count once: Amazon repeats some.
 
-    And which of the lines are the only ones of their order.
+    And which of the lines are the only ones of their order, and which of their order and SKU.
     """
-    single = alone(lines, ["order_id"])
-    at = np.flatnonzero(~single)
-    keys = _order_and_sku(lines.take(at))
-    if len(pc.unique(keys)) == len(keys):
-        return lines, single
+    of_order = alone(lines, ["order_id"])
+    of_sku, rest = of_order.copy(), np.flatnonzero(~of_order)
+    of_sku[rest] = alone(pa.table({"key": _order_and_sku(lines.select(["order_id", "sku"]).take(rest))}), ["key"])
+    if of_sku.all():
+        return lines, of_order, of_sku
+    at = np.flatnonzero(~of_sku)
     several = lines.take(at).append_column("at", pa.array(at))
     once = several.group_by(lines.column_names, use_threads=False).aggregate([("at", "min")])
     stamps = whole(once["updated_at"])
     stand = once["at_min"].filter(pc.equal(stamps, largest_of(_order_and_sku(once), stamps))).to_numpy()
-    rows = np.sort(np.concatenate([np.flatnonzero(single), stand]))
-    return lines.take(rows), single[rows]
+    rows = np.sort(np.concatenate([np.flatnonzero(of_sku), stand]))
+    return lines.take(rows), of_order[rows], of_sku[rows]
 
 
 def _order_and_sku(lines: pa.Table) -> pa.Array:
@@ -146,10 +147,10 @@ def _order_and_sku(lines: pa.Table) -> pa.Array:
     )
 
 
-def _orders(lines: pa.Table, single: np.ndarray, asked: Asked) -> pa.Table:
+def _orders(lines: pa.Table, known_alone: np.ndarray, asked: Asked) -> pa.Table:
     """One row an order: its newest line speaks for it, all its lines for the units."""
     stands = dict.fromkeys(_OF_ORDER, "first") | {"units": "sum", "line_cancelled": "any"}
-    orders = columns_of(one_per(lines, ["marketplace", "order_id"], stands, "updated_at", single))
+    orders = columns_of(one_per(lines, ["marketplace", "order_id"], stands, "updated_at", known_alone))
     cancelled = pc.equal(orders["status"], "cancelled")
     in_part = pc.and_(orders.pop("line_cancelled"), pc.invert(cancelled))
     touched = pc.or_kleene(cancelled, in_part)
@@ -170,14 +171,10 @@ def _line_is_cancelled(lines: pa.Table) -> pa.Array:
     return pc.or_(pc.fill_null(lines["line_cancelled"], False), pc.equal(lines["status"], "cancelled"))
 
 
-def _items(lines: pa.Table, single: np.ndarray, asked: Asked) -> pa.Table:
+def _items(lines: pa.Table, known_alone: np.ndarray, asked: Asked) -> pa.Table:
     """One row an order and SKU; a line without SKU names no item."""
     stands = {"asin": "first", "product": "first", "units": "sum", "updated_at": "max"}
-    if lines["sku"].null_count:
-        named = pc.is_valid(lines["sku"])
-        lines, single = lines.filter(named), single[named.to_numpy()]
-    at = np.flatnonzero(~single)
-    if len(pc.unique(_order_and_sku(lines.take(at)))) == len(at):
-        single = np.ones(len(lines), dtype=bool)
-    items = one_per(lines, ["marketplace", "order_id", "sku"], stands, single=single)
+    keys, named = ["marketplace", "order_id", "sku"], pc.is_valid(lines["sku"])
+    lines, known_alone = lines.select([*keys, *stands]).filter(named), known_alone[named.to_numpy()]
+    items = one_per(lines, keys, stands, known_alone=known_alone)
     return fill(ITEMS, len(items), columns_of(items) | asked.stamp(), keyed=True)

@@ -309,32 +309,32 @@ def one_per(
     keys: list[str],
     stands: Mapping[str, str],
     newest_first: str = "",
-    single: np.ndarray | None = None,
+    known_alone: np.ndarray | None = None,
 ) -> pa.Table:
     """One row for each key, in order of appearance; `stands` says which of a column's values stands.
 
     With `newest_first` the lines stand in the order of that column, the latest first. Lines that have their key alone,
-    as most have, are their own row, and only the others are put together; `single` says of which lines that is known.
+    as most have, are their own row, and only the others are put together; `known_alone` says of which that is known.
 
     >>> lines = pa.table({"order": ["a", "b", "a"], "units": [1, 1, 2], "sku": [None, "x", "y"]})
     >>> one_per(lines, ["order"], {"units": "sum", "sku": "first"}).to_pylist()
     [{'order': 'a', 'units': 3, 'sku': 'y'}, {'order': 'b', 'units': 1, 'sku': 'x'}]
     """
     held = lines.select([*keys, *stands])
-    single = alone(lines, keys) if single is None else single
+    by_itself = alone(lines, keys) if known_alone is None else known_alone
     ranks = np.arange(len(lines))
     if newest_first:
         ranks[pc.sort_indices(lines[newest_first], [("", "descending")]).to_numpy()] = np.arange(len(lines))
-    by_itself, shared = np.flatnonzero(single), np.flatnonzero(~single)
-    if not len(shared):
+    if by_itself.all():
         return held.take(np.argsort(ranks)) if newest_first else held
+    shared = np.flatnonzero(~by_itself)
     shared = shared[np.argsort(ranks[shared])]
     several = lines.take(shared).append_column("_at", pa.array(ranks[shared]))
     made = several.group_by(keys, use_threads=False).aggregate([*stands.items(), ("_at", "min")])
     columns = {key: made[key] for key in keys}
     columns |= {name: made[f"{name}_{how}"].cast(held[name].type) for name, how in stands.items()}
     both = pa.concat_tables([held, pa.table(columns)]).combine_chunks()
-    rows = np.concatenate([by_itself, np.arange(len(made)) + len(lines)])
+    rows = np.concatenate([np.flatnonzero(by_itself), np.arange(len(made)) + len(lines)])
     return both.take(rows[np.argsort(np.concatenate([ranks[by_itself], made["_at_min"].to_numpy()]))])
 
 
@@ -344,10 +344,8 @@ def alone(lines: pa.Table, keys: list[str]) -> np.ndarray:
     >>> alone(pa.table({"order": ["a", "b", "a"], "sku": ["x", "x", "y"]}), ["order", "sku"]).tolist()
     [False, True, True]
     """
-    if len(lines) < 2:
-        return np.ones(len(lines), dtype=bool)
-    found = np.zeros(len(lines), dtype=bool)
-    for key in keys:
+    found = np.full(len(lines), len(lines) < 2)
+    for key in keys if len(lines) > 1 else ():
         coded = whole(pc.dictionary_encode(lines[key], null_encoding="encode"))
         if len(coded.dictionary) > 1:
             places = coded.indices.to_numpy()

@@ -101,7 +101,7 @@ class Grid:
         return replace(self, table=self.table.filter(mask), rows=self.rows.filter(mask))
 
     def line(self, row: int) -> int:
-        """The line of the file, from 1, on which a row of this grid begins."""
+        """The line of the file, from 1, on which a row of this grid begins; 0 where its lines are not held any more."""
         wanted = self.rows[row].as_py()
         return next((line for number, line in enumerate(_row_lines(self)) if number == wanted), 0)
 

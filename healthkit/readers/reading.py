@@ -65,7 +65,8 @@ TAKE_DOCUMENT: dict[str, Callable[[bytes, Asked], Taken]] = {
 
 
 ONE_STAMP = {all_orders.KIND.name: False, amazon_shipments.KIND.name: False, order_report.KIND.name: True}
-"""Files of orders, which may be very large, and whether all rows of one are as new as the newest of them."""
+"""Files of orders, which may be very large, and whether all rows of one are as new as the newest of them. The first
+column that such a kind must have is the order's id."""
 
 
 def _nowhere(size: int) -> None:

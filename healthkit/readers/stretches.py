@@ -22,7 +22,9 @@ from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from healthkit.readers.cells import AMAZON_ID
 from healthkit.readers.grid import LONGEST_LINE, Grid, Kind, parse_body, refuse_long_lines
 from healthkit.readers.place import Asked, OnlyWhole
 from healthkit.readers.recognise import Unrecognised, recognise
@@ -129,14 +131,9 @@ def take_by_stretches(
     try:
         return _Reading(part, take, asked, "", one_stamp, moved).taken(digest)
     except NotUtf8:
-        ids = _ids_of(part)
-        encoding = encoding_of(part.pieces, lambda: asked.japanese(ids))
+        # Of whose orders the beginning tells, it is known which language they are in.
+        encoding = encoding_of(part.pieces, lambda: asked.japanese(next(part.pieces(), b"")))
         return _Reading(part, take, asked, encoding, one_stamp, moved).taken(digest)
-
-
-def _ids_of(part: Part) -> bytes:
-    """The beginning of a file, from which orders are looked up to know its language."""
-    return next(iter(part.pieces()), b"")
 
 
 @dataclass
@@ -193,12 +190,11 @@ class _Reading:
     def _of(self, wanted: np.ndarray, stretch: Stretch) -> Grid:
         """The lines of a stretch that belong to some orders."""
         grid = self._grid(stretch)
-        ids = grid[grid.kind.needed[0]]
-        ours = pa.array([bool(one and _ORDER.fullmatch(one)) for one in ids.to_pylist()])
-        grid = grid.keep(ours)
+        column = grid.kind.needed[0]
+        grid = grid.keep(pc.fill_null(pc.match_substring_regex(grid[column], AMAZON_ID), False))
         # Its body would hold the whole stretch in memory.
         grid = replace(grid, body=b"", notes=[])
-        return grid.keep(pa.array(among(numbers_of(grid[grid.kind.needed[0]]), wanted)))
+        return grid.keep(pa.array(among(numbers_of(grid[column]), wanted)))
 
     def _in_turn(self, work: Callable[[Stretch], Any]) -> Iterator[tuple[Stretch, Any]]:
         """Each stretch with what was made of it, in the order in which they stand."""
@@ -286,7 +282,6 @@ class _Reading:
             yield piece
 
 
-_ORDER = re.compile(r"\d{3}-\d{7}-\d{7}", re.ASCII)
 MOST_OF_ONE_ORDER = 64 << 20
 """Lines of one order that are longer together are not looked at as such. [bytes]"""
 

@@ -46,7 +46,8 @@ def decode(data: bytes, name: str, japanese: Callable[[], bool]) -> tuple[bytes,
     `japanese` is asked only when the bytes leave it open. Raises ReaderError for what is no text.
     """
     encoding = encoding_of(lambda: [data], japanese)
-    text, notes = clean(b"".join(in_utf8([data], encoding, name)), name)
+    text = data if encoding == "utf-8" else b"".join(in_utf8([data], encoding, name))
+    text, notes = clean(text, name)
     return text, note_on(encoding) + notes
 
 
