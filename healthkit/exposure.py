@@ -129,18 +129,18 @@ def _fault_stays(faults: Frame, counts: str) -> pd.DataFrame:
     rows = collected(faults)
     rows = rows.assign(known_on=rows[["known_on", "clock_day"]].max(axis=1))
     rows = rows.assign(_begin=_day_numbers(rows["known_on"], 0), _end=_day_numbers(rows["cleared_on"], _OPEN))
-    rows = rows[(rows["_begin"] < rows["_end"]).to_numpy()]
     numbers = _numbered(rows)
     places = np.lexsort([rows["_begin"], numbers])
+    places = places[(rows["_begin"] < rows["_end"]).to_numpy()[places]]
     rows, numbers = rows.iloc[places], numbers[places]
     begins = np.append(True, numbers[1:] != numbers[:-1])[: len(rows)]
     rows = rows.assign(_order=np.cumsum(begins))
     # An order whose row neither follows nor is followed by one of the same has it alone.
     several = ~(begins & np.append(begins[1:], True)) & (counts == "orders")
-    alone = rows[~several].rename(columns={"cause": "causes"}).assign(since=lambda held: held["known_on"])
-    stays = alone
+    stays = (rows[~several] if several.any() else rows).rename(columns={"cause": "causes"})
+    stays = stays.assign(since=stays["known_on"])
     if several.any():
-        stays = pd.concat([alone, _joined(rows[several])], ignore_index=True)
+        stays = pd.concat([stays, _joined(rows[several])], ignore_index=True)
         stays = stays.iloc[np.lexsort([stays["_begin"], stays["_order"]])]
     return stays.reset_index(drop=True).drop(columns=["_order", "_begin", "_end"])
 

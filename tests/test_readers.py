@@ -454,7 +454,6 @@ def test_the_larger_olist_zip_is_read_too():
     assert len(read(source).tables["orders"]) == 22658
 
 
-@real
 def test_a_sale_report_without_sku_may_lack_category_and_size(tmp_path):
     lines = [line.split(",") for line in files.SALE_REPORT.text().splitlines()]
     named = [cells.index(name) for cells in lines[:1] for name in ("Category", "Size") if name in cells]
@@ -468,6 +467,7 @@ def test_a_sale_report_without_sku_may_lack_category_and_size(tmp_path):
     assert len(read_file.tables["items"]) == 0
 
 
+@real
 def test_the_real_sale_report_gives_661_cancelled_of_3705_orders():
     [source], refused = plan([SHARED / "amazon_sale_report"])
     assert refused == []

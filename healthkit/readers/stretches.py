@@ -30,7 +30,7 @@ from healthkit.readers.place import Asked, OnlyWhole
 from healthkit.readers.recognise import Unrecognised, recognise
 from healthkit.readers.source import Part, ReaderError
 from healthkit.readers.spilled import Spilled, among, numbers_of
-from healthkit.readers.taken import Taken
+from healthkit.readers.taken import Taken, span
 from healthkit.readers.text import NotUtf8, clean, encoding_of, in_utf8, mark_of, note_on, opening
 
 STRETCH = 16 << 20
@@ -68,6 +68,7 @@ class _Found:
     notes: list[str] = field(default_factory=list)
     days: list[date] = field(default_factory=list)
     stamps: list[Any] = field(default_factory=list)
+    again: bool = False
     numbers: IO[bytes] = field(default_factory=tempfile.TemporaryFile)
 
     def add(self, taken: Taken) -> None:
@@ -104,6 +105,9 @@ class _Found:
                 held.same["updated_at"] = max(self.stamps, default=None)
             held.finish()
         first, last = min(self.days, default=None), max(self.days, default=None)
+        if self.again:
+            # A stretch told of days by some lines of an order, of which all its lines may know better.
+            first, last = span(pa.chunked_array([batch["ordered_on"] for batch in self.tables["orders"].to_batches()]))
         tables: dict[str, Any] = dict(self.tables)
         notes = added_up(self.notes)
         return Taken(asked.report, asked.name, kind, asked.account, tables, self.rows, self.skipped, notes, first, last)
@@ -178,6 +182,7 @@ class _Reading:
     def _read_again(self, found: _Found) -> None:
         """Read the orders that stand in several stretches from all their lines, and let those rows stand instead."""
         apart = found.apart()
+        found.again = len(apart) > 0
         for held in found.tables.values():
             held.leave_out(apart)
         for begin in range(0, len(apart), AGAIN):

@@ -11,7 +11,7 @@ import contextlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from uuid import uuid4
 
 import duckdb
@@ -42,7 +42,9 @@ class StoreError(ValueError):
 class Rows(Protocol):
     """Rows of one table: in memory, or handed on batch by batch."""
 
-    num_rows: int
+    @property
+    def num_rows(self) -> int:
+        """How many they are."""
 
     def to_batches(self) -> Iterable[pa.RecordBatch]:
         """The rows, as often as they are asked for."""
@@ -93,7 +95,7 @@ class Store:
         for table in tables.RAW:
             parts = [taken.tables[table.name] for taken in takens if table.name in taken.tables]
             if any(part.num_rows for part in parts):
-                versions[table.name] = self._append(table, _Together(table, parts), {BATCH: batch})
+                versions[table.name] = self._append(table, _together(table, parts), {BATCH: batch})
         # Last: from here on the rows above are read. A break before this line leaves them unread for ever.
         told = {BATCH: batch, VERSIONS: json.dumps(versions)}
         self._append(tables.REPORTS, self._rows_of_reports(takens), told)
@@ -114,7 +116,7 @@ class Store:
         for attempt in range(TRIES):
             try:
                 write_deltalake(
-                    str(path), _reader(table, rows), mode="append", schema_mode="merge", configuration=KEPT,
+                    str(path), _as_stored(table, rows), mode="append", schema_mode="merge", configuration=KEPT,
                     commit_properties=CommitProperties(custom_metadata=dict(told or {})),
                 )  # fmt: skip
                 return DeltaTable(str(path)).version()
@@ -351,26 +353,38 @@ def grouped(names: list[str], rows: Mapping[str, int]) -> Iterator[list[str]]:
         yield group
 
 
-def _reader(table: tables.Table, rows: Rows) -> pa.RecordBatchReader:
-    """Rows as the table stores them, batch by batch."""
+def _together(table: tables.Table, parts: Sequence[Rows]) -> Rows:
+    """The rows of one table that several files hold: small ones as one, large ones handed on batch by batch."""
     columns = schema(table)
-    return pa.RecordBatchReader.from_batches(columns, (batch.cast(columns) for batch in rows.to_batches()))
+    small = [part.cast(columns) for part in parts if isinstance(part, pa.Table)]
+    large = [part for part in parts if not isinstance(part, pa.Table)]
+    held = pa.concat_tables(small or [columns.empty_table()])
+    return _Parts([held, *large]) if large else held
 
 
-class _Together:
-    """The rows of one table that several files hold: small ones in one, large ones batch by batch."""
+class _Parts(NamedTuple):
+    """Rows of several parts, one after the other."""
 
-    def __init__(self, table: tables.Table, parts: Sequence[Rows]) -> None:
-        columns = schema(table)
-        small = [part.cast(columns) for part in parts if isinstance(part, pa.Table)]
-        self._parts: list[Rows] = [pa.concat_tables(small).combine_chunks()] if small else []
-        self._parts += [part for part in parts if not isinstance(part, pa.Table)]
-        self.num_rows = sum(part.num_rows for part in parts)
+    parts: list[Rows]
+
+    @property
+    def num_rows(self) -> int:
+        """How many they are."""
+        return sum(part.num_rows for part in self.parts)
 
     def to_batches(self) -> Iterator[pa.RecordBatch]:
         """The rows, as often as they are asked for."""
-        for part in self._parts:
+        for part in self.parts:
             yield from part.to_batches()
+
+
+def _as_stored(table: tables.Table, rows: Rows) -> pa.Table | pa.RecordBatchReader:
+    """Rows in the kinds of the table. Those in memory are handed over as they are: of processes that handed them over from
+    Python, batch by batch, and ended right after, one in sixty was seen to abort, its rows safe."""
+    columns = schema(table)
+    if isinstance(rows, pa.Table):
+        return rows.cast(columns)
+    return pa.RecordBatchReader.from_batches(columns, (batch.cast(columns) for batch in rows.to_batches()))
 
 
 def refuse_unknown(wanted: Iterable[str], known: Sequence[str], folder: Path) -> None:
