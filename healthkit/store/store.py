@@ -379,8 +379,8 @@ class _Parts(NamedTuple):
 
 
 def _as_stored(table: tables.Table, rows: Rows) -> pa.Table | pa.RecordBatchReader:
-    """Rows in the kinds of the table. Those in memory are handed over as they are: of processes that handed them over from
-    Python, batch by batch, and ended right after, one in sixty was seen to abort, its rows safe."""
+    """Rows in the kinds of the table. Those in memory are handed over as they are: of processes that handed them over
+    from Python, batch by batch, and ended right after, one in sixty was seen to abort, its rows safe."""
     columns = schema(table)
     if isinstance(rows, pa.Table):
         return rows.cast(columns)
