@@ -16,11 +16,12 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from pandas.api.types import union_categoricals
 
 from healthkit import tables
 from healthkit.metrics import METRICS
 from healthkit.policy import Basis, Rule
-from healthkit.tables import Frame, Ledger, collected
+from healthkit.tables import Frame, Ledger
 
 _FIRST_KEYS = ["account", "marketplace", "channel", "clock_day", "known_on", "until_day"]
 _STAY = ["account", "marketplace", "channel", "order_id"]
@@ -111,12 +112,16 @@ def count(ledger: Ledger, rules: Iterable[Rule], track: Track = iter) -> Counts:
         exposures.append(_named(_exposure(stays.counting), metric, basis))
         faults.append(_named(_fault_stays(stays.faults, METRICS[metric].counts), metric, basis))
     coverage = nw.from_native(ledger.coverage).lazy().collect("pandas").to_native()
-    return Counts(_table(exposures, tables.EXPOSURE), _table(faults, tables.FAULTS), _typed(coverage, tables.COVERAGE))
+    return Counts(
+        _table(exposures, tables.EXPOSURE), _table(faults, tables.FAULTS), _typed(coverage.copy(), tables.COVERAGE)
+    )
 
 
 def _exposure(counting: Frame) -> pd.DataFrame:
     """How many orders count, by the days that bound their stay; one may be known before its clock day."""
-    return collected(counting.group_by(_FIRST_KEYS).agg(nw.col("counted").sum()).sort(_FIRST_KEYS))
+    rows = _packed(counting.group_by(_FIRST_KEYS).agg(nw.col("counted").sum()))
+    codes = [rows[name].cat.codes if name in _NAMED else rows[name] for name in _FIRST_KEYS]
+    return _dated(taken(rows, np.lexsort(codes[::-1])))
 
 
 def _fault_stays(faults: Frame, counts: str) -> pd.DataFrame:
@@ -126,23 +131,77 @@ def _fault_stays(faults: Frame, counts: str) -> pd.DataFrame:
     earlier day; `since` is the first day of the whole stay. Where units are counted, each parcel stays by
     itself: its units add to those of the others.
     """
-    rows = collected(faults)
-    rows = rows.assign(known_on=rows[["known_on", "clock_day"]].max(axis=1))
-    rows = rows.assign(_begin=_day_numbers(rows["known_on"], 0), _end=_day_numbers(rows["cleared_on"], _OPEN))
+    rows = _packed(faults)
+    rows["known_on"] = np.maximum(rows["known_on"], rows["clock_day"])
     numbers = _numbered(rows)
-    places = np.lexsort([rows["_begin"], numbers])
-    places = places[(rows["_begin"] < rows["_end"]).to_numpy()[places]]
-    rows, numbers = rows.iloc[places], numbers[places]
+    places = np.lexsort([rows["known_on"], numbers])
+    places = places[(rows["known_on"] < rows["cleared_on"]).to_numpy()[places]]
+    rows, numbers = taken(rows, places), numbers[places]
     begins = np.append(True, numbers[1:] != numbers[:-1])[: len(rows)]
-    rows = rows.assign(_order=np.cumsum(begins))
     # An order whose row neither follows nor is followed by one of the same has it alone.
     several = ~(begins & np.append(begins[1:], True)) & (counts == "orders")
-    stays = (rows[~several] if several.any() else rows).rename(columns={"cause": "causes"})
-    stays = stays.assign(since=stays["known_on"])
+    del numbers, places
     if several.any():
-        stays = pd.concat([stays, _joined(rows[several])], ignore_index=True)
-        stays = stays.iloc[np.lexsort([stays["_begin"], stays["_order"]])]
-    return stays.reset_index(drop=True).drop(columns=["_order", "_begin", "_end"])
+        rows["_order"] = np.cumsum(begins)
+        joined = _joined(rows[several])
+        rows["since"] = rows["known_on"]
+        rows = stacked([taken(rows, np.flatnonzero(~several)), joined])
+        rows = taken(rows, np.lexsort([rows["known_on"], rows.pop("_order")]))
+    stays = _dated(rows.rename(columns={"cause": "causes"}))
+    if "since" not in stays:
+        stays["since"] = stays["known_on"]
+    return stays
+
+
+_OPEN = np.iinfo(np.int32).max
+"""The day on which a stay ends that has no end."""
+_NAMED = ("account", "marketplace", "channel", "cause", "assumed")
+_DAYS = ("clock_day", "known_on", "until_day", "since", "cleared_on")
+
+
+def _packed(frame: Frame) -> pd.DataFrame:
+    """The rows of a frame in as little memory as they can be had: names as categories, days as numbers since 1970.
+
+    Of a hundred million orders there are millions of them, at fault each with an id: they are taken as they come,
+    and what follows handles them column by column.
+    """
+    parts: dict[str, list[pa.Array]] = {name: [] for name in frame.collect_schema().names()}
+    for batch in _batches(frame):
+        for name, held in parts.items():
+            held.append(_pack(name, batch.column(name)))
+    columns = {name: _one(name, parts.pop(name)) for name in list(parts)}
+    return pd.DataFrame(columns, copy=False)
+
+
+def _batches(frame: Frame) -> Iterable[pa.RecordBatch]:
+    """The rows of a lazy frame, some at a time: DuckDB hands them on as it finds them and never holds all."""
+    if frame.implementation.is_duckdb():
+        return pa.RecordBatchReader.from_stream(frame.to_native())
+    return list(frame.collect().to_arrow().to_batches())
+
+
+def _pack(name: str, column: pa.Array) -> pa.Array:
+    """One column of some rows; it holds on to nothing of the batch that it came with."""
+    if name in _NAMED:
+        return column.cast(pa.string()).dictionary_encode()
+    if name in _DAYS:
+        return pa.array(column.cast(pa.date32()).cast(pa.int32()).fill_null(_OPEN).to_numpy().copy())
+    made = column.cast(pa.large_string() if name == "order_id" else pa.int64())
+    return pa.concat_arrays([made, made[:0]])
+
+
+def _one(name: str, parts: list[pa.Array]) -> Any:
+    """The parts of a column as one; names as categories, in order."""
+    if name not in _NAMED:
+        kind = pa.large_string() if name == "order_id" else pa.int32() if name in _DAYS else pa.int64()
+        whole = pa.chunked_array(parts, kind).combine_chunks()
+        return whole.to_pandas() if name == "order_id" else whole.to_numpy()
+    whole = pa.chunked_array(parts, pa.dictionary(pa.int32(), pa.string())).unify_dictionaries().combine_chunks()
+    names = whole.dictionary.to_pylist()
+    order = sorted(range(len(names)), key=lambda place: str(names[place]))
+    # The last place is that of the empty ones, which have the code -1.
+    codes = np.append(np.argsort(order), -1).astype(np.int32)[whole.indices.fill_null(-1).to_numpy()]
+    return pd.Categorical.from_codes(codes, pd.Index([names[place] for place in order], dtype="str"))
 
 
 def _numbered(rows: pd.DataFrame) -> np.ndarray:
@@ -152,14 +211,18 @@ def _numbered(rows: pd.DataFrame) -> np.ndarray:
     """
     numbers = np.zeros(len(rows), dtype=np.int64)
     for name in _STAY[:-1]:
-        held = rows[name].astype("category").cat
-        numbers = numbers * (len(held.categories) + 1) + held.codes.to_numpy()
-    ranks = pc.rank(pa.array(rows[_STAY[-1]], pa.string()), tiebreaker="dense").to_numpy().astype(np.int64)
-    return numbers * (len(rows) + 1) + ranks
+        held = rows[name].cat
+        numbers *= len(held.categories) + 1
+        numbers += held.codes.to_numpy()
+    numbers *= len(rows) + 1
+    numbers += pc.rank(pa.array(rows[_STAY[-1]]), tiebreaker="dense").to_numpy().astype(np.int64)
+    return numbers
 
 
 def _joined(rows: pd.DataFrame) -> pd.DataFrame:
     """The stays of orders that have several defects: joined where they meet, cut where the causes change."""
+    rows = rows.assign(cause=_text(rows["cause"]).array, assumed=_text(rows["assumed"]).array)
+    rows = rows.rename(columns={"known_on": "_begin", "cleared_on": "_end"})
     ends = [rows[["_order", name]].set_axis(["_order", "_begin"], axis=1) for name in ("_begin", "_end")]
     bounds = pd.concat(ends).drop_duplicates().sort_values(["_order", "_begin"]).to_numpy()
     within = bounds[1:, 0] == bounds[:-1, 0]
@@ -180,20 +243,24 @@ def _joined(rows: pd.DataFrame) -> pd.DataFrame:
     starts = np.flatnonzero(changes)
     lasts = np.append(starts[1:] - 1, len(why) - 1)
     whole = np.flatnonzero(~meets)[np.cumsum(~meets) - 1]
-    parts = why.iloc[starts].reset_index(drop=True).assign(_end=end[lasts])
+    parts = why.iloc[starts].reset_index(drop=True)
     days = {"since": begin[whole][starts], "known_on": begin[starts], "cleared_on": end[lasts]}
-    dated = parts.assign(**{name: _days(numbers) for name, numbers in days.items()})
+    dated = parts.assign(**days).drop(columns=["_begin", "_end"]).rename(columns={"causes": "cause"})
     named = rows.drop_duplicates("_order")[["_order", *_STAY, "clock_day"]]
     return dated.merge(named, on="_order", validate="many_to_one")
 
 
-_OPEN = np.iinfo(np.int64).max // 4
+def _dated(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with their day numbers as days."""
+    return rows.assign(**{name: _days(rows.pop(name)) for name in _DAYS if name in rows})
 
 
-def _days(numbers: np.ndarray) -> pd.Series:
+def _days(numbers: pd.Series) -> pd.Series:
     """Day numbers as days; the open end as none."""
-    closed = np.where(numbers == _OPEN, np.iinfo(np.int64).min, numbers)
-    return pd.Series(closed.astype("datetime64[D]").astype("datetime64[s]"))
+    days = numbers.to_numpy().astype(np.int64)
+    days *= 24 * 60 * 60
+    days[(numbers == _OPEN).to_numpy()] = np.iinfo(np.int64).min
+    return pd.Series(days.view("datetime64[s]"), copy=False)
 
 
 def _together(words: pd.Series) -> str:
@@ -210,21 +277,55 @@ def _all_assumed(words: pd.Series) -> str | None:
     return None if words.isna().any() else _together(words)
 
 
-def _day_numbers(days: pd.Series, empty: int) -> np.ndarray:
-    """Days as whole numbers since 1970, with a number for the empty ones."""
-    values = pd.to_datetime(days).to_numpy().astype("datetime64[D]")
-    return np.where(np.isnat(values), empty, values.astype(np.int64))
+def _text(column: pd.Series) -> pd.Series:
+    """A column as text, what is empty left so."""
+    if column.dtype == "category":
+        return pd.Series(column.cat.categories.array.take(column.cat.codes.to_numpy(), allow_fill=True))
+    return column.astype("str").where(column.notna())
+
+
+def _category(column: pd.Series) -> pd.Series:
+    """A column as categories in order, of such values as it has."""
+    if column.dtype != "category":
+        return _text(column).astype("category")
+    codes = column.cat.codes.to_numpy()
+    used = np.bincount(codes[codes >= 0], minlength=len(column.cat.categories))
+    return column if used.all() else column.cat.remove_unused_categories()
 
 
 def _named(frame: pd.DataFrame, metric: str, basis: Basis) -> pd.DataFrame:
     """The rows with the metric and basis they were counted for."""
-    return frame.assign(metric=metric, basis=str(basis))
+    zeros = np.zeros(len(frame), dtype=np.int8)
+    names = {
+        name: pd.Categorical.from_codes(zeros, pd.Index([value], dtype="str"))
+        for name, value in {"metric": metric, "basis": str(basis)}.items()
+    }
+    return frame.assign(**names)
+
+
+def taken(rows: pd.DataFrame, places: np.ndarray) -> pd.DataFrame:
+    """The rows at some places. The frame is used up column by column, so that it is never held twice."""
+    found = pd.DataFrame({name: rows.pop(name).array.take(places) for name in list(rows)}, copy=False)
+    pa.default_memory_pool().release_unused()
+    return found
+
+
+def stacked(frames: list[pd.DataFrame]) -> pd.DataFrame:
+    """Frames of counts one below the other; they are used up column by column, so that all is never held twice."""
+    frames = [frame for frame in frames if len(frame)] or frames[:1]
+    made = {}
+    for name in list(frames[0]):
+        columns = [frame.pop(name) for frame in frames]
+        if len(columns) > 1 and (name in NAMES or any(column.dtype == "category" for column in columns)):
+            made[name] = union_categoricals([_category(column) for column in columns], sort_categories=True)
+        else:
+            made[name] = pd.concat(columns, ignore_index=True).array if len(columns) > 1 else columns[0].array
+    return pd.DataFrame(made, copy=False)
 
 
 def _table(frames: list[pd.DataFrame], table: tables.Table) -> pd.DataFrame:
-    """Frames of several metrics as one table; those that found nothing add nothing."""
-    held = [frame for frame in frames if len(frame)]
-    rows = pd.concat(held, ignore_index=True) if held else pd.DataFrame(columns=list(table.columns))
+    """Frames of several metrics as one table; those that found nothing add nothing. The frames are used up."""
+    rows = stacked(frames) if frames else pd.DataFrame(columns=list(table.columns))
     return _typed(rows, table)
 
 
@@ -240,17 +341,17 @@ def categorised(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _typed(rows: pd.DataFrame, table: tables.Table) -> pd.DataFrame:
-    """The table with its own kinds: days as midnights without a zone, counts as whole numbers, names as categories."""
+    """The table with its own kinds: days as midnights without a zone, counts as whole numbers, names as categories.
+
+    The rows are used up.
+    """
     made: dict[str, Any] = {}
     for name, column in table.columns.items():
+        held = rows.pop(name)
         if column.kind == "day":
-            made[name] = pd.to_datetime(rows[name]).astype("datetime64[s]")
+            made[name] = pd.to_datetime(held).astype("datetime64[s]")
         elif column.kind == "count":
-            made[name] = rows[name].astype("int64")
-        elif name in NAMES:
-            made[name] = rows[name].astype("str").astype("category")
+            made[name] = held.astype("int64")
         else:
-            made[name] = (
-                rows[name].astype("str") if not column.empty else rows[name].astype("str").where(rows[name].notna())
-            )
-    return tables.check(pd.DataFrame(made), table)
+            made[name] = _category(held) if name in NAMES else _text(held)
+    return tables.check(pd.DataFrame(made, copy=False), table)
