@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from healthkit.ahead import Ahead, Told, reading
 from healthkit.readers import ReaderError, Source, Taken, plan, read
 from healthkit.store import Store
 
@@ -80,38 +81,44 @@ def take_in(
     begun: Callable[[list[Source]], None] | None = None,
     done: Callable[[Source], None] | None = None,
     moved: Callable[[int], None] | None = None,
+    jobs: int = 1,
 ) -> Iterator[Outcome]:
     """Take raw files into the store, one outcome a file; a file that is refused leaves nothing behind.
 
     The store is appended to at the end, or whenever many rows are waiting. `begun` is told what was found, `done` each
-    file that is finished, `moved` how many bytes more of a large file were read. Raises ReaderError for a path that
-    does not exist.
+    file that is finished, `moved` how many bytes more of a large file were read. Many small files are read by `jobs`
+    processes; a program that asks for several must be one that can be loaded again (`if __name__ == "__main__"`).
+    Raises ReaderError for a path that does not exist.
     """
     sources, refused = plan(paths)
     if begun is not None:
         begun(sources)
     yield from (Outcome(name=one.name, kind="", refused=one.message) for one in refused)
     held, batch = store.holds(), _Batch(store)
-    for source in sources:
-        yield _one(source, batch, held, account, marketplace, moved)
-        if done is not None:
-            done(source)
+    told = [(source, Told(account, marketplace, _identity(source, account))) for source in sources]
+    with reading([one for one in told if one[1].report not in held], jobs) as ahead:
+        for source in sources:
+            yield _one(source, batch, held, account, marketplace, moved, ahead)
+            if done is not None:
+                done(source)
     batch.append()
 
 
 def _one(
     source: Source, batch: _Batch, held: set[str], account: str | None, marketplace: str | None,
-    moved: Callable[[int], None] | None,
+    moved: Callable[[int], None] | None, ahead: Ahead,
 ) -> Outcome:  # fmt: skip
     """Read one file, unless the store or this import has it."""
     identity = _identity(source, account)
     if identity in held:
         return Outcome(source.name, source.kind)
     try:
-        taken = read(
+        taken = ahead.of(source, identity) or read(
             source, account=account, marketplace=marketplace, marketplace_of=batch.marketplace_of,
             marketplaces_of=batch.marketplaces_of, report=identity, moved=moved,
         )  # fmt: skip
+        if isinstance(taken, ReaderError):
+            raise taken
     except ReaderError as error:
         return Outcome(source.name, source.kind, refused=str(error))
     held.add(identity)

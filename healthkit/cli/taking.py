@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,6 +27,9 @@ def import_(
     account: Annotated[str | None, typer.Option(help="The account. Default: the name of the file's folder.")] = None,
     marketplace: Annotated[
         str | None, typer.Option(help="The marketplace, such as US or DE, where a file does not say.")
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="So many processes read many small files. Default: one for each core.")
     ] = None,
     data: Data = None,
 ) -> None:
@@ -54,7 +58,8 @@ def import_(
         within = 0
 
     with sentences(), bar:
-        outcomes = list(hk.intake.take_in(paths, hk.store.Store(folder), account, marketplace, begun, done, moved))
+        store, many = hk.store.Store(folder), jobs or os.cpu_count() or 1
+        outcomes = list(hk.intake.take_in(paths, store, account, marketplace, begun, done, moved, many))
     _print_outcomes(outcomes, folder)
     if not outcomes:
         fail(f"No file to import was found in {', '.join(map(str, paths))}.")

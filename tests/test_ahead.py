@@ -1,0 +1,92 @@
+"""Files read by other processes: the same store, the same outcomes in the same order, whatever becomes of a process."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+
+from healthkit import ahead
+from healthkit.intake import take_in
+from healthkit.store import Store
+from healthkit.tables import RAW
+
+SAMPLE = Path(__file__).parents[1] / "data" / "sample"
+ACCOUNTS = ("minato-bungu", "thistle-and-wren")
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory) -> Path:
+    """Two accounts of the sample, one file twice, one that is refused, and one that two accounts have."""
+    folder = tmp_path_factory.mktemp("raw")
+    for account in ACCOUNTS:
+        shutil.copytree(SAMPLE / account, folder / account)
+    one = folder / ACCOUNTS[1] / "all_orders_2026-10.txt"
+    shutil.copy(one, one.with_name("again.txt"))
+    shutil.copy(one, folder / ACCOUNTS[0] / "of_another.txt")
+    one.with_name("refused.txt").write_bytes(one.read_bytes().replace(b"2026-10-", b"2026-99-", 1))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def alone(raw, tmp_path_factory) -> tuple[list[tuple], dict[str, list]]:
+    store = Store(tmp_path_factory.mktemp("alone") / "store")
+    return told(store, raw, 1), held(store)
+
+
+def told(store: Store, raw: Path, jobs: int) -> list[tuple]:
+    """What an import says of each file, in order."""
+    return [
+        (one.name, one.refused, one.held_already, one.taken and (one.taken.rows, one.taken.skipped, one.taken.notes))
+        for one in take_in([raw], store, jobs=jobs)
+    ]
+
+
+def held(store: Store) -> dict[str, list]:
+    """All that a store knows, by table."""
+    ledger = store.ledger()
+    return {table.name: getattr(ledger, table.name).collect("pyarrow").to_native().to_pylist() for table in RAW}
+
+
+def test_many_processes_leave_the_same_store_and_say_the_same(raw, alone, tmp_path, monkeypatch):
+    monkeypatch.setattr(ahead, "WORTH", 0)
+    by_others = []
+    monkeypatch.setattr(ahead.Ahead, "of", lambda self, *asked, of=ahead.Ahead.of: kept(by_others, of(self, *asked)))
+    store = Store(tmp_path / "store")
+    assert told(store, raw, 3) == alone[0]
+    assert held(store) == alone[1]
+    # Orders are read by others, their confirmations by the import itself, which knows the orders.
+    kinds = {one.kind for one in by_others if isinstance(one, ahead.Taken)}
+    assert {"all_orders", "order_report", "performance_json"} <= kinds
+    assert "confirmations" not in kinds
+    assert any(isinstance(one, ahead.ReaderError) for one in by_others)
+
+
+def kept(found: list, one: object) -> object:
+    found.append(one)
+    return one
+
+
+def test_a_process_that_is_lost_costs_nothing_but_time(raw, alone, tmp_path, monkeypatch):
+    monkeypatch.setattr(ahead, "WORTH", 0)
+    asked = []
+
+    def of(self, *files, of=ahead.Ahead.of):
+        asked.append(files)
+        if len(asked) == 3:
+            for process in self._pool._processes.values():
+                os.kill(process.pid, signal.SIGKILL)
+        return of(self, *files)
+
+    monkeypatch.setattr(ahead.Ahead, "of", of)
+    store = Store(tmp_path / "store")
+    assert told(store, raw, 2) == alone[0]
+    assert held(store) == alone[1]
+
+
+def test_few_files_begin_no_process(raw, tmp_path, monkeypatch):
+    monkeypatch.setattr(ahead, "ProcessPoolExecutor", None)
+    assert told(Store(tmp_path / "store"), raw, 8)
