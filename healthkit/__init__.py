@@ -7,9 +7,13 @@ The verbs that a notebook needs, loaded when first used:
 'Amazon Germany'
 """
 
+import logging
+
 import lazy_loader as lazy
 
 __version__ = "0.1.0"
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,8 @@ import pyarrow as pa
 from healthkit.ahead import Ahead, Told, reading
 from healthkit.readers import ReaderError, Source, Taken, plan, read
 from healthkit.store import Store
+
+_LOG = logging.getLogger(__name__)
 
 MANY_ACCOUNTS = ("olist",)
 """Kinds of files that say themselves which accounts they speak of."""
@@ -111,6 +114,7 @@ def _one(
     """Read one file, unless the store or this import has it."""
     identity = _identity(source, account)
     if identity in held:
+        _LOG.debug("%s stands in the store already", source.name)
         return Outcome(source.name, source.kind)
     try:
         taken = ahead.of(source, identity) or read(
@@ -120,7 +124,9 @@ def _one(
         if isinstance(taken, ReaderError):
             raise taken
     except ReaderError as error:
+        _LOG.warning("refused: %s", error)
         return Outcome(source.name, source.kind, refused=str(error))
+    _LOG.info("%s read as %s: %d rows", source.name, source.kind, taken.rows)
     held.add(identity)
     batch.take(taken)
     return Outcome(source.name, source.kind, taken=taken)

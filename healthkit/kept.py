@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,8 @@ from healthkit import exposure, metrics, store, tables
 from healthkit.exposure import Counts, Track
 from healthkit.policy import Rule, files
 from healthkit.store import Store, StoreError
+
+_LOG = logging.getLogger(__name__)
 
 NAMES = ("exposure", "faults", "coverage")
 
@@ -50,6 +53,7 @@ def counts(held: Store, place: Path, rules_of: RulesOf, track: Track = iter) -> 
     """The counts of all accounts of a store, which stand at `place` or will do so; `track` follows what is counted."""
     found = read(place)
     if found is not None:
+        _LOG.debug("counts read from %s", place)
         return found
     return _keep(place, _brought_up(held, place, rules_of, track) or _made(held, held.groups(), rules_of, track))
 
@@ -57,6 +61,7 @@ def counts(held: Store, place: Path, rules_of: RulesOf, track: Track = iter) -> 
 def _made(held: Store, groups: list[list[str]], rules_of: RulesOf, track: Track) -> Counts:
     """Counts made anew, group by group."""
     rules = rules_of(held.marketplaces())
+    _LOG.info("counting %d accounts in %d groups", sum(map(len, groups)), len(groups))
     # Of several groups the groups are followed, of one its metrics.
     outer, inner = (track, iter) if len(groups) > 1 else (iter, track)
     parts = [exposure.count(held.ledger(group), rules, inner) for group in outer(groups)]
@@ -76,6 +81,7 @@ def _brought_up(held: Store, place: Path, rules_of: RulesOf, track: Track) -> Co
         there = set(held.accounts())
         stand = older.of(account for account in older.coverage["account"].unique() if account in there - changed)
         again = sorted(changed & there)
+        _LOG.info("counts of version %d stand for all but %d accounts", version, len(again))
         if len(again) > len(there) // 2:
             return None
         parts = [_made(held, held.groups(again), rules_of, track)] if again else []
@@ -124,13 +130,22 @@ def read(place: Path) -> Counts | None:
         return None
 
 
+@contextlib.contextmanager
+def _told_unwritten(place: Path) -> Iterator[None]:
+    """Go on where nothing can be written: it is only slower the next time."""
+    try:
+        yield
+    except OSError as error:
+        _LOG.warning("counts cannot be kept at %s: %s", place, error)
+
+
 def _keep(place: Path, counts: Counts) -> Counts:
     """Keep counts for the next question, and drop those of older states of the store.
 
     They appear whole or not at all: written aside first, then moved into place. Where nothing can be written,
     nothing is kept.
     """
-    with contextlib.suppress(OSError):
+    with _told_unwritten(place):
         place.parent.mkdir(parents=True, exist_ok=True)
         aside = Path(tempfile.mkdtemp(dir=place.parent, prefix=".writing-"))
         for name in NAMES:

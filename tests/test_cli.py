@@ -7,6 +7,8 @@ import io
 import json
 import re
 import shutil
+import subprocess
+import sys
 from datetime import date
 from pathlib import Path
 
@@ -144,3 +146,22 @@ def test_every_command_has_help_with_an_example(run, command):
     shown = run(command, "--help")
     assert shown.exit_code == 0
     assert f"Example: python -m healthkit {command}" in re.sub(r"\s+", " ", shown.output)
+
+
+def test_a_name_forges_no_line_of_the_log(tmp_path):
+    name = "a\n2026-10-31 00:00:00,000 ERROR healthkit.store.store: all is lost\x1b[2J.txt"
+    (tmp_path / "raw").mkdir()
+    one = next((SAMPLE / "paper-moth").glob("all_orders_2026-10*"))
+    shutil.copy(one, tmp_path / "raw" / name)
+    words = ["--log", "info", "import", str(tmp_path / "raw"), "--data", str(tmp_path / "store")]
+    command = [sys.executable, "-m", "healthkit", *words]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stderr
+    lines = [line for line in said.splitlines() if " healthkit." in line]
+    assert any(" INFO healthkit.intake: " in line and "\\n2026-10-31" in line for line in lines)
+    assert not any(line.startswith("2026-10-31 00:00:00,000 ERROR") for line in lines)
+    assert "\x1b" not in said
+
+
+def test_nothing_is_said_of_the_work_unless_asked(tmp_path):
+    command = [sys.executable, "-m", "healthkit", "import", str(SAMPLE / "paper-moth"), "--data", str(tmp_path / "s")]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stderr == ""

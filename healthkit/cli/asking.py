@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from datetime import date, datetime
 from enum import StrEnum
@@ -25,6 +26,37 @@ app = typer.Typer(
 out, err = Console(highlight=False), Console(stderr=True, highlight=False)
 WIDE = 180
 """So many characters a line of a table has where the output is no terminal."""
+
+
+class Level(StrEnum):
+    """How much is said of the work while it is done."""
+
+    debug = "debug"
+    info = "info"
+    warning = "warning"
+    error = "error"
+
+
+class _Line(logging.Formatter):
+    """One line a message: what cannot be printed in a name is spelled out, so that no file forges a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = super().format(record)
+        return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in line)
+
+
+@app.callback()
+def common(
+    log: Annotated[Level | None, typer.Option(help="Say on standard error what is done, from this level on.")] = None,
+) -> None:
+    """What comes before every command."""
+    if log is None:
+        return
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Line("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    rooms = logging.getLogger("healthkit")
+    rooms.addHandler(handler)
+    rooms.setLevel(log.upper())
 
 
 class Format(StrEnum):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import socket
@@ -22,6 +23,8 @@ from healthkit.desk import Desk
 from healthkit.press import forks, manifest, run, shelf
 from healthkit.press.page import Job, Outcome, print_page, warming
 from healthkit.store import Store
+
+_LOG = logging.getLogger(__name__)
 
 CURE = "Read the sentence, mend the files or the name, and run the report of this account again."
 CURES = {
@@ -216,7 +219,12 @@ def _each(executor: Executor, jobs: list[Job]) -> Iterator[Outcome]:
     waiting: dict[Future[Outcome], Job] = {executor.submit(print_page, job): job for job in jobs}
     for done in as_completed(waiting):
         error = done.exception()
-        yield done.result() if error is None else Outcome(waiting[done], "killed", f"Its worker was lost: {error}.")
+        ended = done.result() if error is None else Outcome(waiting[done], "killed", f"Its worker was lost: {error}.")
+        _LOG.log(
+            logging.INFO if ended.status == "done" else logging.WARNING,
+            "report of %s, %s: %s", ended.job.account, ended.job.marketplace, ended.says or ended.status,
+        )  # fmt: skip
+        yield ended
 
 
 def _failure(folder: Path, outcome: Outcome) -> Failure:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -24,6 +25,8 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from healthkit import tables
 from healthkit.store.merging import NEWER, PLACES, REMOVED, column_as, coverage_in, ledger_in, newest, schema
 from healthkit.tables import Ledger
+
+_LOG = logging.getLogger(__name__)
 
 BATCH, VERSIONS = "healthkit.batch", "healthkit.versions"
 """What the log of a table says of an append: the import it belongs to, and (REPORTS) how far each table then was."""
@@ -119,9 +122,12 @@ class Store:
                     str(path), _as_stored(table, rows), mode="append", schema_mode="merge", configuration=KEPT,
                     commit_properties=CommitProperties(custom_metadata=dict(told or {})),
                 )  # fmt: skip
-                return DeltaTable(str(path)).version()
+                version = DeltaTable(str(path)).version()
+                _LOG.info("%s: %d rows appended, now at version %d", path, rows.num_rows, version)
+                return version
             except CommitFailedError as error:
                 # Another import made the table, or its first rows, at the same moment; nothing of ours was kept.
+                _LOG.info("%s: another import wrote at the same moment, try %d of %d", path, attempt + 1, TRIES)
                 if attempt == TRIES - 1:
                     raise StoreError(
                         f"Too many imports at once into {self.folder}; nothing was added. Run this import again."
