@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -48,17 +47,20 @@ def test_a_worker_that_is_killed_in_mid_run_loses_nothing(cluster, sample_store,
         assert len(before) == 2
     folder = tmp_path / MONTH
 
+    done = threading.Event()
+
     def kill_one():
-        for _ in range(600):
+        # As soon as one page stands, however long the workers took to get ready.
+        while not done.wait(0.05):
             if list(folder.glob("*.manifest.json")):
                 os.kill(min(before), signal.SIGKILL)
                 return
-            time.sleep(0.05)
 
     killer = threading.Thread(target=kill_one)
     killer.start()
     with workers(cluster.scheduler_address) as executor:
         printed = press.print_month(Desk(sample_store), MONTH, None, tmp_path, executor=executor)
+    done.set()
     killer.join()
     assert (printed.pages, printed.failures) == (8, [])
     assert len(list(folder.glob("*_??.html"))) == 8
