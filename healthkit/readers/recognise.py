@@ -86,7 +86,13 @@ def recognise(lines: list[str]) -> tuple[Kind, str]:
     """
     header = lines[0]
     for delimiter in DELIMITERS:
-        fitting = [kind for kind in every_kind() if set(kind.needed) <= set(kind.names(header, delimiter))]
+        names = set(names_in(header, delimiter))
+        fitting = [
+            kind
+            for kind in every_kind()
+            if names.issuperset(kind.needed)
+            or (kind.aliases and set(kind.needed) <= set(kind.names(header, delimiter)))
+        ]
         if fitting:
             return _delimited(max(fitting, key=lambda kind: len(kind.needed)), delimiter), delimiter
     if _is_feedback(lines):
@@ -94,8 +100,8 @@ def recognise(lines: list[str]) -> tuple[Kind, str]:
     raise Unrecognised(_nearest(header))
 
 
-def recognise_document(content: bytes) -> Document | None:
-    """The kind of a file that is JSON or XML; None for one that is neither.
+def recognise_document(content: bytes, lines: list[str] | None = None) -> Document | None:
+    """The kind of a file that is JSON or XML; None for one that is neither. `lines` are its first, where known.
 
     >>> recognise_document(b'{"accountStatuses": []}').name, recognise_document(b"order-id,kind")
     ('performance_json', None)
@@ -104,7 +110,7 @@ def recognise_document(content: bytes) -> Document | None:
     ...
     healthkit.readers.recognise.Unrecognised: no known kind of file. ...
     """
-    begins = _begins(opening(content))
+    begins = _begins(opening(content) if lines is None else lines)
     alike = [document for document in DOCUMENTS if begins in document.begins]
     if not alike:
         return None

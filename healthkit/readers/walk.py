@@ -121,7 +121,7 @@ def _source(part: Part) -> Source | None:
         # What kind of document it is may stand anywhere in it.
         begins += b"".join(pieces)
     try:
-        document = recognise_document(begins)
+        document = recognise_document(begins, lines)
         if document is None and stands_beside(lines[0]):
             return None
         kind = document or recognise(lines)[0]
