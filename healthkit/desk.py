@@ -34,13 +34,13 @@ PARTS = 8
 """So many choices of accounts have their counts kept apart."""
 
 
-def choose(folder: str | Path | None = None) -> Path:
+def choose(folder: str | Path | store.Bucket | None = None) -> store.Place:
     """The store to open: the one named, else the user's own, else the sample's where there is no other.
 
     Looked for here and in the folders above, for a notebook runs in its own folder.
     """
     if folder is not None:
-        return Path(folder)
+        return store.place_of(folder)
     for home in (Path(), *Path.cwd().parents):
         for place in (home / DATA, home / SAMPLE):
             if Store(place).exists():
@@ -59,7 +59,7 @@ class Desk:
 
     def __init__(
         self,
-        folder: str | Path | None = None,
+        folder: str | Path | store.Bucket | None = None,
         policy: str | None = None,
         *,
         version: int | None = None,

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import narwhals as nw
 import pandas as pd
@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from healthkit import tables
-from healthkit.store import Store, refuse_unknown
+from healthkit.store import Place, Store, place_of, refuse_unknown
 from healthkit.tables import Ledger
 
 MARK = "excerpt.json"
@@ -32,7 +32,7 @@ class Excerpt:
     """An excerpt of a store, opened; it answers what a report asks of a store."""
 
     place: Path
-    folder: Path
+    folder: Place
     counts: Path
     held: dict[str, dict[str, Any]]
     number: int
@@ -41,7 +41,7 @@ class Excerpt:
     def opened(cls, place: Path) -> Excerpt:
         """The excerpt in a folder."""
         told = json.loads((place / MARK).read_text(encoding="utf-8"))
-        return cls(place, Path(told["store"]), Path(told["counts"]), told["accounts"], told["version"])
+        return cls(place, place_of(told["store"]), Path(told["counts"]), told["accounts"], told["version"])
 
     def must_exist(self) -> None:
         """It does."""
@@ -68,9 +68,9 @@ class Excerpt:
         return Ledger(**held, coverage=coverage)
 
 
-def is_excerpt(folder: Path) -> bool:
+def is_excerpt(folder: Place) -> TypeGuard[Path]:
     """Whether a folder holds an excerpt rather than a store."""
-    return (folder / MARK).is_file()
+    return isinstance(folder, Path) and (folder / MARK).is_file()
 
 
 def write(store: Store, accounts: Iterable[str], counts: Path, folder: Path) -> None:

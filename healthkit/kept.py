@@ -38,7 +38,7 @@ def place_of(held: Store, more: Iterable[str] = ()) -> Path:
 
     `more` are paths of rules beside those of the kit.
     """
-    return (held.folder / "counts" / f"v{held.version()}-{_digest(more)}").resolve()
+    return (held.beside / "counts" / f"v{held.version()}-{_digest(more)}").resolve()
 
 
 def _digest(more: Iterable[str]) -> str:

@@ -23,6 +23,7 @@ from deltalake import CommitProperties, DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from healthkit import tables
+from healthkit.store.bucket import Bucket, Place, beside, place_of
 from healthkit.store.merging import NEWER, PLACES, REMOVED, column_as, coverage_in, ledger_in, newest, schema
 from healthkit.tables import Ledger
 
@@ -67,7 +68,7 @@ class Taken(Protocol):
 
 
 class Store:
-    """One store: a folder with one Delta table for each raw table.
+    """One store: a folder with one Delta table for each raw table, or such a place in an object storage.
 
     With a `version` it is read as it was when REPORTS had that version: rows of files that were imported later are not
     seen. Such a store is not added to.
@@ -77,13 +78,21 @@ class Store:
     StoreError: There is no store at nowhere. Import files first: python -m healthkit import PATH --data nowhere
     """
 
-    def __init__(self, folder: str | Path, version: int | None = None) -> None:
-        self.folder = Path(folder)
+    def __init__(self, folder: str | Path | Bucket, version: int | None = None) -> None:
+        self.folder = place_of(folder)
         self._at = version
 
     def exists(self) -> bool:
         """Whether anything was ever imported here."""
-        return (self.folder / tables.REPORTS.name / "_delta_log").is_dir()
+        reports = self.folder / tables.REPORTS.name
+        if isinstance(reports, Path):
+            return (reports / "_delta_log").is_dir()
+        return self.delta(tables.REPORTS) is not None
+
+    @property
+    def beside(self) -> Path:
+        """The folder for what is made of this store and may be made again."""
+        return beside(self.folder)
 
     def add(self, takens: Sequence[Taken]) -> None:
         """Append what readers took of raw files, all of it or nothing.
@@ -115,7 +124,8 @@ class Store:
     def _append(self, table: tables.Table, rows: Rows, told: Mapping[str, str] | None = None) -> int:
         """Append rows, all or none; the version of the table that surely holds them. `told` is kept in its log."""
         path = self.folder / table.name
-        path.mkdir(parents=True, exist_ok=True)
+        if isinstance(path, Path):
+            path.mkdir(parents=True, exist_ok=True)
         for attempt in range(TRIES):
             try:
                 write_deltalake(
@@ -139,6 +149,13 @@ class Store:
     def _damaged(self, table: tables.Table, error: Exception) -> StoreError:
         """What is to be said of a table that cannot be read or written."""
         said = str(error)
+        if isinstance(self.folder, Bucket):
+            return StoreError(
+                f"The table {table.name} of {self.folder} cannot be read or written ({said.splitlines()[0][:160]}). "
+                "Look whether the bucket is there and AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION (or "
+                "AWS_ENDPOINT_URL) are set; if they are: "
+                f"python -m healthkit store check --data {self.folder}"
+            )
         if "No space left" in said or "os error 28" in said:
             return StoreError(
                 f"There is no space left for {self.folder}; nothing was added. Make room, and run it again."
@@ -165,7 +182,7 @@ class Store:
             return DeltaTable(str(self.folder / table.name), version=version)
         except TableNotFoundError:
             return None
-        except DeltaError as error:
+        except (DeltaError, OSError) as error:
             raise self._damaged(table, error) from error
 
     def _reports(self) -> pa.Table:
@@ -393,7 +410,7 @@ def _as_stored(table: tables.Table, rows: Rows) -> pa.Table | pa.RecordBatchRead
     return pa.RecordBatchReader.from_batches(columns, (batch.cast(columns) for batch in rows.to_batches()))
 
 
-def refuse_unknown(wanted: Iterable[str], known: Sequence[str], folder: Path) -> None:
+def refuse_unknown(wanted: Iterable[str], known: Sequence[str], folder: Place) -> None:
     """Raise StoreError, naming those there are, for an account that is not known."""
     there = set(known)
     unknown = [account for account in wanted if account not in there]

@@ -19,7 +19,8 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from healthkit import tables
-from healthkit.store.store import BATCH, VERSIONS, Store
+from healthkit.store.bucket import Bucket
+from healthkit.store.store import BATCH, VERSIONS, Store, StoreError
 
 EVERY = (*tables.RAW, tables.REPORTS)
 LOG = "_delta_log"
@@ -64,7 +65,8 @@ def check(store: Store) -> Checked:
     for name, one in looked.items():
         found.files += len(one.files)
         found.rows += sum(rows for path, rows in one.files.items() if path not in one.wrong)
-        found.spare += sum(path.name not in one.files for path in (store.folder / name).glob("*.parquet"))
+        if isinstance(store.folder, Path):
+            found.spare += sum(path.name not in one.files for path in (store.folder / name).glob("*.parquet"))
         found.damages += [Damage(name, one.problem)] if one.problem else []
         found.damages += [Damage(name, f"{path} {why}", one.files[path]) for path, why in one.wrong.items()]
     if not looked[tables.REPORTS.name].problem:
@@ -91,11 +93,34 @@ def _look(store: Store) -> dict[str, _Looked]:
     made = {}
     for table in EVERY:
         place = store.folder / table.name
+        if isinstance(place, Bucket):
+            made[table.name] = _look_afar(store, table)
+            continue
         delta, problem = _opened(place)
         files = {} if delta is None else _files(delta)
         told = {path: _wrong_with(place / path, rows) for path, rows in files.items()}
         made[table.name] = _Looked(problem, files, {path: why for path, why in told.items() if why})
     return made
+
+
+def _look_afar(store: Store, table: tables.Table) -> _Looked:
+    """The same of a table in an object storage, where the log is read by the library alone."""
+    try:
+        delta = store.delta(table)
+    except StoreError:
+        return _Looked("has a log that cannot be read", {}, {})
+    if delta is None:
+        return _Looked("", {}, {})
+    files, wrong = _files(delta), {}
+    for fragment in delta.to_pyarrow_dataset().get_fragments():
+        path = fragment.path.lstrip("/")
+        try:
+            read = sum(batch.num_rows for batch in fragment.to_batches())
+        except (OSError, pa.ArrowException) as error:
+            wrong[path] = f"is gone or cannot be read ({type(error).__name__})"
+        else:
+            wrong[path] = _other_rows(read, files[path])
+    return _Looked("", files, {path: why for path, why in wrong.items() if why})
 
 
 def _opened(place: Path) -> tuple[DeltaTable | None, str]:
@@ -126,7 +151,11 @@ def _wrong_with(path: Path, rows: int) -> str:
             read = sum(batch.num_rows for batch in file.iter_batches())
     except (OSError, pa.ArrowException) as error:
         return f"cannot be read ({type(error).__name__}): it is cut off or changed"
-    return "" if read == rows else f"holds {read:,} rows, and {rows:,} were written"
+    return _other_rows(read, rows)
+
+
+def _other_rows(read: int, written: int) -> str:
+    return "" if read == written else f"holds {read:,} rows, and {written:,} were written"
 
 
 def _entries(place: Path) -> list[Path]:
@@ -155,6 +184,9 @@ def _history(store: Store, table: tables.Table) -> list[dict[str, Any]]:
     """What was done to a table, the first first, as far as its log can be read; each with its `version`."""
     place = store.folder / table.name
     made: list[dict[str, Any]] = []
+    if isinstance(place, Bucket):
+        delta = _delta(store, table)
+        return list(reversed(delta.history())) if delta is not None else made
     for number, path in enumerate(_entries(place)[: _first_broken(place)]):
         told: dict[str, Any] = {}
         for line in path.read_text(encoding="utf-8").splitlines():
@@ -185,6 +217,8 @@ def _broken_batches(store: Store, table: tables.Table, broken: set[str]) -> set[
     if not broken:
         return set()
     place = store.folder / table.name
+    if isinstance(place, Bucket):
+        return set()  # Which import wrote a file stands in entries of the log that are not at hand there.
     batches: set[str | None] = set()
     before: set[str | None] = set()
     history = {int(entry["version"]): entry for entry in _history(store, table)}
@@ -255,7 +289,7 @@ def _unread(store: Store) -> int:
     """How many rows belong to no raw file that REPORTS names: left by imports that were killed, and never read."""
     taken, rows = store.holds(), 0
     for table in tables.RAW:
-        delta, _ = _opened(store.folder / table.name)
+        delta = _delta(store, table)
         if delta is None:
             continue
         try:
@@ -266,6 +300,17 @@ def _unread(store: Store) -> int:
     return rows
 
 
+def _delta(store: Store, table: tables.Table) -> DeltaTable | None:
+    """A table, None where there is none or its log cannot be read."""
+    place = store.folder / table.name
+    if isinstance(place, Path):
+        return _opened(place)[0]
+    try:
+        return store.delta(table)
+    except StoreError:
+        return None
+
+
 # -- mending ------------------------------------------------------------------------------------------------------
 
 
@@ -273,17 +318,23 @@ def repair(store: Store) -> list[str]:
     """Make a damaged store readable, and name the raw files that must be imported again.
 
     What is broken is moved aside, never deleted. A raw file of which any row is lost is forgotten as a whole, so that
-    importing it again adds it whole. Raises StoreError where there is no store.
+    importing it again adds it whole. Raises StoreError where there is no store, and for one in an object storage.
     """
     store.must_exist()
+    folder = store.folder
+    if isinstance(folder, Bucket):
+        raise StoreError(
+            f"{folder} lies in an object storage, where nothing is moved aside. Bring what is gone or changed back "
+            "from the storage's own versions, or import all raw files into a new store."
+        )
     for table in EVERY:
-        _mend_log(store.folder / table.name)
+        _mend_log(folder / table.name)
     looked = _look(store)
     reports = _reports_of(store, set(_lost_batches(store, looked)))
     for name, one in looked.items():
-        _drop_broken_files(store.folder / name, one.wrong)
+        _drop_broken_files(folder / name, one.wrong)
     if reports:
-        delta = DeltaTable(str(store.folder / tables.REPORTS.name))
+        delta = DeltaTable(str(folder / tables.REPORTS.name))
         listed = ", ".join(f"'{report}'" for report in sorted(reports))
         delta.delete(f"report in ({listed})")
     return sorted(reports.values())

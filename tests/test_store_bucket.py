@@ -1,0 +1,184 @@
+"""A store in an object storage, played by a process on this machine: the same answers, no row twice, no secret kept."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import boto3
+import pandas as pd
+import pytest
+
+from healthkit import store as stores
+from healthkit.desk import Desk
+from healthkit.intake import take_in
+from healthkit.store import Bucket, Store, StoreError, place_of
+
+SAMPLE = Path(__file__).parents[1] / "data" / "sample"
+ACCOUNTS = ("paper-moth", "minato-bungu")
+SECRET = "planted-secret-51c7"
+DAY = date(2026, 10, 31)
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory) -> Iterator[boto3.client]:
+    """An object storage with one bucket, known from the environment as a user's would be."""
+    # A process of its own: some calls of the library hold the interpreter while they wait.
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    told = {
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "AWS_ALLOW_HTTP": "true", "AWS_ACCESS_KEY_ID": "planted-key",
+        "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1",
+        "XDG_CACHE_HOME": str(tmp_path_factory.mktemp("cache")),
+    }  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in told.items():
+            patch.setenv(name, value)
+        client = boto3.client("s3")
+        _until_there(port)
+        client.create_bucket(Bucket="archive")
+        yield client
+    server.terminate()
+    server.wait(30)
+
+
+def _until_there(port: int) -> None:
+    for _ in range(600):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.1)
+    raise AssertionError("The server did not begin.")
+
+
+@pytest.fixture(scope="module")
+def held(cloud) -> str:
+    """A store of two accounts under an address."""
+    address = "s3://archive/health/store"
+    for account in ACCOUNTS:
+        assert not any(one.refused for one in take_in([SAMPLE / account], Store(address)))
+    return address
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory) -> Path:
+    """The same store in a folder."""
+    folder = tmp_path_factory.mktemp("here") / "store"
+    for account in ACCOUNTS:
+        list(take_in([SAMPLE / account], Store(folder)))
+    return folder
+
+
+def said(*words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "healthkit", *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+
+
+def test_an_address_is_known_whatever_became_of_its_slashes():
+    for written in ("s3://archive/health", "s3:/archive/health/", Path("s3://archive/health")):
+        assert place_of(written) == Bucket("s3://archive/health")
+    assert place_of("data/s3") == Path("data/s3")
+
+
+def test_it_answers_as_a_folder_does(held, here):
+    for version in (None, 0):
+        one, other = (Desk(place, version=version).score(DAY) for place in (held, here))
+        pd.testing.assert_frame_equal(one, other)
+    assert len(Desk(held, version=0).accounts) == 1
+
+
+def test_the_same_files_again_add_nothing(held):
+    store = Store(held)
+    before = store.version()
+    assert all(one.held_already for one in take_in([SAMPLE / account for account in ACCOUNTS], store))
+    assert store.version() == before
+
+
+def test_the_commands_take_an_address(held, here):
+    words = ("scores", "--as-of", str(DAY), "--format", "csv", "--data")
+    there, at_home = said(*words, held), said(*words, str(here))
+    assert there.returncode == 0, there.stderr
+    assert there.stdout == at_home.stdout
+    assert said("store", "check", "--data", held).stdout.splitlines()[-1] == "Nothing is wrong."
+    assert said("doctor", "--data", held).returncode == 0
+    assert len(said("store", "versions", "--format", "csv", "--data", held).stdout.splitlines()) == 3
+
+
+def test_a_report_is_printed_from_an_address(held, here, tmp_path):
+    made = [
+        said("report", "--month", "2026-10", "--account", "paper-moth", "--data", place, "--out", str(tmp_path / name))
+        for name, place in (("there", held), ("here", str(here)))
+    ]
+    assert [one.returncode for one in made] == [0, 0], made[0].stderr
+    pages = [path.read_bytes() for path in sorted(tmp_path.rglob("*_??.html"))]
+    assert len(pages) == 2
+    assert pages[0] == pages[1]
+
+
+def test_imports_at_once_lose_nothing(cloud):
+    address, accounts = "s3://archive/at-once", ("paper-moth", "minato-bungu", "clearbrook-bath")
+    words = [sys.executable, "-m", "healthkit", "import", "--data", address]
+    begun = [
+        subprocess.Popen([*words, str(SAMPLE / account)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        for account in accounts
+    ]
+    for one in begun:
+        _, told = one.communicate(timeout=300)
+        assert one.returncode == 0, told
+    assert Store(address).accounts() == sorted(accounts)
+    assert len(Store(address).reports()) == sum(len(list((SAMPLE / account).iterdir())) for account in accounts)
+    assert stores.check(Store(address)).damages == []
+
+
+def test_compacting_changes_no_answer(cloud):
+    store = Store("s3://archive/compact")
+    for path in sorted((SAMPLE / "paper-moth").iterdir())[:6]:
+        list(take_in([path], store))
+    before = Desk(store.folder).score(DAY)
+    made = stores.compact(store)
+    assert made.after < made.before
+    pd.testing.assert_frame_equal(Desk(store.folder).score(DAY), before)
+    pd.testing.assert_frame_equal(Desk(store.folder, version=5).score(DAY), before)
+
+
+def test_an_object_that_is_gone_is_told_and_never_read_around(cloud):
+    store = Store("s3://archive/broken")
+    list(take_in([SAMPLE / "paper-moth"], store))
+    objects = cloud.list_objects_v2(Bucket="archive", Prefix="broken/orders/")["Contents"]
+    [gone] = [one["Key"] for one in objects if one["Key"].endswith(".parquet")]
+    cloud.delete_object(Bucket="archive", Key=gone)
+    [damage] = stores.check(store).damages
+    assert damage.table == "orders"
+    assert damage.what.endswith("is gone or cannot be read (FileNotFoundError)")
+    with pytest.raises(StoreError, match=r"orders of s3://archive/broken cannot be read or written"):
+        store.ledger()
+    with pytest.raises(StoreError, match="nothing is moved aside"):
+        stores.repair(store)
+
+
+def test_a_bucket_that_is_not_there_is_said_in_a_sentence(cloud):
+    told = said("import", str(SAMPLE / "paper-moth"), "--data", "s3://nowhere/store")
+    assert told.returncode == 1
+    assert "s3://nowhere/store cannot be read or written" in told.stderr
+    assert "Traceback" not in told.stderr
+    assert SECRET not in told.stderr
+
+
+def test_no_credential_is_kept(held, cloud):
+    assert Desk(held).score(DAY).shape[0]
+    cache = Path(os.environ["XDG_CACHE_HOME"])
+    files = [path for path in cache.rglob("*") if path.is_file()]
+    assert any(path.name == "faults.parquet" for path in files)
+    everything = [path.read_bytes() for path in files] + [
+        cloud.get_object(Bucket="archive", Key=one["Key"])["Body"].read()
+        for one in cloud.list_objects_v2(Bucket="archive")["Contents"]
+    ]
+    assert not any(SECRET.encode() in content or b"planted-key" in content for content in everything)
