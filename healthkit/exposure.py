@@ -132,7 +132,8 @@ def _fault_stays(faults: Frame, counts: str) -> pd.DataFrame:
     itself: its units add to those of the others.
     """
     rows = _packed(faults)
-    rows["known_on"] = np.maximum(rows["known_on"], rows["clock_day"])
+    told = rows["known_on"].where(rows["known_on"] != _OPEN, rows["clock_day"])
+    rows["known_on"] = np.maximum(told, rows["clock_day"])
     numbers = _numbered(rows)
     places = np.lexsort([rows["known_on"], numbers])
     places = places[(rows["known_on"] < rows["cleared_on"]).to_numpy()[places]]
