@@ -2,7 +2,8 @@
 
 Orders are made up as Parquet files and counted by the same expression as a store's, each size in a process of its own,
 so that its peak memory is its own. A bare scan reads the same columns of the same files and does nothing with them: no
-way of counting can be cheaper. Sizes are SIZES (default 1e6,1e7; add 1e8 where there is an hour and 3 GB of disk).
+way of counting can be cheaper. The engine that counts may hold 512 MB of its own, and gives back what it does not need.
+Sizes are SIZES (default 1e6,1e7; add 1e8 where there are ten minutes and 3 GB of disk).
 """
 
 from __future__ import annotations

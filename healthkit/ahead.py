@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import multiprocessing
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from healthkit.readers import ReaderError, Source, Taken, read
+from healthkit.readers.place import MarketplaceOf, MarketplacesOf
 from healthkit.readers.stretches import STRETCH
 
 WORTH = 20 << 20
@@ -32,6 +33,17 @@ class Told(NamedTuple):
     report: str
 
 
+def tried(
+    source: Source, told: Told, marketplace_of: MarketplaceOf, marketplaces_of: MarketplacesOf,
+    moved: Callable[[int], None] | None = None,
+) -> Taken | ReaderError:  # fmt: skip
+    """What a file holds, or why it is refused."""
+    try:
+        return read(source, told.account, told.marketplace, marketplace_of, marketplaces_of, told.report, moved)
+    except ReaderError as error:
+        return error
+
+
 class _AskedBack(Exception):
     """A file cannot be read without what only the import knows."""
 
@@ -44,10 +56,10 @@ class Ahead:
         self._begun: dict[str, Future[Taken | ReaderError | None]] = {}
         self._asked_back: set[tuple[str, str]] = set()
 
-    def of(self, source: Source, report: str) -> Taken | ReaderError | None:
+    def of(self, source: Source, told: Told) -> Taken | ReaderError | None:
         """What was read of a file, or why it is refused; None where the caller has to read it."""
         self._begin()
-        future = self._begun.pop(report, None)
+        future = self._begun.pop(told.report, None)
         if future is None:
             return None
         try:
@@ -87,9 +99,7 @@ def reading(files: Iterable[tuple[Source, Told]], jobs: int) -> Iterator[Ahead]:
 def _read(source: Source, told: Told) -> Taken | ReaderError | None:
     """Read one file in a process of its own; None where it asks for what only the import knows."""
     try:
-        return read(source, told.account, told.marketplace, _ask_back, _ask_back, told.report)
-    except ReaderError as error:
-        return error
+        return tried(source, told, _ask_back, _ask_back)
     except _AskedBack:
         return None
 

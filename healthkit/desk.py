@@ -34,13 +34,13 @@ PARTS = 8
 """So many choices of accounts have their counts kept apart."""
 
 
-def choose(folder: str | Path | store.Bucket | None = None) -> store.Place:
+def choose(folder: str | Path | store.Bucket | None = None) -> store.Folder:
     """The store to open: the one named, else the user's own, else the sample's where there is no other.
 
     Looked for here and in the folders above, for a notebook runs in its own folder.
     """
     if folder is not None:
-        return store.place_of(folder)
+        return store.folder_of(folder)
     for home in (Path(), *Path.cwd().parents):
         for place in (home / DATA, home / SAMPLE):
             if Store(place).exists():

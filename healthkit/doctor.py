@@ -32,7 +32,7 @@ class Line(NamedTuple):
     cure: str = ""
 
 
-def examine(folder: store.Place, whole: bool = False) -> list[Line]:
+def examine(folder: store.Folder, whole: bool = False) -> list[Line]:
     """Look at the kit, its libraries and one store; `whole` reads every data file of it."""
     return [_kit(), _libraries(), *_optional(), _room(store.Store(folder).beside), *_store(folder, whole)]
 
@@ -82,7 +82,7 @@ def _room(folder: Path) -> Line:
     return Line(WELL, f"Room on the disk: {told}")
 
 
-def _store(folder: store.Place, whole: bool) -> list[Line]:
+def _store(folder: store.Folder, whole: bool) -> list[Line]:
     """What the store holds, and whether it can be read."""
     held = store.Store(folder)
     if not held.exists():

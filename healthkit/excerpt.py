@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from healthkit import tables
-from healthkit.store import Place, Store, place_of, refuse_unknown
+from healthkit.store import Folder, Store, folder_of, refuse_unknown
 from healthkit.tables import Ledger
 
 MARK = "excerpt.json"
@@ -32,7 +32,7 @@ class Excerpt:
     """An excerpt of a store, opened; it answers what a report asks of a store."""
 
     place: Path
-    folder: Place
+    folder: Folder
     counts: Path
     held: dict[str, dict[str, Any]]
     number: int
@@ -41,7 +41,7 @@ class Excerpt:
     def opened(cls, place: Path) -> Excerpt:
         """The excerpt in a folder."""
         told = json.loads((place / MARK).read_text(encoding="utf-8"))
-        return cls(place, place_of(told["store"]), Path(told["counts"]), told["accounts"], told["version"])
+        return cls(place, folder_of(told["store"]), Path(told["counts"]), told["accounts"], told["version"])
 
     def must_exist(self) -> None:
         """It does."""
@@ -68,7 +68,7 @@ class Excerpt:
         return Ledger(**held, coverage=coverage)
 
 
-def is_excerpt(folder: Place) -> TypeGuard[Path]:
+def is_excerpt(folder: Folder) -> TypeGuard[Path]:
     """Whether a folder holds an excerpt rather than a store."""
     return isinstance(folder, Path) and (folder / MARK).is_file()
 

@@ -181,23 +181,29 @@ def _batches(frame: Frame) -> Iterable[pa.RecordBatch]:
     return list(frame.collect().to_arrow().to_batches())
 
 
+def _kind(name: str) -> pa.DataType:
+    """As what a column is packed."""
+    if name in _NAMED:
+        return pa.dictionary(pa.int32(), pa.string())
+    if name in _DAYS:
+        return pa.int32()
+    return pa.large_string() if name == "order_id" else pa.int64()
+
+
 def _pack(name: str, column: pa.Array) -> pa.Array:
     """One column of some rows; it holds on to nothing of the batch that it came with."""
     if name in _NAMED:
         return column.cast(pa.string()).dictionary_encode()
-    if name in _DAYS:
-        return pa.array(column.cast(pa.date32()).cast(pa.int32()).fill_null(_OPEN).to_numpy().copy())
-    made = column.cast(pa.large_string() if name == "order_id" else pa.int64())
+    made = column.cast(pa.date32()).cast(pa.int32()).fill_null(_OPEN) if name in _DAYS else column.cast(_kind(name))
+    # Two arrays made one are a copy, be the second empty.
     return pa.concat_arrays([made, made[:0]])
 
 
 def _one(name: str, parts: list[pa.Array]) -> Any:
     """The parts of a column as one; names as categories, in order."""
+    whole = pa.chunked_array(parts, _kind(name)).unify_dictionaries().combine_chunks()
     if name not in _NAMED:
-        kind = pa.large_string() if name == "order_id" else pa.int32() if name in _DAYS else pa.int64()
-        whole = pa.chunked_array(parts, kind).combine_chunks()
         return whole.to_pandas() if name == "order_id" else whole.to_numpy()
-    whole = pa.chunked_array(parts, pa.dictionary(pa.int32(), pa.string())).unify_dictionaries().combine_chunks()
     names = whole.dictionary.to_pylist()
     order = sorted(range(len(names)), key=lambda place: str(names[place]))
     # The last place is that of the empty ones, which have the code -1.

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from healthkit.ahead import Ahead, Told, reading
-from healthkit.readers import ReaderError, Source, Taken, plan, read
+from healthkit.ahead import Ahead, Told, reading, tried
+from healthkit.readers import ReaderError, Source, Taken, plan
 from healthkit.store import Store
 
 _LOG = logging.getLogger(__name__)
@@ -98,36 +98,28 @@ def take_in(
         begun(sources)
     yield from (Outcome(name=one.name, kind="", refused=one.message) for one in refused)
     held, batch = store.holds(), _Batch(store)
-    told = [(source, Told(account, marketplace, _identity(source, account))) for source in sources]
-    with reading([one for one in told if one[1].report not in held], jobs) as ahead:
-        for source in sources:
-            yield _one(source, batch, held, account, marketplace, moved, ahead)
+    files = [(source, Told(account, marketplace, _identity(source, account))) for source in sources]
+    with reading([one for one in files if one[1].report not in held], jobs) as ahead:
+        for source, told in files:
+            yield _one(source, told, batch, held, moved, ahead)
             if done is not None:
                 done(source)
     batch.append()
 
 
 def _one(
-    source: Source, batch: _Batch, held: set[str], account: str | None, marketplace: str | None,
-    moved: Callable[[int], None] | None, ahead: Ahead,
-) -> Outcome:  # fmt: skip
+    source: Source, told: Told, batch: _Batch, held: set[str], moved: Callable[[int], None] | None, ahead: Ahead
+) -> Outcome:
     """Read one file, unless the store or this import has it."""
-    identity = _identity(source, account)
-    if identity in held:
+    if told.report in held:
         _LOG.debug("%s stands in the store already", source.name)
         return Outcome(source.name, source.kind)
-    try:
-        taken = ahead.of(source, identity) or read(
-            source, account=account, marketplace=marketplace, marketplace_of=batch.marketplace_of,
-            marketplaces_of=batch.marketplaces_of, report=identity, moved=moved,
-        )  # fmt: skip
-        if isinstance(taken, ReaderError):
-            raise taken
-    except ReaderError as error:
-        _LOG.warning("refused: %s", error)
-        return Outcome(source.name, source.kind, refused=str(error))
+    taken = ahead.of(source, told) or tried(source, told, batch.marketplace_of, batch.marketplaces_of, moved)
+    if isinstance(taken, ReaderError):
+        _LOG.warning("refused: %s", taken)
+        return Outcome(source.name, source.kind, refused=str(taken))
     _LOG.info("%s read as %s: %d rows", source.name, source.kind, taken.rows)
-    held.add(identity)
+    held.add(told.report)
     batch.take(taken)
     return Outcome(source.name, source.kind, taken=taken)
 

@@ -14,7 +14,7 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -130,33 +130,29 @@ def read(place: Path) -> Counts | None:
         return None
 
 
-@contextlib.contextmanager
-def _told_unwritten(place: Path) -> Iterator[None]:
-    """Go on where nothing can be written: it is only slower the next time."""
+def _keep(place: Path, counts: Counts) -> Counts:
+    """Keep counts for the next question; where nothing can be written, nothing is kept, and that is slower the next
+    time."""
     try:
-        yield
+        _write(place, counts)
     except OSError as error:
         _LOG.warning("counts cannot be kept at %s: %s", place, error)
+    return counts
 
 
-def _keep(place: Path, counts: Counts) -> Counts:
-    """Keep counts for the next question, and drop those of older states of the store.
+def _write(place: Path, counts: Counts) -> None:
+    """Write counts, and drop those of older states of the store.
 
-    They appear whole or not at all: written aside first, then moved into place. Where nothing can be written,
-    nothing is kept.
+    They appear whole or not at all: written aside first, then moved into place.
     """
-    with _told_unwritten(place):
-        place.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(dir=place.parent, prefix=".writing-"))
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=place.parent, prefix=".writing-", ignore_cleanup_errors=True) as aside:
         for name in NAMES:
-            getattr(counts, name).to_parquet(aside / f"{name}.parquet")
+            getattr(counts, name).to_parquet(Path(aside) / f"{name}.parquet")
         version = place.name.split("-")[0]
         for old in place.parent.iterdir():
             if old == place or not old.name.startswith((".", f"{version}-")):
                 shutil.rmtree(old, ignore_errors=True)
-        try:
+        # Another process may keep the same counts in the meantime; theirs are as good.
+        with contextlib.suppress(OSError):
             os.replace(aside, place)
-        except OSError:
-            # Another process kept the same counts in the meantime; theirs are as good.
-            shutil.rmtree(aside, ignore_errors=True)
-    return counts

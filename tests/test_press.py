@@ -298,7 +298,10 @@ def test_ctrl_c_ends_a_batch_cleanly(sample_store, tmp_path):
         "--jobs",
         "1",
     ]
+    # A shell gives what it runs in the background a deaf ear for Ctrl-C, which is handed on; a terminal does not.
+    heard = signal.signal(signal.SIGINT, signal.default_int_handler)
     batch = subprocess.Popen([*command, "--out", str(tmp_path)], start_new_session=True)
+    signal.signal(signal.SIGINT, heard)
     folder = tmp_path / MONTH
     for _ in range(1200):
         if list(folder.glob("*.manifest.json")):

@@ -19,7 +19,7 @@ import pytest
 from healthkit import store as stores
 from healthkit.desk import Desk
 from healthkit.intake import take_in
-from healthkit.store import Bucket, Store, StoreError, place_of
+from healthkit.store import Bucket, Store, StoreError, folder_of
 
 SAMPLE = Path(__file__).parents[1] / "data" / "sample"
 ACCOUNTS = ("paper-moth", "minato-bungu")
@@ -84,8 +84,8 @@ def said(*words: str) -> subprocess.CompletedProcess[str]:
 
 def test_an_address_is_known_whatever_became_of_its_slashes():
     for written in ("s3://archive/health", "s3:/archive/health/", Path("s3://archive/health")):
-        assert place_of(written) == Bucket("s3://archive/health")
-    assert place_of("data/s3") == Path("data/s3")
+        assert folder_of(written) == Bucket("s3://archive/health")
+    assert folder_of("data/s3") == Path("data/s3")
 
 
 def test_it_answers_as_a_folder_does(held, here):
@@ -149,19 +149,37 @@ def test_compacting_changes_no_answer(cloud):
     pd.testing.assert_frame_equal(Desk(store.folder, version=5).score(DAY), before)
 
 
-def test_an_object_that_is_gone_is_told_and_never_read_around(cloud):
+def test_an_object_that_is_gone_is_told_mended_and_whole_again_after_an_import(cloud):
     store = Store("s3://archive/broken")
     list(take_in([SAMPLE / "paper-moth"], store))
+    before = Desk(store.folder).score(DAY)
     objects = cloud.list_objects_v2(Bucket="archive", Prefix="broken/orders/")["Contents"]
     [gone] = [one["Key"] for one in objects if one["Key"].endswith(".parquet")]
     cloud.delete_object(Bucket="archive", Key=gone)
-    [damage] = stores.check(store).damages
-    assert damage.table == "orders"
-    assert damage.what.endswith("is gone or cannot be read (FileNotFoundError)")
+    found = stores.check(store)
+    assert {(one.table, one.what.rpartition(" ")[2]) for one in found.damages} == {
+        ("orders", "gone"),
+        ("orders", "names"),
+    }
+    files = {f"paper-moth/{path.name}" for path in (SAMPLE / "paper-moth").iterdir()}
+    assert set(found.lost) == files
     with pytest.raises(StoreError, match=r"orders of s3://archive/broken cannot be read or written"):
         store.ledger()
-    with pytest.raises(StoreError, match="nothing is moved aside"):
-        stores.repair(store)
+    assert set(stores.repair(store)) == files
+    assert stores.check(store).damages == []
+    assert not any(one.held_already for one in take_in([SAMPLE / "paper-moth"], store))
+    pd.testing.assert_frame_equal(Desk(store.folder).score(DAY), before)
+
+
+def test_a_log_that_is_broken_is_told_and_mended(cloud):
+    store = Store("s3://archive/broken-log")
+    for account in ACCOUNTS:
+        list(take_in([SAMPLE / account], store))
+    cloud.put_object(Bucket="archive", Key="broken-log/orders/_delta_log/00000000000000000001.json", Body=b"{")
+    assert next(one.what for one in stores.check(store).damages) == "has a log that cannot be read from entry 1 on"
+    assert {name.partition("/")[0] for name in stores.repair(store)} == {ACCOUNTS[1]}
+    assert stores.check(store).damages == []
+    assert Desk(store.folder).accounts == [ACCOUNTS[0]]
 
 
 def test_a_bucket_that_is_not_there_is_said_in_a_sentence(cloud):

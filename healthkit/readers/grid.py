@@ -54,6 +54,11 @@ class Kind:
         """Every column this kind of file is known to hold."""
         return {*self.needed, *self.used, *self.left.split()}
 
+    def fits(self, names: set[str]) -> bool:
+        """Whether a header of these names has all the columns that this kind needs."""
+        known = {self.aliases.get(name, name) for name in names} if self.aliases else names
+        return known.issuperset(self.needed)
+
     def names(self, header: str, delimiter: str) -> list[str]:
         """The header's column names in the one spelling that this kind uses."""
         return [self.aliases.get(name, name) for name in _names_in(header, delimiter)]

@@ -87,12 +87,7 @@ def recognise(lines: list[str]) -> tuple[Kind, str]:
     header = lines[0]
     for delimiter in DELIMITERS:
         names = set(names_in(header, delimiter))
-        fitting = [
-            kind
-            for kind in every_kind()
-            if names.issuperset(kind.needed)
-            or (kind.aliases and set(kind.needed) <= set(kind.names(header, delimiter)))
-        ]
+        fitting = [kind for kind in every_kind() if kind.fits(names)]
         if fitting:
             return _delimited(max(fitting, key=lambda kind: len(kind.needed)), delimiter), delimiter
     if _is_feedback(lines):

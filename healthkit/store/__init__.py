@@ -3,7 +3,7 @@
 The only room with deltalake and duckdb.
 """
 
-from healthkit.store.bucket import Bucket, Place, place_of
+from healthkit.store.folders import Bucket, Folder, folder_of
 from healthkit.store.merging import ledger_of, schema
 from healthkit.store.store import Store, StoreError, refuse_unknown
 from healthkit.store.upkeep import Checked, Compacted, Damage, Version, check, compact, repair, versions
@@ -13,14 +13,14 @@ __all__ = [
     "Checked",
     "Compacted",
     "Damage",
-    "Place",
+    "Folder",
     "Store",
     "StoreError",
     "Version",
     "check",
     "compact",
+    "folder_of",
     "ledger_of",
-    "place_of",
     "refuse_unknown",
     "repair",
     "schema",

@@ -23,7 +23,7 @@ from deltalake import CommitProperties, DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from healthkit import tables
-from healthkit.store.bucket import Bucket, Place, beside, place_of
+from healthkit.store.folders import Bucket, Folder, beside, folder_of
 from healthkit.store.merging import NEWER, PLACES, REMOVED, column_as, coverage_in, ledger_in, newest, schema
 from healthkit.tables import Ledger
 
@@ -79,7 +79,7 @@ class Store:
     """
 
     def __init__(self, folder: str | Path | Bucket, version: int | None = None) -> None:
-        self.folder = place_of(folder)
+        self.folder = folder_of(folder)
         self._at = version
 
     def exists(self) -> bool:
@@ -149,20 +149,17 @@ class Store:
     def _damaged(self, table: tables.Table, error: Exception) -> StoreError:
         """What is to be said of a table that cannot be read or written."""
         said = str(error)
-        if isinstance(self.folder, Bucket):
-            return StoreError(
-                f"The table {table.name} of {self.folder} cannot be read or written ({said.splitlines()[0][:160]}). "
-                "Look whether the bucket is there and AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION (or "
-                "AWS_ENDPOINT_URL) are set; if they are: "
-                f"python -m healthkit store check --data {self.folder}"
-            )
         if "No space left" in said or "os error 28" in said:
             return StoreError(
                 f"There is no space left for {self.folder}; nothing was added. Make room, and run it again."
             )
+        what, or_else = "is damaged", ""
+        if isinstance(self.folder, Bucket):
+            what = "cannot be read or written"
+            or_else = " Where nothing is: are AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION the bucket's?"
         return StoreError(
-            f"The table {table.name} of {self.folder} is damaged ({said.splitlines()[0][:120]}). See what is: "
-            f"python -m healthkit store check --data {self.folder}"
+            f"The table {table.name} of {self.folder} {what} ({said.splitlines()[0][:120]}). See what is: "
+            f"python -m healthkit store check --data {self.folder}{or_else}"
         )
 
     def _rows_of_reports(self, takens: Sequence[Taken]) -> pa.Table:
@@ -410,7 +407,7 @@ def _as_stored(table: tables.Table, rows: Rows) -> pa.Table | pa.RecordBatchRead
     return pa.RecordBatchReader.from_batches(columns, (batch.cast(columns) for batch in rows.to_batches()))
 
 
-def refuse_unknown(wanted: Iterable[str], known: Sequence[str], folder: Place) -> None:
+def refuse_unknown(wanted: Iterable[str], known: Sequence[str], folder: Folder) -> None:
     """Raise StoreError, naming those there are, for an account that is not known."""
     there = set(known)
     unknown = [account for account in wanted if account not in there]

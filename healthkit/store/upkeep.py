@@ -7,20 +7,21 @@ the imports can be held against each other: what is cut off, what is gone, and w
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
+from pyarrow.fs import FileSystem
 
 from healthkit import tables
-from healthkit.store.bucket import Bucket
-from healthkit.store.store import BATCH, VERSIONS, Store, StoreError
+from healthkit.store.folders import files_in, is_there, names_in
+from healthkit.store.store import BATCH, VERSIONS, Store
 
 EVERY = (*tables.RAW, tables.REPORTS)
 LOG = "_delta_log"
@@ -65,8 +66,8 @@ def check(store: Store) -> Checked:
     for name, one in looked.items():
         found.files += len(one.files)
         found.rows += sum(rows for path, rows in one.files.items() if path not in one.wrong)
-        if isinstance(store.folder, Path):
-            found.spare += sum(path.name not in one.files for path in (store.folder / name).glob("*.parquet"))
+        there = names_in(files_in(store.folder / name), "")
+        found.spare += sum(path.endswith(".parquet") and path not in one.files for path in there)
         found.damages += [Damage(name, one.problem)] if one.problem else []
         found.damages += [Damage(name, f"{path} {why}", one.files[path]) for path, why in one.wrong.items()]
     if not looked[tables.REPORTS.name].problem:
@@ -92,48 +93,25 @@ def _look(store: Store) -> dict[str, _Looked]:
     """Every table, each data file of it read through, once."""
     made = {}
     for table in EVERY:
-        place = store.folder / table.name
-        if isinstance(place, Bucket):
-            made[table.name] = _look_afar(store, table)
-            continue
-        delta, problem = _opened(place)
+        there = files_in(store.folder / table.name)
+        delta, problem = _opened(store, table)
         files = {} if delta is None else _files(delta)
-        told = {path: _wrong_with(place / path, rows) for path, rows in files.items()}
+        told = {path: _wrong_with(there, path, rows) for path, rows in files.items()}
         made[table.name] = _Looked(problem, files, {path: why for path, why in told.items() if why})
     return made
 
 
-def _look_afar(store: Store, table: tables.Table) -> _Looked:
-    """The same of a table in an object storage, where the log is read by the library alone."""
-    try:
-        delta = store.delta(table)
-    except StoreError:
-        return _Looked("has a log that cannot be read", {}, {})
-    if delta is None:
-        return _Looked("", {}, {})
-    files, wrong = _files(delta), {}
-    for fragment in delta.to_pyarrow_dataset().get_fragments():
-        path = fragment.path.lstrip("/")
-        try:
-            read = sum(batch.num_rows for batch in fragment.to_batches())
-        except (OSError, pa.ArrowException) as error:
-            wrong[path] = f"is gone or cannot be read ({type(error).__name__})"
-        else:
-            wrong[path] = _other_rows(read, files[path])
-    return _Looked("", files, {path: why for path, why in wrong.items() if why})
-
-
-def _opened(place: Path) -> tuple[DeltaTable | None, str]:
+def _opened(store: Store, table: tables.Table) -> tuple[DeltaTable | None, str]:
     """A table, and what is wrong with its log."""
-    if not (place / LOG).is_dir():
+    there = files_in(store.folder / table.name)
+    if not names_in(there, LOG):
         return None, ""
     try:
-        return DeltaTable(str(place)), ""
+        return DeltaTable(str(store.folder / table.name)), ""
     except TableNotFoundError:
         return None, ""
     except DeltaError:
-        broken = _first_broken(place)
-        return None, f"has a log that cannot be read from entry {broken} on"
+        return None, f"has a log that cannot be read from entry {len(_log(there))} on"
 
 
 def _files(delta: DeltaTable) -> dict[str, int]:
@@ -142,39 +120,36 @@ def _files(delta: DeltaTable) -> dict[str, int]:
     return {row["path"]: int(row["num_records"] or 0) for row in rows}
 
 
-def _wrong_with(path: Path, rows: int) -> str:
+def _wrong_with(there: FileSystem, path: str, rows: int) -> str:
     """What is wrong with a data file; empty where nothing is."""
-    if not path.is_file():
+    if not is_there(there, path):
         return "is gone"
     try:
-        with pq.ParquetFile(path) as file:
+        with there.open_input_file(path) as opened, pq.ParquetFile(opened) as file:
             read = sum(batch.num_rows for batch in file.iter_batches())
     except (OSError, pa.ArrowException) as error:
         return f"cannot be read ({type(error).__name__}): it is cut off or changed"
-    return _other_rows(read, rows)
+    return "" if read == rows else f"holds {read:,} rows, and {rows:,} were written"
 
 
-def _other_rows(read: int, written: int) -> str:
-    return "" if read == written else f"holds {read:,} rows, and {written:,} were written"
+def _entries(there: FileSystem) -> dict[int, str]:
+    """The entries of a log: the path of each by its number, in their order."""
+    paths = [PurePosixPath(path) for path in names_in(there, LOG)]
+    return {int(path.stem): str(path) for path in paths if path.suffix == ".json" and path.stem.isdigit()}
 
 
-def _entries(place: Path) -> list[Path]:
-    """The entries of a log, in their order."""
-    return sorted(path for path in (place / LOG).glob("*.json") if path.stem.isdigit())
-
-
-def _first_broken(place: Path) -> int:
-    """The first entry of a log that is missing or no JSON; the number after the last where all are well."""
-    number = -1
-    for number, path in enumerate(_entries(place)):
-        if int(path.stem) != number:
-            return number
+def _log(there: FileSystem) -> list[list[dict[str, Any]]]:
+    """What the entries of a log say, line by line, up to the first entry that is missing or no JSON."""
+    made: list[list[dict[str, Any]]] = []
+    for number, entry in _entries(there).items():
+        if number != len(made):
+            break
         try:
-            for line in path.read_text(encoding="utf-8").splitlines():
-                json.loads(line)
+            with there.open_input_stream(entry) as file:
+                made.append([json.loads(line) for line in file.read().decode("utf-8").splitlines()])
         except (OSError, ValueError):
-            return number
-    return number + 1
+            break
+    return made
 
 
 # -- imports and what became of their rows ------------------------------------------------------------------------
@@ -182,15 +157,11 @@ def _first_broken(place: Path) -> int:
 
 def _history(store: Store, table: tables.Table) -> list[dict[str, Any]]:
     """What was done to a table, the first first, as far as its log can be read; each with its `version`."""
-    place = store.folder / table.name
     made: list[dict[str, Any]] = []
-    if isinstance(place, Bucket):
-        delta = _delta(store, table)
-        return list(reversed(delta.history())) if delta is not None else made
-    for number, path in enumerate(_entries(place)[: _first_broken(place)]):
+    for number, lines in enumerate(_log(files_in(store.folder / table.name))):
         told: dict[str, Any] = {}
-        for line in path.read_text(encoding="utf-8").splitlines():
-            told |= json.loads(line).get("commitInfo", {})
+        for line in lines:
+            told |= line.get("commitInfo", {})
         made.append(told | {"version": number})
     return made
 
@@ -216,28 +187,14 @@ def _broken_batches(store: Store, table: tables.Table, broken: set[str]) -> set[
     """The imports of which some data files of a table are; of a compacted file, all that came before it."""
     if not broken:
         return set()
-    place = store.folder / table.name
-    if isinstance(place, Bucket):
-        return set()  # Which import wrote a file stands in entries of the log that are not at hand there.
     batches: set[str | None] = set()
     before: set[str | None] = set()
-    history = {int(entry["version"]): entry for entry in _history(store, table)}
-    for path in _entries(place):
-        entry = history.get(int(path.stem), {})
-        batch = entry.get(BATCH)
-        added = {action["path"] for action in _added(path)}
-        if added & broken:
+    for lines in _log(files_in(store.folder / table.name)):
+        batch = next((line["commitInfo"].get(BATCH) for line in lines if "commitInfo" in line), None)
+        if broken & {line["add"]["path"] for line in lines if "add" in line}:
             batches |= before if batch is None else {batch}
         before.add(batch)
     return batches - {None}
-
-
-def _added(path: Path) -> Iterator[dict[str, Any]]:
-    """The data files that one entry of a log adds."""
-    for line in path.read_text(encoding="utf-8").splitlines():
-        action = json.loads(line).get("add")
-        if action is not None:
-            yield action
 
 
 def _by_table(batches: dict[str, set[str]]) -> dict[str, set[str]]:
@@ -289,7 +246,7 @@ def _unread(store: Store) -> int:
     """How many rows belong to no raw file that REPORTS names: left by imports that were killed, and never read."""
     taken, rows = store.holds(), 0
     for table in tables.RAW:
-        delta = _delta(store, table)
+        delta, _ = _opened(store, table)
         if delta is None:
             continue
         try:
@@ -300,17 +257,6 @@ def _unread(store: Store) -> int:
     return rows
 
 
-def _delta(store: Store, table: tables.Table) -> DeltaTable | None:
-    """A table, None where there is none or its log cannot be read."""
-    place = store.folder / table.name
-    if isinstance(place, Path):
-        return _opened(place)[0]
-    try:
-        return store.delta(table)
-    except StoreError:
-        return None
-
-
 # -- mending ------------------------------------------------------------------------------------------------------
 
 
@@ -318,50 +264,44 @@ def repair(store: Store) -> list[str]:
     """Make a damaged store readable, and name the raw files that must be imported again.
 
     What is broken is moved aside, never deleted. A raw file of which any row is lost is forgotten as a whole, so that
-    importing it again adds it whole. Raises StoreError where there is no store, and for one in an object storage.
+    importing it again adds it whole. Raises StoreError where there is no store.
     """
     store.must_exist()
-    folder = store.folder
-    if isinstance(folder, Bucket):
-        raise StoreError(
-            f"{folder} lies in an object storage, where nothing is moved aside. Bring what is gone or changed back "
-            "from the storage's own versions, or import all raw files into a new store."
-        )
     for table in EVERY:
-        _mend_log(folder / table.name)
+        _mend_log(store, table)
     looked = _look(store)
     reports = _reports_of(store, set(_lost_batches(store, looked)))
-    for name, one in looked.items():
-        _drop_broken_files(folder / name, one.wrong)
+    for table in EVERY:
+        _drop_broken_files(store, table, looked[table.name].wrong)
     if reports:
-        delta = DeltaTable(str(folder / tables.REPORTS.name))
+        delta = DeltaTable(str(store.folder / tables.REPORTS.name))
         listed = ", ".join(f"'{report}'" for report in sorted(reports))
         delta.delete(f"report in ({listed})")
     return sorted(reports.values())
 
 
-def _mend_log(place: Path) -> None:
+def _mend_log(store: Store, table: tables.Table) -> None:
     """Move the entries of a log aside from the first on that cannot be read."""
-    _, problem = _opened(place)
+    _, problem = _opened(store, table)
     if not problem:
         return
-    first = _first_broken(place)
-    for path in _entries(place):
-        if int(path.stem) >= first:
-            path.rename(path.with_name(path.name + ASIDE))
-    for path in (place / LOG).glob("*.checkpoint*"):
-        path.rename(path.with_name(path.name + ASIDE))
-    (place / LOG / "_last_checkpoint").unlink(missing_ok=True)
+    there = files_in(store.folder / table.name)
+    first = len(_log(there))
+    broken = [entry for number, entry in _entries(there).items() if number >= first]
+    for path in [*broken, *(path for path in names_in(there, LOG) if ".checkpoint" in path)]:
+        there.move(path, f"{path}{ASIDE}")
+    if is_there(there, f"{LOG}/_last_checkpoint"):
+        there.delete_file(f"{LOG}/_last_checkpoint")
 
 
-def _drop_broken_files(place: Path, broken: Iterable[str]) -> None:
+def _drop_broken_files(store: Store, table: tables.Table, broken: Collection[str]) -> None:
     """Move broken data files aside, and take them out of the table."""
-    gone = list(broken)
-    for path in gone:
-        if (place / path).is_file():
-            (place / path).rename(place / f"{path}{ASIDE}")
-    if gone:
-        DeltaTable(str(place)).repair()
+    there = files_in(store.folder / table.name)
+    for path in broken:
+        if is_there(there, path):
+            there.move(path, f"{path}{ASIDE}")
+    if broken:
+        DeltaTable(str(store.folder / table.name)).repair()
 
 
 class Compacted(NamedTuple):

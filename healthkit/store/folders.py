@@ -1,0 +1,84 @@
+"""Where a store lies: in a folder, or in an object storage under an address such as s3://bucket/healthkit."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+from deltalake.fs import DeltaStorageHandler
+from pyarrow import fs
+
+_ADDRESS = re.compile(r"s3:/{1,2}(?P<rest>[^/].*?)/*")
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A folder in an object storage: as much of a path as a store needs.
+
+    Who may read and write there is known from the environment (`AWS_ACCESS_KEY_ID` and so on), and is kept nowhere.
+
+    >>> str(Bucket("s3://bucket/healthkit") / "orders")
+    's3://bucket/healthkit/orders'
+    """
+
+    address: str
+
+    def __truediv__(self, name: str) -> Bucket:
+        return Bucket(f"{self.address}/{name}")
+
+    def __str__(self) -> str:
+        return self.address
+
+    def resolve(self) -> Bucket:
+        """The same: an address is whole."""
+        return self
+
+    @property
+    def name(self) -> str:
+        """The last part of the address."""
+        return self.address.rpartition("/")[2]
+
+
+Folder = Path | Bucket
+
+
+def folder_of(named: str | Path | Bucket) -> Folder:
+    """The folder that is meant by a path or an address; a `Path` made of an address has lost one of its slashes.
+
+    >>> folder_of("data/store"), folder_of(Path("s3://bucket/healthkit"))
+    (PosixPath('data/store'), Bucket(address='s3://bucket/healthkit'))
+    """
+    if isinstance(named, Bucket):
+        return named
+    found = _ADDRESS.fullmatch(str(named))
+    return Bucket(f"s3://{found['rest']}") if found else Path(named)
+
+
+def files_in(folder: Folder) -> fs.FileSystem:
+    """The files of a folder, by their paths within it; there need be none."""
+    if isinstance(folder, Path):
+        return fs.SubTreeFileSystem(str(folder.resolve()), fs.LocalFileSystem())
+    return fs.PyFileSystem(DeltaStorageHandler(str(folder)))
+
+
+def names_in(files: fs.FileSystem, below: str) -> list[str]:
+    """The paths of the files right below one, in the order of their names; none where there is no such folder."""
+    found = files.get_file_info(fs.FileSelector(below, allow_not_found=True))
+    return sorted(one.path for one in found if one.type == fs.FileType.File)
+
+
+def is_there(files: fs.FileSystem, path: str) -> bool:
+    """Whether there is such a file."""
+    return bool(files.get_file_info(path).type == fs.FileType.File)
+
+
+def beside(folder: Folder) -> Path:
+    """The folder for what is made of a store and kept for the next question: in its own, or in the cache of this
+    machine where it lies in an object storage."""
+    if isinstance(folder, Path):
+        return folder
+    digest = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
+    return platformdirs.user_cache_path("healthkit") / "stores" / digest
