@@ -146,9 +146,10 @@ def _write(place: Path, counts: Counts) -> None:
     They appear whole or not at all: written aside first, then moved into place.
     """
     place.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=place.parent, prefix=".writing-", ignore_cleanup_errors=True) as aside:
+    aside = Path(tempfile.mkdtemp(dir=place.parent, prefix=".writing-"))
+    try:
         for name in NAMES:
-            getattr(counts, name).to_parquet(Path(aside) / f"{name}.parquet")
+            getattr(counts, name).to_parquet(aside / f"{name}.parquet")
         version = place.name.split("-")[0]
         for old in place.parent.iterdir():
             if old == place or not old.name.startswith((".", f"{version}-")):
@@ -156,3 +157,5 @@ def _write(place: Path, counts: Counts) -> None:
         # Another process may keep the same counts in the meantime; theirs are as good.
         with contextlib.suppress(OSError):
             os.replace(aside, place)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
