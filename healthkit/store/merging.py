@@ -5,7 +5,9 @@ SQL for DuckDB over the tables `raw_…`, which hold the rows as they were store
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from functools import cache
 
 import duckdb
 import narwhals as nw
@@ -13,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from healthkit import tables
+from healthkit import spill, tables
 from healthkit.tables import Ledger
 
 ARROW = {
@@ -31,13 +33,25 @@ def schema(table: tables.Table) -> pa.Schema:
     return pa.schema([pa.field(name, ARROW[column.kind]) for name, column in table.columns.items()])
 
 
+def connected() -> duckdb.DuckDBPyConnection:
+    """A connection with tables and views of its own. All are to one DuckDB in memory, for to begin one takes 20 to 30
+    milliseconds; what does not fit into memory stands in the folder of this process."""
+    return _engine(os.getpid()).cursor()
+
+
+@cache
+def _engine(process: int) -> duckdb.DuckDBPyConnection:
+    """The DuckDB of this process: a fork cannot go on with its parent's, whose threads it does not have."""
+    return duckdb.connect(config={"temp_directory": str(spill.folder() or "")})
+
+
 def ledger_of(raw: Mapping[str, pa.Table], coverage: pd.DataFrame | None = None) -> Ledger:
     """A ledger of tables in memory, for orders that stand in no store.
 
     `raw` holds Arrow tables by name; those left out are empty. The coverage is that of the orders given, and all
     that could be known of them is taken as known, unless told otherwise.
     """
-    connection = duckdb.connect()
+    connection = connected()
     for table in tables.RAW:
         rows = raw.get(table.name, schema(table).empty_table()).cast(schema(table))
         connection.register(f"given_{table.name}", rows)

@@ -24,7 +24,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 
 from healthkit import tables
 from healthkit.store.folders import Bucket, Folder, beside, folder_of
-from healthkit.store.merging import NEWER, PLACES, REMOVED, column_as, coverage_in, ledger_in, newest, schema
+from healthkit.store.merging import NEWER, PLACES, REMOVED, column_as, connected, coverage_in, ledger_in, newest, schema
 from healthkit.tables import Ledger
 
 _LOG = logging.getLogger(__name__)
@@ -237,7 +237,7 @@ class Store:
         wanted = None if accounts is None else list(dict.fromkeys(accounts))
         if wanted is not None:
             self.check_accounts(wanted, self.accounts())
-        connection = duckdb.connect()
+        connection = connected()
         connection.register("taken", self._reports())
         connection.execute(PLACES.format("taken"))
         least = self._least_versions()
@@ -294,12 +294,8 @@ class Store:
     def accounts_of(self, reports: Iterable[str]) -> list[str]:
         """The accounts of whose orders some of the taken reports tell."""
         asked = pa.table({"report": pa.array(list(reports), pa.string())})
-        return [
-            row[0]
-            for row in self._ask(
-                "select distinct account from held semi join asked using (report) order by 1", asked=asked
-            )
-        ]
+        question = "select distinct account from held semi join asked using (report) order by 1"
+        return [row[0] for row in self._ask(question, asked=asked)]
 
     def groups(self, accounts: Iterable[str] | None = None) -> list[list[str]]:
         """All accounts or some, in groups whose tables fit into memory together: each group is one question to the
@@ -309,40 +305,26 @@ class Store:
 
     def marketplaces(self, account: str | None = None) -> list[str]:
         """The marketplaces of the orders here, or of one account's, in the order of their codes."""
-        question = (
-            "select distinct marketplace from held where ordered_on is not null "
-            "and ($account is null or account = $account) order by 1"
-        )
-        return [row[0] for row in self._ask(question, {"account": account})]
+        question = "select distinct marketplace from held where ordered_on is not null order by 1"
+        return [row[0] for row in self._ask(question, None if account is None else [account])]
 
     def marketplace_of(self, account: str, order_ids: Iterable[str]) -> dict[str, str]:
         """The marketplace of those of an account's orders that the store knows, by order id."""
         asked = pa.table({"order_id": pa.array(list(order_ids), pa.string())})
-        return dict(
-            self._ask(
-                "select distinct order_id, marketplace from held semi join asked using (order_id) "
-                "where account = $account",
-                {"account": account}, asked=asked,
-            )
-        )  # fmt: skip
+        question = "select distinct order_id, marketplace from held semi join asked using (order_id)"
+        return dict(self._ask(question, [account], asked=asked))
 
-    def _ask(
-        self,
-        question: str,
-        values: Mapping[str, Any] | None = None,
-        table: tables.Table = tables.ORDERS,
-        **frames: pa.Table,
-    ) -> list[tuple[Any, ...]]:
-        """Rows of an SQL question to one raw table, which stands as `held`; of taken reports only."""
-        delta = self.delta(table)
+    def _ask(self, question: str, accounts: list[str] | None = None, **frames: pa.Table) -> list[tuple[Any, ...]]:
+        """Rows of an SQL question to ORDERS as `held`: the stored rows of taken reports, of all accounts or some."""
+        delta = self.delta(tables.ORDERS)
         if delta is None:
             return []
-        with contextlib.closing(duckdb.connect()) as connection:
+        with contextlib.closing(connected()) as connection:
             for name, frame in {"taken": self._reports(), **frames}.items():
                 connection.register(name, frame)
-            connection.register("stored", delta.to_pyarrow_dataset())
+            connection.register("stored", _only(delta.to_pyarrow_dataset(), accounts))
             connection.execute("create temp view held as select * from stored semi join taken using (report)")
-            return connection.execute(question, dict(values or {})).fetchall()
+            return connection.execute(question).fetchall()
 
 
 def _only(rows: ds.Dataset, accounts: list[str] | None) -> ds.Dataset:
