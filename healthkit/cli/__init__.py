@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 
-from healthkit import spill
+from healthkit import scratch
 from healthkit.cli import explaining, foreseeing, keeping, printing, scoring, taking
 from healthkit.cli.asking import app
 
@@ -24,5 +24,5 @@ def main() -> None:
         code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     sys.stdout.flush()
     sys.stderr.flush()
-    spill.clear()
+    scratch.clear()
     os._exit(code)

@@ -18,7 +18,7 @@ import pandas as pd
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from healthkit import blocks, excerpt, monthly
+from healthkit import blocks, excerpt, monthly, scratch
 from healthkit.desk import Desk
 from healthkit.press import forks, manifest, run, shelf
 from healthkit.press.page import Job, Outcome, print_page, warming
@@ -172,7 +172,7 @@ def _sweep(folder: Path) -> None:
     """Take away what batches of this machine left that were killed, and parts of files that nobody is writing."""
     for left in folder.glob(f"{WORK}{socket.gethostname()}-*"):
         number = left.name.rsplit("-", 1)[1]
-        if number.isdigit() and not forks.lives(int(number)):
+        if number.isdigit() and not scratch.lives(int(number)):
             shutil.rmtree(left, ignore_errors=True)
             for part in folder.glob(".*.part"):
                 part.unlink(missing_ok=True)

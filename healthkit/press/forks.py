@@ -10,12 +10,13 @@ import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from healthkit import scratch
 
 MODULES = ("healthkit.blocks", "healthkit.monthly", "healthkit.press", "healthkit.desk", "nbformat")
 """What every report needs: loaded once, before the first fork."""
@@ -54,8 +55,7 @@ class ForkServer:
 
     def __init__(self, warming: dict[str, Any] | None = None, patience: float | None = None) -> None:
         ours, theirs = socket.socketpair()
-        _sweep()
-        self.folder = Path(tempfile.mkdtemp(prefix=f"{FOLDER}{os.getpid()}-"))
+        self.folder = scratch.make(FOLDER)
         asked = {"modules": list(MODULES), "folder": str(self.folder)} | (warming or {})
         quiet = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
         # Nobody's own start-up files, and none left behind where there is no home to write to.
@@ -146,25 +146,6 @@ class ForkServer:
             self.process.kill()
             self.process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def _sweep() -> None:
-    """Take away the folders of processes that were killed together with their servers."""
-    for left in Path(tempfile.gettempdir()).glob(f"{FOLDER}*-*"):
-        number = left.name.removeprefix(FOLDER).split("-")[0]
-        if number.isdigit() and not lives(int(number)):
-            shutil.rmtree(left, ignore_errors=True)
-
-
-def lives(process: int) -> bool:
-    """Whether a process of this machine is there."""
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
 
 
 class _Answer:

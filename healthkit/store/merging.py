@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from healthkit import spill, tables
+from healthkit import scratch, tables
 from healthkit.tables import Ledger
 
 ARROW = {
@@ -42,7 +42,7 @@ def connected() -> duckdb.DuckDBPyConnection:
 @cache
 def _engine(process: int) -> duckdb.DuckDBPyConnection:
     """The DuckDB of this process: a fork cannot go on with its parent's, whose threads it does not have."""
-    return duckdb.connect(config={"temp_directory": str(spill.folder() or "")})
+    return duckdb.connect(config={"temp_directory": str(scratch.folder() or "")})
 
 
 def ledger_of(raw: Mapping[str, pa.Table], coverage: pd.DataFrame | None = None) -> Ledger:

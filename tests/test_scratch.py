@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import stat
 import subprocess
 import sys
@@ -12,13 +13,13 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from healthkit import spill
+from healthkit import scratch
 from healthkit.store import merging
 
 SPILLING = """
 import sys
 from pathlib import Path
-from healthkit import spill
+from healthkit import scratch
 from healthkit.cli import main
 from healthkit.store.merging import connected
 
@@ -26,9 +27,9 @@ connection = connected()
 connection.execute("set memory_limit = '60MB'")
 connection.execute("set threads = 1")
 connection.execute("create temp table much as select range as n, 'order ' || range as words from range(5000000)")
-held = sorted(Path(spill.folder()).iterdir())
+held = sorted(Path(scratch.folder()).iterdir())
 sys.argv = ["healthkit", "rules", "--help"]
-print(sum(path.stat().st_size for path in held), oct(spill.folder().stat().st_mode)[-3:], flush=True)
+print(sum(path.stat().st_size for path in held), oct(scratch.folder().stat().st_mode)[-3:], flush=True)
 """
 
 
@@ -50,21 +51,46 @@ def test_nothing_is_left_where_one_works_nor_in_the_folder_for_temporary_files(e
     assert [*work.iterdir(), *temporary.iterdir()] == []
 
 
+def test_what_a_killed_process_left_goes_with_the_next_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    told = os.environ | {"TMPDIR": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[1])}
+    words = "import os; from healthkit import scratch; print(scratch.folder(), flush=True); "
+    killed = subprocess.run(
+        [sys.executable, "-c", words + "os.kill(os.getpid(), 9)"], env=told, capture_output=True, text=True
+    )
+    left = Path(killed.stdout.strip())
+    assert killed.returncode == -9
+    assert left.is_dir()
+    with subprocess.Popen(
+        [sys.executable, "-c", words + "input()"], env=told, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as alive:
+        held = Path(alive.stdout.readline().strip())
+        assert not left.exists(), "the next process takes away what was left"
+        elsewhere = tmp_path / left.name.replace(socket.gethostname(), "another-machine")
+        elsewhere.mkdir()
+        ours = scratch.make(scratch.SPILLED)
+        assert sorted(tmp_path.iterdir()) == sorted([held, elsewhere, ours])
+        alive.communicate("\n")
+    assert not held.exists()
+
+
 def test_without_a_place_for_it_all_must_fit_into_memory(monkeypatch):
-    monkeypatch.setattr("healthkit.spill._made", {})
-    monkeypatch.setattr("healthkit.spill.tempfile.mkdtemp", lambda **_: (_ for _ in ()).throw(OSError(30, "read-only")))
+    monkeypatch.setattr("healthkit.scratch._made", {})
+    monkeypatch.setattr(
+        "healthkit.scratch.tempfile.mkdtemp", lambda **_: (_ for _ in ()).throw(OSError(30, "read-only"))
+    )
     merging._engine.cache_clear()
     try:
-        assert spill.folder() is None
+        assert scratch.folder() is None
         assert merging.connected().execute("select current_setting('temp_directory')").fetchall() == [("",)]
     finally:
         merging._engine.cache_clear()
 
 
 def test_a_folder_that_was_swept_away_is_made_again():
-    first = spill.folder()
-    spill.clear()
-    second = spill.folder()
+    first = scratch.folder()
+    scratch.clear()
+    second = scratch.folder()
     assert first != second
     assert not first.exists()
     assert stat.S_IMODE(second.stat().st_mode) == 0o700
@@ -92,13 +118,13 @@ def test_many_threads_may_ask_at_once():
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 def test_a_fork_has_an_engine_and_a_folder_of_its_own():
     merging.connected().execute("create temp table held as select 1")
-    ours = spill.folder()
+    ours = scratch.folder()
     reads, writes = os.pipe()
     child = os.fork()
     if child == 0:
-        theirs = spill.folder()
+        theirs = scratch.folder()
         said = merging.connected().execute("select 6 * 7").fetchall()[0][0]
-        spill.clear()
+        scratch.clear()
         os.write(writes, f"{said} {theirs != ours} {theirs.exists()}".encode())
         os._exit(0)
     os.close(writes)
