@@ -42,12 +42,25 @@ atexit.register(clear)
 
 def make(beginning: str) -> Path:
     """A new folder whose name begins so; those of processes that were killed go. Raises OSError where none can be."""
-    here = socket.gethostname()
-    for left in Path(tempfile.gettempdir()).glob(f"{beginning}*-{here}-*"):
-        number = left.name.removeprefix(beginning).split("-")[0]
-        if number.isdigit() and not lives(int(number)):
+    sweep(Path(tempfile.gettempdir()), beginning)
+    return Path(tempfile.mkdtemp(prefix=own_name(beginning)))
+
+
+def own_name(beginning: str) -> str:
+    """How the name of a folder begins that is this process's own."""
+    return f"{beginning}{os.getpid()}-{socket.gethostname()}-"
+
+
+def sweep(place: Path, beginning: str) -> bool:
+    """Take away the folders whose process is no more; whether there were any. Those of other machines stay."""
+    found = False
+    for left in place.glob(f"{beginning}*-*-*"):
+        process, _, rest = left.name.removeprefix(beginning).partition("-")
+        here = rest.rpartition("-")[0] == socket.gethostname()
+        if here and process.isdigit() and not lives(int(process)):
             shutil.rmtree(left, ignore_errors=True)
-    return Path(tempfile.mkdtemp(prefix=f"{beginning}{os.getpid()}-{here}-"))
+            found = True
+    return found
 
 
 def lives(process: int) -> bool:

@@ -66,10 +66,12 @@ def test_what_a_killed_process_left_goes_with_the_next_folder(tmp_path, monkeypa
     ) as alive:
         held = Path(alive.stdout.readline().strip())
         assert not left.exists(), "the next process takes away what was left"
-        elsewhere = tmp_path / left.name.replace(socket.gethostname(), "another-machine")
-        elsewhere.mkdir()
+        here = socket.gethostname()
+        elsewhere = [tmp_path / left.name.replace(here, name) for name in ("another", f"x-{here}", f"{here}-x")]
+        for folder in elsewhere:
+            folder.mkdir()
         ours = scratch.make(scratch.SPILLED)
-        assert sorted(tmp_path.iterdir()) == sorted([held, elsewhere, ours])
+        assert sorted(tmp_path.iterdir()) == sorted([held, *elsewhere, ours])
         alive.communicate("\n")
     assert not held.exists()
 

@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import shutil
-import socket
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
@@ -159,7 +158,7 @@ def _why_not(desk: Desk, account: str, month: str) -> str:
 @contextmanager
 def _working(folder: Path) -> Iterator[Path]:
     """A folder of this batch's own, beside its pages so that other machines reach it too; it goes in the end."""
-    work = folder / f"{WORK}{socket.gethostname()}-{os.getpid()}"
+    work = folder / scratch.own_name(WORK)
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     try:
@@ -170,12 +169,9 @@ def _working(folder: Path) -> Iterator[Path]:
 
 def _sweep(folder: Path) -> None:
     """Take away what batches of this machine left that were killed, and parts of files that nobody is writing."""
-    for left in folder.glob(f"{WORK}{socket.gethostname()}-*"):
-        number = left.name.rsplit("-", 1)[1]
-        if number.isdigit() and not scratch.lives(int(number)):
-            shutil.rmtree(left, ignore_errors=True)
-            for part in folder.glob(".*.part"):
-                part.unlink(missing_ok=True)
+    if scratch.sweep(folder, WORK):
+        for part in folder.glob(".*.part"):
+            part.unlink(missing_ok=True)
 
 
 def _with_excerpts(desk: Desk, jobs: list[Job], work: Path) -> list[Job]:
