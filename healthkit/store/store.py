@@ -23,7 +23,7 @@ from deltalake import CommitProperties, DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from healthkit import tables
-from healthkit.store.folders import Bucket, Folder, beside, folder_of
+from healthkit.store.folders import Bucket, Folder, beside, folder_of, rows_in
 from healthkit.store.merging import NEWER, PLACES, REMOVED, column_as, connected, coverage_in, ledger_in, newest, schema
 from healthkit.tables import Ledger
 
@@ -187,7 +187,8 @@ class Store:
         if delta is None:
             return schema(tables.REPORTS).empty_table()
         try:
-            held = delta.to_pyarrow_table().select(list(tables.REPORTS.columns)).sort_by("number")
+            rows = rows_in(self.folder / tables.REPORTS.name, delta)
+            held = rows.to_table(columns=list(tables.REPORTS.columns)).sort_by("number")
         except (OSError, pa.ArrowInvalid) as error:
             raise self._damaged(tables.REPORTS, error) from error
         # Two imports of one file at the same moment both name it; it is one file all the same.
@@ -278,7 +279,7 @@ class Store:
                 f"create temp table raw_{table.name} as select *, 0::hugeint as newer from empty_{table.name}"
             )
         else:
-            connection.register(f"stored_{table.name}", _only(delta.to_pyarrow_dataset(), accounts))
+            connection.register(f"stored_{table.name}", _only(rows_in(self.folder / table.name, delta), accounts))
             stored = {field.name for field in delta.schema().fields}
             columns = ", ".join(column_as(table, name, name in stored) for name in table.columns)
             connection.execute(
@@ -322,7 +323,7 @@ class Store:
         with contextlib.closing(connected()) as connection:
             for name, frame in {"taken": self._reports(), **frames}.items():
                 connection.register(name, frame)
-            connection.register("stored", _only(delta.to_pyarrow_dataset(), accounts))
+            connection.register("stored", _only(rows_in(self.folder / tables.ORDERS.name, delta), accounts))
             connection.execute("create temp view held as select * from stored semi join taken using (report)")
             return connection.execute(question).fetchall()
 

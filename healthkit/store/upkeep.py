@@ -20,7 +20,7 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 from pyarrow.fs import FileSystem
 
 from healthkit import tables
-from healthkit.store.folders import files_in, is_there, names_in
+from healthkit.store.folders import files_in, is_there, names_in, rows_in
 from healthkit.store.store import BATCH, VERSIONS, Store
 
 EVERY = (*tables.RAW, tables.REPORTS)
@@ -219,9 +219,8 @@ def _reports_of(store: Store, batches: set[str]) -> dict[str, str]:
 
 def _held(store: Store, version: int) -> dict[str, str]:
     """The reports of one version, each with its name."""
-    rows = DeltaTable(str(store.folder / tables.REPORTS.name), version=version).to_pyarrow_table(
-        columns=["report", "name"]
-    )
+    folder = store.folder / tables.REPORTS.name
+    rows = rows_in(folder, DeltaTable(str(folder), version=version)).to_table(columns=["report", "name"])
     return dict(zip(rows["report"].to_pylist(), rows["name"].to_pylist(), strict=True))
 
 
@@ -250,7 +249,7 @@ def _unread(store: Store) -> int:
         if delta is None:
             continue
         try:
-            reports = delta.to_pyarrow_table(columns=["report"])["report"].value_counts()
+            reports = rows_in(store.folder / table.name, delta).to_table(columns=["report"])["report"].value_counts()
         except (OSError, pa.ArrowException):
             continue
         rows += sum(one["counts"] for one in reports.to_pylist() if one["values"] not in taken)
