@@ -48,6 +48,15 @@ def reported(ledger: Ledger, days: date | Iterable[date]) -> pd.DataFrame:
     return _typed(made)
 
 
+def beside(ours: pd.DataFrame, theirs: pd.DataFrame) -> pd.DataFrame:
+    """SCORES of ours and of the marketplace's own: the two figures of a measure stand together."""
+    rows = pd.concat([one for one in (ours, theirs) if len(one)] or [ours], ignore_index=True)
+    place = rows["metric"].map(list(tables.METRIC_IDS).index)
+    keys = ["as_of", "account", "marketplace", "place", "channel", "window", "case"]
+    ordered = rows.assign(place=place).sort_values(keys, ascending=[True] * 6 + [False], ignore_index=True)
+    return ordered.drop(columns="place")
+
+
 _Row = dict[str, Any]
 _KEYS = ("account", "marketplace", "metric", "channel", "window")
 

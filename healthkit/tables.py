@@ -11,7 +11,7 @@ A frame may be of any library that narwhals knows (pandas, pyarrow, polars).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -413,11 +413,25 @@ def records(frame: Any) -> list[dict[str, Any]]:
     >>> records(pd.DataFrame({"order_id": ["a"], "known_on": pd.to_datetime(["2026-10-31"]), "rate": [float("nan")]}))
     [{'order_id': 'a', 'known_on': datetime.date(2026, 10, 31), 'rate': None}]
     """
-    columns = [[_plain(value) for value in frame[name].tolist()] for name in frame]
+    columns = [[plain(value) for value in frame[name].tolist()] for name in frame]
     return [dict(zip(frame.columns, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
-def _plain(value: Any) -> Any:
+def framed(rows: Sequence[Mapping[str, Any]], columns: Iterable[str]) -> pd.DataFrame:
+    """Such records as a pandas frame of these columns.
+
+    >>> framed([{"order_id": "a", "late": True, "days": 2}], ["order_id", "days"]).to_dict("list")
+    {'order_id': ['a'], 'days': [2]}
+    """
+    return nw.from_dict({name: [row[name] for row in rows] for name in columns}, backend="pandas").to_native()
+
+
+def plain(value: Any) -> Any:
+    """One cell of a pandas frame as a plain value: a day as a date, nothing known as None.
+
+    >>> plain(float("nan")), plain(0.5)
+    (None, 0.5)
+    """
     if isinstance(value, str | int):
         return value
     # Of what is missing each kind of column has a value of its own, and none of them equals itself.

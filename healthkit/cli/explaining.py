@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Any
 
-import pandas as pd
 import typer
 
 import healthkit as hk
@@ -82,7 +81,7 @@ def bridge(
     )  # fmt: skip
 
 
-def _by_step(orders: pd.DataFrame) -> pd.DataFrame:
+def _by_step(orders: Any) -> Any:
     """The orders that moved, in the order of the steps and of their clock days."""
     place = orders["step"].map(hk.explain.STEPS.index)
     return orders.assign(place=place).sort_values(["place", "clock_day", "order_id"]).drop(columns="place")
@@ -149,7 +148,7 @@ def drivers(
     )
 
 
-def _once(rows: pd.DataFrame) -> pd.DataFrame:
+def _once(rows: Any) -> Any:
     """DRIVERS without a product's second name: an ASIN whose figures are those of an SKU."""
     same = rows["dimension"].map(hk.wording.account.KINDS)
     twice = rows.assign(same=same).duplicated(["same", "counted", "at_fault"]) & (same == "product")
@@ -185,8 +184,8 @@ def standing(
         for row, one, _ in held
     ]  # fmt: skip
     if form is not Format.table:
-        frame = pd.DataFrame(made, columns=["account", "marketplace", "metric", "channel", "window", "days", "since",
-                                            "at_least", "stage", "source"])  # fmt: skip
+        frame = hk.tables.framed(made, ["account", "marketplace", "metric", "channel", "window", "days", "since",
+                                        "at_least", "stage", "source"])  # fmt: skip
         written(frame, form)
         return
     if rows.empty:
@@ -228,7 +227,7 @@ def reconcile(
             for one in made
             for difference in one.pop("differences") or [nothing]
         ]
-        written(pd.DataFrame(flat), form)
+        written(hk.tables.framed(flat, list(flat[0]) if flat else []), form)
         return
     words = hk.wording
     shown = columns({"Measure": "long", "Days": "left", "Ours": "right", "Theirs": "right", "Why they differ": "long"})

@@ -6,7 +6,6 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
-import pandas as pd
 import typer
 
 import healthkit as hk
@@ -89,26 +88,16 @@ def outlook(
         show(*_calendar(row, held), *([] if by is None else _goals(row, held, by, ways)))
 
 
-def _print_all(book: Any, rows: pd.DataFrame, form: Format, how: dict[str, Any]) -> None:
+def _print_all(book: Any, rows: Any, form: Format, how: dict[str, Any]) -> None:
     """One line a measure that has a target: where it stands, its room, and when it is back."""
     if rows.empty:
         fail(f"No orders by that day in {book.store.folder}.")
     judged = rows[rows["target"].notna() & rows["rate"].notna() & (rows["counted"] > 0)]
     held = [(row, book.calendar(row, **how)) for _, row in judged.iterrows() if book.rule(row).target is not None]
-    names = [
-        "account",
-        "marketplace",
-        "metric",
-        "channel",
-        "window",
-        "as_of",
-        "counted",
-        "at_fault",
-        "headroom",
-        "status",
-    ]
-    made = pd.DataFrame([{**row[names].to_dict(), "back_on": one.back_on} for row, one in held],
-                        columns=[*names, "back_on"])  # fmt: skip
+    names = ["account", "marketplace", "metric", "channel", "window", "as_of", "counted", "at_fault", "headroom",
+             "status"]  # fmt: skip
+    ends = [{**row[names].to_dict(), "back_on": one.back_on} for row, one in held]
+    made = hk.tables.framed(ends, [*names, "back_on"])
     if written(made, form):
         return
     words = hk.wording
@@ -125,7 +114,7 @@ def _print_all(book: Any, rows: pd.DataFrame, form: Format, how: dict[str, Any])
     show(shown, words.foresight.BEST_CASE)
 
 
-def _calendar(row: pd.Series, held: Any) -> list[Any]:
+def _calendar(row: Any, held: Any) -> list[Any]:
     """The finding of a calendar, and the days on which something changes."""
     words, year = hk.wording, held.as_of.year
     target = held.rule.target
@@ -153,10 +142,10 @@ def _calendar(row: pd.Series, held: Any) -> list[Any]:
     ]  # fmt: skip
 
 
-def _goals(row: pd.Series, held: Any, by: date, ways: list[Any]) -> list[str]:
+def _goals(row: Any, held: Any, by: date, ways: list[Any]) -> list[str]:
     """What it would take to be on target by a day, a way a line."""
     words, noun = hk.wording, hk.wording.metric(row["metric"]).noun
-    off = int(held.days.loc[held.days["day"] == pd.Timestamp(by), "headroom"].iloc[0]) < 0
+    off = int(held.days.loc[held.days["day"].dt.date == by, "headroom"].iloc[0]) < 0
     if not off:
         return ["", words.foresight.goals_by(by, held.as_of, [], held.as_of.year)]
     said = [words.foresight.goal(way.kind, way.cause, way.many, way.by, way.best, noun) for way in ways]
@@ -191,7 +180,7 @@ def what_if(
     if form is Format.json:
         told(_what_if_as_data(held))
         return
-    both = pd.DataFrame([held.before, held.after])
+    both = hk.tables.framed([held.before, held.after], held.before.index)
     if written(both.assign(back_on=[held.calendar.back_on, held.edited.back_on]), form):
         return
     words, year = hk.wording, as_of.year

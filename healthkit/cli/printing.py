@@ -10,7 +10,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
-import pandas as pd
 import typer
 
 import healthkit as hk
@@ -142,8 +141,7 @@ def check(
 def _standing(row: Any) -> Any:
     """One row of SCORES as sentences speak of it."""
     side = row.side if isinstance(row.side, str) else ""
-    room = None if row.headroom is None or pd.isna(row.headroom) else int(row.headroom)
-    value = None if pd.isna(row.value) else float(row.value)
+    room, value = hk.tables.plain(row.headroom), hk.tables.plain(row.value)
     channel = "" if row.channel in ("seller", "all") else row.channel
     return hk.wording.Standing(
         row.metric, row.counted, row.at_fault, side, row.target, room, channel, row.window, value

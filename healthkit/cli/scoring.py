@@ -6,7 +6,6 @@ from datetime import date
 from enum import StrEnum
 from typing import Annotated, Any
 
-import pandas as pd
 import typer
 
 import healthkit as hk
@@ -89,22 +88,10 @@ def scores(
 
 def _asked(book: Any, case: Case, days: Any, accounts: list[str] | None, how: dict[str, Any]) -> Any:
     """SCORES of ours, of the marketplace's own figures, or of both one under the other."""
-    tables = []
-    if case is not Case.amazon:
-        tables.append(book.score(days, accounts, **how))
-    if case is not Case.ours:
-        tables.append(book.reported(days, accounts))
-    rows = pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)
-    if len(tables) == 1:
-        return rows
-    # The two figures of a measure stand together, in the order of the words.
-    place = rows["metric"].map(list(hk.tables.METRIC_IDS).index)
-    keys = ["as_of", "account", "marketplace", "place", "channel", "window", "case"]
-    return (
-        rows.assign(place=place)
-        .sort_values(keys, ascending=[True] * 6 + [False], ignore_index=True)
-        .drop(columns="place")
-    )
+    if case is Case.amazon:
+        return book.reported(days, accounts)
+    ours = book.score(days, accounts, **how)
+    return ours if case is Case.ours else hk.reported.beside(ours, book.reported(days, accounts))
 
 
 def _print_table(rows: Any, points: dict[str, Any], several: bool) -> None:
@@ -134,7 +121,7 @@ def _cells(row: Any, points: Any) -> list[str]:
         row.account, f"{row.as_of:%Y-%m-%d}",
         words.measure(row.metric, row.channel, row.window) + (" ≈ proxy" if isinstance(row.proxy, str) else ""),
         f"{row.first_day:%Y-%m-%d} to {row.last_day:%Y-%m-%d}", *_figures(row, points), f"{mark} {row.status}".strip(),
-        "" if row.headroom is None or row.headroom is pd.NA else f"{row.headroom:,}",
+        "" if hk.tables.plain(row.headroom) is None else f"{row.headroom:,}",
     ]  # fmt: skip
 
 
@@ -143,7 +130,7 @@ def _figures(row: Any, points: Any) -> tuple[str, str, str]:
     words = hk.wording
     side = row.side if isinstance(row.side, str) else ""
     if words.account.shows(row.metric) != "rate":
-        told = "" if pd.isna(row.value) else words.account.short_value(row.metric, row.value)
+        told = "" if hk.tables.plain(row.value) is None else words.account.short_value(row.metric, row.value)
         on_from, most = (points.on_from, points.most) if points else (None, None)
         count = words.account.value_count(row.metric, row.counted, most)
         return told, count, words.account.value_target(row.metric, on_from)
@@ -222,7 +209,7 @@ def due(
     for row in rows.itertuples():
         shown.add_row(
             f"{row.ship_by_on:%Y-%m-%d}", f"{row.days_left}", row.account, row.order_id, f"{row.ordered_on:%Y-%m-%d}",
-            row.sku if isinstance(row.sku, str) else "", "" if pd.isna(row.units) else f"{row.units}",
+            row.sku if isinstance(row.sku, str) else "", "" if hk.tables.plain(row.units) is None else f"{row.units}",
             style="red" if row.days_left < 0 else None,
         )  # fmt: skip
     late = int((rows["days_left"] < 0).sum())

@@ -6,6 +6,8 @@ return; in older files, which have none, order, SKU and time do. What buyers wri
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -31,7 +33,7 @@ KIND = Kind(
     ("reason", "license-plate-number"),
     "asin product-name fulfillment-center-id detailed-disposition status customer-comments",
 )
-_TWO_DAYS = pa.scalar(2 * 86_400_000_000, pa.duration("us"))
+_TWO_DAYS = timedelta(days=2)
 _TWICE = "lines on a licence plate that another line names: the latest stands"
 
 

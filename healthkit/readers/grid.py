@@ -61,7 +61,7 @@ class Kind:
 
     def names(self, header: str, delimiter: str) -> list[str]:
         """The header's column names in the one spelling that this kind uses."""
-        return [self.aliases.get(name, name) for name in _names_in(header, delimiter)]
+        return [self.aliases.get(name, name) for name in names_of(header, delimiter)]
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,8 @@ def _may_be_padded(cells: pa.Array) -> bool:
 
 
 @lru_cache(64)
-def _names_in(header: str, delimiter: str) -> tuple[str, ...]:
+def names_of(header: str, delimiter: str) -> tuple[str, ...]:
+    """The same as `names_in`, found once: of a folder of years most files have the same few headers."""
     return tuple(names_in(header, delimiter))
 
 

@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import NoReturn
 
 import pyarrow as pa
@@ -40,7 +41,7 @@ _CODES = {code.lower(): code for code in MARKETPLACES}
 _ANY_ORDER_ID = re.compile(rb"\d{3}-\d{7}-\d{7}")
 _WITH_OFFSET = r"\d[T ]\d{2}:\d{2}.*([Zz]|[+-]\s*\d{2}\s*:?\s*\d{2})$"
 _BARE_DAY = r"^\d{4}-\d{2}-\d{2}$"
-_LAST_SECOND = pa.scalar(86_399_000_000, pa.duration("us"))
+_LAST_SECOND = timedelta(seconds=86_399)
 
 
 class OnlyWhole(Exception):

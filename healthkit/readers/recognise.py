@@ -25,7 +25,7 @@ from healthkit.readers import (
     unshipped,
     violations,
 )
-from healthkit.readers.grid import RESAVED, Kind, names_in
+from healthkit.readers.grid import RESAVED, Kind, names_of
 from healthkit.readers.source import Document
 from healthkit.readers.text import opening
 
@@ -86,7 +86,7 @@ def recognise(lines: list[str]) -> tuple[Kind, str]:
     """
     header = lines[0]
     for delimiter in DELIMITERS:
-        names = set(names_in(header, delimiter))
+        names = set(names_of(header, delimiter))
         fitting = [kind for kind in every_kind() if kind.fits(names)]
         if fitting:
             return _delimited(max(fitting, key=lambda kind: len(kind.needed)), delimiter), delimiter
@@ -138,7 +138,7 @@ def stands_beside(header: str) -> bool:
     >>> stands_beside("order_id,review_known,n_sources,sources")
     True
     """
-    names = set(names_in(header, ","))
+    names = set(names_of(header, ","))
     return any(beside <= names for beside in olist.BESIDE)
 
 
@@ -152,7 +152,7 @@ def _is_feedback(lines: list[str]) -> bool:
     """A localised header is known by the rows below it; without rows, by its six columns of unknown names."""
     if any(map(feedback.has_the_shape, lines[1:])):
         return True
-    names = names_in(lines[0], "\t")
+    names = names_of(lines[0], "\t")
     known = set().union(*(kind.known for kind in every_kind()))
     return len(lines) == 1 and len(names) == len(feedback.IN_ORDER) and not known & set(names)
 

@@ -41,7 +41,7 @@ KIND = Kind(
     delimiters=",",
     quoted=True,
 )
-_HOW_FAR = pa.array(["cancelled", "pending", "unshipped", "shipping", "shipped"])
+_HOW_FAR = ["cancelled", "pending", "unshipped", "shipping", "shipped"]
 """An order of several lines is as far as the farthest of them; cancelled only when all are."""
 
 
@@ -63,9 +63,9 @@ def _lines(grid: Grid, asked: Asked) -> pa.Table:
     """The file's rows with their cells read; a line that stands twice under one number counts once."""
     ids = order_ids(grid, "order-id")
     status = statuses(grid, "status")
-    how_far = pc.index_in(status, _HOW_FAR)
+    how_far = pc.index_in(status, pa.array(_HOW_FAR))
     if how_far.null_count:
-        grid.refuse("status", pc.is_null(how_far), f"unknown; there are: {', '.join(_HOW_FAR.to_pylist())}")
+        grid.refuse("status", pc.is_null(how_far), f"unknown; there are: {', '.join(_HOW_FAR)}")
     lines = pa.table(
         {
             "index": grid["index"],
@@ -120,7 +120,7 @@ def _orders(lines: pa.Table, asked: Asked, stamp: object) -> pa.Table:
     farthest, least = orders.pop("how_far"), orders.pop("least")
     cancelled, touched = pc.equal(farthest, 0), pc.equal(least, 0)
     said = {
-        "status": _HOW_FAR.take(farthest),
+        "status": pa.array(_HOW_FAR).take(farthest),
         "cancelled_on": pc.if_else(touched, orders["ordered_on"], None),
         "assumed": pc.if_else(touched, "cancel_day_from_order", None),
         "part_cancelled": pc.and_(touched, pc.invert(cancelled)),

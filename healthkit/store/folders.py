@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
-import pyarrow.dataset as ds
-from deltalake import DeltaTable
 from deltalake.fs import DeltaStorageHandler
 from pyarrow import fs
 
@@ -75,15 +73,6 @@ def names_in(files: fs.FileSystem, below: str) -> list[str]:
 def is_there(files: fs.FileSystem, path: str) -> bool:
     """Whether there is such a file."""
     return bool(files.get_file_info(path).type == fs.FileType.File)
-
-
-def rows_in(folder: Folder, delta: DeltaTable) -> ds.Dataset:
-    """The rows of a table that lies in this folder, not read yet.
-
-    A folder of this machine is read by Arrow alone. Through deltalake's files Arrow's threads hold buffers of Python's,
-    and of processes that ended right after such a reading one in forty was seen to abort while it let go of them.
-    """
-    return delta.to_pyarrow_dataset(filesystem=files_in(folder) if isinstance(folder, Path) else None)
 
 
 def beside(folder: Folder) -> Path:

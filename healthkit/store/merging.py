@@ -8,15 +8,17 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from functools import cache
+from typing import TYPE_CHECKING
 
 import duckdb
 import narwhals as nw
-import numpy as np
-import pandas as pd
 import pyarrow as pa
 
 from healthkit import scratch, tables
 from healthkit.tables import Ledger
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ARROW = {
     "text": pa.string(),
@@ -153,6 +155,10 @@ that held it. An order that is rated anew in the later download was not freed bu
 """
 
 
+_PROVES = ", ".join(f"('{kind}', '{one}')" for kind, evidence in tables.EVIDENCE.items() for one in evidence)
+"""What each kind of file is evidence of, as rows of SQL."""
+
+
 def coverage_in(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
     """COVERAGE: the days that the raw files of each account's orders reach from and to, and what else was imported.
 
@@ -160,7 +166,7 @@ def coverage_in(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
     one that says that there were no defects, is evidence where the account has but one marketplace.
     """
     every = " union ".join(f"select account, marketplace, report from raw_{table.name}" for table in tables.RAW)
-    rows = connection.execute(f"""
+    return connection.execute(f"""
         with said as ({every}),
              held as (select distinct account, marketplace, report from raw_orders where ordered_on is not null),
              reach as (select held.account, marketplace, min(first_day) as begins_on, max(last_day) as ends_on
@@ -174,12 +180,10 @@ def coverage_in(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
                        union select said.account, said.marketplace, taken.kind from said join taken using (report)
                        union select account, marketplace, 'refunds told' from raw_defects where kind = 'refund'
                        union select account, marketplace, 'scans told' from raw_shipments where scanned is not null),
-             files as (select account, marketplace, list(distinct kind) as kinds from kinds group by all)
-        select reach.*, greatest(ends_on, heard_on) as heard_on, orders, kinds
+             proofs as (select account, marketplace, string_agg(distinct evidence, '+' order by evidence) as evidence
+                        from kinds join (values {_PROVES}) proves(kind, evidence) using (kind) group by all)
+        select reach.*, greatest(ends_on, heard_on) as heard_on, orders, coalesce(evidence, '') as evidence
         from reach join heard using (account, marketplace) join many using (account, marketplace)
-             left join files using (account, marketplace)
+             left join proofs using (account, marketplace)
         order by account, marketplace
     """).df()
-    held = [kinds if isinstance(kinds, (list, np.ndarray)) else () for kinds in rows.pop("kinds")]
-    told = [{one for kind in kinds for one in tables.EVIDENCE.get(kind, ())} for kinds in held]
-    return rows.assign(evidence=pd.Series(["+".join(sorted(one)) for one in told], dtype="str"))

@@ -12,20 +12,22 @@ import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from uuid import uuid4
 
 import duckdb
-import pandas as pd
 import pyarrow as pa
-import pyarrow.dataset as ds
 from deltalake import CommitProperties, DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from healthkit import tables
-from healthkit.store.folders import Bucket, Folder, beside, folder_of, rows_in
+from healthkit.store.folders import Bucket, Folder, beside, folder_of
 from healthkit.store.merging import NEWER, PLACES, REMOVED, column_as, connected, coverage_in, ledger_in, newest, schema
+from healthkit.store.stored import rows_in
 from healthkit.tables import Ledger
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _LOG = logging.getLogger(__name__)
 
@@ -186,14 +188,14 @@ class Store:
         delta = self._delta_of_reports()
         if delta is None:
             return schema(tables.REPORTS).empty_table()
-        try:
-            rows = rows_in(self.folder / tables.REPORTS.name, delta)
-            held = rows.to_table(columns=list(tables.REPORTS.columns)).sort_by("number")
-        except (OSError, pa.ArrowInvalid) as error:
-            raise self._damaged(tables.REPORTS, error) from error
         # Two imports of one file at the same moment both name it; it is one file all the same.
-        first = pa.array(~pd.Series(held["report"].to_pylist(), dtype="str").duplicated())
-        return held.filter(first)
+        held = "select distinct on (report) {0} from stored order by number, report"
+        try:
+            with contextlib.closing(connected()) as connection:
+                rows_in(connection, self.folder / tables.REPORTS.name, delta).create_view("stored")
+                return connection.sql(held.format(", ".join(tables.REPORTS.columns))).to_arrow_table()
+        except (OSError, duckdb.Error) as error:
+            raise self._damaged(tables.REPORTS, error) from error
 
     def _delta_of_reports(self) -> DeltaTable | None:
         """REPORTS at the version that is read. Raises StoreError for one that there is not."""
@@ -279,8 +281,9 @@ class Store:
                 f"create temp table raw_{table.name} as select *, 0::hugeint as newer from empty_{table.name}"
             )
         else:
-            connection.register(f"stored_{table.name}", _only(rows_in(self.folder / table.name, delta), accounts))
-            stored = {field.name for field in delta.schema().fields}
+            rows = rows_in(connection, self.folder / table.name, delta, accounts)
+            rows.create_view(f"stored_{table.name}")
+            stored = set(rows.columns)
             columns = ", ".join(column_as(table, name, name in stored) for name in table.columns)
             connection.execute(
                 f"create temp table raw_{table.name} as select {columns}, {NEWER} as newer "
@@ -323,19 +326,9 @@ class Store:
         with contextlib.closing(connected()) as connection:
             for name, frame in {"taken": self._reports(), **frames}.items():
                 connection.register(name, frame)
-            connection.register("stored", _only(rows_in(self.folder / tables.ORDERS.name, delta), accounts))
+            rows_in(connection, self.folder / tables.ORDERS.name, delta, accounts).create_view("stored")
             connection.execute("create temp view held as select * from stored semi join taken using (report)")
             return connection.execute(question).fetchall()
-
-
-def _only(rows: ds.Dataset, accounts: list[str] | None) -> ds.Dataset:
-    """Rows of some accounts; files whose accounts all come before or after those are not even read."""
-    if accounts is None:
-        return rows
-    account = ds.field("account")
-    # Bounds, for of a list no file can be told to hold none.
-    bounds = (account >= min(accounts)) & (account <= max(accounts)) if accounts else ds.scalar(False)
-    return rows.filter(bounds & account.isin(accounts))
 
 
 def grouped(names: list[str], rows: Mapping[str, int]) -> Iterator[list[str]]:

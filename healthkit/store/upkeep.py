@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
@@ -20,8 +22,10 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 from pyarrow.fs import FileSystem
 
 from healthkit import tables
-from healthkit.store.folders import files_in, is_there, names_in, rows_in
+from healthkit.store.folders import files_in, is_there, names_in
+from healthkit.store.merging import connected
 from healthkit.store.store import BATCH, VERSIONS, Store
+from healthkit.store.stored import rows_in
 
 EVERY = (*tables.RAW, tables.REPORTS)
 LOG = "_delta_log"
@@ -220,8 +224,9 @@ def _reports_of(store: Store, batches: set[str]) -> dict[str, str]:
 def _held(store: Store, version: int) -> dict[str, str]:
     """The reports of one version, each with its name."""
     folder = store.folder / tables.REPORTS.name
-    rows = rows_in(folder, DeltaTable(str(folder), version=version)).to_table(columns=["report", "name"])
-    return dict(zip(rows["report"].to_pylist(), rows["name"].to_pylist(), strict=True))
+    with closing(connected()) as connection:
+        rows = rows_in(connection, folder, DeltaTable(str(folder), version=version))
+        return dict(rows.select("report", "name").fetchall())
 
 
 def _names(store: Store, batches: set[str]) -> list[str]:
@@ -248,11 +253,9 @@ def _unread(store: Store) -> int:
         delta, _ = _opened(store, table)
         if delta is None:
             continue
-        try:
-            reports = rows_in(store.folder / table.name, delta).to_table(columns=["report"])["report"].value_counts()
-        except (OSError, pa.ArrowException):
-            continue
-        rows += sum(one["counts"] for one in reports.to_pylist() if one["values"] not in taken)
+        with suppress(OSError, duckdb.Error), closing(connected()) as connection:
+            reports = rows_in(connection, store.folder / table.name, delta).aggregate("report, count(*)").fetchall()
+            rows += sum(many for report, many in reports if report not in taken)
     return rows
 
 
