@@ -27,11 +27,9 @@ from healthkit.policy import Basis
 from healthkit.tables import ALL, SEVERITIES, Frame, Ledger
 
 ORDER = ["account", "marketplace", "order_id"]
-_COUNTING = ["account", "marketplace", "channel", "order_id", "clock_day", "known_on", "until_day", "counted"]
-_FAULTS = [
-    "account", "marketplace", "channel", "order_id", "cause",
-    "clock_day", "known_on", "cleared_on", "at_fault", "assumed",
-]  # fmt: skip
+_STAY = ["account", "marketplace", "channel", "order_id"]
+_COUNTING = [*_STAY, "clock_day", "known_on", "until_day", "counted"]
+_FAULTS = [*_STAY, "cause", "clock_day", "known_on", "cleared_on", "at_fault", "assumed"]
 
 
 class Stays(NamedTuple):
@@ -79,11 +77,12 @@ def _cancelled_on() -> nw.Expr:
 
 def _counting(orders: Frame, known_on: str, until_day: str | None = None, counted: str | None = None) -> Frame:
     """Orders as counting rows: from the known day on, until the other."""
-    return orders.with_columns(
+    return orders.select(
+        *_STAY, "clock_day",
         known_on=nw.col(known_on),
         until_day=_nothing("date") if until_day is None else nw.col(until_day),
         counted=nw.lit(1, nw.Int64) if counted is None else nw.col(counted),
-    ).select(_COUNTING)
+    )  # fmt: skip
 
 
 def _faults(
@@ -91,13 +90,15 @@ def _faults(
     assumed: str | None = None,
 ) -> Frame:  # fmt: skip
     """Orders as rows at fault for one cause."""
-    return orders.with_columns(
+    return orders.select(
+        *_STAY,
         cause=nw.lit(cause),
+        clock_day=nw.col("clock_day"),
         known_on=nw.col(known_on),
         cleared_on=nw.col("gone_on") if cleared_on is None else nw.min_horizontal(cleared_on, "gone_on"),
         at_fault=nw.lit(1, nw.Int64) if at_fault is None else nw.col(at_fault),
         assumed=_nothing("text") if assumed is None else nw.col(assumed),
-    ).select(_FAULTS)
+    )
 
 
 def _nothing(kind: str) -> nw.Expr:

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,6 +54,7 @@ def zipped(**members: bytes) -> bytes:
     return out.getvalue()
 
 
+@cache
 def bomb(size: int) -> bytes:
     """A gzip of that many bytes of nothing."""
     out = io.BytesIO()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 
 from healthkit import monthly, tables
 from healthkit.readers import Taken
-from healthkit.store import Store, StoreError, ledger_of, schema
+from healthkit.store import Store, StoreError, check, ledger_of, schema
 
 FIRST = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -219,6 +220,27 @@ def test_four_writers_into_a_store_that_is_not_there_yet_lose_nothing_either(sto
 
 
 # -- questions --------------------------------------------------------------------------------------------
+
+
+def test_questions_at_once_to_several_stores_are_answered_each_by_its_own(tmp_path):
+    stores = {f"acme-{number}": Store(tmp_path / f"store-{number}") for number in range(3)}
+    for name, store in stores.items():
+        store.add([taken("a", account=name, orders=[{"account": name}])])
+    with ThreadPoolExecutor(6) as pool:
+        asked = [(name, pool.submit(lambda one: (one.accounts(), len(one.reports())), stores[name]))
+                 for name in [*stores] * 8]  # fmt: skip
+        assert [future.result() for _, future in asked] == [([name], 1) for name, _ in asked]
+
+
+@pytest.mark.parametrize("folder", ["what?", "star*", "o'brien", 'said "so"', "100 {a,b}"])
+def test_a_folder_is_meant_as_it_is_named(tmp_path, folder):
+    """DuckDB takes some signs of a path for a pattern; a neighbour that fits it is no part of the store."""
+    for name in (folder, "whats", "starry", "100 a"):
+        Store(tmp_path / name).add([taken(name, account=name, orders=[{"account": name}])])
+    store = Store(tmp_path / folder)
+    assert store.accounts() == [folder]
+    assert store.ledger([folder]).orders.collect().to_native()["account"].to_pylist() == [folder]
+    assert check(store).damages == []
 
 
 def test_a_store_that_is_not_there_says_how_to_make_one(store):

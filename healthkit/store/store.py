@@ -192,7 +192,7 @@ class Store:
         held = "select distinct on (report) {0} from stored order by number, report"
         try:
             with contextlib.closing(connected()) as connection:
-                rows_in(connection, self.folder / tables.REPORTS.name, delta).create_view("stored")
+                connection.register("stored", rows_in(connection, self.folder / tables.REPORTS.name, delta))
                 return connection.sql(held.format(", ".join(tables.REPORTS.columns))).to_arrow_table()
         except (OSError, duckdb.Error) as error:
             raise self._damaged(tables.REPORTS, error) from error
@@ -282,7 +282,7 @@ class Store:
             )
         else:
             rows = rows_in(connection, self.folder / table.name, delta, accounts)
-            rows.create_view(f"stored_{table.name}")
+            connection.register(f"stored_{table.name}", rows)
             stored = set(rows.columns)
             columns = ", ".join(column_as(table, name, name in stored) for name in table.columns)
             connection.execute(
@@ -326,7 +326,7 @@ class Store:
         with contextlib.closing(connected()) as connection:
             for name, frame in {"taken": self._reports(), **frames}.items():
                 connection.register(name, frame)
-            rows_in(connection, self.folder / tables.ORDERS.name, delta, accounts).create_view("stored")
+            connection.register("stored", rows_in(connection, self.folder / tables.ORDERS.name, delta, accounts))
             connection.execute("create temp view held as select * from stored semi join taken using (report)")
             return connection.execute(question).fetchall()
 
