@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from healthkit.intake import take_in
+from healthkit.store import Store
 from tests.no_big_files import big_files
 
 ROOT = Path(__file__).parents[1]
@@ -122,10 +124,34 @@ def test_no_number_of_a_marketplace_stands_in_the_code():
     assert [room for room, text in texts.items() if numbers.search(text)] == []
 
 
+def heavy_after(code: str) -> str:
+    """The heavy libraries that a process has loaded once it ran this."""
+    heavy = ("pandas", "altair", "duckdb", "deltalake", "pyarrow", "scipy")
+    code = f"import sys; {code}; print(*[name for name in {heavy} if name in sys.modules])"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+
+
 def test_importing_the_kit_is_light():
-    code = "import sys, healthkit; print([name for name in ('pandas', 'altair', 'duckdb') if name in sys.modules])"
-    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert shown.stdout.strip() == "[]"
+    assert heavy_after("import healthkit") == ""
+
+
+def test_the_commands_are_there_before_any_heavy_library_is_loaded():
+    assert heavy_after("import healthkit.cli") == ""
+
+
+def test_an_import_of_nothing_new_loads_no_library_for_rows(tmp_path):
+    """Loading pandas takes as long as looking a thousand files up."""
+    raw = tmp_path / "acme" / "list.csv"
+    raw.parent.mkdir()
+    raw.write_text("order-id,kind,known-on\n111-1111111-1111111,a_to_z_claim,2026-10-01\n")
+    store = Store(tmp_path / "store")
+    assert [one.refused for one in take_in([raw], store, marketplace="US")] == [None]
+    again = (
+        "from healthkit import intake, store; "
+        f"[one] = intake.take_in([{str(raw)!r}], store.Store({str(store.folder)!r}), marketplace='US'); "
+        "assert one.held_already"
+    )
+    assert heavy_after(again) == "duckdb deltalake pyarrow"
 
 
 def test_no_tracked_file_is_over_a_megabyte():
