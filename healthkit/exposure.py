@@ -99,6 +99,9 @@ def _rows(place: _Place, accounts: list[str]) -> np.ndarray:
     return np.sort(np.concatenate([place.rows((account,)) for account in accounts] or [place.order[:0]]))
 
 
+Columns = dict[str, Any]
+"""Rows by column, each an array: frames of pandas are made last, for of few rows they are most of the work."""
+
 Track = Callable[[Iterable[Any]], Iterable[Any]]
 """What shows how far a loop has come: given what it loops over, it hands that on."""
 
@@ -113,18 +116,20 @@ def count(ledger: Ledger, rules: Iterable[Rule], track: Track = iter) -> Counts:
         faults.append(_named(_fault_stays(stays.faults, METRICS[metric].counts), metric, basis))
     coverage = nw.from_native(ledger.coverage).lazy().collect("pandas").to_native()
     return Counts(
-        _table(exposures, tables.EXPOSURE), _table(faults, tables.FAULTS), _typed(coverage.copy(), tables.COVERAGE)
+        _table(exposures, tables.EXPOSURE),
+        _table(faults, tables.FAULTS),
+        _typed(used_up(coverage.copy()), tables.COVERAGE),
     )
 
 
-def _exposure(counting: Frame) -> pd.DataFrame:
+def _exposure(counting: Frame) -> Columns:
     """How many orders count, by the days that bound their stay; one may be known before its clock day."""
     rows = _packed(counting.group_by(_FIRST_KEYS).agg(nw.col("counted").sum()))
-    codes = [rows[name].cat.codes if name in _NAMED else rows[name] for name in _FIRST_KEYS]
+    codes = [rows[name].codes if name in _NAMED else rows[name] for name in _FIRST_KEYS]
     return _dated(taken(rows, np.lexsort(codes[::-1])))
 
 
-def _fault_stays(faults: Frame, counts: str) -> pd.DataFrame:
+def _fault_stays(faults: Frame, counts: str) -> Columns:
     """When each order is at fault, and why: stays that overlap or touch are joined, for two defects are one order.
 
     A joined stay is cut where its causes change, so that a cause that became known later is not named on an
@@ -132,25 +137,26 @@ def _fault_stays(faults: Frame, counts: str) -> pd.DataFrame:
     itself: its units add to those of the others.
     """
     rows = _packed(faults)
-    told = rows["known_on"].where(rows["known_on"] != _OPEN, rows["clock_day"])
-    rows["known_on"] = np.maximum(told, rows["clock_day"])
+    known, clock = rows["known_on"], rows["clock_day"]
+    rows["known_on"] = np.maximum(np.where(known != _OPEN, known, clock), clock)
+    del known, clock
     numbers = _numbered(rows)
     places = np.lexsort([rows["known_on"], numbers])
-    places = places[(rows["known_on"] < rows["cleared_on"]).to_numpy()[places]]
+    places = places[(rows["known_on"] < rows["cleared_on"])[places]]
     rows, numbers = taken(rows, places), numbers[places]
-    begins = np.append(True, numbers[1:] != numbers[:-1])[: len(rows)]
+    begins = np.append(True, numbers[1:] != numbers[:-1])[: len(numbers)]
     # An order whose row neither follows nor is followed by one of the same has it alone.
     several = ~(begins & np.append(begins[1:], True)) & (counts == "orders")
     del numbers, places
     if several.any():
         rows["_order"] = np.cumsum(begins)
-        joined = _joined(rows[several])
+        joined = _joined(pd.DataFrame({name: held[several] for name, held in rows.items()}))
         rows["since"] = rows["known_on"]
-        rows = stacked([taken(rows, np.flatnonzero(~several)), joined])
+        rows = stacked([taken(rows, np.flatnonzero(~several)), used_up(joined)])
         rows = taken(rows, np.lexsort([rows["known_on"], rows.pop("_order")]))
-    stays = _dated(rows.rename(columns={"cause": "causes"}))
-    if "since" not in stays:
-        stays["since"] = stays["known_on"]
+    rows["causes"] = rows.pop("cause")
+    stays = _dated(rows)
+    stays.setdefault("since", stays["known_on"])
     return stays
 
 
@@ -160,7 +166,7 @@ _NAMED = ("account", "marketplace", "channel", "cause", "assumed")
 _DAYS = ("clock_day", "known_on", "until_day", "since", "cleared_on")
 
 
-def _packed(frame: Frame) -> pd.DataFrame:
+def _packed(frame: Frame) -> Columns:
     """The rows of a frame in as little memory as they can be had: names as categories, days as numbers since 1970.
 
     Of a hundred million orders there are millions of them, at fault each with an id: they are taken as they come,
@@ -170,8 +176,7 @@ def _packed(frame: Frame) -> pd.DataFrame:
     for batch in _batches(frame):
         for name, held in parts.items():
             held.append(_pack(name, batch.column(name)))
-    columns = {name: _one(name, parts.pop(name)) for name in list(parts)}
-    return pd.DataFrame(columns, copy=False)
+    return {name: _one(name, parts.pop(name)) for name in list(parts)}
 
 
 def _batches(frame: Frame) -> Iterable[pa.RecordBatch]:
@@ -203,7 +208,7 @@ def _one(name: str, parts: list[pa.Array]) -> Any:
     """The parts of a column as one; names as categories, in order."""
     whole = pa.chunked_array(parts, _kind(name)).unify_dictionaries().combine_chunks()
     if name not in _NAMED:
-        return whole.to_pandas() if name == "order_id" else whole.to_numpy()
+        return whole.to_pandas().array if name == "order_id" else whole.to_numpy()
     names = whole.dictionary.to_pylist()
     order = sorted(range(len(names)), key=lambda place: str(names[place]))
     # The last place is that of the empty ones, which have the code -1.
@@ -211,17 +216,17 @@ def _one(name: str, parts: list[pa.Array]) -> Any:
     return pd.Categorical.from_codes(codes, pd.Index([names[place] for place in order], dtype="str"))
 
 
-def _numbered(rows: pd.DataFrame) -> np.ndarray:
+def _numbered(rows: Columns) -> np.ndarray:
     """A number for the order of each row, alike for the same order and in the order of their names.
 
     Ids are ranked by Arrow, for sorting rows by four texts takes most of the time that counting does.
     """
-    numbers = np.zeros(len(rows), dtype=np.int64)
+    numbers = np.zeros(_many(rows), dtype=np.int64)
     for name in _STAY[:-1]:
-        held = rows[name].cat
+        held = rows[name]
         numbers *= len(held.categories) + 1
-        numbers += held.codes.to_numpy()
-    numbers *= len(rows) + 1
+        numbers += held.codes
+    numbers *= len(numbers) + 1
     numbers += pc.rank(pa.array(rows[_STAY[-1]]), tiebreaker="dense").to_numpy().astype(np.int64)
     return numbers
 
@@ -257,17 +262,20 @@ def _joined(rows: pd.DataFrame) -> pd.DataFrame:
     return dated.merge(named, on="_order", validate="many_to_one")
 
 
-def _dated(rows: pd.DataFrame) -> pd.DataFrame:
+def _dated(rows: Columns) -> Columns:
     """The rows with their day numbers as days."""
-    return rows.assign(**{name: _days(rows.pop(name)) for name in _DAYS if name in rows})
+    for name in _DAYS:
+        if name in rows:
+            rows[name] = _days(rows[name])
+    return rows
 
 
-def _days(numbers: pd.Series) -> pd.Series:
+def _days(numbers: np.ndarray) -> np.ndarray:
     """Day numbers as days; the open end as none."""
-    days = numbers.to_numpy().astype(np.int64)
+    days = numbers.astype(np.int64)
     days *= 24 * 60 * 60
-    days[(numbers == _OPEN).to_numpy()] = np.iinfo(np.int64).min
-    return pd.Series(days.view("datetime64[s]"), copy=False)
+    days[numbers == _OPEN] = np.iinfo(np.int64).min
+    return days.view("datetime64[s]")
 
 
 def _together(words: pd.Series) -> str:
@@ -300,40 +308,53 @@ def _category(column: pd.Series) -> pd.Series:
     return column if used.all() else column.cat.remove_unused_categories()
 
 
-def _named(frame: pd.DataFrame, metric: str, basis: Basis) -> pd.DataFrame:
+def _named(rows: Columns, metric: str, basis: Basis) -> Columns:
     """The rows with the metric and basis they were counted for."""
-    zeros = np.zeros(len(frame), dtype=np.int8)
-    names = {
-        name: pd.Categorical.from_codes(zeros, pd.Index([value], dtype="str"))
-        for name, value in {"metric": metric, "basis": str(basis)}.items()
+    zeros = np.zeros(_many(rows), dtype=np.int8)
+    names = {"metric": metric, "basis": str(basis)}
+    return rows | {
+        name: pd.Categorical.from_codes(zeros, pd.Index([value], dtype="str")) for name, value in names.items()
     }
-    return frame.assign(**names)
 
 
-def taken(rows: pd.DataFrame, places: np.ndarray) -> pd.DataFrame:
-    """The rows at some places. The frame is used up column by column, so that it is never held twice."""
-    found = pd.DataFrame({name: rows.pop(name).array.take(places) for name in list(rows)}, copy=False)
+def _many(rows: Columns) -> int:
+    """How many rows there are."""
+    return len(next(iter(rows.values()), ()))
+
+
+def used_up(frame: pd.DataFrame) -> Columns:
+    """The columns of a frame, which keeps none."""
+    return {name: frame.pop(name).array for name in list(frame)}
+
+
+def taken(rows: Columns, places: np.ndarray) -> Columns:
+    """The rows at some places. They are used up column by column, so that they are never held twice."""
+    found = {name: rows.pop(name).take(places) for name in list(rows)}
     pa.default_memory_pool().release_unused()
     return found
 
 
-def stacked(frames: list[pd.DataFrame]) -> pd.DataFrame:
-    """Frames of counts one below the other; they are used up column by column, so that all is never held twice."""
-    frames = [frame for frame in frames if len(frame)] or frames[:1]
-    made = {}
-    for name in list(frames[0]):
-        columns = [frame.pop(name) for frame in frames]
-        if len(columns) > 1 and (name in NAMES or any(column.dtype == "category" for column in columns)):
-            made[name] = union_categoricals([_category(column) for column in columns], sort_categories=True)
-        else:
-            made[name] = pd.concat(columns, ignore_index=True).array if len(columns) > 1 else columns[0].array
-    return pd.DataFrame(made, copy=False)
+def stacked(parts: list[Columns]) -> Columns:
+    """Rows of counts one below the other; they are used up column by column, so that all is never held twice."""
+    parts = [rows for rows in parts if _many(rows)] or parts[:1]
+    return {name: _end_to_end(name, [rows.pop(name) for rows in parts]) for name in list(parts[0])}
 
 
-def _table(frames: list[pd.DataFrame], table: tables.Table) -> pd.DataFrame:
-    """Frames of several metrics as one table; those that found nothing add nothing. The frames are used up."""
-    rows = stacked(frames) if frames else pd.DataFrame(columns=list(table.columns))
-    return _typed(rows, table)
+def _end_to_end(name: str, columns: list[Any]) -> Any:
+    """Columns of the same name as one."""
+    if len(columns) == 1:
+        return columns[0]
+    if all(isinstance(column, np.ndarray) for column in columns):
+        return np.concatenate(columns)
+    several = [pd.Series(column, copy=False) for column in columns]
+    if name in NAMES or any(column.dtype == "category" for column in several):
+        return union_categoricals([_category(column) for column in several], sort_categories=True)
+    return pd.concat(several, ignore_index=True).array
+
+
+def _table(parts: list[Columns], table: tables.Table) -> pd.DataFrame:
+    """Rows of several metrics as one table; those that found nothing add nothing. The rows are used up."""
+    return _typed(stacked(parts) if parts else dict.fromkeys(table.columns, ()), table)
 
 
 NAMES = ("account", "marketplace", "channel", "metric", "basis")
@@ -347,14 +368,14 @@ def categorised(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.astype({name: "category" for name in NAMES if name in rows} | days)
 
 
-def _typed(rows: pd.DataFrame, table: tables.Table) -> pd.DataFrame:
+def _typed(rows: Columns, table: tables.Table) -> pd.DataFrame:
     """The table with its own kinds: days as midnights without a zone, counts as whole numbers, names as categories.
 
     The rows are used up.
     """
     made: dict[str, Any] = {}
     for name, column in table.columns.items():
-        held = rows.pop(name)
+        held = pd.Series(rows.pop(name), copy=False)
         if column.kind == "day":
             made[name] = pd.to_datetime(held).astype("datetime64[s]")
         elif column.kind == "count":

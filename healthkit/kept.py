@@ -113,8 +113,8 @@ def _together(parts: list[Counts]) -> Counts:
     """Counts of several groups of accounts as one, account by account; the parts are used up."""
     frames = []
     for name in NAMES:
-        rows = exposure.stacked([getattr(part, name) for part in parts])
-        frames.append(exposure.taken(rows, np.argsort(rows["account"].cat.codes, kind="stable")))
+        rows = exposure.stacked([exposure.used_up(getattr(part, name)) for part in parts])
+        frames.append(pd.DataFrame(exposure.taken(rows, np.argsort(rows["account"].codes, kind="stable")), copy=False))
     return Counts(*frames)
 
 

@@ -60,14 +60,18 @@ class Metric(NamedTuple):
     shows: str = "rate"
 
 
-def _placed(ledger: Ledger, basis: Basis) -> Frame:
-    """The orders that have the day which places them, as `clock_day`; `gone_on` is the day they cease to count."""
+def _placed(ledger: Ledger, basis: Basis, *columns: str) -> Frame:
+    """The orders that have the day which places them, as `clock_day`; `gone_on` is the day they cease to count.
+
+    Of all that is known of them only what a metric asks for: each step over a wide frame takes thrice as long to say.
+    """
     known = ~nw.col(basis.clock).is_null() & ~nw.col("channel").is_null()
     leaves = not basis.option("include_cancelled", True)
     gone_on = _cancelled_on() if leaves else _nothing("date")
     if basis.option("orders", "any") == "premium":
         known = known & nw.col("is_premium").fill_null(False)
-    return ledger.orders.filter(known).with_columns(clock_day=nw.col(basis.clock), gone_on=gone_on)
+    orders = ledger.orders.filter(known)
+    return orders.select(*_STAY, *columns, clock_day=nw.col(basis.clock), gone_on=gone_on)
 
 
 def _cancelled_on() -> nw.Expr:
@@ -124,7 +128,7 @@ def negative_feedback_rate(ledger: Ledger, basis: Basis) -> Stays:
     order takes its place. A list of the marketplace, which has no days, adds orders until their rating is known.
     """
     bad = nw.col("rating") <= basis.option("negative_up_to", 2)
-    ratings = _standing(ledger.feedback).filter(bad)
+    ratings = _standing(ledger).filter(bad)
     placed = _placed(ledger, basis)
     rated = _faults(_of_orders(ratings, placed), "negative_feedback", "received_on", "removed_on")
     told = _of_defects(ledger, placed, "negative_feedback")
@@ -140,17 +144,18 @@ def negative_review_rate(ledger: Ledger, basis: Basis) -> Stays:
     bad = nw.col("rating") <= basis.option("negative_up_to", 2)
     placed = _placed(ledger, basis)
     first = ledger.feedback.group_by(ORDER).agg(nw.col("received_on").min())
-    ratings = _of_orders(_standing(ledger.feedback).filter(bad), placed)
+    ratings = _of_orders(_standing(ledger).filter(bad), placed)
     faults = _faults(ratings, "negative_feedback", "received_on", "removed_on")
     return Stays(_counting(_of_orders(first, placed), "received_on"), faults)
 
 
-def _standing(feedback: Frame) -> Frame:
+def _standing(ledger: Ledger) -> Frame:
     """Ratings with the day on which a later one of the same order, or a removal, ended each.
 
     Which of an order's ratings is the later one says `rank`; one that a later-ranked rating preceded in
     time never stood at all.
     """
+    feedback = ledger.feedback.select(*ORDER, "feedback_id", "rating", "rank", "received_on", "removed_on")
     later = feedback.select(*ORDER, replaced_on="received_on", later_rank="rank")
     pairs = feedback.join(later, on=ORDER, how="inner").filter(nw.col("later_rank") > nw.col("rank"))
     ended = pairs.group_by(*ORDER, "feedback_id").agg(nw.col("replaced_on").min())
@@ -176,12 +181,17 @@ def _of_defects(ledger: Ledger, placed: Frame, kind: str) -> Frame:
     A defect whose day had to be assumed gives way to one of the same order and kind whose day is known,
     from the day on which that became known; what was seen before stays as it was seen.
     """
-    kinds = ledger.defects.filter(nw.col("kind") == kind)
+    kinds = _defects(ledger, kind)
     known = kinds.filter(nw.col("assumed").is_null())
     takes_over = known.group_by(ORDER).agg(replaced_on=nw.col("known_on").min())
     guessed = kinds.filter(~nw.col("assumed").is_null()).join(takes_over, on=ORDER, how="left")
     guessed = guessed.with_columns(cleared_on=nw.min_horizontal("cleared_on", "replaced_on")).drop("replaced_on")
     return _faults(_of_orders(nw.concat([known, guessed]), placed), kind, "known_on", "cleared_on", assumed="assumed")
+
+
+def _defects(ledger: Ledger, kind: str) -> Frame:
+    """The defects of one kind: their days, and what was assumed of these."""
+    return ledger.defects.filter(nw.col("kind") == kind).select(*ORDER, "known_on", "cleared_on", "assumed")
 
 
 def order_defect_rate(ledger: Ledger, basis: Basis) -> Stays:
@@ -196,7 +206,7 @@ def cancellation_rate(ledger: Ledger, basis: Basis) -> Stays:
     Orders cancelled at the buyer's request count but are not at fault. Where no file says who cancelled,
     the rule's option decides, and the row is marked as assumed. Orders that the marketplace itself lists are at fault.
     """
-    placed = _placed(ledger, basis)
+    placed = _placed(ledger, basis, "status", "cancelled_on", "cancelled_by", "part_cancelled", "assumed")
     whole = nw.col("status") == "cancelled"
     part = nw.col("part_cancelled").fill_null(False)
     if basis.option("part_cancelled", "at_fault") != "at_fault":
@@ -228,7 +238,8 @@ def late_shipment_rate(ledger: Ledger, basis: Basis) -> Stays:
     with a ship-by instant does, from its clock day until it is cancelled.
     """
     due = basis.option("counts", "confirmed") == "due"
-    promised = _placed(ledger, basis).filter(~nw.col("ship_by").is_null())
+    placed = _placed(ledger, basis, "status", "cancelled_on", "ship_by", "shipped_at", "shipped_on")
+    promised = placed.filter(~nw.col("ship_by").is_null())
     if due:
         promised = promised.with_columns(gone_on=_cancelled_on())
     confirmed = promised.filter(~nw.col("shipped_at").is_null())
@@ -241,7 +252,7 @@ def late_shipment_rate(ledger: Ledger, basis: Basis) -> Stays:
 def _listed(ledger: Ledger, orders: Frame, kind: str, counts_from: str) -> Frame:
     """Counted orders that the marketplace itself lists for one cause, as rows at fault: not before they count."""
     counted = orders.select(*ORDER, begins=nw.col(counts_from))
-    rows = ledger.defects.filter(nw.col("kind") == kind).join(counted, on=ORDER, how="inner")
+    rows = _defects(ledger, kind).join(counted, on=ORDER, how="inner")
     rows = rows.with_columns(known_on=nw.max_horizontal("known_on", "begins"))
     return _faults(_of_orders(rows, orders), kind, "known_on", "cleared_on", assumed="assumed")
 
@@ -252,7 +263,8 @@ def on_time_delivery_rate(ledger: Ledger, basis: Basis) -> Stays:
     A parcel without tracking does not count, and one that was confirmed only after it was delivered is late. An order
     of which no file names a parcel is one parcel. A parcel of an order that the marketplace lists as late is late.
     """
-    promised = _placed(ledger, basis).filter(~nw.col("deliver_by").is_null())
+    placed = _placed(ledger, basis, "deliver_by", "delivered_at", "delivered_on")
+    promised = placed.filter(~nw.col("deliver_by").is_null())
     parcels = nw.concat([_delivered_parcels(ledger, promised), _delivered_orders(ledger, promised)])
     listed = _once_listed(ledger, "delivered_late")
     late = parcels.join(listed, on=ORDER, how="left").with_columns(
@@ -285,8 +297,7 @@ def _delivered_orders(ledger: Ledger, promised: Frame) -> Frame:
 
 def _once_listed(ledger: Ledger, kind: str) -> Frame:
     """The orders that the marketplace lists for one cause, with the first day of it."""
-    rows = ledger.defects.filter(nw.col("kind") == kind)
-    open_end = rows.with_columns(ended=nw.col("cleared_on").fill_null(_FOR_EVER))
+    open_end = _defects(ledger, kind).with_columns(ended=nw.col("cleared_on").fill_null(_FOR_EVER))
     named = open_end.group_by(ORDER).agg(listed_on=nw.col("known_on").min(), last=nw.col("ended").max())
     ended = nw.when(nw.col("last") < _FOR_EVER).then(nw.col("last")).otherwise(_nothing("date"))
     return named.with_columns(listed_till=ended).drop("last")
@@ -310,9 +321,9 @@ def _by_parcel(parcels: Frame, cause: str, known_on: str) -> Frame:
 
 def unit_on_time_delivery_rate(ledger: Ledger, basis: Basis) -> Stays:
     """The same in units, parcel by parcel: five late units are five, and a parcel under way does not count."""
-    promised = _placed(ledger, basis).filter(~nw.col("deliver_by").is_null())
-    promised = promised.select(*ORDER, "channel", "clock_day", "gone_on", "deliver_by")
-    delivered = ledger.shipments.filter(~nw.col("delivered_at").is_null())
+    promised = _placed(ledger, basis, "deliver_by").filter(~nw.col("deliver_by").is_null())
+    told = ledger.shipments.select(*ORDER, "units", "delivered_at", "delivered_on")
+    delivered = told.filter(~nw.col("delivered_at").is_null())
     parcels = delivered.with_columns(nw.col("units").fill_null(1)).join(promised, on=ORDER, how="inner")
     late = parcels.filter(nw.col("delivered_at") > nw.col("deliver_by"))
     return Stays(
@@ -327,12 +338,9 @@ def valid_tracking_rate(ledger: Ledger, basis: Basis) -> Stays:
     The marketplace asks for a carrier's scan. Where the files hold none, a tracking number passes, so that the rate is
     a proxy and an upper bound. A parcel counts from the day it was confirmed.
     """
-    promised = _placed(ledger, basis).select(*ORDER, "channel", "clock_day", "gone_on")
-    valid = nw.coalesce("scanned", "tracking")
-    told = ledger.shipments.with_columns(valid=valid).filter(
-        ~nw.col("confirmed_on").is_null() & ~nw.col("valid").is_null()
-    )
-    parcels = told.join(promised, on=ORDER, how="inner")
+    parcels = ledger.shipments.select(*ORDER, "shipment_id", "confirmed_on", valid=nw.coalesce("scanned", "tracking"))
+    told = parcels.filter(~nw.col("confirmed_on").is_null() & ~nw.col("valid").is_null())
+    parcels = told.join(_placed(ledger, basis), on=ORDER, how="inner")
     judged = parcels.join(_once_listed(ledger, "no_tracking"), on=ORDER, how="left").with_columns(late=~nw.col("valid"))
     return Stays(_counting(parcels, "confirmed_on"), _by_parcel(judged, "no_tracking", "confirmed_on"))
 
@@ -348,7 +356,7 @@ def invoice_defect_rate(ledger: Ledger, basis: Basis) -> Stays:
     In time is by the end of the next working day after dispatch, Monday to Friday whatever the holidays. An order is at
     fault from the day after that, for want of an invoice, and once it is there for its being late.
     """
-    placed = _placed(ledger, basis).filter(nw.col("is_business"))
+    placed = _placed(ledger, basis, "is_business", "shipped_on", "invoiced_on").filter(nw.col("is_business"))
     sent = placed.filter(~nw.col("shipped_on").is_null()).with_columns(late_on=_after_next_working_day("shipped_on"))
     bad = sent.filter(nw.col("invoiced_on").is_null() | (nw.col("invoiced_on") >= nw.col("late_on")))
     missing = _faults(bad, "invoice_missing", "late_on", "invoiced_on")
@@ -516,7 +524,7 @@ def account_health_rating(ledger: Ledger, basis: Basis) -> Stays:
 
     How many points a violation takes, by its severity, is the rule's to say.
     """
-    placed = _placed(ledger, basis).filter(nw.col("status").fill_null("shipped") != "cancelled")
+    placed = _placed(ledger, basis, "status").filter(nw.col("status").fill_null("shipped") != "cancelled")
     orders = placed.with_columns(channel=nw.lit(ALL))
     taken = nw.lit(basis.option("points_unknown", 0), nw.Int64)
     for severity in SEVERITIES:
