@@ -155,7 +155,7 @@ def _standing(ledger: Ledger) -> Frame:
     Which of an order's ratings is the later one says `rank`; one that a later-ranked rating preceded in
     time never stood at all.
     """
-    feedback = ledger.feedback.select(*ORDER, "feedback_id", "rating", "rank", "received_on", "removed_on")
+    feedback = ledger.feedback.select(*ORDER, "received_on", "removed_on", "feedback_id", "rating", "rank")
     later = feedback.select(*ORDER, replaced_on="received_on", later_rank="rank")
     pairs = feedback.join(later, on=ORDER, how="inner").filter(nw.col("later_rank") > nw.col("rank"))
     ended = pairs.group_by(*ORDER, "feedback_id").agg(nw.col("replaced_on").min())
@@ -206,7 +206,7 @@ def cancellation_rate(ledger: Ledger, basis: Basis) -> Stays:
     Orders cancelled at the buyer's request count but are not at fault. Where no file says who cancelled,
     the rule's option decides, and the row is marked as assumed. Orders that the marketplace itself lists are at fault.
     """
-    placed = _placed(ledger, basis, "status", "cancelled_on", "cancelled_by", "part_cancelled", "assumed")
+    placed = _placed(ledger, basis, "cancelled_on", "status", "cancelled_by", "part_cancelled", "assumed")
     whole = nw.col("status") == "cancelled"
     part = nw.col("part_cancelled").fill_null(False)
     if basis.option("part_cancelled", "at_fault") != "at_fault":
@@ -238,7 +238,7 @@ def late_shipment_rate(ledger: Ledger, basis: Basis) -> Stays:
     with a ship-by instant does, from its clock day until it is cancelled.
     """
     due = basis.option("counts", "confirmed") == "due"
-    placed = _placed(ledger, basis, "status", "cancelled_on", "ship_by", "shipped_at", "shipped_on")
+    placed = _placed(ledger, basis, "cancelled_on", "shipped_on", "shipped_at", "ship_by", "status")
     promised = placed.filter(~nw.col("ship_by").is_null())
     if due:
         promised = promised.with_columns(gone_on=_cancelled_on())
@@ -338,7 +338,7 @@ def valid_tracking_rate(ledger: Ledger, basis: Basis) -> Stays:
     The marketplace asks for a carrier's scan. Where the files hold none, a tracking number passes, so that the rate is
     a proxy and an upper bound. A parcel counts from the day it was confirmed.
     """
-    parcels = ledger.shipments.select(*ORDER, "shipment_id", "confirmed_on", valid=nw.coalesce("scanned", "tracking"))
+    parcels = ledger.shipments.select(*ORDER, "confirmed_on", "shipment_id", valid=nw.coalesce("scanned", "tracking"))
     told = parcels.filter(~nw.col("confirmed_on").is_null() & ~nw.col("valid").is_null())
     parcels = told.join(_placed(ledger, basis), on=ORDER, how="inner")
     judged = parcels.join(_once_listed(ledger, "no_tracking"), on=ORDER, how="left").with_columns(late=~nw.col("valid"))
@@ -356,7 +356,7 @@ def invoice_defect_rate(ledger: Ledger, basis: Basis) -> Stays:
     In time is by the end of the next working day after dispatch, Monday to Friday whatever the holidays. An order is at
     fault from the day after that, for want of an invoice, and once it is there for its being late.
     """
-    placed = _placed(ledger, basis, "is_business", "shipped_on", "invoiced_on").filter(nw.col("is_business"))
+    placed = _placed(ledger, basis, "shipped_on", "invoiced_on", "is_business").filter(nw.col("is_business"))
     sent = placed.filter(~nw.col("shipped_on").is_null()).with_columns(late_on=_after_next_working_day("shipped_on"))
     bad = sent.filter(nw.col("invoiced_on").is_null() | (nw.col("invoiced_on") >= nw.col("late_on")))
     missing = _faults(bad, "invoice_missing", "late_on", "invoiced_on")
