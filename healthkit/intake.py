@@ -18,8 +18,8 @@ _LOG = logging.getLogger(__name__)
 
 MANY_ACCOUNTS = ("olist",)
 """Kinds of files that say themselves which accounts they speak of."""
-BATCH_ROWS = 2_000_000
-"""So many rows are held in memory before they are appended."""
+BATCH_ROWS = 250_000
+"""So many rows are held in memory before they are appended: a kilobyte each, with all that is made of them."""
 
 
 @dataclass(frozen=True)
@@ -39,41 +39,47 @@ class Outcome:
 
 @dataclass
 class _Batch:
-    """Files read and not yet appended, and the marketplaces of the orders in them, by account."""
+    """Files read and not yet appended, and the marketplaces of the orders of the account whose turn it is."""
 
     store: Store
     takens: list[Taken] = field(default_factory=list)
-    known: dict[str, dict[str, str]] = field(default_factory=dict)
+    whose: str | None = None
+    known: dict[str, str] = field(default_factory=dict)
 
     def take(self, taken: Taken) -> None:
-        """Keep what was read, and where its orders belong; where it is much, append it."""
+        """Keep what was read, and where its orders belong; where it is much, append it: then the store knows."""
         self.takens.append(taken)
-        if sum(taken.rows for taken in self.takens) > BATCH_ROWS:
-            self.append()
-            return
         orders = taken.tables.get("orders")
-        if taken.account is not None and orders is not None:
+        if taken.account is not None and orders is not None and taken.rows <= BATCH_ROWS:
             rows = pa.Table.from_batches(orders.to_batches(), orders.schema)
             pairs = zip(rows["order_id"].to_pylist(), rows["marketplace"].to_pylist(), strict=True)
-            self.known.setdefault(taken.account, {}).update(pairs)
+            self._known_of(taken.account).update(pairs)
+        if sum(taken.rows for taken in self.takens) > BATCH_ROWS:
+            self.append()
+
+    def _known_of(self, account: str) -> dict[str, str]:
+        """The marketplaces of the orders of this import, of the account whose turn it is; those of others are let go,
+        for a million accounts would fill the memory."""
+        if account != self.whose:
+            self.whose, self.known = account, {}
+        return self.known
 
     def marketplace_of(self, account: str, order_ids: Iterable[str]) -> dict[str, str]:
         """The marketplace of an account's orders: those of this import first, then those in the store."""
-        wanted, known = set(order_ids), self.known.get(account, {})
+        wanted, known = set(order_ids), self._known_of(account)
         here = {order: known[order] for order in wanted if order in known}
         unknown = wanted - here.keys()
         return here | (self.store.marketplace_of(account, sorted(unknown)) if unknown else {})
 
     def marketplaces_of(self, account: str) -> set[str]:
         """The marketplaces of an account's orders, those of this import and those in the store."""
-        return {*self.known.get(account, {}).values(), *self.store.marketplaces(account)}
+        return {*self._known_of(account).values(), *self.store.marketplaces(account)}
 
     def append(self) -> None:
         """Hand what was read to the store, all of it or nothing."""
         if self.takens:
             self.store.add(self.takens)
             self.takens.clear()
-            self.known.clear()
 
 
 def take_in(
@@ -97,6 +103,8 @@ def take_in(
     if begun is not None:
         begun(sources)
     yield from (Outcome(name=one.name, kind="", refused=one.message) for one in refused)
+    # Account by account: what must be known of an account's orders is let go with it, and its rows stand together.
+    sources.sort(key=lambda source: _whose(source, account))
     held, batch = store.holds(), _Batch(store)
     files = [(source, Told(account, marketplace, _identity(source, account))) for source in sources]
     with reading([one for one in files if one[1].report not in held], jobs) as ahead:
@@ -129,5 +137,9 @@ def _identity(source: Source, account: str | None) -> str:
 
     Two accounts may each have a file with a header and no rows, the same to the byte.
     """
-    whose = "" if source.kind in MANY_ACCOUNTS else account or source.folder
-    return hashlib.sha256(f"{source.digest}\0{whose}".encode()).hexdigest()
+    return hashlib.sha256(f"{source.digest}\0{_whose(source, account)}".encode()).hexdigest()
+
+
+def _whose(source: Source, account: str | None) -> str:
+    """The account that a file speaks of; none where it says itself of which."""
+    return "" if source.kind in MANY_ACCOUNTS else account or source.folder
