@@ -97,6 +97,7 @@ def take_in(
     The store is appended to at the end, or whenever many rows are waiting. `begun` is told what was found, `done` each
     file that is finished, `moved` how many bytes more of a large file were read. Many small files are read by `jobs`
     processes; a program that asks for several must be one that can be loaded again (`if __name__ == "__main__"`).
+    An outcome holds what was read: who takes in thousands of files at once does not keep them all.
     Raises ReaderError for a path that does not exist.
     """
     sources, refused = plan(paths)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import shutil
+import weakref
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from healthkit import tables
 from healthkit.intake import Outcome, take_in
 from healthkit.readers import ReaderError
-from healthkit.store import Store
+from healthkit.store import Store, versions
+from healthkit.tables import collected
 from tests import readers_files as files
 from tests.readers_files import FIRST, SECOND, THIRD, place, put
 
@@ -52,6 +56,33 @@ def texts_in(folder: Path) -> Iterator[str]:
 
 def found(text: str, folder: Path) -> bool:
     return any(text in held for held in texts_in(folder))
+
+
+# -- many files -------------------------------------------------------------------------------------------
+
+
+def test_many_appends_come_to_what_one_does(tmp_path, sample_store, monkeypatch):
+    """The files of an account that speak of its orders come after these, whatever was appended in between."""
+    monkeypatch.setattr("healthkit.intake.BATCH_ROWS", 400)
+    store = Store(tmp_path / "store")
+    assert [one.refused for one in take_in([SAMPLE], store) if one.refused] == []
+    assert len(versions(store)) > 20
+    one, many = Store(sample_store).ledger(), store.ledger()
+    pd.testing.assert_frame_equal(one.coverage, many.coverage)
+    for table in tables.RAW:
+        key = list(table.key)
+        held = [collected(getattr(ledger, table.name)).sort_values(key, ignore_index=True) for ledger in (one, many)]
+        pd.testing.assert_frame_equal(*held)
+
+
+def test_what_was_read_is_let_go_once_it_is_appended(store, monkeypatch):
+    monkeypatch.setattr("healthkit.intake.BATCH_ROWS", 1)
+    read: list[weakref.ref] = []
+    for outcome in take_in([SAMPLE / "paper-moth"], store):
+        assert outcome.taken is not None
+        read.append(weakref.ref(outcome.taken))
+        assert sum(one() is not None for one in read) <= 2
+    assert len(read) > 5
 
 
 # -- taken, held already, refused -------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 from rich.markup import escape
@@ -59,31 +59,46 @@ def import_(
 
     with sentences(), bar:
         store, many = hk.store.Store(folder), jobs or os.cpu_count() or 1
-        outcomes = list(hk.intake.take_in(paths, store, account, marketplace, begun, done, moved, many))
-    _print_outcomes(outcomes, folder)
-    if not outcomes:
+        # What was read of thousands of files is not kept, but what is to be said of each.
+        said = [_said(one) for one in hk.intake.take_in(paths, store, account, marketplace, begun, done, moved, many)]
+    _print(said, folder)
+    if not said:
         fail(f"No file to import was found in {', '.join(map(str, paths))}.")
-    if any(outcome.refused for outcome in outcomes):
+    if any(one.refused for one in said):
         raise typer.Exit(1)
 
 
-def _print_outcomes(outcomes: list[Any], folder: Path) -> None:
+class _Said(NamedTuple):
+    """What is to be said of one file: that it was taken, and how; that it was there already; why it was refused."""
+
+    taken: list[str]
+    again: str
+    refused: str
+
+
+def _said(outcome: Any) -> _Said:
+    """One outcome in words."""
+    if outcome.refused:
+        return _Said([], "", outcome.refused)
+    if outcome.taken is None:
+        return _Said([], outcome.name, "")
+    one = outcome.taken
+    rows = {name: table.num_rows for name, table in one.tables.items() if table.num_rows}
+    held = ", ".join(f"{count:,} {name}" for name, count in rows.items()) or "no rows"
+    skipped = [f"    skipped {count:,}: {reason}" for reason, count in one.skipped.items()]
+    notes = [f"    note: {note}" for note in one.notes]
+    return _Said([f"[bold]{escape(one.name)}[/]  {one.kind}: {held}", *map(escape, skipped + notes)], "", "")
+
+
+def _print(said: list[_Said], folder: Path) -> None:
     """What was taken, skipped and refused, each with its reason."""
-    taken = [outcome.taken for outcome in outcomes if outcome.taken]
-    for one in taken:
-        rows = {name: table.num_rows for name, table in one.tables.items() if table.num_rows}
-        held = ", ".join(f"{count:,} {name}" for name, count in rows.items()) or "no rows"
-        out.print(f"[bold]{escape(one.name)}[/]  {one.kind}: {held}", soft_wrap=True)
-        for reason, count in one.skipped.items():
-            out.print(f"    skipped {count:,}: {reason}", soft_wrap=True, markup=False)
-        for note in one.notes:
-            out.print(f"    note: {note}", soft_wrap=True, markup=False)
-    again = [outcome for outcome in outcomes if outcome.held_already]
-    for outcome in again if len(again) <= 5 else ():
-        out.print(f"{outcome.name}  already in the store, nothing added", soft_wrap=True, markup=False)
-    for outcome in outcomes:
-        if outcome.refused:
-            err.print(f"refused  {outcome.refused}", soft_wrap=True, markup=False, style="red")
-    refused = sum(outcome.refused is not None for outcome in outcomes)
-    files = hk.wording.things(len(taken), "file")
-    out.print(f"{files} taken into {folder}, {len(again):,} already there, {refused:,} refused.", soft_wrap=True)
+    for line in (line for one in said for line in one.taken):
+        out.print(line, soft_wrap=True)
+    again = [one.again for one in said if one.again]
+    for name in again if len(again) <= 5 else ():
+        out.print(f"{name}  already in the store, nothing added", soft_wrap=True, markup=False)
+    refused = [one.refused for one in said if one.refused]
+    for why in refused:
+        err.print(f"refused  {why}", soft_wrap=True, markup=False, style="red")
+    files = hk.wording.things(sum(bool(one.taken) for one in said), "file")
+    out.print(f"{files} taken into {folder}, {len(again):,} already there, {len(refused):,} refused.", soft_wrap=True)
