@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -19,6 +20,7 @@ import pytest
 import healthkit as hk
 from healthkit import intake, tables
 from healthkit.store import Store, StoreError, check, compact, repair, versions
+from healthkit.store import store as store_module
 
 SAMPLE = Path(__file__).parents[1] / "data" / "sample"
 SMALL = ("paper-moth", "clearbrook-bath")
@@ -46,9 +48,11 @@ def orders(store: Store) -> list[str]:
     return sorted(store.ledger().orders.collect("pyarrow").to_native()["order_id"].to_pylist())
 
 
-def import_all(store: Store, *paths: Path) -> None:
+def import_all(store: Store, *paths: Path | list[Path]) -> None:
+    """An import for each path, or for some together."""
     for path in paths:
-        assert [one.refused for one in intake.take_in([path], store)] == [None]
+        together = path if isinstance(path, list) else [path]
+        assert [one.refused for one in intake.take_in(together, store)] == [None] * len(together)
 
 
 @pytest.fixture
@@ -57,6 +61,21 @@ def three(tmp_path) -> tuple[Store, list[Path]]:
     files = [raw(tmp_path / "raw", "acme", number) for number in range(3)]
     store = Store(tmp_path / "store")
     import_all(store, *files)
+    return store, files
+
+
+@pytest.fixture(params=["by an import each", "by one import in three appends"])
+def three_files(request, three, tmp_path, monkeypatch) -> tuple[Store, list[Path]]:
+    """A store of three files, each of which is one entry of a table's log."""
+    if request.param == "by an import each":
+        return three
+    monkeypatch.setattr(store_module, "APPENDED", 30)
+    _, files = three
+    store = Store(tmp_path / "at once")
+    import_all(store, *[files])
+    delta = store.delta(tables.ORDERS)
+    assert delta is not None
+    assert (delta.version(), store.version()) == (2, 0)
     return store, files
 
 
@@ -100,8 +119,8 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_what_is_damaged_is_told_mended_and_whole_again_after_an_import(damage, three):
-    store, files = three
+def test_what_is_damaged_is_told_mended_and_whole_again_after_an_import(damage, three_files):
+    store, files = three_files
     before = orders(store)
     DAMAGES[damage](store)
     found = check(store)
@@ -265,12 +284,42 @@ def test_a_full_disk_leaves_what_was_there_and_says_so(tmp_path):
         import_all(store, raw(tmp_path / "raw", "acme", 1))
         before = orders(store)
         big = raw(tmp_path / "raw", "acme", 2, rows=60_000)
-        with pytest.raises(StoreError, match="no space left"):
+        with pytest.raises(StoreError, match=r"no space left"):
             list(intake.take_in([big], store))
         assert orders(store) == before
         assert check(store).damages == []
     finally:
         subprocess.run(["umount", str(small)], check=True)
+
+
+@pytest.mark.parametrize("appends", range(6))
+def test_an_import_that_breaks_between_its_appends_is_not_read_and_stands_once_when_run_again(
+    appends, tmp_path, monkeypatch
+):
+    files = [raw(tmp_path / "raw", "acme", number) for number in range(3)]
+    store = Store(tmp_path / "store")
+    import_all(store, raw(tmp_path / "raw", "acme", 9))
+    before = orders(store)
+    monkeypatch.setattr(store_module, "APPENDED", 30)
+    real, made = store_module.write_deltalake, Counter[str]()
+
+    def no_more(*args: Any, **told: Any) -> None:
+        if made.total() == appends:
+            raise OSError("No space left on device (os error 28)")
+        made["appends"] += 1
+        real(*args, **told)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store_module, "write_deltalake", no_more)
+        with pytest.raises(StoreError, match=r"no space left .* nothing was added"):
+            list(intake.take_in(files, store))
+    assert orders(store) == before
+    assert (check(store).damages, check(store).unread) == ([], 20 * appends)
+    import_all(store, files)
+    again = orders(store)
+    assert again == sorted({*again, *before})
+    assert len(again) == 80
+    assert check(store).damages == []
 
 
 def test_a_clock_that_jumps_back_changes_nothing(three, tmp_path):

@@ -12,7 +12,7 @@ import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
 import duckdb
@@ -31,12 +31,15 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 
-BATCH, VERSIONS = "healthkit.batch", "healthkit.versions"
-"""What the log of a table says of an append: the import it belongs to, and (REPORTS) how far each table then was."""
+BATCH, MORE, VERSIONS = "healthkit.batch", "healthkit.more", "healthkit.versions"
+"""What the log of a table says of an append: the import it belongs to, whether more of that import follows in this
+table, and (REPORTS) how far each table then was."""
 KEPT = {"delta.enableExpiredLogCleanup": "false", "delta.logRetentionDuration": "interval 36500 days"}
 """No entry of a log is dropped, so that every version of a store can be read again."""
 AT_ONCE = 1_200_000
 """Accounts are asked for together as long as files state no more rows of their orders: some 400,000 orders."""
+APPENDED = 500_000
+"""So many rows are appended at once, for what writes them takes in more than it has room for if it may."""
 TRIES = 20
 """So often an append is tried when others write at the same moment."""
 
@@ -108,8 +111,10 @@ class Store:
         versions: dict[str, int] = {}
         for table in tables.RAW:
             parts = [taken.tables[table.name] for taken in takens if table.name in taken.tables]
-            if any(part.num_rows for part in parts):
-                versions[table.name] = self._append(table, _together(table, parts), {BATCH: batch})
+            left = sum(part.num_rows for part in parts)
+            for rows in _portions(table, parts):
+                left -= rows.num_rows
+                versions[table.name] = self._append(table, rows, {BATCH: batch} | ({MORE: "true"} if left else {}))
         # Last: from here on the rows above are read. A break before this line leaves them unread for ever.
         told = {BATCH: batch, VERSIONS: json.dumps(versions)}
         self._append(tables.REPORTS, self._rows_of_reports(takens), told)
@@ -123,7 +128,7 @@ class Store:
                 "Choose another with --data."
             )
 
-    def _append(self, table: tables.Table, rows: Rows, told: Mapping[str, str] | None = None) -> int:
+    def _append(self, table: tables.Table, rows: pa.Table, told: Mapping[str, str] | None = None) -> int:
         """Append rows, all or none; the version of the table that surely holds them. `told` is kept in its log."""
         path = self.folder / table.name
         if isinstance(path, Path):
@@ -131,7 +136,7 @@ class Store:
         for attempt in range(TRIES):
             try:
                 write_deltalake(
-                    str(path), _as_stored(table, rows), mode="append", schema_mode="merge", configuration=KEPT,
+                    str(path), rows, mode="append", schema_mode="merge", configuration=KEPT,
                     commit_properties=CommitProperties(custom_metadata=dict(told or {})),
                 )  # fmt: skip
                 version = DeltaTable(str(path)).version()
@@ -349,38 +354,19 @@ def grouped(names: list[str], rows: Mapping[str, int]) -> Iterator[list[str]]:
         yield group
 
 
-def _together(table: tables.Table, parts: Sequence[Rows]) -> Rows:
-    """The rows of one table that several files hold: small ones as one, large ones handed on batch by batch."""
+def _portions(table: tables.Table, parts: Iterable[Rows]) -> Iterator[pa.Table]:
+    """The rows of one table that several files hold, in its kinds, as many together as are appended at once."""
     columns = schema(table)
-    small = [part.cast(columns) for part in parts if isinstance(part, pa.Table)]
-    large = [part for part in parts if not isinstance(part, pa.Table)]
-    held = pa.concat_tables(small or [columns.empty_table()])
-    return _Parts([held, *large]) if large else held
-
-
-class _Parts(NamedTuple):
-    """Rows of several parts, one after the other."""
-
-    parts: list[Rows]
-
-    @property
-    def num_rows(self) -> int:
-        """How many they are."""
-        return sum(part.num_rows for part in self.parts)
-
-    def to_batches(self) -> Iterator[pa.RecordBatch]:
-        """The rows, as often as they are asked for."""
-        for part in self.parts:
-            yield from part.to_batches()
-
-
-def _as_stored(table: tables.Table, rows: Rows) -> pa.Table | pa.RecordBatchReader:
-    """Rows in the kinds of the table. Those in memory are handed over as they are: of processes that handed them over
-    from Python, batch by batch, and ended right after, one in sixty was seen to abort, its rows safe."""
-    columns = schema(table)
-    if isinstance(rows, pa.Table):
-        return rows.cast(columns)
-    return pa.RecordBatchReader.from_batches(columns, (batch.cast(columns) for batch in rows.to_batches()))
+    waiting: list[pa.RecordBatch] = []
+    many = 0
+    for batch in (batch.cast(columns) for part in parts for batch in part.to_batches()):
+        if waiting and many + batch.num_rows > APPENDED:
+            yield pa.Table.from_batches(waiting)
+            waiting, many = [], 0
+        waiting.append(batch)
+        many += batch.num_rows
+    if many:
+        yield pa.Table.from_batches(waiting)
 
 
 def refuse_unknown(wanted: Iterable[str], known: Sequence[str], folder: Folder) -> None:

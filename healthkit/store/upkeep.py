@@ -24,7 +24,7 @@ from pyarrow.fs import FileSystem
 from healthkit import tables
 from healthkit.store.folders import files_in, is_there, names_in
 from healthkit.store.merging import connected
-from healthkit.store.store import BATCH, VERSIONS, Store
+from healthkit.store.store import BATCH, MORE, VERSIONS, Store
 from healthkit.store.stored import rows_in
 
 EVERY = (*tables.RAW, tables.REPORTS)
@@ -173,7 +173,7 @@ def _history(store: Store, table: tables.Table) -> list[dict[str, Any]]:
 def _lost_batches(store: Store, looked: Mapping[str, _Looked]) -> dict[str, set[str]]:
     """The imports that lost rows, by their own name, each with the tables that lack them."""
     lost: dict[str, set[str]] = {}
-    there = {table.name: {entry.get(BATCH) for entry in _history(store, table)} for table in tables.RAW}
+    there = {table.name: _whole_batches(store, table) for table in tables.RAW}
     broken = {table.name: _broken_batches(store, table, set(looked[table.name].wrong)) for table in tables.RAW}
     for entry in _history(store, tables.REPORTS):
         batch = entry.get(BATCH)
@@ -185,6 +185,11 @@ def _lost_batches(store: Store, looked: Mapping[str, _Looked]) -> dict[str, set[
             lost[batch] = lacking
     forgotten = _forgotten(store)
     return {batch: names for batch, names in lost.items() if batch not in forgotten}
+
+
+def _whole_batches(store: Store, table: tables.Table) -> set[str | None]:
+    """The imports whose last append is in a table's log, and so are those before it."""
+    return {entry.get(BATCH) for entry in _history(store, table) if MORE not in entry}
 
 
 def _broken_batches(store: Store, table: tables.Table, broken: set[str]) -> set[str | None]:
