@@ -33,7 +33,7 @@ from healthkit.readers.spilled import Spilled, among, numbers_of
 from healthkit.readers.taken import Taken, span
 from healthkit.readers.text import NotUtf8, clean, encoding_of, in_utf8, mark_of, note_on, opening
 
-STRETCH = 16 << 20
+STRETCH = 8 << 20
 """So many bytes are read whole; of a larger file so many make a stretch. [bytes]"""
 AGAIN = 200_000
 """So many orders whose lines stand apart are read again at once."""

@@ -38,7 +38,7 @@ KEPT = {"delta.enableExpiredLogCleanup": "false", "delta.logRetentionDuration": 
 """No entry of a log is dropped, so that every version of a store can be read again."""
 AT_ONCE = 1_200_000
 """Accounts are asked for together as long as files state no more rows of their orders: some 400,000 orders."""
-APPENDED = 500_000
+APPENDED = 250_000
 """So many rows are appended at once, for what writes them takes in more than it has room for if it may."""
 TRIES = 20
 """So often an append is tried when others write at the same moment."""
