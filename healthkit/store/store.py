@@ -39,7 +39,7 @@ KEPT = {"delta.enableExpiredLogCleanup": "false", "delta.logRetentionDuration": 
 AT_ONCE = 1_200_000
 """Accounts are asked for together as long as files state no more rows of their orders: some 400,000 orders."""
 APPENDED = 250_000
-"""So many rows are appended at once, for what writes them takes in more than it has room for if it may."""
+"""So many rows are appended at once: of a longer stream the writer takes in as much as it gets before it writes."""
 TRIES = 20
 """So often an append is tried when others write at the same moment."""
 
@@ -360,7 +360,7 @@ def _portions(table: tables.Table, parts: Iterable[Rows]) -> Iterator[pa.Table]:
     waiting: list[pa.RecordBatch] = []
     many = 0
     for batch in (batch.cast(columns) for part in parts for batch in part.to_batches()):
-        if waiting and many + batch.num_rows > APPENDED:
+        if many and many + batch.num_rows > APPENDED:
             yield pa.Table.from_batches(waiting)
             waiting, many = [], 0
         waiting.append(batch)
