@@ -1,0 +1,35 @@
+"""Charts, each named for its question: SCORES or orders at fault in, an Altair chart out; nothing is computed here."""
+
+from healthkit.charts.beside import groups_beside_rest, ours_beside_theirs
+from healthkit.charts.bridges import BarsSpan, bars_span, why_it_moved
+from healthkit.charts.causes import SQUARES, defects_by_cause
+from healthkit.charts.days import faults_by_day, leaving_calendar
+from healthkit.charts.drawing import COLOURS, FONT, HALF, NARROW, WIDE, colour, describe, sizes, spec
+from healthkit.charts.foreseen import two_outlooks, what_if_curve
+from healthkit.charts.rates import CELL, rate_over_time, side_by_side
+
+__all__ = [
+    "CELL",
+    "COLOURS",
+    "FONT",
+    "HALF",
+    "NARROW",
+    "SQUARES",
+    "WIDE",
+    "BarsSpan",
+    "bars_span",
+    "colour",
+    "defects_by_cause",
+    "describe",
+    "faults_by_day",
+    "groups_beside_rest",
+    "leaving_calendar",
+    "ours_beside_theirs",
+    "rate_over_time",
+    "side_by_side",
+    "sizes",
+    "spec",
+    "two_outlooks",
+    "what_if_curve",
+    "why_it_moved",
+]
