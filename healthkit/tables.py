@@ -434,10 +434,13 @@ def plain(value: Any) -> Any:
     """
     if isinstance(value, str | int):
         return value
-    # Of what is missing each kind of column has a value of its own, and none of them equals itself.
-    if value is None or (value != value) is not False:
+    # Of what is missing each kind of column has a value of its own, and none of them equals itself. What NumPy and
+    # pandas answer to that is no bool of Python's, but is written like one.
+    if value is None or str(value != value) != "False":
         return None
-    return value.date() if isinstance(value, datetime) else value
+    if isinstance(value, datetime):
+        return value.date()
+    return value.item() if hasattr(value, "item") else value
 
 
 @dataclass(frozen=True, eq=False)

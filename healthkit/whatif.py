@@ -384,7 +384,7 @@ def sliders(held: Calendar, most: int = 3) -> list[str]:
 
 
 def grid(held: Calendar, causes: Sequence[str]) -> pd.DataFrame:
-    """What `fewer` comes to for every position of a slider for each cause: counted, at_fault, headroom, back_on.
+    """What `fewer` comes to at every position of a slider for each cause: counted, at_fault, headroom, status, back_on.
 
     One row a combination; a column by the name of each cause holds its share [percent]. An order is saved when all its
     causes are.
@@ -406,13 +406,14 @@ def grid(held: Calendar, causes: Sequence[str]) -> pd.DataFrame:
     counted = held.days["counted"].to_numpy()
     target = held.rule.target
     assert target is not None
-    off = judge(held.rule, np.broadcast_to(counted, at_fault.shape), at_fault) == "off target"
+    status = judge(held.rule, np.broadcast_to(counted, at_fault.shape), at_fault)
+    off = status == "off target"
     last_off = np.where(off.any(axis=1), off.shape[1] - 1 - off[:, ::-1].argmax(axis=1), -1)
     ends = np.append(days, np.datetime64("NaT"))
     made = pd.DataFrame({cause: axes[:, place] for place, cause in enumerate(causes)})
     return made.assign(
         counted=int(counted[0]), at_fault=at_fault[:, 0], headroom=target.headroom(int(counted[0]), at_fault[:, 0]),
-        back_on=ends[last_off + 1],
+        status=status[:, 0], back_on=ends[last_off + 1],
     )  # fmt: skip
 
 

@@ -388,6 +388,16 @@ def test_the_index_says_how_many_accounts_stand_where_and_lists_failed_runs_apar
     assert "Lost &lt;b&gt;" in html
 
 
+def test_the_index_shows_what_is_no_rate_by_its_own_figure() -> None:
+    open_cases = {"metric": "policy_violations", "channel": "", "window": 0, "counted": 1, "at_fault": 2,
+                  "side": "at most", "target": 0.0, "headroom": -2, "value": 2.0, "used": None}  # fmt: skip
+    row = blocks.portfolio_row(monthly(), "harbor.html") | open_cases
+    html = words(blocks.index(portfolio(rows=pd.DataFrame([row]))).html)
+    assert "policy violations are at 2 open (none allowed), 2 violations too many" in html
+    assert "Policy violations 2 open target: none 2 to resolve" in re.sub(r"\s+", " ", html)
+    assert "200" not in html.split("Orders at fault")[0]
+
+
 def test_an_index_of_failed_runs_alone_still_says_so() -> None:
     html = blocks.index(portfolio(rows=pd.DataFrame([]))).html
     assert "No account is off target : none can be judged yet. One more has no report" in words(html)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from healthkit.cli import app
+from healthkit.cli import app, asking
 from healthkit.desk import Desk
 
 SAMPLE = Path(__file__).parents[1] / "data" / "sample"
@@ -49,10 +49,46 @@ def test_scores_as_csv_hold_a_history_day_by_day(run, sample_store):
     assert [row["as_of"] for row in defects] == [f"2026-10-{day}" for day in range(25, 32)]
 
 
+def test_alerts_say_how_much_room_is_left(run, sample_store):
+    words = ("check", "--month", "2026-10", "--data", sample_store)
+    rows = list(csv.DictReader(io.StringIO(run(*words, "--format", "csv").stdout)))
+    lines = run(*words).stdout.splitlines()
+    assert len(lines) == len(rows)
+    for row, line in zip(rows, lines, strict=True):
+        if row["status"] == "at risk" and int(row["headroom"]) > 0:
+            assert f"room for {row['headroom']} more" in line
+    assert any("room for 8 more units" in line for line in lines)
+
+
 def test_the_table_marks_a_status_by_symbol_and_word_and_explains_a_proxy(run, sample_store):
     shown = run("scores", "--as-of", DAY, "--data", sample_store)
     assert "✕ off target" in shown.stdout
     assert "≈ proxy: The files do not say who cancelled" in shown.stdout
+
+
+def test_the_table_says_how_much_room_is_left(run, sample_store):
+    words = ("scores", "--as-of", DAY, "--data", sample_store)
+    rooms = [row["headroom"] for row in json.loads(run(*words, "--format", "json").stdout)]
+    lines = run(*words).stdout.splitlines()
+    begin = lines[0].index("Room left")
+    rows = [line for line in lines[1:] if not line.startswith((" ", "≈"))]  # A long measure goes on in a second line.
+    told = [line[begin:].strip() for line in rows]
+    assert told == ["" if room is None else f"{room:,}" for room in rooms]
+    assert sum(room is not None for room in rooms) > 50
+
+
+@pytest.mark.parametrize("width", [80, 100, 120, 160])
+@pytest.mark.parametrize("command", ["scores", "outlook"])
+def test_on_a_narrow_terminal_a_table_folds_and_nothing_of_it_is_cut(command, width, monkeypatch, sample_store):
+    monkeypatch.setattr(asking.out, "_force_terminal", True)
+    monkeypatch.setenv("COLUMNS", str(width))
+    shown = CliRunner().invoke(app, [command, "--as-of", DAY, "--account", "paper-moth", "--data", str(sample_store)])
+    table = re.sub(r"\x1b\[[0-9;]*m", "", shown.stdout).split("\n\n")[0]
+    assert max(map(len, table.splitlines()[:20])) <= width
+    assert "Measure" in table
+    assert "…" not in table
+    words = table.lower().split()
+    assert {"defects", "target"} <= set(words)
 
 
 def test_window_lag_and_policy_replace_those_of_the_rules(run, sample_store):

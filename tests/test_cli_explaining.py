@@ -175,6 +175,8 @@ def test_due_lists_the_orders_that_wait_the_most_urgent_first(run, book):
     [
         (("bridge", *LATE, "--from", "2026-11-01"), "is not after"),
         (("bridge", *LATE[:2], "--metric", "lateness", *LATE[4:], "--from", BEFORE), "There are: order_defect_rate"),
+        (("bridge", *LATE[:2], "--metric", "policy_violations", *LATE[4:], "--from", BEFORE), "no rate of orders"),
+        (("drivers", *LATE[:2], "--metric", "average_response_time", *LATE[4:]), "no rate of orders"),
         (("drivers", *LATE, "--channel", "amazon"), "There are: seller"),
         (("drivers", *LATE, "--marketplace", "DE"), "There are: US"),
         (("drivers", "--account", "nobody", *LATE[2:]), "No account 'nobody'"),

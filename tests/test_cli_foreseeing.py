@@ -86,9 +86,14 @@ def test_what_it_takes_by_a_day_is_told_a_way_a_line(run, book, defects):
         (("outlook", *DEFECTS, "--by", "2026-10-01"), 2, "from --as-of on"),
         (("outlook", "--as-of", DAY, "--metric", "order_defect_rate"), 2, "goes with one --account"),
         (("outlook", *DEFECTS[:2], "--metric", "refund_rate", *DEFECTS[4:]), 1, "not held against a target"),
+        (("outlook", *DEFECTS[:2], "--metric", "policy_violations", *DEFECTS[4:]), 1, "no rate of orders"),
+        (
+            ("outlook", "--account", "minato-bungu", "--metric", "late_response_rate", *DEFECTS[4:]),
+            1, "Late answers over 90 days (the account as a whole): nothing is counted",
+        ),
         (("outlook", *DEFECTS[:2], "--metric", "nothing", *DEFECTS[4:]), 1, "There are: order_defect_rate"),
     ],
-)
+)  # fmt: skip
 def test_an_outlook_that_cannot_be_given_is_refused(run, words, code, said):
     shown = run(*words)
     assert shown.exit_code == code

@@ -188,6 +188,7 @@ def test_every_position_of_the_sliders_is_the_scenario_played():
                     told["counted"],
                     told["at_fault"],
                 )
+                assert made.days["status"].iloc[0] == told["status"]
                 assert made.back_on == (None if pd.isna(told["back_on"]) else told["back_on"].date())
                 tried += 1
     assert tried > 50

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
@@ -123,3 +124,16 @@ def test_every_column_that_names_a_row_belongs_to_its_table(table):
 @pytest.mark.parametrize("table", tables.RAW, ids=lambda one: one.name)
 def test_every_raw_row_says_whose_it_is_and_which_file_said_so(table):
     assert {"account", "marketplace", "updated_at", "report"} <= set(table.required())
+
+
+@pytest.mark.parametrize(
+    ("value", "plain"),
+    [
+        (np.int64(-7), -7), (np.int64(0), 0), (np.float64(0.5), 0.5), (np.bool_(False), False), (True, True), ("", ""),
+        (pd.Timestamp("2026-10-31"), date(2026, 10, 31)), (date(2026, 10, 31), date(2026, 10, 31)),
+        (None, None), (pd.NA, None), (pd.NaT, None), (float("nan"), None), (np.float64("nan"), None),
+    ],
+)  # fmt: skip
+def test_a_cell_of_any_kind_of_column_is_a_plain_value_or_none(value, plain):
+    made = tables.plain(value)
+    assert (made, type(made)) == (plain, type(plain))

@@ -72,10 +72,11 @@ def _per(grid: pd.DataFrame, causes: list[str], row: Measure) -> str:
 def _answer(row: Measure, held: Calendar, grid: pd.DataFrame, at: dict[str, int], year: int) -> dict[str, str]:
     """The three answers for one position of the sliders."""
     place = grid[(grid[list(at)] == pd.Series(at)).all(axis=1)].iloc[0]
-    status = wording.STATUSES["off target" if place["headroom"] < 0 else "on target"]
+    status = wording.STATUSES[place["status"]]
     return {
         "rate": _rate(row, int(place["at_fault"])), "symbol": status.symbol, "colour": status.colour,
-        "status": foresight.step_status(int(place["headroom"]), row.noun), "back": _back(place["back_on"], held, year),
+        "status": foresight.step_status(place["status"], int(place["headroom"]), row.noun),
+        "back": _back(place["back_on"], held, year),
     }  # fmt: skip
 
 
@@ -92,12 +93,11 @@ def _data(row: Measure, held: Calendar, grid: pd.DataFrame, grain: int, year: in
     """Every position's answer for the page's script: by place of the position, the count and the day it is back."""
     backs = [_back(on, held, year) for on in grid["back_on"]]
     told = list(dict.fromkeys(backs))
-    counts = {int(count): int(room) for count, room in zip(grid["at_fault"], grid["headroom"], strict=True)}
+    counts = grid.drop_duplicates("at_fault")
     answers = {}
-    for count, room in counts.items():
-        status = wording.STATUSES["off target" if room < 0 else "on target"]
-        words = (_rate(row, count), status.colour, status.symbol, foresight.step_status(room, row.noun))
-        answers[str(count)] = words
+    for count, room, stands in zip(counts["at_fault"], counts["headroom"], counts["status"], strict=True):
+        status, word = wording.STATUSES[stands], foresight.step_status(stands, int(room), row.noun)
+        answers[str(count)] = (_rate(row, int(count)), status.colour, status.symbol, word)
     held_in = {
         "grain": grain, "counts": [int(count) for count in grid["at_fault"]], "answers": answers,
         "backs": [told.index(text) for text in backs], "days": told,
@@ -117,7 +117,7 @@ def _steps(
     rows = []
     for share in shares:
         place = alone.loc[share]
-        status = wording.STATUSES["off target" if place["headroom"] < 0 else "on target"]
+        status = wording.STATUSES[place["status"]]
         rows.append({
             "share": f"{share}%", "at_fault": wording.number(int(place["at_fault"])), "status": status,
             "rate": wording.rate(row.counted, int(place["at_fault"]), row.side, row.target),

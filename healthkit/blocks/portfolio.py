@@ -74,12 +74,13 @@ def _stand(monthly: Monthly, worst: Measure | None) -> dict[str, Any]:
     return {
         "status": worst.status, "metric": worst.metric, "channel": spoken.channel, "window": spoken.window,
         "counted": worst.counted, "at_fault": worst.at_fault, "side": worst.side, "target": worst.target,
-        "headroom": worst.headroom, "used": _finite(worst.used), "why": "" if worst.status in JUDGED else why,
+        "headroom": worst.headroom, "value": spoken.value, "used": _finite(worst.used),
+        "why": "" if worst.status in JUDGED else why,
         "first": wording.of_all(group, year) if group else wording.are_at_fault(worst.at_fault, worst.noun),
     }  # fmt: skip
 
 
-_NO_TARGET = {"target": None, "headroom": None, "used": None}
+_NO_TARGET = {"target": None, "headroom": None, "value": None, "used": None}
 
 
 def _strips(rows: list[Measure]) -> dict[str, list[float | None]]:
@@ -129,7 +130,9 @@ def _rank(row: dict[str, Any]) -> tuple[int, float, str, str]:
 def _standing(row: dict[str, Any]) -> Standing:
     asked = findings.text(row["side"]), findings.number(row["target"]), findings.whole(row["headroom"])
     where = findings.text(row["channel"]), int(row["window"])
-    return Standing(row["metric"], int(row["counted"]), int(row["at_fault"]), *asked, *where)
+    return Standing(
+        row["metric"], int(row["counted"]), int(row["at_fault"]), *asked, *where, findings.number(row["value"])
+    )
 
 
 def _sentences(accounts: list[dict[str, Any]], counts: dict[str, int], failed: int) -> list[tuple[str, Sentence]]:
@@ -171,7 +174,7 @@ def _row(row: dict[str, Any], place: int, accounts: list[dict[str, Any]], column
         if standing
         else "No orders"
     )
-    left = wording.headroom(standing.headroom, wording.metric(standing.metric).noun) if standing and judged else ""
+    asked, left = _asked_and_left(standing) if standing and judged else ("", "")
     return {
         **{name: row[name] for name in ("account", "marketplace_title", "href", "csv_href")},
         "rank": place + 1 if judged else "",
@@ -181,9 +184,18 @@ def _row(row: dict[str, Any], place: int, accounts: list[dict[str, Any]], column
         "room": left or row["why"],
         "left": standing.headroom if standing and judged and standing.headroom is not None else 1_000_000_000,
         "json_href": row["href"].removesuffix(".html") + ".json",
-        "asked": wording.target(standing.side, standing.target) if standing and judged else "",
+        "asked": asked,
         "strips": [(_column(name), _strip(name, row["strips"])) for name in columns],
     }
+
+
+def _asked_and_left(standing: Standing) -> tuple[str, str]:
+    """The target of a measure, and how far it is from that."""
+    if standing.value is None:
+        left = wording.headroom(standing.headroom, wording.metric(standing.metric).noun)
+        return wording.target(standing.side, standing.target), left
+    words, on_from = wording.account, int(standing.target or 0)
+    return words.value_target(standing.metric, on_from), words.value_room(standing.metric, standing.value, on_from)
 
 
 def _strip(name: str, strips: dict[str, list[float | None]]) -> Any:

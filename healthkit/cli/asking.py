@@ -24,8 +24,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 out, err = Console(highlight=False), Console(stderr=True, highlight=False)
-WIDE = 180
-"""So many characters a line of a table has where the output is no terminal."""
+WIDE, NARROWEST = 180, 20
+"""So many characters a line of a table has where the output is no terminal, and a long column at the least."""
 
 
 class Level(StrEnum):
@@ -152,8 +152,20 @@ def show(*things: Any) -> None:
     for thing in things:
         if isinstance(thing, str):
             wide.print(thing, soft_wrap=True, markup=False)
-        else:
-            wide.print(thing)
+            continue
+        if isinstance(thing, Table) and _least(thing) > wide.width:
+            # Where the long column alone cannot make room, all fold: none may be cut, or squeezed to nothing.
+            for column in thing.columns:
+                column.no_wrap, column.overflow = False, "fold"
+        wide.print(thing)
+
+
+def _least(table: Table) -> int:
+    """How wide a table is whose long columns are as narrow as can be read. [characters]"""
+    widths = [
+        (max(len(str(cell)) for cell in (column.header, *column.cells)), column.no_wrap) for column in table.columns
+    ]
+    return sum(width if stiff else min(width, NARROWEST) for width, stiff in widths) + 2 * len(widths)
 
 
 class sentences:

@@ -85,6 +85,9 @@ def outlook(
         })  # fmt: skip
         return
     if not written(held.days, form):
+        if not row["counted"]:
+            name = hk.wording.opening(hk.wording.measure(metric, row["channel"], int(row["window"])))
+            fail(f"{name}: nothing is counted in these days as of {as_of}, so there is no rate that could move.")
         show(*_calendar(row, held), *([] if by is None else _goals(row, held, by, ways)))
 
 

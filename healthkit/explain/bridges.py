@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from healthkit.exposure import Counts
+from healthkit.metrics import METRICS
 from healthkit.policy import Policy, Rule
 from healthkit.scores import Behind, Stays, day_numbers, stays_behind
 
@@ -117,8 +118,10 @@ def bridge(
     the order of the steps. Orders are told apart by their clock day: one outside the other day's window left or is
     new; one inside both was removed (cleared) or learnt late.
 
-    Raises ExplainError where no rule, or not the same rule, is in force on both days, or nothing counts on one.
+    Raises ExplainError where no rule, or not the same rule, is in force on both days, or nothing counts on one, and for
+    what is no rate.
     """
+    must_be_a_rate(metric)
     rule = _rule(policy, metric, channel, before, after)
     length = window or rule.windows[0]
     if not before < after:
@@ -133,6 +136,12 @@ def bridge(
     came, went = _flow(behind, ends, rule.lag, length)
     few = rule.target is None or rule.target.wants_few
     return Bridge(rule, channel, length, start, finish, came, went, _steps(orders, start, finish, few), orders, few)
+
+
+def must_be_a_rate(metric: str) -> None:
+    """Raise ExplainError for a figure such as a number of open cases, which is no share of orders."""
+    if METRICS[metric].shows != "rate":
+        raise ExplainError(f"{metric} is no rate of orders, so none of them can explain it; scores show its figures.")
 
 
 def _rule(policy: Policy, metric: str, channel: str, before: date, after: date) -> Rule:

@@ -17,7 +17,7 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from healthkit.explain.bridges import ExplainError
+from healthkit.explain.bridges import ExplainError, must_be_a_rate
 from healthkit.explain.evening import Evening, Seen
 from healthkit.policy import Rule
 from healthkit.tables import Column, Ledger, Table, collected
@@ -53,8 +53,9 @@ def drivers(
     """DRIVERS of one measure as displayed on a day, those with the largest excess first.
 
     An order of two products stands in the group of each. Kinds of groups of which the files tell nothing, or one group
-    alone, are left out. Raises ExplainError where nothing counts that day.
+    alone, are left out. Raises ExplainError where nothing counts that day, and for what is no rate.
     """
+    must_be_a_rate(rule.metric)
     length = window or rule.windows[0]
     last = as_of - timedelta(days=rule.lag)
     first = last - timedelta(days=length - 1)

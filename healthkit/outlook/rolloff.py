@@ -99,7 +99,9 @@ def calendar(
     OutlookError for a row that is no rate, or without a target.
     """
     rule = next((rule for rule in policy.rules if rule.id == row["rule"]), None)
-    if rule is None or rule.target is None or (pd.isna(row["rate"]) and row["counted"]):
+    if pd.isna(row["rate"]) and row["counted"]:
+        raise OutlookError(f"{row['metric']} is no rate of orders, so no orders that leave bring it back.")
+    if rule is None or rule.target is None:
         raise OutlookError(f"{row['metric']} is not held against a target, so there is no day on which it is back.")
     as_of, window = row["as_of"].date(), int(row["window"])
     lag = (row["as_of"] - row["last_day"]).days

@@ -9,7 +9,7 @@ from typing import Any
 
 from healthkit.wording.figures import day, long_day, number, rate, target, things
 from healthkit.wording.findings import Sentence, Standing, Strong, named, plain, verb  # noqa: F401 - plain for the examples
-from healthkit.wording.names import causes, listed, metric, opening
+from healthkit.wording.names import STATUSES, causes, listed, metric, opening
 
 BEST_CASE = "This is the best case: nothing new goes wrong, and orders keep coming at the pace of the last eight weeks."
 NO_ORDERS = "No new orders are taken into account: every window only empties."
@@ -132,13 +132,13 @@ def less_title() -> str:
     return "What if less had gone wrong?"
 
 
-def step_status(headroom: int, noun: str) -> str:
-    """How far off a step of the slider still is.
+def step_status(status: str, headroom: int, noun: str) -> str:
+    """Where a step of the slider stands, and how far off it still is.
 
-    >>> step_status(-2, "order"), step_status(3, "order")
-    ('Off target by 2 orders', 'On target')
+    >>> step_status("off target", -2, "order"), step_status("at risk", 1, "order")
+    ('Off target by 2 orders', 'At risk')
     """
-    return f"Off target by {things(-headroom, noun)}" if headroom < 0 else "On target"
+    return f"Off target by {things(-headroom, noun)}" if status == "off target" else STATUSES[status].word
 
 
 def back(back_on: date | None, as_of: date, year: int) -> str:
