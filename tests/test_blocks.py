@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 
 from healthkit import blocks, charts
-from healthkit.blocks import findings
+from healthkit.blocks import findings, strokes
 from healthkit.explain import Bridge
 from healthkit.monthly import Monthly
 from healthkit.policy import Rule, judge
@@ -396,6 +396,13 @@ def test_the_index_shows_what_is_no_rate_by_its_own_figure() -> None:
     assert "policy violations are at 2 open (none allowed), 2 violations too many" in html
     assert "Policy violations 2 open target: none 2 to resolve" in re.sub(r"\s+", " ", html)
     assert "200" not in html.split("Orders at fault")[0]
+
+
+def test_of_a_measure_that_is_younger_than_half_a_year_the_last_weeks_stand_where_they_do_of_others() -> None:
+    full, young = strokes.strip("late", [0.5] * 26), strokes.strip("late", [0.5] * 9)
+    places = [[int(x) for x in re.findall(r"M(\d+) \d+v", one)] for one in (full, young)]
+    assert places[0] == list(range(1, 53, 2))
+    assert places[1] == places[0][-9:]
 
 
 def test_an_index_of_failed_runs_alone_still_says_so() -> None:

@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from healthkit import wording
 from healthkit.blocks.findings import Measure, Week
+from healthkit.monthly import WEEKS
 
 WIDTH, HEIGHT = 132, 26
 TALL = 24
@@ -74,7 +75,7 @@ def _dot(place: tuple[float, float] | None, status: str) -> str:
 
 
 def strip(name: str, weeks: Sequence[float | None]) -> Markup:
-    """An account's weeks in one measure: height is the share of the limit used, the line is the limit.
+    """An account's weeks in one measure, the last at the right: height is the share of the limit, the line the limit.
 
     Colour only repeats the height: from eight tenths at risk, from the whole off target.
     """
@@ -95,10 +96,10 @@ _KINDS = (("on", -1.0, 0.8), ("risk", 0.8, 1.0), ("off", 1.0, float("inf")))
 
 
 def _bars(weeks: Sequence[float | None], kind: str, low: float, high: float) -> str:
-    """The weeks of one colour as one path, two pixels a week."""
+    """The weeks of one colour as one path, two pixels a week; where they are fewer, the first ones stay empty."""
     bars = [
         f"M{2 * n + 1} {TALL}v{-max(1.0, round(min(week, 1.6) * 15, 1)):g}"
-        for n, week in enumerate(weeks)
+        for n, week in enumerate(weeks, WEEKS - len(weeks))
         if week is not None and (low <= week < high or (week == high == float("inf")))
     ]
     return f'<path d="{"".join(bars)}" class="h-{kind}"/>' if bars else ""
