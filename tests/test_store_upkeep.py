@@ -104,6 +104,10 @@ def changed(path: Path) -> None:
     path.write_bytes(bytes(data))
 
 
+def without_files(path: Path) -> None:
+    path.write_text("".join(line for line in path.read_text().splitlines(True) if not line.startswith('{"add"')))
+
+
 DAMAGES = {
     "a data file is cut off": lambda store: cut(parquet(store, "orders")[1]),
     "a data file is empty": lambda store: parquet(store, "orders")[1].write_bytes(b""),
@@ -138,6 +142,27 @@ def test_what_is_damaged_is_told_mended_and_whole_again_after_an_import(damage, 
     assert orders(store) == before
     assert check(store).damages == []
     assert repair(store) == []
+
+
+EMPTIED = {
+    "an entry is empty": lambda store: entry(store, "orders", 1).write_bytes(b""),
+    "an entry lost the line of its data file": lambda store: without_files(entry(store, "items", 1)),
+}
+
+
+@pytest.mark.parametrize("damage", EMPTIED)
+def test_an_entry_of_a_log_that_says_nothing_is_told_and_mended(damage, three_files):
+    """The table can be read, without rows that it had: only a check sees that."""
+    store, files = three_files
+    before = orders(store)
+    EMPTIED[damage](store)
+    found = check(store)
+    assert found.damages
+    assert found.lost
+    assert repair(store) == found.lost
+    import_all(store, *files)
+    assert orders(store) == before
+    assert check(store).damages == []
 
 
 def test_a_damaged_list_of_raw_files_is_mended_too(three):

@@ -131,7 +131,7 @@ def _standing(row: dict[str, Any]) -> Standing:
     asked = findings.text(row["side"]), findings.number(row["target"]), findings.whole(row["headroom"])
     where = findings.text(row["channel"]), int(row["window"])
     return Standing(
-        row["metric"], int(row["counted"]), int(row["at_fault"]), *asked, *where, findings.number(row["value"])
+        row["metric"], int(row["counted"]), int(row["at_fault"]), *asked, *where, findings.number(row.get("value"))
     )
 
 

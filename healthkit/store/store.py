@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 
-BATCH, MORE, VERSIONS = "healthkit.batch", "healthkit.more", "healthkit.versions"
-"""What the log of a table says of an append: the import it belongs to, whether more of that import follows in this
-table, and (REPORTS) how far each table then was."""
+BATCH, PORTION, MORE, VERSIONS = "healthkit.batch", "healthkit.portion", "healthkit.more", "healthkit.versions"
+"""What the log of a table says of an append: the import it belongs to, the how-manieth of that import in this table it
+is (from 0), whether more follow, and (REPORTS) how far each table then was."""
 KEPT = {"delta.enableExpiredLogCleanup": "false", "delta.logRetentionDuration": "interval 36500 days"}
 """No entry of a log is dropped, so that every version of a store can be read again."""
 AT_ONCE = 1_200_000
@@ -112,9 +112,10 @@ class Store:
         for table in tables.RAW:
             parts = [taken.tables[table.name] for taken in takens if table.name in taken.tables]
             left = sum(part.num_rows for part in parts)
-            for rows in _portions(table, parts):
+            for number, rows in enumerate(_portions(table, parts)):
                 left -= rows.num_rows
-                versions[table.name] = self._append(table, rows, {BATCH: batch} | ({MORE: "true"} if left else {}))
+                told = {BATCH: batch, PORTION: str(number)} | ({MORE: "true"} if left else {})
+                versions[table.name] = self._append(table, rows, told)
         # Last: from here on the rows above are read. A break before this line leaves them unread for ever.
         told = {BATCH: batch, VERSIONS: json.dumps(versions)}
         self._append(tables.REPORTS, self._rows_of_reports(takens), told)

@@ -24,7 +24,7 @@ from pyarrow.fs import FileSystem
 from healthkit import tables
 from healthkit.store.folders import files_in, is_there, names_in
 from healthkit.store.merging import connected
-from healthkit.store.store import BATCH, MORE, VERSIONS, Store
+from healthkit.store.store import BATCH, MORE, PORTION, VERSIONS, Store
 from healthkit.store.stored import rows_in
 
 EVERY = (*tables.RAW, tables.REPORTS)
@@ -188,8 +188,17 @@ def _lost_batches(store: Store, looked: Mapping[str, _Looked]) -> dict[str, set[
 
 
 def _whole_batches(store: Store, table: tables.Table) -> set[str | None]:
-    """The imports whose last append is in a table's log, and so are those before it."""
-    return {entry.get(BATCH) for entry in _history(store, table) if MORE not in entry}
+    """The imports all of whose appends are in a table's log, with their data files."""
+    held: dict[str | None, set[int]] = {}
+    ends: dict[str | None, int] = {}
+    for lines in _log(files_in(store.folder / table.name)):
+        told: dict[str, Any] = next((line["commitInfo"] for line in lines if "commitInfo" in line), {})
+        if any("add" in line for line in lines):
+            batch, number = told.get(BATCH), int(told.get(PORTION, 0))
+            held.setdefault(batch, set()).add(number)
+            if MORE not in told:
+                ends[batch] = number
+    return {batch for batch, last in ends.items() if held[batch] >= set(range(last + 1))}
 
 
 def _broken_batches(store: Store, table: tables.Table, broken: set[str]) -> set[str | None]:
