@@ -19,7 +19,7 @@ import pytest
 
 import healthkit as hk
 from healthkit import intake, tables
-from healthkit.store import Store, StoreError, check, compact, repair, versions
+from healthkit.store import Store, StoreError, check, compact, repair, upkeep, versions
 from healthkit.store import store as store_module
 
 SAMPLE = Path(__file__).parents[1] / "data" / "sample"
@@ -160,6 +160,26 @@ def test_an_entry_of_a_log_that_says_nothing_is_told_and_mended(damage, three_fi
     assert found.damages
     assert found.lost
     assert repair(store) == found.lost
+    import_all(store, *files)
+    assert orders(store) == before
+    assert check(store).damages == []
+
+
+@pytest.mark.parametrize("step", ["delete", "repair"])
+def test_a_repair_that_breaks_off_is_done_by_the_next(step, three_files, monkeypatch):
+    store, files = three_files
+    before = orders(store)
+    cut(parquet(store, "orders")[1])
+
+    def broken(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(upkeep.DeltaTable, step, broken)
+        with pytest.raises(KeyboardInterrupt):
+            repair(store)
+    assert check(store).damages
+    repair(store)
     import_all(store, *files)
     assert orders(store) == before
     assert check(store).damages == []

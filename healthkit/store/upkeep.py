@@ -287,12 +287,14 @@ def repair(store: Store) -> list[str]:
         _mend_log(store, table)
     looked = _look(store)
     reports = _reports_of(store, set(_lost_batches(store, looked)))
-    for table in EVERY:
-        _drop_broken_files(store, table, looked[table.name].wrong)
+    # REPORTS first: a repair that breaks off here is known by the broken files that are still there.
+    _drop_broken_files(store, tables.REPORTS, looked[tables.REPORTS.name].wrong)
     if reports:
         delta = DeltaTable(str(store.folder / tables.REPORTS.name))
         listed = ", ".join(f"'{report}'" for report in sorted(reports))
         delta.delete(f"report in ({listed})")
+    for table in tables.RAW:
+        _drop_broken_files(store, table, looked[table.name].wrong)
     return sorted(reports.values())
 
 
