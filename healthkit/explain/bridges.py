@@ -121,8 +121,8 @@ def bridge(
     Raises ExplainError where no rule, or not the same rule, is in force on both days, or nothing counts on one, and for
     what is no rate.
     """
-    must_be_a_rate(metric)
     rule = _rule(policy, metric, channel, before, after)
+    must_be_a_rate(metric)
     length = window or rule.windows[0]
     if not before < after:
         raise ExplainError(f"A rate moves forward in time: {after} is not after {before}.")
