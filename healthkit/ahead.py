@@ -26,10 +26,14 @@ AHEAD = 3
 
 
 class Told(NamedTuple):
-    """What the reader is told of a file (see `readers.read`); `report` names the file among all."""
+    """What the reader is told of a file (see `readers.read`).
+
+    `digest` is the same for the same file; `report`, which its rows are marked with, is this import's alone.
+    """
 
     account: str | None
     marketplace: str | None
+    digest: str
     report: str
 
 
@@ -59,7 +63,7 @@ class Ahead:
     def of(self, source: Source, told: Told) -> Taken | ReaderError | None:
         """What was read of a file, or why it is refused; None where the caller has to read it."""
         self._begin()
-        future = self._begun.pop(told.report, None)
+        future = self._begun.pop(told.digest, None)
         if future is None:
             return None
         try:
@@ -78,13 +82,13 @@ class Ahead:
         while self._pool is not None and self._waiting and len(self._begun) < self._most:
             source, told = self._waiting.popleft()
             if (source.folder, source.kind) not in self._asked_back:
-                self._begun[told.report] = self._pool.submit(_read, source, told)
+                self._begun[told.digest] = self._pool.submit(_read, source, told)
 
 
 @contextmanager
 def reading(files: Iterable[tuple[Source, Told]], jobs: int) -> Iterator[Ahead]:
     """Read small files, each with what is told of it, in `jobs` processes, where there are so many that it pays."""
-    once = {told.report: (source, told) for source, told in files}
+    once = {told.digest: (source, told) for source, told in files}
     small = [one for one in once.values() if one[0].size <= STRETCH and len(one[0].parts) == 1]
     if jobs < 2 or sum(source.size for source, _ in small) < WORTH:
         yield Ahead(None, 0, ())

@@ -65,13 +65,18 @@ class Desk:
         version: int | None = None,
         track: exposure.Track = iter,
     ) -> None:
-        place = choose(folder)
-        self.store: Store | Excerpt = Excerpt.opened(place) if is_excerpt(place) else Store(place, version)
+        self._place, self._version = choose(folder), version
         self.policy_name = policy
         self._one = None if policy is None else load(policy)
         self._track = track
         self._parts: dict[tuple[str, ...], Counts] = {}
         self._ledgers: dict[str, Ledger] = {}
+
+    @cached_property
+    def store(self) -> Store | Excerpt:
+        """What is asked: a store as it was at the first question, for counts and rows must be of one state. What is
+        imported later another desk sees."""
+        return Excerpt.opened(self._place) if is_excerpt(self._place) else Store(self._place, self._version).pinned()
 
     @cached_property
     def counts(self) -> Counts:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from uuid import uuid4
 
 import pyarrow as pa
 
@@ -107,8 +108,8 @@ def take_in(
     # Account by account: what must be known of an account's orders is let go with it, and its rows stand together.
     sources.sort(key=lambda source: _whose(source, account))
     held, batch = store.holds(), _Batch(store)
-    files = [(source, Told(account, marketplace, _identity(source, account))) for source in sources]
-    with reading([one for one in files if one[1].report not in held], jobs) as ahead:
+    files = [(source, Told(account, marketplace, _identity(source, account), uuid4().hex)) for source in sources]
+    with reading([one for one in files if one[1].digest not in held], jobs) as ahead:
         for source, told in files:
             yield _one(source, told, batch, held, moved, ahead)
             if done is not None:
@@ -120,7 +121,7 @@ def _one(
     source: Source, told: Told, batch: _Batch, held: set[str], moved: Callable[[int], None] | None, ahead: Ahead
 ) -> Outcome:
     """Read one file, unless the store or this import has it."""
-    if told.report in held:
+    if told.digest in held:
         _LOG.debug("%s stands in the store already", source.name)
         return Outcome(source.name, source.kind)
     taken = ahead.of(source, told) or tried(source, told, batch.marketplace_of, batch.marketplaces_of, moved)
@@ -128,8 +129,8 @@ def _one(
         _LOG.warning("refused: %s", taken)
         return Outcome(source.name, source.kind, refused=str(taken))
     _LOG.info("%s read as %s: %d rows", source.name, source.kind, taken.rows)
-    held.add(told.report)
-    batch.take(taken)
+    held.add(told.digest)
+    batch.take(replace(taken, digest=told.digest))
     return Outcome(source.name, source.kind, taken=taken)
 
 

@@ -38,7 +38,7 @@ def place_of(held: Store, more: Iterable[str] = ()) -> Path:
 
     `more` are paths of rules beside those of the kit.
     """
-    return (held.beside / "counts" / f"v{held.version()}-{_digest(more)}").resolve()
+    return (held.beside / "counts" / f"v{held.state()}-{_digest(more)}").resolve()
 
 
 def _digest(more: Iterable[str]) -> str:
@@ -70,10 +70,9 @@ def _made(held: Store, groups: list[list[str]], rules_of: RulesOf, track: Track)
 
 def _brought_up(held: Store, place: Path, rules_of: RulesOf, track: Track) -> Counts | None:
     """The newest kept counts, with those accounts counted again that changed since; None where none can be used."""
-    digest = place.name.partition("-")[2]
-    for version in _versions(place.parent, digest):
-        older = read(place.parent / f"v{version}-{digest}")
-        changed = _changed(held, version)
+    for state in _states(place):
+        older = read(place.with_name(f"v{state}-{_digest_of(place)}"))
+        changed = _changed(held, state)
         if older is None or changed is None:
             continue
         if set(older.coverage["marketplace"]) != set(held.marketplaces()):
@@ -81,7 +80,7 @@ def _brought_up(held: Store, place: Path, rules_of: RulesOf, track: Track) -> Co
         there = set(held.accounts())
         stand = older.of(account for account in older.coverage["account"].unique() if account in there - changed)
         again = sorted(changed & there)
-        _LOG.info("counts of version %d stand for all but %d accounts", version, len(again))
+        _LOG.info("counts of version %s stand for all but %d accounts", state, len(again))
         if len(again) > len(there) // 2:
             return None
         parts = [_made(held, held.groups(again), rules_of, track)] if again else []
@@ -89,16 +88,30 @@ def _brought_up(held: Store, place: Path, rules_of: RulesOf, track: Track) -> Co
     return None
 
 
-def _versions(folder: Path, digest: str) -> list[int]:
-    """The states of the store whose counts are kept for these rules, newest first."""
-    names = [path.name.removeprefix("v").removesuffix(f"-{digest}") for path in folder.glob(f"v*-{digest}")]
-    return sorted((int(name) for name in names if name.isdigit()), reverse=True)
+def _digest_of(place: Path) -> str:
+    """What the counts in a folder depend on besides the store."""
+    return place.name.rpartition("-")[2]
 
 
-def _changed(held: Store, version: int) -> set[str] | None:
+def _states(place: Path) -> list[str]:
+    """The states of the store whose counts are kept for the same rules, newest first."""
+    digest = _digest_of(place)
+    names = [path.name.removeprefix("v").removesuffix(f"-{digest}") for path in place.parent.glob(f"v*-{digest}")]
+    return sorted(names, key=_version_of, reverse=True)
+
+
+def _version_of(state: str) -> int:
+    number = state.partition("-")[0]
+    return int(number) if number.isdigit() else -1
+
+
+def _changed(held: Store, state: str) -> set[str] | None:
     """The accounts of which a file came or went since an older state of a store; None where that cannot be told."""
+    then = Store(held.folder, _version_of(state))
     try:
-        before, now = Store(held.folder, version).reports(), held.reports()
+        if then.state() != state:
+            return None
+        before, now = then.reports(), held.reports()
     except StoreError:
         return None
     came = now[~now["report"].isin(before["report"])]

@@ -311,9 +311,13 @@ REPORTS = Table(
         first_day  day?
         last_day   day?
         number     count
+        digest     text?
+        brought    text?
     """),
     ("report",),
 )
+"""`report` is what the rows of the file are marked with, another one each time that a file is imported; `digest` is the
+same for the same content of the same account. `brought` says, as JSON, how many rows of each table the file holds."""
 EXPOSURE = Table(
     "exposure",
     "how many orders count, by clock day and the days on which they began and ceased to count",

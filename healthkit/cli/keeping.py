@@ -31,9 +31,16 @@ def check(data: Data = None) -> None:
     out.print(f"{store.folder}: {things(found.files, 'data file')}, {found.rows:,} rows read.", soft_wrap=True)
     if found.unread:
         out.print(f"{found.unread:,} rows belong to imports that were cut short; they are never read.", soft_wrap=True)
+    if found.unstated:
+        files = things(found.unstated, "raw file")
+        out.print(
+            f"{files} came from an older healthkit, which did not say how many rows they hold: whether all are there "
+            "cannot be told. Import them into a new store to know.",
+            soft_wrap=True,
+        )
     if found.spare:
         files = things(found.spare, "file")
-        out.print(f"{files} are of no version; `store compact` removes those older than a day.", soft_wrap=True)
+        out.print(f"{files} belong to no table; `store compact` removes those older than a day.", soft_wrap=True)
     if not found.damages:
         out.print("Nothing is wrong.")
         return
@@ -52,12 +59,19 @@ def repair(data: Data = None) -> None:
     """Make a damaged store readable: what is broken is moved aside, and raw files that lost rows are forgotten."""
     with sentences():
         store = _store(data)
-        lost = hk.store.repair(store)
-    if not lost:
+        lost, unnamed = hk.store.repair(store)
+    if lost:
+        others = "" if unnamed else "; all others are as they were"
+        out.print(f"Import {hk.wording.things(len(lost), 'raw file')} again{others}:", soft_wrap=True)
+        _name(lost)
+    if unnamed:
+        out.print(
+            "The list of raw files was damaged, and some may be known by name no more. Import all that you have: those "
+            "that the store holds add nothing.",
+            soft_wrap=True,
+        )
+    elif not lost:
         out.print("No raw file lost a row: there is nothing to import again.")
-        return
-    out.print(f"Import {hk.wording.things(len(lost), 'raw file')} again; all others are as they were:", soft_wrap=True)
-    _name(lost)
 
 
 @store_app.command("compact", epilog="Example: `python -m healthkit store compact --data data/sample_store`")

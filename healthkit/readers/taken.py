@@ -21,7 +21,8 @@ class Taken:
     """One raw file, read: its tables, how many rows it held, which were skipped and why, what was assumed.
 
     A table is an Arrow table, or of a large file a `spilled.Spilled`. `account` is None for a file that holds many
-    accounts. `first_day` and `last_day` are those of the orders in it, or, where it holds none, of its events.
+    accounts. `first_day` and `last_day` are those of the orders in it, or, where it holds none, of its events. `digest`
+    is the same for the same file read again, `report` where none is said.
     """
 
     report: str
@@ -34,6 +35,7 @@ class Taken:
     notes: list[str] = field(default_factory=list)
     first_day: date | None = None
     last_day: date | None = None
+    digest: str | None = None
 
 
 def fill(table: Table, rows: int, columns: Mapping[str, object], keyed: bool = False) -> pa.Table:

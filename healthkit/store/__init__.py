@@ -6,7 +6,7 @@ The only room with deltalake and duckdb.
 from healthkit.store.folders import Bucket, Folder, folder_of
 from healthkit.store.merging import ledger_of, schema
 from healthkit.store.store import Store, StoreError, refuse_unknown
-from healthkit.store.upkeep import Checked, Compacted, Damage, Version, check, compact, repair, versions
+from healthkit.store.upkeep import Checked, Compacted, Damage, Repaired, Version, check, compact, repair, versions
 
 __all__ = [
     "Bucket",
@@ -14,6 +14,7 @@ __all__ = [
     "Compacted",
     "Damage",
     "Folder",
+    "Repaired",
     "Store",
     "StoreError",
     "Version",

@@ -6,8 +6,10 @@ import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import platformdirs
+import pyarrow as pa
 from deltalake.fs import DeltaStorageHandler
 from pyarrow import fs
 
@@ -57,11 +59,40 @@ def folder_of(named: str | Path | Bucket) -> Folder:
     return Bucket(f"s3://{found['rest']}") if found else Path(named)
 
 
+class _Bytes:
+    """A stream that takes bytes, for pyarrow, which hands on buffers."""
+
+    closed = False
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, data: pa.Buffer) -> None:
+        """Hand on what is written."""
+        self._stream.write(data.to_pybytes())
+
+    def flush(self) -> None:
+        """What is written stands once the stream is closed."""
+
+    def close(self) -> None:
+        """Let what was written stand."""
+        self._stream.close()
+        self.closed = True
+
+
+class _Objects(DeltaStorageHandler):
+    """The objects of a storage as files, which can be written too."""
+
+    def open_output_stream(self, path: str, metadata: dict[str, str] | None = None) -> pa.PythonFile:
+        """A stream to write an object anew."""
+        return pa.PythonFile(_Bytes(self._handler.open_output_stream(path, metadata)), mode="w")
+
+
 def files_in(folder: Folder) -> fs.FileSystem:
     """The files of a folder, by their paths within it; there need be none."""
     if isinstance(folder, Path):
         return fs.SubTreeFileSystem(str(folder.resolve()), fs.LocalFileSystem())
-    return fs.PyFileSystem(DeltaStorageHandler(str(folder)))
+    return fs.PyFileSystem(_Objects(str(folder)))
 
 
 def names_in(files: fs.FileSystem, below: str) -> list[str]:

@@ -6,7 +6,7 @@ SQL for DuckDB over the tables `raw_…`, which hold the rows as they were store
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -91,7 +91,13 @@ _SQL = {
 }  # fmt: skip
 
 
-def column_as(table: tables.Table, name: str, stored: bool) -> str:
+def columns_of(table: tables.Table, stored: Collection[str], rows: str) -> str:
+    """SQL for a table's columns as they stand in some rows, which have the columns that are `stored`."""
+    columns = ", ".join(_column_as(table, name, name in stored) for name in table.columns)
+    return f"select {columns} from {rows} held"
+
+
+def _column_as(table: tables.Table, name: str, stored: bool) -> str:
     """One column as SQL; a store that was begun before there was such a column knows nothing of it."""
     kind = _SQL[table.columns[name].kind]
     value = f"held.{name}" if stored else f"null::{kind}"

@@ -2,27 +2,39 @@
 
 An import only ever appends, its rows of REPORTS last: a raw file is in the store when its row is, so a
 break in the middle of an import leaves nothing half-read behind, and the same file twice adds nothing.
+REPORTS says how many rows of each table a file brought: a store that lacks one of them is not read.
 The only room with deltalake and duckdb.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
+import hashlib
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
-from uuid import uuid4
 
 import duckdb
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, write_deltalake
+import pyarrow.compute as pc
+from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from healthkit import tables
+from healthkit.store.brought import Rows, lacking, stated, told
 from healthkit.store.folders import Bucket, Folder, beside, folder_of
-from healthkit.store.merging import NEWER, PLACES, REMOVED, column_as, connected, coverage_in, ledger_in, newest, schema
+from healthkit.store.merging import (
+    NEWER,
+    PLACES,
+    REMOVED,
+    columns_of,
+    connected,
+    coverage_in,
+    ledger_in,
+    newest,
+    schema,
+)
 from healthkit.store.stored import rows_in
 from healthkit.tables import Ledger
 
@@ -31,9 +43,6 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 
-BATCH, PORTION, MORE, VERSIONS = "healthkit.batch", "healthkit.portion", "healthkit.more", "healthkit.versions"
-"""What the log of a table says of an append: the import it belongs to, the how-manieth of that import in this table it
-is (from 0), whether more follow, and (REPORTS) how far each table then was."""
 KEPT = {"delta.enableExpiredLogCleanup": "false", "delta.logRetentionDuration": "interval 36500 days"}
 """No entry of a log is dropped, so that every version of a store can be read again."""
 AT_ONCE = 1_200_000
@@ -48,21 +57,11 @@ class StoreError(ValueError):
     """The store is not there or does not hold what was asked for; the message says what there is instead."""
 
 
-class Rows(Protocol):
-    """Rows of one table: in memory, or handed on batch by batch."""
-
-    @property
-    def num_rows(self) -> int:
-        """How many they are."""
-
-    def to_batches(self) -> Iterable[pa.RecordBatch]:
-        """The rows, as often as they are asked for."""
-
-
 class Taken(Protocol):
     """What a reader hands over of one raw file (see `readers.Taken`)."""
 
     report: str
+    digest: str | None
     name: str
     kind: str
     account: str | None
@@ -107,18 +106,11 @@ class Store:
         self._check_name()
         if self._at is not None:
             raise StoreError(f"Version {self._at} of {self.folder} is past; nothing can be added to it.")
-        batch = uuid4().hex
-        versions: dict[str, int] = {}
         for table in tables.RAW:
-            parts = [taken.tables[table.name] for taken in takens if table.name in taken.tables]
-            left = sum(part.num_rows for part in parts)
-            for number, rows in enumerate(_portions(table, parts)):
-                left -= rows.num_rows
-                told = {BATCH: batch, PORTION: str(number)} | ({MORE: "true"} if left else {})
-                versions[table.name] = self._append(table, rows, told)
+            for rows in _portions(table, [taken.tables[table.name] for taken in takens if table.name in taken.tables]):
+                self._append(table, rows)
         # Last: from here on the rows above are read. A break before this line leaves them unread for ever.
-        told = {BATCH: batch, VERSIONS: json.dumps(versions)}
-        self._append(tables.REPORTS, self._rows_of_reports(takens), told)
+        self._append(tables.REPORTS, self._rows_of_reports(takens))
 
     def _check_name(self) -> None:
         """Refuse a folder whose name the table format cannot hold."""
@@ -129,20 +121,16 @@ class Store:
                 "Choose another with --data."
             )
 
-    def _append(self, table: tables.Table, rows: pa.Table, told: Mapping[str, str] | None = None) -> int:
-        """Append rows, all or none; the version of the table that surely holds them. `told` is kept in its log."""
+    def _append(self, table: tables.Table, rows: pa.Table) -> None:
+        """Append rows, all or none."""
         path = self.folder / table.name
         if isinstance(path, Path):
             path.mkdir(parents=True, exist_ok=True)
         for attempt in range(TRIES):
             try:
-                write_deltalake(
-                    str(path), rows, mode="append", schema_mode="merge", configuration=KEPT,
-                    commit_properties=CommitProperties(custom_metadata=dict(told or {})),
-                )  # fmt: skip
-                version = DeltaTable(str(path)).version()
-                _LOG.info("%s: %d rows appended, now at version %d", path, rows.num_rows, version)
-                return version
+                write_deltalake(str(path), rows, mode="append", schema_mode="merge", configuration=KEPT)
+                _LOG.info("%s: %d rows appended", path, rows.num_rows)
+                return
             except CommitFailedError as error:
                 # Another import made the table, or its first rows, at the same moment; nothing of ours was kept.
                 _LOG.info("%s: another import wrote at the same moment, try %d of %d", path, attempt + 1, TRIES)
@@ -151,10 +139,9 @@ class Store:
                         f"Too many imports at once into {self.folder}; nothing was added. Run this import again."
                     ) from error
             except (DeltaError, OSError) as error:
-                raise self._damaged(table, error) from error
-        raise AssertionError("every try returns or raises")
+                raise self.damaged(table, error) from error
 
-    def _damaged(self, table: tables.Table, error: Exception) -> StoreError:
+    def damaged(self, table: tables.Table, error: Exception) -> StoreError:
         """What is to be said of a table that cannot be read or written."""
         said = str(error)
         if "No space left" in said or "os error 28" in said:
@@ -171,11 +158,12 @@ class Store:
         )
 
     def _rows_of_reports(self, takens: Sequence[Taken]) -> pa.Table:
-        number = self._reports().num_rows
+        number = max(self._reports()["number"].to_pylist(), default=-1) + 1
         rows = [
             {
                 "report": taken.report, "name": taken.name, "kind": taken.kind, "account": taken.account,
                 "rows": taken.rows, "first_day": taken.first_day, "last_day": taken.last_day, "number": number + place,
+                "digest": taken.digest or taken.report, "brought": told(taken.tables),
             }
             for place, taken in enumerate(takens)
         ]  # fmt: skip
@@ -188,20 +176,21 @@ class Store:
         except TableNotFoundError:
             return None
         except (DeltaError, OSError) as error:
-            raise self._damaged(table, error) from error
+            raise self.damaged(table, error) from error
 
     def _reports(self) -> pa.Table:
         delta = self._delta_of_reports()
         if delta is None:
             return schema(tables.REPORTS).empty_table()
-        # Two imports of one file at the same moment both name it; it is one file all the same.
-        held = "select distinct on (report) {0} from stored order by number, report"
+        # Two imports of one file at the same moment both name it; it is one file all the same, and one's rows are read.
+        once = "select distinct on (coalesce(digest, report)) * from ({0}) order by number, report"
         try:
             with contextlib.closing(connected()) as connection:
-                connection.register("stored", rows_in(connection, self.folder / tables.REPORTS.name, delta))
-                return connection.sql(held.format(", ".join(tables.REPORTS.columns))).to_arrow_table()
+                rows = rows_in(connection, self.folder / tables.REPORTS.name, delta)
+                connection.register("stored", rows)
+                return connection.sql(once.format(columns_of(tables.REPORTS, rows.columns, "stored"))).to_arrow_table()
         except (OSError, duckdb.Error) as error:
-            raise self._damaged(tables.REPORTS, error) from error
+            raise self.damaged(tables.REPORTS, error) from error
 
     def _delta_of_reports(self) -> DeltaTable | None:
         """REPORTS at the version that is read. Raises StoreError for one that there is not."""
@@ -210,7 +199,7 @@ class Store:
             return newest
         if not 0 <= self._at <= newest.version():
             raise StoreError(f"{self.folder} has no version {self._at}; it has 0 to {newest.version()}.")
-        return self.delta(tables.REPORTS, self._at)
+        return newest if newest.version() == self._at else self.delta(tables.REPORTS, self._at)
 
     def reports(self) -> pd.DataFrame:
         """REPORTS: the raw files that were taken in, in the order of their import.
@@ -221,13 +210,28 @@ class Store:
         return self._reports().to_pandas(date_as_object=False).sort_values(["number", "report"], ignore_index=True)
 
     def holds(self) -> set[str]:
-        """The reports (content hashes) that the store holds; empty where there is no store yet."""
-        return set(self._reports()["report"].to_pylist())
+        """The digests of the files that the store holds; empty where there is no store yet."""
+        reports = self._reports()
+        return set(pc.coalesce(reports["digest"], reports["report"]).to_pylist())
 
     def version(self) -> int:
         """The version of REPORTS: the number that names a state of the store."""
         delta = self._delta_of_reports()
         return -1 if delta is None else delta.version()
+
+    def state(self) -> str:
+        """A name for what is held: the version and, for its number may come again after a repair, a digest of the files
+        in which REPORTS stands."""
+        delta = self._delta_of_reports()
+        if delta is None:
+            return "-1"
+        files = sorted(pa.table(delta.get_add_actions(flatten=True))["path"].to_pylist())
+        return f"{delta.version()}-{hashlib.sha256('/'.join(files).encode()).hexdigest()[:8]}"
+
+    def pinned(self) -> Store:
+        """The store as it is now: what is imported later is not seen. One that is not there yet is itself."""
+        version = self.version()
+        return self if version < 0 or self._at is not None else Store(self.folder, version)
 
     def must_exist(self) -> None:
         """Raise StoreError, saying how to make one, where nothing was ever imported."""
@@ -246,15 +250,15 @@ class Store:
         wanted = None if accounts is None else list(dict.fromkeys(accounts))
         if wanted is not None:
             self.check_accounts(wanted, self.accounts())
-        connection = connected()
-        connection.register("taken", self._reports())
+        connection, reports = connected(), self._reports()
+        connection.register("taken", reports)
         connection.execute(PLACES.format("taken"))
-        least = self._least_versions()
+        brought = stated(reports, wanted)
         for table in tables.RAW:
             try:
-                self._read(connection, table, wanted, least.get(table.name, -1))
+                self._read(connection, table, wanted, brought.get(table.name, {}))
             except (OSError, pa.ArrowInvalid, duckdb.Error) as error:
-                raise self._damaged(table, error) from error
+                raise self.damaged(table, error) from error
         connection.execute(REMOVED)
         return ledger_in(connection, coverage_in(connection))
 
@@ -267,20 +271,18 @@ class Store:
         reports = self.reports()
         return int((reports["account"].isna() | (reports["account"] == account)).sum())
 
-    def _least_versions(self) -> dict[str, int]:
-        """The versions that the raw tables had at the last import: one that is behind has lost entries of its log."""
-        delta = self._delta_of_reports()
-        last = delta.history(1) if delta is not None else []
-        return dict(json.loads(last[0].get(VERSIONS, "{}"))) if last else {}
-
     def _read(
-        self, connection: duckdb.DuckDBPyConnection, table: tables.Table, accounts: list[str] | None, least: int
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        table: tables.Table,
+        accounts: list[str] | None,
+        brought: Mapping[str, int],
     ) -> None:
-        """The rows of taken reports as the DuckDB tables `raw_…` (as stored) and the table's name (as known now)."""
+        """The rows of taken reports as the DuckDB tables `raw_…` (as stored) and the table's name (as known now).
+
+        Raises StoreError where a report brought more rows than are there.
+        """
         delta = self.delta(table)
-        have = -1 if delta is None else delta.version()
-        if have < least:
-            raise self._damaged(table, ValueError(f"its log ends at version {have}, and {least} was written"))
         if delta is None:
             connection.register(f"empty_{table.name}", schema(table).empty_table())
             connection.execute(
@@ -289,13 +291,24 @@ class Store:
         else:
             rows = rows_in(connection, self.folder / table.name, delta, accounts)
             connection.register(f"stored_{table.name}", rows)
-            stored = set(rows.columns)
-            columns = ", ".join(column_as(table, name, name in stored) for name in table.columns)
             connection.execute(
-                f"create temp table raw_{table.name} as select {columns}, {NEWER} as newer "
-                f"from stored_{table.name} held join places using (report)"
+                f"create temp table raw_{table.name} as select held.*, {NEWER} as newer "
+                f"from ({columns_of(table, rows.columns, f'stored_{table.name}')}) held join places using (report)"
             )
+        there = dict(connection.execute(f"select report, count(*) from raw_{table.name} group by report").fetchall())
+        if lost := lacking(brought, there):
+            raise self._lacks(table, lost)
         connection.execute(newest(table))
+
+    def _lacks(self, table: tables.Table, lost: Collection[str]) -> StoreError:
+        """What is to be said where rows of raw files are not there."""
+        newest = Store(self.folder)._reports()["report"].to_pylist()
+        if not set(newest) & set(lost):
+            return StoreError(
+                f"Version {self._at} of {self.folder} cannot be read any more: a repair has since forgotten "
+                f"{len(lost):,} of its raw files. Newer versions can: python -m healthkit store versions"
+            )
+        return self.damaged(table, ValueError(f"it lacks rows of {len(lost):,} raw files"))
 
     def accounts(self) -> list[str]:
         """The accounts that have orders here, in the order of their names."""
@@ -326,14 +339,22 @@ class Store:
 
     def _ask(self, question: str, accounts: list[str] | None = None, **frames: pa.Table) -> list[tuple[Any, ...]]:
         """Rows of an SQL question to ORDERS as `held`: the stored rows of taken reports, of all accounts or some."""
+        reports = self._reports()  # First: the rows of what is named there are there already.
+        brought = stated(reports, accounts).get(tables.ORDERS.name, {})
         delta = self.delta(tables.ORDERS)
         if delta is None:
+            if lost := lacking(brought, {}):
+                raise self._lacks(tables.ORDERS, lost)
             return []
         with contextlib.closing(connected()) as connection:
-            for name, frame in {"taken": self._reports(), **frames}.items():
+            for name, frame in {"taken": reports, **frames}.items():
                 connection.register(name, frame)
             connection.register("stored", rows_in(connection, self.folder / tables.ORDERS.name, delta, accounts))
             connection.execute("create temp view held as select * from stored semi join taken using (report)")
+            [[there]] = connection.execute("select count(*) from held").fetchall()
+            if there < sum(brought.values()):
+                by_report = connection.execute("select report, count(*) from held group by report").fetchall()
+                raise self._lacks(tables.ORDERS, lacking(brought, dict(by_report)))
             return connection.execute(question).fetchall()
 
 

@@ -1,0 +1,178 @@
+"""The log of one table: what its entries say, which of them are broken, and how it is made to be read again."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError, TableNotFoundError
+from pyarrow.fs import FileSystem
+
+from healthkit import tables
+from healthkit.store.folders import files_in, is_there, names_in
+from healthkit.store.merging import schema
+from healthkit.store.store import KEPT, Store
+
+LOG = "_delta_log"
+ASIDE = ".broken"
+"""The ending of what a repair moved aside; nothing is deleted."""
+MENDED = "MENDED"
+"""What an entry of a log says that stands for one that was lost."""
+
+
+def opened(store: Store, table: tables.Table) -> tuple[DeltaTable | None, str]:
+    """A table, and what is wrong with its log."""
+    there = files_in(store.folder / table.name)
+    if not names_in(there, LOG):
+        return None, ""
+    try:
+        delta = DeltaTable(str(store.folder / table.name))
+    except TableNotFoundError:
+        return None, ""
+    except (DeltaError, OSError):
+        broken = _broken_entries(there)
+        return None, f"has a log that cannot be read from entry {broken[0] if broken else 0} on"
+    if table is tables.REPORTS:
+        # What is lost of another table, the rows that REPORTS states tell.
+        silent = [number for number in entries(there) if number > _checkpoint(there) and _is_silent(there, number)]
+        if silent:
+            return delta, f"lost what entry {silent[0]} of its log said: which raw files it named is not known"
+    return delta, ""
+
+
+def entries(there: FileSystem) -> dict[int, str]:
+    """The entries of a log: the path of each by its number, in their order."""
+    paths = [PurePosixPath(path) for path in names_in(there, LOG)]
+    return {int(path.stem): str(path) for path in paths if path.suffix == ".json" and path.stem.isdigit()}
+
+
+def _checkpoints(there: FileSystem) -> list[str]:
+    """The files in which a log is summed up now and then."""
+    return [path for path in names_in(there, LOG) if ".checkpoint." in path and path.endswith(".parquet")]
+
+
+def _checkpoint(there: FileSystem) -> int:
+    """The last entry that is summed up; -1 where none is."""
+    return max((int(PurePosixPath(path).name.partition(".")[0]) for path in _checkpoints(there)), default=-1)
+
+
+def said(there: FileSystem, number: int) -> list[dict[str, Any]] | None:
+    """What an entry says, line by line; None where it is gone or no JSON."""
+    try:
+        with there.open_input_stream(_entry(number)) as file:
+            lines = [json.loads(line) for line in file.read().decode("utf-8").splitlines()]
+    except (OSError, ValueError):
+        return None
+    return lines if all(isinstance(line, dict) for line in lines) else None
+
+
+def files_left(there: FileSystem) -> dict[str, int]:
+    """The data files that the entries name which can be read, as a repair would leave them, each with its rows."""
+    made: dict[str, int] = {}
+    for number in entries(there):
+        for line in said(there, number) or []:
+            if "add" in line:
+                stats = json.loads(line["add"].get("stats") or "{}")
+                made[line["add"]["path"]] = int(stats.get("numRecords", 0))
+            elif "remove" in line:
+                made.pop(line["remove"]["path"], None)
+    return made
+
+
+def _entry(number: int) -> str:
+    return f"{LOG}/{number:020d}.json"
+
+
+def info_of(lines: list[dict[str, Any]]) -> dict[str, Any]:
+    """What an entry says of itself: when it was made, and by what."""
+    return next((line["commitInfo"] for line in lines if "commitInfo" in line), {})
+
+
+def _is_silent(there: FileSystem, number: int) -> bool:
+    """Whether an entry lost what it said: that of an import names at least one file."""
+    lines = said(there, number)
+    if lines is None or any("add" in line for line in lines):
+        return False
+    return info_of(lines).get("operation", "WRITE") == "WRITE"
+
+
+def _broken_entries(there: FileSystem, after: int = -1) -> list[int]:
+    """The entries that are gone or cannot be read, of those after one that is summed up."""
+    last = max(entries(there), default=-1)
+    return [number for number in range(after + 1, last + 1) if not said(there, number)]
+
+
+# -- mending ------------------------------------------------------------------------------------------------------
+
+
+def mend(store: Store, table: tables.Table) -> bool:
+    """Let a log be read again, and say whether it could not be.
+
+    An entry that is broken or gone is followed by others that still hold: one that says nothing takes its place. What
+    sums up the log stands as long as it can be read.
+    """
+    there = files_in(store.folder / table.name)
+
+    def is_well() -> bool:
+        return not opened(store, table)[1]
+
+    if is_well():
+        return False
+    for way in (_fill_after_checkpoint, _fill_whole, _begin_anew):
+        way(there, table)
+        if is_well():
+            break
+    return True
+
+
+def _fill_after_checkpoint(there: FileSystem, table: tables.Table) -> None:
+    _fill(there, table, _checkpoint(there))
+
+
+def _fill_whole(there: FileSystem, table: tables.Table) -> None:
+    """Let the entries alone say what is in a table."""
+    for path in _checkpoints(there):
+        put_aside(there, path)
+    if is_there(there, f"{LOG}/_last_checkpoint"):
+        there.delete_file(f"{LOG}/_last_checkpoint")
+    _fill(there, table, -1)
+
+
+def _begin_anew(there: FileSystem, _: tables.Table) -> None:
+    """Let a table be as if there were none yet."""
+    for path in names_in(there, LOG):
+        if not path.endswith(ASIDE):
+            put_aside(there, path)
+
+
+def _fill(there: FileSystem, table: tables.Table, after: int) -> None:
+    """Put entries that say nothing, or (the first) what a table is, in the place of those that are broken."""
+    silent = [number for number in entries(there) if number > after and _is_silent(there, number)]
+    for number in sorted({*_broken_entries(there, after), *(silent if table is tables.REPORTS else ())}):
+        if is_there(there, _entry(number)):
+            put_aside(there, _entry(number))
+        with there.open_output_stream(_entry(number)) as file:
+            file.write(_nothing() if number else _beginning(table))
+
+
+def put_aside(there: FileSystem, path: str) -> None:
+    """Let a file be no part of a table any more, and stand beside it."""
+    there.move(path, f"{path}{ASIDE}")
+
+
+def _nothing() -> bytes:
+    """An entry that says nothing but when it was written."""
+    told = {"timestamp": int(datetime.now(UTC).timestamp() * 1000), "operation": MENDED, "operationParameters": {}}
+    return json.dumps({"commitInfo": told}).encode()
+
+
+def _beginning(table: tables.Table) -> bytes:
+    """An entry that says what a table is, as the first one does."""
+    with tempfile.TemporaryDirectory() as place:
+        DeltaTable.create(place, schema(table), configuration=dict(KEPT))
+        [info, *lines] = (Path(place) / _entry(0)).read_bytes().splitlines(keepends=True)
+        return b"".join([_nothing() + b"\n" if b'"commitInfo"' in info else info, *lines])
