@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import pyarrow as pa
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 from pyarrow.fs import FileSystem
@@ -70,17 +71,48 @@ def said(there: FileSystem, number: int) -> list[dict[str, Any]] | None:
     return lines if all(isinstance(line, dict) for line in lines) else None
 
 
-def files_left(there: FileSystem) -> dict[str, int]:
-    """The data files that the entries name which can be read, as a repair would leave them, each with its rows."""
-    made: dict[str, int] = {}
+def files_of(delta: DeltaTable) -> dict[str, int]:
+    """The data files of a table, and how many rows its log says each has."""
+    rows = pa.table(delta.get_add_actions(flatten=True)).to_pylist()
+    return {row["path"]: int(row["num_records"] or 0) for row in rows}
+
+
+def files_left(store: Store, table: tables.Table) -> dict[str, int]:
+    """The data files of a table whose log cannot be read, as a repair would leave them, each with its rows."""
+    there, summed = files_in(store.folder / table.name), {}
+    after = _checkpoint(there)
+    if after >= 0:
+        try:
+            summed = files_of(DeltaTable(str(store.folder / table.name), version=after))
+        except (DeltaError, OSError):
+            after = -1
+    added, removed = _changes(there, after)
+    return {path: rows for path, rows in summed.items() if path not in removed} | {
+        path: _rows(line) for path, line in added.items()
+    }
+
+
+def _changes(there: FileSystem, after: int) -> tuple[dict[str, dict[str, Any]], set[str]]:
+    """What the entries that can be read, after one that is summed up, say of each data file that was added and not
+    removed again; and the files that were removed."""
+    added: dict[str, dict[str, Any]] = {}
+    removed: set[str] = set()
     for number in entries(there):
-        for line in said(there, number) or []:
+        for line in (said(there, number) or []) if number > after else []:
             if "add" in line:
-                stats = json.loads(line["add"].get("stats") or "{}")
-                made[line["add"]["path"]] = int(stats.get("numRecords", 0))
+                added[line["add"]["path"]] = line
             elif "remove" in line:
-                made.pop(line["remove"]["path"], None)
-    return made
+                removed.add(line["remove"]["path"])
+                added.pop(line["remove"]["path"], None)
+    return added, removed
+
+
+def _rows(added: dict[str, Any]) -> int:
+    """How many rows a data file has, as its line in the log says."""
+    try:
+        return int(json.loads(added["add"].get("stats") or "{}").get("numRecords", 0))
+    except ValueError:
+        return 0
 
 
 def _entry(number: int) -> str:
@@ -122,7 +154,7 @@ def mend(store: Store, table: tables.Table) -> bool:
 
     if is_well():
         return False
-    for way in (_fill_after_checkpoint, _fill_whole, _begin_anew):
+    for way in (_fill_after_checkpoint, _fill_whole, _sum_up, _begin_anew):
         way(there, table)
         if is_well():
             break
@@ -142,10 +174,19 @@ def _fill_whole(there: FileSystem, table: tables.Table) -> None:
     _fill(there, table, -1)
 
 
+def _sum_up(there: FileSystem, table: tables.Table) -> None:
+    """Let one entry say what can be known of all."""
+    added, _ = _changes(there, -1)
+    _begin_anew(there, table)
+    lines = [json.dumps(line).encode() for line in added.values()]
+    with there.open_output_stream(_entry(0)) as file:
+        file.write(b"\n".join([_beginning(table).rstrip(), *lines]))
+
+
 def _begin_anew(there: FileSystem, _: tables.Table) -> None:
     """Let a table be as if there were none yet."""
     for path in names_in(there, LOG):
-        if not path.endswith(ASIDE):
+        if ASIDE not in path:
             put_aside(there, path)
 
 
@@ -160,8 +201,11 @@ def _fill(there: FileSystem, table: tables.Table, after: int) -> None:
 
 
 def put_aside(there: FileSystem, path: str) -> None:
-    """Let a file be no part of a table any more, and stand beside it."""
-    there.move(path, f"{path}{ASIDE}")
+    """Let a file be no part of a table any more, and stand beside it, under a name that none had before."""
+    aside, number = f"{path}{ASIDE}", 1
+    while is_there(there, aside):
+        aside, number = f"{path}{ASIDE}{number}", number + 1
+    there.move(path, aside)
 
 
 def _nothing() -> bytes:

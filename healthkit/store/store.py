@@ -346,16 +346,19 @@ class Store:
             if lost := lacking(brought, {}):
                 raise self._lacks(tables.ORDERS, lost)
             return []
-        with contextlib.closing(connected()) as connection:
-            for name, frame in {"taken": reports, **frames}.items():
-                connection.register(name, frame)
-            connection.register("stored", rows_in(connection, self.folder / tables.ORDERS.name, delta, accounts))
-            connection.execute("create temp view held as select * from stored semi join taken using (report)")
-            [[there]] = connection.execute("select count(*) from held").fetchall()
-            if there < sum(brought.values()):
-                by_report = connection.execute("select report, count(*) from held group by report").fetchall()
-                raise self._lacks(tables.ORDERS, lacking(brought, dict(by_report)))
-            return connection.execute(question).fetchall()
+        try:
+            with contextlib.closing(connected()) as connection:
+                for name, frame in {"taken": reports, **frames}.items():
+                    connection.register(name, frame)
+                connection.register("stored", rows_in(connection, self.folder / tables.ORDERS.name, delta, accounts))
+                connection.execute("create temp view held as select * from stored semi join taken using (report)")
+                [[there]] = connection.execute("select count(*) from held").fetchall()
+                if there < sum(brought.values()):
+                    by_report = connection.execute("select report, count(*) from held group by report").fetchall()
+                    raise self._lacks(tables.ORDERS, lacking(brought, dict(by_report)))
+                return connection.execute(question).fetchall()
+        except (OSError, pa.ArrowException, duckdb.Error) as error:
+            raise self.damaged(tables.ORDERS, error) from error
 
 
 def grouped(names: list[str], rows: Mapping[str, int]) -> Iterator[list[str]]:

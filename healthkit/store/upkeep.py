@@ -21,7 +21,7 @@ from pyarrow.fs import FileSystem
 from healthkit import tables
 from healthkit.store.brought import lacking, stated
 from healthkit.store.folders import files_in, is_there, names_in
-from healthkit.store.logs import MENDED, entries, files_left, info_of, mend, opened, put_aside, said
+from healthkit.store.logs import MENDED, entries, files_left, files_of, info_of, mend, opened, put_aside, said
 from healthkit.store.store import Store
 
 EVERY = (*tables.RAW, tables.REPORTS)
@@ -105,7 +105,7 @@ def _look(store: Store, table: tables.Table) -> _Looked:
     """One table, each data file of it read through, once."""
     there = files_in(store.folder / table.name)
     delta, problem = opened(store, table)
-    files = _files(delta) if delta is not None else files_left(there) if problem else {}
+    files = files_of(delta) if delta is not None else files_left(store, table) if problem else {}
     # What older versions of REPORTS name stays, so that they can be read again.
     spare = {path for path in names_in(there, "") if path.endswith(".parquet")} - files.keys()
     looked = _Looked(problem, files, {}, Counter(), len(spare) if table is not tables.REPORTS else 0)
@@ -116,12 +116,6 @@ def _look(store: Store, table: tables.Table) -> _Looked:
         else:
             looked.held.update(held)
     return looked
-
-
-def _files(delta: DeltaTable) -> dict[str, int]:
-    """The data files of a table, and how many rows its log says each has."""
-    rows = pa.table(delta.get_add_actions(flatten=True)).to_pylist()
-    return {row["path"]: int(row["num_records"] or 0) for row in rows}
 
 
 def _rows_by_report(there: FileSystem, path: str, rows: int) -> tuple[Counter[str], str]:
@@ -228,9 +222,9 @@ def compact(store: Store) -> Compacted:
         if delta is None:
             continue
         try:
-            before += len(_files(delta))
+            before += len(files_of(delta))
             removed += _compact(store, table, delta)
-            after += len(_files(delta))
+            after += len(files_of(delta))
         except (DeltaError, OSError, pa.ArrowException) as error:
             raise store.damaged(table, error) from error
     return Compacted(before, after, removed)
@@ -239,7 +233,7 @@ def compact(store: Store) -> Compacted:
 def _compact(store: Store, table: tables.Table, delta: DeltaTable) -> int:
     """Join the files of one table; how many files were removed."""
     if table is tables.REPORTS:
-        if len(_files(delta)) > MANY_FILES:
+        if len(files_of(delta)) > MANY_FILES:
             delta.optimize.compact()
         return 0
     _drop_unread(store, table, delta)
@@ -268,7 +262,7 @@ def _remove_spare(store: Store, table: tables.Table) -> int:
     old = {file.path for file in files if file.path.endswith(".parquet") and file.mtime < begun}
     if not old:
         return 0
-    named = set(_files(DeltaTable(str(store.folder / table.name))))
+    named = set(files_of(DeltaTable(str(store.folder / table.name))))
     for number in entries(there):
         for line in said(there, number) or []:
             named |= {line[what]["path"] for what in ("add", "remove") if what in line}
