@@ -217,12 +217,13 @@ def parse_body(
         filled, padded = fill_up(name, first_line, body, delimiter, len(columns))
         notes.append(f"Filled up {padded:,} rows whose empty cells at the end were cut off.")
         table = _columns(filled, columns, wanted, kind, delimiter, not in_part)
-    if not len(table):
-        notes.append("The file has a header and no rows.")
+    if not len(table) and not in_part:
+        notes.append(NO_ROWS)
     rows = pa.array(np.arange(len(table)))
     return Grid(name, kind, delimiter, body, first_line, table, rows, notes, in_part)
 
 
+NO_ROWS = "The file has a header and no rows."
 NEW_LINE = b"\n"
 LONGEST_LINE, MOST_COLUMNS = 1 << 20, 1_000
 """No report has longer lines, or more columns. [bytes], [columns]"""

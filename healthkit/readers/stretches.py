@@ -18,6 +18,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import partial
+from itertools import chain
 from typing import IO, Any
 
 import numpy as np
@@ -25,7 +26,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from healthkit.readers.cells import AMAZON_ID
-from healthkit.readers.grid import LONGEST_LINE, Grid, Kind, parse_body, refuse_long_lines
+from healthkit.readers.grid import LONGEST_LINE, NO_ROWS, Grid, Kind, parse_body, refuse_long_lines
 from healthkit.readers.place import Asked, OnlyWhole
 from healthkit.readers.recognise import Unrecognised, recognise
 from healthkit.readers.source import Part, ReaderError
@@ -163,7 +164,7 @@ class _Reading:
             self.moved(stretch.size)
         if self.digest.hexdigest() != digest:
             raise ReaderError(f"{self.part.name}: changed while it was being read. Import it again.")
-        found.notes = note_on(self.encoding) + found.notes
+        found.notes = note_on(self.encoding) + found.notes + ([] if found.rows or found.skipped else [NO_ROWS])
         self._read_again(found)
         return found.taken(kind, self.asked)
 
@@ -261,7 +262,9 @@ class _Reading:
         """The text in whole lines, as UTF-8, some STRETCH bytes at once."""
         held: list[bytes] = []
         size = 0
-        for piece in in_utf8(self._pieces(), self.encoding or "utf-8", self.part.name):
+        pieces = self._pieces()
+        first = next(pieces, b"")  # With it comes the encoding.
+        for piece in in_utf8(chain([first], pieces), self.encoding, self.part.name):
             held.append(piece)
             size += len(piece)
             end = piece.rfind(b"\n") + 1
@@ -279,7 +282,7 @@ class _Reading:
             yield rest
 
     def _pieces(self) -> Iterator[bytes]:
-        """The file's bytes, whose digest is taken as they pass."""
+        """The file's bytes, whose digest is taken as they pass; the first tells the encoding."""
         for number, piece in enumerate(self.part.pieces()):
             if not number:
                 self.encoding = self.encoding or mark_of(piece) or "utf-8"
