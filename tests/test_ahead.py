@@ -46,9 +46,10 @@ def told(store: Store, raw: Path, jobs: int) -> list[tuple]:
 
 
 def held(store: Store) -> dict[str, list]:
-    """All that a store knows, by table."""
-    ledger = store.ledger()
-    return {table.name: getattr(ledger, table.name).collect("pyarrow").to_native().to_pylist() for table in RAW}
+    """All that a store knows, by table; each row with the digest of its file, for its report is of one import alone."""
+    ledger, digests = store.ledger(), dict(store.reports()[["report", "digest"]].to_numpy().tolist())
+    rows = {table.name: getattr(ledger, table.name).collect("pyarrow").to_native().to_pylist() for table in RAW}
+    return {name: [row | {"report": digests[row["report"]]} for row in those] for name, those in rows.items()}
 
 
 def test_many_processes_leave_the_same_store_and_say_the_same(raw, alone, tmp_path, monkeypatch):
