@@ -115,3 +115,27 @@ def test_nothing_kept_and_nothing_writable_still_counts(tmp_path, monkeypatch):
     monkeypatch.setattr("healthkit.kept.tempfile.mkdtemp", lambda **_: (_ for _ in ()).throw(OSError(30, "read-only")))
     assert len(Desk(tmp_path).counts.coverage) == 1
     assert not list((tmp_path / "counts").glob("v*"))
+
+
+def test_a_desk_is_of_one_state_whatever_is_imported_while_it_is_open(tmp_path, counted):
+    older = take(tmp_path, AMERICAN[0], only="all_orders*")
+    assert older.store.version() == 0
+    take(tmp_path, AMERICAN[1], only="all_orders*")
+    assert older.accounts == [AMERICAN[0]]
+    with pytest.raises(store.StoreError, match="No account"):
+        older.ledger(AMERICAN[1])
+    # And what it counted stands under its own version.
+    assert Desk(tmp_path, version=0).accounts == [AMERICAN[0]]
+    assert Desk(tmp_path).accounts == sorted(AMERICAN[:2])
+
+
+def test_counts_of_a_version_that_came_again_after_a_repair_are_not_taken_for_its_own(tmp_path, counted):
+    take(tmp_path, AMERICAN[0], only="all_orders*")
+    take(tmp_path, AMERICAN[1], only="all_orders*").counts  # noqa: B018 - counted and kept
+    # The last import is lost whole, as by a crash of the machine, and another one takes its number.
+    for table in (tmp_path / "orders", tmp_path / "items", tmp_path / "reports"):
+        max((table / "_delta_log").glob("*.json")).unlink()
+    desk = take(tmp_path, AMERICAN[2], only="all_orders*")
+    assert desk.store.version() == 1
+    assert desk.accounts == sorted([AMERICAN[0], AMERICAN[2]])
+    same(desk.counts, anew(tmp_path))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Collection, Iterable, Mapping
 from typing import Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from healthkit import tables
 
 
 class Rows(Protocol):
@@ -43,9 +46,17 @@ def stated(reports: pa.Table, accounts: Collection[str] | None = None) -> dict[s
         reports = reports.filter(pc.is_in(reports["account"], pa.array(list(accounts), pa.string())))
     made: dict[str, dict[str, int]] = {}
     for report, brought in zip(reports["report"].to_pylist(), reports["brought"].to_pylist(), strict=True):
-        for table, rows in json.loads(brought or "{}").items():
+        for table, rows in _read(brought).items():
             made.setdefault(table, {})[report] = rows
     return made
+
+
+def _read(brought: str | None) -> dict[str, int]:
+    """What REPORTS says of one file; where that is broken, more than any file brings, so that it counts as lost."""
+    try:
+        return dict(json.loads(brought or "{}"))
+    except (ValueError, TypeError):
+        return {tables.ORDERS.name: sys.maxsize}
 
 
 def lacking(wanted: Mapping[str, int], there: Mapping[str, int]) -> set[str]:

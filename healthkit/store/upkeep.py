@@ -135,6 +135,7 @@ def _reports_in(there: FileSystem, path: str, columns: list[str] | None = None) 
     held: Counter[str] = Counter()
     with there.open_input_file(path) as opened, pq.ParquetFile(opened) as file:
         for batch in file.iter_batches(columns=columns):
+            batch.validate(full=True)
             counts = batch["report"].value_counts()
             held.update(dict(zip(counts.field(0).to_pylist(), counts.field(1).to_pylist(), strict=True)))
     return held

@@ -1,0 +1,347 @@
+"""What is damaged is told, mended, and whole again after an import: never a smaller history that looks whole."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from healthkit import intake, tables
+from healthkit.desk import Desk
+from healthkit.store import Store, StoreError, check, compact, repair, schema, upkeep, versions
+from healthkit.store import store as store_module
+
+from .store_files import changed, cut, entry, import_all, orders, parquet, raw, three_imports
+
+
+@pytest.fixture
+def three(tmp_path) -> tuple[Store, list[Path]]:
+    return three_imports(tmp_path)
+
+
+@pytest.fixture(params=["by an import each", "by one import in three appends"])
+def three_files(request, three, tmp_path, monkeypatch) -> tuple[Store, list[Path]]:
+    """A store of three files, each of which is one entry of a table's log."""
+    if request.param == "by an import each":
+        return three
+    monkeypatch.setattr(store_module, "APPENDED", 30)
+    _, files = three
+    store = Store(tmp_path / "at once")
+    import_all(store, *[files])
+    delta = store.delta(tables.ORDERS)
+    assert delta is not None
+    assert (delta.version(), store.version()) == (2, 0)
+    return store, files
+
+
+def without_files(path: Path) -> None:
+    path.write_text("".join(line for line in path.read_text().splitlines(True) if not line.startswith('{"add"')))
+
+
+DAMAGES = {
+    "a data file is cut off": lambda store: cut(parquet(store, "orders")[1]),
+    "a data file is empty": lambda store: parquet(store, "orders")[1].write_bytes(b""),
+    "a data file is gone": lambda store: parquet(store, "items")[1].unlink(),
+    "a data file was changed": lambda store: changed(parquet(store, "orders")[1]),
+    "the last entry of a log is gone": lambda store: entry(store, "orders", 2).unlink(),
+    "the last entry of a log is cut off": lambda store: cut(entry(store, "items", 2)),
+    "an entry in the middle of a log is gone": lambda store: entry(store, "orders", 1).unlink(),
+    "the first entry of a log is gone": lambda store: entry(store, "orders", 0).unlink(),
+    "an entry of a log is no text": lambda store: entry(store, "orders", 1).write_bytes(b"\xff\x00\xfe"),
+    "an entry of a log is empty": lambda store: entry(store, "orders", 1).write_bytes(b""),
+    "the first entry of a log is empty": lambda store: entry(store, "orders", 0).write_bytes(b""),
+    "an entry of a log lost the line of its data file": lambda store: without_files(entry(store, "items", 1)),
+    "a table is gone": lambda store: (store.folder / "orders").rename(store.folder / "lost"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_what_is_damaged_is_told_mended_and_whole_again_after_an_import(damage, three_files):
+    store, files = three_files
+    before = orders(store)
+    DAMAGES[damage](store)
+    found = check(store)
+    assert found.damages, "the damage was not seen"
+    assert found.lost, "which raw files lost rows was not told"
+    # Never a smaller history that looks whole.
+    with pytest.raises(StoreError, match=r"is damaged .* store check"):
+        orders(store)
+    assert repair(store) == (found.lost, False)
+    assert check(store).damages == []
+    left = orders(store)
+    assert set(left) < set(before)
+    import_all(store, *files)
+    assert orders(store) == before
+    assert check(store).damages == []
+    assert repair(store) == ([], False)
+
+
+def test_only_raw_files_that_lost_rows_are_imported_again(three_files):
+    """Entries of the log after a broken one stand, and rows of other files of the same import."""
+    store, files = three_files
+    cut(entry(store, "orders", 1))
+    assert repair(store).lost == ["acme/orders-001.txt"]
+    assert {order[:3] for order in orders(store)} == {"000", "002"}
+    assert [one.held_already for one in intake.take_in(files, store)] == [True, False, True]
+
+
+def test_what_a_broken_beginning_of_a_log_named_is_not_lost(three):
+    """What a table is can be said again; its files are still named."""
+    store, _ = three
+    before = orders(store)
+    first = entry(store, "orders", 0)
+    first.write_text("".join(line for line in first.read_text().splitlines(True) if "metaData" not in line))
+    with pytest.raises(StoreError, match=r"orders of .* is damaged"):
+        orders(store)
+    assert repair(store) == ([], False)
+    assert orders(store) == before
+
+
+def test_an_entry_lost_behind_a_checkpoint_costs_nothing(three, tmp_path):
+    store, _ = three
+    for table in (tables.ORDERS, tables.REPORTS):
+        delta = store.delta(table)
+        assert delta is not None
+        delta.create_checkpoint()
+    import_all(store, raw(tmp_path / "raw", "acme", 3))
+    before = orders(store)
+    for table in ("orders", "reports"):
+        entry(store, table, 0).unlink()
+    assert check(store).damages == []
+    assert (orders(store), repair(store)) == (before, ([], False))
+    # Then a later one too, and a data file: what the checkpoint says stands.
+    cut(entry(store, "orders", 3))
+    cut(parquet(store, "orders")[0])
+    assert check(store).lost == repair(store).lost == ["acme/orders-000.txt", "acme/orders-003.txt"]
+
+
+def test_a_repair_while_an_import_writes_loses_nothing_in_silence(three, tmp_path, monkeypatch):
+    """Rows of the running import are broken, and moved aside before REPORTS names their file."""
+    store, _ = three
+    file = raw(tmp_path / "raw", "acme", 3)
+    real = store_module.write_deltalake
+
+    def repaired_before_reports(path: str, *rows: Any, **told: Any) -> None:
+        if path.endswith("reports"):
+            cut(parquet(store, "orders")[-1])
+            assert repair(store) == ([], False)
+        real(path, *rows, **told)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store_module, "write_deltalake", repaired_before_reports)
+        import_all(store, file)
+    with pytest.raises(StoreError, match="lacks rows of 1 raw files"):
+        orders(store)
+    assert check(store).lost == repair(store).lost == ["acme/orders-003.txt"]
+    import_all(store, file)
+    assert len(orders(store)) == 80
+
+
+@pytest.mark.parametrize("step", ["delete", "repair"])
+def test_a_repair_that_breaks_off_is_done_by_the_next(step, three_files, monkeypatch):
+    store, files = three_files
+    before = orders(store)
+    cut(parquet(store, "orders")[1])
+
+    def broken(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(upkeep.DeltaTable, step, broken)
+        with pytest.raises(KeyboardInterrupt):
+            repair(store)
+    assert check(store).damages
+    repair(store)
+    import_all(store, *files)
+    assert orders(store) == before
+    assert check(store).damages == []
+
+
+def test_a_damaged_list_of_raw_files_is_mended_too(three):
+    store, files = three
+    before = orders(store)
+    cut(entry(store, "reports", 1))
+    with pytest.raises(StoreError, match=r"reports of .* is damaged"):
+        orders(store)
+    assert any("log" in one.what for one in check(store).damages)
+    # Which files the entry named is not known: all are imported again, and those that are held add nothing.
+    assert repair(store) == ([], True)
+    assert [one.held_already for one in intake.take_in(files, store)] == [True, False, True]
+    assert orders(store) == before
+    assert not check(store).damages
+
+
+def test_a_data_file_of_the_list_of_raw_files_breaks(three):
+    store, files = three
+    before = orders(store)
+    cut(parquet(store, "reports")[1])
+    found = check(store)
+    assert [(one.table, one.rows) for one in found.damages] == [("reports", 1)]
+    assert repair(store) == ([], True)
+    assert [one.held_already for one in intake.take_in(files, store)] == [True, False, True]
+    assert orders(store) == before
+    cut(parquet(store, "orders")[0])
+    assert repair(store) == (["acme/orders-000.txt"], False)
+
+
+def test_the_list_of_raw_files_lost_what_an_entry_said(three):
+    """It can be read, without a file that it had. Only a check sees that: nothing else says which files there were."""
+    store, files = three
+    before = orders(store)
+    entry(store, "reports", 1).write_bytes(b"")
+    assert check(store).damages == [
+        ("reports", "lost what entry 1 of its log said: which raw files it named is not known", None)
+    ]
+    with pytest.raises(StoreError, match="lost what entry 1 of its log said"):
+        compact(store)
+    assert repair(store) == ([], True)
+    assert check(store).damages == []
+    import_all(store, *files)
+    assert orders(store) == before
+    assert [one.what for one in versions(store)] == ["import", "import", "repaired", "import"]
+
+
+def test_a_version_of_which_a_repair_forgot_files_is_not_read_in_part(three):
+    store, files = three
+    cut(parquet(store, "orders")[0])
+    repair(store)
+    import_all(store, *files)
+    assert len(orders(store)) == 60
+    with pytest.raises(StoreError, match=r"Version 2 of .* cannot be read any more: .* forgotten 1 of its raw files"):
+        orders(Store(store.folder, 2))
+
+
+def test_a_damaged_store_is_not_compacted(three):
+    store, _ = three
+    cut(parquet(store, "orders")[1])
+    with pytest.raises(StoreError, match=r"orders of .* is damaged .* store check"):
+        compact(store)
+    assert repair(store).lost == ["acme/orders-001.txt"]
+
+
+def test_no_question_is_answered_in_part(three):
+    store, _ = three
+    without_files(entry(store, "orders", 1))
+    for question in (
+        store.accounts, store.groups, store.marketplaces, lambda: store.marketplace_of("acme", ["o1"]),
+        lambda: store.ledger(["acme"]), lambda: Desk(store.folder).counts,
+    ):  # fmt: skip
+        with pytest.raises(StoreError, match="lacks rows of 1 raw files"):
+            question()
+
+
+# -- any damage of any file ---------------------------------------------------------------------------------------
+
+DAMAGED = int(os.environ.get("DAMAGED", "24"))
+"""So many stores are damaged at random (DAMAGED=1000 takes a quarter of an hour)."""
+
+
+def shortened(path: Path, rng: random.Random) -> None:
+    path.write_bytes(path.read_bytes()[: rng.randrange(path.stat().st_size)])
+
+
+def overwritten(path: Path, rng: random.Random) -> None:
+    data = bytearray(path.read_bytes())
+    begin = rng.randrange(len(data))
+    many = len(data[begin : begin + rng.randrange(1, 64)])
+    data[begin : begin + many] = rng.randbytes(many)
+    path.write_bytes(bytes(data))
+
+
+def without_a_line(path: Path, rng: random.Random) -> None:
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines.pop(rng.randrange(len(lines)))
+    path.write_bytes(b"".join(lines))
+
+
+WAYS = {
+    "gone": lambda path, _: path.unlink(),
+    "empty": lambda path, _: path.write_bytes(b""),
+    "zeros": lambda path, _: path.write_bytes(bytes(path.stat().st_size)),
+    "shortened": shortened,
+    "overwritten": overwritten,
+    "without a line": without_a_line,
+}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> tuple[list[Store], list[Path]]:
+    """Stores of the same six files: by imports of one, by one import, compacted on the way, summed up by checkpoints,
+    and with an import that broke off."""
+    folder = tmp_path_factory.mktemp("whole")
+    files = [raw(folder / "raw", f"acme-{number % 3}", number) for number in range(6)]
+    singly, together, compacted, summed, broken = stores = [Store(folder / str(number)) for number in range(5)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store_module, "APPENDED", 30)
+        import_all(singly, *files)
+        import_all(together, files)
+        import_all(compacted, *files[:4])
+        compact(compacted)
+        import_all(compacted, *files[4:])
+        import_all(summed, *files[:3])
+        for table in (tables.ORDERS, tables.ITEMS, tables.REPORTS):
+            delta = summed.delta(table)
+            assert delta is not None
+            delta.create_checkpoint()
+        import_all(summed, *files[3:])
+        import_all(broken, files[:3])
+        broken._append(tables.ORDERS, schema(tables.ORDERS).empty_table())
+        import_all(broken, files[3:])
+        compact(broken)
+    return stores, files
+
+
+def told(store: Store) -> dict[str, list[str]]:
+    """All that a store knows, by table, but for the marks of its imports."""
+    ledger = store.ledger()
+    frames = {table.name: getattr(ledger, table.name).collect("pyarrow").to_native() for table in tables.RAW}
+    return {name: sorted(map(str, frame.drop("report").to_pylist())) for name, frame in frames.items()}
+
+
+def answered(question: Callable[[], Any]) -> Any:
+    try:
+        return question()
+    except StoreError as error:
+        return error
+
+
+@pytest.mark.parametrize("seed", range(DAMAGED))
+def test_whatever_is_damaged_is_refused_told_and_mended(seed, whole, tmp_path):
+    """One to three files of a store are damaged, of data or of a log. An answer is whole or a StoreError; a repair
+    leaves nothing wrong, and an import of all files makes the store what it was."""
+    rng = random.Random(seed)
+    stores, files = whole
+    kind = seed % len(stores)
+    before = told(stores[kind])
+    store = Store(tmp_path / "store")
+    shutil.copytree(stores[kind].folder, store.folder)
+    done = [damaged(store, rng) for _ in range(rng.choice([1, 1, 1, 2, 3]))]
+    listed = any(path.startswith("reports") for _, path in done)
+    answers = [answered(lambda: told(store)), answered(store.accounts), answered(lambda: store.ledger(["acme-1"]))]
+    if not listed:
+        # Nothing but REPORTS says which files there were: what it lost by a whole entry, no question can tell.
+        assert answers[0] == before or isinstance(answers[0], StoreError), done
+        assert answers[1] == ["acme-0", "acme-1", "acme-2"] or isinstance(answers[1], StoreError), done
+    found = check(store)
+    assert found.damages or not isinstance(answers[0], StoreError), done
+    mended = repair(store)
+    assert check(store).damages == [], done
+    assert mended.lost == found.lost or listed, done
+    import_all(store, files)
+    assert told(store) == before, done
+    assert check(store).damages == [], done
+
+
+def damaged(store: Store, rng: random.Random) -> tuple[str, str]:
+    """Damage one file of a store: in what way, and which."""
+    way, table = rng.choice(list(WAYS)), rng.choice(["orders", "items", "reports"])
+    paths = [path for path in sorted((store.folder / table).rglob("*")) if path.is_file() and path.stat().st_size]
+    logs = [path for path in paths if path.suffix == ".json"]
+    path = rng.choice(logs if way == "without a line" or rng.random() < 0.6 else paths)
+    WAYS[way](path, rng)
+    return way, str(path.relative_to(store.folder))
