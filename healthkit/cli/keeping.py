@@ -30,7 +30,11 @@ def check(data: Data = None) -> None:
     things = hk.wording.things
     out.print(f"{store.folder}: {things(found.files, 'data file')}, {found.rows:,} rows read.", soft_wrap=True)
     if found.unread:
-        out.print(f"{found.unread:,} rows belong to imports that were cut short; they are never read.", soft_wrap=True)
+        out.print(
+            f"{found.unread:,} rows belong to imports that were cut short and are never read; `store compact` removes "
+            "those older than a day.",
+            soft_wrap=True,
+        )
     if found.unstated:
         files = things(found.unstated, "raw file")
         out.print(

@@ -179,16 +179,26 @@ class Store:
             raise self.damaged(table, error) from error
 
     def _reports(self) -> pa.Table:
+        """REPORTS, each file once: two imports of one file at the same moment both name it, and the rows of one are
+        read."""
+        return self._named("select distinct on (coalesce(digest, report)) * from ({0}) order by number, report")
+
+    def named(self) -> set[str]:
+        """The marks of all rows that an import named in REPORTS when it was done."""
+        return set(self._named("select report from ({0})")["report"].to_pylist())
+
+    def _named(self, question: str) -> pa.Table:
+        """Rows of an SQL question to REPORTS."""
         delta = self._delta_of_reports()
-        if delta is None:
-            return schema(tables.REPORTS).empty_table()
-        # Two imports of one file at the same moment both name it; it is one file all the same, and one's rows are read.
-        once = "select distinct on (coalesce(digest, report)) * from ({0}) order by number, report"
         try:
             with contextlib.closing(connected()) as connection:
-                rows = rows_in(connection, self.folder / tables.REPORTS.name, delta)
+                rows = (
+                    connection.from_arrow(schema(tables.REPORTS).empty_table()) if delta is None
+                    else rows_in(connection, self.folder / tables.REPORTS.name, delta)
+                )  # fmt: skip
                 connection.register("stored", rows)
-                return connection.sql(once.format(columns_of(tables.REPORTS, rows.columns, "stored"))).to_arrow_table()
+                columns = columns_of(tables.REPORTS, rows.columns, "stored")
+                return connection.sql(question.format(columns)).to_arrow_table()
         except (OSError, duckdb.Error) as error:
             raise self.damaged(tables.REPORTS, error) from error
 

@@ -80,8 +80,8 @@ def check(store: Store) -> Checked:
     ]
     found.lost = sorted(_names(reports, lost).values())
     found.unstated = reports["brought"].null_count
-    taken = set(reports["report"].to_pylist())
-    found.unread = sum(rows for one in looked.values() for report, rows in one.held.items() if report not in taken)
+    named = store.named()
+    found.unread = sum(rows for one in looked.values() for report, rows in one.held.items() if report not in named)
     return found
 
 
@@ -251,7 +251,7 @@ def _drop_unread(store: Store, table: tables.Table, delta: DeltaTable) -> None:
     for file in pa.table(delta.get_add_actions(flatten=True)).to_pylist():
         if file["modification_time"] < begun.timestamp() * 1000:
             held |= _reports_in(there, file["path"], ["report"]).keys()
-    if unread := held.difference(store._reports()["report"].to_pylist()):
+    if unread := held - store.named():
         delta.delete(_among(unread))
 
 
