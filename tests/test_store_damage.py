@@ -135,7 +135,7 @@ def test_a_repair_while_an_import_writes_loses_nothing_in_silence(three, tmp_pat
     with monkeypatch.context() as patch:
         patch.setattr(store_module, "write_deltalake", repaired_before_reports)
         import_all(store, file)
-    with pytest.raises(StoreError, match="lacks rows of 1 raw files"):
+    with pytest.raises(StoreError, match="lacks rows of 1 raw file"):
         orders(store)
     assert check(store).lost == repair(store).lost == ["acme/orders-003.txt"]
     import_all(store, file)
@@ -212,7 +212,7 @@ def test_a_version_of_which_a_repair_forgot_files_is_not_read_in_part(three):
     repair(store)
     import_all(store, *files)
     assert len(orders(store)) == 60
-    with pytest.raises(StoreError, match=r"Version 2 of .* cannot be read any more: .* forgotten 1 of its raw files"):
+    with pytest.raises(StoreError, match=r"Version 2 of .* cannot be read any more: .* forgotten 1 raw file of it"):
         orders(Store(store.folder, 2))
 
 
@@ -231,7 +231,7 @@ def test_no_question_is_answered_in_part(three):
         store.accounts, store.groups, store.marketplaces, lambda: store.marketplace_of("acme", ["o1"]),
         lambda: store.ledger(["acme"]), lambda: Desk(store.folder).counts,
     ):  # fmt: skip
-        with pytest.raises(StoreError, match="lacks rows of 1 raw files"):
+        with pytest.raises(StoreError, match="lacks rows of 1 raw file"):
             question()
 
 

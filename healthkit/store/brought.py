@@ -59,6 +59,15 @@ def _read(brought: str | None) -> dict[str, int]:
         return {tables.ORDERS.name: sys.maxsize}
 
 
+def raw_files(many: int) -> str:
+    """So many raw files, in words.
+
+    >>> raw_files(1), raw_files(1_200)
+    ('1 raw file', '1,200 raw files')
+    """
+    return f"{many:,} raw {'file' if many == 1 else 'files'}"
+
+
 def lacking(wanted: Mapping[str, int], there: Mapping[str, int]) -> set[str]:
     """The reports of which rows are missing.
 

@@ -22,7 +22,7 @@ from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from healthkit import tables
-from healthkit.store.brought import Rows, lacking, stated, told
+from healthkit.store.brought import Rows, lacking, raw_files, stated, told
 from healthkit.store.folders import Bucket, Folder, beside, folder_of
 from healthkit.store.merging import (
     NEWER,
@@ -316,9 +316,9 @@ class Store:
         if not set(newest) & set(lost):
             return StoreError(
                 f"Version {self._at} of {self.folder} cannot be read any more: a repair has since forgotten "
-                f"{len(lost):,} of its raw files. Newer versions can: python -m healthkit store versions"
+                f"{raw_files(len(lost))} of it. Newer versions can: python -m healthkit store versions"
             )
-        return self.damaged(table, ValueError(f"it lacks rows of {len(lost):,} raw files"))
+        return self.damaged(table, ValueError(f"it lacks rows of {raw_files(len(lost))}"))
 
     def accounts(self) -> list[str]:
         """The accounts that have orders here, in the order of their names."""

@@ -19,7 +19,7 @@ from deltalake.exceptions import DeltaError
 from pyarrow.fs import FileSystem
 
 from healthkit import tables
-from healthkit.store.brought import lacking, stated
+from healthkit.store.brought import lacking, raw_files, stated
 from healthkit.store.folders import files_in, is_there, names_in
 from healthkit.store.logs import MENDED, entries, files_left, files_of, info_of, mend, opened, put_aside, said
 from healthkit.store.store import Store
@@ -76,7 +76,7 @@ def check(store: Store) -> Checked:
         return found
     lost = _lost(reports, looked)
     found.damages += [
-        Damage(table, f"lacks rows of {len(those):,} raw files that REPORTS names") for table, those in lost.items()
+        Damage(table, f"lacks rows of {raw_files(len(those))} that REPORTS names") for table, those in lost.items()
     ]
     found.lost = sorted(_names(reports, lost).values())
     found.unstated = reports["brought"].null_count
