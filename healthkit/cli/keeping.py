@@ -31,8 +31,8 @@ def check(data: Data = None) -> None:
     out.print(f"{store.folder}: {things(found.files, 'data file')}, {found.rows:,} rows read.", soft_wrap=True)
     if found.unread:
         out.print(
-            f"{found.unread:,} rows are of imports that were cut short, or of raw files that a repair forgot, and are never "
-            "read; `store compact` removes those older than a day.",
+            f"{found.unread:,} rows are of imports that were cut short, or of raw files that a repair forgot, and are "
+            "never read; `store compact` removes those older than a day.",
             soft_wrap=True,
         )
     if found.unstated:
