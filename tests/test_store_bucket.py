@@ -184,6 +184,21 @@ def test_a_log_that_is_broken_is_told_and_mended(cloud):
     assert Desk(store.folder).accounts == [ACCOUNTS[0]]
 
 
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_list_of_raw_files_that_is_broken_is_told_and_mended(number, cloud):
+    store = Store(f"s3://archive/broken-list-{number}")
+    for account in ACCOUNTS:
+        list(take_in([SAMPLE / account], store))
+    before = Desk(store.folder).score(DAY)
+    key = f"broken-list-{number}/reports/_delta_log/{number:020d}.json"
+    cloud.put_object(Bucket="archive", Key=key, Body=b"{")
+    assert stores.check(store).damages[0].table == "reports"
+    assert stores.repair(store).unnamed
+    assert sum(not one.held_already for one in take_in([SAMPLE / account for account in ACCOUNTS], store))
+    assert stores.check(store).damages == []
+    pd.testing.assert_frame_equal(Desk(store.folder).score(DAY), before)
+
+
 def test_a_bucket_that_is_not_there_is_said_in_a_sentence(cloud):
     told = said("import", str(SAMPLE / "paper-moth"), "--data", "s3://nowhere/store")
     assert told.returncode == 1

@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from deltalake.exceptions import CommitFailedError
 
 from healthkit import intake, tables
 from healthkit.desk import Desk
-from healthkit.store import Store, StoreError, check, compact, repair, schema, upkeep, versions
+from healthkit.store import Store, StoreError, check, compact, repair, upkeep, versions
 from healthkit.store import store as store_module
 
 from .store_files import changed, cut, entry, import_all, orders, parquet, raw, three_imports
+from .test_store import taken
 
 
 @pytest.fixture
@@ -194,9 +196,7 @@ def test_the_list_of_raw_files_lost_what_an_entry_said(three):
     store, files = three
     before = orders(store)
     entry(store, "reports", 1).write_bytes(b"")
-    assert check(store).damages == [
-        ("reports", "lost what entry 1 of its log said: which raw files it named is not known", None)
-    ]
+    assert check(store).damages == [("reports", "lost what entry 1 of its log said", None)]
     with pytest.raises(StoreError, match="lost what entry 1 of its log said"):
         compact(store)
     assert repair(store) == ([], True)
@@ -235,6 +235,144 @@ def test_no_question_is_answered_in_part(three):
             question()
 
 
+def test_files_of_many_accounts_are_held_to_all_their_rows(tmp_path):
+    """Whatever accounts are asked for: of one alone it is not stated how many rows it has."""
+    store = Store(tmp_path / "store")
+    both = [{}, {"account": "bolt"}]
+    store.add([taken("a", account=None, orders=both), taken("b", account=None, feedback=both)])
+    assert len(store.ledger(["acme"]).feedback.collect("pyarrow").to_native()) == 1
+    without_files(entry(store, "feedback", 0))
+    for accounts in (None, ["acme"], ["bolt"]):
+        with pytest.raises(StoreError, match="feedback of .* lacks rows of 1 raw file"):
+            store.ledger(accounts)
+    assert check(store).lost == repair(store).lost == ["b.txt"]
+
+
+def test_more_rows_of_one_file_do_not_stand_for_those_of_another(three, tmp_path):
+    store, _ = three
+    store._append(tables.ORDERS, taken(store.reports()["report"][0], orders=[{}] * 30).tables["orders"])
+    store.add(
+        [taken("b", account="bolt", orders=[{"account": "bolt", "order_id": str(number)} for number in range(9)])]
+    )
+    assert store.accounts() == ["acme", "bolt"]
+    without_files(max((store.folder / "orders" / "_delta_log").glob("*.json")))
+    for question in (store.accounts, store.groups, lambda: store.marketplaces("bolt")):
+        with pytest.raises(StoreError, match="lacks rows of 1 raw file"):
+            question()
+
+
+@pytest.mark.parametrize("done", [compact, repair])
+def test_a_list_of_raw_files_that_lost_what_was_written_anew_is_as_it_was_before(done, three, monkeypatch):
+    store, files = three
+    monkeypatch.setattr(upkeep, "MANY_FILES", 1)
+    compact(store)
+    import_all(store, *[raw(files[0].parents[1], "acme", number) for number in (3, 4)])
+    if done is repair:
+        cut(parquet(store, "orders")[-1])
+        assert repair(store).lost == ["acme/orders-004.txt"]
+    done(store)
+    before = orders(store)
+    without_files(max((store.folder / "reports" / "_delta_log").glob("*.json")))
+    if done is compact:
+        assert [one.what.split(" of ")[0] for one in check(store).damages] == ["lost what entry 6"]
+        repair(store)
+    assert orders(store) == before
+
+
+def test_a_log_that_is_gone_is_no_empty_store(three):
+    store, files = three
+    before = orders(store)
+    for path in (store.folder / "reports" / "_delta_log").iterdir():
+        path.unlink()
+    for question in (store.ledger, lambda: check(store), lambda: compact(store), lambda: Desk(store.folder).accounts):
+        with pytest.raises(StoreError, match="There is no store at .* Import files first"):
+            question()
+    import_all(store, *files)
+    assert orders(store) == before
+
+
+def test_many_lost_files_are_forgotten_some_at_a_time(three, monkeypatch):
+    store, files = three
+    monkeypatch.setattr(upkeep, "AT_ONCE", 2)
+    (store.folder / "orders").rename(store.folder / "lost")
+    assert len(repair(store).lost) == 3
+    assert store.holds() == set()
+    import_all(store, *files)
+    assert len(orders(store)) == 60
+
+
+def test_a_file_that_two_imports_named_at_once_is_forgotten_whole(tmp_path):
+    """What the other one read may be another marketplace's."""
+    store = Store(tmp_path / "store")
+    one, other = (taken(name, orders=[{"marketplace": place}]) for name, place in (("x", "CA"), ("y", "US")))
+    one.digest = other.digest = "same"
+    real = store._rows_of_reports
+    rows = real([one])
+    store.add([other])
+    store._append(tables.ORDERS, one.tables["orders"])
+    store._append(tables.REPORTS, rows)
+    assert store.marketplaces() == ["CA"]
+    cut(parquet(store, "orders")[1])
+    assert repair(store).lost == ["x.txt"]
+    assert (store.holds(), check(store).damages) == (set(), [])
+
+
+def test_a_desk_is_told_when_its_version_came_again_as_another_state(three, tmp_path):
+    store, _ = three
+    desk = Desk(store.folder)
+    assert desk.accounts == ["acme"]
+    entry(store, "reports", 2).unlink()
+    import_all(store, raw(tmp_path / "raw", "acme", 8))
+    with pytest.raises(StoreError, match="mended while it was open"):
+        desk.ledger("acme")
+
+
+def test_an_old_version_whose_log_is_gone_is_said_to_be_past(three):
+    store, _ = three
+    delta = store.delta(tables.REPORTS)
+    assert delta is not None
+    delta.create_checkpoint()
+    entry(store, "reports", 1).unlink()
+    assert len(orders(store)) == 60
+    with pytest.raises(StoreError, match="Version 1 of .* cannot be read any more: its log has lost that state"):
+        orders(Store(store.folder, 1))
+
+
+@pytest.mark.parametrize("said", ['{"orders": 20, "promises": 3}', '[["a", 1]]', '{"orders": null}', '{"orders"', "7"])
+def test_what_a_list_says_in_another_way_is_lost_or_a_newer_healthkits(said, three, monkeypatch):
+    store, files = three
+    monkeypatch.setattr(store_module, "told", lambda _: said)
+    import_all(store, raw(files[0].parents[1], "acme", 4))
+    newer = "promises" in said
+    assert check(store).lost == ([] if newer else ["acme/orders-004.txt"])
+    assert isinstance(answered(lambda: orders(store)), list if newer else StoreError)
+    assert repair(store) == (check(store).lost, False) if newer else repair(store)
+    assert check(store).damages == []
+
+
+def test_a_repair_that_meets_another_is_to_be_run_again(three, monkeypatch):
+    store, _ = three
+    cut(parquet(store, "orders")[1])
+
+    def met(*_: Any, **__: Any) -> None:
+        raise CommitFailedError("another wrote")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(upkeep.DeltaTable, "delete", met)
+        with pytest.raises(StoreError, match=r"Something else wrote to .* Run the repair again"):
+            repair(store)
+    assert repair(store).lost == ["acme/orders-001.txt"]
+
+
+@pytest.mark.parametrize("info", ["{}", '{"timestamp": "now"}', '{"timestamp": 100000000000000000}', '"text"'])
+def test_an_entry_that_says_in_another_way_what_it_is_is_no_version(info, three):
+    store, _ = three
+    path = entry(store, "reports", 1)
+    lines = [line for line in path.read_text().splitlines() if "commitInfo" not in line]
+    path.write_text("\n".join([f'{{"commitInfo": {info}}}', *lines]))
+    assert [one.number for one in versions(store)] == [2, 0]
+
+
 # -- any damage of any file ---------------------------------------------------------------------------------------
 
 DAMAGED = int(os.environ.get("DAMAGED", "24"))
@@ -259,6 +397,7 @@ def without_a_line(path: Path, rng: random.Random) -> None:
     path.write_bytes(b"".join(lines))
 
 
+LAST = "reports/_delta_log/"
 WAYS = {
     "gone": lambda path, _: path.unlink(),
     "empty": lambda path, _: path.write_bytes(b""),
@@ -278,6 +417,7 @@ def whole(tmp_path_factory) -> tuple[list[Store], list[Path]]:
     singly, together, compacted, summed, broken = stores = [Store(folder / str(number)) for number in range(5)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(store_module, "APPENDED", 30)
+        patch.setattr(upkeep, "MANY_FILES", 1)
         import_all(singly, *files)
         import_all(together, files)
         import_all(compacted, *files[:4])
@@ -290,7 +430,7 @@ def whole(tmp_path_factory) -> tuple[list[Store], list[Path]]:
             delta.create_checkpoint()
         import_all(summed, *files[3:])
         import_all(broken, files[:3])
-        broken._append(tables.ORDERS, schema(tables.ORDERS).empty_table())
+        broken._append(tables.ORDERS, taken("left", orders=[{}]).tables["orders"])
         import_all(broken, files[3:])
         compact(broken)
     return stores, files
@@ -323,12 +463,17 @@ def test_whatever_is_damaged_is_refused_told_and_mended(seed, whole, tmp_path):
     done = [damaged(store, rng) for _ in range(rng.choice([1, 1, 1, 2, 3]))]
     listed = any(path.startswith("reports") for _, path in done)
     answers = [answered(lambda: told(store)), answered(store.accounts), answered(lambda: store.ledger(["acme-1"]))]
-    if not listed:
-        # Nothing but REPORTS says which files there were: what it lost by a whole entry, no question can tell.
-        assert answers[0] == before or isinstance(answers[0], StoreError), done
-        assert answers[1] == ["acme-0", "acme-1", "acme-2"] or isinstance(answers[1], StoreError), done
+    is_part = answers[0] != before and not isinstance(answers[0], StoreError)
     found = check(store)
     assert found.damages or not isinstance(answers[0], StoreError), done
+    if listed:
+        # Nothing but REPORTS says which files there were. What it lost by a whole entry only a check can tell, and not
+        # even that where it was the last, as if that import had not been.
+        assert found.damages or not is_part or done == [("gone", LAST)], done
+    else:
+        assert not is_part, done
+        assert answers[1] == ["acme-0", "acme-1", "acme-2"] or isinstance(answers[1], StoreError), done
+    versions(store)
     mended = repair(store)
     assert check(store).damages == [], done
     assert mended.lost == found.lost or listed, done

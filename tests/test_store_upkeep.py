@@ -17,7 +17,7 @@ import healthkit as hk
 from healthkit import intake, tables
 from healthkit.store import Store, StoreError, check, compact, repair, versions
 
-from .store_files import cut, import_all, orders, raw, three_imports
+from .store_files import cut, import_all, orders, parquet, raw, three_imports
 from .test_store import taken
 
 
@@ -99,6 +99,11 @@ def test_a_store_whose_reports_do_not_say_what_they_brought_is_read_and_said_to_
     assert all(one.held_already for one in intake.take_in(files, older))
     import_all(older, raw(tmp_path / "raw", "acme", 7))
     assert (len(orders(older)), check(older).unstated, check(older).damages) == (80, 3, [])
+    # Where anything of it is broken, any of these files may have lost rows.
+    cut(parquet(older, "orders")[0])
+    assert check(older).lost == repair(older).lost == [f"acme/orders-00{number}.txt" for number in range(3)]
+    import_all(older, *files)
+    assert (len(orders(older)), check(older).unstated, check(older).damages) == (80, 0, [])
 
 
 def test_a_compacted_file_that_breaks_costs_all_that_it_joined(three):

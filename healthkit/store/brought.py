@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Collection, Iterable, Mapping
+from functools import cache
 from typing import Protocol
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from healthkit import tables
 
@@ -33,30 +33,47 @@ def told(held: Mapping[str, Rows]) -> str:
     return json.dumps({name: rows.num_rows for name, rows in held.items()})
 
 
-def stated(reports: pa.Table, accounts: Collection[str] | None = None) -> dict[str, dict[str, int]]:
-    """How many rows of each table each report brought: reports by table.
+class Brought:
+    """What REPORTS says of each raw file: how many rows of each table it brought, and whose it is.
 
-    Of some accounts only the files that speak of one account are told: what others hold of them is not stated. Nor is
-    what was imported before REPORTS said so.
-
-    >>> stated(pa.table({"report": ["a", "b"], "account": ["acme", None], "brought": ['{"orders": 2}', None]}))
-    {'orders': {'a': 2}}
+    >>> said = ['{"orders": 2}', '{"orders": 5}']
+    >>> held = Brought(pa.table({"report": ["a", "b"], "account": ["acme", None], "brought": said}))
+    >>> held.of("orders"), held.of("items"), held.many
+    ({'a': 2, 'b': 5}, {}, {'b'})
     """
-    if accounts is not None:
-        reports = reports.filter(pc.is_in(reports["account"], pa.array(list(accounts), pa.string())))
-    made: dict[str, dict[str, int]] = {}
-    for report, brought in zip(reports["report"].to_pylist(), reports["brought"].to_pylist(), strict=True):
-        for table, rows in _read(brought).items():
-            made.setdefault(table, {})[report] = rows
-    return made
+
+    def __init__(self, reports: pa.Table) -> None:
+        self._rows: dict[str, dict[str, int]] = {}
+        self._whose = dict(zip(reports["report"].to_pylist(), reports["account"].to_pylist(), strict=True))
+        self.many = {report for report, account in self._whose.items() if account is None}
+        """The reports that speak of many accounts."""
+        self.unstated: set[str] = set()
+        """The reports that were imported before REPORTS said what they brought."""
+        read = cache(_read)
+        for report, brought in zip(self._whose, reports["brought"].to_pylist(), strict=True):
+            if brought is None:
+                self.unstated.add(report)
+            for table, rows in read(brought).items():
+                self._rows.setdefault(table, {})[report] = rows
+
+    def of(self, table: str, accounts: Collection[str] | None = None) -> dict[str, int]:
+        """How many rows of a table each report brought; of some accounts, the reports that may speak of them."""
+        rows = self._rows.get(table, {})
+        if accounts is None:
+            return rows
+        wanted = {None, *accounts}
+        return {report: many for report, many in rows.items() if self._whose[report] in wanted}
 
 
 def _read(brought: str | None) -> dict[str, int]:
     """What REPORTS says of one file; where that is broken, more than any file brings, so that it counts as lost."""
     try:
-        return dict(json.loads(brought or "{}"))
-    except (ValueError, TypeError):
-        return {tables.ORDERS.name: sys.maxsize}
+        told = json.loads(brought or "{}")
+    except ValueError:
+        told = None
+    if isinstance(told, dict) and all(isinstance(rows, int) for rows in told.values()):
+        return told
+    return {tables.ORDERS.name: sys.maxsize}
 
 
 def raw_files(many: int) -> str:

@@ -37,12 +37,8 @@ def opened(store: Store, table: tables.Table) -> tuple[DeltaTable | None, str]:
     except (DeltaError, OSError):
         broken = _broken_entries(there)
         return None, f"has a log that cannot be read from entry {broken[0] if broken else 0} on"
-    if table is tables.REPORTS:
-        # What is lost of another table, the rows that REPORTS states tell.
-        silent = [number for number in entries(there) if number > _checkpoint(there) and _is_silent(there, number)]
-        if silent:
-            return delta, f"lost what entry {silent[0]} of its log said: which raw files it named is not known"
-    return delta, ""
+    silent = _silent_entries(there, _checkpoint(there))
+    return delta, f"lost what entry {silent[0]} of its log said" if silent else ""
 
 
 def entries(there: FileSystem) -> dict[int, str]:
@@ -98,7 +94,8 @@ def _changes(there: FileSystem, after: int) -> tuple[dict[str, dict[str, Any]], 
     added: dict[str, dict[str, Any]] = {}
     removed: set[str] = set()
     for number in entries(there):
-        for line in (said(there, number) or []) if number > after else []:
+        lines = said(there, number) or []
+        for line in [] if number <= after or _is_silent(lines) else lines:
             if "add" in line:
                 added[line["add"]["path"]] = line
             elif "remove" in line:
@@ -124,12 +121,21 @@ def info_of(lines: list[dict[str, Any]]) -> dict[str, Any]:
     return next((line["commitInfo"] for line in lines if "commitInfo" in line), {})
 
 
-def _is_silent(there: FileSystem, number: int) -> bool:
-    """Whether an entry lost what it said: that of an import names at least one file."""
-    lines = said(there, number)
-    if lines is None or any("add" in line for line in lines):
+def _is_silent(lines: list[dict[str, Any]]) -> bool:
+    """Whether an entry lost what it said: it names no file, and should."""
+    if any("add" in line for line in lines):
         return False
-    return info_of(lines).get("operation", "WRITE") == "WRITE"
+    info = info_of(lines)
+    measured = info.get("operationMetrics")
+    counted = measured if isinstance(measured, dict) else {}
+    added = [counted[name] for name in ("num_added_files", "numFilesAdded") if name in counted]
+    return not lines or (any(added) if added else info.get("operation") == "WRITE")
+
+
+def _silent_entries(there: FileSystem, after: int) -> list[int]:
+    """The entries that lost what they said, of those after one that is summed up."""
+    read = {number: said(there, number) for number in entries(there) if number > after}
+    return [number for number, lines in read.items() if lines is not None and _is_silent(lines)]
 
 
 def _broken_entries(there: FileSystem, after: int = -1) -> list[int]:
@@ -192,8 +198,7 @@ def _begin_anew(there: FileSystem, _: tables.Table) -> None:
 
 def _fill(there: FileSystem, table: tables.Table, after: int) -> None:
     """Put entries that say nothing, or (the first) what a table is, in the place of those that are broken."""
-    silent = [number for number in entries(there) if number > after and _is_silent(there, number)]
-    for number in sorted({*_broken_entries(there, after), *(silent if table is tables.REPORTS else ())}):
+    for number in sorted({*_broken_entries(there, after), *_silent_entries(there, after)}):
         if is_there(there, _entry(number)):
             put_aside(there, _entry(number))
         with there.open_output_stream(_entry(number)) as file:

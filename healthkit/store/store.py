@@ -22,8 +22,8 @@ from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from healthkit import tables
-from healthkit.store.brought import Rows, lacking, raw_files, stated, told
-from healthkit.store.folders import Bucket, Folder, beside, folder_of
+from healthkit.store.brought import Brought, Rows, lacking, raw_files, told
+from healthkit.store.folders import Bucket, Folder, beside, files_in, folder_of, names_in
 from healthkit.store.merging import (
     NEWER,
     PLACES,
@@ -85,13 +85,18 @@ class Store:
     def __init__(self, folder: str | Path | Bucket, version: int | None = None) -> None:
         self.folder = folder_of(folder)
         self._at = version
+        self._as: str | None = None
+        self._known: tuple[str, pa.Table, Brought] | None = None
 
     def exists(self) -> bool:
         """Whether anything was ever imported here."""
-        reports = self.folder / tables.REPORTS.name
-        if isinstance(reports, Path):
-            return (reports / "_delta_log").is_dir()
-        return self.delta(tables.REPORTS) is not None
+        log = self.folder / tables.REPORTS.name / "_delta_log"
+        if isinstance(log, Path):
+            return log.is_dir() and any(path.suffix in (".json", ".parquet") for path in log.iterdir())
+        try:
+            return bool(names_in(files_in(log), ""))
+        except OSError as error:
+            raise self.damaged(tables.REPORTS, error) from error
 
     @property
     def beside(self) -> Path:
@@ -106,6 +111,8 @@ class Store:
         self._check_name()
         if self._at is not None:
             raise StoreError(f"Version {self._at} of {self.folder} is past; nothing can be added to it.")
+        if not takens:
+            return
         for table in tables.RAW:
             for rows in _portions(table, [taken.tables[table.name] for taken in takens if table.name in taken.tables]):
                 self._append(table, rows)
@@ -181,15 +188,25 @@ class Store:
     def _reports(self) -> pa.Table:
         """REPORTS, each file once: two imports of one file at the same moment both name it, and the rows of one are
         read."""
-        return self._named("select distinct on (coalesce(digest, report)) * from ({0}) order by number, report")
+        return self._listed()[0]
 
-    def named(self) -> set[str]:
-        """The marks of all rows that an import named in REPORTS when it was done."""
-        return set(self._named("select report from ({0})")["report"].to_pylist())
-
-    def _named(self, question: str) -> pa.Table:
-        """Rows of an SQL question to REPORTS."""
+    def _listed(self) -> tuple[pa.Table, Brought]:
+        """REPORTS, each file once, and what they brought; read again when it has changed."""
         delta = self._delta_of_reports()
+        state = _state_of(delta)
+        if self._known is None or self._known[0] != state:
+            once = "select distinct on (coalesce(digest, report)) * from ({0}) order by number, report"
+            reports = self._named(once, delta)
+            self._known = state, reports, Brought(reports)
+        return self._known[1:]
+
+    def named(self) -> dict[str, str]:
+        """The marks of all rows that an import named in REPORTS when it was done, each with the digest of its file."""
+        rows = self._named("select report, coalesce(digest, report) as digest from ({0})", self._delta_of_reports())
+        return dict(zip(rows["report"].to_pylist(), rows["digest"].to_pylist(), strict=True))
+
+    def _named(self, question: str, delta: DeltaTable | None) -> pa.Table:
+        """Rows of an SQL question to REPORTS."""
         try:
             with contextlib.closing(connected()) as connection:
                 rows = (
@@ -209,7 +226,22 @@ class Store:
             return newest
         if not 0 <= self._at <= newest.version():
             raise StoreError(f"{self.folder} has no version {self._at}; it has 0 to {newest.version()}.")
-        return newest if newest.version() == self._at else self.delta(tables.REPORTS, self._at)
+        try:
+            held = newest if newest.version() == self._at else self.delta(tables.REPORTS, self._at)
+        except StoreError as error:
+            raise self._is_past(f"its log has lost that state ({error.__cause__})") from error
+        if self._as is not None and _state_of(held) != self._as:
+            raise StoreError(
+                f"{self.folder} was mended while it was open; its version {self._at} is another. Begin anew."
+            )
+        return held
+
+    def _is_past(self, why: str) -> StoreError:
+        """What is to be said of a version that cannot be read, where newer ones can."""
+        return StoreError(
+            f"Version {self._at} of {self.folder} cannot be read any more: {why}. Newer versions can: "
+            f"python -m healthkit store versions --data {self.folder}"
+        )
 
     def reports(self) -> pd.DataFrame:
         """REPORTS: the raw files that were taken in, in the order of their import.
@@ -232,16 +264,16 @@ class Store:
     def state(self) -> str:
         """A name for what is held: the version and, for its number may come again after a repair, a digest of the files
         in which REPORTS stands."""
-        delta = self._delta_of_reports()
-        if delta is None:
-            return "-1"
-        files = sorted(pa.table(delta.get_add_actions(flatten=True))["path"].to_pylist())
-        return f"{delta.version()}-{hashlib.sha256('/'.join(files).encode()).hexdigest()[:8]}"
+        return _state_of(self._delta_of_reports())
 
     def pinned(self) -> Store:
         """The store as it is now: what is imported later is not seen. One that is not there yet is itself."""
-        version = self.version()
-        return self if version < 0 or self._at is not None else Store(self.folder, version)
+        delta = self._delta_of_reports()
+        if delta is None or self._at is not None:
+            return self
+        held = Store(self.folder, delta.version())
+        held._as = _state_of(delta)
+        return held
 
     def must_exist(self) -> None:
         """Raise StoreError, saying how to make one, where nothing was ever imported."""
@@ -260,13 +292,12 @@ class Store:
         wanted = None if accounts is None else list(dict.fromkeys(accounts))
         if wanted is not None:
             self.check_accounts(wanted, self.accounts())
-        connection, reports = connected(), self._reports()
+        connection, (reports, brought) = connected(), self._listed()
         connection.register("taken", reports)
         connection.execute(PLACES.format("taken"))
-        brought = stated(reports, wanted)
         for table in tables.RAW:
             try:
-                self._read(connection, table, wanted, brought.get(table.name, {}))
+                self._read(connection, table, wanted, brought)
             except (OSError, pa.ArrowInvalid, duckdb.Error) as error:
                 raise self.damaged(table, error) from error
         connection.execute(REMOVED)
@@ -286,7 +317,7 @@ class Store:
         connection: duckdb.DuckDBPyConnection,
         table: tables.Table,
         accounts: list[str] | None,
-        brought: Mapping[str, int],
+        brought: Brought,
     ) -> None:
         """The rows of taken reports as the DuckDB tables `raw_…` (as stored) and the table's name (as known now).
 
@@ -305,19 +336,41 @@ class Store:
                 f"create temp table raw_{table.name} as select held.*, {NEWER} as newer "
                 f"from ({columns_of(table, rows.columns, f'stored_{table.name}')}) held join places using (report)"
             )
-        there = dict(connection.execute(f"select report, count(*) from raw_{table.name} group by report").fetchall())
-        if lost := lacking(brought, there):
-            raise self._lacks(table, lost)
+        self._refuse_lost(connection, table, accounts, brought, delta, f"raw_{table.name}")
         connection.execute(newest(table))
+
+    def _refuse_lost(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        table: tables.Table,
+        accounts: Collection[str] | None,
+        brought: Brought,
+        delta: DeltaTable | None,
+        rows: str,
+    ) -> None:
+        """Raise StoreError where a report brought more rows than are there: `rows`, of some accounts or all."""
+        wanted = brought.of(table.name, accounts)
+        if not wanted:
+            return
+        of_many = [] if accounts is None else [report for report in wanted if report in brought.many]
+        if of_many and delta is not None:
+            # Of these the rows of other accounts count too.
+            connection.register("of_many", pa.table({"report": pa.array(of_many, pa.string())}))
+            connection.register("everywhere", rows_in(connection, self.folder / table.name, delta))
+            rows = (
+                f"(select report from {rows} anti join of_many using (report) "
+                "union all select report from everywhere semi join of_many using (report))"
+            )
+        there = dict(connection.execute(f"select report, count(*) from {rows} group by report").fetchall())
+        if lost := lacking(wanted, there):
+            raise self._lacks(table, lost)
 
     def _lacks(self, table: tables.Table, lost: Collection[str]) -> StoreError:
         """What is to be said where rows of raw files are not there."""
-        newest = Store(self.folder)._reports()["report"].to_pylist()
-        if not set(newest) & set(lost):
-            return StoreError(
-                f"Version {self._at} of {self.folder} cannot be read any more: a repair has since forgotten "
-                f"{raw_files(len(lost))} of it. Newer versions can: python -m healthkit store versions"
-            )
+        if not Store(self.folder).named().keys() & lost:
+            if self._at is None:
+                return StoreError(f"{self.folder} was mended while it was asked. Ask again.")
+            return self._is_past(f"a repair has since forgotten {raw_files(len(lost))} of it")
         return self.damaged(table, ValueError(f"it lacks rows of {raw_files(len(lost))}"))
 
     def accounts(self) -> list[str]:
@@ -349,26 +402,30 @@ class Store:
 
     def _ask(self, question: str, accounts: list[str] | None = None, **frames: pa.Table) -> list[tuple[Any, ...]]:
         """Rows of an SQL question to ORDERS as `held`: the stored rows of taken reports, of all accounts or some."""
-        reports = self._reports()  # First: the rows of what is named there are there already.
-        brought = stated(reports, accounts).get(tables.ORDERS.name, {})
+        reports, brought = self._listed()  # First: the rows of what is named there are there already.
         delta = self.delta(tables.ORDERS)
-        if delta is None:
-            if lost := lacking(brought, {}):
-                raise self._lacks(tables.ORDERS, lost)
-            return []
         try:
             with contextlib.closing(connected()) as connection:
                 for name, frame in {"taken": reports, **frames}.items():
                     connection.register(name, frame)
-                connection.register("stored", rows_in(connection, self.folder / tables.ORDERS.name, delta, accounts))
+                rows = (
+                    connection.from_arrow(schema(tables.ORDERS).empty_table()) if delta is None
+                    else rows_in(connection, self.folder / tables.ORDERS.name, delta, accounts)
+                )  # fmt: skip
+                connection.register("stored", rows)
                 connection.execute("create temp view held as select * from stored semi join taken using (report)")
-                [[there]] = connection.execute("select count(*) from held").fetchall()
-                if there < sum(brought.values()):
-                    by_report = connection.execute("select report, count(*) from held group by report").fetchall()
-                    raise self._lacks(tables.ORDERS, lacking(brought, dict(by_report)))
+                self._refuse_lost(connection, tables.ORDERS, accounts, brought, delta, "held")
                 return connection.execute(question).fetchall()
         except (OSError, pa.ArrowException, duckdb.Error) as error:
             raise self.damaged(tables.ORDERS, error) from error
+
+
+def _state_of(delta: DeltaTable | None) -> str:
+    """The name of a state of REPORTS."""
+    if delta is None:
+        return "-1"
+    files = sorted(pa.table(delta.get_add_actions(flatten=True))["path"].to_pylist())
+    return f"{delta.version()}-{hashlib.sha256('/'.join(files).encode()).hexdigest()[:8]}"
 
 
 def grouped(names: list[str], rows: Mapping[str, int]) -> Iterator[list[str]]:

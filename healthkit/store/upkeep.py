@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -19,14 +20,16 @@ from deltalake.exceptions import DeltaError
 from pyarrow.fs import FileSystem
 
 from healthkit import tables
-from healthkit.store.brought import lacking, raw_files, stated
+from healthkit.store.brought import Brought, lacking, raw_files
 from healthkit.store.folders import files_in, is_there, names_in
 from healthkit.store.logs import MENDED, entries, files_left, files_of, info_of, mend, opened, put_aside, said
-from healthkit.store.store import Store
+from healthkit.store.store import Store, StoreError
 
 EVERY = (*tables.RAW, tables.REPORTS)
 SAFE_HOURS = 24
 """Files that no version needs are removed once they are so old: who reads may still hold them open."""
+AT_ONCE = 5_000
+"""The rows of so many raw files are deleted at once: of more than 20,000 the process breaks down."""
 MANY_FILES = 100
 """REPORTS is made one file when it has more; older versions keep theirs, and can be read again."""
 
@@ -63,7 +66,7 @@ def check(store: Store) -> Checked:
     store.must_exist()
     # REPORTS first: the rows of what it names are there already.
     listed = _look(store, tables.REPORTS)
-    reports = store._reports() if listed.is_well else None
+    held = store._listed() if listed.is_well else None
     looked = {table.name: _look(store, table) for table in tables.RAW}
     found = Checked()
     for name, one in {**looked, tables.REPORTS.name: listed}.items():
@@ -72,14 +75,17 @@ def check(store: Store) -> Checked:
         found.spare += one.spare
         found.damages += [Damage(name, one.problem)] if one.problem else []
         found.damages += [Damage(name, f"{path} {why}", one.files[path]) for path, why in one.wrong.items()]
-    if reports is None:
+    if held is None:
         return found
-    lost = _lost(reports, looked)
+    reports, brought = held
+    lost = _lost(brought, looked)
     found.damages += [
-        Damage(table, f"lacks rows of {raw_files(len(those))} that REPORTS names") for table, those in lost.items()
+        Damage(table, f"lacks rows of {raw_files(len(those))} that REPORTS names")
+        for table, those in lost.items()
+        if table in looked
     ]
-    found.lost = sorted(_names(reports, lost).values())
-    found.unstated = reports["brought"].null_count
+    found.lost = _names(reports, lost)
+    found.unstated = len(brought.unstated)
     named = store.named()
     found.unread = sum(rows for one in looked.values() for report, rows in one.held.items() if report not in named)
     return found
@@ -105,7 +111,7 @@ def _look(store: Store, table: tables.Table) -> _Looked:
     """One table, each data file of it read through, once."""
     there = files_in(store.folder / table.name)
     delta, problem = opened(store, table)
-    files = files_of(delta) if delta is not None else files_left(store, table) if problem else {}
+    files = files_left(store, table) if problem else {} if delta is None else files_of(delta)
     # What older versions of REPORTS name stays, so that they can be read again.
     spare = {path for path in names_in(there, "") if path.endswith(".parquet")} - files.keys()
     looked = _Looked(problem, files, {}, Counter(), len(spare) if table is not tables.REPORTS else 0)
@@ -141,18 +147,22 @@ def _reports_in(there: FileSystem, path: str, columns: list[str] | None = None) 
     return held
 
 
-def _lost(reports: pa.Table, looked: Mapping[str, _Looked]) -> dict[str, set[str]]:
-    """The reports of which rows are lost, by the tables that lack them."""
-    wanted = stated(reports)
-    made = {name: lacking(rows, looked[name].held) for name, rows in wanted.items()}
+def _lost(brought: Brought, looked: Mapping[str, _Looked]) -> dict[str, set[str]]:
+    """The reports of which rows are lost, by the tables that lack them.
+
+    Of those that do not say what they brought any may be lost where anything is.
+    """
+    made = {name: lacking(brought.of(name), one.held) for name, one in looked.items()}
+    if brought.unstated and not all(one.is_well for one in looked.values()):
+        made["any"] = brought.unstated
     return {name: lost for name, lost in made.items() if lost}
 
 
-def _names(reports: pa.Table, lost: Mapping[str, set[str]]) -> dict[str, str]:
-    """The reports of which rows are lost, each with the name of its raw file."""
-    every = set().union(*lost.values())
+def _names(reports: pa.Table, lost: Mapping[str, set[str]]) -> list[str]:
+    """The names of the raw files of which rows are lost, sorted."""
+    every = set[str]().union(*lost.values())
     pairs = zip(reports["report"].to_pylist(), reports["name"].to_pylist(), strict=True)
-    return {report: name for report, name in pairs if report in every}
+    return sorted(name for report, name in pairs if report in every)
 
 
 # -- mending ------------------------------------------------------------------------------------------------------
@@ -173,17 +183,34 @@ def repair(store: Store) -> Repaired:
     those that are held add nothing. Raises StoreError where there is no store.
     """
     store.must_exist()
+    try:
+        return _repair(store)
+    except (DeltaError, FileNotFoundError) as error:
+        raise StoreError(
+            f"Something else wrote to {store.folder} while it was mended ({error}). Run the repair again."
+        ) from error
+
+
+def _repair(store: Store) -> Repaired:
     mended = {table.name for table in EVERY if mend(store, table)}
     listed = _look(store, tables.REPORTS)
     _drop_broken_files(store, tables.REPORTS, listed.wrong)
-    reports = store._reports()
+    reports, brought = store._listed()
     looked = {table.name: _look(store, table) for table in tables.RAW}
-    names = _names(reports, _lost(reports, looked))
-    if names:
-        DeltaTable(str(store.folder / tables.REPORTS.name)).delete(_among(names))
+    lost = _lost(brought, looked)
+    _forget(store, set[str]().union(*lost.values()))
     for table in tables.RAW:
         _drop_broken_files(store, table, looked[table.name].wrong)
-    return Repaired(sorted(names.values()), unnamed=tables.REPORTS.name in mended or bool(listed.wrong))
+    return Repaired(_names(reports, lost), unnamed=tables.REPORTS.name in mended or bool(listed.wrong))
+
+
+def _forget(store: Store, reports: set[str]) -> None:
+    """Take raw files out of REPORTS, each by whatever imports named it."""
+    named = store.named()
+    digests = {named[report] for report in reports}
+    delta = store.delta(tables.REPORTS)
+    if delta is not None and digests:
+        _delete(delta, [report for report, digest in named.items() if digest in digests])
 
 
 def _drop_broken_files(store: Store, table: tables.Table, broken: Collection[str]) -> None:
@@ -212,11 +239,12 @@ def compact(store: Store) -> Compacted:
     files that no version needs, once they are a day old.
 
     Nothing that a question could be answered with changes; every version can still be read. Raises StoreError where
-    there is no store, or a damaged one.
+    there is no store, or one whose logs or files cannot be read.
     """
     store.must_exist()
-    if problem := opened(store, tables.REPORTS)[1]:
-        raise store.damaged(tables.REPORTS, ValueError(problem))
+    for table in EVERY:
+        if problem := opened(store, table)[1]:
+            raise store.damaged(table, ValueError(problem))
     before = after = removed = 0
     for table in EVERY:
         delta = store.delta(table)
@@ -251,8 +279,7 @@ def _drop_unread(store: Store, table: tables.Table, delta: DeltaTable) -> None:
     for file in pa.table(delta.get_add_actions(flatten=True)).to_pylist():
         if file["modification_time"] < begun.timestamp() * 1000:
             held |= _reports_in(there, file["path"], ["report"]).keys()
-    if unread := held - store.named():
-        delta.delete(_among(unread))
+    _delete(delta, held - store.named().keys())
 
 
 def _remove_spare(store: Store, table: tables.Table) -> int:
@@ -272,10 +299,12 @@ def _remove_spare(store: Store, table: tables.Table) -> int:
     return len(old - named)
 
 
-def _among(reports: Collection[str]) -> str:
-    """The rows of some reports, as deltalake is told."""
-    listed = ", ".join(f"'{report}'" for report in sorted(reports))
-    return f"report in ({listed})"
+def _delete(delta: DeltaTable, reports: Collection[str]) -> None:
+    """Delete the rows of some reports."""
+    names = sorted(reports)
+    for begin in range(0, len(names), AT_ONCE):
+        listed = ", ".join(f"'{report}'" for report in names[begin : begin + AT_ONCE])
+        delta.delete(f"report in ({listed})")
 
 
 class Version(NamedTuple):
@@ -297,7 +326,8 @@ def versions(store: Store) -> list[Version]:
     made = []
     for number in sorted(entries(there), reverse=True):
         info = info_of(said(there, number) or [])
-        if info:
+        # What is said in another way was not written so: it is passed over.
+        with suppress(AttributeError, KeyError, TypeError, ValueError, OSError, OverflowError):
             at = datetime.fromtimestamp(info["timestamp"] / 1000, UTC)
             added = int(info.get("operationMetrics", {}).get("num_added_rows", 0) or 0)
             made.append(Version(number, at, added, _WHAT.get(info.get("operation", ""), "other")))
