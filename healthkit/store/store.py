@@ -424,7 +424,7 @@ def _state_of(delta: DeltaTable | None) -> str:
     """The name of a state of REPORTS."""
     if delta is None:
         return "-1"
-    files = sorted(pa.table(delta.get_add_actions(flatten=True))["path"].to_pylist())
+    files = sorted(map(str, delta.get_add_actions(flatten=True).column("path").to_pylist()))
     return f"{delta.version()}-{hashlib.sha256('/'.join(files).encode()).hexdigest()[:8]}"
 
 
