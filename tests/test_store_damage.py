@@ -371,6 +371,23 @@ def test_a_repair_that_meets_another_is_to_be_run_again(three, monkeypatch):
     assert repair(store).lost == ["acme/orders-001.txt"]
 
 
+def test_two_repairs_at_once_come_to_what_one_does(three, monkeypatch):
+    store, files = three
+    without_files(entry(store, "orders", 1))
+    real = upkeep._forget
+
+    def after_another(*told: Any) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(upkeep, "_forget", real)
+            assert repair(store).lost == ["acme/orders-001.txt"]
+        real(*told)
+
+    monkeypatch.setattr(upkeep, "_forget", after_another)
+    assert repair(store).lost == ["acme/orders-001.txt"]
+    assert [one.held_already for one in intake.take_in(files, store)] == [True, False, True]
+    assert (len(orders(store)), check(store).damages) == (60, [])
+
+
 @pytest.mark.parametrize("info", ["{}", '{"timestamp": "now"}', '{"timestamp": 100000000000000000}', '"text"'])
 def test_an_entry_that_says_in_another_way_what_it_is_is_no_version(info, three):
     store, _ = three

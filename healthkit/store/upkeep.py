@@ -207,7 +207,7 @@ def _repair(store: Store) -> Repaired:
 def _forget(store: Store, reports: set[str]) -> None:
     """Take raw files out of REPORTS, each by whatever imports named it."""
     named = store.named()
-    digests = {named[report] for report in reports}
+    digests = {named[report] for report in reports if report in named}  # Another repair may have been faster.
     delta = store.delta(tables.REPORTS)
     if delta is not None and digests:
         _delete(delta, [report for report, digest in named.items() if digest in digests])
