@@ -291,11 +291,29 @@ def test_a_log_that_is_gone_is_no_empty_store(three):
     before = orders(store)
     for path in (store.folder / "reports" / "_delta_log").iterdir():
         path.unlink()
-    for question in (store.ledger, lambda: check(store), lambda: compact(store), lambda: Desk(store.folder).accounts):
+    for question in (store.ledger, lambda: compact(store), lambda: Desk(store.folder).accounts):
         with pytest.raises(StoreError, match=r"There is no store at .* Import files first"):
             question()
+    assert [(one.table, one.what.partition(":")[0]) for one in check(store).damages] == [("reports", "is not there")]
     import_all(store, *files)
     assert orders(store) == before
+    assert check(store).damages == []
+
+
+def test_two_logs_that_are_broken_at_once_are_mended(three):
+    """No list of raw files any more, and a table to which nothing can be added."""
+    store, files = three
+    before = orders(store)
+    for path in (store.folder / "reports" / "_delta_log").iterdir():
+        path.unlink()
+    cut(entry(store, "orders", 1))
+    with pytest.raises(StoreError, match=r"orders of .* is damaged .* store check"):
+        import_all(store, *files)
+    assert {one.table for one in check(store).damages} == {"orders", "reports"}
+    assert repair(store) == ([], True)
+    import_all(store, *files)
+    assert orders(store) == before
+    assert check(store).damages == []
 
 
 def test_many_lost_files_are_forgotten_some_at_a_time(three, monkeypatch):
@@ -487,6 +505,10 @@ def test_whatever_is_damaged_is_refused_told_and_mended(seed, whole, tmp_path):
     done = [damaged(store, rng) for _ in range(rng.choice([1, 1, 1, 2, 3]))]
     listed = any(path.startswith("reports") for _, path in done)
     answers = [answered(lambda: told(store)), answered(store.accounts), answered(lambda: store.ledger(["acme-1"]))]
+    if not store.exists():
+        # Whatever is asked says to import files; where another log is broken too, that says to check, and to repair.
+        assert all(isinstance(answer, StoreError) for answer in (answers[0], answers[2])), done
+        assert repair(store).unnamed
     is_part = answers[0] != before and not isinstance(answers[0], StoreError)
     found = check(store)
     assert found.damages or not isinstance(answers[0], StoreError), done
@@ -497,7 +519,7 @@ def test_whatever_is_damaged_is_refused_told_and_mended(seed, whole, tmp_path):
     else:
         assert not is_part, done
         assert answers[1] == ["acme-0", "acme-1", "acme-2"] or isinstance(answers[1], StoreError), done
-    versions(store)
+    answered(lambda: versions(store))
     mended = repair(store)
     assert check(store).damages == [], done
     assert mended.lost == found.lost or listed, done
@@ -511,6 +533,6 @@ def damaged(store: Store, rng: random.Random) -> tuple[str, str]:
     way, table = rng.choice(list(WAYS)), rng.choice(["orders", "items", "reports"])
     paths = [path for path in sorted((store.folder / table).rglob("*")) if path.is_file() and path.stat().st_size]
     logs = [path for path in paths if path.suffix == ".json"]
-    path = rng.choice(logs if way == "without a line" or rng.random() < 0.6 else paths)
+    path = rng.choice(logs if logs and (way == "without a line" or rng.random() < 0.6) else paths)
     WAYS[way](path, rng)
     return way, str(path.relative_to(store.folder))

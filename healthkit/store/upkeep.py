@@ -22,7 +22,7 @@ from pyarrow.fs import FileSystem
 from healthkit import tables
 from healthkit.store.brought import Brought, lacking, raw_files
 from healthkit.store.folders import files_in, is_there, names_in
-from healthkit.store.logs import MENDED, entries, files_left, files_of, info_of, mend, opened, put_aside, said
+from healthkit.store.logs import LOG, MENDED, entries, files_left, files_of, info_of, mend, opened, put_aside, said
 from healthkit.store.store import Store, StoreError
 
 EVERY = (*tables.RAW, tables.REPORTS)
@@ -63,7 +63,7 @@ def check(store: Store) -> Checked:
 
     Raises StoreError where there is no store.
     """
-    store.must_exist()
+    _must_be_begun(store)
     # REPORTS first: the rows of what it names are there already.
     listed = _look(store, tables.REPORTS)
     held = store._listed() if listed.is_well else None
@@ -75,6 +75,8 @@ def check(store: Store) -> Checked:
         found.spare += one.spare
         found.damages += [Damage(name, one.problem)] if one.problem else []
         found.damages += [Damage(name, f"{path} {why}", one.files[path]) for path, why in one.wrong.items()]
+    if not store.exists():
+        found.damages.append(Damage(tables.REPORTS.name, "is not there: which raw files were imported is not known"))
     if held is None:
         return found
     reports, brought = held
@@ -89,6 +91,12 @@ def check(store: Store) -> Checked:
     named = store.named()
     found.unread = sum(rows for one in looked.values() for report, rows in one.held.items() if report not in named)
     return found
+
+
+def _must_be_begun(store: Store) -> None:
+    """Raise StoreError where there is neither a store nor what is left of one."""
+    if not any(names_in(files_in(store.folder / table.name), LOG) for table in tables.RAW):
+        store.must_exist()
 
 
 class _Looked(NamedTuple):
@@ -182,7 +190,7 @@ def repair(store: Store) -> Repaired:
     importing it again adds it whole; where the list of raw files itself was damaged, all are to be imported again, and
     those that are held add nothing. Raises StoreError where there is no store.
     """
-    store.must_exist()
+    _must_be_begun(store)
     try:
         return _repair(store)
     except (DeltaError, FileNotFoundError) as error:
@@ -192,6 +200,7 @@ def repair(store: Store) -> Repaired:
 
 
 def _repair(store: Store) -> Repaired:
+    unnamed = not store.exists()
     mended = {table.name for table in EVERY if mend(store, table)}
     listed = _look(store, tables.REPORTS)
     _drop_broken_files(store, tables.REPORTS, listed.wrong)
@@ -201,7 +210,7 @@ def _repair(store: Store) -> Repaired:
     _forget(store, set[str]().union(*lost.values()))
     for table in tables.RAW:
         _drop_broken_files(store, table, looked[table.name].wrong)
-    return Repaired(_names(reports, lost), unnamed=tables.REPORTS.name in mended or bool(listed.wrong))
+    return Repaired(_names(reports, lost), unnamed or tables.REPORTS.name in mended or bool(listed.wrong))
 
 
 def _forget(store: Store, reports: set[str]) -> None:
