@@ -219,6 +219,12 @@ def _nothing() -> bytes:
     return json.dumps({"commitInfo": told}).encode()
 
 
+def begin(store: Store, table: tables.Table) -> None:
+    """Begin a table that is not there, with no rows."""
+    with files_in(store.folder / table.name).open_output_stream(_entry(0)) as file:
+        file.write(_beginning(table))
+
+
 def _beginning(table: tables.Table) -> bytes:
     """An entry that says what a table is, as the first one does."""
     with tempfile.TemporaryDirectory() as place:

@@ -22,7 +22,19 @@ from pyarrow.fs import FileSystem
 from healthkit import tables
 from healthkit.store.brought import Brought, lacking, raw_files
 from healthkit.store.folders import files_in, is_there, names_in
-from healthkit.store.logs import LOG, MENDED, entries, files_left, files_of, info_of, mend, opened, put_aside, said
+from healthkit.store.logs import (
+    LOG,
+    MENDED,
+    begin,
+    entries,
+    files_left,
+    files_of,
+    info_of,
+    mend,
+    opened,
+    put_aside,
+    said,
+)
 from healthkit.store.store import Store, StoreError
 
 EVERY = (*tables.RAW, tables.REPORTS)
@@ -201,6 +213,8 @@ def repair(store: Store) -> Repaired:
 
 def _repair(store: Store) -> Repaired:
     unnamed = not store.exists()
+    if unnamed:
+        begin(store, tables.REPORTS)
     mended = {table.name for table in EVERY if mend(store, table)}
     listed = _look(store, tables.REPORTS)
     _drop_broken_files(store, tables.REPORTS, listed.wrong)
@@ -311,8 +325,8 @@ def _remove_spare(store: Store, table: tables.Table) -> int:
 def _delete(delta: DeltaTable, reports: Collection[str]) -> None:
     """Delete the rows of some reports."""
     names = sorted(reports)
-    for begin in range(0, len(names), AT_ONCE):
-        listed = ", ".join(f"'{report}'" for report in names[begin : begin + AT_ONCE])
+    for first in range(0, len(names), AT_ONCE):
+        listed = ", ".join(f"'{report}'" for report in names[first : first + AT_ONCE])
         delta.delete(f"report in ({listed})")
 
 
