@@ -80,7 +80,7 @@ def _brought_up(held: Store, place: Path, rules_of: RulesOf, track: Track) -> Co
         there = set(held.accounts())
         stand = older.of(account for account in older.coverage["account"].unique() if account in there - changed)
         again = sorted(changed & there)
-        _LOG.info("counts of version %s stand for all but %d accounts", state, len(again))
+        _LOG.info("counts of state %s stand for all but %d accounts", state, len(again))
         if len(again) > len(there) // 2:
             return None
         parts = [_made(held, held.groups(again), rules_of, track)] if again else []

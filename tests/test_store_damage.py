@@ -318,7 +318,7 @@ def test_two_logs_that_are_broken_at_once_are_mended(three):
 
 def test_many_lost_files_are_forgotten_some_at_a_time(three, monkeypatch):
     store, files = three
-    monkeypatch.setattr(upkeep, "AT_ONCE", 2)
+    monkeypatch.setattr(upkeep, "DELETED", 2)
     (store.folder / "orders").rename(store.folder / "lost")
     assert len(repair(store).lost) == 3
     assert store.holds() == set()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -27,35 +27,39 @@ def check(data: Data = None) -> None:
     with sentences():
         store = _store(data)
         found = hk.store.check(store)
-    things = hk.wording.things
-    out.print(f"{store.folder}: {things(found.files, 'data file')}, {found.rows:,} rows read.", soft_wrap=True)
-    if found.unread:
-        out.print(
-            f"{found.unread:,} rows are of imports that were cut short, or of raw files that a repair forgot, and are "
-            "never read; `store compact` removes those older than a day.",
-            soft_wrap=True,
-        )
-    if found.unstated:
-        files = things(found.unstated, "raw file")
-        out.print(
-            f"{files} came from an older healthkit, which did not say how many rows they hold: whether all are there "
-            "cannot be told. Import them into a new store to know.",
-            soft_wrap=True,
-        )
-    if found.spare:
-        files = things(found.spare, "file")
-        out.print(f"{files} belong to no table; `store compact` removes those older than a day.", soft_wrap=True)
+    for line in _found(store, found):
+        out.print(line, soft_wrap=True)
     if not found.damages:
         out.print("Nothing is wrong.")
         return
     _name(f"{one.table}: {one.what}." for one in found.damages)
     if found.lost:
-        out.print(f"The rows of {things(len(found.lost), 'raw file')} are lost in part or whole:", soft_wrap=True)
+        files = hk.wording.things(len(found.lost), "raw file")
+        out.print(f"The rows of {files} are lost in part or whole:", soft_wrap=True)
         _name(found.lost)
     fail(
         f"The store is damaged. Mend it with `python -m healthkit store repair --data {store.folder}`, "
         "which says which raw files to import again."
     )
+
+
+def _found(store: hk.store.Store, found: hk.store.Checked) -> Iterator[str]:
+    """What a check read, and what is no damage but worth knowing, in sentences."""
+    things = hk.wording.things
+    yield f"{store.folder}: {things(found.files, 'data file')}, {found.rows:,} rows read."
+    if found.unread:
+        yield (
+            f"{found.unread:,} rows are of imports that were cut short, or of raw files that a repair forgot, and are "
+            "never read; `store compact` removes those older than a day."
+        )
+    if found.unstated:
+        yield (
+            f"{things(found.unstated, 'raw file')} came from an older healthkit, which did not say how many rows they "
+            "hold: whether all are there cannot be told. Import them into a new store to know."
+        )
+    if found.spare:
+        files = things(found.spare, "file")
+        yield f"{files} belong to no table; `store compact` removes those older than a day."
 
 
 @store_app.command("repair", epilog="Example: `python -m healthkit store repair --data data/sample_store`")

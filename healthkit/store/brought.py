@@ -38,31 +38,31 @@ class Brought:
 
     >>> said = ['{"orders": 2}', '{"orders": 5}']
     >>> held = Brought(pa.table({"report": ["a", "b"], "account": ["acme", None], "brought": said}))
-    >>> held.of("orders"), held.of("items"), held.many
-    ({'a': 2, 'b': 5}, {}, {'b'})
+    >>> held.of("orders"), held.of("orders", ["acme"]), held.of_many("orders")
+    ({'a': 2, 'b': 5}, {'a': 2}, {'b': 5})
     """
 
     def __init__(self, reports: pa.Table) -> None:
-        self._rows: dict[str, dict[str, int]] = {}
-        self._whose = dict(zip(reports["report"].to_pylist(), reports["account"].to_pylist(), strict=True))
-        self.many = {report for report, account in self._whose.items() if account is None}
-        """The reports that speak of many accounts."""
+        self._rows: dict[str, dict[str | None, dict[str, int]]] = {}
         self.unstated: set[str] = set()
         """The reports that were imported before REPORTS said what they brought."""
         read = cache(_read)
-        for report, brought in zip(self._whose, reports["brought"].to_pylist(), strict=True):
+        told = (reports[name].to_pylist() for name in ("report", "account", "brought"))
+        for report, account, brought in zip(*told, strict=True):
             if brought is None:
                 self.unstated.add(report)
             for table, rows in read(brought).items():
-                self._rows.setdefault(table, {})[report] = rows
+                self._rows.setdefault(table, {}).setdefault(account, {})[report] = rows
 
     def of(self, table: str, accounts: Collection[str] | None = None) -> dict[str, int]:
-        """How many rows of a table each report brought; of some accounts, the reports that may speak of them."""
+        """How many rows of a table each report brought; of some accounts, the reports that speak of one alone."""
         rows = self._rows.get(table, {})
-        if accounts is None:
-            return rows
-        wanted = {None, *accounts}
-        return {report: many for report, many in rows.items() if self._whose[report] in wanted}
+        held = rows.values() if accounts is None else (rows.get(account, {}) for account in accounts)
+        return {report: many for one in held for report, many in one.items()}
+
+    def of_many(self, table: str) -> dict[str, int]:
+        """How many rows of a table each report brought that speaks of many accounts."""
+        return self._rows.get(table, {}).get(None, {})
 
 
 def _read(brought: str | None) -> dict[str, int]:

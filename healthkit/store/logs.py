@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -14,30 +16,41 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 from pyarrow.fs import FileSystem
 
 from healthkit import tables
-from healthkit.store.folders import files_in, is_there, names_in
+from healthkit.store.folders import Folder, files_in, is_there, names_in
 from healthkit.store.merging import schema
-from healthkit.store.store import KEPT, Store
 
 LOG = "_delta_log"
+KEPT = {"delta.enableExpiredLogCleanup": "false", "delta.logRetentionDuration": "interval 36500 days"}
+"""No entry of a log is dropped, so that every version of a store can be read again."""
 ASIDE = ".broken"
 """The ending of what a repair moved aside; nothing is deleted."""
 MENDED = "MENDED"
 """What an entry of a log says that stands for one that was lost."""
 
 
-def opened(store: Store, table: tables.Table) -> tuple[DeltaTable | None, str]:
+def is_begun(place: Folder) -> bool:
+    """Whether the log of a table has anything to say."""
+    if isinstance(place, Path):
+        # Not all of the names: a log may have thousands, and every question asks.
+        with suppress(FileNotFoundError), os.scandir(place / LOG) as found:
+            return any(file.name.endswith((".json", ".parquet")) for file in found)
+        return False
+    return any(name.endswith((".json", ".parquet")) for name in names_in(files_in(place), LOG))
+
+
+def opened(place: Folder) -> tuple[DeltaTable | None, str]:
     """A table, and what is wrong with its log."""
-    there = files_in(store.folder / table.name)
-    if not names_in(there, LOG):
+    if not is_begun(place):
         return None, ""
+    there = files_in(place)
     try:
-        delta = DeltaTable(str(store.folder / table.name))
+        delta = DeltaTable(str(place))
     except TableNotFoundError:
         return None, ""
     except (DeltaError, OSError):
-        broken = _broken_entries(there)
+        broken = _broken_entries(there, -1)
         return None, f"has a log that cannot be read from entry {broken[0] if broken else 0} on"
-    silent = _silent_entries(there, _checkpoint(there))
+    silent = _broken_entries(there, _checkpoint(there))
     return delta, f"lost what entry {silent[0]} of its log said" if silent else ""
 
 
@@ -73,13 +86,13 @@ def files_of(delta: DeltaTable) -> dict[str, int]:
     return {row["path"]: int(row["num_records"] or 0) for row in rows}
 
 
-def files_left(store: Store, table: tables.Table) -> dict[str, int]:
+def files_left(place: Folder) -> dict[str, int]:
     """The data files of a table whose log cannot be read, as a repair would leave them, each with its rows."""
-    there, summed = files_in(store.folder / table.name), {}
+    there, summed = files_in(place), {}
     after = _checkpoint(there)
     if after >= 0:
         try:
-            summed = files_of(DeltaTable(str(store.folder / table.name), version=after))
+            summed = files_of(DeltaTable(str(place), version=after))
         except (DeltaError, OSError):
             after = -1
     added, removed = _changes(there, after)
@@ -132,39 +145,29 @@ def _is_silent(lines: list[dict[str, Any]]) -> bool:
     return not lines or (any(added) if added else info.get("operation") == "WRITE")
 
 
-def _silent_entries(there: FileSystem, after: int) -> list[int]:
-    """The entries that lost what they said, of those after one that is summed up."""
-    read = {number: said(there, number) for number in entries(there) if number > after}
-    return [number for number, lines in read.items() if lines is not None and _is_silent(lines)]
-
-
-def _broken_entries(there: FileSystem, after: int = -1) -> list[int]:
-    """The entries that are gone or cannot be read, of those after one that is summed up."""
+def _broken_entries(there: FileSystem, after: int) -> list[int]:
+    """The entries that are gone, cannot be read or lost what they said, of those after one that is summed up."""
     last = max(entries(there), default=-1)
-    return [number for number in range(after + 1, last + 1) if not said(there, number)]
+    read = {number: said(there, number) for number in range(after + 1, last + 1)}
+    return [number for number, lines in read.items() if lines is None or _is_silent(lines)]
 
 
 # -- mending ------------------------------------------------------------------------------------------------------
 
 
-def mend(store: Store, table: tables.Table) -> bool:
+def mend(place: Folder, table: tables.Table) -> bool:
     """Let a log be read again, and say whether it could not be.
 
     An entry that is broken or gone is followed by others that still hold: one that says nothing takes its place. What
     sums up the log stands as long as it can be read.
     """
-    there = files_in(store.folder / table.name)
-
-    def is_well() -> bool:
-        return not opened(store, table)[1]
-
-    if is_well():
-        return False
+    there, broken = files_in(place), False
     for way in (_fill_after_checkpoint, _fill_whole, _sum_up, _begin_anew):
-        way(there, table)
-        if is_well():
+        if not opened(place)[1]:
             break
-    return True
+        way(there, table)
+        broken = True
+    return broken
 
 
 def _fill_after_checkpoint(there: FileSystem, table: tables.Table) -> None:
@@ -186,7 +189,7 @@ def _sum_up(there: FileSystem, table: tables.Table) -> None:
     _begin_anew(there, table)
     lines = [json.dumps(line).encode() for line in added.values()]
     with there.open_output_stream(_entry(0)) as file:
-        file.write(b"\n".join([_beginning(table).rstrip(), *lines]))
+        file.write(b"\n".join([_beginning(table), *lines]))
 
 
 def _begin_anew(there: FileSystem, _: tables.Table) -> None:
@@ -198,7 +201,7 @@ def _begin_anew(there: FileSystem, _: tables.Table) -> None:
 
 def _fill(there: FileSystem, table: tables.Table, after: int) -> None:
     """Put entries that say nothing, or (the first) what a table is, in the place of those that are broken."""
-    for number in sorted({*_broken_entries(there, after), *_silent_entries(there, after)}):
+    for number in _broken_entries(there, after):
         if is_there(there, _entry(number)):
             put_aside(there, _entry(number))
         with there.open_output_stream(_entry(number)) as file:
@@ -219,9 +222,9 @@ def _nothing() -> bytes:
     return json.dumps({"commitInfo": told}).encode()
 
 
-def begin(store: Store, table: tables.Table) -> None:
+def begin(place: Folder, table: tables.Table) -> None:
     """Begin a table that is not there, with no rows."""
-    with files_in(store.folder / table.name).open_output_stream(_entry(0)) as file:
+    with files_in(place).open_output_stream(_entry(0)) as file:
         file.write(_beginning(table))
 
 
@@ -229,5 +232,5 @@ def _beginning(table: tables.Table) -> bytes:
     """An entry that says what a table is, as the first one does."""
     with tempfile.TemporaryDirectory() as place:
         DeltaTable.create(place, schema(table), configuration=dict(KEPT))
-        [info, *lines] = (Path(place) / _entry(0)).read_bytes().splitlines(keepends=True)
-        return b"".join([_nothing() + b"\n" if b'"commitInfo"' in info else info, *lines])
+        lines = (Path(place) / _entry(0)).read_bytes().splitlines()
+        return b"\n".join([_nothing(), *(line for line in lines if b'"commitInfo"' not in line)])

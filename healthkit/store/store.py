@@ -23,7 +23,8 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 
 from healthkit import tables
 from healthkit.store.brought import Brought, Rows, lacking, raw_files, told
-from healthkit.store.folders import Bucket, Folder, beside, files_in, folder_of, names_in
+from healthkit.store.folders import Bucket, Folder, beside, folder_of
+from healthkit.store.logs import KEPT, is_begun
 from healthkit.store.merging import (
     NEWER,
     PLACES,
@@ -43,8 +44,6 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 
-KEPT = {"delta.enableExpiredLogCleanup": "false", "delta.logRetentionDuration": "interval 36500 days"}
-"""No entry of a log is dropped, so that every version of a store can be read again."""
 AT_ONCE = 1_200_000
 """Accounts are asked for together as long as files state no more rows of their orders: some 400,000 orders."""
 APPENDED = 250_000
@@ -90,11 +89,8 @@ class Store:
 
     def exists(self) -> bool:
         """Whether anything was ever imported here."""
-        log = self.folder / tables.REPORTS.name / "_delta_log"
-        if isinstance(log, Path):
-            return log.is_dir() and any(path.suffix in (".json", ".parquet") for path in log.iterdir())
         try:
-            return bool(names_in(files_in(log), ""))
+            return is_begun(self.folder / tables.REPORTS.name)
         except OSError as error:
             raise self.damaged(tables.REPORTS, error) from error
 
@@ -188,36 +184,46 @@ class Store:
     def _reports(self) -> pa.Table:
         """REPORTS, each file once: two imports of one file at the same moment both name it, and the rows of one are
         read."""
-        return self._listed()[0]
+        return self.listed()[0]
 
-    def _listed(self) -> tuple[pa.Table, Brought]:
+    def listed(self) -> tuple[pa.Table, Brought]:
         """REPORTS, each file once, and what they brought; read again when it has changed."""
         delta = self._delta_of_reports()
         state = _state_of(delta)
         if self._known is None or self._known[0] != state:
             once = "select distinct on (coalesce(digest, report)) * from ({0}) order by number, report"
-            reports = self._named(once, delta)
+            reports = self._from_reports(delta, once)
             self._known = state, reports, Brought(reports)
         return self._known[1:]
 
-    def named(self) -> dict[str, str]:
-        """The marks of all rows that an import named in REPORTS when it was done, each with the digest of its file."""
-        rows = self._named("select report, coalesce(digest, report) as digest from ({0})", self._delta_of_reports())
+    def digests(self) -> dict[str, str]:
+        """All reports that REPORTS names, each with the digest of its file: of one file there may be several."""
+        question = "select report, coalesce(digest, report) as digest from ({0})"
+        rows = self._from_reports(self._delta_of_reports(), question)
         return dict(zip(rows["report"].to_pylist(), rows["digest"].to_pylist(), strict=True))
 
-    def _named(self, question: str, delta: DeltaTable | None) -> pa.Table:
+    def _from_reports(self, delta: DeltaTable | None, question: str) -> pa.Table:
         """Rows of an SQL question to REPORTS."""
         try:
             with contextlib.closing(connected()) as connection:
-                rows = (
-                    connection.from_arrow(schema(tables.REPORTS).empty_table()) if delta is None
-                    else rows_in(connection, self.folder / tables.REPORTS.name, delta)
-                )  # fmt: skip
+                rows = self._stored(connection, tables.REPORTS, delta)
                 connection.register("stored", rows)
                 columns = columns_of(tables.REPORTS, rows.columns, "stored")
                 return connection.sql(question.format(columns)).to_arrow_table()
         except (OSError, duckdb.Error) as error:
             raise self.damaged(tables.REPORTS, error) from error
+
+    def _stored(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        table: tables.Table,
+        delta: DeltaTable | None,
+        accounts: Collection[str] | None = None,
+    ) -> duckdb.DuckDBPyRelation:
+        """The rows of a table as they are stored, of all accounts or some; none where there is no such table yet."""
+        if delta is None:
+            return connection.from_arrow(schema(table).empty_table())
+        return rows_in(connection, self.folder / table.name, delta, accounts)
 
     def _delta_of_reports(self) -> DeltaTable | None:
         """REPORTS at the version that is read. Raises StoreError for one that there is not."""
@@ -292,7 +298,7 @@ class Store:
         wanted = None if accounts is None else list(dict.fromkeys(accounts))
         if wanted is not None:
             self.check_accounts(wanted, self.accounts())
-        connection, (reports, brought) = connected(), self._listed()
+        connection, (reports, brought) = connected(), self.listed()
         connection.register("taken", reports)
         connection.execute(PLACES.format("taken"))
         for table in tables.RAW:
@@ -324,18 +330,12 @@ class Store:
         Raises StoreError where a report brought more rows than are there.
         """
         delta = self.delta(table)
-        if delta is None:
-            connection.register(f"empty_{table.name}", schema(table).empty_table())
-            connection.execute(
-                f"create temp table raw_{table.name} as select *, 0::hugeint as newer from empty_{table.name}"
-            )
-        else:
-            rows = rows_in(connection, self.folder / table.name, delta, accounts)
-            connection.register(f"stored_{table.name}", rows)
-            connection.execute(
-                f"create temp table raw_{table.name} as select held.*, {NEWER} as newer "
-                f"from ({columns_of(table, rows.columns, f'stored_{table.name}')}) held join places using (report)"
-            )
+        rows = self._stored(connection, table, delta, accounts)
+        connection.register(f"stored_{table.name}", rows)
+        connection.execute(
+            f"create temp table raw_{table.name} as select held.*, {NEWER} as newer "
+            f"from ({columns_of(table, rows.columns, f'stored_{table.name}')}) held join places using (report)"
+        )
         self._refuse_lost(connection, table, accounts, brought, delta, f"raw_{table.name}")
         connection.execute(newest(table))
 
@@ -349,25 +349,22 @@ class Store:
         rows: str,
     ) -> None:
         """Raise StoreError where a report brought more rows than are there: `rows`, of some accounts or all."""
-        wanted = brought.of(table.name, accounts)
-        if not wanted:
-            return
-        of_many = [] if accounts is None else [report for report in wanted if report in brought.many]
-        if of_many and delta is not None:
-            # Of these the rows of other accounts count too.
-            connection.register("of_many", pa.table({"report": pa.array(of_many, pa.string())}))
-            connection.register("everywhere", rows_in(connection, self.folder / table.name, delta))
-            rows = (
-                f"(select report from {rows} anti join of_many using (report) "
-                "union all select report from everywhere semi join of_many using (report))"
-            )
-        there = dict(connection.execute(f"select report, count(*) from {rows} group by report").fetchall())
-        if lost := lacking(wanted, there):
-            raise self._lacks(table, lost)
+
+        def lost(wanted: Mapping[str, int], rows: str) -> set[str]:
+            counted = f"select report, count(*) from {rows} group by report"
+            return lacking(wanted, dict(connection.execute(counted).fetchall())) if wanted else set()
+
+        missing = lost(brought.of(table.name, accounts), rows)
+        if accounts is not None and (of_many := brought.of_many(table.name)):
+            # Of a file of many accounts the rows of others count too.
+            connection.register("everywhere", self._stored(connection, table, delta))
+            missing |= lost(of_many, "everywhere")
+        if missing:
+            raise self._lacks(table, missing)
 
     def _lacks(self, table: tables.Table, lost: Collection[str]) -> StoreError:
         """What is to be said where rows of raw files are not there."""
-        if not Store(self.folder).named().keys() & lost:
+        if not Store(self.folder).digests().keys() & lost:
             if self._at is None:
                 return StoreError(f"{self.folder} was mended while it was asked. Ask again.")
             return self._is_past(f"a repair has since forgotten {raw_files(len(lost))} of it")
@@ -402,17 +399,13 @@ class Store:
 
     def _ask(self, question: str, accounts: list[str] | None = None, **frames: pa.Table) -> list[tuple[Any, ...]]:
         """Rows of an SQL question to ORDERS as `held`: the stored rows of taken reports, of all accounts or some."""
-        reports, brought = self._listed()  # First: the rows of what is named there are there already.
+        reports, brought = self.listed()  # First: the rows of what is named there are there already.
         delta = self.delta(tables.ORDERS)
         try:
             with contextlib.closing(connected()) as connection:
                 for name, frame in {"taken": reports, **frames}.items():
                     connection.register(name, frame)
-                rows = (
-                    connection.from_arrow(schema(tables.ORDERS).empty_table()) if delta is None
-                    else rows_in(connection, self.folder / tables.ORDERS.name, delta, accounts)
-                )  # fmt: skip
-                connection.register("stored", rows)
+                connection.register("stored", self._stored(connection, tables.ORDERS, delta, accounts))
                 connection.execute("create temp view held as select * from stored semi join taken using (report)")
                 self._refuse_lost(connection, tables.ORDERS, accounts, brought, delta, "held")
                 return connection.execute(question).fetchall()

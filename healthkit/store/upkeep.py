@@ -23,13 +23,13 @@ from healthkit import tables
 from healthkit.store.brought import Brought, lacking, raw_files
 from healthkit.store.folders import files_in, is_there, names_in
 from healthkit.store.logs import (
-    LOG,
     MENDED,
     begin,
     entries,
     files_left,
     files_of,
     info_of,
+    is_begun,
     mend,
     opened,
     put_aside,
@@ -40,7 +40,7 @@ from healthkit.store.store import Store, StoreError
 EVERY = (*tables.RAW, tables.REPORTS)
 SAFE_HOURS = 24
 """Files that no version needs are removed once they are so old: who reads may still hold them open."""
-AT_ONCE = 5_000
+DELETED = 5_000
 """The rows of so many raw files are deleted at once: of more than 20,000 the process breaks down."""
 MANY_FILES = 100
 """REPORTS is made one file when it has more; older versions keep theirs, and can be read again."""
@@ -78,7 +78,7 @@ def check(store: Store) -> Checked:
     _must_be_begun(store)
     # REPORTS first: the rows of what it names are there already.
     listed = _look(store, tables.REPORTS)
-    held = store._listed() if listed.is_well else None
+    held = store.listed() if listed.is_well else None
     looked = {table.name: _look(store, table) for table in tables.RAW}
     found = Checked()
     for name, one in {**looked, tables.REPORTS.name: listed}.items():
@@ -92,22 +92,19 @@ def check(store: Store) -> Checked:
     if held is None:
         return found
     reports, brought = held
-    lost = _lost(brought, looked)
-    found.damages += [
-        Damage(table, f"lacks rows of {raw_files(len(those))} that REPORTS names")
-        for table, those in lost.items()
-        if table in looked
-    ]
-    found.lost = _names(reports, lost)
+    for name, one in looked.items():
+        if lost := lacking(brought.of(name), one.held):
+            found.damages.append(Damage(name, f"lacks rows of {raw_files(len(lost))} that REPORTS names"))
+    found.lost = _names(reports, _lost(brought, looked))
     found.unstated = len(brought.unstated)
-    named = store.named()
-    found.unread = sum(rows for one in looked.values() for report, rows in one.held.items() if report not in named)
+    known = store.digests()
+    found.unread = sum(rows for one in looked.values() for report, rows in one.held.items() if report not in known)
     return found
 
 
 def _must_be_begun(store: Store) -> None:
     """Raise StoreError where there is neither a store nor what is left of one."""
-    if not any(names_in(files_in(store.folder / table.name), LOG) for table in tables.RAW):
+    if not any(is_begun(store.folder / table.name) for table in tables.RAW):
         store.must_exist()
 
 
@@ -130,8 +127,8 @@ class _Looked(NamedTuple):
 def _look(store: Store, table: tables.Table) -> _Looked:
     """One table, each data file of it read through, once."""
     there = files_in(store.folder / table.name)
-    delta, problem = opened(store, table)
-    files = files_left(store, table) if problem else {} if delta is None else files_of(delta)
+    delta, problem = opened(store.folder / table.name)
+    files = files_left(store.folder / table.name) if problem else {} if delta is None else files_of(delta)
     # What older versions of REPORTS name stays, so that they can be read again.
     spare = {path for path in names_in(there, "") if path.endswith(".parquet")} - files.keys()
     looked = _Looked(problem, files, {}, Counter(), len(spare) if table is not tables.REPORTS else 0)
@@ -167,22 +164,16 @@ def _reports_in(there: FileSystem, path: str, columns: list[str] | None = None) 
     return held
 
 
-def _lost(brought: Brought, looked: Mapping[str, _Looked]) -> dict[str, set[str]]:
-    """The reports of which rows are lost, by the tables that lack them.
-
-    Of those that do not say what they brought any may be lost where anything is.
-    """
-    made = {name: lacking(brought.of(name), one.held) for name, one in looked.items()}
-    if brought.unstated and not all(one.is_well for one in looked.values()):
-        made["any"] = brought.unstated
-    return {name: lost for name, lost in made.items() if lost}
+def _lost(brought: Brought, looked: Mapping[str, _Looked]) -> set[str]:
+    """The reports of which rows are lost. Of those that do not say what they brought any may be, where anything is."""
+    lost = set[str]().union(*(lacking(brought.of(name), one.held) for name, one in looked.items()))
+    return lost if all(one.is_well for one in looked.values()) else lost | brought.unstated
 
 
-def _names(reports: pa.Table, lost: Mapping[str, set[str]]) -> list[str]:
-    """The names of the raw files of which rows are lost, sorted."""
-    every = set[str]().union(*lost.values())
+def _names(reports: pa.Table, lost: set[str]) -> list[str]:
+    """The names of the raw files of some reports, sorted."""
     pairs = zip(reports["report"].to_pylist(), reports["name"].to_pylist(), strict=True)
-    return sorted(name for report, name in pairs if report in every)
+    return sorted(name for report, name in pairs if report in lost)
 
 
 # -- mending ------------------------------------------------------------------------------------------------------
@@ -214,14 +205,14 @@ def repair(store: Store) -> Repaired:
 def _repair(store: Store) -> Repaired:
     unnamed = not store.exists()
     if unnamed:
-        begin(store, tables.REPORTS)
-    mended = {table.name for table in EVERY if mend(store, table)}
+        begin(store.folder / tables.REPORTS.name, tables.REPORTS)
+    mended = {table.name for table in EVERY if mend(store.folder / table.name, table)}
     listed = _look(store, tables.REPORTS)
     _drop_broken_files(store, tables.REPORTS, listed.wrong)
-    reports, brought = store._listed()
+    reports, brought = store.listed()
     looked = {table.name: _look(store, table) for table in tables.RAW}
     lost = _lost(brought, looked)
-    _forget(store, set[str]().union(*lost.values()))
+    _forget(store, lost)
     for table in tables.RAW:
         _drop_broken_files(store, table, looked[table.name].wrong)
     return Repaired(_names(reports, lost), unnamed or tables.REPORTS.name in mended or bool(listed.wrong))
@@ -229,11 +220,11 @@ def _repair(store: Store) -> Repaired:
 
 def _forget(store: Store, reports: set[str]) -> None:
     """Take raw files out of REPORTS, each by whatever imports named it."""
-    named = store.named()
-    digests = {named[report] for report in reports if report in named}  # Another repair may have been faster.
+    known = store.digests()
+    lost = {known[report] for report in reports if report in known}  # Another repair may have been faster.
     delta = store.delta(tables.REPORTS)
-    if delta is not None and digests:
-        _delete(delta, [report for report, digest in named.items() if digest in digests])
+    if delta is not None:
+        _delete(delta, [report for report, digest in known.items() if digest in lost])
 
 
 def _drop_broken_files(store: Store, table: tables.Table, broken: Collection[str]) -> None:
@@ -266,7 +257,7 @@ def compact(store: Store) -> Compacted:
     """
     store.must_exist()
     for table in EVERY:
-        if problem := opened(store, table)[1]:
+        if problem := opened(store.folder / table.name)[1]:
             raise store.damaged(table, ValueError(problem))
     before = after = removed = 0
     for table in EVERY:
@@ -288,45 +279,42 @@ def _compact(store: Store, table: tables.Table, delta: DeltaTable) -> int:
         if len(files_of(delta)) > MANY_FILES:
             delta.optimize.compact()
         return 0
-    _drop_unread(store, table, delta)
+    there = files_in(store.folder / table.name)
+    files = there.get_file_info([path for path in names_in(there, "") if path.endswith(".parquet")])
+    # Imports that wrote these would be done by now.
+    old = {file.path for file in files if file.mtime < datetime.now(UTC) - timedelta(hours=SAFE_HOURS)}
+    _drop_unread(store, there, delta, old)
     delta.optimize.compact()
     removed = len(delta.vacuum(SAFE_HOURS, dry_run=False, enforce_retention_duration=False))
-    return removed + _remove_spare(store, table)
+    return removed + _remove_spare(there, delta, old)
 
 
-def _drop_unread(store: Store, table: tables.Table, delta: DeltaTable) -> None:
-    """Drop the rows that belong to no raw file, of imports that would be done by now."""
-    there = files_in(store.folder / table.name)
-    begun = datetime.now(UTC) - timedelta(hours=SAFE_HOURS)
-    held: set[str] = set()
-    for file in pa.table(delta.get_add_actions(flatten=True)).to_pylist():
-        if file["modification_time"] < begun.timestamp() * 1000:
-            held |= _reports_in(there, file["path"], ["report"]).keys()
-    _delete(delta, held - store.named().keys())
+def _drop_unread(store: Store, there: FileSystem, delta: DeltaTable, old: set[str]) -> None:
+    """Drop the rows of old files that belong to no raw file."""
+    held = [_reports_in(there, path, ["report"]) for path in files_of(delta).keys() & old]
+    _delete(delta, set[str]().union(*held) - store.digests().keys())
 
 
-def _remove_spare(store: Store, table: tables.Table) -> int:
-    """Remove data files that no entry of a log names, of imports that would be done by now; how many they were."""
-    there = files_in(store.folder / table.name)
-    begun = datetime.now(UTC) - timedelta(hours=SAFE_HOURS)
-    files = there.get_file_info(names_in(there, ""))
-    old = {file.path for file in files if file.path.endswith(".parquet") and file.mtime < begun}
+def _remove_spare(there: FileSystem, delta: DeltaTable, old: set[str]) -> int:
+    """Remove old data files that no entry of a log names; how many they were."""
     if not old:
         return 0
-    named = set(files_of(DeltaTable(str(store.folder / table.name))))
+    named = set(files_of(delta))
     for number in entries(there):
         for line in said(there, number) or []:
             named |= {line[what]["path"] for what in ("add", "remove") if what in line}
-    for path in old - named:
+    # What is no more there, vacuuming has removed, and counted.
+    spare = [path for path in old - named if is_there(there, path)]
+    for path in spare:
         there.delete_file(path)
-    return len(old - named)
+    return len(spare)
 
 
 def _delete(delta: DeltaTable, reports: Collection[str]) -> None:
     """Delete the rows of some reports."""
     names = sorted(reports)
-    for first in range(0, len(names), AT_ONCE):
-        listed = ", ".join(f"'{report}'" for report in names[first : first + AT_ONCE])
+    for first in range(0, len(names), DELETED):
+        listed = ", ".join(f"'{report}'" for report in names[first : first + DELETED])
         delta.delete(f"report in ({listed})")
 
 
