@@ -24,7 +24,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from healthkit import tables
 from healthkit.store.brought import Brought, Rows, lacking, raw_files, told
 from healthkit.store.folders import Bucket, Folder, beside, folder_of
-from healthkit.store.logs import KEPT, is_begun
+from healthkit.store.logs import KEPT, is_begun, opened
 from healthkit.store.merging import (
     NEWER,
     PLACES,
@@ -191,10 +191,18 @@ class Store:
         delta = self._delta_of_reports()
         state = _state_of(delta)
         if self._known is None or self._known[0] != state:
+            self._refuse_silent()
             once = "select distinct on (coalesce(digest, report)) * from ({0}) order by number, report"
             reports = self._from_reports(delta, once)
             self._known = state, reports, Brought(reports)
         return self._known[1:]
+
+    def _refuse_silent(self) -> None:
+        """Raise StoreError where REPORTS lost what its log said once: nothing else says which files there were."""
+        if isinstance(self.folder, Path):  # An object is there whole or not at all.
+            _, problem = opened(self.folder / tables.REPORTS.name)
+            if problem:
+                raise self.damaged(tables.REPORTS, ValueError(problem))
 
     def digests(self) -> dict[str, str]:
         """All reports that REPORTS names, each with the digest of its file: of one file there may be several."""
