@@ -511,7 +511,7 @@ ALL = "all"
 """The channel of what belongs to an account as a whole: messages, violations, its rating."""
 SEVERITIES = ("low", "medium", "high", "critical")
 CANCELLERS = ("seller", "buyer", "amazon")
-STATUSES = ("on target", "at risk", "off target", "no data", "too few", "short history", "no target")
+STATUSES = ("on target", "at risk", "off target", "no data", "too few", "short history", "incomplete", "no target")
 
 _FITS = {
     "text": lambda kind: kind in (nw.String, nw.Categorical) or kind == nw.Object,

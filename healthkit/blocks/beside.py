@@ -116,7 +116,7 @@ def _sides(one: Any) -> dict[str, Any]:
     (n, k), (their_n, their_k) = one.ours, one.theirs
     return {
         "label": _label(one), "limit": wording.limit(side, share),
-        "ours": wording.used(n, k, side, share) or 0.0, "ours_rate": wording.rate(n, k, side, share),
-        "theirs": wording.used(their_n, their_k, side, share) or 0.0,
+        "ours": one.rule.target.share_used(n, k) or 0.0, "ours_rate": wording.rate(n, k, side, share),
+        "theirs": one.rule.target.share_used(their_n, their_k) or 0.0,
         "theirs_rate": wording.rate(their_n, their_k, side, share),
     }  # fmt: skip

@@ -121,31 +121,97 @@ def check(
     form: Form = Format.table,
     data: Data = None,
 ) -> None:
-    """Say in a line each which measures are off target or at risk; exit code 1 where there are any, for alerts."""
+    """Name each measure that is off target, at risk or cannot be judged, by the worst figure that is known.
+
+    Exit code 0: every enforced measure of every account is on target. 1: one is off target or at risk. 3: none is, and
+    one cannot be judged, for its files are missing or end too early.
+    """
     with sentences():
         book = desk(data, policy)
-        pairs = set(hk.accounts_in(book, month))
-        rows = book.score(hk.last_day_of(month), account)
-    rows = rows[[pair in pairs for pair in zip(rows["account"], rows["marketplace"], strict=True)]]
-    rows = rows[rows["status"].isin(["off target", "at risk"])]
-    worst = rows.sort_values(["status", "account", "marketplace"], ascending=[False, True, True], kind="stable")
-    if not written(worst, form):
-        for row in worst.itertuples():
-            typer.echo(hk.wording.portfolio.alert(_standing(row), row.account, row.marketplace, row.status))
-        if worst.empty:
-            typer.echo("Every measure is on target, or cannot be judged.")
-    if len(worst):
+        accounts = hk.monthly.month_verdicts(book, month, account)
+        if not accounts:
+            # The sentence that says which months there are.
+            hk.accounts_in(book, month)
+    if not written(_alerts(accounts), form):
+        _print_alerts(accounts, book, hk.last_day_of(month))
+    statuses = {one.status for held in accounts for one in held.measures}
+    if statuses & {"off target", "at risk"}:
         raise typer.Exit(1)
+    if not accounts or any(held.uncovered or held.status == "cannot be judged" for held in accounts):
+        raise typer.Exit(UNKNOWN)
 
 
-def _standing(row: Any) -> Any:
-    """One row of SCORES as sentences speak of it."""
-    side = row.side if isinstance(row.side, str) else ""
-    room, value = hk.tables.plain(row.headroom), hk.tables.plain(row.value)
-    channel = "" if row.channel in ("seller", "all") else row.channel
+UNKNOWN = 3
+"""The exit code that says that nothing is off target as far as is known, and not everything is known."""
+
+
+def _alerted(held: Any) -> list[Any]:
+    """The measures of an account that need a look, worst first: off target, at risk, enforced and not judged."""
+    unjudged = {(one.metric, one.channel, one.window) for one in held.uncovered}
+    return [
+        one for one in held.measures
+        if one.status in ("off target", "at risk") or (one.metric, one.channel, one.window) in unjudged
+    ]  # fmt: skip
+
+
+def _alerts(accounts: list[Any]) -> Any:
+    """The measures that need a look as rows of SCORES, with `status` by the worst known figure and `reason`."""
+    rows = []
+    for one in sorted((one for held in accounts for one in _alerted(held)), key=_worst_first):
+        row = {name: one.shown.get(name) for name in hk.tables.SCORES.columns}
+        status = one.status if one.whose else "cannot be judged"
+        rows.append(row | {"as_of": one.as_of, "status": status, "reason": _why(one)})
+    return hk.tables.framed(rows, [*hk.tables.SCORES.columns, "reason"])
+
+
+def _worst_first(one: Any) -> tuple[Any, ...]:
+    return one.rank[0], one.account, one.marketplace, one.rank
+
+
+def _why(one: Any) -> str:
+    """Why a measure cannot be judged, in words; empty where it is."""
+    if one.reason is None or one.whose:
+        return ""
+    words, row = hk.wording, one.ours
+    noun = words.metric(one.metric).noun
+    minimum = None if one.rule is None else one.rule.minimum
+    return str(words.reasons.why(one.reason, noun, row["first_day"], row["last_day"], one.as_of.year, minimum))
+
+
+def _print_alerts(accounts: list[Any], book: Any, month_end: Any) -> None:
+    """A line for each measure that needs a look, then what is stale and what is not covered."""
+    words = hk.wording
+    for one in sorted((one for held in accounts for one in _alerted(held)), key=_worst_first):
+        standing = _standing(one)
+        if one.whose:
+            typer.echo(words.portfolio.alert(standing, one.account, one.marketplace, one.status))
+        else:
+            typer.echo(words.portfolio.alert_unjudged(standing, one.account, one.marketplace, _why(one)))
+    for held in accounts:
+        if held.as_of < month_end:
+            typer.echo(words.portfolio.stale(held.account, held.marketplace, held.as_of, month_end))
+        if held.unasked:
+            names = [words.inside(words.metric(name).label) for name in held.unasked]
+            typer.echo(words.portfolio.not_covered(held.account, held.marketplace, names))
+    if not any(_alerted(held) for held in accounts):
+        typer.echo("Every measure that a rule enforces is on target.")
+
+
+def _standing(one: Any) -> Any:
+    """One verdict as sentences speak of it."""
+    row = one.shown
+    side = row["side"] if isinstance(row["side"], str) else ""
+    room = row["headroom"]
+    if one.whose == hk.verdicts.AMAZON and one.rule is not None and one.rule.target is not None and row["counted"]:
+        room = one.rule.target.headroom(row["counted"], row["at_fault"])
+    channel = "" if one.channel in ("seller", "all") else one.channel
+    whose = ""
+    if one.whose == hk.verdicts.AMAZON:
+        whose = hk.wording.reasons.by_amazon(one.theirs["reported_on"], one.age, one.as_of.year)
     return hk.wording.Standing(
-        row.metric, row.counted, row.at_fault, side, row.target, room, channel, row.window, value
-    )
+        one.metric, row["counted"], row["at_fault"], side, row["target"], room, channel, one.window, row["value"],
+        one.used, whose,
+    )  # fmt: skip
 
 
 @app.command(

@@ -297,10 +297,11 @@ class Store:
                 f"python -m healthkit import PATH --data {self.folder}"
             )
 
-    def ledger(self, accounts: Iterable[str] | None = None) -> Ledger:
+    def ledger(self, accounts: Iterable[str] | None = None, only: Collection[tables.Table] = tables.RAW) -> Ledger:
         """The raw tables as they are known now, of all accounts or some.
 
-        Raises StoreError for an account that the store does not hold.
+        With `only` some tables are read, and the others and COVERAGE are empty. Raises StoreError for an account that
+        the store does not hold.
         """
         self.must_exist()
         wanted = None if accounts is None else list(dict.fromkeys(accounts))
@@ -311,9 +312,15 @@ class Store:
         connection.execute(PLACES.format("taken"))
         for table in tables.RAW:
             try:
-                self._read(connection, table, wanted, brought)
+                if table in only:
+                    self._read(connection, table, wanted, brought)
+                else:
+                    connection.register(f"none_{table.name}", schema(table).empty_table())
+                    connection.execute(f"create temp table {table.name} as select * from none_{table.name}")
             except (OSError, pa.ArrowInvalid, duckdb.Error) as error:
                 raise self.damaged(table, error) from error
+        if len(only) < len(tables.RAW):
+            return ledger_in(connection, schema(tables.COVERAGE).empty_table().to_pandas())
         connection.execute(REMOVED)
         return ledger_in(connection, coverage_in(connection))
 

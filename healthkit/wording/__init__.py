@@ -7,7 +7,7 @@ which `Strong` ones are set in bold.
 
 from __future__ import annotations
 
-from healthkit.wording import account, beside, foresight, panel, portfolio
+from healthkit.wording import account, beside, foresight, panel, portfolio, reasons
 from healthkit.wording.demands import STAGES, earning, provisos, rating, stage, stages
 from healthkit.wording.figures import (
     MINUS,
@@ -55,6 +55,7 @@ from healthkit.wording.findings import (
     of_all,
     opening_leave,
     orders_title,
+    orders_unknown,
     over_windows,
     parts_caption,
     percent_used,
@@ -66,7 +67,6 @@ from healthkit.wording.findings import (
     squares_caption,
     units_caption,
     unjudged,
-    used,
     window_in_words,
     window_note,
     wrong,
@@ -195,6 +195,7 @@ __all__ = [
     "opening_leave",
     "orders_link",
     "orders_title",
+    "orders_unknown",
     "over_windows",
     "panel",
     "parts_caption",
@@ -208,6 +209,7 @@ __all__ = [
     "rate",
     "rate_title",
     "rating",
+    "reasons",
     "rule_in_words",
     "scorecard_title",
     "seen_label",
@@ -223,7 +225,6 @@ __all__ = [
     "things",
     "units_caption",
     "unjudged",
-    "used",
     "wants_few",
     "window_in_words",
     "window_note",

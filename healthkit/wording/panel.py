@@ -46,7 +46,7 @@ def theirs_drawn(window: int) -> Sentence:
 def on_target_title(standing: Standing) -> str:
     """The finding of a rate over time that is on target.
 
-    >>> on_target_title(Standing("order_defect_rate", 1334, 4, "below", 0.01, 9))
+    >>> on_target_title(Standing("order_defect_rate", 1334, 4, "below", 0.01, 9, used=0.2999))
     'On target at 0.30%: 30% of what the target allows is used up'
     """
     return f"On target at {standing.rate}: {percent_used(standing)} of what the target allows is used up"
