@@ -511,6 +511,8 @@ ALL = "all"
 """The channel of what belongs to an account as a whole: messages, violations, its rating."""
 SEVERITIES = ("low", "medium", "high", "critical")
 CANCELLERS = ("seller", "buyer", "amazon")
+SHIPPED_STATUSES = ("shipped", "partially shipped", "delivered")
+"""The statuses of an order that was shipped, at least in part; files may write more words than these and `cancelled`."""
 STATUSES = ("on target", "at risk", "off target", "no data", "too few", "short history", "incomplete", "no target")
 
 _FITS = {

@@ -55,7 +55,7 @@ def _row(one: Any, year: int) -> dict[str, Any]:
         "label": _label(one),
         "days": wording.days(one.first_day, one.last_day, year),
         "sides": [
-            {"rate": wording.rate(n, k, side, share), "count": wording.count(n, k, side),
+            {"rate": wording.rate(n, k, side, share), "count": wording.count(n, k, side) if n else "",
              "status": wording.STATUSES[status] if _judged_otherwise(one) else None}
             for (n, k), status in ((one.ours, one.status), (one.theirs, one.their_status))
         ],
@@ -87,7 +87,7 @@ def _lacking(monthly: Monthly) -> list[str]:
     rows = [
         row for row in findings.measures(monthly)
         if row.status in JUDGED and (row.metric, row.channel, row.window) not in given
-        and (row.is_rate or row.metric not in named)
+        and (row.is_rate or row.metric not in named) and row.theirs is None
     ]  # fmt: skip
     windows: dict[tuple[str, str], list[int]] = {}
     for row in rows:

@@ -226,6 +226,6 @@ def stale(account: str, marketplace: str, known_until: date, asked: date) -> str
     'files end  harbor (US): judged as of 26 Nov, the last day that its files tell of, not 30 Nov'
     """
     return (
-        f"files end  {account} ({marketplace}): judged as of {short_day(known_until)}, the last day that its files tell "
-        f"of, not {short_day(asked)}"
+        f"files end  {account} ({marketplace}): judged as of {short_day(known_until)}, the last day that its files "
+        f"tell of, not {short_day(asked)}"
     )

@@ -154,12 +154,12 @@ def only_if(more: int | None, missing_days: int, noun: str) -> str:
 
 
 def by_amazon(reported_on: date, age: int, year: int) -> str:
-    """Whose figure is shown, and how old it is.
+    """Whose figure is shown, and how old it is where it is older than a week.
 
     >>> by_amazon(date(2026, 11, 27), 0, 2026), by_amazon(date(2026, 11, 20), 10, 2026)
     ('Amazon’s own figure of 27 November', 'Amazon’s own figure of 20 November, 10 days old')
     """
-    old = "" if age < 2 else f", {number(age)} days old"
+    old = "" if age <= 7 else f", {number(age)} days old"
     return f"Amazon\N{RIGHT SINGLE QUOTATION MARK}s own figure of {long_day(reported_on, year)}{old}"
 
 
