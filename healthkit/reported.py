@@ -19,11 +19,7 @@ import pandas as pd
 from healthkit import tables
 from healthkit.tables import ALL, Ledger, collected, records
 
-STATUSES = {
-    "good": "on target", "bad": "off target", "great": "on target", "warned": "at risk", "fair": "at risk",
-    "poor": "off target", "none": "no data", "normal": "on target", "at risk": "at risk", "deactivated": "off target",
-    "healthy": "on target", "unhealthy": "off target", "critical": "off target",
-}  # fmt: skip
+STATUSES = tables.STATUS_WORDS
 """The marketplace's words for where a measure stands, in ours."""
 _EXACTLY = "exactly"
 
