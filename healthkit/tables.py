@@ -394,6 +394,8 @@ SCORES = Table(
     ("case", "account", "marketplace", "channel", "metric", "window", "as_of"),
 )
 
+PROMISED_DAYS = ("ship_by_on", "deliver_by_on", "due_24h_on", "due_48h_on")
+"""Columns of days that may lie in the future: promises and deadlines. All other days are of events."""
 RAW = (ORDERS, ITEMS, SHIPMENTS, FEEDBACK, DEFECTS, CONTACTS, RETURNS, READINGS, VIOLATIONS, ACCOUNT_STATES)
 """The tables that readers fill."""
 

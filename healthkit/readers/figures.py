@@ -245,7 +245,7 @@ class Snapshot:
         asked = self.asked
         return Taken(
             asked.report, asked.name, self.kind, asked.account, tables, rows, self.skipped, self.notes,
-            min(days), max(days),
+            min(days), max(days), stated_day=stated,
         )  # fmt: skip
 
     def _tables(self, as_of: date) -> dict[str, pa.Table]:
