@@ -36,11 +36,11 @@ IMPORT_DAY = date(2026, 11, 29)
 HOLDS = "What it says holds only from that day on. Check the year, and the order of day and month."
 
 
-def notes_of(folder: Path, file: Tiny | bytes, import_day: date | None, name: str = "", **told: str) -> list[str]:
+def notes_of(folder: Path, file: Tiny | bytes, import_day: date | None, name: str = "", **options: str) -> list[str]:
     """What an import of one file notes on its days."""
     put(folder / "raw", file, name=name or (file.name if isinstance(file, Tiny) else "report.json"))
-    told = {"marketplace": "IN" if isinstance(file, Tiny) and file.kind == "sale_report" else "US"} | told
-    [outcome] = take_in([folder / "raw"], Store(folder / "store"), import_day=import_day, **told)
+    options = {"marketplace": "IN" if isinstance(file, Tiny) and file.kind == "sale_report" else "US"} | options
+    [outcome] = take_in([folder / "raw"], Store(folder / "store"), import_day=import_day, **options)
     assert outcome.refused is None
     return [note for note in outcome.taken.notes if "in the future" in note or " after " in note]
 
@@ -103,8 +103,8 @@ def test_a_figure_over_days_after_its_report_is_noted(tmp_path):
 def test_every_kind_of_file_is_checked_and_the_day_of_import_itself_is_none_to_come(file, tmp_path):
     """Imported on the newest day of its events, nothing is noted; a day before that, the newest rows are."""
     put(tmp_path / "raw", file, name=file.name)
-    told = {"marketplace": "IN" if file.kind == "sale_report" else "US"}
-    [outcome] = take_in([tmp_path / "raw"], Store(tmp_path / "first"), **told)
+    options = {"marketplace": "IN" if file.kind == "sale_report" else "US"}
+    [outcome] = take_in([tmp_path / "raw"], Store(tmp_path / "first"), **options)
     days = [
         day
         for table in tables.RAW

@@ -625,8 +625,8 @@ def test_a_report_of_2026_without_blocks_of_defects_is_read_in_full(tmp_path):
     assert outcome.taken.skipped == {"figures without the days that they cover (lateShipmentRateList)": 1}
     assert any("called good, though 25 % is not above 97 %" in note for note in outcome.taken.notes)
     columns = ["metric", "channel", "counted", "at_fault", "value", "status"]
-    told = reported(Store(tmp_path / "store").ledger(), date(2026, 9, 30))[columns].astype(object)
-    figures = {(row[0], row[1]): tuple(row[2:]) for row in told.where(told.notna(), None).to_numpy().tolist()}
+    scores = reported(Store(tmp_path / "store").ledger(), date(2026, 9, 30))[columns].astype(object)
+    figures = {(row[0], row[1]): tuple(row[2:]) for row in scores.where(scores.notna(), None).to_numpy().tolist()}
     assert figures["order_defect_rate", "seller"][:2] == (11, 0)
     assert figures["order_defect_rate", "amazon"][:2] == (2905, 0)
     assert figures["on_time_delivery_rate", "seller"][:2] == (4, 3)

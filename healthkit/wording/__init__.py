@@ -7,7 +7,7 @@ which `Strong` ones are set in bold.
 
 from __future__ import annotations
 
-from healthkit.wording import account, beside, foresight, panel, portfolio
+from healthkit.wording import account, beside, downloads, foresight, panel, portfolio
 from healthkit.wording.demands import STAGES, earning, provisos, rating, stage, stages
 from healthkit.wording.figures import (
     MINUS,
@@ -166,6 +166,7 @@ __all__ = [
     "day",
     "days",
     "digits",
+    "downloads",
     "earning",
     "exact",
     "failed_title",
