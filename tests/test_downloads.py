@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 
 from healthkit import downloads, tables
+from healthkit.desk import Desk
 from healthkit.downloads import EVIDENCE, Advice, DownloadsError, Need, advice, catalogue, downloads_for
+from healthkit.intake import take_in
 from healthkit.marketplaces import MARKETPLACES, UnknownMarketplace
 from healthkit.readers import recognise
+from healthkit.store import Store
 from healthkit.wording import downloads as words
 
 ROOT = Path(__file__).parents[1]
@@ -261,6 +264,34 @@ def test_every_kind_of_advice_is_a_sentence(evidence, code):
             [text] = sentences((evidence, FIRST, LAST, first, last, ("order_defect_rate",), kind), marketplace=code)
             assert text.endswith("Needed for: Order defects.")
             assert not re.search(r"\(\)|  |\.\.|None| ,|;\)", text), text
+
+
+FIRST_THREE = ("all_orders_2026-0[7-9]*", "all_orders_2026-10*", "seller_feedback*", "performance_2026-10*")
+SHIPPING = {"late_shipment_rate", "valid_tracking_rate", "unit_on_time_delivery_rate"}
+
+
+def test_the_first_files_give_what_the_readme_says(tmp_path):
+    """And the next ones add what it says they add."""
+    raw, day = ROOT / "data" / "sample" / "lantern-hill-lighting", date(2026, 10, 31)
+
+    def measured(store: str, *patterns: str) -> dict[str, int]:
+        """The measures of seller-fulfilled orders that count anything, with how many are at fault."""
+        files = [path for pattern in patterns for path in sorted(raw.glob(pattern))]
+        assert not [one.refused for one in take_in(files, Store(tmp_path / store)) if one.refused]
+        scores = Desk(tmp_path / store).score(day)
+        ours = scores[
+            (scores["channel"] == "seller") & (scores["counted"] > 0) & scores["window"].isin([7, 14, 30, 60])
+        ]
+        return dict(zip(ours["metric"], ours["at_fault"], strict=True))
+
+    three = measured("three", *FIRST_THREE)
+    assert set(three) == {"order_defect_rate", "negative_feedback_rate", "cancellation_rate"}
+    assert three["order_defect_rate"] == three["negative_feedback_rate"]
+    shipping = measured("shipping", *FIRST_THREE, "order_report*", "ship_confirmations*")
+    assert set(shipping) == {*three, *SHIPPING}
+    defects = measured("defects", *FIRST_THREE, "order_defects_list*")
+    assert set(defects) == {*three, "a_to_z_claim_rate", "chargeback_rate"}
+    assert defects["order_defect_rate"] > three["order_defect_rate"]
 
 
 def test_the_fields_of_an_advice_are_the_values_of_its_sentence_in_order():
