@@ -23,6 +23,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "cluster",
         "desk",
         "doctor",
+        "downloads",
         "evidence",
         "excerpt",
         "explain",

@@ -6,13 +6,14 @@ import hashlib
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from datetime import date
 from pathlib import Path
 from uuid import uuid4
 
 import pyarrow as pa
 
 from healthkit.ahead import Ahead, Told, reading, tried
-from healthkit.readers import ReaderError, Source, Taken, plan
+from healthkit.readers import ReaderError, Source, Taken, notes_on_days, plan
 from healthkit.store import Store
 
 _LOG = logging.getLogger(__name__)
@@ -92,12 +93,14 @@ def take_in(
     done: Callable[[Source], None] | None = None,
     moved: Callable[[int], None] | None = None,
     jobs: int = 1,
+    import_day: date | None = None,
 ) -> Iterator[Outcome]:
     """Take raw files into the store, one outcome a file; a file that is refused leaves nothing behind.
 
     The store is appended to at the end, or whenever many rows are waiting. `begun` is told what was found, `done` each
     file that is finished, `moved` how many bytes more of a large file were read. Many small files are read by `jobs`
     processes; a program that asks for several must be one that can be loaded again (`if __name__ == "__main__"`).
+    `import_day` is the latest day that can have begun by now: later days in a file are noted (None: they are not).
     An outcome holds what was read: who takes in thousands of files at once does not keep them all.
     Raises ReaderError for a path that does not exist.
     """
@@ -111,15 +114,16 @@ def take_in(
     files = [(source, Told(account, marketplace, _identity(source, account), uuid4().hex)) for source in sources]
     with reading([one for one in files if one[1].digest not in held], jobs) as ahead:
         for source, told in files:
-            yield _one(source, told, batch, held, moved, ahead)
+            yield _one(source, told, batch, held, moved, ahead, import_day)
             if done is not None:
                 done(source)
     batch.append()
 
 
 def _one(
-    source: Source, told: Told, batch: _Batch, held: set[str], moved: Callable[[int], None] | None, ahead: Ahead
-) -> Outcome:
+    source: Source, told: Told, batch: _Batch, held: set[str], moved: Callable[[int], None] | None, ahead: Ahead,
+    import_day: date | None,
+) -> Outcome:  # fmt: skip
     """Read one file, unless the store or this import has it."""
     if told.digest in held:
         _LOG.debug("%s stands in the store already", source.name)
@@ -128,6 +132,7 @@ def _one(
     if isinstance(taken, ReaderError):
         _LOG.warning("refused: %s", taken)
         return Outcome(source.name, source.kind, refused=str(taken))
+    taken.notes += notes_on_days(taken, import_day)
     _LOG.info("%s read as %s: %d rows", source.name, source.kind, taken.rows)
     held.add(told.digest)
     batch.take(replace(taken, digest=told.digest))

@@ -23,11 +23,6 @@ from healthkit import tables
 from healthkit.policy import ON_SCALE, Policy, PolicyError, Rule, Target, judge, judge_points
 from healthkit.tables import ALL, Ledger, collected, records
 
-STATUSES = {
-    "good": "on target", "bad": "off target", "great": "on target", "warned": "at risk", "fair": "at risk",
-    "poor": "off target", "none": "no data", "normal": "on target", "at risk": "at risk", "deactivated": "off target",
-    "healthy": "on target", "unhealthy": "off target", "critical": "off target",
-}  # fmt: skip
 """The marketplace's words for where a measure stands, in ours."""
 _EXACTLY = "exactly"
 
@@ -81,7 +76,7 @@ def _figures(ledger: Ledger, policies: Mapping[str, Policy]) -> Iterator[_Row]:
             "side": "at most" if row["side"] == _EXACTLY else row["side"],
         }  # fmt: skip
         by_number = _by_number(made, row, _rule(policies.get(row["marketplace"]), row))
-        yield made | {"status": worse(STATUSES.get(row["status"], "no data"), by_number)}
+        yield made | {"status": worse(tables.STATUS_WORDS.get(row["status"], "no data"), by_number)}
 
 
 def _rule(policy: Policy | None, row: _Row) -> Rule | None:

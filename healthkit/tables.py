@@ -261,7 +261,8 @@ READINGS = Table(
 )
 """`channel` is `all` where the marketplace parts none. `parts` is a JSON object of part -> count (of the account
 health rating: its score; of contacts also the average hours). `status` is the marketplace's own word, in lower case.
-`contradiction` says in words where the figure does not agree with itself."""
+Where the file gives a rate but no number at fault, `at_fault` is the one whole number that the rate allows, if only one
+fits. `contradiction` says in words where the figure does not agree with itself."""
 VIOLATIONS = Table(
     "violations",
     "one policy violation, or how many of a category were open as of a day (then that day is `opened_on`)",
@@ -393,6 +394,8 @@ SCORES = Table(
     ("case", "account", "marketplace", "channel", "metric", "window", "as_of"),
 )
 
+PROMISED_DAYS = ("ship_by_on", "deliver_by_on", "due_24h_on", "due_48h_on")
+"""Columns of days that may lie in the future: promises and deadlines. All other days are of events."""
 RAW = (ORDERS, ITEMS, SHIPMENTS, FEEDBACK, DEFECTS, CONTACTS, RETURNS, READINGS, VIOLATIONS, ACCOUNT_STATES)
 """The tables that readers fill."""
 
@@ -512,8 +515,19 @@ ALL = "all"
 SEVERITIES = ("low", "medium", "high", "critical")
 CANCELLERS = ("seller", "buyer", "amazon")
 SHIPPED_STATUSES = ("shipped", "partially shipped", "delivered")
-"""The statuses of an order that was shipped, at least in part; files may write more words than these and `cancelled`."""
-STATUSES = ("on target", "at risk", "off target", "no data", "too few", "short history", "incomplete", "no target")
+"""The statuses of an order that was shipped, at least in part; files write others than these and `cancelled`."""
+STATUSES = (
+    "on target", "at risk", "off target", "no data", "too few", "short history", "incomplete", "no target",
+)  # fmt: skip
+STATUS_WORDS = {
+    "good": "on target", "bad": "off target", "great": "on target", "warned": "at risk", "fair": "at risk",
+    "poor": "off target", "none": "no data", "normal": "on target", "at risk": "at risk", "deactivated": "off target",
+    "healthy": "on target", "unhealthy": "off target", "critical": "off target",
+}  # fmt: skip
+"""The status words that a marketplace reports with a figure, in lower case, and the status of SCORES that each means.
+A word that is not here is named at import, and the figure is judged by its number."""
+ACCOUNT_STATUS_WORDS = ("normal", "at risk", "at risk of deactivation", "warned", "deactivated", "none")
+"""The known words for the status of an account, in lower case; others are named at import and shown as reported."""
 
 _FITS = {
     "text": lambda kind: kind in (nw.String, nw.Categorical) or kind == nw.Object,

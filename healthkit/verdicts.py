@@ -131,9 +131,67 @@ class AccountVerdict(NamedTuple):
     uncovered: list[Verdict]
     unasked: list[str]
 
+    def needs(self, of: Sequence[Verdict] | None = None) -> list[Lacking]:
+        """The evidence that is missing for the enforced measures, or for some: for those that cannot be judged first.
 
-Why = Callable[[Row, Rule | None], "Reason | None"]
+        Of several measures that lack the same evidence the days are joined.
+        """
+        held: dict[str, Lacking] = {}
+        for one in self._lacking() if of is None else of:
+            for need in _needs_of(one):
+                held[need.evidence] = _joined(held.get(need.evidence), need, one.metric)
+        return list(held.values())
+
+    def _lacking(self) -> list[Verdict]:
+        """The enforced measures for which files are missing: those without a verdict, then those judged by Amazon's."""
+        enforced = [one for one in self.measures if one.enforced]
+        return [*self.uncovered, *(one for one in enforced if one not in self.uncovered)]
+
+
+Why = Callable[[Row, Rule | None], Reason | None]
 """What says why a row of ours gives no verdict."""
+
+
+class Lacking(NamedTuple):
+    """Evidence that is missing: as `Need`, with the metrics that it would serve and the kind of file on hand."""
+
+    evidence: str
+    first: date
+    last: date
+    have_first: date | None
+    have_last: date | None
+    measures: tuple[str, ...]
+    have_kind: str
+
+
+ON_HAND = {
+    "orders": "all_orders", "feedback": "feedback", "promises": "order_report", "delivery_promises": "order_report",
+}  # fmt: skip
+"""The kind of file that mostly brought what is on hand of some evidence."""
+NAMES_ORDERS = {"cancellation_rate": ("cancellers",)}
+"""The evidence that names the orders at fault of a measure that rests on orders alone, by metric."""
+
+
+def _needs_of(one: Verdict) -> list[Need]:
+    """What one measure lacks; where the marketplace's figure is worse than ours, what would name the orders at fault."""
+    if one.rule is None or (one.rule.points is not None and one.whose == AMAZON):
+        return []
+    if one.reason is not None:
+        return list(one.reason.needs)
+    theirs, ours = one.theirs, one.ours
+    if one.whose != AMAZON or theirs is None or ours is None or ours["at_fault"] >= theirs["at_fault"]:
+        return []
+    words = rests_on(one.rule) or NAMES_ORDERS.get(one.metric, ())
+    return [Need(word, theirs["first_day"], one.as_of) for word in words]
+
+
+def _joined(held: Lacking | None, need: Need, metric: str) -> Lacking:
+    """One more need of some evidence, its days joined with those before."""
+    kind = ON_HAND.get(need.evidence, "") if need.known_last is not None else ""
+    if held is None:
+        return Lacking(*need, (metric,), kind)
+    measures = held.measures if metric in held.measures else (*held.measures, metric)
+    return held._replace(first=min(held.first, need.first), last=max(held.last, need.last), measures=measures)
 
 
 def account_verdict(
@@ -380,6 +438,6 @@ def last_day_known(files: Files, reports: Iterable[Row], day: date) -> date:
 
 
 __all__ = [
-    "AMAZON", "FRESH_DAYS", "OURS", "AccountVerdict", "Evidence", "Need", "Reason", "Verdict", "account_verdict",
+    "AMAZON", "FRESH_DAYS", "OURS", "AccountVerdict", "Evidence", "Lacking", "Need", "Reason", "Verdict", "account_verdict",
     "last_day_known", "reported_rows",
 ]  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -60,12 +61,20 @@ def import_(
     with sentences(), bar:
         store, many = hk.store.Store(folder), jobs or os.cpu_count() or 1
         # What was read of thousands of files is not kept, but what is to be said of each.
-        said = [_said(one) for one in hk.intake.take_in(paths, store, account, marketplace, begun, done, moved, many)]
+        outcomes = hk.intake.take_in(
+            paths, store, account, marketplace, begun, done, moved, many, import_day=_latest_day()
+        )
+        said = [_said(one) for one in outcomes]
     _print(said, folder)
     if not said:
         fail(f"No file to import was found in {', '.join(map(str, paths))}.")
     if any(one.refused for one in said):
         raise typer.Exit(1)
+
+
+def _latest_day() -> date:
+    """The latest day that has begun anywhere on Earth."""
+    return datetime.now(timezone(timedelta(hours=14))).date()
 
 
 class _Said(NamedTuple):

@@ -53,8 +53,9 @@ def take(grid: Grid, asked: Asked) -> Taken:
     tables = {"defects": fill(DEFECTS, len(lines), defects | asked.stamp())}
     first_day, last_day = span(defects["known_on"])
     return Taken(
-        asked.report, asked.name, grid.kind.name, asked.account, tables, rows, skipped, grid.notes, first_day, last_day
-    )
+        asked.report, asked.name, grid.kind.name, asked.account, tables, rows, skipped, grid.notes, first_day, last_day,
+        stated_day=_day_in_name(asked.name),
+    )  # fmt: skip
 
 
 def _lines(grid: Grid, asked: Asked, held: DefectList) -> pa.Table:
@@ -123,10 +124,19 @@ def _days(grid: Grid, column: str, marketplaces: pa.Array) -> pa.Array:
     return by_distinct(grid, column, grid[column], day_reader(forms[0]), DAY, f"no day written as {_FORM}")
 
 
+def _day_in_name(name: str) -> date | None:
+    """The day in a file's name.
+
+    >>> str(_day_in_name("acme/order_defects_2026-10-31.csv"))
+    '2026-10-31'
+    """
+    found = _IN_NAME.search(name.rsplit("/", 1)[-1])
+    return day_of(*found.groups()) if found else None
+
+
 def _day_of_list(grid: Grid, name: str, *columns: pa.Array) -> date:
     """The day that a list is of: the one in its name, else the newest that it holds."""
-    found = _IN_NAME.search(name.rsplit("/", 1)[-1])
-    in_name = day_of(*found.groups()) if found else None
+    in_name = _day_in_name(name)
     days = [day for column in columns if (day := pc.max(column).as_py()) is not None]
     if in_name is not None:
         return in_name

@@ -7,7 +7,7 @@ which `Strong` ones are set in bold.
 
 from __future__ import annotations
 
-from healthkit.wording import account, beside, foresight, panel, portfolio, reasons
+from healthkit.wording import account, beside, downloads, foresight, panel, portfolio, reasons
 from healthkit.wording.demands import STAGES, earning, provisos, rating, stage, stages
 from healthkit.wording.figures import (
     MINUS,
@@ -39,7 +39,6 @@ from healthkit.wording.findings import (
     Leaving,
     Sentence,
     Standing,
-    Strong,
     are_at_fault,
     both_windows,
     causes_title,
@@ -102,6 +101,7 @@ from healthkit.wording.names import (
     SURE,
     Metric,
     Status,
+    Strong,
     assumptions,
     causes,
     inside,
@@ -166,6 +166,7 @@ __all__ = [
     "day",
     "days",
     "digits",
+    "downloads",
     "earning",
     "exact",
     "failed_title",

@@ -22,13 +22,7 @@ from healthkit.wording.figures import (
     target,
     things,
 )
-from healthkit.wording.names import CHANNELS, CLOCKS, DASH, PLACED, causes, inside, listed, metric, opening
-
-
-class Strong(str):
-    """A part of a sentence that stands in bold."""
-
-    __slots__ = ()
+from healthkit.wording.names import CHANNELS, CLOCKS, DASH, PLACED, Strong, causes, inside, listed, metric, opening
 
 
 Sentence = tuple[str, ...]

@@ -153,6 +153,12 @@ SURE = {
 }
 
 
+class Strong(str):
+    """A part of a sentence that stands in bold."""
+
+    __slots__ = ()
+
+
 class Status(NamedTuple):
     """How a status looks: its symbol, its word, and the name of its colour."""
 

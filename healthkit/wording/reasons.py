@@ -6,32 +6,10 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
+from healthkit.wording.downloads import EVIDENCE
 from healthkit.wording.figures import count, days, long_day, number, rate, small, things
 from healthkit.wording.names import DASH, listed
 
-TELLS = {
-    "orders": "orders",
-    "feedback": "ratings",
-    "claims": "A-to-z claims",
-    "chargebacks": "chargebacks",
-    "refunds": "refunds",
-    "contacts": "buyer messages",
-    "surveys": "buyer surveys",
-    "returns": "returns",
-    "return_answers": "answers to return requests",
-    "return_feedback": "what buyers say of returns",
-    "return_refusals": "refused returns",
-    "invoices": "invoices",
-    "violations": "policy violations",
-    "promises": "ship-by days",
-    "delivery_promises": "deliver-by days",
-    "confirmations": "shipping confirmations",
-    "deliveries": "deliveries",
-    "tracking": "tracking",
-    "scans": "carrier scans",
-    "cancellers": "who cancelled",
-}
-"""What a kind of evidence tells of, as a noun."""
 UNKNOWN = {
     "promises": "when they were due to ship",
     "delivery_promises": "when they were due to arrive",
@@ -48,7 +26,7 @@ def tells(words: Sequence[str]) -> str:
     >>> tells(["claims", "chargebacks"])
     'A-to-z claims and chargebacks'
     """
-    return listed([TELLS.get(word, word.replace("_", " ")) for word in words])
+    return listed([EVIDENCE.get(word, word.replace("_", " ")) for word in words])
 
 
 def why(reason: Any, noun: str, first: date, last: date, year: int, minimum: int | None = None) -> str:
