@@ -23,7 +23,6 @@ from healthkit import tables
 from healthkit.policy import ON_SCALE, Policy, PolicyError, Rule, Target, judge, judge_points
 from healthkit.tables import ALL, Ledger, collected, records
 
-"""The marketplace's words for where a measure stands, in ours."""
 _EXACTLY = "exactly"
 
 

@@ -173,7 +173,7 @@ NAMES_ORDERS = {"cancellation_rate": ("cancellers",)}
 
 
 def _needs_of(one: Verdict) -> list[Need]:
-    """What one measure lacks; where the marketplace's figure is worse than ours, what would name the orders at fault."""
+    """What one measure lacks; where the marketplace's figure is worse than ours, what would name its orders."""
     if one.rule is None or (one.rule.points is not None and one.whose == AMAZON):
         return []
     if one.reason is not None:
@@ -217,8 +217,16 @@ def account_verdict(
 
 def _unasked(measures: Sequence[Verdict]) -> list[str]:
     """The metrics that no rule enforces and no file tells of."""
-    named = {one.metric for one in measures if one.status != "no data" or one.theirs is not None}
-    return list(dict.fromkeys(one.metric for one in measures if not one.enforced and one.metric not in named))
+    named = {one.metric for one in measures if one.enforced or not _is_untold(one)}
+    return list(dict.fromkeys(one.metric for one in measures if one.metric not in named))
+
+
+def _is_untold(one: Verdict) -> bool:
+    """Whether neither a file nor the marketplace tells of a measure: nothing is counted, for want of files."""
+    if one.theirs is not None or one.ours is None or one.status != "no data":
+        return False
+    missing = str(one.ours["proxy"] or "").split("+")
+    return all(word.endswith("_not_imported") for word in missing)
 
 
 def _status(measures: Sequence[Verdict], uncovered: Sequence[Verdict]) -> str:
@@ -438,6 +446,6 @@ def last_day_known(files: Files, reports: Iterable[Row], day: date) -> date:
 
 
 __all__ = [
-    "AMAZON", "FRESH_DAYS", "OURS", "AccountVerdict", "Evidence", "Lacking", "Need", "Reason", "Verdict", "account_verdict",
-    "last_day_known", "reported_rows",
+    "AMAZON", "FRESH_DAYS", "OURS", "AccountVerdict", "Evidence", "Lacking", "Need", "Reason", "Verdict",
+    "account_verdict", "last_day_known", "reported_rows",
 ]  # fmt: skip

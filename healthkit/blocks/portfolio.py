@@ -194,7 +194,7 @@ def _row(
     asked, left = _asked_and_left(standing) if standing and judged else ("", "")
     return {
         **{name: row[name] for name in ("account", "marketplace_title", "href", "csv_href")},
-        "rank": place + 1 if judged else "",
+        "rank": place + 1,
         "status": wording.STATUSES[row["status"]],
         "group": place > 0 and accounts[place - 1]["status"] != row["status"],
         "nearest": f"{spoken} {standing.rate}" if standing and judged else spoken,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from healthkit import charts, wording
-from healthkit.blocks import excess, findings, foresight, missing
+from healthkit.blocks import excess, findings, foresight, missing_files
 from healthkit.blocks.block import Block, rendered
 from healthkit.blocks.excess import Figure
 from healthkit.blocks.findings import JUDGED, Measure
@@ -92,7 +92,7 @@ def _first(monthly: Monthly, wrong: list[Measure], worst: Measure, year: int) ->
         return asked, _first_of_account(monthly, worst)
     unknown = worst.is_theirs and len(faults) < worst.at_fault
     if (wrong and unknown) or (not wrong and findings.uncovered(monthly)):
-        told = missing.first(monthly, worst if wrong else None)
+        told = missing_files.first(monthly, worst if wrong else None)
         if told is not None:
             return asked, told
     if not worst.is_rate:
@@ -124,7 +124,7 @@ def _nothing_judged(monthly: Monthly, rows: list[Measure], year: int) -> list[tu
         f"The files hold {wording.things(monthly.orders)}, from {wording.long_day(monthly.begins_on, year)} "
         f"to {wording.long_day(monthly.ends_on, year)}.",
     )
-    told = missing.first(monthly, None)
+    told = missing_files.first(monthly, None)
     if told is not None:
         return [("What there is", held), ("What to do first", told)]
     short = [row.first_day for row in rows if row.status == "short history"]

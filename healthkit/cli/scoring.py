@@ -150,7 +150,8 @@ def _cells(row: Any, points: Any, nothing: bool) -> list[str]:
     return [
         row.account, f"{row.as_of:%Y-%m-%d}",
         words.measure(row.metric, row.channel, row.window) + (" ≈ proxy" if isinstance(row.proxy, str) else ""),
-        f"{row.first_day:%Y-%m-%d} to {row.last_day:%Y-%m-%d}", *_figures(row, points, nothing), f"{mark} {row.status}".strip(),
+        f"{row.first_day:%Y-%m-%d} to {row.last_day:%Y-%m-%d}", *_figures(row, points, nothing),
+        f"{mark} {row.status}".strip(),
         "" if hk.tables.plain(row.headroom) is None else f"{row.headroom:,}",
     ]  # fmt: skip
 

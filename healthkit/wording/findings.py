@@ -24,7 +24,6 @@ from healthkit.wording.figures import (
 )
 from healthkit.wording.names import CHANNELS, CLOCKS, DASH, PLACED, Strong, causes, inside, listed, metric, opening
 
-
 Sentence = tuple[str, ...]
 
 

@@ -12,7 +12,6 @@ from healthkit.wording.figures import headroom, small, things
 from healthkit.wording.findings import (
     Sentence,
     Standing,
-    Strong,
     brackets,
     by_whom,
     measure,
@@ -20,7 +19,7 @@ from healthkit.wording.findings import (
     plain,  # noqa: F401 - the examples use it
     verb,
 )
-from healthkit.wording.names import listed, metric, opening
+from healthkit.wording.names import Strong, listed, metric, opening
 
 
 def accounts_wrong(off: int, risk: int, unjudged: int, on: int, failed: int) -> Sentence:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def missing(monthly: Monthly) -> Block:
-    """The files that enforced measures lack, each with where to get it and for which days; empty where none is missing."""
+    """The files that enforced measures lack, each with where to get it and for which days; empty where none is."""
     files = advised(monthly)
     if not files:
         return Block("")
@@ -31,11 +31,12 @@ def advised(monthly: Monthly) -> list[Advice]:
 
 
 def first(monthly: Monthly, wrong: Measure | None) -> Sentence | None:
-    """Which file to get first: the one that names the orders of a measure, or the first that is missing; None for none."""
+    """Which file to get first: one that names the orders of a measure, or the first that is missing; None for none."""
     found = findings.verdict(monthly)
-    some = None if wrong is None else [
-        one for one in found.measures if (one.metric, one.channel, one.window) == (wrong.metric, wrong.channel, wrong.window)
-    ]  # fmt: skip
+    some = None
+    if wrong is not None:
+        key = wrong.metric, wrong.channel, wrong.window
+        some = [one for one in found.measures if (one.metric, one.channel, one.window) == key]
     files = [one for one in advice(found.needs(some), monthly.marketplace) if one.kind]
     if not files:
         return None
