@@ -309,26 +309,41 @@ _FOR_EVER = date(9999, 12, 31)
 
 def _by_parcel(parcels: Frame, cause: str, known_on: str) -> Frame:
     """Parcels as rows at fault: those that are `late`, and the first of an order that is listed and has none."""
+    judged = _with_worst(parcels)
+    first = judged.filter(nw.col("shipment_id") == nw.col("first"))
+    return _own_and_listed(judged, first, cause, known_on)
+
+
+def _with_worst(parcels: Frame) -> Frame:
+    """Parcels with the first of their order (`first`), and whether any of the order is `late` (`any_bad`, 1 or 0)."""
     worst = parcels.with_columns(bad=nw.when(nw.col("late")).then(1).otherwise(0))
     order = worst.group_by(ORDER).agg(any_bad=nw.col("bad").max(), first=nw.col("shipment_id").min())
-    told = worst.join(order, on=ORDER, how="inner")
-    own = _faults(told.filter(nw.col("late")), cause, known_on)
-    said = told.filter(
-        (nw.col("any_bad") == 0) & (nw.col("shipment_id") == nw.col("first")) & ~nw.col("listed_on").is_null()
-    ).with_columns(listed_on=nw.max_horizontal("listed_on", known_on))
-    return nw.concat([own, _faults(said, cause, "listed_on", "listed_till")])
+    return worst.join(order, on=ORDER, how="inner")
+
+
+def _own_and_listed(judged: Frame, named: Frame, cause: str, known_on: str, at_fault: str | None = None) -> Frame:
+    """Parcels that are late, and of listed orders without a late one those in `named`, as rows at fault."""
+    own = _faults(judged.filter(nw.col("late")), cause, known_on, at_fault=at_fault)
+    listed = named.filter((nw.col("any_bad") == 0) & ~nw.col("listed_on").is_null())
+    listed = listed.with_columns(listed_on=nw.max_horizontal("listed_on", known_on))
+    return nw.concat([own, _faults(listed, cause, "listed_on", "listed_till", at_fault=at_fault)])
 
 
 def unit_on_time_delivery_rate(ledger: Ledger, basis: Basis) -> Stays:
-    """The same in units, parcel by parcel: five late units are five, and a parcel under way does not count."""
+    """The same in units, parcel by parcel: five late units are five, and a parcel under way does not count.
+
+    Of an order that the marketplace lists as late, and of which no parcel is late by its own days, every unit
+    delivered is late: the list names orders, not parcels.
+    """
     promised = _placed(ledger, basis, "deliver_by").filter(~nw.col("deliver_by").is_null())
-    told = ledger.shipments.select(*ORDER, "units", "delivered_at", "delivered_on")
-    delivered = told.filter(~nw.col("delivered_at").is_null())
+    shipped = ledger.shipments.select(*ORDER, "shipment_id", "units", "delivered_at", "delivered_on")
+    delivered = shipped.filter(~nw.col("delivered_at").is_null())
     parcels = delivered.with_columns(nw.col("units").fill_null(1)).join(promised, on=ORDER, how="inner")
-    late = parcels.filter(nw.col("delivered_at") > nw.col("deliver_by"))
+    late = parcels.join(_once_listed(ledger, "delivered_late"), on=ORDER, how="left")
+    judged = _with_worst(late.with_columns(late=nw.col("delivered_at") > nw.col("deliver_by")))
     return Stays(
         _counting(parcels, "delivered_on", counted="units"),
-        _faults(late, "delivered_late", "delivered_on", at_fault="units"),
+        _own_and_listed(judged, judged, "delivered_late", "delivered_on", at_fault="units"),
     )
 
 

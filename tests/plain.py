@@ -308,13 +308,18 @@ def has_listing(mishaps, kind, evening):
 
 
 def unit_on_time_delivery(order, about, options, evening):
+    """Unit by unit; of a listed order without a late parcel every delivered unit is late from that day on."""
     if order["deliver_by"] is None:
         return 0, 0
-    parcels = [row for row in about["shipments"] if row["delivered_at"] and evening.knows(row["delivered_on"])]
+    parcels = [row for row in about["shipments"] if row["delivered_at"]]
+    late = [row["delivered_at"] > order["deliver_by"] for row in parcels]
+    if not any(late) and has_listing(about["defects"], "delivered_late", evening):
+        late = [True] * len(parcels)
     units = [
-        (1 if row["units"] is None else row["units"], row["delivered_at"] > order["deliver_by"]) for row in parcels
-    ]
-    return sum(many for many, _ in units), sum(many for many, late in units if late)
+        (1 if row["units"] is None else row["units"], wrong)
+        for row, wrong in zip(parcels, late, strict=True) if evening.knows(row["delivered_on"])
+    ]  # fmt: skip
+    return sum(many for many, _ in units), sum(many for many, wrong in units if wrong)
 
 
 def valid_tracking(order, about, options, evening):
