@@ -27,7 +27,7 @@ from healthkit.store import Store, StoreError
 
 _LOG = logging.getLogger(__name__)
 
-NAMES = ("exposure", "faults", "coverage")
+NAMES = ("exposure", "faults", "coverage", "unknown")
 
 RulesOf = Callable[[Iterable[str]], list[Rule]]
 """Every rule that some marketplaces ever had."""

@@ -511,6 +511,8 @@ ALL = "all"
 """The channel of what belongs to an account as a whole: messages, violations, its rating."""
 SEVERITIES = ("low", "medium", "high", "critical")
 CANCELLERS = ("seller", "buyer", "amazon")
+SHIPPED_STATUSES = ("shipped", "partially shipped", "delivered")
+"""The statuses of an order that was shipped, at least in part; beside these and `cancelled` files have more words."""
 STATUSES = ("on target", "at risk", "off target", "no data", "too few", "short history", "no target")
 
 _FITS = {

@@ -342,3 +342,63 @@ JUDGES = {
     "on_time_delivery_rate": on_time_delivery,
     "unit_on_time_delivery_rate": unit_on_time_delivery,
 }
+
+
+# -- orders of which no file tells enough ---------------------------------------------------------------------
+
+
+def unknown(metric, rows, options, clock, as_of):
+    """(order, the day that places it) for each shipped order that does not count, whatever else is learnt later."""
+    judge, found = UNKNOWN[metric], []
+    for order in rows["orders"]:
+        parcels = [row for row in rows.get("shipments", ()) if same_order(row, order)]
+        sent = order["status"] in ("shipped", "partially shipped", "delivered") or order["shipped_at"] or parcels
+        if order["channel"] is None or order["status"] == "cancelled" or not sent:
+            continue
+        if options.get("orders", "any") == "premium" and not order["is_premium"]:
+            continue
+        placed, known_on = order[clock] or order["ordered_on"], order["ordered_on"] or order[clock]
+        if placed is None or known_on > as_of:
+            continue
+        if order[clock] is None or judge(order, parcels, options):
+            found.append((order, placed))
+    return found
+
+
+def unknown_counts(rows, account, channel, as_of, window, lag):
+    """How many of them one account has in a channel inside the window of a day."""
+    first, last = window_days(as_of, window, lag)
+    mine = [day for order, day in rows if order["account"] == account and order["channel"] == channel]
+    return sum(first <= day <= last for day in mine)
+
+
+def unconfirmed(order, parcels, options):
+    if options.get("counts", "confirmed") == "due":
+        return order["ship_by"] is None
+    return order["ship_by"] is None or order["shipped_at"] is None
+
+
+def undelivered(order, parcels, options):
+    """An order all of whose parcels lack tracking is left out of the rate, so that it is not unknown."""
+    tracked = [row for row in parcels if row["tracking"] is not False]
+    if parcels and not tracked:
+        return False
+    told = any(row["delivered_at"] for row in tracked) or (not parcels and order["delivered_at"] is not None)
+    return order["deliver_by"] is None or not told
+
+
+def units_undelivered(order, parcels, options):
+    return order["deliver_by"] is None or not any(row["delivered_at"] for row in parcels)
+
+
+def untracked(order, parcels, options):
+    told = (row["confirmed_on"] and (row["scanned"] is not None or row["tracking"] is not None) for row in parcels)
+    return not any(told)
+
+
+UNKNOWN = {
+    "late_shipment_rate": unconfirmed,
+    "on_time_delivery_rate": undelivered,
+    "unit_on_time_delivery_rate": units_undelivered,
+    "valid_tracking_rate": untracked,
+}
