@@ -278,7 +278,7 @@ def late_shipment_rate(ledger: Ledger, basis: Basis) -> Stays:
 
 
 def _unconfirmed(ledger: Ledger, basis: Basis, due: bool) -> Frame:
-    """Shipped orders that do not count: no file tells when they were due or, with `counts: confirmed`, confirmed."""
+    """Shipped orders that do not count, for no file tells when they were due or (unless `due` is enough) confirmed."""
     counts = ~nw.col("clock").is_null() & ~nw.col("ship_by").is_null()
     if not due:
         counts = counts & ~nw.col("shipped_at").is_null()

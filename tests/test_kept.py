@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from healthkit import exposure, store
+from healthkit import exposure, kept, store
 from healthkit.desk import Desk
 from healthkit.exposure import Counts
 from healthkit.intake import take_in
@@ -41,7 +41,7 @@ def counted(monkeypatch) -> list[list[str]]:
 
 
 def same(one: Counts, other: Counts) -> None:
-    for name in ("exposure", "faults", "coverage"):
+    for name in kept.NAMES:
         pd.testing.assert_frame_equal(getattr(one, name), getattr(other, name), check_categorical=False)
 
 
