@@ -15,7 +15,8 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from healthkit import explain, exposure, kept, outlook, reported, scores, store, tables, verdicts, whatif
+from healthkit import downloads, explain, exposure, kept, outlook, reported, scores, store, tables, verdicts, whatif
+from healthkit.downloads import Advice
 from healthkit.evidence import Files
 from healthkit.excerpt import Excerpt, is_excerpt
 from healthkit.exposure import Counts
@@ -276,6 +277,10 @@ class Desk:
         policy = self.policies[pair[1]]
         evidence = verdicts.Evidence(self.counts_of([pair[0]]), self.files()[pair], pair, policy)
         return verdicts.account_verdict(policy.on(on), ours, theirs, on, pair, evidence.reason)
+
+    def advice(self, verdict: AccountVerdict) -> list[Advice]:
+        """The files to get for the enforced measures of an account, those that cannot be judged first."""
+        return downloads.advice(verdict.needs(), verdict.marketplace)
 
     def figures(self, day: date, accounts: Iterable[str] | None = None) -> dict[tuple[str, str], list[Row]]:
         """The marketplace's own newest figures by a day, as rows of SCORES with the day of their report."""

@@ -7,12 +7,15 @@ import platform
 import shutil
 import sys
 import tempfile
+from collections.abc import Collection, Iterator
+from datetime import date
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
-from healthkit import desk, store
+from healthkit import desk, store, wording
+from healthkit.verdicts import AMAZON, OURS, AccountVerdict, Verdict
 
 WELL, MISSING, WRONG = "✓", "▲", "✕"
 NEEDED = (
@@ -30,6 +33,50 @@ class Line(NamedTuple):
     symbol: str
     text: str
     cure: str = ""
+
+
+def account(book: desk.Desk, name: str) -> list[Line]:
+    """Say where one account stands as of the last day that its files tell of, and which files are missing.
+
+    Raises StoreError for an account that the store does not hold.
+    """
+    book.store.check_accounts([name], book.accounts)
+    held = book.verdicts(last_day(book, [name]), [name], as_known=True)
+    return [line for one in held for line in _stands(book, one)]
+
+
+def last_day(book: desk.Desk, accounts: Collection[str]) -> date:
+    """The last day that the files of some accounts tell of."""
+    return max(files.heard_on for pair, files in book.files().items() if pair[0] in accounts)
+
+
+def _stands(book: desk.Desk, held: AccountVerdict) -> Iterator[Line]:
+    """Where an account stands in one marketplace: what is wrong, cannot be judged, is estimated, and is missing."""
+    where = f"{held.account} ({held.marketplace})"
+    symbols = {"off target": WRONG, "at risk": MISSING, "on target": WELL}
+    yield Line(symbols.get(held.status, MISSING), f"{where}: {held.status} on {wording.long_day(held.as_of, 0)}")
+    for one in held.measures:
+        if one.whose and one.status in ("off target", "at risk"):
+            whose = " by the marketplace's own figure" if one.whose == AMAZON else ""
+            yield Line(symbols[one.status], f"{_name(one)}: {one.status}{whose}")
+        elif one in held.uncovered and one.reason is not None and one.ours is not None:
+            days = one.ours["first_day"], one.ours["last_day"]
+            why = wording.reasons.why(one.reason, wording.metric(one.metric).noun, *days, one.as_of.year)
+            yield Line(MISSING, f"{_name(one)} cannot be judged: {why}")
+    assumed = {one.ours["proxy"] for one in held.measures if one.ours is not None and one.whose == OURS}
+    for proxy in sorted(filter(None, assumed)):
+        yield Line(MISSING, f"≈ estimated: {wording.assumptions(proxy)}")
+    for file in book.advice(held):
+        yield Line(MISSING, wording.downloads.sentence(*file))
+    if held.unasked:
+        names = [wording.inside(wording.metric(name).label) for name in held.unasked]
+        yield Line(MISSING, f"Not covered: no file tells of {wording.listed(names)}; no consequence is known")
+
+
+def _name(one: Verdict) -> str:
+    """One measure as a label."""
+    channel = "" if one.channel in ("seller", "all") else one.channel
+    return wording.opening(wording.measure(one.metric, channel, one.window))
 
 
 def examine(folder: store.Folder, whole: bool = False) -> list[Line]:

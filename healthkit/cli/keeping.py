@@ -126,13 +126,25 @@ def _name(lines: Iterable[str]) -> None:
 def doctor(
     data: Data = None,
     whole: Annotated[bool, typer.Option("--check", help="Also read the whole store, as `store check` does.")] = False,
+    account: Annotated[
+        list[str] | None,
+        typer.Option("--account", help="Say which files an account lacks; may be given several times."),
+    ] = None,
 ) -> None:
-    """Say which versions run here, what the store holds, what is missing, and what to do about it."""
+    """Say which versions run here, what the store holds, what is missing, and what to do about it.
+
+    With --account: which measures of that account cannot be judged or are estimates, and which file would tell, where
+    to get it and for how many days.
+    """
     with sentences():
-        lines = hk.doctor.examine(hk.desk.choose(data), whole)
+        folder = hk.desk.choose(data)
+        lines = [] if account else hk.doctor.examine(folder, whole)
+        if account:
+            book = hk.desk.Desk(folder)
+            lines = [line for name in account for line in hk.doctor.account(book, name)]
     for line in lines:
         out.print(f"{line.symbol} {line.text}", soft_wrap=True, markup=False)
         if line.cure:
             out.print(f"    {line.cure}", soft_wrap=True, markup=False)
-    if any(line.symbol == hk.doctor.WRONG for line in lines):
+    if not account and any(line.symbol == hk.doctor.WRONG for line in lines):
         raise typer.Exit(1)

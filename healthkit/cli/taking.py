@@ -68,13 +68,41 @@ def import_(
     _print(said, folder)
     if not said:
         fail(f"No file to import was found in {', '.join(map(str, paths))}.")
+    _advise(store, sorted({one.account for one in said if one.account}), folder)
     if any(one.refused for one in said):
         raise typer.Exit(1)
 
 
-def _latest_day() -> date:
-    """The latest day that has begun anywhere on Earth."""
-    return datetime.now(timezone(timedelta(hours=14))).date()
+ADVISED, LISTED = 3, 3
+"""After an import of no more accounts it is said what each lacks, and no more files of each."""
+
+
+def _advise(store: Any, accounts: list[str], folder: Any) -> None:
+    """Say of the accounts of an import where they stand and which files they lack; of many, how to ask."""
+    if not accounts:
+        return
+    command = f"python -m healthkit doctor --account NAME --data {folder}"
+    if len(accounts) > ADVISED or len(store.groups(accounts)) > 1:
+        out.print(f"Which files an account lacks: {command}", soft_wrap=True, markup=False)
+        return
+    with sentences():
+        book = hk.desk.Desk(folder)
+        for held in book.verdicts(hk.doctor.last_day(book, accounts), accounts, as_known=True):
+            for line in _lacks(book, held, command.replace("NAME", held.account)):
+                out.print(line, soft_wrap=True, markup=False)
+
+
+def _lacks(book: Any, held: Any, command: str) -> Iterator[str]:
+    """Where an account stands, which enforced measures cannot be judged, and the first files to get."""
+    words = hk.wording
+    yield f"{held.account} ({held.marketplace}), {words.long_day(held.as_of, 0)}: {held.status}."
+    if held.uncovered:
+        names = dict.fromkeys(words.measure(one.metric) for one in held.uncovered)
+        yield f"  {words.opening(words.reasons.unjudged_measures(list(names), 12))}."
+    files = book.advice(held)
+    yield from (f"  {words.downloads.sentence(*one)}" for one in files[:LISTED])
+    if len(files) > LISTED:
+        yield f"  {words.things(len(files) - LISTED, 'more file')}: {command}"
 
 
 class _Said(NamedTuple):
@@ -83,6 +111,7 @@ class _Said(NamedTuple):
     taken: list[str]
     again: str
     refused: str
+    account: str = ""
 
 
 def _said(outcome: Any) -> _Said:
@@ -96,7 +125,9 @@ def _said(outcome: Any) -> _Said:
     held = ", ".join(f"{count:,} {name}" for name, count in rows.items()) or "no rows"
     skipped = [f"    skipped {count:,}: {reason}" for reason, count in one.skipped.items()]
     notes = [f"    note: {note}" for note in one.notes]
-    return _Said([f"[bold]{escape(one.name)}[/]  {one.kind}: {held}", *map(escape, skipped + notes)], "", "")
+    return _Said(
+        [f"[bold]{escape(one.name)}[/]  {one.kind}: {held}", *map(escape, skipped + notes)], "", "", one.account or ""
+    )
 
 
 def _print(said: list[_Said], folder: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from healthkit import charts, wording
+from healthkit import charts, downloads, wording
 from healthkit.blocks import findings
 from healthkit.desk import Desk
 from healthkit.policy import UNJUDGED
@@ -241,7 +241,16 @@ def answer(desk: Desk, question: Question, days: int = DAYS, theirs: bool = Fals
     named = (metric, channel, window)
     verdict = next((one for one in found.measures if (one.metric, one.channel, one.window) == named), None)
     known_until = desk.files()[account, marketplace].heard_on
-    return Answer(question, score, daily, orders, rule, begins, several, said, verdict, known_until)
+    lacking = () if verdict is None or verdict.status == "on target" else _missing(found, verdict)
+    return Answer(question, score, daily, orders, rule, begins, several, said, verdict, known_until, lacking)
+
+
+def _missing(found: AccountVerdict, verdict: Verdict) -> tuple[Sentence, ...]:
+    """Which files a measure lacks, and where to get them."""
+    return tuple(
+        (Strong("Missing: "), wording.downloads.sentence(*one))
+        for one in downloads.advice(found.needs([verdict]), found.marketplace)
+    )
 
 
 @lru_cache(maxsize=32)
