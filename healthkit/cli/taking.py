@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -73,6 +74,11 @@ def import_(
         raise typer.Exit(1)
 
 
+def _latest_day() -> date:
+    """The latest day that has begun anywhere on Earth."""
+    return datetime.now(timezone(timedelta(hours=14))).date()
+
+
 ADVISED, LISTED = 3, 3
 """After an import of no more accounts it is said what each lacks, and no more files of each."""
 
@@ -87,7 +93,11 @@ def _advise(store: Any, accounts: list[str], folder: Any) -> None:
         return
     with sentences():
         book = hk.desk.Desk(folder)
-        for held in book.verdicts(hk.doctor.last_day(book, accounts), accounts, as_known=True):
+        for name in accounts:
+            if name not in book.accounts:
+                out.print(hk.wording.downloads.no_orders(name), soft_wrap=True, markup=False)
+        known = [name for name in accounts if name in book.accounts]
+        for held in book.verdicts(hk.doctor.last_day(book, known), known, as_known=True) if known else ():
             for line in _lacks(book, held, command.replace("NAME", held.account)):
                 out.print(line, soft_wrap=True, markup=False)
 

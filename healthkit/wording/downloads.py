@@ -82,6 +82,16 @@ def missing_title(unjudged: int, measures: int, files: int) -> str:
     )
 
 
+def no_orders(account: str) -> str:
+    """That no file of an account's orders was imported yet.
+
+    >>> no_orders("acme")
+    'acme: no file of orders yet, without which nothing is judged. Download the all-orders file (Seller Central, Orders > Order Reports > All Orders).'
+    """  # noqa: E501 - the sentence
+    place = "Seller Central, Orders > Order Reports > All Orders"
+    return f"{account}: no file of orders yet, without which nothing is judged. Download the all-orders file ({place})."
+
+
 def first_step(title: str, menu: str, report_type: str, evidence: Sequence[str], by_hand: bool) -> tuple[str, ...]:
     """Which file to get first, as the last sentence of a verdict.
 
