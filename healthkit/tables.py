@@ -299,7 +299,10 @@ ACCOUNT_STATES = Table(
     ("account", "marketplace", "kind", "name", "as_of"),
     whole=True,
 )
-"""`kind` is `account` (name `account_status`; state normal, at risk, deactivated), `warning` or `checklist`."""
+"""`kind` is `account` (name `account_status`; state normal, at risk, deactivated), `warning`, `checklist` or `list`.
+
+A `list` says that there was a list of defects of that day: its `name` is the kind of the file (`list_late_shipments`),
+its `count` how many orders it names."""
 REPORTS = Table(
     "reports",
     "one raw file that was taken in; only rows of files named here are ever read",
@@ -364,9 +367,19 @@ COVERAGE = Table(
         heard_on     day
         orders       count
         evidence     text?
+        reach        text
+        order_gap    count
+        gaps         text
     """),
     ("account", "marketplace"),
 )
+"""`evidence` names what the files can tell of (see EVIDENCE), joined by `+`.
+
+`reach` is a JSON object: of each evidence word of which a file has rows with days, the `first` and the `last` day, and
+`gap`, the longest run of days without any between them, counted from `begins_on` on [days]. A file without rows (there
+was nothing to tell) gives its word and no entry. `order_gap` is the longest run of days without an order, from
+`begins_on` to `ends_on` [days]. `gaps` is a JSON list of [first, last] days in between that no file of orders covers.
+"""
 SCORES = Table(
     "scores",
     "one metric of one account, marketplace, channel and window, as of one day, in one case",
@@ -487,14 +500,29 @@ EVIDENCE = {
     "list_order_defects": ("feedback", "claims", "chargebacks"),
     "list_invoice_defects": ("invoices",),
     "list_a_to_z_claims": ("claims",),
+    "list_late_shipments": ("late_shipment_list",),
     "refunds told": ("refunds",),
     "scans told": ("scans",),
+    "promises told": ("promises",),
+    "delivery promises told": ("delivery_promises",),
+    "confirmations told": ("confirmations",),
+    "deliveries told": ("deliveries",),
+    "tracking told": ("tracking",),
+    "cancellers told": ("cancellers",),
 }
 """What each kind of raw file can tell of: an account without such a file is not an account without such a defect.
 
-A defects file may leave refunds out, so it tells of them only where it names one; a confirmations file tells of scans
-where it has any.
+Files of several kinds may tell of what ends in `told`, so it counts as known where one of them does: a defects file of
+refunds where it names one, a confirmations file of scans where it has any, any file of ship-by days (`promises`),
+deliver-by days, confirmations, deliveries, whether parcels have tracking, and who cancelled.
 """
+
+LISTED_DAYS = 60
+"""A list of the marketplace's account-health page tells of the days up to its own, and of so many before. [days]"""
+HOLE_DAYS = 3
+"""Days that no file of orders covers are told of where they are more than so many in a row. [days]"""
+PARTIAL = ("unshipped",)
+"""The kinds of files that name only some of the orders of the days they reach over."""
 
 METRIC_IDS = (
     "order_defect_rate", "negative_feedback_rate", "a_to_z_claim_rate", "chargeback_rate", "cancellation_rate",

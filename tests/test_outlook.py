@@ -126,7 +126,8 @@ def steady(by_weekday, bad=(), weeks=12):
         "since": placed, "known_on": placed, "cleared_on": pd.NaT, "at_fault": 1, "assumed": None,
     })  # fmt: skip
     coverage = pd.DataFrame({"account": ["a"], "marketplace": ["US"], "begins_on": [days[0]], "ends_on": [days[-1]],
-                             "heard_on": [days[-1]], "orders": [1], "evidence": ["refunds"]})  # fmt: skip
+                             "heard_on": [days[-1]], "orders": [1], "evidence": ["refunds"],
+                             "reach": "{}", "order_gap": 0, "gaps": "[]"})  # fmt: skip
     kinds = dict.fromkeys(("account", "marketplace", "channel", "metric", "basis"), "category")
     return exposure.Counts(made.astype(kinds), faults.astype(kinds), coverage)
 

@@ -23,6 +23,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 
 from healthkit import tables
 from healthkit.store.brought import Brought, Rows, lacking, raw_files, told
+from healthkit.store.coverage import coverage_in
 from healthkit.store.folders import Bucket, Folder, beside, folder_of
 from healthkit.store.logs import KEPT, is_begun, opened
 from healthkit.store.merging import (
@@ -31,7 +32,6 @@ from healthkit.store.merging import (
     REMOVED,
     columns_of,
     connected,
-    coverage_in,
     ledger_in,
     newest,
     schema,
