@@ -212,6 +212,9 @@ def _advice(kind: str, needs: list[Need], marketplace: str) -> Advice:
     partly = [need for need in needs if need.have_first and need.have_last] if missing != "all" else []
     have_first = max((need.have_first for need in partly if need.have_first), default=None)
     have_last = min((need.have_last for need in partly if need.have_last), default=None)
+    if have_first is not None and have_last is not None and have_first > have_last:
+        # Of one need the days before are on hand, of another those after: nothing that can be said of the file.
+        missing, have_first, have_last = "all", None, None
     ranges = _joined([one for need in needs for one in need.ranges()])
     days = sum(_length(*one) for one in ranges)
     file = catalogue().downloads.get(kind)

@@ -16,7 +16,9 @@ from healthkit.metrics import METRICS
 from healthkit.policy import Rule
 
 SILENT_DAYS = 3
-"""After so many days without news, files are taken to end; in accounts with orders every day, sooner. [days]"""
+"""After so many days without news of orders, files are taken to end; with orders every day, sooner. [days]"""
+QUIET_DAYS = 7
+"""Ratings, claims and the like may be silent for so many days in any account. [days]"""
 UNLIKELY = 3.0
 """Rows that come at random are silent for so many mean intervals with a chance of 5 %; longer silence is a file's
 end."""
@@ -32,24 +34,24 @@ CLOCKS = {"ship_by_on": "promises", "deliver_by_on": "delivery_promises", "shipp
 
 
 class Reach(NamedTuple):
-    """The first and last day of which one kind of evidence has rows, and how many rows it has."""
+    """The first and last day of which one kind of evidence has rows, and on how many days it has some."""
 
     first: date
     last: date
-    rows: int
+    days: int
 
     @property
     def slack(self) -> int:
         """How many days without a row are no surprise. [days]
 
         >>> Reach(date(2026, 1, 1), date(2026, 1, 31), 31).slack, Reach(date(2026, 1, 1), date(2026, 1, 31), 6).slack
-        (3, 18)
+        (7, 18)
         >>> Reach(date(2026, 1, 1), date(2026, 1, 1), 1).slack > 10_000
         True
         """
-        if self.rows < 3:
+        if self.days < 3:
             return 36_500
-        return max(SILENT_DAYS, round(UNLIKELY * (self.last - self.first).days / (self.rows - 1)))
+        return max(QUIET_DAYS, round(UNLIKELY * (self.last - self.first).days / (self.days - 1)))
 
 
 class Files(NamedTuple):
@@ -69,7 +71,7 @@ class Files(NamedTuple):
         """The files of one row of COVERAGE, its days as dates or stamps."""
         begins_on, ends_on, heard_on = (_day(row[name]) for name in ("begins_on", "ends_on", "heard_on"))
         reach = {
-            word: Reach(date.fromisoformat(held["first"]), date.fromisoformat(held["last"]), int(held["rows"]))
+            word: Reach(date.fromisoformat(held["first"]), date.fromisoformat(held["last"]), int(held["days"]))
             for word, held in json.loads(_text(row.get("reach")) or "{}").items()
         }
         gaps = tuple(

@@ -376,9 +376,10 @@ COVERAGE = Table(
 """`evidence` names what the files can tell of (see EVIDENCE), joined by `+`.
 
 `reach` is a JSON object: of each evidence word of which a file has rows with days, the `first` and the `last` day, and
-`gap`, the longest run of days without any between them, counted from `begins_on` on [days]. A file without rows (there
-was nothing to tell) gives its word and no entry. `order_gap` is the longest run of days without an order, from
-`begins_on` to `ends_on` [days]. `gaps` is a JSON list of [first, last] days in between that no file of orders covers.
+`gap`, the longest run of days without any between them, counted from `begins_on` on, and `days`, on how many days there
+are some [days]. A file without rows (there was nothing to tell) gives its word and no entry. `order_gap` is the longest
+run of days without an order, from `begins_on` to `ends_on` [days]. `gaps` is a JSON list of [first, last] days in
+between that no file of orders covers.
 """
 SCORES = Table(
     "scores",

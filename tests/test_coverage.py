@@ -59,7 +59,9 @@ def covered(folder, *files: Taken) -> dict[str, Any]:
     store = Store(folder / "store")
     store.add([DAILY, *files] if not any(one.kind == "all_orders" for one in files) else list(files))
     [row] = store.ledger().coverage.to_dict("records")
-    return row | {"reach": json.loads(row["reach"]), "gaps": json.loads(row["gaps"])}
+    reach = json.loads(row["reach"])
+    days = {word: held.pop("days") for word, held in reach.items()}
+    return row | {"reach": reach, "days": days, "gaps": json.loads(row["gaps"])}
 
 
 def entry(first: int, last: int, gap: int) -> dict[str, Any]:
@@ -75,6 +77,7 @@ def test_ratings_reach_from_the_first_to_the_last_with_the_longest_run_between(t
     assert row["evidence"] == "feedback"
     # Days 12 to 39.
     assert row["reach"] == {"feedback": entry(3, 40, 28)}
+    assert row["days"] == {"feedback": 4}
 
 
 def test_the_run_before_the_first_row_counts_from_the_first_order_on(tmp_path):
@@ -110,6 +113,7 @@ def test_a_settlement_tells_of_every_day_from_its_first_posting_to_its_last(tmp_
     held = [{"kind": "chargeback", "known_on": on(20)}]
     row = covered(tmp_path, file("s", "settlement", (on(15), on(28)), defects=held))
     assert row["reach"] == dict.fromkeys(("chargebacks", "claims", "refunds"), entry(15, 28, 14))
+    assert set(row["days"].values()) == {14}
 
 
 def test_a_list_tells_of_the_sixty_days_before_its_own(tmp_path):

@@ -128,10 +128,12 @@ _ENTRIES = """
                    partition by account, marketplace, evidence order by first_on, last_on
                    rows between unbounded preceding and 1 preceding)) as gap
         from proofs join reach using (account, marketplace) where first_on is not null)
-    select account, marketplace, evidence, min(first_on), max(last_on), greatest(max(gap), 0)
+    select account, marketplace, evidence, min(first_on), max(last_on), greatest(max(gap), 0),
+           sum(last_on - first_on + 1)
     from gaps group by all order by all
 """
-"""Of each evidence word the first and the last day, and the longest run of days without any in between."""
+"""Of each evidence word the first and the last day, the longest run of days without any in between, and the days with
+some."""
 _ORDER_DAYS = "select distinct account, marketplace, ordered_on as day from orders where ordered_on is not null"
 _ORDER_GAPS = f"""
     with days as ({_ORDER_DAYS}),
@@ -184,11 +186,14 @@ def _by_place(rows: list[tuple[Any, ...]]) -> dict[tuple[str, str], list[tuple[A
 
 
 def _as_reach(entries: Iterable[tuple[Any, ...]]) -> str:
-    """Entries of (evidence, first day, last day, gap) as the JSON of COVERAGE.
+    """Entries of (evidence, first day, last day, gap, days) as the JSON of COVERAGE.
 
-    >>> _as_reach([("feedback", "2026-02-03", "2026-10-30", 12)])
-    '{"feedback": {"first": "2026-02-03", "last": "2026-10-30", "gap": 12}}'
+    >>> _as_reach([("feedback", "2026-02-03", "2026-10-30", 12, 40)])
+    '{"feedback": {"first": "2026-02-03", "last": "2026-10-30", "gap": 12, "days": 40}}'
     """
-    return json.dumps({
-        evidence: {"first": str(first), "last": str(last), "gap": gap} for evidence, first, last, gap in entries
-    })  # fmt: skip
+    return json.dumps(
+        {
+            evidence: {"first": str(first), "last": str(last), "gap": int(gap), "days": int(days)}
+            for evidence, first, last, gap, days in entries
+        }
+    )
