@@ -4,7 +4,7 @@ figure.
 A verdict is off target, at risk, cannot be judged or on target, in this order. What cannot be judged is no all-clear,
 and says why: no file tells of it, the files end too early, begin too late or leave days out, or what they hold is a
 lower bound. The marketplace's own newest figure counts beside ours where it is fresh; an older one counts where ours
-cannot be judged, unless it is good news.
+cannot be judged and it was off target.
 """
 
 from __future__ import annotations
@@ -288,13 +288,13 @@ def _channel(row: Row, rules: Iterable[Rule]) -> str:
 def _verdict(
     ours: Row | None, theirs: Row | None, rule: Rule | None, why: Why, as_of: date, where: tuple[str, str]
 ) -> Verdict:
-    """The worse of both figures; of theirs only what is fresh, or bad news where ours gives no verdict."""
+    """The worse of both figures; of theirs what is fresh, or was off target where ours gives no verdict."""
     age = None if theirs is None else (as_of - theirs["reported_on"]).days
     fresh = age is not None and age <= FRESH_DAYS
     known: dict[str, str] = {}
     if ours is not None and ours["status"] in ON_SCALE and _is_ours(ours, theirs, fresh):
         known[OURS] = ours["status"]
-    counts = fresh or (not known and theirs is not None and theirs["status"] != "on target")
+    counts = fresh or (not known and theirs is not None and theirs["status"] == "off target")
     if theirs is not None and theirs["status"] in ON_SCALE and counts:
         known[AMAZON] = theirs["status"]
     if rule is not None and rule.points is not None and AMAZON in known:

@@ -203,19 +203,23 @@ def test_no_orders_is_said_where_there_were_none(tmp_path):
     assert (held.status, held.reason.kind) == ("no orders", "no orders")
 
 
-def test_confirmations_that_end_early_are_named_with_their_day(tmp_path, orders):
-    until = AS_OF - timedelta(12)
+@pytest.mark.parametrize(("back", "status", "kind"), [(12, "no data", "ends early"), (6, "incomplete", "lower bound")])
+def test_confirmations_that_end_early_are_named_with_their_day(tmp_path, orders, back, status, kind):
+    until = AS_OF - timedelta(back)
     known = [(number, day) for number, day in orders if day <= until]
     desk = client.imported(
         tmp_path,
         all_orders_dot_txt=client.all_orders(orders),
         order_report_dot_txt=client.order_report(orders),
-        confirmations_dot_csv=client.confirmations(known, late={number for number, _ in known[-8:]}),
+        confirmations_dot_csv=client.confirmations(known),
     )
-    ten, thirty = (measure(desk, "late_shipment_rate", window) for window in (10, 30))
-    assert (ten.status, thirty.status) == ("incomplete", "off target")
-    assert ten.reason.unknown > 0
-    assert "confirmations" in {need.evidence for need in ten.reason.needs}
+    held = measure(desk, "late_shipment_rate", 10)
+    assert (held.status, held.reason.kind) == (status, kind)
+    assert held.reason.unknown > 0
+    [need] = held.reason.needs
+    assert (need.evidence, need.known_last) == ("confirmations", until)
+    told = wording.reasons.why(held.reason, "order", held.ours["first_day"], held.ours["last_day"], AS_OF.year)
+    assert f"known only until {until:%-d %b}" in told
 
 
 def test_unknown_orders_that_could_not_change_the_verdict_do_not_hide_it(tmp_path, orders):

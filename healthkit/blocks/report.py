@@ -179,6 +179,7 @@ def _row(monthly: Monthly, row: Measure, begins_group: Any) -> dict[str, Any]:
         "href": f"#{row.anchor if row.is_rate else 'account'}" if has_chapter else "",
         "channel": wording.CHANNELS.get(row.channel, row.channel) if row.channel_said else "",
         "days": _days(row, year),
+        "reported": _reported(row, year),
         "proxy": bool(row.proxy),
         "beside": findings.is_reconciled(monthly, row),
         "faint": row.status in (*UNJUDGED, "no target"),
@@ -221,12 +222,18 @@ def _count(row: Measure) -> str:
 
 def _days(row: Measure, year: int) -> str:
     """The days of a window; of what is open or earned, the day on which it stood."""
-    if row.reported_on is not None:
-        told = wording.beside.reported_on(row.reported_on, year)
-        return told if row.value is not None else f"{wording.days(row.first_day, row.last_day, year)}, {told}"
+    if row.reported_on is not None and row.value is not None:
+        return wording.beside.reported_on(row.reported_on, year)
     if wording.account.shows(row.metric) == "number":
         return wording.day(row.last_day, year)
     return wording.days(row.first_day, row.last_day, year)
+
+
+def _reported(row: Measure, year: int) -> str:
+    """When the marketplace reported the rate that is shown; empty for ours, and for what is no rate."""
+    if row.reported_on is None or row.value is not None:
+        return ""
+    return wording.beside.reported_on(row.reported_on, year)
 
 
 def _change(row: Measure) -> str:
