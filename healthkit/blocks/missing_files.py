@@ -22,7 +22,7 @@ def missing(monthly: Monthly) -> Block:
         return Block("")
     measures = {name for one in files for name in one.measures}
     title = wording.downloads.missing_title(len(findings.uncovered(monthly)), len(measures), len(files))
-    return Block(rendered("missing.html.j2", title=title, files=[wording.downloads.sentence(*one) for one in files]))
+    return Block(rendered("missing.html.j2", title=title, files=[wording.downloads.row(*one) for one in files]))
 
 
 def advised(monthly: Monthly) -> list[Advice]:

@@ -355,7 +355,7 @@ def _notes(monthly: Monthly, row: Measure, other: Measure | None, unshared: str)
     if row.is_theirs:
         why = row.why(monthly.begins_on, monthly.ends_on) if row.reason is not None else ""
         counts = wording.reasons.ours_beside(*row.our_counts, row.side, row.target, row.noun, why)
-        notes.append((wording.Strong("Ours. "), counts))
+        notes.append((wording.Strong("Ours. "), wording.opening(counts)))
     if row.proxy:
         notes.append((wording.Strong("≈ proxy. "), wording.assumptions(row.proxy)))
     return notes
@@ -364,7 +364,7 @@ def _notes(monthly: Monthly, row: Measure, other: Measure | None, unshared: str)
 def _cause_figure(monthly: Monthly, row: Measure, faults: pd.DataFrame, group: Group | None, year: int) -> Figure:
     """What the orders at fault share: by cause where there are several, else by day."""
     title = wording.causes_title(group, len(faults), year, row.row_noun)
-    units = wording.units_caption(len(faults), row.at_fault)
+    units = wording.units_caption(len(faults), row.our_counts[1] if row.is_theirs else row.at_fault)
     named = findings.in_group(faults, group)
     if len(set(faults["causes"])) > 1 or (group is not None and group.kind == "product"):
         name = f"for “{group.name}”" if group is not None and group.kind == "product" else ""
@@ -392,7 +392,11 @@ def _parts(monthly: Monthly, row: Measure) -> list[str]:
     rows = findings.parts_of(monthly, row)
     before = {old["metric"]: int(old["at_fault"]) for old in findings.records(monthly.earlier)
               if old["channel"] == row.channel and old["window"] == row.window and old["counted"]}  # fmt: skip
-    told = [(part["metric"], int(part["counted"]), int(part["at_fault"]), before.get(part["metric"])) for part in rows]
+    told = [
+        (part["metric"], int(part["counted"]), int(part["at_fault"]), before.get(part["metric"]))
+        for part in rows
+        if part["counted"]
+    ]
     return [wording.parts_caption(told, row.target, wording.day(monthly.before, monthly.as_of.year))] if told else []
 
 

@@ -70,12 +70,12 @@ def missing_title(unjudged: int, measures: int, files: int) -> str:
     """The title of the list of missing files.
 
     >>> missing_title(3, 4, 2), missing_title(1, 1, 1), missing_title(0, 2, 2)
-    ('Three measures cannot be judged; two files would tell', 'One measure cannot be judged; one file would tell', 'Two measures rest on Amazon’s figure alone; two files would tell which orders')
+    ('Three measures cannot be judged; two files would tell more', 'One measure cannot be judged; one file would tell more', 'Two measures rest on Amazon’s figure alone; two files would tell which orders')
     """  # noqa: E501 - the titles
     what = f"{small(files)} {'file' if files == 1 else 'files'} would tell"
     if unjudged:
         noun = "measure" if unjudged == 1 else "measures"
-        return opening(f"{small(unjudged)} {noun} cannot be judged; {what}")
+        return opening(f"{small(unjudged)} {noun} cannot be judged; {what} more")
     noun = "measure rests" if measures == 1 else "measures rest"
     return opening(
         f"{small(measures)} {noun} on Amazon\N{RIGHT SINGLE QUOTATION MARK}s figure alone; {what} which orders"
@@ -133,6 +133,40 @@ def sentence(
     left_out = f" {HOW[how]}" if HOW[how] else ""
     other = f" The {fully} shows all." if fully else ""
     return f"{got}.{left_out}{other}{_serves(measures)}"
+
+
+def row(
+    kind: str, title: str, menu: str, report_type: str, evidence: Sequence[str], measures: Sequence[str], missing: str,
+    ranges: Sequence[tuple[date, date]], days: int, downloads: int, most_days: int | None, have_first: date | None,
+    have_last: date | None, extends: bool, snapshot: bool, by_hand: bool, how: str, fully: str, note: str,
+) -> dict[str, str]:  # fmt: skip
+    """The same as the cells of a row: title, place, days, report type, what it leaves out, and what it is needed for.
+
+    >>> first, last = date(2026, 9, 14), date(2026, 11, 27)
+    >>> row("feedback", "seller feedback file", "Performance > Feedback", "GET_X", ["feedback"], ["order_defect_rate"],
+    ...     "all", [(first, last)], 75, 1, 365, None, None, False, False, False, "fully", "", "")["days"]
+    '75 days, 14 September to 27 November 2026'
+    """
+    if not kind:
+        span = f"No file that the kit reads tells of {evidence_in_words(evidence)} in this marketplace"
+    elif snapshot:
+        span = "As it is: it covers the days of the marketplace\N{RIGHT SINGLE QUOTATION MARK}s own measure"
+    else:
+        span = f"{_span(ranges, days)}{_in_parts(downloads, most_days)}"
+        if extends and not by_hand:
+            span = f"{things(days, 'day')} more, {_dates(ranges)}: yours {_on_hand(missing, have_first, have_last)}"
+    place = (
+        ""
+        if not kind
+        else "docs/files.md: no download holds it"
+        if by_hand
+        else where(menu, "" if menu else report_type)
+    )
+    left_out = " ".join(filter(None, (HOW[how], f"The {fully} shows all." if fully else "")))
+    return {
+        "title": opening(title or evidence_in_words(evidence)), "place": place, "days": span, "note": left_out,
+        "report_type": report_type if menu else "", "measures": ", ".join(metric(name).label for name in measures),
+    }  # fmt: skip
 
 
 def _serves(measures: Sequence[str]) -> str:
