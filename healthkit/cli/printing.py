@@ -88,12 +88,18 @@ def report(
             )
     for failure in printed.failures:
         err.print(f"failed  {failure.account}: {failure.what}", style="red", soft_wrap=True, markup=False)
+    for sentence in (*hk.press.printed_without_pdf(printed.without_pdf), printed.index_failure):
+        if sentence:
+            err.print(sentence, style="red", soft_wrap=True, markup=False)
+    for sentence in printed.notes:
+        err.print(sentence, soft_wrap=True, markup=False)
     if summary is not None:
         typer.echo(hk.wording.portfolio.summary(printed.verdicts, summary is Summary.html))
     unchanged = f", {printed.skipped:,} unchanged" if printed.skipped else ""
-    out.print(f"{hk.wording.things(printed.pages, 'report')}, {len(printed.failures):,} failed{unchanged}.")
+    without = f", {len(printed.without_pdf):,} without PDF" if printed.without_pdf else ""
+    out.print(f"{hk.wording.things(printed.pages, 'report')}, {len(printed.failures):,} failed{without}{unchanged}.")
     typer.echo(str(printed.index))
-    if printed.failures:
+    if printed.failures or printed.without_pdf or printed.index_failure:
         raise typer.Exit(1)
 
 
