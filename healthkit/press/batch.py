@@ -80,7 +80,8 @@ class Wish:
 
     `made` stands in the footers as given. `jobs` run at once; `only_changed` leaves pages that were made of just the
     same. `deadline` [seconds] and `memory` [MiB] end a notebook that passes them. `alone` puts Vega into every page,
-    `code` shows the cells' code, one click away; `pdf` makes a PDF of each page.
+    `code` shows the cells' code, one click away; `pdf` makes a PDF of each page; `separate` gives each account and
+    marketplace a folder of its own, which can be sent.
     """
 
     made: str = ""
@@ -93,6 +94,7 @@ class Wish:
     alone: bool = False
     code: bool = False
     pdf: bool = False
+    separate: bool = False
 
 
 def print_month(
@@ -117,7 +119,7 @@ def print_month(
     wish = wish or Wish(**wishes)
     folder = (Path(out) / month).resolve()
     in_month, pairs, failures = _pairs(desk, month, accounts)
-    notes = shelf.write_signed(folder / shelf.BUNDLE, shelf.bundle())
+    notes = [] if wish.separate else shelf.write_signed(folder / shelf.BUNDLE, shelf.bundle())
     without_pdf: dict[Owner, tuple[str, str]] = {}
     _sweep(folder)
     every = [_job(desk, month, account, code, folder, wish) for account, code in pairs]
@@ -138,7 +140,7 @@ def print_month(
         failures = _with_manifests(failures, found.failed)
         found, page = _index(desk, month, found, failures, wish.made)
         moved, index_failure = _write_index(folder / "index.html", page)
-    notes += [*moved, *pages.absent(found), *pages.unusable(found)]
+    notes += [*moved, *pages.absent(found), *pages.unusable(found), *pages.not_ours(found)]
     verdicts = _verdicts(found, [job.owner for job in every])
     made = len(left) - _ran(failures)
     index = folder / "index.html"
@@ -154,7 +156,7 @@ def _job(desk: Desk, month: str, account: str, code: str, folder: Path, wish: Wi
     data = ("version", str(desk.store.version())), ("counts", desk.counts_place.name)
     return Job(
         account, code, month, "", data, desk.policy_name or "", wish.made, str(folder), str(wish.template.resolve()),
-        wish.engine, wish.deadline, wish.memory, wish.alone, wish.code, wish.pdf,
+        wish.engine, wish.deadline, wish.memory, wish.alone, wish.code, wish.pdf, wish.separate,
     )  # fmt: skip
 
 
@@ -281,6 +283,7 @@ def _index(desk: Desk, month: str, found: pages.Pages, failures: list[Failure], 
     )
     found = _drawable(portfolio, found)
     notes = [*pages.printed_without_pdf(found.without_pdf), *pages.absent(found), *pages.unusable(found)]
+    notes += pages.not_ours(found)
     return found, blocks.page(f"Account health, {month}", [_drawn(portfolio, found.rows, notes)], landscape=True)
 
 

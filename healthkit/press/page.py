@@ -21,11 +21,16 @@ except ImportError:  # not on Windows
     fcntl = None  # type: ignore[assignment]
 
 
+SENT = (".html", "_orders.csv", ".pdf")
+"""How those files end that may be sent to a client; figures, manifest and a failed notebook hold internals."""
+
+
 @dataclass(frozen=True)
 class Job:
     """One page to print: of whom, from what, and where to. Plain values, so that it can travel to another machine.
 
     `excerpt` is the folder that its notebook opens as its store; `data` names the state of the store and the rules.
+    `separate` puts what may be sent (page, CSV, PDF, script) into a folder of the account, the rest beside the index.
     """
 
     account: str
@@ -43,6 +48,7 @@ class Job:
     alone: bool = False
     code: bool = False
     pdf: bool = False
+    separate: bool = False
 
     @property
     def stem(self) -> str:
@@ -56,20 +62,22 @@ class Job:
 
     def name_of(self, ending: str) -> str:
         """The name of one of its files, in the reports folder."""
-        return f"{self.stem}{ending}"
+        return f"{self.stem}/{self.stem}{ending}" if self.separate and ending in SENT else f"{self.stem}{ending}"
 
     @property
     def parameters(self) -> dict[str, Any]:
         """What its notebook is run with."""
+        # A page that is sent alone has no way to an index of all.
+        alone = {"index_href": ""} if self.separate else {}
         return {
             "account": self.account, "marketplace": self.marketplace, "month": self.month, "data": self.excerpt,
             "policy": self.policy, "made": self.made, "stem": self.stem,
-        }  # fmt: skip
+        } | alone  # fmt: skip
 
     @property
     def made_of(self) -> dict[str, Any]:
         """What decides what its page shows; where the excerpt lies does not."""
-        looks = {"self-contained": self.alone, "code": self.code, "pdf": self.pdf}
+        looks = {"self-contained": self.alone, "code": self.code, "pdf": self.pdf, "separate": self.separate}
         held = {name: value for name, value in self.parameters.items() if name != "data"} | looks
         return manifest.inputs(dict(self.data), Path(self.template), held)
 
@@ -176,7 +184,9 @@ def _files(job: Job, notebook: Any) -> dict[str, bytes]:
         ".json": json.dumps(data["figures"] | held, ensure_ascii=False, indent=1) + "\n",
         ".html": blocks.page(data["title"], html, vega_href=vega["vega_href"], vega_text=vega["vega_text"]),
     }
-    return {job.name_of(ending): text.encode() for ending, text in texts.items()}
+    files = {job.name_of(ending): text.encode() for ending, text in texts.items()}
+    script = {f"{job.stem}/{shelf.BUNDLE}": shelf.bundle().encode()} if job.separate and not job.alone else {}
+    return script | files
 
 
 @contextlib.contextmanager

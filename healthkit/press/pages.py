@@ -39,7 +39,7 @@ class Pages:
     `rows` are those of the index, one for each current page; `verdicts` the three sentences of each. `failed` are runs
     that made no page, `without_pdf` why pages have no PDF (reason and cure). `gone` are pages of accounts that the
     store does not hold, `silent` of those that have nothing to report for the month. `broken` names files that cannot
-    be used, each with the reason.
+    be used, each with the reason; `foreign` are files in the folder of an account that are not of its page.
     """
 
     rows: list[dict[str, Any]] = field(default_factory=list)
@@ -49,6 +49,7 @@ class Pages:
     gone: list[Owner] = field(default_factory=list)
     silent: list[Owner] = field(default_factory=list)
     broken: list[tuple[str, str]] = field(default_factory=list)
+    foreign: dict[str, list[str]] = field(default_factory=dict)
 
     def without(self, owners: Set[Owner]) -> Pages:
         """The same without the rows and verdicts of some owners: their run failed, whatever their manifest says."""
@@ -75,6 +76,8 @@ def read(folder: Path, month: str, reported: Iterable[Owner], stored: Iterable[O
                 _add(found, folder, month, owner, told, path.name.removesuffix(manifest.ENDING))
         except ManifestError as error:
             found.broken.append((path.name, str(error)))
+        except OSError as error:
+            found.broken.append((path.name, f"its files cannot be read ({error.strerror})"))
     found.rows.sort(key=lambda row: (row["account"], row["marketplace"]))
     return found
 
@@ -92,6 +95,8 @@ def _add(found: Pages, folder: Path, month: str, owner: Owner, told: dict[str, A
     if lost or not told["files"]:
         raise ManifestError(f"its page is not whole: {', '.join(lost) or 'no file'} is missing")
     _add_figures(found, folder, owner, told, f"{stem}.json")
+    if "/" in page_of(told) and (foreign := _foreign(folder, stem, told)):
+        found.foreign[stem] = foreign
     if "without_pdf" in told:
         found.without_pdf[owner] = told["without_pdf"].get("what", ""), told["without_pdf"].get("cure", AGAIN)
 
@@ -125,10 +130,16 @@ def _row_and_verdict(data: bytes) -> tuple[dict[str, Any] | None, list[list[str]
     if not isinstance(figures, dict) or not isinstance(figures.get("row"), dict):
         return None, []
     verdict = figures.get("verdict")
-    pairs = verdict if isinstance(verdict, list) else [None]
-    if not all(isinstance(pair, list) and [type(text) for text in pair] == [str, str] for pair in pairs):
+    if not isinstance(verdict, list):
         return None, []
-    return figures["row"], pairs
+    if not all(isinstance(pair, list) and [type(text) for text in pair] == [str, str] for pair in verdict):
+        return None, []
+    return figures["row"], verdict
+
+
+def _foreign(folder: Path, stem: str, told: dict[str, Any]) -> list[str]:
+    """The files in the folder of an account that its manifest does not name."""
+    return sorted(path.name for path in (folder / stem).iterdir() if f"{stem}/{path.name}" not in told["files"])
 
 
 def _not_current(folder: Path, owner: Owner, told: dict[str, Any], stem: str) -> NotCurrent:
@@ -165,7 +176,11 @@ def listed(owners: Iterable[Owner]) -> str:
     >>> listed([("harbor", "US"), ("acme", "DE")])
     'acme (DE), harbor (US)'
     """
-    names = [named(owner) for owner in sorted(owners)]
+    return _shortened([named(owner) for owner in sorted(owners)])
+
+
+def _shortened(names: list[str]) -> str:
+    """Names in a sentence; of many the first, and how many more."""
     more = len(names) - SHOWN
     return ", ".join(names) if more <= 0 else f"{', '.join(names[:SHOWN])} and {more:,} more"
 
@@ -195,6 +210,19 @@ def unusable(pages: Pages) -> list[str]:
     ['acme_us.json is not on the index: it cannot be read (Permission denied). Run the report of this account again.']
     """
     return [f"{name} is not on the index: {why}. {AGAIN}" for name, why in pages.broken]
+
+
+def not_ours(pages: Pages) -> list[str]:
+    """Which folders that may be sent hold files that no report wrote.
+
+    >>> not_ours(Pages(foreign={"acme_us": ["notes.txt"]}))
+    ['acme_us/ also holds files that the report did not write: notes.txt. Look at them before you send the folder.']
+    """
+    return [
+        f"{stem}/ also holds files that the report did not write: {_shortened(names)}. "
+        "Look at them before you send the folder."
+        for stem, names in pages.foreign.items()
+    ]
 
 
 def printed_without_pdf(pages: dict[Owner, tuple[str, str]]) -> list[str]:
