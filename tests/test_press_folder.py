@@ -548,9 +548,28 @@ def test_a_manifest_of_something_else_or_a_copy_is_named(printing):
     copy = (folder / "paper-moth_us.manifest.json").read_bytes()
     (folder / "paper-moth_us (1).manifest.json").write_bytes(copy)
     printed = printing(["clearbrook-bath"])
-    assert len(printed.notes) == 2
+    assert printed.notes == [
+        f"{name} is not on the index: it is not the manifest of a page of this name. "
+        "Run the report of its account again, or move it away."
+        for name in ("paper-moth_us (1).manifest.json", "site.manifest.json")
+    ]
     assert index(printed).count('href="paper-moth_us.html"') == 1
     assert (folder / "site.manifest.json").is_file()
+
+
+def test_a_page_under_a_former_name_is_named_and_stays(printing, two_pages, tmp_path):
+    folder = shutil.copytree(two_pages, tmp_path / "reports") / MONTH
+    for path in list(folder.glob("paper-moth_us*")):
+        renamed = path.with_name(path.name.replace("moth_us", "moth_us_a5420c"))
+        renamed.write_text(path.read_text().replace("moth_us", "moth_us_a5420c"))
+        path.unlink()
+    printed = printing()
+    assert printed.notes == [
+        "paper-moth_us_a5420c.manifest.json is not on the index: it is a page of paper-moth (US) under another name. "
+        "Its page is now paper-moth_us.html; delete the files of the other name when you like."
+    ]
+    assert (folder / "paper-moth_us_a5420c.html").is_file()
+    assert table(printed).count(">paper-moth<") == 1
 
 
 def test_a_page_of_another_month_is_not_taken_for_one_of_this(printing):
@@ -560,8 +579,10 @@ def test_a_page_of_another_month_is_not_taken_for_one_of_this(printing):
     told["inputs"]["parameters"]["month"] = "2026-09"
     path.write_text(json.dumps(told))
     printed = printing(["clearbrook-bath"])
-    assert printed.notes == ["paper-moth_us.manifest.json is not on the index: it is not of 2026-10. "
-                             "Run the report of this account again."]  # fmt: skip
+    assert printed.notes == [
+        "paper-moth_us.manifest.json is not on the index: it is not of 2026-10. "
+        "Move it and its page to the folder of their month."
+    ]
 
 
 def test_the_index_is_the_same_whatever_the_seed_of_hashes(tmp_path):

@@ -307,7 +307,7 @@ def _drawable(portfolio: blocks.Portfolio, found: pages.Pages) -> pages.Pages:
             shown.append(row)
         except Exception as error:
             _LOG.warning("%s: no row for the index: %r", row["json_href"], error)
-            broken.append((row["json_href"], "its row for the index is of another version of this kit"))
+            broken.append((row["json_href"], "its row for the index is of another version of this kit", pages.AGAIN))
     return replace(found, rows=shown, broken=broken)
 
 

@@ -32,7 +32,11 @@ PACKAGE = Path(__file__).parents[1]
 
 
 class ManifestError(ValueError):
-    """A manifest cannot be used; the message says why."""
+    """A manifest cannot be used; the message says why, `cure` what to do."""
+
+    def __init__(self, why: str, cure: str = "Run the report of its account again, or move it away.") -> None:
+        super().__init__(why)
+        self.cure = cure
 
 
 @cache
@@ -69,7 +73,7 @@ def load(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError):
         raise ManifestError("it is not whole JSON; it may be cut off") from None
     if not _has_shape(told, path.name.removesuffix(ENDING)):
-        raise ManifestError("it is not a manifest of this kit")
+        raise ManifestError("it is not the manifest of a page of this name")
     # Manifests of earlier versions name the account only among the parameters.
     owner = told["inputs"].get("parameters", {})
     return {"account": owner.get("account"), "marketplace": owner.get("marketplace")} | told

@@ -39,7 +39,7 @@ class Pages:
     `rows` are those of the index, one for each current page; `verdicts` the three sentences of each. `failed` are runs
     that made no page, `without_pdf` why pages have no PDF (reason and cure). `gone` are pages of accounts that the
     store does not hold, `silent` of those that have nothing to report for the month. `broken` names files that cannot
-    be used, each with the reason; `foreign` are files in the folder of an account that are not of its page.
+    be used, each with reason and cure; `foreign` are files in the folder of an account that are not of its page.
     """
 
     rows: list[dict[str, Any]] = field(default_factory=list)
@@ -48,7 +48,7 @@ class Pages:
     without_pdf: dict[Owner, tuple[str, str]] = field(default_factory=dict)
     gone: list[Owner] = field(default_factory=list)
     silent: list[Owner] = field(default_factory=list)
-    broken: list[tuple[str, str]] = field(default_factory=list)
+    broken: list[tuple[str, str, str]] = field(default_factory=list)
     foreign: dict[str, list[str]] = field(default_factory=dict)
 
     def without(self, owners: Set[Owner]) -> Pages:
@@ -68,16 +68,14 @@ def read(folder: Path, month: str, reported: Iterable[Owner], stored: Iterable[O
         try:
             told = manifest.load(path)
             owner = told["account"], told["marketplace"]
-            if owner not in in_store:
-                found.gone.append(owner)
-            elif owner not in in_month:
-                found.silent.append(owner)
-            else:
+            if owner in in_month:
                 _add(found, folder, month, owner, told, path.name.removesuffix(manifest.ENDING))
+            elif told["files"]:
+                (found.silent if owner in in_store else found.gone).append(owner)
         except ManifestError as error:
-            found.broken.append((path.name, str(error)))
+            found.broken.append((path.name, str(error), error.cure))
         except OSError as error:
-            found.broken.append((path.name, f"its files cannot be read ({error.strerror})"))
+            found.broken.append((path.name, f"its files cannot be read ({error.strerror})", AGAIN))
     found.rows.sort(key=lambda row: (row["account"], row["marketplace"]))
     return found
 
@@ -85,15 +83,16 @@ def read(folder: Path, month: str, reported: Iterable[Owner], stored: Iterable[O
 def _add(found: Pages, folder: Path, month: str, owner: Owner, told: dict[str, Any], stem: str) -> None:
     """Sort one manifest of an account of the month into what is found. Raises ManifestError where it cannot be used."""
     if stem != shelf.stem(*owner):
-        raise ManifestError(f"it is a page of {named(owner)} under another name")
+        cure = f"Its page is now {shelf.stem(*owner)}.html; delete the files of the other name when you like."
+        raise ManifestError(f"it is a page of {named(owner)} under another name", cure)
     if told.get("failed"):
         found.failed.append(_not_current(folder, owner, told, stem))
         return
     if told["inputs"].get("parameters", {}).get("month") != month:
-        raise ManifestError(f"it is not of {month}")
+        raise ManifestError(f"it is not of {month}", "Move it and its page to the folder of their month.")
     lost = manifest.missing(folder, told)
     if lost or not told["files"]:
-        raise ManifestError(f"its page is not whole: {', '.join(lost) or 'no file'} is missing")
+        raise ManifestError(f"its page is not whole: {', '.join(lost) or 'no file'} is missing", AGAIN)
     _add_figures(found, folder, owner, told, f"{stem}.json")
     if "/" in page_of(told) and (foreign := _foreign(folder, stem, told)):
         found.foreign[stem] = foreign
@@ -106,14 +105,14 @@ def _add_figures(found: Pages, folder: Path, owner: Owner, told: dict[str, Any],
     try:
         data = (folder / name).read_bytes()
     except OSError as error:
-        found.broken.append((name, f"it cannot be read ({error.strerror})"))
+        found.broken.append((name, f"it cannot be read ({error.strerror})", AGAIN))
         return
     if shelf.digest(data) != told["files"].get(name):
-        found.broken.append((name, "it was damaged or changed after it was printed"))
+        found.broken.append((name, "it was damaged or changed after it was printed", AGAIN))
         return
     row, verdict = _row_and_verdict(data)
     if row is None:
-        found.broken.append((name, "it holds no row for the index, or is of another version of this kit"))
+        found.broken.append((name, "it holds no row for the index, or is of another version of this kit", AGAIN))
         return
     page = page_of(told)
     links = {"href": page, "csv_href": page.removesuffix(".html") + "_orders.csv", "json_href": name}
@@ -132,7 +131,7 @@ def _row_and_verdict(data: bytes) -> tuple[dict[str, Any] | None, list[list[str]
     verdict = figures.get("verdict")
     if not isinstance(verdict, list):
         return None, []
-    if not all(isinstance(pair, list) and [type(text) for text in pair] == [str, str] for pair in verdict):
+    if not all(isinstance(texts, list) and all(isinstance(text, str) for text in texts) for texts in verdict):
         return None, []
     return figures["row"], verdict
 
@@ -206,10 +205,10 @@ def absent(pages: Pages) -> list[str]:
 def unusable(pages: Pages) -> list[str]:
     """Which files stand beside the pages and cannot be used, and why.
 
-    >>> unusable(Pages(broken=[("acme_us.json", "it cannot be read (Permission denied)")]))
+    >>> unusable(Pages(broken=[("acme_us.json", "it cannot be read (Permission denied)", AGAIN)]))
     ['acme_us.json is not on the index: it cannot be read (Permission denied). Run the report of this account again.']
     """
-    return [f"{name} is not on the index: {why}. {AGAIN}" for name, why in pages.broken]
+    return [f"{name} is not on the index: {why}. {cure}" for name, why, cure in pages.broken]
 
 
 def not_ours(pages: Pages) -> list[str]:
