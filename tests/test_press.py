@@ -115,15 +115,19 @@ def broken(folder: Path, line: str) -> Path:
     return folder / "monthly_report.ipynb"
 
 
-def test_a_failed_run_leaves_no_page_of_an_earlier_one(desk, tmp_path):
+def test_a_failed_run_shows_no_page_of_an_earlier_one(desk, tmp_path):
     press.print_month(desk, MONTH, ["paper-moth"], tmp_path)
     template = broken(tmp_path, 'raise ValueError("no luck")')
     printed = press.print_month(desk, MONTH, ["paper-moth"], tmp_path, template=template)
     left = sorted(path.name for path in printed.index.parent.iterdir())
-    assert left == ["index.html", "paper-moth_us.failed.ipynb", "vega.js"]
+    beside = ["paper-moth_us.html", "paper-moth_us.json", "paper-moth_us.manifest.json", "paper-moth_us_orders.csv"]
+    assert left == ["index.html", "paper-moth_us.failed.ipynb", *beside, "vega.js"]
+    assert manifest.read(printed.index.parent / "paper-moth_us.manifest.json")["failed"]["what"] == "no luck"
     index = printed.index.read_text(encoding="utf-8")
     assert "no luck" in index
     assert 'href="paper-moth_us.failed.ipynb"' in index
+    assert 'href="paper-moth_us.html"' not in index.partition('id="failed"')[0]
+    assert printed.verdicts == {}
 
 
 def test_a_run_that_dies_takes_no_other_with_it(desk, tmp_path):

@@ -41,6 +41,16 @@ def test_two_workers_print_the_same_bytes(cluster, sample_store, tmp_path):
     assert pages(there.index.parent) == pages(here.index.parent)
 
 
+def test_workers_make_separate_folders(cluster, sample_store, tmp_path):
+    desk = Desk(sample_store)
+    here = press.print_month(desk, MONTH, ACCOUNTS[:2], tmp_path / "here", separate=True)
+    with workers(cluster.scheduler_address) as executor:
+        there = press.print_month(desk, MONTH, ACCOUNTS[:2], tmp_path / "there", executor=executor, separate=True)
+    assert (there.pages, there.failures) == (2, [])
+    for name in ("clearbrook-bath_us", "minato-bungu_jp"):
+        assert pages(there.index.parent / name) == pages(here.index.parent / name) != {}
+
+
 def test_a_worker_that_is_killed_in_mid_run_loses_nothing(cluster, sample_store, tmp_path):
     with Client(cluster.scheduler_address) as client:
         before = set(client.run(os.getpid).values())

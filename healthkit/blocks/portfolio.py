@@ -27,8 +27,8 @@ STRIPS = 8
 class Portfolio:
     """All accounts of a month; `rows` has what `portfolio_row` makes of each, one row an account.
 
-    `failures` holds account, what happened, what to do, and the notebook where one was kept, for every run that made no
-    report.
+    `failures` holds account, what happened, what to do, the notebook where one was kept, and the page of an earlier run
+    with what that was made of, for every run that made no report. `notes` are sentences on the folder, shown last.
     """
 
     month: str
@@ -37,6 +37,7 @@ class Portfolio:
     failures: list[tuple[str, ...]] = field(default_factory=list)
     data: str = ""
     made: str = ""
+    notes: list[str] = field(default_factory=list)
 
 
 def portfolio_row(monthly: Monthly, href: str, csv_href: str = "") -> dict[str, Any]:
@@ -116,7 +117,8 @@ def index(portfolio: Portfolio) -> Block:
         tally=[(n, wording.STATUSES[status]) for status, n in counts.items() if n],
         columns=[_column(column) for column in columns],
         rows=[_row(row, place, accounts, columns, portfolio.as_of) for place, row in enumerate(accounts)],
-        failures=[(*one, "")[:4] for one in portfolio.failures],
+        failures=[(*one, "", "", "")[:6] for one in portfolio.failures],
+        notes=portfolio.notes,
         failed_title=wording.failed_title(len(portfolio.failures), wording.month(portfolio.as_of)),
         made=[(name, text) for name, text in (("Data", portfolio.data), ("Made", portfolio.made)) if text],
         until=wording.day(portfolio.as_of),
@@ -166,8 +168,9 @@ def _sentences(accounts: list[dict[str, Any]], counts: dict[str, int], failed: i
 def _columns(accounts: list[dict[str, Any]]) -> list[str]:
     """The measures that have a strip: those of most accounts, in the order of the words."""
     names = {name for row in accounts for name in row["strips"]}
-    held = sorted(names, key=lambda name: -sum(name in row["strips"] for row in accounts))[:STRIPS]
-    return sorted(held, key=lambda name: (list(wording.METRICS).index(name.split()[0]), name.split()[1] == "amazon"))
+    held = sorted(names, key=lambda name: (-sum(name in row["strips"] for row in accounts), name))[:STRIPS]
+    places = list(wording.METRICS)
+    return sorted(held, key=lambda name: (places.index(name.split()[0]), name.split()[1] == "amazon", name))
 
 
 def _column(name: str) -> dict[str, str]:
@@ -203,7 +206,7 @@ def _row(
         "unjudged": wording.portfolio.unjudged(int(row.get("unjudged") or 0)) if judged else "",
         "room": left or row["why"],
         "left": standing.headroom if standing and judged and standing.headroom is not None else 1_000_000_000,
-        "json_href": row["href"].removesuffix(".html") + ".json",
+        "json_href": row.get("json_href") or row["href"].removesuffix(".html") + ".json",
         "asked": asked,
         "strips": [(_column(name), _strip(name, row["strips"])) for name in columns],
     }

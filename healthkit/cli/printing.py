@@ -68,6 +68,9 @@ def report(
     ] = False,
     code: Annotated[bool, typer.Option("--code", help="Show each cell's code, one click away.")] = False,
     pdf: Annotated[bool, typer.Option("--pdf", help="Make a PDF of each page too, by an installed Chromium.")] = False,
+    separate: Annotated[
+        bool, typer.Option("--separate", help="Make a folder for each account and marketplace that can be sent alone.")
+    ] = False,
     summary: Annotated[Summary | None, typer.Option(help="Print what is wrong, fit for an e-mail.")] = None,
     engine: Annotated[
         Engine, typer.Option(help="healthkit forks a process; nbclient starts a kernel for each notebook.")
@@ -80,20 +83,28 @@ def report(
     """Write the monthly report of each account as an HTML page that opens offline, and an index over all."""
     with sentences():
         wish = hk.press.Wish(
-            made, jobs, only_changed, deadline, memory, engine.value, alone=self_contained, code=code, pdf=pdf
-        )
+            made, jobs, only_changed, deadline, memory, engine.value,
+            alone=self_contained, code=code, pdf=pdf, separate=separate,
+        )  # fmt: skip
         with _workers(cluster) as executor:
             printed = hk.press.print_month(
                 desk(data, policy, version), month, account, out_dir, console=err, executor=executor, wish=wish
             )
     for failure in printed.failures:
-        err.print(f"failed  {failure.account}: {failure.what}", style="red", soft_wrap=True, markup=False)
+        stays = f" {failure.page}, of an earlier run, stays and is not current." if failure.page else ""
+        err.print(f"failed  {failure.account}: {failure.what}{stays}", style="red", soft_wrap=True, markup=False)
+    for sentence in (*hk.press.printed_without_pdf(printed.without_pdf), printed.index_failure):
+        if sentence:
+            err.print(sentence, style="red", soft_wrap=True, markup=False)
+    for sentence in printed.notes:
+        err.print(sentence, soft_wrap=True, markup=False)
     if summary is not None:
         typer.echo(hk.wording.portfolio.summary(printed.verdicts, summary is Summary.html))
     unchanged = f", {printed.skipped:,} unchanged" if printed.skipped else ""
-    out.print(f"{hk.wording.things(printed.pages, 'report')}, {len(printed.failures):,} failed{unchanged}.")
+    without = f", {len(printed.without_pdf):,} without PDF" if printed.without_pdf else ""
+    out.print(f"{hk.wording.things(printed.pages, 'report')}, {len(printed.failures):,} failed{without}{unchanged}.")
     typer.echo(str(printed.index))
-    if printed.failures:
+    if printed.failures or printed.without_pdf or printed.index_failure:
         raise typer.Exit(1)
 
 
