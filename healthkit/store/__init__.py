@@ -5,6 +5,7 @@ The only room with deltalake and duckdb.
 
 from healthkit.store.folders import Bucket, Folder, folder_of
 from healthkit.store.merging import ledger_of, schema
+from healthkit.store.removal import RawFile, Removal, find_removal, remove
 from healthkit.store.store import Store, StoreError, refuse_unknown
 from healthkit.store.upkeep import Checked, Compacted, Damage, Repaired, Version, check, compact, repair, versions
 
@@ -14,15 +15,19 @@ __all__ = [
     "Compacted",
     "Damage",
     "Folder",
+    "RawFile",
+    "Removal",
     "Repaired",
     "Store",
     "StoreError",
     "Version",
     "check",
     "compact",
+    "find_removal",
     "folder_of",
     "ledger_of",
     "refuse_unknown",
+    "remove",
     "repair",
     "schema",
     "versions",
