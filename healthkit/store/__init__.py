@@ -5,6 +5,7 @@ The only room with deltalake and duckdb.
 
 from healthkit.store.folders import Bucket, Folder, folder_of
 from healthkit.store.merging import ledger_of, schema
+from healthkit.store.purging import Purged, purge
 from healthkit.store.removal import RawFile, Removal, find_removal, remove
 from healthkit.store.store import Store, StoreError, refuse_unknown
 from healthkit.store.upkeep import Checked, Compacted, Damage, Repaired, Version, check, compact, repair, versions
@@ -15,6 +16,7 @@ __all__ = [
     "Compacted",
     "Damage",
     "Folder",
+    "Purged",
     "RawFile",
     "Removal",
     "Repaired",
@@ -26,6 +28,7 @@ __all__ = [
     "find_removal",
     "folder_of",
     "ledger_of",
+    "purge",
     "refuse_unknown",
     "remove",
     "repair",
