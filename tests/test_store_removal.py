@@ -102,7 +102,8 @@ def test_a_name_that_several_files_have_is_refused_with_the_numbers_that_tell_th
     path = raw(tmp_path / "raw", "acme", 1)
     import_all(store, path)
     raw(tmp_path / "new", "acme", 1, rows=25)
-    import_all(store, tmp_path / "new" / "acme" / path.name, raw(tmp_path / "raw", "bolt", 1, rows=3))
+    other = raw(tmp_path / "raw", "bolt", 2, rows=3).rename(tmp_path / "raw" / "bolt" / path.name)
+    import_all(store, tmp_path / "new" / "acme" / path.name, other)
     with pytest.raises(
         StoreError, match=r"2 raw files .* named 'acme/orders-001.txt'.*\n.*#0 .* 20 rows\n.*#1 .* 25 rows"
     ):

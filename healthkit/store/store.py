@@ -69,6 +69,7 @@ class Taken(Protocol):
     name: str
     kind: str
     account: str | None
+    content: str | None
     rows: int
     first_day: Any
     last_day: Any
@@ -181,7 +182,7 @@ class Store:
             {
                 "report": taken.report, "name": taken.name, "kind": taken.kind, "account": taken.account,
                 "rows": taken.rows, "first_day": taken.first_day, "last_day": taken.last_day, "number": number + place,
-                "digest": taken.digest or taken.report, "brought": told(taken.tables),
+                "digest": taken.digest or taken.report, "brought": told(taken.tables), "content": taken.content,
             }
             for place, taken in enumerate(takens)
         ]  # fmt: skip
@@ -233,14 +234,14 @@ class Store:
         """Rows of an SQL question to REPORTS."""
         try:
             with contextlib.closing(connected()) as connection:
-                rows = self._stored(connection, tables.REPORTS, delta)
+                rows = self.stored(connection, tables.REPORTS, delta)
                 connection.register("stored", rows)
                 columns = columns_of(tables.REPORTS, rows.columns, "stored")
                 return connection.sql(question.format(columns)).to_arrow_table()
         except (OSError, duckdb.Error) as error:
             raise self.damaged(tables.REPORTS, error) from error
 
-    def _stored(
+    def stored(
         self,
         connection: duckdb.DuckDBPyConnection,
         table: tables.Table,
@@ -251,6 +252,14 @@ class Store:
         if delta is None:
             return connection.from_arrow(schema(table).empty_table())
         return rows_in(connection, self.folder / table.name, delta, accounts)
+
+    @contextlib.contextmanager
+    def reading(self, table: tables.Table) -> Iterator[None]:
+        """Raise StoreError where a table cannot be read."""
+        try:
+            yield
+        except (OSError, pa.ArrowException, duckdb.Error) as error:
+            raise self.damaged(table, error) from error
 
     def _delta_of_reports(self) -> DeltaTable | None:
         """REPORTS at the version that is read. Raises StoreError for one that there is not."""
@@ -360,7 +369,7 @@ class Store:
         Raises StoreError where a report brought more rows than are there.
         """
         delta = self.delta(table)
-        rows = self._stored(connection, table, delta, accounts)
+        rows = self.stored(connection, table, delta, accounts)
         connection.register(f"stored_{table.name}", rows)
         connection.execute(
             f"create temp table raw_{table.name} as select held.*, {NEWER} as newer "
@@ -387,7 +396,7 @@ class Store:
         missing = lost(brought.of(table.name, accounts), rows)
         if accounts is not None and (of_many := brought.of_many(table.name)):
             # Of a file of many accounts the rows of others count too.
-            connection.register("everywhere", self._stored(connection, table, delta))
+            connection.register("everywhere", self.stored(connection, table, delta))
             missing |= lost(of_many, "everywhere")
         if missing:
             raise self._lacks(table, missing)
@@ -399,7 +408,7 @@ class Store:
                 return StoreError(f"{self.folder} was changed while this question ran. Run it again.")
             if (first := purged_before(self.folder / tables.REPORTS.name)) is not None and self._at < first:
                 return self._is_past(_PURGED.format(first))
-            return self._is_past(f"a repair or a purge has since dropped {raw_files(len(lost))} of it")
+            return self._is_past(f"a repair has since forgotten {raw_files(len(lost))} of it")
         return self.damaged(table, ValueError(f"it lacks rows of {raw_files(len(lost))}"))
 
     def accounts(self) -> list[str]:
@@ -450,7 +459,7 @@ class Store:
             with contextlib.closing(connected()) as connection:
                 for name, frame in {"taken": reports, **frames}.items():
                     connection.register(name, frame)
-                connection.register("stored", self._stored(connection, tables.ORDERS, delta, accounts))
+                connection.register("stored", self.stored(connection, tables.ORDERS, delta, accounts))
                 connection.execute("create temp view held as select * from stored semi join taken using (report)")
                 self._refuse_lost(connection, tables.ORDERS, accounts, brought, delta, "held")
                 return connection.execute(question).fetchall()
