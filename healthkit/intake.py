@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from uuid import uuid4
@@ -13,6 +14,7 @@ from uuid import uuid4
 import pyarrow as pa
 
 from healthkit.ahead import Ahead, Told, reading, tried
+from healthkit.import_checks import ImportChecks
 from healthkit.readers import ReaderError, Source, Taken, notes_on_days, plan
 from healthkit.store import Store
 
@@ -26,12 +28,14 @@ BATCH_ROWS = 250_000
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one raw file: taken, already held, or refused with the reason."""
+    """What became of one raw file: taken, already held, or refused with the reason. `warnings` say what may be wrong
+    with one that was taken."""
 
     name: str
     kind: str
     taken: Taken | None = None
     refused: str | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def held_already(self) -> bool:
@@ -40,48 +44,140 @@ class Outcome:
 
 
 @dataclass
+class _Waiting:
+    """A file that was read and is not appended yet; `by_known_orders` where known orders say its marketplaces."""
+
+    source: Source
+    told: Told
+    outcome: Outcome
+    by_known_orders: bool = False
+
+    @property
+    def taken(self) -> Taken | None:
+        """What was read, unless it was refused or is in the store already."""
+        return self.outcome.taken
+
+
 class _Batch:
-    """Files read and not yet appended, and the marketplaces of the orders of the account whose turn it is."""
+    """Files read and not yet appended, and the marketplaces of the orders of the account whose turn it is.
 
-    store: Store
-    takens: list[Taken] = field(default_factory=list)
-    whose: str | None = None
-    known: dict[str, str] = field(default_factory=dict)
+    `held` are the digests of the files that the store or this import has. With `anyway` a file that contradicts what is
+    there is taken with a warning, else refused.
+    """
 
-    def take(self, taken: Taken) -> None:
-        """Keep what was read, and where its orders belong; where it is much, append it: then the store knows."""
-        self.takens.append(taken)
+    def __init__(self, store: Store, anyway: bool, import_day: date | None) -> None:
+        self.store, self.anyway, self.held = store, anyway, store.holds()
+        self._import_day = import_day
+        self._checks = ImportChecks(store)
+        self._waiting: deque[_Waiting] = deque()
+        self._rows = 0
+        self._whose: str | None = None
+        self._known: dict[str, str] = {}
+        self._asked = False
+
+    def read(self, source: Source, told: Told, ahead: Ahead | None, moved: Callable[[int], None] | None) -> _Waiting:
+        """Read one file, unless another process did."""
+        self._asked = False
+        taken = ahead.of(source, told) if ahead is not None else None
+        taken = taken or tried(source, told, self._marketplace_of, self._marketplaces_of, moved)
+        if isinstance(taken, ReaderError):
+            _LOG.warning("refused: %s", taken)
+            return _Waiting(source, told, Outcome(source.name, source.kind, refused=str(taken)))
+        taken.notes += notes_on_days(taken, self._import_day)
+        _LOG.info("%s read as %s: %d rows", source.name, source.kind, taken.rows)
+        taken = replace(taken, digest=told.digest, content=source.digest)
+        return _Waiting(source, told, Outcome(source.name, source.kind, taken=taken), self._asked)
+
+    def take(self, one: _Waiting) -> Iterator[Outcome]:
+        """Keep what became of a file; where much waits, or nothing that can be appended, say what became of all."""
+        many = 0 if one.taken is None else one.taken.rows
+        if many > BATCH_ROWS:
+            # A large file is appended alone: its orders are not compared in memory with those of others.
+            yield from self.append()
+        self._waiting.append(one)
+        if one.taken is not None:
+            self.held.add(one.told.digest)
+            self._know(one.taken)
+        self._rows += many
+        if not self._rows or self._rows > BATCH_ROWS:
+            yield from self.append()
+
+    def _know(self, taken: Taken) -> None:
+        """Keep where the orders of a file belong; of a large one the store knows."""
         orders = taken.tables.get("orders")
         if taken.account is not None and orders is not None and taken.rows <= BATCH_ROWS:
             rows = pa.Table.from_batches(orders.to_batches(), orders.schema)
             pairs = zip(rows["order_id"].to_pylist(), rows["marketplace"].to_pylist(), strict=True)
             self._known_of(taken.account).update(pairs)
-        if sum(taken.rows for taken in self.takens) > BATCH_ROWS:
-            self.append()
 
     def _known_of(self, account: str) -> dict[str, str]:
         """The marketplaces of the orders of this import, of the account whose turn it is; those of others are let go,
         for a million accounts would fill the memory."""
-        if account != self.whose:
-            self.whose, self.known = account, {}
-        return self.known
+        if account != self._whose:
+            self._whose, self._known = account, {}
+        return self._known
 
-    def marketplace_of(self, account: str, order_ids: Iterable[str]) -> dict[str, str]:
+    def _marketplace_of(self, account: str, order_ids: Iterable[str]) -> dict[str, str]:
         """The marketplace of an account's orders: those of this import first, then those in the store."""
+        self._asked = True
         wanted, known = set(order_ids), self._known_of(account)
         here = {order: known[order] for order in wanted if order in known}
         unknown = wanted - here.keys()
         return here | (self.store.marketplace_of(account, sorted(unknown)) if unknown else {})
 
-    def marketplaces_of(self, account: str) -> set[str]:
+    def _marketplaces_of(self, account: str) -> set[str]:
         """The marketplaces of an account's orders, those of this import and those in the store."""
+        self._asked = True
         return {*self._known_of(account).values(), *self.store.marketplaces(account)}
 
-    def append(self) -> None:
-        """Hand what was read to the store, all of it or nothing."""
-        if self.takens:
-            self.store.add(self.takens)
-            self.takens.clear()
+    def append(self) -> Iterator[Outcome]:
+        """Check what was read and hand it to the store, all of it or nothing; then say what became of each file."""
+        again = self._settle(list(self._waiting))
+        while again:
+            for one in again:
+                read = self.read(one.source, one.told, None, None)
+                one.outcome, one.by_known_orders = read.outcome, read.by_known_orders
+                if one.taken is not None:
+                    self._know(one.taken)
+            again = self._settle(again)
+        self._rows = 0
+        while self._waiting:
+            yield self._waiting.popleft().outcome
+
+    def _settle(self, files: list[_Waiting]) -> list[_Waiting]:
+        """Append some files, or refuse them. Returns those to be read again: their marketplaces were known by orders of
+        a file that is refused."""
+        takens = [one.taken for one in files if one.taken is not None]
+        if not takens:
+            return []
+        found = self._checks.contradictions(takens, self.anyway)
+        refused = {} if self.anyway else found
+        strayed = {taken.account for taken in takens if taken.report in refused and "orders" in taken.tables}
+        again = [
+            one for one in files
+            if one.taken and one.by_known_orders and one.taken.account in strayed and one.taken.report not in refused
+        ]  # fmt: skip
+        left_out = refused.keys() | {one.told.report for one in again}
+        added = [taken for taken in takens if taken.report not in left_out]
+        warnings = [found, self._checks.warnings(added)]
+        if added:
+            self.store.add(added)
+        for one in files:
+            if one.told.report in refused:
+                self._refuse(one, refused[one.told.report])
+            elif one.taken is not None and one not in again:
+                said = tuple(told[one.told.report] for told in warnings if one.told.report in told)
+                one.outcome = replace(one.outcome, warnings=said)
+        return again
+
+    def _refuse(self, refused: _Waiting, why: str) -> None:
+        """Refuse a file that was read, and those of this import that are the same; its orders are forgotten."""
+        _LOG.warning("refused: %s", why)
+        self.held.discard(refused.told.digest)
+        self._whose, self._known = None, {}
+        for one in self._waiting:
+            if one.told.digest == refused.told.digest:
+                one.outcome = Outcome(one.source.name, one.source.kind, refused=why)
 
 
 def take_in(
@@ -93,14 +189,17 @@ def take_in(
     done: Callable[[Source], None] | None = None,
     moved: Callable[[int], None] | None = None,
     jobs: int = 1,
+    anyway: bool = False,
     import_day: date | None = None,
 ) -> Iterator[Outcome]:
     """Take raw files into the store, one outcome a file; a file that is refused leaves nothing behind.
 
-    The store is appended to at the end, or whenever many rows are waiting. `begun` is told what was found, `done` each
-    file that is finished, `moved` how many bytes more of a large file were read. Many small files are read by `jobs`
-    processes; a program that asks for several must be one that can be loaded again (`if __name__ == "__main__"`).
-    `import_day` is the latest day that can have begun by now: later days in a file are noted (None: they are not).
+    The store is appended to at the end, or whenever many rows are waiting; then the outcomes of these files follow.
+    `begun` is told what was found, `done` each file that is read, `moved` how many bytes more of a large file were
+    read. Many small files are read by `jobs` processes; a program that asks for several must be one that can be loaded
+    again (`if __name__ == "__main__"`). A file that another account has, or with order ids that another account has, is
+    refused, or with `anyway` taken with a warning (see `import_checks`). `import_day` is the latest day that can have
+    begun by now: later days in a file are noted (None: they are not).
     An outcome holds what was read: who takes in thousands of files at once does not keep them all.
     Raises ReaderError for a path that does not exist.
     """
@@ -110,33 +209,23 @@ def take_in(
     yield from (Outcome(name=one.name, kind="", refused=one.message) for one in refused)
     # Account by account: what must be known of an account's orders is let go with it, and its rows stand together.
     sources.sort(key=lambda source: _whose(source, account))
-    held, batch = store.holds(), _Batch(store)
+    batch = _Batch(store, anyway, import_day)
     files = [(source, Told(account, marketplace, _identity(source, account), uuid4().hex)) for source in sources]
-    with reading([one for one in files if one[1].digest not in held], jobs) as ahead:
+    with reading([one for one in files if one[1].digest not in batch.held], jobs) as ahead:
         for source, told in files:
-            yield _one(source, told, batch, held, moved, ahead, import_day)
+            outcomes = batch.take(_one(source, told, batch, moved, ahead))
             if done is not None:
                 done(source)
-    batch.append()
+            yield from outcomes
+    yield from batch.append()
 
 
-def _one(
-    source: Source, told: Told, batch: _Batch, held: set[str], moved: Callable[[int], None] | None, ahead: Ahead,
-    import_day: date | None,
-) -> Outcome:  # fmt: skip
+def _one(source: Source, told: Told, batch: _Batch, moved: Callable[[int], None] | None, ahead: Ahead) -> _Waiting:
     """Read one file, unless the store or this import has it."""
-    if told.digest in held:
+    if told.digest in batch.held:
         _LOG.debug("%s stands in the store already", source.name)
-        return Outcome(source.name, source.kind)
-    taken = ahead.of(source, told) or tried(source, told, batch.marketplace_of, batch.marketplaces_of, moved)
-    if isinstance(taken, ReaderError):
-        _LOG.warning("refused: %s", taken)
-        return Outcome(source.name, source.kind, refused=str(taken))
-    taken.notes += notes_on_days(taken, import_day)
-    _LOG.info("%s read as %s: %d rows", source.name, source.kind, taken.rows)
-    held.add(told.digest)
-    batch.take(replace(taken, digest=told.digest))
-    return Outcome(source.name, source.kind, taken=taken)
+        return _Waiting(source, told, Outcome(source.name, source.kind))
+    return batch.read(source, told, ahead, moved)
 
 
 def _identity(source: Source, account: str | None) -> str:

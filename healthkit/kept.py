@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import logging
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable
@@ -55,7 +56,7 @@ def counts(held: Store, place: Path, rules_of: RulesOf, track: Track = iter) -> 
     if found is not None:
         _LOG.debug("counts read from %s", place)
         return found
-    return _keep(place, _brought_up(held, place, rules_of, track) or _made(held, held.groups(), rules_of, track))
+    return _keep(held, place, _brought_up(held, place, rules_of, track) or _made(held, held.groups(), rules_of, track))
 
 
 def _made(held: Store, groups: list[list[str]], rules_of: RulesOf, track: Track) -> Counts:
@@ -143,14 +144,38 @@ def read(place: Path) -> Counts | None:
         return None
 
 
-def _keep(place: Path, counts: Counts) -> Counts:
+def _keep(held: Store, place: Path, counts: Counts) -> Counts:
     """Keep counts for the next question; where nothing can be written, nothing is kept, and that is slower the next
     time."""
     try:
         _write(place, counts)
     except OSError as error:
         _LOG.warning("counts cannot be kept at %s: %s", place, error)
+    # After a purge no counts of an older version may stay on disk, also none that were made meanwhile.
+    try:
+        held.state()
+    except StoreError:
+        shutil.rmtree(place, ignore_errors=True)
     return counts
+
+
+_OURS = re.compile(r"v-?\d+(-[0-9a-f]{8})?-[0-9a-f]{12}|\.writing-\w+")
+"""How the folders of counts are named."""
+
+
+def clear(folder: store.Folder) -> int:
+    """Remove all counts that were kept of a store; how many folders of them there were.
+
+    Only folders that are named like those of counts and hold nothing else are removed.
+    """
+    found = 0
+    for place in (store.folders.beside(folder) / "counts", store.folders.cache_of(folder) / "counts"):
+        for path in place.glob("*") if place.is_dir() else ():
+            names = {f"{name}.parquet" for name in NAMES}
+            if _OURS.fullmatch(path.name) and path.is_dir() and {file.name for file in path.iterdir()} <= names:
+                shutil.rmtree(path)
+                found += 1
+    return found
 
 
 def _write(place: Path, counts: Counts) -> None:

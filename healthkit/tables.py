@@ -317,11 +317,13 @@ REPORTS = Table(
         number     count
         digest     text?
         brought    text?
+        content    text?
     """),
     ("report",),
 )
 """`report` is what the rows of the file are marked with, another one each time that a file is imported; `digest` is the
-same for the same content of the same account. `brought` says, as JSON, how many rows of each table the file holds."""
+same for the same content of the same account, `content` for the same content of any. `brought` says, as JSON, how many
+rows of each table the file holds."""
 EXPOSURE = Table(
     "exposure",
     "how many orders count, by clock day and the days on which they began and ceased to count",

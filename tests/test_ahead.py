@@ -41,7 +41,7 @@ def told(store: Store, raw: Path, jobs: int) -> list[tuple]:
     """What an import says of each file, in order."""
     return [
         (one.name, one.refused, one.held_already, one.taken and (one.taken.rows, one.taken.skipped, one.taken.notes))
-        for one in take_in([raw], store, jobs=jobs)
+        for one in take_in([raw], store, jobs=jobs, anyway=True)
     ]
 
 

@@ -14,7 +14,7 @@ from deltalake.exceptions import CommitFailedError
 
 from healthkit import intake, tables
 from healthkit.desk import Desk
-from healthkit.store import Store, StoreError, check, compact, repair, upkeep, versions
+from healthkit.store import Store, StoreError, check, compact, removal, repair, upkeep, versions
 from healthkit.store import store as store_module
 
 from .store_files import changed, cut, entry, import_all, orders, parquet, raw, three_imports
@@ -319,7 +319,7 @@ def test_two_logs_that_are_broken_at_once_are_mended(three):
 
 def test_many_lost_files_are_forgotten_some_at_a_time(three, monkeypatch):
     store, files = three
-    monkeypatch.setattr(upkeep, "DELETED", 2)
+    monkeypatch.setattr(removal, "DELETE_AT_ONCE", 2)
     (store.folder / "orders").rename(store.folder / "lost")
     assert len(repair(store).lost) == 3
     assert store.holds() == set()

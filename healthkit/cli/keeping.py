@@ -1,7 +1,8 @@
-"""Is the store whole, and is the kit: store check, store repair, store compact, store versions, doctor."""
+"""Is the store whole, and is the kit: store check, repair, compact, versions, remove; doctor."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +12,7 @@ import typer
 import healthkit as hk
 from healthkit.cli.asking import Data, Form, Format, app, columns, fail, out, sentences, show, told
 
-store_app = typer.Typer(help="Look after the store: check, repair, compact, versions.", no_args_is_help=True)
+store_app = typer.Typer(help="Look after the store: check, repair, compact, versions, remove.", no_args_is_help=True)
 app.add_typer(store_app, name="store")
 LISTED = 20
 """So many raw files or damages are named; of more, their number."""
@@ -51,6 +52,11 @@ def _found(store: hk.store.Store, found: hk.store.Checked) -> Iterator[str]:
         yield (
             f"{found.unread:,} rows are of imports that were cut short, or of raw files that a repair forgot, and are "
             "never read; `store compact` removes those older than a day."
+        )
+    if found.removed:
+        yield (
+            f"{found.removed:,} rows are of raw files that were removed; only older versions read them. "
+            "`store remove --purge` takes them from disk."
         )
     if found.unstated:
         yield (
@@ -113,13 +119,116 @@ def versions(form: Form = Format.table, data: Data = None) -> None:
     show(table)
 
 
+@store_app.command("remove", epilog="Example: `python -m healthkit store remove --file acme/all_orders.txt`")
+def remove(
+    file: Annotated[
+        list[str] | None,
+        typer.Option("--file", help="A raw file, as the store names it: acme/orders.txt; may be given several times."),
+    ] = None,
+    account: Annotated[str | None, typer.Option(help="All raw files of an account; with --file, only those.")] = None,
+    purge: Annotated[
+        bool, typer.Option("--purge", help="Also from disk and from every older version, which all go with it.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    reports: Annotated[
+        Path, typer.Option(help="Folder of printed pages: those of the accounts are named, none is removed.")
+    ] = Path("reports"),
+    data: Data = None,
+) -> None:
+    """Take raw files out of the store again: their rows are in no figure any more, and they can be imported again."""
+    with sentences():
+        store = hk.store.Store(data or hk.desk.DATA)
+        found = hk.removal.find(store, file or (), account, with_earlier=purge)
+    for line in _going(store, found, purge):
+        out.print(line, soft_wrap=True, markup=False)
+    _confirm(yes)
+    with sentences():
+        if not purge:
+            hk.removal.remove(store, found)
+            out.print(
+                "Removed. Older versions can still be read (`store versions`); `store remove --purge` takes the rows "
+                "from disk.",
+                soft_wrap=True,
+            )
+            return
+        purged = hk.removal.purge(store, found)
+        pages = hk.removal.pages_of(found.accounts, [reports])
+    out.print(f"Purged: {hk.wording.things(purged.removed, 'file')} removed from {store.folder}.", soft_wrap=True)
+    _say_left(purged, pages, reports)
+
+
+def _going(store: hk.store.Store, found: hk.store.Removal, purge: bool) -> Iterator[str]:
+    """What goes, in lines."""
+    things = hk.wording.things
+    yield f"To be removed from {store.folder}:"
+    yield from _first(str(one) for one in found.files)
+    yield from _first(f"{one}, removed before" for one in found.earlier)
+    days = f", {found.first_day} to {found.last_day}" if found.first_day else ""
+    stay = f" ({found.orders_staying:,} of them stay: other files tell of them too)" if found.orders_staying else ""
+    files, orders = things(len(found.files), "raw file"), things(found.orders, "order")
+    yield f"{files}, {orders}{stay} of {_some(found.accounts)}{days}."
+    if found.without_files:
+        yield f"No raw file is left of {_some(found.without_files)}."
+    if purge:
+        yield (
+            f"Purge: all versions before this one go for every account, and with them what repairs moved aside. "
+            f"It cannot be undone. {NOT_REACHED}"
+        )
+
+
+NOT_REACHED = "Not reached: backups and other copies of the folder, snapshots of the disk, pages that were printed."
+"""What a purge leaves."""
+
+
+def _some(names: list[str]) -> str:
+    """Some accounts by name, or how many they are."""
+    return ", ".join(names) if len(names) <= LISTED else hk.wording.things(len(names), "account")
+
+
+def _confirm(yes: bool) -> None:
+    """Ask whether to go on; without a terminal only `--yes` does."""
+    if yes:
+        return
+    if not _asks():
+        fail("Nothing was removed: there is no terminal to ask on. Add --yes to remove this without a question.")
+    if not typer.confirm("Remove it?"):
+        fail("Nothing was removed.")
+
+
+def _asks() -> bool:
+    """Whether there is somebody to ask."""
+    return sys.stdin.isatty()
+
+
+def _say_left(purged: hk.store.Purged, pages: list[Path], reports: Path) -> None:
+    """What a purge did not remove: files that may be the user's own, and pages that were printed."""
+    if purged.left:
+        files = hk.wording.things(len(purged.left), "file")
+        out.print(f"{files} in the folders of its tables are not the store's, and were left:", soft_wrap=True)
+        _name(map(str, purged.left))
+    if pages:
+        out.print(
+            "Printed pages of it were left. Delete them with the files beside them, and print the index again:",
+            soft_wrap=True,
+        )
+        _name(map(str, pages))
+    else:
+        out.print(f"No page of it lies in {reports}.", soft_wrap=True)
+    out.print(NOT_REACHED, soft_wrap=True)
+
+
 def _name(lines: Iterable[str]) -> None:
     """Name the first of many lines, and say how many more there are."""
-    held = list(lines)
-    for line in held[:LISTED]:
-        out.print(f"  {line}", soft_wrap=True, markup=False)
-    if len(held) > LISTED:
-        out.print(f"  and {len(held) - LISTED:,} more")
+    for line in _first(lines):
+        out.print(line, soft_wrap=True, markup=False)
+
+
+def _first(lines: Iterable[str]) -> Iterator[str]:
+    """The first of many lines, and how many more there are."""
+    every = list(lines)
+    yield from (f"  {line}" for line in every[:LISTED])
+    if len(every) > LISTED:
+        yield f"  and {len(every) - LISTED:,} more"
 
 
 @app.command("doctor", epilog="Example: `python -m healthkit doctor --data data/sample_store`")

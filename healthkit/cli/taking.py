@@ -33,6 +33,9 @@ def import_(
     jobs: Annotated[
         int | None, typer.Option(min=1, help="So many processes read many small files. Default: one for each core.")
     ] = None,
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Also take files, or order ids, that another account has.")
+    ] = False,
     data: Data = None,
 ) -> None:
     """Take raw reports into the store. The kind of a file is known by its header; the same file twice adds nothing."""
@@ -63,7 +66,7 @@ def import_(
         store, many = hk.store.Store(folder), jobs or os.cpu_count() or 1
         # What was read of thousands of files is not kept, but what is to be said of each.
         outcomes = hk.intake.take_in(
-            paths, store, account, marketplace, begun, done, moved, many, import_day=_latest_day()
+            paths, store, account, marketplace, begun, done, moved, many, anyway, import_day=_latest_day()
         )
         said = [_said(one) for one in outcomes]
     _print(said, folder)
@@ -135,6 +138,7 @@ def _said(outcome: Any) -> _Said:
     held = ", ".join(f"{count:,} {name}" for name, count in rows.items()) or "no rows"
     skipped = [f"    skipped {count:,}: {reason}" for reason, count in one.skipped.items()]
     notes = [f"    note: {note}" for note in one.notes]
+    notes += [f"    warning: {warning}" for warning in outcome.warnings]
     return _Said(
         [f"[bold]{escape(one.name)}[/]  {one.kind}: {held}", *map(escape, skipped + notes)], "", "", one.account or ""
     )

@@ -23,7 +23,8 @@ class Taken:
     A table is an Arrow table, or of a large file a `spilled.Spilled`. `account` is None for a file that holds many
     accounts. `first_day` and `last_day` are those of the orders in it, or, where it holds none, of its events. `digest`
     is the same for the same file read again, `report` where none is said. `stated_day` is the day that the file says it
-    is of, where it says one: no event in it is later.
+    is of, where it says one: no event in it is later. `content` is the digest of what the file holds, of whatever
+    account it is.
     """
 
     report: str
@@ -38,6 +39,7 @@ class Taken:
     last_day: date | None = None
     digest: str | None = None
     stated_day: date | None = None
+    content: str | None = None
 
 
 def fill(table: Table, rows: int, columns: Mapping[str, object], keyed: bool = False) -> pa.Table:

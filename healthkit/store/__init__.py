@@ -3,9 +3,12 @@
 The only room with deltalake and duckdb.
 """
 
+from healthkit.store.conflicts import MissingRatings, SameFile, SharedOrders
 from healthkit.store.folders import Bucket, Folder, folder_of
 from healthkit.store.merging import ledger_of, schema
-from healthkit.store.store import Store, StoreError, refuse_unknown
+from healthkit.store.purging import Purged, purge
+from healthkit.store.removal import RawFile, Removal, find_removal, remove
+from healthkit.store.store import Store, StoreError, Taken, refuse_unknown
 from healthkit.store.upkeep import Checked, Compacted, Damage, Repaired, Version, check, compact, repair, versions
 
 __all__ = [
@@ -14,15 +17,25 @@ __all__ = [
     "Compacted",
     "Damage",
     "Folder",
+    "MissingRatings",
+    "Purged",
+    "RawFile",
+    "Removal",
     "Repaired",
+    "SameFile",
+    "SharedOrders",
     "Store",
     "StoreError",
+    "Taken",
     "Version",
     "check",
     "compact",
+    "find_removal",
     "folder_of",
     "ledger_of",
+    "purge",
     "refuse_unknown",
+    "remove",
     "repair",
     "schema",
     "versions",

@@ -109,7 +109,10 @@ def is_there(files: fs.FileSystem, path: str) -> bool:
 def beside(folder: Folder) -> Path:
     """The folder for what is made of a store and kept for the next question: in its own, or in the cache of this
     machine where it lies in an object storage."""
-    if isinstance(folder, Path):
-        return folder
-    digest = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
+    return folder if isinstance(folder, Path) else cache_of(folder)
+
+
+def cache_of(folder: Folder) -> Path:
+    """The folder in the user's cache for what is made of a store that has no room beside it."""
+    digest = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
     return platformdirs.user_cache_path("healthkit") / "stores" / digest

@@ -26,6 +26,10 @@ ASIDE = ".broken"
 """The ending of what a repair moved aside; nothing is deleted."""
 MENDED = "MENDED"
 """What an entry of a log says that stands for one that was lost."""
+MADE_BY, REMOVED, PURGED = "healthkit", "removed", "PURGED"
+"""An entry that dropped raw files because the user asked for it says so under `MADE_BY`, and under `HOW_MANY` how many;
+`PURGED` is the operation of the first entry after a purge, which removed all entries before."""
+HOW_MANY = "raw_files"
 
 
 def is_begun(place: Folder) -> bool:
@@ -132,6 +136,13 @@ def _entry(number: int) -> str:
 def info_of(lines: list[dict[str, Any]]) -> dict[str, Any]:
     """What an entry says of itself: when it was made, and by what."""
     return next((line["commitInfo"] for line in lines if "commitInfo" in line), {})
+
+
+def purged_before(place: Folder) -> int | None:
+    """The first version of a table that a purge left; None where none was ever purged."""
+    there = files_in(place)
+    first = min(entries(there), default=0)
+    return first if first and info_of(said(there, first) or []).get("operation") == PURGED else None
 
 
 def _is_silent(lines: list[dict[str, Any]]) -> bool:

@@ -134,9 +134,8 @@ def newest(table: tables.Table) -> str:
     )
 
 
-REMOVED = """
-    create or replace temp table feedback as
-    with spans as (select account, marketplace, report, min(received_on) as first_day, max(received_on) as last_day
+LACKING = """
+         spans as (select account, marketplace, report, min(received_on) as first_day, max(received_on) as last_day
                    from raw_feedback semi join (from taken where kind = 'feedback') using (report) group by all),
          held as (select account, marketplace, order_id, max(last_day) as held_till
                   from raw_feedback join spans using (account, marketplace, report) group by all),
@@ -144,8 +143,14 @@ REMOVED = """
                    from feedback join held using (account, marketplace, order_id)
                         join spans using (account, marketplace)
                    where last_day >= held_till and first_day < received_on and received_on < last_day),
+         lacking as (select * from asked anti join raw_feedback using (account, marketplace, order_id, report))
+"""
+"""SQL for ratings and the downloads that cover their day and lack them (see `REMOVED`)."""
+REMOVED = f"""
+    create or replace temp table feedback as
+    with {LACKING.strip()},
          lacked as (select account, marketplace, order_id, feedback_id, min(last_day) as lacked_on
-                    from asked anti join raw_feedback using (account, marketplace, order_id, report) group by all)
+                    from lacking group by all)
     select feedback.* replace (
         case when removed_on is null and lacked_on is not null
              then greatest(lacked_on, held_till + 1, received_on + 1) else removed_on end as removed_on)

@@ -22,10 +22,11 @@ from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from healthkit import tables
+from healthkit.store import locks
 from healthkit.store.brought import Brought, Rows, lacking, raw_files, told
 from healthkit.store.coverage import coverage_in
 from healthkit.store.folders import Bucket, Folder, beside, folder_of
-from healthkit.store.logs import KEPT, is_begun, opened
+from healthkit.store.logs import KEPT, is_begun, opened, purged_before
 from healthkit.store.merging import (
     NEWER,
     PLACES,
@@ -52,6 +53,10 @@ TRIES = 20
 """So often an append is tried when others write at the same moment."""
 
 
+_PURGED = "older versions than {0} were purged"
+"""Why a version cannot be read, by the first that can."""
+
+
 class StoreError(ValueError):
     """The store is not there or does not hold what was asked for; the message says what there is instead."""
 
@@ -64,6 +69,7 @@ class Taken(Protocol):
     name: str
     kind: str
     account: str | None
+    content: str | None
     rows: int
     first_day: Any
     last_day: Any
@@ -109,11 +115,15 @@ class Store:
             raise StoreError(f"Version {self._at} of {self.folder} is past; nothing can be added to it.")
         if not takens:
             return
-        for table in tables.RAW:
-            for rows in _portions(table, [taken.tables[table.name] for taken in takens if table.name in taken.tables]):
-                self._append(table, rows)
-        # Last: from here on the rows above are read. A break before this line leaves them unread for ever.
-        self._append(tables.REPORTS, self._rows_of_reports(takens))
+        if isinstance(self.folder, Path):
+            self.folder.mkdir(parents=True, exist_ok=True)
+        with locks.writing(self.folder):
+            for table in tables.RAW:
+                parts = [taken.tables[table.name] for taken in takens if table.name in taken.tables]
+                for rows in _portions(table, parts):
+                    self._append(table, rows)
+            # Last: from here on the rows above are read. A break before this line leaves them unread for ever.
+            self._append(tables.REPORTS, self._rows_of_reports(takens))
 
     def _check_name(self) -> None:
         """Refuse a folder whose name the table format cannot hold."""
@@ -146,6 +156,12 @@ class Store:
 
     def damaged(self, table: tables.Table, error: Exception) -> StoreError:
         """What is to be said of a table that cannot be read or written."""
+        if isinstance(self.folder, Path) and locks.is_purged_now(self.folder):
+            return StoreError(f"{self.folder} is being purged at this moment. Run it again when that is done.")
+        if isinstance(self.folder, Path) and self._at is not None:
+            first = purged_before(self.folder / tables.REPORTS.name)
+            if first is not None and self._at < first:
+                return self._is_past(_PURGED.format(first))
         said = str(error)
         if "No space left" in said or "os error 28" in said:
             return StoreError(
@@ -166,7 +182,7 @@ class Store:
             {
                 "report": taken.report, "name": taken.name, "kind": taken.kind, "account": taken.account,
                 "rows": taken.rows, "first_day": taken.first_day, "last_day": taken.last_day, "number": number + place,
-                "digest": taken.digest or taken.report, "brought": told(taken.tables),
+                "digest": taken.digest or taken.report, "brought": told(taken.tables), "content": taken.content,
             }
             for place, taken in enumerate(takens)
         ]  # fmt: skip
@@ -210,18 +226,22 @@ class Store:
         rows = self._from_reports(self._delta_of_reports(), question)
         return dict(zip(rows["report"].to_pylist(), rows["digest"].to_pylist(), strict=True))
 
+    def every_report(self, delta: DeltaTable) -> pa.Table:
+        """All rows of REPORTS as it is in one version, each import of a file; in the kinds of today."""
+        return self._from_reports(delta, "{0}").cast(schema(tables.REPORTS))
+
     def _from_reports(self, delta: DeltaTable | None, question: str) -> pa.Table:
         """Rows of an SQL question to REPORTS."""
         try:
             with contextlib.closing(connected()) as connection:
-                rows = self._stored(connection, tables.REPORTS, delta)
+                rows = self.stored(connection, tables.REPORTS, delta)
                 connection.register("stored", rows)
                 columns = columns_of(tables.REPORTS, rows.columns, "stored")
                 return connection.sql(question.format(columns)).to_arrow_table()
         except (OSError, duckdb.Error) as error:
             raise self.damaged(tables.REPORTS, error) from error
 
-    def _stored(
+    def stored(
         self,
         connection: duckdb.DuckDBPyConnection,
         table: tables.Table,
@@ -232,6 +252,14 @@ class Store:
         if delta is None:
             return connection.from_arrow(schema(table).empty_table())
         return rows_in(connection, self.folder / table.name, delta, accounts)
+
+    @contextlib.contextmanager
+    def reading(self, table: tables.Table) -> Iterator[None]:
+        """Raise StoreError where a table cannot be read."""
+        try:
+            yield
+        except (OSError, pa.ArrowException, duckdb.Error) as error:
+            raise self.damaged(table, error) from error
 
     def _delta_of_reports(self) -> DeltaTable | None:
         """REPORTS at the version that is read. Raises StoreError for one that there is not."""
@@ -244,6 +272,9 @@ class Store:
             held = newest if newest.version() == self._at else self.delta(tables.REPORTS, self._at)
         except StoreError as error:
             raise self._is_past(f"its log has lost that state ({error.__cause__})") from error
+        if held is None:
+            first = purged_before(self.folder / tables.REPORTS.name)
+            raise self._is_past("its log has lost that state" if first is None else _PURGED.format(first))
         if self._as is not None and _state_of(held) != self._as:
             raise StoreError(
                 f"{self.folder} was mended while it was open; its version {self._at} is another. Begin anew."
@@ -345,7 +376,7 @@ class Store:
         Raises StoreError where a report brought more rows than are there.
         """
         delta = self.delta(table)
-        rows = self._stored(connection, table, delta, accounts)
+        rows = self.stored(connection, table, delta, accounts)
         connection.register(f"stored_{table.name}", rows)
         connection.execute(
             f"create temp table raw_{table.name} as select held.*, {NEWER} as newer "
@@ -372,7 +403,7 @@ class Store:
         missing = lost(brought.of(table.name, accounts), rows)
         if accounts is not None and (of_many := brought.of_many(table.name)):
             # Of a file of many accounts the rows of others count too.
-            connection.register("everywhere", self._stored(connection, table, delta))
+            connection.register("everywhere", self.stored(connection, table, delta))
             missing |= lost(of_many, "everywhere")
         if missing:
             raise self._lacks(table, missing)
@@ -381,7 +412,9 @@ class Store:
         """What is to be said where rows of raw files are not there."""
         if not Store(self.folder).digests().keys() & lost:
             if self._at is None:
-                return StoreError(f"{self.folder} was mended while it was asked. Ask again.")
+                return StoreError(f"{self.folder} was changed while this question ran. Run it again.")
+            if (first := purged_before(self.folder / tables.REPORTS.name)) is not None and self._at < first:
+                return self._is_past(_PURGED.format(first))
             return self._is_past(f"a repair has since forgotten {raw_files(len(lost))} of it")
         return self.damaged(table, ValueError(f"it lacks rows of {raw_files(len(lost))}"))
 
@@ -412,6 +445,19 @@ class Store:
         question = "select distinct order_id, marketplace from held semi join asked using (order_id)"
         return dict(self._ask(question, [account], asked=asked))
 
+    def orders_of(self, reports: Iterable[str], accounts: list[str] | None = None) -> tuple[int, int]:
+        """How many orders some of the taken reports tell of, and of how many of these other reports tell too."""
+        asked = pa.table({"report": pa.array(list(reports), pa.string())})
+        key = "account, marketplace, order_id"
+        question = (
+            f"with theirs as (select distinct {key} from held semi join asked using (report)), "
+            f"others as (select distinct {key} from held anti join asked using (report)) "
+            f"select count(*), count(*) filter (where exists (from others where others.account = theirs.account "
+            "and others.marketplace = theirs.marketplace and others.order_id = theirs.order_id)) from theirs"
+        )
+        [(many, known_otherwise)] = self._ask(question, accounts, asked=asked)
+        return many, known_otherwise
+
     def _ask(self, question: str, accounts: list[str] | None = None, **frames: pa.Table) -> list[tuple[Any, ...]]:
         """Rows of an SQL question to ORDERS as `held`: the stored rows of taken reports, of all accounts or some."""
         reports, brought = self.listed()  # First: the rows of what is named there are there already.
@@ -420,7 +466,7 @@ class Store:
             with contextlib.closing(connected()) as connection:
                 for name, frame in {"taken": reports, **frames}.items():
                     connection.register(name, frame)
-                connection.register("stored", self._stored(connection, tables.ORDERS, delta, accounts))
+                connection.register("stored", self.stored(connection, tables.ORDERS, delta, accounts))
                 connection.execute("create temp view held as select * from stored semi join taken using (report)")
                 self._refuse_lost(connection, tables.ORDERS, accounts, brought, delta, "held")
                 return connection.execute(question).fetchall()

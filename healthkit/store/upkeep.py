@@ -20,10 +20,14 @@ from deltalake.exceptions import DeltaError
 from pyarrow.fs import FileSystem
 
 from healthkit import tables
+from healthkit.store import locks
 from healthkit.store.brought import Brought, lacking, raw_files
 from healthkit.store.folders import files_in, is_there, names_in
 from healthkit.store.logs import (
+    HOW_MANY,
+    MADE_BY,
     MENDED,
+    PURGED,
     begin,
     entries,
     files_left,
@@ -35,13 +39,12 @@ from healthkit.store.logs import (
     put_aside,
     said,
 )
+from healthkit.store.removal import delete_reports, removed_reports
 from healthkit.store.store import Store, StoreError
 
 EVERY = (*tables.RAW, tables.REPORTS)
 SAFE_HOURS = 24
 """Files that no version needs are removed once they are so old: who reads may still hold them open."""
-DELETED = 5_000
-"""The rows of so many raw files are deleted at once: of more than 20,000 the process breaks down."""
 MANY_FILES = 100
 """REPORTS is made one file when it has more; older versions keep theirs, and can be read again."""
 
@@ -62,6 +65,8 @@ class Checked:
     files: int = 0
     rows: int = 0
     unread: int = 0
+    removed: int = 0
+    """Rows of raw files that were removed: older versions read them."""
     spare: int = 0
     """Data files that no version of a table names: left by imports that were killed."""
     lost: list[str] = field(default_factory=list)
@@ -97,8 +102,10 @@ def check(store: Store) -> Checked:
             found.damages.append(Damage(name, f"lacks rows of {raw_files(len(lost))} that REPORTS names"))
     found.lost = _names(reports, _lost(brought, looked))
     found.unstated = len(brought.unstated)
-    known = store.digests()
-    found.unread = sum(rows for one in looked.values() for report, rows in one.held.items() if report not in known)
+    known, removed = store.digests(), removed_reports(store)
+    unread = [(report, rows) for one in looked.values() for report, rows in one.held.items() if report not in known]
+    found.removed = sum(rows for report, rows in unread if report in removed)
+    found.unread = sum(rows for _, rows in unread) - found.removed
     return found
 
 
@@ -146,14 +153,14 @@ def _rows_by_report(there: FileSystem, path: str, rows: int) -> tuple[Counter[st
     if not is_there(there, path):
         return Counter(), "is gone"
     try:
-        held = _reports_in(there, path)
+        held = rows_by_report(there, path)
     except (OSError, KeyError, pa.ArrowException) as error:
         return Counter(), f"cannot be read ({type(error).__name__}): it is cut off or changed"
     read = held.total()
     return held, "" if read == rows else f"holds {read:,} rows, and {rows:,} were written"
 
 
-def _reports_in(there: FileSystem, path: str, columns: list[str] | None = None) -> Counter[str]:
+def rows_by_report(there: FileSystem, path: str, columns: list[str] | None = None) -> Counter[str]:
     """How many rows of each report a data file holds; some of its columns are read, or all."""
     held: Counter[str] = Counter()
     with there.open_input_file(path) as opened, pq.ParquetFile(opened) as file:
@@ -195,7 +202,8 @@ def repair(store: Store) -> Repaired:
     """
     _must_be_begun(store)
     try:
-        return _repair(store)
+        with locks.writing(store.folder):
+            return _repair(store)
     except (DeltaError, FileNotFoundError) as error:
         raise StoreError(
             f"Something else wrote to {store.folder} while it was mended ({error}). Run the repair again."
@@ -224,7 +232,7 @@ def _forget(store: Store, reports: set[str]) -> None:
     lost = {known[report] for report in reports if report in known}  # Another repair may have been faster.
     delta = store.delta(tables.REPORTS)
     if delta is not None:
-        _delete(delta, [report for report, digest in known.items() if digest in lost])
+        delete_reports(delta, [report for report, digest in known.items() if digest in lost])
 
 
 def _drop_broken_files(store: Store, table: tables.Table, broken: Collection[str]) -> None:
@@ -259,6 +267,11 @@ def compact(store: Store) -> Compacted:
     for table in EVERY:
         if problem := opened(store.folder / table.name)[1]:
             raise store.damaged(table, ValueError(problem))
+    with locks.writing(store.folder):
+        return _compact_all(store)
+
+
+def _compact_all(store: Store) -> Compacted:
     before = after = removed = 0
     for table in EVERY:
         delta = store.delta(table)
@@ -290,9 +303,9 @@ def _compact(store: Store, table: tables.Table, delta: DeltaTable) -> int:
 
 
 def _drop_unread(store: Store, there: FileSystem, delta: DeltaTable, old: set[str]) -> None:
-    """Drop the rows of old files that belong to no raw file."""
-    held = [_reports_in(there, path, ["report"]) for path in files_of(delta).keys() & old]
-    _delete(delta, set[str]().union(*held) - store.digests().keys())
+    """Drop the rows of old files that belong to no raw file. Those of a file that was removed older versions read."""
+    held = [rows_by_report(there, path, ["report"]) for path in files_of(delta).keys() & old]
+    delete_reports(delta, set[str]().union(*held) - store.digests().keys() - removed_reports(store))
 
 
 def _remove_spare(there: FileSystem, delta: DeltaTable, old: set[str]) -> int:
@@ -310,14 +323,6 @@ def _remove_spare(there: FileSystem, delta: DeltaTable, old: set[str]) -> int:
     return len(spare)
 
 
-def _delete(delta: DeltaTable, reports: Collection[str]) -> None:
-    """Delete the rows of some reports."""
-    names = sorted(reports)
-    for first in range(0, len(names), DELETED):
-        listed = ", ".join(f"'{report}'" for report in names[first : first + DELETED])
-        delta.delete(f"report in ({listed})")
-
-
 class Version(NamedTuple):
     """One state of a store: its number, when it came to be, how many raw files were added or forgotten."""
 
@@ -327,7 +332,7 @@ class Version(NamedTuple):
     what: str
 
 
-_WHAT = {"WRITE": "import", "OPTIMIZE": "compacted", "DELETE": "repaired", MENDED: "repaired"}
+_WHAT = {"WRITE": "import", "OPTIMIZE": "compacted", "DELETE": "repaired", MENDED: "repaired", PURGED: "purged"}
 
 
 def versions(store: Store) -> list[Version]:
@@ -340,6 +345,7 @@ def versions(store: Store) -> list[Version]:
         # What is said in another way was not written so: it is passed over.
         with suppress(AttributeError, KeyError, TypeError, ValueError, OSError, OverflowError):
             at = datetime.fromtimestamp(info["timestamp"] / 1000, UTC)
-            added = int(info.get("operationMetrics", {}).get("num_added_rows", 0) or 0)
-            made.append(Version(number, at, added, _WHAT.get(info.get("operation", ""), "other")))
+            added = int(info.get(HOW_MANY) or info.get("operationMetrics", {}).get("num_added_rows", 0) or 0)
+            what = info.get(MADE_BY) or _WHAT.get(info.get("operation", ""), "other")
+            made.append(Version(number, at, added, what))
     return made

@@ -1,0 +1,74 @@
+"""What is likely to be a mistake about new raw files, in sentences: found before they are added to a store.
+
+A wrong `--account` is the usual one: order ids, or a whole file, that another account has. Such a file is refused
+unless the user says otherwise. A file of feedback that lacks ratings of earlier ones is taken with a warning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+from healthkit.store import SameFile, SharedOrders, Store, Taken, conflicts
+
+
+class ImportChecks:
+    """The checks of one import; what it adds is remembered for its later files."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    @cached_property
+    def _contents(self) -> dict[str, SameFile]:
+        return conflicts.contents(self._store)
+
+    def contradictions(self, takens: Sequence[Taken], anyway: bool = False) -> dict[str, str]:
+        """Why files should not be added, by their report. A file is held against those of the store, and against the
+        earlier ones of these that are added: all of them `anyway`, else those without a contradiction."""
+        in_store = conflicts.shared_with_store(self._store, takens)
+        in_import = conflicts.shared_in_import(takens)
+        found: dict[str, str] = {}
+        for taken in takens:
+            same = self._contents.get(taken.content or "") if taken.account is not None and taken.rows else None
+            others = in_import.get(taken.report, {})
+            earlier = next((one for report, one in others.items() if anyway or report not in found), None)
+            shared = in_store.get(taken.report) or earlier
+            if same is not None and same.account != taken.account:
+                found[taken.report] = self._same_file(taken, same)
+            elif shared is not None:
+                found[taken.report] = self._shared_orders(taken, shared)
+            if taken.content and taken.rows and taken.account and (anyway or taken.report not in found):
+                self._contents.setdefault(taken.content, SameFile(taken.account, taken.name))
+        return found
+
+    def _same_file(self, taken: Taken, same: SameFile) -> str:
+        return (
+            f"{taken.name}: account {same.account!r} has this very file already ({same.name}). If it is of "
+            f"{taken.account!r}, take the other out first: {self._remove(same.name, same.account)}. If both have it, "
+            "import it with --anyway."
+        )
+
+    def _shared_orders(self, taken: Taken, shared: SharedOrders) -> str:
+        many = f"{'at least ' * shared.at_least}{shared.orders:,} order id{'s' * (shared.orders != 1)}"
+        return (
+            f"{taken.name}: account {shared.account!r} has {many} of this file for {taken.account!r}, the first "
+            f"{shared.first}. If the file is of {shared.account!r}, import it with --account {shared.account}. If "
+            f"{shared.account!r} has them by mistake, see `store remove`. If both have them, import it with --anyway."
+        )
+
+    def _remove(self, name: str, account: str | None) -> str:
+        return f'python -m healthkit store remove --file "{name}" --account "{account}" --data {self._store.folder}'
+
+    def warnings(self, takens: Sequence[Taken]) -> dict[str, str]:
+        """What is said of files that are added all the same, by their report: ratings that they make vanish."""
+        missing = conflicts.missing_ratings(self._store, takens)
+        return {one.report: self._missing(one, missing[one.report]) for one in takens if one.report in missing}
+
+    def _missing(self, taken: Taken, missing: conflicts.MissingRatings) -> str:
+        ratings = f"{missing.ratings:,} rating{'s' * (missing.ratings != 1)}"
+        days = f"from {missing.first_day} to {missing.last_day}"
+        return (
+            f"{ratings} {days} of earlier files are missing from this one: they count as removed by the marketplace, "
+            f"from {missing.removed_from} on. If the file is cut or of another account, take it out again: "
+            f"{self._remove(taken.name, taken.account)}"
+        )

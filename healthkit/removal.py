@@ -1,0 +1,45 @@
+"""Take raw files, or all of an account, out of a store: what would go, removed, or purged from disk with its counts."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+from healthkit import kept, scratch, store
+from healthkit.store import Purged, Removal, Store
+
+__all__ = ["Purged", "Removal", "find", "pages_of", "purge", "remove"]
+
+find = store.find_removal
+remove = store.remove
+
+
+def purge(held: Store, removal: Removal) -> Purged:
+    """Remove raw files from every version of a store, from its counts and from disk.
+
+    No older version of the store can be read afterwards. Not reached: copies elsewhere (backups, snapshots of the
+    disk), pages that were printed, and what another process holds in memory. Raises StoreError (see `store.purge`). A
+    purge that was killed is finished by running it again.
+    """
+    scratch.sweep(Path(tempfile.gettempdir()), scratch.SPILLED)
+    kept.clear(held.folder)
+    purged = store.purge(held, removal)
+    # Again: a question that began before may have kept its counts in the meantime.
+    kept.clear(held.folder)
+    return purged
+
+
+def pages_of(accounts: Collection[str], reports: Iterable[Path]) -> list[Path]:
+    """The pages of some accounts below folders of reports, as the data beside each page says."""
+    found = []
+    for path in sorted({file for folder in reports if folder.is_dir() for file in folder.rglob("*.json")}):
+        try:
+            told = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        page = path.with_suffix(".html")
+        if isinstance(told, dict) and told.get("account") in accounts and "as_of" in told and page.is_file():
+            found.append(page)
+    return found

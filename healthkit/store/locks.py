@@ -1,0 +1,90 @@
+"""Locks on a store's folder: imports run side by side, a purge runs alone.
+
+The lock is on the folder itself (`flock`), so no file is made and a killed process leaves no lock. Where the system or
+the disk has no such locks (Windows, some network disks, an object storage), nothing is locked.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from healthkit.store.folders import Folder
+
+if sys.platform != "win32":
+    import fcntl
+
+WAIT = 10.0
+"""How long a purge waits for imports that are running. [seconds]"""
+_ALONE: set[Folder] = set()
+"""The folders that this process has locked alone."""
+PAUSE = 0.1
+"""Time between two attempts. [seconds]"""
+
+
+class LockedError(Exception):
+    """Another process holds the lock."""
+
+
+@contextmanager
+def writing(folder: Folder) -> Iterator[None]:
+    """Hold a shared lock while rows are added or dropped; waits while a purge is running."""
+    with _opened(folder) as handle:
+        _lock(handle, alone=False)
+        yield
+
+
+def is_purged_now(folder: Folder) -> bool:
+    """Whether a purge is running."""
+    with _opened(folder) as handle:
+        return folder not in _ALONE and not _lock(handle, alone=False, wait=False)
+
+
+@contextmanager
+def alone(folder: Folder) -> Iterator[None]:
+    """Hold the only lock. Raises LockedError where others still write after some seconds."""
+    with _opened(folder) as handle:
+        until = time.monotonic() + WAIT
+        while not _lock(handle, alone=True):
+            if time.monotonic() > until:
+                raise LockedError(f"Another process writes to {folder}.")
+            time.sleep(PAUSE)
+        _ALONE.add(folder)
+        try:
+            yield
+        finally:
+            _ALONE.discard(folder)
+
+
+@contextmanager
+def _opened(folder: Folder) -> Iterator[int | None]:
+    """The folder, opened to be locked; None where that cannot be done. Closing it gives the lock up."""
+    handle = None
+    if sys.platform != "win32" and isinstance(folder, Path):
+        try:
+            handle = os.open(folder, os.O_RDONLY)
+        except OSError:
+            handle = None
+    try:
+        yield handle
+    finally:
+        if handle is not None:
+            os.close(handle)
+
+
+def _lock(handle: int | None, alone: bool, wait: bool = True) -> bool:
+    """Whether the lock was taken; a shared one is waited for, and a disk without locks counts as taken."""
+    if handle is None or sys.platform == "win32":
+        return True
+    try:
+        kind = fcntl.LOCK_EX if alone else fcntl.LOCK_SH
+        fcntl.flock(handle, kind if wait and not alone else kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True

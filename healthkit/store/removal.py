@@ -1,0 +1,278 @@
+"""Take raw files out of a store again: find them by name or account, say what goes with them, remove them.
+
+A raw file is in the store when its row of REPORTS is. Removing drops these rows in a new version: no question reads the
+file's other rows any more, its digest is forgotten, so that it can be imported again, and older versions are read as
+before. `purge` takes the rows from disk.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from difflib import get_close_matches
+from pathlib import PurePosixPath
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from deltalake import CommitProperties, DeltaTable, write_deltalake
+from deltalake.exceptions import CommitFailedError, DeltaError
+from pyarrow.fs import FileSystem
+
+from healthkit import tables
+from healthkit.store import locks
+from healthkit.store.folders import files_in, is_there, names_in
+from healthkit.store.logs import HOW_MANY, MADE_BY, REMOVED, entries, info_of, said
+from healthkit.store.store import TRIES, Store, StoreError, refuse_unknown
+
+_LOG = logging.getLogger(__name__)
+
+DELETE_AT_ONCE = 5_000
+"""The rows of so many raw files are deleted at once: of more than 20,000 the process breaks down."""
+SHOWN = 12
+"""So many raw files are named in an error; of more, their number."""
+_NUMBERED = re.compile(r"(?P<name>.+)#(?P<number>\d+)")
+
+
+class RawFile(NamedTuple):
+    """One row of REPORTS: how the file is called, whose it is, what it holds."""
+
+    report: str
+    digest: str
+    name: str
+    kind: str
+    account: str | None
+    rows: int
+    first_day: date | None
+    last_day: date | None
+    number: int
+
+    def __str__(self) -> str:
+        days = f", {self.first_day} to {self.last_day}" if self.first_day else ""
+        whose = self.account or "many accounts"
+        return f"{self.name}#{self.number}  {self.kind} of {whose}{days}, {self.rows:,} rows"
+
+
+@dataclass(frozen=True)
+class Removal:
+    """What would be removed.
+
+    `files` are read now and would go; `earlier` were removed before and stand in older versions only. `orders` is how
+    many the files tell of, `orders_staying` how many of these other files tell of too. `without_files` are the accounts
+    of which no raw file is left.
+    """
+
+    files: list[RawFile]
+    earlier: list[RawFile] = field(default_factory=list)
+    accounts: list[str] = field(default_factory=list)
+    without_files: list[str] = field(default_factory=list)
+    orders: int = 0
+    orders_staying: int = 0
+    first_day: date | None = None
+    last_day: date | None = None
+
+
+def find_removal(
+    store: Store, names: Iterable[str] = (), account: str | None = None, *, with_earlier: bool = False
+) -> Removal:
+    """Find the raw files to remove: those with these names, or all of an account, or an account's with these names.
+
+    A name is that of REPORTS ("acme/orders.txt"), its last part where only one file has it, or either with the number
+    of the import ("acme/orders.txt#12") where several files have one name. `with_earlier` also finds files that were
+    removed before, which older versions hold. Raises StoreError for a name that fits none or several files, for an
+    unknown account, and for an account whose rows stand in a file of many accounts.
+    """
+    store.must_exist()
+    names = list(names)
+    if not names and account is None:
+        raise StoreError("Name what is to be removed: --file NAME or --account NAME.")
+    now = _raw_files(store.listed()[0])
+    earlier = [] if not with_earlier else earlier_files(store, {one.digest for one in now})
+    if account is not None:
+        _refuse_inseparable(store, account, now, names)
+        now, earlier = ([one for one in rows if one.account == account] for rows in (now, earlier))
+        if not now and not earlier:
+            _refuse_account(store, account)
+    if names:
+        chosen = [_named(name, now, earlier, store) for name in names]
+        now = [one for one in now if one in chosen]
+        earlier = [one for one in earlier if one in chosen]
+    return _with_orders(store, list(dict.fromkeys(now)), earlier)
+
+
+def _raw_files(reports: pa.Table) -> list[RawFile]:
+    """Rows of REPORTS in the order of their import."""
+    rows = [
+        RawFile(**{name: row[name] for name in RawFile._fields} | {"digest": row["digest"] or row["report"]})
+        for row in reports.to_pylist()
+    ]
+    return sorted(rows, key=lambda one: (one.number, one.report))
+
+
+def earlier_files(store: Store, without: Collection[str] = ()) -> list[RawFile]:
+    """The raw files that older versions of REPORTS name, but those of some digests; each once."""
+    there, found = files_in(store.folder / tables.REPORTS.name), {}
+    for path in names_in(there, ""):
+        if not path.endswith(".parquet"):
+            continue
+        for one in _raw_files(_reports_table(there, path)):
+            if one.digest not in without:
+                found[one.digest] = one
+    return sorted(found.values(), key=lambda one: (one.number, one.report))
+
+
+def _reports_table(there: FileSystem, path: str) -> pa.Table:
+    """One data file of REPORTS with the columns of today; no rows where it cannot be read."""
+    columns = tables.REPORTS.columns
+    try:
+        with there.open_input_file(path) as opened:
+            rows = pq.read_table(opened)
+    except (OSError, pa.ArrowException):
+        rows = pa.table({})
+    held = [rows[name] if name in rows.column_names else pa.nulls(rows.num_rows) for name in columns]
+    return pa.table(held, names=list(columns))
+
+
+def _refuse_account(store: Store, account: str) -> None:
+    """Raise StoreError for an account of which there is no raw file, naming those there are."""
+    known = {name for name in store.listed()[0]["account"].to_pylist() if name is not None}
+    refuse_unknown([account], sorted(known), store.folder)
+
+
+def _refuse_inseparable(store: Store, account: str, files: Sequence[RawFile], names: Sequence[str]) -> None:
+    """Raise StoreError where rows of the account stand in files of many accounts, which go whole or not at all."""
+    many = [] if names else [one for one in files if one.account is None]
+    holding = {one.name: accounts for one in many if account in (accounts := store.accounts_of([one.report]))}
+    if holding:
+        told = ", ".join(f"{name} ({len(accounts):,} accounts)" for name, accounts in holding.items())
+        raise StoreError(
+            f"Rows of {account!r} stand in files of many accounts, of which one account cannot be removed alone: "
+            f"{told}. Nothing was removed. Remove the whole file with --file, and import one without this account."
+        )
+
+
+def _named(name: str, now: Sequence[RawFile], earlier: Sequence[RawFile], store: Store) -> RawFile:
+    """The one raw file that a name means. Raises StoreError for none or several."""
+    for files in (now, earlier):
+        found = _matching(name, files)
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise StoreError(
+                f"{len(found):,} raw files of {store.folder} are named {name!r}. Say which, with its number:\n"
+                + _listed(found)
+            )
+    last = PurePosixPath(name).name
+    parts = {one.name for one in now} | {PurePosixPath(one.name).name for one in now}
+    close = set(get_close_matches(name, parts, n=SHOWN)) | set(get_close_matches(last, parts, n=SHOWN))
+    likely = [one for one in now if {one.name, PurePosixPath(one.name).name} & close] or list(now)
+    raise StoreError(
+        f"No raw file {name!r} in {store.folder}. "
+        + (f"There are:\n{_listed(likely)}" if likely else "It holds no raw file of that account.")
+    )
+
+
+def _matching(name: str, files: Sequence[RawFile]) -> list[RawFile]:
+    """The files that a name fits: the whole name first, then the end of a path, then the last part."""
+    numbered = _NUMBERED.fullmatch(name)
+    if numbered and not any(one.name == name for one in files):
+        of_number = [one for one in files if one.number == int(numbered["number"])]
+        return _matching(numbered["name"], of_number)
+    tests = (
+        lambda one: one.name == name,
+        lambda one: name.endswith(f"/{one.name}"),
+        lambda one: PurePosixPath(one.name).name == name,
+    )
+    return next((found for test in tests if (found := list(filter(test, files)))), [])
+
+
+def _listed(files: Sequence[RawFile]) -> str:
+    """Raw files, one a line."""
+    lines = [f"  {one}" for one in files[:SHOWN]]
+    return "\n".join([*lines, *([f"  and {len(files) - SHOWN:,} more"] if len(files) > SHOWN else [])])
+
+
+def _with_orders(store: Store, files: list[RawFile], earlier: list[RawFile]) -> Removal:
+    """What goes with some files."""
+    if not files:
+        return Removal([], earlier, sorted({one.account for one in earlier if one.account}))
+    going = {one.report for one in files}
+    days = [day for one in files for day in (one.first_day, one.last_day) if day is not None]
+    of_many = [one.report for one in files if one.account is None]
+    named = {one.account for one in files if one.account is not None}
+    accounts = sorted(named | set(store.accounts_of(of_many) if of_many else ()))
+    staying = [one for one in _raw_files(store.listed()[0]) if one.report not in going]
+    kept = {one.account for one in staying} | set(store.accounts_of([o.report for o in staying if o.account is None]))
+    orders, orders_staying = store.orders_of(going, None if of_many else accounts)
+    return Removal(
+        files, earlier, accounts, [name for name in accounts if name not in kept], orders, orders_staying,
+        min(days, default=None), max(days, default=None),
+    )  # fmt: skip
+
+
+def remove(store: Store, removal: Removal) -> None:
+    """Drop the raw files of a removal from the store: all of them in a new version, or none.
+
+    Files that are no longer there are passed over. Raises StoreError where others write all the time.
+    """
+    with locks.writing(store.folder):
+        drop_reports(store, {one.digest for one in removal.files})
+
+
+def drop_reports(store: Store, digests: Collection[str]) -> None:
+    """Drop the rows of REPORTS that name raw files of these digests, by whatever imports."""
+    for attempt in range(TRIES):
+        delta = store.delta(tables.REPORTS)
+        rows = None if delta is None else store.every_report(delta)
+        if delta is None or rows is None:
+            return
+        going = pc.is_in(pc.coalesce(rows["digest"], rows["report"]), pa.array(list(digests), pa.string()))
+        if not pc.any(going).as_py():
+            return
+        told = {MADE_BY: REMOVED, HOW_MANY: str(len(set(rows["report"].filter(going).to_pylist())))}
+        try:
+            # All in one entry: rows that another import appends in the meantime are not those that are replaced.
+            write_deltalake(
+                delta, rows.filter(pc.invert(going)), mode="overwrite", schema_mode="merge",
+                commit_properties=CommitProperties(custom_metadata=told),
+            )  # fmt: skip
+            _LOG.info("%s: %s raw files removed", store.folder, told[HOW_MANY])
+            return
+        except CommitFailedError as error:
+            _LOG.info("%s: another import wrote at the same moment, try %d of %d", store.folder, attempt + 1, TRIES)
+            if attempt == TRIES - 1:
+                raise StoreError(f"Too many imports at once into {store.folder}. Run this again.") from error
+        except (DeltaError, OSError) as error:
+            raise store.damaged(tables.REPORTS, error) from error
+
+
+def delete_reports(delta: DeltaTable, reports: Collection[str]) -> None:
+    """Delete the rows of some reports."""
+    names = sorted(reports)
+    for first in range(0, len(names), DELETE_AT_ONCE):
+        listed = ", ".join(f"'{report}'" for report in names[first : first + DELETE_AT_ONCE])
+        delta.delete(f"report in ({listed})")
+
+
+def removed_reports(store: Store) -> set[str]:
+    """The reports that were removed, and that older versions still read; what a repair forgot is not among them."""
+    there, found = files_in(store.folder / tables.REPORTS.name), set[str]()
+    for number in entries(there):
+        lines = said(there, number) or []
+        if info_of(lines).get(MADE_BY) != REMOVED:
+            continue
+        before, after = (
+            {row for line in lines if what in line for row in _marks_in(there, line[what]["path"])}
+            for what in ("remove", "add")
+        )
+        found |= before - after
+    return found - store.digests().keys()
+
+
+def _marks_in(there: FileSystem, path: str) -> list[str]:
+    """The reports that a data file of REPORTS names."""
+    return _reports_table(there, path)["report"].to_pylist() if is_there(there, path) else []

@@ -1,0 +1,294 @@
+"""A client who leaves: after a purge no byte of their names, orders or files is on disk; all others are as before."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+import pandas as pd
+import platformdirs
+import pyarrow.parquet as pq
+import pytest
+
+from healthkit import intake, kept, removal, tables
+from healthkit.desk import Desk
+from healthkit.store import Store, StoreError, check, compact, find_removal, locks, purge, remove, repair, versions
+from healthkit.store import store as store_module
+
+from .store_files import cut, import_all, orders, parquet, raw, three_imports
+from .test_store import taken
+
+SAMPLE = Path(__file__).parents[1] / "data" / "sample"
+DAY = date(2026, 10, 31)
+LEAVES = "paper-moth"
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch) -> Path:
+    """The user's cache, in the test's own folder."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return platformdirs.user_cache_path("healthkit")
+
+
+def texts_in(folder: Path) -> list[str]:
+    """All that stands below a folder: names, bytes, and what Parquet files hold unpacked, with their statistics."""
+    found = []
+    for path in filter(Path.is_file, folder.rglob("*")):
+        found += [str(path.relative_to(folder)), path.read_bytes().decode("latin-1")]
+        if path.read_bytes()[-4:] == b"PAR1":
+            found += [repr(pq.read_table(path).to_pylist()), repr(pq.read_metadata(path).to_dict())]
+    return found
+
+
+def on_disk(words: list[str], *folders: Path) -> set[str]:
+    """Those of some words that stand anywhere below some folders."""
+    every = "\n".join(text for folder in folders for text in texts_in(folder))
+    return {word for word in words if word in every}
+
+
+@pytest.fixture
+def sample(tmp_path) -> Store:
+    """A store of three accounts, in several versions, one of them with counts, compacted once, with checkpoints."""
+    store = Store(tmp_path / "store")
+    for name in ("applegate-plants", LEAVES, "clearbrook-bath"):
+        assert not any(one.refused for one in intake.take_in([SAMPLE / name], store))
+        Desk(store.folder).score(DAY)
+    compact(store)
+    for table in (tables.ORDERS, tables.REPORTS):
+        delta = store.delta(table)
+        assert delta is not None
+        delta.create_checkpoint()
+    return store
+
+
+def words_of(store: Store, account: str) -> list[str]:
+    """The account's name, its orders, the names and marks of its raw files."""
+    reports = store.reports()
+    mine = reports[reports["account"] == account]
+    ids = store.ledger([account]).orders.collect("pyarrow").to_native()["order_id"].to_pylist()
+    files = [Path(name).name for name in mine["name"] if name not in {"seller_feedback.txt", "contacts.csv"}]
+    others = "".join(reports.loc[reports["account"] != account, "name"])
+    return [
+        account,
+        *ids,
+        *(name for name in files if name not in others),
+        *mine["name"],
+        *mine["report"],
+        *mine["digest"],
+    ]
+
+
+def test_no_byte_of_a_purged_account_is_on_disk_and_others_are_as_before(sample, tmp_path):
+    words, before = words_of(sample, LEAVES), Desk(sample.folder).score(DAY)
+    assert on_disk(words, sample.folder) == set(words)
+    version = sample.version()
+    made = removal.purge(sample, removal.find(sample, account=LEAVES, with_earlier=True))
+    assert made.removed > 0
+    assert made.left == []
+    assert on_disk(words, tmp_path) == set()
+    found = check(sample)
+    assert (found.damages, found.unread, found.removed, found.spare) == ([], 0, 0, 0)
+    after = Desk(sample.folder).score(DAY)
+    pd.testing.assert_frame_equal(after, before[before["account"] != LEAVES].reset_index(drop=True))
+    # The next version has a number that no other had, and older ones say what became of them.
+    assert sample.version() > version
+    assert [one.what for one in versions(sample)] == ["purged"]
+    for number in (0, version):
+        with pytest.raises(StoreError, match=rf"Version {number} of .* cannot be read any more: .* were purged"):
+            Desk(sample.folder, version=number).score(DAY)
+
+
+def test_a_purged_store_goes_on_as_any_other(sample, tmp_path):
+    before = Desk(sample.folder).score(DAY)
+    removal.purge(sample, removal.find(sample, account=LEAVES))
+    purged = sample.version()
+    assert not any(one.refused for one in intake.take_in([SAMPLE / LEAVES], sample))
+    pd.testing.assert_frame_equal(Desk(sample.folder).score(DAY), before)
+    assert LEAVES not in set(Desk(sample.folder, version=purged).score(DAY)["account"])
+    assert check(sample).damages == []
+    compact(sample)
+    removal.purge(sample, removal.find(sample, account="clearbrook-bath"))
+    assert sample.accounts() == ["applegate-plants", LEAVES]
+    assert check(sample).damages == []
+
+
+def test_a_purged_log_that_loses_its_sum_is_mended_without_loss(sample):
+    """The one entry that a purge leaves says all that its sum says."""
+    removal.purge(sample, removal.find(sample, account=LEAVES))
+    before = orders(sample)
+    for path in sample.folder.rglob("*.checkpoint.parquet"):
+        cut(path)
+    assert check(sample).damages
+    assert repair(sample).lost == []
+    assert (orders(sample), check(sample).damages) == (before, [])
+
+
+def test_what_was_removed_before_is_purged_by_the_same_name(sample, tmp_path):
+    words = words_of(sample, LEAVES)
+    remove(sample, find_removal(sample, account=LEAVES))
+    assert on_disk(words, sample.folder) == set(words)
+    with pytest.raises(StoreError, match="No account 'paper-moth'"):
+        removal.find(sample, account=LEAVES)
+    found = removal.find(sample, account=LEAVES, with_earlier=True)
+    assert (found.files, len(found.earlier)) == ([], 14)
+    removal.purge(sample, found)
+    assert on_disk(words, tmp_path) == set()
+
+
+def test_one_file_is_purged_and_the_rest_of_its_account_stays(tmp_path):
+    store, _ = three_imports(tmp_path)
+    words = [f"001-{row:07d}-0000000" for row in range(20)] + ["orders-001.txt"]
+    removal.purge(store, removal.find(store, ["orders-001.txt"]))
+    assert on_disk(words, store.folder) == set()
+    assert {order[:3] for order in orders(store)} == {"000", "002"}
+
+
+def test_rows_of_killed_imports_and_what_repairs_moved_aside_go_too(tmp_path):
+    store, _ = three_imports(tmp_path)
+    import_all(store, raw(tmp_path / "raw", "bolt", 9))
+    store._append(tables.ORDERS, taken("left", account="acme", orders=[{"order_id": "left"}]).tables["orders"])
+    lost = parquet(store, "orders")[0]
+    killed = lost.with_name(lost.name.replace("part-00000", "part-00001"))
+    killed.write_bytes(lost.read_bytes())
+    log = store.folder / "orders" / "_delta_log"
+    (log / "_commit_0f3c.json.tmp").write_text('{"add": {"stats": "acme"}}')
+    cut(lost)
+    repair(store)
+    assert list(store.folder.rglob("*.broken"))
+    words = ["acme", "000-0000000-0000000", "left", "orders-001.txt"]
+    assert on_disk(words, store.folder) == set(words)
+    removal.purge(store, removal.find(store, account="acme"))
+    assert on_disk(words, store.folder) == set()
+    assert (store.accounts(), check(store).damages) == (["bolt"], [])
+
+
+def test_files_that_are_not_the_stores_stay_and_are_named(tmp_path):
+    store, _ = three_imports(tmp_path)
+    Desk(store.folder).score(DAY)
+    counts, log = store.folder / "counts", store.folder / "orders" / "_delta_log"
+    own = [
+        store.folder / "notes.txt", store.folder / "orders" / "mine.parquet", counts / "mine" / "a.txt",
+        counts / "v1-00000000-000000000000" / "mine.txt", log / "a.json",
+        store.folder / "orders" / "part-00000-of-mine.parquet", store.folder / "clients" / "acme.txt",
+    ]  # fmt: skip
+    for path in own:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("mine")
+    (store.folder / "items" / "link.parquet").symlink_to(own[0])
+    made = removal.purge(store, removal.find(store, account="acme"))
+    assert all(path.read_text() == "mine" for path in own)
+    assert set(made.left) == {own[1], own[4], own[5], store.folder / "items" / "link.parquet"}
+
+
+def test_counts_in_the_cache_of_the_user_go_too(sample, cache):
+    beside = sample.folder / "counts"
+    there = kept.store.folders.cache_of(sample.folder) / "counts"
+    there.parent.mkdir(parents=True)
+    (beside).rename(there)
+    assert on_disk([LEAVES], cache) == {LEAVES}
+    removal.purge(sample, removal.find(sample, account=LEAVES))
+    assert on_disk([LEAVES], cache) == set()
+
+
+def test_counts_that_a_question_of_before_makes_after_a_purge_do_not_stay(sample):
+    older = Desk(sample.folder)
+    place = older.counts_place
+    kept.clear(sample.folder)
+    ledger = older.store.ledger
+
+    def purged_meanwhile(*words):
+        rows = ledger(*words).in_memory()
+        removal.purge(sample, removal.find(sample, account=LEAVES))
+        return rows
+
+    older.store.ledger = purged_meanwhile
+    assert LEAVES in older.accounts
+    assert not place.exists()
+    assert on_disk([LEAVES], sample.folder) == set()
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from healthkit import removal
+from healthkit.store import Store
+
+left = int(sys.argv[2])
+unlink, replace = Path.unlink, os.replace
+
+def counted(do):
+    def one(*words, **more):
+        global left
+        left -= 1
+        if left < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return do(*words, **more)
+    return one
+
+Path.unlink, os.replace = counted(unlink), counted(replace)
+store = Store(sys.argv[1])
+removal.purge(store, removal.find(store, account="acme", with_earlier=True))
+"""
+
+
+@pytest.mark.parametrize("after", [0, 1, 3, 7, 12, 18, 25])
+def test_a_purge_that_is_killed_leaves_a_whole_store_and_is_finished_by_running_it_again(tmp_path, after):
+    store, _ = three_imports(tmp_path)
+    import_all(store, raw(tmp_path / "raw", "bolt", 9))
+    command = [sys.executable, "-c", KILLED, str(store.folder), str(after)]
+    ended = subprocess.run(command, check=False, env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)})
+    assert ended.returncode == -signal.SIGKILL
+    assert (check(store).damages, store.accounts()) == ([], ["bolt"])
+    removal.purge(store, removal.find(store, account="acme", with_earlier=True))
+    assert on_disk(["acme", "000-0000000-0000000", "orders-001.txt"], store.folder) == set()
+    assert (check(store).damages, len(orders(store))) == ([], 20)
+
+
+def test_a_purge_waits_for_no_import_and_says_so_and_an_import_waits_for_a_purge(tmp_path, monkeypatch):
+    store, _ = three_imports(tmp_path)
+    monkeypatch.setattr(locks, "WAIT", 0.2)
+    with (
+        locks.writing(store.folder),
+        pytest.raises(StoreError, match=r"Something else writes to .* nothing was purged"),
+    ):
+        removal.purge(store, removal.find(store, account="acme"))
+    assert len(orders(store)) == 60
+    held = []
+    append = store_module.Store._append
+    monkeypatch.setattr(
+        store_module.Store, "_append",
+        lambda self, *words: held.append(not _may_purge(self.folder)) or append(self, *words),
+    )  # fmt: skip
+    import_all(store, raw(tmp_path / "raw", "acme", 5))
+    assert held == [True] * 3
+    assert _may_purge(store.folder)
+
+
+def _may_purge(folder: Path) -> bool:
+    try:
+        with locks.alone(folder):
+            return True
+    except locks.LockedError:
+        return False
+
+
+def test_a_damaged_store_is_repaired_before_it_is_purged(tmp_path):
+    store, _ = three_imports(tmp_path)
+    import_all(store, raw(tmp_path / "raw", "bolt", 9))
+    found = find_removal(store, account="bolt")
+    cut(parquet(store, "orders")[0])
+    with pytest.raises(StoreError, match=r"is damaged .* store check"):
+        purge(store, found)
+    repair(store)
+    purge(store, found)
+    assert check(store).damages == []
+
+
+def test_a_store_in_an_object_storage_is_not_purged():
+    store = Store("s3://archive/store")
+    with pytest.raises(StoreError, match="object storage, which may keep what is deleted"):
+        purge(store, removal.Removal([]))
