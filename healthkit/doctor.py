@@ -7,7 +7,7 @@ import platform
 import shutil
 import sys
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from datetime import date
 from importlib import metadata
 from importlib.util import find_spec
@@ -35,19 +35,13 @@ class Line(NamedTuple):
     cure: str = ""
 
 
-def account(book: desk.Desk, name: str) -> list[Line]:
-    """Say where one account stands as of the last day that its files tell of, and which files are missing.
+def account(book: desk.Desk, name: str, day: date) -> list[Line]:
+    """Say where one account stands as of the last day up to `day` that its files tell of, and which files are missing.
 
     Raises StoreError for an account that the store does not hold.
     """
     book.store.check_accounts([name], book.accounts)
-    held = book.verdicts(last_day(book, [name]), [name], as_known=True)
-    return [line for one in held for line in _stands(book, one)]
-
-
-def last_day(book: desk.Desk, accounts: Collection[str]) -> date:
-    """The last day that the files of some accounts tell of."""
-    return max(files.heard_on for pair, files in book.files().items() if pair[0] in accounts)
+    return [line for held in book.verdicts(day, [name], as_known=True) for line in _stands(book, held)]
 
 
 def _stands(book: desk.Desk, held: AccountVerdict) -> Iterator[Line]:

@@ -306,7 +306,7 @@ def _verdict(
         status, row = known[whose], ours if whose == OURS else theirs or {}  # type: ignore[assignment]
     else:
         whose = ""
-        status = _unjudged(ours, theirs, reason)
+        status = _unjudged(ours, reason)
     return Verdict(
         *where, row["metric"], row["channel"] if ours is None else ours["channel"],
         int(row["window"] if ours is None else ours["window"]), as_of, status, whose, ours, theirs, rule, reason, age,
@@ -319,10 +319,11 @@ def _is_ours(ours: Row, theirs: Row | None, fresh: bool) -> bool:
     return ours["metric"] not in ACCOUNT_WIDE or theirs is None or fresh or ours["status"] != "on target"
 
 
-def _unjudged(ours: Row | None, theirs: Row | None, reason: Reason | None) -> str:
+def _unjudged(ours: Row | None, reason: Reason | None) -> str:
     """The status of a measure without a verdict."""
     if ours is None:
-        return "no data" if theirs is None or theirs["status"] in ON_SCALE else str(theirs["status"])
+        # Our files hold no order of the channel, and the marketplace says nothing that still stands.
+        return "no orders"
     if reason is not None and reason.kind == "no orders":
         return "no orders"
     # Good news of the marketplace's that is too old stands for none.

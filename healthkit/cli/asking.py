@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from datetime import date, datetime
+from datetime import date, datetime, timedelta, timezone
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -73,6 +73,11 @@ def day(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise typer.BadParameter(f"{text!r} is not a day; write it as 2026-10-31.") from None
+
+
+def latest_day() -> date:
+    """The latest day that has begun anywhere on Earth."""
+    return datetime.now(timezone(timedelta(hours=14))).date()
 
 
 def month_of(text: str) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 import healthkit as hk
-from healthkit.cli.asking import Data, Form, Format, app, columns, fail, out, sentences, show, told
+from healthkit.cli.asking import Data, Form, Format, app, columns, fail, latest_day, out, sentences, show, told
 
 store_app = typer.Typer(help="Look after the store: check, repair, compact, versions, remove.", no_args_is_help=True)
 app.add_typer(store_app, name="store")
@@ -250,7 +250,7 @@ def doctor(
         lines = [] if account else hk.doctor.examine(folder, whole)
         if account:
             book = hk.desk.Desk(folder)
-            lines = [line for name in account for line in hk.doctor.account(book, name)]
+            lines = [line for name in account for line in hk.doctor.account(book, name, latest_day())]
     for line in lines:
         out.print(f"{line.symbol} {line.text}", soft_wrap=True, markup=False)
         if line.cure:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -20,7 +19,7 @@ from rich.progress import (
 )
 
 import healthkit as hk
-from healthkit.cli.asking import Data, app, err, fail, out, sentences
+from healthkit.cli.asking import Data, app, err, fail, latest_day, out, sentences
 
 
 @app.command("import", epilog="Example: `python -m healthkit import data/sample --data data/sample_store`")
@@ -66,7 +65,7 @@ def import_(
         store, many = hk.store.Store(folder), jobs or os.cpu_count() or 1
         # What was read of thousands of files is not kept, but what is to be said of each.
         outcomes = hk.intake.take_in(
-            paths, store, account, marketplace, begun, done, moved, many, anyway, import_day=_latest_day()
+            paths, store, account, marketplace, begun, done, moved, many, anyway, import_day=latest_day()
         )
         said = [_said(one) for one in outcomes]
     _print(said, folder)
@@ -75,11 +74,6 @@ def import_(
     _advise(store, sorted({one.account for one in said if one.account}), folder)
     if any(one.refused for one in said):
         raise typer.Exit(1)
-
-
-def _latest_day() -> date:
-    """The latest day that has begun anywhere on Earth."""
-    return datetime.now(timezone(timedelta(hours=14))).date()
 
 
 ADVISED, LISTED = 3, 3
@@ -100,7 +94,7 @@ def _advise(store: Any, accounts: list[str], folder: Any) -> None:
             if name not in book.accounts:
                 out.print(hk.wording.downloads.no_orders(name), soft_wrap=True, markup=False)
         known = [name for name in accounts if name in book.accounts]
-        for held in book.verdicts(hk.doctor.last_day(book, known), known, as_known=True) if known else ():
+        for held in book.verdicts(latest_day(), known, as_known=True) if known else ():
             for line in _lacks(book, held, command.replace("NAME", held.account)):
                 out.print(line, soft_wrap=True, markup=False)
 

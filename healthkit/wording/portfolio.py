@@ -187,7 +187,9 @@ def alert(standing: Standing, account: str, marketplace: str, status: str) -> st
     if standing.value is not None:
         told = account_words.short_value(standing.metric, standing.value)
         return f"{status}  {account} ({marketplace}): {measured}: {told}{whose}"
-    left = standing.headroom or 0
+    if standing.headroom is None:
+        return f"{status}  {account} ({marketplace}): {measured} at {standing.rate} ({standing.limit}){whose}"
+    left = standing.headroom
     noun = metric(standing.metric).noun
     room = f"room for {headroom(left, noun)}" if left else f"no room for one more {noun}"
     if left < 0:
