@@ -126,6 +126,22 @@ def month_verdicts(desk: Desk, month: str, accounts: Iterable[str] | None = None
     return [one for one in held if one.as_of >= as_of.replace(day=1) and _reports(one)]
 
 
+def ended_before(desk: Desk, month: str, accounts: Iterable[str] | None = None) -> list[tuple[str, str, date]]:
+    """The accounts and marketplaces of whose month nothing is known, for their files end before it, with that last day.
+
+    Raises MonthError for what is no month.
+    """
+    last = last_day_of(month)
+    wanted = None if accounts is None else set(accounts)
+    figures = desk.figures(last, wanted)
+    known = {
+        pair: desk.last_day_known(pair, last, figures)
+        for pair in desk.files()
+        if pair[1] in desk.policies and (wanted is None or pair[0] in wanted)
+    }
+    return [(*pair, day) for pair, day in sorted(known.items()) if day < last.replace(day=1)]
+
+
 def _reports(verdict: AccountVerdict) -> bool:
     """Whether anything is counted in a window, or reported by the marketplace."""
     return any(one.theirs is not None or (one.ours or {}).get("counted") for one in verdict.measures)

@@ -140,15 +140,16 @@ def check(
     with sentences():
         book = desk(data, policy)
         accounts = hk.monthly.month_verdicts(book, month, account)
-        if not accounts:
+        ended = hk.monthly.ended_before(book, month, account)
+        if not accounts and not ended:
             # The sentence that says which months there are.
             hk.accounts_in(book, month)
     if not written(_alerts(accounts), form):
-        _print_alerts(accounts, book, hk.last_day_of(month))
+        _print_alerts(accounts, hk.last_day_of(month), ended)
     statuses = {one.status for held in accounts for one in held.measures}
     if statuses & {"off target", "at risk"}:
         raise typer.Exit(1)
-    if not accounts or any(held.uncovered or held.status == "cannot be judged" for held in accounts):
+    if not accounts or ended or any(held.uncovered or held.status == "cannot be judged" for held in accounts):
         raise typer.Exit(UNKNOWN)
 
 
@@ -189,7 +190,7 @@ def _why(one: Any) -> str:
     return str(words.reasons.why(one.reason, noun, row["first_day"], row["last_day"], one.as_of.year, minimum))
 
 
-def _print_alerts(accounts: list[Any], book: Any, month_end: Any) -> None:
+def _print_alerts(accounts: list[Any], month_end: Any, ended: list[Any]) -> None:
     """A line for each measure that needs a look, then what is stale and what is not covered."""
     words = hk.wording
     for one in sorted((one for held in accounts for one in _alerted(held)), key=_worst_first):
@@ -204,7 +205,9 @@ def _print_alerts(accounts: list[Any], book: Any, month_end: Any) -> None:
         if held.unasked:
             names = [words.inside(words.metric(name).label) for name in held.unasked]
             typer.echo(words.portfolio.not_covered(held.account, held.marketplace, names))
-    if not any(_alerted(held) for held in accounts):
+    for name, marketplace, last in ended:
+        typer.echo(words.portfolio.nothing_known(name, marketplace, last))
+    if accounts and not ended and not any(_alerted(held) for held in accounts):
         typer.echo("Every measure that a rule enforces is on target.")
 
 

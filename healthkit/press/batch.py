@@ -140,7 +140,8 @@ def print_month(
         failures = _with_manifests(failures, found.failed)
         found, page = _index(desk, month, found, failures, wish.made)
         moved, index_failure = _write_index(folder / "index.html", page)
-    notes += [*moved, *pages.absent(found), *pages.unusable(found), *pages.not_ours(found)]
+    ended = [pages.ended(*one) for one in monthly.ended_before(desk, month)]
+    notes += [*moved, *ended, *pages.absent(found), *pages.unusable(found), *pages.not_ours(found)]
     verdicts = _verdicts(found, [job.owner for job in every])
     made = len(left) - _ran(failures)
     index = folder / "index.html"
@@ -282,7 +283,8 @@ def _index(desk: Desk, month: str, found: pages.Pages, failures: list[Failure], 
         made=made,
     )
     found = _drawable(portfolio, found)
-    notes = [*pages.printed_without_pdf(found.without_pdf), *pages.absent(found), *pages.unusable(found)]
+    ended = [pages.ended(*one) for one in monthly.ended_before(desk, month)]
+    notes = [*ended, *pages.printed_without_pdf(found.without_pdf), *pages.absent(found), *pages.unusable(found)]
     notes += pages.not_ours(found)
     return found, blocks.page(f"Account health, {month}", [_drawn(portfolio, found.rows, notes)], landscape=True)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Set
 from dataclasses import dataclass, field, replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -182,6 +183,15 @@ def _shortened(names: list[str]) -> str:
     """Names in a sentence; of many the first, and how many more."""
     more = len(names) - SHOWN
     return ", ".join(names) if more <= 0 else f"{', '.join(names[:SHOWN])} and {more:,} more"
+
+
+def ended(account: str, marketplace: str, last: date) -> str:
+    """That an account has no page, for nothing is known of the month.
+
+    >>> ended("acme", "US", date(2026, 9, 12))
+    'acme (US) has no page: its files end on 2026-09-12, and nothing is known of the month.'
+    """
+    return f"{account} ({marketplace}) has no page: its files end on {last}, and nothing is known of the month."
 
 
 def absent(pages: Pages) -> list[str]:

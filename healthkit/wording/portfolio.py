@@ -230,3 +230,15 @@ def stale(account: str, marketplace: str, known_until: date, asked: date) -> str
         f"files end  {account} ({marketplace}): judged as of {short_day(known_until)}, the last day that its files "
         f"tell of, not {short_day(asked)}"
     )
+
+
+def nothing_known(account: str, marketplace: str, last: date) -> str:
+    """That the files of an account end before the month does begin, in a line.
+
+    >>> nothing_known("harbor", "US", date(2026, 9, 12))
+    'cannot be judged  harbor (US): its files end on 12 Sep, and nothing is known of the month'
+    """
+    return (
+        f"cannot be judged  {account} ({marketplace}): its files end on {short_day(last)}, and nothing is known of "
+        "the month"
+    )
