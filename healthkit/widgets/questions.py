@@ -140,18 +140,18 @@ def accounts(desk: Desk) -> list[tuple[str, str]]:
 
 
 def last_day(desk: Desk, account: str = "") -> date:
-    """The last day of the orders of a desk, or the last that the files of one account tell of.
+    """The last day of the orders of a desk or an account, or of a report of the marketplace's own that is newer.
 
-    Raises QuestionError where the desk holds none.
+    Raises StoreError for an account that the store does not hold, QuestionError where the desk holds no orders.
     """
     if account:
         desk.store.check_accounts([account], desk.accounts)
-        latest = desk.counts.coverage["ends_on"].max().date()
-        return max(desk.last_day_known(pair, latest) for pair in desk.files() if pair[0] == account)
-    ends = desk.counts.coverage["ends_on"]
+    coverage = desk.counts.coverage
+    ends = coverage.loc[coverage["account"] == account, "ends_on"] if account else coverage["ends_on"]
     if ends.empty:
         raise QuestionError("The store holds no orders. Import some: python -m healthkit import FOLDER.")
-    return ends.max().date()
+    figures = desk.figures(date.max, [account] if account else None)
+    return max([ends.max().date(), *(row["reported_on"] for rows in figures.values() for row in rows)])
 
 
 def measures(desk: Desk, account: str, marketplace: str, as_of: date) -> list[tuple[str, str]]:

@@ -189,3 +189,25 @@ def ended(known_until: date, year: int) -> str:
     'The files tell of orders until 26 November; later days are not known.'
     """
     return f"The files tell of orders until {long_day(known_until, year)}; later days are not known."
+
+
+def since_unknown(whose: str) -> str:
+    """That a measure is off target by the marketplace's figure alone.
+
+    >>> since_unknown("Amazon’s own figure of 27 November")
+    'off target by Amazon’s own figure of 27 November; since when, the files do not tell.'
+    """
+    return f"off target by {whose}; since when, the files do not tell."
+
+
+def none_off_target(as_of: date, unjudged: int) -> str:
+    """That no measure is known to be off target, and how many enforced ones cannot be judged.
+
+    >>> none_off_target(date(2026, 10, 31), 0)
+    'No measure is off target on 31 October 2026.'
+    >>> none_off_target(date(2026, 10, 31), 2)
+    'No measure is known to be off target on 31 October 2026; two that a rule enforces cannot be judged.'
+    """
+    known = "known to be " if unjudged else ""
+    rest = f"; {small(unjudged)} that a rule enforces cannot be judged" if unjudged else ""
+    return f"No measure is {known}off target on {long_day(as_of, 0)}{rest}."
