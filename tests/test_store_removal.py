@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import time
 from datetime import date
@@ -11,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from healthkit import exposure, intake, tables
+from healthkit import exposure, intake, press, tables
 from healthkit.desk import Desk
 from healthkit.store import Store, StoreError, check, compact, find_removal, remove, repair, versions
 from tests import readers_files as files
@@ -191,3 +192,30 @@ def test_an_import_into_the_wrong_account_is_taken_out_and_all_equals_a_store_th
         ]
         pd.testing.assert_frame_equal(*rows)
     pd.testing.assert_frame_equal(store.ledger().coverage, never.ledger().coverage)
+
+
+def pages_of(store: Store, out: Path) -> dict[str, str]:
+    """The pages of a month with what lies beside them, without the number of the store's version."""
+    printed = press.print_month(Desk(store.folder), "2026-10", ["paper-moth"], out, wish=press.Wish(jobs=1))
+    assert printed.failures == []
+    kinds = {".html", ".json", ".csv"}
+    pages = [
+        path for path in sorted(out.rglob("*")) if path.suffix in kinds and not path.name.endswith("manifest.json")
+    ]
+    return {path.name: re.sub(r"version \d+ of the store", "", path.read_text(encoding="utf-8")) for path in pages}
+
+
+def test_pages_after_an_undone_import_are_byte_for_byte_those_of_a_store_that_never_had_it(tmp_path):
+    pages = []
+    for name in ("never", "undone"):
+        store = Store(tmp_path / name / "store")
+        assert not any(one.refused for one in intake.take_in([SAMPLE / "paper-moth"], store))
+        if name == "undone":
+            wrong = raw(tmp_path / "raw", "clearbrook-bath", 7)
+            assert not any(one.refused for one in intake.take_in([wrong], store, account="paper-moth"))
+            wrong_pages = pages_of(store, tmp_path / "wrong")
+            remove(store, find_removal(store, ["orders-007.txt"]))
+        pages.append(pages_of(store, tmp_path / name / "reports"))
+    assert len(pages[0]) >= 4
+    assert pages[0] == pages[1]
+    assert {name for name in pages[0] if wrong_pages[name] != pages[0][name]} >= {"index.html", "paper-moth_us.html"}
