@@ -5,7 +5,7 @@ The only room with deltalake and duckdb.
 
 from healthkit.store.folders import Bucket, Folder, folder_of
 from healthkit.store.merging import ledger_of, schema
-from healthkit.store.store import Store, StoreError, refuse_unknown
+from healthkit.store.store import NoPermissionError, Store, StoreError, refuse_unknown
 from healthkit.store.upkeep import Checked, Compacted, Damage, Repaired, Version, check, compact, repair, versions
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Compacted",
     "Damage",
     "Folder",
+    "NoPermissionError",
     "Repaired",
     "Store",
     "StoreError",
