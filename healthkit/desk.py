@@ -76,6 +76,7 @@ class Desk:
         self._one = None if policy is None else load(policy)
         self._track = track
         self._parts: dict[tuple[str, ...], Counts] = {}
+        self._counts_at: Path | None = None
         self._ledgers: dict[str, Ledger] = {}
         self._figures: dict[tuple[str, ...] | None, Ledger] = {}
         self._files: dict[tuple[str, str], Files] | None = None
@@ -93,9 +94,10 @@ class Desk:
         Raises StoreError where there is no store.
         """
         self.store.must_exist()
-        place = self.counts_place
         if not isinstance(self.store, Excerpt):
-            return kept.counts(self.store, place, self._rules, self._track)
+            counts, self._counts_at = kept.counts(self.store, self._counts_places, self._rules, self._track)
+            return counts
+        place = self.store.counts
         # Forks inherit what their parent read.
         if place not in _READ:
             found = kept.read(place)
@@ -105,12 +107,28 @@ class Desk:
             _READ[place] = found
         return _READ[place]
 
-    @cached_property
+    @property
     def counts_place(self) -> Path:
         """The folder of the counts: one for each state of the store, of the rules and of the code that counts."""
+        return self._counts_at or self._counts_places[0]
+
+    @cached_property
+    def _counts_places(self) -> list[Path]:
+        """Where the counts of the store may stand, the best first."""
         if isinstance(self.store, Excerpt):
-            return self.store.counts
-        return kept.place_of(self.store, self._one.files if self._one else ())
+            return [self.store.counts]
+        return kept.places_of(self.store, self._one.files if self._one else ())
+
+    def saved_counts(self, work: Path, shared: bool) -> Path:
+        """The folder in which other processes find the counts; `work / "counts"`, written now, where there is none.
+
+        `shared` says that other machines must reach it, which may see the folder of the store but no user's cache.
+        """
+        counts, there = self.counts, self._counts_at
+        if there is None or (shared and there != self._counts_places[0]):
+            there = work / "counts"
+            kept.write_files(there, counts)
+        return there
 
     def _rules(self, codes: Iterable[str]) -> list[Rule]:
         """Every rule that some marketplaces ever had."""

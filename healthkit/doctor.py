@@ -75,7 +75,7 @@ def _name(one: Verdict) -> str:
 
 def examine(folder: store.Folder, whole: bool = False) -> list[Line]:
     """Look at the kit, its libraries and one store; `whole` reads every data file of it."""
-    return [_kit(), _libraries(), *_optional(), _room(store.Store(folder).beside), *_store(folder, whole)]
+    return [_kit(), _libraries(), *_optional(), _room(store.Store(folder).besides[0]), *_store(folder, whole)]
 
 
 def _kit() -> Line:
@@ -133,7 +133,8 @@ def _store(folder: store.Folder, whole: bool) -> list[Line]:
         coverage = book.counts.coverage
         files = len(held.reports())
     except store.StoreError as error:
-        return [Line(WRONG, str(error), f"python -m healthkit store repair --data {folder}")]
+        denied = isinstance(error, store.NoPermissionError)
+        return [Line(WRONG, str(error), "" if denied else f"python -m healthkit store repair --data {folder}")]
     many = int(coverage["orders"].sum())
     lines = [Line(WELL, f"{folder}: version {held.version()}, {files:,} raw files, {coverage['account'].nunique():,} "
                         f"accounts, {many:,} orders")]  # fmt: skip

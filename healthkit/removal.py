@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
@@ -23,7 +22,7 @@ def purge(held: Store, removal: Removal) -> Purged:
     disk), pages that were printed, and what another process holds in memory. Raises StoreError (see `store.purge`). A
     purge that was killed is finished by running it again.
     """
-    scratch.sweep(Path(tempfile.gettempdir()), scratch.SPILLED)
+    scratch.sweep()
     kept.clear(held.folder)
     purged = store.purge(held, removal)
     # Again: a question that began before may have kept its counts in the meantime.

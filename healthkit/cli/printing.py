@@ -26,6 +26,7 @@ from healthkit.cli.asking import (
     fail,
     month_of,
     out,
+    path,
     sentences,
     written,
 )
@@ -53,7 +54,9 @@ def report(
     account: Accounts = None,
     policy: PolicyName = None,
     version: Version = None,
-    out_dir: Annotated[Path, typer.Option("--out", help="Folder for the pages.")] = Path("reports"),
+    out_dir: Annotated[Path, typer.Option("--out", parser=path, metavar="PATH", help="Folder for the pages.")] = Path(
+        "reports"
+    ),
     made: Annotated[str, typer.Option(help="When the report was made, as it is to stand in its footer.")] = "",
     jobs: Annotated[int | None, typer.Option(min=1, help="So many at once. Default: one for each core.")] = None,
     only_changed: Annotated[
@@ -78,13 +81,22 @@ def report(
     cluster: Annotated[
         str, typer.Option(metavar="ADDRESS", help="A Dask scheduler whose workers print: tcp://….")
     ] = "",
+    work: Annotated[
+        Path | None,
+        typer.Option(
+            parser=path,
+            metavar="FOLDER",
+            help="Where the rows of the reports stand while they are printed. Default: with the temporary files; for a "
+            "cluster, in the folder of the store.",
+        ),
+    ] = None,
     data: Data = None,
 ) -> None:
     """Write the monthly report of each account as an HTML page that opens offline, and an index over all."""
     with sentences():
         wish = hk.press.Wish(
             made, jobs, only_changed, deadline, memory, engine.value,
-            alone=self_contained, code=code, pdf=pdf, separate=separate,
+            alone=self_contained, code=code, pdf=pdf, separate=separate, work=work,
         )  # fmt: skip
         with _workers(cluster) as executor:
             printed = hk.press.print_month(

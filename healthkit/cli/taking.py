@@ -19,12 +19,15 @@ from rich.progress import (
 )
 
 import healthkit as hk
-from healthkit.cli.asking import Data, app, err, fail, latest_day, out, sentences
+from healthkit.cli.asking import Data, app, err, fail, latest_day, out, path, sentences
 
 
 @app.command("import", epilog="Example: `python -m healthkit import data/sample --data data/sample_store`")
 def import_(
-    paths: Annotated[list[Path], typer.Argument(help="Files or folders with the marketplace's raw reports.")],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(parser=path, metavar="PATHS...", help="Files or folders with the marketplace's raw reports."),
+    ],
     account: Annotated[str | None, typer.Option(help="The account. Default: the name of the file's folder.")] = None,
     marketplace: Annotated[
         str | None, typer.Option(help="The marketplace, such as US or DE, where a file does not say.")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, as_completed
@@ -19,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from healthkit import blocks, excerpt, monthly, scratch
 from healthkit.desk import Desk
-from healthkit.press import forks, pages, run, shelf
+from healthkit.press import forks, pages, pdf, run, shelf
 from healthkit.press.page import Job, Outcome, failed, locked, print_page, warming
 from healthkit.press.pages import Owner
 from healthkit.store import Store
@@ -34,8 +33,6 @@ CURES = {
 }
 """What to do, by how a notebook ended."""
 INDEX_CURE = "index.html, where there is one, is of an earlier run. Make room or give permission, and run it again."
-WORK = ".press-"
-"""Folders of a batch at work begin like this; they go with it."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +78,9 @@ class Wish:
     `made` stands in the footers as given. `jobs` run at once; `only_changed` leaves pages that were made of just the
     same. `deadline` [seconds] and `memory` [MiB] end a notebook that passes them. `alone` puts Vega into every page,
     `code` shows the cells' code, one click away; `pdf` makes a PDF of each page; `separate` gives each account and
-    marketplace a folder of its own, which can be sent.
+    marketplace a folder of its own, which can be sent. `work` is the folder below which the rows that the reports need
+    of the store stand while the batch runs (default: among the temporary files; for an executor, which may reach other
+    machines, the folder of the store).
     """
 
     made: str = ""
@@ -95,6 +94,7 @@ class Wish:
     code: bool = False
     pdf: bool = False
     separate: bool = False
+    work: Path | None = None
 
 
 def print_month(
@@ -117,15 +117,17 @@ def print_month(
     run stays where it is, but is not current: the index names it beside the failure and not among the pages.
     """
     wish = wish or Wish(**wishes)
+    if not str(out).strip():
+        raise run.PressError("The folder for the pages is an empty name. Name it, or leave it out for reports.")
     folder = (Path(out) / month).resolve()
     in_month, pairs, failures = _pairs(desk, month, accounts)
     notes = [] if wish.separate else shelf.write_signed(folder / shelf.BUNDLE, shelf.bundle())
     without_pdf: dict[Owner, tuple[str, str]] = {}
-    _sweep(folder)
+    scratch.sweep(folder)
     every = [_job(desk, month, account, code, folder, wish) for account, code in pairs]
     left = [job for job in every if not (wish.only_changed and job.is_done)]
-    with _working(folder) as work:
-        jobs = _with_excerpts(desk, left, work)
+    with _working(desk, wish, executor is not None) as work:
+        jobs = _with_excerpts(desk, left, work, executor is not None)
         with _bar(console, len(jobs)) as step, _executor(executor, wish, jobs) as held:
             for outcome in _each(held, jobs):
                 if outcome.status != "done":
@@ -134,6 +136,7 @@ def print_month(
                     without_pdf[outcome.job.owner] = outcome.without_pdf, outcome.cure
                 notes += outcome.moved
                 step(outcome)
+    scratch.sweep(folder)  # A worker of a cluster may have been killed while it wrote a page.
     with locked(folder):
         found = pages.read(folder, month, in_month, _stored(desk))
         found = found.without({(one.account, one.marketplace) for one in failures})
@@ -190,30 +193,38 @@ def _why_not(desk: Desk, account: str, month: str) -> str:
 
 
 @contextmanager
-def _working(folder: Path) -> Iterator[Path]:
-    """A folder of this batch's own, beside its pages so that other machines reach it too; it goes in the end."""
-    work = folder / scratch.own_name(WORK)
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
+def _working(desk: Desk, wish: Wish, shared: bool) -> Iterator[Path]:
+    """A private folder for what the reports need of the store, never among the pages; it is removed in the end.
+
+    Raises PressError where others must reach it and none is known that they do.
+    """
+    below = wish.work if wish.work is not None else _reached(desk) if shared else None
+    if below is not None:
+        below.mkdir(parents=True, exist_ok=True)
+    work = scratch.make(scratch.BATCH, below)
     try:
-        yield work
+        yield work.resolve()
     finally:
-        shutil.rmtree(work, ignore_errors=True)
+        scratch.remove(work)
 
 
-def _sweep(folder: Path) -> None:
-    """Take away what batches of this machine left that were killed, and parts of files that nobody is writing."""
-    if scratch.sweep(folder, WORK):
-        for part in folder.glob(".*.part"):
-            part.unlink(missing_ok=True)
+def _reached(desk: Desk) -> Path:
+    """The folder of the store, which the workers of a cluster reach."""
+    folder = desk.store.folder
+    if not isinstance(folder, Path) or not os.access(folder, os.W_OK):
+        raise run.PressError(
+            f"The workers of a cluster need a folder that all of them reach, and nothing can be written into {folder}. "
+            "Name one with --work."
+        )
+    return folder
 
 
-def _with_excerpts(desk: Desk, jobs: list[Job], work: Path) -> list[Job]:
-    """The jobs, each with what its notebook needs of the store."""
+def _with_excerpts(desk: Desk, jobs: list[Job], work: Path, shared: bool) -> list[Job]:
+    """The jobs, each with what its notebook needs of the store; `shared` says that other machines must reach that."""
     if not jobs:
         return []
     names = list(dict.fromkeys(job.account for job in jobs))
-    excerpt.write(_whole(desk), names, desk.counts_place, work / "excerpt")
+    excerpt.write(_whole(desk), names, desk.saved_counts(work, shared), work / "excerpt")
     return [Job(**{**job.__dict__, "excerpt": str(work / "excerpt")}) for job in jobs]
 
 
@@ -233,14 +244,19 @@ def _executor(given: Executor | None, wish: Wish, jobs: list[Job]) -> Iterator[E
         if jobs and wish.engine == run.ENGINE and forks.CAN_FORK:
             forks.warm_with(dict(warming(jobs[0], len(jobs))))
         many = max(1, min(len(jobs), wish.jobs or os.cpu_count() or 1))
-        pool = ThreadPoolExecutor(many)
+        pool, wait = ThreadPoolExecutor(many), True
         try:
             yield pool
+        except SystemExit:
+            # Kernels of papermill's own engine end with this process; they are not waited for.
+            wait = wish.engine == run.ENGINE
+            raise
         finally:
-            # On the way out by Ctrl-C what has not begun does not begin, and forks that run are ended.
+            # On the way out by Ctrl-C or SIGTERM what has not begun does not begin, and what runs is ended.
             pool.shutdown(wait=False, cancel_futures=True)
             forks.stop()
-            pool.shutdown(wait=True)
+            pdf.stop()
+            pool.shutdown(wait=wait)
             forks.warm_with(None)
 
 

@@ -219,7 +219,7 @@ def _replace(
         os.replace(last, path)
     finally:
         for part in parts:
-            part.unlink(missing_ok=True)
+            shelf.discard(part)
     return moved
 
 

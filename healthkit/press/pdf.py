@@ -6,10 +6,11 @@ import os
 import shutil
 import signal
 import subprocess
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from healthkit import scratch
+from healthkit.press import forks
 from healthkit.press.run import PressError
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -21,6 +22,9 @@ FLAGS = (
 )  # fmt: skip
 INSTALL = "Install Chromium, or set the environment variable CHROMIUM to its path, and run the report again with --pdf."
 AGAIN = "Run the report of this account again with --pdf."
+
+_running: set[subprocess.Popen[bytes]] = set()
+"""The browsers that are printing now."""
 
 
 class PdfError(PressError):
@@ -42,9 +46,10 @@ def browser() -> str:
 def printed(page: Path) -> bytes:
     """The PDF of a page. Raises PdfError where it cannot be printed."""
     chromium = browser()
-    with tempfile.TemporaryDirectory(prefix="healthkit-pdf-", ignore_cleanup_errors=True) as folder:
-        made, errors = Path(folder) / "page.pdf", Path(folder) / "errors.txt"
-        flags = [*FLAGS, f"--user-data-dir={folder}/profile", f"--print-to-pdf={made}"]
+    work = scratch.make(scratch.PDF)
+    try:
+        made, errors = work / "page.pdf", work / "errors.txt"
+        flags = [*FLAGS, f"--user-data-dir={work}/profile", f"--print-to-pdf={made}"]
         if hasattr(os, "geteuid") and os.geteuid() == 0:
             # Chromium's own sandbox does not start as root.
             flags.append("--no-sandbox")
@@ -53,11 +58,16 @@ def printed(page: Path) -> bytes:
         if code or not data.startswith(b"%PDF-"):
             ended = f"was killed by signal {-code}" if code < 0 else f"ended with code {code} and made no PDF"
             raise PdfError(f"Chromium {ended}{_last_line(errors)}.")
+    finally:
+        scratch.remove(work)
     return data
 
 
 def _run(command: list[str], errors: Path) -> int:
-    """Run Chromium to its end and return its exit code; one that takes too long is ended with all its processes."""
+    """Run Chromium to its end and return its exit code; one that takes too long, or is stopped with the batch, is ended
+    with all its processes."""
+    if forks.is_stopped():
+        raise PdfError("The batch was stopped.")
     with errors.open("wb") as written:
         try:
             running = subprocess.Popen(
@@ -65,12 +75,14 @@ def _run(command: list[str], errors: Path) -> int:
             )
         except OSError as error:
             raise PdfError(f"{command[0]} cannot be started: {error.strerror}.", INSTALL) from None
+    _running.add(running)
     try:
         return running.wait(PATIENCE)
     except subprocess.TimeoutExpired:
         raise PdfError(f"Chromium did not print the page in {PATIENCE} seconds.") from None
     finally:
         _end(running)
+        _running.discard(running)
 
 
 def _end(running: subprocess.Popen[bytes]) -> None:
@@ -78,11 +90,17 @@ def _end(running: subprocess.Popen[bytes]) -> None:
     if running.poll() is not None:
         return
     if hasattr(os, "killpg"):
-        with suppress(ProcessLookupError):
+        with suppress(OSError):
             os.killpg(running.pid, signal.SIGKILL)
     else:
         running.kill()
     running.wait()
+
+
+def stop() -> None:
+    """End the browsers that are running: the batch is stopped."""
+    for running in list(_running):
+        _end(running)
 
 
 def _last_line(errors: Path) -> str:

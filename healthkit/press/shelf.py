@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import secrets
 from pathlib import Path
 
+from healthkit import marked_folders, scratch
 from healthkit.marketplaces import MARKETPLACES
 from healthkit.vega import bundle
 
-__all__ = ["BUNDLE", "bundle", "digest", "is_signed", "set_aside", "stage", "stem", "write", "write_signed"]
+__all__ = ["BUNDLE", "bundle", "digest", "discard", "is_signed", "set_aside", "stage", "stem", "write", "write_signed"]
 
 BUNDLE = "vega.js"
 LONGEST = 120
@@ -70,28 +70,28 @@ def _pair_of(plain: str) -> tuple[str, str] | None:
 
 
 def stage(folder: Path, data: bytes) -> Path:
-    """Write a new file that waits in a folder for its name; its mode follows the umask. The caller renames it."""
+    """Write a new file that waits in a folder for its name; its mode follows the umask.
+
+    The caller renames it, and then calls `discard`, also where it does not come to that.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    part = folder / f".{secrets.token_hex(8)}.part"
-    # Not by tempfile, whose files are for their owner alone.
-    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    part = marked_folders.make(folder, scratch.PART) / "part"
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
+        part.write_bytes(data)
     except BaseException:
-        part.unlink(missing_ok=True)
+        discard(part)
         raise
     return part
 
 
+def discard(part: Path) -> None:
+    """Remove what is left of a staged file: its folder and, where it was not renamed, itself."""
+    scratch.remove(part.parent)
+
+
 def write(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
-    part = stage(path.parent, text.encode())
-    try:
-        os.replace(part, path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+    scratch.write_whole(path, text)
 
 
 def write_signed(path: Path, text: str) -> list[str]:
@@ -104,9 +104,8 @@ def write_signed(path: Path, text: str) -> list[str]:
     try:
         moved = [] if is_signed(path) else set_aside(path)
         os.replace(part, path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+    finally:
+        discard(part)
     return moved
 
 
