@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 from datetime import date
@@ -16,6 +18,7 @@ import pytest
 
 from healthkit import intake, kept, removal, tables
 from healthkit.desk import Desk
+from healthkit.press import batch
 from healthkit.store import Store, StoreError, check, compact, find_removal, locks, purge, remove, repair, versions
 from healthkit.store import store as store_module
 
@@ -292,3 +295,48 @@ def test_a_store_in_an_object_storage_is_not_purged():
     store = Store("s3://archive/store")
     with pytest.raises(StoreError, match="object storage, which may keep what is deleted"):
         purge(store, removal.Removal([]))
+
+
+def test_rows_that_a_killed_batch_left_beside_its_pages_go_and_those_of_a_running_one_stay(tmp_path):
+    store, _ = three_imports(tmp_path)
+    assert removal.EXCERPTS == batch.WORK
+    ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    month = tmp_path / "reports" / "2026-10"
+    killed, running = (
+        month / f"{batch.WORK}{process}-{socket.gethostname()}-x" for process in (int(ended.stdout), os.getpid())
+    )
+    for place in (killed, running, month / ".press-of-mine"):
+        place.mkdir(parents=True)
+        (place / "rows.arrow").write_text("acme")
+    removal.purge(store, removal.find(store, account="acme"), [tmp_path / "reports", tmp_path / "none"])
+    assert sorted(path.name for path in month.iterdir()) == sorted([running.name, ".press-of-mine"])
+
+
+PURGE = """
+import sys
+from healthkit import removal
+from healthkit.store import Store
+
+store = Store(sys.argv[1])
+removal.purge(store, removal.find(store, account="acme", with_earlier=True))
+"""
+
+
+def test_who_reads_while_a_purge_runs_gets_the_whole_answer_or_a_sentence(tmp_path):
+    store = Store(tmp_path / "store")
+    import_all(store, *[raw(tmp_path / "raw", name, number) for number, name in enumerate(["acme", "bolt"] * 6)])
+    pinned, answers, sentences = store.pinned(), set[int](), set[str]()
+    process = subprocess.Popen([sys.executable, "-c", PURGE, str(store.folder)])
+    while process.poll() is None:
+        for held in (Store(store.folder), pinned):
+            try:
+                answers.add(len(orders(held)))
+            except StoreError as error:
+                sentences.add(re.sub(r"/\S+|\d+", "…", str(error)))
+    assert process.returncode == 0
+    assert answers <= {240, 120}
+    said = ("is being purged at this moment", "cannot be read any more", "was changed while this question ran")
+    assert [one for one in sentences if not any(words in one for words in said)] == []
+    assert len(orders(Store(store.folder))) == 120
+    with pytest.raises(StoreError, match="were purged"):
+        orders(pinned)
