@@ -15,19 +15,29 @@ find = store.find_removal
 remove = store.remove
 
 
-def purge(held: Store, removal: Removal) -> Purged:
+def purge(held: Store, removal: Removal, reports: Iterable[Path] = ()) -> Purged:
     """Remove raw files from every version of a store, from its counts and from disk.
 
     No older version of the store can be read afterwards. Not reached: copies elsewhere (backups, snapshots of the
-    disk), pages that were printed, and what another process holds in memory. Raises StoreError (see `store.purge`). A
+    disk), pages that were printed, and what another process holds in memory. Of killed processes the rows go that they
+    left in temporary files and, of batches, in these folders of reports. Raises StoreError (see `store.purge`). A
     purge that was killed is finished by running it again.
     """
     scratch.sweep()
+    for place in ([held.folder] if isinstance(held.folder, Path) else []) + _folders(reports):
+        scratch.sweep(place)
     kept.clear(held.folder)
     purged = store.purge(held, removal)
     # Again: a question that began before may have kept its counts in the meantime.
     kept.clear(held.folder)
     return purged
+
+
+def _folders(reports: Iterable[Path]) -> list[Path]:
+    """Folders of reports, and those of each month in them."""
+    return [
+        place for folder in reports if folder.is_dir() for place in (folder, *filter(Path.is_dir, folder.iterdir()))
+    ]
 
 
 def pages_of(accounts: Collection[str], reports: Iterable[Path]) -> list[Path]:

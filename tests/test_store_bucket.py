@@ -149,6 +149,24 @@ def test_compacting_changes_no_answer(cloud):
     pd.testing.assert_frame_equal(Desk(store.folder, version=5).score(DAY), before)
 
 
+def test_a_raw_file_is_removed_and_older_versions_stand_and_a_purge_is_refused(cloud):
+    address = "s3://archive/removed"
+    for account in ACCOUNTS:
+        list(take_in([SAMPLE / account], Store(address)))
+    store, before = Store(address), Desk(address, version=0).score(DAY)
+    found = stores.find_removal(store, account=ACCOUNTS[1])
+    with pytest.raises(StoreError, match="object storage, which may keep what is deleted"):
+        stores.purge(store, found)
+    stores.remove(store, found)
+    pd.testing.assert_frame_equal(Desk(address).score(DAY), before)
+    assert Desk(address, version=1).accounts == sorted(ACCOUNTS)
+    checked = stores.check(store)
+    assert (checked.damages, checked.unread) == ([], 0)
+    assert checked.removed > 0
+    assert not any(one.refused for one in take_in([SAMPLE / ACCOUNTS[1]], store))
+    assert store.accounts() == sorted(ACCOUNTS)
+
+
 def test_an_object_that_is_gone_is_told_mended_and_whole_again_after_an_import(cloud):
     store = Store("s3://archive/broken")
     list(take_in([SAMPLE / "paper-moth"], store))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import platformdirs
 import pyarrow.parquet as pq
 import pytest
 
-from healthkit import intake, kept, removal, tables
+from healthkit import intake, kept, removal, scratch, tables
 from healthkit.desk import Desk
 from healthkit.store import Store, StoreError, check, compact, find_removal, locks, purge, remove, repair, versions
 from healthkit.store import store as store_module
@@ -292,3 +293,58 @@ def test_a_store_in_an_object_storage_is_not_purged():
     store = Store("s3://archive/store")
     with pytest.raises(StoreError, match="object storage, which may keep what is deleted"):
         purge(store, removal.Removal([]))
+
+
+LEAVE = """
+import os, sys
+from pathlib import Path
+from healthkit import scratch
+
+made = scratch.make(scratch.BATCH, Path(sys.argv[1]))
+(made / "excerpt").mkdir()
+(made / "excerpt" / "excerpt.json").write_text("acme")
+os._exit(9)
+"""
+"""A batch that is killed while its rows stand below the folder of the store."""
+
+
+def test_rows_that_a_killed_batch_left_go_and_those_of_a_running_one_stay(tmp_path):
+    store, _ = three_imports(tmp_path)
+    subprocess.run([sys.executable, "-c", LEAVE, str(store.folder)], check=False)
+    running = scratch.make(scratch.BATCH, store.folder)
+    assert len(list(store.folder.glob(f"{scratch.BATCH}*"))) == 2
+    try:
+        removal.purge(store, removal.find(store, account="acme"), [tmp_path / "reports", tmp_path / "none"])
+        assert list(store.folder.glob(f"{scratch.BATCH}*")) == [running]
+    finally:
+        scratch.remove(running)
+
+
+PURGE = """
+import sys
+from healthkit import removal
+from healthkit.store import Store
+
+store = Store(sys.argv[1])
+removal.purge(store, removal.find(store, account="acme", with_earlier=True))
+"""
+
+
+def test_who_reads_while_a_purge_runs_gets_the_whole_answer_or_a_sentence(tmp_path):
+    store = Store(tmp_path / "store")
+    import_all(store, *[raw(tmp_path / "raw", name, number) for number, name in enumerate(["acme", "bolt"] * 6)])
+    pinned, answers, sentences = store.pinned(), set[int](), set[str]()
+    process = subprocess.Popen([sys.executable, "-c", PURGE, str(store.folder)])
+    while process.poll() is None:
+        for held in (Store(store.folder), pinned):
+            try:
+                answers.add(len(orders(held)))
+            except StoreError as error:
+                sentences.add(re.sub(r"/\S+|\d+", "…", str(error)))
+    assert process.returncode == 0
+    assert answers <= {240, 120}
+    said = ("is being purged at this moment", "cannot be read any more", "was changed while this question ran")
+    assert [one for one in sentences if not any(words in one for words in said)] == []
+    assert len(orders(Store(store.folder))) == 120
+    with pytest.raises(StoreError, match="were purged"):
+        orders(pinned)

@@ -151,7 +151,7 @@ def remove(
                 soft_wrap=True,
             )
             return
-        purged = hk.removal.purge(store, found)
+        purged = hk.removal.purge(store, found, [reports])
         pages = hk.removal.pages_of(found.accounts, [reports])
     out.print(f"Purged: {hk.wording.things(purged.removed, 'file')} removed from {store.folder}.", soft_wrap=True)
     _say_left(purged, pages, reports)
