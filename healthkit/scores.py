@@ -167,7 +167,7 @@ class _Held:
     first_orders: dict[str, np.ndarray]
     counting: dict[_Asked, Stays]
     faults: dict[_Asked, Stays]
-    assumed: dict[_Asked, dict[str, Stays]]
+    assumed: dict[_Asked, list[tuple[str, Stays]]]
     evidence: list[set[str]]
 
 
@@ -190,12 +190,13 @@ def _arrays(counts: Counts, marketplace: str) -> _Held:
         for frame in (counts.exposure, counts.faults, counts.coverage)
     )
     accounts = pd.Index(coverage["account"].astype("str"))
-    counting = _split(exposure, accounts, "until_day", "counted")
-    guesses = faults[faults["assumed"].notna().to_numpy()]
-    assumed: dict[_Asked, dict[str, Stays]] = {}
-    for words in guesses["assumed"].unique():
-        for asked, stays in _split(guesses[(guesses["assumed"] == words).to_numpy()], accounts, *_FAULT).items():
-            assumed.setdefault(asked, {})[words] = stays
+    counting = _split(exposure, accounts, *_COUNT)
+    assumed: dict[_Asked, list[tuple[str, Stays]]] = {}
+    for frame, columns in ((exposure, _COUNT), (faults, _FAULT)):
+        guesses = frame[frame["assumed"].notna().to_numpy()]
+        for words in guesses["assumed"].unique():
+            for asked, stays in _split(guesses[(guesses["assumed"] == words).to_numpy()], accounts, *columns).items():
+                assumed.setdefault(asked, []).append((words, stays))
     return _Held(
         marketplace,
         accounts,
@@ -209,6 +210,7 @@ def _arrays(counts: Counts, marketplace: str) -> _Held:
     )
 
 
+_COUNT = ("until_day", "counted")
 _FAULT = ("cleared_on", "at_fault")
 
 
@@ -286,7 +288,7 @@ def _count(held: _Held, ask: _Ask, channel: str) -> _Count:
     for place, evidence in enumerate(held.evidence):
         if metric.proxy and metric.proxy_unless not in evidence:
             proxy[place] = metric.proxy
-    for words, stays in held.assumed.get(asked, {}).items():
+    for words, stays in held.assumed.get(asked, ()):
         covered = on(stays) > 0
         proxy[covered] = [_and(before, words) for before in proxy[covered]]
     for place, evidence in enumerate(held.evidence):

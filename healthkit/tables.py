@@ -323,7 +323,7 @@ REPORTS = Table(
 same for the same content of the same account. `brought` says, as JSON, how many rows of each table the file holds."""
 EXPOSURE = Table(
     "exposure",
-    "how many orders count, by clock day and the days on which they began and ceased to count",
+    "how many orders count, by clock day, the days on which they began and ceased to count, and what that rests on",
     _columns("""
         account      text
         marketplace  text
@@ -334,6 +334,7 @@ EXPOSURE = Table(
         known_on     day
         until_day    day?
         counted      count
+        assumed      text?
     """),
 )
 FAULTS = Table(
