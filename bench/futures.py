@@ -29,7 +29,9 @@ def made_up(metric: str, per_day: int, share: float | None = None, delay: float 
     named = {"account": "made-up", "marketplace": "US", "channel": "seller", "metric": metric, "basis": str(rule.basis)}
     days = pd.date_range(AS_OF - timedelta(days=DAYS - 1), AS_OF)
     many = rng.poisson(per_day, DAYS)
-    exposure = pd.DataFrame({**named, "clock_day": days, "known_on": days, "until_day": pd.NaT, "counted": many})
+    exposure = pd.DataFrame({
+        **named, "clock_day": days, "known_on": days, "until_day": pd.NaT, "counted": many, "assumed": None,
+    })  # fmt: skip
     clock = np.repeat(days.to_numpy(), rng.binomial(many, share))
     known = clock + rng.exponential(delay, clock.size).astype("timedelta64[D]")
     faults = pd.DataFrame({

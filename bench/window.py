@@ -40,7 +40,7 @@ def made_up() -> tuple[Counts, str, int]:
     named = {"marketplace": "US", "channel": "seller", "metric": METRIC, "basis": str(rule.basis)}
     exposure = pd.DataFrame({
         "account": np.repeat(names, DAYS), **named, "clock_day": np.tile(days, ACCOUNTS),
-        "known_on": np.tile(days, ACCOUNTS), "until_day": pd.NaT, "counted": many.ravel(),
+        "known_on": np.tile(days, ACCOUNTS), "until_day": pd.NaT, "counted": many.ravel(), "assumed": None,
     })  # fmt: skip
     late = rng.binomial(many.ravel(), SHARE)
     clock = np.repeat(np.tile(days, ACCOUNTS), late)

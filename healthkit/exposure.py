@@ -24,7 +24,7 @@ from healthkit.metrics import METRICS
 from healthkit.policy import Basis, Rule
 from healthkit.tables import Frame, Ledger
 
-_FIRST_KEYS = ["account", "marketplace", "channel", "clock_day", "known_on", "until_day"]
+_FIRST_KEYS = ["account", "marketplace", "channel", "clock_day", "known_on", "until_day", "assumed"]
 _STAY = ["account", "marketplace", "channel", "order_id"]
 
 
