@@ -179,10 +179,24 @@ def _needs_of(one: Verdict) -> list[Need]:
     if one.reason is not None:
         return list(one.reason.needs)
     theirs, ours = one.theirs, one.ours
+    estimated = _estimates(ours)
+    if ours is not None and estimated:
+        return [Need(word, ours["first_day"], one.as_of) for word in estimated]
     if one.whose != AMAZON or theirs is None or ours is None or ours["at_fault"] >= theirs["at_fault"]:
         return []
     words = rests_on(one.rule) or NAMES_ORDERS.get(one.metric, ())
     return [Need(word, theirs["first_day"], one.as_of) for word in words]
+
+
+ESTIMATED = {"confirmations_from_list": "confirmations"}
+"""The evidence that would take the place of an assumption, by the assumption."""
+
+
+def _estimates(row: Row | None) -> list[str]:
+    """The evidence without which our figure is an estimate, where a file would tell it."""
+    words = "" if row is None else str(row["proxy"] or "")
+    held = (ESTIMATED.get(word, word.removesuffix("_not_imported")) for word in words.split("+") if word)
+    return [word for word in held if word in ESTIMATED.values() or f"{word}_not_imported" in words]
 
 
 def _joined(held: Lacking | None, need: Need, metric: str) -> Lacking:
