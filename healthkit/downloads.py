@@ -21,11 +21,12 @@ from healthkit.marketplaces import MARKETPLACES, marketplace
 
 FILE = Path(__file__).parent / "downloads.yaml"
 EVIDENCE = (
-    "orders", "cancellers", "promises", "delivery_promises", "confirmations", "deliveries", "tracking", "scans",
+    "orders", "cancellers", "promises", "delivery_promises", "confirmations", "confirmation_times", "deliveries", "tracking",
+    "scans",
     "feedback", "claims", "chargebacks", "refunds", "returns", "return_answers", "return_feedback", "return_refusals",
     "invoices", "contacts", "surveys", "violations", "amazon_figures",
 )  # fmt: skip
-"""The kinds of evidence. `promises` are ship-by days, `delivery_promises` deliver-by days, `cancellers` who cancelled,
+"""The kinds of evidence. `confirmation_times` are those that no list of late shipments takes the place of. `promises` are ship-by days, `delivery_promises` deliver-by days, `cancellers` who cancelled,
 `amazon_figures` what Amazon reports of its own measures; the others are as in `tables.EVIDENCE`."""
 
 How = Literal["fully", "days assumed", "in part"]

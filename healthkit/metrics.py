@@ -70,6 +70,7 @@ class Metric(NamedTuple):
 def _placed(ledger: Ledger, basis: Basis, *columns: str) -> Frame:
     """The orders that have the day which places them, as `clock_day`; `gone_on` is the day they cease to count.
 
+    `placed_on` is the day from which the clock day is known: a promised day is known as soon as the order is placed.
     Of all that is known of them only what a metric asks for: each step over a wide frame takes thrice as long to say.
     """
     known = ~nw.col(basis.clock).is_null() & ~nw.col("channel").is_null()
@@ -78,7 +79,12 @@ def _placed(ledger: Ledger, basis: Basis, *columns: str) -> Frame:
     if basis.option("orders", "any") == "premium":
         known = known & nw.col("is_premium").fill_null(False)
     orders = ledger.orders.filter(known)
-    return orders.select(*_STAY, *columns, clock_day=nw.col(basis.clock), gone_on=gone_on)
+    placed_on = nw.min_horizontal("ordered_on", basis.clock) if basis.clock in PROMISED else nw.col(basis.clock)
+    return orders.select(*_STAY, *columns, clock_day=nw.col(basis.clock), gone_on=gone_on, placed_on=placed_on)
+
+
+PROMISED = ("ship_by_on", "deliver_by_on")
+"""Clock days that are promised when the order is placed, and mostly lie ahead."""
 
 
 def _shipped(ledger: Ledger, basis: Basis, *columns: str) -> Frame:
@@ -151,7 +157,7 @@ def _of_orders(rows: Frame, orders: Frame) -> Frame:
 
 def _all_orders(ledger: Ledger, basis: Basis) -> Frame:
     """Every order counts from its clock day on; a cancelled one ceases where the rule leaves those out."""
-    return _counting(_placed(ledger, basis), "clock_day", "gone_on")
+    return _counting(_placed(ledger, basis), "placed_on", "gone_on")
 
 
 def negative_feedback_rate(ledger: Ledger, basis: Basis) -> Stays:
@@ -251,7 +257,7 @@ def cancellation_rate(ledger: Ledger, basis: Basis) -> Stays:
     if basis.option("unknown_canceller", "at_fault") == "at_fault":
         at_fault = at_fault | by.is_null()
     rows = _faults(_canceller_assumed(cancelled.filter(at_fault)), "cancelled", "cancelled_on", assumed="assumed")
-    return Stays(_counting(placed, "clock_day"), nw.concat([rows, _of_defects(ledger, placed, "cancelled")]))
+    return Stays(_counting(placed, "placed_on"), nw.concat([rows, _of_defects(ledger, placed, "cancelled")]))
 
 
 def _canceller_assumed(rows: Frame) -> Frame:
@@ -281,7 +287,7 @@ def late_shipment_rate(ledger: Ledger, basis: Basis) -> Stays:
     late = _faults(confirmed.filter(nw.col("shipped_at") > nw.col("ship_by")), "shipped_late", "shipped_on")
     if due:
         listed = _listed(ledger, promised, "shipped_late", "clock_day")
-        return Stays(_counting(promised, "clock_day", "gone_on"), nw.concat([late, listed]), _unknown(lacking))
+        return Stays(_counting(promised, "placed_on", "gone_on"), nw.concat([late, listed]), _unknown(lacking))
     lists = _lists(ledger, LATE_SHIPMENTS)
     if lists is None:
         listed = _listed(ledger, confirmed, "shipped_late", "shipped_on")
@@ -514,7 +520,7 @@ def invoice_defect_rate(ledger: Ledger, basis: Basis) -> Stays:
     missing = _faults(bad, "invoice_missing", "late_on", "invoiced_on")
     late = _faults(bad.filter(~nw.col("invoiced_on").is_null()), "invoice_late", "invoiced_on")
     listed = [_of_defects(ledger, placed, kind) for kind in ("invoice_missing", "invoice_late")]
-    return Stays(_counting(placed, "clock_day", "gone_on"), nw.concat([missing, late, *listed]))
+    return Stays(_counting(placed, "placed_on", "gone_on"), nw.concat([missing, late, *listed]))
 
 
 def _after_next_working_day(name: str) -> nw.Expr:
@@ -682,7 +688,7 @@ def account_health_rating(ledger: Ledger, basis: Basis) -> Stays:
     for severity in SEVERITIES:
         points = nw.lit(basis.option(f"points_{severity}", 0), nw.Int64)
         taken = nw.when(nw.col("severity") == severity).then(points).otherwise(taken)
-    return Stays(_counting(orders, "clock_day"), _open_violations(ledger.violations, taken * nw.col("count")))
+    return Stays(_counting(orders, "placed_on"), _open_violations(ledger.violations, taken * nw.col("count")))
 
 
 _RETURNS = ("returns", "return_answers", "return_feedback", "return_refusals")

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from healthkit.evidence import CLOCKS, LEARNT_FROM, Files, rests_on
+from healthkit.evidence import CLOCKS, LEARNT_FROM, SILENT_DAYS, Files, rests_on
 from healthkit.exposure import Counts
 from healthkit.metrics import METRICS
 from healthkit.policy import ON_SCALE, UNJUDGED, Policy, Rule, Target, severity
@@ -188,7 +188,7 @@ def _needs_of(one: Verdict) -> list[Need]:
     return [Need(word, theirs["first_day"], one.as_of) for word in words]
 
 
-ESTIMATED = {"confirmations_from_list": "confirmations"}
+ESTIMATED = {"confirmations_from_list": "confirmation_times"}
 """The evidence that would take the place of an assumption, by the assumption."""
 
 
@@ -409,7 +409,8 @@ class Evidence:
             if word not in files.evidence:
                 yield Need(word, first, as_of)
             elif word in learnt:
-                if unknown and reach is not None and (reach.last < last or reach.first > first):
+                few = timedelta(SILENT_DAYS)
+                if unknown and reach is not None and (reach.last + few < last or reach.first - few > first):
                     yield Need(word, first, as_of, *known)
             elif files.lacks(word, first, as_of):
                 yield Need(word, first, as_of, *known)
