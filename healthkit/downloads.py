@@ -26,7 +26,7 @@ EVIDENCE = (
     "return_feedback", "return_refusals", "invoices", "contacts", "surveys", "violations", "amazon_figures",
 )  # fmt: skip
 """The kinds of evidence. `promises` are ship-by days, `delivery_promises` deliver-by days, `cancellers` who cancelled,
-`confirmation_times` those that no list of late shipments takes the place of, `amazon_figures` what Amazon reports of its
+`confirmation_times` those that no list of late shipments replaces, `amazon_figures` what Amazon reports of its
 own measures; the others are as in `tables.EVIDENCE`."""
 
 How = Literal["fully", "days assumed", "in part"]
