@@ -245,7 +245,8 @@ def reconcile(
         shown.add_row(
             words.opening(words.measure(one.metric, one.channel, one.window)),
             words.days(one.first_day, one.last_day, one.as_of.year),
-            words.count(*one.ours, side) if one.ours[0] else words.DASH, words.count(*one.theirs, side), "\n".join(_why(one)),
+            words.count(*one.ours, side) if one.ours[0] else words.DASH, words.count(*one.theirs, side),
+            "\n".join(_why(one)),
         )  # fmt: skip
     show(*([shown] if held else ["The marketplace's reports hold no count that a rule asks for."]))
 

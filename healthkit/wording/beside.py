@@ -69,8 +69,8 @@ def reason(
         return f"Amazon counts {things(counted, noun)}, {number(at_fault)} at fault; {why}."
     if perhaps:
         return opening(f"{moved(counted, at_fault, noun)}; it may be: {why}.")
-    perhaps = f"; perhaps our files lack {noun}s" if cause == "unexplained" and counted > 0 else ""
-    return opening(f"{moved(counted, at_fault, noun)}{', ' if cause == 'unexplained' else ': '}{why}{perhaps}.")
+    lacking = f"; perhaps our files lack {noun}s" if cause == "unexplained" and counted > 0 else ""
+    return opening(f"{moved(counted, at_fault, noun)}{', ' if cause == 'unexplained' else ': '}{why}{lacking}.")
 
 
 def part(name: str, ours: int, theirs: int) -> str:
