@@ -26,6 +26,7 @@ from healthkit.cli.asking import (
     fail,
     month_of,
     out,
+    seconds,
     sentences,
     written,
 )
@@ -36,6 +37,10 @@ class Summary(StrEnum):
 
     text = "text"
     html = "html"
+
+
+LONGEST = 7 * 86_400
+"""The longest deadline of a notebook. [seconds]"""
 
 
 class Engine(StrEnum):
@@ -60,7 +65,10 @@ def report(
         bool, typer.Option("--only-changed", help="Leave pages whose data, rules, template and code are the same.")
     ] = False,
     deadline: Annotated[
-        float, typer.Option(min=1, metavar="SECONDS", help="A notebook that takes longer is ended.")
+        float,
+        typer.Option(
+            min=1, max=LONGEST, callback=seconds, metavar="SECONDS", help="A notebook that takes longer is ended."
+        ),
     ] = 300,
     memory: Annotated[int, typer.Option(min=100, metavar="MIB", help="A notebook that needs more is ended.")] = 4096,
     self_contained: Annotated[
