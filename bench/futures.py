@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import time
 from datetime import date, timedelta
@@ -13,7 +14,7 @@ import pandas as pd
 from healthkit import outlook, policy, scores
 from healthkit.exposure import Counts
 
-DRAWS, AHEAD = 10_000, 90
+DRAWS, AHEAD = int(os.environ.get("DRAWS", "10000")), 90
 AS_OF = date(2026, 10, 31)
 DAYS = 400
 MEASURES = {"order_defect_rate": (0.012, 25), "late_shipment_rate": (0.04, 2)}

@@ -13,9 +13,10 @@ from papermill.inspection import _infer_parameters
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
+from healthkit import shipped
 from healthkit.press.engine import ForkEngine
 
-TEMPLATE = Path(__file__).parents[2] / "notebooks" / "templates" / "monthly_report.ipynb"
+TEMPLATE = shipped.path_of("notebooks/templates/monthly_report.ipynb")
 ENGINE, STOCK = "healthkit", "nbclient"
 """Ours, and papermill's own, which starts a kernel for each notebook."""
 
