@@ -1,4 +1,4 @@
-"""What nobody means to ask ends in a sentence: pipes, endless deadlines, centuries, YAML that holds itself, odd names."""
+"""What nobody means to ask ends in a sentence: pipes, endless deadlines, centuries, odd YAML, odd names."""
 
 from __future__ import annotations
 

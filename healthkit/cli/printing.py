@@ -287,9 +287,9 @@ def _notebooks() -> Path:
     out.print(f"Notebooks: {OWN_NOTEBOOKS.resolve()}", soft_wrap=True, markup=False)
     if copied:
         out.print(f"{hk.wording.things(len(copied), 'file')} copied there.", soft_wrap=True)
-    for path in different:
+    for notebook in different:
         out.print(
-            f"{path} differs from the notebook of this version and stays. Rename it to get the new one.",
+            f"{notebook} differs from the notebook of this version and stays. Rename it to get the new one.",
             soft_wrap=True, markup=False,
         )  # fmt: skip
     return OWN_NOTEBOOKS
