@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from healthkit import policy, store, tables
-from healthkit.desk import Desk
+from healthkit.desk import FIGURES, Desk
 from healthkit.exposure import Counts
 from healthkit.scores import days_of
 from healthkit.widgets import questions
@@ -83,6 +83,7 @@ def main() -> None:
         store.Store(nowhere)._append(tables.REPORTS, store.schema(tables.REPORTS).empty_table())
         desk = Desk(nowhere)
         desk.__dict__["counts"] = counts
+        desk._figures[(largest,)] = desk.store.ledger(only=FIGURES).in_memory()
         asked = Question(largest, "US", METRIC, "seller", 30, AS_OF)
         questions.answer(desk, asked)
         days = {span: days_of(AS_OF - timedelta(days=span - 1), AS_OF) for span in (120, 730)}

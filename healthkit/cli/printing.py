@@ -26,6 +26,7 @@ from healthkit.cli.asking import (
     fail,
     month_of,
     out,
+    seconds,
     sentences,
     written,
 )
@@ -36,6 +37,10 @@ class Summary(StrEnum):
 
     text = "text"
     html = "html"
+
+
+LONGEST = 7 * 86_400
+"""The longest deadline of a notebook. [seconds]"""
 
 
 class Engine(StrEnum):
@@ -53,6 +58,9 @@ def report(
     account: Accounts = None,
     policy: PolicyName = None,
     version: Version = None,
+    template: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Print this notebook instead of the kit's own template.")
+    ] = None,
     out_dir: Annotated[Path, typer.Option("--out", help="Folder for the pages.")] = Path("reports"),
     made: Annotated[str, typer.Option(help="When the report was made, as it is to stand in its footer.")] = "",
     jobs: Annotated[int | None, typer.Option(min=1, help="So many at once. Default: one for each core.")] = None,
@@ -60,7 +68,10 @@ def report(
         bool, typer.Option("--only-changed", help="Leave pages whose data, rules, template and code are the same.")
     ] = False,
     deadline: Annotated[
-        float, typer.Option(min=1, metavar="SECONDS", help="A notebook that takes longer is ended.")
+        float,
+        typer.Option(
+            min=1, max=LONGEST, callback=seconds, metavar="SECONDS", help="A notebook that takes longer is ended."
+        ),
     ] = 300,
     memory: Annotated[int, typer.Option(min=100, metavar="MIB", help="A notebook that needs more is ended.")] = 4096,
     self_contained: Annotated[
@@ -83,7 +94,7 @@ def report(
     """Write the monthly report of each account as an HTML page that opens offline, and an index over all."""
     with sentences():
         wish = hk.press.Wish(
-            made, jobs, only_changed, deadline, memory, engine.value,
+            made, jobs, only_changed, deadline, memory, engine.value, template or hk.press.TEMPLATE,
             alone=self_contained, code=code, pdf=pdf, separate=separate,
         )  # fmt: skip
         with _workers(cluster) as executor:

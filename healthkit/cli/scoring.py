@@ -20,6 +20,7 @@ from healthkit.cli.asking import (
     app,
     columns,
     day,
+    days_between,
     desk,
     err,
     fail,
@@ -69,9 +70,7 @@ def scores(
     data: Data = None,
 ) -> None:
     """Print every rate as the marketplace would have displayed it on a day, held against the rules of that day."""
-    if from_ is not None and from_ > as_of:
-        raise typer.BadParameter(f"--from {from_} is after --as-of {as_of}.")
-    days = as_of if from_ is None else hk.scores.days_of(from_, as_of)
+    days = as_of if from_ is None else days_between(from_, as_of)
     with sentences():
         book = desk(data, policy, version)
         how = {"window": window, "lag": lag, "hindsight": hindsight}

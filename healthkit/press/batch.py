@@ -117,6 +117,7 @@ def print_month(
     run stays where it is, but is not current: the index names it beside the failure and not among the pages.
     """
     wish = wish or Wish(**wishes)
+    run.load_template(wish.template)
     folder = (Path(out) / month).resolve()
     in_month, pairs, failures = _pairs(desk, month, accounts)
     notes = [] if wish.separate else shelf.write_signed(folder / shelf.BUNDLE, shelf.bundle())
