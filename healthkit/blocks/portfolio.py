@@ -92,7 +92,7 @@ def _strips(rows: list[Measure]) -> dict[str, list[Bar]]:
         target = getattr(row.rule, "target", None)
         if target is not None and row.is_rate:
             weeks = [
-                None if week.silent else (_finite(target.share_used(week.counted, week.at_fault)) or 0.0, week.status)
+                None if week.silent else [_finite(target.share_used(week.counted, week.at_fault)) or 0.0, week.status]
                 for week in row.weeks
             ]
             strips.setdefault(f"{row.metric} {row.channel}", weeks)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from markupsafe import Markup
 
@@ -74,8 +75,9 @@ def _dot(place: tuple[float, float] | None, status: str) -> str:
     return f'<circle cx="{place[0]:g}" cy="{place[1]:g}" r="3" class="f-{wording.STATUSES[status].colour}"/>'
 
 
-Bar = tuple[float, str] | None
-"""A week of a strip: the share of the limit that was used, and the status; None where nothing is known."""
+Bar = list[Any] | None
+"""A week of a strip: the share of the limit that was used, and the status; None where nothing is known. A list,
+as rows are kept as JSON."""
 
 
 def strip(name: str, weeks: Sequence[Bar]) -> Markup:

@@ -59,6 +59,10 @@ def report(
     account: Accounts = None,
     policy: PolicyName = None,
     version: Version = None,
+    template: Annotated[
+        Path | None,
+        typer.Option(parser=path, metavar="FILE", help="Print this notebook instead of the kit's own template."),
+    ] = None,
     out_dir: Annotated[Path, typer.Option("--out", parser=path, metavar="PATH", help="Folder for the pages.")] = Path(
         "reports"
     ),
@@ -103,7 +107,7 @@ def report(
     """Write the monthly report of each account as an HTML page that opens offline, and an index over all."""
     with sentences():
         wish = hk.press.Wish(
-            made, jobs, only_changed, deadline, memory, engine.value,
+            made, jobs, only_changed, deadline, memory, engine.value, template or hk.press.TEMPLATE,
             alone=self_contained, code=code, pdf=pdf, separate=separate, work=work,
         )  # fmt: skip
         with _workers(cluster) as executor:

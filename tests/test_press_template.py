@@ -1,0 +1,59 @@
+"""A template of the user's own: `report --template FILE`, and what its added cells show reaches the page."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import nbformat
+import pytest
+from typer.testing import CliRunner
+
+from healthkit import press
+from healthkit.cli import app
+
+ACCOUNT = "clearbrook-bath"
+
+
+def report(store: Path, out: Path, template: Path):
+    words = ["report", "--month", "2026-10", "--account", ACCOUNT, "--data", store, "--out", out]
+    return CliRunner().invoke(app, [*map(str, words), "--template", str(template)])
+
+
+def template_with(path: Path, *cells: str) -> Path:
+    """The kit's template with more code cells before its last one."""
+    made = nbformat.read(press.TEMPLATE, as_version=4)
+    made.cells[-1:-1] = [nbformat.v4.new_code_cell(source) for source in cells]
+    nbformat.write(made, path)
+    return path
+
+
+def page_of(out: Path) -> str:
+    return (out / "2026-10" / f"{ACCOUNT}_us.html").read_text(encoding="utf-8")
+
+
+def test_another_template_is_printed(sample_store, tmp_path):
+    mine = template_with(tmp_path / "mine.ipynb", 'hk.blocks.Block("<p>only in my template</p>")')
+    made = report(sample_store, tmp_path / "out", mine)
+    assert made.exit_code == 0, made.output
+    assert "<p>only in my template</p>" in page_of(tmp_path / "out")
+
+
+def test_a_template_without_a_parameter_is_refused_in_a_sentence(sample_store, tmp_path):
+    mine = shutil.copy(press.TEMPLATE, tmp_path / "mine.ipynb")
+    held = Path(mine).read_text(encoding="utf-8").replace('"stem = \\"report\\"\\n",', "")
+    Path(mine).write_text(held, encoding="utf-8")
+    made = report(sample_store, tmp_path / "out", Path(mine))
+    assert made.exit_code == 1
+    assert "mine.ipynb has no parameter 'stem'. It has: account, month," in made.output
+
+
+@pytest.mark.parametrize(("text", "says"), [(None, "There is no template at"), ("no notebook", "is no notebook (")])
+def test_what_is_no_template_is_refused_before_anything_is_written(text, says, sample_store, tmp_path):
+    mine = tmp_path / "mine.ipynb"
+    if text is not None:
+        mine.write_text(text, encoding="utf-8")
+    made = report(sample_store, tmp_path / "out", mine)
+    assert made.exit_code == 1
+    assert says in made.output
+    assert not (tmp_path / "out").exists()
