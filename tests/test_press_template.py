@@ -57,3 +57,25 @@ def test_what_is_no_template_is_refused_before_anything_is_written(text, says, s
     assert made.exit_code == 1
     assert says in made.output
     assert not (tmp_path / "out").exists()
+
+
+def test_what_added_cells_show_reaches_the_page(sample_store, tmp_path):
+    mine = template_with(
+        tmp_path / "mine.ipynb",
+        "print('written < by print')",
+        "from IPython.display import SVG, Image, Markdown, display\n"
+        "display(SVG('<svg xmlns=\"http://www.w3.org/2000/svg\"/>'))\n"
+        "display(Image(data=b'\\x89PNG\\r\\n\\x1a\\n' + b'0' * 40, format='png'))\n"
+        "display(Markdown('some *markdown*'))",
+        "display({'application/vnd.vegalite.v6+json': {'mark': 'bar', 'width': 111, 'data': {'values': [{'a': 1}]}}}, "
+        "raw=True)",
+        "display({'application/x-other': 1, 'text/plain': 'as text'}, raw=True)",
+    )
+    made = report(sample_store, tmp_path / "out", mine)
+    assert made.exit_code == 0, made.output
+    page = page_of(tmp_path / "out")
+    for part in (
+        "written &lt; by print", "data:image/svg+xml;base64,", "data:image/png;base64,", "some *markdown*",
+        '"sizes":{"wide":[111,', "as text", "A page cannot show application/x-other; this is its text.",
+    ):  # fmt: skip
+        assert part in page
