@@ -261,7 +261,7 @@ def _weeks(desk: Desk, listed: pd.DataFrame, as_of: date) -> dict[tuple[Any, ...
     rows = rows[rows["window"] == windows.reindex(pd.MultiIndex.from_frame(rows[KEY])).to_numpy()]
     return {
         key: [
-            None if pd.isna(used) else (min(float(used), 10.0), str(status))
+            None if pd.isna(used) else [min(float(used), 10.0), str(status)]
             for used, status in mine.sort_values("as_of")[["used", "status"]].itertuples(index=False, name=None)
         ]
         for key, mine in rows.groupby(KEY, observed=True)
