@@ -185,6 +185,7 @@ def test_what_was_confirmed_or_cancelled_by_the_evening_does_not_wait():
         waiting("cancelled", by) | {"status": "cancelled", "cancelled_on": date(2026, 6, 29)},
         waiting("amazon's", by, channel="amazon"),
         waiting("shipped, unknown when", by) | {"status": "shipped"},
+        waiting("shipped in part, unknown when", by) | {"status": "partially shipped"},
     ])  # fmt: skip
     assert shown == {"confirmed later": 0}
 

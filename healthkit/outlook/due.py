@@ -38,7 +38,7 @@ def due(ledger: Ledger, as_of: date, zones: dict[str, str], ahead: int = 2) -> p
     evenings = {code: _evening(as_of, zone) for code, zone in zones.items()}
     evening = pd.to_datetime(orders["marketplace"].map(evenings), utc=True)
     confirmed = pd.to_datetime(orders["shipped_at"], utc=True) <= evening
-    told_shipped = orders["shipped_at"].isna() & orders["status"].isin(["shipped", "partially_shipped"])
+    told_shipped = orders["shipped_at"].isna() & orders["status"].isin(tables.SHIPPED_STATUSES)
     cancelled = (orders["status"] == "cancelled") & (pd.to_datetime(orders["cancelled_on"]) <= pd.Timestamp(as_of))
     waits = orders[~confirmed & ~told_shipped & ~cancelled]
     bought = collected(ledger.items.group_by("account", "marketplace", "order_id").agg(nw.col("sku").min()))
