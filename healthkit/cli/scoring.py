@@ -245,3 +245,6 @@ def due(
         )  # fmt: skip
     late = int((rows["days_left"] < 0).sum())
     show(*([shown] if len(rows) else []), hk.wording.account.waiting(len(rows), late, ahead, as_of))
+    with sentences():
+        for name, orders in book.waiting_without_day(as_of, account).items():
+            show(hk.wording.account.waiting_without_day(name, orders))
