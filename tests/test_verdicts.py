@@ -307,6 +307,23 @@ def test_check_exits_three_where_nothing_is_known_to_be_wrong_and_not_all_is_kno
     assert "on target" not in shown.stdout.replace("on target only if", "")
 
 
+def test_an_account_with_only_amazon_fulfilled_orders_is_not_passed_over(tmp_path):
+    desk = client.imported(
+        tmp_path,
+        all_orders_dot_txt=client.all_orders(client.placed(date(2026, 11, 1), date(2026, 11, 11), 3), channel="Amazon"),
+    )
+    shown = run(desk, "check", "--month", "2026-11")
+    assert shown.exit_code == 3
+    assert "cannot be judged  acme (US): order defects over 60 days (Amazon-fulfilled)" in shown.stdout
+    assert monthly.accounts_in(desk, "2026-11") == [("acme", "US")]
+
+
+def test_standing_tells_of_unjudged_measures_beside_those_off_target(first_day):
+    shown = run(first_day, "standing", "--as-of", "2026-11-29").stdout
+    assert "Order defects over 60 days" in shown
+    assert "measures cannot be judged; `doctor --account acme` says which files would tell" in " ".join(shown.split())
+
+
 def complete(folder: Path, orders: list[tuple[str, date]]) -> Desk:
     """A client of whom all enforced measures are known."""
     as_of = max(day for _, day in orders)

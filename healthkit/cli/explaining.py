@@ -204,7 +204,11 @@ def standing(
         name = words.opening(words.measure(one.metric, "", one.window))
         whose = words.reasons.by_amazon(one.theirs["reported_on"], one.age, as_of.year)
         show(f"{one.account}: {name}: {words.reasons.since_unknown(whose)}")
-    if not held and not theirs:
+    if held or theirs:
+        for found in verdicts:
+            if found.uncovered:
+                show(words.reasons.others_unjudged(found.account, found.marketplace, len(found.uncovered)))
+    else:
         show(words.reasons.none_off_target(as_of, sum(len(found.uncovered) for found in verdicts)))
 
 

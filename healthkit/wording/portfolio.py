@@ -259,9 +259,9 @@ def nothing_known(account: str, marketplace: str, last: date) -> str:
     """That the files of an account end before the month does begin, in a line.
 
     >>> nothing_known("harbor", "US", date(2026, 9, 12))
-    'cannot be judged  harbor (US): its files end on 12 Sep, and nothing is known of the month'
+    'cannot be judged  harbor (US): its files end on 12 Sep, and nothing is known of the month; import newer ones'
     """
     return (
         f"cannot be judged  {account} ({marketplace}): its files end on {short_day(last)}, and nothing is known of "
-        "the month"
+        "the month; import newer ones"
     )

@@ -199,6 +199,16 @@ def since_unknown(whose: str) -> str:
     return f"off target by {whose}; since when, the files do not tell."
 
 
+def others_unjudged(account: str, marketplace: str, unjudged: int) -> str:
+    """How many measures of an account cannot be judged, beside those that are off target.
+
+    >>> others_unjudged("acme", "US", 9)
+    '? acme (US): nine measures cannot be judged; `doctor --account acme` says which files would tell.'
+    """
+    told = f"{small(unjudged)} {'measure' if unjudged == 1 else 'measures'} cannot be judged"
+    return f"? {account} ({marketplace}): {told}; `doctor --account {account}` says which files would tell."
+
+
 def none_off_target(as_of: date, unjudged: int) -> str:
     """That no measure is known to be off target, and how many enforced ones cannot be judged.
 
