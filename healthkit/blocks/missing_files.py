@@ -47,4 +47,6 @@ def first(monthly: Monthly, wrong: Measure | None) -> Sentence | None:
     if not files:
         return None
     best = next((one for one in files if not one.by_hand), files[0])
-    return wording.downloads.first_step(best.title, best.menu, best.report_type, best.evidence, best.by_hand)
+    return wording.downloads.first_step(
+        best.title, best.menu, best.report_type, best.evidence, best.by_hand, best.ranges
+    )

@@ -93,13 +93,20 @@ def no_orders(account: str) -> str:
     return f"{account}: no file of orders yet, without which nothing is judged. Download the all-orders file ({place})."
 
 
-def first_step(title: str, menu: str, report_type: str, evidence: Sequence[str], by_hand: bool) -> tuple[str, ...]:
-    """Which file to get first, as the last sentence of a verdict.
+def first_step(
+    title: str, menu: str, report_type: str, evidence: Sequence[str], by_hand: bool,
+    ranges: Sequence[tuple[date, date]] = (),
+) -> tuple[str, ...]:  # fmt: skip
+    """Which file to get first, and for which days, as the last sentence of a verdict.
 
     >>> "".join(first_step("order report", "Orders > Order Reports > New Orders", "", ["promises"], False))
     'Download the order report (Seller Central, Orders > Order Reports > New Orders): it tells of ship-by days.'
-    """
-    told = f": it tells of {evidence_in_words(evidence)}."
+    >>> "".join(first_step("all-orders file", "Orders > Order Reports > All Orders", "", ["orders"], False,
+    ...         [(date(2026, 7, 30), date(2026, 9, 27))]))
+    'Download the all-orders file (Seller Central, Orders > Order Reports > All Orders) for 30 July to 27 September 2026: it tells of orders.'
+    """  # noqa: E501 - the sentence
+    days = f" for {_dates(ranges)}" if ranges else ""
+    told = f"{days}: it tells of {evidence_in_words(evidence)}."
     if by_hand:
         return (Strong(f"Fill in the {title}"), f" (docs/files.md){told}")
     return (Strong(f"Download the {title}"), f" ({where(menu, report_type)}){told}")
