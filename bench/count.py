@@ -84,7 +84,7 @@ def ledger(folder: Path) -> tables.Ledger:
     coverage = pd.DataFrame({
         "account": [f"account-{n:04d}" for n in range(many)], "marketplace": "US",
         "begins_on": pd.Timestamp("2024-11-01"), "ends_on": pd.Timestamp(AS_OF), "heard_on": pd.Timestamp(AS_OF),
-        "orders": 1, "evidence": "",
+        "orders": 1, "evidence": "", "reach": "{}", "order_gap": 0, "gaps": "[]",
     })  # fmt: skip
     return tables.Ledger(**(empty | {"orders": orders}), coverage=coverage)
 

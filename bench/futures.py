@@ -40,6 +40,7 @@ def made_up(metric: str, per_day: int, share: float | None = None, delay: float 
     coverage = pd.DataFrame({
         "account": ["made-up"], "marketplace": "US", "begins_on": days[:1], "ends_on": days[-1:], "heard_on": days[-1:],
         "orders": int(many.sum()), "evidence": "chargebacks+claims+feedback",
+        "reach": "{}", "order_gap": 0, "gaps": "[]",
     })  # fmt: skip
     kinds = dict.fromkeys(named, "category")
     return Counts(

@@ -52,7 +52,7 @@ def made_up() -> tuple[Counts, str, int]:
     })  # fmt: skip
     coverage = pd.DataFrame({
         "account": names, "marketplace": "US", "begins_on": days[0], "ends_on": days[-1], "heard_on": days[-1],
-        "orders": sizes, "evidence": "",
+        "orders": sizes, "evidence": "", "reach": "{}", "order_gap": 0, "gaps": "[]",
     })  # fmt: skip
     kinds = dict.fromkeys(["account", *named], "category")
     counts = Counts(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -12,20 +12,26 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import narwhals as nw
+import numpy as np
 import pandas as pd
 
-from healthkit import explain, exposure, kept, outlook, reported, scores, store, tables, whatif
+from healthkit import downloads, explain, exposure, kept, outlook, reported, scores, store, tables, verdicts, whatif
+from healthkit.downloads import Advice
+from healthkit.evidence import Files
 from healthkit.excerpt import Excerpt, is_excerpt
 from healthkit.exposure import Counts
 from healthkit.marketplaces import MARKETPLACES
 from healthkit.policy import Policy, PolicyError, Rule, for_marketplaces, judged_marketplaces, load
 from healthkit.store import Store
 from healthkit.tables import Ledger
+from healthkit.verdicts import AccountVerdict, Row
 
 DATA = Path("data/store")
 SAMPLE = Path("data/sample_store")
 LARGE = 1_000_000
 """The tables of an account with more orders are not held in memory. [orders]"""
+FIGURES = (tables.READINGS, tables.VIOLATIONS)
+"""The tables that hold the marketplace's own figures."""
 _READ: dict[Path, Counts] = {}
 """The counts that go with the excerpt read last: they are the same for every report of a batch."""
 _LOOKOUTS: WeakKeyDictionary[Counts, dict[date, outlook.Lookout]] = WeakKeyDictionary()
@@ -70,7 +76,10 @@ class Desk:
         self._one = None if policy is None else load(policy)
         self._track = track
         self._parts: dict[tuple[str, ...], Counts] = {}
+        self._counts_at: Path | None = None
         self._ledgers: dict[str, Ledger] = {}
+        self._figures: dict[tuple[str, ...] | None, Ledger] = {}
+        self._files: dict[tuple[str, str], Files] | None = None
 
     @cached_property
     def store(self) -> Store | Excerpt:
@@ -85,9 +94,10 @@ class Desk:
         Raises StoreError where there is no store.
         """
         self.store.must_exist()
-        place = self.counts_place
         if not isinstance(self.store, Excerpt):
-            return kept.counts(self.store, place, self._rules, self._track)
+            counts, self._counts_at = kept.counts(self.store, self._counts_places, self._rules, self._track)
+            return counts
+        place = self.store.counts
         # Forks inherit what their parent read.
         if place not in _READ:
             found = kept.read(place)
@@ -97,12 +107,28 @@ class Desk:
             _READ[place] = found
         return _READ[place]
 
-    @cached_property
+    @property
     def counts_place(self) -> Path:
         """The folder of the counts: one for each state of the store, of the rules and of the code that counts."""
+        return self._counts_at or self._counts_places[0]
+
+    @cached_property
+    def _counts_places(self) -> list[Path]:
+        """Where the counts of the store may stand, the best first."""
         if isinstance(self.store, Excerpt):
-            return self.store.counts
-        return kept.place_of(self.store, self._one.files if self._one else ())
+            return [self.store.counts]
+        return kept.places_of(self.store, self._one.files if self._one else ())
+
+    def saved_counts(self, work: Path, shared: bool) -> Path:
+        """The folder in which other processes find the counts; `work / "counts"`, written now, where there is none.
+
+        `shared` says that other machines must reach it, which may see the folder of the store but no user's cache.
+        """
+        counts, there = self.counts, self._counts_at
+        if there is None or (shared and there != self._counts_places[0]):
+            there = work / "counts"
+            kept.write_files(there, counts)
+        return there
 
     def _rules(self, codes: Iterable[str]) -> list[Rule]:
         """Every rule that some marketplaces ever had."""
@@ -218,7 +244,82 @@ class Desk:
 
     def reported(self, days: date | Iterable[date], accounts: Iterable[str] | None = None) -> pd.DataFrame:
         """SCORES of the marketplace's own figures, as they stood on each of the days (see `reported.reported`)."""
-        return reported.reported(self.store.ledger(accounts), days)
+        key = None if accounts is None else tuple(dict.fromkeys(accounts))
+        if key not in self._figures:
+            while len(self._figures) >= PARTS:
+                self._figures.pop(next(iter(self._figures)))
+            self._figures[key] = self.store.ledger(key, FIGURES).in_memory()
+        return reported.reported(self._figures[key], days, self.policies)
+
+    def shares_used(self, rows: pd.DataFrame) -> np.ndarray:
+        """The share of what its target allows that each row of SCORES has used up; not a number where none is asked."""
+        used = np.full(len(rows), np.nan)
+        targets = {rule.id: rule.target for policy in set(self.policies.values()) for rule in policy.rules}
+        counted, at_fault = (rows[name].to_numpy(dtype=float) for name in ("counted", "at_fault"))
+        for rule, places in rows.reset_index(drop=True).groupby("rule").indices.items():
+            target = targets.get(str(rule))
+            if target is not None:
+                used[places] = target.shares_used(counted[places], at_fault[places])
+        return used
+
+    def files(self) -> dict[tuple[str, str], Files]:
+        """What the files of each account and marketplace tell of."""
+        if self._files is None:
+            rows = tables.records(self.counts.coverage)
+            self._files = {(row["account"], row["marketplace"]): Files.of(row) for row in rows}
+        return self._files
+
+    def verdicts(
+        self, day: date, accounts: Iterable[str] | None = None, *, as_known: bool = False
+    ) -> list[AccountVerdict]:
+        """Where each account stands in each of its marketplaces on a day, by the worst known figure (see `verdicts`).
+
+        With `as_known` an account whose files end earlier is judged as of the last day that they tell of. Raises
+        StoreError for an account that the store does not hold, PolicyError for a day before a policy begins.
+        """
+        chosen = None if accounts is None else list(dict.fromkeys(accounts))
+        figures = self.figures(day, chosen)
+        days = {pair: self.last_day_known(pair, day, figures) if as_known else day for pair in self._pairs(chosen)}
+        ours: dict[tuple[str, str], list[Row]] = {}
+        for on in sorted(set(days.values())):
+            names = dict.fromkeys(pair[0] for pair, held in days.items() if held == on)
+            rows = self.score(on, None if len(names) == len(self.accounts) else names)
+            for row in tables.records(rows):
+                pair = row["account"], row["marketplace"]
+                if days.get(pair) == on:
+                    ours.setdefault(pair, []).append(row)
+        return [self._verdict(pair, on, ours.get(pair, []), figures.get(pair, [])) for pair, on in days.items()]
+
+    def _verdict(self, pair: tuple[str, str], on: date, ours: list[Row], theirs: list[Row]) -> AccountVerdict:
+        """The verdict on one account in one marketplace, of its figures on a day."""
+        policy = self.policies[pair[1]]
+        evidence = verdicts.Evidence(self.counts_of([pair[0]]), self.files()[pair], pair, policy)
+        return verdicts.account_verdict(policy.on(on), ours, theirs, on, pair, evidence.reason)
+
+    def advice(self, verdict: AccountVerdict) -> list[Advice]:
+        """The files to get for the enforced measures of an account, those that cannot be judged first."""
+        return downloads.advice(verdict.needs(), verdict.marketplace)
+
+    def figures(self, day: date, accounts: Iterable[str] | None = None) -> dict[tuple[str, str], list[Row]]:
+        """The marketplace's own newest figures by a day, as rows of SCORES with the day of their report."""
+        made: dict[tuple[str, str], list[Row]] = {}
+        for row in verdicts.reported_rows(tables.records(self.reported(day, accounts))):
+            made.setdefault((row["account"], row["marketplace"]), []).append(row)
+        return made
+
+    def last_day_known(
+        self, pair: tuple[str, str], day: date, figures: Mapping[tuple[str, str], list[Row]] | None = None
+    ) -> date:
+        """The last day up to `day` of which the files of an account in a marketplace tell anything."""
+        given = self.figures(day, [pair[0]]) if figures is None else figures
+        return verdicts.last_day_known(self.files()[pair], given.get(pair, []), day)
+
+    def _pairs(self, accounts: Collection[str] | None) -> list[tuple[str, str]]:
+        """The accounts and marketplaces that a policy judges, all or some accounts."""
+        return [
+            pair for pair in sorted(self.files())
+            if pair[1] in self.policies and (accounts is None or pair[0] in accounts)
+        ]  # fmt: skip
 
     def reconcile(self, account: str, day: date, marketplace: str | None = None) -> list[explain.Reconciled]:
         """Our counts beside the marketplace's own newest ones (see `explain.reconcile`).

@@ -7,12 +7,15 @@ import platform
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
+from datetime import date
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
-from healthkit import desk, store
+from healthkit import desk, store, wording
+from healthkit.verdicts import AMAZON, OURS, AccountVerdict, Verdict
 
 WELL, MISSING, WRONG = "✓", "▲", "✕"
 NEEDED = (
@@ -32,9 +35,47 @@ class Line(NamedTuple):
     cure: str = ""
 
 
+def account(book: desk.Desk, name: str, day: date) -> list[Line]:
+    """Say where one account stands as of the last day up to `day` that its files tell of, and which files are missing.
+
+    Raises StoreError for an account that the store does not hold.
+    """
+    book.store.check_accounts([name], book.accounts)
+    return [line for held in book.verdicts(day, [name], as_known=True) for line in _stands(book, held)]
+
+
+def _stands(book: desk.Desk, held: AccountVerdict) -> Iterator[Line]:
+    """Where an account stands in one marketplace: what is wrong, cannot be judged, is estimated, and is missing."""
+    where = f"{held.account} ({held.marketplace})"
+    symbols = {"off target": WRONG, "at risk": MISSING, "on target": WELL}
+    yield Line(symbols.get(held.status, MISSING), f"{where}: {held.status} on {wording.long_day(held.as_of, 0)}")
+    for one in held.measures:
+        if one.whose and one.status in ("off target", "at risk"):
+            whose = " by the marketplace's own figure" if one.whose == AMAZON else ""
+            yield Line(symbols[one.status], f"{_name(one)}: {one.status}{whose}")
+        elif one in held.uncovered and one.reason is not None and one.ours is not None:
+            days = one.ours["first_day"], one.ours["last_day"]
+            why = wording.reasons.why(one.reason, wording.metric(one.metric).noun, *days, one.as_of.year)
+            yield Line(MISSING, f"{_name(one)} cannot be judged: {why}")
+    assumed = {one.ours["proxy"] for one in held.measures if one.ours is not None and one.whose == OURS}
+    for proxy in sorted(filter(None, assumed)):
+        yield Line(MISSING, f"≈ estimated: {wording.assumptions(proxy)}")
+    for file in book.advice(held):
+        yield Line(MISSING, wording.downloads.sentence(*file))
+    if held.unasked:
+        names = [wording.inside(wording.metric(name).label) for name in held.unasked]
+        yield Line(MISSING, f"Not covered: no file tells of {wording.listed(names)}; no consequence is known")
+
+
+def _name(one: Verdict) -> str:
+    """One measure as a label."""
+    channel = "" if one.channel in ("seller", "all") else one.channel
+    return wording.opening(wording.measure(one.metric, channel, one.window))
+
+
 def examine(folder: store.Folder, whole: bool = False) -> list[Line]:
     """Look at the kit, its libraries and one store; `whole` reads every data file of it."""
-    return [_kit(), _libraries(), *_optional(), _room(store.Store(folder).beside), *_store(folder, whole)]
+    return [_kit(), _libraries(), *_optional(), _room(store.Store(folder).besides[0]), *_store(folder, whole)]
 
 
 def _kit() -> Line:
@@ -92,7 +133,8 @@ def _store(folder: store.Folder, whole: bool) -> list[Line]:
         coverage = book.counts.coverage
         files = len(held.reports())
     except store.StoreError as error:
-        return [Line(WRONG, str(error), f"python -m healthkit store repair --data {folder}")]
+        denied = isinstance(error, store.NoPermissionError)
+        return [Line(WRONG, str(error), "" if denied else f"python -m healthkit store repair --data {folder}")]
     many = int(coverage["orders"].sum())
     lines = [Line(WELL, f"{folder}: version {held.version()}, {files:,} raw files, {coverage['account'].nunique():,} "
                         f"accounts, {many:,} orders")]  # fmt: skip

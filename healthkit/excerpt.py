@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from healthkit import tables
-from healthkit.store import Folder, Store, folder_of, refuse_unknown
+from healthkit.store import Folder, Store, folder_of, refuse_unknown, schema
 from healthkit.tables import Ledger
 
 MARK = "excerpt.json"
@@ -58,12 +58,18 @@ class Excerpt:
         """Raise StoreError for an account that is not known."""
         refuse_unknown(wanted, list(known), self.folder)
 
-    def ledger(self, accounts: Iterable[str] | None = None) -> Ledger:
-        """The rows of one account. Raises StoreError for one that the excerpt does not hold."""
+    def ledger(self, accounts: Iterable[str] | None = None, only: Iterable[tables.Table] = tables.RAW) -> Ledger:
+        """The rows of one account, of some tables only or all. Raises StoreError for one that the excerpt lacks."""
+        named = {table.name for table in only}
         wanted = list(self.held if accounts is None else accounts)
         refuse_unknown(wanted, list(self.held), self.place)
         parts = [self.place / self.held[account]["part"] for account in wanted]
-        held = {table.name: _lazy([_read(part / f"{table.name}.arrow") for part in parts]) for table in tables.RAW}
+        held = {
+            table.name: _lazy([_read(part / f"{table.name}.arrow") for part in parts])
+            if table.name in named
+            else _lazy([schema(table).empty_table()])
+            for table in tables.RAW
+        }
         coverage = pd.concat([_read(part / "coverage.arrow").to_pandas() for part in parts], ignore_index=True)
         return Ledger(**held, coverage=coverage)
 

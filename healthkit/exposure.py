@@ -1,4 +1,5 @@
-"""Tables to counts: EXPOSURE (how many orders count, by clock day) and FAULTS (one row a stay at fault).
+"""Tables to counts: EXPOSURE (how many orders count, by clock day), FAULTS (one row a stay at fault), and how many
+orders are unknown.
 
 The one room that must scale. Both tables are free of window, lag and target, so that a slider never
 touches a raw order: a hundred million orders become a few megabytes.
@@ -7,7 +8,7 @@ touches a raw order: a hundred million orders become a few megabytes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -27,13 +28,23 @@ _FIRST_KEYS = ["account", "marketplace", "channel", "clock_day", "known_on", "un
 _STAY = ["account", "marketplace", "channel", "order_id"]
 
 
+def none_unknown() -> pd.DataFrame:
+    """No rows in the columns of EXPOSURE."""
+    return _typed(dict.fromkeys(tables.EXPOSURE.columns, ()), tables.EXPOSURE)
+
+
 @dataclass(frozen=True, eq=False)
 class Counts:
-    """EXPOSURE, FAULTS and COVERAGE of some accounts: all that `scores` needs, held in memory."""
+    """EXPOSURE, FAULTS and COVERAGE of some accounts: all that `scores` needs, held in memory.
+
+    `unknown` has the columns of EXPOSURE: how many shipped orders do not count, for no file tells what it takes (see
+    `metrics`); of metrics whose every order counts it has no rows.
+    """
 
     exposure: pd.DataFrame
     faults: pd.DataFrame
     coverage: pd.DataFrame
+    unknown: pd.DataFrame = field(default_factory=none_unknown)
 
     def of(self, accounts: Iterable[str]) -> Counts:
         """The counts of some of the accounts; what it costs grows with those, not with all."""
@@ -50,8 +61,8 @@ class Counts:
         return exposure, faults
 
     @property
-    def _frames(self) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-        return self.exposure, self.faults, self.coverage
+    def _frames(self) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+        return self.exposure, self.faults, self.coverage, self.unknown
 
     @cached_property
     def _by_account(self) -> list[_Place]:
@@ -109,16 +120,19 @@ Track = Callable[[Iterable[Any]], Iterable[Any]]
 def count(ledger: Ledger, rules: Iterable[Rule], track: Track = iter) -> Counts:
     """Count the orders of a ledger for every metric and basis that the rules ask for; `track` follows that loop."""
     asked = sorted({(rule.metric, rule.basis) for rule in rules}, key=str)
-    exposures, faults = [], []
+    exposures, faults, unknown = [], [], []
     for metric, basis in track(asked):
         stays = METRICS[metric].stays(ledger, basis)
         exposures.append(_named(_exposure(stays.counting), metric, basis))
+        if stays.unknown is not None:
+            unknown.append(_named(_exposure(stays.unknown), metric, basis))
         faults.append(_named(_fault_stays(stays.faults, METRICS[metric].counts), metric, basis))
     coverage = nw.from_native(ledger.coverage).lazy().collect("pandas").to_native()
     return Counts(
         _table(exposures, tables.EXPOSURE),
         _table(faults, tables.FAULTS),
         _typed(used_up(coverage.copy()), tables.COVERAGE),
+        _table(unknown, tables.EXPOSURE),
     )
 
 

@@ -7,6 +7,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from uuid import uuid4
 
@@ -14,7 +15,7 @@ import pyarrow as pa
 
 from healthkit.ahead import Ahead, Told, reading, tried
 from healthkit.import_checks import ImportChecks
-from healthkit.readers import ReaderError, Source, Taken, plan
+from healthkit.readers import ReaderError, Source, Taken, notes_on_days, plan
 from healthkit.store import Store
 
 _LOG = logging.getLogger(__name__)
@@ -64,8 +65,9 @@ class _Batch:
     there is taken with a warning, else refused.
     """
 
-    def __init__(self, store: Store, anyway: bool) -> None:
+    def __init__(self, store: Store, anyway: bool, import_day: date | None) -> None:
         self.store, self.anyway, self.held = store, anyway, store.holds()
+        self._import_day = import_day
         self._checks = ImportChecks(store)
         self._waiting: deque[_Waiting] = deque()
         self._rows = 0
@@ -81,6 +83,7 @@ class _Batch:
         if isinstance(taken, ReaderError):
             _LOG.warning("refused: %s", taken)
             return _Waiting(source, told, Outcome(source.name, source.kind, refused=str(taken)))
+        taken.notes += notes_on_days(taken, self._import_day)
         _LOG.info("%s read as %s: %d rows", source.name, source.kind, taken.rows)
         taken = replace(taken, digest=told.digest, content=source.digest)
         return _Waiting(source, told, Outcome(source.name, source.kind, taken=taken), self._asked)
@@ -187,6 +190,7 @@ def take_in(
     moved: Callable[[int], None] | None = None,
     jobs: int = 1,
     anyway: bool = False,
+    import_day: date | None = None,
 ) -> Iterator[Outcome]:
     """Take raw files into the store, one outcome a file; a file that is refused leaves nothing behind.
 
@@ -194,7 +198,8 @@ def take_in(
     `begun` is told what was found, `done` each file that is read, `moved` how many bytes more of a large file were
     read. Many small files are read by `jobs` processes; a program that asks for several must be one that can be loaded
     again (`if __name__ == "__main__"`). A file that another account has, or with order ids that another account has, is
-    refused, or with `anyway` taken with a warning (see `import_checks`).
+    refused, or with `anyway` taken with a warning (see `import_checks`). `import_day` is the latest day that can have
+    begun by now: later days in a file are noted (None: they are not).
     An outcome holds what was read: who takes in thousands of files at once does not keep them all.
     Raises ReaderError for a path that does not exist.
     """
@@ -204,7 +209,7 @@ def take_in(
     yield from (Outcome(name=one.name, kind="", refused=one.message) for one in refused)
     # Account by account: what must be known of an account's orders is let go with it, and its rows stand together.
     sources.sort(key=lambda source: _whose(source, account))
-    batch = _Batch(store, anyway)
+    batch = _Batch(store, anyway, import_day)
     files = [(source, Told(account, marketplace, _identity(source, account), uuid4().hex)) for source in sources]
     with reading([one for one in files if one[1].digest not in batch.held], jobs) as ahead:
         for source, told in files:

@@ -3,7 +3,7 @@
 They stand under the version of the store and a digest of the rules and of the code that counts, so that a second
 question does not count again. When the store has moved on, only accounts of which a file came or went are counted
 again; an account's counts rest on its own rows alone. Accounts are counted in groups, so that memory does not grow with
-their number. The folder is safe to delete.
+their number. Where the store can only be read, they stand in the user's cache. The folder is safe to delete.
 """
 
 from __future__ import annotations
@@ -13,33 +13,39 @@ import hashlib
 import logging
 import os
 import re
-import shutil
-import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from healthkit import exposure, metrics, store, tables
+from healthkit import exposure, marked_folders, metrics, store, tables
 from healthkit.exposure import Counts, Track
 from healthkit.policy import Rule, files
 from healthkit.store import Store, StoreError
 
 _LOG = logging.getLogger(__name__)
 
-NAMES = ("exposure", "faults", "coverage")
+NAMES = ("exposure", "faults", "coverage", "unknown")
+FILES = re.compile("|".join(rf"{name}\.parquet" for name in NAMES))
+"""All that a folder of counts holds beside its marker."""
+WRITING = ".writing-"
+"""Counts on their way into a folder of their own."""
+NAMED = re.compile(r"v(-1|\d+-[0-9a-f]{8})-[0-9a-f]{12}")
+"""How a folder of counts is named: the state of the store, and a digest of what they depend on besides."""
 
 RulesOf = Callable[[Iterable[str]], list[Rule]]
 """Every rule that some marketplaces ever had."""
 
 
-def place_of(held: Store, more: Iterable[str] = ()) -> Path:
-    """The folder of the counts: one for each state of the store, of the rules and of the code that counts.
+def places_of(held: Store, more: Iterable[str] = ()) -> list[Path]:
+    """The folders where the counts of a store may stand, the best first: beside it, and in the user's cache.
 
-    `more` are paths of rules beside those of the kit.
+    They are named by the state of the store, of the rules and of the code that counts. `more` are paths of rules beside
+    those of the kit.
     """
-    return (held.beside / "counts" / f"v{held.state()}-{_digest(more)}").resolve()
+    name = f"v{held.state()}-{_digest(more)}"
+    return [place.resolve() / "counts" / name for place in held.besides]
 
 
 def _digest(more: Iterable[str]) -> str:
@@ -50,13 +56,18 @@ def _digest(more: Iterable[str]) -> str:
     return hashlib.sha256(b"\0".join(path.read_bytes() for path in [*code, *rules])).hexdigest()[:12]
 
 
-def counts(held: Store, place: Path, rules_of: RulesOf, track: Track = iter) -> Counts:
-    """The counts of all accounts of a store, which stand at `place` or will do so; `track` follows what is counted."""
-    found = read(place)
-    if found is not None:
-        _LOG.debug("counts read from %s", place)
-        return found
-    return _keep(held, place, _brought_up(held, place, rules_of, track) or _made(held, held.groups(), rules_of, track))
+def counts(held: Store, places: list[Path], rules_of: RulesOf, track: Track = iter) -> tuple[Counts, Path | None]:
+    """The counts of all accounts of a store, and in which of `places` they stand now; None where none takes them.
+
+    `track` follows what is counted.
+    """
+    for place in places:
+        found = read(place)
+        if found is not None:
+            _LOG.debug("counts read from %s", place)
+            return found, place
+    made = _brought_up(held, places, rules_of, track) or _made(held, held.groups(), rules_of, track)
+    return made, _keep(held, places, made)
 
 
 def _made(held: Store, groups: list[list[str]], rules_of: RulesOf, track: Track) -> Counts:
@@ -69,10 +80,10 @@ def _made(held: Store, groups: list[list[str]], rules_of: RulesOf, track: Track)
     return _together(parts) if parts else exposure.count(held.ledger(), rules)
 
 
-def _brought_up(held: Store, place: Path, rules_of: RulesOf, track: Track) -> Counts | None:
+def _brought_up(held: Store, places: list[Path], rules_of: RulesOf, track: Track) -> Counts | None:
     """The newest kept counts, with those accounts counted again that changed since; None where none can be used."""
-    for state in _states(place):
-        older = read(place.with_name(f"v{state}-{_digest_of(place)}"))
+    for state, place in _older(places):
+        older = read(place)
         changed = _changed(held, state)
         if older is None or changed is None:
             continue
@@ -89,16 +100,18 @@ def _brought_up(held: Store, place: Path, rules_of: RulesOf, track: Track) -> Co
     return None
 
 
-def _digest_of(place: Path) -> str:
-    """What the counts in a folder depend on besides the store."""
-    return place.name.rpartition("-")[2]
-
-
-def _states(place: Path) -> list[str]:
-    """The states of the store whose counts are kept for the same rules, newest first."""
-    digest = _digest_of(place)
-    names = [path.name.removeprefix("v").removesuffix(f"-{digest}") for path in place.parent.glob(f"v*-{digest}")]
-    return sorted(names, key=_version_of, reverse=True)
+def _older(places: list[Path]) -> list[tuple[str, Path]]:
+    """The states of the store whose counts are kept for the same rules, newest first, each with its folder."""
+    found = []
+    for place in places:
+        digest = place.name.rpartition("-")[2]
+        with contextlib.suppress(OSError):
+            found += [
+                (name.removeprefix("v").removesuffix(f"-{digest}"), place.with_name(name))
+                for name in os.listdir(place.parent)
+                if NAMED.fullmatch(name) and name.endswith(f"-{digest}")
+            ]
+    return sorted(found, key=lambda one: _version_of(one[0]), reverse=True)
 
 
 def _version_of(state: str) -> int:
@@ -134,66 +147,100 @@ def _together(parts: list[Counts]) -> Counts:
 
 def read(place: Path) -> Counts | None:
     """Counts as kept, or None where there are none."""
-    if not place.is_dir():
-        return None
     try:
+        if not place.is_dir():
+            return None
         frames = (pd.read_parquet(place / f"{name}.parquet") for name in NAMES)
         return Counts(*(exposure.categorised(frame) for frame in frames))
     except (OSError, ValueError):
-        # Cut off, or half removed: it is counted again, and kept anew.
+        # Cut off, half removed, or another user's: it is counted again, and kept anew.
         return None
 
 
-def _keep(held: Store, place: Path, counts: Counts) -> Counts:
-    """Keep counts for the next question; where nothing can be written, nothing is kept, and that is slower the next
-    time."""
-    try:
-        _write(place, counts)
-    except OSError as error:
-        _LOG.warning("counts cannot be kept at %s: %s", place, error)
-    # After a purge no counts of an older version may stay on disk, also none that were made meanwhile.
-    try:
-        held.state()
-    except StoreError:
-        shutil.rmtree(place, ignore_errors=True)
-    return counts
-
-
-_OURS = re.compile(r"v-?\d+(-[0-9a-f]{8})?-[0-9a-f]{12}|\.writing-\w+")
-"""How the folders of counts are named."""
+def _keep(held: Store, places: list[Path], counts: Counts) -> Path | None:
+    """Keep counts for the next question, in the first of the places that takes them; where nothing can be written,
+    nothing is kept, and that is slower the next time."""
+    for place in places:
+        try:
+            write(place, counts)
+        except OSError as error:
+            _LOG.log(logging.WARNING if place == places[-1] else logging.INFO, "no counts at %s: %s", place, error)
+            continue
+        # After a purge no counts of an older version may stay on disk, also none that were made meanwhile.
+        try:
+            held.state()
+        except StoreError:
+            marked_folders.remove(place, FILES)
+            return None
+        return place
+    return None
 
 
 def clear(folder: store.Folder) -> int:
     """Remove all counts that were kept of a store; how many folders of them there were.
 
-    Only folders that are named like those of counts and hold nothing else are removed.
+    Only what the kit wrote is removed: folders that are named as those of counts and marked, and its files in them.
     """
     found = 0
-    for place in (store.folders.beside(folder) / "counts", store.folders.cache_of(folder) / "counts"):
-        for path in place.glob("*") if place.is_dir() else ():
-            names = {f"{name}.parquet" for name in NAMES}
-            if _OURS.fullmatch(path.name) and path.is_dir() and {file.name for file in path.iterdir()} <= names:
-                shutil.rmtree(path)
-                found += 1
+    for beside in store.folders.besides(folder):
+        place = beside / "counts"
+        for path in sorted(place.iterdir()) if place.is_dir() and not place.is_symlink() else ():
+            if NAMED.fullmatch(path.name) or path.name.startswith(WRITING):
+                found += marked_folders.remove(path, FILES)
     return found
 
 
-def _write(place: Path, counts: Counts) -> None:
-    """Write counts, and drop those of older states of the store.
+def remaining(folder: store.Folder) -> list[Path]:
+    """The files below the folders of counts of a store: after `clear`, those that are not proven to be the kit's."""
+    places = [beside / "counts" for beside in store.folders.besides(folder)]
+    return [path for place in places if place.is_dir() for path in sorted(place.rglob("*")) if not path.is_dir()]
 
-    They appear whole or not at all: written aside first, then moved into place.
+
+def write(place: Path, counts: Counts) -> None:
+    """Write counts, and remove those of older states of the store, as far as the kit wrote them.
+
+    They appear whole or not at all: written aside first, then moved into place. Raises OSError where nothing can be
+    written, or where another folder stands in their place.
     """
-    place.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(dir=place.parent, prefix=".writing-"))
+    _make_private(place.parent)
+    marked_folders.sweep(place.parent, {WRITING: FILES})
+    # Whoever may read the store may read its counts.
+    aside = marked_folders.make(place.parent, WRITING, 0o777)
     try:
-        for name in NAMES:
-            getattr(counts, name).to_parquet(aside / f"{name}.parquet")
-        version = place.name.split("-")[0]
-        for old in place.parent.iterdir():
-            if old == place or not old.name.startswith((".", f"{version}-")):
-                shutil.rmtree(old, ignore_errors=True)
+        write_files(aside, counts)
+        _remove_others(place)
+        marked_folders.release(aside)
+        if place.exists() and not marked_folders.is_marked(place):
+            raise FileExistsError(17, "a folder that is not healthkit's stands there", str(place))
         # Another process may keep the same counts in the meantime; theirs are as good.
         with contextlib.suppress(OSError):
             os.replace(aside, place)
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        marked_folders.remove(aside, FILES)
+
+
+def write_files(folder: Path, counts: Counts) -> None:
+    """Write counts into a folder, which is made if need be."""
+    folder.mkdir(exist_ok=True)
+    for name in NAMES:
+        getattr(counts, name).to_parquet(folder / f"{name}.parquet")
+
+
+def _make_private(folder: Path) -> None:
+    """Make the folder for counts; in the user's cache, its own is for the user alone."""
+    if not folder.parent.is_dir():
+        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.mkdir(exist_ok=True)
+
+
+def _remove_others(place: Path) -> None:
+    """Remove the counts of other states of the store, and those in `place` that cannot be read.
+
+    What is not named as counts are, is not marked, holds other files, or is a symbolic link, is the user's and stays.
+    """
+    if place.parent.is_symlink():
+        return
+    version = place.name.split("-")[0]
+    for name in os.listdir(place.parent):
+        if NAMED.fullmatch(name) and (name == place.name or not name.startswith(f"{version}-")):
+            marked_folders.remove(place.with_name(name), FILES)

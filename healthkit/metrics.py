@@ -1,12 +1,14 @@
 """When each order counts in a metric, and when and why it is at fault: one function a metric.
 
 A metric says *when*, not *whether*. It never looks at an as-of day and never counts; it answers, for a
-ledger and a basis (the clock and the options of a rule), with two frames of days:
+ledger and a basis (the clock and the options of a rule), with frames of days:
 
 - `counting`: account, marketplace, channel, order_id, clock_day, known_on (from when on it counts), until_day?
   (from when on it no longer does), counted (how many it adds: one order, or its units);
 - `faults`: account, marketplace, channel, order_id, cause, clock_day, known_on, cleared_on?, at_fault,
-  assumed? (what had to be assumed, as `wording` explains it).
+  assumed? (what had to be assumed, as `wording` explains it);
+- `unknown`, of metrics whose denominator is itself learnt from files: orders that were shipped and do not count, for no
+  file tells what it takes (the columns of `counting`; each adds one order, whatever the metric counts).
 
 What is counted is an order wherever not said otherwise; of messages, returns and violations, `order_id` holds the id of
 the one that counts. What belongs to the account as a whole is of the channel `all`.
@@ -24,7 +26,7 @@ from typing import NamedTuple
 import narwhals as nw
 
 from healthkit.policy import Basis
-from healthkit.tables import ALL, SEVERITIES, Frame, Ledger
+from healthkit.tables import ALL, SEVERITIES, SHIPPED_STATUSES, Frame, Ledger
 
 ORDER = ["account", "marketplace", "order_id"]
 _STAY = ["account", "marketplace", "channel", "order_id"]
@@ -33,10 +35,14 @@ _FAULTS = [*_STAY, "cause", "clock_day", "known_on", "cleared_on", "at_fault", "
 
 
 class Stays(NamedTuple):
-    """When orders count and when they are at fault; see the head of this module for the columns."""
+    """When orders count, when they are at fault, and which are unknown; see the head of this module for the columns.
+
+    `unknown` is None where every order counts from its clock day on, so that there can be none.
+    """
 
     counting: Frame
     faults: Frame
+    unknown: Frame | None = None
 
 
 class Metric(NamedTuple):
@@ -72,6 +78,28 @@ def _placed(ledger: Ledger, basis: Basis, *columns: str) -> Frame:
         known = known & nw.col("is_premium").fill_null(False)
     orders = ledger.orders.filter(known)
     return orders.select(*_STAY, *columns, clock_day=nw.col(basis.clock), gone_on=gone_on)
+
+
+def _shipped(ledger: Ledger, basis: Basis, *columns: str) -> Frame:
+    """The orders that were not cancelled, whether or not the day that places them is known (`clock`, may be empty).
+
+    `by_order` says whether the order itself tells that it was shipped: by its status, or by a confirmation.
+    """
+    there = ~nw.col("channel").is_null() & (nw.col("status").fill_null("") != "cancelled")
+    if basis.option("orders", "any") == "premium":
+        there = there & nw.col("is_premium").fill_null(False)
+    by_order = nw.col("status").fill_null("").is_in(SHIPPED_STATUSES) | ~nw.col("shipped_at").is_null()
+    orders = ledger.orders.filter(there)
+    return orders.select(*_STAY, "ordered_on", *columns, clock=nw.col(basis.clock), by_order=by_order)
+
+
+def _unknown(orders: Frame) -> Frame:
+    """Orders of which no file tells enough, as counting rows: from their order day on, placed by the metric's clock
+    day where that is known, else by the order day."""
+    dated = orders.with_columns(
+        clock_day=nw.coalesce("clock", "ordered_on"), known_on=nw.coalesce("ordered_on", "clock")
+    )
+    return _counting(dated.filter(~nw.col("clock_day").is_null()), "known_on")
 
 
 def _cancelled_on() -> nw.Expr:
@@ -246,7 +274,17 @@ def late_shipment_rate(ledger: Ledger, basis: Basis) -> Stays:
     late = _faults(confirmed.filter(nw.col("shipped_at") > nw.col("ship_by")), "shipped_late", "shipped_on")
     listed = _listed(ledger, promised if due else confirmed, "shipped_late", "clock_day" if due else "shipped_on")
     counting = _counting(promised, "clock_day", "gone_on") if due else _counting(confirmed, "shipped_on")
-    return Stays(counting, nw.concat([late, listed]))
+    return Stays(counting, nw.concat([late, listed]), _unknown(_unconfirmed(ledger, basis, due)))
+
+
+def _unconfirmed(ledger: Ledger, basis: Basis, due: bool) -> Frame:
+    """Shipped orders that do not count, for no file tells when they were due or (unless `due` is enough) confirmed."""
+    counts = ~nw.col("clock").is_null() & ~nw.col("ship_by").is_null()
+    if not due:
+        counts = counts & ~nw.col("shipped_at").is_null()
+    lacking = _shipped(ledger, basis, "ship_by", "shipped_at").filter(~counts)
+    by_parcel = lacking.filter(~nw.col("by_order")).join(ledger.shipments.select(*ORDER), on=ORDER, how="semi")
+    return nw.concat([lacking.filter(nw.col("by_order")), by_parcel])
 
 
 def _listed(ledger: Ledger, orders: Frame, kind: str, counts_from: str) -> Frame:
@@ -271,7 +309,41 @@ def on_time_delivery_rate(ledger: Ledger, basis: Basis) -> Stays:
         late=(nw.col("delivered_at") > nw.col("deliver_by"))
         | (nw.col("confirmed_at") > nw.col("delivered_at")).fill_null(False)
     )
-    return Stays(_counting(parcels, "delivered_on"), _by_parcel(late, "delivered_late", "delivered_on"))
+    tracked = nw.col("tracking").fill_null(True)
+    return Stays(
+        _counting(parcels, "delivered_on"),
+        _by_parcel(late, "delivered_late", "delivered_on"),
+        _unknown(_undelivered(ledger, basis, tracked, nw.col("parcels").is_null())),
+    )
+
+
+def _undelivered(ledger: Ledger, basis: Basis, tracked: nw.Expr, alone: nw.Expr) -> Frame:
+    """Shipped orders that do not count, for no file tells when they were promised or that any parcel was delivered.
+
+    One that is under way is among them, until a file tells of its delivery. Orders all of whose parcels are not
+    `tracked` stay outside, as they do of the count; those that are `alone` count by the order's own delivery.
+    """
+    delivered = ~nw.col("delivered_at").is_null() & tracked
+    orders = _with_parcels(ledger, basis, delivered, tracked, "deliver_by", "delivered_at")
+    told = (nw.col("told") == 1).fill_null(False) | (alone & ~nw.col("delivered_at").is_null())
+    counts = ~nw.col("clock").is_null() & ~nw.col("deliver_by").is_null() & told
+    return orders.filter(~counts & (nw.col("inside").fill_null(1) == 1))
+
+
+def _with_parcels(ledger: Ledger, basis: Basis, told: nw.Expr, inside: nw.Expr, *columns: str) -> Frame:
+    """Shipped orders with what their parcels say: how many there are (`parcels`), whether one is `told`, or `inside`
+    what the metric counts (1 or 0); empty where no file names a parcel."""
+    said = ledger.shipments.select(
+        *ORDER,
+        told=nw.when(told).then(1).otherwise(0),
+        inside=nw.when(inside).then(1).otherwise(0),
+        parcel=nw.lit(1, nw.Int64),
+    )
+    by_order = said.group_by(ORDER).agg(
+        told=nw.col("told").max(), inside=nw.col("inside").max(), parcels=nw.col("parcel").sum()
+    )
+    orders = _shipped(ledger, basis, *columns).join(by_order, on=ORDER, how="left")
+    return orders.filter(nw.col("by_order") | ~nw.col("parcels").is_null())
 
 
 _PARCEL = ["shipment_id", "confirmed_at", "delivered_at", "delivered_on"]
@@ -309,26 +381,42 @@ _FOR_EVER = date(9999, 12, 31)
 
 def _by_parcel(parcels: Frame, cause: str, known_on: str) -> Frame:
     """Parcels as rows at fault: those that are `late`, and the first of an order that is listed and has none."""
+    judged = _with_worst(parcels)
+    first = judged.filter(nw.col("shipment_id") == nw.col("first"))
+    return _own_and_listed(judged, first, cause, known_on)
+
+
+def _with_worst(parcels: Frame) -> Frame:
+    """Parcels with the first of their order (`first`), and whether any of the order is `late` (`any_bad`, 1 or 0)."""
     worst = parcels.with_columns(bad=nw.when(nw.col("late")).then(1).otherwise(0))
     order = worst.group_by(ORDER).agg(any_bad=nw.col("bad").max(), first=nw.col("shipment_id").min())
-    told = worst.join(order, on=ORDER, how="inner")
-    own = _faults(told.filter(nw.col("late")), cause, known_on)
-    said = told.filter(
-        (nw.col("any_bad") == 0) & (nw.col("shipment_id") == nw.col("first")) & ~nw.col("listed_on").is_null()
-    ).with_columns(listed_on=nw.max_horizontal("listed_on", known_on))
-    return nw.concat([own, _faults(said, cause, "listed_on", "listed_till")])
+    return worst.join(order, on=ORDER, how="inner")
+
+
+def _own_and_listed(judged: Frame, named: Frame, cause: str, known_on: str, at_fault: str | None = None) -> Frame:
+    """Parcels that are late, and of listed orders without a late one those in `named`, as rows at fault."""
+    own = _faults(judged.filter(nw.col("late")), cause, known_on, at_fault=at_fault)
+    listed = named.filter((nw.col("any_bad") == 0) & ~nw.col("listed_on").is_null())
+    listed = listed.with_columns(listed_on=nw.max_horizontal("listed_on", known_on))
+    return nw.concat([own, _faults(listed, cause, "listed_on", "listed_till", at_fault=at_fault)])
 
 
 def unit_on_time_delivery_rate(ledger: Ledger, basis: Basis) -> Stays:
-    """The same in units, parcel by parcel: five late units are five, and a parcel under way does not count."""
+    """The same in units, parcel by parcel: five late units are five, and a parcel under way does not count.
+
+    Of an order that the marketplace lists as late, and of which no parcel is late by its own days, every unit
+    delivered is late: the list names orders, not parcels.
+    """
     promised = _placed(ledger, basis, "deliver_by").filter(~nw.col("deliver_by").is_null())
-    told = ledger.shipments.select(*ORDER, "units", "delivered_at", "delivered_on")
-    delivered = told.filter(~nw.col("delivered_at").is_null())
+    shipped = ledger.shipments.select(*ORDER, "shipment_id", "units", "delivered_at", "delivered_on")
+    delivered = shipped.filter(~nw.col("delivered_at").is_null())
     parcels = delivered.with_columns(nw.col("units").fill_null(1)).join(promised, on=ORDER, how="inner")
-    late = parcels.filter(nw.col("delivered_at") > nw.col("deliver_by"))
+    late = parcels.join(_once_listed(ledger, "delivered_late"), on=ORDER, how="left")
+    judged = _with_worst(late.with_columns(late=nw.col("delivered_at") > nw.col("deliver_by")))
     return Stays(
         _counting(parcels, "delivered_on", counted="units"),
-        _faults(late, "delivered_late", "delivered_on", at_fault="units"),
+        _own_and_listed(judged, judged, "delivered_late", "delivered_on", at_fault="units"),
+        _unknown(_undelivered(ledger, basis, tracked=nw.lit(True), alone=nw.lit(False))),
     )
 
 
@@ -342,7 +430,18 @@ def valid_tracking_rate(ledger: Ledger, basis: Basis) -> Stays:
     told = parcels.filter(~nw.col("confirmed_on").is_null() & ~nw.col("valid").is_null())
     parcels = told.join(_placed(ledger, basis), on=ORDER, how="inner")
     judged = parcels.join(_once_listed(ledger, "no_tracking"), on=ORDER, how="left").with_columns(late=~nw.col("valid"))
-    return Stays(_counting(parcels, "confirmed_on"), _by_parcel(judged, "no_tracking", "confirmed_on"))
+    return Stays(
+        _counting(parcels, "confirmed_on"),
+        _by_parcel(judged, "no_tracking", "confirmed_on"),
+        _unknown(_untracked(ledger, basis)),
+    )
+
+
+def _untracked(ledger: Ledger, basis: Basis) -> Frame:
+    """Shipped orders that do not count, for no file tells of a confirmed parcel whether it has valid tracking."""
+    valid = ~nw.col("confirmed_on").is_null() & ~nw.coalesce("scanned", "tracking").is_null()
+    orders = _with_parcels(ledger, basis, told=valid, inside=nw.lit(True))
+    return orders.filter(nw.col("clock").is_null() | (nw.col("told").fill_null(0) == 0))
 
 
 def refund_rate(ledger: Ledger, basis: Basis) -> Stays:

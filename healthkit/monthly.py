@@ -17,9 +17,9 @@ from healthkit.explain import Bridge, ExplainError, Reconciled, Standing, driver
 from healthkit.marketplaces import MARKETPLACES
 from healthkit.outlook import Calendar, Futures, OutlookError
 from healthkit.policy import PolicyError, Rule
-from healthkit.reported import reported
 from healthkit.scores import day_numbers
 from healthkit.tables import SEVERITIES, Frame, Ledger, collected
+from healthkit.verdicts import AccountVerdict
 
 WEEKS = 26
 DAYS = 120
@@ -40,12 +40,14 @@ class MonthError(ValueError):
 class Monthly:
     """All that one account's report of one month shows; frames are SCORES unless said otherwise.
 
-    `scores` is as of the month's last day, `earlier` as of the last day of the month before, `weekly` of
-    26 days a week apart, `daily` of 120 days. `at_fault` has one row an order at fault on the as-of day
-    and measure: metric, channel, window, order_id, causes, clock_day, known_on, leaves_on, product?, sku?,
-    assumed?. `bridges` says why a rate off target or at risk moved since `before`, by metric, channel and window,
-    where both days have a rate under the same rule; `drivers` which groups carry its excess, of the worst window of
-    each rate off target or at risk; `standings` for how long each judged measure is off target.
+    `as_of` is the month's last day (`month_end`), or the last day that the files tell of where that is earlier.
+    `scores` is as of that day, `verdict` where each measure stands by the worst known figure, `earlier` as of the
+    last day of the month before, `weekly` of 26 days a week apart, `daily` of 120 days. `at_fault` has one row an
+    order at fault on the as-of day and measure: metric, channel, window, order_id, causes, clock_day, known_on,
+    leaves_on, product?, sku?, assumed?. `bridges` says why a rate off target or at risk moved since `before`, by
+    metric, channel and window, where both days have a rate under the same rule; `drivers` which groups carry its
+    excess, of the worst window of each rate off target or at risk; `standings` for how long each judged measure is
+    off target.
 
     What the marketplace itself said: `reported` holds its figures as SCORES on both days, `reconciled` ours beside
     them, `states` the rows of ACCOUNT_STATES of its newest report, `violations` one row a category: category, open,
@@ -79,6 +81,8 @@ class Monthly:
     standings: dict[Key, Standing] = field(default_factory=dict)
     calendars: dict[Key, Calendar] = field(default_factory=dict)
     futures: dict[Key, Futures] = field(default_factory=dict)
+    verdict: AccountVerdict | None = None
+    month_end: date | None = None
 
 
 def last_day_of(month: str) -> date:
@@ -99,28 +103,53 @@ def last_day_of(month: str) -> date:
 def accounts_in(desk: Desk, month: str) -> list[tuple[str, str]]:
     """The accounts and marketplaces that have something to report for a month, by name.
 
-    Something is counted on the month's last day in at least one window. Raises MonthError, naming the months
-    there are, when no account has.
+    Their files or the marketplace's own reports tell of a day in the month, and something is counted on the last such
+    day in at least one window, or reported by the marketplace. Raises MonthError, naming the months there are, when no
+    account has.
+    """
+    pairs = [(one.account, one.marketplace) for one in month_verdicts(desk, month)]
+    if not pairs:
+        raise MonthError(f"No account has orders to report for {month}. {_months(desk)}")
+    return pairs
+
+
+def month_verdicts(desk: Desk, month: str, accounts: Iterable[str] | None = None) -> list[AccountVerdict]:
+    """The verdicts on all accounts or some for a month: as of its last day, or the last day that their files tell of.
+
+    Accounts that have nothing to report are left out. Raises MonthError for what is no month, StoreError for an account
+    that the store does not hold.
     """
     as_of = last_day_of(month)
-    found = desk.score(as_of) if _reached(desk, as_of) else pd.DataFrame(columns=["account", "marketplace", "counted"])
-    counted = found[found["counted"] > 0].merge(_heard(desk, as_of), on=["account", "marketplace"])
-    pairs = counted[["account", "marketplace"]].drop_duplicates().sort_values(["account", "marketplace"])
-    if pairs.empty:
-        raise MonthError(f"No account has orders to report for {month}. {_months(desk)}")
-    return list(pairs.itertuples(index=False, name=None))
+    if not _reached(desk, as_of):
+        return []
+    held = desk.verdicts(as_of, accounts, as_known=True)
+    return [one for one in held if one.as_of >= as_of.replace(day=1) and _reports(one)]
+
+
+def ended_before(desk: Desk, month: str, accounts: Iterable[str] | None = None) -> list[tuple[str, str, date]]:
+    """The accounts and marketplaces of whose month nothing is known, for their files end before it, with that last day.
+
+    Raises MonthError for what is no month.
+    """
+    last = last_day_of(month)
+    wanted = None if accounts is None else set(accounts)
+    figures = desk.figures(last, wanted)
+    known = {
+        pair: desk.last_day_known(pair, last, figures)
+        for pair in desk.files()
+        if pair[1] in desk.policies and (wanted is None or pair[0] in wanted)
+    }
+    return [(*pair, day) for pair, day in sorted(known.items()) if day < last.replace(day=1)]
+
+
+def _reports(verdict: AccountVerdict) -> bool:
+    """Whether anything is counted in a window, or reported by the marketplace."""
+    return any(one.theirs is not None or (one.ours or {}).get("counted") for one in verdict.measures)
 
 
 def _reached(desk: Desk, as_of: date) -> bool:
     """Whether any order is as old as the day; before that, no rule need be asked."""
     return bool((desk.counts.exposure["clock_day"].dt.date <= as_of).any())
-
-
-def _heard(desk: Desk, as_of: date) -> pd.DataFrame:
-    """The accounts and marketplaces whose files reach into the month of a day; of others the month is not known."""
-    coverage = desk.counts.coverage
-    heard = coverage[coverage["heard_on"].dt.date >= as_of.replace(day=1)]
-    return heard[["account", "marketplace"]].astype("str")
 
 
 def _months(desk: Desk) -> str:
@@ -138,17 +167,17 @@ def open_month(desk: Desk, account: str, month: str, marketplace: str | None = N
     the account has none.
     """
     desk.store.check_accounts([account], desk.accounts)
-    as_of = last_day_of(month)
+    month_end = last_day_of(month)
     held = desk.counts.coverage[desk.counts.coverage["account"] == account].set_index("marketplace")
     code = _marketplace(account, list(held.index), marketplace)
-    scored = _mine(desk, account, code, as_of)
-    if not (scored["counted"] > 0).any() or held.loc[code, "heard_on"].date() < as_of.replace(day=1):
+    found = [one for one in month_verdicts(desk, month, [account]) if one.marketplace == code]
+    if not found:
         begins, ends = held.loc[code, "begins_on"], held.loc[code, "ends_on"]
         raise MonthError(
             f"{account} has no orders to report for {month}: "
             f"its orders reach from {begins:%Y-%m-%d} to {ends:%Y-%m-%d}."
         )
-    return _gather(desk, account, code, as_of, scored, made)
+    return _gather(desk, found[0], month_end, made)
 
 
 def _marketplace(account: str, held: list[str], wanted: str | None) -> str:
@@ -167,7 +196,9 @@ def _mine(desk: Desk, account: str, marketplace: str, days: date | list[date]) -
     return rows[rows["marketplace"] == marketplace].reset_index(drop=True)
 
 
-def _gather(desk: Desk, account: str, code: str, as_of: date, scored: pd.DataFrame, made: str) -> Monthly:
+def _gather(desk: Desk, verdict: AccountVerdict, month_end: date, made: str) -> Monthly:
+    account, code, as_of = verdict.account, verdict.marketplace, verdict.as_of
+    scored = _mine(desk, account, code, as_of)
     policy = desk.policies[code]
     coverage = desk.counts.coverage.set_index(["account", "marketplace"]).loc[(account, code)]
     begins_on = coverage["begins_on"].date()
@@ -201,7 +232,7 @@ def _gather(desk: Desk, account: str, code: str, as_of: date, scored: pd.DataFra
         orders=int(coverage["orders"]),
         data=_data(desk, account),
         made=made,
-        reported=_reported(ledger, code, [before, as_of]),
+        reported=_reported(desk, account, code, [before, as_of]),
         reconciled=_reconciled(desk, ledger, account, code, as_of),
         states=_states(collected(ledger.account_states.filter(mine & (nw.col("as_of") <= nw.lit(as_of))))),
         violations=_violations(
@@ -211,6 +242,8 @@ def _gather(desk: Desk, account: str, code: str, as_of: date, scored: pd.DataFra
         standings=dict(_standings(desk, scored, daily)),
         calendars=dict(_calendars(desk, scored)),
         futures=dict(_futures(desk, scored)),
+        verdict=verdict,
+        month_end=month_end,
     )
 
 
@@ -266,9 +299,9 @@ def _futures(desk: Desk, scored: pd.DataFrame) -> Iterator[tuple[Key, Futures]]:
             yield _key(row), desk.futures(row, draws=DRAWS)
 
 
-def _reported(ledger: Ledger, code: str, days: list[date]) -> pd.DataFrame:
+def _reported(desk: Desk, account: str, code: str, days: list[date]) -> pd.DataFrame:
     """The marketplace's own figures on some days: of each measure the newest, whatever days it covers."""
-    rows = reported(ledger, days)
+    rows = desk.reported(days, [account])
     rows = rows[rows["marketplace"] == code].sort_values(["rule", "window"], kind="stable")
     return rows.drop_duplicates(["as_of", "metric", "channel"], keep="last").reset_index(drop=True)
 

@@ -103,6 +103,49 @@ class Target:
         """
         return self.limit(counted) - at_fault
 
+    def share_used(self, counted: int, at_fault: int) -> float | None:
+        """The share of what the target allows that is used up: 1 is the limit; None where nothing is counted.
+
+        Where a breach needs a number at fault as well, what is allowed is at least one less than that number.
+
+        >>> Target(Fraction("1/100"), "below").share_used(2000, 10), Target(Fraction("9/10"), "at least").share_used(100, 5)
+        (0.5, 0.5)
+        >>> Target(Fraction("7/100"), "at most", and_at_least=8).share_used(50, 7)
+        1.0
+        >>> Target(Fraction(0), "at most").share_used(9, 1), Target(Fraction(0), "at most").share_used(9, 0)
+        (inf, 0.0)
+        """  # noqa: E501 - the examples
+        if not counted:
+            return None
+        allowed = max(self.allowed * int(counted), Fraction(int(self._free(counted))))
+        if not allowed:
+            return float("inf") if at_fault else 0.0
+        return float(Fraction(int(at_fault)) / allowed)
+
+    def shares_used(self, counted: np.ndarray, at_fault: np.ndarray) -> np.ndarray:
+        """`share_used` of many counts at once; not a number where nothing is counted.
+
+        >>> Target(Fraction("1/100"), "below").shares_used(np.array([2000, 0]), np.array([10, 0])).tolist()
+        [0.5, nan]
+        """
+        allowed = np.maximum(float(self.allowed) * counted, self._free(counted))
+        wrong = np.where(at_fault > 0, np.inf, 0.0)
+        used = np.divide(at_fault, allowed, out=wrong, where=allowed > 0)
+        return np.where(counted > 0, used, np.nan)
+
+    def least_counted(self, at_fault: int) -> int | None:
+        """The smallest count among which so many at fault are on target; None where none is large enough.
+
+        >>> Target(Fraction("1/100"), "below").least_counted(4), Target(Fraction("1/100"), "at most").least_counted(4)
+        (401, 400)
+        >>> Target(Fraction(0), "at most").least_counted(1) is None
+        True
+        """
+        if not self.allowed:
+            return None if at_fault else 1
+        enough = -(-at_fault * self.allowed.denominator // self.allowed.numerator)
+        return next(n for n in range(max(1, enough), enough + 3) if self.met(n, at_fault))
+
     def used(self, counted: Any, at_fault: Any, share: Fraction) -> Any:
         """Whether at least that share of what is allowed is used up, compared in whole numbers; by no order, never.
 
@@ -319,6 +362,16 @@ class Rule(BaseModel):
     def basis(self) -> Basis:
         """The clock and the options, under which EXPOSURE and FAULTS keep this rule's orders."""
         return Basis(self.clock, tuple(sorted(self.counting.items())))
+
+    @property
+    def enforced(self) -> bool:
+        """Whether the rule names a consequence of missing its target."""
+        return bool(self.consequence)
+
+    @property
+    def advised(self) -> bool:
+        """Whether the marketplace only advises what the rule asks: none of its stages goes further."""
+        return bool(self.stages) and all(stage.stage == "advice" for stage in self.stages)
 
     @property
     def id(self) -> str:
@@ -587,18 +640,42 @@ def _owners(folder: Path) -> Iterator[tuple[str, str]]:
             yield code, name
 
 
-def judge(rule: Rule, counted: np.ndarray, at_fault: np.ndarray) -> np.ndarray:
-    """Status words of counts held against a rule; the data's own shortness is judged in `scores`."""
+def judge(rule: Rule, counted: np.ndarray, at_fault: np.ndarray, target: Target | None = None) -> np.ndarray:
+    """Status words of counts held against a rule; whether the files reach far enough is judged in `scores`.
+
+    `target` takes the place of the rule's own (the target that the marketplace gave with a figure).
+    """
     status = np.full(counted.shape, "on target", dtype=object)
-    if rule.target is None:
+    target = target or rule.target
+    if target is None:
         status[:] = "no target"
     else:
-        status[rule.target.used(counted, at_fault, rule.warn)] = "at risk"
-        status[~rule.target.met(counted, at_fault)] = "off target"
+        status[target.used(counted, at_fault, rule.warn)] = "at risk"
+        status[~target.met(counted, at_fault)] = "off target"
     if rule.minimum is not None:
         status[counted < rule.minimum] = "too few"
     status[counted == 0] = "no data"
     return status
+
+
+WORST_FIRST = (
+    "off target", "at risk", "cannot be judged", "short history", "incomplete", "no data", "on target", "too few",
+    "no orders", "no target",
+)  # fmt: skip
+"""Every status that a measure or an account may have, the worst first: what cannot be judged is no all-clear."""
+ON_SCALE = ("off target", "at risk", "on target")
+"""The statuses of what is judged against a target."""
+UNJUDGED = ("cannot be judged", "short history", "incomplete", "no data")
+"""The statuses of what a target is asked of and cannot be judged, for want of files."""
+
+
+def severity(status: str, advised: bool = False, used: float | None = None) -> tuple[int, bool, float]:
+    """The sort key of "worst first": by status, what is only advised last, then by the share of what is allowed.
+
+    >>> severity("off target", used=1.2) < severity("off target", used=1.1) < severity("on target", used=0.9)
+    True
+    """
+    return WORST_FIRST.index(status), advised, -(used or 0.0)
 
 
 def judge_points(points: Points, value: np.ndarray) -> np.ndarray:

@@ -1,15 +1,18 @@
 """The marketplace's own figures as SCORES (case `amazon`): on each day the newest that it had given by then.
 
-A figure carries its own days, target and condition; those win over the policy file. What it calls good may be off its
-own target: both are kept, and `READINGS.contradiction` says so.
+A figure carries its own days, target and condition; those win over the policy file. Its status is the worse of what the
+marketplace calls it and what its number says: a figure that is called good and misses its own target is off target
+(`READINGS.contradiction` says so), and an unknown word is judged by the number.
 """
 
 from __future__ import annotations
 
 import json
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import date
+from fractions import Fraction
 from typing import Any
 
 import narwhals as nw
@@ -17,26 +20,23 @@ import numpy as np
 import pandas as pd
 
 from healthkit import tables
+from healthkit.policy import ON_SCALE, Policy, PolicyError, Rule, Target, judge, judge_points
 from healthkit.tables import ALL, Ledger, collected, records
 
-STATUSES = {
-    "good": "on target", "bad": "off target", "great": "on target", "warned": "at risk", "fair": "at risk",
-    "poor": "off target", "none": "no data", "normal": "on target", "at risk": "at risk", "deactivated": "off target",
-    "healthy": "on target", "unhealthy": "off target", "critical": "off target",
-}  # fmt: skip
-"""The marketplace's words for where a measure stands, in ours."""
 _EXACTLY = "exactly"
 
 
-def reported(ledger: Ledger, days: date | Iterable[date]) -> pd.DataFrame:
+def reported(ledger: Ledger, days: date | Iterable[date], policies: Mapping[str, Policy] | None = None) -> pd.DataFrame:
     """SCORES of the figures that the marketplace itself reported, as they stood on each of the days.
 
     One row a day, account, marketplace, channel, metric and window, from the first report on. `rule` names the day of
     the report. Open violations stand as the metric `policy_violations` in the channel `all`, all categories together.
+    With the `policies` of the marketplaces, figures are judged by the rules of their day as well: from which share on
+    one is at risk, from how many on it is judged, and the points of a rating.
     """
     asked = [days] if isinstance(days, date) else sorted(set(days))
     history: dict[tuple[Any, ...], list[_Row]] = {}
-    for row in sorted([*_figures(ledger), *_violations(ledger)], key=_place):
+    for row in sorted([*_figures(ledger, policies or {}), *_violations(ledger)], key=_place):
         history.setdefault(tuple(row[name] for name in _KEYS), []).append(row)
     made = []
     for rows in history.values():
@@ -66,15 +66,57 @@ def _place(row: _Row) -> tuple[Any, ...]:
     return tuple(row[name] for name in _KEYS), row["reported_on"], row["first_day"]
 
 
-def _figures(ledger: Ledger) -> Iterator[_Row]:
+def _figures(ledger: Ledger, policies: Mapping[str, Policy]) -> Iterator[_Row]:
     """READINGS as rows of SCORES, each with the day of its report."""
     for row in records(collected(ledger.readings)):
-        yield row | {
+        made = row | {
             "reported_on": row["as_of"], "window": max(1, (row["last_day"] - row["first_day"]).days + 1),
             "value": _value(row["parts"]), "counted": int(row["counted"] or 0), "at_fault": int(row["at_fault"] or 0),
-            "status": STATUSES.get(row["status"], "no data"),
             "side": "at most" if row["side"] == _EXACTLY else row["side"],
         }  # fmt: skip
+        by_number = _by_number(made, row, _rule(policies.get(row["marketplace"]), row))
+        yield made | {"status": worse(tables.STATUS_WORDS.get(row["status"], "no data"), by_number)}
+
+
+def _rule(policy: Policy | None, row: _Row) -> Rule | None:
+    """The rule in force on the day of a figure that asks for its metric; None where there is none."""
+    if policy is None:
+        return None
+    try:
+        rules = policy.on(row["as_of"])
+    except PolicyError:
+        return None
+    fits = [rule for rule in rules if rule.metric == row["metric"]]
+    return next((rule for rule in fits if row["channel"] in (ALL, *rule.channels)), None)
+
+
+def _by_number(made: _Row, row: _Row, rule: Rule | None) -> str:
+    """The status that the number of one figure has by its own target; "no data" where it has no number or target."""
+    if made["value"] is not None and rule is not None and rule.points is not None:
+        return str(judge_points(rule.points, np.array([made["value"]]))[0])
+    if row["target"] is None or made["side"] is None:
+        return "no data"
+    target = Target(Fraction(str(row["target"])), made["side"])
+    if row["counted"] and row["at_fault"] is not None:
+        counts = np.array([row["counted"]]), np.array([row["at_fault"]])
+        if rule is None or rule.target is None:
+            return "on target" if target.met(row["counted"], row["at_fault"]) else "off target"
+        own = replace(target, and_at_least=rule.target.and_at_least, while_under=rule.target.while_under)
+        return str(judge(rule, *counts, own)[0])
+    if row["rate"] is None:
+        return "no data"
+    # One of a million stands for the count that is not given: the rate alone is compared.
+    wrong = Fraction(str(row["rate"])) if target.wants_few else 1 - Fraction(str(row["rate"]))
+    return "on target" if target.met(10**6, wrong * 10**6) else "off target"
+
+
+def worse(one: str, other: str) -> str:
+    """The worse of two statuses; of those that say nothing of a target, the one that does.
+
+    >>> worse("on target", "off target"), worse("no data", "at risk"), worse("no data", "too few")
+    ('off target', 'at risk', 'no data')
+    """
+    return next((status for status in ON_SCALE if status in (one, other)), one)
 
 
 def _violations(ledger: Ledger) -> Iterator[_Row]:

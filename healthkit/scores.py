@@ -22,16 +22,13 @@ import numpy as np
 import pandas as pd
 
 from healthkit import tables
+from healthkit.evidence import Files
 from healthkit.exposure import Counts
 from healthkit.metrics import METRICS
 from healthkit.policy import Policy, Rule, judge, judge_points
 
 NEVER = np.iinfo(np.int64).max // 4
 """A day number later than any."""
-
-
-SILENT_DAYS = 3
-"""So many days without news may stand at a window's end; after more, the files end before the window does."""
 
 
 class ScoreError(ValueError):
@@ -164,11 +161,20 @@ class _Held:
     accounts: pd.Index
     begins_on: np.ndarray
     heard_on: np.ndarray
+    silence: np.ndarray
     first_orders: dict[str, np.ndarray]
     counting: dict[_Asked, Stays]
     faults: dict[_Asked, Stays]
     assumed: dict[_Asked, dict[str, Stays]]
-    evidence: list[set[str]]
+    unknown: dict[_Asked, Stays]
+    files: list[Files]
+    lacking: dict[str, tuple[np.ndarray, np.ndarray]]
+
+    def reach(self, word: str) -> tuple[np.ndarray, np.ndarray]:
+        """The day numbers from which and until which one kind of evidence tells all, by account."""
+        if word not in self.lacking:
+            self.lacking[word] = _reach(self.files, word)
+        return self.lacking[word]
 
 
 _Asked = tuple[str, str, str]
@@ -190,6 +196,8 @@ def _arrays(counts: Counts, marketplace: str) -> _Held:
         for frame in (counts.exposure, counts.faults, counts.coverage)
     )
     accounts = pd.Index(coverage["account"].astype("str"))
+    files = [Files.of(row) for row in tables.records(coverage)]
+    unknown = counts.unknown[(counts.unknown["marketplace"] == marketplace).to_numpy()]
     counting = _split(exposure, accounts, "until_day", "counted")
     guesses = faults[faults["assumed"].notna().to_numpy()]
     assumed: dict[_Asked, dict[str, Stays]] = {}
@@ -201,12 +209,28 @@ def _arrays(counts: Counts, marketplace: str) -> _Held:
         accounts,
         day_numbers(coverage["begins_on"]),
         day_numbers(coverage["heard_on"]),
+        np.array([held.silence for held in files], dtype=np.int64),
         _first_orders(counting, len(accounts)),
         counting,
         _split(faults, accounts, *_FAULT),
         assumed,
-        [set(str(words).split("+")) for words in coverage["evidence"]],
+        _split(unknown, accounts, "until_day", "counted"),
+        files,
+        {},
     )
+
+
+def _reach(files: Sequence[Files], word: str) -> tuple[np.ndarray, np.ndarray]:
+    """The first and last day numbers between which one kind of evidence tells all, by account."""
+    first, last = np.full(len(files), -NEVER), np.full(len(files), NEVER)
+    for place, held in enumerate(files):
+        reach = held.reach.get(word)
+        if word not in held.evidence:
+            last[place] = -NEVER
+        elif reach is not None:
+            begin, end = day_numbers([reach.first, reach.last])
+            first[place], last[place] = begin - reach.slack, end + reach.slack
+    return first, last
 
 
 _FAULT = ("cleared_on", "at_fault")
@@ -283,21 +307,21 @@ def _count(held: _Held, ask: _Ask, channel: str) -> _Count:
     reach = _EVER if metric.shows == "number" else ask.window
     counted, at_fault = on(held.counting.get(asked, _NONE), reach), on(held.faults.get(asked, _NONE))
     proxy = np.full(counted.shape, "", dtype=object)
-    for place, evidence in enumerate(held.evidence):
-        if metric.proxy and metric.proxy_unless not in evidence:
+    for place, files in enumerate(held.files):
+        if metric.proxy and metric.proxy_unless not in files.evidence:
             proxy[place] = metric.proxy
     for words, stays in held.assumed.get(asked, {}).items():
         covered = on(stays) > 0
         proxy[covered] = [_and(before, words) for before in proxy[covered]]
-    for place, evidence in enumerate(held.evidence):
-        missing = [need for need in metric.needs if need not in evidence]
+    for place, files in enumerate(held.files):
+        missing = [need for need in metric.needs if need not in files.evidence]
         if missing and len(missing) == len(metric.needs):
             counted[place] = at_fault[place] = 0
         words = "+".join(f"{need}_not_imported" for need in missing)
         if words:
             proxy[place] = [_and(before, words) for before in proxy[place]]
     if metric.shows == "number":
-        told = np.array([set(metric.needs) <= evidence for evidence in held.evidence])
+        told = np.array([set(metric.needs) <= files.evidence for files in held.files])
         counted = np.where(
             told[:, None] & (ask.days >= held.begins_on[:, None]), np.maximum(counted, _told_at_once(held, asked)), 0
         )
@@ -370,10 +394,9 @@ def _columns(held: _Held, ask: _Ask, channel: str, counts: _Count) -> dict[str, 
     first_days = ask.days - ask.lag - window + 1
     value = _value(rule, shows, counted, at_fault)
     status = judge_points(rule.points, value) if rule.points else judge(rule, counted, at_fault)
-    short = (first_days < held.begins_on[:, None]) & (counted > 0)
-    ends = ask.days[None, :] - ask.lag - held.heard_on[:, None] > SILENT_DAYS
     whole = (status == "no target") | (shows == "number")
-    status[(short | ends & (counted > 0)) & ~whole] = "short history"
+    status[_incomplete(held, ask, channel, counts) & np.isin(status, ("on target", "at risk")) & ~whole] = "incomplete"
+    status[_short(held, ask, first_days) & (counted > 0) & ~whole] = "short history"
     wrong = np.divide(at_fault, counted, out=np.full(counted.shape, np.nan), where=counted > 0)
     shown = wrong if target is None or target.wants_few else 1 - wrong
     if shows != "rate":
@@ -415,6 +438,36 @@ def _columns(held: _Held, ask: _Ask, channel: str, counts: _Count) -> dict[str, 
         "proxy": _Words.of(proxy.ravel()),
         "rule": same(rule.id),
     }
+
+
+def _short(held: _Held, ask: _Ask, first_days: np.ndarray) -> np.ndarray:
+    """Where the files of orders do not cover a window: they begin later, end earlier or leave days out."""
+    last_days = ask.days[None, :] - ask.lag
+    short = (first_days < held.begins_on[:, None]) | (last_days - held.heard_on[:, None] > held.silence[:, None])
+    for place, files in enumerate(held.files):
+        for gap in files.gaps:
+            first, last = day_numbers(gap)
+            short[place] |= (first_days[place] <= last) & (last_days[0] >= first)
+    return short
+
+
+def _incomplete(held: _Held, ask: _Ask, channel: str, counts: _Count) -> np.ndarray:
+    """Where more may be at fault than is known, so that what is on target by the known may not be.
+
+    That is where some evidence of faults is missing or does not reach over the window, and where so many orders are
+    unknown that the target would be missed if all of them were at fault.
+    """
+    first_days = ask.days - ask.lag - counts.window + 1
+    lacking = np.zeros(counts.counted.shape, dtype=bool)
+    for word in METRICS[ask.rule.metric].needs:
+        first, last = held.reach(word)
+        lacking |= (first[:, None] > first_days) | (last[:, None] < ask.days[None, :])
+    asked = ask.rule.metric, str(ask.rule.basis), channel
+    if ask.rule.target is not None and asked in held.unknown:
+        unknown = held.unknown[asked].on(ask.days, len(held.accounts), ask.window, ask.lag, ask.hindsight)
+        at_worst = ask.rule.target.met(counts.counted + unknown, counts.at_fault + unknown)
+        lacking |= (unknown > 0) & ~at_worst
+    return lacking
 
 
 def _value(rule: Rule, shows: str, counted: np.ndarray, at_fault: np.ndarray) -> np.ndarray:

@@ -261,7 +261,8 @@ READINGS = Table(
 )
 """`channel` is `all` where the marketplace parts none. `parts` is a JSON object of part -> count (of the account
 health rating: its score; of contacts also the average hours). `status` is the marketplace's own word, in lower case.
-`contradiction` says in words where the figure does not agree with itself."""
+Where the file gives a rate but no number at fault, `at_fault` is the one whole number that the rate allows, if only one
+fits. `contradiction` says in words where the figure does not agree with itself."""
 VIOLATIONS = Table(
     "violations",
     "one policy violation, or how many of a category were open as of a day (then that day is `opened_on`)",
@@ -298,7 +299,10 @@ ACCOUNT_STATES = Table(
     ("account", "marketplace", "kind", "name", "as_of"),
     whole=True,
 )
-"""`kind` is `account` (name `account_status`; state normal, at risk, deactivated), `warning` or `checklist`."""
+"""`kind` is `account` (name `account_status`; state normal, at risk, deactivated), `warning`, `checklist` or `list`.
+
+A `list` says that there was a list of defects of that day: its `name` is the kind of the file (`list_late_shipments`),
+its `count` how many orders it names."""
 REPORTS = Table(
     "reports",
     "one raw file that was taken in; only rows of files named here are ever read",
@@ -365,9 +369,20 @@ COVERAGE = Table(
         heard_on     day
         orders       count
         evidence     text?
+        reach        text
+        order_gap    count
+        gaps         text
     """),
     ("account", "marketplace"),
 )
+"""`evidence` names what the files can tell of (see EVIDENCE), joined by `+`.
+
+`reach` is a JSON object: of each evidence word of which a file has rows with days, the `first` and the `last` day, and
+`gap`, the longest run of days without any between them, counted from `begins_on` on, and `days`, on how many days there
+are some [days]. A file without rows (there was nothing to tell) gives its word and no entry. `order_gap` is the longest
+run of days without an order, from `begins_on` to `ends_on` [days]. `gaps` is a JSON list of [first, last] days in
+between that no file of orders covers.
+"""
 SCORES = Table(
     "scores",
     "one metric of one account, marketplace, channel and window, as of one day, in one case",
@@ -395,6 +410,8 @@ SCORES = Table(
     ("case", "account", "marketplace", "channel", "metric", "window", "as_of"),
 )
 
+PROMISED_DAYS = ("ship_by_on", "deliver_by_on", "due_24h_on", "due_48h_on")
+"""Columns of days that may lie in the future: promises and deadlines. All other days are of events."""
 RAW = (ORDERS, ITEMS, SHIPMENTS, FEEDBACK, DEFECTS, CONTACTS, RETURNS, READINGS, VIOLATIONS, ACCOUNT_STATES)
 """The tables that readers fill."""
 
@@ -486,14 +503,29 @@ EVIDENCE = {
     "list_order_defects": ("feedback", "claims", "chargebacks"),
     "list_invoice_defects": ("invoices",),
     "list_a_to_z_claims": ("claims",),
+    "list_late_shipments": ("late_shipment_list",),
     "refunds told": ("refunds",),
     "scans told": ("scans",),
+    "promises told": ("promises",),
+    "delivery promises told": ("delivery_promises",),
+    "confirmations told": ("confirmations",),
+    "deliveries told": ("deliveries",),
+    "tracking told": ("tracking",),
+    "cancellers told": ("cancellers",),
 }
 """What each kind of raw file can tell of: an account without such a file is not an account without such a defect.
 
-A defects file may leave refunds out, so it tells of them only where it names one; a confirmations file tells of scans
-where it has any.
+Files of several kinds may tell of what ends in `told`, so it counts as known where one of them does: a defects file of
+refunds where it names one, a confirmations file of scans where it has any, any file of ship-by days (`promises`),
+deliver-by days, confirmations, deliveries, whether parcels have tracking, and who cancelled.
 """
+
+LISTED_DAYS = 60
+"""A list of the marketplace's account-health page tells of the days up to its own, and of so many before. [days]"""
+HOLE_DAYS = 3
+"""Days that no file of orders covers are told of where they are more than so many in a row. [days]"""
+PARTIAL = ("unshipped",)
+"""The kinds of files that name only some of the orders of the days they reach over."""
 
 METRIC_IDS = (
     "order_defect_rate", "negative_feedback_rate", "a_to_z_claim_rate", "chargeback_rate", "cancellation_rate",
@@ -513,7 +545,20 @@ ALL = "all"
 """The channel of what belongs to an account as a whole: messages, violations, its rating."""
 SEVERITIES = ("low", "medium", "high", "critical")
 CANCELLERS = ("seller", "buyer", "amazon")
-STATUSES = ("on target", "at risk", "off target", "no data", "too few", "short history", "no target")
+SHIPPED_STATUSES = ("shipped", "partially shipped", "delivered")
+"""The statuses of an order that was shipped, at least in part; files write others than these and `cancelled`."""
+STATUSES = (
+    "on target", "at risk", "off target", "no data", "too few", "short history", "incomplete", "no target",
+)  # fmt: skip
+STATUS_WORDS = {
+    "good": "on target", "bad": "off target", "great": "on target", "warned": "at risk", "fair": "at risk",
+    "poor": "off target", "none": "no data", "normal": "on target", "at risk": "at risk", "deactivated": "off target",
+    "healthy": "on target", "unhealthy": "off target", "critical": "off target",
+}  # fmt: skip
+"""The status words that a marketplace reports with a figure, in lower case, and the status of SCORES that each means.
+A word that is not here is named at import, and the figure is judged by its number."""
+ACCOUNT_STATUS_WORDS = ("normal", "at risk", "at risk of deactivation", "warned", "deactivated", "none")
+"""The known words for the status of an account, in lower case; others are named at import and shown as reported."""
 
 _FITS = {
     "text": lambda kind: kind in (nw.String, nw.Categorical) or kind == nw.Object,

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import tempfile
 from importlib.metadata import version
-from pathlib import Path
 
 import platformdirs
 import vl_convert
+
+from healthkit import scratch
 
 
 def bundle() -> str:
@@ -24,14 +23,6 @@ def bundle() -> str:
     made = "(()=>{" + vl_convert.javascript_bundle() + "})();\n"  # type: ignore[call-arg]
     # Where nothing can be kept, it is made anew each time: slower, and just as right.
     with contextlib.suppress(OSError):
-        _keep(kept, made)
+        scratch.write_whole(kept, made)
+        scratch.sweep(kept.parent)
     return made
-
-
-def _keep(path: Path, text: str) -> None:
-    """Keep a text whole or not at all: several processes may make it at once."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, aside = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
-    with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-        file.write(text)
-    os.replace(aside, path)

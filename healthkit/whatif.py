@@ -256,7 +256,7 @@ def _mine(played: _Played, faults: pd.DataFrame) -> np.ndarray:
 
 
 def _with_faults(played: _Played, faults: pd.DataFrame) -> _Played:
-    return replace(played, counts=Counts(played.counts.exposure, faults, played.counts.coverage))
+    return replace(played, counts=replace(played.counts, faults=faults))
 
 
 def _fewer(played: _Played, step: Step, before: Calendar, where: str) -> pd.DataFrame:

@@ -308,13 +308,18 @@ def has_listing(mishaps, kind, evening):
 
 
 def unit_on_time_delivery(order, about, options, evening):
+    """Unit by unit; of a listed order without a late parcel every delivered unit is late from that day on."""
     if order["deliver_by"] is None:
         return 0, 0
-    parcels = [row for row in about["shipments"] if row["delivered_at"] and evening.knows(row["delivered_on"])]
+    parcels = [row for row in about["shipments"] if row["delivered_at"]]
+    late = [row["delivered_at"] > order["deliver_by"] for row in parcels]
+    if not any(late) and has_listing(about["defects"], "delivered_late", evening):
+        late = [True] * len(parcels)
     units = [
-        (1 if row["units"] is None else row["units"], row["delivered_at"] > order["deliver_by"]) for row in parcels
-    ]
-    return sum(many for many, _ in units), sum(many for many, late in units if late)
+        (1 if row["units"] is None else row["units"], wrong)
+        for row, wrong in zip(parcels, late, strict=True) if evening.knows(row["delivered_on"])
+    ]  # fmt: skip
+    return sum(many for many, _ in units), sum(many for many, wrong in units if wrong)
 
 
 def valid_tracking(order, about, options, evening):
@@ -336,4 +341,64 @@ JUDGES = {
     "late_shipment_rate": late_shipment,
     "on_time_delivery_rate": on_time_delivery,
     "unit_on_time_delivery_rate": unit_on_time_delivery,
+}
+
+
+# -- orders of which no file tells enough ---------------------------------------------------------------------
+
+
+def unknown(metric, rows, options, clock, as_of):
+    """(order, the day that places it) for each shipped order that does not count, whatever else is learnt later."""
+    judge, found = UNKNOWN[metric], []
+    for order in rows["orders"]:
+        parcels = [row for row in rows.get("shipments", ()) if same_order(row, order)]
+        sent = order["status"] in ("shipped", "partially shipped", "delivered") or order["shipped_at"] or parcels
+        if order["channel"] is None or order["status"] == "cancelled" or not sent:
+            continue
+        if options.get("orders", "any") == "premium" and not order["is_premium"]:
+            continue
+        placed, known_on = order[clock] or order["ordered_on"], order["ordered_on"] or order[clock]
+        if placed is None or known_on > as_of:
+            continue
+        if order[clock] is None or judge(order, parcels, options):
+            found.append((order, placed))
+    return found
+
+
+def unknown_counts(rows, account, channel, as_of, window, lag):
+    """How many of them one account has in a channel inside the window of a day."""
+    first, last = window_days(as_of, window, lag)
+    mine = [day for order, day in rows if order["account"] == account and order["channel"] == channel]
+    return sum(first <= day <= last for day in mine)
+
+
+def unconfirmed(order, parcels, options):
+    if options.get("counts", "confirmed") == "due":
+        return order["ship_by"] is None
+    return order["ship_by"] is None or order["shipped_at"] is None
+
+
+def undelivered(order, parcels, options):
+    """An order all of whose parcels lack tracking is left out of the rate, so that it is not unknown."""
+    tracked = [row for row in parcels if row["tracking"] is not False]
+    if parcels and not tracked:
+        return False
+    told = any(row["delivered_at"] for row in tracked) or (not parcels and order["delivered_at"] is not None)
+    return order["deliver_by"] is None or not told
+
+
+def units_undelivered(order, parcels, options):
+    return order["deliver_by"] is None or not any(row["delivered_at"] for row in parcels)
+
+
+def untracked(order, parcels, options):
+    told = (row["confirmed_on"] and (row["scanned"] is not None or row["tracking"] is not None) for row in parcels)
+    return not any(told)
+
+
+UNKNOWN = {
+    "late_shipment_rate": unconfirmed,
+    "on_time_delivery_rate": undelivered,
+    "unit_on_time_delivery_rate": units_undelivered,
+    "valid_tracking_rate": untracked,
 }

@@ -19,7 +19,7 @@ from healthkit import blocks, charts
 from healthkit.blocks import findings, strokes
 from healthkit.explain import Bridge
 from healthkit.monthly import Monthly
-from healthkit.policy import Rule, judge
+from healthkit.policy import WORST_FIRST, Rule, judge
 from healthkit.tables import SCORES, check
 from tests.test_wording import bridged
 
@@ -212,8 +212,8 @@ def test_the_verdict_says_what_is_wrong_what_leaves_and_where_to_begin(report: d
 
 def test_the_scorecard_stands_worst_first_and_leaves_parts_out(report: dict[str, blocks.Block]) -> None:
     rows = rows_of(report["scorecard"].html)
-    states = [next(word for word in findings.WORST_FIRST if word in row.lower()) for row in rows]
-    assert states == sorted(states, key=findings.WORST_FIRST.index)
+    states = [next(word for word in WORST_FIRST if word in row.lower()) for row in rows]
+    assert states == sorted(states, key=WORST_FIRST.index)
     assert len(rows) == 10
     assert not any("Chargebacks" in row or "A-to-z" in row for row in rows)
 
@@ -230,9 +230,9 @@ def test_the_scorecard_stands_worst_first_and_leaves_parts_out(report: dict[str,
         "– No target Refunds 2 – 31 Oct 3.2% no target 41 of 1,262 nothing is asked +0.2 since 30 Sep",
         "– Too few On-time delivery, units 11 – 24 Oct – Target at least 90% 6 of 7 judged from 20 units "
         "too few to draw –",
-        "– Short history Bad reviews 2 Sep – 31 Oct 6.5% Target under 20% 20 of 310 "
+        "? Short history Bad reviews 2 Sep – 31 Oct 6.5% Target under 20% 20 of 310 "
         "orders only since 1 Apr; the window starts 2 Sep too short to draw –",
-        "– No data Valid tracking 22 Sep – 21 Oct – Target over 95% 0 parcels no parcels from 22 Sep to 21 Oct "
+        "? No data Valid tracking 22 Sep – 21 Oct – Target over 95% 0 parcels no parcels from 22 Sep to 21 Oct "
         "nothing to draw –",
     ],
 )
@@ -361,7 +361,7 @@ def portfolio(**changes: Any) -> blocks.Portfolio:
     states = [
         ("Calm", "on target", 0.3),
         ("Near", "at risk", 0.9),
-        ("New", "short history", None),
+        ("New", "cannot be judged", None),
         ("Far", "off target", 2.5),
     ]
     rows = [base] + [base | {"account": name, "status": status, "used": used} for name, status, used in states]
@@ -370,20 +370,23 @@ def portfolio(**changes: Any) -> blocks.Portfolio:
     return blocks.Portfolio(**(held | changes))
 
 
-def test_the_index_stands_worst_first_and_ranks_only_what_can_be_judged() -> None:
+def test_the_index_stands_worst_first_and_what_cannot_be_judged_before_what_is_on_target() -> None:
     rows = rows_of(blocks.index(portfolio()).html)
-    assert [row.split(" Amazon US")[0].removeprefix("– ") for row in rows] == [
+    assert [row.split(" Amazon US")[0] for row in rows] == [
         "1 ✕ Off target Far",
         "2 ✕ Off target Harbor &lt;script&gt;alert(1)&lt;/script&gt;",
         "3 ▲ At risk Near",
-        "4 ✓ On target Calm",
-        "Short history New",
+        "4 ? Cannot be judged New",
+        "5 ✓ On target Calm",
     ]
 
 
 def test_the_index_says_how_many_accounts_stand_where_and_lists_failed_runs_apart() -> None:
     html = blocks.index(portfolio()).html
-    assert "Two accounts are off target and one is at risk. One more has no report: its run failed." in words(html)
+    assert (
+        "Two accounts are off target and one is at risk; one cannot be judged. One more has no report: its run failed."
+        in words(html)
+    )
     assert "One run failed; this account has no figures for October 2026" in html
     assert "Lost &lt;b&gt;" in html
 

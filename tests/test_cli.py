@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from healthkit.cli import app, asking
 from healthkit.desk import Desk
+from tests.commands import commands, path_options
 
 SAMPLE = Path(__file__).parents[1] / "data" / "sample"
 DAY = "2026-10-31"
@@ -122,6 +123,45 @@ def test_what_cannot_be_answered_is_said_and_the_exit_code_tells(run, sample_sto
     assert shown.exit_code == code
     assert said in re.sub(r"[│\s]+", " ", shown.output)
     assert not any(tmp_path.iterdir())
+
+
+PATHS = [(words, option, is_option) for words, command in commands() for option, is_option in path_options(command)]
+
+
+def test_every_option_that_names_a_path_is_tried():
+    named = {(words, option) for words, option, _ in PATHS}
+    assert {
+        ("import", "paths"), ("import", "--data"), ("report", "--out"), ("report", "--work"), ("report", "--data"),
+        ("whatif", "--scenario"), ("store repair", "--data"), ("doctor", "--data"), ("scores", "--data"),
+    } <= named  # fmt: skip
+
+
+@pytest.mark.parametrize("empty", ["", "  "], ids=["nothing", "blanks"])
+@pytest.mark.parametrize(("words", "option", "is_option"), PATHS, ids=[f"{one[0]} {one[1]}" for one in PATHS])
+def test_an_empty_path_as_of_a_variable_that_is_not_set_is_refused(
+    run, words, option, is_option, empty, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    needed = {"--account": "acme", "--metric": "order_defect_rate", "--as-of": DAY, "--month": "2026-10"}
+    needed |= {"--from": "2026-10-01", "--on": DAY, "--scenario": "scenario.yaml", "--marketplace": "US"}
+    command = dict(commands())[words]
+    given = [word for one in command.params if one.opts[0] in needed and one.opts[0] != option
+             for word in (one.opts[0], needed[one.opts[0]])]  # fmt: skip
+    shown = run(*words.split(), *given, *([option, empty] if is_option else [empty]))
+    assert shown.exit_code == 2
+    assert "the path is empty" in re.sub(r"[│\s]+", " ", shown.output)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_name_of_a_policy_is_refused(run, sample_store):
+    shown = run("scores", "--as-of", DAY, "--policy", "", "--data", sample_store)
+    assert shown.exit_code == 1
+    assert "There are: amazon_" in shown.output
+
+
+def test_a_store_without_a_name_is_refused_by_the_library_too():
+    with pytest.raises(ValueError, match="empty"):
+        Desk("").counts  # noqa: B018 - it is not come so far
 
 
 def test_the_store_is_found_from_a_folder_below(sample_store, tmp_path, monkeypatch):

@@ -167,7 +167,8 @@ def random_counts(seed):
     })  # fmt: skip
     coverage = pd.DataFrame({"account": ["a"], "marketplace": ["US"], "begins_on": [stamps["clock"][0]],
                              "ends_on": [stamps["clock"][-1]], "heard_on": [stamps["clock"][-1]],
-                             "orders": [clock.size], "evidence": ["refunds"]})  # fmt: skip
+                             "orders": [clock.size], "evidence": ["refunds"], "reach": "{}", "order_gap": 0,
+                             "gaps": "[]"})  # fmt: skip
     kinds = dict.fromkeys(named, "category")
     return exposure.Counts(exposure_rows.astype(kinds), faults.astype(kinds), coverage)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from fractions import Fraction
 
@@ -217,8 +218,62 @@ def test_every_metric_that_a_policy_may_ask_for_is_computed():
 
 def test_an_empty_ledger_counts_nothing():
     held = exposure.count(store.ledger_of({}), [rule("order_defect_rate"), rule("unit_on_time_delivery_rate")])
-    assert [len(frame) for frame in (held.exposure, held.faults, held.coverage)] == [0, 0, 0]
+    assert [len(frame) for frame in (held.exposure, held.faults, held.coverage, held.unknown)] == [0, 0, 0, 0]
     assert list(held.faults.columns) == list(tables.FAULTS.columns)
+
+
+BARE = """
+order_id | ordered_on | status    | channel | ship_by              | shipped_at           | deliver_by
+A        | 2026-01-10 | shipped   | seller  |                      |                      |
+B        | 2026-01-10 | shipped   | seller  | 2026-01-12T18:00:00Z |                      |
+C        | 2026-01-11 | shipped   | seller  | 2026-01-12T18:00:00Z | 2026-01-12T17:00:00Z | 2026-01-20T18:00:00Z
+D        | 2026-01-11 | cancelled | seller  | 2026-01-12T18:00:00Z |                      |
+E        | 2026-01-11 | unshipped | seller  | 2026-01-12T18:00:00Z |                      |
+F        | 2026-01-11 |           | seller  |                      | 2026-01-12T17:00:00Z |
+G        | 2026-01-11 | shipped   |         |                      |                      |
+"""
+
+
+def unknown(metric: str, clock: str, **texts: str) -> list[tuple]:
+    held = exposure.count(ledger(rows({"orders": BARE, **texts})), [rule(metric, clock)])
+    return days(held.unknown, "clock_day", "known_on", "counted")
+
+
+def test_shipped_orders_that_no_file_confirms_are_unknown_by_their_ship_by_day_or_else_their_order_day():
+    # A and F have no ship-by day, B no confirmation. C counts; D was cancelled, E not shipped, G has no channel.
+    assert unknown("late_shipment_rate", "ship_by_on") == [
+        ("01-10", "01-10", 1), ("01-11", "01-11", 1), ("01-12", "01-10", 1),
+    ]  # fmt: skip
+    # Where every order that is due counts, only those of which no file tells when they are due are unknown.
+    held = exposure.count(ledger(rows({"orders": BARE})), [rule("late_shipment_rate", "ship_by_on", counts="due")])
+    assert days(held.unknown, "clock_day", "counted") == [("01-10", 1), ("01-11", 1)]
+
+
+def test_shipped_orders_of_which_no_parcel_was_delivered_are_unknown():
+    # Of E a parcel says that it was shipped after all; one delivered parcel is enough for an order to count.
+    shipments = """
+    order_id | delivered_at         | tracking
+    C        |                      | yes
+    C        | 2026-01-19T18:00:00Z | yes
+    E        |                      | yes
+    A        |                      | no
+    """
+    expected = [("01-10", "01-10", 1), ("01-11", "01-11", 2)]
+    assert unknown("on_time_delivery_rate", "deliver_by_on", shipments=shipments) == expected
+    # The rate in units does not ask for tracking, so that A is unknown there, and left out of the rate of parcels.
+    expected = [("01-10", "01-10", 2), ("01-11", "01-11", 2)]
+    assert unknown("unit_on_time_delivery_rate", "deliver_by_on", shipments=shipments) == expected
+
+
+def test_shipped_orders_of_which_no_parcel_says_whether_it_has_tracking_are_unknown():
+    shipments = """
+    order_id | confirmed_at         | tracking | scanned
+    C        | 2026-01-12T17:00:00Z | no       |
+    A        | 2026-01-12T17:00:00Z |          |
+    """
+    # C counts. A has no word on tracking, B and F have no parcel.
+    expected = [("01-10", "01-10", 2), ("01-11", "01-11", 1)]
+    assert unknown("valid_tracking_rate", "deliver_by_on", shipments=shipments) == expected
 
 
 @pytest.fixture(scope="module")
@@ -236,8 +291,9 @@ def test_the_orders_of_two_accounts_of_the_same_ids_are_kept_apart(two_accounts)
 
 
 def test_the_counts_of_some_accounts_hold_nothing_of_the_others(two_accounts):
-    held = two_accounts.of(["bolt"])
-    for frame in (held.exposure, held.faults, held.coverage):
+    unknown = two_accounts.exposure.assign(counted=1)
+    held = replace(two_accounts, unknown=unknown).of(["bolt"])
+    for frame in (held.exposure, held.faults, held.coverage, held.unknown):
         assert frame["account"].unique().tolist() == ["bolt"]
     assert len(two_accounts.of(["bolt", "acme"]).faults) == 2
     assert len(two_accounts.of([]).faults) == 0

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from healthkit import exposure, store
+from healthkit import exposure, kept, store
 from healthkit.desk import Desk
 from healthkit.exposure import Counts
 from healthkit.intake import take_in
@@ -41,7 +41,7 @@ def counted(monkeypatch) -> list[list[str]]:
 
 
 def same(one: Counts, other: Counts) -> None:
-    for name in ("exposure", "faults", "coverage"):
+    for name in kept.NAMES:
         pd.testing.assert_frame_equal(getattr(one, name), getattr(other, name), check_categorical=False)
 
 
@@ -112,7 +112,9 @@ def test_an_older_version_is_counted_from_the_newer_one(tmp_path, counted):
 
 def test_nothing_kept_and_nothing_writable_still_counts(tmp_path, monkeypatch):
     take(tmp_path, "paper-moth", only="all_orders*")
-    monkeypatch.setattr("healthkit.kept.tempfile.mkdtemp", lambda **_: (_ for _ in ()).throw(OSError(30, "read-only")))
+    monkeypatch.setattr(
+        "healthkit.kept.marked_folders.make", lambda *_: (_ for _ in ()).throw(OSError(30, "read-only"))
+    )
     assert len(Desk(tmp_path).counts.coverage) == 1
     assert not list((tmp_path / "counts").glob("v*"))
 
@@ -139,3 +141,62 @@ def test_counts_of_a_version_that_came_again_after_a_repair_are_not_taken_for_it
     assert desk.store.version() == 1
     assert desk.accounts == sorted([AMERICAN[0], AMERICAN[2]])
     same(desk.counts, anew(tmp_path))
+
+
+def test_only_older_counts_are_removed_and_no_folder_of_the_user_s_own(tmp_path):
+    mine = [
+        tmp_path / "counts" / name
+        for name in ("mine", "v12-abc", "v0-old", "v1-01234567-0123456789ab", "v2", "figures/v3", ".hidden", "-")
+    ]
+    for folder in mine:
+        folder.mkdir(parents=True)
+        (folder / "notes.txt").write_text("mine")
+        (folder / "exposure.parquet").write_text("mine too")
+    (tmp_path / "counts" / "notes.txt").write_text("mine")
+    older = take(tmp_path, AMERICAN[0], only="all_orders*")
+    older.counts  # noqa: B018 - counted and kept
+    (older.counts_place / "notes.txt").write_text("mine")
+    older_still = older.counts_place
+    newer = take(tmp_path, AMERICAN[1], only="all_orders*")
+    newer.counts  # noqa: B018 - counted and kept
+    newest = take(tmp_path, AMERICAN[2], only="all_orders*")
+    newest.counts  # noqa: B018 - counted and kept
+    assert newest.counts_place.is_dir()
+    assert not newer.counts_place.exists()
+    assert [(folder / "notes.txt").read_text() for folder in mine] == ["mine"] * len(mine)
+    assert [(folder / "exposure.parquet").read_text() for folder in mine] == ["mine too"] * len(mine)
+    assert (tmp_path / "counts" / "notes.txt").read_text() == "mine"
+    assert (older_still / "notes.txt").read_text() == "mine"
+
+
+def test_counts_on_another_disk_that_are_linked_to_are_not_removed(tmp_path):
+    take(tmp_path / "store", AMERICAN[0], only="all_orders*")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "store" / "counts").symlink_to(tmp_path / "other")
+    first = Desk(tmp_path / "store")
+    first.counts  # noqa: B018 - counted and kept
+    take(tmp_path / "store", AMERICAN[1], only="all_orders*").counts  # noqa: B018 - counted and kept
+    assert first.counts_place.is_dir()
+    assert len(list((tmp_path / "other").iterdir())) == 2
+
+
+def test_a_folder_of_the_user_s_own_in_the_place_of_the_counts_stays(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    desk = take(tmp_path / "store", AMERICAN[0], only="all_orders*")
+    theirs = desk.counts_place
+    theirs.mkdir(parents=True)
+    (theirs / "notes.txt").write_text("mine")
+    assert len(desk.counts.coverage) == 1
+    assert [path.name for path in theirs.iterdir()] == ["notes.txt"]
+    assert desk.counts_place.is_relative_to(tmp_path / "cache")
+    assert [path.name for path in theirs.parent.iterdir()] == [theirs.name]
+
+
+def test_counts_that_were_cut_off_are_counted_and_kept_anew(tmp_path, counted):
+    desk = take(tmp_path, AMERICAN[0], only="all_orders*")
+    made = desk.counts
+    path = desk.counts_place / "faults.parquet"
+    path.write_bytes(path.read_bytes()[:-100])
+    same(Desk(tmp_path).counts, made)
+    same(Desk(tmp_path).counts, made)
+    assert len(counted) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from fractions import Fraction
 from itertools import combinations, pairwise
@@ -125,7 +126,8 @@ def steady(by_weekday, bad=(), weeks=12):
         "since": placed, "known_on": placed, "cleared_on": pd.NaT, "at_fault": 1, "assumed": None,
     })  # fmt: skip
     coverage = pd.DataFrame({"account": ["a"], "marketplace": ["US"], "begins_on": [days[0]], "ends_on": [days[-1]],
-                             "heard_on": [days[-1]], "orders": [1], "evidence": ["refunds"]})  # fmt: skip
+                             "heard_on": [days[-1]], "orders": [1], "evidence": ["refunds"],
+                             "reach": "{}", "order_gap": 0, "gaps": "[]"})  # fmt: skip
     kinds = dict.fromkeys(("account", "marketplace", "channel", "metric", "basis"), "category")
     return exposure.Counts(made.astype(kinds), faults.astype(kinds), coverage)
 
@@ -202,6 +204,16 @@ def test_an_order_that_is_won_leaves_and_the_other_orders_stay():
             again = whatif.play(counts, POLICY, row, steps, ahead=30, new_orders=False)
             assert set(again.saved["order_id"]) == {one}
             assert set(again.edited.orders["order_id"]) == set(held.orders["order_id"]) - {one}
+
+
+def test_unknown_orders_are_known_from_their_day_on():
+    counts = steady({0: 4}, bad=(1,))
+    late = counts.exposure.assign(until_day=pd.Timestamp(MONDAY))
+    counts = replace(counts, unknown=late)
+    before = outlook.known_by(counts, MONDAY - timedelta(7))
+    assert before.unknown["known_on"].max() == pd.Timestamp(MONDAY - timedelta(7))
+    assert before.unknown["until_day"].isna().all()
+    assert (outlook.known_by(counts, MONDAY).unknown["until_day"] == pd.Timestamp(MONDAY)).all()
 
 
 def test_a_stricter_target_and_another_window_are_scored_by_the_same_sweep():

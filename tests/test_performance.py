@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 from healthkit import intake
 from healthkit.readers import ReaderError, Taken, performance_json, performance_xml, plan, read
 from healthkit.readers.place import Asked
+from healthkit.reported import reported
 from healthkit.store import Store
+from healthkit.tables import STATUS_WORDS
 
 from .readers_files import put
 
@@ -84,8 +86,24 @@ def test_the_key_above_a_block_tells_the_channel_whatever_stands_inside():
     parts = '{"a_to_z_claim": 3, "negative_feedback": 4}'
     assert readings(content, "channel", "counted", "at_fault", "parts") == [
         ("seller", 1000, 5, parts),
-        ("amazon", 1000, None, parts),
+        ("amazon", 1000, 5, parts),  # its block of defects is empty: the rate gives the number
     ]
+
+
+@pytest.mark.parametrize(
+    ("counted", "rate", "at_fault"),
+    [(9, 0, 0), (3210, 0, 0), (200, 0.015, 3), (200, "1.5 %", 3), (300_000, 0.0151, None), (0, 0, None), (9, 1.2, None),
+     (None, 0.015, None), (9, 0.05, None)],
+)  # fmt: skip
+def test_where_the_number_at_fault_is_left_out_the_rate_gives_it_if_only_one_fits(counted, rate, at_fault):
+    content = report({"lateShipmentRate": late(counted, "left out", rate)})
+    assert readings(content, "counted", "at_fault") == [(counted, at_fault)]
+
+
+def test_a_rate_of_what_went_well_gives_the_number_at_fault_too():
+    block = {"reportingDateRange": days("2026-03-11", "2026-03-24"), "shipmentCount": 40, "rate": 0.95}
+    content = report({"validTrackingRate": block})
+    assert readings(content, "counted", "at_fault", "contradiction") == [(40, 2, None)]
 
 
 @pytest.mark.parametrize("key", ["preFulfillmentCancellationRate", "prefulfillmentCancelRate"])
@@ -196,7 +214,10 @@ def test_a_figure_without_days_is_left_out_and_counted():
     one = taken(
         report({"lateShipmentRate": late(), "validTrackingRate": {"rate": 1}, "orderDefectRate": {"afn": {"rate": 0}}})
     )
-    assert one.skipped == {"figures without the days that they cover": 2}
+    assert one.skipped == {
+        "figures without the days that they cover (validTrackingRate)": 1,
+        "figures without the days that they cover (orderDefectRate.afn)": 1,
+    }
     assert rows(one, "readings", "metric") == [("late_shipment_rate",)]
 
 
@@ -515,6 +536,116 @@ def test_the_marks_of_the_check_list_stand_beside_the_figures():
         ("checklist", "order_defect_rate", "good"),
         ("checklist", "product_safety_status", "fair"),
     ]
+
+
+RATING = {
+    "ahrScore": 96,
+    "ahrStatus": "AT_RISK_OF_DEACTIVATION",
+    "reportingDateRange": days("2025-10-03", "2026-03-31"),
+}
+VIOLATION = {"defectsCount": 8, "status": "UNDER_REVIEW", "reportingDateRange": days("2025-10-03", "2026-03-31")}
+
+
+def test_an_unknown_status_word_is_named_with_its_measure_and_the_number_that_judges_it():
+    content = report({
+        "accountHealthRating": RATING, "lateShipmentRate": late(status="BORDERLINE"), "documentRequests": VIOLATION,
+        "validTrackingRate": {"reportingDateRange": days("2026-03-11", "2026-03-24"), "status": "ELEVATED"},
+    })  # fmt: skip
+    one = taken(content)
+    assert [note for note in one.notes if "unknown" in note] == [
+        "US document_requests: unknown status word 'under review'; the figure is judged by its number, 8 open.",
+        "US account_health_rating (all, 2025-10-03 to 2026-03-31): unknown status word 'at risk of deactivation'; the "
+        "figure is judged by its number, 96 points.",
+        "US late_shipment_rate (seller, 2026-03-02 to 2026-03-31): unknown status word 'borderline'; the figure is "
+        "judged by its number, 3 of 200 at fault, rate 1.5 %.",
+        "US valid_tracking_rate (seller, 2026-03-11 to 2026-03-24): unknown status word 'elevated'; the figure is "
+        "without a number, so it counts as no data.",
+    ]
+    assert rows(one, "readings", "metric", "status")[0] == ("account_health_rating", "at risk of deactivation")
+
+
+@pytest.mark.parametrize("word", sorted(STATUS_WORDS))
+def test_a_known_status_word_is_not_named(word):
+    written = word.upper().replace(" ", "_")
+    one = taken(report({"accountHealthRating": RATING | {"ahrStatus": written}, "lateShipmentRate": late()}))
+    assert not [note for note in one.notes if "unknown" in note]
+
+
+@pytest.mark.parametrize(
+    "word", ["NORMAL", "AT_RISK", "AT_RISK_OF_DEACTIVATION", "WARNED", "NONE", "SUSPENDED", "ON_HOLD"]
+)
+def test_an_unknown_word_for_the_account_as_a_whole_is_named(word):
+    one = taken(report({"lateShipmentRate": late()}, accountStatuses=[{"marketplaceId": US, "status": word}]))
+    named = "US account account_status: unknown status word 'on hold'; shown as the report gives it."
+    assert [note for note in one.notes if "unknown" in note] == ([named] if word == "ON_HOLD" else [])
+
+
+def test_many_unknown_status_words_are_named_up_to_twelve():
+    blocks = [
+        {"lateShipmentRate": late(status="ODD", reportingDateRange=days("2026-03-01", f"2026-03-{day}"))}
+        for day in range(10, 25)
+    ]
+    notes = taken(report(*blocks)).notes
+    assert len([note for note in notes if "unknown status word" in note]) == 12
+    assert "3 more status words are unknown." in notes
+
+
+def test_an_unknown_mark_of_the_check_list_is_named():
+    checks = "<orderDefectRate><status>Splendid</status></orderDefectRate>"
+    one = taken_xml(xml(SHORT, checks=checks))
+    assert [note for note in one.notes if "unknown" in note] == [
+        "UK checklist order_defect_rate: unknown status word 'splendid'; shown as the report gives it."
+    ]
+
+
+def test_a_report_of_2026_without_blocks_of_defects_is_read_in_full(tmp_path):
+    """Rates of zero without their counts, a figure called good below its target, a list without days."""
+    month = {
+        "reportingDateRange": days("2026-08-26", "2026-09-24"),
+        "targetValue": 0.01,
+        "targetCondition": "LESS_THAN",
+    }
+    clean = {"rate": 0, "status": "GOOD", **month}
+    content = {
+        "accountStatuses": [{"marketplaceId": DE, "status": "NORMAL"}],
+        "performanceMetrics": [{
+            "marketplaceId": DE,
+            "orderDefectRate": {"mfn": {**clean, "orderCount": 11}, "afn": {**clean, "orderCount": 2905}},
+            "onTimeDeliveryRate": {
+                **month, "rate": 0.25, "status": "GOOD", "targetValue": 0.97, "targetCondition": "GREATER_THAN",
+                "onTimeDeliveryCount": 1, "shipmentCountWithValidTracking": 4,
+            },
+            "accountHealthRating": {"ahrScore": 316, "ahrStatus": "GREAT", **month},
+            "lateShipmentRateList": [{"rate": 0, "status": "GOOD", "targetValue": 0.04}],
+        }],
+    }  # fmt: skip
+    put(tmp_path / "raw", json.dumps(content).encode(), "acme", "report.json")
+    [outcome] = intake.take_in([tmp_path / "raw"], Store(tmp_path / "store"))
+    assert outcome.taken is not None
+    assert outcome.taken.skipped == {"figures without the days that they cover (lateShipmentRateList)": 1}
+    assert any("called good, though 25 % is not above 97 %" in note for note in outcome.taken.notes)
+    columns = ["metric", "channel", "counted", "at_fault", "value", "status"]
+    scores = reported(Store(tmp_path / "store").ledger(), date(2026, 9, 30))[columns].astype(object)
+    figures = {(row[0], row[1]): tuple(row[2:]) for row in scores.where(scores.notna(), None).to_numpy().tolist()}
+    assert figures["order_defect_rate", "seller"][:2] == (11, 0)
+    assert figures["order_defect_rate", "amazon"][:2] == (2905, 0)
+    assert figures["on_time_delivery_rate", "seller"][:2] == (4, 3)
+    assert figures["account_health_rating", "all"][2:] == (316.0, "on target")
+
+
+def test_the_case_of_a_german_report_of_2026(tmp_path):
+    case = Path(__file__).parents[2] / "shared" / "cases" / "08_v2_json_de_2026"
+    if not case.exists():
+        pytest.skip("the shared cases are not here")
+    *_, one = (outcome.taken for outcome in intake.take_in([case / "acc-de"], Store(tmp_path / "store")))
+    assert one is not None
+    assert set(rows(one, "readings", "metric", "channel", "counted", "at_fault", "parts", "status")) >= {
+        ("order_defect_rate", "seller", 9, 0, None, "good"),
+        ("order_defect_rate", "amazon", 3210, 0, None, "good"),
+        ("on_time_delivery_rate", "seller", 5, 3, '{"on_time": 2}', "good"),
+        ("account_health_rating", "all", None, None, '{"score": 428}', "great"),
+    }
+    assert [reason for reason in one.skipped if "lateShipmentRateList" in reason]
 
 
 def test_the_xml_asks_for_its_marketplace():

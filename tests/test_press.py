@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -115,15 +116,19 @@ def broken(folder: Path, line: str) -> Path:
     return folder / "monthly_report.ipynb"
 
 
-def test_a_failed_run_leaves_no_page_of_an_earlier_one(desk, tmp_path):
+def test_a_failed_run_shows_no_page_of_an_earlier_one(desk, tmp_path):
     press.print_month(desk, MONTH, ["paper-moth"], tmp_path)
     template = broken(tmp_path, 'raise ValueError("no luck")')
     printed = press.print_month(desk, MONTH, ["paper-moth"], tmp_path, template=template)
     left = sorted(path.name for path in printed.index.parent.iterdir())
-    assert left == ["index.html", "paper-moth_us.failed.ipynb", "vega.js"]
+    beside = ["paper-moth_us.html", "paper-moth_us.json", "paper-moth_us.manifest.json", "paper-moth_us_orders.csv"]
+    assert left == ["index.html", "paper-moth_us.failed.ipynb", *beside, "vega.js"]
+    assert manifest.read(printed.index.parent / "paper-moth_us.manifest.json")["failed"]["what"] == "no luck"
     index = printed.index.read_text(encoding="utf-8")
     assert "no luck" in index
     assert 'href="paper-moth_us.failed.ipynb"' in index
+    assert 'href="paper-moth_us.html"' not in index.partition('id="failed"')[0]
+    assert printed.verdicts == {}
 
 
 def test_a_run_that_dies_takes_no_other_with_it(desk, tmp_path):
@@ -283,6 +288,114 @@ def test_a_script_in_a_name_is_text_in_the_page(desk, printed):
         assert "Content-Security-Policy" in text
         assert text.count("<main") == 1
         assert '<html lang="en">' in text
+
+
+def report(store: Path, out: Path, temporary: Path, *words: str, **how) -> subprocess.Popen:
+    """A batch of all accounts, one at a time, with a folder for temporary files of its own."""
+    temporary.mkdir(exist_ok=True)
+    command = [sys.executable, "-m", "healthkit", "report", "--month", MONTH, "--data", str(store), "--jobs", "1"]
+    told = os.environ | {"TMPDIR": str(temporary)}
+    return subprocess.Popen([*command, "--out", str(out), *words], start_new_session=True, env=told, **how)
+
+
+def wait_for(folder: Path, pattern: str) -> None:
+    """Wait until a file is there."""
+    for _ in range(1200):
+        if list(folder.glob(pattern)):
+            return
+        time.sleep(0.05)
+
+
+def rows_in(folder: Path) -> list[str]:
+    """The files below a folder that hold rows of orders as the store has them."""
+    return [str(path.relative_to(folder)) for path in folder.rglob("*") if path.suffix in (".arrow", ".parquet")]
+
+
+def private(folder: Path) -> bool:
+    return stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGHUP", 129)])
+def test_a_batch_that_is_told_to_end_leaves_no_rows_and_no_process(name, code, sample_store, tmp_path):
+    folder, temporary = tmp_path / "out" / MONTH, tmp_path / "temporary"
+    batch = report(sample_store, tmp_path / "out", temporary)
+    wait_for(folder, "*.manifest.json")
+    # While it runs, rows stand where only this user reads them, and never among the pages.
+    assert rows_in(folder) == []
+    [work] = temporary.glob("healthkit-batch-*")
+    assert private(work)
+    assert len(rows_in(work)) > 50
+    os.kill(batch.pid, getattr(signal, name))
+    assert batch.wait(20) == code
+    done = len(list(folder.glob("*.manifest.json")))
+    assert 1 <= done < 8
+    assert len(list(folder.glob("*_??.html"))) == done
+    assert [path.name for path in folder.iterdir() if path.name.startswith(".") or "failed" in path.name] == []
+    assert list(temporary.iterdir()) == []
+    with pytest.raises(ProcessLookupError):
+        os.killpg(batch.pid, 0)
+
+
+def test_a_batch_that_is_told_to_end_while_it_gets_ready_ends_at_once(sample_store, tmp_path):
+    temporary = tmp_path / "temporary"
+    batch = report(sample_store, tmp_path / "out", temporary)
+    wait_for(temporary, "healthkit-press-*")
+    begin = time.monotonic()
+    batch.terminate()
+    assert batch.wait(20) == 143
+    assert time.monotonic() - begin < 5
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_browser_that_prints_a_pdf_is_ended_with_the_batch(sample_store, tmp_path):
+    temporary, browser = tmp_path / "temporary", tmp_path / "browser"
+    browser.write_text("#!/bin/sh\nsleep 50 &\necho $! > " + str(tmp_path / "begun") + "\nwait\n")
+    browser.chmod(0o755)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CHROMIUM", str(browser))
+        batch = report(sample_store, tmp_path / "out", temporary, "--pdf")
+    wait_for(tmp_path, "begun")
+    time.sleep(0.5)
+    batch.terminate()
+    assert batch.wait(20) == 143
+    assert list(temporary.iterdir()) == []
+    for _ in range(100):
+        try:
+            state = Path(f"/proc/{(tmp_path / 'begun').read_text().strip()}/stat").read_text().split()[2]
+        except FileNotFoundError:
+            return
+        if state == "Z":
+            return  # It ended, and nobody took notice.
+        time.sleep(0.05)
+    pytest.fail("what the browser started runs on")
+
+
+def test_what_a_killed_batch_left_is_removed_by_the_next_command(sample_store, tmp_path):
+    folder, temporary = tmp_path / "out" / MONTH, tmp_path / "temporary"
+    batch = report(sample_store, tmp_path / "out", temporary)
+    wait_for(folder, "*.manifest.json")
+    (folder / ".draft.part").write_text("mine")
+    os.killpg(batch.pid, signal.SIGKILL)
+    batch.wait()
+    assert rows_in(tmp_path / "out") == []
+    assert len(rows_in(temporary)) > 50
+    (temporary / "healthkit-batch-1-x").mkdir()
+    command = [sys.executable, "-m", "healthkit", "scores", "--as-of", "2026-10-31", "--data", str(sample_store)]
+    subprocess.run(command, env=os.environ | {"TMPDIR": str(temporary)}, check=True, capture_output=True)
+    assert [path.name for path in temporary.iterdir()] == ["healthkit-batch-1-x"]
+    assert (folder / ".draft.part").read_text() == "mine"
+
+
+def test_rows_stand_where_the_user_wants_them(sample_store, tmp_path):
+    folder, work = tmp_path / "out" / MONTH, tmp_path / "work"
+    batch = report(sample_store, tmp_path / "out", tmp_path / "temporary", "--work", str(work))
+    wait_for(folder, "*.manifest.json")
+    [inside] = work.iterdir()
+    assert private(inside)
+    assert len(rows_in(inside)) > 50
+    batch.terminate()
+    assert batch.wait(20) == 143
+    assert list(work.iterdir()) == []
 
 
 def test_ctrl_c_ends_a_batch_cleanly(sample_store, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import stat
 import threading
 from pathlib import Path
 
@@ -41,6 +42,16 @@ def test_two_workers_print_the_same_bytes(cluster, sample_store, tmp_path):
     assert pages(there.index.parent) == pages(here.index.parent)
 
 
+def test_workers_make_separate_folders(cluster, sample_store, tmp_path):
+    desk = Desk(sample_store)
+    here = press.print_month(desk, MONTH, ACCOUNTS[:2], tmp_path / "here", separate=True)
+    with workers(cluster.scheduler_address) as executor:
+        there = press.print_month(desk, MONTH, ACCOUNTS[:2], tmp_path / "there", executor=executor, separate=True)
+    assert (there.pages, there.failures) == (2, [])
+    for name in ("clearbrook-bath_us", "minato-bungu_jp"):
+        assert pages(there.index.parent / name) == pages(here.index.parent / name) != {}
+
+
 def test_a_worker_that_is_killed_in_mid_run_loses_nothing(cluster, sample_store, tmp_path):
     with Client(cluster.scheduler_address) as client:
         before = set(client.run(os.getpid).values())
@@ -67,6 +78,31 @@ def test_a_worker_that_is_killed_in_mid_run_loses_nothing(cluster, sample_store,
     assert [path.name for path in folder.iterdir() if path.name.startswith(".")] == []
     with Client(cluster.scheduler_address) as client:
         assert set(client.run(os.getpid).values()) != before
+
+
+def test_what_workers_read_stands_beside_the_store_for_this_user_alone(cluster, sample_store, tmp_path, monkeypatch):
+    seen = []
+    write = press.batch.excerpt.write
+
+    def spy(store, names, counts, folder):
+        seen.append((folder.parent.parent, stat.S_IMODE(folder.parent.stat().st_mode), counts.parent.parent))
+        write(store, names, counts, folder)
+
+    monkeypatch.setattr(press.batch.excerpt, "write", spy)
+    store, work = sample_store.resolve(), tmp_path / "work"
+    with workers(cluster.scheduler_address) as executor:
+        for place in (None, work):
+            press.print_month(Desk(store), MONTH, ["paper-moth"], tmp_path / "out", executor=executor, work=place)
+    assert seen == [(store, 0o700, store), (work, 0o700, store)]
+    assert list(work.iterdir()) == []
+    assert [path.name for path in store.iterdir() if path.name.startswith("healthkit-")] == []
+
+
+def test_without_a_folder_that_all_workers_reach_one_is_asked_for(cluster, sample_store, tmp_path, monkeypatch):
+    monkeypatch.setattr(press.batch.os, "access", lambda *_: False)
+    refused = pytest.raises(press.PressError, match="Name one with --work")
+    with workers(cluster.scheduler_address) as executor, refused:
+        press.print_month(Desk(sample_store), MONTH, ["paper-moth"], tmp_path / "out", executor=executor)
 
 
 def test_a_scheduler_that_does_not_answer_is_said_in_a_sentence():

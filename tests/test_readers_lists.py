@@ -101,6 +101,32 @@ def test_each_mark_of_a_row_is_a_defect_known_on_the_day_of_the_list(tmp_path):
     ]
 
 
+def lists_of(one):
+    rows = one.tables["account_states"].to_pylist()
+    return [(row["marketplace"], row["kind"], row["name"], row["as_of"], row["count"]) for row in rows]
+
+
+def test_a_list_says_of_which_day_it_is_and_how_many_orders_it_names(tmp_path):
+    one = taken(tmp_path, ORDER_DEFECTS)
+    tables.check(one.tables["account_states"], tables.ACCOUNT_STATES)
+    # Of three rows the third marks no defect.
+    assert lists_of(one) == [("US", "list", "list_order_defects", date(2026, 3, 31), 2)]
+    # Without a day in its name a list is of the newest day that it holds.
+    late = taken(tmp_path / "late", LATE)
+    assert lists_of(late) == [("US", "list", "list_late_shipments", date(2026, 3, 7), 2)]
+    assert late.notes == []
+
+
+@pytest.mark.parametrize(
+    ("marketplace", "sells_in", "expected"), [("US", {"US", "CA"}, ["US"]), (None, {"US", "CA"}, ["CA", "US"]), (None, {}, [])]
+)  # fmt: skip
+def test_a_list_without_rows_is_one_of_every_marketplace_that_is_meant(tmp_path, marketplace, sells_in, expected):
+    put(tmp_path, LATE.text().splitlines()[0] + "\n", name="late_2026-03-31.csv")
+    one = read(plan([tmp_path])[0][0], marketplace=marketplace, marketplaces_of=lambda account: sells_in)
+    day = date(2026, 3, 31)
+    assert lists_of(one) == [(code, "list", "list_late_shipments", day, 0) for code in expected]
+
+
 def test_a_day_of_its_own_is_no_assumption_however_it_is_written(tmp_path):
     assert defects(taken(tmp_path, LATE)) == [
         (FIRST, "shipped_late", date(2026, 3, 6), None),
@@ -203,6 +229,23 @@ def test_money_taken_is_a_defect_and_money_given_back_clears_it(tmp_path):
     ]
     assert one.skipped == {"rows of other money: sales, fees, totals": 2}
     assert {row["marketplace"] for row in rows} == {"DE"}
+
+
+def test_a_settlement_reaches_as_far_as_anything_was_posted(tmp_path):
+    # The sale of 2 March is no refund, claim or chargeback; by the last row, of 20 March, none had come either.
+    one = taken(tmp_path, SETTLEMENT)
+    assert (one.first_day, one.last_day) == (date(2026, 3, 2), date(2026, 3, 20))
+
+
+def test_the_days_of_a_settlement_without_any_claim_are_read_as_its_marketplace_writes_them(tmp_path):
+    lines = SETTLEMENT.text().splitlines()
+    put(tmp_path, "\n".join(lines[:3]) + "\n", name="settlement.txt")
+    source = plan([tmp_path])[0][0]
+    told = read(source, marketplace="DE")
+    assert (told.tables["defects"].num_rows, told.first_day, told.last_day) == (0, date(2026, 3, 2), date(2026, 3, 2))
+    # Sold in two countries that write days differently, the file alone does not say which day was meant.
+    unknown = read(source, marketplaces_of=lambda account: {"DE", "US"})
+    assert (unknown.first_day, unknown.last_day) == (None, None)
 
 
 def test_the_old_columns_say_the_same(tmp_path):

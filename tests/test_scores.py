@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from fractions import Fraction
 
+import pandas as pd
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -260,6 +262,54 @@ def differing(rows, rules, days, hindsight):
     # An account stands in SCORES from its first order on; before, the oracle counts nothing.
     assert all(said[cell] == true[cell] for cell in said.keys() & true.keys())
     return [(cell, said.get(cell), numbers) for cell, numbers in true.items() if said.get(cell, (0, 0)) != numbers]
+
+
+def unknown_in(counts, one, account, channel, as_of, window):
+    """How many orders of `Counts.unknown` lie in the window of a day."""
+    first, last = (pd.Timestamp(end) for end in plain.window_days(as_of, window, one.lag))
+    held, evening = counts.unknown, pd.Timestamp(as_of)
+    named = {"metric": one.metric, "basis": str(one.basis), "account": account, "channel": channel}
+    mine = held[(held[list(named)].astype(str) == pd.Series(named)).all(axis=1)]
+    inside = mine["clock_day"].between(first, last) & (mine["known_on"] <= evening)
+    return int(mine[inside & ~(mine["until_day"] <= evening)]["counted"].sum())
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_orders_of_which_no_file_tells_enough_agree_with_the_oracle(seed):
+    rows = random_ledger(seed)
+    rules = [one for one in RULES if one.metric in plain.UNKNOWN]
+    counts = exposure.count(ledger(rows), rules)
+    assert set(counts.unknown["metric"]) == set(plain.UNKNOWN)
+    for one in rules:
+        for as_of in (START + timedelta(days=number) for number in range(0, 80, 7)):
+            told = plain.unknown(one.metric, rows, one.counting, one.clock, as_of)
+            for account, channel, window in itertools.product("ab", one.channels, (*one.windows, 365)):
+                expected = plain.unknown_counts(told, account, channel, as_of, window, one.lag)
+                found = unknown_in(counts, one, account, channel, as_of, window)
+                assert found == expected, (one.id, account, channel, as_of, window)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_shipped_order_counts_or_is_unknown_or_is_left_out_by_the_rule(seed):
+    """With every promise, confirmation, delivery and tracking known no order is unknown; with none known all are."""
+    rows = random_ledger(seed)
+    rules = [one for one in RULES if one.metric in plain.UNKNOWN and one.clock != "shipped_on"]
+    for order in rows["orders"]:
+        order |= {"status": "shipped", "channel": "seller"}
+        order |= {"shipped_at": order["ship_by"], "shipped_on": order["ship_by_on"]}
+        order |= {"delivered_at": order["deliver_by"], "delivered_on": order["deliver_by_on"]}
+    rows["shipments"] = [
+        {**{name: order[name] for name in ("account", "marketplace", "order_id", "delivered_at", "delivered_on")},
+         "shipment_id": "p", "confirmed_at": order["shipped_at"], "confirmed_on": order["shipped_on"], "tracking": True,
+         "scanned": None, "units": 1, "updated_at": instant(SPAN), "report": "r"} for order in rows["orders"]
+    ]  # fmt: skip
+    assert exposure.count(ledger(rows), rules).unknown.empty
+    nothing = dict.fromkeys(("ship_by", "ship_by_on", "shipped_at", "shipped_on", "deliver_by", "deliver_by_on",
+                             "delivered_at", "delivered_on"))  # fmt: skip
+    bare = {"orders": [order | nothing for order in rows["orders"]]}
+    held = exposure.count(ledger(bare), rules)
+    assert held.exposure.empty
+    assert set(held.unknown.groupby("metric", observed=True)["counted"].sum()) == {len(rows["orders"])}
 
 
 def oracle(one, rows, as_of, hindsight):

@@ -5,20 +5,20 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
+import tempfile
 from datetime import date
 from pathlib import Path
 
 import pandas as pd
 import platformdirs
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from healthkit import intake, kept, removal, tables
+from healthkit import intake, kept, removal, scratch, tables
 from healthkit.desk import Desk
-from healthkit.press import batch
 from healthkit.store import Store, StoreError, check, compact, find_removal, locks, purge, remove, repair, versions
 from healthkit.store import store as store_module
 
@@ -182,14 +182,18 @@ def test_files_that_are_not_the_stores_stay_and_are_named(tmp_path):
         path.parent.mkdir(exist_ok=True)
         path.write_text("mine")
     (store.folder / "items" / "link.parquet").symlink_to(own[0])
+    table = store.folder / "reports" / "table.parquet"
+    pq.write_table(pa.table({"mine": ["acme"]}), table)
+    assert removal.find(store, account="acme", with_earlier=True).earlier == []
     made = removal.purge(store, removal.find(store, account="acme"))
     assert all(path.read_text() == "mine" for path in own)
-    assert set(made.left) == {own[1], own[4], own[5], store.folder / "items" / "link.parquet"}
+    assert pq.read_table(table).to_pylist() == [{"mine": "acme"}]
+    assert set(made.left) == {*own[1:6], table, store.folder / "items" / "link.parquet"}
 
 
 def test_counts_in_the_cache_of_the_user_go_too(sample, cache):
     beside = sample.folder / "counts"
-    there = kept.store.folders.cache_of(sample.folder) / "counts"
+    there = kept.store.folders.besides(sample.folder)[1] / "counts"
     there.parent.mkdir(parents=True)
     (beside).rename(there)
     assert on_disk([LEAVES], cache) == {LEAVES}
@@ -297,19 +301,32 @@ def test_a_store_in_an_object_storage_is_not_purged():
         purge(store, removal.Removal([]))
 
 
-def test_rows_that_a_killed_batch_left_beside_its_pages_go_and_those_of_a_running_one_stay(tmp_path):
+KILLED_BATCH = """
+import os, sys
+from pathlib import Path
+from healthkit import scratch
+
+for place in map(Path, sys.argv[1:]):
+    made = scratch.make(scratch.BATCH, place)
+    (made / "excerpt" / "000000").mkdir(parents=True)
+    (made / "excerpt" / "000000" / "orders.arrow").write_text("acme")
+os._exit(0)
+"""
+
+
+def test_rows_that_a_killed_batch_left_go_and_those_of_a_running_one_stay(tmp_path, monkeypatch):
     store, _ = three_imports(tmp_path)
-    assert removal.EXCERPTS == batch.WORK
-    ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
-    month = tmp_path / "reports" / "2026-10"
-    killed, running = (
-        month / f"{batch.WORK}{process}-{socket.gethostname()}-x" for process in (int(ended.stdout), os.getpid())
-    )
-    for place in (killed, running, month / ".press-of-mine"):
+    temporary, month = tmp_path / "temporary", tmp_path / "reports" / "2026-10"
+    for place in (temporary, month / "mine"):
         place.mkdir(parents=True)
-        (place / "rows.arrow").write_text("acme")
+    subprocess.run([sys.executable, "-c", KILLED_BATCH, str(temporary), str(month)], check=True)
+    running = scratch.make(scratch.BATCH, tmp_path)
+    assert on_disk(["acme"], temporary, month) == {"acme"}
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     removal.purge(store, removal.find(store, account="acme"), [tmp_path / "reports", tmp_path / "none"])
-    assert sorted(path.name for path in month.iterdir()) == sorted([running.name, ".press-of-mine"])
+    assert on_disk(["acme"], temporary, month) == set()
+    assert running.is_dir()
+    assert (month / "mine").is_dir()
 
 
 PURGE = """

@@ -5,19 +5,22 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import time
 from datetime import date
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 import healthkit as hk
 from healthkit import intake, tables
 from healthkit.store import Store, StoreError, check, compact, repair, versions
 
-from .store_files import cut, import_all, orders, parquet, raw, three_imports
+from .store_files import cut, entry, import_all, orders, parquet, raw, three_imports
 from .test_store import taken
 
 
@@ -66,7 +69,9 @@ def test_compacting_removes_what_is_never_read_once_nobody_can_be_writing_it(thr
     store, _ = three
     left = taken("left", account="acme", orders=[{"order_id": f"left-{number}"} for number in range(5)])
     store._append(tables.ORDERS, left.tables["orders"])
-    (store.folder / "orders" / "part-00000-killed.parquet").write_bytes(b"PAR1")
+    # What an import that was killed wrote and did not name yet.
+    killed = store.folder / "orders" / "part-00000-0d9f7c36-5a0e-4f6e-9a55-0c3de1f1a2b3-c000.snappy.parquet"
+    shutil.copyfile(parquet(store, "orders")[0], killed)
     before = orders(store)
     compact(store)
     assert (check(store).unread, check(store).spare) == (5, 1 + 4 + 3)
@@ -79,6 +84,43 @@ def test_compacting_removes_what_is_never_read_once_nobody_can_be_writing_it(thr
     assert (check(store).unread, check(store).damages) == (1, [])
     assert orders(store) == before
     assert [len(orders(Store(store.folder, number))) for number in range(3)] == [20, 40, 60]
+
+
+def test_a_file_of_the_user_s_own_in_the_folder_of_a_table_is_neither_counted_nor_removed(three):
+    store, _ = three
+    folder = store.folder / "orders"
+    own = [folder / name for name in ("notes.txt", "mine.parquet", "part-00000-killed.parquet", "sub/more.parquet")]
+    own.append(folder / "part-00000-0d9f7c36-5a0e-4f6e-9a55-0c3de1f1a2b3-c000.snappy.parquet")
+    for path in own:
+        path.parent.mkdir(exist_ok=True)
+        pq.write_table(pa.table({"report": ["a"], "mine": [1]}), path)
+    aged(store.folder)
+    before = orders(store)
+    assert check(store).spare == 0
+    compact(store)
+    aged(store.folder)
+    assert compact(store).removed == 3 + 3  # The files of orders and items that the first one joined.
+    assert [path for path in own if not path.is_file()] == []
+    assert orders(store) == before
+
+
+@pytest.mark.parametrize("log", ["is cut off", "is gone in its middle", "is gone"])
+def test_a_repair_leaves_files_of_the_user_s_own_in_a_log_as_they_are(log, three):
+    store, _ = three
+    folder = store.folder / "orders" / "_delta_log"
+    own = [folder / name for name in ("notes.txt", "7.json", "my.checkpoint.parquet", "old/entry.json", "_last")]
+    for path in own:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("mine")
+    if log == "is cut off":
+        for number in range(3):
+            cut(entry(store, "orders", number))
+    else:
+        for number in range(3) if log == "is gone" else [1]:
+            entry(store, "orders", number).unlink()
+    repair(store)
+    assert check(store).damages == []
+    assert [path.read_text() for path in own] == ["mine"] * len(own)
 
 
 def test_a_store_whose_reports_do_not_say_what_they_brought_is_read_and_said_to_be_so(three, tmp_path, monkeypatch):

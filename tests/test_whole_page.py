@@ -112,12 +112,25 @@ def reconciled() -> list[Reconciled]:
     ]  # fmt: skip
 
 
-def reported(points: float | None) -> pd.DataFrame:
-    """Amazon's own rating on both days."""
-    return pd.DataFrame({
-        "metric": "account_health_rating", "channel": "all", "window": 180, "value": [240.0, points],
-        "status": "on target", "as_of": pd.to_datetime([BEFORE, AS_OF]), "last_day": pd.to_datetime([BEFORE, AS_OF]),
-    })  # fmt: skip
+def reported(points: float | None, defects: int | None = 24) -> pd.DataFrame:
+    """Amazon's own rating on both days, and its order defects of the as-of day, which it calls good."""
+    nothing = {"counted": 0, "at_fault": 0, "rate": None, "target": None, "side": None, "headroom": None, "proxy": None}
+    base = nothing | {"case": "amazon", "account": ACCOUNT, "marketplace": "US", "status": "on target", "value": None}
+    rows = [
+        base | {
+            "metric": "account_health_rating", "channel": "all", "window": 180, "value": value, "as_of": day,
+            "first_day": day - timedelta(179), "last_day": day, "rule": f"reported@{day}",
+        }
+        for day, value in ((BEFORE, 240.0), (AS_OF, points))
+    ]  # fmt: skip
+    if defects is not None:
+        rows.append(base | {
+            "metric": "order_defect_rate", "channel": "seller", "window": 60, "as_of": AS_OF, "counted": 2501,
+            "at_fault": defects, "rate": defects / 2501, "target": 0.01, "side": "below",
+            "first_day": date(2026, 8, 18), "last_day": date(2026, 10, 16), "rule": f"reported@{AS_OF}",
+        })  # fmt: skip
+    made = pd.DataFrame(rows, columns=list(SCORES.columns))
+    return made.assign(**{name: pd.to_datetime(made[name]) for name in ("as_of", "first_day", "last_day")})
 
 
 VIOLATIONS = pd.DataFrame(
@@ -213,12 +226,12 @@ def test_an_estimated_rating_is_called_an_estimate(account: Monthly) -> None:
 def test_the_verdict_says_in_its_first_sentence_where_amazon_judges_otherwise(account: Monthly) -> None:
     told = words(blocks.verdict(account).html)
     assert "; Amazon’s own figures put order defects at 0.96% (on target)." in told
-    assert "Amazon’s" not in words(blocks.verdict(replace(account, reconciled=reconciled()[:1])).html)
+    assert "Amazon’s" not in words(blocks.verdict(replace(account, reported=reported(228, None))).html)
 
 
 def test_open_violations_alone_are_told_without_a_promise_that_waiting_helps(account: Monthly) -> None:
     alone = account.scores[account.scores["metric"] == "policy_violations"]
-    told = words(blocks.verdict(replace(account, scores=alone, reconciled=[])).html)
+    told = words(blocks.verdict(replace(account, scores=alone, reported=reported(228, None))).html)
     assert "Policy violations are off target at 2 open (none allowed)." in told
     assert "2 violations are open ; they do not leave by waiting." in told
     assert "Resolve the open policy violations : the oldest that a file dates is odd" in told
@@ -227,7 +240,8 @@ def test_open_violations_alone_are_told_without_a_promise_that_waiting_helps(acc
 def test_a_violation_is_never_the_least_room_for_none_is_allowed(account: Monthly) -> None:
     good = account.scores[account.scores["status"] == "on target"]
     extra = pd.DataFrame([account_rows(AS_OF, 0, 252)[4]], columns=list(SCORES.columns)).astype({"headroom": "Int64"})
-    held = replace(account, scores=pd.concat([good, extra], ignore_index=True), reconciled=[])
+    scores = pd.concat([good, extra], ignore_index=True)
+    held = replace(account, scores=scores, reported=reported(228, None))
     assert "Late answers have the least room : 1 more message" in words(blocks.verdict(held).html)
 
 

@@ -9,6 +9,7 @@ from healthkit.blocks.beside import reconciled
 from healthkit.blocks.block import Block
 from healthkit.blocks.document import code, page, style
 from healthkit.blocks.findings import Measure, measures
+from healthkit.blocks.missing_files import missing
 from healthkit.blocks.portfolio import Portfolio, index, portfolio_row
 from healthkit.blocks.report import chapters, rules, scorecard, verdict, verdict_lines
 
@@ -22,6 +23,7 @@ __all__ = [
     "contacts",
     "index",
     "measures",
+    "missing",
     "page",
     "portfolio_row",
     "reconciled",

@@ -55,7 +55,7 @@ def _row(one: Any, year: int) -> dict[str, Any]:
         "label": _label(one),
         "days": wording.days(one.first_day, one.last_day, year),
         "sides": [
-            {"rate": wording.rate(n, k, side, share), "count": wording.count(n, k, side),
+            {"rate": wording.rate(n, k, side, share), "count": wording.count(n, k, side) if n else "",
              "status": wording.STATUSES[status] if _judged_otherwise(one) else None}
             for (n, k), status in ((one.ours, one.status), (one.theirs, one.their_status))
         ],
@@ -87,7 +87,7 @@ def _lacking(monthly: Monthly) -> list[str]:
     rows = [
         row for row in findings.measures(monthly)
         if row.status in JUDGED and (row.metric, row.channel, row.window) not in given
-        and (row.is_rate or row.metric not in named)
+        and (row.is_rate or row.metric not in named) and row.theirs is None
     ]  # fmt: skip
     windows: dict[tuple[str, str], list[int]] = {}
     for row in rows:
@@ -116,7 +116,7 @@ def _sides(one: Any) -> dict[str, Any]:
     (n, k), (their_n, their_k) = one.ours, one.theirs
     return {
         "label": _label(one), "limit": wording.limit(side, share),
-        "ours": wording.used(n, k, side, share) or 0.0, "ours_rate": wording.rate(n, k, side, share),
-        "theirs": wording.used(their_n, their_k, side, share) or 0.0,
+        "ours": one.rule.target.share_used(n, k) or 0.0, "ours_rate": wording.rate(n, k, side, share),
+        "theirs": one.rule.target.share_used(their_n, their_k) or 0.0,
         "theirs_rate": wording.rate(their_n, their_k, side, share),
     }  # fmt: skip

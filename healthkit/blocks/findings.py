@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,13 +13,14 @@ from weakref import WeakKeyDictionary
 import pandas as pd
 
 from healthkit import wording
+from healthkit.policy import ON_SCALE, UNJUDGED
+from healthkit.verdicts import AMAZON, AccountVerdict, Reason, Verdict, account_verdict, reported_rows
 from healthkit.wording import Group, Leaving, Standing
 
 if TYPE_CHECKING:
     from healthkit.monthly import Monthly
 
-WORST_FIRST = list(wording.STATUSES)
-JUDGED = ("off target", "at risk", "on target")
+JUDGED = ON_SCALE
 
 Row = dict[str, Any]
 
@@ -41,8 +42,9 @@ class Week:
 class Measure:
     """One row of the scorecard: a judged measure, its rule, its month before and its weeks.
 
-    `value` is the figure of a measure that is no rate; `reported_on` the day of the marketplace's own, where that is
-    shown in place of ours.
+    `status` is its verdict, by the worst known figure. `value` is the figure of a measure that is no rate;
+    `reported_on` the day of the marketplace's own figure where that is shown in place of ours, and `age` how many days
+    old it is. `reason` says why our count gives no verdict, `ours` is our row of SCORES.
     """
 
     metric: str
@@ -64,6 +66,12 @@ class Measure:
     value: float | None = None
     value_before: float | None = None
     reported_on: date | None = None
+    age: int = 0
+    year: int = 0
+    used: float | None = None
+    reason: Reason | None = None
+    ours: Mapping[str, Any] | None = None
+    theirs: Mapping[str, Any] | None = None
 
     @property
     def standing(self) -> Standing:
@@ -71,7 +79,40 @@ class Measure:
         channel = "" if self.channel in ("seller", "all") else self.channel
         window = self.window if self.several_windows else 0
         counts = self.counted, self.at_fault
-        return Standing(self.metric, *counts, self.side, self.level, self.headroom, channel, window, self.value)
+        return Standing(
+            self.metric, *counts, self.side, self.level, self.headroom, channel, window, self.value, self.used,
+            self.whose,
+        )  # fmt: skip
+
+    @property
+    def whose(self) -> str:
+        """Whose figure is shown, in words, where it is not ours."""
+        return "" if self.reported_on is None else wording.reasons.by_amazon(self.reported_on, self.age, self.year)
+
+    def why(self, begins_on: date, ends_on: date) -> str:
+        """Why our count gives no verdict, in words; the orders reach from and to the days given."""
+        if self.reason is None:
+            return wording.unjudged(
+                self.status, self.first_day, self.last_day, begins_on, self.minimum, self.noun, self.year, ends_on
+            )
+        row = self.ours or {"first_day": self.first_day, "last_day": self.last_day}
+        first, last = row["first_day"], row["last_day"]
+        return wording.reasons.why(self.reason, self.noun, first, last, self.year, self.minimum)
+
+    @property
+    def enforced(self) -> bool:
+        """Whether its rule names a consequence."""
+        return bool(getattr(self.rule, "enforced", False))
+
+    @property
+    def is_theirs(self) -> bool:
+        """Whether the marketplace's own figure is shown."""
+        return self.reported_on is not None
+
+    @property
+    def our_counts(self) -> tuple[int, int]:
+        """How many our files count, and hold at fault."""
+        return (0, 0) if self.ours is None else (int(self.ours["counted"]), int(self.ours["at_fault"]))
 
     @property
     def is_rate(self) -> bool:
@@ -83,13 +124,6 @@ class Measure:
         """Where its target stands on its own scale: a share, or the points of a rating."""
         points = getattr(self.rule, "points", None)
         return float(points.on_from) if points is not None else self.target
-
-    @property
-    def used(self) -> float | None:
-        """The share of what the target allows that is used up; of what is no rate there is none."""
-        if not self.is_rate:
-            return None
-        return wording.used(self.counted, self.at_fault, self.side, self.target)
 
     @property
     def anchor(self) -> str:
@@ -135,84 +169,76 @@ def once(finding: Callable[..., Found]) -> Callable[..., Found]:
 
 
 @once
+def verdict(monthly: Monthly) -> AccountVerdict:
+    """The verdict on the account: the one that the report was opened with, else by its own figures alone."""
+    if monthly.verdict is not None:
+        return monthly.verdict
+    theirs = [row for row in _reported(monthly) if day(row["as_of"]) == monthly.as_of]
+    ours = [_dated(row) for row in records(monthly.scores)]
+    return account_verdict(monthly.rules, ours, theirs, monthly.as_of, (monthly.account, monthly.marketplace))
+
+
+def _dated(row: Row) -> Row:
+    """A row of SCORES with its days as dates."""
+    return {**row, **{name: day(row[name]) for name in ("as_of", "first_day", "last_day")}}
+
+
+@once
+def _reported(monthly: Monthly) -> list[Row]:
+    """The marketplace's own figures of the report, with the day of their own report."""
+    if "metric" not in monthly.reported:
+        return []
+    return [dict(row) for row in reported_rows(_dated(row) for row in records(monthly.reported))]
+
+
+@once
 def measures(monthly: Monthly) -> list[Measure]:
     """The rows of the scorecard, worst first: no parts of a measure, no channel that never had an order.
 
-    Nor measures of which no file tells, nor more than the longest window of an average.
+    Nor measures that no rule enforces and no file tells of, nor more than the longest window of an average.
     """
-    hidden = parts(monthly)
-    silent = silent_channels(monthly)
-    scores = [row for row in _listed(monthly) if row["metric"] not in hidden]
+    silent, unasked = silent_channels(monthly), set(verdict(monthly).unasked)
+    listed = [
+        one for one in verdict(monthly).measures
+        if (one.channel not in silent or one.theirs is not None) and one.metric not in unasked
+    ]  # fmt: skip
+    longest: dict[str, int] = {}
+    for one in listed:
+        longest[one.metric] = max(one.window, longest.get(one.metric, 0))
+    listed = [one for one in listed if not _is_average(one) or one.window == longest[one.metric]]
     before = {key: week for key, week in _counts(monthly.earlier) if not week.silent}
     weeks: dict[Key, list[Week]] = {}
     for key, week in _counts(monthly.weekly.sort_values("as_of")):
         weeks.setdefault(key, []).append(week)
-    windows = Counter((row["metric"], row["channel"]) for row in scores)
-    made = [
-        _measure(
-            row, _rule(monthly.rules, row), before.get(_key(row)), tuple(weeks.get(_key(row), ())),
-            windows[row["metric"], row["channel"]] > 1,
-        )
-        for row in scores
-        if row["channel"] not in silent
-    ]  # fmt: skip
-    return sorted((_as_reported(monthly, row) for row in made), key=_rank)
-
-
-@once
-def _listed(monthly: Monthly) -> list[Row]:
-    """The rows of SCORES of which some file tells, or the marketplace itself; of an average the longest window."""
-    rows = [row for row in records(monthly.scores) if not is_untold(row) or row["metric"] in _rated(monthly)]
-    longest = {
-        row["metric"]: max(other["window"] for other in rows if other["metric"] == row["metric"]) for row in rows
-    }
+    windows = Counter((one.metric, one.channel) for one in listed)
     return [
-        row for row in rows
-        if wording.account.shows(row["metric"]) != "average" or row["window"] == longest[row["metric"]]
-    ]  # fmt: skip
+        _measure(monthly, one, before.get(key), tuple(weeks.get(key, ())), windows[one.metric, one.channel] > 1)
+        for one in listed
+        for key in [(one.metric, one.channel, one.window)]
+    ]
 
 
-def is_untold(row: Row) -> bool:
-    """Whether no file tells of a row of SCORES: nothing is counted, for want of files alone."""
-    missing = text(row["proxy"]).split("+")
-    return row["status"] == "no data" and all(word.endswith("_not_imported") for word in missing)
+def _is_average(one: Verdict) -> bool:
+    return wording.account.shows(one.metric) == "average"
 
 
 @once
 def untold(monthly: Monthly) -> list[tuple[str, str]]:
-    """The measures of which no file tells, no parts of others, each with the evidence that is missing."""
-    hidden, told = parts(monthly), _rated(monthly)
-    rows = [row for row in records(monthly.scores) if is_untold(row) and row["metric"] not in hidden | told]
-    return [(row["metric"], text(row["proxy"])) for row in rows]
+    """The measures that no rule enforces and no file tells of, each with the evidence that is missing."""
+    told: dict[str, str] = {}
+    for row in records(monthly.scores):
+        if row["metric"] in verdict(monthly).unasked:
+            told.setdefault(row["metric"], text(row["proxy"]))
+    return list(told.items())
 
 
-@once
-def _rated(monthly: Monthly) -> set[str]:
-    """The rating, where the marketplace itself gave it."""
-    return {"account_health_rating"} if rating(monthly) is not None else set()
-
-
-@once
-def rating(monthly: Monthly, before: bool = False) -> Row | None:
-    """The marketplace's own account health rating as of the day, or as of the month before; None where it gave none."""
-    if "metric" not in monthly.reported:
-        return None
-    on = monthly.before if before else monthly.as_of
-    rows = monthly.reported[monthly.reported["metric"] == "account_health_rating"]
-    held = [row for row in records(rows) if day(row["as_of"]) == on and row["status"] != "no data"]
-    return held[0] if held else None
-
-
-def _as_reported(monthly: Monthly, measure: Measure) -> Measure:
-    """The rating as the marketplace gave it, for ours is only an estimate of it; all else as it is."""
-    theirs = rating(monthly) if measure.metric == "account_health_rating" else None
-    if theirs is None or number(theirs["value"]) is None:
-        return measure
-    earlier = rating(monthly, True)
-    return replace(
-        measure, status=theirs["status"], value=number(theirs["value"]), proxy="", weeks=(),
-        value_before=None if earlier is None else number(earlier["value"]), reported_on=day(theirs["last_day"]),
-    )  # fmt: skip
+def _value_before(monthly: Monthly, one: Verdict) -> float | None:
+    """The marketplace's own figure of a measure that is no rate, as of the month before."""
+    held = [
+        row for row in _reported(monthly)
+        if day(row["as_of"]) == monthly.before and row["metric"] == one.metric and row["status"] != "no data"
+    ]  # fmt: skip
+    return number(held[0]["value"]) if held else None
 
 
 def _counts(scores: pd.DataFrame) -> Iterator[tuple[Key, Week]]:
@@ -222,52 +248,29 @@ def _counts(scores: pd.DataFrame) -> Iterator[tuple[Key, Week]]:
     for metric, channel, window, counted, at_fault, status, value in zip(
         *(scores[name].tolist() for name in names), values, strict=True
     ):
-        quiet = status in ("no data", "short history", "too few")
+        quiet = status in (*UNJUDGED, "too few")
         yield (metric, channel, int(window)), Week(int(counted), int(at_fault), quiet, number(value))
 
 
-def _key(row: dict[str, Any]) -> Key:
-    return row["metric"], row["channel"], int(row["window"])
-
-
-def _measure(
-    row: dict[str, Any],
-    rule: Any,
-    before: Week | None,
-    weeks: tuple[Week, ...],
-    windows: bool,
-) -> Measure:
-    """One row of SCORES as a row of the scorecard."""
-    counts = None if before is None else (before.counted, before.at_fault)
+def _measure(monthly: Monthly, one: Verdict, before: Week | None, weeks: tuple[Week, ...], windows: bool) -> Measure:
+    """One verdict as a row of the scorecard: with the figures of ours, or of the marketplace where those decide."""
+    row, theirs = one.shown, one.whose == AMAZON or one.ours is None
+    proxy = "" if theirs else text(row["proxy"])
+    side, target, headroom = text(row["side"]), number(row["target"]), whole(row["headroom"])
+    counted, at_fault = int(row["counted"]), int(row["at_fault"])
+    if theirs and counted and getattr(one.rule, "target", None) is not None:
+        headroom = int(one.rule.target.headroom(counted, at_fault))  # type: ignore[union-attr]
+    # A value of theirs is compared with theirs of the month before, and drawn with no weeks of ours.
+    shows_value = theirs and number(row["value"]) is not None
+    counts = None if before is None or theirs else (before.counted, before.at_fault)
+    value_before = _value_before(monthly, one) if shows_value else None if before is None else before.value
     return Measure(
-        row["metric"], row["channel"], int(row["window"]), row["status"], int(row["counted"]), int(row["at_fault"]),
-        text(row["side"]), number(row["target"]), whole(row["headroom"]), text(row["proxy"]),
-        day(row["first_day"]), day(row["last_day"]), rule, counts, weeks, windows,
-        number(row.get("value")), None if before is None else before.value,
+        one.metric, one.channel, one.window, one.status, counted, at_fault, side, target, headroom, proxy,
+        row["first_day"], row["last_day"], one.rule, counts, () if shows_value else weeks, windows,
+        number(row.get("value")), value_before, row["reported_on"] if theirs else None,
+        one.age or 0 if theirs else 0, monthly.as_of.year,
+        one.used, one.reason, one.ours, one.theirs,
     )  # fmt: skip
-
-
-def _rule(rules: Iterable[Any], row: dict[str, Any]) -> Any:
-    """The rule that judged a row: the one of its metric and channel that its rule id names."""
-    held = [rule for rule in rules if rule.metric == row["metric"] and row["channel"] in rule.channels]
-    named = [rule for rule in held if text(row["rule"]).endswith(f"@{rule.since}")]
-    return next(iter(named or held), None)
-
-
-def _rank(measure: Measure) -> tuple[int, bool, float, str, str, int]:
-    """Worst first: by status, then what is more than advice, then by the share of what is allowed, then by name."""
-    used = measure.used
-    place = list(wording.METRICS).index(measure.metric)
-    stages = getattr(measure.rule, "stages", ())
-    only_advice = bool(stages) and all(stage.stage == "advice" for stage in stages)
-    return (
-        WORST_FIRST.index(measure.status),
-        only_advice,
-        -(used or 0.0),
-        f"{place:03}",
-        measure.channel,
-        -measure.window,
-    )
 
 
 def parts(monthly: Monthly) -> set[str]:
@@ -299,13 +302,32 @@ def silent_channels(monthly: Monthly) -> dict[str, int]:
     return {channel: n for channel, n in Counter(listed["channel"]).items() if channel not in busy}
 
 
-def judged_otherwise(monthly: Monthly) -> list[tuple[str, str, str]]:
-    """The measures that the marketplace's own counts judge differently: name, the rate there, the status there."""
-    return [
-        (spoken(one), wording.rate(*one.theirs, *asked(one.rule)), wording.beside.status_in_words(one.their_status))
-        for one in monthly.reconciled
-        if one.status != one.their_status and {one.status, one.their_status} <= set(JUDGED)
-    ]
+def judged_otherwise(rows: Iterable[Measure]) -> list[tuple[str, str, str]]:
+    """The measures of which our count is the worse, and that the marketplace judges otherwise: name, rate, status."""
+    told = []
+    for row in rows:
+        theirs = row.theirs
+        if theirs is None or row.is_theirs or row.status not in ("off target", "at risk"):
+            continue
+        if theirs["status"] in JUDGED and theirs["status"] != row.status and theirs["counted"] and row.is_rate:
+            shown = wording.rate(int(theirs["counted"]), int(theirs["at_fault"]), row.side, row.target)
+            spoken = row.standing
+            name = wording.measure(spoken.metric, spoken.channel, spoken.window)
+            told.append((name, shown, wording.beside.status_in_words(theirs["status"])))
+    return told
+
+
+@once
+def uncovered(monthly: Monthly) -> list[Measure]:
+    """The enforced measures that cannot be judged, of several windows the longest, worst first."""
+    keys = {(one.metric, one.channel, one.window) for one in verdict(monthly).uncovered}
+    rows = [row for row in measures(monthly) if (row.metric, row.channel, row.window) in keys]
+    longest: dict[tuple[str, str], Measure] = {}
+    for row in rows:
+        held = longest.get((row.metric, row.channel))
+        if held is None or row.window > held.window:
+            longest[row.metric, row.channel] = row
+    return list(longest.values())
 
 
 def spoken(one: Any) -> str:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from healthkit import charts, wording
-from healthkit.blocks import excess, findings, foresight
+from healthkit.blocks import excess, findings, foresight, missing_files
 from healthkit.blocks.block import Block, rendered
 from healthkit.blocks.excess import Figure
 from healthkit.blocks.findings import JUDGED, Measure
 from healthkit.blocks.strokes import sparkline
+from healthkit.policy import UNJUDGED
 from healthkit.wording import Group, Sentence
 
 if TYPE_CHECKING:
@@ -25,13 +26,17 @@ WORTH_DRAWING = 3
 
 
 def verdict(monthly: Monthly, index_href: str = "index.html") -> Block:
-    """Who and when, then three sentences: what is wrong, what leaves or what room there is, what to do first."""
+    """Who and when, then three sentences: what is wrong, what leaves or what room there is, what to do first.
+
+    Where the files end before the month does, that is said beside the day.
+    """
     year = monthly.as_of.year
     html = rendered(
         "verdict.html.j2",
         account=monthly.account,
         where=monthly.marketplace_title,
         on=wording.long_day(monthly.as_of, 0),
+        ended=monthly.month_end is not None and monthly.as_of < monthly.month_end,
         index_href=index_href,
         sentences=_sentences(monthly, findings.measures(monthly), year),
     )
@@ -48,26 +53,51 @@ def _sentences(monthly: Monthly, rows: list[Measure], year: int) -> list[tuple[s
     """The three sentences, each with the question that it answers."""
     of = {status: [row for row in rows if row.status == status] for status in JUDGED}
     off, risk, on = (of[status] for status in JUDGED)
-    wrong = wording.wrong([row.standing for row in off], [row.standing for row in risk], len(on))
-    wrong = _unless_otherwise(wrong, findings.judged_otherwise(monthly))
+    unjudged = findings.uncovered(monthly)
+    wrong = wording.wrong(
+        [row.standing for row in off], [row.standing for row in risk], len(on), [row.standing for row in unjudged]
+    )
+    wrong = _unless_otherwise(wrong, findings.judged_otherwise(rows))
     if not off + risk + on:
         return [("What is wrong", wrong), *_nothing_judged(monthly, rows, year)]
     # Of what is no rate there is no room to speak of: no violation is allowed, and points are not orders.
     rates = [row for row in risk + on if row.is_rate]
     worst = off[0] if off else min(rates or risk + on, key=lambda row: row.headroom or 0)
+    return [("What is wrong", wrong), _next(monthly, off, worst, year), _first(monthly, off + risk, worst, year)]
+
+
+def _next(monthly: Monthly, off: list[Measure], worst: Measure, year: int) -> tuple[str, Sentence]:
+    """The second sentence: when what is off target is back, which orders leave, or how much room is left."""
     faults = findings.faults_of(monthly, worst)
-    backs = [(row.standing, held.back_on, held.last) for row in off if (held := findings.calendar_of(monthly, row))]
-    if off and backs:
+    if off and worst.is_theirs and worst.is_rate:
+        return "What leaves next", wording.orders_unknown(worst.standing, len(faults))
+    backs = [
+        (row.standing, held.back_on, held.last)
+        for row in off
+        if not row.is_theirs and (held := findings.calendar_of(monthly, row))
+    ]
+    if backs:
         last = max(held for *_, held in backs)
-        room = ("What comes next", wording.foresight.comes_back([pair[:2] for pair in backs], last, year))
-    elif off:
-        room = ("What leaves next", wording.leaves_next(worst.standing, findings.leaving(faults, monthly.as_of), year))
-    else:
-        room = ("Room left", wording.least_room(worst.standing))
-    first = wording.first_step(_group(faults, worst), len(faults), year, worst.row_noun)
+        return "What comes next", wording.foresight.comes_back([pair[:2] for pair in backs], last, year)
+    if off:
+        return "What leaves next", wording.leaves_next(worst.standing, findings.leaving(faults, monthly.as_of), year)
+    return "Room left", wording.least_room(worst.standing)
+
+
+def _first(monthly: Monthly, wrong: list[Measure], worst: Measure, year: int) -> tuple[str, Sentence]:
+    """The third sentence: where to begin. Nothing is said only where nothing is missing and nothing is at fault."""
+    asked = "What to do first"
+    faults = findings.faults_of(monthly, worst)
+    if not worst.is_rate and wrong:
+        return asked, _first_of_account(monthly, worst)
+    unknown = worst.is_theirs and len(faults) < worst.at_fault
+    if (wrong and unknown) or (not wrong and findings.uncovered(monthly)):
+        told = missing_files.first(monthly, worst if wrong else None)
+        if told is not None:
+            return asked, told
     if not worst.is_rate:
-        first = _first_of_account(monthly, worst)
-    return [("What is wrong", wrong), room, ("What to do first", first)]
+        return asked, _first_of_account(monthly, worst)
+    return asked, wording.first_step(_group(faults, worst), len(faults), year, worst.row_noun)
 
 
 def _unless_otherwise(wrong: Sentence, measures: list[tuple[str, str, str]]) -> Sentence:
@@ -94,6 +124,9 @@ def _nothing_judged(monthly: Monthly, rows: list[Measure], year: int) -> list[tu
         f"The files hold {wording.things(monthly.orders)}, from {wording.long_day(monthly.begins_on, year)} "
         f"to {wording.long_day(monthly.ends_on, year)}.",
     )
+    told = missing_files.first(monthly, None)
+    if told is not None:
+        return [("What there is", held), ("What to do first", told)]
     short = [row.first_day for row in rows if row.status == "short history"]
     if not short:
         return [("What there is", held)]
@@ -120,7 +153,7 @@ def scorecard(monthly: Monthly) -> Block:
     rows = findings.measures(monthly)
     counts = {status: sum(row.status == status for row in rows) for status in wording.STATUSES}
     judged = sum(counts[status] for status in JUDGED)
-    unjudged = counts["too few"] + counts["short history"] + counts["no data"]
+    unjudged = sum(counts[status] for status in (*UNJUDGED, "too few"))
     html = rendered(
         "scorecard.html.j2",
         title=wording.scorecard_title(counts["off target"], counts["at risk"], judged, unjudged),
@@ -138,9 +171,7 @@ def _row(monthly: Monthly, row: Measure, begins_group: Any) -> dict[str, Any]:
     year = monthly.as_of.year
     status = wording.STATUSES[row.status]
     has_chapter = row.status in ("off target", "at risk")
-    told = wording.unjudged(
-        row.status, row.first_day, row.last_day, monthly.begins_on, row.minimum, row.noun, year, monthly.ends_on
-    )
+    told = row.why(monthly.begins_on, monthly.ends_on)
     return _figures_of(row, told) | {
         "status": status,
         "group": bool(begins_group),
@@ -148,24 +179,28 @@ def _row(monthly: Monthly, row: Measure, begins_group: Any) -> dict[str, Any]:
         "href": f"#{row.anchor if row.is_rate else 'account'}" if has_chapter else "",
         "channel": wording.CHANNELS.get(row.channel, row.channel) if row.channel_said else "",
         "days": _days(row, year),
+        "reported": _reported(row, year),
         "proxy": bool(row.proxy),
         "beside": findings.is_reconciled(monthly, row),
-        "faint": row.status in ("short history", "no target"),
-        "spark": sparkline(row) if row.status not in ("no data", "too few", "short history") else "",
-        "undrawn": {"no data": "nothing to draw", "too few": "too few to draw"}.get(row.status, "too short to draw"),
+        "faint": row.status in (*UNJUDGED, "no target"),
+        "spark": sparkline(row) if row.status not in (*UNJUDGED, "too few", "no orders") else "",
+        "undrawn": _UNDRAWN.get(row.status, "too short to draw"),
         "change": _change(row),
     }
+
+
+_UNDRAWN = {"no data": "nothing to draw", "no orders": "nothing to draw", "too few": "too few to draw"}
 
 
 def _figures_of(row: Measure, told: str) -> dict[str, str]:
     """The figures of a row: a rate with its counts and room, or what stands in their place; `told` says why no room."""
     judged, account = row.status in JUDGED, wording.account
     if row.is_rate or row.value is None:
-        shown = row.status not in ("no data", "too few") and row.is_rate
+        shown = row.counted and row.status != "too few" and row.is_rate
         return {
             "rate": wording.rate(row.counted, row.at_fault, row.side, row.target) if shown else wording.DASH,
             "target": wording.target(row.side, row.target),
-            "count": wording.count(row.counted, row.at_fault, row.side) if row.counted else f"0 {row.noun}s",
+            "count": _count(row),
             "room": wording.headroom(row.headroom, row.noun) if judged else told,
         }
     points = getattr(row.rule, "points", None)
@@ -178,13 +213,27 @@ def _figures_of(row: Measure, told: str) -> dict[str, str]:
     }
 
 
+def _count(row: Measure) -> str:
+    """The count of a row; "0 orders" only where there were none."""
+    if row.counted:
+        return wording.count(row.counted, row.at_fault, row.side)
+    return f"0 {row.noun}s" if row.status == "no orders" or row.reason is None else wording.DASH
+
+
 def _days(row: Measure, year: int) -> str:
     """The days of a window; of what is open or earned, the day on which it stood."""
-    if row.reported_on is not None:
+    if row.reported_on is not None and row.value is not None:
         return wording.beside.reported_on(row.reported_on, year)
     if wording.account.shows(row.metric) == "number":
         return wording.day(row.last_day, year)
     return wording.days(row.first_day, row.last_day, year)
+
+
+def _reported(row: Measure, year: int) -> str:
+    """When the marketplace reported the rate that is shown; empty for ours, and for what is no rate."""
+    if row.reported_on is None or row.value is not None:
+        return ""
+    return wording.beside.reported_on(row.reported_on, year)
 
 
 def _change(row: Measure) -> str:
@@ -227,7 +276,7 @@ def _chapter(
     faults = findings.faults_of(monthly, row)
     group = _group(faults, row)
     pair, alone = _figures(monthly, row, faults, group)
-    rate = _rate_figure(monthly, row, other, year)
+    rate = _rate_figure(monthly, row, other, year) if _is_drawn(monthly, row) else None
     carried, unshared = excess.figure(monthly, row, faults)
     alone = [*alone, *carried]
     spoken = row.standing._replace(channel=row.channel)
@@ -237,15 +286,31 @@ def _chapter(
     words = {
         "anchor": row.anchor,
         "title": wording.chapter_title(row.standing, row.before),
-        "lead": wording.chapter_lead(spoken, _clock(row), row.first_day, row.last_day, year),
+        "lead": _lead(row, spoken, year),
         "notes": _notes(monthly, row, other, unshared),
-        "rate": rate[0],
+        "rate": rate[0] if rate is not None else None,
         "pair": [words for words, _ in pair],
         "alone": [words for words, _ in alone],
         "what_if": tried[0] if tried is not None else None,
         "orders": _orders(row, faults, stem, year),
     }
-    return words, {words["id"]: held for words, held in (rate, *pair, *alone, *curve)}
+    figures = (*([rate] if rate is not None else []), *pair, *alone, *curve)
+    return words, {words["id"]: held for words, held in figures}
+
+
+def _is_drawn(monthly: Monthly, row: Measure) -> bool:
+    """Whether our files hold a rate of at least two days to draw."""
+    daily = monthly.daily
+    held = daily[(daily["metric"] == row.metric) & (daily["channel"] == row.channel) & (daily["window"] == row.window)]
+    return int(((held["counted"] > 0) & ~held["status"].isin(charts.SILENT)).sum()) > 1
+
+
+def _lead(row: Measure, spoken: wording.Standing, year: int) -> str:
+    """Which orders were counted, and how many went wrong; of the marketplace's figure, beside it what ours says."""
+    lead = wording.chapter_lead(spoken, _clock(row), row.first_day, row.last_day, year)
+    if row.is_theirs:
+        return f"{wording.opening(row.whose)}. {lead}"
+    return lead
 
 
 def _figures(
@@ -265,7 +330,7 @@ def _rate_figure(monthly: Monthly, row: Measure, other: Measure | None, year: in
     """The rate of the judged window and of another one, day by day."""
     daily = monthly.daily[(monthly.daily["metric"] == row.metric) & (monthly.daily["channel"] == row.channel)]
     since = findings.off_target_since(daily[daily["window"] == row.window])
-    title = wording.rate_title(row.standing, *since, year)
+    title = wording.reasons.ours_title(row.whose) if row.is_theirs else wording.rate_title(row.standing, *since, year)
     chart = charts.rate_over_time(
         daily, row.window, other.window if other else None, before=monthly.before, finding=title
     )
@@ -287,6 +352,10 @@ def _notes(monthly: Monthly, row: Measure, other: Measure | None, unshared: str)
         notes.append((wording.Strong("What is at stake. "), row.rule.consequence))
     if unshared:
         notes.append((wording.Strong("Who carries the excess. "), unshared))
+    if row.is_theirs:
+        why = row.why(monthly.begins_on, monthly.ends_on) if row.reason is not None else ""
+        counts = wording.reasons.ours_beside(*row.our_counts, row.side, row.target, row.noun, why)
+        notes.append((wording.Strong("Ours. "), wording.opening(counts)))
     if row.proxy:
         notes.append((wording.Strong("≈ proxy. "), wording.assumptions(row.proxy)))
     return notes
@@ -295,7 +364,7 @@ def _notes(monthly: Monthly, row: Measure, other: Measure | None, unshared: str)
 def _cause_figure(monthly: Monthly, row: Measure, faults: pd.DataFrame, group: Group | None, year: int) -> Figure:
     """What the orders at fault share: by cause where there are several, else by day."""
     title = wording.causes_title(group, len(faults), year, row.row_noun)
-    units = wording.units_caption(len(faults), row.at_fault)
+    units = wording.units_caption(len(faults), row.our_counts[1] if row.is_theirs else row.at_fault)
     named = findings.in_group(faults, group)
     if len(set(faults["causes"])) > 1 or (group is not None and group.kind == "product"):
         name = f"for “{group.name}”" if group is not None and group.kind == "product" else ""
@@ -323,7 +392,11 @@ def _parts(monthly: Monthly, row: Measure) -> list[str]:
     rows = findings.parts_of(monthly, row)
     before = {old["metric"]: int(old["at_fault"]) for old in findings.records(monthly.earlier)
               if old["channel"] == row.channel and old["window"] == row.window and old["counted"]}  # fmt: skip
-    told = [(part["metric"], int(part["counted"]), int(part["at_fault"]), before.get(part["metric"])) for part in rows]
+    told = [
+        (part["metric"], int(part["counted"]), int(part["at_fault"]), before.get(part["metric"]))
+        for part in rows
+        if part["counted"]
+    ]
     return [wording.parts_caption(told, row.target, wording.day(monthly.before, monthly.as_of.year))] if told else []
 
 

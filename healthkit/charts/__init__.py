@@ -6,6 +6,7 @@ from healthkit.charts.causes import SQUARES, defects_by_cause
 from healthkit.charts.days import faults_by_day, leaving_calendar
 from healthkit.charts.drawing import COLOURS, FONT, HALF, NARROW, WIDE, colour, describe, sizes, spec
 from healthkit.charts.foreseen import two_outlooks, what_if_curve
+from healthkit.charts.rate_axis import SILENT
 from healthkit.charts.rates import CELL, rate_over_time, side_by_side
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "FONT",
     "HALF",
     "NARROW",
+    "SILENT",
     "SQUARES",
     "WIDE",
     "BarsSpan",

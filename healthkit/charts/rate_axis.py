@@ -90,12 +90,13 @@ def days_of(daily: pd.DataFrame, window: int) -> Rows:
     side, target = rows["side"].iloc[-1], rows["target"].iloc[-1]
     asked = {"side": side if isinstance(side, str) else "", "target": None if pd.isna(target) else float(target)}
     return [
-        {"day": day, "rate": None if rate != rate or said in _SILENT else rate, "status": said, "count": count, **asked}
+        {"day": day, "rate": None if rate != rate or said in SILENT else rate, "status": said, "count": count, **asked}
         for day, rate, said, count in zip(days.tolist(), rates, status, counts, strict=True)
     ]
 
 
-_SILENT = ("no data", "short history")
+SILENT = ("no data", "short history")
+"""The statuses of days whose rate is not drawn."""
 
 
 def shown(row: dict[str, Any]) -> str:

@@ -1,12 +1,15 @@
 """The commands. Thin: each reads its words, calls one room, prints the answer.
 
-Exit codes: 0 fine; 1 the data or the accounts have a problem, which is named; 2 wrong usage.
+Exit codes: 0 fine; 1 the data or the accounts have a problem, which is named; 2 wrong usage; 130 and 143 ended by
+Ctrl-C and by SIGTERM, with nothing left among the temporary files.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
+from types import FrameType
 
 from healthkit import scratch
 from healthkit.cli import explaining, foreseeing, keeping, printing, scoring, taking
@@ -17,6 +20,11 @@ __all__ = ["app", "explaining", "foreseeing", "keeping", "main", "printing", "sc
 
 def main() -> None:
     """The entry point. The process ends here and now: threads of native libraries may outlive Python's own end."""
+    for name in _ENDING:
+        # What a shell told us not to hear (as nohup does with SIGHUP) stays unheard.
+        if signal.getsignal(name) is signal.SIG_DFL:
+            signal.signal(name, _end)
+    scratch.sweep()
     try:
         app(prog_name="python -m healthkit")
         code = 0
@@ -26,3 +34,14 @@ def main() -> None:
     sys.stderr.flush()
     scratch.clear()
     os._exit(code)
+
+
+_ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+"""Signals that end a command as Ctrl-C does: what it started is ended, what it wrote for itself is removed."""
+
+
+def _end(number: int, _: FrameType | None) -> None:
+    """Leave by way of every clean-up; another such signal does not cut that short."""
+    for name in _ENDING:
+        signal.signal(name, signal.SIG_IGN)
+    raise SystemExit(128 + number)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import sys
-from datetime import date, datetime
+from datetime import date, datetime, timedelta, timezone
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -75,6 +76,18 @@ def day(text: str) -> date:
         raise typer.BadParameter(f"{text!r} is not a day; write it as 2026-10-31.") from None
 
 
+def latest_day() -> date:
+    """The latest day that has begun anywhere on Earth."""
+    return datetime.now(timezone(timedelta(hours=14))).date()
+
+
+def path(text: str) -> Path:
+    """A path as the command line gives it; an empty one, as of a variable that is not set, names no file."""
+    if not str(text).strip():
+        raise typer.BadParameter("the path is empty. Name a file or folder, or leave the option out.")
+    return Path(text)
+
+
 def month_of(text: str) -> str:
     """A month as the command line gives it."""
     try:
@@ -84,7 +97,10 @@ def month_of(text: str) -> str:
     return text
 
 
-Data = Annotated[Path | None, typer.Option("--data", help="Folder of the store. Default: data/store.")]
+Data = Annotated[
+    Path | None,
+    typer.Option("--data", parser=path, metavar="PATH", help="Folder of the store. Default: data/store."),
+]
 Accounts = Annotated[list[str] | None, typer.Option("--account", help="An account; may be given several times.")]
 Account = Annotated[str, typer.Option("--account", help="The account.")]
 Marketplace = Annotated[
@@ -177,6 +193,11 @@ class sentences:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if isinstance(error, ValueError) and type(error).__module__.startswith("healthkit."):
             fail(str(error))
+        if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            fail(
+                f"No permission for {error.filename or 'a file'} ({error.strerror}). Ask for permission there, or name "
+                "another folder: --out for pages, --data for the store, --work and TMPDIR for temporary files."
+            )
         if isinstance(error, OSError):
             fail(f"{error.filename or 'A file'} cannot be read or written: {error.strerror or error}.")
 

@@ -195,8 +195,17 @@ def standing(
         name = words.opening(words.measure(row["metric"], row["channel"], int(row["window"])))
         said = words.account.standing(one, rule.stages, words.SURE[rule.sure])
         show(f"{row['account']}: {name}: {words.inside(said)}")
-    if not held:
-        show(f"No measure is off target on {as_of}.")
+    verdicts = book.verdicts(as_of, account)
+    theirs = [
+        one for found in verdicts for one in found.measures
+        if one.status == "off target" and one.whose == hk.verdicts.AMAZON
+    ]  # fmt: skip
+    for one in theirs:
+        name = words.opening(words.measure(one.metric, "", one.window))
+        whose = words.reasons.by_amazon(one.theirs["reported_on"], one.age, as_of.year)
+        show(f"{one.account}: {name}: {words.reasons.since_unknown(whose)}")
+    if not held and not theirs:
+        show(words.reasons.none_off_target(as_of, sum(len(found.uncovered) for found in verdicts)))
 
 
 @app.command(

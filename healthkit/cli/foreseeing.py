@@ -26,6 +26,7 @@ from healthkit.cli.asking import (
     day,
     desk,
     fail,
+    path,
     sentences,
     show,
     told,
@@ -164,7 +165,9 @@ def what_if(
     account: Account,
     metric: Metric,
     as_of: AsOf,
-    scenario: Annotated[Path, typer.Option(metavar="FILE", help="A YAML file with the steps of the scenario.")],
+    scenario: Annotated[
+        Path, typer.Option(parser=path, metavar="FILE", help="A YAML file with the steps of the scenario.")
+    ],
     channel: Channel = "",
     window: Window = None,
     marketplace: Marketplace = "",

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 import healthkit as hk
-from healthkit.cli.asking import Data, Form, Format, app, columns, fail, out, sentences, show, told
+from healthkit.cli.asking import Data, Form, Format, app, columns, fail, latest_day, out, sentences, show, told
 
 store_app = typer.Typer(help="Look after the store: check, repair, compact, versions, remove.", no_args_is_help=True)
 app.add_typer(store_app, name="store")
@@ -235,13 +235,25 @@ def _first(lines: Iterable[str]) -> Iterator[str]:
 def doctor(
     data: Data = None,
     whole: Annotated[bool, typer.Option("--check", help="Also read the whole store, as `store check` does.")] = False,
+    account: Annotated[
+        list[str] | None,
+        typer.Option("--account", help="Say which files an account lacks; may be given several times."),
+    ] = None,
 ) -> None:
-    """Say which versions run here, what the store holds, what is missing, and what to do about it."""
+    """Say which versions run here, what the store holds, what is missing, and what to do about it.
+
+    With --account: which measures of that account cannot be judged or are estimates, and which file would tell, where
+    to get it and for how many days.
+    """
     with sentences():
-        lines = hk.doctor.examine(hk.desk.choose(data), whole)
+        folder = hk.desk.choose(data)
+        lines = [] if account else hk.doctor.examine(folder, whole)
+        if account:
+            book = hk.desk.Desk(folder)
+            lines = [line for name in account for line in hk.doctor.account(book, name, latest_day())]
     for line in lines:
         out.print(f"{line.symbol} {line.text}", soft_wrap=True, markup=False)
         if line.cure:
             out.print(f"    {line.cure}", soft_wrap=True, markup=False)
-    if any(line.symbol == hk.doctor.WRONG for line in lines):
+    if not account and any(line.symbol == hk.doctor.WRONG for line in lines):
         raise typer.Exit(1)

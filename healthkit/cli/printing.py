@@ -26,6 +26,7 @@ from healthkit.cli.asking import (
     fail,
     month_of,
     out,
+    path,
     sentences,
     written,
 )
@@ -53,7 +54,9 @@ def report(
     account: Accounts = None,
     policy: PolicyName = None,
     version: Version = None,
-    out_dir: Annotated[Path, typer.Option("--out", help="Folder for the pages.")] = Path("reports"),
+    out_dir: Annotated[Path, typer.Option("--out", parser=path, metavar="PATH", help="Folder for the pages.")] = Path(
+        "reports"
+    ),
     made: Annotated[str, typer.Option(help="When the report was made, as it is to stand in its footer.")] = "",
     jobs: Annotated[int | None, typer.Option(min=1, help="So many at once. Default: one for each core.")] = None,
     only_changed: Annotated[
@@ -68,6 +71,9 @@ def report(
     ] = False,
     code: Annotated[bool, typer.Option("--code", help="Show each cell's code, one click away.")] = False,
     pdf: Annotated[bool, typer.Option("--pdf", help="Make a PDF of each page too, by an installed Chromium.")] = False,
+    separate: Annotated[
+        bool, typer.Option("--separate", help="Make a folder for each account and marketplace that can be sent alone.")
+    ] = False,
     summary: Annotated[Summary | None, typer.Option(help="Print what is wrong, fit for an e-mail.")] = None,
     engine: Annotated[
         Engine, typer.Option(help="healthkit forks a process; nbclient starts a kernel for each notebook.")
@@ -75,25 +81,42 @@ def report(
     cluster: Annotated[
         str, typer.Option(metavar="ADDRESS", help="A Dask scheduler whose workers print: tcp://….")
     ] = "",
+    work: Annotated[
+        Path | None,
+        typer.Option(
+            parser=path,
+            metavar="FOLDER",
+            help="Where the rows of the reports stand while they are printed. Default: with the temporary files; for a "
+            "cluster, in the folder of the store.",
+        ),
+    ] = None,
     data: Data = None,
 ) -> None:
     """Write the monthly report of each account as an HTML page that opens offline, and an index over all."""
     with sentences():
         wish = hk.press.Wish(
-            made, jobs, only_changed, deadline, memory, engine.value, alone=self_contained, code=code, pdf=pdf
-        )
+            made, jobs, only_changed, deadline, memory, engine.value,
+            alone=self_contained, code=code, pdf=pdf, separate=separate, work=work,
+        )  # fmt: skip
         with _workers(cluster) as executor:
             printed = hk.press.print_month(
                 desk(data, policy, version), month, account, out_dir, console=err, executor=executor, wish=wish
             )
     for failure in printed.failures:
-        err.print(f"failed  {failure.account}: {failure.what}", style="red", soft_wrap=True, markup=False)
+        stays = f" {failure.page}, of an earlier run, stays and is not current." if failure.page else ""
+        err.print(f"failed  {failure.account}: {failure.what}{stays}", style="red", soft_wrap=True, markup=False)
+    for sentence in (*hk.press.printed_without_pdf(printed.without_pdf), printed.index_failure):
+        if sentence:
+            err.print(sentence, style="red", soft_wrap=True, markup=False)
+    for sentence in printed.notes:
+        err.print(sentence, soft_wrap=True, markup=False)
     if summary is not None:
         typer.echo(hk.wording.portfolio.summary(printed.verdicts, summary is Summary.html))
     unchanged = f", {printed.skipped:,} unchanged" if printed.skipped else ""
-    out.print(f"{hk.wording.things(printed.pages, 'report')}, {len(printed.failures):,} failed{unchanged}.")
+    without = f", {len(printed.without_pdf):,} without PDF" if printed.without_pdf else ""
+    out.print(f"{hk.wording.things(printed.pages, 'report')}, {len(printed.failures):,} failed{without}{unchanged}.")
     typer.echo(str(printed.index))
-    if printed.failures:
+    if printed.failures or printed.without_pdf or printed.index_failure:
         raise typer.Exit(1)
 
 
@@ -121,31 +144,100 @@ def check(
     form: Form = Format.table,
     data: Data = None,
 ) -> None:
-    """Say in a line each which measures are off target or at risk; exit code 1 where there are any, for alerts."""
+    """Name each measure that is off target, at risk or cannot be judged, by the worst figure that is known.
+
+    Exit code 0: every enforced measure of every account is on target. 1: one is off target or at risk. 3: none is, and
+    one cannot be judged, for its files are missing or end too early.
+    """
     with sentences():
         book = desk(data, policy)
-        pairs = set(hk.accounts_in(book, month))
-        rows = book.score(hk.last_day_of(month), account)
-    rows = rows[[pair in pairs for pair in zip(rows["account"], rows["marketplace"], strict=True)]]
-    rows = rows[rows["status"].isin(["off target", "at risk"])]
-    worst = rows.sort_values(["status", "account", "marketplace"], ascending=[False, True, True], kind="stable")
-    if not written(worst, form):
-        for row in worst.itertuples():
-            typer.echo(hk.wording.portfolio.alert(_standing(row), row.account, row.marketplace, row.status))
-        if worst.empty:
-            typer.echo("Every measure is on target, or cannot be judged.")
-    if len(worst):
+        accounts = hk.monthly.month_verdicts(book, month, account)
+        ended = hk.monthly.ended_before(book, month, account)
+        if not accounts and not ended:
+            # The sentence that says which months there are.
+            hk.accounts_in(book, month)
+    if not written(_alerts(accounts), form):
+        _print_alerts(accounts, hk.last_day_of(month), ended)
+    statuses = {one.status for held in accounts for one in held.measures}
+    if statuses & {"off target", "at risk"}:
         raise typer.Exit(1)
+    if not accounts or ended or any(held.uncovered or held.status == "cannot be judged" for held in accounts):
+        raise typer.Exit(UNKNOWN)
 
 
-def _standing(row: Any) -> Any:
-    """One row of SCORES as sentences speak of it."""
-    side = row.side if isinstance(row.side, str) else ""
-    room, value = hk.tables.plain(row.headroom), hk.tables.plain(row.value)
-    channel = "" if row.channel in ("seller", "all") else row.channel
+UNKNOWN = 3
+"""The exit code that says that nothing is off target as far as is known, and not everything is known."""
+
+
+def _alerted(held: Any) -> list[Any]:
+    """The measures of an account that need a look, worst first: off target, at risk, enforced and not judged."""
+    unjudged = {(one.metric, one.channel, one.window) for one in held.uncovered}
+    return [
+        one for one in held.measures
+        if one.status in ("off target", "at risk") or (one.metric, one.channel, one.window) in unjudged
+    ]  # fmt: skip
+
+
+def _alerts(accounts: list[Any]) -> Any:
+    """The measures that need a look as rows of SCORES, with `status` by the worst known figure and `reason`."""
+    rows = []
+    for one in sorted((one for held in accounts for one in _alerted(held)), key=_worst_first):
+        row = {name: one.shown.get(name) for name in hk.tables.SCORES.columns}
+        status = one.status if one.whose else "cannot be judged"
+        rows.append(row | {"as_of": one.as_of, "status": status, "reason": _why(one)})
+    return hk.tables.framed(rows, [*hk.tables.SCORES.columns, "reason"])
+
+
+def _worst_first(one: Any) -> tuple[Any, ...]:
+    return one.rank[0], one.account, one.marketplace, one.rank
+
+
+def _why(one: Any) -> str:
+    """Why a measure cannot be judged, in words; empty where it is."""
+    if one.reason is None or one.whose:
+        return ""
+    words, row = hk.wording, one.ours
+    noun = words.metric(one.metric).noun
+    minimum = None if one.rule is None else one.rule.minimum
+    return str(words.reasons.why(one.reason, noun, row["first_day"], row["last_day"], one.as_of.year, minimum))
+
+
+def _print_alerts(accounts: list[Any], month_end: Any, ended: list[Any]) -> None:
+    """A line for each measure that needs a look, then what is stale and what is not covered."""
+    words = hk.wording
+    for one in sorted((one for held in accounts for one in _alerted(held)), key=_worst_first):
+        standing = _standing(one)
+        if one.whose:
+            typer.echo(words.portfolio.alert(standing, one.account, one.marketplace, one.status))
+        else:
+            typer.echo(words.portfolio.alert_unjudged(standing, one.account, one.marketplace, _why(one)))
+    for held in accounts:
+        if held.as_of < month_end:
+            typer.echo(words.portfolio.stale(held.account, held.marketplace, held.as_of, month_end))
+        if held.unasked:
+            names = [words.inside(words.metric(name).label) for name in held.unasked]
+            typer.echo(words.portfolio.not_covered(held.account, held.marketplace, names))
+    for name, marketplace, last in ended:
+        typer.echo(words.portfolio.nothing_known(name, marketplace, last))
+    if accounts and not ended and not any(_alerted(held) for held in accounts):
+        typer.echo("Every measure that a rule enforces is on target.")
+
+
+def _standing(one: Any) -> Any:
+    """One verdict as sentences speak of it."""
+    row = one.shown
+    side = row["side"] if isinstance(row["side"], str) else ""
+    room = row["headroom"]
+    if one.whose == hk.verdicts.AMAZON and one.rule is not None and one.rule.target is not None and row["counted"]:
+        room = one.rule.target.headroom(row["counted"], row["at_fault"])
+    channel = "" if one.channel in ("seller", "all") else one.channel
+    whose = ""
+    if one.whose == hk.verdicts.AMAZON:
+        whose = hk.wording.reasons.by_amazon(one.theirs["reported_on"], one.age, one.as_of.year)
     return hk.wording.Standing(
-        row.metric, row.counted, row.at_fault, side, row.target, room, channel, row.window, value
-    )
+        one.metric, row["counted"], row["at_fault"], side, row["target"], room, channel, one.window, row["value"],
+        one.used, whose,
+    )  # fmt: skip
 
 
 @app.command(

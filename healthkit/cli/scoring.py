@@ -80,7 +80,8 @@ def scores(
         what = "figures of the marketplace's own" if case is Case.amazon else "orders"
         fail(f"No {what} up to {as_of} in {book.store.folder}.")
     if not written(table, form):
-        _print_table(table, _points(book), several=case is Case.all)
+        reasons = {} if days != as_of or hindsight else _reasons(book, as_of, account)
+        _print_table(table, _points(book), reasons, several=case is Case.all)
     _tell_ends(book, as_of, account)
     if book.unjudged:
         err.print(f"Not judged, for want of a policy: the orders of {', '.join(book.unjudged)}.", soft_wrap=True)
@@ -94,18 +95,47 @@ def _asked(book: Any, case: Case, days: Any, accounts: list[str] | None, how: di
     return ours if case is Case.ours else hk.reported.beside(ours, book.reported(days, accounts))
 
 
-def _print_table(rows: Any, points: dict[str, Any], several: bool) -> None:
-    """SCORES as a table to read, each proxy explained under it."""
+def _reasons(book: Any, as_of: date, accounts: list[str] | None) -> dict[tuple[Any, ...], Any]:
+    """The verdicts of a day whose measures our files cannot judge, by account, marketplace, metric, channel, window."""
+    return {
+        (one.account, one.marketplace, one.metric, one.channel, one.window): one
+        for held in book.verdicts(as_of, accounts)
+        for one in held.measures
+        if one.reason is not None and one.ours is not None
+    }
+
+
+def _print_table(rows: Any, points: dict[str, Any], reasons: dict[tuple[Any, ...], Any], several: bool) -> None:
+    """SCORES as a table to read; under it each proxy, and why enforced measures cannot be judged."""
     whose = {"Whose": "left"} if several else {}
     shown = columns({
         "Account": "left", "As of": "left", **whose, "Measure": "long", "Window": "left", "Rate": "right",
         "Count": "right", "Target": "left", "Status": "left", "Room left": "right",
     })  # fmt: skip
     for row in rows.itertuples():
-        cells = _cells(row, points.get(row.rule))
+        verdict = reasons.get((row.account, row.marketplace, row.metric, row.channel, row.window))
+        nothing = verdict is not None and verdict.reason.kind == "no orders"
+        cells = _cells(row, points.get(row.rule), nothing)
         mine = [WHOSE[row.case]] if several else []
         shown.add_row(*cells[:2], *mine, *cells[2:], style="dim" if row.status == "no target" else None)
-    show(shown, *(f"≈ proxy: {hk.wording.assumptions(proxy)}" for proxy in sorted(set(rows["proxy"].dropna()))))
+    show(
+        shown,
+        *(f"≈ proxy: {hk.wording.assumptions(proxy)}" for proxy in sorted(set(rows["proxy"].dropna()))),
+        *(
+            _why_not(one)
+            for one in reasons.values()
+            if one.enforced and one.reason.kind not in ("no orders", "too few")
+        ),
+    )
+
+
+def _why_not(one: Any) -> str:
+    """Why our files cannot judge a measure, in a line."""
+    words, row = hk.wording, one.ours
+    channel = "" if one.channel in ("seller", "all") else one.channel
+    noun, minimum = words.metric(one.metric).noun, one.rule.minimum
+    why = words.reasons.why(one.reason, noun, row["first_day"], row["last_day"], one.as_of.year, minimum)
+    return f"? {one.account} ({one.marketplace}), {words.measure(one.metric, channel, one.window)}: {why}"
 
 
 def _points(book: Any) -> dict[str, Any]:
@@ -113,30 +143,32 @@ def _points(book: Any) -> dict[str, Any]:
     return {rule.id: rule.points for policy in set(book.policies.values()) for rule in policy.rules if rule.points}
 
 
-def _cells(row: Any, points: Any) -> list[str]:
-    """One row of SCORES in words."""
+def _cells(row: Any, points: Any, nothing: bool) -> list[str]:
+    """One row of SCORES in words; `nothing` says that there were no orders, rather than no file that tells."""
     words = hk.wording
     mark = words.STATUSES[row.status][0] if row.status in words.STATUSES else ""
     return [
         row.account, f"{row.as_of:%Y-%m-%d}",
         words.measure(row.metric, row.channel, row.window) + (" ≈ proxy" if isinstance(row.proxy, str) else ""),
-        f"{row.first_day:%Y-%m-%d} to {row.last_day:%Y-%m-%d}", *_figures(row, points), f"{mark} {row.status}".strip(),
+        f"{row.first_day:%Y-%m-%d} to {row.last_day:%Y-%m-%d}", *_figures(row, points, nothing),
+        f"{mark} {row.status}".strip(),
         "" if hk.tables.plain(row.headroom) is None else f"{row.headroom:,}",
     ]  # fmt: skip
 
 
-def _figures(row: Any, points: Any) -> tuple[str, str, str]:
+def _figures(row: Any, points: Any, nothing: bool) -> tuple[str, str, str]:
     """Rate, count and target of one row; of what is no rate its own figure."""
     words = hk.wording
     side = row.side if isinstance(row.side, str) else ""
     if words.account.shows(row.metric) != "rate":
         told = "" if hk.tables.plain(row.value) is None else words.account.short_value(row.metric, row.value)
         on_from, most = (points.on_from, points.most) if points else (None, None)
-        count = words.account.value_count(row.metric, row.counted, most)
+        count = words.account.value_count(row.metric, row.counted, most) if row.counted or nothing else words.DASH
         return told, count, words.account.value_target(row.metric, on_from)
     target = row.target if side else None
     rate = words.rate(row.counted, row.at_fault, side, target)
-    return rate, words.count(row.counted, row.at_fault, side), words.target(side, target) if side else ""
+    count = words.count(row.counted, row.at_fault, side) if row.counted or nothing else words.DASH
+    return rate, count, words.target(side, target) if side else ""
 
 
 def _tell_ends(book: Any, as_of: date, accounts: list[str] | None) -> None:
@@ -148,7 +180,7 @@ def _tell_ends(book: Any, as_of: date, accounts: list[str] | None) -> None:
         last = ended["ends_on"].min().date()
         err.print(
             f"Note: the orders of {len(ended):,} of {len(mine):,} accounts end before {as_of} (the first on {last}); "
-            "days after that are counted as days without orders.", soft_wrap=True,
+            "what came later is not known.", soft_wrap=True,
         )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -18,12 +19,15 @@ from rich.progress import (
 )
 
 import healthkit as hk
-from healthkit.cli.asking import Data, app, err, fail, out, sentences
+from healthkit.cli.asking import Data, app, err, fail, latest_day, out, path, sentences
 
 
 @app.command("import", epilog="Example: `python -m healthkit import data/sample --data data/sample_store`")
 def import_(
-    paths: Annotated[list[Path], typer.Argument(help="Files or folders with the marketplace's raw reports.")],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(parser=path, metavar="PATHS...", help="Files or folders with the marketplace's raw reports."),
+    ],
     account: Annotated[str | None, typer.Option(help="The account. Default: the name of the file's folder.")] = None,
     marketplace: Annotated[
         str | None, typer.Option(help="The marketplace, such as US or DE, where a file does not say.")
@@ -63,13 +67,52 @@ def import_(
     with sentences(), bar:
         store, many = hk.store.Store(folder), jobs or os.cpu_count() or 1
         # What was read of thousands of files is not kept, but what is to be said of each.
-        outcomes = hk.intake.take_in(paths, store, account, marketplace, begun, done, moved, many, anyway)
+        outcomes = hk.intake.take_in(
+            paths, store, account, marketplace, begun, done, moved, many, anyway, import_day=latest_day()
+        )
         said = [_said(one) for one in outcomes]
     _print(said, folder)
     if not said:
         fail(f"No file to import was found in {', '.join(map(str, paths))}.")
+    _advise(store, sorted({one.account for one in said if one.account}), folder)
     if any(one.refused for one in said):
         raise typer.Exit(1)
+
+
+ADVISED, LISTED = 3, 3
+"""After an import of no more accounts it is said what each lacks, and no more files of each."""
+
+
+def _advise(store: Any, accounts: list[str], folder: Any) -> None:
+    """Say of the accounts of an import where they stand and which files they lack; of many, how to ask."""
+    if not accounts:
+        return
+    command = f"python -m healthkit doctor --account NAME --data {folder}"
+    if len(accounts) > ADVISED or len(store.groups(accounts)) > 1:
+        out.print(f"Which files an account lacks: {command}", soft_wrap=True, markup=False)
+        return
+    with sentences():
+        book = hk.desk.Desk(folder)
+        for name in accounts:
+            if name not in book.accounts:
+                out.print(hk.wording.downloads.no_orders(name), soft_wrap=True, markup=False)
+        known = [name for name in accounts if name in book.accounts]
+        for held in book.verdicts(latest_day(), known, as_known=True) if known else ():
+            for line in _lacks(book, held, command.replace("NAME", held.account)):
+                out.print(line, soft_wrap=True, markup=False)
+
+
+def _lacks(book: Any, held: Any, command: str) -> Iterator[str]:
+    """Where an account stands, which enforced measures cannot be judged, and the first files to get."""
+    words = hk.wording
+    yield f"{held.account} ({held.marketplace}), {words.long_day(held.as_of, 0)}: {held.status}."
+    if held.uncovered:
+        names = dict.fromkeys(words.measure(one.metric) for one in held.uncovered)
+        yield f"  {words.opening(words.reasons.unjudged_measures(list(names), 12))}."
+    files = book.advice(held)
+    yield from (f"  {words.downloads.sentence(*one)}" for one in files[:LISTED])
+    if len(files) > LISTED:
+        yield f"  {words.things(len(files) - LISTED, 'more file')}: {command}"
 
 
 class _Said(NamedTuple):
@@ -78,6 +121,7 @@ class _Said(NamedTuple):
     taken: list[str]
     again: str
     refused: str
+    account: str = ""
 
 
 def _said(outcome: Any) -> _Said:
@@ -92,7 +136,9 @@ def _said(outcome: Any) -> _Said:
     skipped = [f"    skipped {count:,}: {reason}" for reason, count in one.skipped.items()]
     notes = [f"    note: {note}" for note in one.notes]
     notes += [f"    warning: {warning}" for warning in outcome.warnings]
-    return _Said([f"[bold]{escape(one.name)}[/]  {one.kind}: {held}", *map(escape, skipped + notes)], "", "")
+    return _Said(
+        [f"[bold]{escape(one.name)}[/]  {one.kind}: {held}", *map(escape, skipped + notes)], "", "", one.account or ""
+    )
 
 
 def _print(said: list[_Said], folder: Path) -> None:

@@ -142,7 +142,8 @@ class Evening:
         if asked not in kept:
             metric = METRICS[rule.metric]
             mine = (nw.col("account") == account) & (nw.col("marketplace") == marketplace)
-            counting, faults = (collected(frame.filter(mine)) for frame in metric.stays(ledger, rule.basis))
+            stays = metric.stays(ledger, rule.basis)
+            counting, faults = (collected(frame.filter(mine)) for frame in (stays.counting, stays.faults))
             kept[asked] = cls._made(counting, faults, metric.counts == "orders")
         return kept[asked]
 

@@ -73,12 +73,16 @@ _KNOWN: WeakKeyDictionary[Counts, dict[date, Counts]] = WeakKeyDictionary()
 
 def _known_by(counts: Counts, as_of: date) -> Counts:
     evening = pd.Timestamp(as_of)
-    exposure = counts.exposure[(counts.exposure["known_on"] <= evening).to_numpy()]
-    faults = counts.faults[(counts.faults["known_on"] <= evening).to_numpy()]
+
+    def known(rows: pd.DataFrame, ended: str) -> pd.DataFrame:
+        rows = rows[(rows["known_on"] <= evening).to_numpy()]
+        return rows.assign(**{ended: rows[ended].where(rows[ended] <= evening)})
+
     return Counts(
-        exposure.assign(until_day=exposure["until_day"].where(exposure["until_day"] <= evening)),
-        faults.assign(cleared_on=faults["cleared_on"].where(faults["cleared_on"] <= evening)),
+        known(counts.exposure, "until_day"),
+        known(counts.faults, "cleared_on"),
         counts.coverage,
+        known(counts.unknown, "until_day"),
     )
 
 

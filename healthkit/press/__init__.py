@@ -5,7 +5,18 @@ index says in the twin that the notebook's last cell shows.
 """
 
 from healthkit.press.batch import Failure, Printed, Wish, print_month
+from healthkit.press.pages import printed_without_pdf
 from healthkit.press.run import TEMPLATE, PressError, run_template
 from healthkit.press.twin import Twin
 
-__all__ = ["TEMPLATE", "Failure", "PressError", "Printed", "Twin", "Wish", "print_month", "run_template"]
+__all__ = [
+    "TEMPLATE",
+    "Failure",
+    "PressError",
+    "Printed",
+    "Twin",
+    "Wish",
+    "print_month",
+    "printed_without_pdf",
+    "run_template",
+]

@@ -6,7 +6,6 @@ import atexit
 import contextlib
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -23,7 +22,6 @@ MODULES = ("healthkit.blocks", "healthkit.monthly", "healthkit.press", "healthki
 STOPPED = "stopped"
 STATUSES = ("done", "failed", "timed out", "killed", "exited early", STOPPED)
 CAN_FORK = hasattr(os, "fork") and hasattr(socket, "AF_UNIX")
-FOLDER = "healthkit-press-"
 PATIENCE = 120.0
 """A server that is not warm after so long is started without warming. [seconds]"""
 AGAIN = 2
@@ -55,7 +53,7 @@ class ForkServer:
 
     def __init__(self, warming: dict[str, Any] | None = None, patience: float | None = None) -> None:
         ours, theirs = socket.socketpair()
-        self.folder = scratch.make(FOLDER)
+        self.folder = scratch.make(scratch.PRESS)
         asked = {"modules": list(MODULES), "folder": str(self.folder)} | (warming or {})
         quiet = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
         # Nobody's own start-up files, and none left behind where there is no home to write to.
@@ -64,6 +62,7 @@ class ForkServer:
             [sys.executable, "-m", "healthkit.press.server", str(theirs.fileno()), json.dumps(asked)],
             pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, env=os.environ | quiet,
         )  # fmt: skip
+        _started.add(self.process)
         theirs.close()
         self._client, self._lines = ours, ours.makefile("r", encoding="utf-8")
         self._lock, self._waiting, self._next = threading.Lock(), {}, 0  # type: ignore[var-annotated]
@@ -145,7 +144,8 @@ class ForkServer:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        _started.discard(self.process)
+        scratch.remove(self.folder)
 
 
 class _Answer:
@@ -206,6 +206,8 @@ _here: ForkServer | None = None
 _warming: dict[str, Any] | None = None
 _starting = threading.Lock()
 _stopped = threading.Event()
+_started: set[subprocess.Popen[bytes]] = set()
+"""The servers that run, or are being warmed."""
 
 
 def warm_with(warming: dict[str, Any] | None) -> None:
@@ -218,7 +220,16 @@ def warm_with(warming: dict[str, Any] | None) -> None:
 def stop() -> None:
     """End the fork server of this process, and begin nothing anew until it is said with what to warm the next."""
     _stopped.set()
+    if _starting.locked():
+        # One that is still being warmed would be waited for.
+        for process in list(_started):
+            process.kill()
     close()
+
+
+def is_stopped() -> bool:
+    """Whether the batch of this process was stopped, and nothing is to begin any more."""
+    return _stopped.is_set()
 
 
 def warm_unless_warm(warming: Callable[[], dict[str, Any]]) -> None:
@@ -240,6 +251,8 @@ def here() -> ForkServer:
                 _here = ForkServer(_warming, PATIENCE)
             except ForkError:
                 # Its warming killed it, or hangs. Without, what is wrong is told of the notebook that it is wrong in.
+                if _stopped.is_set():
+                    raise
                 _here = ForkServer()
         return _here
 
@@ -248,10 +261,17 @@ def run(cells: Sequence[tuple[int, str]], deadline: float | None = None, memory:
     """Run a notebook in a fork of this process's server; should the server die, in one of the next."""
     for _ in range(AGAIN + 1):
         if _stopped.is_set():
-            return Ran(STOPPED, "The batch was stopped before it was done.")
-        ran = here().run(cells, deadline, memory)
+            break
+        try:
+            ran = here().run(cells, deadline, memory)
+        except ForkError:
+            if not _stopped.is_set():
+                raise
+            continue
         if ran is not None:
             return ran
+    if _stopped.is_set():
+        return Ran(STOPPED, "The batch was stopped before it was done.")
     return Ran("killed", f"The fork server died under it {AGAIN + 1} times.")
 
 

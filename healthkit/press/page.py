@@ -21,11 +21,16 @@ except ImportError:  # not on Windows
     fcntl = None  # type: ignore[assignment]
 
 
+SENT = (".html", "_orders.csv", ".pdf")
+"""How those files end that may be sent to a client; figures, manifest and a failed notebook hold internals."""
+
+
 @dataclass(frozen=True)
 class Job:
     """One page to print: of whom, from what, and where to. Plain values, so that it can travel to another machine.
 
     `excerpt` is the folder that its notebook opens as its store; `data` names the state of the store and the rules.
+    `separate` puts what may be sent (page, CSV, PDF, script) into a folder of the account, the rest beside the index.
     """
 
     account: str
@@ -43,6 +48,7 @@ class Job:
     alone: bool = False
     code: bool = False
     pdf: bool = False
+    separate: bool = False
 
     @property
     def stem(self) -> str:
@@ -50,39 +56,59 @@ class Job:
         return shelf.stem(self.account, self.marketplace)
 
     @property
+    def owner(self) -> tuple[str, str]:
+        """Whose page it is."""
+        return self.account, self.marketplace
+
+    def name_of(self, ending: str) -> str:
+        """The name of one of its files, in the reports folder."""
+        return f"{self.stem}/{self.stem}{ending}" if self.separate and ending in SENT else f"{self.stem}{ending}"
+
+    @property
     def parameters(self) -> dict[str, Any]:
         """What its notebook is run with."""
+        # A page that is sent alone has no way to an index of all.
+        alone = {"index_href": ""} if self.separate else {}
         return {
             "account": self.account, "marketplace": self.marketplace, "month": self.month, "data": self.excerpt,
             "policy": self.policy, "made": self.made, "stem": self.stem,
-        }  # fmt: skip
+        } | alone  # fmt: skip
 
     @property
     def made_of(self) -> dict[str, Any]:
         """What decides what its page shows; where the excerpt lies does not."""
-        looks = {"self-contained": self.alone, "code": self.code, "pdf": self.pdf}
+        looks = {"self-contained": self.alone, "code": self.code, "pdf": self.pdf, "separate": self.separate}
         held = {name: value for name, value in self.parameters.items() if name != "data"} | looks
         return manifest.inputs(dict(self.data), Path(self.template), held)
 
     @property
     def is_done(self) -> bool:
-        """Whether its page stands whole and was made of just this."""
-        return manifest.is_current(Path(self.folder), self.stem, self.made_of)
+        """Whether its page stands whole, with its PDF if that is wanted, and was made of just this."""
+        wanted = {self.name_of(".pdf")} if self.pdf else set()
+        return manifest.is_current(Path(self.folder), self.stem, self.made_of, wanted)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one job ended: its status, and what is to be said of it unless it is done; `cpu` [seconds] of its fork."""
+    """How one job ended: its status, and what is to be said of it unless it is done.
+
+    `without_pdf` says why a page that is done has no PDF, `cure` what to do about that; `moved` has a sentence for each
+    file that was moved aside, because it has the name of one of ours and is not.
+    """
 
     job: Job
     status: str
     says: str = ""
+    without_pdf: str = ""
+    cure: str = ""
+    moved: tuple[str, ...] = ()
 
 
 def print_page(job: Job) -> Outcome:
     """Print one page with its orders and figures beside it; what goes wrong is told, never raised.
 
-    A page that fails leaves none in its place, but its notebook, as far as it ran.
+    A page that fails is marked so in its manifest and leaves its notebook, as far as it ran; the page of an earlier run
+    stays in its place. A PDF that fails takes nothing back.
     """
     folder = Path(job.folder)
     try:
@@ -92,28 +118,48 @@ def print_page(job: Job) -> Outcome:
             job.parameters, Path(job.template), engine=job.engine, deadline=job.deadline, memory=job.memory
         )
         files = _files(job, notebook)
-        with _alone(folder):
-            manifest.drop(folder, job.stem)
-            manifest.write(folder, job.stem, job.made_of, files)
-        if job.pdf:
-            pdf.write(folder / f"{job.stem}.html")
+        with locked(folder):
+            moved = manifest.write(folder, job.stem, job.owner, job.made_of, files)
     except run.PressError as error:
         if error.status == forks.STOPPED:
             # Nothing is known of it: what stands in its place stays.
             return Outcome(job, forks.STOPPED, str(error))
-        with contextlib.suppress(OSError), _alone(folder):
-            manifest.drop(folder, job.stem)
-            _keep(folder, job.stem, error.notebook)
-        return Outcome(job, error.status or "failed", " ".join(str(error).split()))
+        return failed(job, error.status or "failed", str(error), error.notebook)
     except (OSError, forks.ForkError) as error:
-        with contextlib.suppress(OSError), _alone(folder):
-            manifest.drop(folder, job.stem)
-        return Outcome(job, "failed", " ".join(str(error).split()))
-    return Outcome(job, "done")
+        return failed(job, "failed", str(error))
+    return _with_pdf(job, moved) if job.pdf else Outcome(job, "done", moved=tuple(moved))
 
 
-def _files(job: Job, notebook: Any) -> dict[str, str]:
-    """The files of a page, by their endings."""
+def failed(job: Job, status: str, says: str, notebook: Any = None) -> Outcome:
+    """The outcome of a job that made no page, also noted in its manifest where that can be written."""
+    says = " ".join(says.split())
+    folder, moved = Path(job.folder), []
+    with contextlib.suppress(OSError), locked(folder):
+        written = None if notebook is None else (nbformat.writes(notebook) + "\n").encode()
+        moved = manifest.mark_failed(folder, job.stem, job.owner, {"status": status, "what": says}, written)
+    return Outcome(job, status, says, moved=tuple(moved))
+
+
+def _with_pdf(job: Job, moved: list[str]) -> Outcome:
+    """The outcome of a job whose page is printed and is to have a PDF beside it."""
+    folder, page = Path(job.folder), job.name_of(".html")
+    try:
+        before = (folder / page).read_bytes()
+        made = pdf.printed(folder / page)
+        with locked(folder):
+            # Another batch may have replaced the page meanwhile: then this PDF is not of it.
+            if (folder / page).read_bytes() == before:
+                moved = moved + manifest.add(folder, job.stem, job.name_of(".pdf"), made)
+    except (pdf.PdfError, manifest.ManifestError, OSError) as error:
+        what, cure = " ".join(str(error).split()), getattr(error, "cure", pdf.AGAIN)
+        with contextlib.suppress(OSError), locked(folder):
+            manifest.mark(folder, job.stem, job.owner, {"without_pdf": {"what": what, "cure": cure}})
+        return Outcome(job, "done", without_pdf=what, cure=cure, moved=tuple(moved))
+    return Outcome(job, "done", moved=tuple(moved))
+
+
+def _files(job: Job, notebook: Any) -> dict[str, bytes]:
+    """The files of a page, by their names."""
     shown = [
         (cell.source if number == 0 else "", output)
         for cell in notebook.cells
@@ -133,21 +179,18 @@ def _files(job: Job, notebook: Any) -> dict[str, str]:
     ]
     held = {"row": data["row"]}
     vega = {"vega_text": shelf.bundle(), "vega_href": ""} if job.alone else {"vega_text": "", "vega_href": shelf.BUNDLE}
-    return {
+    texts = {
         "_orders.csv": data["orders"],
         ".json": json.dumps(data["figures"] | held, ensure_ascii=False, indent=1) + "\n",
         ".html": blocks.page(data["title"], html, vega_href=vega["vega_href"], vega_text=vega["vega_text"]),
     }
-
-
-def _keep(folder: Path, stem: str, notebook: Any) -> None:
-    """Keep the notebook of a run that failed, as far as it ran."""
-    if notebook is not None:
-        shelf.write(folder / f"{stem}.failed.ipynb", nbformat.writes(notebook) + "\n")
+    files = {job.name_of(ending): text.encode() for ending, text in texts.items()}
+    script = {f"{job.stem}/{shelf.BUNDLE}": shelf.bundle().encode()} if job.separate and not job.alone else {}
+    return script | files
 
 
 @contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
     """Hold the folder while a page's files change places: two batches may print into it at once."""
     folder.mkdir(parents=True, exist_ok=True)
     if fcntl is None:

@@ -19,6 +19,11 @@ TEMPLATE = Path(__file__).parents[2] / "notebooks" / "templates" / "monthly_repo
 ENGINE, STOCK = "healthkit", "nbclient"
 """Ours, and papermill's own, which starts a kernel for each notebook."""
 
+NO_INDEX_HREF = (
+    'Separate folders need it, so that no page names the index: add index_href = "index.html" to the cell of the '
+    "parameters, and write hk.blocks.verdict(monthly, index_href)."
+)
+
 papermill_engines.register(ENGINE, ForkEngine)
 
 
@@ -86,8 +91,9 @@ def check(parameters: Mapping[str, Any], template: Path) -> None:
     declared = {one.name: one.default for one in _infer_parameters(load_notebook_node(str(template)))}
     unknown = [name for name in parameters if name not in declared]
     if unknown:
+        cure = f" {NO_INDEX_HREF}" if unknown == ["index_href"] else ""
         raise PressError(
-            f"{template.name} has no parameter {', '.join(map(repr, unknown))}. It has: {', '.join(declared)}."
+            f"{template.name} has no parameter {', '.join(map(repr, unknown))}. It has: {', '.join(declared)}.{cure}"
         )
     missing = [name for name in ("account", "month") if name in declared and not parameters.get(name)]
     if missing:

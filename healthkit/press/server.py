@@ -17,7 +17,6 @@ import json
 import os
 import resource
 import selectors
-import shutil
 import signal
 import socket
 import sys
@@ -26,6 +25,7 @@ from json import dumps
 from pathlib import Path
 from typing import Any
 
+from healthkit import scratch
 from healthkit.press import cells
 from healthkit.press.forks import NO_MEMORY, NO_SPACE
 
@@ -160,6 +160,7 @@ class Server:
         except OSError as error:
             code = NO_SPACE if error.errno in _FULL else 1
         finally:
+            scratch.clear()
             os._exit(code)
 
 
@@ -198,7 +199,8 @@ def main() -> None:
     client.sendall(json.dumps(told).encode() + b"\n")
     server.serve()
     if "folder" in warming:
-        shutil.rmtree(warming["folder"], ignore_errors=True)
+        scratch.remove(Path(warming["folder"]))
+    scratch.clear()
     # Nothing is left to tidy up, and some libraries complain of an end among what was loaded.
     os._exit(0)
 

@@ -1,12 +1,14 @@
 """The lists of defects that the marketplace's account-health page offers for download, by `data/column_map.yaml`.
 
 A list tells which orders went wrong, mostly not on which day that became known. Then the day of the list stands in, the
-one in its file's name or else the newest that it holds, and the row says so.
+one in its file's name or else the newest that it holds, and the row says so. ACCOUNT_STATES says that there was a list
+of that day, for an order that it does not name had no such defect.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from datetime import date
 
 import pyarrow as pa
@@ -27,7 +29,7 @@ from healthkit.readers.grid import Grid, Kind, names_in
 from healthkit.readers.place import Asked, ends_of_days, named_ids, newest
 from healthkit.readers.source import ReaderError
 from healthkit.readers.taken import Taken, fill, span
-from healthkit.tables import DEFECTS
+from healthkit.tables import ACCOUNT_STATES, DEFECTS
 
 ASSUMED = "day_from_list"
 _NO = {"", "no", "n", "false", "0", "-", "nein", "non", "n/a", "none"}
@@ -41,34 +43,55 @@ def kinds() -> list[Kind]:
 
 
 def take(grid: Grid, asked: Asked) -> Taken:
-    """Read a list into DEFECTS: one for each order and kind of defect.
+    """Read a list into DEFECTS, one for each order and kind of defect, and its day into ACCOUNT_STATES.
 
     Raises ReaderError for a word or a day that cannot be read, and where neither a row nor the file's name nor the
     list as a whole tells of any day.
     """
     rows = len(grid)
     grid, skipped = without_other_shops(grid, ORDER)
-    lines = _lines(grid, asked, lists()[grid.kind.name])
+    lines, of_list = _lines(grid, asked, lists()[grid.kind.name])
     defects = columns_of(lines)
-    tables = {"defects": fill(DEFECTS, len(lines), defects | asked.stamp())}
+    tables = {
+        "defects": fill(DEFECTS, len(lines), defects | asked.stamp()),
+        "account_states": _states(grid, asked, defects, of_list),
+    }
     first_day, last_day = span(defects["known_on"])
     return Taken(
-        asked.report, asked.name, grid.kind.name, asked.account, tables, rows, skipped, grid.notes, first_day, last_day
-    )
+        asked.report, asked.name, grid.kind.name, asked.account, tables, rows, skipped, grid.notes, first_day, last_day,
+        stated_day=_day_in_name(asked.name),
+    )  # fmt: skip
 
 
-def _lines(grid: Grid, asked: Asked, held: DefectList) -> pa.Table:
-    """One line for each order and kind of defect that a row names, each once."""
+def _states(grid: Grid, asked: Asked, defects: dict[str, pa.Array], of_list: date) -> pa.Table:
+    """That there was a list of a day, with how many orders it names: one row for each marketplace.
+
+    A list without rows is one of every marketplace in which the account is known to sell, unless the caller said which.
+    """
+    pairs = zip(defects["marketplace"].to_pylist(), defects["order_id"].to_pylist(), strict=True)
+    named = Counter(marketplace for marketplace, _ in set(pairs))
+    codes = sorted(named or ({asked.marketplace} if asked.marketplace else asked.sells_in()))
+    places = pa.array(codes, pa.string())
+    days = pa.array([of_list] * len(codes), DAY)
+    said = {
+        "marketplace": places, "kind": "list", "name": grid.kind.name, "as_of": days,
+        "count": pa.array([named[code] for code in codes], pa.int64()), "updated_at": ends_of_days(days, places),
+    }  # fmt: skip
+    return fill(ACCOUNT_STATES, len(codes), said | asked.stamp())
+
+
+def _lines(grid: Grid, asked: Asked, held: DefectList) -> tuple[pa.Table, date]:
+    """One line for each order and kind of defect that a row names, each once; and the day of the list."""
     refuse_numbers(grid, ORDER)
     if grid[ORDER].null_count:
         grid.refuse(ORDER, pc.is_null(grid[ORDER]), "though no row may lack it")
     ids, marketplaces = named_ids(grid, asked)
     said = {column: _days(grid, column, marketplaces) for column in (KNOWN_ON, ORDER_DATE)}
     told = said[KNOWN_ON]
-    of_list = _day_of_list(grid, asked.name, told, said[ORDER_DATE]) if told.null_count or not len(grid) else None
-    known_on = told if of_list is None else pc.fill_null(told, pa.scalar(of_list, DAY))
+    of_list = _day_of_list(grid, asked.name, told, said[ORDER_DATE])
+    known_on = pc.fill_null(told, pa.scalar(of_list, DAY))
     guessed = pc.if_else(pc.is_null(told), pa.scalar(ASSUMED), pa.scalar(None, pa.string()))
-    if of_list is not None and told.null_count:
+    if told.null_count:
         grid.notes.append(f"{told.null_count:,} defects without a day of their own: taken as known on {of_list}.")
     pieces = [
         pa.table({"marketplace": marketplaces, "order_id": ids, "kind": kind, "known_on": known_on, "assumed": guessed})
@@ -81,7 +104,7 @@ def _lines(grid: Grid, asked: Asked, held: DefectList) -> pa.Table:
         ["marketplace", "order_id", "kind", "assumed", "known_on"]
     )
     stamp = newest(ends_of_days(known_on, marketplaces)).as_py()
-    return lines.append_column("updated_at", pa.array([stamp] * len(lines), pa.timestamp("us", "UTC")))
+    return lines.append_column("updated_at", pa.array([stamp] * len(lines), pa.timestamp("us", "UTC"))), of_list
 
 
 def _kinds(grid: Grid, held: DefectList) -> list[pa.Array]:
@@ -123,10 +146,19 @@ def _days(grid: Grid, column: str, marketplaces: pa.Array) -> pa.Array:
     return by_distinct(grid, column, grid[column], day_reader(forms[0]), DAY, f"no day written as {_FORM}")
 
 
+def _day_in_name(name: str) -> date | None:
+    """The day in a file's name.
+
+    >>> str(_day_in_name("acme/order_defects_2026-10-31.csv"))
+    '2026-10-31'
+    """
+    found = _IN_NAME.search(name.rsplit("/", 1)[-1])
+    return day_of(*found.groups()) if found else None
+
+
 def _day_of_list(grid: Grid, name: str, *columns: pa.Array) -> date:
     """The day that a list is of: the one in its name, else the newest that it holds."""
-    found = _IN_NAME.search(name.rsplit("/", 1)[-1])
-    in_name = day_of(*found.groups()) if found else None
+    in_name = _day_in_name(name)
     days = [day for column in columns if (day := pc.max(column).as_py()) is not None]
     if in_name is not None:
         return in_name
@@ -136,5 +168,6 @@ def _day_of_list(grid: Grid, name: str, *columns: pa.Array) -> date:
             "order_defects_2026-10-31.csv."
         )
     newest_day: date = max(days)
-    grid.notes.append(f"No day in the file's name: taken as of {newest_day}, the newest day of the list.")
+    if columns[0].null_count:
+        grid.notes.append(f"No day in the file's name: taken as of {newest_day}, the newest day of the list.")
     return newest_day

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -22,7 +22,15 @@ from healthkit.readers.grid import AGAIN, shown
 from healthkit.readers.place import Asked
 from healthkit.readers.source import ReaderError
 from healthkit.readers.taken import Taken
-from healthkit.tables import ACCOUNT_STATES, READINGS, VIOLATIONS, Table, check
+from healthkit.tables import (
+    ACCOUNT_STATES,
+    ACCOUNT_STATUS_WORDS,
+    READINGS,
+    STATUS_WORDS,
+    VIOLATIONS,
+    Table,
+    check,
+)
 
 ALL = "all"
 """The channel of a figure that the marketplace gives for all orders together."""
@@ -32,7 +40,7 @@ LARGEST = 10**12
 MOST_BYTES = 20_000_000
 """A performance report is some kilobytes; what is so much larger is none."""
 NOTES = 12
-"""So many contradictions are told one by one at import; all of them stand in the table."""
+"""At most so many notes of one kind at import: contradictions, unknown status words. The rest is one note."""
 
 _TYPES = {"text": pa.string(), "day": DAY, "instant": INSTANT, "count": pa.int64(), "share": pa.float64()}
 _IDS = {place.marketplace_id: code for code, place in MARKETPLACES.items() if place.marketplace_id != "-"}
@@ -91,9 +99,22 @@ class Figure:
     @property
     def at_fault(self) -> int | None:
         """How many were at fault, or None where the file does not tell or cannot be right."""
-        if not self.well or self.some is None:
-            return self.some
-        return None if self.counted is None or self.some > self.counted else self.counted - self.some
+        some = self._some_by_rate() if self.some is None else self.some
+        if not self.well or some is None:
+            return some
+        return None if self.counted is None or some > self.counted else self.counted - some
+
+    def _some_by_rate(self) -> int | None:
+        """The whole number that the rate allows, where the file gives no number; None where several would fit."""
+        if not self.counted or self.rate is None or self.rate.value > 1:
+            return None
+        near = round(self.rate.value * self.counted)
+        fitting = [
+            some
+            for some in (near - 1, near, near + 1)
+            if 0 <= some <= self.counted and self.rate.fits(some, self.counted)
+        ]
+        return fitting[0] if len(fitting) == 1 else None
 
     def says_something(self) -> bool:
         """Whether any number or word of it is known."""
@@ -157,6 +178,7 @@ class Snapshot:
     days: list[date] = field(default_factory=list)
     skipped: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    unknown_words: list[str] = field(default_factory=list)
 
     def skip(self, reason: str) -> None:
         """Count one thing that is left out, and why."""
@@ -216,13 +238,14 @@ class Snapshot:
         if stated is None:
             self.notes.append(f"Taken as of {as_of}, the newest day that the file reports on.")
         self._note_contradictions()
+        self._note_unknown_words()
         tables = self._tables(as_of)
         rows = sum(map(len, tables.values()))
         days = [row[end] for row in self.readings.values() for end in ("first_day", "last_day")] or [as_of]
         asked = self.asked
         return Taken(
             asked.report, asked.name, self.kind, asked.account, tables, rows, self.skipped, self.notes,
-            min(days), max(days),
+            min(days), max(days), stated_day=stated,
         )  # fmt: skip
 
     def _tables(self, as_of: date) -> dict[str, pa.Table]:
@@ -246,16 +269,57 @@ class Snapshot:
         held = ((READINGS, readings), (VIOLATIONS, violations), (ACCOUNT_STATES, states))
         return {table.name: _table(table, rows) for table, rows in held}
 
+    def unknown_word(self, what: str, status: str, number: str) -> None:
+        """Note a status word that the kit does not know, with the figure's own number ("" where there is none)."""
+        judged = f"judged by its number, {number}" if number else "without a number, so it counts as no data"
+        self.unknown_words.append(f"{what}: unknown status word '{status}'; the figure is {judged}.")
+
     def _note_contradictions(self) -> None:
         """Tell at import what the figures contradict themselves in."""
-        told = [
+        found = [
             f"{key[0]} {row['metric']} ({row['channel']}, {row['first_day']} to {row['last_day']}): "
             f"{row['contradiction']}"
             for key, row in self.readings.items()
             if row["contradiction"]
         ]
-        more = [f"{len(told) - NOTES:,} more figures contradict themselves."] if len(told) > NOTES else []
-        self.notes += told[:NOTES] + more
+        self._note(found, "figures contradict themselves")
+
+    def _note_unknown_words(self) -> None:
+        """Tell at import which status words the kit does not know, and what becomes of them."""
+        for key, row in self.readings.items():
+            if row["status"] is not None and row["status"] not in STATUS_WORDS:
+                days = f"{row['first_day']} to {row['last_day']}"
+                self.unknown_word(f"{key[0]} {row['metric']} ({row['channel']}, {days})", row["status"], _number(row))
+        for (place, kind, name), row in self.states.items():
+            known: Collection[str] = {ACCOUNT: ACCOUNT_STATUS_WORDS, CHECKLIST: STATUS_WORDS}.get(kind, ())
+            if known and row["state"] not in known:
+                self.unknown_words.append(
+                    f"{place} {kind} {name}: unknown status word '{row['state']}'; shown as the report gives it."
+                )
+        self._note(self.unknown_words, "status words are unknown")
+
+    def _note(self, sentences: list[str], more: str) -> None:
+        """Add sentences of one kind to the notes: the first ones, and how many more there are."""
+        self.notes += sentences[:NOTES]
+        if len(sentences) > NOTES:
+            self.notes.append(f"{len(sentences) - NOTES:,} more {more}.")
+
+
+def _number(row: Mapping[str, Any]) -> str:
+    """The number of a figure, in words; "" where it has none.
+
+    >>> _number({"parts": '{"score": 96}', "counted": None, "at_fault": None, "rate": None})
+    '96 points'
+    >>> _number({"parts": None, "counted": 200, "at_fault": 3, "rate": 0.015})
+    '3 of 200 at fault, rate 1.5 %'
+    """
+    parts = json.loads(row["parts"]) if row["parts"] else {}
+    if "score" in parts:
+        return f"{parts['score']:,} points"
+    counts = row["counted"] is not None and row["at_fault"] is not None
+    some = f"{row['at_fault']:,} of {row['counted']:,} at fault" if counts else ""
+    rate = "" if row["rate"] is None else f"rate {row['rate'] * 100:.6g} %"
+    return ", ".join(filter(None, (some, rate)))
 
 
 def _table(table: Table, rows: list[dict[str, Any]]) -> pa.Table:

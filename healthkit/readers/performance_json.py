@@ -8,6 +8,7 @@ whatever was asked for; a history is the files of many days. Its days are taken 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -33,6 +34,7 @@ from healthkit.readers.grid import AGAIN
 from healthkit.readers.place import Asked
 from healthkit.readers.source import Document, ReaderError
 from healthkit.readers.taken import Taken
+from healthkit.tables import STATUS_WORDS
 
 DOCUMENT = Document(
     "performance_json", "seller performance report (JSON)", "{[", ('"accountStatuses"', '"performanceMetrics"')
@@ -100,6 +102,15 @@ class Block:
     def at(self, key: str) -> str:
         """Where a key of it stands, for messages."""
         return f"{self.where}.{key}"
+
+    @property
+    def key(self) -> str:
+        """The keys that lead to it, from the marketplace's block on.
+
+        >>> Block({}, "acme/a.json: report.performanceMetrics[0].orderDefectRate[0].mfn[0]").key
+        'orderDefectRate.mfn'
+        """
+        return re.sub(r"\[\d+\]", "", re.sub(r"^.*\.performanceMetrics\[\d+\]\.", "", self.where))
 
     def count(self, *keys: str) -> int | None:
         """A count, given as a number or as an object with a `count`."""
@@ -208,7 +219,7 @@ def _days(snapshot: Snapshot, block: Block) -> tuple[date, date] | None:
     if last is not None:
         snapshot.days.append(last)
     if first is None or last is None:
-        snapshot.skip(_NO_DAYS)
+        snapshot.skip(f"{_NO_DAYS} ({block.key})")
         return None
     return first, last
 
@@ -287,6 +298,8 @@ def _take_violations(snapshot: Snapshot, place: str, key: str, block: Block) -> 
     if first and last and first > last:
         snapshot.notes.append(f"{place} {category}: its days run backwards, from {first} to {last}.")
     status, target = word(block.get("status"), block.at("status")), block.count("targetValue")
+    if status is not None and status not in STATUS_WORDS:
+        snapshot.unknown_word(f"{place} {category}", status, f"{many:,} open")
     if _side(snapshot, block) == "exactly" and status == ("bad" if many == target else "good") and target is not None:
         snapshot.notes.append(f"{place} {category}: is called {status} with {many:,} open, where {target:,} may be.")
 

@@ -169,7 +169,7 @@ def _frames(snapshot: Snapshot, report: Element, block: str, item: str) -> Itera
         if last is not None:
             snapshot.days.append(last)
         if first is None or last is None:
-            snapshot.skip(_NO_DAYS)
+            snapshot.skip(f"{_NO_DAYS} ({item})")
         else:
             yield frame, (first, last)
 

@@ -44,6 +44,7 @@ def take(grid: Grid, asked: Asked) -> Taken:
     """Read the file into DEFECTS: one for each order and kind, from the first payment to the day it was given back."""
     rows = len(grid)
     grid, skipped = without_other_shops(grid, "order-id")
+    posted = pc.unique(grid["posted-date"].drop_null()).to_pylist()
     kinds = by_distinct(
         grid, "transaction-type", pc.fill_null(grid["transaction-type"], ""), _kind, pa.string(), "no transaction type"
     )
@@ -58,10 +59,27 @@ def take(grid: Grid, asked: Asked) -> Taken:
     stamp = newest(ends_of_days(days, places_of)).as_py()
     held = columns_of(defects) | {"updated_at": stamp} | asked.stamp()
     tables = {"defects": fill(DEFECTS, len(defects), held)}
-    first_day, last_day = span(days)
+    first_day, last_day = span(pa.concat_arrays([days, _readable(posted, places_of, asked)]))
     return Taken(
         asked.report, asked.name, KIND.name, asked.account, tables, rows, skipped, grid.notes, first_day, last_day
     )
+
+
+def _readable(posted: list[str], marketplaces: pa.Array, asked: Asked) -> pa.Array:
+    """The days on which anything was posted, sales and fees too: so far the file tells of refunds and claims as well.
+
+    Those of other rows are read only where all marketplaces in question write days alike; what cannot be read is left.
+    """
+    told = {asked.marketplace} if asked.marketplace else asked.sells_in()
+    codes: set[str] = set(pc.unique(marketplaces).to_pylist()) or told
+    forms = {MARKETPLACES[code].dates for code in codes}
+    read = day_reader(*forms) if len(forms) == 1 else _nothing_read
+    return pa.array([day for word in posted if (day := read(word)) is not None], DAY)
+
+
+def _nothing_read(word: str) -> date | None:
+    """No day is read where it could be two."""
+    return None
 
 
 def _kind(word: str) -> str:

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.ipc as ipc
 
+from healthkit.readers.future_days import DaysSeen
 from healthkit.readers.source import ReaderError
 
 BATCH = 1 << 16
@@ -28,7 +29,7 @@ class Spilled:
 
     def __init__(self, name: str, schema: pa.Schema, same: dict[str, Any]) -> None:
         self.name, self.schema, self.same = name, schema, same
-        self.num_rows = 0
+        self.num_rows, self.days = 0, DaysSeen()
         self._kept = pa.schema([field for field in schema if field.name not in same])
         self._file: IO[bytes] = tempfile.TemporaryFile(prefix="healthkit-")  # noqa: SIM115 - lives as long as this
         self._writer = ipc.new_stream(self._file, self._kept, options=ipc.IpcWriteOptions(compression="lz4"))
@@ -44,6 +45,7 @@ class Spilled:
                 "Make room there, or name another folder in TMPDIR."
             ) from error
         self.num_rows += rows.num_rows
+        self.days.add(rows)
 
     def leave_out(self, orders: np.ndarray) -> None:
         """Rows of these orders (see `numbers_of`, sorted), as far as they were added till now, are not handed on."""

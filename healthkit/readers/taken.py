@@ -22,8 +22,9 @@ class Taken:
 
     A table is an Arrow table, or of a large file a `spilled.Spilled`. `account` is None for a file that holds many
     accounts. `first_day` and `last_day` are those of the orders in it, or, where it holds none, of its events. `digest`
-    is the same for the same file read again, `report` where none is said. `content` is the digest of what the file
-    holds, of whatever account it is.
+    is the same for the same file read again, `report` where none is said. `stated_day` is the day that the file says it
+    is of, where it says one: no event in it is later. `content` is the digest of what the file holds, of whatever
+    account it is.
     """
 
     report: str
@@ -37,6 +38,7 @@ class Taken:
     first_day: date | None = None
     last_day: date | None = None
     digest: str | None = None
+    stated_day: date | None = None
     content: str | None = None
 
 

@@ -8,7 +8,7 @@ from healthkit.store.folders import Bucket, Folder, folder_of
 from healthkit.store.merging import ledger_of, schema
 from healthkit.store.purging import Purged, purge
 from healthkit.store.removal import RawFile, Removal, find_removal, remove
-from healthkit.store.store import Store, StoreError, Taken, refuse_unknown
+from healthkit.store.store import NoPermissionError, Store, StoreError, Taken, refuse_unknown
 from healthkit.store.upkeep import Checked, Compacted, Damage, Repaired, Version, check, compact, repair, versions
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Damage",
     "Folder",
     "MissingRatings",
+    "NoPermissionError",
     "Purged",
     "RawFile",
     "Removal",

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 import re
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,9 +56,13 @@ def folder_of(named: str | Path | Bucket) -> Folder:
 
     >>> folder_of("data/store"), folder_of(Path("s3://bucket/healthkit"))
     (PosixPath('data/store'), Bucket(address='s3://bucket/healthkit'))
+
+    Raises ValueError for an empty name, which would be the folder one works in.
     """
     if isinstance(named, Bucket):
         return named
+    if isinstance(named, str) and not named.strip():
+        raise ValueError("The folder of the store is an empty name. Name it, or leave it out for data/store.")
     found = _ADDRESS.fullmatch(str(named))
     return Bucket(f"s3://{found['rest']}") if found else Path(named)
 
@@ -106,13 +114,45 @@ def is_there(files: fs.FileSystem, path: str) -> bool:
     return bool(files.get_file_info(path).type == fs.FileType.File)
 
 
-def beside(folder: Folder) -> Path:
-    """The folder for what is made of a store and kept for the next question: in its own, or in the cache of this
-    machine where it lies in an object storage."""
-    return folder if isinstance(folder, Path) else cache_of(folder)
-
-
-def cache_of(folder: Folder) -> Path:
-    """The folder in the user's cache for what is made of a store that has no room beside it."""
+def besides(folder: Folder) -> list[Path]:
+    """The folders for what is made of a store and kept for the next question, the best first: its own, and one in the
+    user's cache, for a store that can only be read or lies in an object storage."""
+    own = [folder] if isinstance(folder, Path) else []
     digest = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
-    return platformdirs.user_cache_path("healthkit") / "stores" / digest
+    return [*own, platformdirs.user_cache_path("healthkit") / "stores" / digest]
+
+
+_DENIALS = (errno.EACCES, errno.EPERM, errno.EROFS)
+_DENIED = re.compile(
+    rf"(os error |code: )({'|'.join(map(str, _DENIALS))})\b|"
+    "Permission denied|PermissionDenied|Operation not permitted|Read-only file system"
+)
+"""How deltalake, DuckDB and Arrow word it."""
+
+
+def is_denied(error: BaseException) -> bool:
+    """Whether an error, of whatever library, says that permission is missing, and not that anything is damaged.
+
+    >>> is_denied(OSError("Unable to open file /s/orders/1.json: Permission denied (os error 13)"))
+    True
+    >>> is_denied(OSError("No such file or directory (os error 2)"))
+    False
+    """
+    return getattr(error, "errno", None) in _DENIALS or _DENIED.search(str(error)) is not None
+
+
+def unwritable(places: Iterable[Path]) -> Path | None:
+    """The first of some folders into which this user cannot write; those that are not there are passed over."""
+    return next((place for place in places if place.is_dir() and not os.access(place, os.W_OK | os.X_OK)), None)
+
+
+def nearest(folder: Path) -> Path:
+    """A folder itself or, where it is not there, the nearest one above it that is."""
+    return next((place for place in (folder, *folder.parents) if place.exists()), folder)
+
+
+def owner_of(place: Path) -> str:
+    """The name of the user to whom a file belongs; empty where that is not known."""
+    with suppress(OSError, KeyError, NotImplementedError):
+        return place.owner()
+    return ""

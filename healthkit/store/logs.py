@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 from pyarrow.fs import FileSystem
 
 from healthkit import tables
-from healthkit.store.folders import Folder, files_in, is_there, names_in
+from healthkit.store.folders import Folder, files_in, is_denied, is_there, names_in
 from healthkit.store.merging import schema
 
 LOG = "_delta_log"
@@ -32,14 +33,29 @@ MADE_BY, REMOVED, PURGED = "healthkit", "removed", "PURGED"
 HOW_MANY = "raw_files"
 
 
+_ENTRY = re.compile(r"\d{20}\.json")
+_CHECKPOINT = re.compile(r"\d{20}\.checkpoint(\.[0-9a-f.-]+)?\.parquet")
+_LAST = "_last_checkpoint"
+
+
+def _is_of_log(name: str) -> bool:
+    """Whether a file in the folder of a log is named as one of the log's own; others are the user's."""
+    return name == _LAST or any(one.fullmatch(name) for one in (_ENTRY, _CHECKPOINT, re.compile(r"\d{20}\.crc")))
+
+
 def is_begun(place: Folder) -> bool:
     """Whether the log of a table has anything to say."""
     if isinstance(place, Path):
         # Not all of the names: a log may have thousands, and every question asks.
         with suppress(FileNotFoundError), os.scandir(place / LOG) as found:
-            return any(file.name.endswith((".json", ".parquet")) for file in found)
+            return any(_says_something(file.name) for file in found)
         return False
-    return any(name.endswith((".json", ".parquet")) for name in names_in(files_in(place), LOG))
+    return any(_says_something(PurePosixPath(path).name) for path in names_in(files_in(place), LOG))
+
+
+def _says_something(name: str) -> bool:
+    """Whether a file is an entry of a log, or sums some up."""
+    return _ENTRY.fullmatch(name) is not None or _CHECKPOINT.fullmatch(name) is not None
 
 
 def opened(place: Folder) -> tuple[DeltaTable | None, str]:
@@ -51,7 +67,9 @@ def opened(place: Folder) -> tuple[DeltaTable | None, str]:
         delta = DeltaTable(str(place))
     except TableNotFoundError:
         return None, ""
-    except (DeltaError, OSError):
+    except (DeltaError, OSError) as error:
+        if is_denied(error):
+            raise
         broken = _broken_entries(there, -1)
         return None, f"has a log that cannot be read from entry {broken[0] if broken else 0} on"
     silent = _broken_entries(there, _checkpoint(there))
@@ -61,12 +79,12 @@ def opened(place: Folder) -> tuple[DeltaTable | None, str]:
 def entries(there: FileSystem) -> dict[int, str]:
     """The entries of a log: the path of each by its number, in their order."""
     paths = [PurePosixPath(path) for path in names_in(there, LOG)]
-    return {int(path.stem): str(path) for path in paths if path.suffix == ".json" and path.stem.isdigit()}
+    return {int(path.stem): str(path) for path in paths if _ENTRY.fullmatch(path.name)}
 
 
 def _checkpoints(there: FileSystem) -> list[str]:
     """The files in which a log is summed up now and then."""
-    return [path for path in names_in(there, LOG) if ".checkpoint." in path and path.endswith(".parquet")]
+    return [path for path in names_in(there, LOG) if _CHECKPOINT.fullmatch(PurePosixPath(path).name)]
 
 
 def _checkpoint(there: FileSystem) -> int:
@@ -79,7 +97,9 @@ def said(there: FileSystem, number: int) -> list[dict[str, Any]] | None:
     try:
         with there.open_input_stream(_entry(number)) as file:
             lines = [json.loads(line) for line in file.read().decode("utf-8").splitlines()]
-    except (OSError, ValueError):
+    except (OSError, ValueError) as error:
+        if is_denied(error):
+            raise
         return None
     return lines if all(isinstance(line, dict) for line in lines) else None
 
@@ -97,7 +117,9 @@ def files_left(place: Folder) -> dict[str, int]:
     if after >= 0:
         try:
             summed = files_of(DeltaTable(str(place), version=after))
-        except (DeltaError, OSError):
+        except (DeltaError, OSError) as error:
+            if is_denied(error):
+                raise
             after = -1
     added, removed = _changes(there, after)
     return {path: rows for path, rows in summed.items() if path not in removed} | {
@@ -187,10 +209,9 @@ def _fill_after_checkpoint(there: FileSystem, table: tables.Table) -> None:
 
 def _fill_whole(there: FileSystem, table: tables.Table) -> None:
     """Let the entries alone say what is in a table."""
-    for path in _checkpoints(there):
+    last = f"{LOG}/{_LAST}"
+    for path in [*_checkpoints(there), *([last] if is_there(there, last) else [])]:
         put_aside(there, path)
-    if is_there(there, f"{LOG}/_last_checkpoint"):
-        there.delete_file(f"{LOG}/_last_checkpoint")
     _fill(there, table, -1)
 
 
@@ -206,7 +227,7 @@ def _sum_up(there: FileSystem, table: tables.Table) -> None:
 def _begin_anew(there: FileSystem, _: tables.Table) -> None:
     """Let a table be as if there were none yet."""
     for path in names_in(there, LOG):
-        if ASIDE not in path:
+        if _is_of_log(PurePosixPath(path).name):
             put_aside(there, path)
 
 

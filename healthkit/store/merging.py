@@ -66,7 +66,8 @@ def ledger_of(raw: Mapping[str, pa.Table], coverage: pd.DataFrame | None = None)
     told = connection.execute(
         "select account, marketplace, min(ordered_on) as begins_on, max(ordered_on) as ends_on, "
         "date '9999-12-31' as heard_on, count(*) as orders, "
-        "$evidence as evidence from orders where ordered_on is not null group by all order by all",
+        "$evidence as evidence, '{}' as reach, 0 as order_gap, '[]' as gaps "
+        "from orders where ordered_on is not null group by all order by all",
         {"evidence": "+".join(sorted(_all_evidence(connection)))},
     ).df()
     return ledger_in(connection, told if coverage is None else coverage)
@@ -164,37 +165,3 @@ in part. It is later than those that hold the rating when it reaches as far as e
 go, and never comes. It was gone by the last day of the first such download, and not before the day after the last one
 that held it. An order that is rated anew in the later download was not freed but rated again (see `metrics`).
 """
-
-
-_PROVES = ", ".join(f"('{kind}', '{one}')" for kind, evidence in tables.EVIDENCE.items() for one in evidence)
-"""What each kind of file is evidence of, as rows of SQL."""
-
-
-def coverage_in(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
-    """COVERAGE: the days that the raw files of each account's orders reach from and to, and what else was imported.
-
-    What the files tell ends with the last day on which an order was placed or updated. A file without rows, such as
-    one that says that there were no defects, is evidence where the account has but one marketplace.
-    """
-    every = " union ".join(f"select account, marketplace, report from raw_{table.name}" for table in tables.RAW)
-    return connection.execute(f"""
-        with said as ({every}),
-             held as (select distinct account, marketplace, report from raw_orders where ordered_on is not null),
-             reach as (select held.account, marketplace, min(first_day) as begins_on, max(last_day) as ends_on
-                       from held join taken using (report) group by all),
-             heard as (select account, marketplace, max(updated_at)::date as heard_on
-                       from raw_orders where ordered_on is not null group by all),
-             many as (select account, marketplace, count(*) as orders from orders
-                      where ordered_on is not null group by all),
-             alone as (select account, min(marketplace) as marketplace from many group by account having count(*) = 1),
-             kinds as (select account, marketplace, kind from taken join alone using (account)
-                       union select said.account, said.marketplace, taken.kind from said join taken using (report)
-                       union select account, marketplace, 'refunds told' from raw_defects where kind = 'refund'
-                       union select account, marketplace, 'scans told' from raw_shipments where scanned is not null),
-             proofs as (select account, marketplace, string_agg(distinct evidence, '+' order by evidence) as evidence
-                        from kinds join (values {_PROVES}) proves(kind, evidence) using (kind) group by all)
-        select reach.*, greatest(ends_on, heard_on) as heard_on, orders, coalesce(evidence, '') as evidence
-        from reach join heard using (account, marketplace) join many using (account, marketplace)
-             left join proofs using (account, marketplace)
-        order by account, marketplace
-    """).df()

@@ -24,15 +24,15 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from healthkit import tables
 from healthkit.store import locks
 from healthkit.store.brought import Brought, Rows, lacking, raw_files, told
-from healthkit.store.folders import Bucket, Folder, beside, folder_of
-from healthkit.store.logs import KEPT, is_begun, opened, purged_before
+from healthkit.store.coverage import coverage_in
+from healthkit.store.folders import Bucket, Folder, besides, folder_of, is_denied, nearest, owner_of, unwritable
+from healthkit.store.logs import KEPT, LOG, is_begun, opened, purged_before
 from healthkit.store.merging import (
     NEWER,
     PLACES,
     REMOVED,
     columns_of,
     connected,
-    coverage_in,
     ledger_in,
     newest,
     schema,
@@ -59,6 +59,10 @@ _PURGED = "older versions than {0} were purged"
 
 class StoreError(ValueError):
     """The store is not there or does not hold what was asked for; the message says what there is instead."""
+
+
+class NoPermissionError(StoreError):
+    """The store is there, and this user may not read it or not write into it."""
 
 
 class Taken(Protocol):
@@ -101,9 +105,10 @@ class Store:
             raise self.damaged(tables.REPORTS, error) from error
 
     @property
-    def beside(self) -> Path:
-        """The folder for what is made of this store and may be made again."""
-        return beside(self.folder)
+    def besides(self) -> list[Path]:
+        """The folders for what is made of this store and may be made again, the best first; the last is in the cache
+        of the user, for a store that can only be read."""
+        return besides(self.folder)
 
     def add(self, takens: Sequence[Taken]) -> None:
         """Append what readers took of raw files, all of it or nothing.
@@ -115,6 +120,7 @@ class Store:
             raise StoreError(f"Version {self._at} of {self.folder} is past; nothing can be added to it.")
         if not takens:
             return
+        self.must_be_writable()
         if isinstance(self.folder, Path):
             self.folder.mkdir(parents=True, exist_ok=True)
         with locks.writing(self.folder):
@@ -124,6 +130,30 @@ class Store:
                     self._append(table, rows)
             # Last: from here on the rows above are read. A break before this line leaves them unread for ever.
             self._append(tables.REPORTS, self._rows_of_reports(takens))
+
+    def must_be_writable(self) -> None:
+        """Raise NoPermissionError where this user cannot write into the store, before anything is written."""
+        if not isinstance(self.folder, Path):
+            return
+        tables_of = [self.folder.resolve() / table.name for table in (*tables.RAW, tables.REPORTS)]
+        try:
+            refused = unwritable([nearest(self.folder.resolve()), *tables_of, *(place / LOG for place in tables_of)])
+        except OSError as error:
+            raise self.denied(error) from error
+        if refused is not None:
+            raise NoPermissionError(
+                f"No permission to write into {refused}{_owned_by(refused)}; nothing was changed. Ask for permission "
+                "to write there, or import into a store of your own: --data FOLDER."
+            )
+
+    def denied(self, error: BaseException) -> NoPermissionError:
+        """What is to be said where permission is missing to read or write this store, as an error of a library says."""
+        said = " ".join(str(error).split())
+        owner = _owned_by(nearest(self.folder.resolve())) if isinstance(self.folder, Path) else ""
+        return NoPermissionError(
+            f"No permission for the store {self.folder}{owner}: {said[:300]}. It is not damaged. Ask for permission to "
+            "read all of its files (and to write into its folders, for import, repair and compact)."
+        )
 
     def _check_name(self) -> None:
         """Refuse a folder whose name the table format cannot hold."""
@@ -163,6 +193,8 @@ class Store:
             if first is not None and self._at < first:
                 return self._is_past(_PURGED.format(first))
         said = str(error)
+        if is_denied(error) and isinstance(self.folder, Path):
+            return self.denied(error)
         if "No space left" in said or "os error 28" in said:
             return StoreError(
                 f"There is no space left for {self.folder}; nothing was added. Make room, and run it again."
@@ -216,7 +248,10 @@ class Store:
     def _refuse_silent(self) -> None:
         """Raise StoreError where REPORTS lost what its log said once: nothing else says which files there were."""
         if isinstance(self.folder, Path):  # An object is there whole or not at all.
-            _, problem = opened(self.folder / tables.REPORTS.name)
+            try:
+                _, problem = opened(self.folder / tables.REPORTS.name)
+            except (DeltaError, OSError) as error:
+                raise self.damaged(tables.REPORTS, error) from error
             if problem:
                 raise self.damaged(tables.REPORTS, ValueError(problem))
 
@@ -328,10 +363,11 @@ class Store:
                 f"python -m healthkit import PATH --data {self.folder}"
             )
 
-    def ledger(self, accounts: Iterable[str] | None = None) -> Ledger:
+    def ledger(self, accounts: Iterable[str] | None = None, only: Collection[tables.Table] = tables.RAW) -> Ledger:
         """The raw tables as they are known now, of all accounts or some.
 
-        Raises StoreError for an account that the store does not hold.
+        With `only` some tables are read, and the others and COVERAGE are empty. Raises StoreError for an account that
+        the store does not hold.
         """
         self.must_exist()
         wanted = None if accounts is None else list(dict.fromkeys(accounts))
@@ -342,9 +378,15 @@ class Store:
         connection.execute(PLACES.format("taken"))
         for table in tables.RAW:
             try:
-                self._read(connection, table, wanted, brought)
+                if table in only:
+                    self._read(connection, table, wanted, brought)
+                else:
+                    connection.register(f"none_{table.name}", schema(table).empty_table())
+                    connection.execute(f"create temp table {table.name} as select * from none_{table.name}")
             except (OSError, pa.ArrowInvalid, duckdb.Error) as error:
                 raise self.damaged(table, error) from error
+        if len(only) < len(tables.RAW):
+            return ledger_in(connection, schema(tables.COVERAGE).empty_table().to_pandas())
         connection.execute(REMOVED)
         return ledger_in(connection, coverage_in(connection))
 
@@ -465,6 +507,12 @@ class Store:
                 return connection.execute(question).fetchall()
         except (OSError, pa.ArrowException, duckdb.Error) as error:
             raise self.damaged(tables.ORDERS, error) from error
+
+
+def _owned_by(place: Path) -> str:
+    """Whose a file is, in words; empty where that is not known."""
+    owner = owner_of(place)
+    return f", which belongs to {owner}" if owner else ""
 
 
 def _state_of(delta: DeltaTable | None) -> str:

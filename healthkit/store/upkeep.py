@@ -6,11 +6,13 @@ which raw files must be imported again, whatever became of files and logs.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Collection, Mapping
-from contextlib import suppress
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -22,7 +24,7 @@ from pyarrow.fs import FileSystem
 from healthkit import tables
 from healthkit.store import locks
 from healthkit.store.brought import Brought, lacking, raw_files
-from healthkit.store.folders import files_in, is_there, names_in
+from healthkit.store.folders import Folder, files_in, is_denied, is_there, names_in
 from healthkit.store.logs import (
     HOW_MANY,
     MADE_BY,
@@ -39,6 +41,7 @@ from healthkit.store.logs import (
     put_aside,
     said,
 )
+from healthkit.store.merging import schema
 from healthkit.store.removal import delete_reports, removed_reports
 from healthkit.store.store import Store, StoreError
 
@@ -80,6 +83,22 @@ def check(store: Store) -> Checked:
 
     Raises StoreError where there is no store.
     """
+    with _permitted(store):
+        return _check(store)
+
+
+@contextmanager
+def _permitted(store: Store) -> Iterator[None]:
+    """Say in a sentence where permission is missing; nothing is taken for damaged by that."""
+    try:
+        yield
+    except (DeltaError, OSError) as error:
+        if is_denied(error) and isinstance(store.folder, Path):
+            raise store.denied(error) from error
+        raise
+
+
+def _check(store: Store) -> Checked:
     _must_be_begun(store)
     # REPORTS first: the rows of what it names are there already.
     listed = _look(store, tables.REPORTS)
@@ -137,8 +156,9 @@ def _look(store: Store, table: tables.Table) -> _Looked:
     delta, problem = opened(store.folder / table.name)
     files = files_left(store.folder / table.name) if problem else {} if delta is None else files_of(delta)
     # What older versions of REPORTS name stays, so that they can be read again.
-    spare = {path for path in names_in(there, "") if path.endswith(".parquet")} - files.keys()
-    looked = _Looked(problem, files, {}, Counter(), len(spare) if table is not tables.REPORTS else 0)
+    unnamed = set(names_in(there, "")) - files.keys() if table is not tables.REPORTS else set()
+    spare = sum(is_own(store.folder / table.name, path, table) for path in unnamed)
+    looked = _Looked(problem, files, {}, Counter(), spare)
     for path, rows in looked.files.items():
         held, why = _rows_by_report(there, path, rows)
         if why:
@@ -155,6 +175,8 @@ def _rows_by_report(there: FileSystem, path: str, rows: int) -> tuple[Counter[st
     try:
         held = rows_by_report(there, path)
     except (OSError, KeyError, pa.ArrowException) as error:
+        if is_denied(error):
+            raise
         return Counter(), f"cannot be read ({type(error).__name__}): it is cut off or changed"
     read = held.total()
     return held, "" if read == rows else f"holds {read:,} rows, and {rows:,} were written"
@@ -200,10 +222,12 @@ def repair(store: Store) -> Repaired:
     importing it again adds it whole; where the list of raw files itself was damaged, all are to be imported again, and
     those that are held add nothing. Raises StoreError where there is no store.
     """
-    _must_be_begun(store)
     try:
-        with locks.writing(store.folder):
-            return _repair(store)
+        with _permitted(store):
+            _must_be_begun(store)
+            store.must_be_writable()
+            with locks.writing(store.folder):
+                return _repair(store)
     except (DeltaError, FileNotFoundError) as error:
         raise StoreError(
             f"Something else wrote to {store.folder} while it was mended ({error}). Run the repair again."
@@ -264,11 +288,13 @@ def compact(store: Store) -> Compacted:
     there is no store, or one whose logs or files cannot be read.
     """
     store.must_exist()
-    for table in EVERY:
-        if problem := opened(store.folder / table.name)[1]:
-            raise store.damaged(table, ValueError(problem))
-    with locks.writing(store.folder):
-        return _compact_all(store)
+    with _permitted(store):
+        store.must_be_writable()
+        for table in EVERY:
+            if problem := opened(store.folder / table.name)[1]:
+                raise store.damaged(table, ValueError(problem))
+        with locks.writing(store.folder):
+            return _compact_all(store)
 
 
 def _compact_all(store: Store) -> Compacted:
@@ -298,8 +324,7 @@ def _compact(store: Store, table: tables.Table, delta: DeltaTable) -> int:
     old = {file.path for file in files if file.mtime < datetime.now(UTC) - timedelta(hours=SAFE_HOURS)}
     _drop_unread(store, there, delta, old)
     delta.optimize.compact()
-    removed = len(delta.vacuum(SAFE_HOURS, dry_run=False, enforce_retention_duration=False))
-    return removed + _remove_spare(there, delta, old)
+    return _remove_unneeded(store, table, delta, old)
 
 
 def _drop_unread(store: Store, there: FileSystem, delta: DeltaTable, old: set[str]) -> None:
@@ -308,19 +333,41 @@ def _drop_unread(store: Store, there: FileSystem, delta: DeltaTable, old: set[st
     delete_reports(delta, set[str]().union(*held) - store.digests().keys() - removed_reports(store))
 
 
-def _remove_spare(there: FileSystem, delta: DeltaTable, old: set[str]) -> int:
-    """Remove old data files that no entry of a log names; how many they were."""
-    if not old:
+def _remove_unneeded(store: Store, table: tables.Table, delta: DeltaTable, old: set[str]) -> int:
+    """Remove old data files that no version needs: those that the log took out of the table, and those that an import
+    wrote and never named. How many they were; files of the user's own stay."""
+    there = files_in(store.folder / table.name)
+    expired = set(delta.vacuum(SAFE_HOURS, dry_run=True, enforce_retention_duration=False))
+    if not old and not expired:
         return 0
-    named = set(files_of(delta))
+    added, removed = set(files_of(delta)), set[str]()
     for number in entries(there):
         for line in said(there, number) or []:
-            named |= {line[what]["path"] for what in ("add", "remove") if what in line}
-    # What is no more there, vacuuming has removed, and counted.
-    spare = [path for path in old - named if is_there(there, path)]
-    for path in spare:
+            for paths, what in ((added, "add"), (removed, "remove")):
+                paths |= {line[what]["path"]} if what in line else set()
+    unneeded = expired & removed - files_of(delta).keys()
+    unneeded |= {path for path in old - added - removed if is_own(store.folder / table.name, path, table)}
+    gone = [path for path in sorted(unneeded) if is_there(there, path)]
+    for path in gone:
         there.delete_file(path)
-    return len(spare)
+    return len(gone)
+
+
+_DATA_FILE = re.compile(r"part-\d{5}-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}-c\d{3}\.\w+\.parquet")
+
+
+def is_own(folder: Folder, path: str, table: tables.Table) -> bool:
+    """Whether a file that no log names was written by an import: by its name, and by its columns."""
+    if not _DATA_FILE.fullmatch(path) or (isinstance(folder, Path) and (folder / path).is_symlink()):
+        return False
+    try:
+        with files_in(folder).open_input_file(path) as opened:
+            columns = set(pq.read_schema(opened).names)
+    except (OSError, pa.ArrowException) as error:
+        if is_denied(error):
+            raise
+        return False
+    return "report" in columns and columns <= set(schema(table).names)
 
 
 class Version(NamedTuple):
@@ -338,6 +385,11 @@ _WHAT = {"WRITE": "import", "OPTIMIZE": "compacted", "DELETE": "repaired", MENDE
 def versions(store: Store) -> list[Version]:
     """The versions of a store, the newest first. Raises StoreError where there is no store."""
     store.must_exist()
+    with _permitted(store):
+        return _versions(store)
+
+
+def _versions(store: Store) -> list[Version]:
     there = files_in(store.folder / tables.REPORTS.name)
     made = []
     for number in sorted(entries(there), reverse=True):

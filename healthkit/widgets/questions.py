@@ -11,11 +11,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from healthkit import charts, wording
+from healthkit import charts, downloads, wording
 from healthkit.blocks import findings
 from healthkit.desk import Desk
+from healthkit.policy import UNJUDGED
 from healthkit.scores import days_of
 from healthkit.tables import ALL
+from healthkit.verdicts import AMAZON, AccountVerdict, Verdict
 from healthkit.widgets.listing import Listing, file_name
 from healthkit.wording import Sentence, Standing, Strong
 
@@ -44,9 +46,10 @@ class Question(NamedTuple):
 class Answer:
     """What the desk says to one question.
 
-    `score` is its row of SCORES; `daily` holds SCORES of the days before, of this window and of the rule's own
-    beside it; `orders` are the orders at fault, those that leave first on top. `theirs` are the marketplace's own
-    figures of the same measure and days, where they were asked for.
+    `score` is its row of SCORES; `daily` holds SCORES of the days before, of this window and of the rule's own beside
+    it; `orders` are the orders at fault, those that leave first on top. `theirs` are the marketplace's own figures of
+    the same measure and days, where they were asked for. `verdict` is that of the window and day, where the rule
+    judges the window; `known_until` the last day that the files tell of; `missing` says which files are missing.
     """
 
     question: Question
@@ -57,6 +60,9 @@ class Answer:
     begins_on: date
     several_channels: bool
     theirs: pd.DataFrame = field(default_factory=pd.DataFrame)
+    verdict: Verdict | None = None
+    known_until: date | None = None
+    missing: tuple[Sentence, ...] = ()
 
     @cached_property
     def standing(self) -> Standing:
@@ -65,7 +71,10 @@ class Answer:
         counts = int(row["counted"]), int(row["at_fault"])
         channel = asked.channel if self.several_channels else ""
         side, target = findings.text(row["side"]), findings.number(row["target"])
-        return Standing(asked.metric, *counts, side, target, findings.whole(row["headroom"]), channel, asked.window)
+        room, used = findings.whole(row["headroom"]), None
+        if self.rule.target is not None:
+            used = self.rule.target.share_used(*counts)
+        return Standing(asked.metric, *counts, side, target, room, channel, asked.window, used=used)
 
     @property
     def other_window(self) -> int | None:
@@ -76,12 +85,33 @@ class Answer:
     def can_be_drawn(self) -> bool:
         """Whether at least two days have a rate to draw."""
         mine = self.daily[self.daily["window"] == self.question.window]
-        return int((~mine["status"].isin(["no data", "short history"])).sum()) > 1
+        return int((~mine["status"].isin(charts.SILENT)).sum()) > 1
 
     @property
     def finding(self) -> Sentence:
-        """Where the measure stands, in a sentence."""
-        return standing_now(self.standing, str(self.score["status"]), self._unjudged, self.question.as_of)
+        """Where the measure stands, in a sentence: by the marketplace's own figure where that is the worst known."""
+        ours = standing_now(self.standing, str(self.score["status"]), self._unjudged, self.question.as_of)
+        if not self.is_theirs or self.verdict is None or self.verdict.theirs is None:
+            return ours
+        theirs, rule = self.verdict.theirs, self.rule
+        counts = int(theirs["counted"]), int(theirs["at_fault"])
+        room = None if rule.target is None or not counts[0] else int(rule.target.headroom(*counts))
+        whose = wording.reasons.by_amazon(theirs["reported_on"], self.verdict.age or 0, self.question.as_of.year)
+        given = self.standing._replace(
+            counted=counts[0], at_fault=counts[1], side=findings.text(theirs["side"]),
+            target=findings.number(theirs["target"]), headroom=room, window=int(theirs["window"]), whose=whose,
+        )  # fmt: skip
+        return (*standing_now(given, self.status, "", self.question.as_of), " ", *ours)
+
+    @property
+    def is_theirs(self) -> bool:
+        """Whether the marketplace's own figure is the worst known."""
+        return self.verdict is not None and self.verdict.whose == AMAZON
+
+    @property
+    def status(self) -> str:
+        """The status of the measure, by the worst known figure."""
+        return self.verdict.status if self.is_theirs and self.verdict is not None else str(self.score["status"])
 
     @property
     def lead(self) -> str:
@@ -98,6 +128,8 @@ class Answer:
         noun = wording.metric(self.question.metric).noun
         year = self.question.as_of.year
         status = str(self.score["status"])
+        if self.verdict is not None and self.verdict.reason is not None:
+            return wording.reasons.why(self.verdict.reason, noun, first, last, year, self.rule.minimum)
         return wording.unjudged(status, first, last, self.begins_on, self.rule.minimum, noun, year)
 
 
@@ -107,12 +139,19 @@ def accounts(desk: Desk) -> list[tuple[str, str]]:
     return list(held.itertuples(index=False, name=None))
 
 
-def last_day(desk: Desk) -> date:
-    """The last day of the orders of a desk. Raises QuestionError where it holds none."""
-    ends = desk.counts.coverage["ends_on"]
+def last_day(desk: Desk, account: str = "") -> date:
+    """The last day of the orders of a desk or an account, or of a report of the marketplace's own that is newer.
+
+    Raises StoreError for an account that the store does not hold, QuestionError where the desk holds no orders.
+    """
+    if account:
+        desk.store.check_accounts([account], desk.accounts)
+    coverage = desk.counts.coverage
+    ends = coverage.loc[coverage["account"] == account, "ends_on"] if account else coverage["ends_on"]
     if ends.empty:
         raise QuestionError("The store holds no orders. Import some: python -m healthkit import FOLDER.")
-    return ends.max().date()
+    figures = desk.figures(date.max, [account] if account else None)
+    return max([ends.max().date(), *(row["reported_on"] for rows in figures.values() for row in rows)])
 
 
 def measures(desk: Desk, account: str, marketplace: str, as_of: date) -> list[tuple[str, str]]:
@@ -148,14 +187,17 @@ def first_question(desk: Desk, account: str = "", as_of: str | date = "") -> Que
     The day is the last one of the orders unless one is given. Raises StoreError for an account that the store does
     not hold, QuestionError for what is no day or a desk without orders on it.
     """
-    day = day_of(as_of) if as_of else last_day(desk)
-    rows = desk.score(day, [account] if account else None)
-    rows = rows[rows["metric"].map(is_rate)]
-    if rows.empty:
+    day = day_of(as_of) if as_of else last_day(desk, account)
+    held = [
+        one
+        for found in desk.verdicts(day, [account] if account else None)
+        for one in found.measures
+        if is_rate(one.metric) and one.ours is not None
+    ]
+    if not held:
         raise QuestionError(f"No account has orders by {wording.day(day, 0)}. The last order day: {last_day(desk)}.")
-    worst = min(findings.records(rows), key=_rank)
-    account, marketplace, metric, channel = (worst[name] for name in ("account", "marketplace", "metric", "channel"))
-    return Question(account, marketplace, metric, channel, int(worst["window"]), day)
+    worst = min(held, key=lambda one: (one.rank, one.account, one.marketplace))
+    return Question(worst.account, worst.marketplace, worst.metric, worst.channel, worst.window, day)
 
 
 def is_rate(metric: str) -> bool:
@@ -171,13 +213,6 @@ def day_of(text: str | date) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise QuestionError(f"{text!r} is not a day; write it as 2026-10-31.") from None
-
-
-def _rank(row: dict[str, Any]) -> tuple[int, float]:
-    """Worst first: by status, then by the share of what the target allows that is used up."""
-    side, target = findings.text(row["side"]), findings.number(row["target"])
-    used = wording.used(int(row["counted"]), int(row["at_fault"]), side, target)
-    return findings.WORST_FIRST.index(row["status"]), -(used or 0.0)
 
 
 def answer(desk: Desk, question: Question, days: int = DAYS, theirs: bool = False) -> Answer:
@@ -202,7 +237,26 @@ def answer(desk: Desk, question: Question, days: int = DAYS, theirs: bool = Fals
     begins = _coverage(desk, account, marketplace)["begins_on"].date()
     several = len(set(_measures(desk, account, marketplace, as_of)["channel"]) - {ALL}) > 1
     said = _reported(desk, question, daily) if theirs else pd.DataFrame()
-    return Answer(question, score, daily, orders, rule, begins, several, said)
+    found = _verdict(desk, account, marketplace, as_of)
+    named = (metric, channel, window)
+    verdict = next((one for one in found.measures if (one.metric, one.channel, one.window) == named), None)
+    known_until = desk.files()[account, marketplace].heard_on
+    lacking = () if verdict is None or verdict.status == "on target" else _missing(found, verdict)
+    return Answer(question, score, daily, orders, rule, begins, several, said, verdict, known_until, lacking)
+
+
+def _missing(found: AccountVerdict, verdict: Verdict) -> tuple[Sentence, ...]:
+    """Which files a measure lacks, and where to get them."""
+    return tuple(
+        (Strong("Missing: "), wording.downloads.sentence(*one))
+        for one in downloads.advice(found.needs([verdict]), found.marketplace)
+    )
+
+
+@lru_cache(maxsize=32)
+def _verdict(desk: Desk, account: str, marketplace: str, as_of: date) -> AccountVerdict:
+    """The verdict on an account on a day; kept, for a desk never changes."""
+    return next(one for one in desk.verdicts(as_of, [account]) if one.marketplace == marketplace)
 
 
 def _on(daily: pd.DataFrame, window: int, day: date) -> pd.Series | None:
@@ -250,7 +304,9 @@ def as_of_day(told: Answer, day: date) -> Answer | None:
     row = _on(told.daily, told.question.window, day)
     if row is None:
         return None
-    return replace(told, question=told.question._replace(as_of=day), score=row, orders=told.orders[:0])
+    then = told.question._replace(as_of=day)
+    verdict = told.verdict if day == told.question.as_of else None
+    return replace(told, question=then, score=row, orders=told.orders[:0], verdict=verdict)
 
 
 def read(told: Answer, day: date) -> str:
@@ -297,13 +353,13 @@ def standing_now(standing: Standing, status: str, unjudged: str, as_of: date) ->
     if status == "too few":
         few = wording.things(standing.counted, words.noun)
         return (Strong(f"{name} cannot be judged"), f" on {on}: {few}, {unjudged}.")
-    if status == "no data":
+    if status == "no orders" or not standing.counted:
         return (Strong(f"{name} {'have' if words.many else 'has'} no rate"), f" on {on}: {unjudged}.")
     head = Strong(f"{name} {'are' if words.many else 'is'} at {standing.rate}")
     if not standing.side:
         return (head, f" on {on}; {unjudged}.")
-    asked = f" on {on} ({standing.limit})"
-    if status == "short history":
+    asked = f" on {on} ({standing.limit})" + (f" by {standing.whose}" if standing.whose else "")
+    if status in UNJUDGED:
         return (head, asked, f", but cannot be judged: {unjudged}.")
     left = standing.headroom or 0
     if left < 0:
@@ -315,7 +371,7 @@ def standing_now(standing: Standing, status: str, unjudged: str, as_of: date) ->
 def shown(told: Answer) -> dict[str, Any]:
     """An answer as the plain data that a notebook's page shows."""
     return {
-        "status": wording.STATUSES[str(told.score["status"])]._asdict(),
+        "status": wording.STATUSES[told.status]._asdict(),
         "finding": _parts(told.finding),
         "lead": told.lead,
         "figure": _figure(told) if told.can_be_drawn else None,
@@ -364,6 +420,9 @@ def _notes(told: Answer) -> Iterable[Sentence]:
         yield (Strong("A window of your own: "), f"the rule judges {_days(told.rule.windows)}.")
     if len(told.theirs):
         yield wording.panel.theirs_drawn(int(told.theirs["window"].iloc[-1]))
+    if told.known_until is not None and told.known_until < asked.as_of:
+        yield (Strong("The files end early. "), wording.reasons.ended(told.known_until, asked.as_of.year))
+    yield from told.missing
     proxy = findings.text(told.score["proxy"])
     if proxy:
         yield (Strong("≈ proxy. "), wording.assumptions(proxy))

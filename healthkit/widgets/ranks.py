@@ -15,7 +15,9 @@ from healthkit.blocks.strokes import strip
 from healthkit.desk import Desk
 from healthkit.exposure import Track
 from healthkit.outlook import OutlookError
+from healthkit.policy import WORST_FIRST
 from healthkit.scores import days_of
+from healthkit.verdicts import AMAZON
 from healthkit.widgets import questions
 from healthkit.widgets.questions import QuestionError
 
@@ -38,7 +40,8 @@ KEY = ["account", "marketplace", "metric", "channel"]
 def ranks(desk: Desk, as_of: date, *, ahead: bool = True, track: Track = iter) -> pd.DataFrame:
     """RANKS: every rate of every account on a day in the window where it stands worst, with what it may cost.
 
-    One row an account, marketplace, metric and channel: the columns of SCORES, and `used` (share of what the target
+    Where the marketplace's own figure is the worst known, its counts and status stand in place of ours. One row an
+    account, marketplace, metric and channel: the columns of SCORES, and `used` (share of what the target
     allows; 1 is the limit), `chance` (of being off target on any of the next 30 days) and `harm` (orders likely to be
     placed while it is off target in the next 30 days: the sum of each day's chance, times the orders of a day). Both
     are empty where nothing was looked ahead for. The worst account stands first: by harm, then by status and used.
@@ -48,25 +51,31 @@ def ranks(desk: Desk, as_of: date, *, ahead: bool = True, track: Track = iter) -
     rows = rows[rows["metric"].map(questions.is_rate)]
     if rows.empty:
         raise QuestionError(f"No account has orders by {wording.day(as_of, 0)}. Choose a later day.")
-    place = rows["status"].map({status: n for n, status in enumerate(findings.WORST_FIRST)})
-    rows = rows.assign(used=_used(rows), place=place).sort_values(["place", "used"], ascending=[True, False])
+    rows = _by_the_worst_known(desk, rows, as_of)
+    place = rows["status"].map({status: n for n, status in enumerate(WORST_FIRST)})
+    rows = rows.assign(used=desk.shares_used(rows), place=place).sort_values(["place", "used"], ascending=[True, False])
     rows = rows.drop_duplicates(KEY).assign(chance=np.nan, harm=np.nan)
     if ahead:
         _look_ahead(desk, rows, track)
     return _in_order(rows)
 
 
-def _used(rows: pd.DataFrame) -> pd.Series:
-    """The share of what each target allows that is used up."""
-    few = rows["side"].isin(["below", "at most"])
-    allowed = rows["target"].where(few, 1 - rows["target"])
-    wrong = rows["at_fault"] / rows["counted"].where(rows["counted"] > 0)
-    return (wrong / allowed).where(allowed > 0, np.where(wrong > 0, np.inf, 0.0)).where(wrong.notna() & allowed.notna())
+def _by_the_worst_known(desk: Desk, rows: pd.DataFrame, as_of: date) -> pd.DataFrame:
+    """SCORES with the marketplace's figure in place of ours where that is worse, or where ours gives no verdict."""
+    made = rows.reset_index(drop=True).assign(case=rows["case"].to_numpy())
+    place = {key: n for n, key in enumerate(zip(*(made[name] for name in (*KEY, "window")), strict=True))}
+    for account in desk.verdicts(as_of):
+        for one in account.measures:
+            at = place.get((one.account, one.marketplace, one.metric, one.channel, one.window))
+            if at is not None and one.whose == AMAZON and one.theirs is not None:
+                for name in ("case", "status", "counted", "at_fault", "rate", "side", "target"):
+                    made.loc[at, name] = one.theirs[name]
+    return made
 
 
 def _look_ahead(desk: Desk, rows: pd.DataFrame, track: Track) -> None:
     """Fill in chance and harm of every judged measure, the worst first; an interrupt leaves the rest empty."""
-    judged = rows.index[rows["status"].isin(findings.JUDGED) & (rows["counted"] > 0)]
+    judged = rows.index[rows["status"].isin(findings.JUDGED) & (rows["counted"] > 0) & (rows["case"] == "ours")]
     try:
         for at in track(judged):
             row = rows.loc[at]
@@ -82,7 +91,9 @@ def _look_ahead(desk: Desk, rows: pd.DataFrame, track: Track) -> None:
 
 def _in_order(rows: pd.DataFrame) -> pd.DataFrame:
     """Accounts by their worst measure, measures of an account by theirs."""
-    rows = rows.assign(sure=rows["harm"].fillna(-1.0), used_up=rows["used"].fillna(-1.0))
+    # What is off target, and of which nothing can be foreseen, does not stand behind what is foreseen.
+    unknown = np.where(rows["status"] == "off target", np.inf, -1.0)
+    rows = rows.assign(sure=rows["harm"].where(rows["harm"].notna(), unknown), used_up=rows["used"].fillna(-1.0))
     rows = rows.sort_values(["sure", "place", "used_up", *KEY], ascending=[False, True, False, *[True] * 4])
     first = rows.drop_duplicates(["account", "marketplace"])[["account", "marketplace"]]
     rank = {pair: n for n, pair in enumerate(first.itertuples(index=False, name=None))}
@@ -115,7 +126,7 @@ def chosen(held: pd.DataFrame, choice: Choice) -> pd.DataFrame:
 
 def _worst_status(held: pd.DataFrame) -> dict[tuple[str, str], str]:
     """The status in which each account stands worst."""
-    order = list(findings.WORST_FIRST)
+    order = list(WORST_FIRST)
     place = held["status"].map(order.index).groupby([held["account"], held["marketplace"]]).min()
     return {pair: order[n] for pair, n in place.items()}
 
@@ -141,7 +152,7 @@ def small_charts(
     for account, marketplace in accounts:
         mine = rows[(rows["account"] == account) & (rows["marketplace"] == marketplace)]
         name = f"{account} ({marketplace})" if several.get(account, 1) > 1 else account
-        known = mine[~mine["status"].isin(["no data", "short history"])]
+        known = mine[~mine["status"].isin(charts.SILENT)]
         if len(known) > 1:
             drawn.append((name, mine))
         else:
@@ -245,7 +256,7 @@ def _weeks(desk: Desk, listed: pd.DataFrame, as_of: date) -> dict[tuple[Any, ...
     names, metrics = list(dict.fromkeys(listed["account"])), sorted(set(listed["metric"]))
     begins = max((first for code in set(listed["marketplace"]) for _, first in desk.policies[code].begins))
     rows = desk.score([day for day in days if day >= begins] or as_of, names, metrics=metrics)
-    rows = rows.assign(used=_used(rows).where(~rows["status"].isin(["no data", "short history"])))
+    rows = rows.assign(used=pd.Series(desk.shares_used(rows), rows.index).where(~rows["status"].isin(charts.SILENT)))
     windows = listed.set_index(KEY)["window"]
     rows = rows[rows["window"] == windows.reindex(pd.MultiIndex.from_frame(rows[KEY])).to_numpy()]
     return {

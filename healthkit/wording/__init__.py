@@ -7,7 +7,7 @@ which `Strong` ones are set in bold.
 
 from __future__ import annotations
 
-from healthkit.wording import account, beside, foresight, panel, portfolio
+from healthkit.wording import account, beside, downloads, foresight, panel, portfolio, reasons
 from healthkit.wording.demands import STAGES, earning, provisos, rating, stage, stages
 from healthkit.wording.figures import (
     MINUS,
@@ -39,7 +39,6 @@ from healthkit.wording.findings import (
     Leaving,
     Sentence,
     Standing,
-    Strong,
     are_at_fault,
     both_windows,
     causes_title,
@@ -55,6 +54,7 @@ from healthkit.wording.findings import (
     of_all,
     opening_leave,
     orders_title,
+    orders_unknown,
     over_windows,
     parts_caption,
     percent_used,
@@ -66,7 +66,6 @@ from healthkit.wording.findings import (
     squares_caption,
     units_caption,
     unjudged,
-    used,
     window_in_words,
     window_note,
     wrong,
@@ -102,6 +101,7 @@ from healthkit.wording.names import (
     SURE,
     Metric,
     Status,
+    Strong,
     assumptions,
     causes,
     inside,
@@ -166,6 +166,7 @@ __all__ = [
     "day",
     "days",
     "digits",
+    "downloads",
     "earning",
     "exact",
     "failed_title",
@@ -195,6 +196,7 @@ __all__ = [
     "opening_leave",
     "orders_link",
     "orders_title",
+    "orders_unknown",
     "over_windows",
     "panel",
     "parts_caption",
@@ -208,6 +210,7 @@ __all__ = [
     "rate",
     "rate_title",
     "rating",
+    "reasons",
     "rule_in_words",
     "scorecard_title",
     "seen_label",
@@ -223,7 +226,6 @@ __all__ = [
     "things",
     "units_caption",
     "unjudged",
-    "used",
     "wants_few",
     "window_in_words",
     "window_note",

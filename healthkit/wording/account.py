@@ -45,6 +45,7 @@ CATEGORIES = {
 ACCOUNT_STATES = {
     "normal": Status(STATUSES["on target"].symbol, "Normal", "on"),
     "at risk": Status(STATUSES["at risk"].symbol, "At risk", "risk"),
+    "at risk of deactivation": Status(STATUSES["at risk"].symbol, "At risk of deactivation", "risk"),
     "deactivated": Status(STATUSES["off target"].symbol, "Deactivated", "off"),
     "warned": Status(STATUSES["at risk"].symbol, "Warned", "risk"),
     "suspended": Status(STATUSES["off target"].symbol, "Suspended", "off"),

@@ -7,7 +7,7 @@ from datetime import date
 from fractions import Fraction
 from typing import NamedTuple
 
-from healthkit.wording import account
+from healthkit.wording import account, reasons
 from healthkit.wording.figures import (
     day,
     days,
@@ -18,20 +18,11 @@ from healthkit.wording.figures import (
     long_days,
     number,
     rate,
-    share,
     small,
     target,
     things,
-    wants_few,
 )
-from healthkit.wording.names import CHANNELS, CLOCKS, DASH, PLACED, causes, inside, listed, metric, opening
-
-
-class Strong(str):
-    """A part of a sentence that stands in bold."""
-
-    __slots__ = ()
-
+from healthkit.wording.names import CHANNELS, CLOCKS, DASH, PLACED, Strong, causes, inside, listed, metric, opening
 
 Sentence = tuple[str, ...]
 
@@ -48,7 +39,9 @@ def plain(sentence: Sentence) -> str:
 class Standing(NamedTuple):
     """One judged measure as sentences speak of it; channel and window are empty where they need no saying.
 
-    `value` is the figure of a measure that is no rate; the target of a rating is in points.
+    `value` is the figure of a measure that is no rate; the target of a rating is in points. `used` is the share of
+    what the target allows that is used up (see `policy.Target.share_used`); `whose` names whose figure it is, empty for
+    ours.
     """
 
     metric: str
@@ -60,6 +53,8 @@ class Standing(NamedTuple):
     channel: str = ""
     window: int = 0
     value: float | None = None
+    used: float | None = None
+    whose: str = ""
 
     @property
     def rate(self) -> str:
@@ -127,23 +122,38 @@ def brackets(standing: Standing) -> str:
     return f" ({standing.limit})"
 
 
-def wrong(off: Sequence[Standing], risk: Sequence[Standing], on_target: int) -> Sentence:
-    """The first sentence of the verdict: what is off target, worst first, or that nothing is.
+def wrong(
+    off: Sequence[Standing], risk: Sequence[Standing], on_target: int, unjudged: Sequence[Standing] = ()
+) -> Sentence:
+    """The first sentence of the verdict: what is off target, worst first, what cannot be judged, or that nothing is wrong.
+
+    `unjudged` are the enforced measures without a verdict.
 
     >>> defects = Standing("order_defect_rate", 2498, 31, "below", 0.01, -7)
     >>> late = Standing("late_shipment_rate", 1262, 56, "below", 0.04, -6, window=30)
     >>> plain(wrong([defects, late], [], 5))
     'Order defects are off target at 1.24% (limit 1%), and late shipment over 30 days is at 4.4% (limit 4%).'
+    >>> amazon = "Amazon’s own figure of 27 November"
+    >>> plain(wrong([defects._replace(whose=amazon), late], [], 5))
+    'Order defects are off target at 1.24% (limit 1%) by Amazon’s own figure of 27 November, and late shipment over 30 days is at 4.4% (limit 4%).'
     >>> plain(wrong([], [], 1))
     'Nothing is off target: the one measure that can be judged is on target.'
-    """
+    >>> plain(wrong([], [], 3, [late]))
+    'Nothing is known to be off target, but late shipment over 30 days cannot be judged.'
+    >>> plain(wrong([defects], [], 3, [late]))
+    'Order defects are off target at 1.24% (limit 1%); late shipment over 30 days cannot be judged.'
+    """  # noqa: E501 - the sentences
+    unknown = reasons.unjudged_measures([named(one) for one in unjudged]) if unjudged else ""
+    rest = f"; {unknown}." if unknown else "."
     if off:
         head = Strong(f"{opening(named(off[0]))} {verb(off[0])} off target at {off[0].rate}")
-        return (head, brackets(off[0]), *_others(off[1:], risk), ".")
+        return (head, brackets(off[0]) + by_whom(off[0]), *_others(off[1:], risk), rest)
     if risk:
-        head = Strong("Nothing is off target")
-        near = f", but {named(risk[0])} {verb(risk[0])} at risk at {risk[0].rate}{brackets(risk[0])}"
-        return (head, near, *_others((), risk[1:]), ".")
+        head = Strong("Nothing is known to be off target" if unjudged else "Nothing is off target")
+        near = f", but {named(risk[0])} {verb(risk[0])} at risk at {risk[0].rate}{brackets(risk[0])}{by_whom(risk[0])}"
+        return (head, near, *_others((), risk[1:]), rest)
+    if unjudged and on_target:
+        return (Strong("Nothing is known to be off target"), f", but {unknown}.")
     if on_target:
         judged = "the one measure that can be judged is" if on_target == 1 else (
             f"all {small(on_target)} measures that can be judged are"
@@ -152,14 +162,25 @@ def wrong(off: Sequence[Standing], risk: Sequence[Standing], on_target: int) -> 
     return (Strong("No measure can be judged"), " with the orders that the files hold.")
 
 
+def by_whom(standing: Standing) -> str:
+    """Whose figure it is, where it is not ours.
+
+    >>> by_whom(Standing("order_defect_rate", 226, 3, "below", 0.01, -1, whose="Amazon’s own figure of 27 November"))
+    ' by Amazon’s own figure of 27 November'
+    """
+    return f" by {standing.whose}" if standing.whose else ""
+
+
 def _others(off: Sequence[Standing], risk: Sequence[Standing]) -> Sentence:
     """What else is off target or at risk: one measure by its figures, several by their number."""
     if len(off) == 1:
-        return (f", and {named(off[0])} {verb(off[0])} at {off[0].rate}{brackets(off[0])}",)
+        return (f", and {named(off[0])} {verb(off[0])} at {off[0].rate}{brackets(off[0])}{by_whom(off[0])}",)
     if off:
         return (f", and {small(len(off))} more measures are off target",)
     if len(risk) == 1:
-        return (f", and {named(risk[0])} {verb(risk[0])} at risk at {risk[0].rate}{brackets(risk[0])}",)
+        return (
+            f", and {named(risk[0])} {verb(risk[0])} at risk at {risk[0].rate}{brackets(risk[0])}{by_whom(risk[0])}",
+        )
     return (f", and {small(len(risk))} more measures are at risk",) if risk else ()
 
 
@@ -319,6 +340,26 @@ def of_all(group: Group, year: int, pronoun: bool = False, noun: str = "order") 
     return f"{many} were {PLACED[group.clock]} {where}"
 
 
+def orders_unknown(standing: Standing, known: int) -> Sentence:
+    """The second sentence where the marketplace's own figure is off target: how many too many, and of which we know.
+
+    >>> plain(orders_unknown(Standing("order_defect_rate", 226, 3, "below", 0.01, -1), 0))
+    '1 order is too many; the files do not tell which orders are at fault.'
+    >>> plain(orders_unknown(Standing("cancellation_rate", 34, 5, "below", 0.025, -5), 2))
+    '5 orders are too many; of the 5 at fault the files tell of 2.'
+    """
+    over = -(standing.headroom or 0)
+    noun = metric(standing.metric).noun
+    head = Strong(f"{things(over, noun)} {'is' if over == 1 else 'are'} too many") if over > 0 else Strong(
+        f"The marketplace counts {things(standing.at_fault, noun)} at fault"
+    )  # fmt: skip
+    if not known:
+        return (head, f"; the files do not tell which {noun}s are at fault.")
+    if known >= standing.at_fault:
+        return (head, f"; the files tell of {number(known)} at fault.")
+    return (head, f"; of the {number(standing.at_fault)} at fault the files tell of {number(known)}.")
+
+
 def scorecard_title(off: int, risk: int, judged: int, unjudged: int) -> str:
     """The scorecard's finding: how many measures stand where.
 
@@ -399,7 +440,7 @@ def rate_title(standing: Standing, off_since: date | None, run: int, shown: int,
     'Off target since 14 October, 18 days in a row'
     >>> rate_title(defects, date(2026, 7, 4), 120, 120, 2026)
     'Off target on every one of the last 120 days'
-    >>> rate_title(defects._replace(at_fault=22), None, 0, 120, 2026)
+    >>> rate_title(defects._replace(at_fault=22, used=0.8807), None, 0, 120, 2026)
     'At risk at 0.88%: 88% of what the target allows is used up'
     """
     if off_since is None:
@@ -411,30 +452,13 @@ def rate_title(standing: Standing, off_since: date | None, run: int, shown: int,
     return f"Off target since {long_day(off_since, year)}, {run} days in a row"
 
 
-def used(counted: int, at_fault: int, side: str, target: float | None) -> float | None:
-    """The share of what the target allows that is used up; 1 and more is at or past the limit.
-
-    >>> used(2000, 10, "below", 0.01), used(100, 5, "at least", 0.9), used(0, 0, "below", 0.01)
-    (0.5, 0.5, None)
-    >>> used(9, 1, "at most", 0.0), used(9, 0, "at most", 0.0)
-    (inf, 0.0)
-    """
-    if not counted or not side or target is None:
-        return None
-    allowed = share(target) if wants_few(side) else 1 - share(target)
-    if not allowed:
-        return float("inf") if at_fault else 0.0
-    return float(Fraction(int(at_fault), int(counted)) / allowed)
-
-
 def percent_used(standing: Standing) -> str:
     """The share of what the target allows that is used up, in whole percent.
 
-    >>> percent_used(Standing("order_defect_rate", 2000, 10, "below", 0.01, 9))
+    >>> percent_used(Standing("order_defect_rate", 2000, 10, "below", 0.01, 9, used=0.5))
     '50%'
     """
-    value = used(standing.counted, standing.at_fault, standing.side, standing.target)
-    return DASH if value is None else f"{int(value * 100 + 0.5):,}%"
+    return DASH if standing.used is None else f"{int(standing.used * 100 + 0.5):,}%"
 
 
 def are_at_fault(n: int, noun: str = "order") -> str:

@@ -153,6 +153,12 @@ SURE = {
 }
 
 
+class Strong(str):
+    """A part of a sentence that stands in bold."""
+
+    __slots__ = ()
+
+
 class Status(NamedTuple):
     """How a status looks: its symbol, its word, and the name of its colour."""
 
@@ -164,13 +170,16 @@ class Status(NamedTuple):
 STATUSES = {
     "off target": Status("✕", "Off target", "off"),
     "at risk": Status("▲", "At risk", "risk"),
+    "cannot be judged": Status("?", "Cannot be judged", "none"),
+    "short history": Status("?", "Short history", "none"),
+    "incomplete": Status("?", "Incomplete", "none"),
+    "no data": Status("?", "No data", "none"),
     "on target": Status("✓", "On target", "on"),
-    "no target": Status(DASH, "No target", "none"),
     "too few": Status(DASH, "Too few", "none"),
-    "short history": Status(DASH, "Short history", "none"),
-    "no data": Status(DASH, "No data", "none"),
+    "no orders": Status(DASH, "No orders", "none"),
+    "no target": Status(DASH, "No target", "none"),
 }
-"""Every status of SCORES, worst first."""
+"""Every status of a measure or an account, worst first (see `policy.WORST_FIRST`)."""
 
 
 def metric(name: str) -> Metric:

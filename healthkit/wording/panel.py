@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from healthkit.wording.figures import number, percent, things
-from healthkit.wording.findings import Sentence, Standing, Strong, percent_used
+from healthkit.wording.findings import Sentence, Standing, percent_used
+from healthkit.wording.names import Strong
 
 STATUS_ANY = "any status"
 BEST_CASE = "Grey: as it is. Black: what if. Both dashed: if nothing new goes wrong."
@@ -46,7 +47,7 @@ def theirs_drawn(window: int) -> Sentence:
 def on_target_title(standing: Standing) -> str:
     """The finding of a rate over time that is on target.
 
-    >>> on_target_title(Standing("order_defect_rate", 1334, 4, "below", 0.01, 9))
+    >>> on_target_title(Standing("order_defect_rate", 1334, 4, "below", 0.01, 9, used=0.2999))
     'On target at 0.30%: 30% of what the target allows is used up'
     """
     return f"On target at {standing.rate}: {percent_used(standing)} of what the target allows is used up"

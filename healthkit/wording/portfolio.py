@@ -3,47 +3,89 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from html import escape
 
 from healthkit.wording import account as account_words
+from healthkit.wording.figures import day as short_day
 from healthkit.wording.figures import headroom, small, things
 from healthkit.wording.findings import (
     Sentence,
     Standing,
-    Strong,
     brackets,
+    by_whom,
     measure,
     named,
     plain,  # noqa: F401 - the examples use it
     verb,
 )
-from healthkit.wording.names import metric, opening
+from healthkit.wording.names import Strong, listed, metric, opening
 
 
-def accounts_wrong(off: int, risk: int, on: int, failed: int) -> Sentence:
+def accounts_wrong(off: int, risk: int, unjudged: int, on: int, failed: int) -> Sentence:
     """The index's first sentence: how many accounts stand where.
 
-    >>> plain(accounts_wrong(3, 4, 13, 2))
+    >>> plain(accounts_wrong(3, 4, 0, 13, 2))
     'Three accounts are off target and four are at risk. Two more have no report: their runs failed.'
-    >>> plain(accounts_wrong(0, 0, 1, 0))
-    'No account is off target: one is on target.'
-    """
+    >>> plain(accounts_wrong(3, 0, 2, 13, 0))
+    'Three accounts are off target; two cannot be judged.'
+    >>> plain(accounts_wrong(0, 0, 0, 1, 0)), plain(accounts_wrong(0, 0, 1, 2, 0))
+    ('No account is off target: one is on target.', 'No account is known to be off target: two are on target, one cannot be judged.')
+    """  # noqa: E501 - the sentences
 
     def are(n: int) -> str:
         return f"{small(n)} {'is' if n == 1 else 'are'}"
 
+    lacking = f"{small(unjudged)} cannot be judged" if unjudged else ""
     if off:
         noun = "account is" if off == 1 else "accounts are"
         head = Strong(f"{opening(small(off))} {noun} off target")
-        parts: Sentence = (head, f" and {are(risk)} at risk." if risk else ".")
+        rest = f" and {are(risk)} at risk" if risk else ""
+        parts: Sentence = (head, f"{rest}; {lacking}." if lacking else f"{rest}.")
     else:
-        rest = f"{are(risk)} at risk" if risk else f"{are(on)} on target" if on else "none can be judged yet"
-        parts = (Strong("No account is off target"), f": {rest}.")
+        states = [f"{are(n)} {word}" for n, word in ((risk, "at risk"), (on, "on target")) if n][: 2 if lacking else 1]
+        rest = ", ".join([*states, *([lacking] if lacking else [])]) or "none can be judged yet"
+        parts = (Strong(f"No account is {'known to be ' if unjudged else ''}off target"), f": {rest}.")
     if failed:
         one = failed == 1
         parts += (f" {opening(small(failed))} more {'has' if one else 'have'} no report: "
                   f"{'its run' if one else 'their runs'} failed.",)  # fmt: skip
     return parts
+
+
+def accounts_missing(account: str, accounts: int, failed: int) -> Sentence:
+    """The index's third sentence where the worst that is known is that accounts cannot be judged.
+
+    >>> plain(accounts_missing("harbor", 2, 0))
+    'Open harbor: its page says which files are missing, and where to get them. One more account cannot be judged.'
+    """
+    others = accounts - 1
+    noun = "account" if others == 1 else "accounts"
+    more = f" {opening(small(others))} more {noun} cannot be judged." if others else ""
+    again = f" Then run the {small(failed)} failed reports again." if failed > 1 else (
+        " Then run the failed report again." if failed else ""
+    )  # fmt: skip
+    return (Strong(f"Open {account}"), f": its page says which files are missing, and where to get them.{more}{again}")
+
+
+def as_of(day: date) -> str:
+    """That an account's files end before the day of the index.
+
+    >>> as_of(date(2026, 11, 29))
+    'as of 29 Nov, where its files end'
+    """
+    return f"as of {short_day(day)}, where its files end"
+
+
+def unjudged(measures: int) -> str:
+    """How many enforced measures of an account cannot be judged; empty for none.
+
+    >>> unjudged(1), unjudged(3), unjudged(0)
+    ('one more measure cannot be judged', 'three more measures cannot be judged', '')
+    """
+    if not measures:
+        return ""
+    return f"{small(measures)} more {'measure' if measures == 1 else 'measures'} cannot be judged"
 
 
 def account_furthest(account: str, standing: Standing) -> Sentence:
@@ -55,6 +97,7 @@ def account_furthest(account: str, standing: Standing) -> Sentence:
     noun = metric(standing.metric).noun
     over = f", {things(-standing.headroom, noun)} too many" if standing.headroom and standing.headroom < 0 else ""
     rest = f" is furthest past its limit: {named(standing)} {verb(standing)} at {standing.rate}{brackets(standing)}"
+    rest += by_whom(standing)
     return (Strong(account), f"{rest}{over}.")
 
 
@@ -136,14 +179,66 @@ def alert(standing: Standing, account: str, marketplace: str, status: str) -> st
     >>> late = Standing("late_shipment_rate", 670, 64, "below", 0.04, -38, window=30)
     >>> alert(late, "harbor", "US", "off target")
     'off target  harbor (US): late shipment over 30 days at 9.6% (limit 4%), 38 orders too many'
-    """
+    >>> alert(late._replace(whose="Amazon’s own figure of 27 November"), "harbor", "US", "off target")
+    'off target  harbor (US): late shipment over 30 days at 9.6% (limit 4%), 38 orders too many, by Amazon’s own figure of 27 November'
+    """  # noqa: E501 - the lines
+    whose = f",{by_whom(standing)}" if standing.whose else ""
     measured = measure(standing.metric, standing.channel, standing.window)
     if standing.value is not None:
         told = account_words.short_value(standing.metric, standing.value)
-        return f"{status}  {account} ({marketplace}): {measured}: {told}"
-    left = standing.headroom or 0
+        return f"{status}  {account} ({marketplace}): {measured}: {told}{whose}"
+    if standing.headroom is None:
+        return f"{status}  {account} ({marketplace}): {measured} at {standing.rate} ({standing.limit}){whose}"
+    left = standing.headroom
     noun = metric(standing.metric).noun
     room = f"room for {headroom(left, noun)}" if left else f"no room for one more {noun}"
     if left < 0:
         room = f"{things(-left, noun)} too many"
-    return f"{status}  {account} ({marketplace}): {measured} at {standing.rate} ({standing.limit}), {room}"
+    return f"{status}  {account} ({marketplace}): {measured} at {standing.rate} ({standing.limit}), {room}{whose}"
+
+
+def alert_unjudged(standing: Standing, account: str, marketplace: str, why: str) -> str:
+    """One enforced measure that cannot be judged, in a line.
+
+    >>> late = Standing("late_shipment_rate", 0, 0, "below", 0.04, None, window=30)
+    >>> alert_unjudged(late, "harbor", "US", "130 orders, but no file tells when they were confirmed")
+    'cannot be judged  harbor (US): late shipment over 30 days: 130 orders, but no file tells when they were confirmed'
+    """
+    shown = f" at {standing.rate} ({standing.limit})" if standing.counted and standing.value is None else ""
+    return (
+        f"cannot be judged  {account} ({marketplace}): "
+        f"{measure(standing.metric, standing.channel, standing.window)}{shown}: {why}"
+    )
+
+
+def not_covered(account: str, marketplace: str, names: Sequence[str]) -> str:
+    """The measures that no rule enforces and no file tells of, in a line.
+
+    >>> not_covered("harbor", "US", ["late answers", "service dissatisfaction"])
+    'not covered  harbor (US): no file tells of late answers and service dissatisfaction; no consequence is known'
+    """
+    return f"not covered  {account} ({marketplace}): no file tells of {listed(names)}; no consequence is known"
+
+
+def stale(account: str, marketplace: str, known_until: date, asked: date) -> str:
+    """That the files of an account end before the day asked for, in a line.
+
+    >>> stale("harbor", "US", date(2026, 11, 26), date(2026, 11, 30))
+    'files end  harbor (US): judged as of 26 Nov, the last day that its files tell of, not 30 Nov'
+    """
+    return (
+        f"files end  {account} ({marketplace}): judged as of {short_day(known_until)}, the last day that its files "
+        f"tell of, not {short_day(asked)}"
+    )
+
+
+def nothing_known(account: str, marketplace: str, last: date) -> str:
+    """That the files of an account end before the month does begin, in a line.
+
+    >>> nothing_known("harbor", "US", date(2026, 9, 12))
+    'cannot be judged  harbor (US): its files end on 12 Sep, and nothing is known of the month'
+    """
+    return (
+        f"cannot be judged  {account} ({marketplace}): its files end on {short_day(last)}, and nothing is known of "
+        "the month"
+    )

@@ -1,0 +1,199 @@
+"""COVERAGE of a store: from when to when its files tell of orders, of what else they tell, and which days are missing.
+
+SQL for DuckDB over the tables that `merging` makes and `taken`, the rows of REPORTS. Nothing but days is aggregated, so
+that what it costs grows with the days and the accounts, beside one scan of the orders for each thing told of them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from healthkit import tables
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_PROVES = ", ".join(f"('{kind}', '{one}')" for kind, evidence in tables.EVIDENCE.items() for one in evidence)
+"""What each kind of file is evidence of, as rows of SQL."""
+_DENSE = (
+    ("promises told", "orders", "ship_by is not null", "ship_by_on"),
+    ("delivery promises told", "orders", "deliver_by is not null", "deliver_by_on"),
+    ("confirmations told", "orders", "shipped_at is not null", "shipped_on"),
+    ("confirmations told", "shipments", "confirmed_at is not null", "confirmed_on"),
+    ("deliveries told", "orders", "delivered_at is not null", "delivered_on"),
+    ("deliveries told", "shipments", "delivered_at is not null", "delivered_on"),
+    ("cancellers told", "orders", "cancelled_by is not null", "cancelled_on"),
+    ("tracking told", "shipments", "coalesce(tracking, scanned) is not null", "confirmed_on"),
+    ("scans told", "shipments", "scanned is not null", "confirmed_on"),
+)
+"""What files may tell of each order or parcel: the word, the table, what must be known, and the day of it."""
+_SPARSE = {
+    "feedback": "received_on",
+    "defects": "known_on",
+    "returns": "requested_on",
+    "contacts": "received_on",
+    "orders": "invoiced_on",
+    "violations": "opened_on",
+    "readings": "as_of",
+    "account_states": "as_of",
+}
+"""The day of each row of the files that tell of few orders; of orders only invoices are dated so."""
+
+
+def coverage_in(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
+    """COVERAGE: the days that the raw files of each account's orders reach from and to, and what else was imported.
+
+    What the files tell ends with the last day on which an order was placed or updated. A file without rows, such as
+    one that says that there were no defects, is evidence where the account has but one marketplace.
+    """
+    for name, rows in {"order_files": _ORDER_FILES, "reach": _REACH, "proofs": _PROOFS}.items():
+        connection.execute(f"create or replace temp table {name} as {rows}")
+    found = connection.execute("""
+        with many as (select account, marketplace, count(*) as orders from orders
+                      where ordered_on is not null group by all),
+             heard as (select account, marketplace, max(updated_at)::date as heard_on
+                       from raw_orders where ordered_on is not null group by all),
+             words as (select account, marketplace, string_agg(distinct evidence, '+' order by evidence) as evidence
+                       from proofs group by all)
+        select reach.*, greatest(ends_on, heard_on) as heard_on, orders, coalesce(evidence, '') as evidence
+        from reach join heard using (account, marketplace) join many using (account, marketplace)
+             left join words using (account, marketplace)
+        order by account, marketplace
+    """).df()
+    entries = _by_place(connection.execute(_ENTRIES).fetchall())
+    order_gaps = _by_place(connection.execute(_ORDER_GAPS).fetchall())
+    holes = _by_place(connection.execute(_HOLES).fetchall())
+    places = list(zip(found["account"], found["marketplace"], strict=True))
+    return found.assign(
+        reach=[_as_reach(entries.get(place, ())) for place in places],
+        order_gap=[order_gaps[place][0][0] for place in places],
+        gaps=[json.dumps([[str(first), str(last)] for first, last in holes.get(place, ())]) for place in places],
+    )
+
+
+_ORDER_FILES = """
+    select held.account, marketplace, kind, first_day, last_day
+    from (select distinct account, marketplace, report from raw_orders where ordered_on is not null) held
+         join taken using (report)
+"""
+"""The files of orders of each account and marketplace, with the days from which and to which each reaches."""
+_REACH = """
+    select account, marketplace, min(first_day) as begins_on, max(last_day) as ends_on from order_files group by all
+"""
+_SAID = " union ".join(f"select account, marketplace, report from raw_{table.name}" for table in tables.RAW)
+_ROWS = " union ".join(
+    f"select account, marketplace, report, {day} as day from raw_{name} where {day} is not null"
+    for name, day in _SPARSE.items()
+)
+_TOLD = " union ".join(
+    f"select distinct account, marketplace, '{kind}' as kind, {day} as first_on, {day} as last_on "
+    f"from {table} where {known}"
+    for kind, table, known, day in _DENSE
+)
+_PROOFS = f"""
+    with said as ({_SAID}),
+         alone as (select account, min(marketplace) as marketplace from reach group by account having count(*) = 1),
+         files as (select account, marketplace, report, kind from taken join alone using (account)
+                   union select said.account, said.marketplace, report, kind from said join taken using (report)
+                   union select account, marketplace, report, 'refunds told' from raw_defects where kind = 'refund'),
+         lists as (select report, max(as_of) as list_on from raw_account_states where kind = 'list' group by report),
+         rows as ({_ROWS}),
+         spans as (
+             select account, marketplace, files.kind, day as first_on, day as last_on
+             from files left join rows using (account, marketplace, report)
+             where not starts_with(files.kind, 'list_') and files.kind <> 'settlement'
+             union all
+             select files.account, marketplace, files.kind, coalesce(list_on, last_day) - {tables.LISTED_DAYS},
+                    coalesce(list_on, last_day)
+             from files join taken using (report) left join lists using (report)
+             where starts_with(files.kind, 'list_')
+             union all
+             select files.account, marketplace, files.kind, first_day, last_day
+             from files join taken using (report) where files.kind = 'settlement'
+             union all {_TOLD})
+    select distinct account, marketplace, evidence, first_on, last_on
+    from spans join (values {_PROVES}) proves(kind, evidence) using (kind)
+"""
+"""What the files of each account and marketplace are evidence of, with the days that they tell of it; both are empty
+where a file holds no row. A row tells of its own day; a settlement of every day from its first row to its last, for it
+holds all that was paid; a list of the marketplace of the days before its own."""
+_ENTRIES = """
+    with gaps as (
+        select account, marketplace, evidence, first_on, last_on,
+               first_on - greatest(begins_on, 1 + max(last_on) over (
+                   partition by account, marketplace, evidence order by first_on, last_on
+                   rows between unbounded preceding and 1 preceding)) as gap
+        from proofs join reach using (account, marketplace) where first_on is not null)
+    select account, marketplace, evidence, min(first_on), max(last_on), greatest(max(gap), 0),
+           sum(last_on - first_on + 1)
+    from gaps group by all order by all
+"""
+"""Of each evidence word the first and the last day, the longest run of days without any in between, and the days with
+some."""
+_ORDER_DAYS = "select distinct account, marketplace, ordered_on as day from orders where ordered_on is not null"
+_ORDER_GAPS = f"""
+    with days as ({_ORDER_DAYS}),
+         bounded as (select account, marketplace, day from days join reach using (account, marketplace)
+                     where day between begins_on and ends_on
+                     union select account, marketplace, begins_on - 1 from reach
+                     union select account, marketplace, ends_on + 1 from reach),
+         runs as (select account, marketplace,
+                         day - lag(day) over (partition by account, marketplace order by day) - 1 as run from bounded)
+    select account, marketplace, greatest(max(run), 0) from runs group by all
+"""
+"""The longest run of days without an order, between the ends that the files of orders reach to."""
+_HOLES = f"""
+    with pieces as (select account, marketplace, first_day as first_on, last_day as last_on, false as of_order
+                    from order_files where first_day is not null and kind not in {(*tables.PARTIAL, "")}
+                    union all select account, marketplace, day, day, true from ({_ORDER_DAYS})),
+         marked as (select *, coalesce(first_on > 1 + max(last_on) over (
+                        partition by account, marketplace order by first_on, last_on
+                        rows between unbounded preceding and 1 preceding), false)::int as begins from pieces),
+         placed as (select *, sum(begins) over (partition by account, marketplace order by first_on, last_on
+                        rows unbounded preceding) as island from marked),
+         islands as (select account, marketplace, island, min(first_on) as first_on, max(last_on) as last_on
+                     from placed group by all),
+         days as (select account, marketplace, island, first_on as day from placed where of_order
+                  union select account, marketplace, island, first_on - 1 from islands
+                  union select account, marketplace, island, last_on + 1 from islands),
+         runs as (select account, marketplace,
+                         day - lag(day) over (partition by account, marketplace, island order by day) - 1 as run
+                  from days),
+         longest as (select account, marketplace, coalesce(max(run), 0) as run from runs group by all),
+         holes as (select account, marketplace,
+                          1 + lag(last_on) over (partition by account, marketplace order by first_on) as first_on,
+                          first_on - 1 as last_on from islands)
+    select account, marketplace, holes.first_on, holes.last_on
+    from holes join longest using (account, marketplace) join reach using (account, marketplace)
+    where holes.last_on - holes.first_on + 1 > greatest({tables.HOLE_DAYS}, run)
+          and holes.first_on > begins_on and holes.last_on < ends_on
+    order by all
+"""
+"""The days that no file of orders covers and on which no order was placed, where they are more than such days come
+together inside the files."""
+
+
+def _by_place(rows: list[tuple[Any, ...]]) -> dict[tuple[str, str], list[tuple[Any, ...]]]:
+    """Rows by their first two cells, the account and the marketplace."""
+    found: dict[tuple[str, str], list[tuple[Any, ...]]] = {}
+    for account, marketplace, *rest in rows:
+        found.setdefault((account, marketplace), []).append(tuple(rest))
+    return found
+
+
+def _as_reach(entries: Iterable[tuple[Any, ...]]) -> str:
+    """Entries of (evidence, first day, last day, gap, days) as the JSON of COVERAGE.
+
+    >>> _as_reach([("feedback", "2026-02-03", "2026-10-30", 12, 40)])
+    '{"feedback": {"first": "2026-02-03", "last": "2026-10-30", "gap": 12, "days": 40}}'
+    """
+    return json.dumps(
+        {
+            evidence: {"first": str(first), "last": str(last), "gap": int(gap), "days": int(days)}
+            for evidence, first, last, gap, days in entries
+        }
+    )

@@ -1,0 +1,452 @@
+"""Where each measure of an account stands on a day, by the worst that is known: our count, or the marketplace's own
+figure.
+
+A verdict is off target, at risk, cannot be judged or on target, in this order. What cannot be judged is no all-clear,
+and says why: no file tells of it, the files end too early, begin too late or leave days out, or what they hold is a
+lower bound. The marketplace's own newest figure counts beside ours where it is fresh; an older one counts where ours
+cannot be judged and it was off target.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from healthkit.evidence import CLOCKS, LEARNT_FROM, Files, rests_on
+from healthkit.exposure import Counts
+from healthkit.metrics import METRICS
+from healthkit.policy import ON_SCALE, UNJUDGED, Policy, Rule, Target, severity
+from healthkit.scores import day_numbers, stays_behind
+from healthkit.tables import ALL, METRIC_IDS
+
+FRESH_DAYS = 7
+"""A figure of the marketplace is fresh until so many days after the day of its report. [days]"""
+OURS, AMAZON = "ours", "amazon"
+"""Whose figure a verdict rests on, by the case of SCORES."""
+ACCOUNT_WIDE = ("policy_violations", "account_health_rating")
+"""Measures that our files mostly know from the marketplace's own reports: they age with these."""
+
+Row = Mapping[str, Any]
+"""One row of SCORES as plain values, days as dates."""
+
+
+class Need(NamedTuple):
+    """One kind of evidence that is missing: the days needed, and those on hand, None where there are none."""
+
+    evidence: str
+    first: date
+    last: date
+    known_first: date | None = None
+    known_last: date | None = None
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why our count gives no verdict.
+
+    `kind`: "no orders" (in the window; nothing is wrong with the files), "too few" (the rule judges from more on),
+    "no target", "no file" (no file tells of it), "starts late", "ends early", "gap" (order files leave days out),
+    "lower bound" (some evidence is missing or ends early). `orders` were placed in the days of the window, of
+    `unknown` no file says enough; `more` is how many orders without a defect the missing days would have to hold for
+    the target to be met, where what is known is past it. `since`, `until` are the days that the orders reach from and
+    to, or the gap.
+    """
+
+    kind: str
+    needs: tuple[Need, ...] = ()
+    orders: int = 0
+    unknown: int = 0
+    more: int | None = None
+    missing_days: int = 0
+    since: date | None = None
+    until: date | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Where one measure stands: `status` is one of `policy.WORST_FIRST`, `whose` figure it rests on.
+
+    `ours` and `theirs` are rows of SCORES, None where there is none; `age` is how many days old the marketplace's
+    figure is. `rule` is None where the marketplace reports what no rule asks for.
+    """
+
+    account: str
+    marketplace: str
+    metric: str
+    channel: str
+    window: int
+    as_of: date
+    status: str
+    whose: str
+    ours: Row | None
+    theirs: Row | None
+    rule: Rule | None
+    reason: Reason | None
+    age: int | None
+    used: float | None
+
+    @property
+    def enforced(self) -> bool:
+        """Whether the rule names a consequence."""
+        return self.rule is not None and self.rule.enforced
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the marketplace's figure is fresh."""
+        return self.age is not None and self.age <= FRESH_DAYS
+
+    @property
+    def shown(self) -> Row:
+        """The row of SCORES that the verdict rests on, or ours where it rests on none."""
+        row = self.theirs if self.whose == AMAZON or self.ours is None else self.ours
+        assert row is not None, "a verdict has one of the two"
+        return row
+
+    @property
+    def rank(self) -> tuple[Any, ...]:
+        """The sort key of "worst first"."""
+        advised = self.rule is None or self.rule.advised
+        past_limit = self.reason is not None and self.reason.more is not None
+        place = METRIC_IDS.index(self.metric)
+        status, *rest = severity(self.status, advised, self.used)
+        return status, not past_limit, *rest, place, self.channel, -self.window
+
+
+class AccountVerdict(NamedTuple):
+    """Where one account stands in one marketplace: its worst status, and its measures, worst first.
+
+    `uncovered` are the enforced measures that cannot be judged; `unasked` the metrics that no rule enforces and no file
+    tells of.
+    """
+
+    account: str
+    marketplace: str
+    as_of: date
+    status: str
+    measures: list[Verdict]
+    uncovered: list[Verdict]
+    unasked: list[str]
+
+    def needs(self, of: Sequence[Verdict] | None = None) -> list[Lacking]:
+        """The evidence that is missing for the enforced measures, or for some: for those that cannot be judged first.
+
+        Of several measures that lack the same evidence the days are joined.
+        """
+        held: dict[str, Lacking] = {}
+        for one in self._lacking() if of is None else of:
+            for need in _needs_of(one):
+                held[need.evidence] = _joined(held.get(need.evidence), need, one.metric)
+        return list(held.values())
+
+    def _lacking(self) -> list[Verdict]:
+        """The enforced measures for which files are missing: those without a verdict, then those judged by Amazon's."""
+        enforced = [one for one in self.measures if one.enforced]
+        return [*self.uncovered, *(one for one in enforced if one not in self.uncovered)]
+
+
+Why = Callable[[Row, Rule | None], Reason | None]
+"""What says why a row of ours gives no verdict."""
+
+
+class Lacking(NamedTuple):
+    """Evidence that is missing: as `Need`, with the metrics that it would serve and the kind of file on hand."""
+
+    evidence: str
+    first: date
+    last: date
+    have_first: date | None
+    have_last: date | None
+    measures: tuple[str, ...]
+    have_kind: str
+
+
+ON_HAND = {
+    "orders": "all_orders", "feedback": "feedback", "promises": "order_report", "delivery_promises": "order_report",
+}  # fmt: skip
+"""The kind of file that mostly brought what is on hand of some evidence."""
+NAMES_ORDERS = {"cancellation_rate": ("cancellers",)}
+"""The evidence that names the orders at fault of a measure that rests on orders alone, by metric."""
+
+
+def _needs_of(one: Verdict) -> list[Need]:
+    """What one measure lacks; where the marketplace's figure is worse than ours, what would name its orders."""
+    if one.rule is None or (one.rule.points is not None and one.whose == AMAZON):
+        return []
+    if one.reason is not None:
+        return list(one.reason.needs)
+    theirs, ours = one.theirs, one.ours
+    if one.whose != AMAZON or theirs is None or ours is None or ours["at_fault"] >= theirs["at_fault"]:
+        return []
+    words = rests_on(one.rule) or NAMES_ORDERS.get(one.metric, ())
+    return [Need(word, theirs["first_day"], one.as_of) for word in words]
+
+
+def _joined(held: Lacking | None, need: Need, metric: str) -> Lacking:
+    """One more need of some evidence, its days joined with those before."""
+    kind = ON_HAND.get(need.evidence, "") if need.known_last is not None else ""
+    if held is None:
+        return Lacking(*need, (metric,), kind)
+    measures = held.measures if metric in held.measures else (*held.measures, metric)
+    return held._replace(first=min(held.first, need.first), last=max(held.last, need.last), measures=measures)
+
+
+def account_verdict(
+    rules: Iterable[Rule],
+    ours: Sequence[Row],
+    theirs: Sequence[Row],
+    as_of: date,
+    where: tuple[str, str],
+    why: Why = lambda row, rule: None,
+) -> AccountVerdict:
+    """The verdict on one account in one marketplace (`where`) as of a day, by the rules in force on it.
+
+    `ours` and `theirs` are its rows of SCORES on that day, those of the marketplace with the day of their report as
+    `reported_on`; `why` says why one of ours gives no verdict (see `Evidence.reason`).
+    """
+    in_force = {rule.id: rule for rule in rules}
+    own = [row for row in ours if row["rule"] not in in_force or in_force[row["rule"]].part_of is None]
+    made = [_verdict(mine, given, rule, why, as_of, where) for mine, given, rule in _paired(own, theirs, in_force)]
+    measures = sorted(made, key=lambda one: one.rank)
+    uncovered = _uncovered(measures)
+    return AccountVerdict(*where, as_of, _status(measures, uncovered), measures, uncovered, _unasked(measures))
+
+
+def _unasked(measures: Sequence[Verdict]) -> list[str]:
+    """The metrics that no rule enforces and no file tells of."""
+    named = {one.metric for one in measures if one.enforced or not _is_untold(one)}
+    return list(dict.fromkeys(one.metric for one in measures if one.metric not in named))
+
+
+def _is_untold(one: Verdict) -> bool:
+    """Whether neither a file nor the marketplace tells of a measure: nothing is counted, for want of files."""
+    if one.theirs is not None or one.ours is None or one.status != "no data":
+        return False
+    missing = str(one.ours["proxy"] or "").split("+")
+    return all(word.endswith("_not_imported") for word in missing)
+
+
+def _status(measures: Sequence[Verdict], uncovered: Sequence[Verdict]) -> str:
+    """The worst status of an account's measures: what an enforced one lacks outweighs all that is on target."""
+    worst = [status for status in ("off target", "at risk") if any(one.status == status for one in measures)]
+    if worst:
+        return worst[0]
+    judged = any(one.status == "on target" for one in measures)
+    return "cannot be judged" if uncovered or not judged else "on target"
+
+
+def _uncovered(measures: Sequence[Verdict]) -> list[Verdict]:
+    """The enforced measures without a verdict; a fresh figure of the marketplace covers all windows of its measure."""
+    covered = {
+        (one.metric, one.channel) for one in measures if one.fresh and one.theirs is not None and _judged(one.theirs)
+    }
+    return [
+        one for one in measures
+        if one.enforced and one.status in UNJUDGED and (one.metric, one.channel) not in covered
+    ]  # fmt: skip
+
+
+def _judged(row: Row) -> bool:
+    return row["status"] in ON_SCALE
+
+
+def _paired(
+    ours: Sequence[Row], theirs: Sequence[Row], rules: Mapping[str, Rule]
+) -> list[tuple[Row | None, Row | None, Rule | None]]:
+    """Each row of ours with the marketplace's figure of the same measure, in the window nearest to it."""
+    newest: dict[tuple[str, str], Row] = {}
+    for row in sorted(theirs, key=lambda row: (row["rule"], row["window"])):
+        newest[row["metric"], _channel(row, rules.values())] = row
+    pairs: list[tuple[Row | None, Row | None, Rule | None]] = []
+    windows: dict[tuple[str, str], list[int]] = {}
+    for row in ours:
+        windows.setdefault((row["metric"], row["channel"]), []).append(int(row["window"]))
+    for row in ours:
+        key = row["metric"], row["channel"]
+        given = newest.get(key)
+        nearest = given and min(windows[key], key=lambda days: (abs(days - given["window"]), days))
+        pairs.append((row, given if given and int(row["window"]) == nearest else None, rules.get(row["rule"])))
+    for key, row in newest.items():
+        if key not in windows:
+            rule = next((rule for rule in rules.values() if rule.metric == key[0] and key[1] in rule.channels), None)
+            if rule is None or rule.part_of is None:
+                pairs.append((None, row, rule))
+    return pairs
+
+
+def _channel(row: Row, rules: Iterable[Rule]) -> str:
+    """The channel of a figure: one of all orders together stands for the channel that the rule judges."""
+    if row["channel"] != ALL:
+        return str(row["channel"])
+    held = next((rule.channels for rule in rules if rule.metric == row["metric"]), (ALL,))
+    return ALL if ALL in held else held[0]
+
+
+def _verdict(
+    ours: Row | None, theirs: Row | None, rule: Rule | None, why: Why, as_of: date, where: tuple[str, str]
+) -> Verdict:
+    """The worse of both figures; of theirs what is fresh, or was off target where ours gives no verdict."""
+    age = None if theirs is None else (as_of - theirs["reported_on"]).days
+    fresh = age is not None and age <= FRESH_DAYS
+    known: dict[str, str] = {}
+    if ours is not None and ours["status"] in ON_SCALE and _is_ours(ours, theirs, fresh):
+        known[OURS] = ours["status"]
+    counts = fresh or (not known and theirs is not None and theirs["status"] == "off target")
+    if theirs is not None and theirs["status"] in ON_SCALE and counts:
+        known[AMAZON] = theirs["status"]
+    if rule is not None and rule.points is not None and AMAZON in known:
+        known.pop(OURS, None)  # Ours is an estimate of the marketplace's own rating.
+    reason = None if ours is None or OURS in known else why(ours, rule)
+    row: Row = ours or theirs or {}
+    if known:
+        whose = min(known, key=lambda name: (ON_SCALE.index(known[name]), name != OURS))
+        status, row = known[whose], ours if whose == OURS else theirs or {}  # type: ignore[assignment]
+    else:
+        whose = ""
+        status = _unjudged(ours, reason)
+    return Verdict(
+        *where, row["metric"], row["channel"] if ours is None else ours["channel"],
+        int(row["window"] if ours is None else ours["window"]), as_of, status, whose, ours, theirs, rule, reason, age,
+        _used(row, rule),
+    )  # fmt: skip
+
+
+def _is_ours(ours: Row, theirs: Row | None, fresh: bool) -> bool:
+    """Whether our figure stands by itself: what we know from the marketplace's reports ages with them."""
+    return ours["metric"] not in ACCOUNT_WIDE or theirs is None or fresh or ours["status"] != "on target"
+
+
+def _unjudged(ours: Row | None, reason: Reason | None) -> str:
+    """The status of a measure without a verdict."""
+    if ours is None:
+        # Our files hold no order of the channel, and the marketplace says nothing that still stands.
+        return "no orders"
+    if reason is not None and reason.kind == "no orders":
+        return "no orders"
+    # Good news of the marketplace's that is too old stands for none.
+    return "no data" if ours["status"] in ON_SCALE else str(ours["status"])
+
+
+def _used(row: Row, rule: Rule | None) -> float | None:
+    """The share used up of what the target of a figure allows."""
+    if rule is None or rule.target is None or METRICS[row["metric"]].shows != "rate":
+        return None
+    return rule.target.share_used(row["counted"], row["at_fault"])
+
+
+class Evidence:
+    """What the files of one account say of the orders of a window, asked for where a row gives no verdict."""
+
+    def __init__(self, counts: Counts, files: Files, where: tuple[str, str], policy: Policy) -> None:
+        self._counts, self._files, self._where = counts, files, where
+        self._placed = [rule for rule in policy.rules if rule.clock == "ordered_on" and rule.points is None]
+
+    def reason(self, row: Row, rule: Rule | None) -> Reason:
+        """Why a row of ours gives no verdict."""
+        files, first, last, as_of = self._files, row["first_day"], row["last_day"], row["as_of"]
+        status = str(row["status"])
+        if status in ("no target", "too few") or rule is None:
+            return Reason(status)
+        orders = 0 if row["channel"] == ALL else self.orders(row["channel"], first, last)
+        unknown = self.unknown(row, rule, as_of)
+        more, missing = self._more(row, rule), 0
+        span = {"since": files.begins_on, "until": files.heard_on}
+        needs = tuple(self._needs(rule, first, last, as_of, unknown))
+        if status == "short history":
+            gap = next((gap for gap in files.gaps if gap[0] <= last and gap[1] >= first), None)
+            kind = "starts late" if files.begins_on > first else "ends early" if gap is None else "gap"
+            if kind == "starts late":
+                missing = (files.begins_on - first).days
+            elif kind == "ends early":
+                missing = (last - files.heard_on).days
+            elif gap is not None:
+                missing = (min(gap[1], last) - max(gap[0], first)).days + 1
+                span = dict(zip(("since", "until"), gap, strict=True))
+            needs = (Need("orders", first, last, files.begins_on, files.heard_on), *needs)
+            return Reason(kind, needs, orders, unknown, more, missing, **span)
+        if not row["counted"]:
+            return self._nothing_counted(row, needs, orders, unknown)
+        return Reason("lower bound", needs, orders, unknown, None, 0, **span)
+
+    def _nothing_counted(self, row: Row, needs: tuple[Need, ...], orders: int, unknown: int) -> Reason:
+        """Why nothing is counted: no file tells, the files end earlier or begin later, or there were no orders."""
+        files, first, last = self._files, row["first_day"], row["last_day"]
+        if files.heard_on < first or files.begins_on > last:
+            kind = "ends early" if files.heard_on < first else "starts late"
+            need = Need("orders", first, last, files.begins_on, files.heard_on)
+            return Reason(kind, (need, *needs), orders, unknown, None, 0, files.begins_on, files.heard_on)
+        if any(need.known_last is None for need in needs):
+            return Reason("no file", needs, orders, unknown)
+        if unknown or needs:
+            until = min((need.known_last for need in needs if need.known_last is not None), default=None)
+            return Reason("ends early" if needs else "no file", needs, orders, unknown, None, 0, None, until)
+        return Reason("no orders")
+
+    def _needs(self, rule: Rule, first: date, last: date, as_of: date, unknown: int) -> Iterable[Need]:
+        """The kinds of evidence that do not cover a window."""
+        files = self._files
+        learnt = {*LEARNT_FROM.get(rule.metric, ()), CLOCKS.get(rule.clock, "")}
+        for word in rests_on(rule):
+            reach = files.reach.get(word)
+            known = (None, None) if reach is None else (reach.first, reach.last)
+            if word not in files.evidence:
+                yield Need(word, first, as_of)
+            elif word in learnt:
+                if unknown and reach is not None and (reach.last < last or reach.first > first):
+                    yield Need(word, first, as_of, *known)
+            elif files.lacks(word, first, as_of):
+                yield Need(word, first, as_of, *known)
+
+    def _more(self, row: Row, rule: Rule) -> int | None:
+        """How many more orders without a defect would bring counts that are past the target back under it."""
+        target: Target | None = rule.target
+        if target is None or not row["counted"] or target.met(row["counted"], row["at_fault"]):
+            return None
+        least = target.least_counted(int(row["at_fault"]))
+        return None if least is None else max(0, least - int(row["counted"]))
+
+    def orders(self, channel: str, first: date, last: date) -> int:
+        """How many orders of a channel were placed in some days, as far as the files say."""
+        most = 0
+        for rule in self._placed:
+            if channel in rule.channels:
+                stays = stays_behind(self._counts, rule, *self._where, channel).counting_stays
+                inside = (stays.clock >= day_numbers([first])[0]) & (stays.clock <= day_numbers([last])[0])
+                most = max(most, int(stays.weight[inside].sum()))
+        return most
+
+    def unknown(self, row: Row, rule: Rule, as_of: date) -> int:
+        """Of how many orders of a window no file says enough to count them."""
+        frame = self._counts.unknown
+        if frame is None or not len(frame):
+            return 0
+        named = {"account": self._where[0], "marketplace": self._where[1], "channel": row["channel"],
+                 "metric": rule.metric, "basis": str(rule.basis)}  # fmt: skip
+        chosen = np.ones(len(frame), dtype=bool)
+        for name, value in named.items():
+            chosen &= (frame[name] == value).to_numpy()
+        held = frame[chosen]
+        clock, known = day_numbers(held["clock_day"]), day_numbers(held["known_on"])
+        first, last, day = day_numbers([row["first_day"], row["last_day"], as_of])
+        inside = (clock >= first) & (clock <= last) & (known <= day)
+        return int(held["counted"].to_numpy()[inside].sum())
+
+
+def reported_rows(rows: Iterable[Row]) -> list[Row]:
+    """Rows of the marketplace's own figures with the day of their report, `reported_on`, taken from `rule`."""
+    return [{**row, "reported_on": date.fromisoformat(str(row["rule"]).rpartition("@")[2])} for row in rows]
+
+
+def last_day_known(files: Files, reports: Iterable[Row], day: date) -> date:
+    """The last day up to `day` of which the files or the marketplace's own reports say anything."""
+    told = max((row["reported_on"] for row in reports), default=files.heard_on)
+    return min(day, max(files.heard_on, told))
+
+
+__all__ = [
+    "AMAZON", "FRESH_DAYS", "OURS", "AccountVerdict", "Evidence", "Lacking", "Need", "Reason", "Verdict",
+    "account_verdict", "last_day_known", "reported_rows",
+]  # fmt: skip

@@ -1,0 +1,221 @@
+"""The sentences on missing files: what to download, where, for how many days, and what it would serve."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+from healthkit.wording.figures import long_day, number, small, things
+from healthkit.wording.names import Strong, listed, metric, opening
+
+EVIDENCE = {
+    "orders": "orders",
+    "cancellers": "who cancelled an order",
+    "promises": "ship-by days",
+    "delivery_promises": "deliver-by days",
+    "confirmations": "the times of shipment confirmation",
+    "deliveries": "the times of delivery",
+    "tracking": "tracking numbers",
+    "scans": "carrier scans",
+    "feedback": "ratings",
+    "claims": "A-to-z claims",
+    "chargebacks": "chargebacks",
+    "refunds": "refunds",
+    "returns": "returns",
+    "return_answers": "answers to return requests",
+    "return_feedback": "buyers' feedback on returns",
+    "return_refusals": "refused returns",
+    "invoices": "invoices of business orders",
+    "contacts": "buyer messages",
+    "surveys": "buyer surveys",
+    "violations": "policy violations",
+    "amazon_figures": "Amazon's own figures",
+}
+"""What each kind of evidence is called in a sentence."""
+HOW = {
+    "fully": "",
+    "days assumed": "It names the orders, not the day of each event: the days are assumed.",
+    "in part": "It shows only a part of them, so that the figure is a lower bound.",
+}
+"""What a file leaves out, by how much of the evidence it tells."""
+
+
+def where(menu: str, report_type: str) -> str:
+    """Where a file is downloaded.
+
+    >>> where("Orders > Order Reports > All Orders", "GET_ORDERS")
+    'Seller Central, Orders > Order Reports > All Orders; report type GET_ORDERS'
+    >>> where("", "GET_V2_SELLER_PERFORMANCE_REPORT"), where("", "")
+    ('Selling Partner API, report type GET_V2_SELLER_PERFORMANCE_REPORT', 'your own calls of the Selling Partner API')
+    """
+    if menu:
+        return f"Seller Central, {menu}" + (f"; report type {report_type}" if report_type else "")
+    return (
+        f"Selling Partner API, report type {report_type}"
+        if report_type
+        else "your own calls of the Selling Partner API"
+    )
+
+
+def evidence_in_words(words: Sequence[str]) -> str:
+    """Kinds of evidence, listed.
+
+    >>> evidence_in_words(["claims", "chargebacks"])
+    'A-to-z claims and chargebacks'
+    """
+    return listed([EVIDENCE[word] for word in words])
+
+
+def missing_title(unjudged: int, measures: int, files: int) -> str:
+    """The title of the list of missing files.
+
+    >>> missing_title(3, 4, 2), missing_title(1, 1, 1), missing_title(0, 2, 2)
+    ('Three measures cannot be judged; two files would tell more', 'One measure cannot be judged; one file would tell more', 'Two measures rest on Amazon’s figure alone; two files would tell which orders')
+    """  # noqa: E501 - the titles
+    what = f"{small(files)} {'file' if files == 1 else 'files'} would tell"
+    if unjudged:
+        noun = "measure" if unjudged == 1 else "measures"
+        return opening(f"{small(unjudged)} {noun} cannot be judged; {what} more")
+    noun = "measure rests" if measures == 1 else "measures rest"
+    return opening(
+        f"{small(measures)} {noun} on Amazon\N{RIGHT SINGLE QUOTATION MARK}s figure alone; {what} which orders"
+    )
+
+
+def no_orders(account: str) -> str:
+    """That no file of an account's orders was imported yet.
+
+    >>> no_orders("acme")
+    'acme: no file of orders yet, without which nothing is judged. Download the all-orders file (Seller Central, Orders > Order Reports > All Orders).'
+    """  # noqa: E501 - the sentence
+    place = "Seller Central, Orders > Order Reports > All Orders"
+    return f"{account}: no file of orders yet, without which nothing is judged. Download the all-orders file ({place})."
+
+
+def first_step(title: str, menu: str, report_type: str, evidence: Sequence[str], by_hand: bool) -> tuple[str, ...]:
+    """Which file to get first, as the last sentence of a verdict.
+
+    >>> "".join(first_step("order report", "Orders > Order Reports > New Orders", "", ["promises"], False))
+    'Download the order report (Seller Central, Orders > Order Reports > New Orders): it tells of ship-by days.'
+    """
+    told = f": it tells of {evidence_in_words(evidence)}."
+    if by_hand:
+        return (Strong(f"Fill in the {title}"), f" (docs/files.md){told}")
+    return (Strong(f"Download the {title}"), f" ({where(menu, report_type)}){told}")
+
+
+def sentence(
+    kind: str, title: str, menu: str, report_type: str, evidence: Sequence[str], measures: Sequence[str], missing: str,
+    ranges: Sequence[tuple[date, date]], days: int, downloads: int, most_days: int | None, have_first: date | None,
+    have_last: date | None, extends: bool, snapshot: bool, by_hand: bool, how: str, fully: str, note: str,
+) -> str:  # fmt: skip
+    """What to get, in sentences; the values are the fields of `downloads.Advice`, in its order.
+
+    >>> first, last = date(2026, 9, 14), date(2026, 11, 27)
+    >>> sentence("feedback", "seller feedback file", "Performance > Feedback", "", ["feedback"], ["order_defect_rate"],
+    ...          "all", [(first, last)], 75, 1, 365, None, None, False, False, False, "fully", "", "")
+    'Download the seller feedback file (Seller Central, Performance > Feedback) for 75 days, 14 September to 27 November 2026. Needed for: Order defects.'
+    """  # noqa: E501 - the sentence
+    if not kind:
+        return (
+            f"No file that the kit reads tells of {evidence_in_words(evidence)} in this marketplace.{_serves(measures)}"
+        )
+    got = _by_hand(title, ranges, days) if by_hand else f"Download the {title} ({where(menu, report_type)})"
+    if snapshot:
+        got += "; it covers the days of the marketplace\N{RIGHT SINGLE QUOTATION MARK}s own measure"
+    elif not by_hand:
+        got += f" for {_span(ranges, days)}{_in_parts(downloads, most_days)}"
+    if extends and not snapshot and not by_hand:
+        more = f"a download of {things(days, 'day')} more would do, {_dates(ranges)}{_in_parts(downloads, most_days)}"
+        got = f"Your {title} {_on_hand(missing, have_first, have_last)}; {more} ({where(menu, report_type)})"
+    elif missing != "all":
+        got = f"Your files tell of {evidence_in_words(evidence)} {_known(missing, have_first, have_last)}. {got}"
+    left_out = f" {HOW[how]}" if HOW[how] else ""
+    other = f" The {fully} shows all." if fully else ""
+    return f"{got}.{left_out}{other}{_serves(measures)}"
+
+
+def row(
+    kind: str, title: str, menu: str, report_type: str, evidence: Sequence[str], measures: Sequence[str], missing: str,
+    ranges: Sequence[tuple[date, date]], days: int, downloads: int, most_days: int | None, have_first: date | None,
+    have_last: date | None, extends: bool, snapshot: bool, by_hand: bool, how: str, fully: str, note: str,
+) -> dict[str, str]:  # fmt: skip
+    """The same as the cells of a row: title, place, days, report type, what it leaves out, and what it is needed for.
+
+    >>> first, last = date(2026, 9, 14), date(2026, 11, 27)
+    >>> row("feedback", "seller feedback file", "Performance > Feedback", "GET_X", ["feedback"], ["order_defect_rate"],
+    ...     "all", [(first, last)], 75, 1, 365, None, None, False, False, False, "fully", "", "")["days"]
+    '75 days, 14 September to 27 November 2026'
+    """
+    if not kind:
+        span = f"No file that the kit reads tells of {evidence_in_words(evidence)} in this marketplace"
+    elif snapshot:
+        span = "As it is: it covers the days of the marketplace\N{RIGHT SINGLE QUOTATION MARK}s own measure"
+    else:
+        span = f"{_span(ranges, days)}{_in_parts(downloads, most_days)}"
+        if extends and not by_hand:
+            span = f"{things(days, 'day')} more, {_dates(ranges)}: yours {_on_hand(missing, have_first, have_last)}"
+    place = (
+        ""
+        if not kind
+        else "docs/files.md: no download holds it"
+        if by_hand
+        else where(menu, "" if menu else report_type)
+    )
+    left_out = " ".join(filter(None, (HOW[how], f"The {fully} shows all." if fully else "")))
+    return {
+        "title": opening(title or evidence_in_words(evidence)), "place": place, "days": span, "note": left_out,
+        "report_type": report_type if menu else "", "measures": ", ".join(metric(name).label for name in measures),
+    }  # fmt: skip
+
+
+def _serves(measures: Sequence[str]) -> str:
+    return f" Needed for: {', '.join(metric(name).label for name in measures)}." if measures else ""
+
+
+def _by_hand(title: str, ranges: Sequence[tuple[date, date]], days: int) -> str:
+    return f"Fill in the {title} (docs/files.md) for {_span(ranges, days)}: no download holds it"
+
+
+def _span(ranges: Sequence[tuple[date, date]], days: int) -> str:
+    return f"{things(days, 'day')}, {_dates(ranges)}"
+
+
+def _dates(ranges: Sequence[tuple[date, date]]) -> str:
+    return listed([_range(first, last) for first, last in ranges])
+
+
+def _range(first: date, last: date) -> str:
+    """The days of a range, the year once.
+
+    >>> _range(date(2026, 9, 14), date(2026, 11, 27)), _range(date(2026, 11, 21), date(2026, 11, 27))
+    ('14 September to 27 November 2026', '21 to 27 November 2026')
+    >>> _range(date(2026, 11, 27), date(2026, 11, 27)), _range(date(2025, 12, 30), date(2026, 1, 2))
+    ('27 November 2026', '30 December 2025 to 2 January 2026')
+    """
+    if first == last:
+        return long_day(last, 0)
+    same_month = (first.year, first.month) == (last.year, last.month)
+    return f"{first.day if same_month else long_day(first, last.year)} to {long_day(last, 0)}"
+
+
+def _in_parts(downloads: int, most_days: int | None) -> str:
+    """In how many downloads, where one cannot hold all."""
+    if downloads < 2:
+        return ""
+    limit = "" if most_days is None else f" of at most {things(most_days, 'day')}"
+    return f", in {number(downloads)} downloads{limit}"
+
+
+def _known(missing: str, have_first: date | None, have_last: date | None) -> str:
+    """From when until when evidence is on hand."""
+    since = f"from {long_day(have_first, 0)} on" if have_first and missing in ("start", "both") else ""
+    until = f"until {long_day(have_last, 0)}" if have_last and missing in ("end", "both") else ""
+    return " and ".join(filter(None, (since, until))) + " only"
+
+
+def _on_hand(missing: str, have_first: date | None, have_last: date | None) -> str:
+    """Where the days on hand begin or end."""
+    begins = f"begins on {long_day(have_first, 0)}" if have_first and missing in ("start", "both") else ""
+    ends = f"ends on {long_day(have_last, 0)}" if have_last and missing in ("end", "both") else ""
+    return " and ".join(filter(None, (begins, ends)))

@@ -1,0 +1,213 @@
+"""Why a measure cannot be judged, in words: what no file tells, which files end too early or begin too late."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+from healthkit.wording.downloads import EVIDENCE
+from healthkit.wording.figures import count, days, long_day, number, rate, small, things
+from healthkit.wording.names import DASH, listed
+
+UNKNOWN = {
+    "promises": "when they were due to ship",
+    "delivery_promises": "when they were due to arrive",
+    "confirmations": "when they were confirmed",
+    "deliveries": "when they were delivered",
+    "tracking": "whether they had tracking",
+}
+"""What stays unknown of orders without a kind of evidence."""
+
+
+def tells(words: Sequence[str]) -> str:
+    """Kinds of evidence as nouns in a list.
+
+    >>> tells(["claims", "chargebacks"])
+    'A-to-z claims and chargebacks'
+    """
+    return listed([EVIDENCE.get(word, word.replace("_", " ")) for word in words])
+
+
+def why(reason: Any, noun: str, first: date, last: date, year: int, minimum: int | None = None) -> str:
+    """Why a measure has no verdict, in place of its room; `reason` is a Reason of `verdicts`.
+
+    `first` and `last` bound the window, `noun` is what the measure counts.
+    """
+    if reason.kind == "too few":
+        return f"judged from {things(minimum, noun)}" if minimum else "too few to judge"
+    if reason.kind == "no target":
+        return "nothing is asked"
+    if reason.kind == "no orders":
+        return no_orders(noun, first, last, year)
+    if reason.kind == "no file":
+        return no_file(reason, noun, first, last, year)
+    if reason.kind == "lower bound":
+        return lower_bound(reason, noun, year)
+    told = {"starts late": _starts_late, "ends early": _ends_early, "gap": _gap}[reason.kind](reason, first, last, year)
+    return told + only_if(reason.more, reason.missing_days, noun)
+
+
+def no_orders(noun: str, first: date, last: date, year: int) -> str:
+    """That nothing is to be counted.
+
+    >>> no_orders("order", date(2026, 10, 24), date(2026, 10, 30), 2026)
+    'no orders from 24 to 30 Oct'
+    """
+    when = f"on {days(last, last, year)}" if first == last else f"from {days(first, last, year).replace(DASH, 'to')}"
+    return f"no {noun}s {when}"
+
+
+def no_file(reason: Any, noun: str, first: date, last: date, year: int) -> str:
+    """That there were orders, or may have been, and no file tells what the measure asks."""
+    missing = [need.evidence for need in reason.needs if need.known_last is None]
+    if not reason.orders:
+        return f"no file tells of {tells(missing)}" if missing else f"no file tells of {noun}s"
+    unknown = [UNKNOWN[word] for word in missing if word in UNKNOWN]
+    what = listed(unknown) if unknown else f"of {tells(missing)}" if missing else "enough of them"
+    return f"{things(reason.orders)}, but no file tells {what}"
+
+
+def lower_bound(reason: Any, noun: str, year: int) -> str:
+    """That more may have gone wrong than the files tell.
+
+    >>> from types import SimpleNamespace as Some
+    >>> need = Some(evidence="claims", known_last=None)
+    >>> lower_bound(Some(needs=(need,), unknown=0), "order", 2026)
+    'a lower bound: no file tells of A-to-z claims'
+    >>> need = Some(evidence="feedback", known_last=date(2026, 10, 12), last=date(2026, 10, 31), known_first=date(2026, 1, 1),
+    ...             first=date(2026, 8, 18))
+    >>> lower_bound(Some(needs=(need,), unknown=0), "order", 2026)
+    'a lower bound: ratings are known only until 12 Oct'
+    """  # noqa: E501 - the examples
+    missing = [need.evidence for need in reason.needs if need.known_last is None]
+    told = [f"no file tells of {tells(missing)}"] if missing else []
+    for need in reason.needs:
+        if need.known_last is not None:
+            late = need.known_last < need.last and (need.last - need.known_last) >= (need.known_first - need.first)
+            told.append(f"{tells([need.evidence])} are known only {_bound(need, late, year)}")
+    if reason.unknown:
+        told.append(f"of {things(reason.unknown)} the files do not tell enough")
+    return f"a lower bound: {listed(told) or 'files are missing'}"
+
+
+def _bound(need: Any, late: bool, year: int) -> str:
+    return f"until {days(need.known_last, need.known_last, year)}" if late else (
+        f"since {days(need.known_first, need.known_first, year)}"
+    )  # fmt: skip
+
+
+def _starts_late(reason: Any, first: date, last: date, year: int) -> str:
+    since = days(reason.since, reason.since, year)
+    return f"orders only since {since}; the window starts {days(first, first, year)}"
+
+
+def _ends_early(reason: Any, first: date, last: date, year: int) -> str:
+    named = [need for need in reason.needs if need.evidence == "orders"]
+    other = [need for need in reason.needs if need.known_last is not None and need.evidence != "orders"]
+    if not named and other:
+        need = min(other, key=lambda need: need.known_last)
+        there = f"{things(reason.orders)}, but " if reason.orders else ""
+        until = days(need.known_last, need.known_last, year)
+        return f"{there}{tells([need.evidence])} are known only until {until}"
+    return f"orders only until {days(reason.until, reason.until, year)}; the window ends {days(last, last, year)}"
+
+
+def _gap(reason: Any, first: date, last: date, year: int) -> str:
+    return f"no file of orders covers {days(reason.since, reason.until, year).replace(DASH, 'to')}"
+
+
+def only_if(more: int | None, missing_days: int, noun: str) -> str:
+    """What it would take for counts that are past their target to be on target after all; empty where they are not.
+
+    >>> only_if(142, 10, "order")
+    '; on target only if the ten missing days held 142 more orders without a defect'
+    >>> only_if(None, 10, "order")
+    ''
+    """
+    if more is None:
+        return ""
+    span = "the missing day" if missing_days == 1 else f"the {small(missing_days)} missing days"
+    return f"; on target only if {span} held {number(more)} more {noun}{'' if more == 1 else 's'} without a defect"
+
+
+def by_amazon(reported_on: date, age: int, year: int) -> str:
+    """Whose figure is shown, and how old it is where it is older than a week.
+
+    >>> by_amazon(date(2026, 11, 27), 0, 2026), by_amazon(date(2026, 11, 20), 10, 2026)
+    ('Amazon’s own figure of 27 November', 'Amazon’s own figure of 20 November, 10 days old')
+    """
+    old = "" if age <= 7 else f", {number(age)} days old"
+    return f"Amazon\N{RIGHT SINGLE QUOTATION MARK}s own figure of {long_day(reported_on, year)}{old}"
+
+
+def unjudged_measures(names: Sequence[str], most: int = 4) -> str:
+    """Measures that cannot be judged, in a sentence; of many the first and the number of the others.
+
+    >>> unjudged_measures(["late shipment", "valid tracking"])
+    'late shipment and valid tracking cannot be judged'
+    >>> unjudged_measures(["late shipment"])
+    'late shipment cannot be judged'
+    >>> unjudged_measures(["a", "b", "c", "d", "e", "f"])
+    'a, b, c and 3 more measures cannot be judged'
+    """
+    shown = (
+        list(names) if len(names) <= most else [*names[: most - 1], f"{number(len(names) - most + 1)} more measures"]
+    )
+    return f"{listed(shown)} cannot be judged"
+
+
+def ours_beside(counted: int, at_fault: int, side: str, target: float | None, noun: str, reason: str) -> str:
+    """What our files count of a measure that the marketplace's own figure decides.
+
+    >>> ours_beside(241, 3, "below", 0.01, "order", "orders only since 28 Sep; the window starts 14 Sep")
+    'our files hold 3 of 241 (1.24%), which cannot be judged: orders only since 28 Sep; the window starts 14 Sep.'
+    >>> ours_beside(27, 0, "below", 0.025, "order", "")
+    'our files hold 0 of 27 (0.0%).'
+    >>> ours_beside(0, 0, "below", 0.04, "order", "no file tells of shipping confirmations")
+    'no file tells of shipping confirmations.'
+    """
+    if not counted:
+        return f"{reason or f'our files count no {noun}'}."
+    shown = f"our files hold {count(counted, at_fault, side)} ({rate(counted, at_fault, side, target)})"
+    return f"{shown}, which cannot be judged: {reason}." if reason else f"{shown}."
+
+
+def ours_title(whose: str) -> str:
+    """The title of the chart of our rate, where the marketplace's own figure decides.
+
+    >>> ours_title("Amazon’s own figure of 27 November")
+    'The rate by our files; Amazon’s own figure of 27 November decides'
+    """
+    return f"The rate by our files; {whose} decides"
+
+
+def ended(known_until: date, year: int) -> str:
+    """That the files of an account end before the day asked for.
+
+    >>> ended(date(2026, 11, 26), 2026)
+    'The files tell of orders until 26 November; later days are not known.'
+    """
+    return f"The files tell of orders until {long_day(known_until, year)}; later days are not known."
+
+
+def since_unknown(whose: str) -> str:
+    """That a measure is off target by the marketplace's figure alone.
+
+    >>> since_unknown("Amazon’s own figure of 27 November")
+    'off target by Amazon’s own figure of 27 November; since when, the files do not tell.'
+    """
+    return f"off target by {whose}; since when, the files do not tell."
+
+
+def none_off_target(as_of: date, unjudged: int) -> str:
+    """That no measure is known to be off target, and how many enforced ones cannot be judged.
+
+    >>> none_off_target(date(2026, 10, 31), 0)
+    'No measure is off target on 31 October 2026.'
+    >>> none_off_target(date(2026, 10, 31), 2)
+    'No measure is known to be off target on 31 October 2026; two that a rule enforces cannot be judged.'
+    """
+    known = "known to be " if unjudged else ""
+    rest = f"; {small(unjudged)} that a rule enforces cannot be judged" if unjudged else ""
+    return f"No measure is {known}off target on {long_day(as_of, 0)}{rest}."

@@ -1,0 +1,222 @@
+"""`report --separate`: a folder for each account that can be sent, in which nothing of another stands."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+
+import nbformat
+import pytest
+from typer.testing import CliRunner
+
+from healthkit import press
+from healthkit.cli import app
+from healthkit.desk import Desk
+from healthkit.press import manifest
+
+MONTH = "2026-10"
+SAMPLE = Path(__file__).parents[1] / "data" / "sample"
+PAIR = ["paper-moth", "clearbrook-bath"]
+ORDER = re.compile(r"\b[0-9S]\d{2}-\d{7}-\d{7}\b|\b[0-9a-f]{32}\b")
+
+
+@pytest.fixture(scope="module")
+def desk(sample_store):
+    return Desk(sample_store)
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory):
+    """A program in Chromium's place, which prints the page as it is after the first bytes of a PDF."""
+    program = tmp_path_factory.mktemp("bin") / "chromium"
+    program.write_text(
+        f"#!{sys.executable}\nimport sys\n"
+        "made = next(one.partition('=')[2] for one in sys.argv if one.startswith('--print-to-pdf='))\n"
+        "open(made, 'w').write('%PDF-1.4 ' + open(sys.argv[-1].removeprefix('file://')).read())\n"
+    )
+    program.chmod(0o755)
+    return program
+
+
+@pytest.fixture(scope="module")
+def printed(desk, chromium, tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("CHROMIUM", str(chromium))
+        return press.print_month(
+            desk, MONTH, out=tmp_path_factory.mktemp("reports"), separate=True, pdf=True, code=True
+        )
+
+
+def folders(printed: press.Printed) -> list[Path]:
+    return sorted(path for path in printed.index.parent.iterdir() if path.is_dir())
+
+
+def orders_of(account: str) -> set[str]:
+    """All order ids in the raw files of an account."""
+    files = (path for path in (SAMPLE / account).rglob("*") if path.is_file())
+    return {found for path in files for found in ORDER.findall(path.read_text(encoding="utf-8", errors="replace"))}
+
+
+class Links(HTMLParser):
+    """What a page links to or loads."""
+
+    def __init__(self, page: Path) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.feed(page.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found += [value or "" for name, value in attrs if name in ("href", "src")]
+
+
+def files_of(folder: Path) -> Iterator[tuple[str, str]]:
+    for path in folder.rglob("*"):
+        if path.is_file():
+            yield path.name, path.read_bytes().decode("utf-8", "replace")
+
+
+def test_each_account_has_a_folder_with_what_may_be_sent(desk, printed):
+    assert printed.failures == []
+    assert printed.notes == []
+    assert [folder.name for folder in folders(printed)] == sorted(
+        path.name.removesuffix(manifest.ENDING) for path in printed.index.parent.glob(f"*{manifest.ENDING}")
+    )
+    assert len(folders(printed)) == len(desk.accounts)
+    for folder in folders(printed):
+        names = {path.name for path in folder.iterdir()}
+        assert names == {f"{folder.name}.html", f"{folder.name}.pdf", f"{folder.name}_orders.csv", "vega.js"}
+
+
+def test_nothing_of_another_stands_in_a_folder(desk, printed):
+    ids = {account: orders_of(account) for account in desk.accounts}
+    assert all(len(found) > 30 for found in ids.values())
+    for folder in folders(printed):
+        [mine] = [account for account in desk.accounts if folder.name.startswith(f"{account}_")]
+        others = [account for account in desk.accounts if account != mine]
+        foreign = set().union(*(ids[account] for account in others)) - ids[mine]
+        for name, text in files_of(folder):
+            assert [account for account in others if account in text.lower()] == [], name
+            assert foreign.intersection(ORDER.findall(text)) == set(), name
+            assert "index.html" not in text, name
+            assert "all accounts" not in text, name
+            assert str(desk.store.folder) not in text, name
+            assert str(printed.index.parent) not in text, name
+        assert ORDER.search((folder / f"{folder.name}_orders.csv").read_text()), "the search must find ids at all"
+
+
+def test_all_that_a_page_links_to_is_in_its_folder(printed):
+    for folder in folders(printed):
+        links = Links(folder / f"{folder.name}.html").found
+        assert "vega.js" in links
+        assert all(link.startswith("#") or ((folder / link).is_file() and "/" not in link) for link in links)
+
+
+def test_the_index_of_the_owner_links_into_the_folders(printed):
+    top = printed.index.parent
+    links = Links(printed.index).found
+    for folder in folders(printed):
+        assert f"{folder.name}/{folder.name}.html" in links
+        assert f"{folder.name}/{folder.name}_orders.csv" in links
+    assert all(link.startswith("#") or (top / link).is_file() for link in links)
+    assert not (top / "vega.js").exists()
+
+
+def test_the_page_is_the_same_but_for_the_way_to_the_index(desk, printed, tmp_path):
+    flat = press.print_month(desk, MONTH, ["paper-moth"], tmp_path, code=True).index.parent / "paper-moth_us.html"
+    alone = printed.index.parent / "paper-moth_us" / "paper-moth_us.html"
+    back = '<span class="back"> · <a href="index.html">all accounts</a></span>'
+    text = flat.read_text(encoding="utf-8")
+    assert back in text
+    same = alone.read_text(encoding="utf-8")
+    assert re.sub(r"<pre>.*?</pre>", "", same, flags=re.S) == re.sub(
+        r"<pre>.*?</pre>", "", text.replace(back, ""), flags=re.S
+    )
+
+
+def test_only_what_changed_in_a_folder_is_printed_again(desk, tmp_path):
+    asked = {"out": tmp_path, "separate": True, "only_changed": True}
+    folder = press.print_month(desk, MONTH, PAIR, **asked).index.parent
+    again = press.print_month(desk, MONTH, PAIR, **asked)
+    assert (again.pages, again.skipped) == (0, 2)
+    for name in ("vega.js", "paper-moth_us.html", "paper-moth_us_orders.csv"):
+        (folder / "paper-moth_us" / name).unlink()
+        again = press.print_month(desk, MONTH, PAIR, **asked)
+        assert (again.pages, again.skipped) == (1, 1)
+        assert (folder / "paper-moth_us" / name).is_file()
+    # A file of the user's stays, and is named, for it would be sent too.
+    (folder / "paper-moth_us" / "offer.txt").write_text("mine")
+    noted = press.print_month(desk, MONTH, ["clearbrook-bath"], **asked)
+    said = "paper-moth_us/ also holds files that the report did not write: offer.txt."
+    assert [sentence.startswith(said) for sentence in noted.notes] == [True]
+    assert said in noted.index.read_text(encoding="utf-8")
+
+
+def test_one_layout_takes_the_place_of_the_other(desk, tmp_path):
+    flat = press.print_month(desk, MONTH, PAIR, tmp_path)
+    folder = flat.index.parent
+    one = press.print_month(desk, MONTH, ["paper-moth"], tmp_path, separate=True, alone=True)
+    assert not (folder / "paper-moth_us.html").exists()
+    assert {path.name for path in (folder / "paper-moth_us").iterdir()} == {
+        "paper-moth_us.html",
+        "paper-moth_us_orders.csv",
+    }
+    links = Links(one.index).found
+    assert {"paper-moth_us/paper-moth_us.html", "clearbrook-bath_us.html"} <= set(links)
+    # Back again; the folder goes, unless something of the user's lies in it.
+    press.print_month(desk, MONTH, ["paper-moth"], tmp_path)
+    assert not (folder / "paper-moth_us").exists()
+    assert (folder / "paper-moth_us.html").is_file()
+    (folder / "clearbrook-bath_us").mkdir()
+    (folder / "clearbrook-bath_us" / "clearbrook-bath_us.html").write_text("a copy of mine")
+    press.print_month(desk, MONTH, ["clearbrook-bath"], tmp_path, made="again")
+    assert (folder / "clearbrook-bath_us" / "clearbrook-bath_us.html").read_text() == "a copy of mine"
+
+
+def test_a_file_in_the_place_of_the_folder_is_moved_aside(desk, tmp_path):
+    folder = tmp_path / MONTH
+    folder.mkdir()
+    (folder / "paper-moth_us").write_text("mine")
+    printed = press.print_month(desk, MONTH, ["paper-moth"], tmp_path, separate=True)
+    assert (folder / "paper-moth_us.bak-1").read_text() == "mine"
+    assert len(printed.notes) == 1
+    assert (folder / "paper-moth_us" / "paper-moth_us.html").is_file()
+
+
+def test_a_failed_run_leaves_its_notebook_beside_the_index_and_not_in_the_folder(desk, tmp_path):
+    template = nbformat.read(press.TEMPLATE, as_version=4)
+    template.cells.insert(3, nbformat.v4.new_code_cell("1 / 0"))
+    nbformat.write(template, tmp_path / "t.ipynb")
+    printed = press.print_month(desk, MONTH, ["paper-moth"], tmp_path, separate=True, template=tmp_path / "t.ipynb")
+    assert len(printed.failures) == 1
+    assert (printed.index.parent / "paper-moth_us.failed.ipynb").is_file()
+    assert not (printed.index.parent / "paper-moth_us").exists()
+
+
+def test_a_template_without_the_parameter_says_what_to_add(desk, tmp_path):
+    text = press.TEMPLATE.read_text(encoding="utf-8")
+    old = text.replace('\\n",\n    "index_href = \\"index.html\\""', '"').replace("(monthly, index_href)", "(monthly)")
+    assert old != text
+    (tmp_path / "t.ipynb").write_text(old, encoding="utf-8")
+    given = {"template": tmp_path / "t.ipynb"}
+    assert press.print_month(desk, MONTH, ["paper-moth"], tmp_path, **given).failures == []
+    printed = press.print_month(desk, MONTH, ["paper-moth"], tmp_path, separate=True, **given)
+    assert "add index_href" in printed.failures[0].what
+
+
+def test_the_command_makes_separate_folders(sample_store, tmp_path):
+    asked = ["report", "--month", MONTH, "--data", str(sample_store), "--out", str(tmp_path), "--separate"]
+    shown = CliRunner().invoke(app, [*asked, "--account", "paper-moth"])
+    assert shown.exit_code == 0, shown.output
+    made = tmp_path / MONTH
+    assert {path.name for path in (made / "paper-moth_us").iterdir()} == {
+        "paper-moth_us.html",
+        "paper-moth_us_orders.csv",
+        "vega.js",
+    }
+    shutil.rmtree(made / "paper-moth_us")
+    again = CliRunner().invoke(app, [*asked, "--account", "paper-moth", "--only-changed"])
+    assert "1 report, 0 failed." in again.output

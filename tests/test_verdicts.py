@@ -1,0 +1,394 @@
+"""Where a measure stands by the worst known figure, and why one cannot be judged: a client who brings few files."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, timedelta
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from healthkit import blocks, monthly, wording
+from healthkit.cli import app
+from healthkit.desk import Desk
+from healthkit.evidence import Files, Reach
+from healthkit.policy import Target
+from healthkit.verdicts import AMAZON, OURS, Verdict
+from tests import client_files as client
+from tests.test_blocks import words
+
+AS_OF = date(2026, 11, 20)
+FIRST = date(2026, 9, 25)
+"""The orders begin after the window of the order defect rate does, which is 60 days that end 15 days before."""
+
+
+def measure(desk: Desk, metric: str, window: int = 0, day: date = AS_OF, **how: bool) -> Verdict:
+    """The verdict on one measure of the one account, by default in its longest window."""
+    [held] = desk.verdicts(day, **how)
+    found = [one for one in held.measures if one.metric == metric and window in (0, one.window)]
+    return max(found, key=lambda one: one.window)
+
+
+@pytest.fixture(scope="module")
+def orders() -> list[tuple[str, date]]:
+    """Five orders a day until the as-of day."""
+    return client.placed(FIRST, AS_OF, 5)
+
+
+@pytest.fixture(scope="module")
+def bad(orders) -> list[tuple[str, date, int]]:
+    """Four bad ratings among the orders of the window."""
+    return [(number, day + timedelta(3), 1) for number, day in orders[10:50:10]]
+
+
+@pytest.fixture(scope="module")
+def first_day(tmp_path_factory, orders, bad) -> Desk:
+    """What a client brings on the first day: orders, ratings, and Amazon's report that marks two measures bad."""
+    return client.imported(
+        tmp_path_factory.mktemp("first_day"),
+        all_orders_dot_txt=client.all_orders(orders),
+        feedback_dot_txt=client.feedback(bad),
+        performance_dot_json=client.performance(
+            AS_OF,
+            orderDefectRate=client.defect_rate(AS_OF, 190, 3, "BAD"),
+            preFulfillmentCancellationRate=client.cancelled_rate(AS_OF, 34, 1, "BAD"),
+            lateShipmentRate=client.shipped_late(AS_OF, 141, 4, "GOOD"),
+            rating={"ahrScore": 428, "ahrStatus": "GREAT"},
+        ),
+    )
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory, orders, bad) -> Desk:
+    """The same client without Amazon's report."""
+    return client.imported(
+        tmp_path_factory.mktemp("alone"),
+        all_orders_dot_txt=client.all_orders(orders),
+        feedback_dot_txt=client.feedback(bad),
+    )
+
+
+def run(desk: Desk, *words: str) -> Any:
+    return CliRunner().invoke(app, [*words, "--data", str(desk.store.folder)])
+
+
+# -- the worst known figure wins ------------------------------------------------------------------------------
+
+
+def test_amazons_figure_decides_where_ours_cannot_judge(first_day):
+    held = measure(first_day, "order_defect_rate")
+    assert (held.status, held.whose, held.ours["status"]) == ("off target", AMAZON, "short history")
+    assert (held.shown["counted"], held.shown["at_fault"], held.age) == (190, 3, 0)
+
+
+def test_amazons_figure_decides_where_ours_is_better(first_day):
+    held = measure(first_day, "cancellation_rate")
+    assert (held.ours["at_fault"], held.ours["status"]) == (0, "on target")
+    assert (held.status, held.whose) == ("off target", AMAZON)
+
+
+def test_ours_decides_where_it_is_the_worse(tmp_path, orders):
+    gone = {number for number, day in orders if day >= AS_OF - timedelta(5)}
+    desk = client.imported(
+        tmp_path,
+        all_orders_dot_txt=client.all_orders(orders, cancelled=gone),
+        performance_dot_json=client.performance(
+            AS_OF, preFulfillmentCancellationRate=client.cancelled_rate(AS_OF, 40, 0, "GOOD")
+        ),
+    )
+    assert (measure(desk, "cancellation_rate").status, measure(desk, "cancellation_rate").whose) == ("off target", OURS)
+
+
+@pytest.mark.parametrize(
+    ("age", "status", "expected"),
+    [
+        (7, "GOOD", "on target"),
+        (8, "GOOD", "no data"),
+        (7, "BAD", "off target"),
+        (60, "BAD", "off target"),
+    ],
+)
+def test_old_good_news_is_none_and_old_bad_news_stands(tmp_path, orders, age, status, expected):
+    on = AS_OF - timedelta(age)
+    late = 20 if status == "BAD" else 1
+    desk = client.imported(
+        tmp_path,
+        all_orders_dot_txt=client.all_orders(orders),
+        performance_dot_json=client.performance(on, lateShipmentRate=client.shipped_late(on, 141, late, status)),
+    )
+    held = measure(desk, "late_shipment_rate")
+    assert (held.status, held.age) == (expected, age)
+
+
+def test_an_old_figure_does_not_outweigh_our_own(tmp_path, orders):
+    on = AS_OF - timedelta(20)
+    desk = client.imported(
+        tmp_path,
+        all_orders_dot_txt=client.all_orders(orders),
+        performance_dot_json=client.performance(
+            on, preFulfillmentCancellationRate=client.cancelled_rate(on, 34, 1, "BAD")
+        ),
+    )
+    assert (measure(desk, "cancellation_rate").status, measure(desk, "cancellation_rate").whose) == ("on target", OURS)
+
+
+@pytest.mark.parametrize(
+    ("word", "points", "expected"),
+    [
+        ("AT_RISK_OF_DEACTIVATION", 96, "off target"),
+        ("AT_RISK_OF_DEACTIVATION", 150, "at risk"),
+        ("SOMETHING_NEW", 428, "on target"),
+        ("GREAT", 428, "on target"),
+        ("GREAT", 96, "off target"),
+    ],
+)
+def test_a_rating_is_judged_by_the_worse_of_word_and_points(tmp_path, orders, word, points, expected):
+    desk = client.imported(
+        tmp_path,
+        all_orders_dot_txt=client.all_orders(orders),
+        performance_dot_json=client.performance(AS_OF, rating={"ahrScore": points, "ahrStatus": word}),
+    )
+    held = measure(desk, "account_health_rating")
+    assert (held.status, held.whose) == (expected, AMAZON)
+
+
+def test_a_figure_called_good_that_misses_its_target_is_off_target(tmp_path, orders):
+    desk = client.imported(
+        tmp_path,
+        all_orders_dot_txt=client.all_orders(orders),
+        performance_dot_json=client.performance(AS_OF, lateShipmentRate=client.shipped_late(AS_OF, 100, 9, "GOOD")),
+    )
+    assert measure(desk, "late_shipment_rate").status == "off target"
+
+
+# -- what cannot be judged says why ---------------------------------------------------------------------------
+
+
+def test_short_history_past_its_limit_says_what_it_would_take(alone, bad):
+    held = measure(alone, "order_defect_rate")
+    counted, at_fault = held.ours["counted"], held.ours["at_fault"]
+    assert (held.ours["status"], at_fault) == ("short history", len(bad))
+    enough = counted + held.reason.more
+    target = Target(Fraction(1, 100), "below")
+    assert target.met(enough, at_fault)
+    assert not target.met(enough - 1, at_fault)
+    missing = (FIRST - held.ours["first_day"]).days
+    assert held.reason.missing_days == missing
+    told = wording.reasons.only_if(held.reason.more, missing, "order")
+    assert f"held {held.reason.more} more orders without a defect" in told
+
+
+def test_no_file_that_tells_is_not_no_orders(alone, orders):
+    held = measure(alone, "late_shipment_rate")
+    assert (held.status, held.reason.kind, held.ours["counted"]) == ("no data", "no file", 0)
+    first, last = held.ours["first_day"], held.ours["last_day"]
+    assert held.reason.orders == sum(first <= day <= last for _, day in orders)
+    assert [need.evidence for need in held.reason.needs] == ["promises", "confirmations"]
+    told = wording.reasons.why(held.reason, "order", first, last, AS_OF.year)
+    assert (
+        told
+        == f"{held.reason.orders} orders, but no file tells when they were due to ship and when they were confirmed"
+    )
+
+
+def test_no_orders_is_said_where_there_were_none(tmp_path):
+    early = client.placed(date(2026, 6, 1), AS_OF - timedelta(40), 2)
+    late = [(client.order_id(900 + n), AS_OF - timedelta(n)) for n in range(2)]
+    desk = client.imported(tmp_path, all_orders_dot_txt=client.all_orders(early + late))
+    held = measure(desk, "cancellation_rate", day=AS_OF - timedelta(10))
+    assert (held.status, held.reason.kind) == ("no orders", "no orders")
+
+
+@pytest.mark.parametrize(("back", "status", "kind"), [(12, "no data", "ends early"), (6, "incomplete", "lower bound")])
+def test_confirmations_that_end_early_are_named_with_their_day(tmp_path, orders, back, status, kind):
+    until = AS_OF - timedelta(back)
+    known = [(number, day) for number, day in orders if day <= until]
+    desk = client.imported(
+        tmp_path,
+        all_orders_dot_txt=client.all_orders(orders),
+        order_report_dot_txt=client.order_report(orders),
+        confirmations_dot_csv=client.confirmations(known),
+    )
+    held = measure(desk, "late_shipment_rate", 10)
+    assert (held.status, held.reason.kind) == (status, kind)
+    assert held.reason.unknown > 0
+    [need] = held.reason.needs
+    assert (need.evidence, need.known_last) == ("confirmations", until)
+    told = wording.reasons.why(held.reason, "order", held.ours["first_day"], held.ours["last_day"], AS_OF.year)
+    assert f"known only until {until:%-d %b}" in told
+
+
+def test_unknown_orders_that_could_not_change_the_verdict_do_not_hide_it(tmp_path, orders):
+    known = [one for place, one in enumerate(orders) if place != len(orders) - 30]
+    desk = client.imported(
+        tmp_path,
+        all_orders_dot_txt=client.all_orders(orders),
+        order_report_dot_txt=client.order_report(orders),
+        confirmations_dot_csv=client.confirmations(known),
+    )
+    held = measure(desk, "late_shipment_rate", 30)
+    assert held.status == "on target"
+
+
+def test_a_defect_rate_without_claims_is_a_lower_bound_and_not_on_target(tmp_path):
+    orders = client.placed(date(2026, 6, 1), AS_OF, 5)
+    stars = [(number, day + timedelta(3), 5) for number, day in orders[::20]]
+    desk = client.imported(
+        tmp_path, all_orders_dot_txt=client.all_orders(orders), feedback_dot_txt=client.feedback(stars)
+    )
+    held = measure(desk, "order_defect_rate")
+    assert (held.status, held.reason.kind) == ("incomplete", "lower bound")
+    assert {need.evidence for need in held.reason.needs} == {"claims", "chargebacks"}
+
+
+def test_ratings_that_end_early_are_a_lower_bound(tmp_path):
+    orders = client.placed(date(2026, 6, 1), AS_OF, 5)
+    until = AS_OF - timedelta(30)
+    stars = [(number, day, 5) for number, day in orders[::5] if day <= until]
+    files = {
+        "all_orders_dot_txt": client.all_orders(orders),
+        "defects_dot_csv": "order-id,kind,known-on\n",
+    }
+    whole = client.imported(tmp_path / "whole", **files, feedback_dot_txt=client.feedback(
+        [(number, day, 5) for number, day in orders[::5]]))  # fmt: skip
+    cut = client.imported(tmp_path / "cut", **files, feedback_dot_txt=client.feedback(stars))
+    assert measure(whole, "order_defect_rate").status == "on target"
+    assert measure(cut, "order_defect_rate").status == "incomplete"
+
+
+def test_days_that_no_file_of_orders_covers_are_named(tmp_path):
+    orders = client.placed(date(2026, 6, 1), AS_OF, 5)
+    hole = date(2026, 9, 10), date(2026, 9, 24)
+    before, after = (
+        [one for one in orders if one[1] < hole[0]], [one for one in orders if one[1] > hole[1]],
+    )  # fmt: skip
+    desk = client.imported(
+        tmp_path, a_dot_txt=client.all_orders(before), b_dot_txt=client.all_orders(after),
+        defects_dot_csv="order-id,kind,known-on\n",
+    )  # fmt: skip
+    held = measure(desk, "order_defect_rate")
+    assert (held.ours["status"], held.reason.kind) == ("short history", "gap")
+    assert (held.reason.since, held.reason.until) == hole
+
+
+def test_silence_is_measured_by_how_often_rows_come():
+    often = Reach(date(2026, 1, 1), date(2026, 3, 1), 60)
+    seldom = Reach(date(2026, 1, 1), date(2026, 3, 1), 4)
+    assert often.slack == 7
+    assert seldom.slack == 59
+    files = Files(date(2026, 1, 1), AS_OF, AS_OF, 10, frozenset({"feedback"}), {"feedback": often})
+    assert files.lacks("feedback", date(2026, 1, 1), date(2026, 3, 10))
+    assert not files.lacks("feedback", date(2026, 1, 1), date(2026, 3, 6))
+    assert files.lacks("claims", date(2026, 1, 1), date(2026, 3, 4))
+
+
+# -- the account as a whole: check, page, index, summary, panel -----------------------------------------------
+
+
+def test_check_exits_one_and_names_both_of_amazons_measures(first_day):
+    shown = run(first_day, "check", "--month", "2026-11")
+    assert shown.exit_code == 1
+    lines = [line for line in shown.stdout.splitlines() if line.startswith("off target")]
+    assert len(lines) == 2
+    assert all("by Amazon’s own figure of 20 November" in line for line in lines)
+    assert "order defects" in lines[0] + lines[1]
+    assert "cancellation" in lines[0] + lines[1]
+
+
+def test_check_exits_three_where_nothing_is_known_to_be_wrong_and_not_all_is_known(alone):
+    shown = run(alone, "check", "--month", "2026-11")
+    assert shown.exit_code == 3
+    assert "cannot be judged  acme (US): late shipment over 30 days" in shown.stdout
+    assert "not covered  acme (US): no file tells of" in shown.stdout
+    assert "on target" not in shown.stdout.replace("on target only if", "")
+
+
+def complete(folder: Path, orders: list[tuple[str, date]]) -> Desk:
+    """A client of whom all enforced measures are known."""
+    as_of = max(day for _, day in orders)
+    return client.imported(
+        folder,
+        all_orders_dot_txt=client.all_orders(orders),
+        performance_dot_json=client.performance(
+            as_of,
+            orderDefectRate=client.defect_rate(as_of, 190, 0, "GOOD"),
+            preFulfillmentCancellationRate=client.cancelled_rate(as_of, 34, 0, "GOOD"),
+            lateShipmentRate=client.shipped_late(as_of, 141, 1, "GOOD"),
+            validTrackingRate=client.tracked(as_of, 150, 149, "GOOD"),
+            unitOnTimeDeliveryRate=client.unit_on_time(as_of, 150, 149, "GOOD"),
+            rating={"ahrScore": 428, "ahrStatus": "GREAT"},
+        ),
+    )
+
+
+def test_check_exits_zero_only_where_every_enforced_measure_has_a_fresh_figure(tmp_path):
+    desk = complete(tmp_path, client.placed(FIRST, date(2026, 11, 30), 5))
+    shown = run(desk, "check", "--month", "2026-11")
+    assert "Every measure that a rule enforces is on target." in shown.stdout
+    assert "not covered  acme (US)" in shown.stdout
+    assert shown.exit_code == 0
+
+
+def test_check_as_json_has_the_verdict_and_whose_figure_it_is(first_day):
+    rows = json.loads(run(first_day, "check", "--month", "2026-11", "--format", "json").stdout)
+    off = {row["metric"]: row for row in rows if row["status"] == "off target"}
+    assert {name: row["case"] for name, row in off.items()} == dict.fromkeys(
+        ("order_defect_rate", "cancellation_rate"), "amazon"
+    )
+    assert {row["status"] for row in rows} == {"off target", "cannot be judged"}
+    assert all(row["reason"] for row in rows if row["status"] == "cannot be judged")
+
+
+def test_the_page_leads_with_amazons_figures_and_is_as_of_the_last_day_known(first_day):
+    held = monthly.open_month(first_day, "acme", "2026-11")
+    assert (held.as_of, held.month_end) == (AS_OF, date(2026, 11, 30))
+    told = words(blocks.verdict(held).html)
+    assert "20 November 2026 , the last day that the files tell of" in told
+    assert "are off target at 1.58% (limit 1%) by Amazon’s own figure of 20 November" in told
+    assert "cancellation is at 2.9% (limit 2.5%) by Amazon’s own figure of 20 November" in told
+    assert "cannot be judged" in told
+    assert "Nothing" not in told
+
+
+def test_the_page_of_a_client_of_whom_little_is_known_is_no_all_clear(alone):
+    held = monthly.open_month(alone, "acme", "2026-11")
+    told = [sentence for _, sentence in blocks.report.verdict_lines(held)]
+    assert told[0].startswith("Nothing is known to be off target, but ")
+    assert "cannot be judged" in told[0]
+    assert not any(sentence.startswith("Nothing:") for sentence in told)
+
+
+def test_the_index_ranks_what_cannot_be_judged_before_what_is_on_target(alone, first_day, tmp_path):
+    good = complete(tmp_path, client.placed(FIRST, date(2026, 11, 30), 5))
+    rows = [
+        blocks.portfolio_row(monthly.open_month(desk, "acme", "2026-11"), "") | {"account": name}
+        for name, desk in (("good", good), ("alone", alone), ("first", first_day))
+    ]
+    assert [row["status"] for row in rows] == ["on target", "cannot be judged", "off target"]
+    page = blocks.Portfolio(month="2026-11", as_of=date(2026, 11, 30), rows=pd.DataFrame(rows, dtype=object))
+    told = words(blocks.index(page).html)
+    assert told.index("first Amazon US") < told.index("alone Amazon US") < told.index("good Amazon US")
+    assert "One account is off target ; one cannot be judged." in told
+    assert "as of 20 Nov, where its files end" in told
+
+
+def test_the_panel_opens_on_amazons_worst_figure_and_says_it(first_day):
+    from healthkit.widgets import questions
+
+    asked = questions.first_question(first_day, "acme")
+    told = questions.answer(first_day, asked)
+    assert (asked.metric, asked.as_of) == ("order_defect_rate", AS_OF)
+    assert told.status == "off target"
+    assert "by Amazon’s own figure of 20 November" in wording.plain(told.finding)
+
+
+def test_the_portfolio_counts_amazons_figure(first_day):
+    from healthkit.widgets.ranks import ranks
+
+    held = ranks(first_day, AS_OF, ahead=False).drop_duplicates(["metric"]).set_index("metric")
+    assert held.loc["cancellation_rate", ["status", "case"]].tolist() == ["off target", "amazon"]
+    assert held.index[0] in ("cancellation_rate", "order_defect_rate")
