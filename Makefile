@@ -8,7 +8,7 @@ STORE = data/sample_store
 READY = $(VENV)/.ready
 LOCK = requirements.txt requirements-dev.txt pyproject.toml
 
-.PHONY: help setup report lab test lint sample backtest bench-futures bench-ui bench-window bench-press bench-count bench-import fuzz audit
+.PHONY: help setup report lab test lint sample backtest bench-futures bench-ui bench-window bench-press bench-count bench-import bench-smoke wheel fuzz audit
 .DEFAULT_GOAL := help
 
 help:
@@ -24,6 +24,8 @@ help:
 	@echo "make bench-press   what a report costs beside stock papermill and nbconvert (REPORTS=n of them at last)"
 	@echo "make bench-count   what counting costs beside a bare scan, how it grows, and the usual pandas ways"
 	@echo "make bench-import  what an import costs beside a bare parse of the same file"
+	@echo "make bench-smoke   every benchmark at a size of seconds"
+	@echo "make wheel    build the wheel, install it into an empty environment and use it there"
 	@echo "make fuzz     feed every reader damaged files (SECONDS=20 of CPU time each)"
 	@echo "make audit    ask whether a pinned library has a known weakness (needs a network)"
 	@echo "make sample   write data/sample again (seeded: the same bytes)"
@@ -68,6 +70,12 @@ bench-count: $(READY)
 
 bench-import: $(READY)
 	@$(RUN) -m bench.intake
+
+bench-smoke: $(READY)
+	@$(RUN) -m bench.smoke
+
+wheel: $(READY)
+	@$(RUN) -m pytest tests/test_wheel.py
 
 fuzz: $(READY)
 	@$(RUN) -m tests.fuzz --seconds $(SECONDS) --jobs 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import time
 from datetime import date, timedelta
@@ -13,7 +14,7 @@ import pandas as pd
 from healthkit import outlook, policy, scores
 from healthkit.exposure import Counts
 
-DRAWS, AHEAD = 10_000, 90
+DRAWS, AHEAD = int(os.environ.get("DRAWS", "10000")), 90
 AS_OF = date(2026, 10, 31)
 DAYS = 400
 MEASURES = {"order_defect_rate": (0.012, 25), "late_shipment_rate": (0.04, 2)}
@@ -29,7 +30,9 @@ def made_up(metric: str, per_day: int, share: float | None = None, delay: float 
     named = {"account": "made-up", "marketplace": "US", "channel": "seller", "metric": metric, "basis": str(rule.basis)}
     days = pd.date_range(AS_OF - timedelta(days=DAYS - 1), AS_OF)
     many = rng.poisson(per_day, DAYS)
-    exposure = pd.DataFrame({**named, "clock_day": days, "known_on": days, "until_day": pd.NaT, "counted": many})
+    exposure = pd.DataFrame({
+        **named, "clock_day": days, "known_on": days, "until_day": pd.NaT, "counted": many, "assumed": None,
+    })  # fmt: skip
     clock = np.repeat(days.to_numpy(), rng.binomial(many, share))
     known = clock + rng.exponential(delay, clock.size).astype("timedelta64[D]")
     faults = pd.DataFrame({

@@ -30,10 +30,13 @@ from healthkit import blocks, excerpt, intake, press, tables
 from healthkit.press import forks
 from healthkit.store import Store
 
-ROOT = Path(__file__).parents[1]
+RAW = Path(os.environ.get("RAW") or Path(__file__).parents[1] / "data" / "sample")
+"""The raw files whose accounts are printed and copied."""
 MONTH = "2026-10"
-FEW = (8, 40)
+FEW = tuple(int(size) for size in os.environ.get("FEW", "8,40").split(","))
 """Batches of so many reports tell what one more costs."""
+ACCOUNTS = int(os.environ.get("ACCOUNTS", "8"))
+"""Accounts of the sample that are printed by the stock commands and in plain Python."""
 MANY = int(os.environ.get("REPORTS", "1000"))
 """So many reports are printed to see whether anything grows."""
 BIN = Path(sys.executable).parent
@@ -83,8 +86,11 @@ def copies(sample: Store, folder: Path, many: int) -> Store:
             # By number first, so that each of them in turn has a copy among the first few.
             name = f"{n:04d}-{accounts[n % len(accounts)]}"
             named = mine.set_column(mine.schema.get_field_index("account"), "account", pa.repeat(name, len(mine)))
-            report = pc.binary_join_element_wise(mine["report"], f"{n}", "-")
-            pieces.append(named.set_column(named.schema.get_field_index("report"), "report", report))
+            # A store counts a file once by its digest: the copy of a file needs a digest of its own.
+            for column in {"report", "digest"} & set(named.column_names):
+                renamed = pc.binary_join_element_wise(str(n), named[column], "-")
+                named = named.set_column(named.schema.get_field_index(column), column, renamed)
+            pieces.append(named)
         store._append(table, pa.concat_tables(pieces))
     if len(hk.Desk(store.folder).accounts) != many:
         raise SystemExit(f"The copies make {len(hk.Desk(store.folder).accounts)} accounts; {many} were to be made.")
@@ -102,9 +108,9 @@ def main() -> None:
     """Measure, print."""
     with tempfile.TemporaryDirectory(prefix="bench-press-") as place:
         folder = Path(place)
-        list(intake.take_in([ROOT / "data" / "sample"], Store(folder / "store")))
+        list(intake.take_in([RAW], Store(folder / "store")))
         desk = hk.Desk(folder / "store")
-        pairs = hk.accounts_in(desk, MONTH)
+        pairs = hk.accounts_in(desk, MONTH)[:ACCOUNTS]
         figures: dict[str, Any] = {"accounts": len(pairs)}
 
         each = [spent(lambda name=name: stock(folder / "store", name, folder)) for name, _ in pairs]

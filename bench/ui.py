@@ -8,6 +8,7 @@ and lists the orders besides. The usual pattern with nothing but one bare line i
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import sys
 import tempfile
@@ -21,8 +22,11 @@ from healthkit.store import Store
 from tests.browser.find_chromium import chromium
 from tests.browser.lab import lab, run_all
 
-SAMPLE = Path(__file__).parents[1] / "data" / "sample"
-PRESSES, WARM = 30, 5
+RAW = Path(os.environ.get("RAW") or Path(__file__).parents[1] / "data" / "sample")
+"""The raw files that the panels show; they hold birchway-crafts."""
+PRESSES, WARM = int(os.environ.get("PRESSES", "30")), min(5, int(os.environ.get("PRESSES", "30")))
+ONLY = tuple(os.environ.get("ONLY", "").split(","))
+"""Only panels whose name begins with one of these are measured, given as `ONLY=ours_730,usual_730`; empty: all."""
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 USUAL = """
 import altair as alt
@@ -125,7 +129,7 @@ def main() -> None:
         sys.exit("No Chromium here: install it, or set CHROMIUM to its path.")
     with tempfile.TemporaryDirectory(prefix="bench-ui-") as place, sync_playwright() as playwright:
         folder = Path(place)
-        list(intake.take_in([SAMPLE], Store(folder / "store")))
+        list(intake.take_in([RAW], Store(folder / "store")))
         # The usual pattern draws by Altair's own renderer, so it goes without our `hk.setup()`.
         usual = f"import healthkit as hk\ndesk = hk.open_desk({str(folder / 'store')!r})"
         ours = f"{usual}\nhk.setup()"
@@ -139,6 +143,8 @@ def main() -> None:
                 "ours_8_charts": [ours, OURS_EIGHT],
                 "usual_8_charts": [usual, USUAL + EIGHT, SHOW],
             }.items():
+                if not name.startswith(ONLY):
+                    continue
                 figures[name] = measured(browser, held, name, cells)
                 print(name, figures[name], flush=True)
         browser.close()
@@ -146,6 +152,7 @@ def main() -> None:
     ratios = {
         usual: round(figures[f"usual_{usual}"]["median_ms"] / figures[f"ours_{ours}"]["median_ms"], 1)
         for usual, ours in beside.items()
+        if f"usual_{usual}" in figures and f"ours_{ours}" in figures
     }
     print(json.dumps({"presses": PRESSES, **figures, "times_faster": ratios}))
 

@@ -7,6 +7,7 @@ rates of every day shown, and the orders behind the last of them.
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import tempfile
 import time
@@ -16,14 +17,15 @@ from datetime import date, timedelta
 import numpy as np
 import pandas as pd
 
-from healthkit import policy
-from healthkit.desk import Desk
+from healthkit import policy, store, tables
+from healthkit.desk import FIGURES, Desk
 from healthkit.exposure import Counts
 from healthkit.scores import days_of
 from healthkit.widgets import questions
 from healthkit.widgets.questions import Question
 
-ORDERS, ACCOUNTS, DAYS = 10_000_000, 1_000, 730
+ORDERS = int(float(os.environ.get("ORDERS", "1e7")))
+ACCOUNTS, DAYS = 1_000, 730
 AS_OF = date(2026, 10, 31)
 METRIC, SHARE, DELAY = "late_shipment_rate", 0.04, 2.0
 
@@ -40,7 +42,7 @@ def made_up() -> tuple[Counts, str, int]:
     named = {"marketplace": "US", "channel": "seller", "metric": METRIC, "basis": str(rule.basis)}
     exposure = pd.DataFrame({
         "account": np.repeat(names, DAYS), **named, "clock_day": np.tile(days, ACCOUNTS),
-        "known_on": np.tile(days, ACCOUNTS), "until_day": pd.NaT, "counted": many.ravel(),
+        "known_on": np.tile(days, ACCOUNTS), "until_day": pd.NaT, "counted": many.ravel(), "assumed": None,
     })  # fmt: skip
     late = rng.binomial(many.ravel(), SHARE)
     clock = np.repeat(np.tile(days, ACCOUNTS), late)
@@ -77,8 +79,11 @@ def main() -> None:
     """Measure, print."""
     counts, largest, orders = made_up()
     with tempfile.TemporaryDirectory() as nowhere:
+        # A store without a file: the panel asks it for the marketplace's own figures, and there are none.
+        store.Store(nowhere)._append(tables.REPORTS, store.schema(tables.REPORTS).empty_table())
         desk = Desk(nowhere)
         desk.__dict__["counts"] = counts
+        desk._figures[(largest,)] = desk.store.ledger(only=FIGURES).in_memory()
         asked = Question(largest, "US", METRIC, "seller", 30, AS_OF)
         questions.answer(desk, asked)
         days = {span: days_of(AS_OF - timedelta(days=span - 1), AS_OF) for span in (120, 730)}

@@ -36,6 +36,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "removal",
         "reported",
         "scores",
+        "shipped",
         "store",
         "tables",
         "verdicts",

@@ -430,5 +430,11 @@ class Desk:
 
     def due(self, as_of: date, accounts: Iterable[str] | None = None, ahead: int = 2) -> pd.DataFrame:
         """DUE: orders that wait to be confirmed and are due within some days, or overdue (see `outlook.due`)."""
-        zones = {code: MARKETPLACES[code].zone for code in self.counts.coverage["marketplace"].unique()}
-        return outlook.due(self.store.ledger(accounts), as_of, zones, ahead)
+        return outlook.due(self.store.ledger(accounts), as_of, self._zones(), ahead)
+
+    def waiting_without_day(self, as_of: date, accounts: Iterable[str] | None = None) -> dict[str, int]:
+        """How many orders of each account wait, and no file says by when they must ship (see `outlook.without_day`)."""
+        return outlook.without_day(self.store.ledger(accounts), as_of, self._zones())
+
+    def _zones(self) -> dict[str, str]:
+        return {code: MARKETPLACES[code].zone for code in self.counts.coverage["marketplace"].unique()}

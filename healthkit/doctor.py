@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
-from healthkit import desk, store, wording
+from healthkit import desk, shipped, store, wording
 from healthkit.verdicts import AMAZON, OURS, AccountVerdict, Verdict
 
 WELL, MISSING, WRONG = "✓", "▲", "✕"
@@ -75,7 +75,14 @@ def _name(one: Verdict) -> str:
 
 def examine(folder: store.Folder, whole: bool = False) -> list[Line]:
     """Look at the kit, its libraries and one store; `whole` reads every data file of it."""
-    return [_kit(), _libraries(), *_optional(), _room(store.Store(folder).besides[0]), *_store(folder, whole)]
+    return [
+        _kit(),
+        _libraries(),
+        *_shipped(),
+        *_optional(),
+        _room(store.Store(folder).besides[0]),
+        *_store(folder, whole),
+    ]
 
 
 def _kit() -> Line:
@@ -97,6 +104,15 @@ def _libraries() -> Line:
         cure = "Install the pinned ones: pip install -r requirements.txt (or make setup)."
         return Line(WRONG, f"Missing libraries: {', '.join(missing)}.", cure)
     return Line(WELL, ", ".join(f"{name} {version}" for name, version in held.items()))
+
+
+def _shipped() -> list[Line]:
+    """Whether the files are there that come with the kit and lie outside of its code."""
+    missing = shipped.missing()
+    if not missing:
+        return [Line(WELL, f"Report template, column map and notebooks: {shipped.root()}")]
+    cure = "Install healthkit again (pip install --force-reinstall --no-deps), or restore them in the checkout."
+    return [Line(WRONG, f"Missing files of the kit: {', '.join(missing)}.", cure)]
 
 
 def _optional() -> list[Line]:

@@ -21,12 +21,13 @@ from healthkit.marketplaces import MARKETPLACES, marketplace
 
 FILE = Path(__file__).parent / "downloads.yaml"
 EVIDENCE = (
-    "orders", "cancellers", "promises", "delivery_promises", "confirmations", "deliveries", "tracking", "scans",
-    "feedback", "claims", "chargebacks", "refunds", "returns", "return_answers", "return_feedback", "return_refusals",
-    "invoices", "contacts", "surveys", "violations", "amazon_figures",
+    "orders", "cancellers", "promises", "delivery_promises", "confirmations", "confirmation_times", "deliveries",
+    "tracking", "scans", "feedback", "claims", "chargebacks", "refunds", "returns", "return_answers",
+    "return_feedback", "return_refusals", "invoices", "contacts", "surveys", "violations", "amazon_figures",
 )  # fmt: skip
 """The kinds of evidence. `promises` are ship-by days, `delivery_promises` deliver-by days, `cancellers` who cancelled,
-`amazon_figures` what Amazon reports of its own measures; the others are as in `tables.EVIDENCE`."""
+`confirmation_times` those that no list of late shipments replaces, `amazon_figures` what Amazon reports of its
+own measures; the others are as in `tables.EVIDENCE`."""
 
 How = Literal["fully", "days assumed", "in part"]
 """How much of the evidence a file tells: all of it; which orders, but not on which day; only some (a lower bound)."""

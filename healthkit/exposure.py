@@ -20,11 +20,11 @@ import pyarrow.compute as pc
 from pandas.api.types import union_categoricals
 
 from healthkit import tables
-from healthkit.metrics import METRICS
+from healthkit.metrics import METRICS, PROMISED
 from healthkit.policy import Basis, Rule
 from healthkit.tables import Frame, Ledger
 
-_FIRST_KEYS = ["account", "marketplace", "channel", "clock_day", "known_on", "until_day"]
+_FIRST_KEYS = ["account", "marketplace", "channel", "clock_day", "known_on", "until_day", "assumed"]
 _STAY = ["account", "marketplace", "channel", "order_id"]
 
 
@@ -126,7 +126,9 @@ def count(ledger: Ledger, rules: Iterable[Rule], track: Track = iter) -> Counts:
         exposures.append(_named(_exposure(stays.counting), metric, basis))
         if stays.unknown is not None:
             unknown.append(_named(_exposure(stays.unknown), metric, basis))
-        faults.append(_named(_fault_stays(stays.faults, METRICS[metric].counts), metric, basis))
+        faults.append(
+            _named(_fault_stays(stays.faults, METRICS[metric].counts, basis.clock in PROMISED), metric, basis)
+        )
     coverage = nw.from_native(ledger.coverage).lazy().collect("pandas").to_native()
     return Counts(
         _table(exposures, tables.EXPOSURE),
@@ -143,16 +145,21 @@ def _exposure(counting: Frame) -> Columns:
     return _dated(taken(rows, np.lexsort(codes[::-1])))
 
 
-def _fault_stays(faults: Frame, counts: str) -> Columns:
+def _fault_stays(faults: Frame, counts: str, promised: bool = False) -> Columns:
     """When each order is at fault, and why: stays that overlap or touch are joined, for two defects are one order.
 
     A joined stay is cut where its causes change, so that a cause that became known later is not named on an
     earlier day; `since` is the first day of the whole stay. Where units are counted, each parcel stays by
     itself: its units add to those of the others.
+
+    No fault is known before its clock day, unless that is `promised`: then the order is known from when it was placed,
+    and `known_on` may lie before the clock day, from which on the sweep counts it.
     """
     rows = _packed(faults)
     known, clock = rows["known_on"], rows["clock_day"]
-    rows["known_on"] = np.maximum(np.where(known != _OPEN, known, clock), clock)
+    rows["known_on"] = np.where(known != _OPEN, known, clock)
+    if not promised:
+        rows["known_on"] = np.maximum(rows["known_on"], clock)
     del known, clock
     numbers = _numbered(rows)
     places = np.lexsort([rows["known_on"], numbers])

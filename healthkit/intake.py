@@ -221,7 +221,14 @@ def take_in(
 
 
 def _one(source: Source, told: Told, batch: _Batch, moved: Callable[[int], None] | None, ahead: Ahead) -> _Waiting:
-    """Read one file, unless the store or this import has it."""
+    """Read one file, unless the store or this import has it, or its account has a name that cannot be printed."""
+    name = _whose(source, told.account)
+    if not name.isprintable():
+        why = (
+            f"{ascii(source.name)[1:-1]}: the account name {name!a} has control characters. Rename the folder, or "
+            "name the account with --account."
+        )
+        return _Waiting(source, told, Outcome(source.name, source.kind, refused=why))
     if told.digest in batch.held:
         _LOG.debug("%s stands in the store already", source.name)
         return _Waiting(source, told, Outcome(source.name, source.kind))

@@ -4,9 +4,10 @@ A metric says *when*, not *whether*. It never looks at an as-of day and never co
 ledger and a basis (the clock and the options of a rule), with frames of days:
 
 - `counting`: account, marketplace, channel, order_id, clock_day, known_on (from when on it counts), until_day?
-  (from when on it no longer does), counted (how many it adds: one order, or its units);
+  (from when on it no longer does), counted (how many it adds: one order, or its units), assumed? (what had to be
+  assumed for it to count, as `wording` explains it);
 - `faults`: account, marketplace, channel, order_id, cause, clock_day, known_on, cleared_on?, at_fault,
-  assumed? (what had to be assumed, as `wording` explains it);
+  assumed? (what had to be assumed of the fault);
 - `unknown`, of metrics whose denominator is itself learnt from files: orders that were shipped and do not count, for no
   file tells what it takes (the columns of `counting`; each adds one order, whatever the metric counts).
 
@@ -26,11 +27,11 @@ from typing import NamedTuple
 import narwhals as nw
 
 from healthkit.policy import Basis
-from healthkit.tables import ALL, SEVERITIES, SHIPPED_STATUSES, Frame, Ledger
+from healthkit.tables import ALL, LISTED_DAYS, SEVERITIES, SHIPPED_STATUSES, Frame, Ledger
 
 ORDER = ["account", "marketplace", "order_id"]
 _STAY = ["account", "marketplace", "channel", "order_id"]
-_COUNTING = [*_STAY, "clock_day", "known_on", "until_day", "counted"]
+_COUNTING = [*_STAY, "clock_day", "known_on", "until_day", "counted", "assumed"]
 _FAULTS = [*_STAY, "cause", "clock_day", "known_on", "cleared_on", "at_fault", "assumed"]
 
 
@@ -69,6 +70,7 @@ class Metric(NamedTuple):
 def _placed(ledger: Ledger, basis: Basis, *columns: str) -> Frame:
     """The orders that have the day which places them, as `clock_day`; `gone_on` is the day they cease to count.
 
+    `placed_on` is the day from which the clock day is known: a promised day is known as soon as the order is placed.
     Of all that is known of them only what a metric asks for: each step over a wide frame takes thrice as long to say.
     """
     known = ~nw.col(basis.clock).is_null() & ~nw.col("channel").is_null()
@@ -77,29 +79,35 @@ def _placed(ledger: Ledger, basis: Basis, *columns: str) -> Frame:
     if basis.option("orders", "any") == "premium":
         known = known & nw.col("is_premium").fill_null(False)
     orders = ledger.orders.filter(known)
-    return orders.select(*_STAY, *columns, clock_day=nw.col(basis.clock), gone_on=gone_on)
+    placed_on = nw.min_horizontal("ordered_on", basis.clock) if basis.clock in PROMISED else nw.col(basis.clock)
+    return orders.select(*_STAY, *columns, clock_day=nw.col(basis.clock), gone_on=gone_on, placed_on=placed_on)
+
+
+PROMISED = ("ship_by_on", "deliver_by_on")
+"""Clock days that are promised when the order is placed, and mostly lie ahead."""
 
 
 def _shipped(ledger: Ledger, basis: Basis, *columns: str) -> Frame:
-    """The orders that were not cancelled, whether or not the day that places them is known (`clock`, may be empty).
-
-    `by_order` says whether the order itself tells that it was shipped: by its status, or by a confirmation.
-    """
+    """The orders that were not cancelled, whether or not the day that places them is known (`clock`, may be empty)."""
     there = ~nw.col("channel").is_null() & (nw.col("status").fill_null("") != "cancelled")
     if basis.option("orders", "any") == "premium":
         there = there & nw.col("is_premium").fill_null(False)
-    by_order = nw.col("status").fill_null("").is_in(SHIPPED_STATUSES) | ~nw.col("shipped_at").is_null()
     orders = ledger.orders.filter(there)
-    return orders.select(*_STAY, "ordered_on", *columns, clock=nw.col(basis.clock), by_order=by_order)
+    return orders.select(*_STAY, "ordered_on", "status", "shipped_at", *columns, clock=nw.col(basis.clock))
 
 
-def _unknown(orders: Frame) -> Frame:
+def _by_status() -> nw.Expr:
+    """Whether the status of an order says that it was shipped."""
+    return nw.col("status").fill_null("").is_in(SHIPPED_STATUSES)
+
+
+def _unknown(orders: Frame, until_day: str | None = None) -> Frame:
     """Orders of which no file tells enough, as counting rows: from their order day on, placed by the metric's clock
-    day where that is known, else by the order day."""
+    day where that is known, else by the order day; until a file tells enough after all, where one ever does."""
     dated = orders.with_columns(
         clock_day=nw.coalesce("clock", "ordered_on"), known_on=nw.coalesce("ordered_on", "clock")
     )
-    return _counting(dated.filter(~nw.col("clock_day").is_null()), "known_on")
+    return _counting(dated.filter(~nw.col("clock_day").is_null()), "known_on", until_day)
 
 
 def _cancelled_on() -> nw.Expr:
@@ -107,13 +115,16 @@ def _cancelled_on() -> nw.Expr:
     return nw.when(nw.col("status") == "cancelled").then(nw.col("cancelled_on")).otherwise(_nothing("date"))
 
 
-def _counting(orders: Frame, known_on: str, until_day: str | None = None, counted: str | None = None) -> Frame:
-    """Orders as counting rows: from the known day on, until the other."""
+def _counting(
+    orders: Frame, known_on: str, until_day: str | None = None, counted: str | None = None, assumed: str | None = None
+) -> Frame:
+    """Orders as counting rows: from the known day on, until the other; `assumed` is the word for what that rests on."""
     return orders.select(
         *_STAY, "clock_day",
         known_on=nw.col(known_on),
         until_day=_nothing("date") if until_day is None else nw.col(until_day),
         counted=nw.lit(1, nw.Int64) if counted is None else nw.col(counted),
+        assumed=_nothing("text") if assumed is None else nw.lit(assumed, nw.String),
     )  # fmt: skip
 
 
@@ -146,7 +157,7 @@ def _of_orders(rows: Frame, orders: Frame) -> Frame:
 
 def _all_orders(ledger: Ledger, basis: Basis) -> Frame:
     """Every order counts from its clock day on; a cancelled one ceases where the rule leaves those out."""
-    return _counting(_placed(ledger, basis), "clock_day", "gone_on")
+    return _counting(_placed(ledger, basis), "placed_on", "gone_on")
 
 
 def negative_feedback_rate(ledger: Ledger, basis: Basis) -> Stays:
@@ -246,7 +257,7 @@ def cancellation_rate(ledger: Ledger, basis: Basis) -> Stays:
     if basis.option("unknown_canceller", "at_fault") == "at_fault":
         at_fault = at_fault | by.is_null()
     rows = _faults(_canceller_assumed(cancelled.filter(at_fault)), "cancelled", "cancelled_on", assumed="assumed")
-    return Stays(_counting(placed, "clock_day"), nw.concat([rows, _of_defects(ledger, placed, "cancelled")]))
+    return Stays(_counting(placed, "placed_on"), nw.concat([rows, _of_defects(ledger, placed, "cancelled")]))
 
 
 def _canceller_assumed(rows: Frame) -> Frame:
@@ -263,28 +274,76 @@ def late_shipment_rate(ledger: Ledger, basis: Basis) -> Stays:
     """Orders whose first confirmation came after the ship-by instant.
 
     With `counts: confirmed` an order counts from the day it is confirmed; with `counts: due` every order
-    with a ship-by instant does, from its clock day until it is cancelled.
+    with a ship-by instant does, from its clock day until it is cancelled. A shipped order of which no file tells the
+    confirmation counts by the marketplace's own list of late shipments (see `_by_list`).
     """
     due = basis.option("counts", "confirmed") == "due"
     placed = _placed(ledger, basis, "cancelled_on", "shipped_on", "shipped_at", "ship_by", "status")
     promised = placed.filter(~nw.col("ship_by").is_null())
+    lacking = _unconfirmed(ledger, basis, due)
     if due:
         promised = promised.with_columns(gone_on=_cancelled_on())
     confirmed = promised.filter(~nw.col("shipped_at").is_null())
     late = _faults(confirmed.filter(nw.col("shipped_at") > nw.col("ship_by")), "shipped_late", "shipped_on")
-    listed = _listed(ledger, promised if due else confirmed, "shipped_late", "clock_day" if due else "shipped_on")
-    counting = _counting(promised, "clock_day", "gone_on") if due else _counting(confirmed, "shipped_on")
-    return Stays(counting, nw.concat([late, listed]), _unknown(_unconfirmed(ledger, basis, due)))
+    if due:
+        listed = _listed(ledger, promised, "shipped_late", "clock_day")
+        return Stays(_counting(promised, "placed_on", "gone_on"), nw.concat([late, listed]), _unknown(lacking))
+    lists = _lists(ledger, LATE_SHIPMENTS)
+    if lists is None:
+        listed = _listed(ledger, confirmed, "shipped_late", "shipped_on")
+        return Stays(_counting(confirmed, "shipped_on"), nw.concat([late, listed]), _unknown(lacking))
+    by_list = _by_list(lists, lacking)
+    counts = _counting(by_list, "counts_on", assumed=CONFIRMED_BY_LIST)
+    columns = [*_STAY, "clock_day", "gone_on", "counts_on"]
+    both = [confirmed.with_columns(counts_on=nw.col("shipped_on")).select(columns), by_list.select(columns)]
+    return Stays(
+        nw.concat([_counting(confirmed, "shipped_on"), counts]),
+        nw.concat([late, _listed(ledger, nw.concat(both), "shipped_late", "counts_on")]),
+        _unknown(lacking.join(by_list.select(*ORDER, "counts_on"), on=ORDER, how="left"), "counts_on"),
+    )
+
+
+CONFIRMED_BY_LIST = "confirmations_from_list"
+"""What is assumed of orders that count by the list of late shipments."""
+LATE_SHIPMENTS = "list_late_shipments"
+
+
+def _lists(ledger: Ledger, name: str) -> Frame | None:
+    """The lists of one kind that the marketplace gave, with the days that each tells of: `from_on` to `list_on`.
+
+    None where there is none: they are few, and to look for them costs less than to count without them.
+    """
+    rows = ledger.account_states.filter((nw.col("kind") == "list") & (nw.col("name") == name))
+    begins = nw.col("as_of").dt.offset_by(f"-{LISTED_DAYS}d").cast(nw.Date)
+    lists = rows.select("account", "marketplace", list_on="as_of", from_on=begins)
+    return lists if len(lists.head(1).collect()) else None
+
+
+def _by_list(lists: Frame, lacking: Frame) -> Frame:
+    """Shipped seller orders without a known confirmation that lists of late shipments tell of, from `counts_on` on.
+
+    A list names the late ones among the orders due by its day and in the 60 days before: so one that it does not name
+    was confirmed in time. It counts from the day of the first such list, and not before its clock day.
+    """
+    known = ~nw.col("clock").is_null() & ~nw.col("ship_by").is_null() & (nw.col("channel") == "seller")
+    due = lacking.filter(known & nw.col("shipped_at").is_null()).join(lists, on=["account", "marketplace"], how="inner")
+    within = due.filter((nw.col("from_on") <= nw.col("ship_by_on")) & (nw.col("ship_by_on") <= nw.col("list_on")))
+    first = within.group_by(*_STAY, "clock").agg(nw.col("list_on").min())
+    return first.with_columns(
+        clock_day=nw.col("clock"), gone_on=_nothing("date"), counts_on=nw.max_horizontal("clock", "list_on")
+    )
 
 
 def _unconfirmed(ledger: Ledger, basis: Basis, due: bool) -> Frame:
-    """Shipped orders that do not count, for no file tells when they were due or (unless `due` is enough) confirmed."""
-    counts = ~nw.col("clock").is_null() & ~nw.col("ship_by").is_null()
+    """Shipped orders of which no file tells when they were due or (unless `due` is enough) confirmed."""
+    known = ~nw.col("clock").is_null() & ~nw.col("ship_by").is_null()
     if not due:
-        counts = counts & ~nw.col("shipped_at").is_null()
-    lacking = _shipped(ledger, basis, "ship_by", "shipped_at").filter(~counts)
-    by_parcel = lacking.filter(~nw.col("by_order")).join(ledger.shipments.select(*ORDER), on=ORDER, how="semi")
-    return nw.concat([lacking.filter(nw.col("by_order")), by_parcel])
+        known = known & ~nw.col("shipped_at").is_null()
+    lacking = _shipped(ledger, basis, "ship_by_on", "ship_by").filter(~known)
+    by_order = lacking.filter(_by_status() | ~nw.col("shipped_at").is_null())
+    # An engine finds where a column is empty without reading it, and whatever else stands beside.
+    silent = lacking.filter(nw.col("shipped_at").is_null()).filter(~_by_status())
+    return nw.concat([by_order, silent.join(ledger.shipments.select(*ORDER), on=ORDER, how="semi")])
 
 
 def _listed(ledger: Ledger, orders: Frame, kind: str, counts_from: str) -> Frame:
@@ -343,7 +402,7 @@ def _with_parcels(ledger: Ledger, basis: Basis, told: nw.Expr, inside: nw.Expr, 
         told=nw.col("told").max(), inside=nw.col("inside").max(), parcels=nw.col("parcel").sum()
     )
     orders = _shipped(ledger, basis, *columns).join(by_order, on=ORDER, how="left")
-    return orders.filter(nw.col("by_order") | ~nw.col("parcels").is_null())
+    return orders.filter(_by_status() | ~nw.col("shipped_at").is_null() | ~nw.col("parcels").is_null())
 
 
 _PARCEL = ["shipment_id", "confirmed_at", "delivered_at", "delivered_on"]
@@ -461,7 +520,7 @@ def invoice_defect_rate(ledger: Ledger, basis: Basis) -> Stays:
     missing = _faults(bad, "invoice_missing", "late_on", "invoiced_on")
     late = _faults(bad.filter(~nw.col("invoiced_on").is_null()), "invoice_late", "invoiced_on")
     listed = [_of_defects(ledger, placed, kind) for kind in ("invoice_missing", "invoice_late")]
-    return Stays(_counting(placed, "clock_day", "gone_on"), nw.concat([missing, late, *listed]))
+    return Stays(_counting(placed, "placed_on", "gone_on"), nw.concat([missing, late, *listed]))
 
 
 def _after_next_working_day(name: str) -> nw.Expr:
@@ -592,7 +651,7 @@ def policy_violations(ledger: Ledger, basis: Basis) -> Stays:
     first = told.group_by("account", "marketplace").agg(clock_day=nw.col("opened_on").min())
     counting = first.with_columns(
         channel=nw.lit(ALL), order_id=nw.col("account"), known_on=nw.col("clock_day"),
-        until_day=_nothing("date"), counted=nw.lit(1, nw.Int64),
+        until_day=_nothing("date"), counted=nw.lit(1, nw.Int64), assumed=_nothing("text"),
     ).select(_COUNTING)  # fmt: skip
     return Stays(counting, _open_violations(told, nw.col("count")))
 
@@ -629,7 +688,7 @@ def account_health_rating(ledger: Ledger, basis: Basis) -> Stays:
     for severity in SEVERITIES:
         points = nw.lit(basis.option(f"points_{severity}", 0), nw.Int64)
         taken = nw.when(nw.col("severity") == severity).then(points).otherwise(taken)
-    return Stays(_counting(orders, "clock_day"), _open_violations(ledger.violations, taken * nw.col("count")))
+    return Stays(_counting(orders, "placed_on"), _open_violations(ledger.violations, taken * nw.col("count")))
 
 
 _RETURNS = ("returns", "return_answers", "return_feedback", "return_refusals")

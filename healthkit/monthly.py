@@ -143,8 +143,11 @@ def ended_before(desk: Desk, month: str, accounts: Iterable[str] | None = None) 
 
 
 def _reports(verdict: AccountVerdict) -> bool:
-    """Whether anything is counted in a window, or reported by the marketplace."""
-    return any(one.theirs is not None or (one.ours or {}).get("counted") for one in verdict.measures)
+    """Whether orders lie in a window, even if no file tells of their faults, or the marketplace reported a figure."""
+    return any(
+        one.theirs is not None or (one.ours or {}).get("counted") or (one.reason is not None and one.reason.orders)
+        for one in verdict.measures
+    )
 
 
 def _reached(desk: Desk, as_of: date) -> bool:

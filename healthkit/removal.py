@@ -24,7 +24,7 @@ def purge(held: Store, removal: Removal, reports: Iterable[Path] = ()) -> Purged
     Raises StoreError (see `store.purge`). A purge that was killed is finished by running it again.
     """
     scratch.sweep()
-    for place in _folders(reports):
+    for place in ([held.folder] if isinstance(held.folder, Path) else []) + _folders(reports):
         scratch.sweep(place)
     kept.clear(held.folder)
     purged = store.purge(held, removal)

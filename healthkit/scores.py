@@ -165,7 +165,7 @@ class _Held:
     first_orders: dict[str, np.ndarray]
     counting: dict[_Asked, Stays]
     faults: dict[_Asked, Stays]
-    assumed: dict[_Asked, dict[str, Stays]]
+    assumed: dict[_Asked, list[tuple[str, Stays]]]
     unknown: dict[_Asked, Stays]
     files: list[Files]
     lacking: dict[str, tuple[np.ndarray, np.ndarray]]
@@ -198,12 +198,13 @@ def _arrays(counts: Counts, marketplace: str) -> _Held:
     accounts = pd.Index(coverage["account"].astype("str"))
     files = [Files.of(row) for row in tables.records(coverage)]
     unknown = counts.unknown[(counts.unknown["marketplace"] == marketplace).to_numpy()]
-    counting = _split(exposure, accounts, "until_day", "counted")
-    guesses = faults[faults["assumed"].notna().to_numpy()]
-    assumed: dict[_Asked, dict[str, Stays]] = {}
-    for words in guesses["assumed"].unique():
-        for asked, stays in _split(guesses[(guesses["assumed"] == words).to_numpy()], accounts, *_FAULT).items():
-            assumed.setdefault(asked, {})[words] = stays
+    counting = _split(exposure, accounts, *_COUNT)
+    assumed: dict[_Asked, list[tuple[str, Stays]]] = {}
+    for frame, columns in ((exposure, _COUNT), (faults, _FAULT)):
+        guesses = frame[frame["assumed"].notna().to_numpy()]
+        for words in guesses["assumed"].unique():
+            for asked, stays in _split(guesses[(guesses["assumed"] == words).to_numpy()], accounts, *columns).items():
+                assumed.setdefault(asked, []).append((words, stays))
     return _Held(
         marketplace,
         accounts,
@@ -233,6 +234,7 @@ def _reach(files: Sequence[Files], word: str) -> tuple[np.ndarray, np.ndarray]:
     return first, last
 
 
+_COUNT = ("until_day", "counted")
 _FAULT = ("cleared_on", "at_fault")
 
 
@@ -310,7 +312,7 @@ def _count(held: _Held, ask: _Ask, channel: str) -> _Count:
     for place, files in enumerate(held.files):
         if metric.proxy and metric.proxy_unless not in files.evidence:
             proxy[place] = metric.proxy
-    for words, stays in held.assumed.get(asked, {}).items():
+    for words, stays in held.assumed.get(asked, ()):
         covered = on(stays) > 0
         proxy[covered] = [_and(before, words) for before in proxy[covered]]
     for place, files in enumerate(held.files):

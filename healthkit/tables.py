@@ -326,7 +326,7 @@ same for the same content of the same account, `content` for the same content of
 rows of each table the file holds."""
 EXPOSURE = Table(
     "exposure",
-    "how many orders count, by clock day and the days on which they began and ceased to count",
+    "how many orders count, by clock day, the days on which they began and ceased to count, and what that rests on",
     _columns("""
         account      text
         marketplace  text
@@ -337,6 +337,7 @@ EXPOSURE = Table(
         known_on     day
         until_day    day?
         counted      count
+        assumed      text?
     """),
 )
 FAULTS = Table(

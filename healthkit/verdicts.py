@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from healthkit.evidence import CLOCKS, LEARNT_FROM, Files, rests_on
+from healthkit.evidence import CLOCKS, LEARNT_FROM, SILENT_DAYS, Files, rests_on
 from healthkit.exposure import Counts
 from healthkit.metrics import METRICS
 from healthkit.policy import ON_SCALE, UNJUDGED, Policy, Rule, Target, severity
@@ -179,10 +179,24 @@ def _needs_of(one: Verdict) -> list[Need]:
     if one.reason is not None:
         return list(one.reason.needs)
     theirs, ours = one.theirs, one.ours
+    estimated = _estimates(ours)
+    if ours is not None and estimated:
+        return [Need(word, ours["first_day"], one.as_of) for word in estimated]
     if one.whose != AMAZON or theirs is None or ours is None or ours["at_fault"] >= theirs["at_fault"]:
         return []
     words = rests_on(one.rule) or NAMES_ORDERS.get(one.metric, ())
     return [Need(word, theirs["first_day"], one.as_of) for word in words]
+
+
+ESTIMATED = {"confirmations_from_list": "confirmation_times"}
+"""The evidence that would take the place of an assumption, by the assumption."""
+
+
+def _estimates(row: Row | None) -> list[str]:
+    """The evidence without which our figure is an estimate, where a file would tell it."""
+    words = "" if row is None else str(row["proxy"] or "")
+    held = (ESTIMATED.get(word, word.removesuffix("_not_imported")) for word in words.split("+") if word)
+    return [word for word in held if word in ESTIMATED.values() or f"{word}_not_imported" in words]
 
 
 def _joined(held: Lacking | None, need: Need, metric: str) -> Lacking:
@@ -395,7 +409,8 @@ class Evidence:
             if word not in files.evidence:
                 yield Need(word, first, as_of)
             elif word in learnt:
-                if unknown and reach is not None and (reach.last < last or reach.first > first):
+                few = timedelta(SILENT_DAYS)
+                if unknown and reach is not None and (reach.last + few < last or reach.first - few > first):
                     yield Need(word, first, as_of, *known)
             elif files.lacks(word, first, as_of):
                 yield Need(word, first, as_of, *known)

@@ -36,14 +36,39 @@ def read(path: Path) -> Any:
 
     Raises YamlError for a file that is not UTF-8, not YAML, or names a thing twice; OSError where it cannot be read.
     """
+    if path.exists() and not path.is_file():
+        raise YamlError(f"{path.name} is no file; give the path of a YAML file.")
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), Loader=_Lines)  # noqa: S506 - a SafeLoader
+        held = yaml.load(path.read_text(encoding="utf-8"), Loader=_Lines)  # noqa: S506 - a SafeLoader
+        _check_size(held)
+        return held
     except YamlError as error:
         raise YamlError(f"{path.name}, {error}") from None
     except UnicodeDecodeError as error:
         raise YamlError(f"{path.name} is not UTF-8 (byte {error.start:,}); save it as UTF-8.") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise YamlError(f"{path.name} is not YAML: {' '.join(str(error).split())}") from None
+
+
+MOST_VALUES, DEEPEST = 200_000, 50
+"""Limits on what a file holds with its aliases written out: values, and how deep they lie."""
+
+
+def _check_size(held: Any) -> None:
+    """Raise YamlError for aliases that hold themselves, or whose values written out would fill the memory."""
+    values, left = 0, [(held, 0)]
+    while left:
+        one, depth = left.pop()
+        values += 1
+        if values > MOST_VALUES or depth > DEEPEST:
+            raise YamlError(
+                f"its aliases (*name) hold themselves, or more than {MOST_VALUES:,} values, or values more than "
+                f"{DEEPEST} levels deep. Write the values out."
+            )
+        if isinstance(one, dict):
+            left += [(value, depth + 1) for value in one.values()]
+        elif isinstance(one, list | tuple | set):
+            left += [(value, depth + 1) for value in one]
 
 
 def without_lines(held: Any) -> Any:

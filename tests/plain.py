@@ -25,6 +25,7 @@ def judged(metric, rows, options, clock, as_of, hindsight):
         if order["channel"] is None or order[clock] is None:
             continue
         about = {name: [row for row in rows.get(name, ()) if same_order(row, order)] for name in ABOUT}
+        about |= {"clock_day": order[clock], "lists": lists_of(rows, order)}
         weight, bad = JUDGES[metric](order, about, options, evening)
         said.append(
             (order, order[clock], weight, bad if isinstance(bad, int) and not isinstance(bad, bool) else weight * bad)
@@ -37,6 +38,15 @@ ABOUT = ("feedback", "defects", "shipments")
 
 def same_order(row, order):
     return all(row[name] == order[name] for name in ("account", "marketplace", "order_id"))
+
+
+def lists_of(rows, order):
+    """The days of the lists of late shipments of an order's account and marketplace."""
+    return [
+        row["as_of"] for row in rows.get("account_states", ())
+        if (row["kind"], row["name"]) == ("list", "list_late_shipments")
+        and all(row[name] == order[name] for name in ("account", "marketplace"))
+    ]  # fmt: skip
 
 
 def counts(rows, account, channel, as_of, window, lag):
@@ -272,7 +282,20 @@ def late_shipment(order, about, options, evening):
     late = confirmed and order["shipped_at"] > order["ship_by"]
     if options.get("counts", "confirmed") == "due":
         return (0 if is_cancelled(order, evening) else 1), late or has_defect(about["defects"], "shipped_late", evening)
-    return int(confirmed), late or (confirmed and listed(about, "shipped_late", evening, order["shipped_on"]))
+    counts_on = order["shipped_on"] if order["shipped_at"] is not None else by_list(order, about)
+    return int(evening.knows(counts_on)), late or listed(about, "shipped_late", evening, counts_on)
+
+
+def was_shipped(order, parcels):
+    return order["status"] in ("shipped", "partially shipped", "delivered") or order["shipped_at"] or bool(parcels)
+
+
+def by_list(order, about):
+    """From which day on a seller's shipped order without a confirmation counts: of the first list that tells of it."""
+    if order["channel"] != "seller" or order["status"] == "cancelled" or not was_shipped(order, about["shipments"]):
+        return None
+    days = [day for day in about["lists"] if day - timedelta(days=60) <= order["ship_by_on"] <= day]
+    return max(about["clock_day"], min(days)) if days else None
 
 
 def on_time_delivery(order, about, options, evening):
@@ -348,12 +371,11 @@ JUDGES = {
 
 
 def unknown(metric, rows, options, clock, as_of):
-    """(order, the day that places it) for each shipped order that does not count, whatever else is learnt later."""
+    """(order, the day that places it) for each shipped order that no file lets count by the evening of a day."""
     judge, found = UNKNOWN[metric], []
     for order in rows["orders"]:
         parcels = [row for row in rows.get("shipments", ()) if same_order(row, order)]
-        sent = order["status"] in ("shipped", "partially shipped", "delivered") or order["shipped_at"] or parcels
-        if order["channel"] is None or order["status"] == "cancelled" or not sent:
+        if order["channel"] is None or order["status"] == "cancelled" or not was_shipped(order, parcels):
             continue
         if options.get("orders", "any") == "premium" and not order["is_premium"]:
             continue
@@ -361,7 +383,11 @@ def unknown(metric, rows, options, clock, as_of):
         if placed is None or known_on > as_of:
             continue
         if order[clock] is None or judge(order, parcels, options):
-            found.append((order, placed))
+            about = {"shipments": parcels, "lists": lists_of(rows, order), "clock_day": order[clock]}
+            estimated = metric == "late_shipment_rate" and options.get("counts", "confirmed") != "due"
+            counts_on = by_list(order, about) if estimated and order[clock] and order["ship_by"] else None
+            if counts_on is None or counts_on > as_of:
+                found.append((order, placed))
     return found
 
 

@@ -34,7 +34,7 @@ TABLES = {
     table.name: table
     for table in (
         tables.ORDERS, tables.FEEDBACK, tables.DEFECTS, tables.SHIPMENTS, tables.CONTACTS, tables.RETURNS,
-        tables.VIOLATIONS,
+        tables.VIOLATIONS, tables.ACCOUNT_STATES,
     )
 }  # fmt: skip
 FIELDS = {"case", "policy", "window", "hindsight", "imported", *TABLES, "as_of", "status", "headroom", "proxy", "value"}
@@ -44,7 +44,7 @@ FILES_BEGIN = date(2015, 1, 1)
 _ORDER = {"channel": "seller", "status": "shipped", "ordered_on": date(2017, 7, 1)}
 _MORE = {
     "orders": _ORDER, "contacts": {"kind": "message"}, "returns": {"channel": "seller"},
-    "violations": {"count": 1, "severity": None},
+    "violations": {"count": 1, "severity": None}, "account_states": {"kind": "list"},
 }  # fmt: skip
 _STAMPS = {"account": "acme", "updated_at": datetime(2030, 1, 1, tzinfo=UTC), "report": "r"}
 _DAYS = {
@@ -130,7 +130,7 @@ def _table(name: str, text: str, marketplace: str) -> Iterator[dict[str, Any]]:
             yield _row(name, {**cells, own: one}, marketplace, number)
 
 
-_OWN = {"contacts": "contact_id", "returns": "return_id", "violations": "violation_id"}
+_OWN = {"contacts": "contact_id", "returns": "return_id", "violations": "violation_id", "account_states": "name"}
 """By what a row of a table is named, where that is not an order."""
 
 

@@ -160,7 +160,7 @@ def texts(chart: Any) -> list[str]:
 def test_a_bridge_names_both_days_every_step_and_the_counts_behind_it() -> None:
     assert texts(CHARTS["why"]()) == [
         "30 Sep", "14 of 2,391", "0.59%", "Left the window:", "6 orders at fault", "−0.25",
-        "Removed:", "2 cleared", "−0.08", "Learnt late:", "7 orders already counted", "+0.28",
+        "Removed:", "2 no longer at fault", "−0.08", "Learnt late:", "7 orders of earlier days", "+0.28",
         "New in the window:", "18 orders at fault", "+0.74", "More orders:", "1,307 in, 1,200 out", "−0.04",
         "31 Oct", "31 of 2,498", "1.24%",
     ]  # fmt: skip

@@ -157,3 +157,101 @@ def test_a_scenario_that_is_not_there_is_named(run, tmp_path):
     shown = run("whatif", *DEFECTS, "--scenario", tmp_path / "none.yaml")
     assert shown.exit_code == 1
     assert "none.yaml cannot be read" in " ".join(shown.output.split())
+
+
+# -- estimates, and what cannot be judged ---------------------------------------------------------------------
+
+
+def client(folder, last_day=28):
+    """A store with one order a day in October and no file of feedback, claims, deliveries; tracking numbers, no scans.
+
+    Of the parcels, five of the newest ten went out without tracking.
+    """
+    raw = folder / "raw" / "kiln"
+    raw.mkdir(parents=True)
+    orders = [
+        "amazon-order-id\tpurchase-date\tlast-updated-date\torder-status\tfulfillment-channel\tsales-channel\tquantity\tsku"
+    ]
+    parcels = ["order-id,confirmed-at,tracking"]
+    for number in range(1, last_day + 1):
+        name, on = f"111-0000000-{number:07}", f"2026-10-{number:02}"
+        orders.append(f"{name}\t{on}T10:00:00-07:00\t{on}T15:00:00-07:00\tShipped\tMerchant\tAmazon.com\t1\tMUG")
+        parcels.append(f"{name},{on}T15:00:00-07:00,{'no' if 18 < number <= 23 else 'yes'}")
+    (raw / "all_orders.txt").write_text("\n".join(orders) + "\n")
+    (raw / "ship_confirmations.csv").write_text("\n".join(parcels) + "\n")
+    store = folder / "store"
+    done = CliRunner().invoke(
+        app, ["import", str(raw), "--account", "kiln", "--marketplace", "US", "--data", str(store)]
+    )
+    assert done.exit_code == 0, done.output
+    return store
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory):
+    store = client(tmp_path_factory.mktemp("client"))
+    return lambda *words: CliRunner().invoke(
+        app, [*map(str, words), "--account", "kiln", "--as-of", "2026-10-28", "--data", str(store)],
+        env={"COLUMNS": "240"},
+    )  # fmt: skip
+
+
+def test_a_measure_that_cannot_be_judged_is_no_all_clear_in_an_outlook(asked):
+    shown = asked("outlook").stdout
+    line = next(line for line in shown.splitlines() if "Order defects" in line)
+    assert "cannot be judged" in line
+    assert "no file tells of" in line
+    for row in rows_of(asked("outlook", "--format", "csv")):
+        if row["status"] in ("incomplete", "short history", "no data"):
+            assert row["back_on"] == "", row
+    metrics = {row["metric"] for row in rows_of(asked("outlook", "--format", "csv"))}
+    assert {"order_defect_rate", "late_shipment_rate", "on_time_delivery_rate"} & metrics
+
+
+def test_one_measure_that_cannot_be_judged_says_so_with_its_reason(asked):
+    shown = asked("outlook", "--metric", "order_defect_rate").stdout
+    assert "cannot be judged" in shown
+    assert "no file tells of" in shown
+    assert "stays under" not in shown
+    told = json.loads(asked("outlook", "--metric", "order_defect_rate", "--format", "json").stdout)
+    assert told["back_on"] is None
+    assert told["status"] == "no data"
+    assert "no file tells of" in told["reason"]
+    assert not {day["status"] for day in told["days"]} & {"on target", "at risk"}
+
+
+def test_outlook_and_what_if_carry_the_mark_of_an_estimate(run, book):
+    """The sample's valid tracking rests on tracking numbers, for no file holds scans."""
+    where = ("--account", "birchway-crafts", "--as-of", DAY)
+    row = book.measure("birchway-crafts", "valid_tracking_rate", DAY)
+    assert row["proxy"] == "tracking_not_scanned"
+    for words in (("outlook", *where), ("outlook", *where, "--metric", "valid_tracking_rate")):
+        shown = run(*words).stdout
+        assert "≈ proxy" in shown
+        assert "≈ proxy: " in shown
+    told = json.loads(run("outlook", *where, "--metric", "valid_tracking_rate", "--format", "json").stdout)
+    assert told["proxy"] == "tracking_not_scanned"
+    rows = rows_of(run("outlook", *where, "--format", "csv"))
+    assert {one["proxy"] for one in rows if one["metric"] == "valid_tracking_rate"} == {"tracking_not_scanned"}
+
+
+def test_what_if_carries_the_mark_of_an_estimate(run, tmp_path):
+    steps = tmp_path / "steps.yaml"
+    steps.write_text("steps:\n  - target: 97%\n")
+    asked = ("whatif", "--account", "birchway-crafts", "--metric", "valid_tracking_rate", "--as-of", DAY)
+    shown = run(*asked, "--scenario", steps).stdout
+    assert "≈ proxy: " in shown
+    told = json.loads(run(*asked, "--scenario", steps, "--format", "json").stdout)
+    assert told["before"]["proxy"] == told["after"]["proxy"] == "tracking_not_scanned"
+
+
+def test_a_what_if_of_what_cannot_be_judged_says_no_day(asked, tmp_path):
+    steps = tmp_path / "steps.yaml"
+    steps.write_text("steps:\n  - target: 2%\n")
+    words = ("whatif", "--metric", "order_defect_rate", "--scenario", steps)
+    shown = asked(*words)
+    assert shown.exit_code == 0, shown.output
+    assert "already" not in shown.stdout
+    assert "cannot be judged" in shown.stdout
+    told = json.loads(asked(*words, "--format", "json").stdout)
+    assert told["before"]["back_on"] is told["after"]["back_on"] is None

@@ -159,7 +159,7 @@ def random_counts(seed):
         for name, days in (("clock", clock), ("bad", bad), ("known", known))
     }
     exposure_rows = pd.DataFrame({**named, "clock_day": stamps["clock"], "known_on": stamps["clock"],
-                                  "until_day": pd.NaT, "counted": 1})  # fmt: skip
+                                  "until_day": pd.NaT, "counted": 1, "assumed": None})  # fmt: skip
     ended = pd.Series((start + cleared).astype("datetime64[s]")).where(cleared >= 0)
     faults = pd.DataFrame({
         **named, "order_id": [f"o{n}" for n in range(bad.size)], "causes": "refund", "clock_day": stamps["bad"],

@@ -176,6 +176,17 @@ def test_orders_that_wait_are_due_the_most_urgent_first():
     ]  # fmt: skip
 
 
+def test_orders_that_wait_without_a_ship_by_day_are_counted_and_shipped_ones_are_not():
+    def untold(order_id, status):
+        return order(order_id, date(2026, 6, 26), status=status, shipped_at=None, ship_by=None, ship_by_on=None)
+
+    orders = [untold("waits", "unshipped"), untold("gone", "shipped"), untold("off", "cancelled")]
+    orders.append(waiting("told", datetime(2026, 7, 1, 20, tzinfo=UTC)))
+    zones = {"US": "America/Los_Angeles"}
+    assert outlook.without_day(held(orders=orders), DAY, zones) == {"acme": 1}
+    assert outlook.without_day(held(orders=orders), date(2026, 6, 25), zones) == {}
+
+
 def test_what_was_confirmed_or_cancelled_by_the_evening_does_not_wait():
     """23:30 Pacific is 06:30 UTC of the next day: still the evening of 30 June there."""
     by = datetime(2026, 6, 30, 20, tzinfo=UTC)
@@ -185,6 +196,7 @@ def test_what_was_confirmed_or_cancelled_by_the_evening_does_not_wait():
         waiting("cancelled", by) | {"status": "cancelled", "cancelled_on": date(2026, 6, 29)},
         waiting("amazon's", by, channel="amazon"),
         waiting("shipped, unknown when", by) | {"status": "shipped"},
+        waiting("shipped in part, unknown when", by) | {"status": "partially shipped"},
     ])  # fmt: skip
     assert shown == {"confirmed later": 0}
 

@@ -119,7 +119,7 @@ def steady(by_weekday, bad=(), weeks=12):
     days = days[[day.weekday() in by_weekday for day in days]]
     named = {"account": "a", "marketplace": "US", "channel": "seller", "metric": "refund_rate", "basis": "ordered_on"}
     made = pd.DataFrame({**named, "clock_day": days, "known_on": days, "until_day": pd.NaT,
-                         "counted": [by_weekday[day.weekday()] for day in days]})  # fmt: skip
+                         "counted": [by_weekday[day.weekday()] for day in days], "assumed": None})  # fmt: skip
     placed = pd.to_datetime([MONDAY - timedelta(back) for back in bad]).astype("datetime64[s]")
     faults = pd.DataFrame({
         **named, "order_id": [f"o{n}" for n in range(len(bad))], "causes": "refund", "clock_day": placed,

@@ -592,7 +592,8 @@ def test_the_index_is_the_same_whatever_the_seed_of_hashes(tmp_path):
         "row = dict.fromkeys(('metric', 'channel', 'side', 'first', 'why', 'csv_href'), '') | dict.fromkeys("
         "('target', 'headroom', 'value', 'used'))\n"
         "rows = [row | {'account': a, 'marketplace': 'US', 'marketplace_title': a, 'status': 'no data', 'window': 0, "
-        "'counted': 0, 'at_fault': 0, 'href': a, 'strips': dict.fromkeys(names, [0.5] * 26)} for a in 'abc']\n"
+        "'counted': 0, 'at_fault': 0, 'href': a, 'strips': dict.fromkeys(names, [(0.5, 'on target')] * 26)} "
+        "for a in 'abc']\n"
         "index = blocks.Portfolio('2026-10', date(2026, 10, 31), pd.DataFrame(rows, dtype=object))\n"
         "print(blocks.page('x', [blocks.index(index)]))"
     )

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -244,3 +245,29 @@ def test_our_template_shows_the_same_by_both_engines(sample_store):
     ours, stock = (press.run_template(given, engine=engine) for engine in ("healthkit", "nbclient"))
     assert masked(ours) == masked(stock)
     assert len(masked(ours)) > 8
+
+
+def test_a_server_that_is_started_while_the_batch_is_stopped_is_not_waited_for(monkeypatch):
+    """Its warming would take a minute; it is started after the stop looked for servers to end."""
+    started, popen = [], forks.subprocess.Popen
+
+    def late(*words, **how):
+        stopping = threading.Thread(target=forks.stop)
+        stopping.start()
+        started.append(stopping)
+        while not forks.is_stopped():
+            time.sleep(0.01)
+        time.sleep(0.2)
+        return popen(*words, **how)
+
+    forks.close()
+    forks.warm_with({"cells": [(0, "import time; time.sleep(60)")]})
+    monkeypatch.setattr(forks.subprocess, "Popen", late)
+    begin = time.monotonic()
+    try:
+        assert forks.run([(0, "1")]).status == forks.STOPPED
+        started[0].join(20)
+        assert not started[0].is_alive()
+        assert time.monotonic() - begin < 20
+    finally:
+        forks.warm_with(None)

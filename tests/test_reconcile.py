@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, time, timedelta
 import pyarrow as pa
 import pytest
 
-from healthkit import explain, policy, store, tables
+from healthkit import explain, policy, store, tables, wording
 from tests.test_scores import ledger as random_rows
 from tests.test_scores import random_ledger
 
@@ -255,3 +255,37 @@ def test_the_differences_always_add_up_to_the_distance(seed):
         assert one.ours[0] + sum(difference.counted for difference in one.differences) == one.theirs[0]
         assert one.ours[1] + sum(difference.at_fault for difference in one.differences) == one.theirs[1]
         assert {difference.cause for difference in one.differences} <= set(explain.DIFFERENCES)
+
+
+# -- what is not sure, what no file tells, which part differs ---------------------------------------------------
+
+
+def test_where_two_causes_fit_neither_is_sure():
+    """Amazon counts one order less at fault: a claim of its last days and one cleared since both fit."""
+    lately = defect("0601-0", "a_to_z_claim", DAY - timedelta(1))
+    cleared = defect("0602-0", "a_to_z_claim", date(2026, 6, 9), DAY + timedelta(2))
+    (one,) = reconciled(orders_every_day(), [reading(N, 7)], defects=[*CLAIMS, lately, cleared])
+    assert one.ours == (N, 8)
+    (difference,) = one.differences
+    assert one.perhaps == (difference.cause,)
+    (sure,) = reconciled(orders_every_day(), [reading(N, 6)], defects=[*CLAIMS, lately])
+    assert (set(named(sure)), sure.perhaps) == ({"not known there"}, ())
+
+
+def test_orders_of_which_no_file_tells_are_not_missing_orders():
+    late = reading(141, 4, metric="late_shipment_rate", days=(DAY - timedelta(29), DAY))
+    (one,) = reconciled(orders_every_day(), [late], told=())
+    assert (one.ours, one.missing) == ((0, 0), ("promises", "confirmations"))
+    assert named(one) == {"no file": ("no file", 141, 4, ())}
+    said = wording.beside.reason(*one.differences[0][:3], missing=one.missing)
+    assert "no file of ours tells when they were due to ship" in said
+    assert "lack" not in said
+
+
+def test_the_part_that_differs_is_named():
+    ratings = [rating(f"05{day:02}-1", date(2026, 5, day + 3)) for day in range(1, 11)]
+    parts = {"negative_feedback": 9, "a_to_z_claim": 6, "chargeback": 0}
+    (one,) = reconciled(orders_every_day(), [reading(N, 15, parts)], feedback=ratings, defects=CLAIMS)
+    assert one.ours == (N, 16)
+    assert one.parts == (("negative_feedback", 10, 9),)
+    assert wording.beside.part(*one.parts[0]).endswith("Amazon counts 9, our files 10.")

@@ -135,7 +135,18 @@ def more_of(rng, rows, orders):
         "contacts": [random_contact(rng, rng.choice(rows["orders"]), place) for place in range(orders)],
         "returns": [random_request(rng, rng.choice(rows["orders"]), place) for place in range(orders // 2)],
         "violations": [random_violation(rng, place) for place in range(orders // 4)],
+        "account_states": [random_list(rng, account) for account in "aab"],
     }
+
+
+def random_list(rng, account):
+    """A list of defects; of late shipments it tells of orders due by its day and in the 60 days before."""
+    name = rng.choice(["list_late_shipments", "list_late_shipments", "list_cancellations"])
+    return {
+        "account": account, "marketplace": "US", "kind": "list", "name": name, "state": None, "count": 0,
+        "as_of": day(rng.choice([rng.randrange(SPAN), 60 + rng.randrange(SPAN)])), "updated_at": instant(SPAN),
+        "report": "r",
+    }  # fmt: skip
 
 
 LISTED = ("cancelled", "shipped_late", "no_tracking", "delivered_late", "invoice_missing", "invoice_late")

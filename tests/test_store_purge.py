@@ -319,13 +319,15 @@ def test_rows_that_a_killed_batch_left_go_and_those_of_a_running_one_stay(tmp_pa
     temporary, month = tmp_path / "temporary", tmp_path / "reports" / "2026-10"
     for place in (temporary, month / "mine"):
         place.mkdir(parents=True)
-    subprocess.run([sys.executable, "-c", KILLED_BATCH, str(temporary), str(month)], check=True)
-    running = scratch.make(scratch.BATCH, tmp_path)
-    assert on_disk(["acme"], temporary, month) == {"acme"}
+    running = scratch.make(scratch.BATCH, store.folder)
+    subprocess.run([sys.executable, "-c", KILLED_BATCH, str(temporary), str(month), str(store.folder)], check=True)
+    assert on_disk(["acme"], temporary) == on_disk(["acme"], month) == {"acme"}
+    assert len(list(store.folder.glob(f"{scratch.BATCH}*"))) == 2
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     removal.purge(store, removal.find(store, account="acme"), [tmp_path / "reports", tmp_path / "none"])
     assert on_disk(["acme"], temporary, month) == set()
-    assert running.is_dir()
+    assert list(store.folder.glob(f"{scratch.BATCH}*")) == [running]
+    scratch.remove(running)
     assert (month / "mine").is_dir()
 
 

@@ -10,6 +10,7 @@ from healthkit.blocks.block import Block
 from healthkit.blocks.document import code, page, style
 from healthkit.blocks.findings import Measure, measures
 from healthkit.blocks.missing_files import missing
+from healthkit.blocks.outputs import output_html
 from healthkit.blocks.portfolio import Portfolio, index, portfolio_row
 from healthkit.blocks.report import chapters, rules, scorecard, verdict, verdict_lines
 
@@ -24,6 +25,7 @@ __all__ = [
     "index",
     "measures",
     "missing",
+    "output_html",
     "page",
     "portfolio_row",
     "reconciled",

@@ -69,7 +69,8 @@ def account_state(monthly: Monthly) -> Block:
     violations = [_category(row, monthly.as_of.year) for row in findings.records(monthly.violations)]
     opened = sum(row["open"] for row in violations) if violations else None
     row = next((one for one in findings.measures(monthly) if one.metric == "account_health_rating"), None)
-    rating = _rating(monthly, row) if row is not None and row.value is not None else None
+    asked = row is not None and getattr(row.rule, "points", None) is not None  # A policy may have no rule of it.
+    rating = _rating(monthly, row) if row is not None and asked and row.value is not None else None
     states = _states(monthly)
     if not violations and rating is None and not states:
         return Block("")
@@ -137,7 +138,7 @@ def _follows(monthly: Monthly) -> list[str]:
         held = monthly.standings.get((row.metric, row.channel, row.window))
         if row.status == "off target" and held is not None and held.days and held.stage is not None:
             label = wording.metric(row.metric).label
-            sure = wording.SURE.get(row.rule.sure, "")
+            sure = wording.SURE.get(getattr(row.rule, "sure", ""), "")
             said = wording.account.what_follows(
                 held.days, held.at_least, held.stage.stage, held.stage.says, held.source, sure
             )

@@ -36,6 +36,7 @@ class Week:
     at_fault: int
     silent: bool
     value: float | None = None
+    status: str = ""
 
 
 @dataclass(frozen=True)
@@ -249,7 +250,7 @@ def _counts(scores: pd.DataFrame) -> Iterator[tuple[Key, Week]]:
         *(scores[name].tolist() for name in names), values, strict=True
     ):
         quiet = status in (*UNJUDGED, "too few")
-        yield (metric, channel, int(window)), Week(int(counted), int(at_fault), quiet, number(value))
+        yield (metric, channel, int(window)), Week(int(counted), int(at_fault), quiet, number(value), status)
 
 
 def _measure(monthly: Monthly, one: Verdict, before: Week | None, weeks: tuple[Week, ...], windows: bool) -> Measure:

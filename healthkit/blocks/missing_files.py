@@ -30,6 +30,12 @@ def advised(monthly: Monthly) -> list[Advice]:
     return advice(findings.verdict(monthly).needs(), monthly.marketplace)
 
 
+def titles(monthly: Monthly) -> list[str]:
+    """The files to get for the enforced measures that cannot be judged."""
+    found = findings.verdict(monthly)
+    return [one.title for one in advice(found.needs(found.uncovered), monthly.marketplace) if one.kind]
+
+
 def first(monthly: Monthly, wrong: Measure | None) -> Sentence | None:
     """Which file to get first: one that names the orders of a measure, or the first that is missing; None for none."""
     found = findings.verdict(monthly)

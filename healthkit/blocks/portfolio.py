@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from healthkit import wording
-from healthkit.blocks import findings
+from healthkit.blocks import findings, missing_files
 from healthkit.blocks.block import Block, rendered
 from healthkit.blocks.findings import JUDGED, Measure
-from healthkit.blocks.strokes import strip
+from healthkit.blocks.strokes import Bar, strip
 from healthkit.policy import severity
 from healthkit.wording import Sentence, Standing
 
@@ -76,7 +76,7 @@ def _stand(monthly: Monthly, rows: list[Measure]) -> dict[str, Any]:
         "status": status, "metric": worst.metric, "channel": spoken.channel, "window": spoken.window,
         "counted": worst.counted, "at_fault": worst.at_fault, "side": worst.side, "target": worst.level,
         "headroom": worst.headroom, "value": spoken.value, "used": _finite(worst.used), "whose": worst.whose,
-        "unjudged": len(uncovered),
+        "unjudged": len(uncovered), "missing": missing_files.titles(monthly),
         "why": "" if worst.status in JUDGED else worst.why(monthly.begins_on, monthly.ends_on),
         "first": wording.of_all(group, year) if group else wording.are_at_fault(worst.at_fault, worst.noun),
     }  # fmt: skip
@@ -85,14 +85,15 @@ def _stand(monthly: Monthly, rows: list[Measure]) -> dict[str, Any]:
 _NO_TARGET = {"target": None, "headroom": None, "value": None, "used": None}
 
 
-def _strips(rows: list[Measure]) -> dict[str, list[float | None]]:
-    """Per measure the share of the limit used, week by week; of several windows the one that stands worst."""
-    strips: dict[str, list[float | None]] = {}
+def _strips(rows: list[Measure]) -> dict[str, list[Bar]]:
+    """Per measure the share of the limit used and the status, week by week; of several windows the worst one's."""
+    strips: dict[str, list[Bar]] = {}
     for row in rows:
         target = getattr(row.rule, "target", None)
         if target is not None and row.is_rate:
             weeks = [
-                None if week.silent else _finite(target.share_used(week.counted, week.at_fault)) for week in row.weeks
+                None if week.silent else [_finite(target.share_used(week.counted, week.at_fault)) or 0.0, week.status]
+                for week in row.weeks
             ]
             strips.setdefault(f"{row.metric} {row.channel}", weeks)
     return strips
@@ -203,7 +204,7 @@ def _row(
         "nearest": f"{spoken} {standing.rate}" if standing and judged else spoken,
         "whose": findings.text(row.get("whose")) if judged else "",
         "ended": wording.portfolio.as_of(date.fromisoformat(row["as_of"])) if ended else "",
-        "unjudged": wording.portfolio.unjudged(int(row.get("unjudged") or 0)) if judged else "",
+        "unjudged": wording.portfolio.unjudged(int(row.get("unjudged") or 0), row.get("missing") or []),
         "room": left or row["why"],
         "left": standing.headroom if standing and judged and standing.headroom is not None else 1_000_000_000,
         "json_href": row.get("json_href") or row["href"].removesuffix(".html") + ".json",
@@ -221,6 +222,6 @@ def _asked_and_left(standing: Standing) -> tuple[str, str]:
     return words.value_target(standing.metric, on_from), words.value_room(standing.metric, standing.value, on_from)
 
 
-def _strip(name: str, strips: dict[str, list[float | None]]) -> Any:
+def _strip(name: str, strips: dict[str, list[Bar]]) -> Any:
     column = _column(name)
     return strip(f"{column['long']} {column['channel']}".strip(), strips.get(name) or [None])

@@ -44,9 +44,14 @@ def verdict(monthly: Monthly, index_href: str = "index.html") -> Block:
 
 
 def verdict_lines(monthly: Monthly) -> list[list[str]]:
-    """The three sentences as plain text, each with the question that it answers."""
+    """The three sentences as plain text, each with the question that it answers, and what is missing."""
     rows = findings.measures(monthly)
-    return [[asked, wording.plain(told)] for asked, told in _sentences(monthly, rows, monthly.as_of.year)]
+    lines = [[asked, wording.plain(told)] for asked, told in _sentences(monthly, rows, monthly.as_of.year)]
+    unjudged = findings.uncovered(monthly)
+    if unjudged:
+        names = [wording.measure(row.metric, row.standing.channel) for row in unjudged]
+        lines.append(["What is missing", wording.portfolio.missing(names, missing_files.titles(monthly))])
+    return lines
 
 
 def _sentences(monthly: Monthly, rows: list[Measure], year: int) -> list[tuple[str, Sentence]]:

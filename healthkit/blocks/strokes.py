@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from markupsafe import Markup
 
@@ -74,16 +75,22 @@ def _dot(place: tuple[float, float] | None, status: str) -> str:
     return f'<circle cx="{place[0]:g}" cy="{place[1]:g}" r="3" class="f-{wording.STATUSES[status].colour}"/>'
 
 
-def strip(name: str, weeks: Sequence[float | None]) -> Markup:
+Bar = list[Any] | None
+"""A week of a strip: the share of the limit that was used, and the status; None where nothing is known. A list,
+as rows are kept as JSON."""
+
+
+def strip(name: str, weeks: Sequence[Bar]) -> Markup:
     """An account's weeks in one measure, the last at the right: height is the share of the limit, the line the limit.
 
-    Colour only repeats the height: from eight tenths at risk, from the whole off target.
+    The colour is that of each week's status.
     """
     if all(week is None for week in weeks):
         said, drawn = "no data", f'<path d="M0 {TALL}H52" class="h-none"/>'
     else:
-        said = f"{sum(week is not None and week >= 1 for week in weeks)} of {len(weeks)} weeks at or past the limit"
-        drawn = "".join(_bars(weeks, kind, low, high) for kind, low, high in _KINDS)
+        off = sum(week is not None and week[1] == "off target" for week in weeks)
+        said = f"{off} of {len(weeks)} weeks off target"
+        drawn = "".join(_bars(weeks, kind, statuses) for kind, statuses in _KINDS)
         drawn += f'<path d="M0 {TALL - 15}H52" class="h-limit"/>'
     label = Markup("{}: {}").format(name, said)
     return Markup('<svg viewBox="0 0 52 25" width="52" height="25" role="img" aria-label="{}">{}</svg>').format(
@@ -92,15 +99,16 @@ def strip(name: str, weeks: Sequence[float | None]) -> Markup:
     )
 
 
-_KINDS = (("on", -1.0, 0.8), ("risk", 0.8, 1.0), ("off", 1.0, float("inf")))
+_KINDS = (("on", ("on target",)), ("risk", ("at risk",)), ("off", ("off target",)))
+"""The colours of a strip, each with the statuses that have it."""
 
 
-def _bars(weeks: Sequence[float | None], kind: str, low: float, high: float) -> str:
+def _bars(weeks: Sequence[Bar], kind: str, statuses: Sequence[str]) -> str:
     """The weeks of one colour as one path, two pixels a week; where they are fewer, the first ones stay empty."""
     bars = [
-        f"M{2 * n + 1} {TALL}v{-max(1.0, round(min(week, 1.6) * 15, 1)):g}"
+        f"M{2 * n + 1} {TALL}v{-max(1.0, round(min(week[0], 1.6) * 15, 1)):g}"
         for n, week in enumerate(weeks, WEEKS - len(weeks))
-        if week is not None and (low <= week < high or (week == high == float("inf")))
+        if week is not None and week[1] in statuses
     ]
     return f'<path d="{"".join(bars)}" class="h-{kind}"/>' if bars else ""
 

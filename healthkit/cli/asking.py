@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import logging
+import math
+import re
 import sys
 from datetime import date, datetime, timedelta, timezone
 from enum import StrEnum
@@ -27,6 +29,11 @@ app = typer.Typer(
 out, err = Console(highlight=False), Console(stderr=True, highlight=False)
 WIDE, NARROWEST = 180, 20
 """So many characters a line of a table has where the output is no terminal, and a long column at the least."""
+
+FIRST_DAY, LAST_DAY = date(1990, 1, 1), date(2199, 12, 31)
+"""The days that can be asked for: no marketplace is older, and windows reach beyond a day."""
+MOST_DAYS = 3_700
+"""The longest range of days that is answered at once: ten years. [days]"""
 
 
 class Level(StrEnum):
@@ -71,9 +78,36 @@ class Format(StrEnum):
 def day(text: str) -> date:
     """A day as the command line gives it."""
     try:
-        return date.fromisoformat(text)
+        asked = date.fromisoformat(text)
     except ValueError:
         raise typer.BadParameter(f"{text!r} is not a day; write it as 2026-10-31.") from None
+    return _in_reach(asked)
+
+
+def _in_reach(asked: date) -> date:
+    """A day that can be asked for. Raises BadParameter for one far off, from which no window can be counted."""
+    if not FIRST_DAY <= asked <= LAST_DAY:
+        raise typer.BadParameter(f"{asked} is out of reach; give a day from {FIRST_DAY} to {LAST_DAY}.")
+    return asked
+
+
+def days_between(first: date, last: date) -> list[date]:
+    """The days of a range, both ends in. Raises BadParameter for one that is too long or ends before it begins."""
+    if first > last:
+        raise typer.BadParameter(f"--from {first} is after --as-of {last}.")
+    if (last - first).days >= MOST_DAYS:
+        raise typer.BadParameter(
+            f"--from {first} to --as-of {last} is {(last - first).days + 1:,} days; "
+            f"ask for at most {MOST_DAYS:,} at once."
+        )
+    return list(hk.scores.days_of(first, last))
+
+
+def seconds(value: float) -> float:
+    """A number of seconds as the command line gives it. Raises BadParameter for one that is no finite number."""
+    if not math.isfinite(value):
+        raise typer.BadParameter("Give a number of seconds, such as 300.")
+    return value
 
 
 def latest_day() -> date:
@@ -91,7 +125,9 @@ def path(text: str) -> Path:
 def month_of(text: str) -> str:
     """A month as the command line gives it."""
     try:
-        datetime.strptime(text, "%Y-%m")
+        if not re.fullmatch(r"[0-9]{4}-[0-9]{2}", text):
+            raise ValueError
+        _in_reach(date.fromisoformat(f"{text}-01"))
     except ValueError:
         raise typer.BadParameter(f"{text!r} is not a month; write it as 2026-10.") from None
     return text

@@ -232,7 +232,7 @@ def reconcile(
             return
         nothing = {"cause": None, "counted": 0, "at_fault": 0, "order_ids": ()}
         flat = [
-            one | difference | {"order_ids": " ".join(difference["order_ids"])}
+            _flat(one) | difference | {"order_ids": " ".join(difference["order_ids"])}
             for one in made
             for difference in one.pop("differences") or [nothing]
         ]
@@ -244,10 +244,17 @@ def reconcile(
         side = one.rule.target.side if one.rule.target else ""
         shown.add_row(
             words.opening(words.measure(one.metric, one.channel, one.window)),
-            words.days(one.first_day, one.last_day, one.as_of.year), words.count(*one.ours, side),
-            words.count(*one.theirs, side), "\n".join(_why(one)),
+            words.days(one.first_day, one.last_day, one.as_of.year),
+            words.count(*one.ours, side) if one.ours[0] else words.DASH, words.count(*one.theirs, side),
+            "\n".join(_why(one)),
         )  # fmt: skip
     show(*([shown] if held else ["The marketplace's reports hold no count that a rule asks for."]))
+
+
+def _flat(one: dict[str, Any]) -> dict[str, Any]:
+    """One measure as a row of CSV: its lists as words."""
+    parts = [f"{part['cause']} {part['ours']} {part['theirs']}" for part in one["parts"]]
+    return one | {name: "+".join(one[name]) for name in ("perhaps", "missing")} | {"parts": "+".join(parts)}
 
 
 def _why(one: Any) -> list[str]:
@@ -256,7 +263,9 @@ def _why(one: Any) -> list[str]:
     lines = []
     for cause, counted, at_fault, ids in one.differences:
         named = [*ids[: words.NAMED], *filter(None, [words.more_orders(len(ids))])]
-        lines.append(words.reason(cause, counted, at_fault, noun) + (f" {' '.join(named)}" if named else ""))
+        said = words.reason(cause, counted, at_fault, noun, perhaps=cause in one.perhaps, missing=one.missing)
+        lines.append(said + (f" {' '.join(named)}" if named else ""))
+    lines += [words.part(*part) for part in one.parts]
     if one.contradiction:
         lines.append(words.contradicts(one.contradiction))
     return lines or [words.NO_DIFFERENCE]
@@ -270,5 +279,7 @@ def _reconciled_as_data(one: Any) -> dict[str, Any]:
         "our_counted": one.ours[0], "our_at_fault": one.ours[1], "their_counted": one.theirs[0],
         "their_at_fault": one.theirs[1], "our_status": one.status, "their_status": one.their_status,
         "contradiction": one.contradiction,
+        "perhaps": list(one.perhaps), "missing": list(one.missing),
+        "parts": [dict(zip(("cause", "ours", "theirs"), part, strict=True)) for part in one.parts],
         "differences": [difference._asdict() for difference in one.differences],
     }  # fmt: skip

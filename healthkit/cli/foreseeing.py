@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
@@ -74,57 +75,130 @@ def outlook(
         row = book.measure(account[0], metric, as_of, channel=channel, window=window, marketplace=marketplace)
         reach = max(ahead, (by - as_of).days) if by else ahead
         held = book.calendar(row, ahead=reach, new_orders=new_orders)
+        held = replace(held, days=_judged_days(row, held.days))
         ways = book.goals(row, by, new_orders=new_orders) if by else []
+        reason = _reason(book, row)
     if form is Format.json:
         days = held.days.assign(day=held.days["day"].dt.strftime("%Y-%m-%d"))
         told({
             "account": held.account, "metric": metric, "channel": held.channel, "window": held.window,
-            "as_of": as_of, "back_on": held.back_on, "new_orders": held.new_orders,
+            "as_of": as_of, "status": row["status"], "reason": reason or None, "proxy": hk.tables.plain(row["proxy"]),
+            "back_on": _back_on(row, held), "new_orders": held.new_orders,
             "days": days.astype(object).where(days.notna(), None).to_dict("records"),
             "goals": [way._asdict() | {"by": str(way.by), "best": None if way.best is None else str(way.best)}
                       for way in ways],
         })  # fmt: skip
         return
     if not written(held.days, form):
-        if not row["counted"]:
+        if not held.days["counted"].any():
             name = hk.wording.opening(hk.wording.measure(metric, row["channel"], int(row["window"])))
-            fail(f"{name}: nothing is counted in these days as of {as_of}, so there is no rate that could move.")
-        show(*_calendar(row, held), *([] if by is None else _goals(row, held, by, ways)))
+            why = f" ({reason})" if reason else ""
+            fail(f"{name}: nothing is counted in these days as of {as_of}{why}, so there is no rate that could move.")
+        show(*_calendar(row, held, reason), *([] if by is None else _goals(row, held, by, ways)), *_proxies([row]))
 
 
 def _print_all(book: Any, rows: Any, form: Format, how: dict[str, Any]) -> None:
     """One line a measure that has a target: where it stands, its room, and when it is back."""
     if rows.empty:
         fail(f"No orders by that day in {book.store.folder}.")
-    judged = rows[rows["target"].notna() & rows["rate"].notna() & (rows["counted"] > 0)]
-    held = [(row, book.calendar(row, **how)) for _, row in judged.iterrows() if book.rule(row).target is not None]
+    asked = rows[rows["target"].notna() & rows["metric"].map(lambda name: hk.wording.account.shows(name) == "rate")]
+    held = [(row, book.calendar(row, **how)) for _, row in asked.iterrows()]
     names = ["account", "marketplace", "metric", "channel", "window", "as_of", "counted", "at_fault", "headroom",
-             "status"]  # fmt: skip
-    ends = [{**row[names].to_dict(), "back_on": one.back_on} for row, one in held]
+             "status", "proxy"]  # fmt: skip
+    ends = [{**row[names].to_dict(), "back_on": _back_on(row, one)} for row, one in held]
     made = hk.tables.framed(ends, [*names, "back_on"])
     if written(made, form):
         return
     words = hk.wording
     shown = columns({"Account": "left", "Measure": "long", "Rate": "right", "Status": "left", "Room": "left",
                      "Then": "left"})  # fmt: skip
+    reasons = _reasons(book, rows)
     for row, one in held:
         noun = words.metric(row["metric"]).noun
         room = words.foresight.room_ahead(hk.outlook.headroom_path(one), one.back_on, noun, row["as_of"].year)
+        if row["status"] in hk.verdicts.UNJUDGED or not row["counted"]:
+            room = _unjudged_room(row, one, reasons.get(_key(row), ""))
         mark = words.STATUSES[row["status"]][0]
         shown.add_row(
-            row["account"], words.opening(words.measure(row["metric"], row["channel"], int(row["window"]))),
-            words.rate(row["counted"], row["at_fault"], row["side"], row["target"]), f"{mark} {row['status']}", *room,
+            row["account"], _named(row), words.rate(row["counted"], row["at_fault"], row["side"], row["target"]),
+            f"{mark} {row['status']}", *room,
         )  # fmt: skip
-    show(shown, words.foresight.BEST_CASE)
+    show(shown, *_proxies([row for row, _ in held]), words.foresight.BEST_CASE if how["new_orders"] else
+         words.foresight.NO_ORDERS)  # fmt: skip
 
 
-def _calendar(row: Any, held: Any) -> list[Any]:
+def _named(row: Any) -> str:
+    """The name of a measure, with the mark of an estimate where something was assumed."""
+    words = hk.wording
+    name = words.opening(words.measure(row["metric"], row["channel"], int(row["window"])))
+    return name + (" ≈ proxy" if isinstance(row["proxy"], str) else "")
+
+
+def _proxies(rows: list[Any]) -> list[str]:
+    """What was assumed of some rows of SCORES, a line each."""
+    found = sorted({row["proxy"] for row in rows if isinstance(row["proxy"], str)})
+    return [f"≈ proxy: {hk.wording.assumptions(proxy)}" for proxy in found]
+
+
+def _back_on(row: Any, held: Any) -> date | None:
+    """The day from which a measure is on target for good; None where it is not, or cannot be judged."""
+    return None if row["status"] in hk.verdicts.UNJUDGED else held.back_on
+
+
+def _judged_days(row: Any, days: Any) -> Any:
+    """The days of a calendar; where a measure cannot be judged, no day of it is on target or at risk."""
+    if row["status"] not in hk.verdicts.UNJUDGED:
+        return days
+    good = days["status"].isin(["on target", "at risk"])
+    status = "incomplete" if row["status"] == "no data" else row["status"]
+    return days.assign(status=days["status"].where(~good, status))
+
+
+def _unjudged_room(row: Any, held: Any, reason: str) -> tuple[str, str]:
+    """In place of the room of a measure that cannot be judged or counts nothing: why, and when orders will count."""
+    counted = held.days[held.days["counted"] > 0]
+    room = reason or f"cannot be judged: {row['status']}"
+    if row["counted"] or counted.empty or not held.orders.shape[0]:
+        return room, ""
+    first = counted.loc[counted["at_fault"].idxmax()]
+    when = hk.wording.day(first["day"].date(), held.as_of.year)
+    return room, f"{hk.wording.count(first['counted'], first['at_fault'])} at fault on {when}"
+
+
+def _key(row: Any) -> tuple[Any, ...]:
+    return tuple(row[name] for name in ("account", "marketplace", "metric", "channel", "window"))
+
+
+def _reasons(book: Any, rows: Any) -> dict[tuple[Any, ...], str]:
+    """Why measures of one day give no verdict by our files, in words; by account, marketplace, metric, channel and
+    window."""
+    words, made = hk.wording, {}
+    for found in book.verdicts(rows["as_of"].iloc[0].date(), list(rows["account"].unique())):
+        for one in found.measures:
+            if one.reason is not None and one.ours is not None and one.rule is not None:
+                noun, row = words.metric(one.metric).noun, one.ours
+                why = words.reasons.why(
+                    one.reason, noun, row["first_day"], row["last_day"], one.as_of.year, one.rule.minimum
+                )
+                said = why if one.reason.kind == "no orders" else f"cannot be judged: {why}"
+                made[one.account, one.marketplace, one.metric, one.channel, one.window] = said
+    return made
+
+
+def _reason(book: Any, row: Any) -> str:
+    """Why one measure cannot be judged by our files; empty where it can."""
+    if row["status"] not in hk.verdicts.UNJUDGED:
+        return ""
+    return _reasons(book, row.to_frame().T).get(_key(row), "")
+
+
+def _calendar(row: Any, held: Any, reason: str) -> list[Any]:
     """The finding of a calendar, and the days on which something changes."""
     words, year = hk.wording, held.as_of.year
     target = held.rule.target
     standing = words.Standing(row["metric"], int(row["counted"]), int(row["at_fault"]), target.side,
-                              float(target.share), int(row["headroom"]))  # fmt: skip
-    name = words.opening(words.measure(row["metric"], row["channel"], int(row["window"])))
+                              float(target.share), int(held.days["headroom"].iloc[0]))  # fmt: skip
+    name = _named(row)
     rate = words.rate(row["counted"], row["at_fault"], target.side, target.share)
     noun = words.metric(row["metric"]).noun
     room = words.foresight.room_ahead(hk.outlook.headroom_path(held), held.back_on, noun, year)
@@ -139,8 +213,12 @@ def _calendar(row: Any, held: Any) -> list[Any]:
             f"{words.STATUSES[one.status][0]} {one.status}", f"{one.headroom:,}",
         )  # fmt: skip
     more = len(moves) - LISTED
+    first = [f"{name}: {rate}, {', '.join(filter(None, room))}.", f"{ahead}."]
+    if row["status"] in hk.verdicts.UNJUDGED:
+        first = [f"{name}: {rate or 'no orders counted yet'}, {_unjudged_room(row, held, reason)[0]}.",
+                 "The days below count what the files tell; more may be at fault."]  # fmt: skip
     return [
-        f"{name}: {rate}, {', '.join(filter(None, room))}.", f"{ahead}.",
+        *first,
         words.foresight.BEST_CASE if held.new_orders else words.foresight.NO_ORDERS,
         *(["", shown] if len(moves) else []), *([f"and {more} more days; --format csv lists all."] if more > 0 else []),
     ]  # fmt: skip
@@ -151,7 +229,11 @@ def _goals(row: Any, held: Any, by: date, ways: list[Any]) -> list[str]:
     words, noun = hk.wording, hk.wording.metric(row["metric"]).noun
     off = int(held.days.loc[held.days["day"].dt.date == by, "headroom"].iloc[0]) < 0
     if not off:
-        return ["", words.foresight.goals_by(by, held.as_of, [], held.as_of.year)]
+        unjudged = (
+            f"On {words.long_day(by, held.as_of.year)} it is not off target by what the files tell; no more is known."
+        )
+        known = row["status"] not in hk.verdicts.UNJUDGED
+        return ["", words.foresight.goals_by(by, held.as_of, [], held.as_of.year) if known else unjudged]
     said = [words.foresight.goal(way.kind, way.cause, way.many, way.by, way.best, noun) for way in ways]
     return ["", words.foresight.to_be_on_target(by, held.as_of, held.as_of.year), *(f"  · {one}" for one in said)]
 
@@ -183,11 +265,13 @@ def what_if(
         book = desk(data, policy)
         row = book.measure(account, metric, as_of, channel=channel, window=window, marketplace=marketplace)
         held = book.what_if(row, scenario, new_orders=new_orders)
+        reason = _reason(book, row)
+    backs = [_back_on(held.before, held.calendar), _back_on(held.after, held.edited)]
     if form is Format.json:
-        told(_what_if_as_data(held))
+        told(_what_if_as_data(held, backs))
         return
     both = hk.tables.framed([held.before, held.after], held.before.index)
-    if written(both.assign(back_on=[held.calendar.back_on, held.edited.back_on]), form):
+    if written(both.assign(back_on=backs), form):
         return
     words, year = hk.wording, as_of.year
     shown = columns({"": "left", "Rate": "right", "Count": "right", "Target": "left", "Status": "left", "Room": "right",
@@ -196,21 +280,34 @@ def what_if(
         target = (one["side"], one["target"])
         shown.add_row(
             name, words.rate(one["counted"], one["at_fault"], *target), words.count(one["counted"], one["at_fault"]),
-            words.target(*target), f"{words.STATUSES[one['status']][0]} {one['status']}", f"{one['headroom']:,}",
-            words.foresight.back(calendar.back_on, as_of, year),
+            words.target(*target), f"{words.STATUSES[one['status']][0]} {one['status']}",
+            "" if hk.tables.plain(one["headroom"]) is None else f"{one['headroom']:,}",
+            "cannot be judged" if one["status"] in hk.verdicts.UNJUDGED
+            else words.foresight.back(calendar.back_on, as_of, year),
         )  # fmt: skip
     saved = held.saved["order_id"].tolist()
-    difference = words.foresight.difference(held.before, held.after, held.calendar.back_on, held.edited.back_on, year)
+    unjudged = held.before["status"] in hk.verdicts.UNJUDGED or held.after["status"] in hk.verdicts.UNJUDGED
+    difference = words.foresight.difference(held.before, held.after, *backs, year, unjudged=unjudged)
+    why = [f"{_named(row)}: {reason or 'cannot be judged'}."] if row["status"] in hk.verdicts.UNJUDGED else []
     some = f"{', '.join(saved[:LISTED])}{f' and {len(saved) - LISTED:,} more' if len(saved) > LISTED else ''}"
     listed = [f"No longer at fault: {some}."] if saved else []
-    show(difference, "", shown, "", *listed, words.foresight.BEST_CASE if new_orders else words.foresight.NO_ORDERS)
+    show(
+        difference,
+        *why,
+        "",
+        shown,
+        "",
+        *listed,
+        *_proxies([held.before, held.after]),
+        words.foresight.BEST_CASE if new_orders else words.foresight.NO_ORDERS,
+    )
 
 
-def _what_if_as_data(held: Any) -> dict[str, Any]:
-    """A WhatIf as plain data."""
+def _what_if_as_data(held: Any, backs: list[date | None]) -> dict[str, Any]:
+    """A WhatIf as plain data; `backs` are the days on which both sides are back on target."""
     sides = {
-        name: {**row.astype(object).where(row.notna(), None).to_dict(), "back_on": calendar.back_on}
-        for name, row, calendar in (("before", held.before, held.calendar), ("after", held.after, held.edited))
+        name: {**row.astype(object).where(row.notna(), None).to_dict(), "back_on": back}
+        for name, row, back in (("before", held.before, backs[0]), ("after", held.after, backs[1]))
     }
     for side in sides.values():
         side.update({name: side[name].date() for name in ("as_of", "first_day", "last_day")})

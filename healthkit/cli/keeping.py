@@ -10,7 +10,20 @@ from typing import Annotated
 import typer
 
 import healthkit as hk
-from healthkit.cli.asking import Data, Form, Format, app, columns, fail, latest_day, out, sentences, show, told
+from healthkit.cli.asking import (
+    Data,
+    Form,
+    Format,
+    app,
+    columns,
+    fail,
+    latest_day,
+    out,
+    path,
+    sentences,
+    show,
+    told,
+)
 
 store_app = typer.Typer(help="Look after the store: check, repair, compact, versions, remove.", no_args_is_help=True)
 app.add_typer(store_app, name="store")
@@ -131,7 +144,12 @@ def remove(
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     reports: Annotated[
-        Path, typer.Option(help="Folder of printed pages: those of the accounts are named, none is removed.")
+        Path,
+        typer.Option(
+            parser=path,
+            metavar="PATH",
+            help="Folder of printed pages: the accounts' are named, none is removed.",
+        ),
     ] = Path("reports"),
     data: Data = None,
 ) -> None:

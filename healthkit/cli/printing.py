@@ -27,6 +27,7 @@ from healthkit.cli.asking import (
     month_of,
     out,
     path,
+    seconds,
     sentences,
     written,
 )
@@ -37,6 +38,10 @@ class Summary(StrEnum):
 
     text = "text"
     html = "html"
+
+
+LONGEST = 7 * 86_400
+"""The longest deadline of a notebook. [seconds]"""
 
 
 class Engine(StrEnum):
@@ -54,6 +59,10 @@ def report(
     account: Accounts = None,
     policy: PolicyName = None,
     version: Version = None,
+    template: Annotated[
+        Path | None,
+        typer.Option(parser=path, metavar="FILE", help="Print this notebook instead of the kit's own template."),
+    ] = None,
     out_dir: Annotated[Path, typer.Option("--out", parser=path, metavar="PATH", help="Folder for the pages.")] = Path(
         "reports"
     ),
@@ -63,7 +72,10 @@ def report(
         bool, typer.Option("--only-changed", help="Leave pages whose data, rules, template and code are the same.")
     ] = False,
     deadline: Annotated[
-        float, typer.Option(min=1, metavar="SECONDS", help="A notebook that takes longer is ended.")
+        float,
+        typer.Option(
+            min=1, max=LONGEST, callback=seconds, metavar="SECONDS", help="A notebook that takes longer is ended."
+        ),
     ] = 300,
     memory: Annotated[int, typer.Option(min=100, metavar="MIB", help="A notebook that needs more is ended.")] = 4096,
     self_contained: Annotated[
@@ -95,7 +107,7 @@ def report(
     """Write the monthly report of each account as an HTML page that opens offline, and an index over all."""
     with sentences():
         wish = hk.press.Wish(
-            made, jobs, only_changed, deadline, memory, engine.value,
+            made, jobs, only_changed, deadline, memory, engine.value, template or hk.press.TEMPLATE,
             alone=self_contained, code=code, pdf=pdf, separate=separate, work=work,
         )  # fmt: skip
         with _workers(cluster) as executor:
@@ -240,24 +252,48 @@ def _standing(one: Any) -> Any:
     )  # fmt: skip
 
 
+OWN_NOTEBOOKS = Path("healthkit-notebooks")
+"""The folder into which `lab` copies the notebooks where the current folder is no checkout."""
+
+
 @app.command(
     "lab",
-    epilog="Example: `python -m healthkit lab`",
+    epilog="Example: `python -m healthkit lab --no-browser --port 8890`",
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
 )
 def lab(context: typer.Context) -> None:
     """Open JupyterLab in notebooks/, on this machine only (127.0.0.1, with its token).
 
-    Other options go to JupyterLab, such as --allow-root in a container or --no-browser.
+    Outside of a checkout the notebooks are copied to healthkit-notebooks/ in the current folder first; a file that is
+    there already stays as it is. All options go to JupyterLab, such as --allow-root in a container, --no-browser or
+    --port.
     """
-    folder = Path("notebooks")
-    if not folder.is_dir():
-        fail("There is no folder notebooks/ here. Run this in the folder of the project.")
+    with sentences():
+        folder = _notebooks()
     command = [
         sys.executable,
         "-m",
         "jupyterlab",
         "--ServerApp.ip=127.0.0.1",
         f"--ServerApp.root_dir={folder.resolve()}",
+        *context.args,
     ]
+    sys.stdout.flush()
     raise typer.Exit(subprocess.call(command))
+
+
+def _notebooks() -> Path:
+    """Return the folder of the notebooks: that of a checkout, or the user's own with a copy of each notebook."""
+    checkout = Path("notebooks")
+    if any((checkout / Path(name).name).is_file() for name in hk.shipped.NOTEBOOKS):
+        return checkout
+    copied, different = hk.shipped.copy_notebooks(OWN_NOTEBOOKS)
+    out.print(f"Notebooks: {OWN_NOTEBOOKS.resolve()}", soft_wrap=True, markup=False)
+    if copied:
+        out.print(f"{hk.wording.things(len(copied), 'file')} copied there.", soft_wrap=True)
+    for notebook in different:
+        out.print(
+            f"{notebook} differs from the notebook of this version and stays. Rename it to get the new one.",
+            soft_wrap=True, markup=False,
+        )  # fmt: skip
+    return OWN_NOTEBOOKS

@@ -20,6 +20,7 @@ from healthkit.cli.asking import (
     app,
     columns,
     day,
+    days_between,
     desk,
     err,
     fail,
@@ -69,9 +70,7 @@ def scores(
     data: Data = None,
 ) -> None:
     """Print every rate as the marketplace would have displayed it on a day, held against the rules of that day."""
-    if from_ is not None and from_ > as_of:
-        raise typer.BadParameter(f"--from {from_} is after --as-of {as_of}.")
-    days = as_of if from_ is None else hk.scores.days_of(from_, as_of)
+    days = as_of if from_ is None else days_between(from_, as_of)
     with sentences():
         book = desk(data, policy, version)
         how = {"window": window, "lag": lag, "hindsight": hindsight}
@@ -246,3 +245,6 @@ def due(
         )  # fmt: skip
     late = int((rows["days_left"] < 0).sum())
     show(*([shown] if len(rows) else []), hk.wording.account.waiting(len(rows), late, ahead, as_of))
+    with sentences():
+        for name, orders in book.waiting_without_day(as_of, account).items():
+            show(hk.wording.account.waiting_without_day(name, orders))

@@ -19,6 +19,7 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
+from healthkit.evidence import rests_on
 from healthkit.explain.bridges import ExplainError
 from healthkit.explain.evening import PLACES, Evening, Rows, Seen, day
 from healthkit.exposure import Counts
@@ -29,7 +30,7 @@ from healthkit.tables import ALL, CHANNELS, Ledger, collected
 
 DIFFERENCES = (
     "window", "time zone", "channel", "cancelled orders", "counted twice", "not imported", "feedback removed",
-    "cleared", "known later", "not known there", "orders missing", "no scans", "unexplained",
+    "cleared", "known later", "not known there", "orders missing", "no scans", "no file", "unexplained",
 )  # fmt: skip
 """Why two counts differ, in the order in which it is told.
 
@@ -38,6 +39,7 @@ DIFFERENCES = (
 ours tells of such a defect. `feedback removed`, `cleared`: a defect that one side holds for gone. `known later`: one
 that our files date after the day. `not known there`: one of the last days before it. `orders missing`: orders that no
 file of ours holds. `no scans`: tracking numbers that no carrier scanned.
+`no file`: no file of ours tells what it takes to count any of the orders (see `Reconciled.missing`).
 """
 LATELY = 7
 """So many days around the day asked for, one side may know of a change that the other does not. [days]"""
@@ -57,6 +59,8 @@ class Reconciled:
     """One measure as of a day: ours by the rule, the marketplace's as it reported it, and why they differ.
 
     Each pair is (counted, at fault). `first_day` and `last_day` are those that the marketplace says it counted.
+    `perhaps` are causes in whose place others fit as well. `missing` is the evidence for want of which our files count
+    nothing. `parts` are the causes of defects whose numbers differ: name, ours, theirs.
     """
 
     account: str
@@ -74,6 +78,9 @@ class Reconciled:
     contradiction: str
     proxy: bool
     differences: tuple[Difference, ...] = field(default=())
+    perhaps: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    parts: tuple[tuple[str, int, int], ...] = ()
 
     @property
     def metric(self) -> str:
@@ -136,6 +143,9 @@ def _reconciled(
     begins = ends - timedelta(days=window - 1)
     mine = reading["account"], reading["marketplace"]
     differences: tuple[Difference, ...] = ()
+    unsure: set[str] = set()
+    missing: tuple[str, ...] = ()
+    parts: tuple[tuple[str, int, int], ...] = ()
     if (
         counts is not None
         and (begins, ends) == (first, last)
@@ -147,11 +157,15 @@ def _reconciled(
         seen = orders.seen(begins, ends, as_of, channels)
         ours = seen.n, seen.k
         asked = _Asked(ledger, rule, reading, orders, channels, (first, last), as_of, told)
-        differences = tuple(_explained(asked, seen, theirs))
+        if not seen.n and not asked.seen().n and theirs[0]:
+            missing = tuple(word for word in rests_on(rule) if word not in told)
+        parts = _differing_parts(asked)
+        differences = (Difference("no file", *theirs),) if missing else tuple(_explained(asked, seen, theirs, unsure))
     return Reconciled(
         *mine, reading["channel"], rule, as_of, window, first, last, ours, theirs, _status(rule, *ours),
         _status(rule, *theirs), _text(reading["contradiction"]),
         bool(METRICS[rule.metric].proxy) and METRICS[rule.metric].proxy_unless not in told, differences,
+        tuple(one.cause for one in differences if one.cause in unsure), missing, parts,
     )  # fmt: skip
 
 
@@ -283,8 +297,11 @@ class _Try(NamedTuple):
         return len(self.seen.pairs) if self.twice else self.seen.k
 
 
-def _explained(asked: _Asked, ours: Seen, theirs: tuple[int, int]) -> Iterator[Difference]:
-    """The differences that add up to the distance: the stated window first, then what leaves the least open."""
+def _explained(asked: _Asked, ours: Seen, theirs: tuple[int, int], unsure: set[str]) -> Iterator[Difference]:
+    """The differences that add up to the distance: the stated window first, then what leaves the least open.
+
+    Causes in whose place others fit as well are added to `unsure`.
+    """
     stated = asked.seen()
     window = _difference("window", ours, stated)
     if _moves(window):
@@ -294,8 +311,10 @@ def _explained(asked: _Asked, ours: Seen, theirs: tuple[int, int]) -> Iterator[D
         return
     best: list[Difference] = []
     cost: tuple[int, int] | None = None
+    fitting: list[set[str]] = []
     for tried in _ways(asked, stated):
-        rest = list(_filled(asked, tried, theirs))
+        instead: set[str] = set()
+        rest = list(_filled(asked, tried, theirs, instead))
         unexplained = rest[-1]
         if unexplained.counted and any(one.counted for one in tried.differences):
             # Another way to count moves many orders at once. One that still leaves some open is no better than chance.
@@ -303,7 +322,14 @@ def _explained(asked: _Asked, ours: Seen, theirs: tuple[int, int]) -> Iterator[D
         open_ends = abs(unexplained.counted) + abs(unexplained.at_fault)
         made = [*tried.differences, *(one for one in rest if _moves(one))]
         if cost is None or (open_ends, len(made)) < cost:
-            best, cost = made, (open_ends, len(made))
+            best, cost, fitting = made, (open_ends, len(made)), []
+            unsure.clear()
+            unsure.update(instead)
+        if (open_ends, len(made)) == cost:
+            fitting.append({one.cause for one in made})
+    for one in best:
+        if one.cause != "unexplained" and any(one.cause not in causes for causes in fitting):
+            unsure.add(one.cause)
     yield from sorted(best, key=lambda one: DIFFERENCES.index(one.cause))
 
 
@@ -381,13 +407,17 @@ class _Single(NamedTuple):
     place: int = -1
 
 
-def _filled(asked: _Asked, tried: _Try, theirs: tuple[int, int]) -> Iterator[Difference]:
-    """What single orders account for of the distance that is left, and what stays unexplained."""
+def _filled(asked: _Asked, tried: _Try, theirs: tuple[int, int], unsure: set[str]) -> Iterator[Difference]:
+    """What single orders account for of the distance that is left, and what stays unexplained.
+
+    Causes in whose place single orders of another cause would do as well are added to `unsure`.
+    """
     open_n, open_k = theirs[0] - tried.seen.n, theirs[1] - tried.k
     left = _open_parts(asked, tried)
     used: dict[str, list[_Single]] = {}
     taken: set[str] = set()
-    for single in _singles(asked, tried.seen):
+    singles = _singles(asked, tried.seen)
+    for single in singles:
         if single.order_id in taken or (single.counted and open_n < single.counted):
             continue
         if open_k * single.sign <= 0 or (left is not None and left.get(single.defect, 0) * single.sign <= 0):
@@ -397,13 +427,30 @@ def _filled(asked: _Asked, tried: _Try, theirs: tuple[int, int]) -> Iterator[Dif
         open_k, open_n = open_k - single.sign, open_n - single.counted
         if left is not None:
             left[single.defect] -= single.sign
-    for cause, singles in used.items():
-        ids = tuple(sorted(single.order_id for single in singles))
-        yield Difference(cause, sum(one.counted for one in singles), sum(one.sign for one in singles), ids)
+    for cause, those in used.items():
+        ids = tuple(sorted(single.order_id for single in those))
+        alike = {_effect(one, left is not None) for one in those}
+        others = (one for one in singles if one.cause != cause and one.order_id not in taken)
+        if any(_effect(one, left is not None) in alike for one in others):
+            unsure.add(cause)
+        yield Difference(cause, sum(one.counted for one in those), sum(one.sign for one in those), ids)
     for one in _without_names(asked, open_n, open_k, left, taken):
         open_n, open_k = open_n - one.counted, open_k - one.at_fault
         yield one
     yield Difference("unexplained", open_n, open_k)
+
+
+def _effect(single: _Single, by_part: bool) -> tuple[int, int, str]:
+    """What a single order does to the counts; where the marketplace gives parts, of which."""
+    return single.sign, single.counted, single.defect if by_part else ""
+
+
+def _differing_parts(asked: _Asked) -> tuple[tuple[str, int, int], ...]:
+    """The causes of defects of which both sides count different numbers of orders, as far as they are given."""
+    stated = asked.seen()
+    open_parts = _open_parts(asked, _Try(stated, False, ())) or {}
+    theirs = _parts(asked.reading["parts"])
+    return tuple((name, theirs[name] - more, theirs[name]) for name, more in open_parts.items() if more)
 
 
 def _open_parts(asked: _Asked, tried: _Try) -> dict[str, int] | None:

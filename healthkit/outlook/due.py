@@ -34,13 +34,7 @@ def due(ledger: Ledger, as_of: date, zones: dict[str, str], ahead: int = 2) -> p
     held = rows.filter(
         (nw.col("ordered_on") <= nw.lit(as_of)) & (nw.col("ship_by_on") <= nw.lit(as_of + timedelta(ahead)))
     )
-    orders = collected(held)
-    evenings = {code: _evening(as_of, zone) for code, zone in zones.items()}
-    evening = pd.to_datetime(orders["marketplace"].map(evenings), utc=True)
-    confirmed = pd.to_datetime(orders["shipped_at"], utc=True) <= evening
-    told_shipped = orders["shipped_at"].isna() & orders["status"].isin(["shipped", "partially_shipped"])
-    cancelled = (orders["status"] == "cancelled") & (pd.to_datetime(orders["cancelled_on"]) <= pd.Timestamp(as_of))
-    waits = orders[~confirmed & ~told_shipped & ~cancelled]
+    waits = _waiting(collected(held), as_of, zones)
     bought = collected(ledger.items.group_by("account", "marketplace", "order_id").agg(nw.col("sku").min()))
     named = waits.merge(bought, on=["account", "marketplace", "order_id"], how="left")
     left = (pd.to_datetime(named["ship_by_on"]) - pd.Timestamp(as_of)).dt.days
@@ -48,6 +42,26 @@ def due(ledger: Ledger, as_of: date, zones: dict[str, str], ahead: int = 2) -> p
     days = {name: pd.to_datetime(made[name]).astype("datetime64[s]") for name in ("ordered_on", "ship_by_on")}
     made = made.assign(**days, ship_by=pd.to_datetime(made["ship_by"], utc=True))
     return tables.check(made.sort_values(["ship_by", "account", "order_id"], ignore_index=True), DUE)
+
+
+def without_day(ledger: Ledger, as_of: date, zones: dict[str, str]) -> dict[str, int]:
+    """How many seller-fulfilled orders of each account wait as in `due`, and no file says by when they must ship."""
+    held = ledger.orders.filter(
+        (nw.col("channel") == "seller") & nw.col("ship_by").is_null() & (nw.col("ordered_on") <= nw.lit(as_of))
+    )
+    waits = _waiting(collected(held), as_of, zones)
+    waits = waits[waits["status"] != "cancelled"]  # A file of orders alone does not say when.
+    return {str(account): int(count) for account, count in waits["account"].value_counts().sort_index().items()}
+
+
+def _waiting(orders: pd.DataFrame, as_of: date, zones: dict[str, str]) -> pd.DataFrame:
+    """The orders that were neither confirmed nor cancelled by the evening of a day, as far as the files tell."""
+    evenings = {code: _evening(as_of, zone) for code, zone in zones.items()}
+    evening = pd.to_datetime(orders["marketplace"].map(evenings), utc=True)
+    confirmed = pd.to_datetime(orders["shipped_at"], utc=True) <= evening
+    told_shipped = orders["shipped_at"].isna() & orders["status"].isin(tables.SHIPPED_STATUSES)
+    cancelled = (orders["status"] == "cancelled") & (pd.to_datetime(orders["cancelled_on"]) <= pd.Timestamp(as_of))
+    return orders[~confirmed & ~told_shipped & ~cancelled]
 
 
 def _evening(as_of: date, zone: str) -> datetime:

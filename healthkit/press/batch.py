@@ -119,6 +119,7 @@ def print_month(
     wish = wish or Wish(**wishes)
     if not str(out).strip():
         raise run.PressError("The folder for the pages is an empty name. Name it, or leave it out for reports.")
+    run.load_template(wish.template)
     folder = (Path(out) / month).resolve()
     in_month, pairs, failures = _pairs(desk, month, accounts)
     notes = [] if wish.separate else shelf.write_signed(folder / shelf.BUNDLE, shelf.bundle())

@@ -7,6 +7,8 @@ Python's, papermill's own engine runs the notebook, with the same outputs.
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
 from typing import Any
 
 import nbformat
@@ -14,6 +16,13 @@ from papermill.engines import Engine, NBClientEngine
 
 from healthkit.press import forks
 from healthkit.press.forks import Ran
+
+_LOG = logging.getLogger("papermill")
+"""The log that papermill shows."""
+
+
+class EngineError(ValueError):
+    """An option of papermill's that this engine cannot follow; the message says what to use instead."""
 
 
 class ForkEngine(Engine):
@@ -31,8 +40,32 @@ class ForkEngine(Engine):
         if not forks.CAN_FORK or language != "python":
             NBClientEngine.execute_managed_notebook(nb_man, kernel_name, **given)
             return
+        if given.get("execution_timeout"):
+            raise EngineError(
+                "The engine healthkit does not know --execution-timeout, which limits each cell. Limit the notebook "
+                "instead (deadline= of papermill.execute_notebook, --deadline of healthkit report), or use --engine "
+                "nbclient."
+            )
         code = [(place, str(cell.source)) for place, cell in enumerate(nb_man.nb.cells) if cell.cell_type == "code"]
         _fill_in(nb_man, forks.run(code, deadline, memory))
+        _pass_on(nb_man, given)
+
+
+def _pass_on(nb_man: Any, given: Mapping[str, Any]) -> None:
+    """Follow papermill's options for output once a notebook has ended: its log, and files for what was written.
+
+    `given` may hold `log_output`, `stdout_file` and `stderr_file`, with the meaning that they have for papermill.
+    """
+    for cell in nb_man.nb.cells:
+        for output in cell.outputs if cell.cell_type == "code" else ():
+            text = output.get("text", "") if output["output_type"] == "stream" else ""
+            file = given.get(f"{output.get('name', '')}_file") if text else None
+            if file is not None:
+                file.write(text)
+                file.flush()
+            shown = text or output.get("data", {}).get("text/plain", "")
+            if given.get("log_output") and shown:
+                _LOG.log(logging.WARNING if output.get("name") == "stderr" else logging.INFO, "%s", shown)
 
 
 def _fill_in(nb_man: Any, ran: Ran) -> None:

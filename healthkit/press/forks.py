@@ -63,6 +63,8 @@ class ForkServer:
             pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, env=os.environ | quiet,
         )  # fmt: skip
         _started.add(self.process)
+        if _stopped.is_set():  # After `stop` looked for servers to end.
+            self.process.kill()
         theirs.close()
         self._client, self._lines = ours, ours.makefile("r", encoding="utf-8")
         self._lock, self._waiting, self._next = threading.Lock(), {}, 0  # type: ignore[var-annotated]

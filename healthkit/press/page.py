@@ -167,7 +167,9 @@ def _files(job: Job, notebook: Any) -> dict[str, bytes]:
         for number, output in enumerate(cell.outputs)
     ]
     blocks_shown = [
-        (source, output.data["text/html"]) for source, output in shown if "text/html" in output.get("data", {})
+        (source, block)
+        for number, (source, output) in enumerate(shown)
+        if twin.MIME not in output.get("data", {}) and (block := blocks.output_html(output, f"output-{number}"))
     ]
     data = next((output.data[twin.MIME] for _, output in shown if twin.MIME in output.get("data", {})), None)
     if data is None:

@@ -13,9 +13,10 @@ from papermill.inspection import _infer_parameters
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
+from healthkit import shipped
 from healthkit.press.engine import ForkEngine
 
-TEMPLATE = Path(__file__).parents[2] / "notebooks" / "templates" / "monthly_report.ipynb"
+TEMPLATE = shipped.path_of("notebooks/templates/monthly_report.ipynb")
 ENGINE, STOCK = "healthkit", "nbclient"
 """Ours, and papermill's own, which starts a kernel for each notebook."""
 
@@ -80,15 +81,23 @@ def _ended(error: PapermillExecutionError, notebook: Any) -> PressError:
 
 def code_cells(parameters: Mapping[str, Any], template: Path = TEMPLATE) -> list[tuple[int, str]]:
     """The code cells of a template with its parameters, as a run has them."""
-    made = parameterize_notebook(load_notebook_node(str(template)), dict(parameters), kernel_name=KERNEL)
+    made = parameterize_notebook(load_template(template), dict(parameters), kernel_name=KERNEL)
     return [(place, str(cell.source)) for place, cell in enumerate(made.cells) if cell.cell_type == "code"]
+
+
+def load_template(template: Path) -> Any:
+    """Return a template as a notebook. Raises PressError for one that is not there or is no notebook."""
+    if not template.is_file():
+        raise PressError(f"There is no template at {template}.")
+    try:
+        return load_notebook_node(str(template))
+    except Exception as error:  # papermill and nbformat raise many kinds for what is no notebook
+        raise PressError(f"{template} is no notebook ({' '.join(str(error).split())[:120]}).") from error
 
 
 def check(parameters: Mapping[str, Any], template: Path) -> None:
     """Hold the parameters against those that the template declares."""
-    if not template.is_file():
-        raise PressError(f"There is no template at {template}.")
-    declared = {one.name: one.default for one in _infer_parameters(load_notebook_node(str(template)))}
+    declared = {one.name: one.default for one in _infer_parameters(load_template(template))}
     unknown = [name for name in parameters if name not in declared]
     if unknown:
         cure = f" {NO_INDEX_HREF}" if unknown == ["index_href"] else ""

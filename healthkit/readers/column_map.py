@@ -11,13 +11,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from healthkit import yaml_lines
+from healthkit import shipped, yaml_lines
 from healthkit.readers.grid import Kind, names_in
 from healthkit.readers.source import ReaderError
 from healthkit.tables import DEFECT_KINDS
 
-FILE = Path(__file__).parents[2] / "data" / "column_map.yaml"
-CURE = "Or is a column called otherwise in your country? Then add its name to data/column_map.yaml."
+FILE = shipped.path_of("data/column_map.yaml")
+LABEL = shipped.label_of("data/column_map.yaml")
+CURE = f"Or is a column called otherwise in your country? Then add its name to {LABEL}."
 ORDER, KNOWN_ON, ORDER_DATE, TYPE = "order-id", "known-on", "order-date", "defect-type"
 
 

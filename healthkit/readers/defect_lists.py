@@ -24,7 +24,7 @@ from healthkit.readers.cells import (
     refuse_numbers,
     without_other_shops,
 )
-from healthkit.readers.column_map import KNOWN_ON, ORDER, ORDER_DATE, TYPE, DefectList, lists
+from healthkit.readers.column_map import KNOWN_ON, LABEL, ORDER, ORDER_DATE, TYPE, DefectList, lists
 from healthkit.readers.grid import Grid, Kind, names_in
 from healthkit.readers.place import Asked, ends_of_days, named_ids, newest
 from healthkit.readers.source import ReaderError
@@ -115,7 +115,7 @@ def _kinds(grid: Grid, held: DefectList) -> list[pa.Array]:
     if held.words:
         there = ", ".join(dict.fromkeys(held.words))
         why = f"no known defect; there are: {there}"
-        cure = "Add the word to data/column_map.yaml."
+        cure = f"Add the word to {LABEL}."
         return [by_distinct(grid, TYPE, grid[TYPE], lambda word: held.words.get(_word(word)), pa.string(), why, cure)]
     return [
         pc.if_else(by_distinct(grid, kind, pc.fill_null(grid[kind], ""), _marked, pa.bool_(), "no mark"), kind, nothing)

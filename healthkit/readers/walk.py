@@ -36,7 +36,7 @@ def plan(paths: Iterable[str | Path]) -> tuple[list[Source], list[Refused]]:
     """What can be read below the paths, orders first, and what cannot and why.
 
     Folders are walked; hidden files and files that are no raw reports are passed over.
-    Raises ReaderError for a path that does not exist, and for a column map that cannot be read.
+    Raises ReaderError for a path that does not exist or is a pipe or device, and for a column map that cannot be read.
     """
     every_kind()
     sources: list[Source] = []
@@ -73,6 +73,10 @@ def _files(path: Path) -> Iterator[Path]:
     if not path.exists():
         raise ReaderError(f"{path}: there is no such file or folder. Check the path.")
     if not path.is_dir():
+        if not path.is_file():
+            raise ReaderError(
+                f"{path}: is a pipe or a device, not a file. Write what it gives into a file, and import that."
+            )
         yield path.resolve()
         return
     for file in sorted(path.resolve().rglob("*")):

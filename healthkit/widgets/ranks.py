@@ -11,7 +11,7 @@ import pandas as pd
 
 from healthkit import charts, wording
 from healthkit.blocks import findings
-from healthkit.blocks.strokes import strip
+from healthkit.blocks.strokes import Bar, strip
 from healthkit.desk import Desk
 from healthkit.exposure import Track
 from healthkit.outlook import OutlookError
@@ -220,7 +220,7 @@ def _row(
     row: dict[str, Any],
     cells: dict[tuple[Any, ...], dict[str, Any]],
     columns: list[tuple[str, str]],
-    weeks: dict[tuple[Any, ...], list[float | None]],
+    weeks: dict[tuple[Any, ...], list[Bar]],
     drawn: list[tuple[str, str]],
 ) -> dict[str, Any]:
     pair = row["account"], row["marketplace"]
@@ -248,8 +248,8 @@ def _cell(row: dict[str, Any] | None, column: tuple[str, str]) -> dict[str, Any]
     return {"measure": list(column), "rate": rate, **status._asdict()}
 
 
-def _weeks(desk: Desk, listed: pd.DataFrame, as_of: date) -> dict[tuple[Any, ...], list[float | None]]:
-    """The share of the limit used, week by week, of the worst measure of each account."""
+def _weeks(desk: Desk, listed: pd.DataFrame, as_of: date) -> dict[tuple[Any, ...], list[Bar]]:
+    """The share of the limit used and the status, week by week, of the worst measure of each account."""
     if listed.empty:
         return {}
     days = [as_of - timedelta(days=7 * back) for back in reversed(range(WEEKS))]
@@ -260,6 +260,9 @@ def _weeks(desk: Desk, listed: pd.DataFrame, as_of: date) -> dict[tuple[Any, ...
     windows = listed.set_index(KEY)["window"]
     rows = rows[rows["window"] == windows.reindex(pd.MultiIndex.from_frame(rows[KEY])).to_numpy()]
     return {
-        key: [None if pd.isna(one) else min(float(one), 10.0) for one in mine.sort_values("as_of")["used"]]
+        key: [
+            None if pd.isna(used) else [min(float(used), 10.0), str(status)]
+            for used, status in mine.sort_values("as_of")[["used", "status"]].itertuples(index=False, name=None)
+        ]
         for key, mine in rows.groupby(KEY, observed=True)
     }

@@ -238,6 +238,18 @@ def waiting(orders: int, late: int, ahead: int, as_of: date) -> str:
     return f"{told}; {number(late)} of them {'is' if late == 1 else 'are'} late already." if late else f"{told}."
 
 
+def waiting_without_day(account: str, orders: int) -> str:
+    """That orders wait of which no file says by when they must ship, and which file would.
+
+    >>> waiting_without_day("acme", 9)
+    '? acme: 9 more orders wait, and no file says by when they must ship; the unshipped-orders report or the orders API does.'
+    """  # noqa: E501 - the sentence
+    return (
+        f"? {account}: {things(orders, 'more order')} {'waits' if orders == 1 else 'wait'}, and no file says by when "
+        f"{'it' if orders == 1 else 'they'} must ship; the unshipped-orders report or the orders API does."
+    )
+
+
 # -- which groups carry the excess ----------------------------------------------------------------------------
 
 KINDS = {

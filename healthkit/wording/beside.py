@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import date
 
 from healthkit.wording.figures import days, long_day, number, small, things
-from healthkit.wording.names import STATUSES, inside, listed, opening
+from healthkit.wording.names import STATUSES, causes, inside, listed, opening
+from healthkit.wording.reasons import UNKNOWN, tells
 
 THEIRS = "Amazon\N{RIGHT SINGLE QUOTATION MARK}s"
 NAMED = 5
@@ -24,6 +25,7 @@ DIFFERENCES = {
     "not known there": "learnt in the last days, and not in its figure yet",
     "orders missing": "orders that no file of ours holds",
     "no scans": "a tracking number that no carrier scanned; our files hold no scans",
+    "no file": "no file of ours tells enough to count them",
     "unexplained": "cause not found",
 }
 """Why two counts differ, by the causes of `explain`."""
@@ -45,17 +47,39 @@ def moved(counted: int, at_fault: int, noun: str) -> str:
     return listed(told) or "the same numbers"
 
 
-def reason(cause: str, counted: int, at_fault: int, noun: str = "order") -> str:
-    """One reason with its numbers.
+def reason(
+    cause: str, counted: int, at_fault: int, noun: str = "order", *, perhaps: bool = False, missing: Sequence[str] = ()
+) -> str:
+    """One reason with its numbers; `perhaps` where another would do as well, `missing` the evidence of "no file".
+
+    >>> reason("known later", 0, 1, perhaps=True)
+    '1 order more at fault; it may be: our files date the defect after that day.'
+    >>> reason("no file", 141, 4, missing=["promises", "confirmations"])
+    'Amazon counts 141 orders, 4 at fault; no file of ours tells when they were due to ship and when they were confirmed.'
 
     >>> reason("time zone", 2, 0)
     '2 orders more counted: it cuts days in UTC, we in the marketplace’s zone.'
     >>> reason("unexplained", 0, -3), reason("unexplained", 1, -5)
     ('3 orders fewer at fault, cause not found.', '1 order more counted and 5 fewer at fault, cause not found; perhaps our files lack orders.')
-    """  # noqa: E501 - two reasons
+    """  # noqa: E501 - four reasons
     why = DIFFERENCES.get(cause, cause)
-    perhaps = f"; perhaps our files lack {noun}s" if cause == "unexplained" and counted > 0 else ""
-    return opening(f"{moved(counted, at_fault, noun)}{', ' if cause == 'unexplained' else ': '}{why}{perhaps}.")
+    if cause == "no file":
+        unknown = [UNKNOWN.get(word, f"of {tells([word])}") for word in missing]
+        why = f"no file of ours tells {listed(unknown)}" if unknown else why
+        return f"Amazon counts {things(counted, noun)}, {number(at_fault)} at fault; {why}."
+    if perhaps:
+        return opening(f"{moved(counted, at_fault, noun)}; it may be: {why}.")
+    lacking = f"; perhaps our files lack {noun}s" if cause == "unexplained" and counted > 0 else ""
+    return opening(f"{moved(counted, at_fault, noun)}{', ' if cause == 'unexplained' else ': '}{why}{lacking}.")
+
+
+def part(name: str, ours: int, theirs: int) -> str:
+    """How many orders each side counts of one cause of defects.
+
+    >>> part("negative_feedback", 10, 9)
+    'Orders with negative feedback: Amazon counts 9, our files 10.'
+    """
+    return f"Orders with {causes(name, many=True)}: Amazon counts {number(theirs)}, our files {number(ours)}."
 
 
 def more_orders(many: int) -> str:

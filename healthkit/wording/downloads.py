@@ -14,6 +14,7 @@ EVIDENCE = {
     "promises": "ship-by days",
     "delivery_promises": "deliver-by days",
     "confirmations": "the times of shipment confirmation",
+    "confirmation_times": "the times of shipment confirmation",
     "deliveries": "the times of delivery",
     "tracking": "tracking numbers",
     "scans": "carrier scans",

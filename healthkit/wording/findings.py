@@ -367,7 +367,10 @@ def scorecard_title(off: int, risk: int, judged: int, unjudged: int) -> str:
     'Two of eight measures are off target; one cannot be judged'
     >>> scorecard_title(0, 1, 8, 0), scorecard_title(0, 0, 1, 0)
     ('Nothing is off target; one of eight measures is at risk', 'The one measure is on target')
+    >>> scorecard_title(0, 1, 8, 2)
+    'Nothing is known to be off target; one of eight measures is at risk; two cannot be judged'
     """
+    nothing = "Nothing is known to be off target" if unjudged else "Nothing is off target"
     if not judged:
         return "No measure can be judged yet"
     of = f"of {small(judged)} measures"
@@ -377,8 +380,8 @@ def scorecard_title(off: int, risk: int, judged: int, unjudged: int) -> str:
         )  # fmt: skip
         text += f"; {small(risk)} {'is' if risk == 1 else 'are'} at risk" if risk else ""
     elif risk:
-        text = "Nothing is off target; the one measure is at risk" if judged == 1 else (
-            f"Nothing is off target; {small(risk)} {of} {'is' if risk == 1 else 'are'} at risk"
+        text = f"{nothing}; the one measure is at risk" if judged == 1 else (
+            f"{nothing}; {small(risk)} {of} {'is' if risk == 1 else 'are'} at risk"
         )  # fmt: skip
     else:
         text = "The one measure is on target" if judged == 1 else f"All {small(judged)} measures are on target"

@@ -191,8 +191,12 @@ def whole_percent(by: Fraction) -> int:
     return -(-by.numerator * 100 // by.denominator)
 
 
-def difference(before: Any, after: Any, back_before: date | None, back_after: date | None, year: int) -> str:
+def difference(
+    before: Any, after: Any, back_before: date | None, back_after: date | None, year: int, *, unjudged: bool = False
+) -> str:
     """What a scenario changes, in words: the two rows of SCORES and the two days on which they are back.
+
+    Of what is `unjudged` no day is said.
 
     >>> was = {"metric": "order_defect_rate", "counted": 2498, "at_fault": 31, "side": "below", "target": 0.01}
     >>> difference(was, was | {"at_fault": 26}, date(2026, 11, 24), date(2026, 11, 16), 2026)
@@ -207,6 +211,8 @@ def difference(before: Any, after: Any, back_before: date | None, back_after: da
     text = f"{words.label} would be at {told[0]} instead of {told[1]}" if told[0] != told[1] else (
         f"{words.label} would still be at {told[0]}"
     )  # fmt: skip
+    if unjudged:
+        return f"{text}; when it is back cannot be judged."
     if back_after == back_before:
         when = "" if back_after is None else f", and back on {day(back_after, year)} all the same"
         return f"{text}{when or ', and not back by waiting'}."

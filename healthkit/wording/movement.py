@@ -123,10 +123,13 @@ def signed(units: int, places: int) -> str:
 def step_label(moved: Movement, part: Part) -> tuple[str, str]:
     """A step's name, and the counts behind it.
 
+    Orders learnt late are of the earlier day's window; whether they counted then is not said, for an order may begin to
+    count with the event that puts it at fault.
+
     >>> day = Seen(date(2026, 9, 30), date(2026, 7, 18), date(2026, 9, 15), 1188, 7, 59)
     >>> moved = Movement("order_defect_rate", "ordered_on", 60, "below", 2, day, day, 2935, 1188, ())
     >>> step_label(moved, Part("learnt late", 7, 28)), step_label(moved, Part("left", -1, -8))
-    (('Learnt late:', '7 orders already counted'), ('Left the window:', '1 order at fault'))
+    (('Learnt late:', '7 orders of earlier days'), ('Left the window:', '1 order at fault'))
     >>> step_label(moved._replace(after=day._replace(counted=2935)), Part("orders", 0, -4))
     ('More orders:', '2,935 in, 1,188 out')
     """
@@ -134,8 +137,8 @@ def step_label(moved: Movement, part: Part) -> tuple[str, str]:
     many = things(abs(part.at_fault), noun)
     return {
         "left": ("Left the window:", f"{many} at fault"),
-        "removed": ("Removed:", f"{number(abs(part.at_fault))} cleared"),
-        "learnt late": ("Learnt late:", f"{many} already counted"),
+        "removed": ("Removed:", f"{number(abs(part.at_fault))} no longer at fault"),
+        "learnt late": ("Learnt late:", f"{many} of earlier days"),
         "new": ("New in the window:", f"{many} at fault"),
         "orders": (f"{_more_or_fewer(moved)} {noun}s:", f"{number(moved.came)} in, {number(moved.went)} out"),
     }[part.kind]

@@ -100,6 +100,8 @@ ASSUMPTIONS = {
     "claims_not_imported": "no file of claims was imported, so orders with a claim are missing",
     "tracking_not_scanned": "the files hold no carrier's scan, so a parcel with a tracking number passes: "
     "judge by the marketplace's own figure",
+    "confirmations_from_list": "no file says when some orders were confirmed, so those that the marketplace"
+    "'s list of late shipments does not name count as on time",
     "refunds_not_imported": "no refund is named in the defects files, so refunded orders are missing",
     "chargebacks_not_imported": "no defects file was imported, so orders with a chargeback are missing",
     "contacts_not_imported": "no file of messages was imported, so late answers are missing",

@@ -20,6 +20,7 @@ from healthkit.wording.findings import (
     verb,
 )
 from healthkit.wording.names import Strong, listed, metric, opening
+from healthkit.wording.reasons import unjudged_measures
 
 
 def accounts_wrong(off: int, risk: int, unjudged: int, on: int, failed: int) -> Sentence:
@@ -77,15 +78,37 @@ def as_of(day: date) -> str:
     return f"as of {short_day(day)}, where its files end"
 
 
-def unjudged(measures: int) -> str:
-    """How many enforced measures of an account cannot be judged; empty for none.
+def unjudged(measures: int, files: Sequence[str] = ()) -> str:
+    """How many enforced measures of an account cannot be judged, and which files would tell; empty for none.
 
-    >>> unjudged(1), unjudged(3), unjudged(0)
-    ('one more measure cannot be judged', 'three more measures cannot be judged', '')
-    """
+    >>> unjudged(1), unjudged(3, ["order report", "all-orders file"])
+    ('one enforced measure cannot be judged', 'three enforced measures cannot be judged; missing: order report, all-orders file')
+    >>> unjudged(2, ["a", "b", "c", "d"]), unjudged(0)
+    ('two enforced measures cannot be judged; missing: a, b and 2 more', '')
+    """  # noqa: E501 - the lines
     if not measures:
         return ""
-    return f"{small(measures)} more {'measure' if measures == 1 else 'measures'} cannot be judged"
+    what = f"{small(measures)} enforced {'measure' if measures == 1 else 'measures'} cannot be judged"
+    return f"{what}; missing: {some_files(files)}" if files else what
+
+
+def some_files(files: Sequence[str]) -> str:
+    """The first of some files, and how many more there are.
+
+    >>> some_files(["a", "b", "c"]), some_files(["a", "b", "c", "d"])
+    ('a, b, c', 'a, b and 2 more')
+    """
+    return ", ".join(files) if len(files) <= 3 else f"{', '.join(files[:2])} and {len(files) - 2} more"
+
+
+def missing(measures: Sequence[str], files: Sequence[str]) -> str:
+    """Which measures cannot be judged, and which files would tell, for a summary.
+
+    >>> missing(["late shipment", "valid tracking"], ["order report"])
+    'Late shipment and valid tracking cannot be judged. Files that would tell: order report.'
+    """
+    told = f"{opening(unjudged_measures(measures, 12))}."
+    return f"{told} Files that would tell: {', '.join(files)}." if files else told
 
 
 def account_furthest(account: str, standing: Standing) -> Sentence:

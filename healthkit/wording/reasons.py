@@ -108,8 +108,7 @@ def _ends_early(reason: Any, first: date, last: date, year: int) -> str:
     if not named and other:
         need = min(other, key=lambda need: need.known_last)
         there = f"{things(reason.orders)}, but " if reason.orders else ""
-        until = days(need.known_last, need.known_last, year)
-        return f"{there}{tells([need.evidence])} are known only until {until}"
+        return f"{there}{tells([need.evidence])} are known only {_bound(need, need.known_last < need.last, year)}"
     return f"orders only until {days(reason.until, reason.until, year)}; the window ends {days(last, last, year)}"
 
 

@@ -1,0 +1,41 @@
+"""papermill's own options hold with our engine, or are refused in a sentence."""
+
+from __future__ import annotations
+
+import io
+
+import nbformat
+import papermill
+import pytest
+
+from healthkit.press import forks, run
+from healthkit.press.engine import EngineError
+
+pytestmark = pytest.mark.skipif(not forks.CAN_FORK, reason="notebooks run in a kernel where a process cannot fork")
+
+
+@pytest.fixture
+def notebook(tmp_path):
+    cells = ["import sys\nprint('to stdout')\nprint('to stderr', file=sys.stderr)", "40 + 2"]
+    made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells])
+    made.metadata["kernelspec"] = {"name": "python3", "language": "python", "display_name": "Python 3"}
+    nbformat.write(made, tmp_path / "some.ipynb")
+    return tmp_path / "some.ipynb"
+
+
+def test_what_is_written_goes_to_the_files_and_the_log(notebook, tmp_path, caplog):
+    files = {name: io.StringIO() for name in ("stdout_file", "stderr_file")}
+    with caplog.at_level("INFO", logger="papermill"):
+        papermill.execute_notebook(
+            notebook, tmp_path / "out.ipynb", engine_name=run.ENGINE, progress_bar=False, log_output=True, **files
+        )
+    assert files["stdout_file"].getvalue() == "to stdout\n"
+    assert files["stderr_file"].getvalue() == "to stderr\n"
+    assert {"to stdout\n", "to stderr\n", "42"} <= set(caplog.messages)
+
+
+def test_a_limit_for_each_cell_is_refused(notebook, tmp_path):
+    with pytest.raises(EngineError, match="does not know --execution-timeout"):
+        papermill.execute_notebook(
+            notebook, tmp_path / "out.ipynb", engine_name=run.ENGINE, progress_bar=False, execution_timeout=5
+        )
