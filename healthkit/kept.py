@@ -190,6 +190,12 @@ def clear(folder: store.Folder) -> int:
     return found
 
 
+def remaining(folder: store.Folder) -> list[Path]:
+    """The files below the folders of counts of a store: after `clear`, those that are not proven to be the kit's."""
+    places = [beside / "counts" for beside in store.folders.besides(folder)]
+    return [path for place in places if place.is_dir() for path in sorted(place.rglob("*")) if not path.is_dir()]
+
+
 def write(place: Path, counts: Counts) -> None:
     """Write counts, and remove those of older states of the store, as far as the kit wrote them.
 

@@ -19,9 +19,9 @@ def purge(held: Store, removal: Removal, reports: Iterable[Path] = ()) -> Purged
     """Remove raw files from every version of a store, from its counts and from disk.
 
     No older version of the store can be read afterwards. Not reached: copies elsewhere (backups, snapshots of the
-    disk), pages that were printed, and what another process holds in memory. Of killed processes the rows go that they
-    left in temporary files and, of batches, in these folders of reports. Raises StoreError (see `store.purge`). A
-    purge that was killed is finished by running it again.
+    disk), pages that were printed, and what another process holds in memory. What killed processes left in temporary
+    folders, and in these folders of reports, goes too. Files that are not proven to be the kit's stay, and are named.
+    Raises StoreError (see `store.purge`). A purge that was killed is finished by running it again.
     """
     scratch.sweep()
     for place in ([held.folder] if isinstance(held.folder, Path) else []) + _folders(reports):
@@ -30,6 +30,7 @@ def purge(held: Store, removal: Removal, reports: Iterable[Path] = ()) -> Purged
     purged = store.purge(held, removal)
     # Again: a question that began before may have kept its counts in the meantime.
     kept.clear(held.folder)
+    purged.left += kept.remaining(held.folder)
     return purged
 
 

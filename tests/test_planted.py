@@ -44,6 +44,14 @@ class Places:
         cut(self.store / "orders" / "_delta_log" / f"{0:020d}.json")
         cut(self.store / "reports" / "_delta_log" / f"{0:020d}.json")
 
+    def moved_aside(self) -> list[Path]:
+        """What a repair moved aside of orders."""
+        return list((self.store / "orders").rglob("*.broken*"))
+
+    def repaired(self) -> None:
+        """See that a repair moved something aside, which a purge removes."""
+        assert self.moved_aside() != []
+
     def age(self) -> None:
         """Let the store be two days old, and so fit for the removal of what is not needed."""
         aged(self.store)
@@ -79,12 +87,18 @@ TABLE: dict[str, list[Step]] = {
     "lab": [[]],
     "store versions": [["--data", "{store}"]],
     "store check": [["--data", "{store}"]],
+    "store compact": [["--data", "{store}"], Places.age, ["--data", "{store}"]],
+    "store repair": [
+        ["--data", "{store}"],
+        Places.damage,
+        ["--data", "{store}"],
+        Places.repaired,
+        ["--data", "{store}"],
+    ],
     "store remove": [
         ["--file", "contacts.csv", "--yes", "--data", "{store}"],
-        ["--file", "seller_feedback.txt", "--yes", "--purge", "--data", "{store}"],
+        ["--account", ACCOUNT, "--yes", "--purge", "--data", "{store}"],
     ],
-    "store compact": [["--data", "{store}"], Places.age, ["--data", "{store}"]],
-    "store repair": [["--data", "{store}"], Places.damage, ["--data", "{store}"], ["--data", "{store}"]],
 }
 """The runs of every command, in this order, and what happens between them. A new command needs a line here."""
 
@@ -195,4 +209,4 @@ def test_what_is_the_user_s_own_survives_every_command(places):
             assert [path for path in links[2:] if not path.is_symlink()] == [], said
     # The commands did their work, so that something was there to be removed.
     assert (places.reports / MONTH / f"{ACCOUNT}_us.html").is_file()
-    assert list((places.store / "orders").rglob("*.broken*")) != []
+    assert places.moved_aside() == []

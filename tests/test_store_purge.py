@@ -7,11 +7,13 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 from datetime import date
 from pathlib import Path
 
 import pandas as pd
 import platformdirs
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -180,14 +182,18 @@ def test_files_that_are_not_the_stores_stay_and_are_named(tmp_path):
         path.parent.mkdir(exist_ok=True)
         path.write_text("mine")
     (store.folder / "items" / "link.parquet").symlink_to(own[0])
+    table = store.folder / "reports" / "table.parquet"
+    pq.write_table(pa.table({"mine": ["acme"]}), table)
+    assert removal.find(store, account="acme", with_earlier=True).earlier == []
     made = removal.purge(store, removal.find(store, account="acme"))
     assert all(path.read_text() == "mine" for path in own)
-    assert set(made.left) == {own[1], own[4], own[5], store.folder / "items" / "link.parquet"}
+    assert pq.read_table(table).to_pylist() == [{"mine": "acme"}]
+    assert set(made.left) == {*own[1:6], table, store.folder / "items" / "link.parquet"}
 
 
 def test_counts_in_the_cache_of_the_user_go_too(sample, cache):
     beside = sample.folder / "counts"
-    there = kept.store.folders.cache_of(sample.folder) / "counts"
+    there = kept.store.folders.besides(sample.folder)[1] / "counts"
     there.parent.mkdir(parents=True)
     (beside).rename(there)
     assert on_disk([LEAVES], cache) == {LEAVES}
@@ -295,29 +301,34 @@ def test_a_store_in_an_object_storage_is_not_purged():
         purge(store, removal.Removal([]))
 
 
-LEAVE = """
+KILLED_BATCH = """
 import os, sys
 from pathlib import Path
 from healthkit import scratch
 
-made = scratch.make(scratch.BATCH, Path(sys.argv[1]))
-(made / "excerpt").mkdir()
-(made / "excerpt" / "excerpt.json").write_text("acme")
-os._exit(9)
+for place in map(Path, sys.argv[1:]):
+    made = scratch.make(scratch.BATCH, place)
+    (made / "excerpt" / "000000").mkdir(parents=True)
+    (made / "excerpt" / "000000" / "orders.arrow").write_text("acme")
+os._exit(0)
 """
-"""A batch that is killed while its rows stand below the folder of the store."""
 
 
-def test_rows_that_a_killed_batch_left_go_and_those_of_a_running_one_stay(tmp_path):
+def test_rows_that_a_killed_batch_left_go_and_those_of_a_running_one_stay(tmp_path, monkeypatch):
     store, _ = three_imports(tmp_path)
-    subprocess.run([sys.executable, "-c", LEAVE, str(store.folder)], check=False)
+    temporary, month = tmp_path / "temporary", tmp_path / "reports" / "2026-10"
+    for place in (temporary, month / "mine"):
+        place.mkdir(parents=True)
     running = scratch.make(scratch.BATCH, store.folder)
+    subprocess.run([sys.executable, "-c", KILLED_BATCH, str(temporary), str(month), str(store.folder)], check=True)
+    assert on_disk(["acme"], temporary) == on_disk(["acme"], month) == {"acme"}
     assert len(list(store.folder.glob(f"{scratch.BATCH}*"))) == 2
-    try:
-        removal.purge(store, removal.find(store, account="acme"), [tmp_path / "reports", tmp_path / "none"])
-        assert list(store.folder.glob(f"{scratch.BATCH}*")) == [running]
-    finally:
-        scratch.remove(running)
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    removal.purge(store, removal.find(store, account="acme"), [tmp_path / "reports", tmp_path / "none"])
+    assert on_disk(["acme"], temporary, month) == set()
+    assert list(store.folder.glob(f"{scratch.BATCH}*")) == [running]
+    scratch.remove(running)
+    assert (month / "mine").is_dir()
 
 
 PURGE = """

@@ -29,18 +29,19 @@ from healthkit.store.folders import files_in
 from healthkit.store.logs import LOG, PURGED, entries, files_of, opened, said
 from healthkit.store.removal import Removal, delete_reports, drop_reports
 from healthkit.store.store import Store, StoreError
-from healthkit.store.upkeep import rows_by_report
+from healthkit.store.upkeep import is_own, rows_by_report
 
 _LOG = logging.getLogger(__name__)
 
-_ASIDE = r"(\.broken\d*)?(#\d+)?"
+_ASIDE = r"(?P<aside>(\.broken\d*)?(#\d+)?)"
 """What follows the name of a file that a repair moved aside, or that was being written when a process was killed."""
 _DATA = re.compile(r"part-\d{5}-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}-c\d{3}(\.\w+)?\.parquet" + _ASIDE)
 _LOGGED = re.compile(
     r"(\d{20}\.(json|crc|checkpoint(\.\d{10}\.\d{10})?\.parquet)|_last_checkpoint|_commit_[0-9a-f-]+\.json\.tmp)"
     + _ASIDE
 )
-"""How the Delta writer names data files and entries of a log: nothing else is removed."""
+"""How the Delta writer names data files and entries of a log: nothing else is removed. A data file that no entry names,
+such as that of a killed import, is removed only where its columns are those of the table."""
 
 
 @dataclass
@@ -85,8 +86,8 @@ def _purge(store: Store, folder: Path, removal: Removal) -> Purged:
         delta = store.delta(table)
         if delta is not None:
             _drop_unread(store, table, delta, stays)
-        _purge_table(folder / table.name, purged)
-    _purge_table(folder / tables.REPORTS.name, purged)
+        _purge_table(folder / table.name, table, purged)
+    _purge_table(folder / tables.REPORTS.name, tables.REPORTS, purged)
     return purged
 
 
@@ -102,7 +103,7 @@ def _drop_unread(store: Store, table: tables.Table, delta: DeltaTable, stays: se
     delete_reports(delta, held - stays)
 
 
-def _purge_table(place: Path, purged: Purged) -> None:
+def _purge_table(place: Path, table: tables.Table, purged: Purged) -> None:
     """Leave of a table its rows of now, one entry of its log, and what sums that up."""
     if not place.is_dir():
         return
@@ -112,10 +113,16 @@ def _purge_table(place: Path, purged: Purged) -> None:
         _unlink(path, purged)
     stays = set(files_of(DeltaTable(str(place)))) if version >= 0 else set()
     for path in _files(place):
-        if path.name not in stays and (_DATA.fullmatch(path.name) or path.name in named):
+        if path.name not in stays and (path.name in named or _is_left_over(path, table)):
             _unlink(path, purged)
     kept = stays | {f"{LOG}/{name}" for name in _own(version)}
     purged.left += [path for path in _every(place) if path.relative_to(place).as_posix() not in kept]
+
+
+def _is_left_over(path: Path, table: tables.Table) -> bool:
+    """Whether a file that no entry names is a data file of the table, or what became of one."""
+    data_file = _DATA.fullmatch(path.name)
+    return bool(data_file and (data_file["aside"] or is_own(path.parent, path.name, table)))
 
 
 def _begin_again(place: Path, named: set[str]) -> int:

@@ -126,12 +126,14 @@ def earlier_files(store: Store, without: Collection[str] = ()) -> list[RawFile]:
 
 
 def _reports_table(there: FileSystem, path: str) -> pa.Table:
-    """One data file of REPORTS with the columns of today; no rows where it cannot be read."""
+    """One data file of REPORTS with the columns of today; no rows where it cannot be read, or is none of REPORTS."""
     columns = tables.REPORTS.columns
     try:
         with there.open_input_file(path) as opened:
             rows = pq.read_table(opened)
     except (OSError, pa.ArrowException):
+        rows = pa.table({})
+    if not {"report", "name", "kind", "account", "rows", "number"} <= set(rows.column_names):
         rows = pa.table({})
     held = [rows[name] if name in rows.column_names else pa.nulls(rows.num_rows) for name in columns]
     return pa.table(held, names=list(columns))

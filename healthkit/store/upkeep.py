@@ -157,7 +157,7 @@ def _look(store: Store, table: tables.Table) -> _Looked:
     files = files_left(store.folder / table.name) if problem else {} if delta is None else files_of(delta)
     # What older versions of REPORTS name stays, so that they can be read again.
     unnamed = set(names_in(there, "")) - files.keys() if table is not tables.REPORTS else set()
-    spare = sum(_is_own(store.folder / table.name, path, table) for path in unnamed)
+    spare = sum(is_own(store.folder / table.name, path, table) for path in unnamed)
     looked = _Looked(problem, files, {}, Counter(), spare)
     for path, rows in looked.files.items():
         held, why = _rows_by_report(there, path, rows)
@@ -346,7 +346,7 @@ def _remove_unneeded(store: Store, table: tables.Table, delta: DeltaTable, old: 
             for paths, what in ((added, "add"), (removed, "remove")):
                 paths |= {line[what]["path"]} if what in line else set()
     unneeded = expired & removed - files_of(delta).keys()
-    unneeded |= {path for path in old - added - removed if _is_own(store.folder / table.name, path, table)}
+    unneeded |= {path for path in old - added - removed if is_own(store.folder / table.name, path, table)}
     gone = [path for path in sorted(unneeded) if is_there(there, path)]
     for path in gone:
         there.delete_file(path)
@@ -356,7 +356,7 @@ def _remove_unneeded(store: Store, table: tables.Table, delta: DeltaTable, old: 
 _DATA_FILE = re.compile(r"part-\d{5}-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}-c\d{3}\.\w+\.parquet")
 
 
-def _is_own(folder: Folder, path: str, table: tables.Table) -> bool:
+def is_own(folder: Folder, path: str, table: tables.Table) -> bool:
     """Whether a file that no log names was written by an import: by its name, and by its columns."""
     if not _DATA_FILE.fullmatch(path) or (isinstance(folder, Path) and (folder / path).is_symlink()):
         return False
