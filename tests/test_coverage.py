@@ -197,7 +197,7 @@ def test_evidence_is_of_the_account_and_marketplace_whose_orders_it_names(tmp_pa
     store.add([DAILY, orders(1, 2, name="ca", marketplace="CA"), file("x", "confirmations", orders=[shipped])])
     rows = store.ledger().coverage.set_index("marketplace")
     assert rows["evidence"].to_dict() == {"CA": "confirmations", "US": ""}
-    assert [json.loads(text) for text in rows["reach"]] == [{"confirmations": entry(3, 3, 2)}, {}]
+    assert [json.loads(text) for text in rows["reach"]] == [{"confirmations": entry(3, 3, 2) | {"days": 1}}, {}]
 
 
 def test_of_orders_in_no_store_all_is_taken_as_known_to_the_end():

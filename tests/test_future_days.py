@@ -189,8 +189,8 @@ def test_without_a_day_of_import_no_day_is_called_one_to_come(tmp_path):
 def test_the_command_knows_the_latest_day_that_has_begun_anywhere(tmp_path, monkeypatch):
     put(tmp_path / "raw", files.DEFECTS.with_cell(1, "known-on", "2026-12-10"), name="defects.csv")
     words = ["import", str(tmp_path / "raw"), "--marketplace", "US", "--data"]
-    monkeypatch.setattr(taking, "_latest_day", lambda: IMPORT_DAY)
+    monkeypatch.setattr(taking, "latest_day", lambda: IMPORT_DAY)
     shown = CliRunner().invoke(app, [*words, str(tmp_path / "store")])
     assert "note: defects: 1 of 2 rows has a day in the future (known_on up to 2026-12-10" in shown.stdout
-    monkeypatch.setattr(taking, "_latest_day", lambda: date(2026, 12, 10))
+    monkeypatch.setattr(taking, "latest_day", lambda: date(2026, 12, 10))
     assert "in the future" not in CliRunner().invoke(app, [*words, str(tmp_path / "later")]).stdout
