@@ -308,7 +308,7 @@ def wait_for(folder: Path, pattern: str) -> None:
 
 def rows_in(folder: Path) -> list[str]:
     """The files below a folder that hold rows of orders as the store has them."""
-    # A folder may vanish while it is read: a half-written page takes its name. `rglob` raises there, `walk` passes over it.
+    # A half-written page takes its name while its folder is read: `rglob` raises there, `walk` passes over it.
     held = (Path(inside) / name for inside, _, names in os.walk(folder) for name in names)
     return [str(path.relative_to(folder)) for path in held if path.suffix in (".arrow", ".parquet")]
 
