@@ -216,7 +216,8 @@ def test_a_cause_s_slider_moved_by_keys_shows_what_the_scenario_scores(opened, d
     page = opened(NOTEBOOKS[2], account="lantern-hill-lighting", as_of="2026-10-31")
     row = desk.measure("lantern-hill-lighting", "order_defect_rate", AS_OF)
     measures = page.locator(".hk-panel").get_by_label("Measure")
-    after(page, lambda: measures.select_option(label="Order defects (seller-fulfilled)"))
+    measures.select_option(label="Order defects (seller-fulfilled)")  # May be chosen already; then nothing is drawn.
+    page.wait_for_function("document.querySelector('.hk-answer .finding').textContent.includes('rder defects')")
     slider = page.locator(".hk-panel").get_by_role("slider").nth(1)
     assert "fewer" in slider.get_attribute("aria-label").lower()
     slider.focus()
