@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, date, datetime, timedelta
+import subprocess
+import sys
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -189,6 +191,24 @@ def test_what_a_file_tells_of_any_parcel_is_evidence_with_its_days(tmp_path, cel
     row = covered(tmp_path, file("x", "confirmations", shipments=[{"order_id": "o1", **cells}]))
     assert set(row["evidence"].split("+")) == words
     assert row["reach"] == dict.fromkeys(words, entry(3, 3, 2))
+
+
+@pytest.mark.parametrize(("marketplace", "last_day"), [("US", 8), ("DE", 9), ("JP", 9)])
+@pytest.mark.parametrize("zone", ["UTC", "America/Los_Angeles", "Asia/Tokyo"])
+def test_the_last_update_is_dated_in_the_zone_of_the_marketplace_and_not_of_the_machine(
+    marketplace, last_day, zone, tmp_path, monkeypatch
+):
+    updated_at = datetime.combine(on(9), time(5), UTC)  # The evening before in Los Angeles.
+    rows = orders(1, 2, marketplace=marketplace, updated_at=updated_at)
+    store = Store(tmp_path / "store")
+    store.add([rows])
+    monkeypatch.setenv("TZ", zone)
+    script = (
+        "import sys; from healthkit.store import Store; "
+        "print(Store(sys.argv[1]).ledger().coverage['heard_on'][0].date())"
+    )
+    shown = subprocess.run([sys.executable, "-c", script, store.folder], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == str(on(last_day))
 
 
 def test_evidence_is_of_the_account_and_marketplace_whose_orders_it_names(tmp_path):

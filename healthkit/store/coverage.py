@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from healthkit import tables
+from healthkit.marketplaces import MARKETPLACES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,23 +48,30 @@ _SPARSE = {
 def coverage_in(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
     """COVERAGE: the days that the raw files of each account's orders reach from and to, and what else was imported.
 
-    What the files tell ends with the last day on which an order was placed or updated. A file without rows, such as
-    one that says that there were no defects, is evidence where the account has but one marketplace.
+    What the files tell ends with the last day on which an order was placed or updated, in the zone of the marketplace.
+    A file without rows, such as one that says that there were no defects, is evidence where the account has but one
+    marketplace.
     """
     for name, rows in {"order_files": _ORDER_FILES, "reach": _REACH, "proofs": _PROOFS}.items():
         connection.execute(f"create or replace temp table {name} as {rows}")
-    found = connection.execute("""
-        with many as (select account, marketplace, count(*) as orders from orders
+    zones = [{"marketplace": code, "zone": one.zone} for code, one in MARKETPLACES.items()]
+    found = connection.execute(
+        """
+        with zones as (select unnest($zones, recursive := true)),
+             many as (select account, marketplace, count(*) as orders from orders
                       where ordered_on is not null group by all),
-             heard as (select account, marketplace, max(updated_at)::date as heard_on
-                       from raw_orders where ordered_on is not null group by all),
+             heard as (select account, marketplace,
+                              timezone(coalesce(any_value(zone), 'UTC'), max(updated_at))::date as heard_on
+                       from raw_orders left join zones using (marketplace) where ordered_on is not null group by all),
              words as (select account, marketplace, string_agg(distinct evidence, '+' order by evidence) as evidence
                        from proofs group by all)
         select reach.*, greatest(ends_on, heard_on) as heard_on, orders, coalesce(evidence, '') as evidence
         from reach join heard using (account, marketplace) join many using (account, marketplace)
              left join words using (account, marketplace)
         order by account, marketplace
-    """).df()
+    """,
+        {"zones": zones},
+    ).df()
     entries = _by_place(connection.execute(_ENTRIES).fetchall())
     order_gaps = _by_place(connection.execute(_ORDER_GAPS).fetchall())
     holes = _by_place(connection.execute(_HOLES).fetchall())
