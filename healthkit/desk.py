@@ -282,7 +282,7 @@ class Desk:
         days = {pair: self.last_day_known(pair, day, figures) if as_known else day for pair in self._pairs(chosen)}
         ours: dict[tuple[str, str], list[Row]] = {}
         for on in sorted(set(days.values())):
-            names = dict.fromkeys(pair[0] for pair, held in days.items() if held == on)
+            names = dict.fromkeys(pair[0] for pair, last_known in days.items() if last_known == on)
             rows = self.score(on, None if len(names) == len(self.accounts) else names)
             for row in tables.records(rows):
                 pair = row["account"], row["marketplace"]
@@ -432,9 +432,9 @@ class Desk:
         """DUE: orders that wait to be confirmed and are due within some days, or overdue (see `outlook.due`)."""
         return outlook.due(self.store.ledger(accounts), as_of, self._zones(), ahead)
 
-    def waiting_without_day(self, as_of: date, accounts: Iterable[str] | None = None) -> dict[str, int]:
-        """How many orders of each account wait, and no file says by when they must ship (see `outlook.without_day`)."""
-        return outlook.without_day(self.store.ledger(accounts), as_of, self._zones())
+    def waiting_without_ship_by(self, as_of: date, accounts: Iterable[str] | None = None) -> dict[str, int]:
+        """How many orders of each account wait, and no file says by when they must ship (see `outlook.waiting_without_ship_by`)."""
+        return outlook.waiting_without_ship_by(self.store.ledger(accounts), as_of, self._zones())
 
     def _zones(self) -> dict[str, str]:
         return {code: MARKETPLACES[code].zone for code in self.counts.coverage["marketplace"].unique()}

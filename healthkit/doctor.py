@@ -41,29 +41,31 @@ def account(book: desk.Desk, name: str, day: date) -> list[Line]:
     Raises StoreError for an account that the store does not hold.
     """
     book.store.check_accounts([name], book.accounts)
-    return [line for held in book.verdicts(day, [name], as_known=True) for line in _stands(book, held)]
+    return [line for verdict in book.verdicts(day, [name], as_known=True) for line in _stands(book, verdict)]
 
 
-def _stands(book: desk.Desk, held: AccountVerdict) -> Iterator[Line]:
+def _stands(book: desk.Desk, verdict: AccountVerdict) -> Iterator[Line]:
     """Where an account stands in one marketplace: what is wrong, cannot be judged, is estimated, and is missing."""
-    where = f"{held.account} ({held.marketplace})"
+    where = f"{verdict.account} ({verdict.marketplace})"
     symbols = {"off target": WRONG, "at risk": MISSING, "on target": WELL}
-    yield Line(symbols.get(held.status, MISSING), f"{where}: {held.status} on {wording.long_day(held.as_of, 0)}")
-    for one in held.measures:
+    yield Line(
+        symbols.get(verdict.status, MISSING), f"{where}: {verdict.status} on {wording.long_day(verdict.as_of, 0)}"
+    )
+    for one in verdict.measures:
         if one.whose and one.status in ("off target", "at risk"):
             whose = " by the marketplace's own figure" if one.whose == AMAZON else ""
             yield Line(symbols[one.status], f"{_name(one)}: {one.status}{whose}")
-        elif one in held.uncovered and one.reason is not None and one.ours is not None:
+        elif one in verdict.enforced_unjudged and one.reason is not None and one.ours is not None:
             days = one.ours["first_day"], one.ours["last_day"]
             why = wording.reasons.why(one.reason, wording.metric(one.metric).noun, *days, one.as_of.year)
             yield Line(MISSING, f"{_name(one)} cannot be judged: {why}")
-    assumed = {one.ours["proxy"] for one in held.measures if one.ours is not None and one.whose == OURS}
+    assumed = {one.ours["proxy"] for one in verdict.measures if one.ours is not None and one.whose == OURS}
     for proxy in sorted(filter(None, assumed)):
         yield Line(MISSING, f"≈ estimated: {wording.assumptions(proxy)}")
-    for file in book.advice(held):
+    for file in book.advice(verdict):
         yield Line(MISSING, wording.downloads.sentence(*file))
-    if held.unasked:
-        names = [wording.inside(wording.metric(name).label) for name in held.unasked]
+    if verdict.not_covered:
+        names = [wording.inside(wording.metric(name).label) for name in verdict.not_covered]
         yield Line(MISSING, f"Not covered: no file tells of {wording.listed(names)}; no consequence is known")
 
 

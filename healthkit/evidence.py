@@ -71,8 +71,8 @@ class Files(NamedTuple):
         """The files of one row of COVERAGE, its days as dates or stamps."""
         begins_on, ends_on, heard_on = (_day(row[name]) for name in ("begins_on", "ends_on", "heard_on"))
         reach = {
-            word: Reach(date.fromisoformat(held["first"]), date.fromisoformat(held["last"]), int(held["days"]))
-            for word, held in json.loads(_text(row.get("reach")) or "{}").items()
+            word: Reach(date.fromisoformat(entry["first"]), date.fromisoformat(entry["last"]), int(entry["days"]))
+            for word, entry in json.loads(_text(row.get("reach")) or "{}").items()
         }
         gaps = tuple(
             (date.fromisoformat(first), date.fromisoformat(last))

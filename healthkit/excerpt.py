@@ -64,14 +64,14 @@ class Excerpt:
         wanted = list(self.held if accounts is None else accounts)
         refuse_unknown(wanted, list(self.held), self.place)
         parts = [self.place / self.held[account]["part"] for account in wanted]
-        held = {
+        frames = {
             table.name: _lazy([_read(part / f"{table.name}.arrow") for part in parts])
             if table.name in named
             else _lazy([schema(table).empty_table()])
             for table in tables.RAW
         }
         coverage = pd.concat([_read(part / "coverage.arrow").to_pandas() for part in parts], ignore_index=True)
-        return Ledger(**held, coverage=coverage)
+        return Ledger(**frames, coverage=coverage)
 
 
 def is_excerpt(folder: Folder) -> TypeGuard[Path]:

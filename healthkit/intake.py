@@ -166,8 +166,8 @@ class _Batch:
             if one.told.report in refused:
                 self._refuse(one, refused[one.told.report])
             elif one.taken is not None and one not in again:
-                said = tuple(told[one.told.report] for told in warnings if one.told.report in told)
-                one.outcome = replace(one.outcome, warnings=said)
+                notes = tuple(told[one.told.report] for told in warnings if one.told.report in told)
+                one.outcome = replace(one.outcome, warnings=notes)
         return again
 
     def _refuse(self, refused: _Waiting, why: str) -> None:

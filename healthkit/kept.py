@@ -38,14 +38,14 @@ RulesOf = Callable[[Iterable[str]], list[Rule]]
 """Every rule that some marketplaces ever had."""
 
 
-def places_of(held: Store, more: Iterable[str] = ()) -> list[Path]:
+def places_of(store: Store, more: Iterable[str] = ()) -> list[Path]:
     """The folders where the counts of a store may stand, the best first: beside it, and in the user's cache.
 
     They are named by the state of the store, of the rules and of the code that counts. `more` are paths of rules beside
     those of the kit.
     """
-    name = f"v{held.state()}-{_digest(more)}"
-    return [place.resolve() / "counts" / name for place in held.besides]
+    name = f"v{store.state()}-{_digest(more)}"
+    return [place.resolve() / "counts" / name for place in store.besides]
 
 
 def _digest(more: Iterable[str]) -> str:
@@ -56,7 +56,7 @@ def _digest(more: Iterable[str]) -> str:
     return hashlib.sha256(b"\0".join(path.read_bytes() for path in [*code, *rules])).hexdigest()[:12]
 
 
-def counts(held: Store, places: list[Path], rules_of: RulesOf, track: Track = iter) -> tuple[Counts, Path | None]:
+def counts(store: Store, places: list[Path], rules_of: RulesOf, track: Track = iter) -> tuple[Counts, Path | None]:
     """The counts of all accounts of a store, and in which of `places` they stand now; None where none takes them.
 
     `track` follows what is counted.
@@ -66,8 +66,8 @@ def counts(held: Store, places: list[Path], rules_of: RulesOf, track: Track = it
         if found is not None:
             _LOG.debug("counts read from %s", place)
             return found, place
-    made = _brought_up(held, places, rules_of, track) or _made(held, held.groups(), rules_of, track)
-    return made, _keep(held, places, made)
+    made = _brought_up(store, places, rules_of, track) or _made(store, store.groups(), rules_of, track)
+    return made, _keep(store, places, made)
 
 
 def _made(held: Store, groups: list[list[str]], rules_of: RulesOf, track: Track) -> Counts:
@@ -80,22 +80,22 @@ def _made(held: Store, groups: list[list[str]], rules_of: RulesOf, track: Track)
     return _together(parts) if parts else exposure.count(held.ledger(), rules)
 
 
-def _brought_up(held: Store, places: list[Path], rules_of: RulesOf, track: Track) -> Counts | None:
+def _brought_up(store: Store, places: list[Path], rules_of: RulesOf, track: Track) -> Counts | None:
     """The newest kept counts, with those accounts counted again that changed since; None where none can be used."""
     for state, place in _older(places):
         older = read(place)
-        changed = _changed(held, state)
+        changed = _changed(store, state)
         if older is None or changed is None:
             continue
-        if set(older.coverage["marketplace"]) != set(held.marketplaces()):
+        if set(older.coverage["marketplace"]) != set(store.marketplaces()):
             return None  # Other rules may have come in, for all.
-        there = set(held.accounts())
+        there = set(store.accounts())
         stand = older.of(account for account in older.coverage["account"].unique() if account in there - changed)
         again = sorted(changed & there)
         _LOG.info("counts of state %s stand for all but %d accounts", state, len(again))
         if len(again) > len(there) // 2:
             return None
-        parts = [_made(held, held.groups(again), rules_of, track)] if again else []
+        parts = [_made(store, store.groups(again), rules_of, track)] if again else []
         return _together([stand, *parts])
     return None
 
@@ -157,7 +157,7 @@ def read(place: Path) -> Counts | None:
         return None
 
 
-def _keep(held: Store, places: list[Path], counts: Counts) -> Path | None:
+def _keep(store: Store, places: list[Path], counts: Counts) -> Path | None:
     """Keep counts for the next question, in the first of the places that takes them; where nothing can be written,
     nothing is kept, and that is slower the next time."""
     for place in places:
@@ -168,7 +168,7 @@ def _keep(held: Store, places: list[Path], counts: Counts) -> Path | None:
             continue
         # After a purge no counts of an older version may stay on disk, also none that were made meanwhile.
         try:
-            held.state()
+            store.state()
         except StoreError:
             marked_folders.remove(place, FILES)
             return None

@@ -384,21 +384,21 @@ def _undelivered(ledger: Ledger, basis: Basis, tracked: nw.Expr, alone: nw.Expr)
     """
     delivered = ~nw.col("delivered_at").is_null() & tracked
     orders = _with_parcels(ledger, basis, delivered, tracked, "deliver_by", "delivered_at")
-    told = (nw.col("told") == 1).fill_null(False) | (alone & ~nw.col("delivered_at").is_null())
-    counts = ~nw.col("clock").is_null() & ~nw.col("deliver_by").is_null() & told
+    is_known = (nw.col("told") == 1).fill_null(False) | (alone & ~nw.col("delivered_at").is_null())
+    counts = ~nw.col("clock").is_null() & ~nw.col("deliver_by").is_null() & is_known
     return orders.filter(~counts & (nw.col("inside").fill_null(1) == 1))
 
 
-def _with_parcels(ledger: Ledger, basis: Basis, told: nw.Expr, inside: nw.Expr, *columns: str) -> Frame:
+def _with_parcels(ledger: Ledger, basis: Basis, is_known: nw.Expr, inside: nw.Expr, *columns: str) -> Frame:
     """Shipped orders with what their parcels say: how many there are (`parcels`), whether one is `told`, or `inside`
     what the metric counts (1 or 0); empty where no file names a parcel."""
-    said = ledger.shipments.select(
+    parcels = ledger.shipments.select(
         *ORDER,
-        told=nw.when(told).then(1).otherwise(0),
+        told=nw.when(is_known).then(1).otherwise(0),
         inside=nw.when(inside).then(1).otherwise(0),
         parcel=nw.lit(1, nw.Int64),
     )
-    by_order = said.group_by(ORDER).agg(
+    by_order = parcels.group_by(ORDER).agg(
         told=nw.col("told").max(), inside=nw.col("inside").max(), parcels=nw.col("parcel").sum()
     )
     orders = _shipped(ledger, basis, *columns).join(by_order, on=ORDER, how="left")
@@ -499,7 +499,7 @@ def valid_tracking_rate(ledger: Ledger, basis: Basis) -> Stays:
 def _untracked(ledger: Ledger, basis: Basis) -> Frame:
     """Shipped orders that do not count, for no file tells of a confirmed parcel whether it has valid tracking."""
     valid = ~nw.col("confirmed_on").is_null() & ~nw.coalesce("scanned", "tracking").is_null()
-    orders = _with_parcels(ledger, basis, told=valid, inside=nw.lit(True))
+    orders = _with_parcels(ledger, basis, is_known=valid, inside=nw.lit(True))
     return orders.filter(nw.col("clock").is_null() | (nw.col("told").fill_null(0) == 0))
 
 

@@ -122,8 +122,8 @@ def month_verdicts(desk: Desk, month: str, accounts: Iterable[str] | None = None
     as_of = last_day_of(month)
     if not _reached(desk, as_of):
         return []
-    held = desk.verdicts(as_of, accounts, as_known=True)
-    return [one for one in held if one.as_of >= as_of.replace(day=1) and _reports(one)]
+    verdicts = desk.verdicts(as_of, accounts, as_known=True)
+    return [one for one in verdicts if one.as_of >= as_of.replace(day=1) and _reports(one)]
 
 
 def ended_before(desk: Desk, month: str, accounts: Iterable[str] | None = None) -> list[tuple[str, str, date]]:

@@ -15,7 +15,7 @@ find = store.find_removal
 remove = store.remove
 
 
-def purge(held: Store, removal: Removal, reports: Iterable[Path] = ()) -> Purged:
+def purge(stored: Store, removal: Removal, reports: Iterable[Path] = ()) -> Purged:
     """Remove raw files from every version of a store, from its counts and from disk.
 
     No older version of the store can be read afterwards. Not reached: copies elsewhere (backups, snapshots of the
@@ -24,13 +24,13 @@ def purge(held: Store, removal: Removal, reports: Iterable[Path] = ()) -> Purged
     Raises StoreError (see `store.purge`). A purge that was killed is finished by running it again.
     """
     scratch.sweep()
-    for place in ([held.folder] if isinstance(held.folder, Path) else []) + _folders(reports):
+    for place in ([stored.folder] if isinstance(stored.folder, Path) else []) + _folders(reports):
         scratch.sweep(place)
-    kept.clear(held.folder)
-    purged = store.purge(held, removal)
+    kept.clear(stored.folder)
+    purged = store.purge(stored, removal)
     # Again: a question that began before may have kept its counts in the meantime.
-    kept.clear(held.folder)
-    purged.left += kept.remaining(held.folder)
+    kept.clear(stored.folder)
+    purged.left += kept.remaining(stored.folder)
     return purged
 
 
@@ -46,10 +46,10 @@ def pages_of(accounts: Collection[str], reports: Iterable[Path]) -> list[Path]:
     found = []
     for path in sorted({file for folder in reports if folder.is_dir() for file in folder.rglob("*.json")}):
         try:
-            told = json.loads(path.read_text(encoding="utf-8"))
+            content = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             continue
         page = path.with_suffix(".html")
-        if isinstance(told, dict) and told.get("account") in accounts and "as_of" in told and page.is_file():
+        if isinstance(content, dict) and content.get("account") in accounts and "as_of" in content and page.is_file():
             found.append(page)
     return found

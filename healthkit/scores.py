@@ -203,14 +203,14 @@ def _arrays(counts: Counts, marketplace: str) -> _Held:
     for frame, columns in ((exposure, _COUNT), (faults, _FAULT)):
         guesses = frame[frame["assumed"].notna().to_numpy()]
         for words in guesses["assumed"].unique():
-            for asked, stays in _split(guesses[(guesses["assumed"] == words).to_numpy()], accounts, *columns).items():
-                assumed.setdefault(asked, []).append((words, stays))
+            for key, stays in _split(guesses[(guesses["assumed"] == words).to_numpy()], accounts, *columns).items():
+                assumed.setdefault(key, []).append((words, stays))
     return _Held(
         marketplace,
         accounts,
         day_numbers(coverage["begins_on"]),
         day_numbers(coverage["heard_on"]),
-        np.array([held.silence for held in files], dtype=np.int64),
+        np.array([account_files.silence for account_files in files], dtype=np.int64),
         _first_orders(counting, len(accounts)),
         counting,
         _split(faults, accounts, *_FAULT),
@@ -224,9 +224,9 @@ def _arrays(counts: Counts, marketplace: str) -> _Held:
 def _reach(files: Sequence[Files], word: str) -> tuple[np.ndarray, np.ndarray]:
     """The first and last day numbers between which one kind of evidence tells all, by account."""
     first, last = np.full(len(files), -NEVER), np.full(len(files), NEVER)
-    for place, held in enumerate(files):
-        reach = held.reach.get(word)
-        if word not in held.evidence:
+    for place, account_files in enumerate(files):
+        reach = account_files.reach.get(word)
+        if word not in account_files.evidence:
             last[place] = -NEVER
         elif reach is not None:
             begin, end = day_numbers([reach.first, reach.last])
@@ -323,9 +323,11 @@ def _count(held: _Held, ask: _Ask, channel: str) -> _Count:
         if words:
             proxy[place] = [_and(before, words) for before in proxy[place]]
     if metric.shows == "number":
-        told = np.array([set(metric.needs) <= files.evidence for files in held.files])
+        has_evidence = np.array([set(metric.needs) <= files.evidence for files in held.files])
         counted = np.where(
-            told[:, None] & (ask.days >= held.begins_on[:, None]), np.maximum(counted, _told_at_once(held, asked)), 0
+            has_evidence[:, None] & (ask.days >= held.begins_on[:, None]),
+            np.maximum(counted, _told_at_once(held, asked)),
+            0,
         )
     proxy[counted == 0] = [_only_missing(words) for words in proxy[counted == 0]]
     return _Count(counted, at_fault, proxy, np.full(counted.shape, ask.window))
@@ -464,9 +466,9 @@ def _incomplete(held: _Held, ask: _Ask, channel: str, counts: _Count) -> np.ndar
     for word in METRICS[ask.rule.metric].needs:
         first, last = held.reach(word)
         lacking |= (first[:, None] > first_days) | (last[:, None] < ask.days[None, :])
-    asked = ask.rule.metric, str(ask.rule.basis), channel
-    if ask.rule.target is not None and asked in held.unknown:
-        unknown = held.unknown[asked].on(ask.days, len(held.accounts), ask.window, ask.lag, ask.hindsight)
+    key = ask.rule.metric, str(ask.rule.basis), channel
+    if ask.rule.target is not None and key in held.unknown:
+        unknown = held.unknown[key].on(ask.days, len(held.accounts), ask.window, ask.lag, ask.hindsight)
         at_worst = ask.rule.target.met(counts.counted + unknown, counts.at_fault + unknown)
         lacking |= (unknown > 0) & ~at_worst
     return lacking

@@ -119,8 +119,8 @@ class Verdict:
 class AccountVerdict(NamedTuple):
     """Where one account stands in one marketplace: its worst status, and its measures, worst first.
 
-    `uncovered` are the enforced measures that cannot be judged; `unasked` the metrics that no rule enforces and no file
-    tells of.
+    `enforced_unjudged` are the enforced measures that cannot be judged; `not_covered` the metrics that no rule enforces
+    and no file tells of.
     """
 
     account: str
@@ -128,31 +128,31 @@ class AccountVerdict(NamedTuple):
     as_of: date
     status: str
     measures: list[Verdict]
-    uncovered: list[Verdict]
-    unasked: list[str]
+    enforced_unjudged: list[Verdict]
+    not_covered: list[str]
 
-    def needs(self, of: Sequence[Verdict] | None = None) -> list[Lacking]:
+    def needs(self, of: Sequence[Verdict] | None = None) -> list[MissingEvidence]:
         """The evidence that is missing for the enforced measures, or for some: for those that cannot be judged first.
 
         Of several measures that lack the same evidence the days are joined.
         """
-        held: dict[str, Lacking] = {}
-        for one in self._lacking() if of is None else of:
+        by_evidence: dict[str, MissingEvidence] = {}
+        for one in self._missing_files_of() if of is None else of:
             for need in _needs_of(one):
-                held[need.evidence] = _joined(held.get(need.evidence), need, one.metric)
-        return list(held.values())
+                by_evidence[need.evidence] = _joined(by_evidence.get(need.evidence), need, one.metric)
+        return list(by_evidence.values())
 
-    def _lacking(self) -> list[Verdict]:
+    def _missing_files_of(self) -> list[Verdict]:
         """The enforced measures for which files are missing: those without a verdict, then those judged by Amazon's."""
         enforced = [one for one in self.measures if one.enforced]
-        return [*self.uncovered, *(one for one in enforced if one not in self.uncovered)]
+        return [*self.enforced_unjudged, *(one for one in enforced if one not in self.enforced_unjudged)]
 
 
 Why = Callable[[Row, Rule | None], Reason | None]
 """What says why a row of ours gives no verdict."""
 
 
-class Lacking(NamedTuple):
+class MissingEvidence(NamedTuple):
     """Evidence that is missing: as `Need`, with the metrics that it would serve and the kind of file on hand."""
 
     evidence: str
@@ -195,17 +195,17 @@ ESTIMATED = {"confirmations_from_list": "confirmation_times"}
 def _estimates(row: Row | None) -> list[str]:
     """The evidence without which our figure is an estimate, where a file would tell it."""
     words = "" if row is None else str(row["proxy"] or "")
-    held = (ESTIMATED.get(word, word.removesuffix("_not_imported")) for word in words.split("+") if word)
-    return [word for word in held if word in ESTIMATED.values() or f"{word}_not_imported" in words]
+    evidence = (ESTIMATED.get(word, word.removesuffix("_not_imported")) for word in words.split("+") if word)
+    return [word for word in evidence if word in ESTIMATED.values() or f"{word}_not_imported" in words]
 
 
-def _joined(held: Lacking | None, need: Need, metric: str) -> Lacking:
+def _joined(earlier: MissingEvidence | None, need: Need, metric: str) -> MissingEvidence:
     """One more need of some evidence, its days joined with those before."""
     kind = ON_HAND.get(need.evidence, "") if need.known_last is not None else ""
-    if held is None:
-        return Lacking(*need, (metric,), kind)
-    measures = held.measures if metric in held.measures else (*held.measures, metric)
-    return held._replace(first=min(held.first, need.first), last=max(held.last, need.last), measures=measures)
+    if earlier is None:
+        return MissingEvidence(*need, (metric,), kind)
+    measures = earlier.measures if metric in earlier.measures else (*earlier.measures, metric)
+    return earlier._replace(first=min(earlier.first, need.first), last=max(earlier.last, need.last), measures=measures)
 
 
 def account_verdict(
@@ -223,13 +223,15 @@ def account_verdict(
     """
     in_force = {rule.id: rule for rule in rules}
     own = [row for row in ours if row["rule"] not in in_force or in_force[row["rule"]].part_of is None]
-    made = [_verdict(mine, given, rule, why, as_of, where) for mine, given, rule in _paired(own, theirs, in_force)]
+    made = [
+        _verdict(our_row, given, rule, why, as_of, where) for our_row, given, rule in _paired(own, theirs, in_force)
+    ]
     measures = sorted(made, key=lambda one: one.rank)
-    uncovered = _uncovered(measures)
-    return AccountVerdict(*where, as_of, _status(measures, uncovered), measures, uncovered, _unasked(measures))
+    unjudged = _enforced_unjudged(measures)
+    return AccountVerdict(*where, as_of, _status(measures, unjudged), measures, unjudged, _not_covered(measures))
 
 
-def _unasked(measures: Sequence[Verdict]) -> list[str]:
+def _not_covered(measures: Sequence[Verdict]) -> list[str]:
     """The metrics that no rule enforces and no file tells of."""
     named = {one.metric for one in measures if one.enforced or not _is_untold(one)}
     return list(dict.fromkeys(one.metric for one in measures if one.metric not in named))
@@ -243,16 +245,16 @@ def _is_untold(one: Verdict) -> bool:
     return all(word.endswith("_not_imported") for word in missing)
 
 
-def _status(measures: Sequence[Verdict], uncovered: Sequence[Verdict]) -> str:
+def _status(measures: Sequence[Verdict], enforced_unjudged: Sequence[Verdict]) -> str:
     """The worst status of an account's measures: what an enforced one lacks outweighs all that is on target."""
     worst = [status for status in ("off target", "at risk") if any(one.status == status for one in measures)]
     if worst:
         return worst[0]
     judged = any(one.status == "on target" for one in measures)
-    return "cannot be judged" if uncovered or not judged else "on target"
+    return "cannot be judged" if enforced_unjudged or not judged else "on target"
 
 
-def _uncovered(measures: Sequence[Verdict]) -> list[Verdict]:
+def _enforced_unjudged(measures: Sequence[Verdict]) -> list[Verdict]:
     """The enforced measures without a verdict; a fresh figure of the marketplace covers all windows of its measure."""
     covered = {
         (one.metric, one.channel) for one in measures if one.fresh and one.theirs is not None and _judged(one.theirs)
@@ -295,8 +297,8 @@ def _channel(row: Row, rules: Iterable[Rule]) -> str:
     """The channel of a figure: one of all orders together stands for the channel that the rule judges."""
     if row["channel"] != ALL:
         return str(row["channel"])
-    held = next((rule.channels for rule in rules if rule.metric == row["metric"]), (ALL,))
-    return ALL if ALL in held else held[0]
+    channels = next((rule.channels for rule in rules if rule.metric == row["metric"]), (ALL,))
+    return ALL if ALL in channels else channels[0]
 
 
 def _verdict(
@@ -443,11 +445,11 @@ class Evidence:
         chosen = np.ones(len(frame), dtype=bool)
         for name, value in named.items():
             chosen &= (frame[name] == value).to_numpy()
-        held = frame[chosen]
-        clock, known = day_numbers(held["clock_day"]), day_numbers(held["known_on"])
+        rows = frame[chosen]
+        clock, known = day_numbers(rows["clock_day"]), day_numbers(rows["known_on"])
         first, last, day = day_numbers([row["first_day"], row["last_day"], as_of])
         inside = (clock >= first) & (clock <= last) & (known <= day)
-        return int(held["counted"].to_numpy()[inside].sum())
+        return int(rows["counted"].to_numpy()[inside].sum())
 
 
 def reported_rows(rows: Iterable[Row]) -> list[Row]:
@@ -457,11 +459,11 @@ def reported_rows(rows: Iterable[Row]) -> list[Row]:
 
 def last_day_known(files: Files, reports: Iterable[Row], day: date) -> date:
     """The last day up to `day` of which the files or the marketplace's own reports say anything."""
-    told = max((row["reported_on"] for row in reports), default=files.heard_on)
-    return min(day, max(files.heard_on, told))
+    last_report = max((row["reported_on"] for row in reports), default=files.heard_on)
+    return min(day, max(files.heard_on, last_report))
 
 
 __all__ = [
-    "AMAZON", "FRESH_DAYS", "OURS", "AccountVerdict", "Evidence", "Lacking", "Need", "Reason", "Verdict",
+    "AMAZON", "FRESH_DAYS", "OURS", "AccountVerdict", "Evidence", "MissingEvidence", "Need", "Reason", "Verdict",
     "account_verdict", "last_day_known", "reported_rows",
 ]  # fmt: skip

@@ -39,9 +39,9 @@ def read(path: Path) -> Any:
     if path.exists() and not path.is_file():
         raise YamlError(f"{path.name} is no file; give the path of a YAML file.")
     try:
-        held = yaml.load(path.read_text(encoding="utf-8"), Loader=_Lines)  # noqa: S506 - a SafeLoader
-        _check_size(held)
-        return held
+        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_Lines)  # noqa: S506 - a SafeLoader
+        _check_size(document)
+        return document
     except YamlError as error:
         raise YamlError(f"{path.name}, {error}") from None
     except UnicodeDecodeError as error:
@@ -54,9 +54,9 @@ MOST_VALUES, DEEPEST = 200_000, 50
 """Limits on what a file holds with its aliases written out: values, and how deep they lie."""
 
 
-def _check_size(held: Any) -> None:
+def _check_size(document: Any) -> None:
     """Raise YamlError for aliases that hold themselves, or whose values written out would fill the memory."""
-    values, left = 0, [(held, 0)]
+    values, left = 0, [(document, 0)]
     while left:
         one, depth = left.pop()
         values += 1

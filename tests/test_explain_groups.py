@@ -183,8 +183,8 @@ def test_orders_that_wait_without_a_ship_by_day_are_counted_and_shipped_ones_are
     orders = [untold("waits", "unshipped"), untold("gone", "shipped"), untold("off", "cancelled")]
     orders.append(waiting("told", datetime(2026, 7, 1, 20, tzinfo=UTC)))
     zones = {"US": "America/Los_Angeles"}
-    assert outlook.without_day(held(orders=orders), DAY, zones) == {"acme": 1}
-    assert outlook.without_day(held(orders=orders), date(2026, 6, 25), zones) == {}
+    assert outlook.waiting_without_ship_by(held(orders=orders), DAY, zones) == {"acme": 1}
+    assert outlook.waiting_without_ship_by(held(orders=orders), date(2026, 6, 25), zones) == {}
 
 
 def test_what_was_confirmed_or_cancelled_by_the_evening_does_not_wait():

@@ -69,8 +69,8 @@ def account_state(monthly: Monthly) -> Block:
     violations = [_category(row, monthly.as_of.year) for row in findings.records(monthly.violations)]
     opened = sum(row["open"] for row in violations) if violations else None
     row = next((one for one in findings.measures(monthly) if one.metric == "account_health_rating"), None)
-    asked = row is not None and getattr(row.rule, "points", None) is not None  # A policy may have no rule of it.
-    rating = _rating(monthly, row) if row is not None and asked and row.value is not None else None
+    has_rule = row is not None and getattr(row.rule, "points", None) is not None  # A policy may have no rule of it.
+    rating = _rating(monthly, row) if row is not None and has_rule and row.value is not None else None
     states = _states(monthly)
     if not violations and rating is None and not states:
         return Block("")

@@ -70,15 +70,20 @@ def _why(one: Any, year: int) -> list[tuple[str, tuple[str, ...], str]]:
     noun = wording.metric(one.metric).noun
     last = one.as_of - timedelta(days=one.rule.lag)
     first = last - timedelta(days=one.window - 1)
-    told = []
+    lines = []
     for cause, counted, at_fault, ids in one.differences:
-        said = wording.beside.reason(cause, counted, at_fault, noun, perhaps=cause in one.perhaps, missing=one.missing)
+        cause_text = wording.beside.reason(
+            cause, counted, at_fault, noun, perhaps=cause in one.perhaps, missing=one.missing
+        )
         if cause == "window":
             # Its orders are those of whole days, which the days name better.
-            said, ids = f"{said} {wording.beside.other_days(one.first_day, one.last_day, first, last, year)}", ()
-        told.append((said, ids[: wording.beside.NAMED], wording.beside.more_orders(len(ids))))
-    told += [(wording.beside.part(*part), (), "") for part in one.parts]
-    return told or [(wording.beside.NO_DIFFERENCE, (), "")]
+            cause_text, ids = (
+                f"{cause_text} {wording.beside.other_days(one.first_day, one.last_day, first, last, year)}",
+                (),
+            )
+        lines.append((cause_text, ids[: wording.beside.NAMED], wording.beside.more_orders(len(ids))))
+    lines += [(wording.beside.part(*part), (), "") for part in one.parts]
+    return lines or [(wording.beside.NO_DIFFERENCE, (), "")]
 
 
 def _lacking(monthly: Monthly) -> list[str]:

@@ -198,10 +198,10 @@ def measures(monthly: Monthly) -> list[Measure]:
 
     Nor measures that no rule enforces and no file tells of, nor more than the longest window of an average.
     """
-    silent, unasked = silent_channels(monthly), set(verdict(monthly).unasked)
+    silent, not_covered = silent_channels(monthly), set(verdict(monthly).not_covered)
     listed = [
         one for one in verdict(monthly).measures
-        if (one.channel not in silent or one.theirs is not None) and one.metric not in unasked
+        if (one.channel not in silent or one.theirs is not None) and one.metric not in not_covered
     ]  # fmt: skip
     longest: dict[str, int] = {}
     for one in listed:
@@ -226,20 +226,20 @@ def _is_average(one: Verdict) -> bool:
 @once
 def untold(monthly: Monthly) -> list[tuple[str, str]]:
     """The measures that no rule enforces and no file tells of, each with the evidence that is missing."""
-    told: dict[str, str] = {}
+    reasons: dict[str, str] = {}
     for row in records(monthly.scores):
-        if row["metric"] in verdict(monthly).unasked:
-            told.setdefault(row["metric"], text(row["proxy"]))
-    return list(told.items())
+        if row["metric"] in verdict(monthly).not_covered:
+            reasons.setdefault(row["metric"], text(row["proxy"]))
+    return list(reasons.items())
 
 
 def _value_before(monthly: Monthly, one: Verdict) -> float | None:
     """The marketplace's own figure of a measure that is no rate, as of the month before."""
-    held = [
+    earlier = [
         row for row in _reported(monthly)
         if day(row["as_of"]) == monthly.before and row["metric"] == one.metric and row["status"] != "no data"
     ]  # fmt: skip
-    return number(held[0]["value"]) if held else None
+    return number(earlier[0]["value"]) if earlier else None
 
 
 def _counts(scores: pd.DataFrame) -> Iterator[tuple[Key, Week]]:
@@ -305,7 +305,7 @@ def silent_channels(monthly: Monthly) -> dict[str, int]:
 
 def judged_otherwise(rows: Iterable[Measure]) -> list[tuple[str, str, str]]:
     """The measures of which our count is the worse, and that the marketplace judges otherwise: name, rate, status."""
-    told = []
+    measures = []
     for row in rows:
         theirs = row.theirs
         if theirs is None or row.is_theirs or row.status not in ("off target", "at risk"):
@@ -314,19 +314,19 @@ def judged_otherwise(rows: Iterable[Measure]) -> list[tuple[str, str, str]]:
             shown = wording.rate(int(theirs["counted"]), int(theirs["at_fault"]), row.side, row.target)
             spoken = row.standing
             name = wording.measure(spoken.metric, spoken.channel, spoken.window)
-            told.append((name, shown, wording.beside.status_in_words(theirs["status"])))
-    return told
+            measures.append((name, shown, wording.beside.status_in_words(theirs["status"])))
+    return measures
 
 
 @once
-def uncovered(monthly: Monthly) -> list[Measure]:
+def enforced_unjudged(monthly: Monthly) -> list[Measure]:
     """The enforced measures that cannot be judged, of several windows the longest, worst first."""
-    keys = {(one.metric, one.channel, one.window) for one in verdict(monthly).uncovered}
+    keys = {(one.metric, one.channel, one.window) for one in verdict(monthly).enforced_unjudged}
     rows = [row for row in measures(monthly) if (row.metric, row.channel, row.window) in keys]
     longest: dict[tuple[str, str], Measure] = {}
     for row in rows:
-        held = longest.get((row.metric, row.channel))
-        if held is None or row.window > held.window:
+        measure = longest.get((row.metric, row.channel))
+        if measure is None or row.window > measure.window:
             longest[row.metric, row.channel] = row
     return list(longest.values())
 

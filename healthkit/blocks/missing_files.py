@@ -21,7 +21,7 @@ def missing(monthly: Monthly) -> Block:
     if not files:
         return Block("")
     measures = {name for one in files for name in one.measures}
-    title = wording.downloads.missing_title(len(findings.uncovered(monthly)), len(measures), len(files))
+    title = wording.downloads.missing_title(len(findings.enforced_unjudged(monthly)), len(measures), len(files))
     return Block(rendered("missing.html.j2", title=title, files=[wording.downloads.row(*one) for one in files]))
 
 
@@ -33,7 +33,7 @@ def advised(monthly: Monthly) -> list[Advice]:
 def titles(monthly: Monthly) -> list[str]:
     """The files to get for the enforced measures that cannot be judged."""
     found = findings.verdict(monthly)
-    return [one.title for one in advice(found.needs(found.uncovered), monthly.marketplace) if one.kind]
+    return [one.title for one in advice(found.needs(found.enforced_unjudged), monthly.marketplace) if one.kind]
 
 
 def first(monthly: Monthly, wrong: Measure | None) -> Sentence | None:

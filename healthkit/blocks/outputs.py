@@ -76,5 +76,5 @@ def _chart(spec: Mapping[str, Any], name: str) -> str:
         size: [width if isinstance(width, int) else across, height if isinstance(height, int) else high]
         for size, (across, high) in SIZES.items()
     }
-    held = dict(spec) | {"usermeta": {**spec.get("usermeta", {}), "sizes": sizes}}
-    return Block(str(Markup('<div class="hk output" id="{}"></div>').format(name)), {name: held})._repr_html_()
+    sized_spec = dict(spec) | {"usermeta": {**spec.get("usermeta", {}), "sizes": sizes}}
+    return Block(str(Markup('<div class="hk output" id="{}"></div>').format(name)), {name: sized_spec})._repr_html_()

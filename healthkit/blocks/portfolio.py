@@ -58,13 +58,20 @@ def _stand(monthly: Monthly, rows: list[Measure]) -> dict[str, Any]:
     `status` is the account's: what an enforced measure lacks outweighs all that is on target.
     """
     status = findings.verdict(monthly).status
-    uncovered = findings.uncovered(monthly)
+    enforced_unjudged = findings.enforced_unjudged(monthly)
     furthest = max(rows, key=lambda row: row.at_fault, default=None)
     worst = next((row for row in rows if row.status in JUDGED), furthest)
-    if status == "cannot be judged" and uncovered:
-        worst = uncovered[0]
+    if status == "cannot be judged" and enforced_unjudged:
+        worst = enforced_unjudged[0]
     if worst is None:
-        nothing = {"status": status, "window": 0, "counted": 0, "at_fault": 0, "unjudged": len(uncovered), "whose": ""}
+        nothing = {
+            "status": status,
+            "window": 0,
+            "counted": 0,
+            "at_fault": 0,
+            "unjudged": len(enforced_unjudged),
+            "whose": "",
+        }
         return dict.fromkeys(("metric", "channel", "side", "first", "why"), "") | nothing | _NO_TARGET
     year = monthly.as_of.year
     spoken = worst.standing
@@ -76,7 +83,7 @@ def _stand(monthly: Monthly, rows: list[Measure]) -> dict[str, Any]:
         "status": status, "metric": worst.metric, "channel": spoken.channel, "window": spoken.window,
         "counted": worst.counted, "at_fault": worst.at_fault, "side": worst.side, "target": worst.level,
         "headroom": worst.headroom, "value": spoken.value, "used": _finite(worst.used), "whose": worst.whose,
-        "unjudged": len(uncovered), "missing": missing_files.titles(monthly),
+        "unjudged": len(enforced_unjudged), "missing": missing_files.titles(monthly),
         "why": "" if worst.status in JUDGED else worst.why(monthly.begins_on, monthly.ends_on),
         "first": wording.of_all(group, year) if group else wording.are_at_fault(worst.at_fault, worst.noun),
     }  # fmt: skip
@@ -169,9 +176,9 @@ def _sentences(accounts: list[dict[str, Any]], counts: dict[str, int], failed: i
 def _columns(accounts: list[dict[str, Any]]) -> list[str]:
     """The measures that have a strip: those of most accounts, in the order of the words."""
     names = {name for row in accounts for name in row["strips"]}
-    held = sorted(names, key=lambda name: (-sum(name in row["strips"] for row in accounts), name))[:STRIPS]
+    by_frequency = sorted(names, key=lambda name: (-sum(name in row["strips"] for row in accounts), name))[:STRIPS]
     places = list(wording.METRICS)
-    return sorted(held, key=lambda name: (places.index(name.split()[0]), name.split()[1] == "amazon", name))
+    return sorted(by_frequency, key=lambda name: (places.index(name.split()[0]), name.split()[1] == "amazon", name))
 
 
 def _column(name: str) -> dict[str, str]:

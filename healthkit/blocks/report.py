@@ -46,8 +46,8 @@ def verdict(monthly: Monthly, index_href: str = "index.html") -> Block:
 def verdict_lines(monthly: Monthly) -> list[list[str]]:
     """The three sentences as plain text, each with the question that it answers, and what is missing."""
     rows = findings.measures(monthly)
-    lines = [[asked, wording.plain(told)] for asked, told in _sentences(monthly, rows, monthly.as_of.year)]
-    unjudged = findings.uncovered(monthly)
+    lines = [[heading, wording.plain(sentence)] for heading, sentence in _sentences(monthly, rows, monthly.as_of.year)]
+    unjudged = findings.enforced_unjudged(monthly)
     if unjudged:
         names = [wording.measure(row.metric, row.standing.channel) for row in unjudged]
         lines.append(["What is missing", wording.portfolio.missing(names, missing_files.titles(monthly))])
@@ -58,7 +58,7 @@ def _sentences(monthly: Monthly, rows: list[Measure], year: int) -> list[tuple[s
     """The three sentences, each with the question that it answers."""
     of = {status: [row for row in rows if row.status == status] for status in JUDGED}
     off, risk, on = (of[status] for status in JUDGED)
-    unjudged = findings.uncovered(monthly)
+    unjudged = findings.enforced_unjudged(monthly)
     wrong = wording.wrong(
         [row.standing for row in off], [row.standing for row in risk], len(on), [row.standing for row in unjudged]
     )
@@ -77,12 +77,12 @@ def _next(monthly: Monthly, off: list[Measure], worst: Measure, year: int) -> tu
     if off and worst.is_theirs and worst.is_rate:
         return "What leaves next", wording.orders_unknown(worst.standing, len(faults))
     backs = [
-        (row.standing, held.back_on, held.last)
+        (row.standing, calendar.back_on, calendar.last)
         for row in off
-        if not row.is_theirs and (held := findings.calendar_of(monthly, row))
+        if not row.is_theirs and (calendar := findings.calendar_of(monthly, row))
     ]
     if backs:
-        last = max(held for *_, held in backs)
+        last = max(day for *_, day in backs)
         return "What comes next", wording.foresight.comes_back([pair[:2] for pair in backs], last, year)
     if off:
         return "What leaves next", wording.leaves_next(worst.standing, findings.leaving(faults, monthly.as_of), year)
@@ -91,18 +91,18 @@ def _next(monthly: Monthly, off: list[Measure], worst: Measure, year: int) -> tu
 
 def _first(monthly: Monthly, wrong: list[Measure], worst: Measure, year: int) -> tuple[str, Sentence]:
     """The third sentence: where to begin. Nothing is said only where nothing is missing and nothing is at fault."""
-    asked = "What to do first"
+    heading = "What to do first"
     faults = findings.faults_of(monthly, worst)
     if not worst.is_rate and wrong:
-        return asked, _first_of_account(monthly, worst)
+        return heading, _first_of_account(monthly, worst)
     unknown = worst.is_theirs and len(faults) < worst.at_fault
-    if (wrong and unknown) or (not wrong and findings.uncovered(monthly)):
-        told = missing_files.first(monthly, worst if wrong else None)
-        if told is not None:
-            return asked, told
+    if (wrong and unknown) or (not wrong and findings.enforced_unjudged(monthly)):
+        advice = missing_files.first(monthly, worst if wrong else None)
+        if advice is not None:
+            return heading, advice
     if not worst.is_rate:
-        return asked, _first_of_account(monthly, worst)
-    return asked, wording.first_step(_group(faults, worst), len(faults), year, worst.row_noun)
+        return heading, _first_of_account(monthly, worst)
+    return heading, wording.first_step(_group(faults, worst), len(faults), year, worst.row_noun)
 
 
 def _unless_otherwise(wrong: Sentence, measures: list[tuple[str, str, str]]) -> Sentence:
@@ -129,9 +129,9 @@ def _nothing_judged(monthly: Monthly, rows: list[Measure], year: int) -> list[tu
         f"The files hold {wording.things(monthly.orders)}, from {wording.long_day(monthly.begins_on, year)} "
         f"to {wording.long_day(monthly.ends_on, year)}.",
     )
-    told = missing_files.first(monthly, None)
-    if told is not None:
-        return [("What there is", held), ("What to do first", told)]
+    advice = missing_files.first(monthly, None)
+    if advice is not None:
+        return [("What there is", held), ("What to do first", advice)]
     short = [row.first_day for row in rows if row.status == "short history"]
     if not short:
         return [("What there is", held)]
@@ -176,8 +176,8 @@ def _row(monthly: Monthly, row: Measure, begins_group: Any) -> dict[str, Any]:
     year = monthly.as_of.year
     status = wording.STATUSES[row.status]
     has_chapter = row.status in ("off target", "at risk")
-    told = row.why(monthly.begins_on, monthly.ends_on)
-    return _figures_of(row, told) | {
+    reason = row.why(monthly.begins_on, monthly.ends_on)
+    return _figures_of(row, reason) | {
         "status": status,
         "group": bool(begins_group),
         "label": wording.heading(row.metric, row.window if row.several_windows else 0),
@@ -300,14 +300,16 @@ def _chapter(
         "orders": _orders(row, faults, stem, year),
     }
     figures = (*([rate] if rate is not None else []), *pair, *alone, *curve)
-    return words, {words["id"]: held for words, held in figures}
+    return words, {words["id"]: figure for words, figure in figures}
 
 
 def _is_drawn(monthly: Monthly, row: Measure) -> bool:
     """Whether our files hold a rate of at least two days to draw."""
     daily = monthly.daily
-    held = daily[(daily["metric"] == row.metric) & (daily["channel"] == row.channel) & (daily["window"] == row.window)]
-    return int(((held["counted"] > 0) & ~held["status"].isin(charts.SILENT)).sum()) > 1
+    history = daily[
+        (daily["metric"] == row.metric) & (daily["channel"] == row.channel) & (daily["window"] == row.window)
+    ]
+    return int(((history["counted"] > 0) & ~history["status"].isin(charts.SILENT)).sum()) > 1
 
 
 def _lead(row: Measure, spoken: wording.Standing, year: int) -> str:
@@ -397,12 +399,12 @@ def _parts(monthly: Monthly, row: Measure) -> list[str]:
     rows = findings.parts_of(monthly, row)
     before = {old["metric"]: int(old["at_fault"]) for old in findings.records(monthly.earlier)
               if old["channel"] == row.channel and old["window"] == row.window and old["counted"]}  # fmt: skip
-    told = [
+    parts = [
         (part["metric"], int(part["counted"]), int(part["at_fault"]), before.get(part["metric"]))
         for part in rows
         if part["counted"]
     ]
-    return [wording.parts_caption(told, row.target, wording.day(monthly.before, monthly.as_of.year))] if told else []
+    return [wording.parts_caption(parts, row.target, wording.day(monthly.before, monthly.as_of.year))] if parts else []
 
 
 def _bridge_figure(monthly: Monthly, row: Measure) -> list[Figure]:

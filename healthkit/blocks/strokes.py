@@ -86,13 +86,13 @@ def strip(name: str, weeks: Sequence[Bar]) -> Markup:
     The colour is that of each week's status.
     """
     if all(week is None for week in weeks):
-        said, drawn = "no data", f'<path d="M0 {TALL}H52" class="h-none"/>'
+        description, drawn = "no data", f'<path d="M0 {TALL}H52" class="h-none"/>'
     else:
         off = sum(week is not None and week[1] == "off target" for week in weeks)
-        said = f"{off} of {len(weeks)} weeks off target"
+        description = f"{off} of {len(weeks)} weeks off target"
         drawn = "".join(_bars(weeks, kind, statuses) for kind, statuses in _KINDS)
         drawn += f'<path d="M0 {TALL - 15}H52" class="h-limit"/>'
-    label = Markup("{}: {}").format(name, said)
+    label = Markup("{}: {}").format(name, description)
     return Markup('<svg viewBox="0 0 52 25" width="52" height="25" role="img" aria-label="{}">{}</svg>').format(
         label,
         Markup(drawn),  # noqa: S704 - numbers of ours

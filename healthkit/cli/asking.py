@@ -78,17 +78,17 @@ class Format(StrEnum):
 def day(text: str) -> date:
     """A day as the command line gives it."""
     try:
-        asked = date.fromisoformat(text)
+        chosen = date.fromisoformat(text)
     except ValueError:
         raise typer.BadParameter(f"{text!r} is not a day; write it as 2026-10-31.") from None
-    return _in_reach(asked)
+    return _in_reach(chosen)
 
 
-def _in_reach(asked: date) -> date:
+def _in_reach(chosen: date) -> date:
     """A day that can be asked for. Raises BadParameter for one far off, from which no window can be counted."""
-    if not FIRST_DAY <= asked <= LAST_DAY:
-        raise typer.BadParameter(f"{asked} is out of reach; give a day from {FIRST_DAY} to {LAST_DAY}.")
-    return asked
+    if not FIRST_DAY <= chosen <= LAST_DAY:
+        raise typer.BadParameter(f"{chosen} is out of reach; give a day from {FIRST_DAY} to {LAST_DAY}.")
+    return chosen
 
 
 def days_between(first: date, last: date) -> list[date]:

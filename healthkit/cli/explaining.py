@@ -206,10 +206,10 @@ def standing(
         show(f"{one.account}: {name}: {words.reasons.since_unknown(whose)}")
     if held or theirs:
         for found in verdicts:
-            if found.uncovered:
-                show(words.reasons.others_unjudged(found.account, found.marketplace, len(found.uncovered)))
+            if found.enforced_unjudged:
+                show(words.reasons.others_unjudged(found.account, found.marketplace, len(found.enforced_unjudged)))
     else:
-        show(words.reasons.none_off_target(as_of, sum(len(found.uncovered) for found in verdicts)))
+        show(words.reasons.none_off_target(as_of, sum(len(found.enforced_unjudged) for found in verdicts)))
 
 
 @app.command(
@@ -267,8 +267,8 @@ def _why(one: Any) -> list[str]:
     lines = []
     for cause, counted, at_fault, ids in one.differences:
         named = [*ids[: words.NAMED], *filter(None, [words.more_orders(len(ids))])]
-        said = words.reason(cause, counted, at_fault, noun, perhaps=cause in one.perhaps, missing=one.missing)
-        lines.append(said + (f" {' '.join(named)}" if named else ""))
+        cause_text = words.reason(cause, counted, at_fault, noun, perhaps=cause in one.perhaps, missing=one.missing)
+        lines.append(cause_text + (f" {' '.join(named)}" if named else ""))
     lines += [words.part(*part) for part in one.parts]
     if one.contradiction:
         lines.append(words.contradicts(one.contradiction))

@@ -74,38 +74,42 @@ def outlook(
             raise typer.BadParameter("--metric goes with one --account.")
         row = book.measure(account[0], metric, as_of, channel=channel, window=window, marketplace=marketplace)
         reach = max(ahead, (by - as_of).days) if by else ahead
-        held = book.calendar(row, ahead=reach, new_orders=new_orders)
-        held = replace(held, days=_judged_days(row, held.days))
+        calendar = book.calendar(row, ahead=reach, new_orders=new_orders)
+        calendar = replace(calendar, days=_judged_days(row, calendar.days))
         ways = book.goals(row, by, new_orders=new_orders) if by else []
         reason = _reason(book, row)
     if form is Format.json:
-        days = held.days.assign(day=held.days["day"].dt.strftime("%Y-%m-%d"))
+        days = calendar.days.assign(day=calendar.days["day"].dt.strftime("%Y-%m-%d"))
         told({
-            "account": held.account, "metric": metric, "channel": held.channel, "window": held.window,
+            "account": calendar.account, "metric": metric, "channel": calendar.channel, "window": calendar.window,
             "as_of": as_of, "status": row["status"], "reason": reason or None, "proxy": hk.tables.plain(row["proxy"]),
-            "back_on": _back_on(row, held), "new_orders": held.new_orders,
+            "back_on": _back_on(row, calendar), "new_orders": calendar.new_orders,
             "days": days.astype(object).where(days.notna(), None).to_dict("records"),
             "goals": [way._asdict() | {"by": str(way.by), "best": None if way.best is None else str(way.best)}
                       for way in ways],
         })  # fmt: skip
         return
-    if not written(held.days, form):
-        if not held.days["counted"].any():
+    if not written(calendar.days, form):
+        if not calendar.days["counted"].any():
             name = hk.wording.opening(hk.wording.measure(metric, row["channel"], int(row["window"])))
             why = f" ({reason})" if reason else ""
             fail(f"{name}: nothing is counted in these days as of {as_of}{why}, so there is no rate that could move.")
-        show(*_calendar(row, held, reason), *([] if by is None else _goals(row, held, by, ways)), *_proxies([row]))
+        show(
+            *_calendar(row, calendar, reason),
+            *([] if by is None else _goals(row, calendar, by, ways)),
+            *_proxies([row]),
+        )
 
 
 def _print_all(book: Any, rows: Any, form: Format, how: dict[str, Any]) -> None:
     """One line a measure that has a target: where it stands, its room, and when it is back."""
     if rows.empty:
         fail(f"No orders by that day in {book.store.folder}.")
-    asked = rows[rows["target"].notna() & rows["metric"].map(lambda name: hk.wording.account.shows(name) == "rate")]
-    held = [(row, book.calendar(row, **how)) for _, row in asked.iterrows()]
+    rates = rows[rows["target"].notna() & rows["metric"].map(lambda name: hk.wording.account.shows(name) == "rate")]
+    calendars = [(row, book.calendar(row, **how)) for _, row in rates.iterrows()]
     names = ["account", "marketplace", "metric", "channel", "window", "as_of", "counted", "at_fault", "headroom",
              "status", "proxy"]  # fmt: skip
-    ends = [{**row[names].to_dict(), "back_on": _back_on(row, one)} for row, one in held]
+    ends = [{**row[names].to_dict(), "back_on": _back_on(row, one)} for row, one in calendars]
     made = hk.tables.framed(ends, [*names, "back_on"])
     if written(made, form):
         return
@@ -113,7 +117,7 @@ def _print_all(book: Any, rows: Any, form: Format, how: dict[str, Any]) -> None:
     shown = columns({"Account": "left", "Measure": "long", "Rate": "right", "Status": "left", "Room": "left",
                      "Then": "left"})  # fmt: skip
     reasons = _reasons(book, rows)
-    for row, one in held:
+    for row, one in calendars:
         noun = words.metric(row["metric"]).noun
         room = words.foresight.room_ahead(hk.outlook.headroom_path(one), one.back_on, noun, row["as_of"].year)
         if row["status"] in hk.verdicts.UNJUDGED or not row["counted"]:
@@ -123,7 +127,7 @@ def _print_all(book: Any, rows: Any, form: Format, how: dict[str, Any]) -> None:
             row["account"], _named(row), words.rate(row["counted"], row["at_fault"], row["side"], row["target"]),
             f"{mark} {row['status']}", *room,
         )  # fmt: skip
-    show(shown, *_proxies([row for row, _ in held]), words.foresight.BEST_CASE if how["new_orders"] else
+    show(shown, *_proxies([row for row, _ in calendars]), words.foresight.BEST_CASE if how["new_orders"] else
          words.foresight.NO_ORDERS)  # fmt: skip
 
 
@@ -140,9 +144,9 @@ def _proxies(rows: list[Any]) -> list[str]:
     return [f"≈ proxy: {hk.wording.assumptions(proxy)}" for proxy in found]
 
 
-def _back_on(row: Any, held: Any) -> date | None:
+def _back_on(row: Any, calendar: Any) -> date | None:
     """The day from which a measure is on target for good; None where it is not, or cannot be judged."""
-    return None if row["status"] in hk.verdicts.UNJUDGED else held.back_on
+    return None if row["status"] in hk.verdicts.UNJUDGED else calendar.back_on
 
 
 def _judged_days(row: Any, days: Any) -> Any:
@@ -154,14 +158,14 @@ def _judged_days(row: Any, days: Any) -> Any:
     return days.assign(status=days["status"].where(~good, status))
 
 
-def _unjudged_room(row: Any, held: Any, reason: str) -> tuple[str, str]:
+def _unjudged_room(row: Any, calendar: Any, reason: str) -> tuple[str, str]:
     """In place of the room of a measure that cannot be judged or counts nothing: why, and when orders will count."""
-    counted = held.days[held.days["counted"] > 0]
+    counted = calendar.days[calendar.days["counted"] > 0]
     room = reason or f"cannot be judged: {row['status']}"
-    if row["counted"] or counted.empty or not held.orders.shape[0]:
+    if row["counted"] or counted.empty or not calendar.orders.shape[0]:
         return room, ""
     first = counted.loc[counted["at_fault"].idxmax()]
-    when = hk.wording.day(first["day"].date(), held.as_of.year)
+    when = hk.wording.day(first["day"].date(), calendar.as_of.year)
     return room, f"{hk.wording.count(first['counted'], first['at_fault'])} at fault on {when}"
 
 
@@ -180,8 +184,8 @@ def _reasons(book: Any, rows: Any) -> dict[tuple[Any, ...], str]:
                 why = words.reasons.why(
                     one.reason, noun, row["first_day"], row["last_day"], one.as_of.year, one.rule.minimum
                 )
-                said = why if one.reason.kind == "no orders" else f"cannot be judged: {why}"
-                made[one.account, one.marketplace, one.metric, one.channel, one.window] = said
+                message = why if one.reason.kind == "no orders" else f"cannot be judged: {why}"
+                made[one.account, one.marketplace, one.metric, one.channel, one.window] = message
     return made
 
 
@@ -192,20 +196,20 @@ def _reason(book: Any, row: Any) -> str:
     return _reasons(book, row.to_frame().T).get(_key(row), "")
 
 
-def _calendar(row: Any, held: Any, reason: str) -> list[Any]:
+def _calendar(row: Any, calendar: Any, reason: str) -> list[Any]:
     """The finding of a calendar, and the days on which something changes."""
-    words, year = hk.wording, held.as_of.year
-    target = held.rule.target
+    words, year = hk.wording, calendar.as_of.year
+    target = calendar.rule.target
     standing = words.Standing(row["metric"], int(row["counted"]), int(row["at_fault"]), target.side,
-                              float(target.share), int(held.days["headroom"].iloc[0]))  # fmt: skip
+                              float(target.share), int(calendar.days["headroom"].iloc[0]))  # fmt: skip
     name = _named(row)
     rate = words.rate(row["counted"], row["at_fault"], target.side, target.share)
     noun = words.metric(row["metric"]).noun
-    room = words.foresight.room_ahead(hk.outlook.headroom_path(held), held.back_on, noun, year)
-    ahead = words.foresight.forecast_title(standing, held.as_of, held.back_on, held.last, year)
+    room = words.foresight.room_ahead(hk.outlook.headroom_path(calendar), calendar.back_on, noun, year)
+    ahead = words.foresight.forecast_title(standing, calendar.as_of, calendar.back_on, calendar.last, year)
     shown = columns({"Day": "left", "Leave": "right", "Enter": "right", "At fault": "right", "Rate": "right",
                      "Status": "left", "Room": "right"})  # fmt: skip
-    moves = held.days[(held.days["leaves"] > 0) | (held.days["enters"] > 0)]
+    moves = calendar.days[(calendar.days["leaves"] > 0) | (calendar.days["enters"] > 0)]
     for one in moves.head(LISTED).itertuples():
         shown.add_row(
             words.day(one.day.date(), year), f"{one.leaves or ''}", f"{one.enters or ''}",
@@ -215,11 +219,11 @@ def _calendar(row: Any, held: Any, reason: str) -> list[Any]:
     more = len(moves) - LISTED
     first = [f"{name}: {rate}, {', '.join(filter(None, room))}.", f"{ahead}."]
     if row["status"] in hk.verdicts.UNJUDGED:
-        first = [f"{name}: {rate or 'no orders counted yet'}, {_unjudged_room(row, held, reason)[0]}.",
+        first = [f"{name}: {rate or 'no orders counted yet'}, {_unjudged_room(row, calendar, reason)[0]}.",
                  "The days below count what the files tell; more may be at fault."]  # fmt: skip
     return [
         *first,
-        words.foresight.BEST_CASE if held.new_orders else words.foresight.NO_ORDERS,
+        words.foresight.BEST_CASE if calendar.new_orders else words.foresight.NO_ORDERS,
         *(["", shown] if len(moves) else []), *([f"and {more} more days; --format csv lists all."] if more > 0 else []),
     ]  # fmt: skip
 
@@ -303,12 +307,12 @@ def what_if(
     )
 
 
-def _what_if_as_data(held: Any, backs: list[date | None]) -> dict[str, Any]:
+def _what_if_as_data(answer: Any, backs: list[date | None]) -> dict[str, Any]:
     """A WhatIf as plain data; `backs` are the days on which both sides are back on target."""
     sides = {
         name: {**row.astype(object).where(row.notna(), None).to_dict(), "back_on": back}
-        for name, row, back in (("before", held.before, backs[0]), ("after", held.after, backs[1]))
+        for name, row, back in (("before", answer.before, backs[0]), ("after", answer.after, backs[1]))
     }
     for side in sides.values():
         side.update({name: side[name].date() for name in ("as_of", "first_day", "last_day")})
-    return {**sides, "saved": held.saved["order_id"].tolist()}
+    return {**sides, "saved": answer.saved["order_id"].tolist()}

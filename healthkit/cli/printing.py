@@ -170,10 +170,14 @@ def check(
             hk.accounts_in(book, month)
     if not written(_alerts(accounts), form):
         _print_alerts(accounts, hk.last_day_of(month), ended)
-    statuses = {one.status for held in accounts for one in held.measures}
+    statuses = {one.status for verdict in accounts for one in verdict.measures}
     if statuses & {"off target", "at risk"}:
         raise typer.Exit(1)
-    if not accounts or ended or any(held.uncovered or held.status == "cannot be judged" for held in accounts):
+    if (
+        not accounts
+        or ended
+        or any(verdict.enforced_unjudged or verdict.status == "cannot be judged" for verdict in accounts)
+    ):
         raise typer.Exit(UNKNOWN)
 
 
@@ -181,11 +185,11 @@ UNKNOWN = 3
 """The exit code that says that nothing is off target as far as is known, and not everything is known."""
 
 
-def _alerted(held: Any) -> list[Any]:
+def _alerted(account: Any) -> list[Any]:
     """The measures of an account that need a look, worst first: off target, at risk, enforced and not judged."""
-    unjudged = {(one.metric, one.channel, one.window) for one in held.uncovered}
+    unjudged = {(one.metric, one.channel, one.window) for one in account.enforced_unjudged}
     return [
-        one for one in held.measures
+        one for one in account.measures
         if one.status in ("off target", "at risk") or (one.metric, one.channel, one.window) in unjudged
     ]  # fmt: skip
 
@@ -193,7 +197,7 @@ def _alerted(held: Any) -> list[Any]:
 def _alerts(accounts: list[Any]) -> Any:
     """The measures that need a look as rows of SCORES, with `status` by the worst known figure and `reason`."""
     rows = []
-    for one in sorted((one for held in accounts for one in _alerted(held)), key=_worst_first):
+    for one in sorted((one for account in accounts for one in _alerted(account)), key=_worst_first):
         row = {name: one.shown.get(name) for name in hk.tables.SCORES.columns}
         status = one.status if one.whose else "cannot be judged"
         rows.append(row | {"as_of": one.as_of, "status": status, "reason": _why(one)})
@@ -217,21 +221,21 @@ def _why(one: Any) -> str:
 def _print_alerts(accounts: list[Any], month_end: Any, ended: list[Any]) -> None:
     """A line for each measure that needs a look, then what is stale and what is not covered."""
     words = hk.wording
-    for one in sorted((one for held in accounts for one in _alerted(held)), key=_worst_first):
+    for one in sorted((one for account in accounts for one in _alerted(account)), key=_worst_first):
         standing = _standing(one)
         if one.whose:
             typer.echo(words.portfolio.alert(standing, one.account, one.marketplace, one.status))
         else:
             typer.echo(words.portfolio.alert_unjudged(standing, one.account, one.marketplace, _why(one)))
-    for held in accounts:
-        if held.as_of < month_end:
-            typer.echo(words.portfolio.stale(held.account, held.marketplace, held.as_of, month_end))
-        if held.unasked:
-            names = [words.inside(words.metric(name).label) for name in held.unasked]
-            typer.echo(words.portfolio.not_covered(held.account, held.marketplace, names))
+    for account in accounts:
+        if account.as_of < month_end:
+            typer.echo(words.portfolio.stale(account.account, account.marketplace, account.as_of, month_end))
+        if account.not_covered:
+            names = [words.inside(words.metric(name).label) for name in account.not_covered]
+            typer.echo(words.portfolio.not_covered(account.account, account.marketplace, names))
     for name, marketplace, last in ended:
         typer.echo(words.portfolio.nothing_known(name, marketplace, last))
-    if accounts and not ended and not any(_alerted(held) for held in accounts):
+    if accounts and not ended and not any(_alerted(account) for account in accounts):
         typer.echo("Every measure that a rule enforces is on target.")
 
 

@@ -98,8 +98,8 @@ def _reasons(book: Any, as_of: date, accounts: list[str] | None) -> dict[tuple[A
     """The verdicts of a day whose measures our files cannot judge, by account, marketplace, metric, channel, window."""
     return {
         (one.account, one.marketplace, one.metric, one.channel, one.window): one
-        for held in book.verdicts(as_of, accounts)
-        for one in held.measures
+        for account in book.verdicts(as_of, accounts)
+        for one in account.measures
         if one.reason is not None and one.ours is not None
     }
 
@@ -246,5 +246,5 @@ def due(
     late = int((rows["days_left"] < 0).sum())
     show(*([shown] if len(rows) else []), hk.wording.account.waiting(len(rows), late, ahead, as_of))
     with sentences():
-        for name, orders in book.waiting_without_day(as_of, account).items():
-            show(hk.wording.account.waiting_without_day(name, orders))
+        for name, orders in book.waiting_without_ship_by(as_of, account).items():
+            show(hk.wording.account.waiting_without_ship_by(name, orders))

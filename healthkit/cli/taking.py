@@ -70,12 +70,12 @@ def import_(
         outcomes = hk.intake.take_in(
             paths, store, account, marketplace, begun, done, moved, many, anyway, import_day=latest_day()
         )
-        said = [_said(one) for one in outcomes]
-    _print(said, folder)
-    if not said:
+        results = [_said(one) for one in outcomes]
+    _print(results, folder)
+    if not results:
         fail(f"No file to import was found in {', '.join(map(str, paths))}.")
-    _advise(store, sorted({one.account for one in said if one.account}), folder)
-    if any(one.refused for one in said):
+    _advise(store, sorted({one.account for one in results if one.account}), folder)
+    if any(one.refused for one in results):
         raise typer.Exit(1)
 
 
@@ -97,19 +97,19 @@ def _advise(store: Any, accounts: list[str], folder: Any) -> None:
             if name not in book.accounts:
                 out.print(hk.wording.downloads.no_orders(name), soft_wrap=True, markup=False)
         known = [name for name in accounts if name in book.accounts]
-        for held in book.verdicts(latest_day(), known, as_known=True) if known else ():
-            for line in _lacks(book, held, command.replace("NAME", held.account)):
+        for verdict in book.verdicts(latest_day(), known, as_known=True) if known else ():
+            for line in _advice_lines(book, verdict, command.replace("NAME", verdict.account)):
                 out.print(line, soft_wrap=True, markup=False)
 
 
-def _lacks(book: Any, held: Any, command: str) -> Iterator[str]:
+def _advice_lines(book: Any, verdict: Any, command: str) -> Iterator[str]:
     """Where an account stands, which enforced measures cannot be judged, and the first files to get."""
     words = hk.wording
-    yield f"{held.account} ({held.marketplace}), {words.long_day(held.as_of, 0)}: {held.status}."
-    if held.uncovered:
-        names = dict.fromkeys(words.measure(one.metric) for one in held.uncovered)
+    yield f"{verdict.account} ({verdict.marketplace}), {words.long_day(verdict.as_of, 0)}: {verdict.status}."
+    if verdict.enforced_unjudged:
+        names = dict.fromkeys(words.measure(one.metric) for one in verdict.enforced_unjudged)
         yield f"  {words.opening(words.reasons.unjudged_measures(list(names), 12))}."
-    files = book.advice(held)
+    files = book.advice(verdict)
     yield from (f"  {words.downloads.sentence(*one)}" for one in files[:LISTED])
     if len(files) > LISTED:
         yield f"  {words.things(len(files) - LISTED, 'more file')}: {command}"

@@ -1,6 +1,6 @@
 """What is coming: orders about to ship late, and what each rate will be if nothing new goes wrong, or as things go."""
 
-from healthkit.outlook.due import DUE, due, without_day
+from healthkit.outlook.due import DUE, due, waiting_without_ship_by
 from healthkit.outlook.futures import BANDS, DRAWS, Futures, Lookout, futures
 from healthkit.outlook.rolloff import Calendar, OutlookError, calendar, headroom_path, known_by
 
@@ -17,5 +17,5 @@ __all__ = [
     "futures",
     "headroom_path",
     "known_by",
-    "without_day",
+    "waiting_without_ship_by",
 ]

@@ -44,12 +44,12 @@ def due(ledger: Ledger, as_of: date, zones: dict[str, str], ahead: int = 2) -> p
     return tables.check(made.sort_values(["ship_by", "account", "order_id"], ignore_index=True), DUE)
 
 
-def without_day(ledger: Ledger, as_of: date, zones: dict[str, str]) -> dict[str, int]:
+def waiting_without_ship_by(ledger: Ledger, as_of: date, zones: dict[str, str]) -> dict[str, int]:
     """How many seller-fulfilled orders of each account wait as in `due`, and no file says by when they must ship."""
-    held = ledger.orders.filter(
+    orders = ledger.orders.filter(
         (nw.col("channel") == "seller") & nw.col("ship_by").is_null() & (nw.col("ordered_on") <= nw.lit(as_of))
     )
-    waits = _waiting(collected(held), as_of, zones)
+    waits = _waiting(collected(orders), as_of, zones)
     waits = waits[waits["status"] != "cancelled"]  # A file of orders alone does not say when.
     return {str(account): int(count) for account, count in waits["account"].value_counts().sort_index().items()}
 

@@ -343,8 +343,8 @@ def _with_manifests(failures: list[Failure], known: list[pages.NotCurrent]) -> l
     """The failures of this batch, each with its notebook and the page of an earlier run, as the manifests name them."""
     by_owner = {one.owner: one for one in known}
     return [
-        replace(one, notebook=held.notebook, page=held.page, made_of=held.made_of)
-        if (held := by_owner.get((one.account, one.marketplace)))
+        replace(one, notebook=manifest_of.notebook, page=manifest_of.page, made_of=manifest_of.made_of)
+        if (manifest_of := by_owner.get((one.account, one.marketplace)))
         else one
         for one in failures
     ]

@@ -67,32 +67,32 @@ def inputs(data: Mapping[str, Any], template: Path, parameters: Mapping[str, Any
 def load(path: Path) -> dict[str, Any]:
     """A manifest as it stands. Raises ManifestError where the file is not one of ours."""
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ManifestError(f"it cannot be read ({error.strerror})") from None
     except (ValueError, RecursionError):
         raise ManifestError("it is not whole JSON; it may be cut off") from None
-    if not _has_shape(told, path.name.removesuffix(ENDING)):
+    if not _has_shape(content, path.name.removesuffix(ENDING)):
         raise ManifestError("it is not the manifest of a page of this name")
     # Manifests of earlier versions name the account only among the parameters.
-    owner = told["inputs"].get("parameters", {})
-    return {"account": owner.get("account"), "marketplace": owner.get("marketplace")} | told
+    owner = content["inputs"].get("parameters", {})
+    return {"account": owner.get("account"), "marketplace": owner.get("marketplace")} | content
 
 
-def _has_shape(told: Any, stem: str) -> bool:
+def _has_shape(content: Any, stem: str) -> bool:
     """Whether JSON is a manifest, and names only files that a page of this name has."""
-    if not isinstance(told, dict) or not isinstance(told.get("inputs"), dict):
+    if not isinstance(content, dict) or not isinstance(content.get("inputs"), dict):
         return False
-    parameters = told["inputs"].get("parameters", {})
-    owner = told if "account" in told else parameters
+    parameters = content["inputs"].get("parameters", {})
+    owner = content if "account" in content else parameters
     if not isinstance(parameters, dict) or not all(
         isinstance(owner.get(name), str) for name in ("account", "marketplace")
     ):
         return False
-    texts = [told.get("files"), *(told.get(name, {}) for name in ("pending", "failed", "without_pdf"))]
+    texts = [content.get("files"), *(content.get(name, {}) for name in ("pending", "failed", "without_pdf"))]
     if not all(isinstance(one, dict) and all(isinstance(text, str) for text in one.values()) for one in texts):
         return False
-    return {*told["files"], *told.get("pending", {})} <= _names(stem)
+    return {*content["files"], *content.get("pending", {})} <= _names(stem)
 
 
 def _names(stem: str) -> set[str]:
@@ -101,20 +101,20 @@ def _names(stem: str) -> set[str]:
     return ours | {f"{stem}/{name}" for name in (*ours, shelf.BUNDLE)}
 
 
-def missing(folder: Path, told: Mapping[str, Any]) -> list[str]:
+def missing(folder: Path, content: Mapping[str, Any]) -> list[str]:
     """The files of a page that are not there; all of them while they were being replaced."""
-    if told.get("pending"):
-        return sorted({*told["files"], *told["pending"]})
-    return [name for name in told["files"] if not (folder / name).is_file()]
+    if content.get("pending"):
+        return sorted({*content["files"], *content["pending"]})
+    return [name for name in content["files"] if not (folder / name).is_file()]
 
 
 def read(path: Path) -> dict[str, Any] | None:
     """The manifest of a page that is whole; None where it is none, or a file that it names is missing."""
     try:
-        told = load(path)
+        content = load(path)
     except ManifestError:
         return None
-    return told if told["files"] and not missing(path.parent, told) else None
+    return content if content["files"] and not missing(path.parent, content) else None
 
 
 def is_current(folder: Path, stem: str, made_of: Mapping[str, Any], wanted: Set[str] = frozenset()) -> bool:
@@ -122,17 +122,17 @@ def is_current(folder: Path, stem: str, made_of: Mapping[str, Any], wanted: Set[
 
     `wanted` are names of files that it must have besides: its PDF.
     """
-    told = read(folder / f"{stem}{ENDING}")
-    if told is None or told.get("failed") or told["inputs"] != json.loads(json.dumps(made_of)):
+    content = read(folder / f"{stem}{ENDING}")
+    if content is None or content.get("failed") or content["inputs"] != json.loads(json.dumps(made_of)):
         return False
-    if not wanted <= set(told["files"]):
+    if not wanted <= set(content["files"]):
         return False
-    return all(_is(folder / name, held) for name, held in told["files"].items())
+    return all(_is(folder / name, expected) for name, expected in content["files"].items())
 
 
-def _is(path: Path, held: str) -> bool:
+def _is(path: Path, expected: str) -> bool:
     """Whether a file has a digest."""
-    return path.is_file() and not path.is_symlink() and digest(path.read_bytes()) == held
+    return path.is_file() and not path.is_symlink() and digest(path.read_bytes()) == expected
 
 
 # -- writing; the caller holds the lock of the folder -------------------------------------------------------------
@@ -147,35 +147,35 @@ def write(
     it is ours; a PDF that is not is moved aside, for beside the new page it would pass as its own. On an error nothing
     has changed.
     """
-    told = {"inputs": dict(made_of), "files": {name: digest(data) for name, data in files.items()}}
+    content = {"inputs": dict(made_of), "files": {name: digest(data) for name, data in files.items()}}
     earlier = _load_or_none(folder, stem) or {}
     pdfs = {name.removesuffix(".html") + ".pdf" for name in files if name.endswith(".html")}
     stale = {*earlier.get("files", {}), *earlier.get("pending", {}), *pdfs, f"{stem}{NOTEBOOK}"}
-    return _replace(folder, stem, _owned(owner) | told, files, stale)
+    return _replace(folder, stem, _owned(owner) | content, files, stale)
 
 
 def add(folder: Path, stem: str, name: str, data: bytes) -> list[str]:
     """Add a file to a page whose manifest stands: its PDF."""
-    told = load(folder / f"{stem}{ENDING}")
-    told.pop("without_pdf", None)
-    return _replace(folder, stem, told | {"files": told["files"] | {name: digest(data)}}, {name: data}, set())
+    content = load(folder / f"{stem}{ENDING}")
+    content.pop("without_pdf", None)
+    return _replace(folder, stem, content | {"files": content["files"] | {name: digest(data)}}, {name: data}, set())
 
 
 def mark(folder: Path, stem: str, owner: tuple[str, str], note: Mapping[str, Any]) -> None:
     """Write a note into the manifest (`without_pdf`); its page stays."""
-    told = _load_or_none(folder, stem) or _owned(owner) | {"inputs": {}, "files": {}}
-    _replace(folder, stem, told | dict(note), {}, set())
+    content = _load_or_none(folder, stem) or _owned(owner) | {"inputs": {}, "files": {}}
+    _replace(folder, stem, content | dict(note), {}, set())
 
 
 def mark_failed(
     folder: Path, stem: str, owner: tuple[str, str], failed: Mapping[str, str], notebook: bytes | None
 ) -> list[str]:
     """Note that a run made no page, and keep its notebook; the page of an earlier run stays, and is not current."""
-    told = _load_or_none(folder, stem) or _owned(owner) | {"inputs": {}, "files": {}}
+    content = _load_or_none(folder, stem) or _owned(owner) | {"inputs": {}, "files": {}}
     name = f"{stem}{NOTEBOOK}"
     kept = {} if notebook is None else {name: notebook}
     note = dict(failed) | ({} if notebook is None else {"notebook": name, "digest": digest(notebook)})
-    return _replace(folder, stem, told | {"failed": note}, kept, {name})
+    return _replace(folder, stem, content | {"failed": note}, kept, {name})
 
 
 def _owned(owner: tuple[str, str]) -> dict[str, Any]:
@@ -190,7 +190,7 @@ def _load_or_none(folder: Path, stem: str) -> dict[str, Any] | None:
 
 
 def _replace(
-    folder: Path, stem: str, told: Mapping[str, Any], files: Mapping[str, bytes], stale: set[str]
+    folder: Path, stem: str, content: Mapping[str, Any], files: Mapping[str, bytes], stale: set[str]
 ) -> list[str]:
     """Write files and then the manifest `told`; take away those of `stale` that are not written.
 
@@ -201,14 +201,14 @@ def _replace(
     path = folder / f"{stem}{ENDING}"
     earlier = _load_or_none(folder, stem)
     ours = _ours(earlier) | {(name, digest(data)) for name, data in files.items()}
-    between = (earlier or _owned((told["account"], told["marketplace"])) | {"inputs": {}, "files": {}}) | {
+    between = (earlier or _owned((content["account"], content["marketplace"])) | {"inputs": {}, "files": {}}) | {
         "pending": (earlier or {}).get("pending", {}) | {name: digest(data) for name, data in files.items()}
     }
     moved: list[str] = []
     parts: list[Path] = []
     try:
         staged = {name: _staged(folder, data, parts) for name, data in files.items()}
-        first, last = (_staged(folder, _as_json(one), parts) for one in (between, told))
+        first, last = (_staged(folder, _as_json(one), parts) for one in (between, content))
         moved += shelf.set_aside(path) if earlier is None else []
         os.replace(first, path)
         for name in sorted(stale - set(files)):
@@ -228,17 +228,17 @@ def _staged(folder: Path, data: bytes, parts: list[Path]) -> Path:
     return parts[-1]
 
 
-def _as_json(told: Mapping[str, Any]) -> bytes:
-    return (json.dumps(told, indent=1, sort_keys=True) + "\n").encode()
+def _as_json(content: Mapping[str, Any]) -> bytes:
+    return (json.dumps(content, indent=1, sort_keys=True) + "\n").encode()
 
 
-def _ours(told: Mapping[str, Any] | None) -> set[tuple[str, str]]:
+def _ours(content: Mapping[str, Any] | None) -> set[tuple[str, str]]:
     """The files that a manifest proves to be ours: name and digest."""
-    if told is None:
+    if content is None:
         return set()
-    failed = told.get("failed", {})
+    failed = content.get("failed", {})
     notebook = {(failed["notebook"], failed["digest"])} if {"notebook", "digest"} <= set(failed) else set()
-    return {*told["files"].items(), *told.get("pending", {}).items(), *notebook}
+    return {*content["files"].items(), *content.get("pending", {}).items(), *notebook}
 
 
 def _is_ours(path: Path, name: str, ours: set[tuple[str, str]]) -> bool:

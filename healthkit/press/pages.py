@@ -55,7 +55,7 @@ class Pages:
     def without(self, owners: Set[Owner]) -> Pages:
         """The same without the rows and verdicts of some owners: their run failed, whatever their manifest says."""
         rows = [row for row in self.rows if (row["account"], row["marketplace"]) not in owners]
-        verdicts = {owner: told for owner, told in self.verdicts.items() if owner not in owners}
+        verdicts = {owner: verdict for owner, verdict in self.verdicts.items() if owner not in owners}
         return replace(self, rows=rows, verdicts=verdicts)
 
 
@@ -67,11 +67,11 @@ def read(folder: Path, month: str, reported: Iterable[Owner], stored: Iterable[O
     found, in_month, in_store = Pages(), set(reported), set(stored)
     for path in sorted(folder.glob(f"*{manifest.ENDING}")):
         try:
-            told = manifest.load(path)
-            owner = told["account"], told["marketplace"]
+            content = manifest.load(path)
+            owner = content["account"], content["marketplace"]
             if owner in in_month:
-                _add(found, folder, month, owner, told, path.name.removesuffix(manifest.ENDING))
-            elif told["files"]:
+                _add(found, folder, month, owner, content, path.name.removesuffix(manifest.ENDING))
+            elif content["files"]:
                 (found.silent if owner in in_store else found.gone).append(owner)
         except ManifestError as error:
             found.broken.append((path.name, str(error), error.cure))
@@ -81,41 +81,41 @@ def read(folder: Path, month: str, reported: Iterable[Owner], stored: Iterable[O
     return found
 
 
-def _add(found: Pages, folder: Path, month: str, owner: Owner, told: dict[str, Any], stem: str) -> None:
+def _add(found: Pages, folder: Path, month: str, owner: Owner, content: dict[str, Any], stem: str) -> None:
     """Sort one manifest of an account of the month into what is found. Raises ManifestError where it cannot be used."""
     if stem != shelf.stem(*owner):
         cure = f"Its page is now {shelf.stem(*owner)}.html; delete the files of the other name when you like."
         raise ManifestError(f"it is a page of {named(owner)} under another name", cure)
-    if told.get("failed"):
-        found.failed.append(_not_current(folder, owner, told, stem))
+    if content.get("failed"):
+        found.failed.append(_not_current(folder, owner, content, stem))
         return
-    if told["inputs"].get("parameters", {}).get("month") != month:
+    if content["inputs"].get("parameters", {}).get("month") != month:
         raise ManifestError(f"it is not of {month}", "Move it and its page to the folder of their month.")
-    lost = manifest.missing(folder, told)
-    if lost or not told["files"]:
+    lost = manifest.missing(folder, content)
+    if lost or not content["files"]:
         raise ManifestError(f"its page is not whole: {', '.join(lost) or 'no file'} is missing", AGAIN)
-    _add_figures(found, folder, owner, told, f"{stem}.json")
-    if "/" in page_of(told) and (foreign := _foreign(folder, stem, told)):
+    _add_figures(found, folder, owner, content, f"{stem}.json")
+    if "/" in page_of(content) and (foreign := _foreign(folder, stem, content)):
         found.foreign[stem] = foreign
-    if "without_pdf" in told:
-        found.without_pdf[owner] = told["without_pdf"].get("what", ""), told["without_pdf"].get("cure", AGAIN)
+    if "without_pdf" in content:
+        found.without_pdf[owner] = content["without_pdf"].get("what", ""), content["without_pdf"].get("cure", AGAIN)
 
 
-def _add_figures(found: Pages, folder: Path, owner: Owner, told: dict[str, Any], name: str) -> None:
+def _add_figures(found: Pages, folder: Path, owner: Owner, content: dict[str, Any], name: str) -> None:
     """Add the index row and the verdict of a page, from its figures; they are named where they cannot be used."""
     try:
         data = (folder / name).read_bytes()
     except OSError as error:
         found.broken.append((name, f"it cannot be read ({error.strerror})", AGAIN))
         return
-    if shelf.digest(data) != told["files"].get(name):
+    if shelf.digest(data) != content["files"].get(name):
         found.broken.append((name, "it was damaged or changed after it was printed", AGAIN))
         return
     row, verdict = _row_and_verdict(data)
     if row is None:
         found.broken.append((name, "it holds no row for the index, or is of another version of this kit", AGAIN))
         return
-    page = page_of(told)
+    page = page_of(content)
     links = {"href": page, "csv_href": page.removesuffix(".html") + "_orders.csv", "json_href": name}
     found.rows.append(row | {"account": owner[0], "marketplace": owner[1]} | links)
     found.verdicts[owner] = verdict
@@ -137,25 +137,25 @@ def _row_and_verdict(data: bytes) -> tuple[dict[str, Any] | None, list[list[str]
     return figures["row"], verdict
 
 
-def _foreign(folder: Path, stem: str, told: dict[str, Any]) -> list[str]:
+def _foreign(folder: Path, stem: str, content: dict[str, Any]) -> list[str]:
     """The files in the folder of an account that its manifest does not name."""
-    return sorted(path.name for path in (folder / stem).iterdir() if f"{stem}/{path.name}" not in told["files"])
+    return sorted(path.name for path in (folder / stem).iterdir() if f"{stem}/{path.name}" not in content["files"])
 
 
-def _not_current(folder: Path, owner: Owner, told: dict[str, Any], stem: str) -> NotCurrent:
+def _not_current(folder: Path, owner: Owner, content: dict[str, Any], stem: str) -> NotCurrent:
     """A run that made no page, with the page of an earlier run where that is whole."""
-    page = page_of(told) if told["files"] and not manifest.missing(folder, told) else ""
-    data = told["inputs"].get("data", {})
+    page = page_of(content) if content["files"] and not manifest.missing(folder, content) else ""
+    data = content["inputs"].get("data", {})
     version = data.get("version") if isinstance(data, dict) else None
-    notebook = told["failed"].get("notebook", "")
+    notebook = content["failed"].get("notebook", "")
     kept = notebook if notebook == f"{stem}{manifest.NOTEBOOK}" and (folder / notebook).is_file() else ""
-    status, what = told["failed"].get("status", "failed"), told["failed"].get("what", "")
+    status, what = content["failed"].get("status", "failed"), content["failed"].get("what", "")
     return NotCurrent(owner, status, what, kept, page, f"version {version} of the store" if version else "")
 
 
-def page_of(told: dict[str, Any]) -> str:
+def page_of(content: dict[str, Any]) -> str:
     """The page that a manifest names; empty where it names none."""
-    return next((name for name in told["files"] if name.endswith(".html")), "")
+    return next((name for name in content["files"] if name.endswith(".html")), "")
 
 
 # -- sentences ----------------------------------------------------------------------------------------------------
@@ -200,16 +200,18 @@ def absent(pages: Pages) -> list[str]:
     >>> absent(Pages(gone=[("acme", "DE")]))
     ['1 page is of an account that the store no longer holds: acme (DE). Its files are left where they are.']
     """
-    said = []
+    messages = []
     for owners, one, many in (
         (pages.gone, "an account that the store no longer holds", "accounts that the store no longer holds"),
         (pages.silent, "an account without orders for this month", "accounts without orders for this month"),
     ):
         if len(owners) == 1:
-            said.append(f"1 page is of {one}: {listed(owners)}. Its files are left where they are.")
+            messages.append(f"1 page is of {one}: {listed(owners)}. Its files are left where they are.")
         elif owners:
-            said.append(f"{len(owners):,} pages are of {many}: {listed(owners)}. Their files are left where they are.")
-    return said
+            messages.append(
+                f"{len(owners):,} pages are of {many}: {listed(owners)}. Their files are left where they are."
+            )
+    return messages
 
 
 def unusable(pages: Pages) -> list[str]:

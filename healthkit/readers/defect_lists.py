@@ -73,14 +73,14 @@ def _states(grid: Grid, asked: Asked, defects: dict[str, pa.Array], of_list: dat
     codes = sorted(named or ({asked.marketplace} if asked.marketplace else asked.sells_in()))
     places = pa.array(codes, pa.string())
     days = pa.array([of_list] * len(codes), DAY)
-    said = {
+    columns = {
         "marketplace": places, "kind": "list", "name": grid.kind.name, "as_of": days,
         "count": pa.array([named[code] for code in codes], pa.int64()), "updated_at": ends_of_days(days, places),
     }  # fmt: skip
-    return fill(ACCOUNT_STATES, len(codes), said | asked.stamp())
+    return fill(ACCOUNT_STATES, len(codes), columns | asked.stamp())
 
 
-def _lines(grid: Grid, asked: Asked, held: DefectList) -> tuple[pa.Table, date]:
+def _lines(grid: Grid, asked: Asked, layout: DefectList) -> tuple[pa.Table, date]:
     """One line for each order and kind of defect that a row names, each once; and the day of the list."""
     refuse_numbers(grid, ORDER)
     if grid[ORDER].null_count:
@@ -95,7 +95,7 @@ def _lines(grid: Grid, asked: Asked, held: DefectList) -> tuple[pa.Table, date]:
         grid.notes.append(f"{told.null_count:,} defects without a day of their own: taken as known on {of_list}.")
     pieces = [
         pa.table({"marketplace": marketplaces, "order_id": ids, "kind": kind, "known_on": known_on, "assumed": guessed})
-        for kind in _kinds(grid, held)
+        for kind in _kinds(grid, layout)
     ]
     every = pa.concat_tables(pieces)
     every = every.filter(pc.is_valid(every["kind"]))

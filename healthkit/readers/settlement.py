@@ -70,8 +70,8 @@ def _readable(posted: list[str], marketplaces: pa.Array, asked: Asked) -> pa.Arr
 
     Those of other rows are read only where all marketplaces in question write days alike; what cannot be read is left.
     """
-    told = {asked.marketplace} if asked.marketplace else asked.sells_in()
-    codes: set[str] = set(pc.unique(marketplaces).to_pylist()) or told
+    candidates = {asked.marketplace} if asked.marketplace else asked.sells_in()
+    codes: set[str] = set(pc.unique(marketplaces).to_pylist()) or candidates
     forms = {MARKETPLACES[code].dates for code in codes}
     read = day_reader(*forms) if len(forms) == 1 else _nothing_read
     return pa.array([day for word in posted if (day := read(word)) is not None], DAY)

@@ -136,9 +136,9 @@ def _portions(takens: Sequence[Taken], found: Mapping[str, SharedOrders]) -> Ite
 
 def _batches(taken: Taken) -> Iterator[pa.RecordBatch]:
     """The rows of a file that say whose an order is: its orders, or what it says of orders."""
-    held = [taken.tables[table.name] for table in _WITH_IDS if table.name in taken.tables]
+    with_ids = [taken.tables[table.name] for table in _WITH_IDS if table.name in taken.tables]
     if taken.account is not None:
-        for rows in held[:1] if tables.ORDERS.name in taken.tables else held:
+        for rows in with_ids[:1] if tables.ORDERS.name in taken.tables else with_ids:
             yield from rows.to_batches()
 
 
@@ -185,12 +185,12 @@ def missing_ratings(store: Store, takens: Sequence[Taken]) -> dict[str, MissingR
         delta = store.delta(tables.FEEDBACK)
         stored = store.stored(connection, tables.FEEDBACK, delta, sorted({one.account or "" for one in added}))
         connection.register("stored", stored)
-        held = columns_of(tables.FEEDBACK, stored.columns, "stored")
+        columns = columns_of(tables.FEEDBACK, stored.columns, "stored")
         connection.register("new_rows", pa.concat_tables(rows))
         connection.register("added", pa.table({"report": [one.report for one in added]}))
-        _merged(connection, reports, held)
+        _merged(connection, reports, columns)
         connection.execute("create temp table removed_before as select * from feedback where removed_on is not null")
-        _merged(connection, every, f"{held} union all by name select * from new_rows")
+        _merged(connection, every, f"{columns} union all by name select * from new_rows")
         connection.execute(_MISSING)
         return {report: MissingRatings(*rest) for report, *rest in connection.fetchall()}
 

@@ -94,13 +94,13 @@ def _purge(store: Store, folder: Path, removal: Removal) -> Purged:
 def _drop_unread(store: Store, table: tables.Table, delta: DeltaTable, stays: set[str]) -> None:
     """Delete the rows of a table that belong to no raw file of the store."""
     there = files_in(store.folder / table.name)
-    held = set[str]()
+    reports = set[str]()
     for path in files_of(delta):
         try:
-            held |= rows_by_report(there, path, ["report"]).keys()
+            reports |= rows_by_report(there, path, ["report"]).keys()
         except (OSError, KeyError, pa.ArrowException) as error:
             raise store.damaged(table, error) from error
-    delete_reports(delta, held - stays)
+    delete_reports(delta, reports - stays)
 
 
 def _purge_table(place: Path, table: tables.Table, purged: Purged) -> None:
@@ -140,8 +140,12 @@ def _begin_again(place: Path, named: set[str]) -> int:
     delta.create_checkpoint()
     version = delta.version() + 1
     summed = place / LOG / f"{delta.version():020d}.checkpoint.parquet"
-    told = {"timestamp": int(datetime.now(UTC).timestamp() * 1000), "operation": PURGED, "operationParameters": {}}
-    lines = [{"commitInfo": told}, *_actions(summed)]
+    commit_info = {
+        "timestamp": int(datetime.now(UTC).timestamp() * 1000),
+        "operation": PURGED,
+        "operationParameters": {},
+    }
+    lines = [{"commitInfo": commit_info}, *_actions(summed)]
     _write_whole(place / LOG / f"{version:020d}.json", "\n".join(map(json.dumps, lines)))
     DeltaTable(str(place)).create_checkpoint()
     return version

@@ -135,8 +135,8 @@ def _reports_table(there: FileSystem, path: str) -> pa.Table:
         rows = pa.table({})
     if not {"report", "name", "kind", "account", "rows", "number"} <= set(rows.column_names):
         rows = pa.table({})
-    held = [rows[name] if name in rows.column_names else pa.nulls(rows.num_rows) for name in columns]
-    return pa.table(held, names=list(columns))
+    filled = [rows[name] if name in rows.column_names else pa.nulls(rows.num_rows) for name in columns]
+    return pa.table(filled, names=list(columns))
 
 
 def _refuse_account(store: Store, account: str) -> None:
@@ -150,10 +150,10 @@ def _refuse_inseparable(store: Store, account: str, files: Sequence[RawFile], na
     many = [] if names else [one for one in files if one.account is None]
     holding = {one.name: accounts for one in many if account in (accounts := store.accounts_of([one.report]))}
     if holding:
-        told = ", ".join(f"{name} ({len(accounts):,} accounts)" for name, accounts in holding.items())
+        holders = ", ".join(f"{name} ({len(accounts):,} accounts)" for name, accounts in holding.items())
         raise StoreError(
             f"Rows of {account!r} stand in files of many accounts, of which one account cannot be removed alone: "
-            f"{told}. Nothing was removed. Remove the whole file with --file, and import one without this account."
+            f"{holders}. Nothing was removed. Remove the whole file with --file, and import one without this account."
         )
 
 
@@ -235,14 +235,14 @@ def drop_reports(store: Store, digests: Collection[str]) -> None:
         going = pc.is_in(pc.coalesce(rows["digest"], rows["report"]), pa.array(list(digests), pa.string()))
         if not pc.any(going).as_py():
             return
-        told = {MADE_BY: REMOVED, HOW_MANY: str(len(set(rows["report"].filter(going).to_pylist())))}
+        commit_info = {MADE_BY: REMOVED, HOW_MANY: str(len(set(rows["report"].filter(going).to_pylist())))}
         try:
             # All in one entry: rows that another import appends in the meantime are not those that are replaced.
             write_deltalake(
                 delta, rows.filter(pc.invert(going)), mode="overwrite", schema_mode="merge",
-                commit_properties=CommitProperties(custom_metadata=told),
+                commit_properties=CommitProperties(custom_metadata=commit_info),
             )  # fmt: skip
-            _LOG.info("%s: %s raw files removed", store.folder, told[HOW_MANY])
+            _LOG.info("%s: %s raw files removed", store.folder, commit_info[HOW_MANY])
             return
         except CommitFailedError as error:
             _LOG.info("%s: another import wrote at the same moment, try %d of %d", store.folder, attempt + 1, TRIES)

@@ -148,11 +148,11 @@ class Store:
 
     def denied(self, error: BaseException) -> NoPermissionError:
         """What is to be said where permission is missing to read or write this store, as an error of a library says."""
-        said = " ".join(str(error).split())
+        message = " ".join(str(error).split())
         owner = _owned_by(nearest(self.folder.resolve())) if isinstance(self.folder, Path) else ""
         return NoPermissionError(
-            f"No permission for the store {self.folder}{owner}: {said[:300]}. It is not damaged. Ask for permission to "
-            "read all of its files (and to write into its folders, for import, repair and compact)."
+            f"No permission for the store {self.folder}{owner}: {message[:300]}. It is not damaged. Ask for permission "
+            "to read all of its files (and to write into its folders, for import, repair and compact)."
         )
 
     def _check_name(self) -> None:
@@ -482,7 +482,7 @@ class Store:
 
     def orders_of(self, reports: Iterable[str], accounts: list[str] | None = None) -> tuple[int, int]:
         """How many orders some of the taken reports tell of, and of how many of these other reports tell too."""
-        asked = pa.table({"report": pa.array(list(reports), pa.string())})
+        wanted = pa.table({"report": pa.array(list(reports), pa.string())})
         key = "account, marketplace, order_id"
         question = (
             f"with theirs as (select distinct {key} from held semi join asked using (report)), "
@@ -490,7 +490,7 @@ class Store:
             f"select count(*), count(*) filter (where exists (from others where others.account = theirs.account "
             "and others.marketplace = theirs.marketplace and others.order_id = theirs.order_id)) from theirs"
         )
-        [(many, known_otherwise)] = self._ask(question, accounts, asked=asked)
+        [(many, known_otherwise)] = self._ask(question, accounts, asked=wanted)
         return many, known_otherwise
 
     def _ask(self, question: str, accounts: list[str] | None = None, **frames: pa.Table) -> list[tuple[Any, ...]]:

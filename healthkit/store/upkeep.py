@@ -173,13 +173,13 @@ def _rows_by_report(there: FileSystem, path: str, rows: int) -> tuple[Counter[st
     if not is_there(there, path):
         return Counter(), "is gone"
     try:
-        held = rows_by_report(there, path)
+        row_counts = rows_by_report(there, path)
     except (OSError, KeyError, pa.ArrowException) as error:
         if is_denied(error):
             raise
         return Counter(), f"cannot be read ({type(error).__name__}): it is cut off or changed"
-    read = held.total()
-    return held, "" if read == rows else f"holds {read:,} rows, and {rows:,} were written"
+    read = row_counts.total()
+    return row_counts, "" if read == rows else f"holds {read:,} rows, and {rows:,} were written"
 
 
 def rows_by_report(there: FileSystem, path: str, columns: list[str] | None = None) -> Counter[str]:
@@ -329,8 +329,8 @@ def _compact(store: Store, table: tables.Table, delta: DeltaTable) -> int:
 
 def _drop_unread(store: Store, there: FileSystem, delta: DeltaTable, old: set[str]) -> None:
     """Drop the rows of old files that belong to no raw file. Those of a file that was removed older versions read."""
-    held = [rows_by_report(there, path, ["report"]) for path in files_of(delta).keys() & old]
-    delete_reports(delta, set[str]().union(*held) - store.digests().keys() - removed_reports(store))
+    row_counts = [rows_by_report(there, path, ["report"]) for path in files_of(delta).keys() & old]
+    delete_reports(delta, set[str]().union(*row_counts) - store.digests().keys() - removed_reports(store))
 
 
 def _remove_unneeded(store: Store, table: tables.Table, delta: DeltaTable, old: set[str]) -> int:

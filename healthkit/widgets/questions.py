@@ -188,15 +188,15 @@ def first_question(desk: Desk, account: str = "", as_of: str | date = "") -> Que
     not hold, QuestionError for what is no day or a desk without orders on it.
     """
     day = day_of(as_of) if as_of else last_day(desk, account)
-    held = [
+    measures_held = [
         one
         for found in desk.verdicts(day, [account] if account else None)
         for one in found.measures
         if is_rate(one.metric) and one.ours is not None
     ]
-    if not held:
+    if not measures_held:
         raise QuestionError(f"No account has orders by {wording.day(day, 0)}. The last order day: {last_day(desk)}.")
-    worst = min(held, key=lambda one: (one.rank, one.account, one.marketplace))
+    worst = min(measures_held, key=lambda one: (one.rank, one.account, one.marketplace))
     return Question(worst.account, worst.marketplace, worst.metric, worst.channel, worst.window, day)
 
 
@@ -358,14 +358,14 @@ def standing_now(standing: Standing, status: str, unjudged: str, as_of: date) ->
     head = Strong(f"{name} {'are' if words.many else 'is'} at {standing.rate}")
     if not standing.side:
         return (head, f" on {on}; {unjudged}.")
-    asked = f" on {on} ({standing.limit})" + (f" by {standing.whose}" if standing.whose else "")
+    day_and_limit = f" on {on} ({standing.limit})" + (f" by {standing.whose}" if standing.whose else "")
     if status in UNJUDGED:
-        return (head, asked, f", but cannot be judged: {unjudged}.")
+        return (head, day_and_limit, f", but cannot be judged: {unjudged}.")
     left = standing.headroom or 0
     if left < 0:
-        return (head, asked, f": {wording.things(-left, words.noun)} too many.")
+        return (head, day_and_limit, f": {wording.things(-left, words.noun)} too many.")
     room = f"room for {wording.headroom(left, words.noun)}" if left else f"no room for one more {words.noun}"
-    return (head, asked, f", with {room}.")
+    return (head, day_and_limit, f", with {room}.")
 
 
 def shown(told: Answer) -> dict[str, Any]:

@@ -238,10 +238,10 @@ def waiting(orders: int, late: int, ahead: int, as_of: date) -> str:
     return f"{told}; {number(late)} of them {'is' if late == 1 else 'are'} late already." if late else f"{told}."
 
 
-def waiting_without_day(account: str, orders: int) -> str:
+def waiting_without_ship_by(account: str, orders: int) -> str:
     """That orders wait of which no file says by when they must ship, and which file would.
 
-    >>> waiting_without_day("acme", 9)
+    >>> waiting_without_ship_by("acme", 9)
     '? acme: 9 more orders wait, and no file says by when they must ship; the unshipped-orders report or the orders API does.'
     """  # noqa: E501 - the sentence
     return (

@@ -106,10 +106,10 @@ def first_step(
     'Download the all-orders file (Seller Central, Orders > Order Reports > All Orders) for 30 July to 27 September 2026: it tells of orders.'
     """  # noqa: E501 - the sentence
     days = f" for {_dates(ranges)}" if ranges else ""
-    told = f"{days}: it tells of {evidence_in_words(evidence)}."
+    purpose = f"{days}: it tells of {evidence_in_words(evidence)}."
     if by_hand:
-        return (Strong(f"Fill in the {title}"), f" (docs/files.md){told}")
-    return (Strong(f"Download the {title}"), f" ({where(menu, report_type)}){told}")
+        return (Strong(f"Fill in the {title}"), f" (docs/files.md){purpose}")
+    return (Strong(f"Download the {title}"), f" ({where(menu, report_type)}){purpose}")
 
 
 def sentence(

@@ -107,8 +107,8 @@ def missing(measures: Sequence[str], files: Sequence[str]) -> str:
     >>> missing(["late shipment", "valid tracking"], ["order report"])
     'Late shipment and valid tracking cannot be judged. Files that would tell: order report.'
     """
-    told = f"{opening(unjudged_measures(measures, 12))}."
-    return f"{told} Files that would tell: {', '.join(files)}." if files else told
+    text = f"{opening(unjudged_measures(measures, 12))}."
+    return f"{text} Files that would tell: {', '.join(files)}." if files else text
 
 
 def account_furthest(account: str, standing: Standing) -> Sentence:
@@ -243,7 +243,7 @@ def not_covered(account: str, marketplace: str, names: Sequence[str]) -> str:
     return f"not covered  {account} ({marketplace}): no file tells of {listed(names)}; no consequence is known"
 
 
-def stale(account: str, marketplace: str, known_until: date, asked: date) -> str:
+def stale(account: str, marketplace: str, known_until: date, month_end: date) -> str:
     """That the files of an account end before the day asked for, in a line.
 
     >>> stale("harbor", "US", date(2026, 11, 26), date(2026, 11, 30))
@@ -251,7 +251,7 @@ def stale(account: str, marketplace: str, known_until: date, asked: date) -> str
     """
     return (
         f"files end  {account} ({marketplace}): judged as of {short_day(known_until)}, the last day that its files "
-        f"tell of, not {short_day(asked)}"
+        f"tell of, not {short_day(month_end)}"
     )
 
 

@@ -44,8 +44,8 @@ def why(reason: Any, noun: str, first: date, last: date, year: int, minimum: int
         return no_file(reason, noun, first, last, year)
     if reason.kind == "lower bound":
         return lower_bound(reason, noun, year)
-    told = {"starts late": _starts_late, "ends early": _ends_early, "gap": _gap}[reason.kind](reason, first, last, year)
-    return told + only_if(reason.more, reason.missing_days, noun)
+    text = {"starts late": _starts_late, "ends early": _ends_early, "gap": _gap}[reason.kind](reason, first, last, year)
+    return text + only_if(reason.more, reason.missing_days, noun)
 
 
 def no_orders(noun: str, first: date, last: date, year: int) -> str:
@@ -81,14 +81,14 @@ def lower_bound(reason: Any, noun: str, year: int) -> str:
     'a lower bound: ratings are known only until 12 Oct'
     """  # noqa: E501 - the examples
     missing = [need.evidence for need in reason.needs if need.known_last is None]
-    told = [f"no file tells of {tells(missing)}"] if missing else []
+    parts = [f"no file tells of {tells(missing)}"] if missing else []
     for need in reason.needs:
         if need.known_last is not None:
             late = need.known_last < need.last and (need.last - need.known_last) >= (need.known_first - need.first)
-            told.append(f"{tells([need.evidence])} are known only {_bound(need, late, year)}")
+            parts.append(f"{tells([need.evidence])} are known only {_bound(need, late, year)}")
     if reason.unknown:
-        told.append(f"of {things(reason.unknown)} the files do not tell enough")
-    return f"a lower bound: {listed(told) or 'files are missing'}"
+        parts.append(f"of {things(reason.unknown)} the files do not tell enough")
+    return f"a lower bound: {listed(parts) or 'files are missing'}"
 
 
 def _bound(need: Any, late: bool, year: int) -> str:
@@ -205,8 +205,8 @@ def others_unjudged(account: str, marketplace: str, unjudged: int) -> str:
     >>> others_unjudged("acme", "US", 9)
     '? acme (US): nine measures cannot be judged; `doctor --account acme` says which files would tell.'
     """
-    told = f"{small(unjudged)} {'measure' if unjudged == 1 else 'measures'} cannot be judged"
-    return f"? {account} ({marketplace}): {told}; `doctor --account {account}` says which files would tell."
+    text = f"{small(unjudged)} {'measure' if unjudged == 1 else 'measures'} cannot be judged"
+    return f"? {account} ({marketplace}): {text}; `doctor --account {account}` says which files would tell."
 
 
 def none_off_target(as_of: date, unjudged: int) -> str:
