@@ -433,7 +433,7 @@ class Desk:
         return outlook.due(self.store.ledger(accounts), as_of, self._zones(), ahead)
 
     def waiting_without_ship_by(self, as_of: date, accounts: Iterable[str] | None = None) -> dict[str, int]:
-        """How many orders of each account wait, and no file says by when they must ship (see `outlook.waiting_without_ship_by`)."""
+        """How many orders of each account wait, of which no file says by when they must ship."""
         return outlook.waiting_without_ship_by(self.store.ledger(accounts), as_of, self._zones())
 
     def _zones(self) -> dict[str, str]:
