@@ -8,6 +8,7 @@ import logging
 import math
 import re
 import sys
+from collections import Counter
 from datetime import date, datetime, timedelta, timezone
 from enum import StrEnum
 from pathlib import Path
@@ -108,6 +109,16 @@ def seconds(value: float) -> float:
     if not math.isfinite(value):
         raise typer.BadParameter("Give a number of seconds, such as 300.")
     return value
+
+
+def account_names(rows: Any) -> dict[tuple[str, str], str]:
+    """The name of each account and marketplace of some rows; with the marketplace where the account has several."""
+    pairs = [
+        (str(account), str(code))
+        for account, code in dict.fromkeys(zip(rows["account"], rows["marketplace"], strict=True))
+    ]
+    several = {account for account, times in Counter(account for account, _ in pairs).items() if times > 1}
+    return {(account, code): f"{account} ({code})" if account in several else account for account, code in pairs}
 
 
 def latest_day() -> date:

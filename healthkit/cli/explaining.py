@@ -19,6 +19,7 @@ from healthkit.cli.asking import (
     Metric,
     PolicyName,
     Window,
+    account_names,
     app,
     columns,
     day,
@@ -174,14 +175,14 @@ def standing(
         book = desk(data, policy)
         rows = book.score(as_of, account)
         off = rows[(rows["status"] == "off target")]
-        held = [(row, book.standing(row), book.rule(row)) for _, row in off.iterrows()]
+        streaks = [(row, book.standing(row), book.rule(row)) for _, row in off.iterrows()]
     made = [
         {
             "account": row["account"], "marketplace": row["marketplace"], "metric": row["metric"],
             "channel": row["channel"], "window": int(row["window"]), "days": one.days, "since": one.since,
             "at_least": one.at_least, "stage": one.stage.stage if one.stage else None, "source": one.source,
         }
-        for row, one, _ in held
+        for row, one, _ in streaks
     ]  # fmt: skip
     if form is not Format.table:
         frame = hk.tables.framed(made, ["account", "marketplace", "metric", "channel", "window", "days", "since",
@@ -190,11 +191,11 @@ def standing(
         return
     if rows.empty:
         fail(f"No orders up to {as_of} in {book.store.folder}.")
-    words = hk.wording
-    for row, one, rule in held:
+    words, names = hk.wording, account_names(rows)
+    for row, one, rule in streaks:
         name = words.opening(words.measure(row["metric"], row["channel"], int(row["window"])))
         said = words.account.standing(one, rule.stages, words.SURE[rule.sure])
-        show(f"{row['account']}: {name}: {words.inside(said)}")
+        show(f"{names[row['account'], row['marketplace']]}: {name}: {words.inside(said)}")
     verdicts = book.verdicts(as_of, account)
     theirs = [
         one for found in verdicts for one in found.measures
@@ -203,8 +204,8 @@ def standing(
     for one in theirs:
         name = words.opening(words.measure(one.metric, "", one.window))
         whose = words.reasons.by_amazon(one.theirs["reported_on"], one.age, as_of.year)
-        show(f"{one.account}: {name}: {words.reasons.since_unknown(whose)}")
-    if held or theirs:
+        show(f"{names.get((one.account, one.marketplace), one.account)}: {name}: {words.reasons.since_unknown(whose)}")
+    if streaks or theirs:
         for found in verdicts:
             if found.enforced_unjudged:
                 show(words.reasons.others_unjudged(found.account, found.marketplace, len(found.enforced_unjudged)))

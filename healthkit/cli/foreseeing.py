@@ -22,6 +22,7 @@ from healthkit.cli.asking import (
     Metric,
     PolicyName,
     Window,
+    account_names,
     app,
     columns,
     day,
@@ -116,7 +117,7 @@ def _print_all(book: Any, rows: Any, form: Format, how: dict[str, Any]) -> None:
     words = hk.wording
     shown = columns({"Account": "left", "Measure": "long", "Rate": "right", "Status": "left", "Room": "left",
                      "Then": "left"})  # fmt: skip
-    reasons = _reasons(book, rows)
+    reasons, accounts = _reasons(book, rows), account_names(rows)
     for row, one in calendars:
         noun = words.metric(row["metric"]).noun
         room = words.foresight.room_ahead(hk.outlook.headroom_path(one), one.back_on, noun, row["as_of"].year)
@@ -124,7 +125,8 @@ def _print_all(book: Any, rows: Any, form: Format, how: dict[str, Any]) -> None:
             room = _unjudged_room(row, one, reasons.get(_key(row), ""))
         mark = words.STATUSES[row["status"]][0]
         shown.add_row(
-            row["account"], _named(row), words.rate(row["counted"], row["at_fault"], row["side"], row["target"]),
+            accounts[row["account"], row["marketplace"]], _named(row),
+            words.rate(row["counted"], row["at_fault"], row["side"], row["target"]),
             f"{mark} {row['status']}", *room,
         )  # fmt: skip
     show(shown, *_proxies([row for row, _ in calendars]), words.foresight.BEST_CASE if how["new_orders"] else

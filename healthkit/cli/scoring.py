@@ -17,6 +17,7 @@ from healthkit.cli.asking import (
     Format,
     PolicyName,
     Version,
+    account_names,
     app,
     columns,
     day,
@@ -111,10 +112,11 @@ def _print_table(rows: Any, points: dict[str, Any], reasons: dict[tuple[Any, ...
         "Account": "left", "As of": "left", **whose, "Measure": "long", "Window": "left", "Rate": "right",
         "Count": "right", "Target": "left", "Status": "left", "Room left": "right",
     })  # fmt: skip
+    names = account_names(rows)
     for row in rows.itertuples():
         verdict = reasons.get((row.account, row.marketplace, row.metric, row.channel, row.window))
         nothing = verdict is not None and verdict.reason.kind == "no orders"
-        cells = _cells(row, points.get(row.rule), nothing)
+        cells = [names[row.account, row.marketplace], *_cells(row, points.get(row.rule), nothing)]
         mine = [WHOSE[row.case]] if several else []
         shown.add_row(*cells[:2], *mine, *cells[2:], style="dim" if row.status == "no target" else None)
     show(
@@ -143,11 +145,11 @@ def _points(book: Any) -> dict[str, Any]:
 
 
 def _cells(row: Any, points: Any, nothing: bool) -> list[str]:
-    """One row of SCORES in words; `nothing` says that there were no orders, rather than no file that tells."""
+    """One row of SCORES in words, but for its account; `nothing`: there were no orders, rather than no file of them."""
     words = hk.wording
     mark = words.STATUSES[row.status][0] if row.status in words.STATUSES else ""
     return [
-        row.account, f"{row.as_of:%Y-%m-%d}",
+        f"{row.as_of:%Y-%m-%d}",
         words.measure(row.metric, row.channel, row.window) + (" ≈ proxy" if isinstance(row.proxy, str) else ""),
         f"{row.first_day:%Y-%m-%d} to {row.last_day:%Y-%m-%d}", *_figures(row, points, nothing),
         f"{mark} {row.status}".strip(),
@@ -237,9 +239,11 @@ def due(
         return
     shown = columns({"Due on": "left", "Days left": "right", "Account": "left", "Order": "left", "Ordered": "left",
                      "SKU": "left", "Units": "right"})  # fmt: skip
+    names = account_names(rows)
     for row in rows.itertuples():
         shown.add_row(
-            f"{row.ship_by_on:%Y-%m-%d}", f"{row.days_left}", row.account, row.order_id, f"{row.ordered_on:%Y-%m-%d}",
+            f"{row.ship_by_on:%Y-%m-%d}", f"{row.days_left}", names[row.account, row.marketplace], row.order_id,
+            f"{row.ordered_on:%Y-%m-%d}",
             row.sku if isinstance(row.sku, str) else "", "" if hk.tables.plain(row.units) is None else f"{row.units}",
             style="red" if row.days_left < 0 else None,
         )  # fmt: skip
