@@ -138,7 +138,7 @@ def unit_on_time(as_of: date, counted: int, on_time: int, status: str) -> dict[s
     return figure(last - timedelta(13), last, counted, on_time, names, status, 0.9, "GREATER_THAN")
 
 
-def imported(folder: Path, account: str = "acme", marketplace: str = "US", **files: str) -> Desk:
+def imported(folder: Path, account: str = "acme", marketplace: str | None = "US", **files: str) -> Desk:
     """A desk over a new store, or one that is there, with some files of one account: name (with "." as "_dot_")."""
     raw = folder / "raw" / account
     raw.mkdir(parents=True, exist_ok=True)

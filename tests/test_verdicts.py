@@ -324,6 +324,31 @@ def test_standing_tells_of_unjudged_measures_beside_those_off_target(first_day):
     assert "measures cannot be judged; `doctor --account acme` says which files would tell" in " ".join(shown.split())
 
 
+def two_marketplaces(folder: Path) -> Desk:
+    """One file of ten days in the US, and one of the UK that ended in September."""
+    fresh = client.placed(date(2026, 11, 17), date(2026, 11, 26), 3)
+    stale = [(f"9{number[1:]}", day) for number, day in client.placed(date(2026, 8, 1), date(2026, 9, 10), 2)]
+    uk = client.all_orders(stale, store="Amazon.co.uk")
+    return client.imported(folder, marketplace=None, us_dot_txt=client.all_orders(fresh), uk_dot_txt=uk)
+
+
+@pytest.mark.parametrize("command", ["scores", "outlook"])
+def test_a_table_names_the_marketplace_of_an_account_that_has_several(command, tmp_path):
+    shown = run(two_marketplaces(tmp_path), command, "--as-of", "2026-11-26").stdout
+    assert "acme (US)" in shown
+    assert "acme (UK)" in shown
+
+
+def test_the_page_counts_unjudged_measures_once_and_names_them_first(tmp_path):
+    report = monthly.open_month(two_marketplaces(tmp_path), "acme", "2026-11", "US")
+    assert "Six measures cannot be judged; one is on target" in words(blocks.scorecard(report).html)
+    assert "Six measures cannot be judged; eight files would tell more" in words(blocks.missing(report).html)
+    *_, (_, first_step) = [line for line in blocks.verdict_lines(report) if line[0] == "What to do first"]
+    assert first_step.startswith(
+        "Download the all-orders file (Seller Central, Orders > Order Reports > All Orders) for 13 September"
+    )
+
+
 def complete(folder: Path, orders: list[tuple[str, date]]) -> Desk:
     """A client of whom all enforced measures are known."""
     as_of = max(day for _, day in orders)

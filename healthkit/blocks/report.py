@@ -153,15 +153,27 @@ def _group(faults: pd.DataFrame, measure: Measure) -> Group | None:
 # -- scorecard --------------------------------------------------------------------------------------------
 
 
+def _unjudged_measures(monthly: Monthly, rows: list[Measure]) -> int:
+    """How many measures cannot be judged: those without a judged row, and enforced ones that no fresh figure covers.
+
+    Windows of one measure count once, as in the sentences and in the list of missing files.
+    """
+    judged = {(row.metric, row.channel) for row in rows if row.status in JUDGED}
+    unjudged = {(row.metric, row.channel) for row in rows if row.status in (*UNJUDGED, "too few")}
+    enforced = {(row.metric, row.channel) for row in findings.enforced_unjudged(monthly)}
+    return len((unjudged - judged) | enforced)
+
+
 def scorecard(monthly: Monthly) -> Block:
     """Every measure with status, rate, count, window, room in orders, 26 weeks and change, worst first."""
     rows = findings.measures(monthly)
     counts = {status: sum(row.status == status for row in rows) for status in wording.STATUSES}
     judged = sum(counts[status] for status in JUDGED)
-    unjudged = sum(counts[status] for status in (*UNJUDGED, "too few"))
     html = rendered(
         "scorecard.html.j2",
-        title=wording.scorecard_title(counts["off target"], counts["at risk"], judged, unjudged),
+        title=wording.scorecard_title(
+            counts["off target"], counts["at risk"], judged, _unjudged_measures(monthly, rows)
+        ),
         before=wording.day(monthly.before, monthly.as_of.year),
         rows=[_row(monthly, row, place and rows[place - 1].status != row.status) for place, row in enumerate(rows)],
         proxies=sorted({wording.assumptions(row.proxy) for row in rows if row.proxy}),

@@ -99,6 +99,8 @@ def first_step(
 ) -> tuple[str, ...]:  # fmt: skip
     """Which file to get first, and for which days, as the last sentence of a verdict.
 
+    The report type is named where there is no menu path; else it stands in the list of missing files.
+
     >>> "".join(first_step("order report", "Orders > Order Reports > New Orders", "", ["promises"], False))
     'Download the order report (Seller Central, Orders > Order Reports > New Orders): it tells of ship-by days.'
     >>> "".join(first_step("all-orders file", "Orders > Order Reports > All Orders", "", ["orders"], False,
@@ -109,7 +111,7 @@ def first_step(
     purpose = f"{days}: it tells of {evidence_in_words(evidence)}."
     if by_hand:
         return (Strong(f"Fill in the {title}"), f" (docs/files.md){purpose}")
-    return (Strong(f"Download the {title}"), f" ({where(menu, report_type)}){purpose}")
+    return (Strong(f"Download the {title}"), f" ({where(menu, '' if menu else report_type)}){purpose}")
 
 
 def sentence(

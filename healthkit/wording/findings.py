@@ -369,6 +369,8 @@ def scorecard_title(off: int, risk: int, judged: int, unjudged: int) -> str:
     ('Nothing is off target; one of eight measures is at risk', 'The one measure is on target')
     >>> scorecard_title(0, 1, 8, 2)
     'Nothing is known to be off target; one of eight measures is at risk; two cannot be judged'
+    >>> scorecard_title(0, 0, 1, 6), scorecard_title(0, 0, 8, 1)
+    ('Six measures cannot be judged; one is on target', 'One measure cannot be judged; eight are on target')
     """
     nothing = "Nothing is known to be off target" if unjudged else "Nothing is off target"
     if not judged:
@@ -383,6 +385,10 @@ def scorecard_title(off: int, risk: int, judged: int, unjudged: int) -> str:
         text = f"{nothing}; the one measure is at risk" if judged == 1 else (
             f"{nothing}; {small(risk)} {of} {'is' if risk == 1 else 'are'} at risk"
         )  # fmt: skip
+    elif unjudged:
+        noun = "measure" if unjudged == 1 else "measures"
+        verb = "is" if judged == 1 else "are"
+        return f"{opening(small(unjudged))} {noun} cannot be judged; {small(judged)} {verb} on target"
     else:
         text = "The one measure is on target" if judged == 1 else f"All {small(judged)} measures are on target"
     return text + (f"; {small(unjudged)} cannot be judged" if unjudged else "")
