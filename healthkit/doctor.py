@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from healthkit import desk, shipped, store, wording
-from healthkit.verdicts import AMAZON, OURS, AccountVerdict, Verdict
+from healthkit.verdicts import AMAZON, FRESH_DAYS, OURS, AccountVerdict, Verdict
 
 WELL, MISSING, WRONG = "✓", "▲", "✕"
 NEEDED = (
@@ -41,16 +41,20 @@ def account(book: desk.Desk, name: str, day: date) -> list[Line]:
     Raises StoreError for an account that the store does not hold.
     """
     book.store.check_accounts([name], book.accounts)
-    return [line for verdict in book.verdicts(day, [name], as_known=True) for line in _stands(book, verdict)]
+    return [line for verdict in book.verdicts(day, [name], as_known=True) for line in _stands(book, verdict, day)]
 
 
-def _stands(book: desk.Desk, verdict: AccountVerdict) -> Iterator[Line]:
-    """Where an account stands in one marketplace: what is wrong, cannot be judged, is estimated, and is missing."""
+def _stands(book: desk.Desk, verdict: AccountVerdict, day: date) -> Iterator[Line]:
+    """Where an account stands in one marketplace: what is wrong, stale, cannot be judged, is estimated or missing."""
     where = f"{verdict.account} ({verdict.marketplace})"
-    symbols = {"off target": WRONG, "at risk": MISSING, "on target": WELL}
+    is_stale = (day - verdict.as_of).days > FRESH_DAYS
+    symbols = {"off target": WRONG, "at risk": MISSING, "on target": MISSING if is_stale else WELL}
     yield Line(
         symbols.get(verdict.status, MISSING), f"{where}: {verdict.status} on {wording.long_day(verdict.as_of, 0)}"
     )
+    if is_stale:
+        stale = f"Its files end {wording.things((day - verdict.as_of).days, 'day')} before {wording.long_day(day, 0)}"
+        yield Line(MISSING, f"{stale}; what came later is not known", "Import newer files, the all-orders file first.")
     for one in verdict.measures:
         if one.whose and one.status in ("off target", "at risk"):
             whose = " by the marketplace's own figure" if one.whose == AMAZON else ""

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from healthkit import blocks, monthly, wording
+from healthkit import blocks, doctor, monthly, wording
 from healthkit.cli import app
 from healthkit.desk import Desk
 from healthkit.evidence import Files, Reach
@@ -347,6 +347,16 @@ def test_the_page_counts_unjudged_measures_once_and_names_them_first(tmp_path):
     assert first_step.startswith(
         "Download the all-orders file (Seller Central, Orders > Order Reports > All Orders) for 13 September"
     )
+
+
+@pytest.mark.parametrize(("days_later", "is_stale"), [(0, False), (7, False), (8, True), (60, True)])
+def test_doctor_says_that_the_files_of_an_account_are_old(days_later, is_stale, tmp_path):
+    desk = complete(tmp_path, client.placed(date(2026, 8, 1), AS_OF, 3))
+    known = desk.verdicts(AS_OF, as_known=True)[0].as_of
+    lines = doctor.account(desk, "acme", known + timedelta(days_later))
+    assert [f"Its files end {days_later} days before" in line.text for line in lines][1] is is_stale
+    assert lines[1].cure.startswith("Import newer files") is is_stale
+    assert lines[0].symbol == (doctor.MISSING if is_stale else doctor.WELL)
 
 
 def complete(folder: Path, orders: list[tuple[str, date]]) -> Desk:

@@ -273,5 +273,8 @@ def doctor(
         out.print(f"{line.symbol} {line.text}", soft_wrap=True, markup=False)
         if line.cure:
             out.print(f"    {line.cure}", soft_wrap=True, markup=False)
+    if not account:
+        command = f"python -m healthkit doctor --account NAME --data {folder}"
+        out.print(f"Which files an account lacks: {command}", soft_wrap=True, markup=False)
     if not account and any(line.symbol == hk.doctor.WRONG for line in lines):
         raise typer.Exit(1)
