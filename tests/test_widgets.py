@@ -178,7 +178,7 @@ def test_a_day_that_cannot_be_answered_says_so_and_the_next_one_is_answered(pane
 
 def test_a_day_without_a_rate_draws_nothing_and_says_why(panel):
     panel.day.value = date(2027, 5, 1)
-    assert "has no rate on 1 May 2027: orders only until 2 Nov 2026" in panel.finding
+    assert "has no rate on 1 May 2027: orders only until 1 Nov 2026" in panel.finding
     assert panel.shown.shown["orders"]["rows"] == []
 
 
