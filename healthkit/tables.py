@@ -179,6 +179,24 @@ DEFECTS = Table(
     """),
     ("account", "marketplace", "order_id", "kind", "known_on", "assumed"),
 )
+POSTINGS = Table(
+    "postings",
+    "one sum of money that a settlement took for a refund, claim or chargeback of one order, or gave back",
+    _columns("""
+        account      text
+        marketplace  text
+        order_id     text
+        kind         text
+        posting_id   text
+        posted_on    day
+        amount       count
+        updated_at   instant
+        report       text
+    """),
+    ("account", "marketplace", "order_id", "kind", "posting_id"),
+)
+"""`amount` is below zero where it was taken from the seller [ten-thousandths of the currency]. `posting_id` is the same
+where a settlement was downloaded twice. What the postings of an order leave is in DEFECTS when a ledger is read."""
 CONTACTS = Table(
     "contacts",
     "one message of a buyer, or one answer of a buyer to whether a problem was solved",
@@ -413,7 +431,9 @@ SCORES = Table(
 
 PROMISED_DAYS = ("ship_by_on", "deliver_by_on", "due_24h_on", "due_48h_on")
 """Columns of days that may lie in the future: promises and deadlines. All other days are of events."""
-RAW = (ORDERS, ITEMS, SHIPMENTS, FEEDBACK, DEFECTS, CONTACTS, RETURNS, READINGS, VIOLATIONS, ACCOUNT_STATES)
+RAW = (
+    ORDERS, ITEMS, SHIPMENTS, FEEDBACK, DEFECTS, POSTINGS, CONTACTS, RETURNS, READINGS, VIOLATIONS, ACCOUNT_STATES,
+)  # fmt: skip
 """The tables that readers fill."""
 
 Frame = nw.LazyFrame[Any]
@@ -476,6 +496,7 @@ class Ledger:
     shipments: Frame
     feedback: Frame
     defects: Frame
+    postings: Frame
     contacts: Frame
     returns: Frame
     readings: Frame

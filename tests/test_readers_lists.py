@@ -6,14 +6,17 @@ import contextlib
 import re
 from datetime import date
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from healthkit import tables
 from healthkit.readers import ReaderError, column_map, defect_lists, plan, read
 from healthkit.readers.recognise import every_kind
+from healthkit.store.merging import ledger_of
 
 from .readers_files import FIRST, MARK, SECOND, THIRD, put, tiny
 from .test_readers_broken import said_of
@@ -80,12 +83,21 @@ def taken(folder, file, **told):
     assert refused == []
     one = read(source, marketplace=told.get("marketplace", None if file.kind == "settlement" else "US"))
     assert one.kind == file.kind
-    tables.check(one.tables["defects"], tables.DEFECTS)
+    [name] = {"defects", "postings"} & set(one.tables)
+    tables.check(one.tables[name], {"defects": tables.DEFECTS, "postings": tables.POSTINGS}[name])
     return one
 
 
+def ledger(*files):
+    """What some files come to together: the ledger, in memory, of what they were read as."""
+    names = {name for one in files for name in one.tables}
+    return ledger_of(
+        {name: pa.concat_tables([one.tables[name] for one in files if name in one.tables]) for name in names}
+    )
+
+
 def defects(one):
-    rows = one.tables["defects"].to_pylist()
+    rows = ledger(one).defects.collect().to_native().to_pylist()
     return sorted((row["order_id"], row["kind"], row["known_on"], row["assumed"]) for row in rows)
 
 
@@ -218,17 +230,153 @@ def test_without_a_map_no_list_is_known(tmp_path):
 # -- the settlement file ----------------------------------------------------------------------------------
 
 
+def settled(*files):
+    """What settlements come to: order, kind, first and last day, what was assumed."""
+    rows = ledger(*files).defects.collect().to_native().to_pylist()
+    return [(row["order_id"], row["kind"], row["known_on"], row["cleared_on"], row["assumed"]) for row in rows]
+
+
+CLAIM, CHARGEBACK = "claim_day_from_money", "chargeback_day_from_money"
+
+
 def test_money_taken_is_a_defect_and_money_given_back_clears_it(tmp_path):
     one = taken(tmp_path, SETTLEMENT)
-    rows = one.tables["defects"].to_pylist()
-    told = [(row["order_id"], row["kind"], row["known_on"], row["cleared_on"], row["assumed"]) for row in rows]
-    assert told == [
-        (FIRST, "a_to_z_claim", date(2026, 3, 9), date(2026, 3, 20), "claim_day_from_money"),
-        (SECOND, "chargeback", date(2026, 3, 10), None, "chargeback_day_from_money"),
+    assert settled(one) == [
+        (FIRST, "a_to_z_claim", date(2026, 3, 9), date(2026, 3, 20), CLAIM),
+        (SECOND, "chargeback", date(2026, 3, 10), None, CHARGEBACK),
         (THIRD, "refund", date(2026, 3, 11), None, None),
     ]
     assert one.skipped == {"rows of other money: sales, fees, totals": 2}
-    assert {row["marketplace"] for row in rows} == {"DE"}
+    assert {row["marketplace"] for row in one.tables["postings"].to_pylist()} == {"DE"}
+
+
+def settlement(folder, lines, name="settlement.txt", old=False):
+    """A settlement of the US: lines of (type, order, day, amount, item)."""
+    amount = ("price-type", "price-amount") if old else ("amount-type", "amount")
+    header = ("settlement-id", "transaction-type", "order-id", "marketplace-name", *amount, "posted-date")
+    rows = [("7", kind, order, "Amazon.com", "Principal", money, day, item) for kind, order, day, money, item in lines]
+    put(folder, "\n".join("\t".join(row) for row in [(*header, "order-item-code"), *rows]) + "\n", name=name)
+    (source,), refused = plan([folder])
+    assert refused == []
+    return read(source)
+
+
+def test_money_given_back_on_its_day_or_alone_is_no_defect(tmp_path):
+    lines = [
+        ("Refund", FIRST, "2026-05-08", "-3.00", "1"),
+        ("Refund", FIRST, "2026-05-08", "3.00", "1"),
+        ("A-to-z Guarantee Recovery", SECOND, "2026-05-09", "8.00", "2"),
+    ]
+    assert settled(settlement(tmp_path, lines)) == []
+
+
+def test_an_order_that_is_refunded_again_is_at_fault_again(tmp_path):
+    lines = [
+        ("Refund", FIRST, "2026-05-08", "-3.00", "1"),
+        ("Refund", FIRST, "2026-05-10", "3.00", "1"),
+        ("Refund", FIRST, "2026-05-20", "-2.00", "1"),
+    ]
+    assert settled(settlement(tmp_path, lines)) == [
+        (FIRST, "refund", date(2026, 5, 8), date(2026, 5, 10), None),
+        (FIRST, "refund", date(2026, 5, 20), None, None),
+    ]
+
+
+def test_types_count_whole_and_those_that_only_begin_alike_are_told(tmp_path):
+    kinds = ["Refund_Retrocharge", "A-to-z Guarantee Refund", "Chargeback Recovery", "Chargeback Refund", "Refund fee"]
+    lines = [(kind, FIRST, "2026-05-08", f"-{place}.00", "1") for place, kind in enumerate(kinds, 1)]
+    one = settlement(tmp_path, lines)
+    assert {row["kind"] for row in one.tables["postings"].to_pylist()} == {"a_to_z_claim", "chargeback"}
+    assert one.notes == ["transaction types that are not known were passed over: 'Refund fee' (1 rows)."]
+
+
+@pytest.mark.parametrize(
+    ("channel", "written"),
+    [
+        ("Amazon.co.uk", "14.10.2026"),
+        ("Amazon.fr", "14.10.2026"),
+        ("Amazon.ca", "14.10.2026 05:23:11 UTC"),
+        ("Amazon.com.mx", "14.10.2026"),
+        ("Amazon.co.jp", "2026/10/14"),
+        ("Amazon.com", "2026-10-14"),
+        ("Amazon.com", "14.10.2026"),
+        ("Amazon.de", "2026-10-14T05:23:11+00:00"),
+    ],
+)
+def test_the_days_of_a_settlement_are_read_as_each_is_written(tmp_path, channel, written):
+    file = SETTLEMENT.text().replace("Amazon.de", channel)
+    for day in ("02.03.2026", "09.03.2026", "20.03.2026", "10.03.2026", "11.03.2026"):
+        file = file.replace(day, written)
+    put(tmp_path, file)
+    one = read(plan([tmp_path])[0][0])
+    assert {row["posted_on"] for row in one.tables["postings"].to_pylist()} == {date(2026, 10, 14)}
+    assert (one.first_day, one.last_day) == (date(2026, 10, 14), date(2026, 10, 14))
+
+
+def test_sums_of_one_order_and_day_in_two_files_are_both_counted(tmp_path):
+    morning = settlement(tmp_path / "1", [("Refund", FIRST, "2026-05-08T10:00:00+00:00", "-3.00", "1")])
+    evening = settlement(tmp_path / "2", [("Refund", FIRST, "2026-05-08T12:00:00+00:00", "-3.00", "1")])
+    back = settlement(tmp_path / "3", [("Refund", FIRST, "2026-05-09T12:00:00+00:00", "3.00", "1")])
+    assert settled(back, morning, evening) == [(FIRST, "refund", date(2026, 5, 8), None, None)]
+
+
+def test_a_settlement_downloaded_twice_counts_once_in_whatever_columns(tmp_path):
+    lines = [
+        ("Refund", FIRST, "2026-05-08", "-3.00", "1"),
+        ("Refund", FIRST, "2026-05-08", "-3.00", "1"),
+        ("Refund", FIRST, "2026-05-12", "6.00", "1"),
+    ]
+    files = [
+        settlement(tmp_path / "new", lines),
+        settlement(tmp_path / "old", lines, old=True),
+        settlement(tmp_path / "part", lines[:2]),
+    ]
+    assert settled(*files) == [(FIRST, "refund", date(2026, 5, 8), date(2026, 5, 12), None)]
+
+
+MONEY = st.lists(
+    st.tuples(
+        st.sampled_from(["Refund", "A-to-z Guarantee Refund", "Chargeback Refund"]),
+        st.sampled_from([FIRST, SECOND]),
+        st.integers(1, 6),
+        st.integers(-3, 3),
+    ),
+    max_size=12,
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(MONEY, st.data())
+def test_postings_come_to_the_same_whatever_the_split_and_the_order(money, data):
+    lines = [
+        (kind, order, f"2026-05-{day:02}", f"{amount}.00", str(item))
+        for item, (kind, order, day, amount) in enumerate(money)
+    ]
+    cuts = [data.draw(st.integers(0, 2)) for _ in lines]
+    parts = [[line for line, cut in zip(lines, cuts, strict=True) if cut == part] for part in range(3)]
+    with TemporaryDirectory() as folder:
+        files = [settlement(Path(folder) / str(place), part) for place, part in enumerate(parts) if part]
+    for several in (files, files[::-1]):
+        if several:
+            assert [row[:4] for row in settled(*several)] == by_hand(money)
+
+
+def by_hand(money):
+    """What sums come to, in plain loops: owed from the evening of one day until the evening of another."""
+    kinds = {"Refund": "refund", "A-to-z Guarantee Refund": "a_to_z_claim", "Chargeback Refund": "chargeback"}
+    found = []
+    for order, kind in {(order, kind) for kind, order, _, _ in money}:
+        since, total = None, 0
+        for day in range(1, 8):
+            total += sum(one[3] for one in money if one[:3] == (kind, order, day))
+            if total < 0 and since is None:
+                since = date(2026, 5, day)
+            if total >= 0 and since is not None:
+                found.append((order, kinds[kind], since, date(2026, 5, day)))
+                since = None
+        if since is not None:
+            found.append((order, kinds[kind], since, None))
+    return sorted(found, key=lambda one: one[:3])
 
 
 def test_a_settlement_reaches_as_far_as_anything_was_posted(tmp_path):
@@ -242,9 +390,11 @@ def test_the_days_of_a_settlement_without_any_claim_are_read_as_its_marketplace_
     put(tmp_path, "\n".join(lines[:3]) + "\n", name="settlement.txt")
     source = plan([tmp_path])[0][0]
     told = read(source, marketplace="DE")
-    assert (told.tables["defects"].num_rows, told.first_day, told.last_day) == (0, date(2026, 3, 2), date(2026, 3, 2))
-    # Sold in two countries that write days differently, the file alone does not say which day was meant.
-    unknown = read(source, marketplaces_of=lambda account: {"DE", "US"})
+    assert (told.tables["postings"].num_rows, told.first_day, told.last_day) == (0, date(2026, 3, 2), date(2026, 3, 2))
+    # A day written with dots is the same everywhere; with slashes the file alone does not say which day was meant.
+    assert read(source, marketplaces_of=lambda account: {"DE", "US"}).last_day == date(2026, 3, 2)
+    put(tmp_path, "\n".join(lines[:3]).replace("02.03.2026", "02/03/2026") + "\n", name="settlement.txt")
+    unknown = read(plan([tmp_path])[0][0], marketplaces_of=lambda account: {"UK", "US"})
     assert (unknown.first_day, unknown.last_day) == (None, None)
 
 

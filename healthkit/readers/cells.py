@@ -235,17 +235,22 @@ def read_day(word: str, form: str) -> date | None:
     return day_of(year if len(year) == 4 else f"20{year}", named["m"], named["d"])
 
 
-def day_reader(form: str) -> Callable[[str], date | None]:
-    """What reads a day, whatever time follows it: ISO, with an English month, or in a marketplace's own order.
+def day_reader(form: str | None) -> Callable[[str], date | None]:
+    """What reads a day, whatever time follows it: in a form that says its own order, or in a marketplace's.
 
-    >>> read = day_reader("%d/%m/%y")
-    >>> read("2026-04-03T10:00:00Z"), read("03-Apr-2026"), read("3/4/26 10:00"), read("soon")
-    (datetime.date(2026, 4, 3), datetime.date(2026, 4, 3), datetime.date(2026, 4, 3), None)
+    ISO, an English month, day.month.year and year/month/day need no marketplace; with None nothing else is read.
+
+    >>> read = day_reader("%m/%d/%y")
+    >>> read("2026-04-03T10:00:00Z"), read("03-Apr-2026"), read("3.4.2026 10:00"), read("2026/04/03")
+    (datetime.date(2026, 4, 3), datetime.date(2026, 4, 3), datetime.date(2026, 4, 3), datetime.date(2026, 4, 3))
+    >>> read("4/3/26 10:00"), read("soon"), day_reader(None)("4/3/26")
+    (datetime.date(2026, 4, 3), None, None)
     """
+    forms = ("%d.%m.%y", "%Y/%m/%d", *([form] if form else []))
 
     def read(word: str) -> date | None:
         begin = re.split(r"[T ]", word.strip(), maxsplit=1)[0]
-        return iso_day(begin) or named_month_day(begin) or read_day(begin, form)
+        return named_month_day(begin) or next(filter(None, (read_day(begin, one) for one in forms)), None)
 
     return read
 

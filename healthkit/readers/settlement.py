@@ -1,64 +1,85 @@
-"""The settlement file, old and new columns: refunds, claims and chargebacks that cost the seller money, when paid.
+"""The settlement file, old and new columns: money taken for refunds, claims and chargebacks, or given back, and when.
 
-A claim is paid some days after it was filed, and one that Amazon paid itself or denied is never paid. The day of the
-payment stands in for the day on which it became known, and the row says so; what is found is a lower bound. Money that
-is given back later clears the defect. A refund is known on the day it was paid.
+Settlements cut the money of one order at any day, so each sum is kept as it is, and what they come to is worked out
+over all files (see `store.merging`). A claim is paid some days after it was filed, and one that Amazon paid itself or
+denied is never paid: what is found is a lower bound.
 """
 
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from datetime import date
+from collections import Counter
 from decimal import Decimal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from healthkit.marketplaces import MARKETPLACES
-from healthkit.readers.cells import DAY, by_distinct, columns_of, day_reader, order_ids, texts, without_other_shops
+from healthkit.readers.cells import DAY, by_distinct, day_reader, order_ids, texts, without_other_shops
 from healthkit.readers.grid import Grid, Kind
 from healthkit.readers.place import Asked, ends_of_days, newest, places
 from healthkit.readers.taken import Taken, fill, span
-from healthkit.tables import DEFECTS
+from healthkit.tables import POSTINGS
 
 KIND = Kind(
     "settlement",
     "settlement file",
     ("settlement-id", "transaction-type", "order-id", "posted-date"),
-    ("amount", "price-amount", "other-amount", "marketplace-name"),
-    """settlement-start-date settlement-end-date deposit-date total-amount currency merchant-order-id adjustment-id
-    shipment-id amount-type amount-description fulfillment-id posted-date-time order-item-code merchant-order-item-id
-    merchant-adjustment-item-id sku quantity-purchased promotion-id shipment-fee-type shipment-fee-amount
+    (
+        "amount",
+        "price-amount",
+        "other-amount",
+        "marketplace-name",
+        "posted-date-time",
+        "adjustment-id",
+        "order-item-code",
+        "sku",
+    ),
+    """settlement-start-date settlement-end-date deposit-date total-amount currency merchant-order-id
+    shipment-id amount-type amount-description fulfillment-id merchant-order-item-id
+    merchant-adjustment-item-id quantity-purchased promotion-id shipment-fee-type shipment-fee-amount
     order-fee-type order-fee-amount price-type item-related-fee-type item-related-fee-amount misc-fee-amount
     other-fee-amount other-fee-reason-description direct-payment-type direct-payment-amount promotion-amount
     promotion-type""",
 )
-_KINDS = {"refund": "refund", "a-to-z": "a_to_z_claim", "chargeback": "chargeback"}
-_ASSUMED = {"a_to_z_claim": "claim_day_from_money", "chargeback": "chargeback_day_from_money"}
+_ENDS = "refund|refund claim|claim|recovery|reversal"
+_KINDS = {
+    "refund": "refund( recovery| reversal)?",
+    "a_to_z_claim": f"a-to-z( guarantee)?( ({_ENDS}))?",
+    "chargeback": f"chargeback( ({_ENDS}))?",
+}
+_LOOKS_LIKE = re.compile("(refund|a-to-z|chargeback)(?!.*retrocharge)")
+_TENTHOUSANDTHS = Decimal(10_000)
 _FORM = "2026-10-31, with or without a time, or as the marketplace writes it"
 _OTHER = "rows of other money: sales, fees, totals"
 
 
 def take(grid: Grid, asked: Asked) -> Taken:
-    """Read the file into DEFECTS: one for each order and kind, from the first payment to the day it was given back."""
+    """Read the file into POSTINGS: each sum that was taken for a refund, claim or chargeback, or given back."""
     rows = len(grid)
     grid, skipped = without_other_shops(grid, "order-id")
     posted = pc.unique(grid["posted-date"].drop_null()).to_pylist()
-    kinds = by_distinct(
-        grid, "transaction-type", pc.fill_null(grid["transaction-type"], ""), _kind, pa.string(), "no transaction type"
-    )
+    types = pc.fill_null(grid["transaction-type"], "")
+    kinds = by_distinct(grid, "transaction-type", types, _kind, pa.string(), "no transaction type")
     ours = pc.and_(pc.not_equal(kinds, ""), pc.is_valid(grid["order-id"]))
+    _note_unknown_types(grid, types.filter(pc.equal(kinds, "")))
     if not pc.all(ours, min_count=0).as_py():
         skipped[_OTHER] = len(grid) - (pc.sum(ours).as_py() or 0)
     grid, kinds = grid.keep(ours), kinds.filter(ours)
     ids = order_ids(grid, "order-id")
     places_of = places(grid, ids, asked, "marketplace-name")
     days = _days(grid, places_of)
-    defects = _defects(grid, ids, places_of, kinds, days)
-    stamp = newest(ends_of_days(days, places_of)).as_py()
-    held = columns_of(defects) | {"updated_at": stamp} | asked.stamp()
-    tables = {"defects": fill(DEFECTS, len(defects), held)}
+    amounts = _amounts(grid)
+    columns = {
+        "marketplace": places_of,
+        "order_id": ids,
+        "kind": kinds,
+        "posting_id": _posting_ids(grid, places_of, ids, kinds, days, amounts),
+        "posted_on": days,
+        "amount": amounts,
+        "updated_at": newest(ends_of_days(days, places_of)).as_py(),
+    }
+    tables = {"postings": fill(POSTINGS, len(grid), columns | asked.stamp())}
     first_day, last_day = span(pa.concat_arrays([days, _readable(posted, places_of, asked)]))
     return Taken(
         asked.report, asked.name, KIND.name, asked.account, tables, rows, skipped, grid.notes, first_day, last_day
@@ -68,61 +89,66 @@ def take(grid: Grid, asked: Asked) -> Taken:
 def _readable(posted: list[str], marketplaces: pa.Array, asked: Asked) -> pa.Array:
     """The days on which anything was posted, sales and fees too: so far the file tells of refunds and claims as well.
 
-    Those of other rows are read only where all marketplaces in question write days alike; what cannot be read is left.
+    A day of another row that is written in a marketplace's own order is read only where all marketplaces in question
+    have the same; what cannot be read is left.
     """
     candidates = {asked.marketplace} if asked.marketplace else asked.sells_in()
     codes: set[str] = set(pc.unique(marketplaces).to_pylist()) or candidates
     forms = {MARKETPLACES[code].dates for code in codes}
-    read = day_reader(*forms) if len(forms) == 1 else _nothing_read
+    read = day_reader(*forms) if len(forms) == 1 else day_reader(None)
     return pa.array([day for word in posted if (day := read(word)) is not None], DAY)
 
 
-def _nothing_read(word: str) -> date | None:
-    """No day is read where it could be two."""
-    return None
-
-
 def _kind(word: str) -> str:
-    """The kind of defect that a type of transaction is; empty where it is none.
+    """The kind of defect that a type of transaction is, by the whole of it; empty where it is none.
 
-    >>> _kind("A-to-z Guarantee Refund"), _kind("Chargeback Refund"), _kind("Refund"), _kind("Order")
+    >>> _kind("A-to-z Guarantee Recovery"), _kind("Chargeback Refund"), _kind("Refund"), _kind("Order")
     ('a_to_z_claim', 'chargeback', 'refund', '')
+    >>> _kind("Refund_Retrocharge")  # a correction of tax
+    ''
     """
-    begin = word.strip().lower()
-    return next((kind for start, kind in _KINDS.items() if begin.startswith(start)), "")
+    plain = " ".join(word.lower().split())
+    return next((kind for kind, types in _KINDS.items() if re.fullmatch(types, plain)), "")
 
 
-def _defects(grid: Grid, ids: pa.Array, marketplaces: pa.Array, kinds: pa.Array, days: pa.Array) -> pa.Table:
-    """The lines of DEFECTS: one for each order and kind."""
-    paid: dict[tuple[str, str, str], dict[date, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
-    rows = zip(*(one.to_pylist() for one in (marketplaces, ids, kinds, days, _amounts(grid))), strict=True)
-    for marketplace, order, kind, day, amount in rows:
-        paid[marketplace, order, kind][day] += amount
-    keys = sorted(paid)
-    made = {
-        "marketplace": pa.array([marketplace for marketplace, _, _ in keys], pa.string()),
-        "order_id": pa.array([order for _, order, _ in keys], pa.string()),
-        "kind": pa.array([kind for _, _, kind in keys], pa.string()),
-        "known_on": pa.array([min(paid[key]) for key in keys], DAY),
-        "cleared_on": pa.array([_given_back(paid[key]) for key in keys], DAY),
-        "assumed": pa.array([_ASSUMED.get(kind) for _, _, kind in keys], pa.string()),
-    }
-    return pa.table(made)
+def _note_unknown_types(grid: Grid, types: pa.Array) -> None:
+    """Say which types begin like a refund, claim or chargeback and are none that the kit knows."""
+    counts = {one["values"]: one["counts"] for one in pc.value_counts(types).to_pylist()}
+    odd = {word: count for word, count in sorted(counts.items()) if _LOOKS_LIKE.match(word.strip().lower())}
+    if odd:
+        named = ", ".join(f"{word!r} ({count:,} rows)" for word, count in odd.items())
+        grid.notes.append(f"transaction types that are not known were passed over: {named}.")
 
 
-def _given_back(held: dict[date, Decimal]) -> date | None:
-    """The day on which as much had come back as was taken; None where it never had.
+def _posting_ids(grid: Grid, *parts: pa.Array) -> pa.Array:
+    """A name for each sum: its settlement, item, time and amount, and how many the same the file has up to there.
 
-    >>> _given_back({date(2026, 10, 5): Decimal(-20), date(2026, 10, 19): Decimal(20)})
-    datetime.date(2026, 10, 19)
+    A settlement that was downloaded twice, or in the old and the new columns, names its sums alike.
     """
-    total, taken = Decimal(0), False
-    for day in sorted(held):
-        total += held[day]
-        taken = taken or total < 0
-        if taken and total >= 0:
-            return day
-    return None
+    items = pc.coalesce(grid["order-item-code"], grid["sku"])
+    moments = pc.coalesce(grid["posted-date-time"], grid["posted-date"])
+    details = [
+        grid["settlement-id"],
+        grid["adjustment-id"],
+        items,
+        pa.array([_time_of(word or "") for word in moments.to_pylist()]),
+    ]
+    seen: Counter[tuple[object, ...]] = Counter()
+    names = []
+    for row in zip(*(column.to_pylist() for column in (*parts, *details)), strict=True):
+        seen[row] += 1
+        names.append("/".join("-" if part is None else str(part) for part in (*row[3:], seen[row])))
+    return pa.array(names, pa.string())
+
+
+def _time_of(word: str) -> str:
+    """The time of day that stands in a cell, empty where none does.
+
+    >>> _time_of("14.10.2026 05:23:11 UTC"), _time_of("2026-10-14T05:23:11+00:00"), _time_of("2026-10-14")
+    ('05:23:11', '05:23:11', '')
+    """
+    found = re.search(r"\d\d:\d\d:\d\d", word)
+    return found.group() if found else ""
 
 
 def _days(grid: Grid, marketplaces: pa.Array) -> pa.Array:
@@ -141,14 +167,14 @@ def _days(grid: Grid, marketplaces: pa.Array) -> pa.Array:
 
 
 def _amounts(grid: Grid) -> pa.Array:
-    """What each row took (below nothing) or gave; nothing where the file has no amounts."""
+    """What each row took (below zero) or gave back, in ten-thousandths of the currency; zero where it has no amount."""
     total = [Decimal(0)] * len(grid)
     for column in ("amount", "price-amount", "other-amount"):
         cells = pc.fill_null(grid[column], "0")
         kind = pa.decimal128(20, 4)
         read = by_distinct(grid, column, cells, _amount, kind, "no amount").to_pylist()
         total = [one + more for one, more in zip(total, read, strict=True)]
-    return pa.array(total, pa.decimal128(24, 4))
+    return pa.array([int(one * _TENTHOUSANDTHS) for one in total], pa.int64())
 
 
 def _amount(word: str) -> Decimal | None:

@@ -21,7 +21,7 @@ from healthkit.store.store import Store, Taken
 
 IDS_AT_ONCE = 500_000
 """So many order ids are looked up together."""
-_WITH_IDS = (tables.ORDERS, tables.FEEDBACK, tables.DEFECTS, tables.CONTACTS, tables.RETURNS)
+_WITH_IDS = (tables.ORDERS, tables.FEEDBACK, tables.DEFECTS, tables.POSTINGS, tables.CONTACTS, tables.RETURNS)
 """The tables in which an order id says whose the order is."""
 _NAMES = ("account", "marketplace", "order_id")
 _IDS = pa.schema([("place", pa.int64()), *((name, pa.string()) for name in _NAMES)])

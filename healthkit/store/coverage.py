@@ -35,6 +35,7 @@ _DENSE = (
 _SPARSE = {
     "feedback": "received_on",
     "defects": "known_on",
+    "postings": "posted_on",
     "returns": "requested_on",
     "contacts": "received_on",
     "orders": "invoiced_on",
@@ -107,7 +108,8 @@ _PROOFS = f"""
          alone as (select account, min(marketplace) as marketplace from reach group by account having count(*) = 1),
          files as (select account, marketplace, report, kind from taken join alone using (account)
                    union select said.account, said.marketplace, report, kind from said join taken using (report)
-                   union select account, marketplace, report, 'refunds told' from raw_defects where kind = 'refund'),
+                   union select account, marketplace, report, 'refunds told' from raw_defects where kind = 'refund'
+                   union select account, marketplace, report, 'refunds told' from raw_postings where kind = 'refund'),
          lists as (select report, max(as_of) as list_on from raw_account_states where kind = 'list' group by report),
          rows as ({_ROWS}),
          spans as (

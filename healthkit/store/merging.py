@@ -63,6 +63,7 @@ def ledger_of(raw: Mapping[str, pa.Table], coverage: pd.DataFrame | None = None)
             f"from given_{table.name} held join places using (report)"
         )
         connection.execute(newest(table))
+    connection.execute(WITH_POSTINGS)
     told = connection.execute(
         "select account, marketplace, min(ordered_on) as begins_on, max(ordered_on) as ends_on, "
         "date '9999-12-31' as heard_on, count(*) as orders, "
@@ -164,4 +165,30 @@ A download tells of the days between its first and its last rating, the two them
 in part. It is later than those that hold the rating when it reaches as far as each of them: a rating of a past day may
 go, and never comes. It was gone by the last day of the first such download, and not before the day after the last one
 that held it. An order that is rated anew in the later download was not freed but rated again (see `metrics`).
+"""
+
+WITH_POSTINGS = """
+    create or replace temp table defects as
+    with days as (select account, marketplace, order_id, kind, posted_on, sum(amount) as amount,
+                         max(updated_at) as updated_at, arg_max(report, updated_at) as report
+                  from postings group by all),
+         totals as (select *, sum(amount) over (partition by account, marketplace, order_id, kind
+                                                order by posted_on) < 0 as is_owed from days),
+         changes as (from totals qualify is_owed <> coalesce(
+                         lag(is_owed) over (partition by account, marketplace, order_id, kind order by posted_on),
+                         false)),
+         stays as (select *, lead(posted_on) over (partition by account, marketplace, order_id, kind
+                                                   order by posted_on) as cleared_on from changes)
+    from defects
+    union all by name
+    select account, marketplace, order_id, kind, posted_on as known_on, cleared_on,
+           case kind when 'a_to_z_claim' then 'claim_day_from_money'
+                     when 'chargeback' then 'chargeback_day_from_money' end as assumed, updated_at, report
+    from stays where is_owed
+    order by account, marketplace, order_id, kind, known_on, assumed
+"""
+"""SQL that adds to DEFECTS what the postings of an order come to, summed over all settlements.
+
+An order is refunded, or claimed, from the day by whose end more was taken for it than given back, until the day by
+whose end all of that had come back. The day of the payment stands in for the day on which a claim became known.
 """

@@ -31,6 +31,7 @@ from healthkit.store.merging import (
     NEWER,
     PLACES,
     REMOVED,
+    WITH_POSTINGS,
     columns_of,
     connected,
     ledger_in,
@@ -388,6 +389,7 @@ class Store:
         if len(only) < len(tables.RAW):
             return ledger_in(connection, schema(tables.COVERAGE).empty_table().to_pandas())
         connection.execute(REMOVED)
+        connection.execute(WITH_POSTINGS)
         return ledger_in(connection, coverage_in(connection))
 
     def check_accounts(self, wanted: Iterable[str], known: Sequence[str]) -> None:
