@@ -116,15 +116,16 @@ def _cancelled_on() -> nw.Expr:
 
 
 def _counting(
-    orders: Frame, known_on: str, until_day: str | None = None, counted: str | None = None, assumed: str | None = None
-) -> Frame:
-    """Orders as counting rows: from the known day on, until the other; `assumed` is the word for what that rests on."""
+    orders: Frame, known_on: str, until_day: str | None = None, counted: str | None = None,
+    assumed: str | nw.Expr | None = None,
+) -> Frame:  # fmt: skip
+    """Orders as counting rows: from the known day on, until the other; `assumed` says what that rests on."""
     return orders.select(
         *_STAY, "clock_day",
         known_on=nw.col(known_on),
         until_day=_nothing("date") if until_day is None else nw.col(until_day),
         counted=nw.lit(1, nw.Int64) if counted is None else nw.col(counted),
-        assumed=_nothing("text") if assumed is None else nw.lit(assumed, nw.String),
+        assumed=assumed if isinstance(assumed, nw.Expr) else nw.lit(assumed, nw.String),
     )  # fmt: skip
 
 
@@ -461,21 +462,55 @@ def _own_and_listed(judged: Frame, named: Frame, cause: str, known_on: str, at_f
 
 
 def unit_on_time_delivery_rate(ledger: Ledger, basis: Basis) -> Stays:
-    """The same in units, parcel by parcel: five late units are five, and a parcel under way does not count.
+    """The same in units, parcel by parcel: five late units are five. One without tracking stays outside.
 
     Of an order that the marketplace lists as late, and of which no parcel is late by its own days, every unit
-    delivered is late: the list names orders, not parcels.
+    delivered is late: the list names orders, not parcels. See `_with_units` for parcels whose units no file tells.
     """
     promised = _placed(ledger, basis, "deliver_by").filter(~nw.col("deliver_by").is_null())
-    shipped = ledger.shipments.select(*ORDER, "shipment_id", "units", "delivered_at", "delivered_on")
-    delivered = shipped.filter(~nw.col("delivered_at").is_null())
-    parcels = delivered.with_columns(nw.col("units").fill_null(1)).join(promised, on=ORDER, how="inner")
+    tracked = nw.col("tracking").fill_null(True)
+    shipped = _with_units(ledger).filter(~nw.col("delivered_at").is_null() & tracked)
+    parcels = shipped.join(promised, on=ORDER, how="inner")
     late = parcels.join(_once_listed(ledger, "delivered_late"), on=ORDER, how="left")
     judged = _with_worst(late.with_columns(late=nw.col("delivered_at") > nw.col("deliver_by")))
     return Stays(
-        _counting(parcels, "delivered_on", counted="units"),
+        _counting(parcels, "delivered_on", counted="units", assumed=nw.col("units_from")),
         _own_and_listed(judged, judged, "delivered_late", "delivered_on", at_fault="units"),
-        _unknown(_undelivered(ledger, basis, tracked=nw.lit(True), alone=nw.lit(False))),
+        _unknown(_undelivered(ledger, basis, tracked, alone=nw.lit(False))),
+    )
+
+
+UNITS_ESTIMATED = "units_estimated"
+"""The word for units of parcels that no file tells."""
+
+
+def _with_units(ledger: Ledger) -> Frame:
+    """Parcels with their units; where a parcel has none of its own, those of the order that its others leave.
+
+    Several such parcels of one order share them alike, the first also has the rest, and none has fewer than one. That,
+    and one unit where those of the order are not known, is an estimate (`units_from`).
+    """
+    parcels = ledger.shipments.select(*ORDER, "shipment_id", "units", "tracking", "delivered_at", "delivered_on")
+    silent = nw.col("units").is_null()
+    marked = parcels.with_columns(
+        silent=nw.when(silent).then(1).otherwise(0),
+        first=nw.when(silent).then(nw.col("shipment_id")),
+        told=nw.col("units").fill_null(0),
+    )
+    by_order = marked.group_by(ORDER).agg(nw.col("silent").sum(), nw.col("first").min(), nw.col("told").sum())
+    of_orders = ledger.orders.select(*ORDER, of_order=nw.col("units")).join(by_order, on=ORDER, how="inner")
+    left = of_orders.with_columns(
+        left=nw.col("of_order") - nw.col("told"), sharing=nw.max_horizontal("silent", nw.lit(1))
+    )
+    share = nw.col("left") // nw.col("sharing")
+    rest = nw.when(nw.col("shipment_id") == nw.col("first")).then(nw.col("left") - share * nw.col("sharing"))
+    rest = rest.otherwise(0)
+    enough = (nw.col("left") >= nw.col("sharing")).fill_null(False)
+    return parcels.join(left, on=ORDER, how="left").with_columns(
+        units_from=nw.when(silent & ~(enough & (nw.col("sharing") == 1)))
+        .then(nw.lit(UNITS_ESTIMATED))
+        .otherwise(_nothing("text")),
+        units=nw.when(~silent).then(nw.col("units")).otherwise(nw.when(enough).then(share + rest).otherwise(1)),
     )
 
 

@@ -334,15 +334,26 @@ def unit_on_time_delivery(order, about, options, evening):
     """Unit by unit; of a listed order without a late parcel every delivered unit is late from that day on."""
     if order["deliver_by"] is None:
         return 0, 0
-    parcels = [row for row in about["shipments"] if row["delivered_at"]]
+    parcels = [row for row in about["shipments"] if row["delivered_at"] and row["tracking"] is not False]
     late = [row["delivered_at"] > order["deliver_by"] for row in parcels]
     if not any(late) and has_listing(about["defects"], "delivered_late", evening):
         late = [True] * len(parcels)
     units = [
-        (1 if row["units"] is None else row["units"], wrong)
+        (units_of(row, order, about["shipments"]), wrong)
         for row, wrong in zip(parcels, late, strict=True) if evening.knows(row["delivered_on"])
     ]  # fmt: skip
     return sum(many for many, _ in units), sum(many for many, wrong in units if wrong)
+
+
+def units_of(parcel, order, parcels):
+    """Its own units, or its share of those that the order's other parcels leave."""
+    if parcel["units"] is not None:
+        return parcel["units"]
+    silent = sorted(row["shipment_id"] for row in parcels if row["units"] is None)
+    left = (order["units"] or 0) - sum(row["units"] for row in parcels if row["units"] is not None)
+    if left < len(silent):
+        return 1
+    return left // len(silent) + (left % len(silent) if parcel["shipment_id"] == silent[0] else 0)
 
 
 def valid_tracking(order, about, options, evening):
@@ -414,7 +425,10 @@ def undelivered(order, parcels, options):
 
 
 def units_undelivered(order, parcels, options):
-    return order["deliver_by"] is None or not any(row["delivered_at"] for row in parcels)
+    tracked = [row for row in parcels if row["tracking"] is not False]
+    if parcels and not tracked:
+        return False
+    return order["deliver_by"] is None or not any(row["delivered_at"] for row in tracked)
 
 
 def untracked(order, parcels, options):

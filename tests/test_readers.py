@@ -79,15 +79,44 @@ def test_an_item_is_one_row_an_order_and_sku_and_quotes_are_ordinary_characters(
     ]
 
 
-def test_a_line_that_stands_twice_counts_once_and_two_lines_of_one_sku_are_added(tmp_path):
+def test_two_lines_of_one_sku_are_two_items_and_are_added_though_they_be_alike(tmp_path):
     first, *others = files.ALL_ORDERS.rows
     again = replace(files.ALL_ORDERS, rows=(first, first, *others))
-    assert rows(taken(tmp_path / "same", again).tables["items"], "units")[0] == (2,)
+    assert rows(taken(tmp_path / "same", again).tables["items"], "units")[0] == (4,)
     more = again.with_cell(1, "quantity", "3")
     items = taken(tmp_path / "other", more).tables["items"]
     assert rows(items, "sku", "units")[0] == ("S-1", 5)
     orders = taken(tmp_path / "other", more).tables["orders"]
     assert rows(orders, "order_id", "units")[-1] == (FIRST, 5)
+
+
+def with_item_ids(*lines):
+    """The all-orders file with item ids: lines of (place of the row that it repeats, id of its item)."""
+    return replace(
+        files.ALL_ORDERS,
+        header=(*files.ALL_ORDERS.header, "order-item-id"),
+        rows=tuple((*files.ALL_ORDERS.rows[place], item) for place, item in lines),
+    )
+
+
+def test_items_of_one_sku_that_have_ids_are_told_apart_by_these(tmp_path):
+    file = with_item_ids((0, "61"), (0, "62"), (0, "62"), (3, "63"))
+    tables_of = taken(tmp_path, file).tables
+    assert sorted(rows(tables_of["items"], "order_id", "sku", "units")) == [(FIRST, "S-1", 4), (THIRD, "S-2", 1)]
+    assert sorted(rows(tables_of["orders"], "order_id", "units")) == [(FIRST, 4), (THIRD, 1)]
+
+
+def test_of_an_item_with_an_id_the_newest_line_counts_and_of_two_as_new_the_last(tmp_path):
+    file = with_item_ids((0, "61"), (0, "61"), (0, "62"), (0, "62"))
+    file = file.with_cell(0, "last-updated-date", "2026-03-05T20:00:00+00:00").with_cell(0, "quantity", "7")
+    file = file.with_cell(3, "quantity", "1")
+    assert rows(taken(tmp_path, file).tables["items"], "sku", "units") == [("S-1", 8)]
+
+
+def test_an_order_of_which_one_item_of_a_sku_was_cancelled_is_cancelled_in_part(tmp_path):
+    file = with_item_ids((0, "61"), (0, "62")).with_cell(1, "item-status", "Cancelled")
+    orders = taken(tmp_path, file).tables["orders"]
+    assert rows(orders, "order_id", "status", "part_cancelled") == [(FIRST, "shipped", True)]
 
 
 def test_of_an_order_that_stands_at_two_times_the_newest_counts(tmp_path):

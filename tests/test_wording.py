@@ -203,9 +203,14 @@ def test_every_assumption_that_a_figure_can_rest_on_has_a_sentence():
     """Those of the metrics, and whatever the readers write into `assumed`."""
     keys = {f"{need}_not_imported" for metric in METRICS.values() for need in metric.needs}
     keys |= {metric.proxy for metric in METRICS.values() if metric.proxy}
-    for path in [PACKAGE / "metrics.py", PACKAGE / "scores.py", *(PACKAGE / "readers").glob("*.py")]:
+    for path in [
+        PACKAGE / "metrics.py",
+        PACKAGE / "scores.py",
+        PACKAGE / "store" / "merging.py",
+        *(PACKAGE / "readers").glob("*.py"),
+    ]:
         endings = "unknown|not_scanned|within_policy|estimated|from_[a-z]+"
-        keys |= set(re.findall(rf'"([a-z_]+_(?:{endings}))\+?"', path.read_text(encoding="utf-8")))
+        keys |= set(re.findall(rf"['\"]([a-z_]+_(?:{endings}))\+?['\"]", path.read_text(encoding="utf-8")))
     assert {"day_from_list", "canceller_unknown", "claim_day_from_money", "rating_estimated"} <= keys
     assert sorted(keys - set(names.ASSUMPTIONS) - {"points_unknown"}) == []
 

@@ -36,6 +36,7 @@ KIND = Kind(
     "all-orders file",
     ("amazon-order-id", "purchase-date", "last-updated-date", "order-status", "fulfillment-channel", "sku", "quantity"),
     (
+        "order-item-id",
         "sales-channel",
         "asin",
         "product-name",
@@ -72,9 +73,9 @@ def take(grid: Grid, asked: Asked) -> Taken:
     """Read the file into ORDERS and ITEMS."""
     rows = len(grid)
     grid, skipped = without_other_shops(grid, "amazon-order-id")
-    lines, of_order, of_sku = _newest_lines(_lines(grid, asked))
+    lines, of_order, of_item = _newest_lines(_lines(grid, asked))
     orders = _orders(lines, of_order, asked)
-    tables = {"orders": orders, "items": _items(lines, of_sku, asked)}
+    tables = {"orders": orders, "items": _items(lines, of_item, asked)}
     first_day, last_day = span(orders["ordered_on"])
     return Taken(
         asked.report, asked.name, KIND.name, asked.account, tables, rows, skipped, grid.notes, first_day, last_day
@@ -97,6 +98,7 @@ def _lines(grid: Grid, asked: Asked) -> pa.Table:
             "ordered_on": local_days(purchased, marketplaces),
             "updated_on": local_days(stamps, marketplaces),
             "updated_at": stamps,
+            "item": grid["order-item-id"],
             "sku": grid["sku"],
             "asin": grid["asin"],
             "product": grid["product-name"],
@@ -122,29 +124,36 @@ def _item_cancelled(grid: Grid) -> pa.Array:
 
 
 def _newest_lines(lines: pa.Table) -> tuple[pa.Table, np.ndarray, np.ndarray]:
-    """Of each order and SKU only what was said last; lines that say exactly the same count once: Amazon repeats some.
+    """Of each item of an order only what was said last, and which lines are the only ones of their order, and SKU.
 
-    And which of the lines are the only ones of their order, and which of their order and SKU.
+    An item is named by its id, and its last line stands. Without ids it is all lines of its SKU with the newest stamp:
+    two that are alike are two items, as of one SKU that was sent from two warehouses.
     """
     of_order = alone(lines, ["order_id"])
-    of_sku, rest = of_order.copy(), np.flatnonzero(~of_order)
-    of_sku[rest] = alone(pa.table({"key": _order_and_sku(lines.select(["order_id", "sku"]).take(rest))}), ["key"])
-    if of_sku.all():
-        return lines, of_order, of_sku
-    at = np.flatnonzero(~of_sku)
-    several = lines.take(at).append_column("at", pa.array(at))
-    once = several.group_by(lines.column_names, use_threads=False).aggregate([("at", "min")])
-    stamps = whole(once["updated_at"])
-    stand = once["at_min"].filter(pc.equal(stamps, largest_of(_order_and_sku(once), stamps))).to_numpy()
-    rows = np.sort(np.concatenate([np.flatnonzero(of_sku), stand]))
-    return lines.take(rows), of_order[rows], of_sku[rows]
+    of_item, rest = of_order.copy(), np.flatnonzero(~of_order)
+    keys = _order_and_item(lines.select(["order_id", "item", "sku"]).take(rest))
+    of_item[rest] = alone(pa.table({"key": keys}), ["key"])
+    if of_item.all():
+        return lines, of_order, of_order if lines["item"].null_count < len(lines) else of_item
+    at = np.flatnonzero(~of_item)
+    several = lines.take(at)
+    keys, stamps = _order_and_item(several), whole(several["updated_at"])
+    stands = pc.equal(stamps, largest_of(keys, stamps)).to_numpy(zero_copy_only=False)
+    named = pc.is_valid(several["item"]).to_numpy(zero_copy_only=False)
+    if named.any():
+        last = largest_of(keys, pa.array(np.where(stands, at, -1))).to_numpy(zero_copy_only=False)
+        stands &= ~named | (last == at)
+    rows = np.sort(np.concatenate([np.flatnonzero(of_item), at[stands]]))
+    # Several items that have ids may be of one SKU.
+    return lines.take(rows), of_order[rows], (of_order if named.any() else of_item)[rows]
 
 
-def _order_and_sku(lines: pa.Table) -> pa.Array:
-    """Order and SKU of each line as one text; the SKU may be empty."""
+def _order_and_item(lines: pa.Table) -> pa.Array:
+    """Order and item of each line as one text: the item's id, or else its SKU, which may be empty."""
     return pc.binary_join_element_wise(
-        whole(lines["order_id"]), whole(lines["sku"]), "\t", null_handling="replace", null_replacement=""
-    )
+        whole(lines["order_id"]), pc.coalesce(whole(lines["item"]), whole(lines["sku"])), "\t",
+        null_handling="replace", null_replacement="",
+    )  # fmt: skip
 
 
 def _orders(lines: pa.Table, known_alone: np.ndarray, asked: Asked) -> pa.Table:

@@ -102,6 +102,8 @@ ASSUMPTIONS = {
     "judge by the marketplace's own figure",
     "confirmations_from_list": "no file says when some orders were confirmed, so those that the marketplace"
     "'s list of late shipments does not name count as on time",
+    "units_estimated": "no file says how many units some parcels hold, so those of the order are shared among its "
+    "parcels, or one is taken",
     "refunds_not_imported": "no refund is named in the defects files, so refunded orders are missing",
     "chargebacks_not_imported": "no defects file was imported, so orders with a chargeback are missing",
     "contacts_not_imported": "no file of messages was imported, so late answers are missing",
