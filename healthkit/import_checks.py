@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 
+from healthkit import tables
 from healthkit.store import SameFile, SharedOrders, Store, Taken, conflicts
 
 
@@ -63,6 +64,28 @@ class ImportChecks:
         """What is said of files that are added all the same, by their report: ratings that they make vanish."""
         missing = conflicts.missing_ratings(self._store, takens)
         return {one.report: self._missing(one, missing[one.report]) for one in takens if one.report in missing}
+
+    def without_rows(self, takens: Sequence[Taken]) -> dict[str, str]:
+        """What is said of files without rows that were added, by their report: what each is taken to mean."""
+        found = {}
+        for taken in takens:
+            if taken.account is None or taken.kind not in tables.EVIDENCE or any(map(len, taken.tables.values())):
+                continue
+            sells_in = self._store.marketplaces(taken.account)
+            ratings = self._store.ratings(taken.account, taken.meant_for) if taken.kind == "feedback" else 0
+            if ratings:
+                found[taken.report] = (
+                    f"the file holds no rating and does not say of which days, so the {ratings:,} "
+                    f"rating{'s' * (ratings != 1)} of earlier files still count. A rating counts as removed once a "
+                    "download lacks it that holds an older and a newer one: download the feedback of more days."
+                )
+            elif len(sells_in) > 1 and taken.meant_for is None:
+                found[taken.report] = (
+                    f"the file has no rows: it is taken to say that there was nothing in {' and '.join(sells_in)}. If "
+                    f"it is of one of them alone, take it out again ({self._remove(taken.name, taken.account)}) and "
+                    "import it with --marketplace."
+                )
+        return found
 
     def _missing(self, taken: Taken, missing: conflicts.MissingRatings) -> str:
         ratings = f"{missing.ratings:,} rating{'s' * (missing.ratings != 1)}"

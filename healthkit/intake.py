@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from healthkit.ahead import Ahead, Told, reading, tried
 from healthkit.import_checks import ImportChecks
-from healthkit.readers import ReaderError, Source, Taken, notes_on_days, plan
+from healthkit.readers import ReaderError, Source, Taken, notes_on_days, plan, with_marketplace
 from healthkit.store import Store
 
 _LOG = logging.getLogger(__name__)
@@ -107,8 +107,9 @@ class _Batch:
         orders = taken.tables.get("orders")
         if taken.account is not None and orders is not None and taken.rows <= BATCH_ROWS:
             rows = pa.Table.from_batches(orders.to_batches(), orders.schema)
-            pairs = zip(rows["order_id"].to_pylist(), rows["marketplace"].to_pylist(), strict=True)
-            self._known_of(taken.account).update(pairs)
+            known = self._known_of(taken.account)
+            for order, code in zip(rows["order_id"].to_pylist(), rows["marketplace"].to_pylist(), strict=True):
+                known[order] = with_marketplace(known.get(order), code)
 
     def _known_of(self, account: str) -> dict[str, str]:
         """The marketplaces of the orders of this import, of the account whose turn it is; those of others are let go,
@@ -118,12 +119,12 @@ class _Batch:
         return self._known
 
     def _marketplace_of(self, account: str, order_ids: Iterable[str]) -> dict[str, str]:
-        """The marketplace of an account's orders: those of this import first, then those in the store."""
+        """The marketplace of an account's orders, those of this import and those in the store (see `Store`)."""
         self._asked = True
         wanted, known = set(order_ids), self._known_of(account)
-        here = {order: known[order] for order in wanted if order in known}
-        unknown = wanted - here.keys()
-        return here | (self.store.marketplace_of(account, sorted(unknown)) if unknown else {})
+        stored = self.store.marketplace_of(account, sorted(wanted))
+        here = {order: with_marketplace(stored.get(order), known[order]) for order in wanted & known.keys()}
+        return {**stored, **here}
 
     def _marketplaces_of(self, account: str) -> set[str]:
         """The marketplaces of an account's orders, those of this import and those in the store."""
@@ -162,6 +163,7 @@ class _Batch:
         warnings = [found, self._checks.warnings(added)]
         if added:
             self.store.add(added)
+            warnings.append(self._checks.without_rows(added))
         for one in files:
             if one.told.report in refused:
                 self._refuse(one, refused[one.told.report])

@@ -245,19 +245,28 @@ def cancellation_rate(ledger: Ledger, basis: Basis) -> Stays:
 
     Orders cancelled at the buyer's request count but are not at fault. Where no file says who cancelled,
     the rule's option decides, and the row is marked as assumed. Orders that the marketplace itself lists are at fault.
+    One that was shipped after all is at fault on the days on which it stood cancelled.
     """
-    placed = _placed(ledger, basis, "cancelled_on", "status", "cancelled_by", "part_cancelled", "assumed")
-    whole = nw.col("status") == "cancelled"
+    placed = _placed(
+        ledger, basis, "cancelled_on", "restored_on", "status", "cancelled_by", "part_cancelled", "assumed"
+    )
+    whole = (nw.col("status") == "cancelled") | ~nw.col("restored_on").is_null()
     part = nw.col("part_cancelled").fill_null(False)
     if basis.option("part_cancelled", "at_fault") != "at_fault":
         part = nw.lit(False)
     cancelled = placed.filter(~nw.col("cancelled_on").is_null()).filter(whole | part)
+    # What is cancelled in part stays so when the rest is shipped.
+    cancelled = cancelled.with_columns(
+        restored_on=nw.when(part).then(_nothing("date")).otherwise(nw.col("restored_on"))
+    )
     by = nw.col("cancelled_by")
     blamed = ["seller", "amazon"] if basis.option("amazon_cancelled", "at_fault") == "at_fault" else ["seller"]
     at_fault = by.is_in(blamed)
     if basis.option("unknown_canceller", "at_fault") == "at_fault":
         at_fault = at_fault | by.is_null()
-    rows = _faults(_canceller_assumed(cancelled.filter(at_fault)), "cancelled", "cancelled_on", assumed="assumed")
+    rows = _faults(
+        _canceller_assumed(cancelled.filter(at_fault)), "cancelled", "cancelled_on", "restored_on", assumed="assumed"
+    )
     return Stays(_counting(placed, "placed_on"), nw.concat([rows, _of_defects(ledger, placed, "cancelled")]))
 
 
@@ -503,8 +512,8 @@ def _with_units(ledger: Ledger) -> Frame:
         left=nw.col("of_order") - nw.col("told"), sharing=nw.max_horizontal("silent", nw.lit(1))
     )
     share = nw.col("left") // nw.col("sharing")
-    rest = nw.when(nw.col("shipment_id") == nw.col("first")).then(nw.col("left") - share * nw.col("sharing"))
-    rest = rest.otherwise(0)
+    is_first = nw.col("shipment_id") == nw.col("first")
+    rest = nw.when(is_first).then(nw.col("left") - share * nw.col("sharing")).otherwise(0)
     enough = (nw.col("left") >= nw.col("sharing")).fill_null(False)
     return parcels.join(left, on=ORDER, how="left").with_columns(
         units_from=nw.when(silent & ~(enough & (nw.col("sharing") == 1)))

@@ -84,6 +84,7 @@ ORDERS = Table(
         cancelled_on    day?      first
         cancelled_by    text?
         part_cancelled  flag?
+        restored_on     day?
         ship_by         instant?
         ship_by_on      day?
         shipped_at      instant?  first
@@ -107,6 +108,8 @@ ORDERS = Table(
     """),
     ("account", "marketplace", "order_id"),
 )
+"""`restored_on` is the day on which an order that a file called cancelled was known to be none, as one that was shipped
+after all; it is worked out when a ledger is read."""
 ITEMS = Table(
     "items",
     "one line of an order: what was bought",
@@ -336,11 +339,13 @@ REPORTS = Table(
         digest     text?
         brought    text?
         content    text?
+        meant_for  text?
     """),
     ("report",),
 )
 """`report` is what the rows of the file are marked with, another one each time that a file is imported; `digest` is the
-same for the same content of the same account, `content` for the same content of any. `brought` says, as JSON, how many
+same for the same content of the same account, `content` for the same content of any. `meant_for` is the marketplace
+that was named at import, empty where none was. `brought` says, as JSON, how many
 rows of each table the file holds."""
 EXPOSURE = Table(
     "exposure",

@@ -134,6 +134,8 @@ def cancellation(order, about, options, evening):
     if not evening.knows(order["cancelled_on"]):
         return 1, has_defect(about["defects"], "cancelled", evening)
     whole = order["status"] == "cancelled"
+    if order.get("restored_on") is not None:
+        whole = not evening.knows(order["restored_on"])
     in_part = bool(order["part_cancelled"]) and options.get("part_cancelled", "at_fault") == "at_fault"
     canceller = order["cancelled_by"]
     blamed = (

@@ -307,3 +307,62 @@ def test_the_command_refuses_with_exit_code_1_and_warns_with_anyway(tmp_path, st
     taken_anyway = CliRunner().invoke(app, [*words, "--anyway"])
     assert taken_anyway.exit_code == 0
     assert "warning: bolt/orders-001.txt: account 'acme' has" in taken_anyway.stdout
+
+
+# -- files without rows, and orders of two marketplaces -----------------------------------------------------------
+
+
+def two_shops(folder: Path) -> list[Path]:
+    """Orders of one account in the US and in Canada."""
+    return [
+        raw(folder / "raw", "acme", 1, channel="Amazon.com"),
+        raw(folder / "raw", "acme", 2, channel="Amazon.ca"),
+    ]
+
+
+def test_a_file_without_rows_is_of_every_marketplace_and_says_so(tmp_path, store):
+    import_all(store, two_shops(tmp_path))
+    header = files.DEFECTS.text().splitlines()[0] + "\n"
+    [one] = imported(store, put(tmp_path, header, name="defects.csv")).values()
+    [warning] = one.warnings
+    assert "it is taken to say that there was nothing in CA and US" in warning
+    assert "--marketplace" in warning
+    evidence = dict(store.ledger().coverage[["marketplace", "evidence"]].itertuples(index=False))
+    assert sorted(evidence) == ["CA", "US"]
+    assert all({"claims", "chargebacks"} <= set(words.split("+")) for words in evidence.values())
+
+
+def test_a_file_without_rows_is_of_the_marketplace_that_was_named_alone(tmp_path, store):
+    import_all(store, two_shops(tmp_path))
+    header = files.DEFECTS.text().splitlines()[0] + "\n"
+    [one] = imported(store, put(tmp_path, header, name="defects.csv"), marketplace="amazon.ca").values()
+    assert one.warnings == ()
+    evidence = dict(store.ledger().coverage[["marketplace", "evidence"]].itertuples(index=False))
+    assert ["claims" in evidence[code].split("+") for code in ("CA", "US")] == [True, False]
+
+
+def test_a_file_of_feedback_without_ratings_says_that_the_earlier_ones_still_count(tmp_path, store):
+    import_all(store, raw(tmp_path / "raw", "acme", 1))
+    imported(store, written(tmp_path / "feedback.txt", days(1, 5, 9)), account="acme", marketplace="US")
+    empty = tmp_path / "none.txt"
+    empty.write_text((tmp_path / "feedback.txt").read_text(encoding="utf-8").splitlines()[0] + "\n", encoding="utf-8")
+    [one] = imported(store, empty, account="acme").values()
+    assert ["the 3 ratings of earlier files still count" in warning for warning in one.warnings] == [True]
+
+
+def test_a_defect_of_an_order_that_two_marketplaces_have_is_asked_for(tmp_path, store):
+    import_all(store, [raw(tmp_path / "us", "acme", 1), raw(tmp_path / "ca", "acme", 1, channel="Amazon.ca")])
+    row = "order-id,kind,known-on\n001-0000003-0000000,a_to_z_claim,2026-10-20\n"
+    told = put(tmp_path, row, name="defects.csv")
+    [why] = refusals(imported(store, told)).values()
+    assert "order 001-0000003-0000000 is known in CA and US" in why
+    assert "Fill in marketplace, or say which with --marketplace" in why
+    assert refusals(imported(store, told, marketplace="CA")) == {}
+    assert store.ledger().defects.collect("pyarrow").to_native()["marketplace"].to_pylist() == ["CA"]
+
+
+def test_so_it_is_where_the_orders_are_of_the_same_import(tmp_path, store):
+    paths = [raw(tmp_path / "1", "acme", 1), raw(tmp_path / "2", "acme", 1, channel="Amazon.ca")]
+    row = "order-id,kind,known-on\n001-0000003-0000000,a_to_z_claim,2026-10-20\n"
+    outcomes = imported(store, *paths, put(tmp_path, row, name="z_defects.csv"))
+    assert list(refusals(outcomes)) == ["acme/z_defects.csv"]

@@ -46,20 +46,36 @@ def found(tmp_path, downloads, order=None):
 
 def plainly(downloads):
     """The same, read slowly: one rating after the other."""
-    held = [rows for rows in downloads if rows]
+    files = [{row[:2] for row in rows} for rows in downloads if rows]
     made = {}
-    for number, day in {(number, day) for rows in held for number, day, _ in rows}:
-        holding = [max(row[1] for row in rows) for rows in held if number in {row[0] for row in rows}]
+    for number, day in set().union(*files):
+        holding = [file for file in files if (number, day) in file]
+        last = max(last_of(file) for file in holding)
         lacking = [
-            max(row[1] for row in rows)
-            for rows in held
-            if number not in {row[0] for row in rows}
-            and min(row[1] for row in rows) < day < max(row[1] for row in rows)
-            and max(row[1] for row in rows) >= max(holding)
+            last_of(file)
+            for file in files
+            if lacks(file, (number, day))
+            and last_of(file) >= last
+            and not any(order == number and other > day for order, other in file)
+            and not any(interleaved(file, other) for other in holding)
         ]
         one = timedelta(days=1)
-        made[number, day] = max(min(lacking), max(holding) + one, day + one) if lacking else None
+        made[number, day] = max(min(lacking), last + one, day + one) if lacking else None
     return made
+
+
+def last_of(file):
+    return max(day for _, day in file)
+
+
+def lacks(file, rating):
+    """Whether a download covers the day of a rating and does not hold it."""
+    return rating not in file and min(day for _, day in file) < rating[1] < last_of(file)
+
+
+def interleaved(one, other):
+    """Whether each of two downloads lacks a rating of the other."""
+    return any(lacks(one, rating) for rating in other) and any(lacks(other, rating) for rating in one)
 
 
 def days(*numbers):
@@ -89,6 +105,18 @@ def test_a_rating_that_a_later_download_holds_again_was_not_removed(tmp_path):
 
 def test_of_two_downloads_up_to_one_day_the_one_that_lacks_it_is_the_later(tmp_path):
     assert found(tmp_path, [days(1, 9), days(1, 5, 9)])[5, BEGIN + timedelta(5)] == BEGIN + timedelta(10)
+
+
+def test_downloads_that_lack_ratings_of_each_other_lose_nothing(tmp_path):
+    """As of good and of bad ratings alone: neither is the later one."""
+    assert set(found(tmp_path, [days(1, 3, 5, 7), days(2, 4, 6, 8)]).values()) == {None}
+
+
+def test_a_rating_that_is_removed_frees_its_order_though_an_older_one_stays(tmp_path):
+    older, newer = (5, BEGIN + timedelta(3), 5), (5, BEGIN + timedelta(9), 1)
+    removed = found(tmp_path, [[older, newer, *days(1, 12)], [older, *days(1, 12, 20)]])
+    assert removed[newer[:2]] == BEGIN + timedelta(20)
+    assert removed[older[:2]] is None
 
 
 def test_an_order_that_is_rated_anew_was_not_freed(tmp_path):

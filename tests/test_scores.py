@@ -39,7 +39,7 @@ def random_order(rng, place):
     ship_by, shipped = ordered + rng.randrange(4), maybe(0.8, ordered + rng.randrange(7), rng)
     deliver_by, delivered = ship_by + rng.randrange(6), maybe(0.7, ordered + rng.randrange(16), rng)
     cancelled = maybe(0.25, ordered + rng.randrange(9), rng)
-    return {
+    order = {
         "account": rng.choice("ab"),
         "marketplace": "US",
         "channel": rng.choice(["seller", "seller", "amazon"]),
@@ -48,6 +48,7 @@ def random_order(rng, place):
         "status": "cancelled" if cancelled is not None and rng.random() < 0.7 else rng.choice(["shipped", None]),
         "cancelled_on": day(cancelled),
         "cancelled_by": rng.choice(["seller", "buyer", "amazon", None]),
+        "restored_on": None,
         "part_cancelled": rng.choice([True, False, None]),
         "ship_by": instant(ship_by, 18),
         "ship_by_on": day(ship_by),
@@ -62,6 +63,9 @@ def random_order(rng, place):
         "updated_at": instant(SPAN),
         "report": "r",
     }
+    if cancelled is not None and order["status"] == "shipped":
+        order["restored_on"] = day(maybe(0.5, cancelled + rng.randrange(6), rng))
+    return order
 
 
 def random_feedback(rng, order, place):

@@ -288,6 +288,26 @@ def test_the_marketplace_of_known_orders_is_known(store):
     assert store.marketplace_of("acme", []) == {}
 
 
+def test_an_order_number_of_two_marketplaces_is_known_in_both(store):
+    store.add([taken("a", orders=[{}]), taken("b", orders=[{"marketplace": "CA"}])])
+    assert store.marketplace_of("acme", ["o1"]) == {"o1": "CA+US"}
+
+
+def test_an_order_that_was_cancelled_and_then_shipped_says_since_when_it_is_no_longer(store):
+    later = {"updated_at": FIRST + timedelta(days=3), "status": "shipped"}
+    last = {"updated_at": FIRST + timedelta(days=5), "status": "shipped"}
+    cancelled = {"status": "cancelled", "cancelled_on": FIRST.date()}
+    other = {"order_id": "o2"}
+    store.add([taken("a", orders=[cancelled, {**other, "status": "shipped"}])])
+    store.add([taken("c", orders=[last])])
+    store.add([taken("b", orders=[later, {**other, **later, **cancelled}])])
+    rows = {row["order_id"]: row for row in read(store, "orders")}
+    assert [rows["o1"][name] for name in ("status", "cancelled_on", "restored_on")] == [
+        "shipped", FIRST.date(), (FIRST + timedelta(days=3)).date(),
+    ]  # fmt: skip
+    assert [rows["o2"][name] for name in ("status", "restored_on")] == ["cancelled", None]
+
+
 def test_a_marketplace_without_an_order_day_is_not_one_of_the_stores(store):
     store.add([taken("a", orders=[{}, {"order_id": "o2", "marketplace": "DE", "ordered_on": None}])])
     assert store.marketplaces() == ["US"]

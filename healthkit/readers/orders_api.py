@@ -20,7 +20,7 @@ from healthkit.readers.cells import AMAZON_ID, INSTANT, OTHER_SHOP, OTHER_SHOP_I
 from healthkit.readers.figures import Snapshot, name_of, refuse
 from healthkit.readers.grid import AGAIN
 from healthkit.readers.performance_json import Block, parsed
-from healthkit.readers.place import Asked, local_days
+from healthkit.readers.place import Asked, local_days, marketplaces_in, refuse_several
 from healthkit.readers.source import Document, ReaderError
 from healthkit.readers.taken import Taken, fill, span
 from healthkit.tables import ITEMS, ORDERS, SHIPMENTS, Table
@@ -367,7 +367,9 @@ def _place_the_others(book: Book, orders: dict[str, Row], notes: list[str]) -> N
     """Find the marketplace of orders that state none; raises ReaderError where it is not to be known."""
     asked, open_ones = book.asked, [order for order in orders.values() if order["marketplace"] is None]
     known = asked.known(order["order_id"] for order in open_ones)
-    if asked.marketplace and known and asked.marketplace not in known.values():
+    if asked.marketplace is None:
+        refuse_several(asked.name, known)
+    if asked.marketplace and known and not any(asked.marketplace in marketplaces_in(one) for one in known.values()):
         raise ReaderError(
             f"{asked.name}: you said marketplace {asked.marketplace}, but its orders are known to be of "
             f"{', '.join(sorted(set(known.values())))}. Leave --marketplace out: the orders say it."

@@ -81,7 +81,7 @@ class Asked:
         return {"account": self.account, "report": self.report}
 
     def known(self, ids: Iterable[str]) -> Mapping[str, str]:
-        """The marketplaces of those orders that the store already knows."""
+        """The marketplaces of those orders that the store already knows; several are joined by `+`."""
         wanted = sorted(set(ids))
         return self.marketplace_of(self.account, wanted) if self.marketplace_of and wanted else {}
 
@@ -94,7 +94,7 @@ class Asked:
         if self.marketplace is not None:
             return self.marketplace == "JP"
         ids = {found.decode() for found in _ANY_ORDER_ID.findall(data)}
-        return "JP" in set(self.known(ids).values())
+        return any("JP" in marketplaces_in(codes) for codes in set(self.known(ids).values()))
 
 
 def places(grid: Grid, ids: pa.Array, asked: Asked, column: str = "sales-channel") -> pa.Array:
@@ -109,6 +109,36 @@ def places(grid: Grid, ids: pa.Array, asked: Asked, column: str = "sales-channel
     if asked.in_part:
         raise OnlyWhole
     return _completed(grid, ids, asked, stated)
+
+
+def with_marketplace(codes: str | None, code: str) -> str:
+    """The marketplaces of an order, joined by `+`, and one more.
+
+    >>> with_marketplace(None, "US"), with_marketplace("US", "US"), with_marketplace("US", "CA")
+    ('US', 'US', 'CA+US')
+    """
+    return "+".join(sorted({*marketplaces_in(codes or code), code}))
+
+
+def marketplaces_in(codes: str) -> list[str]:
+    """The marketplaces in which orders of one number are known.
+
+    >>> marketplaces_in("CA+US")
+    ['CA', 'US']
+    """
+    return codes.split("+")
+
+
+def refuse_several(name: str, known: Mapping[str, str]) -> None:
+    """Ask where an order belongs whose number is known in several marketplaces."""
+    several = {order: codes for order, codes in sorted(known.items()) if len(marketplaces_in(codes)) > 1}
+    if several:
+        order, codes = next(iter(several.items()))
+        raise ReaderError(
+            f"{name}: order {order} is known in {' and '.join(marketplaces_in(codes))}, and the file does not say of "
+            f"which it speaks ({len(several):,} such order{'s' * (len(several) > 1)}). Fill in marketplace, or "
+            "say which with --marketplace."
+        )
 
 
 def _refuse_contradiction(grid: Grid, stated: pa.Array, told: str) -> None:
@@ -126,8 +156,8 @@ def _refuse_contradiction(grid: Grid, stated: pa.Array, told: str) -> None:
 def _refuse_other_place(grid: Grid, ids: pa.Array, asked: Asked, told: str) -> None:
     """The caller's word and that of orders known already must agree."""
     known = asked.known(whole(pc.unique(ids)).drop_null().to_pylist())
-    others = Counter(code for code in known.values() if code != told)
-    if others and told not in known.values():
+    others = Counter(codes for codes in known.values() if told not in marketplaces_in(codes))
+    if others and others.total() == len(known):
         counts = ", ".join(f"{count:,} of {code}" for code, count in sorted(others.items()))
         raise ReaderError(
             f"{grid.name}: you said marketplace {told}, but its orders are known: {counts}. "
@@ -139,6 +169,7 @@ def _completed(grid: Grid, ids: pa.Array, asked: Asked, stated: pa.Array) -> pa.
     """Fill rows that state no marketplace from the orders that are known."""
     wanted = whole(pc.unique(ids.filter(pc.is_null(stated)))).drop_null().to_pylist()
     known = asked.known(wanted)
+    refuse_several(asked.name, known)
     looked_up = by_order(ids, known)
     found = pc.coalesce(stated, looked_up)
     if not found.null_count:

@@ -92,10 +92,17 @@ def read(
     whose = account or source.folder
     named = report or source.digest
     asked = Asked(source.name, named, whose, marketplace, marketplace_of, marketplaces_of).checked()
+    taken = _taken(source, asked, account is not None, moved or _nowhere)
+    taken.meant_for = asked.marketplace
+    return taken
+
+
+def _taken(source: Source, asked: Asked, account_named: bool, moved: Callable[[int], None]) -> Taken:
+    """What a source holds, by the reader of its kind."""
     if source.kind in ONE_STAMP and source.size > stretches.STRETCH:
         with contextlib.suppress(OnlyWhole):
             return stretches.take_by_stretches(
-                source.parts[0], TAKE[source.kind], asked, source.digest, ONE_STAMP[source.kind], moved or _nowhere
+                source.parts[0], TAKE[source.kind], asked, source.digest, ONE_STAMP[source.kind], moved
             )
     contents = [part.content() for part in source.parts]
     _refuse_changed(source, contents)
@@ -104,7 +111,7 @@ def read(
     grids = {part.kind: _grid(part, data, asked) for part, data in zip(source.parts, contents, strict=True)}
     if source.kind == olist.NAME:
         taken = olist.take(grids, asked)
-        if account is not None:
+        if account_named:
             taken.notes.append("Each seller is an account here: --account was not used.")
         return taken
     return TAKE.get(source.kind, defect_lists.take)(grids[source.kind], asked)

@@ -50,8 +50,8 @@ def coverage_in(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
     """COVERAGE: the days that the raw files of each account's orders reach from and to, and what else was imported.
 
     What the files tell ends with the last day on which an order was placed or updated, in the zone of the marketplace.
-    A file without rows, such as one that says that there were no defects, is evidence where the account has but one
-    marketplace.
+    A file without rows, such as one that says that there were no defects, is evidence in every marketplace of the
+    account, or in the one that was named at import.
     """
     for name, rows in {"order_files": _ORDER_FILES, "reach": _REACH, "proofs": _PROOFS}.items():
         connection.execute(f"create or replace temp table {name} as {rows}")
@@ -105,8 +105,9 @@ _TOLD = " union ".join(
 )
 _PROOFS = f"""
     with said as ({_SAID}),
-         alone as (select account, min(marketplace) as marketplace from reach group by account having count(*) = 1),
-         files as (select account, marketplace, report, kind from taken join alone using (account)
+         empty as (select report, account, kind, meant_for from taken anti join said using (report)),
+         files as (select account, marketplace, report, kind from empty join reach using (account)
+                   where coalesce(meant_for, marketplace) = marketplace
                    union select said.account, said.marketplace, report, kind from said join taken using (report)
                    union select account, marketplace, report, 'refunds told' from raw_defects where kind = 'refund'
                    union select account, marketplace, report, 'refunds told' from raw_postings where kind = 'refund'),

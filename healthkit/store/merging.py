@@ -15,6 +15,7 @@ import narwhals as nw
 import pyarrow as pa
 
 from healthkit import scratch, tables
+from healthkit.marketplaces import MARKETPLACES
 from healthkit.tables import Ledger
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def ledger_of(raw: Mapping[str, pa.Table], coverage: pd.DataFrame | None = None)
             f"from given_{table.name} held join places using (report)"
         )
         connection.execute(newest(table))
+    restore(connection)
     connection.execute(WITH_POSTINGS)
     told = connection.execute(
         "select account, marketplace, min(ordered_on) as begins_on, max(ordered_on) as ends_on, "
@@ -135,16 +137,51 @@ def newest(table: tables.Table) -> str:
     )
 
 
+_RESTORED = """
+    with zones as (select unnest($zones, recursive := true)),
+         cancelled as (select account, marketplace, order_id, max(updated_at) as cancelled_at
+                       from raw_orders where status = 'cancelled' group by all),
+         after as (select account, marketplace, order_id, min(updated_at) as restored_at
+                   from raw_orders join cancelled using (account, marketplace, order_id)
+                   where status <> 'cancelled' and updated_at > cancelled_at group by all)
+    update orders set restored_on = found.restored_on
+    from (select account, marketplace, order_id,
+                 timezone(coalesce(zone, 'UTC'), restored_at)::date as restored_on
+          from after left join zones using (marketplace)) found
+    where orders.account = found.account and orders.marketplace = found.marketplace
+          and orders.order_id = found.order_id
+"""
+
+
+def restore(connection: duckdb.DuckDBPyConnection) -> None:
+    """Say of orders that were cancelled and are no longer since when (ORDERS, `restored_on`), in their own zone."""
+    zones = [{"marketplace": code, "zone": one.zone} for code, one in MARKETPLACES.items()]
+    connection.execute(_RESTORED, {"zones": zones})
+
+
 LACKING = """
          spans as (select account, marketplace, report, min(received_on) as first_day, max(received_on) as last_day
                    from raw_feedback semi join (from taken where kind = 'feedback') using (report) group by all),
-         held as (select account, marketplace, order_id, max(last_day) as held_till
-                  from raw_feedback join spans using (account, marketplace, report) group by all),
-         asked as (select account, marketplace, order_id, feedback_id, spans.report, last_day
-                   from feedback join held using (account, marketplace, order_id)
-                        join spans using (account, marketplace)
-                   where last_day >= held_till and first_day < received_on and received_on < last_day),
-         lacking as (select * from asked anti join raw_feedback using (account, marketplace, order_id, report))
+         rows as (select distinct account, marketplace, order_id, feedback_id, received_on, report, last_day
+                  from raw_feedback join spans using (account, marketplace, report)),
+         held as (select account, marketplace, order_id, feedback_id, max(last_day) as held_till
+                  from rows group by all),
+         covered as (select rows.* exclude (report, last_day), rows.report as holder, spans.report, spans.last_day
+                     from rows join spans using (account, marketplace)
+                     where spans.report <> rows.report and first_day < received_on and received_on < spans.last_day),
+         lacked_by as (from covered anti join rows using (account, marketplace, order_id, feedback_id, report)),
+         pairs as (select distinct holder, report from lacked_by),
+         interleaved as (select pairs.* from pairs semi join pairs others
+                         on pairs.holder = others.report and pairs.report = others.holder),
+         doubted as (from lacked_by semi join interleaved using (holder, report)),
+         again as (select lacked_by.* from lacked_by semi join rows on rows.report = lacked_by.report
+                   and rows.account = lacked_by.account and rows.marketplace = lacked_by.marketplace
+                   and rows.order_id = lacked_by.order_id and rows.received_on > lacked_by.received_on),
+         lacking as (select distinct account, marketplace, order_id, feedback_id, report, last_day
+                     from lacked_by join held using (account, marketplace, order_id, feedback_id)
+                          anti join doubted using (account, marketplace, order_id, feedback_id, report)
+                          anti join again using (account, marketplace, order_id, feedback_id, report)
+                     where last_day >= held_till)
 """
 """SQL for ratings and the downloads that cover their day and lack them (see `REMOVED`)."""
 REMOVED = f"""
@@ -156,7 +193,7 @@ REMOVED = f"""
         case when removed_on is null and lacked_on is not null
              then greatest(lacked_on, held_till + 1, received_on + 1) else removed_on end as removed_on)
     from feedback left join lacked using (account, marketplace, order_id, feedback_id)
-         left join held using (account, marketplace, order_id)
+         left join held using (account, marketplace, order_id, feedback_id)
     order by account, marketplace, order_id, feedback_id
 """
 """SQL that finds ratings which a later download of the same account and marketplace lacks: they were removed.
@@ -164,7 +201,9 @@ REMOVED = f"""
 A download tells of the days between its first and its last rating, the two themselves left out, for either may be told
 in part. It is later than those that hold the rating when it reaches as far as each of them: a rating of a past day may
 go, and never comes. It was gone by the last day of the first such download, and not before the day after the last one
-that held it. An order that is rated anew in the later download was not freed but rated again (see `metrics`).
+that held it. An order that is rated anew in the later download was not freed but rated again (see `metrics`). Of two
+downloads that each lack ratings of the other neither is the later one (one may show only bad ratings): they prove
+nothing of each other.
 """
 
 WITH_POSTINGS = """

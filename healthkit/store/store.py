@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import duckdb
+import narwhals as nw
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable, write_deltalake
@@ -36,6 +37,7 @@ from healthkit.store.merging import (
     connected,
     ledger_in,
     newest,
+    restore,
     schema,
 )
 from healthkit.store.stored import rows_in
@@ -75,6 +77,7 @@ class Taken(Protocol):
     kind: str
     account: str | None
     content: str | None
+    meant_for: str | None
     rows: int
     first_day: Any
     last_day: Any
@@ -216,6 +219,7 @@ class Store:
                 "report": taken.report, "name": taken.name, "kind": taken.kind, "account": taken.account,
                 "rows": taken.rows, "first_day": taken.first_day, "last_day": taken.last_day, "number": number + place,
                 "digest": taken.digest or taken.report, "brought": told(taken.tables), "content": taken.content,
+                "meant_for": taken.meant_for,
             }
             for place, taken in enumerate(takens)
         ]  # fmt: skip
@@ -388,6 +392,7 @@ class Store:
                 raise self.damaged(table, error) from error
         if len(only) < len(tables.RAW):
             return ledger_in(connection, schema(tables.COVERAGE).empty_table().to_pandas())
+        restore(connection)
         connection.execute(REMOVED)
         connection.execute(WITH_POSTINGS)
         return ledger_in(connection, coverage_in(connection))
@@ -476,10 +481,22 @@ class Store:
         question = "select distinct marketplace from held where ordered_on is not null order by 1"
         return [row[0] for row in self._ask(question, None if account is None else [account])]
 
+    def ratings(self, account: str, marketplace: str | None = None) -> int:
+        """How many ratings of an account stand, in one marketplace or all; none where it has no orders here."""
+        if account not in self.accounts():
+            return 0
+        feedback = self.ledger([account]).feedback.filter(nw.col("removed_on").is_null())
+        found = feedback.select("marketplace").collect().to_arrow()["marketplace"].to_pylist()
+        return len(found) if marketplace is None else found.count(marketplace)
+
     def marketplace_of(self, account: str, order_ids: Iterable[str]) -> dict[str, str]:
-        """The marketplace of those of an account's orders that the store knows, by order id."""
+        """The marketplace of those of an account's orders that the store knows, by order id; several are joined by
+        `+`, for two shops may each have an order of that number."""
         asked = pa.table({"order_id": pa.array(list(order_ids), pa.string())})
-        question = "select distinct order_id, marketplace from held semi join asked using (order_id)"
+        question = (
+            "select order_id, string_agg(distinct marketplace, '+' order by marketplace) "
+            "from held semi join asked using (order_id) group by order_id"
+        )
         return dict(self._ask(question, [account], asked=asked))
 
     def orders_of(self, reports: Iterable[str], accounts: list[str] | None = None) -> tuple[int, int]:
