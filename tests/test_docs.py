@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from healthkit.metrics import METRICS
 from healthkit.readers import recognise
 
 ROOT = Path(__file__).parents[1]
@@ -91,11 +92,16 @@ print(len(shell.user_ns["orders"]) == shell.user_ns["worst"]["at_fault"])
 
 
 def test_the_files_that_the_documents_name_are_there():
-    for page in ("README.md", "ARCHITECTURE.md", "CHANGELOG.md", "docs/files.md"):
+    for page in ("README.md", "ARCHITECTURE.md", "CHANGELOG.md", "docs/files.md", "docs/measures.md"):
         text = (ROOT / page).read_text(encoding="utf-8")
         linked = [link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link]
         named = re.findall(r"`((?:healthkit|notebooks|tests|data/sample)/[\w./-]+\.\w+)`", text)
         assert [name for name in linked + named if not (ROOT / name).exists()] == []
+
+
+def test_every_measure_is_defined_in_the_list_of_measures():
+    text = (ROOT / "docs" / "measures.md").read_text(encoding="utf-8")
+    assert [name for name in METRICS if f"`{name}`" not in text] == []
 
 
 FILES = (ROOT / "docs" / "files.md").read_text(encoding="utf-8")
