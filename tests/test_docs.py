@@ -96,7 +96,8 @@ def test_the_files_that_the_documents_name_are_there():
         text = (ROOT / page).read_text(encoding="utf-8")
         linked = [link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link]
         named = re.findall(r"`((?:healthkit|notebooks|tests|data/sample)/[\w./-]+\.\w+)`", text)
-        assert [name for name in linked + named if not (ROOT / name).exists()] == []
+        assert [link for link in linked if not ((ROOT / page).parent / link).exists()] == []
+        assert [name for name in named if not (ROOT / name).exists()] == []
 
 
 def test_every_measure_is_defined_in_the_list_of_measures():
