@@ -8,7 +8,7 @@ STORE = data/sample_store
 READY = $(VENV)/.ready
 LOCK = requirements.txt requirements-dev.txt pyproject.toml
 
-.PHONY: help setup report lab test lint sample backtest bench-futures bench-ui bench-window bench-press bench-count bench-import bench-smoke wheel fuzz audit
+.PHONY: help setup report lab test lint sample backtest bench-futures bench-ui bench-window bench-press bench-count bench-import bench-smoke wheel test-lowest test-newest fuzz audit
 .DEFAULT_GOAL := help
 
 help:
@@ -26,6 +26,8 @@ help:
 	@echo "make bench-import  what an import costs beside a bare parse of the same file"
 	@echo "make bench-smoke   every benchmark at a size of seconds"
 	@echo "make wheel    build the wheel, install it into an empty environment and use it there"
+	@echo "make test-lowest  the quick tests with the lowest versions that pyproject.toml allows"
+	@echo "make test-newest  the same with the newest (PYTHON=python3.13 for another Python)"
 	@echo "make fuzz     feed every reader damaged files (SECONDS=20 of CPU time each)"
 	@echo "make audit    ask whether a pinned library has a known weakness (needs a network)"
 	@echo "make sample   write data/sample again (seeded: the same bytes)"
@@ -76,6 +78,9 @@ bench-smoke: $(READY)
 
 wheel: $(READY)
 	@$(RUN) -m pytest tests/test_wheel.py
+
+test-lowest test-newest: $(READY)
+	@$(RUN) -m tests.versions $(@:test-%=%) --python $(PYTHON)
 
 fuzz: $(READY)
 	@$(RUN) -m tests.fuzz --seconds $(SECONDS) --jobs 2

@@ -177,10 +177,10 @@ def valid_tracking(evening: Evening) -> Block:
 
 
 def on_time_units(evening: Evening) -> Block:
-    """Delivered units, and those of them that came by the promised moment."""
+    """Delivered units of tracked parcels, and those of them that came by the promised moment."""
     days, units, on_time = evening.back(14, 7), 0, 0
     for order, _, parcel in evening.promised(days):
-        if parcel.delivered_at and evening.passed(parcel.delivered_at):
+        if parcel.tracking and parcel.delivered_at and evening.passed(parcel.delivered_at):
             units += parcel.units
             on_time += parcel.units * (parcel.delivered_at <= order.deliver_by)
     return {

@@ -620,13 +620,15 @@ def average_response_time(ledger: Ledger, basis: Basis) -> Stays:
 
 
 def customer_service_dissatisfaction_rate(ledger: Ledger, basis: Basis) -> Stays:
-    """Answers "no" to whether a problem was solved, among all; of one order the latest answer stands."""
+    """Answers "no" to whether a problem was solved, among all; of one order the latest answer stands, of two
+    of the same second that with the later id."""
     surveys = ledger.contacts.filter(nw.col("kind") == "survey").with_columns(
         about=nw.coalesce("order_id", "contact_id")
     )
     keys = ["account", "marketplace", "about"]
-    later = surveys.select(*keys, replaced_on="received_on", later_at="received_at")
-    pairs = surveys.join(later, on=keys, how="inner").filter(nw.col("later_at") > nw.col("received_at"))
+    later = surveys.select(*keys, replaced_on="received_on", later_at="received_at", later_id="contact_id")
+    same = (nw.col("later_at") == nw.col("received_at")) & (nw.col("later_id") > nw.col("contact_id"))
+    pairs = surveys.join(later, on=keys, how="inner").filter((nw.col("later_at") > nw.col("received_at")) | same)
     ended = pairs.group_by("account", "marketplace", "contact_id").agg(nw.col("replaced_on").min())
     votes = surveys.join(ended, on=["account", "marketplace", "contact_id"], how="left").with_columns(
         channel=nw.lit(ALL), order_id=nw.col("contact_id"), clock_day=nw.col(basis.clock),
@@ -673,8 +675,13 @@ def invalid_rejection_rate(ledger: Ledger, basis: Basis) -> Stays:
 
 
 def _requests(ledger: Ledger, basis: Basis) -> Frame:
-    """The return requests of seller-fulfilled orders, each by its own id; one that is not valid leaves."""
-    asked = ledger.returns.filter(nw.col("channel") == "seller")
+    """The return requests of seller-fulfilled orders, each by its own id; one that is not valid leaves.
+
+    A file of requests may not say who fulfilled the order: then the order does, where it is known.
+    """
+    orders = ledger.orders.select(*ORDER, fulfilled_by=nw.col("channel"))
+    asked = ledger.returns.filter(nw.col("channel") == "seller").join(orders, on=ORDER, how="left")
+    asked = asked.filter(nw.col("fulfilled_by").fill_null("seller") == "seller")
     return asked.with_columns(order_id=nw.col("return_id"), clock_day=nw.col(basis.clock), gone_on=nw.col("cleared_on"))
 
 
@@ -726,13 +733,14 @@ def account_health_rating(ledger: Ledger, basis: Basis) -> Stays:
 
     How many points a violation takes, by its severity, is the rule's to say.
     """
-    placed = _placed(ledger, basis, "status").filter(nw.col("status").fill_null("shipped") != "cancelled")
-    orders = placed.with_columns(channel=nw.lit(ALL))
+    orders = _placed(ledger, basis, "status", "cancelled_on").with_columns(channel=nw.lit(ALL), gone_on=_cancelled_on())
     taken = nw.lit(basis.option("points_unknown", 0), nw.Int64)
     for severity in SEVERITIES:
         points = nw.lit(basis.option(f"points_{severity}", 0), nw.Int64)
         taken = nw.when(nw.col("severity") == severity).then(points).otherwise(taken)
-    return Stays(_counting(orders, "placed_on"), _open_violations(ledger.violations, taken * nw.col("count")))
+    return Stays(
+        _counting(orders, "placed_on", "gone_on"), _open_violations(ledger.violations, taken * nw.col("count"))
+    )
 
 
 _RETURNS = ("returns", "return_answers", "return_feedback", "return_refusals")

@@ -135,8 +135,8 @@ SHIPMENTS = Table(
         order_id      text
         shipment_id   text
         units         count?
-        confirmed_at  instant?
-        confirmed_on  day?
+        confirmed_at  instant?  first
+        confirmed_on  day?      first
         delivered_at  instant?
         delivered_on  day?
         tracking      flag?

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import sync_playwright
 
 from healthkit import intake
 from healthkit.store import Store
@@ -35,6 +34,8 @@ def offline_chromium():
     path = chromium()
     if path is None:
         pytest.skip("no Chromium on this machine: install it, or set CHROMIUM to its path")
+    from playwright.sync_api import sync_playwright  # Only the tests with a browser need it.
+
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=QUIET)
         yield browser

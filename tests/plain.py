@@ -178,14 +178,16 @@ def survey(row, rows, options, evening):
         other for other in rows["contacts"]
         if other["kind"] == "survey" and (other["order_id"] or other["contact_id"]) == about
         and all(other[name] == row[name] for name in ("account", "marketplace"))
-        and other["received_at"] > row["received_at"] and evening.knows(other["received_on"])
+        and (other["received_at"], other["contact_id"]) > (row["received_at"], row["contact_id"])
+        and evening.knows(other["received_on"])
     ]  # fmt: skip
     return int(not later), row["outcome"] == "no"
 
 
 def request(*faults):
     def judge(row, rows, options, evening):
-        if row["channel"] != "seller" or evening.knows(row["cleared_on"]):
+        sold_by = [order["channel"] for order in rows["orders"] if same_order(order, row)]
+        if row["channel"] != "seller" or "amazon" in sold_by or evening.knows(row["cleared_on"]):
             return 0, False
         return 1, any(fault(row, evening) for fault in faults)
 
@@ -208,7 +210,7 @@ def refused_wrongly(row, evening):
 
 
 def fulfilled(row, rows, options, evening):
-    return int(row["channel"] is not None and row["status"] != "cancelled"), 0
+    return int(row["channel"] is not None and not is_cancelled(row, evening)), 0
 
 
 ALONE = {

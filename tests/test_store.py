@@ -288,6 +288,15 @@ def test_the_marketplace_of_known_orders_is_known(store):
     assert store.marketplace_of("acme", []) == {}
 
 
+def test_the_first_known_confirmation_of_a_parcel_stays_and_its_newest_delivery(store):
+    times = [FIRST + timedelta(days=number) for number in (1, 2, 9, 8)]
+    store.add([taken("a", shipments=[{"confirmed_at": times[0], "delivered_at": times[2]}])])
+    newer = {"confirmed_at": times[1], "delivered_at": times[3], "updated_at": FIRST + timedelta(days=20)}
+    store.add([taken("b", shipments=[newer])])
+    row = only(store, "shipments")
+    assert (row["confirmed_at"], row["delivered_at"]) == (times[0], times[3])
+
+
 def test_an_order_number_of_two_marketplaces_is_known_in_both(store):
     store.add([taken("a", orders=[{}]), taken("b", orders=[{"marketplace": "CA"}])])
     assert store.marketplace_of("acme", ["o1"]) == {"o1": "CA+US"}
