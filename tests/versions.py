@@ -20,11 +20,26 @@ ROOT = Path(__file__).parents[1]
 RESOLUTION = {"lowest": "lowest-direct", "newest": "highest"}
 TOOLS = ("hypothesis", "pytest", "pytest-xdist")
 """Of the extra `dev`, what the quick tests run with."""
-QUICK = """
-    test_blocks test_cases test_charts test_cli test_coverage test_engines test_import_checks test_policy test_readers
-    test_readers_broken test_readers_by_hand test_readers_lists test_readers_orders test_sample test_scores test_store
-    test_tables test_wording
-""".split()
+QUICK = [
+    "test_blocks",
+    "test_cases",
+    "test_charts",
+    "test_cli",
+    "test_coverage",
+    "test_engines",
+    "test_import_checks",
+    "test_policy",
+    "test_readers",
+    "test_readers_broken",
+    "test_readers_by_hand",
+    "test_readers_lists",
+    "test_readers_orders",
+    "test_sample",
+    "test_scores",
+    "test_store",
+    "test_tables",
+    "test_wording",
+]
 """Tests without browser, notebook or batch: two to four minutes on two cores."""
 
 
