@@ -733,7 +733,7 @@ def account_health_rating(ledger: Ledger, basis: Basis) -> Stays:
 
     How many points a violation takes, by its severity, is the rule's to say.
     """
-    orders = _placed(ledger, basis, "status", "cancelled_on").with_columns(channel=nw.lit(ALL), gone_on=_cancelled_on())
+    orders = _placed(ledger, basis, "cancelled_on", "status").with_columns(channel=nw.lit(ALL), gone_on=_cancelled_on())
     taken = nw.lit(basis.option("points_unknown", 0), nw.Int64)
     for severity in SEVERITIES:
         points = nw.lit(basis.option(f"points_{severity}", 0), nw.Int64)

@@ -34,9 +34,8 @@ def offline_chromium():
     path = chromium()
     if path is None:
         pytest.skip("no Chromium on this machine: install it, or set CHROMIUM to its path")
-    from playwright.sync_api import sync_playwright  # Only the tests with a browser need it.
-
-    with sync_playwright() as playwright:
+    # Only the tests with a browser need it.
+    with pytest.importorskip("playwright.sync_api").sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=QUIET)
         yield browser
         browser.close()

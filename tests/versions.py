@@ -18,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 RESOLUTION = {"lowest": "lowest-direct", "newest": "highest"}
-TOOLS = ("hypothesis", "pytest", "pytest-xdist")
+TOOLS = ("hypothesis", "polars", "pytest", "pytest-xdist")
 """Of the extra `dev`, what the quick tests run with."""
 QUICK = [
     "test_blocks",
