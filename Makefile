@@ -37,8 +37,13 @@ setup: $(READY)
 $(READY): $(LOCK)
 	@echo "== Setting up $(VENV) (once; a few minutes)"
 	@$(PYTHON) -c "import sys; sys.exit('healthkit needs Python 3.11 or newer; this is %d.%d. Say which: make PYTHON=python3.12 setup' % sys.version_info[:2] if sys.version_info < (3, 11) else 0)"
+	@echo "   1 of 4: an empty environment"
 	@$(PYTHON) -m venv $(VENV)
+	@echo "   2 of 4: $$(grep -c == requirements.txt) packages that healthkit runs on (the longest step)"
+	@$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@echo "   3 of 4: $$(grep -c == requirements-dev.txt) packages that its tests run with"
 	@$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-dev.txt
+	@echo "   4 of 4: healthkit itself"
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $(READY)
 	@echo "== Ready"

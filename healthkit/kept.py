@@ -1,4 +1,4 @@
-"""The counts of a store, kept beside it: read as they are, brought up to date, or made anew.
+"""The counts of a store, kept beside it: read as they are, brought up to date, or counted again.
 
 They stand under the version of the store and a digest of the rules and of the code that counts, so that a second
 question does not count again. When the store has moved on, only accounts of which a file came or went are counted
@@ -71,7 +71,7 @@ def counts(store: Store, places: list[Path], rules_of: RulesOf, track: Track = i
 
 
 def _made(held: Store, groups: list[list[str]], rules_of: RulesOf, track: Track) -> Counts:
-    """Counts made anew, group by group."""
+    """All counts again, group by group."""
     rules = rules_of(held.marketplaces())
     _LOG.info("counting %d accounts in %d groups", sum(map(len, groups)), len(groups))
     # Of several groups the groups are followed, of one its metrics.
@@ -153,7 +153,7 @@ def read(place: Path) -> Counts | None:
         frames = (pd.read_parquet(place / f"{name}.parquet") for name in NAMES)
         return Counts(*(exposure.categorised(frame) for frame in frames))
     except (OSError, ValueError):
-        # Cut off, half removed, or another user's: it is counted again, and kept anew.
+        # Cut off, half removed, or another user's: it is counted again and written again.
         return None
 
 

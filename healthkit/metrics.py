@@ -648,7 +648,7 @@ def negative_return_feedback_rate(ledger: Ledger, basis: Basis) -> Stays:
 def late_return_response_rate(ledger: Ledger, basis: Basis) -> Stays:
     """Return requests that were not authorised, refunded or closed within 48 hours, among all valid ones.
 
-    One that was decided, nobody knows when, is taken as answered in time.
+    One that was decided, at an unknown time, is taken as answered in time.
     """
     asked = _requests(ledger, basis)
     told = asked.filter(~nw.col("answered_at").is_null() | nw.col("decision").is_null())

@@ -21,7 +21,7 @@ def bundle() -> str:
         return kept.read_text(encoding="utf-8")
     # Its stub asks for a snippet; without one, it puts vegaEmbed where a page finds it.
     made = "(()=>{" + vl_convert.javascript_bundle() + "})();\n"  # type: ignore[call-arg]
-    # Where nothing can be kept, it is made anew each time: slower, and just as right.
+    # Where nothing can be kept, it is made again each time: slower, and just as right.
     with contextlib.suppress(OSError):
         scratch.write_whole(kept, made)
         scratch.sweep(kept.parent)

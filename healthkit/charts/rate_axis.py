@@ -59,7 +59,7 @@ class RateAxis(NamedTuple):
         )
 
     def params(self) -> list[Any]:
-        """What the axis is set by, under names, so that a drawing can follow other figures without being made anew."""
+        """What the axis is set by, under names, so that a drawing can follow other figures without being made again."""
         places = 0 if all(abs(v * 100 - round(v * 100)) < 1e-6 for v in self.ticks()) else 1
         target = -1.0 if self.target is None else self.target
         return [

@@ -220,7 +220,7 @@ def warm_with(warming: dict[str, Any] | None) -> None:
 
 
 def stop() -> None:
-    """End the fork server of this process, and begin nothing anew until it is said with what to warm the next."""
+    """End the fork server of this process, and start nothing until it is said with what to warm the next."""
     _stopped.set()
     if _starting.locked():
         # One that is still being warmed would be waited for.

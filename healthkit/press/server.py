@@ -1,6 +1,6 @@
 """The fork server: a process that has everything loaded and forks itself once for every notebook.
 
-It is started anew (never forked from its starter, whose threads would not survive), loads and warms what notebooks
+It is a new process (never forked from its starter, whose threads would not survive), loads and warms what notebooks
 need, and waits on a socket. A fork runs one notebook and ends, so nothing that a notebook changes is seen by the next.
 The server itself runs nothing of theirs; it kills what is over its time, and says truthfully how each ended.
 

@@ -232,7 +232,7 @@ class Snapshot:
         """The whole, as of the day stated, else the newest day that the file reports on."""
         if stated is None and not self.days:
             raise ReaderError(
-                f"{self.asked.name}: holds no day at all, so nobody knows of when its figures are. Ask for it again."
+                f"{self.asked.name}: holds no day at all, so that the day of its figures is unknown. Ask for it again."
             )
         as_of = stated or max(self.days)
         if stated is None:

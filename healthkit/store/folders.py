@@ -92,7 +92,7 @@ class _Objects(DeltaStorageHandler):
     """The objects of a storage as files, which can be written too."""
 
     def open_output_stream(self, path: str, metadata: dict[str, str] | None = None) -> pa.PythonFile:
-        """A stream to write an object anew."""
+        """A stream to write an object from its beginning."""
         return pa.PythonFile(_Bytes(self._handler.open_output_stream(path, metadata)), mode="w")
 
 

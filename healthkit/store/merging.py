@@ -201,7 +201,7 @@ REMOVED = f"""
 A download tells of the days between its first and its last rating, the two themselves left out, for either may be told
 in part. It is later than those that hold the rating when it reaches as far as each of them: a rating of a past day may
 go, and never comes. It was gone by the last day of the first such download, and not before the day after the last one
-that held it. An order that is rated anew in the later download was not freed but rated again (see `metrics`). Of two
+that held it. An order that is rated again in the later download was not freed but rated again (see `metrics`). Of two
 downloads that each lack ratings of the other neither is the later one (one may show only bad ratings): they prove
 nothing of each other.
 """

@@ -317,7 +317,7 @@ class Store:
             raise self._is_past("its log has lost that state" if first is None else _PURGED.format(first))
         if self._as is not None and _state_of(held) != self._as:
             raise StoreError(
-                f"{self.folder} was mended while it was open; its version {self._at} is another. Begin anew."
+                f"{self.folder} was mended while it was open; its version {self._at} is another. Begin again."
             )
         return held
 
