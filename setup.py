@@ -9,7 +9,7 @@ from setuptools import setup
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
-SHIPPED = runpy.run_path(str(ROOT / "healthkit" / "shipped.py"))
+SHIPPED = runpy.run_path(str(ROOT / "healthkit" / "files" / "shipped.py"))
 
 
 class BuildWithShippedFiles(build_py):

@@ -20,10 +20,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from healthkit import intake, outlook
-from healthkit.desk import Desk
-from healthkit.policy import Target
+from healthkit.analysis import outlook
+from healthkit.ingest import intake
+from healthkit.metrics.policy import Target
 from healthkit.store import Store
+from healthkit.workspace.desk import Desk
 
 AHEAD = 30
 DRAWS = 1_000

@@ -25,8 +25,10 @@ import numpy as np
 import pandas as pd
 
 from bench import window
-from healthkit import exposure, policy, scores, store, tables
-from healthkit.scores import day_numbers, days_of, stays_behind
+from healthkit import store
+from healthkit.metrics import exposure, policy, scores
+from healthkit.metrics.scores import day_numbers, days_of, stays_behind
+from healthkit.schema import tables
 
 SIZES = [int(float(size)) for size in os.environ.get("SIZES", "1e6,1e7").split(",")]
 RUNS = int(os.environ.get("RUNS", "3"))

@@ -11,8 +11,9 @@ from datetime import date, timedelta
 import numpy as np
 import pandas as pd
 
-from healthkit import outlook, policy, scores
-from healthkit.exposure import Counts
+from healthkit.analysis import outlook
+from healthkit.metrics import policy, scores
+from healthkit.metrics.exposure import Counts
 
 DRAWS, AHEAD = int(os.environ.get("DRAWS", "10000")), 90
 AS_OF = date(2026, 10, 31)

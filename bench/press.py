@@ -26,9 +26,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 import healthkit as hk
-from healthkit import blocks, excerpt, intake, press, tables
+from healthkit import press
+from healthkit.ingest import intake
 from healthkit.press import forks
+from healthkit.report import blocks
+from healthkit.schema import tables
 from healthkit.store import Store
+from healthkit.workspace import excerpt
 
 RAW = Path(os.environ.get("RAW") or Path(__file__).parents[1] / "data" / "sample")
 """The raw files whose accounts are printed and copied."""

@@ -17,7 +17,7 @@ from typing import Any
 
 from playwright.sync_api import sync_playwright
 
-from healthkit import intake
+from healthkit.ingest import intake
 from healthkit.store import Store
 from tests.browser.find_chromium import chromium
 from tests.browser.lab import lab, run_all

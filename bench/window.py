@@ -17,12 +17,14 @@ from datetime import date, timedelta
 import numpy as np
 import pandas as pd
 
-from healthkit import policy, store, tables
-from healthkit.desk import FIGURES, Desk
-from healthkit.exposure import Counts
-from healthkit.scores import days_of
+from healthkit import store
+from healthkit.metrics import policy
+from healthkit.metrics.exposure import Counts
+from healthkit.metrics.scores import days_of
+from healthkit.schema import tables
 from healthkit.widgets import questions
 from healthkit.widgets.questions import Question
+from healthkit.workspace.desk import FIGURES, Desk
 
 ORDERS = int(float(os.environ.get("ORDERS", "1e7")))
 ACCOUNTS, DAYS = 1_000, 730

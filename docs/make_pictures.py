@@ -12,9 +12,10 @@ from playwright.sync_api import sync_playwright
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from healthkit import intake, press
-from healthkit.desk import Desk
+from healthkit import press
+from healthkit.ingest import intake
 from healthkit.store import Store
+from healthkit.workspace.desk import Desk
 from tests.browser.find_chromium import chromium
 from tests.browser.lab import Lab, lab, run_all
 

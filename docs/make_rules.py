@@ -8,8 +8,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from healthkit import policy, wording
-from healthkit.policy import FOR_EVER, Policy, Rule, Silence
+from healthkit.metrics import policy
+from healthkit.metrics.policy import FOR_EVER, Policy, Rule, Silence
+from healthkit.report import wording
 
 PAGE = ROOT / "docs" / "rules.md"
 HEADS = ["Measure", "Asked", "Window", "Channel", "Placed by", "Since", "Until", "If missed", "Source", "How sure"]
@@ -17,7 +18,7 @@ OPENING = """\
 # The rules
 
 What each marketplace asks of a seller, and what it asked before. This page is written by `python docs/make_rules.py`
-from `healthkit/policies/*.yaml`; change the rules there. A test fails when the page and the files differ.
+from `healthkit/metrics/policies/*.yaml`; change the rules there. A test fails when the page and the files differ.
 
 A rate is held against the rules of its own day. An empty *Until* means that no end is known. A row that asks *nothing*
 says from which day on nothing is asked, or nothing is known, and why. *If missed* tells what follows, as far as the

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from healthkit import intake
-from healthkit.desk import Desk
-from healthkit.marketplaces import MARKETPLACES
+from healthkit.ingest import intake
+from healthkit.schema.marketplaces import MARKETPLACES
 from healthkit.store import Store
+from healthkit.workspace.desk import Desk
 
 ZONE = ZoneInfo("America/Los_Angeles")
 ORDERS = (

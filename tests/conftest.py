@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from healthkit import intake
+from healthkit.ingest import intake
 from healthkit.store import Store
 from tests.browser.find_chromium import chromium
 

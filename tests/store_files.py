@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from healthkit import intake
+from healthkit.ingest import intake
 from healthkit.store import Store
 
 HEAD = (

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from healthkit import ahead
-from healthkit.intake import take_in
+from healthkit.ingest import ahead
+from healthkit.ingest.intake import take_in
+from healthkit.schema.tables import RAW
 from healthkit.store import Store
-from healthkit.tables import RAW
 
 SAMPLE = Path(__file__).parents[1] / "data" / "sample"
 ACCOUNTS = ("minato-bungu", "thistle-and-wren")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench import press, smoke
-from healthkit import intake
-from healthkit.desk import Desk
+from healthkit.ingest import intake
 from healthkit.store import Store
+from healthkit.workspace.desk import Desk
 
 ROOT = Path(__file__).parents[1]
 

@@ -15,12 +15,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from healthkit import blocks, charts
-from healthkit.blocks import findings, strokes
-from healthkit.explain import Bridge
-from healthkit.monthly import Monthly
-from healthkit.policy import WORST_FIRST, Rule, judge
-from healthkit.tables import SCORES, check
+from healthkit.analysis.explain import Bridge
+from healthkit.metrics.policy import WORST_FIRST, Rule, judge
+from healthkit.report import blocks, charts
+from healthkit.report.blocks import findings, strokes
+from healthkit.report.monthly import Monthly
+from healthkit.schema.tables import SCORES, check
 from tests.test_wording import bridged
 
 ACCOUNT = "Harbor <script>alert(1)</script>"

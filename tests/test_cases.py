@@ -24,9 +24,12 @@ import pyarrow as pa
 import pytest
 import yaml
 
-from healthkit import exposure, policy, scores, store, tables, wording
-from healthkit.marketplaces import MARKETPLACES
-from healthkit.metrics import METRICS
+from healthkit import store
+from healthkit.metrics import exposure, policy, scores
+from healthkit.metrics.definitions import METRICS
+from healthkit.report import wording
+from healthkit.schema import tables
+from healthkit.schema.marketplaces import MARKETPLACES
 from tests import plain
 
 FOLDER = Path(__file__).parent / "cases"

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import healthkit as hk
-from healthkit import charts, wording
+from healthkit.report import charts, wording
 from tests.test_wording import bridged
 
 AS_OF = date(2026, 10, 31)

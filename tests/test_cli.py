@@ -16,7 +16,7 @@ import pytest
 from typer.testing import CliRunner
 
 from healthkit.cli import app, asking
-from healthkit.desk import Desk
+from healthkit.workspace.desk import Desk
 from tests.commands import commands, path_options
 
 SAMPLE = Path(__file__).parents[1] / "data" / "sample"
@@ -236,7 +236,7 @@ def test_a_name_forges_no_line_of_the_log(tmp_path):
     command = [sys.executable, "-m", "healthkit", *words]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stderr
     lines = [line for line in said.splitlines() if " healthkit." in line]
-    assert any(" INFO healthkit.intake: " in line and "\\n2026-10-31" in line for line in lines)
+    assert any(" INFO healthkit.ingest.intake: " in line and "\\n2026-10-31" in line for line in lines)
     assert not any(line.startswith("2026-10-31 00:00:00,000 ERROR") for line in lines)
     assert "\x1b" not in said
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from healthkit import whatif
+from healthkit.analysis import whatif
 from healthkit.cli import app
-from healthkit.desk import Desk
+from healthkit.workspace.desk import Desk
 
 DAY = date(2026, 10, 31)
 DEFECTS = ("--account", "lantern-hill-lighting", "--metric", "order_defect_rate", "--as-of", DAY)

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from healthkit import whatif, yaml_lines
+from healthkit.analysis import whatif
 from healthkit.cli import app
-from healthkit.policy import PolicyError, load
+from healthkit.metrics.policy import PolicyError, load
+from healthkit.schema import yaml_lines
 
 HEADER = "order-id,kind,known-on\n111-1111111-1111111,a_to_z_claim,2026-10-01\n"
 

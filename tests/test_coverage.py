@@ -11,8 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from healthkit import tables
-from healthkit.readers import Taken
+from healthkit.ingest.readers import Taken
+from healthkit.schema import tables
 from healthkit.store import Store, ledger_of, schema
 
 STAMP = datetime(2026, 6, 1, tzinfo=UTC)

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from healthkit import intake, tables
-from healthkit.desk import Desk
-from healthkit.monthly import MonthError, open_month
+from healthkit.ingest import intake
+from healthkit.report.monthly import MonthError, open_month
+from healthkit.schema import tables
 from healthkit.store import Store, StoreError
+from healthkit.workspace.desk import Desk
 
 SAMPLE = Path(__file__).parents[1] / "data" / "sample"
 DAY = date(2026, 10, 31)
@@ -65,7 +66,7 @@ def test_kept_counts_that_were_damaged_are_counted_again(tmp_path, damage):
 def test_a_change_in_the_policy_that_another_is_based_on_is_seen(tmp_path):
     take(tmp_path / "store", SAMPLE / "birchway-crafts")
     base, child = tmp_path / "base.yaml", tmp_path / "child.yaml"
-    text = (Path(__file__).parents[1] / "healthkit" / "policies" / "amazon_us.yaml").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[1] / "healthkit" / "metrics" / "policies" / "amazon_us.yaml").read_text(encoding="utf-8")
     child.write_text(f"policy: child\ntitle: Child\nbased_on: {base}\nzone: UTC\nread: 2026-11-22\nrules: {{}}\n")
     counts = []
     for counted in (text, text.replace("clock: ship_by_on", "clock: shipped_on")):

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from healthkit.metrics import METRICS
-from healthkit.readers import recognise
+from healthkit.ingest.readers import recognise
+from healthkit.metrics.definitions import METRICS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -9,14 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from healthkit import downloads, tables
-from healthkit.desk import Desk
-from healthkit.downloads import EVIDENCE, Advice, DownloadsError, Need, advice, catalogue, downloads_for
-from healthkit.intake import take_in
-from healthkit.marketplaces import MARKETPLACES, UnknownMarketplace
-from healthkit.readers import recognise
+from healthkit.ingest import downloads
+from healthkit.ingest.downloads import EVIDENCE, Advice, DownloadsError, Need, advice, catalogue, downloads_for
+from healthkit.ingest.intake import take_in
+from healthkit.ingest.readers import recognise
+from healthkit.report.wording import downloads as words
+from healthkit.schema import tables
+from healthkit.schema.marketplaces import MARKETPLACES, UnknownMarketplace
 from healthkit.store import Store
-from healthkit.wording import downloads as words
+from healthkit.workspace.desk import Desk
 
 ROOT = Path(__file__).parents[1]
 FILES = (ROOT / "docs" / "files.md").read_text(encoding="utf-8")

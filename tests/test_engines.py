@@ -14,8 +14,9 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from healthkit import exposure, tables
-from healthkit.tables import Ledger
+from healthkit.metrics import exposure
+from healthkit.schema import tables
+from healthkit.schema.tables import Ledger
 from tests.test_scores import RULES, ledger, random_ledger
 
 

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from healthkit import explain, exposure, scores
+from healthkit.analysis import explain
+from healthkit.metrics import exposure, scores
 from tests.test_cases import ledger as written
 from tests.test_cases import rows
 from tests.test_scores import RULES, START, ledger, made_policy, random_ledger

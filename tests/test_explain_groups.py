@@ -10,9 +10,12 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from healthkit import explain, outlook, policy, reported, store, tables
-from healthkit.explain.groups import difference, wilson
-from healthkit.policy import Stage
+from healthkit import store
+from healthkit.analysis import explain, outlook, reported
+from healthkit.analysis.explain.groups import difference, wilson
+from healthkit.metrics import policy
+from healthkit.metrics.policy import Stage
+from healthkit.schema import tables
 from tests.test_reconcile import about, defect, order, reading
 
 KINDS = {table.name: table for table in tables.RAW}

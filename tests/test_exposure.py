@@ -9,8 +9,10 @@ from fractions import Fraction
 import pandas as pd
 import pytest
 
-from healthkit import exposure, policy, store, tables
-from healthkit.metrics import METRICS
+from healthkit import store
+from healthkit.metrics import exposure, policy
+from healthkit.metrics.definitions import METRICS
+from healthkit.schema import tables
 from tests.test_cases import ledger, rows
 
 ORDERS = """

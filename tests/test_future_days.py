@@ -10,10 +10,10 @@ import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
-from healthkit import tables
 from healthkit.cli import app, taking
-from healthkit.intake import take_in
-from healthkit.readers import source, stretches
+from healthkit.ingest.intake import take_in
+from healthkit.ingest.readers import source, stretches
+from healthkit.schema import tables
 from healthkit.store import Store
 
 from . import readers_files as files

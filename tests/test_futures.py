@@ -11,13 +11,14 @@ import pandas as pd
 import pytest
 
 from bench.futures import made_up
-from healthkit import outlook, policy, scores
-from healthkit.exposure import Counts
-from healthkit.outlook import OutlookError, futures
-from healthkit.outlook.futures import Layout, draw, lay_out, simulate
-from healthkit.outlook.learning import LONGEST, SPAN, Learnt, Past, delays_of, learn, past, portfolio
-from healthkit.outlook.rolloff import known_by
-from healthkit.scores import day_numbers, stays_behind
+from healthkit.analysis import outlook
+from healthkit.analysis.outlook import OutlookError, futures
+from healthkit.analysis.outlook.futures import Layout, draw, lay_out, simulate
+from healthkit.analysis.outlook.learning import LONGEST, SPAN, Learnt, Past, delays_of, learn, past, portfolio
+from healthkit.analysis.outlook.rolloff import known_by
+from healthkit.metrics import policy, scores
+from healthkit.metrics.exposure import Counts
+from healthkit.metrics.scores import day_numbers, stays_behind
 
 AS_OF = date(2026, 10, 31)
 NOW = int(day_numbers([AS_OF])[0])

@@ -7,8 +7,8 @@ from fractions import Fraction
 
 import pytest
 
-from healthkit import exposure, policy, scores
-from healthkit.policy import Target
+from healthkit.metrics import exposure, policy, scores
+from healthkit.metrics.policy import Target
 from tests.test_cases import ledger, rows
 
 US = policy.load("amazon_us")

@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import pytest
 
-from healthkit import tables
+from healthkit.schema import tables
 from healthkit.store import Store
 from tests import fuzz
 from tests import readers_files as files

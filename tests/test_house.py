@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from healthkit.intake import take_in
+from healthkit.ingest.intake import take_in
 from healthkit.store import Store
 from tests.no_big_files import big_files
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "healthkit"
-PLAN = re.search(r"```rooms\n(.*?)```", (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8"), re.S)
+PLAN = re.search(r"```packages\n(.*?)```", (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8"), re.S)
 FACE = {"__init__", "__main__", "cli"}
 """The face reaches every room, through lazy loading."""
 
@@ -116,7 +116,7 @@ def test_the_clock_is_read_nowhere():
 
 def test_no_number_of_a_marketplace_stands_in_the_code():
     """Targets as decimals or fractions belong into policies/; 0.01 in charts and page are sizes, so not searched."""
-    rooms = ("metrics", "exposure", "scores", "desk", "monthly", "store")
+    rooms = ("metrics/definitions", "metrics/exposure", "metrics/scores", "workspace", "report/monthly", "store")
     numbers = re.compile(r"Fraction\(\d|(?<![\w.])0\.0(?:1|2|25|4|5)\b|(?<![\w.])0\.9[057]\b")
     files = {room: [PACKAGE / f"{room}.py", *(PACKAGE / room).glob("*.py")] for room in rooms}
     texts = {

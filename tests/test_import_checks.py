@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from healthkit import intake
 from healthkit.cli import app
-from healthkit.intake import Outcome, take_in
+from healthkit.ingest import intake
+from healthkit.ingest.intake import Outcome, take_in
 from healthkit.store import Store, check, conflicts, find_removal, remove
 from tests import readers_files as files
 from tests.readers_files import FIRST, SECOND, put

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from healthkit import marked_folders, scratch
-from healthkit.marked_folders import MARKER, TEXT
+from healthkit.files import marked_folders, scratch
+from healthkit.files.marked_folders import MARKER, TEXT
 
 ROOT = Path(__file__).parents[1]
 KINDS = {"mine-": re.compile(r"\d+\.txt|deep/(\d+\.txt)?")}

@@ -10,7 +10,8 @@ from itertools import combinations, pairwise
 import pandas as pd
 import pytest
 
-from healthkit import exposure, outlook, scores, whatif
+from healthkit.analysis import outlook, whatif
+from healthkit.metrics import exposure, scores
 from tests import plain
 from tests.test_scores import START, ledger, made_policy, random_ledger, rule
 

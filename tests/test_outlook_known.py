@@ -8,8 +8,10 @@ from fractions import Fraction
 import pandas as pd
 import pytest
 
-from healthkit import exposure, outlook, policy, scores, tables, whatif
-from healthkit.metrics import METRICS
+from healthkit.analysis import outlook, whatif
+from healthkit.metrics import exposure, policy, scores
+from healthkit.metrics.definitions import METRICS
+from healthkit.schema import tables
 from tests.test_scores import START, instant, ledger, made_policy, random_ledger, rule
 
 AS_OF = START + timedelta(days=30)

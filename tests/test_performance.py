@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from healthkit import intake
-from healthkit.readers import ReaderError, Taken, performance_json, performance_xml, plan, read
-from healthkit.readers.place import Asked
-from healthkit.reported import reported
+from healthkit.analysis.reported import reported
+from healthkit.ingest import intake
+from healthkit.ingest.readers import ReaderError, Taken, performance_json, performance_xml, plan, read
+from healthkit.ingest.readers.place import Asked
+from healthkit.schema.tables import STATUS_WORDS
 from healthkit.store import Store
-from healthkit.tables import STATUS_WORDS
 
 from .readers_files import put
 
@@ -691,7 +691,7 @@ def test_a_broken_xml_is_refused_by_file_and_cure_and_nothing_is_stored(tmp_path
 
 
 def test_a_file_that_is_far_too_large_is_refused_before_it_is_read(monkeypatch):
-    monkeypatch.setattr("healthkit.readers.figures.MOST_BYTES", 100)
+    monkeypatch.setattr("healthkit.ingest.readers.figures.MOST_BYTES", 100)
     assert "the kit reads no more than 100" in said_of(WHOLE.encode())
     assert "the kit reads no more than 100" in said_of_xml(xml(SHORT))
 

@@ -14,7 +14,7 @@ import duckdb
 import pytest
 from deltalake.exceptions import DeltaError
 
-from healthkit import tables
+from healthkit.schema import tables
 from healthkit.store import NoPermissionError, Store
 from tests.store_files import import_all, raw
 

@@ -14,8 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from healthkit import marked_folders, tables
 from healthkit.cli import app, printing
+from healthkit.files import marked_folders
+from healthkit.schema import tables
 from tests.commands import commands
 from tests.store_files import cut
 from tests.test_store_upkeep import aged

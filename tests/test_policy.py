@@ -11,9 +11,10 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from healthkit import policy, wording
-from healthkit.marketplaces import MARKETPLACES
-from healthkit.policy import PolicyError, Rule, Target, judge
+from healthkit.metrics import policy
+from healthkit.metrics.policy import PolicyError, Rule, Target, judge
+from healthkit.report import wording
+from healthkit.schema.marketplaces import MARKETPLACES
 
 SHARES = [Fraction(0), *(Fraction(n, 100) for n in (1, 2, 4, 90, 95, 97, 100)), Fraction(25, 1000)]
 EDGES = sorted({*range(5001), *range(5000, 10_001, 20), *range(5000, 10_001, 100)})

@@ -10,11 +10,11 @@ from random import Random
 
 import pytest
 
-from healthkit import intake
-from healthkit.desk import Desk
-from healthkit.policy import ON_SCALE
+from healthkit.analysis.verdicts import AccountVerdict, Verdict
+from healthkit.ingest import intake
+from healthkit.metrics.policy import ON_SCALE
 from healthkit.store import Store
-from healthkit.verdicts import AccountVerdict, Verdict
+from healthkit.workspace.desk import Desk
 from tests.conftest import SAMPLE
 
 DAYS = (date(2026, 9, 30), date(2026, 10, 15), date(2026, 10, 31))

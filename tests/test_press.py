@@ -18,11 +18,12 @@ import nbformat
 import pandas as pd
 import pytest
 
-from healthkit import press, tables
-from healthkit.desk import Desk
-from healthkit.monthly import MonthError
+from healthkit import press
 from healthkit.press import manifest, shelf
+from healthkit.report.monthly import MonthError
+from healthkit.schema import tables
 from healthkit.store import StoreError
+from healthkit.workspace.desk import Desk
 
 MONTH = "2026-10"
 
@@ -233,7 +234,7 @@ def test_a_batch_that_is_killed_is_finished_by_the_next(sample_store, tmp_path):
 def test_two_batches_into_one_folder_leave_whole_pages(desk, tmp_path):
     names = ["paper-moth", "clearbrook-bath", "minato-bungu"]
     script = (
-        "import sys\nfrom healthkit import press\nfrom healthkit.desk import Desk\n"
+        "import sys\nfrom healthkit import press\nfrom healthkit.workspace.desk import Desk\n"
         f"press.print_month(Desk({str(desk.store.folder)!r}), {MONTH!r}, {names!r}, {str(tmp_path)!r}, jobs=1, "
         "made=sys.argv[1])"
     )

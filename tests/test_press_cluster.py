@@ -12,8 +12,8 @@ import pytest
 from distributed import Client, LocalCluster
 
 from healthkit import press
-from healthkit.cluster import ClusterError, workers
-from healthkit.desk import Desk
+from healthkit.press.cluster import ClusterError, workers
+from healthkit.workspace.desk import Desk
 
 MONTH = "2026-10"
 ACCOUNTS = ["clearbrook-bath", "minato-bungu", "paper-moth", "applegate-plants"]

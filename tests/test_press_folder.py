@@ -18,12 +18,13 @@ import nbformat
 import pytest
 from typer.testing import CliRunner
 
-from healthkit import intake, press
+from healthkit import press
 from healthkit.cli import app
-from healthkit.desk import Desk
+from healthkit.ingest import intake
 from healthkit.press import forks, manifest, pages, pdf, shelf
 from healthkit.press.twin import MIME
 from healthkit.store import Store
+from healthkit.workspace.desk import Desk
 
 MONTH = "2026-10"
 SAMPLE = Path(__file__).parents[1] / "data" / "sample"

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from healthkit.marketplaces import MARKETPLACES
 from healthkit.press import manifest, shelf
+from healthkit.schema.marketplaces import MARKETPLACES
 
 WORDS = st.sampled_from(
     ["acme", "Acme", "ACME", "acme_walmart", "con", "nul.shop", "com1", "aux", "shop", "café", "cafe\u0301", "ß", "SS"]

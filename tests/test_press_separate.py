@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 
 from healthkit import press
 from healthkit.cli import app
-from healthkit.desk import Desk
 from healthkit.press import manifest
+from healthkit.workspace.desk import Desk
 
 MONTH = "2026-10"
 SAMPLE = Path(__file__).parents[1] / "data" / "sample"

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from healthkit.cli import printing
-from healthkit.readers.recognise import recognise, recognise_document
-from healthkit.readers.text import opening
+from healthkit.ingest.readers.recognise import recognise, recognise_document
+from healthkit.ingest.readers.text import opening
 
 SAMPLE = Path(__file__).parent.parent / "data" / "sample"
 ACCOUNTS = ("applegate-plants", "lantern-hill-lighting")
@@ -95,7 +95,7 @@ def test_the_kit_wrote_what_it_was_asked_for(used):
     assert "spoilt.txt: row" in said
     # What is told of the work while it is done is searched as well.
     assert " INFO healthkit.store.store: " in said
-    assert " WARNING healthkit.intake: refused: " in said
+    assert " WARNING healthkit.ingest.intake: refused: " in said
 
 
 def test_no_marker_is_on_disk(used):

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from healthkit import tables
-from healthkit.readers import ReaderError, Taken, plan, read
+from healthkit.ingest.readers import ReaderError, Taken, plan, read
+from healthkit.schema import tables
 
 from . import readers_files as files
 from .readers_files import FIRST, SECOND, THIRD, Tiny, place, put

@@ -14,12 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from healthkit import tables
-from healthkit.intake import take_in
-from healthkit.marketplaces import MARKETPLACES
-from healthkit.readers import ReaderError, Taken, plan, read
-from healthkit.readers.cells import read_day
-from healthkit.readers.recognise import KINDS
+from healthkit.ingest.intake import take_in
+from healthkit.ingest.readers import ReaderError, Taken, plan, read
+from healthkit.ingest.readers.cells import read_day
+from healthkit.ingest.readers.recognise import KINDS
+from healthkit.schema import tables
+from healthkit.schema.marketplaces import MARKETPLACES
 from healthkit.store import Store
 
 from . import readers_files as files

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from healthkit import tables
-from healthkit.readers import ReaderError, column_map, defect_lists, plan, read
-from healthkit.readers.recognise import every_kind
+from healthkit.ingest.readers import ReaderError, column_map, defect_lists, plan, read
+from healthkit.ingest.readers.recognise import every_kind
+from healthkit.schema import tables
 from healthkit.store.merging import ledger_of
 
 from .readers_files import FIRST, MARK, SECOND, THIRD, put, tiny

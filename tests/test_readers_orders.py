@@ -14,9 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from healthkit import intake, tables
-from healthkit.readers import ReaderError, Taken, orders_api, plan, read
-from healthkit.readers.place import Asked
+from healthkit.ingest import intake
+from healthkit.ingest.readers import ReaderError, Taken, orders_api, plan, read
+from healthkit.ingest.readers.place import Asked
+from healthkit.schema import tables
 from healthkit.store import Store
 
 from . import readers_files as files

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from healthkit import intake
-from healthkit.readers import ReaderError, Taken, plan, read, source, stretches
+from healthkit.ingest import intake
+from healthkit.ingest.readers import ReaderError, Taken, plan, read, source, stretches
+from healthkit.schema.tables import RAW
 from healthkit.store import Store
-from healthkit.tables import RAW
 
 from . import readers_files as files
 
@@ -243,6 +243,6 @@ def test_no_room_for_the_rows_is_said(tmp_path, small, monkeypatch):
         def write_table(self, *_: object) -> None:
             raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("healthkit.readers.spilled.ipc.new_stream", Full)
+    monkeypatch.setattr("healthkit.ingest.readers.spilled.ipc.new_stream", Full)
     with pytest.raises(ReaderError, match=r"there is no room for its rows in .* nothing was added"):
         read(one)

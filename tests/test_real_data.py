@@ -10,9 +10,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from healthkit import intake, monthly, press
-from healthkit.desk import Desk
+from healthkit import press
+from healthkit.ingest import intake
+from healthkit.report import monthly
 from healthkit.store import Store
+from healthkit.workspace.desk import Desk
 from tests import plain
 
 DATA = Path(__file__).parents[2] / "shared" / "data"

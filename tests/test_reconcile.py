@@ -9,7 +9,11 @@ from datetime import UTC, date, datetime, time, timedelta
 import pyarrow as pa
 import pytest
 
-from healthkit import explain, policy, store, tables, wording
+from healthkit import store
+from healthkit.analysis import explain
+from healthkit.metrics import policy
+from healthkit.report import wording
+from healthkit.schema import tables
 from tests.test_scores import ledger as random_rows
 from tests.test_scores import random_ledger
 

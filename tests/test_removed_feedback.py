@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from healthkit import intake, policy, scores
-from healthkit.desk import Desk
-from healthkit.exposure import count
+from healthkit.ingest import intake
+from healthkit.metrics import policy, scores
+from healthkit.metrics.exposure import count
 from healthkit.store import Store
+from healthkit.workspace.desk import Desk
 
 HEAD = "Date\tRating\tComments\tYour Response\tOrder ID\tRater Email"
 BEGIN = date(2026, 3, 1)

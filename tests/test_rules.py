@@ -18,11 +18,12 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from healthkit import policy, wording
-from healthkit.desk import Desk
-from healthkit.marketplaces import MARKETPLACES, MarketplaceError, known
-from healthkit.policy import FOR_EVER, PolicyError, Rule, Target, judge, judge_points
-from healthkit.tables import SEVERITIES
+from healthkit.metrics import policy
+from healthkit.metrics.policy import FOR_EVER, PolicyError, Rule, Target, judge, judge_points
+from healthkit.report import wording
+from healthkit.schema.marketplaces import MARKETPLACES, MarketplaceError, known
+from healthkit.schema.tables import SEVERITIES
+from healthkit.workspace.desk import Desk
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "rules.md"
@@ -680,7 +681,7 @@ amazon-order-id purchase-date last-updated-date order-status fulfillment-channel
 def test_one_more_yaml_is_all_that_a_new_marketplace_needs(tmp_path):
     # A copy of the package with one more policy file reads, keeps, scores and names an order of New Zealand.
     shutil.copytree(ROOT / "healthkit", tmp_path / "healthkit", ignore=shutil.ignore_patterns("__pycache__"))
-    named_new(tmp_path / "healthkit" / "policies", NEW)
+    named_new(tmp_path / "healthkit" / "metrics" / "policies", NEW)
     (tmp_path / "kauri-crafts").mkdir()
     (tmp_path / "kauri-crafts" / "orders.txt").write_text(ORDER_FILE, encoding="utf-8")
 
@@ -704,7 +705,9 @@ def test_counts_are_kept_for_the_rules_that_there_are(tmp_path, monkeypatch):
     # One more file, or one more row in a file, is counted anew.
     desk = Desk(tmp_path)
     before = desk.counts_place
-    monkeypatch.setattr("healthkit.kept.files", lambda: {**policy.files(), "amazon_nz": tmp_path / "amazon_nz.yaml"})
+    monkeypatch.setattr(
+        "healthkit.workspace.kept.files", lambda: {**policy.files(), "amazon_nz": tmp_path / "amazon_nz.yaml"}
+    )
     named_new(tmp_path, NEW)
     after = Desk(tmp_path).counts_place
     named_new(tmp_path, NEW.replace("1/2", "1/3"))

@@ -14,7 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from healthkit import exposure, policy, scores, store, tables
+from healthkit import store
+from healthkit.metrics import exposure, policy, scores
+from healthkit.schema import tables
 from tests import plain
 
 START = date(2026, 1, 1)

@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from healthkit import scratch
+from healthkit.files import scratch
 from healthkit.store import merging
 
 SPILLING = """
@@ -77,9 +77,9 @@ def test_what_a_killed_process_left_goes_with_the_next_folder(tmp_path, monkeypa
 
 
 def test_without_a_place_for_it_all_must_fit_into_memory(monkeypatch):
-    monkeypatch.setattr("healthkit.scratch._made", {})
+    monkeypatch.setattr("healthkit.files.scratch._made", {})
     monkeypatch.setattr(
-        "healthkit.scratch.marked_folders.make", lambda *_: (_ for _ in ()).throw(OSError(30, "read-only"))
+        "healthkit.files.scratch.marked_folders.make", lambda *_: (_ for _ in ()).throw(OSError(30, "read-only"))
     )
     merging._engine.cache_clear()
     try:

@@ -12,8 +12,9 @@ import narwhals as nw
 import pyarrow as pa
 import pytest
 
-from healthkit import monthly, tables
-from healthkit.readers import Taken
+from healthkit.ingest.readers import Taken
+from healthkit.report import monthly
+from healthkit.schema import tables
 from healthkit.store import Store, StoreError, check, ledger_of, schema
 
 FIRST = datetime(2026, 3, 1, 12, tzinfo=UTC)

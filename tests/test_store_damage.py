@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 from deltalake.exceptions import CommitFailedError
 
-from healthkit import intake, tables
-from healthkit.desk import Desk
+from healthkit.ingest import intake
+from healthkit.schema import tables
 from healthkit.store import Store, StoreError, check, compact, removal, repair, upkeep, versions
 from healthkit.store import store as store_module
+from healthkit.workspace.desk import Desk
 
 from .store_files import changed, cut, entry, import_all, orders, parquet, raw, three_imports
 from .test_store import taken

@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from healthkit import intake, tables
+from healthkit.ingest import intake
+from healthkit.schema import tables
 from healthkit.store import Store, StoreError, check
 from healthkit.store import store as store_module
 

@@ -17,10 +17,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from healthkit import intake, kept, removal, scratch, tables
-from healthkit.desk import Desk
+from healthkit.files import scratch
+from healthkit.ingest import intake
+from healthkit.schema import tables
 from healthkit.store import Store, StoreError, check, compact, find_removal, locks, purge, remove, repair, versions
 from healthkit.store import store as store_module
+from healthkit.workspace import kept, removal
+from healthkit.workspace.desk import Desk
 
 from .store_files import cut, import_all, orders, parquet, raw, three_imports
 from .test_store import taken

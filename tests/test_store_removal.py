@@ -12,9 +12,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from healthkit import exposure, intake, press, tables
-from healthkit.desk import Desk
+from healthkit import press
+from healthkit.ingest import intake
+from healthkit.metrics import exposure
+from healthkit.schema import tables
 from healthkit.store import Store, StoreError, check, compact, find_removal, remove, repair, versions
+from healthkit.workspace.desk import Desk
 from tests import readers_files as files
 
 from .store_files import import_all, orders, raw, three_imports

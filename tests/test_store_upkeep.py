@@ -17,7 +17,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import healthkit as hk
-from healthkit import intake, tables
+from healthkit.ingest import intake
+from healthkit.schema import tables
 from healthkit.store import Store, StoreError, check, compact, repair, versions
 
 from .store_files import cut, entry, import_all, orders, parquet, raw, three_imports

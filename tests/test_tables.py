@@ -9,8 +9,9 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from healthkit import store, tables
-from healthkit.tables import TableError, check
+from healthkit import store
+from healthkit.schema import tables
+from healthkit.schema.tables import TableError, check
 
 DAY = date(2026, 3, 1)
 NOW = datetime(2026, 3, 2, tzinfo=UTC)

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from healthkit import intake, press
-from healthkit.desk import Desk
+from healthkit import press
+from healthkit.ingest import intake
 from healthkit.store import Store
+from healthkit.workspace.desk import Desk
 
 STORED = Path(__file__).parent / "pages"
 SAMPLE = Path(__file__).parents[1] / "data" / "sample"

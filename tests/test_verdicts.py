@@ -12,12 +12,12 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from healthkit import blocks, doctor, monthly, wording
-from healthkit.cli import app
-from healthkit.desk import Desk
-from healthkit.evidence import Files, Reach
-from healthkit.policy import Target
-from healthkit.verdicts import AMAZON, OURS, Verdict
+from healthkit.analysis.verdicts import AMAZON, OURS, Verdict
+from healthkit.cli import app, doctor
+from healthkit.metrics.evidence import Files, Reach
+from healthkit.metrics.policy import Target
+from healthkit.report import blocks, monthly, wording
+from healthkit.workspace.desk import Desk
 from tests import client_files as client
 from tests.test_blocks import words
 

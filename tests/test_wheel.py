@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from healthkit import shipped
+from healthkit.files import shipped
 
 ROOT = Path(__file__).parents[1]
 SOURCES = ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE", "healthkit", *shipped.FILES)
@@ -84,7 +84,11 @@ def test_a_wheel_holds_the_shipped_files_as_they_are(wheel):
         names = archive.namelist()
         held = {name: archive.read(f"healthkit/{shipped.COPY}/{name}") for name in shipped.FILES}
     assert held == {name: (ROOT / name).read_bytes() for name in shipped.FILES}
-    assert {"healthkit/downloads.yaml", "healthkit/policies/amazon_us.yaml", "healthkit/py.typed"} <= set(names)
+    assert {
+        "healthkit/ingest/downloads.yaml",
+        "healthkit/metrics/policies/amazon_us.yaml",
+        "healthkit/py.typed",
+    } <= set(names)
 
 
 def test_every_notebook_of_the_checkout_is_shipped():

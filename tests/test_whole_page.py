@@ -12,15 +12,18 @@ import altair as alt
 import pandas as pd
 import pytest
 
-from healthkit import blocks, charts, desk, intake, metrics, monthly, wording
-from healthkit.blocks import findings
-from healthkit.explain import DIFFERENCES, Difference, Reconciled, Standing
-from healthkit.monthly import Monthly
-from healthkit.policy import Points, Stage
+from healthkit.analysis.explain import DIFFERENCES, Difference, Reconciled, Standing
+from healthkit.ingest import intake
+from healthkit.metrics import definitions as metrics
+from healthkit.metrics.policy import Points, Stage
 from healthkit.press import Twin
 from healthkit.press.twin import MIME
+from healthkit.report import blocks, charts, monthly, wording
+from healthkit.report.blocks import findings
+from healthkit.report.monthly import Monthly
+from healthkit.schema.tables import SCORES
 from healthkit.store import Store
-from healthkit.tables import SCORES
+from healthkit.workspace import desk
 from tests import test_blocks
 from tests.test_blocks import ACCOUNT, AS_OF, BEFORE, LABELS, opened, rows_of, words
 

@@ -10,7 +10,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
 import healthkit as hk
-from healthkit import vega
+from healthkit.report import vega
 from healthkit.store import StoreError
 from healthkit.widgets import drawing, listing, questions
 from healthkit.widgets.questions import Question, QuestionError

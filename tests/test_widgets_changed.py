@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 import healthkit as hk
-from healthkit import wording
+from healthkit.report import wording
 from healthkit.widgets import changes, listing, questions
 from healthkit.widgets.questions import QuestionError
 

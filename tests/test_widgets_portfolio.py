@@ -13,7 +13,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
 import healthkit as hk
-from healthkit import wording
+from healthkit.report import wording
 from healthkit.widgets import listing, questions, ranks, waiting
 from healthkit.widgets.listing import Listing, View
 from healthkit.widgets.questions import Question, QuestionError

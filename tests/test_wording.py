@@ -14,9 +14,12 @@ import pandas as pd
 import pytest
 
 import healthkit
-from healthkit import explain, policy, tables, wording
-from healthkit.metrics import METRICS
-from healthkit.wording import names
+from healthkit.analysis import explain
+from healthkit.metrics import policy
+from healthkit.metrics.definitions import METRICS
+from healthkit.report import wording
+from healthkit.report.wording import names
+from healthkit.schema import tables
 
 SIDES = [
     ("below", Fraction(1, 100)),
@@ -204,10 +207,10 @@ def test_every_assumption_that_a_figure_can_rest_on_has_a_sentence():
     keys = {f"{need}_not_imported" for metric in METRICS.values() for need in metric.needs}
     keys |= {metric.proxy for metric in METRICS.values() if metric.proxy}
     for path in [
-        PACKAGE / "metrics.py",
-        PACKAGE / "scores.py",
+        PACKAGE / "metrics" / "definitions.py",
+        PACKAGE / "metrics" / "scores.py",
         PACKAGE / "store" / "merging.py",
-        *(PACKAGE / "readers").glob("*.py"),
+        *(PACKAGE / "ingest" / "readers").glob("*.py"),
     ]:
         endings = "unknown|not_scanned|within_policy|estimated|from_[a-z]+"
         keys |= set(re.findall(rf"['\"]([a-z_]+_(?:{endings}))\+?['\"]", path.read_text(encoding="utf-8")))
@@ -216,7 +219,7 @@ def test_every_assumption_that_a_figure_can_rest_on_has_a_sentence():
 
 
 def test_every_cause_has_a_word_for_one_and_for_many():
-    text = (PACKAGE / "metrics.py").read_text(encoding="utf-8")
+    text = (PACKAGE / "metrics" / "definitions.py").read_text(encoding="utf-8")
     causes = {
         cause
         for cause in re.findall(r', "([a-z_]+)", "[a-z_]+_on"', text)

@@ -19,9 +19,9 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from healthkit import tables
-from healthkit.policy import ON_SCALE, Policy, PolicyError, Rule, Target, judge, judge_points
-from healthkit.tables import ALL, Ledger, collected, records
+from healthkit.metrics.policy import ON_SCALE, Policy, PolicyError, Rule, Target, judge, judge_points
+from healthkit.schema import tables
+from healthkit.schema.tables import ALL, Ledger, collected, records
 
 _EXACTLY = "exactly"
 

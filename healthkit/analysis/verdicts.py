@@ -16,12 +16,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from healthkit.evidence import CLOCKS, LEARNT_FROM, SILENT_DAYS, Files, rests_on
-from healthkit.exposure import Counts
-from healthkit.metrics import METRICS
-from healthkit.policy import ON_SCALE, UNJUDGED, Policy, Rule, Target, severity
-from healthkit.scores import day_numbers, stays_behind
-from healthkit.tables import ALL, METRIC_IDS
+from healthkit.metrics.definitions import METRICS
+from healthkit.metrics.evidence import CLOCKS, LEARNT_FROM, SILENT_DAYS, Files, rests_on
+from healthkit.metrics.exposure import Counts
+from healthkit.metrics.policy import ON_SCALE, UNJUDGED, Policy, Rule, Target, severity
+from healthkit.metrics.scores import day_numbers, stays_behind
+from healthkit.schema.tables import ALL, METRIC_IDS
 
 FRESH_DAYS = 7
 """A figure of the marketplace is fresh until so many days after the day of its report. [days]"""

@@ -16,10 +16,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from healthkit import outlook, scores, yaml_lines
-from healthkit.exposure import Counts
-from healthkit.outlook import Calendar
-from healthkit.policy import SIDES, Policy, Rule, judge
+from healthkit.analysis import outlook
+from healthkit.analysis.outlook import Calendar
+from healthkit.metrics import scores
+from healthkit.metrics.exposure import Counts
+from healthkit.metrics.policy import SIDES, Policy, Rule, judge
+from healthkit.schema import yaml_lines
 
 STEPS = {
     "fewer": "cause, by [percent], since [day, may be left out]: so many fewer orders at fault for a cause",
@@ -75,7 +77,7 @@ def scenario(told: Any) -> list[Step]:
     Fraction(3, 10)
     >>> scenario([{"fewer": {"cause": "a_to_z_claim", "by": "140%"}}])
     Traceback (most recent call last):
-    healthkit.whatif.ScenarioError: Step 1, fewer: 140% fewer cannot be; give 0% to 100%.
+    healthkit.analysis.whatif.ScenarioError: Step 1, fewer: 140% fewer cannot be; give 0% to 100%.
     """
     steps = told.get("steps") if isinstance(told, Mapping) else told
     if not isinstance(steps, Sequence) or isinstance(steps, str) or not steps:

@@ -11,9 +11,11 @@ import signal
 import sys
 from types import FrameType
 
-from healthkit import scratch
+import lazy_loader as lazy
+
 from healthkit.cli import explaining, foreseeing, keeping, printing, scoring, taking
 from healthkit.cli.asking import app
+from healthkit.files import scratch
 
 __all__ = ["app", "explaining", "foreseeing", "keeping", "main", "printing", "scoring", "taking"]
 
@@ -35,6 +37,8 @@ def main() -> None:
     scratch.clear()
     os._exit(code)
 
+
+__getattr__ = lazy.attach(__name__, submodules=["doctor"])[0]
 
 _ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 """Signals that end a command as Ctrl-C does: what it started is ended, what it wrote for itself is removed."""

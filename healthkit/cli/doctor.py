@@ -14,8 +14,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
-from healthkit import desk, shipped, store, wording
-from healthkit.verdicts import AMAZON, FRESH_DAYS, OURS, AccountVerdict, Verdict
+from healthkit import store
+from healthkit.analysis.verdicts import AMAZON, FRESH_DAYS, OURS, AccountVerdict, Verdict
+from healthkit.files import shipped
+from healthkit.report import wording
+from healthkit.workspace import desk
 
 WELL, MISSING, WRONG = "✓", "▲", "✕"
 NEEDED = (

@@ -13,7 +13,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from healthkit import marked_folders
+from healthkit.files import marked_folders
 
 SPILLED = "healthkit-rows-"
 """Rows that do not fit into memory. DuckDB's own choice, `.tmp` in the folder one works in, stays when a process ends

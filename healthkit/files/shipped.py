@@ -21,7 +21,7 @@ FILES = (
 """The shipped files, by their paths from the top level of a checkout."""
 NOTEBOOKS = tuple(name for name in FILES if name.startswith("notebooks/"))
 """The notebooks among them, with the template of the report."""
-PACKAGE = Path(__file__).parent
+PACKAGE = Path(__file__).parents[1]
 COPY = "shipped"
 """The folder of the package into which a wheel puts its copy."""
 

@@ -15,9 +15,9 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from healthkit.readers import ReaderError, Source, Taken, read
-from healthkit.readers.place import MarketplaceOf, MarketplacesOf
-from healthkit.readers.stretches import STRETCH
+from healthkit.ingest.readers import ReaderError, Source, Taken, read
+from healthkit.ingest.readers.place import MarketplaceOf, MarketplacesOf
+from healthkit.ingest.readers.stretches import STRETCH
 
 WORTH = 20 << 20
 """So many bytes of small files take longer to read than other processes take to begin."""

@@ -16,8 +16,8 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from healthkit import yaml_lines
-from healthkit.marketplaces import MARKETPLACES, marketplace
+from healthkit.schema import yaml_lines
+from healthkit.schema.marketplaces import MARKETPLACES, marketplace
 
 FILE = Path(__file__).parent / "downloads.yaml"
 EVIDENCE = (

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 
-from healthkit import tables
+from healthkit.schema import tables
 from healthkit.store import SameFile, SharedOrders, Store, Taken, conflicts
 
 

@@ -13,9 +13,9 @@ from uuid import uuid4
 
 import pyarrow as pa
 
-from healthkit.ahead import Ahead, Told, reading, tried
-from healthkit.import_checks import ImportChecks
-from healthkit.readers import ReaderError, Source, Taken, notes_on_days, plan, with_marketplace
+from healthkit.ingest.ahead import Ahead, Told, reading, tried
+from healthkit.ingest.import_checks import ImportChecks
+from healthkit.ingest.readers import ReaderError, Source, Taken, notes_on_days, plan, with_marketplace
 from healthkit.store import Store
 
 _LOG = logging.getLogger(__name__)

@@ -26,8 +26,8 @@ from typing import NamedTuple
 
 import narwhals as nw
 
-from healthkit.policy import Basis
-from healthkit.tables import ALL, LISTED_DAYS, SEVERITIES, SHIPPED_STATUSES, Frame, Ledger
+from healthkit.metrics.policy import Basis
+from healthkit.schema.tables import ALL, LISTED_DAYS, SEVERITIES, SHIPPED_STATUSES, Frame, Ledger
 
 ORDER = ["account", "marketplace", "order_id"]
 _STAY = ["account", "marketplace", "channel", "order_id"]

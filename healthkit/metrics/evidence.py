@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Any, NamedTuple
 
-from healthkit.metrics import METRICS
-from healthkit.policy import Rule
+from healthkit.metrics.definitions import METRICS
+from healthkit.metrics.policy import Rule
 
 SILENT_DAYS = 3
 """After so many days without news of orders, files are taken to end; with orders every day, sooner. [days]"""
@@ -97,7 +97,7 @@ class Files(NamedTuple):
 def rests_on(rule: Rule) -> tuple[str, ...]:
     """The kinds of evidence that the measure of a rule needs, each once.
 
-    >>> from healthkit.policy import load
+    >>> from healthkit.metrics.policy import load
     >>> us = {rule.metric: rests_on(rule) for rule in load("amazon_us").rules}
     >>> us["order_defect_rate"], us["late_shipment_rate"], us["cancellation_rate"]
     (('feedback', 'claims', 'chargebacks'), ('promises', 'confirmations'), ())

@@ -19,10 +19,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pandas.api.types import union_categoricals
 
-from healthkit import tables
-from healthkit.metrics import METRICS, PROMISED
-from healthkit.policy import Basis, Rule
-from healthkit.tables import Frame, Ledger
+from healthkit.metrics.definitions import METRICS, PROMISED
+from healthkit.metrics.policy import Basis, Rule
+from healthkit.schema import tables
+from healthkit.schema.tables import Frame, Ledger
 
 _FIRST_KEYS = ["account", "marketplace", "channel", "clock_day", "known_on", "until_day", "assumed"]
 _STAY = ["account", "marketplace", "channel", "order_id"]

@@ -19,8 +19,8 @@ from typing import Annotated, Any, Literal, NamedTuple
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from healthkit import yaml_lines
-from healthkit.tables import ALL, CHANNELS, METRIC_IDS, SEVERITIES
+from healthkit.schema import yaml_lines
+from healthkit.schema.tables import ALL, CHANNELS, METRIC_IDS, SEVERITIES
 
 FOLDER = Path(__file__).parent / "policies"
 LONGEST = 36_500

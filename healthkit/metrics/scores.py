@@ -21,11 +21,11 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import pandas as pd
 
-from healthkit import tables
-from healthkit.evidence import Files
-from healthkit.exposure import Counts
-from healthkit.metrics import METRICS
-from healthkit.policy import Policy, Rule, judge, judge_points
+from healthkit.metrics.definitions import METRICS
+from healthkit.metrics.evidence import Files
+from healthkit.metrics.exposure import Counts
+from healthkit.metrics.policy import Policy, Rule, judge, judge_points
+from healthkit.schema import tables
 
 NEVER = np.iinfo(np.int64).max // 4
 """A day number later than any."""

@@ -4,10 +4,14 @@ The only room with papermill. It knows no metric: what a page says is in the not
 index says in the twin that the notebook's last cell shows.
 """
 
+import lazy_loader as lazy
+
 from healthkit.press.batch import Failure, Printed, Wish, print_month
 from healthkit.press.pages import printed_without_pdf
 from healthkit.press.run import TEMPLATE, PressError, run_template
 from healthkit.press.twin import Twin
+
+__getattr__ = lazy.attach(__name__, submodules=["cluster"])[0]  # Only who asks for a cluster loads Dask.
 
 __all__ = [
     "TEMPLATE",

@@ -16,12 +16,14 @@ import pandas as pd
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from healthkit import blocks, excerpt, monthly, scratch
-from healthkit.desk import Desk
+from healthkit.files import scratch
 from healthkit.press import forks, pages, pdf, run, shelf
 from healthkit.press.page import Job, Outcome, failed, locked, print_page, warming
 from healthkit.press.pages import Owner
+from healthkit.report import blocks, monthly
 from healthkit.store import Store
+from healthkit.workspace import excerpt
+from healthkit.workspace.desk import Desk
 
 _LOG = logging.getLogger(__name__)
 

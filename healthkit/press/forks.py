@@ -15,9 +15,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from healthkit import scratch
+from healthkit.files import scratch
 
-MODULES = ("healthkit.blocks", "healthkit.monthly", "healthkit.press", "healthkit.desk", "nbformat")
+MODULES = (
+    "healthkit.report.blocks",
+    "healthkit.report.monthly",
+    "healthkit.press",
+    "healthkit.workspace.desk",
+    "nbformat",
+)
 """What every report needs: loaded once, before the first fork."""
 STOPPED = "stopped"
 STATUSES = ("done", "failed", "timed out", "killed", "exited early", STOPPED)

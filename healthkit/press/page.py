@@ -12,8 +12,8 @@ from typing import Any
 
 import nbformat
 
-from healthkit import blocks
 from healthkit.press import forks, manifest, pdf, run, shelf, twin
+from healthkit.report import blocks
 
 try:
     import fcntl

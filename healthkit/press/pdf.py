@@ -9,7 +9,7 @@ import subprocess
 from contextlib import suppress
 from pathlib import Path
 
-from healthkit import scratch
+from healthkit.files import scratch
 from healthkit.press import forks
 from healthkit.press.run import PressError
 

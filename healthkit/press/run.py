@@ -13,7 +13,7 @@ from papermill.inspection import _infer_parameters
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
-from healthkit import shipped
+from healthkit.files import shipped
 from healthkit.press.engine import ForkEngine
 
 TEMPLATE = shipped.path_of("notebooks/templates/monthly_report.ipynb")

@@ -25,7 +25,7 @@ from json import dumps
 from pathlib import Path
 from typing import Any
 
-from healthkit import scratch
+from healthkit.files import scratch
 from healthkit.press import cells
 from healthkit.press.forks import NO_MEMORY, NO_SPACE
 

@@ -7,9 +7,9 @@ import os
 import re
 from pathlib import Path
 
-from healthkit import marked_folders, scratch
-from healthkit.marketplaces import MARKETPLACES
-from healthkit.vega import bundle
+from healthkit.files import marked_folders, scratch
+from healthkit.report.vega import bundle
+from healthkit.schema.marketplaces import MARKETPLACES
 
 __all__ = ["BUNDLE", "bundle", "digest", "discard", "is_signed", "set_aside", "stage", "stem", "write", "write_signed"]
 

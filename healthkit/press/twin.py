@@ -8,9 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from healthkit import tables
-from healthkit.blocks import portfolio_row, verdict_lines
-from healthkit.monthly import Monthly
+from healthkit.report.blocks import portfolio_row, verdict_lines
+from healthkit.report.monthly import Monthly
+from healthkit.schema import tables
 
 MIME = "application/vnd.healthkit.month+json"
 

@@ -12,14 +12,14 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from healthkit.desk import Desk
-from healthkit.explain import Bridge, ExplainError, Reconciled, Standing, drivers, reconcile, standing_of
-from healthkit.marketplaces import MARKETPLACES
-from healthkit.outlook import Calendar, Futures, OutlookError
-from healthkit.policy import PolicyError, Rule
-from healthkit.scores import day_numbers
-from healthkit.tables import SEVERITIES, Frame, Ledger, collected
-from healthkit.verdicts import AccountVerdict
+from healthkit.analysis.explain import Bridge, ExplainError, Reconciled, Standing, drivers, reconcile, standing_of
+from healthkit.analysis.outlook import Calendar, Futures, OutlookError
+from healthkit.analysis.verdicts import AccountVerdict
+from healthkit.metrics.policy import PolicyError, Rule
+from healthkit.metrics.scores import day_numbers
+from healthkit.schema.marketplaces import MARKETPLACES
+from healthkit.schema.tables import SEVERITIES, Frame, Ledger, collected
+from healthkit.workspace.desk import Desk
 
 WEEKS = 26
 DAYS = 120

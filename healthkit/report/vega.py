@@ -8,7 +8,7 @@ from importlib.metadata import version
 import platformdirs
 import vl_convert
 
-from healthkit import scratch
+from healthkit.files import scratch
 
 
 def bundle() -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-FOLDER = Path(__file__).parent / "policies"
+FOLDER = Path(__file__).parents[1] / "metrics" / "policies"
 
 
 class Marketplace(NamedTuple):

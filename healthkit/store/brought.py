@@ -10,7 +10,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from healthkit import tables
+from healthkit.schema import tables
 
 
 class Rows(Protocol):

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import duckdb
 import pyarrow as pa
 
-from healthkit import tables
+from healthkit.schema import tables
 from healthkit.store.merging import LACKING, NEWER, PLACES, REMOVED, columns_of, connected, newest, schema
 from healthkit.store.store import Store, Taken
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from healthkit import tables
-from healthkit.marketplaces import MARKETPLACES
+from healthkit.schema import tables
+from healthkit.schema.marketplaces import MARKETPLACES
 
 if TYPE_CHECKING:
     import pandas as pd

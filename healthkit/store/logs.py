@@ -16,7 +16,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 from pyarrow.fs import FileSystem
 
-from healthkit import tables
+from healthkit.schema import tables
 from healthkit.store.folders import Folder, files_in, is_denied, is_there, names_in
 from healthkit.store.merging import schema
 

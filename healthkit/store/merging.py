@@ -14,9 +14,10 @@ import duckdb
 import narwhals as nw
 import pyarrow as pa
 
-from healthkit import scratch, tables
-from healthkit.marketplaces import MARKETPLACES
-from healthkit.tables import Ledger
+from healthkit.files import scratch
+from healthkit.schema import tables
+from healthkit.schema.marketplaces import MARKETPLACES
+from healthkit.schema.tables import Ledger
 
 if TYPE_CHECKING:
     import pandas as pd

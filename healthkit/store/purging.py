@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
-from healthkit import tables
+from healthkit.schema import tables
 from healthkit.store import locks
 from healthkit.store.folders import files_in
 from healthkit.store.logs import LOG, PURGED, entries, files_of, opened, said

@@ -23,7 +23,7 @@ from deltalake import CommitProperties, DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError
 from pyarrow.fs import FileSystem
 
-from healthkit import tables
+from healthkit.schema import tables
 from healthkit.store import locks
 from healthkit.store.folders import files_in, is_there, names_in
 from healthkit.store.logs import HOW_MANY, MADE_BY, REMOVED, entries, info_of, said

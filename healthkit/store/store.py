@@ -22,7 +22,8 @@ import pyarrow.compute as pc
 from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
-from healthkit import tables
+from healthkit.schema import tables
+from healthkit.schema.tables import Ledger
 from healthkit.store import locks
 from healthkit.store.brought import Brought, Rows, lacking, raw_files, told
 from healthkit.store.coverage import coverage_in
@@ -41,7 +42,6 @@ from healthkit.store.merging import (
     schema,
 )
 from healthkit.store.stored import rows_in
-from healthkit.tables import Ledger
 
 if TYPE_CHECKING:
     import pandas as pd

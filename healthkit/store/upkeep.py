@@ -21,7 +21,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 from pyarrow.fs import FileSystem
 
-from healthkit import tables
+from healthkit.schema import tables
 from healthkit.store import locks
 from healthkit.store.brought import Brought, lacking, raw_files
 from healthkit.store.folders import Folder, files_in, is_denied, is_there, names_in

@@ -8,12 +8,12 @@ from typing import Any
 import ipywidgets as widgets
 import pandas as pd
 
-from healthkit import wording
-from healthkit.desk import Desk
+from healthkit.report import wording
 from healthkit.widgets import changes, questions
 from healthkit.widgets.changes import Change
 from healthkit.widgets.panel import Panel, in_a_row
 from healthkit.widgets.questions import Question, QuestionError
+from healthkit.workspace.desk import Desk
 
 
 class WhatChanged(Panel):

@@ -9,12 +9,12 @@ from typing import Any
 
 import pandas as pd
 
-from healthkit import charts, wording
-from healthkit.desk import Desk
+from healthkit.report import charts, wording
+from healthkit.report.wording import Movement
 from healthkit.widgets import questions
 from healthkit.widgets.listing import Listing, file_name
 from healthkit.widgets.questions import Question
-from healthkit.wording import Movement
+from healthkit.workspace.desk import Desk
 
 STEPS = ("new", "learnt late", "left", "removed")
 """In which order the orders that moved are listed: those that made it worse first."""

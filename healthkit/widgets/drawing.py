@@ -12,8 +12,8 @@ from typing import Any
 import anywidget
 import traitlets
 
-from healthkit.blocks.document import asset
-from healthkit.vega import bundle
+from healthkit.report.blocks.document import asset
+from healthkit.report.vega import bundle
 
 FOLDER = Path(__file__).parent
 

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from healthkit import tables, wording
-from healthkit.blocks import findings
+from healthkit.report import wording
+from healthkit.report.blocks import findings
+from healthkit.schema import tables
 
 LISTED = 200
 """So many orders are shown at once; the list holds all of them, and so does its CSV."""

@@ -7,7 +7,7 @@ import hashlib
 import json
 from typing import Any
 
-from healthkit.blocks import Block
+from healthkit.report.blocks import Block
 from healthkit.widgets.drawing import PageDrawing
 
 

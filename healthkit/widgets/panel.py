@@ -13,12 +13,12 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from healthkit import wording
-from healthkit.desk import Desk
+from healthkit.report import wording
 from healthkit.widgets import questions
 from healthkit.widgets.drawing import AnswerDrawing
 from healthkit.widgets.listing import Listing, View
 from healthkit.widgets.questions import LONGEST, Question
+from healthkit.workspace.desk import Desk
 
 _LABELS = {"description_width": "initial"}
 MANY = 12

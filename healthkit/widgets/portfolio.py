@@ -8,8 +8,7 @@ from typing import Any
 import ipywidgets as widgets
 import pandas as pd
 
-from healthkit import wording
-from healthkit.desk import Desk
+from healthkit.report import wording
 from healthkit.widgets import questions, ranks
 from healthkit.widgets.drawing import PortfolioDrawing
 from healthkit.widgets.panel import in_a_row
@@ -17,6 +16,7 @@ from healthkit.widgets.questions import LONGEST, Question
 from healthkit.widgets.ranks import PAGE, Choice, Shown
 from healthkit.widgets.stand import WhereIStand
 from healthkit.widgets.waiting import track
+from healthkit.workspace.desk import Desk
 
 _LABELS = {"description_width": "initial"}
 

@@ -11,15 +11,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from healthkit import charts, downloads, wording
-from healthkit.blocks import findings
-from healthkit.desk import Desk
-from healthkit.policy import UNJUDGED
-from healthkit.scores import days_of
-from healthkit.tables import ALL
-from healthkit.verdicts import AMAZON, AccountVerdict, Verdict
+from healthkit.analysis.verdicts import AMAZON, AccountVerdict, Verdict
+from healthkit.ingest import downloads
+from healthkit.metrics.policy import UNJUDGED
+from healthkit.metrics.scores import days_of
+from healthkit.report import charts, wording
+from healthkit.report.blocks import findings
+from healthkit.report.wording import Sentence, Standing, Strong
+from healthkit.schema.tables import ALL
 from healthkit.widgets.listing import Listing, file_name
-from healthkit.wording import Sentence, Standing, Strong
+from healthkit.workspace.desk import Desk
 
 DAYS = 120
 """So many days of history a panel shows unless told otherwise."""

@@ -9,17 +9,17 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from healthkit import charts, wording
-from healthkit.blocks import findings
-from healthkit.blocks.strokes import Bar, strip
-from healthkit.desk import Desk
-from healthkit.exposure import Track
-from healthkit.outlook import OutlookError
-from healthkit.policy import WORST_FIRST
-from healthkit.scores import days_of
-from healthkit.verdicts import AMAZON
+from healthkit.analysis.outlook import OutlookError
+from healthkit.analysis.verdicts import AMAZON
+from healthkit.metrics.exposure import Track
+from healthkit.metrics.policy import WORST_FIRST
+from healthkit.metrics.scores import days_of
+from healthkit.report import charts, wording
+from healthkit.report.blocks import findings
+from healthkit.report.blocks.strokes import Bar, strip
 from healthkit.widgets import questions
 from healthkit.widgets.questions import QuestionError
+from healthkit.workspace.desk import Desk
 
 AHEAD = 30
 """So far ahead harm is looked for. [days]"""

@@ -8,11 +8,11 @@ from typing import Any
 import ipywidgets as widgets
 import pandas as pd
 
-from healthkit.desk import Desk
 from healthkit.widgets import questions
 from healthkit.widgets.listing import Listing
 from healthkit.widgets.panel import Panel, in_a_row
 from healthkit.widgets.questions import Answer, Question
+from healthkit.workspace.desk import Desk
 
 HISTORY = (30, 60, 120, 365, 730)
 """How many days of history a panel offers to show."""

@@ -8,12 +8,12 @@ from typing import Any
 
 import pandas as pd
 
-from healthkit import charts, wording
-from healthkit.desk import Desk
-from healthkit.whatif import WhatIf
+from healthkit.analysis.whatif import WhatIf
+from healthkit.report import charts, wording
 from healthkit.widgets import questions
 from healthkit.widgets.listing import Listing, file_name
 from healthkit.widgets.questions import Question, QuestionError
+from healthkit.workspace.desk import Desk
 
 SLIDERS = 3
 """So many causes have a slider: those of the most orders at fault."""

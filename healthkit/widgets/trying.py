@@ -8,13 +8,13 @@ from typing import Any
 import ipywidgets as widgets
 import pandas as pd
 
-from healthkit import wording
-from healthkit.desk import Desk
-from healthkit.whatif import WhatIf
+from healthkit.analysis.whatif import WhatIf
+from healthkit.report import wording
 from healthkit.widgets import questions, tries
 from healthkit.widgets.panel import Panel, in_a_row
 from healthkit.widgets.questions import Question
 from healthkit.widgets.tries import Try
+from healthkit.workspace.desk import Desk
 
 _STYLE = {"description_width": "220px"}
 _WIDE = {"width": "560px"}

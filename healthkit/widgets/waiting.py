@@ -7,8 +7,8 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
-from healthkit.desk import Desk
-from healthkit.exposure import Track
+from healthkit.metrics.exposure import Track
+from healthkit.workspace.desk import Desk
 
 PATIENCE = 0.7
 """Work that is done sooner shows no bar. [seconds]"""

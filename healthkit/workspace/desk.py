@@ -15,16 +15,21 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from healthkit import downloads, explain, exposure, kept, outlook, reported, scores, store, tables, verdicts, whatif
-from healthkit.downloads import Advice
-from healthkit.evidence import Files
-from healthkit.excerpt import Excerpt, is_excerpt
-from healthkit.exposure import Counts
-from healthkit.marketplaces import MARKETPLACES
-from healthkit.policy import Policy, PolicyError, Rule, for_marketplaces, judged_marketplaces, load
+from healthkit import store
+from healthkit.analysis import explain, outlook, reported, verdicts, whatif
+from healthkit.analysis.verdicts import AccountVerdict, Row
+from healthkit.ingest import downloads
+from healthkit.ingest.downloads import Advice
+from healthkit.metrics import exposure, scores
+from healthkit.metrics.evidence import Files
+from healthkit.metrics.exposure import Counts
+from healthkit.metrics.policy import Policy, PolicyError, Rule, for_marketplaces, judged_marketplaces, load
+from healthkit.schema import tables
+from healthkit.schema.marketplaces import MARKETPLACES
+from healthkit.schema.tables import Ledger
 from healthkit.store import Store
-from healthkit.tables import Ledger
-from healthkit.verdicts import AccountVerdict, Row
+from healthkit.workspace import kept
+from healthkit.workspace.excerpt import Excerpt, is_excerpt
 
 DATA = Path("data/store")
 SAMPLE = Path("data/sample_store")

@@ -18,9 +18,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from healthkit import tables
+from healthkit.schema import tables
+from healthkit.schema.tables import Ledger
 from healthkit.store import Folder, Store, folder_of, refuse_unknown, schema
-from healthkit.tables import Ledger
 
 MARK = "excerpt.json"
 _PACKED = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)

@@ -19,9 +19,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from healthkit import exposure, marked_folders, metrics, store, tables
-from healthkit.exposure import Counts, Track
-from healthkit.policy import Rule, files
+from healthkit import store
+from healthkit.files import marked_folders
+from healthkit.metrics import definitions as metrics
+from healthkit.metrics import exposure
+from healthkit.metrics.exposure import Counts, Track
+from healthkit.metrics.policy import Rule, files
+from healthkit.schema import tables
 from healthkit.store import Store, StoreError
 
 _LOG = logging.getLogger(__name__)

@@ -6,8 +6,10 @@ import json
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from healthkit import kept, scratch, store
+from healthkit import store
+from healthkit.files import scratch
 from healthkit.store import Purged, Removal, Store
+from healthkit.workspace import kept
 
 __all__ = ["Purged", "Removal", "find", "pages_of", "purge", "remove"]
 

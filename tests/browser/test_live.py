@@ -8,11 +8,11 @@ from datetime import date
 
 import pytest
 
-from healthkit.desk import Desk
-from healthkit.vega import bundle
+from healthkit.report.vega import bundle
 from healthkit.widgets import questions, ranks
 from healthkit.widgets.drawing import FOLDER
 from healthkit.widgets.questions import Question
+from healthkit.workspace.desk import Desk
 
 AS_OF = date(2026, 10, 31)
 SCRIPTS = ("shared.js", "live.js")

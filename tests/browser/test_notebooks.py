@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from healthkit import wording
-from healthkit.desk import Desk
+from healthkit.report import wording
+from healthkit.workspace.desk import Desk
 from tests.browser.axe import violations
 from tests.browser.lab import Lab, lab, run_all
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from healthkit import press
-from healthkit.desk import Desk
+from healthkit.workspace.desk import Desk
 from tests.browser.axe import violations
 
 ACCOUNTS = (

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from healthkit import press, wording
-from healthkit.desk import Desk
-from healthkit.wording import foresight
+from healthkit import press
+from healthkit.report import wording
+from healthkit.report.wording import foresight
+from healthkit.workspace.desk import Desk
 
 AS_OF = date(2026, 10, 31)
 MEASURES = {"lantern-hill-lighting": "order_defect_rate", "birchway-crafts": "late_shipment_rate"}

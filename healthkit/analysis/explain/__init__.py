@@ -5,10 +5,10 @@ says for how long a measure has been off target and what follows from it, `recon
 marketplace's.
 """
 
-from healthkit.explain.bridges import STEPS, Bridge, Count, ExplainError, Step, bridge, largest_remainder
-from healthkit.explain.groups import DRIVERS, drivers
-from healthkit.explain.reconciling import DIFFERENCES, Difference, Reconciled, reconcile
-from healthkit.explain.standings import Standing, standing, standing_of
+from healthkit.analysis.explain.bridges import STEPS, Bridge, Count, ExplainError, Step, bridge, largest_remainder
+from healthkit.analysis.explain.groups import DRIVERS, drivers
+from healthkit.analysis.explain.reconciling import DIFFERENCES, Difference, Reconciled, reconcile
+from healthkit.analysis.explain.standings import Standing, standing, standing_of
 
 __all__ = [
     "DIFFERENCES",

@@ -10,10 +10,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from healthkit.exposure import Counts
-from healthkit.metrics import METRICS
-from healthkit.policy import Policy, Rule
-from healthkit.scores import Behind, Stays, day_numbers, stays_behind
+from healthkit.metrics.definitions import METRICS
+from healthkit.metrics.exposure import Counts
+from healthkit.metrics.policy import Policy, Rule
+from healthkit.metrics.scores import Behind, Stays, day_numbers, stays_behind
 
 STEPS = ("left", "removed", "learnt late", "new", "orders")
 """What moves a rate, in the order in which it is told."""

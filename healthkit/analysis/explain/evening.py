@@ -17,10 +17,10 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from healthkit.metrics import METRICS
-from healthkit.policy import Rule
-from healthkit.scores import NEVER, day_numbers
-from healthkit.tables import ALL, CHANNELS, Ledger, collected
+from healthkit.metrics.definitions import METRICS
+from healthkit.metrics.policy import Rule
+from healthkit.metrics.scores import NEVER, day_numbers
+from healthkit.schema.tables import ALL, CHANNELS, Ledger, collected
 
 INSTANTS = {
     "ordered_on": ("orders", "order_id", "ordered_at"),

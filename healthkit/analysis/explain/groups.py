@@ -17,10 +17,10 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from healthkit.explain.bridges import ExplainError, must_be_a_rate
-from healthkit.explain.evening import Evening, Seen
-from healthkit.policy import Rule
-from healthkit.tables import Column, Ledger, Table, collected
+from healthkit.analysis.explain.bridges import ExplainError, must_be_a_rate
+from healthkit.analysis.explain.evening import Evening, Seen
+from healthkit.metrics.policy import Rule
+from healthkit.schema.tables import Column, Ledger, Table, collected
 
 DRIVERS = Table(
     "drivers",

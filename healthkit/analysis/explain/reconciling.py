@@ -19,14 +19,14 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from healthkit.evidence import rests_on
-from healthkit.explain.bridges import ExplainError
-from healthkit.explain.evening import PLACES, Evening, Rows, Seen, day
-from healthkit.exposure import Counts
-from healthkit.metrics import METRICS
-from healthkit.policy import Policy, Rule, judge
-from healthkit.scores import NEVER, day_numbers, stays_behind
-from healthkit.tables import ALL, CHANNELS, Ledger, collected
+from healthkit.analysis.explain.bridges import ExplainError
+from healthkit.analysis.explain.evening import PLACES, Evening, Rows, Seen, day
+from healthkit.metrics.definitions import METRICS
+from healthkit.metrics.evidence import rests_on
+from healthkit.metrics.exposure import Counts
+from healthkit.metrics.policy import Policy, Rule, judge
+from healthkit.metrics.scores import NEVER, day_numbers, stays_behind
+from healthkit.schema.tables import ALL, CHANNELS, Ledger, collected
 
 DIFFERENCES = (
     "window", "time zone", "channel", "cancelled orders", "counted twice", "not imported", "feedback removed",

@@ -8,9 +8,9 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
-from healthkit.explain.bridges import ExplainError
-from healthkit.policy import Rule, Stage
-from healthkit.scores import day_numbers
+from healthkit.analysis.explain.bridges import ExplainError
+from healthkit.metrics.policy import Rule, Stage
+from healthkit.metrics.scores import day_numbers
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def standing(daily: pd.DataFrame, rule: Rule) -> Standing:
 def standing_of(days: np.ndarray, off: np.ndarray, rule: Rule) -> Standing:
     """The same of day numbers in order, and whether the measure was off target on each.
 
-    >>> from healthkit.policy import load
+    >>> from healthkit.metrics.policy import load
     >>> standing_of(np.array([20391, 20392]), np.array([False, True]), load("amazon_us").rules[0]).since
     datetime.date(2025, 10, 31)
     """

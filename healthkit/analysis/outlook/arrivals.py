@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from healthkit.scores import Stays, day_numbers
+from healthkit.metrics.scores import Stays, day_numbers
 
 WEEKS = 8
 """So many weeks make the recent pace."""

@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 import narwhals as nw
 import pandas as pd
 
-from healthkit import tables
-from healthkit.tables import Column, Ledger, Table, collected
+from healthkit.schema import tables
+from healthkit.schema.tables import Column, Ledger, Table, collected
 
 DUE = Table(
     "due",

@@ -16,12 +16,12 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from healthkit.exposure import Counts
-from healthkit.outlook.arrivals import arrivals
-from healthkit.outlook.learning import LONGEST, Learnt, Past, Portfolio, learn, past, portfolio
-from healthkit.outlook.rolloff import OutlookError, expected, known_by
-from healthkit.policy import Policy, Rule
-from healthkit.scores import Behind, day_numbers, midnights, stays_behind
+from healthkit.analysis.outlook.arrivals import arrivals
+from healthkit.analysis.outlook.learning import LONGEST, Learnt, Past, Portfolio, learn, past, portfolio
+from healthkit.analysis.outlook.rolloff import OutlookError, expected, known_by
+from healthkit.metrics.exposure import Counts
+from healthkit.metrics.policy import Policy, Rule
+from healthkit.metrics.scores import Behind, day_numbers, midnights, stays_behind
 
 DRAWS = 4_000
 """So many futures are drawn unless told otherwise."""

@@ -13,9 +13,9 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
-from healthkit.exposure import Counts
-from healthkit.policy import Rule
-from healthkit.scores import day_numbers
+from healthkit.metrics.exposure import Counts
+from healthkit.metrics.policy import Rule
+from healthkit.metrics.scores import day_numbers
 
 SPAN = 540
 """Nothing older is learnt from. [days]"""

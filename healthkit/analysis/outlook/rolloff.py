@@ -15,10 +15,10 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import pandas as pd
 
-from healthkit.exposure import Counts
-from healthkit.outlook.arrivals import Cells, arrivals
-from healthkit.policy import Policy, Rule, judge
-from healthkit.scores import Behind, Stays, day_numbers, midnights, stays_behind
+from healthkit.analysis.outlook.arrivals import Cells, arrivals
+from healthkit.metrics.exposure import Counts
+from healthkit.metrics.policy import Policy, Rule, judge
+from healthkit.metrics.scores import Behind, Stays, day_numbers, midnights, stays_behind
 
 AHEAD = 90
 """So many days are looked ahead at least. [days]"""

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from healthkit.readers.cells import (
+from healthkit.ingest.readers.cells import (
     alone,
     columns_of,
     counts,
@@ -26,10 +26,10 @@ from healthkit.readers.cells import (
     without_other_shops,
     words,
 )
-from healthkit.readers.grid import Grid, Kind, whole
-from healthkit.readers.place import Asked, local_days, places
-from healthkit.readers.taken import Taken, fill, span
-from healthkit.tables import ITEMS, ORDERS
+from healthkit.ingest.readers.grid import Grid, Kind, whole
+from healthkit.ingest.readers.place import Asked, local_days, places
+from healthkit.ingest.readers.taken import Taken, fill, span
+from healthkit.schema.tables import ITEMS, ORDERS
 
 KIND = Kind(
     "all_orders",

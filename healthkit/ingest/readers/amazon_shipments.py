@@ -9,7 +9,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from healthkit.readers.cells import (
+from healthkit.ingest.readers.cells import (
     INSTANT,
     columns_of,
     counts,
@@ -21,10 +21,10 @@ from healthkit.readers.cells import (
     texts,
     without_other_shops,
 )
-from healthkit.readers.grid import Grid, Kind
-from healthkit.readers.place import Asked, local_days, places
-from healthkit.readers.taken import Taken, fill, span
-from healthkit.tables import ITEMS, ORDERS, SHIPMENTS
+from healthkit.ingest.readers.grid import Grid, Kind
+from healthkit.ingest.readers.place import Asked, local_days, places
+from healthkit.ingest.readers.taken import Taken, fill, span
+from healthkit.schema.tables import ITEMS, ORDERS, SHIPMENTS
 
 KIND = Kind(
     "amazon_shipments",

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from healthkit.readers.grid import RESAVED, SHIFTED, Grid, whole
+from healthkit.ingest.readers.grid import RESAVED, SHIFTED, Grid, whole
 
 INSTANT = pa.timestamp("us", "UTC")
 NAIVE = pa.timestamp("us")

@@ -11,10 +11,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from healthkit import shipped, yaml_lines
-from healthkit.readers.grid import Kind, names_in
-from healthkit.readers.source import ReaderError
-from healthkit.tables import DEFECT_KINDS
+from healthkit.files import shipped
+from healthkit.ingest.readers.grid import Kind, names_in
+from healthkit.ingest.readers.source import ReaderError
+from healthkit.schema import yaml_lines
+from healthkit.schema.tables import DEFECT_KINDS
 
 FILE = shipped.path_of("data/column_map.yaml")
 LABEL = shipped.label_of("data/column_map.yaml")

@@ -14,7 +14,7 @@ from collections import Counter
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from healthkit.readers.cells import (
+from healthkit.ingest.readers.cells import (
     INSTANT,
     columns_of,
     counts,
@@ -23,11 +23,11 @@ from healthkit.readers.cells import (
     one_per,
     without_other_shops,
 )
-from healthkit.readers.grid import Grid, Kind
-from healthkit.readers.place import Asked, local_days, newest, plain_ids, times_there
-from healthkit.readers.source import ReaderError
-from healthkit.readers.taken import Taken, fill, span
-from healthkit.tables import ORDERS, SHIPMENTS
+from healthkit.ingest.readers.grid import Grid, Kind
+from healthkit.ingest.readers.place import Asked, local_days, newest, plain_ids, times_there
+from healthkit.ingest.readers.source import ReaderError
+from healthkit.ingest.readers.taken import Taken, fill, span
+from healthkit.schema.tables import ORDERS, SHIPMENTS
 
 KIND = Kind(
     "confirmations",

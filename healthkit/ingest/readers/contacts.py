@@ -10,7 +10,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from healthkit.readers.cells import (
+from healthkit.ingest.readers.cells import (
     columns_of,
     days,
     flags,
@@ -21,10 +21,10 @@ from healthkit.readers.cells import (
     texts,
     without_other_shops,
 )
-from healthkit.readers.grid import Grid, Kind
-from healthkit.readers.place import Asked, answers_there, as_new, hours_later, local_days, named_ids, times_there
-from healthkit.readers.taken import Taken, fill, span
-from healthkit.tables import CONTACTS
+from healthkit.ingest.readers.grid import Grid, Kind
+from healthkit.ingest.readers.place import Asked, answers_there, as_new, hours_later, local_days, named_ids, times_there
+from healthkit.ingest.readers.taken import Taken, fill, span
+from healthkit.schema.tables import CONTACTS
 
 KIND = Kind(
     "contacts",

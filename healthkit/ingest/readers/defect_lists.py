@@ -14,8 +14,7 @@ from datetime import date
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from healthkit.marketplaces import MARKETPLACES
-from healthkit.readers.cells import (
+from healthkit.ingest.readers.cells import (
     DAY,
     by_distinct,
     columns_of,
@@ -24,12 +23,13 @@ from healthkit.readers.cells import (
     refuse_numbers,
     without_other_shops,
 )
-from healthkit.readers.column_map import KNOWN_ON, LABEL, ORDER, ORDER_DATE, TYPE, DefectList, lists
-from healthkit.readers.grid import Grid, Kind, names_in
-from healthkit.readers.place import Asked, ends_of_days, named_ids, newest
-from healthkit.readers.source import ReaderError
-from healthkit.readers.taken import Taken, fill, span
-from healthkit.tables import ACCOUNT_STATES, DEFECTS
+from healthkit.ingest.readers.column_map import KNOWN_ON, LABEL, ORDER, ORDER_DATE, TYPE, DefectList, lists
+from healthkit.ingest.readers.grid import Grid, Kind, names_in
+from healthkit.ingest.readers.place import Asked, ends_of_days, named_ids, newest
+from healthkit.ingest.readers.source import ReaderError
+from healthkit.ingest.readers.taken import Taken, fill, span
+from healthkit.schema.marketplaces import MARKETPLACES
+from healthkit.schema.tables import ACCOUNT_STATES, DEFECTS
 
 ASSUMED = "day_from_list"
 _NO = {"", "no", "n", "false", "0", "-", "nein", "non", "n/a", "none"}

@@ -11,7 +11,7 @@ import re
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from healthkit.readers.cells import (
+from healthkit.ingest.readers.cells import (
     by_distinct,
     columns_of,
     days,
@@ -21,11 +21,11 @@ from healthkit.readers.cells import (
     texts,
     without_other_shops,
 )
-from healthkit.readers.grid import Grid, Kind, whole
-from healthkit.readers.place import Asked, ends_of_days, newest, plain_ids
-from healthkit.readers.source import ReaderError
-from healthkit.readers.taken import Taken, fill, span
-from healthkit.tables import DEFECT_KINDS, DEFECTS
+from healthkit.ingest.readers.grid import Grid, Kind, whole
+from healthkit.ingest.readers.place import Asked, ends_of_days, newest, plain_ids
+from healthkit.ingest.readers.source import ReaderError
+from healthkit.ingest.readers.taken import Taken, fill, span
+from healthkit.schema.tables import DEFECT_KINDS, DEFECTS
 
 KIND = Kind(
     "defects",

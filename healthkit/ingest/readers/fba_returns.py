@@ -11,7 +11,7 @@ from datetime import timedelta
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from healthkit.readers.cells import (
+from healthkit.ingest.readers.cells import (
     columns_of,
     counts,
     instants,
@@ -21,10 +21,10 @@ from healthkit.readers.cells import (
     texts,
     without_other_shops,
 )
-from healthkit.readers.grid import Grid, Kind
-from healthkit.readers.place import Asked, local_days, newest, places
-from healthkit.readers.taken import Taken, fill, span
-from healthkit.tables import RETURNS
+from healthkit.ingest.readers.grid import Grid, Kind
+from healthkit.ingest.readers.place import Asked, local_days, newest, places
+from healthkit.ingest.readers.taken import Taken, fill, span
+from healthkit.schema.tables import RETURNS
 
 KIND = Kind(
     "fba_returns",

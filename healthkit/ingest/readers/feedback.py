@@ -12,8 +12,7 @@ import re
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from healthkit.marketplaces import MARKETPLACES
-from healthkit.readers.cells import (
+from healthkit.ingest.readers.cells import (
     DAY,
     by_distinct,
     columns_of,
@@ -23,11 +22,12 @@ from healthkit.readers.cells import (
     texts,
     without_other_shops,
 )
-from healthkit.readers.grid import AGAIN, SHIFTED, Grid, Kind
-from healthkit.readers.place import Asked, ends_of_days, newest, places
-from healthkit.readers.source import ReaderError
-from healthkit.readers.taken import Taken, fill, span
-from healthkit.tables import FEEDBACK
+from healthkit.ingest.readers.grid import AGAIN, SHIFTED, Grid, Kind
+from healthkit.ingest.readers.place import Asked, ends_of_days, newest, places
+from healthkit.ingest.readers.source import ReaderError
+from healthkit.ingest.readers.taken import Taken, fill, span
+from healthkit.schema.marketplaces import MARKETPLACES
+from healthkit.schema.tables import FEEDBACK
 
 KIND = Kind(
     "feedback",

@@ -16,13 +16,13 @@ from typing import Any, NoReturn
 
 import pyarrow as pa
 
-from healthkit.marketplaces import MARKETPLACES
-from healthkit.readers.cells import DAY, INSTANT, day_of
-from healthkit.readers.grid import AGAIN, shown
-from healthkit.readers.place import Asked
-from healthkit.readers.source import ReaderError
-from healthkit.readers.taken import Taken
-from healthkit.tables import (
+from healthkit.ingest.readers.cells import DAY, INSTANT, day_of
+from healthkit.ingest.readers.grid import AGAIN, shown
+from healthkit.ingest.readers.place import Asked
+from healthkit.ingest.readers.source import ReaderError
+from healthkit.ingest.readers.taken import Taken
+from healthkit.schema.marketplaces import MARKETPLACES
+from healthkit.schema.tables import (
     ACCOUNT_STATES,
     ACCOUNT_STATUS_WORDS,
     READINGS,

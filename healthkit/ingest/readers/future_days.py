@@ -13,8 +13,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from healthkit.readers.taken import Taken
-from healthkit.tables import ITEMS, PROMISED_DAYS, SHIPMENTS
+from healthkit.ingest.readers.taken import Taken
+from healthkit.schema.tables import ITEMS, PROMISED_DAYS, SHIPMENTS
 
 _CHECK = "Check the year, and the order of day and month."
 _UPDATED = "updated_at"

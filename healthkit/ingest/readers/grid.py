@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
-from healthkit.readers.source import ReaderError
+from healthkit.ingest.readers.source import ReaderError
 
 AGAIN = "Download it again."
 SHIFTED = "The row looks shifted: download the file again and import it unopened."

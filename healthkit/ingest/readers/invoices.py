@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from healthkit.readers.cells import columns_of, one_per, texts, without_other_shops
-from healthkit.readers.grid import Grid, Kind
-from healthkit.readers.place import Asked, as_new, local_days, plain_ids, times_there
-from healthkit.readers.taken import Taken, fill, span
-from healthkit.tables import ORDERS
+from healthkit.ingest.readers.cells import columns_of, one_per, texts, without_other_shops
+from healthkit.ingest.readers.grid import Grid, Kind
+from healthkit.ingest.readers.place import Asked, as_new, local_days, plain_ids, times_there
+from healthkit.ingest.readers.taken import Taken, fill, span
+from healthkit.schema.tables import ORDERS
 
 KIND = Kind(
     "invoices",

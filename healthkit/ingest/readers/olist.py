@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from healthkit.readers.cells import (
+from healthkit.ingest.readers.cells import (
     DAY,
     by_distinct,
     columns_of,
@@ -22,11 +22,11 @@ from healthkit.readers.cells import (
     statuses,
     texts,
 )
-from healthkit.readers.grid import Grid, Kind, whole
-from healthkit.readers.place import Asked, attach_zones, ends_of_days, newest
-from healthkit.readers.source import ReaderError
-from healthkit.readers.taken import Taken, fill, span
-from healthkit.tables import FEEDBACK, ITEMS, ORDERS
+from healthkit.ingest.readers.grid import Grid, Kind, whole
+from healthkit.ingest.readers.place import Asked, attach_zones, ends_of_days, newest
+from healthkit.ingest.readers.source import ReaderError
+from healthkit.ingest.readers.taken import Taken, fill, span
+from healthkit.schema.tables import FEEDBACK, ITEMS, ORDERS
 
 PLACE = "OLIST"
 NAME = "olist"

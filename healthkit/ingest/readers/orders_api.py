@@ -15,15 +15,15 @@ from typing import Any
 
 import pyarrow as pa
 
-from healthkit.marketplaces import BY_SALES_CHANNEL
-from healthkit.readers.cells import AMAZON_ID, INSTANT, OTHER_SHOP, OTHER_SHOP_ID, region
-from healthkit.readers.figures import Snapshot, name_of, refuse
-from healthkit.readers.grid import AGAIN
-from healthkit.readers.performance_json import Block, parsed
-from healthkit.readers.place import Asked, local_days, marketplaces_in, refuse_several
-from healthkit.readers.source import Document, ReaderError
-from healthkit.readers.taken import Taken, fill, span
-from healthkit.tables import ITEMS, ORDERS, SHIPMENTS, Table
+from healthkit.ingest.readers.cells import AMAZON_ID, INSTANT, OTHER_SHOP, OTHER_SHOP_ID, region
+from healthkit.ingest.readers.figures import Snapshot, name_of, refuse
+from healthkit.ingest.readers.grid import AGAIN
+from healthkit.ingest.readers.performance_json import Block, parsed
+from healthkit.ingest.readers.place import Asked, local_days, marketplaces_in, refuse_several
+from healthkit.ingest.readers.source import Document, ReaderError
+from healthkit.ingest.readers.taken import Taken, fill, span
+from healthkit.schema.marketplaces import BY_SALES_CHANNEL
+from healthkit.schema.tables import ITEMS, ORDERS, SHIPMENTS, Table
 
 V0 = Document(
     "orders_api_v0", "orders of the Orders API, version 0 (JSON)", "{[",

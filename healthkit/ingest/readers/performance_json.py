@@ -15,7 +15,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from healthkit.readers.figures import (
+from healthkit.ingest.readers.figures import (
     ACCOUNT,
     ALL,
     WARNING,
@@ -30,11 +30,11 @@ from healthkit.readers.figures import (
     share,
     word,
 )
-from healthkit.readers.grid import AGAIN
-from healthkit.readers.place import Asked
-from healthkit.readers.source import Document, ReaderError
-from healthkit.readers.taken import Taken
-from healthkit.tables import STATUS_WORDS
+from healthkit.ingest.readers.grid import AGAIN
+from healthkit.ingest.readers.place import Asked
+from healthkit.ingest.readers.source import Document, ReaderError
+from healthkit.ingest.readers.taken import Taken
+from healthkit.schema.tables import STATUS_WORDS
 
 DOCUMENT = Document(
     "performance_json", "seller performance report (JSON)", "{[", ('"accountStatuses"', '"performanceMetrics"')

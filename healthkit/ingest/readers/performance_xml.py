@@ -13,7 +13,7 @@ from datetime import date
 from typing import Any
 from xml.parsers import expat
 
-from healthkit.readers.figures import (
+from healthkit.ingest.readers.figures import (
     ALL,
     CHECKLIST,
     Figure,
@@ -27,10 +27,10 @@ from healthkit.readers.figures import (
     share,
     word,
 )
-from healthkit.readers.grid import AGAIN
-from healthkit.readers.place import Asked
-from healthkit.readers.source import Document, ReaderError
-from healthkit.readers.taken import Taken
+from healthkit.ingest.readers.grid import AGAIN
+from healthkit.ingest.readers.place import Asked
+from healthkit.ingest.readers.source import Document, ReaderError
+from healthkit.ingest.readers.taken import Taken
 
 DOCUMENT = Document("performance_xml", "seller performance report (XML)", "<", ("sellerPerformanceReport",))
 DEEPEST = 20

@@ -17,8 +17,7 @@ from typing import NoReturn
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from healthkit.marketplaces import BY_SALES_CHANNEL, MARKETPLACES
-from healthkit.readers.cells import (
+from healthkit.ingest.readers.cells import (
     AMAZON_ID,
     DAY,
     INSTANT,
@@ -30,8 +29,9 @@ from healthkit.readers.cells import (
     texts,
     words,
 )
-from healthkit.readers.grid import Grid, whole
-from healthkit.readers.source import ReaderError
+from healthkit.ingest.readers.grid import Grid, whole
+from healthkit.ingest.readers.source import ReaderError
+from healthkit.schema.marketplaces import BY_SALES_CHANNEL, MARKETPLACES
 
 MarketplaceOf = Callable[[str, list[str]], Mapping[str, str]]
 MarketplacesOf = Callable[[str], Iterable[str]]

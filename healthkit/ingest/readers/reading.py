@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 
-from healthkit.readers import (
+from healthkit.ingest.readers import (
     all_orders,
     amazon_shipments,
     confirmations,
@@ -29,12 +29,12 @@ from healthkit.readers import (
     unshipped,
     violations,
 )
-from healthkit.readers.grid import Grid, parse, refuse_long_lines
-from healthkit.readers.place import Asked, MarketplaceOf, MarketplacesOf, OnlyWhole
-from healthkit.readers.recognise import Unrecognised, recognise
-from healthkit.readers.source import Part, ReaderError, Source, digest_of, digest_of_group
-from healthkit.readers.taken import Taken
-from healthkit.readers.text import decode, opening
+from healthkit.ingest.readers.grid import Grid, parse, refuse_long_lines
+from healthkit.ingest.readers.place import Asked, MarketplaceOf, MarketplacesOf, OnlyWhole
+from healthkit.ingest.readers.recognise import Unrecognised, recognise
+from healthkit.ingest.readers.source import Part, ReaderError, Source, digest_of, digest_of_group
+from healthkit.ingest.readers.taken import Taken
+from healthkit.ingest.readers.text import decode, opening
 
 TAKE: dict[str, Callable[[Grid, Asked], Taken]] = {
     room.KIND.name: room.take

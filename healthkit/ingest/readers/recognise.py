@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from healthkit.readers import (
+from healthkit.ingest.readers import (
     all_orders,
     amazon_shipments,
     confirmations,
@@ -25,9 +25,9 @@ from healthkit.readers import (
     unshipped,
     violations,
 )
-from healthkit.readers.grid import RESAVED, Kind, names_of
-from healthkit.readers.source import Document
-from healthkit.readers.text import opening
+from healthkit.ingest.readers.grid import RESAVED, Kind, names_of
+from healthkit.ingest.readers.source import Document
+from healthkit.ingest.readers.text import opening
 
 KINDS: tuple[Kind, ...] = (
     all_orders.KIND,
@@ -82,7 +82,7 @@ def recognise(lines: list[str]) -> tuple[Kind, str]:
     >>> recognise(["order-id\\tRating\\tDay"])
     Traceback (most recent call last):
     ...
-    healthkit.readers.recognise.Unrecognised: no known kind of file. ...
+    healthkit.ingest.readers.recognise.Unrecognised: no known kind of file. ...
     """
     header = lines[0]
     for delimiter in DELIMITERS:
@@ -103,7 +103,7 @@ def recognise_document(content: bytes, lines: list[str] | None = None) -> Docume
     >>> recognise_document(b"<html>")
     Traceback (most recent call last):
     ...
-    healthkit.readers.recognise.Unrecognised: no known kind of file. ...
+    healthkit.ingest.readers.recognise.Unrecognised: no known kind of file. ...
     """
     begins = _begins(opening(content) if lines is None else lines)
     alike = [document for document in DOCUMENTS if begins in document.begins]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from healthkit.readers.cells import (
+from healthkit.ingest.readers.cells import (
     columns_of,
     counts,
     days,
@@ -23,8 +23,8 @@ from healthkit.readers.cells import (
     without_other_shops,
     words,
 )
-from healthkit.readers.grid import Grid, Kind
-from healthkit.readers.place import (
+from healthkit.ingest.readers.grid import Grid, Kind
+from healthkit.ingest.readers.place import (
     Asked,
     answers_there,
     as_new,
@@ -34,8 +34,8 @@ from healthkit.readers.place import (
     named_ids,
     times_there,
 )
-from healthkit.readers.taken import Taken, fill, span
-from healthkit.tables import RETURNS
+from healthkit.ingest.readers.taken import Taken, fill, span
+from healthkit.schema.tables import RETURNS
 
 KIND = Kind(
     "return_requests",

@@ -12,7 +12,7 @@ import re
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from healthkit.readers.cells import (
+from healthkit.ingest.readers.cells import (
     by_distinct,
     columns_of,
     counts,
@@ -25,10 +25,10 @@ from healthkit.readers.cells import (
     texts,
     without_other_shops,
 )
-from healthkit.readers.grid import Grid, Kind, shown, whole
-from healthkit.readers.place import Asked, ends_of_days, hours_later, newest, places
-from healthkit.readers.taken import Taken, fill, span
-from healthkit.tables import DEFECTS, RETURNS
+from healthkit.ingest.readers.grid import Grid, Kind, shown, whole
+from healthkit.ingest.readers.place import Asked, ends_of_days, hours_later, newest, places
+from healthkit.ingest.readers.taken import Taken, fill, span
+from healthkit.schema.tables import DEFECTS, RETURNS
 
 KIND = Kind(
     "returns",

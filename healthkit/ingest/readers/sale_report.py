@@ -12,8 +12,8 @@ from datetime import date
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from healthkit.readers.all_orders import CHANNEL_WORDS
-from healthkit.readers.cells import (
+from healthkit.ingest.readers.all_orders import CHANNEL_WORDS
+from healthkit.ingest.readers.cells import (
     columns_of,
     counts,
     day_of,
@@ -26,10 +26,10 @@ from healthkit.readers.cells import (
     without_other_shops,
     words,
 )
-from healthkit.readers.grid import Grid, Kind
-from healthkit.readers.place import Asked, ends_of_days, newest, places
-from healthkit.readers.taken import Taken, fill, span
-from healthkit.tables import ITEMS, ORDERS
+from healthkit.ingest.readers.grid import Grid, Kind
+from healthkit.ingest.readers.place import Asked, ends_of_days, newest, places
+from healthkit.ingest.readers.taken import Taken, fill, span
+from healthkit.schema.tables import ITEMS, ORDERS
 
 KIND = Kind(
     "sale_report",

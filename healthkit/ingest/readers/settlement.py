@@ -14,12 +14,12 @@ from decimal import Decimal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from healthkit.marketplaces import MARKETPLACES
-from healthkit.readers.cells import DAY, by_distinct, day_reader, order_ids, texts, without_other_shops
-from healthkit.readers.grid import Grid, Kind
-from healthkit.readers.place import Asked, ends_of_days, newest, places
-from healthkit.readers.taken import Taken, fill, span
-from healthkit.tables import POSTINGS
+from healthkit.ingest.readers.cells import DAY, by_distinct, day_reader, order_ids, texts, without_other_shops
+from healthkit.ingest.readers.grid import Grid, Kind
+from healthkit.ingest.readers.place import Asked, ends_of_days, newest, places
+from healthkit.ingest.readers.taken import Taken, fill, span
+from healthkit.schema.marketplaces import MARKETPLACES
+from healthkit.schema.tables import POSTINGS
 
 KIND = Kind(
     "settlement",

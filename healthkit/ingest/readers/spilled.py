@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.ipc as ipc
 
-from healthkit.readers.future_days import DaysSeen
-from healthkit.readers.source import ReaderError
+from healthkit.ingest.readers.future_days import DaysSeen
+from healthkit.ingest.readers.source import ReaderError
 
 BATCH = 1 << 16
 """So many rows are handed on at once."""

@@ -25,14 +25,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from healthkit.readers.cells import AMAZON_ID
-from healthkit.readers.grid import LONGEST_LINE, NO_ROWS, Grid, Kind, parse_body, refuse_long_lines
-from healthkit.readers.place import Asked, OnlyWhole
-from healthkit.readers.recognise import Unrecognised, recognise
-from healthkit.readers.source import Part, ReaderError
-from healthkit.readers.spilled import Spilled, among, numbers_of
-from healthkit.readers.taken import Taken, span
-from healthkit.readers.text import NotUtf8, clean, encoding_of, in_utf8, mark_of, note_on, opening
+from healthkit.ingest.readers.cells import AMAZON_ID
+from healthkit.ingest.readers.grid import LONGEST_LINE, NO_ROWS, Grid, Kind, parse_body, refuse_long_lines
+from healthkit.ingest.readers.place import Asked, OnlyWhole
+from healthkit.ingest.readers.recognise import Unrecognised, recognise
+from healthkit.ingest.readers.source import Part, ReaderError
+from healthkit.ingest.readers.spilled import Spilled, among, numbers_of
+from healthkit.ingest.readers.taken import Taken, span
+from healthkit.ingest.readers.text import NotUtf8, clean, encoding_of, in_utf8, mark_of, note_on, opening
 
 STRETCH = 8 << 20
 """So many bytes are read whole; of a larger file so many make a stretch. [bytes]"""

@@ -10,11 +10,11 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from healthkit.readers.cells import columns_of, flags, newest_said, refuse_numbers, texts, without_other_shops
-from healthkit.readers.grid import Grid, Kind
-from healthkit.readers.place import Asked, as_new, hours_later, local_days, named_ids, times_there
-from healthkit.readers.taken import Taken, fill, span
-from healthkit.tables import CONTACTS
+from healthkit.ingest.readers.cells import columns_of, flags, newest_said, refuse_numbers, texts, without_other_shops
+from healthkit.ingest.readers.grid import Grid, Kind
+from healthkit.ingest.readers.place import Asked, as_new, hours_later, local_days, named_ids, times_there
+from healthkit.ingest.readers.taken import Taken, fill, span
+from healthkit.schema.tables import CONTACTS
 
 KIND = Kind(
     "surveys",

@@ -10,8 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from healthkit.readers.cells import DAY, INSTANT
-from healthkit.tables import Table, check
+from healthkit.ingest.readers.cells import DAY, INSTANT
+from healthkit.schema.tables import Table, check
 
 _TYPES = {"text": pa.string(), "day": DAY, "instant": INSTANT, "count": pa.int64(), "flag": pa.bool_()}
 

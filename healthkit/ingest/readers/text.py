@@ -10,7 +10,7 @@ import codecs
 import re
 from collections.abc import Callable, Iterable, Iterator
 
-from healthkit.readers.source import ReaderError
+from healthkit.ingest.readers.source import ReaderError
 
 HEAD = 65_536
 """Bytes that are enough to see the header and the first rows."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from healthkit.readers.cells import (
+from healthkit.ingest.readers.cells import (
     columns_of,
     counts,
     flags,
@@ -23,10 +23,10 @@ from healthkit.readers.cells import (
     texts,
     without_other_shops,
 )
-from healthkit.readers.grid import Grid, Kind
-from healthkit.readers.place import Asked, local_days, newest, places
-from healthkit.readers.taken import Taken, fill, span
-from healthkit.tables import ITEMS, ORDERS
+from healthkit.ingest.readers.grid import Grid, Kind
+from healthkit.ingest.readers.place import Asked, local_days, newest, places
+from healthkit.ingest.readers.taken import Taken, fill, span
+from healthkit.schema.tables import ITEMS, ORDERS
 
 KIND = Kind(
     "unshipped",

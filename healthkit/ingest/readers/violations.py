@@ -11,7 +11,7 @@ import re
 
 import pyarrow as pa
 
-from healthkit.readers.cells import (
+from healthkit.ingest.readers.cells import (
     by_distinct,
     columns_of,
     days,
@@ -22,11 +22,11 @@ from healthkit.readers.cells import (
     texts,
     words,
 )
-from healthkit.readers.figures import name_of
-from healthkit.readers.grid import Grid, Kind
-from healthkit.readers.place import Asked, as_new, ends_of_days, places
-from healthkit.readers.taken import Taken, fill, span
-from healthkit.tables import SEVERITIES, VIOLATIONS
+from healthkit.ingest.readers.figures import name_of
+from healthkit.ingest.readers.grid import Grid, Kind
+from healthkit.ingest.readers.place import Asked, as_new, ends_of_days, places
+from healthkit.ingest.readers.taken import Taken, fill, span
+from healthkit.schema.tables import SEVERITIES, VIOLATIONS
 
 KIND = Kind(
     "violations",

@@ -8,9 +8,9 @@ from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
-from healthkit.readers import olist, orders_api
-from healthkit.readers.grid import AGAIN
-from healthkit.readers.recognise import (
+from healthkit.ingest.readers import olist, orders_api
+from healthkit.ingest.readers.grid import AGAIN
+from healthkit.ingest.readers.recognise import (
     DOCUMENTS,
     KINDS,
     Unrecognised,
@@ -20,8 +20,8 @@ from healthkit.readers.recognise import (
     recognise_document,
     stands_beside,
 )
-from healthkit.readers.source import ZIP, Part, ReaderError, Refused, Source, digest_of_group, digest_of_pieces
-from healthkit.readers.text import HEAD, opening
+from healthkit.ingest.readers.source import ZIP, Part, ReaderError, Refused, Source, digest_of_group, digest_of_pieces
+from healthkit.ingest.readers.text import HEAD, opening
 
 SUFFIXES = {".txt", ".tsv", ".csv", ".json", ".xml", ".gz", ".zip", ""}
 MOST_MEMBERS = 10_000

@@ -4,15 +4,15 @@ A block is made from a `Monthly` (one account) or a `Portfolio` (all of them), c
 and shows itself in a notebook. What came from a file is escaped by the templates.
 """
 
-from healthkit.blocks.account import account_state, contacts
-from healthkit.blocks.beside import reconciled
-from healthkit.blocks.block import Block
-from healthkit.blocks.document import code, page, style
-from healthkit.blocks.findings import Measure, measures
-from healthkit.blocks.missing_files import missing
-from healthkit.blocks.outputs import output_html
-from healthkit.blocks.portfolio import Portfolio, index, portfolio_row
-from healthkit.blocks.report import chapters, rules, scorecard, verdict, verdict_lines
+from healthkit.report.blocks.account import account_state, contacts
+from healthkit.report.blocks.beside import reconciled
+from healthkit.report.blocks.block import Block
+from healthkit.report.blocks.document import code, page, style
+from healthkit.report.blocks.findings import Measure, measures
+from healthkit.report.blocks.missing_files import missing
+from healthkit.report.blocks.outputs import output_html
+from healthkit.report.blocks.portfolio import Portfolio, index, portfolio_row
+from healthkit.report.blocks.report import chapters, rules, scorecard, verdict, verdict_lines
 
 __all__ = [
     "Block",

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from healthkit import wording
-from healthkit.blocks import findings
-from healthkit.blocks.block import Block, rendered
-from healthkit.blocks.findings import Measure, Row
-from healthkit.blocks.strokes import scale
+from healthkit.report import wording
+from healthkit.report.blocks import findings
+from healthkit.report.blocks.block import Block, rendered
+from healthkit.report.blocks.findings import Measure, Row
+from healthkit.report.blocks.strokes import scale
 
 if TYPE_CHECKING:
-    from healthkit.monthly import Monthly
+    from healthkit.report.monthly import Monthly
 
 
 # -- buyers' messages ------------------------------------------------------------------------------------------

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from healthkit import charts, wording
-from healthkit.blocks import findings
-from healthkit.blocks.block import Block, rendered
-from healthkit.blocks.findings import JUDGED
+from healthkit.report import charts, wording
+from healthkit.report.blocks import findings
+from healthkit.report.blocks.block import Block, rendered
+from healthkit.report.blocks.findings import JUDGED
 
 if TYPE_CHECKING:
-    from healthkit.monthly import Monthly
+    from healthkit.report.monthly import Monthly
 
 
 def reconciled(monthly: Monthly) -> Block:

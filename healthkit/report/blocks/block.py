@@ -12,7 +12,7 @@ from typing import Any
 import jinja2
 from markupsafe import escape
 
-from healthkit import wording
+from healthkit.report import wording
 
 FOLDER = Path(__file__).parent
 

@@ -10,8 +10,8 @@ from functools import cache
 
 from markupsafe import Markup
 
-from healthkit.blocks.block import FOLDER, Block, rendered
-from healthkit.blocks.packing import packed
+from healthkit.report.blocks.block import FOLDER, Block, rendered
+from healthkit.report.blocks.packing import packed
 
 
 def page(

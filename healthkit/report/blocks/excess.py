@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from healthkit import charts, wording
-from healthkit.blocks import findings
-from healthkit.blocks.findings import Measure
+from healthkit.report import charts, wording
+from healthkit.report.blocks import findings
+from healthkit.report.blocks.findings import Measure
 
 if TYPE_CHECKING:
-    from healthkit.monthly import Monthly
+    from healthkit.report.monthly import Monthly
 
 SHOWN = 5
 """So many groups stand in a chart: those that stand out, then those that have at least one order more than the rest."""

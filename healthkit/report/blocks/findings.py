@@ -12,13 +12,13 @@ from weakref import WeakKeyDictionary
 
 import pandas as pd
 
-from healthkit import wording
-from healthkit.policy import ON_SCALE, UNJUDGED
-from healthkit.verdicts import AMAZON, AccountVerdict, Reason, Verdict, account_verdict, reported_rows
-from healthkit.wording import Group, Leaving, Standing
+from healthkit.analysis.verdicts import AMAZON, AccountVerdict, Reason, Verdict, account_verdict, reported_rows
+from healthkit.metrics.policy import ON_SCALE, UNJUDGED
+from healthkit.report import wording
+from healthkit.report.wording import Group, Leaving, Standing
 
 if TYPE_CHECKING:
-    from healthkit.monthly import Monthly
+    from healthkit.report.monthly import Monthly
 
 JUDGED = ON_SCALE
 

@@ -13,11 +13,12 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from healthkit import charts, whatif, wording
-from healthkit.blocks import findings
-from healthkit.blocks.findings import Measure
-from healthkit.outlook import Calendar, Futures
-from healthkit.wording import foresight
+from healthkit.analysis import whatif
+from healthkit.analysis.outlook import Calendar, Futures
+from healthkit.report import charts, wording
+from healthkit.report.blocks import findings
+from healthkit.report.blocks.findings import Measure
+from healthkit.report.wording import foresight
 
 STEPS = (0, 10, 20, 30, 50, 75, 100)
 """The positions of the first slider that stand in the table. [percent]"""

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from healthkit import wording
-from healthkit.blocks import findings
-from healthkit.blocks.block import Block, rendered
-from healthkit.blocks.findings import Measure
-from healthkit.downloads import Advice, advice
-from healthkit.wording import Sentence
+from healthkit.ingest.downloads import Advice, advice
+from healthkit.report import wording
+from healthkit.report.blocks import findings
+from healthkit.report.blocks.block import Block, rendered
+from healthkit.report.blocks.findings import Measure
+from healthkit.report.wording import Sentence
 
 if TYPE_CHECKING:
-    from healthkit.monthly import Monthly
+    from healthkit.report.monthly import Monthly
 
 
 def missing(monthly: Monthly) -> Block:

@@ -9,7 +9,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from healthkit.blocks.block import Block
+from healthkit.report.blocks.block import Block
 
 VEGA_LITE = "application/vnd.vegalite."
 """How the MIME types of Altair's charts begin; a version follows."""

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from healthkit.blocks.block import escaped
+from healthkit.report.blocks.block import escaped
 
 CHART = re.compile(r'(<script type="application/json" data-chart="[^"]*">)(.*?)(</script>)', re.S)
 FEW = 8

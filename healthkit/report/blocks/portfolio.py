@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from healthkit import wording
-from healthkit.blocks import findings, missing_files
-from healthkit.blocks.block import Block, rendered
-from healthkit.blocks.findings import JUDGED, Measure
-from healthkit.blocks.strokes import Bar, strip
-from healthkit.policy import severity
-from healthkit.wording import Sentence, Standing
+from healthkit.metrics.policy import severity
+from healthkit.report import wording
+from healthkit.report.blocks import findings, missing_files
+from healthkit.report.blocks.block import Block, rendered
+from healthkit.report.blocks.findings import JUDGED, Measure
+from healthkit.report.blocks.strokes import Bar, strip
+from healthkit.report.wording import Sentence, Standing
 
 if TYPE_CHECKING:
-    from healthkit.monthly import Monthly
+    from healthkit.report.monthly import Monthly
 
 STRIPS = 8
 """So many measures have a strip; the page has no room for more."""

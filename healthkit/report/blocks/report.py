@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from healthkit import charts, wording
-from healthkit.blocks import excess, findings, foresight, missing_files
-from healthkit.blocks.block import Block, rendered
-from healthkit.blocks.excess import Figure
-from healthkit.blocks.findings import JUDGED, Measure
-from healthkit.blocks.strokes import sparkline
-from healthkit.policy import UNJUDGED
-from healthkit.wording import Group, Sentence
+from healthkit.metrics.policy import UNJUDGED
+from healthkit.report import charts, wording
+from healthkit.report.blocks import excess, findings, foresight, missing_files
+from healthkit.report.blocks.block import Block, rendered
+from healthkit.report.blocks.excess import Figure
+from healthkit.report.blocks.findings import JUDGED, Measure
+from healthkit.report.blocks.strokes import sparkline
+from healthkit.report.wording import Group, Sentence
 
 if TYPE_CHECKING:
-    from healthkit.monthly import Monthly
+    from healthkit.report.monthly import Monthly
 
 LISTED = 12
 """So many orders stand in a page; all of them in the file beside it."""

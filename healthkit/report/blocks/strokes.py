@@ -7,9 +7,9 @@ from typing import Any
 
 from markupsafe import Markup
 
-from healthkit import wording
-from healthkit.blocks.findings import Measure, Week
-from healthkit.monthly import WEEKS
+from healthkit.report import wording
+from healthkit.report.blocks.findings import Measure, Week
+from healthkit.report.monthly import WEEKS
 
 WIDTH, HEIGHT = 132, 26
 TALL = 24

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import altair as alt
 
-from healthkit import wording
-from healthkit.charts.drawing import (
+from healthkit.report import wording
+from healthkit.report.charts.drawing import (
     HALF,
     NARROW,
     UNCHECKED,
@@ -21,7 +21,7 @@ from healthkit.charts.drawing import (
     layer_of,
     text_width,
 )
-from healthkit.charts.rate_axis import round_step
+from healthkit.report.charts.rate_axis import round_step
 
 
 @UNCHECKED

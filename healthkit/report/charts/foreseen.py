@@ -8,8 +8,8 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from healthkit import wording
-from healthkit.charts.drawing import (
+from healthkit.report import wording
+from healthkit.report.charts.drawing import (
     HALF,
     NARROW,
     UNCHECKED,

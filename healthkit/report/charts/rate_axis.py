@@ -9,8 +9,8 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from healthkit import wording
-from healthkit.charts.drawing import Rows, colour
+from healthkit.report import wording
+from healthkit.report.charts.drawing import Rows, colour
 
 
 class RateAxis(NamedTuple):

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from healthkit import wording
-from healthkit.charts.drawing import WORDS, Rows, colour, day_of, layer_of, moment_of, text_width
-from healthkit.charts.rate_axis import RateAxis, shown
+from healthkit.report import wording
+from healthkit.report.charts.drawing import WORDS, Rows, colour, day_of, layer_of, moment_of, text_width
+from healthkit.report.charts.rate_axis import RateAxis, shown
 
 
 class _Label(NamedTuple):

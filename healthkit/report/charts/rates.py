@@ -9,8 +9,8 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from healthkit import wording
-from healthkit.charts.drawing import (
+from healthkit.report import wording
+from healthkit.report.charts.drawing import (
     LOOKS,
     NARROW,
     UNCHECKED,
@@ -26,8 +26,8 @@ from healthkit.charts.drawing import (
     shared,
     text_width,
 )
-from healthkit.charts.rate_axis import RateAxis, days_of, shown
-from healthkit.charts.rate_labels import label_layer, rate_labels
+from healthkit.report.charts.rate_axis import RateAxis, days_of, shown
+from healthkit.report.charts.rate_labels import label_layer, rate_labels
 
 
 @UNCHECKED

@@ -7,9 +7,9 @@ which `Strong` ones are set in bold.
 
 from __future__ import annotations
 
-from healthkit.wording import account, beside, downloads, foresight, panel, portfolio, reasons
-from healthkit.wording.demands import STAGES, earning, provisos, rating, stage, stages
-from healthkit.wording.figures import (
+from healthkit.report.wording import account, beside, downloads, foresight, panel, portfolio, reasons
+from healthkit.report.wording.demands import STAGES, earning, provisos, rating, stage, stages
+from healthkit.report.wording.figures import (
     MINUS,
     MONTHS,
     SMALL,
@@ -34,7 +34,7 @@ from healthkit.wording.figures import (
     things,
     wants_few,
 )
-from healthkit.wording.findings import (
+from healthkit.report.wording.findings import (
     Group,
     Leaving,
     Sentence,
@@ -70,7 +70,7 @@ from healthkit.wording.findings import (
     window_note,
     wrong,
 )
-from healthkit.wording.movement import (
+from healthkit.report.wording.movement import (
     STEP_NAMES,
     Movement,
     Part,
@@ -87,7 +87,7 @@ from healthkit.wording.movement import (
     signed,
     step_label,
 )
-from healthkit.wording.names import (
+from healthkit.report.wording.names import (
     ASSUMPTIONS,
     CAUSES,
     CAUSES_MANY,
@@ -109,7 +109,7 @@ from healthkit.wording.names import (
     metric,
     opening,
 )
-from healthkit.wording.portfolio import (
+from healthkit.report.wording.portfolio import (
     account_furthest,
     account_nearest,
     accounts_first,

@@ -8,8 +8,8 @@ from datetime import date, timedelta
 from fractions import Fraction
 from typing import Any
 
-from healthkit.wording.figures import MINUS, day, long_day, number, rounded, things
-from healthkit.wording.names import STATUSES, Status, inside, listed, metric, opening
+from healthkit.report.wording.figures import MINUS, day, long_day, number, rounded, things
+from healthkit.report.wording.names import STATUSES, Status, inside, listed, metric, opening
 
 SHOWS = {"policy_violations": "number", "account_health_rating": "points", "average_response_time": "average"}
 """What is shown of the metrics that are no rate: how many are open, points, hours on average."""

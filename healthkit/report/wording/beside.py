@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
-from healthkit.wording.figures import days, long_day, number, small, things
-from healthkit.wording.names import STATUSES, causes, inside, listed, opening
-from healthkit.wording.reasons import UNKNOWN, tells
+from healthkit.report.wording.figures import days, long_day, number, small, things
+from healthkit.report.wording.names import STATUSES, causes, inside, listed, opening
+from healthkit.report.wording.reasons import UNKNOWN, tells
 
 THEIRS = "Amazon\N{RIGHT SINGLE QUOTATION MARK}s"
 NAMED = 5

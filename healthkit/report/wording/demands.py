@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from healthkit.wording.figures import number, things
+from healthkit.report.wording.figures import number, things
 
 STAGES = {
     "advice": "advice",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
-from healthkit.wording.figures import long_day, number, small, things
-from healthkit.wording.names import Strong, listed, metric, opening
+from healthkit.report.wording.figures import long_day, number, small, things
+from healthkit.report.wording.names import Strong, listed, metric, opening
 
 EVIDENCE = {
     "orders": "orders",

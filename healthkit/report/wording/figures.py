@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from fractions import Fraction
 
-from healthkit.wording.names import DASH
+from healthkit.report.wording.names import DASH
 
 MINUS = "\N{MINUS SIGN}"
 MONTHS = [

@@ -7,8 +7,8 @@ from datetime import date
 from fractions import Fraction
 from typing import NamedTuple
 
-from healthkit.wording import account, reasons
-from healthkit.wording.figures import (
+from healthkit.report.wording import account, reasons
+from healthkit.report.wording.figures import (
     day,
     days,
     exact,
@@ -22,7 +22,18 @@ from healthkit.wording.figures import (
     target,
     things,
 )
-from healthkit.wording.names import CHANNELS, CLOCKS, DASH, PLACED, Strong, causes, inside, listed, metric, opening
+from healthkit.report.wording.names import (
+    CHANNELS,
+    CLOCKS,
+    DASH,
+    PLACED,
+    Strong,
+    causes,
+    inside,
+    listed,
+    metric,
+    opening,
+)
 
 Sentence = tuple[str, ...]
 

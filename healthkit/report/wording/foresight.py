@@ -7,9 +7,9 @@ from datetime import date
 from fractions import Fraction
 from typing import Any
 
-from healthkit.wording.figures import day, long_day, number, rate, target, things
-from healthkit.wording.findings import Sentence, Standing, named, plain, verb  # noqa: F401 - plain for the examples
-from healthkit.wording.names import STATUSES, Strong, causes, listed, metric, opening
+from healthkit.report.wording.figures import day, long_day, number, rate, target, things
+from healthkit.report.wording.findings import Sentence, Standing, named, plain, verb  # noqa: F401 - plain for the examples
+from healthkit.report.wording.names import STATUSES, Strong, causes, listed, metric, opening
 
 BEST_CASE = "This is the best case: nothing new goes wrong, and orders keep coming at the pace of the last eight weeks."
 NO_ORDERS = "No new orders are taken into account: every window only empties."

@@ -8,8 +8,8 @@ from fractions import Fraction
 from itertools import accumulate
 from typing import Any, NamedTuple
 
-from healthkit.wording.figures import MINUS, count, day, exact, long_day, number, percent, rate, rounded, things
-from healthkit.wording.names import PLACED, listed, metric, opening
+from healthkit.report.wording.figures import MINUS, count, day, exact, long_day, number, percent, rate, rounded, things
+from healthkit.report.wording.names import PLACED, listed, metric, opening
 
 STEP_NAMES = {"left": "Left", "removed": "Removed", "learnt late": "Learnt late", "new": "New"}
 """Why an order is at fault on one of two days only, in a word."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from healthkit.wording.figures import number, percent, things
-from healthkit.wording.findings import Sentence, Standing, percent_used
-from healthkit.wording.names import Strong
+from healthkit.report.wording.figures import number, percent, things
+from healthkit.report.wording.findings import Sentence, Standing, percent_used
+from healthkit.report.wording.names import Strong
 
 STATUS_ANY = "any status"
 BEST_CASE = "Grey: as it is. Black: what if. Both dashed: if nothing new goes wrong."

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from html import escape
 
-from healthkit.wording import account as account_words
-from healthkit.wording.figures import day as short_day
-from healthkit.wording.figures import headroom, small, things
-from healthkit.wording.findings import (
+from healthkit.report.wording import account as account_words
+from healthkit.report.wording.figures import day as short_day
+from healthkit.report.wording.figures import headroom, small, things
+from healthkit.report.wording.findings import (
     Sentence,
     Standing,
     brackets,
@@ -19,8 +19,8 @@ from healthkit.wording.findings import (
     plain,  # noqa: F401 - the examples use it
     verb,
 )
-from healthkit.wording.names import Strong, listed, metric, opening
-from healthkit.wording.reasons import unjudged_measures
+from healthkit.report.wording.names import Strong, listed, metric, opening
+from healthkit.report.wording.reasons import unjudged_measures
 
 
 def accounts_wrong(off: int, risk: int, unjudged: int, on: int, failed: int) -> Sentence:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-from healthkit.wording.downloads import EVIDENCE
-from healthkit.wording.figures import count, days, long_day, number, rate, small, things
-from healthkit.wording.names import DASH, listed
+from healthkit.report.wording.downloads import EVIDENCE
+from healthkit.report.wording.figures import count, days, long_day, number, rate, small, things
+from healthkit.report.wording.names import DASH, listed
 
 UNKNOWN = {
     "promises": "when they were due to ship",

@@ -1,0 +1,14 @@
+"""The monthly report: what it holds, its sentences, charts and HTML."""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__,
+    submodules=[
+        "blocks",
+        "charts",
+        "monthly",
+        "vega",
+        "wording",
+    ],
+)

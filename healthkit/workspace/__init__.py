@@ -1,0 +1,13 @@
+"""A store, its policies and its counts, opened together; and taking files out of it again."""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__,
+    submodules=[
+        "desk",
+        "excerpt",
+        "kept",
+        "removal",
+    ],
+)
