@@ -66,7 +66,9 @@ def test_kept_counts_that_were_damaged_are_counted_again(tmp_path, damage):
 def test_a_change_in_the_policy_that_another_is_based_on_is_seen(tmp_path):
     take(tmp_path / "store", SAMPLE / "birchway-crafts")
     base, child = tmp_path / "base.yaml", tmp_path / "child.yaml"
-    text = (Path(__file__).parents[1] / "healthkit" / "metrics" / "policies" / "amazon_us.yaml").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[1] / "healthkit" / "metrics" / "policies" / "amazon_us.yaml").read_text(
+        encoding="utf-8"
+    )
     child.write_text(f"policy: child\ntitle: Child\nbased_on: {base}\nzone: UTC\nread: 2026-11-22\nrules: {{}}\n")
     counts = []
     for counted in (text, text.replace("clock: ship_by_on", "clock: shipped_on")):
