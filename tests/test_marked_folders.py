@@ -21,7 +21,7 @@ KINDS = {"mine-": re.compile(r"\d+\.txt|deep/(\d+\.txt)?")}
 def left_behind(place: Path, beginning: str = "mine-", names: tuple[str, ...] = ("1.txt", "deep/2.txt")) -> Path:
     """A marked folder with such files, of a process that was killed."""
     script = (
-        "import os, sys; from pathlib import Path; from healthkit import marked_folders\n"
+        "import os, sys; from pathlib import Path; from healthkit.files import marked_folders\n"
         "made = marked_folders.make(Path(sys.argv[1]), sys.argv[2])\n"
         "for name in sys.argv[3:]:\n    path = made / name\n    path.parent.mkdir(exist_ok=True)\n"
         "    path.write_text('rows')\n"

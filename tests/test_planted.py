@@ -157,7 +157,7 @@ def plant_links(places: Places) -> list[Path]:
     """Folders of the user's own elsewhere, to which links lead that are named like folders of ours."""
     elsewhere = places.home / "elsewhere"
     script = (
-        "import os, sys; from pathlib import Path; from healthkit import marked_folders\n"
+        "import os, sys; from pathlib import Path; from healthkit.files import marked_folders\n"
         "made = marked_folders.make(Path(sys.argv[1]), 'healthkit-batch-')\n(made / 'excerpt').mkdir()\n"
         "(made / 'excerpt' / 'excerpt.json').write_text('mine')\nos.kill(os.getpid(), 9)"
     )

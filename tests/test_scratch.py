@@ -19,7 +19,7 @@ from healthkit.store import merging
 SPILLING = """
 import sys
 from pathlib import Path
-from healthkit import scratch
+from healthkit.files import scratch
 from healthkit.cli import main
 from healthkit.store.merging import connected
 
@@ -54,7 +54,7 @@ def test_nothing_is_left_where_one_works_nor_in_the_folder_for_temporary_files(e
 def test_what_a_killed_process_left_goes_with_the_next_folder(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     told = os.environ | {"TMPDIR": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[1])}
-    words = "import os; from healthkit import scratch; print(scratch.folder(), flush=True); "
+    words = "import os; from healthkit.files import scratch; print(scratch.folder(), flush=True); "
     killed = subprocess.run(
         [sys.executable, "-c", words + "os.kill(os.getpid(), 9)"], env=told, capture_output=True, text=True
     )

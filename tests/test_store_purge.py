@@ -307,7 +307,7 @@ def test_a_store_in_an_object_storage_is_not_purged():
 KILLED_BATCH = """
 import os, sys
 from pathlib import Path
-from healthkit import scratch
+from healthkit.files import scratch
 
 for place in map(Path, sys.argv[1:]):
     made = scratch.make(scratch.BATCH, place)
