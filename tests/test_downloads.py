@@ -89,7 +89,7 @@ def test_an_unknown_word_or_marketplace_is_refused_with_those_there_are():
 
 def test_the_file_is_part_of_what_is_installed():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    assert downloads.FILE.name in project["tool"]["setuptools"]["package-data"]["healthkit"]
+    assert f"ingest/{downloads.FILE.name}" in project["tool"]["setuptools"]["package-data"]["healthkit"]
 
 
 SOUND = downloads.FILE.read_text(encoding="utf-8")

@@ -180,7 +180,12 @@ PARCELS = {
 def test_units_are_counted_parcel_by_parcel_and_late_ones_are_added():
     held = counted(rule("unit_on_time_delivery_rate", "deliver_by_on"), **PARCELS)
     # On time: the parcel of A that does not tell its units, one, and the seven of B.
-    assert days(held.exposure, "clock_day", "known_on", "counted") == [("05-04", "05-04", 8), ("05-04", "05-06", 8)]
+    assert sorted(days(held.exposure, "clock_day", "known_on", "counted")) == [
+        ("05-04", "05-04", 1),
+        ("05-04", "05-04", 7),
+        ("05-04", "05-06", 8),
+    ]
+    assert dict(days(held.exposure, "counted", "assumed"))[1] == "units_estimated"
     assert sorted(days(held.faults, "order_id", "causes", "at_fault")) == [
         ("A", "delivered_late", 3),
         ("A", "delivered_late", 5),
@@ -262,8 +267,7 @@ def test_shipped_orders_of_which_no_parcel_was_delivered_are_unknown():
     """
     expected = [("01-10", "01-10", 1), ("01-11", "01-11", 2)]
     assert unknown("on_time_delivery_rate", "deliver_by_on", shipments=shipments) == expected
-    # The rate in units does not ask for tracking, so that A is unknown there, and left out of the rate of parcels.
-    expected = [("01-10", "01-10", 2), ("01-11", "01-11", 2)]
+    # A has no tracking, so that both rates leave it out.
     assert unknown("unit_on_time_delivery_rate", "deliver_by_on", shipments=shipments) == expected
 
 
