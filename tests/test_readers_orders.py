@@ -6,6 +6,7 @@ import copy
 import json
 import re
 import tempfile
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -846,3 +847,17 @@ def read_from_disk(content: bytes, data: Any) -> None:
         put(Path(folder), content)
         for source in plan([folder])[0]:
             whole_or_refused(lambda source=source: read(source, marketplace=told))
+
+
+@pytest.mark.parametrize("invoicing", [False, True])
+def test_an_order_report_without_promises_says_which_columns_to_switch_on(tmp_path, invoicing):
+    """By default Amazon leaves them out; the report for invoicing never has them."""
+    bare = files.ORDER_REPORT.without_column("latest-ship-date").without_column("latest-delivery-date")
+    more = ("currency", "item-price", "item-tax", "shipping-price", "delivery-time-zone")
+    more += ("bill-address-1", "payment-method-details") if invoicing else ()
+    rows_of = tuple((*cells, *("x" for _ in more)) for cells in bare.rows)
+    put(tmp_path, replace(bare, header=(*bare.header, *more), rows=rows_of), name="orders.txt")
+    _, [refused] = plan([tmp_path])
+    assert "The nearest kind: order report; the file lacks latest-ship-date, latest-delivery-date" in refused.message
+    assert "tick latest-ship-date and latest-delivery-date, then download it again" in refused.message
+    assert ("never has the ship-by and deliver-by days" in refused.message) == invoicing
