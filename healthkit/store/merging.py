@@ -65,8 +65,8 @@ def ledger_of(raw: Mapping[str, pa.Table], coverage: pd.DataFrame | None = None)
             f"from given_{table.name} held join places using (report)"
         )
         connection.execute(newest(table))
-    restore(connection)
-    connection.execute(WITH_POSTINGS)
+    mark_restored_orders(connection)
+    connection.execute(ADD_SETTLED_DEFECTS)
     told = connection.execute(
         "select account, marketplace, min(ordered_on) as begins_on, max(ordered_on) as ends_on, "
         "date '9999-12-31' as heard_on, count(*) as orders, "
@@ -138,7 +138,7 @@ def newest(table: tables.Table) -> str:
     )
 
 
-_RESTORED = """
+_MARK_RESTORED = """
     with zones as (select unnest($zones, recursive := true)),
          cancelled as (select account, marketplace, order_id, max(updated_at) as cancelled_at
                        from raw_orders where status = 'cancelled' group by all),
@@ -154,10 +154,10 @@ _RESTORED = """
 """
 
 
-def restore(connection: duckdb.DuckDBPyConnection) -> None:
-    """Say of orders that were cancelled and are no longer since when (ORDERS, `restored_on`), in their own zone."""
+def mark_restored_orders(connection: duckdb.DuckDBPyConnection) -> None:
+    """Set ORDERS.restored_on: the day, in the marketplace's zone, on which a cancelled order was reported otherwise."""
     zones = [{"marketplace": code, "zone": one.zone} for code, one in MARKETPLACES.items()]
-    connection.execute(_RESTORED, {"zones": zones})
+    connection.execute(_MARK_RESTORED, {"zones": zones})
 
 
 LACKING = """
@@ -165,36 +165,36 @@ LACKING = """
                    from raw_feedback semi join (from taken where kind = 'feedback') using (report) group by all),
          rows as (select distinct account, marketplace, order_id, feedback_id, received_on, report, last_day
                   from raw_feedback join spans using (account, marketplace, report)),
-         held as (select account, marketplace, order_id, feedback_id, max(last_day) as held_till
-                  from rows group by all),
-         covered as (select rows.* exclude (report, last_day), rows.report as holder, spans.report, spans.last_day
-                     from rows join spans using (account, marketplace)
-                     where spans.report <> rows.report and first_day < received_on and received_on < spans.last_day),
-         lacked_by as (from covered anti join rows using (account, marketplace, order_id, feedback_id, report)),
-         pairs as (select distinct holder, report from lacked_by),
+         ratings as (select account, marketplace, order_id, feedback_id, received_on, max(last_day) as held_till
+                     from rows group by all),
+         covered as (select ratings.*, report, last_day from ratings join spans using (account, marketplace)
+                     where first_day < received_on and received_on < last_day),
+         absent as (from covered anti join rows using (account, marketplace, order_id, feedback_id, report)),
+         holders as (select absent.*, rows.report as holder
+                     from absent join rows using (account, marketplace, order_id, feedback_id)),
+         pairs as (select distinct holder, report from holders),
          interleaved as (select pairs.* from pairs semi join pairs others
                          on pairs.holder = others.report and pairs.report = others.holder),
-         doubted as (from lacked_by semi join interleaved using (holder, report)),
-         again as (select lacked_by.* from lacked_by semi join rows on rows.report = lacked_by.report
-                   and rows.account = lacked_by.account and rows.marketplace = lacked_by.marketplace
-                   and rows.order_id = lacked_by.order_id and rows.received_on > lacked_by.received_on),
-         lacking as (select distinct account, marketplace, order_id, feedback_id, report, last_day
-                     from lacked_by join held using (account, marketplace, order_id, feedback_id)
-                          anti join doubted using (account, marketplace, order_id, feedback_id, report)
-                          anti join again using (account, marketplace, order_id, feedback_id, report)
+         unclear as (from holders semi join interleaved using (holder, report)),
+         rated_again as (select absent.* from absent semi join rows
+                         on rows.report = absent.report and rows.account = absent.account
+                            and rows.marketplace = absent.marketplace and rows.order_id = absent.order_id
+                            and rows.received_on > absent.received_on),
+         lacking as (from absent anti join unclear using (account, marketplace, order_id, feedback_id, report)
+                          anti join rated_again using (account, marketplace, order_id, feedback_id, report)
                      where last_day >= held_till)
 """
 """SQL for ratings and the downloads that cover their day and lack them (see `REMOVED`)."""
 REMOVED = f"""
     create or replace temp table feedback as
     with {LACKING.strip()},
-         lacked as (select account, marketplace, order_id, feedback_id, min(last_day) as lacked_on
+         lacked as (select account, marketplace, order_id, feedback_id, min(last_day) as lacked_on,
+                           max(held_till) as held_till
                     from lacking group by all)
     select feedback.* replace (
         case when removed_on is null and lacked_on is not null
              then greatest(lacked_on, held_till + 1, received_on + 1) else removed_on end as removed_on)
     from feedback left join lacked using (account, marketplace, order_id, feedback_id)
-         left join held using (account, marketplace, order_id, feedback_id)
     order by account, marketplace, order_id, feedback_id
 """
 """SQL that finds ratings which a later download of the same account and marketplace lacks: they were removed.
@@ -207,7 +207,7 @@ downloads that each lack ratings of the other neither is the later one (one may 
 nothing of each other.
 """
 
-WITH_POSTINGS = """
+ADD_SETTLED_DEFECTS = """
     create or replace temp table defects as
     with days as (select account, marketplace, order_id, kind, posted_on, sum(amount) as amount,
                          max(updated_at) as updated_at, arg_max(report, updated_at) as report

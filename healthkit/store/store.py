@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import duckdb
-import narwhals as nw
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable, write_deltalake
@@ -30,15 +29,15 @@ from healthkit.store.coverage import coverage_in
 from healthkit.store.folders import Bucket, Folder, besides, folder_of, is_denied, nearest, owner_of, unwritable
 from healthkit.store.logs import KEPT, LOG, is_begun, opened, purged_before
 from healthkit.store.merging import (
+    ADD_SETTLED_DEFECTS,
     NEWER,
     PLACES,
     REMOVED,
-    WITH_POSTINGS,
     columns_of,
     connected,
     ledger_in,
+    mark_restored_orders,
     newest,
-    restore,
     schema,
 )
 from healthkit.store.stored import rows_in
@@ -77,7 +76,7 @@ class Taken(Protocol):
     kind: str
     account: str | None
     content: str | None
-    meant_for: str | None
+    stated_marketplace: str | None
     rows: int
     first_day: Any
     last_day: Any
@@ -219,7 +218,7 @@ class Store:
                 "report": taken.report, "name": taken.name, "kind": taken.kind, "account": taken.account,
                 "rows": taken.rows, "first_day": taken.first_day, "last_day": taken.last_day, "number": number + place,
                 "digest": taken.digest or taken.report, "brought": told(taken.tables), "content": taken.content,
-                "meant_for": taken.meant_for,
+                "stated_marketplace": taken.stated_marketplace,
             }
             for place, taken in enumerate(takens)
         ]  # fmt: skip
@@ -392,9 +391,9 @@ class Store:
                 raise self.damaged(table, error) from error
         if len(only) < len(tables.RAW):
             return ledger_in(connection, schema(tables.COVERAGE).empty_table().to_pandas())
-        restore(connection)
+        mark_restored_orders(connection)
         connection.execute(REMOVED)
-        connection.execute(WITH_POSTINGS)
+        connection.execute(ADD_SETTLED_DEFECTS)
         return ledger_in(connection, coverage_in(connection))
 
     def check_accounts(self, wanted: Iterable[str], known: Sequence[str]) -> None:
@@ -481,13 +480,13 @@ class Store:
         question = "select distinct marketplace from held where ordered_on is not null order by 1"
         return [row[0] for row in self._ask(question, None if account is None else [account])]
 
-    def ratings(self, account: str, marketplace: str | None = None) -> int:
-        """How many ratings of an account stand, in one marketplace or all; none where it has no orders here."""
-        if account not in self.accounts():
-            return 0
-        feedback = self.ledger([account]).feedback.filter(nw.col("removed_on").is_null())
-        found = feedback.select("marketplace").collect().to_arrow()["marketplace"].to_pylist()
-        return len(found) if marketplace is None else found.count(marketplace)
+    def marketplaces_by_account(self, accounts: Iterable[str]) -> dict[str, set[str]]:
+        """The marketplaces of the orders of some accounts, in one question to the store."""
+        found: dict[str, set[str]] = {}
+        question = "select distinct account, marketplace from held where ordered_on is not null"
+        for account, marketplace in self._ask(question, sorted(accounts)):
+            found.setdefault(account, set()).add(marketplace)
+        return found
 
     def marketplace_of(self, account: str, order_ids: Iterable[str]) -> dict[str, str]:
         """The marketplace of those of an account's orders that the store knows, by order id; several are joined by
