@@ -36,7 +36,11 @@ BY_HAND = {
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of raw file: its columns: those it must have, those read where present, those left outside."""
+    """One kind of raw file: its columns: those it must have, those read where present, those left outside.
+
+    `off_by_default` are columns that the marketplace leaves out until the seller adds them; `switch_on` says where, with
+    `{columns}`. `never_with` are columns of another file that never has them; `instead` says what to download then.
+    """
 
     name: str
     title: str
@@ -48,6 +52,10 @@ class Kind:
     by_hand: bool = False
     aliases: Mapping[str, str] = field(default_factory=dict)
     cure: str = ""
+    off_by_default: tuple[str, ...] = ()
+    switch_on: str = ""
+    never_with: tuple[str, ...] = ()
+    instead: str = ""
 
     @property
     def known(self) -> set[str]:

@@ -27,19 +27,6 @@ from healthkit.ingest.readers.place import Asked, local_days, newest, places
 from healthkit.ingest.readers.taken import Taken, fill, span
 from healthkit.schema.tables import ITEMS, ORDERS
 
-OPTIONAL = ("latest-ship-date", "latest-delivery-date")
-"""Columns that Amazon leaves out of the order report until the seller adds them."""
-ADD_COLUMNS = (
-    "Amazon leaves columns out until they are switched on: Seller Central, Orders > Order Reports > Add or remove "
-    "order report columns: tick {columns}, then download it again (it holds them from that day on)."
-)
-INVOICING = ("bill-address-1", "payment-method-details")
-"""Columns that only the order report for invoicing has."""
-NOT_INVOICING = (
-    "This is the order report for invoicing, which never has the ship-by and deliver-by days. Download the order "
-    "report of new orders (report type GET_FLAT_FILE_ORDER_REPORT_DATA_SHIPPING). "
-)
-
 KIND = Kind(
     "order_report",
     "order report",
@@ -73,6 +60,12 @@ KIND = Kind(
     tax-collection-responsible-party is-replacement-order is-exchange-order original-order-id
     default-ship-from-name is-ispu-order ioss-number is-shipping-settings-automation-enabled ssa-carrier
     ssa-ship-method handling-time effective-handling-time reporting-date promise-date""",
+    off_by_default=("latest-ship-date", "latest-delivery-date"),
+    switch_on="Amazon leaves columns out until they are switched on: Seller Central, Orders > Order Reports > Add or "
+    "remove order report columns: tick {columns}, then download it again (it holds them from that day on).",
+    never_with=("bill-address-1", "payment-method-details"),
+    instead="This is the order report for invoicing, which never has the ship-by and deliver-by days. Download the "
+    "order report of new orders (report type GET_FLAT_FILE_ORDER_REPORT_DATA_SHIPPING).",
 )
 _CONTINUATION = "continuation lines without an order-item-id repeat an order"
 

@@ -169,8 +169,9 @@ def _nearest(header: str) -> str:
     unknown = [name[:40] for name in names if name and name not in kind.known]
     more = f" and {len(unknown) - 8} more" if len(unknown) > 8 else ""
     differs = f", and holds {', '.join(unknown[:8])}{more}, unknown there" if unknown else ""
-    if set(order_report.INVOICING) <= set(names):
-        kind, missing, differs = order_report.KIND, [name for name in order_report.OPTIONAL if name not in names], ""
+    other = next((one for one in every_kind() if one.never_with and set(one.never_with) <= set(names)), None)
+    if other is not None:
+        kind, missing, differs = other, [name for name in other.off_by_default if name not in names], ""
     return (
         f"no known kind of file. The nearest kind: {kind.title}; the file lacks {', '.join(missing)}{differs}. "
         f"{_cure(kind, missing, names)}"
@@ -179,10 +180,10 @@ def _nearest(header: str) -> str:
 
 def _cure(kind: Kind, missing: list[str], names: list[str]) -> str:
     """What to do about a file that lacks columns of its kind: some have to be switched on where it is made."""
-    if kind is not order_report.KIND or not set(missing) <= set(order_report.OPTIONAL):
+    if not kind.switch_on or not set(missing) <= set(kind.off_by_default):
         return f"Download it again with all its columns, or correct its header.{f' {kind.cure}' if kind.cure else ''}"
-    what = order_report.NOT_INVOICING if set(order_report.INVOICING) <= set(names) else ""
-    return what + order_report.ADD_COLUMNS.format(columns=" and ".join(missing))
+    instead = f"{kind.instead} " if kind.never_with and set(kind.never_with) <= set(names) else ""
+    return instead + kind.switch_on.format(columns=" and ".join(missing))
 
 
 def _nearness(kind: Kind, names: list[str]) -> float:
