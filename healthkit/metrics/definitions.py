@@ -499,28 +499,32 @@ def _with_units(ledger: Ledger) -> Frame:
     Several such parcels of one order share them alike, the first also has the rest, and none has fewer than one. That,
     and one unit where those of the order are not known, is an estimate (`units_from`).
     """
-    parcels = ledger.shipments.select(*ORDER, "shipment_id", "units", "tracking", "delivered_at", "delivered_on")
-    silent = nw.col("units").is_null()
-    marked = parcels.with_columns(
-        silent=nw.when(silent).then(1).otherwise(0),
-        first=nw.when(silent).then(nw.col("shipment_id")),
-        told=nw.col("units").fill_null(0),
-    )
-    by_order = marked.group_by(ORDER).agg(nw.col("silent").sum(), nw.col("first").min(), nw.col("told").sum())
-    of_orders = ledger.orders.select(*ORDER, of_order=nw.col("units")).join(by_order, on=ORDER, how="inner")
-    left = of_orders.with_columns(
-        left=nw.col("of_order") - nw.col("told"), sharing=nw.max_horizontal("silent", nw.lit(1))
-    )
-    share = nw.col("left") // nw.col("sharing")
+    columns = [*ORDER, "shipment_id", "units", "tracking", "delivered_at", "delivered_on"]
+    parcels = ledger.shipments.select(columns)
+    unstated = nw.col("units").is_null()
+    stated = parcels.filter(~unstated).with_columns(units_from=_nothing("text"))
+    without = parcels.filter(unstated)
+    if not len(without.head(1).collect()):
+        return stated  # As in most accounts: to look costs less than to share out nothing.
+    sharing = without.group_by(ORDER).agg(sharing=nw.col("shipment_id").len(), first=nw.col("shipment_id").min())
+    stated_units = parcels.filter(~unstated).group_by(ORDER).agg(stated_units=nw.col("units").sum())
+    orders = ledger.orders.select(*ORDER, order_units=nw.col("units"))
+    shares = sharing.join(orders, on=ORDER, how="left").join(stated_units, on=ORDER, how="left")
+    shares = shares.with_columns(rest=nw.col("order_units") - nw.col("stated_units").fill_null(0))
+    share = nw.col("rest") // nw.col("sharing")
     is_first = nw.col("shipment_id") == nw.col("first")
-    rest = nw.when(is_first).then(nw.col("left") - share * nw.col("sharing")).otherwise(0)
-    enough = (nw.col("left") >= nw.col("sharing")).fill_null(False)
-    return parcels.join(left, on=ORDER, how="left").with_columns(
-        units_from=nw.when(silent & ~(enough & (nw.col("sharing") == 1)))
-        .then(nw.lit(UNITS_ESTIMATED))
-        .otherwise(_nothing("text")),
-        units=nw.when(~silent).then(nw.col("units")).otherwise(nw.when(enough).then(share + rest).otherwise(1)),
+    enough = (nw.col("rest") >= nw.col("sharing")).fill_null(False)
+    of_first = nw.when(is_first).then(nw.col("rest") - share * nw.col("sharing")).otherwise(0)
+    known = nw.when(enough & (nw.col("sharing") == 1)).then(_nothing("text"))
+    estimated = (
+        without.drop("units")
+        .join(shares, on=ORDER, how="inner")
+        .with_columns(
+            units=nw.when(enough).then(share + of_first).otherwise(1).cast(nw.Int64),
+            units_from=known.otherwise(nw.lit(UNITS_ESTIMATED, nw.String)),
+        )
     )
+    return nw.concat([stated, estimated.select([*columns, "units_from"])])
 
 
 def valid_tracking_rate(ledger: Ledger, basis: Basis) -> Stays:
@@ -680,9 +684,11 @@ def _requests(ledger: Ledger, basis: Basis) -> Frame:
     A file of requests may not say who fulfilled the order: then the order does, where it is known.
     """
     orders = ledger.orders.select(*ORDER, fulfilled_by=nw.col("channel"))
-    asked = ledger.returns.filter(nw.col("channel") == "seller").join(orders, on=ORDER, how="left")
-    asked = asked.filter(nw.col("fulfilled_by").fill_null("seller") == "seller")
-    return asked.with_columns(order_id=nw.col("return_id"), clock_day=nw.col(basis.clock), gone_on=nw.col("cleared_on"))
+    requests = ledger.returns.filter(nw.col("channel") == "seller").join(orders, on=ORDER, how="left")
+    requests = requests.filter(nw.col("fulfilled_by").fill_null("seller") == "seller")
+    return requests.with_columns(
+        order_id=nw.col("return_id"), clock_day=nw.col(basis.clock), gone_on=nw.col("cleared_on")
+    )
 
 
 def return_dissatisfaction_rate(ledger: Ledger, basis: Basis) -> Stays:
