@@ -137,12 +137,12 @@ class AccountVerdict(NamedTuple):
         Of several measures that lack the same evidence the days are joined.
         """
         by_evidence: dict[str, MissingEvidence] = {}
-        for one in self._missing_files_of() if of is None else of:
+        for one in self._measures_without_files() if of is None else of:
             for need in _needs_of(one):
                 by_evidence[need.evidence] = _joined(by_evidence.get(need.evidence), need, one.metric)
         return list(by_evidence.values())
 
-    def _missing_files_of(self) -> list[Verdict]:
+    def _measures_without_files(self) -> list[Verdict]:
         """The enforced measures for which files are missing: those without a verdict, then those judged by Amazon's."""
         enforced = [one for one in self.measures if one.enforced]
         return [*self.enforced_unjudged, *(one for one in enforced if one not in self.enforced_unjudged)]
