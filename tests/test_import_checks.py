@@ -17,6 +17,7 @@ from tests import readers_files as files
 from tests.readers_files import FIRST, SECOND, put
 
 from .store_files import import_all, orders, raw
+from .test_removed_feedback import HEAD as FEEDBACK_HEAD
 from .test_removed_feedback import days, order_id, written
 from .test_store import taken
 
@@ -348,6 +349,47 @@ def test_a_file_of_feedback_without_ratings_says_that_the_earlier_ones_still_cou
     empty.write_text((tmp_path / "feedback.txt").read_text(encoding="utf-8").splitlines()[0] + "\n", encoding="utf-8")
     [one] = imported(store, empty, account="acme").values()
     assert ["the 3 ratings of earlier files still count" in warning for warning in one.warnings] == [True]
+
+
+def empty_feedback(folder: Path) -> Path:
+    """A feedback file with a header alone."""
+    path = folder / "empty_feedback.txt"
+    path.write_text(FEEDBACK_HEAD + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_a_download_without_rows_is_asked_of_which_marketplace_it_is(tmp_path, store, together):
+    """Each marketplace has feedback of its own: that of the US says nothing of Canada."""
+    orders_of_both, empty = two_shops(tmp_path), empty_feedback(tmp_path)
+    if not together:
+        import_all(store, orders_of_both)
+    paths = [empty, *orders_of_both] if together else [empty]
+    [why] = refusals(imported(store, *paths, account="acme")).values()
+    assert "no row says of which marketplace the file is, and acme sells in CA and US" in why
+    assert "--marketplace" in why
+    assert refusals(imported(store, empty, account="acme", marketplace="US")) == {}
+    evidence = dict(store.ledger().coverage[["marketplace", "evidence"]].itertuples(index=False))
+    assert ["feedback" in evidence[code].split("+") for code in ("CA", "US")] == [False, True]
+
+
+def test_a_download_without_rows_from_before_the_second_marketplace_proves_nothing_there(tmp_path, store):
+    first, second = two_shops(tmp_path)
+    import_all(store, first)
+    assert refusals(imported(store, empty_feedback(tmp_path), account="acme")) == {}
+    assert "feedback" in store.ledger().coverage["evidence"].iloc[0].split("+")
+    import_all(store, second)
+    assert not any("feedback" in words.split("+") for words in store.ledger().coverage["evidence"])
+
+
+def test_a_settlement_without_claims_is_evidence_where_its_rows_are_of(tmp_path, store):
+    import_all(store, two_shops(tmp_path))
+    rows = "7\tOrder\t001-0000003-0000000\tAmazon.ca\t5.00\t2026-10-20\n"
+    head = "settlement-id\ttransaction-type\torder-id\tmarketplace-name\tamount\tposted-date\n"
+    [one] = imported(store, put(tmp_path, head + rows, name="settlement.txt")).values()
+    assert (one.refused, one.warnings) == (None, ())
+    evidence = dict(store.ledger().coverage[["marketplace", "evidence"]].itertuples(index=False))
+    assert ["chargebacks" in evidence[code].split("+") for code in ("CA", "US")] == [True, False]
 
 
 def test_a_defect_of_an_order_that_two_marketplaces_have_is_asked_for(tmp_path, store):

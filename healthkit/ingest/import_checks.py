@@ -6,11 +6,20 @@ unless the user says otherwise. A file of feedback that lacks ratings of earlier
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
+
+import pyarrow.compute as pc
 
 from healthkit.schema import tables
 from healthkit.store import SameFile, SharedOrders, Store, Taken, conflicts
+
+_Ratings = Mapping[str, Mapping[str, int]]
+
+
+def _is_empty(taken: Taken) -> bool:
+    """Whether a file of a kind that can tell of faults holds no row of them."""
+    return taken.kind in tables.EVIDENCE and not any(rows.num_rows for rows in taken.tables.values())
 
 
 class ImportChecks:
@@ -28,6 +37,7 @@ class ImportChecks:
         earlier ones of these that are added: all of them `anyway`, else those without a contradiction."""
         in_store = conflicts.shared_with_store(self._store, takens)
         in_import = conflicts.shared_in_import(takens)
+        unplaced = self._unplaced(takens)
         found: dict[str, str] = {}
         for taken in takens:
             same = self._contents.get(taken.content or "") if taken.account is not None and taken.rows else None
@@ -38,9 +48,34 @@ class ImportChecks:
                 found[taken.report] = self._same_file(taken, same)
             elif shared is not None:
                 found[taken.report] = self._shared_orders(taken, shared)
+            elif taken.report in unplaced:
+                found[taken.report] = unplaced[taken.report]
             if taken.content and taken.rows and taken.account and (anyway or taken.report not in found):
                 self._contents.setdefault(taken.content, SameFile(taken.account, taken.name))
         return found
+
+    def _unplaced(self, takens: Sequence[Taken]) -> dict[str, str]:
+        """Why some downloads without rows need a marketplace, by their report: each is of one marketplace, and the
+        account sells in several."""
+        unplaced = [
+            one for one in takens
+            if one.account is not None and one.kind in tables.ONE_MARKETPLACE_EACH
+            and one.stated_marketplace is None and _is_empty(one)
+        ]  # fmt: skip
+        if not unplaced:
+            return {}
+        sells_in = self._store.marketplaces_by_account({str(one.account) for one in unplaced})
+        for one in takens:
+            if one.account is not None and tables.ORDERS.name in one.tables:
+                codes = sells_in.setdefault(one.account, set())
+                for batch in one.tables[tables.ORDERS.name].to_batches():
+                    codes |= set(pc.unique(batch.column("marketplace")).to_pylist())
+        return {
+            one.report: f"{one.name}: no row says of which marketplace the file is, and {one.account} sells in "
+            f"{' and '.join(sorted(sells_in[str(one.account)]))}. Say which with --marketplace."
+            for one in unplaced
+            if len(sells_in.get(str(one.account), ())) > 1
+        }
 
     def _same_file(self, taken: Taken, same: SameFile) -> str:
         return (
@@ -67,25 +102,35 @@ class ImportChecks:
 
     def without_rows(self, takens: Sequence[Taken]) -> dict[str, str]:
         """What is said of files without rows that were added, by their report: what each is taken to mean."""
-        found = {}
-        for taken in takens:
-            if taken.account is None or taken.kind not in tables.EVIDENCE or any(map(len, taken.tables.values())):
-                continue
-            sells_in = self._store.marketplaces(taken.account)
-            ratings = self._store.ratings(taken.account, taken.meant_for) if taken.kind == "feedback" else 0
-            if ratings:
-                found[taken.report] = (
-                    f"the file holds no rating and does not say of which days, so the {ratings:,} "
-                    f"rating{'s' * (ratings != 1)} of earlier files still count. A rating counts as removed once a "
-                    "download lacks it that holds an older and a newer one: download the feedback of more days."
-                )
-            elif len(sells_in) > 1 and taken.meant_for is None:
-                found[taken.report] = (
-                    f"the file has no rows: it is taken to say that there was nothing in {' and '.join(sells_in)}. If "
-                    f"it is of one of them alone, take it out again ({self._remove(taken.name, taken.account)}) and "
-                    "import it with --marketplace."
-                )
-        return found
+        empty = [one for one in takens if one.account is not None and _is_empty(one)]
+        if not empty:
+            return {}
+        sells_in = self._store.marketplaces_by_account({str(one.account) for one in empty})
+        rated = {str(one.account) for one in empty if one.kind == "feedback"}
+        ratings = conflicts.standing_ratings(self._store, rated) if rated else {}
+        said = {one.report: self._of_empty(one, sells_in, ratings) for one in empty}
+        return {report: sentence for report, sentence in said.items() if sentence}
+
+    def _of_empty(self, taken: Taken, sells_in: Mapping[str, set[str]], ratings: _Ratings) -> str:
+        """The sentence on one file without rows; empty where there is nothing to say."""
+        account = str(taken.account)
+        of_account = ratings.get(account, {}) if taken.kind == "feedback" else {}
+        stated = taken.stated_marketplace
+        many = sum(count for code, count in of_account.items() if stated in (None, code))
+        if many:
+            return (
+                f"the file holds no rating and does not say of which days, so the {many:,} "
+                f"rating{'s' * (many != 1)} of earlier files still count. A rating counts as removed once a download "
+                "lacks it that holds an older and a newer one: download the feedback of more days."
+            )
+        codes = sorted(sells_in.get(account, ()))
+        if stated is None and len(codes) > 1 and taken.kind not in tables.ONE_MARKETPLACE_EACH:
+            return (
+                f"the file has no rows: it is taken to say that there was nothing in {' and '.join(codes)}. If it is "
+                f"of one of them alone, take it out again ({self._remove(taken.name, account)}) and import it with "
+                "--marketplace."
+            )
+        return ""
 
     def _missing(self, taken: Taken, missing: conflicts.MissingRatings) -> str:
         ratings = f"{missing.ratings:,} rating{'s' * (missing.ratings != 1)}"

@@ -15,7 +15,14 @@ import pyarrow as pa
 
 from healthkit.ingest.ahead import Ahead, Told, reading, tried
 from healthkit.ingest.import_checks import ImportChecks
-from healthkit.ingest.readers import ReaderError, Source, Taken, notes_on_days, plan, with_marketplace
+from healthkit.ingest.readers import (
+    ReaderError,
+    Source,
+    Taken,
+    joined_marketplaces,
+    notes_on_days,
+    plan,
+)
 from healthkit.store import Store
 
 _LOG = logging.getLogger(__name__)
@@ -73,6 +80,8 @@ class _Batch:
         self._rows = 0
         self._whose: str | None = None
         self._known: dict[str, str] = {}
+        self._known_in: set[str] = set()
+        self._stored_in: set[str] | None = None
         self._asked = False
 
     def read(self, source: Source, told: Told, ahead: Ahead | None, moved: Callable[[int], None] | None) -> _Waiting:
@@ -107,29 +116,35 @@ class _Batch:
         orders = taken.tables.get("orders")
         if taken.account is not None and orders is not None and taken.rows <= BATCH_ROWS:
             rows = pa.Table.from_batches(orders.to_batches(), orders.schema)
-            known = self._known_of(taken.account)
-            for order, code in zip(rows["order_id"].to_pylist(), rows["marketplace"].to_pylist(), strict=True):
-                known[order] = with_marketplace(known.get(order), code)
+            marketplaces = rows["marketplace"].to_pylist()
+            _add_known(self._known_of(taken.account), rows["order_id"].to_pylist(), marketplaces)
+            self._known_in |= set(marketplaces)
 
     def _known_of(self, account: str) -> dict[str, str]:
         """The marketplaces of the orders of this import, of the account whose turn it is; those of others are let go,
         for a million accounts would fill the memory."""
         if account != self._whose:
-            self._whose, self._known = account, {}
+            self._whose, self._known, self._known_in, self._stored_in = account, {}, set(), None
         return self._known
 
     def _marketplace_of(self, account: str, order_ids: Iterable[str]) -> dict[str, str]:
         """The marketplace of an account's orders, those of this import and those in the store (see `Store`)."""
         self._asked = True
         wanted, known = set(order_ids), self._known_of(account)
+        here = {order: known[order] for order in wanted & known.keys()}
+        if len(here) == len(wanted) and len(self._marketplaces_of(account)) == 1:
+            return here  # The store can hold none of them under another marketplace.
         stored = self.store.marketplace_of(account, sorted(wanted))
-        here = {order: with_marketplace(stored.get(order), known[order]) for order in wanted & known.keys()}
-        return {**stored, **here}
+        _add_known(stored, list(here), list(here.values()))
+        return stored
 
     def _marketplaces_of(self, account: str) -> set[str]:
         """The marketplaces of an account's orders, those of this import and those in the store."""
         self._asked = True
-        return {*self._known_of(account).values(), *self.store.marketplaces(account)}
+        self._known_of(account)
+        if self._stored_in is None:
+            self._stored_in = set(self.store.marketplaces(account))
+        return self._known_in | self._stored_in
 
     def append(self) -> Iterator[Outcome]:
         """Check what was read and hand it to the store, all of it or nothing; then say what became of each file."""
@@ -163,6 +178,7 @@ class _Batch:
         warnings = [found, self._checks.warnings(added)]
         if added:
             self.store.add(added)
+            self._stored_in = None
             warnings.append(self._checks.without_rows(added))
         for one in files:
             if one.told.report in refused:
@@ -176,10 +192,21 @@ class _Batch:
         """Refuse a file that was read, and those of this import that are the same; its orders are forgotten."""
         _LOG.warning("refused: %s", why)
         self.held.discard(refused.told.digest)
-        self._whose, self._known = None, {}
+        self._whose, self._known, self._known_in, self._stored_in = None, {}, set(), None
         for one in self._waiting:
             if one.told.digest == refused.told.digest:
                 one.outcome = Outcome(one.source.name, one.source.kind, refused=why)
+
+
+def _add_known(known: dict[str, str], orders: list[str], marketplaces: list[str]) -> None:
+    """Add orders and their marketplaces to the known ones; an order of several has all of them, joined by `+`."""
+    new = dict(zip(orders, marketplaces, strict=True))
+    if len(new) == len(orders) and known.keys().isdisjoint(new):
+        known.update(new)
+        return
+    for order, codes in zip(orders, marketplaces, strict=True):
+        before = known.get(order, codes)
+        known[order] = codes if before == codes else joined_marketplaces(before, codes)
 
 
 def take_in(

@@ -339,14 +339,14 @@ REPORTS = Table(
         digest     text?
         brought    text?
         content    text?
-        meant_for  text?
+        stated_marketplace  text?
     """),
     ("report",),
 )
 """`report` is what the rows of the file are marked with, another one each time that a file is imported; `digest` is the
-same for the same content of the same account, `content` for the same content of any. `meant_for` is the marketplace
-that was named at import, empty where none was. `brought` says, as JSON, how many
-rows of each table the file holds."""
+same for the same content of the same account, `content` for the same content of any. `stated_marketplace` is the
+marketplace that was named at import or in all rows of the file; several are joined by `+`. `brought` says, as JSON, how
+many rows of each table the file holds."""
 EXPOSURE = Table(
     "exposure",
     "how many orders count, by clock day, the days on which they began and ceased to count, and what that rests on",
@@ -546,6 +546,13 @@ Files of several kinds may tell of what ends in `told`, so it counts as known wh
 refunds where it names one, a confirmations file of scans where it has any, any file of ship-by days (`promises`),
 deliver-by days, confirmations, deliveries, whether parcels have tracking, and who cancelled.
 """
+
+ONE_MARKETPLACE_EACH = (
+    "feedback", "returns", "settlement", "list_order_defects", "list_invoice_defects", "list_a_to_z_claims",
+    "list_late_shipments",
+)  # fmt: skip
+"""Kinds of files that a marketplace makes for itself alone. One without rows does not say of which marketplace it is,
+where the account sells in several; other files without rows are of all of them."""
 
 LISTED_DAYS = 60
 """A list of the marketplace's account-health page tells of the days up to its own, and of so many before. [days]"""

@@ -8,7 +8,7 @@ so that memory does not grow with the size of a file.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
 
@@ -193,6 +193,23 @@ def missing_ratings(store: Store, takens: Sequence[Taken]) -> dict[str, MissingR
         _merged(connection, every, f"{columns} union all by name select * from new_rows")
         connection.execute(_MISSING)
         return {report: MissingRatings(*rest) for report, *rest in connection.fetchall()}
+
+
+def standing_ratings(store: Store, accounts: Collection[str]) -> dict[str, dict[str, int]]:
+    """How many ratings of some accounts were not removed, by account and marketplace."""
+    delta = store.delta(tables.FEEDBACK)
+    if delta is None:
+        return {}
+    with contextlib.closing(connected()) as connection, store.reading(tables.FEEDBACK):
+        stored = store.stored(connection, tables.FEEDBACK, delta, sorted(accounts))
+        connection.register("stored", stored)
+        reports = store.listed()[0].select(["report", "number", "kind"])
+        _merged(connection, reports, columns_of(tables.FEEDBACK, stored.columns, "stored"))
+        question = "select account, marketplace, count(*) from feedback where removed_on is null group by all"
+        found: dict[str, dict[str, int]] = {}
+        for account, marketplace, ratings in connection.execute(question).fetchall():
+            found.setdefault(account, {})[marketplace] = ratings
+        return found
 
 
 def _merged(connection: duckdb.DuckDBPyConnection, reports: pa.Table, rows: str) -> None:

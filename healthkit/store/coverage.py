@@ -50,8 +50,8 @@ def coverage_in(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
     """COVERAGE: the days that the raw files of each account's orders reach from and to, and what else was imported.
 
     What the files tell ends with the last day on which an order was placed or updated, in the zone of the marketplace.
-    A file without rows, such as one that says that there were no defects, is evidence in every marketplace of the
-    account, or in the one that was named at import.
+    A file without rows, such as one that says that there were no defects, is evidence in the marketplace that is named
+    in it or at import, else in every one of the account, unless a marketplace makes such files for itself alone.
     """
     for name, rows in {"order_files": _ORDER_FILES, "reach": _REACH, "proofs": _PROOFS}.items():
         connection.execute(f"create or replace temp table {name} as {rows}")
@@ -105,9 +105,13 @@ _TOLD = " union ".join(
 )
 _PROOFS = f"""
     with said as ({_SAID}),
-         empty as (select report, account, kind, meant_for from taken anti join said using (report)),
-         files as (select account, marketplace, report, kind from empty join reach using (account)
-                   where coalesce(meant_for, marketplace) = marketplace
+         empty as (select report, account, kind, string_split(stated_marketplace, '+') as stated
+                   from taken anti join said using (report)),
+         shops as (select account, count(*) as shops from reach group by account),
+         files as (select account, marketplace, report, kind
+                   from empty join reach using (account) join shops using (account)
+                   where list_contains(stated, marketplace)
+                         or (stated is null and (shops = 1 or kind not in {tables.ONE_MARKETPLACE_EACH}))
                    union select said.account, said.marketplace, report, kind from said join taken using (report)
                    union select account, marketplace, report, 'refunds told' from raw_defects where kind = 'refund'
                    union select account, marketplace, report, 'refunds told' from raw_postings where kind = 'refund'),

@@ -7,10 +7,20 @@ refuses it with a sentence that names the file, the row and the cure. Personal d
 from __future__ import annotations
 
 from healthkit.ingest.readers.future_days import notes_on_days
-from healthkit.ingest.readers.place import with_marketplace
+from healthkit.ingest.readers.place import joined_marketplaces, marketplaces_in
 from healthkit.ingest.readers.reading import read
 from healthkit.ingest.readers.source import ReaderError, Refused, Source
 from healthkit.ingest.readers.taken import Taken
 from healthkit.ingest.readers.walk import plan
 
-__all__ = ["ReaderError", "Refused", "Source", "Taken", "notes_on_days", "plan", "read", "with_marketplace"]
+__all__ = [
+    "ReaderError",
+    "Refused",
+    "Source",
+    "Taken",
+    "joined_marketplaces",
+    "marketplaces_in",
+    "notes_on_days",
+    "plan",
+    "read",
+]

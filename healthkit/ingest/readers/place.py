@@ -111,13 +111,13 @@ def places(grid: Grid, ids: pa.Array, asked: Asked, column: str = "sales-channel
     return _completed(grid, ids, asked, stated)
 
 
-def with_marketplace(codes: str | None, code: str) -> str:
-    """The marketplaces of an order, joined by `+`, and one more.
+def joined_marketplaces(codes: str, others: str) -> str:
+    """The marketplaces of an order from two sources, joined by `+`.
 
-    >>> with_marketplace(None, "US"), with_marketplace("US", "US"), with_marketplace("US", "CA")
-    ('US', 'US', 'CA+US')
+    >>> joined_marketplaces("US", "US"), joined_marketplaces("US", "CA"), joined_marketplaces("CA+US", "US")
+    ('US', 'CA+US', 'CA+US')
     """
-    return "+".join(sorted({*marketplaces_in(codes or code), code}))
+    return "+".join(sorted({*marketplaces_in(codes), *marketplaces_in(others)}))
 
 
 def marketplaces_in(codes: str) -> list[str]:

@@ -93,7 +93,7 @@ def read(
     named = report or source.digest
     asked = Asked(source.name, named, whose, marketplace, marketplace_of, marketplaces_of).checked()
     taken = _taken(source, asked, account is not None, moved or _nowhere)
-    taken.meant_for = asked.marketplace
+    taken.stated_marketplace = asked.marketplace or taken.stated_marketplace
     return taken
 
 

@@ -18,7 +18,7 @@ from healthkit.ingest.readers.cells import DAY, by_distinct, day_reader, order_i
 from healthkit.ingest.readers.grid import Grid, Kind
 from healthkit.ingest.readers.place import Asked, ends_of_days, newest, places
 from healthkit.ingest.readers.taken import Taken, fill, span
-from healthkit.schema.marketplaces import MARKETPLACES
+from healthkit.schema.marketplaces import BY_SALES_CHANNEL, MARKETPLACES
 from healthkit.schema.tables import POSTINGS
 
 KIND = Kind(
@@ -42,11 +42,11 @@ KIND = Kind(
     other-fee-amount other-fee-reason-description direct-payment-type direct-payment-amount promotion-amount
     promotion-type""",
 )
-_ENDS = "refund|refund claim|claim|recovery|reversal"
+_ENDINGS = "refund|refund claim|claim|recovery|reversal"
 _KINDS = {
     "refund": "refund( recovery| reversal)?",
-    "a_to_z_claim": f"a-to-z( guarantee)?( ({_ENDS}))?",
-    "chargeback": f"chargeback( ({_ENDS}))?",
+    "a_to_z_claim": f"a-to-z( guarantee)?( ({_ENDINGS}))?",
+    "chargeback": f"chargeback( ({_ENDINGS}))?",
 }
 _LOOKS_LIKE = re.compile("(refund|a-to-z|chargeback)(?!.*retrocharge)")
 _TENTHOUSANDTHS = Decimal(10_000)
@@ -59,6 +59,8 @@ def take(grid: Grid, asked: Asked) -> Taken:
     rows = len(grid)
     grid, skipped = without_other_shops(grid, "order-id")
     posted = pc.unique(grid["posted-date"].drop_null()).to_pylist()
+    names = pc.unique(grid["marketplace-name"]).drop_null().to_pylist()
+    stated = {BY_SALES_CHANNEL[name.lower()] for name in names if name.lower() in BY_SALES_CHANNEL}
     types = pc.fill_null(grid["transaction-type"], "")
     kinds = by_distinct(grid, "transaction-type", types, _kind, pa.string(), "no transaction type")
     ours = pc.and_(pc.not_equal(kinds, ""), pc.is_valid(grid["order-id"]))
@@ -82,8 +84,9 @@ def take(grid: Grid, asked: Asked) -> Taken:
     tables = {"postings": fill(POSTINGS, len(grid), columns | asked.stamp())}
     first_day, last_day = span(pa.concat_arrays([days, _readable(posted, places_of, asked)]))
     return Taken(
-        asked.report, asked.name, KIND.name, asked.account, tables, rows, skipped, grid.notes, first_day, last_day
-    )
+        asked.report, asked.name, KIND.name, asked.account, tables, rows, skipped, grid.notes, first_day, last_day,
+        stated_marketplace="+".join(sorted(stated)) or None,
+    )  # fmt: skip
 
 
 def _readable(posted: list[str], marketplaces: pa.Array, asked: Asked) -> pa.Array:
@@ -158,11 +161,11 @@ def _days(grid: Grid, marketplaces: pa.Array) -> pa.Array:
         return pa.nulls(0, DAY)
     pieces = pa.nulls(len(grid), DAY)
     for code in pc.unique(marketplaces).to_pylist():
-        mine = pc.equal(marketplaces, code)
+        of_code = pc.equal(marketplaces, code)
         form = MARKETPLACES[code].dates
-        cells = pc.if_else(mine, grid["posted-date"], pa.scalar(None, pa.string()))
+        cells = pc.if_else(of_code, grid["posted-date"], pa.scalar(None, pa.string()))
         read = by_distinct(grid, "posted-date", cells, day_reader(form), DAY, f"no day: {_FORM}")
-        pieces = pc.if_else(mine, read, pieces)
+        pieces = pc.if_else(of_code, read, pieces)
     return pieces
 
 

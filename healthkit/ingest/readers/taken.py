@@ -24,7 +24,8 @@ class Taken:
     accounts. `first_day` and `last_day` are those of the orders in it, or, where it holds none, of its events. `digest`
     is the same for the same file read again, `report` where none is said. `stated_day` is the day that the file says it
     is of, where it says one: no event in it is later. `content` is the digest of what the file holds, of whatever
-    account it is; `meant_for` the marketplace that the caller named, if any.
+    account it is; `stated_marketplace` the marketplace that the caller
+    named or that its rows state, if any; several are joined by `+`.
     """
 
     report: str
@@ -40,7 +41,7 @@ class Taken:
     digest: str | None = None
     stated_day: date | None = None
     content: str | None = None
-    meant_for: str | None = None
+    stated_marketplace: str | None = None
 
 
 def fill(table: Table, rows: int, columns: Mapping[str, object], keyed: bool = False) -> pa.Table:
