@@ -371,6 +371,12 @@ def test_a_download_without_rows_is_asked_of_which_marketplace_it_is(tmp_path, s
     assert refusals(imported(store, empty, account="acme", marketplace="US")) == {}
     evidence = dict(store.ledger().coverage[["marketplace", "evidence"]].itertuples(index=False))
     assert ["feedback" in evidence[code].split("+") for code in ("CA", "US")] == [False, True]
+    # The file of the other marketplace is the same to the byte.
+    [other] = imported(store, empty, account="acme", marketplace="CA").values()
+    assert other.taken is not None
+    assert all("feedback" in words.split("+") for words in store.ledger().coverage["evidence"])
+    [again] = imported(store, empty, account="acme", marketplace="CA").values()
+    assert again.held_already
 
 
 def test_a_download_without_rows_from_before_the_second_marketplace_proves_nothing_there(tmp_path, store):

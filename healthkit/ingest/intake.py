@@ -239,7 +239,9 @@ def take_in(
     # Account by account: what must be known of an account's orders is let go with it, and its rows stand together.
     sources.sort(key=lambda source: _whose(source, account))
     batch = _Batch(store, anyway, import_day)
-    files = [(source, Told(account, marketplace, _identity(source, account), uuid4().hex)) for source in sources]
+    files = [
+        (source, Told(account, marketplace, _identity(source, account, marketplace), uuid4().hex)) for source in sources
+    ]
     with reading([one for one in files if one[1].digest not in batch.held], jobs) as ahead:
         for source, told in files:
             outcomes = batch.take(_one(source, told, batch, moved, ahead))
@@ -264,12 +266,30 @@ def _one(source: Source, told: Told, batch: _Batch, moved: Callable[[int], None]
     return batch.read(source, told, ahead, moved)
 
 
-def _identity(source: Source, account: str | None) -> str:
+def _identity(source: Source, account: str | None, marketplace: str | None) -> str:
     """What makes a file the same file: its content and the account it speaks of.
 
-    Two accounts may each have a file with a header and no rows, the same to the byte.
+    Two accounts may each have a file with a header and no rows, the same to the byte, and so may two marketplaces.
     """
-    return hashlib.sha256(f"{source.digest}\0{_whose(source, account)}".encode()).hexdigest()
+    parts = [source.digest, _whose(source, account)]
+    if marketplace is not None and not _has_rows(source):
+        parts.append(marketplace.lower())
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+LONGEST_HEADER = 8_192
+"""A larger file is taken to have rows without being looked into. [bytes]"""
+
+
+def _has_rows(source: Source) -> bool:
+    """Whether a file has a line below its first one."""
+    if source.size > LONGEST_HEADER or len(source.parts) > 1:
+        return True
+    try:
+        lines = source.parts[0].content().splitlines()
+    except (OSError, ReaderError):
+        return True  # Reading it says why it cannot be read.
+    return any(line.strip(b"\0 \t") for line in lines[1:])
 
 
 def _whose(source: Source, account: str | None) -> str:

@@ -38,8 +38,8 @@ BY_HAND = {
 class Kind:
     """One kind of raw file: its columns: those it must have, those read where present, those left outside.
 
-    `off_by_default` are columns that the marketplace leaves out until the seller adds them; `switch_on` says where,
-    with `{columns}`. `never_with` are columns of another file that never has them; `instead` says what to download then.
+    `off_by_default` are columns that the marketplace leaves out until the seller adds them; `switch_on` says where. A
+    file with all of `never_with` is another one, which never has them; `instead` says what to download then.
     """
 
     name: str
