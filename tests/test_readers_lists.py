@@ -320,6 +320,25 @@ def test_sums_of_one_order_and_day_in_two_files_are_both_counted(tmp_path):
     assert settled(back, morning, evening) == [(FIRST, "refund", date(2026, 5, 8), None, None)]
 
 
+def test_a_refund_that_another_file_tells_of_too_is_one_row(tmp_path):
+    own = "order_id,kind,known_on,cleared_on\n" + f"{FIRST},refund,2026-05-08,\n{SECOND},refund,2026-05-08,2026-05-09\n"
+    path = put(tmp_path / "own", own, name="defects.csv").parent
+    stated = read(plan([path])[0][0], marketplace="US")
+    money = settlement(
+        tmp_path / "money",
+        [
+            ("Refund", FIRST, "2026-05-08", "-3.00", "1"),
+            ("Refund", FIRST, "2026-05-12", "3.00", "1"),
+            ("Refund", SECOND, "2026-05-08", "-3.00", "1"),
+        ],
+    )
+    for files in ((stated, money), (money, stated)):
+        assert settled(*files) == [
+            (FIRST, "refund", date(2026, 5, 8), date(2026, 5, 12), None),
+            (SECOND, "refund", date(2026, 5, 8), date(2026, 5, 9), None),
+        ]
+
+
 def test_a_settlement_downloaded_twice_counts_once_in_whatever_columns(tmp_path):
     lines = [
         ("Refund", FIRST, "2026-05-08", "-3.00", "1"),

@@ -210,7 +210,8 @@ nothing of each other.
 ADD_SETTLED_DEFECTS = """
     create or replace temp table defects as
     with days as (select account, marketplace, order_id, kind, posted_on, sum(amount) as amount,
-                         max(updated_at) as updated_at, arg_max(report, updated_at) as report
+                         max(updated_at) as updated_at,
+                         arg_max(report, row(updated_at, posting_id)) as report
                   from postings group by all),
          totals as (select *, sum(amount) over (partition by account, marketplace, order_id, kind
                                                 order by posted_on) < 0 as is_owed from days),
@@ -218,17 +219,31 @@ ADD_SETTLED_DEFECTS = """
                          lag(is_owed) over (partition by account, marketplace, order_id, kind order by posted_on),
                          false)),
          stays as (select *, lead(posted_on) over (partition by account, marketplace, order_id, kind
-                                                   order by posted_on) as cleared_on from changes)
-    from defects
+                                                   order by posted_on) as cleared_on from changes),
+         settled as (select account, marketplace, order_id, kind, posted_on as known_on, cleared_on,
+                            case kind when 'a_to_z_claim' then 'claim_day_from_money'
+                                      when 'chargeback' then 'chargeback_day_from_money' end as assumed,
+                            updated_at, report
+                     from stays where is_owed),
+         pairs as (select defects.*, settled.cleared_on as settled_on
+                   from defects left join settled
+                   on defects.account = settled.account and defects.marketplace = settled.marketplace
+                      and defects.order_id = settled.order_id and defects.kind = settled.kind
+                      and defects.known_on = settled.known_on
+                      and defects.assumed is not distinct from settled.assumed)
+    select * exclude (settled_on) replace (coalesce(cleared_on, settled_on) as cleared_on) from pairs
     union all by name
-    select account, marketplace, order_id, kind, posted_on as known_on, cleared_on,
-           case kind when 'a_to_z_claim' then 'claim_day_from_money'
-                     when 'chargeback' then 'chargeback_day_from_money' end as assumed, updated_at, report
-    from stays where is_owed
+    from settled where not exists (
+        from defects
+        where defects.account = settled.account and defects.marketplace = settled.marketplace
+              and defects.order_id = settled.order_id and defects.kind = settled.kind
+              and defects.known_on = settled.known_on
+              and defects.assumed is not distinct from settled.assumed)
     order by account, marketplace, order_id, kind, known_on, assumed
 """
 """SQL that adds to DEFECTS what the postings of an order come to, summed over all settlements.
 
 An order is refunded, or claimed, from the day by whose end more was taken for it than given back, until the day by
 whose end all of that had come back. The day of the payment stands in for the day on which a claim became known.
+What another file tells of the same day, too, stays one row; the settlement adds the day on which it was given back.
 """
