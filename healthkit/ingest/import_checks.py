@@ -37,7 +37,7 @@ class ImportChecks:
         earlier ones of these that are added: all of them `anyway`, else those without a contradiction."""
         in_store = conflicts.shared_with_store(self._store, takens)
         in_import = conflicts.shared_in_import(takens)
-        unplaced = self._unplaced(takens)
+        unclear = self._without_marketplace(takens)
         found: dict[str, str] = {}
         for taken in takens:
             same = self._contents.get(taken.content or "") if taken.account is not None and taken.rows else None
@@ -48,23 +48,25 @@ class ImportChecks:
                 found[taken.report] = self._same_file(taken, same)
             elif shared is not None:
                 found[taken.report] = self._shared_orders(taken, shared)
-            elif taken.report in unplaced:
-                found[taken.report] = unplaced[taken.report]
+            elif taken.report in unclear:
+                found[taken.report] = unclear[taken.report]
             if taken.content and taken.rows and taken.account and (anyway or taken.report not in found):
                 self._contents.setdefault(taken.content, SameFile(taken.account, taken.name))
         return found
 
-    def _unplaced(self, takens: Sequence[Taken]) -> dict[str, str]:
-        """Why some downloads without rows need a marketplace, by their report: each is of one marketplace, and the
-        account sells in several."""
-        unplaced = [
+    def _without_marketplace(self, takens: Sequence[Taken]) -> dict[str, str]:
+        """Why some files without rows are refused until a marketplace is named, by their report.
+
+        Such a file is of one marketplace, does not say of which, and the account sells in several.
+        """
+        unclear = [
             one for one in takens
             if one.account is not None and one.kind in tables.ONE_MARKETPLACE_EACH
             and one.stated_marketplace is None and _is_empty(one)
         ]  # fmt: skip
-        if not unplaced:
+        if not unclear:
             return {}
-        sells_in = self._store.marketplaces_by_account({str(one.account) for one in unplaced})
+        sells_in = self._store.marketplaces_by_account({str(one.account) for one in unclear})
         for one in takens:
             if one.account is not None and tables.ORDERS.name in one.tables:
                 codes = sells_in.setdefault(one.account, set())
@@ -73,7 +75,7 @@ class ImportChecks:
         return {
             one.report: f"{one.name}: no row says of which marketplace the file is, and {one.account} sells in "
             f"{' and '.join(sorted(sells_in[str(one.account)]))}. Say which with --marketplace."
-            for one in unplaced
+            for one in unclear
             if len(sells_in.get(str(one.account), ())) > 1
         }
 
@@ -108,10 +110,10 @@ class ImportChecks:
         sells_in = self._store.marketplaces_by_account({str(one.account) for one in empty})
         rated = {str(one.account) for one in empty if one.kind == "feedback"}
         ratings = conflicts.standing_ratings(self._store, rated) if rated else {}
-        said = {one.report: self._of_empty(one, sells_in, ratings) for one in empty}
-        return {report: sentence for report, sentence in said.items() if sentence}
+        sentences = {one.report: self._sentence_on_empty(one, sells_in, ratings) for one in empty}
+        return {report: sentence for report, sentence in sentences.items() if sentence}
 
-    def _of_empty(self, taken: Taken, sells_in: Mapping[str, set[str]], ratings: _Ratings) -> str:
+    def _sentence_on_empty(self, taken: Taken, sells_in: Mapping[str, set[str]], ratings: _Ratings) -> str:
         """The sentence on one file without rows; empty where there is nothing to say."""
         account = str(taken.account)
         of_account = ratings.get(account, {}) if taken.kind == "feedback" else {}

@@ -80,8 +80,8 @@ class _Batch:
         self._rows = 0
         self._whose: str | None = None
         self._known: dict[str, str] = {}
-        self._known_in: set[str] = set()
-        self._stored_in: set[str] | None = None
+        self._known_marketplaces: set[str] = set()
+        self._stored_marketplaces: set[str] | None = None
         self._asked = False
 
     def read(self, source: Source, told: Told, ahead: Ahead | None, moved: Callable[[int], None] | None) -> _Waiting:
@@ -118,13 +118,13 @@ class _Batch:
             rows = pa.Table.from_batches(orders.to_batches(), orders.schema)
             marketplaces = rows["marketplace"].to_pylist()
             _add_known(self._known_of(taken.account), rows["order_id"].to_pylist(), marketplaces)
-            self._known_in |= set(marketplaces)
+            self._known_marketplaces |= set(marketplaces)
 
     def _known_of(self, account: str) -> dict[str, str]:
         """The marketplaces of the orders of this import, of the account whose turn it is; those of others are let go,
         for a million accounts would fill the memory."""
         if account != self._whose:
-            self._whose, self._known, self._known_in, self._stored_in = account, {}, set(), None
+            self._whose, self._known, self._known_marketplaces, self._stored_marketplaces = account, {}, set(), None
         return self._known
 
     def _marketplace_of(self, account: str, order_ids: Iterable[str]) -> dict[str, str]:
@@ -142,9 +142,9 @@ class _Batch:
         """The marketplaces of an account's orders, those of this import and those in the store."""
         self._asked = True
         self._known_of(account)
-        if self._stored_in is None:
-            self._stored_in = set(self.store.marketplaces(account))
-        return self._known_in | self._stored_in
+        if self._stored_marketplaces is None:
+            self._stored_marketplaces = set(self.store.marketplaces(account))
+        return self._known_marketplaces | self._stored_marketplaces
 
     def append(self) -> Iterator[Outcome]:
         """Check what was read and hand it to the store, all of it or nothing; then say what became of each file."""
@@ -178,7 +178,7 @@ class _Batch:
         warnings = [found, self._checks.warnings(added)]
         if added:
             self.store.add(added)
-            self._stored_in = None
+            self._stored_marketplaces = None
             warnings.append(self._checks.without_rows(added))
         for one in files:
             if one.told.report in refused:
@@ -192,7 +192,7 @@ class _Batch:
         """Refuse a file that was read, and those of this import that are the same; its orders are forgotten."""
         _LOG.warning("refused: %s", why)
         self.held.discard(refused.told.digest)
-        self._whose, self._known, self._known_in, self._stored_in = None, {}, set(), None
+        self._whose, self._known, self._known_marketplaces, self._stored_marketplaces = None, {}, set(), None
         for one in self._waiting:
             if one.told.digest == refused.told.digest:
                 one.outcome = Outcome(one.source.name, one.source.kind, refused=why)

@@ -505,7 +505,7 @@ def _with_units(ledger: Ledger) -> Frame:
     stated = parcels.filter(~unstated).with_columns(units_from=_nothing("text"))
     without = parcels.filter(unstated)
     if not len(without.head(1).collect()):
-        return stated  # As in most accounts: to look costs less than to share out nothing.
+        return stated  # Most accounts state all units; this check is cheaper than the joins below.
     sharing = without.group_by(ORDER).agg(sharing=nw.col("shipment_id").len(), first=nw.col("shipment_id").min())
     stated_units = parcels.filter(~unstated).group_by(ORDER).agg(stated_units=nw.col("units").sum())
     orders = ledger.orders.select(*ORDER, order_units=nw.col("units"))

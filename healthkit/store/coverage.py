@@ -107,11 +107,11 @@ _PROOFS = f"""
     with said as ({_SAID}),
          empty as (select report, account, kind, string_split(stated_marketplace, '+') as stated
                    from taken anti join said using (report)),
-         shops as (select account, count(*) as shops from reach group by account),
+         accounts as (select account, count(*) as marketplaces from reach group by account),
          files as (select account, marketplace, report, kind
-                   from empty join reach using (account) join shops using (account)
+                   from empty join reach using (account) join accounts using (account)
                    where list_contains(stated, marketplace)
-                         or (stated is null and (shops = 1 or kind not in {tables.ONE_MARKETPLACE_EACH}))
+                         or (stated is null and (marketplaces = 1 or kind not in {tables.ONE_MARKETPLACE_EACH}))
                    union select said.account, said.marketplace, report, kind from said join taken using (report)
                    union select account, marketplace, report, 'refunds told' from raw_defects where kind = 'refund'
                    union select account, marketplace, report, 'refunds told' from raw_postings where kind = 'refund'),

@@ -225,25 +225,18 @@ ADD_SETTLED_DEFECTS = """
                                       when 'chargeback' then 'chargeback_day_from_money' end as assumed,
                             updated_at, report
                      from stays where is_owed),
-         pairs as (select defects.*, settled.cleared_on as settled_on
-                   from defects left join settled
-                   on defects.account = settled.account and defects.marketplace = settled.marketplace
-                      and defects.order_id = settled.order_id and defects.kind = settled.kind
-                      and defects.known_on = settled.known_on
-                      and defects.assumed is not distinct from settled.assumed)
-    select * exclude (settled_on) replace (coalesce(cleared_on, settled_on) as cleared_on) from pairs
-    union all by name
-    from settled where not exists (
-        from defects
-        where defects.account = settled.account and defects.marketplace = settled.marketplace
-              and defects.order_id = settled.order_id and defects.kind = settled.kind
-              and defects.known_on = settled.known_on
-              and defects.assumed is not distinct from settled.assumed)
+         stated as (select *, 1 as priority from defects
+                    union all by name select *, 2 as priority from settled)
+    select account, marketplace, order_id, kind, known_on, arg_min(cleared_on, priority) as cleared_on,
+           arg_min(detail, priority) as detail, assumed, arg_min(updated_at, priority) as updated_at,
+           arg_min(report, priority) as report
+    from stated group by account, marketplace, order_id, kind, known_on, assumed
     order by account, marketplace, order_id, kind, known_on, assumed
 """
 """SQL that adds to DEFECTS what the postings of an order come to, summed over all settlements.
 
 An order is refunded, or claimed, from the day by whose end more was taken for it than given back, until the day by
 whose end all of that had come back. The day of the payment stands in for the day on which a claim became known.
-What another file tells of the same day, too, stays one row; the settlement adds the day on which it was given back.
+A defect that another file states for the same day stays one row, with that file's values; the settlement fills in what
+the file leaves empty, such as the day on which the money was given back.
 """

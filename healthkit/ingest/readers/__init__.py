@@ -7,7 +7,7 @@ refuses it with a sentence that names the file, the row and the cure. Personal d
 from __future__ import annotations
 
 from healthkit.ingest.readers.future_days import notes_on_days
-from healthkit.ingest.readers.place import joined_marketplaces, marketplaces_in
+from healthkit.ingest.readers.place import joined_marketplaces
 from healthkit.ingest.readers.reading import read
 from healthkit.ingest.readers.source import ReaderError, Refused, Source
 from healthkit.ingest.readers.taken import Taken
@@ -19,7 +19,6 @@ __all__ = [
     "Source",
     "Taken",
     "joined_marketplaces",
-    "marketplaces_in",
     "notes_on_days",
     "plan",
     "read",

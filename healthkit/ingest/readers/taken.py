@@ -24,8 +24,8 @@ class Taken:
     accounts. `first_day` and `last_day` are those of the orders in it, or, where it holds none, of its events. `digest`
     is the same for the same file read again, `report` where none is said. `stated_day` is the day that the file says it
     is of, where it says one: no event in it is later. `content` is the digest of what the file holds, of whatever
-    account it is; `stated_marketplace` the marketplace that the caller
-    named or that its rows state, if any; several are joined by `+`.
+    account it is; `stated_marketplace` the marketplace that the caller named or that its rows state, if any; several
+    are joined by `+`.
     """
 
     report: str
