@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -71,15 +72,19 @@ def kept(found: list, one: object) -> object:
     return one
 
 
-def test_a_process_that_is_lost_costs_nothing_but_time(raw, alone, tmp_path, monkeypatch):
+@pytest.mark.parametrize("call", [1, 2, 3, 5, 8])
+@pytest.mark.parametrize("pause", [0, 0.1])
+def test_a_process_that_is_lost_costs_nothing_but_time(raw, alone, tmp_path, monkeypatch, call, pause):
+    """Whenever it is lost, and whether or not the pool has noticed before the next file is begun."""
     monkeypatch.setattr(ahead, "WORTH", 0)
     asked = []
 
     def of(self, *files, of=ahead.Ahead.of):
         asked.append(files)
-        if len(asked) == 3:
-            for process in self._pool._processes.values():
+        if len(asked) == call:
+            for process in list(self._pool._processes.values()):
                 os.kill(process.pid, signal.SIGKILL)
+            time.sleep(pause)
         return of(self, *files)
 
     monkeypatch.setattr(ahead.Ahead, "of", of)

@@ -126,6 +126,7 @@ def test_every_kind_of_temporary_folder_is_swept_by_whoever_makes_the_next(tmp_p
         left_behind(tmp_path, scratch.PRESS, ("1.jsonl", "ipython/profile_default")),
         left_behind(tmp_path, scratch.BATCH, ("excerpt/excerpt.json", "counts/faults.parquet")),
         left_behind(tmp_path, scratch.PDF, ("page.pdf", "profile/Cookies")),
+        left_behind(tmp_path, scratch.PARSED, (f"{'ab' * 32}.pickle",)),
         left_behind(tmp_path, scratch.PART, ("part",)),
     ]
     assert len(set(left)) == len(scratch.KINDS)

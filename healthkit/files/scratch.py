@@ -22,6 +22,8 @@ BATCH = "healthkit-batch-"
 """What the reports of a batch need of the store: rows of orders of all its accounts, and counts."""
 PRESS = "healthkit-press-"
 """What the cells of notebooks showed, on its way from a fork server, and the folder of its IPython."""
+PARSED = "healthkit-parsed-"
+"""Raw files that other processes have parsed, on their way to the import."""
 PDF = "healthkit-pdf-"
 """A page on its way to a PDF, and the profile of the browser."""
 PART = ".healthkit-part-"
@@ -31,6 +33,7 @@ KINDS = {
     SPILLED: re.compile(r"duckdb_temp_[^/]*"),
     BATCH: re.compile(r"excerpt/(\d{6}/(\w+\.arrow)?|excerpt\.json)?|counts/(\w+\.parquet)?"),
     PRESS: re.compile(r"\d+\.jsonl|ipython/.*", re.S),
+    PARSED: re.compile(r"[0-9a-f]{64}\.pickle"),
     PDF: re.compile(r"page\.pdf|errors\.txt|profile/.*", re.S),
     PART: re.compile(r"part"),
 }

@@ -8,13 +8,16 @@ was lost.
 from __future__ import annotations
 
 import multiprocessing
+import pickle
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
+from healthkit.files import scratch
 from healthkit.ingest.readers import ReaderError, Source, Taken, read
 from healthkit.ingest.readers.place import MarketplaceOf, MarketplacesOf
 from healthkit.ingest.readers.stretches import STRETCH
@@ -53,36 +56,46 @@ class _AskedBack(Exception):
 
 
 class Ahead:
-    """The files of one import that others read; `of` hands them out in their turn."""
+    """The files of one import that others read; `of` hands them out in their turn.
 
-    def __init__(self, pool: ProcessPoolExecutor | None, most: int, waiting: Iterable[tuple[Source, Told]]) -> None:
-        self._pool, self._most, self._waiting = pool, most, deque(waiting)
-        self._begun: dict[str, Future[Taken | ReaderError | None]] = {}
+    A process hands over what it read as a file in `folder`. Through the pool's own pipe only one word passes: a process
+    that is killed in the middle of a longer message would leave the import waiting for the rest of it.
+    """
+
+    def __init__(
+        self, pool: ProcessPoolExecutor | None, most: int, waiting: Iterable[tuple[Source, Told]],
+        folder: Path | None = None,
+    ) -> None:  # fmt: skip
+        self._pool, self._most, self._waiting, self._folder = pool, most, deque(waiting), folder
+        self._begun: dict[str, tuple[Future[bool], Path]] = {}
         self._asked_back: set[tuple[str, str]] = set()
 
     def of(self, source: Source, told: Told) -> Taken | ReaderError | None:
         """What was read of a file, or why it is refused; None where the caller has to read it."""
-        self._begin()
-        future = self._begun.pop(told.digest, None)
-        if future is None:
-            return None
         try:
-            found = future.result()
+            self._begin()
+            if told.digest not in self._begun:
+                return None
+            future, path = self._begun.pop(told.digest)
+            if future.result():
+                found: Taken | ReaderError = pickle.loads(path.read_bytes())  # noqa: S301 - written by our own process
+                path.unlink()
+                return found
         except (BrokenProcessPool, OSError):
-            # A process was lost, for want of memory perhaps: one at a time will do.
+            # A process was lost, for want of memory perhaps, or the disk is full: one at a time will do.
             self._waiting.clear()
             self._begun.clear()
             return None
-        if found is None:
-            self._asked_back.add((source.folder, source.kind))
-        return found
+        self._asked_back.add((source.folder, source.kind))
+        return None
 
     def _begin(self) -> None:
         """Begin so many files that every process has some waiting, but none of a sort that asked back."""
-        while self._pool is not None and self._waiting and len(self._begun) < self._most:
+        while self._pool is not None and self._folder is not None and self._waiting and len(self._begun) < self._most:
             source, told = self._waiting.popleft()
             if (source.folder, source.kind) not in self._asked_back:
-                self._begun[told.digest] = self._pool.submit(_read, source, told)
+                path = self._folder / f"{told.digest}.pickle"
+                self._begun[told.digest] = (self._pool.submit(_read, source, told, path), path)
 
 
 @contextmanager
@@ -93,19 +106,28 @@ def reading(files: Iterable[tuple[Source, Told]], jobs: int) -> Iterator[Ahead]:
     if jobs < 2 or sum(source.size for source, _ in small) < WORTH:
         yield Ahead(None, 0, ())
         return
+    try:
+        folder = scratch.make(scratch.PARSED)
+    except OSError:
+        yield Ahead(None, 0, ())  # No place for temporary files: the import reads all of them itself.
+        return
     pool = ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"))
     try:
-        yield Ahead(pool, jobs * AHEAD, small)
+        yield Ahead(pool, jobs * AHEAD, small, folder)
     finally:
         pool.shutdown(cancel_futures=True)
+        scratch.remove(folder)
 
 
-def _read(source: Source, told: Told) -> Taken | ReaderError | None:
-    """Read one file in a process of its own; None where it asks for what only the import knows."""
+def _read(source: Source, told: Told, path: Path) -> bool:
+    """Read one file in a process of its own and write the result to `path`; False where only the import can read it,
+    for it asks for what is known there."""
     try:
-        return tried(source, told, _ask_back, _ask_back)
+        found = tried(source, told, _ask_back, _ask_back)
     except _AskedBack:
-        return None
+        return False
+    path.write_bytes(pickle.dumps(found, pickle.HIGHEST_PROTOCOL))
+    return True
 
 
 def _ask_back(*_: Any) -> Any:
