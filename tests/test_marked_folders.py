@@ -153,3 +153,30 @@ def test_a_file_is_written_with_the_usual_permissions_and_nothing_is_left_beside
         scratch.write_whole(tmp_path / "taken", "<p>")
     assert refused.value.filename == str(tmp_path / "taken")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["deep", "taken"]
+
+
+@pytest.mark.parametrize("step", ["mkdir", "_mark"])
+def test_a_signal_while_a_folder_is_made_leaves_none(step, tmp_path, monkeypatch):
+    """The signal comes right after a step, before the next one begins."""
+
+    def ended_after(work):
+        def run(*words):
+            work(*words)
+            raise SystemExit(143)
+
+        return run
+
+    owner = Path if step == "mkdir" else marked_folders
+    monkeypatch.setattr(owner, step, ended_after(getattr(owner, step)))
+    with pytest.raises(SystemExit):
+        scratch.make(scratch.PRESS, tmp_path)
+    monkeypatch.undo()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_process_that_ends_removes_every_folder_it_made(tmp_path):
+    made = "from pathlib import Path; from healthkit.files import scratch; "
+    made += f"print(scratch.make(scratch.PRESS, Path({str(tmp_path)!r}))); scratch.folder(); scratch.clear()"
+    done = subprocess.run([sys.executable, "-c", made], capture_output=True, text=True, check=True)
+    assert not Path(done.stdout.strip()).exists()
+    assert list(tmp_path.iterdir()) == []

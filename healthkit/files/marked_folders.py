@@ -39,18 +39,18 @@ def make(place: Path, beginning: str, mode: int = 0o700) -> Path:
     """
     while True:
         folder = place / f"{own_name(beginning)}{secrets.token_hex(4)}"
-        with suppress(FileExistsError):
+        try:  # From the first step on: a signal may end the process between any two.
             folder.mkdir(mode)
-            break
-    try:
-        _mark(folder)
-    except BaseException:
-        release(folder)
-        with suppress(OSError):
-            (folder / MARKER).unlink(missing_ok=True)
-            folder.rmdir()
-        raise
-    return folder
+            _mark(folder)
+            return folder
+        except FileExistsError:
+            continue
+        except BaseException:
+            release(folder)
+            with suppress(OSError):
+                (folder / MARKER).unlink(missing_ok=True)
+                folder.rmdir()
+            raise
 
 
 def own_name(beginning: str) -> str:
@@ -66,6 +66,12 @@ def _mark(folder: Path) -> None:
         with suppress(OSError):  # Where files cannot be locked, the number of the process must do.
             fcntl.flock(marker, fcntl.LOCK_EX | fcntl.LOCK_NB)
     os.write(marker, TEXT.encode())
+
+
+def made_here() -> list[Path]:
+    """The folders that this process made and has not given up. A fork inherits none of those of its parent."""
+    ending = re.compile(rf".*-{os.getpid()}-{re.escape(socket.gethostname())}-[0-9a-f]{{8}}", re.S)
+    return [folder for folder in list(_locks) if ending.fullmatch(folder.name)]
 
 
 def release(folder: Path) -> None:

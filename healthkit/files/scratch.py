@@ -55,9 +55,9 @@ def folder() -> Path | None:
 
 
 def clear() -> None:
-    """Remove the folder for rows with all that is in it: for a process that ends here and now."""
-    made = _made.pop(os.getpid(), None)
-    if made is not None:
+    """Remove every folder of this process with what the kit wrote into it: for a process that ends here and now."""
+    _made.pop(os.getpid(), None)
+    for made in marked_folders.made_here():
         remove(made)
 
 

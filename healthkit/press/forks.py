@@ -75,7 +75,12 @@ class ForkServer:
         self._client, self._lines = ours, ours.makefile("r", encoding="utf-8")
         self._lock, self._waiting, self._next = threading.Lock(), {}, 0  # type: ignore[var-annotated]
         self._gone = False
-        self.begun = self._begin(patience)
+        try:
+            self.begun = self._begin(patience)
+        except BaseException:  # A signal as well: neither the process nor its folder may stay.
+            self.process.kill()
+            self.close()
+            raise
         threading.Thread(target=self._hear, daemon=True).start()
 
     def _begin(self, patience: float | None) -> dict[str, Any]:
@@ -89,8 +94,7 @@ class ForkServer:
             self._client.settimeout(None)
             return dict(json.loads(first))
         self.process.kill()
-        self.close()
-        raise ForkError(f"The fork server did not become ready (code {self.process.returncode}).")
+        raise ForkError(f"The fork server did not become ready (code {self.process.wait()}).")
 
     @property
     def alive(self) -> bool:
