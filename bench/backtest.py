@@ -21,10 +21,10 @@ import numpy as np
 import pandas as pd
 
 from healthkit.analysis import outlook
-from healthkit.ingest import intake
+from healthkit.ingest import importer
 from healthkit.metrics.policy import Target
 from healthkit.store import Store
-from healthkit.workspace.desk import Desk
+from healthkit.workspace.workspace import Desk
 
 AHEAD = 30
 DRAWS = 1_000
@@ -131,7 +131,7 @@ def main() -> None:
     asked.add_argument("--least", type=int, default=30, help="orders that a window must hold to be forecast")
     told = asked.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        refused = [one.refused for one in intake.take_in([told.raw], Store(folder)) if one.refused]
+        refused = [one.refused for one in importer.take_in([told.raw], Store(folder)) if one.refused]
         if refused:
             sys.exit(f"{len(refused)} files were refused, the first: {refused[0]}")
         desk = Desk(folder)

@@ -69,7 +69,7 @@ COLUMNS = {
 }
 """The columns of the file, as SQL over the number of the line (l), of its order (o), and when it was placed."""
 FILE = "all_orders.txt"
-LOADED = ("deltalake", "pandas", "pyarrow.csv", "healthkit.ingest.intake", "healthkit.store")
+LOADED = ("deltalake", "pandas", "pyarrow.csv", "healthkit.ingest.importer", "healthkit.store")
 """What is loaded before the clock runs: what libraries take is no part of a way's peak."""
 
 
@@ -118,7 +118,7 @@ def by_pandas(path: Path) -> int:
 
 def reading(path: Path) -> int:
     """Read as an import reads it, and not kept."""
-    from healthkit.ingest.readers import plan, read
+    from healthkit.ingest.formats import plan, read
 
     [source], refused = plan([path])
     assert not refused
@@ -127,7 +127,7 @@ def reading(path: Path) -> int:
 
 def importing(path: Path) -> int:
     """Taken into an empty store."""
-    from healthkit.ingest.intake import take_in
+    from healthkit.ingest.importer import take_in
     from healthkit.store import Store
 
     with tempfile.TemporaryDirectory(prefix="bench-store-", dir=path.parent.parent) as place:

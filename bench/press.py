@@ -26,13 +26,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 import healthkit as hk
-from healthkit import press
-from healthkit.ingest import intake
-from healthkit.press import forks
+from healthkit import batch
+from healthkit.batch import fork_client
+from healthkit.ingest import importer
 from healthkit.report import blocks
 from healthkit.schema import tables
 from healthkit.store import Store
-from healthkit.workspace import excerpt
+from healthkit.workspace import snapshot
 
 RAW = Path(os.environ.get("RAW") or Path(__file__).parents[1] / "data" / "sample")
 """The raw files whose accounts are printed and copied."""
@@ -60,7 +60,7 @@ def stock(store: Path, account: str, folder: Path) -> None:
     given = {"account": account, "month": MONTH, "data": str(store), "stem": account}
     words = [word for name, value in given.items() for word in ("-p", name, value)]
     quiet: dict[str, Any] = {"check": True, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    subprocess.run([BIN / "papermill", press.TEMPLATE, notebook, *words, "--no-progress-bar"], **quiet)
+    subprocess.run([BIN / "papermill", batch.TEMPLATE, notebook, *words, "--no-progress-bar"], **quiet)
     subprocess.run([BIN / "jupyter", "nbconvert", "--to", "html", "--no-input", notebook], **quiet)
 
 
@@ -71,7 +71,7 @@ def plain(place: Path, account: str, marketplace: str) -> str:
         blocks.verdict(month), blocks.scorecard(month), blocks.chapters(month, "x"), blocks.contacts(month),
         blocks.account_state(month), blocks.reconciled(month), blocks.rules(month),
     ]  # fmt: skip
-    press.Twin(month, "x")._repr_mimebundle_()
+    batch.Twin(month, "x")._repr_mimebundle_()
     return blocks.page("x", shown, vega_href="vega.js")
 
 
@@ -104,7 +104,7 @@ def copies(sample: Store, folder: Path, many: int) -> Store:
 def left_behind() -> tuple[int, int]:
     """Processes of a fork server that live, and its folders that lie about."""
     shown = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    processes = sum("healthkit.press.server" in line for line in shown.splitlines())
+    processes = sum("healthkit.batch.fork_server" in line for line in shown.splitlines())
     return processes, len(list(Path(tempfile.gettempdir()).glob("healthkit-press-*")))
 
 
@@ -112,7 +112,7 @@ def main() -> None:
     """Measure, print."""
     with tempfile.TemporaryDirectory(prefix="bench-press-") as place:
         folder = Path(place)
-        list(intake.take_in([RAW], Store(folder / "store")))
+        list(importer.take_in([RAW], Store(folder / "store")))
         desk = hk.Desk(folder / "store")
         pairs = hk.accounts_in(desk, MONTH)[:ACCOUNTS]
         figures: dict[str, Any] = {"accounts": len(pairs)}
@@ -121,7 +121,7 @@ def main() -> None:
         figures["stock_cpu"] = round(sum(each) / len(each), 3)
         print(f"stock        {figures['stock_cpu']:8.3f} CPU s a report", flush=True)
 
-        excerpt.write(Store(folder / "store"), [name for name, _ in pairs], desk.counts_place, folder / "excerpt")
+        snapshot.write(Store(folder / "store"), [name for name, _ in pairs], desk.counts_place, folder / "excerpt")
         for pair in pairs:
             plain(folder / "excerpt", *pair)
         limit = min(spent(lambda: [plain(folder / "excerpt", *pair) for pair in pairs]) for _ in range(3)) / len(pairs)
@@ -145,7 +145,7 @@ def main() -> None:
 
 def _ours(store: Path, names: list[str], out: Path) -> None:
     """Our batch over some accounts."""
-    printed = press.print_month(hk.Desk(store), MONTH, names, out, jobs=2)
+    printed = batch.print_month(hk.Desk(store), MONTH, names, out, jobs=2)
     if printed.failures or printed.pages != len(names):
         raise SystemExit(f"{printed.pages} of {len(names)} pages: {printed.failures}")
 
@@ -157,22 +157,22 @@ def _many(folder: Path, many: int) -> dict[str, Any]:
     names = desk.accounts  # counted before the clock runs
     seen: list[tuple[float, int]] = []
 
-    from healthkit.press import batch
+    from healthkit.batch import monthly_batch
 
-    kept = batch.print_page
+    kept = monthly_batch.print_page
 
     def watched(job: Any) -> Any:
         told = kept(job)
         seen.append((time.monotonic(), _rss()))
         return told
 
-    batch.print_page = watched
+    monthly_batch.print_page = watched
     before = left_behind()
     begin = time.monotonic()
     try:
-        printed = press.print_month(desk, MONTH, names, folder / "reports", jobs=2)
+        printed = batch.print_month(desk, MONTH, names, folder / "reports", jobs=2)
     finally:
-        batch.print_page = kept
+        monthly_batch.print_page = kept
     took = time.monotonic() - begin
     tenth = max(1, len(seen) // 10)
     pace = [
@@ -191,7 +191,7 @@ def _many(folder: Path, many: int) -> dict[str, Any]:
 def _rss() -> int:
     """What this process and its fork server hold in memory. [MiB]"""
     held = 0
-    for pid in (os.getpid(), forks.here().process.pid):
+    for pid in (os.getpid(), fork_client.here().process.pid):
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():
             if line.startswith("VmRSS"):
                 held += int(line.split()[1]) // 1024

@@ -17,7 +17,7 @@ from typing import Any
 
 from playwright.sync_api import sync_playwright
 
-from healthkit.ingest import intake
+from healthkit.ingest import importer
 from healthkit.store import Store
 from tests.browser.find_chromium import chromium
 from tests.browser.lab import lab, run_all
@@ -129,7 +129,7 @@ def main() -> None:
         sys.exit("No Chromium here: install it, or set CHROMIUM to its path.")
     with tempfile.TemporaryDirectory(prefix="bench-ui-") as place, sync_playwright() as playwright:
         folder = Path(place)
-        list(intake.take_in([RAW], Store(folder / "store")))
+        list(importer.take_in([RAW], Store(folder / "store")))
         # The usual pattern draws by Altair's own renderer, so it goes without our `hk.setup()`.
         usual = f"import healthkit as hk\ndesk = hk.open_desk({str(folder / 'store')!r})"
         ours = f"{usual}\nhk.setup()"

@@ -21,10 +21,10 @@ from healthkit import store
 from healthkit.metrics import policy
 from healthkit.metrics.exposure import Counts
 from healthkit.metrics.scores import days_of
+from healthkit.panels import where_i_stand_model
+from healthkit.panels.where_i_stand_model import Question
 from healthkit.schema import tables
-from healthkit.widgets import questions
-from healthkit.widgets.questions import Question
-from healthkit.workspace.desk import FIGURES, Desk
+from healthkit.workspace.workspace import FIGURES, Desk
 
 ORDERS = int(float(os.environ.get("ORDERS", "1e7")))
 ACCOUNTS, DAYS = 1_000, 730
@@ -87,7 +87,7 @@ def main() -> None:
         desk.__dict__["counts"] = counts
         desk._figures[(largest,)] = desk.store.ledger(only=FIGURES).in_memory()
         asked = Question(largest, "US", METRIC, "seller", 30, AS_OF)
-        questions.answer(desk, asked)
+        where_i_stand_model.answer(desk, asked)
         days = {span: days_of(AS_OF - timedelta(days=span - 1), AS_OF) for span in (120, 730)}
 
         def rates(span: int) -> Callable[[int], object]:
@@ -98,7 +98,7 @@ def main() -> None:
             "rates_of_120_days_ms": median_ms(rates(120), range(40, 90)),
             "rates_of_730_days_ms": median_ms(rates(730), range(40, 90)),
             "whole_answer_120_days_ms": median_ms(
-                lambda window: questions.answer(desk, asked._replace(window=window)), range(90, 130)
+                lambda window: where_i_stand_model.answer(desk, asked._replace(window=window)), range(90, 130)
             ),
         }  # fmt: skip
     print(json.dumps(figures))

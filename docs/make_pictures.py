@@ -12,10 +12,10 @@ from playwright.sync_api import sync_playwright
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from healthkit import press
-from healthkit.ingest import intake
+from healthkit import batch
+from healthkit.ingest import importer
 from healthkit.store import Store
-from healthkit.workspace.desk import Desk
+from healthkit.workspace.workspace import Desk
 from tests.browser.find_chromium import chromium
 from tests.browser.lab import Lab, lab, run_all
 
@@ -32,7 +32,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place, sync_playwright() as playwright:
         folder = Path(place)
         store = folder / "store"
-        list(intake.take_in([ROOT / "data" / "sample"], Store(store)))
+        list(importer.take_in([ROOT / "data" / "sample"], Store(store)))
         browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox", "--disable-gpu"])
         _report(browser, store, folder)
         with lab(folder) as held:
@@ -42,7 +42,7 @@ def main() -> None:
 
 
 def _report(browser: Any, store: Path, folder: Path) -> None:
-    printed = press.print_month(Desk(store), "2026-10", ["lantern-hill-lighting"], folder / "reports")
+    printed = batch.print_month(Desk(store), "2026-10", ["lantern-hill-lighting"], folder / "reports")
     page = browser.new_context(offline=True, viewport={"width": 1180, "height": 1390}).new_page()
     page.goto((printed.index.parent / "lantern-hill-lighting_us.html").as_uri())
     page.wait_for_function("document.documentElement.dataset.charts === 'drawn'")

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from healthkit.ingest import intake
+from healthkit.ingest import importer
 from healthkit.schema.marketplaces import MARKETPLACES
 from healthkit.store import Store
-from healthkit.workspace.desk import Desk
+from healthkit.workspace.workspace import Desk
 
 ZONE = ZoneInfo("America/Los_Angeles")
 ORDERS = (
@@ -147,7 +147,7 @@ def imported(folder: Path, account: str = "acme", marketplace: str | None = "US"
         path = raw / name.replace("_dot_", ".")
         path.write_text(text, encoding="utf-8")
         paths.append(path)
-    outcomes = list(intake.take_in(paths, Store(folder / "store"), account, marketplace))
+    outcomes = list(importer.take_in(paths, Store(folder / "store"), account, marketplace))
     assert [outcome.refused for outcome in outcomes if outcome.refused] == []
     return Desk(folder / "store")
 

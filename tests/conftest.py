@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from healthkit.ingest import intake
+from healthkit.ingest import importer
 from healthkit.store import Store
 from tests.browser.find_chromium import chromium
 
@@ -17,7 +17,7 @@ SAMPLE = Path(__file__).parents[1] / "data" / "sample"
 def sample_store(tmp_path_factory) -> Path:
     """The folder of a store that holds data/sample."""
     folder = tmp_path_factory.mktemp("sample") / "store"
-    outcomes = list(intake.take_in([SAMPLE], Store(folder)))
+    outcomes = list(importer.take_in([SAMPLE], Store(folder)))
     assert [outcome.refused for outcome in outcomes if outcome.refused] == []
     return folder
 

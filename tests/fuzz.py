@@ -20,8 +20,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from healthkit.ingest.readers import ReaderError, Source, plan, read
-from healthkit.ingest.readers.reading import TAKE, TAKE_DOCUMENT
+from healthkit.ingest.formats import ReaderError, Source, plan, read
+from healthkit.ingest.parsing.read_file import TAKE, TAKE_DOCUMENT
 from tests import readers_files as files
 from tests.test_performance import LONG, SHORT, frame, xml
 from tests.test_readers_orders import items_v0, order_2026, order_v0

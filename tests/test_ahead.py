@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from healthkit.ingest import ahead
-from healthkit.ingest.intake import take_in
+from healthkit.ingest import parallel_reading
+from healthkit.ingest.importer import take_in
 from healthkit.schema.tables import RAW
 from healthkit.store import Store
 
@@ -54,17 +54,21 @@ def held(store: Store) -> dict[str, list]:
 
 
 def test_many_processes_leave_the_same_store_and_say_the_same(raw, alone, tmp_path, monkeypatch):
-    monkeypatch.setattr(ahead, "WORTH", 0)
+    monkeypatch.setattr(parallel_reading, "WORTH", 0)
     by_others = []
-    monkeypatch.setattr(ahead.Ahead, "of", lambda self, *asked, of=ahead.Ahead.of: kept(by_others, of(self, *asked)))
+    monkeypatch.setattr(
+        parallel_reading.Ahead,
+        "of",
+        lambda self, *asked, of=parallel_reading.Ahead.of: kept(by_others, of(self, *asked)),
+    )
     store = Store(tmp_path / "store")
     assert told(store, raw, 3) == alone[0]
     assert held(store) == alone[1]
     # Orders are read by others, their confirmations by the import itself, which knows the orders.
-    kinds = {one.kind for one in by_others if isinstance(one, ahead.Taken)}
+    kinds = {one.kind for one in by_others if isinstance(one, parallel_reading.Taken)}
     assert {"all_orders", "order_report", "performance_json"} <= kinds
     assert "confirmations" not in kinds
-    assert any(isinstance(one, ahead.ReaderError) for one in by_others)
+    assert any(isinstance(one, parallel_reading.ReaderError) for one in by_others)
 
 
 def kept(found: list, one: object) -> object:
@@ -76,10 +80,10 @@ def kept(found: list, one: object) -> object:
 @pytest.mark.parametrize("pause", [0, 0.1])
 def test_a_process_that_is_lost_costs_nothing_but_time(raw, alone, tmp_path, monkeypatch, call, pause):
     """Whenever it is lost, and whether or not the pool has noticed before the next file is begun."""
-    monkeypatch.setattr(ahead, "WORTH", 0)
+    monkeypatch.setattr(parallel_reading, "WORTH", 0)
     asked = []
 
-    def of(self, *files, of=ahead.Ahead.of):
+    def of(self, *files, of=parallel_reading.Ahead.of):
         asked.append(files)
         if len(asked) == call:
             for process in list(self._pool._processes.values()):
@@ -87,12 +91,12 @@ def test_a_process_that_is_lost_costs_nothing_but_time(raw, alone, tmp_path, mon
             time.sleep(pause)
         return of(self, *files)
 
-    monkeypatch.setattr(ahead.Ahead, "of", of)
+    monkeypatch.setattr(parallel_reading.Ahead, "of", of)
     store = Store(tmp_path / "store")
     assert told(store, raw, 2) == alone[0]
     assert held(store) == alone[1]
 
 
 def test_few_files_begin_no_process(raw, tmp_path, monkeypatch):
-    monkeypatch.setattr(ahead, "ProcessPoolExecutor", None)
+    monkeypatch.setattr(parallel_reading, "ProcessPoolExecutor", None)
     assert told(Store(tmp_path / "store"), raw, 8)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench import press, smoke
-from healthkit.ingest import intake
+from healthkit.ingest import importer
 from healthkit.store import Store
-from healthkit.workspace.desk import Desk
+from healthkit.workspace.workspace import Desk
 
 ROOT = Path(__file__).parents[1]
 
@@ -31,7 +31,7 @@ def test_a_benchmark_must_end_well_with_one_json_object():
 def test_a_store_of_copies_holds_as_many_accounts_as_were_asked_for(tmp_path):
     """Copies that share the digest of a file count as one file: the others are not read."""
     sample = Store(tmp_path / "sample")
-    list(intake.take_in([ROOT / "data" / "sample" / "paper-moth"], sample))
+    list(importer.take_in([ROOT / "data" / "sample" / "paper-moth"], sample))
     made = press.copies(sample, tmp_path / "copies", 3)
     assert Desk(made.folder).accounts == ["0000-paper-moth", "0001-paper-moth", "0002-paper-moth"]
     orders = [int(rows["orders"].sum()) for _, rows in Desk(made.folder).counts.coverage.groupby("account")]

@@ -18,8 +18,8 @@ import pytest
 from healthkit.analysis.explain import Bridge
 from healthkit.metrics.policy import WORST_FIRST, Rule, judge
 from healthkit.report import blocks, charts
-from healthkit.report.blocks import findings, strokes
-from healthkit.report.monthly import Monthly
+from healthkit.report.blocks import findings, sparklines
+from healthkit.report.model import Monthly
 from healthkit.schema.tables import SCORES, check
 from tests.test_wording import bridged
 
@@ -402,7 +402,7 @@ def test_the_index_shows_what_is_no_rate_by_its_own_figure() -> None:
 
 
 def test_of_a_measure_that_is_younger_than_half_a_year_the_last_weeks_stand_where_they_do_of_others() -> None:
-    full, young = (strokes.strip("late", [[0.5, "on target"]] * weeks) for weeks in (26, 9))
+    full, young = (sparklines.strip("late", [[0.5, "on target"]] * weeks) for weeks in (26, 9))
     places = [[int(x) for x in re.findall(r"M(\d+) \d+v", one)] for one in (full, young)]
     assert places[0] == list(range(1, 53, 2))
     assert places[1] == places[0][-9:]

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from healthkit.cli import app, asking
-from healthkit.workspace.desk import Desk
+from healthkit.cli import app, options
+from healthkit.workspace.workspace import Desk
 from tests.commands import commands, path_options
 
 SAMPLE = Path(__file__).parents[1] / "data" / "sample"
@@ -84,7 +84,7 @@ def test_the_table_says_how_much_room_is_left(run, sample_store):
 @pytest.mark.parametrize("width", [80, 100, 120, 160])
 @pytest.mark.parametrize("command", ["scores", "outlook"])
 def test_on_a_narrow_terminal_a_table_folds_and_nothing_of_it_is_cut(command, width, monkeypatch, sample_store):
-    monkeypatch.setattr(asking.out, "_force_terminal", True)
+    monkeypatch.setattr(options.out, "_force_terminal", True)
     monkeypatch.setenv("COLUMNS", str(width))
     shown = CliRunner().invoke(app, [command, "--as-of", DAY, "--account", "paper-moth", "--data", str(sample_store)])
     table = re.sub(r"\x1b\[[0-9;]*m", "", shown.stdout).split("\n\n")[0]
@@ -236,7 +236,7 @@ def test_a_name_forges_no_line_of_the_log(tmp_path):
     command = [sys.executable, "-m", "healthkit", *words]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stderr
     lines = [line for line in said.splitlines() if " healthkit." in line]
-    assert any(" INFO healthkit.ingest.intake: " in line and "\\n2026-10-31" in line for line in lines)
+    assert any(" INFO healthkit.ingest.importer: " in line and "\\n2026-10-31" in line for line in lines)
     assert not any(line.startswith("2026-10-31 00:00:00,000 ERROR") for line in lines)
     assert "\x1b" not in said
 

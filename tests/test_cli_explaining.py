@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from healthkit.analysis.explain import ExplainError
 from healthkit.cli import app
 from healthkit.metrics.scores import ScoreError
-from healthkit.workspace.desk import Desk
+from healthkit.workspace.workspace import Desk
 
 DAY, BEFORE = date(2026, 10, 31), date(2026, 9, 30)
 LATE = ("--account", "birchway-crafts", "--metric", "late_shipment_rate", "--as-of", DAY)

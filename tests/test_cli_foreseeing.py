@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from healthkit.analysis import whatif
+from healthkit.analysis import scenarios
 from healthkit.cli import app
-from healthkit.workspace.desk import Desk
+from healthkit.workspace.workspace import Desk
 
 DAY = date(2026, 10, 31)
 DEFECTS = ("--account", "lantern-hill-lighting", "--metric", "order_defect_rate", "--as-of", DAY)
@@ -127,7 +127,7 @@ def test_every_step_of_the_example_can_be_played(book, defects, tmp_path):
     one = book.orders_at_fault(defects)["order_id"].iloc[0]
     file = tmp_path / "all.yaml"
     file.write_text(lines.replace("111-1234567-1234567", one), encoding="utf-8")
-    assert {step.kind for step in whatif.read(file)} == set(whatif.STEPS)
+    assert {step.kind for step in scenarios.read(file)} == set(scenarios.STEPS)
     assert book.what_if(defects, file).after["window"] == 90
 
 

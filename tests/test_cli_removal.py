@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from healthkit.cli import app, keeping
+from healthkit.cli import app, store_commands
 from healthkit.store import Store
 
 from .store_files import import_all, orders, raw, three_imports
@@ -29,7 +29,7 @@ def store(tmp_path) -> Store:
 
 @pytest.fixture
 def terminal(monkeypatch):
-    monkeypatch.setattr(keeping, "_asks", lambda: True)
+    monkeypatch.setattr(store_commands, "_asks", lambda: True)
 
 
 def test_what_goes_is_shown_and_without_a_terminal_nothing_goes(run, store):

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from healthkit.ingest.readers import Taken
+from healthkit.ingest.formats import Taken
 from healthkit.schema import tables
 from healthkit.store import Store, ledger_of, schema
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from healthkit.ingest import intake
-from healthkit.report.monthly import MonthError, open_month
+from healthkit.ingest import importer
+from healthkit.report.model import MonthError, open_month
 from healthkit.schema import tables
 from healthkit.store import Store, StoreError
-from healthkit.workspace.desk import Desk
+from healthkit.workspace.workspace import Desk
 
 SAMPLE = Path(__file__).parents[1] / "data" / "sample"
 DAY = date(2026, 10, 31)
@@ -22,7 +22,7 @@ HEADER = "\t".join((
 
 
 def take(store: Path, *paths: Path, **told: str) -> Desk:
-    outcomes = list(intake.take_in(paths, Store(store), **told))
+    outcomes = list(importer.take_in(paths, Store(store), **told))
     assert [outcome.refused for outcome in outcomes if outcome.refused] == []
     return Desk(store)
 

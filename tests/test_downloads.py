@@ -11,13 +11,13 @@ import pytest
 
 from healthkit.ingest import downloads
 from healthkit.ingest.downloads import EVIDENCE, Advice, DownloadsError, Need, advice, catalogue, downloads_for
-from healthkit.ingest.intake import take_in
-from healthkit.ingest.readers import recognise
+from healthkit.ingest.importer import take_in
+from healthkit.ingest.parsing import detect
 from healthkit.report.wording import downloads as words
 from healthkit.schema import tables
 from healthkit.schema.marketplaces import MARKETPLACES, UnknownMarketplace
 from healthkit.store import Store
-from healthkit.workspace.desk import Desk
+from healthkit.workspace.workspace import Desk
 
 ROOT = Path(__file__).parents[1]
 FILES = (ROOT / "docs" / "files.md").read_text(encoding="utf-8")
@@ -37,10 +37,10 @@ def sentences(*needs: tuple, marketplace: str = "US") -> list[str]:
 
 
 def test_every_kind_of_file_that_a_seller_gets_is_in_the_catalogue_under_its_own_title():
-    known = {kind.name: kind.title for kind in (*recognise.every_kind(), *recognise.DOCUMENTS)}
+    known = {kind.name: kind.title for kind in (*detect.every_kind(), *detect.DOCUMENTS)}
     known = {name: title for name, title in known.items() if name not in PUBLIC_DATA | {"orders_api_v0_items"}}
     assert {one.kind: one.title for one in catalogue().downloads.values()} == known
-    by_hand = {kind.name for kind in recognise.KINDS if kind.by_hand}
+    by_hand = {kind.name for kind in detect.KINDS if kind.by_hand}
     assert {one.kind for one in catalogue().downloads.values() if one.by_hand} == by_hand
 
 

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pytest
 
 from healthkit import store
-from healthkit.analysis import explain, outlook, reported
-from healthkit.analysis.explain.groups import difference, wilson
+from healthkit.analysis import explain, outlook, reported_scores
+from healthkit.analysis.explain.group_comparison import difference, wilson
 from healthkit.metrics import policy
 from healthkit.metrics.policy import Stage
 from healthkit.schema import tables
@@ -212,7 +212,7 @@ def test_the_newest_figure_by_a_day_stands_until_the_next():
         reading(100, 2, as_of=date(2026, 5, 31)) | {"status": "bad", "rate": 0.02, "target": 0.01, "side": "below"},
         reading(110, 1, as_of=date(2026, 6, 30)) | {"status": "good", "rate": 0.009, "target": 0.01, "side": "below"},
     ]
-    table = reported.reported(held(readings=rows), [date(2026, 5, 30), date(2026, 6, 15), date(2026, 6, 30)])
+    table = reported_scores.reported(held(readings=rows), [date(2026, 5, 30), date(2026, 6, 15), date(2026, 6, 30)])
     assert table["as_of"].dt.day.tolist() == [15, 30]
     assert table[["counted", "at_fault", "status", "case"]].to_numpy().tolist() == [
         [100, 2, "off target", "amazon"], [110, 1, "on target", "amazon"],
@@ -227,12 +227,12 @@ def test_a_rating_is_a_value_and_violations_are_added_up():
          "count": count, "updated_at": datetime(2026, 7, 1, tzinfo=UTC), "report": "a"}
         for category, count in (("listing_policy_violations", 2), ("other_policy_violations", 1))
     ]  # fmt: skip
-    table = reported.reported(held(readings=[rating], violations=counts), DAY).set_index("metric")
+    table = reported_scores.reported(held(readings=[rating], violations=counts), DAY).set_index("metric")
     assert table.loc["account_health_rating", ["value", "status"]].tolist() == [316.0, "on target"]
     assert table.loc["policy_violations", ["value", "status", "at_fault"]].tolist() == [3.0, "off target", 3]
 
 
 def test_without_reports_the_table_is_empty_and_whole():
-    table = reported.reported(held(orders=[]), DAY)
+    table = reported_scores.reported(held(orders=[]), DAY)
     assert list(table.columns) == list(tables.SCORES.columns)
     assert table.empty

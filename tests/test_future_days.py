@@ -10,9 +10,9 @@ import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
-from healthkit.cli import app, taking
-from healthkit.ingest.intake import take_in
-from healthkit.ingest.readers import source, stretches
+from healthkit.cli import app, import_command
+from healthkit.ingest.importer import take_in
+from healthkit.ingest.parsing import large_files, raw_file
 from healthkit.schema import tables
 from healthkit.store import Store
 
@@ -165,8 +165,8 @@ def test_a_large_file_is_checked_as_a_small_one_is(tmp_path, monkeypatch):
     torn = [lines[3].replace("2026-03-03T04", "2027-01-03T04"), *many[:40], lines[3], *many[40:]]
     content = "\n".join([lines[0], *torn, ""]).encode()
     small = notes_of(tmp_path / "whole", content, IMPORT_DAY, "orders.txt")
-    monkeypatch.setattr(stretches, "STRETCH", 2_000)
-    monkeypatch.setattr(source, "PIECE", 700)
+    monkeypatch.setattr(large_files, "STRETCH", 2_000)
+    monkeypatch.setattr(raw_file, "PIECE", 700)
     assert notes_of(tmp_path / "parted", content, IMPORT_DAY, "orders.txt") == small
     [outcome] = take_in([tmp_path / "parted" / "raw"], Store(tmp_path / "again"), import_day=IMPORT_DAY)
     assert not isinstance(outcome.taken.tables["orders"], pa.Table)
@@ -189,8 +189,8 @@ def test_without_a_day_of_import_no_day_is_called_one_to_come(tmp_path):
 def test_the_command_knows_the_latest_day_that_has_begun_anywhere(tmp_path, monkeypatch):
     put(tmp_path / "raw", files.DEFECTS.with_cell(1, "known-on", "2026-12-10"), name="defects.csv")
     words = ["import", str(tmp_path / "raw"), "--marketplace", "US", "--data"]
-    monkeypatch.setattr(taking, "latest_day", lambda: IMPORT_DAY)
+    monkeypatch.setattr(import_command, "latest_day", lambda: IMPORT_DAY)
     shown = CliRunner().invoke(app, [*words, str(tmp_path / "store")])
     assert "note: defects: 1 of 2 rows has a day in the future (known_on up to 2026-12-10" in shown.stdout
-    monkeypatch.setattr(taking, "latest_day", lambda: date(2026, 12, 10))
+    monkeypatch.setattr(import_command, "latest_day", lambda: date(2026, 12, 10))
     assert "in the future" not in CliRunner().invoke(app, [*words, str(tmp_path / "later")]).stdout

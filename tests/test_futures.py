@@ -13,9 +13,9 @@ import pytest
 from bench.futures import made_up
 from healthkit.analysis import outlook
 from healthkit.analysis.outlook import OutlookError, futures
-from healthkit.analysis.outlook.futures import Layout, draw, lay_out, simulate
-from healthkit.analysis.outlook.learning import LONGEST, SPAN, Learnt, Past, delays_of, learn, past, portfolio
+from healthkit.analysis.outlook.fitted_rates import LONGEST, SPAN, Learnt, Past, delays_of, learn, past, portfolio
 from healthkit.analysis.outlook.rolloff import known_by
+from healthkit.analysis.outlook.simulation import Layout, draw, lay_out, simulate
 from healthkit.metrics import policy, scores
 from healthkit.metrics.exposure import Counts
 from healthkit.metrics.scores import day_numbers, stays_behind

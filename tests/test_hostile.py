@@ -189,7 +189,7 @@ def locked() -> bytes:
 IMPORT = """
 import json, signal, sys
 from pathlib import Path
-from healthkit import intake
+from healthkit.ingest import importer
 from healthkit.store import Store
 
 def memory(what):
@@ -207,7 +207,7 @@ for folder in sorted(work.iterdir()):
         pass
     before = memory("VmRSS")
     [path] = (folder / "raw" / "acme").iterdir()
-    outcomes = list(intake.take_in([path], Store(folder / "store"), marketplace="US"))
+    outcomes = list(importer.take_in([path], Store(folder / "store"), marketplace="US"))
     signal.alarm(0)
     grew = memory("VmHWM") - before
     said = [one.refused for one in outcomes]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from healthkit.ingest.intake import take_in
+from healthkit.ingest.importer import take_in
 from healthkit.store import Store
 from tests.no_big_files import big_files
 
@@ -116,7 +116,7 @@ def test_the_clock_is_read_nowhere():
 
 def test_no_number_of_a_marketplace_stands_in_the_code():
     """Targets as decimals or fractions belong into policies/; 0.01 in charts and page are sizes, so not searched."""
-    rooms = ("metrics/definitions", "metrics/exposure", "metrics/scores", "workspace", "report/monthly", "store")
+    rooms = ("metrics/definitions", "metrics/exposure", "metrics/scores", "workspace", "report/model", "store")
     numbers = re.compile(r"Fraction\(\d|(?<![\w.])0\.0(?:1|2|25|4|5)\b|(?<![\w.])0\.9[057]\b")
     files = {room: [PACKAGE / f"{room}.py", *(PACKAGE / room).glob("*.py")] for room in rooms}
     texts = {
@@ -150,8 +150,8 @@ def test_an_import_of_nothing_new_loads_no_library_for_rows(tmp_path):
     store = Store(tmp_path / "store")
     assert [one.refused for one in take_in([raw], store, marketplace="US")] == [None]
     again = (
-        "from healthkit import intake, store; "
-        f"[one] = intake.take_in([{str(raw)!r}], store.Store({str(store.folder)!r}), marketplace='US'); "
+        "from healthkit import store; from healthkit.ingest import importer; "
+        f"[one] = importer.take_in([{str(raw)!r}], store.Store({str(store.folder)!r}), marketplace='US'); "
         "assert one.held_already"
     )
     assert heavy_after(again) == "duckdb deltalake pyarrow"

@@ -10,8 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from healthkit.cli import app
-from healthkit.ingest import intake
-from healthkit.ingest.intake import Outcome, take_in
+from healthkit.ingest import importer
+from healthkit.ingest.importer import Outcome, take_in
 from healthkit.store import Store, check, conflicts, find_removal, remove
 from tests import readers_files as files
 from tests.readers_files import FIRST, SECOND, put
@@ -205,7 +205,7 @@ def test_in_small_appends_the_same_is_refused(tmp_path, monkeypatch):
         for number in numbers:
             raw(place, account, number, rows=5 + number)
     whole = refusals(imported(Store(tmp_path / "one"), place))
-    monkeypatch.setattr(intake, "BATCH_ROWS", 1)
+    monkeypatch.setattr(importer, "BATCH_ROWS", 1)
     many = refusals(imported(Store(tmp_path / "many"), place))
     assert list(whole) == list(many) == ["bolt/orders-002.txt", "cove/orders-001.txt"]
     assert orders(Store(tmp_path / "one")) == orders(Store(tmp_path / "many"))

@@ -13,8 +13,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from healthkit.ingest.intake import Outcome, take_in
-from healthkit.ingest.readers import ReaderError
+from healthkit.ingest.formats import ReaderError
+from healthkit.ingest.importer import Outcome, take_in
 from healthkit.schema import tables
 from healthkit.schema.tables import collected
 from healthkit.store import Store, versions
@@ -63,7 +63,7 @@ def found(text: str, folder: Path) -> bool:
 
 def test_many_appends_come_to_what_one_does(tmp_path, sample_store, monkeypatch):
     """The files of an account that speak of its orders come after these, whatever was appended in between."""
-    monkeypatch.setattr("healthkit.ingest.intake.BATCH_ROWS", 400)
+    monkeypatch.setattr("healthkit.ingest.importer.BATCH_ROWS", 400)
     store = Store(tmp_path / "store")
     assert [one.refused for one in take_in([SAMPLE], store) if one.refused] == []
     assert len(versions(store)) > 20
@@ -84,7 +84,7 @@ def digests_in(store: Store) -> dict[str, str]:
 
 
 def test_what_was_read_is_let_go_once_it_is_appended(store, monkeypatch):
-    monkeypatch.setattr("healthkit.ingest.intake.BATCH_ROWS", 1)
+    monkeypatch.setattr("healthkit.ingest.importer.BATCH_ROWS", 1)
     read: list[weakref.ref] = []
     for outcome in take_in([SAMPLE / "paper-moth"], store):
         assert outcome.taken is not None

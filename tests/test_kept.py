@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 
 from healthkit import store
-from healthkit.ingest.intake import take_in
+from healthkit.ingest.importer import take_in
 from healthkit.metrics import exposure
 from healthkit.metrics.exposure import Counts
 from healthkit.store import Store
-from healthkit.workspace import kept
-from healthkit.workspace.desk import Desk
+from healthkit.workspace import counts_cache
+from healthkit.workspace.workspace import Desk
 
 SAMPLE = Path(__file__).parent.parent / "data" / "sample"
 AMERICAN = ("paper-moth", "applegate-plants", "clearbrook-bath")
@@ -43,7 +43,7 @@ def counted(monkeypatch) -> list[list[str]]:
 
 
 def same(one: Counts, other: Counts) -> None:
-    for name in kept.NAMES:
+    for name in counts_cache.NAMES:
         pd.testing.assert_frame_equal(getattr(one, name), getattr(other, name), check_categorical=False)
 
 
@@ -115,7 +115,8 @@ def test_an_older_version_is_counted_from_the_newer_one(tmp_path, counted):
 def test_nothing_kept_and_nothing_writable_still_counts(tmp_path, monkeypatch):
     take(tmp_path, "paper-moth", only="all_orders*")
     monkeypatch.setattr(
-        "healthkit.workspace.kept.marked_folders.make", lambda *_: (_ for _ in ()).throw(OSError(30, "read-only"))
+        "healthkit.workspace.counts_cache.marked_folders.make",
+        lambda *_: (_ for _ in ()).throw(OSError(30, "read-only")),
     )
     assert len(Desk(tmp_path).counts.coverage) == 1
     assert not list((tmp_path / "counts").glob("v*"))

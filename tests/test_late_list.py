@@ -8,9 +8,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from healthkit.ingest.intake import take_in
+from healthkit.ingest.importer import take_in
 from healthkit.store import Store
-from healthkit.workspace.desk import Desk
+from healthkit.workspace.workspace import Desk
 
 START = date(2026, 5, 1)
 ORDERS = 40

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from healthkit.files import marked_folders, scratch
+from healthkit.files import marked_folders, temp_folders
 from healthkit.files.marked_folders import MARKER, TEXT
 
 ROOT = Path(__file__).parents[1]
@@ -122,27 +122,27 @@ def test_what_another_user_left_is_theirs(tmp_path):
 def test_every_kind_of_temporary_folder_is_swept_by_whoever_makes_the_next(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     left = [
-        left_behind(tmp_path, scratch.SPILLED, ("duckdb_temp_storage_S32K-0.tmp", "duckdb_temp_block-12.block")),
-        left_behind(tmp_path, scratch.PRESS, ("1.jsonl", "ipython/profile_default")),
-        left_behind(tmp_path, scratch.BATCH, ("excerpt/excerpt.json", "counts/faults.parquet")),
-        left_behind(tmp_path, scratch.PDF, ("page.pdf", "profile/Cookies")),
-        left_behind(tmp_path, scratch.PARSED, (f"{'ab' * 32}.pickle",)),
-        left_behind(tmp_path, scratch.PART, ("part",)),
+        left_behind(tmp_path, temp_folders.SPILLED, ("duckdb_temp_storage_S32K-0.tmp", "duckdb_temp_block-12.block")),
+        left_behind(tmp_path, temp_folders.PRESS, ("1.jsonl", "ipython/profile_default")),
+        left_behind(tmp_path, temp_folders.BATCH, ("excerpt/excerpt.json", "counts/faults.parquet")),
+        left_behind(tmp_path, temp_folders.PDF, ("page.pdf", "profile/Cookies")),
+        left_behind(tmp_path, temp_folders.PARSED, (f"{'ab' * 32}.pickle",)),
+        left_behind(tmp_path, temp_folders.PART, ("part",)),
     ]
-    assert len(set(left)) == len(scratch.KINDS)
-    mine = [tmp_path / f"{beginning}123-host-x" for beginning in scratch.KINDS]
+    assert len(set(left)) == len(temp_folders.KINDS)
+    mine = [tmp_path / f"{beginning}123-host-x" for beginning in temp_folders.KINDS]
     for folder in mine:
         folder.mkdir()
         (folder / "notes.txt").write_text("mine")
-    ours = scratch.make(scratch.SPILLED)
+    ours = temp_folders.make(temp_folders.SPILLED)
     assert sorted(tmp_path.iterdir()) == sorted([ours, *mine])
-    scratch.remove(ours)
+    temp_folders.remove(ours)
 
 
 def test_a_file_is_written_with_the_usual_permissions_and_nothing_is_left_beside_it(tmp_path):
     before = os.umask(0o027)
     try:
-        scratch.write_whole(tmp_path / "deep" / "page.html", "<p>")
+        temp_folders.write_whole(tmp_path / "deep" / "page.html", "<p>")
     finally:
         os.umask(before)
     [page] = (tmp_path / "deep").iterdir()
@@ -150,7 +150,7 @@ def test_a_file_is_written_with_the_usual_permissions_and_nothing_is_left_beside
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "notes.txt").write_text("mine")
     with pytest.raises(OSError, match="taken") as refused:
-        scratch.write_whole(tmp_path / "taken", "<p>")
+        temp_folders.write_whole(tmp_path / "taken", "<p>")
     assert refused.value.filename == str(tmp_path / "taken")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["deep", "taken"]
 
@@ -169,7 +169,7 @@ def test_a_signal_while_a_folder_is_made_leaves_none(step, tmp_path, monkeypatch
     owner = Path if step == "mkdir" else marked_folders
     monkeypatch.setattr(owner, step, ended_after(getattr(owner, step)))
     with pytest.raises(SystemExit):
-        scratch.make(scratch.PRESS, tmp_path)
+        temp_folders.make(temp_folders.PRESS, tmp_path)
     monkeypatch.undo()
     assert list(tmp_path.iterdir()) == []
 

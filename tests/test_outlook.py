@@ -10,7 +10,7 @@ from itertools import combinations, pairwise
 import pandas as pd
 import pytest
 
-from healthkit.analysis import outlook, whatif
+from healthkit.analysis import outlook, scenarios
 from healthkit.metrics import exposure, scores
 from tests import plain
 from tests.test_scores import START, ledger, made_policy, random_ledger, rule
@@ -143,9 +143,9 @@ def test_fewer_of_a_cause_saves_an_order_only_when_it_has_no_other():
             cause = held.orders["causes"].iloc[0].split("+")[0]
             having = held.orders[[cause in causes.split("+") for causes in held.orders["causes"]]]
             for by in (0, 25, 50, 100):
-                steps = whatif.scenario([{"fewer": {"cause": cause, "by": f"{by}%"}}])
-                again = whatif.play(counts, POLICY, row, steps, ahead=30, new_orders=False)
-                gone = whatif.saved_orders(held.orders, cause, Fraction(by, 100))
+                steps = scenarios.scenario([{"fewer": {"cause": cause, "by": f"{by}%"}}])
+                again = scenarios.play(counts, POLICY, row, steps, ahead=30, new_orders=False)
+                gone = scenarios.saved_orders(held.orders, cause, Fraction(by, 100))
                 assert len(gone) == len(having) * by // 100
                 alone = set(held.orders.loc[held.orders["causes"] == cause, "order_id"])
                 assert set(again.saved["order_id"]) == set(gone) & alone
@@ -168,7 +168,7 @@ def test_a_larger_share_takes_the_same_orders_and_more():
     for seed in range(6):
         for _, _, held, _ in every(seed):
             cause = held.orders["causes"].iloc[0].split("+")[0]
-            taken = [set(whatif.saved_orders(held.orders, cause, Fraction(by, 20))) for by in range(21)]
+            taken = [set(scenarios.saved_orders(held.orders, cause, Fraction(by, 20))) for by in range(21)]
             assert all(few <= more for few, more in pairwise(taken))
 
 
@@ -176,17 +176,17 @@ def test_every_position_of_the_sliders_is_the_scenario_played():
     tried = 0
     for seed in range(6):
         for _, row, held, counts in every(seed):
-            causes = whatif.sliders(held)
+            causes = scenarios.sliders(held)
             if not causes:
                 continue
-            positions = whatif.grid(held, causes)
-            assert len(positions) == (100 // whatif.GRAIN[len(causes)] + 1) ** len(causes)
+            positions = scenarios.grid(held, causes)
+            assert len(positions) == (100 // scenarios.GRAIN[len(causes)] + 1) ** len(causes)
             for place in range(0, len(positions), max(1, len(positions) // 7)):
                 told = positions.iloc[place]
                 steps = [
-                    whatif.Step("fewer", n, cause, Fraction(int(told[cause]), 100)) for n, cause in enumerate(causes)
+                    scenarios.Step("fewer", n, cause, Fraction(int(told[cause]), 100)) for n, cause in enumerate(causes)
                 ]
-                made = whatif.play(counts, POLICY, row, steps, ahead=30, new_orders=False).edited
+                made = scenarios.play(counts, POLICY, row, steps, ahead=30, new_orders=False).edited
                 assert (made.days["counted"].iloc[0], made.days["at_fault"].iloc[0]) == (
                     told["counted"],
                     told["at_fault"],
@@ -201,8 +201,8 @@ def test_an_order_that_is_won_leaves_and_the_other_orders_stay():
     for seed in range(6):
         for _, row, held, counts in every(seed):
             one = held.orders["order_id"].iloc[0]
-            steps = whatif.scenario([{"cleared": {"orders": [one]}}])
-            again = whatif.play(counts, POLICY, row, steps, ahead=30, new_orders=False)
+            steps = scenarios.scenario([{"cleared": {"orders": [one]}}])
+            again = scenarios.play(counts, POLICY, row, steps, ahead=30, new_orders=False)
             assert set(again.saved["order_id"]) == {one}
             assert set(again.edited.orders["order_id"]) == set(held.orders["order_id"]) - {one}
 
@@ -220,8 +220,8 @@ def test_unknown_orders_are_known_from_their_day_on():
 def test_a_stricter_target_and_another_window_are_scored_by_the_same_sweep():
     for seed in range(4):
         for _, row, _, counts in every(seed):
-            steps = whatif.scenario([{"target": "10%"}, {"window": 14}, {"lag": 1}])
-            again = whatif.play(counts, POLICY, row, steps, ahead=30, new_orders=False)
+            steps = scenarios.scenario([{"target": "10%"}, {"window": 14}, {"lag": 1}])
+            again = scenarios.play(counts, POLICY, row, steps, ahead=30, new_orders=False)
             known = outlook.known_by(counts, AS_OF)
             plainly = row_of(
                 scores.score(known, POLICY, AS_OF, window=14, lag=1),
@@ -235,8 +235,8 @@ def test_more_volume_thins_the_rate_ahead_and_not_today():
     counts = steady(dict.fromkeys(range(7), 4), bad=(1, 2, 3, 4, 5, 6, 8))
     row = row_of(scores.score(counts, STEADY, MONDAY), window=28)
     assert (row["counted"], row["at_fault"], row["status"]) == (112, 7, "off target")
-    plainly = whatif.play(counts, STEADY, row, whatif.scenario([{"volume": {"by": "0%"}}]))
-    more = whatif.play(counts, STEADY, row, whatif.scenario([{"volume": {"by": "+100%"}}]))
+    plainly = scenarios.play(counts, STEADY, row, scenarios.scenario([{"volume": {"by": "0%"}}]))
+    more = scenarios.play(counts, STEADY, row, scenarios.scenario([{"volume": {"by": "+100%"}}]))
     assert more.after["counted"] == 112
     assert more.edited.back_on < plainly.edited.back_on
     assert more.edited.days["counted"].iloc[14] == pytest.approx(112 + 14 * 4, abs=4)
@@ -265,8 +265,8 @@ BAD = [
 def test_a_scenario_that_cannot_be_is_refused_with_what_there_is_instead(steps, why):
     counts = steady(dict.fromkeys(range(7), 4), bad=(1, 2, 3, 4, 5, 6, 8))
     row = row_of(scores.score(counts, STEADY, MONDAY), window=28)
-    with pytest.raises(whatif.ScenarioError, match=why):
-        whatif.play(counts, STEADY, row, whatif.scenario(steps))
+    with pytest.raises(scenarios.ScenarioError, match=why):
+        scenarios.play(counts, STEADY, row, scenarios.scenario(steps))
 
 
 # -- goals --------------------------------------------------------------------------------------------------
@@ -293,7 +293,7 @@ def test_every_goal_is_the_smallest_that_is_enough(seed):
             day = row_of(held.days, day=pd.Timestamp(by))
             if len(held.orders) > 9:
                 continue
-            made = {(one.kind, one.cause): one for one in whatif.goals(held, by)}
+            made = {(one.kind, one.cause): one for one in scenarios.goals(held, by)}
             assert made["orders", ""].many == smallest(held, by, None)
             by_cause(counts, row, held, by, made)
             more = made["volume", ""].many
@@ -313,8 +313,8 @@ def by_cause(counts, row, held, by, made):
         having = sum(cause in causes.split("+") for causes in held.orders["causes"])
         found = None
         for many in range(having + 1):
-            step = whatif.Step("fewer", 1, cause, Fraction(many, having))
-            day = row_of(whatif.play(counts, POLICY, row, [step], ahead=30, new_orders=False).edited.days,
+            step = scenarios.Step("fewer", 1, cause, Fraction(many, having))
+            day = row_of(scenarios.play(counts, POLICY, row, [step], ahead=30, new_orders=False).edited.days,
                          day=pd.Timestamp(by))  # fmt: skip
             if day["status"] != "off target":
                 found = many
@@ -327,7 +327,7 @@ def test_clean_orders_cannot_come_in_time_where_the_window_has_closed():
     for seed in range(20):
         for _, row, held, _ in every(seed):
             if row["metric"] == "order_defect_rate" and row["status"] == "off target":
-                goal = next(one for one in whatif.goals(held, AS_OF + timedelta(3)) if one.kind == "volume")
+                goal = next(one for one in scenarios.goals(held, AS_OF + timedelta(3)) if one.kind == "volume")
                 day = row_of(held.days, day=pd.Timestamp(AS_OF + timedelta(3)))
                 assert goal.many in (None, 0)
                 assert (goal.many == 0) == (day["status"] != "off target")
@@ -337,8 +337,8 @@ def test_clean_orders_cannot_come_in_time_where_the_window_has_closed():
 
 def test_a_day_outside_the_calendar_is_refused():
     for _, _, held, _ in every(0):
-        with pytest.raises(whatif.ScenarioError, match="it reaches from"):
-            whatif.goals(held, AS_OF - timedelta(1))
+        with pytest.raises(scenarios.ScenarioError, match="it reaches from"):
+            scenarios.goals(held, AS_OF - timedelta(1))
 
 
 def test_headroom_is_told_for_each_day_on_which_it_changes():

@@ -8,7 +8,7 @@ from fractions import Fraction
 import pandas as pd
 import pytest
 
-from healthkit.analysis import outlook, whatif
+from healthkit.analysis import outlook, scenarios
 from healthkit.metrics import exposure, policy, scores
 from healthkit.metrics.definitions import METRICS
 from healthkit.schema import tables
@@ -178,10 +178,10 @@ def test_what_if_and_goals_hold_such_faults_too():
     counts = exposure.count(ledger(promised()), TRACKING.rules)
     row = row_on(counts, TRACKING, START + timedelta(days=18))
     by = START + timedelta(days=19)
-    ways = {way.kind: way for way in whatif.goals(outlook.calendar(counts, TRACKING, row, new_orders=False), by)}
+    ways = {way.kind: way for way in scenarios.goals(outlook.calendar(counts, TRACKING, row, new_orders=False), by)}
     assert (ways["orders"].many, len(ways["orders"].order_ids)) == (4, 4)
-    steps = whatif.scenario([{"fewer": {"cause": "no_tracking", "by": "100%"}}])
-    played = whatif.play(counts, TRACKING, row, steps, new_orders=False)
+    steps = scenarios.scenario([{"fewer": {"cause": "no_tracking", "by": "100%"}}])
+    played = scenarios.play(counts, TRACKING, row, steps, new_orders=False)
     assert len(played.saved) == 5
     assert played.edited.days["at_fault"].max() == 0
 

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from healthkit.analysis.reported import reported
-from healthkit.ingest import intake
-from healthkit.ingest.readers import ReaderError, Taken, performance_json, performance_xml, plan, read
-from healthkit.ingest.readers.place import Asked
+from healthkit.analysis.reported_scores import reported
+from healthkit.ingest import importer
+from healthkit.ingest.formats import ReaderError, Taken, performance_json, performance_xml, plan, read
+from healthkit.ingest.parsing.marketplace_of_row import Asked
 from healthkit.schema.tables import STATUS_WORDS
 from healthkit.store import Store
 
@@ -376,7 +376,7 @@ def refusals(folder: Path, content: bytes, name: str) -> list[str]:
     """What an import says of one broken file, of which nothing may be kept."""
     put(folder / "raw", content, "acme", name)
     store = Store(folder / "store")
-    outcomes = list(intake.take_in([folder / "raw"], store))
+    outcomes = list(importer.take_in([folder / "raw"], store))
     assert not store.holds()
     return [outcome.refused for outcome in outcomes if outcome.refused]
 
@@ -411,7 +411,7 @@ def test_snapshots_of_several_days_accumulate_and_the_same_file_adds_nothing(tmp
     put(tmp_path / "raw", json.dumps(content), "acme", "tuesday.json")
     store = Store(tmp_path / "store")
     for _ in range(2):
-        assert [one.refused for one in intake.take_in([tmp_path / "raw"], store)] == [None, None]
+        assert [one.refused for one in importer.take_in([tmp_path / "raw"], store)] == [None, None]
     ledger = store.ledger()
     held = ledger.readings.collect("pandas").to_native().sort_values("as_of")
     assert held["counted"].tolist() == [200, 210]
@@ -620,7 +620,7 @@ def test_a_report_of_2026_without_blocks_of_defects_is_read_in_full(tmp_path):
         }],
     }  # fmt: skip
     put(tmp_path / "raw", json.dumps(content).encode(), "acme", "report.json")
-    [outcome] = intake.take_in([tmp_path / "raw"], Store(tmp_path / "store"))
+    [outcome] = importer.take_in([tmp_path / "raw"], Store(tmp_path / "store"))
     assert outcome.taken is not None
     assert outcome.taken.skipped == {"figures without the days that they cover (lateShipmentRateList)": 1}
     assert any("called good, though 25 % is not above 97 %" in note for note in outcome.taken.notes)
@@ -637,7 +637,7 @@ def test_the_case_of_a_german_report_of_2026(tmp_path):
     case = Path(__file__).parents[2] / "shared" / "cases" / "08_v2_json_de_2026"
     if not case.exists():
         pytest.skip("the shared cases are not here")
-    *_, one = (outcome.taken for outcome in intake.take_in([case / "acc-de"], Store(tmp_path / "store")))
+    *_, one = (outcome.taken for outcome in importer.take_in([case / "acc-de"], Store(tmp_path / "store")))
     assert one is not None
     assert set(rows(one, "readings", "metric", "channel", "counted", "at_fault", "parts", "status")) >= {
         ("order_defect_rate", "seller", 9, 0, None, "good"),
@@ -684,14 +684,14 @@ def test_a_broken_xml_is_refused_by_file_and_cure_and_nothing_is_stored(tmp_path
     assert said in said_of_xml(content)
     put(tmp_path / "raw", content, "acme", "report.xml")
     store = Store(tmp_path / "store")
-    [outcome] = intake.take_in([tmp_path / "raw"], store, marketplace="UK")
+    [outcome] = importer.take_in([tmp_path / "raw"], store, marketplace="UK")
     assert said in (outcome.refused or "")
     assert "gain" in (outcome.refused or "")
     assert not store.holds()
 
 
 def test_a_file_that_is_far_too_large_is_refused_before_it_is_read(monkeypatch):
-    monkeypatch.setattr("healthkit.ingest.readers.figures.MOST_BYTES", 100)
+    monkeypatch.setattr("healthkit.ingest.parsing.reported_figures.MOST_BYTES", 100)
     assert "the kit reads no more than 100" in said_of(WHOLE.encode())
     assert "the kit reads no more than 100" in said_of_xml(xml(SHORT))
 

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from healthkit.cli import app, printing
+from healthkit.cli import app, report_commands
 from healthkit.files import marked_folders
 from healthkit.schema import tables
 from tests.commands import commands
@@ -186,7 +186,7 @@ def places(tmp_path, monkeypatch) -> Places:
     monkeypatch.setenv("TMPDIR", str(made.temporary))
     monkeypatch.setattr("tempfile.tempdir", str(made.temporary))
     monkeypatch.setenv("XDG_CACHE_HOME", str(made.cache))
-    monkeypatch.setattr(printing.subprocess, "call", lambda command: 0)
+    monkeypatch.setattr(report_commands.subprocess, "call", lambda command: 0)
     return made
 
 
@@ -202,7 +202,7 @@ def test_what_is_the_user_s_own_survives_every_command(places):
             given = [word.format_map(vars(places)) for word in step]
             shown = CliRunner().invoke(app, [*words.split(), *given])
             said = f"{words} {' '.join(given)}: {shown.output}"
-            assert shown.exit_code in (0, 1, printing.UNKNOWN), said
+            assert shown.exit_code in (0, 1, report_commands.UNKNOWN), said
             assert shown.exception is None or isinstance(shown.exception, SystemExit), said
             lost = [str(path.relative_to(places.home)) for path, held in mine.items()
                     if not path.is_file() or path.read_bytes() != held]  # fmt: skip

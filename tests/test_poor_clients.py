@@ -11,10 +11,10 @@ from random import Random
 import pytest
 
 from healthkit.analysis.verdicts import AccountVerdict, Verdict
-from healthkit.ingest import intake
+from healthkit.ingest import importer
 from healthkit.metrics.policy import ON_SCALE
 from healthkit.store import Store
-from healthkit.workspace.desk import Desk
+from healthkit.workspace.workspace import Desk
 from tests.conftest import SAMPLE
 
 DAYS = (date(2026, 9, 30), date(2026, 10, 15), date(2026, 10, 31))
@@ -92,7 +92,7 @@ def client(seed: int, folder: Path) -> tuple[str, Desk]:
         content = cut(path, first, last) if how != "files" else path.read_bytes()
         if content is not None:
             (raw / path.name).write_bytes(content)
-    outcomes = list(intake.take_in([raw], Store(folder / "store")))
+    outcomes = list(importer.take_in([raw], Store(folder / "store")))
     assert any(outcome.taken for outcome in outcomes)
     return account, Desk(folder / "store")
 

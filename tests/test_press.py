@@ -18,12 +18,12 @@ import nbformat
 import pandas as pd
 import pytest
 
-from healthkit import press
-from healthkit.press import manifest, shelf
-from healthkit.report.monthly import MonthError
+from healthkit import batch
+from healthkit.batch import manifest, output_files
+from healthkit.report.model import MonthError
 from healthkit.schema import tables
 from healthkit.store import StoreError
-from healthkit.workspace.desk import Desk
+from healthkit.workspace.workspace import Desk
 
 MONTH = "2026-10"
 
@@ -35,7 +35,7 @@ def desk(sample_store):
 
 @pytest.fixture(scope="module")
 def printed(desk, tmp_path_factory):
-    return press.print_month(desk, MONTH, out=tmp_path_factory.mktemp("reports"), jobs=2)
+    return batch.print_month(desk, MONTH, out=tmp_path_factory.mktemp("reports"), jobs=2)
 
 
 def test_every_account_gets_a_page_with_its_orders_and_figures_beside_it(desk, printed):
@@ -73,35 +73,35 @@ def test_the_orders_beside_a_page_are_as_many_as_at_fault(printed):
 
 
 def test_the_same_store_gives_the_same_bytes(desk, printed, tmp_path):
-    again = press.print_month(desk, MONTH, ["werkstatt-lindenau"], tmp_path)
+    again = batch.print_month(desk, MONTH, ["werkstatt-lindenau"], tmp_path)
     for name in ("werkstatt-lindenau_de.html", "werkstatt-lindenau_de.json", "werkstatt-lindenau_de_orders.csv"):
         assert (again.index.parent / name).read_bytes() == (printed.index.parent / name).read_bytes()
 
 
 def test_a_misspelt_parameter_stops_with_the_ones_there_are(sample_store):
     given = {"acount": "paper-moth", "account": "paper-moth", "month": MONTH, "data": str(sample_store)}
-    with pytest.raises(press.PressError, match=r"no parameter 'acount'. It has: account, month"):
-        press.run_template(given)
+    with pytest.raises(batch.PressError, match=r"no parameter 'acount'. It has: account, month"):
+        batch.run_template(given)
 
 
 def test_a_missing_parameter_stops(sample_store):
-    with pytest.raises(press.PressError, match="needs account"):
-        press.run_template({"month": MONTH, "data": str(sample_store)})
+    with pytest.raises(batch.PressError, match="needs account"):
+        batch.run_template({"month": MONTH, "data": str(sample_store)})
 
 
 def test_an_unknown_account_or_a_month_without_data_stops_and_leaves_no_page(desk, tmp_path):
     with pytest.raises(StoreError, match="No account 'nobody'"):
-        press.print_month(desk, MONTH, ["nobody"], tmp_path)
+        batch.print_month(desk, MONTH, ["nobody"], tmp_path)
     with pytest.raises(MonthError, match="has no orders to report for 2025-10"):
-        press.print_month(desk, "2025-10", ["paper-moth"], tmp_path)
+        batch.print_month(desk, "2025-10", ["paper-moth"], tmp_path)
     with pytest.raises(MonthError, match="The orders reach from 2026-02 to 2026-10"):
-        press.print_month(desk, "2025-10", None, tmp_path)
+        batch.print_month(desk, "2025-10", None, tmp_path)
     assert list(tmp_path.rglob("*.html")) == []
 
 
 def test_a_run_that_fails_stands_on_the_index_and_stops_no_other(desk, tmp_path):
     template = broken(tmp_path, 'assert account != "paper-moth", "ship_by is empty in 14 rows"')
-    printed = press.print_month(desk, MONTH, ["paper-moth", "clearbrook-bath"], tmp_path, template=template)
+    printed = batch.print_month(desk, MONTH, ["paper-moth", "clearbrook-bath"], tmp_path, template=template)
     assert printed.pages == 1
     assert [(one.account, one.what) for one in printed.failures] == [("paper-moth", "ship_by is empty in 14 rows")]
     assert "ship_by is empty in 14 rows" in printed.index.read_text(encoding="utf-8")
@@ -111,16 +111,16 @@ def test_a_run_that_fails_stands_on_the_index_and_stops_no_other(desk, tmp_path)
 
 def broken(folder: Path, line: str) -> Path:
     """The template with one more line, which runs before anything is shown."""
-    template = nbformat.read(press.TEMPLATE, as_version=4)
+    template = nbformat.read(batch.TEMPLATE, as_version=4)
     template.cells.insert(3, nbformat.v4.new_code_cell(line))
     nbformat.write(template, folder / "monthly_report.ipynb")
     return folder / "monthly_report.ipynb"
 
 
 def test_a_failed_run_shows_no_page_of_an_earlier_one(desk, tmp_path):
-    press.print_month(desk, MONTH, ["paper-moth"], tmp_path)
+    batch.print_month(desk, MONTH, ["paper-moth"], tmp_path)
     template = broken(tmp_path, 'raise ValueError("no luck")')
-    printed = press.print_month(desk, MONTH, ["paper-moth"], tmp_path, template=template)
+    printed = batch.print_month(desk, MONTH, ["paper-moth"], tmp_path, template=template)
     left = sorted(path.name for path in printed.index.parent.iterdir())
     beside = ["paper-moth_us.html", "paper-moth_us.json", "paper-moth_us.manifest.json", "paper-moth_us_orders.csv"]
     assert left == ["index.html", "paper-moth_us.failed.ipynb", *beside, "vega.js"]
@@ -134,14 +134,14 @@ def test_a_failed_run_shows_no_page_of_an_earlier_one(desk, tmp_path):
 
 def test_a_run_that_dies_takes_no_other_with_it(desk, tmp_path):
     template = broken(tmp_path, 'import os\nif account == "paper-moth":\n    os._exit(3)')
-    printed = press.print_month(desk, MONTH, ["paper-moth", "clearbrook-bath"], tmp_path, template=template)
+    printed = batch.print_month(desk, MONTH, ["paper-moth", "clearbrook-bath"], tmp_path, template=template)
     assert printed.pages == 1
     assert [(one.account, one.status) for one in printed.failures] == [("paper-moth", "exited early")]
 
 
 def test_the_index_holds_every_page_of_the_folder(desk, tmp_path):
-    press.print_month(desk, MONTH, ["paper-moth"], tmp_path)
-    index = press.print_month(desk, MONTH, ["clearbrook-bath"], tmp_path).index.read_text(encoding="utf-8")
+    batch.print_month(desk, MONTH, ["paper-moth"], tmp_path)
+    index = batch.print_month(desk, MONTH, ["clearbrook-bath"], tmp_path).index.read_text(encoding="utf-8")
     assert 'href="paper-moth_us.html"' in index
     assert 'href="clearbrook-bath_us.html"' in index
 
@@ -155,21 +155,21 @@ def test_names_of_one_notebook_are_not_seen_by_the_next(sample_store, tmp_path):
     kernel = {"kernelspec": {"name": "python3", "language": "python", "display_name": "Python 3"}}
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), template)
     for _ in range(2):
-        notebook = press.run_template({"account": "a", "month": MONTH}, template)
+        notebook = batch.run_template({"account": "a", "month": MONTH}, template)
         assert notebook.cells[-1].outputs[0].text == "clean\n"
 
 
 def test_an_account_name_cannot_leave_the_folder():
-    assert re.fullmatch(r"[a-z0-9-][a-z0-9._-]*", shelf.stem("../../etc/passwd", "US"))
-    assert shelf.stem("a b", "US") != shelf.stem("a-b", "US")
-    assert shelf.stem("Acme", "US") != shelf.stem("acme", "US")
+    assert re.fullmatch(r"[a-z0-9-][a-z0-9._-]*", output_files.stem("../../etc/passwd", "US"))
+    assert output_files.stem("a b", "US") != output_files.stem("a-b", "US")
+    assert output_files.stem("Acme", "US") != output_files.stem("acme", "US")
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path):
     page = tmp_path / "page.html"
-    shelf.write(page, "before")
+    output_files.write(page, "before")
     with pytest.raises(UnicodeEncodeError):
-        shelf.write(page, "half \ud800 written")
+        output_files.write(page, "half \ud800 written")
     assert page.read_text() == "before"
     assert [path.name for path in Path(tmp_path).iterdir()] == ["page.html"]
 
@@ -187,25 +187,25 @@ def marks(folder: Path) -> dict[str, int]:
 
 
 def test_only_what_changed_is_printed_again(desk, tmp_path):
-    first = press.print_month(desk, MONTH, ["paper-moth", "clearbrook-bath"], tmp_path)
+    first = batch.print_month(desk, MONTH, ["paper-moth", "clearbrook-bath"], tmp_path)
     folder = first.index.parent
     before = marks(folder)
-    again = press.print_month(desk, MONTH, ["paper-moth", "clearbrook-bath"], tmp_path, only_changed=True)
+    again = batch.print_month(desk, MONTH, ["paper-moth", "clearbrook-bath"], tmp_path, only_changed=True)
     assert (again.pages, again.skipped) == (0, 2)
     assert marks(folder) == before
     assert 'href="paper-moth_us.html"' in again.index.read_text(encoding="utf-8")
     # A page that was touched, or other words in its footer, are changes.
     (folder / "paper-moth_us_orders.csv").write_text("spoilt")
-    third = press.print_month(desk, MONTH, ["paper-moth", "clearbrook-bath"], tmp_path, only_changed=True)
+    third = batch.print_month(desk, MONTH, ["paper-moth", "clearbrook-bath"], tmp_path, only_changed=True)
     assert (third.pages, third.skipped) == (1, 1)
-    other = press.print_month(desk, MONTH, ["paper-moth"], tmp_path, only_changed=True, made="by hand")
+    other = batch.print_month(desk, MONTH, ["paper-moth"], tmp_path, only_changed=True, made="by hand")
     assert (other.pages, other.skipped) == (1, 0)
 
 
 def test_another_template_is_a_change(desk, tmp_path):
-    press.print_month(desk, MONTH, ["paper-moth"], tmp_path)
+    batch.print_month(desk, MONTH, ["paper-moth"], tmp_path)
     template = broken(tmp_path, "1")
-    again = press.print_month(desk, MONTH, ["paper-moth"], tmp_path, only_changed=True, template=template)
+    again = batch.print_month(desk, MONTH, ["paper-moth"], tmp_path, only_changed=True, template=template)
     assert (again.pages, again.skipped) == (1, 0)
 
 
@@ -234,8 +234,8 @@ def test_a_batch_that_is_killed_is_finished_by_the_next(sample_store, tmp_path):
 def test_two_batches_into_one_folder_leave_whole_pages(desk, tmp_path):
     names = ["paper-moth", "clearbrook-bath", "minato-bungu"]
     script = (
-        "import sys\nfrom healthkit import press\nfrom healthkit.workspace.desk import Desk\n"
-        f"press.print_month(Desk({str(desk.store.folder)!r}), {MONTH!r}, {names!r}, {str(tmp_path)!r}, jobs=1, "
+        "import sys\nfrom healthkit import batch\nfrom healthkit.workspace.workspace import Desk\n"
+        f"batch.print_month(Desk({str(desk.store.folder)!r}), {MONTH!r}, {names!r}, {str(tmp_path)!r}, jobs=1, "
         "made=sys.argv[1])"
     )
     both = [subprocess.Popen([sys.executable, "-c", script, made]) for made in ("first", "second")]
@@ -253,13 +253,13 @@ def test_two_batches_into_one_folder_leave_whole_pages(desk, tmp_path):
 
 def test_a_template_that_kills_its_server_in_the_warming_stops_no_batch(desk, tmp_path):
     template = broken(tmp_path, 'import os\nif account == "clearbrook-bath":\n    os._exit(3)')
-    printed = press.print_month(desk, MONTH, ["clearbrook-bath", "paper-moth"], tmp_path, template=template)
+    printed = batch.print_month(desk, MONTH, ["clearbrook-bath", "paper-moth"], tmp_path, template=template)
     assert [(one.account, one.status) for one in printed.failures] == [("clearbrook-bath", "exited early")]
     assert (printed.index.parent / "paper-moth_us.html").is_file()
 
 
 def test_one_page_can_hold_all_it_needs_and_its_code(desk, tmp_path):
-    printed = press.print_month(desk, MONTH, ["paper-moth"], tmp_path, alone=True, code=True)
+    printed = batch.print_month(desk, MONTH, ["paper-moth"], tmp_path, alone=True, code=True)
     page = (printed.index.parent / "paper-moth_us.html").read_text(encoding="utf-8")
     assert "<script src=" not in page
     assert "hk.blocks.scorecard(monthly)" in page
@@ -267,8 +267,8 @@ def test_one_page_can_hold_all_it_needs_and_its_code(desk, tmp_path):
 
 
 def test_papermill_s_own_engine_prints_the_same_page(desk, tmp_path):
-    ours = press.print_month(desk, MONTH, ["clearbrook-bath"], tmp_path / "ours").index.parent
-    stock = press.print_month(desk, MONTH, ["clearbrook-bath"], tmp_path / "stock", engine="nbclient").index.parent
+    ours = batch.print_month(desk, MONTH, ["clearbrook-bath"], tmp_path / "ours").index.parent
+    stock = batch.print_month(desk, MONTH, ["clearbrook-bath"], tmp_path / "stock", engine="nbclient").index.parent
     for name in ("clearbrook-bath_us.html", "clearbrook-bath_us.json", "clearbrook-bath_us_orders.csv"):
         assert (ours / name).read_bytes() == (stock / name).read_bytes()
 
@@ -278,7 +278,7 @@ def test_a_full_disk_leaves_no_half_page_and_says_so(desk, tmp_path):
     if not Path("/dev/full").exists():
         pytest.skip("this machine has no /dev/full")
     template = broken(tmp_path, "with open('/dev/full', 'w') as file:\n    file.write('x' * 100_000)")
-    printed = press.print_month(desk, MONTH, ["paper-moth"], tmp_path, template=template)
+    printed = batch.print_month(desk, MONTH, ["paper-moth"], tmp_path, template=template)
     assert "No space left on device" in printed.failures[0].what
     assert not (printed.index.parent / "paper-moth_us.html").exists()
 

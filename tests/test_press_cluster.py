@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from distributed import Client, LocalCluster
 
-from healthkit import press
-from healthkit.press.cluster import ClusterError, workers
-from healthkit.workspace.desk import Desk
+from healthkit import batch
+from healthkit.batch.cluster import ClusterError, workers
+from healthkit.workspace.workspace import Desk
 
 MONTH = "2026-10"
 ACCOUNTS = ["clearbrook-bath", "minato-bungu", "paper-moth", "applegate-plants"]
@@ -35,18 +35,18 @@ def pages(folder: Path) -> dict[str, bytes]:
 
 def test_two_workers_print_the_same_bytes(cluster, sample_store, tmp_path):
     desk = Desk(sample_store)
-    here = press.print_month(desk, MONTH, ACCOUNTS, tmp_path / "here")
+    here = batch.print_month(desk, MONTH, ACCOUNTS, tmp_path / "here")
     with workers(cluster.scheduler_address) as executor:
-        there = press.print_month(desk, MONTH, ACCOUNTS, tmp_path / "there", executor=executor)
+        there = batch.print_month(desk, MONTH, ACCOUNTS, tmp_path / "there", executor=executor)
     assert (there.pages, there.failures) == (4, [])
     assert pages(there.index.parent) == pages(here.index.parent)
 
 
 def test_workers_make_separate_folders(cluster, sample_store, tmp_path):
     desk = Desk(sample_store)
-    here = press.print_month(desk, MONTH, ACCOUNTS[:2], tmp_path / "here", separate=True)
+    here = batch.print_month(desk, MONTH, ACCOUNTS[:2], tmp_path / "here", separate=True)
     with workers(cluster.scheduler_address) as executor:
-        there = press.print_month(desk, MONTH, ACCOUNTS[:2], tmp_path / "there", executor=executor, separate=True)
+        there = batch.print_month(desk, MONTH, ACCOUNTS[:2], tmp_path / "there", executor=executor, separate=True)
     assert (there.pages, there.failures) == (2, [])
     for name in ("clearbrook-bath_us", "minato-bungu_jp"):
         assert pages(there.index.parent / name) == pages(here.index.parent / name) != {}
@@ -70,7 +70,7 @@ def test_a_worker_that_is_killed_in_mid_run_loses_nothing(cluster, sample_store,
     killer = threading.Thread(target=kill_one)
     killer.start()
     with workers(cluster.scheduler_address) as executor:
-        printed = press.print_month(Desk(sample_store), MONTH, None, tmp_path, executor=executor)
+        printed = batch.print_month(Desk(sample_store), MONTH, None, tmp_path, executor=executor)
     done.set()
     killer.join()
     assert (printed.pages, printed.failures) == (8, [])
@@ -82,27 +82,27 @@ def test_a_worker_that_is_killed_in_mid_run_loses_nothing(cluster, sample_store,
 
 def test_what_workers_read_stands_beside_the_store_for_this_user_alone(cluster, sample_store, tmp_path, monkeypatch):
     seen = []
-    write = press.batch.excerpt.write
+    write = batch.monthly_batch.excerpt.write
 
     def spy(store, names, counts, folder):
         seen.append((folder.parent.parent, stat.S_IMODE(folder.parent.stat().st_mode), counts.parent.parent))
         write(store, names, counts, folder)
 
-    monkeypatch.setattr(press.batch.excerpt, "write", spy)
+    monkeypatch.setattr(batch.monthly_batch.excerpt, "write", spy)
     store, work = sample_store.resolve(), tmp_path / "work"
     with workers(cluster.scheduler_address) as executor:
         for place in (None, work):
-            press.print_month(Desk(store), MONTH, ["paper-moth"], tmp_path / "out", executor=executor, work=place)
+            batch.print_month(Desk(store), MONTH, ["paper-moth"], tmp_path / "out", executor=executor, work=place)
     assert seen == [(store, 0o700, store), (work, 0o700, store)]
     assert list(work.iterdir()) == []
     assert [path.name for path in store.iterdir() if path.name.startswith("healthkit-")] == []
 
 
 def test_without_a_folder_that_all_workers_reach_one_is_asked_for(cluster, sample_store, tmp_path, monkeypatch):
-    monkeypatch.setattr(press.batch.os, "access", lambda *_: False)
-    refused = pytest.raises(press.PressError, match="Name one with --work")
+    monkeypatch.setattr(batch.monthly_batch.os, "access", lambda *_: False)
+    refused = pytest.raises(batch.PressError, match="Name one with --work")
     with workers(cluster.scheduler_address) as executor, refused:
-        press.print_month(Desk(sample_store), MONTH, ["paper-moth"], tmp_path / "out", executor=executor)
+        batch.print_month(Desk(sample_store), MONTH, ["paper-moth"], tmp_path / "out", executor=executor)
 
 
 def test_a_scheduler_that_does_not_answer_is_said_in_a_sentence():

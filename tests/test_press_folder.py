@@ -18,13 +18,13 @@ import nbformat
 import pytest
 from typer.testing import CliRunner
 
-from healthkit import press
+from healthkit import batch
+from healthkit.batch import fork_client, manifest, output_files, pages, pdf
+from healthkit.batch.report_data import MIME
 from healthkit.cli import app
-from healthkit.ingest import intake
-from healthkit.press import forks, manifest, pages, pdf, shelf
-from healthkit.press.twin import MIME
+from healthkit.ingest import importer
 from healthkit.store import Store
-from healthkit.workspace.desk import Desk
+from healthkit.workspace.workspace import Desk
 
 MONTH = "2026-10"
 SAMPLE = Path(__file__).parents[1] / "data" / "sample"
@@ -71,7 +71,7 @@ def threads():
     """Threads that print, so that the fork server stays warm from one batch to the next."""
     with ThreadPoolExecutor(2) as executor:
         yield executor
-    forks.stop()
+    fork_client.stop()
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def templates(tmp_path_factory):
 def two_pages(desk, threads, templates, tmp_path_factory):
     """A reports folder with the pages of two accounts, to be copied."""
     made = tmp_path_factory.mktemp("reports")
-    press.print_month(desk, MONTH, PAIR, made, template=template(templates), executor=threads)
+    batch.print_month(desk, MONTH, PAIR, made, template=template(templates), executor=threads)
     return made
 
 
@@ -93,7 +93,7 @@ def printing(desk, threads, templates, tmp_path):
 
     def run(accounts=PAIR, words="first", before="", out="reports", **wishes):
         made = template(templates, words, before)
-        return press.print_month(desk, MONTH, accounts, tmp_path / out, template=made, executor=threads, **wishes)
+        return batch.print_month(desk, MONTH, accounts, tmp_path / out, template=made, executor=threads, **wishes)
 
     return run
 
@@ -121,11 +121,11 @@ def texts(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def index(printed: press.Printed) -> str:
+def index(printed: batch.Printed) -> str:
     return printed.index.read_text(encoding="utf-8")
 
 
-def table(printed: press.Printed) -> str:
+def table(printed: batch.Printed) -> str:
     """The part of the index that lists the current pages."""
     return index(printed).partition('id="failed"')[0].partition('id="notes"')[0]
 
@@ -160,7 +160,7 @@ def test_a_pdf_that_fails_leaves_the_page_and_is_told(printing, chromium, monkey
     assert all((folder / f"paper-moth_us{ending}").is_file() for ending in ENDINGS)
     assert list(folder.rglob("*.pdf*")) == []
     assert 'href="paper-moth_us.html"' in table(printed)
-    [sentence] = press.printed_without_pdf(printed.without_pdf)
+    [sentence] = batch.printed_without_pdf(printed.without_pdf)
     assert sentence.startswith(f"Printed, but without PDF: clearbrook-bath (US), paper-moth (US). {says}")
     assert "Printed, but without PDF: clearbrook-bath (US), paper-moth (US)." in index(printed)
 
@@ -292,14 +292,14 @@ def test_a_notebook_of_a_failure_that_the_user_worked_on_is_not_lost(printing):
 def test_a_disk_that_is_full_in_the_middle_leaves_all_as_it_was(printing, monkeypatch):
     folder = printing().index.parent
     before = texts(folder)
-    stage, full = shelf.stage, OSError(errno.ENOSPC, "No space left on device")
+    stage, full = output_files.stage, OSError(errno.ENOSPC, "No space left on device")
 
     def sometimes(place, data):
         if b"The page of paper-moth" in data:
             raise full
         return stage(place, data)
 
-    monkeypatch.setattr(shelf, "stage", sometimes)
+    monkeypatch.setattr(output_files, "stage", sometimes)
     printed = printing(words="second")
     assert [(one.account, one.what) for one in printed.failures] == [("paper-moth", str(full))]
     after = texts(folder)
@@ -312,14 +312,14 @@ def test_a_disk_that_is_full_in_the_middle_leaves_all_as_it_was(printing, monkey
 def test_an_index_that_cannot_be_written_is_told_and_takes_no_page(printing, monkeypatch):
     folder = printing().index.parent
     before = (folder / "index.html").read_bytes()
-    stage = shelf.stage
+    stage = output_files.stage
 
     def refused(place, data):
         if b"<title>Account health, 2026-10" in data:
             raise OSError(errno.ENOSPC, "No space left on device")
         return stage(place, data)
 
-    monkeypatch.setattr(shelf, "stage", refused)
+    monkeypatch.setattr(output_files, "stage", refused)
     printed = printing(words="second", before='assert account != "paper-moth", "no luck"')
     assert printed.index_failure.startswith("The index could not be written (No space left on device).")
     assert [one.what for one in printed.failures] == ["no luck"]
@@ -333,8 +333,10 @@ def test_the_command_says_that_the_index_was_not_written_and_ends_with_1(sample_
 
     asked = ["report", "--month", MONTH, "--data", str(sample_store), "--out", str(tmp_path), "--account", "paper-moth"]
     assert CliRunner().invoke(app, asked).exit_code == 0
-    real = shelf.write_signed
-    monkeypatch.setattr(shelf, "write_signed", lambda *given: (refused if given[0].suffix == ".html" else real)(*given))
+    real = output_files.write_signed
+    monkeypatch.setattr(
+        output_files, "write_signed", lambda *given: (refused if given[0].suffix == ".html" else real)(*given)
+    )
     shown = CliRunner().invoke(app, [*asked, "--only-changed"])
     assert shown.exit_code == 1
     assert "The index could not be written (Permission denied). The pages are printed." in shown.output
@@ -435,8 +437,8 @@ def test_a_manifest_cannot_have_other_files_removed(printing, tmp_path):
 def test_files_and_folders_follow_the_umask(tmp_path, umask):
     before = os.umask(umask)
     try:
-        shelf.write(tmp_path / "new" / "a.txt", "text")
-        shelf.write_signed(tmp_path / "new" / "vega.js", "text")
+        output_files.write(tmp_path / "new" / "a.txt", "text")
+        output_files.write_signed(tmp_path / "new" / "vega.js", "text")
         manifest.mark_failed(tmp_path / "new", "a_us", ("a", "US"), {"what": "no luck"}, b"{}")
         manifest.write(tmp_path / "new", "b_us", ("b", "US"), {}, {"b_us.html": b"x", "b_us/vega.js": b"x"})
     finally:
@@ -454,12 +456,12 @@ def test_files_and_folders_follow_the_umask(tmp_path, umask):
 
 def test_pages_of_accounts_that_are_gone_leave_the_index_and_are_named(tmp_path):
     both, one = Store(tmp_path / "both"), Store(tmp_path / "one")
-    list(intake.take_in([SAMPLE / name for name in PAIR], both))
-    list(intake.take_in([SAMPLE / "clearbrook-bath"], one))
+    list(importer.take_in([SAMPLE / name for name in PAIR], both))
+    list(importer.take_in([SAMPLE / "clearbrook-bath"], one))
     made = template(tmp_path)
-    folder = press.print_month(Desk(both.folder), MONTH, None, tmp_path, template=made).index.parent
+    folder = batch.print_month(Desk(both.folder), MONTH, None, tmp_path, template=made).index.parent
     before = {name: data for name, data in texts(folder).items() if name.startswith("paper-moth")}
-    printed = press.print_month(Desk(one.folder), MONTH, None, tmp_path, template=made)
+    printed = batch.print_month(Desk(one.folder), MONTH, None, tmp_path, template=made)
     said = "1 page is of an account that the store no longer holds: paper-moth (US). Its files are left where they are."
     assert printed.notes == [said]
     assert said in index(printed)
@@ -588,7 +590,7 @@ def test_a_page_of_another_month_is_not_taken_for_one_of_this(printing):
 
 def test_the_index_is_the_same_whatever_the_seed_of_hashes(tmp_path):
     script = (
-        "import pandas as pd\nfrom datetime import date\nfrom healthkit import blocks, wording\n"
+        "import pandas as pd\nfrom datetime import date\nfrom healthkit.report import blocks, wording\n"
         "names = [f'{metric} {channel}' for metric in wording.METRICS for channel in ('seller', 'amazon', 'all')]\n"
         "row = dict.fromkeys(('metric', 'channel', 'side', 'first', 'why', 'csv_href'), '') | dict.fromkeys("
         "('target', 'headroom', 'value', 'used'))\n"

@@ -14,11 +14,11 @@ import nbformat
 import papermill
 import pytest
 
-from healthkit import press
-from healthkit.press import forks
-from healthkit.press.forks import ForkServer
+from healthkit import batch
+from healthkit.batch import fork_client
+from healthkit.batch.fork_client import ForkServer
 
-if not forks.CAN_FORK:
+if not fork_client.CAN_FORK:
     pytest.skip("this machine cannot fork: papermill's own engine is used", allow_module_level=True)
 
 
@@ -125,20 +125,20 @@ def test_several_run_at_once_and_each_gets_its_own_answer(server):
 
 
 def test_a_killed_server_is_started_again_and_its_notebook_run_anew(monkeypatch):
-    forks.close()
-    forks.warm_with({"modules": ["json"]})
+    fork_client.close()
+    fork_client.warm_with({"modules": ["json"]})
     try:
-        first = forks.here().process.pid
+        first = fork_client.here().process.pid
         from threading import Timer
 
         Timer(0.5, lambda: os.kill(first, signal.SIGKILL)).start()
-        ran = forks.run(code("import time\ntime.sleep(1.5)\nprint('whole')"))
+        ran = fork_client.run(code("import time\ntime.sleep(1.5)\nprint('whole')"))
         assert ran.status == "done"
         assert text(ran) == "whole\n"
-        assert forks.here().process.pid != first
+        assert fork_client.here().process.pid != first
     finally:
-        forks.close()
-        forks.warm_with(None)
+        fork_client.close()
+        fork_client.warm_with(None)
 
 
 def test_forks_end_when_their_server_is_killed(tmp_path):
@@ -165,7 +165,7 @@ def test_forks_end_when_their_server_is_killed(tmp_path):
 
 def test_a_client_that_is_killed_leaves_no_process():
     script = (
-        "import sys, time\nfrom healthkit.press.forks import ForkServer\n"
+        "import sys, time\nfrom healthkit.batch.fork_client import ForkServer\n"
         "held = ForkServer({'modules': ['json']})\nprint(held.process.pid, flush=True)\n"
         "held.run([(0, 'import time; time.sleep(60)')])"
     )
@@ -198,8 +198,8 @@ GIVEN = {"account": "a", "month": "2026-10"}
 
 def test_the_status_stands_in_the_notebook_and_in_the_error(tmp_path):
     path = template(tmp_path, "print('one')", "import time\ntime.sleep(60)", "print('three')")
-    with pytest.raises(press.PressError, match="not done after 1 seconds") as raised:
-        press.run_template(GIVEN, path, deadline=1)
+    with pytest.raises(batch.PressError, match="not done after 1 seconds") as raised:
+        batch.run_template(GIVEN, path, deadline=1)
     assert raised.value.status == "timed out"
     notebook = raised.value.notebook
     assert notebook.metadata["healthkit"]["status"] == "timed out"
@@ -235,39 +235,39 @@ def test_outputs_are_those_of_papermill_s_own_engine(tmp_path):
         tmp_path, "print('a')\nimport sys\nprint('b')", "import pandas as pd\npd.DataFrame({'x': [1, 2]})",
         "from IPython.display import HTML, display\ndisplay(HTML('<i>x</i>'))\n'last'", "x = 3\nx; None",
     )  # fmt: skip
-    ours = press.run_template(GIVEN, path)
-    stock = press.run_template(GIVEN, path, engine="nbclient")
+    ours = batch.run_template(GIVEN, path)
+    stock = batch.run_template(GIVEN, path, engine="nbclient")
     assert masked(ours) == masked(stock)
 
 
 def test_our_template_shows_the_same_by_both_engines(sample_store):
     given = {"account": "clearbrook-bath", "month": "2026-10", "data": str(sample_store), "stem": "x"}
-    ours, stock = (press.run_template(given, engine=engine) for engine in ("healthkit", "nbclient"))
+    ours, stock = (batch.run_template(given, engine=engine) for engine in ("healthkit", "nbclient"))
     assert masked(ours) == masked(stock)
     assert len(masked(ours)) > 8
 
 
 def test_a_server_that_is_started_while_the_batch_is_stopped_is_not_waited_for(monkeypatch):
     """Its warming would take a minute; it is started after the stop looked for servers to end."""
-    started, popen = [], forks.subprocess.Popen
+    started, popen = [], fork_client.subprocess.Popen
 
     def late(*words, **how):
-        stopping = threading.Thread(target=forks.stop)
+        stopping = threading.Thread(target=fork_client.stop)
         stopping.start()
         started.append(stopping)
-        while not forks.is_stopped():
+        while not fork_client.is_stopped():
             time.sleep(0.01)
         time.sleep(0.2)
         return popen(*words, **how)
 
-    forks.close()
-    forks.warm_with({"cells": [(0, "import time; time.sleep(60)")]})
-    monkeypatch.setattr(forks.subprocess, "Popen", late)
+    fork_client.close()
+    fork_client.warm_with({"cells": [(0, "import time; time.sleep(60)")]})
+    monkeypatch.setattr(fork_client.subprocess, "Popen", late)
     begin = time.monotonic()
     try:
-        assert forks.run([(0, "1")]).status == forks.STOPPED
+        assert fork_client.run([(0, "1")]).status == fork_client.STOPPED
         started[0].join(20)
         assert not started[0].is_alive()
         assert time.monotonic() - begin < 20
     finally:
-        forks.warm_with(None)
+        fork_client.warm_with(None)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from healthkit.press import manifest, shelf
+from healthkit.batch import manifest, output_files
 from healthkit.schema.marketplaces import MARKETPLACES
 
 WORDS = st.sampled_from(
@@ -38,7 +38,7 @@ def names(stem: str) -> set[str]:
 @settings(max_examples=600, deadline=None)
 @given(st.lists(PAIRS, min_size=2, max_size=12, unique=True))
 def test_no_two_accounts_share_a_file(pairs):
-    stems = [shelf.stem(*pair) for pair in pairs]
+    stems = [output_files.stem(*pair) for pair in pairs]
     written = [name for stem in stems for name in names(stem)]
     assert len(set(written)) == len(written)
 
@@ -46,7 +46,7 @@ def test_no_two_accounts_share_a_file(pairs):
 @settings(max_examples=600, deadline=None)
 @given(PAIRS)
 def test_a_name_is_safe_on_every_file_system(pair):
-    stem = shelf.stem(*pair)
+    stem = output_files.stem(*pair)
     assert re.fullmatch(r"[a-z0-9_][a-z0-9._-]*", stem)
     assert not DEVICES.fullmatch(stem.partition(".")[0])
     assert not stem.endswith(".")
@@ -55,9 +55,9 @@ def test_a_name_is_safe_on_every_file_system(pair):
 
 
 def test_the_accounts_that_shared_a_page_have_one_each():
-    assert shelf.stem("acme", "WALMART_US") == "acme_walmart_us"
-    assert shelf.stem("acme_walmart", "US") != "acme_walmart_us"
-    assert shelf.stem("a_b", "C D") != shelf.stem("a", "B_C D")
+    assert output_files.stem("acme", "WALMART_US") == "acme_walmart_us"
+    assert output_files.stem("acme_walmart", "US") != "acme_walmart_us"
+    assert output_files.stem("a_b", "C D") != output_files.stem("a", "B_C D")
 
 
 @pytest.mark.parametrize(
@@ -71,10 +71,10 @@ def test_the_accounts_that_shared_a_page_have_one_each():
     ],
 )
 def test_an_ordinary_name_is_used_as_it_is(account, code, stem):
-    assert shelf.stem(account, code) == stem
+    assert output_files.stem(account, code) == stem
 
 
 def test_an_account_named_like_a_digest_of_another_gets_its_own():
-    taken = shelf.stem("Acme", "US")
+    taken = output_files.stem("Acme", "US")
     account = taken.removesuffix("_us")
-    assert shelf.stem(account, "US") != taken
+    assert output_files.stem(account, "US") != taken

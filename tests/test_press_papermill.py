@@ -8,10 +8,12 @@ import nbformat
 import papermill
 import pytest
 
-from healthkit.press import forks, run
-from healthkit.press.engine import EngineError
+from healthkit.batch import fork_client, run_notebook
+from healthkit.batch.engine import EngineError
 
-pytestmark = pytest.mark.skipif(not forks.CAN_FORK, reason="notebooks run in a kernel where a process cannot fork")
+pytestmark = pytest.mark.skipif(
+    not fork_client.CAN_FORK, reason="notebooks run in a kernel where a process cannot fork"
+)
 
 
 @pytest.fixture
@@ -27,7 +29,12 @@ def test_what_is_written_goes_to_the_files_and_the_log(notebook, tmp_path, caplo
     files = {name: io.StringIO() for name in ("stdout_file", "stderr_file")}
     with caplog.at_level("INFO", logger="papermill"):
         papermill.execute_notebook(
-            notebook, tmp_path / "out.ipynb", engine_name=run.ENGINE, progress_bar=False, log_output=True, **files
+            notebook,
+            tmp_path / "out.ipynb",
+            engine_name=run_notebook.ENGINE,
+            progress_bar=False,
+            log_output=True,
+            **files,
         )
     assert files["stdout_file"].getvalue() == "to stdout\n"
     assert files["stderr_file"].getvalue() == "to stderr\n"
@@ -37,5 +44,5 @@ def test_what_is_written_goes_to_the_files_and_the_log(notebook, tmp_path, caplo
 def test_a_limit_for_each_cell_is_refused(notebook, tmp_path):
     with pytest.raises(EngineError, match="does not know --execution-timeout"):
         papermill.execute_notebook(
-            notebook, tmp_path / "out.ipynb", engine_name=run.ENGINE, progress_bar=False, execution_timeout=5
+            notebook, tmp_path / "out.ipynb", engine_name=run_notebook.ENGINE, progress_bar=False, execution_timeout=5
         )

@@ -9,7 +9,7 @@ import nbformat
 import pytest
 from typer.testing import CliRunner
 
-from healthkit import press
+from healthkit import batch
 from healthkit.cli import app
 
 ACCOUNT = "clearbrook-bath"
@@ -22,7 +22,7 @@ def report(store: Path, out: Path, template: Path):
 
 def template_with(path: Path, *cells: str) -> Path:
     """The kit's template with more code cells before its last one."""
-    made = nbformat.read(press.TEMPLATE, as_version=4)
+    made = nbformat.read(batch.TEMPLATE, as_version=4)
     made.cells[-1:-1] = [nbformat.v4.new_code_cell(source) for source in cells]
     nbformat.write(made, path)
     return path
@@ -40,7 +40,7 @@ def test_another_template_is_printed(sample_store, tmp_path):
 
 
 def test_a_template_without_a_parameter_is_refused_in_a_sentence(sample_store, tmp_path):
-    mine = shutil.copy(press.TEMPLATE, tmp_path / "mine.ipynb")
+    mine = shutil.copy(batch.TEMPLATE, tmp_path / "mine.ipynb")
     held = Path(mine).read_text(encoding="utf-8").replace('"stem = \\"report\\"\\n",', "")
     Path(mine).write_text(held, encoding="utf-8")
     made = report(sample_store, tmp_path / "out", Path(mine))

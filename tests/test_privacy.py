@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from healthkit.cli import printing
-from healthkit.ingest.readers.recognise import recognise, recognise_document
-from healthkit.ingest.readers.text import opening
+from healthkit.cli import report_commands
+from healthkit.ingest.parsing.detect import recognise, recognise_document
+from healthkit.ingest.parsing.encodings import opening
 
 SAMPLE = Path(__file__).parent.parent / "data" / "sample"
 ACCOUNTS = ("applegate-plants", "lantern-hill-lighting")
@@ -95,7 +95,7 @@ def test_the_kit_wrote_what_it_was_asked_for(used):
     assert "spoilt.txt: row" in said
     # What is told of the work while it is done is searched as well.
     assert " INFO healthkit.store.store: " in said
-    assert " WARNING healthkit.ingest.intake: refused: " in said
+    assert " WARNING healthkit.ingest.importer: refused: " in said
 
 
 def test_no_marker_is_on_disk(used):
@@ -117,14 +117,14 @@ def test_no_temporary_file_is_left(used):
 
 def test_jupyterlab_listens_to_this_machine_alone_and_keeps_its_token(monkeypatch):
     asked: list[list[str]] = []
-    monkeypatch.setattr(printing.subprocess, "call", lambda command: asked.append(command) or 0)
+    monkeypatch.setattr(report_commands.subprocess, "call", lambda command: asked.append(command) or 0)
     monkeypatch.chdir(SAMPLE.parent.parent)
 
     class Context:
         args: tuple[str, ...] = ("--no-browser",)
 
-    with pytest.raises(printing.typer.Exit):
-        printing.lab(Context())
+    with pytest.raises(report_commands.typer.Exit):
+        report_commands.lab(Context())
     [command] = asked
     assert "--ServerApp.ip=127.0.0.1" in command
     assert not any("token" in word or "password" in word for word in command)

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from healthkit.ingest.readers import ReaderError, Taken, plan, read
+from healthkit.ingest.formats import ReaderError, Taken, plan, read
 from healthkit.schema import tables
 
 from . import readers_files as files

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from healthkit.ingest.readers import ReaderError, Taken, plan, read
+from healthkit.ingest.formats import ReaderError, Taken, plan, read
 
 from . import readers_files as files
 from .readers_files import FIRST, SECOND, Tiny, place, put

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from healthkit.ingest.intake import take_in
-from healthkit.ingest.readers import ReaderError, Taken, plan, read
-from healthkit.ingest.readers.cells import read_day
-from healthkit.ingest.readers.recognise import KINDS
+from healthkit.ingest.formats import ReaderError, Taken, plan, read
+from healthkit.ingest.importer import take_in
+from healthkit.ingest.parsing.cells import read_day
+from healthkit.ingest.parsing.detect import KINDS
 from healthkit.schema import tables
 from healthkit.schema.marketplaces import MARKETPLACES
 from healthkit.store import Store

@@ -13,10 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from healthkit.ingest.readers import ReaderError, column_map, defect_lists, plan, read
-from healthkit.ingest.readers.recognise import every_kind
+from healthkit.ingest.formats import ReaderError, defect_lists, plan, read
+from healthkit.ingest.parsing import column_map
+from healthkit.ingest.parsing.detect import every_kind
 from healthkit.schema import tables
-from healthkit.store.merging import ledger_of
+from healthkit.store.merge_sql import ledger_of
 
 from .readers_files import FIRST, MARK, SECOND, THIRD, put, tiny
 from .test_readers_broken import said_of

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from healthkit.ingest import intake
-from healthkit.ingest.readers import ReaderError, Taken, orders_api, plan, read
-from healthkit.ingest.readers.place import Asked
+from healthkit.ingest import importer
+from healthkit.ingest.formats import ReaderError, Taken, orders_api, plan, read
+from healthkit.ingest.parsing.marketplace_of_row import Asked
 from healthkit.schema import tables
 from healthkit.store import Store
 
@@ -250,7 +250,7 @@ def test_items_alone_are_read_after_the_orders_whatever_the_files_are_called(tmp
     put(tmp_path, json.dumps({"Orders": [order_v0(OrderStatus="Canceled", MarketplaceId=DE)]}), name="b_orders.json")
     put(tmp_path, FBA_RETURNS, name="c.txt")
     store = Store(tmp_path / "store")
-    outcomes = list(intake.take_in([tmp_path / "acme"], store))
+    outcomes = list(importer.take_in([tmp_path / "acme"], store))
     assert [(outcome.kind, outcome.refused) for outcome in outcomes] == [
         ("orders_api_v0", None), ("orders_api_v0_items", None), ("fba_returns", None),
     ]  # fmt: skip
@@ -537,11 +537,11 @@ def test_an_order_that_was_shipped_later_is_not_turned_back_by_the_file_of_what_
     shipped = files.ALL_ORDERS.with_cell(0, "last-updated-date", "2026-09-26T00:00:00+00:00")
     shipped = shipped.with_cell(1, "last-updated-date", "2026-09-26T00:00:00+00:00")
     store = Store(tmp_path / "store")
-    list(intake.take_in([tmp_path / "acme"], store))
+    list(importer.take_in([tmp_path / "acme"], store))
     put(tmp_path, shipped, name=f"{names[1]}.txt")
-    outcomes = list(intake.take_in([tmp_path / "acme"], store))
+    outcomes = list(importer.take_in([tmp_path / "acme"], store))
     if any(outcome.refused for outcome in outcomes):  # without orders nobody knows where the first file belongs
-        outcomes = list(intake.take_in([tmp_path / "acme"], store))
+        outcomes = list(importer.take_in([tmp_path / "acme"], store))
     assert [outcome.refused for outcome in outcomes if outcome.refused] == []
     orders = {row["order_id"]: row for row in store.ledger().orders.collect().to_native().to_pylist()}
     assert (orders[FIRST]["status"], orders[FIRST]["ship_by_on"]) == ("shipped", date(2026, 9, 26))

@@ -13,8 +13,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from healthkit.ingest import intake
-from healthkit.ingest.readers import ReaderError, Taken, plan, read, source, stretches
+from healthkit.ingest import importer
+from healthkit.ingest.formats import ReaderError, Taken, plan, read
+from healthkit.ingest.parsing import large_files, raw_file
 from healthkit.schema.tables import RAW
 from healthkit.store import Store
 
@@ -37,11 +38,11 @@ every_kind = pytest.mark.parametrize("kind", KINDS)
 @pytest.fixture
 def small(monkeypatch):
     """Stretches of a few lines, so that a small file has many."""
-    monkeypatch.setattr(stretches, "STRETCH", 3_000)
-    monkeypatch.setattr(source, "PIECE", 700)
+    monkeypatch.setattr(large_files, "STRETCH", 3_000)
+    monkeypatch.setattr(raw_file, "PIECE", 700)
 
 
-def sources_of(folder: Path, content: bytes, name: str = "orders.txt") -> list[source.Source]:
+def sources_of(folder: Path, content: bytes, name: str = "orders.txt") -> list[raw_file.Source]:
     files.put(folder, content, name=name)
     sources, refused = plan([folder])
     assert refused == []
@@ -51,11 +52,11 @@ def sources_of(folder: Path, content: bytes, name: str = "orders.txt") -> list[s
 def both(folder: Path, content: bytes, name: str = "orders.txt", **told: str) -> tuple[Taken, Taken]:
     """The same file read whole and by stretches."""
     [one] = sources_of(folder, content, name)
-    held, stretches.STRETCH = stretches.STRETCH, 1 << 40
+    held, large_files.STRETCH = large_files.STRETCH, 1 << 40
     try:
         whole = read(one, **told)
     finally:
-        stretches.STRETCH = held
+        large_files.STRETCH = held
     return whole, read(one, **told)
 
 
@@ -85,8 +86,8 @@ def test_stretches_say_what_the_whole_file_says(kind, tmp_path, small):
 @every_kind
 @pytest.mark.parametrize("seed", range(3))
 def test_orders_whose_lines_stand_far_apart_are_put_together(kind, seed, tmp_path, small, monkeypatch):
-    monkeypatch.setattr(stretches, "AGAIN", 5)
-    monkeypatch.setattr(stretches, "NUMBERS", 20)
+    monkeypatch.setattr(large_files, "AGAIN", 5)
+    monkeypatch.setattr(large_files, "NUMBERS", 20)
     header, *lines = KINDS[kind].decode().splitlines()[:120]
     # Each line twice more, a little changed, so that many orders have several.
     lines += [line.replace("Standard", "Expedited") for line in lines] * 2
@@ -106,8 +107,8 @@ def test_whatever_the_order_of_lines_and_the_size_of_stretches(tmp_path_factory,
         cells[names.index("amazon-order-id")] = f"111-{order:07d}-0000000"
         made.append("\t".join(cells))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stretches, "STRETCH", stretch)
-        patch.setattr(source, "PIECE", piece)
+        patch.setattr(large_files, "STRETCH", stretch)
+        patch.setattr(raw_file, "PIECE", piece)
         whole, parted = both(tmp_path_factory.mktemp("made"), "\n".join([header, *made]).encode())
     assert rows(whole) == rows(parted)
     for name in ("rows", "skipped", "first_day", "last_day"):
@@ -180,23 +181,23 @@ def test_a_refusal_names_the_row_of_the_file(damage, at, tmp_path, small):
 def test_a_refused_file_leaves_nothing_in_the_store(tmp_path, small):
     lines = KINDS["all_orders"].decode().splitlines()
     files.put(tmp_path / "raw", "\n".join([*lines, "broken off"]), name="orders.txt")
-    [outcome] = intake.take_in([tmp_path / "raw"], Store(tmp_path / "store"))
+    [outcome] = importer.take_in([tmp_path / "raw"], Store(tmp_path / "store"))
     assert re.search(r"row [\d,]+: the last line breaks off", outcome.refused)
     assert not (tmp_path / "store").exists()
 
 
 def test_the_store_comes_to_the_same_from_either(tmp_path, small, monkeypatch):
     files.put(tmp_path / "raw", KINDS["all_orders"], name="orders.txt")
-    [outcome] = intake.take_in([tmp_path / "raw"], Store(tmp_path / "parted"))
+    [outcome] = importer.take_in([tmp_path / "raw"], Store(tmp_path / "parted"))
     assert not isinstance(outcome.taken.tables["orders"], pa.Table)
-    monkeypatch.setattr(stretches, "STRETCH", 1 << 40)
-    assert all(one.taken for one in intake.take_in([tmp_path / "raw"], Store(tmp_path / "whole")))
+    monkeypatch.setattr(large_files, "STRETCH", 1 << 40)
+    assert all(one.taken for one in importer.take_in([tmp_path / "raw"], Store(tmp_path / "whole")))
     held = [Store(tmp_path / name).ledger() for name in ("parted", "whole")]
     for name in ("orders", "items"):
         # Each import marks its rows by a report of its own.
         parted, whole = (getattr(ledger, name).collect().to_arrow().drop("report").to_pylist() for ledger in held)
         assert parted == whole
-    again = list(intake.take_in([tmp_path / "raw"], Store(tmp_path / "parted")))
+    again = list(importer.take_in([tmp_path / "raw"], Store(tmp_path / "parted")))
     assert [one.held_already for one in again] == [True]
 
 
@@ -243,6 +244,6 @@ def test_no_room_for_the_rows_is_said(tmp_path, small, monkeypatch):
         def write_table(self, *_: object) -> None:
             raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("healthkit.ingest.readers.spilled.ipc.new_stream", Full)
+    monkeypatch.setattr("healthkit.ingest.parsing.spill_file.ipc.new_stream", Full)
     with pytest.raises(ReaderError, match=r"there is no room for its rows in .* nothing was added"):
         read(one)

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from healthkit.ingest import intake
+from healthkit.ingest import importer
 from healthkit.metrics import policy, scores
 from healthkit.metrics.exposure import count
 from healthkit.store import Store
-from healthkit.workspace.desk import Desk
+from healthkit.workspace.workspace import Desk
 
 HEAD = "Date\tRating\tComments\tYour Response\tOrder ID\tRater Email"
 BEGIN = date(2026, 3, 1)
@@ -39,7 +39,7 @@ def found(tmp_path, downloads, order=None):
     files = [written(folder / f"feedback_{place}.txt", rows) for place, rows in enumerate(downloads) if rows]
     store = Store(folder / "store")
     for place in order or range(len(files)):
-        (outcome,) = intake.take_in([files[place]], store, "acme", "US")
+        (outcome,) = importer.take_in([files[place]], store, "acme", "US")
         assert outcome.refused is None
     rows = store.ledger().feedback.collect().to_native().to_pylist()
     return {(int(row["order_id"][-7:]), row["received_on"]): row["removed_on"] for row in rows}

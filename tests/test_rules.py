@@ -23,7 +23,7 @@ from healthkit.metrics.policy import FOR_EVER, PolicyError, Rule, Target, judge,
 from healthkit.report import wording
 from healthkit.schema.marketplaces import MARKETPLACES, MarketplaceError, known
 from healthkit.schema.tables import SEVERITIES
-from healthkit.workspace.desk import Desk
+from healthkit.workspace.workspace import Desk
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "rules.md"
@@ -706,7 +706,7 @@ def test_counts_are_kept_for_the_rules_that_there_are(tmp_path, monkeypatch):
     desk = Desk(tmp_path)
     before = desk.counts_place
     monkeypatch.setattr(
-        "healthkit.workspace.kept.files", lambda: {**policy.files(), "amazon_nz": tmp_path / "amazon_nz.yaml"}
+        "healthkit.workspace.counts_cache.files", lambda: {**policy.files(), "amazon_nz": tmp_path / "amazon_nz.yaml"}
     )
     named_new(tmp_path, NEW)
     after = Desk(tmp_path).counts_place

@@ -13,15 +13,15 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from healthkit.files import scratch
-from healthkit.store import merging
+from healthkit.files import temp_folders
+from healthkit.store import merge_sql
 
 SPILLING = """
 import sys
 from pathlib import Path
 from healthkit.files import scratch
 from healthkit.cli import main
-from healthkit.store.merging import connected
+from healthkit.store.merge_sql import connected
 
 connection = connected()
 connection.execute("set memory_limit = '60MB'")
@@ -70,36 +70,36 @@ def test_what_a_killed_process_left_goes_with_the_next_folder(tmp_path, monkeypa
         elsewhere = [tmp_path / left.name.replace(here, name) for name in ("another", f"x-{here}", f"{here}-x")]
         for folder in elsewhere:
             folder.mkdir()
-        ours = scratch.make(scratch.SPILLED)
+        ours = temp_folders.make(temp_folders.SPILLED)
         assert sorted(tmp_path.iterdir()) == sorted([held, *elsewhere, ours])
         alive.communicate("\n")
     assert not held.exists()
 
 
 def test_without_a_place_for_it_all_must_fit_into_memory(monkeypatch):
-    monkeypatch.setattr("healthkit.files.scratch._made", {})
+    monkeypatch.setattr("healthkit.files.temp_folders._made", {})
     monkeypatch.setattr(
-        "healthkit.files.scratch.marked_folders.make", lambda *_: (_ for _ in ()).throw(OSError(30, "read-only"))
+        "healthkit.files.temp_folders.marked_folders.make", lambda *_: (_ for _ in ()).throw(OSError(30, "read-only"))
     )
-    merging._engine.cache_clear()
+    merge_sql._engine.cache_clear()
     try:
-        assert scratch.folder() is None
-        assert merging.connected().execute("select current_setting('temp_directory')").fetchall() == [("",)]
+        assert temp_folders.folder() is None
+        assert merge_sql.connected().execute("select current_setting('temp_directory')").fetchall() == [("",)]
     finally:
-        merging._engine.cache_clear()
+        merge_sql._engine.cache_clear()
 
 
 def test_a_folder_that_was_swept_away_is_made_again():
-    first = scratch.folder()
-    scratch.clear()
-    second = scratch.folder()
+    first = temp_folders.folder()
+    temp_folders.clear()
+    second = temp_folders.folder()
     assert first != second
     assert not first.exists()
     assert stat.S_IMODE(second.stat().st_mode) == 0o700
 
 
 def test_connections_see_nothing_of_each_other():
-    one, other = merging.connected(), merging.connected()
+    one, other = merge_sql.connected(), merge_sql.connected()
     one.execute("create temp table held as select 1 as n")
     with pytest.raises(duckdb.CatalogException):
         other.execute("select * from held")
@@ -109,7 +109,7 @@ def test_connections_see_nothing_of_each_other():
 
 def test_many_threads_may_ask_at_once():
     def ask(number: int) -> int:
-        connection = merging.connected()
+        connection = merge_sql.connected()
         connection.execute(f"create temp table held as select range as n from range({number})")
         return connection.execute("select count(*) from held").fetchall()[0][0]
 
@@ -119,14 +119,14 @@ def test_many_threads_may_ask_at_once():
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 def test_a_fork_has_an_engine_and_a_folder_of_its_own():
-    merging.connected().execute("create temp table held as select 1")
-    ours = scratch.folder()
+    merge_sql.connected().execute("create temp table held as select 1")
+    ours = temp_folders.folder()
     reads, writes = os.pipe()
     child = os.fork()
     if child == 0:
-        theirs = scratch.folder()
-        said = merging.connected().execute("select 6 * 7").fetchall()[0][0]
-        scratch.clear()
+        theirs = temp_folders.folder()
+        said = merge_sql.connected().execute("select 6 * 7").fetchall()[0][0]
+        temp_folders.clear()
         os.write(writes, f"{said} {theirs != ours} {theirs.exists()}".encode())
         os._exit(0)
     os.close(writes)

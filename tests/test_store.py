@@ -12,8 +12,8 @@ import narwhals as nw
 import pyarrow as pa
 import pytest
 
-from healthkit.ingest.readers import Taken
-from healthkit.report import monthly
+from healthkit.ingest.formats import Taken
+from healthkit.report import model
 from healthkit.schema import tables
 from healthkit.store import Store, StoreError, check, ledger_of, schema
 
@@ -146,8 +146,8 @@ def test_rows_of_a_file_that_reports_does_not_name_are_never_read(store):
     assert read(store, "items") == []
     assert (store.accounts(), store.marketplaces(), store.holds()) == (["acme"], ["US"], {"a"})
     assert store.marketplace_of("bolt", ["o2"]) == {}
-    assert monthly.bought(store.ledger().items, ["o2"]).empty
-    assert monthly.bought(store.ledger().in_memory().items, []).empty
+    assert model.bought(store.ledger().items, ["o2"]).empty
+    assert model.bought(store.ledger().in_memory().items, []).empty
 
 
 def test_a_file_taken_in_again_after_a_break_counts_once(store):
@@ -332,7 +332,7 @@ def test_what_was_bought_is_the_first_line_of_each_order(store):
     ]
     store.add([taken("a", orders=[{}, {"order_id": "o2"}], items=lines)])
     items = store.ledger().items.filter(nw.col("marketplace") == "US")
-    held = monthly.bought(items, ["o2", "o1", "o9"]).astype(object)
+    held = model.bought(items, ["o2", "o1", "o9"]).astype(object)
     assert held.where(held.notna(), None).to_numpy().tolist() == [["o1", "s1", "Screen"], ["o2", "s3", None]]
 
 

@@ -17,9 +17,9 @@ import pandas as pd
 import pytest
 
 from healthkit import store as stores
-from healthkit.ingest.intake import take_in
+from healthkit.ingest.importer import take_in
 from healthkit.store import Bucket, Store, StoreError, folder_of
-from healthkit.workspace.desk import Desk
+from healthkit.workspace.workspace import Desk
 
 SAMPLE = Path(__file__).parents[1] / "data" / "sample"
 ACCOUNTS = ("paper-moth", "minato-bungu")

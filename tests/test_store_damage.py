@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from deltalake.exceptions import CommitFailedError
 
-from healthkit.ingest import intake
+from healthkit.ingest import importer
 from healthkit.schema import tables
-from healthkit.store import Store, StoreError, check, compact, removal, repair, upkeep, versions
+from healthkit.store import Store, StoreError, check, compact, maintenance, removal, repair, versions
 from healthkit.store import store as store_module
-from healthkit.workspace.desk import Desk
+from healthkit.workspace.workspace import Desk
 
 from .store_files import changed, cut, entry, import_all, orders, parquet, raw, three_imports
 from .test_store import taken
@@ -90,7 +90,7 @@ def test_only_raw_files_that_lost_rows_are_imported_again(three_files):
     cut(entry(store, "orders", 1))
     assert repair(store).lost == ["acme/orders-001.txt"]
     assert {order[:3] for order in orders(store)} == {"000", "002"}
-    assert [one.held_already for one in intake.take_in(files, store)] == [True, False, True]
+    assert [one.held_already for one in importer.take_in(files, store)] == [True, False, True]
 
 
 def test_what_a_broken_beginning_of_a_log_named_is_not_lost(three):
@@ -155,7 +155,7 @@ def test_a_repair_that_breaks_off_is_done_by_the_next(step, three_files, monkeyp
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(upkeep.DeltaTable, step, broken)
+        patch.setattr(maintenance.DeltaTable, step, broken)
         with pytest.raises(KeyboardInterrupt):
             repair(store)
     assert check(store).damages
@@ -174,7 +174,7 @@ def test_a_damaged_list_of_raw_files_is_mended_too(three):
     assert any("log" in one.what for one in check(store).damages)
     # Which files the entry named is not known: all are imported again, and those that are held add nothing.
     assert repair(store) == ([], True)
-    assert [one.held_already for one in intake.take_in(files, store)] == [True, False, True]
+    assert [one.held_already for one in importer.take_in(files, store)] == [True, False, True]
     assert orders(store) == before
     assert not check(store).damages
 
@@ -186,7 +186,7 @@ def test_a_data_file_of_the_list_of_raw_files_breaks(three):
     found = check(store)
     assert [(one.table, one.rows) for one in found.damages] == [("reports", 1)]
     assert repair(store) == ([], True)
-    assert [one.held_already for one in intake.take_in(files, store)] == [True, False, True]
+    assert [one.held_already for one in importer.take_in(files, store)] == [True, False, True]
     assert orders(store) == before
     cut(parquet(store, "orders")[0])
     assert repair(store) == (["acme/orders-000.txt"], False)
@@ -265,7 +265,7 @@ def test_more_rows_of_one_file_do_not_stand_for_those_of_another(three, tmp_path
 
 def test_a_list_of_raw_files_that_lost_what_compacting_wrote_is_as_it_was_before(three, monkeypatch):
     store, _ = three
-    monkeypatch.setattr(upkeep, "MANY_FILES", 1)
+    monkeypatch.setattr(maintenance, "MANY_FILES", 1)
     before = orders(store)
     compact(store)
     without_files(entry(store, "reports", 3))
@@ -385,7 +385,7 @@ def test_a_repair_that_meets_another_is_to_be_run_again(three, monkeypatch):
         raise CommitFailedError("another wrote")
 
     with monkeypatch.context() as patch:
-        patch.setattr(upkeep.DeltaTable, "delete", met)
+        patch.setattr(maintenance.DeltaTable, "delete", met)
         with pytest.raises(StoreError, match=r"Something else wrote to .* Run the repair again"):
             repair(store)
     assert repair(store).lost == ["acme/orders-001.txt"]
@@ -394,17 +394,17 @@ def test_a_repair_that_meets_another_is_to_be_run_again(three, monkeypatch):
 def test_two_repairs_at_once_come_to_what_one_does(three, monkeypatch):
     store, files = three
     without_files(entry(store, "orders", 1))
-    real = upkeep._forget
+    real = maintenance._forget
 
     def after_another(*told: Any) -> None:
         with monkeypatch.context() as patch:
-            patch.setattr(upkeep, "_forget", real)
+            patch.setattr(maintenance, "_forget", real)
             assert repair(store).lost == ["acme/orders-001.txt"]
         real(*told)
 
-    monkeypatch.setattr(upkeep, "_forget", after_another)
+    monkeypatch.setattr(maintenance, "_forget", after_another)
     assert repair(store).lost == ["acme/orders-001.txt"]
-    assert [one.held_already for one in intake.take_in(files, store)] == [True, False, True]
+    assert [one.held_already for one in importer.take_in(files, store)] == [True, False, True]
     assert (len(orders(store)), check(store).damages) == (60, [])
 
 
@@ -460,7 +460,7 @@ def whole(tmp_path_factory) -> tuple[list[Store], list[Path]]:
     singly, together, compacted, summed, broken = stores = [Store(folder / str(number)) for number in range(5)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(store_module, "APPENDED", 30)
-        patch.setattr(upkeep, "MANY_FILES", 1)
+        patch.setattr(maintenance, "MANY_FILES", 1)
         import_all(singly, *files)
         import_all(together, files)
         import_all(compacted, *files[:4])

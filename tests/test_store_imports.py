@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from healthkit.ingest import intake
+from healthkit.ingest import importer
 from healthkit.schema import tables
 from healthkit.store import Store, StoreError, check
 from healthkit.store import store as store_module
@@ -24,7 +24,7 @@ from .store_files import import_all, orders, raw, three_imports
 
 IMPORT = """
 import sys
-from healthkit import intake
+from healthkit.ingest import importer
 from healthkit.store import Store, store
 
 store.APPENDED = 30  # Each file's rows are an append of their own, as those of a large file are several.
@@ -34,7 +34,7 @@ class Telling(Store):
         print("go", flush=True)
         super().add(takens)
 
-list(intake.take_in(sys.argv[2:], Telling(sys.argv[1])))
+list(importer.take_in(sys.argv[2:], Telling(sys.argv[1])))
 print("done", flush=True)
 """
 
@@ -122,7 +122,7 @@ def test_a_full_disk_leaves_what_was_there_and_says_so(tmp_path):
         before = orders(store)
         big = raw(tmp_path / "raw", "acme", 2, rows=60_000)
         with pytest.raises(StoreError, match=r"no space left"):
-            list(intake.take_in([big], store))
+            list(importer.take_in([big], store))
         assert orders(store) == before
         assert check(store).damages == []
     finally:
@@ -149,7 +149,7 @@ def test_an_import_that_breaks_between_its_appends_is_not_read_and_stands_once_w
     with monkeypatch.context() as patch:
         patch.setattr(store_module, "write_deltalake", no_more)
         with pytest.raises(StoreError, match=r"no space left .* nothing was added"):
-            list(intake.take_in(files, store))
+            list(importer.take_in(files, store))
     assert orders(store) == before
     assert (check(store).damages, check(store).unread) == ([], 20 * appends)
     import_all(store, files)
@@ -188,10 +188,10 @@ def test_an_import_that_broke_off_leaves_nothing_to_the_next_of_another_marketpl
     with monkeypatch.context() as patch:
         patch.setattr(store_module, "write_deltalake", no_reports)
         with pytest.raises(KeyboardInterrupt):
-            list(intake.take_in([path], store, marketplace="CA"))
-    [outcome] = intake.take_in([path], store, marketplace="US")
+            list(importer.take_in([path], store, marketplace="CA"))
+    [outcome] = importer.take_in([path], store, marketplace="US")
     assert outcome.refused is None
     assert store.marketplaces() == ["US"]
     assert len(orders(store)) == 20
     assert (check(store).damages, check(store).unread) == ([], 40)
-    assert [one.held_already for one in intake.take_in([path], store, marketplace="CA")] == [True]
+    assert [one.held_already for one in importer.take_in([path], store, marketplace="CA")] == [True]

@@ -17,13 +17,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from healthkit.files import scratch
-from healthkit.ingest import intake
+from healthkit.files import temp_folders
+from healthkit.ingest import importer
 from healthkit.schema import tables
 from healthkit.store import Store, StoreError, check, compact, find_removal, locks, purge, remove, repair, versions
 from healthkit.store import store as store_module
-from healthkit.workspace import kept, removal
-from healthkit.workspace.desk import Desk
+from healthkit.workspace import counts_cache, removal
+from healthkit.workspace.workspace import Desk
 
 from .store_files import cut, import_all, orders, parquet, raw, three_imports
 from .test_store import taken
@@ -61,7 +61,7 @@ def sample(tmp_path) -> Store:
     """A store of three accounts, in several versions, one of them with counts, compacted once, with checkpoints."""
     store = Store(tmp_path / "store")
     for name in ("applegate-plants", LEAVES, "clearbrook-bath"):
-        assert not any(one.refused for one in intake.take_in([SAMPLE / name], store))
+        assert not any(one.refused for one in importer.take_in([SAMPLE / name], store))
         Desk(store.folder).score(DAY)
     compact(store)
     for table in (tables.ORDERS, tables.REPORTS):
@@ -112,7 +112,7 @@ def test_a_purged_store_goes_on_as_any_other(sample, tmp_path):
     before = Desk(sample.folder).score(DAY)
     removal.purge(sample, removal.find(sample, account=LEAVES))
     purged = sample.version()
-    assert not any(one.refused for one in intake.take_in([SAMPLE / LEAVES], sample))
+    assert not any(one.refused for one in importer.take_in([SAMPLE / LEAVES], sample))
     pd.testing.assert_frame_equal(Desk(sample.folder).score(DAY), before)
     assert LEAVES not in set(Desk(sample.folder, version=purged).score(DAY)["account"])
     assert check(sample).damages == []
@@ -196,7 +196,7 @@ def test_files_that_are_not_the_stores_stay_and_are_named(tmp_path):
 
 def test_counts_in_the_cache_of_the_user_go_too(sample, cache):
     beside = sample.folder / "counts"
-    there = kept.store.folders.besides(sample.folder)[1] / "counts"
+    there = counts_cache.store.folders.besides(sample.folder)[1] / "counts"
     there.parent.mkdir(parents=True)
     (beside).rename(there)
     assert on_disk([LEAVES], cache) == {LEAVES}
@@ -207,7 +207,7 @@ def test_counts_in_the_cache_of_the_user_go_too(sample, cache):
 def test_counts_that_a_question_of_before_makes_after_a_purge_do_not_stay(sample):
     older = Desk(sample.folder)
     place = older.counts_place
-    kept.clear(sample.folder)
+    counts_cache.clear(sample.folder)
     ledger = older.store.ledger
 
     def purged_meanwhile(*words):
@@ -224,7 +224,7 @@ def test_counts_that_a_question_of_before_makes_after_a_purge_do_not_stay(sample
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from healthkit import removal
+from healthkit.workspace import removal
 from healthkit.store import Store
 
 left = int(sys.argv[2])
@@ -322,21 +322,21 @@ def test_rows_that_a_killed_batch_left_go_and_those_of_a_running_one_stay(tmp_pa
     temporary, month = tmp_path / "temporary", tmp_path / "reports" / "2026-10"
     for place in (temporary, month / "mine"):
         place.mkdir(parents=True)
-    running = scratch.make(scratch.BATCH, store.folder)
+    running = temp_folders.make(temp_folders.BATCH, store.folder)
     subprocess.run([sys.executable, "-c", KILLED_BATCH, str(temporary), str(month), str(store.folder)], check=True)
     assert on_disk(["acme"], temporary) == on_disk(["acme"], month) == {"acme"}
-    assert len(list(store.folder.glob(f"{scratch.BATCH}*"))) == 2
+    assert len(list(store.folder.glob(f"{temp_folders.BATCH}*"))) == 2
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     removal.purge(store, removal.find(store, account="acme"), [tmp_path / "reports", tmp_path / "none"])
     assert on_disk(["acme"], temporary, month) == set()
-    assert list(store.folder.glob(f"{scratch.BATCH}*")) == [running]
-    scratch.remove(running)
+    assert list(store.folder.glob(f"{temp_folders.BATCH}*")) == [running]
+    temp_folders.remove(running)
     assert (month / "mine").is_dir()
 
 
 PURGE = """
 import sys
-from healthkit import removal
+from healthkit.workspace import removal
 from healthkit.store import Store
 
 store = Store(sys.argv[1])

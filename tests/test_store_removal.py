@@ -12,12 +12,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from healthkit import press
-from healthkit.ingest import intake
+from healthkit import batch
+from healthkit.ingest import importer
 from healthkit.metrics import exposure
 from healthkit.schema import tables
 from healthkit.store import Store, StoreError, check, compact, find_removal, remove, repair, versions
-from healthkit.workspace.desk import Desk
+from healthkit.workspace.workspace import Desk
 from tests import readers_files as files
 
 from .store_files import import_all, orders, raw, three_imports
@@ -52,7 +52,7 @@ def test_a_removed_file_can_be_imported_again_and_comes_to_the_same(three):
     store, paths = three
     before = orders(store)
     remove(store, find_removal(store, ["orders-001.txt", "orders-002.txt"]))
-    assert [one.held_already for one in intake.take_in(paths, store)] == [True, False, False]
+    assert [one.held_already for one in importer.take_in(paths, store)] == [True, False, False]
     assert orders(store) == before
     assert check(store).damages == []
 
@@ -149,7 +149,7 @@ def test_an_account_in_a_file_of_many_is_not_removed_in_part_and_the_file_goes_w
 def test_the_counts_notice_and_only_the_account_of_the_file_is_counted_again(tmp_path, monkeypatch):
     store = Store(tmp_path / "store")
     three = ("paper-moth", "applegate-plants", "clearbrook-bath")
-    assert not any(one.refused for one in intake.take_in([SAMPLE / name for name in three], store))
+    assert not any(one.refused for one in importer.take_in([SAMPLE / name for name in three], store))
     scores_of(store.folder)
     counted = []
     count = exposure.count
@@ -178,10 +178,10 @@ def test_an_import_into_the_wrong_account_is_taken_out_and_all_equals_a_store_th
     never, store = Store(tmp_path / "never"), Store(tmp_path / "store")
     names = ("paper-moth", "applegate-plants")
     for held in (never, store):
-        assert not any(one.refused for one in intake.take_in([SAMPLE / name for name in names], held))
+        assert not any(one.refused for one in importer.take_in([SAMPLE / name for name in names], held))
     before = scores_of(store.folder)
     wrong = raw(tmp_path / "raw", "clearbrook-bath", 7)
-    assert not any(one.refused for one in intake.take_in([wrong], store, account="paper-moth"))
+    assert not any(one.refused for one in importer.take_in([wrong], store, account="paper-moth"))
     assert not scores_of(store.folder).equals(before)
     remove(store, find_removal(store, ["clearbrook-bath/orders-007.txt"]))
     pd.testing.assert_frame_equal(scores_of(store.folder), scores_of(never.folder))
@@ -200,7 +200,7 @@ def test_an_import_into_the_wrong_account_is_taken_out_and_all_equals_a_store_th
 def pages_of(store: Store, out: Path) -> dict[str, str]:
     """The pages of a month with what lies beside them, without the number of the store's version and
     the digest of the file that holds it."""
-    printed = press.print_month(Desk(store.folder), "2026-10", ["paper-moth"], out, wish=press.Wish(jobs=1))
+    printed = batch.print_month(Desk(store.folder), "2026-10", ["paper-moth"], out, wish=batch.Wish(jobs=1))
     assert printed.failures == []
     kinds = {".html", ".json", ".csv"}
     pages = [
@@ -216,10 +216,10 @@ def test_pages_after_an_undone_import_are_byte_for_byte_those_of_a_store_that_ne
     pages = []
     for name in ("never", "undone"):
         store = Store(tmp_path / name / "store")
-        assert not any(one.refused for one in intake.take_in([SAMPLE / "paper-moth"], store))
+        assert not any(one.refused for one in importer.take_in([SAMPLE / "paper-moth"], store))
         if name == "undone":
             wrong = raw(tmp_path / "raw", "clearbrook-bath", 7)
-            assert not any(one.refused for one in intake.take_in([wrong], store, account="paper-moth"))
+            assert not any(one.refused for one in importer.take_in([wrong], store, account="paper-moth"))
             wrong_pages = pages_of(store, tmp_path / "wrong")
             remove(store, find_removal(store, ["orders-007.txt"]))
         pages.append(pages_of(store, tmp_path / name / "reports"))

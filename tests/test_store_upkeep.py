@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import healthkit as hk
-from healthkit.ingest import intake
+from healthkit.ingest import importer
 from healthkit.schema import tables
 from healthkit.store import Store, StoreError, check, compact, repair, versions
 
@@ -139,7 +139,7 @@ def test_a_store_whose_reports_do_not_say_what_they_brought_is_read_and_said_to_
         older._append(table, rows.drop([name for name in ("digest", "brought") if name in rows.column_names]))
     assert orders(older) == orders(store)
     assert (check(older).damages, check(older).unstated) == ([], 3)
-    assert all(one.held_already for one in intake.take_in(files, older))
+    assert all(one.held_already for one in importer.take_in(files, older))
     import_all(older, raw(tmp_path / "raw", "acme", 7))
     assert (len(orders(older)), check(older).unstated, check(older).damages) == (80, 3, [])
     # Where anything of it is broken, any of these files may have lost rows.

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from healthkit import press
-from healthkit.ingest import intake
+from healthkit import batch
+from healthkit.ingest import importer
 from healthkit.store import Store
-from healthkit.workspace.desk import Desk
+from healthkit.workspace.workspace import Desk
 
 STORED = Path(__file__).parent / "pages"
 SAMPLE = Path(__file__).parents[1] / "data" / "sample"
@@ -59,7 +59,7 @@ def text_of(page: Path) -> str:
 
 @pytest.fixture(scope="module")
 def printed(sample_store, tmp_path_factory) -> Path:
-    return press.print_month(
+    return batch.print_month(
         Desk(sample_store), "2026-10", ACCOUNTS, tmp_path_factory.mktemp("pages"), made="for the test"
     ).index.parent
 
@@ -74,8 +74,8 @@ def main() -> None:
     """Write the stored pages anew."""
     with tempfile.TemporaryDirectory() as folder:
         store = Path(folder) / "store"
-        list(intake.take_in([SAMPLE], Store(store)))
-        made = press.print_month(Desk(store), "2026-10", ACCOUNTS, Path(folder) / "reports", made="for the test")
+        list(importer.take_in([SAMPLE], Store(store)))
+        made = batch.print_month(Desk(store), "2026-10", ACCOUNTS, Path(folder) / "reports", made="for the test")
         for account, code in ACCOUNTS.items():
             name = f"{account}_{code}"
             (STORED / f"{name}.txt").write_text(text_of(made.index.parent / f"{name}.html"), encoding="utf-8")

@@ -16,8 +16,8 @@ from healthkit.analysis.verdicts import AMAZON, OURS, Verdict
 from healthkit.cli import app, doctor
 from healthkit.metrics.evidence import Files, Reach
 from healthkit.metrics.policy import Target
-from healthkit.report import blocks, monthly, wording
-from healthkit.workspace.desk import Desk
+from healthkit.report import blocks, model, wording
+from healthkit.workspace.workspace import Desk
 from tests import client_files as client
 from tests.test_blocks import words
 
@@ -315,7 +315,7 @@ def test_an_account_with_only_amazon_fulfilled_orders_is_not_passed_over(tmp_pat
     shown = run(desk, "check", "--month", "2026-11")
     assert shown.exit_code == 3
     assert "cannot be judged  acme (US): order defects over 60 days (Amazon-fulfilled)" in shown.stdout
-    assert monthly.accounts_in(desk, "2026-11") == [("acme", "US")]
+    assert model.accounts_in(desk, "2026-11") == [("acme", "US")]
 
 
 def test_standing_tells_of_unjudged_measures_beside_those_off_target(first_day):
@@ -340,7 +340,7 @@ def test_a_table_names_the_marketplace_of_an_account_that_has_several(command, t
 
 
 def test_the_page_counts_unjudged_measures_once_and_names_them_first(tmp_path):
-    report = monthly.open_month(two_marketplaces(tmp_path), "acme", "2026-11", "US")
+    report = model.open_month(two_marketplaces(tmp_path), "acme", "2026-11", "US")
     assert "Six measures cannot be judged; one is on target" in words(blocks.scorecard(report).html)
     assert "Six measures cannot be judged; eight files would tell more" in words(blocks.missing(report).html)
     *_, (_, first_step) = [line for line in blocks.verdict_lines(report) if line[0] == "What to do first"]
@@ -396,7 +396,7 @@ def test_check_as_json_has_the_verdict_and_whose_figure_it_is(first_day):
 
 
 def test_the_page_leads_with_amazons_figures_and_is_as_of_the_last_day_known(first_day):
-    held = monthly.open_month(first_day, "acme", "2026-11")
+    held = model.open_month(first_day, "acme", "2026-11")
     assert (held.as_of, held.month_end) == (AS_OF, date(2026, 11, 30))
     told = words(blocks.verdict(held).html)
     assert "20 November 2026 , the last day that the files tell of" in told
@@ -407,7 +407,7 @@ def test_the_page_leads_with_amazons_figures_and_is_as_of_the_last_day_known(fir
 
 
 def test_the_page_of_a_client_of_whom_little_is_known_is_no_all_clear(alone):
-    held = monthly.open_month(alone, "acme", "2026-11")
+    held = model.open_month(alone, "acme", "2026-11")
     told = [sentence for _, sentence in blocks.report.verdict_lines(held)]
     assert told[0].startswith("Nothing is known to be off target, but ")
     assert "cannot be judged" in told[0]
@@ -417,7 +417,7 @@ def test_the_page_of_a_client_of_whom_little_is_known_is_no_all_clear(alone):
 def test_the_index_ranks_what_cannot_be_judged_before_what_is_on_target(alone, first_day, tmp_path):
     good = complete(tmp_path, client.placed(FIRST, date(2026, 11, 30), 5))
     rows = [
-        blocks.portfolio_row(monthly.open_month(desk, "acme", "2026-11"), "") | {"account": name}
+        blocks.portfolio_row(model.open_month(desk, "acme", "2026-11"), "") | {"account": name}
         for name, desk in (("good", good), ("alone", alone), ("first", first_day))
     ]
     assert [row["status"] for row in rows] == ["on target", "cannot be judged", "off target"]
@@ -429,17 +429,17 @@ def test_the_index_ranks_what_cannot_be_judged_before_what_is_on_target(alone, f
 
 
 def test_the_panel_opens_on_amazons_worst_figure_and_says_it(first_day):
-    from healthkit.widgets import questions
+    from healthkit.panels import where_i_stand_model
 
-    asked = questions.first_question(first_day, "acme")
-    told = questions.answer(first_day, asked)
+    asked = where_i_stand_model.first_question(first_day, "acme")
+    told = where_i_stand_model.answer(first_day, asked)
     assert (asked.metric, asked.as_of) == ("order_defect_rate", AS_OF)
     assert told.status == "off target"
     assert "by Amazon’s own figure of 20 November" in wording.plain(told.finding)
 
 
 def test_the_portfolio_counts_amazons_figure(first_day):
-    from healthkit.widgets.ranks import ranks
+    from healthkit.panels.portfolio_model import ranks
 
     held = ranks(first_day, AS_OF, ahead=False).drop_duplicates(["metric"]).set_index("metric")
     assert held.loc["cancellation_rate", ["status", "case"]].tolist() == ["off target", "amazon"]

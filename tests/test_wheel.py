@@ -18,10 +18,10 @@ from pathlib import Path
 
 import pytest
 
-from healthkit.files import shipped
+from healthkit.files import package_files
 
 ROOT = Path(__file__).parents[1]
-SOURCES = ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE", "healthkit", *shipped.FILES)
+SOURCES = ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE", "healthkit", *package_files.FILES)
 SAMPLE = ROOT / "data" / "sample" / "lantern-hill-lighting"
 Run = Callable[..., subprocess.CompletedProcess]
 
@@ -82,8 +82,8 @@ def imported(installed) -> str:
 def test_a_wheel_holds_the_shipped_files_as_they_are(wheel):
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
-        held = {name: archive.read(f"healthkit/{shipped.COPY}/{name}") for name in shipped.FILES}
-    assert held == {name: (ROOT / name).read_bytes() for name in shipped.FILES}
+        held = {name: archive.read(f"healthkit/{package_files.COPY}/{name}") for name in package_files.FILES}
+    assert held == {name: (ROOT / name).read_bytes() for name in package_files.FILES}
     assert {
         "healthkit/ingest/downloads.yaml",
         "healthkit/metrics/policies/amazon_us.yaml",
@@ -97,7 +97,7 @@ def test_every_notebook_of_the_checkout_is_shipped():
         for path in (ROOT / "notebooks").rglob("*.ipynb")
         if ".ipynb_checkpoints" not in path.parts
     }
-    assert notebooks == set(shipped.NOTEBOOKS)
+    assert notebooks == set(package_files.NOTEBOOKS)
 
 
 def test_a_wheel_has_every_file_of_the_package(wheel):
@@ -125,7 +125,7 @@ def test_an_installed_kit_shows_its_rules(installed):
 def test_doctor_of_an_installed_kit_names_shipped_files_that_are_missing(installed, imported):
     told = installed("doctor").stdout
     folder = Path(told.partition("Report template, column map and notebooks: ")[2].partition("\n")[0])
-    assert folder.name == shipped.COPY
+    assert folder.name == package_files.COPY
     map_file = folder / "data" / "column_map.yaml"
     map_file.rename(map_file.with_suffix(".away"))
     try:
@@ -142,6 +142,6 @@ def test_lab_of_an_installed_kit_hands_out_the_notebooks_and_overwrites_none(ins
     assert f"Notebooks: {folder}" in told
     assert "03_what_if.ipynb differs from the notebook of this version and stays." in told
     assert {path.relative_to(work).as_posix().replace("healthkit-", "") for path in folder.rglob("*.ipynb")} == set(
-        shipped.NOTEBOOKS
+        package_files.NOTEBOOKS
     )
     assert (folder / "03_what_if.ipynb").read_text(encoding="utf-8") == "my own"

@@ -13,17 +13,17 @@ import pandas as pd
 import pytest
 
 from healthkit.analysis.explain import DIFFERENCES, Difference, Reconciled, Standing
-from healthkit.ingest import intake
+from healthkit.batch import Twin
+from healthkit.batch.report_data import MIME
+from healthkit.ingest import importer
 from healthkit.metrics import definitions as metrics
 from healthkit.metrics.policy import Points, Stage
-from healthkit.press import Twin
-from healthkit.press.twin import MIME
-from healthkit.report import blocks, charts, monthly, wording
+from healthkit.report import blocks, charts, model, wording
 from healthkit.report.blocks import findings
-from healthkit.report.monthly import Monthly
+from healthkit.report.model import Monthly
 from healthkit.schema.tables import SCORES
 from healthkit.store import Store
-from healthkit.workspace import desk
+from healthkit.workspace import workspace
 from tests import test_blocks
 from tests.test_blocks import ACCOUNT, AS_OF, BEFORE, LABELS, opened, rows_of, words
 
@@ -142,7 +142,7 @@ VIOLATIONS = pd.DataFrame(
         ("received_intellectual_property_complaints", 1, None, None, 0, None, AS_OF),
         ("product_condition_customer_complaints", 0, None, None, 1, date(2026, 10, 12), None),
     ],
-    columns=list(monthly.VIOLATIONS),
+    columns=list(model.VIOLATIONS),
     dtype=object,
 )
 STATES = pd.DataFrame({
@@ -445,7 +445,7 @@ def test_a_count_gives_way_to_violations_told_one_by_one_and_the_newest_count_st
         violation("other", "V-3", "2026-09-12", "2026-10-12"),
         violation("other", "V-4", "2026-09-12", "2026-11-02"),
     ])  # fmt: skip
-    held = monthly._violations(rows, AS_OF).set_index("category")
+    held = model._violations(rows, AS_OF).set_index("category")
     assert held["open"].to_dict() == {"listing": 1, "other": 1, "safety": 0}
     assert held["resolved"].to_dict() == {"listing": 0, "other": 1, "safety": 0}
 
@@ -455,7 +455,7 @@ def test_a_warning_that_the_newest_report_no_longer_names_has_gone() -> None:
         "kind": ["account", "warning", "account"], "name": ["account_status", "listing", "account_status"],
         "state": ["normal", "warned", "normal"], "count": None, "as_of": pd.to_datetime([BEFORE, BEFORE, AS_OF]),
     })  # fmt: skip
-    assert list(monthly._states(rows)["kind"]) == ["account"]
+    assert list(model._states(rows)["kind"]) == ["account"]
 
 
 def test_the_violations_of_a_report_add_up_to_the_score_and_the_worst_window_has_drivers(tmp_path: Path) -> None:
@@ -470,8 +470,8 @@ def test_the_violations_of_a_report_add_up_to_the_score_and_the_worst_window_has
              "V-1,Listing policy,2026-10-20,,low,US", "V-2,Listing policy,2026-10-02,2026-10-05,,US",
              "V-3,Product condition,2026-09-02,,high,US"]  # fmt: skip
     (home / "violations.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    list(intake.take_in([home.parent], Store(store)))
-    made = monthly.open_month(desk.Desk(store), "birchway-crafts", "2026-10")
+    list(importer.take_in([home.parent], Store(store)))
+    made = model.open_month(workspace.Desk(store), "birchway-crafts", "2026-10")
     score = made.scores[made.scores["metric"] == "policy_violations"].iloc[0]
     assert made.violations["open"].sum() == score["at_fault"] == 2
     assert made.violations["resolved"].sum() == 1

@@ -10,10 +10,10 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
 import healthkit as hk
-from healthkit.report import vega
+from healthkit.panels import js_widgets, order_list, where_i_stand_model
+from healthkit.panels.where_i_stand_model import Question, QuestionError
+from healthkit.report import vega_bundle
 from healthkit.store import StoreError
-from healthkit.widgets import drawing, listing, questions
-from healthkit.widgets.questions import Question, QuestionError
 
 OCTOBER = date(2026, 10, 31)
 
@@ -48,7 +48,7 @@ def drawn_rates(spec: dict) -> list[float]:
 @pytest.mark.parametrize("day", [date(2026, 7, 15), OCTOBER])
 def test_an_answer_is_what_the_desk_scores(desk, window, day):
     question = Question("birchway-crafts", "US", "late_shipment_rate", "seller", window, day)
-    told = questions.answer(desk, question)
+    told = where_i_stand_model.answer(desk, question)
     expected = scored(desk, question)
     pd.testing.assert_series_equal(told.score, expected, check_names=False)
     assert told.orders["at_fault"].sum() == expected["at_fault"]
@@ -56,22 +56,24 @@ def test_an_answer_is_what_the_desk_scores(desk, window, day):
 
 
 def test_every_measure_of_every_account_has_an_answer_that_can_be_shown(desk):
-    for account, marketplace in questions.accounts(desk):
-        for metric, channel in questions.measures(desk, account, marketplace, OCTOBER):
-            told = questions.answer(desk, Question(account, marketplace, metric, channel, 45, OCTOBER))
-            shown = questions.shown(told)
+    for account, marketplace in where_i_stand_model.accounts(desk):
+        for metric, channel in where_i_stand_model.measures(desk, account, marketplace, OCTOBER):
+            told = where_i_stand_model.answer(desk, Question(account, marketplace, metric, channel, 45, OCTOBER))
+            shown = where_i_stand_model.shown(told)
             assert shown["finding"][0][0]
-            assert len(shown["orders"]["rows"]) == min(len(told.orders), listing.LISTED)
+            assert len(shown["orders"]["rows"]) == min(len(told.orders), order_list.LISTED)
 
 
 def test_the_orders_that_leave_first_stand_on_top(desk):
-    told = questions.answer(desk, Question("birchway-crafts", "US", "late_shipment_rate", "seller", 30, OCTOBER))
+    told = where_i_stand_model.answer(
+        desk, Question("birchway-crafts", "US", "late_shipment_rate", "seller", 30, OCTOBER)
+    )
     assert len(told.orders) > 1
     assert told.orders["leaves_on"].is_monotonic_increasing
 
 
 def test_the_first_question_is_the_worst_measure_on_the_last_day_of_the_orders(desk):
-    first = questions.first_question(desk)
+    first = where_i_stand_model.first_question(desk)
     rows = desk.score(OCTOBER)
     assert first.as_of == OCTOBER
     assert scored(desk, first)["status"] == "off target"
@@ -84,17 +86,17 @@ def test_the_first_question_is_the_worst_measure_on_the_last_day_of_the_orders(d
 
 def test_an_unknown_account_is_refused_by_its_name(desk):
     with pytest.raises(StoreError, match="birchway"):
-        questions.first_question(desk, "birchway")
+        where_i_stand_model.first_question(desk, "birchway")
 
 
 def test_a_day_that_is_none_is_refused(desk):
     with pytest.raises(QuestionError, match="write it as 2026-10-31"):
-        questions.first_question(desk, as_of="31.10.2026")
+        where_i_stand_model.first_question(desk, as_of="31.10.2026")
 
 
 def test_a_day_before_the_first_order_names_the_first_order_day(desk):
     with pytest.raises(QuestionError, match="its first is of 1 Feb 2026"):
-        questions.measures(desk, "birchway-crafts", "US", date(2026, 1, 31))
+        where_i_stand_model.measures(desk, "birchway-crafts", "US", date(2026, 1, 31))
 
 
 # -- the panel --------------------------------------------------------------------------------------------
@@ -109,7 +111,7 @@ def test_the_window_moves_finding_chart_and_orders(desk, panel):
         assert drawn_rates(shown["figure"]["spec"])[-1] == pytest.approx(expected["rate"], abs=1e-6)
         assert f"over {window} days" in panel.finding
         assert len(panel.orders) == expected["at_fault"]
-        assert len(shown["orders"]["rows"]) == min(expected["at_fault"], listing.LISTED)
+        assert len(shown["orders"]["rows"]) == min(expected["at_fault"], order_list.LISTED)
 
 
 def test_the_day_moves_the_chart(desk, panel):
@@ -194,12 +196,12 @@ def test_a_page_that_asks_gets_vega_and_no_notebook_keeps_it(panel):
     sent = []
     panel.shown.send = lambda content, buffers=None: sent.append((content, buffers))
     panel.shown._handle_custom_msg({"vega": "please"}, [])
-    assert sent == [({"vega": "here"}, [vega.bundle().encode()])]
+    assert sent == [({"vega": "here"}, [vega_bundle.bundle().encode()])]
     assert len(str(panel.shown.get_state())) < 200_000
 
 
 def test_the_script_asks_no_other_place():
-    for part in (drawing.PageDrawing, drawing.AnswerDrawing):
+    for part in (js_widgets.PageDrawing, js_widgets.AnswerDrawing):
         assert "http" not in part._esm.replace("http://www.w3.org", "")
 
 

@@ -13,11 +13,11 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
 import healthkit as hk
+from healthkit.panels import order_list, portfolio_model, progress, where_i_stand_model
+from healthkit.panels.order_list import Listing, View
+from healthkit.panels.portfolio_model import Choice
+from healthkit.panels.where_i_stand_model import Question, QuestionError
 from healthkit.report import wording
-from healthkit.widgets import listing, questions, ranks, waiting
-from healthkit.widgets.listing import Listing, View
-from healthkit.widgets.questions import Question, QuestionError
-from healthkit.widgets.ranks import Choice
 
 AS_OF = date(2026, 10, 31)
 
@@ -29,17 +29,17 @@ def desk(sample_store):
 
 @pytest.fixture(scope="module")
 def held(desk):
-    return ranks.ranks(desk, AS_OF)
+    return portfolio_model.ranks(desk, AS_OF)
 
 
 # -- RANKS ------------------------------------------------------------------------------------------------
 
 
 def test_every_rate_stands_once_in_the_window_where_it_is_worst(desk, held):
-    assert not held.duplicated(ranks.KEY).any()
+    assert not held.duplicated(portfolio_model.KEY).any()
     rows = desk.score(AS_OF)
-    rows = rows[rows["metric"].map(questions.is_rate)]
-    assert len(held) == len(rows.drop_duplicates(ranks.KEY))
+    rows = rows[rows["metric"].map(where_i_stand_model.is_rate)]
+    assert len(held) == len(rows.drop_duplicates(portfolio_model.KEY))
     both = rows[(rows["account"] == "birchway-crafts") & (rows["metric"] == "late_shipment_rate")]
     mine = held[(held["account"] == "birchway-crafts") & (held["metric"] == "late_shipment_rate")].iloc[0]
     assert len(both) == 2
@@ -48,7 +48,7 @@ def test_every_rate_stands_once_in_the_window_where_it_is_worst(desk, held):
 
 def test_harm_is_the_sum_of_each_day_s_chance_times_the_orders_of_a_day(desk, held):
     row = held.iloc[0]
-    seen = desk.futures(row, ahead=ranks.AHEAD, draws=ranks.DRAWS)
+    seen = desk.futures(row, ahead=portfolio_model.AHEAD, draws=portfolio_model.DRAWS)
     assert row["harm"] == pytest.approx(seen.days["off"].iloc[1:].sum() * row["counted"] / row["window"])
     assert row["chance"] == seen.breach[30]
 
@@ -60,7 +60,7 @@ def test_accounts_stand_by_their_largest_harm(held):
 
 
 def test_without_a_look_ahead_they_stand_by_status_and_share_of_the_limit(desk):
-    rows = ranks.ranks(desk, AS_OF, ahead=False)
+    rows = portfolio_model.ranks(desk, AS_OF, ahead=False)
     assert rows["harm"].isna().all()
     first = rows.drop_duplicates(["account", "marketplace"])
     assert first["status"].iloc[0] == "off target"
@@ -75,26 +75,26 @@ def test_an_interrupt_keeps_what_was_seen(desk):
                 raise KeyboardInterrupt
             yield one
 
-    rows = ranks.ranks(desk, AS_OF, track=stopped)
+    rows = portfolio_model.ranks(desk, AS_OF, track=stopped)
     assert rows["harm"].notna().sum() == 3
     assert len(rows) > 3
 
 
 def test_a_day_before_all_orders_is_refused_in_words(desk):
     with pytest.raises(QuestionError, match="No account has orders by 1 Jan 2026"):
-        ranks.ranks(desk, date(2026, 1, 1))
+        portfolio_model.ranks(desk, date(2026, 1, 1))
 
 
 def test_a_choice_leaves_the_accounts_that_are_so(held):
-    every = ranks.chosen(held, Choice())
-    assert list(ranks.chosen(held, Choice(find="LANTERN"))["account"]) == ["lantern-hill-lighting"]
-    assert set(ranks.chosen(held, Choice(marketplace="UK"))["account"]) == {"thistle-and-wren"}
-    off = ranks.chosen(held, Choice(status="off target"))
+    every = portfolio_model.chosen(held, Choice())
+    assert list(portfolio_model.chosen(held, Choice(find="LANTERN"))["account"]) == ["lantern-hill-lighting"]
+    assert set(portfolio_model.chosen(held, Choice(marketplace="UK"))["account"]) == {"thistle-and-wren"}
+    off = portfolio_model.chosen(held, Choice(status="off target"))
     assert 0 < len(off) < len(every)
     for row in off.itertuples():
         mine = held[(held["account"] == row.account) & (held["marketplace"] == row.marketplace)]
         assert (mine["status"] == "off target").any()
-    assert ranks.chosen(held, Choice(find="nobody")).empty
+    assert portfolio_model.chosen(held, Choice(find="nobody")).empty
 
 
 # -- the panel --------------------------------------------------------------------------------------------
@@ -159,10 +159,10 @@ def test_the_page_opens_an_account_at_its_measure_and_draws_another(panel):
 
 def test_a_long_table_is_listed_in_parts(desk, held):
     many = pd.concat([held.assign(account=held["account"] + f"-{n}") for n in range(20)], ignore_index=True)
-    look = ranks.Shown(Choice(), [], ("late_shipment_rate", "seller"), 30, listed=5)
-    rows = ranks.chosen(many, Choice())
+    look = portfolio_model.Shown(Choice(), [], ("late_shipment_rate", "seller"), 30, listed=5)
+    rows = portfolio_model.chosen(many, Choice())
     rows = rows.assign(account=rows["account"].str.replace(r"-\d+$", "", regex=True))
-    told = ranks.table(desk, many, rows, AS_OF, look)
+    told = portfolio_model.table(desk, many, rows, AS_OF, look)
     assert len(told["rows"]) == 5
     assert told["more"] == len(rows) - 5
 
@@ -172,8 +172,10 @@ def test_a_long_table_is_listed_in_parts(desk, held):
 
 @pytest.fixture
 def orders(desk) -> Listing:
-    told = questions.answer(desk, Question("birchway-crafts", "US", "late_shipment_rate", "seller", 30, AS_OF))
-    return questions.listing(told)
+    told = where_i_stand_model.answer(
+        desk, Question("birchway-crafts", "US", "late_shipment_rate", "seller", 30, AS_OF)
+    )
+    return where_i_stand_model.listing(told)
 
 
 def test_a_list_is_sorted_both_ways_and_found_in(orders):
@@ -202,22 +204,24 @@ def test_a_csv_holds_the_view_and_no_formula():
 
 
 def test_days_of_a_chart_give_the_orders_at_fault_on_any_of_them(desk):
-    told = questions.answer(desk, Question("birchway-crafts", "US", "late_shipment_rate", "seller", 30, AS_OF))
+    told = where_i_stand_model.answer(
+        desk, Question("birchway-crafts", "US", "late_shipment_rate", "seller", 30, AS_OF)
+    )
     first, last = date(2026, 10, 10), date(2026, 10, 20)
     expected: set[str] = set()
     for day in hk.days_of(first, last):
         row = desk.measure("birchway-crafts", "late_shipment_rate", day, window=30)
         expected |= set(desk.orders_at_fault(row)["order_id"])
-    assert set(questions.behind(desk, told, first, last)["order_id"]) == expected
+    assert set(where_i_stand_model.behind(desk, told, first, last)["order_id"]) == expected
     with pytest.raises(QuestionError, match="Choose a day that the chart shows"):
-        questions.behind(desk, told, first, date(2027, 1, 1))
+        where_i_stand_model.behind(desk, told, first, date(2027, 1, 1))
 
 
 def test_a_day_is_read_as_the_answer_of_that_day_would_say(desk):
     asked = Question("birchway-crafts", "US", "late_shipment_rate", "seller", 30, AS_OF)
     day = date(2026, 10, 3)
-    then = questions.answer(desk, asked._replace(as_of=day))
-    said = questions.read(questions.answer(desk, asked), day)
+    then = where_i_stand_model.answer(desk, asked._replace(as_of=day))
+    said = where_i_stand_model.read(where_i_stand_model.answer(desk, asked), day)
     assert said == f"{''.join(map(str, then.finding))} {then.lead}"
 
 
@@ -295,17 +299,17 @@ def test_a_desk_counts_at_once_and_follows_the_loop(sample_store, tmp_path, monk
     desk = hk.Desk(tmp_path / "store", "amazon_reference", track=track)
     assert len(desk.counts.exposure) > 0
     assert seen
-    assert isinstance(waiting.open_desk(str(sample_store)), hk.Desk)
+    assert isinstance(progress.open_desk(str(sample_store)), hk.Desk)
 
 
 def test_a_thousand_accounts_are_shown_quickly_and_in_parts(desk, held):
     every = pd.concat([held.assign(account=[f"{name}-{n}" for name in held["account"]]) for n in range(125)])
-    assert len(ranks.chosen(every, Choice())) == 1000
+    assert len(portfolio_model.chosen(every, Choice())) == 1000
     assert np.isfinite(every["used"].dropna()).all()
 
 
 def test_file_names_hold_nothing_but_plain_letters():
-    assert listing.file_name("../../etc/passwd", "m", AS_OF, AS_OF) == "etc-passwd_m_2026-10-31.csv"
+    assert order_list.file_name("../../etc/passwd", "m", AS_OF, AS_OF) == "etc-passwd_m_2026-10-31.csv"
 
 
 @pytest.mark.parametrize("day", ["2026-02-01", "2026-02-02", "2027-06-01"])

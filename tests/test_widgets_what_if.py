@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 import healthkit as hk
-from healthkit.widgets import questions
+from healthkit.panels import where_i_stand_model
 
 OCTOBER = date(2026, 10, 31)
 
@@ -67,9 +67,9 @@ def test_what_cannot_be_tried_is_said_in_a_sentence(panel):
 
 def test_every_measure_of_every_account_can_be_tried_or_says_why(desk):
     panel, drawn = hk.what_if(desk, as_of=OCTOBER), 0
-    for account, marketplace in questions.accounts(desk):
+    for account, marketplace in where_i_stand_model.accounts(desk):
         panel.account.value = (account, marketplace)
-        for pair in questions.measures(desk, account, marketplace, OCTOBER):
+        for pair in where_i_stand_model.measures(desk, account, marketplace, OCTOBER):
             panel.measure.value = pair
             drawn += panel.answer is not None
             assert panel.finding.endswith("."), panel.finding

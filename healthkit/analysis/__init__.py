@@ -3,5 +3,5 @@
 import lazy_loader as lazy
 
 __getattr__, __dir__, __all__ = lazy.attach(
-    __name__, submodules=["explain", "outlook", "reported", "verdicts", "whatif"]
+    __name__, submodules=["explain", "outlook", "reported_scores", "scenarios", "verdicts"]
 )

@@ -13,11 +13,27 @@ from types import FrameType
 
 import lazy_loader as lazy
 
-from healthkit.cli import explaining, foreseeing, keeping, printing, scoring, taking
-from healthkit.cli.asking import app
-from healthkit.files import scratch
+from healthkit.cli import (
+    explain_commands,
+    import_command,
+    outlook_commands,
+    report_commands,
+    score_commands,
+    store_commands,
+)
+from healthkit.cli.options import app
+from healthkit.files import temp_folders
 
-__all__ = ["app", "explaining", "foreseeing", "keeping", "main", "printing", "scoring", "taking"]
+__all__ = [
+    "app",
+    "explain_commands",
+    "import_command",
+    "main",
+    "outlook_commands",
+    "report_commands",
+    "score_commands",
+    "store_commands",
+]
 
 
 def main() -> None:
@@ -26,7 +42,7 @@ def main() -> None:
         # What a shell told us not to hear (as nohup does with SIGHUP) stays unheard.
         if signal.getsignal(name) is signal.SIG_DFL:
             signal.signal(name, _end)
-    scratch.sweep()
+    temp_folders.sweep()
     try:
         app(prog_name="python -m healthkit")
         code = 0
@@ -34,7 +50,7 @@ def main() -> None:
         code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     sys.stdout.flush()
     sys.stderr.flush()
-    scratch.clear()
+    temp_folders.clear()
     os._exit(code)
 
 

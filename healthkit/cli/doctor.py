@@ -16,9 +16,9 @@ from typing import NamedTuple
 
 from healthkit import store
 from healthkit.analysis.verdicts import AMAZON, FRESH_DAYS, OURS, AccountVerdict, Verdict
-from healthkit.files import shipped
+from healthkit.files import package_files
 from healthkit.report import wording
-from healthkit.workspace import desk
+from healthkit.workspace import workspace
 
 WELL, MISSING, WRONG = "✓", "▲", "✕"
 NEEDED = (
@@ -38,7 +38,7 @@ class Line(NamedTuple):
     cure: str = ""
 
 
-def account(book: desk.Desk, name: str, day: date) -> list[Line]:
+def account(book: workspace.Desk, name: str, day: date) -> list[Line]:
     """Say where one account stands as of the last day up to `day` that its files tell of, and which files are missing.
 
     Raises StoreError for an account that the store does not hold.
@@ -47,7 +47,7 @@ def account(book: desk.Desk, name: str, day: date) -> list[Line]:
     return [line for verdict in book.verdicts(day, [name], as_known=True) for line in _stands(book, verdict, day)]
 
 
-def _stands(book: desk.Desk, verdict: AccountVerdict, day: date) -> Iterator[Line]:
+def _stands(book: workspace.Desk, verdict: AccountVerdict, day: date) -> Iterator[Line]:
     """Where an account stands in one marketplace: what is wrong, stale, cannot be judged, is estimated or missing."""
     where = f"{verdict.account} ({verdict.marketplace})"
     is_stale = (day - verdict.as_of).days > FRESH_DAYS
@@ -117,9 +117,9 @@ def _libraries() -> Line:
 
 def _shipped() -> list[Line]:
     """Whether the files are there that come with the kit and lie outside of its code."""
-    missing = shipped.missing()
+    missing = package_files.missing()
     if not missing:
-        return [Line(WELL, f"Report template, column map and notebooks: {shipped.root()}")]
+        return [Line(WELL, f"Report template, column map and notebooks: {package_files.root()}")]
     cure = "Install healthkit again (pip install --force-reinstall --no-deps), or restore them in the checkout."
     return [Line(WRONG, f"Missing files of the kit: {', '.join(missing)}.", cure)]
 
@@ -154,7 +154,7 @@ def _store(folder: store.Folder, whole: bool) -> list[Line]:
     if not held.exists():
         return [Line(MISSING, f"No store at {folder}.", f"python -m healthkit import PATH --data {folder}")]
     try:
-        book = desk.Desk(folder)
+        book = workspace.Desk(folder)
         coverage = book.counts.coverage
         files = len(held.reports())
     except store.StoreError as error:

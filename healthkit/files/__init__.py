@@ -6,7 +6,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     submodules=[
         "marked_folders",
-        "scratch",
-        "shipped",
+        "temp_folders",
+        "package_files",
     ],
 )

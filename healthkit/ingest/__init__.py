@@ -3,5 +3,5 @@
 import lazy_loader as lazy
 
 __getattr__, __dir__, __all__ = lazy.attach(
-    __name__, submodules=["ahead", "downloads", "import_checks", "intake", "readers"]
+    __name__, submodules=["downloads", "formats", "import_checks", "importer", "parallel_reading", "parsing"]
 )

@@ -7,8 +7,8 @@ __getattr__, __dir__, __all__ = lazy.attach(
     submodules=[
         "blocks",
         "charts",
-        "monthly",
-        "vega",
+        "model",
+        "vega_bundle",
         "wording",
     ],
 )

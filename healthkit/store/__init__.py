@@ -4,12 +4,22 @@ The only room with deltalake and duckdb.
 """
 
 from healthkit.store.conflicts import MissingRatings, SameFile, SharedOrders
-from healthkit.store.folders import Bucket, Folder, folder_of
-from healthkit.store.merging import ledger_of, schema
+from healthkit.store.locations import Bucket, Folder, folder_of
+from healthkit.store.maintenance import (
+    Checked,
+    Compacted,
+    Damage,
+    Repaired,
+    Version,
+    check,
+    compact,
+    repair,
+    versions,
+)
+from healthkit.store.merge_sql import ledger_of, schema
 from healthkit.store.purging import Purged, purge
 from healthkit.store.removal import RawFile, Removal, find_removal, remove
 from healthkit.store.store import NoPermissionError, Store, StoreError, Taken, refuse_unknown
-from healthkit.store.upkeep import Checked, Compacted, Damage, Repaired, Version, check, compact, repair, versions
 
 __all__ = [
     "Bucket",

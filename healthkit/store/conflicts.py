@@ -16,7 +16,7 @@ import duckdb
 import pyarrow as pa
 
 from healthkit.schema import tables
-from healthkit.store.merging import LACKING, NEWER, PLACES, REMOVED, columns_of, connected, newest, schema
+from healthkit.store.merge_sql import LACKING, NEWER, PLACES, REMOVED, columns_of, connected, newest, schema
 from healthkit.store.store import Store, Taken
 
 IDS_AT_ONCE = 500_000

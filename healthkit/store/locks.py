@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from healthkit.store.folders import Folder
+from healthkit.store.locations import Folder
 
 if sys.platform != "win32":
     import fcntl

@@ -17,8 +17,8 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 from pyarrow.fs import FileSystem
 
 from healthkit.schema import tables
-from healthkit.store.folders import Folder, files_in, is_denied, is_there, names_in
-from healthkit.store.merging import schema
+from healthkit.store.locations import Folder, files_in, is_denied, is_there, names_in
+from healthkit.store.merge_sql import schema
 
 LOG = "_delta_log"
 KEPT = {"delta.enableExpiredLogCleanup": "false", "delta.logRetentionDuration": "interval 36500 days"}

@@ -25,11 +25,11 @@ from deltalake.exceptions import DeltaError
 
 from healthkit.schema import tables
 from healthkit.store import locks
-from healthkit.store.folders import files_in
+from healthkit.store.locations import files_in
 from healthkit.store.logs import LOG, PURGED, entries, files_of, opened, said
+from healthkit.store.maintenance import is_own, rows_by_report
 from healthkit.store.removal import Removal, delete_reports, drop_reports
 from healthkit.store.store import Store, StoreError
-from healthkit.store.upkeep import is_own, rows_by_report
 
 _LOG = logging.getLogger(__name__)
 

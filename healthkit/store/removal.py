@@ -25,7 +25,7 @@ from pyarrow.fs import FileSystem
 
 from healthkit.schema import tables
 from healthkit.store import locks
-from healthkit.store.folders import files_in, is_there, names_in
+from healthkit.store.locations import files_in, is_there, names_in
 from healthkit.store.logs import HOW_MANY, MADE_BY, REMOVED, entries, info_of, said
 from healthkit.store.store import TRIES, Store, StoreError, refuse_unknown
 

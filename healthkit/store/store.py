@@ -24,11 +24,10 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from healthkit.schema import tables
 from healthkit.schema.tables import Ledger
 from healthkit.store import locks
-from healthkit.store.brought import Brought, Rows, lacking, raw_files, told
 from healthkit.store.coverage import coverage_in
-from healthkit.store.folders import Bucket, Folder, besides, folder_of, is_denied, nearest, owner_of, unwritable
+from healthkit.store.locations import Bucket, Folder, besides, folder_of, is_denied, nearest, owner_of, unwritable
 from healthkit.store.logs import KEPT, LOG, is_begun, opened, purged_before
-from healthkit.store.merging import (
+from healthkit.store.merge_sql import (
     ADD_SETTLED_DEFECTS,
     NEWER,
     PLACES,
@@ -40,7 +39,8 @@ from healthkit.store.merging import (
     newest,
     schema,
 )
-from healthkit.store.stored import rows_in
+from healthkit.store.row_counts import Brought, Rows, lacking, raw_files, told
+from healthkit.store.scan import rows_in
 
 if TYPE_CHECKING:
     import pandas as pd

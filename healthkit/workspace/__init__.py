@@ -5,9 +5,10 @@ import lazy_loader as lazy
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     submodules=[
-        "desk",
-        "excerpt",
-        "kept",
+        "workspace",
+        "snapshot",
+        "counts_cache",
         "removal",
     ],
+    submod_attrs={"workspace": ["DATA", "SAMPLE", "Desk", "choose"]},
 )

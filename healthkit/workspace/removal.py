@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from healthkit import store
-from healthkit.files import scratch
+from healthkit.files import temp_folders
 from healthkit.store import Purged, Removal, Store
-from healthkit.workspace import kept
+from healthkit.workspace import counts_cache
 
 __all__ = ["Purged", "Removal", "find", "pages_of", "purge", "remove"]
 
@@ -25,14 +25,14 @@ def purge(stored: Store, removal: Removal, reports: Iterable[Path] = ()) -> Purg
     folders, and in these folders of reports, goes too. Files that are not proven to be the kit's stay, and are named.
     Raises StoreError (see `store.purge`). A purge that was killed is finished by running it again.
     """
-    scratch.sweep()
+    temp_folders.sweep()
     for place in ([stored.folder] if isinstance(stored.folder, Path) else []) + _folders(reports):
-        scratch.sweep(place)
-    kept.clear(stored.folder)
+        temp_folders.sweep(place)
+    counts_cache.clear(stored.folder)
     purged = store.purge(stored, removal)
     # Again: a question that began before may have kept its counts in the meantime.
-    kept.clear(stored.folder)
-    purged.left += kept.remaining(stored.folder)
+    counts_cache.clear(stored.folder)
+    purged.left += counts_cache.remaining(stored.folder)
     return purged
 
 

@@ -8,11 +8,11 @@ from datetime import date
 
 import pytest
 
-from healthkit.report.vega import bundle
-from healthkit.widgets import questions, ranks
-from healthkit.widgets.drawing import FOLDER
-from healthkit.widgets.questions import Question
-from healthkit.workspace.desk import Desk
+from healthkit.panels import portfolio_model, where_i_stand_model
+from healthkit.panels.js_widgets import FOLDER
+from healthkit.panels.where_i_stand_model import Question
+from healthkit.report.vega_bundle import bundle
+from healthkit.workspace.workspace import Desk
 
 AS_OF = date(2026, 10, 31)
 SCRIPTS = ("shared.js", "live.js")
@@ -58,12 +58,12 @@ def compared(page, specs: list[dict]) -> dict:
 
 @pytest.mark.parametrize("account", ["birchway-crafts", "werkstatt-lindenau", "lantern-hill-lighting"])
 def test_a_rate_that_follows_windows_days_and_measures(page, desk, account):
-    first = questions.first_question(desk, account, AS_OF)
-    pairs = questions.measures(desk, account, first.marketplace, AS_OF)
+    first = where_i_stand_model.first_question(desk, account, AS_OF)
+    pairs = where_i_stand_model.measures(desk, account, first.marketplace, AS_OF)
     for metric, channel in pairs:
         asked = Question(account, first.marketplace, metric, channel, 30, AS_OF)
         steps = [asked, asked._replace(window=45), asked._replace(window=7), asked._replace(as_of=date(2026, 9, 12))]
-        shown = [questions.shown(questions.answer(desk, one))["figure"] for one in steps]
+        shown = [where_i_stand_model.shown(where_i_stand_model.answer(desk, one))["figure"] for one in steps]
         drawn = [figure["spec"] for figure in shown if figure]
         if len(drawn) < 2:
             continue
@@ -73,19 +73,27 @@ def test_a_rate_that_follows_windows_days_and_measures(page, desk, account):
 
 def test_a_window_moves_without_a_new_drawing(page, desk):
     asked = Question("birchway-crafts", "US", "late_shipment_rate", "seller", 20, AS_OF)
-    drawn = [questions.shown(questions.answer(desk, asked._replace(window=n)))["figure"]["spec"] for n in range(20, 26)]
+    drawn = [
+        where_i_stand_model.shown(where_i_stand_model.answer(desk, asked._replace(window=n)))["figure"]["spec"]
+        for n in range(20, 26)
+    ]
     held = compared(page, drawn)
     assert held["made"] == 1
     assert held["follows"] == held["anew"]
 
 
 def test_many_small_charts_follow(page, desk):
-    held = ranks.ranks(desk, AS_OF, ahead=False)
-    pairs = [(row.account, row.marketplace) for row in ranks.chosen(held, ranks.Choice()).itertuples()]
+    held = portfolio_model.ranks(desk, AS_OF, ahead=False)
+    pairs = [
+        (row.account, row.marketplace) for row in portfolio_model.chosen(held, portfolio_model.Choice()).itertuples()
+    ]
     specs = [
-        ranks.figure(desk, held, AS_OF, ranks.Shown(ranks.Choice(), pairs, ("late_shipment_rate", "seller"), window))[
-            "spec"
-        ]
+        portfolio_model.figure(
+            desk,
+            held,
+            AS_OF,
+            portfolio_model.Shown(portfolio_model.Choice(), pairs, ("late_shipment_rate", "seller"), window),
+        )["spec"]
         for window in (10, 30, 60)
     ]
     told = compared(page, specs)

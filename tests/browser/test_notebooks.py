@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from healthkit.report import wording
-from healthkit.workspace.desk import Desk
+from healthkit.workspace.workspace import Desk
 from tests.browser.axe import violations
 from tests.browser.lab import Lab, lab, run_all
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from healthkit import press
-from healthkit.workspace.desk import Desk
+from healthkit import batch
+from healthkit.workspace.workspace import Desk
 from tests.browser.axe import violations
 
 ACCOUNTS = (
@@ -18,7 +18,7 @@ ACCOUNTS = (
 
 @pytest.fixture(scope="module")
 def reports(sample_store, tmp_path_factory) -> Path:
-    return press.print_month(Desk(sample_store), "2026-10", out=tmp_path_factory.mktemp("reports")).index.parent
+    return batch.print_month(Desk(sample_store), "2026-10", out=tmp_path_factory.mktemp("reports")).index.parent
 
 
 @pytest.fixture

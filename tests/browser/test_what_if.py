@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from healthkit import press
+from healthkit import batch
 from healthkit.report import wording
 from healthkit.report.wording import foresight
-from healthkit.workspace.desk import Desk
+from healthkit.workspace.workspace import Desk
 
 AS_OF = date(2026, 10, 31)
 MEASURES = {"lantern-hill-lighting": "order_defect_rate", "birchway-crafts": "late_shipment_rate"}
@@ -24,7 +24,7 @@ def desk(sample_store) -> Desk:
 
 @pytest.fixture(scope="module")
 def reports(desk, tmp_path_factory) -> Path:
-    return press.print_month(desk, "2026-10", MEASURES, tmp_path_factory.mktemp("tries")).index.parent
+    return batch.print_month(desk, "2026-10", MEASURES, tmp_path_factory.mktemp("tries")).index.parent
 
 
 @pytest.mark.parametrize(("account", "metric"), MEASURES.items())

@@ -5,10 +5,10 @@ says for how long a measure has been off target and what follows from it, `recon
 marketplace's.
 """
 
-from healthkit.analysis.explain.bridges import STEPS, Bridge, Count, ExplainError, Step, bridge, largest_remainder
-from healthkit.analysis.explain.groups import DRIVERS, drivers
-from healthkit.analysis.explain.reconciling import DIFFERENCES, Difference, Reconciled, reconcile
-from healthkit.analysis.explain.standings import Standing, standing, standing_of
+from healthkit.analysis.explain.group_comparison import DRIVERS, drivers
+from healthkit.analysis.explain.rate_bridge import STEPS, Bridge, Count, ExplainError, Step, bridge, largest_remainder
+from healthkit.analysis.explain.reconciliation import DIFFERENCES, Difference, Reconciled, reconcile
+from healthkit.analysis.explain.streaks import Standing, standing, standing_of
 
 __all__ = [
     "DIFFERENCES",

@@ -7,10 +7,10 @@ and shows itself in a notebook. What came from a file is escaped by the template
 from healthkit.report.blocks.account import account_state, contacts
 from healthkit.report.blocks.beside import reconciled
 from healthkit.report.blocks.block import Block
-from healthkit.report.blocks.document import code, page, style
 from healthkit.report.blocks.findings import Measure, measures
 from healthkit.report.blocks.missing_files import missing
 from healthkit.report.blocks.outputs import output_html
+from healthkit.report.blocks.page_html import code, page, style
 from healthkit.report.blocks.portfolio import Portfolio, index, portfolio_row
 from healthkit.report.blocks.report import chapters, rules, scorecard, verdict, verdict_lines
 

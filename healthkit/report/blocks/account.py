@@ -11,10 +11,10 @@ from healthkit.report import wording
 from healthkit.report.blocks import findings
 from healthkit.report.blocks.block import Block, rendered
 from healthkit.report.blocks.findings import Measure, Row
-from healthkit.report.blocks.strokes import scale
+from healthkit.report.blocks.sparklines import scale
 
 if TYPE_CHECKING:
-    from healthkit.report.monthly import Monthly
+    from healthkit.report.model import Monthly
 
 
 # -- buyers' messages ------------------------------------------------------------------------------------------

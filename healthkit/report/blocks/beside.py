@@ -13,7 +13,7 @@ from healthkit.report.blocks.block import Block, rendered
 from healthkit.report.blocks.findings import JUDGED
 
 if TYPE_CHECKING:
-    from healthkit.report.monthly import Monthly
+    from healthkit.report.model import Monthly
 
 
 def reconciled(monthly: Monthly) -> Block:

@@ -11,7 +11,7 @@ from healthkit.report.blocks import findings
 from healthkit.report.blocks.findings import Measure
 
 if TYPE_CHECKING:
-    from healthkit.report.monthly import Monthly
+    from healthkit.report.model import Monthly
 
 SHOWN = 5
 """So many groups stand in a chart: those that stand out, then those that have at least one order more than the rest."""

@@ -18,7 +18,7 @@ from healthkit.report import wording
 from healthkit.report.wording import Group, Leaving, Standing
 
 if TYPE_CHECKING:
-    from healthkit.report.monthly import Monthly
+    from healthkit.report.model import Monthly
 
 JUDGED = ON_SCALE
 

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from healthkit.analysis import whatif
+from healthkit.analysis import scenarios
 from healthkit.analysis.outlook import Calendar, Futures
 from healthkit.report import charts, wording
 from healthkit.report.blocks import findings
@@ -28,12 +28,12 @@ BEGIN = 30
 
 def what_if(row: Measure, held: Calendar, year: int) -> tuple[dict[str, Any], dict[str, Any]] | None:
     """The words of a chapter's what-if and its chart; None where no order is at fault that could be fewer."""
-    causes = whatif.sliders(held, most=2)
+    causes = scenarios.sliders(held, most=2)
     if not causes or row.target is None:
         return None
-    grid = whatif.grid(held, causes)
-    name, grain = f"{row.anchor}-whatif", whatif.GRAIN[len(causes)]
-    today = whatif.goals(held, held.as_of)
+    grid = scenarios.grid(held, causes)
+    name, grain = f"{row.anchor}-whatif", scenarios.GRAIN[len(causes)]
+    today = scenarios.goals(held, held.as_of)
     needed = next(one for one in today if (one.kind, one.cause) == ("cause", causes[0]))
     begin = {cause: (BEGIN // grain * grain if place == 0 else 0) for place, cause in enumerate(causes)}
     words: dict[str, Any] = {
@@ -108,11 +108,11 @@ def _data(row: Measure, held: Calendar, grid: pd.DataFrame, grain: int, year: in
 
 
 def _steps(
-    row: Measure, held: Calendar, grid: pd.DataFrame, causes: list[str], needed: whatif.Goal, year: int
+    row: Measure, held: Calendar, grid: pd.DataFrame, causes: list[str], needed: scenarios.Goal, year: int
 ) -> list[dict[str, Any]]:
     """Some positions of the first slider, the others at none, and the first that meets the target."""
     alone = grid[(grid[causes[1:]] == 0).all(axis=1)].set_index(causes[0])
-    grain = whatif.GRAIN[len(causes)]
+    grain = scenarios.GRAIN[len(causes)]
     enough = [] if not needed.many else [_up(foresight.whole_percent(needed.by), grain)]
     shares = sorted({share for share in (*STEPS, *enough) if share in alone.index})
     rows = []
@@ -132,7 +132,7 @@ def _up(share: int, grain: int) -> int:
     return min(100, -(-share // grain) * grain)
 
 
-def _goals(row: Measure, held: Calendar, today: list[whatif.Goal], year: int) -> list[str]:
+def _goals(row: Measure, held: Calendar, today: list[scenarios.Goal], year: int) -> list[str]:
     """What it would take to be on target on the as-of day, and in a month."""
     if held.back_on == held.as_of:
         return []
@@ -141,7 +141,7 @@ def _goals(row: Measure, held: Calendar, today: list[whatif.Goal], year: int) ->
     for by in (held.as_of, month):
         enough = [
             foresight.goal(one.kind, one.cause, one.many, one.by, one.best, row.noun)
-            for one in (today if by == held.as_of else whatif.goals(held, by))
+            for one in (today if by == held.as_of else scenarios.goals(held, by))
             if one.many is not None and one.kind != "waiting" and not (one.kind == "volume" and by == held.as_of)
         ]
         off = int(held.days.loc[held.days["day"] == pd.Timestamp(by), "headroom"].iloc[0]) < 0

@@ -12,7 +12,7 @@ from healthkit.report.blocks.findings import Measure
 from healthkit.report.wording import Sentence
 
 if TYPE_CHECKING:
-    from healthkit.report.monthly import Monthly
+    from healthkit.report.model import Monthly
 
 
 def missing(monthly: Monthly) -> Block:

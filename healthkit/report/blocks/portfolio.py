@@ -13,11 +13,11 @@ from healthkit.report import wording
 from healthkit.report.blocks import findings, missing_files
 from healthkit.report.blocks.block import Block, rendered
 from healthkit.report.blocks.findings import JUDGED, Measure
-from healthkit.report.blocks.strokes import Bar, strip
+from healthkit.report.blocks.sparklines import Bar, strip
 from healthkit.report.wording import Sentence, Standing
 
 if TYPE_CHECKING:
-    from healthkit.report.monthly import Monthly
+    from healthkit.report.model import Monthly
 
 STRIPS = 8
 """So many measures have a strip; the page has no room for more."""

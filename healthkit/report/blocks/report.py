@@ -12,11 +12,11 @@ from healthkit.report.blocks import excess, findings, foresight, missing_files
 from healthkit.report.blocks.block import Block, rendered
 from healthkit.report.blocks.excess import Figure
 from healthkit.report.blocks.findings import JUDGED, Measure
-from healthkit.report.blocks.strokes import sparkline
+from healthkit.report.blocks.sparklines import sparkline
 from healthkit.report.wording import Group, Sentence
 
 if TYPE_CHECKING:
-    from healthkit.report.monthly import Monthly
+    from healthkit.report.model import Monthly
 
 LISTED = 12
 """So many orders stand in a page; all of them in the file beside it."""

@@ -9,7 +9,7 @@ import altair as alt
 import pandas as pd
 
 from healthkit.report import wording
-from healthkit.report.charts.drawing import (
+from healthkit.report.charts.style import (
     NARROW,
     SMALL,
     UNCHECKED,

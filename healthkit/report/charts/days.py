@@ -11,7 +11,7 @@ import altair as alt
 import pandas as pd
 
 from healthkit.report import wording
-from healthkit.report.charts.drawing import (
+from healthkit.report.charts.style import (
     DAY,
     HALF,
     NARROW,

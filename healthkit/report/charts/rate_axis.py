@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from healthkit.report import wording
-from healthkit.report.charts.drawing import Rows, colour
+from healthkit.report.charts.style import Rows, colour
 
 
 class RateAxis(NamedTuple):

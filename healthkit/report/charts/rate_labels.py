@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from healthkit.report import wording
-from healthkit.report.charts.drawing import WORDS, Rows, colour, day_of, layer_of, moment_of, text_width
 from healthkit.report.charts.rate_axis import RateAxis, shown
+from healthkit.report.charts.style import WORDS, Rows, colour, day_of, layer_of, moment_of, text_width
 
 
 class _Label(NamedTuple):

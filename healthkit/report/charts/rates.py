@@ -10,7 +10,9 @@ import altair as alt
 import pandas as pd
 
 from healthkit.report import wording
-from healthkit.report.charts.drawing import (
+from healthkit.report.charts.rate_axis import RateAxis, days_of, shown
+from healthkit.report.charts.rate_labels import label_layer, rate_labels
+from healthkit.report.charts.style import (
     LOOKS,
     NARROW,
     UNCHECKED,
@@ -26,8 +28,6 @@ from healthkit.report.charts.drawing import (
     shared,
     text_width,
 )
-from healthkit.report.charts.rate_axis import RateAxis, days_of, shown
-from healthkit.report.charts.rate_labels import label_layer, rate_labels
 
 
 @UNCHECKED

@@ -1,0 +1,246 @@
+"""Which group of orders carries the excess: a rate by product, carrier, place or weekday, each held against the rest.
+
+A group stands out when the interval of its difference from the rest lies wholly on the bad side. The interval is
+Newcombe's for two independent shares (hybrid score, Statistics in Medicine 17, 1998, method 10), at 95 % for all groups
+of one kind together (Bonferroni), so that of many groups none stands out by mere number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+from statistics import NormalDist
+from typing import NamedTuple
+from weakref import WeakKeyDictionary
+
+import narwhals as nw
+import numpy as np
+import pandas as pd
+
+from healthkit.analysis.explain.orders_on_day import Evening, Seen
+from healthkit.analysis.explain.rate_bridge import ExplainError, must_be_a_rate
+from healthkit.metrics.policy import Rule
+from healthkit.schema.tables import Column, Ledger, Table, collected
+
+DRIVERS = Table(
+    "drivers",
+    "one group of orders held against the rest of them, in one measure as of a day",
+    {
+        "dimension": Column("text"), "group": Column("text"), "counted": Column("count"), "at_fault": Column("count"),
+        "rate": Column("share"), "rest_counted": Column("count"), "rest_at_fault": Column("count"),
+        "excess": Column("share"), "low": Column("share"), "high": Column("share"), "stands_out": Column("flag"),
+    },
+    ("dimension", "group"),
+)  # fmt: skip
+"""`rate` is the share at fault. `excess` is how many more are at fault than at the rest's rate, `low` and `high` its
+interval. [orders] Of a `cause` there is no rest: its row says how many are at fault for it."""
+DIMENSIONS = ("cause", "sku", "asin", "carrier", "ship_method", "country", "state", "reason", "weekday")
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+SURE = 0.95
+"""How sure the intervals of all groups of one kind are together."""
+
+
+def drivers(
+    ledger: Ledger,
+    rule: Rule,
+    account: str,
+    marketplace: str,
+    channel: str,
+    as_of: date,
+    *,
+    window: int | None = None,
+) -> pd.DataFrame:
+    """DRIVERS of one measure as displayed on a day, those with the largest excess first.
+
+    An order of two products stands in the group of each. Kinds of groups of which the files tell nothing, or one group
+    alone, are left out. Raises ExplainError where nothing counts that day, and for what is no rate.
+    """
+    must_be_a_rate(rule.metric)
+    length = window or rule.windows[0]
+    last = as_of - timedelta(days=rule.lag)
+    first = last - timedelta(days=length - 1)
+    orders = Evening.of(ledger, rule, account, marketplace)
+    seen = orders.seen(first, last, as_of, (channel,))
+    if seen.n == 0:
+        raise ExplainError(
+            f"{account} has nothing that counts in {rule.metric} ({channel}) on {as_of}; choose another day."
+        )
+    counted, at_fault = seen.counted, np.where(seen.there, seen.at_fault, 0)
+    pieces = [_by_cause(seen)]
+    for dimension, groups in _groups(ledger, orders, account, marketplace, seen.there):
+        pieces.append(_against_rest(dimension, groups, counted, at_fault))
+    rows = [piece for piece in pieces if len(piece["group"])] or pieces[:1]
+    table = pd.DataFrame({name: np.concatenate([piece[name] for piece in rows]) for name in DRIVERS.columns})
+    return table.sort_values(
+        ["stands_out", "excess"], ascending=False, kind="stable", na_position="last", ignore_index=True
+    )
+
+
+_Columns = dict[str, np.ndarray]
+
+
+def _rows(
+    dimension: str, groups: np.ndarray, counted: np.ndarray, at_fault: np.ndarray, **more: np.ndarray
+) -> _Columns:
+    """Groups of one kind as columns of DRIVERS; what is not given is nothing."""
+    many = len(groups)
+    share = np.divide(at_fault, counted, out=np.full(many, np.nan), where=counted > 0)
+    nothing = dict.fromkeys(("excess", "low", "high"), np.full(many, np.nan))
+    none = dict.fromkeys(("rest_counted", "rest_at_fault"), np.zeros(many, dtype=np.int64))
+    made = {"dimension": np.full(many, dimension, dtype=object), "group": groups.astype(object)}
+    made |= {"counted": counted, "at_fault": at_fault, "rate": share}
+    return made | nothing | none | {"stands_out": np.zeros(many, dtype=bool)} | more
+
+
+def _by_cause(seen: Seen) -> _Columns:
+    """How many are at fault for each cause, of all that are counted; an order with two causes stands with each."""
+    rows, many = seen.faults, len(seen.causes)
+    order, cause, weight = (rows.order, rows.cause, rows.weight)
+    if seen.joined:
+        _, once = np.unique(order * max(1, many) + cause, return_index=True)
+        cause, weight = cause[once], weight[once]
+    counts = np.bincount(cause, weight, many).astype(np.int64)
+    there = np.unique(cause)
+    total = np.full(there.size, seen.n)
+    return _rows("cause", np.array(seen.causes, dtype=object)[there], total, counts[there])
+
+
+def _against_rest(dimension: str, groups: Groups, counted: np.ndarray, at_fault: np.ndarray) -> _Columns:
+    """Each group of one kind against all orders that are not in it; only orders of which the files tell the group."""
+    told = np.unique(groups.order)
+    n, k = int(counted[told].sum()), int(at_fault[told].sum())
+    each, bad = (
+        np.bincount(groups.group, weight[groups.order], len(groups.names)).astype(np.int64)
+        for weight in (counted, at_fault)
+    )
+    there = np.unique(groups.group)
+    if there.size < 2:
+        return _rows(dimension, *(np.zeros(0, dtype=np.int64),) * 3)
+    each, bad = each[there], bad[there]
+    rest, rest_bad = n - each, k - bad
+    # Where each order is in the group there is no rest to hold it against.
+    some = (rest > 0) & (each > 0)
+    excess, low, high = (np.full(there.size, np.nan) for _ in range(3))
+    gap = _difference(bad[some], each[some], rest_bad[some], rest[some], 1 - (1 - SURE) / there.size)
+    excess[some], low[some], high[some] = (each[some] * end for end in gap)
+    return _rows(
+        dimension, groups.names[there], each, bad, rest_counted=rest, rest_at_fault=rest_bad, excess=excess, low=low,
+        high=high, stands_out=low > 0,
+    )  # fmt: skip
+
+
+def wilson(at_fault: int, counted: int, sure: float = SURE) -> tuple[float, float]:
+    """The score interval of one share (Wilson 1927).
+
+    >>> tuple(round(end, 4) for end in wilson(56, 70))
+    (0.6918, 0.877)
+    """
+    low, high = _wilson(np.array([at_fault]), np.array([counted]), sure)
+    return float(low[0]), float(high[0])
+
+
+def difference(bad: int, counted: int, other_bad: int, other_counted: int, sure: float = SURE) -> tuple[float, float]:
+    """The interval of the difference of two independent shares (Newcombe 1998, method 10).
+
+    >>> tuple(round(end, 4) for end in difference(56, 70, 48, 80))
+    (0.0524, 0.3339)
+    """
+    first, second, third, fourth = (np.array([value]) for value in (bad, counted, other_bad, other_counted))
+    _, low, high = _difference(first, second, third, fourth, sure)
+    return float(low[0]), float(high[0])
+
+
+def _wilson(at_fault: np.ndarray, counted: np.ndarray, sure: float) -> tuple[np.ndarray, np.ndarray]:
+    z = NormalDist().inv_cdf(0.5 + sure / 2)
+    share, more = at_fault / counted, z * z / counted
+    middle, far = share + more / 2, z * np.sqrt((share * (1 - share) + more / 4) / counted)
+    # At none and at all at fault the ends are the share itself, which rounding may miss by the last digit.
+    low, high = (middle - far) / (1 + more), (middle + far) / (1 + more)
+    return np.maximum(0.0, np.minimum(low, share)), np.minimum(1.0, np.maximum(high, share))
+
+
+def _difference(
+    bad: np.ndarray, counted: np.ndarray, other_bad: np.ndarray, other_counted: np.ndarray, sure: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The difference of two shares and the ends of its interval."""
+    share, other = bad / counted, other_bad / other_counted
+    (low, high), (other_low, other_high) = _wilson(bad, counted, sure), _wilson(other_bad, other_counted, sure)
+    gap = share - other
+    below = np.sqrt((share - low) ** 2 + (other_high - other) ** 2)
+    above = np.sqrt((high - share) ** 2 + (other - other_low) ** 2)
+    return gap, gap - below, gap + above
+
+
+# -- which group an order is in -------------------------------------------------------------------------------
+
+
+class Groups(NamedTuple):
+    """The groups of one kind by name, sorted, and which orders are in which: places of both, each pair once."""
+
+    names: np.ndarray
+    order: np.ndarray
+    group: np.ndarray
+
+
+ASKED = (
+    ("items", "order_id", ("sku", "asin")),
+    ("shipments", "order_id", ("carrier", "ship_method")),
+    ("orders", "order_id", ("country", "state", "ship_method")),
+    ("returns", "return_id", ("sku", "reason")),
+)
+"""Where the groups of orders stand: the table, what names the order there, the columns that name a group."""
+_KEPT: WeakKeyDictionary[Ledger, dict[tuple[str, ...], pd.DataFrame]] = WeakKeyDictionary()
+
+
+def _groups(
+    ledger: Ledger, orders: Evening, account: str, marketplace: str, wanted: np.ndarray
+) -> Iterator[tuple[str, Groups]]:
+    """By kind of group, which of the orders that are wanted are in which."""
+    names = pd.Index(orders.ids)
+    told: dict[str, Groups] = {}
+    for table, name, columns in ASKED:
+        rows = _told(ledger, table, name, columns, account, marketplace)
+        place = names.get_indexer(rows[name])
+        inside = (place >= 0) & wanted[place]
+        for dimension in columns:
+            if dimension in told:
+                continue
+            known = inside & rows[dimension].notna().to_numpy()
+            groups = _pairs(place[known], rows[dimension][known])
+            # An ASIN for each SKU and the other way round are the same groups under another name.
+            if len(groups.order) and not (dimension == "asin" and "sku" in told and _same(rows[known])):
+                told[dimension] = groups
+                yield dimension, groups
+    rows = orders.counting
+    first = np.full(len(names), -1)
+    first[rows.order[::-1]] = rows.clock[::-1]
+    at = np.flatnonzero(wanted & (first >= 0))
+    # Day 0, the first of 1970, was a Thursday.
+    yield "weekday", _pairs(at, pd.Series(np.array(WEEKDAYS, dtype=object)[(first[at] + 3) % 7]))
+
+
+def _told(
+    ledger: Ledger, table: str, name: str, columns: tuple[str, ...], account: str, marketplace: str
+) -> pd.DataFrame:
+    """What one table tells of the groups of an account's orders; kept with the ledger, for each measure asks it."""
+    kept = _KEPT.setdefault(ledger, {})
+    asked = table, account, marketplace
+    if asked not in kept:
+        mine = (nw.col("account") == account) & (nw.col("marketplace") == marketplace)
+        rows = collected(getattr(ledger, table).filter(mine).select(name, *columns).unique())
+        kept[asked] = rows.astype(object)
+    return kept[asked]
+
+
+def _same(lines: pd.DataFrame) -> bool:
+    """Whether SKU and ASIN part the orders in the same way."""
+    both = lines[["sku", "asin"]].dropna().drop_duplicates()
+    return len(both) == both["sku"].nunique() == both["asin"].nunique()
+
+
+def _pairs(order: np.ndarray, names: pd.Series) -> Groups:
+    """Orders and their group, each pair once."""
+    codes, groups = pd.factorize(names.to_numpy(dtype=object), sort=True)
+    many = max(1, len(groups))
+    both = np.unique(order.astype(np.int64) * many + codes)
+    return Groups(np.asarray(groups, dtype=object), both // many, both % many)

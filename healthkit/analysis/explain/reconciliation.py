@@ -1,0 +1,560 @@
+"""Our counts beside the marketplace's own: how far apart, and by which orders, as far as that can be known.
+
+The marketplace gives a count and the days it covers, not the orders. So each known way to count differently is tried on
+our own orders, and a difference is put down to those ways that account for it: the fewest that leave the least open.
+What none of them accounts for stays unexplained, and says so. The differences add up to the distance exactly.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from functools import cached_property
+from itertools import chain, combinations
+from typing import Any, NamedTuple
+
+import narwhals as nw
+import numpy as np
+import pandas as pd
+
+from healthkit.analysis.explain.orders_on_day import PLACES, Evening, Rows, Seen, day
+from healthkit.analysis.explain.rate_bridge import ExplainError
+from healthkit.metrics.definitions import METRICS
+from healthkit.metrics.evidence import rests_on
+from healthkit.metrics.exposure import Counts
+from healthkit.metrics.policy import Policy, Rule, judge
+from healthkit.metrics.scores import NEVER, day_numbers, stays_behind
+from healthkit.schema.tables import ALL, CHANNELS, Ledger, collected
+
+DIFFERENCES = (
+    "window", "time zone", "channel", "cancelled orders", "counted twice", "not imported", "feedback removed",
+    "cleared", "known later", "not known there", "orders missing", "no scans", "no file", "unexplained",
+)  # fmt: skip
+"""Why two counts differ, in the order in which it is told.
+
+`window`: other days than our rule's. `time zone`: days cut in UTC. `channel`: orders of the other channel, too.
+`cancelled orders`: without them. `counted twice`: an order once for each of its defects. `not imported`: no file of
+ours tells of such a defect. `feedback removed`, `cleared`: a defect that one side holds for gone. `known later`: one
+that our files date after the day. `not known there`: one of the last days before it. `orders missing`: orders that no
+file of ours holds. `no scans`: tracking numbers that no carrier scanned.
+`no file`: no file of ours tells what it takes to count any of the orders (see `Reconciled.missing`).
+"""
+LATELY = 7
+"""So many days around the day asked for, one side may know of a change that the other does not. [days]"""
+
+
+class Difference(NamedTuple):
+    """One reason: how many more the marketplace counts and holds at fault for it; the orders, where they are known."""
+
+    cause: str
+    counted: int
+    at_fault: int
+    order_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Reconciled:
+    """One measure as of a day: ours by the rule, the marketplace's as it reported it, and why they differ.
+
+    Each pair is (counted, at fault). `first_day` and `last_day` are those that the marketplace says it counted.
+    `perhaps` are causes in whose place others fit as well. `missing` is the evidence for want of which our files count
+    nothing. `parts` are the causes of defects whose numbers differ: name, ours, theirs.
+    """
+
+    account: str
+    marketplace: str
+    channel: str
+    rule: Rule
+    as_of: date
+    window: int
+    first_day: date
+    last_day: date
+    ours: tuple[int, int]
+    theirs: tuple[int, int]
+    status: str
+    their_status: str
+    contradiction: str
+    proxy: bool
+    differences: tuple[Difference, ...] = field(default=())
+    perhaps: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    parts: tuple[tuple[str, int, int], ...] = ()
+
+    @property
+    def metric(self) -> str:
+        """The id of the metric."""
+        return self.rule.metric
+
+    @property
+    def agrees(self) -> bool:
+        """Whether both counts are the same."""
+        return self.ours == self.theirs
+
+
+def reconcile(
+    ledger: Ledger,
+    policy: Policy,
+    account: str,
+    marketplace: str,
+    day: date,
+    evidence: Iterable[str] = (),
+    counts: Counts | None = None,
+) -> list[Reconciled]:
+    """Our counts beside the newest ones that the marketplace reported by the evening of a day, a measure each.
+
+    Only figures with both counts are laid side by side, as of the day of their own report. `evidence` says what our
+    files can tell of (see `tables.EVIDENCE`). With the `counts` at hand, orders are asked for by name only where both
+    sides differ. Raises ExplainError where the store holds no figure of the marketplace.
+    """
+    readings = _newest_readings(ledger, account, marketplace, day)
+    if readings.empty:
+        raise ExplainError(
+            f"No figure of the marketplace itself is known for {account} ({marketplace}) by {day}. Import its seller "
+            "performance reports (JSON or XML)."
+        )
+    told = set(evidence)
+    made = [_reconciled(ledger, policy, reading, told, counts) for reading in readings.to_dict("records")]
+    return [one for one in made if one is not None]
+
+
+def _newest_readings(ledger: Ledger, account: str, marketplace: str, by: date) -> pd.DataFrame:
+    """The newest figure of each measure and channel by the evening of a day; of several windows the longest."""
+    mine = ledger.readings.filter((nw.col("account") == account) & (nw.col("marketplace") == marketplace))
+    rows = collected(mine.filter(nw.col("as_of") <= nw.lit(by)))
+    rows = rows[rows["counted"].notna() & rows["at_fault"].notna() & rows["metric"].isin(METRICS)]
+    newest = rows.sort_values(["metric", "channel", "as_of", "first_day"], ascending=[True, True, False, True])
+    return newest.drop_duplicates(["metric", "channel"]).reset_index(drop=True)
+
+
+def _reconciled(
+    ledger: Ledger, policy: Policy, reading: dict[str, Any], told: set[str], counts: Counts | None
+) -> Reconciled | None:
+    """One figure laid beside ours; None where no rule asks for it, or it is no rate."""
+    as_of, first, last = (day(reading[name]) for name in ("as_of", "first_day", "last_day"))
+    rule = _rule(policy, reading["metric"], reading["channel"], as_of)
+    if rule is None or METRICS[rule.metric].shows != "rate":
+        return None
+    channels = rule.channels if reading["channel"] == ALL else (reading["channel"],)
+    window = _nearest(rule.windows, (last - first).days + 1)
+    theirs = int(reading["counted"]), int(reading["at_fault"])
+    ends = as_of - timedelta(days=rule.lag)
+    begins = ends - timedelta(days=window - 1)
+    mine = reading["account"], reading["marketplace"]
+    differences: tuple[Difference, ...] = ()
+    unsure: set[str] = set()
+    missing: tuple[str, ...] = ()
+    parts: tuple[tuple[str, int, int], ...] = ()
+    if (
+        counts is not None
+        and (begins, ends) == (first, last)
+        and _swept(counts, rule, mine, channels, as_of, window) == theirs
+    ):
+        ours = theirs
+    else:
+        orders = Evening.of(ledger, rule, *mine)
+        seen = orders.seen(begins, ends, as_of, channels)
+        ours = seen.n, seen.k
+        asked = _Asked(ledger, rule, reading, orders, channels, (first, last), as_of, told)
+        if not seen.n and not asked.seen().n and theirs[0]:
+            missing = tuple(word for word in rests_on(rule) if word not in told)
+        parts = _differing_parts(asked)
+        differences = (Difference("no file", *theirs),) if missing else tuple(_explained(asked, seen, theirs, unsure))
+    return Reconciled(
+        *mine, reading["channel"], rule, as_of, window, first, last, ours, theirs, _status(rule, *ours),
+        _status(rule, *theirs), _text(reading["contradiction"]),
+        bool(METRICS[rule.metric].proxy) and METRICS[rule.metric].proxy_unless not in told, differences,
+        tuple(one.cause for one in differences if one.cause in unsure), missing, parts,
+    )  # fmt: skip
+
+
+def _swept(
+    counts: Counts, rule: Rule, mine: tuple[str, str], channels: tuple[str, ...], as_of: date, window: int
+) -> tuple[int, int]:
+    """How many count and are at fault on the evening of a day, by the sweep of `scores`."""
+    behind = [stays_behind(counts, rule, *mine, channel) for channel in channels]
+    kinds = [one.counting_stays for one in behind], [one.fault_stays for one in behind]
+    day = day_numbers([as_of])
+    counted, at_fault = (sum(int(stays.on(day, 1, window, rule.lag, False)[0, 0]) for stays in held) for held in kinds)
+    return counted, at_fault
+
+
+def _rule(policy: Policy, metric: str, channel: str, as_of: date) -> Rule | None:
+    """The rule in force that asks for a metric in a channel."""
+    for rule in policy.on(as_of):
+        if rule.metric == metric and (channel == ALL or channel in rule.channels):
+            return rule
+    return None
+
+
+def _nearest(windows: tuple[int, ...], days: int) -> int:
+    """Of the rule's windows the one that is nearest in length."""
+    return min(windows, key=lambda window: (abs(window - days), window))
+
+
+def _status(rule: Rule, counted: int, at_fault: int) -> str:
+    return str(judge(rule, np.array([counted]), np.array([at_fault]))[0])
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+# -- what accounts for a difference ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """One figure of the marketplace, and what is known of the orders that it must be about."""
+
+    ledger: Ledger
+    rule: Rule
+    reading: dict[str, Any]
+    orders: Evening
+    channels: tuple[str, ...]
+    days: tuple[date, date]
+    as_of: date
+    told: set[str]
+
+    def seen(self, orders: Evening | None = None, channels: tuple[str, ...] | None = None) -> Seen:
+        """What counts of the days that the marketplace names."""
+        return (orders or self.orders).seen(*self.days, self.as_of, channels or self.channels)
+
+    # Each way is tried in several sets; what none of them changes is asked for once.
+
+    @cached_property
+    def in_utc(self) -> Evening | None:
+        """The orders with their days cut in UTC; None where the files hold days alone."""
+        return self.orders.in_utc(self.ledger, self.rule.clock)
+
+    @cached_property
+    def cancelled(self) -> np.ndarray:
+        """Which orders were cancelled as a whole by then. [orders]"""
+        mine = self.ledger.orders.filter(
+            (nw.col("account") == self.reading["account"]) & (nw.col("status") == "cancelled")
+            & (nw.col("cancelled_on") <= nw.lit(self.as_of))
+        )  # fmt: skip
+        gone = set(collected(mine.select("order_id"))["order_id"])
+        return np.array([name in gone for name in self.orders.ids], dtype=bool)
+
+    @cached_property
+    def without_cancelled(self) -> dict[Evening, Evening]:
+        """Orders that were tried, without those that were cancelled."""
+        return {}
+
+    @cached_property
+    def near(self) -> tuple[list[_Single], ...]:
+        """The orders of these days that are near to being seen by one side alone: cleared by then, cleared later, known
+        later, known lately."""
+        rows = self.orders.faults
+        first, last, evening = (int(number) for number in day_numbers([*self.days, self.as_of]))
+        channels = [PLACES[name] for name in self.channels]
+        inside = np.isin(rows.channel, channels) & (rows.clock >= first) & (rows.clock <= last)
+        known, cleared = inside & (rows.known <= evening), inside & (rows.ended <= evening)
+        later = inside & (rows.known > evening)
+        lately = known & (rows.known > evening - LATELY) & ~cleared
+        later_gone = known & (rows.ended > evening) & (rows.ended < NEVER)
+        return (
+            self.singles(cleared, 1, -rows.ended, _gone),
+            self.singles(later_gone, -1, rows.ended, _gone),
+            self.singles(later, 1, rows.known, lambda _: "known later"),
+            self.singles(lately, -1, -rows.known, lambda _: "not known there"),
+        )
+
+    def singles(
+        self, chosen: np.ndarray, sign: int, by: np.ndarray, cause: Callable[[str], str], rows: Rows | None = None
+    ) -> list[_Single]:
+        """Some rows at fault as single orders, each once, sorted by a number."""
+        held = self.orders.faults if rows is None else rows
+        at = np.flatnonzero(chosen)
+        at = at[np.argsort(by[at], kind="stable")]
+        once = at[np.sort(np.unique(held.order[at], return_index=True)[1])]
+        named = ((self.orders.causes[held.cause[place]], int(held.order[place])) for place in once)
+        return [_Single(cause(defect), self.orders.ids[order], defect, sign, 0, order) for defect, order in named]
+
+    @cached_property
+    def silent_days(self) -> int:
+        """How many days of its window have no order in our files (see `_silent_days`)."""
+        return _silent_days(self)
+
+    @cached_property
+    def orphans(self) -> list[_Single]:
+        """The orders at fault that no file of orders holds."""
+        return list(_orphans(self))
+
+
+class _Try(NamedTuple):
+    """Whole ways to count differently, tried together: what is then seen, and what each of them changed."""
+
+    seen: Seen
+    twice: bool
+    differences: tuple[Difference, ...]
+
+    @property
+    def k(self) -> int:
+        """How many are at fault, an order for each of its defects where they are counted twice."""
+        return len(self.seen.pairs) if self.twice else self.seen.k
+
+
+def _explained(asked: _Asked, ours: Seen, theirs: tuple[int, int], unsure: set[str]) -> Iterator[Difference]:
+    """The differences that add up to the distance: the stated window first, then what leaves the least open.
+
+    Causes in whose place others fit as well are added to `unsure`.
+    """
+    stated = asked.seen()
+    window = _difference("window", ours, stated)
+    if _moves(window):
+        yield window
+    if (stated.n, stated.k) == theirs:
+        # Nothing is left open, and no other way can leave less.
+        return
+    best: list[Difference] = []
+    cost: tuple[int, int] | None = None
+    fitting: list[set[str]] = []
+    for tried in _ways(asked, stated):
+        instead: set[str] = set()
+        rest = list(_filled(asked, tried, theirs, instead))
+        unexplained = rest[-1]
+        if unexplained.counted and any(one.counted for one in tried.differences):
+            # Another way to count moves many orders at once. One that still leaves some open is no better than chance.
+            continue
+        open_ends = abs(unexplained.counted) + abs(unexplained.at_fault)
+        made = [*tried.differences, *(one for one in rest if _moves(one))]
+        if cost is None or (open_ends, len(made)) < cost:
+            best, cost, fitting = made, (open_ends, len(made)), []
+            unsure.clear()
+            unsure.update(instead)
+        if (open_ends, len(made)) == cost:
+            fitting.append({one.cause for one in made})
+    for one in best:
+        if one.cause != "unexplained" and any(one.cause not in causes for causes in fitting):
+            unsure.add(one.cause)
+    yield from sorted(best, key=lambda one: DIFFERENCES.index(one.cause))
+
+
+def _moves(one: Difference) -> bool:
+    """Whether a reason changes anything; two orders may have changed places and the counts be the same."""
+    return bool(one.counted or one.at_fault or (one.cause == "window" and one.order_ids))
+
+
+def _difference(cause: str, before: Seen, after: Seen) -> Difference:
+    """What changes from one way of counting to another, with the orders that only one of them has."""
+    moved = (before.there ^ after.there) | (before.bad ^ after.bad)
+    return Difference(cause, after.n - before.n, after.k - before.k, after.named(moved))
+
+
+def _ways(asked: _Asked, stated: Seen) -> Iterator[_Try]:
+    """Every set of whole ways to count differently, the smallest sets first; each that changes nothing is left out."""
+    names = ["time zone", "channel", "cancelled orders", "counted twice"]
+    for chosen in chain.from_iterable(combinations(names, size) for size in range(3)):
+        tried = _tried(asked, stated, chosen)
+        if tried is not None:
+            yield tried
+
+
+def _tried(asked: _Asked, stated: Seen, chosen: tuple[str, ...]) -> _Try | None:
+    """Some ways taken together; None where one of them changes nothing or cannot be taken."""
+    orders, channels, held, made = asked.orders, asked.channels, stated, []
+    for name in chosen:
+        if name == "time zone":
+            orders = asked.in_utc if asked.in_utc is not None else orders
+        elif name == "channel":
+            channels = tuple(dict.fromkeys((*channels, *CHANNELS))) if ALL not in channels else channels
+        elif name == "cancelled orders":
+            orders = _without_cancelled(asked, orders)
+        now = asked.seen(orders, channels)
+        if name == "counted twice":
+            made.append(_twice(now))
+        else:
+            made.append(_difference(name, held, now))
+            held = now
+        if not _moves(made[-1]):
+            return None
+    return _Try(held, "counted twice" in chosen, tuple(made))
+
+
+def _twice(seen: Seen) -> Difference:
+    """An order for each of its defects: the orders that have several."""
+    several = np.bincount(seen.pairs[:, 0], minlength=len(seen.ids)) > 1
+    if not seen.joined:
+        return Difference("counted twice", 0, 0)
+    return Difference("counted twice", 0, len(seen.pairs) - seen.k, seen.named(several))
+
+
+def _without_cancelled(asked: _Asked, orders: Evening) -> Evening:
+    """The orders without those that were cancelled as a whole by then."""
+    kept = asked.without_cancelled
+    if orders not in kept:
+        kept[orders] = orders.without(asked.cancelled)
+    return kept[orders]
+
+
+# -- single orders --------------------------------------------------------------------------------------------
+
+
+class _Single(NamedTuple):
+    """One order whose defect one side may see and the other not: +1 or -1 at fault, for one cause of defects.
+
+    `place` is where its name stands among the orders; -1 where no file of orders holds it.
+    """
+
+    cause: str
+    order_id: str
+    defect: str
+    sign: int
+    counted: int = 0
+    place: int = -1
+
+
+def _filled(asked: _Asked, tried: _Try, theirs: tuple[int, int], unsure: set[str]) -> Iterator[Difference]:
+    """What single orders account for of the distance that is left, and what stays unexplained.
+
+    Causes in whose place single orders of another cause would do as well are added to `unsure`.
+    """
+    open_n, open_k = theirs[0] - tried.seen.n, theirs[1] - tried.k
+    left = _open_parts(asked, tried)
+    used: dict[str, list[_Single]] = {}
+    taken: set[str] = set()
+    singles = _singles(asked, tried.seen)
+    for single in singles:
+        if single.order_id in taken or (single.counted and open_n < single.counted):
+            continue
+        if open_k * single.sign <= 0 or (left is not None and left.get(single.defect, 0) * single.sign <= 0):
+            continue
+        used.setdefault(single.cause, []).append(single)
+        taken.add(single.order_id)
+        open_k, open_n = open_k - single.sign, open_n - single.counted
+        if left is not None:
+            left[single.defect] -= single.sign
+    for cause, those in used.items():
+        ids = tuple(sorted(single.order_id for single in those))
+        alike = {_effect(one, left is not None) for one in those}
+        others = (one for one in singles if one.cause != cause and one.order_id not in taken)
+        if any(_effect(one, left is not None) in alike for one in others):
+            unsure.add(cause)
+        yield Difference(cause, sum(one.counted for one in those), sum(one.sign for one in those), ids)
+    for one in _without_names(asked, open_n, open_k, left, taken):
+        open_n, open_k = open_n - one.counted, open_k - one.at_fault
+        yield one
+    yield Difference("unexplained", open_n, open_k)
+
+
+def _effect(single: _Single, by_part: bool) -> tuple[int, int, str]:
+    """What a single order does to the counts; where the marketplace gives parts, of which."""
+    return single.sign, single.counted, single.defect if by_part else ""
+
+
+def _differing_parts(asked: _Asked) -> tuple[tuple[str, int, int], ...]:
+    """The causes of defects of which both sides count different numbers of orders, as far as they are given."""
+    stated = asked.seen()
+    open_parts = _open_parts(asked, _Try(stated, False, ())) or {}
+    theirs = _parts(asked.reading["parts"])
+    return tuple((name, theirs[name] - more, theirs[name]) for name, more in open_parts.items() if more)
+
+
+def _open_parts(asked: _Asked, tried: _Try) -> dict[str, int] | None:
+    """By cause of defects, how many more the marketplace counts; None where it gives no parts."""
+    known = {name: many for name, many in _parts(asked.reading["parts"]).items() if name in _PARTS}
+    if not known or not tried.seen.joined or asked.rule.metric != "order_defect_rate":
+        return None
+    pairs = np.bincount(tried.seen.pairs[:, 1], minlength=len(tried.seen.causes))
+    ours = dict(zip(tried.seen.causes, pairs.tolist(), strict=True))
+    return {name: many - ours.get(name, 0) for name, many in known.items()}
+
+
+_PARTS = ("negative_feedback", "a_to_z_claim", "chargeback")
+
+
+def _parts(text: Any) -> dict[str, int]:
+    """The parts of a figure as they stand in READINGS."""
+    return json.loads(text) if isinstance(text, str) and text else {}
+
+
+def _singles(asked: _Asked, seen: Seen) -> list[_Single]:
+    """Single orders that one side may see and the other not, the likeliest first."""
+    gone, later_gone, later, lately = asked.near
+    singles = [
+        *_not_listed(asked, seen),
+        *(one for one in gone if not seen.bad[one.place]),
+        *later_gone,
+        *(one for one in later if not seen.bad[one.place]),
+        *asked.orphans,
+        *lately,
+    ]
+    return [one for one in singles if one.counted or seen.there[one.place]]
+
+
+def _not_listed(asked: _Asked, seen: Seen) -> list[_Single]:
+    """Orders at fault here that the marketplace's own list leaves out, where the list is as long as its count."""
+    listed = asked.orders.listed & seen.there
+    if int(listed.sum()) != int(asked.reading["at_fault"]):
+        return []
+    rows = seen.faults
+    return asked.singles(~listed[rows.order], -1, rows.order, lambda _: "cleared", rows)
+
+
+def _gone(defect: str) -> str:
+    """What it is called when a defect ceased to count."""
+    return "feedback removed" if defect == "negative_feedback" else "cleared"
+
+
+def _orphans(asked: _Asked) -> Iterator[_Single]:
+    """Orders that a file of defects or feedback names and no file of orders holds, known by the day."""
+    if asked.rule.metric not in _OF_DEFECTS:
+        return
+    mine = (nw.col("account") == asked.reading["account"]) & (nw.col("marketplace") == asked.reading["marketplace"])
+    known = set(collected(asked.ledger.orders.filter(mine).select("order_id"))["order_id"])
+    bad = asked.rule.basis.option("negative_up_to", 2)
+    ratings = collected(asked.ledger.feedback.filter(mine & (nw.col("rating") <= bad)))
+    defects = collected(asked.ledger.defects.filter(mine))
+    told = [
+        ("negative_feedback", row["order_id"], row["received_on"], row["removed_on"])
+        for row in ratings.to_dict("records")
+    ]
+    told += [(row["kind"], row["order_id"], row["known_on"], row["cleared_on"]) for row in defects.to_dict("records")]
+    for kind, order_id, begins, ends in sorted(told, key=lambda one: (str(one[2]), one[1], one[0])):
+        stands = day(begins) <= asked.as_of and (pd.isna(ends) or day(ends) > asked.as_of)
+        if order_id not in known and kind in _OF_DEFECTS[asked.rule.metric] and stands:
+            yield _Single("orders missing", order_id, kind, 1, 1)
+
+
+_OF_DEFECTS = {
+    "order_defect_rate": _PARTS, "negative_feedback_rate": ("negative_feedback",),
+    "a_to_z_claim_rate": ("a_to_z_claim",), "chargeback_rate": ("chargeback",),
+    "refund_rate": ("refund",), "cancellation_rate": ("cancelled",),
+    "late_shipment_rate": ("shipped_late",),
+}  # fmt: skip
+
+
+def _without_names(
+    asked: _Asked, open_n: int, open_k: int, left: dict[str, int] | None, taken: set[str]
+) -> Iterator[Difference]:
+    """What is known of the rest without names: defects of which no file tells, scans, days without orders."""
+    metric = METRICS[asked.rule.metric]
+    missing = [need for need in metric.needs if need not in asked.told]
+    if open_k > 0 and missing:
+        told = sum(max(0, (left or {}).get(_TOLD_BY[need], 0)) for need in missing if need in _TOLD_BY)
+        many = min(open_k, told) if left is not None else open_k
+        if many:
+            yield Difference("not imported", 0, many)
+            open_k -= many
+    if open_k > 0 and metric.proxy == "tracking_not_scanned" and metric.proxy_unless not in asked.told:
+        yield Difference("no scans", 0, open_k)
+    silent = asked.silent_days
+    if open_n > 0 and silent:
+        yield Difference("orders missing", open_n, 0)
+
+
+_TOLD_BY = {"feedback": "negative_feedback", "claims": "a_to_z_claim", "chargebacks": "chargeback"}
+
+
+def _silent_days(asked: _Asked) -> int:
+    """How many days of the marketplace's window have no order in our files, where the others have three or more."""
+    first, last = (int(number) for number in day_numbers(asked.days))
+    rows = asked.orders.counting
+    inside = np.isin(rows.channel, [PLACES[name] for name in asked.channels])
+    clock = rows.clock[inside & (rows.clock >= first) & (rows.clock <= last)] - first
+    per_day = np.bincount(clock, minlength=last - first + 1)
+    busy = per_day[per_day > 0]
+    return int((per_day == 0).sum()) if busy.size and busy.mean() >= 3 else 0

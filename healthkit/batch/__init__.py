@@ -1,0 +1,26 @@
+"""The press: one notebook, run by papermill for each account, becomes pages that open offline, and an index.
+
+The only room with papermill. It knows no metric: what a page says is in the notebook's cells, and what the
+index says in the twin that the notebook's last cell shows.
+"""
+
+import lazy_loader as lazy
+
+from healthkit.batch.monthly_batch import Failure, Printed, Wish, print_month
+from healthkit.batch.pages import printed_without_pdf
+from healthkit.batch.report_data import Twin
+from healthkit.batch.run_notebook import TEMPLATE, PressError, run_template
+
+__getattr__ = lazy.attach(__name__, submodules=["cluster"])[0]  # Only who asks for a cluster loads Dask.
+
+__all__ = [
+    "TEMPLATE",
+    "Failure",
+    "PressError",
+    "Printed",
+    "Twin",
+    "Wish",
+    "print_month",
+    "printed_without_pdf",
+    "run_template",
+]

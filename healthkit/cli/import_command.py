@@ -1,0 +1,155 @@
+"""Raw reports into the store: import."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import typer
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+import healthkit as hk
+from healthkit.cli.options import Data, app, err, fail, latest_day, out, path, sentences
+
+
+@app.command("import", epilog="Example: `python -m healthkit import data/sample --data data/sample_store`")
+def import_(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(parser=path, metavar="PATHS...", help="Files or folders with the marketplace's raw reports."),
+    ],
+    account: Annotated[str | None, typer.Option(help="The account. Default: the name of the file's folder.")] = None,
+    marketplace: Annotated[
+        str | None, typer.Option(help="The marketplace, such as US or DE, where a file does not say.")
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="So many processes read many small files. Default: one for each core.")
+    ] = None,
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Also take files, or order ids, that another account has.")
+    ] = False,
+    data: Data = None,
+) -> None:
+    """Take raw reports into the store. The kind of a file is known by its header; the same file twice adds nothing."""
+    folder = data or hk.workspace.DATA
+    bar = Progress(
+        TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TransferSpeedColumn(),
+        TimeRemainingColumn(), console=err, transient=True, disable=not err.is_terminal,
+    )  # fmt: skip
+    task = bar.add_task("Reading")
+
+    def begun(sources: list[Any]) -> None:
+        bar.update(task, total=sum(source.size for source in sources) or 1)
+
+    within = 0
+
+    def moved(size: int) -> None:
+        nonlocal within
+        within += size
+        bar.advance(task, size)
+
+    def done(source: Any) -> None:
+        nonlocal within
+        # What was told of a large file on the way is done already.
+        bar.update(task, advance=source.size - within, description=f"Read {escape(source.name)}")
+        within = 0
+
+    with sentences(), bar:
+        store, many = hk.store.Store(folder), jobs or os.cpu_count() or 1
+        # What was read of thousands of files is not kept, but what is to be said of each.
+        outcomes = hk.importer.take_in(
+            paths, store, account, marketplace, begun, done, moved, many, anyway, import_day=latest_day()
+        )
+        results = [_said(one) for one in outcomes]
+    _print(results, folder)
+    if not results:
+        fail(f"No file to import was found in {', '.join(map(str, paths))}.")
+    _advise(store, sorted({one.account for one in results if one.account}), folder)
+    if any(one.refused for one in results):
+        raise typer.Exit(1)
+
+
+ADVISED, LISTED = 3, 3
+"""After an import of no more accounts it is said what each lacks, and no more files of each."""
+
+
+def _advise(store: Any, accounts: list[str], folder: Any) -> None:
+    """Say of the accounts of an import where they stand and which files they lack; of many, how to ask."""
+    if not accounts:
+        return
+    command = f"python -m healthkit doctor --account NAME --data {folder}"
+    if len(accounts) > ADVISED or len(store.groups(accounts)) > 1:
+        out.print(f"Which files an account lacks: {command}", soft_wrap=True, markup=False)
+        return
+    with sentences():
+        book = hk.workspace.Desk(folder)
+        for name in accounts:
+            if name not in book.accounts:
+                out.print(hk.wording.downloads.no_orders(name), soft_wrap=True, markup=False)
+        known = [name for name in accounts if name in book.accounts]
+        for verdict in book.verdicts(latest_day(), known, as_known=True) if known else ():
+            for line in _advice_lines(book, verdict, command.replace("NAME", verdict.account)):
+                out.print(line, soft_wrap=True, markup=False)
+
+
+def _advice_lines(book: Any, verdict: Any, command: str) -> Iterator[str]:
+    """Where an account stands, which enforced measures cannot be judged, and the first files to get."""
+    words = hk.wording
+    yield f"{verdict.account} ({verdict.marketplace}), {words.long_day(verdict.as_of, 0)}: {verdict.status}."
+    if verdict.enforced_unjudged:
+        names = dict.fromkeys(words.measure(one.metric) for one in verdict.enforced_unjudged)
+        yield f"  {words.opening(words.reasons.unjudged_measures(list(names), 12))}."
+    files = book.advice(verdict)
+    yield from (f"  {words.downloads.sentence(*one)}" for one in files[:LISTED])
+    if len(files) > LISTED:
+        yield f"  {words.things(len(files) - LISTED, 'more file')}: {command}"
+
+
+class _Said(NamedTuple):
+    """What is to be said of one file: that it was taken, and how; that it was there already; why it was refused."""
+
+    taken: list[str]
+    again: str
+    refused: str
+    account: str = ""
+
+
+def _said(outcome: Any) -> _Said:
+    """One outcome in words."""
+    if outcome.refused:
+        return _Said([], "", outcome.refused)
+    if outcome.taken is None:
+        return _Said([], outcome.name, "")
+    one = outcome.taken
+    rows = {name: table.num_rows for name, table in one.tables.items() if table.num_rows}
+    held = ", ".join(f"{count:,} {name}" for name, count in rows.items()) or "no rows"
+    skipped = [f"    skipped {count:,}: {reason}" for reason, count in one.skipped.items()]
+    notes = [f"    note: {note}" for note in one.notes]
+    notes += [f"    warning: {warning}" for warning in outcome.warnings]
+    return _Said(
+        [f"[bold]{escape(one.name)}[/]  {one.kind}: {held}", *map(escape, skipped + notes)], "", "", one.account or ""
+    )
+
+
+def _print(said: list[_Said], folder: Path) -> None:
+    """What was taken, skipped and refused, each with its reason."""
+    for line in (line for one in said for line in one.taken):
+        out.print(line, soft_wrap=True)
+    again = [one.again for one in said if one.again]
+    for name in again if len(again) <= 5 else ():
+        out.print(f"{name}  already in the store, nothing added", soft_wrap=True, markup=False)
+    refused = [one.refused for one in said if one.refused]
+    for why in refused:
+        err.print(f"refused  {why}", soft_wrap=True, markup=False, style="red")
+    files = hk.wording.things(sum(bool(one.taken) for one in said), "file")
+    out.print(f"{files} taken into {folder}, {len(again):,} already there, {len(refused):,} refused.", soft_wrap=True)

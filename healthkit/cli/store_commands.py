@@ -1,0 +1,267 @@
+"""Is the store whole, and is the kit: store check, repair, compact, versions, remove; doctor."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import healthkit as hk
+from healthkit.cli.options import Data, Form, Format, app, columns, fail, latest_day, out, path, sentences, show, told
+
+store_app = typer.Typer(help="Look after the store: check, repair, compact, versions, remove.", no_args_is_help=True)
+app.add_typer(store_app, name="store")
+LISTED = 20
+"""So many raw files or damages are named; of more, their number."""
+
+
+def _store(data: Path | None) -> hk.store.Store:
+    return hk.store.Store(hk.workspace.choose(data))
+
+
+@store_app.command("check", epilog="Example: `python -m healthkit store check --data data/sample_store`")
+def check(data: Data = None) -> None:
+    """Read every data file and hold files, logs and imports against each other; exit code 1 where anything is wrong."""
+    with sentences():
+        store = _store(data)
+        found = hk.store.check(store)
+    for line in _found(store, found):
+        out.print(line, soft_wrap=True)
+    if not found.damages:
+        out.print("Nothing is wrong.")
+        return
+    _name(f"{one.table}: {one.what}." for one in found.damages)
+    if found.lost:
+        files = hk.wording.things(len(found.lost), "raw file")
+        out.print(f"The rows of {files} are lost in part or whole:", soft_wrap=True)
+        _name(found.lost)
+    fail(
+        f"The store is damaged. Mend it with `python -m healthkit store repair --data {store.folder}`, "
+        "which says which raw files to import again."
+    )
+
+
+def _found(store: hk.store.Store, found: hk.store.Checked) -> Iterator[str]:
+    """What a check read, and what is no damage but worth knowing, in sentences."""
+    things = hk.wording.things
+    yield f"{store.folder}: {things(found.files, 'data file')}, {found.rows:,} rows read."
+    if found.unread:
+        yield (
+            f"{found.unread:,} rows are of imports that were cut short, or of raw files that a repair forgot, and are "
+            "never read; `store compact` removes those older than a day."
+        )
+    if found.removed:
+        yield (
+            f"{found.removed:,} rows are of raw files that were removed; only older versions read them. "
+            "`store remove --purge` takes them from disk."
+        )
+    if found.unstated:
+        yield (
+            f"{things(found.unstated, 'raw file')} came from an older healthkit, which did not say how many rows they "
+            "hold: whether all are there cannot be told. Import them into a new store to know."
+        )
+    if found.spare:
+        files = things(found.spare, "file")
+        yield f"{files} belong to no table; `store compact` removes those older than a day."
+
+
+@store_app.command("repair", epilog="Example: `python -m healthkit store repair --data data/sample_store`")
+def repair(data: Data = None) -> None:
+    """Make a damaged store readable: what is broken is moved aside, and raw files that lost rows are forgotten."""
+    with sentences():
+        store = _store(data)
+        lost, unnamed = hk.store.repair(store)
+    if lost:
+        others = "" if unnamed else "; all others are as they were"
+        out.print(f"Import {hk.wording.things(len(lost), 'raw file')} again{others}:", soft_wrap=True)
+        _name(lost)
+    if unnamed:
+        out.print(
+            "The list of raw files was damaged, and some may be known by name no more. Import all that you have: those "
+            "that the store holds add nothing.",
+            soft_wrap=True,
+        )
+    elif not lost:
+        out.print("No raw file lost a row: there is nothing to import again.")
+
+
+@store_app.command("compact", epilog="Example: `python -m healthkit store compact --data data/sample_store`")
+def compact(data: Data = None) -> None:
+    """Join many small data files into few and remove those that no version needs; no figure changes."""
+    with sentences():
+        made = hk.store.compact(_store(data))
+    out.print(
+        f"{hk.wording.things(made.before, 'data file')} before, {made.after:,} now; {made.removed:,} removed "
+        f"(those that nobody needed for {hk.store.maintenance.SAFE_HOURS} hours).",
+        soft_wrap=True,
+    )
+
+
+@store_app.command("versions", epilog="Example: `python -m healthkit store versions --data data/sample_store`")
+def versions(form: Form = Format.table, data: Data = None) -> None:
+    """List the states of the store, the newest first: `scores --version N` and `report --version N` read one again."""
+    with sentences():
+        made = hk.store.versions(_store(data))
+    if form is Format.json:
+        told([one._asdict() for one in made])
+        return
+    if form is Format.csv:
+        out.print("number,at,added,what")
+        for one in made:
+            out.print(f"{one.number},{one.at:%Y-%m-%dT%H:%M:%SZ},{one.added},{one.what}")
+        return
+    table = columns({"version": "right", "at (UTC)": "left", "raw files": "right", "what": "left"})
+    for one in made:
+        table.add_row(str(one.number), f"{one.at:%Y-%m-%d %H:%M}", f"{one.added:,}", one.what)
+    show(table)
+
+
+@store_app.command("remove", epilog="Example: `python -m healthkit store remove --file acme/all_orders.txt`")
+def remove(
+    file: Annotated[
+        list[str] | None,
+        typer.Option("--file", help="A raw file, as the store names it: acme/orders.txt; may be given several times."),
+    ] = None,
+    account: Annotated[str | None, typer.Option(help="All raw files of an account; with --file, only those.")] = None,
+    purge: Annotated[
+        bool, typer.Option("--purge", help="Also from disk and from every older version, which all go with it.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    reports: Annotated[
+        Path,
+        typer.Option(
+            parser=path,
+            metavar="PATH",
+            help="Folder of printed pages: the accounts' are named, none is removed.",
+        ),
+    ] = Path("reports"),
+    data: Data = None,
+) -> None:
+    """Take raw files out of the store again: their rows are in no figure any more, and they can be imported again."""
+    with sentences():
+        store = hk.store.Store(data or hk.workspace.DATA)
+        found = hk.removal.find(store, file or (), account, with_earlier=purge)
+    for line in _going(store, found, purge):
+        out.print(line, soft_wrap=True, markup=False)
+    _confirm(yes)
+    with sentences():
+        if not purge:
+            hk.removal.remove(store, found)
+            out.print(
+                "Removed. Older versions can still be read (`store versions`); `store remove --purge` takes the rows "
+                "from disk.",
+                soft_wrap=True,
+            )
+            return
+        purged = hk.removal.purge(store, found, [reports])
+        pages = hk.removal.pages_of(found.accounts, [reports])
+    out.print(f"Purged: {hk.wording.things(purged.removed, 'file')} removed from {store.folder}.", soft_wrap=True)
+    _say_left(purged, pages, reports)
+
+
+def _going(store: hk.store.Store, found: hk.store.Removal, purge: bool) -> Iterator[str]:
+    """What goes, in lines."""
+    things = hk.wording.things
+    yield f"To be removed from {store.folder}:"
+    yield from _first(str(one) for one in found.files)
+    yield from _first(f"{one}, removed before" for one in found.earlier)
+    days = f", {found.first_day} to {found.last_day}" if found.first_day else ""
+    stay = f" ({found.orders_staying:,} of them stay: other files tell of them too)" if found.orders_staying else ""
+    files, orders = things(len(found.files), "raw file"), things(found.orders, "order")
+    yield f"{files}, {orders}{stay} of {_some(found.accounts)}{days}."
+    if found.without_files:
+        yield f"No raw file is left of {_some(found.without_files)}."
+    if purge:
+        yield (
+            f"Purge: all versions before this one go for every account, and with them what repairs moved aside. "
+            f"It cannot be undone. {NOT_REACHED}"
+        )
+
+
+NOT_REACHED = "Not reached: backups and other copies of the folder, snapshots of the disk, pages that were printed."
+"""What a purge leaves."""
+
+
+def _some(names: list[str]) -> str:
+    """Some accounts by name, or how many they are."""
+    return ", ".join(names) if len(names) <= LISTED else hk.wording.things(len(names), "account")
+
+
+def _confirm(yes: bool) -> None:
+    """Ask whether to go on; without a terminal only `--yes` does."""
+    if yes:
+        return
+    if not _asks():
+        fail("Nothing was removed: there is no terminal to ask on. Add --yes to remove this without a question.")
+    if not typer.confirm("Remove it?"):
+        fail("Nothing was removed.")
+
+
+def _asks() -> bool:
+    """Whether there is somebody to ask."""
+    return sys.stdin.isatty()
+
+
+def _say_left(purged: hk.store.Purged, pages: list[Path], reports: Path) -> None:
+    """What a purge did not remove: files that may be the user's own, and pages that were printed."""
+    if purged.left:
+        files = hk.wording.things(len(purged.left), "file")
+        out.print(f"{files} in the folders of its tables are not the store's, and were left:", soft_wrap=True)
+        _name(map(str, purged.left))
+    if pages:
+        out.print(
+            "Printed pages of it were left. Delete them with the files beside them, and print the index again:",
+            soft_wrap=True,
+        )
+        _name(map(str, pages))
+    else:
+        out.print(f"No page of it lies in {reports}.", soft_wrap=True)
+    out.print(NOT_REACHED, soft_wrap=True)
+
+
+def _name(lines: Iterable[str]) -> None:
+    """Name the first of many lines, and say how many more there are."""
+    for line in _first(lines):
+        out.print(line, soft_wrap=True, markup=False)
+
+
+def _first(lines: Iterable[str]) -> Iterator[str]:
+    """The first of many lines, and how many more there are."""
+    every = list(lines)
+    yield from (f"  {line}" for line in every[:LISTED])
+    if len(every) > LISTED:
+        yield f"  and {len(every) - LISTED:,} more"
+
+
+@app.command("doctor", epilog="Example: `python -m healthkit doctor --data data/sample_store`")
+def doctor(
+    data: Data = None,
+    whole: Annotated[bool, typer.Option("--check", help="Also read the whole store, as `store check` does.")] = False,
+    account: Annotated[
+        list[str] | None,
+        typer.Option("--account", help="Say which files an account lacks; may be given several times."),
+    ] = None,
+) -> None:
+    """Say which versions run here, what the store holds, what is missing, and what to do about it.
+
+    With --account: which measures of that account cannot be judged or are estimates, and which file would tell, where
+    to get it and for how many days.
+    """
+    with sentences():
+        folder = hk.workspace.choose(data)
+        lines = [] if account else hk.doctor.examine(folder, whole)
+        if account:
+            book = hk.workspace.Desk(folder)
+            lines = [line for name in account for line in hk.doctor.account(book, name, latest_day())]
+    for line in lines:
+        out.print(f"{line.symbol} {line.text}", soft_wrap=True, markup=False)
+        if line.cure:
+            out.print(f"    {line.cure}", soft_wrap=True, markup=False)
+    if not account:
+        command = f"python -m healthkit doctor --account NAME --data {folder}"
+        out.print(f"Which files an account lacks: {command}", soft_wrap=True, markup=False)
+    if not account and any(line.symbol == hk.doctor.WRONG for line in lines):
+        raise typer.Exit(1)

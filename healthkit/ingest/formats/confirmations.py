@@ -1,0 +1,156 @@
+"""The plain CSV of shipment confirmations: when each parcel was confirmed, and delivered.
+
+One row a parcel: `order-id`, `confirmed-at`, and where known `shipment-id`, `ship-by`, `delivered-at`,
+`deliver-by`, `units`, `carrier`, `tracking`, `scanned`, `ship-method`, `marketplace`, `updated-at`.
+Instants are ISO 8601; without an offset they are taken in the marketplace's zone, and a bare day means
+its last second. `scanned` is yes or no: whether a carrier scanned the parcel, on any of its lines.
+Of a tracking number only whether there is one is kept.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from healthkit.ingest.parsing.cells import INSTANT, columns_of, counts, flags, instants, one_per, without_other_shops
+from healthkit.ingest.parsing.csv_table import Grid, Kind
+from healthkit.ingest.parsing.marketplace_of_row import Asked, local_days, newest, plain_ids, times_there
+from healthkit.ingest.parsing.parsed_file import Taken, fill, span
+from healthkit.ingest.parsing.raw_file import ReaderError
+from healthkit.schema.tables import ORDERS, SHIPMENTS
+
+KIND = Kind(
+    "confirmations",
+    "shipment confirmations CSV",
+    ("order-id", "confirmed-at"),
+    (
+        "shipment-id",
+        "ship-by",
+        "delivered-at",
+        "deliver-by",
+        "units",
+        "carrier",
+        "tracking",
+        "scanned",
+        "ship-method",
+        "marketplace",
+        "updated-at",
+    ),
+    delimiters=",;\t",
+    quoted=True,
+    by_hand=True,
+)
+_TIMES = {
+    "confirmed-at": "confirmed_at",
+    "delivered-at": "delivered_at",
+    "ship-by": "ship_by",
+    "deliver-by": "deliver_by",
+}
+
+
+def take(grid: Grid, asked: Asked) -> Taken:
+    """Read the file into SHIPMENTS and ORDERS."""
+    rows = len(grid)
+    grid, skipped = without_other_shops(grid, "order-id")
+    parcels = _parcels(_lines(grid, asked))
+    orders = _orders(parcels, asked)
+    first_day, last_day = span(orders["shipped_on"])
+    tables = {"orders": orders, "shipments": _shipments(parcels, asked)}
+    return Taken(
+        asked.report, asked.name, KIND.name, asked.account, tables, rows, skipped, grid.notes, first_day, last_day
+    )
+
+
+def _lines(grid: Grid, asked: Asked) -> pa.Table:
+    """The file's rows with their cells read; lines that say exactly the same count once."""
+    ids, marketplaces = plain_ids(grid, asked)
+    times = {name: times_there(grid, column, marketplaces) for column, name in _TIMES.items()}
+    columns = {
+        "order_id": ids,
+        "marketplace": marketplaces,
+        "shipment_id": grid["shipment-id"],
+        **times,
+        "units": counts(grid, "units"),
+        "carrier": grid["carrier"],
+        "tracking": pc.is_valid(grid["tracking"]) if grid.has("tracking") else pa.nulls(len(grid), pa.bool_()),
+        "scanned": flags(grid, "scanned"),
+        "ship_method": grid["ship-method"],
+        "updated_at": _stamps(grid, times),
+    }
+    lines = pa.table(columns)
+    return lines.group_by(lines.column_names, use_threads=False).aggregate([])
+
+
+def _stamps(grid: Grid, times: dict[str, pa.Array]) -> pa.Array:
+    """How new each row is: its own stamp, else as new as the newest event in the file."""
+    stamps = instants(grid, "updated-at", empty=True)
+    of_file = newest(times["confirmed_at"], times["delivered_at"], stamps)
+    if not of_file.is_valid:
+        of_file = newest(times["ship_by"], times["deliver_by"])
+    if not of_file.is_valid and len(grid):
+        raise ReaderError(
+            f"{grid.name}: row {grid.line(0)}: no row holds any time. Fill in confirmed-at or updated-at."
+        )
+    return pc.fill_null(stamps, of_file) if of_file.is_valid else stamps
+
+
+def _parcels(lines: pa.Table) -> dict[str, pa.Array]:
+    """One row a parcel; several lines of one parcel are its contents."""
+    stands = {
+        "confirmed_at": "min",
+        "delivered_at": "max",
+        "ship_by": "max",
+        "deliver_by": "max",
+        "units": "sum",
+        "carrier": "first",
+        "tracking": "max",
+        "scanned": "max",
+        "ship_method": "first",
+        "updated_at": "max",
+    }
+    numbered = lines.set_column(2, "shipment_id", _shipment_ids(lines))
+    return columns_of(one_per(numbered, ["marketplace", "order_id", "shipment_id"], stands))
+
+
+def _shipment_ids(lines: pa.Table) -> pa.Array:
+    """The parcels' own ids; those of an order that have none are numbered in order of confirmation."""
+    ids = columns_of(lines)["shipment_id"]
+    if not ids.null_count:
+        return ids
+    orders, confirmed = (lines[name].to_pylist() for name in ("order_id", "confirmed_at"))
+    nameless = [row for row, missing in enumerate(pc.is_null(ids).to_pylist()) if missing]
+    nameless.sort(key=lambda row: (confirmed[row] is None, confirmed[row] or 0))
+    given, counted = ids.to_pylist(), Counter[str]()
+    for row in nameless:
+        counted[orders[row]] += 1
+        given[row] = str(counted[orders[row]])
+    return pa.array(given, pa.string())
+
+
+def _orders(parcels: dict[str, pa.Array], asked: Asked) -> pa.Table:
+    """One row an order: shipped with its first parcel, delivered with its last."""
+    stands = {"confirmed_at": "min", "delivered_at": "max", "ship_by": "max", "deliver_by": "max"}
+    stands |= {"tracking": "min", "updated_at": "max", "waiting": "max"}
+    lines = pa.table(parcels | {"waiting": pc.is_null(parcels["delivered_at"])})
+    orders = columns_of(one_per(lines, ["marketplace", "order_id"], stands))
+    orders["shipped_at"] = orders.pop("confirmed_at")
+    # An order is delivered when its last parcel is, not when some are.
+    orders["delivered_at"] = pc.if_else(orders.pop("waiting"), pa.scalar(None, INSTANT), orders["delivered_at"])
+    names = {
+        "shipped_at": "shipped_on",
+        "delivered_at": "delivered_on",
+        "ship_by": "ship_by_on",
+        "deliver_by": "deliver_by_on",
+    }
+    days = {day: local_days(orders[name], orders["marketplace"]) for name, day in names.items()}
+    return fill(ORDERS, len(orders["order_id"]), orders | days | asked.stamp())
+
+
+def _shipments(parcels: dict[str, pa.Array], asked: Asked) -> pa.Table:
+    """The parcels with the days of their events."""
+    names = {"confirmed_at": "confirmed_on", "delivered_at": "delivered_on"}
+    days = {day: local_days(parcels[name], parcels["marketplace"]) for name, day in names.items()}
+    known = {name: values for name, values in parcels.items() if name in SHIPMENTS.columns}
+    return fill(SHIPMENTS, len(parcels["order_id"]), known | days | asked.stamp())

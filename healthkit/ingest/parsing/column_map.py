@@ -1,0 +1,115 @@
+"""How the lists of defects that the marketplace offers for download name their columns: `data/column_map.yaml`, read.
+
+The marketplace publishes none of those headers, so they are data that the user may edit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from healthkit.files import package_files
+from healthkit.ingest.parsing.csv_table import Kind, names_in
+from healthkit.ingest.parsing.raw_file import ReaderError
+from healthkit.schema import yaml_lines
+from healthkit.schema.tables import DEFECT_KINDS
+
+FILE = package_files.path_of("data/column_map.yaml")
+LABEL = package_files.label_of("data/column_map.yaml")
+CURE = f"Or is a column called otherwise in your country? Then add its name to {LABEL}."
+ORDER, KNOWN_ON, ORDER_DATE, TYPE = "order-id", "known-on", "order-date", "defect-type"
+
+
+@dataclass(frozen=True)
+class DefectList:
+    """One kind of list: its columns, and how a row says what went wrong.
+
+    Every row is `each`; or each column of `marks` names the kind of the same word; or `words` gives the kind of a
+    word in the column `defect-type`.
+    """
+
+    kind: Kind
+    each: str
+    marks: tuple[str, ...]
+    words: Mapping[str, str]
+
+
+@cache
+def lists(file: Path = FILE) -> dict[str, DefectList]:
+    """Every kind of list by its name; none where there is no such file.
+
+    Raises ReaderError naming file, line and field for what cannot be read.
+    """
+    if not file.is_file():
+        return {}
+    try:
+        held = yaml_lines.read(file)
+    except yaml_lines.YamlError as error:
+        raise ReaderError(str(error)) from None
+    told = _mapping(file, held, "the file").get("lists")
+    return {
+        name: _list(file, name, one) for name, one in _mapping(file, told, "lists").items() if name != yaml_lines.LINE
+    }
+
+
+def _list(file: Path, name: str, told: Any) -> DefectList:
+    """One list of the file, checked."""
+    held = _mapping(file, told, name)
+    where = f"{file.name}, line {held[yaml_lines.LINE]}: {name}"
+    known = {"title", "columns", "each", "marks", "words", "known_by", yaml_lines.LINE}
+    unknown = [str(field) for field in held if field not in known]
+    if unknown:
+        there = ", ".join(sorted(known - {yaml_lines.LINE}))
+        raise ReaderError(f"{where} has no field {', '.join(unknown)}. There are: {there}.")
+    ways = [field for field in ("each", "marks", "words") if held.get(field)]
+    if len(ways) != 1:
+        raise ReaderError(f"{where} needs one of each, marks and words; it has {' and '.join(ways) or 'none'}.")
+    columns = _spellings(file, held.get("columns"), f"{name}, columns")
+    marks = _spellings(file, held["marks"], f"{name}, marks") if ways == ["marks"] else {}
+    words = _spellings(file, held["words"], f"{name}, words") if ways == ["words"] else {}
+    each = held["each"] if ways == ["each"] else ""
+    strange = [one for one in (*marks, *words, *([each] if each else [])) if one not in DEFECT_KINDS]
+    if strange:
+        raise ReaderError(
+            f"{where}: no kind of defect {', '.join(map(repr, strange))}. There are: {', '.join(DEFECT_KINDS)}."
+        )
+    needed = [ORDER, *(held.get("known_by") or [])]
+    missing = [one for one in (*needed, *([TYPE] if words else [])) if one not in {**columns, **marks}]
+    if missing:
+        raise ReaderError(f"{where} has no column {', '.join(map(repr, missing))}; name its spellings.")
+    every = {**columns, **marks}
+    aliases = {_plain(spelling): column for column, spellings in every.items() for spelling in spellings}
+    used = tuple(column for column in every if column not in needed)
+    kind = Kind(
+        name, str(held.get("title") or name), tuple(dict.fromkeys(needed)), used, delimiters=",;\t", quoted=True,
+        aliases=aliases, cure=CURE,
+    )  # fmt: skip
+    meant = {_plain(spelling): word for word, spellings in words.items() for spelling in (*spellings, word)}
+    return DefectList(kind, str(each), tuple(marks), meant)
+
+
+def _mapping(file: Path, held: Any, what: str) -> dict[Any, Any]:
+    if not isinstance(held, dict):
+        raise ReaderError(f"{file.name}: {what} must be a mapping of names to what they mean.")
+    return held
+
+
+def _spellings(file: Path, held: Any, what: str) -> dict[str, list[str]]:
+    """Columns or words with their spellings."""
+    told = {name: said for name, said in _mapping(file, held, what).items() if name != yaml_lines.LINE}
+    for name, said in told.items():
+        if not isinstance(said, list) or not said or not all(isinstance(one, str) for one in said):
+            raise ReaderError(f"{file.name}: {what}, {name}: give a list of spellings, as [Order ID, Bestellnummer].")
+    return {str(name): said for name, said in told.items()}
+
+
+def _plain(spelling: str) -> str:
+    """A spelling as headers are compared.
+
+    >>> _plain("Negative  Feedback")
+    'negative-feedback'
+    """
+    return names_in(spelling, "\t")[0]

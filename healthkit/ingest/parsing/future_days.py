@@ -1,0 +1,176 @@
+"""Days that have not come yet, or that come after the file's own last update: noted at import, for every kind of file.
+
+The checks read the parsed tables, so that a reader needs none of its own. Promises and deadlines may lie in the future.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from healthkit.ingest.parsing.parsed_file import Taken
+from healthkit.schema.tables import ITEMS, PROMISED_DAYS, SHIPMENTS
+
+_CHECK = "Check the year, and the order of day and month."
+_UPDATED = "updated_at"
+_PROMISES = ("ship_by", "deliver_by")
+_LATER_OUTCOMES = ("cleared_on", "excused_on", "unresolved_on", "resolved_on", "removed_on")
+"""Outcomes that a file may date after the newest event from which its rows take their time of update."""
+_COPIES = (ITEMS.name, SHIPMENTS.name)
+"""Tables whose rows have the time of update of their orders, which are in the same file."""
+_DAY = pa.date32()
+_SLACK = timedelta(days=1)
+"""A day is local and a time of update in UTC: they may differ by one day."""
+
+
+@dataclass
+class DaysSeen:
+    """What the rows of a table that is too large to be kept in memory say of their days, while they pass."""
+
+    newest: date = date.min
+    after_update: bool = False
+
+    def add(self, rows: pa.Table) -> None:
+        """Take in some rows."""
+        for name in (*_day_columns(rows.schema), _UPDATED):
+            newest = pc.max(rows[name]).cast(_DAY).as_py()
+            self.newest = max(self.newest, newest or date.min)
+        self.after_update = self.after_update or any(pc.any(mask).as_py() for mask in _after_update(rows).values())
+
+    def may_be_late(self, import_day: date | None, stated: date | None) -> bool:
+        """Whether a second look at the rows can find any that are late."""
+        bounds = [day for day in (import_day, stated) if day is not None]
+        return self.after_update or any(self.newest > day for day in bounds)
+
+
+@dataclass
+class _Late:
+    """The rows of a table that are late: how many, and the latest day of each column that makes them so."""
+
+    rows: int = 0
+    latest: dict[str, date] = field(default_factory=dict)
+
+    def add(self, batch: Any, late: Mapping[str, Any]) -> None:
+        """Count the rows of a batch that are late in any column."""
+        self.rows += pc.sum(_any(late.values(), batch)).as_py() or 0
+        for name, mask in late.items():
+            newest = pc.max(batch[name].filter(mask)).cast(_DAY).as_py()
+            if newest is not None:
+                self.latest[name] = max(newest, self.latest.get(name, newest))
+
+    def columns(self) -> str:
+        """The columns with their latest days.
+
+        >>> _Late(2, {"ordered_on": date(2026, 12, 5), "shipped_on": date(2026, 12, 7)}).columns()
+        'ordered_on up to 2026-12-05, shipped_on up to 2026-12-07'
+        """
+        return ", ".join(f"{name} up to {day}" for name, day in self.latest.items())
+
+
+def notes_on_days(taken: Taken, import_day: date | None) -> list[str]:
+    """Sentences on the rows of a file whose days are later than they can be: one for each table and reason.
+
+    `import_day` is the latest day that can have begun when the file is imported; None leaves that check out. A file
+    that states its own day (`Taken.stated_day`) can hold no event after it.
+    """
+    notes: list[str] = []
+    for name, rows in taken.tables.items():
+        if isinstance(rows, pa.Table) or rows.days.may_be_late(import_day, taken.stated_day):
+            notes += _notes_on(name, rows, import_day, taken.stated_day)
+    return notes
+
+
+def _notes_on(table: str, rows: Any, import_day: date | None, stated: date | None) -> Iterator[str]:
+    """The sentences on one table."""
+    future, stamped, own = _Late(), _Late(), _Late()
+    stamps, promises = [], []
+    for batch in rows.to_batches():
+        days = _day_columns(batch.schema)
+        ahead = _later_than(batch, days, import_day)
+        future.add(batch, ahead)
+        others = pc.invert(_any(ahead.values(), batch))
+        stamped.add(batch, _where(others, _later_than(batch, [_UPDATED], _next(import_day))))
+        own.add(batch, _where(others, _after_update(batch, stated)))
+        stamps.append(batch[_UPDATED])
+        promises += [batch[name] for name in _PROMISES if name in batch.schema.names]
+    of_all = f"of {rows.num_rows:,} rows"
+    if future.rows:
+        yield (
+            f"{table}: {future.rows:,} {of_all} {_have(future.rows)} in the future ({future.columns()}; today is "
+            f"{import_day} at the latest). What it says holds only from that day on. {_CHECK}"
+        )
+    if stamped.rows and table not in _COPIES and not _is_derived(_newest(stamps), _newest(promises), future.latest):
+        yield (
+            f"{table}: {stamped.rows:,} {of_all} {'was' if stamped.rows == 1 else 'were'} last updated in the future "
+            f"({stamped.columns()}; today is {import_day} at the latest). Files with an earlier time of update do not "
+            f"replace what it says. {_CHECK}"
+        )
+    if own.rows:
+        bound = f"{stated}, the day of the file" if stated is not None else "the time of its own last update"
+        yield f"{table}: {own.rows:,} {of_all} {_have(own.rows)} after {bound} ({own.columns()}). {_CHECK}"
+
+
+def _next(day: date | None) -> date | None:
+    """The last day in UTC on which a time of a local day can fall."""
+    return None if day is None else day + _SLACK
+
+
+def _have(rows: int) -> str:
+    return "has a day" if rows == 1 else "have a day"
+
+
+def _newest(times: Iterable[Any]) -> datetime | None:
+    """The newest time stamp in some columns."""
+    found = (pc.max(column).as_py() for column in times)
+    return max((time for time in found if time is not None), default=None)
+
+
+def _is_derived(stamp: datetime | None, promise: datetime | None, late: Mapping[str, date]) -> bool:
+    """Whether a time of update is not the file's own: it is that of the newest promise or of the newest late day."""
+    if stamp is None or stamp == promise:
+        return True
+    return any(abs((stamp.date() - day).days) <= 1 for day in late.values())
+
+
+def _day_columns(schema: pa.Schema) -> list[str]:
+    """The columns that hold days of events; a time stamp has such a day beside it."""
+    return [one.name for one in schema if one.type == _DAY and one.name not in PROMISED_DAYS]
+
+
+def _after_update(rows: Any, stated: date | None = None) -> dict[str, Any]:
+    """Which rows have a day after the one that the file states, else after their own time of update, by column."""
+    columns = [name for name in _day_columns(rows.schema) if name not in _LATER_OUTCOMES]
+    if stated is not None:
+        return _later_than(rows, columns, stated)
+    bound = pc.add(rows[_UPDATED], pa.scalar(_SLACK, pa.duration("us"))).cast(_DAY)
+    return {name: pc.fill_null(pc.greater(rows[name], bound), False) for name in _known(rows, columns)}
+
+
+def _later_than(rows: Any, columns: list[str], day: date | None) -> dict[str, Any]:
+    """Which rows have a day later than that one, by column."""
+    if day is None:
+        return {}
+    bound = pa.scalar(day, _DAY)
+    return {name: pc.fill_null(pc.greater(rows[name].cast(_DAY), bound), False) for name in _known(rows, columns)}
+
+
+def _known(rows: Any, columns: list[str]) -> list[str]:
+    """The columns that hold anything."""
+    return [name for name in columns if rows[name].null_count < rows.num_rows]
+
+
+def _where(which: Any, late: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: pc.and_(mask, which) for name, mask in late.items()}
+
+
+def _any(masks: Iterable[Any], rows: Any) -> Any:
+    """Which rows are marked in any column."""
+    found = pa.repeat(pa.scalar(False), rows.num_rows)
+    for mask in masks:
+        found = pc.or_(found, mask)
+    return found

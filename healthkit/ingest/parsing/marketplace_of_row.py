@@ -1,0 +1,365 @@
+"""Whose file it is, of which marketplace each row, and what day it was there.
+
+A row's own sales channel decides; else what the caller told; else the marketplace of the same order
+in the store; else, when all orders found there are of one marketplace, that one. A row that names no order
+is of the only marketplace in which the account has orders. Never a guess.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import NoReturn
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from healthkit.ingest.parsing.cells import (
+    AMAZON_ID,
+    DAY,
+    INSTANT,
+    NAIVE,
+    read_times,
+    refuse_before,
+    refuse_numbers,
+    refuse_other_ids,
+    texts,
+    words,
+)
+from healthkit.ingest.parsing.csv_table import Grid, whole
+from healthkit.ingest.parsing.raw_file import ReaderError
+from healthkit.schema.marketplaces import BY_SALES_CHANNEL, MARKETPLACES
+
+MarketplaceOf = Callable[[str, list[str]], Mapping[str, str]]
+MarketplacesOf = Callable[[str], Iterable[str]]
+
+_STATED = {name: code for name, code in BY_SALES_CHANNEL.items() if name != "-"}
+_CODES = {code.lower(): code for code in MARKETPLACES}
+_ANY_ORDER_ID = re.compile(rb"\d{3}-\d{7}-\d{7}")
+_WITH_OFFSET = r"\d[T ]\d{2}:\d{2}.*([Zz]|[+-]\s*\d{2}\s*:?\s*\d{2})$"
+_BARE_DAY = r"^\d{4}-\d{2}-\d{2}$"
+_LAST_SECOND = timedelta(seconds=86_399)
+
+
+class OnlyWhole(Exception):
+    """A part of a file cannot be read by itself: what it says depends on the rest."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the caller wants read: the file's name and digest, whose it is, and how to know a marketplace.
+
+    With `in_part` it is a part of a file; what only the whole can say raises OnlyWhole.
+    """
+
+    name: str
+    report: str
+    account: str
+    marketplace: str | None = None
+    marketplace_of: MarketplaceOf | None = None
+    marketplaces_of: MarketplacesOf | None = None
+    in_part: bool = False
+
+    def checked(self) -> Asked:
+        """The same with the marketplace in our spelling; raises ReaderError for an unknown one."""
+        if not self.account:
+            raise ReaderError(f"{self.name}: whose file is it? Say so with --account.")
+        if self.marketplace is None:
+            return self
+        code = {**_CODES, **_STATED}.get(self.marketplace.lower())
+        if code is None:
+            raise ReaderError(
+                f"{self.name}: no marketplace {self.marketplace!r}. There are: {', '.join(MARKETPLACES)}."
+            )
+        return replace(self, marketplace=code)
+
+    def stamp(self) -> dict[str, str]:
+        """What every row of the file carries: whose it is and which file said so."""
+        return {"account": self.account, "report": self.report}
+
+    def known(self, ids: Iterable[str]) -> Mapping[str, str]:
+        """The marketplaces of those orders that the store already knows; several are joined by `+`."""
+        wanted = sorted(set(ids))
+        return self.marketplace_of(self.account, wanted) if self.marketplace_of and wanted else {}
+
+    def sells_in(self) -> set[str]:
+        """The marketplaces in which the account is known to have orders."""
+        return set(self.marketplaces_of(self.account)) if self.marketplaces_of else set()
+
+    def japanese(self, data: bytes) -> bool:
+        """Whether the file is of Japan: told so, or its orders are known to be."""
+        if self.marketplace is not None:
+            return self.marketplace == "JP"
+        ids = {found.decode() for found in _ANY_ORDER_ID.findall(data)}
+        return any("JP" in marketplaces_in(codes) for codes in set(self.known(ids).values()))
+
+
+def places(grid: Grid, ids: pa.Array, asked: Asked, column: str = "sales-channel") -> pa.Array:
+    """The marketplace of each row; raises ReaderError when it is contradicted or not to be known."""
+    stated = words(grid, column, {**_CODES, **_STATED} if column == "marketplace" else _STATED, empty=True)
+    if asked.marketplace is not None:
+        _refuse_contradiction(grid, stated, asked.marketplace)
+        _refuse_other_place(grid, ids, asked, asked.marketplace)
+        return pa.repeat(pa.scalar(asked.marketplace), len(grid))
+    if not stated.null_count:
+        return stated
+    if asked.in_part:
+        raise OnlyWhole
+    return _completed(grid, ids, asked, stated)
+
+
+def joined_marketplaces(codes: str, others: str) -> str:
+    """The marketplaces of an order from two sources, joined by `+`.
+
+    >>> joined_marketplaces("US", "US"), joined_marketplaces("US", "CA"), joined_marketplaces("CA+US", "US")
+    ('US', 'CA+US', 'CA+US')
+    """
+    return "+".join(sorted({*marketplaces_in(codes), *marketplaces_in(others)}))
+
+
+def marketplaces_in(codes: str) -> list[str]:
+    """The marketplaces in which orders of one number are known.
+
+    >>> marketplaces_in("CA+US")
+    ['CA', 'US']
+    """
+    return codes.split("+")
+
+
+def refuse_several(name: str, known: Mapping[str, str]) -> None:
+    """Ask where an order belongs whose number is known in several marketplaces."""
+    several = {order: codes for order, codes in sorted(known.items()) if len(marketplaces_in(codes)) > 1}
+    if several:
+        order, codes = next(iter(several.items()))
+        raise ReaderError(
+            f"{name}: order {order} is known in {' and '.join(marketplaces_in(codes))}, and the file does not say of "
+            f"which it speaks ({len(several):,} such order{'s' * (len(several) > 1)}). Fill in marketplace, or "
+            "say which with --marketplace."
+        )
+
+
+def _refuse_contradiction(grid: Grid, stated: pa.Array, told: str) -> None:
+    """The caller's word and the file's own must agree."""
+    others = {row["values"]: row["counts"] for row in pc.value_counts(stated.drop_null()).to_pylist()}
+    others.pop(told, None)
+    if others:
+        counts = ", ".join(f"{count:,} of {code}" for code, count in sorted(others.items()))
+        raise ReaderError(
+            f"{grid.name}: you said marketplace {told}, but of {len(grid):,} rows the file states {counts}. "
+            "Leave --marketplace out: the file says it by itself."
+        )
+
+
+def _refuse_other_place(grid: Grid, ids: pa.Array, asked: Asked, told: str) -> None:
+    """The caller's word and that of orders known already must agree."""
+    known = asked.known(whole(pc.unique(ids)).drop_null().to_pylist())
+    others = Counter(codes for codes in known.values() if told not in marketplaces_in(codes))
+    if others and others.total() == len(known):
+        counts = ", ".join(f"{count:,} of {code}" for code, count in sorted(others.items()))
+        raise ReaderError(
+            f"{grid.name}: you said marketplace {told}, but its orders are known: {counts}. "
+            "Leave --marketplace out: the orders say it."
+        )
+
+
+def _completed(grid: Grid, ids: pa.Array, asked: Asked, stated: pa.Array) -> pa.Array:
+    """Fill rows that state no marketplace from the orders that are known."""
+    wanted = whole(pc.unique(ids.filter(pc.is_null(stated)))).drop_null().to_pylist()
+    known = asked.known(wanted)
+    refuse_several(asked.name, known)
+    looked_up = by_order(ids, known)
+    found = pc.coalesce(stated, looked_up)
+    if not found.null_count:
+        return found
+    seen = sorted(set(known.values()) | set(pc.unique(stated.drop_null()).to_pylist()))
+    found = _of_account(grid, found, pc.is_null(ids), {*asked.sells_in(), *seen})
+    if not found.null_count:
+        return found
+    if len(seen) != 1:
+        _refuse_unknown_place(grid, found, seen)
+    grid.notes.append(f"{found.null_count:,} rows of orders not known yet: taken as {seen[0]}, as all the others are.")
+    return pc.fill_null(found, seen[0])
+
+
+def _of_account(grid: Grid, found: pa.Array, no_order: pa.Array, sells_in: set[str]) -> pa.Array:
+    """Fill rows that name no order from the only marketplace that the account sells in."""
+    alone = pc.and_(pc.is_null(found), no_order)
+    count = pc.sum(alone).as_py()
+    if not count:
+        return found
+    if len(sells_in) != 1:
+        known = f"the account has orders in {', '.join(sorted(sells_in))}" if sells_in else "no order is known yet"
+        raise ReaderError(
+            f"{grid.name}: row {grid.line(pc.index(alone, True).as_py()):,}: the file does not say of which "
+            f"marketplace it is, nor of which order ({count:,} of {len(grid):,} rows), and {known}. "
+            "Fill in marketplace, say which with --marketplace, or import the orders first."
+        )
+    [only] = sells_in
+    grid.notes.append(f"{count:,} rows that name no order: taken as {only}, where all known orders of the account are.")
+    return pc.if_else(alone, only, found)
+
+
+def by_order(ids: pa.Array, known: Mapping[str, str]) -> pa.Array:
+    """The known word of each order id, empty where there is none."""
+    coded = whole(pc.dictionary_encode(ids))
+    return pa.array([known.get(order) for order in coded.dictionary.to_pylist()], pa.string()).take(coded.indices)
+
+
+def _refuse_unknown_place(grid: Grid, found: pa.Array, seen: list[str]) -> NoReturn:
+    missing = pc.is_null(found)
+    seen_words = f"the other orders are of {', '.join(seen)}" if seen else "none of its orders is known yet"
+    raise ReaderError(
+        f"{grid.name}: row {grid.line(pc.index(missing, True).as_py()):,}: the file does not say of which marketplace "
+        f"it is ({found.null_count:,} of {len(grid):,} rows), and {seen_words}. "
+        "Say which with --marketplace, or import the orders first."
+    )
+
+
+def in_zones(
+    values: pa.Array, marketplaces: pa.Array, turn: Callable[[pa.Array, str], pa.Array], kind: pa.DataType
+) -> pa.Array:
+    """Apply `turn(values, zone)` to the rows of each marketplace, in its own zone."""
+    codes = pc.unique(marketplaces).to_pylist()
+    if len(codes) == 1:
+        return turn(values, MARKETPLACES[codes[0]].zone)
+    turned = pa.nulls(len(values), kind)
+    for code in codes:
+        turned = pc.if_else(pc.equal(marketplaces, code), turn(values, MARKETPLACES[code].zone), turned)
+    return turned
+
+
+def local_days(instants: pa.Array, marketplaces: pa.Array) -> pa.Array:
+    """The day that each instant was in its marketplace.
+
+    >>> import datetime as dt
+    >>> night = pa.array([dt.datetime(2026, 3, 1, 3, tzinfo=dt.UTC)] * 2, INSTANT)
+    >>> [str(day) for day in local_days(night, pa.array(["US", "DE"]))]
+    ['2026-02-28', '2026-03-01']
+    """
+    return in_zones(instants, marketplaces, _local_day, DAY)
+
+
+def _local_day(instants: pa.Array, zone: str) -> pa.Array:
+    return pc.local_timestamp(instants.cast(pa.timestamp("us", zone))).cast(DAY)
+
+
+def ends_of_days(days: pa.Array, marketplaces: pa.Array) -> pa.Array:
+    """The last second of each day in its marketplace, as an instant.
+
+    >>> import datetime as dt
+    >>> str(ends_of_days(pa.array([dt.date(2026, 3, 4)]), pa.array(["US"]))[0])
+    '2026-03-05 07:59:59+00:00'
+    """
+    return attach_zones(pc.add(days.cast(NAIVE), _LAST_SECOND), marketplaces)
+
+
+def attach_zones(times: pa.Array, marketplaces: pa.Array) -> pa.Array:
+    """The instants of times as written there.
+
+    Of an hour that stands twice the first is meant; times in an hour that was left out are its end.
+    So a later time as written is never an earlier instant.
+    """
+    return in_zones(times, marketplaces, _attach_zone, INSTANT)
+
+
+def _attach_zone(times: pa.Array, zone: str) -> pa.Array:
+    return pc.assume_timezone(times, zone, ambiguous="earliest", nonexistent="latest").cast(INSTANT)
+
+
+def times_there(grid: Grid, column: str, marketplaces: pa.Array) -> pa.Array:
+    """Instants with an offset, times in the marketplace's zone, or days, as each row has it; a day is its end."""
+    cells = grid[column]
+    nothing = pa.scalar(None, pa.string())
+    with_offset = pc.match_substring_regex(cells, _WITH_OFFSET)
+    bare = bare_days(grid, column)
+    stated = read_times(grid, column, pc.if_else(with_offset, cells, nothing), INSTANT, "no ISO 8601 time stamp")
+    local = read_times(grid, column, pc.if_else(with_offset, nothing, cells), NAIVE, "no ISO 8601 time stamp")
+    ends = ends_of_days(local.cast(pa.date32(), safe=False), marketplaces)
+    _note_assumptions(grid, column, with_offset, bare)
+    return pc.coalesce(stated, pc.if_else(bare, ends, attach_zones(local, marketplaces)))
+
+
+def bare_days(grid: Grid, column: str) -> pa.Array:
+    """Where a column of times holds a day alone."""
+    return pc.match_substring_regex(grid[column], _BARE_DAY)
+
+
+def _note_assumptions(grid: Grid, column: str, with_offset: pa.Array, bare: pa.Array) -> None:
+    """Say how many cells named no zone, or no time of day."""
+    days = pc.sum(bare).as_py() or 0
+    local = (pc.sum(pc.invert(with_offset)).as_py() or 0) - days
+    if local:
+        grid.notes.append(f"{column}: {local:,} times without offset were taken in the marketplace's zone.")
+    if days:
+        grid.notes.append(f"{column}: {days:,} days without a time were taken as the end of that day.")
+
+
+def as_new(grid: Grid, marketplaces: pa.Array, *events: pa.Array) -> pa.Array:
+    """How new each row is: its own `updated-at`, else as new as the newest time in the file."""
+    stamps = times_there(grid, "updated-at", marketplaces)
+    return pc.fill_null(stamps, newest(stamps, *events)) if len(grid) else stamps
+
+
+def hours_later(instants: pa.Array, hours: int, marketplaces: pa.Array) -> pa.Array:
+    """The day there on which so many hours have passed, whatever the clocks did meanwhile.
+
+    >>> import datetime as dt
+    >>> before_the_clocks_go_back = pa.array([dt.datetime(2026, 11, 1, 6, 30, tzinfo=dt.UTC)], INSTANT)
+    >>> str(hours_later(before_the_clocks_go_back, 24, pa.array(["US"]))[0])
+    '2026-11-01'
+    """
+    return local_days(pc.add(instants, pa.scalar(hours * 3_600_000_000, pa.duration("us"))), marketplaces)
+
+
+def answers_there(grid: Grid, since: pa.Array, since_column: str, marketplaces: pa.Array) -> pa.Array:
+    """When each row was answered; an answer before what it answers refuses the file.
+
+    Of a question of which only the day is known, an answer on that day is taken as given at its end, too.
+    """
+    answered = times_there(grid, "answered-at", marketplaces)
+    same_day = pc.equal(local_days(answered, marketplaces), local_days(since, marketplaces))
+    at_once = pc.fill_null(pc.and_(pc.and_(bare_days(grid, since_column), same_day), pc.less(answered, since)), False)
+    count = pc.sum(at_once).as_py()
+    if count:
+        grid.notes.append(f"answered-at: {count:,} answers on the bare day of {since_column} were taken as at its end.")
+    answered = pc.if_else(at_once, since, answered)
+    refuse_before(grid, "answered-at", answered, since, since_column)
+    return answered
+
+
+def newest(*columns: pa.Array) -> pa.Scalar:
+    """The newest instant in some columns: a file without stamps of its own is as new as that."""
+    tops = pa.array([pc.max(column).as_py() for column in columns], INSTANT)
+    return pc.max(tops)
+
+
+def _note_unknown(grid: Grid, ids: pa.Array, asked: Asked) -> None:
+    """Tell how many orders of a hand-made file no file of orders holds: they count nowhere."""
+    named = whole(pc.unique(ids)).to_pylist()
+    unknown = len(named) - len(asked.known(named)) if asked.marketplace_of else 0
+    if unknown:
+        grid.notes.append(
+            f"{unknown:,} of {len(named):,} orders stand in no file of orders yet; till then they count nowhere."
+        )
+
+
+def plain_ids(grid: Grid, asked: Asked) -> tuple[pa.Array, pa.Array]:
+    """The order ids and marketplaces of a plain CSV whose rows count only with their orders."""
+    texts(grid, "order-id")
+    ids, marketplaces = named_ids(grid, asked)
+    _note_unknown(grid, ids, asked)
+    return ids, marketplaces
+
+
+def named_ids(grid: Grid, asked: Asked) -> tuple[pa.Array, pa.Array]:
+    """The order ids, where a row names one, and marketplaces; ids of Amazon's marketplaces have Amazon's shape."""
+    refuse_numbers(grid, "order-id")
+    ids = grid["order-id"]
+    marketplaces = places(grid, ids, asked, "marketplace")
+    amazon = [code for code, known in MARKETPLACES.items() if known.sales_channel != "-"]
+    strange = pc.invert(pc.match_substring_regex(ids, AMAZON_ID))
+    refuse_other_ids(grid, "order-id", pc.and_(strange, pc.is_in(marketplaces, pa.array(amazon))))
+    return ids, marketplaces

@@ -1,0 +1,180 @@
+"""Why a rate moved: bars from rate to rate."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import altair as alt
+
+from healthkit.report import wording
+from healthkit.report.charts.rate_axis import round_step
+from healthkit.report.charts.style import (
+    HALF,
+    NARROW,
+    UNCHECKED,
+    Rows,
+    bold_width,
+    colour,
+    either,
+    finished,
+    layer_of,
+    text_width,
+)
+
+
+@UNCHECKED
+def why_it_moved(bridge: Any, *, finding: str = "") -> alt.LayerChart:
+    """Why did the rate move? Bars from rate to rate, in shown values, with the counts beside every step.
+
+    `bridge` is a Bridge of `explain`; its finding is `wording.bridge_title` unless one is given. Names stand left of
+    the bars in the wide drawing and above them in the narrow one; what makes the rate worse is dark.
+    """
+    moved = wording.movement(bridge)
+    span = bars_span(moved)
+    rows = _bridge_rows(moved, span.begin)
+    wide, narrow = _bars(rows, span, HALF), _bars(rows, span, NARROW)
+    layers = [
+        *([_zero_line(len(rows), wide, narrow)] if span.low < 0 else []),
+        _bridge_joints(rows, wide, narrow),
+        _bridge_bars(rows, wide, narrow),
+        _bridge_texts(rows, wide, narrow),
+    ]
+    heights = {"wide": (HALF, 32 * len(rows)), "narrow": (NARROW, 38 * len(rows) - 4)}
+    return finished(layers, finding or wording.bridge_title(moved), heights)
+
+
+class BarsSpan(NamedTuple):
+    """Where bars begin, and the ends of their scale, in the last digit of the shown rates."""
+
+    begin: int
+    low: int
+    high: int
+
+
+def bars_span(moved: wording.Movement) -> BarsSpan:
+    """The scale of a rate that moved: from nothing where few are wanted, else from a round value below all of it."""
+    low, high = min(moved.values), max(moved.values)
+    if wording.wants_few(moved.side) or low <= 0:
+        return BarsSpan(0, min(0, low), max(1, high))
+    step = max(1, round(round_step(max(2, high - low))))
+    begin = max(0, math.floor(low / step - 0.2) * step)
+    return BarsSpan(begin, begin, max(begin + 1, high))
+
+
+class _BridgeRow(NamedTuple):
+    """One row: its name, the counts behind it, the two values its bar lies between, its figure and colour."""
+
+    name: str
+    rest: str
+    start: int
+    end: int
+    figure: str
+    ink: str
+
+
+def _bridge_rows(moved: wording.Movement, begin: int) -> list[_BridgeRow]:
+    """The first day, every step from running value to running value, and the last day."""
+    few = wording.wants_few(moved.side)
+    first, last = (
+        _BridgeRow(*wording.seen_label(moved, seen), begin, seen.rate, moved.rate(seen), "ink")
+        for seen in (moved.before, moved.after)
+    )
+    steps = [
+        _BridgeRow(
+            *wording.step_label(moved, part), *ends, wording.signed(part.change, moved.places),
+            "mark" if (part.change > 0) == few else "mark-2",
+        )
+        for part, ends in zip(moved.parts, pairwise(moved.values), strict=True)
+    ]  # fmt: skip
+    return [first, *steps, last]
+
+
+class _Bars(NamedTuple):
+    """Where the bars of one drawing stand: its first value in pixels, the pixels of one unit, rows and bars."""
+
+    left: float
+    unit: float
+    low: int
+    pitch: int
+    top: int
+    thick: int
+
+    def at(self, value: int) -> float:
+        """A value in pixels from the left."""
+        return round(self.left + (value - self.low) * self.unit, 1)
+
+    def y(self, place: int) -> int:
+        """The upper edge of a row's bar."""
+        return self.top + self.pitch * place
+
+
+def _bars(rows: list[_BridgeRow], span: BarsSpan, width: int) -> _Bars:
+    """The bars of one drawing: as long as the names beside them and the figures behind them leave room."""
+    names = max(236.0, *(_rest_at(row) + text_width(row.rest, 13) + 14 for row in rows)) if width == HALF else 0.0
+    figures = max(text_width(row.figure, 13, True) for row in rows) + 8
+    unit = (width - 8 - names - figures) / (span.high - span.low)
+    return _Bars(names, unit, span.low, *((32, 4, 16) if width == HALF else (38, 17, 12)))
+
+
+def _rest_at(row: _BridgeRow) -> float:
+    """Where the counts stand behind a row's name."""
+    return round(bold_width(row.name) * 13 + 7, 1)
+
+
+def _bridge_bars(rows: list[_BridgeRow], wide: _Bars, narrow: _Bars) -> Any:
+    """A bar for each row, never thinner than a line."""
+    held = []
+    for place, row in enumerate(rows):
+        ends = sorted((row.start, row.end))
+        (x, x2), (nx, nx2) = ([bars.at(end) for end in ends] for bars in (wide, narrow))
+        held.append({
+            "x": x, "x2": max(x2, x + 1.5), "y": wide.y(place), "y2": wide.y(place) + wide.thick,
+            "nx": nx, "nx2": max(nx2, nx + 1.5), "ny": narrow.y(place), "ny2": narrow.y(place) + narrow.thick,
+            "c": colour(row.ink),
+        })  # fmt: skip
+    where = {name: either(name) for name in ("x", "x2", "y", "y2")}
+    return layer_of("rect", held, {**where, "fill": {"expr": "datum.c"}, "opacity": 1})
+
+
+def _bridge_joints(rows: list[_BridgeRow], wide: _Bars, narrow: _Bars) -> Any:
+    """Thin lines from each running value to the next bar; in the narrow drawing names stand there instead."""
+    held = [
+        {"x": wide.at(row.end), "nx": narrow.at(row.end), "y": wide.y(place) + wide.thick, "y2": wide.y(place + 1)}
+        for place, row in enumerate(rows[:-1])
+    ]
+    return _uprights([row | {"ny": 0, "ny2": 0} for row in held])
+
+
+def _zero_line(many: int, wide: _Bars, narrow: _Bars) -> Any:
+    """Where nothing is, when steps pass below it: one line, or in the narrow drawing a piece under each bar."""
+    held = [
+        {"x": wide.at(0), "nx": narrow.at(0), "y": wide.y(place) - 8, "y2": wide.y(place) + wide.thick + 8,
+         "ny": narrow.y(place), "ny2": narrow.y(place) + narrow.thick + 4}
+        for place in range(many)
+    ]  # fmt: skip
+    return _uprights(held)
+
+
+def _uprights(held: Rows) -> Any:
+    """Thin upright lines; a rule without a scale would lie down, so they are narrow bars."""
+    x, x2 = either("x"), {"expr": f"({either('x')['expr']}) + 1"}
+    return layer_of("rect", held, {"x": x, "x2": x2, "y": either("y"), "y2": either("y2"), "opacity": 1,
+                                   "fill": colour("rule-strong")})  # fmt: skip
+
+
+def _bridge_texts(rows: list[_BridgeRow], wide: _Bars, narrow: _Bars) -> Any:
+    """Names and counts beside or above the bars, figures behind them."""
+    held: Rows = []
+    for place, row in enumerate(rows):
+        y, above = wide.y(place) + 13, narrow.y(place) - 5
+        end = max(row.start, row.end)
+        held += [
+            {"t": row.name, "x": 0, "nx": 0, "y": y, "ny": above, "w": "bold"},
+            {"t": row.rest, "x": _rest_at(row), "nx": _rest_at(row), "y": y, "ny": above, "w": "normal"},
+            {"t": row.figure, "x": wide.at(end) + 6, "nx": narrow.at(end) + 6, "y": y, "ny": narrow.y(place) + 11,
+             "w": "bold"},
+        ]  # fmt: skip
+    setting = {"fontWeight": {"expr": "datum.w"}, "align": "left", "baseline": "alphabetic"}
+    return layer_of("text", held, {**setting, "x": either("x"), "y": either("y"), "text": {"expr": "datum.t"}})

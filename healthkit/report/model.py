@@ -1,0 +1,387 @@
+"""What a monthly report holds: the SCORES, orders and rules of one account and month, gathered in one place."""
+
+from __future__ import annotations
+
+import calendar
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+
+import narwhals as nw
+import numpy as np
+import pandas as pd
+
+from healthkit.analysis.explain import Bridge, ExplainError, Reconciled, Standing, drivers, reconcile, standing_of
+from healthkit.analysis.outlook import Calendar, Futures, OutlookError
+from healthkit.analysis.verdicts import AccountVerdict
+from healthkit.metrics.policy import PolicyError, Rule
+from healthkit.metrics.scores import day_numbers
+from healthkit.schema.marketplaces import MARKETPLACES
+from healthkit.schema.tables import SEVERITIES, Frame, Ledger, collected
+from healthkit.workspace.workspace import Desk
+
+WEEKS = 26
+DAYS = 120
+"""So far back a report shows the rate of each week, and of each day."""
+DRAWS = 1_000
+"""So many futures a report draws of each measure: a chance is then right to some 3 of 100."""
+
+Key = tuple[str, str, int]
+"""Metric, channel and window."""
+VIOLATIONS = ("category", "open", "severity", "opened_on", "resolved", "resolved_on", "told_on")
+
+
+class MonthError(ValueError):
+    """A month cannot be reported on; the message says why and which months can."""
+
+
+@dataclass(frozen=True, eq=False)
+class Monthly:
+    """All that one account's report of one month shows; frames are SCORES unless said otherwise.
+
+    `as_of` is the month's last day (`month_end`), or the last day that the files tell of where that is earlier.
+    `scores` is as of that day, `verdict` where each measure stands by the worst known figure, `earlier` as of the
+    last day of the month before, `weekly` of 26 days a week apart, `daily` of 120 days. `at_fault` has one row an
+    order at fault on the as-of day and measure: metric, channel, window, order_id, causes, clock_day, known_on,
+    leaves_on, product?, sku?, assumed?. `bridges` says why a rate off target or at risk moved since `before`, by
+    metric, channel and window, where both days have a rate under the same rule; `drivers` which groups carry its
+    excess, of the worst window of each rate off target or at risk; `standings` for how long each judged measure is
+    off target.
+
+    What the marketplace itself said: `reported` holds its figures as SCORES on both days, `reconciled` ours beside
+    them, `states` the rows of ACCOUNT_STATES of its newest report, `violations` one row a category: category, open,
+    severity? (the worst open one), opened_on? (the oldest open one), resolved (in this month), resolved_on?,
+    told_on? (the day of a count).
+    """
+
+    account: str
+    marketplace: str
+    marketplace_title: str
+    policy: str
+    as_of: date
+    before: date
+    scores: pd.DataFrame
+    earlier: pd.DataFrame
+    weekly: pd.DataFrame
+    daily: pd.DataFrame
+    at_fault: pd.DataFrame
+    bridges: dict[tuple[str, str, int], Bridge]
+    rules: list[Rule]
+    begins_on: date
+    ends_on: date
+    orders: int
+    data: str
+    made: str
+    reported: pd.DataFrame = field(default_factory=pd.DataFrame)
+    reconciled: list[Reconciled] = field(default_factory=list)
+    states: pd.DataFrame = field(default_factory=pd.DataFrame)
+    violations: pd.DataFrame = field(default_factory=pd.DataFrame)
+    drivers: dict[Key, pd.DataFrame] = field(default_factory=dict)
+    standings: dict[Key, Standing] = field(default_factory=dict)
+    calendars: dict[Key, Calendar] = field(default_factory=dict)
+    futures: dict[Key, Futures] = field(default_factory=dict)
+    verdict: AccountVerdict | None = None
+    month_end: date | None = None
+
+
+def last_day_of(month: str) -> date:
+    """The last day of a month, which is the as-of day of its report.
+
+    Raises MonthError for what is no month.
+
+    >>> last_day_of("2026-02")
+    datetime.date(2026, 2, 28)
+    """
+    try:
+        first = date.fromisoformat(f"{month}-01")
+    except ValueError:
+        raise MonthError(f"{month!r} is not a month; write it as 2026-10.") from None
+    return first.replace(day=calendar.monthrange(first.year, first.month)[1])
+
+
+def accounts_in(desk: Desk, month: str) -> list[tuple[str, str]]:
+    """The accounts and marketplaces that have something to report for a month, by name.
+
+    Their files or the marketplace's own reports tell of a day in the month, and something is counted on the last such
+    day in at least one window, or reported by the marketplace. Raises MonthError, naming the months there are, when no
+    account has.
+    """
+    pairs = [(one.account, one.marketplace) for one in month_verdicts(desk, month)]
+    if not pairs:
+        raise MonthError(f"No account has orders to report for {month}. {_months(desk)}")
+    return pairs
+
+
+def month_verdicts(desk: Desk, month: str, accounts: Iterable[str] | None = None) -> list[AccountVerdict]:
+    """The verdicts on all accounts or some for a month: as of its last day, or the last day that their files tell of.
+
+    Accounts that have nothing to report are left out. Raises MonthError for what is no month, StoreError for an account
+    that the store does not hold.
+    """
+    as_of = last_day_of(month)
+    if not _reached(desk, as_of):
+        return []
+    verdicts = desk.verdicts(as_of, accounts, as_known=True)
+    return [one for one in verdicts if one.as_of >= as_of.replace(day=1) and _reports(one)]
+
+
+def ended_before(desk: Desk, month: str, accounts: Iterable[str] | None = None) -> list[tuple[str, str, date]]:
+    """The accounts and marketplaces of whose month nothing is known, for their files end before it, with that last day.
+
+    Raises MonthError for what is no month.
+    """
+    last = last_day_of(month)
+    wanted = None if accounts is None else set(accounts)
+    figures = desk.figures(last, wanted)
+    known = {
+        pair: desk.last_day_known(pair, last, figures)
+        for pair in desk.files()
+        if pair[1] in desk.policies and (wanted is None or pair[0] in wanted)
+    }
+    return [(*pair, day) for pair, day in sorted(known.items()) if day < last.replace(day=1)]
+
+
+def _reports(verdict: AccountVerdict) -> bool:
+    """Whether orders lie in a window, even if no file tells of their faults, or the marketplace reported a figure."""
+    return any(
+        one.theirs is not None or (one.ours or {}).get("counted") or (one.reason is not None and one.reason.orders)
+        for one in verdict.measures
+    )
+
+
+def _reached(desk: Desk, as_of: date) -> bool:
+    """Whether any order is as old as the day; before that, no rule need be asked."""
+    return bool((desk.counts.exposure["clock_day"].dt.date <= as_of).any())
+
+
+def _months(desk: Desk) -> str:
+    coverage = desk.counts.coverage
+    if coverage.empty:
+        return "The store holds no orders."
+    return f"The orders reach from {coverage['begins_on'].min():%Y-%m} to {coverage['ends_on'].max():%Y-%m}."
+
+
+def open_month(desk: Desk, account: str, month: str, marketplace: str | None = None, made: str = "") -> Monthly:
+    """Gather one account's report of one month.
+
+    `marketplace` is needed only where the account sells in several. `made` stands in the footer as given.
+    Raises StoreError for an unknown account, MonthError for a month without orders or a marketplace in which
+    the account has none.
+    """
+    desk.store.check_accounts([account], desk.accounts)
+    month_end = last_day_of(month)
+    held = desk.counts.coverage[desk.counts.coverage["account"] == account].set_index("marketplace")
+    code = _marketplace(account, list(held.index), marketplace)
+    found = [one for one in month_verdicts(desk, month, [account]) if one.marketplace == code]
+    if not found:
+        begins, ends = held.loc[code, "begins_on"], held.loc[code, "ends_on"]
+        raise MonthError(
+            f"{account} has no orders to report for {month}: "
+            f"its orders reach from {begins:%Y-%m-%d} to {ends:%Y-%m-%d}."
+        )
+    return _gather(desk, found[0], month_end, made)
+
+
+def _marketplace(account: str, held: list[str], wanted: str | None) -> str:
+    """The marketplace to report on: the one asked for, or the only one."""
+    if wanted is None and len(held) == 1:
+        return held[0]
+    if wanted is None or wanted not in held:
+        asked = "in several marketplaces" if wanted is None else f"nothing in marketplace {wanted!r}"
+        raise MonthError(f"{account} has orders {asked}. Choose one of: {', '.join(held)}.")
+    return wanted
+
+
+def _mine(desk: Desk, account: str, marketplace: str, days: date | list[date]) -> pd.DataFrame:
+    """SCORES of one account in one marketplace."""
+    rows = desk.score(days, [account])
+    return rows[rows["marketplace"] == marketplace].reset_index(drop=True)
+
+
+def _gather(desk: Desk, verdict: AccountVerdict, month_end: date, made: str) -> Monthly:
+    account, code, as_of = verdict.account, verdict.marketplace, verdict.as_of
+    scored = _mine(desk, account, code, as_of)
+    policy = desk.policies[code]
+    coverage = desk.counts.coverage.set_index(["account", "marketplace"]).loc[(account, code)]
+    begins_on = coverage["begins_on"].date()
+    before = as_of.replace(day=1) - timedelta(days=1)
+    weeks = [as_of - timedelta(days=7 * back) for back in reversed(range(WEEKS))]
+    history = [as_of - timedelta(days=back) for back in reversed(range(DAYS))]
+    first_rule = max((day for _, day in policy.begins), default=date.min)
+    asked = sorted({*weeks, *history, before})
+    past = _mine(desk, account, code, [day for day in asked if day >= first_rule])
+    on = past["as_of"].dt.date
+    rules = policy.on(as_of)
+    daily = past[on.isin(history)].reset_index(drop=True)
+    ledger = desk.ledger(account)
+    mine = (nw.col("account") == account) & (nw.col("marketplace") == code)
+    return Monthly(
+        account=account,
+        marketplace=code,
+        marketplace_title=MARKETPLACES[code].title,
+        policy=policy.name,
+        as_of=as_of,
+        before=before,
+        scores=scored,
+        earlier=past[on == before].reset_index(drop=True),
+        weekly=past[on.isin(weeks)].reset_index(drop=True),
+        daily=daily,
+        at_fault=_at_fault(desk, ledger.items.filter(mine), scored),
+        bridges=_bridges(desk, scored, before),
+        rules=rules,
+        begins_on=begins_on,
+        ends_on=coverage["ends_on"].date(),
+        orders=int(coverage["orders"]),
+        data=_data(desk, account),
+        made=made,
+        reported=_reported(desk, account, code, [before, as_of]),
+        reconciled=_reconciled(desk, ledger, account, code, as_of),
+        states=_states(collected(ledger.account_states.filter(mine & (nw.col("as_of") <= nw.lit(as_of))))),
+        violations=_violations(
+            collected(ledger.violations.filter(mine & (nw.col("opened_on") <= nw.lit(as_of)))), as_of
+        ),
+        drivers=dict(_drivers(desk, ledger, scored)),
+        standings=dict(_standings(desk, scored, daily)),
+        calendars=dict(_calendars(desk, scored)),
+        futures=dict(_futures(desk, scored)),
+        verdict=verdict,
+        month_end=month_end,
+    )
+
+
+def _bridges(desk: Desk, scored: pd.DataFrame, before: date) -> dict[tuple[str, str, int], Bridge]:
+    """Why each rate off target or at risk moved since the month before."""
+    bridges = {}
+    for _, row in scored[scored["status"].isin(["off target", "at risk"]) & scored["rate"].notna()].iterrows():
+        with suppress(ExplainError, PolicyError):
+            bridges[row["metric"], row["channel"], int(row["window"])] = desk.bridge(row, before)
+    return bridges
+
+
+def _key(row: pd.Series) -> Key:
+    return row["metric"], row["channel"], int(row["window"])
+
+
+def _drivers(desk: Desk, ledger: Ledger, scored: pd.DataFrame) -> Iterator[tuple[Key, pd.DataFrame]]:
+    """Which groups carry the excess of each rate off target or at risk; of several windows that of the worst."""
+    rows = scored[scored["status"].isin(["off target", "at risk"]) & scored["rate"].notna()]
+    rows = rows.assign(off=rows["status"] == "off target", wrong=rows["at_fault"] / rows["counted"])
+    worst = rows.sort_values(["off", "wrong", "window"], ascending=False, kind="stable")
+    for _, row in worst.drop_duplicates(["metric", "channel"]).sort_index().iterrows():
+        with suppress(ExplainError):
+            as_of, where = row["as_of"].date(), (row["account"], row["marketplace"], row["channel"])
+            yield _key(row), drivers(ledger, desk.rule(row), *where, as_of, window=int(row["window"]))
+
+
+def _standings(desk: Desk, scored: pd.DataFrame, daily: pd.DataFrame) -> Iterator[tuple[Key, Standing]]:
+    """For how long each judged measure has been off target, as far back as the days of a report reach."""
+    places = daily.groupby(["metric", "channel"], sort=False).indices
+    days, off = day_numbers(daily["as_of"]), (daily["status"] == "off target").to_numpy()
+    windows = daily["window"].to_numpy()
+    for _, row in scored[scored["status"].isin(["off target", "at risk", "on target"])].iterrows():
+        rule = desk.rule(row)
+        held = places.get((row["metric"], row["channel"]), np.zeros(0, dtype=np.int64))
+        # With a fallback the window changes from day to day, and stays one measure.
+        held = held if rule.fallback else held[windows[held] == row["window"]]
+        if len(held):
+            yield _key(row), standing_of(days[held], off[held], rule)
+
+
+def _calendars(desk: Desk, scored: pd.DataFrame) -> Iterator[tuple[Key, Calendar]]:
+    """What each rate off target or at risk will be on the days ahead if nothing new goes wrong."""
+    for _, row in scored[scored["status"].isin(["off target", "at risk"]) & scored["rate"].notna()].iterrows():
+        with suppress(OutlookError):
+            yield _key(row), desk.calendar(row)
+
+
+def _futures(desk: Desk, scored: pd.DataFrame) -> Iterator[tuple[Key, Futures]]:
+    """What may come of each rate off target or at risk at the usual pace."""
+    for _, row in scored[scored["status"].isin(["off target", "at risk"]) & scored["rate"].notna()].iterrows():
+        with suppress(OutlookError):
+            yield _key(row), desk.futures(row, draws=DRAWS)
+
+
+def _reported(desk: Desk, account: str, code: str, days: list[date]) -> pd.DataFrame:
+    """The marketplace's own figures on some days: of each measure the newest, whatever days it covers."""
+    rows = desk.reported(days, [account])
+    rows = rows[rows["marketplace"] == code].sort_values(["rule", "window"], kind="stable")
+    return rows.drop_duplicates(["as_of", "metric", "channel"], keep="last").reset_index(drop=True)
+
+
+def _reconciled(desk: Desk, ledger: Ledger, account: str, code: str, as_of: date) -> list[Reconciled]:
+    """Ours beside the marketplace's figures; none where it reported none, or before the policy begins."""
+    coverage = desk.counts.coverage.set_index(["account", "marketplace"])
+    told = str(coverage.loc[(account, code), "evidence"]).split("+")
+    with suppress(ExplainError, PolicyError):
+        return reconcile(ledger, desk.policies[code], account, code, as_of, told, desk.counts_of([account]))
+    return []
+
+
+def _states(rows: pd.DataFrame) -> pd.DataFrame:
+    """What the newest report said of the account; a warning that it no longer names has gone."""
+    pieces = []
+    for kinds in (("account", "warning"), ("checklist",)):
+        held = rows[rows["kind"].isin(kinds)]
+        pieces.append(held[held["as_of"] == held["as_of"].max()])
+    columns = ["kind", "name", "state", "count", "as_of"]
+    return pd.concat(pieces)[columns].sort_values(["kind", "name"], ignore_index=True)
+
+
+def _violations(rows: pd.DataFrame, as_of: date) -> pd.DataFrame:
+    """Open violations by category on a day, and those resolved in its month.
+
+    As in the metric, a count of the marketplace stands only where no file tells of that category one by one.
+    """
+    rows = rows.assign(**{name: pd.to_datetime(rows[name]).dt.date for name in ("opened_on", "resolved_on")})
+    single = rows[rows["violation_id"] != ""]
+    counts = rows[(rows["violation_id"] == "") & ~rows["category"].isin(single["category"])]
+    newest = counts.sort_values("opened_on").drop_duplicates("category", keep="last")
+    made = [_each(category, held, as_of) for category, held in single.groupby("category")]
+    made += [
+        (row["category"], int(row["count"]), None, None, 0, None, row["opened_on"]) for row in newest.to_dict("records")
+    ]
+    table = pd.DataFrame(made, columns=list(VIOLATIONS), dtype=object)
+    return table.sort_values(["open", "resolved", "category"], ascending=[False, False, True], ignore_index=True)
+
+
+def _each(category: str, held: pd.DataFrame, as_of: date) -> tuple[object, ...]:
+    """One category whose violations are told one by one."""
+    gone = held["resolved_on"].map(lambda day: pd.notna(day) and day <= as_of).astype(bool)
+    still, resolved = held[~gone], held[gone]
+    resolved = resolved[resolved["resolved_on"].map(lambda day: day >= as_of.replace(day=1)).astype(bool)]
+    worst = max(still["severity"].dropna(), key=SEVERITIES.index, default=None)
+    first, last = min(still["opened_on"], default=None), max(resolved["resolved_on"], default=None)
+    return category, int(still["count"].sum()), worst, first, int(resolved["count"].sum()), last, None
+
+
+def _data(desk: Desk, account: str) -> str:
+    """Which state of which files the figures stand on."""
+    files = desk.store.files(account)
+    return f"version {desk.store.version()} of the store, {files:,} {'file' if files == 1 else 'files'} of this account"
+
+
+def _at_fault(desk: Desk, items: Frame, scored: pd.DataFrame) -> pd.DataFrame:
+    """The orders at fault behind every row of SCORES, with what was bought."""
+    columns = [
+        "metric", "channel", "window", "order_id", "causes", "clock_day",
+        "known_on", "enters_on", "leaves_on", "at_fault", "assumed",
+    ]  # fmt: skip
+    behind = [
+        desk.orders_at_fault(row).assign(window=row["window"], known_on=lambda rows: rows["since"])
+        for _, row in scored[(scored["at_fault"] > 0) & scored["rate"].notna()].iterrows()
+    ]
+    rows = pd.concat(behind, ignore_index=True)[columns] if behind else pd.DataFrame(columns=columns)
+    named = rows.merge(bought(items, rows["order_id"].unique()), on="order_id", how="left", validate="many_to_one")
+    return named.sort_values(["metric", "channel", "window", "leaves_on", "order_id"], ignore_index=True)
+
+
+def bought(items: Frame, order_ids: Iterable[str]) -> pd.DataFrame:
+    """What was bought with some orders: order_id, sku, product? (the first line of each, by sku)."""
+    wanted = list(order_ids)
+    if not wanted:
+        # An empty list has no type that a column of texts could be held against.
+        return pd.DataFrame(columns=["order_id", "sku", "product"], dtype="str")
+    lines = collected(items.filter(nw.col("order_id").is_in(wanted)).select("order_id", "sku", "product"))
+    first = lines.sort_values(["order_id", "sku", "product"]).drop_duplicates("order_id")
+    return first.reset_index(drop=True)
