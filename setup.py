@@ -1,4 +1,4 @@
-"""The one step of the build that pyproject.toml cannot say: copy the shipped files into the package of a wheel."""
+"""The one step of the build that pyproject.toml cannot say: copy the package files into the package of a wheel."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from setuptools import setup
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
-SHIPPED = runpy.run_path(str(ROOT / "healthkit" / "files" / "shipped.py"))
+PACKAGE_FILES = runpy.run_path(str(ROOT / "healthkit" / "files" / "package_files.py"))
 
 
-class BuildWithShippedFiles(build_py):
-    """Builds the package, then copies the shipped files into it; an editable install reads them from the checkout."""
+class BuildWithPackageFiles(build_py):
+    """Builds the package, then copies the package files into it; an editable install reads them from the checkout."""
 
     def run(self) -> None:
         """Build, then copy."""
@@ -30,8 +30,8 @@ class BuildWithShippedFiles(build_py):
         return super().get_outputs(include_bytecode) + copies
 
     def _copies(self) -> list[tuple[str, str]]:
-        folder = Path(self.build_lib) / "healthkit" / SHIPPED["COPY"]
-        return [(name, str(folder / name)) for name in SHIPPED["FILES"]]
+        folder = Path(self.build_lib) / "healthkit" / PACKAGE_FILES["COPY"]
+        return [(name, str(folder / name)) for name in PACKAGE_FILES["FILES"]]
 
 
-setup(cmdclass={"build_py": BuildWithShippedFiles})
+setup(cmdclass={"build_py": BuildWithPackageFiles})

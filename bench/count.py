@@ -27,30 +27,30 @@ import pandas as pd
 from bench import window
 from healthkit import store
 from healthkit.metrics import exposure, policy, scores
-from healthkit.metrics.scores import day_numbers, days_of, stays_behind
+from healthkit.metrics.scores import day_numbers, list_days, select_intervals
 from healthkit.schema import tables
 
 SIZES = [int(float(size)) for size in os.environ.get("SIZES", "1e6,1e7").split(",")]
 RUNS = int(os.environ.get("RUNS", "3"))
 """How often each scan is run, the counts once less; the cheapest run counts."""
 AS_OF = date(2026, 10, 31)
-OF_ALL = ("account", "marketplace", "channel", "order_id", "is_premium", "assumed")
-USED = {
-    "late_shipment_rate": (*OF_ALL, "ship_by", "ship_by_on", "shipped_at", "shipped_on"),
-    "cancellation_rate": (*OF_ALL, "ordered_on", "status", "cancelled_on", "cancelled_by", "part_cancelled"),
+COMMON_COLUMNS = ("account", "marketplace", "channel", "order_id", "is_premium", "assumed")
+COLUMNS_READ = {
+    "late_shipment_rate": (*COMMON_COLUMNS, "ship_by", "ship_by_on", "shipped_at", "shipped_on"),
+    "cancellation_rate": (*COMMON_COLUMNS, "ordered_on", "status", "cancelled_on", "cancelled_by", "part_cancelled"),
 }
 """The columns of ORDERS that each metric reads."""
-EACH = 100_000
+ORDERS_PER_ACCOUNT = 100_000
 """So many orders an account has."""
-A_FILE = 1_000_000
+ORDERS_PER_FILE = 1_000_000
 """So many orders stand in one file."""
 
 
-def make(folder: Path, orders: int) -> None:
+def write_orders(folder: Path, orders: int) -> None:
     """Write orders of two years: one in a hundred cancelled, four in a hundred shipped late."""
     kinds = {"text": "varchar", "day": "date", "instant": "timestamptz", "count": "bigint", "flag": "boolean"}
     made = {
-        "account": f"printf('account-%04d', (hash(i) % {max(1, orders // EACH)})::int)",
+        "account": f"printf('account-%04d', (hash(i) % {max(1, orders // ORDERS_PER_ACCOUNT)})::int)",
         "marketplace": "'US'", "channel": "'seller'",
         "order_id": "printf('%03d-%07d-%07d', i // 10000000 % 1000, i % 10000000, i % 7654321)",
         "ordered_at": "placed", "ordered_on": "placed::date",
@@ -66,8 +66,8 @@ def make(folder: Path, orders: int) -> None:
         f"({made.get(name, 'null')})::{kinds[column.kind]} as {name}" for name, column in tables.ORDERS.columns.items()
     )
     connection = duckdb.connect()
-    for place, begin in enumerate(range(0, orders, A_FILE)):
-        end = min(orders, begin + A_FILE)
+    for place, begin in enumerate(range(0, orders, ORDERS_PER_FILE)):
+        end = min(orders, begin + ORDERS_PER_FILE)
         connection.execute(
             f"copy (select {columns} from (select range as i, timestamp '2024-11-01' "
             f"+ interval 1 second * (range * 63072000 // {orders}) as placed from range({begin}, {end}))) "
@@ -75,16 +75,17 @@ def make(folder: Path, orders: int) -> None:
         )
 
 
-def ledger(folder: Path) -> tables.Ledger:
+def open_ledger(folder: Path) -> tables.Ledger:
     """The orders as a ledger that is not in memory: read from their files as a store's are."""
     connection = duckdb.connect()
     connection.execute("set preserve_insertion_order = false")
     connection.execute("set memory_limit = '512MB'; set allocator_background_threads = true")
     empty = {
-        table.name: nw.from_native(connection.from_arrow(store.schema(table).empty_table())) for table in tables.RAW
+        table.name: nw.from_native(connection.from_arrow(store.arrow_schema(table).empty_table()))
+        for table in tables.RAW_TABLES
     }
     orders = nw.from_native(connection.read_parquet(f"{folder}/*.parquet"))
-    many = max(1, len(list(folder.glob("*.parquet"))) * A_FILE // EACH)
+    many = max(1, len(list(folder.glob("*.parquet"))) * ORDERS_PER_FILE // ORDERS_PER_ACCOUNT)
     coverage = pd.DataFrame({
         "account": [f"account-{n:04d}" for n in range(many)], "marketplace": "US",
         "begins_on": pd.Timestamp("2024-11-01"), "ends_on": pd.Timestamp(AS_OF), "heard_on": pd.Timestamp(AS_OF),
@@ -93,16 +94,16 @@ def ledger(folder: Path) -> tables.Ledger:
     return tables.Ledger(**(empty | {"orders": orders}), coverage=coverage)
 
 
-def one(what: str, metric: str, folder: Path) -> dict[str, Any]:
+def measure_run(action: str, metric: str, folder: Path) -> dict[str, Any]:
     """Count, or scan, in this process: CPU seconds and peak memory beyond what the libraries take."""
     rules = [rule for rule in policy.load("amazon_us").on(AS_OF) if rule.metric == metric]
     before = resource.getrusage(resource.RUSAGE_SELF)
     begin = time.perf_counter()
-    if what == "count":
-        counted = exposure.count(ledger(folder), rules)
+    if action == "count":
+        counted = exposure.count_orders(open_ledger(folder), rules)
         rows = {"exposure": len(counted.exposure), "faults": len(counted.faults)}
     else:
-        seen = ", ".join(f"count({name}), max({name})" for name in USED[metric])
+        seen = ", ".join(f"count({name}), max({name})" for name in COLUMNS_READ[metric])
         duckdb.connect().sql(f"select {seen} from read_parquet('{folder}/*.parquet')").to_arrow_table()
         rows = {}
     after = resource.getrusage(resource.RUSAGE_SELF)
@@ -111,24 +112,24 @@ def one(what: str, metric: str, folder: Path) -> dict[str, Any]:
     return {"cpu": round(cpu, 2), "seconds": took, "peak_mib": after.ru_maxrss // 1024} | rows
 
 
-def apart(what: str, metric: str, folder: Path) -> dict[str, Any]:
+def measure_in_subprocess(action: str, metric: str, folder: Path) -> dict[str, Any]:
     """The same in a process of its own."""
-    words = [sys.executable, "-m", "bench.count", what, metric, str(folder)]
+    words = [sys.executable, "-m", "bench.count", action, metric, str(folder)]
     return dict(json.loads(subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()[-1]))
 
 
-def usual_ways() -> dict[str, Any]:
+def measure_usual_ways() -> dict[str, Any]:
     """New windows from counts in memory, and the same history by the usual pandas ways, with what they get wrong."""
-    counts, largest, _ = window.made_up()
+    counts, largest, _ = window.make_counts()
     rule = next(rule for rule in policy.load("amazon_us").on(AS_OF) if rule.metric == window.METRIC)
-    days = days_of(AS_OF - timedelta(days=364), AS_OF)
+    days = list_days(AS_OF - timedelta(days=364), AS_OF)
     numbers = day_numbers(days)
-    behind = stays_behind(counts, rule, largest, "US", "seller")
-    [held] = scores._held(counts)
+    behind = select_intervals(counts, rule, largest, "US", "seller")
+    [held] = scores._arrays_by_marketplace(counts)
     asked = rule.metric, str(rule.basis), "seller"
 
     def alone(length: int) -> list[np.ndarray]:
-        return [stays.on(numbers, 1, length, 0, False) for stays in (behind.counting_stays, behind.fault_stays)]
+        return [stays.on(numbers, 1, length, 0, False) for stays in (behind.counting_intervals, behind.fault_intervals)]
 
     def every(length: int) -> list[np.ndarray]:
         both = held.counting[asked], held.faults[asked]
@@ -161,17 +162,17 @@ def usual_ways() -> dict[str, Any]:
 def main() -> None:
     """Measure, print."""
     if len(sys.argv) > 3:
-        print(json.dumps(one(sys.argv[1], sys.argv[2], Path(sys.argv[3]))))
+        print(json.dumps(measure_run(sys.argv[1], sys.argv[2], Path(sys.argv[3]))))
         return
     figures: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="bench-count-") as place:
         for size in SIZES:
             folder = Path(place) / str(size)
             folder.mkdir()
-            make(folder, size)
-            for metric in USED:
-                scans = [apart("scan", metric, folder) for _ in range(RUNS)]
-                counts = [apart("count", metric, folder) for _ in range(max(1, RUNS - 1))]
+            write_orders(folder, size)
+            for metric in COLUMNS_READ:
+                scans = [measure_in_subprocess("scan", metric, folder) for _ in range(RUNS)]
+                counts = [measure_in_subprocess("count", metric, folder) for _ in range(max(1, RUNS - 1))]
                 scan, count = (min(runs, key=lambda run: run["cpu"]) for runs in (scans, counts))
                 held = {"scan": scan, "count": count, "count_to_scan": round(count["cpu"] / scan["cpu"], 2)}
                 figures.setdefault(metric, {})[f"{size:.0e}"] = held
@@ -181,7 +182,7 @@ def main() -> None:
             first, last = (held[f"{size:.0e}"]["count"]["cpu"] for size in (SIZES[0], SIZES[-1]))
             # 1 where cost grows as orders do.
             held["slope"] = round(float(np.log(last / first) / np.log(SIZES[-1] / SIZES[0])), 3)
-    figures |= usual_ways()
+    figures |= measure_usual_ways()
     print(json.dumps(figures))
 
 

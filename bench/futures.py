@@ -22,7 +22,7 @@ MEASURES = {"order_defect_rate": (0.012, 25), "late_shipment_rate": (0.04, 2)}
 """The share at fault of each measure, and the mean delay until it is known. [share, days]"""
 
 
-def made_up(metric: str, per_day: int, share: float | None = None, delay: float | None = None) -> Counts:
+def make_counts(metric: str, per_day: int, share: float | None = None, delay: float | None = None) -> Counts:
     """The counts of an account of so many orders a day, with faults as they come by chance."""
     rng = np.random.default_rng(1)
     share = MEASURES[metric][0] if share is None else share
@@ -59,12 +59,12 @@ def main() -> None:
     rules = policy.load("amazon_us")
     for per_day in (1, 50, 1_000, 20_000):
         for metric in MEASURES:
-            counts = made_up(metric, per_day)
+            counts = make_counts(metric, per_day)
             table = scores.score(counts, rules, AS_OF)
             row = table[table["metric"] == metric].iloc[-1]
-            outlook.futures(counts, rules, row, ahead=AHEAD, draws=10)
+            outlook.simulate_futures(counts, rules, row, days_ahead=AHEAD, draws=10)
             began = time.perf_counter()
-            held = outlook.futures(counts, rules, row, ahead=AHEAD, draws=DRAWS)
+            held = outlook.simulate_futures(counts, rules, row, days_ahead=AHEAD, draws=DRAWS)
             spent = time.perf_counter() - began
             figures[f"{metric}_{per_day}_a_day"] = round(spent, 3)
             chance = held.days["off"].iloc[-1]

@@ -68,12 +68,12 @@ COLUMNS = {
     "buyer-requested-cancel-reason": "''",
 }
 """The columns of the file, as SQL over the number of the line (l), of its order (o), and when it was placed."""
-FILE = "all_orders.txt"
-LOADED = ("deltalake", "pandas", "pyarrow.csv", "healthkit.ingest.importer", "healthkit.store")
+FILE_NAME = "all_orders.txt"
+PRELOADED_MODULES = ("deltalake", "pandas", "pyarrow.csv", "healthkit.ingest.importer", "healthkit.store")
 """What is loaded before the clock runs: what libraries take is no part of a way's peak."""
 
 
-def make(path: Path, lines: int) -> None:
+def write_orders_file(path: Path, lines: int) -> None:
     """Write a file of two years, newest lines last."""
     made = " || chr(9) || ".join(COLUMNS.values())
     connection = duckdb.connect()
@@ -89,7 +89,7 @@ def make(path: Path, lines: int) -> None:
             file.write("".join(row[0] for row in rows).encode())
 
 
-def bare(path: Path) -> int:
+def parse_with_types(path: Path) -> int:
     """Every column parsed by pyarrow.csv, quoting off, and let go block by block."""
     import pyarrow.csv as pacsv
 
@@ -97,7 +97,7 @@ def bare(path: Path) -> int:
     return sum(batch.num_rows for batch in parsed)
 
 
-def as_text(path: Path) -> int:
+def parse_as_text(path: Path) -> int:
     """The same with every cell left as the text that it is: the least that any reader can do."""
     import pyarrow as pa
     import pyarrow.csv as pacsv
@@ -109,56 +109,62 @@ def as_text(path: Path) -> int:
     return sum(batch.num_rows for batch in parsed)
 
 
-def by_pandas(path: Path) -> int:
+def parse_with_pandas(path: Path) -> int:
     """The same by pandas, in blocks, its own parser."""
     import pandas as pd
 
     return sum(len(block) for block in pd.read_csv(path, sep="\t", quoting=3, chunksize=200_000))
 
 
-def reading(path: Path) -> int:
+def read_as_import_does(path: Path) -> int:
     """Read as an import reads it, and not kept."""
-    from healthkit.ingest.formats import plan, read
+    from healthkit.ingest.formats import discover_files, parse_file
 
-    [source], refused = plan([path])
+    [source], refused = discover_files([path])
     assert not refused
-    return read(source).rows
+    return parse_file(source).rows
 
 
-def importing(path: Path) -> int:
+def import_whole(path: Path) -> int:
     """Taken into an empty store."""
-    from healthkit.ingest.importer import take_in
+    from healthkit.ingest.importer import import_files
     from healthkit.store import Store
 
     with tempfile.TemporaryDirectory(prefix="bench-store-", dir=path.parent.parent) as place:
-        [outcome] = take_in([path], Store(Path(place) / "store"))
+        [outcome] = import_files([path], Store(Path(place) / "store"))
     assert outcome.taken is not None, outcome.refused
     return outcome.taken.rows
 
 
-WAYS = {"bare": bare, "text": as_text, "pandas": by_pandas, "read": reading, "import": importing}
+WAYS = {
+    "bare": parse_with_types,
+    "text": parse_as_text,
+    "pandas": parse_with_pandas,
+    "read": read_as_import_does,
+    "import": import_whole,
+}
 
 
-def one(way: str, path: Path) -> dict[str, Any]:
+def measure_run(way: str, path: Path) -> dict[str, Any]:
     """One way in this process: CPU and clock seconds, lines, and its peak memory beyond that of the libraries."""
-    for name in LOADED:
+    for name in PRELOADED_MODULES:
         importlib.import_module(name)
-    held = memory("VmRSS")
+    held = memory_mib("VmRSS")
     before, begin = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
     lines = WAYS[way](path)
     took, after = time.perf_counter() - begin, resource.getrusage(resource.RUSAGE_SELF)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return {"lines": lines, "seconds": round(took, 2), "cpu": round(cpu, 2), "peak_mib": memory("VmHWM") - held}
+    return {"lines": lines, "seconds": round(took, 2), "cpu": round(cpu, 2), "peak_mib": memory_mib("VmHWM") - held}
 
 
-def memory(what: str) -> int:
+def memory_mib(field: str) -> int:
     """The memory of this process, as Linux tells it; 0 elsewhere. [MiB]"""
     told = Path("/proc/self/status")
     lines = told.read_text().splitlines() if told.exists() else []
-    return next((int(line.split()[1]) >> 10 for line in lines if line.startswith(what)), 0)
+    return next((int(line.split()[1]) >> 10 for line in lines if line.startswith(field)), 0)
 
 
-def apart(way: str, path: Path) -> dict[str, Any]:
+def measure_in_subprocess(way: str, path: Path) -> dict[str, Any]:
     """The same in a process of its own."""
     words = [sys.executable, "-m", "bench.intake", way, str(path)]
     ran = subprocess.run(words, capture_output=True, text=True, check=False)
@@ -170,15 +176,17 @@ def apart(way: str, path: Path) -> dict[str, Any]:
 def main() -> None:
     """Measure, print."""
     if len(sys.argv) > 2:
-        print(json.dumps(one(sys.argv[1], Path(sys.argv[2]))))
+        print(json.dumps(measure_run(sys.argv[1], Path(sys.argv[2]))))
         return
     figures: dict[str, Any] = {}
     for size in LINES:
         with tempfile.TemporaryDirectory(prefix="bench-import-") as place:
-            path = Path(place) / "acme" / FILE
+            path = Path(place) / "acme" / FILE_NAME
             path.parent.mkdir()
-            make(path, size)
-            ways = {way: [apart(way, path) for _ in range(1 if size > 3_000_000 else RUNS)] for way in WAYS}
+            write_orders_file(path, size)
+            ways = {
+                way: [measure_in_subprocess(way, path) for _ in range(1 if size > 3_000_000 else RUNS)] for way in WAYS
+            }
             megabytes = path.stat().st_size / 1e6
         best = {way: min(runs, key=lambda run: run["seconds"]) for way, runs in ways.items()}
         held: dict[str, Any] = {"megabytes": round(megabytes), **best}

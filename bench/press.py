@@ -37,16 +37,16 @@ from healthkit.workspace import snapshot
 RAW = Path(os.environ.get("RAW") or Path(__file__).parents[1] / "data" / "sample")
 """The raw files whose accounts are printed and copied."""
 MONTH = "2026-10"
-FEW = tuple(int(size) for size in os.environ.get("FEW", "8,40").split(","))
+BATCH_SIZES = tuple(int(size) for size in os.environ.get("FEW", "8,40").split(","))
 """Batches of so many reports tell what one more costs."""
-ACCOUNTS = int(os.environ.get("ACCOUNTS", "8"))
+STOCK_ACCOUNTS = int(os.environ.get("ACCOUNTS", "8"))
 """Accounts of the sample that are printed by the stock commands and in plain Python."""
-MANY = int(os.environ.get("REPORTS", "1000"))
+MANY_REPORTS = int(os.environ.get("REPORTS", "1000"))
 """So many reports are printed to see whether anything grows."""
-BIN = Path(sys.executable).parent
+SCRIPTS_FOLDER = Path(sys.executable).parent
 
 
-def spent(work: Callable[[], Any]) -> float:
+def cpu_seconds_of(work: Callable[[], Any]) -> float:
     """CPU seconds of this process and all its children over some work."""
     begin = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     work()
@@ -54,38 +54,39 @@ def spent(work: Callable[[], Any]) -> float:
     return sum(b.ru_utime + b.ru_stime - a.ru_utime - a.ru_stime for a, b in zip(begin, end, strict=True))
 
 
-def stock(store: Path, account: str, folder: Path) -> None:
+def report_by_stock_commands(store: Path, account: str, folder: Path) -> None:
     """One report by the stock commands."""
     notebook = folder / f"{account}.ipynb"
     given = {"account": account, "month": MONTH, "data": str(store), "stem": account}
     words = [word for name, value in given.items() for word in ("-p", name, value)]
     quiet: dict[str, Any] = {"check": True, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    subprocess.run([BIN / "papermill", batch.TEMPLATE, notebook, *words, "--no-progress-bar"], **quiet)
-    subprocess.run([BIN / "jupyter", "nbconvert", "--to", "html", "--no-input", notebook], **quiet)
+    subprocess.run([SCRIPTS_FOLDER / "papermill", batch.TEMPLATE, notebook, *words, "--no-progress-bar"], **quiet)
+    subprocess.run([SCRIPTS_FOLDER / "jupyter", "nbconvert", "--to", "html", "--no-input", notebook], **quiet)
 
 
-def plain(place: Path, account: str, marketplace: str) -> str:
+def report_in_plain_python(store: Path, account: str, marketplace: str) -> str:
     """One report in plain Python."""
-    month = hk.open_month(hk.Desk(place), account, MONTH, marketplace, "")
+    month = hk.open_report(hk.Desk(store), account, MONTH, marketplace, "")
     shown = [
-        blocks.verdict(month), blocks.scorecard(month), blocks.chapters(month, "x"), blocks.contacts(month),
-        blocks.account_state(month), blocks.reconciled(month), blocks.rules(month),
+        blocks.verdict(month), blocks.scorecard(month), blocks.measure_chapters(month, "x"),
+        blocks.buyer_messages(month),
+        blocks.account_state(month), blocks.reconciliation(month), blocks.rules_in_force(month),
     ]  # fmt: skip
-    batch.Twin(month, "x")._repr_mimebundle_()
-    return blocks.page("x", shown, vega_href="vega.js")
+    batch.ReportData(month, "x")._repr_mimebundle_()
+    return blocks.html_page("x", shown, vega_href="vega.js")
 
 
-def copies(sample: Store, folder: Path, many: int) -> Store:
+def make_copies(sample: Store, folder: Path, account_count: int) -> Store:
     """A store of the sample's accounts over and over, under other names: its stored rows, copied."""
     store = Store(folder)
     accounts = sorted(hk.Desk(sample.folder).accounts)
-    for table in (*tables.RAW, tables.REPORTS):
+    for table in (*tables.RAW_TABLES, tables.REPORTS):
         delta = sample.delta(table)
         if delta is None:
             continue
         held = delta.to_pyarrow_table()
         pieces = []
-        for n in range(many):
+        for n in range(account_count):
             mine = held.filter(pc.equal(held["account"], accounts[n % len(accounts)]))
             # By number first, so that each of them in turn has a copy among the first few.
             name = f"{n:04d}-{accounts[n % len(accounts)]}"
@@ -96,12 +97,14 @@ def copies(sample: Store, folder: Path, many: int) -> Store:
                 named = named.set_column(named.schema.get_field_index(column), column, renamed)
             pieces.append(named)
         store._append(table, pa.concat_tables(pieces))
-    if len(hk.Desk(store.folder).accounts) != many:
-        raise SystemExit(f"The copies make {len(hk.Desk(store.folder).accounts)} accounts; {many} were to be made.")
+    if len(hk.Desk(store.folder).accounts) != account_count:
+        raise SystemExit(
+            f"The copies make {len(hk.Desk(store.folder).accounts)} accounts; {account_count} were to be made."
+        )
     return store
 
 
-def left_behind() -> tuple[int, int]:
+def count_leftovers() -> tuple[int, int]:
     """Processes of a fork server that live, and its folders that lie about."""
     shown = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
     processes = sum("healthkit.batch.fork_server" in line for line in shown.splitlines())
@@ -112,67 +115,78 @@ def main() -> None:
     """Measure, print."""
     with tempfile.TemporaryDirectory(prefix="bench-press-") as place:
         folder = Path(place)
-        list(importer.take_in([RAW], Store(folder / "store")))
+        list(importer.import_files([RAW], Store(folder / "store")))
         desk = hk.Desk(folder / "store")
-        pairs = hk.accounts_in(desk, MONTH)[:ACCOUNTS]
+        pairs = hk.accounts_to_report(desk, MONTH)[:STOCK_ACCOUNTS]
         figures: dict[str, Any] = {"accounts": len(pairs)}
 
-        each = [spent(lambda name=name: stock(folder / "store", name, folder)) for name, _ in pairs]
+        each = [
+            cpu_seconds_of(lambda name=name: report_by_stock_commands(folder / "store", name, folder))
+            for name, _ in pairs
+        ]
         figures["stock_cpu"] = round(sum(each) / len(each), 3)
         print(f"stock        {figures['stock_cpu']:8.3f} CPU s a report", flush=True)
 
-        snapshot.write(Store(folder / "store"), [name for name, _ in pairs], desk.counts_place, folder / "excerpt")
+        snapshot.write_snapshot(
+            Store(folder / "store"), [name for name, _ in pairs], desk.counts_folder, folder / "excerpt"
+        )
         for pair in pairs:
-            plain(folder / "excerpt", *pair)
-        limit = min(spent(lambda: [plain(folder / "excerpt", *pair) for pair in pairs]) for _ in range(3)) / len(pairs)
+            report_in_plain_python(folder / "excerpt", *pair)
+        limit = min(
+            cpu_seconds_of(lambda: [report_in_plain_python(folder / "excerpt", *pair) for pair in pairs])
+            for _ in range(3)
+        ) / len(pairs)
         figures["plain_cpu"] = round(limit, 3)
         print(f"plain Python {figures['plain_cpu']:8.3f} CPU s a report", flush=True)
 
         # The start is what does not grow with the reports: two batches of different length tell it.
-        more = copies(Store(folder / "store"), folder / "few", FEW[1])
+        more = make_copies(Store(folder / "store"), folder / "few", BATCH_SIZES[1])
         few = sorted(hk.Desk(more.folder).accounts)
-        whole = [spent(lambda some=some: _ours(more.folder, few[:some], folder / f"ours-{some}")) for some in FEW]
-        ours = (whole[1] - whole[0]) / (FEW[1] - FEW[0])
-        figures |= {"ours_cpu": round(ours, 3), "ours_start_cpu": round(whole[0] - ours * FEW[0], 3)}
+        whole = [
+            cpu_seconds_of(lambda some=some: _run_our_batch(more.folder, few[:some], folder / f"ours-{some}"))
+            for some in BATCH_SIZES
+        ]
+        ours = (whole[1] - whole[0]) / (BATCH_SIZES[1] - BATCH_SIZES[0])
+        figures |= {"ours_cpu": round(ours, 3), "ours_start_cpu": round(whole[0] - ours * BATCH_SIZES[0], 3)}
         print(f"ours         {ours:8.3f} CPU s a report, and {figures['ours_start_cpu']:.3f} to start", flush=True)
         figures["stock_to_ours"] = round(figures["stock_cpu"] / ours, 1)
         figures["ours_to_plain"] = round(ours / limit, 2)
 
-        if MANY:
-            figures |= _many(folder, MANY)
+        if MANY_REPORTS:
+            figures |= _measure_many_reports(folder, MANY_REPORTS)
     print(json.dumps(figures))
 
 
-def _ours(store: Path, names: list[str], out: Path) -> None:
+def _run_our_batch(store: Path, names: list[str], out: Path) -> None:
     """Our batch over some accounts."""
-    printed = batch.print_month(hk.Desk(store), MONTH, names, out, jobs=2)
+    printed = batch.generate_reports(hk.Desk(store), MONTH, names, out, jobs=2)
     if printed.failures or printed.pages != len(names):
         raise SystemExit(f"{printed.pages} of {len(names)} pages: {printed.failures}")
 
 
-def _many(folder: Path, many: int) -> dict[str, Any]:
+def _measure_many_reports(folder: Path, report_count: int) -> dict[str, Any]:
     """Print so many reports with two at once: time of the first and last tenth, memory, what is left behind."""
-    store = copies(Store(folder / "store"), folder / "many", many)
+    store = make_copies(Store(folder / "store"), folder / "many", report_count)
     desk = hk.Desk(store.folder)
     names = desk.accounts  # counted before the clock runs
     seen: list[tuple[float, int]] = []
 
     from healthkit.batch import monthly_batch
 
-    kept = monthly_batch.print_page
+    kept = monthly_batch.generate_page
 
     def watched(job: Any) -> Any:
         told = kept(job)
-        seen.append((time.monotonic(), _rss()))
+        seen.append((time.monotonic(), _resident_mib()))
         return told
 
-    monthly_batch.print_page = watched
-    before = left_behind()
+    monthly_batch.generate_page = watched
+    before = count_leftovers()
     begin = time.monotonic()
     try:
-        printed = batch.print_month(desk, MONTH, names, folder / "reports", jobs=2)
+        printed = batch.generate_reports(desk, MONTH, names, folder / "reports", jobs=2)
     finally:
-        monthly_batch.print_page = kept
+        monthly_batch.generate_page = kept
     took = time.monotonic() - begin
     tenth = max(1, len(seen) // 10)
     pace = [
@@ -182,16 +196,16 @@ def _many(folder: Path, many: int) -> dict[str, Any]:
         "reports": printed.pages, "failed": len(printed.failures), "seconds": round(took, 1),
         "seconds_a_report_early": pace[0], "seconds_a_report_late": pace[1],
         "server_mib_early": seen[tenth][1], "server_mib_late": seen[-1][1],
-        "left_processes": left_behind()[0] - before[0], "left_folders": left_behind()[1] - before[1],
+        "left_processes": count_leftovers()[0] - before[0], "left_folders": count_leftovers()[1] - before[1],
     }  # fmt: skip
     print(figures, flush=True)
     return figures
 
 
-def _rss() -> int:
+def _resident_mib() -> int:
     """What this process and its fork server hold in memory. [MiB]"""
     held = 0
-    for pid in (os.getpid(), fork_client.here().process.pid):
+    for pid in (os.getpid(), fork_client.get_server().process.pid):
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():
             if line.startswith("VmRSS"):
                 held += int(line.split()[1]) // 1024

@@ -20,7 +20,7 @@ from tests.browser.find_chromium import chromium
 
 ROOT = Path(__file__).parents[1]
 SAMPLE = ROOT / "data" / "sample"
-AT_ONCE = 2
+PARALLEL_RUNS = 2
 """Benchmarks that run at the same time."""
 DEADLINE = 300.0
 """A benchmark that takes longer is ended and has failed. [seconds]"""
@@ -33,7 +33,7 @@ class Benchmark(NamedTuple):
     sizes: Mapping[str, str] = {}
 
 
-ALL = {
+BENCHMARKS = {
     "backtest": Benchmark((str(SAMPLE / "paper-moth"), "--least", "30")),
     "futures": Benchmark(sizes={"DRAWS": "200"}),
     "window": Benchmark(sizes={"ORDERS": "1e5"}),
@@ -49,9 +49,9 @@ ALL = {
 """Every benchmark of this folder by the name of its module."""
 
 
-def run(name: str) -> tuple[float, str]:
+def run_benchmark(name: str) -> tuple[float, str]:
     """Run one benchmark. Returns its seconds and what is wrong with it, empty where nothing is."""
-    one, begin = ALL[name], time.monotonic()
+    one, begin = BENCHMARKS[name], time.monotonic()
     words = [sys.executable, "-m", f"bench.{name}", *one.words]
     try:
         ran = subprocess.run(
@@ -59,10 +59,10 @@ def run(name: str) -> tuple[float, str]:
         )
     except subprocess.TimeoutExpired:
         return time.monotonic() - begin, f"it was not done after {DEADLINE:g} seconds"
-    return time.monotonic() - begin, wrong_with(ran.returncode, ran.stdout, ran.stderr)
+    return time.monotonic() - begin, find_failure(ran.returncode, ran.stdout, ran.stderr)
 
 
-def wrong_with(code: int, stdout: str, stderr: str) -> str:
+def find_failure(code: int, stdout: str, stderr: str) -> str:
     """Return why a benchmark that ended did not pass, empty where it did.
 
     >>> wrong_with(0, 'made 8 files\\n{"seconds": 2}\\n', "")
@@ -84,13 +84,13 @@ def wrong_with(code: int, stdout: str, stderr: str) -> str:
 
 def main() -> None:
     """Run all, or those that are named, say how each ended, and end with exit code 1 where one failed."""
-    names = list(sys.argv[1:] or ALL)
+    names = list(sys.argv[1:] or BENCHMARKS)
     if "ui" in names and chromium() is None:
         names.remove("ui")
         print("ui         left out: no Chromium here", flush=True)
     seconds, failed = {}, []
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        for name, (took, wrong) in zip(names, pool.map(run, names), strict=True):
+    with ThreadPoolExecutor(PARALLEL_RUNS) as pool:
+        for name, (took, wrong) in zip(names, pool.map(run_benchmark, names), strict=True):
             seconds[name] = took
             print(f"{name:10} {took:6.1f} s  {wrong or 'passed'}", flush=True)
             failed += [name] if wrong else []

@@ -24,10 +24,10 @@ from tests.browser.lab import lab, run_all
 
 RAW = Path(os.environ.get("RAW") or Path(__file__).parents[1] / "data" / "sample")
 """The raw files that the panels show; they hold birchway-crafts."""
-PRESSES, WARM = int(os.environ.get("PRESSES", "30")), min(5, int(os.environ.get("PRESSES", "30")))
+PRESSES, WARMUP_PRESSES = int(os.environ.get("PRESSES", "30")), min(5, int(os.environ.get("PRESSES", "30")))
 ONLY = tuple(os.environ.get("ONLY", "").split(","))
 """Only panels whose name begins with one of these are measured, given as `ONLY=ours_730,usual_730`; empty: all."""
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+BROWSER_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 USUAL = """
 import altair as alt
 import ipywidgets as widgets
@@ -45,20 +45,20 @@ slider.observe(shown, "value")
 """
 ONE = """
 def drawn(window):
-    days = hk.days_of(last - timedelta(729), last)
+    days = hk.list_days(last - timedelta(729), last)
     asked = [desk.score(days, ["birchway-crafts"], window=n, metrics=["late_shipment_rate"]) for n in (window, 30)]
     return hk.charts.rate_over_time(pd.concat(asked), window, 30, finding=f"Late shipment over {window} days")
 """
 EIGHT = """
 def drawn(window):
-    days = hk.days_of(last - timedelta(59), last)
+    days = hk.list_days(last - timedelta(59), last)
     rows = desk.score(days, window=window, metrics=["late_shipment_rate"])
     each = [(name, mine) for name, mine in rows.groupby("account") if (mine["counted"] > 0).any()]
     return hk.charts.side_by_side(each[:8], finding=f"Late shipment over {window} days")
 """
 BARE = """
 def drawn(window):
-    days = hk.days_of(last - timedelta(729), last)
+    days = hk.list_days(last - timedelta(729), last)
     rows = desk.score(days, ["birchway-crafts"], window=window, metrics=["late_shipment_rate"])
     line = alt.Chart(rows[["as_of", "rate"]]).mark_line().encode(x="as_of:T", y="rate:Q")
     return line.properties(width=700, height=300)
@@ -99,23 +99,23 @@ WATCH = """(root) => {
 }"""
 
 
-def measured(browser: Any, held: Any, name: str, cells: list[str]) -> dict[str, float]:
+def measure_panel(browser: Any, jupyter: Any, name: str, cells: list[str]) -> dict[str, float]:
     """Median and worst time from a key to its drawing, frames without a drawing, and frames of another height."""
-    page = run_all(browser, held, held.write(f"{name}.ipynb", cells))
+    page = run_all(browser, jupyter, jupyter.write(f"{name}.ipynb", cells))
     root = page.locator(".jp-OutputArea-output").filter(has=page.locator(".noUi-handle")).last
     root.scroll_into_view_if_needed()
     root.locator("g.mark-line path").first.wait_for(state="attached", timeout=60_000)
     page.wait_for_timeout(1500)
     root.evaluate(WATCH)
-    for n in range(WARM + PRESSES):
+    for n in range(WARMUP_PRESSES + PRESSES):
         page.keyboard.press("ArrowRight")
         page.wait_for_function(f"window.bench.seen.length === {n + 1}", timeout=20_000)
         page.wait_for_timeout(120)
-        if n + 1 == WARM:
+        if n + 1 == WARMUP_PRESSES:
             page.evaluate("window.bench.blank = window.bench.jumps = 0")
     told = page.evaluate("window.bench")
     page.context.close()
-    seen = told["seen"][WARM:]
+    seen = told["seen"][WARMUP_PRESSES:]
     return {
         "median_ms": round(statistics.median(seen), 1), "worst_ms": round(max(seen), 1), "blank_frames": told["blank"],
         "jumping_frames": told["jumps"],
@@ -129,11 +129,11 @@ def main() -> None:
         sys.exit("No Chromium here: install it, or set CHROMIUM to its path.")
     with tempfile.TemporaryDirectory(prefix="bench-ui-") as place, sync_playwright() as playwright:
         folder = Path(place)
-        list(importer.take_in([RAW], Store(folder / "store")))
+        list(importer.import_files([RAW], Store(folder / "store")))
         # The usual pattern draws by Altair's own renderer, so it goes without our `hk.setup()`.
-        usual = f"import healthkit as hk\ndesk = hk.open_desk({str(folder / 'store')!r})"
+        usual = f"import healthkit as hk\ndesk = hk.open_workspace({str(folder / 'store')!r})"
         ours = f"{usual}\nhk.setup()"
-        browser = playwright.chromium.launch(executable_path=path, args=QUIET)
+        browser = playwright.chromium.launch(executable_path=path, args=BROWSER_FLAGS)
         figures = {}
         with lab(folder) as held:
             for name, cells in {
@@ -145,7 +145,7 @@ def main() -> None:
             }.items():
                 if not name.startswith(ONLY):
                     continue
-                figures[name] = measured(browser, held, name, cells)
+                figures[name] = measure_panel(browser, held, name, cells)
                 print(name, figures[name], flush=True)
         browser.close()
     beside = {"730_days": "730_days", "730_days_bare_line": "730_days", "8_charts": "8_charts"}

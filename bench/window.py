@@ -20,11 +20,11 @@ import pandas as pd
 from healthkit import store
 from healthkit.metrics import policy
 from healthkit.metrics.exposure import Counts
-from healthkit.metrics.scores import days_of
+from healthkit.metrics.scores import list_days
 from healthkit.panels import where_i_stand_model
 from healthkit.panels.where_i_stand_model import Question
 from healthkit.schema import tables
-from healthkit.workspace.workspace import FIGURES, Desk
+from healthkit.workspace.workspace import REPORTED_TABLES, Workspace
 
 ORDERS = int(float(os.environ.get("ORDERS", "1e7")))
 ACCOUNTS, DAYS = 1_000, 730
@@ -32,7 +32,7 @@ AS_OF = date(2026, 10, 31)
 METRIC, SHARE, DELAY = "late_shipment_rate", 0.04, 2.0
 
 
-def made_up() -> tuple[Counts, str, int]:
+def make_counts() -> tuple[Counts, str, int]:
     """Counts of accounts as uneven as sellers are; the name of the largest, and its orders."""
     rng = np.random.default_rng(7)
     weights = 1 / np.arange(1, ACCOUNTS + 1)
@@ -67,28 +67,28 @@ def made_up() -> tuple[Counts, str, int]:
     return counts, str(names[0]), int(sizes[0])
 
 
-def median_ms(ask: Callable[[int], object], windows: range) -> float:
+def median_ms(work: Callable[[int], object], windows: range) -> float:
     """The median time of a question over windows that were not asked for before."""
     seen = []
     for window in windows:
         begin = time.perf_counter()
-        ask(window)
+        work(window)
         seen.append(time.perf_counter() - begin)
     return round(statistics.median(seen) * 1000, 2)
 
 
 def main() -> None:
     """Measure, print."""
-    counts, largest, orders = made_up()
+    counts, largest, orders = make_counts()
     with tempfile.TemporaryDirectory() as nowhere:
         # A store without a file: the panel asks it for the marketplace's own figures, and there are none.
-        store.Store(nowhere)._append(tables.REPORTS, store.schema(tables.REPORTS).empty_table())
-        desk = Desk(nowhere)
+        store.Store(nowhere)._append(tables.REPORTS, store.arrow_schema(tables.REPORTS).empty_table())
+        desk = Workspace(nowhere)
         desk.__dict__["counts"] = counts
-        desk._figures[(largest,)] = desk.store.ledger(only=FIGURES).in_memory()
+        desk._figures[(largest,)] = desk.store.ledger(only=REPORTED_TABLES).in_memory()
         asked = Question(largest, "US", METRIC, "seller", 30, AS_OF)
-        where_i_stand_model.answer(desk, asked)
-        days = {span: days_of(AS_OF - timedelta(days=span - 1), AS_OF) for span in (120, 730)}
+        where_i_stand_model.answer_question(desk, asked)
+        days = {span: list_days(AS_OF - timedelta(days=span - 1), AS_OF) for span in (120, 730)}
 
         def rates(span: int) -> Callable[[int], object]:
             return lambda window: desk.score(days[span], [largest], window=window, metrics=[METRIC])
@@ -98,7 +98,7 @@ def main() -> None:
             "rates_of_120_days_ms": median_ms(rates(120), range(40, 90)),
             "rates_of_730_days_ms": median_ms(rates(730), range(40, 90)),
             "whole_answer_120_days_ms": median_ms(
-                lambda window: where_i_stand_model.answer(desk, asked._replace(window=window)), range(90, 130)
+                lambda window: where_i_stand_model.answer_question(desk, asked._replace(window=window)), range(90, 130)
             ),
         }  # fmt: skip
     print(json.dumps(figures))

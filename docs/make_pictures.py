@@ -15,7 +15,7 @@ sys.path.insert(0, str(ROOT))
 from healthkit import batch
 from healthkit.ingest import importer
 from healthkit.store import Store
-from healthkit.workspace.workspace import Desk
+from healthkit.workspace.workspace import Workspace
 from tests.browser.find_chromium import chromium
 from tests.browser.lab import Lab, lab, run_all
 
@@ -32,7 +32,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place, sync_playwright() as playwright:
         folder = Path(place)
         store = folder / "store"
-        list(importer.take_in([ROOT / "data" / "sample"], Store(store)))
+        list(importer.import_files([ROOT / "data" / "sample"], Store(store)))
         browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox", "--disable-gpu"])
         _report(browser, store, folder)
         with lab(folder) as held:
@@ -42,7 +42,7 @@ def main() -> None:
 
 
 def _report(browser: Any, store: Path, folder: Path) -> None:
-    printed = batch.print_month(Desk(store), "2026-10", ["lantern-hill-lighting"], folder / "reports")
+    printed = batch.generate_reports(Workspace(store), "2026-10", ["lantern-hill-lighting"], folder / "reports")
     page = browser.new_context(offline=True, viewport={"width": 1180, "height": 1390}).new_page()
     page.goto((printed.index.parent / "lantern-hill-lighting_us.html").as_uri())
     page.wait_for_function("document.documentElement.dataset.charts === 'drawn'")

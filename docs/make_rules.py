@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from healthkit.metrics import policy
-from healthkit.metrics.policy import FOR_EVER, Policy, Rule, Silence
+from healthkit.metrics.policy import OPEN_END, Policy, Rule, EndedRule
 from healthkit.report import wording
 
 PAGE = ROOT / "docs" / "rules.md"
@@ -30,8 +30,8 @@ of the month, the rate of any other day is a forecast of it. *How sure* says who
 
 def rules_page() -> str:
     """The page: one table for each policy, in the order of its metrics, the oldest rule first."""
-    held = [policy.load(name) for name in policy.files()]
-    sure = "; ".join(f"*{words}*" for words in wording.SURE.values())
+    held = [policy.load(name) for name in policy.find_policy_files()]
+    sure = "; ".join(f"*{words}*" for words in wording.CERTAINTY_LABELS.values())
     contents = "\n".join(f"- [{one.title}](#{one.name})" for one in held)
     return "\n".join([OPENING.format(sure=sure), contents, "", "\n\n".join(map(_section, held)), ""])
 
@@ -45,36 +45,36 @@ def provisos(rule: Rule) -> str:
     'a breach only from 8 orders at fault on; of under 400 orders, 365 days are judged; judged on day 20 of the month'
     """
     fallback = None if rule.fallback is None else (rule.fallback.under, rule.fallback.window)
-    noun = wording.metric(rule.metric).noun
-    return wording.provisos(noun, rule.and_at_least, rule.while_under, fallback, rule.judged_on)
+    noun = wording.metric_words(rule.metric).noun
+    return wording.rule_conditions(noun, rule.and_at_least, rule.while_under, fallback, rule.judged_on)
 
 
 def asked(rule: Rule) -> str:
     """What a rule asks: its share, or the points of a rating, with all that it says beside."""
     if rule.part_of is not None:
-        return f"shown as a part of {wording.inside(wording.metric(rule.part_of).label)}"
+        return f"shown as a part of {wording.lowercase_first(wording.metric_words(rule.part_of).label)}"
     if rule.points is not None:
         points = rule.points
-        earned = wording.earning(points.start, points.gain, points.per_orders)
-        return f"{wording.rating(points.on_from, points.off_under, points.most)}; {earned}"
+        earned = wording.points_earned_phrase(points.start, points.gain, points.per_orders)
+        return f"{wording.rating_target_phrase(points.on_from, points.off_under, points.most)}; {earned}"
     side, share = (rule.target.side, rule.target.share) if rule.target is not None else ("", None)
-    said = wording.rule_in_words(side, share, rule.minimum, wording.metric(rule.metric).noun)
+    said = wording.rule_phrase(side, share, rule.minimum, wording.metric_words(rule.metric).noun)
     return "; ".join(filter(None, [said, provisos(rule)]))
 
 
 def follows(rule: Rule) -> str:
     """What the source says of a measure off target: stage by stage where it does, else its consequence."""
-    return wording.stages([(one.stage, one.days, one.says) for one in rule.stages]) or rule.consequence
+    return wording.stages_sentence([(one.stage, one.days, one.says) for one in rule.stages]) or rule.consequence
 
 
 def _section(held: Policy) -> str:
     """One policy: where it holds, what is to be known of it, and its table."""
     judges = f"Judges {', '.join(held.marketplaces)}" if held.marketplaces else f"Chosen with `--policy {held.name}`"
     zone = "days in the marketplace's zone" if held.zone == "marketplace" else f"days in {held.zone}"
-    rows = sorted([*held.rules, *held.silences], key=lambda row: (_place(held, row.metric), row.since))
+    rows = sorted([*held.rules, *held.ended_rules], key=lambda row: (_place(held, row.metric), row.since))
     return "\n".join([
         f'<a id="{held.name}"></a>', "", f"## {held.title}", "",
-        f"{judges}; {zone}; read on {wording.long_day(held.read, 0)}. {_cell(held.note)}".rstrip(), "",
+        f"{judges}; {zone}; read on {wording.format_long_day(held.read, 0)}. {_cell(held.note)}".rstrip(), "",
         _row(HEADS), _row(["---"] * len(HEADS)),
         *(_row(_rule(row) if isinstance(row, Rule) else _silence(row)) for row in rows),
     ])  # fmt: skip
@@ -88,28 +88,28 @@ def _place(held: Policy, metric: str) -> int:
 def _rule(rule: Rule) -> list[str]:
     """The cells of one rule."""
     return [
-        wording.metric(rule.metric).label, asked(rule), wording.window_in_words(rule.windows, rule.lag),
-        _channels(rule.channels), _placed(rule), str(rule.since), "" if rule.until == FOR_EVER else str(rule.until),
-        follows(rule), rule.source, wording.SURE[rule.sure],
+        wording.metric_words(rule.metric).label, asked(rule), wording.window_phrase(rule.windows, rule.lag),
+        _channels(rule.channels), _placed(rule), str(rule.since), "" if rule.until == OPEN_END else str(rule.until),
+        follows(rule), rule.source, wording.CERTAINTY_LABELS[rule.sure],
     ]  # fmt: skip
 
 
-def _silence(row: Silence) -> list[str]:
+def _silence(row: EndedRule) -> list[str]:
     """The cells of a row that asks nothing."""
-    label = wording.metric(row.metric).label
+    label = wording.metric_words(row.metric).label
     return [label, "*nothing*", "", _channels(row.channels), "", str(row.since), "", "", row.source, ""]
 
 
 def _placed(rule: Rule) -> str:
     """The day that places an order, where the file names one, and the options by which it is counted."""
-    clock = wording.CLOCKS[rule.clock] if "clock" in rule.model_fields_set else ""
+    clock = wording.CLOCK_LABELS[rule.clock] if "clock" in rule.model_fields_set else ""
     options = [f"`{name}={value}`" for name, value in rule.basis.options]
     return "; ".join(filter(None, [clock, ", ".join(options)]))
 
 
 def _channels(channels: tuple[str, ...]) -> str:
     """Channels in words."""
-    return wording.listed([wording.CHANNELS[channel] for channel in channels])
+    return wording.join_words([wording.CHANNEL_LABELS[channel] for channel in channels])
 
 
 def _row(cells: list[str]) -> str:

@@ -3,7 +3,7 @@
 The verbs that a notebook needs, loaded when first used:
 
 >>> import healthkit as hk
->>> hk.marketplace("DE").title
+>>> hk.find_marketplace("DE").title
 'Amazon Germany'
 """
 
@@ -35,15 +35,15 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "cli": ["doctor"],
         "ingest": ["downloads", "importer"],
         "metrics": ["evidence", "exposure", "policy", "scores"],
-        "metrics.policy": ["load", "for_marketplaces"],
-        "metrics.scores": ["days_of", "score", "orders_at_fault"],
+        "metrics.policy": ["load", "load_for_marketplaces"],
+        "metrics.scores": ["list_days", "score", "orders_at_fault"],
         "files": ["package_files"],
         "batch": ["cluster"],
         "report": ["blocks", "charts", "model", "wording"],
-        "report.model": ["Monthly", "accounts_in", "last_day_of", "open_month"],
+        "report.model": ["MonthlyReport", "accounts_to_report", "last_day_of_month", "open_report"],
         "schema": ["tables"],
-        "schema.marketplaces": ["marketplace"],
-        "panels": ["open_desk", "portfolio", "setup", "what_changed", "what_if", "where_i_stand"],
-        "workspace": ["Desk", "removal", "snapshot"],
+        "schema.marketplaces": ["find_marketplace"],
+        "panels": ["open_workspace", "portfolio", "setup", "what_changed", "what_if", "where_i_stand"],
+        "workspace": ["Workspace", "removal", "snapshot"],
     },
 )

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from healthkit.ingest import importer
 from healthkit.schema.marketplaces import MARKETPLACES
 from healthkit.store import Store
-from healthkit.workspace.workspace import Desk
+from healthkit.workspace.workspace import Workspace
 
 ZONE = ZoneInfo("America/Los_Angeles")
 ORDERS = (
@@ -138,7 +138,7 @@ def unit_on_time(as_of: date, counted: int, on_time: int, status: str) -> dict[s
     return figure(last - timedelta(13), last, counted, on_time, names, status, 0.9, "GREATER_THAN")
 
 
-def imported(folder: Path, account: str = "acme", marketplace: str | None = "US", **files: str) -> Desk:
+def imported(folder: Path, account: str = "acme", marketplace: str | None = "US", **files: str) -> Workspace:
     """A desk over a new store, or one that is there, with some files of one account: name (with "." as "_dot_")."""
     raw = folder / "raw" / account
     raw.mkdir(parents=True, exist_ok=True)
@@ -147,9 +147,9 @@ def imported(folder: Path, account: str = "acme", marketplace: str | None = "US"
         path = raw / name.replace("_dot_", ".")
         path.write_text(text, encoding="utf-8")
         paths.append(path)
-    outcomes = list(importer.take_in(paths, Store(folder / "store"), account, marketplace))
+    outcomes = list(importer.import_files(paths, Store(folder / "store"), account, marketplace))
     assert [outcome.refused for outcome in outcomes if outcome.refused] == []
-    return Desk(folder / "store")
+    return Workspace(folder / "store")
 
 
 def _table(rows: Iterable[Iterable[str]]) -> str:

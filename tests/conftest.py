@@ -17,7 +17,7 @@ SAMPLE = Path(__file__).parents[1] / "data" / "sample"
 def sample_store(tmp_path_factory) -> Path:
     """The folder of a store that holds data/sample."""
     folder = tmp_path_factory.mktemp("sample") / "store"
-    outcomes = list(importer.take_in([SAMPLE], Store(folder)))
+    outcomes = list(importer.import_files([SAMPLE], Store(folder)))
     assert [outcome.refused for outcome in outcomes if outcome.refused] == []
     return folder
 

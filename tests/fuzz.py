@@ -20,8 +20,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from healthkit.ingest.formats import ReaderError, Source, plan, read
-from healthkit.ingest.parsing.read_file import TAKE, TAKE_DOCUMENT
+from healthkit.ingest.formats import RawFile, ReaderError, discover_files, parse_file
+from healthkit.ingest.parsing.read_file import DOCUMENT_PARSERS, TABLE_PARSERS
 from tests import readers_files as files
 from tests.test_performance import LONG, SHORT, frame, xml
 from tests.test_readers_orders import items_v0, order_2026, order_v0
@@ -31,7 +31,7 @@ SLOW, MEMORY = 10.0, 500
 """What one damaged file may cost beyond what the libraries take. [CPU seconds], [MiB]"""
 LINES = 40
 """So many lines of a sample file are a seed: small files find more in the same time."""
-READERS = (*TAKE, *TAKE_DOCUMENT, "order_defects_list", "olist")
+READERS = (*TABLE_PARSERS, *DOCUMENT_PARSERS, "order_defects_list", "olist")
 
 NASTY = [
     b"", b" ", b"\t", b"\n", b"\r", b"\r\n", b"\0", b'"', b'""', b",", b";", b"'", b"-", b"--", b"0", b"-0", b"-1",
@@ -51,7 +51,7 @@ NASTY = [
 def seeds(reader: str) -> list[bytes]:
     """Small good files of one kind: the beginnings of the sample's, and those of the tests."""
     found = [file.text().encode() for file in files.FILES if file.kind == reader] + DOCUMENTS.get(reader, [])
-    sources, _ = plan([SAMPLE])
+    sources, _ = discover_files([SAMPLE])
     held = [
         source
         for source in sources
@@ -59,7 +59,7 @@ def seeds(reader: str) -> list[bytes]:
     ]
     for source in held[:6]:
         content = source.parts[0].content()
-        found.append(content if reader in TAKE_DOCUMENT else b"\n".join(content.split(b"\n")[:LINES]) + b"\n")
+        found.append(content if reader in DOCUMENT_PARSERS else b"\n".join(content.split(b"\n")[:LINES]) + b"\n")
     return found
 
 
@@ -203,16 +203,16 @@ def _known(chance: random.Random) -> Callable[[str, list[str]], dict[str, str]]:
     return lambda account, ids: {one: codes[n % len(codes)] for n, one in enumerate(ids)} if codes else {}
 
 
-def _import(path: Path, chance: random.Random) -> list[Source]:
+def _import(path: Path, chance: random.Random) -> list[RawFile]:
     """Read what stands in a folder as an import would; the sources that were read."""
-    sources, refused = plan([path])
+    sources, refused = discover_files([path])
     for one in refused:
         assert one.message.startswith(one.name), one
     told = chance.choice((None, None, "US", "DE"))
     done = []
     for source in sources:
         try:
-            taken = read(source, None, told, _known(chance), lambda account: {"US"})
+            taken = parse_file(source, None, told, _known(chance), lambda account: {"US"})
         except ReaderError as error:
             if not str(error):
                 raise AssertionError(source) from error

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from healthkit.ingest import parallel_reading
-from healthkit.ingest.importer import take_in
-from healthkit.schema.tables import RAW
+from healthkit.ingest.importer import import_files
+from healthkit.schema.tables import RAW_TABLES
 from healthkit.store import Store
 
 SAMPLE = Path(__file__).parents[1] / "data" / "sample"
@@ -41,15 +41,15 @@ def alone(raw, tmp_path_factory) -> tuple[list[tuple], dict[str, list]]:
 def told(store: Store, raw: Path, jobs: int) -> list[tuple]:
     """What an import says of each file, in order."""
     return [
-        (one.name, one.refused, one.held_already, one.taken and (one.taken.rows, one.taken.skipped, one.taken.notes))
-        for one in take_in([raw], store, jobs=jobs, anyway=True)
+        (one.name, one.refused, one.already_stored, one.taken and (one.taken.rows, one.taken.skipped, one.taken.notes))
+        for one in import_files([raw], store, jobs=jobs, anyway=True)
     ]
 
 
 def held(store: Store) -> dict[str, list]:
     """All that a store knows, by table; each row with the digest of its file, for its report is of one import alone."""
     ledger, digests = store.ledger(), dict(store.reports()[["report", "digest"]].to_numpy().tolist())
-    rows = {table.name: getattr(ledger, table.name).collect("pyarrow").to_native().to_pylist() for table in RAW}
+    rows = {table.name: getattr(ledger, table.name).collect("pyarrow").to_native().to_pylist() for table in RAW_TABLES}
     return {name: [row | {"report": digests[row["report"]]} for row in those] for name, those in rows.items()}
 
 
@@ -57,15 +57,15 @@ def test_many_processes_leave_the_same_store_and_say_the_same(raw, alone, tmp_pa
     monkeypatch.setattr(parallel_reading, "WORTH", 0)
     by_others = []
     monkeypatch.setattr(
-        parallel_reading.Ahead,
+        parallel_reading.ParallelReading,
         "of",
-        lambda self, *asked, of=parallel_reading.Ahead.of: kept(by_others, of(self, *asked)),
+        lambda self, *asked, of=parallel_reading.ParallelReading.of: kept(by_others, of(self, *asked)),
     )
     store = Store(tmp_path / "store")
     assert told(store, raw, 3) == alone[0]
     assert held(store) == alone[1]
     # Orders are read by others, their confirmations by the import itself, which knows the orders.
-    kinds = {one.kind for one in by_others if isinstance(one, parallel_reading.Taken)}
+    kinds = {one.kind for one in by_others if isinstance(one, parallel_reading.ParsedFile)}
     assert {"all_orders", "order_report", "performance_json"} <= kinds
     assert "confirmations" not in kinds
     assert any(isinstance(one, parallel_reading.ReaderError) for one in by_others)
@@ -83,7 +83,7 @@ def test_a_process_that_is_lost_costs_nothing_but_time(raw, alone, tmp_path, mon
     monkeypatch.setattr(parallel_reading, "WORTH", 0)
     asked = []
 
-    def of(self, *files, of=parallel_reading.Ahead.of):
+    def of(self, *files, of=parallel_reading.ParallelReading.of):
         asked.append(files)
         if len(asked) == call:
             for process in list(self._pool._processes.values()):
@@ -91,7 +91,7 @@ def test_a_process_that_is_lost_costs_nothing_but_time(raw, alone, tmp_path, mon
             time.sleep(pause)
         return of(self, *files)
 
-    monkeypatch.setattr(parallel_reading.Ahead, "of", of)
+    monkeypatch.setattr(parallel_reading.ParallelReading, "of", of)
     store = Store(tmp_path / "store")
     assert told(store, raw, 2) == alone[0]
     assert held(store) == alone[1]

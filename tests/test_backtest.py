@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 )
 def test_the_binomial_is_the_binomial(n, share, limit):
     exact = sum(math.comb(n, k) * share**k * (1 - share) ** (n - k) for k in range(limit + 1, n + 1))
-    assert backtest._above(n, share, limit) == pytest.approx(exact)
+    assert backtest._chance_above(n, share, limit) == pytest.approx(exact)
 
 
 def test_the_scores_are_mean_squares_and_the_tenths_hold_what_came():
@@ -29,10 +29,10 @@ def test_the_scores_are_mean_squares_and_the_tenths_hold_what_came():
         "metric": "x", "off": [0.95, 0.05, 0.5], "stays": [1.0, 0.0, 0.0], "binomial": 0.5, "breach": 1.0,
         "off_came": [1.0, 0.0, 1.0], "breach_came": 1.0, "inside": [1.0, 1.0, 0.0],
     })  # fmt: skip
-    first = backtest.read_off(made).iloc[0]
+    first = backtest.brier_scores(made).iloc[0]
     assert first["off in 30 days"] == pytest.approx((0.05**2 * 2 + 0.25) / 3)
     assert (first["today stays"], first["breach"]) == (pytest.approx(1 / 3), 0.0)
-    assert backtest.calibration(made)[["tenth", "came"]].to_numpy().tolist() == [[0, 0.0], [5, 1.0], [9, 1.0]]
+    assert backtest.calibrate_forecasts(made)[["tenth", "came"]].to_numpy().tolist() == [[0, 0.0], [5, 1.0], [9, 1.0]]
 
 
 def test_on_the_sample_the_futures_beat_both_plain_forecasts():

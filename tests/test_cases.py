@@ -89,8 +89,10 @@ class Case(NamedTuple):
     @property
     def channel(self) -> str:
         """The channel that is meant where a case names none."""
-        whole = any(rule.channels == (tables.ALL,) for rule in self.policy.rules if rule.metric == self.metric)
-        return tables.ALL if whole else "seller"
+        whole = any(
+            rule.channels == (tables.WHOLE_ACCOUNT,) for rule in self.policy.rules if rule.metric == self.metric
+        )
+        return tables.WHOLE_ACCOUNT if whole else "seller"
 
     @property
     def hindsight(self) -> bool:
@@ -175,8 +177,8 @@ def _days_of_instants(row: dict[str, Any], zone: ZoneInfo) -> dict[str, date]:
 
 def ledger(held: Mapping[str, list[dict[str, Any]]]) -> tables.Ledger:
     """A ledger of plain rows whose files reach far enough back."""
-    arrow = {name: pa.Table.from_pylist(of, schema=store.schema(TABLES[name])) for name, of in held.items()}
-    made = store.ledger_of(arrow)
+    arrow = {name: pa.Table.from_pylist(of, schema=store.arrow_schema(TABLES[name])) for name, of in held.items()}
+    made = store.build_ledger(arrow)
     return replace(made, coverage=made.coverage.assign(begins_on=FILES_BEGIN))
 
 
@@ -185,7 +187,7 @@ def table_of(case: Case) -> pd.DataFrame:
     held = ledger(case.rows())
     if "imported" in case.said:
         held = replace(held, coverage=held.coverage.assign(evidence=case.said["imported"]))
-    counts = exposure.count(held, [rule for rule in case.policy.rules if rule.metric == case.metric])
+    counts = exposure.count_orders(held, [rule for rule in case.policy.rules if rule.metric == case.metric])
     table = scores.score(counts, case.policy, list(case.said["as_of"]), hindsight=case.hindsight)
     table = table[table["metric"] == case.metric]
     return table[table["window"] == case.said["window"]] if "window" in case.said else table
@@ -248,8 +250,8 @@ def test_the_slow_oracle_says_the_same_of_a_case(case):
 def test_a_metric_has_cases_a_label_and_a_rule_that_asks_it(metric):
     assert (FOLDER / f"{metric}.yaml").is_file(), f"write tests/cases/{metric}.yaml"
     assert len(said_in(FOLDER / f"{metric}.yaml")) >= 5
-    assert metric in wording.METRICS, f"give {metric} its words in wording"
-    assert any(metric in loaded(name).metrics() for name in policy.files()), f"no policy asks for {metric}"
+    assert metric in wording.METRIC_WORDS, f"give {metric} its words in wording"
+    assert any(metric in loaded(name).metrics() for name in policy.find_policy_files()), f"no policy asks for {metric}"
 
 
 def test_every_case_file_is_of_a_metric_and_no_sentence_stands_twice():

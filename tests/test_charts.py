@@ -44,36 +44,36 @@ def faults(causes: list[str], first: date = AS_OF) -> pd.DataFrame:
 
 
 CHARTS: dict[str, Any] = {
-    "rate": lambda: charts.rate_over_time(daily([5, 8, 12] * 40), 60, before=date(2026, 9, 30), finding="It rose."),
-    "at least": lambda: charts.rate_over_time(daily([50, 80, 120] * 40, "at least", 0.9), 60, finding="It fell."),
-    "causes": lambda: charts.defects_by_cause(faults(["a_to_z_claim"] * 3 + ["chargeback"]), finding="Claims."),
+    "rate": lambda: charts.rate_over_time(daily([5, 8, 12] * 40), 60, before=date(2026, 9, 30), description="It rose."),
+    "at least": lambda: charts.rate_over_time(daily([50, 80, 120] * 40, "at least", 0.9), 60, description="It fell."),
+    "causes": lambda: charts.defects_by_cause(faults(["a_to_z_claim"] * 3 + ["chargeback"]), description="Claims."),
     "leaving": lambda: charts.leaving_calendar(
-        faults(["chargeback"] * 9), AS_OF, date(2026, 11, 4), finding="Some leave."
+        faults(["chargeback"] * 9), AS_OF, date(2026, 11, 4), description="Some leave."
     ),
-    "why": lambda: charts.why_it_moved(bridged((2391, 2498), (14, 31), 6, 2, 7, 18)),
-    "why, below 0": lambda: charts.why_it_moved(bridged((99, 6), (1, 1), 1, 0, 0, 1)),
-    "days": lambda: charts.faults_by_day(faults(["shipped_late"] * 9), date(2026, 9, 1), AS_OF, finding="By day."),
+    "why": lambda: charts.bridge_chart(bridged((2391, 2498), (14, 31), 6, 2, 7, 18)),
+    "why, below 0": lambda: charts.bridge_chart(bridged((99, 6), (1, 1), 1, 0, 0, 1)),
+    "days": lambda: charts.faults_by_day(faults(["shipped_late"] * 9), date(2026, 9, 1), AS_OF, description="By day."),
 }
 
 
 @pytest.mark.parametrize("name", CHARTS)
 def test_every_chart_is_valid_small_and_says_its_finding(name: str) -> None:
     chart = CHARTS[name]()
-    held = charts.spec(chart)
+    held = charts.vega_lite_spec(chart)
     alt.LayerChart.validate(held)
-    assert charts.describe(chart) == held["description"] != ""
-    assert set(charts.sizes(held)) == {"wide", "narrow"}
-    assert charts.sizes(held)["narrow"][0] == 328
+    assert charts.chart_description(chart) == held["description"] != ""
+    assert set(charts.chart_sizes(held)) == {"wide", "narrow"}
+    assert charts.chart_sizes(held)["narrow"][0] == 328
     assert len(json.dumps(held)) < 20_000
 
 
 @pytest.mark.parametrize("name", CHARTS)
 def test_every_colour_of_a_chart_follows_the_page(name: str) -> None:
-    assert '"#' not in json.dumps(charts.spec(CHARTS[name]()))
+    assert '"#' not in json.dumps(charts.vega_lite_spec(CHARTS[name]()))
 
 
 def test_the_same_rows_give_the_same_chart() -> None:
-    assert charts.spec(CHARTS["rate"]()) == charts.spec(CHARTS["rate"]())
+    assert charts.vega_lite_spec(CHARTS["rate"]()) == charts.vega_lite_spec(CHARTS["rate"]())
 
 
 def test_an_under_target_is_drawn_from_nought_and_an_at_least_target_from_below_it() -> None:
@@ -84,7 +84,7 @@ def test_an_under_target_is_drawn_from_nought_and_an_at_least_target_from_below_
 
 def domain(chart: Any) -> list[float]:
     """The ends of a chart's rate axis."""
-    return next(layer["encoding"]["y"]["scale"]["domain"] for layer in charts.spec(chart)["layer"]
+    return next(layer["encoding"]["y"]["scale"]["domain"] for layer in charts.vega_lite_spec(chart)["layer"]
                 if "scale" in layer["encoding"].get("y", {}))  # fmt: skip
 
 
@@ -92,25 +92,27 @@ def test_a_day_without_orders_is_a_gap_and_not_nought() -> None:
     rows = daily([5, 5, 5])
     rows.loc[1, ["status", "counted"]] = ["no data", 0]
     line = next(
-        layer for layer in charts.spec(charts.rate_over_time(rows, 60))["layer"] if layer["mark"]["type"] == "line"
+        layer
+        for layer in charts.vega_lite_spec(charts.rate_over_time(rows, 60))["layer"]
+        if layer["mark"]["type"] == "line"
     )
     assert [row["rate"] for row in line["data"]["values"]] == [0.005, None, 0.005]
 
 
 def test_days_travel_as_midnight_in_utc() -> None:
-    line = next(layer for layer in charts.spec(CHARTS["rate"]())["layer"] if layer["mark"]["type"] == "line")
+    line = next(layer for layer in charts.vega_lite_spec(CHARTS["rate"]())["layer"] if layer["mark"]["type"] == "line")
     assert line["data"]["values"][-1]["day"] == 1_793_404_800_000  # 2026-10-31T00:00:00Z
 
 
 def marks(chart: Any) -> list[dict[str, Any]]:
     """The rows of a chart's first layer."""
-    return charts.spec(chart)["layer"][0]["data"]["values"]
+    return charts.vega_lite_spec(chart)["layer"][0]["data"]["values"]
 
 
 def test_an_order_with_two_causes_is_one_square_in_a_group_of_its_own() -> None:
     chart = charts.defects_by_cause(faults(["a_to_z_claim", "a_to_z_claim+negative_feedback", "negative_feedback"]))
     assert len(marks(chart)) == 3
-    names = [row["t"] for row in charts.spec(chart)["layer"][1]["data"]["values"] if row["w"] == "bold"]
+    names = [row["t"] for row in charts.vega_lite_spec(chart)["layer"][1]["data"]["values"] if row["w"] == "bold"]
     assert names == ["A-to-z claim: 1", "A-to-z claim and negative feedback: 1", "Negative feedback: 1"]
 
 
@@ -125,15 +127,15 @@ def test_each_leaving_order_is_one_mark_on_its_day() -> None:
 
 
 def test_a_calendar_of_which_all_have_left_writes_no_sum() -> None:
-    some = charts.spec(charts.leaving_calendar(faults(["chargeback"] * 3), AS_OF, date(2026, 11, 2)))
-    every = charts.spec(charts.leaving_calendar(faults(["chargeback"] * 3), AS_OF, date(2026, 11, 30)))
+    some = charts.vega_lite_spec(charts.leaving_calendar(faults(["chargeback"] * 3), AS_OF, date(2026, 11, 2)))
+    every = charts.vega_lite_spec(charts.leaving_calendar(faults(["chargeback"] * 3), AS_OF, date(2026, 11, 30)))
     assert [row["t"] for row in some["layer"][-1]["data"]["values"]] == ["2 of 3 by 2 Nov"]
     assert len(every["layer"]) == 1
 
 
 def test_two_windows_are_two_lines_with_their_names_on_them() -> None:
     rows = pd.concat([daily([40] * 60, target=0.04, window=30), daily([9] * 60, target=0.04, window=10)])
-    held = charts.spec(charts.rate_over_time(rows, 30, 10))
+    held = charts.vega_lite_spec(charts.rate_over_time(rows, 30, 10))
     assert [layer["mark"]["type"] for layer in held["layer"]].count("line") == 2
     words = [row["t"] for row in held["layer"][-1]["data"]["values"]]
     assert {"30 days", "10 days", "Target: under 4%", "Off target"} <= set(words)
@@ -147,14 +149,14 @@ def test_many_orders_on_one_day_become_bars_that_still_reach_their_number() -> N
 
 def bars(chart: Any, width: int = 512) -> list[tuple[float, float]]:
     """The ends of a bridge's bars in one of its drawings."""
-    layer = next(held for held in charts.spec(chart)["layer"] if "c" in held["data"]["values"][0])
+    layer = next(held for held in charts.vega_lite_spec(chart)["layer"] if "c" in held["data"]["values"][0])
     near = "n" if width == 328 else ""
     return [(row[f"{near}x"], row[f"{near}x2"]) for row in layer["data"]["values"]]
 
 
 def texts(chart: Any) -> list[str]:
     """All that is written in a bridge, from the top down."""
-    return [row["t"] for row in charts.spec(chart)["layer"][-1]["data"]["values"]]
+    return [row["t"] for row in charts.vega_lite_spec(chart)["layer"][-1]["data"]["values"]]
 
 
 def test_a_bridge_names_both_days_every_step_and_the_counts_behind_it() -> None:
@@ -175,41 +177,43 @@ def test_the_bars_of_a_bridge_lead_from_rate_to_rate(width: int) -> None:
 
 
 def test_a_step_that_moves_nothing_is_not_drawn() -> None:
-    chart = charts.why_it_moved(bridged((100, 100), (2, 3), 0, 0, 0, 1))
+    chart = charts.bridge_chart(bridged((100, 100), (2, 3), 0, 0, 0, 1))
     assert [text for text in texts(chart) if text.endswith(":")] == ["New in the window:"]
-    assert charts.sizes(charts.spec(chart))["wide"][1] == 96
+    assert charts.chart_sizes(charts.vega_lite_spec(chart))["wide"][1] == 96
 
 
 def test_the_finding_of_a_bridge_is_its_title_unless_one_is_given() -> None:
     bridge = bridged((2391, 2498), (14, 31), 6, 2, 7, 18)
-    assert charts.describe(charts.why_it_moved(bridge)) == wording.bridge_title(wording.movement(bridge))
-    assert charts.describe(charts.why_it_moved(bridge, finding="It rose.")) == "It rose."
+    assert charts.chart_description(charts.bridge_chart(bridge)) == wording.bridge_title(
+        wording.movement_from_bridge(bridge)
+    )
+    assert charts.chart_description(charts.bridge_chart(bridge, description="It rose.")) == "It rose."
 
 
 def test_bars_begin_at_nothing_where_few_are_wanted_and_at_a_round_value_where_many_are() -> None:
-    few = wording.movement(bridged((2391, 2498), (14, 31), 6, 2, 7, 18))
-    many = wording.movement(bridged((361, 412), (13, 33), 13, 0, 0, 33, below=None, at_least="90/100"))
-    low = wording.movement(bridged((99, 6), (1, 1), 1, 0, 0, 1))
-    assert charts.bars_span(few) == (0, 0, 128)
-    assert charts.bars_span(many) == (900, 900, 998)
-    assert charts.bars_span(low)[:2] == (0, min(low.values))
+    few = wording.movement_from_bridge(bridged((2391, 2498), (14, 31), 6, 2, 7, 18))
+    many = wording.movement_from_bridge(bridged((361, 412), (13, 33), 13, 0, 0, 33, below=None, at_least="90/100"))
+    low = wording.movement_from_bridge(bridged((99, 6), (1, 1), 1, 0, 0, 1))
+    assert charts.bar_scale(few) == (0, 0, 128)
+    assert charts.bar_scale(many) == (900, 900, 998)
+    assert charts.bar_scale(low)[:2] == (0, min(low.values))
 
 
 def test_a_line_marks_nothing_only_where_steps_pass_below_it() -> None:
-    assert len(charts.spec(CHARTS["why"]())["layer"]) == 3
-    assert len(charts.spec(CHARTS["why, below 0"]())["layer"]) == 4
+    assert len(charts.vega_lite_spec(CHARTS["why"]())["layer"]) == 3
+    assert len(charts.vega_lite_spec(CHARTS["why, below 0"]())["layer"]) == 4
 
 
 def test_a_chart_can_be_shown_as_any_altair_chart(sample_store):
     """Analysts show the kit's charts in cells of their own; Altair takes them apart and checks them on the way."""
     desk = hk.Desk(sample_store)
-    days = hk.days_of(date(2026, 9, 1), date(2026, 10, 31))
+    days = hk.list_days(date(2026, 9, 1), date(2026, 10, 31))
     rows = desk.score(days, ["birchway-crafts"], metrics=["late_shipment_rate"])
     for chart in (
-        charts.rate_over_time(rows, 30, 10, finding="late"),
-        charts.side_by_side([("birchway", rows[rows["window"] == 30])], finding="late"),
+        charts.rate_over_time(rows, 30, 10, description="late"),
+        charts.small_multiples([("birchway", rows[rows["window"] == 30])], description="late"),
     ):
         held = alt.JupyterChart(chart).spec
         assert "$schema" in held
         assert held["description"] == "late"
-        assert charts.spec(chart).keys() - {"$schema"} <= held.keys()
+        assert charts.vega_lite_spec(chart).keys() - {"$schema"} <= held.keys()

@@ -16,7 +16,7 @@ import pytest
 from typer.testing import CliRunner
 
 from healthkit.cli import app, options
-from healthkit.workspace.workspace import Desk
+from healthkit.workspace.workspace import Workspace
 from tests.commands import commands, path_options
 
 SAMPLE = Path(__file__).parents[1] / "data" / "sample"
@@ -33,7 +33,7 @@ def test_scores_as_json_are_the_scores_of_the_desk(run, sample_store):
     shown = run("scores", "--as-of", DAY, "--format", "json", "--data", sample_store)
     assert shown.exit_code == 0
     rows = json.loads(shown.stdout)
-    table = Desk(sample_store).score(date(2026, 10, 31))
+    table = Workspace(sample_store).score(date(2026, 10, 31))
     assert [(row["account"], row["metric"], row["counted"], row["at_fault"]) for row in rows] == list(
         table[["account", "metric", "counted", "at_fault"]].itertuples(index=False, name=None)
     )
@@ -164,7 +164,7 @@ def test_an_empty_name_of_a_policy_is_refused(run, sample_store):
 
 def test_a_store_without_a_name_is_refused_by_the_library_too():
     with pytest.raises(ValueError, match="empty"):
-        Desk("").counts  # noqa: B018 - it is not come so far
+        Workspace("").counts  # noqa: B018 - it is not come so far
 
 
 def test_the_store_is_found_from_a_folder_below(sample_store, tmp_path, monkeypatch):
@@ -172,7 +172,7 @@ def test_the_store_is_found_from_a_folder_below(sample_store, tmp_path, monkeypa
     (tmp_path / "data" / "sample_store").symlink_to(sample_store)
     (tmp_path / "notebooks").mkdir()
     monkeypatch.chdir(tmp_path / "notebooks")
-    assert len(Desk().accounts) == 8
+    assert len(Workspace().accounts) == 8
 
 
 def test_without_a_store_the_way_to_one_is_said(run, tmp_path):
@@ -197,7 +197,7 @@ def test_a_refused_file_makes_the_exit_code_one_and_the_others_are_taken(run, tm
     shown = run("import", folder, "--data", tmp_path / "store")
     assert shown.exit_code == 1
     assert "broken.txt" in shown.output
-    assert Desk(tmp_path / "store").accounts == ["clearbrook-bath"]
+    assert Workspace(tmp_path / "store").accounts == ["clearbrook-bath"]
 
 
 def test_a_path_that_is_not_there_is_named(run, tmp_path):

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from healthkit.analysis.explain import ExplainError
 from healthkit.cli import app
 from healthkit.metrics.scores import ScoreError
-from healthkit.workspace.workspace import Desk
+from healthkit.workspace.workspace import Workspace
 
 DAY, BEFORE = date(2026, 10, 31), date(2026, 9, 30)
 LATE = ("--account", "birchway-crafts", "--metric", "late_shipment_rate", "--as-of", DAY)
@@ -30,7 +30,7 @@ def run(monkeypatch, sample_store):
 
 @pytest.fixture(scope="module")
 def book(sample_store):
-    return Desk(sample_store)
+    return Workspace(sample_store)
 
 
 def rows_of(shown):

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from healthkit.analysis import scenarios
 from healthkit.cli import app
-from healthkit.workspace.workspace import Desk
+from healthkit.workspace.workspace import Workspace
 
 DAY = date(2026, 10, 31)
 DEFECTS = ("--account", "lantern-hill-lighting", "--metric", "order_defect_rate", "--as-of", DAY)
@@ -28,7 +28,7 @@ def run(monkeypatch, sample_store):
 
 @pytest.fixture(scope="module")
 def book(sample_store):
-    return Desk(sample_store)
+    return Workspace(sample_store)
 
 
 @pytest.fixture(scope="module")
@@ -106,10 +106,10 @@ def test_an_outlook_that_cannot_be_given_is_refused(run, words, code, said):
 def test_a_scenario_gives_both_sides_and_the_orders_it_saves(run, book, defects):
     told = json.loads(run("whatif", *DEFECTS, "--scenario", SCENARIO, "--format", "json").stdout)
     held = book.what_if(defects, SCENARIO)
-    assert told["saved"] == held.saved["order_id"].tolist() != []
+    assert told["saved"] == held.orders_saved["order_id"].tolist() != []
     assert (told["before"]["at_fault"], told["after"]["at_fault"]) == (defects["at_fault"], held.after["at_fault"])
     assert (told["before"]["case"], told["after"]["case"]) == ("ours", "what if")
-    assert told["after"]["back_on"] == held.edited.back_on.isoformat() < told["before"]["back_on"]
+    assert told["after"]["back_on"] == held.calendar_after.back_on.isoformat() < told["before"]["back_on"]
     rows = rows_of(run("whatif", *DEFECTS, "--scenario", SCENARIO, "--format", "csv"))
     assert [row["case"] for row in rows] == ["ours", "what if"]
 
@@ -127,7 +127,7 @@ def test_every_step_of_the_example_can_be_played(book, defects, tmp_path):
     one = book.orders_at_fault(defects)["order_id"].iloc[0]
     file = tmp_path / "all.yaml"
     file.write_text(lines.replace("111-1234567-1234567", one), encoding="utf-8")
-    assert {step.kind for step in scenarios.read(file)} == set(scenarios.STEPS)
+    assert {step.kind for step in scenarios.read_scenario(file)} == set(scenarios.SCENARIO_STEPS)
     assert book.what_if(defects, file).after["window"] == 90
 
 

@@ -41,7 +41,7 @@ def test_a_pipe_is_no_yaml_file(tmp_path):
     pipe = tmp_path / "steps.yaml"
     os.mkfifo(pipe)
     with pytest.raises(yaml_lines.YamlError, match=r"steps.yaml is no file"):
-        yaml_lines.read(pipe)
+        yaml_lines.read_yaml(pipe)
 
 
 @pytest.mark.parametrize("seconds", ["inf", "nan", "1e18", "0"])
@@ -96,7 +96,7 @@ def test_aliases_that_hold_themselves_or_too_much_are_refused(text, tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(scenarios.ScenarioError, match=r"mine.yaml"):
-        scenarios.read(path)
+        scenarios.read_scenario(path)
     with pytest.raises(PolicyError, match=r"mine.yaml"):
         load(str(path))
 

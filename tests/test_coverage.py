@@ -11,13 +11,13 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from healthkit.ingest.formats import Taken
+from healthkit.ingest.formats import ParsedFile
 from healthkit.schema import tables
-from healthkit.store import Store, ledger_of, schema
+from healthkit.store import Store, arrow_schema, build_ledger
 
 STAMP = datetime(2026, 6, 1, tzinfo=UTC)
 FIRST = date(2026, 3, 1)
-_TABLES = {table.name: table for table in tables.RAW}
+_TABLES = {table.name: table for table in tables.RAW_TABLES}
 _FILLED: dict[str, dict[str, Any]] = {
     "feedback": {"feedback_id": "f", "rating": 5, "rank": "1"},
     "defects": {"kind": "a_to_z_claim"},
@@ -34,7 +34,7 @@ def on(number: int) -> date:
     return FIRST + timedelta(days=number - 1)
 
 
-def file(name: str, kind: str, days: tuple[date | None, date | None] = (None, None), **held: list[dict]) -> Taken:
+def file(name: str, kind: str, days: tuple[date | None, date | None] = (None, None), **held: list[dict]) -> ParsedFile:
     """A raw file as a reader hands it over: its rows by table, of which only what matters is said."""
     order = {"account": "acme", "marketplace": "US", "order_id": "o", "updated_at": STAMP, "report": name}
     made = {}
@@ -42,11 +42,11 @@ def file(name: str, kind: str, days: tuple[date | None, date | None] = (None, No
         known = _TABLES[table].columns
         full = [{**order, **_FILLED.get(table, {}), **row} for row in rows]
         full = [{column: value for column, value in row.items() if column in known} for row in full]
-        made[table] = pa.Table.from_pylist(full, schema=schema(_TABLES[table]))
-    return Taken(name, f"{name}.txt", kind, "acme", made, rows=1, first_day=days[0], last_day=days[1])
+        made[table] = pa.Table.from_pylist(full, schema=arrow_schema(_TABLES[table]))
+    return ParsedFile(name, f"{name}.txt", kind, "acme", made, rows=1, first_day=days[0], last_day=days[1])
 
 
-def orders(*numbers: int, name: str = "all_orders", kind: str = "all_orders", **more: Any) -> Taken:
+def orders(*numbers: int, name: str = "all_orders", kind: str = "all_orders", **more: Any) -> ParsedFile:
     """A file with an order on each of some days, which reaches from the first to the last."""
     rows = [{"order_id": f"o{number}", "ordered_on": on(number), **more} for number in numbers]
     return file(name, kind, (on(min(numbers)), on(max(numbers))), orders=rows)
@@ -56,7 +56,7 @@ DAILY = orders(*range(1, 101))
 """An order on each of a hundred days."""
 
 
-def covered(folder, *files: Taken) -> dict[str, Any]:
+def covered(folder, *files: ParsedFile) -> dict[str, Any]:
     """The one row of COVERAGE of some files."""
     store = Store(folder / "store")
     store.add([DAILY, *files] if not any(one.kind == "all_orders" for one in files) else list(files))
@@ -222,8 +222,8 @@ def test_evidence_is_of_the_account_and_marketplace_whose_orders_it_names(tmp_pa
 
 def test_of_orders_in_no_store_all_is_taken_as_known_to_the_end():
     made = DAILY.tables["orders"]
-    [row] = ledger_of({"orders": made}).coverage.to_dict("records")
-    every = {word for words in tables.EVIDENCE.values() for word in words}
+    [row] = build_ledger({"orders": made}).coverage.to_dict("records")
+    every = {word for words in tables.EVIDENCE_BY_KIND.values() for word in words}
     assert set(row["evidence"].split("+")) == every - {"scans"}
     assert (row["reach"], row["order_gap"], row["gaps"]) == ("{}", 0, "[]")
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from healthkit.ingest import importer
-from healthkit.report.model import MonthError, open_month
+from healthkit.report.model import MonthError, open_report
 from healthkit.schema import tables
 from healthkit.store import Store, StoreError
-from healthkit.workspace.workspace import Desk
+from healthkit.workspace.workspace import Workspace
 
 SAMPLE = Path(__file__).parents[1] / "data" / "sample"
 DAY = date(2026, 10, 31)
@@ -21,10 +21,10 @@ HEADER = "\t".join((
 ))  # fmt: skip
 
 
-def take(store: Path, *paths: Path, **told: str) -> Desk:
-    outcomes = list(importer.take_in(paths, Store(store), **told))
+def take(store: Path, *paths: Path, **told: str) -> Workspace:
+    outcomes = list(importer.import_files(paths, Store(store), **told))
     assert [outcome.refused for outcome in outcomes if outcome.refused] == []
-    return Desk(store)
+    return Workspace(store)
 
 
 def orders(folder: Path, name: str, *lines: tuple[str, str, str]) -> Path:
@@ -59,7 +59,7 @@ def test_kept_counts_that_were_damaged_are_counted_again(tmp_path, damage):
     true = desk.score(DAY)
     [kept] = (tmp_path / "counts").iterdir()
     damage(kept / "faults.parquet")
-    assert Desk(tmp_path).score(DAY).equals(true)
+    assert Workspace(tmp_path).score(DAY).equals(true)
     assert (kept / "faults.parquet").is_file()
 
 
@@ -73,7 +73,7 @@ def test_a_change_in_the_policy_that_another_is_based_on_is_seen(tmp_path):
     counts = []
     for counted in (text, text.replace("clock: ship_by_on", "clock: shipped_on")):
         base.write_text(counted, encoding="utf-8")
-        rows = Desk(tmp_path / "store", str(child)).score(DAY)
+        rows = Workspace(tmp_path / "store", str(child)).score(DAY)
         counts.append(rows[rows["metric"] == "late_shipment_rate"]["counted"].max())
     assert min(counts) > 600
     assert counts[0] != counts[1]
@@ -96,7 +96,7 @@ def test_a_window_that_reaches_past_the_files_is_not_judged(tmp_path):
 def test_a_month_that_no_file_reaches_into_has_no_report(tmp_path):
     desk = take(tmp_path, SAMPLE / "birchway-crafts")
     with pytest.raises(MonthError, match="no orders to report for 2026-12"):
-        open_month(desk, "birchway-crafts", "2026-12")
+        open_report(desk, "birchway-crafts", "2026-12")
 
 
 def test_a_file_of_defects_in_one_marketplace_is_no_evidence_of_another(tmp_path):

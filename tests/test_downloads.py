@@ -10,14 +10,22 @@ from pathlib import Path
 import pytest
 
 from healthkit.ingest import downloads
-from healthkit.ingest.downloads import EVIDENCE, Advice, DownloadsError, Need, advice, catalogue, downloads_for
-from healthkit.ingest.importer import take_in
+from healthkit.ingest.downloads import (
+    EVIDENCE_KINDS,
+    DownloadAdvice,
+    DownloadsError,
+    EvidenceNeed,
+    catalogue,
+    downloads_for,
+    recommend_downloads,
+)
+from healthkit.ingest.importer import import_files
 from healthkit.ingest.parsing import detect
 from healthkit.report.wording import downloads as words
 from healthkit.schema import tables
-from healthkit.schema.marketplaces import MARKETPLACES, UnknownMarketplace
+from healthkit.schema.marketplaces import MARKETPLACES, UnknownMarketplaceError
 from healthkit.store import Store
-from healthkit.workspace.workspace import Desk
+from healthkit.workspace.workspace import Workspace
 
 ROOT = Path(__file__).parents[1]
 FILES = (ROOT / "docs" / "files.md").read_text(encoding="utf-8")
@@ -30,24 +38,26 @@ def kinds(evidence: str, marketplace: str) -> list[str]:
 
 
 def sentences(*needs: tuple, marketplace: str = "US") -> list[str]:
-    return [words.sentence(*one) for one in advice(needs, marketplace)]
+    return [words.advice_sentence(*one) for one in recommend_downloads(needs, marketplace)]
 
 
 # -- the catalogue --------------------------------------------------------------------------------------------
 
 
 def test_every_kind_of_file_that_a_seller_gets_is_in_the_catalogue_under_its_own_title():
-    known = {kind.name: kind.title for kind in (*detect.every_kind(), *detect.DOCUMENTS)}
+    known = {kind.name: kind.title for kind in (*detect.all_file_kinds(), *detect.DOCUMENT_KINDS)}
     known = {name: title for name, title in known.items() if name not in PUBLIC_DATA | {"orders_api_v0_items"}}
     assert {one.kind: one.title for one in catalogue().downloads.values()} == known
-    by_hand = {kind.name for kind in detect.KINDS if kind.by_hand}
+    by_hand = {kind.name for kind in detect.FILE_KINDS if kind.by_hand}
     assert {one.kind for one in catalogue().downloads.values() if one.by_hand} == by_hand
 
 
 def test_the_catalogue_tells_what_the_store_takes_as_evidence():
     """A file that is named for some evidence must count as such once it is imported, and the other way round."""
     proves = {
-        kind: set(proofs) & set(EVIDENCE) for kind, proofs in tables.EVIDENCE.items() if kind in catalogue().downloads
+        kind: set(proofs) & set(EVIDENCE_KINDS)
+        for kind, proofs in tables.EVIDENCE_BY_KIND.items()
+        if kind in catalogue().downloads
     }
     assert proves
     for kind, evidence in proves.items():
@@ -61,9 +71,9 @@ def test_the_catalogue_tells_what_the_store_takes_as_evidence():
 
 
 def test_every_kind_of_evidence_has_a_file_on_amazon_and_a_name():
-    assert list(words.EVIDENCE) == list(EVIDENCE)
+    assert list(words.EVIDENCE_LABELS) == list(EVIDENCE_KINDS)
     for code, place in MARKETPLACES.items():
-        for evidence in EVIDENCE:
+        for evidence in EVIDENCE_KINDS:
             files = downloads_for(evidence, code)
             assert all(one.by_hand for one in files) or place.is_amazon
             assert files or not place.is_amazon
@@ -83,16 +93,16 @@ def test_other_marketplaces_have_the_plain_files():
 def test_an_unknown_word_or_marketplace_is_refused_with_those_there_are():
     with pytest.raises(DownloadsError, match=r"No evidence 'claim'\. There are: orders, cancellers"):
         downloads_for("claim", "US")
-    with pytest.raises(UnknownMarketplace, match="No marketplace 'USA'"):
+    with pytest.raises(UnknownMarketplaceError, match="No marketplace 'USA'"):
         downloads_for("claims", "USA")
 
 
 def test_the_file_is_part_of_what_is_installed():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    assert f"ingest/{downloads.FILE.name}" in project["tool"]["setuptools"]["package-data"]["healthkit"]
+    assert f"ingest/{downloads.CATALOGUE_FILE.name}" in project["tool"]["setuptools"]["package-data"]["healthkit"]
 
 
-SOUND = downloads.FILE.read_text(encoding="utf-8")
+SOUND = downloads.CATALOGUE_FILE.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -131,10 +141,10 @@ def test_a_broken_catalogue_is_refused_by_file_line_and_field(tmp_path, old, new
     path = tmp_path / "downloads.yaml"
     path.write_text(SOUND.replace(old, new, 1), encoding="utf-8")
     if not why:
-        assert downloads.load(path) == catalogue()
+        assert downloads.load_catalogue(path) == catalogue()
         return
     with pytest.raises(DownloadsError) as raised:
-        downloads.load(path)
+        downloads.load_catalogue(path)
     assert why in str(raised.value)
     assert re.match(r"downloads\.yaml[,: ]", str(raised.value))
 
@@ -153,11 +163,11 @@ def test_the_table_of_files_has_the_menu_paths_and_report_types_of_the_catalogue
 
 
 def test_a_longer_download_of_the_file_on_hand_would_do():
-    need = Need("feedback", FIRST, LAST, date(2026, 10, 3), LAST, ("order_defect_rate",), "feedback")
-    [one] = advice([need], "US")
+    need = EvidenceNeed("feedback", FIRST, LAST, date(2026, 10, 3), LAST, ("order_defect_rate",), "feedback")
+    [one] = recommend_downloads([need], "US")
     assert (one.kind, one.missing, one.ranges, one.days) == ("feedback", "start", ((FIRST, date(2026, 10, 2)),), 19)
     assert one.extends
-    assert words.sentence(*one) == (
+    assert words.advice_sentence(*one) == (
         "Your seller feedback file begins on 3 October 2026; a download of 19 days more would do, "
         "14 September to 2 October 2026 (Seller Central, Performance > Feedback > Feedback Manager; report type "
         "GET_SELLER_FEEDBACK_DATA). Needed for: Order defects."
@@ -165,42 +175,44 @@ def test_a_longer_download_of_the_file_on_hand_would_do():
 
 
 def test_files_that_end_too_early_are_named_too():
-    need = Need("feedback", FIRST, LAST, date(2026, 10, 3), date(2026, 11, 26), (), "feedback")
-    [one] = advice([need], "US")
+    need = EvidenceNeed("feedback", FIRST, LAST, date(2026, 10, 3), date(2026, 11, 26), (), "feedback")
+    [one] = recommend_downloads([need], "US")
     assert (one.missing, one.days, one.downloads) == ("both", 20, 1)
-    assert words.sentence(*one).startswith(
+    assert words.advice_sentence(*one).startswith(
         "Your seller feedback file begins on 3 October 2026 and ends on 26 November 2026; a download of 20 days more "
         "would do, 14 September to 2 October 2026 and 27 November 2026 ("
     )
 
 
 def test_so_many_days_take_so_many_downloads():
-    [one] = advice([("orders", FIRST, LAST, None, None, ("order_defect_rate", "cancellation_rate"))], "US")
+    [one] = recommend_downloads([("orders", FIRST, LAST, None, None, ("order_defect_rate", "cancellation_rate"))], "US")
     assert (one.missing, one.days, one.downloads, one.most_days) == ("all", 75, 3, 30)
-    assert words.sentence(*one) == (
+    assert words.advice_sentence(*one) == (
         "Download the all-orders file (Seller Central, Orders > Order Reports > All Orders; report type "
         "GET_FLAT_FILE_ALL_ORDERS_DATA_BY_ORDER_DATE_GENERAL) for 75 days, 14 September to 27 November 2026, in 3 "
         "downloads of at most 30 days. Needed for: Order defects, Cancellation."
     )
-    [one] = advice([("orders", FIRST, LAST, date(2026, 10, 14), date(2026, 11, 12), (), "all_orders")], "US")
+    [one] = recommend_downloads(
+        [("orders", FIRST, LAST, date(2026, 10, 14), date(2026, 11, 12), (), "all_orders")], "US"
+    )
     assert (one.days, one.downloads) == (45, 2)  # 30 days before, 15 after
     assert catalogue().downloads["order_report"].most_days == 60
-    [one] = advice([("promises", FIRST, LAST, None, None)], "US")
+    [one] = recommend_downloads([("promises", FIRST, LAST, None, None)], "US")
     assert (one.kind, one.downloads) == ("order_report", 2)
 
 
 def test_one_file_serves_several_needs():
     needs = [
-        Need("claims", FIRST, LAST, None, None, ("order_defect_rate", "a_to_z_claim_rate")),
-        Need("promises", date(2026, 10, 29), LAST, None, None, ("late_shipment_rate",)),
-        Need("chargebacks", FIRST, LAST, None, None, ("order_defect_rate", "chargeback_rate")),
-        Need("delivery_promises", date(2026, 11, 1), LAST, None, None, ("on_time_delivery_rate",)),
+        EvidenceNeed("claims", FIRST, LAST, None, None, ("order_defect_rate", "a_to_z_claim_rate")),
+        EvidenceNeed("promises", date(2026, 10, 29), LAST, None, None, ("late_shipment_rate",)),
+        EvidenceNeed("chargebacks", FIRST, LAST, None, None, ("order_defect_rate", "chargeback_rate")),
+        EvidenceNeed("delivery_promises", date(2026, 11, 1), LAST, None, None, ("on_time_delivery_rate",)),
     ]
-    defects, report = advice(needs, "US")
+    defects, report = recommend_downloads(needs, "US")
     assert (defects.kind, defects.evidence) == ("list_order_defects", ("claims", "chargebacks"))
     assert defects.measures == ("order_defect_rate", "a_to_z_claim_rate", "chargeback_rate")
     assert (report.kind, report.ranges) == ("order_report", ((date(2026, 10, 29), LAST),))
-    assert words.sentence(*defects) == (
+    assert words.advice_sentence(*defects) == (
         "Download the list of orders with defects (Seller Central, Performance > Account Health > Order Defect Rate > "
         "Download report); it covers the days of the marketplace’s own measure. It names the orders, not the day of "
         "each event: the days are assumed. The defects CSV shows all. Needed for: Order defects, A-to-z claims, "
@@ -209,21 +221,21 @@ def test_one_file_serves_several_needs():
 
 
 def test_a_list_of_the_marketplaces_own_days_is_not_named_for_earlier_days():
-    [one] = advice([("claims", FIRST, LAST, date(2026, 10, 3), LAST, (), "list_order_defects")], "US")
+    [one] = recommend_downloads([("claims", FIRST, LAST, date(2026, 10, 3), LAST, (), "list_order_defects")], "US")
     assert (one.kind, one.missing, one.extends, one.days) == ("settlement", "start", False, 19)
-    assert words.sentence(*one).startswith(
+    assert words.advice_sentence(*one).startswith(
         "Your files tell of A-to-z claims from 3 October 2026 on only. Download the settlement file ("
     )
-    [one] = advice([("claims", FIRST, LAST, FIRST, date(2026, 11, 20), (), "list_order_defects")], "US")
+    [one] = recommend_downloads([("claims", FIRST, LAST, FIRST, date(2026, 11, 20), (), "list_order_defects")], "US")
     assert (one.kind, one.missing, one.days, one.downloads) == ("list_order_defects", "end", 0, 1)
-    [one] = advice([("amazon_figures", FIRST, LAST, date(2026, 10, 3), LAST)], "US")
+    [one] = recommend_downloads([("amazon_figures", FIRST, LAST, date(2026, 10, 3), LAST)], "US")
     assert one.kind == "performance_json"  # nothing else tells
 
 
 def test_what_shows_a_part_says_so_and_names_the_file_that_shows_all():
-    [one] = advice([("confirmations", FIRST, LAST, None, None, ("late_shipment_rate",))], "US")
-    assert (one.kind, one.how, one.fully) == ("list_late_shipments", "in part", "shipment confirmations CSV")
-    assert words.sentence(*one).endswith(
+    [one] = recommend_downloads([("confirmations", FIRST, LAST, None, None, ("late_shipment_rate",))], "US")
+    assert (one.kind, one.how, one.full_alternative) == ("list_late_shipments", "in part", "shipment confirmations CSV")
+    assert words.advice_sentence(*one).endswith(
         "It shows only a part of them, so that the figure is a lower bound. The shipment confirmations CSV shows all. "
         "Needed for: Late shipment."
     )
@@ -247,17 +259,22 @@ def test_evidence_without_any_file_is_named():
 
 
 def test_what_is_on_hand_is_not_asked_for():
-    assert advice([("feedback", FIRST, LAST, FIRST, LAST), ("claims", FIRST, LAST, date(2026, 9, 1), LAST)], "US") == []
-    assert advice([], "US") == []
+    assert (
+        recommend_downloads(
+            [("feedback", FIRST, LAST, FIRST, LAST), ("claims", FIRST, LAST, date(2026, 9, 1), LAST)], "US"
+        )
+        == []
+    )
+    assert recommend_downloads([], "US") == []
 
 
 def test_days_on_hand_that_touch_none_of_the_needed_ones_are_none():
-    [one] = advice([("feedback", FIRST, LAST, date(2026, 6, 1), date(2026, 6, 30), (), "feedback")], "US")
+    [one] = recommend_downloads([("feedback", FIRST, LAST, date(2026, 6, 1), date(2026, 6, 30), (), "feedback")], "US")
     assert (one.missing, one.days, one.extends) == ("all", 75, False)
 
 
 @pytest.mark.parametrize("code", ["US", "DE", "EBAY"])
-@pytest.mark.parametrize("evidence", EVIDENCE)
+@pytest.mark.parametrize("evidence", EVIDENCE_KINDS)
 def test_every_kind_of_advice_is_a_sentence(evidence, code):
     """No empty brackets, no doubled blanks, and it ends with a full stop."""
     for first, last in ((None, None), (date(2026, 10, 3), LAST), (FIRST, date(2026, 11, 3)), (date(2026, 10, 3),) * 2):
@@ -278,8 +295,8 @@ def test_the_first_files_give_what_the_readme_says(tmp_path):
     def measured(store: str, *patterns: str) -> dict[str, int]:
         """The measures of seller-fulfilled orders that count anything, with how many are at fault."""
         files = [path for pattern in patterns for path in sorted(raw.glob(pattern))]
-        assert not [one.refused for one in take_in(files, Store(tmp_path / store)) if one.refused]
-        scores = Desk(tmp_path / store).score(day)
+        assert not [one.refused for one in import_files(files, Store(tmp_path / store)) if one.refused]
+        scores = Workspace(tmp_path / store).score(day)
         ours = scores[
             (scores["channel"] == "seller") & (scores["counted"] > 0) & scores["window"].isin([7, 14, 30, 60])
         ]
@@ -296,4 +313,4 @@ def test_the_first_files_give_what_the_readme_says(tmp_path):
 
 
 def test_the_fields_of_an_advice_are_the_values_of_its_sentence_in_order():
-    assert list(Advice._fields) == list(words.sentence.__annotations__)[:-1]
+    assert list(DownloadAdvice._fields) == list(words.advice_sentence.__annotations__)[:-1]

@@ -22,7 +22,7 @@ from tests.test_scores import RULES, ledger, random_ledger
 
 def in_arrow(held: Ledger) -> dict[str, pa.Table]:
     """The tables of a ledger as Arrow, by name."""
-    return {table.name: getattr(held, table.name).collect("pyarrow").to_native() for table in tables.RAW}
+    return {table.name: getattr(held, table.name).collect("pyarrow").to_native() for table in tables.RAW_TABLES}
 
 
 def polars_of(table: pa.Table) -> Any:
@@ -69,7 +69,7 @@ def _plain(frame: pd.DataFrame) -> pd.DataFrame:
 @given(seed=st.integers(0, 2**32))
 def test_every_engine_comes_to_the_counts_of_duckdb(engine, seed):
     held = ledger(random_ledger(seed))
-    assert same(exposure.count(held, RULES), exposure.count(on(ENGINES[engine], held), RULES))
+    assert same(exposure.count_orders(held, RULES), exposure.count_orders(on(ENGINES[engine], held), RULES))
 
 
 @pytest.mark.skipif("HEALTHKIT_SPARK" not in os.environ, reason="Spark is asked for by HEALTHKIT_SPARK=1 (needs Java)")
@@ -83,8 +83,8 @@ def test_spark_comes_to_the_counts_of_duckdb():
     try:
         for seed in range(3):
             held = ledger(random_ledger(seed))
-            whole = exposure.count(held, RULES)
+            whole = exposure.count_orders(held, RULES)
             there = on(lambda table: spark.createDataFrame(table), held)
-            assert same(whole, exposure.count(there, RULES))
+            assert same(whole, exposure.count_orders(there, RULES))
     finally:
         spark.stop()

@@ -12,21 +12,21 @@ import pytest
 
 from healthkit import store
 from healthkit.analysis import explain, outlook, reported_scores
-from healthkit.analysis.explain.group_comparison import difference, wilson
+from healthkit.analysis.explain.group_comparison import newcombe_interval, wilson_interval
 from healthkit.metrics import policy
 from healthkit.metrics.policy import Stage
 from healthkit.schema import tables
 from tests.test_reconcile import about, defect, order, reading
 
-KINDS = {table.name: table for table in tables.RAW}
+KINDS = {table.name: table for table in tables.RAW_TABLES}
 US = policy.load("amazon_us")
 CLAIMS = next(rule for rule in US.rules if rule.metric == "a_to_z_claim_rate")
 DAY = date(2026, 6, 30)
 
 
 def held(**rows):
-    return store.ledger_of({
-        name: pa.Table.from_pylist(of, schema=store.schema(KINDS[name])) for name, of in rows.items()
+    return store.build_ledger({
+        name: pa.Table.from_pylist(of, schema=store.arrow_schema(KINDS[name])) for name, of in rows.items()
     })  # fmt: skip
 
 
@@ -65,7 +65,7 @@ def test_a_product_with_one_claim_more_is_noise():
 
 def test_of_many_products_none_stands_out_by_mere_number():
     """4 of 40 against 1 in 40 elsewhere would stand out alone at 95 %; among thirty products it does not."""
-    alone = difference(4, 40, 29, 1160)
+    alone = newcombe_interval(4, 40, 29, 1160)
     assert alone[0] > 0
     rows = drivers(sold(40, 4, "p0"), *(sold(40, 1, f"p{n}") for n in range(1, 30)))
     assert not rows.loc[("sku", "p0"), "stands_out"]
@@ -108,7 +108,7 @@ def test_without_an_order_there_is_no_driver_to_look_for():
 
 @pytest.mark.parametrize(("bad", "counted"), [(0, 1), (1, 1), (0, 400), (3, 17), (400, 400)])
 def test_the_interval_of_a_share_holds_it_and_stays_a_share(bad, counted):
-    low, high = wilson(bad, counted)
+    low, high = wilson_interval(bad, counted)
     assert 0 <= low <= bad / counted <= high <= 1
 
 
@@ -130,34 +130,34 @@ RULE = US.rules[0].model_copy(update={"stages": (
 
 
 def test_days_off_target_are_counted_back_without_a_break():
-    one = explain.standing(history("off target", "on target", "off target", "off target"), RULE)
+    one = explain.find_streak(history("off target", "on target", "off target", "off target"), RULE)
     assert (one.days, one.since, one.at_least) == (2, DAY - timedelta(1), False)
     assert one.stage.stage == "at risk"
 
 
 def test_a_measure_on_target_or_without_a_verdict_has_no_stage():
     for status in ("on target", "at risk", "too few", "no data"):
-        one = explain.standing(history("off target", status), RULE)
+        one = explain.find_streak(history("off target", status), RULE)
         assert (one.days, one.since, one.stage) == (0, None, None)
 
 
 def test_the_month_off_target_begins_on_the_thirty_first_day():
-    assert explain.standing(history("on target", *["off target"] * 30), RULE).stage.stage == "at risk"
-    assert explain.standing(history("on target", *["off target"] * 31), RULE).stage.stage == "a month off target"
+    assert explain.find_streak(history("on target", *["off target"] * 30), RULE).stage.stage == "at risk"
+    assert explain.find_streak(history("on target", *["off target"] * 31), RULE).stage.stage == "a month off target"
 
 
 def test_a_history_that_begins_off_target_says_at_least():
-    one = explain.standing(history(*["off target"] * 5), RULE)
+    one = explain.find_streak(history(*["off target"] * 5), RULE)
     assert (one.days, one.at_least) == (5, True)
 
 
 def test_a_day_that_is_missing_breaks_the_row():
     rows = history("off target", "off target", "off target").drop(index=1)
-    assert explain.standing(rows, RULE).days == 1
+    assert explain.find_streak(rows, RULE).days == 1
 
 
 def test_a_rule_that_says_nothing_of_what_follows_has_no_stage():
-    assert explain.standing(history("off target"), RULE.model_copy(update={"stages": ()})).stage is None
+    assert explain.find_streak(history("off target"), RULE.model_copy(update={"stages": ()})).stage is None
 
 
 # -- orders about to ship late ----------------------------------------------------------------------------
@@ -168,7 +168,7 @@ def waiting(order_id, ship_by, **more):
 
 
 def due(orders, ahead=2):
-    rows = outlook.due(held(orders=orders), DAY, {"US": "America/Los_Angeles"}, ahead)
+    rows = outlook.find_due_orders(held(orders=orders), DAY, {"US": "America/Los_Angeles"}, ahead)
     return dict(zip(rows["order_id"], rows["days_left"], strict=True))
 
 
@@ -186,8 +186,8 @@ def test_orders_that_wait_without_a_ship_by_day_are_counted_and_shipped_ones_are
     orders = [untold("waits", "unshipped"), untold("gone", "shipped"), untold("off", "cancelled")]
     orders.append(waiting("told", datetime(2026, 7, 1, 20, tzinfo=UTC)))
     zones = {"US": "America/Los_Angeles"}
-    assert outlook.waiting_without_ship_by(held(orders=orders), DAY, zones) == {"acme": 1}
-    assert outlook.waiting_without_ship_by(held(orders=orders), date(2026, 6, 25), zones) == {}
+    assert outlook.count_waiting_without_ship_by(held(orders=orders), DAY, zones) == {"acme": 1}
+    assert outlook.count_waiting_without_ship_by(held(orders=orders), date(2026, 6, 25), zones) == {}
 
 
 def test_what_was_confirmed_or_cancelled_by_the_evening_does_not_wait():
@@ -212,7 +212,9 @@ def test_the_newest_figure_by_a_day_stands_until_the_next():
         reading(100, 2, as_of=date(2026, 5, 31)) | {"status": "bad", "rate": 0.02, "target": 0.01, "side": "below"},
         reading(110, 1, as_of=date(2026, 6, 30)) | {"status": "good", "rate": 0.009, "target": 0.01, "side": "below"},
     ]
-    table = reported_scores.reported(held(readings=rows), [date(2026, 5, 30), date(2026, 6, 15), date(2026, 6, 30)])
+    table = reported_scores.reported_scores(
+        held(readings=rows), [date(2026, 5, 30), date(2026, 6, 15), date(2026, 6, 30)]
+    )
     assert table["as_of"].dt.day.tolist() == [15, 30]
     assert table[["counted", "at_fault", "status", "case"]].to_numpy().tolist() == [
         [100, 2, "off target", "amazon"], [110, 1, "on target", "amazon"],
@@ -227,12 +229,12 @@ def test_a_rating_is_a_value_and_violations_are_added_up():
          "count": count, "updated_at": datetime(2026, 7, 1, tzinfo=UTC), "report": "a"}
         for category, count in (("listing_policy_violations", 2), ("other_policy_violations", 1))
     ]  # fmt: skip
-    table = reported_scores.reported(held(readings=[rating], violations=counts), DAY).set_index("metric")
+    table = reported_scores.reported_scores(held(readings=[rating], violations=counts), DAY).set_index("metric")
     assert table.loc["account_health_rating", ["value", "status"]].tolist() == [316.0, "on target"]
     assert table.loc["policy_violations", ["value", "status", "at_fault"]].tolist() == [3.0, "off target", 3]
 
 
 def test_without_reports_the_table_is_empty_and_whole():
-    table = reported_scores.reported(held(orders=[]), DAY)
+    table = reported_scores.reported_scores(held(orders=[]), DAY)
     assert list(table.columns) == list(tables.SCORES.columns)
     assert table.empty

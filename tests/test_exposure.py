@@ -30,7 +30,7 @@ def rule(metric: str, clock: str = "ordered_on", **counting) -> policy.Rule:
 
 
 def counted(*rules: policy.Rule, **texts: str) -> exposure.Counts:
-    return exposure.count(ledger(rows({"orders": ORDERS, **texts})), rules)
+    return exposure.count_orders(ledger(rows({"orders": ORDERS, **texts})), rules)
 
 
 def days(frame: pd.DataFrame, *columns: str) -> list[tuple]:
@@ -224,7 +224,9 @@ def test_every_metric_that_a_policy_may_ask_for_is_computed():
 
 
 def test_an_empty_ledger_counts_nothing():
-    held = exposure.count(store.ledger_of({}), [rule("order_defect_rate"), rule("unit_on_time_delivery_rate")])
+    held = exposure.count_orders(
+        store.build_ledger({}), [rule("order_defect_rate"), rule("unit_on_time_delivery_rate")]
+    )
     assert [len(frame) for frame in (held.exposure, held.faults, held.coverage, held.unknown)] == [0, 0, 0, 0]
     assert list(held.faults.columns) == list(tables.FAULTS.columns)
 
@@ -242,7 +244,7 @@ G        | 2026-01-11 | shipped   |         |                      |            
 
 
 def unknown(metric: str, clock: str, **texts: str) -> list[tuple]:
-    held = exposure.count(ledger(rows({"orders": BARE, **texts})), [rule(metric, clock)])
+    held = exposure.count_orders(ledger(rows({"orders": BARE, **texts})), [rule(metric, clock)])
     return days(held.unknown, "clock_day", "known_on", "counted")
 
 
@@ -252,7 +254,9 @@ def test_shipped_orders_that_no_file_confirms_are_unknown_by_their_ship_by_day_o
         ("01-10", "01-10", 1), ("01-11", "01-11", 1), ("01-12", "01-10", 1),
     ]  # fmt: skip
     # Where every order that is due counts, only those of which no file tells when they are due are unknown.
-    held = exposure.count(ledger(rows({"orders": BARE})), [rule("late_shipment_rate", "ship_by_on", counts="due")])
+    held = exposure.count_orders(
+        ledger(rows({"orders": BARE})), [rule("late_shipment_rate", "ship_by_on", counts="due")]
+    )
     assert days(held.unknown, "clock_day", "counted") == [("01-10", 1), ("01-11", 1)]
 
 
@@ -288,7 +292,7 @@ def two_accounts() -> exposure.Counts:
         "A|chargeback|2026-02-01", "B|chargeback|2026-02-02",
     ))  # fmt: skip
     other = {name: [{**row, "account": "bolt"} for row in held] for name, held in second.items()}
-    return exposure.count(ledger({name: first[name] + other[name] for name in first}), [rule("chargeback_rate")])
+    return exposure.count_orders(ledger({name: first[name] + other[name] for name in first}), [rule("chargeback_rate")])
 
 
 def test_the_orders_of_two_accounts_of_the_same_ids_are_kept_apart(two_accounts):

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from healthkit.cli import app, import_command
-from healthkit.ingest.importer import take_in
+from healthkit.ingest.importer import import_files
 from healthkit.ingest.parsing import large_files, raw_file
 from healthkit.schema import tables
 from healthkit.store import Store
@@ -40,7 +40,7 @@ def notes_of(folder: Path, file: Tiny | bytes, import_day: date | None, name: st
     """What an import of one file notes on its days."""
     put(folder / "raw", file, name=name or (file.name if isinstance(file, Tiny) else "report.json"))
     options = {"marketplace": "IN" if isinstance(file, Tiny) and file.kind == "sale_report" else "US"} | options
-    [outcome] = take_in([folder / "raw"], Store(folder / "store"), import_day=import_day, **options)
+    [outcome] = import_files([folder / "raw"], Store(folder / "store"), import_day=import_day, **options)
     assert outcome.refused is None
     return [note for note in outcome.taken.notes if "in the future" in note or " after " in note]
 
@@ -104,12 +104,12 @@ def test_every_kind_of_file_is_checked_and_the_day_of_import_itself_is_none_to_c
     """Imported on the newest day of its events, nothing is noted; a day before that, the newest rows are."""
     put(tmp_path / "raw", file, name=file.name)
     options = {"marketplace": "IN" if file.kind == "sale_report" else "US"}
-    [outcome] = take_in([tmp_path / "raw"], Store(tmp_path / "first"), **options)
+    [outcome] = import_files([tmp_path / "raw"], Store(tmp_path / "first"), **options)
     days = [
         day
-        for table in tables.RAW
+        for table in tables.RAW_TABLES
         for name, column in table.columns.items()
-        if table.name in outcome.taken.tables and column.kind == "day" and name not in tables.PROMISED_DAYS
+        if table.name in outcome.taken.tables and column.kind == "day" and name not in tables.FUTURE_DAY_COLUMNS
         for day in outcome.taken.tables[table.name][name].to_pylist()
         if day is not None
     ]
@@ -125,7 +125,7 @@ def test_promises_may_lie_in_the_future(tmp_path):
     assert notes_of(tmp_path / "report", file, IMPORT_DAY) == []
     waiting = "order-id,confirmed-at,ship-by,deliver-by\n" + f"{FIRST},,2026-12-12,2026-12-20\n"
     assert notes_of(tmp_path / "by hand", waiting.encode(), IMPORT_DAY, "confirmations.csv") == []
-    assert {name for table in tables.RAW for name in table.columns} >= set(tables.PROMISED_DAYS)
+    assert {name for table in tables.RAW_TABLES for name in table.columns} >= set(tables.FUTURE_DAY_COLUMNS)
 
 
 def test_a_time_of_update_in_the_future_is_noted(tmp_path):
@@ -168,7 +168,7 @@ def test_a_large_file_is_checked_as_a_small_one_is(tmp_path, monkeypatch):
     monkeypatch.setattr(large_files, "STRETCH", 2_000)
     monkeypatch.setattr(raw_file, "PIECE", 700)
     assert notes_of(tmp_path / "parted", content, IMPORT_DAY, "orders.txt") == small
-    [outcome] = take_in([tmp_path / "parted" / "raw"], Store(tmp_path / "again"), import_day=IMPORT_DAY)
+    [outcome] = import_files([tmp_path / "parted" / "raw"], Store(tmp_path / "again"), import_day=IMPORT_DAY)
     assert not isinstance(outcome.taken.tables["orders"], pa.Table)
     assert small[0].startswith("orders: 11 of 91 rows have a day in the future (ordered_on up to 2026-12-09")
     quiet = [note for note in notes_of(tmp_path / "later", content, date(2027, 6, 1), "orders.txt") if "future" in note]
@@ -177,7 +177,7 @@ def test_a_large_file_is_checked_as_a_small_one_is(tmp_path, monkeypatch):
 
 def test_the_sample_holds_no_such_day(tmp_path):
     """It ends on 31 October 2026, and its last parcels arrive on the next day."""
-    taken = [one.taken for one in take_in([SAMPLE / "paper-moth"], Store(tmp_path), import_day=date(2026, 11, 2))]
+    taken = [one.taken for one in import_files([SAMPLE / "paper-moth"], Store(tmp_path), import_day=date(2026, 11, 2))]
     assert [note for one in taken for note in one.notes if " after " in note or "in the future" in note] == []
 
 

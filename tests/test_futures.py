@@ -10,15 +10,24 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.futures import made_up
+from bench.futures import make_counts
 from healthkit.analysis import outlook
-from healthkit.analysis.outlook import OutlookError, futures
-from healthkit.analysis.outlook.fitted_rates import LONGEST, SPAN, Learnt, Past, delays_of, learn, past, portfolio
-from healthkit.analysis.outlook.rolloff import known_by
-from healthkit.analysis.outlook.simulation import Layout, draw, lay_out, simulate
+from healthkit.analysis.outlook import OutlookError, simulate_futures
+from healthkit.analysis.outlook.fitted_rates import (
+    HISTORY_DAYS,
+    MAX_FAULT_DELAY,
+    FittedRates,
+    History,
+    collect_history,
+    estimate_delays,
+    fit_rates,
+    pool_rates,
+)
+from healthkit.analysis.outlook.rolloff import counts_known_on
+from healthkit.analysis.outlook.simulation import SimulationInput, draw_counts, prepare_simulation, simulate_input
 from healthkit.metrics import policy, scores
 from healthkit.metrics.exposure import Counts
-from healthkit.metrics.scores import day_numbers, stays_behind
+from healthkit.metrics.scores import day_numbers, select_intervals
 
 AS_OF = date(2026, 10, 31)
 NOW = int(day_numbers([AS_OF])[0])
@@ -31,24 +40,24 @@ def asked(counts: Counts, metric: str) -> pd.Series:
     return table[table["metric"] == metric].iloc[-1]
 
 
-def laid_out(counts: Counts, row: pd.Series, learnt: Learnt, ahead: int = AHEAD) -> Layout:
-    known = known_by(counts, AS_OF)
+def laid_out(counts: Counts, row: pd.Series, learnt: FittedRates, ahead: int = AHEAD) -> SimulationInput:
+    known = counts_known_on(counts, AS_OF)
     rule = next(rule for rule in US.rules if rule.id == row["rule"])
-    behind = stays_behind(known, rule, row["account"], "US", "seller")
+    behind = select_intervals(known, rule, row["account"], "US", "seller")
     lag = (row["as_of"] - row["last_day"]).days
-    return lay_out(behind, rule, AS_OF, int(row["window"]), lag, ahead, learnt)
+    return prepare_simulation(behind, rule, AS_OF, int(row["window"]), lag, ahead, learnt)
 
 
-def learnt_of(counts: Counts, metric: str) -> Learnt:
+def learnt_of(counts: Counts, metric: str) -> FittedRates:
     rule = next(rule for rule in US.on(AS_OF) if rule.metric == metric)
-    every = past(known_by(counts, AS_OF), rule, "US", "seller", AS_OF)
-    return learn(every.of("made-up"), portfolio(every))
+    every = collect_history(counts_known_on(counts, AS_OF), rule, "US", "seller", AS_OF)
+    return fit_rates(every.of("made-up"), pool_rates(every))
 
 
 # -- against order by order -------------------------------------------------------------------------------
 
 
-def order_by_order(counts: Counts, learnt: Learnt, window: int, lag: int, draws: int, per_day: float):
+def order_by_order(counts: Counts, learnt: FittedRates, window: int, lag: int, draws: int, per_day: float):
     """The same futures the slow way: each order drawn, each with its fault and its delay."""
     rng = np.random.default_rng(7)
     share = learnt.at_fault / (learnt.at_fault + learnt.clean)
@@ -83,13 +92,13 @@ def order_by_order(counts: Counts, learnt: Learnt, window: int, lag: int, draws:
 )
 def test_futures_agree_with_drawing_order_by_order(metric, share, delay):
     """The mean, the spread and the correlation over days, within what chance leaves between so many draws of each."""
-    counts, per_day, draws = made_up(metric, 6, share, delay), 6.0, 500
+    counts, per_day, draws = make_counts(metric, 6, share, delay), 6.0, 500
     row = asked(counts, metric)
     learnt = learnt_of(counts, metric)
-    sure = replace(learnt, at_fault=share * 1e9, clean=(1 - share) * 1e9, uneven=0.0)
+    sure = replace(learnt, at_fault=share * 1e9, clean=(1 - share) * 1e9, weekly_variation=0.0)
     held = laid_out(counts, row, sure)
-    steady = replace(held, uneven_volume=0.0, clocks=np.where(held.clocks > 0, per_day, 0.0))
-    fast = draw(steady, sure, 4_000, np.random.default_rng(3), drift=0.0)
+    steady = replace(held, volume_variation=0.0, clocks=np.where(held.clocks > 0, per_day, 0.0))
+    fast = draw_counts(steady, sure, 4_000, np.random.default_rng(3), drift=0.0)
     lag = (row["as_of"] - row["last_day"]).days
     slow = order_by_order(counts, sure, int(row["window"]), lag, draws, per_day)
     for quick, plain in zip(fast, slow, strict=True):
@@ -103,12 +112,12 @@ def test_futures_agree_with_drawing_order_by_order(metric, share, delay):
 
 
 def test_many_faults_are_drawn_by_place_as_they_are_one_by_one(monkeypatch):
-    counts = made_up("late_shipment_rate", 300, 0.05, 2)
+    counts = make_counts("late_shipment_rate", 300, 0.05, 2)
     row, learnt = asked(counts, "late_shipment_rate"), learnt_of(counts, "late_shipment_rate")
     held = laid_out(counts, row, learnt)
-    singly = draw(held, learnt, 1_500, np.random.default_rng(1))
-    monkeypatch.setattr(sys.modules[draw.__module__], "CROWDED", 0.0)
-    together = draw(held, learnt, 1_500, np.random.default_rng(2))
+    singly = draw_counts(held, learnt, 1_500, np.random.default_rng(1))
+    monkeypatch.setattr(sys.modules[draw_counts.__module__], "CROWDED", 0.0)
+    together = draw_counts(held, learnt, 1_500, np.random.default_rng(2))
     for one, other in zip(singly, together, strict=True):
         for day in (0, 5, 20, 40):
             error = np.sqrt((one[:, day].var() + other[:, day].var()) / 1_500)
@@ -121,22 +130,22 @@ def test_many_faults_are_drawn_by_place_as_they_are_one_by_one(monkeypatch):
 
 @pytest.fixture(scope="module")
 def defects():
-    return made_up("order_defect_rate", 30)
+    return make_counts("order_defect_rate", 30)
 
 
 def test_the_same_seed_gives_the_same_futures_and_another_others(defects):
     row = asked(defects, "order_defect_rate")
-    one, same, other = (futures(defects, US, row, draws=500, seed=seed) for seed in (1, 1, 2))
+    one, same, other = (simulate_futures(defects, US, row, draws=500, seed=seed) for seed in (1, 1, 2))
     pd.testing.assert_frame_equal(one.days, same.days)
     assert not one.days.equals(other.days)
 
 
 def test_the_as_of_day_is_known_and_the_bands_only_widen_from_it(defects):
     row = asked(defects, "order_defect_rate")
-    held = futures(defects, US, row, draws=800)
+    held = simulate_futures(defects, US, row, draws=800)
     first, later = held.days.iloc[0], held.days.iloc[30]
     assert first["low80"] == first["high80"] == pytest.approx(row["rate"])
-    assert first["off"] == float(row["status"] == "off target") == float(held.off_now)
+    assert first["off"] == float(row["status"] == "off target") == float(held.off_target_now)
     assert later["low80"] < later["low50"] < later["middle"] < later["high50"] < later["high80"]
     low, now, high = held.rate
     assert now == pytest.approx(row["rate"])
@@ -144,9 +153,9 @@ def test_the_as_of_day_is_known_and_the_bands_only_widen_from_it(defects):
 
 
 def test_a_breach_is_likelier_the_longer_one_looks_and_so_is_being_back(defects):
-    held = futures(defects, US, asked(defects, "order_defect_rate"), draws=800)
+    held = simulate_futures(defects, US, asked(defects, "order_defect_rate"), draws=800)
     assert held.breach[7] <= held.breach[30] <= held.breach[60]
-    assert (np.diff(held.back_by) >= 0).all()
+    assert (np.diff(held.share_back_by_day) >= 0).all()
     assert held.chance_off(AS_OF + timedelta(days=30)) <= held.breach[30]
     whens = [day for day in held.back.values() if day is not None]
     assert whens == sorted(whens)
@@ -155,7 +164,7 @@ def test_a_breach_is_likelier_the_longer_one_looks_and_so_is_being_back(defects)
 
 
 def test_a_day_beyond_the_horizon_is_refused(defects):
-    held = futures(defects, US, asked(defects, "order_defect_rate"), ahead=10, draws=50)
+    held = simulate_futures(defects, US, asked(defects, "order_defect_rate"), days_ahead=10, draws=50)
     assert set(held.breach) == {7}
     for question in (held.chance_off, held.chance_back_by):
         with pytest.raises(OutlookError, match="not looked at"):
@@ -163,23 +172,23 @@ def test_a_day_beyond_the_horizon_is_refused(defects):
 
 
 def test_without_faults_and_orders_nothing_breaks():
-    counts = made_up("order_defect_rate", 2, 0.0)
+    counts = make_counts("order_defect_rate", 2, 0.0)
     row = asked(counts, "order_defect_rate")
-    held = futures(counts, US, row, draws=200)
+    held = simulate_futures(counts, US, row, draws=200)
     assert held.rate[0] == held.rate[1] == 0.0
     assert held.days["off"].iloc[0] == 0.0
     empty = row.copy()
     empty["account"], empty["counted"], empty["at_fault"], empty["rate"] = "nobody", 0, 0, np.nan
-    nothing = futures(counts, US, empty, draws=50)
+    nothing = simulate_futures(counts, US, empty, draws=50)
     assert nothing.rate is None
     assert nothing.days["off"].eq(0).all()
     assert nothing.days["middle"].isna().all()
 
 
 def test_all_at_fault_stays_off_target():
-    counts = made_up("late_shipment_rate", 5, 1.0, 0)
-    held = futures(counts, US, asked(counts, "late_shipment_rate"), draws=200)
-    assert held.off_now
+    counts = make_counts("late_shipment_rate", 5, 1.0, 0)
+    held = simulate_futures(counts, US, asked(counts, "late_shipment_rate"), draws=200)
+    assert held.off_target_now
     assert held.days["off"].eq(1).all()
     assert held.back == {1: None, 5: None, 9: None}
 
@@ -188,18 +197,18 @@ def test_a_measure_without_a_target_and_no_futures_are_refused(defects):
     row = asked(defects, "order_defect_rate")
     rule = next(rule for rule in US.on(AS_OF) if rule.metric == "negative_feedback_rate")
     with pytest.raises(OutlookError, match="not held against a target"):
-        futures(defects, US, pd.Series({**row.to_dict(), "metric": rule.metric, "rule": rule.id}))
+        simulate_futures(defects, US, pd.Series({**row.to_dict(), "metric": rule.metric, "rule": rule.id}))
     with pytest.raises(OutlookError, match="at least 1"):
-        futures(defects, US, row, draws=0)
+        simulate_futures(defects, US, row, draws=0)
 
 
 def test_too_few_to_judge_is_never_off():
-    counts = made_up("order_defect_rate", 3, 0.3)
+    counts = make_counts("order_defect_rate", 3, 0.3)
     row, learnt = asked(counts, "order_defect_rate"), learnt_of(counts, "order_defect_rate")
     held = laid_out(counts, row, learnt)
     strict = replace(held, rule=held.rule.model_copy(update={"minimum": 100_000}))
-    assert simulate(held, learnt, draws=50).days["off"].iloc[0] == 1
-    assert simulate(strict, learnt, draws=50).days["off"].eq(0).all()
+    assert simulate_input(held, learnt, draws=50).days["off"].iloc[0] == 1
+    assert simulate_input(strict, learnt, draws=50).days["off"].eq(0).all()
 
 
 # -- what is learnt ---------------------------------------------------------------------------------------
@@ -207,40 +216,52 @@ def test_too_few_to_judge_is_never_off():
 
 def test_delays_are_found_though_young_orders_show_only_short_ones():
     rng = np.random.default_rng(5)
-    clock = rng.integers(0, SPAN, 40_000)
+    clock = rng.integers(0, HISTORY_DAYS, 40_000)
     delay = rng.choice([5, 40, 120], clock.size, p=[0.5, 0.3, 0.2])
-    seen = delay <= SPAN - 1 - clock
-    held = Past(
-        pd.Index(["a"]), NOW - SPAN + 1, NOW, np.full((1, SPAN), 100.0), np.zeros(int(seen.sum()), int), clock[seen],
+    seen = delay <= HISTORY_DAYS - 1 - clock
+    held = History(
+        pd.Index(["a"]), NOW - HISTORY_DAYS + 1, NOW, np.full((1, HISTORY_DAYS), 100.0),
+        np.zeros(int(seen.sum()), int), clock[seen],
         delay[seen], np.ones(int(seen.sum()), int),
     )  # fmt: skip
-    found = delays_of(held)
+    found = estimate_delays(held)
     assert found.sum() == pytest.approx(1)
     assert found[[5, 40, 120]] == pytest.approx([0.5, 0.3, 0.2], abs=0.015)
-    assert found.size == LONGEST + 1
+    assert found.size == MAX_FAULT_DELAY + 1
 
 
 def test_a_small_account_is_drawn_to_the_portfolio_and_a_large_one_is_not():
-    days = np.zeros((3, SPAN))
+    days = np.zeros((3, HISTORY_DAYS))
     days[:, -100:] = np.array([[100.0], [100.0], [0.2]])
     account = np.repeat([0, 1, 2], [100, 110, 1])
     clock = np.concatenate(
-        [np.linspace(SPAN - 100, SPAN - 1, 100), np.linspace(SPAN - 100, SPAN - 1, 110), [SPAN - 50]]
+        [
+            np.linspace(HISTORY_DAYS - 100, HISTORY_DAYS - 1, 100),
+            np.linspace(HISTORY_DAYS - 100, HISTORY_DAYS - 1, 110),
+            [HISTORY_DAYS - 50],
+        ]
     ).astype(int)
-    held = Past(
-        pd.Index(["a", "b", "c"]), NOW - SPAN + 1, NOW, days, account, clock, np.zeros(211, int), np.ones(211, int)
+    held = History(
+        pd.Index(["a", "b", "c"]),
+        NOW - HISTORY_DAYS + 1,
+        NOW,
+        days,
+        account,
+        clock,
+        np.zeros(211, int),
+        np.ones(211, int),
     )
-    shared = portfolio(held)
+    shared = pool_rates(held)
     assert shared.mean == pytest.approx(0.0105, rel=0.02)
-    assert learn(held.of("a"), shared).mean == pytest.approx(0.0102, rel=0.05)
-    assert learn(held.of("c"), shared).mean < 0.02  # by itself it would be 1 of 20
+    assert fit_rates(held.of("a"), shared).mean == pytest.approx(0.0102, rel=0.05)
+    assert fit_rates(held.of("c"), shared).mean < 0.02  # by itself it would be 1 of 20
 
 
 def test_what_came_later_is_not_learnt_from(defects):
     early = AS_OF - timedelta(days=60)
     table = scores.score(defects, US, early)
     row = table[table["metric"] == "order_defect_rate"].iloc[-1]
-    cut = known_by(defects, early)
+    cut = counts_known_on(defects, early)
     kept = Counts(cut.exposure[cut.exposure["clock_day"] <= pd.Timestamp(early)], cut.faults, defects.coverage)
-    both = [outlook.futures(counts, US, row, draws=300) for counts in (defects, kept)]
+    both = [outlook.simulate_futures(counts, US, row, draws=300) for counts in (defects, kept)]
     pd.testing.assert_frame_equal(both[0].days, both[1].days)

@@ -17,7 +17,7 @@ US = policy.load("amazon_us")
 def defect_rate(orders, defects, *days):
     """The order defect rate of some orders on some days."""
     rule = [one for one in US.rules if one.metric == "order_defect_rate"]
-    counts = exposure.count(ledger(rows({"orders": orders, "defects": defects})), rule)
+    counts = exposure.count_orders(ledger(rows({"orders": orders, "defects": defects})), rule)
     table = scores.score(counts, US, list(days))
     return table[table["metric"] == "order_defect_rate"].set_index("as_of")
 

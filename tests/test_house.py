@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from healthkit.ingest.importer import take_in
+from healthkit.ingest.importer import import_files
 from healthkit.store import Store
 from tests.no_big_files import big_files
 
@@ -148,7 +148,7 @@ def test_an_import_of_nothing_new_loads_no_library_for_rows(tmp_path):
     raw.parent.mkdir()
     raw.write_text("order-id,kind,known-on\n111-1111111-1111111,a_to_z_claim,2026-10-01\n")
     store = Store(tmp_path / "store")
-    assert [one.refused for one in take_in([raw], store, marketplace="US")] == [None]
+    assert [one.refused for one in import_files([raw], store, marketplace="US")] == [None]
     again = (
         "from healthkit import store; from healthkit.ingest import importer; "
         f"[one] = importer.take_in([{str(raw)!r}], store.Store({str(store.folder)!r}), marketplace='US'); "

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from healthkit.cli import app
 from healthkit.ingest import importer
-from healthkit.ingest.importer import Outcome, take_in
+from healthkit.ingest.importer import ImportResult, import_files
 from healthkit.store import Store, check, conflicts, find_removal, remove
 from tests import readers_files as files
 from tests.readers_files import FIRST, SECOND, put
@@ -27,12 +27,12 @@ def store(tmp_path) -> Store:
     return Store(tmp_path / "store")
 
 
-def imported(store: Store, *paths: Path, **told: Any) -> dict[str, Outcome]:
+def imported(store: Store, *paths: Path, **told: Any) -> dict[str, ImportResult]:
     """What became of each file, by its name with its folder."""
-    return {one.name: one for one in take_in(paths, store, **told)}
+    return {one.name: one for one in import_files(paths, store, **told)}
 
 
-def refusals(outcomes: dict[str, Outcome]) -> dict[str, str]:
+def refusals(outcomes: dict[str, ImportResult]) -> dict[str, str]:
     return {name: one.refused for name, one in outcomes.items() if one.refused}
 
 
@@ -119,7 +119,7 @@ def shop(report: str, account: str, marketplace: str) -> Any:
 
 def test_two_shops_of_different_marketplaces_may_both_have_an_order_1001(store):
     store.add([shop("a", "acme", "EBAY_US")])
-    shared = conflicts.shared_with_store(store, [shop("b", "bolt", "ETSY"), shop("c", "cove", "EBAY_US")])
+    shared = conflicts.find_orders_shared_with_store(store, [shop("b", "bolt", "ETSY"), shop("c", "cove", "EBAY_US")])
     assert shared == {"c": ("acme", 1, "1001", False)}
 
 
@@ -132,7 +132,7 @@ def test_the_orders_of_files_of_many_accounts_are_of_several_sellers(tmp_path, s
     assert {"ana", "bia"} == set(store.accounts())
     assert refusals(imported(store, tmp_path / "again")) == {}
     rows = [{"order_id": "o1", "account": "ana", "marketplace": "OLIST"}]
-    assert conflicts.shared_with_store(store, [taken("a", account="acme", orders=rows)]) == {}
+    assert conflicts.find_orders_shared_with_store(store, [taken("a", account="acme", orders=rows)]) == {}
 
 
 def test_a_large_file_is_looked_up_in_portions_until_one_has_a_shared_order(tmp_path, store, monkeypatch):
@@ -154,10 +154,10 @@ def test_a_large_file_is_looked_up_in_portions_until_one_has_a_shared_order(tmp_
         made.tables["orders"] = Rows()
         return made
 
-    assert conflicts.shared_with_store(store, [large(200)]) == {}
+    assert conflicts.find_orders_shared_with_store(store, [large(200)]) == {}
     assert asked == list(range(0, 100, 10))
     asked.clear()
-    assert conflicts.shared_with_store(store, [large(85)]) == {"b": ("acme", 10, "o85", True)}
+    assert conflicts.find_orders_shared_with_store(store, [large(85)]) == {"b": ("acme", 10, "o85", True)}
     assert asked == [0, 10]
 
 
@@ -169,7 +169,7 @@ def test_a_store_of_one_account_is_not_asked_at_all(tmp_path, store, monkeypatch
 def test_many_files_are_one_question(tmp_path, store, monkeypatch):
     import_all(store, raw(tmp_path / "old", "zeta", 500))
     questions = []
-    stored_ids = conflicts._stored_ids
+    stored_ids = conflicts._stored_order_ids_sql
     monkeypatch.setattr(conflicts, "_stored_ids", lambda *words: questions.append(1) or stored_ids(*words))
     import_all(store, [raw(tmp_path / "raw", f"acme-{number % 3}", number, rows=2) for number in range(30)])
     assert questions == [1]
@@ -254,7 +254,7 @@ def test_a_file_without_rows_may_be_of_several_accounts(tmp_path, store):
 
 
 def warned(store: Store, path: Path) -> list[str]:
-    [one] = take_in([path], store, "acme", "US")
+    [one] = import_files([path], store, "acme", "US")
     assert one.refused is None
     return list(one.warnings)
 
@@ -280,7 +280,7 @@ def test_feedback_that_lacks_nothing_or_is_of_other_days_is_not_warned_of(tmp_pa
 def test_of_two_downloads_in_one_import_the_one_that_lacks_ratings_is_warned_of(tmp_path, store):
     written(tmp_path / "a.txt", days(1, 5, 9))
     written(tmp_path / "b.txt", days(1, 9, 20))
-    outcomes = list(take_in([tmp_path / "a.txt", tmp_path / "b.txt"], store, "acme", "US"))
+    outcomes = list(import_files([tmp_path / "a.txt", tmp_path / "b.txt"], store, "acme", "US"))
     assert [len(one.warnings) for one in outcomes] == [0, 1]
 
 
@@ -376,7 +376,7 @@ def test_a_download_without_rows_is_asked_of_which_marketplace_it_is(tmp_path, s
     assert other.taken is not None
     assert all("feedback" in words.split("+") for words in store.ledger().coverage["evidence"])
     [again] = imported(store, empty, account="acme", marketplace="CA").values()
-    assert again.held_already
+    assert again.already_stored
 
 
 def test_a_download_without_rows_from_before_the_second_marketplace_proves_nothing_there(tmp_path, store):

@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from healthkit.ingest.formats import ReaderError
-from healthkit.ingest.importer import Outcome, take_in
+from healthkit.ingest.importer import ImportResult, import_files
 from healthkit.schema import tables
-from healthkit.schema.tables import collected
+from healthkit.schema.tables import collect_to_pandas
 from healthkit.store import Store, versions
 from tests import readers_files as files
 from tests.readers_files import FIRST, SECOND, THIRD, place, put
@@ -35,9 +35,9 @@ def store(tmp_path) -> Store:
     return Store(tmp_path / "store")
 
 
-def imported(store: Store, *paths: Path, **told: Any) -> dict[str, Outcome]:
+def imported(store: Store, *paths: Path, **told: Any) -> dict[str, ImportResult]:
     """What became of each file, by the file's own name."""
-    return {Path(one.name).name: one for one in take_in(paths, store, **told)}
+    return {Path(one.name).name: one for one in import_files(paths, store, **told)}
 
 
 def read(store: Store, name: str, *columns: str) -> list[tuple]:
@@ -65,14 +65,16 @@ def test_many_appends_come_to_what_one_does(tmp_path, sample_store, monkeypatch)
     """The files of an account that speak of its orders come after these, whatever was appended in between."""
     monkeypatch.setattr("healthkit.ingest.importer.BATCH_ROWS", 400)
     store = Store(tmp_path / "store")
-    assert [one.refused for one in take_in([SAMPLE], store) if one.refused] == []
+    assert [one.refused for one in import_files([SAMPLE], store) if one.refused] == []
     assert len(versions(store)) > 20
     one, many = Store(sample_store).ledger(), store.ledger()
     pd.testing.assert_frame_equal(one.coverage, many.coverage)
-    for table in tables.RAW:
+    for table in tables.RAW_TABLES:
         key = list(table.key)
         held = [
-            collected(getattr(ledger, table.name)).sort_values(key, ignore_index=True).replace({"report": digests})
+            collect_to_pandas(getattr(ledger, table.name))
+            .sort_values(key, ignore_index=True)
+            .replace({"report": digests})
             for ledger, digests in ((one, digests_in(Store(sample_store))), (many, digests_in(store)))
         ]
         pd.testing.assert_frame_equal(*held)
@@ -86,7 +88,7 @@ def digests_in(store: Store) -> dict[str, str]:
 def test_what_was_read_is_let_go_once_it_is_appended(store, monkeypatch):
     monkeypatch.setattr("healthkit.ingest.importer.BATCH_ROWS", 1)
     read: list[weakref.ref] = []
-    for outcome in take_in([SAMPLE / "paper-moth"], store):
+    for outcome in import_files([SAMPLE / "paper-moth"], store):
         assert outcome.taken is not None
         read.append(weakref.ref(outcome.taken))
         assert sum(one() is not None for one in read) <= 2
@@ -118,7 +120,7 @@ def test_a_refused_file_is_taken_once_it_is_mended(tmp_path, store):
     imported(store, tmp_path / "acme")
     put(tmp_path, files.DEFECTS, name="defects.csv")
     outcomes = imported(store, tmp_path / "acme")
-    assert outcomes["orders.txt"].held_already
+    assert outcomes["orders.txt"].already_stored
     assert outcomes["defects.csv"].taken.rows == 2
     assert read(store, "defects", "order_id", "kind") == [(FIRST, "a_to_z_claim"), (SECOND, "chargeback")]
 
@@ -142,7 +144,7 @@ def test_the_same_file_twice_adds_nothing(tmp_path, store):
     first = imported(store, path)
     before = store.version(), read(store, "orders", "order_id", "updated_at")
     again = imported(store, path)
-    assert [one.held_already for one in (*first.values(), *again.values())] == [False, True]
+    assert [one.already_stored for one in (*first.values(), *again.values())] == [False, True]
     assert (store.version(), read(store, "orders", "order_id", "updated_at")) == before
 
 
@@ -150,23 +152,23 @@ def test_one_file_under_two_names_is_taken_once(tmp_path, store):
     put(tmp_path, files.ALL_ORDERS, name="march.txt")
     put(tmp_path, files.ALL_ORDERS, name="march (1).txt")
     outcomes = imported(store, tmp_path / "acme")
-    assert sorted(one.held_already for one in outcomes.values()) == [False, True]
+    assert sorted(one.already_stored for one in outcomes.values()) == [False, True]
     assert len(store.reports()) == 1
 
 
 def test_two_accounts_may_have_the_same_file_to_the_byte(tmp_path, store):
     put(tmp_path, files.ALL_ORDERS, account="acme")
     put(tmp_path, files.ALL_ORDERS, account="bolt")
-    assert not any(one.held_already for one in take_in([tmp_path], store, anyway=True))
+    assert not any(one.already_stored for one in import_files([tmp_path], store, anyway=True))
     assert store.accounts() == ["acme", "bolt"]
-    assert all(one.held_already for one in take_in([tmp_path / "acme", tmp_path / "bolt"], store))
+    assert all(one.already_stored for one in import_files([tmp_path / "acme", tmp_path / "bolt"], store))
 
 
 def test_who_asks_is_told_what_was_found_and_what_is_finished(tmp_path, store):
     put(tmp_path, files.ALL_ORDERS, name="orders.txt")
     put(tmp_path, files.DEFECTS, name="defects.csv")
     begun, done = [], []
-    for _ in take_in([tmp_path], store, begun=begun.extend, done=done.append):
+    for _ in import_files([tmp_path], store, on_start=begun.extend, on_file_read=done.append):
         assert len(begun) == 2
     assert done == begun
 
@@ -177,7 +179,7 @@ def test_who_asks_is_told_what_was_found_and_what_is_finished(tmp_path, store):
 def test_feedback_finds_its_marketplace_by_the_orders_of_the_same_import(tmp_path, store):
     put(tmp_path, files.FEEDBACK, name="a_feedback.txt")
     put(tmp_path, files.ALL_ORDERS, name="z_orders.txt")
-    assert all(one.refused is None for one in take_in([tmp_path], store))
+    assert all(one.refused is None for one in import_files([tmp_path], store))
     # 3/4/26 is the fourth of March in the United States.
     assert read(store, "feedback", "marketplace", "order_id", "received_on", "rating") == [
         ("US", FIRST, date(2026, 3, 4), 1),

@@ -10,29 +10,29 @@ import pandas as pd
 import pytest
 
 from healthkit import store
-from healthkit.ingest.importer import take_in
+from healthkit.ingest.importer import import_files
 from healthkit.metrics import exposure
 from healthkit.metrics.exposure import Counts
 from healthkit.store import Store
 from healthkit.workspace import counts_cache
-from healthkit.workspace.workspace import Desk
+from healthkit.workspace.workspace import Workspace
 
 SAMPLE = Path(__file__).parent.parent / "data" / "sample"
 AMERICAN = ("paper-moth", "applegate-plants", "clearbrook-bath")
 
 
-def take(folder: Path, *accounts: str, only: str = "*") -> Desk:
+def take(folder: Path, *accounts: str, only: str = "*") -> Workspace:
     """A desk over a store into which some sample accounts were taken."""
     paths = [path for account in accounts for path in sorted((SAMPLE / account).glob(only))]
-    assert not [one.refused for one in take_in(paths, Store(folder)) if one.refused]
-    return Desk(folder)
+    assert not [one.refused for one in import_files(paths, Store(folder)) if one.refused]
+    return Workspace(folder)
 
 
 @pytest.fixture
 def counted(monkeypatch) -> list[list[str]]:
     """The accounts of every ledger that is counted."""
     told: list[list[str]] = []
-    count = exposure.count
+    count = exposure.count_orders
 
     def spy(ledger, *rest):
         told.append(sorted(ledger.coverage["account"].unique()))
@@ -43,14 +43,14 @@ def counted(monkeypatch) -> list[list[str]]:
 
 
 def same(one: Counts, other: Counts) -> None:
-    for name in counts_cache.NAMES:
+    for name in counts_cache.TABLE_NAMES:
         pd.testing.assert_frame_equal(getattr(one, name), getattr(other, name), check_categorical=False)
 
 
 def anew(folder: Path) -> Counts:
     """The counts of a store that has none kept."""
     shutil.rmtree(folder / "counts")
-    return Desk(folder).counts
+    return Workspace(folder).counts
 
 
 def test_after_an_import_only_the_accounts_of_its_files_are_counted(tmp_path, counted):
@@ -65,7 +65,7 @@ def test_after_an_import_only_the_accounts_of_its_files_are_counted(tmp_path, co
 
 def test_a_new_account_is_counted_alone(tmp_path, counted):
     take(tmp_path, *AMERICAN[:2], only="all_orders*")
-    assert len(Desk(tmp_path).counts.coverage) == 2
+    assert len(Workspace(tmp_path).counts.coverage) == 2
     made = take(tmp_path, AMERICAN[2], only="all_orders*").counts
     assert counted[1:] == [[AMERICAN[2]]]
     same(made, anew(tmp_path))
@@ -86,16 +86,16 @@ def test_an_import_that_was_forgotten_leaves_no_trace_in_the_counts(tmp_path, co
     newest.unlink()
     store.repair(Store(tmp_path))
     counted.clear()
-    made = Desk(tmp_path).counts
+    made = Workspace(tmp_path).counts
     assert counted == [["paper-moth"]]
     same(made, anew(tmp_path))
 
 
 def test_counting_in_groups_comes_to_the_same(tmp_path, monkeypatch, counted):
     take(tmp_path, *AMERICAN)
-    whole = Desk(tmp_path).counts
+    whole = Workspace(tmp_path).counts
     assert len(counted) == 1
-    monkeypatch.setattr("healthkit.store.store.AT_ONCE", 100)
+    monkeypatch.setattr("healthkit.store.store.GROUP_ROWS", 100)
     same(anew(tmp_path), whole)
     assert len(counted) == 4
 
@@ -105,11 +105,11 @@ def test_an_older_version_is_counted_from_the_newer_one(tmp_path, counted):
     before = Store(tmp_path).version()
     take(tmp_path, "paper-moth", only="*feedback*").counts  # noqa: B018 - counted and kept
     counted.clear()
-    older = Desk(tmp_path, version=before)
+    older = Workspace(tmp_path, version=before)
     rows = older.score(date(2026, 10, 31))
     assert counted == [["paper-moth"]]
     shutil.rmtree(tmp_path / "counts")
-    pd.testing.assert_frame_equal(rows, Desk(tmp_path, version=before).score(date(2026, 10, 31)))
+    pd.testing.assert_frame_equal(rows, Workspace(tmp_path, version=before).score(date(2026, 10, 31)))
 
 
 def test_nothing_kept_and_nothing_writable_still_counts(tmp_path, monkeypatch):
@@ -118,7 +118,7 @@ def test_nothing_kept_and_nothing_writable_still_counts(tmp_path, monkeypatch):
         "healthkit.workspace.counts_cache.marked_folders.make",
         lambda *_: (_ for _ in ()).throw(OSError(30, "read-only")),
     )
-    assert len(Desk(tmp_path).counts.coverage) == 1
+    assert len(Workspace(tmp_path).counts.coverage) == 1
     assert not list((tmp_path / "counts").glob("v*"))
 
 
@@ -130,8 +130,8 @@ def test_a_desk_is_of_one_state_whatever_is_imported_while_it_is_open(tmp_path, 
     with pytest.raises(store.StoreError, match="No account"):
         older.ledger(AMERICAN[1])
     # And what it counted stands under its own version.
-    assert Desk(tmp_path, version=0).accounts == [AMERICAN[0]]
-    assert Desk(tmp_path).accounts == sorted(AMERICAN[:2])
+    assert Workspace(tmp_path, version=0).accounts == [AMERICAN[0]]
+    assert Workspace(tmp_path).accounts == sorted(AMERICAN[:2])
 
 
 def test_counts_of_a_version_that_came_again_after_a_repair_are_not_taken_for_its_own(tmp_path, counted):
@@ -158,14 +158,14 @@ def test_only_older_counts_are_removed_and_no_folder_of_the_user_s_own(tmp_path)
     (tmp_path / "counts" / "notes.txt").write_text("mine")
     older = take(tmp_path, AMERICAN[0], only="all_orders*")
     older.counts  # noqa: B018 - counted and kept
-    (older.counts_place / "notes.txt").write_text("mine")
-    older_still = older.counts_place
+    (older.counts_folder / "notes.txt").write_text("mine")
+    older_still = older.counts_folder
     newer = take(tmp_path, AMERICAN[1], only="all_orders*")
     newer.counts  # noqa: B018 - counted and kept
     newest = take(tmp_path, AMERICAN[2], only="all_orders*")
     newest.counts  # noqa: B018 - counted and kept
-    assert newest.counts_place.is_dir()
-    assert not newer.counts_place.exists()
+    assert newest.counts_folder.is_dir()
+    assert not newer.counts_folder.exists()
     assert [(folder / "notes.txt").read_text() for folder in mine] == ["mine"] * len(mine)
     assert [(folder / "exposure.parquet").read_text() for folder in mine] == ["mine too"] * len(mine)
     assert (tmp_path / "counts" / "notes.txt").read_text() == "mine"
@@ -176,30 +176,30 @@ def test_counts_on_another_disk_that_are_linked_to_are_not_removed(tmp_path):
     take(tmp_path / "store", AMERICAN[0], only="all_orders*")
     (tmp_path / "other").mkdir()
     (tmp_path / "store" / "counts").symlink_to(tmp_path / "other")
-    first = Desk(tmp_path / "store")
+    first = Workspace(tmp_path / "store")
     first.counts  # noqa: B018 - counted and kept
     take(tmp_path / "store", AMERICAN[1], only="all_orders*").counts  # noqa: B018 - counted and kept
-    assert first.counts_place.is_dir()
+    assert first.counts_folder.is_dir()
     assert len(list((tmp_path / "other").iterdir())) == 2
 
 
 def test_a_folder_of_the_user_s_own_in_the_place_of_the_counts_stays(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     desk = take(tmp_path / "store", AMERICAN[0], only="all_orders*")
-    theirs = desk.counts_place
+    theirs = desk.counts_folder
     theirs.mkdir(parents=True)
     (theirs / "notes.txt").write_text("mine")
     assert len(desk.counts.coverage) == 1
     assert [path.name for path in theirs.iterdir()] == ["notes.txt"]
-    assert desk.counts_place.is_relative_to(tmp_path / "cache")
+    assert desk.counts_folder.is_relative_to(tmp_path / "cache")
     assert [path.name for path in theirs.parent.iterdir()] == [theirs.name]
 
 
 def test_counts_that_were_cut_off_are_counted_and_kept_anew(tmp_path, counted):
     desk = take(tmp_path, AMERICAN[0], only="all_orders*")
     made = desk.counts
-    path = desk.counts_place / "faults.parquet"
+    path = desk.counts_folder / "faults.parquet"
     path.write_bytes(path.read_bytes()[:-100])
-    same(Desk(tmp_path).counts, made)
-    same(Desk(tmp_path).counts, made)
+    same(Workspace(tmp_path).counts, made)
+    same(Workspace(tmp_path).counts, made)
     assert len(counted) == 2

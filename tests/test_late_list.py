@@ -8,9 +8,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from healthkit.ingest.importer import take_in
+from healthkit.ingest.importer import import_files
 from healthkit.store import Store
-from healthkit.workspace.workspace import Desk
+from healthkit.workspace.workspace import Workspace
 
 START = date(2026, 5, 1)
 ORDERS = 40
@@ -54,8 +54,8 @@ def files(folder: Path, listed: tuple[int, ...] | None, promises: bool = True) -
 def late_shipment(folder: Path, paths: list[Path], as_of: date) -> dict:
     """Late shipment over 30 days, with how many orders of those days are unknown."""
     store = Store(folder / "store")
-    assert not [one.refused for one in take_in(paths, store, "acme", "US") if one.refused]
-    desk = Desk(store.folder)
+    assert not [one.refused for one in import_files(paths, store, "acme", "US") if one.refused]
+    desk = Workspace(store.folder)
     rows = desk.score(as_of, metrics=["late_shipment_rate"])
     [row] = rows[rows["window"] == 30].to_dict("records")
     held, evening = desk.counts.unknown, pd.Timestamp(as_of)

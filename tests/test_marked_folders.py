@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from healthkit.files import marked_folders, temp_folders
-from healthkit.files.marked_folders import MARKER, TEXT
+from healthkit.files.marked_folders import MARKER_NAME, MARKER_TEXT
 
 ROOT = Path(__file__).parents[1]
 KINDS = {"mine-": re.compile(r"\d+\.txt|deep/(\d+\.txt)?")}
@@ -36,21 +36,21 @@ def left_behind(place: Path, beginning: str = "mine-", names: tuple[str, ...] = 
 
 def test_what_a_killed_process_left_is_removed(tmp_path):
     left = left_behind(tmp_path)
-    assert sorted(path.name for path in left.iterdir()) == [MARKER, "1.txt", "deep"]
-    marked_folders.sweep(tmp_path, KINDS)
+    assert sorted(path.name for path in left.iterdir()) == [MARKER_NAME, "1.txt", "deep"]
+    marked_folders.remove_abandoned(tmp_path, KINDS)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_whose_process_lives_stays_though_another_has_its_number(tmp_path):
     ours = marked_folders.make(tmp_path, "mine-")
-    marked_folders.sweep(tmp_path, KINDS)
+    marked_folders.remove_abandoned(tmp_path, KINDS)
     assert ours.is_dir()
     assert marked_folders.remove(ours, KINDS["mine-"])
     # In a container that is started again, a process has the number of the one that was killed.
     left = left_behind(tmp_path)
     _, rest = left.name.removeprefix("mine-").split("-", 1)
     again = left.rename(tmp_path / f"mine-{os.getpid()}-{rest}")
-    marked_folders.sweep(tmp_path, KINDS)
+    marked_folders.remove_abandoned(tmp_path, KINDS)
     assert not again.exists()
 
 
@@ -59,24 +59,24 @@ def test_a_file_that_is_not_the_kit_s_stays_and_its_folder_with_it(foreign, tmp_
     left = left_behind(tmp_path, names=("2.txt", "deep/2.txt"))
     (left / foreign).parent.mkdir(exist_ok=True)
     (left / foreign).write_text("mine")
-    marked_folders.sweep(tmp_path, KINDS)
+    marked_folders.remove_abandoned(tmp_path, KINDS)
     assert (left / foreign).read_text() == "mine"
     assert not (left / "2.txt").exists()
     assert not (left / "deep" / "2.txt").exists()
 
 
-@pytest.mark.parametrize("marker", [None, "", "# mine\n", TEXT + "and mine\n", "a link", "a folder"])
+@pytest.mark.parametrize("marker", [None, "", "# mine\n", MARKER_TEXT + "and mine\n", "a link", "a folder"])
 def test_a_folder_without_the_kit_s_marker_is_not_touched(marker, tmp_path):
     left = left_behind(tmp_path)
-    (left / MARKER).unlink()
+    (left / MARKER_NAME).unlink()
     if marker == "a link":
-        (tmp_path / "elsewhere").write_text(TEXT)
-        (left / MARKER).symlink_to(tmp_path / "elsewhere")
+        (tmp_path / "elsewhere").write_text(MARKER_TEXT)
+        (left / MARKER_NAME).symlink_to(tmp_path / "elsewhere")
     elif marker == "a folder":
-        (left / MARKER).mkdir()
+        (left / MARKER_NAME).mkdir()
     elif marker is not None:
-        (left / MARKER).write_text(marker)
-    marked_folders.sweep(tmp_path, KINDS)
+        (left / MARKER_NAME).write_text(marker)
+    marked_folders.remove_abandoned(tmp_path, KINDS)
     assert not marked_folders.remove(left, KINDS["mine-"])
     assert (left / "1.txt").read_text() == (left / "deep" / "2.txt").read_text() == "rows"
 
@@ -87,11 +87,11 @@ def test_symbolic_links_are_not_followed(tmp_path):
     outside = left_behind(tmp_path / "outside")
     link = tmp_path / "place" / outside.name
     link.symlink_to(outside)
-    marked_folders.sweep(tmp_path / "place", KINDS)
+    marked_folders.remove_abandoned(tmp_path / "place", KINDS)
     assert not marked_folders.remove(link, KINDS["mine-"])
     inside = left_behind(tmp_path / "place", names=())
     (inside / "deep").symlink_to(outside / "deep")
-    marked_folders.sweep(tmp_path / "place", KINDS)
+    marked_folders.remove_abandoned(tmp_path / "place", KINDS)
     assert (outside / "1.txt").read_text() == (outside / "deep" / "2.txt").read_text() == "rows"
     assert link.is_symlink()
 
@@ -107,7 +107,7 @@ def test_a_name_that_is_not_exactly_the_kit_s_is_not_touched(name, tmp_path):
     left = left_behind(tmp_path)
     pid = left.name.split("-")[1]
     other = left.rename(tmp_path / name.format(pid=pid, host=socket.gethostname()))
-    marked_folders.sweep(tmp_path, KINDS)
+    marked_folders.remove_abandoned(tmp_path, KINDS)
     assert (other / "1.txt").read_text() == "rows"
 
 
@@ -115,26 +115,28 @@ def test_a_name_that_is_not_exactly_the_kit_s_is_not_touched(name, tmp_path):
 def test_what_another_user_left_is_theirs(tmp_path):
     left = left_behind(tmp_path)
     os.chown(left, 12345, 12345)
-    marked_folders.sweep(tmp_path, KINDS)
+    marked_folders.remove_abandoned(tmp_path, KINDS)
     assert (left / "1.txt").read_text() == "rows"
 
 
 def test_every_kind_of_temporary_folder_is_swept_by_whoever_makes_the_next(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     left = [
-        left_behind(tmp_path, temp_folders.SPILLED, ("duckdb_temp_storage_S32K-0.tmp", "duckdb_temp_block-12.block")),
-        left_behind(tmp_path, temp_folders.PRESS, ("1.jsonl", "ipython/profile_default")),
-        left_behind(tmp_path, temp_folders.BATCH, ("excerpt/excerpt.json", "counts/faults.parquet")),
-        left_behind(tmp_path, temp_folders.PDF, ("page.pdf", "profile/Cookies")),
-        left_behind(tmp_path, temp_folders.PARSED, (f"{'ab' * 32}.pickle",)),
-        left_behind(tmp_path, temp_folders.PART, ("part",)),
+        left_behind(
+            tmp_path, temp_folders.SPILL_PREFIX, ("duckdb_temp_storage_S32K-0.tmp", "duckdb_temp_block-12.block")
+        ),
+        left_behind(tmp_path, temp_folders.WORKER_PREFIX, ("1.jsonl", "ipython/profile_default")),
+        left_behind(tmp_path, temp_folders.BATCH_PREFIX, ("excerpt/excerpt.json", "counts/faults.parquet")),
+        left_behind(tmp_path, temp_folders.PDF_PREFIX, ("page.pdf", "profile/Cookies")),
+        left_behind(tmp_path, temp_folders.PARSED_PREFIX, (f"{'ab' * 32}.pickle",)),
+        left_behind(tmp_path, temp_folders.PARTIAL_FILE_PREFIX, ("part",)),
     ]
-    assert len(set(left)) == len(temp_folders.KINDS)
-    mine = [tmp_path / f"{beginning}123-host-x" for beginning in temp_folders.KINDS]
+    assert len(set(left)) == len(temp_folders.PATTERN_BY_PREFIX)
+    mine = [tmp_path / f"{beginning}123-host-x" for beginning in temp_folders.PATTERN_BY_PREFIX]
     for folder in mine:
         folder.mkdir()
         (folder / "notes.txt").write_text("mine")
-    ours = temp_folders.make(temp_folders.SPILLED)
+    ours = temp_folders.make(temp_folders.SPILL_PREFIX)
     assert sorted(tmp_path.iterdir()) == sorted([ours, *mine])
     temp_folders.remove(ours)
 
@@ -142,7 +144,7 @@ def test_every_kind_of_temporary_folder_is_swept_by_whoever_makes_the_next(tmp_p
 def test_a_file_is_written_with_the_usual_permissions_and_nothing_is_left_beside_it(tmp_path):
     before = os.umask(0o027)
     try:
-        temp_folders.write_whole(tmp_path / "deep" / "page.html", "<p>")
+        temp_folders.write_atomically(tmp_path / "deep" / "page.html", "<p>")
     finally:
         os.umask(before)
     [page] = (tmp_path / "deep").iterdir()
@@ -150,7 +152,7 @@ def test_a_file_is_written_with_the_usual_permissions_and_nothing_is_left_beside
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "notes.txt").write_text("mine")
     with pytest.raises(OSError, match="taken") as refused:
-        temp_folders.write_whole(tmp_path / "taken", "<p>")
+        temp_folders.write_atomically(tmp_path / "taken", "<p>")
     assert refused.value.filename == str(tmp_path / "taken")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["deep", "taken"]
 
@@ -169,7 +171,7 @@ def test_a_signal_while_a_folder_is_made_leaves_none(step, tmp_path, monkeypatch
     owner = Path if step == "mkdir" else marked_folders
     monkeypatch.setattr(owner, step, ended_after(getattr(owner, step)))
     with pytest.raises(SystemExit):
-        temp_folders.make(temp_folders.PRESS, tmp_path)
+        temp_folders.make(temp_folders.WORKER_PREFIX, tmp_path)
     monkeypatch.undo()
     assert list(tmp_path.iterdir()) == []
 

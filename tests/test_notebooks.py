@@ -76,7 +76,8 @@ def test_it_begins_with_a_question(path):
 @each_notebook
 def test_it_runs_on_the_sample(path, sample_store):
     done = papermill.execute_notebook(
-        str(path), None, parameters=parameters(path, sample_store), engine_name=run_notebook.ENGINE, progress_bar=False,
+        str(path), None, parameters=parameters(path, sample_store), engine_name=run_notebook.FORK_ENGINE,
+        progress_bar=False,
         log_output=False, request_save_on_cell_execute=False,
     )  # fmt: skip
     assert [cell.source for cell in done.cells if cell.cell_type == "code" and cell.execution_count is None] == []
@@ -85,7 +86,7 @@ def test_it_runs_on_the_sample(path, sample_store):
 def test_the_first_notebook_ends_in_a_finding_and_shows_the_panel(sample_store):
     given = parameters(FIRST, sample_store) | {"account": "birchway-crafts", "as_of": "2026-10-31"}
     done = papermill.execute_notebook(
-        str(FIRST), None, parameters=given, engine_name=run_notebook.ENGINE, progress_bar=False, log_output=False
+        str(FIRST), None, parameters=given, engine_name=run_notebook.FORK_ENGINE, progress_bar=False, log_output=False
     )
     shown = [output for cell in done.cells if cell.cell_type == "code" for output in cell.outputs]
     assert re.search(r"Late shipment over 30 days is at \d+\.\d% on 31 October 2026 \(limit 4%\)", texts(done))

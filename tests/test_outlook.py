@@ -50,10 +50,10 @@ def row_of(table, **named):
 def calendars(seed, orders=40):
     """Every calendar of a random ledger: counted on AS_OF from all that ever came."""
     rows = random_ledger(seed, orders=orders)
-    counts = exposure.count(ledger(rows), POLICY.rules)
+    counts = exposure.count_orders(ledger(rows), POLICY.rules)
     table = scores.score(counts, POLICY, AS_OF)
     for _, row in table[table["counted"] > 0].iterrows():
-        yield rows, counts, row, outlook.calendar(counts, POLICY, row, ahead=30, new_orders=False)
+        yield rows, counts, row, outlook.roll_off_calendar(counts, POLICY, row, days_ahead=30, new_orders=False)
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -84,8 +84,8 @@ def test_the_return_day_is_the_first_from_which_no_day_is_off(seed):
 @pytest.mark.parametrize("seed", range(4))
 def test_nothing_learnt_later_changes_a_calendar(seed):
     for rows, _, row, held in calendars(seed):
-        then = exposure.count(ledger(known_then(rows, AS_OF)), POLICY.rules)
-        again = outlook.calendar(then, POLICY, row, ahead=30, new_orders=False)
+        then = exposure.count_orders(ledger(known_then(rows, AS_OF)), POLICY.rules)
+        again = outlook.roll_off_calendar(then, POLICY, row, days_ahead=30, new_orders=False)
         both = held.days.merge(again.days, on="day", suffixes=("", "_then"))
         assert (both["counted"] == both["counted_then"]).all()
         assert (both["at_fault"] == both["at_fault_then"]).all()
@@ -104,10 +104,10 @@ def test_new_orders_come_at_the_pace_of_their_weekday_and_thin_a_rate():
     """Ten orders each Monday and none on other days; ten weeks on, one bad order of the last Monday."""
     counts = steady({0: 10})
     row = row_of(scores.score(counts, STEADY, MONDAY), window=28)
-    held = outlook.calendar(counts, STEADY, row, ahead=28)
+    held = outlook.roll_off_calendar(counts, STEADY, row, days_ahead=28)
     assert row["counted"] == 40
     assert set(held.days["counted"]) <= {30, 31, 39, 40, 41, 42}
-    assert not outlook.calendar(counts, STEADY, row, ahead=28, new_orders=False).days["counted"].iloc[-1]
+    assert not outlook.roll_off_calendar(counts, STEADY, row, days_ahead=28, new_orders=False).days["counted"].iloc[-1]
 
 
 MONDAY = date(2026, 6, 1)
@@ -143,12 +143,12 @@ def test_fewer_of_a_cause_saves_an_order_only_when_it_has_no_other():
             cause = held.orders["causes"].iloc[0].split("+")[0]
             having = held.orders[[cause in causes.split("+") for causes in held.orders["causes"]]]
             for by in (0, 25, 50, 100):
-                steps = scenarios.scenario([{"fewer": {"cause": cause, "by": f"{by}%"}}])
-                again = scenarios.play(counts, POLICY, row, steps, ahead=30, new_orders=False)
-                gone = scenarios.saved_orders(held.orders, cause, Fraction(by, 100))
+                steps = scenarios.parse_scenario([{"fewer": {"cause": cause, "by": f"{by}%"}}])
+                again = scenarios.run_scenario(counts, POLICY, row, steps, days_ahead=30, new_orders=False)
+                gone = scenarios.pick_saved_orders(held.orders, cause, Fraction(by, 100))
                 assert len(gone) == len(having) * by // 100
                 alone = set(held.orders.loc[held.orders["causes"] == cause, "order_id"])
-                assert set(again.saved["order_id"]) == set(gone) & alone
+                assert set(again.orders_saved["order_id"]) == set(gone) & alone
                 assert again.after["counted"] == row["counted"]
                 now = set(held.orders.loc[held.orders["enters_on"] <= pd.Timestamp(AS_OF), "order_id"])
                 assert row["at_fault"] - again.after["at_fault"] == len(set(gone) & alone & now)
@@ -168,7 +168,7 @@ def test_a_larger_share_takes_the_same_orders_and_more():
     for seed in range(6):
         for _, _, held, _ in every(seed):
             cause = held.orders["causes"].iloc[0].split("+")[0]
-            taken = [set(scenarios.saved_orders(held.orders, cause, Fraction(by, 20))) for by in range(21)]
+            taken = [set(scenarios.pick_saved_orders(held.orders, cause, Fraction(by, 20))) for by in range(21)]
             assert all(few <= more for few, more in pairwise(taken))
 
 
@@ -176,17 +176,20 @@ def test_every_position_of_the_sliders_is_the_scenario_played():
     tried = 0
     for seed in range(6):
         for _, row, held, counts in every(seed):
-            causes = scenarios.sliders(held)
+            causes = scenarios.slider_causes(held)
             if not causes:
                 continue
-            positions = scenarios.grid(held, causes)
-            assert len(positions) == (100 // scenarios.GRAIN[len(causes)] + 1) ** len(causes)
+            positions = scenarios.score_sliders(held, causes)
+            assert len(positions) == (100 // scenarios.SLIDER_STEPS[len(causes)] + 1) ** len(causes)
             for place in range(0, len(positions), max(1, len(positions) // 7)):
                 told = positions.iloc[place]
                 steps = [
-                    scenarios.Step("fewer", n, cause, Fraction(int(told[cause]), 100)) for n, cause in enumerate(causes)
+                    scenarios.ScenarioStep("fewer", n, cause, Fraction(int(told[cause]), 100))
+                    for n, cause in enumerate(causes)
                 ]
-                made = scenarios.play(counts, POLICY, row, steps, ahead=30, new_orders=False).edited
+                made = scenarios.run_scenario(
+                    counts, POLICY, row, steps, days_ahead=30, new_orders=False
+                ).calendar_after
                 assert (made.days["counted"].iloc[0], made.days["at_fault"].iloc[0]) == (
                     told["counted"],
                     told["at_fault"],
@@ -201,28 +204,28 @@ def test_an_order_that_is_won_leaves_and_the_other_orders_stay():
     for seed in range(6):
         for _, row, held, counts in every(seed):
             one = held.orders["order_id"].iloc[0]
-            steps = scenarios.scenario([{"cleared": {"orders": [one]}}])
-            again = scenarios.play(counts, POLICY, row, steps, ahead=30, new_orders=False)
-            assert set(again.saved["order_id"]) == {one}
-            assert set(again.edited.orders["order_id"]) == set(held.orders["order_id"]) - {one}
+            steps = scenarios.parse_scenario([{"cleared": {"orders": [one]}}])
+            again = scenarios.run_scenario(counts, POLICY, row, steps, days_ahead=30, new_orders=False)
+            assert set(again.orders_saved["order_id"]) == {one}
+            assert set(again.calendar_after.orders["order_id"]) == set(held.orders["order_id"]) - {one}
 
 
 def test_unknown_orders_are_known_from_their_day_on():
     counts = steady({0: 4}, bad=(1,))
     late = counts.exposure.assign(until_day=pd.Timestamp(MONDAY))
     counts = replace(counts, unknown=late)
-    before = outlook.known_by(counts, MONDAY - timedelta(7))
+    before = outlook.counts_known_on(counts, MONDAY - timedelta(7))
     assert before.unknown["known_on"].max() == pd.Timestamp(MONDAY - timedelta(7))
     assert before.unknown["until_day"].isna().all()
-    assert (outlook.known_by(counts, MONDAY).unknown["until_day"] == pd.Timestamp(MONDAY)).all()
+    assert (outlook.counts_known_on(counts, MONDAY).unknown["until_day"] == pd.Timestamp(MONDAY)).all()
 
 
 def test_a_stricter_target_and_another_window_are_scored_by_the_same_sweep():
     for seed in range(4):
         for _, row, _, counts in every(seed):
-            steps = scenarios.scenario([{"target": "10%"}, {"window": 14}, {"lag": 1}])
-            again = scenarios.play(counts, POLICY, row, steps, ahead=30, new_orders=False)
-            known = outlook.known_by(counts, AS_OF)
+            steps = scenarios.parse_scenario([{"target": "10%"}, {"window": 14}, {"lag": 1}])
+            again = scenarios.run_scenario(counts, POLICY, row, steps, days_ahead=30, new_orders=False)
+            known = outlook.counts_known_on(counts, AS_OF)
             plainly = row_of(
                 scores.score(known, POLICY, AS_OF, window=14, lag=1),
                 account=row["account"], metric=row["metric"], channel=row["channel"],
@@ -235,11 +238,11 @@ def test_more_volume_thins_the_rate_ahead_and_not_today():
     counts = steady(dict.fromkeys(range(7), 4), bad=(1, 2, 3, 4, 5, 6, 8))
     row = row_of(scores.score(counts, STEADY, MONDAY), window=28)
     assert (row["counted"], row["at_fault"], row["status"]) == (112, 7, "off target")
-    plainly = scenarios.play(counts, STEADY, row, scenarios.scenario([{"volume": {"by": "0%"}}]))
-    more = scenarios.play(counts, STEADY, row, scenarios.scenario([{"volume": {"by": "+100%"}}]))
+    plainly = scenarios.run_scenario(counts, STEADY, row, scenarios.parse_scenario([{"volume": {"by": "0%"}}]))
+    more = scenarios.run_scenario(counts, STEADY, row, scenarios.parse_scenario([{"volume": {"by": "+100%"}}]))
     assert more.after["counted"] == 112
-    assert more.edited.back_on < plainly.edited.back_on
-    assert more.edited.days["counted"].iloc[14] == pytest.approx(112 + 14 * 4, abs=4)
+    assert more.calendar_after.back_on < plainly.calendar_after.back_on
+    assert more.calendar_after.days["counted"].iloc[14] == pytest.approx(112 + 14 * 4, abs=4)
 
 
 BAD = [
@@ -266,7 +269,7 @@ def test_a_scenario_that_cannot_be_is_refused_with_what_there_is_instead(steps, 
     counts = steady(dict.fromkeys(range(7), 4), bad=(1, 2, 3, 4, 5, 6, 8))
     row = row_of(scores.score(counts, STEADY, MONDAY), window=28)
     with pytest.raises(scenarios.ScenarioError, match=why):
-        scenarios.play(counts, STEADY, row, scenarios.scenario(steps))
+        scenarios.run_scenario(counts, STEADY, row, scenarios.parse_scenario(steps))
 
 
 # -- goals --------------------------------------------------------------------------------------------------
@@ -313,8 +316,9 @@ def by_cause(counts, row, held, by, made):
         having = sum(cause in causes.split("+") for causes in held.orders["causes"])
         found = None
         for many in range(having + 1):
-            step = scenarios.Step("fewer", 1, cause, Fraction(many, having))
-            day = row_of(scenarios.play(counts, POLICY, row, [step], ahead=30, new_orders=False).edited.days,
+            step = scenarios.ScenarioStep("fewer", 1, cause, Fraction(many, having))
+            day = row_of(scenarios.run_scenario(counts, POLICY, row, [step], days_ahead=30,
+                new_orders=False).calendar_after.days,
                          day=pd.Timestamp(by))  # fmt: skip
             if day["status"] != "off target":
                 found = many
@@ -344,7 +348,7 @@ def test_a_day_outside_the_calendar_is_refused():
 def test_headroom_is_told_for_each_day_on_which_it_changes():
     counts = steady(dict.fromkeys(range(7), 4), bad=(20, 27))
     row = row_of(scores.score(counts, STEADY, MONDAY), window=28)
-    rooms = outlook.headroom_path(outlook.calendar(counts, STEADY, row, ahead=20))
+    rooms = outlook.headroom_changes(outlook.roll_off_calendar(counts, STEADY, row, days_ahead=20))
     assert rooms[0] == (MONDAY, 3)
     assert rooms[1] == (MONDAY + timedelta(1), 4)
     assert rooms[2][0] == MONDAY + timedelta(8)

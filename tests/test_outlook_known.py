@@ -30,7 +30,7 @@ def rules_of(clock):
         placed = "received_on" if metric in ALONE else "requested_on" if metric in RETURNS else clock
         counting = {"late_shipment_rate": {"counts": "due"} if clock == "ship_by_on" else {}}.get(metric, {})
         one = rule(metric, placed, windows=(7, 20), lag=place % 3 * 5, counting=counting, **HALF)
-        made.append(one.model_copy(update={"channels": (tables.ALL,)}) if metric in ALONE else one)
+        made.append(one.model_copy(update={"channels": (tables.WHOLE_ACCOUNT,)}) if metric in ALONE else one)
     return made
 
 
@@ -98,7 +98,7 @@ def compared(counts, held_by, as_of, ahead=45):
     for _, row in now[now["counted"] > 0].iterrows():
         if METRICS[row["metric"]].shows != "rate":
             continue
-        held = outlook.calendar(counts, held_by, row, ahead=ahead, new_orders=False)
+        held = outlook.roll_off_calendar(counts, held_by, row, days_ahead=ahead, new_orders=False)
         for day in held.days.head(ahead + 1).itertuples():
             there = (*(row[name] for name in key[:-1]), day.day)
             if there in said.index:
@@ -111,7 +111,7 @@ def test_every_metric_is_on_each_day_ahead_what_scores_says(clock):
     seen: dict[str, int] = {}
     for seed in range(3):
         rows = nothing_waits(learnt_by(random_ledger(seed, orders=60), AS_OF), AS_OF)
-        counts = exposure.count(ledger(rows), rules)
+        counts = exposure.count_orders(ledger(rows), rules)
         for there, said, true in compared(counts, made_policy(rules), AS_OF):
             assert said == true, (seed, there)
             seen[there[2]] = seen.get(there[2], 0) + bool(true[1])
@@ -126,7 +126,7 @@ def test_the_shipped_rules_too(name):
     seen = 0
     for seed in range(2):
         rows = nothing_waits(learnt_by(random_ledger(seed, orders=60), as_of), as_of)
-        for there, said, true in compared(exposure.count(ledger(rows), held_by.rules), held_by, as_of):
+        for there, said, true in compared(exposure.count_orders(ledger(rows), held_by.rules), held_by, as_of):
             assert said == true, (seed, there)
             seen += 1
     assert seen > 50
@@ -155,10 +155,10 @@ TRACKING = made_policy([rule("valid_tracking_rate", "deliver_by_on", windows=(7,
 
 
 def test_a_fault_that_is_known_and_whose_promised_day_is_still_to_come_is_in_the_outlook():
-    counts = exposure.count(ledger(promised()), TRACKING.rules)
+    counts = exposure.count_orders(ledger(promised()), TRACKING.rules)
     row = row_on(counts, TRACKING, START + timedelta(days=18))
     assert (row["counted"], row["at_fault"]) == (0, 0)
-    held = outlook.calendar(counts, TRACKING, row, new_orders=False)
+    held = outlook.roll_off_calendar(counts, TRACKING, row, new_orders=False)
     then = held.days.set_index("day").loc[pd.Timestamp(START + timedelta(days=19))]
     assert (then["counted"], then["at_fault"], then["enters"], then["status"]) == (20, 5, 5, "off target")
     assert len(held.orders) == 5
@@ -175,15 +175,17 @@ def row_on(counts, held_by, day):
 
 
 def test_what_if_and_goals_hold_such_faults_too():
-    counts = exposure.count(ledger(promised()), TRACKING.rules)
+    counts = exposure.count_orders(ledger(promised()), TRACKING.rules)
     row = row_on(counts, TRACKING, START + timedelta(days=18))
     by = START + timedelta(days=19)
-    ways = {way.kind: way for way in scenarios.goals(outlook.calendar(counts, TRACKING, row, new_orders=False), by)}
+    ways = {
+        way.kind: way for way in scenarios.goals(outlook.roll_off_calendar(counts, TRACKING, row, new_orders=False), by)
+    }
     assert (ways["orders"].many, len(ways["orders"].order_ids)) == (4, 4)
-    steps = scenarios.scenario([{"fewer": {"cause": "no_tracking", "by": "100%"}}])
-    played = scenarios.play(counts, TRACKING, row, steps, new_orders=False)
-    assert len(played.saved) == 5
-    assert played.edited.days["at_fault"].max() == 0
+    steps = scenarios.parse_scenario([{"fewer": {"cause": "no_tracking", "by": "100%"}}])
+    played = scenarios.run_scenario(counts, TRACKING, row, steps, new_orders=False)
+    assert len(played.orders_saved) == 5
+    assert played.calendar_after.days["at_fault"].max() == 0
 
 
 def test_a_fault_known_early_and_cleared_before_its_day_never_counts_and_was_to_come():
@@ -193,11 +195,11 @@ def test_a_fault_known_early_and_cleared_before_its_day_never_counts_and_was_to_
     claim = named | {"order_id": "o9", "kind": "a_to_z_claim"}
     rows["defects"] = [claim | {"known_on": START + timedelta(days=2), "cleared_on": START + timedelta(days=6)}]
     claims = made_policy([rule("a_to_z_claim_rate", "deliver_by_on", windows=(7,), **HALF)])
-    counts = exposure.count(ledger(rows), claims.rules)
+    counts = exposure.count_orders(ledger(rows), claims.rules)
     table = scores.score(counts, claims, [START + timedelta(days=k) for k in range(30)])
     assert table["at_fault"].max() == 0
     seen = []
     for k in (1, 3, 7):
         row = row_on(counts, claims, START + timedelta(days=k))
-        seen.append(int(outlook.calendar(counts, claims, row, new_orders=False).days["at_fault"].max()))
+        seen.append(int(outlook.roll_off_calendar(counts, claims, row, new_orders=False).days["at_fault"].max()))
     assert seen == [0, 1, 0]

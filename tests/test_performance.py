@@ -13,10 +13,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from healthkit.analysis.reported_scores import reported
+from healthkit.analysis.reported_scores import reported_scores
 from healthkit.ingest import importer
-from healthkit.ingest.formats import ReaderError, Taken, performance_json, performance_xml, plan, read
-from healthkit.ingest.parsing.marketplace_of_row import Asked
+from healthkit.ingest.formats import (
+    ParsedFile,
+    ReaderError,
+    discover_files,
+    parse_file,
+    performance_json,
+    performance_xml,
+)
+from healthkit.ingest.parsing.marketplace_of_row import ReadContext
 from healthkit.schema.tables import STATUS_WORDS
 from healthkit.store import Store
 
@@ -47,16 +54,18 @@ def report(*blocks: dict[str, Any], **cells: Any) -> dict[str, Any]:
     } | cells
 
 
-def taken(content: Any, **told: Any) -> Taken:
+def taken(content: Any, **told: Any) -> ParsedFile:
     data = content if isinstance(content, bytes) else json.dumps(content).encode()
-    return performance_json.take(data, Asked("acme/report.json", "digest", "acme", **told).checked())
+    return performance_json.parse(
+        data, ReadContext("acme/report.json", "digest", "acme", **told).with_marketplace_code()
+    )
 
 
 def readings(content: Any, *columns: str, **told: Any) -> list[tuple[Any, ...]]:
     return rows(taken(content, **told), "readings", *columns)
 
 
-def rows(one: Taken, table: str, *columns: str) -> list[tuple[Any, ...]]:
+def rows(one: ParsedFile, table: str, *columns: str) -> list[tuple[Any, ...]]:
     return [tuple(row.values()) for row in one.tables[table].select(columns).to_pylist()]
 
 
@@ -376,7 +385,7 @@ def refusals(folder: Path, content: bytes, name: str) -> list[str]:
     """What an import says of one broken file, of which nothing may be kept."""
     put(folder / "raw", content, "acme", name)
     store = Store(folder / "store")
-    outcomes = list(importer.take_in([folder / "raw"], store))
+    outcomes = list(importer.import_files([folder / "raw"], store))
     assert not store.holds()
     return [outcome.refused for outcome in outcomes if outcome.refused]
 
@@ -399,9 +408,9 @@ def test_an_empty_file_and_a_foreign_json_are_refused(tmp_path):
 @pytest.mark.parametrize("packed", [False, True])
 def test_the_report_is_known_by_what_it_holds_packed_or_not(tmp_path, packed):
     put(tmp_path, gzip.compress(WHOLE.encode()) if packed else "\n" + WHOLE, "acme", "zz.txt")
-    [source], refused = plan([tmp_path])
+    [source], refused = discover_files([tmp_path])
     assert (source.kind, refused) == ("performance_json", [])
-    assert rows(read(source), "readings", "account", "marketplace", "counted") == [("acme", "US", 200)]
+    assert rows(parse_file(source), "readings", "account", "marketplace", "counted") == [("acme", "US", 200)]
 
 
 def test_snapshots_of_several_days_accumulate_and_the_same_file_adds_nothing(tmp_path):
@@ -411,7 +420,7 @@ def test_snapshots_of_several_days_accumulate_and_the_same_file_adds_nothing(tmp
     put(tmp_path / "raw", json.dumps(content), "acme", "tuesday.json")
     store = Store(tmp_path / "store")
     for _ in range(2):
-        assert [one.refused for one in importer.take_in([tmp_path / "raw"], store)] == [None, None]
+        assert [one.refused for one in importer.import_files([tmp_path / "raw"], store)] == [None, None]
     ledger = store.ledger()
     held = ledger.readings.collect("pandas").to_native().sort_values("as_of")
     assert held["counted"].tolist() == [200, 210]
@@ -442,9 +451,11 @@ def defects(first: str, last: str, counted: int, some: int, rate: str) -> str:
     )  # fmt: skip
 
 
-def taken_xml(content: bytes, **told: Any) -> Taken:
+def taken_xml(content: bytes, **told: Any) -> ParsedFile:
     told = {"marketplace": "UK"} | told
-    return performance_xml.take(content, Asked("acme/report.xml", "digest", "acme", **told).checked())
+    return performance_xml.parse(
+        content, ReadContext("acme/report.xml", "digest", "acme", **told).with_marketplace_code()
+    )
 
 
 def said_of_xml(content: bytes) -> str:
@@ -620,12 +631,12 @@ def test_a_report_of_2026_without_blocks_of_defects_is_read_in_full(tmp_path):
         }],
     }  # fmt: skip
     put(tmp_path / "raw", json.dumps(content).encode(), "acme", "report.json")
-    [outcome] = importer.take_in([tmp_path / "raw"], Store(tmp_path / "store"))
+    [outcome] = importer.import_files([tmp_path / "raw"], Store(tmp_path / "store"))
     assert outcome.taken is not None
     assert outcome.taken.skipped == {"figures without the days that they cover (lateShipmentRateList)": 1}
     assert any("called good, though 25 % is not above 97 %" in note for note in outcome.taken.notes)
     columns = ["metric", "channel", "counted", "at_fault", "value", "status"]
-    scores = reported(Store(tmp_path / "store").ledger(), date(2026, 9, 30))[columns].astype(object)
+    scores = reported_scores(Store(tmp_path / "store").ledger(), date(2026, 9, 30))[columns].astype(object)
     figures = {(row[0], row[1]): tuple(row[2:]) for row in scores.where(scores.notna(), None).to_numpy().tolist()}
     assert figures["order_defect_rate", "seller"][:2] == (11, 0)
     assert figures["order_defect_rate", "amazon"][:2] == (2905, 0)
@@ -637,7 +648,7 @@ def test_the_case_of_a_german_report_of_2026(tmp_path):
     case = Path(__file__).parents[2] / "shared" / "cases" / "08_v2_json_de_2026"
     if not case.exists():
         pytest.skip("the shared cases are not here")
-    *_, one = (outcome.taken for outcome in importer.take_in([case / "acc-de"], Store(tmp_path / "store")))
+    *_, one = (outcome.taken for outcome in importer.import_files([case / "acc-de"], Store(tmp_path / "store")))
     assert one is not None
     assert set(rows(one, "readings", "metric", "channel", "counted", "at_fault", "parts", "status")) >= {
         ("order_defect_rate", "seller", 9, 0, None, "good"),
@@ -684,14 +695,14 @@ def test_a_broken_xml_is_refused_by_file_and_cure_and_nothing_is_stored(tmp_path
     assert said in said_of_xml(content)
     put(tmp_path / "raw", content, "acme", "report.xml")
     store = Store(tmp_path / "store")
-    [outcome] = importer.take_in([tmp_path / "raw"], store, marketplace="UK")
+    [outcome] = importer.import_files([tmp_path / "raw"], store, marketplace="UK")
     assert said in (outcome.refused or "")
     assert "gain" in (outcome.refused or "")
     assert not store.holds()
 
 
 def test_a_file_that_is_far_too_large_is_refused_before_it_is_read(monkeypatch):
-    monkeypatch.setattr("healthkit.ingest.parsing.reported_figures.MOST_BYTES", 100)
+    monkeypatch.setattr("healthkit.ingest.parsing.reported_figures.MAX_REPORT_BYTES", 100)
     assert "the kit reads no more than 100" in said_of(WHOLE.encode())
     assert "the kit reads no more than 100" in said_of_xml(xml(SHORT))
 
@@ -738,7 +749,7 @@ def survives(take: Any, content: bytes, name: str) -> None:
     """Either tables that hold, or a ReaderError that names the file; anything else fails the test."""
     refused = None
     try:
-        one = take(content, Asked(name, "digest", "acme", "US"))
+        one = take(content, ReadContext(name, "digest", "acme", "US"))
         assert set(one.tables) == {"readings", "violations", "account_states"}
     except ReaderError as error:
         refused = str(error)
@@ -748,21 +759,21 @@ def survives(take: Any, content: bytes, name: str) -> None:
 @settings(max_examples=300, deadline=None, derandomize=True, database=None)
 @given(st.sampled_from(places(GOOD_ONE)), ANYTHING)
 def test_no_value_anywhere_in_the_json_crashes_the_reader(place, value):
-    survives(performance_json.take, json.dumps(with_value(place, value)).encode(), "acme/report.json")
+    survives(performance_json.parse, json.dumps(with_value(place, value)).encode(), "acme/report.json")
 
 
 @settings(max_examples=200, deadline=None, derandomize=True, database=None)
 @given(st.integers(0, 2000), st.integers(0, 60), st.binary(max_size=12))
 def test_no_damage_to_the_bytes_of_the_json_crashes_the_reader(start, length, inserted):
     content = json.dumps(GOOD_ONE).encode()
-    survives(performance_json.take, content[:start] + inserted + content[start + length :], "acme/report.json")
+    survives(performance_json.parse, content[:start] + inserted + content[start + length :], "acme/report.json")
 
 
 @settings(max_examples=200, deadline=None, derandomize=True, database=None)
 @given(st.integers(0, 900), st.integers(0, 60), st.one_of(st.binary(max_size=12), st.text(max_size=8).map(str.encode)))
 def test_no_damage_to_the_bytes_of_the_xml_crashes_the_reader(start, length, inserted):
     content = xml(LONG + SHORT, checks="<a><status>Good</status></a>")
-    survives(performance_xml.take, content[:start] + inserted + content[start + length :], "acme/report.xml")
+    survives(performance_xml.parse, content[:start] + inserted + content[start + length :], "acme/report.xml")
 
 
 @settings(max_examples=150, deadline=None, derandomize=True, database=None)
@@ -770,16 +781,16 @@ def test_no_damage_to_the_bytes_of_the_xml_crashes_the_reader(start, length, ins
 def test_nothing_that_begins_as_json_or_xml_crashes_the_plan(tmp_path_factory, begins, rest):
     folder = tmp_path_factory.mktemp("plan")
     put(folder, begins + rest + b'"performanceMetrics"sellerPerformanceReport', "acme", "x.json")
-    sources, _ = plan([folder])
+    sources, _ = discover_files([folder])
     for source in sources:
         with pytest.raises(ReaderError):
-            read(source, marketplace="US")
+            parse_file(source, marketplace="US")
 
 
 @pytest.mark.skipif(not EXAMPLE.is_dir(), reason="Amazon's example is not part of the project and is not here")
 def test_amazons_own_example_loads_and_its_wrong_arithmetic_is_named():
-    [source], _ = plan([EXAMPLE / "accountHealthReport-2020-11-18.example.json"])
-    one = read(source, account="acme")
+    [source], _ = discover_files([EXAMPLE / "accountHealthReport-2020-11-18.example.json"])
+    one = parse_file(source, account="acme")
     told = {
         (metric, channel): contradiction
         for metric, channel, contradiction in rows(one, "readings", "metric", "channel", "contradiction")

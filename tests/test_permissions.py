@@ -259,7 +259,7 @@ def test_a_file_system_that_is_mounted_to_be_read_only(run, store, tmp_path):
     ],
 )
 def test_every_library_s_word_for_a_missing_permission_is_known(error, tmp_path):
-    said = Store(tmp_path).damaged(tables.ORDERS, error)
+    said = Store(tmp_path).damage_error(tables.ORDERS, error)
     assert isinstance(said, NoPermissionError)
     assert str(said).startswith(f"No permission for the store {tmp_path}")
 
@@ -268,6 +268,6 @@ def test_every_library_s_word_for_a_missing_permission_is_known(error, tmp_path)
     "error", [OSError(2, "No such file"), DeltaError("no file (os error 2)"), OSError("os error 131")]
 )
 def test_other_errors_are_none_of_permission(error, tmp_path):
-    said = Store(tmp_path).damaged(tables.ORDERS, error)
+    said = Store(tmp_path).damage_error(tables.ORDERS, error)
     assert not isinstance(said, NoPermissionError)
     assert "is damaged" in str(said)

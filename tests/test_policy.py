@@ -18,7 +18,7 @@ from healthkit.schema.marketplaces import MARKETPLACES
 
 SHARES = [Fraction(0), *(Fraction(n, 100) for n in (1, 2, 4, 90, 95, 97, 100)), Fraction(25, 1000)]
 EDGES = sorted({*range(5001), *range(5000, 10_001, 20), *range(5000, 10_001, 100)})
-NAMES = list(policy.files())
+NAMES = list(policy.find_policy_files())
 TARGETS = [Target(share, side) for share in SHARES for side in policy.SIDES]
 every_target = pytest.mark.parametrize("target", TARGETS, ids=lambda target: f"{target.side} {target.share}")
 
@@ -175,7 +175,7 @@ def test_too_few_are_not_judged_however_bad():
 
 def rows_of(name: str) -> list[tuple[str, dict]]:
     """(metric, row) of a policy file as it is written, rows that end a rule with the others."""
-    held = yaml.safe_load(policy.files()[name].read_text(encoding="utf-8"))
+    held = yaml.safe_load(policy.find_policy_files()[name].read_text(encoding="utf-8"))
     return [(metric, row) for metric, rows in held["rules"].items() for row in rows]
 
 
@@ -192,14 +192,14 @@ def test_every_row_of_a_policy_has_a_day_a_source_and_how_sure_it_is(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_metric_of_a_policy_has_its_words(name):
-    assert set(policy.load(name).metrics()) <= set(wording.METRICS)
+    assert set(policy.load(name).metrics()) <= set(wording.METRIC_WORDS)
 
 
 def test_no_marketplace_has_two_policies_and_each_is_found_by_its_own():
     owners = [(code, name) for name in NAMES for code in policy.load(name).marketplaces]
     assert len(dict(owners)) == len(owners)
     assert set(dict(owners)) <= set(MARKETPLACES)
-    found = policy.for_marketplaces(code for code, _ in owners)
+    found = policy.load_for_marketplaces(code for code, _ in owners)
     assert [(code, held.name) for code, held in found.items()] == owners
     assert all(MARKETPLACES[code].zone == policy.load(name).zone for code, name in owners)
 
@@ -213,7 +213,7 @@ def test_a_rule_is_in_force_on_its_first_and_last_day_and_not_around_them(name):
         assert one in held.on(one.since)
         if one.since > begins:
             assert one not in held.on(one.since - day)
-        if one.until < policy.FOR_EVER:
+        if one.until < policy.OPEN_END:
             assert one in held.on(one.until)
             assert one not in held.on(one.until + day)
 
@@ -348,7 +348,7 @@ def said_of(folder, text: str) -> str:
 def test_a_file_by_its_path_is_a_policy(tmp_path):
     [one] = policy.load(written(tmp_path, HEAD + ROW)).rules
     assert (one.id, one.channels, one.lag, one.until) == (
-        "mine.cancellation_rate@2020-01-01", ("seller",), 0, policy.FOR_EVER,
+        "mine.cancellation_rate@2020-01-01", ("seller",), 0, policy.OPEN_END,
     )  # fmt: skip
 
 
@@ -425,7 +425,7 @@ def test_an_unknown_policy_is_refused_with_those_there_are():
 
 def test_an_unknown_marketplace_is_refused_with_those_there_are():
     with pytest.raises(PolicyError, match=r"No policy for marketplace 'SG'\. There are: AU, .*, UK, US, WALMART_"):
-        policy.for_marketplaces(["US", "SG"])
+        policy.load_for_marketplaces(["US", "SG"])
 
 
 def test_a_row_of_null_ends_a_rule_for_both_channels(tmp_path):

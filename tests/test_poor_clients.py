@@ -12,9 +12,9 @@ import pytest
 
 from healthkit.analysis.verdicts import AccountVerdict, Verdict
 from healthkit.ingest import importer
-from healthkit.metrics.policy import ON_SCALE
+from healthkit.metrics.policy import JUDGED_STATUSES
 from healthkit.store import Store
-from healthkit.workspace.workspace import Desk
+from healthkit.workspace.workspace import Workspace
 from tests.conftest import SAMPLE
 
 DAYS = (date(2026, 9, 30), date(2026, 10, 15), date(2026, 10, 31))
@@ -69,7 +69,7 @@ def cut(path: Path, first: date, last: date) -> bytes | None:
 _QUOTES = {"\t": csv.QUOTE_NONE, ",": csv.QUOTE_MINIMAL}
 
 
-def client(seed: int, folder: Path) -> tuple[str, Desk]:
+def client(seed: int, folder: Path) -> tuple[str, Workspace]:
     """A client with a part of the files of a sample account, of some days or of all."""
     luck = Random(seed)
     account = luck.choice(sorted(path.name for path in SAMPLE.iterdir()))
@@ -92,9 +92,9 @@ def client(seed: int, folder: Path) -> tuple[str, Desk]:
         content = cut(path, first, last) if how != "files" else path.read_bytes()
         if content is not None:
             (raw / path.name).write_bytes(content)
-    outcomes = list(importer.take_in([raw], Store(folder / "store")))
+    outcomes = list(importer.import_files([raw], Store(folder / "store")))
     assert any(outcome.taken for outcome in outcomes)
-    return account, Desk(folder / "store")
+    return account, Workspace(folder / "store")
 
 
 def by_measure(held: AccountVerdict) -> dict[tuple[str, str, int], Verdict]:
@@ -105,7 +105,7 @@ def by_measure(held: AccountVerdict) -> dict[tuple[str, str, int], Verdict]:
 @pytest.mark.parametrize("seed", range(CLIENTS))
 def test_a_client_with_fewer_files_never_looks_better(seed, tmp_path, sample_store):
     account, poor = client(seed, tmp_path)
-    whole = Desk(sample_store)
+    whole = Workspace(sample_store)
     greener: list[tuple[object, ...]] = []
     for day in DAYS if account in poor.accounts else ():
         full = {held.marketplace: held for held in whole.verdicts(day, [account])}
@@ -117,8 +117,8 @@ def test_a_client_with_fewer_files_never_looks_better(seed, tmp_path, sample_sto
             greener += [
                 (day, *key, one.status, true[key].status)
                 for key, one in by_measure(held).items()
-                if key in true and {one.status, true[key].status} <= set(ON_SCALE)
-                and ON_SCALE.index(one.status) > ON_SCALE.index(true[key].status)
+                if key in true and {one.status, true[key].status} <= set(JUDGED_STATUSES)
+                and JUDGED_STATUSES.index(one.status) > JUDGED_STATUSES.index(true[key].status)
             ]  # fmt: skip
     assert greener == []
 

@@ -23,19 +23,19 @@ from healthkit.batch import manifest, output_files
 from healthkit.report.model import MonthError
 from healthkit.schema import tables
 from healthkit.store import StoreError
-from healthkit.workspace.workspace import Desk
+from healthkit.workspace.workspace import Workspace
 
 MONTH = "2026-10"
 
 
 @pytest.fixture(scope="module")
 def desk(sample_store):
-    return Desk(sample_store)
+    return Workspace(sample_store)
 
 
 @pytest.fixture(scope="module")
 def printed(desk, tmp_path_factory):
-    return batch.print_month(desk, MONTH, out=tmp_path_factory.mktemp("reports"), jobs=2)
+    return batch.generate_reports(desk, MONTH, out=tmp_path_factory.mktemp("reports"), jobs=2)
 
 
 def test_every_account_gets_a_page_with_its_orders_and_figures_beside_it(desk, printed):
@@ -73,35 +73,35 @@ def test_the_orders_beside_a_page_are_as_many_as_at_fault(printed):
 
 
 def test_the_same_store_gives_the_same_bytes(desk, printed, tmp_path):
-    again = batch.print_month(desk, MONTH, ["werkstatt-lindenau"], tmp_path)
+    again = batch.generate_reports(desk, MONTH, ["werkstatt-lindenau"], tmp_path)
     for name in ("werkstatt-lindenau_de.html", "werkstatt-lindenau_de.json", "werkstatt-lindenau_de_orders.csv"):
         assert (again.index.parent / name).read_bytes() == (printed.index.parent / name).read_bytes()
 
 
 def test_a_misspelt_parameter_stops_with_the_ones_there_are(sample_store):
     given = {"acount": "paper-moth", "account": "paper-moth", "month": MONTH, "data": str(sample_store)}
-    with pytest.raises(batch.PressError, match=r"no parameter 'acount'. It has: account, month"):
+    with pytest.raises(batch.BatchError, match=r"no parameter 'acount'. It has: account, month"):
         batch.run_template(given)
 
 
 def test_a_missing_parameter_stops(sample_store):
-    with pytest.raises(batch.PressError, match="needs account"):
+    with pytest.raises(batch.BatchError, match="needs account"):
         batch.run_template({"month": MONTH, "data": str(sample_store)})
 
 
 def test_an_unknown_account_or_a_month_without_data_stops_and_leaves_no_page(desk, tmp_path):
     with pytest.raises(StoreError, match="No account 'nobody'"):
-        batch.print_month(desk, MONTH, ["nobody"], tmp_path)
+        batch.generate_reports(desk, MONTH, ["nobody"], tmp_path)
     with pytest.raises(MonthError, match="has no orders to report for 2025-10"):
-        batch.print_month(desk, "2025-10", ["paper-moth"], tmp_path)
+        batch.generate_reports(desk, "2025-10", ["paper-moth"], tmp_path)
     with pytest.raises(MonthError, match="The orders reach from 2026-02 to 2026-10"):
-        batch.print_month(desk, "2025-10", None, tmp_path)
+        batch.generate_reports(desk, "2025-10", None, tmp_path)
     assert list(tmp_path.rglob("*.html")) == []
 
 
 def test_a_run_that_fails_stands_on_the_index_and_stops_no_other(desk, tmp_path):
     template = broken(tmp_path, 'assert account != "paper-moth", "ship_by is empty in 14 rows"')
-    printed = batch.print_month(desk, MONTH, ["paper-moth", "clearbrook-bath"], tmp_path, template=template)
+    printed = batch.generate_reports(desk, MONTH, ["paper-moth", "clearbrook-bath"], tmp_path, template=template)
     assert printed.pages == 1
     assert [(one.account, one.what) for one in printed.failures] == [("paper-moth", "ship_by is empty in 14 rows")]
     assert "ship_by is empty in 14 rows" in printed.index.read_text(encoding="utf-8")
@@ -118,13 +118,16 @@ def broken(folder: Path, line: str) -> Path:
 
 
 def test_a_failed_run_shows_no_page_of_an_earlier_one(desk, tmp_path):
-    batch.print_month(desk, MONTH, ["paper-moth"], tmp_path)
+    batch.generate_reports(desk, MONTH, ["paper-moth"], tmp_path)
     template = broken(tmp_path, 'raise ValueError("no luck")')
-    printed = batch.print_month(desk, MONTH, ["paper-moth"], tmp_path, template=template)
+    printed = batch.generate_reports(desk, MONTH, ["paper-moth"], tmp_path, template=template)
     left = sorted(path.name for path in printed.index.parent.iterdir())
     beside = ["paper-moth_us.html", "paper-moth_us.json", "paper-moth_us.manifest.json", "paper-moth_us_orders.csv"]
     assert left == ["index.html", "paper-moth_us.failed.ipynb", *beside, "vega.js"]
-    assert manifest.read(printed.index.parent / "paper-moth_us.manifest.json")["failed"]["what"] == "no luck"
+    assert (
+        manifest.load_manifest_if_complete(printed.index.parent / "paper-moth_us.manifest.json")["failed"]["what"]
+        == "no luck"
+    )
     index = printed.index.read_text(encoding="utf-8")
     assert "no luck" in index
     assert 'href="paper-moth_us.failed.ipynb"' in index
@@ -134,14 +137,14 @@ def test_a_failed_run_shows_no_page_of_an_earlier_one(desk, tmp_path):
 
 def test_a_run_that_dies_takes_no_other_with_it(desk, tmp_path):
     template = broken(tmp_path, 'import os\nif account == "paper-moth":\n    os._exit(3)')
-    printed = batch.print_month(desk, MONTH, ["paper-moth", "clearbrook-bath"], tmp_path, template=template)
+    printed = batch.generate_reports(desk, MONTH, ["paper-moth", "clearbrook-bath"], tmp_path, template=template)
     assert printed.pages == 1
     assert [(one.account, one.status) for one in printed.failures] == [("paper-moth", "exited early")]
 
 
 def test_the_index_holds_every_page_of_the_folder(desk, tmp_path):
-    batch.print_month(desk, MONTH, ["paper-moth"], tmp_path)
-    index = batch.print_month(desk, MONTH, ["clearbrook-bath"], tmp_path).index.read_text(encoding="utf-8")
+    batch.generate_reports(desk, MONTH, ["paper-moth"], tmp_path)
+    index = batch.generate_reports(desk, MONTH, ["clearbrook-bath"], tmp_path).index.read_text(encoding="utf-8")
     assert 'href="paper-moth_us.html"' in index
     assert 'href="clearbrook-bath_us.html"' in index
 
@@ -160,16 +163,16 @@ def test_names_of_one_notebook_are_not_seen_by_the_next(sample_store, tmp_path):
 
 
 def test_an_account_name_cannot_leave_the_folder():
-    assert re.fullmatch(r"[a-z0-9-][a-z0-9._-]*", output_files.stem("../../etc/passwd", "US"))
-    assert output_files.stem("a b", "US") != output_files.stem("a-b", "US")
-    assert output_files.stem("Acme", "US") != output_files.stem("acme", "US")
+    assert re.fullmatch(r"[a-z0-9-][a-z0-9._-]*", output_files.page_stem("../../etc/passwd", "US"))
+    assert output_files.page_stem("a b", "US") != output_files.page_stem("a-b", "US")
+    assert output_files.page_stem("Acme", "US") != output_files.page_stem("acme", "US")
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path):
     page = tmp_path / "page.html"
-    output_files.write(page, "before")
+    output_files.write_file(page, "before")
     with pytest.raises(UnicodeEncodeError):
-        output_files.write(page, "half \ud800 written")
+        output_files.write_file(page, "half \ud800 written")
     assert page.read_text() == "before"
     assert [path.name for path in Path(tmp_path).iterdir()] == ["page.html"]
 
@@ -187,25 +190,25 @@ def marks(folder: Path) -> dict[str, int]:
 
 
 def test_only_what_changed_is_printed_again(desk, tmp_path):
-    first = batch.print_month(desk, MONTH, ["paper-moth", "clearbrook-bath"], tmp_path)
+    first = batch.generate_reports(desk, MONTH, ["paper-moth", "clearbrook-bath"], tmp_path)
     folder = first.index.parent
     before = marks(folder)
-    again = batch.print_month(desk, MONTH, ["paper-moth", "clearbrook-bath"], tmp_path, only_changed=True)
+    again = batch.generate_reports(desk, MONTH, ["paper-moth", "clearbrook-bath"], tmp_path, only_changed=True)
     assert (again.pages, again.skipped) == (0, 2)
     assert marks(folder) == before
     assert 'href="paper-moth_us.html"' in again.index.read_text(encoding="utf-8")
     # A page that was touched, or other words in its footer, are changes.
     (folder / "paper-moth_us_orders.csv").write_text("spoilt")
-    third = batch.print_month(desk, MONTH, ["paper-moth", "clearbrook-bath"], tmp_path, only_changed=True)
+    third = batch.generate_reports(desk, MONTH, ["paper-moth", "clearbrook-bath"], tmp_path, only_changed=True)
     assert (third.pages, third.skipped) == (1, 1)
-    other = batch.print_month(desk, MONTH, ["paper-moth"], tmp_path, only_changed=True, made="by hand")
+    other = batch.generate_reports(desk, MONTH, ["paper-moth"], tmp_path, only_changed=True, made="by hand")
     assert (other.pages, other.skipped) == (1, 0)
 
 
 def test_another_template_is_a_change(desk, tmp_path):
-    batch.print_month(desk, MONTH, ["paper-moth"], tmp_path)
+    batch.generate_reports(desk, MONTH, ["paper-moth"], tmp_path)
     template = broken(tmp_path, "1")
-    again = batch.print_month(desk, MONTH, ["paper-moth"], tmp_path, only_changed=True, template=template)
+    again = batch.generate_reports(desk, MONTH, ["paper-moth"], tmp_path, only_changed=True, template=template)
     assert (again.pages, again.skipped) == (1, 0)
 
 
@@ -242,24 +245,24 @@ def test_two_batches_into_one_folder_leave_whole_pages(desk, tmp_path):
     assert [one.wait(200) for one in both] == [0, 0]
     folder = tmp_path / MONTH
     for path in folder.glob("*.manifest.json"):
-        told = manifest.read(path)
+        told = manifest.load_manifest_if_complete(path)
         made = told["inputs"]["parameters"]["made"]
         assert made in ("first", "second")
         for name, digest in told["files"].items():
-            assert manifest.digest((folder / name).read_bytes()) == digest
+            assert manifest.sha256_hex((folder / name).read_bytes()) == digest
     assert len(list(folder.glob("*.manifest.json"))) == 3
     assert [path.name for path in folder.iterdir() if path.name.startswith(".")] == []
 
 
 def test_a_template_that_kills_its_server_in_the_warming_stops_no_batch(desk, tmp_path):
     template = broken(tmp_path, 'import os\nif account == "clearbrook-bath":\n    os._exit(3)')
-    printed = batch.print_month(desk, MONTH, ["clearbrook-bath", "paper-moth"], tmp_path, template=template)
+    printed = batch.generate_reports(desk, MONTH, ["clearbrook-bath", "paper-moth"], tmp_path, template=template)
     assert [(one.account, one.status) for one in printed.failures] == [("clearbrook-bath", "exited early")]
     assert (printed.index.parent / "paper-moth_us.html").is_file()
 
 
 def test_one_page_can_hold_all_it_needs_and_its_code(desk, tmp_path):
-    printed = batch.print_month(desk, MONTH, ["paper-moth"], tmp_path, alone=True, code=True)
+    printed = batch.generate_reports(desk, MONTH, ["paper-moth"], tmp_path, alone=True, code=True)
     page = (printed.index.parent / "paper-moth_us.html").read_text(encoding="utf-8")
     assert "<script src=" not in page
     assert "hk.blocks.scorecard(monthly)" in page
@@ -267,8 +270,8 @@ def test_one_page_can_hold_all_it_needs_and_its_code(desk, tmp_path):
 
 
 def test_papermill_s_own_engine_prints_the_same_page(desk, tmp_path):
-    ours = batch.print_month(desk, MONTH, ["clearbrook-bath"], tmp_path / "ours").index.parent
-    stock = batch.print_month(desk, MONTH, ["clearbrook-bath"], tmp_path / "stock", engine="nbclient").index.parent
+    ours = batch.generate_reports(desk, MONTH, ["clearbrook-bath"], tmp_path / "ours").index.parent
+    stock = batch.generate_reports(desk, MONTH, ["clearbrook-bath"], tmp_path / "stock", engine="nbclient").index.parent
     for name in ("clearbrook-bath_us.html", "clearbrook-bath_us.json", "clearbrook-bath_us_orders.csv"):
         assert (ours / name).read_bytes() == (stock / name).read_bytes()
 
@@ -278,7 +281,7 @@ def test_a_full_disk_leaves_no_half_page_and_says_so(desk, tmp_path):
     if not Path("/dev/full").exists():
         pytest.skip("this machine has no /dev/full")
     template = broken(tmp_path, "with open('/dev/full', 'w') as file:\n    file.write('x' * 100_000)")
-    printed = batch.print_month(desk, MONTH, ["paper-moth"], tmp_path, template=template)
+    printed = batch.generate_reports(desk, MONTH, ["paper-moth"], tmp_path, template=template)
     assert "No space left on device" in printed.failures[0].what
     assert not (printed.index.parent / "paper-moth_us.html").exists()
 

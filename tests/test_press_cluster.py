@@ -12,8 +12,8 @@ import pytest
 from distributed import Client, LocalCluster
 
 from healthkit import batch
-from healthkit.batch.cluster import ClusterError, workers
-from healthkit.workspace.workspace import Desk
+from healthkit.batch.cluster import ClusterError, connect_to_cluster
+from healthkit.workspace.workspace import Workspace
 
 MONTH = "2026-10"
 ACCOUNTS = ["clearbrook-bath", "minato-bungu", "paper-moth", "applegate-plants"]
@@ -34,19 +34,19 @@ def pages(folder: Path) -> dict[str, bytes]:
 
 
 def test_two_workers_print_the_same_bytes(cluster, sample_store, tmp_path):
-    desk = Desk(sample_store)
-    here = batch.print_month(desk, MONTH, ACCOUNTS, tmp_path / "here")
-    with workers(cluster.scheduler_address) as executor:
-        there = batch.print_month(desk, MONTH, ACCOUNTS, tmp_path / "there", executor=executor)
+    desk = Workspace(sample_store)
+    here = batch.generate_reports(desk, MONTH, ACCOUNTS, tmp_path / "here")
+    with connect_to_cluster(cluster.scheduler_address) as executor:
+        there = batch.generate_reports(desk, MONTH, ACCOUNTS, tmp_path / "there", executor=executor)
     assert (there.pages, there.failures) == (4, [])
     assert pages(there.index.parent) == pages(here.index.parent)
 
 
 def test_workers_make_separate_folders(cluster, sample_store, tmp_path):
-    desk = Desk(sample_store)
-    here = batch.print_month(desk, MONTH, ACCOUNTS[:2], tmp_path / "here", separate=True)
-    with workers(cluster.scheduler_address) as executor:
-        there = batch.print_month(desk, MONTH, ACCOUNTS[:2], tmp_path / "there", executor=executor, separate=True)
+    desk = Workspace(sample_store)
+    here = batch.generate_reports(desk, MONTH, ACCOUNTS[:2], tmp_path / "here", separate=True)
+    with connect_to_cluster(cluster.scheduler_address) as executor:
+        there = batch.generate_reports(desk, MONTH, ACCOUNTS[:2], tmp_path / "there", executor=executor, separate=True)
     assert (there.pages, there.failures) == (2, [])
     for name in ("clearbrook-bath_us", "minato-bungu_jp"):
         assert pages(there.index.parent / name) == pages(here.index.parent / name) != {}
@@ -69,8 +69,8 @@ def test_a_worker_that_is_killed_in_mid_run_loses_nothing(cluster, sample_store,
 
     killer = threading.Thread(target=kill_one)
     killer.start()
-    with workers(cluster.scheduler_address) as executor:
-        printed = batch.print_month(Desk(sample_store), MONTH, None, tmp_path, executor=executor)
+    with connect_to_cluster(cluster.scheduler_address) as executor:
+        printed = batch.generate_reports(Workspace(sample_store), MONTH, None, tmp_path, executor=executor)
     done.set()
     killer.join()
     assert (printed.pages, printed.failures) == (8, [])
@@ -90,9 +90,11 @@ def test_what_workers_read_stands_beside_the_store_for_this_user_alone(cluster, 
 
     monkeypatch.setattr(batch.monthly_batch.excerpt, "write", spy)
     store, work = sample_store.resolve(), tmp_path / "work"
-    with workers(cluster.scheduler_address) as executor:
+    with connect_to_cluster(cluster.scheduler_address) as executor:
         for place in (None, work):
-            batch.print_month(Desk(store), MONTH, ["paper-moth"], tmp_path / "out", executor=executor, work=place)
+            batch.generate_reports(
+                Workspace(store), MONTH, ["paper-moth"], tmp_path / "out", executor=executor, work=place
+            )
     assert seen == [(store, 0o700, store), (work, 0o700, store)]
     assert list(work.iterdir()) == []
     assert [path.name for path in store.iterdir() if path.name.startswith("healthkit-")] == []
@@ -100,12 +102,12 @@ def test_what_workers_read_stands_beside_the_store_for_this_user_alone(cluster, 
 
 def test_without_a_folder_that_all_workers_reach_one_is_asked_for(cluster, sample_store, tmp_path, monkeypatch):
     monkeypatch.setattr(batch.monthly_batch.os, "access", lambda *_: False)
-    refused = pytest.raises(batch.PressError, match="Name one with --work")
-    with workers(cluster.scheduler_address) as executor, refused:
-        batch.print_month(Desk(sample_store), MONTH, ["paper-moth"], tmp_path / "out", executor=executor)
+    refused = pytest.raises(batch.BatchError, match="Name one with --work")
+    with connect_to_cluster(cluster.scheduler_address) as executor, refused:
+        batch.generate_reports(Workspace(sample_store), MONTH, ["paper-moth"], tmp_path / "out", executor=executor)
 
 
 def test_a_scheduler_that_does_not_answer_is_said_in_a_sentence():
     asked = pytest.raises(ClusterError, match=r"No Dask scheduler answers at tcp://127\.0\.0\.1:9")
-    with asked, workers("tcp://127.0.0.1:9"):
+    with asked, connect_to_cluster("tcp://127.0.0.1:9"):
         pass

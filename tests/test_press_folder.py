@@ -20,11 +20,11 @@ from typer.testing import CliRunner
 
 from healthkit import batch
 from healthkit.batch import fork_client, manifest, output_files, pages, pdf
-from healthkit.batch.report_data import MIME
+from healthkit.batch.report_data import MIME_TYPE
 from healthkit.cli import app
 from healthkit.ingest import importer
 from healthkit.store import Store
-from healthkit.workspace.workspace import Desk
+from healthkit.workspace.workspace import Workspace
 
 MONTH = "2026-10"
 SAMPLE = Path(__file__).parents[1] / "data" / "sample"
@@ -38,7 +38,8 @@ row = dict.fromkeys(("metric", "channel", "side", "first", "why"), "") | dict.fr
 row |= {{"account": account, "marketplace": marketplace, "marketplace_title": "Amazon", "status": "no data",
     "window": 0, "counted": 0, "at_fault": 0, "strips": {{}}, "href": stem + ".html", "csv_href": stem + "_orders.csv"}}
 display({{"text/html": f"<p>The page of {{account}}, {{words}}</p>"}}, raw=True)
-display({{{MIME!r}: {{"title": account, "row": row, "figures": {{"verdict": [["What", words]]}}, "orders": "a,b\\n"}}}},
+display({{{MIME_TYPE!r}: {{"title": account, "row": row, "figures": {{"verdict": [["What", words]]}},
+    "orders": "a,b\\n"}}}},
     raw=True)
 """
 """The cells of a template that computes nothing: a page, an index row and figures of the account."""
@@ -63,7 +64,7 @@ def template(folder: Path, words: str = "first", before: str = "") -> Path:
 
 @pytest.fixture(scope="module")
 def desk(sample_store):
-    return Desk(sample_store)
+    return Workspace(sample_store)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +72,7 @@ def threads():
     """Threads that print, so that the fork server stays warm from one batch to the next."""
     with ThreadPoolExecutor(2) as executor:
         yield executor
-    fork_client.stop()
+    fork_client.stop_server()
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +84,7 @@ def templates(tmp_path_factory):
 def two_pages(desk, threads, templates, tmp_path_factory):
     """A reports folder with the pages of two accounts, to be copied."""
     made = tmp_path_factory.mktemp("reports")
-    batch.print_month(desk, MONTH, PAIR, made, template=template(templates), executor=threads)
+    batch.generate_reports(desk, MONTH, PAIR, made, template=template(templates), executor=threads)
     return made
 
 
@@ -93,7 +94,7 @@ def printing(desk, threads, templates, tmp_path):
 
     def run(accounts=PAIR, words="first", before="", out="reports", **wishes):
         made = template(templates, words, before)
-        return batch.print_month(desk, MONTH, accounts, tmp_path / out, template=made, executor=threads, **wishes)
+        return batch.generate_reports(desk, MONTH, accounts, tmp_path / out, template=made, executor=threads, **wishes)
 
     return run
 
@@ -121,11 +122,11 @@ def texts(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def index(printed: batch.Printed) -> str:
+def index(printed: batch.BatchResult) -> str:
     return printed.index.read_text(encoding="utf-8")
 
 
-def table(printed: batch.Printed) -> str:
+def table(printed: batch.BatchResult) -> str:
     """The part of the index that lists the current pages."""
     return index(printed).partition('id="failed"')[0].partition('id="notes"')[0]
 
@@ -160,7 +161,7 @@ def test_a_pdf_that_fails_leaves_the_page_and_is_told(printing, chromium, monkey
     assert all((folder / f"paper-moth_us{ending}").is_file() for ending in ENDINGS)
     assert list(folder.rglob("*.pdf*")) == []
     assert 'href="paper-moth_us.html"' in table(printed)
-    [sentence] = batch.printed_without_pdf(printed.without_pdf)
+    [sentence] = batch.missing_pdf_sentences(printed.without_pdf)
     assert sentence.startswith(f"Printed, but without PDF: clearbrook-bath (US), paper-moth (US). {says}")
     assert "Printed, but without PDF: clearbrook-bath (US), paper-moth (US)." in index(printed)
 
@@ -177,7 +178,7 @@ def test_the_pdf_of_an_older_page_does_not_stay_beside_a_new_one(printing, chrom
     chromium(PRINTS)
     folder = printing(["paper-moth"], pdf=True).index.parent
     assert b"first" in (folder / "paper-moth_us.pdf").read_bytes()
-    assert "paper-moth_us.pdf" in manifest.read(folder / "paper-moth_us.manifest.json")["files"]
+    assert "paper-moth_us.pdf" in manifest.load_manifest_if_complete(folder / "paper-moth_us.manifest.json")["files"]
     chromium("sys.exit(1)")
     printed = printing(["paper-moth"], "second", pdf=True)
     assert printed.notes == []
@@ -226,7 +227,7 @@ def test_chromium_that_hangs_leaves_no_process(tmp_path, chromium, monkeypatch):
              f"open({str(tmp_path / 'pid')!r}, 'w').write(str(child.pid)); time.sleep(60)")  # fmt: skip
     monkeypatch.setattr(pdf, "PATIENCE", 2)
     with pytest.raises(pdf.PdfError, match="did not print the page in 2 seconds"):
-        pdf.printed(tmp_path / "page.html")
+        pdf.print_to_pdf(tmp_path / "page.html")
     child = int((tmp_path / "pid").read_text())
     for _ in range(100):
         if not Path(f"/proc/{child}").exists() or "Z" in Path(f"/proc/{child}/stat").read_text().split()[2]:
@@ -292,7 +293,7 @@ def test_a_notebook_of_a_failure_that_the_user_worked_on_is_not_lost(printing):
 def test_a_disk_that_is_full_in_the_middle_leaves_all_as_it_was(printing, monkeypatch):
     folder = printing().index.parent
     before = texts(folder)
-    stage, full = output_files.stage, OSError(errno.ENOSPC, "No space left on device")
+    stage, full = output_files.stage_file, OSError(errno.ENOSPC, "No space left on device")
 
     def sometimes(place, data):
         if b"The page of paper-moth" in data:
@@ -312,7 +313,7 @@ def test_a_disk_that_is_full_in_the_middle_leaves_all_as_it_was(printing, monkey
 def test_an_index_that_cannot_be_written_is_told_and_takes_no_page(printing, monkeypatch):
     folder = printing().index.parent
     before = (folder / "index.html").read_bytes()
-    stage = output_files.stage
+    stage = output_files.stage_file
 
     def refused(place, data):
         if b"<title>Account health, 2026-10" in data:
@@ -321,7 +322,7 @@ def test_an_index_that_cannot_be_written_is_told_and_takes_no_page(printing, mon
 
     monkeypatch.setattr(output_files, "stage", refused)
     printed = printing(words="second", before='assert account != "paper-moth", "no luck"')
-    assert printed.index_failure.startswith("The index could not be written (No space left on device).")
+    assert printed.index_error.startswith("The index could not be written (No space left on device).")
     assert [one.what for one in printed.failures] == ["no luck"]
     assert b"second" in (folder / "clearbrook-bath_us.html").read_bytes()
     assert (folder / "index.html").read_bytes() == before
@@ -359,9 +360,9 @@ def test_a_run_that_is_killed_while_files_change_places_leaves_nothing_foreign(p
         with monkeypatch.context() as patched:
             patched.setattr(os, "replace", until)
             with pytest.raises(KeyboardInterrupt):
-                manifest.write(folder, "paper-moth_us", ("paper-moth", "US"), {}, {
+                manifest.write_page(folder, "paper-moth_us", ("paper-moth", "US"), {}, {
                     f"paper-moth_us{ending}": b"second" for ending in ENDINGS[:3]})  # fmt: skip
-        assert manifest.read(folder / "paper-moth_us.manifest.json") is None
+        assert manifest.load_manifest_if_complete(folder / "paper-moth_us.manifest.json") is None
         printed = printing(["paper-moth"], out=out, words="third")
         assert printed.notes == []
         assert [name for name in texts(folder) if "bak" in name] == []
@@ -423,7 +424,7 @@ def test_a_manifest_cannot_have_other_files_removed(printing, tmp_path):
     victim.write_text("mine")
     path = folder / "paper-moth_us.manifest.json"
     told = json.loads(path.read_text())
-    told["files"]["../../victim.txt"] = manifest.digest(b"mine")
+    told["files"]["../../victim.txt"] = manifest.sha256_hex(b"mine")
     path.write_text(json.dumps(told))
     printing(["paper-moth"], "second")
     assert victim.read_text() == "mine"
@@ -437,10 +438,10 @@ def test_a_manifest_cannot_have_other_files_removed(printing, tmp_path):
 def test_files_and_folders_follow_the_umask(tmp_path, umask):
     before = os.umask(umask)
     try:
-        output_files.write(tmp_path / "new" / "a.txt", "text")
+        output_files.write_file(tmp_path / "new" / "a.txt", "text")
         output_files.write_signed(tmp_path / "new" / "vega.js", "text")
         manifest.mark_failed(tmp_path / "new", "a_us", ("a", "US"), {"what": "no luck"}, b"{}")
-        manifest.write(tmp_path / "new", "b_us", ("b", "US"), {}, {"b_us.html": b"x", "b_us/vega.js": b"x"})
+        manifest.write_page(tmp_path / "new", "b_us", ("b", "US"), {}, {"b_us.html": b"x", "b_us/vega.js": b"x"})
     finally:
         os.umask(before)
     written = sorted(path for path in (tmp_path / "new").rglob("*") if path.is_file())
@@ -456,12 +457,12 @@ def test_files_and_folders_follow_the_umask(tmp_path, umask):
 
 def test_pages_of_accounts_that_are_gone_leave_the_index_and_are_named(tmp_path):
     both, one = Store(tmp_path / "both"), Store(tmp_path / "one")
-    list(importer.take_in([SAMPLE / name for name in PAIR], both))
-    list(importer.take_in([SAMPLE / "clearbrook-bath"], one))
+    list(importer.import_files([SAMPLE / name for name in PAIR], both))
+    list(importer.import_files([SAMPLE / "clearbrook-bath"], one))
     made = template(tmp_path)
-    folder = batch.print_month(Desk(both.folder), MONTH, None, tmp_path, template=made).index.parent
+    folder = batch.generate_reports(Workspace(both.folder), MONTH, None, tmp_path, template=made).index.parent
     before = {name: data for name, data in texts(folder).items() if name.startswith("paper-moth")}
-    printed = batch.print_month(Desk(one.folder), MONTH, None, tmp_path, template=made)
+    printed = batch.generate_reports(Workspace(one.folder), MONTH, None, tmp_path, template=made)
     said = "1 page is of an account that the store no longer holds: paper-moth (US). Its files are left where they are."
     assert printed.notes == [said]
     assert said in index(printed)
@@ -471,9 +472,9 @@ def test_pages_of_accounts_that_are_gone_leave_the_index_and_are_named(tmp_path)
 
 def test_a_page_of_an_account_without_orders_for_the_month_leaves_the_index(two_pages):
     moth, brook = ("paper-moth", "US"), ("clearbrook-bath", "US")
-    found = pages.read(two_pages / MONTH, MONTH, reported=[brook], stored=[moth, brook])
+    found = pages.read_folder(two_pages / MONTH, MONTH, owners_of_month=[brook], owners_in_store=[moth, brook])
     assert [row["account"] for row in found.rows] == ["clearbrook-bath"]
-    assert pages.absent(found) == [
+    assert pages.absent_sentences(found) == [
         "1 page is of an account without orders for this month: paper-moth (US). Its files are left where they are."
     ]
 
@@ -497,7 +498,7 @@ def rewritten(path: Path, text: str) -> None:
     path.write_text(text)
     beside = path.parent / f"{path.stem}.manifest.json"
     told = json.loads(beside.read_text())
-    told["files"][path.name] = manifest.digest(text.encode())
+    told["files"][path.name] = manifest.sha256_hex(text.encode())
     beside.write_text(json.dumps(told))
 
 

@@ -103,7 +103,7 @@ def test_a_notebook_that_does_not_end_well_says_how(server, how):
 def test_memory_eaten_bit_by_bit_ends_at_the_limit(server):
     ran = server.run(code("held = []\nwhile True:\n    held.append(bytearray(1 << 24))"), deadline=30, memory=300)
     assert ran.status in ("failed", "killed")
-    assert ran.peak < 2000
+    assert ran.peak_mib < 2000
 
 
 def test_what_a_notebook_started_ends_with_it(server, tmp_path):
@@ -125,20 +125,20 @@ def test_several_run_at_once_and_each_gets_its_own_answer(server):
 
 
 def test_a_killed_server_is_started_again_and_its_notebook_run_anew(monkeypatch):
-    fork_client.close()
-    fork_client.warm_with({"modules": ["json"]})
+    fork_client.close_server()
+    fork_client.set_warmup({"modules": ["json"]})
     try:
-        first = fork_client.here().process.pid
+        first = fork_client.get_server().process.pid
         from threading import Timer
 
         Timer(0.5, lambda: os.kill(first, signal.SIGKILL)).start()
-        ran = fork_client.run(code("import time\ntime.sleep(1.5)\nprint('whole')"))
+        ran = fork_client.run_notebook(code("import time\ntime.sleep(1.5)\nprint('whole')"))
         assert ran.status == "done"
         assert text(ran) == "whole\n"
-        assert fork_client.here().process.pid != first
+        assert fork_client.get_server().process.pid != first
     finally:
-        fork_client.close()
-        fork_client.warm_with(None)
+        fork_client.close_server()
+        fork_client.set_warmup(None)
 
 
 def test_forks_end_when_their_server_is_killed(tmp_path):
@@ -198,7 +198,7 @@ GIVEN = {"account": "a", "month": "2026-10"}
 
 def test_the_status_stands_in_the_notebook_and_in_the_error(tmp_path):
     path = template(tmp_path, "print('one')", "import time\ntime.sleep(60)", "print('three')")
-    with pytest.raises(batch.PressError, match="not done after 1 seconds") as raised:
+    with pytest.raises(batch.BatchError, match="not done after 1 seconds") as raised:
         batch.run_template(GIVEN, path, deadline=1)
     assert raised.value.status == "timed out"
     notebook = raised.value.notebook
@@ -252,22 +252,22 @@ def test_a_server_that_is_started_while_the_batch_is_stopped_is_not_waited_for(m
     started, popen = [], fork_client.subprocess.Popen
 
     def late(*words, **how):
-        stopping = threading.Thread(target=fork_client.stop)
+        stopping = threading.Thread(target=fork_client.stop_server)
         stopping.start()
         started.append(stopping)
-        while not fork_client.is_stopped():
+        while not fork_client.is_stop_requested():
             time.sleep(0.01)
         time.sleep(0.2)
         return popen(*words, **how)
 
-    fork_client.close()
-    fork_client.warm_with({"cells": [(0, "import time; time.sleep(60)")]})
+    fork_client.close_server()
+    fork_client.set_warmup({"cells": [(0, "import time; time.sleep(60)")]})
     monkeypatch.setattr(fork_client.subprocess, "Popen", late)
     begin = time.monotonic()
     try:
-        assert fork_client.run([(0, "1")]).status == fork_client.STOPPED
+        assert fork_client.run_notebook([(0, "1")]).status == fork_client.STOPPED
         started[0].join(20)
         assert not started[0].is_alive()
         assert time.monotonic() - begin < 20
     finally:
-        fork_client.warm_with(None)
+        fork_client.set_warmup(None)

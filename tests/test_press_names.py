@@ -32,13 +32,15 @@ DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)", re.I)
 
 def names(stem: str) -> set[str]:
     """All that is written for a page, as a file system that ignores case sees it."""
-    return {f"{stem}{ending}".casefold() for ending in (*manifest.ENDINGS, manifest.ENDING)} | {stem.casefold()}
+    return {f"{stem}{ending}".casefold() for ending in (*manifest.PAGE_SUFFIXES, manifest.MANIFEST_SUFFIX)} | {
+        stem.casefold()
+    }
 
 
 @settings(max_examples=600, deadline=None)
 @given(st.lists(PAIRS, min_size=2, max_size=12, unique=True))
 def test_no_two_accounts_share_a_file(pairs):
-    stems = [output_files.stem(*pair) for pair in pairs]
+    stems = [output_files.page_stem(*pair) for pair in pairs]
     written = [name for stem in stems for name in names(stem)]
     assert len(set(written)) == len(written)
 
@@ -46,7 +48,7 @@ def test_no_two_accounts_share_a_file(pairs):
 @settings(max_examples=600, deadline=None)
 @given(PAIRS)
 def test_a_name_is_safe_on_every_file_system(pair):
-    stem = output_files.stem(*pair)
+    stem = output_files.page_stem(*pair)
     assert re.fullmatch(r"[a-z0-9_][a-z0-9._-]*", stem)
     assert not DEVICES.fullmatch(stem.partition(".")[0])
     assert not stem.endswith(".")
@@ -55,9 +57,9 @@ def test_a_name_is_safe_on_every_file_system(pair):
 
 
 def test_the_accounts_that_shared_a_page_have_one_each():
-    assert output_files.stem("acme", "WALMART_US") == "acme_walmart_us"
-    assert output_files.stem("acme_walmart", "US") != "acme_walmart_us"
-    assert output_files.stem("a_b", "C D") != output_files.stem("a", "B_C D")
+    assert output_files.page_stem("acme", "WALMART_US") == "acme_walmart_us"
+    assert output_files.page_stem("acme_walmart", "US") != "acme_walmart_us"
+    assert output_files.page_stem("a_b", "C D") != output_files.page_stem("a", "B_C D")
 
 
 @pytest.mark.parametrize(
@@ -71,10 +73,10 @@ def test_the_accounts_that_shared_a_page_have_one_each():
     ],
 )
 def test_an_ordinary_name_is_used_as_it_is(account, code, stem):
-    assert output_files.stem(account, code) == stem
+    assert output_files.page_stem(account, code) == stem
 
 
 def test_an_account_named_like_a_digest_of_another_gets_its_own():
-    taken = output_files.stem("Acme", "US")
+    taken = output_files.page_stem("Acme", "US")
     account = taken.removesuffix("_us")
-    assert output_files.stem(account, "US") != taken
+    assert output_files.page_stem(account, "US") != taken

@@ -31,7 +31,7 @@ def test_what_is_written_goes_to_the_files_and_the_log(notebook, tmp_path, caplo
         papermill.execute_notebook(
             notebook,
             tmp_path / "out.ipynb",
-            engine_name=run_notebook.ENGINE,
+            engine_name=run_notebook.FORK_ENGINE,
             progress_bar=False,
             log_output=True,
             **files,
@@ -44,5 +44,9 @@ def test_what_is_written_goes_to_the_files_and_the_log(notebook, tmp_path, caplo
 def test_a_limit_for_each_cell_is_refused(notebook, tmp_path):
     with pytest.raises(EngineError, match="does not know --execution-timeout"):
         papermill.execute_notebook(
-            notebook, tmp_path / "out.ipynb", engine_name=run_notebook.ENGINE, progress_bar=False, execution_timeout=5
+            notebook,
+            tmp_path / "out.ipynb",
+            engine_name=run_notebook.FORK_ENGINE,
+            progress_bar=False,
+            execution_timeout=5,
         )

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from healthkit import batch
 from healthkit.batch import manifest
 from healthkit.cli import app
-from healthkit.workspace.workspace import Desk
+from healthkit.workspace.workspace import Workspace
 
 MONTH = "2026-10"
 SAMPLE = Path(__file__).parents[1] / "data" / "sample"
@@ -26,7 +26,7 @@ ORDER = re.compile(r"\b[0-9S]\d{2}-\d{7}-\d{7}\b|\b[0-9a-f]{32}\b")
 
 @pytest.fixture(scope="module")
 def desk(sample_store):
-    return Desk(sample_store)
+    return Workspace(sample_store)
 
 
 @pytest.fixture(scope="module")
@@ -46,12 +46,12 @@ def chromium(tmp_path_factory):
 def printed(desk, chromium, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("CHROMIUM", str(chromium))
-        return batch.print_month(
+        return batch.generate_reports(
             desk, MONTH, out=tmp_path_factory.mktemp("reports"), separate=True, pdf=True, code=True
         )
 
 
-def folders(printed: batch.Printed) -> list[Path]:
+def folders(printed: batch.BatchResult) -> list[Path]:
     return sorted(path for path in printed.index.parent.iterdir() if path.is_dir())
 
 
@@ -83,7 +83,8 @@ def test_each_account_has_a_folder_with_what_may_be_sent(desk, printed):
     assert printed.failures == []
     assert printed.notes == []
     assert [folder.name for folder in folders(printed)] == sorted(
-        path.name.removesuffix(manifest.ENDING) for path in printed.index.parent.glob(f"*{manifest.ENDING}")
+        path.name.removesuffix(manifest.MANIFEST_SUFFIX)
+        for path in printed.index.parent.glob(f"*{manifest.MANIFEST_SUFFIX}")
     )
     assert len(folders(printed)) == len(desk.accounts)
     for folder in folders(printed):
@@ -126,7 +127,7 @@ def test_the_index_of_the_owner_links_into_the_folders(printed):
 
 
 def test_the_page_is_the_same_but_for_the_way_to_the_index(desk, printed, tmp_path):
-    flat = batch.print_month(desk, MONTH, ["paper-moth"], tmp_path, code=True).index.parent / "paper-moth_us.html"
+    flat = batch.generate_reports(desk, MONTH, ["paper-moth"], tmp_path, code=True).index.parent / "paper-moth_us.html"
     alone = printed.index.parent / "paper-moth_us" / "paper-moth_us.html"
     back = '<span class="back"> · <a href="index.html">all accounts</a></span>'
     text = flat.read_text(encoding="utf-8")
@@ -139,26 +140,26 @@ def test_the_page_is_the_same_but_for_the_way_to_the_index(desk, printed, tmp_pa
 
 def test_only_what_changed_in_a_folder_is_printed_again(desk, tmp_path):
     asked = {"out": tmp_path, "separate": True, "only_changed": True}
-    folder = batch.print_month(desk, MONTH, PAIR, **asked).index.parent
-    again = batch.print_month(desk, MONTH, PAIR, **asked)
+    folder = batch.generate_reports(desk, MONTH, PAIR, **asked).index.parent
+    again = batch.generate_reports(desk, MONTH, PAIR, **asked)
     assert (again.pages, again.skipped) == (0, 2)
     for name in ("vega.js", "paper-moth_us.html", "paper-moth_us_orders.csv"):
         (folder / "paper-moth_us" / name).unlink()
-        again = batch.print_month(desk, MONTH, PAIR, **asked)
+        again = batch.generate_reports(desk, MONTH, PAIR, **asked)
         assert (again.pages, again.skipped) == (1, 1)
         assert (folder / "paper-moth_us" / name).is_file()
     # A file of the user's stays, and is named, for it would be sent too.
     (folder / "paper-moth_us" / "offer.txt").write_text("mine")
-    noted = batch.print_month(desk, MONTH, ["clearbrook-bath"], **asked)
+    noted = batch.generate_reports(desk, MONTH, ["clearbrook-bath"], **asked)
     said = "paper-moth_us/ also holds files that the report did not write: offer.txt."
     assert [sentence.startswith(said) for sentence in noted.notes] == [True]
     assert said in noted.index.read_text(encoding="utf-8")
 
 
 def test_one_layout_takes_the_place_of_the_other(desk, tmp_path):
-    flat = batch.print_month(desk, MONTH, PAIR, tmp_path)
+    flat = batch.generate_reports(desk, MONTH, PAIR, tmp_path)
     folder = flat.index.parent
-    one = batch.print_month(desk, MONTH, ["paper-moth"], tmp_path, separate=True, alone=True)
+    one = batch.generate_reports(desk, MONTH, ["paper-moth"], tmp_path, separate=True, alone=True)
     assert not (folder / "paper-moth_us.html").exists()
     assert {path.name for path in (folder / "paper-moth_us").iterdir()} == {
         "paper-moth_us.html",
@@ -167,12 +168,12 @@ def test_one_layout_takes_the_place_of_the_other(desk, tmp_path):
     links = Links(one.index).found
     assert {"paper-moth_us/paper-moth_us.html", "clearbrook-bath_us.html"} <= set(links)
     # Back again; the folder goes, unless something of the user's lies in it.
-    batch.print_month(desk, MONTH, ["paper-moth"], tmp_path)
+    batch.generate_reports(desk, MONTH, ["paper-moth"], tmp_path)
     assert not (folder / "paper-moth_us").exists()
     assert (folder / "paper-moth_us.html").is_file()
     (folder / "clearbrook-bath_us").mkdir()
     (folder / "clearbrook-bath_us" / "clearbrook-bath_us.html").write_text("a copy of mine")
-    batch.print_month(desk, MONTH, ["clearbrook-bath"], tmp_path, made="again")
+    batch.generate_reports(desk, MONTH, ["clearbrook-bath"], tmp_path, made="again")
     assert (folder / "clearbrook-bath_us" / "clearbrook-bath_us.html").read_text() == "a copy of mine"
 
 
@@ -180,7 +181,7 @@ def test_a_file_in_the_place_of_the_folder_is_moved_aside(desk, tmp_path):
     folder = tmp_path / MONTH
     folder.mkdir()
     (folder / "paper-moth_us").write_text("mine")
-    printed = batch.print_month(desk, MONTH, ["paper-moth"], tmp_path, separate=True)
+    printed = batch.generate_reports(desk, MONTH, ["paper-moth"], tmp_path, separate=True)
     assert (folder / "paper-moth_us.bak-1").read_text() == "mine"
     assert len(printed.notes) == 1
     assert (folder / "paper-moth_us" / "paper-moth_us.html").is_file()
@@ -190,7 +191,9 @@ def test_a_failed_run_leaves_its_notebook_beside_the_index_and_not_in_the_folder
     template = nbformat.read(batch.TEMPLATE, as_version=4)
     template.cells.insert(3, nbformat.v4.new_code_cell("1 / 0"))
     nbformat.write(template, tmp_path / "t.ipynb")
-    printed = batch.print_month(desk, MONTH, ["paper-moth"], tmp_path, separate=True, template=tmp_path / "t.ipynb")
+    printed = batch.generate_reports(
+        desk, MONTH, ["paper-moth"], tmp_path, separate=True, template=tmp_path / "t.ipynb"
+    )
     assert len(printed.failures) == 1
     assert (printed.index.parent / "paper-moth_us.failed.ipynb").is_file()
     assert not (printed.index.parent / "paper-moth_us").exists()
@@ -202,8 +205,8 @@ def test_a_template_without_the_parameter_says_what_to_add(desk, tmp_path):
     assert old != text
     (tmp_path / "t.ipynb").write_text(old, encoding="utf-8")
     given = {"template": tmp_path / "t.ipynb"}
-    assert batch.print_month(desk, MONTH, ["paper-moth"], tmp_path, **given).failures == []
-    printed = batch.print_month(desk, MONTH, ["paper-moth"], tmp_path, separate=True, **given)
+    assert batch.generate_reports(desk, MONTH, ["paper-moth"], tmp_path, **given).failures == []
+    printed = batch.generate_reports(desk, MONTH, ["paper-moth"], tmp_path, separate=True, **given)
     assert "add index_href" in printed.failures[0].what
 
 

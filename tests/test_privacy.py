@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from healthkit.cli import report_commands
-from healthkit.ingest.parsing.detect import recognise, recognise_document
-from healthkit.ingest.parsing.encodings import opening
+from healthkit.ingest.parsing.detect import detect_document_kind, detect_kind
+from healthkit.ingest.parsing.encodings import first_lines
 
 SAMPLE = Path(__file__).parent.parent / "data" / "sample"
 ACCOUNTS = ("applegate-plants", "lantern-hill-lighting")
@@ -23,9 +23,9 @@ MARK = "planted-marker-93f0c2"
 
 def planted(content: bytes) -> bytes:
     """The file with the marker in every cell of every column that its reader leaves outside: names, addresses, more."""
-    if recognise_document(content) is not None:
+    if detect_document_kind(content) is not None:
         return content
-    kind, delimiter = recognise(opening(content))
+    kind, delimiter = detect_kind(first_lines(content))
     header, *rows = content.decode().splitlines()
     left = [at for at, name in enumerate(kind.names(header, delimiter)) if name not in (*kind.needed, *kind.used)]
     if kind.by_hand or kind.quoted or not left:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from healthkit.ingest.formats import ReaderError, Taken, plan, read
+from healthkit.ingest.formats import ParsedFile, ReaderError, discover_files, parse_file
 
 from . import readers_files as files
 from .readers_files import FIRST, SECOND, Tiny, place, put
@@ -98,22 +98,22 @@ def expected(damage: Damage, file: Tiny) -> str:
 
 def said_of(folder: Path, **told: Any) -> str:
     """What the readers say of the files in a folder, none of which they may take."""
-    sources, refused = plan([folder])
+    sources, refused = discover_files([folder])
     messages = [refusal.message for refusal in refused]
     for source in sources:
         told.setdefault("marketplace", None if source.kind in NAMES_ITSELF else "US")
         with pytest.raises(ReaderError) as raised:
-            read(source, **told)
+            parse_file(source, **told)
         messages.append(str(raised.value))
     return "\n".join(messages)
 
 
-def repaired(folder: Path, file: Tiny, content: bytes | str, **told: Any) -> Taken:
+def repaired(folder: Path, file: Tiny, content: bytes | str, **told: Any) -> ParsedFile:
     place(folder, file, content)
-    [source], refused = plan([folder])
+    [source], refused = discover_files([folder])
     assert refused == []
     told.setdefault("marketplace", None if source.kind in NAMES_ITSELF else "US")
-    return read(source, **told)
+    return parse_file(source, **told)
 
 
 @pytest.mark.parametrize("file", files.FILES, ids=lambda file: file.kind)
@@ -137,23 +137,23 @@ BY_HAND = r"Correct the cell; times are written|save the file as CSV again"
 )
 def test_a_misspelt_column_of_a_hand_made_file_is_refused_with_the_one_that_was_meant(tmp_path, header, meant):
     (tmp_path / "mine.csv").write_text(f"{header}\n", encoding="utf-8")
-    [source], _ = plan([tmp_path])
+    [source], _ = discover_files([tmp_path])
     with pytest.raises(ReaderError, match=f"Did you mean {meant}"):
-        read(source, marketplace="US")
+        parse_file(source, marketplace="US")
 
 
 def test_a_column_of_a_hand_made_file_that_means_nothing_is_told(tmp_path):
     (tmp_path / "mine.csv").write_text("order-id,kind,known-on,my remark\n", encoding="utf-8")
-    [source], _ = plan([tmp_path])
-    assert any("Columns left out: 'my-remark'" in note for note in read(source, marketplace="US").notes)
+    [source], _ = discover_files([tmp_path])
+    assert any("Columns left out: 'my-remark'" in note for note in parse_file(source, marketplace="US").notes)
 
 
 def test_a_marketplace_that_known_orders_contradict_is_refused(tmp_path):
     (tmp_path / "mine.csv").write_text("order-id,kind,known-on\n111-0000001-0000001,chargeback,2026-03-04\n")
-    [source], _ = plan([tmp_path])
+    [source], _ = discover_files([tmp_path])
     known = {"111-0000001-0000001": "US"}
     with pytest.raises(ReaderError, match="said marketplace DE, but its orders are known: 1 of US"):
-        read(source, marketplace="DE", marketplace_of=lambda account, ids: known)
+        parse_file(source, marketplace="DE", marketplace_of=lambda account, ids: known)
 
 
 @pytest.mark.parametrize("file", files.FILES, ids=lambda file: file.kind)
@@ -398,7 +398,7 @@ def test_olist_orders_without_their_items_are_refused(tmp_path):
 
 def test_a_file_that_changes_between_plan_and_read_is_refused(tmp_path):
     path = place(tmp_path, files.DEFECTS)
-    [source], _ = plan([tmp_path])
+    [source], _ = discover_files([tmp_path])
     path.write_text(files.DEFECTS.text() + f"{FIRST},refund,2026-03-11,,\n")
     with pytest.raises(ReaderError, match="changed while it was being read"):
-        read(source, marketplace="US")
+        parse_file(source, marketplace="US")

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from healthkit.ingest.formats import ReaderError, Taken, plan, read
-from healthkit.ingest.importer import take_in
-from healthkit.ingest.parsing.cells import read_day
-from healthkit.ingest.parsing.detect import KINDS
+from healthkit.ingest.formats import ParsedFile, ReaderError, discover_files, parse_file
+from healthkit.ingest.importer import import_files
+from healthkit.ingest.parsing.cells import parse_day
+from healthkit.ingest.parsing.detect import FILE_KINDS
 from healthkit.schema import tables
 from healthkit.schema.marketplaces import MARKETPLACES
 from healthkit.store import Store
@@ -115,13 +115,13 @@ TABLE = {
 by_kind = pytest.mark.parametrize("file", FILES, ids=lambda file: file.kind)
 
 
-def taken(folder: Path, file: Tiny, content: str | bytes | None = None, **told: Any) -> Taken:
+def taken(folder: Path, file: Tiny, content: str | bytes | None = None, **told: Any) -> ParsedFile:
     """The file, written and read as its kind."""
     put(folder, file if content is None else content, name=file.name)
-    [source], refused = plan([folder])
+    [source], refused = discover_files([folder])
     assert (refused, source.kind) == ([], file.kind)
     told.setdefault("marketplace", "US")
-    return read(source, **told)
+    return parse_file(source, **told)
 
 
 def held(folder: Path, file: Tiny, *columns: str, **told: Any) -> list[tuple[Any, ...]]:
@@ -233,7 +233,7 @@ def test_a_survey_and_a_message_of_one_id_are_two_contacts(tmp_path):
     put(tmp_path, replace(CONTACTS, rows=CONTACTS.rows[:1]), name="messages.csv")
     put(tmp_path, only(SURVEYS, survey_id="m1"), name="surveys.csv")
     store = Store(tmp_path / "store")
-    assert [one.refused for one in take_in([tmp_path / "acme"], store)] == [None] * 3
+    assert [one.refused for one in import_files([tmp_path / "acme"], store)] == [None] * 3
     kept = store.ledger().contacts.collect("pyarrow").to_native()
     assert sorted(rows(kept, "contact_id", "kind")) == [("m1", "message"), ("m1", "survey")]
 
@@ -403,7 +403,7 @@ def test_violations_find_their_marketplace_by_the_orders_of_the_same_import_or_a
     for number, turns in enumerate([[[orders, violations]], [[orders], [violations]]]):
         store = Store(tmp_path / f"store{number}")
         for turn in turns:
-            assert [one.refused for one in take_in(turn, store)] == [None] * len(turn)
+            assert [one.refused for one in import_files(turn, store)] == [None] * len(turn)
         kept = store.ledger().violations.collect("pyarrow").to_native()
         assert set(rows(kept, "account", "marketplace")) == {("acme", "US")}
 
@@ -411,7 +411,7 @@ def test_violations_find_their_marketplace_by_the_orders_of_the_same_import_or_a
 def test_orders_of_another_account_say_nothing_of_ones_violations(tmp_path):
     put(tmp_path, files.ALL_ORDERS, account="bolt", name="orders.txt")
     put(tmp_path, VIOLATIONS, name="violations.csv")
-    told = {one.kind: one.refused for one in take_in([tmp_path], Store(tmp_path / "store"))}
+    told = {one.kind: one.refused for one in import_files([tmp_path], Store(tmp_path / "store"))}
     assert told["all_orders"] is None
     assert "no order is known yet" in told["violations"]
 
@@ -554,7 +554,7 @@ def test_a_newer_file_with_the_order_item_and_a_shorter_one_with_iso_days_are_bo
 @pytest.mark.skipif(not HEADERS.is_dir(), reason="Amazon's headers are not part of the project and are not here")
 def test_amazons_own_header_of_the_returns_file_holds_every_column_that_is_read():
     header = (HEADERS / "GET_FLAT_FILE_RETURNS_DATA_BY_RETURN_DATE.csv").read_text(encoding="utf-8").splitlines()[0]
-    kind = next(kind for kind in KINDS if kind.name == "returns")
+    kind = next(kind for kind in FILE_KINDS if kind.name == "returns")
     names = set(kind.names(header, "\t"))
     assert {*kind.needed, *kind.used} <= names <= kind.known
 
@@ -696,8 +696,8 @@ def test_what_is_known_of_other_shops_orders_is_left_out(tmp_path, file):
 
 def test_the_columns_that_a_kind_needs_are_those_of_no_other_kind():
     mine = {file.kind for file in FILES}
-    for kind in KINDS:
-        for other in KINDS:
+    for kind in FILE_KINDS:
+        for other in FILE_KINDS:
             if kind is not other and mine & {kind.name, other.name}:
                 assert not set(kind.needed) <= other.known, f"{kind.name} may be taken for {other.name}"
 
@@ -732,7 +732,7 @@ FUZZED = (*FILES, AMAZON_RETURNS, files.CONFIRMATIONS, files.DEFECTS, files.FEED
 
 @pytest.mark.parametrize("number", range(len(FUZZED)), ids=[file.kind for file in FUZZED])
 def test_a_damaged_file_is_refused_in_words_or_read_into_whole_tables(tmp_path_factory, number):
-    known = {table.name: table for table in tables.RAW}
+    known = {table.name: table for table in tables.RAW_TABLES}
     folder, outcomes = tmp_path_factory.mktemp("damaged"), []
 
     @settings(max_examples=60, deadline=None, derandomize=True, database=None)
@@ -741,16 +741,16 @@ def test_a_damaged_file_is_refused_in_words_or_read_into_whole_tables(tmp_path_f
         put(folder, content, name=FUZZED[number].name)
         if FUZZED[number] is files.OLIST_ORDERS:
             put(folder, files.OLIST_ITEMS)
-        sources, _ = plan([folder])
+        sources, _ = discover_files([folder])
         for source in sources:
             try:
-                read_file = read(source, marketplace=marketplace, marketplaces_of=lambda _: ["JP"])
+                read_file = parse_file(source, marketplace=marketplace, marketplaces_of=lambda _: ["JP"])
             except ReaderError as error:
                 outcomes.append(source.name in str(error))
                 continue
             outcomes.append("read")
             for name, table in read_file.tables.items():
-                tables.check(table, known[name])
+                tables.check_table(table, known[name])
 
     holds()
     assert set(outcomes) == {"read", True}
@@ -790,4 +790,4 @@ def test_every_marketplace_writes_dates_as_a_reader_in_wide_use_found():
     wanted = [date.fromisoformat(day) for day in told["expected"]]
     for identifier, form in told["formats"].items():
         vectors = told["test_vectors"][form["format"]]
-        assert [read_day(vector, ours[identifier]) for vector in vectors] == wanted, form
+        assert [parse_day(vector, ours[identifier]) for vector in vectors] == wanted, form

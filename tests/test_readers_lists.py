@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from healthkit.ingest.formats import ReaderError, defect_lists, plan, read
+from healthkit.ingest.formats import ReaderError, defect_lists, discover_files, parse_file
 from healthkit.ingest.parsing import column_map
-from healthkit.ingest.parsing.detect import every_kind
+from healthkit.ingest.parsing.detect import all_file_kinds
 from healthkit.schema import tables
-from healthkit.store.merge_sql import ledger_of
+from healthkit.store.merge_sql import build_ledger
 
 from .readers_files import FIRST, MARK, SECOND, THIRD, put, tiny
 from .test_readers_broken import said_of
@@ -80,19 +80,19 @@ each_file = pytest.mark.parametrize("file", TINY, ids=lambda file: file.kind)
 
 def taken(folder, file, **told):
     put(folder, file, name=file.name)
-    (source,), refused = plan([folder])
+    (source,), refused = discover_files([folder])
     assert refused == []
-    one = read(source, marketplace=told.get("marketplace", None if file.kind == "settlement" else "US"))
+    one = parse_file(source, marketplace=told.get("marketplace", None if file.kind == "settlement" else "US"))
     assert one.kind == file.kind
     [name] = {"defects", "postings"} & set(one.tables)
-    tables.check(one.tables[name], {"defects": tables.DEFECTS, "postings": tables.POSTINGS}[name])
+    tables.check_table(one.tables[name], {"defects": tables.DEFECTS, "postings": tables.POSTINGS}[name])
     return one
 
 
 def ledger(*files):
     """What some files come to together: the ledger, in memory, of what they were read as."""
     names = {name for one in files for name in one.tables}
-    return ledger_of(
+    return build_ledger(
         {name: pa.concat_tables([one.tables[name] for one in files if name in one.tables]) for name in names}
     )
 
@@ -121,7 +121,7 @@ def lists_of(one):
 
 def test_a_list_says_of_which_day_it_is_and_how_many_orders_it_names(tmp_path):
     one = taken(tmp_path, ORDER_DEFECTS)
-    tables.check(one.tables["account_states"], tables.ACCOUNT_STATES)
+    tables.check_table(one.tables["account_states"], tables.ACCOUNT_STATES)
     # Of three rows the third marks no defect.
     assert lists_of(one) == [("US", "list", "list_order_defects", date(2026, 3, 31), 2)]
     # Without a day in its name a list is of the newest day that it holds.
@@ -135,7 +135,9 @@ def test_a_list_says_of_which_day_it_is_and_how_many_orders_it_names(tmp_path):
 )  # fmt: skip
 def test_a_list_without_rows_is_one_of_every_marketplace_that_is_meant(tmp_path, marketplace, sells_in, expected):
     put(tmp_path, LATE.text().splitlines()[0] + "\n", name="late_2026-03-31.csv")
-    one = read(plan([tmp_path])[0][0], marketplace=marketplace, marketplaces_of=lambda account: sells_in)
+    one = parse_file(
+        discover_files([tmp_path])[0][0], marketplace=marketplace, marketplaces_of=lambda account: sells_in
+    )
     day = date(2026, 3, 31)
     assert lists_of(one) == [(code, "list", "list_late_shipments", day, 0) for code in expected]
 
@@ -155,7 +157,7 @@ def test_a_word_says_which_defect_it_is(tmp_path):
 
 def test_a_list_without_a_day_in_its_name_is_of_its_newest_day_and_says_so(tmp_path):
     put(tmp_path, ORDER_DEFECTS, name="defects.csv")
-    one = read(plan([tmp_path])[0][0], marketplace="US")
+    one = parse_file(discover_files([tmp_path])[0][0], marketplace="US")
     assert {row[2] for row in defects(one)} == {date(2026, 3, 4)}
     assert any("taken as of 2026-03-04" in note for note in one.notes)
 
@@ -175,7 +177,7 @@ def test_an_order_in_several_rows_is_one_defect_of_each_kind(tmp_path):
 
 def test_a_header_never_seen_names_the_nearest_list_and_the_file_to_edit(tmp_path):
     put(tmp_path, ORDER_DEFECTS.text().replace("A-to-z claim", "Garantía de la A a la Z"), name="defects.csv")
-    said = plan([tmp_path])[1][0].message
+    said = discover_files([tmp_path])[1][0].message
     assert "The nearest kind: list of orders with defects; the file lacks a_to_z_claim" in said
     assert "garantía-de-la-a-a-la-z" in said
     assert "add its name to data/column_map.yaml" in said
@@ -190,16 +192,16 @@ def test_a_word_never_seen_names_the_words_there_are(tmp_path):
 
 
 def test_no_two_lists_are_known_by_the_same_columns():
-    needed = [frozenset(kind.needed) for kind in defect_lists.kinds()]
+    needed = [frozenset(kind.needed) for kind in defect_lists.defect_list_kinds()]
     assert len(needed) == len(set(needed)) == 8
-    assert {kind.name for kind in defect_lists.kinds()} <= {kind.name for kind in every_kind()}
+    assert {kind.name for kind in defect_lists.defect_list_kinds()} <= {kind.name for kind in all_file_kinds()}
 
 
 def test_a_spelling_that_the_user_adds_is_known(tmp_path, monkeypatch):
     text = column_map.FILE.read_text(encoding="utf-8").replace("A-to-z claim,", "A-to-z claim, Garantía,", 1)
     mine = tmp_path / "map.yaml"
     mine.write_text(text, encoding="utf-8")
-    assert column_map.lists(mine)["list_order_defects"].kind.aliases["garantía"] == "a_to_z_claim"
+    assert column_map.load_defect_lists(mine)["list_order_defects"].kind.aliases["garantía"] == "a_to_z_claim"
 
 
 @pytest.mark.parametrize(
@@ -220,12 +222,12 @@ def test_a_map_that_cannot_be_read_names_file_line_and_field(tmp_path, old, new,
     mine = tmp_path / "column_map.yaml"
     mine.write_text(text.replace(old, new, 1), encoding="utf-8")
     with pytest.raises(ReaderError, match=re.escape(said)) as refused:
-        column_map.lists(mine)
+        column_map.load_defect_lists(mine)
     assert "column_map.yaml" in str(refused.value)
 
 
 def test_without_a_map_no_list_is_known(tmp_path):
-    assert column_map.lists(tmp_path / "none.yaml") == {}
+    assert column_map.load_defect_lists(tmp_path / "none.yaml") == {}
 
 
 # -- the settlement file ----------------------------------------------------------------------------------
@@ -257,9 +259,9 @@ def settlement(folder, lines, name="settlement.txt", old=False):
     header = ("settlement-id", "transaction-type", "order-id", "marketplace-name", *amount, "posted-date")
     rows = [("7", kind, order, "Amazon.com", "Principal", money, day, item) for kind, order, day, money, item in lines]
     put(folder, "\n".join("\t".join(row) for row in [(*header, "order-item-code"), *rows]) + "\n", name=name)
-    (source,), refused = plan([folder])
+    (source,), refused = discover_files([folder])
     assert refused == []
-    return read(source)
+    return parse_file(source)
 
 
 def test_money_given_back_on_its_day_or_alone_is_no_defect(tmp_path):
@@ -309,7 +311,7 @@ def test_the_days_of_a_settlement_are_read_as_each_is_written(tmp_path, channel,
     for day in ("02.03.2026", "09.03.2026", "20.03.2026", "10.03.2026", "11.03.2026"):
         file = file.replace(day, written)
     put(tmp_path, file)
-    one = read(plan([tmp_path])[0][0])
+    one = parse_file(discover_files([tmp_path])[0][0])
     assert {row["posted_on"] for row in one.tables["postings"].to_pylist()} == {date(2026, 10, 14)}
     assert (one.first_day, one.last_day) == (date(2026, 10, 14), date(2026, 10, 14))
 
@@ -324,7 +326,7 @@ def test_sums_of_one_order_and_day_in_two_files_are_both_counted(tmp_path):
 def test_a_refund_that_another_file_tells_of_too_is_one_row(tmp_path):
     own = "order_id,kind,known_on,cleared_on\n" + f"{FIRST},refund,2026-05-08,\n{SECOND},refund,2026-05-08,2026-05-09\n"
     path = put(tmp_path / "own", own, name="defects.csv").parent
-    stated = read(plan([path])[0][0], marketplace="US")
+    stated = parse_file(discover_files([path])[0][0], marketplace="US")
     money = settlement(
         tmp_path / "money",
         [
@@ -408,20 +410,20 @@ def test_a_settlement_reaches_as_far_as_anything_was_posted(tmp_path):
 def test_the_days_of_a_settlement_without_any_claim_are_read_as_its_marketplace_writes_them(tmp_path):
     lines = SETTLEMENT.text().splitlines()
     put(tmp_path, "\n".join(lines[:3]) + "\n", name="settlement.txt")
-    source = plan([tmp_path])[0][0]
-    told = read(source, marketplace="DE")
+    source = discover_files([tmp_path])[0][0]
+    told = parse_file(source, marketplace="DE")
     assert (told.tables["postings"].num_rows, told.first_day, told.last_day) == (0, date(2026, 3, 2), date(2026, 3, 2))
     # A day written with dots is the same everywhere; with slashes the file alone does not say which day was meant.
-    assert read(source, marketplaces_of=lambda account: {"DE", "US"}).last_day == date(2026, 3, 2)
+    assert parse_file(source, marketplaces_of=lambda account: {"DE", "US"}).last_day == date(2026, 3, 2)
     put(tmp_path, "\n".join(lines[:3]).replace("02.03.2026", "02/03/2026") + "\n", name="settlement.txt")
-    unknown = read(plan([tmp_path])[0][0], marketplaces_of=lambda account: {"UK", "US"})
+    unknown = parse_file(discover_files([tmp_path])[0][0], marketplaces_of=lambda account: {"UK", "US"})
     assert (unknown.first_day, unknown.last_day) == (None, None)
 
 
 def test_the_old_columns_say_the_same(tmp_path):
     text = SETTLEMENT.text().replace("amount-type\tamount\t", "price-type\tprice-amount\t")
     put(tmp_path, text)
-    one = read(plan([tmp_path])[0][0])
+    one = parse_file(discover_files([tmp_path])[0][0])
     assert defects(one) == defects(taken(tmp_path / "new", SETTLEMENT))
 
 
@@ -476,4 +478,4 @@ def test_a_map_with_any_line_spoilt_is_read_or_refused(tmp_path_factory, data):
     file = Path(tmp_path_factory.mktemp("map")) / "column_map.yaml"
     file.write_text(made, encoding="utf-8", errors="replace")
     with contextlib.suppress(ReaderError):
-        assert {one.kind.name for one in column_map.lists(file).values()}
+        assert {one.kind.name for one in column_map.load_defect_lists(file).values()}

@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from healthkit.ingest import importer
-from healthkit.ingest.formats import ReaderError, Taken, orders_api, plan, read
-from healthkit.ingest.parsing.marketplace_of_row import Asked
+from healthkit.ingest.formats import ParsedFile, ReaderError, discover_files, orders_api, parse_file
+from healthkit.ingest.parsing.marketplace_of_row import ReadContext
 from healthkit.schema import tables
 from healthkit.store import Store
 
@@ -28,7 +28,7 @@ from .test_readers_broken import REFUSED, expected, said_of
 SHARED = Path(__file__).parents[2] / "shared" / "data" / "amazon_reports"
 real = pytest.mark.skipif(not SHARED.is_dir(), reason="Amazon's own examples lie outside the project")
 US, DE = "ATVPDKIKX0DER", "A1PA6795UKMFR9"
-RAW = {table.name: table for table in tables.RAW}
+RAW = {table.name: table for table in tables.RAW_TABLES}
 
 # ruff: noqa: E501 - tables of cells are wider than lines of code
 
@@ -159,23 +159,25 @@ def cancelled_2026(*items: dict[str, Any], status: str = "CANCELLED") -> dict[st
     return order_2026(fulfillment=fulfillment, orderItems=list(items), packages=[])
 
 
-def answered(content: Any, kind: str = "orders_api_v0", **told: Any) -> Taken:
+def answered(content: Any, kind: str = "orders_api_v0", **told: Any) -> ParsedFile:
     data = content if isinstance(content, bytes) else json.dumps(content).encode()
-    return orders_api.TAKE[kind](data, Asked("acme/answer.json", "digest", "acme", **told).checked())
+    return orders_api.PARSERS[kind](
+        data, ReadContext("acme/answer.json", "digest", "acme", **told).with_marketplace_code()
+    )
 
 
-def answered_2026(*orders: dict[str, Any], **told: Any) -> Taken:
+def answered_2026(*orders: dict[str, Any], **told: Any) -> ParsedFile:
     return answered({"orders": list(orders)}, "orders_api_2026", **told)
 
 
-def taken(folder: Path, content: Tiny | str | bytes, name: str = "download.txt", **told: Any) -> Taken:
+def taken(folder: Path, content: Tiny | str | bytes, name: str = "download.txt", **told: Any) -> ParsedFile:
     put(folder, content, name=name)
-    [source], refused = plan([folder])
+    [source], refused = discover_files([folder])
     assert refused == []
-    return read(source, **told)
+    return parse_file(source, **told)
 
 
-def rows(one: Taken, table: str, *columns: str) -> list[tuple[Any, ...]]:
+def rows(one: ParsedFile, table: str, *columns: str) -> list[tuple[Any, ...]]:
     return [tuple(row.values()) for row in one.tables[table].select(columns).to_pylist()]
 
 
@@ -250,7 +252,7 @@ def test_items_alone_are_read_after_the_orders_whatever_the_files_are_called(tmp
     put(tmp_path, json.dumps({"Orders": [order_v0(OrderStatus="Canceled", MarketplaceId=DE)]}), name="b_orders.json")
     put(tmp_path, FBA_RETURNS, name="c.txt")
     store = Store(tmp_path / "store")
-    outcomes = list(importer.take_in([tmp_path / "acme"], store))
+    outcomes = list(importer.import_files([tmp_path / "acme"], store))
     assert [(outcome.kind, outcome.refused) for outcome in outcomes] == [
         ("orders_api_v0", None), ("orders_api_v0_items", None), ("fba_returns", None),
     ]  # fmt: skip
@@ -343,9 +345,9 @@ def test_a_value_of_version_0_that_cannot_be_read_is_named(cells, said):
 
 @real
 def test_amazons_own_sandbox_answers_are_read():
-    [source], refused = plan([SHARED / "schema" / "ordersV0.sandbox_responses.json"])
+    [source], refused = discover_files([SHARED / "schema" / "ordersV0.sandbox_responses.json"])
     assert refused == []
-    one = read(source, account="acme")
+    one = parse_file(source, account="acme")
     assert rows(one, "orders", "order_id", "marketplace", "channel", "status", "is_business") == [
         ("902-3159896-1390916", "US", "seller", "pending", False),
         ("921-3175655-0452641", "DE", "amazon", "shipped", True),
@@ -355,7 +357,7 @@ def test_amazons_own_sandbox_answers_are_read():
 
 @real
 def test_seeds_that_are_no_download_are_refused_with_what_they_lack():
-    sources, refused = plan([SHARED / "seeds"])
+    sources, refused = discover_files([SHARED / "seeds"])
     assert sources == []
     assert {one.name for one in refused} == {"seeds/orders.csv", "seeds/order_item.csv"}
     assert all("The nearest kind: " in one.message and "the file lacks" in one.message for one in refused)
@@ -537,11 +539,11 @@ def test_an_order_that_was_shipped_later_is_not_turned_back_by_the_file_of_what_
     shipped = files.ALL_ORDERS.with_cell(0, "last-updated-date", "2026-09-26T00:00:00+00:00")
     shipped = shipped.with_cell(1, "last-updated-date", "2026-09-26T00:00:00+00:00")
     store = Store(tmp_path / "store")
-    list(importer.take_in([tmp_path / "acme"], store))
+    list(importer.import_files([tmp_path / "acme"], store))
     put(tmp_path, shipped, name=f"{names[1]}.txt")
-    outcomes = list(importer.take_in([tmp_path / "acme"], store))
+    outcomes = list(importer.import_files([tmp_path / "acme"], store))
     if any(outcome.refused for outcome in outcomes):  # without orders nobody knows where the first file belongs
-        outcomes = list(importer.take_in([tmp_path / "acme"], store))
+        outcomes = list(importer.import_files([tmp_path / "acme"], store))
     assert [outcome.refused for outcome in outcomes if outcome.refused] == []
     orders = {row["order_id"]: row for row in store.ledger().orders.collect().to_native().to_pylist()}
     assert (orders[FIRST]["status"], orders[FIRST]["ship_by_on"]) == ("shipped", date(2026, 9, 26))
@@ -779,7 +781,7 @@ def whole_or_refused(read_it) -> None:
     except ReaderError:
         return
     for name, table in one.tables.items():
-        tables.check(table, RAW[name])
+        tables.check_table(table, RAW[name])
         assert table.column_names == list(RAW[name].columns)
 
 
@@ -845,8 +847,8 @@ def read_from_disk(content: bytes, data: Any) -> None:
     told = data.draw(st.sampled_from([None, "US", "JP"]))
     with tempfile.TemporaryDirectory() as folder:
         put(Path(folder), content)
-        for source in plan([folder])[0]:
-            whole_or_refused(lambda source=source: read(source, marketplace=told))
+        for source in discover_files([folder])[0]:
+            whole_or_refused(lambda source=source: parse_file(source, marketplace=told))
 
 
 @pytest.mark.parametrize("invoicing", [False, True])
@@ -857,7 +859,7 @@ def test_an_order_report_without_promises_says_which_columns_to_switch_on(tmp_pa
     more += ("bill-address-1", "payment-method-details") if invoicing else ()
     rows_of = tuple((*cells, *("x" for _ in more)) for cells in bare.rows)
     put(tmp_path, replace(bare, header=(*bare.header, *more), rows=rows_of), name="orders.txt")
-    _, [refused] = plan([tmp_path])
+    _, [refused] = discover_files([tmp_path])
     assert "The nearest kind: order report; the file lacks latest-ship-date, latest-delivery-date" in refused.message
     assert "tick latest-ship-date and latest-delivery-date, then download it again" in refused.message
     assert ("never has the ship-by and deliver-by days" in refused.message) == invoicing

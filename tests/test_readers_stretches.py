@@ -14,20 +14,20 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from healthkit.ingest import importer
-from healthkit.ingest.formats import ReaderError, Taken, plan, read
+from healthkit.ingest.formats import ParsedFile, ReaderError, discover_files, parse_file
 from healthkit.ingest.parsing import large_files, raw_file
-from healthkit.schema.tables import RAW
+from healthkit.schema.tables import RAW_TABLES
 from healthkit.store import Store
 
 from . import readers_files as files
 
 SAMPLE = Path(__file__).parent.parent / "data" / "sample"
-KEYS = {table.name: list(table.key) for table in RAW}
+KEYS = {table.name: list(table.key) for table in RAW_TABLES}
 
 
 def sample(kind: str) -> bytes:
     """The largest file of a kind that the sample has."""
-    found = [one for one in plan([SAMPLE])[0] if one.kind == kind]
+    found = [one for one in discover_files([SAMPLE])[0] if one.kind == kind]
     return max(found, key=lambda one: one.size).parts[0].content()
 
 
@@ -42,25 +42,25 @@ def small(monkeypatch):
     monkeypatch.setattr(raw_file, "PIECE", 700)
 
 
-def sources_of(folder: Path, content: bytes, name: str = "orders.txt") -> list[raw_file.Source]:
+def sources_of(folder: Path, content: bytes, name: str = "orders.txt") -> list[raw_file.RawFile]:
     files.put(folder, content, name=name)
-    sources, refused = plan([folder])
+    sources, refused = discover_files([folder])
     assert refused == []
     return sources
 
 
-def both(folder: Path, content: bytes, name: str = "orders.txt", **told: str) -> tuple[Taken, Taken]:
+def both(folder: Path, content: bytes, name: str = "orders.txt", **told: str) -> tuple[ParsedFile, ParsedFile]:
     """The same file read whole and by stretches."""
     [one] = sources_of(folder, content, name)
-    held, large_files.STRETCH = large_files.STRETCH, 1 << 40
+    held, large_files.CHUNK_BYTES = large_files.CHUNK_BYTES, 1 << 40
     try:
-        whole = read(one, **told)
+        whole = parse_file(one, **told)
     finally:
-        large_files.STRETCH = held
-    return whole, read(one, **told)
+        large_files.CHUNK_BYTES = held
+    return whole, parse_file(one, **told)
 
 
-def rows(taken: Taken) -> dict[str, list[dict]]:
+def rows(taken: ParsedFile) -> dict[str, list[dict]]:
     """The rows of each table, sorted by their key."""
     told = {}
     for name, table in taken.tables.items():
@@ -70,7 +70,7 @@ def rows(taken: Taken) -> dict[str, list[dict]]:
     return told
 
 
-def alike(whole: Taken, parted: Taken) -> None:
+def alike(whole: ParsedFile, parted: ParsedFile) -> None:
     assert not any(isinstance(table, pa.Table) for table in parted.tables.values()), "it was read whole"
     assert rows(whole) == rows(parted)
     for name in ("report", "name", "kind", "account", "rows", "skipped", "first_day", "last_day"):
@@ -155,8 +155,8 @@ def test_a_packed_file_is_unpacked_as_it_is_read(packed, tmp_path, small):
         return
     with zipfile.ZipFile(tmp_path / packed, "w") as archive:
         archive.writestr("acme/orders.txt", content)
-    [one], _ = plan([tmp_path / packed])
-    parted = read(one)
+    [one], _ = discover_files([tmp_path / packed])
+    parted = parse_file(one)
     assert not isinstance(parted.tables["orders"], pa.Table)
     assert parted.rows == len(content.splitlines()) - 1
 
@@ -175,30 +175,30 @@ def test_a_refusal_names_the_row_of_the_file(damage, at, tmp_path, small):
     lines[at] = damage(lines[at])
     [one] = sources_of(tmp_path, ("\n" + "\n".join(lines) + "\n").encode())
     with pytest.raises(ReaderError, match=f"acme/orders.txt: row {at + 2}: "):
-        read(one)
+        parse_file(one)
 
 
 def test_a_refused_file_leaves_nothing_in_the_store(tmp_path, small):
     lines = KINDS["all_orders"].decode().splitlines()
     files.put(tmp_path / "raw", "\n".join([*lines, "broken off"]), name="orders.txt")
-    [outcome] = importer.take_in([tmp_path / "raw"], Store(tmp_path / "store"))
+    [outcome] = importer.import_files([tmp_path / "raw"], Store(tmp_path / "store"))
     assert re.search(r"row [\d,]+: the last line breaks off", outcome.refused)
     assert not (tmp_path / "store").exists()
 
 
 def test_the_store_comes_to_the_same_from_either(tmp_path, small, monkeypatch):
     files.put(tmp_path / "raw", KINDS["all_orders"], name="orders.txt")
-    [outcome] = importer.take_in([tmp_path / "raw"], Store(tmp_path / "parted"))
+    [outcome] = importer.import_files([tmp_path / "raw"], Store(tmp_path / "parted"))
     assert not isinstance(outcome.taken.tables["orders"], pa.Table)
     monkeypatch.setattr(large_files, "STRETCH", 1 << 40)
-    assert all(one.taken for one in importer.take_in([tmp_path / "raw"], Store(tmp_path / "whole")))
+    assert all(one.taken for one in importer.import_files([tmp_path / "raw"], Store(tmp_path / "whole")))
     held = [Store(tmp_path / name).ledger() for name in ("parted", "whole")]
     for name in ("orders", "items"):
         # Each import marks its rows by a report of its own.
         parted, whole = (getattr(ledger, name).collect().to_arrow().drop("report").to_pylist() for ledger in held)
         assert parted == whole
-    again = list(importer.take_in([tmp_path / "raw"], Store(tmp_path / "parted")))
-    assert [one.held_already for one in again] == [True]
+    again = list(importer.import_files([tmp_path / "raw"], Store(tmp_path / "parted")))
+    assert [one.already_stored for one in again] == [True]
 
 
 def test_rows_that_do_not_say_their_marketplace_have_the_file_read_whole(tmp_path, small):
@@ -207,30 +207,32 @@ def test_rows_that_do_not_say_their_marketplace_have_the_file_read_whole(tmp_pat
     known = {}
     for line in content.decode().splitlines()[1:]:
         known[line.split("\t")[0]] = "CA"
-    taken = read(one, marketplace_of=lambda account, ids: {order: known[order] for order in ids if order in known})
+    taken = parse_file(
+        one, marketplace_of=lambda account, ids: {order: known[order] for order in ids if order in known}
+    )
     assert isinstance(taken.tables["orders"], pa.Table)
     assert set(taken.tables["orders"]["marketplace"].to_pylist()) == {"CA"}
     # Told which, it can be read by stretches.
-    parted = read(one, marketplace="US")
+    parted = parse_file(one, marketplace="US")
     assert not isinstance(parted.tables["orders"], pa.Table)
 
 
 def test_lines_that_end_in_carriage_returns_alone_have_the_file_read_whole(tmp_path, small):
     [one] = sources_of(tmp_path, KINDS["all_orders"].replace(b"\n", b"\r") * 1)
-    assert read(one).rows == len(KINDS["all_orders"].splitlines()) - 1
+    assert parse_file(one).rows == len(KINDS["all_orders"].splitlines()) - 1
 
 
 def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path, small):
     [one] = sources_of(tmp_path, KINDS["all_orders"])
     one.path.write_bytes(KINDS["all_orders"] + KINDS["all_orders"].splitlines(keepends=True)[1])
     with pytest.raises(ReaderError, match="changed while it was being read"):
-        read(one)
+        parse_file(one)
 
 
 def test_how_far_the_reading_has_come_is_told(tmp_path, small):
     [one] = sources_of(tmp_path, KINDS["all_orders"])
     moved: list[int] = []
-    read(one, moved=moved.append)
+    parse_file(one, on_progress=moved.append)
     assert len(moved) > 3
     assert sum(moved) == one.size
 
@@ -246,4 +248,4 @@ def test_no_room_for_the_rows_is_said(tmp_path, small, monkeypatch):
 
     monkeypatch.setattr("healthkit.ingest.parsing.spill_file.ipc.new_stream", Full)
     with pytest.raises(ReaderError, match=r"there is no room for its rows in .* nothing was added"):
-        read(one)
+        parse_file(one)

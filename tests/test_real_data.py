@@ -14,7 +14,7 @@ from healthkit import batch
 from healthkit.ingest import importer
 from healthkit.report import model
 from healthkit.store import Store
-from healthkit.workspace.workspace import Desk
+from healthkit.workspace.workspace import Workspace
 from tests import plain
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -30,10 +30,10 @@ ANSWERS = {
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="the real data is not part of the project and is not here")
 
 
-def imported(folder: Path, path: Path) -> Desk:
-    outcomes = list(importer.take_in([path], Store(folder)))
+def imported(folder: Path, path: Path) -> Workspace:
+    outcomes = list(importer.import_files([path], Store(folder)))
     assert [outcome.refused for outcome in outcomes] == [None] * len(outcomes)
-    return Desk(folder)
+    return Workspace(folder)
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def test_what_could_be_seen_that_evening_agrees_with_the_oracle(olist, answers):
     assert rows["at_fault"].sum() < hindsight["at_fault"].sum()
 
 
-def plain_rows(desk: Desk, sellers: set[str]) -> dict[str, list[dict]]:
+def plain_rows(desk: Workspace, sellers: set[str]) -> dict[str, list[dict]]:
     """The orders of the window and their reviews as plain rows, days as days."""
     ledger = desk.store.ledger()
     orders = frame(ledger.orders)
@@ -102,7 +102,7 @@ def test_three_pages_of_olist_show_the_figures_that_scores_gives(olist, tmp_path
         "6560211a19b47992c3666cc44a7e94c0",
         "001cca7ae9ae17fb1caed9dfb1094831",
     ]
-    batch.print_month(olist, "2017-12", sellers, tmp_path)
+    batch.generate_reports(olist, "2017-12", sellers, tmp_path)
     for seller in sellers:
         page = (tmp_path / "2017-12" / f"{seller}_olist.html").read_text(encoding="utf-8")
         rows = olist.score(AS_OF, [seller])
@@ -114,7 +114,7 @@ def test_three_pages_of_olist_show_the_figures_that_scores_gives(olist, tmp_path
 def test_every_seller_with_orders_in_a_window_of_the_month_is_to_be_reported(olist):
     shown = olist.score(AS_OF)
     with_orders = set(shown[shown["counted"] > 0]["account"])
-    from_the_press = {account for account, _ in model.accounts_in(olist, "2017-12")}
+    from_the_press = {account for account, _ in model.accounts_to_report(olist, "2017-12")}
     assert from_the_press == with_orders
     assert len(with_orders) >= 432
 

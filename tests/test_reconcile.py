@@ -22,7 +22,7 @@ DAY = date(2026, 6, 30)
 FIRST, LAST = date(2026, 4, 17), date(2026, 6, 15)
 """The window of the order defect rate as of DAY: 60 days ending 15 days before it."""
 ALL_TOLD = ("feedback", "claims", "chargebacks", "refunds")
-KINDS = {table.name: table for table in tables.RAW}
+KINDS = {table.name: table for table in tables.RAW_TABLES}
 
 
 def order(order_id, ordered_on, **more):
@@ -65,8 +65,8 @@ def orders_every_day(each=4):
 
 def reconciled(orders, readings, feedback=(), defects=(), told=ALL_TOLD, **more):
     rows = {"orders": orders, "feedback": list(feedback), "defects": list(defects), "readings": readings, **more}
-    held = store.ledger_of({
-        name: pa.Table.from_pylist(of, schema=store.schema(KINDS[name])) for name, of in rows.items()
+    held = store.build_ledger({
+        name: pa.Table.from_pylist(of, schema=store.arrow_schema(KINDS[name])) for name, of in rows.items()
     })  # fmt: skip
     return explain.reconcile(held, US, "acme", "US", DAY, told)
 
@@ -281,7 +281,7 @@ def test_orders_of_which_no_file_tells_are_not_missing_orders():
     (one,) = reconciled(orders_every_day(), [late], told=())
     assert (one.ours, one.missing) == ((0, 0), ("promises", "confirmations"))
     assert named(one) == {"no file": ("no file", 141, 4, ())}
-    said = wording.beside.reason(*one.differences[0][:3], missing=one.missing)
+    said = wording.beside.difference_sentence(*one.differences[0][:3], missing=one.missing)
     assert "no file of ours tells when they were due to ship" in said
     assert "lack" not in said
 
@@ -292,4 +292,4 @@ def test_the_part_that_differs_is_named():
     (one,) = reconciled(orders_every_day(), [reading(N, 15, parts)], feedback=ratings, defects=CLAIMS)
     assert one.ours == (N, 16)
     assert one.parts == (("negative_feedback", 10, 9),)
-    assert wording.beside.part(*one.parts[0]).endswith("Amazon counts 9, our files 10.")
+    assert wording.beside.cause_counts_sentence(*one.parts[0]).endswith("Amazon counts 9, our files 10.")

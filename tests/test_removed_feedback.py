@@ -11,9 +11,9 @@ import pytest
 
 from healthkit.ingest import importer
 from healthkit.metrics import policy, scores
-from healthkit.metrics.exposure import count
+from healthkit.metrics.exposure import count_orders
 from healthkit.store import Store
-from healthkit.workspace.workspace import Desk
+from healthkit.workspace.workspace import Workspace
 
 HEAD = "Date\tRating\tComments\tYour Response\tOrder ID\tRater Email"
 BEGIN = date(2026, 3, 1)
@@ -39,7 +39,7 @@ def found(tmp_path, downloads, order=None):
     files = [written(folder / f"feedback_{place}.txt", rows) for place, rows in enumerate(downloads) if rows]
     store = Store(folder / "store")
     for place in order or range(len(files)):
-        (outcome,) = importer.take_in([files[place]], store, "acme", "US")
+        (outcome,) = importer.import_files([files[place]], store, "acme", "US")
         assert outcome.refused is None
     rows = store.ledger().feedback.collect().to_native().to_pylist()
     return {(int(row["order_id"][-7:]), row["received_on"]): row["removed_on"] for row in rows}
@@ -141,12 +141,12 @@ def test_random_downloads_in_any_order_are_read_as_plainly(tmp_path, seed):
 
 
 def test_the_defect_is_gone_from_the_day_of_removal_on_and_stands_before(sample_store):
-    desk = Desk(sample_store)
+    desk = Workspace(sample_store)
     rows = desk.ledger("thistle-and-wren").feedback.collect().to_native().to_pylist()
     (gone,) = [row for row in rows if row["removed_on"]]
     ledger = desk.store.ledger(["thistle-and-wren"])
     rule = next(rule for rule in desk.policies["UK"].on(date(2026, 9, 15)) if rule.metric == "negative_feedback_rate")
-    faults = count(ledger, [rule]).faults
+    faults = count_orders(ledger, [rule]).faults
     mine = faults[faults["order_id"] == gone["order_id"]]
     assert mine["cleared_on"].dt.date.tolist() == [gone["removed_on"]]
     assert mine["known_on"].dt.date.tolist() == [gone["received_on"]]

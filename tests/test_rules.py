@@ -19,15 +19,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from healthkit.metrics import policy
-from healthkit.metrics.policy import FOR_EVER, PolicyError, Rule, Target, judge, judge_points
+from healthkit.metrics.policy import OPEN_END, PolicyError, Rule, Target, judge, judge_points
 from healthkit.report import wording
-from healthkit.schema.marketplaces import MARKETPLACES, MarketplaceError, known
+from healthkit.schema.marketplaces import MARKETPLACES, MarketplaceError, load_marketplaces
 from healthkit.schema.tables import SEVERITIES
-from healthkit.workspace.workspace import Desk
+from healthkit.workspace.workspace import Workspace
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "rules.md"
-NAMES = list(policy.files())
+NAMES = list(policy.find_policy_files())
 WITHOUT_POLICY = {"AE", "BE", "BR", "EG", "IE", "NL", "PL", "SA", "SE", "SG", "TR"}
 """Amazon's marketplaces of which nobody has looked up what they ask; a policy for one takes its code from here."""
 
@@ -97,7 +97,7 @@ def status(target: Target, warn: Fraction, counted: int, at_fault: int) -> str:
     """The word of one count, said with fractions; at risk asks that part of the share and of the number allowed."""
     if breached(target, counted, at_fault):
         return "off target"
-    bounds = [target.allowed * counted]
+    bounds = [target.allowed_share * counted]
     if target.and_at_least is not None and (target.while_under is None or counted < target.while_under):
         bounds.append(Fraction(target.and_at_least - 1))
     return "at risk" if at_fault and all(at_fault >= warn * bound for bound in bounds) else "on target"
@@ -285,7 +285,7 @@ def test_a_metric_of_ones_own_stands_where_the_other_policy_has_it():
 
 
 def test_a_row_that_asks_nothing_is_kept_with_its_reason():
-    silent = {one.metric: (one.since, one.source) for one in policy.load("amazon_fr").silences}
+    silent = {one.metric: (one.since, one.source) for one in policy.load("amazon_fr").ended_rules}
     assert silent["unit_on_time_delivery_rate"][0] == date(2017, 6, 21)
     assert "No source for France" in silent["unit_on_time_delivery_rate"][1]
     assert silent["invoice_defect_rate"][0] == date(2017, 6, 21)
@@ -318,7 +318,7 @@ def test_every_amazon_asks_the_same_of_defects_and_late_shipments(name):
 def test_the_rate_in_units_is_asked_where_a_source_says_so_and_nowhere_else():
     metric = "unit_on_time_delivery_rate"
     amazons = [code for code, place in MARKETPLACES.items() if place.is_amazon and code not in WITHOUT_POLICY]
-    held = policy.for_marketplaces(amazons)
+    held = policy.load_for_marketplaces(amazons)
     with_units = {code: asked(one.name, DAY, metric) for code, one in held.items() if asked(one.name, DAY, metric)}
     assert set(with_units) == {"US", "UK", "DE"}
     for [one] in with_units.values():
@@ -499,15 +499,15 @@ def test_every_marketplace_has_a_policy_or_is_listed_as_having_none():
 def test_every_rule_and_every_silence_has_a_day_and_a_source(name):
     held = policy.load(name)
     assert held.rules
-    for one in (*held.rules, *held.silences):
+    for one in (*held.rules, *held.ended_rules):
         assert isinstance(one.since, date), one.metric
         assert len(one.source.strip()) > 10, one.metric
-    assert {one.sure for one in held.rules} <= set(wording.SURE)
+    assert {one.sure for one in held.rules} <= set(wording.CERTAINTY_LABELS)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_policy_says_on_which_day_its_sources_were_read(name):
-    held = yaml.safe_load(policy.files()[name].read_text(encoding="utf-8"))
+    held = yaml.safe_load(policy.find_policy_files()[name].read_text(encoding="utf-8"))
     assert isinstance(held["read"], date)
     assert all(row["since"] <= held["read"] for rows in held["rules"].values() for row in rows)
 
@@ -521,8 +521,8 @@ def test_the_page_has_every_rule_ever_and_every_row_that_asks_nothing():
     page = make_rules.rules_page()
     held = [policy.load(name) for name in NAMES]
     rows = [line for line in page.splitlines() if line.startswith("| ") and not line.startswith(("| Measure", "| ---"))]
-    assert len(rows) == sum(len(one.rules) + len(one.silences) for one in held)
-    ended = [rule for one in held for rule in one.rules if rule.until < FOR_EVER]
+    assert len(rows) == sum(len(one.rules) + len(one.ended_rules) for one in held)
+    ended = [rule for one in held for rule in one.rules if rule.until < OPEN_END]
     assert ended
     assert all(f"| {rule.since} | {rule.until} |" in page for rule in ended)
 
@@ -594,7 +594,7 @@ def named_new(folder, text: str) -> Path:
 
 @pytest.mark.parametrize("text", [NEW, AS_ONE_LINE, NEW.replace("\n", "\r\n")])
 def test_a_policy_file_may_name_a_new_marketplace_on_one_line_or_several(tmp_path, text):
-    new = known(named_new(tmp_path, text))
+    new = load_marketplaces(named_new(tmp_path, text))
     assert new["NZ"] == (
         "NZ", "Amazon New Zealand", "Amazon.co.nz", "A0NZ0NZ0NZ0NZ0", "Pacific/Auckland", "%d/%m/%y",
     )  # fmt: skip
@@ -605,20 +605,20 @@ def test_a_policy_file_may_name_a_new_marketplace_on_one_line_or_several(tmp_pat
 
 def test_a_marketplace_that_is_not_amazons_has_neither_sales_channel_nor_id(tmp_path):
     text = "".join(line for line in NEW.splitlines(True) if "sales_channel" not in line and "_id" not in line)
-    new = known(named_new(tmp_path, text))["NZ"]
+    new = load_marketplaces(named_new(tmp_path, text))["NZ"]
     assert (new.sales_channel, new.marketplace_id, new.is_amazon) == ("-", "-", False)
 
 
 @pytest.mark.parametrize("said", ["[NZ, 'NO']", '["NZ",\n  NO]', "\n  - NZ  # the first\n  - 'NO'", "  \n- NZ\n- NO"])
 def test_a_policy_is_found_by_its_marketplaces_however_they_are_listed(tmp_path, said):
     folder = named_new(tmp_path, NEW.replace("[NZ]", said))
-    assert policy.judged_marketplaces(folder) == {"NZ", "NO"}
-    assert policy.for_marketplaces(["NZ"], folder)["NZ"].name == "amazon_nz"
+    assert policy.marketplaces_with_policy(folder) == {"NZ", "NO"}
+    assert policy.load_for_marketplaces(["NZ"], folder)["NZ"].name == "amazon_nz"
 
 
 def test_without_such_a_block_nothing_is_new(tmp_path):
-    assert known(tmp_path) == MARKETPLACES
-    assert known(named_new(tmp_path, FULL)) == MARKETPLACES
+    assert load_marketplaces(tmp_path) == MARKETPLACES
+    assert load_marketplaces(named_new(tmp_path, FULL)) == MARKETPLACES
 
 
 @pytest.mark.parametrize(
@@ -641,13 +641,13 @@ def test_without_such_a_block_nothing_is_new(tmp_path):
 def test_a_wrong_new_marketplace_is_refused_by_file_line_and_field(tmp_path, old, new, line, field, what):
     assert old in NEW
     with pytest.raises(MarketplaceError) as said:
-        known(named_new(tmp_path, NEW.replace(old, new)))
+        load_marketplaces(named_new(tmp_path, NEW.replace(old, new)))
     assert str(said.value).startswith(f"amazon_nz.yaml, line {line}, new_marketplace, field {field}: {what}")
 
 
 def test_a_new_marketplace_on_one_line_must_be_in_braces(tmp_path):
     with pytest.raises(MarketplaceError, match=r"^amazon_nz\.yaml, line 4, new_marketplace: write \{code: NZ"):
-        known(named_new(tmp_path, AS_ONE_LINE.replace('y"}', 'y"')))
+        load_marketplaces(named_new(tmp_path, AS_ONE_LINE.replace('y"}', 'y"')))
 
 
 @pytest.mark.parametrize(
@@ -696,19 +696,20 @@ def test_one_more_yaml_is_all_that_a_new_marketplace_needs(tmp_path):
     assert (row["marketplace"], row["rule"]) == ("NZ", "amazon_nz.cancellation_rate@2020-01-01")
     assert (row["counted"], row["at_fault"]) == (2, 1)
     title = (
-        "import healthkit as hk; print(hk.open_month(hk.Desk('store'), 'kauri-crafts', '2026-10').marketplace_title)"
+        "import healthkit as hk; print(hk.open_report(hk.Desk('store'), 'kauri-crafts', '2026-10').marketplace_title)"
     )
     assert run("-c", title).strip() == "Amazon New Zealand"
 
 
 def test_counts_are_kept_for_the_rules_that_there_are(tmp_path, monkeypatch):
     # One more file, or one more row in a file, is counted anew.
-    desk = Desk(tmp_path)
-    before = desk.counts_place
+    desk = Workspace(tmp_path)
+    before = desk.counts_folder
     monkeypatch.setattr(
-        "healthkit.workspace.counts_cache.files", lambda: {**policy.files(), "amazon_nz": tmp_path / "amazon_nz.yaml"}
+        "healthkit.workspace.counts_cache.find_policy_files",
+        lambda: {**policy.find_policy_files(), "amazon_nz": tmp_path / "amazon_nz.yaml"},
     )
     named_new(tmp_path, NEW)
-    after = Desk(tmp_path).counts_place
+    after = Workspace(tmp_path).counts_folder
     named_new(tmp_path, NEW.replace("1/2", "1/3"))
-    assert len({before, after, Desk(tmp_path).counts_place}) == 3
+    assert len({before, after, Workspace(tmp_path).counts_folder}) == 3

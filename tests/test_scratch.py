@@ -70,36 +70,36 @@ def test_what_a_killed_process_left_goes_with_the_next_folder(tmp_path, monkeypa
         elsewhere = [tmp_path / left.name.replace(here, name) for name in ("another", f"x-{here}", f"{here}-x")]
         for folder in elsewhere:
             folder.mkdir()
-        ours = temp_folders.make(temp_folders.SPILLED)
+        ours = temp_folders.make(temp_folders.SPILL_PREFIX)
         assert sorted(tmp_path.iterdir()) == sorted([held, *elsewhere, ours])
         alive.communicate("\n")
     assert not held.exists()
 
 
 def test_without_a_place_for_it_all_must_fit_into_memory(monkeypatch):
-    monkeypatch.setattr("healthkit.files.temp_folders._made", {})
+    monkeypatch.setattr("healthkit.files.temp_folders._spill_folders", {})
     monkeypatch.setattr(
         "healthkit.files.temp_folders.marked_folders.make", lambda *_: (_ for _ in ()).throw(OSError(30, "read-only"))
     )
-    merge_sql._engine.cache_clear()
+    merge_sql._process_database.cache_clear()
     try:
-        assert temp_folders.folder() is None
-        assert merge_sql.connected().execute("select current_setting('temp_directory')").fetchall() == [("",)]
+        assert temp_folders.spill_folder() is None
+        assert merge_sql.open_connection().execute("select current_setting('temp_directory')").fetchall() == [("",)]
     finally:
-        merge_sql._engine.cache_clear()
+        merge_sql._process_database.cache_clear()
 
 
 def test_a_folder_that_was_swept_away_is_made_again():
-    first = temp_folders.folder()
-    temp_folders.clear()
-    second = temp_folders.folder()
+    first = temp_folders.spill_folder()
+    temp_folders.remove_own()
+    second = temp_folders.spill_folder()
     assert first != second
     assert not first.exists()
     assert stat.S_IMODE(second.stat().st_mode) == 0o700
 
 
 def test_connections_see_nothing_of_each_other():
-    one, other = merge_sql.connected(), merge_sql.connected()
+    one, other = merge_sql.open_connection(), merge_sql.open_connection()
     one.execute("create temp table held as select 1 as n")
     with pytest.raises(duckdb.CatalogException):
         other.execute("select * from held")
@@ -109,7 +109,7 @@ def test_connections_see_nothing_of_each_other():
 
 def test_many_threads_may_ask_at_once():
     def ask(number: int) -> int:
-        connection = merge_sql.connected()
+        connection = merge_sql.open_connection()
         connection.execute(f"create temp table held as select range as n from range({number})")
         return connection.execute("select count(*) from held").fetchall()[0][0]
 
@@ -119,14 +119,14 @@ def test_many_threads_may_ask_at_once():
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 def test_a_fork_has_an_engine_and_a_folder_of_its_own():
-    merge_sql.connected().execute("create temp table held as select 1")
-    ours = temp_folders.folder()
+    merge_sql.open_connection().execute("create temp table held as select 1")
+    ours = temp_folders.spill_folder()
     reads, writes = os.pipe()
     child = os.fork()
     if child == 0:
-        theirs = temp_folders.folder()
-        said = merge_sql.connected().execute("select 6 * 7").fetchall()[0][0]
-        temp_folders.clear()
+        theirs = temp_folders.spill_folder()
+        said = merge_sql.open_connection().execute("select 6 * 7").fetchall()[0][0]
+        temp_folders.remove_own()
         os.write(writes, f"{said} {theirs != ours} {theirs.exists()}".encode())
         os._exit(0)
     os.close(writes)

@@ -12,10 +12,10 @@ import narwhals as nw
 import pyarrow as pa
 import pytest
 
-from healthkit.ingest.formats import Taken
+from healthkit.ingest.formats import ParsedFile
 from healthkit.report import model
 from healthkit.schema import tables
-from healthkit.store import Store, StoreError, check, ledger_of, schema
+from healthkit.store import Store, StoreError, arrow_schema, build_ledger, check
 
 FIRST = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -23,14 +23,14 @@ HOUR = timedelta(hours=1)
 
 def taken(
     report: str, kind: str = "all_orders", account: str | None = "acme", days=(None, None), **held: list
-) -> Taken:
+) -> ParsedFile:
     """A raw file as a reader hands it over: its rows by table, of which only what matters is said."""
-    made = {name: pa.Table.from_pylist([_row(name, report, row) for row in rows], schema=schema(_TABLES[name]))
+    made = {name: pa.Table.from_pylist([_row(name, report, row) for row in rows], schema=arrow_schema(_TABLES[name]))
             for name, rows in held.items()}  # fmt: skip
-    return Taken(report, f"{report}.txt", kind, account, made, rows=1, first_day=days[0], last_day=days[1])
+    return ParsedFile(report, f"{report}.txt", kind, account, made, rows=1, first_day=days[0], last_day=days[1])
 
 
-_TABLES = {table.name: table for table in tables.RAW}
+_TABLES = {table.name: table for table in tables.RAW_TABLES}
 _ORDER = {"account": "acme", "marketplace": "US", "order_id": "o1"}
 _FILLED: dict[str, dict[str, Any]] = {
     "orders": {"ordered_on": date(2026, 3, 1)},
@@ -127,7 +127,7 @@ def test_a_table_of_which_nothing_was_imported_is_empty(store):
 
 def test_a_ledger_in_memory_merges_as_the_store_does():
     held = taken("a", orders=[{"status": "pending"}, {"status": "shipped", "updated_at": FIRST + HOUR}])
-    ledger = ledger_of(held.tables)
+    ledger = build_ledger(held.tables)
     assert ledger.orders.collect("pyarrow").to_native()["status"].to_pylist() == ["shipped"]
     [told] = ledger.coverage.to_dict("records")
     assert (told["account"], told["orders"], told["begins_on"].date()) == ("acme", 1, date(2026, 3, 1))
@@ -146,8 +146,8 @@ def test_rows_of_a_file_that_reports_does_not_name_are_never_read(store):
     assert read(store, "items") == []
     assert (store.accounts(), store.marketplaces(), store.holds()) == (["acme"], ["US"], {"a"})
     assert store.marketplace_of("bolt", ["o2"]) == {}
-    assert model.bought(store.ledger().items, ["o2"]).empty
-    assert model.bought(store.ledger().in_memory().items, []).empty
+    assert model.products_of_orders(store.ledger().items, ["o2"]).empty
+    assert model.products_of_orders(store.ledger().in_memory().items, []).empty
 
 
 def test_a_file_taken_in_again_after_a_break_counts_once(store):
@@ -332,7 +332,7 @@ def test_what_was_bought_is_the_first_line_of_each_order(store):
     ]
     store.add([taken("a", orders=[{}, {"order_id": "o2"}], items=lines)])
     items = store.ledger().items.filter(nw.col("marketplace") == "US")
-    held = model.bought(items, ["o2", "o1", "o9"]).astype(object)
+    held = model.products_of_orders(items, ["o2", "o1", "o9"]).astype(object)
     assert held.where(held.notna(), None).to_numpy().tolist() == [["o1", "s1", "Screen"], ["o2", "s3", None]]
 
 

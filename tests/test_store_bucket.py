@@ -17,9 +17,9 @@ import pandas as pd
 import pytest
 
 from healthkit import store as stores
-from healthkit.ingest.importer import take_in
-from healthkit.store import Bucket, Store, StoreError, folder_of
-from healthkit.workspace.workspace import Desk
+from healthkit.ingest.importer import import_files
+from healthkit.store import Bucket, Store, StoreError, parse_folder
+from healthkit.workspace.workspace import Workspace
 
 SAMPLE = Path(__file__).parents[1] / "data" / "sample"
 ACCOUNTS = ("paper-moth", "minato-bungu")
@@ -64,7 +64,7 @@ def held(cloud) -> str:
     """A store of two accounts under an address."""
     address = "s3://archive/health/store"
     for account in ACCOUNTS:
-        assert not any(one.refused for one in take_in([SAMPLE / account], Store(address)))
+        assert not any(one.refused for one in import_files([SAMPLE / account], Store(address)))
     return address
 
 
@@ -73,7 +73,7 @@ def here(tmp_path_factory) -> Path:
     """The same store in a folder."""
     folder = tmp_path_factory.mktemp("here") / "store"
     for account in ACCOUNTS:
-        list(take_in([SAMPLE / account], Store(folder)))
+        list(import_files([SAMPLE / account], Store(folder)))
     return folder
 
 
@@ -84,21 +84,21 @@ def said(*words: str) -> subprocess.CompletedProcess[str]:
 
 def test_an_address_is_known_whatever_became_of_its_slashes():
     for written in ("s3://archive/health", "s3:/archive/health/", Path("s3://archive/health")):
-        assert folder_of(written) == Bucket("s3://archive/health")
-    assert folder_of("data/s3") == Path("data/s3")
+        assert parse_folder(written) == Bucket("s3://archive/health")
+    assert parse_folder("data/s3") == Path("data/s3")
 
 
 def test_it_answers_as_a_folder_does(held, here):
     for version in (None, 0):
-        one, other = (Desk(place, version=version).score(DAY) for place in (held, here))
+        one, other = (Workspace(place, version=version).score(DAY) for place in (held, here))
         pd.testing.assert_frame_equal(one, other)
-    assert len(Desk(held, version=0).accounts) == 1
+    assert len(Workspace(held, version=0).accounts) == 1
 
 
 def test_the_same_files_again_add_nothing(held):
     store = Store(held)
     before = store.version()
-    assert all(one.held_already for one in take_in([SAMPLE / account for account in ACCOUNTS], store))
+    assert all(one.already_stored for one in import_files([SAMPLE / account for account in ACCOUNTS], store))
     assert store.version() == before
 
 
@@ -141,36 +141,36 @@ def test_imports_at_once_lose_nothing(cloud):
 def test_compacting_changes_no_answer(cloud):
     store = Store("s3://archive/compact")
     for path in sorted((SAMPLE / "paper-moth").iterdir())[:6]:
-        list(take_in([path], store))
-    before = Desk(store.folder).score(DAY)
+        list(import_files([path], store))
+    before = Workspace(store.folder).score(DAY)
     made = stores.compact(store)
     assert made.after < made.before
-    pd.testing.assert_frame_equal(Desk(store.folder).score(DAY), before)
-    pd.testing.assert_frame_equal(Desk(store.folder, version=5).score(DAY), before)
+    pd.testing.assert_frame_equal(Workspace(store.folder).score(DAY), before)
+    pd.testing.assert_frame_equal(Workspace(store.folder, version=5).score(DAY), before)
 
 
 def test_a_raw_file_is_removed_and_older_versions_stand_and_a_purge_is_refused(cloud):
     address = "s3://archive/removed"
     for account in ACCOUNTS:
-        list(take_in([SAMPLE / account], Store(address)))
-    store, before = Store(address), Desk(address, version=0).score(DAY)
+        list(import_files([SAMPLE / account], Store(address)))
+    store, before = Store(address), Workspace(address, version=0).score(DAY)
     found = stores.find_removal(store, account=ACCOUNTS[1])
     with pytest.raises(StoreError, match="object storage, which may keep what is deleted"):
         stores.purge(store, found)
     stores.remove(store, found)
-    pd.testing.assert_frame_equal(Desk(address).score(DAY), before)
-    assert Desk(address, version=1).accounts == sorted(ACCOUNTS)
+    pd.testing.assert_frame_equal(Workspace(address).score(DAY), before)
+    assert Workspace(address, version=1).accounts == sorted(ACCOUNTS)
     checked = stores.check(store)
     assert (checked.damages, checked.unread) == ([], 0)
     assert checked.removed > 0
-    assert not any(one.refused for one in take_in([SAMPLE / ACCOUNTS[1]], store))
+    assert not any(one.refused for one in import_files([SAMPLE / ACCOUNTS[1]], store))
     assert store.accounts() == sorted(ACCOUNTS)
 
 
 def test_an_object_that_is_gone_is_told_mended_and_whole_again_after_an_import(cloud):
     store = Store("s3://archive/broken")
-    list(take_in([SAMPLE / "paper-moth"], store))
-    before = Desk(store.folder).score(DAY)
+    list(import_files([SAMPLE / "paper-moth"], store))
+    before = Workspace(store.folder).score(DAY)
     objects = cloud.list_objects_v2(Bucket="archive", Prefix="broken/orders/")["Contents"]
     [gone] = [one["Key"] for one in objects if one["Key"].endswith(".parquet")]
     cloud.delete_object(Bucket="archive", Key=gone)
@@ -182,39 +182,39 @@ def test_an_object_that_is_gone_is_told_mended_and_whole_again_after_an_import(c
     reports = store.reports()
     files = set(reports.loc[reports["brought"].str.contains('"orders"'), "name"])
     assert 0 < len(files) < len(reports)
-    assert set(found.lost) == files
+    assert set(found.lost_files) == files
     with pytest.raises(StoreError, match=r"orders of s3://archive/broken cannot be read or written"):
         store.ledger()
-    assert set(stores.repair(store).lost) == files
+    assert set(stores.repair(store).lost_files) == files
     assert stores.check(store).damages == []
-    assert sum(not one.held_already for one in take_in([SAMPLE / "paper-moth"], store)) == len(files)
-    pd.testing.assert_frame_equal(Desk(store.folder).score(DAY), before)
+    assert sum(not one.already_stored for one in import_files([SAMPLE / "paper-moth"], store)) == len(files)
+    pd.testing.assert_frame_equal(Workspace(store.folder).score(DAY), before)
 
 
 def test_a_log_that_is_broken_is_told_and_mended(cloud):
     store = Store("s3://archive/broken-log")
     for account in ACCOUNTS:
-        list(take_in([SAMPLE / account], store))
+        list(import_files([SAMPLE / account], store))
     cloud.put_object(Bucket="archive", Key="broken-log/orders/_delta_log/00000000000000000001.json", Body=b"{")
     assert next(one.what for one in stores.check(store).damages) == "has a log that cannot be read from entry 1 on"
-    assert {name.partition("/")[0] for name in stores.repair(store).lost} == {ACCOUNTS[1]}
+    assert {name.partition("/")[0] for name in stores.repair(store).lost_files} == {ACCOUNTS[1]}
     assert stores.check(store).damages == []
-    assert Desk(store.folder).accounts == [ACCOUNTS[0]]
+    assert Workspace(store.folder).accounts == [ACCOUNTS[0]]
 
 
 @pytest.mark.parametrize("number", [0, 1])
 def test_a_list_of_raw_files_that_is_broken_is_told_and_mended(number, cloud):
     store = Store(f"s3://archive/broken-list-{number}")
     for account in ACCOUNTS:
-        list(take_in([SAMPLE / account], store))
-    before = Desk(store.folder).score(DAY)
+        list(import_files([SAMPLE / account], store))
+    before = Workspace(store.folder).score(DAY)
     key = f"broken-list-{number}/reports/_delta_log/{number:020d}.json"
     cloud.put_object(Bucket="archive", Key=key, Body=b"{")
     assert stores.check(store).damages[0].table == "reports"
-    assert stores.repair(store).unnamed
-    assert sum(not one.held_already for one in take_in([SAMPLE / account for account in ACCOUNTS], store))
+    assert stores.repair(store).names_incomplete
+    assert sum(not one.already_stored for one in import_files([SAMPLE / account for account in ACCOUNTS], store))
     assert stores.check(store).damages == []
-    pd.testing.assert_frame_equal(Desk(store.folder).score(DAY), before)
+    pd.testing.assert_frame_equal(Workspace(store.folder).score(DAY), before)
 
 
 def test_a_bucket_that_is_not_there_is_said_in_a_sentence(cloud):
@@ -226,7 +226,7 @@ def test_a_bucket_that_is_not_there_is_said_in_a_sentence(cloud):
 
 
 def test_no_credential_is_kept(held, cloud):
-    assert Desk(held).score(DAY).shape[0]
+    assert Workspace(held).score(DAY).shape[0]
     cache = Path(os.environ["XDG_CACHE_HOME"])
     files = [path for path in cache.rglob("*") if path.is_file()]
     assert any(path.name == "faults.parquet" for path in files)

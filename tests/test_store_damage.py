@@ -16,7 +16,7 @@ from healthkit.ingest import importer
 from healthkit.schema import tables
 from healthkit.store import Store, StoreError, check, compact, maintenance, removal, repair, versions
 from healthkit.store import store as store_module
-from healthkit.workspace.workspace import Desk
+from healthkit.workspace.workspace import Workspace
 
 from .store_files import changed, cut, entry, import_all, orders, parquet, raw, three_imports
 from .test_store import taken
@@ -70,11 +70,11 @@ def test_what_is_damaged_is_told_mended_and_whole_again_after_an_import(damage, 
     DAMAGES[damage](store)
     found = check(store)
     assert found.damages, "the damage was not seen"
-    assert found.lost, "which raw files lost rows was not told"
+    assert found.lost_files, "which raw files lost rows was not told"
     # Never a smaller history that looks whole.
     with pytest.raises(StoreError, match=r"is damaged .* store check"):
         orders(store)
-    assert repair(store) == (found.lost, False)
+    assert repair(store) == (found.lost_files, False)
     assert check(store).damages == []
     left = orders(store)
     assert set(left) < set(before)
@@ -88,9 +88,9 @@ def test_only_raw_files_that_lost_rows_are_imported_again(three_files):
     """Entries of the log after a broken one stand, and rows of other files of the same import."""
     store, files = three_files
     cut(entry(store, "orders", 1))
-    assert repair(store).lost == ["acme/orders-001.txt"]
+    assert repair(store).lost_files == ["acme/orders-001.txt"]
     assert {order[:3] for order in orders(store)} == {"000", "002"}
-    assert [one.held_already for one in importer.take_in(files, store)] == [True, False, True]
+    assert [one.already_stored for one in importer.import_files(files, store)] == [True, False, True]
 
 
 def test_what_a_broken_beginning_of_a_log_named_is_not_lost(three):
@@ -120,7 +120,7 @@ def test_an_entry_lost_behind_a_checkpoint_costs_nothing(three, tmp_path):
     # Then a later one too, and a data file: what the checkpoint says stands.
     cut(entry(store, "orders", 3))
     cut(parquet(store, "orders")[0])
-    assert check(store).lost == repair(store).lost == ["acme/orders-000.txt", "acme/orders-003.txt"]
+    assert check(store).lost_files == repair(store).lost_files == ["acme/orders-000.txt", "acme/orders-003.txt"]
 
 
 def test_a_repair_while_an_import_writes_loses_nothing_in_silence(three, tmp_path, monkeypatch):
@@ -140,7 +140,7 @@ def test_a_repair_while_an_import_writes_loses_nothing_in_silence(three, tmp_pat
         import_all(store, file)
     with pytest.raises(StoreError, match="lacks rows of 1 raw file"):
         orders(store)
-    assert check(store).lost == repair(store).lost == ["acme/orders-003.txt"]
+    assert check(store).lost_files == repair(store).lost_files == ["acme/orders-003.txt"]
     import_all(store, file)
     assert len(orders(store)) == 80
 
@@ -174,7 +174,7 @@ def test_a_damaged_list_of_raw_files_is_mended_too(three):
     assert any("log" in one.what for one in check(store).damages)
     # Which files the entry named is not known: all are imported again, and those that are held add nothing.
     assert repair(store) == ([], True)
-    assert [one.held_already for one in importer.take_in(files, store)] == [True, False, True]
+    assert [one.already_stored for one in importer.import_files(files, store)] == [True, False, True]
     assert orders(store) == before
     assert not check(store).damages
 
@@ -186,7 +186,7 @@ def test_a_data_file_of_the_list_of_raw_files_breaks(three):
     found = check(store)
     assert [(one.table, one.rows) for one in found.damages] == [("reports", 1)]
     assert repair(store) == ([], True)
-    assert [one.held_already for one in importer.take_in(files, store)] == [True, False, True]
+    assert [one.already_stored for one in importer.import_files(files, store)] == [True, False, True]
     assert orders(store) == before
     cut(parquet(store, "orders")[0])
     assert repair(store) == (["acme/orders-000.txt"], False)
@@ -223,7 +223,7 @@ def test_a_damaged_store_is_not_compacted(three):
     cut(parquet(store, "orders")[1])
     with pytest.raises(StoreError, match=r"orders of .* is damaged .* store check"):
         compact(store)
-    assert repair(store).lost == ["acme/orders-001.txt"]
+    assert repair(store).lost_files == ["acme/orders-001.txt"]
 
 
 def test_no_question_is_answered_in_part(three):
@@ -231,7 +231,7 @@ def test_no_question_is_answered_in_part(three):
     without_files(entry(store, "orders", 1))
     for question in (
         store.accounts, store.groups, store.marketplaces, lambda: store.marketplace_of("acme", ["o1"]),
-        lambda: store.ledger(["acme"]), lambda: Desk(store.folder).counts,
+        lambda: store.ledger(["acme"]), lambda: Workspace(store.folder).counts,
     ):  # fmt: skip
         with pytest.raises(StoreError, match="lacks rows of 1 raw file"):
             question()
@@ -247,7 +247,7 @@ def test_files_of_many_accounts_are_held_to_all_their_rows(tmp_path):
     for accounts in (None, ["acme"], ["bolt"]):
         with pytest.raises(StoreError, match=r"feedback of .* lacks rows of 1 raw file"):
             store.ledger(accounts)
-    assert check(store).lost == repair(store).lost == ["b.txt"]
+    assert check(store).lost_files == repair(store).lost_files == ["b.txt"]
 
 
 def test_more_rows_of_one_file_do_not_stand_for_those_of_another(three, tmp_path):
@@ -280,7 +280,7 @@ def test_a_list_of_raw_files_that_lost_what_a_repair_wrote_is_mended_the_same_wa
     assert delta is not None
     delta.optimize.compact()
     cut(parquet(store, "orders")[0])
-    assert repair(store).lost == ["acme/orders-000.txt"]
+    assert repair(store).lost_files == ["acme/orders-000.txt"]
     before = orders(store)
     without_files(entry(store, "reports", 4))
     assert [one.what for one in check(store).damages if one.table == "reports"] == ["lost what entry 4 of its log said"]
@@ -293,7 +293,7 @@ def test_a_log_that_is_gone_is_no_empty_store(three):
     before = orders(store)
     for path in (store.folder / "reports" / "_delta_log").iterdir():
         path.unlink()
-    for question in (store.ledger, lambda: compact(store), lambda: Desk(store.folder).accounts):
+    for question in (store.ledger, lambda: compact(store), lambda: Workspace(store.folder).accounts):
         with pytest.raises(StoreError, match=r"There is no store at .* Import files first"):
             question()
     assert [(one.table, one.what.partition(":")[0]) for one in check(store).damages] == [("reports", "is not there")]
@@ -322,7 +322,7 @@ def test_many_lost_files_are_forgotten_some_at_a_time(three, monkeypatch):
     store, files = three
     monkeypatch.setattr(removal, "DELETE_AT_ONCE", 2)
     (store.folder / "orders").rename(store.folder / "lost")
-    assert len(repair(store).lost) == 3
+    assert len(repair(store).lost_files) == 3
     assert store.holds() == set()
     import_all(store, *files)
     assert len(orders(store)) == 60
@@ -333,20 +333,20 @@ def test_a_file_that_two_imports_named_at_once_is_forgotten_whole(tmp_path):
     store = Store(tmp_path / "store")
     one, other = (taken(name, orders=[{"marketplace": place}]) for name, place in (("x", "CA"), ("y", "US")))
     one.digest = other.digest = "same"
-    real = store._rows_of_reports
+    real = store._report_rows
     rows = real([one])
     store.add([other])
     store._append(tables.ORDERS, one.tables["orders"])
     store._append(tables.REPORTS, rows)
     assert store.marketplaces() == ["CA"]
     cut(parquet(store, "orders")[1])
-    assert repair(store).lost == ["x.txt"]
+    assert repair(store).lost_files == ["x.txt"]
     assert (store.holds(), check(store).damages) == (set(), [])
 
 
 def test_a_desk_is_told_when_its_version_came_again_as_another_state(three, tmp_path):
     store, _ = three
-    desk = Desk(store.folder)
+    desk = Workspace(store.folder)
     assert desk.accounts == ["acme"]
     entry(store, "reports", 2).unlink()
     import_all(store, raw(tmp_path / "raw", "acme", 8))
@@ -371,9 +371,9 @@ def test_what_a_list_says_in_another_way_is_lost_or_a_newer_healthkits(said, thr
     monkeypatch.setattr(store_module, "told", lambda _: said)
     import_all(store, raw(files[0].parents[1], "acme", 4))
     newer = "promises" in said
-    assert check(store).lost == ([] if newer else ["acme/orders-004.txt"])
+    assert check(store).lost_files == ([] if newer else ["acme/orders-004.txt"])
     assert isinstance(answered(lambda: orders(store)), list if newer else StoreError)
-    assert repair(store) == (check(store).lost, False) if newer else repair(store)
+    assert repair(store) == (check(store).lost_files, False) if newer else repair(store)
     assert check(store).damages == []
 
 
@@ -388,23 +388,23 @@ def test_a_repair_that_meets_another_is_to_be_run_again(three, monkeypatch):
         patch.setattr(maintenance.DeltaTable, "delete", met)
         with pytest.raises(StoreError, match=r"Something else wrote to .* Run the repair again"):
             repair(store)
-    assert repair(store).lost == ["acme/orders-001.txt"]
+    assert repair(store).lost_files == ["acme/orders-001.txt"]
 
 
 def test_two_repairs_at_once_come_to_what_one_does(three, monkeypatch):
     store, files = three
     without_files(entry(store, "orders", 1))
-    real = maintenance._forget
+    real = maintenance._forget_reports
 
     def after_another(*told: Any) -> None:
         with monkeypatch.context() as patch:
             patch.setattr(maintenance, "_forget", real)
-            assert repair(store).lost == ["acme/orders-001.txt"]
+            assert repair(store).lost_files == ["acme/orders-001.txt"]
         real(*told)
 
     monkeypatch.setattr(maintenance, "_forget", after_another)
-    assert repair(store).lost == ["acme/orders-001.txt"]
-    assert [one.held_already for one in importer.take_in(files, store)] == [True, False, True]
+    assert repair(store).lost_files == ["acme/orders-001.txt"]
+    assert [one.already_stored for one in importer.import_files(files, store)] == [True, False, True]
     assert (len(orders(store)), check(store).damages) == (60, [])
 
 
@@ -482,7 +482,7 @@ def whole(tmp_path_factory) -> tuple[list[Store], list[Path]]:
 def told(store: Store) -> dict[str, list[str]]:
     """All that a store knows, by table, but for the marks of its imports."""
     ledger = store.ledger()
-    frames = {table.name: getattr(ledger, table.name).collect("pyarrow").to_native() for table in tables.RAW}
+    frames = {table.name: getattr(ledger, table.name).collect("pyarrow").to_native() for table in tables.RAW_TABLES}
     return {name: sorted(map(str, frame.drop("report").to_pylist())) for name, frame in frames.items()}
 
 
@@ -522,7 +522,7 @@ def test_whatever_is_damaged_is_refused_told_and_mended(seed, whole, tmp_path):
     answered(lambda: versions(store))
     mended = repair(store)
     assert check(store).damages == [], done
-    assert mended.lost == found.lost or listed, done
+    assert mended.lost_files == found.lost_files or listed, done
     import_all(store, files)
     assert told(store) == before, done
     assert check(store).damages == [], done

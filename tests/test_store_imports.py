@@ -81,7 +81,7 @@ def test_imports_killed_at_any_moment_lose_nothing_and_double_nothing(tmp_path):
 
 def appends(store: Store) -> int:
     """How many entries the logs of the raw tables have."""
-    return sum(len(list((store.folder / table.name).glob("_delta_log/*.json"))) for table in tables.RAW)
+    return sum(len(list((store.folder / table.name).glob("_delta_log/*.json"))) for table in tables.RAW_TABLES)
 
 
 def test_four_imports_at_once_and_a_reader_throughout(tmp_path):
@@ -122,7 +122,7 @@ def test_a_full_disk_leaves_what_was_there_and_says_so(tmp_path):
         before = orders(store)
         big = raw(tmp_path / "raw", "acme", 2, rows=60_000)
         with pytest.raises(StoreError, match=r"no space left"):
-            list(importer.take_in([big], store))
+            list(importer.import_files([big], store))
         assert orders(store) == before
         assert check(store).damages == []
     finally:
@@ -149,7 +149,7 @@ def test_an_import_that_breaks_between_its_appends_is_not_read_and_stands_once_w
     with monkeypatch.context() as patch:
         patch.setattr(store_module, "write_deltalake", no_more)
         with pytest.raises(StoreError, match=r"no space left .* nothing was added"):
-            list(importer.take_in(files, store))
+            list(importer.import_files(files, store))
     assert orders(store) == before
     assert (check(store).damages, check(store).unread) == ([], 20 * appends)
     import_all(store, files)
@@ -188,10 +188,10 @@ def test_an_import_that_broke_off_leaves_nothing_to_the_next_of_another_marketpl
     with monkeypatch.context() as patch:
         patch.setattr(store_module, "write_deltalake", no_reports)
         with pytest.raises(KeyboardInterrupt):
-            list(importer.take_in([path], store, marketplace="CA"))
-    [outcome] = importer.take_in([path], store, marketplace="US")
+            list(importer.import_files([path], store, marketplace="CA"))
+    [outcome] = importer.import_files([path], store, marketplace="US")
     assert outcome.refused is None
     assert store.marketplaces() == ["US"]
     assert len(orders(store)) == 20
     assert (check(store).damages, check(store).unread) == ([], 40)
-    assert [one.held_already for one in importer.take_in([path], store, marketplace="CA")] == [True]
+    assert [one.already_stored for one in importer.import_files([path], store, marketplace="CA")] == [True]

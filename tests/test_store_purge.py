@@ -23,7 +23,7 @@ from healthkit.schema import tables
 from healthkit.store import Store, StoreError, check, compact, find_removal, locks, purge, remove, repair, versions
 from healthkit.store import store as store_module
 from healthkit.workspace import counts_cache, removal
-from healthkit.workspace.workspace import Desk
+from healthkit.workspace.workspace import Workspace
 
 from .store_files import cut, import_all, orders, parquet, raw, three_imports
 from .test_store import taken
@@ -61,8 +61,8 @@ def sample(tmp_path) -> Store:
     """A store of three accounts, in several versions, one of them with counts, compacted once, with checkpoints."""
     store = Store(tmp_path / "store")
     for name in ("applegate-plants", LEAVES, "clearbrook-bath"):
-        assert not any(one.refused for one in importer.take_in([SAMPLE / name], store))
-        Desk(store.folder).score(DAY)
+        assert not any(one.refused for one in importer.import_files([SAMPLE / name], store))
+        Workspace(store.folder).score(DAY)
     compact(store)
     for table in (tables.ORDERS, tables.REPORTS):
         delta = store.delta(table)
@@ -89,47 +89,47 @@ def words_of(store: Store, account: str) -> list[str]:
 
 
 def test_no_byte_of_a_purged_account_is_on_disk_and_others_are_as_before(sample, tmp_path):
-    words, before = words_of(sample, LEAVES), Desk(sample.folder).score(DAY)
+    words, before = words_of(sample, LEAVES), Workspace(sample.folder).score(DAY)
     assert on_disk(words, sample.folder) == set(words)
     version = sample.version()
-    made = removal.purge(sample, removal.find(sample, account=LEAVES, with_earlier=True))
+    made = removal.purge(sample, removal.find_removal(sample, account=LEAVES, with_earlier=True))
     assert made.removed > 0
     assert made.left == []
     assert on_disk(words, tmp_path) == set()
     found = check(sample)
-    assert (found.damages, found.unread, found.removed, found.spare) == ([], 0, 0, 0)
-    after = Desk(sample.folder).score(DAY)
+    assert (found.damages, found.unread, found.removed, found.unnamed_data_files) == ([], 0, 0, 0)
+    after = Workspace(sample.folder).score(DAY)
     pd.testing.assert_frame_equal(after, before[before["account"] != LEAVES].reset_index(drop=True))
     # The next version has a number that no other had, and older ones say what became of them.
     assert sample.version() > version
     assert [one.what for one in versions(sample)] == ["purged"]
     for number in (0, version):
         with pytest.raises(StoreError, match=rf"Version {number} of .* cannot be read any more: .* were purged"):
-            Desk(sample.folder, version=number).score(DAY)
+            Workspace(sample.folder, version=number).score(DAY)
 
 
 def test_a_purged_store_goes_on_as_any_other(sample, tmp_path):
-    before = Desk(sample.folder).score(DAY)
-    removal.purge(sample, removal.find(sample, account=LEAVES))
+    before = Workspace(sample.folder).score(DAY)
+    removal.purge(sample, removal.find_removal(sample, account=LEAVES))
     purged = sample.version()
-    assert not any(one.refused for one in importer.take_in([SAMPLE / LEAVES], sample))
-    pd.testing.assert_frame_equal(Desk(sample.folder).score(DAY), before)
-    assert LEAVES not in set(Desk(sample.folder, version=purged).score(DAY)["account"])
+    assert not any(one.refused for one in importer.import_files([SAMPLE / LEAVES], sample))
+    pd.testing.assert_frame_equal(Workspace(sample.folder).score(DAY), before)
+    assert LEAVES not in set(Workspace(sample.folder, version=purged).score(DAY)["account"])
     assert check(sample).damages == []
     compact(sample)
-    removal.purge(sample, removal.find(sample, account="clearbrook-bath"))
+    removal.purge(sample, removal.find_removal(sample, account="clearbrook-bath"))
     assert sample.accounts() == ["applegate-plants", LEAVES]
     assert check(sample).damages == []
 
 
 def test_a_purged_log_that_loses_its_sum_is_mended_without_loss(sample):
     """The one entry that a purge leaves says all that its sum says."""
-    removal.purge(sample, removal.find(sample, account=LEAVES))
+    removal.purge(sample, removal.find_removal(sample, account=LEAVES))
     before = orders(sample)
     for path in sample.folder.rglob("*.checkpoint.parquet"):
         cut(path)
     assert check(sample).damages
-    assert repair(sample).lost == []
+    assert repair(sample).lost_files == []
     assert (orders(sample), check(sample).damages) == (before, [])
 
 
@@ -138,8 +138,8 @@ def test_what_was_removed_before_is_purged_by_the_same_name(sample, tmp_path):
     remove(sample, find_removal(sample, account=LEAVES))
     assert on_disk(words, sample.folder) == set(words)
     with pytest.raises(StoreError, match="No account 'paper-moth'"):
-        removal.find(sample, account=LEAVES)
-    found = removal.find(sample, account=LEAVES, with_earlier=True)
+        removal.find_removal(sample, account=LEAVES)
+    found = removal.find_removal(sample, account=LEAVES, with_earlier=True)
     assert (found.files, len(found.earlier)) == ([], 14)
     removal.purge(sample, found)
     assert on_disk(words, tmp_path) == set()
@@ -148,7 +148,7 @@ def test_what_was_removed_before_is_purged_by_the_same_name(sample, tmp_path):
 def test_one_file_is_purged_and_the_rest_of_its_account_stays(tmp_path):
     store, _ = three_imports(tmp_path)
     words = [f"001-{row:07d}-0000000" for row in range(20)] + ["orders-001.txt"]
-    removal.purge(store, removal.find(store, ["orders-001.txt"]))
+    removal.purge(store, removal.find_removal(store, ["orders-001.txt"]))
     assert on_disk(words, store.folder) == set()
     assert {order[:3] for order in orders(store)} == {"000", "002"}
 
@@ -167,14 +167,14 @@ def test_rows_of_killed_imports_and_what_repairs_moved_aside_go_too(tmp_path):
     assert list(store.folder.rglob("*.broken"))
     words = ["acme", "000-0000000-0000000", "left", "orders-001.txt"]
     assert on_disk(words, store.folder) == set(words)
-    removal.purge(store, removal.find(store, account="acme"))
+    removal.purge(store, removal.find_removal(store, account="acme"))
     assert on_disk(words, store.folder) == set()
     assert (store.accounts(), check(store).damages) == (["bolt"], [])
 
 
 def test_files_that_are_not_the_stores_stay_and_are_named(tmp_path):
     store, _ = three_imports(tmp_path)
-    Desk(store.folder).score(DAY)
+    Workspace(store.folder).score(DAY)
     counts, log = store.folder / "counts", store.folder / "orders" / "_delta_log"
     own = [
         store.folder / "notes.txt", store.folder / "orders" / "mine.parquet", counts / "mine" / "a.txt",
@@ -187,8 +187,8 @@ def test_files_that_are_not_the_stores_stay_and_are_named(tmp_path):
     (store.folder / "items" / "link.parquet").symlink_to(own[0])
     table = store.folder / "reports" / "table.parquet"
     pq.write_table(pa.table({"mine": ["acme"]}), table)
-    assert removal.find(store, account="acme", with_earlier=True).earlier == []
-    made = removal.purge(store, removal.find(store, account="acme"))
+    assert removal.find_removal(store, account="acme", with_earlier=True).earlier == []
+    made = removal.purge(store, removal.find_removal(store, account="acme"))
     assert all(path.read_text() == "mine" for path in own)
     assert pq.read_table(table).to_pylist() == [{"mine": "acme"}]
     assert set(made.left) == {*own[1:6], table, store.folder / "items" / "link.parquet"}
@@ -196,23 +196,23 @@ def test_files_that_are_not_the_stores_stay_and_are_named(tmp_path):
 
 def test_counts_in_the_cache_of_the_user_go_too(sample, cache):
     beside = sample.folder / "counts"
-    there = counts_cache.store.folders.besides(sample.folder)[1] / "counts"
+    there = counts_cache.store.folders.cache_folders(sample.folder)[1] / "counts"
     there.parent.mkdir(parents=True)
     (beside).rename(there)
     assert on_disk([LEAVES], cache) == {LEAVES}
-    removal.purge(sample, removal.find(sample, account=LEAVES))
+    removal.purge(sample, removal.find_removal(sample, account=LEAVES))
     assert on_disk([LEAVES], cache) == set()
 
 
 def test_counts_that_a_question_of_before_makes_after_a_purge_do_not_stay(sample):
-    older = Desk(sample.folder)
-    place = older.counts_place
-    counts_cache.clear(sample.folder)
+    older = Workspace(sample.folder)
+    place = older.counts_folder
+    counts_cache.clear_cache(sample.folder)
     ledger = older.store.ledger
 
     def purged_meanwhile(*words):
         rows = ledger(*words).in_memory()
-        removal.purge(sample, removal.find(sample, account=LEAVES))
+        removal.purge(sample, removal.find_removal(sample, account=LEAVES))
         return rows
 
     older.store.ledger = purged_meanwhile
@@ -253,7 +253,7 @@ def test_a_purge_that_is_killed_leaves_a_whole_store_and_is_finished_by_running_
     ended = subprocess.run(command, check=False, env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)})
     assert ended.returncode == -signal.SIGKILL
     assert (check(store).damages, store.accounts()) == ([], ["bolt"])
-    removal.purge(store, removal.find(store, account="acme", with_earlier=True))
+    removal.purge(store, removal.find_removal(store, account="acme", with_earlier=True))
     assert on_disk(["acme", "000-0000000-0000000", "orders-001.txt"], store.folder) == set()
     assert (check(store).damages, len(orders(store))) == ([], 20)
 
@@ -262,10 +262,10 @@ def test_a_purge_waits_for_no_import_and_says_so_and_an_import_waits_for_a_purge
     store, _ = three_imports(tmp_path)
     monkeypatch.setattr(locks, "WAIT", 0.2)
     with (
-        locks.writing(store.folder),
+        locks.hold_shared_lock(store.folder),
         pytest.raises(StoreError, match=r"Something else writes to .* nothing was purged"),
     ):
-        removal.purge(store, removal.find(store, account="acme"))
+        removal.purge(store, removal.find_removal(store, account="acme"))
     assert len(orders(store)) == 60
     held = []
     append = store_module.Store._append
@@ -280,7 +280,7 @@ def test_a_purge_waits_for_no_import_and_says_so_and_an_import_waits_for_a_purge
 
 def _may_purge(folder: Path) -> bool:
     try:
-        with locks.alone(folder):
+        with locks.hold_exclusive_lock(folder):
             return True
     except locks.LockedError:
         return False
@@ -322,14 +322,14 @@ def test_rows_that_a_killed_batch_left_go_and_those_of_a_running_one_stay(tmp_pa
     temporary, month = tmp_path / "temporary", tmp_path / "reports" / "2026-10"
     for place in (temporary, month / "mine"):
         place.mkdir(parents=True)
-    running = temp_folders.make(temp_folders.BATCH, store.folder)
+    running = temp_folders.make(temp_folders.BATCH_PREFIX, store.folder)
     subprocess.run([sys.executable, "-c", KILLED_BATCH, str(temporary), str(month), str(store.folder)], check=True)
     assert on_disk(["acme"], temporary) == on_disk(["acme"], month) == {"acme"}
-    assert len(list(store.folder.glob(f"{temp_folders.BATCH}*"))) == 2
+    assert len(list(store.folder.glob(f"{temp_folders.BATCH_PREFIX}*"))) == 2
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
-    removal.purge(store, removal.find(store, account="acme"), [tmp_path / "reports", tmp_path / "none"])
+    removal.purge(store, removal.find_removal(store, account="acme"), [tmp_path / "reports", tmp_path / "none"])
     assert on_disk(["acme"], temporary, month) == set()
-    assert list(store.folder.glob(f"{temp_folders.BATCH}*")) == [running]
+    assert list(store.folder.glob(f"{temp_folders.BATCH_PREFIX}*")) == [running]
     temp_folders.remove(running)
     assert (month / "mine").is_dir()
 
@@ -347,7 +347,7 @@ removal.purge(store, removal.find(store, account="acme", with_earlier=True))
 def test_who_reads_while_a_purge_runs_gets_the_whole_answer_or_a_sentence(tmp_path):
     store = Store(tmp_path / "store")
     import_all(store, *[raw(tmp_path / "raw", name, number) for number, name in enumerate(["acme", "bolt"] * 6)])
-    pinned, answers, sentences = store.pinned(), set[int](), set[str]()
+    pinned, answers, sentences = store.pin_version(), set[int](), set[str]()
     process = subprocess.Popen([sys.executable, "-c", PURGE, str(store.folder)])
     while process.poll() is None:
         for held in (Store(store.folder), pinned):

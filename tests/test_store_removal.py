@@ -17,7 +17,7 @@ from healthkit.ingest import importer
 from healthkit.metrics import exposure
 from healthkit.schema import tables
 from healthkit.store import Store, StoreError, check, compact, find_removal, remove, repair, versions
-from healthkit.workspace.workspace import Desk
+from healthkit.workspace.workspace import Workspace
 from tests import readers_files as files
 
 from .store_files import import_all, orders, raw, three_imports
@@ -33,7 +33,7 @@ def three(tmp_path) -> tuple[Store, list[Path]]:
 
 
 def scores_of(folder: Path) -> pd.DataFrame:
-    return Desk(folder).score(DAY)
+    return Workspace(folder).score(DAY)
 
 
 def test_a_removed_file_is_read_by_no_question_and_the_store_is_whole(three):
@@ -52,7 +52,7 @@ def test_a_removed_file_can_be_imported_again_and_comes_to_the_same(three):
     store, paths = three
     before = orders(store)
     remove(store, find_removal(store, ["orders-001.txt", "orders-002.txt"]))
-    assert [one.held_already for one in importer.take_in(paths, store)] == [True, False, False]
+    assert [one.already_stored for one in importer.import_files(paths, store)] == [True, False, False]
     assert orders(store) == before
     assert check(store).damages == []
 
@@ -93,10 +93,10 @@ def test_what_would_go_is_said_and_orders_that_other_files_tell_of_stay(tmp_path
     second.write_text(second.read_text() + "\n".join(first.read_text().splitlines()[1:6]) + "\n")
     import_all(store, [first, second, raw(place, "bolt", 3)])
     found = find_removal(store, ["acme/orders-001.txt"])
-    assert (found.orders, found.orders_staying, found.accounts, found.without_files) == (20, 5, ["acme"], [])
+    assert (found.orders, found.orders_in_other_files, found.accounts, found.emptied_accounts) == (20, 5, ["acme"], [])
     assert (found.first_day, found.last_day) == (date(2026, 10, 1), date(2026, 10, 20))
     whole = find_removal(store, account="acme")
-    assert (whole.orders, whole.orders_staying, whole.without_files) == (40, 0, ["acme"])
+    assert (whole.orders, whole.orders_in_other_files, whole.emptied_accounts) == (40, 0, ["acme"])
     remove(store, whole)
     assert store.accounts() == ["bolt"]
 
@@ -140,7 +140,7 @@ def test_an_account_in_a_file_of_many_is_not_removed_in_part_and_the_file_goes_w
     with pytest.raises(StoreError, match=r"'ana' stand in files of many accounts.* olist \(2 accounts\).* --file"):
         find_removal(store, account="ana")
     found = find_removal(store, ["olist"])
-    assert (found.accounts, found.without_files) == (["ana", "bia"], ["ana", "bia"])
+    assert (found.accounts, found.emptied_accounts) == (["ana", "bia"], ["ana", "bia"])
     remove(store, found)
     assert store.accounts() == ["acme"]
     assert check(store).damages == []
@@ -149,10 +149,10 @@ def test_an_account_in_a_file_of_many_is_not_removed_in_part_and_the_file_goes_w
 def test_the_counts_notice_and_only_the_account_of_the_file_is_counted_again(tmp_path, monkeypatch):
     store = Store(tmp_path / "store")
     three = ("paper-moth", "applegate-plants", "clearbrook-bath")
-    assert not any(one.refused for one in importer.take_in([SAMPLE / name for name in three], store))
+    assert not any(one.refused for one in importer.import_files([SAMPLE / name for name in three], store))
     scores_of(store.folder)
     counted = []
-    count = exposure.count
+    count = exposure.count_orders
     monkeypatch.setattr(
         exposure, "count", lambda held, *rest: counted.append([*held.coverage["account"]]) or count(held, *rest)
     )
@@ -178,17 +178,17 @@ def test_an_import_into_the_wrong_account_is_taken_out_and_all_equals_a_store_th
     never, store = Store(tmp_path / "never"), Store(tmp_path / "store")
     names = ("paper-moth", "applegate-plants")
     for held in (never, store):
-        assert not any(one.refused for one in importer.take_in([SAMPLE / name for name in names], held))
+        assert not any(one.refused for one in importer.import_files([SAMPLE / name for name in names], held))
     before = scores_of(store.folder)
     wrong = raw(tmp_path / "raw", "clearbrook-bath", 7)
-    assert not any(one.refused for one in importer.take_in([wrong], store, account="paper-moth"))
+    assert not any(one.refused for one in importer.import_files([wrong], store, account="paper-moth"))
     assert not scores_of(store.folder).equals(before)
     remove(store, find_removal(store, ["clearbrook-bath/orders-007.txt"]))
     pd.testing.assert_frame_equal(scores_of(store.folder), scores_of(never.folder))
-    for table in tables.RAW:
+    for table in tables.RAW_TABLES:
         key = list(table.key)
         rows = [
-            tables.collected(getattr(held.ledger(), table.name))
+            tables.collect_to_pandas(getattr(held.ledger(), table.name))
             .sort_values(key, ignore_index=True)
             .drop(columns="report")
             for held in (store, never)
@@ -200,7 +200,9 @@ def test_an_import_into_the_wrong_account_is_taken_out_and_all_equals_a_store_th
 def pages_of(store: Store, out: Path) -> dict[str, str]:
     """The pages of a month with what lies beside them, without the number of the store's version and
     the digest of the file that holds it."""
-    printed = batch.print_month(Desk(store.folder), "2026-10", ["paper-moth"], out, wish=batch.Wish(jobs=1))
+    printed = batch.generate_reports(
+        Workspace(store.folder), "2026-10", ["paper-moth"], out, request=batch.PageRequest(jobs=1)
+    )
     assert printed.failures == []
     kinds = {".html", ".json", ".csv"}
     pages = [
@@ -216,10 +218,10 @@ def test_pages_after_an_undone_import_are_byte_for_byte_those_of_a_store_that_ne
     pages = []
     for name in ("never", "undone"):
         store = Store(tmp_path / name / "store")
-        assert not any(one.refused for one in importer.take_in([SAMPLE / "paper-moth"], store))
+        assert not any(one.refused for one in importer.import_files([SAMPLE / "paper-moth"], store))
         if name == "undone":
             wrong = raw(tmp_path / "raw", "clearbrook-bath", 7)
-            assert not any(one.refused for one in importer.take_in([wrong], store, account="paper-moth"))
+            assert not any(one.refused for one in importer.import_files([wrong], store, account="paper-moth"))
             wrong_pages = pages_of(store, tmp_path / "wrong")
             remove(store, find_removal(store, ["orders-007.txt"]))
         pages.append(pages_of(store, tmp_path / name / "reports"))

@@ -33,7 +33,7 @@ def three(tmp_path) -> tuple[Store, list[Path]]:
 def test_a_whole_store_has_nothing_wrong(three):
     store, _ = three
     found = check(store)
-    assert (found.damages, found.lost, found.unread, found.spare) == ([], [], 0, 0)
+    assert (found.damages, found.lost_files, found.unread, found.unnamed_data_files) == ([], [], 0, 0)
     assert found.rows == 3 * (20 + 20 + 1)
 
 
@@ -75,7 +75,7 @@ def test_compacting_removes_what_is_never_read_once_nobody_can_be_writing_it(thr
     shutil.copyfile(parquet(store, "orders")[0], killed)
     before = orders(store)
     compact(store)
-    assert (check(store).unread, check(store).spare) == (5, 1 + 4 + 3)
+    assert (check(store).unread, check(store).unnamed_data_files) == (5, 1 + 4 + 3)
     aged(store.folder)
     # What was appended just now may be of an import that is not done yet.
     store._append(tables.ITEMS, taken("new", items=[{}]).tables["items"])
@@ -97,7 +97,7 @@ def test_a_file_of_the_user_s_own_in_the_folder_of_a_table_is_neither_counted_no
         pq.write_table(pa.table({"report": ["a"], "mine": [1]}), path)
     aged(store.folder)
     before = orders(store)
-    assert check(store).spare == 0
+    assert check(store).unnamed_data_files == 0
     compact(store)
     aged(store.folder)
     assert compact(store).removed == 3 + 3  # The files of orders and items that the first one joined.
@@ -138,15 +138,15 @@ def test_a_store_whose_reports_do_not_say_what_they_brought_is_read_and_said_to_
             )
         older._append(table, rows.drop([name for name in ("digest", "brought") if name in rows.column_names]))
     assert orders(older) == orders(store)
-    assert (check(older).damages, check(older).unstated) == ([], 3)
-    assert all(one.held_already for one in importer.take_in(files, older))
+    assert (check(older).damages, check(older).files_without_row_counts) == ([], 3)
+    assert all(one.already_stored for one in importer.import_files(files, older))
     import_all(older, raw(tmp_path / "raw", "acme", 7))
-    assert (len(orders(older)), check(older).unstated, check(older).damages) == (80, 3, [])
+    assert (len(orders(older)), check(older).files_without_row_counts, check(older).damages) == (80, 3, [])
     # Where anything of it is broken, any of these files may have lost rows.
     cut(parquet(older, "orders")[0])
-    assert check(older).lost == repair(older).lost == [f"acme/orders-00{number}.txt" for number in range(3)]
+    assert check(older).lost_files == repair(older).lost_files == [f"acme/orders-00{number}.txt" for number in range(3)]
     import_all(older, *files)
-    assert (len(orders(older)), check(older).unstated, check(older).damages) == (80, 0, [])
+    assert (len(orders(older)), check(older).files_without_row_counts, check(older).damages) == (80, 0, [])
 
 
 def test_a_compacted_file_that_breaks_costs_all_that_it_joined(three):
@@ -154,8 +154,8 @@ def test_a_compacted_file_that_breaks_costs_all_that_it_joined(three):
     before = orders(store)
     compact(store)
     cut(max((store.folder / "orders").glob("*.parquet"), key=lambda path: path.stat().st_mtime_ns))
-    assert len(check(store).lost) == 3
-    assert len(repair(store).lost) == 3
+    assert len(check(store).lost_files) == 3
+    assert len(repair(store).lost_files) == 3
     import_all(store, *files)
     assert orders(store) == before
 

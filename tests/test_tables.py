@@ -11,7 +11,7 @@ import pytest
 
 from healthkit import store
 from healthkit.schema import tables
-from healthkit.schema.tables import TableError, check
+from healthkit.schema.tables import TableError, check_table
 
 DAY = date(2026, 3, 1)
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
@@ -39,25 +39,25 @@ def some(*names: str | None, **columns: pa.Array) -> pa.Table:
 
 def said_of(frame, table: tables.Table = SOME) -> str:
     with pytest.raises(TableError) as said:
-        check(frame, table)
+        check_table(frame, table)
     return str(said.value)
 
 
 def test_a_frame_that_holds_comes_back_with_its_columns_in_order():
     rows = some("a", "b")
     turned = rows.select(list(reversed(SOME.columns)))
-    assert check(turned, SOME).equals(rows)
+    assert check_table(turned, SOME).equals(rows)
 
 
 def test_a_frame_of_pandas_comes_back_as_pandas():
     frame = some("a").to_pandas()
-    back = check(frame, SOME)
+    back = check_table(frame, SOME)
     assert isinstance(back, pd.DataFrame)
     assert list(back.columns) == list(SOME.columns)
 
 
 def test_no_rows_are_a_table_too():
-    assert check(some(), SOME).num_rows == 0
+    assert check_table(some(), SOME).num_rows == 0
 
 
 def test_missing_columns_are_named():
@@ -97,24 +97,24 @@ def test_a_column_of_another_kind_is_refused(column, value, kind):
 
 
 def test_a_column_that_may_be_empty_and_is_throughout_may_be_of_any_kind():
-    assert check(some("a", "b", many=pa.nulls(2, pa.string())), SOME).num_rows == 2
+    assert check_table(some("a", "b", many=pa.nulls(2, pa.string())), SOME).num_rows == 2
 
 
 def test_a_day_may_be_a_midnight_without_a_zone():
-    assert check(some("a", began_on=pa.array([datetime(2026, 3, 1)], pa.timestamp("s"))), SOME).num_rows == 1
+    assert check_table(some("a", began_on=pa.array([datetime(2026, 3, 1)], pa.timestamp("s"))), SOME).num_rows == 1
 
 
 def test_an_assumed_defect_and_a_known_one_of_the_same_day_are_two_rows():
     row = {"account": "a", "marketplace": "US", "order_id": "o", "kind": "a_to_z_claim", "known_on": DAY}
     stamp = {"updated_at": NOW, "report": "r"}
     two = [{**row, **stamp}, {**row, **stamp, "assumed": "claim_day_from_return"}]
-    schema = store.schema(tables.DEFECTS)
-    assert check(pa.Table.from_pylist(two, schema=schema), tables.DEFECTS).num_rows == 2
+    schema = store.arrow_schema(tables.DEFECTS)
+    assert check_table(pa.Table.from_pylist(two, schema=schema), tables.DEFECTS).num_rows == 2
     assert said_of(pa.Table.from_pylist([two[0], two[0]], schema=schema), tables.DEFECTS).startswith("defects holds a")
 
 
 @pytest.mark.parametrize(
-    "table", [*tables.RAW, tables.REPORTS, tables.COVERAGE, tables.SCORES], ids=lambda one: one.name
+    "table", [*tables.RAW_TABLES, tables.REPORTS, tables.COVERAGE, tables.SCORES], ids=lambda one: one.name
 )
 def test_every_column_that_names_a_row_belongs_to_its_table(table):
     assert set(table.key) <= set(table.columns)
@@ -122,7 +122,7 @@ def test_every_column_that_names_a_row_belongs_to_its_table(table):
     assert {column.keep for column in table.columns.values()} <= {"newest", "first", "last"}
 
 
-@pytest.mark.parametrize("table", tables.RAW, ids=lambda one: one.name)
+@pytest.mark.parametrize("table", tables.RAW_TABLES, ids=lambda one: one.name)
 def test_every_raw_row_says_whose_it_is_and_which_file_said_so(table):
     assert {"account", "marketplace", "updated_at", "report"} <= set(table.required())
 
@@ -136,5 +136,5 @@ def test_every_raw_row_says_whose_it_is_and_which_file_said_so(table):
     ],
 )  # fmt: skip
 def test_a_cell_of_any_kind_of_column_is_a_plain_value_or_none(value, plain):
-    made = tables.plain(value)
+    made = tables.to_plain_value(value)
     assert (made, type(made)) == (plain, type(plain))

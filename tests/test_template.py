@@ -16,7 +16,7 @@ import pytest
 from healthkit import batch
 from healthkit.ingest import importer
 from healthkit.store import Store
-from healthkit.workspace.workspace import Desk
+from healthkit.workspace.workspace import Workspace
 
 STORED = Path(__file__).parent / "pages"
 SAMPLE = Path(__file__).parents[1] / "data" / "sample"
@@ -59,8 +59,8 @@ def text_of(page: Path) -> str:
 
 @pytest.fixture(scope="module")
 def printed(sample_store, tmp_path_factory) -> Path:
-    return batch.print_month(
-        Desk(sample_store), "2026-10", ACCOUNTS, tmp_path_factory.mktemp("pages"), made="for the test"
+    return batch.generate_reports(
+        Workspace(sample_store), "2026-10", ACCOUNTS, tmp_path_factory.mktemp("pages"), made="for the test"
     ).index.parent
 
 
@@ -74,8 +74,10 @@ def main() -> None:
     """Write the stored pages anew."""
     with tempfile.TemporaryDirectory() as folder:
         store = Path(folder) / "store"
-        list(importer.take_in([SAMPLE], Store(store)))
-        made = batch.print_month(Desk(store), "2026-10", ACCOUNTS, Path(folder) / "reports", made="for the test")
+        list(importer.import_files([SAMPLE], Store(store)))
+        made = batch.generate_reports(
+            Workspace(store), "2026-10", ACCOUNTS, Path(folder) / "reports", made="for the test"
+        )
         for account, code in ACCOUNTS.items():
             name = f"{account}_{code}"
             (STORED / f"{name}.txt").write_text(text_of(made.index.parent / f"{name}.html"), encoding="utf-8")

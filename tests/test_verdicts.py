@@ -14,10 +14,10 @@ from typer.testing import CliRunner
 
 from healthkit.analysis.verdicts import AMAZON, OURS, Verdict
 from healthkit.cli import app, doctor
-from healthkit.metrics.evidence import Files, Reach
+from healthkit.metrics.evidence import EvidenceSpan, FileCoverage
 from healthkit.metrics.policy import Target
 from healthkit.report import blocks, model, wording
-from healthkit.workspace.workspace import Desk
+from healthkit.workspace.workspace import Workspace
 from tests import client_files as client
 from tests.test_blocks import words
 
@@ -26,7 +26,7 @@ FIRST = date(2026, 9, 25)
 """The orders begin after the window of the order defect rate does, which is 60 days that end 15 days before."""
 
 
-def measure(desk: Desk, metric: str, window: int = 0, day: date = AS_OF, **how: bool) -> Verdict:
+def measure(desk: Workspace, metric: str, window: int = 0, day: date = AS_OF, **how: bool) -> Verdict:
     """The verdict on one measure of the one account, by default in its longest window."""
     [held] = desk.verdicts(day, **how)
     found = [one for one in held.measures if one.metric == metric and window in (0, one.window)]
@@ -46,7 +46,7 @@ def bad(orders) -> list[tuple[str, date, int]]:
 
 
 @pytest.fixture(scope="module")
-def first_day(tmp_path_factory, orders, bad) -> Desk:
+def first_day(tmp_path_factory, orders, bad) -> Workspace:
     """What a client brings on the first day: orders, ratings, and Amazon's report that marks two measures bad."""
     return client.imported(
         tmp_path_factory.mktemp("first_day"),
@@ -63,7 +63,7 @@ def first_day(tmp_path_factory, orders, bad) -> Desk:
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory, orders, bad) -> Desk:
+def alone(tmp_path_factory, orders, bad) -> Workspace:
     """The same client without Amazon's report."""
     return client.imported(
         tmp_path_factory.mktemp("alone"),
@@ -72,7 +72,7 @@ def alone(tmp_path_factory, orders, bad) -> Desk:
     )
 
 
-def run(desk: Desk, *words: str) -> Any:
+def run(desk: Workspace, *words: str) -> Any:
     return CliRunner().invoke(app, [*words, "--data", str(desk.store.folder)])
 
 
@@ -178,7 +178,7 @@ def test_short_history_past_its_limit_says_what_it_would_take(alone, bad):
     assert not target.met(enough - 1, at_fault)
     missing = (FIRST - held.ours["first_day"]).days
     assert held.reason.missing_days == missing
-    told = wording.reasons.only_if(held.reason.more, missing, "order")
+    told = wording.reasons.on_target_only_if_clause(held.reason.more, missing, "order")
     assert f"held {held.reason.more} more orders without a defect" in told
 
 
@@ -188,7 +188,7 @@ def test_no_file_that_tells_is_not_no_orders(alone, orders):
     first, last = held.ours["first_day"], held.ours["last_day"]
     assert held.reason.orders == sum(first <= day <= last for _, day in orders)
     assert [need.evidence for need in held.reason.needs] == ["promises", "confirmations"]
-    told = wording.reasons.why(held.reason, "order", first, last, AS_OF.year)
+    told = wording.reasons.unjudged_reason(held.reason, "order", first, last, AS_OF.year)
     assert (
         told
         == f"{held.reason.orders} orders, but no file tells when they were due to ship and when they were confirmed"
@@ -218,7 +218,9 @@ def test_confirmations_that_end_early_are_named_with_their_day(tmp_path, orders,
     assert held.reason.unknown > 0
     [need] = held.reason.needs
     assert (need.evidence, need.known_last) == ("confirmations", until)
-    told = wording.reasons.why(held.reason, "order", held.ours["first_day"], held.ours["last_day"], AS_OF.year)
+    told = wording.reasons.unjudged_reason(
+        held.reason, "order", held.ours["first_day"], held.ours["last_day"], AS_OF.year
+    )
     assert f"known only until {until:%-d %b}" in told
 
 
@@ -276,14 +278,14 @@ def test_days_that_no_file_of_orders_covers_are_named(tmp_path):
 
 
 def test_silence_is_measured_by_how_often_rows_come():
-    often = Reach(date(2026, 1, 1), date(2026, 3, 1), 60)
-    seldom = Reach(date(2026, 1, 1), date(2026, 3, 1), 4)
-    assert often.slack == 7
-    assert seldom.slack == 59
-    files = Files(date(2026, 1, 1), AS_OF, AS_OF, 10, frozenset({"feedback"}), {"feedback": often})
-    assert files.lacks("feedback", date(2026, 1, 1), date(2026, 3, 10))
-    assert not files.lacks("feedback", date(2026, 1, 1), date(2026, 3, 6))
-    assert files.lacks("claims", date(2026, 1, 1), date(2026, 3, 4))
+    often = EvidenceSpan(date(2026, 1, 1), date(2026, 3, 1), 60)
+    seldom = EvidenceSpan(date(2026, 1, 1), date(2026, 3, 1), 4)
+    assert often.tolerated_gap_days == 7
+    assert seldom.tolerated_gap_days == 59
+    files = FileCoverage(date(2026, 1, 1), AS_OF, AS_OF, 10, frozenset({"feedback"}), {"feedback": often})
+    assert files.lacks_evidence("feedback", date(2026, 1, 1), date(2026, 3, 10))
+    assert not files.lacks_evidence("feedback", date(2026, 1, 1), date(2026, 3, 6))
+    assert files.lacks_evidence("claims", date(2026, 1, 1), date(2026, 3, 4))
 
 
 # -- the account as a whole: check, page, index, summary, panel -----------------------------------------------
@@ -315,7 +317,7 @@ def test_an_account_with_only_amazon_fulfilled_orders_is_not_passed_over(tmp_pat
     shown = run(desk, "check", "--month", "2026-11")
     assert shown.exit_code == 3
     assert "cannot be judged  acme (US): order defects over 60 days (Amazon-fulfilled)" in shown.stdout
-    assert model.accounts_in(desk, "2026-11") == [("acme", "US")]
+    assert model.accounts_to_report(desk, "2026-11") == [("acme", "US")]
 
 
 def test_standing_tells_of_unjudged_measures_beside_those_off_target(first_day):
@@ -324,7 +326,7 @@ def test_standing_tells_of_unjudged_measures_beside_those_off_target(first_day):
     assert "measures cannot be judged; `doctor --account acme` says which files would tell" in " ".join(shown.split())
 
 
-def two_marketplaces(folder: Path) -> Desk:
+def two_marketplaces(folder: Path) -> Workspace:
     """One file of ten days in the US, and one of the UK that ended in September."""
     fresh = client.placed(date(2026, 11, 17), date(2026, 11, 26), 3)
     stale = [(f"9{number[1:]}", day) for number, day in client.placed(date(2026, 8, 1), date(2026, 9, 10), 2)]
@@ -340,9 +342,9 @@ def test_a_table_names_the_marketplace_of_an_account_that_has_several(command, t
 
 
 def test_the_page_counts_unjudged_measures_once_and_names_them_first(tmp_path):
-    report = model.open_month(two_marketplaces(tmp_path), "acme", "2026-11", "US")
+    report = model.open_report(two_marketplaces(tmp_path), "acme", "2026-11", "US")
     assert "Six measures cannot be judged; one is on target" in words(blocks.scorecard(report).html)
-    assert "Six measures cannot be judged; eight files would tell more" in words(blocks.missing(report).html)
+    assert "Six measures cannot be judged; eight files would tell more" in words(blocks.files_to_download(report).html)
     *_, (_, first_step) = [line for line in blocks.verdict_lines(report) if line[0] == "What to do first"]
     assert first_step.startswith(
         "Download the all-orders file (Seller Central, Orders > Order Reports > All Orders) for 13 September"
@@ -352,14 +354,14 @@ def test_the_page_counts_unjudged_measures_once_and_names_them_first(tmp_path):
 @pytest.mark.parametrize(("days_later", "is_stale"), [(0, False), (7, False), (8, True), (60, True)])
 def test_doctor_says_that_the_files_of_an_account_are_old(days_later, is_stale, tmp_path):
     desk = complete(tmp_path, client.placed(date(2026, 8, 1), AS_OF, 3))
-    known = desk.verdicts(AS_OF, as_known=True)[0].as_of
-    lines = doctor.account(desk, "acme", known + timedelta(days_later))
+    known = desk.verdicts(AS_OF, at_last_known_day=True)[0].as_of
+    lines = doctor.examine_account(desk, "acme", known + timedelta(days_later))
     assert [f"Its files end {days_later} days before" in line.text for line in lines][1] is is_stale
     assert lines[1].cure.startswith("Import newer files") is is_stale
-    assert lines[0].symbol == (doctor.MISSING if is_stale else doctor.WELL)
+    assert lines[0].symbol == (doctor.MISSING if is_stale else doctor.OK)
 
 
-def complete(folder: Path, orders: list[tuple[str, date]]) -> Desk:
+def complete(folder: Path, orders: list[tuple[str, date]]) -> Workspace:
     """A client of whom all enforced measures are known."""
     as_of = max(day for _, day in orders)
     return client.imported(
@@ -396,7 +398,7 @@ def test_check_as_json_has_the_verdict_and_whose_figure_it_is(first_day):
 
 
 def test_the_page_leads_with_amazons_figures_and_is_as_of_the_last_day_known(first_day):
-    held = model.open_month(first_day, "acme", "2026-11")
+    held = model.open_report(first_day, "acme", "2026-11")
     assert (held.as_of, held.month_end) == (AS_OF, date(2026, 11, 30))
     told = words(blocks.verdict(held).html)
     assert "20 November 2026 , the last day that the files tell of" in told
@@ -407,7 +409,7 @@ def test_the_page_leads_with_amazons_figures_and_is_as_of_the_last_day_known(fir
 
 
 def test_the_page_of_a_client_of_whom_little_is_known_is_no_all_clear(alone):
-    held = model.open_month(alone, "acme", "2026-11")
+    held = model.open_report(alone, "acme", "2026-11")
     told = [sentence for _, sentence in blocks.report.verdict_lines(held)]
     assert told[0].startswith("Nothing is known to be off target, but ")
     assert "cannot be judged" in told[0]
@@ -417,12 +419,12 @@ def test_the_page_of_a_client_of_whom_little_is_known_is_no_all_clear(alone):
 def test_the_index_ranks_what_cannot_be_judged_before_what_is_on_target(alone, first_day, tmp_path):
     good = complete(tmp_path, client.placed(FIRST, date(2026, 11, 30), 5))
     rows = [
-        blocks.portfolio_row(model.open_month(desk, "acme", "2026-11"), "") | {"account": name}
+        blocks.portfolio_row(model.open_report(desk, "acme", "2026-11"), "") | {"account": name}
         for name, desk in (("good", good), ("alone", alone), ("first", first_day))
     ]
     assert [row["status"] for row in rows] == ["on target", "cannot be judged", "off target"]
-    page = blocks.Portfolio(month="2026-11", as_of=date(2026, 11, 30), rows=pd.DataFrame(rows, dtype=object))
-    told = words(blocks.index(page).html)
+    page = blocks.PortfolioPage(month="2026-11", as_of=date(2026, 11, 30), rows=pd.DataFrame(rows, dtype=object))
+    told = words(blocks.portfolio_index(page).html)
     assert told.index("first Amazon US") < told.index("alone Amazon US") < told.index("good Amazon US")
     assert "One account is off target ; one cannot be judged." in told
     assert "as of 20 Nov, where its files end" in told
@@ -432,15 +434,15 @@ def test_the_panel_opens_on_amazons_worst_figure_and_says_it(first_day):
     from healthkit.panels import where_i_stand_model
 
     asked = where_i_stand_model.first_question(first_day, "acme")
-    told = where_i_stand_model.answer(first_day, asked)
+    told = where_i_stand_model.answer_question(first_day, asked)
     assert (asked.metric, asked.as_of) == ("order_defect_rate", AS_OF)
     assert told.status == "off target"
-    assert "by Amazon’s own figure of 20 November" in wording.plain(told.finding)
+    assert "by Amazon’s own figure of 20 November" in wording.plain_text(told.finding)
 
 
 def test_the_portfolio_counts_amazons_figure(first_day):
-    from healthkit.panels.portfolio_model import ranks
+    from healthkit.panels.portfolio_model import rank_accounts
 
-    held = ranks(first_day, AS_OF, ahead=False).drop_duplicates(["metric"]).set_index("metric")
+    held = rank_accounts(first_day, AS_OF, look_ahead=False).drop_duplicates(["metric"]).set_index("metric")
     assert held.loc["cancellation_rate", ["status", "case"]].tolist() == ["off target", "amazon"]
     assert held.index[0] in ("cancellation_rate", "order_defect_rate")

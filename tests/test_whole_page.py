@@ -12,15 +12,15 @@ import altair as alt
 import pandas as pd
 import pytest
 
-from healthkit.analysis.explain import DIFFERENCES, Difference, Reconciled, Standing
-from healthkit.batch import Twin
-from healthkit.batch.report_data import MIME
+from healthkit.analysis.explain import DIFFERENCES, Difference, Reconciliation, Streak
+from healthkit.batch import ReportData
+from healthkit.batch.report_data import MIME_TYPE
 from healthkit.ingest import importer
 from healthkit.metrics import definitions as metrics
 from healthkit.metrics.policy import Points, Stage
 from healthkit.report import blocks, charts, model, wording
 from healthkit.report.blocks import findings
-from healthkit.report.model import Monthly
+from healthkit.report.model import MonthlyReport
 from healthkit.schema.tables import SCORES
 from healthkit.store import Store
 from healthkit.workspace import workspace
@@ -98,7 +98,7 @@ def drivers(stands_out: bool) -> pd.DataFrame:
     )
 
 
-def reconciled() -> list[Reconciled]:
+def reconciled() -> list[Reconciliation]:
     """Order defects, which Amazon counts otherwise and judges otherwise, and cancellation, where both are the same."""
     rules = {rule.metric: rule for rule in test_blocks.RULES}
     why = (
@@ -108,9 +108,9 @@ def reconciled() -> list[Reconciled]:
     )
     days = date(2026, 8, 18), date(2026, 10, 16)
     return [
-        Reconciled(ACCOUNT, "US", "seller", rules["cancellation_rate"], AS_OF, 7, date(2026, 10, 24),
+        Reconciliation(ACCOUNT, "US", "seller", rules["cancellation_rate"], AS_OF, 7, date(2026, 10, 24),
                    date(2026, 10, 30), (297, 7), (297, 7), "at risk", "at risk", "", False),
-        Reconciled(ACCOUNT, "US", "seller", rules["order_defect_rate"], AS_OF, 60, *days, (2498, 31), (2501, 24),
+        Reconciliation(ACCOUNT, "US", "seller", rules["order_defect_rate"], AS_OF, 60, *days, (2498, 31), (2501, 24),
                    "off target", "on target", f"it is called good {TRICKY}", False, why),
     ]  # fmt: skip
 
@@ -142,7 +142,7 @@ VIOLATIONS = pd.DataFrame(
         ("received_intellectual_property_complaints", 1, None, None, 0, None, AS_OF),
         ("product_condition_customer_complaints", 0, None, None, 1, date(2026, 10, 12), None),
     ],
-    columns=list(model.VIOLATIONS),
+    columns=list(model.VIOLATION_COLUMNS),
     dtype=object,
 )
 STATES = pd.DataFrame({
@@ -154,7 +154,7 @@ STATES = pd.DataFrame({
 WEEKS = [AS_OF - timedelta(7 * n) for n in range(26)]
 
 
-def whole(**changes: Any) -> Monthly:
+def whole(**changes: Any) -> MonthlyReport:
     """The made-up account of the other tests, with all that Amazon's page shows besides."""
     made = test_blocks.monthly()
     stage = Stage(stage="at risk", says="Offers may be deactivated")
@@ -163,29 +163,31 @@ def whole(**changes: Any) -> Monthly:
         rules=[*made.rules, *MORE],
         scores=with_rows(made.scores, account_rows(AS_OF, 2, 252)),
         earlier=with_rows(made.earlier, account_rows(BEFORE, 1, 252)),
-        weekly=with_rows(made.weekly, [row for day in WEEKS for row in account_rows(day, 1, 252)]),
-        daily=with_rows(made.daily, [row for n in range(60) for row in account_rows(AS_OF - timedelta(n), 1, 252)]),
+        weekly_scores=with_rows(made.weekly_scores, [row for day in WEEKS for row in account_rows(day, 1, 252)]),
+        daily_scores=with_rows(made.daily_scores,
+            [row for n in range(60) for row in account_rows(AS_OF - timedelta(n), 1, 252)]),
         at_fault=pd.concat([made.at_fault, messages()], ignore_index=True),
         reported=reported(228),
         reconciled=reconciled(),
         states=STATES,
         violations=VIOLATIONS,
         drivers={("order_defect_rate", "seller", 60): drivers(True), ("late_response_rate", "all", 30): drivers(False)},
-        standings={("order_defect_rate", "seller", 60): Standing(22, date(2026, 10, 10), False, stage, "Help page; x")},
+        standings={("order_defect_rate", "seller", 60): Streak(22, date(2026, 10, 10), False, stage, "Help page; x")},
     )  # fmt: skip
     return replace(held, **changes)
 
 
 @pytest.fixture(scope="module")
-def account() -> Monthly:
+def account() -> MonthlyReport:
     return whole()
 
 
-def all_blocks(account: Monthly) -> list[blocks.Block]:
+def all_blocks(account: MonthlyReport) -> list[blocks.HtmlBlock]:
     """The report in its order."""
     return [
-        blocks.verdict(account), blocks.scorecard(account), blocks.chapters(account, "harbor"),
-        blocks.contacts(account), blocks.account_state(account), blocks.reconciled(account), blocks.rules(account),
+        blocks.verdict(account), blocks.scorecard(account), blocks.measure_chapters(account, "harbor"),
+        blocks.buyer_messages(account), blocks.account_state(account), blocks.reconciliation(account),
+        blocks.rules_in_force(account),
     ]  # fmt: skip
 
 
@@ -203,36 +205,36 @@ def all_blocks(account: Monthly) -> list[blocks.Block]:
         "– No target Time to answer 2 – 31 Oct 9.3 h no target 45 messages nothing is asked no change since 30 Sep",
     ],
 )
-def test_what_is_no_rate_has_its_row_with_its_own_figure(account: Monthly, row: str) -> None:
+def test_what_is_no_rate_has_its_row_with_its_own_figure(account: MonthlyReport, row: str) -> None:
     assert row in rows_of(blocks.scorecard(account).html)
 
 
-def test_a_measure_of_which_no_file_tells_is_a_line_and_not_a_row(account: Monthly) -> None:
+def test_a_measure_of_which_no_file_tells_is_a_line_and_not_a_row(account: MonthlyReport) -> None:
     told = words(blocks.scorecard(account).html)
     assert "Service dissatisfaction" not in told
     assert "No file tells of service dissatisfaction (a file of buyer surveys would)." in told
 
 
-def test_the_title_counts_judged_measures_only(account: Monthly) -> None:
+def test_the_title_counts_judged_measures_only(account: MonthlyReport) -> None:
     judged = [row for row in findings.measures(account) if row.status in findings.JUDGED]
     assert len(judged) == 10
     assert words(blocks.scorecard(account).html).startswith("Four of ten measures are off target; one is at risk")
 
 
-def test_an_estimated_rating_is_called_an_estimate(account: Monthly) -> None:
+def test_an_estimated_rating_is_called_an_estimate(account: MonthlyReport) -> None:
     told = words(blocks.account_state(replace(account, reported=pd.DataFrame())).html)
     assert "the rating is estimated at 252" in told
     assert "≈ estimated: 200 + 4 per 200 orders − points of open violations; how many points a violation takes" in told
     assert "Amazon’s own number" not in told
 
 
-def test_the_verdict_says_in_its_first_sentence_where_amazon_judges_otherwise(account: Monthly) -> None:
+def test_the_verdict_says_in_its_first_sentence_where_amazon_judges_otherwise(account: MonthlyReport) -> None:
     told = words(blocks.verdict(account).html)
     assert "; Amazon’s own figures put order defects at 0.96% (on target)." in told
     assert "Amazon’s" not in words(blocks.verdict(replace(account, reported=reported(228, None))).html)
 
 
-def test_open_violations_alone_are_told_without_a_promise_that_waiting_helps(account: Monthly) -> None:
+def test_open_violations_alone_are_told_without_a_promise_that_waiting_helps(account: MonthlyReport) -> None:
     alone = account.scores[account.scores["metric"] == "policy_violations"]
     told = words(blocks.verdict(replace(account, scores=alone, reported=reported(228, None))).html)
     assert "Policy violations are off target at 2 open (none allowed)." in told
@@ -240,7 +242,7 @@ def test_open_violations_alone_are_told_without_a_promise_that_waiting_helps(acc
     assert "Resolve the open policy violations : the oldest that a file dates is odd" in told
 
 
-def test_a_violation_is_never_the_least_room_for_none_is_allowed(account: Monthly) -> None:
+def test_a_violation_is_never_the_least_room_for_none_is_allowed(account: MonthlyReport) -> None:
     good = account.scores[account.scores["status"] == "on target"]
     extra = pd.DataFrame([account_rows(AS_OF, 0, 252)[4]], columns=list(SCORES.columns)).astype({"headroom": "Int64"})
     scores = pd.concat([good, extra], ignore_index=True)
@@ -251,57 +253,57 @@ def test_a_violation_is_never_the_least_room_for_none_is_allowed(account: Monthl
 # -- chapters -------------------------------------------------------------------------------------------------
 
 
-def test_a_chapter_says_what_the_rules_text_says_with_its_source_and_since_when(account: Monthly) -> None:
-    told = words(blocks.chapters(account).html)
+def test_a_chapter_says_what_the_rules_text_says_with_its_source_and_since_when(account: MonthlyReport) -> None:
+    told = words(blocks.measure_chapters(account).html)
     assert (
         "What may follow. Off target for 22 days in a row; of that the rule’s source says, under “at risk”: "
         "Offers may be deactivated. Source: Help page; the marketplace&#39;s own page." in told
     )
 
 
-def test_a_stage_that_is_not_reached_is_told_with_its_day(account: Monthly) -> None:
+def test_a_stage_that_is_not_reached_is_told_with_its_day(account: MonthlyReport) -> None:
     month = Stage(stage="a month off target", days=31, says="Risk of demotion")
     asked = [
         rule.model_copy(update={"stages": (month,)}) if rule.metric == "order_defect_rate" else rule
         for rule in account.rules
     ]
-    standings = {("order_defect_rate", "seller", 60): Standing(22, date(2026, 10, 10), False, None, "Reference")}
-    told = words(blocks.chapters(replace(account, rules=asked, standings=standings)).html)
+    standings = {("order_defect_rate", "seller", 60): Streak(22, date(2026, 10, 10), False, None, "Reference")}
+    told = words(blocks.measure_chapters(replace(account, rules=asked, standings=standings)).html)
     assert "From 31 days on, which is 9 November should it stay so, the rule’s source says" in told
 
 
-def test_a_group_that_stands_out_is_drawn_and_told_with_its_counts(account: Monthly) -> None:
-    held = blocks.chapters(account)
+def test_a_group_that_stands_out_is_drawn_and_told_with_its_counts(account: MonthlyReport) -> None:
+    held = blocks.measure_chapters(account)
     assert "order-defect-rate-seller-groups" in held.charts
     told = words(held.html)
     assert "16 of 276 at fault, of the rest 15 of 2,222; 7 to 27 orders more than at the rate of the rest." in told
     assert "ASIN" not in told
 
 
-def test_where_no_group_stands_out_one_sentence_says_so_and_nothing_is_drawn(account: Monthly) -> None:
-    held = blocks.chapters(account)
+def test_where_no_group_stands_out_one_sentence_says_so_and_nothing_is_drawn(account: MonthlyReport) -> None:
+    held = blocks.measure_chapters(account)
     assert "late-response-rate-all-groups" not in held.charts
     assert "Who carries the excess. No product, carrier or weekday stands out from chance." in words(held.html)
 
 
-def test_messages_are_called_messages_and_not_orders(account: Monthly) -> None:
-    chapter = blocks.chapters(account).html.split('id="late-response-rate-all"')[1].split("<section")[0]
+def test_messages_are_called_messages_and_not_orders(account: MonthlyReport) -> None:
+    chapter = blocks.measure_chapters(account).html.split('id="late-response-rate-all"')[1].split("<section")[0]
     told = words("<" + chapter)
     assert "Messages received 2 to 31 October: 6 of 46 were answered late." in told
     assert "The 6 messages at fault, by the day they leave" in told
     assert "order" not in told.lower()
 
 
-def test_violations_and_rating_have_no_chapter_of_orders(account: Monthly) -> None:
-    assert 'id="policy-violations-all"' not in blocks.chapters(account).html
+def test_violations_and_rating_have_no_chapter_of_orders(account: MonthlyReport) -> None:
+    assert 'id="policy-violations-all"' not in blocks.measure_chapters(account).html
     assert '<a href="#account">Policy violations</a>' in blocks.scorecard(account).html
 
 
 # -- messages, violations, rating ------------------------------------------------------------------------------
 
 
-def test_messages_stand_by_window_answered_in_time_late_and_waiting(account: Monthly) -> None:
-    held = blocks.contacts(account).html
+def test_messages_stand_by_window_answered_in_time_late_and_waiting(account: MonthlyReport) -> None:
+    held = blocks.buyer_messages(account).html
     assert rows_of(held) == [
         "7 days 25 – 31 Oct messages 10 in time 10 100.0% late 0 no answer yet 0 on average 10.5 hours",
         "30 days 2 – 31 Oct messages 46 in time 40 87.0% late 5 no answer yet 1 on average 9.3 hours",
@@ -310,11 +312,11 @@ def test_messages_stand_by_window_answered_in_time_late_and_waiting(account: Mon
 
 def test_blocks_of_which_nothing_is_known_are_empty() -> None:
     nothing = test_blocks.monthly()
-    for block in (blocks.contacts(nothing), blocks.account_state(nothing), blocks.reconciled(nothing)):
+    for block in (blocks.buyer_messages(nothing), blocks.account_state(nothing), blocks.reconciliation(nothing)):
         assert block._repr_html_() == ""
 
 
-def test_open_violations_stand_by_category_with_nought_for_those_that_a_file_told_of(account: Monthly) -> None:
+def test_open_violations_stand_by_category_with_nought_for_those_that_a_file_told_of(account: MonthlyReport) -> None:
     told = words(blocks.account_state(account).html)
     assert told.startswith("2 policy violations are open; the rating fell to 228")
     assert "Account status ✓ Normal" in told
@@ -326,15 +328,15 @@ def test_open_violations_stand_by_category_with_nought_for_those_that_a_file_tol
     assert "Amazon’s own number, as it reported on 31 October." in told
 
 
-def test_the_mark_of_a_rating_stands_at_its_share_of_the_scale(account: Monthly) -> None:
+def test_the_mark_of_a_rating_stands_at_its_share_of_the_scale(account: MonthlyReport) -> None:
     assert '<line x1="22.8%" x2="22.8%"' in blocks.account_state(account).html
 
 
 # -- Amazon's own figures ---------------------------------------------------------------------------------------
 
 
-def test_both_sides_stand_with_status_where_it_differs_and_every_cause(account: Monthly) -> None:
-    rows = rows_of(blocks.reconciled(account).html)
+def test_both_sides_stand_with_status_where_it_differs_and_every_cause(account: MonthlyReport) -> None:
+    rows = rows_of(blocks.reconciliation(account).html)
     assert rows[0].startswith(
         "Order defects 18 Aug – 16 Oct Ours 1.24% 31 of 2,498 ✕ Off target Amazon’s 0.96% 24 of 2,501 ✓ On target "
         "2 orders more counted: it cuts days in UTC, we in the marketplace’s zone. "
@@ -346,8 +348,8 @@ def test_both_sides_stand_with_status_where_it_differs_and_every_cause(account: 
     assert rows[1] == "Cancellation 24 – 30 Oct Ours 2.4% 7 of 297 Amazon’s 2.4% 7 of 297 No difference"
 
 
-def test_the_measures_without_a_figure_are_named(account: Monthly) -> None:
-    told = words(blocks.reconciled(account).html)
+def test_the_measures_without_a_figure_are_named(account: MonthlyReport) -> None:
+    told = words(blocks.reconciliation(account).html)
     assert "Amazon’s report for 31 October holds no figure for " in told
     assert "late shipment over 10 and 30 days" in told
     lacking = told.split("holds no figure for ")[1]
@@ -356,28 +358,28 @@ def test_the_measures_without_a_figure_are_named(account: Monthly) -> None:
 
 
 def test_every_known_cause_of_a_difference_has_words() -> None:
-    assert tuple(wording.beside.DIFFERENCES) == DIFFERENCES
+    assert tuple(wording.beside.DIFFERENCE_REASONS) == DIFFERENCES
 
 
 def test_every_metric_that_is_no_rate_is_shown_as_such() -> None:
     shown = {name: metric.shows for name, metric in metrics.METRICS.items() if metric.shows != "rate"}
-    assert shown == wording.account.SHOWS
+    assert shown == wording.account.FIGURE_KINDS
 
 
 # -- the page ---------------------------------------------------------------------------------------------------
 
 
-def test_no_text_of_the_account_is_markup(account: Monthly) -> None:
+def test_no_text_of_the_account_is_markup(account: MonthlyReport) -> None:
     html = "".join(block.html for block in all_blocks(account))
     assert TRICKY not in html
     assert html.count("&lt;b onload=x&gt;") >= 5
 
 
 CHARTS = {
-    "groups": lambda: charts.groups_beside_rest(drivers(True).head(4).assign(label="“Tent”"), finding="A tent."),
-    "sides": lambda: charts.ours_beside_theirs(
+    "groups": lambda: charts.excess_by_group(drivers(True).head(4).assign(label="“Tent”"), description="A tent."),
+    "sides": lambda: charts.our_and_marketplace_rates(
         pd.DataFrame({"label": ["Order defects", "Late shipment, 30 days"], "ours": [1.24, 0.4], "theirs": [0.96, 9.0],
-                      "ours_rate": ["1.24%", "1.6%"], "theirs_rate": ["0.96%", "36.0%"]}), finding="Apart.",
+                      "ours_rate": ["1.24%", "1.6%"], "theirs_rate": ["0.96%", "36.0%"]}), description="Apart.",
     ),
 }  # fmt: skip
 
@@ -385,16 +387,18 @@ CHARTS = {
 @pytest.mark.parametrize("name", CHARTS)
 def test_every_chart_is_valid_small_and_says_its_finding(name: str) -> None:
     chart = CHARTS[name]()
-    held = charts.spec(chart)
+    held = charts.vega_lite_spec(chart)
     alt.LayerChart.validate(held)
-    assert charts.describe(chart) == held["description"] != ""
-    assert charts.sizes(held)["narrow"][0] == 328
+    assert charts.chart_description(chart) == held["description"] != ""
+    assert charts.chart_sizes(held)["narrow"][0] == 328
     assert '"#' not in json.dumps(held)
     assert len(json.dumps(held)) < 20_000
 
 
 def test_a_group_that_stands_out_is_filled_and_others_are_not() -> None:
-    dots = next(layer for layer in charts.spec(CHARTS["groups"]())["layer"] if layer["mark"]["type"] == "point")
+    dots = next(
+        layer for layer in charts.vega_lite_spec(CHARTS["groups"]())["layer"] if layer["mark"]["type"] == "point"
+    )
     assert [row["c"] for row in dots["data"]["values"]] == [
         charts.colour("mark"), charts.colour("mark"), charts.colour("paper"), charts.colour("paper"),
     ]  # fmt: skip
@@ -402,18 +406,20 @@ def test_a_group_that_stands_out_is_filled_and_others_are_not() -> None:
 
 @pytest.mark.parametrize("width", [1280, 1000, 900, 360])
 def test_no_label_lies_over_another_and_nothing_scrolls_sideways(
-    offline_chromium: Any, account: Monthly, tmp_path: Path, width: int
+    offline_chromium: Any, account: MonthlyReport, tmp_path: Path, width: int
 ) -> None:
     bundle = pytest.importorskip("vl_convert").javascript_bundle()
-    (tmp_path / "whole.html").write_text(blocks.page("Harbor", all_blocks(account), vega_text=bundle), encoding="utf-8")
+    (tmp_path / "whole.html").write_text(
+        blocks.html_page("Harbor", all_blocks(account), vega_text=bundle), encoding="utf-8"
+    )
     sheet, said = opened(offline_chromium, tmp_path / "whole.html", width)
     assert sheet.evaluate(LABELS) == []
     assert sheet.evaluate("document.documentElement.scrollWidth") == width
     assert said == []
 
 
-def test_the_twin_holds_all_of_it_as_plain_data(account: Monthly) -> None:
-    figures = Twin(account, "harbor")._repr_mimebundle_()[MIME]["figures"]
+def test_the_twin_holds_all_of_it_as_plain_data(account: MonthlyReport) -> None:
+    figures = ReportData(account, "harbor")._repr_mimebundle_()[MIME_TYPE]["figures"]
     held = json.loads(json.dumps(figures, allow_nan=False))
     assert held["reconciled"][1]["theirs"] == {"counted": 2501, "at_fault": 24}
     assert held["reconciled"][1]["differences"][2] == {
@@ -445,7 +451,7 @@ def test_a_count_gives_way_to_violations_told_one_by_one_and_the_newest_count_st
         violation("other", "V-3", "2026-09-12", "2026-10-12"),
         violation("other", "V-4", "2026-09-12", "2026-11-02"),
     ])  # fmt: skip
-    held = model._violations(rows, AS_OF).set_index("category")
+    held = model._violations_by_category(rows, AS_OF).set_index("category")
     assert held["open"].to_dict() == {"listing": 1, "other": 1, "safety": 0}
     assert held["resolved"].to_dict() == {"listing": 0, "other": 1, "safety": 0}
 
@@ -455,7 +461,7 @@ def test_a_warning_that_the_newest_report_no_longer_names_has_gone() -> None:
         "kind": ["account", "warning", "account"], "name": ["account_status", "listing", "account_status"],
         "state": ["normal", "warned", "normal"], "count": None, "as_of": pd.to_datetime([BEFORE, BEFORE, AS_OF]),
     })  # fmt: skip
-    assert list(model._states(rows)["kind"]) == ["account"]
+    assert list(model._latest_account_states(rows)["kind"]) == ["account"]
 
 
 def test_the_violations_of_a_report_add_up_to_the_score_and_the_worst_window_has_drivers(tmp_path: Path) -> None:
@@ -470,8 +476,8 @@ def test_the_violations_of_a_report_add_up_to_the_score_and_the_worst_window_has
              "V-1,Listing policy,2026-10-20,,low,US", "V-2,Listing policy,2026-10-02,2026-10-05,,US",
              "V-3,Product condition,2026-09-02,,high,US"]  # fmt: skip
     (home / "violations.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    list(importer.take_in([home.parent], Store(store)))
-    made = model.open_month(workspace.Desk(store), "birchway-crafts", "2026-10")
+    list(importer.import_files([home.parent], Store(store)))
+    made = model.open_report(workspace.Workspace(store), "birchway-crafts", "2026-10")
     score = made.scores[made.scores["metric"] == "policy_violations"].iloc[0]
     assert made.violations["open"].sum() == score["at_fault"] == 2
     assert made.violations["resolved"].sum() == 1

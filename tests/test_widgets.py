@@ -48,7 +48,7 @@ def drawn_rates(spec: dict) -> list[float]:
 @pytest.mark.parametrize("day", [date(2026, 7, 15), OCTOBER])
 def test_an_answer_is_what_the_desk_scores(desk, window, day):
     question = Question("birchway-crafts", "US", "late_shipment_rate", "seller", window, day)
-    told = where_i_stand_model.answer(desk, question)
+    told = where_i_stand_model.answer_question(desk, question)
     expected = scored(desk, question)
     pd.testing.assert_series_equal(told.score, expected, check_names=False)
     assert told.orders["at_fault"].sum() == expected["at_fault"]
@@ -56,16 +56,18 @@ def test_an_answer_is_what_the_desk_scores(desk, window, day):
 
 
 def test_every_measure_of_every_account_has_an_answer_that_can_be_shown(desk):
-    for account, marketplace in where_i_stand_model.accounts(desk):
-        for metric, channel in where_i_stand_model.measures(desk, account, marketplace, OCTOBER):
-            told = where_i_stand_model.answer(desk, Question(account, marketplace, metric, channel, 45, OCTOBER))
-            shown = where_i_stand_model.shown(told)
+    for account, marketplace in where_i_stand_model.list_accounts(desk):
+        for metric, channel in where_i_stand_model.list_measures(desk, account, marketplace, OCTOBER):
+            told = where_i_stand_model.answer_question(
+                desk, Question(account, marketplace, metric, channel, 45, OCTOBER)
+            )
+            shown = where_i_stand_model.render_answer(told)
             assert shown["finding"][0][0]
-            assert len(shown["orders"]["rows"]) == min(len(told.orders), order_list.LISTED)
+            assert len(shown["orders"]["rows"]) == min(len(told.orders), order_list.MAX_ROWS)
 
 
 def test_the_orders_that_leave_first_stand_on_top(desk):
-    told = where_i_stand_model.answer(
+    told = where_i_stand_model.answer_question(
         desk, Question("birchway-crafts", "US", "late_shipment_rate", "seller", 30, OCTOBER)
     )
     assert len(told.orders) > 1
@@ -96,7 +98,7 @@ def test_a_day_that_is_none_is_refused(desk):
 
 def test_a_day_before_the_first_order_names_the_first_order_day(desk):
     with pytest.raises(QuestionError, match="its first is of 1 Feb 2026"):
-        where_i_stand_model.measures(desk, "birchway-crafts", "US", date(2026, 1, 31))
+        where_i_stand_model.list_measures(desk, "birchway-crafts", "US", date(2026, 1, 31))
 
 
 # -- the panel --------------------------------------------------------------------------------------------
@@ -111,7 +113,7 @@ def test_the_window_moves_finding_chart_and_orders(desk, panel):
         assert drawn_rates(shown["figure"]["spec"])[-1] == pytest.approx(expected["rate"], abs=1e-6)
         assert f"over {window} days" in panel.finding
         assert len(panel.orders) == expected["at_fault"]
-        assert len(shown["orders"]["rows"]) == min(expected["at_fault"], order_list.LISTED)
+        assert len(shown["orders"]["rows"]) == min(expected["at_fault"], order_list.MAX_ROWS)
 
 
 def test_the_day_moves_the_chart(desk, panel):
@@ -196,12 +198,12 @@ def test_a_page_that_asks_gets_vega_and_no_notebook_keeps_it(panel):
     sent = []
     panel.shown.send = lambda content, buffers=None: sent.append((content, buffers))
     panel.shown._handle_custom_msg({"vega": "please"}, [])
-    assert sent == [({"vega": "here"}, [vega_bundle.bundle().encode()])]
+    assert sent == [({"vega": "here"}, [vega_bundle.vega_bundle().encode()])]
     assert len(str(panel.shown.get_state())) < 200_000
 
 
 def test_the_script_asks_no_other_place():
-    for part in (js_widgets.PageDrawing, js_widgets.AnswerDrawing):
+    for part in (js_widgets.ChartDrawer, js_widgets.AnswerWidget):
         assert "http" not in part._esm.replace("http://www.w3.org", "")
 
 

@@ -27,7 +27,7 @@ def panel(desk):
 def test_it_opens_on_the_worst_measure_since_the_end_of_the_month_before(desk, panel):
     assert panel.before.value == SEPTEMBER
     assert panel.question == where_i_stand_model.first_question(desk, "birchway-crafts", OCTOBER)
-    assert panel.finding == f"{wording.bridge_title(wording.movement(panel.bridge))}."
+    assert panel.finding == f"{wording.bridge_title(wording.movement_from_bridge(panel.bridge))}."
 
 
 @pytest.mark.parametrize("window", [7, 30, 45])
@@ -38,8 +38,8 @@ def test_its_steps_lead_from_one_rate_to_the_other(desk, panel, window):
     assert (bridge.after.counted, bridge.after.at_fault) == (row["counted"], row["at_fault"])
     assert bridge.rate(bridge.before) + sum(step.change for step in bridge.steps) == bridge.rate(bridge.after)
     assert len(panel.orders) == len(bridge.orders)
-    assert len(panel.shown.shown["orders"]["rows"]) == min(len(panel.orders), order_list.LISTED)
-    places = panel.orders["step"].map(what_changed_model.STEPS.index)
+    assert len(panel.shown.shown["orders"]["rows"]) == min(len(panel.orders), order_list.MAX_ROWS)
+    places = panel.orders["step"].map(what_changed_model.STEP_ORDER.index)
     assert places.is_monotonic_increasing
 
 
@@ -81,9 +81,9 @@ def test_what_cannot_be_compared_is_said_and_the_next_is_answered(panel, before,
 
 def test_a_measure_of_every_account_is_drawn_or_refused_in_a_sentence(desk):
     panel, drawn = hk.what_changed(desk, as_of=OCTOBER, before=SEPTEMBER), 0
-    for account, marketplace in where_i_stand_model.accounts(desk):
+    for account, marketplace in where_i_stand_model.list_accounts(desk):
         panel.account.value = (account, marketplace)
-        for pair in where_i_stand_model.measures(desk, account, marketplace, OCTOBER):
+        for pair in where_i_stand_model.list_measures(desk, account, marketplace, OCTOBER):
             panel.measure.value = pair
             drawn += panel.bridge is not None
             assert panel.finding.endswith("."), panel.finding

@@ -14,8 +14,8 @@ from IPython.core.interactiveshell import InteractiveShell
 
 import healthkit as hk
 from healthkit.panels import order_list, portfolio_model, progress, where_i_stand_model
-from healthkit.panels.order_list import Listing, View
-from healthkit.panels.portfolio_model import Choice
+from healthkit.panels.order_list import ListView, OrderList
+from healthkit.panels.portfolio_model import AccountFilter
 from healthkit.panels.where_i_stand_model import Question, QuestionError
 from healthkit.report import wording
 
@@ -29,17 +29,17 @@ def desk(sample_store):
 
 @pytest.fixture(scope="module")
 def held(desk):
-    return portfolio_model.ranks(desk, AS_OF)
+    return portfolio_model.rank_accounts(desk, AS_OF)
 
 
 # -- RANKS ------------------------------------------------------------------------------------------------
 
 
 def test_every_rate_stands_once_in_the_window_where_it_is_worst(desk, held):
-    assert not held.duplicated(portfolio_model.KEY).any()
+    assert not held.duplicated(portfolio_model.KEY_COLUMNS).any()
     rows = desk.score(AS_OF)
     rows = rows[rows["metric"].map(where_i_stand_model.is_rate)]
-    assert len(held) == len(rows.drop_duplicates(portfolio_model.KEY))
+    assert len(held) == len(rows.drop_duplicates(portfolio_model.KEY_COLUMNS))
     both = rows[(rows["account"] == "birchway-crafts") & (rows["metric"] == "late_shipment_rate")]
     mine = held[(held["account"] == "birchway-crafts") & (held["metric"] == "late_shipment_rate")].iloc[0]
     assert len(both) == 2
@@ -48,7 +48,7 @@ def test_every_rate_stands_once_in_the_window_where_it_is_worst(desk, held):
 
 def test_harm_is_the_sum_of_each_day_s_chance_times_the_orders_of_a_day(desk, held):
     row = held.iloc[0]
-    seen = desk.futures(row, ahead=portfolio_model.AHEAD, draws=portfolio_model.DRAWS)
+    seen = desk.futures(row, days_ahead=portfolio_model.AHEAD_DAYS, draws=portfolio_model.DRAWS)
     assert row["harm"] == pytest.approx(seen.days["off"].iloc[1:].sum() * row["counted"] / row["window"])
     assert row["chance"] == seen.breach[30]
 
@@ -60,7 +60,7 @@ def test_accounts_stand_by_their_largest_harm(held):
 
 
 def test_without_a_look_ahead_they_stand_by_status_and_share_of_the_limit(desk):
-    rows = portfolio_model.ranks(desk, AS_OF, ahead=False)
+    rows = portfolio_model.rank_accounts(desk, AS_OF, look_ahead=False)
     assert rows["harm"].isna().all()
     first = rows.drop_duplicates(["account", "marketplace"])
     assert first["status"].iloc[0] == "off target"
@@ -75,26 +75,30 @@ def test_an_interrupt_keeps_what_was_seen(desk):
                 raise KeyboardInterrupt
             yield one
 
-    rows = portfolio_model.ranks(desk, AS_OF, track=stopped)
+    rows = portfolio_model.rank_accounts(desk, AS_OF, track=stopped)
     assert rows["harm"].notna().sum() == 3
     assert len(rows) > 3
 
 
 def test_a_day_before_all_orders_is_refused_in_words(desk):
     with pytest.raises(QuestionError, match="No account has orders by 1 Jan 2026"):
-        portfolio_model.ranks(desk, date(2026, 1, 1))
+        portfolio_model.rank_accounts(desk, date(2026, 1, 1))
 
 
 def test_a_choice_leaves_the_accounts_that_are_so(held):
-    every = portfolio_model.chosen(held, Choice())
-    assert list(portfolio_model.chosen(held, Choice(find="LANTERN"))["account"]) == ["lantern-hill-lighting"]
-    assert set(portfolio_model.chosen(held, Choice(marketplace="UK"))["account"]) == {"thistle-and-wren"}
-    off = portfolio_model.chosen(held, Choice(status="off target"))
+    every = portfolio_model.select_accounts(held, AccountFilter())
+    assert list(portfolio_model.select_accounts(held, AccountFilter(find="LANTERN"))["account"]) == [
+        "lantern-hill-lighting"
+    ]
+    assert set(portfolio_model.select_accounts(held, AccountFilter(marketplace="UK"))["account"]) == {
+        "thistle-and-wren"
+    }
+    off = portfolio_model.select_accounts(held, AccountFilter(status="off target"))
     assert 0 < len(off) < len(every)
     for row in off.itertuples():
         mine = held[(held["account"] == row.account) & (held["marketplace"] == row.marketplace)]
         assert (mine["status"] == "off target").any()
-    assert portfolio_model.chosen(held, Choice(find="nobody")).empty
+    assert portfolio_model.select_accounts(held, AccountFilter(find="nobody")).empty
 
 
 # -- the panel --------------------------------------------------------------------------------------------
@@ -102,7 +106,7 @@ def test_a_choice_leaves_the_accounts_that_are_so(held):
 
 @pytest.fixture
 def panel(desk):
-    return hk.portfolio(desk, "2026-10-31", ahead=False)
+    return hk.portfolio(desk, "2026-10-31", look_ahead=False)
 
 
 def drawn_figures(panel) -> dict[str, str]:
@@ -120,7 +124,7 @@ def test_small_charts_show_what_the_desk_scores(desk, panel):
         name, figure = (row["t"] for row in cell["layer"][-1]["data"]["values"])
         account = next(pair for pair in panel.drawn if pair[0].startswith(name.rstrip("…")))
         row = desk.measure(account[0], "late_shipment_rate", AS_OF, window=45, marketplace=account[1], channel="seller")
-        rate = wording.rate(int(row["counted"]), int(row["at_fault"]), row["side"], row["target"])
+        rate = wording.format_rate(int(row["counted"]), int(row["at_fault"]), row["side"], row["target"])
         assert figure.endswith(rate)
 
 
@@ -159,10 +163,10 @@ def test_the_page_opens_an_account_at_its_measure_and_draws_another(panel):
 
 def test_a_long_table_is_listed_in_parts(desk, held):
     many = pd.concat([held.assign(account=held["account"] + f"-{n}") for n in range(20)], ignore_index=True)
-    look = portfolio_model.Shown(Choice(), [], ("late_shipment_rate", "seller"), 30, listed=5)
-    rows = portfolio_model.chosen(many, Choice())
+    look = portfolio_model.PortfolioSettings(AccountFilter(), [], ("late_shipment_rate", "seller"), 30, listed=5)
+    rows = portfolio_model.select_accounts(many, AccountFilter())
     rows = rows.assign(account=rows["account"].str.replace(r"-\d+$", "", regex=True))
-    told = portfolio_model.table(desk, many, rows, AS_OF, look)
+    told = portfolio_model.render_table(desk, many, rows, AS_OF, look)
     assert len(told["rows"]) == 5
     assert told["more"] == len(rows) - 5
 
@@ -171,22 +175,22 @@ def test_a_long_table_is_listed_in_parts(desk, held):
 
 
 @pytest.fixture
-def orders(desk) -> Listing:
-    told = where_i_stand_model.answer(
+def orders(desk) -> OrderList:
+    told = where_i_stand_model.answer_question(
         desk, Question("birchway-crafts", "US", "late_shipment_rate", "seller", 30, AS_OF)
     )
-    return where_i_stand_model.listing(told)
+    return where_i_stand_model.list_orders_at_fault(told)
 
 
 def test_a_list_is_sorted_both_ways_and_found_in(orders):
-    up = orders.seen(View("order_id"))["order_id"]
+    up = orders.seen(ListView("order_id"))["order_id"]
     assert list(up) == sorted(orders.orders["order_id"])
-    assert list(orders.seen(View("order_id", descending=True))["order_id"]) == list(up)[::-1]
+    assert list(orders.seen(ListView("order_id", descending=True))["order_id"]) == list(up)[::-1]
     one = up.iloc[2]
-    assert list(orders.seen(View(find=one[3:].upper()))["order_id"]) == [one]
-    assert len(orders.seen(View(find="shipped late"))) == len(orders.orders)
-    assert orders.seen(View(find="no such order")).empty
-    assert orders.shown(View(find="no such order"))["title"] == "No order holds that"
+    assert list(orders.seen(ListView(find=one[3:].upper()))["order_id"]) == [one]
+    assert len(orders.seen(ListView(find="shipped late"))) == len(orders.orders)
+    assert orders.seen(ListView(find="no such order")).empty
+    assert orders.shown(ListView(find="no such order"))["title"] == "No order holds that"
 
 
 def test_a_csv_holds_the_view_and_no_formula():
@@ -196,32 +200,32 @@ def test_a_csv_holds_the_view_and_no_formula():
         "clock_day": pd.to_datetime("2026-10-01"), "known_on": pd.to_datetime("2026-10-02"), "at_fault": 1,
     })  # fmt: skip
     heads = {"leaves_on": "Leaves on", "order_id": "Order"}
-    held = Listing(rows, heads, lambda listed, many: f"{listed} of {many}", 2026, "x.csv")
-    told = list(csv.DictReader(io.StringIO(held.csv(View("order_id")))))
+    held = OrderList(rows, heads, lambda listed, many: f"{listed} of {many}", 2026, "x.csv")
+    told = list(csv.DictReader(io.StringIO(held.csv(ListView("order_id")))))
     assert [row["order_id"] for row in told] == ["111-1", "'=cmd()"]
     assert told[0]["leaves_on"] == "2026-11-02"
-    assert len(list(csv.DictReader(io.StringIO(held.csv(View(find="111")))))) == 1
+    assert len(list(csv.DictReader(io.StringIO(held.csv(ListView(find="111")))))) == 1
 
 
 def test_days_of_a_chart_give_the_orders_at_fault_on_any_of_them(desk):
-    told = where_i_stand_model.answer(
+    told = where_i_stand_model.answer_question(
         desk, Question("birchway-crafts", "US", "late_shipment_rate", "seller", 30, AS_OF)
     )
     first, last = date(2026, 10, 10), date(2026, 10, 20)
     expected: set[str] = set()
-    for day in hk.days_of(first, last):
+    for day in hk.list_days(first, last):
         row = desk.measure("birchway-crafts", "late_shipment_rate", day, window=30)
         expected |= set(desk.orders_at_fault(row)["order_id"])
-    assert set(where_i_stand_model.behind(desk, told, first, last)["order_id"]) == expected
+    assert set(where_i_stand_model.orders_at_fault_between(desk, told, first, last)["order_id"]) == expected
     with pytest.raises(QuestionError, match="Choose a day that the chart shows"):
-        where_i_stand_model.behind(desk, told, first, date(2027, 1, 1))
+        where_i_stand_model.orders_at_fault_between(desk, told, first, date(2027, 1, 1))
 
 
 def test_a_day_is_read_as_the_answer_of_that_day_would_say(desk):
     asked = Question("birchway-crafts", "US", "late_shipment_rate", "seller", 30, AS_OF)
     day = date(2026, 10, 3)
-    then = where_i_stand_model.answer(desk, asked._replace(as_of=day))
-    said = where_i_stand_model.read(where_i_stand_model.answer(desk, asked), day)
+    then = where_i_stand_model.answer_question(desk, asked._replace(as_of=day))
+    said = where_i_stand_model.describe_day(where_i_stand_model.answer_question(desk, asked), day)
     assert said == f"{''.join(map(str, then.finding))} {then.lead}"
 
 
@@ -269,7 +273,7 @@ def shell():
 def test_what_the_kit_refuses_is_one_sentence(shell, capsys, tmp_path):
     shell.run_cell("import healthkit as hk\nhk.setup()", store_history=False)
     capsys.readouterr()
-    ended = shell.run_cell(f"hk.open_desk({str(tmp_path / 'nowhere')!r})", store_history=False)
+    ended = shell.run_cell(f"hk.open_workspace({str(tmp_path / 'nowhere')!r})", store_history=False)
     said = "".join(capsys.readouterr())
     assert not ended.success
     assert "python -m healthkit import" in said
@@ -299,17 +303,17 @@ def test_a_desk_counts_at_once_and_follows_the_loop(sample_store, tmp_path, monk
     desk = hk.Desk(tmp_path / "store", "amazon_reference", track=track)
     assert len(desk.counts.exposure) > 0
     assert seen
-    assert isinstance(progress.open_desk(str(sample_store)), hk.Desk)
+    assert isinstance(progress.open_workspace(str(sample_store)), hk.Desk)
 
 
 def test_a_thousand_accounts_are_shown_quickly_and_in_parts(desk, held):
     every = pd.concat([held.assign(account=[f"{name}-{n}" for name in held["account"]]) for n in range(125)])
-    assert len(portfolio_model.chosen(every, Choice())) == 1000
+    assert len(portfolio_model.select_accounts(every, AccountFilter())) == 1000
     assert np.isfinite(every["used"].dropna()).all()
 
 
 def test_file_names_hold_nothing_but_plain_letters():
-    assert order_list.file_name("../../etc/passwd", "m", AS_OF, AS_OF) == "etc-passwd_m_2026-10-31.csv"
+    assert order_list.csv_file_name("../../etc/passwd", "m", AS_OF, AS_OF) == "etc-passwd_m_2026-10-31.csv"
 
 
 @pytest.mark.parametrize("day", ["2026-02-01", "2026-02-02", "2027-06-01"])

@@ -26,50 +26,50 @@ def panel(desk):
 
 def test_it_has_a_slider_for_each_cause_the_commonest_first(desk, panel):
     calendar = desk.calendar(desk.measure("lantern-hill-lighting", "order_defect_rate", OCTOBER))
-    many = {cause: calendar.orders["causes"].str.contains(cause).sum() for cause in panel.fewer}
+    many = {cause: calendar.orders["causes"].str.contains(cause).sum() for cause in panel.cause_sliders}
     assert list(many.values()) == sorted(many.values(), reverse=True)
     assert set(many) == {"a_to_z_claim", "negative_feedback", "chargeback"}
-    assert panel.fewer["a_to_z_claim"].description == "Fewer A-to-z claims, %"
+    assert panel.cause_sliders["a_to_z_claim"].description == "Fewer A-to-z claims, %"
 
 
 def test_at_nothing_it_shows_what_is(panel):
     assert panel.scenario == []
     assert panel.answer.after["at_fault"] == panel.answer.before["at_fault"]
     assert "would still be at" in panel.finding
-    assert panel.saved.empty
+    assert panel.orders_saved.empty
 
 
 def test_the_sliders_are_the_scenario_that_the_desk_plays(desk, panel):
-    panel.fewer["a_to_z_claim"].value = 60
+    panel.cause_sliders["a_to_z_claim"].value = 60
     panel.volume.value = 20
     row = desk.measure("lantern-hill-lighting", "order_defect_rate", OCTOBER)
     steps = [{"fewer": {"cause": "a_to_z_claim", "by": "60%"}}, {"volume": {"by": "20%", "since": OCTOBER}}]
     held = desk.what_if(row, steps)
     assert [next(iter(step)) for step in panel.scenario] == ["fewer", "volume"]
     assert panel.answer.after["at_fault"] == held.after["at_fault"] < row["at_fault"]
-    assert panel.answer.edited.back_on == held.edited.back_on
-    assert panel.saved["order_id"].tolist() == held.saved["order_id"].tolist() != []
+    assert panel.answer.calendar_after.back_on == held.calendar_after.back_on
+    assert panel.orders_saved["order_id"].tolist() == held.orders_saved["order_id"].tolist() != []
     assert "instead of" in panel.finding
-    assert len(panel.shown.shown["orders"]["rows"]) == len(held.saved)
+    assert len(panel.shown.shown["orders"]["rows"]) == len(held.orders_saved)
 
 
 def test_another_measure_has_its_own_causes(panel):
     panel.measure.value = ("late_shipment_rate", "seller")
-    assert list(panel.fewer) == ["shipped_late"]
+    assert list(panel.cause_sliders) == ["shipped_late"]
 
 
 def test_what_cannot_be_tried_is_said_in_a_sentence(panel):
     panel.measure.value = ("refund_rate", "seller")
     assert "not held against a target" in panel.finding
     assert panel.answer is None
-    assert panel.saved.empty
+    assert panel.orders_saved.empty
 
 
 def test_every_measure_of_every_account_can_be_tried_or_says_why(desk):
     panel, drawn = hk.what_if(desk, as_of=OCTOBER), 0
-    for account, marketplace in where_i_stand_model.accounts(desk):
+    for account, marketplace in where_i_stand_model.list_accounts(desk):
         panel.account.value = (account, marketplace)
-        for pair in where_i_stand_model.measures(desk, account, marketplace, OCTOBER):
+        for pair in where_i_stand_model.list_measures(desk, account, marketplace, OCTOBER):
             panel.measure.value = pair
             drawn += panel.answer is not None
             assert panel.finding.endswith("."), panel.finding
@@ -79,7 +79,7 @@ def test_every_measure_of_every_account_can_be_tried_or_says_why(desk):
 def test_the_button_sets_what_a_cause_alone_needs(desk):
     panel = hk.what_if(desk, "birchway-crafts", "2026-10-31")
     panel.measure.value = ("late_shipment_rate", "seller")
-    slider, button = panel._tries.children[0].children
+    slider, button = panel._slider_rows.children[0].children
     assert button.description == "Needed: 60% (38 orders)"
     button.click()
     assert slider.value == 60
@@ -91,7 +91,7 @@ def test_the_button_sets_what_a_cause_alone_needs(desk):
 def test_without_new_orders_the_best_case_is_another(desk):
     panel = hk.what_if(desk, "birchway-crafts", "2026-10-31")
     panel.measure.value = ("late_shipment_rate", "seller")
-    panel.still.value = True
+    panel.no_new_orders.value = True
     assert "no order comes" in panel.shown.shown["lead"]
     row = panel.answer.before
     assert panel.answer.calendar.back_on == desk.calendar(row, new_orders=False).back_on

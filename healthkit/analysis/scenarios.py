@@ -17,13 +17,13 @@ import numpy as np
 import pandas as pd
 
 from healthkit.analysis import outlook
-from healthkit.analysis.outlook import Calendar
+from healthkit.analysis.outlook import RollOffCalendar
 from healthkit.metrics import scores
 from healthkit.metrics.exposure import Counts
 from healthkit.metrics.policy import SIDES, Policy, Rule, judge
 from healthkit.schema import yaml_lines
 
-STEPS = {
+SCENARIO_STEPS = {
     "fewer": "cause, by [percent], since [day, may be left out]: so many fewer orders at fault for a cause",
     "cleared": "orders [ids], cause [may be left out]: claims won, feedback removed",
     "volume": "by [percent, + or -], since [day]: more or fewer orders from a day on, as good as the others",
@@ -33,7 +33,7 @@ STEPS = {
     "lag": "a window that ends so many days before the day shown [days]",
 }
 """What a step may be, and what it holds."""
-Without = Callable[[str, date | None], tuple[Counts, float]]
+ExcludeProduct = Callable[[str, date | None], tuple[Counts, float]]
 """Of an SKU and a day: the counts without the orders that hold nothing else from that day on, and their share."""
 
 
@@ -41,7 +41,7 @@ class ScenarioError(ValueError):
     """A scenario that cannot be played; the message says which step, why, and what there is instead."""
 
 
-class Step(NamedTuple):
+class ScenarioStep(NamedTuple):
     """One step of a scenario, its words read and found possible in themselves."""
 
     kind: str
@@ -55,20 +55,20 @@ class Step(NamedTuple):
 
 
 @dataclass(frozen=True)
-class WhatIf:
+class ScenarioResult:
     """A scenario played on one measure: SCORES as it is and as it would be, both calendars, and the orders it saves."""
 
     before: pd.Series
     after: pd.Series
-    calendar: Calendar
-    edited: Calendar
-    saved: pd.DataFrame
+    calendar: RollOffCalendar
+    calendar_after: RollOffCalendar
+    orders_saved: pd.DataFrame
 
 
 # -- reading a scenario -----------------------------------------------------------------------------------------
 
 
-def scenario(told: Any) -> list[Step]:
+def parse_scenario(data: Any) -> list[ScenarioStep]:
     """Read a scenario: a list of mappings with one step each, or a mapping with the list under `steps`.
 
     Raises ScenarioError naming the step for one that is unknown or says what cannot be.
@@ -79,131 +79,131 @@ def scenario(told: Any) -> list[Step]:
     Traceback (most recent call last):
     healthkit.analysis.scenarios.ScenarioError: Step 1, fewer: 140% fewer cannot be; give 0% to 100%.
     """
-    steps = told.get("steps") if isinstance(told, Mapping) else told
+    steps = data.get("steps") if isinstance(data, Mapping) else data
     if not isinstance(steps, Sequence) or isinstance(steps, str) or not steps:
-        raise ScenarioError(f"A scenario is a list of steps. There are: {', '.join(STEPS)}.")
-    return [_step(place, one) for place, one in enumerate(steps, 1)]
+        raise ScenarioError(f"A scenario is a list of steps. There are: {', '.join(SCENARIO_STEPS)}.")
+    return [_parse_step(place, one) for place, one in enumerate(steps, 1)]
 
 
-def read(path: Path) -> list[Step]:
+def read_scenario(path: Path) -> list[ScenarioStep]:
     """Read a scenario from a YAML file (see `scenario`).
 
     Raises ScenarioError naming the file and the step; OSError where it cannot be read.
     """
     try:
-        return scenario(yaml_lines.without_lines(yaml_lines.read(path)))
+        return parse_scenario(yaml_lines.without_lines(yaml_lines.read_yaml(path)))
     except yaml_lines.YamlError as error:
         raise ScenarioError(str(error)) from None
     except ScenarioError as error:
         raise ScenarioError(f"{path.name}: {error}") from None
 
 
-def _step(place: int, told: Any) -> Step:
-    if not isinstance(told, Mapping) or len(told) != 1:
-        raise ScenarioError(f"Step {place} must be one of {', '.join(STEPS)}, each on a line of its own.")
-    kind, said = next(iter(told.items()))
-    where = f"Step {place}, {kind}"
-    if kind not in STEPS:
-        raise ScenarioError(f"{where}: there is no such step. There are: {', '.join(STEPS)}.")
+def _parse_step(position: int, data: Any) -> ScenarioStep:
+    if not isinstance(data, Mapping) or len(data) != 1:
+        raise ScenarioError(f"Step {position} must be one of {', '.join(SCENARIO_STEPS)}, each on a line of its own.")
+    kind, said = next(iter(data.items()))
+    where = f"Step {position}, {kind}"
+    if kind not in SCENARIO_STEPS:
+        raise ScenarioError(f"{where}: there is no such step. There are: {', '.join(SCENARIO_STEPS)}.")
     if kind in ("target", "window", "lag"):
-        return _rule_step(kind, place, said, where)
+        return _parse_rule_step(kind, position, said, where)
     allowed = {"fewer": {"cause", "by", "since"}, "cleared": {"orders", "cause"}, "volume": {"by", "since"},
                "stop_selling": {"sku", "since"}}[kind]  # fmt: skip
     if not isinstance(said, Mapping) or set(said) - allowed:
-        raise ScenarioError(f"{where}: it holds {', '.join(sorted(allowed))}: {STEPS[kind]}.")
+        raise ScenarioError(f"{where}: it holds {', '.join(sorted(allowed))}: {SCENARIO_STEPS[kind]}.")
     needed = {"fewer": ("cause", "by"), "cleared": ("orders",), "volume": ("by",), "stop_selling": ("sku",)}[kind]
     for name in needed:
         if said.get(name) in (None, "", []):
-            raise ScenarioError(f"{where}: it lacks {name}: {STEPS[kind]}.")
-    by = _percent(said["by"], where) if "by" in said else Fraction(0)
+            raise ScenarioError(f"{where}: it lacks {name}: {SCENARIO_STEPS[kind]}.")
+    by = _parse_percent(said["by"], where) if "by" in said else Fraction(0)
     if kind == "fewer" and not 0 <= by <= 1:
         raise ScenarioError(f"{where}: {said['by']} fewer cannot be; give 0% to 100%.")
     if kind == "volume" and not -1 <= by <= 10:
         raise ScenarioError(f"{where}: {said['by']} cannot be; give -100% to +1000%.")
-    since = _day(said.get("since"), where)
+    since = _parse_day(said.get("since"), where)
     orders = said.get("orders", ())
     ids = (orders,) if isinstance(orders, str) else tuple(str(one) for one in orders)
-    return Step(kind, place, str(said.get("cause") or ""), by, since, ids, str(said.get("sku") or ""))
+    return ScenarioStep(kind, position, str(said.get("cause") or ""), by, since, ids, str(said.get("sku") or ""))
 
 
-def _rule_step(kind: str, place: int, said: Any, where: str) -> Step:
+def _parse_rule_step(kind: str, position: int, value: Any, step_label: str) -> ScenarioStep:
     if kind == "target":
-        share = _percent(said, where)
+        share = _parse_percent(value, step_label)
         if not 0 <= share <= 1:
-            raise ScenarioError(f"{where}: {said} is no share; give 0% to 100%.")
-        return Step(kind, place, by=share)
+            raise ScenarioError(f"{step_label}: {value} is no share; give 0% to 100%.")
+        return ScenarioStep(kind, position, by=share)
     least = 1 if kind == "window" else 0
-    if not isinstance(said, int) or isinstance(said, bool) or not least <= said <= 3650:
-        raise ScenarioError(f"{where}: {said!r} is no number of days; give {least} to 3650.")
-    return Step(kind, place, days=said)
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= 3650:
+        raise ScenarioError(f"{step_label}: {value!r} is no number of days; give {least} to 3650.")
+    return ScenarioStep(kind, position, days=value)
 
 
-def _percent(said: Any, where: str) -> Fraction:
+def _parse_percent(value: Any, step_label: str) -> Fraction:
     """A share: "30%", "30 %", "+20%", "1/100", or 0.3.
 
     >>> _percent("-20 %", ""), _percent("1/100", ""), _percent(0.3, "")
     (Fraction(-1, 5), Fraction(1, 100), Fraction(3, 10))
     """
-    text = str(said).replace(" ", "").removeprefix("+")
+    text = str(value).replace(" ", "").removeprefix("+")
     try:
         return Fraction(text[:-1]) / 100 if text.endswith("%") else Fraction(text)
     except (ValueError, ZeroDivisionError):
-        raise ScenarioError(f"{where}: {said!r} is no percentage; write it as 30%.") from None
+        raise ScenarioError(f"{step_label}: {value!r} is no percentage; write it as 30%.") from None
 
 
-def _day(said: Any, where: str) -> date | None:
-    if said is None or isinstance(said, date):
-        return said
+def _parse_day(value: Any, step_label: str) -> date | None:
+    if value is None or isinstance(value, date):
+        return value
     try:
-        return date.fromisoformat(str(said))
+        return date.fromisoformat(str(value))
     except ValueError:
-        raise ScenarioError(f"{where}: {said!r} is not a day; write it as 2026-10-31.") from None
+        raise ScenarioError(f"{step_label}: {value!r} is not a day; write it as 2026-10-31.") from None
 
 
 # -- playing it -------------------------------------------------------------------------------------------------
 
 
-def play(
+def run_scenario(
     counts: Counts,
     policy: Policy,
     row: pd.Series,
-    steps: Iterable[Step],
+    steps: Iterable[ScenarioStep],
     *,
-    without: Without | None = None,
-    ahead: int | None = None,
+    exclude_product: ExcludeProduct | None = None,
+    days_ahead: int | None = None,
     new_orders: bool = True,
-) -> WhatIf:
+) -> ScenarioResult:
     """Play a scenario on one row of SCORES, as known on the evening of its as-of day.
 
     `without` counts again without a product, which the counts alone cannot. Raises ScenarioError for a cause, an
     order, a product or a day that the account does not have, naming those there are.
     """
     as_of = row["as_of"].date()
-    known = outlook.known_by(counts, as_of)
-    before = outlook.calendar(known, policy, row, ahead=ahead, new_orders=new_orders)
-    played = _Played(
+    known = outlook.counts_known_on(counts, as_of)
+    before = outlook.roll_off_calendar(known, policy, row, days_ahead=days_ahead, new_orders=new_orders)
+    played = _ScenarioState(
         known, known, before.rule, int(row["window"]), (row["as_of"] - row["last_day"]).days, row, 1.0, None
     )
     for step in sorted(steps, key=lambda step: step.kind != "stop_selling"):  # for it counts from the orders again
-        played = _edited(played, step, before, without)
+        played = _apply_step(played, step, before, exclude_product)
     edited = replace(policy, rules=(played.rule,), begins=())
-    asked = _asked_again(row, played)
-    scored = _scored(played, edited, row, as_of)
-    after = outlook.calendar(
+    asked = _edited_row(row, played)
+    scored = _score_state(played, edited, row, as_of)
+    after = outlook.roll_off_calendar(
         played.counts,
         edited,
         asked,
-        ahead=ahead,
+        days_ahead=days_ahead,
         new_orders=new_orders,
         volume=played.volume,
         volume_since=played.since,
     )
     saved = before.orders[~before.orders["order_id"].isin(after.orders["order_id"])]
-    return WhatIf(row, scored, before, after, saved.reset_index(drop=True))
+    return ScenarioResult(row, scored, before, after, saved.reset_index(drop=True))
 
 
 @dataclass(frozen=True)
-class _Played:
+class _ScenarioState:
     """The counts and the rule after some steps; `volume` is what new orders are multiplied by, from a day on.
 
     `known` are the counts before the first step.
@@ -219,26 +219,28 @@ class _Played:
     since: date | None
 
 
-def _edited(played: _Played, step: Step, before: Calendar, without: Without | None) -> _Played:
+def _apply_step(
+    state: _ScenarioState, step: ScenarioStep, before: RollOffCalendar, exclude_product: ExcludeProduct | None
+) -> _ScenarioState:
     """One step more."""
     where = f"Step {step.place}, {step.kind}"
     if step.kind == "fewer":
-        return _with_faults(played, _fewer(played, step, before, where))
+        return _replace_faults(state, _apply_fewer(state, step, before, where))
     if step.kind == "cleared":
-        return _with_faults(played, _cleared(played, step, where))
+        return _replace_faults(state, _apply_cleared(state, step, where))
     if step.kind == "volume":
         since = step.since or before.as_of
         if since < before.as_of:
             raise ScenarioError(f"{where}: {since} is past; the volume changes from {before.as_of} on or later.")
-        return replace(played, volume=played.volume * float(1 + step.by), since=since)
+        return replace(state, volume=state.volume * float(1 + step.by), since=since)
     if step.kind == "stop_selling":
-        return _without_product(played, step, before.as_of, without, where)
+        return _apply_stop_selling(state, step, before.as_of, exclude_product, where)
     if step.kind == "target":
-        return replace(played, rule=_with_target(played.rule, step.by))
-    return replace(played, window=step.days) if step.kind == "window" else replace(played, lag=step.days)
+        return replace(state, rule=_replace_target(state.rule, step.by))
+    return replace(state, window=step.days) if step.kind == "window" else replace(state, lag=step.days)
 
 
-def _with_target(rule: Rule, share: Fraction) -> Rule:
+def _replace_target(rule: Rule, share: Fraction) -> Rule:
     """The rule with another share asked for, on the same side."""
     assert rule.target is not None
     name = rule.target.side.replace(" ", "_")
@@ -246,10 +248,10 @@ def _with_target(rule: Rule, share: Fraction) -> Rule:
     return Rule.model_validate(rule.model_dump() | asked)
 
 
-def _mine(played: _Played, faults: pd.DataFrame) -> np.ndarray:
+def _rows_of_measure(state: _ScenarioState, faults: pd.DataFrame) -> np.ndarray:
     """Which rows of FAULTS are of the measure that is played."""
-    row = played.row
-    named = {"metric": row["metric"], "basis": str(played.rule.basis), "account": row["account"],
+    row = state.row
+    named = {"metric": row["metric"], "basis": str(state.rule.basis), "account": row["account"],
              "marketplace": row["marketplace"], "channel": row["channel"]}  # fmt: skip
     mine = np.ones(len(faults), dtype=bool)
     for name, value in named.items():
@@ -257,56 +259,56 @@ def _mine(played: _Played, faults: pd.DataFrame) -> np.ndarray:
     return mine
 
 
-def _with_faults(played: _Played, faults: pd.DataFrame) -> _Played:
-    return replace(played, counts=replace(played.counts, faults=faults))
+def _replace_faults(state: _ScenarioState, faults: pd.DataFrame) -> _ScenarioState:
+    return replace(state, counts=replace(state.counts, faults=faults))
 
 
-def _fewer(played: _Played, step: Step, before: Calendar, where: str) -> pd.DataFrame:
+def _apply_fewer(state: _ScenarioState, step: ScenarioStep, before: RollOffCalendar, step_label: str) -> pd.DataFrame:
     """FAULTS with so many fewer orders at fault for a cause: of those at fault now or entering, spread evenly."""
     held = before.orders
     causes = sorted({cause for causes in held["causes"] for cause in causes.split("+")})
     if step.cause not in causes:
         there = f"There are: {', '.join(causes)}" if causes else "No order is at fault"
-        raise ScenarioError(f"{where}: no order of this measure is at fault for {step.cause!r}. {there}.")
+        raise ScenarioError(f"{step_label}: no order of this measure is at fault for {step.cause!r}. {there}.")
     since = step.since or date.min
     begins = held["clock_day"].min()
     if step.since is not None and step.since > before.last:
-        raise ScenarioError(f"{where}: {step.since} is after the last day that is looked at, {before.last}.")
+        raise ScenarioError(f"{step_label}: {step.since} is after the last day that is looked at, {before.last}.")
     if step.since is not None and pd.Timestamp(step.since) < begins - pd.Timedelta(days=3650):
-        raise ScenarioError(f"{where}: {step.since} is long before the first order at fault, of {begins.date()}.")
-    chosen = saved_orders(held, step.cause, step.by, since)
-    return _freed(played, chosen, {step.cause})
+        raise ScenarioError(f"{step_label}: {step.since} is long before the first order at fault, of {begins.date()}.")
+    chosen = pick_saved_orders(held, step.cause, step.by, since)
+    return _remove_causes(state, chosen, {step.cause})
 
 
-def saved_orders(held: pd.DataFrame, cause: str, by: Fraction, since: date = date.min) -> list[str]:
+def pick_saved_orders(orders: pd.DataFrame, cause: str, share: Fraction, since: date = date.min) -> list[str]:
     """The orders that a cause is taken from: so large a share of those that have it, spread over the days.
 
     A larger share takes the same orders and more, so that a slider never gives back what it saved.
     """
     first = np.datetime64(since, "s") if since > date.min else np.datetime64("NaT")
-    rows = zip(held["clock_day"].to_numpy(), held["order_id"].tolist(), held["causes"].tolist(), strict=True)
+    rows = zip(orders["clock_day"].to_numpy(), orders["order_id"].tolist(), orders["causes"].tolist(), strict=True)
     having = sorted((day, name) for day, name, causes in rows if cause in causes.split("+") and not day < first)
     ordered = [name for _, name in having]
-    turn = sorted(range(len(ordered)), key=_spread)
-    return [ordered[place] for place in turn[: int(by * len(ordered))]]
+    turn = sorted(range(len(ordered)), key=_van_der_corput)
+    return [ordered[place] for place in turn[: int(share * len(ordered))]]
 
 
-def _spread(place: int) -> tuple[float, int]:
+def _van_der_corput(position: int) -> tuple[float, int]:
     """A number between 0 and 1 by which places near each other come far apart (van der Corput's, base 2).
 
     >>> sorted(range(8), key=_spread)
     [0, 4, 2, 6, 1, 5, 3, 7]
     """
-    value, share, rest = 0.0, 0.5, place
+    value, share, rest = 0.0, 0.5, position
     while rest:
         value, share, rest = value + share * (rest % 2), share / 2, rest // 2
-    return value, place
+    return value, position
 
 
-def _freed(played: _Played, order_ids: Iterable[str], causes: set[str] | None) -> pd.DataFrame:
+def _remove_causes(state: _ScenarioState, order_ids: Iterable[str], causes: set[str] | None) -> pd.DataFrame:
     """FAULTS without some causes of some orders; an order that has another stays at fault for that one."""
-    faults = played.counts.faults
-    mine = _mine(played, faults)
+    faults = state.counts.faults
+    mine = _rows_of_measure(state, faults)
     hit = mine & faults["order_id"].isin(list(order_ids)).to_numpy()
     rest = [
         "+".join(one for one in text.split("+") if causes is not None and one not in causes)
@@ -317,55 +319,58 @@ def _freed(played: _Played, order_ids: Iterable[str], causes: set[str] | None) -
     return edited[~(hit & (left == "").to_numpy())]
 
 
-def _cleared(played: _Played, step: Step, where: str) -> pd.DataFrame:
+def _apply_cleared(state: _ScenarioState, step: ScenarioStep, step_label: str) -> pd.DataFrame:
     """FAULTS in which some orders are no longer at fault, for one cause or for any."""
     # Looked up among those there were: an earlier step may have saved an order already.
-    mine = played.known.faults[_mine(played, played.known.faults)]
+    mine = state.known.faults[_rows_of_measure(state, state.known.faults)]
     known = set(mine["order_id"])
     unknown = [one for one in step.orders if one not in known]
     if unknown:
         some = ", ".join(sorted(known)[:5]) or "none"
         raise ScenarioError(
-            f"{where}: {len(unknown)} of {len(step.orders)} orders were never at fault in this measure, the first is "
+            f"{step_label}: {len(unknown)} of {len(step.orders)} orders were never at fault in this measure, the "
+            "first is "
             f"{unknown[0]!r}. At fault are {len(known):,}: {some}{' and more' if len(known) > 5 else ''}."
         )
     if step.cause and not any(
         step.cause in causes.split("+") for causes in mine.loc[mine["order_id"].isin(step.orders), "causes"]
     ):
-        raise ScenarioError(f"{where}: none of the orders is at fault for {step.cause!r}.")
-    return _freed(played, step.orders, {step.cause} if step.cause else None)
+        raise ScenarioError(f"{step_label}: none of the orders is at fault for {step.cause!r}.")
+    return _remove_causes(state, step.orders, {step.cause} if step.cause else None)
 
 
-def _without_product(played: _Played, step: Step, as_of: date, without: Without | None, where: str) -> _Played:
+def _apply_stop_selling(
+    state: _ScenarioState, step: ScenarioStep, as_of: date, exclude_product: ExcludeProduct | None, step_label: str
+) -> _ScenarioState:
     """The counts without the orders of a product alone; from a day ahead on, so much fewer new orders."""
-    if without is None:
-        raise ScenarioError(f"{where}: only a desk knows the orders of a product; ask desk.what_if.")
+    if exclude_product is None:
+        raise ScenarioError(f"{step_label}: only a desk knows the orders of a product; ask desk.what_if.")
     try:
-        counts, share = without(step.sku, step.since)
+        counts, share = exclude_product(step.sku, step.since)
     except KeyError as error:
-        raise ScenarioError(f"{where}: {error.args[0]}") from None
+        raise ScenarioError(f"{step_label}: {error.args[0]}") from None
     if step.since is not None and step.since > as_of:
-        return replace(played, volume=played.volume * (1 - share), since=step.since)
-    return replace(played, counts=outlook.known_by(counts, as_of))
+        return replace(state, volume=state.volume * (1 - share), since=step.since)
+    return replace(state, counts=outlook.counts_known_on(counts, as_of))
 
 
-def _asked_again(row: pd.Series, played: _Played) -> pd.Series:
+def _edited_row(row: pd.Series, state: _ScenarioState) -> pd.Series:
     """The row that asks for the edited window, lag and rule."""
-    last = row["as_of"] - pd.Timedelta(days=played.lag)
-    first = last - pd.Timedelta(days=played.window - 1)
-    return pd.Series({**row.to_dict(), "window": played.window, "first_day": first, "last_day": last})
+    last = row["as_of"] - pd.Timedelta(days=state.lag)
+    first = last - pd.Timedelta(days=state.window - 1)
+    return pd.Series({**row.to_dict(), "window": state.window, "first_day": first, "last_day": last})
 
 
-def _scored(played: _Played, policy: Policy, row: pd.Series, as_of: date) -> pd.Series:
+def _score_state(state: _ScenarioState, policy: Policy, row: pd.Series, as_of: date) -> pd.Series:
     """The edited row of SCORES, its case `what if`."""
-    mine = played.counts.of([row["account"]])
-    rule = played.rule
+    mine = state.counts.of([row["account"]])
+    rule = state.rule
     table = scores.score(
-        mine, {row["marketplace"]: policy}, as_of, window=played.window if played.window not in rule.windows else None,
-        lag=played.lag,
+        mine, {row["marketplace"]: policy}, as_of, window=state.window if state.window not in rule.windows else None,
+        lag=state.lag,
     )  # fmt: skip
     held = table[
-        (table["metric"] == row["metric"]) & (table["channel"] == row["channel"]) & (table["window"] == played.window)
+        (table["metric"] == row["metric"]) & (table["channel"] == row["channel"]) & (table["window"] == state.window)
     ]
     found = held.iloc[0].copy()
     found["case"] = "what if"
@@ -374,41 +379,43 @@ def _scored(played: _Played, policy: Policy, row: pd.Series, as_of: date) -> pd.
 
 # -- every step of a slider --------------------------------------------------------------------------------------
 
-GRAIN = {1: 1, 2: 5, 3: 10}
+SLIDER_STEPS = {1: 1, 2: 5, 3: 10}
 """By how much each of so many sliders moves. [percent]"""
 
 
-def sliders(held: Calendar, most: int = 3) -> list[str]:
+def slider_causes(calendar: RollOffCalendar, limit: int = 3) -> list[str]:
     """The causes that are worth a slider: those of the most orders at fault on the as-of day, at most three."""
-    now = held.orders[held.orders["enters_on"] <= pd.Timestamp(held.as_of)]
+    now = calendar.orders[calendar.orders["enters_on"] <= pd.Timestamp(calendar.as_of)]
     counts = pd.Series([cause for causes in now["causes"] for cause in causes.split("+")], dtype="str").value_counts()
-    return sorted(counts.index, key=lambda cause: (-counts[cause], cause))[:most]
+    return sorted(counts.index, key=lambda cause: (-counts[cause], cause))[:limit]
 
 
-def grid(held: Calendar, causes: Sequence[str]) -> pd.DataFrame:
+def score_sliders(calendar: RollOffCalendar, causes: Sequence[str]) -> pd.DataFrame:
     """What `fewer` comes to at every position of a slider for each cause: counted, at_fault, headroom, status, back_on.
 
     One row a combination; a column by the name of each cause holds its share [percent]. An order is saved when all its
     causes are.
     """
-    grain = GRAIN[len(causes)]
+    grain = SLIDER_STEPS[len(causes)]
     shares = np.arange(0, 101, grain)
     axes = np.stack([axis.ravel() for axis in np.meshgrid(*[shares] * len(causes), indexing="ij")], axis=1)
-    saved = np.ones((len(axes), len(held.orders)), dtype=bool)
+    saved = np.ones((len(axes), len(calendar.orders)), dtype=bool)
     for place, cause in enumerate(causes):
-        turn = _turns(held.orders, cause)
-        taken = axes[:, place] * int((turn < _WITHOUT).sum()) // 100
-        saved &= (turn < taken[:, None]) | (turn == _WITHOUT)
-    others = [bool(set(text.split("+")) - set(causes)) for text in held.orders["causes"]]
+        turn = _saving_ranks(calendar.orders, cause)
+        taken = axes[:, place] * int((turn < _NEVER_SAVED).sum()) // 100
+        saved &= (turn < taken[:, None]) | (turn == _NEVER_SAVED)
+    others = [bool(set(text.split("+")) - set(causes)) for text in calendar.orders["causes"]]
     saved[:, np.array(others, dtype=bool)] = False
-    days = held.days["day"].to_numpy()
-    enters, leaves, each = (held.orders[name].to_numpy()[:, None] for name in ("enters_on", "leaves_on", "at_fault"))
+    days = calendar.days["day"].to_numpy()
+    enters, leaves, each = (
+        calendar.orders[name].to_numpy()[:, None] for name in ("enters_on", "leaves_on", "at_fault")
+    )
     weight = ((enters <= days) & (leaves > days)) * each
-    at_fault = held.days["at_fault"].to_numpy() - saved.astype(np.int64) @ weight
-    counted = held.days["counted"].to_numpy()
-    target = held.rule.target
+    at_fault = calendar.days["at_fault"].to_numpy() - saved.astype(np.int64) @ weight
+    counted = calendar.days["counted"].to_numpy()
+    target = calendar.rule.target
     assert target is not None
-    status = judge(held.rule, np.broadcast_to(counted, at_fault.shape), at_fault)
+    status = judge(calendar.rule, np.broadcast_to(counted, at_fault.shape), at_fault)
     off = status == "off target"
     last_off = np.where(off.any(axis=1), off.shape[1] - 1 - off[:, ::-1].argmax(axis=1), -1)
     ends = np.append(days, np.datetime64("NaT"))
@@ -419,15 +426,15 @@ def grid(held: Calendar, causes: Sequence[str]) -> pd.DataFrame:
     )  # fmt: skip
 
 
-_WITHOUT = np.iinfo(np.int64).max
+_NEVER_SAVED = np.iinfo(np.int64).max
 """The turn of an order that does not have the cause: it need not be saved from it."""
 
 
-def _turns(orders: pd.DataFrame, cause: str) -> np.ndarray:
+def _saving_ranks(orders: pd.DataFrame, cause: str) -> np.ndarray:
     """In which turn `fewer` takes a cause from each order."""
     having = np.array([cause in causes.split("+") for causes in orders["causes"]], dtype=bool)
-    place = {order: turn for turn, order in enumerate(saved_orders(orders, cause, Fraction(1)))}
-    turns = [place[order] if has else _WITHOUT for order, has in zip(orders["order_id"], having, strict=True)]
+    place = {order: turn for turn, order in enumerate(pick_saved_orders(orders, cause, Fraction(1)))}
+    turns = [place[order] if has else _NEVER_SAVED for order, has in zip(orders["order_id"], having, strict=True)]
     return np.array(turns, dtype=np.int64)
 
 
@@ -450,31 +457,36 @@ class Goal(NamedTuple):
     best: Fraction | None
 
 
-def goals(held: Calendar, by: date) -> list[Goal]:
+def goals(calendar: RollOffCalendar, by: date) -> list[Goal]:
     """What it would take to be on target on a day of a calendar: by each cause, by orders, by volume, by waiting.
 
     Each is the smallest that is enough, counted exactly. Where the measure is on target that day anyway, nothing is
     needed (0). Raises ScenarioError for a day that the calendar does not hold.
     """
-    place = (by - held.as_of).days
-    if not 0 <= place < len(held.days):
-        raise ScenarioError(f"{by} is not in the calendar: it reaches from {held.as_of} to {held.last}.")
-    counted, at_fault = (int(held.days[name].iloc[place]) for name in ("counted", "at_fault"))
+    place = (by - calendar.as_of).days
+    if not 0 <= place < len(calendar.days):
+        raise ScenarioError(f"{by} is not in the calendar: it reaches from {calendar.as_of} to {calendar.last}.")
+    counted, at_fault = (int(calendar.days[name].iloc[place]) for name in ("counted", "at_fault"))
     day = np.datetime64(by, "s")
     there = [
-        _There(name, causes, many, leaves)
+        _OrderAtFault(name, causes, many, leaves)
         for name, causes, many, enters, leaves in zip(
-            *(held.orders[name].tolist() for name in ("order_id", "causes", "at_fault")),
-            *(held.orders[name].to_numpy() for name in ("enters_on", "leaves_on")), strict=True,
+            *(calendar.orders[name].tolist() for name in ("order_id", "causes", "at_fault")),
+            *(calendar.orders[name].to_numpy() for name in ("enters_on", "leaves_on")), strict=True,
         )
         if enters <= day < leaves
     ]  # fmt: skip
-    asked = _Asked(held, by, counted, at_fault, there)
+    asked = _GoalDay(calendar, by, counted, at_fault, there)
     causes = sorted({cause for one in there for cause in one.causes.split("+")})
-    return [*(_by_cause(asked, cause) for cause in causes), _by_orders(asked), _by_volume(asked), _by_waiting(asked)]
+    return [
+        *(_goal_by_cause(asked, cause) for cause in causes),
+        _goal_by_orders(asked),
+        _goal_by_volume(asked),
+        _goal_by_waiting(asked),
+    ]
 
 
-class _There(NamedTuple):
+class _OrderAtFault(NamedTuple):
     """One order at fault on a day: how much it adds, and when it leaves."""
 
     order_id: str
@@ -483,14 +495,14 @@ class _There(NamedTuple):
     leaves_on: np.datetime64
 
 
-class _Asked(NamedTuple):
+class _GoalDay(NamedTuple):
     """One day of a calendar: how many count and are at fault, and those orders."""
 
-    held: Calendar
+    held: RollOffCalendar
     by: date
     counted: int
     at_fault: int
-    there: list[_There]
+    there: list[_OrderAtFault]
 
     def met(self, counted: int, at_fault: int) -> bool:
         """Whether so many are on target; of no order nothing is off."""
@@ -505,58 +517,60 @@ class _Asked(NamedTuple):
         if counted == 0:
             return None
         wrong = Fraction(at_fault, counted)
-        return wrong if target.wants_few else 1 - wrong
+        return wrong if target.lower_is_better else 1 - wrong
 
 
-def _by_cause(asked: _Asked, cause: str) -> Goal:
+def _goal_by_cause(goal_day: _GoalDay, cause: str) -> Goal:
     """The smallest share of one cause, in whole orders that have it; as `fewer` takes them."""
     # A larger share takes the orders of a smaller one and more: each is the list up to some place.
-    turn = saved_orders(asked.held.orders, cause, Fraction(1))
+    turn = pick_saved_orders(goal_day.held.orders, cause, Fraction(1))
     alone: dict[str, int] = {}
-    for one in asked.there:
+    for one in goal_day.there:
         if one.causes == cause:
             alone[one.order_id] = alone.get(one.order_id, 0) + one.at_fault
-    left = asked.at_fault
+    left = goal_day.at_fault
     for many in range(len(turn) + 1):
         left -= int(alone.get(turn[many - 1], 0)) if many else 0
-        rate = asked.rate(asked.counted, left)
-        if asked.met(asked.counted, left):
+        rate = goal_day.rate(goal_day.counted, left)
+        if goal_day.met(goal_day.counted, left):
             return Goal("cause", cause, many, Fraction(many, len(turn)), tuple(sorted(turn[:many])), rate)
     return Goal("cause", cause, None, Fraction(1), (), rate)
 
 
-def _by_orders(asked: _Asked) -> Goal:
+def _goal_by_orders(goal_day: _GoalDay) -> Goal:
     """The fewest orders to be won, whatever their causes: those that would stay longest."""
-    longest = sorted(asked.there, key=lambda one: one.order_id)
+    longest = sorted(goal_day.there, key=lambda one: one.order_id)
     longest.sort(key=lambda one: (one.at_fault, one.leaves_on), reverse=True)
-    left, won = asked.at_fault, list[str]()
-    while not asked.met(asked.counted, left) and len(won) < len(longest):
+    left, won = goal_day.at_fault, list[str]()
+    while not goal_day.met(goal_day.counted, left) and len(won) < len(longest):
         left -= longest[len(won)].at_fault
         won.append(longest[len(won)].order_id)
-    enough = asked.met(asked.counted, left)
-    return Goal("orders", "", len(won) if enough else None, Fraction(0), tuple(won), asked.rate(asked.counted, left))
+    enough = goal_day.met(goal_day.counted, left)
+    return Goal(
+        "orders", "", len(won) if enough else None, Fraction(0), tuple(won), goal_day.rate(goal_day.counted, left)
+    )
 
 
-def _by_volume(asked: _Asked) -> Goal:
+def _goal_by_volume(goal_day: _GoalDay) -> Goal:
     """The fewest clean orders more; none can come in time where the window of that day is past already."""
-    if asked.met(asked.counted, asked.at_fault):
-        return Goal("volume", "", 0, Fraction(0), (), asked.rate(asked.counted, asked.at_fault))
-    if (asked.by - asked.held.as_of).days - asked.held.lag < 1:
-        return Goal("volume", "", None, Fraction(0), (), asked.rate(asked.counted, asked.at_fault))
+    if goal_day.met(goal_day.counted, goal_day.at_fault):
+        return Goal("volume", "", 0, Fraction(0), (), goal_day.rate(goal_day.counted, goal_day.at_fault))
+    if (goal_day.by - goal_day.held.as_of).days - goal_day.held.lag < 1:
+        return Goal("volume", "", None, Fraction(0), (), goal_day.rate(goal_day.counted, goal_day.at_fault))
     most = 1
-    while not asked.met(asked.counted + most, asked.at_fault):
+    while not goal_day.met(goal_day.counted + most, goal_day.at_fault):
         most *= 2
         if most > 1_000_000_000:
             return Goal("volume", "", None, Fraction(0), (), None)
     low, high = most // 2, most
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if asked.met(asked.counted + middle, asked.at_fault) else (middle, high)
-    return Goal("volume", "", high, Fraction(0), (), asked.rate(asked.counted + high, asked.at_fault))
+        low, high = (low, middle) if goal_day.met(goal_day.counted + middle, goal_day.at_fault) else (middle, high)
+    return Goal("volume", "", high, Fraction(0), (), goal_day.rate(goal_day.counted + high, goal_day.at_fault))
 
 
-def _by_waiting(asked: _Asked) -> Goal:
+def _goal_by_waiting(goal_day: _GoalDay) -> Goal:
     """How many days until the measure is back for good, if nothing new goes wrong."""
-    back = asked.held.back_on
-    days = None if back is None else max(0, (back - asked.held.as_of).days)
+    back = goal_day.held.back_on
+    days = None if back is None else max(0, (back - goal_day.held.as_of).days)
     return Goal("waiting", "", days, Fraction(0), (), None)

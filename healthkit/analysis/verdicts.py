@@ -17,24 +17,30 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from healthkit.metrics.definitions import METRICS
-from healthkit.metrics.evidence import CLOCKS, LEARNT_FROM, SILENT_DAYS, Files, rests_on
+from healthkit.metrics.evidence import (
+    CLOCK_EVIDENCE,
+    DENOMINATOR_EVIDENCE,
+    MAX_SILENT_DAYS,
+    FileCoverage,
+    evidence_for_rule,
+)
 from healthkit.metrics.exposure import Counts
-from healthkit.metrics.policy import ON_SCALE, UNJUDGED, Policy, Rule, Target, severity
-from healthkit.metrics.scores import day_numbers, stays_behind
-from healthkit.schema.tables import ALL, METRIC_IDS
+from healthkit.metrics.policy import JUDGED_STATUSES, UNJUDGED_STATUSES, Policy, Rule, Target, status_sort_key
+from healthkit.metrics.scores import day_numbers, select_intervals
+from healthkit.schema.tables import METRIC_IDS, WHOLE_ACCOUNT
 
 FRESH_DAYS = 7
 """A figure of the marketplace is fresh until so many days after the day of its report. [days]"""
 OURS, AMAZON = "ours", "amazon"
 """Whose figure a verdict rests on, by the case of SCORES."""
-ACCOUNT_WIDE = ("policy_violations", "account_health_rating")
+ACCOUNT_WIDE_METRICS = ("policy_violations", "account_health_rating")
 """Measures that our files mostly know from the marketplace's own reports: they age with these."""
 
 Row = Mapping[str, Any]
 """One row of SCORES as plain values, days as dates."""
 
 
-class Need(NamedTuple):
+class RequiredEvidence(NamedTuple):
     """One kind of evidence that is missing: the days needed, and those on hand, None where there are none."""
 
     evidence: str
@@ -45,7 +51,7 @@ class Need(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Reason:
+class UnjudgedReason:
     """Why our count gives no verdict.
 
     `kind`: "no orders" (in the window; nothing is wrong with the files), "too few" (the rule judges from more on),
@@ -57,7 +63,7 @@ class Reason:
     """
 
     kind: str
-    needs: tuple[Need, ...] = ()
+    needs: tuple[RequiredEvidence, ...] = ()
     orders: int = 0
     unknown: int = 0
     more: int | None = None
@@ -85,17 +91,17 @@ class Verdict:
     ours: Row | None
     theirs: Row | None
     rule: Rule | None
-    reason: Reason | None
+    reason: UnjudgedReason | None
     age: int | None
     used: float | None
 
     @property
-    def enforced(self) -> bool:
+    def is_enforced(self) -> bool:
         """Whether the rule names a consequence."""
-        return self.rule is not None and self.rule.enforced
+        return self.rule is not None and self.rule.is_enforced
 
     @property
-    def fresh(self) -> bool:
+    def is_reported_fresh(self) -> bool:
         """Whether the marketplace's figure is fresh."""
         return self.age is not None and self.age <= FRESH_DAYS
 
@@ -109,10 +115,10 @@ class Verdict:
     @property
     def rank(self) -> tuple[Any, ...]:
         """The sort key of "worst first"."""
-        advised = self.rule is None or self.rule.advised
+        advised = self.rule is None or self.rule.is_advisory
         past_limit = self.reason is not None and self.reason.more is not None
         place = METRIC_IDS.index(self.metric)
-        status, *rest = severity(self.status, advised, self.used)
+        status, *rest = status_sort_key(self.status, advised, self.used)
         return status, not past_limit, *rest, place, self.channel, -self.window
 
 
@@ -131,24 +137,24 @@ class AccountVerdict(NamedTuple):
     enforced_unjudged: list[Verdict]
     not_covered: list[str]
 
-    def needs(self, of: Sequence[Verdict] | None = None) -> list[MissingEvidence]:
+    def needs(self, measures_asked: Sequence[Verdict] | None = None) -> list[MissingEvidence]:
         """The evidence that is missing for the enforced measures, or for some: for those that cannot be judged first.
 
         Of several measures that lack the same evidence the days are joined.
         """
         by_evidence: dict[str, MissingEvidence] = {}
-        for one in self._measures_without_files() if of is None else of:
-            for need in _needs_of(one):
-                by_evidence[need.evidence] = _joined(by_evidence.get(need.evidence), need, one.metric)
+        for one in self._measures_without_files() if measures_asked is None else measures_asked:
+            for need in _required_evidence(one):
+                by_evidence[need.evidence] = _merge_required(by_evidence.get(need.evidence), need, one.metric)
         return list(by_evidence.values())
 
     def _measures_without_files(self) -> list[Verdict]:
         """The enforced measures for which files are missing: those without a verdict, then those judged by Amazon's."""
-        enforced = [one for one in self.measures if one.enforced]
+        enforced = [one for one in self.measures if one.is_enforced]
         return [*self.enforced_unjudged, *(one for one in enforced if one not in self.enforced_unjudged)]
 
 
-Why = Callable[[Row, Rule | None], Reason | None]
+FindReason = Callable[[Row, Rule | None], UnjudgedReason | None]
 """What says why a row of ours gives no verdict."""
 
 
@@ -164,57 +170,63 @@ class MissingEvidence(NamedTuple):
     have_kind: str
 
 
-ON_HAND = {
+FILE_KIND_OF_EVIDENCE = {
     "orders": "all_orders", "feedback": "feedback", "promises": "order_report", "delivery_promises": "order_report",
 }  # fmt: skip
 """The kind of file that mostly brought what is on hand of some evidence."""
-NAMES_ORDERS = {"cancellation_rate": ("cancellers",)}
+EVIDENCE_NAMING_ORDERS = {"cancellation_rate": ("cancellers",)}
 """The evidence that names the orders at fault of a measure that rests on orders alone, by metric."""
 
 
-def _needs_of(one: Verdict) -> list[Need]:
+def _required_evidence(verdict: Verdict) -> list[RequiredEvidence]:
     """What one measure lacks; where the marketplace's figure is worse than ours, what would name its orders."""
-    if one.rule is None or (one.rule.points is not None and one.whose == AMAZON):
+    if verdict.rule is None or (verdict.rule.points is not None and verdict.whose == AMAZON):
         return []
-    if one.reason is not None:
-        return list(one.reason.needs)
-    theirs, ours = one.theirs, one.ours
-    estimated = _estimates(ours)
+    if verdict.reason is not None:
+        return list(verdict.reason.needs)
+    theirs, ours = verdict.theirs, verdict.ours
+    estimated = _evidence_for_estimate(ours)
     if ours is not None and estimated:
-        return [Need(word, ours["first_day"], one.as_of) for word in estimated]
-    if one.whose != AMAZON or theirs is None or ours is None or ours["at_fault"] >= theirs["at_fault"]:
+        return [RequiredEvidence(word, ours["first_day"], verdict.as_of) for word in estimated]
+    if verdict.whose != AMAZON or theirs is None or ours is None or ours["at_fault"] >= theirs["at_fault"]:
         return []
-    words = rests_on(one.rule) or NAMES_ORDERS.get(one.metric, ())
-    return [Need(word, theirs["first_day"], one.as_of) for word in words]
+    words = evidence_for_rule(verdict.rule) or EVIDENCE_NAMING_ORDERS.get(verdict.metric, ())
+    return [RequiredEvidence(word, theirs["first_day"], verdict.as_of) for word in words]
 
 
-ESTIMATED = {"confirmations_from_list": "confirmation_times"}
+EVIDENCE_REPLACING_ASSUMPTION = {"confirmations_from_list": "confirmation_times"}
 """The evidence that would take the place of an assumption, by the assumption."""
 
 
-def _estimates(row: Row | None) -> list[str]:
+def _evidence_for_estimate(row: Row | None) -> list[str]:
     """The evidence without which our figure is an estimate, where a file would tell it."""
     words = "" if row is None else str(row["proxy"] or "")
-    evidence = (ESTIMATED.get(word, word.removesuffix("_not_imported")) for word in words.split("+") if word)
-    return [word for word in evidence if word in ESTIMATED.values() or f"{word}_not_imported" in words]
+    evidence = (
+        EVIDENCE_REPLACING_ASSUMPTION.get(word, word.removesuffix("_not_imported")) for word in words.split("+") if word
+    )
+    return [
+        word for word in evidence if word in EVIDENCE_REPLACING_ASSUMPTION.values() or f"{word}_not_imported" in words
+    ]
 
 
-def _joined(earlier: MissingEvidence | None, need: Need, metric: str) -> MissingEvidence:
+def _merge_required(earlier: MissingEvidence | None, required: RequiredEvidence, metric: str) -> MissingEvidence:
     """One more need of some evidence, its days joined with those before."""
-    kind = ON_HAND.get(need.evidence, "") if need.known_last is not None else ""
+    kind = FILE_KIND_OF_EVIDENCE.get(required.evidence, "") if required.known_last is not None else ""
     if earlier is None:
-        return MissingEvidence(*need, (metric,), kind)
+        return MissingEvidence(*required, (metric,), kind)
     measures = earlier.measures if metric in earlier.measures else (*earlier.measures, metric)
-    return earlier._replace(first=min(earlier.first, need.first), last=max(earlier.last, need.last), measures=measures)
+    return earlier._replace(
+        first=min(earlier.first, required.first), last=max(earlier.last, required.last), measures=measures
+    )
 
 
-def account_verdict(
+def judge_account(
     rules: Iterable[Rule],
     ours: Sequence[Row],
     theirs: Sequence[Row],
     as_of: date,
-    where: tuple[str, str],
-    why: Why = lambda row, rule: None,
+    account_key: tuple[str, str],
+    find_reason: FindReason = lambda row, rule: None,
 ) -> AccountVerdict:
     """The verdict on one account in one marketplace (`where`) as of a day, by the rules in force on it.
 
@@ -224,28 +236,31 @@ def account_verdict(
     in_force = {rule.id: rule for rule in rules}
     own = [row for row in ours if row["rule"] not in in_force or in_force[row["rule"]].part_of is None]
     made = [
-        _verdict(our_row, given, rule, why, as_of, where) for our_row, given, rule in _paired(own, theirs, in_force)
+        _judge_measure(our_row, given, rule, find_reason, as_of, account_key)
+        for our_row, given, rule in _pair_rows(own, theirs, in_force)
     ]
     measures = sorted(made, key=lambda one: one.rank)
     unjudged = _enforced_unjudged(measures)
-    return AccountVerdict(*where, as_of, _status(measures, unjudged), measures, unjudged, _not_covered(measures))
+    return AccountVerdict(
+        *account_key, as_of, _account_status(measures, unjudged), measures, unjudged, _metrics_not_covered(measures)
+    )
 
 
-def _not_covered(measures: Sequence[Verdict]) -> list[str]:
+def _metrics_not_covered(measures: Sequence[Verdict]) -> list[str]:
     """The metrics that no rule enforces and no file tells of."""
-    named = {one.metric for one in measures if one.enforced or not _is_untold(one)}
+    named = {one.metric for one in measures if one.is_enforced or not _has_no_source(one)}
     return list(dict.fromkeys(one.metric for one in measures if one.metric not in named))
 
 
-def _is_untold(one: Verdict) -> bool:
+def _has_no_source(verdict: Verdict) -> bool:
     """Whether neither a file nor the marketplace tells of a measure: nothing is counted, for want of files."""
-    if one.theirs is not None or one.ours is None or one.status != "no data":
+    if verdict.theirs is not None or verdict.ours is None or verdict.status != "no data":
         return False
-    missing = str(one.ours["proxy"] or "").split("+")
+    missing = str(verdict.ours["proxy"] or "").split("+")
     return all(word.endswith("_not_imported") for word in missing)
 
 
-def _status(measures: Sequence[Verdict], enforced_unjudged: Sequence[Verdict]) -> str:
+def _account_status(measures: Sequence[Verdict], enforced_unjudged: Sequence[Verdict]) -> str:
     """The worst status of an account's measures: what an enforced one lacks outweighs all that is on target."""
     worst = [status for status in ("off target", "at risk") if any(one.status == status for one in measures)]
     if worst:
@@ -257,25 +272,27 @@ def _status(measures: Sequence[Verdict], enforced_unjudged: Sequence[Verdict]) -
 def _enforced_unjudged(measures: Sequence[Verdict]) -> list[Verdict]:
     """The enforced measures without a verdict; a fresh figure of the marketplace covers all windows of its measure."""
     covered = {
-        (one.metric, one.channel) for one in measures if one.fresh and one.theirs is not None and _judged(one.theirs)
+        (one.metric, one.channel)
+        for one in measures
+        if one.is_reported_fresh and one.theirs is not None and _is_judged(one.theirs)
     }
     return [
         one for one in measures
-        if one.enforced and one.status in UNJUDGED and (one.metric, one.channel) not in covered
+        if one.is_enforced and one.status in UNJUDGED_STATUSES and (one.metric, one.channel) not in covered
     ]  # fmt: skip
 
 
-def _judged(row: Row) -> bool:
-    return row["status"] in ON_SCALE
+def _is_judged(row: Row) -> bool:
+    return row["status"] in JUDGED_STATUSES
 
 
-def _paired(
+def _pair_rows(
     ours: Sequence[Row], theirs: Sequence[Row], rules: Mapping[str, Rule]
 ) -> list[tuple[Row | None, Row | None, Rule | None]]:
     """Each row of ours with the marketplace's figure of the same measure, in the window nearest to it."""
     newest: dict[tuple[str, str], Row] = {}
     for row in sorted(theirs, key=lambda row: (row["rule"], row["window"])):
-        newest[row["metric"], _channel(row, rules.values())] = row
+        newest[row["metric"], _judged_channel(row, rules.values())] = row
     pairs: list[tuple[Row | None, Row | None, Rule | None]] = []
     windows: dict[tuple[str, str], list[int]] = {}
     for row in ours:
@@ -293,49 +310,54 @@ def _paired(
     return pairs
 
 
-def _channel(row: Row, rules: Iterable[Rule]) -> str:
+def _judged_channel(row: Row, rules: Iterable[Rule]) -> str:
     """The channel of a figure: one of all orders together stands for the channel that the rule judges."""
-    if row["channel"] != ALL:
+    if row["channel"] != WHOLE_ACCOUNT:
         return str(row["channel"])
-    channels = next((rule.channels for rule in rules if rule.metric == row["metric"]), (ALL,))
-    return ALL if ALL in channels else channels[0]
+    channels = next((rule.channels for rule in rules if rule.metric == row["metric"]), (WHOLE_ACCOUNT,))
+    return WHOLE_ACCOUNT if WHOLE_ACCOUNT in channels else channels[0]
 
 
-def _verdict(
-    ours: Row | None, theirs: Row | None, rule: Rule | None, why: Why, as_of: date, where: tuple[str, str]
+def _judge_measure(
+    ours: Row | None,
+    theirs: Row | None,
+    rule: Rule | None,
+    find_reason: FindReason,
+    as_of: date,
+    account_key: tuple[str, str],
 ) -> Verdict:
     """The worse of both figures; of theirs what is fresh, or was off target where ours gives no verdict."""
     age = None if theirs is None else (as_of - theirs["reported_on"]).days
     fresh = age is not None and age <= FRESH_DAYS
     known: dict[str, str] = {}
-    if ours is not None and ours["status"] in ON_SCALE and _is_ours(ours, theirs, fresh):
+    if ours is not None and ours["status"] in JUDGED_STATUSES and _our_figure_counts(ours, theirs, fresh):
         known[OURS] = ours["status"]
     counts = fresh or (not known and theirs is not None and theirs["status"] == "off target")
-    if theirs is not None and theirs["status"] in ON_SCALE and counts:
+    if theirs is not None and theirs["status"] in JUDGED_STATUSES and counts:
         known[AMAZON] = theirs["status"]
     if rule is not None and rule.points is not None and AMAZON in known:
         known.pop(OURS, None)  # Ours is an estimate of the marketplace's own rating.
-    reason = None if ours is None or OURS in known else why(ours, rule)
+    reason = None if ours is None or OURS in known else find_reason(ours, rule)
     row: Row = ours or theirs or {}
     if known:
-        whose = min(known, key=lambda name: (ON_SCALE.index(known[name]), name != OURS))
+        whose = min(known, key=lambda name: (JUDGED_STATUSES.index(known[name]), name != OURS))
         status, row = known[whose], ours if whose == OURS else theirs or {}  # type: ignore[assignment]
     else:
         whose = ""
-        status = _unjudged(ours, reason)
+        status = _unjudged_status(ours, reason)
     return Verdict(
-        *where, row["metric"], row["channel"] if ours is None else ours["channel"],
+        *account_key, row["metric"], row["channel"] if ours is None else ours["channel"],
         int(row["window"] if ours is None else ours["window"]), as_of, status, whose, ours, theirs, rule, reason, age,
-        _used(row, rule),
+        _share_used(row, rule),
     )  # fmt: skip
 
 
-def _is_ours(ours: Row, theirs: Row | None, fresh: bool) -> bool:
+def _our_figure_counts(ours: Row, theirs: Row | None, fresh: bool) -> bool:
     """Whether our figure stands by itself: what we know from the marketplace's reports ages with them."""
-    return ours["metric"] not in ACCOUNT_WIDE or theirs is None or fresh or ours["status"] != "on target"
+    return ours["metric"] not in ACCOUNT_WIDE_METRICS or theirs is None or fresh or ours["status"] != "on target"
 
 
-def _unjudged(ours: Row | None, reason: Reason | None) -> str:
+def _unjudged_status(ours: Row | None, reason: UnjudgedReason | None) -> str:
     """The status of a measure without a verdict."""
     if ours is None:
         # Our files hold no order of the channel, and the marketplace says nothing that still stands.
@@ -343,32 +365,32 @@ def _unjudged(ours: Row | None, reason: Reason | None) -> str:
     if reason is not None and reason.kind == "no orders":
         return "no orders"
     # Good news of the marketplace's that is too old stands for none.
-    return "no data" if ours["status"] in ON_SCALE else str(ours["status"])
+    return "no data" if ours["status"] in JUDGED_STATUSES else str(ours["status"])
 
 
-def _used(row: Row, rule: Rule | None) -> float | None:
+def _share_used(row: Row, rule: Rule | None) -> float | None:
     """The share used up of what the target of a figure allows."""
     if rule is None or rule.target is None or METRICS[row["metric"]].shows != "rate":
         return None
     return rule.target.share_used(row["counted"], row["at_fault"])
 
 
-class Evidence:
+class ReasonFinder:
     """What the files of one account say of the orders of a window, asked for where a row gives no verdict."""
 
-    def __init__(self, counts: Counts, files: Files, where: tuple[str, str], policy: Policy) -> None:
-        self._counts, self._files, self._where = counts, files, where
+    def __init__(self, counts: Counts, files: FileCoverage, account_key: tuple[str, str], policy: Policy) -> None:
+        self._counts, self._files, self._where = counts, files, account_key
         self._placed = [rule for rule in policy.rules if rule.clock == "ordered_on" and rule.points is None]
 
-    def reason(self, row: Row, rule: Rule | None) -> Reason:
+    def reason(self, row: Row, rule: Rule | None) -> UnjudgedReason:
         """Why a row of ours gives no verdict."""
         files, first, last, as_of = self._files, row["first_day"], row["last_day"], row["as_of"]
         status = str(row["status"])
         if status in ("no target", "too few") or rule is None:
-            return Reason(status)
-        orders = 0 if row["channel"] == ALL else self.orders(row["channel"], first, last)
+            return UnjudgedReason(status)
+        orders = 0 if row["channel"] == WHOLE_ACCOUNT else self.orders(row["channel"], first, last)
         unknown = self.unknown(row, rule, as_of)
-        more, missing = self._more(row, rule), 0
+        more, missing = self._count_clean_orders_needed(row, rule), 0
         span = {"since": files.begins_on, "until": files.heard_on}
         needs = tuple(self._needs(rule, first, last, as_of, unknown))
         if status == "short history":
@@ -381,48 +403,50 @@ class Evidence:
             elif gap is not None:
                 missing = (min(gap[1], last) - max(gap[0], first)).days + 1
                 span = dict(zip(("since", "until"), gap, strict=True))
-            needs = (Need("orders", first, last, files.begins_on, files.heard_on), *needs)
-            return Reason(kind, needs, orders, unknown, more, missing, **span)
+            needs = (RequiredEvidence("orders", first, last, files.begins_on, files.heard_on), *needs)
+            return UnjudgedReason(kind, needs, orders, unknown, more, missing, **span)
         if not row["counted"]:
-            return self._nothing_counted(row, needs, orders, unknown)
-        return Reason("lower bound", needs, orders, unknown, None, 0, **span)
+            return self._explain_nothing_counted(row, needs, orders, unknown)
+        return UnjudgedReason("lower bound", needs, orders, unknown, None, 0, **span)
 
-    def _nothing_counted(self, row: Row, needs: tuple[Need, ...], orders: int, unknown: int) -> Reason:
+    def _explain_nothing_counted(
+        self, row: Row, needs: tuple[RequiredEvidence, ...], orders: int, unknown: int
+    ) -> UnjudgedReason:
         """Why nothing is counted: no file tells, the files end earlier or begin later, or there were no orders."""
         files, first, last = self._files, row["first_day"], row["last_day"]
         if files.heard_on < first or files.begins_on > last:
             kind = "ends early" if files.heard_on < first else "starts late"
-            need = Need("orders", first, last, files.begins_on, files.heard_on)
-            return Reason(kind, (need, *needs), orders, unknown, None, 0, files.begins_on, files.heard_on)
+            need = RequiredEvidence("orders", first, last, files.begins_on, files.heard_on)
+            return UnjudgedReason(kind, (need, *needs), orders, unknown, None, 0, files.begins_on, files.heard_on)
         if any(need.known_last is None for need in needs):
-            return Reason("no file", needs, orders, unknown)
+            return UnjudgedReason("no file", needs, orders, unknown)
         if unknown or needs:
             until = min((need.known_last for need in needs if need.known_last is not None), default=None)
-            return Reason("ends early" if needs else "no file", needs, orders, unknown, None, 0, None, until)
-        return Reason("no orders")
+            return UnjudgedReason("ends early" if needs else "no file", needs, orders, unknown, None, 0, None, until)
+        return UnjudgedReason("no orders")
 
-    def _needs(self, rule: Rule, first: date, last: date, as_of: date, unknown: int) -> Iterable[Need]:
+    def _needs(self, rule: Rule, first: date, last: date, as_of: date, unknown: int) -> Iterable[RequiredEvidence]:
         """The kinds of evidence that do not cover a window."""
         files = self._files
-        learnt = {*LEARNT_FROM.get(rule.metric, ()), CLOCKS.get(rule.clock, "")}
-        for word in rests_on(rule):
+        learnt = {*DENOMINATOR_EVIDENCE.get(rule.metric, ()), CLOCK_EVIDENCE.get(rule.clock, "")}
+        for word in evidence_for_rule(rule):
             reach = files.reach.get(word)
             known = (None, None) if reach is None else (reach.first, reach.last)
             if word not in files.evidence:
-                yield Need(word, first, as_of)
+                yield RequiredEvidence(word, first, as_of)
             elif word in learnt:
-                few = timedelta(SILENT_DAYS)
+                few = timedelta(MAX_SILENT_DAYS)
                 if unknown and reach is not None and (reach.last + few < last or reach.first - few > first):
-                    yield Need(word, first, as_of, *known)
-            elif files.lacks(word, first, as_of):
-                yield Need(word, first, as_of, *known)
+                    yield RequiredEvidence(word, first, as_of, *known)
+            elif files.lacks_evidence(word, first, as_of):
+                yield RequiredEvidence(word, first, as_of, *known)
 
-    def _more(self, row: Row, rule: Rule) -> int | None:
+    def _count_clean_orders_needed(self, row: Row, rule: Rule) -> int | None:
         """How many more orders without a defect would bring counts that are past the target back under it."""
         target: Target | None = rule.target
         if target is None or not row["counted"] or target.met(row["counted"], row["at_fault"]):
             return None
-        least = target.least_counted(int(row["at_fault"]))
+        least = target.min_counted(int(row["at_fault"]))
         return None if least is None else max(0, least - int(row["counted"]))
 
     def orders(self, channel: str, first: date, last: date) -> int:
@@ -430,7 +454,7 @@ class Evidence:
         most = 0
         for rule in self._placed:
             if channel in rule.channels:
-                stays = stays_behind(self._counts, rule, *self._where, channel).counting_stays
+                stays = select_intervals(self._counts, rule, *self._where, channel).counting_intervals
                 inside = (stays.clock >= day_numbers([first])[0]) & (stays.clock <= day_numbers([last])[0])
                 most = max(most, int(stays.weight[inside].sum()))
         return most
@@ -452,18 +476,28 @@ class Evidence:
         return int(rows["counted"].to_numpy()[inside].sum())
 
 
-def reported_rows(rows: Iterable[Row]) -> list[Row]:
+def add_report_days(rows: Iterable[Row]) -> list[Row]:
     """Rows of the marketplace's own figures with the day of their report, `reported_on`, taken from `rule`."""
     return [{**row, "reported_on": date.fromisoformat(str(row["rule"]).rpartition("@")[2])} for row in rows]
 
 
-def last_day_known(files: Files, reports: Iterable[Row], day: date) -> date:
+def last_day_known(files: FileCoverage, reported_rows: Iterable[Row], day: date) -> date:
     """The last day up to `day` of which the files or the marketplace's own reports say anything."""
-    last_report = max((row["reported_on"] for row in reports), default=files.heard_on)
+    last_report = max((row["reported_on"] for row in reported_rows), default=files.heard_on)
     return min(day, max(files.heard_on, last_report))
 
 
 __all__ = [
-    "AMAZON", "FRESH_DAYS", "OURS", "AccountVerdict", "Evidence", "MissingEvidence", "Need", "Reason", "Verdict",
-    "account_verdict", "last_day_known", "reported_rows",
+    "AMAZON",
+    "FRESH_DAYS",
+    "OURS",
+    "AccountVerdict",
+    "MissingEvidence",
+    "ReasonFinder",
+    "RequiredEvidence",
+    "UnjudgedReason",
+    "Verdict",
+    "add_report_days",
+    "judge_account",
+    "last_day_known",
 ]  # fmt: skip

@@ -6,21 +6,21 @@ index says in the twin that the notebook's last cell shows.
 
 import lazy_loader as lazy
 
-from healthkit.batch.monthly_batch import Failure, Printed, Wish, print_month
-from healthkit.batch.pages import printed_without_pdf
-from healthkit.batch.report_data import Twin
-from healthkit.batch.run_notebook import TEMPLATE, PressError, run_template
+from healthkit.batch.monthly_batch import BatchResult, PageRequest, ReportFailure, generate_reports
+from healthkit.batch.pages import missing_pdf_sentences
+from healthkit.batch.report_data import ReportData
+from healthkit.batch.run_notebook import TEMPLATE, BatchError, run_template
 
 __getattr__ = lazy.attach(__name__, submodules=["cluster"])[0]  # Only who asks for a cluster loads Dask.
 
 __all__ = [
     "TEMPLATE",
-    "Failure",
-    "PressError",
-    "Printed",
-    "Twin",
-    "Wish",
-    "print_month",
-    "printed_without_pdf",
+    "BatchError",
+    "BatchResult",
+    "PageRequest",
+    "ReportData",
+    "ReportFailure",
+    "generate_reports",
+    "missing_pdf_sentences",
     "run_template",
 ]

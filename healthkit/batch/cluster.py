@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from distributed import Client
 
-PATIENCE = "10s"
+CONNECT_TIMEOUT = "10s"
 """A scheduler that does not answer within this is not there."""
 RETRIES = 3
 """So often a report is given to another worker when its own dies."""
@@ -19,13 +19,13 @@ class ClusterError(ValueError):
 
 
 @contextmanager
-def workers(address: str) -> Iterator[Executor]:
+def connect_to_cluster(address: str) -> Iterator[Executor]:
     """An executor whose work is done by the cluster of a scheduler, such as tcp://10.0.0.7:8786.
 
     What a worker that dies was at is done by another. Raises ClusterError where no scheduler answers.
     """
     try:
-        client = Client(address, timeout=PATIENCE)
+        client = Client(address, timeout=CONNECT_TIMEOUT)
     except (OSError, ValueError) as error:
         raise ClusterError(f"No Dask scheduler answers at {address}: {error}.") from None
     with client:

@@ -26,14 +26,14 @@ from pathlib import Path
 from typing import Any
 
 from healthkit.batch import run_cells
-from healthkit.batch.fork_client import NO_MEMORY, NO_SPACE
+from healthkit.batch.fork_client import EXIT_NO_MEMORY, EXIT_NO_SPACE
 from healthkit.files import temp_folders
 
 PDEATHSIG = 1
 """Linux's word for: kill this process when its parent ends."""
 
 
-class Server:
+class ForkingProcess:
     """What the server knows: its client, its shell, and the forks that are running."""
 
     def __init__(self, client: socket.socket) -> None:
@@ -59,23 +59,23 @@ class Server:
         waiting.register(wake_in, selectors.EVENT_READ)
         try:
             while True:
-                ready = waiting.select(self._patience())
+                ready = waiting.select(self._time_to_next_deadline())
                 with contextlib.suppress(BlockingIOError):
                     os.read(wake_in, 4096)
-                self._reap()
-                self._end_late_ones()
-                if any(key.fileobj is self.client for key, _ in ready) and not self._listen():
+                self._report_ended_forks()
+                self._kill_overdue_forks()
+                if any(key.fileobj is self.client for key, _ in ready) and not self._read_requests():
                     return
         finally:
             for pid in self.running:
                 _kill(pid)
 
-    def _patience(self) -> float | None:
+    def _time_to_next_deadline(self) -> float | None:
         """How long until the next deadline."""
         ends = [held["ends"] for held in self.running.values() if held["ends"] is not None and not held["late"]]
         return max(0.0, min(ends) - time.monotonic()) if ends else None
 
-    def _listen(self) -> bool:
+    def _read_requests(self) -> bool:
         """Take in requests; False when the client is gone."""
         try:
             read = self.client.recv(1 << 16)
@@ -88,21 +88,21 @@ class Server:
             self._start(json.loads(line))
         return True
 
-    def _start(self, asked: dict[str, Any]) -> None:
+    def _start(self, request: dict[str, Any]) -> None:
         try:
             pid = os.fork()
         except OSError as error:
-            self._answer({"id": asked["id"], "ended": "failed", "says": f"No process could be started: {error}."})
+            self._answer({"id": request["id"], "ended": "failed", "says": f"No process could be started: {error}."})
             return
         if pid == 0:
-            self._be_a_fork(asked)
+            self._run_in_fork(request)
         with contextlib.suppress(OSError):
             os.setpgid(pid, pid)
-        deadline = asked.get("deadline")
+        deadline = request.get("deadline")
         ends = None if deadline is None else time.monotonic() + deadline
-        self.running[pid] = {"id": asked["id"], "ends": ends, "late": False}
+        self.running[pid] = {"id": request["id"], "ends": ends, "late": False}
 
-    def _reap(self) -> None:
+    def _report_ended_forks(self) -> None:
         """Say how every fork that ended did."""
         while self.running:
             try:
@@ -122,18 +122,18 @@ class Server:
                     "cpu": round(used.ru_utime + used.ru_stime, 3), "peak_mib": used.ru_maxrss // 1024,
                 })  # fmt: skip
 
-    def _end_late_ones(self) -> None:
+    def _kill_overdue_forks(self) -> None:
         now = time.monotonic()
         for pid, held in self.running.items():
             if held["ends"] is not None and now >= held["ends"] and not held["late"]:
                 held["late"] = True
                 _kill(pid)
 
-    def _answer(self, told: dict[str, Any]) -> None:
+    def _answer(self, message: dict[str, Any]) -> None:
         with contextlib.suppress(OSError):
-            self.client.sendall(json.dumps(told).encode() + b"\n")
+            self.client.sendall(json.dumps(message).encode() + b"\n")
 
-    def _be_a_fork(self, asked: dict[str, Any]) -> None:
+    def _run_in_fork(self, request: dict[str, Any]) -> None:
         """Run one notebook, and end this process whatever happens."""
         code = 1
         try:
@@ -143,28 +143,28 @@ class Server:
             for name in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM):
                 signal.signal(name, signal.SIG_DFL)
             self.client.close()
-            if asked.get("memory") is not None:
-                most = _size() + int(asked["memory"]) * (1 << 20)
+            if request.get("memory") is not None:
+                most = _address_space_size() + int(request["memory"]) * (1 << 20)
                 resource.setrlimit(resource.RLIMIT_AS, (most, most))
-            os.chdir(asked["folder"])
-            with Path(asked["told"]).open("w", encoding="utf-8") as file:
+            os.chdir(request["folder"])
+            with Path(request["told"]).open("w", encoding="utf-8") as file:
 
                 def tell(what: dict[str, Any]) -> None:
                     file.write(dumps(what, ensure_ascii=False, default=str) + "\n")
                     file.flush()
 
-                tell({"end": run_cells.run_cells(self.shell, [tuple(cell) for cell in asked["cells"]], tell)})
+                tell({"end": run_cells.run_cells(self.shell, [tuple(cell) for cell in request["cells"]], tell)})
             code = 0
         except MemoryError:
-            code = NO_MEMORY
+            code = EXIT_NO_MEMORY
         except OSError as error:
-            code = NO_SPACE if error.errno in _FULL else 1
+            code = EXIT_NO_SPACE if error.errno in _DISK_FULL_ERRORS else 1
         finally:
-            temp_folders.clear()
+            temp_folders.remove_own()
             os._exit(code)
 
 
-_FULL = (28, 122)
+_DISK_FULL_ERRORS = (28, 122)
 """No space left on the device; the quota is used up."""
 
 
@@ -180,7 +180,7 @@ def _die_with_parent() -> None:
         ctypes.CDLL(None).prctl(PDEATHSIG, signal.SIGKILL)
 
 
-def _size() -> int:
+def _address_space_size() -> int:
     """The address space that this process holds already. [bytes]"""
     with contextlib.suppress(OSError, ValueError):
         return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
@@ -190,7 +190,7 @@ def _size() -> int:
 def main() -> None:
     """Load, warm, serve: the socket's number and what to warm with come as arguments."""
     client = socket.socket(fileno=int(sys.argv[1]))
-    server = Server(client)
+    server = ForkingProcess(client)
     warming = json.loads(sys.argv[2])
     begin = time.process_time()
     said = _warm(server, warming)
@@ -200,27 +200,27 @@ def main() -> None:
     server.serve()
     if "folder" in warming:
         temp_folders.remove(Path(warming["folder"]))
-    temp_folders.clear()
+    temp_folders.remove_own()
     # Nothing is left to tidy up, and some libraries complain of an end among what was loaded.
     os._exit(0)
 
 
-def _warm(server: Server, warming: dict[str, Any]) -> str:
+def _warm(server: ForkingProcess, warmup: dict[str, Any]) -> str:
     """Run a notebook once in the server itself, so that what it loads and caches is there for every fork.
 
     Its names are taken back. What goes wrong here goes wrong in the fork too, where it is told.
     """
     said = ""
-    for name in warming.get("modules", []):
+    for name in warmup.get("modules", []):
         __import__(name)
 
     def tell(what: dict[str, Any]) -> None:
         nonlocal said
         said = next((out["evalue"] for out in what.get("outputs", []) if out["output_type"] == "error"), said)
 
-    if warming.get("cells"):
+    if warmup.get("cells"):
         here = os.getcwd()
-        run_cells.run_cells(server.shell, [tuple(cell) for cell in warming["cells"]], tell)
+        run_cells.run_cells(server.shell, [tuple(cell) for cell in warmup["cells"]], tell)
         os.chdir(here)
         server.shell.reset(new_session=False)
         server.shell = run_cells.new_shell()

@@ -17,18 +17,18 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from healthkit.batch import fork_client, output_files, pages, pdf, run_notebook
-from healthkit.batch.page_job import Job, Outcome, failed, locked, print_page, warming
+from healthkit.batch.page_job import PageJob, PageResult, generate_page, lock_folder, make_warmup, record_failure
 from healthkit.batch.pages import Owner
 from healthkit.files import temp_folders
 from healthkit.report import blocks, model
 from healthkit.store import Store
 from healthkit.workspace import snapshot
-from healthkit.workspace.workspace import Desk
+from healthkit.workspace.workspace import Workspace
 
 _LOG = logging.getLogger(__name__)
 
-CURE = "Read the sentence, mend the files or the name, and run the report of this account again."
-CURES = {
+DEFAULT_CURE = "Read the sentence, mend the files or the name, and run the report of this account again."
+CURE_BY_STATUS = {
     "timed out": "Run it again with a longer --deadline; its notebook beside the index shows how far it came.",
     "killed": "Give it more --memory or run fewer at once with --jobs, and run this account again.",
     "exited early": "Look at its notebook beside the index: it ended before its last cell.",
@@ -38,7 +38,7 @@ INDEX_CURE = "index.html, where there is one, is of an earlier run. Make room or
 
 
 @dataclass(frozen=True)
-class Failure:
+class ReportFailure:
     """A report that was not made: whose, what happened, what to do about it, how its notebook ended.
 
     `page` is the page of an earlier run that is still in the folder, `made_of` says of which data it was made.
@@ -46,7 +46,7 @@ class Failure:
 
     account: str
     what: str
-    cure: str = CURE
+    cure: str = DEFAULT_CURE
     status: str = "failed"
     notebook: str = ""
     marketplace: str = ""
@@ -55,7 +55,7 @@ class Failure:
 
 
 @dataclass(frozen=True)
-class Printed:
+class BatchResult:
     """What a batch made: the index, how many pages, how many were left as they are, and what failed.
 
     `without_pdf` has reason and cure for each account and marketplace whose page was printed in this batch without the
@@ -65,16 +65,16 @@ class Printed:
 
     index: Path
     pages: int
-    failures: list[Failure]
+    failures: list[ReportFailure]
     skipped: int = 0
     verdicts: dict[str, list[list[str]]] = field(default_factory=dict)
     without_pdf: dict[Owner, tuple[str, str]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-    index_failure: str = ""
+    index_error: str = ""
 
 
 @dataclass(frozen=True)
-class Wish:
+class PageRequest:
     """How a batch is to be printed.
 
     `made` stands in the footers as given. `jobs` run at once; `only_changed` leaves pages that were made of just the
@@ -90,26 +90,26 @@ class Wish:
     only_changed: bool = False
     deadline: float | None = 300.0
     memory: int | None = 4096
-    engine: str = run_notebook.ENGINE
+    engine: str = run_notebook.FORK_ENGINE
     template: Path = run_notebook.TEMPLATE
     alone: bool = False
     code: bool = False
     pdf: bool = False
     separate: bool = False
-    work: Path | None = None
+    work_folder: Path | None = None
 
 
-def print_month(
-    desk: Desk,
+def generate_reports(
+    workspace: Workspace,
     month: str,
     accounts: Iterable[str] | None = None,
     out: str | Path = "reports",
     *,
     console: Console | None = None,
     executor: Executor | None = None,
-    wish: Wish | None = None,
-    **wishes: Any,
-) -> Printed:
+    request: PageRequest | None = None,
+    **request_fields: Any,
+) -> BatchResult:
     """Print the reports of a month into `out/month/`, and an index over all that the folder then holds.
 
     All accounts that have orders in a window of the month, or those named. How is said by a `Wish`, or by its fields as
@@ -118,76 +118,95 @@ def print_month(
     hold; a report that fails later stands on the index with its error, and leaves its notebook. The page of an earlier
     run stays where it is, but is not current: the index names it beside the failure and not among the pages.
     """
-    wish = wish or Wish(**wishes)
+    request = request or PageRequest(**request_fields)
     if not str(out).strip():
-        raise run_notebook.PressError(
+        raise run_notebook.BatchError(
             "The folder for the pages is an empty name. Name it, or leave it out for reports."
         )
-    run_notebook.load_template(wish.template)
+    run_notebook.load_template(request.template)
     folder = (Path(out) / month).resolve()
-    in_month, pairs, failures = _pairs(desk, month, accounts)
-    notes = [] if wish.separate else output_files.write_signed(folder / output_files.BUNDLE, output_files.bundle())
+    in_month, pairs, failures = _accounts_to_report(workspace, month, accounts)
+    notes = (
+        []
+        if request.separate
+        else output_files.write_signed(folder / output_files.VEGA_FILE_NAME, output_files.vega_bundle())
+    )
     without_pdf: dict[Owner, tuple[str, str]] = {}
-    temp_folders.sweep(folder)
-    every = [_job(desk, month, account, code, folder, wish) for account, code in pairs]
-    left = [job for job in every if not (wish.only_changed and job.is_done)]
-    with _working(desk, wish, executor is not None) as work:
-        jobs = _with_excerpts(desk, left, work, executor is not None)
-        with _bar(console, len(jobs)) as step, _executor(executor, wish, jobs) as held:
-            for outcome in _each(held, jobs):
+    temp_folders.remove_abandoned(folder)
+    every = [_make_job(workspace, month, account, code, folder, request) for account, code in pairs]
+    left = [job for job in every if not (request.only_changed and job.is_up_to_date)]
+    with _temporary_work_folder(workspace, request, executor is not None) as work:
+        jobs = _with_snapshots(workspace, left, work, executor is not None)
+        with _show_progress(console, len(jobs)) as step, _open_executor(executor, request, jobs) as held:
+            for outcome in _run_jobs(held, jobs):
                 if outcome.status != "done":
-                    failures.append(_failure(outcome))
+                    failures.append(_failure_of_result(outcome))
                 if outcome.without_pdf:
                     without_pdf[outcome.job.owner] = outcome.without_pdf, outcome.cure
                 notes += outcome.moved
                 step(outcome)
-    temp_folders.sweep(folder)  # A worker of a cluster may have been killed while it wrote a page.
-    with locked(folder):
-        found = pages.read(folder, month, in_month, _stored(desk))
+    temp_folders.remove_abandoned(folder)  # A worker of a cluster may have been killed while it wrote a page.
+    with lock_folder(folder):
+        found = pages.read_folder(folder, month, in_month, _owners_in_store(workspace))
         found = found.without({(one.account, one.marketplace) for one in failures})
-        failures = _with_manifests(failures, found.failed)
-        found, page = _index(desk, month, found, failures, wish.made)
+        failures = _add_manifest_details(failures, found.failed)
+        found, page = _build_index(workspace, month, found, failures, request.made)
         moved, index_failure = _write_index(folder / "index.html", page)
-    ended = [pages.ended(*one) for one in model.ended_before(desk, month)]
-    notes += [*moved, *ended, *pages.absent(found), *pages.unusable(found), *pages.not_ours(found)]
-    verdicts = _verdicts(found, [job.owner for job in every])
-    made = len(left) - _ran(failures)
+    ended = [pages.ended_sentence(*one) for one in model.accounts_ended_before(workspace, month)]
+    notes += [
+        *moved,
+        *ended,
+        *pages.absent_sentences(found),
+        *pages.unusable_sentences(found),
+        *pages.foreign_file_sentences(found),
+    ]
+    verdicts = _verdicts_by_account(found, [job.owner for job in every])
+    made = len(left) - _count_finished_runs(failures)
     index = folder / "index.html"
-    return Printed(index, made, failures, len(every) - len(left), verdicts, without_pdf, notes, index_failure)
+    return BatchResult(index, made, failures, len(every) - len(left), verdicts, without_pdf, notes, index_failure)
 
 
-def _ran(failures: list[Failure]) -> int:
+def _count_finished_runs(failures: list[ReportFailure]) -> int:
     """How many of the failures are runs; the others never began."""
     return sum(bool(one.status) for one in failures)
 
 
-def _job(desk: Desk, month: str, account: str, code: str, folder: Path, wish: Wish) -> Job:
-    data = ("version", str(desk.store.version())), ("counts", desk.counts_place.name)
-    return Job(
-        account, code, month, "", data, desk.policy_name or "", wish.made, str(folder), str(wish.template.resolve()),
-        wish.engine, wish.deadline, wish.memory, wish.alone, wish.code, wish.pdf, wish.separate,
+def _make_job(
+    workspace: Workspace, month: str, account: str, marketplace: str, folder: Path, request: PageRequest
+) -> PageJob:
+    data = ("version", str(workspace.store.version())), ("counts", workspace.counts_folder.name)
+    return PageJob(
+        account, marketplace, month, "", data, workspace.policy_name or "", request.made, str(folder),
+        str(request.template.resolve()),
+        request.engine, request.deadline, request.memory, request.alone, request.code, request.pdf, request.separate,
     )  # fmt: skip
 
 
-def _pairs(desk: Desk, month: str, accounts: Iterable[str] | None) -> tuple[list[Owner], list[Owner], list[Failure]]:
+def _accounts_to_report(
+    workspace: Workspace, month: str, accounts: Iterable[str] | None
+) -> tuple[list[Owner], list[Owner], list[ReportFailure]]:
     """The accounts and marketplaces of the month, those to print, and those that were named and cannot be."""
     if accounts is None:
-        in_month = model.accounts_in(desk, month)
+        in_month = model.accounts_to_report(workspace, month)
         return in_month, in_month, []
     named = list(dict.fromkeys(accounts))
-    desk.store.check_accounts(named, desk.accounts)
+    workspace.store.check_accounts(named, workspace.accounts)
     with suppress(model.MonthError):
-        in_month = model.accounts_in(desk, month)
+        in_month = model.accounts_to_report(workspace, month)
         able = [pair for pair in in_month if pair[0] in named]
-        failures = [Failure(one, _why_not(desk, one, month), status="") for one in named if one not in dict(able)]
+        failures = [
+            ReportFailure(one, _reason_for_no_report(workspace, one, month), status="")
+            for one in named
+            if one not in dict(able)
+        ]
         if able:
             return in_month, able, failures
-    raise model.MonthError(" ".join(_why_not(desk, account, month) for account in named))
+    raise model.MonthError(" ".join(_reason_for_no_report(workspace, account, month) for account in named))
 
 
-def _why_not(desk: Desk, account: str, month: str) -> str:
+def _reason_for_no_report(workspace: Workspace, account: str, month: str) -> str:
     """Why an account has no report of a month."""
-    reach = desk.counts.coverage[desk.counts.coverage["account"] == account]
+    reach = workspace.counts.coverage[workspace.counts.coverage["account"] == account]
     return (
         f"{account} has no orders to report for {month}: its orders reach from "
         f"{reach['begins_on'].min():%Y-%m-%d} to {reach['ends_on'].max():%Y-%m-%d}."
@@ -198,79 +217,91 @@ def _why_not(desk: Desk, account: str, month: str) -> str:
 
 
 @contextmanager
-def _working(desk: Desk, wish: Wish, shared: bool) -> Iterator[Path]:
+def _temporary_work_folder(workspace: Workspace, request: PageRequest, shared: bool) -> Iterator[Path]:
     """A private folder for what the reports need of the store, never among the pages; it is removed in the end.
 
     Raises PressError where others must reach it and none is known that they do.
     """
-    below = wish.work if wish.work is not None else _reached(desk) if shared else None
+    below = (
+        request.work_folder
+        if request.work_folder is not None
+        else _folder_shared_with_workers(workspace)
+        if shared
+        else None
+    )
     if below is not None:
         below.mkdir(parents=True, exist_ok=True)
-    work = temp_folders.make(temp_folders.BATCH, below)
+    work = temp_folders.make(temp_folders.BATCH_PREFIX, below)
     try:
         yield work.resolve()
     finally:
         temp_folders.remove(work)
 
 
-def _reached(desk: Desk) -> Path:
+def _folder_shared_with_workers(workspace: Workspace) -> Path:
     """The folder of the store, which the workers of a cluster reach."""
-    folder = desk.store.folder
+    folder = workspace.store.folder
     if not isinstance(folder, Path) or not os.access(folder, os.W_OK):
-        raise run_notebook.PressError(
+        raise run_notebook.BatchError(
             f"The workers of a cluster need a folder that all of them reach, and nothing can be written into {folder}. "
             "Name one with --work."
         )
     return folder
 
 
-def _with_excerpts(desk: Desk, jobs: list[Job], work: Path, shared: bool) -> list[Job]:
+def _with_snapshots(workspace: Workspace, jobs: list[PageJob], work: Path, shared: bool) -> list[PageJob]:
     """The jobs, each with what its notebook needs of the store; `shared` says that other machines must reach that."""
     if not jobs:
         return []
     names = list(dict.fromkeys(job.account for job in jobs))
-    snapshot.write(_whole(desk), names, desk.saved_counts(work, shared), work / "excerpt")
-    return [Job(**{**job.__dict__, "excerpt": str(work / "excerpt")}) for job in jobs]
+    snapshot.write_snapshot(
+        _require_store(workspace), names, workspace.ensure_counts_saved(work, shared), work / "excerpt"
+    )
+    return [PageJob(**{**job.__dict__, "excerpt": str(work / "excerpt")}) for job in jobs]
 
 
-def _whole(desk: Desk) -> Store:
+def _require_store(workspace: Workspace) -> Store:
     """The store of a desk; a batch is not printed from an excerpt."""
-    if not isinstance(desk.store, Store):
-        raise run_notebook.PressError(f"{desk.store.place} is an excerpt; a batch needs the store itself.")
-    return desk.store
+    if not isinstance(workspace.store, Store):
+        raise run_notebook.BatchError(f"{workspace.store.place} is an excerpt; a batch needs the store itself.")
+    return workspace.store
 
 
 @contextmanager
-def _executor(given: Executor | None, wish: Wish, jobs: list[Job]) -> Iterator[Executor]:
+def _open_executor(executor: Executor | None, request: PageRequest, jobs: list[PageJob]) -> Iterator[Executor]:
     """Who prints: the one given, or threads of this process, each of which waits for a fork."""
-    if given is not None:
-        yield given
+    if executor is not None:
+        yield executor
     else:
-        if jobs and wish.engine == run_notebook.ENGINE and fork_client.CAN_FORK:
-            fork_client.warm_with(dict(warming(jobs[0], len(jobs))))
-        many = max(1, min(len(jobs), wish.jobs or os.cpu_count() or 1))
+        if jobs and request.engine == run_notebook.FORK_ENGINE and fork_client.CAN_FORK:
+            fork_client.set_warmup(dict(make_warmup(jobs[0], len(jobs))))
+        many = max(1, min(len(jobs), request.jobs or os.cpu_count() or 1))
         pool, wait = ThreadPoolExecutor(many), True
         try:
             yield pool
         except SystemExit:
             # Kernels of papermill's own engine end with this process; they are not waited for.
-            wait = wish.engine == run_notebook.ENGINE
+            wait = request.engine == run_notebook.FORK_ENGINE
             raise
         finally:
             # On the way out by Ctrl-C or SIGTERM what has not begun does not begin, and what runs is ended.
             pool.shutdown(wait=False, cancel_futures=True)
-            fork_client.stop()
-            pdf.stop()
+            fork_client.stop_server()
+            pdf.stop_browsers()
             pool.shutdown(wait=wait)
-            fork_client.warm_with(None)
+            fork_client.set_warmup(None)
 
 
-def _each(executor: Executor, jobs: list[Job]) -> Iterator[Outcome]:
+def _run_jobs(executor: Executor, jobs: list[PageJob]) -> Iterator[PageResult]:
     """How each job ended, as they do."""
-    waiting: dict[Future[Outcome], Job] = {executor.submit(print_page, job): job for job in jobs}
+    waiting: dict[Future[PageResult], PageJob] = {executor.submit(generate_page, job): job for job in jobs}
     for done in as_completed(waiting):
         error = done.exception()
-        ended = done.result() if error is None else failed(waiting[done], "killed", f"Its worker was lost: {error}.")
+        ended = (
+            done.result()
+            if error is None
+            else record_failure(waiting[done], "killed", f"Its worker was lost: {error}.")
+        )
         _LOG.log(
             logging.INFO if ended.status == "done" else logging.WARNING,
             "report of %s, %s: %s", ended.job.account, ended.job.marketplace, ended.says or ended.status,
@@ -278,9 +309,9 @@ def _each(executor: Executor, jobs: list[Job]) -> Iterator[Outcome]:
         yield ended
 
 
-def _failure(outcome: Outcome) -> Failure:
-    cure = CURES.get(outcome.status, CURE)
-    return Failure(
+def _failure_of_result(outcome: PageResult) -> ReportFailure:
+    cure = CURE_BY_STATUS.get(outcome.status, DEFAULT_CURE)
+    return ReportFailure(
         outcome.job.account, outcome.says or outcome.status, cure, outcome.status, marketplace=outcome.job.marketplace
     )
 
@@ -288,26 +319,35 @@ def _failure(outcome: Outcome) -> Failure:
 # -- the index ----------------------------------------------------------------------------------------------------
 
 
-def _index(desk: Desk, month: str, found: pages.Pages, failures: list[Failure], made: str) -> tuple[pages.Pages, str]:
+def _build_index(
+    workspace: Workspace, month: str, report_folder: pages.ReportFolder, failures: list[ReportFailure], made: str
+) -> tuple[pages.ReportFolder, str]:
     """The index over all current pages of the folder and all that failed; what of the folder it could show."""
-    earlier = [_earlier(one) for one in found.failed if not _has(failures, one.owner)]
-    coverage = desk.counts.coverage
-    portfolio = blocks.Portfolio(
+    earlier = [_failure_of_earlier_run(one) for one in report_folder.failed if not _has_failure_of(failures, one.owner)]
+    coverage = workspace.counts.coverage
+    portfolio = blocks.PortfolioPage(
         month=month,
-        as_of=model.last_day_of(month),
+        as_of=model.last_day_of_month(month),
         rows=pd.DataFrame(dtype=object),
         failures=[
             (one.account, one.what, one.cure, one.notebook, one.page, one.made_of)
             for one in sorted([*failures, *earlier], key=lambda one: (one.account, one.marketplace))
         ],
-        data=f"version {desk.store.version()} of the store, {int(coverage['orders'].sum()):,} orders",
+        data=f"version {workspace.store.version()} of the store, {int(coverage['orders'].sum()):,} orders",
         made=made,
     )
-    found = _drawable(portfolio, found)
-    ended = [pages.ended(*one) for one in model.ended_before(desk, month)]
-    notes = [*ended, *pages.printed_without_pdf(found.without_pdf), *pages.absent(found), *pages.unusable(found)]
-    notes += pages.not_ours(found)
-    return found, blocks.page(f"Account health, {month}", [_drawn(portfolio, found.rows, notes)], landscape=True)
+    report_folder = _drop_unusable_rows(portfolio, report_folder)
+    ended = [pages.ended_sentence(*one) for one in model.accounts_ended_before(workspace, month)]
+    notes = [
+        *ended,
+        *pages.missing_pdf_sentences(report_folder.without_pdf),
+        *pages.absent_sentences(report_folder),
+        *pages.unusable_sentences(report_folder),
+    ]
+    notes += pages.foreign_file_sentences(report_folder)
+    return report_folder, blocks.html_page(
+        f"Account health, {month}", [_index_block(portfolio, report_folder.rows, notes)], landscape=True
+    )
 
 
 def _write_index(path: Path, page: str) -> tuple[list[str], str]:
@@ -318,32 +358,36 @@ def _write_index(path: Path, page: str) -> tuple[list[str], str]:
         return [], f"The index could not be written ({error.strerror}). The pages are printed. {INDEX_CURE}"
 
 
-def _drawable(portfolio: blocks.Portfolio, found: pages.Pages) -> pages.Pages:
+def _drop_unusable_rows(portfolio: blocks.PortfolioPage, report_folder: pages.ReportFolder) -> pages.ReportFolder:
     """The pages whose rows the index can show; a row that it cannot, of another version of the kit, is named."""
     with suppress(Exception):
-        _drawn(portfolio, found.rows)
-        return found
-    shown, broken = [], list(found.broken)
-    for row in found.rows:
+        _index_block(portfolio, report_folder.rows)
+        return report_folder
+    shown, broken = [], list(report_folder.broken)
+    for row in report_folder.rows:
         try:
-            _drawn(portfolio, [row])
+            _index_block(portfolio, [row])
             shown.append(row)
         except Exception as error:
             _LOG.warning("%s: no row for the index: %r", row["json_href"], error)
-            broken.append((row["json_href"], "its row for the index is of another version of this kit", pages.AGAIN))
-    return replace(found, rows=shown, broken=broken)
+            broken.append(
+                (row["json_href"], "its row for the index is of another version of this kit", pages.RUN_AGAIN)
+            )
+    return replace(report_folder, rows=shown, broken=broken)
 
 
-def _drawn(portfolio: blocks.Portfolio, rows: list[dict[str, Any]], notes: Sequence[str] = ()) -> blocks.Block:
-    return blocks.index(replace(portfolio, rows=pd.DataFrame(rows, dtype=object), notes=list(notes)))
+def _index_block(
+    portfolio: blocks.PortfolioPage, rows: list[dict[str, Any]], notes: Sequence[str] = ()
+) -> blocks.HtmlBlock:
+    return blocks.portfolio_index(replace(portfolio, rows=pd.DataFrame(rows, dtype=object), notes=list(notes)))
 
 
-def _stored(desk: Desk) -> list[Owner]:
+def _owners_in_store(workspace: Workspace) -> list[Owner]:
     """All accounts and marketplaces of the store."""
-    return list(desk.counts.coverage[["account", "marketplace"]].astype("str").itertuples(index=False, name=None))
+    return list(workspace.counts.coverage[["account", "marketplace"]].astype("str").itertuples(index=False, name=None))
 
 
-def _with_manifests(failures: list[Failure], known: list[pages.NotCurrent]) -> list[Failure]:
+def _add_manifest_details(failures: list[ReportFailure], known: list[pages.FailedRun]) -> list[ReportFailure]:
     """The failures of this batch, each with its notebook and the page of an earlier run, as the manifests name them."""
     by_owner = {one.owner: one for one in known}
     return [
@@ -354,30 +398,30 @@ def _with_manifests(failures: list[Failure], known: list[pages.NotCurrent]) -> l
     ]
 
 
-def _has(failures: list[Failure], owner: Owner) -> bool:
+def _has_failure_of(failures: list[ReportFailure], owner: Owner) -> bool:
     return any((one.account, one.marketplace) == owner for one in failures)
 
 
-def _earlier(one: pages.NotCurrent) -> Failure:
+def _failure_of_earlier_run(run: pages.FailedRun) -> ReportFailure:
     """The failure of an earlier batch: it stays on the index until the account is printed."""
-    cure, (account, code) = CURES.get(one.status, CURE), one.owner
-    return Failure(account, one.what, cure, one.status, one.notebook, code, one.page, one.made_of)
+    cure, (account, code) = CURE_BY_STATUS.get(run.status, DEFAULT_CURE), run.owner
+    return ReportFailure(account, run.what, cure, run.status, run.notebook, code, run.page, run.made_of)
 
 
-def _verdicts(found: pages.Pages, owners: list[Owner]) -> dict[str, list[list[str]]]:
+def _verdicts_by_account(report_folder: pages.ReportFolder, owners: list[Owner]) -> dict[str, list[list[str]]]:
     """The three sentences of each page of this batch, by account; with its marketplace where it has several."""
     many = Counter(account for account, _ in owners)
     return {
-        owner[0] if many[owner[0]] == 1 else pages.named(owner): found.verdicts[owner]
+        owner[0] if many[owner[0]] == 1 else pages.owner_label(owner): report_folder.verdicts[owner]
         for owner in owners
-        if owner in found.verdicts
+        if owner in report_folder.verdicts
     }
 
 
 @contextmanager
-def _bar(console: Console | None, work: int) -> Iterator[Callable[[Outcome], None]]:
+def _show_progress(console: Console | None, total: int) -> Iterator[Callable[[PageResult], None]]:
     """How many are done, failed and left, and for how long yet, on a terminal; elsewhere silence."""
-    if console is None or not console.is_terminal or not work:
+    if console is None or not console.is_terminal or not total:
         yield lambda _: None
         return
     failed = 0
@@ -386,9 +430,9 @@ def _bar(console: Console | None, work: int) -> Iterator[Callable[[Outcome], Non
         TextColumn("left"), TimeRemainingColumn(),
     )  # fmt: skip
     with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("", total=work, failed=0)
+        task = bar.add_task("", total=total, failed=0)
 
-        def step(outcome: Outcome) -> None:
+        def step(outcome: PageResult) -> None:
             nonlocal failed
             failed += outcome.status != "done"
             bar.update(task, advance=1, failed=failed)

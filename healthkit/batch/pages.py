@@ -14,15 +14,15 @@ from healthkit.batch.manifest import ManifestError
 
 Owner = tuple[str, str]
 """Account and marketplace."""
-Note = tuple[str, list[tuple[str, str]]]
+IndexNote = tuple[str, list[tuple[str, str]]]
 """A sentence for the index, and links that belong to it: words and address."""
-SHOWN = 8
+MAX_NAMES = 8
 """Most names that a sentence lists; of more it says how many."""
-AGAIN = "Run the report of this account again."
+RUN_AGAIN = "Run the report of this account again."
 
 
 @dataclass(frozen=True)
-class NotCurrent:
+class FailedRun:
     """A run that made no page, as a manifest tells it; `page` is the page of an earlier run, where there is one."""
 
     owner: Owner
@@ -34,7 +34,7 @@ class NotCurrent:
 
 
 @dataclass(frozen=True)
-class Pages:
+class ReportFolder:
     """The pages of a folder for a month.
 
     `rows` are those of the index, one for each current page; `verdicts` the three sentences of each. `failed` are runs
@@ -45,80 +45,91 @@ class Pages:
 
     rows: list[dict[str, Any]] = field(default_factory=list)
     verdicts: dict[Owner, list[list[str]]] = field(default_factory=dict)
-    failed: list[NotCurrent] = field(default_factory=list)
+    failed: list[FailedRun] = field(default_factory=list)
     without_pdf: dict[Owner, tuple[str, str]] = field(default_factory=dict)
-    gone: list[Owner] = field(default_factory=list)
+    not_in_store: list[Owner] = field(default_factory=list)
     silent: list[Owner] = field(default_factory=list)
     broken: list[tuple[str, str, str]] = field(default_factory=list)
-    foreign: dict[str, list[str]] = field(default_factory=dict)
+    foreign_files: dict[str, list[str]] = field(default_factory=dict)
 
-    def without(self, owners: Set[Owner]) -> Pages:
+    def without(self, owners: Set[Owner]) -> ReportFolder:
         """The same without the rows and verdicts of some owners: their run failed, whatever their manifest says."""
         rows = [row for row in self.rows if (row["account"], row["marketplace"]) not in owners]
         verdicts = {owner: verdict for owner, verdict in self.verdicts.items() if owner not in owners}
         return replace(self, rows=rows, verdicts=verdicts)
 
 
-def read(folder: Path, month: str, reported: Iterable[Owner], stored: Iterable[Owner]) -> Pages:
+def read_folder(
+    folder: Path, month: str, owners_of_month: Iterable[Owner], owners_in_store: Iterable[Owner]
+) -> ReportFolder:
     """What a folder holds; `reported` are the accounts of the month, `stored` all that the store holds.
 
     A file that is damaged, changed or of something else stops nothing: it is named. The caller holds the lock.
     """
-    found, in_month, in_store = Pages(), set(reported), set(stored)
-    for path in sorted(folder.glob(f"*{manifest.ENDING}")):
+    found, in_month, in_store = ReportFolder(), set(owners_of_month), set(owners_in_store)
+    for path in sorted(folder.glob(f"*{manifest.MANIFEST_SUFFIX}")):
         try:
-            content = manifest.load(path)
+            content = manifest.load_manifest(path)
             owner = content["account"], content["marketplace"]
             if owner in in_month:
-                _add(found, folder, month, owner, content, path.name.removesuffix(manifest.ENDING))
+                _add_manifest(found, folder, month, owner, content, path.name.removesuffix(manifest.MANIFEST_SUFFIX))
             elif content["files"]:
-                (found.silent if owner in in_store else found.gone).append(owner)
+                (found.silent if owner in in_store else found.not_in_store).append(owner)
         except ManifestError as error:
             found.broken.append((path.name, str(error), error.cure))
         except OSError as error:
-            found.broken.append((path.name, f"its files cannot be read ({error.strerror})", AGAIN))
+            found.broken.append((path.name, f"its files cannot be read ({error.strerror})", RUN_AGAIN))
     found.rows.sort(key=lambda row: (row["account"], row["marketplace"]))
     return found
 
 
-def _add(found: Pages, folder: Path, month: str, owner: Owner, content: dict[str, Any], stem: str) -> None:
+def _add_manifest(
+    report_folder: ReportFolder, folder: Path, month: str, owner: Owner, content: dict[str, Any], stem: str
+) -> None:
     """Sort one manifest of an account of the month into what is found. Raises ManifestError where it cannot be used."""
-    if stem != output_files.stem(*owner):
-        cure = f"Its page is now {output_files.stem(*owner)}.html; delete the files of the other name when you like."
-        raise ManifestError(f"it is a page of {named(owner)} under another name", cure)
+    if stem != output_files.page_stem(*owner):
+        cure = (
+            f"Its page is now {output_files.page_stem(*owner)}.html; delete the files of the other name when you like."
+        )
+        raise ManifestError(f"it is a page of {owner_label(owner)} under another name", cure)
     if content.get("failed"):
-        found.failed.append(_not_current(folder, owner, content, stem))
+        report_folder.failed.append(_failed_run(folder, owner, content, stem))
         return
     if content["inputs"].get("parameters", {}).get("month") != month:
         raise ManifestError(f"it is not of {month}", "Move it and its page to the folder of their month.")
-    lost = manifest.missing(folder, content)
+    lost = manifest.missing_files(folder, content)
     if lost or not content["files"]:
-        raise ManifestError(f"its page is not whole: {', '.join(lost) or 'no file'} is missing", AGAIN)
-    _add_figures(found, folder, owner, content, f"{stem}.json")
-    if "/" in page_of(content) and (foreign := _foreign(folder, stem, content)):
-        found.foreign[stem] = foreign
+        raise ManifestError(f"its page is not whole: {', '.join(lost) or 'no file'} is missing", RUN_AGAIN)
+    _add_figures(report_folder, folder, owner, content, f"{stem}.json")
+    if "/" in page_name(content) and (foreign := _foreign_files(folder, stem, content)):
+        report_folder.foreign_files[stem] = foreign
     if "without_pdf" in content:
-        found.without_pdf[owner] = content["without_pdf"].get("what", ""), content["without_pdf"].get("cure", AGAIN)
+        report_folder.without_pdf[owner] = (
+            content["without_pdf"].get("what", ""),
+            content["without_pdf"].get("cure", RUN_AGAIN),
+        )
 
 
-def _add_figures(found: Pages, folder: Path, owner: Owner, content: dict[str, Any], name: str) -> None:
+def _add_figures(report_folder: ReportFolder, folder: Path, owner: Owner, content: dict[str, Any], name: str) -> None:
     """Add the index row and the verdict of a page, from its figures; they are named where they cannot be used."""
     try:
         data = (folder / name).read_bytes()
     except OSError as error:
-        found.broken.append((name, f"it cannot be read ({error.strerror})", AGAIN))
+        report_folder.broken.append((name, f"it cannot be read ({error.strerror})", RUN_AGAIN))
         return
-    if output_files.digest(data) != content["files"].get(name):
-        found.broken.append((name, "it was damaged or changed after it was printed", AGAIN))
+    if output_files.sha256_hex(data) != content["files"].get(name):
+        report_folder.broken.append((name, "it was damaged or changed after it was printed", RUN_AGAIN))
         return
     row, verdict = _row_and_verdict(data)
     if row is None:
-        found.broken.append((name, "it holds no row for the index, or is of another version of this kit", AGAIN))
+        report_folder.broken.append(
+            (name, "it holds no row for the index, or is of another version of this kit", RUN_AGAIN)
+        )
         return
-    page = page_of(content)
+    page = page_name(content)
     links = {"href": page, "csv_href": page.removesuffix(".html") + "_orders.csv", "json_href": name}
-    found.rows.append(row | {"account": owner[0], "marketplace": owner[1]} | links)
-    found.verdicts[owner] = verdict
+    report_folder.rows.append(row | {"account": owner[0], "marketplace": owner[1]} | links)
+    report_folder.verdicts[owner] = verdict
 
 
 def _row_and_verdict(data: bytes) -> tuple[dict[str, Any] | None, list[list[str]]]:
@@ -137,23 +148,23 @@ def _row_and_verdict(data: bytes) -> tuple[dict[str, Any] | None, list[list[str]
     return figures["row"], verdict
 
 
-def _foreign(folder: Path, stem: str, content: dict[str, Any]) -> list[str]:
+def _foreign_files(folder: Path, stem: str, content: dict[str, Any]) -> list[str]:
     """The files in the folder of an account that its manifest does not name."""
     return sorted(path.name for path in (folder / stem).iterdir() if f"{stem}/{path.name}" not in content["files"])
 
 
-def _not_current(folder: Path, owner: Owner, content: dict[str, Any], stem: str) -> NotCurrent:
+def _failed_run(folder: Path, owner: Owner, content: dict[str, Any], stem: str) -> FailedRun:
     """A run that made no page, with the page of an earlier run where that is whole."""
-    page = page_of(content) if content["files"] and not manifest.missing(folder, content) else ""
+    page = page_name(content) if content["files"] and not manifest.missing_files(folder, content) else ""
     data = content["inputs"].get("data", {})
     version = data.get("version") if isinstance(data, dict) else None
     notebook = content["failed"].get("notebook", "")
-    kept = notebook if notebook == f"{stem}{manifest.NOTEBOOK}" and (folder / notebook).is_file() else ""
+    kept = notebook if notebook == f"{stem}{manifest.FAILED_NOTEBOOK_SUFFIX}" and (folder / notebook).is_file() else ""
     status, what = content["failed"].get("status", "failed"), content["failed"].get("what", "")
-    return NotCurrent(owner, status, what, kept, page, f"version {version} of the store" if version else "")
+    return FailedRun(owner, status, what, kept, page, f"version {version} of the store" if version else "")
 
 
-def page_of(content: dict[str, Any]) -> str:
+def page_name(content: dict[str, Any]) -> str:
     """The page that a manifest names; empty where it names none."""
     return next((name for name in content["files"] if name.endswith(".html")), "")
 
@@ -161,7 +172,7 @@ def page_of(content: dict[str, Any]) -> str:
 # -- sentences ----------------------------------------------------------------------------------------------------
 
 
-def named(owner: Owner) -> str:
+def owner_label(owner: Owner) -> str:
     """An account and marketplace, as messages name them.
 
     >>> named(("harbor", "US"))
@@ -170,31 +181,31 @@ def named(owner: Owner) -> str:
     return f"{owner[0]} ({owner[1]})"
 
 
-def listed(owners: Iterable[Owner]) -> str:
+def list_owners(owners: Iterable[Owner]) -> str:
     """Accounts in a sentence; of many the first, and how many more.
 
     >>> listed([("harbor", "US"), ("acme", "DE")])
     'acme (DE), harbor (US)'
     """
-    return _shortened([named(owner) for owner in sorted(owners)])
+    return _shorten_names([owner_label(owner) for owner in sorted(owners)])
 
 
-def _shortened(names: list[str]) -> str:
+def _shorten_names(names: list[str]) -> str:
     """Names in a sentence; of many the first, and how many more."""
-    more = len(names) - SHOWN
-    return ", ".join(names) if more <= 0 else f"{', '.join(names[:SHOWN])} and {more:,} more"
+    more = len(names) - MAX_NAMES
+    return ", ".join(names) if more <= 0 else f"{', '.join(names[:MAX_NAMES])} and {more:,} more"
 
 
-def ended(account: str, marketplace: str, last: date) -> str:
+def ended_sentence(account: str, marketplace: str, last_day: date) -> str:
     """That an account has no page, for nothing is known of the month.
 
     >>> ended("acme", "US", date(2026, 9, 12))
     'acme (US) has no page: its files end on 2026-09-12, and nothing is known of the month.'
     """
-    return f"{account} ({marketplace}) has no page: its files end on {last}, and nothing is known of the month."
+    return f"{account} ({marketplace}) has no page: its files end on {last_day}, and nothing is known of the month."
 
 
-def absent(pages: Pages) -> list[str]:
+def absent_sentences(report_folder: ReportFolder) -> list[str]:
     """Which pages are not on the index because their accounts are gone, or have nothing to report.
 
     >>> absent(Pages(gone=[("acme", "DE")]))
@@ -202,49 +213,54 @@ def absent(pages: Pages) -> list[str]:
     """
     messages = []
     for owners, one, many in (
-        (pages.gone, "an account that the store no longer holds", "accounts that the store no longer holds"),
-        (pages.silent, "an account without orders for this month", "accounts without orders for this month"),
+        (
+            report_folder.not_in_store,
+            "an account that the store no longer holds",
+            "accounts that the store no longer holds",
+        ),
+        (report_folder.silent, "an account without orders for this month", "accounts without orders for this month"),
     ):
         if len(owners) == 1:
-            messages.append(f"1 page is of {one}: {listed(owners)}. Its files are left where they are.")
+            messages.append(f"1 page is of {one}: {list_owners(owners)}. Its files are left where they are.")
         elif owners:
             messages.append(
-                f"{len(owners):,} pages are of {many}: {listed(owners)}. Their files are left where they are."
+                f"{len(owners):,} pages are of {many}: {list_owners(owners)}. Their files are left where they are."
             )
     return messages
 
 
-def unusable(pages: Pages) -> list[str]:
+def unusable_sentences(report_folder: ReportFolder) -> list[str]:
     """Which files stand beside the pages and cannot be used, and why.
 
     >>> unusable(Pages(broken=[("acme_us.json", "it cannot be read (Permission denied)", AGAIN)]))
     ['acme_us.json is not on the index: it cannot be read (Permission denied). Run the report of this account again.']
     """
-    return [f"{name} is not on the index: {why}. {cure}" for name, why, cure in pages.broken]
+    return [f"{name} is not on the index: {why}. {cure}" for name, why, cure in report_folder.broken]
 
 
-def not_ours(pages: Pages) -> list[str]:
+def foreign_file_sentences(report_folder: ReportFolder) -> list[str]:
     """Which folders that may be sent hold files that no report wrote.
 
     >>> not_ours(Pages(foreign={"acme_us": ["notes.txt"]}))
     ['acme_us/ also holds files that the report did not write: notes.txt. Look at them before you send the folder.']
     """
     return [
-        f"{stem}/ also holds files that the report did not write: {_shortened(names)}. "
+        f"{stem}/ also holds files that the report did not write: {_shorten_names(names)}. "
         "Look at them before you send the folder."
-        for stem, names in pages.foreign.items()
+        for stem, names in report_folder.foreign_files.items()
     ]
 
 
-def printed_without_pdf(pages: dict[Owner, tuple[str, str]]) -> list[str]:
+def missing_pdf_sentences(reasons_by_owner: dict[Owner, tuple[str, str]]) -> list[str]:
     """Which pages are printed, but without PDF, by reason, and what to do.
 
     >>> printed_without_pdf({("harbor", "US"): ("There is no Chromium on this machine.", "Install it.")})
     ['Printed, but without PDF: harbor (US). There is no Chromium on this machine. Install it.']
     """
     reasons: dict[tuple[str, str], list[Owner]] = {}
-    for owner, reason in sorted(pages.items()):
+    for owner, reason in sorted(reasons_by_owner.items()):
         reasons.setdefault(reason, []).append(owner)
     return [
-        f"Printed, but without PDF: {listed(owners)}. {what} {cure}".strip() for (what, cure), owners in reasons.items()
+        f"Printed, but without PDF: {list_owners(owners)}. {what} {cure}".strip()
+        for (what, cure), owners in reasons.items()
     ]

@@ -10,50 +10,52 @@ from contextlib import suppress
 from pathlib import Path
 
 from healthkit.batch import fork_client
-from healthkit.batch.run_notebook import PressError
+from healthkit.batch.run_notebook import BatchError
 from healthkit.files import temp_folders
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-PATIENCE = 60
+BROWSER_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+PRINT_TIMEOUT = 60
 """A page that is not printed in so many seconds is not. [seconds]"""
-FLAGS = (
+BROWSER_FLAGS = (
     "--headless", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update",
     "--disable-sync", "--disable-quic", "--no-pdf-header-footer", "--virtual-time-budget=20000",
 )  # fmt: skip
-INSTALL = "Install Chromium, or set the environment variable CHROMIUM to its path, and run the report again with --pdf."
-AGAIN = "Run the report of this account again with --pdf."
+INSTALL_BROWSER = (
+    "Install Chromium, or set the environment variable CHROMIUM to its path, and run the report again with --pdf."
+)
+RUN_AGAIN_WITH_PDF = "Run the report of this account again with --pdf."
 
-_running: set[subprocess.Popen[bytes]] = set()
+_browsers: set[subprocess.Popen[bytes]] = set()
 """The browsers that are printing now."""
 
 
-class PdfError(PressError):
+class PdfError(BatchError):
     """A page cannot be printed as PDF; the message says why, `cure` what to do. The page itself is not concerned."""
 
-    def __init__(self, what: str, cure: str = AGAIN) -> None:
-        super().__init__(what)
+    def __init__(self, reason: str, cure: str = RUN_AGAIN_WITH_PDF) -> None:
+        super().__init__(reason)
         self.cure = cure
 
 
-def browser() -> str:
+def find_browser() -> str:
     """The Chromium of this machine; the environment variable CHROMIUM names another. Raises PdfError without one."""
-    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSER_NAMES)), None)
     if not found:
-        raise PdfError("There is no Chromium on this machine.", INSTALL)
+        raise PdfError("There is no Chromium on this machine.", INSTALL_BROWSER)
     return found
 
 
-def printed(page: Path) -> bytes:
+def print_to_pdf(page: Path) -> bytes:
     """The PDF of a page. Raises PdfError where it cannot be printed."""
-    chromium = browser()
-    work = temp_folders.make(temp_folders.PDF)
+    chromium = find_browser()
+    work = temp_folders.make(temp_folders.PDF_PREFIX)
     try:
         made, errors = work / "page.pdf", work / "errors.txt"
-        flags = [*FLAGS, f"--user-data-dir={work}/profile", f"--print-to-pdf={made}"]
+        flags = [*BROWSER_FLAGS, f"--user-data-dir={work}/profile", f"--print-to-pdf={made}"]
         if hasattr(os, "geteuid") and os.geteuid() == 0:
             # Chromium's own sandbox does not start as root.
             flags.append("--no-sandbox")
-        code = _run([chromium, *flags, page.as_uri()], errors)
+        code = _run_browser([chromium, *flags, page.as_uri()], errors)
         data = made.read_bytes() if made.is_file() else b""
         if code or not data.startswith(b"%PDF-"):
             ended = f"was killed by signal {-code}" if code < 0 else f"ended with code {code} and made no PDF"
@@ -63,10 +65,10 @@ def printed(page: Path) -> bytes:
     return data
 
 
-def _run(command: list[str], errors: Path) -> int:
+def _run_browser(command: list[str], errors: Path) -> int:
     """Run Chromium to its end and return its exit code; one that takes too long, or is stopped with the batch, is ended
     with all its processes."""
-    if fork_client.is_stopped():
+    if fork_client.is_stop_requested():
         raise PdfError("The batch was stopped.")
     with errors.open("wb") as written:
         try:
@@ -74,18 +76,18 @@ def _run(command: list[str], errors: Path) -> int:
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=written, start_new_session=True
             )
         except OSError as error:
-            raise PdfError(f"{command[0]} cannot be started: {error.strerror}.", INSTALL) from None
-    _running.add(running)
+            raise PdfError(f"{command[0]} cannot be started: {error.strerror}.", INSTALL_BROWSER) from None
+    _browsers.add(running)
     try:
-        return running.wait(PATIENCE)
+        return running.wait(PRINT_TIMEOUT)
     except subprocess.TimeoutExpired:
-        raise PdfError(f"Chromium did not print the page in {PATIENCE} seconds.") from None
+        raise PdfError(f"Chromium did not print the page in {PRINT_TIMEOUT} seconds.") from None
     finally:
-        _end(running)
-        _running.discard(running)
+        _kill_browser(running)
+        _browsers.discard(running)
 
 
-def _end(running: subprocess.Popen[bytes]) -> None:
+def _kill_browser(running: subprocess.Popen[bytes]) -> None:
     """End Chromium, where it still runs, and the processes that it started."""
     if running.poll() is not None:
         return
@@ -97,10 +99,10 @@ def _end(running: subprocess.Popen[bytes]) -> None:
     running.wait()
 
 
-def stop() -> None:
+def stop_browsers() -> None:
     """End the browsers that are running: the batch is stopped."""
-    for running in list(_running):
-        _end(running)
+    for running in list(_browsers):
+        _kill_browser(running)
 
 
 def _last_line(errors: Path) -> str:

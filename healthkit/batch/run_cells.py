@@ -13,8 +13,8 @@ from typing import Any
 from IPython.core.displaypub import DisplayPublisher
 from IPython.core.interactiveshell import InteractiveShell
 
-Tell = Callable[[dict[str, Any]], None]
-EARLY = "exited early"
+EventHandler = Callable[[dict[str, Any]], None]
+EXITED_EARLY = "exited early"
 
 
 def new_shell() -> InteractiveShell:
@@ -27,25 +27,25 @@ def new_shell() -> InteractiveShell:
     return shell
 
 
-def run_cells(shell: InteractiveShell, cells: Sequence[tuple[int, str]], tell: Tell) -> str:
+def run_cells(shell: InteractiveShell, cells: Sequence[tuple[int, str]], on_event: EventHandler) -> str:
     """Run cells, each with its place in the notebook, until one fails; how it ended: done, failed or exited early.
 
     Told are `{"start": place}` before a cell, and after it `{"cell": place, "count": n, "outputs": [...]}`.
     """
     for number, (place, source) in enumerate(cells, 1):
-        tell({"start": place})
-        shown = _Shown(shell, number)
+        on_event({"start": place})
+        shown = _OutputCapture(shell, number)
         with shown:
             result = shell.run_cell(source, store_history=False)
         error = result.error_before_exec or result.error_in_exec
-        outputs = [*shown.outputs, *([] if error is None else [_error(shell, error)])]
-        tell({"cell": place, "count": number, "outputs": outputs})
+        outputs = [*shown.outputs, *([] if error is None else [_error_output(shell, error)])]
+        on_event({"cell": place, "count": number, "outputs": outputs})
         if error is not None:
-            return EARLY if isinstance(error, SystemExit) else "failed"
+            return EXITED_EARLY if isinstance(error, SystemExit) else "failed"
     return "done"
 
 
-class _Stream(io.TextIOBase):
+class _CapturedStream(io.TextIOBase):
     """What a cell writes, joined to what it wrote just before."""
 
     def __init__(self, name: str, outputs: list[dict[str, Any]]) -> None:
@@ -63,7 +63,7 @@ class _Stream(io.TextIOBase):
         return len(text)
 
 
-class _Publisher(DisplayPublisher):
+class _CapturingPublisher(DisplayPublisher):
     """What a cell displays."""
 
     def __init__(self, outputs: list[dict[str, Any]]) -> None:
@@ -74,7 +74,7 @@ class _Publisher(DisplayPublisher):
         self.shown.append({"output_type": "display_data", "data": dict(data), "metadata": dict(metadata or {})})
 
 
-class _Shown:
+class _OutputCapture:
     """Catches all that a cell shows, in its order."""
 
     def __init__(self, shell: InteractiveShell, number: int) -> None:
@@ -83,15 +83,15 @@ class _Shown:
 
     def __enter__(self) -> None:
         self._streams = (
-            redirect_stdout(_Stream("stdout", self.outputs)),
-            redirect_stderr(_Stream("stderr", self.outputs)),
+            redirect_stdout(_CapturedStream("stdout", self.outputs)),
+            redirect_stderr(_CapturedStream("stderr", self.outputs)),
         )
         for stream in self._streams:
             stream.__enter__()
         self._publisher, self._hook = self.shell.display_pub, self.shell.display_trap.hook
-        self.shell.display_pub, self.shell.display_trap.hook = _Publisher(self.outputs), self._value
+        self.shell.display_pub, self.shell.display_trap.hook = _CapturingPublisher(self.outputs), self._value
         # Errors become outputs; nothing prints them besides.
-        self.shell._showtraceback = _silent  # type: ignore[method-assign,assignment]
+        self.shell._showtraceback = _show_no_traceback  # type: ignore[method-assign,assignment]
 
     def __exit__(self, *_: object) -> None:
         self.shell.display_pub, self.shell.display_trap.hook = self._publisher, self._hook
@@ -111,11 +111,11 @@ class _Shown:
             })  # fmt: skip
 
 
-def _silent(*_: Any) -> None:
+def _show_no_traceback(*_: Any) -> None:
     """Says nothing."""
 
 
-def _error(shell: InteractiveShell, error: BaseException) -> dict[str, Any]:
+def _error_output(shell: InteractiveShell, error: BaseException) -> dict[str, Any]:
     """The error of a cell as papermill looks for it; leaving early is an error too."""
     if isinstance(error, SystemExit):
         said = f"The notebook left early, by sys.exit({error.code!r}); a report is whole only after its last cell."

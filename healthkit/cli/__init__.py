@@ -38,11 +38,11 @@ __all__ = [
 
 def main() -> None:
     """The entry point. The process ends here and now: threads of native libraries may outlive Python's own end."""
-    for name in _ENDING:
+    for name in _TERMINATING_SIGNALS:
         # What a shell told us not to hear (as nohup does with SIGHUP) stays unheard.
         if signal.getsignal(name) is signal.SIG_DFL:
-            signal.signal(name, _end)
-    temp_folders.sweep()
+            signal.signal(name, _exit_on_signal)
+    temp_folders.remove_abandoned()
     try:
         app(prog_name="python -m healthkit")
         code = 0
@@ -50,18 +50,18 @@ def main() -> None:
         code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     sys.stdout.flush()
     sys.stderr.flush()
-    temp_folders.clear()
+    temp_folders.remove_own()
     os._exit(code)
 
 
 __getattr__ = lazy.attach(__name__, submodules=["doctor"])[0]
 
-_ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+_TERMINATING_SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 """Signals that end a command as Ctrl-C does: what it started is ended, what it wrote for itself is removed."""
 
 
-def _end(number: int, _: FrameType | None) -> None:
+def _exit_on_signal(number: int, _: FrameType | None) -> None:
     """Leave by way of every clean-up; another such signal does not cut that short."""
-    for name in _ENDING:
+    for name in _TERMINATING_SIGNALS:
         signal.signal(name, signal.SIG_IGN)
     raise SystemExit(128 + number)

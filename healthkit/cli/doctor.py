@@ -20,17 +20,17 @@ from healthkit.files import package_files
 from healthkit.report import wording
 from healthkit.workspace import workspace
 
-WELL, MISSING, WRONG = "✓", "▲", "✕"
-NEEDED = (
+OK, MISSING, WRONG = "✓", "▲", "✕"
+REQUIRED_PACKAGES = (
     "pandas", "numpy", "pyarrow", "narwhals", "duckdb", "deltalake", "altair", "vl-convert-python", "jupyterlab",
     "ipywidgets", "anywidget", "papermill", "nbformat", "jinja2", "typer", "pydantic", "PyYAML",
 )  # fmt: skip
 """The libraries without which some part does not work, by the names of their packages."""
-LEAST_ROOM = 1 << 30
+MIN_FREE_BYTES = 1 << 30
 """With less room on the disk, an import or a batch may not come to its end. [bytes]"""
 
 
-class Line(NamedTuple):
+class DoctorLine(NamedTuple):
     """One thing that was looked at: well, missing or wrong; what it is; what to do."""
 
     symbol: str
@@ -38,65 +38,79 @@ class Line(NamedTuple):
     cure: str = ""
 
 
-def account(book: workspace.Desk, name: str, day: date) -> list[Line]:
+def examine_account(workspace: workspace.Workspace, name: str, day: date) -> list[DoctorLine]:
     """Say where one account stands as of the last day up to `day` that its files tell of, and which files are missing.
 
     Raises StoreError for an account that the store does not hold.
     """
-    book.store.check_accounts([name], book.accounts)
-    return [line for verdict in book.verdicts(day, [name], as_known=True) for line in _stands(book, verdict, day)]
-
-
-def _stands(book: workspace.Desk, verdict: AccountVerdict, day: date) -> Iterator[Line]:
-    """Where an account stands in one marketplace: what is wrong, stale, cannot be judged, is estimated or missing."""
-    where = f"{verdict.account} ({verdict.marketplace})"
-    is_stale = (day - verdict.as_of).days > FRESH_DAYS
-    symbols = {"off target": WRONG, "at risk": MISSING, "on target": MISSING if is_stale else WELL}
-    yield Line(
-        symbols.get(verdict.status, MISSING), f"{where}: {verdict.status} on {wording.long_day(verdict.as_of, 0)}"
-    )
-    if is_stale:
-        stale = f"Its files end {wording.things((day - verdict.as_of).days, 'day')} before {wording.long_day(day, 0)}"
-        yield Line(MISSING, f"{stale}; what came later is not known", "Import newer files, the all-orders file first.")
-    for one in verdict.measures:
-        if one.whose and one.status in ("off target", "at risk"):
-            whose = " by the marketplace's own figure" if one.whose == AMAZON else ""
-            yield Line(symbols[one.status], f"{_name(one)}: {one.status}{whose}")
-        elif one in verdict.enforced_unjudged and one.reason is not None and one.ours is not None:
-            days = one.ours["first_day"], one.ours["last_day"]
-            why = wording.reasons.why(one.reason, wording.metric(one.metric).noun, *days, one.as_of.year)
-            yield Line(MISSING, f"{_name(one)} cannot be judged: {why}")
-    assumed = {one.ours["proxy"] for one in verdict.measures if one.ours is not None and one.whose == OURS}
-    for proxy in sorted(filter(None, assumed)):
-        yield Line(MISSING, f"≈ estimated: {wording.assumptions(proxy)}")
-    for file in book.advice(verdict):
-        yield Line(MISSING, wording.downloads.sentence(*file))
-    if verdict.not_covered:
-        names = [wording.inside(wording.metric(name).label) for name in verdict.not_covered]
-        yield Line(MISSING, f"Not covered: no file tells of {wording.listed(names)}; no consequence is known")
-
-
-def _name(one: Verdict) -> str:
-    """One measure as a label."""
-    channel = "" if one.channel in ("seller", "all") else one.channel
-    return wording.opening(wording.measure(one.metric, channel, one.window))
-
-
-def examine(folder: store.Folder, whole: bool = False) -> list[Line]:
-    """Look at the kit, its libraries and one store; `whole` reads every data file of it."""
+    workspace.store.check_accounts([name], workspace.accounts)
     return [
-        _kit(),
-        _libraries(),
-        *_shipped(),
-        *_optional(),
-        _room(store.Store(folder).besides[0]),
-        *_store(folder, whole),
+        line
+        for verdict in workspace.verdicts(day, [name], at_last_known_day=True)
+        for line in _verdict_lines(workspace, verdict, day)
     ]
 
 
-def _kit() -> Line:
+def _verdict_lines(workspace: workspace.Workspace, verdict: AccountVerdict, day: date) -> Iterator[DoctorLine]:
+    """Where an account stands in one marketplace: what is wrong, stale, cannot be judged, is estimated or missing."""
+    where = f"{verdict.account} ({verdict.marketplace})"
+    is_stale = (day - verdict.as_of).days > FRESH_DAYS
+    symbols = {"off target": WRONG, "at risk": MISSING, "on target": MISSING if is_stale else OK}
+    yield DoctorLine(
+        symbols.get(verdict.status, MISSING),
+        f"{where}: {verdict.status} on {wording.format_long_day(verdict.as_of, 0)}",
+    )
+    if is_stale:
+        stale = (
+            f"Its files end {wording.format_quantity((day - verdict.as_of).days, 'day')} before "
+            f"{wording.format_long_day(day, 0)}"
+        )
+        yield DoctorLine(
+            MISSING, f"{stale}; what came later is not known", "Import newer files, the all-orders file first."
+        )
+    for one in verdict.measures:
+        if one.whose and one.status in ("off target", "at risk"):
+            whose = " by the marketplace's own figure" if one.whose == AMAZON else ""
+            yield DoctorLine(symbols[one.status], f"{_measure_label(one)}: {one.status}{whose}")
+        elif one in verdict.enforced_unjudged and one.reason is not None and one.ours is not None:
+            days = one.ours["first_day"], one.ours["last_day"]
+            why = wording.reasons.unjudged_reason(
+                one.reason, wording.metric_words(one.metric).noun, *days, one.as_of.year
+            )
+            yield DoctorLine(MISSING, f"{_measure_label(one)} cannot be judged: {why}")
+    assumed = {one.ours["proxy"] for one in verdict.measures if one.ours is not None and one.whose == OURS}
+    for proxy in sorted(filter(None, assumed)):
+        yield DoctorLine(MISSING, f"≈ estimated: {wording.assumptions_sentence(proxy)}")
+    for file in workspace.advice(verdict):
+        yield DoctorLine(MISSING, wording.downloads.advice_sentence(*file))
+    if verdict.not_covered:
+        names = [wording.lowercase_first(wording.metric_words(name).label) for name in verdict.not_covered]
+        yield DoctorLine(MISSING, f"Not covered: no file tells of {wording.join_words(names)}; no consequence is known")
+
+
+def _measure_label(one: Verdict) -> str:
+    """One measure as a label."""
+    channel = "" if one.channel in ("seller", "all") else one.channel
+    return wording.capitalise_first(wording.measure_phrase(one.metric, channel, one.window))
+
+
+def examine_installation(folder: store.Folder, read_all_files: bool = False) -> list[DoctorLine]:
+    """Look at the kit, its libraries and one store; `whole` reads every data file of it."""
+    return [
+        _kit_line(),
+        _libraries_line(),
+        *_shipped_lines(),
+        *_optional_lines(),
+        _disk_space_line(store.Store(folder).cache_folders[0]),
+        *_store_lines(folder, read_all_files),
+    ]
+
+
+def _kit_line() -> DoctorLine:
     python = ".".join(map(str, sys.version_info[:3]))
-    return Line(WELL, f"healthkit {_version('healthkit')}, Python {python}, {platform.system()} {platform.machine()}")
+    return DoctorLine(
+        OK, f"healthkit {_version('healthkit')}, Python {python}, {platform.system()} {platform.machine()}"
+    )
 
 
 def _version(name: str) -> str:
@@ -106,69 +120,72 @@ def _version(name: str) -> str:
         return ""
 
 
-def _libraries() -> Line:
-    held = {name: _version(name) for name in NEEDED}
+def _libraries_line() -> DoctorLine:
+    held = {name: _version(name) for name in REQUIRED_PACKAGES}
     missing = [name for name, version in held.items() if not version]
     if missing:
         cure = "Install the pinned ones: pip install -r requirements.txt (or make setup)."
-        return Line(WRONG, f"Missing libraries: {', '.join(missing)}.", cure)
-    return Line(WELL, ", ".join(f"{name} {version}" for name, version in held.items()))
+        return DoctorLine(WRONG, f"Missing libraries: {', '.join(missing)}.", cure)
+    return DoctorLine(OK, ", ".join(f"{name} {version}" for name, version in held.items()))
 
 
-def _shipped() -> list[Line]:
+def _shipped_lines() -> list[DoctorLine]:
     """Whether the files are there that come with the kit and lie outside of its code."""
     missing = package_files.missing()
     if not missing:
-        return [Line(WELL, f"Report template, column map and notebooks: {package_files.root()}")]
+        return [DoctorLine(OK, f"Report template, column map and notebooks: {package_files.root()}")]
     cure = "Install healthkit again (pip install --force-reinstall --no-deps), or restore them in the checkout."
-    return [Line(WRONG, f"Missing files of the kit: {', '.join(missing)}.", cure)]
+    return [DoctorLine(WRONG, f"Missing files of the kit: {', '.join(missing)}.", cure)]
 
 
-def _optional() -> list[Line]:
+def _optional_lines() -> list[DoctorLine]:
     """What only some work needs."""
     browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     lines = [
-        Line(WELL, f"Chromium for --pdf: {browser}") if browser
-        else Line(MISSING, "No Chromium: report --pdf cannot print PDF.", "Install chromium, or leave --pdf out."),
-        Line(WELL, "dask.distributed for --cluster") if find_spec("distributed")
-        else Line(MISSING, "No dask.distributed: report --cluster cannot be used.", "pip install 'healthkit[cluster]'"),
+        DoctorLine(OK, f"Chromium for --pdf: {browser}") if browser
+        else DoctorLine(MISSING, "No Chromium: report --pdf cannot print PDF.",
+            "Install chromium, or leave --pdf out."),
+        DoctorLine(OK, "dask.distributed for --cluster") if find_spec("distributed")
+        else DoctorLine(MISSING, "No dask.distributed: report --cluster cannot be used.",
+            "pip install 'healthkit[cluster]'"),
     ]  # fmt: skip
     if not hasattr(os, "fork"):
-        lines.append(Line(MISSING, "No fork here: reports are printed by a kernel each, some ten times slower."))
+        lines.append(DoctorLine(MISSING, "No fork here: reports are printed by a kernel each, some ten times slower."))
     return lines
 
 
-def _room(folder: Path) -> Line:
+def _disk_space_line(folder: Path) -> DoctorLine:
     """How much room the disk of the store has, and that of temporary files."""
     place = next(path for path in (folder, *folder.resolve().parents) if path.exists())
     free = {str(place): shutil.disk_usage(place).free, "temporary files": shutil.disk_usage(tempfile.gettempdir()).free}
     told = ", ".join(f"{many / (1 << 30):,.1f} GiB for {what}" for what, many in free.items())
-    if min(free.values()) < LEAST_ROOM:
-        return Line(WRONG, f"Little room on the disk: {told}.", "Make room before the next import or batch.")
-    return Line(WELL, f"Room on the disk: {told}")
+    if min(free.values()) < MIN_FREE_BYTES:
+        return DoctorLine(WRONG, f"Little room on the disk: {told}.", "Make room before the next import or batch.")
+    return DoctorLine(OK, f"Room on the disk: {told}")
 
 
-def _store(folder: store.Folder, whole: bool) -> list[Line]:
+def _store_lines(folder: store.Folder, read_all_files: bool) -> list[DoctorLine]:
     """What the store holds, and whether it can be read."""
     held = store.Store(folder)
     if not held.exists():
-        return [Line(MISSING, f"No store at {folder}.", f"python -m healthkit import PATH --data {folder}")]
+        return [DoctorLine(MISSING, f"No store at {folder}.", f"python -m healthkit import PATH --data {folder}")]
     try:
-        book = workspace.Desk(folder)
+        book = workspace.Workspace(folder)
         coverage = book.counts.coverage
         files = len(held.reports())
     except store.StoreError as error:
         denied = isinstance(error, store.NoPermissionError)
-        return [Line(WRONG, str(error), "" if denied else f"python -m healthkit store repair --data {folder}")]
+        return [DoctorLine(WRONG, str(error), "" if denied else f"python -m healthkit store repair --data {folder}")]
     many = int(coverage["orders"].sum())
-    lines = [Line(WELL, f"{folder}: version {held.version()}, {files:,} raw files, {coverage['account'].nunique():,} "
-                        f"accounts, {many:,} orders")]  # fmt: skip
+    accounts = coverage["account"].nunique()
+    summary = f"{folder}: version {held.version()}, {files:,} raw files, {accounts:,} accounts, {many:,} orders"
+    lines = [DoctorLine(OK, summary)]
     if book.unjudged:
         cure = "Choose one with --policy, such as amazon_reference."
-        lines.append(Line(MISSING, f"No policy judges {', '.join(book.unjudged)}.", cure))
-    if whole:
+        lines.append(DoctorLine(MISSING, f"No policy judges {', '.join(book.unjudged)}.", cure))
+    if read_all_files:
         many = len(store.check(held).damages)
         cure = f"python -m healthkit store check --data {folder}"
-        lines.append(Line(WRONG, f"{many:,} things are wrong with its files.", cure) if many
-                     else Line(WELL, "Every data file of it was read."))  # fmt: skip
+        lines.append(DoctorLine(WRONG, f"{many:,} things are wrong with its files.", cure) if many
+                     else DoctorLine(OK, "Every data file of it was read."))  # fmt: skip
     return lines

@@ -9,29 +9,29 @@ import typer
 
 import healthkit as hk
 from healthkit.cli.options import (
-    Account,
-    AsOf,
-    Channel,
-    Data,
-    Form,
-    Format,
-    Marketplace,
-    Metric,
-    PolicyName,
-    Window,
-    account_names,
+    AccountOption,
+    AsOfOption,
+    ChannelOption,
+    DataOption,
+    ErrorReporter,
+    FormatOption,
+    MarketplaceOption,
+    MetricOption,
+    OutputFormat,
+    PolicyOption,
+    WindowOption,
+    account_labels,
     app,
-    columns,
-    day,
-    desk,
-    fail,
-    sentences,
-    show,
-    told,
-    written,
+    exit_with_error,
+    make_table,
+    open_workspace,
+    parse_day,
+    print_wide,
+    write_json,
+    write_rows,
 )
 
-LISTED = 20
+MAX_LISTED = 20
 """So many orders a table lists; CSV and JSON hold all."""
 
 
@@ -41,66 +41,66 @@ LISTED = 20
     "--from 2026-09-30 --as-of 2026-10-31 --data data/sample_store`",
 )
 def bridge(
-    account: Account,
-    metric: Metric,
-    from_: Annotated[date, typer.Option("--from", parser=day, metavar="DAY", help="The earlier day.")],
-    as_of: AsOf,
-    channel: Channel = "",
-    window: Window = None,
-    marketplace: Marketplace = "",
-    policy: PolicyName = None,
-    form: Form = Format.table,
-    data: Data = None,
+    account: AccountOption,
+    metric: MetricOption,
+    from_: Annotated[date, typer.Option("--from", parser=parse_day, metavar="DAY", help="The earlier day.")],
+    as_of: AsOfOption,
+    channel: ChannelOption = "",
+    window: WindowOption = None,
+    marketplace: MarketplaceOption = "",
+    policy: PolicyOption = None,
+    form: FormatOption = OutputFormat.table,
+    data: DataOption = None,
 ) -> None:
     """Say why a rate moved between two days, in steps that add up exactly; CSV lists the orders that moved."""
-    with sentences():
-        book = desk(data, policy)
+    with ErrorReporter():
+        book = open_workspace(data, policy)
         row = book.measure(account, metric, as_of, channel=channel, window=window, marketplace=marketplace)
         held = book.bridge(row, from_)
-    if form is Format.json:
-        told(_bridge_as_data(held))
+    if form is OutputFormat.json:
+        write_json(_bridge_as_data(held))
         return
-    if written(_by_step(held.orders), form):
+    if write_rows(_sort_by_step(held.orders), form):
         return
     words = hk.wording
     moved = words.movement(held)
-    shown = columns({"Step": "left", "Orders": "left", "Points": "right"})
+    shown = make_table({"Step": "left", "Orders": "left", "Points": "right"})
     shown.add_row(*words.seen_label(moved, moved.before), moved.rate(moved.before))
     for part in moved.parts:
         shown.add_row(*words.step_label(moved, part), words.signed(part.change, moved.places))
     shown.add_row(*words.seen_label(moved, moved.after), moved.rate(moved.after))
     heads = {"Order": "left", "Step": "left", "Cause": "long", "Clock day": "left", "Known": "left"}
-    listed = columns(heads)
-    for one in _by_step(held.orders).head(LISTED).itertuples():
+    listed = make_table(heads)
+    for one in _sort_by_step(held.orders).head(MAX_LISTED).itertuples():
         known = f"{one.known_on:%Y-%m-%d}"
         listed.add_row(one.order_id, one.step, words.causes(one.causes), f"{one.clock_day:%Y-%m-%d}", known)
-    more = len(held.orders) - LISTED
-    show(
+    more = len(held.orders) - MAX_LISTED
+    print_wide(
         f"{words.bridge_title(moved)}.", "", shown, "", *filter(None, words.bridge_caption(moved)), "",
         *([listed] if len(held.orders) else []),
         *([f"and {more:,} more; --format csv lists all."] if more > 0 else []),
     )  # fmt: skip
 
 
-def _by_step(orders: Any) -> Any:
+def _sort_by_step(orders: Any) -> Any:
     """The orders that moved, in the order of the steps and of their clock days."""
-    place = orders["step"].map(hk.explain.STEPS.index)
+    place = orders["step"].map(hk.explain.BRIDGE_STEPS.index)
     return orders.assign(place=place).sort_values(["place", "clock_day", "order_id"]).drop(columns="place")
 
 
-def _bridge_as_data(held: Any) -> dict[str, Any]:
+def _bridge_as_data(rate_bridge: Any) -> dict[str, Any]:
     """A Bridge as plain data; changes are shares of 1, exact as fractions and as numbers."""
     ends = {
-        name: count._asdict() | {"rate": float(held.rate(count))}
-        for name, count in (("before", held.before), ("after", held.after))
+        name: count._asdict() | {"rate": float(rate_bridge.rate(count))}
+        for name, count in (("before", rate_bridge.before), ("after", rate_bridge.after))
     }
     steps = [
         {"kind": step.kind, "at_fault": step.at_fault, "change": float(step.change), "exactly": str(step.change)}
-        for step in held.steps
+        for step in rate_bridge.steps
     ]
-    days = {name: held.orders[name].dt.strftime("%Y-%m-%d") for name in ("clock_day", "known_on")}
-    orders = _by_step(held.orders).assign(**days).to_dict("records")
-    return {**ends, "came": held.came, "went": held.went, "steps": steps, "orders": orders}
+    days = {name: rate_bridge.orders[name].dt.strftime("%Y-%m-%d") for name in ("clock_day", "known_on")}
+    orders = _sort_by_step(rate_bridge.orders).assign(**days).to_dict("records")
+    return {**ends, "came": rate_bridge.came, "went": rate_bridge.went, "steps": steps, "orders": orders}
 
 
 @app.command(
@@ -109,29 +109,29 @@ def _bridge_as_data(held: Any) -> dict[str, Any]:
     "--as-of 2026-10-31 --data data/sample_store`",
 )
 def drivers(
-    account: Account,
-    metric: Metric,
-    as_of: AsOf,
-    channel: Channel = "",
-    window: Window = None,
-    marketplace: Marketplace = "",
-    policy: PolicyName = None,
-    form: Form = Format.table,
-    data: Data = None,
+    account: AccountOption,
+    metric: MetricOption,
+    as_of: AsOfOption,
+    channel: ChannelOption = "",
+    window: WindowOption = None,
+    marketplace: MarketplaceOption = "",
+    policy: PolicyOption = None,
+    form: FormatOption = OutputFormat.table,
+    data: DataOption = None,
 ) -> None:
     """Hold each group of orders (product, carrier, place, weekday) against the rest: which carries the excess?"""
-    with sentences():
-        book = desk(data, policy)
+    with ErrorReporter():
+        book = open_workspace(data, policy)
         row = book.measure(account, metric, as_of, channel=channel, window=window, marketplace=marketplace)
         rows = book.drivers(row)
-    if written(rows, form):
+    if write_rows(rows, form):
         return
     words = hk.wording
     noun = words.metric(metric).noun
-    shown = columns({"Group": "left", "At fault": "right", "The rest": "right", f"More {noun}s at fault": "right",
+    shown = make_table({"Group": "left", "At fault": "right", "The rest": "right", f"More {noun}s at fault": "right",
                      "": "left"})  # fmt: skip
-    against = _once(rows[rows["excess"].notna()])
-    for one in against[against["stands_out"] | (against["excess"] >= 1)].head(LISTED).itertuples():
+    against = _without_duplicate_products(rows[rows["excess"].notna()])
+    for one in against[against["stands_out"] | (against["excess"] >= 1)].head(MAX_LISTED).itertuples():
         shown.add_row(
             words.account.group_name(one.dimension, one.group), words.count(one.counted, one.at_fault),
             words.count(one.rest_counted, one.rest_at_fault), words.account.excess(one.low, one.high),
@@ -143,15 +143,15 @@ def drivers(
         f"{words.account.groups_title(names[:3], float(loud['excess'].iloc[0]), noun)}."
         if names else words.account.no_group(rows["dimension"])
     )  # fmt: skip
-    show(
+    print_wide(
         finding or "The files tell of no groups to compare.",
         *(["", shown, words.account.GROUPS_CAPTION] if shown.row_count else []),
     )
 
 
-def _once(rows: Any) -> Any:
+def _without_duplicate_products(rows: Any) -> Any:
     """DRIVERS without a product's second name: an ASIN whose figures are those of an SKU."""
-    same = rows["dimension"].map(hk.wording.account.KINDS)
+    same = rows["dimension"].map(hk.wording.account.GROUP_KIND_LABELS)
     twice = rows.assign(same=same).duplicated(["same", "counted", "at_fault"]) & (same == "product")
     return rows[~twice]
 
@@ -162,17 +162,17 @@ def _once(rows: Any) -> Any:
     "--data data/sample_store`",
 )
 def standing(
-    as_of: AsOf,
+    as_of: AsOfOption,
     account: Annotated[
         list[str] | None, typer.Option("--account", help="An account; may be given several times.")
     ] = None,
-    policy: PolicyName = None,
-    form: Form = Format.table,
-    data: Data = None,
+    policy: PolicyOption = None,
+    form: FormatOption = OutputFormat.table,
+    data: DataOption = None,
 ) -> None:
     """Say for how many days in a row each measure has been off target, and what its rule's text says of that."""
-    with sentences():
-        book = desk(data, policy)
+    with ErrorReporter():
+        book = open_workspace(data, policy)
         rows = book.score(as_of, account)
         off = rows[(rows["status"] == "off target")]
         streaks = [(row, book.standing(row), book.rule(row)) for _, row in off.iterrows()]
@@ -184,18 +184,19 @@ def standing(
         }
         for row, one, _ in streaks
     ]  # fmt: skip
-    if form is not Format.table:
-        frame = hk.tables.framed(made, ["account", "marketplace", "metric", "channel", "window", "days", "since",
+    if form is not OutputFormat.table:
+        frame = hk.tables.records_to_frame(made,
+            ["account", "marketplace", "metric", "channel", "window", "days", "since",
                                         "at_least", "stage", "source"])  # fmt: skip
-        written(frame, form)
+        write_rows(frame, form)
         return
     if rows.empty:
-        fail(f"No orders up to {as_of} in {book.store.folder}.")
-    words, names = hk.wording, account_names(rows)
+        exit_with_error(f"No orders up to {as_of} in {book.store.folder}.")
+    words, names = hk.wording, account_labels(rows)
     for row, one, rule in streaks:
         name = words.opening(words.measure(row["metric"], row["channel"], int(row["window"])))
         said = words.account.standing(one, rule.stages, words.SURE[rule.sure])
-        show(f"{names[row['account'], row['marketplace']]}: {name}: {words.inside(said)}")
+        print_wide(f"{names[row['account'], row['marketplace']]}: {name}: {words.inside(said)}")
     verdicts = book.verdicts(as_of, account)
     theirs = [
         one for found in verdicts for one in found.measures
@@ -204,13 +205,17 @@ def standing(
     for one in theirs:
         name = words.opening(words.measure(one.metric, "", one.window))
         whose = words.reasons.by_amazon(one.theirs["reported_on"], one.age, as_of.year)
-        show(f"{names.get((one.account, one.marketplace), one.account)}: {name}: {words.reasons.since_unknown(whose)}")
+        print_wide(
+            f"{names.get((one.account, one.marketplace), one.account)}: {name}: {words.reasons.since_unknown(whose)}"
+        )
     if streaks or theirs:
         for found in verdicts:
             if found.enforced_unjudged:
-                show(words.reasons.others_unjudged(found.account, found.marketplace, len(found.enforced_unjudged)))
+                print_wide(
+                    words.reasons.others_unjudged(found.account, found.marketplace, len(found.enforced_unjudged))
+                )
     else:
-        show(words.reasons.none_off_target(as_of, sum(len(found.enforced_unjudged) for found in verdicts)))
+        print_wide(words.reasons.none_off_target(as_of, sum(len(found.enforced_unjudged) for found in verdicts)))
 
 
 @app.command(
@@ -219,72 +224,80 @@ def standing(
     "--data data/sample_store`",
 )
 def reconcile(
-    account: Account,
-    as_of: AsOf,
-    marketplace: Marketplace = "",
-    policy: PolicyName = None,
-    form: Form = Format.table,
-    data: Data = None,
+    account: AccountOption,
+    as_of: AsOfOption,
+    marketplace: MarketplaceOption = "",
+    policy: PolicyOption = None,
+    form: FormatOption = OutputFormat.table,
+    data: DataOption = None,
 ) -> None:
     """Lay our counts beside the marketplace's own newest ones, and put each difference down to a cause."""
-    with sentences():
-        book = desk(data, policy)
+    with ErrorReporter():
+        book = open_workspace(data, policy)
         held = book.reconcile(account, as_of, marketplace or None)
-    if form is not Format.table:
-        made = [_reconciled_as_data(one) for one in held]
-        if form is Format.json:
-            told(made)
+    if form is not OutputFormat.table:
+        made = [_reconciliation_as_data(one) for one in held]
+        if form is OutputFormat.json:
+            write_json(made)
             return
         nothing = {"cause": None, "counted": 0, "at_fault": 0, "order_ids": ()}
         flat = [
-            _flat(one) | difference | {"order_ids": " ".join(difference["order_ids"])}
+            _as_csv_row(one) | difference | {"order_ids": " ".join(difference["order_ids"])}
             for one in made
             for difference in one.pop("differences") or [nothing]
         ]
-        written(hk.tables.framed(flat, list(flat[0]) if flat else []), form)
+        write_rows(hk.tables.records_to_frame(flat, list(flat[0]) if flat else []), form)
         return
     words = hk.wording
-    shown = columns({"Measure": "long", "Days": "left", "Ours": "right", "Theirs": "right", "Why they differ": "long"})
+    shown = make_table(
+        {"Measure": "long", "Days": "left", "Ours": "right", "Theirs": "right", "Why they differ": "long"}
+    )
     for one in held:
         side = one.rule.target.side if one.rule.target else ""
         shown.add_row(
             words.opening(words.measure(one.metric, one.channel, one.window)),
             words.days(one.first_day, one.last_day, one.as_of.year),
             words.count(*one.ours, side) if one.ours[0] else words.DASH, words.count(*one.theirs, side),
-            "\n".join(_why(one)),
+            "\n".join(_difference_sentences(one)),
         )  # fmt: skip
-    show(*([shown] if held else ["The marketplace's reports hold no count that a rule asks for."]))
+    print_wide(*([shown] if held else ["The marketplace's reports hold no count that a rule asks for."]))
 
 
-def _flat(one: dict[str, Any]) -> dict[str, Any]:
+def _as_csv_row(measure: dict[str, Any]) -> dict[str, Any]:
     """One measure as a row of CSV: its lists as words."""
-    parts = [f"{part['cause']} {part['ours']} {part['theirs']}" for part in one["parts"]]
-    return one | {name: "+".join(one[name]) for name in ("perhaps", "missing")} | {"parts": "+".join(parts)}
+    parts = [f"{part['cause']} {part['ours']} {part['theirs']}" for part in measure["parts"]]
+    return measure | {name: "+".join(measure[name]) for name in ("perhaps", "missing")} | {"parts": "+".join(parts)}
 
 
-def _why(one: Any) -> list[str]:
+def _difference_sentences(reconciliation: Any) -> list[str]:
     """Each reason in a sentence, with the first orders that it names."""
-    words, noun = hk.wording.beside, hk.wording.metric(one.metric).noun
+    words, noun = hk.wording.beside, hk.wording.metric_words(reconciliation.metric).noun
     lines = []
-    for cause, counted, at_fault, ids in one.differences:
+    for cause, counted, at_fault, ids in reconciliation.differences:
         named = [*ids[: words.NAMED], *filter(None, [words.more_orders(len(ids))])]
-        cause_text = words.reason(cause, counted, at_fault, noun, perhaps=cause in one.perhaps, missing=one.missing)
+        cause_text = words.reason(
+            cause, counted, at_fault, noun, perhaps=cause in reconciliation.perhaps, missing=reconciliation.missing
+        )
         lines.append(cause_text + (f" {' '.join(named)}" if named else ""))
-    lines += [words.part(*part) for part in one.parts]
-    if one.contradiction:
-        lines.append(words.contradicts(one.contradiction))
+    lines += [words.part(*part) for part in reconciliation.parts]
+    if reconciliation.contradiction:
+        lines.append(words.contradicts(reconciliation.contradiction))
     return lines or [words.NO_DIFFERENCE]
 
 
-def _reconciled_as_data(one: Any) -> dict[str, Any]:
+def _reconciliation_as_data(reconciliation: Any) -> dict[str, Any]:
     """Reconciled as plain data."""
     return {
-        "account": one.account, "marketplace": one.marketplace, "channel": one.channel, "metric": one.metric,
-        "window": one.window, "as_of": one.as_of, "first_day": one.first_day, "last_day": one.last_day,
-        "our_counted": one.ours[0], "our_at_fault": one.ours[1], "their_counted": one.theirs[0],
-        "their_at_fault": one.theirs[1], "our_status": one.status, "their_status": one.their_status,
-        "contradiction": one.contradiction,
-        "perhaps": list(one.perhaps), "missing": list(one.missing),
-        "parts": [dict(zip(("cause", "ours", "theirs"), part, strict=True)) for part in one.parts],
-        "differences": [difference._asdict() for difference in one.differences],
+        "account": reconciliation.account, "marketplace": reconciliation.marketplace,
+        "channel": reconciliation.channel, "metric": reconciliation.metric,
+        "window": reconciliation.window, "as_of": reconciliation.as_of, "first_day": reconciliation.first_day,
+        "last_day": reconciliation.last_day,
+        "our_counted": reconciliation.ours[0], "our_at_fault": reconciliation.ours[1],
+        "their_counted": reconciliation.theirs[0],
+        "their_at_fault": reconciliation.theirs[1], "our_status": reconciliation.status,
+        "their_status": reconciliation.their_status,
+        "contradiction": reconciliation.contradiction,
+        "perhaps": list(reconciliation.perhaps), "missing": list(reconciliation.missing),
+        "parts": [dict(zip(("cause", "ours", "theirs"), part, strict=True)) for part in reconciliation.parts],
+        "differences": [difference._asdict() for difference in reconciliation.differences],
     }  # fmt: skip

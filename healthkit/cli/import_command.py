@@ -19,14 +19,16 @@ from rich.progress import (
 )
 
 import healthkit as hk
-from healthkit.cli.options import Data, app, err, fail, latest_day, out, path, sentences
+from healthkit.cli.options import DataOption, ErrorReporter, app, err, exit_with_error, latest_day, out, parse_path
 
 
 @app.command("import", epilog="Example: `python -m healthkit import data/sample --data data/sample_store`")
 def import_(
     paths: Annotated[
         list[Path],
-        typer.Argument(parser=path, metavar="PATHS...", help="Files or folders with the marketplace's raw reports."),
+        typer.Argument(
+            parser=parse_path, metavar="PATHS...", help="Files or folders with the marketplace's raw reports."
+        ),
     ],
     account: Annotated[str | None, typer.Option(help="The account. Default: the name of the file's folder.")] = None,
     marketplace: Annotated[
@@ -38,7 +40,7 @@ def import_(
     anyway: Annotated[
         bool, typer.Option("--anyway", help="Also take files, or order ids, that another account has.")
     ] = False,
-    data: Data = None,
+    data: DataOption = None,
 ) -> None:
     """Take raw reports into the store. The kind of a file is known by its header; the same file twice adds nothing."""
     folder = data or hk.workspace.DATA
@@ -64,58 +66,58 @@ def import_(
         bar.update(task, advance=source.size - within, description=f"Read {escape(source.name)}")
         within = 0
 
-    with sentences(), bar:
+    with ErrorReporter(), bar:
         store, many = hk.store.Store(folder), jobs or os.cpu_count() or 1
         # What was read of thousands of files is not kept, but what is to be said of each.
-        outcomes = hk.importer.take_in(
+        outcomes = hk.importer.import_files(
             paths, store, account, marketplace, begun, done, moved, many, anyway, import_day=latest_day()
         )
-        results = [_said(one) for one in outcomes]
-    _print(results, folder)
+        results = [_report_file(one) for one in outcomes]
+    _print_reports(results, folder)
     if not results:
-        fail(f"No file to import was found in {', '.join(map(str, paths))}.")
-    _advise(store, sorted({one.account for one in results if one.account}), folder)
+        exit_with_error(f"No file to import was found in {', '.join(map(str, paths))}.")
+    _print_advice(store, sorted({one.account for one in results if one.account}), folder)
     if any(one.refused for one in results):
         raise typer.Exit(1)
 
 
-ADVISED, LISTED = 3, 3
+MAX_ADVISED_ACCOUNTS, MAX_ADVISED_FILES = 3, 3
 """After an import of no more accounts it is said what each lacks, and no more files of each."""
 
 
-def _advise(store: Any, accounts: list[str], folder: Any) -> None:
+def _print_advice(store: Any, accounts: list[str], folder: Any) -> None:
     """Say of the accounts of an import where they stand and which files they lack; of many, how to ask."""
     if not accounts:
         return
     command = f"python -m healthkit doctor --account NAME --data {folder}"
-    if len(accounts) > ADVISED or len(store.groups(accounts)) > 1:
+    if len(accounts) > MAX_ADVISED_ACCOUNTS or len(store.groups(accounts)) > 1:
         out.print(f"Which files an account lacks: {command}", soft_wrap=True, markup=False)
         return
-    with sentences():
+    with ErrorReporter():
         book = hk.workspace.Desk(folder)
         for name in accounts:
             if name not in book.accounts:
-                out.print(hk.wording.downloads.no_orders(name), soft_wrap=True, markup=False)
+                out.print(hk.wording.downloads.no_orders_file_sentence(name), soft_wrap=True, markup=False)
         known = [name for name in accounts if name in book.accounts]
-        for verdict in book.verdicts(latest_day(), known, as_known=True) if known else ():
+        for verdict in book.verdicts(latest_day(), known, at_last_known_day=True) if known else ():
             for line in _advice_lines(book, verdict, command.replace("NAME", verdict.account)):
                 out.print(line, soft_wrap=True, markup=False)
 
 
-def _advice_lines(book: Any, verdict: Any, command: str) -> Iterator[str]:
+def _advice_lines(workspace: Any, verdict: Any, command: str) -> Iterator[str]:
     """Where an account stands, which enforced measures cannot be judged, and the first files to get."""
     words = hk.wording
     yield f"{verdict.account} ({verdict.marketplace}), {words.long_day(verdict.as_of, 0)}: {verdict.status}."
     if verdict.enforced_unjudged:
         names = dict.fromkeys(words.measure(one.metric) for one in verdict.enforced_unjudged)
         yield f"  {words.opening(words.reasons.unjudged_measures(list(names), 12))}."
-    files = book.advice(verdict)
-    yield from (f"  {words.downloads.sentence(*one)}" for one in files[:LISTED])
-    if len(files) > LISTED:
-        yield f"  {words.things(len(files) - LISTED, 'more file')}: {command}"
+    files = workspace.advice(verdict)
+    yield from (f"  {words.downloads.sentence(*one)}" for one in files[:MAX_ADVISED_FILES])
+    if len(files) > MAX_ADVISED_FILES:
+        yield f"  {words.things(len(files) - MAX_ADVISED_FILES, 'more file')}: {command}"
 
 
-class _Said(NamedTuple):
+class _FileReport(NamedTuple):
     """What is to be said of one file: that it was taken, and how; that it was there already; why it was refused."""
 
     taken: list[str]
@@ -124,32 +126,32 @@ class _Said(NamedTuple):
     account: str = ""
 
 
-def _said(outcome: Any) -> _Said:
+def _report_file(result: Any) -> _FileReport:
     """One outcome in words."""
-    if outcome.refused:
-        return _Said([], "", outcome.refused)
-    if outcome.taken is None:
-        return _Said([], outcome.name, "")
-    one = outcome.taken
+    if result.refused:
+        return _FileReport([], "", result.refused)
+    if result.taken is None:
+        return _FileReport([], result.name, "")
+    one = result.taken
     rows = {name: table.num_rows for name, table in one.tables.items() if table.num_rows}
     held = ", ".join(f"{count:,} {name}" for name, count in rows.items()) or "no rows"
     skipped = [f"    skipped {count:,}: {reason}" for reason, count in one.skipped.items()]
     notes = [f"    note: {note}" for note in one.notes]
-    notes += [f"    warning: {warning}" for warning in outcome.warnings]
-    return _Said(
+    notes += [f"    warning: {warning}" for warning in result.warnings]
+    return _FileReport(
         [f"[bold]{escape(one.name)}[/]  {one.kind}: {held}", *map(escape, skipped + notes)], "", "", one.account or ""
     )
 
 
-def _print(said: list[_Said], folder: Path) -> None:
+def _print_reports(reports: list[_FileReport], folder: Path) -> None:
     """What was taken, skipped and refused, each with its reason."""
-    for line in (line for one in said for line in one.taken):
+    for line in (line for one in reports for line in one.taken):
         out.print(line, soft_wrap=True)
-    again = [one.again for one in said if one.again]
+    again = [one.again for one in reports if one.again]
     for name in again if len(again) <= 5 else ():
         out.print(f"{name}  already in the store, nothing added", soft_wrap=True, markup=False)
-    refused = [one.refused for one in said if one.refused]
+    refused = [one.refused for one in reports if one.refused]
     for why in refused:
         err.print(f"refused  {why}", soft_wrap=True, markup=False, style="red")
-    files = hk.wording.things(sum(bool(one.taken) for one in said), "file")
+    files = hk.wording.format_quantity(sum(bool(one.taken) for one in reports), "file")
     out.print(f"{files} taken into {folder}, {len(again):,} already there, {len(refused):,} refused.", soft_wrap=True)

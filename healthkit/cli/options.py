@@ -28,16 +28,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 out, err = Console(highlight=False), Console(stderr=True, highlight=False)
-WIDE, NARROWEST = 180, 20
+PAGE_WIDTH, MIN_COLUMN_WIDTH = 180, 20
 """So many characters a line of a table has where the output is no terminal, and a long column at the least."""
 
 FIRST_DAY, LAST_DAY = date(1990, 1, 1), date(2199, 12, 31)
 """The days that can be asked for: no marketplace is older, and windows reach beyond a day."""
-MOST_DAYS = 3_700
+MAX_DAYS = 3_700
 """The longest range of days that is answered at once: ten years. [days]"""
 
 
-class Level(StrEnum):
+class LogLevel(StrEnum):
     """How much is said of the work while it is done."""
 
     debug = "debug"
@@ -46,7 +46,7 @@ class Level(StrEnum):
     error = "error"
 
 
-class _Line(logging.Formatter):
+class _PrintableFormatter(logging.Formatter):
     """One line a message: what cannot be printed in a name is spelled out, so that no file forges a line."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -55,20 +55,22 @@ class _Line(logging.Formatter):
 
 
 @app.callback()
-def common(
-    log: Annotated[Level | None, typer.Option(help="Say on standard error what is done, from this level on.")] = None,
+def configure_logging(
+    log: Annotated[
+        LogLevel | None, typer.Option(help="Say on standard error what is done, from this level on.")
+    ] = None,
 ) -> None:
     """What comes before every command."""
     if log is None:
         return
     handler = logging.StreamHandler()
-    handler.setFormatter(_Line("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(_PrintableFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     rooms = logging.getLogger("healthkit")
     rooms.addHandler(handler)
     rooms.setLevel(log.upper())
 
 
-class Format(StrEnum):
+class OutputFormat(StrEnum):
     """How rows are printed."""
 
     table = "table"
@@ -76,16 +78,16 @@ class Format(StrEnum):
     json = "json"
 
 
-def day(text: str) -> date:
+def parse_day(text: str) -> date:
     """A day as the command line gives it."""
     try:
         chosen = date.fromisoformat(text)
     except ValueError:
         raise typer.BadParameter(f"{text!r} is not a day; write it as 2026-10-31.") from None
-    return _in_reach(chosen)
+    return _check_day_in_range(chosen)
 
 
-def _in_reach(chosen: date) -> date:
+def _check_day_in_range(chosen: date) -> date:
     """A day that can be asked for. Raises BadParameter for one far off, from which no window can be counted."""
     if not FIRST_DAY <= chosen <= LAST_DAY:
         raise typer.BadParameter(f"{chosen} is out of reach; give a day from {FIRST_DAY} to {LAST_DAY}.")
@@ -96,22 +98,22 @@ def days_between(first: date, last: date) -> list[date]:
     """The days of a range, both ends in. Raises BadParameter for one that is too long or ends before it begins."""
     if first > last:
         raise typer.BadParameter(f"--from {first} is after --as-of {last}.")
-    if (last - first).days >= MOST_DAYS:
+    if (last - first).days >= MAX_DAYS:
         raise typer.BadParameter(
             f"--from {first} to --as-of {last} is {(last - first).days + 1:,} days; "
-            f"ask for at most {MOST_DAYS:,} at once."
+            f"ask for at most {MAX_DAYS:,} at once."
         )
-    return list(hk.scores.days_of(first, last))
+    return list(hk.scores.list_days(first, last))
 
 
-def seconds(value: float) -> float:
+def check_seconds(value: float) -> float:
     """A number of seconds as the command line gives it. Raises BadParameter for one that is no finite number."""
     if not math.isfinite(value):
         raise typer.BadParameter("Give a number of seconds, such as 300.")
     return value
 
 
-def account_names(rows: Any) -> dict[tuple[str, str], str]:
+def account_labels(rows: Any) -> dict[tuple[str, str], str]:
     """The name of each account and marketplace of some rows; with the marketplace where the account has several."""
     pairs = [
         (str(account), str(code))
@@ -126,51 +128,53 @@ def latest_day() -> date:
     return datetime.now(timezone(timedelta(hours=14))).date()
 
 
-def path(text: str) -> Path:
+def parse_path(text: str) -> Path:
     """A path as the command line gives it; an empty one, as of a variable that is not set, names no file."""
     if not str(text).strip():
         raise typer.BadParameter("the path is empty. Name a file or folder, or leave the option out.")
     return Path(text)
 
 
-def month_of(text: str) -> str:
+def parse_month(text: str) -> str:
     """A month as the command line gives it."""
     try:
         if not re.fullmatch(r"[0-9]{4}-[0-9]{2}", text):
             raise ValueError
-        _in_reach(date.fromisoformat(f"{text}-01"))
+        _check_day_in_range(date.fromisoformat(f"{text}-01"))
     except ValueError:
         raise typer.BadParameter(f"{text!r} is not a month; write it as 2026-10.") from None
     return text
 
 
-Data = Annotated[
+DataOption = Annotated[
     Path | None,
-    typer.Option("--data", parser=path, metavar="PATH", help="Folder of the store. Default: data/store."),
+    typer.Option("--data", parser=parse_path, metavar="PATH", help="Folder of the store. Default: data/store."),
 ]
-Accounts = Annotated[list[str] | None, typer.Option("--account", help="An account; may be given several times.")]
-Account = Annotated[str, typer.Option("--account", help="The account.")]
-Marketplace = Annotated[
+AccountsOption = Annotated[list[str] | None, typer.Option("--account", help="An account; may be given several times.")]
+AccountOption = Annotated[str, typer.Option("--account", help="The account.")]
+MarketplaceOption = Annotated[
     str, typer.Option(help="The marketplace, such as US or DE; needed where the account sells in several.")
 ]
-AsOf = Annotated[date, typer.Option(parser=day, metavar="DAY", help="The day whose evening we look from.")]
-Metric = Annotated[str, typer.Option(help="The measure, such as late_shipment_rate.")]
-Channel = Annotated[str, typer.Option(help="seller, amazon or all; needed where the measure has several.")]
-Window = Annotated[int | None, typer.Option(min=1, metavar="DAYS", help="Default: the longest window of the rule.")]
-Form = Annotated[Format, typer.Option("--format", help="How to print.")]
-PolicyName = Annotated[
+AsOfOption = Annotated[date, typer.Option(parser=parse_day, metavar="DAY", help="The day whose evening we look from.")]
+MetricOption = Annotated[str, typer.Option(help="The measure, such as late_shipment_rate.")]
+ChannelOption = Annotated[str, typer.Option(help="seller, amazon or all; needed where the measure has several.")]
+WindowOption = Annotated[
+    int | None, typer.Option(min=1, metavar="DAYS", help="Default: the longest window of the rule.")
+]
+FormatOption = Annotated[OutputFormat, typer.Option("--format", help="How to print.")]
+PolicyOption = Annotated[
     str | None,
     typer.Option("--policy", help="Judge all by this policy (a name or a YAML file) instead of the marketplace's."),
 ]
 
 
-Version = Annotated[
+VersionOption = Annotated[
     int | None,
     typer.Option("--version", min=0, metavar="N", help="The store as of a version (see store versions)."),
 ]
 
 
-def desk(data: Path | None, policy: str | None = None, version: int | None = None) -> Any:
+def open_workspace(data: Path | None, policy: str | None = None, version: int | None = None) -> Any:
     """The desk; where the sample is shown for want of a store of one's own, that is said."""
     folder = hk.workspace.choose(data)
     if data is None and folder.name == hk.workspace.SAMPLE.name:
@@ -178,60 +182,60 @@ def desk(data: Path | None, policy: str | None = None, version: int | None = Non
     return hk.workspace.Desk(folder, policy, version=version)
 
 
-def written(rows: Any, form: Format) -> bool:
+def write_rows(rows: Any, output_format: OutputFormat) -> bool:
     """Write rows as CSV or JSON on standard output; False where a table is wanted, which each command draws itself."""
-    if form is Format.table:
+    if output_format is OutputFormat.table:
         return False
     days = [name for name in rows if str(rows[name].dtype).startswith("datetime64[s]")]
     plain = rows.assign(**{name: rows[name].dt.strftime("%Y-%m-%d") for name in days})
-    if form is Format.csv:
+    if output_format is OutputFormat.csv:
         sys.stdout.write(hk.tables.as_csv(plain))
     else:
-        told(plain.astype(object).where(plain.notna(), None).to_dict("records"))
+        write_json(plain.astype(object).where(plain.notna(), None).to_dict("records"))
     return True
 
 
-def told(answer: Any) -> None:
+def write_json(answer: Any) -> None:
     """Write plain data as JSON on standard output."""
-    sys.stdout.write(json.dumps(answer, ensure_ascii=False, indent=1, default=_plain) + "\n")
+    sys.stdout.write(json.dumps(answer, ensure_ascii=False, indent=1, default=_to_json_value) + "\n")
 
 
-def _plain(value: Any) -> Any:
+def _to_json_value(value: Any) -> Any:
     """What JSON has no word for: days as text, whole numbers of numpy as such."""
     return value.isoformat() if hasattr(value, "isoformat") else int(value)
 
 
-def columns(heads: dict[str, str], **more: Any) -> Table:
+def make_table(sides_by_heading: dict[str, str], **table_options: Any) -> Table:
     """An empty table; `heads` says of each column on which side its words stand."""
-    made = Table(box=None, pad_edge=False, header_style="bold", title_justify="left", **more)
-    for name, side in heads.items():
+    made = Table(box=None, pad_edge=False, header_style="bold", title_justify="left", **table_options)
+    for name, side in sides_by_heading.items():
         made.add_column(name, justify="right" if side == "right" else "left", no_wrap=side != "long")
     return made
 
 
-def show(*things: Any) -> None:
+def print_wide(*renderables: Any) -> None:
     """Print tables and sentences, as wide as the terminal or as a page where there is none."""
-    wide = Console(highlight=False, width=None if out.is_terminal else WIDE)
-    for thing in things:
+    wide = Console(highlight=False, width=None if out.is_terminal else PAGE_WIDTH)
+    for thing in renderables:
         if isinstance(thing, str):
             wide.print(thing, soft_wrap=True, markup=False)
             continue
-        if isinstance(thing, Table) and _least(thing) > wide.width:
+        if isinstance(thing, Table) and _min_width(thing) > wide.width:
             # Where the long column alone cannot make room, all fold: none may be cut, or squeezed to nothing.
             for column in thing.columns:
                 column.no_wrap, column.overflow = False, "fold"
         wide.print(thing)
 
 
-def _least(table: Table) -> int:
+def _min_width(table: Table) -> int:
     """How wide a table is whose long columns are as narrow as can be read. [characters]"""
     widths = [
         (max(len(str(cell)) for cell in (column.header, *column.cells)), column.no_wrap) for column in table.columns
     ]
-    return sum(width if stiff else min(width, NARROWEST) for width, stiff in widths) + 2 * len(widths)
+    return sum(width if stiff else min(width, MIN_COLUMN_WIDTH) for width, stiff in widths) + 2 * len(widths)
 
 
-class sentences:
+class ErrorReporter:
     """Turns an error of one of our rooms, which says what to do, into its sentence and exit code 1."""
 
     def __enter__(self) -> None:
@@ -239,17 +243,17 @@ class sentences:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if isinstance(error, ValueError) and type(error).__module__.startswith("healthkit."):
-            fail(str(error))
+            exit_with_error(str(error))
         if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            fail(
+            exit_with_error(
                 f"No permission for {error.filename or 'a file'} ({error.strerror}). Ask for permission there, or name "
                 "another folder: --out for pages, --data for the store, --work and TMPDIR for temporary files."
             )
         if isinstance(error, OSError):
-            fail(f"{error.filename or 'A file'} cannot be read or written: {error.strerror or error}.")
+            exit_with_error(f"{error.filename or 'A file'} cannot be read or written: {error.strerror or error}.")
 
 
-def fail(sentence: str) -> None:
+def exit_with_error(sentence: str) -> None:
     """Say what is wrong and end with exit code 1."""
     err.print(sentence, style="red", soft_wrap=True, markup=False)
     raise typer.Exit(1)

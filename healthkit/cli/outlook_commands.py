@@ -11,31 +11,31 @@ import typer
 
 import healthkit as hk
 from healthkit.cli.options import (
-    Account,
-    Accounts,
-    AsOf,
-    Channel,
-    Data,
-    Form,
-    Format,
-    Marketplace,
-    Metric,
-    PolicyName,
-    Window,
-    account_names,
+    AccountOption,
+    AccountsOption,
+    AsOfOption,
+    ChannelOption,
+    DataOption,
+    ErrorReporter,
+    FormatOption,
+    MarketplaceOption,
+    MetricOption,
+    OutputFormat,
+    PolicyOption,
+    WindowOption,
+    account_labels,
     app,
-    columns,
-    day,
-    desk,
-    fail,
-    path,
-    sentences,
-    show,
-    told,
-    written,
+    exit_with_error,
+    make_table,
+    open_workspace,
+    parse_day,
+    parse_path,
+    print_wide,
+    write_json,
+    write_rows,
 )
 
-LISTED = 20
+MAX_LISTED = 20
 """So many days of a calendar a table lists; CSV and JSON hold all."""
 
 
@@ -45,115 +45,122 @@ LISTED = 20
     "--metric late_shipment_rate --data data/sample_store`",
 )
 def outlook(
-    as_of: AsOf,
-    account: Accounts = None,
+    as_of: AsOfOption,
+    account: AccountsOption = None,
     metric: Annotated[str, typer.Option(help="One measure, day by day. Default: all that can be off target.")] = "",
     by: Annotated[
-        date | None, typer.Option(parser=day, metavar="DAY", help="What would it take to be on target by this day?")
+        date | None,
+        typer.Option(parser=parse_day, metavar="DAY", help="What would it take to be on target by this day?"),
     ] = None,
     new_orders: Annotated[
         bool, typer.Option("--new-orders/--no-new-orders", help="Orders keep coming at the recent pace, or none do.")
     ] = True,
     ahead: Annotated[int, typer.Option(min=1, max=730, metavar="DAYS", help="Look so far ahead, at least.")] = 90,
-    channel: Channel = "",
-    window: Window = None,
-    marketplace: Marketplace = "",
-    policy: PolicyName = None,
-    form: Form = Format.table,
-    data: Data = None,
+    channel: ChannelOption = "",
+    window: WindowOption = None,
+    marketplace: MarketplaceOption = "",
+    policy: PolicyOption = None,
+    form: FormatOption = OutputFormat.table,
+    data: DataOption = None,
 ) -> None:
     """Say when each measure is back on target if nothing new goes wrong, and how many more orders may go wrong."""
     if by is not None and (not metric or by < as_of):
         raise typer.BadParameter("--by goes with --metric, and names a day from --as-of on.")
-    with sentences():
-        book = desk(data, policy)
+    with ErrorReporter():
+        book = open_workspace(data, policy)
         if not metric:
             rows = book.score(as_of, account)
-            _print_all(book, rows, form, {"ahead": ahead, "new_orders": new_orders})
+            _print_measures(book, rows, form, {"ahead": ahead, "new_orders": new_orders})
             return
         if not account or len(account) != 1:
             raise typer.BadParameter("--metric goes with one --account.")
         row = book.measure(account[0], metric, as_of, channel=channel, window=window, marketplace=marketplace)
         reach = max(ahead, (by - as_of).days) if by else ahead
-        calendar = book.calendar(row, ahead=reach, new_orders=new_orders)
-        calendar = replace(calendar, days=_judged_days(row, calendar.days))
+        calendar = book.calendar(row, days_ahead=reach, new_orders=new_orders)
+        calendar = replace(calendar, days=_without_verdicts_if_unjudged(row, calendar.days))
         ways = book.goals(row, by, new_orders=new_orders) if by else []
-        reason = _reason(book, row)
-    if form is Format.json:
+        reason = _unjudged_reason(book, row)
+    if form is OutputFormat.json:
         days = calendar.days.assign(day=calendar.days["day"].dt.strftime("%Y-%m-%d"))
-        told({
+        write_json({
             "account": calendar.account, "metric": metric, "channel": calendar.channel, "window": calendar.window,
-            "as_of": as_of, "status": row["status"], "reason": reason or None, "proxy": hk.tables.plain(row["proxy"]),
+            "as_of": as_of, "status": row["status"], "reason": reason or None,
+            "proxy": hk.tables.to_plain_value(row["proxy"]),
             "back_on": _back_on(row, calendar), "new_orders": calendar.new_orders,
             "days": days.astype(object).where(days.notna(), None).to_dict("records"),
             "goals": [way._asdict() | {"by": str(way.by), "best": None if way.best is None else str(way.best)}
                       for way in ways],
         })  # fmt: skip
         return
-    if not written(calendar.days, form):
+    if not write_rows(calendar.days, form):
         if not calendar.days["counted"].any():
-            name = hk.wording.opening(hk.wording.measure(metric, row["channel"], int(row["window"])))
+            name = hk.wording.capitalise_first(hk.wording.measure_phrase(metric, row["channel"], int(row["window"])))
             why = f" ({reason})" if reason else ""
-            fail(f"{name}: nothing is counted in these days as of {as_of}{why}, so there is no rate that could move.")
-        show(
-            *_calendar(row, calendar, reason),
-            *([] if by is None else _goals(row, calendar, by, ways)),
-            *_proxies([row]),
+            exit_with_error(
+                f"{name}: nothing is counted in these days as of {as_of}{why}, so there is no rate that could move."
+            )
+        print_wide(
+            *_calendar_lines(row, calendar, reason),
+            *([] if by is None else _goal_lines(row, calendar, by, ways)),
+            *_proxy_lines([row]),
         )
 
 
-def _print_all(book: Any, rows: Any, form: Format, how: dict[str, Any]) -> None:
+def _print_measures(workspace: Any, rows: Any, output_format: OutputFormat, calendar_options: dict[str, Any]) -> None:
     """One line a measure that has a target: where it stands, its room, and when it is back."""
     if rows.empty:
-        fail(f"No orders by that day in {book.store.folder}.")
-    rates = rows[rows["target"].notna() & rows["metric"].map(lambda name: hk.wording.account.shows(name) == "rate")]
-    calendars = [(row, book.calendar(row, **how)) for _, row in rates.iterrows()]
+        exit_with_error(f"No orders by that day in {workspace.store.folder}.")
+    rates = rows[
+        rows["target"].notna() & rows["metric"].map(lambda name: hk.wording.account.figure_kind(name) == "rate")
+    ]
+    calendars = [(row, workspace.calendar(row, **calendar_options)) for _, row in rates.iterrows()]
     names = ["account", "marketplace", "metric", "channel", "window", "as_of", "counted", "at_fault", "headroom",
              "status", "proxy"]  # fmt: skip
     ends = [{**row[names].to_dict(), "back_on": _back_on(row, one)} for row, one in calendars]
-    made = hk.tables.framed(ends, [*names, "back_on"])
-    if written(made, form):
+    made = hk.tables.records_to_frame(ends, [*names, "back_on"])
+    if write_rows(made, output_format):
         return
     words = hk.wording
-    shown = columns({"Account": "left", "Measure": "long", "Rate": "right", "Status": "left", "Room": "left",
+    shown = make_table({"Account": "left", "Measure": "long", "Rate": "right", "Status": "left", "Room": "left",
                      "Then": "left"})  # fmt: skip
-    reasons, accounts = _reasons(book, rows), account_names(rows)
+    reasons, accounts = _unjudged_reasons(workspace, rows), account_labels(rows)
     for row, one in calendars:
         noun = words.metric(row["metric"]).noun
-        room = words.foresight.room_ahead(hk.outlook.headroom_path(one), one.back_on, noun, row["as_of"].year)
-        if row["status"] in hk.verdicts.UNJUDGED or not row["counted"]:
-            room = _unjudged_room(row, one, reasons.get(_key(row), ""))
+        room = words.foresight.room_ahead(hk.outlook.headroom_changes(one), one.back_on, noun, row["as_of"].year)
+        if row["status"] in hk.verdicts.UNJUDGED_STATUSES or not row["counted"]:
+            room = _unjudged_room(row, one, reasons.get(_measure_key(row), ""))
         mark = words.STATUSES[row["status"]][0]
         shown.add_row(
-            accounts[row["account"], row["marketplace"]], _named(row),
+            accounts[row["account"], row["marketplace"]], _measure_label(row),
             words.rate(row["counted"], row["at_fault"], row["side"], row["target"]),
             f"{mark} {row['status']}", *room,
         )  # fmt: skip
-    show(shown, *_proxies([row for row, _ in calendars]), words.foresight.BEST_CASE if how["new_orders"] else
+    print_wide(shown, *_proxy_lines([row for row, _ in calendars]),
+        words.foresight.BEST_CASE if calendar_options["new_orders"] else
          words.foresight.NO_ORDERS)  # fmt: skip
 
 
-def _named(row: Any) -> str:
+def _measure_label(row: Any) -> str:
     """The name of a measure, with the mark of an estimate where something was assumed."""
     words = hk.wording
     name = words.opening(words.measure(row["metric"], row["channel"], int(row["window"])))
     return name + (" ≈ proxy" if isinstance(row["proxy"], str) else "")
 
 
-def _proxies(rows: list[Any]) -> list[str]:
+def _proxy_lines(rows: list[Any]) -> list[str]:
     """What was assumed of some rows of SCORES, a line each."""
     found = sorted({row["proxy"] for row in rows if isinstance(row["proxy"], str)})
-    return [f"≈ proxy: {hk.wording.assumptions(proxy)}" for proxy in found]
+    return [f"≈ proxy: {hk.wording.assumptions_sentence(proxy)}" for proxy in found]
 
 
 def _back_on(row: Any, calendar: Any) -> date | None:
     """The day from which a measure is on target for good; None where it is not, or cannot be judged."""
-    return None if row["status"] in hk.verdicts.UNJUDGED else calendar.back_on
+    return None if row["status"] in hk.verdicts.UNJUDGED_STATUSES else calendar.back_on
 
 
-def _judged_days(row: Any, days: Any) -> Any:
+def _without_verdicts_if_unjudged(row: Any, days: Any) -> Any:
     """The days of a calendar; where a measure cannot be judged, no day of it is on target or at risk."""
-    if row["status"] not in hk.verdicts.UNJUDGED:
+    if row["status"] not in hk.verdicts.UNJUDGED_STATUSES:
         return days
     good = days["status"].isin(["on target", "at risk"])
     status = "incomplete" if row["status"] == "no data" else row["status"]
@@ -167,19 +174,19 @@ def _unjudged_room(row: Any, calendar: Any, reason: str) -> tuple[str, str]:
     if row["counted"] or counted.empty or not calendar.orders.shape[0]:
         return room, ""
     first = counted.loc[counted["at_fault"].idxmax()]
-    when = hk.wording.day(first["day"].date(), calendar.as_of.year)
-    return room, f"{hk.wording.count(first['counted'], first['at_fault'])} at fault on {when}"
+    when = hk.wording.format_day(first["day"].date(), calendar.as_of.year)
+    return room, f"{hk.wording.format_count(first['counted'], first['at_fault'])} at fault on {when}"
 
 
-def _key(row: Any) -> tuple[Any, ...]:
+def _measure_key(row: Any) -> tuple[Any, ...]:
     return tuple(row[name] for name in ("account", "marketplace", "metric", "channel", "window"))
 
 
-def _reasons(book: Any, rows: Any) -> dict[tuple[Any, ...], str]:
+def _unjudged_reasons(workspace: Any, rows: Any) -> dict[tuple[Any, ...], str]:
     """Why measures of one day give no verdict by our files, in words; by account, marketplace, metric, channel and
     window."""
     words, made = hk.wording, {}
-    for found in book.verdicts(rows["as_of"].iloc[0].date(), list(rows["account"].unique())):
+    for found in workspace.verdicts(rows["as_of"].iloc[0].date(), list(rows["account"].unique())):
         for one in found.measures:
             if one.reason is not None and one.ours is not None and one.rule is not None:
                 noun, row = words.metric(one.metric).noun, one.ours
@@ -191,36 +198,36 @@ def _reasons(book: Any, rows: Any) -> dict[tuple[Any, ...], str]:
     return made
 
 
-def _reason(book: Any, row: Any) -> str:
+def _unjudged_reason(workspace: Any, row: Any) -> str:
     """Why one measure cannot be judged by our files; empty where it can."""
-    if row["status"] not in hk.verdicts.UNJUDGED:
+    if row["status"] not in hk.verdicts.UNJUDGED_STATUSES:
         return ""
-    return _reasons(book, row.to_frame().T).get(_key(row), "")
+    return _unjudged_reasons(workspace, row.to_frame().T).get(_measure_key(row), "")
 
 
-def _calendar(row: Any, calendar: Any, reason: str) -> list[Any]:
+def _calendar_lines(row: Any, calendar: Any, reason: str) -> list[Any]:
     """The finding of a calendar, and the days on which something changes."""
     words, year = hk.wording, calendar.as_of.year
     target = calendar.rule.target
     standing = words.Standing(row["metric"], int(row["counted"]), int(row["at_fault"]), target.side,
                               float(target.share), int(calendar.days["headroom"].iloc[0]))  # fmt: skip
-    name = _named(row)
+    name = _measure_label(row)
     rate = words.rate(row["counted"], row["at_fault"], target.side, target.share)
     noun = words.metric(row["metric"]).noun
-    room = words.foresight.room_ahead(hk.outlook.headroom_path(calendar), calendar.back_on, noun, year)
+    room = words.foresight.room_ahead(hk.outlook.headroom_changes(calendar), calendar.back_on, noun, year)
     ahead = words.foresight.forecast_title(standing, calendar.as_of, calendar.back_on, calendar.last, year)
-    shown = columns({"Day": "left", "Leave": "right", "Enter": "right", "At fault": "right", "Rate": "right",
+    shown = make_table({"Day": "left", "Leave": "right", "Enter": "right", "At fault": "right", "Rate": "right",
                      "Status": "left", "Room": "right"})  # fmt: skip
     moves = calendar.days[(calendar.days["leaves"] > 0) | (calendar.days["enters"] > 0)]
-    for one in moves.head(LISTED).itertuples():
+    for one in moves.head(MAX_LISTED).itertuples():
         shown.add_row(
             words.day(one.day.date(), year), f"{one.leaves or ''}", f"{one.enters or ''}",
             words.count(one.counted, one.at_fault), words.rate(one.counted, one.at_fault, target.side, target.share),
             f"{words.STATUSES[one.status][0]} {one.status}", f"{one.headroom:,}",
         )  # fmt: skip
-    more = len(moves) - LISTED
+    more = len(moves) - MAX_LISTED
     first = [f"{name}: {rate}, {', '.join(filter(None, room))}.", f"{ahead}."]
-    if row["status"] in hk.verdicts.UNJUDGED:
+    if row["status"] in hk.verdicts.UNJUDGED_STATUSES:
         first = [f"{name}: {rate or 'no orders counted yet'}, {_unjudged_room(row, calendar, reason)[0]}.",
                  "The days below count what the files tell; more may be at fault."]  # fmt: skip
     return [
@@ -230,18 +237,23 @@ def _calendar(row: Any, calendar: Any, reason: str) -> list[Any]:
     ]  # fmt: skip
 
 
-def _goals(row: Any, held: Any, by: date, ways: list[Any]) -> list[str]:
+def _goal_lines(row: Any, calendar: Any, by: date, goals: list[Any]) -> list[str]:
     """What it would take to be on target by a day, a way a line."""
-    words, noun = hk.wording, hk.wording.metric(row["metric"]).noun
-    off = int(held.days.loc[held.days["day"].dt.date == by, "headroom"].iloc[0]) < 0
+    words, noun = hk.wording, hk.wording.metric_words(row["metric"]).noun
+    off = int(calendar.days.loc[calendar.days["day"].dt.date == by, "headroom"].iloc[0]) < 0
     if not off:
         unjudged = (
-            f"On {words.long_day(by, held.as_of.year)} it is not off target by what the files tell; no more is known."
+            f"On {words.long_day(by, calendar.as_of.year)} it is not off target by what the files tell; no more "
+            "is known."
         )
-        known = row["status"] not in hk.verdicts.UNJUDGED
-        return ["", words.foresight.goals_by(by, held.as_of, [], held.as_of.year) if known else unjudged]
-    said = [words.foresight.goal(way.kind, way.cause, way.many, way.by, way.best, noun) for way in ways]
-    return ["", words.foresight.to_be_on_target(by, held.as_of, held.as_of.year), *(f"  · {one}" for one in said)]
+        known = row["status"] not in hk.verdicts.UNJUDGED_STATUSES
+        return ["", words.foresight.goals_by(by, calendar.as_of, [], calendar.as_of.year) if known else unjudged]
+    said = [words.foresight.goal(way.kind, way.cause, way.many, way.by, way.best, noun) for way in goals]
+    return [
+        "",
+        words.foresight.to_be_on_target(by, calendar.as_of, calendar.as_of.year),
+        *(f"  · {one}" for one in said),
+    ]
 
 
 @app.command(
@@ -250,71 +262,80 @@ def _goals(row: Any, held: Any, by: date, ways: list[Any]) -> list[str]:
     "--as-of 2026-10-31 --scenario docs/scenario.yaml --data data/sample_store`",
 )
 def what_if(
-    account: Account,
-    metric: Metric,
-    as_of: AsOf,
+    account: AccountOption,
+    metric: MetricOption,
+    as_of: AsOfOption,
     scenario: Annotated[
-        Path, typer.Option(parser=path, metavar="FILE", help="A YAML file with the steps of the scenario.")
+        Path, typer.Option(parser=parse_path, metavar="FILE", help="A YAML file with the steps of the scenario.")
     ],
-    channel: Channel = "",
-    window: Window = None,
-    marketplace: Marketplace = "",
-    policy: PolicyName = None,
+    channel: ChannelOption = "",
+    window: WindowOption = None,
+    marketplace: MarketplaceOption = "",
+    policy: PolicyOption = None,
     new_orders: Annotated[
         bool, typer.Option("--new-orders/--no-new-orders", help="Orders keep coming at the recent pace, or none do.")
     ] = True,
-    form: Form = Format.table,
-    data: Data = None,
+    form: FormatOption = OutputFormat.table,
+    data: DataOption = None,
 ) -> None:
     """Score a measure again as if less had gone wrong, or more had sold: fewer claims, claims won, volume, rules."""
-    with sentences():
-        book = desk(data, policy)
+    with ErrorReporter():
+        book = open_workspace(data, policy)
         row = book.measure(account, metric, as_of, channel=channel, window=window, marketplace=marketplace)
         held = book.what_if(row, scenario, new_orders=new_orders)
-        reason = _reason(book, row)
-    backs = [_back_on(held.before, held.calendar), _back_on(held.after, held.edited)]
-    if form is Format.json:
-        told(_what_if_as_data(held, backs))
+        reason = _unjudged_reason(book, row)
+    backs = [_back_on(held.before, held.calendar), _back_on(held.after, held.calendar_after)]
+    if form is OutputFormat.json:
+        write_json(_what_if_as_data(held, backs))
         return
-    both = hk.tables.framed([held.before, held.after], held.before.index)
-    if written(both.assign(back_on=backs), form):
+    both = hk.tables.records_to_frame([held.before, held.after], held.before.index)
+    if write_rows(both.assign(back_on=backs), form):
         return
     words, year = hk.wording, as_of.year
-    shown = columns({"": "left", "Rate": "right", "Count": "right", "Target": "left", "Status": "left", "Room": "right",
+    shown = make_table({"": "left", "Rate": "right", "Count": "right", "Target": "left", "Status": "left",
+        "Room": "right",
                      "Back on target for good": "left"})  # fmt: skip
-    for name, one, calendar in (("As it is", held.before, held.calendar), ("What if", held.after, held.edited)):
+    for name, one, calendar in (("As it is", held.before, held.calendar), ("What if", held.after, held.calendar_after)):
         target = (one["side"], one["target"])
         shown.add_row(
             name, words.rate(one["counted"], one["at_fault"], *target), words.count(one["counted"], one["at_fault"]),
             words.target(*target), f"{words.STATUSES[one['status']][0]} {one['status']}",
-            "" if hk.tables.plain(one["headroom"]) is None else f"{one['headroom']:,}",
-            "cannot be judged" if one["status"] in hk.verdicts.UNJUDGED
+            "" if hk.tables.to_plain_value(one["headroom"]) is None else f"{one['headroom']:,}",
+            "cannot be judged" if one["status"] in hk.verdicts.UNJUDGED_STATUSES
             else words.foresight.back(calendar.back_on, as_of, year),
         )  # fmt: skip
-    saved = held.saved["order_id"].tolist()
-    unjudged = held.before["status"] in hk.verdicts.UNJUDGED or held.after["status"] in hk.verdicts.UNJUDGED
+    saved = held.orders_saved["order_id"].tolist()
+    unjudged = (
+        held.before["status"] in hk.verdicts.UNJUDGED_STATUSES or held.after["status"] in hk.verdicts.UNJUDGED_STATUSES
+    )
     difference = words.foresight.difference(held.before, held.after, *backs, year, unjudged=unjudged)
-    why = [f"{_named(row)}: {reason or 'cannot be judged'}."] if row["status"] in hk.verdicts.UNJUDGED else []
-    some = f"{', '.join(saved[:LISTED])}{f' and {len(saved) - LISTED:,} more' if len(saved) > LISTED else ''}"
+    why = (
+        [f"{_measure_label(row)}: {reason or 'cannot be judged'}."]
+        if row["status"] in hk.verdicts.UNJUDGED_STATUSES
+        else []
+    )
+    some = (
+        f"{', '.join(saved[:MAX_LISTED])}{f' and {len(saved) - MAX_LISTED:,} more' if len(saved) > MAX_LISTED else ''}"
+    )
     listed = [f"No longer at fault: {some}."] if saved else []
-    show(
+    print_wide(
         difference,
         *why,
         "",
         shown,
         "",
         *listed,
-        *_proxies([held.before, held.after]),
+        *_proxy_lines([held.before, held.after]),
         words.foresight.BEST_CASE if new_orders else words.foresight.NO_ORDERS,
     )
 
 
-def _what_if_as_data(answer: Any, backs: list[date | None]) -> dict[str, Any]:
+def _what_if_as_data(answer: Any, back_on_days: list[date | None]) -> dict[str, Any]:
     """A WhatIf as plain data; `backs` are the days on which both sides are back on target."""
     sides = {
         name: {**row.astype(object).where(row.notna(), None).to_dict(), "back_on": back}
-        for name, row, back in (("before", answer.before, backs[0]), ("after", answer.after, backs[1]))
+        for name, row, back in (("before", answer.before, back_on_days[0]), ("after", answer.after, back_on_days[1]))
     }
     for side in sides.values():
         side.update({name: side[name].date() for name in ("as_of", "first_day", "last_day")})
-    return {**sides, "saved": answer.saved["order_id"].tolist()}
+    return {**sides, "saved": answer.orders_saved["order_id"].tolist()}

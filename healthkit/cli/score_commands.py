@@ -10,31 +10,31 @@ import typer
 
 import healthkit as hk
 from healthkit.cli.options import (
-    Accounts,
-    AsOf,
-    Data,
-    Form,
-    Format,
-    PolicyName,
-    Version,
-    account_names,
+    AccountsOption,
+    AsOfOption,
+    DataOption,
+    ErrorReporter,
+    FormatOption,
+    OutputFormat,
+    PolicyOption,
+    VersionOption,
+    account_labels,
     app,
-    columns,
-    day,
     days_between,
-    desk,
     err,
-    fail,
-    sentences,
-    show,
-    written,
+    exit_with_error,
+    make_table,
+    open_workspace,
+    parse_day,
+    print_wide,
+    write_rows,
 )
 
-LONGEST = 36_500
+MAX_WINDOW = 36_500
 """No window is asked for that is longer. [days]"""
 
 
-WHOSE = {"ours": "ours", "amazon": "the marketplace's"}
+CASE_LABELS = {"ours": "ours", "amazon": "the marketplace's"}
 """Whose a figure is, by its case."""
 
 
@@ -48,133 +48,145 @@ class Case(StrEnum):
 
 @app.command("scores", epilog="Example: `python -m healthkit scores --as-of 2026-10-31 --data data/sample_store`")
 def scores(
-    as_of: AsOf,
+    as_of: AsOfOption,
     from_: Annotated[
-        date | None, typer.Option("--from", parser=day, metavar="DAY", help="History from this day on.")
+        date | None, typer.Option("--from", parser=parse_day, metavar="DAY", help="History from this day on.")
     ] = None,
-    account: Accounts = None,
-    policy: PolicyName = None,
+    account: AccountsOption = None,
+    policy: PolicyOption = None,
     window: Annotated[
         int | None,
-        typer.Option(min=1, max=LONGEST, metavar="DAYS", help="A window of so many days instead of the rule's."),
+        typer.Option(min=1, max=MAX_WINDOW, metavar="DAYS", help="A window of so many days instead of the rule's."),
     ] = None,
     lag: Annotated[
         int | None,
-        typer.Option(min=0, max=LONGEST, metavar="DAYS", help="Windows end so many days before the as-of day."),
+        typer.Option(min=0, max=MAX_WINDOW, metavar="DAYS", help="Windows end so many days before the as-of day."),
     ] = None,
     hindsight: Annotated[
         bool, typer.Option("--hindsight", help="The same windows with all that was learnt later.")
     ] = False,
     case: Annotated[Case, typer.Option(help="Our figures, the marketplace's own, or both.")] = Case.ours,
-    version: Version = None,
-    form: Form = Format.table,
-    data: Data = None,
+    version: VersionOption = None,
+    form: FormatOption = OutputFormat.table,
+    data: DataOption = None,
 ) -> None:
     """Print every rate as the marketplace would have displayed it on a day, held against the rules of that day."""
     days = as_of if from_ is None else days_between(from_, as_of)
-    with sentences():
-        book = desk(data, policy, version)
+    with ErrorReporter():
+        book = open_workspace(data, policy, version)
         how = {"window": window, "lag": lag, "hindsight": hindsight}
-        table = _asked(book, case, days, account, how)
+        table = _read_scores(book, case, days, account, how)
     if table.empty:
         what = "figures of the marketplace's own" if case is Case.amazon else "orders"
-        fail(f"No {what} up to {as_of} in {book.store.folder}.")
-    if not written(table, form):
-        reasons = {} if days != as_of or hindsight else _reasons(book, as_of, account)
-        _print_table(table, _points(book), reasons, several=case is Case.all)
-    _tell_ends(book, as_of, account)
+        exit_with_error(f"No {what} up to {as_of} in {book.store.folder}.")
+    if not write_rows(table, form):
+        reasons = {} if days != as_of or hindsight else _unjudged_verdicts(book, as_of, account)
+        _print_table(table, _points_by_rule(book), reasons, show_case=case is Case.all)
+    _warn_of_early_ends(book, as_of, account)
     if book.unjudged:
         err.print(f"Not judged, for want of a policy: the orders of {', '.join(book.unjudged)}.", soft_wrap=True)
 
 
-def _asked(book: Any, case: Case, days: Any, accounts: list[str] | None, how: dict[str, Any]) -> Any:
+def _read_scores(
+    workspace: Any, case: Case, days: Any, accounts: list[str] | None, score_options: dict[str, Any]
+) -> Any:
     """SCORES of ours, of the marketplace's own figures, or of both one under the other."""
     if case is Case.amazon:
-        return book.reported(days, accounts)
-    ours = book.score(days, accounts, **how)
-    return ours if case is Case.ours else hk.reported_scores.beside(ours, book.reported(days, accounts))
+        return workspace.reported(days, accounts)
+    ours = workspace.score(days, accounts, **score_options)
+    return ours if case is Case.ours else hk.reported_scores.combine_scores(ours, workspace.reported(days, accounts))
 
 
-def _reasons(book: Any, as_of: date, accounts: list[str] | None) -> dict[tuple[Any, ...], Any]:
+def _unjudged_verdicts(workspace: Any, as_of: date, accounts: list[str] | None) -> dict[tuple[Any, ...], Any]:
     """The verdicts of a day whose measures our files cannot judge, by account, marketplace, metric, channel, window."""
     return {
         (one.account, one.marketplace, one.metric, one.channel, one.window): one
-        for account in book.verdicts(as_of, accounts)
+        for account in workspace.verdicts(as_of, accounts)
         for one in account.measures
         if one.reason is not None and one.ours is not None
     }
 
 
-def _print_table(rows: Any, points: dict[str, Any], reasons: dict[tuple[Any, ...], Any], several: bool) -> None:
+def _print_table(rows: Any, points: dict[str, Any], unjudged: dict[tuple[Any, ...], Any], show_case: bool) -> None:
     """SCORES as a table to read; under it each proxy, and why enforced measures cannot be judged."""
-    whose = {"Whose": "left"} if several else {}
-    shown = columns({
+    whose = {"Whose": "left"} if show_case else {}
+    shown = make_table({
         "Account": "left", "As of": "left", **whose, "Measure": "long", "Window": "left", "Rate": "right",
         "Count": "right", "Target": "left", "Status": "left", "Room left": "right",
     })  # fmt: skip
-    names = account_names(rows)
+    names = account_labels(rows)
     for row in rows.itertuples():
-        verdict = reasons.get((row.account, row.marketplace, row.metric, row.channel, row.window))
+        verdict = unjudged.get((row.account, row.marketplace, row.metric, row.channel, row.window))
         nothing = verdict is not None and verdict.reason.kind == "no orders"
-        cells = [names[row.account, row.marketplace], *_cells(row, points.get(row.rule), nothing)]
-        mine = [WHOSE[row.case]] if several else []
+        cells = [names[row.account, row.marketplace], *_row_cells(row, points.get(row.rule), nothing)]
+        mine = [CASE_LABELS[row.case]] if show_case else []
         shown.add_row(*cells[:2], *mine, *cells[2:], style="dim" if row.status == "no target" else None)
-    show(
+    print_wide(
         shown,
-        *(f"≈ proxy: {hk.wording.assumptions(proxy)}" for proxy in sorted(set(rows["proxy"].dropna()))),
+        *(f"≈ proxy: {hk.wording.assumptions_sentence(proxy)}" for proxy in sorted(set(rows["proxy"].dropna()))),
         *(
-            _why_not(one)
-            for one in reasons.values()
-            if one.enforced and one.reason.kind not in ("no orders", "too few")
+            _unjudged_line(one)
+            for one in unjudged.values()
+            if one.is_enforced and one.reason.kind not in ("no orders", "too few")
         ),
     )
 
 
-def _why_not(one: Any) -> str:
+def _unjudged_line(verdict: Any) -> str:
     """Why our files cannot judge a measure, in a line."""
-    words, row = hk.wording, one.ours
-    channel = "" if one.channel in ("seller", "all") else one.channel
-    noun, minimum = words.metric(one.metric).noun, one.rule.minimum
-    why = words.reasons.why(one.reason, noun, row["first_day"], row["last_day"], one.as_of.year, minimum)
-    return f"? {one.account} ({one.marketplace}), {words.measure(one.metric, channel, one.window)}: {why}"
+    words, row = hk.wording, verdict.ours
+    channel = "" if verdict.channel in ("seller", "all") else verdict.channel
+    noun, minimum = words.metric(verdict.metric).noun, verdict.rule.minimum
+    why = words.reasons.why(verdict.reason, noun, row["first_day"], row["last_day"], verdict.as_of.year, minimum)
+    return (
+        f"? {verdict.account} ({verdict.marketplace}), {words.measure(verdict.metric, channel, verdict.window)}: {why}"
+    )
 
 
-def _points(book: Any) -> dict[str, Any]:
+def _points_by_rule(workspace: Any) -> dict[str, Any]:
     """The points of each rule that judges a rating, by the rule's id."""
-    return {rule.id: rule.points for policy in set(book.policies.values()) for rule in policy.rules if rule.points}
+    return {rule.id: rule.points for policy in set(workspace.policies.values()) for rule in policy.rules if rule.points}
 
 
-def _cells(row: Any, points: Any, nothing: bool) -> list[str]:
+def _row_cells(row: Any, points: Any, has_no_orders: bool) -> list[str]:
     """One row of SCORES in words, but for its account; `nothing`: there were no orders, rather than no file of them."""
     words = hk.wording
     mark = words.STATUSES[row.status][0] if row.status in words.STATUSES else ""
     return [
         f"{row.as_of:%Y-%m-%d}",
         words.measure(row.metric, row.channel, row.window) + (" ≈ proxy" if isinstance(row.proxy, str) else ""),
-        f"{row.first_day:%Y-%m-%d} to {row.last_day:%Y-%m-%d}", *_figures(row, points, nothing),
+        f"{row.first_day:%Y-%m-%d} to {row.last_day:%Y-%m-%d}", *_figure_cells(row, points, has_no_orders),
         f"{mark} {row.status}".strip(),
-        "" if hk.tables.plain(row.headroom) is None else f"{row.headroom:,}",
+        "" if hk.tables.to_plain_value(row.headroom) is None else f"{row.headroom:,}",
     ]  # fmt: skip
 
 
-def _figures(row: Any, points: Any, nothing: bool) -> tuple[str, str, str]:
+def _figure_cells(row: Any, points: Any, has_no_orders: bool) -> tuple[str, str, str]:
     """Rate, count and target of one row; of what is no rate its own figure."""
     words = hk.wording
     side = row.side if isinstance(row.side, str) else ""
     if words.account.shows(row.metric) != "rate":
-        told = "" if hk.tables.plain(row.value) is None else words.account.short_value(row.metric, row.value)
+        told = (
+            ""
+            if hk.tables.to_plain_value(row.value) is None
+            else words.account.format_short_value(row.metric, row.value)
+        )
         on_from, most = (points.on_from, points.most) if points else (None, None)
-        count = words.account.value_count(row.metric, row.counted, most) if row.counted or nothing else words.DASH
-        return told, count, words.account.value_target(row.metric, on_from)
+        count = (
+            words.account.format_value_count(row.metric, row.counted, most)
+            if row.counted or has_no_orders
+            else words.DASH
+        )
+        return told, count, words.account.format_value_target(row.metric, on_from)
     target = row.target if side else None
     rate = words.rate(row.counted, row.at_fault, side, target)
-    count = words.count(row.counted, row.at_fault, side) if row.counted or nothing else words.DASH
+    count = words.count(row.counted, row.at_fault, side) if row.counted or has_no_orders else words.DASH
     return rate, count, words.target(side, target) if side else ""
 
 
-def _tell_ends(book: Any, as_of: date, accounts: list[str] | None) -> None:
+def _warn_of_early_ends(workspace: Any, as_of: date, accounts: list[str] | None) -> None:
     """Say for how many accounts the orders end before the day asked for."""
-    coverage = book.counts.coverage
+    coverage = workspace.counts.coverage
     mine = coverage[coverage["account"].isin(accounts)] if accounts else coverage
     ended = mine[mine["ends_on"].dt.date < as_of]
     if len(ended):
@@ -187,32 +199,32 @@ def _tell_ends(book: Any, as_of: date, accounts: list[str] | None) -> None:
 
 @app.command("rules", epilog="Example: `python -m healthkit rules --marketplace US --on 2026-10-31`")
 def rules(
-    on: Annotated[date, typer.Option(parser=day, metavar="DAY", help="The day on which the rules are in force.")],
+    on: Annotated[date, typer.Option(parser=parse_day, metavar="DAY", help="The day on which the rules are in force.")],
     marketplace: Annotated[str | None, typer.Option(help="A marketplace, such as US or DE.")] = None,
-    policy: PolicyName = None,
+    policy: PolicyOption = None,
 ) -> None:
     """Print the rules in force on a day, each with its source and how sure that is."""
     if (marketplace is None) == (policy is None):
         raise typer.BadParameter("Give --marketplace or --policy, one of them.")
-    with sentences():
-        held = hk.load(policy) if policy else hk.for_marketplaces([marketplace])[marketplace]
+    with ErrorReporter():
+        held = hk.load(policy) if policy else hk.load_for_marketplaces([marketplace])[marketplace]
         in_force = held.on(on)
     words = hk.wording
     heads = dict.fromkeys(("Measure", "Demand", "Window", "Since", "Source"), "long")
-    shown = columns(heads, title=f"{held.title}, {on}")
+    shown = make_table(heads, title=f"{held.title}, {on}")
     for rule in in_force:
         channels = " and ".join(words.CHANNELS[channel] for channel in rule.channels)
         shown.add_row(
             f"{words.opening(words.metric(rule.metric).label)}\n{channels}",
-            "\n".join(_demand(rule)), words.window_in_words(rule.windows, rule.lag),
+            "\n".join(_requirement_lines(rule)), words.window_in_words(rule.windows, rule.lag),
             str(rule.since), f"{rule.source} ({words.SURE[rule.sure]})",
         )  # fmt: skip
-    show(shown)
+    print_wide(shown)
 
 
-def _demand(rule: Any) -> list[str]:
+def _requirement_lines(rule: Any) -> list[str]:
     """What one rule asks, in a few lines: its share or points, what it says beside, and how far things go."""
-    words, noun = hk.wording, hk.wording.metric(rule.metric).noun
+    words, noun = hk.wording, hk.wording.metric_words(rule.metric).noun
     side, share = (rule.target.side, rule.target.share) if rule.target else ("", None)
     asked = words.rule_in_words(side, share, rule.minimum, noun)
     if rule.points is not None:
@@ -225,30 +237,33 @@ def _demand(rule: Any) -> list[str]:
 
 @app.command("due", epilog="Example: `python -m healthkit due --as-of 2026-11-01 --data data/sample_store`")
 def due(
-    as_of: AsOf,
-    account: Accounts = None,
+    as_of: AsOfOption,
+    account: AccountsOption = None,
     ahead: Annotated[int, typer.Option(min=0, max=365, metavar="DAYS", help="Due within so many days.")] = 2,
-    form: Form = Format.table,
-    data: Data = None,
+    form: FormatOption = OutputFormat.table,
+    data: DataOption = None,
 ) -> None:
     """Print the orders that wait to be confirmed and are due within some days, or overdue: the next to ship late."""
-    with sentences():
-        book = desk(data)
+    with ErrorReporter():
+        book = open_workspace(data)
         rows = book.due(as_of, account, ahead)
-    if written(rows, form):
+    if write_rows(rows, form):
         return
-    shown = columns({"Due on": "left", "Days left": "right", "Account": "left", "Order": "left", "Ordered": "left",
+    shown = make_table({"Due on": "left", "Days left": "right", "Account": "left", "Order": "left", "Ordered": "left",
                      "SKU": "left", "Units": "right"})  # fmt: skip
-    names = account_names(rows)
+    names = account_labels(rows)
     for row in rows.itertuples():
         shown.add_row(
             f"{row.ship_by_on:%Y-%m-%d}", f"{row.days_left}", names[row.account, row.marketplace], row.order_id,
             f"{row.ordered_on:%Y-%m-%d}",
-            row.sku if isinstance(row.sku, str) else "", "" if hk.tables.plain(row.units) is None else f"{row.units}",
+            row.sku if isinstance(row.sku, str) else "",
+            "" if hk.tables.to_plain_value(row.units) is None else f"{row.units}",
             style="red" if row.days_left < 0 else None,
         )  # fmt: skip
     late = int((rows["days_left"] < 0).sum())
-    show(*([shown] if len(rows) else []), hk.wording.account.waiting(len(rows), late, ahead, as_of))
-    with sentences():
+    print_wide(
+        *([shown] if len(rows) else []), hk.wording.account.waiting_orders_sentence(len(rows), late, ahead, as_of)
+    )
+    with ErrorReporter():
         for name, orders in book.waiting_without_ship_by(as_of, account).items():
-            show(hk.wording.account.waiting_without_ship_by(name, orders))
+            print_wide(hk.wording.account.missing_ship_by_warning(name, orders))

@@ -10,74 +10,89 @@ from typing import Annotated
 import typer
 
 import healthkit as hk
-from healthkit.cli.options import Data, Form, Format, app, columns, fail, latest_day, out, path, sentences, show, told
+from healthkit.cli.options import (
+    DataOption,
+    ErrorReporter,
+    FormatOption,
+    OutputFormat,
+    app,
+    exit_with_error,
+    latest_day,
+    make_table,
+    out,
+    parse_path,
+    print_wide,
+    write_json,
+)
 
 store_app = typer.Typer(help="Look after the store: check, repair, compact, versions, remove.", no_args_is_help=True)
 app.add_typer(store_app, name="store")
-LISTED = 20
+MAX_LISTED = 20
 """So many raw files or damages are named; of more, their number."""
 
 
-def _store(data: Path | None) -> hk.store.Store:
+def _open_store(data: Path | None) -> hk.store.Store:
     return hk.store.Store(hk.workspace.choose(data))
 
 
 @store_app.command("check", epilog="Example: `python -m healthkit store check --data data/sample_store`")
-def check(data: Data = None) -> None:
+def check(data: DataOption = None) -> None:
     """Read every data file and hold files, logs and imports against each other; exit code 1 where anything is wrong."""
-    with sentences():
-        store = _store(data)
+    with ErrorReporter():
+        store = _open_store(data)
         found = hk.store.check(store)
-    for line in _found(store, found):
+    for line in _check_sentences(store, found):
         out.print(line, soft_wrap=True)
     if not found.damages:
         out.print("Nothing is wrong.")
         return
-    _name(f"{one.table}: {one.what}." for one in found.damages)
-    if found.lost:
-        files = hk.wording.things(len(found.lost), "raw file")
+    _print_first(f"{one.table}: {one.what}." for one in found.damages)
+    if found.lost_files:
+        files = hk.wording.format_quantity(len(found.lost_files), "raw file")
         out.print(f"The rows of {files} are lost in part or whole:", soft_wrap=True)
-        _name(found.lost)
-    fail(
+        _print_first(found.lost_files)
+    exit_with_error(
         f"The store is damaged. Mend it with `python -m healthkit store repair --data {store.folder}`, "
         "which says which raw files to import again."
     )
 
 
-def _found(store: hk.store.Store, found: hk.store.Checked) -> Iterator[str]:
+def _check_sentences(store: hk.store.Store, check_result: hk.store.CheckResult) -> Iterator[str]:
     """What a check read, and what is no damage but worth knowing, in sentences."""
-    things = hk.wording.things
-    yield f"{store.folder}: {things(found.files, 'data file')}, {found.rows:,} rows read."
-    if found.unread:
+    things = hk.wording.format_quantity
+    yield f"{store.folder}: {things(check_result.files, 'data file')}, {check_result.rows:,} rows read."
+    if check_result.unread:
         yield (
-            f"{found.unread:,} rows are of imports that were cut short, or of raw files that a repair forgot, and are "
+            f"{check_result.unread:,} rows are of imports that were cut short, or of raw files that a repair "
+            "forgot, and are "
             "never read; `store compact` removes those older than a day."
         )
-    if found.removed:
+    if check_result.removed:
         yield (
-            f"{found.removed:,} rows are of raw files that were removed; only older versions read them. "
+            f"{check_result.removed:,} rows are of raw files that were removed; only older versions read them. "
             "`store remove --purge` takes them from disk."
         )
-    if found.unstated:
+    if check_result.files_without_row_counts:
         yield (
-            f"{things(found.unstated, 'raw file')} came from an older healthkit, which did not say how many rows they "
+            f"{things(check_result.files_without_row_counts, 'raw file')} came from an older healthkit, which did "
+            "not say how many rows they "
             "hold: whether all are there cannot be told. Import them into a new store to know."
         )
-    if found.spare:
-        files = things(found.spare, "file")
+    if check_result.unnamed_data_files:
+        files = things(check_result.unnamed_data_files, "file")
         yield f"{files} belong to no table; `store compact` removes those older than a day."
 
 
 @store_app.command("repair", epilog="Example: `python -m healthkit store repair --data data/sample_store`")
-def repair(data: Data = None) -> None:
+def repair(data: DataOption = None) -> None:
     """Make a damaged store readable: what is broken is moved aside, and raw files that lost rows are forgotten."""
-    with sentences():
-        store = _store(data)
+    with ErrorReporter():
+        store = _open_store(data)
         lost, unnamed = hk.store.repair(store)
     if lost:
         others = "" if unnamed else "; all others are as they were"
-        out.print(f"Import {hk.wording.things(len(lost), 'raw file')} again{others}:", soft_wrap=True)
-        _name(lost)
+        out.print(f"Import {hk.wording.format_quantity(len(lost), 'raw file')} again{others}:", soft_wrap=True)
+        _print_first(lost)
     if unnamed:
         out.print(
             "The list of raw files was damaged, and some may be known by name no more. Import all that you have: those "
@@ -89,34 +104,34 @@ def repair(data: Data = None) -> None:
 
 
 @store_app.command("compact", epilog="Example: `python -m healthkit store compact --data data/sample_store`")
-def compact(data: Data = None) -> None:
+def compact(data: DataOption = None) -> None:
     """Join many small data files into few and remove those that no version needs; no figure changes."""
-    with sentences():
-        made = hk.store.compact(_store(data))
+    with ErrorReporter():
+        made = hk.store.compact(_open_store(data))
     out.print(
-        f"{hk.wording.things(made.before, 'data file')} before, {made.after:,} now; {made.removed:,} removed "
-        f"(those that nobody needed for {hk.store.maintenance.SAFE_HOURS} hours).",
+        f"{hk.wording.format_quantity(made.before, 'data file')} before, {made.after:,} now; {made.removed:,} removed "
+        f"(those that nobody needed for {hk.store.maintenance.UNNEEDED_FILE_HOURS} hours).",
         soft_wrap=True,
     )
 
 
 @store_app.command("versions", epilog="Example: `python -m healthkit store versions --data data/sample_store`")
-def versions(form: Form = Format.table, data: Data = None) -> None:
+def versions(form: FormatOption = OutputFormat.table, data: DataOption = None) -> None:
     """List the states of the store, the newest first: `scores --version N` and `report --version N` read one again."""
-    with sentences():
-        made = hk.store.versions(_store(data))
-    if form is Format.json:
-        told([one._asdict() for one in made])
+    with ErrorReporter():
+        made = hk.store.versions(_open_store(data))
+    if form is OutputFormat.json:
+        write_json([one._asdict() for one in made])
         return
-    if form is Format.csv:
+    if form is OutputFormat.csv:
         out.print("number,at,added,what")
         for one in made:
             out.print(f"{one.number},{one.at:%Y-%m-%dT%H:%M:%SZ},{one.added},{one.what}")
         return
-    table = columns({"version": "right", "at (UTC)": "left", "raw files": "right", "what": "left"})
+    table = make_table({"version": "right", "at (UTC)": "left", "raw files": "right", "what": "left"})
     for one in made:
         table.add_row(str(one.number), f"{one.at:%Y-%m-%d %H:%M}", f"{one.added:,}", one.what)
-    show(table)
+    print_wide(table)
 
 
 @store_app.command("remove", epilog="Example: `python -m healthkit store remove --file acme/all_orders.txt`")
@@ -133,21 +148,21 @@ def remove(
     reports: Annotated[
         Path,
         typer.Option(
-            parser=path,
+            parser=parse_path,
             metavar="PATH",
             help="Folder of printed pages: the accounts' are named, none is removed.",
         ),
     ] = Path("reports"),
-    data: Data = None,
+    data: DataOption = None,
 ) -> None:
     """Take raw files out of the store again: their rows are in no figure any more, and they can be imported again."""
-    with sentences():
+    with ErrorReporter():
         store = hk.store.Store(data or hk.workspace.DATA)
-        found = hk.removal.find(store, file or (), account, with_earlier=purge)
-    for line in _going(store, found, purge):
+        found = hk.removal.find_removal(store, file or (), account, with_earlier=purge)
+    for line in _removal_lines(store, found, purge):
         out.print(line, soft_wrap=True, markup=False)
     _confirm(yes)
-    with sentences():
+    with ErrorReporter():
         if not purge:
             hk.removal.remove(store, found)
             out.print(
@@ -157,88 +172,96 @@ def remove(
             )
             return
         purged = hk.removal.purge(store, found, [reports])
-        pages = hk.removal.pages_of(found.accounts, [reports])
-    out.print(f"Purged: {hk.wording.things(purged.removed, 'file')} removed from {store.folder}.", soft_wrap=True)
-    _say_left(purged, pages, reports)
+        pages = hk.removal.find_pages(found.accounts, [reports])
+    out.print(
+        f"Purged: {hk.wording.format_quantity(purged.removed, 'file')} removed from {store.folder}.", soft_wrap=True
+    )
+    _print_left_files(purged, pages, reports)
 
 
-def _going(store: hk.store.Store, found: hk.store.Removal, purge: bool) -> Iterator[str]:
+def _removal_lines(store: hk.store.Store, removal: hk.store.Removal, purge: bool) -> Iterator[str]:
     """What goes, in lines."""
-    things = hk.wording.things
+    things = hk.wording.format_quantity
     yield f"To be removed from {store.folder}:"
-    yield from _first(str(one) for one in found.files)
-    yield from _first(f"{one}, removed before" for one in found.earlier)
-    days = f", {found.first_day} to {found.last_day}" if found.first_day else ""
-    stay = f" ({found.orders_staying:,} of them stay: other files tell of them too)" if found.orders_staying else ""
-    files, orders = things(len(found.files), "raw file"), things(found.orders, "order")
-    yield f"{files}, {orders}{stay} of {_some(found.accounts)}{days}."
-    if found.without_files:
-        yield f"No raw file is left of {_some(found.without_files)}."
+    yield from _first_lines(str(one) for one in removal.files)
+    yield from _first_lines(f"{one}, removed before" for one in removal.earlier)
+    days = f", {removal.first_day} to {removal.last_day}" if removal.first_day else ""
+    stay = (
+        f" ({removal.orders_in_other_files:,} of them stay: other files tell of them too)"
+        if removal.orders_in_other_files
+        else ""
+    )
+    files, orders = things(len(removal.files), "raw file"), things(removal.orders, "order")
+    yield f"{files}, {orders}{stay} of {_name_accounts(removal.accounts)}{days}."
+    if removal.emptied_accounts:
+        yield f"No raw file is left of {_name_accounts(removal.emptied_accounts)}."
     if purge:
         yield (
             f"Purge: all versions before this one go for every account, and with them what repairs moved aside. "
-            f"It cannot be undone. {NOT_REACHED}"
+            f"It cannot be undone. {PURGE_LIMITS}"
         )
 
 
-NOT_REACHED = "Not reached: backups and other copies of the folder, snapshots of the disk, pages that were printed."
+PURGE_LIMITS = "Not reached: backups and other copies of the folder, snapshots of the disk, pages that were printed."
 """What a purge leaves."""
 
 
-def _some(names: list[str]) -> str:
+def _name_accounts(names: list[str]) -> str:
     """Some accounts by name, or how many they are."""
-    return ", ".join(names) if len(names) <= LISTED else hk.wording.things(len(names), "account")
+    return ", ".join(names) if len(names) <= MAX_LISTED else hk.wording.format_quantity(len(names), "account")
 
 
 def _confirm(yes: bool) -> None:
     """Ask whether to go on; without a terminal only `--yes` does."""
     if yes:
         return
-    if not _asks():
-        fail("Nothing was removed: there is no terminal to ask on. Add --yes to remove this without a question.")
+    if not _can_ask():
+        exit_with_error(
+            "Nothing was removed: there is no terminal to ask on. Add --yes to remove this without a question."
+        )
     if not typer.confirm("Remove it?"):
-        fail("Nothing was removed.")
+        exit_with_error("Nothing was removed.")
 
 
-def _asks() -> bool:
+def _can_ask() -> bool:
     """Whether there is somebody to ask."""
     return sys.stdin.isatty()
 
 
-def _say_left(purged: hk.store.Purged, pages: list[Path], reports: Path) -> None:
+def _print_left_files(purge_result: hk.store.PurgeResult, pages: list[Path], reports: Path) -> None:
     """What a purge did not remove: files that may be the user's own, and pages that were printed."""
-    if purged.left:
-        files = hk.wording.things(len(purged.left), "file")
+    if purge_result.left:
+        files = hk.wording.format_quantity(len(purge_result.left), "file")
         out.print(f"{files} in the folders of its tables are not the store's, and were left:", soft_wrap=True)
-        _name(map(str, purged.left))
+        _print_first(map(str, purge_result.left))
     if pages:
         out.print(
             "Printed pages of it were left. Delete them with the files beside them, and print the index again:",
             soft_wrap=True,
         )
-        _name(map(str, pages))
+        _print_first(map(str, pages))
     else:
         out.print(f"No page of it lies in {reports}.", soft_wrap=True)
-    out.print(NOT_REACHED, soft_wrap=True)
+    out.print(PURGE_LIMITS, soft_wrap=True)
 
 
-def _name(lines: Iterable[str]) -> None:
+def _print_first(lines: Iterable[str]) -> None:
     """Name the first of many lines, and say how many more there are."""
-    for line in _first(lines):
+    for line in _first_lines(lines):
         out.print(line, soft_wrap=True, markup=False)
 
 
-def _first(lines: Iterable[str]) -> Iterator[str]:
+def _first_lines(lines: Iterable[str]) -> Iterator[str]:
     """The first of many lines, and how many more there are."""
     every = list(lines)
-    yield from (f"  {line}" for line in every[:LISTED])
-    if len(every) > LISTED:
-        yield f"  and {len(every) - LISTED:,} more"
+    yield from (f"  {line}" for line in every[:MAX_LISTED])
+    if len(every) > MAX_LISTED:
+        yield f"  and {len(every) - MAX_LISTED:,} more"
 
 
 @app.command("doctor", epilog="Example: `python -m healthkit doctor --data data/sample_store`")
 def doctor(
-    data: Data = None,
+    data: DataOption = None,
     whole: Annotated[bool, typer.Option("--check", help="Also read the whole store, as `store check` does.")] = False,
     account: Annotated[
         list[str] | None,
@@ -250,12 +273,12 @@ def doctor(
     With --account: which measures of that account cannot be judged or are estimates, and which file would tell, where
     to get it and for how many days.
     """
-    with sentences():
+    with ErrorReporter():
         folder = hk.workspace.choose(data)
-        lines = [] if account else hk.doctor.examine(folder, whole)
+        lines = [] if account else hk.doctor.examine_installation(folder, whole)
         if account:
             book = hk.workspace.Desk(folder)
-            lines = [line for name in account for line in hk.doctor.account(book, name, latest_day())]
+            lines = [line for name in account for line in hk.doctor.examine_account(book, name, latest_day())]
     for line in lines:
         out.print(f"{line.symbol} {line.text}", soft_wrap=True, markup=False)
         if line.cure:

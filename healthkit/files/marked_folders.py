@@ -22,59 +22,59 @@ try:
 except ImportError:  # not on Windows
     fcntl = None  # type: ignore[assignment]
 
-MARKER = ".made-by-healthkit"
-TEXT = "healthkit made this folder and removes it with the files it wrote. Other files here are never deleted.\n"
+MARKER_NAME = ".made-by-healthkit"
+MARKER_TEXT = "healthkit made this folder and removes it with the files it wrote. Other files here are never deleted.\n"
 """The whole content of a marker."""
-Files = re.Pattern[str]
+FilePattern = re.Pattern[str]
 """The paths, within a folder, of what the kit writes there; those of folders end in a slash."""
 
 _locks: dict[Path, int] = {}
 """The open markers of the folders that this process made: closing one releases its lock."""
 
 
-def make(place: Path, beginning: str, mode: int = 0o700) -> Path:
+def make(parent: Path, prefix: str, mode: int = 0o700) -> Path:
     """Make a marked folder below `place` that is this process's own; its name begins as given.
 
     `mode` holds its permissions, of which the umask takes some away. Raises OSError where it cannot be made.
     """
     while True:
-        folder = place / f"{own_name(beginning)}{secrets.token_hex(4)}"
+        folder = parent / f"{process_prefix(prefix)}{secrets.token_hex(4)}"
         try:  # From the first step on: a signal may end the process between any two.
             folder.mkdir(mode)
-            _mark(folder)
+            _write_marker(folder)
             return folder
         except FileExistsError:
             continue
         except BaseException:
-            release(folder)
+            unlock(folder)
             with suppress(OSError):
-                (folder / MARKER).unlink(missing_ok=True)
+                (folder / MARKER_NAME).unlink(missing_ok=True)
                 folder.rmdir()
             raise
 
 
-def own_name(beginning: str) -> str:
+def process_prefix(prefix: str) -> str:
     """How the names of this process's folders begin: the process, the machine."""
-    return f"{beginning}{os.getpid()}-{socket.gethostname()}-"
+    return f"{prefix}{os.getpid()}-{socket.gethostname()}-"
 
 
-def _mark(folder: Path) -> None:
+def _write_marker(folder: Path) -> None:
     """Write the marker, locked before its text is there: whoever can read the text sees the lock as well."""
-    marker = os.open(folder / MARKER, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+    marker = os.open(folder / MARKER_NAME, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
     _locks[folder] = marker
     if fcntl is not None:
         with suppress(OSError):  # Where files cannot be locked, the number of the process must do.
             fcntl.flock(marker, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    os.write(marker, TEXT.encode())
+    os.write(marker, MARKER_TEXT.encode())
 
 
-def made_here() -> list[Path]:
+def folders_of_this_process() -> list[Path]:
     """The folders that this process made and has not given up. A fork inherits none of those of its parent."""
     ending = re.compile(rf".*-{os.getpid()}-{re.escape(socket.gethostname())}-[0-9a-f]{{8}}", re.S)
     return [folder for folder in list(_locks) if ending.fullmatch(folder.name)]
 
 
-def release(folder: Path) -> None:
+def unlock(folder: Path) -> None:
     """Give up the lock on a folder of this process."""
     marker = _locks.pop(folder, None)
     if marker is not None:
@@ -84,33 +84,33 @@ def release(folder: Path) -> None:
 def is_marked(folder: Path) -> bool:
     """Whether this is a real folder that the kit made, as its marker says."""
     try:
-        if not stat.S_ISDIR(folder.lstat().st_mode) or not stat.S_ISREG((folder / MARKER).lstat().st_mode):
+        if not stat.S_ISDIR(folder.lstat().st_mode) or not stat.S_ISREG((folder / MARKER_NAME).lstat().st_mode):
             return False
-        return (folder / MARKER).read_bytes() == TEXT.encode()
+        return (folder / MARKER_NAME).read_bytes() == MARKER_TEXT.encode()
     except OSError:
         return False
 
 
-def remove(folder: Path, files: Files) -> bool:
+def remove(folder: Path, pattern: FilePattern) -> bool:
     """Remove a marked folder with the files in it that the kit writes; say whether it is gone.
 
     It stays, marker and all, where it holds anything else. One that is not marked is not touched.
     """
     if not is_marked(folder):
-        release(folder)
+        unlock(folder)
         return False
     with suppress(OSError):
-        _empty(folder, "", files)
-        if os.listdir(folder) == [MARKER]:
-            release(folder)
-            (folder / MARKER).unlink()
+        _delete_files(folder, "", pattern)
+        if os.listdir(folder) == [MARKER_NAME]:
+            unlock(folder)
+            (folder / MARKER_NAME).unlink()
             folder.rmdir()
             return True
-    release(folder)
+    unlock(folder)
     return False
 
 
-def _empty(folder: str | Path, within: str, files: Files) -> None:
+def _delete_files(folder: str | Path, within: str, pattern: FilePattern) -> None:
     """Delete the kit's files in a folder and in the kit's folders below; symbolic links are not followed."""
     with os.scandir(folder) as found:
         entries = list(found)
@@ -118,28 +118,28 @@ def _empty(folder: str | Path, within: str, files: Files) -> None:
         path = within + entry.name
         with suppress(OSError):
             if not entry.is_dir(follow_symlinks=False):
-                if files.fullmatch(path):
+                if pattern.fullmatch(path):
                     os.unlink(entry.path)
-            elif files.fullmatch(f"{path}/"):
-                _empty(entry.path, f"{path}/", files)
+            elif pattern.fullmatch(f"{path}/"):
+                _delete_files(entry.path, f"{path}/", pattern)
                 os.rmdir(entry.path)
 
 
-def sweep(place: Path, kinds: Mapping[str, Files]) -> None:
+def remove_abandoned(parent: Path, pattern_by_prefix: Mapping[str, FilePattern]) -> None:
     """Remove the folders below `place` that processes of this user and machine left when they were killed.
 
     `kinds` holds how their names begin, and which files the kit writes into each. Those of other machines stay.
     """
     with suppress(OSError):
-        for name in os.listdir(place):
-            beginning = next((one for one in kinds if name.startswith(one)), None)
-            if beginning is not None and _is_left(place / name, beginning):
-                remove(place / name, kinds[beginning])
+        for name in os.listdir(parent):
+            beginning = next((one for one in pattern_by_prefix if name.startswith(one)), None)
+            if beginning is not None and _is_abandoned(parent / name, beginning):
+                remove(parent / name, pattern_by_prefix[beginning])
 
 
-def _is_left(folder: Path, beginning: str) -> bool:
+def _is_abandoned(folder: Path, prefix: str) -> bool:
     """Whether a folder is this user's and its process, of this machine, is no more."""
-    named = re.fullmatch(rf"(\d+)-{re.escape(socket.gethostname())}-[0-9a-f]{{8}}", folder.name[len(beginning) :])
+    named = re.fullmatch(rf"(\d+)-{re.escape(socket.gethostname())}-[0-9a-f]{{8}}", folder.name[len(prefix) :])
     if named is None or not is_marked(folder):
         return False
     if hasattr(os, "getuid") and folder.lstat().st_uid != os.getuid():
@@ -150,9 +150,9 @@ def _is_left(folder: Path, beginning: str) -> bool:
 def _is_in_use(folder: Path, process: int) -> bool:
     """Whether the process that made a folder lives; its number alone does not tell, for a container gives it again."""
     if fcntl is None:
-        return _lives(process)
+        return _process_exists(process)
     try:
-        marker = os.open(folder / MARKER, os.O_RDONLY)
+        marker = os.open(folder / MARKER_NAME, os.O_RDONLY)
     except OSError:
         return True
     try:
@@ -160,13 +160,13 @@ def _is_in_use(folder: Path, process: int) -> bool:
     except BlockingIOError:
         return True
     except OSError:
-        return _lives(process)
+        return _process_exists(process)
     finally:
         os.close(marker)
     return False
 
 
-def _lives(process: int) -> bool:
+def _process_exists(process: int) -> bool:
     """Whether a process of this machine exists; where that cannot be asked, it is taken to."""
     if os.name != "posix":
         return True

@@ -17,10 +17,10 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from healthkit.schema import yaml_lines
-from healthkit.schema.marketplaces import MARKETPLACES, marketplace
+from healthkit.schema.marketplaces import MARKETPLACES, find_marketplace
 
-FILE = Path(__file__).parent / "downloads.yaml"
-EVIDENCE = (
+CATALOGUE_FILE = Path(__file__).parent / "downloads.yaml"
+EVIDENCE_KINDS = (
     "orders", "cancellers", "promises", "delivery_promises", "confirmations", "confirmation_times", "deliveries",
     "tracking", "scans", "feedback", "claims", "chargebacks", "refunds", "returns", "return_answers",
     "return_feedback", "return_refusals", "invoices", "contacts", "surveys", "violations", "amazon_figures",
@@ -29,11 +29,11 @@ EVIDENCE = (
 `confirmation_times` those that no list of late shipments replaces, `amazon_figures` what Amazon reports of its
 own measures; the others are as in `tables.EVIDENCE`."""
 
-How = Literal["fully", "days assumed", "in part"]
+Coverage = Literal["fully", "days assumed", "in part"]
 """How much of the evidence a file tells: all of it; which orders, but not on which day; only some (a lower bound)."""
-Missing = Literal["all", "start", "end", "both"]
+MissingPart = Literal["all", "start", "end", "both"]
 """Which of the needed days are not on hand: all, those at the start, those at the end, or both."""
-_HOWS: tuple[How, ...] = ("fully", "days assumed", "in part")
+_COVERAGES: tuple[Coverage, ...] = ("fully", "days assumed", "in part")
 _DAY = timedelta(days=1)
 
 
@@ -59,7 +59,7 @@ class Download(BaseModel):
     snapshot: bool = False
     by_hand: bool = False
     only: tuple[str, ...] = ()
-    tells: dict[str, How]
+    tells: dict[str, Coverage]
     note: Annotated[str, Field(min_length=1)]
     source: Annotated[str, Field(min_length=1)]
     sure: Literal["A", "R", "T", "I"]
@@ -69,19 +69,19 @@ class Download(BaseModel):
     def _is_consistent(self) -> Download:
         if self.by_hand and (self.menu or self.report_type or self.most_days or self.snapshot):
             raise ValueError("a file by hand has no menu, report_type, most_days or snapshot")
-        unknown = [word for word in self.tells if word not in EVIDENCE]
+        unknown = [word for word in self.tells if word not in EVIDENCE_KINDS]
         if unknown:
-            raise ValueError(f"no evidence {unknown[0]!r}; there are {', '.join(EVIDENCE)}")
+            raise ValueError(f"no evidence {unknown[0]!r}; there are {', '.join(EVIDENCE_KINDS)}")
         strange = [code for code in self.only if code not in MARKETPLACES]
         if strange:
             raise ValueError(f"no marketplace {strange[0]!r}; there are {', '.join(MARKETPLACES)}")
         return self
 
-    def serves(self, code: str) -> bool:
+    def is_available_in(self, code: str) -> bool:
         """Whether a seller in that marketplace can get the file."""
         if self.only:
             return code in self.only
-        return self.by_hand or marketplace(code).is_amazon
+        return self.by_hand or find_marketplace(code).is_amazon
 
 
 class Catalogue(NamedTuple):
@@ -91,7 +91,7 @@ class Catalogue(NamedTuple):
     evidence: dict[str, tuple[Download, ...]]
 
 
-class Need(NamedTuple):
+class EvidenceNeed(NamedTuple):
     """Evidence that is needed for some days, and the days of it that are on hand (None: none of it).
 
     `measures` are the ids of the metrics that it would serve. `have_kind` is the kind of the file on hand, where known:
@@ -106,7 +106,7 @@ class Need(NamedTuple):
     measures: tuple[str, ...] = ()
     have_kind: str = ""
 
-    def missing(self) -> Missing | None:
+    def missing(self) -> MissingPart | None:
         """Which of the needed days are not on hand; None where all are.
 
         >>> Need("feedback", date(2026, 9, 14), date(2026, 11, 27), date(2026, 10, 3), date(2026, 11, 27)).missing()
@@ -131,7 +131,7 @@ class Need(NamedTuple):
         return before + ([(self.have_last + _DAY, self.last)] if missing in ("end", "both") else [])
 
 
-class Advice(NamedTuple):
+class DownloadAdvice(NamedTuple):
     """One file to get: what it is, where it is, for which days, and for what. `wording.downloads.sentence(*advice)`.
 
     `kind` and `title` are empty where no file tells of the evidence. `ranges` are the missing days, as first and last
@@ -147,7 +147,7 @@ class Advice(NamedTuple):
     report_type: str
     evidence: tuple[str, ...]
     measures: tuple[str, ...]
-    missing: Missing
+    missing: MissingPart
     ranges: tuple[tuple[date, date], ...]
     days: int
     downloads: int
@@ -157,8 +157,8 @@ class Advice(NamedTuple):
     extends: bool
     snapshot: bool
     by_hand: bool
-    how: How
-    fully: str
+    how: Coverage
+    full_alternative: str
     note: str
 
 
@@ -172,12 +172,12 @@ def downloads_for(evidence: str, marketplace: str) -> list[Download]:
     >>> [one.kind for one in downloads_for("claims", "EBAY")]
     ['defects']
     """
-    if evidence not in EVIDENCE:
-        raise DownloadsError(f"No evidence {evidence!r}. There are: {', '.join(EVIDENCE)}.")
-    return [one for one in catalogue().evidence[evidence] if one.serves(marketplace)]
+    if evidence not in EVIDENCE_KINDS:
+        raise DownloadsError(f"No evidence {evidence!r}. There are: {', '.join(EVIDENCE_KINDS)}.")
+    return [one for one in catalogue().evidence[evidence] if one.is_available_in(marketplace)]
 
 
-def advice(needs: Iterable[Sequence[Any]], marketplace: str) -> list[Advice]:
+def recommend_downloads(needs: Iterable[Sequence[Any]], marketplace: str) -> list[DownloadAdvice]:
     """Which files to get, so that the needed days are on hand: one row a file, in the order of the needs.
 
     `needs` are `Need`s, or tuples of their fields. Needs that one file serves are put together; what is on hand already
@@ -188,16 +188,16 @@ def advice(needs: Iterable[Sequence[Any]], marketplace: str) -> list[Advice]:
     >>> one.title, one.missing, one.days, one.downloads, one.extends
     ('seller feedback file', 'start', 19, 1, True)
     """
-    groups: dict[tuple[str, bool], list[Need]] = {}
-    for need in (Need(*one) for one in needs):
+    groups: dict[tuple[str, bool], list[EvidenceNeed]] = {}
+    for need in (EvidenceNeed(*one) for one in needs):
         if need.missing() is not None:
-            chosen = _chosen(need, downloads_for(need.evidence, marketplace))
+            chosen = _choose_download(need, downloads_for(need.evidence, marketplace))
             key = (chosen.kind, chosen.kind == need.have_kind) if chosen else (f"no file of {need.evidence}", False)
             groups.setdefault(key, []).append(need)
-    return [_advice(key[0], group, marketplace) for key, group in groups.items()]
+    return [_recommend_file(key[0], group, marketplace) for key, group in groups.items()]
 
 
-def _chosen(need: Need, choices: list[Download]) -> Download | None:
+def _choose_download(need: EvidenceNeed, choices: list[Download]) -> Download | None:
     """The file to get: the one on hand, longer; else the best. A snapshot cannot be asked for earlier days."""
     early = need.missing() in ("start", "both")
     able = [one for one in choices if not (early and one.snapshot)] or choices
@@ -205,40 +205,40 @@ def _chosen(need: Need, choices: list[Download]) -> Download | None:
     return next(iter(same + able), None)
 
 
-def _advice(kind: str, needs: list[Need], marketplace: str) -> Advice:
+def _recommend_file(kind: str, needs: list[EvidenceNeed], marketplace: str) -> DownloadAdvice:
     """What is to be said of one file and all the needs that it serves."""
     evidence = tuple(dict.fromkeys(need.evidence for need in needs))
     measures = tuple(dict.fromkeys(name for need in needs for name in need.measures))
-    missing = _together([need.missing() for need in needs])
+    missing = _combine_missing([need.missing() for need in needs])
     partly = [need for need in needs if need.have_first and need.have_last] if missing != "all" else []
     have_first = max((need.have_first for need in partly if need.have_first), default=None)
     have_last = min((need.have_last for need in partly if need.have_last), default=None)
     if have_first is not None and have_last is not None and have_first > have_last:
         # Of one need the days before are on hand, of another those after: nothing that can be said of the file.
         missing, have_first, have_last = "all", None, None
-    ranges = _joined([one for need in needs for one in need.ranges()])
-    days = sum(_length(*one) for one in ranges)
+    ranges = _merge_ranges([one for need in needs for one in need.ranges()])
+    days = sum(_day_count(*one) for one in ranges)
     file = catalogue().downloads.get(kind)
     if file is None:
-        return Advice(
+        return DownloadAdvice(
             "", "", "", "", evidence, measures, missing, ranges, days, 0, None, have_first, have_last, False, False,
             False, "fully", "", "",
         )  # fmt: skip
-    how = max((file.tells[word] for word in evidence), key=_HOWS.index)
+    how = max((file.tells[word] for word in evidence), key=_COVERAGES.index)
     # One download over all of the days may be less work than one for each gap.
     whole = [(ranges[0][0], ranges[-1][1])]
-    downloads = min(sum(_portions(*one, file.most_days) for one in parts) for parts in (ranges, whole))
+    downloads = min(sum(_download_count(*one, file.most_days) for one in parts) for parts in (ranges, whole))
     if file.snapshot:
         ranges, days, downloads = (), 0, 1
     extends = missing != "all" and all(need.have_kind == kind for need in needs)
-    fully = "" if how == "fully" else _fully(kind, evidence, marketplace)
-    return Advice(
+    fully = "" if how == "fully" else _find_full_alternative(kind, evidence, marketplace)
+    return DownloadAdvice(
         file.kind, file.title, file.menu, file.report_type, evidence, measures, missing, ranges, days, downloads,
         file.most_days, have_first, have_last, extends, file.snapshot, file.by_hand, how, fully, file.note,
     )  # fmt: skip
 
 
-def _together(all_missing: Iterable[Missing | None]) -> Missing:
+def _combine_missing(all_missing: Iterable[MissingPart | None]) -> MissingPart:
     """What is missing of a file that serves several needs."""
     found = set(all_missing)
     if "all" in found:
@@ -247,26 +247,26 @@ def _together(all_missing: Iterable[Missing | None]) -> Missing:
     return "both" if start and end else "start" if start else "end"
 
 
-def _fully(kind: str, evidence: tuple[str, ...], marketplace: str) -> str:
+def _find_full_alternative(kind: str, evidence: tuple[str, ...], marketplace: str) -> str:
     """The title of another file that tells all of the evidence; "" where there is none."""
     others = [one for one in downloads_for(evidence[0], marketplace) if one.kind != kind]
     return next((one.title for one in others if all(one.tells.get(word) == "fully" for word in evidence)), "")
 
 
-def _length(first: date, last: date) -> int:
+def _day_count(first: date, last: date) -> int:
     return (last - first).days + 1
 
 
-def _portions(first: date, last: date, most_days: int | None) -> int:
+def _download_count(first: date, last: date, most_days: int | None) -> int:
     """In how many downloads these days are held.
 
     >>> _portions(date(2026, 9, 14), date(2026, 11, 27), 30), _portions(date(2026, 9, 14), date(2026, 11, 27), None)
     (3, 1)
     """
-    return 1 if most_days is None else -(-_length(first, last) // most_days)
+    return 1 if most_days is None else -(-_day_count(first, last) // most_days)
 
 
-def _joined(ranges: list[tuple[date, date]]) -> tuple[tuple[date, date], ...]:
+def _merge_ranges(ranges: list[tuple[date, date]]) -> tuple[tuple[date, date], ...]:
     """Ranges of days in order; those that overlap or touch are one.
 
     >>> one, five, six, nine = (date(2026, 10, day) for day in (1, 5, 6, 9))
@@ -285,22 +285,22 @@ def _joined(ranges: list[tuple[date, date]]) -> tuple[tuple[date, date], ...]:
 @cache
 def catalogue() -> Catalogue:
     """The kit's own catalogue, read once."""
-    return load(FILE)
+    return load_catalogue(CATALOGUE_FILE)
 
 
-def load(path: Path) -> Catalogue:
+def load_catalogue(path: Path) -> Catalogue:
     """Read a catalogue. Raises DownloadsError naming file, line and field."""
     try:
-        found = yaml_lines.read(path)
+        found = yaml_lines.read_yaml(path)
     except yaml_lines.YamlError as error:
         raise DownloadsError(str(error)) from None
     if not isinstance(found, dict) or not all(isinstance(found.get(name), dict) for name in ("evidence", "downloads")):
         raise DownloadsError(f"{path.name}: it must hold two mappings, evidence and downloads.")
-    rows = {kind: row for kind, row in found["downloads"].items() if kind != yaml_lines.LINE}
-    downloads = {kind: _download(path, kind, row) for kind, row in rows.items()}
-    order = {word: kinds for word, kinds in found["evidence"].items() if word != yaml_lines.LINE}
-    if list(order) != list(EVIDENCE):
-        raise DownloadsError(f"{path.name}, evidence: the words must be {', '.join(EVIDENCE)}, in this order.")
+    rows = {kind: row for kind, row in found["downloads"].items() if kind != yaml_lines.LINE_KEY}
+    downloads = {kind: _load_download(path, kind, row) for kind, row in rows.items()}
+    order = {word: kinds for word, kinds in found["evidence"].items() if word != yaml_lines.LINE_KEY}
+    if list(order) != list(EVIDENCE_KINDS):
+        raise DownloadsError(f"{path.name}, evidence: the words must be {', '.join(EVIDENCE_KINDS)}, in this order.")
     for word, kinds in order.items():
         tells = {one.kind for one in downloads.values() if word in one.tells}
         wrong = sorted(tells ^ set(kinds))
@@ -310,7 +310,7 @@ def load(path: Path) -> Catalogue:
     return Catalogue(downloads, {word: tuple(downloads[kind] for kind in kinds) for word, kinds in order.items()})
 
 
-def _download(path: Path, kind: str, row: Any) -> Download:
+def _load_download(path: Path, kind: str, row: Any) -> Download:
     """One entry, or an error that names its line and field."""
     if not isinstance(row, dict):
         raise DownloadsError(f"{path.name}, downloads, {kind}: it must be a mapping of fields.")

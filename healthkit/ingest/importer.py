@@ -13,47 +13,54 @@ from uuid import uuid4
 
 import pyarrow as pa
 
-from healthkit.ingest.formats import ReaderError, Source, Taken, joined_marketplaces, notes_on_days, plan
+from healthkit.ingest.formats import (
+    ParsedFile,
+    RawFile,
+    ReaderError,
+    describe_late_days,
+    discover_files,
+    join_marketplaces,
+)
 from healthkit.ingest.import_checks import ImportChecks
-from healthkit.ingest.parallel_reading import Ahead, Told, reading, tried
+from healthkit.ingest.parallel_reading import ParallelReading, ReadRequest, open_parallel_reading, try_read
 from healthkit.store import Store
 
 _LOG = logging.getLogger(__name__)
 
-MANY_ACCOUNTS = ("olist",)
+MULTI_ACCOUNT_KINDS = ("olist",)
 """Kinds of files that say themselves which accounts they speak of."""
 BATCH_ROWS = 250_000
 """So many rows are held in memory before they are appended: a kilobyte each, with all that is made of them."""
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ImportResult:
     """What became of one raw file: taken, already held, or refused with the reason. `warnings` say what may be wrong
     with one that was taken."""
 
     name: str
     kind: str
-    taken: Taken | None = None
+    taken: ParsedFile | None = None
     refused: str | None = None
     warnings: tuple[str, ...] = ()
 
     @property
-    def held_already(self) -> bool:
+    def already_stored(self) -> bool:
         """Whether the store had this very file before."""
         return self.taken is None and self.refused is None
 
 
 @dataclass
-class _Waiting:
+class _PendingFile:
     """A file that was read and is not appended yet; `by_known_orders` where known orders say its marketplaces."""
 
-    source: Source
-    told: Told
-    outcome: Outcome
-    by_known_orders: bool = False
+    source: RawFile
+    told: ReadRequest
+    outcome: ImportResult
+    depends_on_known_orders: bool = False
 
     @property
-    def taken(self) -> Taken | None:
+    def taken(self) -> ParsedFile | None:
         """What was read, unless it was refused or is in the store already."""
         return self.outcome.taken
 
@@ -69,102 +76,114 @@ class _Batch:
         self.store, self.anyway, self.held = store, anyway, store.holds()
         self._import_day = import_day
         self._checks = ImportChecks(store)
-        self._waiting: deque[_Waiting] = deque()
+        self._waiting: deque[_PendingFile] = deque()
         self._rows = 0
-        self._whose: str | None = None
+        self._current_account: str | None = None
         self._known: dict[str, str] = {}
         self._known_marketplaces: set[str] = set()
         self._stored_marketplaces: set[str] | None = None
         self._asked = False
 
-    def read(self, source: Source, told: Told, ahead: Ahead | None, moved: Callable[[int], None] | None) -> _Waiting:
+    def read(
+        self,
+        source: RawFile,
+        request: ReadRequest,
+        parallel_reading: ParallelReading | None,
+        on_progress: Callable[[int], None] | None,
+    ) -> _PendingFile:
         """Read one file, unless another process did."""
         self._asked = False
-        taken = ahead.of(source, told) if ahead is not None else None
-        taken = taken or tried(source, told, self._marketplace_of, self._marketplaces_of, moved)
+        taken = parallel_reading.of(source, request) if parallel_reading is not None else None
+        taken = taken or try_read(source, request, self._marketplace_of, self._marketplaces_of, on_progress)
         if isinstance(taken, ReaderError):
             _LOG.warning("refused: %s", taken)
-            return _Waiting(source, told, Outcome(source.name, source.kind, refused=str(taken)))
-        taken.notes += notes_on_days(taken, self._import_day)
+            return _PendingFile(source, request, ImportResult(source.name, source.kind, refused=str(taken)))
+        taken.notes += describe_late_days(taken, self._import_day)
         _LOG.info("%s read as %s: %d rows", source.name, source.kind, taken.rows)
-        taken = replace(taken, digest=told.digest, content=source.digest)
-        return _Waiting(source, told, Outcome(source.name, source.kind, taken=taken), self._asked)
+        taken = replace(taken, digest=request.digest, content=source.digest)
+        return _PendingFile(source, request, ImportResult(source.name, source.kind, taken=taken), self._asked)
 
-    def take(self, one: _Waiting) -> Iterator[Outcome]:
+    def take(self, pending: _PendingFile) -> Iterator[ImportResult]:
         """Keep what became of a file; where much waits, or nothing that can be appended, say what became of all."""
-        many = 0 if one.taken is None else one.taken.rows
+        many = 0 if pending.taken is None else pending.taken.rows
         if many > BATCH_ROWS:
             # A large file is appended alone: its orders are not compared in memory with those of others.
             yield from self.append()
-        self._waiting.append(one)
-        if one.taken is not None:
-            self.held.add(one.told.digest)
-            self._know(one.taken)
+        self._waiting.append(pending)
+        if pending.taken is not None:
+            self.held.add(pending.told.digest)
+            self._remember_orders(pending.taken)
         self._rows += many
         if not self._rows or self._rows > BATCH_ROWS:
             yield from self.append()
 
-    def _know(self, taken: Taken) -> None:
+    def _remember_orders(self, parsed_file: ParsedFile) -> None:
         """Keep where the orders of a file belong; of a large one the store knows."""
-        orders = taken.tables.get("orders")
-        if taken.account is not None and orders is not None and taken.rows <= BATCH_ROWS:
+        orders = parsed_file.tables.get("orders")
+        if parsed_file.account is not None and orders is not None and parsed_file.rows <= BATCH_ROWS:
             rows = pa.Table.from_batches(orders.to_batches(), orders.schema)
             marketplaces = rows["marketplace"].to_pylist()
-            _add_known(self._known_of(taken.account), rows["order_id"].to_pylist(), marketplaces)
+            _add_known_orders(self._known_orders_of(parsed_file.account), rows["order_id"].to_pylist(), marketplaces)
             self._known_marketplaces |= set(marketplaces)
 
-    def _known_of(self, account: str) -> dict[str, str]:
+    def _known_orders_of(self, account: str) -> dict[str, str]:
         """The marketplaces of the orders of this import, of the account whose turn it is; those of others are let go,
         for a million accounts would fill the memory."""
-        if account != self._whose:
-            self._whose, self._known, self._known_marketplaces, self._stored_marketplaces = account, {}, set(), None
+        if account != self._current_account:
+            self._current_account, self._known, self._known_marketplaces, self._stored_marketplaces = (
+                account,
+                {},
+                set(),
+                None,
+            )
         return self._known
 
     def _marketplace_of(self, account: str, order_ids: Iterable[str]) -> dict[str, str]:
         """The marketplace of an account's orders, those of this import and those in the store (see `Store`)."""
         self._asked = True
-        wanted, known = set(order_ids), self._known_of(account)
+        wanted, known = set(order_ids), self._known_orders_of(account)
         here = {order: known[order] for order in wanted & known.keys()}
         if len(here) == len(wanted) and len(self._marketplaces_of(account)) == 1:
             return here  # The store can hold none of them under another marketplace.
         stored = self.store.marketplace_of(account, sorted(wanted))
-        _add_known(stored, list(here), list(here.values()))
+        _add_known_orders(stored, list(here), list(here.values()))
         return stored
 
     def _marketplaces_of(self, account: str) -> set[str]:
         """The marketplaces of an account's orders, those of this import and those in the store."""
         self._asked = True
-        self._known_of(account)
+        self._known_orders_of(account)
         if self._stored_marketplaces is None:
             self._stored_marketplaces = set(self.store.marketplaces(account))
         return self._known_marketplaces | self._stored_marketplaces
 
-    def append(self) -> Iterator[Outcome]:
+    def append(self) -> Iterator[ImportResult]:
         """Check what was read and hand it to the store, all of it or nothing; then say what became of each file."""
-        again = self._settle(list(self._waiting))
+        again = self._append_or_refuse(list(self._waiting))
         while again:
             for one in again:
                 read = self.read(one.source, one.told, None, None)
-                one.outcome, one.by_known_orders = read.outcome, read.by_known_orders
+                one.outcome, one.depends_on_known_orders = read.outcome, read.depends_on_known_orders
                 if one.taken is not None:
-                    self._know(one.taken)
-            again = self._settle(again)
+                    self._remember_orders(one.taken)
+            again = self._append_or_refuse(again)
         self._rows = 0
         while self._waiting:
             yield self._waiting.popleft().outcome
 
-    def _settle(self, files: list[_Waiting]) -> list[_Waiting]:
+    def _append_or_refuse(self, files: list[_PendingFile]) -> list[_PendingFile]:
         """Append some files, or refuse them. Returns those to be read again: their marketplaces were known by orders of
         a file that is refused."""
         takens = [one.taken for one in files if one.taken is not None]
         if not takens:
             return []
-        found = self._checks.contradictions(takens, self.anyway)
+        found = self._checks.find_contradictions(takens, self.anyway)
         refused = {} if self.anyway else found
         strayed = {taken.account for taken in takens if taken.report in refused and "orders" in taken.tables}
         again = [
             one for one in files
-            if one.taken and one.by_known_orders and one.taken.account in strayed and one.taken.report not in refused
+            if one.taken and one.depends_on_known_orders
+            and one.taken.account in strayed and one.taken.report not in refused
         ]  # fmt: skip
         left_out = refused.keys() | {one.told.report for one in again}
         added = [taken for taken in takens if taken.report not in left_out]
@@ -172,7 +191,7 @@ class _Batch:
         if added:
             self.store.add(added)
             self._stored_marketplaces = None
-            warnings.append(self._checks.without_rows(added))
+            warnings.append(self._checks.warn_of_empty_files(added))
         for one in files:
             if one.told.report in refused:
                 self._refuse(one, refused[one.told.report])
@@ -181,17 +200,17 @@ class _Batch:
                 one.outcome = replace(one.outcome, warnings=notes)
         return again
 
-    def _refuse(self, refused: _Waiting, why: str) -> None:
+    def _refuse(self, pending: _PendingFile, reason: str) -> None:
         """Refuse a file that was read, and those of this import that are the same; its orders are forgotten."""
-        _LOG.warning("refused: %s", why)
-        self.held.discard(refused.told.digest)
-        self._whose, self._known, self._known_marketplaces, self._stored_marketplaces = None, {}, set(), None
+        _LOG.warning("refused: %s", reason)
+        self.held.discard(pending.told.digest)
+        self._current_account, self._known, self._known_marketplaces, self._stored_marketplaces = None, {}, set(), None
         for one in self._waiting:
-            if one.told.digest == refused.told.digest:
-                one.outcome = Outcome(one.source.name, one.source.kind, refused=why)
+            if one.told.digest == pending.told.digest:
+                one.outcome = ImportResult(one.source.name, one.source.kind, refused=reason)
 
 
-def _add_known(known: dict[str, str], orders: list[str], marketplaces: list[str]) -> None:
+def _add_known_orders(known: dict[str, str], orders: list[str], marketplaces: list[str]) -> None:
     """Add orders and their marketplaces to the known ones; an order of several has all of them, joined by `+`."""
     new = dict(zip(orders, marketplaces, strict=True))
     if len(new) == len(orders) and known.keys().isdisjoint(new):
@@ -199,21 +218,21 @@ def _add_known(known: dict[str, str], orders: list[str], marketplaces: list[str]
         return
     for order, codes in zip(orders, marketplaces, strict=True):
         before = known.get(order, codes)
-        known[order] = codes if before == codes else joined_marketplaces(before, codes)
+        known[order] = codes if before == codes else join_marketplaces(before, codes)
 
 
-def take_in(
+def import_files(
     paths: Iterable[str | Path],
     store: Store,
     account: str | None = None,
     marketplace: str | None = None,
-    begun: Callable[[list[Source]], None] | None = None,
-    done: Callable[[Source], None] | None = None,
-    moved: Callable[[int], None] | None = None,
+    on_start: Callable[[list[RawFile]], None] | None = None,
+    on_file_read: Callable[[RawFile], None] | None = None,
+    on_progress: Callable[[int], None] | None = None,
     jobs: int = 1,
     anyway: bool = False,
     import_day: date | None = None,
-) -> Iterator[Outcome]:
+) -> Iterator[ImportResult]:
     """Take raw files into the store, one outcome a file; a file that is refused leaves nothing behind.
 
     The store is appended to at the end, or whenever many rows are waiting; then the outcomes of these files follow.
@@ -225,58 +244,65 @@ def take_in(
     An outcome holds what was read: who takes in thousands of files at once does not keep them all.
     Raises ReaderError for a path that does not exist.
     """
-    sources, refused = plan(paths)
-    if begun is not None:
-        begun(sources)
-    yield from (Outcome(name=one.name, kind="", refused=one.message) for one in refused)
+    sources, refused = discover_files(paths)
+    if on_start is not None:
+        on_start(sources)
+    yield from (ImportResult(name=one.name, kind="", refused=one.message) for one in refused)
     # Account by account: what must be known of an account's orders is let go with it, and its rows stand together.
-    sources.sort(key=lambda source: _whose(source, account))
+    sources.sort(key=lambda source: _account_of(source, account))
     batch = _Batch(store, anyway, import_day)
     files = [
-        (source, Told(account, marketplace, _identity(source, account, marketplace), uuid4().hex)) for source in sources
+        (source, ReadRequest(account, marketplace, _import_digest(source, account, marketplace), uuid4().hex))
+        for source in sources
     ]
-    with reading([one for one in files if one[1].digest not in batch.held], jobs) as ahead:
+    with open_parallel_reading([one for one in files if one[1].digest not in batch.held], jobs) as ahead:
         for source, told in files:
-            outcomes = batch.take(_one(source, told, batch, moved, ahead))
-            if done is not None:
-                done(source)
+            outcomes = batch.take(_read_one_file(source, told, batch, on_progress, ahead))
+            if on_file_read is not None:
+                on_file_read(source)
             yield from outcomes
     yield from batch.append()
 
 
-def _one(source: Source, told: Told, batch: _Batch, moved: Callable[[int], None] | None, ahead: Ahead) -> _Waiting:
+def _read_one_file(
+    source: RawFile,
+    request: ReadRequest,
+    batch: _Batch,
+    on_progress: Callable[[int], None] | None,
+    parallel_reading: ParallelReading,
+) -> _PendingFile:
     """Read one file, unless the store or this import has it, or its account has a name that cannot be printed."""
-    name = _whose(source, told.account)
+    name = _account_of(source, request.account)
     if not name.isprintable():
         why = (
             f"{ascii(source.name)[1:-1]}: the account name {name!a} has control characters. Rename the folder, or "
             "name the account with --account."
         )
-        return _Waiting(source, told, Outcome(source.name, source.kind, refused=why))
-    if told.digest in batch.held:
+        return _PendingFile(source, request, ImportResult(source.name, source.kind, refused=why))
+    if request.digest in batch.held:
         _LOG.debug("%s stands in the store already", source.name)
-        return _Waiting(source, told, Outcome(source.name, source.kind))
-    return batch.read(source, told, ahead, moved)
+        return _PendingFile(source, request, ImportResult(source.name, source.kind))
+    return batch.read(source, request, parallel_reading, on_progress)
 
 
-def _identity(source: Source, account: str | None, marketplace: str | None) -> str:
+def _import_digest(source: RawFile, account: str | None, marketplace: str | None) -> str:
     """What makes a file the same file: its content and the account it speaks of.
 
     Two accounts may each have a file with a header and no rows, the same to the byte, and so may two marketplaces.
     """
-    parts = [source.digest, _whose(source, account)]
+    parts = [source.digest, _account_of(source, account)]
     if marketplace is not None and not _has_rows(source):
         parts.append(marketplace.lower())
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
-LONGEST_HEADER = 8_192
+MAX_HEADER_BYTES = 8_192
 """A larger file is taken to have rows without being looked into. [bytes]"""
 
 
-def _has_rows(source: Source) -> bool:
+def _has_rows(source: RawFile) -> bool:
     """Whether a file has a line below its first one."""
-    if source.size > LONGEST_HEADER or len(source.parts) > 1:
+    if source.size > MAX_HEADER_BYTES or len(source.parts) > 1:
         return True
     try:
         lines = source.parts[0].content().splitlines()
@@ -285,6 +311,6 @@ def _has_rows(source: Source) -> bool:
     return any(line.strip(b"\0 \t") for line in lines[1:])
 
 
-def _whose(source: Source, account: str | None) -> str:
+def _account_of(source: RawFile, account: str | None) -> str:
     """The account that a file speaks of; none where it says itself of which."""
-    return "" if source.kind in MANY_ACCOUNTS else account or source.folder
+    return "" if source.kind in MULTI_ACCOUNT_KINDS else account or source.folder

@@ -15,25 +15,25 @@ from typing import Any, NamedTuple
 from healthkit.metrics.definitions import METRICS
 from healthkit.metrics.policy import Rule
 
-SILENT_DAYS = 3
+MAX_SILENT_DAYS = 3
 """After so many days without news of orders, files are taken to end; with orders every day, sooner. [days]"""
-QUIET_DAYS = 7
+MIN_TOLERATED_GAP_DAYS = 7
 """Ratings, claims and the like may be silent for so many days in any account. [days]"""
-UNLIKELY = 3.0
+TOLERATED_INTERVALS = 3.0
 """Rows that come at random are silent for so many mean intervals with a chance of 5 %; longer silence is a file's
 end."""
-LEARNT_FROM = {
+DENOMINATOR_EVIDENCE = {
     "late_shipment_rate": ("promises", "confirmations"),
     "valid_tracking_rate": ("tracking",),
     "on_time_delivery_rate": ("delivery_promises", "deliveries"),
     "unit_on_time_delivery_rate": ("delivery_promises", "deliveries"),
 }
 """The evidence without which a measure counts nothing, by metric."""
-CLOCKS = {"ship_by_on": "promises", "deliver_by_on": "delivery_promises", "shipped_on": "confirmations"}
+CLOCK_EVIDENCE = {"ship_by_on": "promises", "deliver_by_on": "delivery_promises", "shipped_on": "confirmations"}
 """The evidence that tells the day which places an order, by clock."""
 
 
-class Reach(NamedTuple):
+class EvidenceSpan(NamedTuple):
     """The first and last day of which one kind of evidence has rows, and on how many days it has some."""
 
     first: date
@@ -41,7 +41,7 @@ class Reach(NamedTuple):
     days: int
 
     @property
-    def slack(self) -> int:
+    def tolerated_gap_days(self) -> int:
         """How many days without a row are no surprise. [days]
 
         >>> Reach(date(2026, 1, 1), date(2026, 1, 31), 31).slack, Reach(date(2026, 1, 1), date(2026, 1, 31), 6).slack
@@ -51,10 +51,10 @@ class Reach(NamedTuple):
         """
         if self.days < 3:
             return 36_500
-        return max(QUIET_DAYS, round(UNLIKELY * (self.last - self.first).days / (self.days - 1)))
+        return max(MIN_TOLERATED_GAP_DAYS, round(TOLERATED_INTERVALS * (self.last - self.first).days / (self.days - 1)))
 
 
-class Files(NamedTuple):
+class FileCoverage(NamedTuple):
     """What the files of one account in one marketplace tell of: one row of COVERAGE."""
 
     begins_on: date
@@ -62,39 +62,41 @@ class Files(NamedTuple):
     heard_on: date
     orders: int
     evidence: frozenset[str]
-    reach: Mapping[str, Reach]
+    reach: Mapping[str, EvidenceSpan]
     gaps: tuple[tuple[date, date], ...] = ()
-    silence: int = SILENT_DAYS
+    max_silent_days: int = MAX_SILENT_DAYS
 
     @classmethod
-    def of(cls, row: Mapping[str, Any]) -> Files:
+    def of(cls, row: Mapping[str, Any]) -> FileCoverage:
         """The files of one row of COVERAGE, its days as dates or stamps."""
-        begins_on, ends_on, heard_on = (_day(row[name]) for name in ("begins_on", "ends_on", "heard_on"))
+        begins_on, ends_on, heard_on = (_to_date(row[name]) for name in ("begins_on", "ends_on", "heard_on"))
         reach = {
-            word: Reach(date.fromisoformat(entry["first"]), date.fromisoformat(entry["last"]), int(entry["days"]))
-            for word, entry in json.loads(_text(row.get("reach")) or "{}").items()
+            word: EvidenceSpan(
+                date.fromisoformat(entry["first"]), date.fromisoformat(entry["last"]), int(entry["days"])
+            )
+            for word, entry in json.loads(_to_text(row.get("reach")) or "{}").items()
         }
         gaps = tuple(
             (date.fromisoformat(first), date.fromisoformat(last))
-            for first, last in json.loads(_text(row.get("gaps")) or "[]")
+            for first, last in json.loads(_to_text(row.get("gaps")) or "[]")
         )
         gap = row.get("order_gap")
-        silence = SILENT_DAYS if gap is None or gap != gap else min(SILENT_DAYS, max(1, int(gap)))
+        silence = MAX_SILENT_DAYS if gap is None or gap != gap else min(MAX_SILENT_DAYS, max(1, int(gap)))
         evidence = frozenset(word for word in str(row["evidence"]).split("+") if word)
         return cls(begins_on, ends_on, heard_on, int(row["orders"]), evidence, reach, gaps, silence)
 
-    def lacks(self, word: str, first: date, as_of: date) -> bool:
+    def lacks_evidence(self, kind: str, first: date, as_of: date) -> bool:
         """Whether one kind of evidence does not tell of all that happened from a day until another."""
-        if word not in self.evidence:
+        if kind not in self.evidence:
             return True
-        reach = self.reach.get(word)
+        reach = self.reach.get(kind)
         if reach is None:
             return False
-        slack = timedelta(days=reach.slack)
+        slack = timedelta(days=reach.tolerated_gap_days)
         return reach.last + slack < as_of or reach.first - slack > first
 
 
-def rests_on(rule: Rule) -> tuple[str, ...]:
+def evidence_for_rule(rule: Rule) -> tuple[str, ...]:
     """The kinds of evidence that the measure of a rule needs, each once.
 
     >>> from healthkit.metrics.policy import load
@@ -102,15 +104,15 @@ def rests_on(rule: Rule) -> tuple[str, ...]:
     >>> us["order_defect_rate"], us["late_shipment_rate"], us["cancellation_rate"]
     (('feedback', 'claims', 'chargebacks'), ('promises', 'confirmations'), ())
     """
-    clock = CLOCKS.get(rule.clock)
-    words = (*METRICS[rule.metric].needs, *((clock,) if clock else ()), *LEARNT_FROM.get(rule.metric, ()))
+    clock = CLOCK_EVIDENCE.get(rule.clock)
+    words = (*METRICS[rule.metric].needs, *((clock,) if clock else ()), *DENOMINATOR_EVIDENCE.get(rule.metric, ()))
     return tuple(dict.fromkeys(words))
 
 
-def _day(value: Any) -> date:
+def _to_date(value: Any) -> date:
     day: date = value.date() if hasattr(value, "date") else value
     return day
 
 
-def _text(value: Any) -> str:
+def _to_text(value: Any) -> str:
     return value if isinstance(value, str) else ""

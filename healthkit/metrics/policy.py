@@ -20,17 +20,17 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from healthkit.schema import yaml_lines
-from healthkit.schema.tables import ALL, CHANNELS, METRIC_IDS, SEVERITIES
+from healthkit.schema.tables import CHANNELS, METRIC_IDS, SEVERITIES, WHOLE_ACCOUNT
 
-FOLDER = Path(__file__).parent / "policies"
-LONGEST = 36_500
+POLICY_FOLDER = Path(__file__).parent / "policies"
+MAX_WINDOW_DAYS = 36_500
 """No window is longer than a hundred years. [days]"""
-FOR_EVER = date(9999, 12, 31)
+OPEN_END = date(9999, 12, 31)
 SIDES = ("below", "at most", "at least", "above")
 CLOCKS = ("ordered_on", "ship_by_on", "shipped_on", "deliver_by_on", "received_on", "requested_on", "opened_on")
 
 Side = Literal["below", "at most", "at least", "above"]
-Sure = Literal["A", "R", "T", "I", "user"]
+SourceConfidence = Literal["A", "R", "T", "I", "user"]
 """How sure a source is: the marketplace's page, a real file, a third party, our inference, the user's standard."""
 
 
@@ -60,14 +60,14 @@ class Target:
     while_under: int | None = None
 
     @property
-    def wants_few(self) -> bool:
+    def lower_is_better(self) -> bool:
         """Whether the shown rate is the share at fault (and not the share in order)."""
         return self.side in ("below", "at most")
 
     @property
-    def allowed(self) -> Fraction:
+    def allowed_share(self) -> Fraction:
         """The share of orders that may be at fault."""
-        return self.share if self.wants_few else 1 - self.share
+        return self.share if self.lower_is_better else 1 - self.share
 
     @property
     def strict(self) -> bool:
@@ -79,11 +79,11 @@ class Target:
 
         Whole numbers throughout: `ceil((1 - 0.95) * n) - 1` is one too many at every multiple of 20.
         """
-        share = (self.allowed.numerator * counted - int(self.strict)) // self.allowed.denominator
-        free = self._free(counted)
+        share = (self.allowed_share.numerator * counted - int(self.strict)) // self.allowed_share.denominator
+        free = self._allowed_whatever_share(counted)
         return share + (free - share) * (share < free)
 
-    def _free(self, counted: Any) -> Any:
+    def _allowed_whatever_share(self, counted: Any) -> Any:
         """The most that may be at fault whatever their share; -1 where the share alone is asked. [orders]"""
         if self.and_at_least is None:
             return -1
@@ -117,7 +117,7 @@ class Target:
         """  # noqa: E501 - the examples
         if not counted:
             return None
-        allowed = max(self.allowed * int(counted), Fraction(int(self._free(counted))))
+        allowed = max(self.allowed_share * int(counted), Fraction(int(self._allowed_whatever_share(counted))))
         if not allowed:
             return float("inf") if at_fault else 0.0
         return float(Fraction(int(at_fault)) / allowed)
@@ -128,12 +128,12 @@ class Target:
         >>> Target(Fraction("1/100"), "below").shares_used(np.array([2000, 0]), np.array([10, 0])).tolist()
         [0.5, nan]
         """
-        allowed = np.maximum(float(self.allowed) * counted, self._free(counted))
+        allowed = np.maximum(float(self.allowed_share) * counted, self._allowed_whatever_share(counted))
         wrong = np.where(at_fault > 0, np.inf, 0.0)
         used = np.divide(at_fault, allowed, out=wrong, where=allowed > 0)
         return np.where(counted > 0, used, np.nan)
 
-    def least_counted(self, at_fault: int) -> int | None:
+    def min_counted(self, at_fault: int) -> int | None:
         """The smallest count among which so many at fault are on target; None where none is large enough.
 
         >>> Target(Fraction("1/100"), "below").least_counted(4), Target(Fraction("1/100"), "at most").least_counted(4)
@@ -141,9 +141,9 @@ class Target:
         >>> Target(Fraction(0), "at most").least_counted(1) is None
         True
         """
-        if not self.allowed:
+        if not self.allowed_share:
             return None if at_fault else 1
-        enough = -(-at_fault * self.allowed.denominator // self.allowed.numerator)
+        enough = -(-at_fault * self.allowed_share.denominator // self.allowed_share.numerator)
         return next(n for n in range(max(1, enough), enough + 3) if self.met(n, at_fault))
 
     def used(self, counted: Any, at_fault: Any, share: Fraction) -> Any:
@@ -152,9 +152,9 @@ class Target:
         >>> Target(Fraction("1/100"), "below").used(1000, 8, Fraction("80/100"))
         True
         """
-        part = self.allowed * share
+        part = self.allowed_share * share
         used = (at_fault > 0) & (at_fault * part.denominator >= part.numerator * counted)
-        return used & (at_fault * share.denominator >= share.numerator * self._free(counted))
+        return used & (at_fault * share.denominator >= share.numerator * self._allowed_whatever_share(counted))
 
 
 @dataclass(frozen=True)
@@ -176,28 +176,28 @@ class Basis:
         return dict(self.options).get(name, default)
 
 
-def _blames(value: Any) -> bool:
+def _is_fault_choice(value: Any) -> bool:
     return value in ("at_fault", "ignore")
 
 
-def _whole(value: Any) -> bool:
+def _is_positive_integer(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
 OPTIONS: dict[str, Callable[[Any], bool]] = {
-    "negative_up_to": _whole,
+    "negative_up_to": _is_positive_integer,
     "include_cancelled": lambda value: isinstance(value, bool),
-    "unknown_canceller": _blames,
-    "amazon_cancelled": _blames,
-    "part_cancelled": _blames,
+    "unknown_canceller": _is_fault_choice,
+    "amazon_cancelled": _is_fault_choice,
+    "part_cancelled": _is_fault_choice,
     "counts": lambda value: value in ("confirmed", "due"),
     "within_hours": lambda value: value in (24, 48),
     "orders": lambda value: value in ("any", "premium"),
-    **{f"points_{severity}": _whole for severity in (*SEVERITIES, "unknown")},
+    **{f"points_{severity}": _is_positive_integer for severity in (*SEVERITIES, "unknown")},
 }
 """How an order may be counted, by option, with the test of its value; `metrics` says what each does."""
-Share = Annotated[Fraction, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1, strict=True)]
+ExactShare = Annotated[Fraction, Field(ge=0, le=1)]
+PositiveCount = Annotated[int, Field(ge=1, strict=True)]
 
 
 class Fallback(BaseModel):
@@ -205,8 +205,8 @@ class Fallback(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    under: Count
-    window: Count
+    under: PositiveCount
+    window: PositiveCount
 
 
 class Points(BaseModel):
@@ -218,17 +218,17 @@ class Points(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    start: Count
-    gain: Count
-    per_orders: Count
-    most: Count
-    on_from: Count
-    off_under: Count
+    start: PositiveCount
+    gain: PositiveCount
+    per_orders: PositiveCount
+    most: PositiveCount
+    on_from: PositiveCount
+    off_under: PositiveCount
 
-    def rating(self, orders: Any, taken: Any) -> Any:
+    def rating(self, orders: Any, points_lost: Any) -> Any:
         """The points of so many orders, less those that violations take; never fewer than none."""
         earned = np.minimum(self.most, self.start + self.gain * (orders // self.per_orders))
-        return np.maximum(0, earned - taken)
+        return np.maximum(0, earned - points_lost)
 
 
 class Stage(BaseModel):
@@ -237,7 +237,7 @@ class Stage(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     stage: Literal["advice", "at risk", "a month off target", "restricted"]
-    days: Count = 1
+    days: PositiveCount = 1
     says: Annotated[str, Field(min_length=1)]
 
 
@@ -261,14 +261,14 @@ class Rule(BaseModel):
     ] = "ordered_on"
     windows: tuple[int, ...]
     lag: int = 0
-    below: Share | None = None
-    at_most: Share | None = None
-    at_least: Share | None = None
-    above: Share | None = None
+    below: ExactShare | None = None
+    at_most: ExactShare | None = None
+    at_least: ExactShare | None = None
+    above: ExactShare | None = None
     warn: Annotated[Fraction, Field(ge=0, le=1)] = Fraction(4, 5)
     minimum: Annotated[int, Field(ge=1)] | None = None
-    and_at_least: Count | None = None
-    while_under: Count | None = None
+    and_at_least: PositiveCount | None = None
+    while_under: PositiveCount | None = None
     fallback: Fallback | None = None
     judged_on: Annotated[int, Field(ge=1, le=28, strict=True)] | None = None
     points: Points | None = None
@@ -278,25 +278,25 @@ class Rule(BaseModel):
     consequence: str = ""
     note: str = ""
     source: Annotated[str, Field(min_length=1)]
-    sure: Sure
-    until: date = FOR_EVER
+    sure: SourceConfidence
+    until: date = OPEN_END
 
     @field_validator("below", "at_most", "at_least", "above", "warn", mode="before")
     @classmethod
-    def _a_decimal_means_what_it_says(cls, value: Any) -> Any:
+    def _parse_decimal(cls, value: Any) -> Any:
         # 0.01 as a binary fraction is a little more than 1/100, and then one order at fault of 100 would be on target.
         return Fraction(str(value)) if isinstance(value, float) else value
 
     @field_validator("metric")
     @classmethod
-    def _a_metric_is_known(cls, value: str) -> str:
+    def _check_metric(cls, value: str) -> str:
         if value not in METRIC_IDS:
             raise ValueError(f"no metric {value!r}; there are {', '.join(METRIC_IDS)}")
         return value
 
     @field_validator("counting")
     @classmethod
-    def _options_are_known(cls, value: dict[str, Any]) -> dict[str, Any]:
+    def _check_options(cls, value: dict[str, Any]) -> dict[str, Any]:
         for name, chosen in value.items():
             if name not in OPTIONS:
                 raise ValueError(f"no option {name!r}; there are {', '.join(OPTIONS)}")
@@ -306,29 +306,29 @@ class Rule(BaseModel):
 
     @field_validator("windows", mode="before")
     @classmethod
-    def _one_window_may_stand_alone(cls, value: Any) -> Any:
+    def _wrap_single_window(cls, value: Any) -> Any:
         return (value,) if isinstance(value, int) else value
 
     @field_validator("windows")
     @classmethod
-    def _a_window_is_at_least_a_day(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+    def _check_windows(cls, value: tuple[int, ...]) -> tuple[int, ...]:
         if not value or min(value) < 1:
             raise ValueError("a window is at least 1 day long")
-        if max(value) > LONGEST:
-            raise ValueError(f"a window is at most {LONGEST:,} days long")
+        if max(value) > MAX_WINDOW_DAYS:
+            raise ValueError(f"a window is at most {MAX_WINDOW_DAYS:,} days long")
         if len(set(value)) < len(value):
             raise ValueError("a window stands twice")
         return value
 
     @field_validator("lag")
     @classmethod
-    def _a_lag_looks_back(cls, value: int) -> int:
+    def _check_lag(cls, value: int) -> int:
         if value < 0:
             raise ValueError("a lag is 0 days or more")
         return value
 
     @model_validator(mode="after")
-    def _one_target(self) -> Rule:
+    def _check_single_target(self) -> Rule:
         given = [side for side in SIDES if getattr(self, side.replace(" ", "_")) is not None]
         if len(given) > 1:
             raise ValueError(f"one target only, not {' and '.join(given)}")
@@ -339,7 +339,7 @@ class Rule(BaseModel):
         return self
 
     @model_validator(mode="after")
-    def _a_fallback_is_longer(self) -> Rule:
+    def _check_fallback(self) -> Rule:
         if self.fallback is None:
             return self
         if len(self.windows) > 1:
@@ -364,12 +364,12 @@ class Rule(BaseModel):
         return Basis(self.clock, tuple(sorted(self.counting.items())))
 
     @property
-    def enforced(self) -> bool:
+    def is_enforced(self) -> bool:
         """Whether the rule names a consequence of missing its target."""
         return bool(self.consequence)
 
     @property
-    def advised(self) -> bool:
+    def is_advisory(self) -> bool:
         """Whether the marketplace only advises what the rule asks: none of its stages goes further."""
         return bool(self.stages) and all(stage.stage == "advice" for stage in self.stages)
 
@@ -379,7 +379,7 @@ class Rule(BaseModel):
         return f"{self.policy}.{self.metric}@{self.since}"
 
 
-class Silence(NamedTuple):
+class EndedRule(NamedTuple):
     """From one day on nothing is asked of a metric: a row `rule: null`, with its reason."""
 
     metric: str
@@ -401,7 +401,7 @@ class Policy:
     begins: tuple[tuple[str, date], ...]
     note: str = ""
     files: tuple[str, ...] = ()
-    silences: tuple[Silence, ...] = ()
+    ended_rules: tuple[EndedRule, ...] = ()
 
     def metrics(self) -> list[str]:
         """The metrics that were ever asked for, in the order of the file."""
@@ -427,12 +427,12 @@ class Policy:
         return self.between(day, day)
 
 
-def files(folder: Path = FOLDER) -> dict[str, Path]:
+def find_policy_files(folder: Path = POLICY_FOLDER) -> dict[str, Path]:
     """The policy files there are, by name."""
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 
-def load(name: str, folder: Path = FOLDER) -> Policy:
+def load(name: str, folder: Path = POLICY_FOLDER) -> Policy:
     """Read one policy by its name, or by the path of a YAML file.
 
     Raises PolicyError naming file, line and field.
@@ -440,110 +440,111 @@ def load(name: str, folder: Path = FOLDER) -> Policy:
     >>> load("amazon_us").title
     'Amazon US'
     """
-    if folder == FOLDER and not name.endswith((".yaml", ".yml")):
-        return _own(name)
+    if folder == POLICY_FOLDER and not name.endswith((".yaml", ".yml")):
+        return _load_shipped(name)
     return _load(name, folder)
 
 
 @cache
-def _own(name: str) -> Policy:
+def _load_shipped(name: str) -> Policy:
     """A policy of the kit's own, read once: its files do not change while a process runs."""
-    return _load(name, FOLDER)
+    return _load(name, POLICY_FOLDER)
 
 
 def _load(name: str, folder: Path) -> Policy:
-    path = Path(name) if name.endswith((".yaml", ".yml")) else files(folder).get(name)
+    path = Path(name) if name.endswith((".yaml", ".yml")) else find_policy_files(folder).get(name)
     if path is None or not path.is_file():
         raise PolicyError(
-            f"No policy {name!r}. There are: {', '.join(files(folder))}; or give the path of a YAML file."
+            f"No policy {name!r}. There are: {', '.join(find_policy_files(folder))}; or give the path of a YAML file."
         )
     try:
-        held = yaml_lines.read(path)
+        held = yaml_lines.read_yaml(path)
     except yaml_lines.YamlError as error:
         raise PolicyError(str(error)) from None
-    return _policy(path, held, folder)
+    return _build_policy(path, held, folder)
 
 
-def _policy(path: Path, held: Any, folder: Path) -> Policy:
+def _build_policy(path: Path, document: Any, folder: Path) -> Policy:
     """Build the policy of one file, on top of the one it is based on."""
-    if not isinstance(held, dict):
+    if not isinstance(document, dict):
         raise PolicyError(f"{path.name} holds no mapping; see the other files in policies/ for its shape.")
-    if held.get("based_on") in (path.stem, held.get("policy")):
+    if document.get("based_on") in (path.stem, document.get("policy")):
         raise PolicyError(f"{path.name}: a policy cannot be based on itself.")
-    based = load(held["based_on"], folder) if held.get("based_on") else None
+    based = load(document["based_on"], folder) if document.get("based_on") else None
     known = {"policy", "title", "marketplaces", "new_marketplace", "zone", "read", "note", "based_on", "rules", "line"}
-    for field_name in held:
+    for field_name in document:
         if field_name not in known:
             raise PolicyError(
                 f"{path.name}: no field {field_name!r}. There are: {', '.join(sorted(known - {'line'}))}."
             )
-    missing = [name for name in ("policy", "title", "zone", "read", "rules") if name not in held]
+    missing = [name for name in ("policy", "title", "zone", "read", "rules") if name not in document]
     if missing:
         raise PolicyError(f"{path.name} lacks {', '.join(missing)}.")
-    _check_new(path, held)
-    if not isinstance(held["rules"], dict):
+    _check_new_marketplace(path, document)
+    if not isinstance(document["rules"], dict):
         raise PolicyError(f"{path.name}: rules must be a mapping of metrics to rows.")
-    own = {metric: rows for metric, rows in held["rules"].items() if metric != "line"}
-    rules = [rule for metric, rows in own.items() for rule in _dated(path, held["policy"], metric, rows)]
-    silences = [silence for metric, rows in own.items() for silence in _silences(metric, rows)]
+    own = {metric: rows for metric, rows in document["rules"].items() if metric != "line"}
+    rules = [rule for metric, rows in own.items() for rule in _build_rules(path, document["policy"], metric, rows)]
+    silences = [silence for metric, rows in own.items() for silence in _build_ended_rules(metric, rows)]
     begins = {metric: min(row["since"] for row in rows) for metric, rows in own.items()}
     if based is not None:
-        rules += [_renamed(rule, held["policy"]) for rule in based.rules if rule.metric not in own]
-        silences += [silence for silence in based.silences if silence.metric not in own]
+        rules += [_copy_rule(rule, document["policy"]) for rule in based.rules if rule.metric not in own]
+        silences += [silence for silence in based.ended_rules if silence.metric not in own]
         begins = {**dict(based.begins), **begins}
     # A metric of its own stands where the other policy has it, so that stores are read in one order.
     place = {metric: number for number, metric in enumerate(begins)}
     return Policy(
-        held["policy"], held["title"], tuple(held.get("marketplaces") or ()), held["zone"], held["read"],
-        tuple(sorted(rules, key=lambda rule: place[rule.metric])), tuple(begins.items()), held.get("note", ""),
+        document["policy"], document["title"], tuple(document.get("marketplaces") or ()), document["zone"],
+        document["read"],
+        tuple(sorted(rules, key=lambda rule: place[rule.metric])), tuple(begins.items()), document.get("note", ""),
         (str(path), *(based.files if based else ())), tuple(silences),
     )  # fmt: skip
 
 
-def _check_new(path: Path, held: dict[str, Any]) -> None:
+def _check_new_marketplace(path: Path, document: dict[str, Any]) -> None:
     """Refuse a new marketplace that the policy does not judge, or of another zone; `marketplaces` checks the rest."""
-    if "new_marketplace" not in held:
+    if "new_marketplace" not in document:
         return
-    new = held["new_marketplace"]
+    new = document["new_marketplace"]
     if not isinstance(new, dict):
         raise PolicyError(f"{path.name}, new_marketplace: it must be a mapping of fields, such as code: NZ.")
     where = f"{path.name}, line {new['line']}, new_marketplace, field"
     if not isinstance(new.get("code"), str):
         # YAML reads NO as false.
         raise PolicyError(f"{where} code: write it in quotes, here and in marketplaces, such as 'NO'.")
-    if new["code"] not in (held.get("marketplaces") or ()):
+    if new["code"] not in (document.get("marketplaces") or ()):
         raise PolicyError(f"{where} code: {new['code']} does not stand in marketplaces; add it there.")
-    if new.get("zone") != held["zone"]:
-        raise PolicyError(f"{where} zone: {new.get('zone')} is not the policy's zone, {held['zone']}.")
+    if new.get("zone") != document["zone"]:
+        raise PolicyError(f"{where} zone: {new.get('zone')} is not the policy's zone, {document['zone']}.")
 
 
-def _renamed(rule: Rule, policy: str) -> Rule:
+def _copy_rule(rule: Rule, policy: str) -> Rule:
     """The same rule under the name of the policy that takes it over."""
     return rule.model_copy(update={"policy": policy})
 
 
-def _dated(path: Path, policy: str, metric: str, rows: Any) -> list[Rule]:
+def _build_rules(path: Path, policy: str, metric: str, rows: Any) -> list[Rule]:
     """The rules of one metric, each ended by the next row that serves the same channels."""
     _check_rows(path, metric, rows)
     rows = sorted(rows, key=lambda row: row["since"])
     rules = []
     for place, row in enumerate(rows):
-        if not _ends(row):
-            later = [other for other in rows[place + 1 :] if _channels(other) & _channels(row)]
-            if later and not _channels(later[0]) >= _channels(row):
+        if not _ends_rule(row):
+            later = [other for other in rows[place + 1 :] if _channels_of_row(other) & _channels_of_row(row)]
+            if later and not _channels_of_row(later[0]) >= _channels_of_row(row):
                 raise PolicyError(
                     f"{path.name}, line {later[0]['line']}, {metric}: this row ends the one of line {row['line']} "
                     f"for some of its channels only; write that one as a row for each channel."
                 )
-            end = later[0]["since"] - timedelta(days=1) if later else FOR_EVER
-            rules.append(_rule(path, policy, metric, row, end))
+            end = later[0]["since"] - timedelta(days=1) if later else OPEN_END
+            rules.append(_build_rule(path, policy, metric, row, end))
     return rules
 
 
-def _silences(metric: str, rows: list[dict[str, Any]]) -> list[Silence]:
+def _build_ended_rules(metric: str, rows: list[dict[str, Any]]) -> list[EndedRule]:
     """The rows of one metric that ask nothing, each with the day and the reason."""
-    ended = sorted((row for row in rows if _ends(row)), key=lambda row: row["since"])
-    return [Silence(metric, _ended_channels(row), row["since"], row["source"]) for row in ended]
+    ended = sorted((row for row in rows if _ends_rule(row)), key=lambda row: row["since"])
+    return [EndedRule(metric, _ended_channels(row), row["since"], row["source"]) for row in ended]
 
 
 def _ended_channels(row: dict[str, Any]) -> tuple[str, ...]:
@@ -559,32 +560,34 @@ def _check_rows(path: Path, metric: str, rows: Any) -> None:
         where = f"{path.name}, line {row['line']}, {metric}, field"
         if type(row.get("since")) is not date:
             raise PolicyError(f"{where} since: a row needs the day from which it is in force, such as 2026-02-01.")
-        if type(row.get("until", FOR_EVER)) is not date:
+        if type(row.get("until", OPEN_END)) is not date:
             raise PolicyError(f"{where} until: {row['until']!r} is not a day such as 2026-02-01.")
         if not isinstance(row.get("counting") or {}, dict):
             raise PolicyError(f"{where} counting: it must be a mapping of options to values.")
-        if row.get("until", FOR_EVER) < row["since"]:
+        if row.get("until", OPEN_END) < row["since"]:
             raise PolicyError(f"{where} until: {row['until']} is before {row['since']}.")
-        if _ends(row) and not row.get("source"):
+        if _ends_rule(row) and not row.get("source"):
             raise PolicyError(f"{where} source: a row that ends a rule says where that stands.")
-        if any(other["since"] == row["since"] and _channels(other) & _channels(row) for other in rows[:place]):
+        if any(
+            other["since"] == row["since"] and _channels_of_row(other) & _channels_of_row(row) for other in rows[:place]
+        ):
             raise PolicyError(f"{where} since: another row of the same channel begins on {row['since']}.")
 
 
-def _ends(row: dict[str, Any]) -> bool:
+def _ends_rule(row: dict[str, Any]) -> bool:
     """Whether a row says that from its day on nothing is asked."""
     return "rule" in row and row["rule"] is None
 
 
-def _channels(row: dict[str, Any]) -> set[str]:
+def _channels_of_row(row: dict[str, Any]) -> set[str]:
     """The channels that a row speaks of; a row that ends a rule ends it for all, unless it says."""
-    return set(row.get("channels", (*CHANNELS, ALL) if _ends(row) else ("seller",)))
+    return set(row.get("channels", (*CHANNELS, WHOLE_ACCOUNT) if _ends_rule(row) else ("seller",)))
 
 
-def _rule(path: Path, policy: str, metric: str, row: dict[str, Any], end: date) -> Rule:
+def _build_rule(path: Path, policy: str, metric: str, row: dict[str, Any], end: date) -> Rule:
     """One row as a Rule, or an error that names its line and field."""
     fields = {name: value for name, value in row.items() if name != "line"}
-    fields["until"] = min(fields.get("until", FOR_EVER), end)
+    fields["until"] = min(fields.get("until", OPEN_END), end)
     fields["counting"] = fields.get("counting") or {}
     for inner in ("counting", "fallback", "points"):
         if isinstance(fields.get(inner), dict):
@@ -599,11 +602,11 @@ def _rule(path: Path, policy: str, metric: str, row: dict[str, Any], end: date) 
         raise PolicyError(f"{path.name}, line {row['line']}, {metric}, field {where}: {first['msg']}.") from None
 
 
-def _without_line(held: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in held.items() if name != "line"}
+def _without_line(mapping: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in mapping.items() if name != "line"}
 
 
-def for_marketplaces(codes: Iterable[str], folder: Path = FOLDER) -> dict[str, Policy]:
+def load_for_marketplaces(codes: Iterable[str], folder: Path = POLICY_FOLDER) -> dict[str, Policy]:
     """The policy of each marketplace, reading only the files that name one of them.
 
     Raises PolicyError for a marketplace that no file names.
@@ -611,7 +614,7 @@ def for_marketplaces(codes: Iterable[str], folder: Path = FOLDER) -> dict[str, P
     >>> for_marketplaces(["US"])["US"].name
     'amazon_us'
     """
-    owners = dict(_owners(folder))
+    owners = dict(_marketplaces_and_policies(folder))
     wanted = list(dict.fromkeys(codes))
     unknown = [code for code in wanted if code not in owners]
     if unknown:
@@ -623,18 +626,18 @@ def for_marketplaces(codes: Iterable[str], folder: Path = FOLDER) -> dict[str, P
     return {code: loaded[owners[code]] for code in wanted}
 
 
-def judged_marketplaces(folder: Path = FOLDER) -> set[str]:
+def marketplaces_with_policy(folder: Path = POLICY_FOLDER) -> set[str]:
     """The marketplaces that a policy judges.
 
     >>> "US" in judged_marketplaces()
     True
     """
-    return {code for code, _ in _owners(folder)}
+    return {code for code, _ in _marketplaces_and_policies(folder)}
 
 
-def _owners(folder: Path) -> Iterator[tuple[str, str]]:
+def _marketplaces_and_policies(folder: Path) -> Iterator[tuple[str, str]]:
     """Marketplace and the policy that judges it, from one list of each file, without reading all of it as YAML."""
-    for name, path in files(folder).items():
+    for name, path in find_policy_files(folder).items():
         held = re.search(r"^marketplaces:\s*(\[[^\]]*\]|(?:\n\s*- .*)+)", path.read_text(encoding="utf-8"), re.M)
         for code in re.findall(r"\w+", re.sub("#.*", "", held.group(1))) if held else ():
             yield code, name
@@ -658,24 +661,24 @@ def judge(rule: Rule, counted: np.ndarray, at_fault: np.ndarray, target: Target 
     return status
 
 
-WORST_FIRST = (
+STATUSES_WORST_FIRST = (
     "off target", "at risk", "cannot be judged", "short history", "incomplete", "no data", "on target", "too few",
     "no orders", "no target",
 )  # fmt: skip
 """Every status that a measure or an account may have, the worst first: what cannot be judged is no all-clear."""
-ON_SCALE = ("off target", "at risk", "on target")
+JUDGED_STATUSES = ("off target", "at risk", "on target")
 """The statuses of what is judged against a target."""
-UNJUDGED = ("cannot be judged", "short history", "incomplete", "no data")
+UNJUDGED_STATUSES = ("cannot be judged", "short history", "incomplete", "no data")
 """The statuses of what a target is asked of and cannot be judged, for want of files."""
 
 
-def severity(status: str, advised: bool = False, used: float | None = None) -> tuple[int, bool, float]:
+def status_sort_key(status: str, is_advisory: bool = False, share_used: float | None = None) -> tuple[int, bool, float]:
     """The sort key of "worst first": by status, what is only advised last, then by the share of what is allowed.
 
     >>> severity("off target", used=1.2) < severity("off target", used=1.1) < severity("on target", used=0.9)
     True
     """
-    return WORST_FIRST.index(status), advised, -(used or 0.0)
+    return STATUSES_WORST_FIRST.index(status), is_advisory, -(share_used or 0.0)
 
 
 def judge_points(points: Points, value: np.ndarray) -> np.ndarray:

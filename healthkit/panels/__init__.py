@@ -7,32 +7,32 @@ controls only ask them.
 from healthkit.panels.notebook import setup
 from healthkit.panels.panel import Panel
 from healthkit.panels.portfolio_panel import PortfolioPanel, portfolio
-from healthkit.panels.progress import open_desk
-from healthkit.panels.what_changed_model import Change, changed
-from healthkit.panels.what_changed_panel import WhatChanged, what_changed
-from healthkit.panels.what_if_model import Try, tried
+from healthkit.panels.progress import open_workspace
+from healthkit.panels.what_changed_model import RateChange, explain_change
+from healthkit.panels.what_changed_panel import WhatChangedPanel, what_changed
+from healthkit.panels.what_if_model import WhatIfAnswer, answer_what_if
 from healthkit.panels.what_if_panel import WhatIfPanel, what_if
-from healthkit.panels.where_i_stand_model import Answer, Question, QuestionError, answer, first_question
-from healthkit.panels.where_i_stand_panel import WhereIStand, where_i_stand
+from healthkit.panels.where_i_stand_model import Answer, Question, QuestionError, answer_question, first_question
+from healthkit.panels.where_i_stand_panel import WhereIStandPanel, where_i_stand
 
 __all__ = [
     "Answer",
-    "Change",
     "Panel",
     "PortfolioPanel",
     "Question",
     "QuestionError",
-    "Try",
-    "WhatChanged",
+    "RateChange",
+    "WhatChangedPanel",
+    "WhatIfAnswer",
     "WhatIfPanel",
-    "WhereIStand",
-    "answer",
-    "changed",
+    "WhereIStandPanel",
+    "answer_question",
+    "answer_what_if",
+    "explain_change",
     "first_question",
-    "open_desk",
+    "open_workspace",
     "portfolio",
     "setup",
-    "tried",
     "what_changed",
     "what_if",
     "where_i_stand",

@@ -7,8 +7,8 @@ import hashlib
 import json
 from typing import Any
 
-from healthkit.panels.js_widgets import PageDrawing
-from healthkit.report.blocks import Block
+from healthkit.panels.js_widgets import ChartDrawer
+from healthkit.report.blocks import HtmlBlock
 
 
 def setup() -> None:
@@ -21,13 +21,15 @@ def setup() -> None:
     shell = getattr(builtins, "get_ipython", lambda: None)()
     if shell is None:
         return
-    PageDrawing()
-    shell.set_custom_exc((ValueError,), _told)
+    ChartDrawer()
+    shell.set_custom_exc((ValueError,), _show_error)
     # Named, not imported: a notebook without Altair charts does not pay for Altair, and `charts` stays its only room.
-    shell.display_formatter.mimebundle_formatter.for_type_by_name("altair.vegalite.v6.api", "TopLevelMixin", _drawn)
+    shell.display_formatter.mimebundle_formatter.for_type_by_name(
+        "altair.vegalite.v6.api", "TopLevelMixin", _chart_as_html
+    )
 
 
-def _drawn(chart: Any, include: object = None, exclude: object = None) -> dict[str, Any]:
+def _chart_as_html(chart: Any, include: object = None, exclude: object = None) -> dict[str, Any]:
     """An Altair chart as HTML that carries its Vega-Lite as data, and as text."""
     held = chart.to_dict()
     digest = hashlib.sha256(json.dumps(held, sort_keys=True, default=str).encode()).hexdigest()
@@ -35,10 +37,10 @@ def _drawn(chart: Any, include: object = None, exclude: object = None) -> dict[s
     waiting = "The chart is drawn when hk.setup() has run in this notebook."
     html = f'<div class="hk"><div class="chart" id="{name}"><p class="undrawn">{waiting}</p></div></div>'
     told = held.get("description") or "An Altair chart"
-    return {"text/html": Block(html, {name: held})._repr_html_(), "text/plain": str(told)}
+    return {"text/html": HtmlBlock(html, {name: held})._repr_html_(), "text/plain": str(told)}
 
 
-def _told(shell: Any, kind: type, error: ValueError, trace: Any, tb_offset: int | None = None) -> list[str]:
+def _show_error(shell: Any, kind: type, error: ValueError, trace: Any, tb_offset: int | None = None) -> list[str]:
     """What a cell shows of an error: of the kit's own its sentence, of any other all that IPython says."""
     if kind.__module__.split(".")[0] == __name__.split(".")[0]:
         lines = [str(error)]

@@ -14,14 +14,14 @@ from typing import Any
 import ipywidgets as widgets
 
 from healthkit.panels import where_i_stand_model
-from healthkit.panels.js_widgets import AnswerDrawing
-from healthkit.panels.order_list import Listing, View
-from healthkit.panels.where_i_stand_model import LONGEST, Question
+from healthkit.panels.js_widgets import AnswerWidget
+from healthkit.panels.order_list import ListView, OrderList
+from healthkit.panels.where_i_stand_model import MAX_WINDOW, Question
 from healthkit.report import wording
-from healthkit.workspace.workspace import Desk
+from healthkit.workspace.workspace import Workspace
 
 _LABELS = {"description_width": "initial"}
-MANY = 12
+SEARCH_FROM = 12
 """From more accounts on, they can be searched."""
 
 
@@ -31,11 +31,11 @@ class Panel(widgets.VBox):
     A panel of its own kind says in `_ask` what is shown for a question, and may have rows of controls of its own.
     """
 
-    def __init__(self, desk: Desk, first: Question, *more: widgets.Widget) -> None:
-        self._desk = desk
-        self._quiet = False
-        self._view = View()
-        self._listing: Listing | None = None
+    def __init__(self, workspace: Workspace, first: Question, *more: widgets.Widget) -> None:
+        self._workspace = workspace
+        self._is_paused = False
+        self._view = ListView()
+        self._listing: OrderList | None = None
         self.find = widgets.Text(
             description="Find account", placeholder="part of a name", continuous_update=True, style=_LABELS,
             layout={"width": "250px"},
@@ -43,23 +43,23 @@ class Panel(widgets.VBox):
         self.account = widgets.Dropdown(description="Account", style=_LABELS, layout={"width": "250px"})
         self.measure = widgets.Dropdown(description="Measure", style=_LABELS, layout={"width": "300px"})
         self.window = widgets.IntSlider(
-            first.window, 1, LONGEST, description="Window in days", style=_LABELS, layout={"width": "420px"}
+            first.window, 1, MAX_WINDOW, description="Window in days", style=_LABELS, layout={"width": "420px"}
         )
         self.own = widgets.HBox()
         self.day = widgets.DatePicker(value=first.as_of, description="As of", style=_LABELS, layout={"width": "190px"})
-        self.shown = AnswerDrawing()
+        self.shown = AnswerWidget()
         self._begin(first)
-        several = len(where_i_stand_model.accounts(desk)) > MANY
+        several = len(where_i_stand_model.list_accounts(workspace)) > SEARCH_FROM
         found = [self.find] if several else []
         rows = [[*found, self.account, self.measure, self.day], [self.window, self.own]]
-        super().__init__([*(in_a_row(*row) for row in rows), *more, self.shown])
+        super().__init__([*(control_row(*row) for row in rows), *more, self.shown])
         self.add_class("hk-panel")
         for control, change in (
-            (self.account, self._account_changed), (self.measure, self._measure_changed),
-            (self.window, self._show), (self.day, self._day_changed),
+            (self.account, self._on_account_change), (self.measure, self._on_measure_change),
+            (self.window, self._show), (self.day, self._on_day_change),
         ):  # fmt: skip
             control.observe(change, "value")
-        self.find.observe(self._accounts_searched, "value")
+        self.find.observe(self._on_search, "value")
         self.shown.on_msg(self._asked_back)
         self._show()
 
@@ -76,60 +76,66 @@ class Panel(widgets.VBox):
 
     def _begin(self, first: Question) -> None:
         """Set the controls to the first question."""
-        self.account.options = [(_account(self._desk, pair), pair) for pair in where_i_stand_model.accounts(self._desk)]
+        self.account.options = [
+            (_account_label(self._workspace, pair), pair) for pair in where_i_stand_model.list_accounts(self._workspace)
+        ]
         self.account.value = (first.account, first.marketplace)
-        self._offer_measures((first.metric, first.channel))
-        self._offer_own_windows()
+        self._update_measures((first.metric, first.channel))
+        self._update_rule_windows()
         self.window.value = first.window
 
-    def _accounts_searched(self, _: Any) -> None:
+    def _on_search(self, _: Any) -> None:
         """Offer the accounts whose name holds the text; the chosen one stays offered."""
         text, chosen = self.find.value.strip().lower(), self.account.value
-        pairs = [pair for pair in where_i_stand_model.accounts(self._desk) if text in pair[0].lower() or pair == chosen]
-        self._quiet = True
-        self.account.options = [(_account(self._desk, pair), pair) for pair in pairs]
+        pairs = [
+            pair
+            for pair in where_i_stand_model.list_accounts(self._workspace)
+            if text in pair[0].lower() or pair == chosen
+        ]
+        self._is_paused = True
+        self.account.options = [(_account_label(self._workspace, pair), pair) for pair in pairs]
         self.account.value = chosen
-        self._quiet = False
+        self._is_paused = False
 
-    def _account_changed(self, _: Any) -> None:
-        if self._quiet:
+    def _on_account_change(self, _: Any) -> None:
+        if self._is_paused:
             return
-        with self._told():
-            self._offer_measures(self.measure.value)
-            self._offer_own_windows()
+        with self._batch_updates():
+            self._update_measures(self.measure.value)
+            self._update_rule_windows()
 
-    def _measure_changed(self, _: Any) -> None:
-        if self._quiet:
+    def _on_measure_change(self, _: Any) -> None:
+        if self._is_paused:
             return
-        with self._told():
-            self._offer_own_windows()
+        with self._batch_updates():
+            self._update_rule_windows()
             self.window.value = self._rule().windows[-1]
 
-    def _day_changed(self, _: Any) -> None:
-        with self._told():
+    def _on_day_change(self, _: Any) -> None:
+        with self._batch_updates():
             self._check_day()
-            self._offer_measures(self.measure.value)
-            self._offer_own_windows()
+            self._update_measures(self.measure.value)
+            self._update_rule_windows()
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _batch_updates(self) -> Iterator[None]:
         """Change controls without an answer for each; then answer once, or say why there is none."""
-        self._quiet = True
+        self._is_paused = True
         try:
             yield
         except ValueError as error:
             self._refuse(error)
         else:
-            self._quiet = False
+            self._is_paused = False
             self._show()
         finally:
-            self._quiet = False
+            self._is_paused = False
 
     def _show(self, _: Any = None) -> None:
         """Answer what the controls ask, or say why it cannot be answered."""
-        if self._quiet:
+        if self._is_paused:
             return
-        self._view, self._listing = View(), None
+        self._view, self._listing = ListView(), None
         try:
             self._check_day()
             shown = self._ask()
@@ -146,12 +152,12 @@ class Panel(widgets.VBox):
 
     def _refuse(self, error: ValueError) -> None:
         """Say why there is no answer."""
-        self.shown.shown = where_i_stand_model.refused(error)
+        self.shown.shown = where_i_stand_model.render_error(error)
 
     # -- looked at more closely ---------------------------------------------------------------------------
 
     @property
-    def listing(self) -> Listing | None:
+    def listing(self) -> OrderList | None:
         """The list of orders under the chart, with all its orders; None where the question has no answer."""
         return self._listing
 
@@ -159,32 +165,32 @@ class Panel(widgets.VBox):
         """Answer what the page asks back."""
         ask = content.get("ask")
         if ask == "read":
-            self.shown.send({"day": content["day"], "told": self._read(_date(content["day"]))})
+            self.shown.send({"day": content["day"], "told": self._read(_date_of_milliseconds(content["day"]))})
         elif ask == "pick":
-            self._pick(tuple(map(_date, content["days"])) if content.get("days") else None)
+            self._pick_days(tuple(map(_date_of_milliseconds, content["days"])) if content.get("days") else None)
         elif ask == "csv" and self._listing is not None:
             self.shown.send({"name": self._listing.name, "csv": self._listing.csv(self._view)})
         elif ask in ("sort", "find", "group") and self._listing is not None:
-            self._view = _looked(self._listing, self._view, content)
+            self._view = _update_view(self._listing, self._view, content)
             self.shown.listed = self._listing.shown(self._view)
 
     def _read(self, day: date) -> str:
         """What the chart says of one of its days."""
         return ""
 
-    def _behind(self, first: date, last: date) -> Listing | None:
+    def _orders_of_days(self, first: date, last: date) -> OrderList | None:
         """The orders behind some days of the chart; None where a panel has no days to pick."""
         return None
 
-    def _pick(self, days: tuple[date, ...] | None) -> None:
+    def _pick_days(self, days: tuple[date, ...] | None) -> None:
         """List the orders behind some days of the chart, or again those of the whole window."""
-        held = self._behind(days[0], days[-1]) if days else self._first_listing()
+        held = self._orders_of_days(days[0], days[-1]) if days else self._default_listing()
         if held is None:
             return
-        self._listing, self._view = held, View()
+        self._listing, self._view = held, ListView()
         self.shown.listed = held.shown()
 
-    def _first_listing(self) -> Listing | None:
+    def _default_listing(self) -> OrderList | None:
         """The orders that stand under the chart before anything is picked."""
         return self._listing
 
@@ -194,20 +200,20 @@ class Panel(widgets.VBox):
 
     def _rule(self) -> Any:
         asked = self.question
-        return where_i_stand_model.rule_of(self._desk, asked.marketplace, asked.metric, asked.channel, asked.as_of)
+        return where_i_stand_model.rule_of(self._workspace, asked.marketplace, asked.metric, asked.channel, asked.as_of)
 
-    def _offer_measures(self, wanted: tuple[str, str] | None) -> None:
+    def _update_measures(self, wanted: tuple[str, str] | None) -> None:
         """The measures of the account on the day; the one wanted stays chosen where there is such."""
         account, marketplace = self.account.value
-        pairs = where_i_stand_model.measures(self._desk, account, marketplace, self.day.value)
+        pairs = where_i_stand_model.list_measures(self._workspace, account, marketplace, self.day.value)
         several = len({channel for _, channel in pairs}) > 1
         if [pair for _, pair in self.measure.options] != pairs:
-            self.measure.options = [(_measure(*pair, several), pair) for pair in pairs]
+            self.measure.options = [(_measure_label(*pair, several), pair) for pair in pairs]
         self.measure.value = wanted if wanted in pairs else pairs[0]
         if self.measure.value != wanted:
             self.window.value = self._rule().windows[-1]
 
-    def _offer_own_windows(self) -> None:
+    def _update_rule_windows(self) -> None:
         """One button for each window that the rule itself judges."""
         own = self._rule().windows
         if [button.days for button in self.own.children[1:]] != list(own):
@@ -221,35 +227,35 @@ class Panel(widgets.VBox):
         return button
 
 
-def in_a_row(*controls: widgets.Widget) -> widgets.HBox:
+def control_row(*controls: widgets.Widget) -> widgets.HBox:
     """Controls beside each other."""
     made = widgets.HBox(controls)
     made.add_class("hk-controls")
     return made
 
 
-def _account(desk: Desk, pair: tuple[str, str]) -> str:
+def _account_label(workspace: Workspace, pair: tuple[str, str]) -> str:
     """An account as the control names it, with its marketplace where it sells in several."""
     account, marketplace = pair
-    several = (desk.counts.coverage["account"] == account).sum() > 1
+    several = (workspace.counts.coverage["account"] == account).sum() > 1
     return f"{account} ({marketplace})" if several else account
 
 
-def _measure(metric: str, channel: str, several: bool) -> str:
+def _measure_label(metric: str, channel: str, several: bool) -> str:
     """A measure as the control names it, with its channel where there are several."""
-    return wording.opening(wording.measure(metric, channel if several else ""))
+    return wording.capitalise_first(wording.measure_phrase(metric, channel if several else ""))
 
 
-def _date(milliseconds: float) -> date:
+def _date_of_milliseconds(milliseconds: float) -> date:
     """A day as the chart knows it: its midnight in UTC."""
     return datetime.fromtimestamp(milliseconds / 1000, UTC).date()
 
 
-def _looked(listing: Listing, view: View, content: dict[str, Any]) -> View:
+def _update_view(listing: OrderList, view: ListView, content: dict[str, Any]) -> ListView:
     """A view after one more wish: another column, the same column the other way, a text, a group."""
     if content["ask"] == "find":
         return view._replace(find=str(content.get("text", ""))[:200])
     if content["ask"] == "group":
         return view._replace(group=str(content.get("group", "")))
-    column = list(listing.heads)[int(content["column"])]
+    column = list(listing.headings)[int(content["column"])]
     return view._replace(column=column, descending=column == view.column and not view.descending)

@@ -7,28 +7,28 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
-from healthkit.metrics.exposure import Track
-from healthkit.workspace.workspace import Desk
+from healthkit.metrics.exposure import ProgressTracker
+from healthkit.workspace.workspace import Workspace
 
-PATIENCE = 0.7
+PROGRESS_DELAY = 0.7
 """Work that is done sooner shows no bar. [seconds]"""
 
 
-def track(what: str) -> Track:
+def progress_tracker(label: str) -> ProgressTracker:
     """A loop of this kind of work, with a bar that says how many are left and how long they take."""
 
     def looped(every: Iterable[Any]) -> Iterable[Any]:
-        return tqdm(every, desc=what, delay=PATIENCE, leave=False)
+        return tqdm(every, desc=label, delay=PROGRESS_DELAY, leave=False)
 
     return looped
 
 
-def open_desk(folder: str | None = None, policy: str | None = None) -> Desk:
+def open_workspace(folder: str | None = None, policy: str | None = None) -> Workspace:
     """A desk whose orders are counted at once, with a bar where that lasts (see `Desk`).
 
     Interrupt the kernel to stop: nothing half-counted is kept. Raises StoreError where there is no store, PolicyError
     for an unknown policy.
     """
-    desk = Desk(folder or None, policy or None, track=track("Counting orders"))
+    desk = Workspace(folder or None, policy or None, track=progress_tracker("Counting orders"))
     desk.counts  # noqa: B018 - counted here, where the bar is seen
     return desk

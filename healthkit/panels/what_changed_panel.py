@@ -9,21 +9,21 @@ import ipywidgets as widgets
 import pandas as pd
 
 from healthkit.panels import what_changed_model, where_i_stand_model
-from healthkit.panels.panel import Panel, in_a_row
-from healthkit.panels.what_changed_model import Change
+from healthkit.panels.panel import Panel, control_row
+from healthkit.panels.what_changed_model import RateChange
 from healthkit.panels.where_i_stand_model import Question, QuestionError
 from healthkit.report import wording
-from healthkit.workspace.workspace import Desk
+from healthkit.workspace.workspace import Workspace
 
 
-class WhatChanged(Panel):
+class WhatChangedPanel(Panel):
     """Why one measure moved; `bridge`, `orders` and `drivers` hold what the answer rests on."""
 
-    def __init__(self, desk: Desk, first: Question, before: date) -> None:
-        self._change: Change | None = None
+    def __init__(self, workspace: Workspace, first: Question, before: date) -> None:
+        self._change: RateChange | None = None
         style = {"description_width": "initial"}
         self.before = widgets.DatePicker(value=before, description="Since", style=style, layout={"width": "190px"})
-        super().__init__(desk, first, in_a_row(self.before))
+        super().__init__(workspace, first, control_row(self.before))
         self.before.observe(self._show, "value")
 
     @property
@@ -49,29 +49,31 @@ class WhatChanged(Panel):
         if self._change is None:
             return self.finding
         row = self._change.score
-        held, rule = self._desk.standing(row), self._desk.rule(row)
-        said = wording.account.standing(held, rule.stages, wording.SURE[rule.sure])
-        return said or f"Not off target on {wording.long_day(self.question.as_of, 0)}."
+        held, rule = self._workspace.standing(row), self._workspace.rule(row)
+        said = wording.account.streak_sentence(held, rule.stages, wording.CERTAINTY_LABELS[rule.sure])
+        return said or f"Not off target on {wording.format_long_day(self.question.as_of, 0)}."
 
     def _ask(self) -> dict[str, Any]:
         self._change = None
         if self.before.value is None:
             raise QuestionError("Choose a day to compare with: the rate moved since then.")
-        self._change = what_changed_model.changed(self._desk, self.question, self.before.value)
-        self._listing = what_changed_model.listing(self._change)
-        return what_changed_model.shown(self._change)
+        self._change = what_changed_model.explain_change(self._workspace, self.question, self.before.value)
+        self._listing = what_changed_model.list_moved_orders(self._change)
+        return what_changed_model.render_change(self._change)
 
     def _refuse(self, error: ValueError) -> None:
         self._change = None
         super()._refuse(error)
 
 
-def what_changed(desk: Desk, account: str = "", as_of: str | date = "", before: str | date = "") -> WhatChanged:
+def what_changed(
+    workspace: Workspace, account: str = "", as_of: str | date = "", before: str | date = ""
+) -> WhatChangedPanel:
     """The panel that answers "what changed?", opened on the worst measure since the end of the month before.
 
     `account` is one to begin with, `as_of` the later day (the last day of the orders where none is given), `before` the
     earlier one. Raises StoreError for an account that the store does not hold, QuestionError for what is no day.
     """
-    first = where_i_stand_model.first_question(desk, account, as_of)
-    earlier = where_i_stand_model.day_of(before) if before else first.as_of.replace(day=1) - timedelta(days=1)
-    return WhatChanged(desk, first, earlier)
+    first = where_i_stand_model.first_question(workspace, account, as_of)
+    earlier = where_i_stand_model.parse_day(before) if before else first.as_of.replace(day=1) - timedelta(days=1)
+    return WhatChangedPanel(workspace, first, earlier)

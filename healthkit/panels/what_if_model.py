@@ -8,44 +8,44 @@ from typing import Any
 
 import pandas as pd
 
-from healthkit.analysis.scenarios import WhatIf
+from healthkit.analysis.scenarios import ScenarioResult
 from healthkit.panels import where_i_stand_model
-from healthkit.panels.order_list import Listing, file_name
+from healthkit.panels.order_list import OrderList, csv_file_name
 from healthkit.panels.where_i_stand_model import Question, QuestionError
 from healthkit.report import charts, wording
-from healthkit.workspace.workspace import Desk
+from healthkit.workspace.workspace import Workspace
 
-SLIDERS = 3
+MAX_SLIDERS = 3
 """So many causes have a slider: those of the most orders at fault."""
 
 
 @dataclass(frozen=True)
-class Try:
+class WhatIfAnswer:
     """One scenario played on the measure that a question asks for."""
 
     question: Question
     steps: list[dict[str, Any]]
     score: pd.Series
-    held: WhatIf
+    held: ScenarioResult
     new_orders: bool = True
 
 
-def causes_of(desk: Desk, question: Question) -> list[str]:
+def most_frequent_causes(workspace: Workspace, question: Question) -> list[str]:
     """The causes of the orders at fault, or about to be, those of the most orders first."""
-    calendar = desk.calendar(where_i_stand_model.answer(desk, question).score)
+    calendar = workspace.calendar(where_i_stand_model.answer_question(workspace, question).score)
     every = pd.Series([cause for causes in calendar.orders["causes"] for cause in causes.split("+")], dtype="str")
-    return [str(cause) for cause in every.value_counts().index[:SLIDERS]]
+    return [str(cause) for cause in every.value_counts().index[:MAX_SLIDERS]]
 
 
-def needed(desk: Desk, question: Question) -> dict[str, tuple[int | None, int]]:
+def reductions_needed(workspace: Workspace, question: Question) -> dict[str, tuple[int | None, int]]:
     """How many percent fewer of each cause alone meet the target on the day, and how many orders that are.
 
     The percentage is empty where no cut of the cause is enough; nothing is said of a measure without a target.
     """
-    score = where_i_stand_model.answer(desk, question).score
+    score = where_i_stand_model.answer_question(workspace, question).score
     if pd.isna(score["target"]):
         return {}
-    goals = desk.goals(score, question.as_of)
+    goals = workspace.goals(score, question.as_of)
     return {
         goal.cause: (None if goal.many is None else math.ceil(goal.by * 100), goal.many or 0)
         for goal in goals
@@ -53,17 +53,23 @@ def needed(desk: Desk, question: Question) -> dict[str, tuple[int | None, int]]:
     }
 
 
-def steps_of(fewer: dict[str, int], volume: int) -> list[dict[str, Any]]:
+def scenario_of_sliders(percent_fewer: dict[str, int], percent_more_orders: int) -> list[dict[str, Any]]:
     """The scenario that some sliders stand for; empty where all stand at nothing.
 
     >>> steps_of({"a_to_z_claim": 30, "chargeback": 0}, 20)
     [{'fewer': {'cause': 'a_to_z_claim', 'by': '30%'}}, {'volume': {'by': '20%'}}]
     """
-    steps = [{"fewer": {"cause": cause, "by": f"{by}%"}} for cause, by in fewer.items() if by]
-    return [*steps, *([{"volume": {"by": f"{volume}%"}}] if volume else [])]
+    steps = [{"fewer": {"cause": cause, "by": f"{by}%"}} for cause, by in percent_fewer.items() if by]
+    return [*steps, *([{"volume": {"by": f"{percent_more_orders}%"}}] if percent_more_orders else [])]
 
 
-def tried(desk: Desk, question: Question, fewer: dict[str, int], volume: int, new_orders: bool = True) -> Try:
+def answer_what_if(
+    workspace: Workspace,
+    question: Question,
+    percent_fewer: dict[str, int],
+    percent_more_orders: int,
+    new_orders: bool = True,
+) -> WhatIfAnswer:
     """What a measure would be after so many percent fewer faults of each cause, and so many percent more new orders.
 
     `new_orders` says whether orders keep coming at all.
@@ -71,45 +77,45 @@ def tried(desk: Desk, question: Question, fewer: dict[str, int], volume: int, ne
     Raises OutlookError for a measure without a target, QuestionError where no rule is in force or no order is there,
     ScenarioError for what cannot be tried.
     """
-    score = where_i_stand_model.answer(desk, question).score
+    score = where_i_stand_model.answer_question(workspace, question).score
     if not int(score["counted"]):
         raise QuestionError(f"{question.account} has nothing that counts here: nothing can be tried. Choose another.")
     since = {"since": question.as_of}
     steps = [
         {kind: (held | since if kind == "volume" else held) for kind, held in step.items()}
-        for step in steps_of(fewer, volume)
+        for step in scenario_of_sliders(percent_fewer, percent_more_orders)
     ]
     # A window of nothing else than the one there is: a scenario that changes nothing.
-    held = desk.what_if(score, steps or [{"window": question.window}], new_orders=new_orders)
-    return Try(question, steps, score, held, new_orders)
+    held = workspace.what_if(score, steps or [{"window": question.window}], new_orders=new_orders)
+    return WhatIfAnswer(question, steps, score, held, new_orders)
 
 
-def shown(told: Try) -> dict[str, Any]:
+def render_what_if(answer: WhatIfAnswer) -> dict[str, Any]:
     """A try as the plain data that a notebook's page shows."""
-    before, after, year = told.held.before, told.held.after, told.question.as_of.year
-    backs = told.held.calendar.back_on, told.held.edited.back_on
-    finding = wording.foresight.difference(before, after, *backs, year)
-    chart = charts.two_outlooks(told.held.calendar, told.held.edited, finding=finding)
+    before, after, year = answer.held.before, answer.held.after, answer.question.as_of.year
+    backs = answer.held.calendar.back_on, answer.held.calendar_after.back_on
+    finding = wording.foresight.scenario_sentence(before, after, *backs, year)
+    chart = charts.compared_outlooks(answer.held.calendar, answer.held.calendar_after, description=finding)
     return {
-        "status": wording.STATUSES[str(after["status"])]._asdict(),
+        "status": wording.STATUS_STYLES[str(after["status"])]._asdict(),
         "finding": [(finding, True)],
-        "lead": wording.foresight.BEST_CASE if told.new_orders else wording.panel.NO_NEW_ORDERS,
-        "figure": {"title": "The rate of the days ahead, as it is and what if", "spec": charts.spec(chart)},
-        "notes": [[(wording.panel.BEST_CASE, False)]],
-        "orders": listing(told).shown(),
+        "lead": wording.foresight.BEST_CASE_NOTE if answer.new_orders else wording.panel.WITHOUT_SALES_NOTE,
+        "figure": {"title": "The rate of the days ahead, as it is and what if", "spec": charts.vega_lite_spec(chart)},
+        "notes": [[(wording.panel.OUTLOOKS_LEGEND, False)]],
+        "orders": list_saved_orders(answer).shown(),
     }
 
 
-def listing(told: Try) -> Listing:
+def list_saved_orders(answer: WhatIfAnswer) -> OrderList:
     """The orders that would no longer be at fault, as a list."""
-    asked = told.question
+    asked = answer.question
     heads = {
         "leaves_on": "Leaves on", "order_id": "Order", "causes": "Cause",
-        "clock_day": wording.PLACED_HEADS[told.held.calendar.rule.clock], "known_on": "Known",
+        "clock_day": wording.CLOCK_COLUMN_HEADS[answer.held.calendar.rule.clock], "known_on": "Known",
     }  # fmt: skip
-    name = file_name(asked.account, f"{asked.metric}_saved", asked.as_of, asked.as_of)
-    return Listing(told.held.saved, heads, _title, asked.as_of.year, name)
+    name = csv_file_name(asked.account, f"{asked.metric}_saved", asked.as_of, asked.as_of)
+    return OrderList(answer.held.orders_saved, heads, _title, asked.as_of.year, name)
 
 
 def _title(listed: int, many: int) -> str:
-    return f"{wording.things(many)} would no longer be at fault" if many else "No order is saved"
+    return f"{wording.format_quantity(many)} would no longer be at fault" if many else "No order is saved"

@@ -11,7 +11,7 @@ import vl_convert
 from healthkit.files import temp_folders
 
 
-def bundle() -> str:
+def vega_bundle() -> str:
     """Vega, Vega-Lite and vega-embed as one script, wrapped so that its names stay its own.
 
     Putting it together takes seconds, so it is kept on this machine for each version of the parts.
@@ -23,6 +23,6 @@ def bundle() -> str:
     made = "(()=>{" + vl_convert.javascript_bundle() + "})();\n"  # type: ignore[call-arg]
     # Where nothing can be kept, it is made again each time: slower, and just as right.
     with contextlib.suppress(OSError):
-        temp_folders.write_whole(kept, made)
-        temp_folders.sweep(kept.parent)
+        temp_folders.write_atomically(kept, made)
+        temp_folders.remove_abandoned(kept.parent)
     return made

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-FOLDER = Path(__file__).parents[1] / "metrics" / "policies"
+POLICY_FOLDER = Path(__file__).parents[1] / "metrics" / "policies"
 
 
 class Marketplace(NamedTuple):
@@ -34,7 +34,7 @@ class Marketplace(NamedTuple):
         return self.marketplace_id != "-"
 
 
-class UnknownMarketplace(ValueError):
+class UnknownMarketplaceError(ValueError):
     """Nobody told the kit of such a marketplace."""
 
 
@@ -75,13 +75,13 @@ MERCADO_LIBRE Mercado Libre  -  -  America/Mexico_City  %Y-%m-%d
 """
 
 
-def _read(line: str) -> Marketplace:
+def _parse_row(line: str) -> Marketplace:
     code, rest = line.split(maxsplit=1)
     title, sales_channel, marketplace_id, zone, dates = rest.rsplit(maxsplit=4)
     return Marketplace(code, title.strip(), sales_channel, marketplace_id, zone, dates)
 
 
-class _Line(NamedTuple):
+class _BlockField(NamedTuple):
     """One field of a block: the number of its line, its name and its text."""
 
     number: int
@@ -90,10 +90,10 @@ class _Line(NamedTuple):
 
 
 _FIELD = r"""(\w+):\s+("[^"]*"|'[^']*'|[^,{}"'#]*[^,{}"'#\s])\s*"""
-_IN_ONE_LINE = re.compile(rf"\{{\s*{_FIELD}(?:,\s*{_FIELD})*\}}\s*(?:#.*)?")
-_ON_ITS_OWN = re.compile(rf"\s+{_FIELD}(?:#.*)?")
+_INLINE_BLOCK = re.compile(rf"\{{\s*{_FIELD}(?:,\s*{_FIELD})*\}}\s*(?:#.*)?")
+_FIELD_LINE = re.compile(rf"\s+{_FIELD}(?:#.*)?")
 _REQUIRED = ("code", "title", "zone", "dates")
-_OF_AMAZON = ("sales_channel", "marketplace_id")
+_AMAZON_FIELDS = ("sales_channel", "marketplace_id")
 
 
 def _is_zone(text: str) -> bool:
@@ -103,7 +103,7 @@ def _is_zone(text: str) -> bool:
         return False
 
 
-_TESTS = {
+_FIELD_CHECKS = {
     "code": (lambda text: re.fullmatch("[A-Z][A-Z0-9_]*", text), "a code is of capital letters, such as NZ"),
     "title": (lambda text: text, "a title is needed, such as Amazon New Zealand"),
     "sales_channel": (lambda text: text, "a sales channel is needed, such as Amazon.co.nz"),
@@ -117,7 +117,7 @@ _TESTS = {
 """What each field of a block must be, and the words that say so."""
 
 
-def known(folder: Path = FOLDER) -> dict[str, Marketplace]:
+def load_marketplaces(folder: Path = POLICY_FOLDER) -> dict[str, Marketplace]:
     """The marketplaces by code: the rows above, then those that policy files name as new.
 
     Raises MarketplaceError naming file, line and field.
@@ -125,76 +125,78 @@ def known(folder: Path = FOLDER) -> dict[str, Marketplace]:
     >>> known()["JP"].dates
     '%y/%m/%d'
     """
-    rows = {row.code: row for row in map(_read, _ROWS.strip().splitlines())}
+    rows = {row.code: row for row in map(_parse_row, _ROWS.strip().splitlines())}
     for path in sorted(folder.glob("*.yaml")):
-        for row, lines in _new(path):
+        for row, lines in _read_new_marketplace(path):
             for name in ("code", "sales_channel", "marketplace_id"):
                 text = getattr(row, name)
                 taken = [other.code for other in rows.values() if getattr(other, name).lower() == text.lower() != "-"]
                 if taken:
-                    raise _wrong(path, lines[name].number, name, f"{text} is that of {taken[0]} already")
+                    raise _block_error(path, lines[name].number, name, f"{text} is that of {taken[0]} already")
             rows[row.code] = row
     return rows
 
 
-def _new(path: Path) -> Iterator[tuple[Marketplace, dict[str, _Line]]]:
+def _read_new_marketplace(path: Path) -> Iterator[tuple[Marketplace, dict[str, _BlockField]]]:
     """The marketplace that a policy file names as new, if any, with the lines that say so."""
     # A file that is not UTF-8 is refused by `policy`, which reads all of it.
     text = path.read_text(encoding="utf-8", errors="replace").splitlines()
     for at, line in enumerate(text):
         if line.startswith("new_marketplace:"):
-            lines = {one.field: one for one in _lines(path, at, text)}
-            _check(path, at + 1, lines)
-            said = dict.fromkeys(_OF_AMAZON, "-") | {name: one.text for name, one in lines.items()}
+            lines = {one.field: one for one in _block_fields(path, at, text)}
+            _check_block(path, at + 1, lines)
+            said = dict.fromkeys(_AMAZON_FIELDS, "-") | {name: one.text for name, one in lines.items()}
             yield Marketplace(**said), lines
 
 
-def _lines(path: Path, at: int, text: list[str]) -> Iterator[_Line]:
+def _block_fields(path: Path, start: int, text: list[str]) -> Iterator[_BlockField]:
     """The fields of a block that begins at a line, in braces on that line or each on a line of its own below."""
-    rest = text[at].partition(":")[2].strip()
+    rest = text[start].partition(":")[2].strip()
     if rest and not rest.startswith("#"):
-        if not _IN_ONE_LINE.fullmatch(rest):
-            raise _wrong(path, at + 1, "", "write {code: NZ, title: Amazon New Zealand, ...} in one line")
-        yield from (_Line(at + 1, name, word.strip("\"'")) for name, word in re.findall(_FIELD, rest))
+        if not _INLINE_BLOCK.fullmatch(rest):
+            raise _block_error(path, start + 1, "", "write {code: NZ, title: Amazon New Zealand, ...} in one line")
+        yield from (_BlockField(start + 1, name, word.strip("\"'")) for name, word in re.findall(_FIELD, rest))
         return
-    for number, line in enumerate(text[at + 1 :], at + 2):
+    for number, line in enumerate(text[start + 1 :], start + 2):
         if line[:1].strip() and not line.startswith("#"):
             return
         if line.strip() and not line.strip().startswith("#"):
-            found = _ON_ITS_OWN.fullmatch(line)
+            found = _FIELD_LINE.fullmatch(line)
             if not found:
                 name = line.strip().partition(":")[0]
-                raise _wrong(path, number, name, "write a field and its text, such as code: NZ")
-            yield _Line(number, found.group(1), found.group(2).strip("\"'"))
+                raise _block_error(path, number, name, "write a field and its text, such as code: NZ")
+            yield _BlockField(number, found.group(1), found.group(2).strip("\"'"))
 
 
-def _check(path: Path, begins: int, lines: dict[str, _Line]) -> None:
+def _check_block(path: Path, first_line: int, lines: dict[str, _BlockField]) -> None:
     """Refuse a block with a field too many, one that is missing, or one that is not what it must be."""
     for one in lines.values():
-        if one.field not in _TESTS:
-            raise _wrong(path, one.number, one.field, f"there is no such field; there are {', '.join(_TESTS)}")
-        is_right, words = _TESTS[one.field]
+        if one.field not in _FIELD_CHECKS:
+            raise _block_error(
+                path, one.number, one.field, f"there is no such field; there are {', '.join(_FIELD_CHECKS)}"
+            )
+        is_right, words = _FIELD_CHECKS[one.field]
         if not is_right(one.text):
-            raise _wrong(path, one.number, one.field, f"{one.text!r} will not do; {words}")
+            raise _block_error(path, one.number, one.field, f"{one.text!r} will not do; {words}")
     # A marketplace of Amazon's has both of these, another neither.
-    required = (*_REQUIRED, *(_OF_AMAZON if any(name in lines for name in _OF_AMAZON) else ()))
+    required = (*_REQUIRED, *(_AMAZON_FIELDS if any(name in lines for name in _AMAZON_FIELDS) else ()))
     for name in required:
         if name not in lines:
-            raise _wrong(path, begins, name, "it is missing")
+            raise _block_error(path, first_line, name, "it is missing")
 
 
-def _wrong(path: Path, line: int, field: str, what: str) -> MarketplaceError:
+def _block_error(path: Path, line: int, field: str, problem: str) -> MarketplaceError:
     where = f"new_marketplace, field {field}" if field else "new_marketplace"
-    return MarketplaceError(f"{path.name}, line {line}, {where}: {what}.")
+    return MarketplaceError(f"{path.name}, line {line}, {where}: {problem}.")
 
 
-MARKETPLACES: dict[str, Marketplace] = known()
-BY_SALES_CHANNEL: dict[str, str] = {
+MARKETPLACES: dict[str, Marketplace] = load_marketplaces()
+MARKETPLACE_BY_SALES_CHANNEL: dict[str, str] = {
     row.sales_channel.lower(): row.code for row in MARKETPLACES.values() if row.sales_channel != "-"
 }
 
 
-def marketplace(code: str) -> Marketplace:
+def find_marketplace(code: str) -> Marketplace:
     """The marketplace of that code; raises UnknownMarketplace, naming those there are.
 
     >>> marketplace("DE").zone
@@ -203,4 +205,4 @@ def marketplace(code: str) -> Marketplace:
     try:
         return MARKETPLACES[code]
     except KeyError:
-        raise UnknownMarketplace(f"No marketplace {code!r}. There are: {', '.join(MARKETPLACES)}.") from None
+        raise UnknownMarketplaceError(f"No marketplace {code!r}. There are: {', '.join(MARKETPLACES)}.") from None

@@ -57,7 +57,7 @@ class Table:
         return [name for name, column in self.columns.items() if not column.empty]
 
 
-def _columns(text: str) -> dict[str, Column]:
+def _parse_columns(text: str) -> dict[str, Column]:
     """Read `name kind[?] [keep]` lines; a question mark means the column may be empty.
 
     >>> _columns("cancelled_on day? first")
@@ -73,7 +73,7 @@ def _columns(text: str) -> dict[str, Column]:
 ORDERS = Table(
     "orders",
     "one order of one account",
-    _columns("""
+    _parse_columns("""
         account         text
         marketplace     text
         channel         text?
@@ -113,7 +113,7 @@ after all; it is worked out when a ledger is read."""
 ITEMS = Table(
     "items",
     "one line of an order: what was bought",
-    _columns("""
+    _parse_columns("""
         account      text
         marketplace  text
         order_id     text
@@ -129,7 +129,7 @@ ITEMS = Table(
 SHIPMENTS = Table(
     "shipments",
     "one parcel of an order",
-    _columns("""
+    _parse_columns("""
         account       text
         marketplace   text
         order_id      text
@@ -151,7 +151,7 @@ SHIPMENTS = Table(
 FEEDBACK = Table(
     "feedback",
     "one rating that a buyer gave for one order",
-    _columns("""
+    _parse_columns("""
         account      text
         marketplace  text
         order_id     text
@@ -168,7 +168,7 @@ FEEDBACK = Table(
 DEFECTS = Table(
     "defects",
     "one thing that went wrong with one order",
-    _columns("""
+    _parse_columns("""
         account      text
         marketplace  text
         order_id     text
@@ -185,7 +185,7 @@ DEFECTS = Table(
 POSTINGS = Table(
     "postings",
     "one sum of money that a settlement took for a refund, claim or chargeback of one order, or gave back",
-    _columns("""
+    _parse_columns("""
         account      text
         marketplace  text
         order_id     text
@@ -203,7 +203,7 @@ where a settlement was downloaded twice. What the postings of an order leave is 
 CONTACTS = Table(
     "contacts",
     "one message of a buyer, or one answer of a buyer to whether a problem was solved",
-    _columns("""
+    _parse_columns("""
         account      text
         marketplace  text
         contact_id   text
@@ -228,7 +228,7 @@ have passed since it was received. A message that needs no answer is excused, fr
 RETURNS = Table(
     "returns",
     "one request of a buyer to send something back",
-    _columns("""
+    _parse_columns("""
         account          text
         marketplace      text
         return_id        text
@@ -258,7 +258,7 @@ buyer said that the return was not resolved. From `cleared_on` on a request is n
 READINGS = Table(
     "readings",
     "one figure that the marketplace itself reported, over some days, as of a day; kept as given, right or wrong",
-    _columns("""
+    _parse_columns("""
         account        text
         marketplace    text
         channel        text
@@ -287,7 +287,7 @@ fits. `contradiction` says in words where the figure does not agree with itself.
 VIOLATIONS = Table(
     "violations",
     "one policy violation, or how many of a category were open as of a day (then that day is `opened_on`)",
-    _columns("""
+    _parse_columns("""
         account       text
         marketplace   text
         category      text
@@ -306,7 +306,7 @@ VIOLATIONS = Table(
 ACCOUNT_STATES = Table(
     "account_states",
     "one thing that the marketplace said of an account as a whole, as of a day: its status, a warning, a mark",
-    _columns("""
+    _parse_columns("""
         account      text
         marketplace  text
         kind         text
@@ -327,7 +327,7 @@ its `count` how many orders it names."""
 REPORTS = Table(
     "reports",
     "one raw file that was taken in; only rows of files named here are ever read",
-    _columns("""
+    _parse_columns("""
         report     text
         name       text
         kind       text
@@ -350,7 +350,7 @@ many rows of each table the file holds."""
 EXPOSURE = Table(
     "exposure",
     "how many orders count, by clock day, the days on which they began and ceased to count, and what that rests on",
-    _columns("""
+    _parse_columns("""
         account      text
         marketplace  text
         channel      text
@@ -366,7 +366,7 @@ EXPOSURE = Table(
 FAULTS = Table(
     "faults",
     "one stay at fault of one order, for the same causes; `since` is when it began for any cause",
-    _columns("""
+    _parse_columns("""
         account      text
         marketplace  text
         channel      text
@@ -385,7 +385,7 @@ FAULTS = Table(
 COVERAGE = Table(
     "coverage",
     "from which day to which the files hold the orders of one account and marketplace, and till when they tell of them",
-    _columns("""
+    _parse_columns("""
         account      text
         marketplace  text
         begins_on    day
@@ -410,7 +410,7 @@ between that no file of orders covers.
 SCORES = Table(
     "scores",
     "one metric of one account, marketplace, channel and window, as of one day, in one case",
-    _columns("""
+    _parse_columns("""
         case         text
         account      text
         marketplace  text
@@ -434,9 +434,9 @@ SCORES = Table(
     ("case", "account", "marketplace", "channel", "metric", "window", "as_of"),
 )
 
-PROMISED_DAYS = ("ship_by_on", "deliver_by_on", "due_24h_on", "due_48h_on")
+FUTURE_DAY_COLUMNS = ("ship_by_on", "deliver_by_on", "due_24h_on", "due_48h_on")
 """Columns of days that may lie in the future: promises and deadlines. All other days are of events."""
-RAW = (
+RAW_TABLES = (
     ORDERS, ITEMS, SHIPMENTS, FEEDBACK, DEFECTS, POSTINGS, CONTACTS, RETURNS, READINGS, VIOLATIONS, ACCOUNT_STATES,
 )  # fmt: skip
 """The tables that readers fill."""
@@ -445,7 +445,7 @@ Frame = nw.LazyFrame[Any]
 """Rows that are not in memory yet, of any engine that narwhals knows."""
 
 
-def collected(frame: Frame) -> Any:
+def collect_to_pandas(frame: Frame) -> Any:
     """The rows of a lazy frame in memory, as pandas, days as stamps; by way of Arrow, so that they are alike of every
     engine."""
     rows = frame.collect().to_arrow()
@@ -462,11 +462,11 @@ def records(frame: Any) -> list[dict[str, Any]]:
     >>> records(pd.DataFrame({"order_id": ["a"], "known_on": pd.to_datetime(["2026-10-31"]), "rate": [float("nan")]}))
     [{'order_id': 'a', 'known_on': datetime.date(2026, 10, 31), 'rate': None}]
     """
-    columns = [[plain(value) for value in frame[name].tolist()] for name in frame]
+    columns = [[to_plain_value(value) for value in frame[name].tolist()] for name in frame]
     return [dict(zip(frame.columns, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
-def framed(rows: Sequence[Mapping[str, Any]], columns: Iterable[str]) -> pd.DataFrame:
+def records_to_frame(rows: Sequence[Mapping[str, Any]], columns: Iterable[str]) -> pd.DataFrame:
     """Such records as a pandas frame of these columns.
 
     >>> framed([{"order_id": "a", "late": True, "days": 2}], ["order_id", "days"]).to_dict("list")
@@ -475,7 +475,7 @@ def framed(rows: Sequence[Mapping[str, Any]], columns: Iterable[str]) -> pd.Data
     return nw.from_dict({name: [row[name] for row in rows] for name in columns}, backend="pandas").to_native()
 
 
-def plain(value: Any) -> Any:
+def to_plain_value(value: Any) -> Any:
     """One cell of a pandas frame as a plain value: a day as a date, nothing known as None.
 
     >>> plain(float("nan")), plain(0.5)
@@ -511,11 +511,13 @@ class Ledger:
 
     def in_memory(self) -> Ledger:
         """The same with every table in memory: what it costs to ask an engine is saved where many questions follow."""
-        held = {table.name: nw.from_native(getattr(self, table.name).collect().to_native()).lazy() for table in RAW}
+        held = {
+            table.name: nw.from_native(getattr(self, table.name).collect().to_native()).lazy() for table in RAW_TABLES
+        }
         return replace(self, **held)
 
 
-EVIDENCE = {
+EVIDENCE_BY_KIND = {
     "feedback": ("feedback",),
     "olist": ("feedback",),
     "returns": ("claims", "returns"),
@@ -547,18 +549,18 @@ refunds where it names one, a confirmations file of scans where it has any, any 
 deliver-by days, confirmations, deliveries, whether parcels have tracking, and who cancelled.
 """
 
-ONE_MARKETPLACE_EACH = (
+SINGLE_MARKETPLACE_KINDS = (
     "feedback", "returns", "settlement", "list_order_defects", "list_invoice_defects", "list_a_to_z_claims",
     "list_late_shipments",
 )  # fmt: skip
 """Kinds of files that a marketplace makes for itself alone. One without rows does not say of which marketplace it is,
 where the account sells in several; other files without rows are of all of them."""
 
-LISTED_DAYS = 60
+DEFECT_LIST_DAYS = 60
 """A list of the marketplace's account-health page tells of the days up to its own, and of so many before. [days]"""
-HOLE_DAYS = 3
+MAX_GAP_DAYS = 3
 """Days that no file of orders covers are told of where they are more than so many in a row. [days]"""
-PARTIAL = ("unshipped",)
+PARTIAL_KINDS = ("unshipped",)
 """The kinds of files that name only some of the orders of the days they reach over."""
 
 METRIC_IDS = (
@@ -575,7 +577,7 @@ DEFECT_KINDS = (
 )  # fmt: skip
 """What can go wrong with an order. The last six can be worked out from orders; here the marketplace says so itself."""
 CHANNELS = ("seller", "amazon")
-ALL = "all"
+WHOLE_ACCOUNT = "all"
 """The channel of what belongs to an account as a whole: messages, violations, its rating."""
 SEVERITIES = ("low", "medium", "high", "critical")
 CANCELLERS = ("seller", "buyer", "amazon")
@@ -594,7 +596,7 @@ A word that is not here is named at import, and the figure is judged by its numb
 ACCOUNT_STATUS_WORDS = ("normal", "at risk", "at risk of deactivation", "warned", "deactivated", "none")
 """The known words for the status of an account, in lower case; others are named at import and shown as reported."""
 
-_FITS = {
+_DTYPE_CHECKS = {
     "text": lambda kind: kind in (nw.String, nw.Categorical) or kind == nw.Object,
     "day": lambda kind: kind == nw.Date or (kind == nw.Datetime and kind.time_zone is None),
     "instant": lambda kind: kind == nw.Datetime and kind.time_zone is not None,
@@ -604,7 +606,7 @@ _FITS = {
 }
 
 
-def check(frame: Any, table: Table, keyed: bool = False) -> Any:
+def check_table(frame: Any, table: Table, keys_are_unique: bool = False) -> Any:
     """Return the frame, its columns in the table's order, or say what is wrong with it.
 
     With `keyed` each key is known to stand once. Raises TableError for a missing or unknown column, an empty cell where
@@ -626,7 +628,7 @@ def check(frame: Any, table: Table, keyed: bool = False) -> Any:
     rows = rows.select(*table.columns)
     _check_kinds(rows, table)
     _check_empty(rows, table.required(), table)
-    if table.key and not keyed and rows.select(*table.key).is_duplicated().any():
+    if table.key and not keys_are_unique and rows.select(*table.key).is_duplicated().any():
         first = rows.filter(rows.select(*table.key).is_duplicated()).select(*table.key).row(0)
         raise TableError(f"{table.name} holds a row twice: {dict(zip(table.key, first, strict=True))}.")
     return rows.to_native()
@@ -637,7 +639,7 @@ def _check_kinds(rows: nw.DataFrame[Any], table: Table) -> None:
     schema = rows.schema
     for name, column in table.columns.items():
         kind = schema[name]
-        if not _FITS[column.kind](kind) and not (column.empty and rows[name].null_count() == len(rows)):
+        if not _DTYPE_CHECKS[column.kind](kind) and not (column.empty and rows[name].null_count() == len(rows)):
             raise TableError(f"{table.name}.{name} must be a {column.kind}; it is {kind}.")
 
 

@@ -3,51 +3,51 @@
 The only room with deltalake and duckdb.
 """
 
-from healthkit.store.conflicts import MissingRatings, SameFile, SharedOrders
-from healthkit.store.locations import Bucket, Folder, folder_of
+from healthkit.store.conflicts import DuplicateFile, MissingRatings, SharedOrders
+from healthkit.store.locations import Bucket, Folder, parse_folder
 from healthkit.store.maintenance import (
-    Checked,
-    Compacted,
+    CheckResult,
+    CompactResult,
     Damage,
-    Repaired,
+    RepairResult,
     Version,
     check,
     compact,
     repair,
     versions,
 )
-from healthkit.store.merge_sql import ledger_of, schema
-from healthkit.store.purging import Purged, purge
-from healthkit.store.removal import RawFile, Removal, find_removal, remove
-from healthkit.store.store import NoPermissionError, Store, StoreError, Taken, refuse_unknown
+from healthkit.store.merge_sql import arrow_schema, build_ledger
+from healthkit.store.purging import PurgeResult, purge
+from healthkit.store.removal import ImportedFile, Removal, find_removal, remove
+from healthkit.store.store import FileRows, NoPermissionError, Store, StoreError, refuse_unknown_accounts
 
 __all__ = [
     "Bucket",
-    "Checked",
-    "Compacted",
+    "CheckResult",
+    "CompactResult",
     "Damage",
+    "DuplicateFile",
+    "FileRows",
     "Folder",
+    "ImportedFile",
     "MissingRatings",
     "NoPermissionError",
-    "Purged",
-    "RawFile",
+    "PurgeResult",
     "Removal",
-    "Repaired",
-    "SameFile",
+    "RepairResult",
     "SharedOrders",
     "Store",
     "StoreError",
-    "Taken",
     "Version",
+    "arrow_schema",
+    "build_ledger",
     "check",
     "compact",
     "find_removal",
-    "folder_of",
-    "ledger_of",
+    "parse_folder",
     "purge",
-    "refuse_unknown",
+    "refuse_unknown_accounts",
     "remove",
     "repair",
-    "schema",
     "versions",
 ]

@@ -16,15 +16,31 @@ import duckdb
 import pyarrow as pa
 
 from healthkit.schema import tables
-from healthkit.store.merge_sql import LACKING, NEWER, PLACES, REMOVED, columns_of, connected, newest, schema
-from healthkit.store.store import Store, Taken
+from healthkit.store.merge_sql import (
+    ABSENT_RATINGS_SQL,
+    MARK_REMOVED_RATINGS_SQL,
+    RECENCY_SQL,
+    REPORT_PLACES_SQL,
+    arrow_schema,
+    merge_rows_sql,
+    open_connection,
+    select_columns_sql,
+)
+from healthkit.store.store import FileRows, Store
 
-IDS_AT_ONCE = 500_000
+ID_BATCH_ROWS = 500_000
 """So many order ids are looked up together."""
-_WITH_IDS = (tables.ORDERS, tables.FEEDBACK, tables.DEFECTS, tables.POSTINGS, tables.CONTACTS, tables.RETURNS)
+_TABLES_WITH_ORDER_IDS = (
+    tables.ORDERS,
+    tables.FEEDBACK,
+    tables.DEFECTS,
+    tables.POSTINGS,
+    tables.CONTACTS,
+    tables.RETURNS,
+)
 """The tables in which an order id says whose the order is."""
-_NAMES = ("account", "marketplace", "order_id")
-_IDS = pa.schema([("place", pa.int64()), *((name, pa.string()) for name in _NAMES)])
+_ID_COLUMNS = ("account", "marketplace", "order_id")
+_ID_SCHEMA = pa.schema([("place", pa.int64()), *((name, pa.string()) for name in _ID_COLUMNS)])
 
 
 class SharedOrders(NamedTuple):
@@ -36,7 +52,7 @@ class SharedOrders(NamedTuple):
     at_least: bool = False
 
 
-class SameFile(NamedTuple):
+class DuplicateFile(NamedTuple):
     """A raw file with the same content: whose it is, and its name."""
 
     account: str
@@ -52,7 +68,7 @@ class MissingRatings(NamedTuple):
     removed_from: date
 
 
-_SHARED = r"""
+_SHARED_ORDERS_SQL = r"""
     select ids.place, {other}, theirs.account, count(distinct ids.order_id) as orders, min(ids.order_id) as first
     from ids join {theirs} theirs on ids.order_id = theirs.order_id
     where ids.account <> theirs.account and {other} < ids.place
@@ -62,45 +78,49 @@ _SHARED = r"""
 """Amazon gives an order id once in all of its marketplaces; two shops elsewhere may both have an order 1001."""
 
 
-def shared_with_store(store: Store, takens: Sequence[Taken]) -> dict[str, SharedOrders]:
+def find_orders_shared_with_store(store: Store, new_files: Sequence[FileRows]) -> dict[str, SharedOrders]:
     """The new files, by their report, that name order ids which another account of the store has.
 
     Files of many accounts are neither looked up nor looked into: their ids may be of several sellers.
     """
-    accounts = {taken.account for taken in takens} | {*store.listed()[0]["account"].to_pylist()}
+    accounts = {taken.account for taken in new_files} | {*store.listed()[0]["account"].to_pylist()}
     if len(accounts - {None}) < 2:
         return {}
     found: dict[str, SharedOrders] = {}
-    with contextlib.closing(connected()) as connection, store.reading(tables.ORDERS):
-        stored = _stored_ids(store, connection)
-        for ids, is_last in _portions(takens, found) if stored else ():
+    with contextlib.closing(open_connection()) as connection, store.reading(tables.ORDERS):
+        stored = _stored_order_ids_sql(store, connection)
+        for ids, is_last in _order_id_batches(new_files, found) if stored else ():
             connection.register("ids", ids)
-            connection.execute(_SHARED.format(theirs=f"({stored})", other="-1"))
+            connection.execute(_SHARED_ORDERS_SQL.format(theirs=f"({stored})", other="-1"))
             for place, _, account, orders, first in connection.fetchall():
-                found.setdefault(takens[place].report, SharedOrders(account, orders, first, not is_last))
+                found.setdefault(new_files[place].report, SharedOrders(account, orders, first, not is_last))
     return found
 
 
-def shared_in_import(takens: Sequence[Taken]) -> dict[str, dict[str, SharedOrders]]:
+def find_orders_shared_in_import(new_files: Sequence[FileRows]) -> dict[str, dict[str, SharedOrders]]:
     """The new files, by their report, that share order ids with earlier ones of another account: by the report of
     each of these. They must fit into memory together."""
-    if len({taken.account for taken in takens} - {None}) < 2:
+    if len({taken.account for taken in new_files} - {None}) < 2:
         return {}
     found: dict[str, dict[str, SharedOrders]] = {}
-    with contextlib.closing(connected()) as connection:
-        connection.register("ids", pa.concat_tables([_IDS.empty_table(), *(ids for ids, _ in _portions(takens, {}))]))
-        connection.execute(_SHARED.format(theirs="ids", other="theirs.place"))
+    with contextlib.closing(open_connection()) as connection:
+        connection.register(
+            "ids", pa.concat_tables([_ID_SCHEMA.empty_table(), *(ids for ids, _ in _order_id_batches(new_files, {}))])
+        )
+        connection.execute(_SHARED_ORDERS_SQL.format(theirs="ids", other="theirs.place"))
         for place, other, account, orders, first in connection.fetchall():
-            found.setdefault(takens[place].report, {})[takens[other].report] = SharedOrders(account, orders, first)
+            found.setdefault(new_files[place].report, {})[new_files[other].report] = SharedOrders(
+                account, orders, first
+            )
     return found
 
 
-def _stored_ids(store: Store, connection: duckdb.DuckDBPyConnection) -> str:
+def _stored_order_ids_sql(store: Store, connection: duckdb.DuckDBPyConnection) -> str:
     """SQL for the order ids of a store, of files that speak of one account each; empty where there are none."""
     reports = store.listed()[0]
     connection.register("taken", reports.select(["report", "account"]).filter(reports["account"].is_valid()))
     parts = []
-    for table in _WITH_IDS:
+    for table in _TABLES_WITH_ORDER_IDS:
         delta = store.delta(table)
         if delta is not None:
             connection.register(f"stored_{table.name}", store.stored(connection, table, delta))
@@ -111,49 +131,54 @@ def _stored_ids(store: Store, connection: duckdb.DuckDBPyConnection) -> str:
     return " union all ".join(parts)
 
 
-def _portions(takens: Sequence[Taken], found: Mapping[str, SharedOrders]) -> Iterator[tuple[pa.Table, bool]]:
+def _order_id_batches(
+    new_files: Sequence[FileRows], found: Mapping[str, SharedOrders]
+) -> Iterator[tuple[pa.Table, bool]]:
     """The order ids of some files, with the place of the file among them, so many at once; and whether it is the last
     portion. What is left of a file that is found already is left out."""
     waiting: list[pa.RecordBatch] = []
     many = 0
-    for place, taken in enumerate(takens):
-        for rows in _batches(taken):
+    for place, taken in enumerate(new_files):
+        for rows in _batches_with_order_ids(taken):
             if taken.report in found:
                 break
             waiting.append(
                 pa.RecordBatch.from_arrays(
-                    [pa.repeat(pa.scalar(place, pa.int64()), rows.num_rows), *(rows.column(name) for name in _NAMES)],
-                    schema=_IDS,
+                    [
+                        pa.repeat(pa.scalar(place, pa.int64()), rows.num_rows),
+                        *(rows.column(name) for name in _ID_COLUMNS),
+                    ],
+                    schema=_ID_SCHEMA,
                 )
             )
             many += rows.num_rows
-            if many >= IDS_AT_ONCE:
+            if many >= ID_BATCH_ROWS:
                 yield pa.Table.from_batches(waiting), False
                 waiting, many = [], 0
     if many:
         yield pa.Table.from_batches(waiting), True
 
 
-def _batches(taken: Taken) -> Iterator[pa.RecordBatch]:
+def _batches_with_order_ids(file: FileRows) -> Iterator[pa.RecordBatch]:
     """The rows of a file that say whose an order is: its orders, or what it says of orders."""
-    with_ids = [taken.tables[table.name] for table in _WITH_IDS if table.name in taken.tables]
-    if taken.account is not None:
-        for rows in with_ids[:1] if tables.ORDERS.name in taken.tables else with_ids:
+    with_ids = [file.tables[table.name] for table in _TABLES_WITH_ORDER_IDS if table.name in file.tables]
+    if file.account is not None:
+        for rows in with_ids[:1] if tables.ORDERS.name in file.tables else with_ids:
             yield from rows.to_batches()
 
 
-def contents(store: Store) -> dict[str, SameFile]:
+def files_by_content_digest(store: Store) -> dict[str, DuplicateFile]:
     """The raw files of a store by the digest of their content, of those that speak of one account and have rows."""
     reports = store.listed()[0].select(["content", "account", "name", "rows"]).to_pylist()
     return {
-        one["content"]: SameFile(one["account"], one["name"])
+        one["content"]: DuplicateFile(one["account"], one["name"])
         for one in reports
         if one["content"] and one["account"] is not None and one["rows"]
     }
 
 
-_MISSING = f"""
-    with {LACKING},
+_NEWLY_MISSING_RATINGS_SQL = f"""
+    with {ABSENT_RATINGS_SQL},
          new as (select account, marketplace, order_id, feedback_id, arg_min(report, last_day) as report
                  from lacking semi join added using (report) group by all)
     select new.report, count(*), min(received_on), max(received_on), min(removed_on)
@@ -164,10 +189,10 @@ _MISSING = f"""
 """
 
 
-def missing_ratings(store: Store, takens: Sequence[Taken]) -> dict[str, MissingRatings]:
+def find_missing_ratings(store: Store, new_files: Sequence[FileRows]) -> dict[str, MissingRatings]:
     """The new files of feedback, by their report, that lack ratings which earlier ones or others of the import hold:
     these will count as removed (see `merging.REMOVED`)."""
-    added = [taken for taken in takens if taken.kind == "feedback" and taken.rows]
+    added = [taken for taken in new_files if taken.kind == "feedback" and taken.rows]
     if not added:
         return {}
     reports = store.listed()[0].select(["report", "number", "kind"])
@@ -175,36 +200,36 @@ def missing_ratings(store: Store, takens: Sequence[Taken]) -> dict[str, MissingR
     new = [{"report": one.report, "number": number + at, "kind": one.kind} for at, one in enumerate(added)]
     every = pa.concat_tables([reports, pa.Table.from_pylist(new, schema=reports.schema)])
     rows = [
-        pa.Table.from_batches(one.tables[tables.FEEDBACK.name].to_batches()).cast(schema(tables.FEEDBACK))
+        pa.Table.from_batches(one.tables[tables.FEEDBACK.name].to_batches()).cast(arrow_schema(tables.FEEDBACK))
         for one in added
         if one.tables[tables.FEEDBACK.name].num_rows
     ]
     if not rows:
         return {}
-    with contextlib.closing(connected()) as connection, store.reading(tables.FEEDBACK):
+    with contextlib.closing(open_connection()) as connection, store.reading(tables.FEEDBACK):
         delta = store.delta(tables.FEEDBACK)
         stored = store.stored(connection, tables.FEEDBACK, delta, sorted({one.account or "" for one in added}))
         connection.register("stored", stored)
-        columns = columns_of(tables.FEEDBACK, stored.columns, "stored")
+        columns = select_columns_sql(tables.FEEDBACK, stored.columns, "stored")
         connection.register("new_rows", pa.concat_tables(rows))
         connection.register("added", pa.table({"report": [one.report for one in added]}))
-        _merged(connection, reports, columns)
+        _merge_feedback(connection, reports, columns)
         connection.execute("create temp table removed_before as select * from feedback where removed_on is not null")
-        _merged(connection, every, f"{columns} union all by name select * from new_rows")
-        connection.execute(_MISSING)
+        _merge_feedback(connection, every, f"{columns} union all by name select * from new_rows")
+        connection.execute(_NEWLY_MISSING_RATINGS_SQL)
         return {report: MissingRatings(*rest) for report, *rest in connection.fetchall()}
 
 
-def standing_ratings(store: Store, accounts: Collection[str]) -> dict[str, dict[str, int]]:
+def count_current_ratings(store: Store, accounts: Collection[str]) -> dict[str, dict[str, int]]:
     """How many ratings of some accounts were not removed, by account and marketplace."""
     delta = store.delta(tables.FEEDBACK)
     if delta is None:
         return {}
-    with contextlib.closing(connected()) as connection, store.reading(tables.FEEDBACK):
+    with contextlib.closing(open_connection()) as connection, store.reading(tables.FEEDBACK):
         stored = store.stored(connection, tables.FEEDBACK, delta, sorted(accounts))
         connection.register("stored", stored)
         reports = store.listed()[0].select(["report", "number", "kind"])
-        _merged(connection, reports, columns_of(tables.FEEDBACK, stored.columns, "stored"))
+        _merge_feedback(connection, reports, select_columns_sql(tables.FEEDBACK, stored.columns, "stored"))
         question = "select account, marketplace, count(*) from feedback where removed_on is null group by all"
         found: dict[str, dict[str, int]] = {}
         for account, marketplace, ratings in connection.execute(question).fetchall():
@@ -212,14 +237,14 @@ def standing_ratings(store: Store, accounts: Collection[str]) -> dict[str, dict[
         return found
 
 
-def _merged(connection: duckdb.DuckDBPyConnection, reports: pa.Table, rows: str) -> None:
+def _merge_feedback(connection: duckdb.DuckDBPyConnection, reports: pa.Table, rows: str) -> None:
     """Make FEEDBACK of some rows of some reports as the table `feedback`, with the days on which ratings went."""
     connection.register("taken", reports)
-    connection.execute(PLACES.format("taken"))
+    connection.execute(REPORT_PLACES_SQL.format("taken"))
     connection.execute("drop table if exists raw_feedback; drop table if exists feedback")
     connection.execute(
-        f"create temp table raw_feedback as select held.*, {NEWER} as newer "
+        f"create temp table raw_feedback as select held.*, {RECENCY_SQL} as newer "
         f"from ({rows}) held join places using (report)"
     )
-    connection.execute(newest(tables.FEEDBACK))
-    connection.execute(REMOVED)
+    connection.execute(merge_rows_sql(tables.FEEDBACK))
+    connection.execute(MARK_REMOVED_RATINGS_SQL)

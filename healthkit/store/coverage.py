@@ -18,9 +18,11 @@ from healthkit.schema.marketplaces import MARKETPLACES
 if TYPE_CHECKING:
     import pandas as pd
 
-_PROVES = ", ".join(f"('{kind}', '{one}')" for kind, evidence in tables.EVIDENCE.items() for one in evidence)
+_EVIDENCE_OF_KINDS_SQL = ", ".join(
+    f"('{kind}', '{one}')" for kind, evidence in tables.EVIDENCE_BY_KIND.items() for one in evidence
+)
 """What each kind of file is evidence of, as rows of SQL."""
-_DENSE = (
+_EVIDENCE_COLUMNS = (
     ("promises told", "orders", "ship_by is not null", "ship_by_on"),
     ("delivery promises told", "orders", "deliver_by is not null", "deliver_by_on"),
     ("confirmations told", "orders", "shipped_at is not null", "shipped_on"),
@@ -32,7 +34,7 @@ _DENSE = (
     ("scans told", "shipments", "scanned is not null", "confirmed_on"),
 )
 """What files may tell of each order or parcel: the word, the table, what must be known, and the day of it."""
-_SPARSE = {
+_DAY_COLUMN_BY_TABLE = {
     "feedback": "received_on",
     "defects": "known_on",
     "postings": "posted_on",
@@ -46,14 +48,18 @@ _SPARSE = {
 """The day of each row of the files that tell of few orders; of orders only invoices are dated so."""
 
 
-def coverage_in(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
+def build_coverage(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
     """COVERAGE: the days that the raw files of each account's orders reach from and to, and what else was imported.
 
     What the files tell ends with the last day on which an order was placed or updated, in the zone of the marketplace.
     A file without rows, such as one that says that there were no defects, is evidence in the marketplace that is named
     in it or at import, else in every one of the account, unless a marketplace makes such files for itself alone.
     """
-    for name, rows in {"order_files": _ORDER_FILES, "reach": _REACH, "proofs": _PROOFS}.items():
+    for name, rows in {
+        "order_files": _ORDER_FILES_SQL,
+        "reach": _ORDER_FILE_SPANS_SQL,
+        "proofs": _EVIDENCE_DAYS_SQL,
+    }.items():
         connection.execute(f"create or replace temp table {name} as {rows}")
     zones = [{"marketplace": code, "zone": one.zone} for code, one in MARKETPLACES.items()]
     found = connection.execute(
@@ -73,70 +79,72 @@ def coverage_in(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
     """,
         {"zones": zones},
     ).df()
-    entries = _by_place(connection.execute(_ENTRIES).fetchall())
-    order_gaps = _by_place(connection.execute(_ORDER_GAPS).fetchall())
-    holes = _by_place(connection.execute(_HOLES).fetchall())
+    entries = _group_by_account_and_marketplace(connection.execute(_EVIDENCE_SPANS_SQL).fetchall())
+    order_gaps = _group_by_account_and_marketplace(connection.execute(_ORDER_GAPS_SQL).fetchall())
+    holes = _group_by_account_and_marketplace(connection.execute(_FILE_GAPS_SQL).fetchall())
     places = list(zip(found["account"], found["marketplace"], strict=True))
     return found.assign(
-        reach=[_as_reach(entries.get(place, ())) for place in places],
+        reach=[_format_reach(entries.get(place, ())) for place in places],
         order_gap=[order_gaps[place][0][0] for place in places],
         gaps=[json.dumps([[str(first), str(last)] for first, last in holes.get(place, ())]) for place in places],
     )
 
 
-_ORDER_FILES = """
+_ORDER_FILES_SQL = """
     select held.account, marketplace, kind, first_day, last_day
     from (select distinct account, marketplace, report from raw_orders where ordered_on is not null) held
          join taken using (report)
 """
 """The files of orders of each account and marketplace, with the days from which and to which each reaches."""
-_REACH = """
+_ORDER_FILE_SPANS_SQL = """
     select account, marketplace, min(first_day) as begins_on, max(last_day) as ends_on from order_files group by all
 """
-_SAID = " union ".join(f"select account, marketplace, report from raw_{table.name}" for table in tables.RAW)
-_ROWS = " union ".join(
-    f"select account, marketplace, report, {day} as day from raw_{name} where {day} is not null"
-    for name, day in _SPARSE.items()
+_REPORTS_WITH_ROWS_SQL = " union ".join(
+    f"select account, marketplace, report from raw_{table.name}" for table in tables.RAW_TABLES
 )
-_TOLD = " union ".join(
+_DATED_ROWS_SQL = " union ".join(
+    f"select account, marketplace, report, {day} as day from raw_{name} where {day} is not null"
+    for name, day in _DAY_COLUMN_BY_TABLE.items()
+)
+_EVIDENCE_OF_ORDERS_SQL = " union ".join(
     f"select distinct account, marketplace, '{kind}' as kind, {day} as first_on, {day} as last_on "
     f"from {table} where {known}"
-    for kind, table, known, day in _DENSE
+    for kind, table, known, day in _EVIDENCE_COLUMNS
 )
-_PROOFS = f"""
-    with said as ({_SAID}),
+_EVIDENCE_DAYS_SQL = f"""
+    with said as ({_REPORTS_WITH_ROWS_SQL}),
          empty as (select report, account, kind, string_split(stated_marketplace, '+') as stated
                    from taken anti join said using (report)),
          accounts as (select account, count(*) as marketplaces from reach group by account),
          files as (select account, marketplace, report, kind
                    from empty join reach using (account) join accounts using (account)
                    where list_contains(stated, marketplace)
-                         or (stated is null and (marketplaces = 1 or kind not in {tables.ONE_MARKETPLACE_EACH}))
+                         or (stated is null and (marketplaces = 1 or kind not in {tables.SINGLE_MARKETPLACE_KINDS}))
                    union select said.account, said.marketplace, report, kind from said join taken using (report)
                    union select account, marketplace, report, 'refunds told' from raw_defects where kind = 'refund'
                    union select account, marketplace, report, 'refunds told' from raw_postings where kind = 'refund'),
          lists as (select report, max(as_of) as list_on from raw_account_states where kind = 'list' group by report),
-         rows as ({_ROWS}),
+         rows as ({_DATED_ROWS_SQL}),
          spans as (
              select account, marketplace, files.kind, day as first_on, day as last_on
              from files left join rows using (account, marketplace, report)
              where not starts_with(files.kind, 'list_') and files.kind <> 'settlement'
              union all
-             select files.account, marketplace, files.kind, coalesce(list_on, last_day) - {tables.LISTED_DAYS},
+             select files.account, marketplace, files.kind, coalesce(list_on, last_day) - {tables.DEFECT_LIST_DAYS},
                     coalesce(list_on, last_day)
              from files join taken using (report) left join lists using (report)
              where starts_with(files.kind, 'list_')
              union all
              select files.account, marketplace, files.kind, first_day, last_day
              from files join taken using (report) where files.kind = 'settlement'
-             union all {_TOLD})
+             union all {_EVIDENCE_OF_ORDERS_SQL})
     select distinct account, marketplace, evidence, first_on, last_on
-    from spans join (values {_PROVES}) proves(kind, evidence) using (kind)
+    from spans join (values {_EVIDENCE_OF_KINDS_SQL}) proves(kind, evidence) using (kind)
 """
 """What the files of each account and marketplace are evidence of, with the days that they tell of it; both are empty
 where a file holds no row. A row tells of its own day; a settlement of every day from its first row to its last, for it
 holds all that was paid; a list of the marketplace of the days before its own."""
-_ENTRIES = """
+_EVIDENCE_SPANS_SQL = """
     with gaps as (
         select account, marketplace, evidence, first_on, last_on,
                first_on - greatest(begins_on, 1 + max(last_on) over (
@@ -149,9 +157,9 @@ _ENTRIES = """
 """
 """Of each evidence word the first and the last day, the longest run of days without any in between, and the days with
 some."""
-_ORDER_DAYS = "select distinct account, marketplace, ordered_on as day from orders where ordered_on is not null"
-_ORDER_GAPS = f"""
-    with days as ({_ORDER_DAYS}),
+_ORDER_DAYS_SQL = "select distinct account, marketplace, ordered_on as day from orders where ordered_on is not null"
+_ORDER_GAPS_SQL = f"""
+    with days as ({_ORDER_DAYS_SQL}),
          bounded as (select account, marketplace, day from days join reach using (account, marketplace)
                      where day between begins_on and ends_on
                      union select account, marketplace, begins_on - 1 from reach
@@ -161,10 +169,10 @@ _ORDER_GAPS = f"""
     select account, marketplace, greatest(max(run), 0) from runs group by all
 """
 """The longest run of days without an order, between the ends that the files of orders reach to."""
-_HOLES = f"""
+_FILE_GAPS_SQL = f"""
     with pieces as (select account, marketplace, first_day as first_on, last_day as last_on, false as of_order
-                    from order_files where first_day is not null and kind not in {(*tables.PARTIAL, "")}
-                    union all select account, marketplace, day, day, true from ({_ORDER_DAYS})),
+                    from order_files where first_day is not null and kind not in {(*tables.PARTIAL_KINDS, "")}
+                    union all select account, marketplace, day, day, true from ({_ORDER_DAYS_SQL})),
          marked as (select *, coalesce(first_on > 1 + max(last_on) over (
                         partition by account, marketplace order by first_on, last_on
                         rows between unbounded preceding and 1 preceding), false)::int as begins from pieces),
@@ -184,7 +192,7 @@ _HOLES = f"""
                           first_on - 1 as last_on from islands)
     select account, marketplace, holes.first_on, holes.last_on
     from holes join longest using (account, marketplace) join reach using (account, marketplace)
-    where holes.last_on - holes.first_on + 1 > greatest({tables.HOLE_DAYS}, run)
+    where holes.last_on - holes.first_on + 1 > greatest({tables.MAX_GAP_DAYS}, run)
           and holes.first_on > begins_on and holes.last_on < ends_on
     order by all
 """
@@ -192,7 +200,7 @@ _HOLES = f"""
 together inside the files."""
 
 
-def _by_place(rows: list[tuple[Any, ...]]) -> dict[tuple[str, str], list[tuple[Any, ...]]]:
+def _group_by_account_and_marketplace(rows: list[tuple[Any, ...]]) -> dict[tuple[str, str], list[tuple[Any, ...]]]:
     """Rows by their first two cells, the account and the marketplace."""
     found: dict[tuple[str, str], list[tuple[Any, ...]]] = {}
     for account, marketplace, *rest in rows:
@@ -200,7 +208,7 @@ def _by_place(rows: list[tuple[Any, ...]]) -> dict[tuple[str, str], list[tuple[A
     return found
 
 
-def _as_reach(entries: Iterable[tuple[Any, ...]]) -> str:
+def _format_reach(entries: Iterable[tuple[Any, ...]]) -> str:
     """Entries of (evidence, first day, last day, gap, days) as the JSON of COVERAGE.
 
     >>> _as_reach([("feedback", "2026-02-03", "2026-10-30", 12, 40)])

@@ -51,7 +51,7 @@ class Bucket:
 Folder = Path | Bucket
 
 
-def folder_of(named: str | Path | Bucket) -> Folder:
+def parse_folder(location: str | Path | Bucket) -> Folder:
     """The folder that is meant by a path or an address; a `Path` made of an address has lost one of its slashes.
 
     >>> folder_of("data/store"), folder_of(Path("s3://bucket/healthkit"))
@@ -59,15 +59,15 @@ def folder_of(named: str | Path | Bucket) -> Folder:
 
     Raises ValueError for an empty name, which would be the folder one works in.
     """
-    if isinstance(named, Bucket):
-        return named
-    if isinstance(named, str) and not named.strip():
+    if isinstance(location, Bucket):
+        return location
+    if isinstance(location, str) and not location.strip():
         raise ValueError("The folder of the store is an empty name. Name it, or leave it out for data/store.")
-    found = _ADDRESS.fullmatch(str(named))
-    return Bucket(f"s3://{found['rest']}") if found else Path(named)
+    found = _ADDRESS.fullmatch(str(location))
+    return Bucket(f"s3://{found['rest']}") if found else Path(location)
 
 
-class _Bytes:
+class _ByteStream:
     """A stream that takes bytes, for pyarrow, which hands on buffers."""
 
     closed = False
@@ -88,33 +88,33 @@ class _Bytes:
         self.closed = True
 
 
-class _Objects(DeltaStorageHandler):
+class _ObjectStorageHandler(DeltaStorageHandler):
     """The objects of a storage as files, which can be written too."""
 
     def open_output_stream(self, path: str, metadata: dict[str, str] | None = None) -> pa.PythonFile:
         """A stream to write an object from its beginning."""
-        return pa.PythonFile(_Bytes(self._handler.open_output_stream(path, metadata)), mode="w")
+        return pa.PythonFile(_ByteStream(self._handler.open_output_stream(path, metadata)), mode="w")
 
 
-def files_in(folder: Folder) -> fs.FileSystem:
+def open_filesystem(folder: Folder) -> fs.FileSystem:
     """The files of a folder, by their paths within it; there need be none."""
     if isinstance(folder, Path):
         return fs.SubTreeFileSystem(str(folder.resolve()), fs.LocalFileSystem())
-    return fs.PyFileSystem(_Objects(str(folder)))
+    return fs.PyFileSystem(_ObjectStorageHandler(str(folder)))
 
 
-def names_in(files: fs.FileSystem, below: str) -> list[str]:
+def list_files(filesystem: fs.FileSystem, folder: str) -> list[str]:
     """The paths of the files right below one, in the order of their names; none where there is no such folder."""
-    found = files.get_file_info(fs.FileSelector(below, allow_not_found=True))
+    found = filesystem.get_file_info(fs.FileSelector(folder, allow_not_found=True))
     return sorted(one.path for one in found if one.type == fs.FileType.File)
 
 
-def is_there(files: fs.FileSystem, path: str) -> bool:
+def file_exists(filesystem: fs.FileSystem, path: str) -> bool:
     """Whether there is such a file."""
-    return bool(files.get_file_info(path).type == fs.FileType.File)
+    return bool(filesystem.get_file_info(path).type == fs.FileType.File)
 
 
-def besides(folder: Folder) -> list[Path]:
+def cache_folders(folder: Folder) -> list[Path]:
     """The folders for what is made of a store and kept for the next question, the best first: its own, and one in the
     user's cache, for a store that can only be read or lies in an object storage."""
     own = [folder] if isinstance(folder, Path) else []
@@ -122,15 +122,15 @@ def besides(folder: Folder) -> list[Path]:
     return [*own, platformdirs.user_cache_path("healthkit") / "stores" / digest]
 
 
-_DENIALS = (errno.EACCES, errno.EPERM, errno.EROFS)
-_DENIED = re.compile(
-    rf"(os error |code: )({'|'.join(map(str, _DENIALS))})\b|"
+_DENIED_ERRNOS = (errno.EACCES, errno.EPERM, errno.EROFS)
+_DENIED_MESSAGE = re.compile(
+    rf"(os error |code: )({'|'.join(map(str, _DENIED_ERRNOS))})\b|"
     "Permission denied|PermissionDenied|Operation not permitted|Read-only file system"
 )
 """How deltalake, DuckDB and Arrow word it."""
 
 
-def is_denied(error: BaseException) -> bool:
+def is_permission_error(error: BaseException) -> bool:
     """Whether an error, of whatever library, says that permission is missing, and not that anything is damaged.
 
     >>> is_denied(OSError("Unable to open file /s/orders/1.json: Permission denied (os error 13)"))
@@ -138,21 +138,21 @@ def is_denied(error: BaseException) -> bool:
     >>> is_denied(OSError("No such file or directory (os error 2)"))
     False
     """
-    return getattr(error, "errno", None) in _DENIALS or _DENIED.search(str(error)) is not None
+    return getattr(error, "errno", None) in _DENIED_ERRNOS or _DENIED_MESSAGE.search(str(error)) is not None
 
 
-def unwritable(places: Iterable[Path]) -> Path | None:
+def first_unwritable_folder(folders: Iterable[Path]) -> Path | None:
     """The first of some folders into which this user cannot write; those that are not there are passed over."""
-    return next((place for place in places if place.is_dir() and not os.access(place, os.W_OK | os.X_OK)), None)
+    return next((place for place in folders if place.is_dir() and not os.access(place, os.W_OK | os.X_OK)), None)
 
 
-def nearest(folder: Path) -> Path:
+def nearest_existing_folder(folder: Path) -> Path:
     """A folder itself or, where it is not there, the nearest one above it that is."""
     return next((place for place in (folder, *folder.parents) if place.exists()), folder)
 
 
-def owner_of(place: Path) -> str:
+def file_owner(path: Path) -> str:
     """The name of the user to whom a file belongs; empty where that is not known."""
     with suppress(OSError, KeyError, NotImplementedError):
-        return place.owner()
+        return path.owner()
     return ""

@@ -18,11 +18,11 @@ from healthkit.store.locations import Folder
 if sys.platform != "win32":
     import fcntl
 
-WAIT = 10.0
+PURGE_WAIT_SECONDS = 10.0
 """How long a purge waits for imports that are running. [seconds]"""
-_ALONE: set[Folder] = set()
+_EXCLUSIVELY_LOCKED: set[Folder] = set()
 """The folders that this process has locked alone."""
-PAUSE = 0.1
+RETRY_PAUSE_SECONDS = 0.1
 """Time between two attempts. [seconds]"""
 
 
@@ -31,37 +31,37 @@ class LockedError(Exception):
 
 
 @contextmanager
-def writing(folder: Folder) -> Iterator[None]:
+def hold_shared_lock(folder: Folder) -> Iterator[None]:
     """Hold a shared lock while rows are added or dropped; waits while a purge is running."""
-    with _opened(folder) as handle:
-        _lock(handle, alone=False)
+    with _open_folder(folder) as handle:
+        _acquire_lock(handle, exclusive=False)
         yield
 
 
-def is_purged_now(folder: Folder) -> bool:
+def is_purge_running(folder: Folder) -> bool:
     """Whether a purge is running."""
-    with _opened(folder) as handle:
-        return folder not in _ALONE and not _lock(handle, alone=False, wait=False)
+    with _open_folder(folder) as handle:
+        return folder not in _EXCLUSIVELY_LOCKED and not _acquire_lock(handle, exclusive=False, wait=False)
 
 
 @contextmanager
-def alone(folder: Folder) -> Iterator[None]:
+def hold_exclusive_lock(folder: Folder) -> Iterator[None]:
     """Hold the only lock. Raises LockedError where others still write after some seconds."""
-    with _opened(folder) as handle:
-        until = time.monotonic() + WAIT
-        while not _lock(handle, alone=True):
+    with _open_folder(folder) as handle:
+        until = time.monotonic() + PURGE_WAIT_SECONDS
+        while not _acquire_lock(handle, exclusive=True):
             if time.monotonic() > until:
                 raise LockedError(f"Another process writes to {folder}.")
-            time.sleep(PAUSE)
-        _ALONE.add(folder)
+            time.sleep(RETRY_PAUSE_SECONDS)
+        _EXCLUSIVELY_LOCKED.add(folder)
         try:
             yield
         finally:
-            _ALONE.discard(folder)
+            _EXCLUSIVELY_LOCKED.discard(folder)
 
 
 @contextmanager
-def _opened(folder: Folder) -> Iterator[int | None]:
+def _open_folder(folder: Folder) -> Iterator[int | None]:
     """The folder, opened to be locked; None where that cannot be done. Closing it gives the lock up."""
     handle = None
     if sys.platform != "win32" and isinstance(folder, Path):
@@ -76,13 +76,13 @@ def _opened(folder: Folder) -> Iterator[int | None]:
             os.close(handle)
 
 
-def _lock(handle: int | None, alone: bool, wait: bool = True) -> bool:
+def _acquire_lock(handle: int | None, exclusive: bool, wait: bool = True) -> bool:
     """Whether the lock was taken; a shared one is waited for, and a disk without locks counts as taken."""
     if handle is None or sys.platform == "win32":
         return True
     try:
-        kind = fcntl.LOCK_EX if alone else fcntl.LOCK_SH
-        fcntl.flock(handle, kind if wait and not alone else kind | fcntl.LOCK_NB)
+        kind = fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH
+        fcntl.flock(handle, kind if wait and not exclusive else kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError:

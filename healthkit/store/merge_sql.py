@@ -22,7 +22,7 @@ from healthkit.schema.tables import Ledger
 if TYPE_CHECKING:
     import pandas as pd
 
-ARROW = {
+ARROW_TYPES = {
     "text": pa.string(),
     "day": pa.date32(),
     "instant": pa.timestamp("us", "UTC"),
@@ -32,94 +32,94 @@ ARROW = {
 }
 
 
-def schema(table: tables.Table) -> pa.Schema:
+def arrow_schema(table: tables.Table) -> pa.Schema:
     """The Arrow schema in which a table is stored."""
-    return pa.schema([pa.field(name, ARROW[column.kind]) for name, column in table.columns.items()])
+    return pa.schema([pa.field(name, ARROW_TYPES[column.kind]) for name, column in table.columns.items()])
 
 
-def connected() -> duckdb.DuckDBPyConnection:
+def open_connection() -> duckdb.DuckDBPyConnection:
     """A connection with tables and views of its own. All are to one DuckDB in memory, for to begin one takes 20 to 30
     milliseconds; what does not fit into memory stands in the folder of this process."""
-    return _engine(os.getpid()).cursor()
+    return _process_database(os.getpid()).cursor()
 
 
 @cache
-def _engine(process: int) -> duckdb.DuckDBPyConnection:
+def _process_database(process_id: int) -> duckdb.DuckDBPyConnection:
     """The DuckDB of this process: a fork cannot go on with its parent's, whose threads it does not have."""
-    return duckdb.connect(config={"temp_directory": str(temp_folders.folder() or "")})
+    return duckdb.connect(config={"temp_directory": str(temp_folders.spill_folder() or "")})
 
 
-def ledger_of(raw: Mapping[str, pa.Table], coverage: pd.DataFrame | None = None) -> Ledger:
+def build_ledger(raw: Mapping[str, pa.Table], coverage: pd.DataFrame | None = None) -> Ledger:
     """A ledger of tables in memory, for orders that stand in no store.
 
     `raw` holds Arrow tables by name; those left out are empty. The coverage is that of the orders given, and all
     that could be known of them is taken as known, unless told otherwise.
     """
-    connection = connected()
-    for table in tables.RAW:
-        rows = raw.get(table.name, schema(table).empty_table()).cast(schema(table))
+    connection = open_connection()
+    for table in tables.RAW_TABLES:
+        rows = raw.get(table.name, arrow_schema(table).empty_table()).cast(arrow_schema(table))
         connection.register(f"given_{table.name}", rows)
-        connection.execute(PLACES.format(f"(select distinct report, 0 as number from given_{table.name})"))
+        connection.execute(REPORT_PLACES_SQL.format(f"(select distinct report, 0 as number from given_{table.name})"))
         connection.execute(
-            f"create temp table raw_{table.name} as select held.*, {NEWER} as newer "
+            f"create temp table raw_{table.name} as select held.*, {RECENCY_SQL} as newer "
             f"from given_{table.name} held join places using (report)"
         )
-        connection.execute(newest(table))
+        connection.execute(merge_rows_sql(table))
     mark_restored_orders(connection)
-    connection.execute(ADD_SETTLED_DEFECTS)
+    connection.execute(ADD_SETTLED_DEFECTS_SQL)
     told = connection.execute(
         "select account, marketplace, min(ordered_on) as begins_on, max(ordered_on) as ends_on, "
         "date '9999-12-31' as heard_on, count(*) as orders, "
         "$evidence as evidence, '{}' as reach, 0 as order_gap, '[]' as gaps "
         "from orders where ordered_on is not null group by all order by all",
-        {"evidence": "+".join(sorted(_all_evidence(connection)))},
+        {"evidence": "+".join(sorted(_all_evidence_kinds(connection)))},
     ).df()
-    return ledger_in(connection, told if coverage is None else coverage)
+    return ledger_from_connection(connection, told if coverage is None else coverage)
 
 
-def _all_evidence(connection: duckdb.DuckDBPyConnection) -> set[str]:
+def _all_evidence_kinds(connection: duckdb.DuckDBPyConnection) -> set[str]:
     """All that files can tell of; of scans only where a parcel says whether it was scanned."""
-    every = {one for kinds in tables.EVIDENCE.values() for one in kinds}
+    every = {one for kinds in tables.EVIDENCE_BY_KIND.values() for one in kinds}
     scans = connection.execute("select count(scanned) from shipments").fetchall()[0][0]
     return every if scans else every - {"scans"}
 
 
-def ledger_in(connection: duckdb.DuckDBPyConnection, coverage: pd.DataFrame) -> Ledger:
+def ledger_from_connection(connection: duckdb.DuckDBPyConnection, coverage: pd.DataFrame) -> Ledger:
     """The tables of a connection as a ledger that is not in memory yet."""
-    frames = {table.name: nw.from_native(connection.table(table.name)) for table in tables.RAW}
+    frames = {table.name: nw.from_native(connection.table(table.name)) for table in tables.RAW_TABLES}
     return Ledger(coverage=coverage, **frames)
 
 
-_SQL = {
+_SQL_TYPES = {
     "text": "varchar", "day": "date", "instant": "timestamptz", "count": "bigint", "share": "double",
     "flag": "boolean",
 }  # fmt: skip
 
 
-def columns_of(table: tables.Table, stored: Collection[str], rows: str) -> str:
+def select_columns_sql(table: tables.Table, stored_columns: Collection[str], rows: str) -> str:
     """SQL for a table's columns as they stand in some rows, which have the columns that are `stored`."""
-    columns = ", ".join(_column_as(table, name, name in stored) for name in table.columns)
+    columns = ", ".join(_column_sql(table, name, name in stored_columns) for name in table.columns)
     return f"select {columns} from {rows} held"
 
 
-def _column_as(table: tables.Table, name: str, stored: bool) -> str:
+def _column_sql(table: tables.Table, name: str, is_stored: bool) -> str:
     """One column as SQL; a store that was begun before there was such a column knows nothing of it."""
-    kind = _SQL[table.columns[name].kind]
-    value = f"held.{name}" if stored else f"null::{kind}"
+    kind = _SQL_TYPES[table.columns[name].kind]
+    value = f"held.{name}" if is_stored else f"null::{kind}"
     empty = table.columns[name].empty or table.columns[name].kind != "text"
     return f"{value} as {name}" if empty else f"coalesce({value}, '') as {name}"
 
 
-PLACES = """
+REPORT_PLACES_SQL = """
     create or replace temp table places as
     select report, row_number() over (order by number, report) as place from {0}
 """
 """SQL that gives each report its place among all, in the order of their imports."""
-NEWER = "coalesce(epoch_us(held.updated_at), 0)::hugeint * 4294967296 + place"
+RECENCY_SQL = "coalesce(epoch_us(held.updated_at), 0)::hugeint * 4294967296 + place"
 """Which of two rows is the newer, as one whole number: comparing it takes a fifth of what comparing its parts would."""
 
 
-def newest(table: tables.Table) -> str:
+def merge_rows_sql(table: tables.Table) -> str:
     """SQL that merges what several files state of one row: per column, the newest known value, or first, or last.
 
     The newest is that of the latest `updated_at`; of two, that of the later import. Of a `whole` table the newest
@@ -138,7 +138,7 @@ def newest(table: tables.Table) -> str:
     )
 
 
-_MARK_RESTORED = """
+_MARK_RESTORED_SQL = """
     with zones as (select unnest($zones, recursive := true)),
          cancelled as (select account, marketplace, order_id, max(updated_at) as cancelled_at
                        from raw_orders where status = 'cancelled' group by all),
@@ -157,10 +157,10 @@ _MARK_RESTORED = """
 def mark_restored_orders(connection: duckdb.DuckDBPyConnection) -> None:
     """Set ORDERS.restored_on: the day, in the marketplace's zone, on which a cancelled order was reported otherwise."""
     zones = [{"marketplace": code, "zone": one.zone} for code, one in MARKETPLACES.items()]
-    connection.execute(_MARK_RESTORED, {"zones": zones})
+    connection.execute(_MARK_RESTORED_SQL, {"zones": zones})
 
 
-LACKING = """
+ABSENT_RATINGS_SQL = """
          spans as (select account, marketplace, report, min(received_on) as first_day, max(received_on) as last_day
                    from raw_feedback semi join (from taken where kind = 'feedback') using (report) group by all),
          rows as (select distinct account, marketplace, order_id, feedback_id, received_on, report, last_day
@@ -185,9 +185,9 @@ LACKING = """
                      where last_day >= held_till)
 """
 """SQL for ratings and the downloads that cover their day and lack them (see `REMOVED`)."""
-REMOVED = f"""
+MARK_REMOVED_RATINGS_SQL = f"""
     create or replace temp table feedback as
-    with {LACKING.strip()},
+    with {ABSENT_RATINGS_SQL.strip()},
          lacked as (select account, marketplace, order_id, feedback_id, min(last_day) as lacked_on,
                            max(held_till) as held_till
                     from lacking group by all)
@@ -207,7 +207,7 @@ downloads that each lack ratings of the other neither is the later one (one may 
 nothing of each other.
 """
 
-ADD_SETTLED_DEFECTS = """
+ADD_SETTLED_DEFECTS_SQL = """
     create or replace temp table defects as
     with days as (select account, marketplace, order_id, kind, posted_on, sum(amount) as amount,
                          max(updated_at) as updated_at,

@@ -25,20 +25,27 @@ from pyarrow.fs import FileSystem
 
 from healthkit.schema import tables
 from healthkit.store import locks
-from healthkit.store.locations import files_in, is_there, names_in
-from healthkit.store.logs import HOW_MANY, MADE_BY, REMOVED, entries, info_of, said
-from healthkit.store.store import TRIES, Store, StoreError, refuse_unknown
+from healthkit.store.locations import file_exists, list_files, open_filesystem
+from healthkit.store.logs import (
+    COMMIT_INFO_KEY,
+    FILE_COUNT_KEY,
+    REMOVE_OPERATION,
+    find_commit_info,
+    list_log_entries,
+    read_log_entry,
+)
+from healthkit.store.store import APPEND_ATTEMPTS, Store, StoreError, refuse_unknown_accounts
 
 _LOG = logging.getLogger(__name__)
 
-DELETE_AT_ONCE = 5_000
+DELETE_BATCH_SIZE = 5_000
 """The rows of so many raw files are deleted at once: of more than 20,000 the process breaks down."""
-SHOWN = 12
+MAX_FILES_NAMED = 12
 """So many raw files are named in an error; of more, their number."""
-_NUMBERED = re.compile(r"(?P<name>.+)#(?P<number>\d+)")
+_NUMBERED_NAME = re.compile(r"(?P<name>.+)#(?P<number>\d+)")
 
 
-class RawFile(NamedTuple):
+class ImportedFile(NamedTuple):
     """One row of REPORTS: how the file is called, whose it is, what it holds."""
 
     report: str
@@ -66,12 +73,12 @@ class Removal:
     of which no raw file is left.
     """
 
-    files: list[RawFile]
-    earlier: list[RawFile] = field(default_factory=list)
+    files: list[ImportedFile]
+    earlier: list[ImportedFile] = field(default_factory=list)
     accounts: list[str] = field(default_factory=list)
-    without_files: list[str] = field(default_factory=list)
+    emptied_accounts: list[str] = field(default_factory=list)
     orders: int = 0
-    orders_staying: int = 0
+    orders_in_other_files: int = 0
     first_day: date | None = None
     last_day: date | None = None
 
@@ -90,46 +97,46 @@ def find_removal(
     names = list(names)
     if not names and account is None:
         raise StoreError("Name what is to be removed: --file NAME or --account NAME.")
-    now = _raw_files(store.listed()[0])
-    earlier = [] if not with_earlier else earlier_files(store, {one.digest for one in now})
+    now = _imported_files(store.listed()[0])
+    earlier = [] if not with_earlier else files_of_older_versions(store, {one.digest for one in now})
     if account is not None:
-        _refuse_inseparable(store, account, now, names)
+        _refuse_shared_files(store, account, now, names)
         now, earlier = ([one for one in rows if one.account == account] for rows in (now, earlier))
         if not now and not earlier:
-            _refuse_account(store, account)
+            _refuse_unknown_account(store, account)
     if names:
-        chosen = [_named(name, now, earlier, store) for name in names]
+        chosen = [_find_by_name(name, now, earlier, store) for name in names]
         now = [one for one in now if one in chosen]
         earlier = [one for one in earlier if one in chosen]
-    return _with_orders(store, list(dict.fromkeys(now)), earlier)
+    return _describe_removal(store, list(dict.fromkeys(now)), earlier)
 
 
-def _raw_files(reports: pa.Table) -> list[RawFile]:
+def _imported_files(reports: pa.Table) -> list[ImportedFile]:
     """Rows of REPORTS in the order of their import."""
     rows = [
-        RawFile(**{name: row[name] for name in RawFile._fields} | {"digest": row["digest"] or row["report"]})
+        ImportedFile(**{name: row[name] for name in ImportedFile._fields} | {"digest": row["digest"] or row["report"]})
         for row in reports.to_pylist()
     ]
     return sorted(rows, key=lambda one: (one.number, one.report))
 
 
-def earlier_files(store: Store, without: Collection[str] = ()) -> list[RawFile]:
+def files_of_older_versions(store: Store, excluded_digests: Collection[str] = ()) -> list[ImportedFile]:
     """The raw files that older versions of REPORTS name, but those of some digests; each once."""
-    there, found = files_in(store.folder / tables.REPORTS.name), {}
-    for path in names_in(there, ""):
+    there, found = open_filesystem(store.folder / tables.REPORTS.name), {}
+    for path in list_files(there, ""):
         if not path.endswith(".parquet"):
             continue
-        for one in _raw_files(_reports_table(there, path)):
-            if one.digest not in without:
+        for one in _imported_files(_read_reports_file(there, path)):
+            if one.digest not in excluded_digests:
                 found[one.digest] = one
     return sorted(found.values(), key=lambda one: (one.number, one.report))
 
 
-def _reports_table(there: FileSystem, path: str) -> pa.Table:
+def _read_reports_file(filesystem: FileSystem, path: str) -> pa.Table:
     """One data file of REPORTS with the columns of today; no rows where it cannot be read, or is none of REPORTS."""
     columns = tables.REPORTS.columns
     try:
-        with there.open_input_file(path) as opened:
+        with filesystem.open_input_file(path) as opened:
             rows = pq.read_table(opened)
     except (OSError, pa.ArrowException):
         rows = pa.table({})
@@ -139,16 +146,16 @@ def _reports_table(there: FileSystem, path: str) -> pa.Table:
     return pa.table(filled, names=list(columns))
 
 
-def _refuse_account(store: Store, account: str) -> None:
+def _refuse_unknown_account(store: Store, account: str) -> None:
     """Raise StoreError for an account of which there is no raw file, naming those there are."""
     known = {name for name in store.listed()[0]["account"].to_pylist() if name is not None}
-    refuse_unknown([account], sorted(known), store.folder)
+    refuse_unknown_accounts([account], sorted(known), store.folder)
 
 
-def _refuse_inseparable(store: Store, account: str, files: Sequence[RawFile], names: Sequence[str]) -> None:
+def _refuse_shared_files(store: Store, account: str, files: Sequence[ImportedFile], names: Sequence[str]) -> None:
     """Raise StoreError where rows of the account stand in files of many accounts, which go whole or not at all."""
     many = [] if names else [one for one in files if one.account is None]
-    holding = {one.name: accounts for one in many if account in (accounts := store.accounts_of([one.report]))}
+    holding = {one.name: accounts for one in many if account in (accounts := store.accounts_in_reports([one.report]))}
     if holding:
         holders = ", ".join(f"{name} ({len(accounts):,} accounts)" for name, accounts in holding.items())
         raise StoreError(
@@ -157,33 +164,37 @@ def _refuse_inseparable(store: Store, account: str, files: Sequence[RawFile], na
         )
 
 
-def _named(name: str, now: Sequence[RawFile], earlier: Sequence[RawFile], store: Store) -> RawFile:
+def _find_by_name(
+    name: str, now: Sequence[ImportedFile], earlier: Sequence[ImportedFile], store: Store
+) -> ImportedFile:
     """The one raw file that a name means. Raises StoreError for none or several."""
     for files in (now, earlier):
-        found = _matching(name, files)
+        found = _match_name(name, files)
         if len(found) == 1:
             return found[0]
         if found:
             raise StoreError(
                 f"{len(found):,} raw files of {store.folder} are named {name!r}. Say which, with its number:\n"
-                + _listed(found)
+                + _format_files(found)
             )
     last = PurePosixPath(name).name
     parts = {one.name for one in now} | {PurePosixPath(one.name).name for one in now}
-    close = set(get_close_matches(name, parts, n=SHOWN)) | set(get_close_matches(last, parts, n=SHOWN))
+    close = set(get_close_matches(name, parts, n=MAX_FILES_NAMED)) | set(
+        get_close_matches(last, parts, n=MAX_FILES_NAMED)
+    )
     likely = [one for one in now if {one.name, PurePosixPath(one.name).name} & close] or list(now)
     raise StoreError(
         f"No raw file {name!r} in {store.folder}. "
-        + (f"There are:\n{_listed(likely)}" if likely else "It holds no raw file of that account.")
+        + (f"There are:\n{_format_files(likely)}" if likely else "It holds no raw file of that account.")
     )
 
 
-def _matching(name: str, files: Sequence[RawFile]) -> list[RawFile]:
+def _match_name(name: str, files: Sequence[ImportedFile]) -> list[ImportedFile]:
     """The files that a name fits: the whole name first, then the end of a path, then the last part."""
-    numbered = _NUMBERED.fullmatch(name)
+    numbered = _NUMBERED_NAME.fullmatch(name)
     if numbered and not any(one.name == name for one in files):
         of_number = [one for one in files if one.number == int(numbered["number"])]
-        return _matching(numbered["name"], of_number)
+        return _match_name(numbered["name"], of_number)
     tests = (
         lambda one: one.name == name,
         lambda one: name.endswith(f"/{one.name}"),
@@ -192,13 +203,15 @@ def _matching(name: str, files: Sequence[RawFile]) -> list[RawFile]:
     return next((found for test in tests if (found := list(filter(test, files)))), [])
 
 
-def _listed(files: Sequence[RawFile]) -> str:
+def _format_files(files: Sequence[ImportedFile]) -> str:
     """Raw files, one a line."""
-    lines = [f"  {one}" for one in files[:SHOWN]]
-    return "\n".join([*lines, *([f"  and {len(files) - SHOWN:,} more"] if len(files) > SHOWN else [])])
+    lines = [f"  {one}" for one in files[:MAX_FILES_NAMED]]
+    return "\n".join(
+        [*lines, *([f"  and {len(files) - MAX_FILES_NAMED:,} more"] if len(files) > MAX_FILES_NAMED else [])]
+    )
 
 
-def _with_orders(store: Store, files: list[RawFile], earlier: list[RawFile]) -> Removal:
+def _describe_removal(store: Store, files: list[ImportedFile], earlier: list[ImportedFile]) -> Removal:
     """What goes with some files."""
     if not files:
         return Removal([], earlier, sorted({one.account for one in earlier if one.account}))
@@ -206,10 +219,12 @@ def _with_orders(store: Store, files: list[RawFile], earlier: list[RawFile]) -> 
     days = [day for one in files for day in (one.first_day, one.last_day) if day is not None]
     of_many = [one.report for one in files if one.account is None]
     named = {one.account for one in files if one.account is not None}
-    accounts = sorted(named | set(store.accounts_of(of_many) if of_many else ()))
-    staying = [one for one in _raw_files(store.listed()[0]) if one.report not in going]
-    kept = {one.account for one in staying} | set(store.accounts_of([o.report for o in staying if o.account is None]))
-    orders, orders_staying = store.orders_of(going, None if of_many else accounts)
+    accounts = sorted(named | set(store.accounts_in_reports(of_many) if of_many else ()))
+    staying = [one for one in _imported_files(store.listed()[0]) if one.report not in going]
+    kept = {one.account for one in staying} | set(
+        store.accounts_in_reports([o.report for o in staying if o.account is None])
+    )
+    orders, orders_staying = store.count_orders_in_reports(going, None if of_many else accounts)
     return Removal(
         files, earlier, accounts, [name for name in accounts if name not in kept], orders, orders_staying,
         min(days, default=None), max(days, default=None),
@@ -221,60 +236,65 @@ def remove(store: Store, removal: Removal) -> None:
 
     Files that are no longer there are passed over. Raises StoreError where others write all the time.
     """
-    with locks.writing(store.folder):
-        drop_reports(store, {one.digest for one in removal.files})
+    with locks.hold_shared_lock(store.folder):
+        drop_files_by_digest(store, {one.digest for one in removal.files})
 
 
-def drop_reports(store: Store, digests: Collection[str]) -> None:
+def drop_files_by_digest(store: Store, digests: Collection[str]) -> None:
     """Drop the rows of REPORTS that name raw files of these digests, by whatever imports."""
-    for attempt in range(TRIES):
+    for attempt in range(APPEND_ATTEMPTS):
         delta = store.delta(tables.REPORTS)
-        rows = None if delta is None else store.every_report(delta)
+        rows = None if delta is None else store.all_report_rows(delta)
         if delta is None or rows is None:
             return
         going = pc.is_in(pc.coalesce(rows["digest"], rows["report"]), pa.array(list(digests), pa.string()))
         if not pc.any(going).as_py():
             return
-        commit_info = {MADE_BY: REMOVED, HOW_MANY: str(len(set(rows["report"].filter(going).to_pylist())))}
+        commit_info = {
+            COMMIT_INFO_KEY: REMOVE_OPERATION,
+            FILE_COUNT_KEY: str(len(set(rows["report"].filter(going).to_pylist()))),
+        }
         try:
             # All in one entry: rows that another import appends in the meantime are not those that are replaced.
             write_deltalake(
                 delta, rows.filter(pc.invert(going)), mode="overwrite", schema_mode="merge",
                 commit_properties=CommitProperties(custom_metadata=commit_info),
             )  # fmt: skip
-            _LOG.info("%s: %s raw files removed", store.folder, commit_info[HOW_MANY])
+            _LOG.info("%s: %s raw files removed", store.folder, commit_info[FILE_COUNT_KEY])
             return
         except CommitFailedError as error:
-            _LOG.info("%s: another import wrote at the same moment, try %d of %d", store.folder, attempt + 1, TRIES)
-            if attempt == TRIES - 1:
+            _LOG.info(
+                "%s: another import wrote at the same moment, try %d of %d", store.folder, attempt + 1, APPEND_ATTEMPTS
+            )
+            if attempt == APPEND_ATTEMPTS - 1:
                 raise StoreError(f"Too many imports at once into {store.folder}. Run this again.") from error
         except (DeltaError, OSError) as error:
-            raise store.damaged(tables.REPORTS, error) from error
+            raise store.damage_error(tables.REPORTS, error) from error
 
 
-def delete_reports(delta: DeltaTable, reports: Collection[str]) -> None:
+def delete_rows_of_reports(delta: DeltaTable, reports: Collection[str]) -> None:
     """Delete the rows of some reports."""
     names = sorted(reports)
-    for first in range(0, len(names), DELETE_AT_ONCE):
-        listed = ", ".join(f"'{report}'" for report in names[first : first + DELETE_AT_ONCE])
+    for first in range(0, len(names), DELETE_BATCH_SIZE):
+        listed = ", ".join(f"'{report}'" for report in names[first : first + DELETE_BATCH_SIZE])
         delta.delete(f"report in ({listed})")
 
 
 def removed_reports(store: Store) -> set[str]:
     """The reports that were removed, and that older versions still read; what a repair forgot is not among them."""
-    there, found = files_in(store.folder / tables.REPORTS.name), set[str]()
-    for number in entries(there):
-        lines = said(there, number) or []
-        if info_of(lines).get(MADE_BY) != REMOVED:
+    there, found = open_filesystem(store.folder / tables.REPORTS.name), set[str]()
+    for number in list_log_entries(there):
+        lines = read_log_entry(there, number) or []
+        if find_commit_info(lines).get(COMMIT_INFO_KEY) != REMOVE_OPERATION:
             continue
         before, after = (
-            {row for line in lines if what in line for row in _marks_in(there, line[what]["path"])}
+            {row for line in lines if what in line for row in _report_ids_in_file(there, line[what]["path"])}
             for what in ("remove", "add")
         )
         found |= before - after
-    return found - store.digests().keys()
+    return found - store.digests_by_report().keys()
 
 
-def _marks_in(there: FileSystem, path: str) -> list[str]:
+def _report_ids_in_file(filesystem: FileSystem, path: str) -> list[str]:
     """The reports that a data file of REPORTS names."""
-    return _reports_table(there, path)["report"].to_pylist() if is_there(there, path) else []
+    return _read_reports_file(filesystem, path)["report"].to_pylist() if file_exists(filesystem, path) else []

@@ -13,7 +13,7 @@ import pyarrow as pa
 from healthkit.schema import tables
 
 
-class Rows(Protocol):
+class RowSource(Protocol):
     """Rows of one table: in memory, or handed on batch by batch."""
 
     @property
@@ -24,16 +24,16 @@ class Rows(Protocol):
         """The rows, as often as they are asked for."""
 
 
-def told(held: Mapping[str, Rows]) -> str:
+def row_counts_as_json(rows_by_table: Mapping[str, RowSource]) -> str:
     """How many rows of each table a raw file brings, as REPORTS keeps it.
 
     >>> told({"orders": pa.table({"order_id": ["o1", "o2"]})})
     '{"orders": 2}'
     """
-    return json.dumps({name: rows.num_rows for name, rows in held.items()})
+    return json.dumps({name: rows.num_rows for name, rows in rows_by_table.items()})
 
 
-class Brought:
+class RowCounts:
     """What REPORTS says of each raw file: how many rows of each table it brought, and whose it is.
 
     >>> said = ['{"orders": 2}', '{"orders": 5}']
@@ -44,13 +44,13 @@ class Brought:
 
     def __init__(self, reports: pa.Table) -> None:
         self._rows: dict[str, dict[str | None, dict[str, int]]] = {}
-        self.unstated: set[str] = set()
+        self.files_without_row_counts: set[str] = set()
         """The reports that were imported before REPORTS said what they brought."""
-        read = cache(_read)
+        read = cache(_parse_row_counts)
         told = (reports[name].to_pylist() for name in ("report", "account", "brought"))
         for report, account, brought in zip(*told, strict=True):
             if brought is None:
-                self.unstated.add(report)
+                self.files_without_row_counts.add(report)
             for table, rows in read(brought).items():
                 self._rows.setdefault(table, {}).setdefault(account, {})[report] = rows
 
@@ -60,15 +60,15 @@ class Brought:
         held = rows.values() if accounts is None else (rows.get(account, {}) for account in accounts)
         return {report: many for one in held for report, many in one.items()}
 
-    def of_many(self, table: str) -> dict[str, int]:
+    def expected_rows_multi_account(self, table: str) -> dict[str, int]:
         """How many rows of a table each report brought that speaks of many accounts."""
         return self._rows.get(table, {}).get(None, {})
 
 
-def _read(brought: str | None) -> dict[str, int]:
+def _parse_row_counts(row_counts_json: str | None) -> dict[str, int]:
     """What REPORTS says of one file; where that is broken, more than any file brings, so that it counts as lost."""
     try:
-        told = json.loads(brought or "{}")
+        told = json.loads(row_counts_json or "{}")
     except ValueError:
         told = None
     if isinstance(told, dict) and all(isinstance(rows, int) for rows in told.values()):
@@ -76,19 +76,19 @@ def _read(brought: str | None) -> dict[str, int]:
     return {tables.ORDERS.name: sys.maxsize}
 
 
-def raw_files(many: int) -> str:
+def format_file_count(file_count: int) -> str:
     """So many raw files, in words.
 
     >>> raw_files(1), raw_files(1_200)
     ('1 raw file', '1,200 raw files')
     """
-    return f"{many:,} raw {'file' if many == 1 else 'files'}"
+    return f"{file_count:,} raw {'file' if file_count == 1 else 'files'}"
 
 
-def lacking(wanted: Mapping[str, int], there: Mapping[str, int]) -> set[str]:
+def reports_with_missing_rows(expected: Mapping[str, int], found: Mapping[str, int]) -> set[str]:
     """The reports of which rows are missing.
 
     >>> lacking({"a": 2, "b": 3}, {"a": 2, "b": 1})
     {'b'}
     """
-    return {report for report, rows in wanted.items() if there.get(report, 0) < rows}
+    return {report for report, rows in expected.items() if found.get(report, 0) < rows}

@@ -16,7 +16,7 @@ from deltalake import DeltaTable
 from healthkit.store.locations import Bucket, Folder
 
 
-def rows_in(
+def scan_table(
     connection: duckdb.DuckDBPyConnection, folder: Folder, delta: DeltaTable, accounts: Collection[str] | None = None
 ) -> duckdb.DuckDBPyRelation:
     """The rows of the table that lies in this folder, of all accounts or some. They are read when they are asked for.
@@ -25,14 +25,14 @@ def rows_in(
     """
     if isinstance(folder, Bucket):
         rows = connection.from_arrow(delta.to_pyarrow_dataset())
-    elif files := [_literally(str(folder / path)) for path in _files(delta, accounts)]:
+    elif files := [_escape_glob(str(folder / path)) for path in _files_with_accounts(delta, accounts)]:
         rows = connection.read_parquet(files, union_by_name=True)
     else:
         rows = connection.from_arrow(pa.schema(delta.schema().to_arrow()).empty_table())
-    return rows if accounts is None else rows.filter(_of(accounts))
+    return rows if accounts is None else rows.filter(_account_filter(accounts))
 
 
-def _files(delta: DeltaTable, accounts: Collection[str] | None) -> list[str]:
+def _files_with_accounts(delta: DeltaTable, accounts: Collection[str] | None) -> list[str]:
     """The files of a table by their paths within it; without those whose accounts all come before or after these."""
     added = delta.get_add_actions(flatten=True)
     paths = list(map(str, added.column("path").to_pylist()))
@@ -47,7 +47,7 @@ def _files(delta: DeltaTable, accounts: Collection[str] | None) -> list[str]:
     ]
 
 
-def _of(accounts: Collection[str]) -> duckdb.Expression:
+def _account_filter(accounts: Collection[str]) -> duckdb.Expression:
     """Whether a row is of one of these accounts."""
     if not accounts:
         return duckdb.ConstantExpression(False)
@@ -57,7 +57,7 @@ def _of(accounts: Collection[str]) -> duckdb.Expression:
     return bounds & account.isin(*map(named, accounts))
 
 
-def _literally(path: str) -> str:
+def _escape_glob(path: str) -> str:
     """A path that is meant as it stands, where signs such as a star would be taken for a pattern.
 
     >>> _literally("what?/*.parquet")

@@ -24,38 +24,53 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from healthkit.schema import tables
 from healthkit.schema.tables import Ledger
 from healthkit.store import locks
-from healthkit.store.coverage import coverage_in
-from healthkit.store.locations import Bucket, Folder, besides, folder_of, is_denied, nearest, owner_of, unwritable
-from healthkit.store.logs import KEPT, LOG, is_begun, opened, purged_before
-from healthkit.store.merge_sql import (
-    ADD_SETTLED_DEFECTS,
-    NEWER,
-    PLACES,
-    REMOVED,
-    columns_of,
-    connected,
-    ledger_in,
-    mark_restored_orders,
-    newest,
-    schema,
+from healthkit.store.coverage import build_coverage
+from healthkit.store.locations import (
+    Bucket,
+    Folder,
+    cache_folders,
+    file_owner,
+    first_unwritable_folder,
+    is_permission_error,
+    nearest_existing_folder,
+    parse_folder,
 )
-from healthkit.store.row_counts import Brought, Rows, lacking, raw_files, told
-from healthkit.store.scan import rows_in
+from healthkit.store.logs import LOG_FOLDER, TABLE_PROPERTIES, first_version_after_purge, has_log_entries, open_table
+from healthkit.store.merge_sql import (
+    ADD_SETTLED_DEFECTS_SQL,
+    MARK_REMOVED_RATINGS_SQL,
+    RECENCY_SQL,
+    REPORT_PLACES_SQL,
+    arrow_schema,
+    ledger_from_connection,
+    mark_restored_orders,
+    merge_rows_sql,
+    open_connection,
+    select_columns_sql,
+)
+from healthkit.store.row_counts import (
+    RowCounts,
+    RowSource,
+    format_file_count,
+    reports_with_missing_rows,
+    row_counts_as_json,
+)
+from healthkit.store.scan import scan_table
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _LOG = logging.getLogger(__name__)
 
-AT_ONCE = 1_200_000
+GROUP_ROWS = 1_200_000
 """Accounts are asked for together as long as files state no more rows of their orders: some 400,000 orders."""
-APPENDED = 250_000
+APPEND_ROWS = 250_000
 """So many rows are appended at once: of a longer stream the writer takes in as much as it gets before it writes."""
-TRIES = 20
+APPEND_ATTEMPTS = 20
 """So often an append is tried when others write at the same moment."""
 
 
-_PURGED = "older versions than {0} were purged"
+_PURGED_REASON = "older versions than {0} were purged"
 """Why a version cannot be read, by the first that can."""
 
 
@@ -67,7 +82,7 @@ class NoPermissionError(StoreError):
     """The store is there, and this user may not read it or not write into it."""
 
 
-class Taken(Protocol):
+class FileRows(Protocol):
     """What a reader hands over of one raw file (see `readers.Taken`)."""
 
     report: str
@@ -95,70 +110,77 @@ class Store:
     """
 
     def __init__(self, folder: str | Path | Bucket, version: int | None = None) -> None:
-        self.folder = folder_of(folder)
-        self._at = version
-        self._as: str | None = None
-        self._known: tuple[str, pa.Table, Brought] | None = None
+        self.folder = parse_folder(folder)
+        self._pinned_version = version
+        self._pinned_state: str | None = None
+        self._known: tuple[str, pa.Table, RowCounts] | None = None
 
     def exists(self) -> bool:
         """Whether anything was ever imported here."""
         try:
-            return is_begun(self.folder / tables.REPORTS.name)
+            return has_log_entries(self.folder / tables.REPORTS.name)
         except OSError as error:
-            raise self.damaged(tables.REPORTS, error) from error
+            raise self.damage_error(tables.REPORTS, error) from error
 
     @property
-    def besides(self) -> list[Path]:
+    def cache_folders(self) -> list[Path]:
         """The folders for what is made of this store and may be made again, the best first; the last is in the cache
         of the user, for a store that can only be read."""
-        return besides(self.folder)
+        return cache_folders(self.folder)
 
-    def add(self, takens: Sequence[Taken]) -> None:
+    def add(self, new_files: Sequence[FileRows]) -> None:
         """Append what readers took of raw files, all of it or nothing.
 
         Files that the store holds already must be left out by the caller (see `holds`).
         """
-        self._check_name()
-        if self._at is not None:
-            raise StoreError(f"Version {self._at} of {self.folder} is past; nothing can be added to it.")
-        if not takens:
+        self._check_folder_name()
+        if self._pinned_version is not None:
+            raise StoreError(f"Version {self._pinned_version} of {self.folder} is past; nothing can be added to it.")
+        if not new_files:
             return
         self.must_be_writable()
         if isinstance(self.folder, Path):
             self.folder.mkdir(parents=True, exist_ok=True)
-        with locks.writing(self.folder):
-            for table in tables.RAW:
-                parts = [taken.tables[table.name] for taken in takens if table.name in taken.tables]
-                for rows in _portions(table, parts):
+        with locks.hold_shared_lock(self.folder):
+            for table in tables.RAW_TABLES:
+                parts = [taken.tables[table.name] for taken in new_files if table.name in taken.tables]
+                for rows in _append_batches(table, parts):
                     self._append(table, rows)
             # Last: from here on the rows above are read. A break before this line leaves them unread for ever.
-            self._append(tables.REPORTS, self._rows_of_reports(takens))
+            self._append(tables.REPORTS, self._report_rows(new_files))
 
     def must_be_writable(self) -> None:
         """Raise NoPermissionError where this user cannot write into the store, before anything is written."""
         if not isinstance(self.folder, Path):
             return
-        tables_of = [self.folder.resolve() / table.name for table in (*tables.RAW, tables.REPORTS)]
+        tables_of = [self.folder.resolve() / table.name for table in (*tables.RAW_TABLES, tables.REPORTS)]
         try:
-            refused = unwritable([nearest(self.folder.resolve()), *tables_of, *(place / LOG for place in tables_of)])
+            refused = first_unwritable_folder(
+                [
+                    nearest_existing_folder(self.folder.resolve()),
+                    *tables_of,
+                    *(place / LOG_FOLDER for place in tables_of),
+                ]
+            )
         except OSError as error:
-            raise self.denied(error) from error
+            raise self.permission_error(error) from error
         if refused is not None:
             raise NoPermissionError(
-                f"No permission to write into {refused}{_owned_by(refused)}; nothing was changed. Ask for permission "
+                f"No permission to write into {refused}{_owner_phrase(refused)}; nothing was changed. Ask for "
+                "permission "
                 "to write there, or import into a store of your own: --data FOLDER."
             )
 
-    def denied(self, error: BaseException) -> NoPermissionError:
+    def permission_error(self, error: BaseException) -> NoPermissionError:
         """What is to be said where permission is missing to read or write this store, as an error of a library says."""
         message = " ".join(str(error).split())
-        owner = _owned_by(nearest(self.folder.resolve())) if isinstance(self.folder, Path) else ""
+        owner = _owner_phrase(nearest_existing_folder(self.folder.resolve())) if isinstance(self.folder, Path) else ""
         return NoPermissionError(
             f"No permission for the store {self.folder}{owner}: {message[:300]}. It is not damaged. Ask for permission "
             "to read all of its files (and to write into its folders, for import, repair and compact)."
         )
 
-    def _check_name(self) -> None:
+    def _check_folder_name(self) -> None:
         """Refuse a folder whose name the table format cannot hold."""
         odd = sorted(set("[]%") & set(str(self.folder.resolve())))
         if odd:
@@ -172,32 +194,34 @@ class Store:
         path = self.folder / table.name
         if isinstance(path, Path):
             path.mkdir(parents=True, exist_ok=True)
-        for attempt in range(TRIES):
+        for attempt in range(APPEND_ATTEMPTS):
             try:
-                write_deltalake(str(path), rows, mode="append", schema_mode="merge", configuration=KEPT)
+                write_deltalake(str(path), rows, mode="append", schema_mode="merge", configuration=TABLE_PROPERTIES)
                 _LOG.info("%s: %d rows appended", path, rows.num_rows)
                 return
             except CommitFailedError as error:
                 # Another import made the table, or its first rows, at the same moment; nothing of ours was kept.
-                _LOG.info("%s: another import wrote at the same moment, try %d of %d", path, attempt + 1, TRIES)
-                if attempt == TRIES - 1:
+                _LOG.info(
+                    "%s: another import wrote at the same moment, try %d of %d", path, attempt + 1, APPEND_ATTEMPTS
+                )
+                if attempt == APPEND_ATTEMPTS - 1:
                     raise StoreError(
                         f"Too many imports at once into {self.folder}; nothing was added. Run this import again."
                     ) from error
             except (DeltaError, OSError) as error:
-                raise self.damaged(table, error) from error
+                raise self.damage_error(table, error) from error
 
-    def damaged(self, table: tables.Table, error: Exception) -> StoreError:
+    def damage_error(self, table: tables.Table, error: Exception) -> StoreError:
         """What is to be said of a table that cannot be read or written."""
-        if isinstance(self.folder, Path) and locks.is_purged_now(self.folder):
+        if isinstance(self.folder, Path) and locks.is_purge_running(self.folder):
             return StoreError(f"{self.folder} is being purged at this moment. Run it again when that is done.")
-        if isinstance(self.folder, Path) and self._at is not None:
-            first = purged_before(self.folder / tables.REPORTS.name)
-            if first is not None and self._at < first:
-                return self._is_past(_PURGED.format(first))
+        if isinstance(self.folder, Path) and self._pinned_version is not None:
+            first = first_version_after_purge(self.folder / tables.REPORTS.name)
+            if first is not None and self._pinned_version < first:
+                return self._unreadable_version_error(_PURGED_REASON.format(first))
         said = str(error)
-        if is_denied(error) and isinstance(self.folder, Path):
-            return self.denied(error)
+        if is_permission_error(error) and isinstance(self.folder, Path):
+            return self.permission_error(error)
         if "No space left" in said or "os error 28" in said:
             return StoreError(
                 f"There is no space left for {self.folder}; nothing was added. Make room, and run it again."
@@ -211,18 +235,19 @@ class Store:
             f"python -m healthkit store check --data {self.folder}{or_else}"
         )
 
-    def _rows_of_reports(self, takens: Sequence[Taken]) -> pa.Table:
+    def _report_rows(self, new_files: Sequence[FileRows]) -> pa.Table:
         number = max(self._reports()["number"].to_pylist(), default=-1) + 1
         rows = [
             {
                 "report": taken.report, "name": taken.name, "kind": taken.kind, "account": taken.account,
                 "rows": taken.rows, "first_day": taken.first_day, "last_day": taken.last_day, "number": number + place,
-                "digest": taken.digest or taken.report, "brought": told(taken.tables), "content": taken.content,
+                "digest": taken.digest or taken.report, "brought": row_counts_as_json(taken.tables),
+                "content": taken.content,
                 "stated_marketplace": taken.stated_marketplace,
             }
-            for place, taken in enumerate(takens)
+            for place, taken in enumerate(new_files)
         ]  # fmt: skip
-        return pa.Table.from_pylist(rows, schema=schema(tables.REPORTS))
+        return pa.Table.from_pylist(rows, schema=arrow_schema(tables.REPORTS))
 
     def delta(self, table: tables.Table, version: int | None = None) -> DeltaTable | None:
         """One table as it is stored, None where there is none yet. Raises StoreError for a damaged one."""
@@ -231,54 +256,54 @@ class Store:
         except TableNotFoundError:
             return None
         except (DeltaError, OSError) as error:
-            raise self.damaged(table, error) from error
+            raise self.damage_error(table, error) from error
 
     def _reports(self) -> pa.Table:
         """REPORTS, each file once: two imports of one file at the same moment both name it, and the rows of one are
         read."""
         return self.listed()[0]
 
-    def listed(self) -> tuple[pa.Table, Brought]:
+    def listed(self) -> tuple[pa.Table, RowCounts]:
         """REPORTS, each file once, and what they brought; read again when it has changed."""
-        delta = self._delta_of_reports()
-        state = _state_of(delta)
+        delta = self._reports_delta()
+        state = _state_id(delta)
         if self._known is None or self._known[0] != state:
-            self._refuse_silent()
+            self._check_reports_log()
             once = "select distinct on (coalesce(digest, report)) * from ({0}) order by number, report"
-            reports = self._from_reports(delta, once)
-            self._known = state, reports, Brought(reports)
+            reports = self._query_reports(delta, once)
+            self._known = state, reports, RowCounts(reports)
         return self._known[1:]
 
-    def _refuse_silent(self) -> None:
+    def _check_reports_log(self) -> None:
         """Raise StoreError where REPORTS lost what its log said once: nothing else says which files there were."""
         if isinstance(self.folder, Path):  # An object is there whole or not at all.
             try:
-                _, problem = opened(self.folder / tables.REPORTS.name)
+                _, problem = open_table(self.folder / tables.REPORTS.name)
             except (DeltaError, OSError) as error:
-                raise self.damaged(tables.REPORTS, error) from error
+                raise self.damage_error(tables.REPORTS, error) from error
             if problem:
-                raise self.damaged(tables.REPORTS, ValueError(problem))
+                raise self.damage_error(tables.REPORTS, ValueError(problem))
 
-    def digests(self) -> dict[str, str]:
+    def digests_by_report(self) -> dict[str, str]:
         """All reports that REPORTS names, each with the digest of its file: of one file there may be several."""
         question = "select report, coalesce(digest, report) as digest from ({0})"
-        rows = self._from_reports(self._delta_of_reports(), question)
+        rows = self._query_reports(self._reports_delta(), question)
         return dict(zip(rows["report"].to_pylist(), rows["digest"].to_pylist(), strict=True))
 
-    def every_report(self, delta: DeltaTable) -> pa.Table:
+    def all_report_rows(self, delta: DeltaTable) -> pa.Table:
         """All rows of REPORTS as it is in one version, each import of a file; in the kinds of today."""
-        return self._from_reports(delta, "{0}").cast(schema(tables.REPORTS))
+        return self._query_reports(delta, "{0}").cast(arrow_schema(tables.REPORTS))
 
-    def _from_reports(self, delta: DeltaTable | None, question: str) -> pa.Table:
+    def _query_reports(self, delta: DeltaTable | None, query: str) -> pa.Table:
         """Rows of an SQL question to REPORTS."""
         try:
-            with contextlib.closing(connected()) as connection:
+            with contextlib.closing(open_connection()) as connection:
                 rows = self.stored(connection, tables.REPORTS, delta)
                 connection.register("stored", rows)
-                columns = columns_of(tables.REPORTS, rows.columns, "stored")
-                return connection.sql(question.format(columns)).to_arrow_table()
+                columns = select_columns_sql(tables.REPORTS, rows.columns, "stored")
+                return connection.sql(query.format(columns)).to_arrow_table()
         except (OSError, duckdb.Error) as error:
-            raise self.damaged(tables.REPORTS, error) from error
+            raise self.damage_error(tables.REPORTS, error) from error
 
     def stored(
         self,
@@ -289,8 +314,8 @@ class Store:
     ) -> duckdb.DuckDBPyRelation:
         """The rows of a table as they are stored, of all accounts or some; none where there is no such table yet."""
         if delta is None:
-            return connection.from_arrow(schema(table).empty_table())
-        return rows_in(connection, self.folder / table.name, delta, accounts)
+            return connection.from_arrow(arrow_schema(table).empty_table())
+        return scan_table(connection, self.folder / table.name, delta, accounts)
 
     @contextlib.contextmanager
     def reading(self, table: tables.Table) -> Iterator[None]:
@@ -298,32 +323,37 @@ class Store:
         try:
             yield
         except (OSError, pa.ArrowException, duckdb.Error) as error:
-            raise self.damaged(table, error) from error
+            raise self.damage_error(table, error) from error
 
-    def _delta_of_reports(self) -> DeltaTable | None:
+    def _reports_delta(self) -> DeltaTable | None:
         """REPORTS at the version that is read. Raises StoreError for one that there is not."""
         newest = self.delta(tables.REPORTS)
-        if newest is None or self._at is None:
+        if newest is None or self._pinned_version is None:
             return newest
-        if not 0 <= self._at <= newest.version():
-            raise StoreError(f"{self.folder} has no version {self._at}; it has 0 to {newest.version()}.")
+        if not 0 <= self._pinned_version <= newest.version():
+            raise StoreError(f"{self.folder} has no version {self._pinned_version}; it has 0 to {newest.version()}.")
         try:
-            held = newest if newest.version() == self._at else self.delta(tables.REPORTS, self._at)
+            held = (
+                newest if newest.version() == self._pinned_version else self.delta(tables.REPORTS, self._pinned_version)
+            )
         except StoreError as error:
-            raise self._is_past(f"its log has lost that state ({error.__cause__})") from error
+            raise self._unreadable_version_error(f"its log has lost that state ({error.__cause__})") from error
         if held is None:
-            first = purged_before(self.folder / tables.REPORTS.name)
-            raise self._is_past("its log has lost that state" if first is None else _PURGED.format(first))
-        if self._as is not None and _state_of(held) != self._as:
+            first = first_version_after_purge(self.folder / tables.REPORTS.name)
+            raise self._unreadable_version_error(
+                "its log has lost that state" if first is None else _PURGED_REASON.format(first)
+            )
+        if self._pinned_state is not None and _state_id(held) != self._pinned_state:
             raise StoreError(
-                f"{self.folder} was mended while it was open; its version {self._at} is another. Begin again."
+                f"{self.folder} was mended while it was open; its version {self._pinned_version} is another. "
+                "Begin again."
             )
         return held
 
-    def _is_past(self, why: str) -> StoreError:
+    def _unreadable_version_error(self, reason: str) -> StoreError:
         """What is to be said of a version that cannot be read, where newer ones can."""
         return StoreError(
-            f"Version {self._at} of {self.folder} cannot be read any more: {why}. Newer versions can: "
+            f"Version {self._pinned_version} of {self.folder} cannot be read any more: {reason}. Newer versions can: "
             f"python -m healthkit store versions --data {self.folder}"
         )
 
@@ -342,21 +372,21 @@ class Store:
 
     def version(self) -> int:
         """The version of REPORTS: the number that names a state of the store."""
-        delta = self._delta_of_reports()
+        delta = self._reports_delta()
         return -1 if delta is None else delta.version()
 
     def state(self) -> str:
         """A name for what is held: the version and, for its number may come again after a repair, a digest of the files
         in which REPORTS stands."""
-        return _state_of(self._delta_of_reports())
+        return _state_id(self._reports_delta())
 
-    def pinned(self) -> Store:
+    def pin_version(self) -> Store:
         """The store as it is now: what is imported later is not seen. One that is not there yet is itself."""
-        delta = self._delta_of_reports()
-        if delta is None or self._at is not None:
+        delta = self._reports_delta()
+        if delta is None or self._pinned_version is not None:
             return self
         held = Store(self.folder, delta.version())
-        held._as = _state_of(delta)
+        held._pinned_state = _state_id(delta)
         return held
 
     def must_exist(self) -> None:
@@ -367,7 +397,9 @@ class Store:
                 f"python -m healthkit import PATH --data {self.folder}"
             )
 
-    def ledger(self, accounts: Iterable[str] | None = None, only: Collection[tables.Table] = tables.RAW) -> Ledger:
+    def ledger(
+        self, accounts: Iterable[str] | None = None, only: Collection[tables.Table] = tables.RAW_TABLES
+    ) -> Ledger:
         """The raw tables as they are known now, of all accounts or some.
 
         With `only` some tables are read, and the others and COVERAGE are empty. Raises StoreError for an account that
@@ -377,28 +409,28 @@ class Store:
         wanted = None if accounts is None else list(dict.fromkeys(accounts))
         if wanted is not None:
             self.check_accounts(wanted, self.accounts())
-        connection, (reports, brought) = connected(), self.listed()
+        connection, (reports, brought) = open_connection(), self.listed()
         connection.register("taken", reports)
-        connection.execute(PLACES.format("taken"))
-        for table in tables.RAW:
+        connection.execute(REPORT_PLACES_SQL.format("taken"))
+        for table in tables.RAW_TABLES:
             try:
                 if table in only:
                     self._read(connection, table, wanted, brought)
                 else:
-                    connection.register(f"none_{table.name}", schema(table).empty_table())
+                    connection.register(f"none_{table.name}", arrow_schema(table).empty_table())
                     connection.execute(f"create temp table {table.name} as select * from none_{table.name}")
             except (OSError, pa.ArrowInvalid, duckdb.Error) as error:
-                raise self.damaged(table, error) from error
-        if len(only) < len(tables.RAW):
-            return ledger_in(connection, schema(tables.COVERAGE).empty_table().to_pandas())
+                raise self.damage_error(table, error) from error
+        if len(only) < len(tables.RAW_TABLES):
+            return ledger_from_connection(connection, arrow_schema(tables.COVERAGE).empty_table().to_pandas())
         mark_restored_orders(connection)
-        connection.execute(REMOVED)
-        connection.execute(ADD_SETTLED_DEFECTS)
-        return ledger_in(connection, coverage_in(connection))
+        connection.execute(MARK_REMOVED_RATINGS_SQL)
+        connection.execute(ADD_SETTLED_DEFECTS_SQL)
+        return ledger_from_connection(connection, build_coverage(connection))
 
     def check_accounts(self, wanted: Iterable[str], known: Sequence[str]) -> None:
         """Raise StoreError, naming those there are, for an account that is not known."""
-        refuse_unknown(wanted, known, self.folder)
+        refuse_unknown_accounts(wanted, known, self.folder)
 
     def files(self, account: str) -> int:
         """How many raw files the figures of an account stand on."""
@@ -410,7 +442,7 @@ class Store:
         connection: duckdb.DuckDBPyConnection,
         table: tables.Table,
         accounts: list[str] | None,
-        brought: Brought,
+        row_counts: RowCounts,
     ) -> None:
         """The rows of taken reports as the DuckDB tables `raw_…` (as stored) and the table's name (as known now).
 
@@ -420,18 +452,18 @@ class Store:
         rows = self.stored(connection, table, delta, accounts)
         connection.register(f"stored_{table.name}", rows)
         connection.execute(
-            f"create temp table raw_{table.name} as select held.*, {NEWER} as newer "
-            f"from ({columns_of(table, rows.columns, f'stored_{table.name}')}) held join places using (report)"
+            f"create temp table raw_{table.name} as select held.*, {RECENCY_SQL} as newer "
+            f"from ({select_columns_sql(table, rows.columns, f'stored_{table.name}')}) held join places using (report)"
         )
-        self._refuse_lost(connection, table, accounts, brought, delta, f"raw_{table.name}")
-        connection.execute(newest(table))
+        self._check_no_rows_missing(connection, table, accounts, row_counts, delta, f"raw_{table.name}")
+        connection.execute(merge_rows_sql(table))
 
-    def _refuse_lost(
+    def _check_no_rows_missing(
         self,
         connection: duckdb.DuckDBPyConnection,
         table: tables.Table,
         accounts: Collection[str] | None,
-        brought: Brought,
+        row_counts: RowCounts,
         delta: DeltaTable | None,
         rows: str,
     ) -> None:
@@ -439,31 +471,35 @@ class Store:
 
         def lost(wanted: Mapping[str, int], rows: str) -> set[str]:
             counted = f"select report, count(*) from {rows} group by report"
-            return lacking(wanted, dict(connection.execute(counted).fetchall())) if wanted else set()
+            return reports_with_missing_rows(wanted, dict(connection.execute(counted).fetchall())) if wanted else set()
 
-        missing = lost(brought.of(table.name, accounts), rows)
-        if accounts is not None and (of_many := brought.of_many(table.name)):
+        missing = lost(row_counts.of(table.name, accounts), rows)
+        if accounts is not None and (of_many := row_counts.expected_rows_multi_account(table.name)):
             # Of a file of many accounts the rows of others count too.
             connection.register("everywhere", self.stored(connection, table, delta))
             missing |= lost(of_many, "everywhere")
         if missing:
-            raise self._lacks(table, missing)
+            raise self._missing_rows_error(table, missing)
 
-    def _lacks(self, table: tables.Table, lost: Collection[str]) -> StoreError:
+    def _missing_rows_error(self, table: tables.Table, missing_reports: Collection[str]) -> StoreError:
         """What is to be said where rows of raw files are not there."""
-        if not Store(self.folder).digests().keys() & lost:
-            if self._at is None:
+        if not Store(self.folder).digests_by_report().keys() & missing_reports:
+            if self._pinned_version is None:
                 return StoreError(f"{self.folder} was changed while this question ran. Run it again.")
-            if (first := purged_before(self.folder / tables.REPORTS.name)) is not None and self._at < first:
-                return self._is_past(_PURGED.format(first))
-            return self._is_past(f"a repair has since forgotten {raw_files(len(lost))} of it")
-        return self.damaged(table, ValueError(f"it lacks rows of {raw_files(len(lost))}"))
+            if (
+                first := first_version_after_purge(self.folder / tables.REPORTS.name)
+            ) is not None and self._pinned_version < first:
+                return self._unreadable_version_error(_PURGED_REASON.format(first))
+            return self._unreadable_version_error(
+                f"a repair has since forgotten {format_file_count(len(missing_reports))} of it"
+            )
+        return self.damage_error(table, ValueError(f"it lacks rows of {format_file_count(len(missing_reports))}"))
 
     def accounts(self) -> list[str]:
         """The accounts that have orders here, in the order of their names."""
         return [row[0] for row in self._ask("select distinct account from held order by 1")]
 
-    def accounts_of(self, reports: Iterable[str]) -> list[str]:
+    def accounts_in_reports(self, reports: Iterable[str]) -> list[str]:
         """The accounts of whose orders some of the taken reports tell."""
         asked = pa.table({"report": pa.array(list(reports), pa.string())})
         question = "select distinct account from held semi join asked using (report) order by 1"
@@ -473,7 +509,7 @@ class Store:
         """All accounts or some, in groups whose tables fit into memory together: each group is one question to the
         store, for reading it costs the same for one account as for fifty."""
         rows = dict(self._ask("select account, count(*) from held group by account order by account"))
-        return list(grouped(list(rows) if accounts is None else list(dict.fromkeys(accounts)), rows))
+        return list(group_by_row_count(list(rows) if accounts is None else list(dict.fromkeys(accounts)), rows))
 
     def marketplaces(self, account: str | None = None) -> list[str]:
         """The marketplaces of the orders here, or of one account's, in the order of their codes."""
@@ -498,7 +534,7 @@ class Store:
         )
         return dict(self._ask(question, [account], asked=asked))
 
-    def orders_of(self, reports: Iterable[str], accounts: list[str] | None = None) -> tuple[int, int]:
+    def count_orders_in_reports(self, reports: Iterable[str], accounts: list[str] | None = None) -> tuple[int, int]:
         """How many orders some of the taken reports tell of, and of how many of these other reports tell too."""
         wanted = pa.table({"report": pa.array(list(reports), pa.string())})
         key = "account, marketplace, order_id"
@@ -511,29 +547,29 @@ class Store:
         [(many, known_otherwise)] = self._ask(question, accounts, asked=wanted)
         return many, known_otherwise
 
-    def _ask(self, question: str, accounts: list[str] | None = None, **frames: pa.Table) -> list[tuple[Any, ...]]:
+    def _ask(self, query: str, accounts: list[str] | None = None, **frames: pa.Table) -> list[tuple[Any, ...]]:
         """Rows of an SQL question to ORDERS as `held`: the stored rows of taken reports, of all accounts or some."""
         reports, brought = self.listed()  # First: the rows of what is named there are there already.
         delta = self.delta(tables.ORDERS)
         try:
-            with contextlib.closing(connected()) as connection:
+            with contextlib.closing(open_connection()) as connection:
                 for name, frame in {"taken": reports, **frames}.items():
                     connection.register(name, frame)
                 connection.register("stored", self.stored(connection, tables.ORDERS, delta, accounts))
                 connection.execute("create temp view held as select * from stored semi join taken using (report)")
-                self._refuse_lost(connection, tables.ORDERS, accounts, brought, delta, "held")
-                return connection.execute(question).fetchall()
+                self._check_no_rows_missing(connection, tables.ORDERS, accounts, brought, delta, "held")
+                return connection.execute(query).fetchall()
         except (OSError, pa.ArrowException, duckdb.Error) as error:
-            raise self.damaged(tables.ORDERS, error) from error
+            raise self.damage_error(tables.ORDERS, error) from error
 
 
-def _owned_by(place: Path) -> str:
+def _owner_phrase(path: Path) -> str:
     """Whose a file is, in words; empty where that is not known."""
-    owner = owner_of(place)
+    owner = file_owner(path)
     return f", which belongs to {owner}" if owner else ""
 
 
-def _state_of(delta: DeltaTable | None) -> str:
+def _state_id(delta: DeltaTable | None) -> str:
     """The name of a state of REPORTS."""
     if delta is None:
         return "-1"
@@ -541,7 +577,7 @@ def _state_of(delta: DeltaTable | None) -> str:
     return f"{delta.version()}-{hashlib.sha256('/'.join(files).encode()).hexdigest()[:8]}"
 
 
-def grouped(names: list[str], rows: Mapping[str, int]) -> Iterator[list[str]]:
+def group_by_row_count(accounts: list[str], rows: Mapping[str, int]) -> Iterator[list[str]]:
     """Accounts in groups of so many rows of orders, or one alone that has more.
 
     >>> list(grouped(["a", "b", "c"], {"a": 900_000, "b": 200_000, "c": 300_000}))
@@ -549,8 +585,8 @@ def grouped(names: list[str], rows: Mapping[str, int]) -> Iterator[list[str]]:
     """
     group: list[str] = []
     held = 0
-    for name in names:
-        if group and held + rows.get(name, 0) > AT_ONCE:
+    for name in accounts:
+        if group and held + rows.get(name, 0) > GROUP_ROWS:
             yield group
             group, held = [], 0
         group.append(name)
@@ -559,13 +595,13 @@ def grouped(names: list[str], rows: Mapping[str, int]) -> Iterator[list[str]]:
         yield group
 
 
-def _portions(table: tables.Table, parts: Iterable[Rows]) -> Iterator[pa.Table]:
+def _append_batches(table: tables.Table, parts: Iterable[RowSource]) -> Iterator[pa.Table]:
     """The rows of one table that several files hold, in its kinds, as many together as are appended at once."""
-    columns = schema(table)
+    columns = arrow_schema(table)
     waiting: list[pa.RecordBatch] = []
     many = 0
     for batch in (batch.cast(columns) for part in parts for batch in part.to_batches()):
-        if many and many + batch.num_rows > APPENDED:
+        if many and many + batch.num_rows > APPEND_ROWS:
             yield pa.Table.from_batches(waiting)
             waiting, many = [], 0
         waiting.append(batch)
@@ -574,7 +610,7 @@ def _portions(table: tables.Table, parts: Iterable[Rows]) -> Iterator[pa.Table]:
         yield pa.Table.from_batches(waiting)
 
 
-def refuse_unknown(wanted: Iterable[str], known: Sequence[str], folder: Folder) -> None:
+def refuse_unknown_accounts(wanted: Iterable[str], known: Sequence[str], folder: Folder) -> None:
     """Raise StoreError, naming those there are, for an account that is not known."""
     there = set(known)
     unknown = [account for account in wanted if account not in there]

@@ -10,5 +10,5 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "counts_cache",
         "removal",
     ],
-    submod_attrs={"workspace": ["DATA", "SAMPLE", "Desk", "choose"]},
+    submod_attrs={"workspace": ["USER_STORE", "SAMPLE_STORE", "Workspace", "find_store_folder"]},
 )

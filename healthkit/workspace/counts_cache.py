@@ -23,72 +23,78 @@ from healthkit import store
 from healthkit.files import marked_folders
 from healthkit.metrics import definitions as metrics
 from healthkit.metrics import exposure
-from healthkit.metrics.exposure import Counts, Track
-from healthkit.metrics.policy import Rule, files
+from healthkit.metrics.exposure import Counts, ProgressTracker
+from healthkit.metrics.policy import Rule, find_policy_files
 from healthkit.schema import tables
 from healthkit.store import Store, StoreError
 
 _LOG = logging.getLogger(__name__)
 
-NAMES = ("exposure", "faults", "coverage", "unknown")
-FILES = re.compile("|".join(rf"{name}\.parquet" for name in NAMES))
+TABLE_NAMES = ("exposure", "faults", "coverage", "unknown")
+CACHE_FILES = re.compile("|".join(rf"{name}\.parquet" for name in TABLE_NAMES))
 """All that a folder of counts holds beside its marker."""
-WRITING = ".writing-"
+TEMP_PREFIX = ".writing-"
 """Counts on their way into a folder of their own."""
-NAMED = re.compile(r"v(-1|\d+-[0-9a-f]{8})-[0-9a-f]{12}")
+FOLDER_PATTERN = re.compile(r"v(-1|\d+-[0-9a-f]{8})-[0-9a-f]{12}")
 """How a folder of counts is named: the state of the store, and a digest of what they depend on besides."""
 
-RulesOf = Callable[[Iterable[str]], list[Rule]]
+RulesLookup = Callable[[Iterable[str]], list[Rule]]
 """Every rule that some marketplaces ever had."""
 
 
-def places_of(store: Store, more: Iterable[str] = ()) -> list[Path]:
+def cache_folders(store: Store, extra_policies: Iterable[str] = ()) -> list[Path]:
     """The folders where the counts of a store may stand, the best first: beside it, and in the user's cache.
 
     They are named by the state of the store, of the rules and of the code that counts. `more` are paths of rules beside
     those of the kit.
     """
-    name = f"v{store.state()}-{_digest(more)}"
-    return [place.resolve() / "counts" / name for place in store.besides]
+    name = f"v{store.state()}-{_digest(extra_policies)}"
+    return [place.resolve() / "counts" / name for place in store.cache_folders]
 
 
-def _digest(more: Iterable[str]) -> str:
+def _digest(extra_policies: Iterable[str]) -> str:
     """What the counts depend on besides the store: the rules there are, and the code that counts."""
-    rules = [*files().values(), *map(Path, more)]
+    rules = [*find_policy_files().values(), *map(Path, extra_policies)]
     code = [Path(module.__file__ or "") for module in (metrics, exposure, tables)]
     code += sorted(Path(store.__file__ or "").parent.glob("*.py"))
     return hashlib.sha256(b"\0".join(path.read_bytes() for path in [*code, *rules])).hexdigest()[:12]
 
 
-def counts(store: Store, places: list[Path], rules_of: RulesOf, track: Track = iter) -> tuple[Counts, Path | None]:
+def load_or_count(
+    store: Store, folders: list[Path], rules_of: RulesLookup, track: ProgressTracker = iter
+) -> tuple[Counts, Path | None]:
     """The counts of all accounts of a store, and in which of `places` they stand now; None where none takes them.
 
     `track` follows what is counted.
     """
-    for place in places:
-        found = read(place)
+    for place in folders:
+        found = read_counts(place)
         if found is not None:
             _LOG.debug("counts read from %s", place)
             return found, place
-    made = _brought_up(store, places, rules_of, track) or _made(store, store.groups(), rules_of, track)
-    return made, _keep(store, places, made)
+    made = _update_older_counts(store, folders, rules_of, track) or _count_groups(
+        store, store.groups(), rules_of, track
+    )
+    return made, _save_counts(store, folders, made)
 
 
-def _made(held: Store, groups: list[list[str]], rules_of: RulesOf, track: Track) -> Counts:
+def _count_groups(opened: Store, groups: list[list[str]], rules_of: RulesLookup, track: ProgressTracker) -> Counts:
     """All counts again, group by group."""
-    rules = rules_of(held.marketplaces())
+    rules = rules_of(opened.marketplaces())
     _LOG.info("counting %d accounts in %d groups", sum(map(len, groups)), len(groups))
     # Of several groups the groups are followed, of one its metrics.
     outer, inner = (track, iter) if len(groups) > 1 else (iter, track)
-    parts = [exposure.count(held.ledger(group), rules, inner) for group in outer(groups)]
-    return _together(parts) if parts else exposure.count(held.ledger(), rules)
+    parts = [exposure.count_orders(opened.ledger(group), rules, inner) for group in outer(groups)]
+    return _concat_counts(parts) if parts else exposure.count_orders(opened.ledger(), rules)
 
 
-def _brought_up(store: Store, places: list[Path], rules_of: RulesOf, track: Track) -> Counts | None:
+def _update_older_counts(
+    store: Store, folders: list[Path], rules_of: RulesLookup, track: ProgressTracker
+) -> Counts | None:
     """The newest kept counts, with those accounts counted again that changed since; None where none can be used."""
-    for state, place in _older(places):
-        older = read(place)
-        changed = _changed(store, state)
+    for state, place in _find_older_counts(folders):
+        older = read_counts(place)
+        changed = _changed_accounts(store, state)
         if older is None or changed is None:
             continue
         if set(older.coverage["marketplace"]) != set(store.marketplaces()):
@@ -99,21 +105,21 @@ def _brought_up(store: Store, places: list[Path], rules_of: RulesOf, track: Trac
         _LOG.info("counts of state %s stand for all but %d accounts", state, len(again))
         if len(again) > len(there) // 2:
             return None
-        parts = [_made(store, store.groups(again), rules_of, track)] if again else []
-        return _together([stand, *parts])
+        parts = [_count_groups(store, store.groups(again), rules_of, track)] if again else []
+        return _concat_counts([stand, *parts])
     return None
 
 
-def _older(places: list[Path]) -> list[tuple[str, Path]]:
+def _find_older_counts(folders: list[Path]) -> list[tuple[str, Path]]:
     """The states of the store whose counts are kept for the same rules, newest first, each with its folder."""
     found = []
-    for place in places:
+    for place in folders:
         digest = place.name.rpartition("-")[2]
         with contextlib.suppress(OSError):
             found += [
                 (name.removeprefix("v").removesuffix(f"-{digest}"), place.with_name(name))
                 for name in os.listdir(place.parent)
-                if NAMED.fullmatch(name) and name.endswith(f"-{digest}")
+                if FOLDER_PATTERN.fullmatch(name) and name.endswith(f"-{digest}")
             ]
     return sorted(found, key=lambda one: _version_of(one[0]), reverse=True)
 
@@ -123,13 +129,13 @@ def _version_of(state: str) -> int:
     return int(number) if number.isdigit() else -1
 
 
-def _changed(held: Store, state: str) -> set[str] | None:
+def _changed_accounts(opened: Store, state: str) -> set[str] | None:
     """The accounts of which a file came or went since an older state of a store; None where that cannot be told."""
-    then = Store(held.folder, _version_of(state))
+    then = Store(opened.folder, _version_of(state))
     try:
         if then.state() != state:
             return None
-        before, now = then.reports(), held.reports()
+        before, now = then.reports(), opened.reports()
     except StoreError:
         return None
     came = now[~now["report"].isin(before["report"])]
@@ -137,114 +143,116 @@ def _changed(held: Store, state: str) -> set[str] | None:
     if went["account"].isna().any():
         return None  # A file of many accounts, whose rows are not read any more.
     of_many = came.loc[came["account"].isna(), "report"]
-    return {*came["account"].dropna(), *went["account"], *(held.accounts_of(of_many) if len(of_many) else ())}
+    return {*came["account"].dropna(), *went["account"], *(opened.accounts_in_reports(of_many) if len(of_many) else ())}
 
 
-def _together(parts: list[Counts]) -> Counts:
+def _concat_counts(parts: list[Counts]) -> Counts:
     """Counts of several groups of accounts as one, account by account; the parts are used up."""
     frames = []
-    for name in NAMES:
-        rows = exposure.stacked([exposure.used_up(getattr(part, name)) for part in parts])
-        frames.append(pd.DataFrame(exposure.taken(rows, np.argsort(rows["account"].codes, kind="stable")), copy=False))
+    for name in TABLE_NAMES:
+        rows = exposure.concat_rows([exposure.pop_columns(getattr(part, name)) for part in parts])
+        frames.append(
+            pd.DataFrame(exposure.take_rows(rows, np.argsort(rows["account"].codes, kind="stable")), copy=False)
+        )
     return Counts(*frames)
 
 
-def read(place: Path) -> Counts | None:
+def read_counts(folder: Path) -> Counts | None:
     """Counts as kept, or None where there are none."""
     try:
-        if not place.is_dir():
+        if not folder.is_dir():
             return None
-        frames = (pd.read_parquet(place / f"{name}.parquet") for name in NAMES)
-        return Counts(*(exposure.categorised(frame) for frame in frames))
+        frames = (pd.read_parquet(folder / f"{name}.parquet") for name in TABLE_NAMES)
+        return Counts(*(exposure.restore_dtypes(frame) for frame in frames))
     except (OSError, ValueError):
         # Cut off, half removed, or another user's: it is counted again and written again.
         return None
 
 
-def _keep(store: Store, places: list[Path], counts: Counts) -> Path | None:
+def _save_counts(store: Store, folders: list[Path], counts: Counts) -> Path | None:
     """Keep counts for the next question, in the first of the places that takes them; where nothing can be written,
     nothing is kept, and that is slower the next time."""
-    for place in places:
+    for place in folders:
         try:
-            write(place, counts)
+            write_counts(place, counts)
         except OSError as error:
-            _LOG.log(logging.WARNING if place == places[-1] else logging.INFO, "no counts at %s: %s", place, error)
+            _LOG.log(logging.WARNING if place == folders[-1] else logging.INFO, "no counts at %s: %s", place, error)
             continue
         # After a purge no counts of an older version may stay on disk, also none that were made meanwhile.
         try:
             store.state()
         except StoreError:
-            marked_folders.remove(place, FILES)
+            marked_folders.remove(place, CACHE_FILES)
             return None
         return place
     return None
 
 
-def clear(folder: store.Folder) -> int:
+def clear_cache(folder: store.Folder) -> int:
     """Remove all counts that were kept of a store; how many folders of them there were.
 
     Only what the kit wrote is removed: folders that are named as those of counts and marked, and its files in them.
     """
     found = 0
-    for beside in store.locations.besides(folder):
+    for beside in store.locations.cache_folders(folder):
         place = beside / "counts"
         for path in sorted(place.iterdir()) if place.is_dir() and not place.is_symlink() else ():
-            if NAMED.fullmatch(path.name) or path.name.startswith(WRITING):
-                found += marked_folders.remove(path, FILES)
+            if FOLDER_PATTERN.fullmatch(path.name) or path.name.startswith(TEMP_PREFIX):
+                found += marked_folders.remove(path, CACHE_FILES)
     return found
 
 
-def remaining(folder: store.Folder) -> list[Path]:
+def list_foreign_files(folder: store.Folder) -> list[Path]:
     """The files below the folders of counts of a store: after `clear`, those that are not proven to be the kit's."""
-    places = [beside / "counts" for beside in store.locations.besides(folder)]
+    places = [beside / "counts" for beside in store.locations.cache_folders(folder)]
     return [path for place in places if place.is_dir() for path in sorted(place.rglob("*")) if not path.is_dir()]
 
 
-def write(place: Path, counts: Counts) -> None:
+def write_counts(folder: Path, counts: Counts) -> None:
     """Write counts, and remove those of older states of the store, as far as the kit wrote them.
 
     They appear whole or not at all: written aside first, then moved into place. Raises OSError where nothing can be
     written, or where another folder stands in their place.
     """
-    _make_private(place.parent)
-    marked_folders.sweep(place.parent, {WRITING: FILES})
+    _make_counts_folder(folder.parent)
+    marked_folders.remove_abandoned(folder.parent, {TEMP_PREFIX: CACHE_FILES})
     # Whoever may read the store may read its counts.
-    aside = marked_folders.make(place.parent, WRITING, 0o777)
+    aside = marked_folders.make(folder.parent, TEMP_PREFIX, 0o777)
     try:
-        write_files(aside, counts)
-        _remove_others(place)
-        marked_folders.release(aside)
-        if place.exists() and not marked_folders.is_marked(place):
-            raise FileExistsError(17, "a folder that is not healthkit's stands there", str(place))
+        write_parquet_files(aside, counts)
+        _remove_others(folder)
+        marked_folders.unlock(aside)
+        if folder.exists() and not marked_folders.is_marked(folder):
+            raise FileExistsError(17, "a folder that is not healthkit's stands there", str(folder))
         # Another process may keep the same counts in the meantime; theirs are as good.
         with contextlib.suppress(OSError):
-            os.replace(aside, place)
+            os.replace(aside, folder)
     finally:
-        marked_folders.remove(aside, FILES)
+        marked_folders.remove(aside, CACHE_FILES)
 
 
-def write_files(folder: Path, counts: Counts) -> None:
+def write_parquet_files(folder: Path, counts: Counts) -> None:
     """Write counts into a folder, which is made if need be."""
     folder.mkdir(exist_ok=True)
-    for name in NAMES:
+    for name in TABLE_NAMES:
         getattr(counts, name).to_parquet(folder / f"{name}.parquet")
 
 
-def _make_private(folder: Path) -> None:
+def _make_counts_folder(folder: Path) -> None:
     """Make the folder for counts; in the user's cache, its own is for the user alone."""
     if not folder.parent.is_dir():
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.mkdir(exist_ok=True)
 
 
-def _remove_others(place: Path) -> None:
+def _remove_others(folder: Path) -> None:
     """Remove the counts of other states of the store, and those in `place` that cannot be read.
 
     What is not named as counts are, is not marked, holds other files, or is a symbolic link, is the user's and stays.
     """
-    if place.parent.is_symlink():
+    if folder.parent.is_symlink():
         return
-    version = place.name.split("-")[0]
-    for name in os.listdir(place.parent):
-        if NAMED.fullmatch(name) and (name == place.name or not name.startswith(f"{version}-")):
-            marked_folders.remove(place.with_name(name), FILES)
+    version = folder.name.split("-")[0]
+    for name in os.listdir(folder.parent):
+        if FOLDER_PATTERN.fullmatch(name) and (name == folder.name or not name.startswith(f"{version}-")):
+            marked_folders.remove(folder.with_name(name), CACHE_FILES)

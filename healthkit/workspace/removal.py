@@ -8,16 +8,16 @@ from pathlib import Path
 
 from healthkit import store
 from healthkit.files import temp_folders
-from healthkit.store import Purged, Removal, Store
+from healthkit.store import PurgeResult, Removal, Store
 from healthkit.workspace import counts_cache
 
-__all__ = ["Purged", "Removal", "find", "pages_of", "purge", "remove"]
+__all__ = ["PurgeResult", "Removal", "find_pages", "find_removal", "purge", "remove"]
 
-find = store.find_removal
+find_removal = store.find_removal
 remove = store.remove
 
 
-def purge(stored: Store, removal: Removal, reports: Iterable[Path] = ()) -> Purged:
+def purge(opened_store: Store, removal: Removal, report_folders: Iterable[Path] = ()) -> PurgeResult:
     """Remove raw files from every version of a store, from its counts and from disk.
 
     No older version of the store can be read afterwards. Not reached: copies elsewhere (backups, snapshots of the
@@ -25,28 +25,33 @@ def purge(stored: Store, removal: Removal, reports: Iterable[Path] = ()) -> Purg
     folders, and in these folders of reports, goes too. Files that are not proven to be the kit's stay, and are named.
     Raises StoreError (see `store.purge`). A purge that was killed is finished by running it again.
     """
-    temp_folders.sweep()
-    for place in ([stored.folder] if isinstance(stored.folder, Path) else []) + _folders(reports):
-        temp_folders.sweep(place)
-    counts_cache.clear(stored.folder)
-    purged = store.purge(stored, removal)
+    temp_folders.remove_abandoned()
+    for place in ([opened_store.folder] if isinstance(opened_store.folder, Path) else []) + _report_folders(
+        report_folders
+    ):
+        temp_folders.remove_abandoned(place)
+    counts_cache.clear_cache(opened_store.folder)
+    purged = store.purge(opened_store, removal)
     # Again: a question that began before may have kept its counts in the meantime.
-    counts_cache.clear(stored.folder)
-    purged.left += counts_cache.remaining(stored.folder)
+    counts_cache.clear_cache(opened_store.folder)
+    purged.left += counts_cache.list_foreign_files(opened_store.folder)
     return purged
 
 
-def _folders(reports: Iterable[Path]) -> list[Path]:
+def _report_folders(report_folders: Iterable[Path]) -> list[Path]:
     """Folders of reports, and those of each month in them."""
     return [
-        place for folder in reports if folder.is_dir() for place in (folder, *filter(Path.is_dir, folder.iterdir()))
+        place
+        for folder in report_folders
+        if folder.is_dir()
+        for place in (folder, *filter(Path.is_dir, folder.iterdir()))
     ]
 
 
-def pages_of(accounts: Collection[str], reports: Iterable[Path]) -> list[Path]:
+def find_pages(accounts: Collection[str], report_folders: Iterable[Path]) -> list[Path]:
     """The pages of some accounts below folders of reports, as the data beside each page says."""
     found = []
-    for path in sorted({file for folder in reports if folder.is_dir() for file in folder.rglob("*.json")}):
+    for path in sorted({file for folder in report_folders if folder.is_dir() for file in folder.rglob("*.json")}):
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError):

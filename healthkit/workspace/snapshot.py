@@ -20,15 +20,15 @@ import pyarrow.compute as pc
 
 from healthkit.schema import tables
 from healthkit.schema.tables import Ledger
-from healthkit.store import Folder, Store, folder_of, refuse_unknown, schema
+from healthkit.store import Folder, Store, arrow_schema, parse_folder, refuse_unknown_accounts
 
-MARK = "excerpt.json"
-_PACKED = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
-_ALONE = pa.ipc.IpcReadOptions(use_threads=False)
+MANIFEST_NAME = "excerpt.json"
+_COMPRESSED = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
+_SINGLE_THREADED = pa.ipc.IpcReadOptions(use_threads=False)
 
 
 @dataclass(frozen=True)
-class Excerpt:
+class StoreSnapshot:
     """An excerpt of a store, opened; it answers what a report asks of a store."""
 
     place: Path
@@ -38,10 +38,10 @@ class Excerpt:
     number: int
 
     @classmethod
-    def opened(cls, place: Path) -> Excerpt:
+    def opened(cls, folder: Path) -> StoreSnapshot:
         """The excerpt in a folder."""
-        told = json.loads((place / MARK).read_text(encoding="utf-8"))
-        return cls(place, folder_of(told["store"]), Path(told["counts"]), told["accounts"], told["version"])
+        told = json.loads((folder / MANIFEST_NAME).read_text(encoding="utf-8"))
+        return cls(folder, parse_folder(told["store"]), Path(told["counts"]), told["accounts"], told["version"])
 
     def must_exist(self) -> None:
         """It does."""
@@ -56,38 +56,38 @@ class Excerpt:
 
     def check_accounts(self, wanted: Iterable[str], known: Iterable[str]) -> None:
         """Raise StoreError for an account that is not known."""
-        refuse_unknown(wanted, list(known), self.folder)
+        refuse_unknown_accounts(wanted, list(known), self.folder)
 
-    def ledger(self, accounts: Iterable[str] | None = None, only: Iterable[tables.Table] = tables.RAW) -> Ledger:
+    def ledger(self, accounts: Iterable[str] | None = None, only: Iterable[tables.Table] = tables.RAW_TABLES) -> Ledger:
         """The rows of one account, of some tables only or all. Raises StoreError for one that the excerpt lacks."""
         named = {table.name for table in only}
         wanted = list(self.held if accounts is None else accounts)
-        refuse_unknown(wanted, list(self.held), self.place)
+        refuse_unknown_accounts(wanted, list(self.held), self.place)
         parts = [self.place / self.held[account]["part"] for account in wanted]
         frames = {
-            table.name: _lazy([_read(part / f"{table.name}.arrow") for part in parts])
+            table.name: _lazy_frame([_read(part / f"{table.name}.arrow") for part in parts])
             if table.name in named
-            else _lazy([schema(table).empty_table()])
-            for table in tables.RAW
+            else _lazy_frame([arrow_schema(table).empty_table()])
+            for table in tables.RAW_TABLES
         }
         coverage = pd.concat([_read(part / "coverage.arrow").to_pandas() for part in parts], ignore_index=True)
         return Ledger(**frames, coverage=coverage)
 
 
-def is_excerpt(folder: Folder) -> TypeGuard[Path]:
+def is_snapshot(folder: Folder) -> TypeGuard[Path]:
     """Whether a folder holds an excerpt rather than a store."""
-    return isinstance(folder, Path) and (folder / MARK).is_file()
+    return isinstance(folder, Path) and (folder / MANIFEST_NAME).is_file()
 
 
-def write(store: Store, accounts: Iterable[str], counts: Path, folder: Path) -> None:
+def write_snapshot(store: Store, accounts: Iterable[str], counts: Path, folder: Path) -> None:
     """Write an excerpt of a store for some accounts; `counts` is the folder of the counts that go with it."""
     held: dict[str, dict[str, Any]] = {}
     reports = store.reports()["account"]
     files, shared = reports.value_counts().to_dict(), int(reports.isna().sum())
     for names in store.groups(accounts):
         ledger = store.ledger(names).in_memory()
-        frames = {table.name: nw.to_native(getattr(ledger, table.name).collect()) for table in tables.RAW}
-        places = {name: _places(frame) for name, frame in frames.items()}
+        frames = {table.name: nw.to_native(getattr(ledger, table.name).collect()) for table in tables.RAW_TABLES}
+        places = {name: _row_ranges(frame) for name, frame in frames.items()}
         for account in names:
             part = f"{len(held):06d}"
             held[account] = {"part": part, "files": shared + int(files.get(account, 0))}
@@ -100,10 +100,10 @@ def write(store: Store, accounts: Iterable[str], counts: Path, folder: Path) -> 
         "store": str(store.folder.resolve()), "counts": str(counts.resolve()), "version": store.version(),
         "accounts": held,
     }  # fmt: skip
-    (folder / MARK).write_text(json.dumps(told), encoding="utf-8")
+    (folder / MANIFEST_NAME).write_text(json.dumps(told), encoding="utf-8")
 
 
-def _places(frame: pa.Table) -> dict[str, tuple[int, int]]:
+def _row_ranges(frame: pa.Table) -> dict[str, tuple[int, int]]:
     """Where the rows of each account begin, and how many they are: the tables of a ledger are in the order of their
     keys, of which the account is the first."""
     counts = pc.value_counts(frame["account"])
@@ -113,15 +113,15 @@ def _places(frame: pa.Table) -> dict[str, tuple[int, int]]:
 
 
 def _write(table: pa.Table, path: Path) -> None:
-    with pa.ipc.new_file(path, table.schema, options=_PACKED) as file:
+    with pa.ipc.new_file(path, table.schema, options=_COMPRESSED) as file:
         file.write_table(table)
 
 
 def _read(path: Path) -> pa.Table:
     """A file read by this thread alone: whoever reads may be a fork."""
     with pa.OSFile(str(path)) as file:
-        return pa.ipc.open_file(file, options=_ALONE).read_all()
+        return pa.ipc.open_file(file, options=_SINGLE_THREADED).read_all()
 
 
-def _lazy(parts: list[pa.Table]) -> tables.Frame:
+def _lazy_frame(parts: list[pa.Table]) -> tables.Frame:
     return nw.from_native(pa.concat_tables(parts)).lazy()

@@ -19,47 +19,47 @@ from healthkit import store
 from healthkit.analysis import explain, outlook, reported_scores, scenarios, verdicts
 from healthkit.analysis.verdicts import AccountVerdict, Row
 from healthkit.ingest import downloads
-from healthkit.ingest.downloads import Advice
+from healthkit.ingest.downloads import DownloadAdvice
 from healthkit.metrics import exposure, scores
-from healthkit.metrics.evidence import Files
+from healthkit.metrics.evidence import FileCoverage
 from healthkit.metrics.exposure import Counts
-from healthkit.metrics.policy import Policy, PolicyError, Rule, for_marketplaces, judged_marketplaces, load
+from healthkit.metrics.policy import Policy, PolicyError, Rule, load, load_for_marketplaces, marketplaces_with_policy
 from healthkit.schema import tables
 from healthkit.schema.marketplaces import MARKETPLACES
 from healthkit.schema.tables import Ledger
 from healthkit.store import Store
 from healthkit.workspace import counts_cache
-from healthkit.workspace.snapshot import Excerpt, is_excerpt
+from healthkit.workspace.snapshot import StoreSnapshot, is_snapshot
 
-DATA = Path("data/store")
-SAMPLE = Path("data/sample_store")
-LARGE = 1_000_000
+USER_STORE = Path("data/store")
+SAMPLE_STORE = Path("data/sample_store")
+MAX_ORDERS_IN_MEMORY = 1_000_000
 """The tables of an account with more orders are not held in memory. [orders]"""
-FIGURES = (tables.READINGS, tables.VIOLATIONS)
+REPORTED_TABLES = (tables.READINGS, tables.VIOLATIONS)
 """The tables that hold the marketplace's own figures."""
-_READ: dict[Path, Counts] = {}
+_SNAPSHOT_COUNTS: dict[Path, Counts] = {}
 """The counts that go with the excerpt read last: they are the same for every report of a batch."""
-_LOOKOUTS: WeakKeyDictionary[Counts, dict[date, outlook.Lookout]] = WeakKeyDictionary()
+_FORECASTERS: WeakKeyDictionary[Counts, dict[date, outlook.Forecaster]] = WeakKeyDictionary()
 """What the futures of an evening share; it goes when its counts go."""
-PARTS = 8
+MAX_CACHED_SELECTIONS = 8
 """So many choices of accounts have their counts kept apart."""
 
 
-def choose(folder: str | Path | store.Bucket | None = None) -> store.Folder:
+def find_store_folder(folder: str | Path | store.Bucket | None = None) -> store.Folder:
     """The store to open: the one named, else the user's own, else the sample's where there is no other.
 
     Looked for here and in the folders above, for a notebook runs in its own folder.
     """
     if folder is not None:
-        return store.folder_of(folder)
+        return store.parse_folder(folder)
     for home in (Path(), *Path.cwd().parents):
-        for place in (home / DATA, home / SAMPLE):
+        for place in (home / USER_STORE, home / SAMPLE_STORE):
             if Store(place).exists():
                 return place
-    return DATA
+    return USER_STORE
 
 
-class Desk:
+class Workspace:
     """One store with its policies, ready for questions.
 
     `folder` is the store's; `policy` is the name (or YAML path) of one policy for every marketplace, instead
@@ -74,23 +74,27 @@ class Desk:
         policy: str | None = None,
         *,
         version: int | None = None,
-        track: exposure.Track = iter,
+        track: exposure.ProgressTracker = iter,
     ) -> None:
-        self._place, self._version = choose(folder), version
+        self._place, self._version = find_store_folder(folder), version
         self.policy_name = policy
         self._one = None if policy is None else load(policy)
         self._track = track
         self._parts: dict[tuple[str, ...], Counts] = {}
-        self._counts_at: Path | None = None
+        self._counts_found_in: Path | None = None
         self._ledgers: dict[str, Ledger] = {}
         self._figures: dict[tuple[str, ...] | None, Ledger] = {}
-        self._files: dict[tuple[str, str], Files] | None = None
+        self._files: dict[tuple[str, str], FileCoverage] | None = None
 
     @cached_property
-    def store(self) -> Store | Excerpt:
+    def store(self) -> Store | StoreSnapshot:
         """What is asked: a store as it was at the first question, for counts and rows must be of one state. What is
         imported later another desk sees."""
-        return Excerpt.opened(self._place) if is_excerpt(self._place) else Store(self._place, self._version).pinned()
+        return (
+            StoreSnapshot.opened(self._place)
+            if is_snapshot(self._place)
+            else Store(self._place, self._version).pin_version()
+        )
 
     @cached_property
     def counts(self) -> Counts:
@@ -99,40 +103,42 @@ class Desk:
         Raises StoreError where there is no store.
         """
         self.store.must_exist()
-        if not isinstance(self.store, Excerpt):
-            counts, self._counts_at = counts_cache.counts(self.store, self._counts_places, self._rules, self._track)
+        if not isinstance(self.store, StoreSnapshot):
+            counts, self._counts_found_in = counts_cache.load_or_count(
+                self.store, self._counts_folders, self._rules, self._track
+            )
             return counts
         place = self.store.counts
         # Forks inherit what their parent read.
-        if place not in _READ:
-            found = counts_cache.read(place)
+        if place not in _SNAPSHOT_COUNTS:
+            found = counts_cache.read_counts(place)
             if found is None:
                 raise store.StoreError(f"The counts that go with {self.store.place} are gone. Start the batch again.")
-            _READ.clear()
-            _READ[place] = found
-        return _READ[place]
+            _SNAPSHOT_COUNTS.clear()
+            _SNAPSHOT_COUNTS[place] = found
+        return _SNAPSHOT_COUNTS[place]
 
     @property
-    def counts_place(self) -> Path:
+    def counts_folder(self) -> Path:
         """The folder of the counts: one for each state of the store, of the rules and of the code that counts."""
-        return self._counts_at or self._counts_places[0]
+        return self._counts_found_in or self._counts_folders[0]
 
     @cached_property
-    def _counts_places(self) -> list[Path]:
+    def _counts_folders(self) -> list[Path]:
         """Where the counts of the store may stand, the best first."""
-        if isinstance(self.store, Excerpt):
+        if isinstance(self.store, StoreSnapshot):
             return [self.store.counts]
-        return counts_cache.places_of(self.store, self._one.files if self._one else ())
+        return counts_cache.cache_folders(self.store, self._one.files if self._one else ())
 
-    def saved_counts(self, work: Path, shared: bool) -> Path:
+    def ensure_counts_saved(self, work_folder: Path, for_other_machines: bool) -> Path:
         """The folder in which other processes find the counts; `work / "counts"`, written now, where there is none.
 
         `shared` says that other machines must reach it, which may see the folder of the store but no user's cache.
         """
-        counts, there = self.counts, self._counts_at
-        if there is None or (shared and there != self._counts_places[0]):
-            there = work / "counts"
-            counts_cache.write_files(there, counts)
+        counts, there = self.counts, self._counts_found_in
+        if there is None or (for_other_machines and there != self._counts_folders[0]):
+            there = work_folder / "counts"
+            counts_cache.write_parquet_files(there, counts)
         return there
 
     def _rules(self, codes: Iterable[str]) -> list[Rule]:
@@ -147,8 +153,8 @@ class Desk:
     def _policies(self, codes: Iterable[str]) -> Mapping[str, Policy]:
         if self._one is not None:
             return dict.fromkeys(codes, self._one)
-        judged = judged_marketplaces()
-        return for_marketplaces(code for code in codes if code in judged)
+        judged = marketplaces_with_policy()
+        return load_for_marketplaces(code for code in codes if code in judged)
 
     @property
     def unjudged(self) -> list[str]:
@@ -168,7 +174,7 @@ class Desk:
         if account not in self._ledgers:
             coverage = self.counts.coverage
             held = self.store.ledger([account])
-            small = int(coverage.loc[coverage["account"] == account, "orders"].sum()) <= LARGE
+            small = int(coverage.loc[coverage["account"] == account, "orders"].sum()) <= MAX_ORDERS_IN_MEMORY
             self._ledgers.clear()
             self._ledgers[account] = held.in_memory() if small else held
         return self._ledgers[account]
@@ -187,10 +193,10 @@ class Desk:
 
         Raises StoreError for an account that the store does not hold.
         """
-        counts = self.counts if accounts is None else self.counts_of(accounts)
+        counts = self.counts if accounts is None else self.counts_for_accounts(accounts)
         return scores.score(counts, self.policies, days, window=window, lag=lag, hindsight=hindsight, metrics=metrics)
 
-    def counts_of(self, accounts: Iterable[str]) -> Counts:
+    def counts_for_accounts(self, accounts: Iterable[str]) -> Counts:
         """The counts of some accounts; those asked for last are kept for their next question.
 
         Raises StoreError for an account that the store does not hold.
@@ -198,7 +204,7 @@ class Desk:
         wanted = tuple(dict.fromkeys(accounts))
         if wanted not in self._parts:
             self.store.check_accounts(wanted, self.accounts)
-            while len(self._parts) >= PARTS:
+            while len(self._parts) >= MAX_CACHED_SELECTIONS:
                 self._parts.pop(next(iter(self._parts)))
             self._parts[wanted] = self.counts.of(wanted)
         return self._parts[wanted]
@@ -236,12 +242,12 @@ class Desk:
 
     def orders_at_fault(self, row: pd.Series, *, hindsight: bool = False, since: date | None = None) -> pd.DataFrame:
         """The orders behind one row of SCORES, or behind all days since one (see `scores.orders_at_fault`)."""
-        counts, policy = self.counts_of([row["account"]]), self.policies[row["marketplace"]]
+        counts, policy = self.counts_for_accounts([row["account"]]), self.policies[row["marketplace"]]
         return scores.orders_at_fault(counts, row, policy, hindsight=hindsight, since=since)
 
     def bridge(self, row: pd.Series, before: date) -> explain.Bridge:
         """Why the rate of one row of SCORES moved since an earlier day (see `explain.bridge`)."""
-        counts = self.counts_of([row["account"]])
+        counts = self.counts_for_accounts([row["account"]])
         return explain.bridge(
             counts, self.policies[row["marketplace"]], row["account"], row["marketplace"], row["metric"], before,
             row["as_of"].date(), channel=row["channel"], window=int(row["window"]),
@@ -251,10 +257,10 @@ class Desk:
         """SCORES of the marketplace's own figures, as they stood on each of the days (see `reported.reported`)."""
         key = None if accounts is None else tuple(dict.fromkeys(accounts))
         if key not in self._figures:
-            while len(self._figures) >= PARTS:
+            while len(self._figures) >= MAX_CACHED_SELECTIONS:
                 self._figures.pop(next(iter(self._figures)))
-            self._figures[key] = self.store.ledger(key, FIGURES).in_memory()
-        return reported_scores.reported(self._figures[key], days, self.policies)
+            self._figures[key] = self.store.ledger(key, REPORTED_TABLES).in_memory()
+        return reported_scores.reported_scores(self._figures[key], days, self.policies)
 
     def shares_used(self, rows: pd.DataFrame) -> np.ndarray:
         """The share of what its target allows that each row of SCORES has used up; not a number where none is asked."""
@@ -267,15 +273,15 @@ class Desk:
                 used[places] = target.shares_used(counted[places], at_fault[places])
         return used
 
-    def files(self) -> dict[tuple[str, str], Files]:
+    def files(self) -> dict[tuple[str, str], FileCoverage]:
         """What the files of each account and marketplace tell of."""
         if self._files is None:
             rows = tables.records(self.counts.coverage)
-            self._files = {(row["account"], row["marketplace"]): Files.of(row) for row in rows}
+            self._files = {(row["account"], row["marketplace"]): FileCoverage.of(row) for row in rows}
         return self._files
 
     def verdicts(
-        self, day: date, accounts: Iterable[str] | None = None, *, as_known: bool = False
+        self, day: date, accounts: Iterable[str] | None = None, *, at_last_known_day: bool = False
     ) -> list[AccountVerdict]:
         """Where each account stands in each of its marketplaces on a day, by the worst known figure (see `verdicts`).
 
@@ -284,7 +290,9 @@ class Desk:
         """
         chosen = None if accounts is None else list(dict.fromkeys(accounts))
         figures = self.figures(day, chosen)
-        days = {pair: self.last_day_known(pair, day, figures) if as_known else day for pair in self._pairs(chosen)}
+        days = {
+            pair: self.last_day_known(pair, day, figures) if at_last_known_day else day for pair in self._pairs(chosen)
+        }
         ours: dict[tuple[str, str], list[Row]] = {}
         for on in sorted(set(days.values())):
             names = dict.fromkeys(pair[0] for pair, last_known in days.items() if last_known == on)
@@ -295,20 +303,20 @@ class Desk:
                     ours.setdefault(pair, []).append(row)
         return [self._verdict(pair, on, ours.get(pair, []), figures.get(pair, [])) for pair, on in days.items()]
 
-    def _verdict(self, pair: tuple[str, str], on: date, ours: list[Row], theirs: list[Row]) -> AccountVerdict:
+    def _verdict(self, pair: tuple[str, str], as_of: date, ours: list[Row], theirs: list[Row]) -> AccountVerdict:
         """The verdict on one account in one marketplace, of its figures on a day."""
         policy = self.policies[pair[1]]
-        evidence = verdicts.Evidence(self.counts_of([pair[0]]), self.files()[pair], pair, policy)
-        return verdicts.account_verdict(policy.on(on), ours, theirs, on, pair, evidence.reason)
+        evidence = verdicts.ReasonFinder(self.counts_for_accounts([pair[0]]), self.files()[pair], pair, policy)
+        return verdicts.judge_account(policy.on(as_of), ours, theirs, as_of, pair, evidence.reason)
 
-    def advice(self, verdict: AccountVerdict) -> list[Advice]:
+    def advice(self, verdict: AccountVerdict) -> list[DownloadAdvice]:
         """The files to get for the enforced measures of an account, those that cannot be judged first."""
-        return downloads.advice(verdict.needs(), verdict.marketplace)
+        return downloads.recommend_downloads(verdict.needs(), verdict.marketplace)
 
     def figures(self, day: date, accounts: Iterable[str] | None = None) -> dict[tuple[str, str], list[Row]]:
         """The marketplace's own newest figures by a day, as rows of SCORES with the day of their report."""
         made: dict[tuple[str, str], list[Row]] = {}
-        for row in verdicts.reported_rows(tables.records(self.reported(day, accounts))):
+        for row in verdicts.add_report_days(tables.records(self.reported(day, accounts))):
             made.setdefault((row["account"], row["marketplace"]), []).append(row)
         return made
 
@@ -326,7 +334,7 @@ class Desk:
             if pair[1] in self.policies and (accounts is None or pair[0] in accounts)
         ]  # fmt: skip
 
-    def reconcile(self, account: str, day: date, marketplace: str | None = None) -> list[explain.Reconciled]:
+    def reconcile(self, account: str, day: date, marketplace: str | None = None) -> list[explain.Reconciliation]:
         """Our counts beside the marketplace's own newest ones (see `explain.reconcile`).
 
         `marketplace` is needed only where the account sells in several. Raises StoreError for an unknown account,
@@ -340,7 +348,7 @@ class Desk:
             one
             for code in codes
             for one in explain.reconcile(
-                ledger, self.policies[code], account, code, day, told[code], self.counts_of([account])
+                ledger, self.policies[code], account, code, day, told[code], self.counts_for_accounts([account])
             )
         ]
 
@@ -356,7 +364,7 @@ class Desk:
         """The rule that judged one row of SCORES."""
         return next(rule for rule in self.policies[row["marketplace"]].rules if rule.id == row["rule"])
 
-    def standing(self, row: pd.Series, days: int = 400) -> explain.Standing:
+    def standing(self, row: pd.Series, days: int = 400) -> explain.Streak:
         """For how long the measure of one row of SCORES has been off target (see `explain.standing`)."""
         policy, as_of = self.policies[row["marketplace"]], row["as_of"].date()
         begins = max((first for _, first in policy.begins), default=date.min)
@@ -366,49 +374,59 @@ class Desk:
             (rows["marketplace"] == row["marketplace"]) & (rows["metric"] == row["metric"])
             & (rows["channel"] == row["channel"]) & (rows["window"] == row["window"])
         ]  # fmt: skip
-        return explain.standing(mine, self.rule(row))
+        return explain.find_streak(mine, self.rule(row))
 
-    def calendar(self, row: pd.Series, *, ahead: int | None = None, new_orders: bool = True) -> outlook.Calendar:
+    def calendar(
+        self, row: pd.Series, *, days_ahead: int | None = None, new_orders: bool = True
+    ) -> outlook.RollOffCalendar:
         """The roll-off calendar of one row of SCORES, as known on its day (see `outlook.calendar`)."""
-        counts = self.counts_of([row["account"]])
-        return outlook.calendar(counts, self.policies[row["marketplace"]], row, ahead=ahead, new_orders=new_orders)
+        counts = self.counts_for_accounts([row["account"]])
+        return outlook.roll_off_calendar(
+            counts, self.policies[row["marketplace"]], row, days_ahead=days_ahead, new_orders=new_orders
+        )
 
-    def futures(self, row: pd.Series, *, ahead: int = 90, draws: int = outlook.DRAWS, seed: int = 0) -> outlook.Futures:
+    def futures(
+        self, row: pd.Series, *, days_ahead: int = 90, draws: int = outlook.DRAWS, seed: int = 0
+    ) -> outlook.Simulation:
         """Simulated futures of one row of SCORES, as could be made on its day (see `outlook.futures`)."""
         policy = self.policies[row["marketplace"]]
-        alone = self.counts_of([row["account"]])
-        held = self._lookout(row["as_of"].date())
-        return held.futures(policy, row, ahead=ahead, draws=draws, seed=seed, alone=alone)
+        alone = self.counts_for_accounts([row["account"]])
+        held = self._forecaster(row["as_of"].date())
+        return held.futures(policy, row, days_ahead=days_ahead, draws=draws, seed=seed, account_counts=alone)
 
-    def look_out(self, as_of: date) -> None:
+    def prepare_forecasts(self, as_of: date) -> None:
         """Learn beforehand what the futures of all accounts share on an evening; who asks for one is then answered at
         once, and so is every process that is forked from this one."""
         with contextlib.suppress(PolicyError):
-            self._lookout(as_of).learn(self.policies)
+            self._forecaster(as_of).learn(self.policies)
 
-    def _lookout(self, as_of: date) -> outlook.Lookout:
+    def _forecaster(self, as_of: date) -> outlook.Forecaster:
         """What the futures of an evening share, of the last evening asked for."""
-        kept = _LOOKOUTS.setdefault(self.counts, {})
+        kept = _FORECASTERS.setdefault(self.counts, {})
         if as_of not in kept:
             kept.clear()
-            kept[as_of] = outlook.Lookout(self.counts, as_of)
+            kept[as_of] = outlook.Forecaster(self.counts, as_of)
         return kept[as_of]
 
     def what_if(
-        self, row: pd.Series, told: Any, *, ahead: int | None = None, new_orders: bool = True
-    ) -> scenarios.WhatIf:
+        self, row: pd.Series, scenario: Any, *, days_ahead: int | None = None, new_orders: bool = True
+    ) -> scenarios.ScenarioResult:
         """Play a scenario on one row of SCORES (see `whatif.play`).
 
         `told` is the path of a YAML file, or what it would hold (see `whatif.scenario`).
         """
-        steps = scenarios.read(Path(told)) if isinstance(told, str | Path) else scenarios.scenario(told)
+        steps = (
+            scenarios.read_scenario(Path(scenario))
+            if isinstance(scenario, str | Path)
+            else scenarios.parse_scenario(scenario)
+        )
 
         def without(sku: str, since: date | None) -> tuple[Counts, float]:
             return self._without(row, sku, since)
 
-        return scenarios.play(
-            self.counts_of([row["account"]]), self.policies[row["marketplace"]], row, steps,
-            without=without, ahead=ahead, new_orders=new_orders,
+        return scenarios.run_scenario(
+            self.counts_for_accounts([row["account"]]), self.policies[row["marketplace"]], row, steps,
+            exclude_product=without, days_ahead=days_ahead, new_orders=new_orders,
         )  # fmt: skip
 
     def _without(self, row: pd.Series, sku: str, since: date | None) -> tuple[Counts, float]:
@@ -417,7 +435,7 @@ class Desk:
         Raises KeyError, naming those there are, for an SKU that no order holds.
         """
         ledger = self.ledger(row["account"])
-        items = tables.collected(ledger.items.filter(nw.col("marketplace") == row["marketplace"]))
+        items = tables.collect_to_pandas(ledger.items.filter(nw.col("marketplace") == row["marketplace"]))
         kinds = items.groupby("order_id")["sku"].agg(["nunique", "first"])
         orders = kinds.index[(kinds["nunique"] == 1) & (kinds["first"] == sku)]
         if not len(orders):
@@ -428,20 +446,20 @@ class Desk:
             gone = gone & (nw.col("ordered_on") >= nw.lit(since))
         stay = ledger.orders.filter(~gone.fill_null(False))
         edited = dataclasses.replace(ledger, orders=stay)
-        return exposure.count(edited, [self.rule(row)]), len(orders) / max(1, len(kinds))
+        return exposure.count_orders(edited, [self.rule(row)]), len(orders) / max(1, len(kinds))
 
     def goals(self, row: pd.Series, by: date, *, new_orders: bool = True) -> list[scenarios.Goal]:
         """What it would take to be on target by a day (see `whatif.goals`)."""
         ahead = max(0, (by - row["as_of"].date()).days)
-        return scenarios.goals(self.calendar(row, ahead=ahead, new_orders=new_orders), by)
+        return scenarios.goals(self.calendar(row, days_ahead=ahead, new_orders=new_orders), by)
 
-    def due(self, as_of: date, accounts: Iterable[str] | None = None, ahead: int = 2) -> pd.DataFrame:
+    def due(self, as_of: date, accounts: Iterable[str] | None = None, days_ahead: int = 2) -> pd.DataFrame:
         """DUE: orders that wait to be confirmed and are due within some days, or overdue (see `outlook.due`)."""
-        return outlook.due(self.store.ledger(accounts), as_of, self._zones(), ahead)
+        return outlook.find_due_orders(self.store.ledger(accounts), as_of, self._zones(), days_ahead)
 
     def waiting_without_ship_by(self, as_of: date, accounts: Iterable[str] | None = None) -> dict[str, int]:
         """How many orders of each account wait, of which no file says by when they must ship."""
-        return outlook.waiting_without_ship_by(self.store.ledger(accounts), as_of, self._zones())
+        return outlook.count_waiting_without_ship_by(self.store.ledger(accounts), as_of, self._zones())
 
     def _zones(self) -> dict[str, str]:
         return {code: MARKETPLACES[code].zone for code in self.counts.coverage["marketplace"].unique()}

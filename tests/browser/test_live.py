@@ -9,18 +9,18 @@ from datetime import date
 import pytest
 
 from healthkit.panels import portfolio_model, where_i_stand_model
-from healthkit.panels.js_widgets import FOLDER
+from healthkit.panels.js_widgets import SCRIPTS_FOLDER
 from healthkit.panels.where_i_stand_model import Question
-from healthkit.report.vega_bundle import bundle
-from healthkit.workspace.workspace import Desk
+from healthkit.report.vega_bundle import vega_bundle
+from healthkit.workspace.workspace import Workspace
 
 AS_OF = date(2026, 10, 31)
 SCRIPTS = ("shared.js", "live.js")
 
 
 @pytest.fixture(scope="module")
-def desk(sample_store) -> Desk:
-    return Desk(sample_store)
+def desk(sample_store) -> Workspace:
+    return Workspace(sample_store)
 
 
 @pytest.fixture
@@ -29,9 +29,9 @@ def page(offline_chromium):
     context = offline_chromium.new_context(offline=True, viewport={"width": 1000, "height": 900})
     made = context.new_page()
     made.set_content("<div id='follows' style='width: 900px'></div><div id='anew' style='width: 900px'></div>")
-    made.add_script_tag(content=bundle())
-    drawn = re.search(r"function careful.*", (FOLDER / "vega.js").read_text(encoding="utf-8"), re.S).group(0)
-    own = "\n".join((FOLDER / name).read_text(encoding="utf-8") for name in SCRIPTS)
+    made.add_script_tag(content=vega_bundle())
+    drawn = re.search(r"function careful.*", (SCRIPTS_FOLDER / "vega.js").read_text(encoding="utf-8"), re.S).group(0)
+    own = "\n".join((SCRIPTS_FOLDER / name).read_text(encoding="utf-8") for name in SCRIPTS)
     made.add_script_tag(
         content=f"const shared = {{ vega: Promise.resolve(vegaEmbed) }};\n{drawn}\n{own}\nwindow.Live = Live;"
     )
@@ -59,11 +59,13 @@ def compared(page, specs: list[dict]) -> dict:
 @pytest.mark.parametrize("account", ["birchway-crafts", "werkstatt-lindenau", "lantern-hill-lighting"])
 def test_a_rate_that_follows_windows_days_and_measures(page, desk, account):
     first = where_i_stand_model.first_question(desk, account, AS_OF)
-    pairs = where_i_stand_model.measures(desk, account, first.marketplace, AS_OF)
+    pairs = where_i_stand_model.list_measures(desk, account, first.marketplace, AS_OF)
     for metric, channel in pairs:
         asked = Question(account, first.marketplace, metric, channel, 30, AS_OF)
         steps = [asked, asked._replace(window=45), asked._replace(window=7), asked._replace(as_of=date(2026, 9, 12))]
-        shown = [where_i_stand_model.shown(where_i_stand_model.answer(desk, one))["figure"] for one in steps]
+        shown = [
+            where_i_stand_model.render_answer(where_i_stand_model.answer_question(desk, one))["figure"] for one in steps
+        ]
         drawn = [figure["spec"] for figure in shown if figure]
         if len(drawn) < 2:
             continue
@@ -74,7 +76,9 @@ def test_a_rate_that_follows_windows_days_and_measures(page, desk, account):
 def test_a_window_moves_without_a_new_drawing(page, desk):
     asked = Question("birchway-crafts", "US", "late_shipment_rate", "seller", 20, AS_OF)
     drawn = [
-        where_i_stand_model.shown(where_i_stand_model.answer(desk, asked._replace(window=n)))["figure"]["spec"]
+        where_i_stand_model.render_answer(where_i_stand_model.answer_question(desk, asked._replace(window=n)))[
+            "figure"
+        ]["spec"]
         for n in range(20, 26)
     ]
     held = compared(page, drawn)
@@ -83,16 +87,19 @@ def test_a_window_moves_without_a_new_drawing(page, desk):
 
 
 def test_many_small_charts_follow(page, desk):
-    held = portfolio_model.ranks(desk, AS_OF, ahead=False)
+    held = portfolio_model.rank_accounts(desk, AS_OF, look_ahead=False)
     pairs = [
-        (row.account, row.marketplace) for row in portfolio_model.chosen(held, portfolio_model.Choice()).itertuples()
+        (row.account, row.marketplace)
+        for row in portfolio_model.select_accounts(held, portfolio_model.AccountFilter()).itertuples()
     ]
     specs = [
-        portfolio_model.figure(
+        portfolio_model.render_small_charts(
             desk,
             held,
             AS_OF,
-            portfolio_model.Shown(portfolio_model.Choice(), pairs, ("late_shipment_rate", "seller"), window),
+            portfolio_model.PortfolioSettings(
+                portfolio_model.AccountFilter(), pairs, ("late_shipment_rate", "seller"), window
+            ),
         )["spec"]
         for window in (10, 30, 60)
     ]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from healthkit import batch
-from healthkit.workspace.workspace import Desk
+from healthkit.workspace.workspace import Workspace
 from tests.browser.axe import violations
 
 ACCOUNTS = (
@@ -18,7 +18,9 @@ ACCOUNTS = (
 
 @pytest.fixture(scope="module")
 def reports(sample_store, tmp_path_factory) -> Path:
-    return batch.print_month(Desk(sample_store), "2026-10", out=tmp_path_factory.mktemp("reports")).index.parent
+    return batch.generate_reports(
+        Workspace(sample_store), "2026-10", out=tmp_path_factory.mktemp("reports")
+    ).index.parent
 
 
 @pytest.fixture

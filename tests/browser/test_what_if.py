@@ -10,7 +10,7 @@ import pytest
 from healthkit import batch
 from healthkit.report import wording
 from healthkit.report.wording import foresight
-from healthkit.workspace.workspace import Desk
+from healthkit.workspace.workspace import Workspace
 
 AS_OF = date(2026, 10, 31)
 MEASURES = {"lantern-hill-lighting": "order_defect_rate", "birchway-crafts": "late_shipment_rate"}
@@ -18,13 +18,13 @@ POSITIONS = (0, 5, 15, 25, 40, 45, 55, 70, 85, 100)
 
 
 @pytest.fixture(scope="module")
-def desk(sample_store) -> Desk:
-    return Desk(sample_store)
+def desk(sample_store) -> Workspace:
+    return Workspace(sample_store)
 
 
 @pytest.fixture(scope="module")
 def reports(desk, tmp_path_factory) -> Path:
-    return batch.print_month(desk, "2026-10", MEASURES, tmp_path_factory.mktemp("tries")).index.parent
+    return batch.generate_reports(desk, "2026-10", MEASURES, tmp_path_factory.mktemp("tries")).index.parent
 
 
 @pytest.mark.parametrize(("account", "metric"), MEASURES.items())
@@ -44,7 +44,7 @@ def test_a_slider_moved_by_keys_shows_what_the_scenario_scores(offline_chromium,
     grain = int(slider.get_attribute("step"))
     cause = {"order_defect_rate": "a_to_z_claim", "late_shipment_rate": "shipped_late"}[metric]
     label = box.locator("label").first.inner_text().replace("\N{NON-BREAKING HYPHEN}", "-")
-    assert label == foresight.fewer_label(cause)
+    assert label == foresight.slider_label(cause)
     slider.focus()
     page.keyboard.press("Home")
     at, seen = 0, []
@@ -56,12 +56,14 @@ def test_a_slider_moved_by_keys_shows_what_the_scenario_scores(offline_chromium,
         answer = {name: box.locator(f"[data-answer={name}]").inner_text() for name in ("rate", "status", "back")}
         after = held.after
         assert answer["rate"].startswith(
-            f"{wording.rate(after['counted'], after['at_fault'], after['side'], after['target'])} "
-            f"({wording.count(after['counted'], after['at_fault'])})"
+            f"{wording.format_rate(after['counted'], after['at_fault'], after['side'], after['target'])} "
+            f"({wording.format_count(after['counted'], after['at_fault'])})"
         )
-        word = foresight.step_status(after["status"], int(after["headroom"]), wording.metric(metric).noun)
-        assert answer["status"] == wording.STATUSES[after["status"]].symbol + word
-        assert answer["back"] == foresight.back(held.edited.back_on, AS_OF, AS_OF.year)
+        word = foresight.slider_status_phrase(
+            after["status"], int(after["headroom"]), wording.metric_words(metric).noun
+        )
+        assert answer["status"] == wording.STATUS_STYLES[after["status"]].symbol + word
+        assert answer["back"] == foresight.format_return_date(held.calendar_after.back_on, AS_OF, AS_OF.year)
         assert box.locator("output").first.inner_text() == f"{position}%"
         seen.append(answer["rate"])
         # The dot of the curve stands where the slider stands.

@@ -6,25 +6,33 @@ marketplace's.
 """
 
 from healthkit.analysis.explain.group_comparison import DRIVERS, drivers
-from healthkit.analysis.explain.rate_bridge import STEPS, Bridge, Count, ExplainError, Step, bridge, largest_remainder
-from healthkit.analysis.explain.reconciliation import DIFFERENCES, Difference, Reconciled, reconcile
-from healthkit.analysis.explain.streaks import Standing, standing, standing_of
+from healthkit.analysis.explain.rate_bridge import (
+    BRIDGE_STEPS,
+    Bridge,
+    BridgeStep,
+    DayCount,
+    ExplainError,
+    bridge,
+    largest_remainder,
+)
+from healthkit.analysis.explain.reconciliation import DIFFERENCES, Difference, Reconciliation, reconcile
+from healthkit.analysis.explain.streaks import Streak, find_streak, find_streak_in_days
 
 __all__ = [
+    "BRIDGE_STEPS",
     "DIFFERENCES",
     "DRIVERS",
-    "STEPS",
     "Bridge",
-    "Count",
+    "BridgeStep",
+    "DayCount",
     "Difference",
     "ExplainError",
-    "Reconciled",
-    "Standing",
-    "Step",
+    "Reconciliation",
+    "Streak",
     "bridge",
     "drivers",
+    "find_streak",
+    "find_streak_in_days",
     "largest_remainder",
     "reconcile",
-    "standing",
-    "standing_of",
 ]

@@ -17,10 +17,10 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from healthkit.analysis.explain.orders_on_day import Evening, Seen
-from healthkit.analysis.explain.rate_bridge import ExplainError, must_be_a_rate
+from healthkit.analysis.explain.orders_on_day import DaySnapshot, OrderTimeline
+from healthkit.analysis.explain.rate_bridge import ExplainError, require_rate
 from healthkit.metrics.policy import Rule
-from healthkit.schema.tables import Column, Ledger, Table, collected
+from healthkit.schema.tables import Column, Ledger, Table, collect_to_pandas
 
 DRIVERS = Table(
     "drivers",
@@ -36,7 +36,7 @@ DRIVERS = Table(
 interval. [orders] Of a `cause` there is no rest: its row says how many are at fault for it."""
 DIMENSIONS = ("cause", "sku", "asin", "carrier", "ship_method", "country", "state", "reason", "weekday")
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-SURE = 0.95
+CONFIDENCE = 0.95
 """How sure the intervals of all groups of one kind are together."""
 
 
@@ -55,20 +55,20 @@ def drivers(
     An order of two products stands in the group of each. Kinds of groups of which the files tell nothing, or one group
     alone, are left out. Raises ExplainError where nothing counts that day, and for what is no rate.
     """
-    must_be_a_rate(rule.metric)
+    require_rate(rule.metric)
     length = window or rule.windows[0]
     last = as_of - timedelta(days=rule.lag)
     first = last - timedelta(days=length - 1)
-    orders = Evening.of(ledger, rule, account, marketplace)
+    orders = OrderTimeline.of(ledger, rule, account, marketplace)
     seen = orders.seen(first, last, as_of, (channel,))
     if seen.n == 0:
         raise ExplainError(
             f"{account} has nothing that counts in {rule.metric} ({channel}) on {as_of}; choose another day."
         )
     counted, at_fault = seen.counted, np.where(seen.there, seen.at_fault, 0)
-    pieces = [_by_cause(seen)]
-    for dimension, groups in _groups(ledger, orders, account, marketplace, seen.there):
-        pieces.append(_against_rest(dimension, groups, counted, at_fault))
+    pieces = [_cause_rows(seen)]
+    for dimension, groups in _groups_by_dimension(ledger, orders, account, marketplace, seen.there):
+        pieces.append(_compare_with_rest(dimension, groups, counted, at_fault))
     rows = [piece for piece in pieces if len(piece["group"])] or pieces[:1]
     table = pd.DataFrame({name: np.concatenate([piece[name] for piece in rows]) for name in DRIVERS.columns})
     return table.sort_values(
@@ -79,7 +79,7 @@ def drivers(
 _Columns = dict[str, np.ndarray]
 
 
-def _rows(
+def _driver_rows(
     dimension: str, groups: np.ndarray, counted: np.ndarray, at_fault: np.ndarray, **more: np.ndarray
 ) -> _Columns:
     """Groups of one kind as columns of DRIVERS; what is not given is nothing."""
@@ -92,20 +92,20 @@ def _rows(
     return made | nothing | none | {"stands_out": np.zeros(many, dtype=bool)} | more
 
 
-def _by_cause(seen: Seen) -> _Columns:
+def _cause_rows(snapshot: DaySnapshot) -> _Columns:
     """How many are at fault for each cause, of all that are counted; an order with two causes stands with each."""
-    rows, many = seen.faults, len(seen.causes)
+    rows, many = snapshot.faults, len(snapshot.causes)
     order, cause, weight = (rows.order, rows.cause, rows.weight)
-    if seen.joined:
+    if snapshot.joined:
         _, once = np.unique(order * max(1, many) + cause, return_index=True)
         cause, weight = cause[once], weight[once]
     counts = np.bincount(cause, weight, many).astype(np.int64)
     there = np.unique(cause)
-    total = np.full(there.size, seen.n)
-    return _rows("cause", np.array(seen.causes, dtype=object)[there], total, counts[there])
+    total = np.full(there.size, snapshot.n)
+    return _driver_rows("cause", np.array(snapshot.causes, dtype=object)[there], total, counts[there])
 
 
-def _against_rest(dimension: str, groups: Groups, counted: np.ndarray, at_fault: np.ndarray) -> _Columns:
+def _compare_with_rest(dimension: str, groups: GroupMembership, counted: np.ndarray, at_fault: np.ndarray) -> _Columns:
     """Each group of one kind against all orders that are not in it; only orders of which the files tell the group."""
     told = np.unique(groups.order)
     n, k = int(counted[told].sum()), int(at_fault[told].sum())
@@ -115,43 +115,45 @@ def _against_rest(dimension: str, groups: Groups, counted: np.ndarray, at_fault:
     )
     there = np.unique(groups.group)
     if there.size < 2:
-        return _rows(dimension, *(np.zeros(0, dtype=np.int64),) * 3)
+        return _driver_rows(dimension, *(np.zeros(0, dtype=np.int64),) * 3)
     each, bad = each[there], bad[there]
     rest, rest_bad = n - each, k - bad
     # Where each order is in the group there is no rest to hold it against.
     some = (rest > 0) & (each > 0)
     excess, low, high = (np.full(there.size, np.nan) for _ in range(3))
-    gap = _difference(bad[some], each[some], rest_bad[some], rest[some], 1 - (1 - SURE) / there.size)
+    gap = _newcombe_intervals(bad[some], each[some], rest_bad[some], rest[some], 1 - (1 - CONFIDENCE) / there.size)
     excess[some], low[some], high[some] = (each[some] * end for end in gap)
-    return _rows(
+    return _driver_rows(
         dimension, groups.names[there], each, bad, rest_counted=rest, rest_at_fault=rest_bad, excess=excess, low=low,
         high=high, stands_out=low > 0,
     )  # fmt: skip
 
 
-def wilson(at_fault: int, counted: int, sure: float = SURE) -> tuple[float, float]:
+def wilson_interval(at_fault: int, counted: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """The score interval of one share (Wilson 1927).
 
     >>> tuple(round(end, 4) for end in wilson(56, 70))
     (0.6918, 0.877)
     """
-    low, high = _wilson(np.array([at_fault]), np.array([counted]), sure)
+    low, high = _wilson_intervals(np.array([at_fault]), np.array([counted]), confidence)
     return float(low[0]), float(high[0])
 
 
-def difference(bad: int, counted: int, other_bad: int, other_counted: int, sure: float = SURE) -> tuple[float, float]:
+def newcombe_interval(
+    at_fault: int, counted: int, other_at_fault: int, other_counted: int, confidence: float = CONFIDENCE
+) -> tuple[float, float]:
     """The interval of the difference of two independent shares (Newcombe 1998, method 10).
 
     >>> tuple(round(end, 4) for end in difference(56, 70, 48, 80))
     (0.0524, 0.3339)
     """
-    first, second, third, fourth = (np.array([value]) for value in (bad, counted, other_bad, other_counted))
-    _, low, high = _difference(first, second, third, fourth, sure)
+    first, second, third, fourth = (np.array([value]) for value in (at_fault, counted, other_at_fault, other_counted))
+    _, low, high = _newcombe_intervals(first, second, third, fourth, confidence)
     return float(low[0]), float(high[0])
 
 
-def _wilson(at_fault: np.ndarray, counted: np.ndarray, sure: float) -> tuple[np.ndarray, np.ndarray]:
-    z = NormalDist().inv_cdf(0.5 + sure / 2)
+def _wilson_intervals(at_fault: np.ndarray, counted: np.ndarray, confidence: float) -> tuple[np.ndarray, np.ndarray]:
+    z = NormalDist().inv_cdf(0.5 + confidence / 2)
     share, more = at_fault / counted, z * z / counted
     middle, far = share + more / 2, z * np.sqrt((share * (1 - share) + more / 4) / counted)
     # At none and at all at fault the ends are the share itself, which rounding may miss by the last digit.
@@ -159,12 +161,15 @@ def _wilson(at_fault: np.ndarray, counted: np.ndarray, sure: float) -> tuple[np.
     return np.maximum(0.0, np.minimum(low, share)), np.minimum(1.0, np.maximum(high, share))
 
 
-def _difference(
-    bad: np.ndarray, counted: np.ndarray, other_bad: np.ndarray, other_counted: np.ndarray, sure: float
+def _newcombe_intervals(
+    at_fault: np.ndarray, counted: np.ndarray, other_at_fault: np.ndarray, other_counted: np.ndarray, confidence: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The difference of two shares and the ends of its interval."""
-    share, other = bad / counted, other_bad / other_counted
-    (low, high), (other_low, other_high) = _wilson(bad, counted, sure), _wilson(other_bad, other_counted, sure)
+    share, other = at_fault / counted, other_at_fault / other_counted
+    (low, high), (other_low, other_high) = (
+        _wilson_intervals(at_fault, counted, confidence),
+        _wilson_intervals(other_at_fault, other_counted, confidence),
+    )
     gap = share - other
     below = np.sqrt((share - low) ** 2 + (other_high - other) ** 2)
     above = np.sqrt((high - share) ** 2 + (other - other_low) ** 2)
@@ -174,7 +179,7 @@ def _difference(
 # -- which group an order is in -------------------------------------------------------------------------------
 
 
-class Groups(NamedTuple):
+class GroupMembership(NamedTuple):
     """The groups of one kind by name, sorted, and which orders are in which: places of both, each pair once."""
 
     names: np.ndarray
@@ -182,65 +187,65 @@ class Groups(NamedTuple):
     group: np.ndarray
 
 
-ASKED = (
+GROUP_COLUMNS = (
     ("items", "order_id", ("sku", "asin")),
     ("shipments", "order_id", ("carrier", "ship_method")),
     ("orders", "order_id", ("country", "state", "ship_method")),
     ("returns", "return_id", ("sku", "reason")),
 )
 """Where the groups of orders stand: the table, what names the order there, the columns that name a group."""
-_KEPT: WeakKeyDictionary[Ledger, dict[tuple[str, ...], pd.DataFrame]] = WeakKeyDictionary()
+_GROUP_ROWS: WeakKeyDictionary[Ledger, dict[tuple[str, ...], pd.DataFrame]] = WeakKeyDictionary()
 
 
-def _groups(
-    ledger: Ledger, orders: Evening, account: str, marketplace: str, wanted: np.ndarray
-) -> Iterator[tuple[str, Groups]]:
+def _groups_by_dimension(
+    ledger: Ledger, orders: OrderTimeline, account: str, marketplace: str, is_counted: np.ndarray
+) -> Iterator[tuple[str, GroupMembership]]:
     """By kind of group, which of the orders that are wanted are in which."""
     names = pd.Index(orders.ids)
-    told: dict[str, Groups] = {}
-    for table, name, columns in ASKED:
-        rows = _told(ledger, table, name, columns, account, marketplace)
+    told: dict[str, GroupMembership] = {}
+    for table, name, columns in GROUP_COLUMNS:
+        rows = _rows_of_table(ledger, table, name, columns, account, marketplace)
         place = names.get_indexer(rows[name])
-        inside = (place >= 0) & wanted[place]
+        inside = (place >= 0) & is_counted[place]
         for dimension in columns:
             if dimension in told:
                 continue
             known = inside & rows[dimension].notna().to_numpy()
-            groups = _pairs(place[known], rows[dimension][known])
+            groups = _membership(place[known], rows[dimension][known])
             # An ASIN for each SKU and the other way round are the same groups under another name.
-            if len(groups.order) and not (dimension == "asin" and "sku" in told and _same(rows[known])):
+            if len(groups.order) and not (dimension == "asin" and "sku" in told and _are_same_groups(rows[known])):
                 told[dimension] = groups
                 yield dimension, groups
     rows = orders.counting
     first = np.full(len(names), -1)
     first[rows.order[::-1]] = rows.clock[::-1]
-    at = np.flatnonzero(wanted & (first >= 0))
+    at = np.flatnonzero(is_counted & (first >= 0))
     # Day 0, the first of 1970, was a Thursday.
-    yield "weekday", _pairs(at, pd.Series(np.array(WEEKDAYS, dtype=object)[(first[at] + 3) % 7]))
+    yield "weekday", _membership(at, pd.Series(np.array(WEEKDAYS, dtype=object)[(first[at] + 3) % 7]))
 
 
-def _told(
-    ledger: Ledger, table: str, name: str, columns: tuple[str, ...], account: str, marketplace: str
+def _rows_of_table(
+    ledger: Ledger, table: str, id_column: str, columns: tuple[str, ...], account: str, marketplace: str
 ) -> pd.DataFrame:
     """What one table tells of the groups of an account's orders; kept with the ledger, for each measure asks it."""
-    kept = _KEPT.setdefault(ledger, {})
+    kept = _GROUP_ROWS.setdefault(ledger, {})
     asked = table, account, marketplace
     if asked not in kept:
         mine = (nw.col("account") == account) & (nw.col("marketplace") == marketplace)
-        rows = collected(getattr(ledger, table).filter(mine).select(name, *columns).unique())
+        rows = collect_to_pandas(getattr(ledger, table).filter(mine).select(id_column, *columns).unique())
         kept[asked] = rows.astype(object)
     return kept[asked]
 
 
-def _same(lines: pd.DataFrame) -> bool:
+def _are_same_groups(lines: pd.DataFrame) -> bool:
     """Whether SKU and ASIN part the orders in the same way."""
     both = lines[["sku", "asin"]].dropna().drop_duplicates()
     return len(both) == both["sku"].nunique() == both["asin"].nunique()
 
 
-def _pairs(order: np.ndarray, names: pd.Series) -> Groups:
+def _membership(order: np.ndarray, names: pd.Series) -> GroupMembership:
     """Orders and their group, each pair once."""
     codes, groups = pd.factorize(names.to_numpy(dtype=object), sort=True)
     many = max(1, len(groups))
     both = np.unique(order.astype(np.int64) * many + codes)
-    return Groups(np.asarray(groups, dtype=object), both // many, both % many)
+    return GroupMembership(np.asarray(groups, dtype=object), both // many, both % many)

@@ -20,9 +20,9 @@ import pandas as pd
 from healthkit.metrics.definitions import METRICS
 from healthkit.metrics.policy import Rule
 from healthkit.metrics.scores import NEVER, day_numbers
-from healthkit.schema.tables import ALL, CHANNELS, Ledger, collected
+from healthkit.schema.tables import CHANNELS, WHOLE_ACCOUNT, Ledger, collect_to_pandas
 
-INSTANTS = {
+INSTANT_COLUMNS = {
     "ordered_on": ("orders", "order_id", "ordered_at"),
     "ship_by_on": ("orders", "order_id", "ship_by"),
     "shipped_on": ("orders", "order_id", "shipped_at"),
@@ -31,11 +31,11 @@ INSTANTS = {
     "requested_on": ("returns", "return_id", "requested_at"),
 }
 """Where the instant stands from which a clock day was cut: table, id, column."""
-PLACES = {name: place for place, name in enumerate((*CHANNELS, ALL))}
+CHANNEL_NUMBERS = {name: place for place, name in enumerate((*CHANNELS, WHOLE_ACCOUNT))}
 """The number of each channel."""
 
 
-class Rows(NamedTuple):
+class StayArrays(NamedTuple):
     """When orders count, or when they are at fault: the order's place among the names, its channel's number, the days
     that bound each stay (numbers, NEVER where open), how much it adds, and the number of the cause."""
 
@@ -47,13 +47,13 @@ class Rows(NamedTuple):
     weight: np.ndarray
     cause: np.ndarray
 
-    def at(self, chosen: np.ndarray) -> Rows:
+    def at(self, chosen: np.ndarray) -> StayArrays:
         """Some of the rows."""
-        return Rows(*(values[chosen] for values in self))
+        return StayArrays(*(values[chosen] for values in self))
 
 
 @dataclass(frozen=True)
-class Seen:
+class DaySnapshot:
     """What one evening shows: the rows that count and those at fault; `ids` and `causes` name orders and causes.
 
     `joined` says that an order with several defects is at fault once; parcels and units are each by themselves.
@@ -61,8 +61,8 @@ class Seen:
 
     ids: np.ndarray
     causes: list[str]
-    counting: Rows
-    faults: Rows
+    counting: StayArrays
+    faults: StayArrays
     joined: bool
 
     @cached_property
@@ -78,15 +78,15 @@ class Seen:
     @cached_property
     def there(self) -> np.ndarray:
         """Which orders are counted. [orders]"""
-        return _which(self.counting.order, len(self.ids))
+        return _mask(self.counting.order, len(self.ids))
 
     @cached_property
     def bad(self) -> np.ndarray:
         """Which orders are at fault. [orders]"""
-        return _which(self.faults.order, len(self.ids))
+        return _mask(self.faults.order, len(self.ids))
 
     @cached_property
-    def pairs(self) -> np.ndarray:
+    def order_cause_pairs(self) -> np.ndarray:
         """Each order at fault once for each of its causes: the order's place and the cause's number. [pairs x 2]"""
         many = max(1, len(self.causes))
         codes = np.unique(self.faults.order * many + self.faults.cause)
@@ -109,18 +109,18 @@ class Seen:
         return tuple(self.ids[chosen])
 
 
-def _which(places: np.ndarray, size: int) -> np.ndarray:
+def _mask(positions: np.ndarray, size: int) -> np.ndarray:
     held = np.zeros(size, dtype=bool)
-    held[places] = True
+    held[positions] = True
     return held
 
 
-_KEPT: WeakKeyDictionary[Ledger, dict[tuple[str, ...], Evening]] = WeakKeyDictionary()
-_SEEN: WeakKeyDictionary[Evening, dict[tuple[Any, ...], Seen]] = WeakKeyDictionary()
+_TIMELINES: WeakKeyDictionary[Ledger, dict[tuple[str, ...], OrderTimeline]] = WeakKeyDictionary()
+_SNAPSHOTS: WeakKeyDictionary[OrderTimeline, dict[tuple[Any, ...], DaySnapshot]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, eq=False)
-class Evening:
+class OrderTimeline:
     """When the orders of one account count in one measure and when they are at fault, by name.
 
     `ids` are the orders by name, sorted; `causes` the causes. `listed` are the orders at fault that the marketplace's
@@ -129,49 +129,49 @@ class Evening:
 
     ids: np.ndarray
     causes: list[str]
-    counting: Rows
-    faults: Rows
+    counting: StayArrays
+    faults: StayArrays
     listed: np.ndarray
     joined: bool
 
     @classmethod
-    def of(cls, ledger: Ledger, rule: Rule, account: str, marketplace: str) -> Evening:
+    def of(cls, ledger: Ledger, rule: Rule, account: str, marketplace: str) -> OrderTimeline:
         """The orders of an account that a rule asks about; kept with the ledger, for several windows ask the same."""
-        kept = _KEPT.setdefault(ledger, {})
+        kept = _TIMELINES.setdefault(ledger, {})
         asked = rule.metric, str(rule.basis), account, marketplace
         if asked not in kept:
             metric = METRICS[rule.metric]
             mine = (nw.col("account") == account) & (nw.col("marketplace") == marketplace)
-            stays = metric.stays(ledger, rule.basis)
-            counting, faults = (collected(frame.filter(mine)) for frame in (stays.counting, stays.faults))
+            stays = metric.find_counted_orders(ledger, rule.basis)
+            counting, faults = (collect_to_pandas(frame.filter(mine)) for frame in (stays.counting, stays.faults))
             kept[asked] = cls._made(counting, faults, metric.counts == "orders")
         return kept[asked]
 
     @classmethod
-    def _made(cls, counting: pd.DataFrame, faults: pd.DataFrame, joined: bool) -> Evening:
-        names = [_texts(frame["order_id"]) for frame in (counting, faults)]
+    def _made(cls, counting: pd.DataFrame, faults: pd.DataFrame, joined: bool) -> OrderTimeline:
+        names = [_plain_texts(frame["order_id"]) for frame in (counting, faults)]
         codes, ids = pd.factorize(np.concatenate(names), sort=True)
-        cause, causes = pd.factorize(_texts(faults["cause"]), sort=True)
+        cause, causes = pd.factorize(_plain_texts(faults["cause"]), sort=True)
         parts = codes[: len(counting)], codes[len(counting) :]
-        listed = np.array(["day_from_list" in (text or "") for text in _texts(faults["assumed"])], dtype=bool)
+        listed = np.array(["day_from_list" in (text or "") for text in _plain_texts(faults["assumed"])], dtype=bool)
         return cls(
             np.asarray(ids, dtype=object), [str(name) for name in causes],
-            _rows(counting, parts[0], "until_day", "counted", np.zeros(len(counting), dtype=np.int64)),
-            _rows(faults, parts[1], "cleared_on", "at_fault", cause),
-            _which(parts[1][listed], len(ids)), joined,
+            _stay_arrays(counting, parts[0], "until_day", "counted", np.zeros(len(counting), dtype=np.int64)),
+            _stay_arrays(faults, parts[1], "cleared_on", "at_fault", cause),
+            _mask(parts[1][listed], len(ids)), joined,
         )  # fmt: skip
 
-    def seen(self, first: date, last: date, day: date, channels: tuple[str, ...]) -> Seen:
+    def seen(self, first: date, last: date, day: date, channels: tuple[str, ...]) -> DaySnapshot:
         """What counts on the evening of a day of the orders that were placed from first to last, both ends in."""
-        kept = _SEEN.setdefault(self, {})
+        kept = _SNAPSHOTS.setdefault(self, {})
         asked = first, last, day, channels
         if asked not in kept:
-            kept[asked] = self._seen(*asked)
+            kept[asked] = self._take_snapshot(*asked)
         return kept[asked]
 
-    def _seen(self, first: date, last: date, day: date, channels: tuple[str, ...]) -> Seen:
+    def _take_snapshot(self, first: date, last: date, day: date, channels: tuple[str, ...]) -> DaySnapshot:
         begin, end, evening = day_numbers([first, last, day])
-        asked = [PLACES[name] for name in channels]
+        asked = [CHANNEL_NUMBERS[name] for name in channels]
         counting, faults = (
             rows.at(
                 np.isin(rows.channel, asked) & (rows.clock >= begin) & (rows.clock <= end)
@@ -179,48 +179,52 @@ class Evening:
             )
             for rows in (self.counting, self.faults)
         )  # fmt: skip
-        return Seen(self.ids, self.causes, counting, faults, self.joined)
+        return DaySnapshot(self.ids, self.causes, counting, faults, self.joined)
 
-    def in_utc(self, ledger: Ledger, clock: str) -> Evening | None:
+    def in_utc(self, ledger: Ledger, clock: str) -> OrderTimeline | None:
         """The same with the clock days cut in UTC; None where the files hold days alone."""
-        if clock not in INSTANTS:
+        if clock not in INSTANT_COLUMNS:
             return None
-        table, name, instant = INSTANTS[clock]
+        table, name, instant = INSTANT_COLUMNS[clock]
         rows = getattr(ledger, table).filter(~nw.col(instant).is_null()).select(name, instant)
-        told = collected(rows)
+        told = collect_to_pandas(rows)
         if told.empty:
             return None
         utc = pd.to_datetime(told[instant], utc=True).dt.tz_localize(None)
-        place = pd.Index(self.ids).get_indexer(_texts(told[name]))
+        place = pd.Index(self.ids).get_indexer(_plain_texts(told[name]))
         days = np.full(len(self.ids), NEVER)
         # Backwards, so that of several the first stands.
         days[place[place >= 0][::-1]] = day_numbers(utc)[place >= 0][::-1]
-        return replace(self, counting=_moved(self.counting, days), faults=_moved(self.faults, days))
+        return replace(
+            self, counting=_replace_clock_days(self.counting, days), faults=_replace_clock_days(self.faults, days)
+        )
 
-    def without(self, gone: np.ndarray) -> Evening:
+    def without(self, excluded: np.ndarray) -> OrderTimeline:
         """The same without some of the orders. [orders]"""
-        counting, faults = (rows.at(~gone[rows.order]) for rows in (self.counting, self.faults))
+        counting, faults = (rows.at(~excluded[rows.order]) for rows in (self.counting, self.faults))
         return replace(self, counting=counting, faults=faults)
 
 
-def _texts(values: pd.Series) -> np.ndarray:
+def _plain_texts(values: pd.Series) -> np.ndarray:
     """Texts as plain ones; nothing known as None."""
     return np.asarray(values.to_numpy(dtype=object, na_value=None))
 
 
-def _rows(frame: pd.DataFrame, order: np.ndarray, ended: str, weight: str, cause: np.ndarray) -> Rows:
+def _stay_arrays(frame: pd.DataFrame, order: np.ndarray, ended: str, weight: str, cause: np.ndarray) -> StayArrays:
     """A frame of `metrics` as arrays; nothing counts before its clock day, however early it was known."""
-    channel = pd.Index(list(PLACES)).get_indexer(_texts(frame["channel"]))
+    channel = pd.Index(list(CHANNEL_NUMBERS)).get_indexer(_plain_texts(frame["channel"]))
     clock, known, end = (day_numbers(frame[name]) for name in ("clock_day", "known_on", ended))
-    return Rows(order, channel, clock, np.maximum(clock, known), end, frame[weight].to_numpy(dtype=np.int64), cause)
+    return StayArrays(
+        order, channel, clock, np.maximum(clock, known), end, frame[weight].to_numpy(dtype=np.int64), cause
+    )
 
 
-def _moved(rows: Rows, days: np.ndarray) -> Rows:
+def _replace_clock_days(rows: StayArrays, days: np.ndarray) -> StayArrays:
     """Rows with other clock days, where there are such."""
     clock = days[rows.order]
     return rows._replace(clock=np.where(clock == NEVER, rows.clock, clock))
 
 
-def day(value: Any) -> date:
+def to_date(value: Any) -> date:
     """A day stamp as a date."""
     return value.date() if isinstance(value, datetime) else value

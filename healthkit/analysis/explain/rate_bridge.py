@@ -13,9 +13,9 @@ import pandas as pd
 from healthkit.metrics.definitions import METRICS
 from healthkit.metrics.exposure import Counts
 from healthkit.metrics.policy import Policy, Rule
-from healthkit.metrics.scores import Behind, Stays, day_numbers, stays_behind
+from healthkit.metrics.scores import Intervals, MeasureIntervals, day_numbers, select_intervals
 
-STEPS = ("left", "removed", "learnt late", "new", "orders")
+BRIDGE_STEPS = ("left", "removed", "learnt late", "new", "orders")
 """What moves a rate, in the order in which it is told."""
 
 
@@ -23,7 +23,7 @@ class ExplainError(ValueError):
     """A movement cannot be explained; the message says why and what can be asked."""
 
 
-class Step(NamedTuple):
+class BridgeStep(NamedTuple):
     """One reason: how many orders at fault it adds or takes, and how far it moves the shown rate. [share of 1]
 
     The step `orders` adds none at fault; it is the denominator that grew or shrank.
@@ -34,7 +34,7 @@ class Step(NamedTuple):
     change: Fraction
 
 
-class Count(NamedTuple):
+class DayCount(NamedTuple):
     """Orders counted and at fault on one day, with the first and last clock day of the window."""
 
     day: date
@@ -49,24 +49,24 @@ class Bridge:
     """From one day's rate to another's in steps that add up exactly.
 
     `orders` has one row an order that moved: order_id, step, causes, clock_day, known_on. `came` and `went` are
-    how many orders began and ceased to count. `wants_few` tells whether the shown rate is the share at fault.
+    how many orders began and ceased to count. `lower_is_better` tells whether the shown rate is the share at fault.
     """
 
     rule: Rule
     channel: str
     window: int
-    before: Count
-    after: Count
+    before: DayCount
+    after: DayCount
     came: int
     went: int
-    steps: tuple[Step, ...]
+    steps: tuple[BridgeStep, ...]
     orders: pd.DataFrame
-    wants_few: bool
+    lower_is_better: bool
 
-    def rate(self, count: Count) -> Fraction:
+    def rate(self, count: DayCount) -> Fraction:
         """The shown rate of one of the two days, exactly. [share of 1]"""
         share = Fraction(count.at_fault, count.counted)
-        return share if self.wants_few else 1 - share
+        return share if self.lower_is_better else 1 - share
 
     def shown(self, digits: int) -> dict[str, Fraction]:
         """The rates and steps in whole units of 10**-digits, rounded so that the shown steps add up to the shown rates.
@@ -121,30 +121,32 @@ def bridge(
     Raises ExplainError where no rule, or not the same rule, is in force on both days, or nothing counts on one, and for
     what is no rate.
     """
-    rule = _rule(policy, metric, channel, before, after)
-    must_be_a_rate(metric)
+    rule = _rule_of_both_days(policy, metric, channel, before, after)
+    require_rate(metric)
     length = window or rule.windows[0]
     if not before < after:
         raise ExplainError(f"A rate moves forward in time: {after} is not after {before}.")
-    behind = stays_behind(counts, rule, account, marketplace, channel)
-    start, finish = (_count(day, rule, length, behind) for day in (before, after))
+    behind = select_intervals(counts, rule, account, marketplace, channel)
+    start, finish = (_count_day(day, rule, length, behind) for day in (before, after))
     ends = [start, finish]
     for end in ends:
         if end.counted == 0:
             raise ExplainError(f"{account} has no order that counts in {metric} on {end.day}; choose another day.")
-    orders = _moved(behind.faults, behind.fault_stays, ends, rule.lag, length)
-    came, went = _flow(behind, ends, rule.lag, length)
-    few = rule.target is None or rule.target.wants_few
-    return Bridge(rule, channel, length, start, finish, came, went, _steps(orders, start, finish, few), orders, few)
+    orders = _changed_orders(behind.faults, behind.fault_intervals, ends, rule.lag, length)
+    came, went = _count_entered_and_left(behind, ends, rule.lag, length)
+    few = rule.target is None or rule.target.lower_is_better
+    return Bridge(
+        rule, channel, length, start, finish, came, went, _exact_steps(orders, start, finish, few), orders, few
+    )
 
 
-def must_be_a_rate(metric: str) -> None:
+def require_rate(metric: str) -> None:
     """Raise ExplainError for a figure such as a number of open cases, which is no share of orders."""
     if METRICS[metric].shows != "rate":
         raise ExplainError(f"{metric} is no rate of orders, so none of them can explain it; scores show its figures.")
 
 
-def _rule(policy: Policy, metric: str, channel: str, before: date, after: date) -> Rule:
+def _rule_of_both_days(policy: Policy, metric: str, channel: str, before: date, after: date) -> Rule:
     """The rule in force on both days."""
     rules = [one for one in policy.between(before, after) if one.metric == metric and channel in one.channels]
     if not rules:
@@ -157,39 +159,46 @@ def _rule(policy: Policy, metric: str, channel: str, before: date, after: date) 
     return max(rules, key=lambda one: one.since)
 
 
-def _window(day: date, lag: int, window: int) -> tuple[int, int]:
+def _window_bounds(day: date, lag: int, window: int) -> tuple[int, int]:
     """Numbers of the first and last clock day of a day's window."""
     last = int(day_numbers([day])[0]) - lag
     return last - window + 1, last
 
 
-def _count(day: date, rule: Rule, window: int, behind: Behind) -> Count:
+def _count_day(day: date, rule: Rule, window: int, measure_stays: MeasureIntervals) -> DayCount:
     """How many orders count and are at fault on a day."""
     number = day_numbers([day])
     counted, at_fault = (
-        int(stays.on(number, 1, window, rule.lag, False)[0, 0]) for stays in (behind.counting_stays, behind.fault_stays)
+        int(stays.on(number, 1, window, rule.lag, False)[0, 0])
+        for stays in (measure_stays.counting_intervals, measure_stays.fault_intervals)
     )
-    first, last = (date.fromordinal(place + date(1970, 1, 1).toordinal()) for place in _window(day, rule.lag, window))
-    return Count(day, first, last, counted, at_fault)
+    first, last = (
+        date.fromordinal(place + date(1970, 1, 1).toordinal()) for place in _window_bounds(day, rule.lag, window)
+    )
+    return DayCount(day, first, last, counted, at_fault)
 
 
-def _covered(stays: Stays, end: Count, lag: int, window: int) -> np.ndarray:
+def _covers_day(stays: Intervals, end: DayCount, lag: int, window: int) -> np.ndarray:
     """Which stays cover a day."""
     first, last = stays.bounds(window, lag, False)
     day = int(day_numbers([end.day])[0])
     return (first <= day) & (day <= last)
 
 
-def _flow(behind: Behind, ends: list[Count], lag: int, window: int) -> tuple[int, int]:
+def _count_entered_and_left(
+    measure_stays: MeasureIntervals, ends: list[DayCount], lag: int, window: int
+) -> tuple[int, int]:
     """How many orders began and ceased to count between the two days."""
-    stays = behind.counting_stays
-    on_before, on_after = (_covered(stays, end, lag, window) for end in ends)
+    stays = measure_stays.counting_intervals
+    on_before, on_after = (_covers_day(stays, end, lag, window) for end in ends)
     return int(stays.weight[on_after & ~on_before].sum()), int(stays.weight[on_before & ~on_after].sum())
 
 
-def _moved(faults: pd.DataFrame, stays: Stays, ends: list[Count], lag: int, window: int) -> pd.DataFrame:
+def _changed_orders(
+    faults: pd.DataFrame, stays: Intervals, ends: list[DayCount], lag: int, window: int
+) -> pd.DataFrame:
     """The orders at fault on only one of the days, each with the step it belongs to."""
-    on_before, on_after = (np.where(_covered(stays, end, lag, window), stays.weight, 0) for end in ends)
+    on_before, on_after = (np.where(_covers_day(stays, end, lag, window), stays.weight, 0) for end in ends)
     there = (on_before > 0) | (on_after > 0)
     place, names = pd.factorize(faults["order_id"].to_numpy(dtype=object)[there])
     before, after = (np.bincount(place, held[there], len(names)).astype(np.int64) for held in (on_before, on_after))
@@ -199,7 +208,9 @@ def _moved(faults: pd.DataFrame, stays: Stays, ends: list[Count], lag: int, wind
     last[place], first[place[::-1]] = rows, rows[::-1]
     chosen = before != after
     clock = stays.clock[first[chosen]]
-    within = [(begin <= clock) & (clock <= end) for begin, end in (_window(end.day, lag, window) for end in ends)]
+    within = [
+        (begin <= clock) & (clock <= end) for begin, end in (_window_bounds(end.day, lag, window) for end in ends)
+    ]
     more = (after > before)[chosen]
     told = faults[["causes", "since", "clock_day"]]
     return pd.DataFrame({
@@ -210,14 +221,16 @@ def _moved(faults: pd.DataFrame, stays: Stays, ends: list[Count], lag: int, wind
     })  # fmt: skip
 
 
-def _steps(orders: pd.DataFrame, before: Count, after: Count, wants_few: bool) -> tuple[Step, ...]:
+def _exact_steps(
+    orders: pd.DataFrame, before: DayCount, after: DayCount, lower_is_better: bool
+) -> tuple[BridgeStep, ...]:
     """The steps in order, each with its exact share of the change."""
-    sign = 1 if wants_few else -1
+    sign = 1 if lower_is_better else -1
     each = sign * (Fraction(1, before.counted) + Fraction(1, after.counted)) / 2
     steps = []
-    for kind in STEPS[:-1]:
+    for kind in BRIDGE_STEPS[:-1]:
         many = int(orders["at_fault"].to_numpy()[(orders["step"] == kind).to_numpy()].sum())
-        steps.append(Step(kind, many, many * each))
+        steps.append(BridgeStep(kind, many, many * each))
     faults = Fraction(before.at_fault + after.at_fault, 2)
     grew = Fraction(after.counted - before.counted, before.counted * after.counted)
-    return (*steps, Step("orders", 0, -sign * faults * grew))
+    return (*steps, BridgeStep("orders", 0, -sign * faults * grew))

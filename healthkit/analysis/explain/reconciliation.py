@@ -19,14 +19,14 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from healthkit.analysis.explain.orders_on_day import PLACES, Evening, Rows, Seen, day
+from healthkit.analysis.explain.orders_on_day import CHANNEL_NUMBERS, DaySnapshot, OrderTimeline, StayArrays, to_date
 from healthkit.analysis.explain.rate_bridge import ExplainError
 from healthkit.metrics.definitions import METRICS
-from healthkit.metrics.evidence import rests_on
+from healthkit.metrics.evidence import evidence_for_rule
 from healthkit.metrics.exposure import Counts
 from healthkit.metrics.policy import Policy, Rule, judge
-from healthkit.metrics.scores import NEVER, day_numbers, stays_behind
-from healthkit.schema.tables import ALL, CHANNELS, Ledger, collected
+from healthkit.metrics.scores import NEVER, day_numbers, select_intervals
+from healthkit.schema.tables import CHANNELS, WHOLE_ACCOUNT, Ledger, collect_to_pandas
 
 DIFFERENCES = (
     "window", "time zone", "channel", "cancelled orders", "counted twice", "not imported", "feedback removed",
@@ -41,7 +41,7 @@ that our files date after the day. `not known there`: one of the last days befor
 file of ours holds. `no scans`: tracking numbers that no carrier scanned.
 `no file`: no file of ours tells what it takes to count any of the orders (see `Reconciled.missing`).
 """
-LATELY = 7
+TIMING_SLACK_DAYS = 7
 """So many days around the day asked for, one side may know of a change that the other does not. [days]"""
 
 
@@ -55,7 +55,7 @@ class Difference(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Reconciled:
+class Reconciliation:
     """One measure as of a day: ours by the rule, the marketplace's as it reported it, and why they differ.
 
     Each pair is (counted, at fault). `first_day` and `last_day` are those that the marketplace says it counted.
@@ -101,7 +101,7 @@ def reconcile(
     day: date,
     evidence: Iterable[str] = (),
     counts: Counts | None = None,
-) -> list[Reconciled]:
+) -> list[Reconciliation]:
     """Our counts beside the newest ones that the marketplace reported by the evening of a day, a measure each.
 
     Only figures with both counts are laid side by side, as of the day of their own report. `evidence` says what our
@@ -115,29 +115,29 @@ def reconcile(
             "performance reports (JSON or XML)."
         )
     told = set(evidence)
-    made = [_reconciled(ledger, policy, reading, told, counts) for reading in readings.to_dict("records")]
+    made = [_reconcile_reading(ledger, policy, reading, told, counts) for reading in readings.to_dict("records")]
     return [one for one in made if one is not None]
 
 
-def _newest_readings(ledger: Ledger, account: str, marketplace: str, by: date) -> pd.DataFrame:
+def _newest_readings(ledger: Ledger, account: str, marketplace: str, as_of: date) -> pd.DataFrame:
     """The newest figure of each measure and channel by the evening of a day; of several windows the longest."""
     mine = ledger.readings.filter((nw.col("account") == account) & (nw.col("marketplace") == marketplace))
-    rows = collected(mine.filter(nw.col("as_of") <= nw.lit(by)))
+    rows = collect_to_pandas(mine.filter(nw.col("as_of") <= nw.lit(as_of)))
     rows = rows[rows["counted"].notna() & rows["at_fault"].notna() & rows["metric"].isin(METRICS)]
     newest = rows.sort_values(["metric", "channel", "as_of", "first_day"], ascending=[True, True, False, True])
     return newest.drop_duplicates(["metric", "channel"]).reset_index(drop=True)
 
 
-def _reconciled(
-    ledger: Ledger, policy: Policy, reading: dict[str, Any], told: set[str], counts: Counts | None
-) -> Reconciled | None:
+def _reconcile_reading(
+    ledger: Ledger, policy: Policy, reading: dict[str, Any], evidence: set[str], counts: Counts | None
+) -> Reconciliation | None:
     """One figure laid beside ours; None where no rule asks for it, or it is no rate."""
-    as_of, first, last = (day(reading[name]) for name in ("as_of", "first_day", "last_day"))
-    rule = _rule(policy, reading["metric"], reading["channel"], as_of)
+    as_of, first, last = (to_date(reading[name]) for name in ("as_of", "first_day", "last_day"))
+    rule = _rule_in_force(policy, reading["metric"], reading["channel"], as_of)
     if rule is None or METRICS[rule.metric].shows != "rate":
         return None
-    channels = rule.channels if reading["channel"] == ALL else (reading["channel"],)
-    window = _nearest(rule.windows, (last - first).days + 1)
+    channels = rule.channels if reading["channel"] == WHOLE_ACCOUNT else (reading["channel"],)
+    window = _nearest_window(rule.windows, (last - first).days + 1)
     theirs = int(reading["counted"]), int(reading["at_fault"])
     ends = as_of - timedelta(days=rule.lag)
     begins = ends - timedelta(days=window - 1)
@@ -149,55 +149,57 @@ def _reconciled(
     if (
         counts is not None
         and (begins, ends) == (first, last)
-        and _swept(counts, rule, mine, channels, as_of, window) == theirs
+        and _sweep_counts(counts, rule, mine, channels, as_of, window) == theirs
     ):
         ours = theirs
     else:
-        orders = Evening.of(ledger, rule, *mine)
+        orders = OrderTimeline.of(ledger, rule, *mine)
         seen = orders.seen(begins, ends, as_of, channels)
         ours = seen.n, seen.k
-        asked = _Asked(ledger, rule, reading, orders, channels, (first, last), as_of, told)
+        asked = _Comparison(ledger, rule, reading, orders, channels, (first, last), as_of, evidence)
         if not seen.n and not asked.seen().n and theirs[0]:
-            missing = tuple(word for word in rests_on(rule) if word not in told)
+            missing = tuple(word for word in evidence_for_rule(rule) if word not in evidence)
         parts = _differing_parts(asked)
-        differences = (Difference("no file", *theirs),) if missing else tuple(_explained(asked, seen, theirs, unsure))
-    return Reconciled(
-        *mine, reading["channel"], rule, as_of, window, first, last, ours, theirs, _status(rule, *ours),
-        _status(rule, *theirs), _text(reading["contradiction"]),
-        bool(METRICS[rule.metric].proxy) and METRICS[rule.metric].proxy_unless not in told, differences,
+        differences = (
+            (Difference("no file", *theirs),) if missing else tuple(_explain_differences(asked, seen, theirs, unsure))
+        )
+    return Reconciliation(
+        *mine, reading["channel"], rule, as_of, window, first, last, ours, theirs, _judge_counts(rule, *ours),
+        _judge_counts(rule, *theirs), _text_or_empty(reading["contradiction"]),
+        bool(METRICS[rule.metric].proxy) and METRICS[rule.metric].proxy_unless not in evidence, differences,
         tuple(one.cause for one in differences if one.cause in unsure), missing, parts,
     )  # fmt: skip
 
 
-def _swept(
-    counts: Counts, rule: Rule, mine: tuple[str, str], channels: tuple[str, ...], as_of: date, window: int
+def _sweep_counts(
+    counts: Counts, rule: Rule, account_key: tuple[str, str], channels: tuple[str, ...], as_of: date, window: int
 ) -> tuple[int, int]:
     """How many count and are at fault on the evening of a day, by the sweep of `scores`."""
-    behind = [stays_behind(counts, rule, *mine, channel) for channel in channels]
-    kinds = [one.counting_stays for one in behind], [one.fault_stays for one in behind]
+    behind = [select_intervals(counts, rule, *account_key, channel) for channel in channels]
+    kinds = [one.counting_intervals for one in behind], [one.fault_intervals for one in behind]
     day = day_numbers([as_of])
     counted, at_fault = (sum(int(stays.on(day, 1, window, rule.lag, False)[0, 0]) for stays in held) for held in kinds)
     return counted, at_fault
 
 
-def _rule(policy: Policy, metric: str, channel: str, as_of: date) -> Rule | None:
+def _rule_in_force(policy: Policy, metric: str, channel: str, as_of: date) -> Rule | None:
     """The rule in force that asks for a metric in a channel."""
     for rule in policy.on(as_of):
-        if rule.metric == metric and (channel == ALL or channel in rule.channels):
+        if rule.metric == metric and (channel == WHOLE_ACCOUNT or channel in rule.channels):
             return rule
     return None
 
 
-def _nearest(windows: tuple[int, ...], days: int) -> int:
+def _nearest_window(windows: tuple[int, ...], days: int) -> int:
     """Of the rule's windows the one that is nearest in length."""
     return min(windows, key=lambda window: (abs(window - days), window))
 
 
-def _status(rule: Rule, counted: int, at_fault: int) -> str:
+def _judge_counts(rule: Rule, counted: int, at_fault: int) -> str:
     return str(judge(rule, np.array([counted]), np.array([at_fault]))[0])
 
 
-def _text(value: Any) -> str:
+def _text_or_empty(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
@@ -205,26 +207,26 @@ def _text(value: Any) -> str:
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _Comparison:
     """One figure of the marketplace, and what is known of the orders that it must be about."""
 
     ledger: Ledger
     rule: Rule
     reading: dict[str, Any]
-    orders: Evening
+    orders: OrderTimeline
     channels: tuple[str, ...]
     days: tuple[date, date]
     as_of: date
     told: set[str]
 
-    def seen(self, orders: Evening | None = None, channels: tuple[str, ...] | None = None) -> Seen:
+    def seen(self, orders: OrderTimeline | None = None, channels: tuple[str, ...] | None = None) -> DaySnapshot:
         """What counts of the days that the marketplace names."""
         return (orders or self.orders).seen(*self.days, self.as_of, channels or self.channels)
 
     # Each way is tried in several sets; what none of them changes is asked for once.
 
     @cached_property
-    def in_utc(self) -> Evening | None:
+    def in_utc(self) -> OrderTimeline | None:
         """The orders with their days cut in UTC; None where the files hold days alone."""
         return self.orders.in_utc(self.ledger, self.rule.clock)
 
@@ -235,76 +237,85 @@ class _Asked:
             (nw.col("account") == self.reading["account"]) & (nw.col("status") == "cancelled")
             & (nw.col("cancelled_on") <= nw.lit(self.as_of))
         )  # fmt: skip
-        gone = set(collected(mine.select("order_id"))["order_id"])
+        gone = set(collect_to_pandas(mine.select("order_id"))["order_id"])
         return np.array([name in gone for name in self.orders.ids], dtype=bool)
 
     @cached_property
-    def without_cancelled(self) -> dict[Evening, Evening]:
+    def timelines_without_cancelled(self) -> dict[OrderTimeline, OrderTimeline]:
         """Orders that were tried, without those that were cancelled."""
         return {}
 
     @cached_property
-    def near(self) -> tuple[list[_Single], ...]:
+    def borderline_orders(self) -> tuple[list[_CandidateOrder], ...]:
         """The orders of these days that are near to being seen by one side alone: cleared by then, cleared later, known
         later, known lately."""
         rows = self.orders.faults
         first, last, evening = (int(number) for number in day_numbers([*self.days, self.as_of]))
-        channels = [PLACES[name] for name in self.channels]
+        channels = [CHANNEL_NUMBERS[name] for name in self.channels]
         inside = np.isin(rows.channel, channels) & (rows.clock >= first) & (rows.clock <= last)
         known, cleared = inside & (rows.known <= evening), inside & (rows.ended <= evening)
         later = inside & (rows.known > evening)
-        lately = known & (rows.known > evening - LATELY) & ~cleared
+        lately = known & (rows.known > evening - TIMING_SLACK_DAYS) & ~cleared
         later_gone = known & (rows.ended > evening) & (rows.ended < NEVER)
         return (
-            self.singles(cleared, 1, -rows.ended, _gone),
-            self.singles(later_gone, -1, rows.ended, _gone),
-            self.singles(later, 1, rows.known, lambda _: "known later"),
-            self.singles(lately, -1, -rows.known, lambda _: "not known there"),
+            self.candidates(cleared, 1, -rows.ended, _ending_cause),
+            self.candidates(later_gone, -1, rows.ended, _ending_cause),
+            self.candidates(later, 1, rows.known, lambda _: "known later"),
+            self.candidates(lately, -1, -rows.known, lambda _: "not known there"),
         )
 
-    def singles(
-        self, chosen: np.ndarray, sign: int, by: np.ndarray, cause: Callable[[str], str], rows: Rows | None = None
-    ) -> list[_Single]:
+    def candidates(
+        self,
+        chosen: np.ndarray,
+        sign: int,
+        sort_by: np.ndarray,
+        cause: Callable[[str], str],
+        rows: StayArrays | None = None,
+    ) -> list[_CandidateOrder]:
         """Some rows at fault as single orders, each once, sorted by a number."""
         held = self.orders.faults if rows is None else rows
         at = np.flatnonzero(chosen)
-        at = at[np.argsort(by[at], kind="stable")]
+        at = at[np.argsort(sort_by[at], kind="stable")]
         once = at[np.sort(np.unique(held.order[at], return_index=True)[1])]
         named = ((self.orders.causes[held.cause[place]], int(held.order[place])) for place in once)
-        return [_Single(cause(defect), self.orders.ids[order], defect, sign, 0, order) for defect, order in named]
+        return [
+            _CandidateOrder(cause(defect), self.orders.ids[order], defect, sign, 0, order) for defect, order in named
+        ]
 
     @cached_property
     def silent_days(self) -> int:
         """How many days of its window have no order in our files (see `_silent_days`)."""
-        return _silent_days(self)
+        return _count_silent_days(self)
 
     @cached_property
-    def orphans(self) -> list[_Single]:
+    def orders_missing(self) -> list[_CandidateOrder]:
         """The orders at fault that no file of orders holds."""
-        return list(_orphans(self))
+        return list(_orders_missing(self))
 
 
-class _Try(NamedTuple):
+class _Attempt(NamedTuple):
     """Whole ways to count differently, tried together: what is then seen, and what each of them changed."""
 
-    seen: Seen
-    twice: bool
+    seen: DaySnapshot
+    counts_each_defect: bool
     differences: tuple[Difference, ...]
 
     @property
     def k(self) -> int:
         """How many are at fault, an order for each of its defects where they are counted twice."""
-        return len(self.seen.pairs) if self.twice else self.seen.k
+        return len(self.seen.order_cause_pairs) if self.counts_each_defect else self.seen.k
 
 
-def _explained(asked: _Asked, ours: Seen, theirs: tuple[int, int], unsure: set[str]) -> Iterator[Difference]:
+def _explain_differences(
+    comparison: _Comparison, ours: DaySnapshot, theirs: tuple[int, int], uncertain: set[str]
+) -> Iterator[Difference]:
     """The differences that add up to the distance: the stated window first, then what leaves the least open.
 
     Causes in whose place others fit as well are added to `unsure`.
     """
-    stated = asked.seen()
-    window = _difference("window", ours, stated)
-    if _moves(window):
+    stated = comparison.seen()
+    window = _difference_between("window", ours, stated)
+    if _changes_anything(window):
         yield window
     if (stated.n, stated.k) == theirs:
         # Nothing is left open, and no other way can leave less.
@@ -312,88 +323,88 @@ def _explained(asked: _Asked, ours: Seen, theirs: tuple[int, int], unsure: set[s
     best: list[Difference] = []
     cost: tuple[int, int] | None = None
     fitting: list[set[str]] = []
-    for tried in _ways(asked, stated):
+    for tried in _attempts(comparison, stated):
         instead: set[str] = set()
-        rest = list(_filled(asked, tried, theirs, instead))
+        rest = list(_explain_by_orders(comparison, tried, theirs, instead))
         unexplained = rest[-1]
         if unexplained.counted and any(one.counted for one in tried.differences):
             # Another way to count moves many orders at once. One that still leaves some open is no better than chance.
             continue
         open_ends = abs(unexplained.counted) + abs(unexplained.at_fault)
-        made = [*tried.differences, *(one for one in rest if _moves(one))]
+        made = [*tried.differences, *(one for one in rest if _changes_anything(one))]
         if cost is None or (open_ends, len(made)) < cost:
             best, cost, fitting = made, (open_ends, len(made)), []
-            unsure.clear()
-            unsure.update(instead)
+            uncertain.clear()
+            uncertain.update(instead)
         if (open_ends, len(made)) == cost:
             fitting.append({one.cause for one in made})
     for one in best:
         if one.cause != "unexplained" and any(one.cause not in causes for causes in fitting):
-            unsure.add(one.cause)
+            uncertain.add(one.cause)
     yield from sorted(best, key=lambda one: DIFFERENCES.index(one.cause))
 
 
-def _moves(one: Difference) -> bool:
+def _changes_anything(difference: Difference) -> bool:
     """Whether a reason changes anything; two orders may have changed places and the counts be the same."""
-    return bool(one.counted or one.at_fault or (one.cause == "window" and one.order_ids))
+    return bool(difference.counted or difference.at_fault or (difference.cause == "window" and difference.order_ids))
 
 
-def _difference(cause: str, before: Seen, after: Seen) -> Difference:
+def _difference_between(cause: str, before: DaySnapshot, after: DaySnapshot) -> Difference:
     """What changes from one way of counting to another, with the orders that only one of them has."""
     moved = (before.there ^ after.there) | (before.bad ^ after.bad)
     return Difference(cause, after.n - before.n, after.k - before.k, after.named(moved))
 
 
-def _ways(asked: _Asked, stated: Seen) -> Iterator[_Try]:
+def _attempts(comparison: _Comparison, as_stated: DaySnapshot) -> Iterator[_Attempt]:
     """Every set of whole ways to count differently, the smallest sets first; each that changes nothing is left out."""
     names = ["time zone", "channel", "cancelled orders", "counted twice"]
     for chosen in chain.from_iterable(combinations(names, size) for size in range(3)):
-        tried = _tried(asked, stated, chosen)
+        tried = _make_attempt(comparison, as_stated, chosen)
         if tried is not None:
             yield tried
 
 
-def _tried(asked: _Asked, stated: Seen, chosen: tuple[str, ...]) -> _Try | None:
+def _make_attempt(comparison: _Comparison, as_stated: DaySnapshot, chosen: tuple[str, ...]) -> _Attempt | None:
     """Some ways taken together; None where one of them changes nothing or cannot be taken."""
-    orders, channels, held, made = asked.orders, asked.channels, stated, []
+    orders, channels, held, made = comparison.orders, comparison.channels, as_stated, []
     for name in chosen:
         if name == "time zone":
-            orders = asked.in_utc if asked.in_utc is not None else orders
+            orders = comparison.in_utc if comparison.in_utc is not None else orders
         elif name == "channel":
-            channels = tuple(dict.fromkeys((*channels, *CHANNELS))) if ALL not in channels else channels
+            channels = tuple(dict.fromkeys((*channels, *CHANNELS))) if WHOLE_ACCOUNT not in channels else channels
         elif name == "cancelled orders":
-            orders = _without_cancelled(asked, orders)
-        now = asked.seen(orders, channels)
+            orders = _exclude_cancelled(comparison, orders)
+        now = comparison.seen(orders, channels)
         if name == "counted twice":
-            made.append(_twice(now))
+            made.append(_defects_counted_twice(now))
         else:
-            made.append(_difference(name, held, now))
+            made.append(_difference_between(name, held, now))
             held = now
-        if not _moves(made[-1]):
+        if not _changes_anything(made[-1]):
             return None
-    return _Try(held, "counted twice" in chosen, tuple(made))
+    return _Attempt(held, "counted twice" in chosen, tuple(made))
 
 
-def _twice(seen: Seen) -> Difference:
+def _defects_counted_twice(snapshot: DaySnapshot) -> Difference:
     """An order for each of its defects: the orders that have several."""
-    several = np.bincount(seen.pairs[:, 0], minlength=len(seen.ids)) > 1
-    if not seen.joined:
+    several = np.bincount(snapshot.order_cause_pairs[:, 0], minlength=len(snapshot.ids)) > 1
+    if not snapshot.joined:
         return Difference("counted twice", 0, 0)
-    return Difference("counted twice", 0, len(seen.pairs) - seen.k, seen.named(several))
+    return Difference("counted twice", 0, len(snapshot.order_cause_pairs) - snapshot.k, snapshot.named(several))
 
 
-def _without_cancelled(asked: _Asked, orders: Evening) -> Evening:
+def _exclude_cancelled(comparison: _Comparison, orders: OrderTimeline) -> OrderTimeline:
     """The orders without those that were cancelled as a whole by then."""
-    kept = asked.without_cancelled
+    kept = comparison.timelines_without_cancelled
     if orders not in kept:
-        kept[orders] = orders.without(asked.cancelled)
+        kept[orders] = orders.without(comparison.cancelled)
     return kept[orders]
 
 
 # -- single orders --------------------------------------------------------------------------------------------
 
 
-class _Single(NamedTuple):
+class _CandidateOrder(NamedTuple):
     """One order whose defect one side may see and the other not: +1 or -1 at fault, for one cause of defects.
 
     `place` is where its name stands among the orders; -1 where no file of orders holds it.
@@ -407,16 +418,18 @@ class _Single(NamedTuple):
     place: int = -1
 
 
-def _filled(asked: _Asked, tried: _Try, theirs: tuple[int, int], unsure: set[str]) -> Iterator[Difference]:
+def _explain_by_orders(
+    comparison: _Comparison, attempt: _Attempt, theirs: tuple[int, int], uncertain: set[str]
+) -> Iterator[Difference]:
     """What single orders account for of the distance that is left, and what stays unexplained.
 
     Causes in whose place single orders of another cause would do as well are added to `unsure`.
     """
-    open_n, open_k = theirs[0] - tried.seen.n, theirs[1] - tried.k
-    left = _open_parts(asked, tried)
-    used: dict[str, list[_Single]] = {}
+    open_n, open_k = theirs[0] - attempt.seen.n, theirs[1] - attempt.k
+    left = _open_parts(comparison, attempt)
+    used: dict[str, list[_CandidateOrder]] = {}
     taken: set[str] = set()
-    singles = _singles(asked, tried.seen)
+    singles = _candidate_orders(comparison, attempt.seen)
     for single in singles:
         if single.order_id in taken or (single.counted and open_n < single.counted):
             continue
@@ -429,131 +442,137 @@ def _filled(asked: _Asked, tried: _Try, theirs: tuple[int, int], unsure: set[str
             left[single.defect] -= single.sign
     for cause, those in used.items():
         ids = tuple(sorted(single.order_id for single in those))
-        alike = {_effect(one, left is not None) for one in those}
+        alike = {_effect_on_counts(one, left is not None) for one in those}
         others = (one for one in singles if one.cause != cause and one.order_id not in taken)
-        if any(_effect(one, left is not None) in alike for one in others):
-            unsure.add(cause)
+        if any(_effect_on_counts(one, left is not None) in alike for one in others):
+            uncertain.add(cause)
         yield Difference(cause, sum(one.counted for one in those), sum(one.sign for one in those), ids)
-    for one in _without_names(asked, open_n, open_k, left, taken):
+    for one in _explain_without_orders(comparison, open_n, open_k, left, taken):
         open_n, open_k = open_n - one.counted, open_k - one.at_fault
         yield one
     yield Difference("unexplained", open_n, open_k)
 
 
-def _effect(single: _Single, by_part: bool) -> tuple[int, int, str]:
+def _effect_on_counts(candidate: _CandidateOrder, by_part: bool) -> tuple[int, int, str]:
     """What a single order does to the counts; where the marketplace gives parts, of which."""
-    return single.sign, single.counted, single.defect if by_part else ""
+    return candidate.sign, candidate.counted, candidate.defect if by_part else ""
 
 
-def _differing_parts(asked: _Asked) -> tuple[tuple[str, int, int], ...]:
+def _differing_parts(comparison: _Comparison) -> tuple[tuple[str, int, int], ...]:
     """The causes of defects of which both sides count different numbers of orders, as far as they are given."""
-    stated = asked.seen()
-    open_parts = _open_parts(asked, _Try(stated, False, ())) or {}
-    theirs = _parts(asked.reading["parts"])
+    stated = comparison.seen()
+    open_parts = _open_parts(comparison, _Attempt(stated, False, ())) or {}
+    theirs = _read_parts(comparison.reading["parts"])
     return tuple((name, theirs[name] - more, theirs[name]) for name, more in open_parts.items() if more)
 
 
-def _open_parts(asked: _Asked, tried: _Try) -> dict[str, int] | None:
+def _open_parts(comparison: _Comparison, attempt: _Attempt) -> dict[str, int] | None:
     """By cause of defects, how many more the marketplace counts; None where it gives no parts."""
-    known = {name: many for name, many in _parts(asked.reading["parts"]).items() if name in _PARTS}
-    if not known or not tried.seen.joined or asked.rule.metric != "order_defect_rate":
+    known = {name: many for name, many in _read_parts(comparison.reading["parts"]).items() if name in _PART_CAUSES}
+    if not known or not attempt.seen.joined or comparison.rule.metric != "order_defect_rate":
         return None
-    pairs = np.bincount(tried.seen.pairs[:, 1], minlength=len(tried.seen.causes))
-    ours = dict(zip(tried.seen.causes, pairs.tolist(), strict=True))
+    pairs = np.bincount(attempt.seen.order_cause_pairs[:, 1], minlength=len(attempt.seen.causes))
+    ours = dict(zip(attempt.seen.causes, pairs.tolist(), strict=True))
     return {name: many - ours.get(name, 0) for name, many in known.items()}
 
 
-_PARTS = ("negative_feedback", "a_to_z_claim", "chargeback")
+_PART_CAUSES = ("negative_feedback", "a_to_z_claim", "chargeback")
 
 
-def _parts(text: Any) -> dict[str, int]:
+def _read_parts(text: Any) -> dict[str, int]:
     """The parts of a figure as they stand in READINGS."""
     return json.loads(text) if isinstance(text, str) and text else {}
 
 
-def _singles(asked: _Asked, seen: Seen) -> list[_Single]:
+def _candidate_orders(comparison: _Comparison, snapshot: DaySnapshot) -> list[_CandidateOrder]:
     """Single orders that one side may see and the other not, the likeliest first."""
-    gone, later_gone, later, lately = asked.near
+    gone, later_gone, later, lately = comparison.borderline_orders
     singles = [
-        *_not_listed(asked, seen),
-        *(one for one in gone if not seen.bad[one.place]),
+        *_orders_not_listed(comparison, snapshot),
+        *(one for one in gone if not snapshot.bad[one.place]),
         *later_gone,
-        *(one for one in later if not seen.bad[one.place]),
-        *asked.orphans,
+        *(one for one in later if not snapshot.bad[one.place]),
+        *comparison.orders_missing,
         *lately,
     ]
-    return [one for one in singles if one.counted or seen.there[one.place]]
+    return [one for one in singles if one.counted or snapshot.there[one.place]]
 
 
-def _not_listed(asked: _Asked, seen: Seen) -> list[_Single]:
+def _orders_not_listed(comparison: _Comparison, snapshot: DaySnapshot) -> list[_CandidateOrder]:
     """Orders at fault here that the marketplace's own list leaves out, where the list is as long as its count."""
-    listed = asked.orders.listed & seen.there
-    if int(listed.sum()) != int(asked.reading["at_fault"]):
+    listed = comparison.orders.listed & snapshot.there
+    if int(listed.sum()) != int(comparison.reading["at_fault"]):
         return []
-    rows = seen.faults
-    return asked.singles(~listed[rows.order], -1, rows.order, lambda _: "cleared", rows)
+    rows = snapshot.faults
+    return comparison.candidates(~listed[rows.order], -1, rows.order, lambda _: "cleared", rows)
 
 
-def _gone(defect: str) -> str:
+def _ending_cause(defect: str) -> str:
     """What it is called when a defect ceased to count."""
     return "feedback removed" if defect == "negative_feedback" else "cleared"
 
 
-def _orphans(asked: _Asked) -> Iterator[_Single]:
+def _orders_missing(comparison: _Comparison) -> Iterator[_CandidateOrder]:
     """Orders that a file of defects or feedback names and no file of orders holds, known by the day."""
-    if asked.rule.metric not in _OF_DEFECTS:
+    if comparison.rule.metric not in _DEFECTS_OF_METRIC:
         return
-    mine = (nw.col("account") == asked.reading["account"]) & (nw.col("marketplace") == asked.reading["marketplace"])
-    known = set(collected(asked.ledger.orders.filter(mine).select("order_id"))["order_id"])
-    bad = asked.rule.basis.option("negative_up_to", 2)
-    ratings = collected(asked.ledger.feedback.filter(mine & (nw.col("rating") <= bad)))
-    defects = collected(asked.ledger.defects.filter(mine))
+    mine = (nw.col("account") == comparison.reading["account"]) & (
+        nw.col("marketplace") == comparison.reading["marketplace"]
+    )
+    known = set(collect_to_pandas(comparison.ledger.orders.filter(mine).select("order_id"))["order_id"])
+    bad = comparison.rule.basis.option("negative_up_to", 2)
+    ratings = collect_to_pandas(comparison.ledger.feedback.filter(mine & (nw.col("rating") <= bad)))
+    defects = collect_to_pandas(comparison.ledger.defects.filter(mine))
     told = [
         ("negative_feedback", row["order_id"], row["received_on"], row["removed_on"])
         for row in ratings.to_dict("records")
     ]
     told += [(row["kind"], row["order_id"], row["known_on"], row["cleared_on"]) for row in defects.to_dict("records")]
     for kind, order_id, begins, ends in sorted(told, key=lambda one: (str(one[2]), one[1], one[0])):
-        stands = day(begins) <= asked.as_of and (pd.isna(ends) or day(ends) > asked.as_of)
-        if order_id not in known and kind in _OF_DEFECTS[asked.rule.metric] and stands:
-            yield _Single("orders missing", order_id, kind, 1, 1)
+        stands = to_date(begins) <= comparison.as_of and (pd.isna(ends) or to_date(ends) > comparison.as_of)
+        if order_id not in known and kind in _DEFECTS_OF_METRIC[comparison.rule.metric] and stands:
+            yield _CandidateOrder("orders missing", order_id, kind, 1, 1)
 
 
-_OF_DEFECTS = {
-    "order_defect_rate": _PARTS, "negative_feedback_rate": ("negative_feedback",),
+_DEFECTS_OF_METRIC = {
+    "order_defect_rate": _PART_CAUSES, "negative_feedback_rate": ("negative_feedback",),
     "a_to_z_claim_rate": ("a_to_z_claim",), "chargeback_rate": ("chargeback",),
     "refund_rate": ("refund",), "cancellation_rate": ("cancelled",),
     "late_shipment_rate": ("shipped_late",),
 }  # fmt: skip
 
 
-def _without_names(
-    asked: _Asked, open_n: int, open_k: int, left: dict[str, int] | None, taken: set[str]
+def _explain_without_orders(
+    comparison: _Comparison, open_n: int, open_k: int, open_parts: dict[str, int] | None, used_order_ids: set[str]
 ) -> Iterator[Difference]:
     """What is known of the rest without names: defects of which no file tells, scans, days without orders."""
-    metric = METRICS[asked.rule.metric]
-    missing = [need for need in metric.needs if need not in asked.told]
+    metric = METRICS[comparison.rule.metric]
+    missing = [need for need in metric.needs if need not in comparison.told]
     if open_k > 0 and missing:
-        told = sum(max(0, (left or {}).get(_TOLD_BY[need], 0)) for need in missing if need in _TOLD_BY)
-        many = min(open_k, told) if left is not None else open_k
+        told = sum(
+            max(0, (open_parts or {}).get(_DEFECT_OF_EVIDENCE[need], 0))
+            for need in missing
+            if need in _DEFECT_OF_EVIDENCE
+        )
+        many = min(open_k, told) if open_parts is not None else open_k
         if many:
             yield Difference("not imported", 0, many)
             open_k -= many
-    if open_k > 0 and metric.proxy == "tracking_not_scanned" and metric.proxy_unless not in asked.told:
+    if open_k > 0 and metric.proxy == "tracking_not_scanned" and metric.proxy_unless not in comparison.told:
         yield Difference("no scans", 0, open_k)
-    silent = asked.silent_days
+    silent = comparison.silent_days
     if open_n > 0 and silent:
         yield Difference("orders missing", open_n, 0)
 
 
-_TOLD_BY = {"feedback": "negative_feedback", "claims": "a_to_z_claim", "chargebacks": "chargeback"}
+_DEFECT_OF_EVIDENCE = {"feedback": "negative_feedback", "claims": "a_to_z_claim", "chargebacks": "chargeback"}
 
 
-def _silent_days(asked: _Asked) -> int:
+def _count_silent_days(comparison: _Comparison) -> int:
     """How many days of the marketplace's window have no order in our files, where the others have three or more."""
-    first, last = (int(number) for number in day_numbers(asked.days))
-    rows = asked.orders.counting
-    inside = np.isin(rows.channel, [PLACES[name] for name in asked.channels])
+    first, last = (int(number) for number in day_numbers(comparison.days))
+    rows = comparison.orders.counting
+    inside = np.isin(rows.channel, [CHANNEL_NUMBERS[name] for name in comparison.channels])
     clock = rows.clock[inside & (rows.clock >= first) & (rows.clock <= last)] - first
     per_day = np.bincount(clock, minlength=last - first + 1)
     busy = per_day[per_day > 0]

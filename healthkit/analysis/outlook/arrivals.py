@@ -13,22 +13,22 @@ from typing import NamedTuple
 
 import numpy as np
 
-from healthkit.metrics.scores import Stays, day_numbers
+from healthkit.metrics.scores import Intervals, day_numbers
 
-WEEKS = 8
+PACE_WEEKS = 8
 """So many weeks make the recent pace."""
-LONGEST = 120
+MAX_ORDER_DELAY = 120
 """A delay is not looked for beyond. [days]"""
 
 
-class Cells(NamedTuple):
+class ExpectedOrders(NamedTuple):
     """How many are expected by clock day and the day on which they become known; all after the evening."""
 
     clock: np.ndarray
     known: np.ndarray
     many: np.ndarray
 
-    def times(self, volume: float, since: date | None) -> Cells:
+    def scale_volume(self, volume: float, since: date | None) -> ExpectedOrders:
         """The same with so many times as many of the clock days from one on."""
         if since is None:
             return self
@@ -37,7 +37,7 @@ class Cells(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Arrivals:
+class ArrivalModel:
     """The pace and the delays of one measure's orders, as of a day.
 
     `pace` holds how many come on each weekday (Monday first), `delays` the share that becomes known so many days after
@@ -51,11 +51,11 @@ class Arrivals:
     first: int
     held: np.ndarray
 
-    def cells(self, last: int) -> Cells:
+    def cells(self, last_day: int) -> ExpectedOrders:
         """What is still to come of all clock days up to a last one."""
-        clocks = np.arange(self.first, last + 1)
+        clocks = np.arange(self.first, last_day + 1)
         if clocks.size == 0:
-            return Cells(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros(0))
+            return ExpectedOrders(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros(0))
         whole = self.pace[(clocks + 3) % 7]  # day 0, the first of 1970, was a Thursday
         clock = np.repeat(clocks, self.delays.size)
         known = clock + np.tile(np.arange(self.delays.size), clocks.size)
@@ -67,17 +67,17 @@ class Arrivals:
         share = np.maximum(0.0, 1 - early[clock - self.first] / np.maximum(np.repeat(whole, self.delays.size), 1e-9))
         many = np.where(ahead, many * share, many)
         later = (known > self.as_of) & (many > 0)
-        return Cells(clock[later], known[later], many[later])
+        return ExpectedOrders(clock[later], known[later], many[later])
 
 
-def arrivals(stays: Stays, as_of: date) -> Arrivals:
+def fit_arrivals(stays: Intervals, as_of: date) -> ArrivalModel:
     """The pace and delays of orders that count, learnt from stays as known on the evening of a day."""
     day = int(day_numbers([as_of])[0])
-    delay = np.clip(stays.known - stays.clock, 0, LONGEST)
-    delays = _shares(delay, stays.weight, stays.clock <= day - LONGEST // 2)
+    delay = np.clip(stays.known - stays.clock, 0, MAX_ORDER_DELAY)
+    delays = _delay_shares(delay, stays.weight, stays.clock <= day - MAX_ORDER_DELAY // 2)
     full = int(np.searchsorted(delays.cumsum(), 0.98)) if delays.size else 0
     last = day - full
-    first = last - 7 * WEEKS + 1
+    first = last - 7 * PACE_WEEKS + 1
     if stays.clock.size:
         first = max(first, int(stays.clock.min()))
     pace = np.zeros(7)
@@ -89,12 +89,12 @@ def arrivals(stays: Stays, as_of: date) -> Arrivals:
     pace = (sums + whole) / (times + 1) if last >= first else pace
     after = stays.clock[stays.clock > last] - last - 1
     held = np.bincount(after, stays.weight[stays.clock > last]) if after.size else np.zeros(0)
-    return Arrivals(day, pace, delays, last + 1, held)
+    return ArrivalModel(day, pace, delays, last + 1, held)
 
 
-def _shares(delay: np.ndarray, weight: np.ndarray, old: np.ndarray) -> np.ndarray:
+def _delay_shares(delay: np.ndarray, weight: np.ndarray, is_old_enough: np.ndarray) -> np.ndarray:
     """Which share becomes known after so many days, from those old enough; from all where few are."""
-    chosen = old if weight[old].sum() >= 30 else np.ones(delay.size, dtype=bool)
+    chosen = is_old_enough if weight[is_old_enough].sum() >= 30 else np.ones(delay.size, dtype=bool)
     if not chosen.any():
         return np.ones(1)
     shares = np.bincount(delay[chosen], weight[chosen])

@@ -17,20 +17,20 @@ from healthkit.metrics.exposure import Counts
 from healthkit.metrics.policy import Rule
 from healthkit.metrics.scores import day_numbers
 
-SPAN = 540
+HISTORY_DAYS = 540
 """Nothing older is learnt from. [days]"""
-LONGEST = 180
+MAX_FAULT_DELAY = 180
 """No delay is looked for beyond. [days]"""
-HALVES = 60
+HALF_LIFE_DAYS = 60
 """After so many days a past order weighs half as much for the rate of faults. [days]"""
-DELAYS_OF_OTHERS = 20
+POOLED_DELAYS_WEIGHT = 20
 """So many faults' worth the portfolio's delays weigh beside an account's own."""
-UNEVEN_OF_OTHERS = 20.0
+POOLED_VARIATION_WEIGHT = 20.0
 """So much the portfolio's unevenness of weeks weighs beside an account's own. [expected faults squared]"""
 
 
 @dataclass(frozen=True)
-class Past:
+class History:
     """Orders counted and faults of one measure, of one account or several, by clock day; as known on an evening.
 
     `days` are the clock days from `first` on: how much counts, by account [accounts x days]. Of each fault: its
@@ -46,13 +46,13 @@ class Past:
     delay: np.ndarray
     weights: np.ndarray
 
-    def of(self, account: str) -> Past:
+    def of(self, account: str) -> History:
         """The past of one account alone; empty where it has none."""
         row = self.accounts.get_indexer([account])[0]
         mine = self.account == row
         days = self.days[[row]] if row >= 0 else np.zeros((1, self.days.shape[1]))
         alone = np.zeros(int(mine.sum()), dtype=np.int64)
-        return Past(
+        return History(
             pd.Index([account]), self.first, self.as_of, days, alone, self.clock[mine], self.delay[mine],
             self.weights[mine],
         )  # fmt: skip
@@ -64,7 +64,7 @@ class Past:
 
 
 @dataclass(frozen=True)
-class Portfolio:
+class PooledRates:
     """What accounts share: the mean rate of faults and how strongly it binds, the delays, and the weeks' unevenness.
 
     `mean` is a share of what is counted; `strength` says how many counted orders it is worth; `delays` the share that
@@ -74,11 +74,11 @@ class Portfolio:
     mean: float
     strength: float
     delays: np.ndarray
-    uneven: float
+    weekly_variation: float
 
 
 @dataclass(frozen=True)
-class Learnt:
+class FittedRates:
     """What is expected of one account: Beta(`at_fault`, `clean`) for its rate of faults, the rest as of a portfolio.
 
     `weights` are how much faults add, of which the next ones are drawn.
@@ -87,7 +87,7 @@ class Learnt:
     at_fault: float
     clean: float
     delays: np.ndarray
-    uneven: float
+    weekly_variation: float
     weights: np.ndarray
 
     @property
@@ -96,7 +96,7 @@ class Learnt:
         return self.at_fault / (self.at_fault + self.clean)
 
 
-def past(counts: Counts, rule: Rule, marketplace: str, channel: str, as_of: date) -> Past:
+def collect_history(counts: Counts, rule: Rule, marketplace: str, channel: str, as_of: date) -> History:
     """The past of one measure, of all accounts of a marketplace, from counts as known by an evening.
 
     A fault that was cleared by then is none: what may be cleared later is left as it is, the careful side.
@@ -104,12 +104,12 @@ def past(counts: Counts, rule: Rule, marketplace: str, channel: str, as_of: date
     rows = counts.rows_where(metric=rule.metric, basis=str(rule.basis), marketplace=marketplace, channel=channel)
     exposure, faults = counts.exposure.iloc[rows[0]], counts.faults.iloc[rows[1]]
     last = int(day_numbers([as_of])[0])
-    first = last - SPAN + 1
+    first = last - HISTORY_DAYS + 1
     names = pd.Index(exposure["account"].unique())
     clock = day_numbers(exposure["clock_day"])
     inside = (clock >= first) & (clock <= last)
-    row = names.get_indexer(exposure["account"])[inside] * SPAN + clock[inside] - first
-    days = np.bincount(row, exposure["counted"].to_numpy()[inside], max(1, len(names)) * SPAN)
+    row = names.get_indexer(exposure["account"])[inside] * HISTORY_DAYS + clock[inside] - first
+    days = np.bincount(row, exposure["counted"].to_numpy()[inside], max(1, len(names)) * HISTORY_DAYS)
     held = faults[faults["cleared_on"].isna().to_numpy()]
     once = held.groupby(["account", "order_id", "clock_day"], as_index=False, sort=False).agg(
         since=("since", "min"), at_fault=("at_fault", "sum")
@@ -117,28 +117,28 @@ def past(counts: Counts, rule: Rule, marketplace: str, channel: str, as_of: date
     placed = day_numbers(once["clock_day"])
     of = names.get_indexer(once["account"])
     mine = (placed >= first) & (placed <= last) & (of >= 0)
-    delay = np.clip(day_numbers(once["since"]) - placed, 0, LONGEST)
-    return Past(
-        names, first, last, days.reshape(-1, SPAN), of[mine], (placed - first)[mine], delay[mine],
+    delay = np.clip(day_numbers(once["since"]) - placed, 0, MAX_FAULT_DELAY)
+    return History(
+        names, first, last, days.reshape(-1, HISTORY_DAYS), of[mine], (placed - first)[mine], delay[mine],
         once["at_fault"].to_numpy()[mine].astype(np.int64),
     )  # fmt: skip
 
 
-def delays_of(held: Past, others: np.ndarray | None = None) -> np.ndarray:
+def estimate_delays(history: History, pooled_delays: np.ndarray | None = None) -> np.ndarray:
     """The share of faults that becomes known so many days after the clock day, for 0 to LONGEST. [shares, sum 1]
 
     A fault with a delay d is seen only on an order at least d days old, so that short delays are seen too often. The
     estimator is that of Lynden-Bell (1971) for data cut off on the right: from the longest delay downwards, the share
     with delay d among all faults with delays up to d on orders at least d days old. `others` weighs in as some faults.
     """
-    size = LONGEST + 1
-    age = np.minimum(held.as_of - (held.first + held.clock), LONGEST)
-    seen = np.bincount(held.delay, minlength=size).astype(float)
-    begins, ends = np.bincount(held.delay, minlength=size + 1), np.bincount(age + 1, minlength=size + 1)
+    size = MAX_FAULT_DELAY + 1
+    age = np.minimum(history.as_of - (history.first + history.clock), MAX_FAULT_DELAY)
+    seen = np.bincount(history.delay, minlength=size).astype(float)
+    begins, ends = np.bincount(history.delay, minlength=size + 1), np.bincount(age + 1, minlength=size + 1)
     at_risk = (begins - ends)[:size].cumsum().astype(float)
-    if others is not None:
-        seen += DELAYS_OF_OTHERS * others
-        at_risk += DELAYS_OF_OTHERS * others.cumsum()
+    if pooled_delays is not None:
+        seen += POOLED_DELAYS_WEIGHT * pooled_delays
+        at_risk += POOLED_DELAYS_WEIGHT * pooled_delays.cumsum()
     share = np.divide(seen, at_risk, out=np.zeros(size), where=at_risk > 0)
     share[0] = 1.0 if at_risk[0] > 0 or not seen.any() else share[0]
     up_to = np.ones(size)
@@ -147,10 +147,10 @@ def delays_of(held: Past, others: np.ndarray | None = None) -> np.ndarray:
     return np.asarray(np.maximum(made, 0) / np.maximum(made, 0).sum())
 
 
-def portfolio(held: Past) -> Portfolio:
+def pool_rates(history: History) -> PooledRates:
     """What the accounts of a past share; of one account alone, next to nothing binds it."""
-    delays = delays_of(held)
-    k, e = _weighed(held, delays)
+    delays = estimate_delays(history)
+    k, e = _weigh_by_age(history, delays)
     total_k, total_e = k.sum(), e.sum()
     mean = float((total_k + 0.5) / (total_e + 1))
     least = 0.5 / mean
@@ -161,45 +161,49 @@ def portfolio(held: Past) -> Portfolio:
         scale = total_e - (e**2).sum() / total_e
         between = max(spread / scale if scale > 0 else 0.0, 1e-12)
         strength = float(np.clip(mean * (1 - mean) / between - 1, least, 1e4))
-    above, below = _unevenness(held, delays, k, e)
-    return Portfolio(mean, strength, delays, float(np.clip(above / below if below > 0 else 0.0, 0.0, 1.0)))
+    above, below = _weekly_excess(history, delays, k, e)
+    return PooledRates(mean, strength, delays, float(np.clip(above / below if below > 0 else 0.0, 0.0, 1.0)))
 
 
-def learn(held: Past, others: Portfolio) -> Learnt:
+def fit_rates(history: History, pooled: PooledRates) -> FittedRates:
     """What is expected of the one account of a past."""
-    delays = delays_of(held, others.delays)
-    k, e = _weighed(held, delays)
-    above, below = _unevenness(held, delays, k, e)
-    uneven = (above + UNEVEN_OF_OTHERS * others.uneven) / (below + UNEVEN_OF_OTHERS)
-    weights = held.weights if held.weights.size else np.ones(1, dtype=np.int64)
-    at_fault = others.mean * others.strength + k.sum()
-    clean = (1 - others.mean) * others.strength + max(0.0, e.sum() - k.sum())
-    return Learnt(float(at_fault), float(max(clean, 1e-9)), delays, float(np.clip(uneven, 0.0, 1.0)), weights)
+    delays = estimate_delays(history, pooled.delays)
+    k, e = _weigh_by_age(history, delays)
+    above, below = _weekly_excess(history, delays, k, e)
+    uneven = (above + POOLED_VARIATION_WEIGHT * pooled.weekly_variation) / (below + POOLED_VARIATION_WEIGHT)
+    weights = history.weights if history.weights.size else np.ones(1, dtype=np.int64)
+    at_fault = pooled.mean * pooled.strength + k.sum()
+    clean = (1 - pooled.mean) * pooled.strength + max(0.0, e.sum() - k.sum())
+    return FittedRates(float(at_fault), float(max(clean, 1e-9)), delays, float(np.clip(uneven, 0.0, 1.0)), weights)
 
 
-def _weighed(held: Past, delays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _weigh_by_age(history: History, delays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """By account: faults, and the orders that could have shown theirs by then, the older the less they weigh."""
-    ages = held.ages
-    weight = 0.5 ** (ages / HALVES)
-    shown = delays.cumsum()[np.minimum(ages, LONGEST)]
-    faults = np.bincount(held.account, weight[held.clock], held.days.shape[0])
-    return faults, held.days @ (weight * shown)
+    ages = history.ages
+    weight = 0.5 ** (ages / HALF_LIFE_DAYS)
+    shown = delays.cumsum()[np.minimum(ages, MAX_FAULT_DELAY)]
+    faults = np.bincount(history.account, weight[history.clock], history.days.shape[0])
+    return faults, history.days @ (weight * shown)
 
 
-def _unevenness(held: Past, delays: np.ndarray, k: np.ndarray, e: np.ndarray) -> tuple[float, float]:
+def _weekly_excess(
+    history: History, delays: np.ndarray, faults: np.ndarray, exposed: np.ndarray
+) -> tuple[float, float]:
     """How far faults a week vary beyond chance: what is over, and the expected number squared, both summed.
 
     Weeks of which under a third of the faults can be known yet are left out. Moments of a gamma-mixed Poisson.
     """
-    shown = delays.cumsum()[np.minimum(held.ages, LONGEST)]
-    accounts, weeks = held.days.shape[0], SPAN // 7
-    used = slice(SPAN - weeks * 7, SPAN)
+    shown = delays.cumsum()[np.minimum(history.ages, MAX_FAULT_DELAY)]
+    accounts, weeks = history.days.shape[0], HISTORY_DAYS // 7
+    used = slice(HISTORY_DAYS - weeks * 7, HISTORY_DAYS)
     ripe = shown[used].reshape(weeks, 7).min(axis=1) > 1 / 3
-    rate = np.divide(k, e, out=np.zeros(k.size), where=e > 0)
-    could = (held.days * shown)[:, used].reshape(accounts, weeks, 7).sum(axis=2) * rate[:, None]
-    week = (held.clock - used.start) // 7
+    rate = np.divide(faults, exposed, out=np.zeros(faults.size), where=exposed > 0)
+    could = (history.days * shown)[:, used].reshape(accounts, weeks, 7).sum(axis=2) * rate[:, None]
+    week = (history.clock - used.start) // 7
     inside = week >= 0
-    came = np.bincount(held.account[inside] * weeks + week[inside], minlength=accounts * weeks).reshape(accounts, weeks)
+    came = np.bincount(history.account[inside] * weeks + week[inside], minlength=accounts * weeks).reshape(
+        accounts, weeks
+    )
     # Half a year back, so that a slow drift of the level is not taken for unevenness of weeks.
     recent = ripe & (np.arange(weeks) >= weeks - 26) & (could > 0)
     return float((((came - could) ** 2 - could) * recent).sum()), float(((could**2) * recent).sum())

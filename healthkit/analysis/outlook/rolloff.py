@@ -15,12 +15,12 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import pandas as pd
 
-from healthkit.analysis.outlook.arrivals import Cells, arrivals
+from healthkit.analysis.outlook.arrivals import ExpectedOrders, fit_arrivals
 from healthkit.metrics.exposure import Counts
 from healthkit.metrics.policy import Policy, Rule, judge
-from healthkit.metrics.scores import Behind, Stays, day_numbers, midnights, stays_behind
+from healthkit.metrics.scores import Intervals, MeasureIntervals, day_numbers, numbers_to_days, select_intervals
 
-AHEAD = 90
+MIN_DAYS_AHEAD = 90
 """So many days are looked ahead at least. [days]"""
 
 
@@ -29,7 +29,7 @@ class OutlookError(ValueError):
 
 
 @dataclass(frozen=True)
-class Calendar:
+class RollOffCalendar:
     """One measure day by day, from an as-of day on, if nothing new goes wrong.
 
     `days` has day, counted, at_fault, rate, status, headroom, enters, leaves: how many at fault enter or leave the
@@ -56,22 +56,22 @@ class Calendar:
         return self.days["day"].iloc[-1].date()
 
 
-def known_by(counts: Counts, as_of: date) -> Counts:
+def counts_known_on(counts: Counts, as_of: date) -> Counts:
     """The counts as they could be known on the evening of a day: what came later is gone, what ended later is open.
 
     Those of the last evening asked for are kept, for the measures of one report ask alike.
     """
-    kept = _KNOWN.setdefault(counts, {})
+    kept = _KNOWN_COUNTS.setdefault(counts, {})
     if as_of not in kept:
         kept.clear()
-        kept[as_of] = _known_by(counts, as_of)
+        kept[as_of] = _cut_counts(counts, as_of)
     return kept[as_of]
 
 
-_KNOWN: WeakKeyDictionary[Counts, dict[date, Counts]] = WeakKeyDictionary()
+_KNOWN_COUNTS: WeakKeyDictionary[Counts, dict[date, Counts]] = WeakKeyDictionary()
 
 
-def _known_by(counts: Counts, as_of: date) -> Counts:
+def _cut_counts(counts: Counts, as_of: date) -> Counts:
     evening = pd.Timestamp(as_of)
 
     def known(rows: pd.DataFrame, ended: str) -> pd.DataFrame:
@@ -86,16 +86,16 @@ def _known_by(counts: Counts, as_of: date) -> Counts:
     )
 
 
-def calendar(
+def roll_off_calendar(
     counts: Counts,
     policy: Policy,
     row: pd.Series,
     *,
-    ahead: int | None = None,
+    days_ahead: int | None = None,
     new_orders: bool = True,
     volume: float = 1.0,
     volume_since: date | None = None,
-) -> Calendar:
+) -> RollOffCalendar:
     """The roll-off calendar of one row of SCORES, looked at from the evening of its as-of day.
 
     It reaches `ahead` days, and always to the day on which the last order known now has left. The rule of the row
@@ -109,40 +109,40 @@ def calendar(
         raise OutlookError(f"{row['metric']} is not held against a target, so there is no day on which it is back.")
     as_of, window = row["as_of"].date(), int(row["window"])
     lag = (row["as_of"] - row["last_day"]).days
-    behind = stays_behind(known_by(counts, as_of), rule, row["account"], row["marketplace"], row["channel"])
-    reach = max(AHEAD if ahead is None else ahead, _longest(behind, as_of, window, lag))
+    behind = select_intervals(counts_known_on(counts, as_of), rule, row["account"], row["marketplace"], row["channel"])
+    reach = max(MIN_DAYS_AHEAD if days_ahead is None else days_ahead, _days_until_all_left(behind, as_of, window, lag))
     numbers = int(day_numbers([as_of])[0]) + np.arange(reach + 1)
-    at_fault = behind.fault_stays.on(numbers, 1, window, lag, False)[0]
-    counted = behind.counting_stays.on(numbers, 1, window, lag, False)[0]
+    at_fault = behind.fault_intervals.on(numbers, 1, window, lag, False)[0]
+    counted = behind.counting_intervals.on(numbers, 1, window, lag, False)[0]
     if new_orders:
-        coming = arrivals(behind.counting_stays, as_of)
-        more = expected(coming.cells(int(numbers[-1])).times(volume, volume_since), numbers, window, lag)
+        coming = fit_arrivals(behind.counting_intervals, as_of)
+        more = expected_counts(coming.cells(int(numbers[-1])).scale_volume(volume, volume_since), numbers, window, lag)
         counted = counted + np.rint(more).astype(np.int64)
-    days = _days(rule, numbers, counted, at_fault, behind.fault_stays, window, lag)
-    orders = _orders(behind, numbers[0], window, lag)
+    days = _calendar_days(rule, numbers, counted, at_fault, behind.fault_intervals, window, lag)
+    orders = _orders_at_fault(behind, numbers[0], window, lag)
     where = (row["account"], row["marketplace"], row["channel"])
-    return Calendar(*where, rule, window, lag, as_of, new_orders, days, orders, _back_on(days))
+    return RollOffCalendar(*where, rule, window, lag, as_of, new_orders, days, orders, _find_back_on(days))
 
 
-def _longest(behind: Behind, as_of: date, window: int, lag: int) -> int:
+def _days_until_all_left(measure_stays: MeasureIntervals, as_of: date, window: int, lag: int) -> int:
     """In how many days the last order known now has left."""
-    clocks = np.concatenate([behind.counting_stays.clock, behind.fault_stays.clock])
+    clocks = np.concatenate([measure_stays.counting_intervals.clock, measure_stays.fault_intervals.clock])
     return int(clocks.max() + lag + window - day_numbers([as_of])[0]) if clocks.size else 0
 
 
-def expected(cells: Cells, numbers: np.ndarray, window: int, lag: int) -> np.ndarray:
+def expected_counts(new_orders: ExpectedOrders, numbers: np.ndarray, window: int, lag: int) -> np.ndarray:
     """How many orders that nobody knows of yet will count on each day, on average. [orders]"""
     edges = np.zeros(numbers.size + 1)
-    first = np.maximum(np.maximum(cells.clock + lag, cells.known) - numbers[0], 0)
-    last = np.minimum(cells.clock + lag + window - numbers[0], numbers.size)
+    first = np.maximum(np.maximum(new_orders.clock + lag, new_orders.known) - numbers[0], 0)
+    last = np.minimum(new_orders.clock + lag + window - numbers[0], numbers.size)
     covers = first < last
-    np.add.at(edges, first[covers], cells.many[covers])
-    np.add.at(edges, last[covers], -cells.many[covers])
+    np.add.at(edges, first[covers], new_orders.many[covers])
+    np.add.at(edges, last[covers], -new_orders.many[covers])
     return edges.cumsum()[:-1]
 
 
-def _days(
-    rule: Rule, numbers: np.ndarray, counted: np.ndarray, at_fault: np.ndarray, faults: Stays, window: int, lag: int
+def _calendar_days(
+    rule: Rule, numbers: np.ndarray, counted: np.ndarray, at_fault: np.ndarray, faults: Intervals, window: int, lag: int
 ) -> pd.DataFrame:
     """The days of the calendar, each judged."""
     assert rule.target is not None
@@ -153,32 +153,32 @@ def _days(
     enters, leaves = (
         np.bincount(days[(days > numbers[0]) & (days <= numbers[-1])] - numbers[0], weights, span).astype(np.int64)
         for days, weights in (
-            _edge(first[real], faults.weight[real], numbers),
-            _edge(last[real] + 1, faults.weight[real], numbers),
+            _changes_within(first[real], faults.weight[real], numbers),
+            _changes_within(last[real] + 1, faults.weight[real], numbers),
         )
     )
     return pd.DataFrame({
-        "day": midnights(numbers), "counted": counted, "at_fault": at_fault,
-        "rate": wrong if rule.target.wants_few else 1 - wrong, "status": judge(rule, counted, at_fault),
+        "day": numbers_to_days(numbers), "counted": counted, "at_fault": at_fault,
+        "rate": wrong if rule.target.lower_is_better else 1 - wrong, "status": judge(rule, counted, at_fault),
         "headroom": np.where(counted > 0, rule.target.headroom(counted, at_fault), 0),
         "enters": enters, "leaves": leaves,
     })  # fmt: skip
 
 
-def _edge(days: np.ndarray, weights: np.ndarray, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _changes_within(days: np.ndarray, weights: np.ndarray, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Days within the calendar and what changes on them."""
     within = (days > numbers[0]) & (days <= numbers[-1])
     return days[within], weights[within]
 
 
-def _orders(behind: Behind, as_of: int, window: int, lag: int) -> pd.DataFrame:
+def _orders_at_fault(measure_stays: MeasureIntervals, as_of: int, window: int, lag: int) -> pd.DataFrame:
     """The orders at fault on the as-of day or entering later, by the day on which something happens to them."""
-    faults, stays = behind.faults, behind.fault_stays
+    faults, stays = measure_stays.faults, measure_stays.fault_intervals
     first, last = stays.bounds(window, lag, False)
     coming = (last >= as_of) & (first <= last) & (stays.ended > as_of)
-    held = faults.assign(enters_on=midnights(first), leaves_on=midnights(last + 1))[coming]
+    held = faults.assign(enters_on=numbers_to_days(first), leaves_on=numbers_to_days(last + 1))[coming]
     if held["order_id"].is_unique:
-        once = held.assign(known_on=held["since"])[_ORDER]
+        once = held.assign(known_on=held["since"])[_ORDER_COLUMNS]
     else:
         once = held.groupby("order_id", as_index=False, sort=False).agg(
             causes=("causes", "last"), clock_day=("clock_day", "first"), known_on=("since", "min"),
@@ -187,10 +187,10 @@ def _orders(behind: Behind, as_of: int, window: int, lag: int) -> pd.DataFrame:
     return once.sort_values(["leaves_on", "order_id"], ignore_index=True)
 
 
-_ORDER = ["order_id", "causes", "clock_day", "known_on", "enters_on", "leaves_on", "at_fault"]
+_ORDER_COLUMNS = ["order_id", "causes", "clock_day", "known_on", "enters_on", "leaves_on", "at_fault"]
 
 
-def _back_on(days: pd.DataFrame) -> date | None:
+def _find_back_on(days: pd.DataFrame) -> date | None:
     """The first day from which no day is off target; None where the last one is."""
     off = (days["status"] == "off target").to_numpy()
     if off[-1]:
@@ -199,10 +199,10 @@ def _back_on(days: pd.DataFrame) -> date | None:
     return days["day"].iloc[place].date()
 
 
-def headroom_path(held: Calendar) -> list[tuple[date, int]]:
+def headroom_changes(roll_off: RollOffCalendar) -> list[tuple[date, int]]:
     """On which days the headroom changes, and to what, from the as-of day on. [orders]"""
     rooms: list[tuple[date, int]] = []
-    for day, room in zip(held.days["day"], held.days["headroom"], strict=True):
+    for day, room in zip(roll_off.days["day"], roll_off.days["headroom"], strict=True):
         if not rooms or rooms[-1][1] != room:
             rooms.append((day.date(), int(room)))
     return rooms

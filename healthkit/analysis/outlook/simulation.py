@@ -16,33 +16,41 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from healthkit.analysis.outlook.arrivals import arrivals
-from healthkit.analysis.outlook.fitted_rates import LONGEST, Learnt, Past, Portfolio, learn, past, portfolio
-from healthkit.analysis.outlook.rolloff import OutlookError, expected, known_by
+from healthkit.analysis.outlook.arrivals import fit_arrivals
+from healthkit.analysis.outlook.fitted_rates import (
+    MAX_FAULT_DELAY,
+    FittedRates,
+    History,
+    PooledRates,
+    collect_history,
+    fit_rates,
+    pool_rates,
+)
+from healthkit.analysis.outlook.rolloff import OutlookError, counts_known_on, expected_counts
 from healthkit.metrics.exposure import Counts
 from healthkit.metrics.policy import Policy, Rule
-from healthkit.metrics.scores import Behind, day_numbers, midnights, stays_behind
+from healthkit.metrics.scores import MeasureIntervals, day_numbers, numbers_to_days, select_intervals
 
 DRAWS = 4_000
 """So many futures are drawn unless told otherwise."""
-BATCH = 2_000
+DRAWS_PER_BATCH = 2_000
 """So many are held in memory at once."""
-PLACES = 1 << 16
+LOOKUP_SIZE = 1 << 16
 """The days on which a fault enters and leaves are looked up in a table of so many equally likely places."""
-AT_ONCE = 1 << 20
+MAX_PENDING_FAULTS = 1 << 20
 """So many faults drawn one by one are held before their days are added up."""
-CROWDED = 1.0
+MULTINOMIAL_FROM = 1.0
 """From so many faults a place on, they are drawn by place and no longer one by one."""
-DRIFT = 0.05
+WEEKLY_DRIFT = 0.05
 """How far the rate of faults wanders from one week to the next. [share, standard deviation]"""
-WEEKS = 12
+VOLUME_WEEKS = 12
 """So many weeks say how uneven the volume is."""
 BANDS = {"low80": 0.1, "low50": 0.25, "middle": 0.5, "high50": 0.75, "high80": 0.9}
 """Which share of the futures lies below each edge of the bands."""
 
 
 @dataclass(frozen=True)
-class Futures:
+class Simulation:
     """What simulated futures of one measure say, looked at from the evening of a day.
 
     `days` has a row a day, the as-of day first: day, `off` (the share of futures off target on it) and the edges of the
@@ -57,20 +65,20 @@ class Futures:
     as_of: date
     draws: int
     seed: int
-    off_now: bool
+    off_target_now: bool
     days: pd.DataFrame
     breach: dict[int, float]
     back: dict[int, date | None]
-    back_by: np.ndarray
+    share_back_by_day: np.ndarray
     rate: tuple[float, float, float] | None
 
     def chance_back_by(self, day: date) -> float:
         """The share of futures that are back for good by a day. Raises OutlookError beyond the horizon."""
         place = (day - self.as_of).days
-        if not 0 <= place < self.back_by.size:
-            last = self.as_of + timedelta(days=self.back_by.size - 1)
+        if not 0 <= place < self.share_back_by_day.size:
+            last = self.as_of + timedelta(days=self.share_back_by_day.size - 1)
             raise OutlookError(f"{day} is not looked at: the futures reach from {self.as_of} to {last}.")
-        return float(self.back_by[place])
+        return float(self.share_back_by_day[place])
 
     def chance_off(self, day: date) -> float:
         """The share of futures that are off target on a day. Raises OutlookError beyond the horizon."""
@@ -80,41 +88,41 @@ class Futures:
         return float(self.days["off"].iloc[place])
 
 
-def futures(
+def simulate_futures(
     counts: Counts,
     policy: Policy,
     row: pd.Series,
     *,
-    ahead: int = 90,
+    days_ahead: int = 90,
     draws: int = DRAWS,
     seed: int = 0,
-) -> Futures:
+) -> Simulation:
     """Simulated futures of one row of SCORES, as could be made on the evening of its day.
 
     `counts` may hold other accounts: those of the same marketplace make the portfolio to which a small account is
     drawn. The same seed gives the same futures. Raises OutlookError for a row that is held against no target.
     """
-    return Lookout(counts, row["as_of"].date()).futures(policy, row, ahead=ahead, draws=draws, seed=seed)
+    return Forecaster(counts, row["as_of"].date()).futures(policy, row, days_ahead=days_ahead, draws=draws, seed=seed)
 
 
-class Lookout:
+class Forecaster:
     """What was known on one evening, for the futures of many accounts: what they share is learnt once."""
 
     def __init__(self, counts: Counts, as_of: date) -> None:
-        self._known = known_by(counts, as_of)
+        self._known = counts_known_on(counts, as_of)
         self._as_of = as_of
-        self._shared: dict[tuple[str, ...], tuple[Past, Portfolio]] = {}
+        self._shared: dict[tuple[str, ...], tuple[History, PooledRates]] = {}
 
     def futures(
         self,
         policy: Policy,
         row: pd.Series,
         *,
-        ahead: int = 90,
+        days_ahead: int = 90,
         draws: int = DRAWS,
         seed: int = 0,
-        alone: Counts | None = None,
-    ) -> Futures:
+        account_counts: Counts | None = None,
+    ) -> Simulation:
         """The futures of one row of SCORES of this evening (see `futures`).
 
         `alone` are the counts of the row's account, where they are at hand.
@@ -125,11 +133,11 @@ class Lookout:
         account, marketplace, channel = row["account"], row["marketplace"], row["channel"]
         lag = (row["as_of"] - row["last_day"]).days
         every, shared = self._shares(rule, marketplace, channel)
-        learnt = learn(every.of(account), shared)
-        mine = self._known.of([account]) if alone is None else known_by(alone, self._as_of)
-        behind = stays_behind(mine, rule, account, marketplace, channel)
-        held = lay_out(behind, rule, self._as_of, int(row["window"]), lag, ahead, learnt)
-        return simulate(held, learnt, draws=draws, seed=seed, account=account)
+        learnt = fit_rates(every.of(account), shared)
+        mine = self._known.of([account]) if account_counts is None else counts_known_on(account_counts, self._as_of)
+        behind = select_intervals(mine, rule, account, marketplace, channel)
+        held = prepare_simulation(behind, rule, self._as_of, int(row["window"]), lag, days_ahead, learnt)
+        return simulate_input(held, learnt, draws=draws, seed=seed, account=account)
 
     def learn(self, policies: Mapping[str, Policy]) -> None:
         """Learn what accounts share in every measure of their marketplaces' policies, before it is asked for."""
@@ -138,19 +146,19 @@ class Lookout:
                 for channel in rule.channels if rule.target is not None else ():
                     self._shares(rule, marketplace, channel)
 
-    def _shares(self, rule: Rule, marketplace: str, channel: str) -> tuple[Past, Portfolio]:
+    def _shares(self, rule: Rule, marketplace: str, channel: str) -> tuple[History, PooledRates]:
         """The past of every account in one measure, and what they share."""
         key = rule.metric, str(rule.basis), marketplace, channel
         if key not in self._shared:
-            every = past(self._known, rule, marketplace, channel, self._as_of)
-            self._shared[key] = every, portfolio(every)
+            every = collect_history(self._known, rule, marketplace, channel, self._as_of)
+            self._shared[key] = every, pool_rates(every)
         return self._shared[key]
 
 
 # -- what is known, and what may come ---------------------------------------------------------------------------
 
 
-class Places(NamedTuple):
+class FaultSlots(NamedTuple):
     """Where new faults may fall: the days (from 0, the as-of day) each covers, how likely, and in which week.
 
     `first` and `last` bound the cover; `likely` is the expected number at a rate of 1; `week` numbers the weeks of
@@ -165,7 +173,7 @@ class Places(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Layout:
+class SimulationInput:
     """All that a simulation needs of one measure: what is known, day by day, and where more may come.
 
     `counted` and `at_fault` are known already, by day; `clocks` how many new orders are expected, by clock day from
@@ -179,18 +187,27 @@ class Layout:
     at_fault: np.ndarray
     clocks: np.ndarray
     cover: np.ndarray
-    uneven_volume: float
-    places: Places
+    volume_variation: float
+    places: FaultSlots
 
 
-def lay_out(behind: Behind, rule: Rule, as_of: date, window: int, lag: int, ahead: int, learnt: Learnt) -> Layout:
+def prepare_simulation(
+    measure_stays: MeasureIntervals,
+    rule: Rule,
+    as_of: date,
+    window: int,
+    lag: int,
+    days_ahead: int,
+    fitted: FittedRates,
+) -> SimulationInput:
     """Lay out one measure for a simulation, from what stands behind it as known on the evening."""
     now = int(day_numbers([as_of])[0])
-    numbers = now + np.arange(ahead + 1)
+    numbers = now + np.arange(days_ahead + 1)
     counted, at_fault = (
-        stays.on(numbers, 1, window, lag, False)[0] for stays in (behind.counting_stays, behind.fault_stays)
+        stays.on(numbers, 1, window, lag, False)[0]
+        for stays in (measure_stays.counting_intervals, measure_stays.fault_intervals)
     )
-    cells = arrivals(behind.counting_stays, as_of).cells(int(numbers[-1]))
+    cells = fit_arrivals(measure_stays.counting_intervals, as_of).cells(int(numbers[-1]))
     begin = int(cells.clock.min()) if cells.clock.size else now + 1
     span = max(0, int(numbers[-1]) - begin + 1)
     clocks = np.bincount(cells.clock - begin, cells.many, span) if cells.clock.size else np.zeros(span)
@@ -198,20 +215,27 @@ def lay_out(behind: Behind, rule: Rule, as_of: date, window: int, lag: int, ahea
     for place in np.flatnonzero(clocks > 0):
         mine = cells.clock == begin + place
         one = cells._replace(clock=cells.clock[mine], known=cells.known[mine], many=cells.many[mine] / clocks[place])
-        cover[place] = expected(one, numbers, window, lag)
-    places = _places(behind, now, window, lag, ahead, learnt, begin, clocks)
-    return Layout(rule, as_of, counted, at_fault, clocks, cover, _uneven(behind, now), places)
+        cover[place] = expected_counts(one, numbers, window, lag)
+    places = _fault_slots(measure_stays, now, window, lag, days_ahead, fitted, begin, clocks)
+    return SimulationInput(rule, as_of, counted, at_fault, clocks, cover, _volume_variation(measure_stays, now), places)
 
 
-def _places(
-    behind: Behind, now: int, window: int, lag: int, ahead: int, learnt: Learnt, begin: int, clocks: np.ndarray
-) -> Places:
+def _fault_slots(
+    measure_stays: MeasureIntervals,
+    now: int,
+    window: int,
+    lag: int,
+    days_ahead: int,
+    fitted: FittedRates,
+    begin: int,
+    clocks: np.ndarray,
+) -> FaultSlots:
     """Every pair of clock day and delay from which a fault would still be seen."""
-    oldest = now - window - lag - LONGEST
-    stays = behind.counting_stays
+    oldest = now - window - lag - MAX_FAULT_DELAY
+    stays = measure_stays.counting_intervals
     there = (stays.clock > oldest) & (stays.ended > now)
-    known = np.bincount(stays.clock[there] - oldest, stays.weight[there], max(1, now + ahead - oldest + 1))
-    faults = behind.fault_stays
+    known = np.bincount(stays.clock[there] - oldest, stays.weight[there], max(1, now + days_ahead - oldest + 1))
+    faults = measure_stays.fault_intervals
     bad = (faults.clock > oldest) & (faults.ended > now)
     gone = np.bincount(faults.clock[bad] - oldest, faults.weight[bad] > 0, known.size)
     clean = np.maximum(0.0, known - gone)
@@ -219,36 +243,36 @@ def _places(
     new[begin - oldest : begin - oldest + clocks.size] = clocks
     clock = oldest + np.arange(known.size)
     # Of an order that counts already, the delays up to its age are ruled out; of a new one on a past day none is.
-    delay = np.arange(LONGEST + 1)
+    delay = np.arange(MAX_FAULT_DELAY + 1)
     pieces = []
     for many, kept, is_new in (
         (clean, delay[None, :] > (now - clock)[:, None], False),
         (new, np.ones((clock.size, 1), dtype=bool) & (clock[:, None] + delay[None, :] > now), True),
     ):
-        likely = many[:, None] * learnt.delays[None, :] * kept
+        likely = many[:, None] * fitted.delays[None, :] * kept
         if is_new:
             # What could have been known by now, and is not, will be known next: a late parcel is confirmed late.
-            late = many * (1 - (learnt.delays[None, :] * kept).sum(axis=1))
-            likely[np.arange(clock.size), np.clip(now + 1 - clock, 0, LONGEST)] += late * (many > 0)
+            late = many * (1 - (fitted.delays[None, :] * kept).sum(axis=1))
+            likely[np.arange(clock.size), np.clip(now + 1 - clock, 0, MAX_FAULT_DELAY)] += late * (many > 0)
         at, after = np.nonzero(likely > 0)
         first = np.maximum(clock[at] + lag, clock[at] + after) - now
         last = clock[at] + lag + window - 1 - now
-        seen = (first <= last) & (first <= ahead) & (last >= 0)
+        seen = (first <= last) & (first <= days_ahead) & (last >= 0)
         pieces.append((
-            np.maximum(first, 0)[seen], np.minimum(last, ahead)[seen], likely[at, after][seen], clock[at][seen],
+            np.maximum(first, 0)[seen], np.minimum(last, days_ahead)[seen], likely[at, after][seen], clock[at][seen],
             np.where(is_new, np.maximum(first, 0), -1)[seen],
         ))  # fmt: skip
     first, last, likely, clock, order = (np.concatenate(columns) for columns in zip(*pieces, strict=True))
     week = (clock - clock.min()) // 7 if clock.size else clock
-    return Places(first, last, likely, week, order)
+    return FaultSlots(first, last, likely, week, order)
 
 
-def _uneven(behind: Behind, now: int) -> float:
+def _volume_variation(measure_stays: MeasureIntervals, now: int) -> float:
     """The squared variation of the volume of the last weeks, beyond chance."""
-    stays = behind.counting_stays
+    stays = measure_stays.counting_intervals
     back = (now - stays.clock) // 7
-    inside = (back >= 1) & (back <= WEEKS)
-    weeks = np.bincount(back[inside] - 1, stays.weight[inside], WEEKS)
+    inside = (back >= 1) & (back <= VOLUME_WEEKS)
+    weeks = np.bincount(back[inside] - 1, stays.weight[inside], VOLUME_WEEKS)
     mean = weeks.mean()
     return float(np.clip(weeks.var() / mean**2 - 1 / mean, 0.0, 0.25)) if mean > 0 else 0.0
 
@@ -256,64 +280,66 @@ def _uneven(behind: Behind, now: int) -> float:
 # -- drawing ------------------------------------------------------------------------------------------------------
 
 
-def simulate(held: Layout, learnt: Learnt, *, draws: int = DRAWS, seed: int = 0, account: str = "") -> Futures:
+def simulate_input(
+    inputs: SimulationInput, fitted: FittedRates, *, draws: int = DRAWS, seed: int = 0, account: str = ""
+) -> Simulation:
     """Draw futures of a layout, in batches of bounded size, and read off what they say."""
     if draws < 1:
         raise OutlookError(f"{draws} futures cannot be drawn; ask for at least 1.")
     rng = np.random.default_rng(seed)
     off, rates = [], []
-    tables = _tables(held.places, rng, learnt.mean * draws)
-    for begin in range(0, draws, BATCH):
-        counted, at_fault = draw(held, learnt, min(BATCH, draws - begin), rng, tables)
-        off.append(_off(held.rule, counted, at_fault))
-        rates.append(_rate(held.rule, counted, at_fault))
-    return _read(held, np.concatenate(off), np.concatenate(rates), draws, seed, account)
+    tables = _slots_by_week(inputs.places, rng, fitted.mean * draws)
+    for begin in range(0, draws, DRAWS_PER_BATCH):
+        counted, at_fault = draw_counts(inputs, fitted, min(DRAWS_PER_BATCH, draws - begin), rng, tables)
+        off.append(_is_off_target(inputs.rule, counted, at_fault))
+        rates.append(_shown_rates(inputs.rule, counted, at_fault))
+    return _summarise(inputs, np.concatenate(off), np.concatenate(rates), draws, seed, account)
 
 
-def draw(
-    held: Layout,
-    learnt: Learnt,
+def draw_counts(
+    inputs: SimulationInput,
+    fitted: FittedRates,
     draws: int,
     rng: np.random.Generator,
-    tables: list[_Table] | None = None,
+    tables: list[_WeekSlots] | None = None,
     *,
-    drift: float = DRIFT,
+    drift: float = WEEKLY_DRIFT,
 ) -> tuple[np.ndarray, np.ndarray]:
     """How many count and are at fault in each future on each day. [futures x days]"""
-    days = held.counted.size
-    tables = _tables(held.places, rng) if tables is None else tables
-    rate = rng.beta(learnt.at_fault, learnt.clean, draws)
+    days = inputs.counted.size
+    tables = _slots_by_week(inputs.places, rng) if tables is None else tables
+    rate = rng.beta(fitted.at_fault, fitted.clean, draws)
     weeks = 1 + max((table.week for table in tables), default=0)
-    level = rate[:, None] * np.exp(np.cumsum(rng.normal(-(DRIFT**2) / 2, DRIFT, (draws, weeks)), axis=1))
-    if learnt.uneven > 0:
-        level = level * rng.gamma(1 / learnt.uneven, learnt.uneven, (draws, weeks))
+    level = rate[:, None] * np.exp(np.cumsum(rng.normal(-(WEEKLY_DRIFT**2) / 2, WEEKLY_DRIFT, (draws, weeks)), axis=1))
+    if fitted.weekly_variation > 0:
+        level = level * rng.gamma(1 / fitted.weekly_variation, fitted.weekly_variation, (draws, weeks))
     np.minimum(level, 1.0, out=level)
     volume = np.ones((draws, 1))
-    if held.uneven_volume > 0:
-        volume = rng.gamma(1 / held.uneven_volume, held.uneven_volume, (draws, 1))
+    if inputs.volume_variation > 0:
+        volume = rng.gamma(1 / inputs.volume_variation, inputs.volume_variation, (draws, 1))
     edges = np.zeros(draws * (days + 1))
     extra = np.zeros(draws * (days + 1))
-    singles: list[_Singles] = []
+    singles: list[_SingleFaults] = []
     for table in tables:
         many = rng.poisson(level[:, table.week] * (table.known + volume[:, 0] * table.new))
-        if learnt.weights.max() == 1 and many.sum() > CROWDED * table.first.size * draws:
-            _fall_together(table, many, days, rng, edges, extra)
+        if fitted.weights.max() == 1 and many.sum() > MULTINOMIAL_FROM * table.first.size * draws:
+            _place_faults_by_slot(table, many, days, rng, edges, extra)
         else:
-            singles.append(_fall_singly(table, many, days, rng, learnt.weights))
-        if sum(one.begin.size for one in singles) > AT_ONCE:
-            _add(singles, edges, extra)
+            singles.append(_place_faults_singly(table, many, days, rng, fitted.weights))
+        if sum(one.begin.size for one in singles) > MAX_PENDING_FAULTS:
+            _add_faults(singles, edges, extra)
             singles = []
-    _add(singles, edges, extra)
+    _add_faults(singles, edges, extra)
     at_fault, with_fault = (
         np.rint(both.reshape(draws, days + 1).cumsum(axis=1)[:, :days]).astype(np.int64) for both in (edges, extra)
     )
-    clean = np.maximum(0.0, 1 - learnt.mean * float(learnt.weights.mean()))
-    coming = rng.poisson(volume * held.clocks[None, :] * clean) @ held.cover
-    counted = held.counted[None, :] + np.rint(coming).astype(np.int64) + with_fault
-    return counted, np.minimum(held.at_fault[None, :] + at_fault, counted)
+    clean = np.maximum(0.0, 1 - fitted.mean * float(fitted.weights.mean()))
+    coming = rng.poisson(volume * inputs.clocks[None, :] * clean) @ inputs.cover
+    counted = inputs.counted[None, :] + np.rint(coming).astype(np.int64) + with_fault
+    return counted, np.minimum(inputs.at_fault[None, :] + at_fault, counted)
 
 
-class _Singles(NamedTuple):
+class _SingleFaults(NamedTuple):
     """Faults one by one: the cell of the future's day on which each enters and leaves, of a new order or not, and what
     it adds."""
 
@@ -323,32 +349,39 @@ class _Singles(NamedTuple):
     weight: np.ndarray
 
 
-def _fall_singly(table: _Table, many: np.ndarray, days: int, rng: np.random.Generator, weights: np.ndarray) -> _Singles:
+def _place_faults_singly(
+    table: _WeekSlots, fault_counts: np.ndarray, days: int, rng: np.random.Generator, weights: np.ndarray
+) -> _SingleFaults:
     """Give each fault of a week its days, one after the other."""
-    future = np.repeat(np.arange(many.size) * (days + 1), many)
+    future = np.repeat(np.arange(fault_counts.size) * (days + 1), fault_counts)
     if table.lookup is None:
         place = np.searchsorted(table.edges, rng.random(future.size))
     else:
-        place = table.lookup[rng.integers(0, PLACES, future.size, dtype=np.uint16)]
+        place = table.lookup[rng.integers(0, LOOKUP_SIZE, future.size, dtype=np.uint16)]
     weight = weights[rng.integers(0, weights.size, future.size)] if weights.max() > 1 else np.ones(future.size)
-    return _Singles(future + table.first[place], future + table.last[place] + 1, table.is_new[place], weight)
+    return _SingleFaults(future + table.first[place], future + table.last[place] + 1, table.is_new[place], weight)
 
 
-def _add(singles: list[_Singles], edges: np.ndarray, extra: np.ndarray) -> None:
+def _add_faults(singles: list[_SingleFaults], edges: np.ndarray, extra: np.ndarray) -> None:
     """Add the days of single faults to those of all futures."""
     if not singles:
         return
-    held = _Singles(*(np.concatenate(columns) for columns in zip(*singles, strict=True)))
+    held = _SingleFaults(*(np.concatenate(columns) for columns in zip(*singles, strict=True)))
     for chosen, sums in ((slice(None), edges), (held.is_new, extra)):
         begin, end, weight = held.begin[chosen], held.end[chosen], held.weight[chosen]
         sums += np.bincount(begin, weight, sums.size) - np.bincount(end, weight, sums.size)
 
 
-def _fall_together(
-    table: _Table, many: np.ndarray, days: int, rng: np.random.Generator, edges: np.ndarray, extra: np.ndarray
+def _place_faults_by_slot(
+    table: _WeekSlots,
+    fault_counts: np.ndarray,
+    days: int,
+    rng: np.random.Generator,
+    edges: np.ndarray,
+    extra: np.ndarray,
 ) -> None:
     """The same for so many faults that each place has its number: how many of a future fall on each of them."""
-    numbers = rng.multinomial(many, table.likely)
+    numbers = rng.multinomial(fault_counts, table.likely)
     for chosen, sums in ((slice(None), edges), (table.is_new, extra)):
         moves = np.zeros((table.first.size, days + 1))
         np.add.at(moves, (np.arange(table.first.size), table.first), 1.0)
@@ -356,7 +389,7 @@ def _fall_together(
         sums += (numbers[:, chosen] @ moves[chosen]).ravel()
 
 
-class _Table(NamedTuple):
+class _WeekSlots(NamedTuple):
     """The places of one week: how many faults they expect at a rate of 1, and a table from which to draw one."""
 
     week: int
@@ -370,82 +403,84 @@ class _Table(NamedTuple):
     likely: np.ndarray
 
 
-def _tables(places: Places, rng: np.random.Generator, faults: float = np.inf) -> list[_Table]:
+def _slots_by_week(slots: FaultSlots, rng: np.random.Generator, faults: float = np.inf) -> list[_WeekSlots]:
     """One table a week; a place stands in it as often as it is likely, what is left over shared out by chance.
 
     `faults` is how many will be drawn of each expected one; where few are, no table is worth its while.
     """
     made = []
-    for week in np.unique(places.week):
-        mine = places.week == week
-        likely, is_new = places.likely[mine], places.order[mine] >= 0
+    for week in np.unique(slots.week):
+        mine = slots.week == week
+        likely, is_new = slots.likely[mine], slots.order[mine] >= 0
         edges = likely.cumsum() / likely.sum()
         edges[-1] = 1.0
         lookup = None
-        if likely.sum() * faults > PLACES // 4:
-            lookup = np.searchsorted(edges, (np.arange(PLACES) + rng.random()) / PLACES).astype(np.int32)
-        made.append(_Table(
-            int(week), float(likely[~is_new].sum()), float(likely[is_new].sum()), places.first[mine], places.last[mine],
+        if likely.sum() * faults > LOOKUP_SIZE // 4:
+            lookup = np.searchsorted(edges, (np.arange(LOOKUP_SIZE) + rng.random()) / LOOKUP_SIZE).astype(np.int32)
+        made.append(_WeekSlots(
+            int(week), float(likely[~is_new].sum()), float(likely[is_new].sum()), slots.first[mine], slots.last[mine],
             is_new, edges, lookup, likely / likely.sum(),
         ))  # fmt: skip
     return made
 
 
-def _off(rule: Rule, counted: np.ndarray, at_fault: np.ndarray) -> np.ndarray:
+def _is_off_target(rule: Rule, counted: np.ndarray, at_fault: np.ndarray) -> np.ndarray:
     """Where a future is off target: judged as `policy.judge` does."""
     assert rule.target is not None
     off = (counted > 0) & ~rule.target.met(counted, at_fault)
     return off if rule.minimum is None else off & (counted >= rule.minimum)
 
 
-def _rate(rule: Rule, counted: np.ndarray, at_fault: np.ndarray) -> np.ndarray:
+def _shown_rates(rule: Rule, counted: np.ndarray, at_fault: np.ndarray) -> np.ndarray:
     """The shown rates; NaN where nothing counts."""
     assert rule.target is not None
     wrong = np.divide(at_fault, counted, out=np.full(counted.shape, np.nan), where=counted > 0)
-    return wrong if rule.target.wants_few else 1 - wrong
+    return wrong if rule.target.lower_is_better else 1 - wrong
 
 
-def _read(held: Layout, off: np.ndarray, rates: np.ndarray, draws: int, seed: int, account: str) -> Futures:
+def _summarise(
+    inputs: SimulationInput, off: np.ndarray, rates: np.ndarray, draws: int, seed: int, account: str
+) -> Simulation:
     """What the futures say."""
     days = off.shape[1]
-    stamps = [held.as_of + timedelta(days=ahead) for ahead in range(days)]
+    stamps = [inputs.as_of + timedelta(days=ahead) for ahead in range(days)]
     some = ~np.isnan(rates).all(axis=0)
     edges = np.full((len(BANDS), days), np.nan)
     if some.any():
         quantile = np.nanquantile if np.isnan(rates[:, some]).any() else np.quantile
         edges[:, some] = quantile(rates[:, some], list(BANDS.values()), axis=0)
-    now = day_numbers([held.as_of])
+    now = day_numbers([inputs.as_of])
     table = pd.DataFrame({
-        "day": midnights(now + np.arange(days)), "off": off.mean(axis=0),
+        "day": numbers_to_days(now + np.arange(days)), "off": off.mean(axis=0),
         **dict(zip(BANDS, edges, strict=True)),
     })  # fmt: skip
     last_off = np.where(off.any(axis=1), days - 1 - off[:, ::-1].argmax(axis=1), -1)
     back = np.sort(last_off + 1)
     when = {share: int(back[-(-draws * share // 10) - 1]) for share in (1, 5, 9)}
-    return Futures(
+    return Simulation(
         account=account,
-        rule=held.rule,
-        as_of=held.as_of,
+        rule=inputs.rule,
+        as_of=inputs.as_of,
         draws=draws,
         seed=seed,
-        off_now=bool(_off(held.rule, held.counted[:1], held.at_fault[:1])[0]),
+        off_target_now=bool(_is_off_target(inputs.rule, inputs.counted[:1], inputs.at_fault[:1])[0]),
         days=table,
         breach={ahead: float(off[:, 1 : ahead + 1].any(axis=1).mean()) for ahead in (7, 30, 60) if ahead < days},
         back={share: stamps[place] if place < days else None for share, place in when.items()},
-        back_by=np.searchsorted(back, np.arange(days), side="right") / draws,
-        rate=_jeffreys(held, seed),
+        share_back_by_day=np.searchsorted(back, np.arange(days), side="right") / draws,
+        rate=_jeffreys_interval(inputs, seed),
     )
 
 
-def _jeffreys(held: Layout, seed: int) -> tuple[float, float, float] | None:
+def _jeffreys_interval(inputs: SimulationInput, seed: int) -> tuple[float, float, float] | None:
     """The shown rate of the as-of day between the ends of its Jeffreys interval of 80 %.
 
     Beta(k + 1/2, n - k + 1/2), its quantiles read off many draws; at none and at all the end is the rate itself.
     """
-    n, k = int(held.counted[0]), int(held.at_fault[0])
+    n, k = int(inputs.counted[0]), int(inputs.at_fault[0])
     if not n:
         return None
     low, high = np.quantile(np.random.default_rng(seed).beta(k + 0.5, n - k + 0.5, 40_000), [0.1, 0.9])
     ends = 0.0 if k == 0 else float(low), k / n, 1.0 if k == n else float(high)
-    assert held.rule.target is not None
-    return ends if held.rule.target.wants_few else (1 - ends[2], 1 - ends[1], 1 - ends[0])
+    assert inputs.rule.target is not None
+    return ends if inputs.rule.target.lower_is_better else (1 - ends[2], 1 - ends[1], 1 - ends[0])

@@ -6,20 +6,20 @@ refuses it with a sentence that names the file, the row and the cure. Personal d
 
 from __future__ import annotations
 
-from healthkit.ingest.parsing.discover import plan
-from healthkit.ingest.parsing.future_days import notes_on_days
-from healthkit.ingest.parsing.marketplace_of_row import joined_marketplaces
-from healthkit.ingest.parsing.parsed_file import Taken
-from healthkit.ingest.parsing.raw_file import ReaderError, Refused, Source
-from healthkit.ingest.parsing.read_file import read
+from healthkit.ingest.parsing.discover import discover_files
+from healthkit.ingest.parsing.future_days import describe_late_days
+from healthkit.ingest.parsing.marketplace_of_row import join_marketplaces
+from healthkit.ingest.parsing.parsed_file import ParsedFile
+from healthkit.ingest.parsing.raw_file import RawFile, ReaderError, RefusedFile
+from healthkit.ingest.parsing.read_file import parse_file
 
 __all__ = [
+    "ParsedFile",
+    "RawFile",
     "ReaderError",
-    "Refused",
-    "Source",
-    "Taken",
-    "joined_marketplaces",
-    "notes_on_days",
-    "plan",
-    "read",
+    "RefusedFile",
+    "describe_late_days",
+    "discover_files",
+    "join_marketplaces",
+    "parse_file",
 ]

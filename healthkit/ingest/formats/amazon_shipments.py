@@ -11,22 +11,22 @@ import pyarrow.compute as pc
 
 from healthkit.ingest.parsing.cells import (
     INSTANT,
-    columns_of,
-    counts,
-    instants,
-    one_per,
-    order_ids,
-    refuse_numbers,
-    regions,
-    texts,
-    without_other_shops,
+    columns_by_name,
+    drop_other_shops,
+    merge_rows,
+    read_counts,
+    read_instants,
+    read_order_ids,
+    read_regions,
+    read_required_texts,
+    refuse_numeric_ids,
 )
-from healthkit.ingest.parsing.csv_table import Grid, Kind
-from healthkit.ingest.parsing.marketplace_of_row import Asked, local_days, places
-from healthkit.ingest.parsing.parsed_file import Taken, fill, span
+from healthkit.ingest.parsing.csv_table import CsvTable, FileKind
+from healthkit.ingest.parsing.marketplace_of_row import ReadContext, local_days, resolve_marketplaces
+from healthkit.ingest.parsing.parsed_file import ParsedFile, build_table, first_and_last_day
 from healthkit.schema.tables import ITEMS, ORDERS, SHIPMENTS
 
-KIND = Kind(
+KIND = FileKind(
     "amazon_shipments",
     "Amazon-fulfilled shipments file",
     ("amazon-order-id", "shipment-id", "shipment-item-id", "purchase-date", "shipment-date", "sku", "quantity-shipped"),
@@ -49,87 +49,100 @@ KIND = Kind(
 )
 
 
-def take(grid: Grid, asked: Asked) -> Taken:
+def parse(table: CsvTable, context: ReadContext) -> ParsedFile:
     """Read the file into ORDERS, ITEMS and SHIPMENTS."""
-    rows = len(grid)
-    grid, skipped = without_other_shops(grid, "amazon-order-id")
-    lines = _distinct(_lines(grid, asked))
-    orders = _orders(lines, asked)
-    tables = {"orders": orders, "items": _items(lines, asked), "shipments": _shipments(lines, asked)}
-    first_day, last_day = span(orders["ordered_on"])
-    return Taken(
-        asked.report, asked.name, KIND.name, asked.account, tables, rows, skipped, grid.notes, first_day, last_day
+    rows = len(table)
+    table, skipped = drop_other_shops(table, "amazon-order-id")
+    lines = _keep_newest_lines(_lines(table, context))
+    orders = _orders(lines, context)
+    tables = {"orders": orders, "items": _items(lines, context), "shipments": _shipments(lines, context)}
+    first_day, last_day = first_and_last_day(orders["ordered_on"])
+    return ParsedFile(
+        context.report,
+        context.name,
+        KIND.name,
+        context.account,
+        tables,
+        rows,
+        skipped,
+        table.notes,
+        first_day,
+        last_day,
     )
 
 
-def _lines(grid: Grid, asked: Asked) -> pa.Table:
+def _lines(table: CsvTable, context: ReadContext) -> pa.Table:
     """The file's rows with their cells read; a row is as new as the newest of its own dates."""
-    ids = order_ids(grid, "amazon-order-id")
+    ids = read_order_ids(table, "amazon-order-id")
     for column in ("shipment-id", "shipment-item-id"):
-        refuse_numbers(grid, column)
-    purchased, shipped = instants(grid, "purchase-date"), instants(grid, "shipment-date")
-    others = [instants(grid, column, empty=True) for column in ("payments-date", "reporting-date")]
+        refuse_numeric_ids(table, column)
+    purchased, shipped = read_instants(table, "purchase-date"), read_instants(table, "shipment-date")
+    others = [read_instants(table, column, allow_empty=True) for column in ("payments-date", "reporting-date")]
     return pa.table(
         {
-            "marketplace": places(grid, ids, asked),
+            "marketplace": resolve_marketplaces(table, ids, context),
             "order_id": ids,
-            "shipment_id": texts(grid, "shipment-id"),
-            "item": texts(grid, "shipment-item-id"),
-            "sku": grid["sku"],
-            "product": grid["product-name"],
-            "units": counts(grid, "quantity-shipped"),
+            "shipment_id": read_required_texts(table, "shipment-id"),
+            "item": read_required_texts(table, "shipment-item-id"),
+            "sku": table["sku"],
+            "product": table["product-name"],
+            "units": read_counts(table, "quantity-shipped"),
             "ordered_at": purchased,
             "confirmed_at": shipped,
-            "carrier": grid["carrier"],
-            "tracking": _has_tracking(grid),
-            "ship_method": grid["ship-service-level"],
-            "country": regions(grid, "ship-country"),
-            "state": regions(grid, "ship-state"),
-            "updated_at": _latest(purchased, shipped, *others),
+            "carrier": table["carrier"],
+            "tracking": _has_tracking(table),
+            "ship_method": table["ship-service-level"],
+            "country": read_regions(table, "ship-country"),
+            "state": read_regions(table, "ship-state"),
+            "updated_at": _latest_time(purchased, shipped, *others),
         }
     )
 
 
-def _latest(*times: pa.Array) -> pa.Array:
+def _latest_time(*times: pa.Array) -> pa.Array:
     """The latest of the times of each row; Arrow compares instants as numbers only."""
     return pc.max_element_wise(*(column.cast(pa.int64()) for column in times)).cast(INSTANT)
 
 
-def _has_tracking(grid: Grid) -> pa.Array:
+def _has_tracking(table: CsvTable) -> pa.Array:
     """Whether a parcel has a tracking number; the number itself is not kept."""
-    return pc.is_valid(grid["tracking-number"]) if grid.has("tracking-number") else pa.nulls(len(grid), pa.bool_())
+    return pc.is_valid(table["tracking-number"]) if table.has("tracking-number") else pa.nulls(len(table), pa.bool_())
 
 
-def _distinct(lines: pa.Table) -> pa.Table:
+def _keep_newest_lines(lines: pa.Table) -> pa.Table:
     """An item of a parcel once, as it was said last: Amazon repeats some."""
     keys = ["marketplace", "order_id", "shipment_id", "item"]
     said = {name: "first" for name in lines.column_names if name not in keys}
-    return one_per(lines, keys, said, newest_first="updated_at")
+    return merge_rows(lines, keys, said, newest_first="updated_at")
 
 
-def _orders(lines: pa.Table, asked: Asked) -> pa.Table:
+def _orders(lines: pa.Table, context: ReadContext) -> pa.Table:
     """One row an order: shipped with its first parcel."""
     stands = {"ordered_at": "min", "confirmed_at": "min", "tracking": "min", "units": "sum", "updated_at": "max"}
     stands |= dict.fromkeys(("ship_method", "country", "state"), "first")
-    orders = columns_of(one_per(lines, ["marketplace", "order_id"], stands))
+    orders = columns_by_name(merge_rows(lines, ["marketplace", "order_id"], stands))
     orders["shipped_at"] = orders.pop("confirmed_at")
     names = {"ordered_at": "ordered_on", "shipped_at": "shipped_on"}
     days = {day: local_days(orders[name], orders["marketplace"]) for name, day in names.items()}
     said = {"channel": "amazon", "status": "shipped"}
-    return fill(ORDERS, len(orders["order_id"]), orders | days | said | asked.stamp(), keyed=True)
+    return build_table(
+        ORDERS, len(orders["order_id"]), orders | days | said | context.origin_columns(), keys_are_unique=True
+    )
 
 
-def _items(lines: pa.Table, asked: Asked) -> pa.Table:
+def _items(lines: pa.Table, context: ReadContext) -> pa.Table:
     """One row an order and SKU; a line without SKU names no item."""
     stands = {"product": "first", "units": "sum", "updated_at": "max"}
-    items = one_per(lines.filter(pc.is_valid(lines["sku"])), ["marketplace", "order_id", "sku"], stands)
-    return fill(ITEMS, len(items), columns_of(items) | asked.stamp(), keyed=True)
+    items = merge_rows(lines.filter(pc.is_valid(lines["sku"])), ["marketplace", "order_id", "sku"], stands)
+    return build_table(ITEMS, len(items), columns_by_name(items) | context.origin_columns(), keys_are_unique=True)
 
 
-def _shipments(lines: pa.Table, asked: Asked) -> pa.Table:
+def _shipments(lines: pa.Table, context: ReadContext) -> pa.Table:
     """One row a parcel of an order; its lines are its contents."""
     stands = {"confirmed_at": "min", "units": "sum", "carrier": "first", "tracking": "max"}
     stands |= {"ship_method": "first", "updated_at": "max"}
-    parcels = columns_of(one_per(lines, ["marketplace", "order_id", "shipment_id"], stands))
+    parcels = columns_by_name(merge_rows(lines, ["marketplace", "order_id", "shipment_id"], stands))
     days = {"confirmed_on": local_days(parcels["confirmed_at"], parcels["marketplace"])}
-    return fill(SHIPMENTS, len(parcels["order_id"]), parcels | days | asked.stamp(), keyed=True)
+    return build_table(
+        SHIPMENTS, len(parcels["order_id"]), parcels | days | context.origin_columns(), keys_are_unique=True
+    )

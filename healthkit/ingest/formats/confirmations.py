@@ -14,14 +14,28 @@ from collections import Counter
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from healthkit.ingest.parsing.cells import INSTANT, columns_of, counts, flags, instants, one_per, without_other_shops
-from healthkit.ingest.parsing.csv_table import Grid, Kind
-from healthkit.ingest.parsing.marketplace_of_row import Asked, local_days, newest, plain_ids, times_there
-from healthkit.ingest.parsing.parsed_file import Taken, fill, span
+from healthkit.ingest.parsing.cells import (
+    INSTANT,
+    columns_by_name,
+    drop_other_shops,
+    merge_rows,
+    read_counts,
+    read_flags,
+    read_instants,
+)
+from healthkit.ingest.parsing.csv_table import CsvTable, FileKind
+from healthkit.ingest.parsing.marketplace_of_row import (
+    ReadContext,
+    local_days,
+    newest_instant,
+    read_marketplace_times,
+    read_order_keys,
+)
+from healthkit.ingest.parsing.parsed_file import ParsedFile, build_table, first_and_last_day
 from healthkit.ingest.parsing.raw_file import ReaderError
 from healthkit.schema.tables import ORDERS, SHIPMENTS
 
-KIND = Kind(
+KIND = FileKind(
     "confirmations",
     "shipment confirmations CSV",
     ("order-id", "confirmed-at"),
@@ -50,48 +64,57 @@ _TIMES = {
 }
 
 
-def take(grid: Grid, asked: Asked) -> Taken:
+def parse(table: CsvTable, context: ReadContext) -> ParsedFile:
     """Read the file into SHIPMENTS and ORDERS."""
-    rows = len(grid)
-    grid, skipped = without_other_shops(grid, "order-id")
-    parcels = _parcels(_lines(grid, asked))
-    orders = _orders(parcels, asked)
-    first_day, last_day = span(orders["shipped_on"])
-    tables = {"orders": orders, "shipments": _shipments(parcels, asked)}
-    return Taken(
-        asked.report, asked.name, KIND.name, asked.account, tables, rows, skipped, grid.notes, first_day, last_day
+    rows = len(table)
+    table, skipped = drop_other_shops(table, "order-id")
+    parcels = _parcels(_lines(table, context))
+    orders = _orders(parcels, context)
+    first_day, last_day = first_and_last_day(orders["shipped_on"])
+    tables = {"orders": orders, "shipments": _shipments(parcels, context)}
+    return ParsedFile(
+        context.report,
+        context.name,
+        KIND.name,
+        context.account,
+        tables,
+        rows,
+        skipped,
+        table.notes,
+        first_day,
+        last_day,
     )
 
 
-def _lines(grid: Grid, asked: Asked) -> pa.Table:
+def _lines(table: CsvTable, context: ReadContext) -> pa.Table:
     """The file's rows with their cells read; lines that say exactly the same count once."""
-    ids, marketplaces = plain_ids(grid, asked)
-    times = {name: times_there(grid, column, marketplaces) for column, name in _TIMES.items()}
+    ids, marketplaces = read_order_keys(table, context)
+    times = {name: read_marketplace_times(table, column, marketplaces) for column, name in _TIMES.items()}
     columns = {
         "order_id": ids,
         "marketplace": marketplaces,
-        "shipment_id": grid["shipment-id"],
+        "shipment_id": table["shipment-id"],
         **times,
-        "units": counts(grid, "units"),
-        "carrier": grid["carrier"],
-        "tracking": pc.is_valid(grid["tracking"]) if grid.has("tracking") else pa.nulls(len(grid), pa.bool_()),
-        "scanned": flags(grid, "scanned"),
-        "ship_method": grid["ship-method"],
-        "updated_at": _stamps(grid, times),
+        "units": read_counts(table, "units"),
+        "carrier": table["carrier"],
+        "tracking": pc.is_valid(table["tracking"]) if table.has("tracking") else pa.nulls(len(table), pa.bool_()),
+        "scanned": read_flags(table, "scanned"),
+        "ship_method": table["ship-method"],
+        "updated_at": _read_update_times(table, times),
     }
     lines = pa.table(columns)
     return lines.group_by(lines.column_names, use_threads=False).aggregate([])
 
 
-def _stamps(grid: Grid, times: dict[str, pa.Array]) -> pa.Array:
+def _read_update_times(table: CsvTable, times: dict[str, pa.Array]) -> pa.Array:
     """How new each row is: its own stamp, else as new as the newest event in the file."""
-    stamps = instants(grid, "updated-at", empty=True)
-    of_file = newest(times["confirmed_at"], times["delivered_at"], stamps)
+    stamps = read_instants(table, "updated-at", allow_empty=True)
+    of_file = newest_instant(times["confirmed_at"], times["delivered_at"], stamps)
     if not of_file.is_valid:
-        of_file = newest(times["ship_by"], times["deliver_by"])
-    if not of_file.is_valid and len(grid):
+        of_file = newest_instant(times["ship_by"], times["deliver_by"])
+    if not of_file.is_valid and len(table):
         raise ReaderError(
-            f"{grid.name}: row {grid.line(0)}: no row holds any time. Fill in confirmed-at or updated-at."
+            f"{table.name}: row {table.line(0)}: no row holds any time. Fill in confirmed-at or updated-at."
         )
     return pc.fill_null(stamps, of_file) if of_file.is_valid else stamps
 
@@ -111,12 +134,12 @@ def _parcels(lines: pa.Table) -> dict[str, pa.Array]:
         "updated_at": "max",
     }
     numbered = lines.set_column(2, "shipment_id", _shipment_ids(lines))
-    return columns_of(one_per(numbered, ["marketplace", "order_id", "shipment_id"], stands))
+    return columns_by_name(merge_rows(numbered, ["marketplace", "order_id", "shipment_id"], stands))
 
 
 def _shipment_ids(lines: pa.Table) -> pa.Array:
     """The parcels' own ids; those of an order that have none are numbered in order of confirmation."""
-    ids = columns_of(lines)["shipment_id"]
+    ids = columns_by_name(lines)["shipment_id"]
     if not ids.null_count:
         return ids
     orders, confirmed = (lines[name].to_pylist() for name in ("order_id", "confirmed_at"))
@@ -129,12 +152,12 @@ def _shipment_ids(lines: pa.Table) -> pa.Array:
     return pa.array(given, pa.string())
 
 
-def _orders(parcels: dict[str, pa.Array], asked: Asked) -> pa.Table:
+def _orders(parcels: dict[str, pa.Array], context: ReadContext) -> pa.Table:
     """One row an order: shipped with its first parcel, delivered with its last."""
     stands = {"confirmed_at": "min", "delivered_at": "max", "ship_by": "max", "deliver_by": "max"}
     stands |= {"tracking": "min", "updated_at": "max", "waiting": "max"}
     lines = pa.table(parcels | {"waiting": pc.is_null(parcels["delivered_at"])})
-    orders = columns_of(one_per(lines, ["marketplace", "order_id"], stands))
+    orders = columns_by_name(merge_rows(lines, ["marketplace", "order_id"], stands))
     orders["shipped_at"] = orders.pop("confirmed_at")
     # An order is delivered when its last parcel is, not when some are.
     orders["delivered_at"] = pc.if_else(orders.pop("waiting"), pa.scalar(None, INSTANT), orders["delivered_at"])
@@ -145,12 +168,12 @@ def _orders(parcels: dict[str, pa.Array], asked: Asked) -> pa.Table:
         "deliver_by": "deliver_by_on",
     }
     days = {day: local_days(orders[name], orders["marketplace"]) for name, day in names.items()}
-    return fill(ORDERS, len(orders["order_id"]), orders | days | asked.stamp())
+    return build_table(ORDERS, len(orders["order_id"]), orders | days | context.origin_columns())
 
 
-def _shipments(parcels: dict[str, pa.Array], asked: Asked) -> pa.Table:
+def _shipments(parcels: dict[str, pa.Array], context: ReadContext) -> pa.Table:
     """The parcels with the days of their events."""
     names = {"confirmed_at": "confirmed_on", "delivered_at": "delivered_on"}
     days = {day: local_days(parcels[name], parcels["marketplace"]) for name, day in names.items()}
     known = {name: values for name, values in parcels.items() if name in SHIPMENTS.columns}
-    return fill(SHIPMENTS, len(parcels["order_id"]), known | days | asked.stamp())
+    return build_table(SHIPMENTS, len(parcels["order_id"]), known | days | context.origin_columns())

@@ -11,30 +11,30 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from healthkit.ingest.parsing.cells import (
-    columns_of,
-    days,
-    flags,
-    iso_day,
-    newest_said,
-    refuse_before,
-    refuse_numbers,
-    texts,
-    without_other_shops,
+    columns_by_name,
+    drop_other_shops,
+    keep_newest_rows,
+    parse_iso_day,
+    read_days,
+    read_flags,
+    read_required_texts,
+    refuse_numeric_ids,
+    refuse_times_before,
 )
-from healthkit.ingest.parsing.csv_table import Grid, Kind
+from healthkit.ingest.parsing.csv_table import CsvTable, FileKind
 from healthkit.ingest.parsing.marketplace_of_row import (
-    Asked,
-    answers_there,
-    as_new,
-    hours_later,
+    ReadContext,
     local_days,
-    named_ids,
-    times_there,
+    local_days_after_hours,
+    read_answer_times,
+    read_marketplace_times,
+    read_optional_order_keys,
+    read_update_times,
 )
-from healthkit.ingest.parsing.parsed_file import Taken, fill, span
+from healthkit.ingest.parsing.parsed_file import ParsedFile, build_table, first_and_last_day
 from healthkit.schema.tables import CONTACTS
 
-KIND = Kind(
+KIND = FileKind(
     "contacts",
     "buyer messages CSV",
     ("contact-id", "received-at"),
@@ -45,50 +45,65 @@ KIND = Kind(
 )
 
 
-def take(grid: Grid, asked: Asked) -> Taken:
+def parse(table: CsvTable, context: ReadContext) -> ParsedFile:
     """Read the file into CONTACTS: one a message."""
-    rows = len(grid)
-    grid, skipped = without_other_shops(grid, "order-id")
-    messages = columns_of(newest_said(grid, _lines(grid, asked), ["marketplace", "contact_id"], "contact-id"))
-    tables = {"contacts": fill(CONTACTS, len(messages["contact_id"]), messages | {"kind": "message"} | asked.stamp())}
-    first_day, last_day = span(messages["received_on"])
-    return Taken(
-        asked.report, asked.name, KIND.name, asked.account, tables, rows, skipped, grid.notes, first_day, last_day
+    rows = len(table)
+    table, skipped = drop_other_shops(table, "order-id")
+    messages = columns_by_name(
+        keep_newest_rows(table, _lines(table, context), ["marketplace", "contact_id"], "contact-id")
+    )
+    tables = {
+        "contacts": build_table(
+            CONTACTS, len(messages["contact_id"]), messages | {"kind": "message"} | context.origin_columns()
+        )
+    }
+    first_day, last_day = first_and_last_day(messages["received_on"])
+    return ParsedFile(
+        context.report,
+        context.name,
+        KIND.name,
+        context.account,
+        tables,
+        rows,
+        skipped,
+        table.notes,
+        first_day,
+        last_day,
     )
 
 
-def _lines(grid: Grid, asked: Asked) -> pa.Table:
+def _lines(table: CsvTable, context: ReadContext) -> pa.Table:
     """The file's rows with their cells read."""
-    refuse_numbers(grid, "contact-id")
-    contact_ids = texts(grid, "contact-id")
-    texts(grid, "received-at")
-    ids, marketplaces = named_ids(grid, asked)
-    received_at = times_there(grid, "received-at", marketplaces)
+    refuse_numeric_ids(table, "contact-id")
+    contact_ids = read_required_texts(table, "contact-id")
+    read_required_texts(table, "received-at")
+    ids, marketplaces = read_optional_order_keys(table, context)
+    received_at = read_marketplace_times(table, "received-at", marketplaces)
     received_on = local_days(received_at, marketplaces)
-    answered_at = answers_there(grid, received_at, "received-at", marketplaces)
+    answered_at = read_answer_times(table, received_at, "received-at", marketplaces)
     columns = {
         "marketplace": marketplaces,
         "contact_id": contact_ids,
         "order_id": ids,
         "received_at": received_at,
         "received_on": received_on,
-        "due_24h_on": hours_later(received_at, 24, marketplaces),
-        "due_48h_on": hours_later(received_at, 48, marketplaces),
+        "due_24h_on": local_days_after_hours(received_at, 24, marketplaces),
+        "due_48h_on": local_days_after_hours(received_at, 48, marketplaces),
         "answered_at": answered_at,
         "answered_on": local_days(answered_at, marketplaces),
-        "excused_on": _excused(grid, received_on),
-        "updated_at": as_new(grid, marketplaces, received_at, answered_at),
+        "excused_on": _read_excused_days(table, received_on),
+        "updated_at": read_update_times(table, marketplaces, received_at, answered_at),
     }
     return pa.table(columns)
 
 
-def _excused(grid: Grid, received_on: pa.Array) -> pa.Array:
+def _read_excused_days(table: CsvTable, received_on: pa.Array) -> pa.Array:
     """From which day on a message needs no answer: the one given, else that of the message itself."""
-    wants = flags(grid, "needs-answer")
-    excused_on = days(grid, "excused-on", iso_day, "yyyy-mm-dd", empty=True)
+    wants = read_flags(table, "needs-answer")
+    excused_on = read_days(table, "excused-on", parse_iso_day, "yyyy-mm-dd", allow_empty=True)
     both = pc.and_(wants, pc.is_valid(excused_on))
     if pc.any(both, min_count=0).as_py():
-        grid.refuse("excused-on", both, "though needs-answer is yes", "Correct one of the two.")
-    refuse_before(grid, "excused-on", excused_on, received_on, "received-at")
+        table.refuse("excused-on", both, "though needs-answer is yes", "Correct one of the two.")
+    refuse_times_before(table, "excused-on", excused_on, received_on, "received-at")
     needless = pc.fill_null(pc.invert(wants), False)
     return pc.if_else(needless, pc.coalesce(excused_on, received_on), excused_on)

@@ -12,22 +12,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from healthkit.ingest.parsing.cells import (
-    by_distinct,
-    columns_of,
-    days,
-    instants,
-    iso_day,
-    largest_of,
-    texts,
-    without_other_shops,
+    columns_by_name,
+    drop_other_shops,
+    largest_by_key,
+    map_distinct,
+    parse_iso_day,
+    read_days,
+    read_instants,
+    read_required_texts,
 )
-from healthkit.ingest.parsing.csv_table import Grid, Kind, whole
-from healthkit.ingest.parsing.marketplace_of_row import Asked, ends_of_days, newest, plain_ids
-from healthkit.ingest.parsing.parsed_file import Taken, fill, span
+from healthkit.ingest.parsing.csv_table import CsvTable, FileKind, combine_chunks
+from healthkit.ingest.parsing.marketplace_of_row import ReadContext, ends_of_days, newest_instant, read_order_keys
+from healthkit.ingest.parsing.parsed_file import ParsedFile, build_table, first_and_last_day
 from healthkit.ingest.parsing.raw_file import ReaderError
 from healthkit.schema.tables import DEFECT_KINDS, DEFECTS
 
-KIND = Kind(
+KIND = FileKind(
     "defects",
     "defects CSV",
     ("order-id", "kind", "known-on"),
@@ -37,7 +37,7 @@ KIND = Kind(
     by_hand=True,
 )
 _FORM = "yyyy-mm-dd"
-_ALSO = {
+_OTHER_SPELLINGS = {
     "a_to_z": "a_to_z_claim",
     "a_to_z_guarantee_claim": "a_to_z_claim",
     "canceled": "cancelled",
@@ -56,70 +56,80 @@ _ALSO = {
 """Other spellings of the kinds, as people and the marketplace's pages write them."""
 
 
-def take(grid: Grid, asked: Asked) -> Taken:
+def parse(table: CsvTable, context: ReadContext) -> ParsedFile:
     """Read the file into DEFECTS."""
-    rows = len(grid)
-    grid, skipped = without_other_shops(grid, "order-id")
-    defects = columns_of(_newest_said(grid, _lines(grid, asked)))
-    tables = {"defects": fill(DEFECTS, len(defects["order_id"]), defects | asked.stamp())}
-    first_day, last_day = span(defects["known_on"])
-    return Taken(
-        asked.report, asked.name, KIND.name, asked.account, tables, rows, skipped, grid.notes, first_day, last_day
+    rows = len(table)
+    table, skipped = drop_other_shops(table, "order-id")
+    defects = columns_by_name(_keep_newest_rows(table, _lines(table, context)))
+    tables = {"defects": build_table(DEFECTS, len(defects["order_id"]), defects | context.origin_columns())}
+    first_day, last_day = first_and_last_day(defects["known_on"])
+    return ParsedFile(
+        context.report,
+        context.name,
+        KIND.name,
+        context.account,
+        tables,
+        rows,
+        skipped,
+        table.notes,
+        first_day,
+        last_day,
     )
 
 
-def _lines(grid: Grid, asked: Asked) -> pa.Table:
+def _lines(table: CsvTable, context: ReadContext) -> pa.Table:
     """The file's rows with their cells read; lines that say exactly the same count once."""
-    ids, marketplaces = plain_ids(grid, asked)
-    kinds = by_distinct(
-        grid, "kind", texts(grid, "kind"), _kind, pa.string(), f"unknown; there are: {', '.join(DEFECT_KINDS)}",
+    ids, marketplaces = read_order_keys(table, context)
+    kinds = map_distinct(
+        table, "kind", read_required_texts(table, "kind"), _parse_defect_kind, pa.string(),
+        f"unknown; there are: {', '.join(DEFECT_KINDS)}",
         "Correct the word.",
     )  # fmt: skip
-    known_on = days(grid, "known-on", iso_day, _FORM)
-    cleared_on = days(grid, "cleared-on", iso_day, _FORM, empty=True)
+    known_on = read_days(table, "known-on", parse_iso_day, _FORM)
+    cleared_on = read_days(table, "cleared-on", parse_iso_day, _FORM, allow_empty=True)
     backwards = pc.less(cleared_on, known_on)
     if pc.any(backwards, min_count=0).as_py():
-        grid.refuse("cleared-on", backwards, "before its known-on", "Correct one of the two days.")
-    stamps = instants(grid, "updated-at", empty=True)
-    of_file = newest(ends_of_days(known_on, marketplaces), ends_of_days(cleared_on, marketplaces))
+        table.refuse("cleared-on", backwards, "before its known-on", "Correct one of the two days.")
+    stamps = read_instants(table, "updated-at", allow_empty=True)
+    of_file = newest_instant(ends_of_days(known_on, marketplaces), ends_of_days(cleared_on, marketplaces))
     columns = {
         "marketplace": marketplaces,
         "order_id": ids,
         "kind": kinds,
         "known_on": known_on,
         "cleared_on": cleared_on,
-        "detail": grid["detail"],
-        "updated_at": pc.fill_null(stamps, of_file) if len(grid) else stamps,
+        "detail": table["detail"],
+        "updated_at": pc.fill_null(stamps, of_file) if len(table) else stamps,
     }
     lines = pa.table(columns)
     return lines.group_by(lines.column_names, use_threads=False).aggregate([])
 
 
-def _kind(word: str) -> str | None:
+def _parse_defect_kind(word: str) -> str | None:
     """One kind of defect in our spelling.
 
     >>> _kind("A-to-z claim"), _kind("Late shipment"), _kind("late")
     ('a_to_z_claim', 'shipped_late', None)
     """
     word = re.sub(r"[\s_-]+", "_", word.lower())
-    word = _ALSO.get(word, word)
+    word = _OTHER_SPELLINGS.get(word, word)
     return word if word in DEFECT_KINDS else None
 
 
-def _newest_said(grid: Grid, lines: pa.Table) -> pa.Table:
+def _keep_newest_rows(table: CsvTable, lines: pa.Table) -> pa.Table:
     """Of several lines on one defect the newest; lines as new as each other may not differ."""
-    cells = columns_of(lines)
+    cells = columns_by_name(lines)
     key = pc.binary_join_element_wise(
         cells["order_id"], cells["kind"], cells["known_on"].cast(pa.string()), cells["marketplace"], "\0"
     )
     lines = lines.append_column("key", key)
-    lines = lines.filter(pc.equal(cells["updated_at"], largest_of(key, cells["updated_at"])))
-    twice = [row for row in pc.value_counts(whole(lines["key"])).to_pylist() if row["counts"] > 1]
+    lines = lines.filter(pc.equal(cells["updated_at"], largest_by_key(key, cells["updated_at"])))
+    twice = [row for row in pc.value_counts(combine_chunks(lines["key"])).to_pylist() if row["counts"] > 1]
     if twice:
         order, kind, day, _ = twice[0]["values"].split("\0")
-        row = pc.index(grid["order-id"], order).as_py()
+        row = pc.index(table["order-id"], order).as_py()
         raise ReaderError(
-            f"{grid.name}: row {grid.line(row):,}: order {order} has {twice[0]['counts']} differing lines on its "
+            f"{table.name}: row {table.line(row):,}: order {order} has {twice[0]['counts']} differing lines on its "
             f"{kind} of {day}, none of them newer ({len(twice):,} such defects). "
             "Keep the right one, or fill in updated-at."
         )

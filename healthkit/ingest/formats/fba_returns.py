@@ -12,21 +12,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from healthkit.ingest.parsing.cells import (
-    columns_of,
-    counts,
-    instants,
-    one_per,
-    order_ids,
-    refuse_numbers,
-    texts,
-    without_other_shops,
+    columns_by_name,
+    drop_other_shops,
+    merge_rows,
+    read_counts,
+    read_instants,
+    read_order_ids,
+    read_required_texts,
+    refuse_numeric_ids,
 )
-from healthkit.ingest.parsing.csv_table import Grid, Kind
-from healthkit.ingest.parsing.marketplace_of_row import Asked, local_days, newest, places
-from healthkit.ingest.parsing.parsed_file import Taken, fill, span
+from healthkit.ingest.parsing.csv_table import CsvTable, FileKind
+from healthkit.ingest.parsing.marketplace_of_row import ReadContext, local_days, newest_instant, resolve_marketplaces
+from healthkit.ingest.parsing.parsed_file import ParsedFile, build_table, first_and_last_day
 from healthkit.schema.tables import RETURNS
 
-KIND = Kind(
+KIND = FileKind(
     "fba_returns",
     "Amazon-fulfilled returns file",
     ("return-date", "order-id", "sku", "fnsku", "quantity"),
@@ -34,55 +34,55 @@ KIND = Kind(
     "asin product-name fulfillment-center-id detailed-disposition status customer-comments",
 )
 _TWO_DAYS = timedelta(days=2)
-_TWICE = "lines on a licence plate that another line names: the latest stands"
+_REPEATED_PLATE = "lines on a licence plate that another line names: the latest stands"
 
 
-def take(grid: Grid, asked: Asked) -> Taken:
+def parse(table: CsvTable, context: ReadContext) -> ParsedFile:
     """Read the file into RETURNS."""
-    rows = len(grid)
-    grid, skipped = without_other_shops(grid, "order-id")
-    lines = _lines(grid, asked)
+    rows = len(table)
+    table, skipped = drop_other_shops(table, "order-id")
+    lines = _lines(table, context)
     plated = pc.is_valid(lines["plate"])
-    named = _by_plate(lines.filter(plated))
+    named = _returns_by_plate(lines.filter(plated))
     twice = (pc.sum(plated).as_py() or 0) - len(named)
-    skipped |= {_TWICE: twice} if twice else {}
-    returns = _returns(pa.concat_tables([named, _by_order(lines.filter(pc.invert(plated)))]), asked)
-    first_day, last_day = span(returns["requested_on"])
-    return Taken(
-        asked.report, asked.name, KIND.name, asked.account, {"returns": returns}, rows, skipped, grid.notes,
+    skipped |= {_REPEATED_PLATE: twice} if twice else {}
+    returns = _returns(pa.concat_tables([named, _returns_by_order(lines.filter(pc.invert(plated)))]), context)
+    first_day, last_day = first_and_last_day(returns["requested_on"])
+    return ParsedFile(
+        context.report, context.name, KIND.name, context.account, {"returns": returns}, rows, skipped, table.notes,
         first_day, last_day,
     )  # fmt: skip
 
 
-def _lines(grid: Grid, asked: Asked) -> pa.Table:
+def _lines(table: CsvTable, context: ReadContext) -> pa.Table:
     """The file's rows with their cells read."""
-    ids = order_ids(grid, "order-id")
-    refuse_numbers(grid, "license-plate-number")
+    ids = read_order_ids(table, "order-id")
+    refuse_numeric_ids(table, "license-plate-number")
     return pa.table(
         {
-            "marketplace": places(grid, ids, asked),
+            "marketplace": resolve_marketplaces(table, ids, context),
             "order_id": ids,
-            "plate": grid["license-plate-number"],
-            "requested_at": instants(grid, "return-date"),
-            "sku": texts(grid, "sku"),
-            "reason": grid["reason"],
-            "units": counts(grid, "quantity"),
+            "plate": table["license-plate-number"],
+            "requested_at": read_instants(table, "return-date"),
+            "sku": read_required_texts(table, "sku"),
+            "reason": table["reason"],
+            "units": read_counts(table, "quantity"),
         }
     )
 
 
-def _by_plate(lines: pa.Table) -> pa.Table:
+def _returns_by_plate(lines: pa.Table) -> pa.Table:
     """One row a licence plate of an account, as it was returned last."""
     latest_first = lines.sort_by([("requested_at", "descending")])
     stands = dict.fromkeys(("order_id", "requested_at", "sku", "reason", "units"), "first")
-    returns = columns_of(one_per(latest_first, ["marketplace", "plate"], stands))
+    returns = columns_by_name(merge_rows(latest_first, ["marketplace", "plate"], stands))
     return pa.table({"return_id": returns.pop("plate"), **returns})
 
 
-def _by_order(lines: pa.Table) -> pa.Table:
+def _returns_by_order(lines: pa.Table) -> pa.Table:
     """One row an order, SKU and time; lines that agree in those are several units of one return."""
     keys = ["marketplace", "order_id", "requested_at", "sku"]
-    returns = columns_of(one_per(lines, keys, {"reason": "first", "units": "sum"}))
+    returns = columns_by_name(merge_rows(lines, keys, {"reason": "first", "units": "sum"}))
     times = pc.strftime(returns["requested_at"].cast(pa.timestamp("s", "UTC"), safe=False), "%Y-%m-%dT%H:%M:%SZ")
     named = pc.binary_join_element_wise(returns["order_id"], returns["sku"], times, " ")
     return pa.table({"return_id": named, **{name: returns[name] for name in _COLUMNS}})
@@ -91,13 +91,13 @@ def _by_order(lines: pa.Table) -> pa.Table:
 _COLUMNS = ("marketplace", "order_id", "requested_at", "sku", "reason", "units")
 
 
-def _returns(lines: pa.Table, asked: Asked) -> pa.Table:
+def _returns(lines: pa.Table, context: ReadContext) -> pa.Table:
     """The returns with their days; the file is as new as its newest return."""
-    returns = columns_of(lines)
+    returns = columns_by_name(lines)
     two_days_on = pc.add(returns["requested_at"], _TWO_DAYS)
     days = {
         "requested_on": local_days(returns["requested_at"], returns["marketplace"]),
         "due_48h_on": local_days(two_days_on, returns["marketplace"]),
     }
-    said = {"channel": "amazon", "updated_at": newest(returns["requested_at"]).as_py()}
-    return fill(RETURNS, len(lines), returns | days | said | asked.stamp())
+    said = {"channel": "amazon", "updated_at": newest_instant(returns["requested_at"]).as_py()}
+    return build_table(RETURNS, len(lines), returns | days | said | context.origin_columns())

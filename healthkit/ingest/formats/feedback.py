@@ -14,22 +14,27 @@ import pyarrow.compute as pc
 
 from healthkit.ingest.parsing.cells import (
     DAY,
-    by_distinct,
-    columns_of,
-    one_per,
-    order_ids,
-    read_day,
-    texts,
-    without_other_shops,
+    columns_by_name,
+    drop_other_shops,
+    map_distinct,
+    merge_rows,
+    parse_day,
+    read_order_ids,
+    read_required_texts,
 )
-from healthkit.ingest.parsing.csv_table import AGAIN, SHIFTED, Grid, Kind
-from healthkit.ingest.parsing.marketplace_of_row import Asked, ends_of_days, newest, places
-from healthkit.ingest.parsing.parsed_file import Taken, fill, span
+from healthkit.ingest.parsing.csv_table import HINT_DOWNLOAD_AGAIN, HINT_SHIFTED_ROW, CsvTable, FileKind
+from healthkit.ingest.parsing.marketplace_of_row import (
+    ReadContext,
+    ends_of_days,
+    newest_instant,
+    resolve_marketplaces,
+)
+from healthkit.ingest.parsing.parsed_file import ParsedFile, build_table, first_and_last_day
 from healthkit.ingest.parsing.raw_file import ReaderError
 from healthkit.schema.marketplaces import MARKETPLACES
 from healthkit.schema.tables import FEEDBACK
 
-KIND = Kind(
+KIND = FileKind(
     "feedback",
     "seller feedback file",
     ("date", "rating", "order-id"),
@@ -37,16 +42,16 @@ KIND = Kind(
     """comments your-response response rater-email rater-role arrived-on-time item-as-described
     customer-service""",
 )
-IN_ORDER = ("date", "rating", "comments", "your-response", "order-id", "rater-email")
+COLUMN_ORDER = ("date", "rating", "comments", "your-response", "order-id", "rater-email")
 """The six columns as they stand in every language."""
 
 _DATE_LIKE = re.compile(r"\d{1,4}([./-])\d{1,2}\1\d{1,4}$")
 _ORDER_ID = re.compile(r"[S\d]\d{2}-\d{7}-\d{7}$")
-_BEGINS = re.compile(r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}\t[1-5]\t")
+_ROW_START = re.compile(r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}\t[1-5]\t")
 _SAME_ORDER_TWICE = "further ratings of one order on one day: the lowest stands"
 
 
-def has_the_shape(line: str) -> bool:
+def looks_like_feedback(line: str) -> bool:
     """Whether a row looks like feedback: six cells, a date, a rating from 1 to 5, an order id in the fifth.
 
     >>> has_the_shape("1.2.26\\t1\\tnie angekommen\\t\\t123-1234567-1234567\\tx")
@@ -54,48 +59,48 @@ def has_the_shape(line: str) -> bool:
     """
     cells = [cell.strip() for cell in line.split("\t")]
     return (
-        len(cells) == len(IN_ORDER)
+        len(cells) == len(COLUMN_ORDER)
         and bool(_DATE_LIKE.match(cells[0]))
         and cells[1] in ("1", "2", "3", "4", "5")
         and bool(_ORDER_ID.match(cells[4]))
     )
 
 
-def in_english(text: bytes) -> bytes:
+def with_english_header(text: bytes) -> bytes:
     """The text under an English header where it has the six columns, whatever their language."""
     header, feed, body = text.partition(b"\n")
-    if header.count(b"\t") + 1 != len(IN_ORDER):
+    if header.count(b"\t") + 1 != len(COLUMN_ORDER):
         return text
-    return "\t".join(IN_ORDER).encode() + feed + body
+    return "\t".join(COLUMN_ORDER).encode() + feed + body
 
 
-def mended(name: str, text: bytes) -> tuple[bytes, int]:
+def rejoin_torn_rows(name: str, text: bytes) -> tuple[bytes, int]:
     """Rejoin rows that tabs or line breaks in a comment tore apart; only where no doubt is left.
 
     Returns the text and how many rows were mended. Raises ReaderError for a row that stays in doubt.
     """
     header, *lines = text.decode().split("\n")
     columns = header.count("\t") + 1
-    if columns != len(IN_ORDER) or all(line.count("\t") + 1 == columns for line in lines if line):
+    if columns != len(COLUMN_ORDER) or all(line.count("\t") + 1 == columns for line in lines if line):
         return text, 0
     if not lines[-1]:
         lines.pop()
     elif lines[-1].count("\t") + 1 < columns:
         return text, 0  # half-written, and refused as such
     out, count = [header], 0
-    for number, record, taken in _records(lines):
-        mended_record = record if record.count("\t") + 1 == columns else _mend(name, number, record)
+    for number, record, taken in _join_lines(lines):
+        mended_record = record if record.count("\t") + 1 == columns else _rejoin_row(name, number, record)
         count += taken > 1 or mended_record != record
         # Blank lines are passed over; they keep the numbers of the lines that follow.
         out += [mended_record, *[""] * (taken - 1)]
     return ("\n".join(out) + "\n").encode(), count
 
 
-def _records(lines: list[str]) -> list[tuple[int, str, int]]:
+def _join_lines(lines: list[str]) -> list[tuple[int, str, int]]:
     """Lines joined so that each begins with a date and a rating: line number, text, how many lines it took."""
     records: list[tuple[int, str, int]] = []
     for number, line in enumerate(lines, 2):
-        torn = records and not _BEGINS.match(line) and records[-1][1].count("\t") + 1 < len(IN_ORDER)
+        torn = records and not _ROW_START.match(line) and records[-1][1].count("\t") + 1 < len(COLUMN_ORDER)
         if torn:
             first, text, taken = records[-1]
             records[-1] = (first, f"{text} {line}", taken + 1)
@@ -104,65 +109,79 @@ def _records(lines: list[str]) -> list[tuple[int, str, int]]:
     return records
 
 
-def _mend(name: str, number: int, record: str) -> str:
+def _rejoin_row(name: str, number: int, record: str) -> str:
     """Six cells out of a torn row: date and rating from its front, the order id from its end."""
     cells = record.split("\t")
     ids = [place for place, cell in enumerate(cells) if _ORDER_ID.match(cell.strip())]
-    if not _BEGINS.match(record) or len(ids) != 1 or ids[0] < len(cells) - 2 or len(cells) < len(IN_ORDER) - 1:
+    if not _ROW_START.match(record) or len(ids) != 1 or ids[0] < len(cells) - 2 or len(cells) < len(COLUMN_ORDER) - 1:
         raise ReaderError(
-            f"{name}: row {number:,}: has {len(cells)} cells for {len(IN_ORDER)} columns, and it is not plain "
-            f"which one is the order id. A tab or line break in a comment may have torn it: take it out. {SHIFTED}"
+            f"{name}: row {number:,}: has {len(cells)} cells for {len(COLUMN_ORDER)} columns, and it is not plain "
+            "which one is the order id. A tab or line break in a comment may have torn it: take it out. "
+            f"{HINT_SHIFTED_ROW}"
         )
     return "\t".join((cells[0], cells[1], "", "", cells[ids[0]], ""))
 
 
-def take(grid: Grid, asked: Asked) -> Taken:
+def parse(table: CsvTable, context: ReadContext) -> ParsedFile:
     """Read the file into FEEDBACK."""
-    rows = len(grid)
-    grid, skipped = without_other_shops(grid, "order-id")
-    ids = order_ids(grid, "order-id")
-    marketplaces = places(grid, ids, asked)
-    received = _days(grid, marketplaces)
-    ratings = by_distinct(grid, "rating", texts(grid, "rating"), _rating, pa.int64(), "no rating from 1 to 5")
+    rows = len(table)
+    table, skipped = drop_other_shops(table, "order-id")
+    ids = read_order_ids(table, "order-id")
+    marketplaces = resolve_marketplaces(table, ids, context)
+    received = _read_days(table, marketplaces)
+    ratings = map_distinct(
+        table, "rating", read_required_texts(table, "rating"), _parse_rating, pa.int64(), "no rating from 1 to 5"
+    )
     lines = pa.table({"marketplace": marketplaces, "order_id": ids, "received_on": received, "rating": ratings})
-    lowest = one_per(lines, ["marketplace", "order_id", "received_on"], {"rating": "min"})
+    lowest = merge_rows(lines, ["marketplace", "order_id", "received_on"], {"rating": "min"})
     if len(lowest) < len(lines):
         skipped[_SAME_ORDER_TWICE] = len(lines) - len(lowest)
-    stamp = newest(ends_of_days(received, marketplaces)).as_py()
-    first_day, last_day = span(received)
-    tables = {"feedback": _feedback(columns_of(lowest), stamp, asked)}
-    return Taken(
-        asked.report, asked.name, KIND.name, asked.account, tables, rows, skipped, grid.notes, first_day, last_day
+    stamp = newest_instant(ends_of_days(received, marketplaces)).as_py()
+    first_day, last_day = first_and_last_day(received)
+    tables = {"feedback": _feedback(columns_by_name(lowest), stamp, context)}
+    return ParsedFile(
+        context.report,
+        context.name,
+        KIND.name,
+        context.account,
+        tables,
+        rows,
+        skipped,
+        table.notes,
+        first_day,
+        last_day,
     )
 
 
-def _feedback(lowest: dict[str, pa.Array], stamp: object, asked: Asked) -> pa.Table:
+def _feedback(lowest: dict[str, pa.Array], updated_at: object, context: ReadContext) -> pa.Table:
     """One row a rating. The latest day ranks last, and of one day the lowest rating, so that no defect is hidden."""
     day = lowest["received_on"].cast(pa.string())
     harshness = pc.subtract(6, lowest["rating"]).cast(pa.string())
     made = {
         "feedback_id": pc.binary_join_element_wise(lowest["order_id"], day, " "),
         "rank": pc.binary_join_element_wise(day, harshness, " "),
-        "updated_at": stamp,
+        "updated_at": updated_at,
     }
-    return fill(FEEDBACK, len(day), lowest | made | asked.stamp())
+    return build_table(FEEDBACK, len(day), lowest | made | context.origin_columns())
 
 
-def _rating(word: str) -> int | None:
+def _parse_rating(word: str) -> int | None:
     return int(word) if word in ("1", "2", "3", "4", "5") else None
 
 
-def _days(grid: Grid, marketplaces: pa.Array) -> pa.Array:
+def _read_days(table: CsvTable, marketplaces: pa.Array) -> pa.Array:
     """The days, in the one order of day and month that the file's marketplace uses."""
     codes = pc.unique(marketplaces).to_pylist()
     forms = sorted({MARKETPLACES[code].dates for code in codes})
     if len(forms) > 1:
         raise ReaderError(
-            f"{grid.name}: row 2: its orders are of {', '.join(sorted(codes))}, which write dates in different "
+            f"{table.name}: row 2: its orders are of {', '.join(sorted(codes))}, which write dates in different "
             "orders. Say of which marketplace the file is with --marketplace."
         )
     if not forms:
-        return pa.nulls(len(grid), DAY)
+        return pa.nulls(len(table), DAY)
     why = f"no day as {', '.join(sorted(codes))} writes it ({forms[0].replace('%', '')})"
-    cure = f"Is the file of another marketplace? Say which with --marketplace. If not: {AGAIN.lower()}"
-    return by_distinct(grid, "date", texts(grid, "date"), lambda word: read_day(word, forms[0]), DAY, why, cure)
+    cure = f"Is the file of another marketplace? Say which with --marketplace. If not: {HINT_DOWNLOAD_AGAIN.lower()}"
+    return map_distinct(
+        table, "date", read_required_texts(table, "date"), lambda word: parse_day(word, forms[0]), DAY, why, cure
+    )

@@ -8,13 +8,19 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from healthkit.ingest.parsing.cells import columns_of, one_per, texts, without_other_shops
-from healthkit.ingest.parsing.csv_table import Grid, Kind
-from healthkit.ingest.parsing.marketplace_of_row import Asked, as_new, local_days, plain_ids, times_there
-from healthkit.ingest.parsing.parsed_file import Taken, fill, span
+from healthkit.ingest.parsing.cells import columns_by_name, drop_other_shops, merge_rows, read_required_texts
+from healthkit.ingest.parsing.csv_table import CsvTable, FileKind
+from healthkit.ingest.parsing.marketplace_of_row import (
+    ReadContext,
+    local_days,
+    read_marketplace_times,
+    read_order_keys,
+    read_update_times,
+)
+from healthkit.ingest.parsing.parsed_file import ParsedFile, build_table, first_and_last_day
 from healthkit.schema.tables import ORDERS
 
-KIND = Kind(
+KIND = FileKind(
     "invoices",
     "invoices CSV",
     ("order-id", "invoiced-at"),
@@ -25,30 +31,39 @@ KIND = Kind(
 )
 
 
-def take(grid: Grid, asked: Asked) -> Taken:
+def parse(table: CsvTable, context: ReadContext) -> ParsedFile:
     """Read the file into ORDERS: of an order with several invoices the first counts."""
-    rows = len(grid)
-    grid, skipped = without_other_shops(grid, "order-id")
+    rows = len(table)
+    table, skipped = drop_other_shops(table, "order-id")
     stands = {"invoiced_at": "min", "updated_at": "max"}
-    orders = columns_of(one_per(_lines(grid, asked), ["marketplace", "order_id"], stands))
+    orders = columns_by_name(merge_rows(_lines(table, context), ["marketplace", "order_id"], stands))
     orders["invoiced_on"] = local_days(orders["invoiced_at"], orders["marketplace"])
-    tables = {"orders": fill(ORDERS, len(orders["order_id"]), orders | asked.stamp())}
-    first_day, last_day = span(orders["invoiced_on"])
-    return Taken(
-        asked.report, asked.name, KIND.name, asked.account, tables, rows, skipped, grid.notes, first_day, last_day
+    tables = {"orders": build_table(ORDERS, len(orders["order_id"]), orders | context.origin_columns())}
+    first_day, last_day = first_and_last_day(orders["invoiced_on"])
+    return ParsedFile(
+        context.report,
+        context.name,
+        KIND.name,
+        context.account,
+        tables,
+        rows,
+        skipped,
+        table.notes,
+        first_day,
+        last_day,
     )
 
 
-def _lines(grid: Grid, asked: Asked) -> pa.Table:
+def _lines(table: CsvTable, context: ReadContext) -> pa.Table:
     """The file's rows with their cells read."""
-    texts(grid, "invoiced-at")
-    ids, marketplaces = plain_ids(grid, asked)
-    invoiced_at = times_there(grid, "invoiced-at", marketplaces)
+    read_required_texts(table, "invoiced-at")
+    ids, marketplaces = read_order_keys(table, context)
+    invoiced_at = read_marketplace_times(table, "invoiced-at", marketplaces)
     return pa.table(
         {
             "marketplace": marketplaces,
             "order_id": ids,
             "invoiced_at": invoiced_at,
-            "updated_at": as_new(grid, marketplaces, invoiced_at),
+            "updated_at": read_update_times(table, marketplaces, invoiced_at),
         }
     )

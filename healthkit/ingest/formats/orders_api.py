@@ -15,28 +15,41 @@ from typing import Any
 
 import pyarrow as pa
 
-from healthkit.ingest.formats.performance_json import Block, parsed
-from healthkit.ingest.parsing.cells import AMAZON_ID, INSTANT, OTHER_SHOP, OTHER_SHOP_ID, region
-from healthkit.ingest.parsing.csv_table import AGAIN
-from healthkit.ingest.parsing.marketplace_of_row import Asked, local_days, marketplaces_in, refuse_several
-from healthkit.ingest.parsing.parsed_file import Taken, fill, span
-from healthkit.ingest.parsing.raw_file import Document, ReaderError
-from healthkit.ingest.parsing.reported_figures import Snapshot, name_of, refuse
-from healthkit.schema.marketplaces import BY_SALES_CHANNEL
+from healthkit.ingest.formats.performance_json import JsonObject, parse_json
+from healthkit.ingest.parsing.cells import (
+    AMAZON_ORDER_ID,
+    INSTANT,
+    OTHER_SHOP_ORDER_ID,
+    OTHER_SHOP_REASON,
+    normalize_region,
+)
+from healthkit.ingest.parsing.csv_table import HINT_DOWNLOAD_AGAIN
+from healthkit.ingest.parsing.marketplace_of_row import (
+    ReadContext,
+    local_days,
+    refuse_ambiguous_orders,
+    split_marketplaces,
+)
+from healthkit.ingest.parsing.parsed_file import ParsedFile, build_table, first_and_last_day
+from healthkit.ingest.parsing.raw_file import DocumentKind, ReaderError
+from healthkit.ingest.parsing.reported_figures import ReportedFigures, refuse_value, to_snake_case
+from healthkit.schema.marketplaces import MARKETPLACE_BY_SALES_CHANNEL
 from healthkit.schema.tables import ITEMS, ORDERS, SHIPMENTS, Table
 
-V0 = Document(
+V0 = DocumentKind(
     "orders_api_v0", "orders of the Orders API, version 0 (JSON)", "{[",
     ('"OrderStatus"', '"Orders"', '"PurchaseDate"'),
 )  # fmt: skip
-V0_ITEMS = Document("orders_api_v0_items", "order items of the Orders API, version 0 (JSON)", "{[", ('"OrderItems"',))
-V2026 = Document(
+V0_ITEMS = DocumentKind(
+    "orders_api_v0_items", "order items of the Orders API, version 0 (JSON)", "{[", ('"OrderItems"',)
+)
+V2026 = DocumentKind(
     "orders_api_2026", "orders of the Orders API, version 2026-01-01 (JSON)", "{[",
     ('"orderItems"', '"fulfillmentStatus"', '"createdBefore"', '"lastUpdatedBefore"'),
 )  # fmt: skip
 DOCUMENTS = (V0, V2026, V0_ITEMS)
 """Pages of items alone stand last: they name no marketplace, and ask the orders."""
-MOST_BYTES = 200_000_000
+MAX_FILE_BYTES = 200_000_000
 
 Row = dict[str, Any]
 
@@ -46,57 +59,63 @@ _CHANNELS = {"MFN": "seller", "AFN": "amazon", "MERCHANT": "seller", "AMAZON": "
 _CANCELLERS = {"MERCHANT": "seller", "AMAZON": "amazon", "BUYER": "buyer"}
 """Of an order that several cancelled, the first of these is named."""
 _FLAGS = {"true": True, "false": False}
-_ON_ITS_WAY = {"PENDING": False, "IN_TRANSIT": True, "SHIPPED": True, "DELIVERED": True, "UNDELIVERABLE": True}
+_PARCEL_HAS_LEFT = {"PENDING": False, "IN_TRANSIT": True, "SHIPPED": True, "DELIVERED": True, "UNDELIVERABLE": True}
 """Whether a parcel in that state has left the seller; that a carrier scanned it, no state says."""
-_MADE_UP = "orders placed before 1995 are made up, as those of Amazon's sandbox"
-_OTHER_ANSWERS = "answers that hold no order (addresses, buyers, regulated products)"
-_FAILED = "answers that are errors hold no order: ask for them again"
-_CALLED_OFF = "parcels that were called off"
+_INVENTED_ORDER = "orders placed before 1995 are made up, as those of Amazon's sandbox"
+_OTHER_RESPONSES = "answers that hold no order (addresses, buyers, regulated products)"
+_ERROR_RESPONSES = "answers that are errors hold no order: ask for them again"
+_CANCELLED_PARCEL = "parcels that were called off"
 _TIMES = {"ordered_at": "ordered_on", "ship_by": "ship_by_on", "deliver_by": "deliver_by_on"}
 
 
-def take_v0(content: bytes, asked: Asked) -> Taken:
+def parse_v0(content: bytes, context: ReadContext) -> ParsedFile:
     """Read answers of version 0 into ORDERS and ITEMS."""
-    return _taken(content, asked, V0, _take_v0)
+    return _parse_responses(content, context, V0, _read_v0)
 
 
-def take_v0_items(content: bytes, asked: Asked) -> Taken:
+def parse_v0_items(content: bytes, context: ReadContext) -> ParsedFile:
     """Read pages of items alone into ITEMS, and into ORDERS whose cancellation the buyer asked for."""
-    return _taken(content, asked, V0_ITEMS, _take_v0)
+    return _parse_responses(content, context, V0_ITEMS, _read_v0)
 
 
-def take_2026(content: bytes, asked: Asked) -> Taken:
+def parse_2026(content: bytes, context: ReadContext) -> ParsedFile:
     """Read answers of version 2026-01-01 into ORDERS, ITEMS and SHIPMENTS."""
-    return _taken(content, asked, V2026, _take_2026)
+    return _parse_responses(content, context, V2026, _read_2026)
 
 
-TAKE = {V0.name: take_v0, V2026.name: take_2026, V0_ITEMS.name: take_v0_items}
+PARSERS = {V0.name: parse_v0, V2026.name: parse_2026, V0_ITEMS.name: parse_v0_items}
 
 
 @dataclass
-class Book:
+class ApiOrders:
     """All that one file says, by order: the order itself, its items and its parcels, each by its own id."""
 
-    asked: Asked
+    asked: ReadContext
     orders: dict[str, Row] = field(default_factory=dict)
     items: dict[str, dict[str, Row]] = field(default_factory=dict)
     parcels: dict[str, dict[str, Row]] = field(default_factory=dict)
-    left_out: set[str] = field(default_factory=set)
+    excluded_orders: set[str] = field(default_factory=set)
     skipped: dict[str, int] = field(default_factory=dict)
     rows: int = 0
-    answers: int = 0
+    response_count: int = 0
 
     def skip(self, reason: str) -> None:
         """Count one thing that is left out, and why."""
         self.skipped[reason] = self.skipped.get(reason, 0) + 1
 
-    def wants(self, order: str, block: Block, placed: str, other: bool) -> bool:
+    def should_read(self, order: str, block: JsonObject, order_time_key: str, is_other_shop: bool) -> bool:
         """Whether an order is read: not one of another shop, nor one that was made up."""
         self.rows += 1
-        ordered_at = _instant(block, placed, made_up=True)
-        reason = OTHER_SHOP if other or re.match(OTHER_SHOP_ID, order) else None if ordered_at else _MADE_UP
+        ordered_at = _read_instant(block, order_time_key, may_be_invented=True)
+        reason = (
+            OTHER_SHOP_REASON
+            if is_other_shop or re.match(OTHER_SHOP_ORDER_ID, order)
+            else None
+            if ordered_at
+            else _INVENTED_ORDER
+        )
         if reason:
-            self.left_out.add(order)
+            self.excluded_orders.add(order)
             self.skip(reason)
         return reason is None
 
@@ -112,9 +131,9 @@ class Book:
 
     def place(self, identifier: str | None, channel: str | None) -> str | None:
         """The marketplace of an id, else of a sales channel, else the one told; None where nothing tells."""
-        told, named = self.asked.marketplace, BY_SALES_CHANNEL.get((channel or "").lower())
+        told, named = self.asked.marketplace, MARKETPLACE_BY_SALES_CHANNEL.get((channel or "").lower())
         if identifier is not None:
-            return Snapshot(self.asked, V0.name).place(identifier)
+            return ReportedFigures(self.asked, V0.name).place(identifier)
         if told and named and told != named:
             raise ReaderError(
                 f"{self.asked.name}: you said marketplace {told}, but the file states {named}. "
@@ -123,213 +142,225 @@ class Book:
         return named or told
 
 
-def _taken(content: bytes, asked: Asked, kind: Document, take: Callable[[Book, Block], None]) -> Taken:
+def _parse_responses(
+    content: bytes, context: ReadContext, kind: DocumentKind, read_object: Callable[[ApiOrders, JsonObject], None]
+) -> ParsedFile:
     """The whole file: every answer in it read, then laid out as tables."""
-    if len(content) > MOST_BYTES:
+    if len(content) > MAX_FILE_BYTES:
         raise ReaderError(
-            f"{asked.name}: holds {len(content):,} bytes; the kit reads no more than {MOST_BYTES:,} of answers in one "
+            f"{context.name}: holds {len(content):,} bytes; the kit reads no more than {MAX_FILE_BYTES:,} of "
+            "answers in one "
             "file. Keep the pages in several files."
         )
-    book = Book(asked)
-    for block in _objects(parsed(content, asked.name, kind.title), f"{asked.name}: answer"):
-        take(book, block)
-    if not book.answers:
-        raise ReaderError(f"{asked.name}: holds no answer with orders in it. Ask the Orders API again.")
-    return _laid_out(book, kind)
+    book = ApiOrders(context)
+    for block in _find_objects(parse_json(content, context.name, kind.title), f"{context.name}: answer"):
+        read_object(book, block)
+    if not book.response_count:
+        raise ReaderError(f"{context.name}: holds no answer with orders in it. Ask the Orders API again.")
+    return _build_tables(book, kind)
 
 
-def _objects(value: Any, where: str) -> Iterator[Block]:
+def _find_objects(value: Any, where: str) -> Iterator[JsonObject]:
     """Every object of a file that is an answer or may wrap one; what stands inside an answer is its own."""
     if isinstance(value, list):
         for number, one in enumerate(value):
-            yield from _objects(one, f"{where}[{number}]")
+            yield from _find_objects(one, f"{where}[{number}]")
     elif isinstance(value, dict):
-        yield Block(value, where)
-        if not _ANSWERS & value.keys():
+        yield JsonObject(value, where)
+        if not _RESPONSE_KEYS & value.keys():
             for key, inner in value.items():
-                yield from _objects(inner, f"{where}.{name_of(key)}")
+                yield from _find_objects(inner, f"{where}.{to_snake_case(key)}")
 
 
-_ANSWERS = {"Orders", "OrderItems", "AmazonOrderId", "orders", "orderId", "orderItems"}
+_RESPONSE_KEYS = {"Orders", "OrderItems", "AmazonOrderId", "orders", "orderId", "orderItems"}
 
 
-def _take_v0(book: Book, block: Block) -> None:
+def _read_v0(api_orders: ApiOrders, block: JsonObject) -> None:
     """One object of version 0: a page of orders, a page of one order's items, or an order."""
     if "Orders" in block.cells:
-        book.answers += 1
+        api_orders.response_count += 1
         for one in block.each("Orders"):
-            _take_order_v0(book, one)
+            _read_order_v0(api_orders, one)
     elif {"OrderStatus", "PurchaseDate"} & block.cells.keys():
-        book.answers += 1
-        _take_order_v0(book, block)
+        api_orders.response_count += 1
+        _read_order_v0(api_orders, block)
     elif "OrderItems" in block.cells:
-        book.answers += 1
-        _take_page_of_items(book, block)
+        api_orders.response_count += 1
+        _read_item_page(api_orders, block)
     elif "AmazonOrderId" in block.cells:
-        book.skip(_OTHER_ANSWERS)
+        api_orders.skip(_OTHER_RESPONSES)
     elif isinstance(block.cells.get("errors"), list):
-        book.skip(_FAILED)
+        api_orders.skip(_ERROR_RESPONSES)
 
 
-def _take_order_v0(book: Book, block: Block) -> None:
-    order, sold_on = _order_id(block, "AmazonOrderId"), _text(block, "SalesChannel")
-    if not book.wants(order, block, "PurchaseDate", (sold_on or "").lower().startswith("non-amazon")):
+def _read_order_v0(api_orders: ApiOrders, block: JsonObject) -> None:
+    order, sold_on = _read_order_id(block, "AmazonOrderId"), _read_text(block, "SalesChannel")
+    if not api_orders.should_read(order, block, "PurchaseDate", (sold_on or "").lower().startswith("non-amazon")):
         return
-    channel = _one_of(block, "FulfillmentChannel", _CHANNELS)
-    address = block.inner("ShippingAddress") or Block({}, "")
+    channel = _read_choice(block, "FulfillmentChannel", _CHANNELS)
+    address = block.child_object("ShippingAddress") or JsonObject({}, "")
     counts = [many for many in map(block.count, ("NumberOfItemsShipped", "NumberOfItemsUnshipped")) if many is not None]
     told = {
         "order_id": order,
-        "marketplace": book.place(_text(block, "MarketplaceId"), sold_on),
+        "marketplace": api_orders.place(_read_text(block, "MarketplaceId"), sold_on),
         "channel": channel,
-        "status": _status(block, "OrderStatus"),
-        "ordered_at": _instant(block, "PurchaseDate"),
-        "updated_at": _instant(block, "LastUpdateDate", needed=True),
-        "ship_by": _instant(block, "LatestShipDate"),
-        "deliver_by": _instant(block, "LatestDeliveryDate"),
-        "is_business": _flag(block, "IsBusinessOrder"),
-        "is_premium": _premium(channel, _flag(block, "IsPremiumOrder"), _flag(block, "IsPrime")),
-        "ship_method": _text(block, "ShipmentServiceLevelCategory"),
-        "country": region(_text(address, "CountryCode")),
-        "state": region(_text(address, "StateOrRegion")),
+        "status": _read_status(block, "OrderStatus"),
+        "ordered_at": _read_instant(block, "PurchaseDate"),
+        "updated_at": _read_instant(block, "LastUpdateDate", required=True),
+        "ship_by": _read_instant(block, "LatestShipDate"),
+        "deliver_by": _read_instant(block, "LatestDeliveryDate"),
+        "is_business": _read_flag(block, "IsBusinessOrder"),
+        "is_premium": _is_premium(channel, _read_flag(block, "IsPremiumOrder"), _read_flag(block, "IsPrime")),
+        "ship_method": _read_text(block, "ShipmentServiceLevelCategory"),
+        "country": normalize_region(_read_text(address, "CountryCode")),
+        "state": normalize_region(_read_text(address, "StateOrRegion")),
         "units": sum(counts) if counts else None,
     }
-    book.keep(told, _items_v0(block), {})
+    api_orders.keep(told, _read_items_v0(block), {})
 
 
-def _take_page_of_items(book: Book, block: Block) -> None:
-    order = _order_id(block, "AmazonOrderId")
-    book.rows += 1
-    if re.match(OTHER_SHOP_ID, order):
-        book.skip(OTHER_SHOP)
+def _read_item_page(api_orders: ApiOrders, block: JsonObject) -> None:
+    order = _read_order_id(block, "AmazonOrderId")
+    api_orders.rows += 1
+    if re.match(OTHER_SHOP_ORDER_ID, order):
+        api_orders.skip(OTHER_SHOP_REASON)
         return
-    book.items.setdefault(order, {}).update(_items_v0(block))
+    api_orders.items.setdefault(order, {}).update(_read_items_v0(block))
 
 
-def _items_v0(block: Block) -> dict[str, Row]:
+def _read_items_v0(block: JsonObject) -> dict[str, Row]:
     """The items under an order or on a page, by their ids."""
     items = {}
     for number, one in enumerate(block.each("OrderItems")):
-        asked_for = one.inner("BuyerRequestedCancel")
-        items[_text(one, "OrderItemId") or str(number)] = {
-            "sku": _text(one, "SellerSKU"),
-            "asin": _text(one, "ASIN"),
-            "product": _text(one, "Title"),
+        asked_for = one.child_object("BuyerRequestedCancel")
+        items[_read_text(one, "OrderItemId") or str(number)] = {
+            "sku": _read_text(one, "SellerSKU"),
+            "asin": _read_text(one, "ASIN"),
+            "product": _read_text(one, "Title"),
             "units": one.count("QuantityOrdered"),
-            "by": "buyer" if asked_for and _flag(asked_for, "IsBuyerRequestedCancel") else None,
+            "by": "buyer" if asked_for and _read_flag(asked_for, "IsBuyerRequestedCancel") else None,
         }
     return items
 
 
-def _take_2026(book: Book, block: Block) -> None:
+def _read_2026(api_orders: ApiOrders, block: JsonObject) -> None:
     """One object of version 2026-01-01: a page of orders, or an order."""
     if "orders" in block.cells:
-        book.answers += 1
+        api_orders.response_count += 1
         for one in block.each("orders"):
-            _take_order_2026(book, one)
+            _read_order_2026(api_orders, one)
     elif {"orderId", "orderItems"} & block.cells.keys():
-        book.answers += 1
-        _take_order_2026(book, block)
+        api_orders.response_count += 1
+        _read_order_2026(api_orders, block)
     elif isinstance(block.cells.get("errors"), list):
-        book.skip(_FAILED)
+        api_orders.skip(_ERROR_RESPONSES)
 
 
-def _take_order_2026(book: Book, block: Block) -> None:
-    order, nothing = _order_id(block, "orderId"), Block({}, "")
-    sold_on = block.inner("salesChannel") or nothing
-    if not book.wants(order, block, "createdTime", _text(sold_on, "channelName") == "NON_AMAZON"):
+def _read_order_2026(api_orders: ApiOrders, block: JsonObject) -> None:
+    order, nothing = _read_order_id(block, "orderId"), JsonObject({}, "")
+    sold_on = block.child_object("salesChannel") or nothing
+    if not api_orders.should_read(order, block, "createdTime", _read_text(sold_on, "channelName") == "NON_AMAZON"):
         return
-    fulfilled = block.inner("fulfillment") or nothing
-    address = (block.inner("recipient") or nothing).inner("deliveryAddress") or nothing
-    channel, programs = _one_of(fulfilled, "fulfilledBy", _CHANNELS), _words(block, "programs")
+    fulfilled = block.child_object("fulfillment") or nothing
+    address = (block.child_object("recipient") or nothing).child_object("deliveryAddress") or nothing
+    channel, programs = _read_choice(fulfilled, "fulfilledBy", _CHANNELS), _read_words(block, "programs")
     told = {
         "order_id": order,
-        "marketplace": book.place(_text(sold_on, "marketplaceId"), _text(sold_on, "marketplaceName")),
+        "marketplace": api_orders.place(_read_text(sold_on, "marketplaceId"), _read_text(sold_on, "marketplaceName")),
         "channel": channel,
-        "status": _status(fulfilled, "fulfillmentStatus"),
-        "ordered_at": _instant(block, "createdTime"),
-        "updated_at": _instant(block, "lastUpdatedTime", needed=True),
-        "ship_by": _end(fulfilled, "shipByWindow"),
-        "deliver_by": _end(fulfilled, "deliverByWindow"),
+        "status": _read_status(fulfilled, "fulfillmentStatus"),
+        "ordered_at": _read_instant(block, "createdTime"),
+        "updated_at": _read_instant(block, "lastUpdatedTime", required=True),
+        "ship_by": _read_window_end(fulfilled, "shipByWindow"),
+        "deliver_by": _read_window_end(fulfilled, "deliverByWindow"),
         "is_business": None if programs is None else "AMAZON_BUSINESS" in programs,
-        "is_premium": None if programs is None else _premium(channel, "PREMIUM" in programs, "PRIME" in programs),
-        "ship_method": _text(fulfilled, "fulfillmentServiceLevel"),
-        "country": region(_text(address, "countryCode")),
-        "state": region(_text(address, "stateOrRegion")),
+        "is_premium": None if programs is None else _is_premium(channel, "PREMIUM" in programs, "PRIME" in programs),
+        "ship_method": _read_text(fulfilled, "fulfillmentServiceLevel"),
+        "country": normalize_region(_read_text(address, "countryCode")),
+        "state": normalize_region(_read_text(address, "stateOrRegion")),
     }
-    book.keep(told, _items_2026(block), _parcels(book, block))
+    api_orders.keep(told, _read_items_2026(block), _read_parcels(api_orders, block))
 
 
-def _end(block: Block, key: str) -> datetime | None:
+def _read_window_end(block: JsonObject, key: str) -> datetime | None:
     """The end of a window of time."""
-    window = block.inner(key)
-    return None if window is None else _instant(window, "latestDateTime")
+    window = block.child_object(key)
+    return None if window is None else _read_instant(window, "latestDateTime")
 
 
-def _items_2026(block: Block) -> dict[str, Row]:
+def _read_items_2026(block: JsonObject) -> dict[str, Row]:
     """The items of an order, by their ids; each says who cancelled it, if anybody did."""
     items = {}
     for number, one in enumerate(block.each("orderItems")):
-        product = one.inner("product") or Block({}, "")
-        cancelled = one.inner("cancellation") or Block({}, "")
-        done, asked_for = (cancelled.inner(f"cancellation{step}") for step in ("Execution", "Request"))
-        items[_text(one, "orderItemId") or str(number)] = {
-            "sku": _text(product, "sellerSku"),
-            "asin": _text(product, "asin"),
-            "product": _text(product, "title"),
+        product = one.child_object("product") or JsonObject({}, "")
+        cancelled = one.child_object("cancellation") or JsonObject({}, "")
+        done, asked_for = (cancelled.child_object(f"cancellation{step}") for step in ("Execution", "Request"))
+        items[_read_text(one, "orderItemId") or str(number)] = {
+            "sku": _read_text(product, "sellerSku"),
+            "asin": _read_text(product, "asin"),
+            "product": _read_text(product, "title"),
             "units": one.count("quantityOrdered"),
             "cancelled": done is not None if "cancellation" in one.cells else None,
-            "by": _asked_by_buyer(asked_for) or (_one_of(done, "cancelledBy", _CANCELLERS) if done else None),
+            "by": _asked_by_buyer(asked_for) or (_read_choice(done, "cancelledBy", _CANCELLERS) if done else None),
         }
     return items
 
 
-def _asked_by_buyer(block: Block | None) -> str | None:
+def _asked_by_buyer(block: JsonObject | None) -> str | None:
     """The buyer, where the buyer asked for it, whoever then carried it out: that is not held against the seller."""
-    return "buyer" if block and _text(block, "requester") == "BUYER" else None
+    return "buyer" if block and _read_text(block, "requester") == "BUYER" else None
 
 
-def _parcels(book: Book, block: Block) -> dict[str, Row]:
+def _read_parcels(api_orders: ApiOrders, block: JsonObject) -> dict[str, Row]:
     """The parcels of an order, by their ids; only whether there is a tracking number is kept."""
     parcels = {}
     for number, one in enumerate(block.each("packages"), 1):
-        state = _text(one.inner("packageStatus") or Block({}, ""), "status")
+        state = _read_text(one.child_object("packageStatus") or JsonObject({}, ""), "status")
         if state == "CANCELLED":
-            book.skip(_CALLED_OFF)
+            api_orders.skip(_CANCELLED_PARCEL)
             continue
         tracking = one.cells.get("trackingNumber") not in (None, "")
-        on_its_way = _ON_ITS_WAY.get(state or "")
+        on_its_way = _PARCEL_HAS_LEFT.get(state or "")
         many = [inner.count("quantity") for inner in one.each("packageItems")]
         counted = [count for count in many if count is not None]
-        parcels[_text(one, "packageReferenceId") or str(number)] = {
-            "confirmed_at": _instant(one, "createdTime"),
+        parcels[_read_text(one, "packageReferenceId") or str(number)] = {
+            "confirmed_at": _read_instant(one, "createdTime"),
             "units": sum(counted) if counted else None,
             "tracking": tracking,
             "scanned": None if on_its_way is None else on_its_way and tracking,
-            "carrier": _text(one, "carrier"),
-            "ship_method": _text(one, "shippingService"),
+            "carrier": _read_text(one, "carrier"),
+            "ship_method": _read_text(one, "shippingService"),
         }
     return parcels
 
 
-def _laid_out(book: Book, kind: Document) -> Taken:
+def _build_tables(api_orders: ApiOrders, kind: DocumentKind) -> ParsedFile:
     """The tables of a file; orders of which only the items are known are placed by the store's word."""
-    for order in book.orders.values():
-        _settle(order, list(book.items.get(order["order_id"], {}).values()))
-    notes = _notes(book)
-    orders = {**book.orders, **_orders_of_items(book)}
-    _place_the_others(book, orders, notes)
-    tables = {"orders": _order_table(book, orders), "items": _item_table(book, orders)}
+    for order in api_orders.orders.values():
+        _summarize_items(order, list(api_orders.items.get(order["order_id"], {}).values()))
+    notes = _notes(api_orders)
+    orders = {**api_orders.orders, **_orders_of_items(api_orders)}
+    _fill_marketplaces(api_orders, orders, notes)
+    tables = {"orders": _order_table(api_orders, orders), "items": _item_table(api_orders, orders)}
     if kind is V2026:
-        tables["shipments"] = _shipment_table(book, orders)
-    first_day, last_day = span(tables["orders"]["ordered_on"])
-    asked = book.asked
-    return Taken(
-        asked.report, asked.name, kind.name, asked.account, tables, book.rows, book.skipped, notes, first_day, last_day
+        tables["shipments"] = _shipment_table(api_orders, orders)
+    first_day, last_day = first_and_last_day(tables["orders"]["ordered_on"])
+    asked = api_orders.asked
+    return ParsedFile(
+        asked.report,
+        asked.name,
+        kind.name,
+        asked.account,
+        tables,
+        api_orders.rows,
+        api_orders.skipped,
+        notes,
+        first_day,
+        last_day,
     )
 
 
-def _settle(order: Row, items: list[Row]) -> None:
+def _summarize_items(order: Row, items: list[Row]) -> None:
     """Work out of an order's items how many units it has, and who cancelled it, whole or in part."""
     units = [item["units"] for item in items if item["units"] is not None]
     whole = order["status"] == "cancelled"
@@ -337,10 +368,10 @@ def _settle(order: Row, items: list[Row]) -> None:
     order["units"] = sum(units) if units else order.get("units")
     order["part_cancelled"] = in_part if whole or any(item.get("cancelled") is not None for item in items) else None
     order["cancelled_at"] = order["updated_at"] if whole or in_part else None
-    order["cancelled_by"] = _canceller(items, whole) if whole or in_part else None
+    order["cancelled_by"] = _find_canceller(items, whole) if whole or in_part else None
 
 
-def _canceller(items: list[Row], whole: bool) -> str | None:
+def _find_canceller(items: list[Row], whole: bool) -> str | None:
     """Who cancelled: the seller before Amazon before the buyer; the buyer alone only where it was all the buyer."""
     said = [item["by"] for item in items if whole or item.get("cancelled")]
     if None in said and not {"seller", "amazon"} & set(said):
@@ -348,28 +379,28 @@ def _canceller(items: list[Row], whole: bool) -> str | None:
     return next((one for one in _CANCELLERS.values() if one in said), None)
 
 
-def _orders_of_items(book: Book) -> dict[str, Row]:
+def _orders_of_items(api_orders: ApiOrders) -> dict[str, Row]:
     """Orders of which a file holds the items alone. It says nothing of when, so any other file is newer."""
-    alone = book.items.keys() - book.orders.keys() - book.left_out
+    alone = api_orders.items.keys() - api_orders.orders.keys() - api_orders.excluded_orders
     return {
         order: {
             "order_id": order,
             "marketplace": None,
             "updated_at": _EARLIEST,
-            "cancelled_by": _canceller(list(book.items[order].values()), whole=True),
+            "cancelled_by": _find_canceller(list(api_orders.items[order].values()), whole=True),
         }
-        for order in book.items
+        for order in api_orders.items
         if order in alone
     }
 
 
-def _place_the_others(book: Book, orders: dict[str, Row], notes: list[str]) -> None:
+def _fill_marketplaces(api_orders: ApiOrders, orders: dict[str, Row], notes: list[str]) -> None:
     """Find the marketplace of orders that state none; raises ReaderError where it is not to be known."""
-    asked, open_ones = book.asked, [order for order in orders.values() if order["marketplace"] is None]
+    asked, open_ones = api_orders.asked, [order for order in orders.values() if order["marketplace"] is None]
     known = asked.known(order["order_id"] for order in open_ones)
     if asked.marketplace is None:
-        refuse_several(asked.name, known)
-    if asked.marketplace and known and not any(asked.marketplace in marketplaces_in(one) for one in known.values()):
+        refuse_ambiguous_orders(asked.name, known)
+    if asked.marketplace and known and not any(asked.marketplace in split_marketplaces(one) for one in known.values()):
         raise ReaderError(
             f"{asked.name}: you said marketplace {asked.marketplace}, but its orders are known to be of "
             f"{', '.join(sorted(set(known.values())))}. Leave --marketplace out: the orders say it."
@@ -390,10 +421,10 @@ def _place_the_others(book: Book, orders: dict[str, Row], notes: list[str]) -> N
         notes.append(f"{len(missing):,} orders not known yet: taken as {seen[0]}, as all the others are.")
 
 
-def _notes(book: Book) -> list[str]:
+def _notes(api_orders: ApiOrders) -> list[str]:
     """What was assumed, and what the file lacks."""
-    parcels = [parcel for order in book.parcels.values() for parcel in order.values()]
-    notes = [] if book.rows else ["The file holds no orders."]
+    parcels = [parcel for order in api_orders.parcels.values() for parcel in order.values()]
+    notes = [] if api_orders.rows else ["The file holds no orders."]
     if parcels:
         notes.append(
             f"{len(parcels):,} parcels: the time at which each was created stands for that of its confirmation, "
@@ -404,121 +435,123 @@ def _notes(book: Book) -> list[str]:
     return notes
 
 
-def _order_table(book: Book, orders: dict[str, Row]) -> pa.Table:
+def _order_table(api_orders: ApiOrders, orders: dict[str, Row]) -> pa.Table:
     """One row an order; of one known by its items alone only when it says who cancelled."""
     rows = [row for row in orders.values() if "status" in row or row["cancelled_by"]]
     places = _column(rows, "marketplace").cast(pa.string())
     days = {day: local_days(_column(rows, name).cast(INSTANT), places) for name, day in _TIMES.items()}
     days["cancelled_on"] = local_days(_column(rows, "cancelled_at").cast(INSTANT), places)
-    return _filled(ORDERS, rows, days | book.asked.stamp())
+    return _table_of_rows(ORDERS, rows, days | api_orders.asked.origin_columns())
 
 
-def _item_table(book: Book, orders: dict[str, Row]) -> pa.Table:
+def _item_table(api_orders: ApiOrders, orders: dict[str, Row]) -> pa.Table:
     """One row an order and SKU; an item without SKU names none."""
     rows: dict[tuple[str, str], Row] = {}
     for number, order in orders.items():
-        for item in book.items.get(number, {}).values():
+        for item in api_orders.items.get(number, {}).values():
             if item["sku"] is None:
                 continue
             row = rows.setdefault((number, item["sku"]), {**order, **item, "units": None})
             if item["units"] is not None:
                 row["units"] = (row["units"] or 0) + item["units"]
-    return _filled(ITEMS, list(rows.values()), book.asked.stamp())
+    return _table_of_rows(ITEMS, list(rows.values()), api_orders.asked.origin_columns())
 
 
-def _shipment_table(book: Book, orders: dict[str, Row]) -> pa.Table:
+def _shipment_table(api_orders: ApiOrders, orders: dict[str, Row]) -> pa.Table:
     """One row a parcel, as new as its order."""
     rows = []
-    for number, parcels in book.parcels.items():
+    for number, parcels in api_orders.parcels.items():
         whose = {name: orders[number][name] for name in ("order_id", "marketplace", "updated_at")}
         rows += [{**whose, "shipment_id": name, **parcel} for name, parcel in parcels.items()]
     places = _column(rows, "marketplace").cast(pa.string())
     confirmed_on = local_days(_column(rows, "confirmed_at").cast(INSTANT), places)
-    return _filled(SHIPMENTS, rows, {"confirmed_on": confirmed_on, **book.asked.stamp()})
+    return _table_of_rows(SHIPMENTS, rows, {"confirmed_on": confirmed_on, **api_orders.asked.origin_columns()})
 
 
 def _column(rows: list[Row], name: str) -> pa.Array:
     return pa.array([row.get(name) for row in rows])
 
 
-def _filled(table: Table, rows: list[Row], known: Row) -> pa.Table:
+def _table_of_rows(table: Table, rows: list[Row], known: Row) -> pa.Table:
     """A table of rows, with the columns that are known beside them."""
-    return fill(table, len(rows), {name: _column(rows, name) for name in table.columns} | known)
+    return build_table(table, len(rows), {name: _column(rows, name) for name in table.columns} | known)
 
 
-def _order_id(block: Block, key: str) -> str:
+def _read_order_id(block: JsonObject, key: str) -> str:
     """Amazon's order id, or that of an order of another shop."""
-    value = _text(block, key)
+    value = _read_text(block, key)
     if value is None:
-        raise ReaderError(f"{block.at(key)} is empty, though no order may lack it. {AGAIN}")
-    if not (re.match(AMAZON_ID, value, re.ASCII) or re.match(OTHER_SHOP_ID, value, re.ASCII)):
-        refuse(block.at(key), value, "no order id")
+        raise ReaderError(f"{block.at(key)} is empty, though no order may lack it. {HINT_DOWNLOAD_AGAIN}")
+    if not (re.match(AMAZON_ORDER_ID, value, re.ASCII) or re.match(OTHER_SHOP_ORDER_ID, value, re.ASCII)):
+        refuse_value(block.at(key), value, "no order id")
     return value
 
 
-def _text(block: Block, key: str) -> str | None:
+def _read_text(block: JsonObject, key: str) -> str | None:
     """A text without blanks around it; None where there is none."""
     value = block.cells.get(key)
     if value is None:
         return None
     if not isinstance(value, str):
-        refuse(block.at(key), value, "where a text belongs")
+        refuse_value(block.at(key), value, "where a text belongs")
     # Half of a pair of UTF-16 is no letter, though JSON can write it.
     if any("\ud800" <= letter <= "\udfff" for letter in value) or "\0" in value:
-        refuse(block.at(key), value, "holds letters that are none")
+        refuse_value(block.at(key), value, "holds letters that are none")
     return value.strip() or None
 
 
-def _words(block: Block, key: str) -> list[str] | None:
+def _read_words(block: JsonObject, key: str) -> list[str] | None:
     """A list of words; None where the file has none."""
     value = block.cells.get(key)
     if value is not None and not (isinstance(value, list) and all(isinstance(one, str) for one in value)):
-        refuse(block.at(key), value, "where a list of words belongs")
+        refuse_value(block.at(key), value, "where a list of words belongs")
     return value
 
 
-def _one_of(block: Block, key: str, meanings: dict[str, str]) -> str | None:
+def _read_choice(block: JsonObject, key: str, meanings: dict[str, str]) -> str | None:
     """A word of the API in our spelling; an unknown one refuses the file."""
-    value = _text(block, key)
+    value = _read_text(block, key)
     if value is not None and value.upper() not in meanings:
-        refuse(block.at(key), value, f"unknown; there are: {', '.join(meanings)}")
+        refuse_value(block.at(key), value, f"unknown; there are: {', '.join(meanings)}")
     return None if value is None else meanings[value.upper()]
 
 
-def _status(block: Block, key: str) -> str | None:
+def _read_status(block: JsonObject, key: str) -> str | None:
     """A status word in lower case, parted by blanks: `PartiallyShipped` and `PARTIALLY_SHIPPED` are one."""
-    value = _text(block, key)
+    value = _read_text(block, key)
     if value is None:
         return None
     if not re.fullmatch(r"[A-Za-z][A-Za-z_ ]{0,39}", value):
-        refuse(block.at(key), value, "no status word")
-    status = name_of(value).replace("_", " ")
+        refuse_value(block.at(key), value, "no status word")
+    status = to_snake_case(value).replace("_", " ")
     return {"canceled": "cancelled"}.get(status, status)
 
 
-def _flag(block: Block, key: str) -> bool | None:
+def _read_flag(block: JsonObject, key: str) -> bool | None:
     """Yes or no, written as such or as text."""
     value = block.cells.get(key)
     if isinstance(value, str):
         value = _FLAGS.get(value.strip().lower(), value) if value.strip() else None
     if value is not None and not isinstance(value, bool):
-        refuse(block.at(key), value, "neither true nor false")
+        refuse_value(block.at(key), value, "neither true nor false")
     return value
 
 
-def _premium(channel: str | None, *told: bool | None) -> bool | None:
+def _is_premium(channel: str | None, *flags: bool | None) -> bool | None:
     """Whether the seller promised more than usual; Amazon's own Prime orders are no promise of the seller's."""
-    if all(one is None for one in told):
+    if all(one is None for one in flags):
         return None
-    return channel == "seller" and any(told)
+    return channel == "seller" and any(flags)
 
 
-def _instant(block: Block, key: str, needed: bool = False, made_up: bool = False) -> datetime | None:
+def _read_instant(
+    block: JsonObject, key: str, required: bool = False, may_be_invented: bool = False
+) -> datetime | None:
     """An instant in UTC, written ISO 8601 with its offset; one before 1995 is None where it may be made up."""
-    value = _text(block, key)
+    value = _read_text(block, key)
     if value is None:
-        if needed or made_up:
-            raise ReaderError(f"{block.at(key)} is empty, though no order may lack it. {AGAIN}")
+        if required or may_be_invented:
+            raise ReaderError(f"{block.at(key)} is empty, though no order may lack it. {HINT_DOWNLOAD_AGAIN}")
         return None
     try:
         found = datetime.fromisoformat(value.upper()) if _STAMP.fullmatch(value) else None
@@ -526,9 +559,9 @@ def _instant(block: Block, key: str, needed: bool = False, made_up: bool = False
     except (ValueError, OverflowError):
         instant = None
     if instant is None:
-        refuse(block.at(key), value, "no time stamp with an offset")
-    if made_up and instant < _EARLIEST:
+        refuse_value(block.at(key), value, "no time stamp with an offset")
+    if may_be_invented and instant < _EARLIEST:
         return None
     if not _EARLIEST <= instant < _LATEST:
-        refuse(block.at(key), value, "not in our time")
+        refuse_value(block.at(key), value, "not in our time")
     return instant

@@ -15,31 +15,31 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from healthkit.ingest.parsing.csv_table import AGAIN
-from healthkit.ingest.parsing.marketplace_of_row import Asked
-from healthkit.ingest.parsing.parsed_file import Taken
-from healthkit.ingest.parsing.raw_file import Document, ReaderError
+from healthkit.ingest.parsing.csv_table import HINT_DOWNLOAD_AGAIN
+from healthkit.ingest.parsing.marketplace_of_row import ReadContext
+from healthkit.ingest.parsing.parsed_file import ParsedFile
+from healthkit.ingest.parsing.raw_file import DocumentKind, ReaderError
 from healthkit.ingest.parsing.reported_figures import (
     ACCOUNT,
-    ALL,
+    ALL_CHANNELS,
     WARNING,
-    Figure,
-    Snapshot,
-    count,
-    day,
-    name_of,
-    refuse,
-    refuse_large,
-    seen,
-    share,
-    word,
+    ReportedFigure,
+    ReportedFigures,
+    parse_count,
+    parse_share,
+    parse_status_word,
+    parse_timestamp_day,
+    redact_any_value,
+    refuse_large_file,
+    refuse_value,
+    to_snake_case,
 )
 from healthkit.schema.tables import STATUS_WORDS
 
-DOCUMENT = Document(
+DOCUMENT = DocumentKind(
     "performance_json", "seller performance report (JSON)", "{[", ('"accountStatuses"', '"performanceMetrics"')
 )
-DEEPEST = 20
+MAX_DEPTH = 20
 """So many brackets may stand in each other; Amazon needs six."""
 
 _SIDES = {
@@ -53,34 +53,34 @@ _NO_DAYS = "figures without the days that they cover"
 
 
 @dataclass(frozen=True)
-class Rate:
+class RateKeys:
     """Where one metric stands in a block: how many counted, how many went wrong or `well`, and the parts of it."""
 
     metric: str
     counted: str
-    some: str
+    numerator: str
     well: str = ""
     parts: Mapping[str, str] = field(default_factory=dict)
 
 
-_CANCELLATION = Rate("cancellation_rate", "orderCount", "cancellationCount")
+_CANCELLATION = RateKeys("cancellation_rate", "orderCount", "cancellationCount")
 _RATES = {
-    "lateShipmentRate": Rate("late_shipment_rate", "orderCount", "lateShipmentCount"),
+    "lateShipmentRate": RateKeys("late_shipment_rate", "orderCount", "lateShipmentCount"),
     "preFulfillmentCancellationRate": _CANCELLATION,
     "prefulfillmentCancelRate": _CANCELLATION,
-    "onTimeDeliveryRate": Rate(
+    "onTimeDeliveryRate": RateKeys(
         "on_time_delivery_rate", "shipmentCountWithValidTracking", "onTimeDeliveryCount", well="on_time"
     ),
-    "unitOnTimeDeliveryRate": Rate(
+    "unitOnTimeDeliveryRate": RateKeys(
         "unit_on_time_delivery_rate", "totalUnitCount", "unitOnTimeDeliveryCount", well="on_time"
     ),
-    "validTrackingRate": Rate("valid_tracking_rate", "shipmentCount", "validTrackingCount", well="valid_tracking"),
-    "invoiceDefectRate": Rate(
+    "validTrackingRate": RateKeys("valid_tracking_rate", "shipmentCount", "validTrackingCount", well="valid_tracking"),
+    "invoiceDefectRate": RateKeys(
         "invoice_defect_rate", "orderCount", "invoiceDefect",
         parts={"missing_invoice": "missingInvoice", "late_invoice": "lateInvoice"},
     ),
 }  # fmt: skip
-_DEFECTS = Rate(
+_DEFECTS = RateKeys(
     "order_defect_rate", "orderCount", "orderWithDefects",
     parts={"negative_feedback": "negativeFeedback", "a_to_z_claim": "claims", "chargeback": "chargebacks"},
 )  # fmt: skip
@@ -89,7 +89,7 @@ _CHANNELS = {"mfn": "seller", "afn": "amazon"}
 
 
 @dataclass(frozen=True)
-class Block:
+class JsonObject:
     """One object of the file, and where it stands."""
 
     cells: Mapping[str, Any]
@@ -115,257 +115,283 @@ class Block:
     def count(self, *keys: str) -> int | None:
         """A count, given as a number or as an object with a `count`."""
         value = self.get(*keys)
-        return count(value.get("count") if isinstance(value, dict) else value, self.at(keys[0]))
+        return parse_count(value.get("count") if isinstance(value, dict) else value, self.at(keys[0]))
 
-    def inner(self, key: str) -> Block | None:
+    def child_object(self, key: str) -> JsonObject | None:
         """The object under a key; None where there is none."""
         value = self.cells.get(key)
         if value is None:
             return None
         if not isinstance(value, dict):
-            refuse(self.at(key), value, "where an object belongs")
-        return Block(value, self.at(key))
+            refuse_value(self.at(key), value, "where an object belongs")
+        return JsonObject(value, self.at(key))
 
-    def each(self, key: str) -> Iterator[Block]:
+    def each(self, key: str) -> Iterator[JsonObject]:
         """The objects of a list under a key; one object alone is a list of one."""
         value = self.cells.get(key)
         for place, one in enumerate([] if value is None else value if isinstance(value, list) else [value]):
             if not isinstance(one, dict):
-                refuse(f"{self.at(key)}[{place}]", one, "where an object belongs")
-            yield Block(one, f"{self.at(key)}[{place}]")
+                refuse_value(f"{self.at(key)}[{place}]", one, "where an object belongs")
+            yield JsonObject(one, f"{self.at(key)}[{place}]")
 
 
-def take(content: bytes, asked: Asked) -> Taken:
+def parse(content: bytes, context: ReadContext) -> ParsedFile:
     """Read the file into READINGS, VIOLATIONS and ACCOUNT_STATES."""
-    report = Block(loaded(content, asked.name), f"{asked.name}: report")
-    snapshot = Snapshot(asked, DOCUMENT.name)
+    report = JsonObject(load_report(content, context.name), f"{context.name}: report")
+    snapshot = ReportedFigures(context, DOCUMENT.name)
     if not {"accountStatuses", "performanceMetrics"} & report.cells.keys():
-        raise ReaderError(f"{asked.name}: its object holds neither accountStatuses nor performanceMetrics. {AGAIN}")
+        raise ReaderError(
+            f"{context.name}: its object holds neither accountStatuses nor performanceMetrics. {HINT_DOWNLOAD_AGAIN}"
+        )
     statuses = list(report.each("accountStatuses"))
     for status in statuses:
-        state = word(status.get("status"), status.at("status"))
+        state = parse_status_word(status.get("status"), status.at("status"))
         if state is not None:
-            place = snapshot.place(_identifier(status))
+            place = snapshot.place(_marketplace_id(status))
             snapshot.state(place, ACCOUNT, "account_status", _STATES.get(state, state))
-    named = {_identifier(status) for status in statuses}
+    named = {_marketplace_id(status) for status in statuses}
     alone = named.pop() if len(named) == 1 else None
     unread: set[str] = set()
     for block in report.each("performanceMetrics"):
-        _take_block(snapshot, snapshot.place(_identifier(block) or alone), block, unread)
+        _read_marketplace_block(snapshot, snapshot.place(_marketplace_id(block) or alone), block, unread)
     if unread:
         snapshot.notes.append(f"Not read, as the kit does not know it: {', '.join(sorted(unread)[:12])}.")
     return snapshot.taken(_stated_day(report))
 
 
-def _stated_day(report: Block) -> date | None:
+def _stated_day(report: JsonObject) -> date | None:
     """The day of the report itself, where somebody kept it with the figures."""
-    return next(filter(None, (day(report.get(key), report.at(key)) for key in _STATED_DAYS)), None)
+    return next(filter(None, (parse_timestamp_day(report.get(key), report.at(key)) for key in _STATED_DAYS)), None)
 
 
-def _identifier(block: Block) -> str | None:
+def _marketplace_id(block: JsonObject) -> str | None:
     value = block.get("marketplaceId")
     if value is not None and not isinstance(value, str):
-        refuse(block.at("marketplaceId"), value, "where a marketplace id belongs")
+        refuse_value(block.at("marketplaceId"), value, "where a marketplace id belongs")
     return value
 
 
-def _take_block(snapshot: Snapshot, place: str, block: Block, unread: set[str]) -> None:
+def _read_marketplace_block(reported: ReportedFigures, marketplace: str, block: JsonObject, unread: set[str]) -> None:
     """All that one marketplace's block says; the lists of further windows after the windows themselves."""
     for key in sorted(block.cells, key=lambda key: key.endswith("List")):
         rate = _RATES.get(key.removesuffix("List"))
         if rate is not None:
             for one in block.each(key):
-                _take_rate(snapshot, place, "seller", rate, one)
+                _read_rate(reported, marketplace, "seller", rate, one)
         elif key.removesuffix("List") == "orderDefectRate":
-            _take_defects(snapshot, place, block, key)
+            _read_defect_rate(reported, marketplace, block, key)
         elif key == "accountHealthRating":
-            _take_rating(snapshot, place, block.inner(key))
+            _read_health_rating(reported, marketplace, block.child_object(key))
         elif key in ("warningState", "warningStates"):
-            _take_warnings(snapshot, place, block, key, unread)
+            _read_warnings(reported, marketplace, block, key, unread)
         elif key != "marketplaceId":
-            _take_other(snapshot, place, key, block.cells[key], block.at(key), unread)
+            _read_other_block(reported, marketplace, key, block.cells[key], block.at(key), unread)
 
 
-def _take_defects(snapshot: Snapshot, place: str, block: Block, key: str) -> None:
+def _read_defect_rate(reported: ReportedFigures, marketplace: str, block: JsonObject, key: str) -> None:
     for both in block.each(key):
         for raw, channel in _CHANNELS.items():
             for one in both.each(raw):
-                _take_rate(snapshot, place, channel, _DEFECTS, one)
+                _read_rate(reported, marketplace, channel, _DEFECTS, one)
 
 
-def _take_rate(snapshot: Snapshot, place: str, channel: str, rate: Rate, block: Block) -> None:
+def _read_rate(reported: ReportedFigures, marketplace: str, channel: str, rate: RateKeys, block: JsonObject) -> None:
     """One figure, as given."""
-    days = _days(snapshot, block)
+    days = _read_covered_days(reported, block)
     if days is None:
         return
     parts = {name: block.count(key) for name, key in rate.parts.items()}
-    some = block.count(rate.some)
+    some = block.count(rate.numerator)
     if rate.well:
         parts[rate.well] = some
-    figure = Figure(
+    figure = ReportedFigure(
         rate.metric, channel, *days, block.count(rate.counted), some, bool(rate.well),
         {name: many for name, many in parts.items() if many is not None},
-        share(block.get("rate"), block.at("rate")),
-        share(block.get("targetValue"), block.at("targetValue")),
-        _side(snapshot, block),
-        word(block.get("status"), block.at("status")),
+        parse_share(block.get("rate"), block.at("rate")),
+        parse_share(block.get("targetValue"), block.at("targetValue")),
+        _read_target_side(reported, block),
+        parse_status_word(block.get("status"), block.at("status")),
     )  # fmt: skip
-    snapshot.figure(place, figure)
+    reported.figure(marketplace, figure)
 
 
-def _days(snapshot: Snapshot, block: Block) -> tuple[date, date] | None:
+def _read_covered_days(reported: ReportedFigures, block: JsonObject) -> tuple[date, date] | None:
     """The days that a figure covers, which also tell how new the file is."""
-    first, last = _end(block, "reportingDateFrom"), _end(block, "reportingDateTo")
+    first, last = _read_range_day(block, "reportingDateFrom"), _read_range_day(block, "reportingDateTo")
     if last is not None:
-        snapshot.days.append(last)
+        reported.days.append(last)
     if first is None or last is None:
-        snapshot.skip(f"{_NO_DAYS} ({block.key})")
+        reported.skip(f"{_NO_DAYS} ({block.key})")
         return None
     return first, last
 
 
-def _end(block: Block, key: str) -> date | None:
-    covered = block.inner("reportingDateRange")
-    return None if covered is None else day(covered.get(key), covered.at(key))
+def _read_range_day(block: JsonObject, key: str) -> date | None:
+    covered = block.child_object("reportingDateRange")
+    return None if covered is None else parse_timestamp_day(covered.get(key), covered.at(key))
 
 
-def _side(snapshot: Snapshot, block: Block) -> str | None:
+def _read_target_side(reported: ReportedFigures, block: JsonObject) -> str | None:
     """On which side of its target the figure must stay; a condition never seen is told and left out."""
-    condition = word(block.get("targetCondition"), block.at("targetCondition"))
+    condition = parse_status_word(block.get("targetCondition"), block.at("targetCondition"))
     if condition is None:
         return None
     side = _SIDES.get(condition.upper().replace(" ", "_"))
     if side is None:
-        snapshot.skip(f"target conditions that the kit does not know ({condition})")
+        reported.skip(f"target conditions that the kit does not know ({condition})")
     return side
 
 
-def _take_rating(snapshot: Snapshot, place: str, block: Block | None) -> None:
+def _read_health_rating(reported: ReportedFigures, marketplace: str, block: JsonObject | None) -> None:
     """The account health rating: no rate, so its score is a part and its colour the status."""
-    days = _days(snapshot, block) if block else None
+    days = _read_covered_days(reported, block) if block else None
     if block is None or days is None:
         return
     score = block.count("ahrScore", "accountHealthRatingScore")
-    status = word(block.get("accountHealthRatingStatus", "ahrStatus"), block.at("ahrStatus"))
+    status = parse_status_word(block.get("accountHealthRatingStatus", "ahrStatus"), block.at("ahrStatus"))
     parts = {} if score is None else {"score": score}
-    snapshot.figure(place, Figure("account_health_rating", ALL, *days, parts=parts, status=status))
+    reported.figure(
+        marketplace, ReportedFigure("account_health_rating", ALL_CHANNELS, *days, parts=parts, status=status)
+    )
 
 
-def _take_warnings(snapshot: Snapshot, place: str, block: Block, key: str, unread: set[str]) -> None:
+def _read_warnings(reported: ReportedFigures, marketplace: str, block: JsonObject, key: str, unread: set[str]) -> None:
     """Warnings: a list of objects or of bare words, or one object of named ones."""
     value = block.cells[key]
     for number, one in enumerate(value if isinstance(value, list) else [value]):
         where = f"{block.at(key)}[{number}]"
         if isinstance(one, dict) and "warningType" not in one:
             for name, inner in one.items():
-                _take_other(snapshot, place, name, inner, f"{where}.{name}", unread)
+                _read_other_block(reported, marketplace, name, inner, f"{where}.{name}", unread)
             continue
         kind, state = (one.get("warningType"), one.get("status")) if isinstance(one, dict) else (one, None)
         if kind is None:
             continue
         if not isinstance(kind, str):
-            refuse(where, kind, "where a warning belongs")
-        snapshot.state(place, WARNING, name_of(kind), word(state, f"{where}.status"))
+            refuse_value(where, kind, "where a warning belongs")
+        reported.state(marketplace, WARNING, to_snake_case(kind), parse_status_word(state, f"{where}.status"))
 
 
-def _take_other(snapshot: Snapshot, place: str, key: str, value: Any, where: str, unread: set[str]) -> None:
+def _read_other_block(
+    reported: ReportedFigures, marketplace: str, key: str, value: Any, where: str, unread: set[str]
+) -> None:
     """A block of any name: a count of violations or of warnings, or more such blocks inside."""
     for one in value if isinstance(value, list) else [value]:
-        block = Block(one, where) if isinstance(one, dict) else None
+        block = JsonObject(one, where) if isinstance(one, dict) else None
         if block and "defectsCount" in block.cells:
-            _take_violations(snapshot, place, key, block)
+            _read_violations(reported, marketplace, key, block)
         elif block and "warningsCount" in block.cells:
             many = block.count("warningsCount")
-            snapshot.state(place, WARNING, name_of(key), word(block.get("status"), block.at("status")), many)
+            reported.state(
+                marketplace,
+                WARNING,
+                to_snake_case(key),
+                parse_status_word(block.get("status"), block.at("status")),
+                many,
+            )
         elif block and any(isinstance(inner, dict | list) for inner in block.cells.values()) and "rate" not in one:
             for name, inner in block.cells.items():
-                _take_other(snapshot, place, name, inner, f"{where}.{name}", unread)
+                _read_other_block(reported, marketplace, name, inner, f"{where}.{name}", unread)
         elif one not in (None, {}):
-            unread.add(name_of(key))
+            unread.add(to_snake_case(key))
 
 
-def _take_violations(snapshot: Snapshot, place: str, key: str, block: Block) -> None:
+def _read_violations(reported: ReportedFigures, marketplace: str, key: str, block: JsonObject) -> None:
     """How many violations of a category are open, as of the day of the report."""
-    first, last = _end(block, "reportingDateFrom"), _end(block, "reportingDateTo")
+    first, last = _read_range_day(block, "reportingDateFrom"), _read_range_day(block, "reportingDateTo")
     if last is not None:
-        snapshot.days.append(last)
+        reported.days.append(last)
     many = block.count("defectsCount")
     if many is None:
-        snapshot.skip("violation counts that the file leaves empty")
+        reported.skip("violation counts that the file leaves empty")
         return
-    category = _CATEGORIES.get(name_of(key), name_of(key))
-    snapshot.violation(place, category, many)
+    category = _CATEGORIES.get(to_snake_case(key), to_snake_case(key))
+    reported.add_violation(marketplace, category, many)
     if first and last and first > last:
-        snapshot.notes.append(f"{place} {category}: its days run backwards, from {first} to {last}.")
-    status, target = word(block.get("status"), block.at("status")), block.count("targetValue")
+        reported.notes.append(f"{marketplace} {category}: its days run backwards, from {first} to {last}.")
+    status, target = parse_status_word(block.get("status"), block.at("status")), block.count("targetValue")
     if status is not None and status not in STATUS_WORDS:
-        snapshot.unknown_word(f"{place} {category}", status, f"{many:,} open")
-    if _side(snapshot, block) == "exactly" and status == ("bad" if many == target else "good") and target is not None:
-        snapshot.notes.append(f"{place} {category}: is called {status} with {many:,} open, where {target:,} may be.")
+        reported.note_unknown_word(f"{marketplace} {category}", status, f"{many:,} open")
+    if (
+        _read_target_side(reported, block) == "exactly"
+        and status == ("bad" if many == target else "good")
+        and target is not None
+    ):
+        reported.notes.append(
+            f"{marketplace} {category}: is called {status} with {many:,} open, where {target:,} may be."
+        )
 
 
-def loaded(content: bytes, name: str) -> dict[str, Any]:
+def load_report(content: bytes, name: str) -> dict[str, Any]:
     """The object that the file holds, its numbers exact; raises ReaderError for anything else."""
-    refuse_large(content, name)
-    report = parsed(content, name, "performance report")
+    refuse_large_file(content, name)
+    report = parse_json(content, name, "performance report")
     if not isinstance(report, dict):
-        raise ReaderError(f"{name}: holds a {type(report).__name__} where one object belongs. {AGAIN}")
+        raise ReaderError(f"{name}: holds a {type(report).__name__} where one object belongs. {HINT_DOWNLOAD_AGAIN}")
     return report
 
 
-def parsed(content: bytes, name: str, title: str) -> Any:
+def parse_json(content: bytes, name: str, title: str) -> Any:
     """What the JSON of a file holds, its numbers exact; raises ReaderError for what is none, or nests too deep."""
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ReaderError(f"{name}: byte {error.start + 1:,} is no UTF-8, as all JSON is. {AGAIN}") from error
+        raise ReaderError(
+            f"{name}: byte {error.start + 1:,} is no UTF-8, as all JSON is. {HINT_DOWNLOAD_AGAIN}"
+        ) from error
     try:
         report = json.loads(
-            text, parse_float=Decimal, parse_int=Decimal, parse_constant=_no_constant, object_pairs_hook=_once
+            text,
+            parse_float=Decimal,
+            parse_int=Decimal,
+            parse_constant=_refuse_constant,
+            object_pairs_hook=_refuse_duplicate_keys,
         )
     except json.JSONDecodeError as error:
-        raise ReaderError(f"{name}: row {error.lineno:,}: {_broken(text, error)} {AGAIN}") from error
+        raise ReaderError(
+            f"{name}: row {error.lineno:,}: {_describe_json_error(text, error)} {HINT_DOWNLOAD_AGAIN}"
+        ) from error
     except RecursionError as error:
-        raise ReaderError(_too_deep(name, title)) from error
+        raise ReaderError(_depth_message(name, title)) from error
     except (ArithmeticError, ValueError) as error:
-        raise ReaderError(f"{name}: {error}. {AGAIN}") from error
+        raise ReaderError(f"{name}: {error}. {HINT_DOWNLOAD_AGAIN}") from error
     _refuse_deep(report, name, title)
     return report
 
 
-def _broken(text: str, error: json.JSONDecodeError) -> str:
+def _describe_json_error(text: str, error: json.JSONDecodeError) -> str:
     if error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated"):
         return "the JSON breaks off: the file is half-written."
     return f"no JSON from column {error.colno:,} on ({error.msg})."
 
 
-def _no_constant(constant: str) -> Any:
+def _refuse_constant(constant: str) -> Any:
     raise ValueError(f"holds {constant}, which is no number")
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _refuse_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """An object of which no key stands twice: of two values nobody knows which one is meant."""
     cells = dict(pairs)
     if len(cells) < len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"has a key that {seen(twice)} twice in one object")
+        raise ValueError(f"has a key that {redact_any_value(twice)} twice in one object")
     return cells
 
 
 def _refuse_deep(report: Any, name: str, title: str) -> None:
-    level = _inside([report])
-    for _ in range(DEEPEST):
-        level = [inner for one in level for inner in _inside(one)]
+    level = _nested_values([report])
+    for _ in range(MAX_DEPTH):
+        level = [inner for one in level for inner in _nested_values(one)]
         if not level:
             return
-    raise ReaderError(_too_deep(name, title))
+    raise ReaderError(_depth_message(name, title))
 
 
-def _inside(value: Any) -> list[Any]:
+def _nested_values(value: Any) -> list[Any]:
     inner = value.values() if isinstance(value, dict) else value
     return [one for one in inner if isinstance(one, dict | list)]
 
 
-def _too_deep(name: str, title: str) -> str:
-    return f"{name}: nests its brackets deeper than {DEEPEST} levels, so it is no {title}. {AGAIN}"
+def _depth_message(name: str, title: str) -> str:
+    return f"{name}: nests its brackets deeper than {MAX_DEPTH} levels, so it is no {title}. {HINT_DOWNLOAD_AGAIN}"

@@ -13,29 +13,29 @@ from datetime import date
 from typing import Any
 from xml.parsers import expat
 
-from healthkit.ingest.parsing.csv_table import AGAIN
-from healthkit.ingest.parsing.marketplace_of_row import Asked
-from healthkit.ingest.parsing.parsed_file import Taken
-from healthkit.ingest.parsing.raw_file import Document, ReaderError
+from healthkit.ingest.parsing.csv_table import HINT_DOWNLOAD_AGAIN
+from healthkit.ingest.parsing.marketplace_of_row import ReadContext
+from healthkit.ingest.parsing.parsed_file import ParsedFile
+from healthkit.ingest.parsing.raw_file import DocumentKind, ReaderError
 from healthkit.ingest.parsing.reported_figures import (
-    ALL,
+    ALL_CHANNELS,
     CHECKLIST,
-    Figure,
-    Share,
-    Snapshot,
-    count,
-    day,
-    name_of,
-    number,
-    refuse_large,
-    share,
-    word,
+    ReportedFigure,
+    ReportedFigures,
+    RoundedShare,
+    parse_count,
+    parse_number,
+    parse_share,
+    parse_status_word,
+    parse_timestamp_day,
+    refuse_large_file,
+    to_snake_case,
 )
 
-DOCUMENT = Document("performance_xml", "seller performance report (XML)", "<", ("sellerPerformanceReport",))
-DEEPEST = 20
+DOCUMENT = DocumentKind("performance_xml", "seller performance report (XML)", "<", ("sellerPerformanceReport",))
+MAX_DEPTH = 20
 """So many elements may stand in each other; Amazon needs six."""
-MOST_ELEMENTS = 50_000
+MAX_ELEMENTS = 50_000
 
 _ROOT, _REPORT = "sellerPerformanceReports", "sellerPerformanceReport"
 _NO_DAYS = "figures without the days that they cover"
@@ -43,7 +43,7 @@ _NO_SIGN = "rates without a percent sign, which may be shares or percents"
 
 
 @dataclass(frozen=True)
-class Rate:
+class RateElement:
     """One rate of a time frame: its element, and what is known of its counts."""
 
     metric: str
@@ -55,29 +55,29 @@ class Rate:
 
 
 _DEFECTS = {"negative_feedback": "negativeFeedbacks", "a_to_z_claim": "a_z_claims", "chargeback": "chargebacks"}
-_BLOCKS: dict[str, tuple[str, tuple[Rate, ...]]] = {
+_BLOCKS: dict[str, tuple[str, tuple[RateElement, ...]]] = {
     "orderDefects": (
         "orderDefectMetrics",
-        (Rate("order_defect_rate", "orderWithDefects", ALL, "orderCount", parts=_DEFECTS),),
+        (RateElement("order_defect_rate", "orderWithDefects", ALL_CHANNELS, "orderCount", parts=_DEFECTS),),
     ),
     "customerExperience": (
         "customerExperienceMetrics",
         (
-            Rate("late_shipment_rate", "lateShipment", "seller", "orderCount"),
-            Rate("cancellation_rate", "preFulfillmentCancellation", "seller", "orderCount"),
-            Rate("refund_rate", "refunds", ALL, "orderCount"),
+            RateElement("late_shipment_rate", "lateShipment", "seller", "orderCount"),
+            RateElement("cancellation_rate", "preFulfillmentCancellation", "seller", "orderCount"),
+            RateElement("refund_rate", "refunds", ALL_CHANNELS, "orderCount"),
         ),
     ),
     "trackingInformation": (
         "trackingMetrics",
         (
-            Rate("valid_tracking_rate", "validTracking", "seller", well="valid_tracking"),
-            Rate("on_time_delivery_rate", "onTimeDelivery", "seller", well="on_time"),
+            RateElement("valid_tracking_rate", "validTracking", "seller", well="valid_tracking"),
+            RateElement("on_time_delivery_rate", "onTimeDelivery", "seller", well="on_time"),
         ),
     ),
     "returnDissatisfaction": (
         "returnDissatisfactionMetrics",
-        (Rate("return_dissatisfaction_rate", "returnDissatisfaction", "seller"),),
+        (RateElement("return_dissatisfaction_rate", "returnDissatisfaction", "seller"),),
     ),
 }
 _CONTACTS = "buyerSellerContactResponseTimeMetrics"
@@ -86,7 +86,7 @@ _ANSWERS = {
     "answered_late": "responseTimeGreaterThan24Hours",
     "unanswered": "noResponseForContactsOlderThan24Hours",
 }
-_MARKS = {
+_CHECKLIST_METRICS = {
     "orderDefectRate": "order_defect_rate",
     "orderCancellationRate": "cancellation_rate",
     "lateShipmentRate": "late_shipment_rate",
@@ -100,19 +100,19 @@ _MARKS = {
 
 
 @dataclass
-class Element:
+class XmlElement:
     """One element of the file; its attributes are read as elements inside it."""
 
     name: str
     where: str
-    inside: list[Element] = field(default_factory=list)
+    inside: list[XmlElement] = field(default_factory=list)
     text: str = ""
 
-    def all(self, name: str) -> list[Element]:
+    def all(self, name: str) -> list[XmlElement]:
         """The elements of that name inside it: none, one or several."""
         return [one for one in self.inside if one.name == name]
 
-    def first(self, name: str) -> Element | None:
+    def first(self, name: str) -> XmlElement | None:
         """The first element of that name inside it, if any."""
         return next(iter(self.all(name)), None)
 
@@ -123,63 +123,69 @@ class Element:
 
     def count(self, name: str) -> int | None:
         """The whole number in the element of that name."""
-        return count(self.said(name), f"{self.where}/{name}")
+        return parse_count(self.said(name), f"{self.where}/{name}")
 
 
-def take(content: bytes, asked: Asked) -> Taken:
+def parse(content: bytes, context: ReadContext) -> ParsedFile:
     """Read the file into READINGS and ACCOUNT_STATES."""
-    snapshot = Snapshot(asked, DOCUMENT.name)
+    snapshot = ReportedFigures(context, DOCUMENT.name)
     unread: set[str] = set()
-    for report in _reports(tree(content, asked.name), asked.name):
-        _take_report(snapshot, snapshot.place(report.said("marketplaceId")), report)
+    for report in _find_reports(parse_xml(content, context.name), context.name):
+        _read_report(snapshot, snapshot.place(report.said("marketplaceId")), report)
         known = {*_BLOCKS, _CONTACTS, "performanceChecklist", "marketplaceId"}
-        unread |= {name_of(one.name) for one in report.inside if one.name not in known}
+        unread |= {to_snake_case(one.name) for one in report.inside if one.name not in known}
     if unread:
         snapshot.notes.append(f"Not read, as the kit does not know it: {', '.join(sorted(unread)[:12])}.")
     return snapshot.taken()
 
 
-def _reports(root: Element, name: str) -> list[Element]:
+def _find_reports(root: XmlElement, name: str) -> list[XmlElement]:
     if root.name == _REPORT:
         return [root]
     if root.name != _ROOT:
-        raise ReaderError(f"{name}: its root is <{root.name[:40]}> where <{_ROOT}> belongs. {AGAIN}")
+        raise ReaderError(f"{name}: its root is <{root.name[:40]}> where <{_ROOT}> belongs. {HINT_DOWNLOAD_AGAIN}")
     return root.all(_REPORT)
 
 
-def _take_report(snapshot: Snapshot, place: str, report: Element) -> None:
+def _read_report(reported: ReportedFigures, marketplace: str, report: XmlElement) -> None:
     """All that one report says, time frames in whatever order."""
     for marks in report.all("performanceChecklist"):
         for mark in marks.inside:
-            said = word(mark.said("status"), f"{mark.where}/status")
+            said = parse_status_word(mark.said("status"), f"{mark.where}/status")
             if said is not None:
-                snapshot.state(place, CHECKLIST, _MARKS.get(mark.name, name_of(mark.name)), said)
+                reported.state(
+                    marketplace, CHECKLIST, _CHECKLIST_METRICS.get(mark.name, to_snake_case(mark.name)), said
+                )
     for block, (item, rates) in _BLOCKS.items():
-        for frame, days in _frames(snapshot, report, block, item):
+        for frame, days in _find_time_frames(reported, report, block, item):
             for rate in rates:
-                _take_rate(snapshot, place, rate, frame, days)
-    for frame, days in _frames(snapshot, report, _CONTACTS, "responseTimeMetrics"):
-        _take_contacts(snapshot, place, frame, days)
+                _read_rate(reported, marketplace, rate, frame, days)
+    for frame, days in _find_time_frames(reported, report, _CONTACTS, "responseTimeMetrics"):
+        _read_contacts(reported, marketplace, frame, days)
 
 
-def _frames(snapshot: Snapshot, report: Element, block: str, item: str) -> Iterator[tuple[Element, tuple[date, date]]]:
+def _find_time_frames(
+    reported: ReportedFigures, report: XmlElement, block: str, item: str
+) -> Iterator[tuple[XmlElement, tuple[date, date]]]:
     """The time frames of a block that say which days they cover."""
     for frame in (one for held in report.all(block) for one in held.all(item)):
-        first, last = _end(frame, "start"), _end(frame, "end")
+        first, last = _read_frame_day(frame, "start"), _read_frame_day(frame, "end")
         if last is not None:
-            snapshot.days.append(last)
+            reported.days.append(last)
         if first is None or last is None:
-            snapshot.skip(f"{_NO_DAYS} ({item})")
+            reported.skip(f"{_NO_DAYS} ({item})")
         else:
             yield frame, (first, last)
 
 
-def _end(frame: Element, end: str) -> date | None:
+def _read_frame_day(frame: XmlElement, end: str) -> date | None:
     covered = frame.first("timeFrame")
-    return None if covered is None else day(covered.said(end), f"{covered.where}/{end}")
+    return None if covered is None else parse_timestamp_day(covered.said(end), f"{covered.where}/{end}")
 
 
-def _take_rate(snapshot: Snapshot, place: str, rate: Rate, frame: Element, days: tuple[date, date]) -> None:
+def _read_rate(
+    reported: ReportedFigures, marketplace: str, rate: RateElement, frame: XmlElement, days: tuple[date, date]
+) -> None:
     """One figure, as given; one that is not there is nothing, not zero."""
     held = frame.first(rate.element)
     if held is None:
@@ -188,38 +194,38 @@ def _take_rate(snapshot: Snapshot, place: str, rate: Rate, frame: Element, days:
     some = held.count("count")
     if rate.well:
         parts[rate.well] = some
-    figure = Figure(
+    figure = ReportedFigure(
         rate.metric, rate.channel, *days, frame.count(rate.counted) if rate.counted else None, some, bool(rate.well),
-        {name: many for name, many in parts.items() if many is not None}, _percent(snapshot, held),
+        {name: many for name, many in parts.items() if many is not None}, _read_percent(reported, held),
     )  # fmt: skip
-    snapshot.figure(place, figure)
+    reported.figure(marketplace, figure)
 
 
-def _percent(snapshot: Snapshot, held: Element) -> Share | None:
+def _read_percent(reported: ReportedFigures, element: XmlElement) -> RoundedShare | None:
     """The rate; without its percent sign nobody knows what it is, unless it is zero."""
-    said, where = held.said("rate"), f"{held.where}/rate"
-    if said is not None and not said.endswith("%") and number(said, where):
-        snapshot.skip(_NO_SIGN)
+    said, where = element.said("rate"), f"{element.where}/rate"
+    if said is not None and not said.endswith("%") and parse_number(said, where):
+        reported.skip(_NO_SIGN)
         return None
-    return share(said, where)
+    return parse_share(said, where)
 
 
-def _take_contacts(snapshot: Snapshot, place: str, frame: Element, days: tuple[date, date]) -> None:
+def _read_contacts(reported: ReportedFigures, marketplace: str, frame: XmlElement, days: tuple[date, date]) -> None:
     """Buyers' contacts: late are those answered after a day, and those older than a day without an answer."""
     parts: dict[str, float] = {name: many for name, key in _ANSWERS.items() if (many := frame.count(key)) is not None}
     whole = len(parts) == len(_ANSWERS)
     counted = int(sum(parts.values())) if whole else None
     late = int(parts["answered_late"] + parts["unanswered"]) if whole else None
-    hours = number(frame.said("averageResponseTimeInHours"), f"{frame.where}/averageResponseTimeInHours")
+    hours = parse_number(frame.said("averageResponseTimeInHours"), f"{frame.where}/averageResponseTimeInHours")
     if hours is not None:
         parts["average_hours"] = float(hours)
-    snapshot.figure(place, Figure("late_response_rate", ALL, *days, counted, late, parts=parts))
+    reported.figure(marketplace, ReportedFigure("late_response_rate", ALL_CHANNELS, *days, counted, late, parts=parts))
 
 
-def tree(content: bytes, name: str) -> Element:
+def parse_xml(content: bytes, name: str) -> XmlElement:
     """The root element of the file; raises ReaderError for what is no plain, small XML."""
-    refuse_large(content, name)
-    growing = _Growing(name)
+    refuse_large_file(content, name)
+    growing = _TreeBuilder(name)
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.buffer_text = True
     parser.StartDoctypeDeclHandler = growing.refuse_doctype
@@ -233,39 +239,41 @@ def tree(content: bytes, name: str) -> Element:
         raise
     except expat.ExpatError as error:
         why = expat.ErrorString(error.code)
-        raise ReaderError(f"{name}: row {error.lineno:,}: no whole XML from here on ({why}). {AGAIN}") from error
+        raise ReaderError(
+            f"{name}: row {error.lineno:,}: no whole XML from here on ({why}). {HINT_DOWNLOAD_AGAIN}"
+        ) from error
     except (LookupError, ValueError) as error:
-        raise ReaderError(f"{name}: is in an encoding that XML is not written in. {AGAIN}") from error
+        raise ReaderError(f"{name}: is in an encoding that XML is not written in. {HINT_DOWNLOAD_AGAIN}") from error
     return growing.above.inside[0]
 
 
-class _Growing:
+class _TreeBuilder:
     """The tree of a file while it is read."""
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.above = Element("", f"{name}: ")
+        self.above = XmlElement("", f"{name}: ")
         self.standing = [self.above]
         self.elements = 0
 
     def refuse_doctype(self, *_: Any) -> None:
         raise ReaderError(
             f"{self.name}: declares a document type or entities, which no report of Amazon does and which may do harm. "
-            f"{AGAIN}"
+            f"{HINT_DOWNLOAD_AGAIN}"
         )
 
     def open(self, name: str, attributes: dict[str, str]) -> None:
         self.elements += 1
-        if len(self.standing) > DEEPEST or self.elements > MOST_ELEMENTS:
+        if len(self.standing) > MAX_DEPTH or self.elements > MAX_ELEMENTS:
             raise ReaderError(
-                f"{self.name}: nests deeper than {DEEPEST} elements or has more than {MOST_ELEMENTS:,}, so it is no "
-                f"performance report. {AGAIN}"
+                f"{self.name}: nests deeper than {MAX_DEPTH} elements or has more than {MAX_ELEMENTS:,}, so it is no "
+                f"performance report. {HINT_DOWNLOAD_AGAIN}"
             )
         above = self.standing[-1]
         bare = name.rpartition(" ")[2]
-        one = Element(bare, f"{above.where}{'/' if len(self.standing) > 1 else ''}{bare}")
+        one = XmlElement(bare, f"{above.where}{'/' if len(self.standing) > 1 else ''}{bare}")
         one.inside += [
-            Element(key.rpartition(" ")[2], f"{one.where}/{key}", text=text) for key, text in attributes.items()
+            XmlElement(key.rpartition(" ")[2], f"{one.where}/{key}", text=text) for key, text in attributes.items()
         ]
         above.inside.append(one)
         self.standing.append(one)

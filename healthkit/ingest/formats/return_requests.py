@@ -11,33 +11,33 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from healthkit.ingest.parsing.cells import (
-    columns_of,
-    counts,
-    days,
-    flags,
-    iso_day,
-    newest_said,
-    refuse_before,
-    refuse_numbers,
-    texts,
-    without_other_shops,
-    words,
+    columns_by_name,
+    drop_other_shops,
+    keep_newest_rows,
+    parse_iso_day,
+    read_counts,
+    read_days,
+    read_flags,
+    read_required_texts,
+    read_words,
+    refuse_numeric_ids,
+    refuse_times_before,
 )
-from healthkit.ingest.parsing.csv_table import Grid, Kind
+from healthkit.ingest.parsing.csv_table import CsvTable, FileKind
 from healthkit.ingest.parsing.marketplace_of_row import (
-    Asked,
-    answers_there,
-    as_new,
-    bare_days,
-    hours_later,
+    ReadContext,
+    is_date_only,
     local_days,
-    named_ids,
-    times_there,
+    local_days_after_hours,
+    read_answer_times,
+    read_marketplace_times,
+    read_optional_order_keys,
+    read_update_times,
 )
-from healthkit.ingest.parsing.parsed_file import Taken, fill, span
+from healthkit.ingest.parsing.parsed_file import ParsedFile, build_table, first_and_last_day
 from healthkit.schema.tables import RETURNS
 
-KIND = Kind(
+KIND = FileKind(
     "return_requests",
     "return requests CSV",
     ("return-id", "order-id", "requested-at"),
@@ -73,61 +73,75 @@ _DECISIONS = {
 _CHANNELS = {"seller": "seller", "merchant": "seller", "mfn": "seller", "amazon": "amazon", "afn": "amazon"}
 
 
-def take(grid: Grid, asked: Asked) -> Taken:
+def parse(table: CsvTable, context: ReadContext) -> ParsedFile:
     """Read the file into RETURNS: one a request."""
-    rows = len(grid)
-    grid, skipped = without_other_shops(grid, "order-id")
-    requests = columns_of(newest_said(grid, _lines(grid, asked), ["marketplace", "return_id"], "return-id"))
-    tables = {"returns": fill(RETURNS, len(requests["return_id"]), requests | asked.stamp())}
-    first_day, last_day = span(requests["requested_on"])
-    return Taken(
-        asked.report, asked.name, KIND.name, asked.account, tables, rows, skipped, grid.notes, first_day, last_day
+    rows = len(table)
+    table, skipped = drop_other_shops(table, "order-id")
+    requests = columns_by_name(
+        keep_newest_rows(table, _lines(table, context), ["marketplace", "return_id"], "return-id")
+    )
+    tables = {"returns": build_table(RETURNS, len(requests["return_id"]), requests | context.origin_columns())}
+    first_day, last_day = first_and_last_day(requests["requested_on"])
+    return ParsedFile(
+        context.report,
+        context.name,
+        KIND.name,
+        context.account,
+        tables,
+        rows,
+        skipped,
+        table.notes,
+        first_day,
+        last_day,
     )
 
 
-def _lines(grid: Grid, asked: Asked) -> pa.Table:
+def _lines(table: CsvTable, context: ReadContext) -> pa.Table:
     """The file's rows with their cells read."""
-    refuse_numbers(grid, "return-id")
+    refuse_numeric_ids(table, "return-id")
     for column in KIND.needed:
-        texts(grid, column)
-    ids, marketplaces = named_ids(grid, asked)
-    requested_at = times_there(grid, "requested-at", marketplaces)
+        read_required_texts(table, column)
+    ids, marketplaces = read_optional_order_keys(table, context)
+    requested_at = read_marketplace_times(table, "requested-at", marketplaces)
     requested_on = local_days(requested_at, marketplaces)
-    answered_at = answers_there(grid, requested_at, "requested-at", marketplaces)
+    answered_at = read_answer_times(table, requested_at, "requested-at", marketplaces)
     time_unknown = pa.scalar("return_time_unknown")
     columns = {
         "marketplace": marketplaces,
-        "return_id": grid["return-id"],
+        "return_id": table["return-id"],
         "order_id": ids,
-        "channel": pc.fill_null(words(grid, "channel", _CHANNELS, empty=True), "seller"),
+        "channel": pc.fill_null(read_words(table, "channel", _CHANNELS, allow_empty=True), "seller"),
         "requested_at": requested_at,
         "requested_on": requested_on,
-        "due_48h_on": hours_later(requested_at, 48, marketplaces),
+        "due_48h_on": local_days_after_hours(requested_at, 48, marketplaces),
         "answered_at": answered_at,
         "answered_on": local_days(answered_at, marketplaces),
-        **_outcomes(grid, requested_on),
-        "sku": grid["sku"],
-        "reason": grid["reason"],
-        "units": counts(grid, "units"),
-        "assumed": pc.if_else(bare_days(grid, "requested-at"), time_unknown, pa.scalar(None, pa.string())),
-        "updated_at": as_new(grid, marketplaces, requested_at, answered_at),
+        **_read_outcomes(table, requested_on),
+        "sku": table["sku"],
+        "reason": table["reason"],
+        "units": read_counts(table, "units"),
+        "assumed": pc.if_else(is_date_only(table, "requested-at"), time_unknown, pa.scalar(None, pa.string())),
+        "updated_at": read_update_times(table, marketplaces, requested_at, answered_at),
     }
     return pa.table(columns)
 
 
-def _outcomes(grid: Grid, requested_on: pa.Array) -> dict[str, pa.Array]:
+def _read_outcomes(table: CsvTable, requested_on: pa.Array) -> dict[str, pa.Array]:
     """How each request was decided, and what came of it; what cannot be is refused."""
-    decision = words(grid, "decision", _DECISIONS, empty=True)
-    wrongly = flags(grid, "refused-wrongly")
+    decision = read_words(table, "decision", _DECISIONS, allow_empty=True)
+    wrongly = read_flags(table, "refused-wrongly")
     odd = pc.and_(wrongly, pc.fill_null(pc.not_equal(decision, "refused"), True))
     if pc.any(odd, min_count=0).as_py():
-        grid.refuse("refused-wrongly", odd, "though its decision is not refused", "Correct one of the two.")
-    found = {name: days(grid, name, iso_day, "yyyy-mm-dd", empty=True) for name in ("unresolved-on", "cleared-on")}
+        table.refuse("refused-wrongly", odd, "though its decision is not refused", "Correct one of the two.")
+    found = {
+        name: read_days(table, name, parse_iso_day, "yyyy-mm-dd", allow_empty=True)
+        for name in ("unresolved-on", "cleared-on")
+    }
     for name, values in found.items():
-        refuse_before(grid, name, values, requested_on, "requested-at")
+        refuse_times_before(table, name, values, requested_on, "requested-at")
     return {
         "decision": decision,
-        "in_policy": flags(grid, "in-policy"),
+        "in_policy": read_flags(table, "in-policy"),
         "refused_wrongly": wrongly,
         "unresolved_on": found["unresolved-on"],
         "cleared_on": found["cleared-on"],

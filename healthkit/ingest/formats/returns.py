@@ -13,24 +13,30 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from healthkit.ingest.parsing.cells import (
-    by_distinct,
-    columns_of,
-    counts,
-    days,
-    flags,
-    named_month_day,
-    one_per,
-    order_ids,
-    refuse_numbers,
-    texts,
-    without_other_shops,
+    columns_by_name,
+    drop_other_shops,
+    map_distinct,
+    merge_rows,
+    parse_named_month_day,
+    read_counts,
+    read_days,
+    read_flags,
+    read_order_ids,
+    read_required_texts,
+    refuse_numeric_ids,
 )
-from healthkit.ingest.parsing.csv_table import Grid, Kind, shown, whole
-from healthkit.ingest.parsing.marketplace_of_row import Asked, ends_of_days, hours_later, newest, places
-from healthkit.ingest.parsing.parsed_file import Taken, fill, span
+from healthkit.ingest.parsing.csv_table import CsvTable, FileKind, combine_chunks, redact_value
+from healthkit.ingest.parsing.marketplace_of_row import (
+    ReadContext,
+    ends_of_days,
+    local_days_after_hours,
+    newest_instant,
+    resolve_marketplaces,
+)
+from healthkit.ingest.parsing.parsed_file import ParsedFile, build_table, first_and_last_day
 from healthkit.schema.tables import DEFECTS, RETURNS
 
-KIND = Kind(
+KIND = FileKind(
     "returns",
     "returns file",
     ("order-id", "order-date", "return-request-date", "return-request-status", "a-to-z-claim"),
@@ -53,37 +59,46 @@ _DECISIONS = {
     "refused": "refused",
     "declined": "refused",
 }
-_WAITS = "waits"
+_PENDING = "waits"
 _AMOUNT = r"\D{0,5}\d[\d.,' ]*\D{0,5}"
 
 
-def take(grid: Grid, asked: Asked) -> Taken:
+def parse(table: CsvTable, context: ReadContext) -> ParsedFile:
     """Read the file into RETURNS, one a return, and DEFECTS, one a claimed order and day."""
-    rows = len(grid)
-    grid, skipped = without_other_shops(grid, "order-id")
-    lines = _lines(grid, asked)
+    rows = len(table)
+    table, skipped = drop_other_shops(table, "order-id")
+    lines = _lines(table, context)
     known_on = lines["requested_on"]
-    stamp = newest(ends_of_days(whole(known_on), whole(lines["marketplace"]))).as_py()
-    tables = {"returns": _returns(lines, stamp, asked), "defects": _claims(lines, stamp, asked)}
-    first_day, last_day = span(known_on)
-    return Taken(
-        asked.report, asked.name, KIND.name, asked.account, tables, rows, skipped, grid.notes, first_day, last_day
+    stamp = newest_instant(ends_of_days(combine_chunks(known_on), combine_chunks(lines["marketplace"]))).as_py()
+    tables = {"returns": _returns(lines, stamp, context), "defects": _claims(lines, stamp, context)}
+    first_day, last_day = first_and_last_day(known_on)
+    return ParsedFile(
+        context.report,
+        context.name,
+        KIND.name,
+        context.account,
+        tables,
+        rows,
+        skipped,
+        table.notes,
+        first_day,
+        last_day,
     )
 
 
-def _lines(grid: Grid, asked: Asked) -> pa.Table:
+def _lines(table: CsvTable, context: ReadContext) -> pa.Table:
     """The file's rows with their cells read."""
-    ids = order_ids(grid, "order-id")
-    texts(grid, "return-request-status")
-    days(grid, "order-date", named_month_day, _FORM)
-    requested_on = days(grid, "return-request-date", named_month_day, _FORM)
-    claimed = pc.fill_null(flags(grid, "a-to-z-claim"), False)  # a blank states no claim
-    decision = _decisions(grid)
+    ids = read_order_ids(table, "order-id")
+    read_required_texts(table, "return-request-status")
+    read_days(table, "order-date", parse_named_month_day, _FORM)
+    requested_on = read_days(table, "return-request-date", parse_named_month_day, _FORM)
+    claimed = pc.fill_null(read_flags(table, "a-to-z-claim"), False)  # a blank states no claim
+    decision = _decisions(table)
     refused = pc.fill_null(pc.equal(decision, "refused"), False)
-    in_policy = flags(grid, "in-policy")
+    in_policy = read_flags(table, "in-policy")
     columns = {
-        "marketplace": places(grid, ids, asked),
-        "return_id": _return_ids(grid, ids, requested_on),
+        "marketplace": resolve_marketplaces(table, ids, context),
+        "return_id": _return_ids(table, ids, requested_on),
         "order_id": ids,
         "requested_on": requested_on,
         "claimed": claimed,
@@ -92,17 +107,17 @@ def _lines(grid: Grid, asked: Asked) -> pa.Table:
         "refused": refused,
         "in_policy": in_policy,
         "refused_in_policy": pc.if_else(refused, in_policy, pa.scalar(None, pa.bool_())),
-        "sku": grid["merchant-sku"],
-        "reason": grid["return-reason"],
-        "units": counts(grid, "return-quantity"),
+        "sku": table["merchant-sku"],
+        "reason": table["return-reason"],
+        "units": read_counts(table, "return-quantity"),
     }
     return pa.table(columns)
 
 
-def _return_ids(grid: Grid, ids: pa.Array, requested_on: pa.Array) -> pa.Array:
+def _return_ids(table: CsvTable, ids: pa.Array, requested_on: pa.Array) -> pa.Array:
     """Amazon's ids of the returns; those that have none are numbered within their order and day."""
-    refuse_numbers(grid, "amazon-rma-id")
-    told = grid["amazon-rma-id"]
+    refuse_numeric_ids(table, "amazon-rma-id")
+    told = table["amazon-rma-id"]
     nameless = pc.indices_nonzero(pc.is_null(told))
     if not len(nameless):
         return told
@@ -114,38 +129,40 @@ def _return_ids(grid: Grid, ids: pa.Array, requested_on: pa.Array) -> pa.Array:
     return pa.array(given, pa.string())
 
 
-def _decisions(grid: Grid) -> pa.Array:
+def _decisions(table: CsvTable) -> pa.Array:
     """How each return was decided; empty while it waits. Money given back is a refund, unless it was refused."""
-    status = grid["return-request-status"]
-    told = by_distinct(grid, "return-request-status", status, _decision, pa.string(), "no status")
-    waits = pc.equal(told, _WAITS)
-    _note_unknown_words(grid, status)
+    status = table["return-request-status"]
+    told = map_distinct(table, "return-request-status", status, _parse_decision, pa.string(), "no status")
+    waits = pc.equal(told, _PENDING)
+    _note_unknown_words(table, status)
     decided = pc.if_else(waits, pa.scalar(None, pa.string()), told)
-    amounts = by_distinct(grid, "refunded-amount", grid["refunded-amount"], _is_money, pa.bool_(), "no amount")
+    amounts = map_distinct(table, "refunded-amount", table["refunded-amount"], _is_money, pa.bool_(), "no amount")
     refunded = pc.and_(pc.fill_null(amounts, False), pc.not_equal(told, "refused"))
     return pc.if_else(refunded, "refunded", decided)
 
 
-def _decision(status: str) -> str:
+def _parse_decision(status: str) -> str:
     """One status in our spelling; a word that the kit does not know is taken as the end of it.
 
     >>> _decision("Approved"), _decision("PendingApproval"), _decision("Denied"), _decision("Expired")
     ('authorised', 'waits', 'refused', 'closed')
     """
     word = status.lower()
-    return _WAITS if word.startswith("pending") else _DECISIONS.get(word, "closed")
+    return _PENDING if word.startswith("pending") else _DECISIONS.get(word, "closed")
 
 
-def _note_unknown_words(grid: Grid, status: pa.Array) -> None:
+def _note_unknown_words(table: CsvTable, status: pa.Array) -> None:
     """Tell which words of a status were taken as closed for want of a better."""
-    distinct = whole(pc.value_counts(status)).to_pylist()
+    distinct = combine_chunks(pc.value_counts(status)).to_pylist()
     unknown = [
-        one for one in distinct if _decision(one["values"]) == "closed" and one["values"].lower() not in _DECISIONS
+        one
+        for one in distinct
+        if _parse_decision(one["values"]) == "closed" and one["values"].lower() not in _DECISIONS
     ]
     if unknown:
-        named = "; ".join(shown(one["values"]).rstrip(",") for one in unknown[:8])
+        named = "; ".join(redact_value(one["values"]).rstrip(",") for one in unknown[:8])
         many = sum(one["counts"] for one in unknown)
-        grid.notes.append(f"return-request-status {named}, unknown to the kit: {many:,} returns were taken as closed.")
+        table.notes.append(f"return-request-status {named}, unknown to the kit: {many:,} returns were taken as closed.")
 
 
 def _is_money(amount: str) -> bool | None:
@@ -159,27 +176,27 @@ def _is_money(amount: str) -> bool | None:
     return bool(re.search(r"[1-9]", amount)) and "-" not in amount
 
 
-def _returns(lines: pa.Table, stamp: object, asked: Asked) -> pa.Table:
+def _returns(lines: pa.Table, updated_at: object, context: ReadContext) -> pa.Table:
     """One row a return: refused if any of its items was, waiting while any of them waits."""
     stands = {
         "order_id": "first", "requested_on": "min", "decision": "first", "waits": "max", "refused": "max",
         "in_policy": "max", "refused_in_policy": "max", "sku": "first", "reason": "first", "units": "sum",
     }  # fmt: skip
-    returns = columns_of(one_per(lines, ["marketplace", "return_id"], stands))
+    returns = columns_by_name(merge_rows(lines, ["marketplace", "return_id"], stands))
     waits, refused = returns.pop("waits"), returns.pop("refused")
     open_ = pc.if_else(waits, pa.scalar(None, pa.string()), returns["decision"])
     returns["decision"] = pc.if_else(refused, "refused", open_)
     # Of a refused return only its refused items tell whether that was within the policy.
     returns["in_policy"] = pc.if_else(refused, returns.pop("refused_in_policy"), returns["in_policy"])
     returns["requested_at"] = ends_of_days(returns["requested_on"], returns["marketplace"])
-    returns["due_48h_on"] = hours_later(returns["requested_at"], 48, returns["marketplace"])
-    said = {"channel": "seller", "assumed": "return_time_unknown", "updated_at": stamp}
-    return fill(RETURNS, len(returns["return_id"]), returns | said | asked.stamp())
+    returns["due_48h_on"] = local_days_after_hours(returns["requested_at"], 48, returns["marketplace"])
+    said = {"channel": "seller", "assumed": "return_time_unknown", "updated_at": updated_at}
+    return build_table(RETURNS, len(returns["return_id"]), returns | said | context.origin_columns())
 
 
-def _claims(lines: pa.Table, stamp: object, asked: Asked) -> pa.Table:
+def _claims(lines: pa.Table, updated_at: object, context: ReadContext) -> pa.Table:
     """One row a claimed order and day."""
     claimed = lines.filter(lines["claimed"]).rename_columns({"requested_on": "known_on"})
-    claims = columns_of(one_per(claimed, ["marketplace", "order_id", "known_on"], {}))
-    said = {"kind": "a_to_z_claim", "assumed": "claim_day_from_return", "updated_at": stamp}
-    return fill(DEFECTS, len(claims["order_id"]), claims | said | asked.stamp())
+    claims = columns_by_name(merge_rows(claimed, ["marketplace", "order_id", "known_on"], {}))
+    said = {"kind": "a_to_z_claim", "assumed": "claim_day_from_return", "updated_at": updated_at}
+    return build_table(DEFECTS, len(claims["order_id"]), claims | said | context.origin_columns())

@@ -14,24 +14,29 @@ import pyarrow.compute as pc
 
 from healthkit.ingest.formats.all_orders import CHANNEL_WORDS
 from healthkit.ingest.parsing.cells import (
-    columns_of,
-    counts,
-    day_of,
-    days,
-    flags,
-    one_per,
-    order_ids,
-    regions,
-    statuses,
-    without_other_shops,
-    words,
+    columns_by_name,
+    drop_other_shops,
+    make_day,
+    merge_rows,
+    read_counts,
+    read_days,
+    read_flags,
+    read_order_ids,
+    read_regions,
+    read_statuses,
+    read_words,
 )
-from healthkit.ingest.parsing.csv_table import Grid, Kind
-from healthkit.ingest.parsing.marketplace_of_row import Asked, ends_of_days, newest, places
-from healthkit.ingest.parsing.parsed_file import Taken, fill, span
+from healthkit.ingest.parsing.csv_table import CsvTable, FileKind
+from healthkit.ingest.parsing.marketplace_of_row import (
+    ReadContext,
+    ends_of_days,
+    newest_instant,
+    resolve_marketplaces,
+)
+from healthkit.ingest.parsing.parsed_file import ParsedFile, build_table, first_and_last_day
 from healthkit.schema.tables import ITEMS, ORDERS
 
-KIND = Kind(
+KIND = FileKind(
     "sale_report",
     "Amazon.in sale report",
     ("order-id", "date", "status", "fulfilment", "sales-channel", "qty"),
@@ -41,47 +46,58 @@ KIND = Kind(
     delimiters=",",
     quoted=True,
 )
-_HOW_FAR = ["cancelled", "pending", "unshipped", "shipping", "shipped"]
+_STATUS_ORDER = ["cancelled", "pending", "unshipped", "shipping", "shipped"]
 """An order of several lines is as far as the farthest of them; cancelled only when all are."""
 
 
-def take(grid: Grid, asked: Asked) -> Taken:
+def parse(table: CsvTable, context: ReadContext) -> ParsedFile:
     """Read the file into ORDERS and ITEMS."""
-    rows = len(grid)
-    grid, skipped = without_other_shops(grid, "order-id")
-    lines = _lines(grid, asked)
-    stamp = newest(ends_of_days(columns_of(lines)["ordered_on"], columns_of(lines)["marketplace"])).as_py()
-    orders = _orders(lines, asked, stamp)
-    tables = {"orders": orders, "items": _items(lines, asked, stamp)}
-    first_day, last_day = span(orders["ordered_on"])
-    return Taken(
-        asked.report, asked.name, KIND.name, asked.account, tables, rows, skipped, grid.notes, first_day, last_day
+    rows = len(table)
+    table, skipped = drop_other_shops(table, "order-id")
+    lines = _lines(table, context)
+    stamp = newest_instant(
+        ends_of_days(columns_by_name(lines)["ordered_on"], columns_by_name(lines)["marketplace"])
+    ).as_py()
+    orders = _orders(lines, context, stamp)
+    tables = {"orders": orders, "items": _items(lines, context, stamp)}
+    first_day, last_day = first_and_last_day(orders["ordered_on"])
+    return ParsedFile(
+        context.report,
+        context.name,
+        KIND.name,
+        context.account,
+        tables,
+        rows,
+        skipped,
+        table.notes,
+        first_day,
+        last_day,
     )
 
 
-def _lines(grid: Grid, asked: Asked) -> pa.Table:
+def _lines(table: CsvTable, context: ReadContext) -> pa.Table:
     """The file's rows with their cells read; a line that stands twice under one number counts once."""
-    ids = order_ids(grid, "order-id")
-    status = statuses(grid, "status")
-    how_far = pc.index_in(status, pa.array(_HOW_FAR))
+    ids = read_order_ids(table, "order-id")
+    status = read_statuses(table, "status")
+    how_far = pc.index_in(status, pa.array(_STATUS_ORDER))
     if how_far.null_count:
-        grid.refuse("status", pc.is_null(how_far), f"unknown; there are: {', '.join(_HOW_FAR)}")
+        table.refuse("status", pc.is_null(how_far), f"unknown; there are: {', '.join(_STATUS_ORDER)}")
     lines = pa.table(
         {
-            "index": grid["index"],
+            "index": table["index"],
             "order_id": ids,
-            "marketplace": places(grid, ids, asked),
-            "channel": words(grid, "fulfilment", CHANNEL_WORDS),
-            "ordered_on": days(grid, "date", month_first, "MM-DD-YY or MM-DD-YYYY"),
+            "marketplace": resolve_marketplaces(table, ids, context),
+            "channel": read_words(table, "fulfilment", CHANNEL_WORDS),
+            "ordered_on": read_days(table, "date", parse_month_first, "MM-DD-YY or MM-DD-YYYY"),
             "how_far": how_far,
-            "units": counts(grid, "qty"),
-            "sku": _skus(grid),
-            "asin": grid["asin"],
-            "product": grid["category"],
-            "is_business": flags(grid, "b2b"),
-            "ship_method": grid["ship-service-level"],
-            "country": regions(grid, "ship-country"),
-            "state": regions(grid, "ship-state"),
+            "units": read_counts(table, "qty"),
+            "sku": _skus(table),
+            "asin": table["asin"],
+            "product": table["category"],
+            "is_business": read_flags(table, "b2b"),
+            "ship_method": table["ship-service-level"],
+            "country": read_regions(table, "ship-country"),
+            "state": read_regions(table, "ship-state"),
         }
     )
     if len(lines.group_by(["index"]).aggregate([])) == len(lines):
@@ -89,49 +105,49 @@ def _lines(grid: Grid, asked: Asked) -> pa.Table:
     return lines.group_by(lines.column_names, use_threads=False).aggregate([])
 
 
-def month_first(word: str) -> date | None:
+def parse_month_first(word: str) -> date | None:
     """A day written month first, with a year of two or four digits.
 
     >>> month_first("04-30-22"), month_first("05-01-2022"), month_first("30-04-22")
     (datetime.date(2022, 4, 30), datetime.date(2022, 5, 1), None)
     """
     found = re.fullmatch(r"(\d{2})-(\d{2})-(?:20)?(\d{2})", word)
-    return day_of(f"20{found[3]}", found[1], found[2]) if found else None
+    return make_day(f"20{found[3]}", found[1], found[2]) if found else None
 
 
-def _skus(grid: Grid) -> pa.Array:
+def _skus(table: CsvTable) -> pa.Array:
     """The SKU, or category and size where the file has none."""
-    if grid.has("sku"):
-        return grid["sku"]
-    if len(grid):
-        grid.notes.append("The file names no SKU: category and size stand for it.")
+    if table.has("sku"):
+        return table["sku"]
+    if len(table):
+        table.notes.append("The file names no SKU: category and size stand for it.")
     # Not `skip`: a row of which both are empty would be left out of the column.
-    parts = (grid["category"], grid["size"], " ")
+    parts = (table["category"], table["size"], " ")
     names = pc.utf8_trim_whitespace(pc.binary_join_element_wise(*parts, null_handling="replace", null_replacement=""))
     return pc.if_else(pc.equal(names, ""), pa.scalar(None, pa.string()), names)
 
 
-def _orders(lines: pa.Table, asked: Asked, stamp: object) -> pa.Table:
+def _orders(lines: pa.Table, context: ReadContext, updated_at: object) -> pa.Table:
     """One row an order: cancelled when all its lines are, cancelled in part when some are."""
     ranked = lines.append_column("least", lines["how_far"])
     stands = {"channel": "first", "ordered_on": "min", "how_far": "max", "least": "min", "units": "sum"}
     stands |= dict.fromkeys(("is_business", "ship_method", "country", "state"), "first")
-    orders = columns_of(one_per(ranked, ["marketplace", "order_id"], stands))
+    orders = columns_by_name(merge_rows(ranked, ["marketplace", "order_id"], stands))
     farthest, least = orders.pop("how_far"), orders.pop("least")
     cancelled, touched = pc.equal(farthest, 0), pc.equal(least, 0)
     said = {
-        "status": pa.array(_HOW_FAR).take(farthest),
+        "status": pa.array(_STATUS_ORDER).take(farthest),
         "cancelled_on": pc.if_else(touched, orders["ordered_on"], None),
         "assumed": pc.if_else(touched, "cancel_day_from_order", None),
         "part_cancelled": pc.and_(touched, pc.invert(cancelled)),
-        "updated_at": stamp,
+        "updated_at": updated_at,
     }
-    return fill(ORDERS, len(farthest), orders | said | asked.stamp())
+    return build_table(ORDERS, len(farthest), orders | said | context.origin_columns())
 
 
-def _items(lines: pa.Table, asked: Asked, stamp: object) -> pa.Table:
+def _items(lines: pa.Table, context: ReadContext, updated_at: object) -> pa.Table:
     """One row an order and SKU."""
     named = lines.filter(pc.and_(pc.is_valid(lines["sku"]), pc.not_equal(lines["sku"], "")))
     stands = {"asin": "first", "product": "first", "units": "sum"}
-    items = columns_of(one_per(named, ["marketplace", "order_id", "sku"], stands))
-    return fill(ITEMS, len(items["sku"]), items | {"updated_at": stamp} | asked.stamp())
+    items = columns_by_name(merge_rows(named, ["marketplace", "order_id", "sku"], stands))
+    return build_table(ITEMS, len(items["sku"]), items | {"updated_at": updated_at} | context.origin_columns())

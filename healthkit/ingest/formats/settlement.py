@@ -14,14 +14,26 @@ from decimal import Decimal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from healthkit.ingest.parsing.cells import DAY, by_distinct, day_reader, order_ids, texts, without_other_shops
-from healthkit.ingest.parsing.csv_table import Grid, Kind
-from healthkit.ingest.parsing.marketplace_of_row import Asked, ends_of_days, newest, places
-from healthkit.ingest.parsing.parsed_file import Taken, fill, span
-from healthkit.schema.marketplaces import BY_SALES_CHANNEL, MARKETPLACES
+from healthkit.ingest.parsing.cells import (
+    DAY,
+    drop_other_shops,
+    make_day_parser,
+    map_distinct,
+    read_order_ids,
+    read_required_texts,
+)
+from healthkit.ingest.parsing.csv_table import CsvTable, FileKind
+from healthkit.ingest.parsing.marketplace_of_row import (
+    ReadContext,
+    ends_of_days,
+    newest_instant,
+    resolve_marketplaces,
+)
+from healthkit.ingest.parsing.parsed_file import ParsedFile, build_table, first_and_last_day
+from healthkit.schema.marketplaces import MARKETPLACE_BY_SALES_CHANNEL, MARKETPLACES
 from healthkit.schema.tables import POSTINGS
 
-KIND = Kind(
+KIND = FileKind(
     "settlement",
     "settlement file",
     ("settlement-id", "transaction-type", "order-id", "posted-date"),
@@ -51,58 +63,61 @@ _KINDS = {
 _LOOKS_LIKE = re.compile("(refund|a-to-z|chargeback)(?!.*retrocharge)")
 _TENTHOUSANDTHS = Decimal(10_000)
 _FORM = "2026-10-31, with or without a time, or as the marketplace writes it"
-_OTHER = "rows of other money: sales, fees, totals"
+_OTHER_MONEY = "rows of other money: sales, fees, totals"
 
 
-def take(grid: Grid, asked: Asked) -> Taken:
+def parse(table: CsvTable, context: ReadContext) -> ParsedFile:
     """Read the file into POSTINGS: each sum that was taken for a refund, claim or chargeback, or given back."""
-    rows = len(grid)
-    grid, skipped = without_other_shops(grid, "order-id")
-    posted = pc.unique(grid["posted-date"].drop_null()).to_pylist()
-    names = pc.unique(grid["marketplace-name"]).drop_null().to_pylist()
-    stated = {BY_SALES_CHANNEL[name.lower()] for name in names if name.lower() in BY_SALES_CHANNEL}
-    types = pc.fill_null(grid["transaction-type"], "")
-    kinds = by_distinct(grid, "transaction-type", types, _kind, pa.string(), "no transaction type")
-    ours = pc.and_(pc.not_equal(kinds, ""), pc.is_valid(grid["order-id"]))
-    _note_unknown_types(grid, types.filter(pc.equal(kinds, "")))
+    rows = len(table)
+    table, skipped = drop_other_shops(table, "order-id")
+    posted = pc.unique(table["posted-date"].drop_null()).to_pylist()
+    names = pc.unique(table["marketplace-name"]).drop_null().to_pylist()
+    stated = {
+        MARKETPLACE_BY_SALES_CHANNEL[name.lower()] for name in names if name.lower() in MARKETPLACE_BY_SALES_CHANNEL
+    }
+    types = pc.fill_null(table["transaction-type"], "")
+    kinds = map_distinct(table, "transaction-type", types, _defect_kind, pa.string(), "no transaction type")
+    ours = pc.and_(pc.not_equal(kinds, ""), pc.is_valid(table["order-id"]))
+    _note_unknown_types(table, types.filter(pc.equal(kinds, "")))
     if not pc.all(ours, min_count=0).as_py():
-        skipped[_OTHER] = len(grid) - (pc.sum(ours).as_py() or 0)
-    grid, kinds = grid.keep(ours), kinds.filter(ours)
-    ids = order_ids(grid, "order-id")
-    places_of = places(grid, ids, asked, "marketplace-name")
-    days = _days(grid, places_of)
-    amounts = _amounts(grid)
+        skipped[_OTHER_MONEY] = len(table) - (pc.sum(ours).as_py() or 0)
+    table, kinds = table.keep(ours), kinds.filter(ours)
+    ids = read_order_ids(table, "order-id")
+    places_of = resolve_marketplaces(table, ids, context, "marketplace-name")
+    days = _read_posting_days(table, places_of)
+    amounts = _read_amounts(table)
     columns = {
         "marketplace": places_of,
         "order_id": ids,
         "kind": kinds,
-        "posting_id": _posting_ids(grid, places_of, ids, kinds, days, amounts),
+        "posting_id": _posting_ids(table, places_of, ids, kinds, days, amounts),
         "posted_on": days,
         "amount": amounts,
-        "updated_at": newest(ends_of_days(days, places_of)).as_py(),
+        "updated_at": newest_instant(ends_of_days(days, places_of)).as_py(),
     }
-    tables = {"postings": fill(POSTINGS, len(grid), columns | asked.stamp())}
-    first_day, last_day = span(pa.concat_arrays([days, _readable(posted, places_of, asked)]))
-    return Taken(
-        asked.report, asked.name, KIND.name, asked.account, tables, rows, skipped, grid.notes, first_day, last_day,
+    tables = {"postings": build_table(POSTINGS, len(table), columns | context.origin_columns())}
+    first_day, last_day = first_and_last_day(pa.concat_arrays([days, _readable_days(posted, places_of, context)]))
+    return ParsedFile(
+        context.report, context.name, KIND.name, context.account, tables, rows, skipped, table.notes, first_day,
+        last_day,
         stated_marketplace="+".join(sorted(stated)) or None,
     )  # fmt: skip
 
 
-def _readable(posted: list[str], marketplaces: pa.Array, asked: Asked) -> pa.Array:
+def _readable_days(posted_days: list[str], marketplaces: pa.Array, context: ReadContext) -> pa.Array:
     """The days on which anything was posted, sales and fees too: so far the file tells of refunds and claims as well.
 
     A day of another row that is written in a marketplace's own order is read only where all marketplaces in question
     have the same; what cannot be read is left.
     """
-    candidates = {asked.marketplace} if asked.marketplace else asked.sells_in()
+    candidates = {context.marketplace} if context.marketplace else context.account_marketplaces()
     codes: set[str] = set(pc.unique(marketplaces).to_pylist()) or candidates
     forms = {MARKETPLACES[code].dates for code in codes}
-    read = day_reader(*forms) if len(forms) == 1 else day_reader(None)
-    return pa.array([day for word in posted if (day := read(word)) is not None], DAY)
+    read = make_day_parser(*forms) if len(forms) == 1 else make_day_parser(None)
+    return pa.array([day for word in posted_days if (day := read(word)) is not None], DAY)
 
 
-def _kind(word: str) -> str:
+def _defect_kind(word: str) -> str:
     """The kind of defect that a type of transaction is, by the whole of it; empty where it is none.
 
     >>> _kind("A-to-z Guarantee Recovery"), _kind("Chargeback Refund"), _kind("Refund"), _kind("Order")
@@ -114,27 +129,27 @@ def _kind(word: str) -> str:
     return next((kind for kind, types in _KINDS.items() if re.fullmatch(types, plain)), "")
 
 
-def _note_unknown_types(grid: Grid, types: pa.Array) -> None:
+def _note_unknown_types(table: CsvTable, types: pa.Array) -> None:
     """Say which types begin like a refund, claim or chargeback and are none that the kit knows."""
     counts = {one["values"]: one["counts"] for one in pc.value_counts(types).to_pylist()}
     odd = {word: count for word, count in sorted(counts.items()) if _LOOKS_LIKE.match(word.strip().lower())}
     if odd:
         named = ", ".join(f"{word!r} ({count:,} rows)" for word, count in odd.items())
-        grid.notes.append(f"transaction types that are not known were passed over: {named}.")
+        table.notes.append(f"transaction types that are not known were passed over: {named}.")
 
 
-def _posting_ids(grid: Grid, *parts: pa.Array) -> pa.Array:
+def _posting_ids(table: CsvTable, *parts: pa.Array) -> pa.Array:
     """A name for each sum: its settlement, item, time and amount, and how many the same the file has up to there.
 
     A settlement that was downloaded twice, or in the old and the new columns, names its sums alike.
     """
-    items = pc.coalesce(grid["order-item-code"], grid["sku"])
-    moments = pc.coalesce(grid["posted-date-time"], grid["posted-date"])
+    items = pc.coalesce(table["order-item-code"], table["sku"])
+    moments = pc.coalesce(table["posted-date-time"], table["posted-date"])
     details = [
-        grid["settlement-id"],
-        grid["adjustment-id"],
+        table["settlement-id"],
+        table["adjustment-id"],
         items,
-        pa.array([_time_of(word or "") for word in moments.to_pylist()]),
+        pa.array([_time_of_day(word or "") for word in moments.to_pylist()]),
     ]
     seen: Counter[tuple[object, ...]] = Counter()
     names = []
@@ -144,7 +159,7 @@ def _posting_ids(grid: Grid, *parts: pa.Array) -> pa.Array:
     return pa.array(names, pa.string())
 
 
-def _time_of(word: str) -> str:
+def _time_of_day(word: str) -> str:
     """The time of day that stands in a cell, empty where none does.
 
     >>> _time_of("14.10.2026 05:23:11 UTC"), _time_of("2026-10-14T05:23:11+00:00"), _time_of("2026-10-14")
@@ -154,33 +169,33 @@ def _time_of(word: str) -> str:
     return found.group() if found else ""
 
 
-def _days(grid: Grid, marketplaces: pa.Array) -> pa.Array:
+def _read_posting_days(table: CsvTable, marketplaces: pa.Array) -> pa.Array:
     """The day on which each sum was posted, as its marketplace writes days."""
-    texts(grid, "posted-date")
-    if not len(grid):
+    read_required_texts(table, "posted-date")
+    if not len(table):
         return pa.nulls(0, DAY)
-    pieces = pa.nulls(len(grid), DAY)
+    pieces = pa.nulls(len(table), DAY)
     for code in pc.unique(marketplaces).to_pylist():
         of_code = pc.equal(marketplaces, code)
         form = MARKETPLACES[code].dates
-        cells = pc.if_else(of_code, grid["posted-date"], pa.scalar(None, pa.string()))
-        read = by_distinct(grid, "posted-date", cells, day_reader(form), DAY, f"no day: {_FORM}")
+        cells = pc.if_else(of_code, table["posted-date"], pa.scalar(None, pa.string()))
+        read = map_distinct(table, "posted-date", cells, make_day_parser(form), DAY, f"no day: {_FORM}")
         pieces = pc.if_else(of_code, read, pieces)
     return pieces
 
 
-def _amounts(grid: Grid) -> pa.Array:
+def _read_amounts(table: CsvTable) -> pa.Array:
     """What each row took (below zero) or gave back, in ten-thousandths of the currency; zero where it has no amount."""
-    total = [Decimal(0)] * len(grid)
+    total = [Decimal(0)] * len(table)
     for column in ("amount", "price-amount", "other-amount"):
-        cells = pc.fill_null(grid[column], "0")
+        cells = pc.fill_null(table[column], "0")
         kind = pa.decimal128(20, 4)
-        read = by_distinct(grid, column, cells, _amount, kind, "no amount").to_pylist()
+        read = map_distinct(table, column, cells, _parse_amount, kind, "no amount").to_pylist()
         total = [one + more for one, more in zip(total, read, strict=True)]
     return pa.array([int(one * _TENTHOUSANDTHS) for one in total], pa.int64())
 
 
-def _amount(word: str) -> Decimal | None:
+def _parse_amount(word: str) -> Decimal | None:
     """An amount with a decimal point or comma, and marks between thousands.
 
     >>> [str(_amount(word)) for word in ("-12.50", "-1.234,56", "1,234", "-3 000,5", "x")]

@@ -10,13 +10,27 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from healthkit.ingest.parsing.cells import columns_of, flags, newest_said, refuse_numbers, texts, without_other_shops
-from healthkit.ingest.parsing.csv_table import Grid, Kind
-from healthkit.ingest.parsing.marketplace_of_row import Asked, as_new, hours_later, local_days, named_ids, times_there
-from healthkit.ingest.parsing.parsed_file import Taken, fill, span
+from healthkit.ingest.parsing.cells import (
+    columns_by_name,
+    drop_other_shops,
+    keep_newest_rows,
+    read_flags,
+    read_required_texts,
+    refuse_numeric_ids,
+)
+from healthkit.ingest.parsing.csv_table import CsvTable, FileKind
+from healthkit.ingest.parsing.marketplace_of_row import (
+    ReadContext,
+    local_days,
+    local_days_after_hours,
+    read_marketplace_times,
+    read_optional_order_keys,
+    read_update_times,
+)
+from healthkit.ingest.parsing.parsed_file import ParsedFile, build_table, first_and_last_day
 from healthkit.schema.tables import CONTACTS
 
-KIND = Kind(
+KIND = FileKind(
     "surveys",
     "buyer surveys CSV",
     ("order-id", "surveyed-at", "solved"),
@@ -27,41 +41,54 @@ KIND = Kind(
 )
 
 
-def take(grid: Grid, asked: Asked) -> Taken:
+def parse(table: CsvTable, context: ReadContext) -> ParsedFile:
     """Read the file into CONTACTS: one an answer."""
-    rows = len(grid)
-    grid, skipped = without_other_shops(grid, "order-id")
+    rows = len(table)
+    table, skipped = drop_other_shops(table, "order-id")
     keys = ["marketplace", "contact_id"]
-    answers = columns_of(newest_said(grid, _lines(grid, asked), keys, "order-id"))
-    tables = {"contacts": fill(CONTACTS, len(answers["contact_id"]), answers | {"kind": "survey"} | asked.stamp())}
-    first_day, last_day = span(answers["received_on"])
-    return Taken(
-        asked.report, asked.name, KIND.name, asked.account, tables, rows, skipped, grid.notes, first_day, last_day
+    answers = columns_by_name(keep_newest_rows(table, _lines(table, context), keys, "order-id"))
+    tables = {
+        "contacts": build_table(
+            CONTACTS, len(answers["contact_id"]), answers | {"kind": "survey"} | context.origin_columns()
+        )
+    }
+    first_day, last_day = first_and_last_day(answers["received_on"])
+    return ParsedFile(
+        context.report,
+        context.name,
+        KIND.name,
+        context.account,
+        tables,
+        rows,
+        skipped,
+        table.notes,
+        first_day,
+        last_day,
     )
 
 
-def _lines(grid: Grid, asked: Asked) -> pa.Table:
+def _lines(table: CsvTable, context: ReadContext) -> pa.Table:
     """The file's rows with their cells read."""
     for column in KIND.needed:
-        texts(grid, column)
-    ids, marketplaces = named_ids(grid, asked)
-    surveyed_at = times_there(grid, "surveyed-at", marketplaces)
+        read_required_texts(table, column)
+    ids, marketplaces = read_optional_order_keys(table, context)
+    surveyed_at = read_marketplace_times(table, "surveyed-at", marketplaces)
     columns = {
         "marketplace": marketplaces,
-        "contact_id": _survey_ids(grid, ids, surveyed_at),
+        "contact_id": _survey_ids(table, ids, surveyed_at),
         "order_id": ids,
         "received_at": surveyed_at,
         "received_on": local_days(surveyed_at, marketplaces),
-        "due_24h_on": hours_later(surveyed_at, 24, marketplaces),
-        "due_48h_on": hours_later(surveyed_at, 48, marketplaces),
-        "outcome": pc.if_else(flags(grid, "solved"), "yes", "no"),
-        "updated_at": as_new(grid, marketplaces, surveyed_at),
+        "due_24h_on": local_days_after_hours(surveyed_at, 24, marketplaces),
+        "due_48h_on": local_days_after_hours(surveyed_at, 48, marketplaces),
+        "outcome": pc.if_else(read_flags(table, "solved"), "yes", "no"),
+        "updated_at": read_update_times(table, marketplaces, surveyed_at),
     }
     return pa.table(columns)
 
 
-def _survey_ids(grid: Grid, ids: pa.Array, surveyed_at: pa.Array) -> pa.Array:
+def _survey_ids(table: CsvTable, ids: pa.Array, surveyed_at: pa.Array) -> pa.Array:
     """The answers' own ids; one that has none is known by its order and its second, whatever file it stands in."""
-    refuse_numbers(grid, "survey-id")
+    refuse_numeric_ids(table, "survey-id")
     seconds = pc.strftime(surveyed_at.cast(pa.timestamp("s", "UTC"), safe=False), "%Y-%m-%dT%H:%M:%SZ")
-    return pc.coalesce(grid["survey-id"], pc.binary_join_element_wise(ids, seconds, " "))
+    return pc.coalesce(table["survey-id"], pc.binary_join_element_wise(ids, seconds, " "))

@@ -12,23 +12,28 @@ import re
 import pyarrow as pa
 
 from healthkit.ingest.parsing.cells import (
-    by_distinct,
-    columns_of,
-    days,
-    iso_day,
-    newest_said,
-    refuse_before,
-    refuse_numbers,
-    texts,
-    words,
+    columns_by_name,
+    keep_newest_rows,
+    map_distinct,
+    parse_iso_day,
+    read_days,
+    read_required_texts,
+    read_words,
+    refuse_numeric_ids,
+    refuse_times_before,
 )
-from healthkit.ingest.parsing.csv_table import Grid, Kind
-from healthkit.ingest.parsing.marketplace_of_row import Asked, as_new, ends_of_days, places
-from healthkit.ingest.parsing.parsed_file import Taken, fill, span
-from healthkit.ingest.parsing.reported_figures import name_of
+from healthkit.ingest.parsing.csv_table import CsvTable, FileKind
+from healthkit.ingest.parsing.marketplace_of_row import (
+    ReadContext,
+    ends_of_days,
+    read_update_times,
+    resolve_marketplaces,
+)
+from healthkit.ingest.parsing.parsed_file import ParsedFile, build_table, first_and_last_day
+from healthkit.ingest.parsing.reported_figures import to_snake_case
 from healthkit.schema.tables import SEVERITIES, VIOLATIONS
 
-KIND = Kind(
+KIND = FileKind(
     "violations",
     "policy violations CSV",
     ("violation-id", "category", "opened-on"),
@@ -39,7 +44,7 @@ KIND = Kind(
     by_hand=True,
 )
 _FORM = "yyyy-mm-dd"
-_REPORTED = (
+_REPORTED_CATEGORIES = (
     "listing_policy_violations",
     "product_authenticity_customer_complaints",
     "product_condition_customer_complaints",
@@ -55,51 +60,60 @@ _REPORTED = (
 """The categories that Amazon's performance report counts, as the readers of it name them."""
 
 
-def take(grid: Grid, asked: Asked) -> Taken:
+def parse(table: CsvTable, context: ReadContext) -> ParsedFile:
     """Read the file into VIOLATIONS: one a violation."""
-    rows = len(grid)
-    violations = columns_of(newest_said(grid, _lines(grid, asked), ["marketplace", "violation_id"], "violation-id"))
-    said = {"count": 1} | asked.stamp()
-    tables = {"violations": fill(VIOLATIONS, len(violations["violation_id"]), violations | said)}
-    first_day, last_day = span(violations["opened_on"])
-    return Taken(asked.report, asked.name, KIND.name, asked.account, tables, rows, {}, grid.notes, first_day, last_day)
-
-
-def _lines(grid: Grid, asked: Asked) -> pa.Table:
-    """The file's rows with their cells read."""
-    refuse_numbers(grid, "violation-id")
-    violation_ids = texts(grid, "violation-id")
-    categories = by_distinct(
-        grid, "category", texts(grid, "category"), _category, pa.string(), "no category in English words"
+    rows = len(table)
+    violations = columns_by_name(
+        keep_newest_rows(table, _lines(table, context), ["marketplace", "violation_id"], "violation-id")
     )
-    opened_on = days(grid, "opened-on", iso_day, _FORM)
-    resolved_on = days(grid, "resolved-on", iso_day, _FORM, empty=True)
-    refuse_before(grid, "resolved-on", resolved_on, opened_on, "opened-on")
-    marketplaces = places(grid, pa.nulls(len(grid), pa.string()), asked, "marketplace")
+    said = {"count": 1} | context.origin_columns()
+    tables = {"violations": build_table(VIOLATIONS, len(violations["violation_id"]), violations | said)}
+    first_day, last_day = first_and_last_day(violations["opened_on"])
+    return ParsedFile(
+        context.report, context.name, KIND.name, context.account, tables, rows, {}, table.notes, first_day, last_day
+    )
+
+
+def _lines(table: CsvTable, context: ReadContext) -> pa.Table:
+    """The file's rows with their cells read."""
+    refuse_numeric_ids(table, "violation-id")
+    violation_ids = read_required_texts(table, "violation-id")
+    categories = map_distinct(
+        table,
+        "category",
+        read_required_texts(table, "category"),
+        _parse_category,
+        pa.string(),
+        "no category in English words",
+    )
+    opened_on = read_days(table, "opened-on", parse_iso_day, _FORM)
+    resolved_on = read_days(table, "resolved-on", parse_iso_day, _FORM, allow_empty=True)
+    refuse_times_before(table, "resolved-on", resolved_on, opened_on, "opened-on")
+    marketplaces = resolve_marketplaces(table, pa.nulls(len(table), pa.string()), context, "marketplace")
     ends = (ends_of_days(day, marketplaces) for day in (opened_on, resolved_on))
     columns = {
         "marketplace": marketplaces,
         "category": categories,
         "violation_id": violation_ids,
-        "severity": words(grid, "severity", {severity: severity for severity in SEVERITIES}, empty=True),
+        "severity": read_words(table, "severity", {severity: severity for severity in SEVERITIES}, allow_empty=True),
         "opened_on": opened_on,
         "resolved_on": resolved_on,
-        "updated_at": as_new(grid, marketplaces, *ends),
+        "updated_at": read_update_times(table, marketplaces, *ends),
     }
     return pa.table(columns)
 
 
-def _category(words_of_it: str) -> str | None:
+def _parse_category(category: str) -> str | None:
     """One category in our spelling: that of the performance report where it is plainly the same.
 
     >>> _category("Listing policy"), _category("product_authenticity_customer_complaints"), _category("Drop shipping")
     ('listing_policy_violations', 'product_authenticity_customer_complaints', 'drop_shipping')
     """
-    name = name_of(words_of_it) if re.search(r"[A-Za-z]", words_of_it) else None
-    return _SAME.get(_core(name), name) if name else None
+    name = to_snake_case(category) if re.search(r"[A-Za-z]", category) else None
+    return _REPORTED_CATEGORY_OF.get(_category_stem(name), name) if name else None
 
 
-def _core(name: str) -> str:
+def _category_stem(name: str) -> str:
     """What is left of a category without the words that say that it is one.
 
     >>> _core("listing_policy_violations"), _core("listing_policy"), _core("product_safety_customer_complaints")
@@ -109,4 +123,6 @@ def _core(name: str) -> str:
     return bare.removesuffix("s")
 
 
-_SAME = {_core(name): name for name in _REPORTED} | {"food_and_product_safety": "food_and_product_safety_issues"}
+_REPORTED_CATEGORY_OF = {_category_stem(name): name for name in _REPORTED_CATEGORIES} | {
+    "food_and_product_safety": "food_and_product_safety_issues"
+}

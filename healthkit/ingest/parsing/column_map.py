@@ -12,33 +12,33 @@ from pathlib import Path
 from typing import Any
 
 from healthkit.files import package_files
-from healthkit.ingest.parsing.csv_table import Kind, names_in
+from healthkit.ingest.parsing.csv_table import FileKind, parse_header
 from healthkit.ingest.parsing.raw_file import ReaderError
 from healthkit.schema import yaml_lines
 from healthkit.schema.tables import DEFECT_KINDS
 
 FILE = package_files.path_of("data/column_map.yaml")
-LABEL = package_files.label_of("data/column_map.yaml")
-CURE = f"Or is a column called otherwise in your country? Then add its name to {LABEL}."
+FILE_LABEL = package_files.label_of("data/column_map.yaml")
+SPELLING_HINT = f"Or is a column called otherwise in your country? Then add its name to {FILE_LABEL}."
 ORDER, KNOWN_ON, ORDER_DATE, TYPE = "order-id", "known-on", "order-date", "defect-type"
 
 
 @dataclass(frozen=True)
-class DefectList:
+class DefectListLayout:
     """One kind of list: its columns, and how a row says what went wrong.
 
     Every row is `each`; or each column of `marks` names the kind of the same word; or `words` gives the kind of a
     word in the column `defect-type`.
     """
 
-    kind: Kind
+    kind: FileKind
     each: str
     marks: tuple[str, ...]
     words: Mapping[str, str]
 
 
 @cache
-def lists(file: Path = FILE) -> dict[str, DefectList]:
+def load_defect_lists(file: Path = FILE) -> dict[str, DefectListLayout]:
     """Every kind of list by its name; none where there is no such file.
 
     Raises ReaderError naming file, line and field for what cannot be read.
@@ -46,30 +46,32 @@ def lists(file: Path = FILE) -> dict[str, DefectList]:
     if not file.is_file():
         return {}
     try:
-        held = yaml_lines.read(file)
+        held = yaml_lines.read_yaml(file)
     except yaml_lines.YamlError as error:
         raise ReaderError(str(error)) from None
-    told = _mapping(file, held, "the file").get("lists")
+    told = _require_mapping(file, held, "the file").get("lists")
     return {
-        name: _list(file, name, one) for name, one in _mapping(file, told, "lists").items() if name != yaml_lines.LINE
+        name: _parse_list(file, name, one)
+        for name, one in _require_mapping(file, told, "lists").items()
+        if name != yaml_lines.LINE_KEY
     }
 
 
-def _list(file: Path, name: str, told: Any) -> DefectList:
+def _parse_list(file: Path, name: str, entry: Any) -> DefectListLayout:
     """One list of the file, checked."""
-    held = _mapping(file, told, name)
-    where = f"{file.name}, line {held[yaml_lines.LINE]}: {name}"
-    known = {"title", "columns", "each", "marks", "words", "known_by", yaml_lines.LINE}
+    held = _require_mapping(file, entry, name)
+    where = f"{file.name}, line {held[yaml_lines.LINE_KEY]}: {name}"
+    known = {"title", "columns", "each", "marks", "words", "known_by", yaml_lines.LINE_KEY}
     unknown = [str(field) for field in held if field not in known]
     if unknown:
-        there = ", ".join(sorted(known - {yaml_lines.LINE}))
+        there = ", ".join(sorted(known - {yaml_lines.LINE_KEY}))
         raise ReaderError(f"{where} has no field {', '.join(unknown)}. There are: {there}.")
     ways = [field for field in ("each", "marks", "words") if held.get(field)]
     if len(ways) != 1:
         raise ReaderError(f"{where} needs one of each, marks and words; it has {' and '.join(ways) or 'none'}.")
-    columns = _spellings(file, held.get("columns"), f"{name}, columns")
-    marks = _spellings(file, held["marks"], f"{name}, marks") if ways == ["marks"] else {}
-    words = _spellings(file, held["words"], f"{name}, words") if ways == ["words"] else {}
+    columns = _read_spellings(file, held.get("columns"), f"{name}, columns")
+    marks = _read_spellings(file, held["marks"], f"{name}, marks") if ways == ["marks"] else {}
+    words = _read_spellings(file, held["words"], f"{name}, words") if ways == ["words"] else {}
     each = held["each"] if ways == ["each"] else ""
     strange = [one for one in (*marks, *words, *([each] if each else [])) if one not in DEFECT_KINDS]
     if strange:
@@ -81,35 +83,37 @@ def _list(file: Path, name: str, told: Any) -> DefectList:
     if missing:
         raise ReaderError(f"{where} has no column {', '.join(map(repr, missing))}; name its spellings.")
     every = {**columns, **marks}
-    aliases = {_plain(spelling): column for column, spellings in every.items() for spelling in spellings}
+    aliases = {_normalize_spelling(spelling): column for column, spellings in every.items() for spelling in spellings}
     used = tuple(column for column in every if column not in needed)
-    kind = Kind(
+    kind = FileKind(
         name, str(held.get("title") or name), tuple(dict.fromkeys(needed)), used, delimiters=",;\t", quoted=True,
-        aliases=aliases, cure=CURE,
+        aliases=aliases, cure=SPELLING_HINT,
     )  # fmt: skip
-    meant = {_plain(spelling): word for word, spellings in words.items() for spelling in (*spellings, word)}
-    return DefectList(kind, str(each), tuple(marks), meant)
+    meant = {
+        _normalize_spelling(spelling): word for word, spellings in words.items() for spelling in (*spellings, word)
+    }
+    return DefectListLayout(kind, str(each), tuple(marks), meant)
 
 
-def _mapping(file: Path, held: Any, what: str) -> dict[Any, Any]:
-    if not isinstance(held, dict):
-        raise ReaderError(f"{file.name}: {what} must be a mapping of names to what they mean.")
-    return held
+def _require_mapping(file: Path, value: Any, label: str) -> dict[Any, Any]:
+    if not isinstance(value, dict):
+        raise ReaderError(f"{file.name}: {label} must be a mapping of names to what they mean.")
+    return value
 
 
-def _spellings(file: Path, held: Any, what: str) -> dict[str, list[str]]:
+def _read_spellings(file: Path, entry: Any, label: str) -> dict[str, list[str]]:
     """Columns or words with their spellings."""
-    told = {name: said for name, said in _mapping(file, held, what).items() if name != yaml_lines.LINE}
+    told = {name: said for name, said in _require_mapping(file, entry, label).items() if name != yaml_lines.LINE_KEY}
     for name, said in told.items():
         if not isinstance(said, list) or not said or not all(isinstance(one, str) for one in said):
-            raise ReaderError(f"{file.name}: {what}, {name}: give a list of spellings, as [Order ID, Bestellnummer].")
+            raise ReaderError(f"{file.name}: {label}, {name}: give a list of spellings, as [Order ID, Bestellnummer].")
     return {str(name): said for name, said in told.items()}
 
 
-def _plain(spelling: str) -> str:
+def _normalize_spelling(spelling: str) -> str:
     """A spelling as headers are compared.
 
     >>> _plain("Negative  Feedback")
     'negative-feedback'
     """
-    return names_in(spelling, "\t")[0]
+    return parse_header(spelling, "\t")[0]

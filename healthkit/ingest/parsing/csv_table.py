@@ -22,20 +22,20 @@ import pyarrow.csv as pacsv
 
 from healthkit.ingest.parsing.raw_file import ReaderError
 
-AGAIN = "Download it again."
-SHIFTED = "The row looks shifted: download the file again and import it unopened."
-RESAVED = "A spreadsheet re-saved the file: download it again and import it unopened."
+HINT_DOWNLOAD_AGAIN = "Download it again."
+HINT_SHIFTED_ROW = "The row looks shifted: download the file again and import it unopened."
+HINT_RESAVED = "A spreadsheet re-saved the file: download it again and import it unopened."
 
-BY_HAND = {
-    SHIFTED: "Correct the cell; times are written 2026-10-31T17:45:00Z, days 2026-10-31.",
-    RESAVED: "Format the column as text in the spreadsheet, and save the file as CSV again.",
-    AGAIN: "Correct the file.",
+HANDMADE_HINTS = {
+    HINT_SHIFTED_ROW: "Correct the cell; times are written 2026-10-31T17:45:00Z, days 2026-10-31.",
+    HINT_RESAVED: "Format the column as text in the spreadsheet, and save the file as CSV again.",
+    HINT_DOWNLOAD_AGAIN: "Correct the file.",
 }
 """What to do instead, where a file was written by the user and cannot be downloaded again."""
 
 
 @dataclass(frozen=True)
-class Kind:
+class FileKind:
     """One kind of raw file: its columns: those it must have, those read where present, those left outside.
 
     `off_by_default` are columns that the marketplace leaves out until the seller adds them; `switch_on` says where. A
@@ -52,28 +52,28 @@ class Kind:
     by_hand: bool = False
     aliases: Mapping[str, str] = field(default_factory=dict)
     cure: str = ""
-    off_by_default: tuple[str, ...] = ()
-    switch_on: str = ""
-    never_with: tuple[str, ...] = ()
-    instead: str = ""
+    opt_in_columns: tuple[str, ...] = ()
+    opt_in_hint: str = ""
+    other_report_columns: tuple[str, ...] = ()
+    other_report_hint: str = ""
 
     @property
     def known(self) -> set[str]:
         """Every column this kind of file is known to hold."""
         return {*self.needed, *self.used, *self.left.split()}
 
-    def fits(self, names: set[str]) -> bool:
+    def matches(self, names: set[str]) -> bool:
         """Whether a header of these names has all the columns that this kind needs."""
         known = {self.aliases.get(name, name) for name in names} if self.aliases else names
         return known.issuperset(self.needed)
 
     def names(self, header: str, delimiter: str) -> list[str]:
         """The header's column names in the one spelling that this kind uses."""
-        return [self.aliases.get(name, name) for name in names_of(header, delimiter)]
+        return [self.aliases.get(name, name) for name in parse_header_cached(header, delimiter)]
 
 
 @dataclass(frozen=True)
-class Grid:
+class CsvTable:
     """The text columns of one file, or with `in_part` of a part of it.
 
     `body` is its text below the header, which begins on the line `first_line` of the file; `rows` are the numbers
@@ -81,14 +81,14 @@ class Grid:
     """
 
     name: str
-    kind: Kind
+    kind: FileKind
     delimiter: str
     body: bytes
     first_line: int
     table: pa.Table
     rows: pa.Array
     notes: list[str]
-    in_part: bool = False
+    is_partial: bool = False
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -101,13 +101,13 @@ class Grid:
         """One column, blanks trimmed and blank cells empty; a column that is not there is empty throughout."""
         if not self.has(column):
             return pa.nulls(len(self), pa.string())
-        cells = whole(self.table[column])
+        cells = combine_chunks(self.table[column])
         if not _may_be_padded(cells):
             return cells
         cells = pc.utf8_trim_whitespace(cells)
         return pc.if_else(pc.equal(cells, ""), pa.scalar(None, pa.string()), cells)
 
-    def keep(self, mask: pa.Array) -> Grid:
+    def keep(self, mask: pa.Array) -> CsvTable:
         """The rows for which the mask holds."""
         if pc.all(mask, min_count=0).as_py():
             return self
@@ -116,19 +116,19 @@ class Grid:
     def line(self, row: int) -> int:
         """The line of the file, from 1, on which a row of this grid begins; 0 where its lines are not held any more."""
         wanted = self.rows[row].as_py()
-        return next((line for number, line in enumerate(_row_lines(self)) if number == wanted), 0)
+        return next((line for number, line in enumerate(_row_line_numbers(self)) if number == wanted), 0)
 
-    def refuse(self, column: str, bad: pa.Array, why: str, cure: str = SHIFTED) -> NoReturn:
+    def refuse(self, column: str, bad: pa.Array, reason: str, hint: str = HINT_SHIFTED_ROW) -> NoReturn:
         """Raise ReaderError for the rows where `bad` holds, naming the first of them."""
-        cure = BY_HAND.get(cure, cure) if self.kind.by_hand else cure
+        hint = HANDMADE_HINTS.get(hint, hint) if self.kind.by_hand else hint
         bad = pc.fill_null(bad, False)
         first = pc.index(bad, True).as_py()
-        value = shown(self[column][first].as_py())
-        among = f"{pc.sum(bad).as_py():,} of {len(self):,} rows" + (" near it" if self.in_part else "")
-        raise ReaderError(f"{self.name}: row {self.line(first):,}: {column} {value} {why} ({among}). {cure}")
+        value = redact_value(self[column][first].as_py())
+        among = f"{pc.sum(bad).as_py():,} of {len(self):,} rows" + (" near it" if self.is_partial else "")
+        raise ReaderError(f"{self.name}: row {self.line(first):,}: {column} {value} {reason} ({among}). {hint}")
 
 
-def whole(column: pa.ChunkedArray | pa.Array) -> pa.Array:
+def combine_chunks(column: pa.ChunkedArray | pa.Array) -> pa.Array:
     """One array of a column, however it was read.
 
     >>> len(whole(pa.chunked_array([["a"], ["b"]])))
@@ -153,12 +153,12 @@ def _may_be_padded(cells: pa.Array) -> bool:
 
 
 @lru_cache(64)
-def names_of(header: str, delimiter: str) -> tuple[str, ...]:
+def parse_header_cached(header: str, delimiter: str) -> tuple[str, ...]:
     """The same as `names_in`, found once: of a folder of years most files have the same few headers."""
-    return tuple(names_in(header, delimiter))
+    return tuple(parse_header(header, delimiter))
 
 
-def names_in(header: str, delimiter: str) -> list[str]:
+def parse_header(header: str, delimiter: str) -> list[str]:
     """Column names in one spelling: lower case, words joined by a hyphen.
 
     >>> names_in("Order ID,review_score, Sales Channel ", ",")
@@ -174,7 +174,7 @@ def names_in(header: str, delimiter: str) -> list[str]:
 _DATE = r"\d{1,4}[/.-]\d{1,2}[/.-]\d{1,4}([ T]\d{1,2}:\d{2}(:\d{2})?)?"
 
 
-def shown(value: str | None) -> str:
+def redact_value(value: str | None) -> str:
     """A value as a message may show it: short, and never somebody's name or address.
 
     >>> shown("1.23E+16"), shown("10-Jul-2025"), shown("Jane Roe, 5 High Street"), shown(None)
@@ -194,68 +194,74 @@ def shown(value: str | None) -> str:
     return f"is '{value[:40]}',"
 
 
-def parse(name: str, text: bytes, kind: Kind, delimiter: str, notes: list[str]) -> Grid:
+def parse_table(name: str, text: bytes, kind: FileKind, delimiter: str, notes: list[str]) -> CsvTable:
     """Read the columns that the kind wants of a whole file; see `parse_body`."""
     began = text.lstrip(b"\n")
     header, _, body = began.partition(b"\n")
-    return parse_body(name, header, body, len(text) - len(began) + 2, kind, delimiter, notes)
+    return parse_rows(name, header, body, len(text) - len(began) + 2, kind, delimiter, notes)
 
 
-def parse_body(
-    name: str, header: bytes, body: bytes, first_line: int, kind: Kind, delimiter: str, notes: list[str],
-    in_part: bool = False,
-) -> Grid:  # fmt: skip
+def parse_rows(
+    name: str, header: bytes, body: bytes, first_line: int, kind: FileKind, delimiter: str, notes: list[str],
+    is_partial: bool = False,
+) -> CsvTable:  # fmt: skip
     """Read the columns that the kind wants of some rows; pad rows that only lack empty cells at their end.
 
     Raises ReaderError for a row that is too long, and for a last line that breaks off.
     """
     _refuse_many_columns(name, header)
-    columns = _unique(kind.names(header.decode(), delimiter), name, kind)
+    columns = _make_names_unique(kind.names(header.decode(), delimiter), name, kind)
     if kind.by_hand:
-        notes += _unknown_columns(columns, name, kind)
+        notes += _check_unknown_columns(columns, name, kind)
     wanted = [column for column in columns if column in kind.needed or column in kind.used]
     if not kind.quoted:
         _refuse_half_written(name, first_line, body, delimiter, len(columns))
     elif body.count(b'"') % 2:
-        list(_records(name, first_line, body, delimiter))
+        list(_read_records(name, first_line, body, delimiter))
     try:
-        table = _columns(body, columns, wanted, kind, delimiter, not in_part)
+        table = _read_columns(body, columns, wanted, kind, delimiter, not is_partial)
     except pa.ArrowInvalid:
-        fill_up = _padded_quoted if kind.quoted else _padded
+        fill_up = _pad_quoted_rows if kind.quoted else _pad_rows
         filled, padded = fill_up(name, first_line, body, delimiter, len(columns))
         notes.append(f"Filled up {padded:,} rows whose empty cells at the end were cut off.")
-        table = _columns(filled, columns, wanted, kind, delimiter, not in_part)
-    if not len(table) and not in_part:
+        table = _read_columns(filled, columns, wanted, kind, delimiter, not is_partial)
+    if not len(table) and not is_partial:
         notes.append(NO_ROWS)
     rows = pa.array(np.arange(len(table)))
-    return Grid(name, kind, delimiter, body, first_line, table, rows, notes, in_part)
+    return CsvTable(name, kind, delimiter, body, first_line, table, rows, notes, is_partial)
 
 
 NO_ROWS = "The file has a header and no rows."
 NEW_LINE = b"\n"
-LONGEST_LINE, MOST_COLUMNS = 1 << 20, 1_000
+MAX_LINE_BYTES, MAX_COLUMNS = 1 << 20, 1_000
 """No report has longer lines, or more columns. [bytes], [columns]"""
 
 
-def refuse_long_lines(name: str, data: bytes, before: int = 0) -> None:
+def refuse_long_lines(name: str, data: bytes, lines_before: int = 0) -> None:
     """Refuse lines that no marketplace writes, before any of it is taken apart or copied.
 
     `before` is how many lines of the file stand before the data.
     """
-    for begin in range(0, len(data) - LONGEST_LINE, LONGEST_LINE):
-        if data.find(NEW_LINE, begin, begin + LONGEST_LINE) < 0 and data.find(b"\r", begin, begin + LONGEST_LINE) < 0:
-            row = before + data.count(b"\n", 0, begin) + 1
+    for begin in range(0, len(data) - MAX_LINE_BYTES, MAX_LINE_BYTES):
+        if (
+            data.find(NEW_LINE, begin, begin + MAX_LINE_BYTES) < 0
+            and data.find(b"\r", begin, begin + MAX_LINE_BYTES) < 0
+        ):
+            row = lines_before + data.count(b"\n", 0, begin) + 1
             raise ReaderError(
-                f"{name}: row {row:,}: is longer than {LONGEST_LINE >> 20} MB, as no report's is. {AGAIN}"
+                f"{name}: row {row:,}: is longer than {MAX_LINE_BYTES >> 20} MB, as no report's is. "
+                f"{HINT_DOWNLOAD_AGAIN}"
             )
 
 
 def _refuse_many_columns(name: str, header: bytes) -> None:
-    if header.count(b"\t") + header.count(b",") > MOST_COLUMNS:
-        raise ReaderError(f"{name}: row 1: is no header: it has more than {MOST_COLUMNS:,} columns. {AGAIN}")
+    if header.count(b"\t") + header.count(b",") > MAX_COLUMNS:
+        raise ReaderError(
+            f"{name}: row 1: is no header: it has more than {MAX_COLUMNS:,} columns. {HINT_DOWNLOAD_AGAIN}"
+        )
 
 
-def _unknown_columns(columns: list[str], name: str, kind: Kind) -> list[str]:
+def _check_unknown_columns(columns: list[str], name: str, kind: FileKind) -> list[str]:
     """Columns of a hand-made file that mean nothing: one that was misspelt is refused, the others are told."""
     unknown = [column for column in columns if column not in kind.known]
     missing = [column for column in kind.used if column not in columns]
@@ -263,20 +269,20 @@ def _unknown_columns(columns: list[str], name: str, kind: Kind) -> list[str]:
         meant = difflib.get_close_matches(column, missing, n=1, cutoff=0.75)
         if meant:
             raise ReaderError(
-                f"{name}: row 1: there is no column {shown_name(column)} in a {kind.title}. "
+                f"{name}: row 1: there is no column {quote_column_name(column)} in a {kind.title}. "
                 f"Did you mean {meant[0]}? Correct the header."
             )
-    left_out = ", ".join(map(shown_name, unknown))
+    left_out = ", ".join(map(quote_column_name, unknown))
     return [f"Columns left out: {left_out}. The kit reads: {', '.join((*kind.needed, *kind.used))}."] if unknown else []
 
 
-def shown_name(column: str) -> str:
+def quote_column_name(column: str) -> str:
     """A column's name as a message may show it."""
     return repr(column[:40])
 
 
-def _columns(
-    body: bytes, columns: list[str], wanted: list[str], kind: Kind, delimiter: str, threads: bool
+def _read_columns(
+    body: bytes, columns: list[str], wanted: list[str], kind: FileKind, delimiter: str, threads: bool
 ) -> pa.Table:  # fmt: skip
     """The wanted columns as text, which is known to be UTF-8; cells without a letter are empty."""
     if not body or body.isspace():
@@ -300,14 +306,14 @@ def _columns(
     )
 
 
-def _unique(columns: list[str], name: str, kind: Kind) -> list[str]:
+def _make_names_unique(columns: list[str], name: str, kind: FileKind) -> list[str]:
     """Number columns that stand twice, so that each has a name; refuse it where the column matters."""
     seen: dict[str, int] = {}
     for column in columns:
         seen[column] = seen.get(column, 0) + 1
     twice = [column for column in (*kind.needed, *kind.used) if seen.get(column, 0) > 1]
     if twice:
-        raise ReaderError(f"{name}: row 1: the column {twice[0]} stands twice. {AGAIN}")
+        raise ReaderError(f"{name}: row 1: the column {twice[0]} stands twice. {HINT_DOWNLOAD_AGAIN}")
     return [column if seen[column] == 1 else f"{column}#{number}" for number, column in enumerate(columns)]
 
 
@@ -323,18 +329,18 @@ def _refuse_half_written(name: str, first_line: int, body: bytes, delimiter: str
 def _refuse_broken_off(name: str, row: int, cells: int, columns: int) -> NoReturn:
     raise ReaderError(
         f"{name}: row {row:,}: the last line breaks off after {cells} of {columns} columns: "
-        f"the file is half-written. {AGAIN}"
+        f"the file is half-written. {HINT_DOWNLOAD_AGAIN}"
     )
 
 
-def _padded(name: str, first_line: int, body: bytes, delimiter: str, columns: int) -> tuple[bytes, int]:
+def _pad_rows(name: str, first_line: int, body: bytes, delimiter: str, columns: int) -> tuple[bytes, int]:
     """The body with short rows filled up, and how many there were; raises ReaderError for a long row."""
     lines = pa.array(body.split(b"\n"), pa.binary()).cast(pa.string())
     missing = pc.subtract(pa.scalar(columns - 1, pa.int32()), pc.count_substring(lines, delimiter))
     written = pc.not_equal(lines, "")
     long = pc.and_(pc.less(missing, 0), written)
     if pc.any(long, min_count=0).as_py():
-        _refuse_long(name, first_line + pc.index(long, True).as_py(), pc.sum(long).as_py(), columns)
+        _refuse_long_row(name, first_line + pc.index(long, True).as_py(), pc.sum(long).as_py(), columns)
     short = pc.and_(pc.greater(missing, 0), written)
     padding = pc.binary_repeat(delimiter, pc.if_else(short, missing, pa.scalar(0, pa.int32())))
     filled = pc.binary_join_element_wise(lines, padding, "").filter(written)
@@ -342,18 +348,19 @@ def _padded(name: str, first_line: int, body: bytes, delimiter: str, columns: in
     return joined.encode() + b"\n", pc.sum(short).as_py() or 0
 
 
-def _refuse_long(name: str, row: int, count: int, columns: int) -> NoReturn:
+def _refuse_long_row(name: str, row: int, count: int, columns: int) -> NoReturn:
     raise ReaderError(
-        f"{name}: row {row:,}: has more cells than the header's {columns} columns (such rows: {count:,}). {SHIFTED}"
+        f"{name}: row {row:,}: has more cells than the header's {columns} columns (such rows: {count:,}). "
+        f"{HINT_SHIFTED_ROW}"
     )
 
 
-def _padded_quoted(name: str, first_line: int, body: bytes, delimiter: str, columns: int) -> tuple[bytes, int]:
+def _pad_quoted_rows(name: str, first_line: int, body: bytes, delimiter: str, columns: int) -> tuple[bytes, int]:
     """The same for quoted text, whose line breaks may stand inside a cell."""
-    records = [record for record in _records(name, first_line, body, delimiter) if record[1]]
+    records = [record for record in _read_records(name, first_line, body, delimiter) if record[1]]
     long = [line for line, cells in records if len(cells) > columns]
     if long:
-        _refuse_long(name, long[0], len(long), columns)
+        _refuse_long_row(name, long[0], len(long), columns)
     line, cells = records[-1]
     if len(cells) < columns and not body.endswith(b"\n"):
         _refuse_broken_off(name, line, len(cells), columns)
@@ -363,7 +370,7 @@ def _padded_quoted(name: str, first_line: int, body: bytes, delimiter: str, colu
     return out.getvalue().encode(), sum(len(cells) < columns for _, cells in records)
 
 
-def _records(name: str, first_line: int, body: bytes, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+def _read_records(name: str, first_line: int, body: bytes, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     """The rows of a quoted text, each with the line on which it begins."""
     reader, begins = csv.reader(io.StringIO(body.decode(), newline=""), delimiter=delimiter, strict=True), first_line
     try:
@@ -372,13 +379,16 @@ def _records(name: str, first_line: int, body: bytes, delimiter: str) -> Iterato
             begins = first_line + reader.line_num
     except csv.Error as error:
         raise ReaderError(
-            f"{name}: row {begins:,}: a quoted cell does not end where it should: half-written, or re-saved. {AGAIN}"
+            f"{name}: row {begins:,}: a quoted cell does not end where it should: half-written, or re-saved. "
+            f"{HINT_DOWNLOAD_AGAIN}"
         ) from error
 
 
-def _row_lines(grid: Grid) -> Iterator[int]:
+def _row_line_numbers(table: CsvTable) -> Iterator[int]:
     """The line on which each row begins, blank lines passed over."""
-    if grid.kind.quoted:
-        yield from (line for line, cells in _records(grid.name, grid.first_line, grid.body, grid.delimiter) if cells)
+    if table.kind.quoted:
+        yield from (
+            line for line, cells in _read_records(table.name, table.first_line, table.body, table.delimiter) if cells
+        )
     else:
-        yield from (line for line, text in enumerate(grid.body.split(b"\n"), grid.first_line) if text)
+        yield from (line for line, text in enumerate(table.body.split(b"\n"), table.first_line) if text)

@@ -25,11 +25,11 @@ from healthkit.ingest.formats import (
     unshipped,
     violations,
 )
-from healthkit.ingest.parsing.csv_table import RESAVED, Kind, names_of
-from healthkit.ingest.parsing.encodings import opening
-from healthkit.ingest.parsing.raw_file import Document
+from healthkit.ingest.parsing.csv_table import HINT_RESAVED, FileKind, parse_header_cached
+from healthkit.ingest.parsing.encodings import first_lines
+from healthkit.ingest.parsing.raw_file import DocumentKind
 
-KINDS: tuple[Kind, ...] = (
+FILE_KINDS: tuple[FileKind, ...] = (
     all_orders.KIND,
     sale_report.KIND,
     *olist.KINDS,
@@ -51,15 +51,15 @@ KINDS: tuple[Kind, ...] = (
 """Every kind whose columns are known. Files with orders stand first: others ask them for an order's marketplace."""
 
 
-def every_kind() -> tuple[Kind, ...]:
+def all_file_kinds() -> tuple[FileKind, ...]:
     """Those and the lists of defects, whose columns are the user's to say.
 
     Raises ReaderError where `data/column_map.yaml` cannot be read.
     """
-    return (*KINDS, *defect_lists.kinds())
+    return (*FILE_KINDS, *defect_lists.defect_list_kinds())
 
 
-DOCUMENTS: tuple[Document, ...] = (
+DOCUMENT_KINDS: tuple[DocumentKind, ...] = (
     performance_json.DOCUMENT,
     performance_xml.DOCUMENT,
     *orders_api.DOCUMENTS,
@@ -69,11 +69,11 @@ DOCUMENTS: tuple[Document, ...] = (
 DELIMITERS = "\t,;"
 
 
-class Unrecognised(ValueError):
+class UnknownFileKind(ValueError):
     """No kind fits a header; the message names the nearest and the columns that differ."""
 
 
-def recognise(lines: list[str]) -> tuple[Kind, str]:
+def detect_kind(lines: list[str]) -> tuple[FileKind, str]:
     """The kind of a file and the delimiter of its columns, from its first lines.
 
     >>> kind, delimiter = recognise(["order-id,kind,known-on"])
@@ -82,20 +82,20 @@ def recognise(lines: list[str]) -> tuple[Kind, str]:
     >>> recognise(["order-id\\tRating\\tDay"])
     Traceback (most recent call last):
     ...
-    healthkit.ingest.parsing.detect.Unrecognised: no known kind of file. ...
+    healthkit.ingest.parsing.detect.UnknownFileKind: no known kind of file. ...
     """
     header = lines[0]
     for delimiter in DELIMITERS:
-        names = set(names_of(header, delimiter))
-        fitting = [kind for kind in every_kind() if kind.fits(names)]
+        names = set(parse_header_cached(header, delimiter))
+        fitting = [kind for kind in all_file_kinds() if kind.matches(names)]
         if fitting:
-            return _delimited(max(fitting, key=lambda kind: len(kind.needed)), delimiter), delimiter
+            return _check_delimiter(max(fitting, key=lambda kind: len(kind.needed)), delimiter), delimiter
     if _is_feedback(lines):
         return feedback.KIND, "\t"
-    raise Unrecognised(_nearest(header))
+    raise UnknownFileKind(_describe_nearest_kind(header))
 
 
-def recognise_document(content: bytes, lines: list[str] | None = None) -> Document | None:
+def detect_document_kind(content: bytes, lines: list[str] | None = None) -> DocumentKind | None:
     """The kind of a file that is JSON or XML; None for one that is neither. `lines` are its first, where known.
 
     >>> recognise_document(b'{"accountStatuses": []}').name, recognise_document(b"order-id,kind")
@@ -103,10 +103,10 @@ def recognise_document(content: bytes, lines: list[str] | None = None) -> Docume
     >>> recognise_document(b"<html>")
     Traceback (most recent call last):
     ...
-    healthkit.ingest.parsing.detect.Unrecognised: no known kind of file. ...
+    healthkit.ingest.parsing.detect.UnknownFileKind: no known kind of file. ...
     """
-    begins = _begins(opening(content) if lines is None else lines)
-    alike = [document for document in DOCUMENTS if begins in document.begins]
+    begins = _first_character(first_lines(content) if lines is None else lines)
+    alike = [document for document in DOCUMENT_KINDS if begins in document.begins]
     if not alike:
         return None
     letters = content.replace(b"\0", b"")  # UTF-16 is refused by the room of its kind, in better words
@@ -114,7 +114,7 @@ def recognise_document(content: bytes, lines: list[str] | None = None) -> Docume
         if any(name.encode() in letters for name in document.names):
             return document
     known = "; ".join(f"{document.title}, which names {' or '.join(document.names)}" for document in alike)
-    raise Unrecognised(
+    raise UnknownFileKind(
         f"no known kind of file. Of those that begin with {begins} the kit reads: {known}. Download one of them, whole."
     )
 
@@ -125,68 +125,75 @@ def may_be_document(lines: list[str]) -> bool:
     >>> may_be_document(["  {"]), may_be_document(["order-id,kind"])
     (True, False)
     """
-    return any(_begins(lines) in document.begins for document in DOCUMENTS)
+    return any(_first_character(lines) in document.begins for document in DOCUMENT_KINDS)
 
 
-def _begins(lines: list[str]) -> str:
+def _first_character(lines: list[str]) -> str:
     return lines[0].lstrip()[:1]
 
 
-def stands_beside(header: str) -> bool:
+def is_ignored_olist_file(header: str) -> bool:
     """Whether a file belongs to Olist's data and holds nothing that the kit reads.
 
     >>> stands_beside("order_id,review_known,n_sources,sources")
     True
     """
-    names = set(names_of(header, ","))
-    return any(beside <= names for beside in olist.BESIDE)
+    names = set(parse_header_cached(header, ","))
+    return any(beside <= names for beside in olist.IGNORED_HEADERS)
 
 
-def _delimited(kind: Kind, delimiter: str) -> Kind:
+def _check_delimiter(kind: FileKind, delimiter: str) -> FileKind:
     if delimiter in kind.delimiters:
         return kind
-    raise Unrecognised(f"looks like: {kind.title}, but its columns are parted by {delimiter!r}. {RESAVED}")
+    raise UnknownFileKind(f"looks like: {kind.title}, but its columns are parted by {delimiter!r}. {HINT_RESAVED}")
 
 
 def _is_feedback(lines: list[str]) -> bool:
     """A localised header is known by the rows below it; without rows, by its six columns of unknown names."""
-    if any(map(feedback.has_the_shape, lines[1:])):
+    if any(map(feedback.looks_like_feedback, lines[1:])):
         return True
-    names = names_of(lines[0], "\t")
-    known = set().union(*(kind.known for kind in every_kind()))
-    return len(lines) == 1 and len(names) == len(feedback.IN_ORDER) and not known & set(names)
+    names = parse_header_cached(lines[0], "\t")
+    known = set().union(*(kind.known for kind in all_file_kinds()))
+    return len(lines) == 1 and len(names) == len(feedback.COLUMN_ORDER) and not known & set(names)
 
 
-def _nearest(header: str) -> str:
+def _describe_nearest_kind(header: str) -> str:
     """A sentence on the kind that comes nearest, and what differs."""
     delimiter = max(DELIMITERS, key=header.count)
-    kind = max(every_kind(), key=lambda kind: _nearness(kind, kind.names(header, delimiter)))
+    kind = max(all_file_kinds(), key=lambda kind: _similarity(kind, kind.names(header, delimiter)))
     names = kind.names(header, delimiter)
     missing = [name for name in kind.needed if name not in names]
     if len(missing) == len(kind.needed):
-        titles = ", ".join(kind.title for kind in every_kind())
+        titles = ", ".join(kind.title for kind in all_file_kinds())
         return f"no known kind of file: its first line is not a header that the kit knows. It reads: {titles}."
     unknown = [name[:40] for name in names if name and name not in kind.known]
     more = f" and {len(unknown) - 8} more" if len(unknown) > 8 else ""
     differs = f", and holds {', '.join(unknown[:8])}{more}, unknown there" if unknown else ""
-    other = next((one for one in every_kind() if one.never_with and set(one.never_with) <= set(names)), None)
+    other = next(
+        (one for one in all_file_kinds() if one.other_report_columns and set(one.other_report_columns) <= set(names)),
+        None,
+    )
     if other is not None:
-        kind, missing, differs = other, [name for name in other.off_by_default if name not in names], ""
+        kind, missing, differs = other, [name for name in other.opt_in_columns if name not in names], ""
     return (
         f"no known kind of file. The nearest kind: {kind.title}; the file lacks {', '.join(missing)}{differs}. "
-        f"{_cure(kind, missing, names)}"
+        f"{_missing_columns_hint(kind, missing, names)}"
     )
 
 
-def _cure(kind: Kind, missing: list[str], names: list[str]) -> str:
+def _missing_columns_hint(kind: FileKind, missing: list[str], names: list[str]) -> str:
     """What to do about a file that lacks columns of its kind: some have to be switched on where it is made."""
-    if not kind.switch_on or not set(missing) <= set(kind.off_by_default):
+    if not kind.opt_in_hint or not set(missing) <= set(kind.opt_in_columns):
         return f"Download it again with all its columns, or correct its header.{f' {kind.cure}' if kind.cure else ''}"
-    instead = f"{kind.instead} " if kind.never_with and set(kind.never_with) <= set(names) else ""
-    return instead + kind.switch_on.format(columns=" and ".join(missing))
+    instead = (
+        f"{kind.other_report_hint} "
+        if kind.other_report_columns and set(kind.other_report_columns) <= set(names)
+        else ""
+    )
+    return instead + kind.opt_in_hint.format(columns=" and ".join(missing))
 
 
-def _nearness(kind: Kind, names: list[str]) -> float:
+def _similarity(kind: FileKind, names: list[str]) -> float:
     """How near a header comes to a kind: its needed columns weigh most."""
     needed = len(set(kind.needed) & set(names)) / len(kind.needed)
     return 2 * needed + len(kind.known & set(names)) / len(names)

@@ -12,27 +12,27 @@ from collections.abc import Callable, Iterable, Iterator
 
 from healthkit.ingest.parsing.raw_file import ReaderError
 
-HEAD = 65_536
+HEAD_BYTES = 65_536
 """Bytes that are enough to see the header and the first rows."""
 
-_LOST = re.compile(rb"\?\?|[A-Za-z]\?[a-z]")
-_MARKS = ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"), (codecs.BOM_UTF8, "utf-8-sig"))
+_LOST_LETTER = re.compile(rb"\?\?|[A-Za-z]\?[a-z]")
+_BYTE_ORDER_MARKS = ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"), (codecs.BOM_UTF8, "utf-8-sig"))
 
 
-def opening(data: bytes) -> list[str]:
+def first_lines(data: bytes) -> list[str]:
     """The first lines, decoded just well enough to know the kind of file by its header.
 
     >>> opening(b"Datum\\tBewertung\\r\\n1.2.26\\t1\\r\\n")
     ['Datum\\tBewertung', '1.2.26\\t1']
     """
-    encoding = mark_of(data)
-    head = data[:HEAD]
-    text = head.decode(encoding, errors="ignore") if encoding else _plainly(head)
+    encoding = encoding_from_bom(data)
+    head = data[:HEAD_BYTES]
+    text = head.decode(encoding, errors="ignore") if encoding else _decode_head(head)
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     return [line for line in lines if line.strip()]
 
 
-def _plainly(head: bytes) -> str:
+def _decode_head(head: bytes) -> str:
     """UTF-8 where it is that, its last letter perhaps cut in two; else something of which at least ASCII is right."""
     try:
         return codecs.getincrementaldecoder("utf-8")().decode(head)
@@ -40,45 +40,45 @@ def _plainly(head: bytes) -> str:
         return head.decode("latin-1")
 
 
-def decode(data: bytes, name: str, japanese: Callable[[], bool]) -> tuple[bytes, list[str]]:
+def decode_text(data: bytes, name: str, is_japanese: Callable[[], bool]) -> tuple[bytes, list[str]]:
     """The text as UTF-8 with bare line feeds, and notes on what had to be assumed.
 
     `japanese` is asked only when the bytes leave it open. Raises ReaderError for what is no text.
     """
-    encoding = encoding_of(lambda: [data], japanese)
-    text = data if encoding == "utf-8" else b"".join(in_utf8([data], encoding, name))
-    text, notes = clean(text, name)
-    return text, note_on(encoding) + notes
+    encoding = detect_encoding(lambda: [data], is_japanese)
+    text = data if encoding == "utf-8" else b"".join(transcode_to_utf8([data], encoding, name))
+    text, notes = normalize_text(text, name)
+    return text, encoding_note(encoding) + notes
 
 
-def note_on(encoding: str) -> list[str]:
+def encoding_note(encoding: str) -> list[str]:
     """What is said of a file that is not plain UTF-8."""
     return [] if encoding == "utf-8" else [f"Read as {encoding}: the file is not plain UTF-8."]
 
 
-def encoding_of(pieces: Callable[[], Iterable[bytes]], japanese: Callable[[], bool]) -> str:
+def detect_encoding(pieces: Callable[[], Iterable[bytes]], is_japanese: Callable[[], bool]) -> str:
     """The encoding of a text that comes in pieces, once for each time that `pieces` is called."""
-    marked = mark_of(next(iter(pieces()), b""))
+    marked = encoding_from_bom(next(iter(pieces()), b""))
     if marked:
         return marked
-    if _fits(pieces(), "utf-8"):
+    if _can_decode(pieces(), "utf-8"):
         return "utf-8"
     candidates = ["cp1252"]
-    if any(b"Amazon.co.jp" in piece for piece in pieces()) or japanese():
+    if any(b"Amazon.co.jp" in piece for piece in pieces()) or is_japanese():
         candidates.insert(0, "cp932")
-    return next((candidate for candidate in candidates if _fits(pieces(), candidate)), "latin-1")
+    return next((candidate for candidate in candidates if _can_decode(pieces(), candidate)), "latin-1")
 
 
-def mark_of(data: bytes) -> str:
+def encoding_from_bom(data: bytes) -> str:
     """The encoding that a byte order mark tells of; empty where there is none."""
-    return next((encoding for mark, encoding in _MARKS if data.startswith(mark)), "")
+    return next((encoding for mark, encoding in _BYTE_ORDER_MARKS if data.startswith(mark)), "")
 
 
 class NotUtf8(ValueError):
     """A text that was taken for UTF-8 is none."""
 
 
-def in_utf8(pieces: Iterable[bytes], encoding: str, name: str) -> Iterator[bytes]:
+def transcode_to_utf8(pieces: Iterable[bytes], encoding: str, name: str) -> Iterator[bytes]:
     """The pieces of a text as UTF-8, no letter parted.
 
     Raises NotUtf8 where it was taken for that, and ReaderError where it is not what its mark says.
@@ -104,7 +104,7 @@ def in_utf8(pieces: Iterable[bytes], encoding: str, name: str) -> Iterator[bytes
         ) from error
 
 
-def clean(text: bytes, name: str, in_part: bool = False) -> tuple[bytes, list[str]]:
+def normalize_text(text: bytes, name: str, is_partial: bool = False) -> tuple[bytes, list[str]]:
     """UTF-8 with bare line feeds, and what had to be assumed. Raises ReaderError for what is no text.
 
     A part of a file is known to have line feeds elsewhere.
@@ -114,11 +114,11 @@ def clean(text: bytes, name: str, in_part: bool = False) -> tuple[bytes, list[st
             f"{name}: holds NUL bytes, so it is no text (or UTF-16 without its mark). "
             "Download the text file again, and do not convert it."
         )
-    text, notes = _line_feeds(text, in_part)
-    return text, notes + _lost_letters(text)
+    text, notes = _normalize_line_ends(text, is_partial)
+    return text, notes + _note_lost_letters(text)
 
 
-def _fits(pieces: Iterable[bytes], encoding: str) -> bool:
+def _can_decode(pieces: Iterable[bytes], encoding: str) -> bool:
     decoder = codecs.getincrementaldecoder(encoding)()
     try:
         for piece in pieces:
@@ -129,7 +129,7 @@ def _fits(pieces: Iterable[bytes], encoding: str) -> bool:
     return True
 
 
-def _line_feeds(text: bytes, in_part: bool) -> tuple[bytes, list[str]]:
+def _normalize_line_ends(text: bytes, is_partial: bool) -> tuple[bytes, list[str]]:
     """End lines with a line feed alone; a stray carriage return inside a line becomes a blank."""
     if b"\r" not in text:
         return text, []
@@ -137,23 +137,23 @@ def _line_feeds(text: bytes, in_part: bool) -> tuple[bytes, list[str]]:
     stray = text.count(b"\r")
     if not stray:
         return text, []
-    if b"\n" not in text and not in_part:
+    if b"\n" not in text and not is_partial:
         return text.replace(b"\r", b"\n"), []
     return text.replace(b"\r", b" "), [f"Turned {stray:,} stray carriage returns inside lines into blanks."]
 
 
-def _lost_letters(text: bytes) -> list[str]:
+def _note_lost_letters(text: bytes) -> list[str]:
     """Say where letters were lost before the file reached us; nothing can bring them back."""
     if not text.isascii():
         lost = text.count("\ufffd".encode())
         return [f"{lost:,} letters were already lost in this file (U+FFFD); they cannot be restored."] if lost else []
     if b"?" not in text:
         return []
-    marks = sum(1 for hit in _LOST.finditer(text) if not _in_address(text, hit.start()))
+    marks = sum(1 for hit in _LOST_LETTER.finditer(text) if not _is_in_url(text, hit.start()))
     return [f"{marks:,} letters look as if they were replaced by '?' before the download."] if marks else []
 
 
-def _in_address(text: bytes, at: int) -> bool:
+def _is_in_url(text: bytes, position: int) -> bool:
     """Whether a question mark belongs to a web address."""
-    cell = max(text.rfind(edge, 0, at) for edge in (b"\t", b"\n", b" ", b","))
-    return b"/" in text[cell + 1 : at]
+    cell = max(text.rfind(edge, 0, position) for edge in (b"\t", b"\n", b" ", b","))
+    return b"/" in text[cell + 1 : position]

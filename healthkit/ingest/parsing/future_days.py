@@ -13,15 +13,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from healthkit.ingest.parsing.parsed_file import Taken
-from healthkit.schema.tables import ITEMS, PROMISED_DAYS, SHIPMENTS
+from healthkit.ingest.parsing.parsed_file import ParsedFile
+from healthkit.schema.tables import FUTURE_DAY_COLUMNS, ITEMS, SHIPMENTS
 
 _CHECK = "Check the year, and the order of day and month."
-_UPDATED = "updated_at"
-_PROMISES = ("ship_by", "deliver_by")
-_LATER_OUTCOMES = ("cleared_on", "excused_on", "unresolved_on", "resolved_on", "removed_on")
+_UPDATED_AT = "updated_at"
+_PROMISE_COLUMNS = ("ship_by", "deliver_by")
+_OUTCOME_COLUMNS = ("cleared_on", "excused_on", "unresolved_on", "resolved_on", "removed_on")
 """Outcomes that a file may date after the newest event from which its rows take their time of update."""
-_COPIES = (ITEMS.name, SHIPMENTS.name)
+_TABLES_WITH_ORDER_UPDATE = (ITEMS.name, SHIPMENTS.name)
 """Tables whose rows have the time of update of their orders, which are in the same file."""
 _DAY = pa.date32()
 _SLACK = timedelta(days=1)
@@ -29,27 +29,29 @@ _SLACK = timedelta(days=1)
 
 
 @dataclass
-class DaysSeen:
+class DayStatistics:
     """What the rows of a table that is too large to be kept in memory say of their days, while they pass."""
 
     newest: date = date.min
-    after_update: bool = False
+    has_day_after_update: bool = False
 
     def add(self, rows: pa.Table) -> None:
         """Take in some rows."""
-        for name in (*_day_columns(rows.schema), _UPDATED):
+        for name in (*_day_columns(rows.schema), _UPDATED_AT):
             newest = pc.max(rows[name]).cast(_DAY).as_py()
             self.newest = max(self.newest, newest or date.min)
-        self.after_update = self.after_update or any(pc.any(mask).as_py() for mask in _after_update(rows).values())
+        self.has_day_after_update = self.has_day_after_update or any(
+            pc.any(mask).as_py() for mask in _after_update(rows).values()
+        )
 
-    def may_be_late(self, import_day: date | None, stated: date | None) -> bool:
+    def may_have_late_rows(self, import_day: date | None, stated: date | None) -> bool:
         """Whether a second look at the rows can find any that are late."""
         bounds = [day for day in (import_day, stated) if day is not None]
-        return self.after_update or any(self.newest > day for day in bounds)
+        return self.has_day_after_update or any(self.newest > day for day in bounds)
 
 
 @dataclass
-class _Late:
+class _LateRows:
     """The rows of a table that are late: how many, and the latest day of each column that makes them so."""
 
     rows: int = 0
@@ -57,7 +59,7 @@ class _Late:
 
     def add(self, batch: Any, late: Mapping[str, Any]) -> None:
         """Count the rows of a batch that are late in any column."""
-        self.rows += pc.sum(_any(late.values(), batch)).as_py() or 0
+        self.rows += pc.sum(_combine_masks(late.values(), batch)).as_py() or 0
         for name, mask in late.items():
             newest = pc.max(batch[name].filter(mask)).cast(_DAY).as_py()
             if newest is not None:
@@ -72,39 +74,44 @@ class _Late:
         return ", ".join(f"{name} up to {day}" for name, day in self.latest.items())
 
 
-def notes_on_days(taken: Taken, import_day: date | None) -> list[str]:
+def describe_late_days(parsed_file: ParsedFile, import_day: date | None) -> list[str]:
     """Sentences on the rows of a file whose days are later than they can be: one for each table and reason.
 
     `import_day` is the latest day that can have begun when the file is imported; None leaves that check out. A file
     that states its own day (`Taken.stated_day`) can hold no event after it.
     """
     notes: list[str] = []
-    for name, rows in taken.tables.items():
-        if isinstance(rows, pa.Table) or rows.days.may_be_late(import_day, taken.stated_day):
-            notes += _notes_on(name, rows, import_day, taken.stated_day)
+    for name, rows in parsed_file.tables.items():
+        if isinstance(rows, pa.Table) or rows.days.may_have_late_rows(import_day, parsed_file.stated_day):
+            notes += _describe_table(name, rows, import_day, parsed_file.stated_day)
     return notes
 
 
-def _notes_on(table: str, rows: Any, import_day: date | None, stated: date | None) -> Iterator[str]:
+def _describe_table(table: str, rows: Any, import_day: date | None, stated: date | None) -> Iterator[str]:
     """The sentences on one table."""
-    future, stamped, own = _Late(), _Late(), _Late()
+    future, stamped, own = _LateRows(), _LateRows(), _LateRows()
     stamps, promises = [], []
     for batch in rows.to_batches():
         days = _day_columns(batch.schema)
         ahead = _later_than(batch, days, import_day)
         future.add(batch, ahead)
-        others = pc.invert(_any(ahead.values(), batch))
-        stamped.add(batch, _where(others, _later_than(batch, [_UPDATED], _next(import_day))))
-        own.add(batch, _where(others, _after_update(batch, stated)))
-        stamps.append(batch[_UPDATED])
-        promises += [batch[name] for name in _PROMISES if name in batch.schema.names]
+        others = pc.invert(_combine_masks(ahead.values(), batch))
+        stamped.add(batch, _restrict_masks(others, _later_than(batch, [_UPDATED_AT], _last_utc_day(import_day))))
+        own.add(batch, _restrict_masks(others, _after_update(batch, stated)))
+        stamps.append(batch[_UPDATED_AT])
+        promises += [batch[name] for name in _PROMISE_COLUMNS if name in batch.schema.names]
     of_all = f"of {rows.num_rows:,} rows"
     if future.rows:
         yield (
-            f"{table}: {future.rows:,} {of_all} {_have(future.rows)} in the future ({future.columns()}; today is "
+            f"{table}: {future.rows:,} {of_all} {_has_or_have(future.rows)} in the future ({future.columns()}; "
+            "today is "
             f"{import_day} at the latest). What it says holds only from that day on. {_CHECK}"
         )
-    if stamped.rows and table not in _COPIES and not _is_derived(_newest(stamps), _newest(promises), future.latest):
+    if (
+        stamped.rows
+        and table not in _TABLES_WITH_ORDER_UPDATE
+        and not _is_derived_update(_newest_time(stamps), _newest_time(promises), future.latest)
+    ):
         yield (
             f"{table}: {stamped.rows:,} {of_all} {'was' if stamped.rows == 1 else 'were'} last updated in the future "
             f"({stamped.columns()}; today is {import_day} at the latest). Files with an earlier time of update do not "
@@ -112,43 +119,43 @@ def _notes_on(table: str, rows: Any, import_day: date | None, stated: date | Non
         )
     if own.rows:
         bound = f"{stated}, the day of the file" if stated is not None else "the time of its own last update"
-        yield f"{table}: {own.rows:,} {of_all} {_have(own.rows)} after {bound} ({own.columns()}). {_CHECK}"
+        yield f"{table}: {own.rows:,} {of_all} {_has_or_have(own.rows)} after {bound} ({own.columns()}). {_CHECK}"
 
 
-def _next(day: date | None) -> date | None:
+def _last_utc_day(day: date | None) -> date | None:
     """The last day in UTC on which a time of a local day can fall."""
     return None if day is None else day + _SLACK
 
 
-def _have(rows: int) -> str:
+def _has_or_have(rows: int) -> str:
     return "has a day" if rows == 1 else "have a day"
 
 
-def _newest(times: Iterable[Any]) -> datetime | None:
+def _newest_time(times: Iterable[Any]) -> datetime | None:
     """The newest time stamp in some columns."""
     found = (pc.max(column).as_py() for column in times)
     return max((time for time in found if time is not None), default=None)
 
 
-def _is_derived(stamp: datetime | None, promise: datetime | None, late: Mapping[str, date]) -> bool:
+def _is_derived_update(updated_at: datetime | None, promise: datetime | None, late: Mapping[str, date]) -> bool:
     """Whether a time of update is not the file's own: it is that of the newest promise or of the newest late day."""
-    if stamp is None or stamp == promise:
+    if updated_at is None or updated_at == promise:
         return True
-    return any(abs((stamp.date() - day).days) <= 1 for day in late.values())
+    return any(abs((updated_at.date() - day).days) <= 1 for day in late.values())
 
 
 def _day_columns(schema: pa.Schema) -> list[str]:
     """The columns that hold days of events; a time stamp has such a day beside it."""
-    return [one.name for one in schema if one.type == _DAY and one.name not in PROMISED_DAYS]
+    return [one.name for one in schema if one.type == _DAY and one.name not in FUTURE_DAY_COLUMNS]
 
 
 def _after_update(rows: Any, stated: date | None = None) -> dict[str, Any]:
     """Which rows have a day after the one that the file states, else after their own time of update, by column."""
-    columns = [name for name in _day_columns(rows.schema) if name not in _LATER_OUTCOMES]
+    columns = [name for name in _day_columns(rows.schema) if name not in _OUTCOME_COLUMNS]
     if stated is not None:
         return _later_than(rows, columns, stated)
-    bound = pc.add(rows[_UPDATED], pa.scalar(_SLACK, pa.duration("us"))).cast(_DAY)
-    return {name: pc.fill_null(pc.greater(rows[name], bound), False) for name in _known(rows, columns)}
+    bound = pc.add(rows[_UPDATED_AT], pa.scalar(_SLACK, pa.duration("us"))).cast(_DAY)
+    return {name: pc.fill_null(pc.greater(rows[name], bound), False) for name in _filled_columns(rows, columns)}
 
 
 def _later_than(rows: Any, columns: list[str], day: date | None) -> dict[str, Any]:
@@ -156,19 +163,21 @@ def _later_than(rows: Any, columns: list[str], day: date | None) -> dict[str, An
     if day is None:
         return {}
     bound = pa.scalar(day, _DAY)
-    return {name: pc.fill_null(pc.greater(rows[name].cast(_DAY), bound), False) for name in _known(rows, columns)}
+    return {
+        name: pc.fill_null(pc.greater(rows[name].cast(_DAY), bound), False) for name in _filled_columns(rows, columns)
+    }
 
 
-def _known(rows: Any, columns: list[str]) -> list[str]:
+def _filled_columns(rows: Any, columns: list[str]) -> list[str]:
     """The columns that hold anything."""
     return [name for name in columns if rows[name].null_count < rows.num_rows]
 
 
-def _where(which: Any, late: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: pc.and_(mask, which) for name, mask in late.items()}
+def _restrict_masks(selection: Any, late: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: pc.and_(mask, selection) for name, mask in late.items()}
 
 
-def _any(masks: Iterable[Any], rows: Any) -> Any:
+def _combine_masks(masks: Iterable[Any], rows: Any) -> Any:
     """Which rows are marked in any column."""
     found = pa.repeat(pa.scalar(False), rows.num_rows)
     for mask in masks:

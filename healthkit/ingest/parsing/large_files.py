@@ -25,28 +25,43 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from healthkit.ingest.parsing.cells import AMAZON_ID
-from healthkit.ingest.parsing.csv_table import LONGEST_LINE, NO_ROWS, Grid, Kind, parse_body, refuse_long_lines
-from healthkit.ingest.parsing.detect import Unrecognised, recognise
-from healthkit.ingest.parsing.encodings import NotUtf8, clean, encoding_of, in_utf8, mark_of, note_on, opening
-from healthkit.ingest.parsing.marketplace_of_row import Asked, OnlyWhole
-from healthkit.ingest.parsing.parsed_file import Taken, span
-from healthkit.ingest.parsing.raw_file import Part, ReaderError
-from healthkit.ingest.parsing.spill_file import Spilled, among, numbers_of
+from healthkit.ingest.parsing.cells import AMAZON_ORDER_ID
+from healthkit.ingest.parsing.csv_table import (
+    MAX_LINE_BYTES,
+    NO_ROWS,
+    CsvTable,
+    FileKind,
+    parse_rows,
+    refuse_long_lines,
+)
+from healthkit.ingest.parsing.detect import UnknownFileKind, detect_kind
+from healthkit.ingest.parsing.encodings import (
+    NotUtf8,
+    detect_encoding,
+    encoding_from_bom,
+    encoding_note,
+    first_lines,
+    normalize_text,
+    transcode_to_utf8,
+)
+from healthkit.ingest.parsing.marketplace_of_row import NeedsWholeFile, ReadContext
+from healthkit.ingest.parsing.parsed_file import ParsedFile, first_and_last_day
+from healthkit.ingest.parsing.raw_file import FilePart, ReaderError
+from healthkit.ingest.parsing.spill_file import SpillFile, is_in_sorted, order_numbers
 
-STRETCH = 8 << 20
+CHUNK_BYTES = 8 << 20
 """So many bytes are read whole; of a larger file so many make a stretch. [bytes]"""
-AGAIN = 200_000
+REREAD_ORDERS = 200_000
 """So many orders whose lines stand apart are read again at once."""
-NUMBERS = 2_000_000
+ORDERS_PER_PASS = 2_000_000
 """So many orders are looked through at once for those that stand in several stretches."""
-THREADS = min(4, os.cpu_count() or 1)
+CHUNK_THREADS = min(4, os.cpu_count() or 1)
 
-Take = Callable[[Grid, Asked], Taken]
+TableParser = Callable[[CsvTable, ReadContext], ParsedFile]
 
 
 @dataclass(frozen=True)
-class Stretch:
+class Chunk:
     """Some lines of a file, as clean text, and the number of the first of them; `first` tells of the file's first."""
 
     header: bytes
@@ -58,158 +73,167 @@ class Stretch:
 
 
 @dataclass
-class _Found:
+class _ChunkResults:
     """What the stretches of a file told so far."""
 
     name: str
     same: dict[str, Any]
-    tables: dict[str, Spilled] = field(default_factory=dict)
+    tables: dict[str, SpillFile] = field(default_factory=dict)
     rows: int = 0
     skipped: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     days: list[date] = field(default_factory=list)
-    stamps: list[Any] = field(default_factory=list)
+    update_times: list[Any] = field(default_factory=list)
     again: bool = False
     numbers: IO[bytes] = field(default_factory=tempfile.TemporaryFile)
 
-    def add(self, taken: Taken) -> None:
+    def add(self, parsed_file: ParsedFile) -> None:
         """What one stretch told."""
-        for reason, count in taken.skipped.items():
+        for reason, count in parsed_file.skipped.items():
             self.skipped[reason] = self.skipped.get(reason, 0) + count
-        self.rows += taken.rows
-        self.notes += taken.notes
-        self.days += [day for day in (taken.first_day, taken.last_day) if day is not None]
-        self.numbers.write(numbers_of(taken.tables["orders"]["order_id"]).tobytes())
-        self.keep(taken)
+        self.rows += parsed_file.rows
+        self.notes += parsed_file.notes
+        self.days += [day for day in (parsed_file.first_day, parsed_file.last_day) if day is not None]
+        self.numbers.write(order_numbers(parsed_file.tables["orders"]["order_id"]).tobytes())
+        self.keep(parsed_file)
 
-    def keep(self, taken: Taken) -> None:
+    def keep(self, parsed_file: ParsedFile) -> None:
         """The rows of one stretch, or of orders that were read again."""
-        for name, rows in taken.tables.items():
+        for name, rows in parsed_file.tables.items():
             if name not in self.tables:
-                self.tables[name] = Spilled(self.name, rows.schema, dict(self.same))
+                self.tables[name] = SpillFile(self.name, rows.schema, dict(self.same))
             self.tables[name].add(rows)
             if "updated_at" in self.same and rows.num_rows:
-                self.stamps.append(rows["updated_at"][0].as_py())
+                self.update_times.append(rows["updated_at"][0].as_py())
 
-    def apart(self) -> np.ndarray:
+    def find_split_orders(self) -> np.ndarray:
         """The orders that stand in several stretches, as sorted numbers."""
         self.numbers.flush()
         size = self.numbers.tell() // 8
-        rounds = 1 + size // NUMBERS
-        return np.sort(np.concatenate([_twice(self.numbers, place, rounds) for place in range(rounds)]))
+        rounds = 1 + size // ORDERS_PER_PASS
+        return np.sort(np.concatenate([_find_repeated(self.numbers, place, rounds) for place in range(rounds)]))
 
-    def taken(self, kind: str, asked: Asked) -> Taken:
+    def taken(self, kind: str, context: ReadContext) -> ParsedFile:
         """All that the file says."""
         for held in self.tables.values():
             if "updated_at" in self.same:
                 # A file without stamps of its own is as new as its newest time, wherever that stands.
-                held.same["updated_at"] = max(self.stamps, default=None)
+                held.same["updated_at"] = max(self.update_times, default=None)
             held.finish()
         first, last = min(self.days, default=None), max(self.days, default=None)
         if self.again:
             # A stretch told of days by some lines of an order, of which all its lines may know better.
-            first, last = span(pa.chunked_array([batch["ordered_on"] for batch in self.tables["orders"].to_batches()]))
+            first, last = first_and_last_day(
+                pa.chunked_array([batch["ordered_on"] for batch in self.tables["orders"].to_batches()])
+            )
         tables: dict[str, Any] = dict(self.tables)
-        notes = added_up(self.notes)
-        return Taken(asked.report, asked.name, kind, asked.account, tables, self.rows, self.skipped, notes, first, last)
+        notes = sum_notes(self.notes)
+        return ParsedFile(
+            context.report, context.name, kind, context.account, tables, self.rows, self.skipped, notes, first, last
+        )
 
 
-def _twice(numbers: IO[bytes], place: int, rounds: int) -> np.ndarray:
+def _find_repeated(numbers: IO[bytes], remainder: int, passes: int) -> np.ndarray:
     """Of the numbers in a file, those that stand twice or more; in this round only a part of them."""
     numbers.seek(0)
     held = []
     while piece := numbers.read(1 << 23):
         found = np.frombuffer(piece, np.int64)
-        held.append(found[found % rounds == place])
+        held.append(found[found % passes == remainder])
     mine = np.sort(np.concatenate(held)) if held else np.array([], np.int64)
     return np.unique(mine[1:][mine[1:] == mine[:-1]])
 
 
-def take_by_stretches(
-    part: Part, take: Take, asked: Asked, digest: str, one_stamp: bool, moved: Callable[[int], None]
-) -> Taken:
+def parse_large_file(
+    part: FilePart,
+    parse: TableParser,
+    context: ReadContext,
+    digest: str,
+    has_single_update_time: bool,
+    on_progress: Callable[[int], None],
+) -> ParsedFile:
     """Read a file of orders stretch by stretch, or raise ReaderError; OnlyWhole for one that must be read whole.
 
     `take` reads one stretch; with `one_stamp` all its rows are as new as the newest of them. `moved` is told how many
     bytes more were read.
     """
     try:
-        return _Reading(part, take, asked, "", one_stamp, moved).taken(digest)
+        return _LargeFile(part, parse, context, "", has_single_update_time, on_progress).taken(digest)
     except NotUtf8:
         # Of whose orders the beginning tells, it is known which language they are in.
-        encoding = encoding_of(part.pieces, lambda: asked.japanese(next(part.pieces(), b"")))
-        return _Reading(part, take, asked, encoding, one_stamp, moved).taken(digest)
+        encoding = detect_encoding(part.read_pieces, lambda: context.is_japanese(next(part.read_pieces(), b"")))
+        return _LargeFile(part, parse, context, encoding, has_single_update_time, on_progress).taken(digest)
 
 
 @dataclass
-class _Reading:
+class _LargeFile:
     """One file being read, in one encoding; "" where it is told by its mark, or else UTF-8."""
 
-    part: Part
-    take: Take
-    asked: Asked
+    part: FilePart
+    take: TableParser
+    asked: ReadContext
     encoding: str
-    one_stamp: bool
+    has_single_update_time: bool
     moved: Callable[[int], None]
     digest: Any = field(default_factory=hashlib.sha256)
 
-    def taken(self, digest: str) -> Taken:
+    def taken(self, digest: str) -> ParsedFile:
         """All that the file says."""
-        same: dict[str, Any] = dict(self.asked.stamp())
-        found = _Found(self.part.name, same | ({"updated_at": None} if self.one_stamp else {}))
+        same: dict[str, Any] = dict(self.asked.origin_columns())
+        found = _ChunkResults(self.part.name, same | ({"updated_at": None} if self.has_single_update_time else {}))
         kind = ""
-        for stretch, taken in self._in_turn(self._take):
+        for stretch, taken in self._map_in_order(self._parse_chunk):
             kind = taken.kind
             found.add(taken)
             self.moved(stretch.size)
         if self.digest.hexdigest() != digest:
             raise ReaderError(f"{self.part.name}: changed while it was being read. Import it again.")
-        found.notes = note_on(self.encoding) + found.notes + ([] if found.rows or found.skipped else [NO_ROWS])
-        self._read_again(found)
+        found.notes = encoding_note(self.encoding) + found.notes + ([] if found.rows or found.skipped else [NO_ROWS])
+        self._reread_split_orders(found)
         return found.taken(kind, self.asked)
 
-    def _take(self, stretch: Stretch) -> Taken:
+    def _parse_chunk(self, chunk: Chunk) -> ParsedFile:
         """What one stretch says; only of the first the store is asked."""
-        known = self.asked.marketplace_of if stretch.first else None
-        return self.take(self._grid(stretch), replace(self.asked, in_part=True, marketplace_of=known))
+        known = self.asked.marketplace_of if chunk.first else None
+        return self.take(self._read_chunk_table(chunk), replace(self.asked, is_partial=True, marketplace_of=known))
 
-    def _grid(self, stretch: Stretch) -> Grid:
-        kind, delimiter = self._recognised(stretch.header)
-        notes = list(stretch.notes)
-        return parse_body(
-            self.part.name, stretch.header, stretch.body, stretch.first_line, kind, delimiter, notes, in_part=True
+    def _read_chunk_table(self, chunk: Chunk) -> CsvTable:
+        kind, delimiter = self._detect_kind(chunk.header)
+        notes = list(chunk.notes)
+        return parse_rows(
+            self.part.name, chunk.header, chunk.body, chunk.first_line, kind, delimiter, notes, is_partial=True
         )
 
-    def _read_again(self, found: _Found) -> None:
+    def _reread_split_orders(self, found: _ChunkResults) -> None:
         """Read the orders that stand in several stretches from all their lines, and let those rows stand instead."""
-        apart = found.apart()
+        apart = found.find_split_orders()
         found.again = len(apart) > 0
         for held in found.tables.values():
-            held.leave_out(apart)
-        for begin in range(0, len(apart), AGAIN):
-            wanted = apart[begin : begin + AGAIN]
-            grids = [grid for _, grid in self._in_turn(partial(self._of, wanted))]
+            held.exclude_orders(apart)
+        for begin in range(0, len(apart), REREAD_ORDERS):
+            wanted = apart[begin : begin + REREAD_ORDERS]
+            grids = [grid for _, grid in self._map_in_order(partial(self._select_order_lines, wanted))]
             lines = pa.concat_tables([grid.table for grid in grids])
             together = replace(grids[0], table=lines, rows=pa.array(np.arange(len(lines))))
-            found.keep(self.take(together, replace(self.asked, in_part=True, marketplace_of=None)))
+            found.keep(self.take(together, replace(self.asked, is_partial=True, marketplace_of=None)))
 
-    def _of(self, wanted: np.ndarray, stretch: Stretch) -> Grid:
+    def _select_order_lines(self, wanted: np.ndarray, chunk: Chunk) -> CsvTable:
         """The lines of a stretch that belong to some orders."""
-        grid = self._grid(stretch)
+        grid = self._read_chunk_table(chunk)
         column = grid.kind.needed[0]
-        grid = grid.keep(pc.fill_null(pc.match_substring_regex(grid[column], AMAZON_ID), False))
+        grid = grid.keep(pc.fill_null(pc.match_substring_regex(grid[column], AMAZON_ORDER_ID), False))
         # Its body would hold the whole stretch in memory.
         grid = replace(grid, body=b"", notes=[])
-        return grid.keep(pa.array(among(numbers_of(grid[column]), wanted)))
+        return grid.keep(pa.array(is_in_sorted(order_numbers(grid[column]), wanted)))
 
-    def _in_turn(self, work: Callable[[Stretch], Any]) -> Iterator[tuple[Stretch, Any]]:
+    def _map_in_order(self, process: Callable[[Chunk], Any]) -> Iterator[tuple[Chunk, Any]]:
         """Each stretch with what was made of it, in the order in which they stand."""
-        with ThreadPoolExecutor(THREADS) as threads:
-            begun: deque[tuple[Stretch, Future[Any]]] = deque()
+        with ThreadPoolExecutor(CHUNK_THREADS) as threads:
+            begun: deque[tuple[Chunk, Future[Any]]] = deque()
             try:
-                for stretch in self._stretches():
-                    begun.append((stretch, threads.submit(work, stretch)))
-                    if len(begun) > THREADS:
+                for stretch in self._read_chunks():
+                    begun.append((stretch, threads.submit(process, stretch)))
+                    if len(begun) > CHUNK_THREADS:
                         stretch, made = begun.popleft()
                         yield stretch, made.result()
                 while begun:
@@ -219,43 +243,43 @@ class _Reading:
                 for _, made in begun:
                     made.cancel()
 
-    def _stretches(self) -> Iterator[Stretch]:
+    def _read_chunks(self) -> Iterator[Chunk]:
         """The file, cut where an order ends."""
         name, self.digest = self.part.name, hashlib.sha256()
         header, held, passed, first = b"", b"", 0, True
         for raw in self._lines():
             refuse_long_lines(name, raw, passed + held.count(b"\n"))
-            text, notes = clean(raw, name, in_part=True)
+            text, notes = normalize_text(raw, name, is_partial=True)
             text = held + text
             if not header:
                 if b"\n" not in text:
-                    raise OnlyWhole  # Its lines end in carriage returns alone, or it is one line.
+                    raise NeedsWholeFile  # Its lines end in carriage returns alone, or it is one line.
                 began = text.lstrip(b"\n")
                 header, _, rest = began.partition(b"\n")
                 passed += len(text) - len(began) + bool(header)
                 if not header:
                     continue
-                text, place = rest, self._place_of_order(began)
-            end = _end_of_order(text, place)
+                text, place = rest, self._find_order_column(began)
+            end = _last_order_start(text, place)
             held = text[end:]
             if end:
-                yield Stretch(header, text[:end], passed + 1, first, len(raw), notes)
+                yield Chunk(header, text[:end], passed + 1, first, len(raw), notes)
                 passed, first = passed + text.count(b"\n", 0, end), False
-            elif len(held) > MOST_OF_ONE_ORDER:
-                raise OnlyWhole
+            elif len(held) > MAX_ORDER_BYTES:
+                raise NeedsWholeFile
         if held or first:
-            yield Stretch(header, held, passed + 1, first, 0, [])
+            yield Chunk(header, held, passed + 1, first, 0, [])
 
-    def _place_of_order(self, text: bytes) -> tuple[int, bytes]:
+    def _find_order_column(self, text: bytes) -> tuple[int, bytes]:
         """Which cell of a line holds the order's id, and what parts cells."""
-        kind, delimiter = self._recognised(text)
+        kind, delimiter = self._detect_kind(text)
         header = text.partition(b"\n")[0].decode()
         return kind.names(header, delimiter).index(kind.needed[0]), delimiter.encode()
 
-    def _recognised(self, text: bytes) -> tuple[Kind, str]:
+    def _detect_kind(self, text: bytes) -> tuple[FileKind, str]:
         try:
-            return recognise(opening(text))
-        except Unrecognised as unknown:
+            return detect_kind(first_lines(text))
+        except UnknownFileKind as unknown:
             raise ReaderError(f"{self.part.name}: {unknown}") from None
 
     def _lines(self) -> Iterator[bytes]:
@@ -264,17 +288,17 @@ class _Reading:
         size = 0
         pieces = self._pieces()
         first = next(pieces, b"")  # With it comes the encoding.
-        for piece in in_utf8(chain([first], pieces), self.encoding, self.part.name):
+        for piece in transcode_to_utf8(chain([first], pieces), self.encoding, self.part.name):
             held.append(piece)
             size += len(piece)
             end = piece.rfind(b"\n") + 1
-            if end and size >= STRETCH:
+            if end and size >= CHUNK_BYTES:
                 held[-1] = piece[:end]
                 yield b"".join(held)
                 held, size = [piece[end:]], len(piece) - end
-            elif not end and size > 2 * LONGEST_LINE:
+            elif not end and size > 2 * MAX_LINE_BYTES:
                 if any(b"\r" in one for one in held):
-                    raise OnlyWhole  # Its lines may end in carriage returns alone.
+                    raise NeedsWholeFile  # Its lines may end in carriage returns alone.
                 yield b"".join(held)
                 held, size = [], 0
         rest = b"".join(held)
@@ -283,24 +307,24 @@ class _Reading:
 
     def _pieces(self) -> Iterator[bytes]:
         """The file's bytes, whose digest is taken as they pass; the first tells the encoding."""
-        for number, piece in enumerate(self.part.pieces()):
+        for number, piece in enumerate(self.part.read_pieces()):
             if not number:
-                self.encoding = self.encoding or mark_of(piece) or "utf-8"
+                self.encoding = self.encoding or encoding_from_bom(piece) or "utf-8"
             self.digest.update(piece)
             yield piece
 
 
-MOST_OF_ONE_ORDER = 64 << 20
+MAX_ORDER_BYTES = 64 << 20
 """Lines of one order that are longer together are not looked at as such. [bytes]"""
 
 
-def _end_of_order(text: bytes, place: tuple[int, bytes]) -> int:
+def _last_order_start(text: bytes, order_column: tuple[int, bytes]) -> int:
     """Where the lines of the last order begin: what follows may not be all of them.
 
     >>> _end_of_order(b"a,1\\nb,1\\nb,2\\n", (0, b","))
     4
     """
-    column, parted = place
+    column, parted = order_column
 
     def cell(begin: int, end: int) -> bytes:
         cells = text[begin:end].split(parted, column + 1)
@@ -320,7 +344,7 @@ def _end_of_order(text: bytes, place: tuple[int, bytes]) -> int:
 _FIRST_NUMBER = re.compile(r"\b\d[\d,]*\b")
 
 
-def added_up(notes: list[str]) -> list[str]:
+def sum_notes(notes: list[str]) -> list[str]:
     """Sentences that differ in their first number alone as one, with the sum of those numbers.
 
     >>> added_up(["Filled up 2 rows.", "Read as cp1252.", "Filled up 1,003 rows.", "Read as cp1252."])

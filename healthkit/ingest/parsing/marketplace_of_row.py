@@ -18,38 +18,38 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from healthkit.ingest.parsing.cells import (
-    AMAZON_ID,
+    AMAZON_ORDER_ID,
     DAY,
     INSTANT,
     NAIVE,
-    read_times,
-    refuse_before,
-    refuse_numbers,
-    refuse_other_ids,
-    texts,
-    words,
+    cast_times,
+    read_required_texts,
+    read_words,
+    refuse_malformed_ids,
+    refuse_numeric_ids,
+    refuse_times_before,
 )
-from healthkit.ingest.parsing.csv_table import Grid, whole
+from healthkit.ingest.parsing.csv_table import CsvTable, combine_chunks
 from healthkit.ingest.parsing.raw_file import ReaderError
-from healthkit.schema.marketplaces import BY_SALES_CHANNEL, MARKETPLACES
+from healthkit.schema.marketplaces import MARKETPLACE_BY_SALES_CHANNEL, MARKETPLACES
 
-MarketplaceOf = Callable[[str, list[str]], Mapping[str, str]]
-MarketplacesOf = Callable[[str], Iterable[str]]
+OrderMarketplaceLookup = Callable[[str, list[str]], Mapping[str, str]]
+AccountMarketplaceLookup = Callable[[str], Iterable[str]]
 
-_STATED = {name: code for name, code in BY_SALES_CHANNEL.items() if name != "-"}
-_CODES = {code.lower(): code for code in MARKETPLACES}
+_CODE_BY_SALES_CHANNEL = {name: code for name, code in MARKETPLACE_BY_SALES_CHANNEL.items() if name != "-"}
+_CODE_BY_LOWER_CASE = {code.lower(): code for code in MARKETPLACES}
 _ANY_ORDER_ID = re.compile(rb"\d{3}-\d{7}-\d{7}")
 _WITH_OFFSET = r"\d[T ]\d{2}:\d{2}.*([Zz]|[+-]\s*\d{2}\s*:?\s*\d{2})$"
 _BARE_DAY = r"^\d{4}-\d{2}-\d{2}$"
 _LAST_SECOND = timedelta(seconds=86_399)
 
 
-class OnlyWhole(Exception):
+class NeedsWholeFile(Exception):
     """A part of a file cannot be read by itself: what it says depends on the rest."""
 
 
 @dataclass(frozen=True)
-class Asked:
+class ReadContext:
     """What the caller wants read: the file's name and digest, whose it is, and how to know a marketplace.
 
     With `in_part` it is a part of a file; what only the whole can say raises OnlyWhole.
@@ -59,24 +59,24 @@ class Asked:
     report: str
     account: str
     marketplace: str | None = None
-    marketplace_of: MarketplaceOf | None = None
-    marketplaces_of: MarketplacesOf | None = None
-    in_part: bool = False
+    marketplace_of: OrderMarketplaceLookup | None = None
+    marketplaces_of: AccountMarketplaceLookup | None = None
+    is_partial: bool = False
 
-    def checked(self) -> Asked:
+    def with_marketplace_code(self) -> ReadContext:
         """The same with the marketplace in our spelling; raises ReaderError for an unknown one."""
         if not self.account:
             raise ReaderError(f"{self.name}: whose file is it? Say so with --account.")
         if self.marketplace is None:
             return self
-        code = {**_CODES, **_STATED}.get(self.marketplace.lower())
+        code = {**_CODE_BY_LOWER_CASE, **_CODE_BY_SALES_CHANNEL}.get(self.marketplace.lower())
         if code is None:
             raise ReaderError(
                 f"{self.name}: no marketplace {self.marketplace!r}. There are: {', '.join(MARKETPLACES)}."
             )
         return replace(self, marketplace=code)
 
-    def stamp(self) -> dict[str, str]:
+    def origin_columns(self) -> dict[str, str]:
         """What every row of the file carries: whose it is and which file said so."""
         return {"account": self.account, "report": self.report}
 
@@ -85,42 +85,49 @@ class Asked:
         wanted = sorted(set(ids))
         return self.marketplace_of(self.account, wanted) if self.marketplace_of and wanted else {}
 
-    def sells_in(self) -> set[str]:
+    def account_marketplaces(self) -> set[str]:
         """The marketplaces in which the account is known to have orders."""
         return set(self.marketplaces_of(self.account)) if self.marketplaces_of else set()
 
-    def japanese(self, data: bytes) -> bool:
+    def is_japanese(self, data: bytes) -> bool:
         """Whether the file is of Japan: told so, or its orders are known to be."""
         if self.marketplace is not None:
             return self.marketplace == "JP"
         ids = {found.decode() for found in _ANY_ORDER_ID.findall(data)}
-        return any("JP" in marketplaces_in(codes) for codes in set(self.known(ids).values()))
+        return any("JP" in split_marketplaces(codes) for codes in set(self.known(ids).values()))
 
 
-def places(grid: Grid, ids: pa.Array, asked: Asked, column: str = "sales-channel") -> pa.Array:
+def resolve_marketplaces(
+    table: CsvTable, ids: pa.Array, context: ReadContext, column: str = "sales-channel"
+) -> pa.Array:
     """The marketplace of each row; raises ReaderError when it is contradicted or not to be known."""
-    stated = words(grid, column, {**_CODES, **_STATED} if column == "marketplace" else _STATED, empty=True)
-    if asked.marketplace is not None:
-        _refuse_contradiction(grid, stated, asked.marketplace)
-        _refuse_other_place(grid, ids, asked, asked.marketplace)
-        return pa.repeat(pa.scalar(asked.marketplace), len(grid))
+    stated = read_words(
+        table,
+        column,
+        {**_CODE_BY_LOWER_CASE, **_CODE_BY_SALES_CHANNEL} if column == "marketplace" else _CODE_BY_SALES_CHANNEL,
+        allow_empty=True,
+    )
+    if context.marketplace is not None:
+        _refuse_contradiction(table, stated, context.marketplace)
+        _refuse_other_marketplace(table, ids, context, context.marketplace)
+        return pa.repeat(pa.scalar(context.marketplace), len(table))
     if not stated.null_count:
         return stated
-    if asked.in_part:
-        raise OnlyWhole
-    return _completed(grid, ids, asked, stated)
+    if context.is_partial:
+        raise NeedsWholeFile
+    return _fill_marketplaces(table, ids, context, stated)
 
 
-def joined_marketplaces(codes: str, others: str) -> str:
+def join_marketplaces(codes: str, others: str) -> str:
     """The marketplaces of an order from two sources, joined by `+`.
 
     >>> joined_marketplaces("US", "US"), joined_marketplaces("US", "CA"), joined_marketplaces("CA+US", "US")
     ('US', 'CA+US', 'CA+US')
     """
-    return "+".join(sorted({*marketplaces_in(codes), *marketplaces_in(others)}))
+    return "+".join(sorted({*split_marketplaces(codes), *split_marketplaces(others)}))
 
 
-def marketplaces_in(codes: str) -> list[str]:
+def split_marketplaces(codes: str) -> list[str]:
     """The marketplaces in which orders of one number are known.
 
     >>> marketplaces_in("CA+US")
@@ -129,105 +136,109 @@ def marketplaces_in(codes: str) -> list[str]:
     return codes.split("+")
 
 
-def refuse_several(name: str, known: Mapping[str, str]) -> None:
+def refuse_ambiguous_orders(name: str, known: Mapping[str, str]) -> None:
     """Ask where an order belongs whose number is known in several marketplaces."""
-    several = {order: codes for order, codes in sorted(known.items()) if len(marketplaces_in(codes)) > 1}
+    several = {order: codes for order, codes in sorted(known.items()) if len(split_marketplaces(codes)) > 1}
     if several:
         order, codes = next(iter(several.items()))
         raise ReaderError(
-            f"{name}: order {order} is known in {' and '.join(marketplaces_in(codes))}, and the file does not say of "
+            f"{name}: order {order} is known in {' and '.join(split_marketplaces(codes))}, and the file does not "
+            "say of "
             f"which it speaks ({len(several):,} such order{'s' * (len(several) > 1)}). Fill in marketplace, or "
             "say which with --marketplace."
         )
 
 
-def _refuse_contradiction(grid: Grid, stated: pa.Array, told: str) -> None:
+def _refuse_contradiction(table: CsvTable, stated: pa.Array, marketplace: str) -> None:
     """The caller's word and the file's own must agree."""
     others = {row["values"]: row["counts"] for row in pc.value_counts(stated.drop_null()).to_pylist()}
-    others.pop(told, None)
+    others.pop(marketplace, None)
     if others:
         counts = ", ".join(f"{count:,} of {code}" for code, count in sorted(others.items()))
         raise ReaderError(
-            f"{grid.name}: you said marketplace {told}, but of {len(grid):,} rows the file states {counts}. "
+            f"{table.name}: you said marketplace {marketplace}, but of {len(table):,} rows the file states {counts}. "
             "Leave --marketplace out: the file says it by itself."
         )
 
 
-def _refuse_other_place(grid: Grid, ids: pa.Array, asked: Asked, told: str) -> None:
+def _refuse_other_marketplace(table: CsvTable, ids: pa.Array, context: ReadContext, marketplace: str) -> None:
     """The caller's word and that of orders known already must agree."""
-    known = asked.known(whole(pc.unique(ids)).drop_null().to_pylist())
-    others = Counter(codes for codes in known.values() if told not in marketplaces_in(codes))
+    known = context.known(combine_chunks(pc.unique(ids)).drop_null().to_pylist())
+    others = Counter(codes for codes in known.values() if marketplace not in split_marketplaces(codes))
     if others and others.total() == len(known):
         counts = ", ".join(f"{count:,} of {code}" for code, count in sorted(others.items()))
         raise ReaderError(
-            f"{grid.name}: you said marketplace {told}, but its orders are known: {counts}. "
+            f"{table.name}: you said marketplace {marketplace}, but its orders are known: {counts}. "
             "Leave --marketplace out: the orders say it."
         )
 
 
-def _completed(grid: Grid, ids: pa.Array, asked: Asked, stated: pa.Array) -> pa.Array:
+def _fill_marketplaces(table: CsvTable, ids: pa.Array, context: ReadContext, stated: pa.Array) -> pa.Array:
     """Fill rows that state no marketplace from the orders that are known."""
-    wanted = whole(pc.unique(ids.filter(pc.is_null(stated)))).drop_null().to_pylist()
-    known = asked.known(wanted)
-    refuse_several(asked.name, known)
-    looked_up = by_order(ids, known)
+    wanted = combine_chunks(pc.unique(ids.filter(pc.is_null(stated)))).drop_null().to_pylist()
+    known = context.known(wanted)
+    refuse_ambiguous_orders(context.name, known)
+    looked_up = look_up_by_order(ids, known)
     found = pc.coalesce(stated, looked_up)
     if not found.null_count:
         return found
     seen = sorted(set(known.values()) | set(pc.unique(stated.drop_null()).to_pylist()))
-    found = _of_account(grid, found, pc.is_null(ids), {*asked.sells_in(), *seen})
+    found = _fill_from_account(table, found, pc.is_null(ids), {*context.account_marketplaces(), *seen})
     if not found.null_count:
         return found
     if len(seen) != 1:
-        _refuse_unknown_place(grid, found, seen)
-    grid.notes.append(f"{found.null_count:,} rows of orders not known yet: taken as {seen[0]}, as all the others are.")
+        _refuse_unknown_marketplace(table, found, seen)
+    table.notes.append(f"{found.null_count:,} rows of orders not known yet: taken as {seen[0]}, as all the others are.")
     return pc.fill_null(found, seen[0])
 
 
-def _of_account(grid: Grid, found: pa.Array, no_order: pa.Array, sells_in: set[str]) -> pa.Array:
+def _fill_from_account(table: CsvTable, found: pa.Array, names_no_order: pa.Array, sells_in: set[str]) -> pa.Array:
     """Fill rows that name no order from the only marketplace that the account sells in."""
-    alone = pc.and_(pc.is_null(found), no_order)
+    alone = pc.and_(pc.is_null(found), names_no_order)
     count = pc.sum(alone).as_py()
     if not count:
         return found
     if len(sells_in) != 1:
         known = f"the account has orders in {', '.join(sorted(sells_in))}" if sells_in else "no order is known yet"
         raise ReaderError(
-            f"{grid.name}: row {grid.line(pc.index(alone, True).as_py()):,}: the file does not say of which "
-            f"marketplace it is, nor of which order ({count:,} of {len(grid):,} rows), and {known}. "
+            f"{table.name}: row {table.line(pc.index(alone, True).as_py()):,}: the file does not say of which "
+            f"marketplace it is, nor of which order ({count:,} of {len(table):,} rows), and {known}. "
             "Fill in marketplace, say which with --marketplace, or import the orders first."
         )
     [only] = sells_in
-    grid.notes.append(f"{count:,} rows that name no order: taken as {only}, where all known orders of the account are.")
+    table.notes.append(
+        f"{count:,} rows that name no order: taken as {only}, where all known orders of the account are."
+    )
     return pc.if_else(alone, only, found)
 
 
-def by_order(ids: pa.Array, known: Mapping[str, str]) -> pa.Array:
+def look_up_by_order(ids: pa.Array, known: Mapping[str, str]) -> pa.Array:
     """The known word of each order id, empty where there is none."""
-    coded = whole(pc.dictionary_encode(ids))
+    coded = combine_chunks(pc.dictionary_encode(ids))
     return pa.array([known.get(order) for order in coded.dictionary.to_pylist()], pa.string()).take(coded.indices)
 
 
-def _refuse_unknown_place(grid: Grid, found: pa.Array, seen: list[str]) -> NoReturn:
+def _refuse_unknown_marketplace(table: CsvTable, found: pa.Array, seen: list[str]) -> NoReturn:
     missing = pc.is_null(found)
     seen_words = f"the other orders are of {', '.join(seen)}" if seen else "none of its orders is known yet"
     raise ReaderError(
-        f"{grid.name}: row {grid.line(pc.index(missing, True).as_py()):,}: the file does not say of which marketplace "
-        f"it is ({found.null_count:,} of {len(grid):,} rows), and {seen_words}. "
+        f"{table.name}: row {table.line(pc.index(missing, True).as_py()):,}: the file does not say of which "
+        "marketplace "
+        f"it is ({found.null_count:,} of {len(table):,} rows), and {seen_words}. "
         "Say which with --marketplace, or import the orders first."
     )
 
 
-def in_zones(
-    values: pa.Array, marketplaces: pa.Array, turn: Callable[[pa.Array, str], pa.Array], kind: pa.DataType
+def apply_by_zone(
+    values: pa.Array, marketplaces: pa.Array, convert: Callable[[pa.Array, str], pa.Array], data_type: pa.DataType
 ) -> pa.Array:
     """Apply `turn(values, zone)` to the rows of each marketplace, in its own zone."""
     codes = pc.unique(marketplaces).to_pylist()
     if len(codes) == 1:
-        return turn(values, MARKETPLACES[codes[0]].zone)
-    turned = pa.nulls(len(values), kind)
+        return convert(values, MARKETPLACES[codes[0]].zone)
+    turned = pa.nulls(len(values), data_type)
     for code in codes:
-        turned = pc.if_else(pc.equal(marketplaces, code), turn(values, MARKETPLACES[code].zone), turned)
+        turned = pc.if_else(pc.equal(marketplaces, code), convert(values, MARKETPLACES[code].zone), turned)
     return turned
 
 
@@ -239,7 +250,7 @@ def local_days(instants: pa.Array, marketplaces: pa.Array) -> pa.Array:
     >>> [str(day) for day in local_days(night, pa.array(["US", "DE"]))]
     ['2026-02-28', '2026-03-01']
     """
-    return in_zones(instants, marketplaces, _local_day, DAY)
+    return apply_by_zone(instants, marketplaces, _local_day, DAY)
 
 
 def _local_day(instants: pa.Array, zone: str) -> pa.Array:
@@ -262,48 +273,48 @@ def attach_zones(times: pa.Array, marketplaces: pa.Array) -> pa.Array:
     Of an hour that stands twice the first is meant; times in an hour that was left out are its end.
     So a later time as written is never an earlier instant.
     """
-    return in_zones(times, marketplaces, _attach_zone, INSTANT)
+    return apply_by_zone(times, marketplaces, _attach_zone, INSTANT)
 
 
 def _attach_zone(times: pa.Array, zone: str) -> pa.Array:
     return pc.assume_timezone(times, zone, ambiguous="earliest", nonexistent="latest").cast(INSTANT)
 
 
-def times_there(grid: Grid, column: str, marketplaces: pa.Array) -> pa.Array:
+def read_marketplace_times(table: CsvTable, column: str, marketplaces: pa.Array) -> pa.Array:
     """Instants with an offset, times in the marketplace's zone, or days, as each row has it; a day is its end."""
-    cells = grid[column]
+    cells = table[column]
     nothing = pa.scalar(None, pa.string())
     with_offset = pc.match_substring_regex(cells, _WITH_OFFSET)
-    bare = bare_days(grid, column)
-    stated = read_times(grid, column, pc.if_else(with_offset, cells, nothing), INSTANT, "no ISO 8601 time stamp")
-    local = read_times(grid, column, pc.if_else(with_offset, nothing, cells), NAIVE, "no ISO 8601 time stamp")
+    bare = is_date_only(table, column)
+    stated = cast_times(table, column, pc.if_else(with_offset, cells, nothing), INSTANT, "no ISO 8601 time stamp")
+    local = cast_times(table, column, pc.if_else(with_offset, nothing, cells), NAIVE, "no ISO 8601 time stamp")
     ends = ends_of_days(local.cast(pa.date32(), safe=False), marketplaces)
-    _note_assumptions(grid, column, with_offset, bare)
+    _note_assumptions(table, column, with_offset, bare)
     return pc.coalesce(stated, pc.if_else(bare, ends, attach_zones(local, marketplaces)))
 
 
-def bare_days(grid: Grid, column: str) -> pa.Array:
+def is_date_only(table: CsvTable, column: str) -> pa.Array:
     """Where a column of times holds a day alone."""
-    return pc.match_substring_regex(grid[column], _BARE_DAY)
+    return pc.match_substring_regex(table[column], _BARE_DAY)
 
 
-def _note_assumptions(grid: Grid, column: str, with_offset: pa.Array, bare: pa.Array) -> None:
+def _note_assumptions(table: CsvTable, column: str, with_offset: pa.Array, bare: pa.Array) -> None:
     """Say how many cells named no zone, or no time of day."""
     days = pc.sum(bare).as_py() or 0
     local = (pc.sum(pc.invert(with_offset)).as_py() or 0) - days
     if local:
-        grid.notes.append(f"{column}: {local:,} times without offset were taken in the marketplace's zone.")
+        table.notes.append(f"{column}: {local:,} times without offset were taken in the marketplace's zone.")
     if days:
-        grid.notes.append(f"{column}: {days:,} days without a time were taken as the end of that day.")
+        table.notes.append(f"{column}: {days:,} days without a time were taken as the end of that day.")
 
 
-def as_new(grid: Grid, marketplaces: pa.Array, *events: pa.Array) -> pa.Array:
+def read_update_times(table: CsvTable, marketplaces: pa.Array, *events: pa.Array) -> pa.Array:
     """How new each row is: its own `updated-at`, else as new as the newest time in the file."""
-    stamps = times_there(grid, "updated-at", marketplaces)
-    return pc.fill_null(stamps, newest(stamps, *events)) if len(grid) else stamps
+    stamps = read_marketplace_times(table, "updated-at", marketplaces)
+    return pc.fill_null(stamps, newest_instant(stamps, *events)) if len(table) else stamps
 
 
-def hours_later(instants: pa.Array, hours: int, marketplaces: pa.Array) -> pa.Array:
+def local_days_after_hours(instants: pa.Array, hours: int, marketplaces: pa.Array) -> pa.Array:
     """The day there on which so many hours have passed, whatever the clocks did meanwhile.
 
     >>> import datetime as dt
@@ -314,52 +325,56 @@ def hours_later(instants: pa.Array, hours: int, marketplaces: pa.Array) -> pa.Ar
     return local_days(pc.add(instants, pa.scalar(hours * 3_600_000_000, pa.duration("us"))), marketplaces)
 
 
-def answers_there(grid: Grid, since: pa.Array, since_column: str, marketplaces: pa.Array) -> pa.Array:
+def read_answer_times(table: CsvTable, earliest: pa.Array, earliest_column: str, marketplaces: pa.Array) -> pa.Array:
     """When each row was answered; an answer before what it answers refuses the file.
 
     Of a question of which only the day is known, an answer on that day is taken as given at its end, too.
     """
-    answered = times_there(grid, "answered-at", marketplaces)
-    same_day = pc.equal(local_days(answered, marketplaces), local_days(since, marketplaces))
-    at_once = pc.fill_null(pc.and_(pc.and_(bare_days(grid, since_column), same_day), pc.less(answered, since)), False)
+    answered = read_marketplace_times(table, "answered-at", marketplaces)
+    same_day = pc.equal(local_days(answered, marketplaces), local_days(earliest, marketplaces))
+    at_once = pc.fill_null(
+        pc.and_(pc.and_(is_date_only(table, earliest_column), same_day), pc.less(answered, earliest)), False
+    )
     count = pc.sum(at_once).as_py()
     if count:
-        grid.notes.append(f"answered-at: {count:,} answers on the bare day of {since_column} were taken as at its end.")
-    answered = pc.if_else(at_once, since, answered)
-    refuse_before(grid, "answered-at", answered, since, since_column)
+        table.notes.append(
+            f"answered-at: {count:,} answers on the bare day of {earliest_column} were taken as at its end."
+        )
+    answered = pc.if_else(at_once, earliest, answered)
+    refuse_times_before(table, "answered-at", answered, earliest, earliest_column)
     return answered
 
 
-def newest(*columns: pa.Array) -> pa.Scalar:
+def newest_instant(*columns: pa.Array) -> pa.Scalar:
     """The newest instant in some columns: a file without stamps of its own is as new as that."""
     tops = pa.array([pc.max(column).as_py() for column in columns], INSTANT)
     return pc.max(tops)
 
 
-def _note_unknown(grid: Grid, ids: pa.Array, asked: Asked) -> None:
+def _note_unknown_orders(table: CsvTable, ids: pa.Array, context: ReadContext) -> None:
     """Tell how many orders of a hand-made file no file of orders holds: they count nowhere."""
-    named = whole(pc.unique(ids)).to_pylist()
-    unknown = len(named) - len(asked.known(named)) if asked.marketplace_of else 0
+    named = combine_chunks(pc.unique(ids)).to_pylist()
+    unknown = len(named) - len(context.known(named)) if context.marketplace_of else 0
     if unknown:
-        grid.notes.append(
+        table.notes.append(
             f"{unknown:,} of {len(named):,} orders stand in no file of orders yet; till then they count nowhere."
         )
 
 
-def plain_ids(grid: Grid, asked: Asked) -> tuple[pa.Array, pa.Array]:
+def read_order_keys(table: CsvTable, context: ReadContext) -> tuple[pa.Array, pa.Array]:
     """The order ids and marketplaces of a plain CSV whose rows count only with their orders."""
-    texts(grid, "order-id")
-    ids, marketplaces = named_ids(grid, asked)
-    _note_unknown(grid, ids, asked)
+    read_required_texts(table, "order-id")
+    ids, marketplaces = read_optional_order_keys(table, context)
+    _note_unknown_orders(table, ids, context)
     return ids, marketplaces
 
 
-def named_ids(grid: Grid, asked: Asked) -> tuple[pa.Array, pa.Array]:
+def read_optional_order_keys(table: CsvTable, context: ReadContext) -> tuple[pa.Array, pa.Array]:
     """The order ids, where a row names one, and marketplaces; ids of Amazon's marketplaces have Amazon's shape."""
-    refuse_numbers(grid, "order-id")
-    ids = grid["order-id"]
-    marketplaces = places(grid, ids, asked, "marketplace")
+    refuse_numeric_ids(table, "order-id")
+    ids = table["order-id"]
+    marketplaces = resolve_marketplaces(table, ids, context, "marketplace")
     amazon = [code for code, known in MARKETPLACES.items() if known.sales_channel != "-"]
-    strange = pc.invert(pc.match_substring_regex(ids, AMAZON_ID))
-    refuse_other_ids(grid, "order-id", pc.and_(strange, pc.is_in(marketplaces, pa.array(amazon))))
+    strange = pc.invert(pc.match_substring_regex(ids, AMAZON_ORDER_ID))
+    refuse_malformed_ids(table, "order-id", pc.and_(strange, pc.is_in(marketplaces, pa.array(amazon))))
     return ids, marketplaces

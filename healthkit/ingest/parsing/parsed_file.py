@@ -11,13 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from healthkit.ingest.parsing.cells import DAY, INSTANT
-from healthkit.schema.tables import Table, check
+from healthkit.schema.tables import Table, check_table
 
 _TYPES = {"text": pa.string(), "day": DAY, "instant": INSTANT, "count": pa.int64(), "flag": pa.bool_()}
 
 
 @dataclass
-class Taken:
+class ParsedFile:
     """One raw file, read: its tables, how many rows it held, which were skipped and why, what was assumed.
 
     A table is an Arrow table, or of a large file a `spilled.Spilled`. `account` is None for a file that holds many
@@ -44,25 +44,25 @@ class Taken:
     stated_marketplace: str | None = None
 
 
-def fill(table: Table, rows: int, columns: Mapping[str, object], keyed: bool = False) -> pa.Table:
+def build_table(table: Table, rows: int, columns: Mapping[str, object], keys_are_unique: bool = False) -> pa.Table:
     """A whole table from the columns that a file knows; the others stay empty.
 
     A value that is no array stands in every row. With `keyed` the rows are known to have each key once, for they were
     put together by it. Raises TableError when the table does not hold.
     """
-    made = {name: _column(columns.get(name), rows, _TYPES[column.kind]) for name, column in table.columns.items()}
-    return check(pa.table(made), table, keyed)
+    made = {name: _make_column(columns.get(name), rows, _TYPES[column.kind]) for name, column in table.columns.items()}
+    return check_table(pa.table(made), table, keys_are_unique)
 
 
-def _column(value: object, rows: int, kind: pa.DataType) -> pa.Array | pa.ChunkedArray:
+def _make_column(value: object, rows: int, data_type: pa.DataType) -> pa.Array | pa.ChunkedArray:
     if value is None:
-        return pa.nulls(rows, kind)
+        return pa.nulls(rows, data_type)
     if isinstance(value, pa.Array | pa.ChunkedArray):
-        return value.cast(kind)
-    return pa.repeat(pa.scalar(value, kind), rows)
+        return value.cast(data_type)
+    return pa.repeat(pa.scalar(value, data_type), rows)
 
 
-def span(days: pa.Array | pa.ChunkedArray) -> tuple[date | None, date | None]:
+def first_and_last_day(days: pa.Array | pa.ChunkedArray) -> tuple[date | None, date | None]:
     """The first and the last of some days.
 
     >>> span(pa.array([], pa.date32()))

@@ -29,14 +29,19 @@ from healthkit.ingest.formats import (
     violations,
 )
 from healthkit.ingest.parsing import large_files
-from healthkit.ingest.parsing.csv_table import Grid, parse, refuse_long_lines
-from healthkit.ingest.parsing.detect import Unrecognised, recognise
-from healthkit.ingest.parsing.encodings import decode, opening
-from healthkit.ingest.parsing.marketplace_of_row import Asked, MarketplaceOf, MarketplacesOf, OnlyWhole
-from healthkit.ingest.parsing.parsed_file import Taken
-from healthkit.ingest.parsing.raw_file import Part, ReaderError, Source, digest_of, digest_of_group
+from healthkit.ingest.parsing.csv_table import CsvTable, parse_table, refuse_long_lines
+from healthkit.ingest.parsing.detect import UnknownFileKind, detect_kind
+from healthkit.ingest.parsing.encodings import decode_text, first_lines
+from healthkit.ingest.parsing.marketplace_of_row import (
+    AccountMarketplaceLookup,
+    NeedsWholeFile,
+    OrderMarketplaceLookup,
+    ReadContext,
+)
+from healthkit.ingest.parsing.parsed_file import ParsedFile
+from healthkit.ingest.parsing.raw_file import FilePart, RawFile, ReaderError, combine_digests, digest_bytes
 
-TAKE: dict[str, Callable[[Grid, Asked], Taken]] = {
+TABLE_PARSERS: dict[str, Callable[[CsvTable, ReadContext], ParsedFile]] = {
     room.KIND.name: room.take
     for room in (
         all_orders,
@@ -58,30 +63,30 @@ TAKE: dict[str, Callable[[Grid, Asked], Taken]] = {
     )
 }
 
-TAKE_DOCUMENT: dict[str, Callable[[bytes, Asked], Taken]] = {
+DOCUMENT_PARSERS: dict[str, Callable[[bytes, ReadContext], ParsedFile]] = {
     **{room.DOCUMENT.name: room.take for room in (performance_json, performance_xml)},
-    **orders_api.TAKE,
+    **orders_api.PARSERS,
 }
 
 
-ONE_STAMP = {all_orders.KIND.name: False, amazon_shipments.KIND.name: False, order_report.KIND.name: True}
+HAS_SINGLE_UPDATE_TIME = {all_orders.KIND.name: False, amazon_shipments.KIND.name: False, order_report.KIND.name: True}
 """Files of orders, which may be very large, and whether all rows of one are as new as the newest of them. The first
 column that such a kind must have is the order's id."""
 
 
-def _nowhere(size: int) -> None:
+def _ignore_progress(size: int) -> None:
     """Nobody asked how far the reading has come."""
 
 
-def read(
-    source: Source,
+def parse_file(
+    source: RawFile,
     account: str | None = None,
     marketplace: str | None = None,
-    marketplace_of: MarketplaceOf | None = None,
-    marketplaces_of: MarketplacesOf | None = None,
+    marketplace_of: OrderMarketplaceLookup | None = None,
+    marketplaces_of: AccountMarketplaceLookup | None = None,
     report: str | None = None,
-    moved: Callable[[int], None] | None = None,
-) -> Taken:
+    on_progress: Callable[[int], None] | None = None,
+) -> ParsedFile:
     """Read one source, or raise ReaderError. A large file of orders is read in bounded memory (see `stretches`).
 
     The account is the one named, else the folder's name; `report` is how the rows name the file, its digest if not said
@@ -91,49 +96,56 @@ def read(
     """
     whose = account or source.folder
     named = report or source.digest
-    asked = Asked(source.name, named, whose, marketplace, marketplace_of, marketplaces_of).checked()
-    taken = _taken(source, asked, account is not None, moved or _nowhere)
+    asked = ReadContext(source.name, named, whose, marketplace, marketplace_of, marketplaces_of).with_marketplace_code()
+    taken = _parse_contents(source, asked, account is not None, on_progress or _ignore_progress)
     taken.stated_marketplace = asked.marketplace or taken.stated_marketplace
     return taken
 
 
-def _taken(source: Source, asked: Asked, account_named: bool, moved: Callable[[int], None]) -> Taken:
+def _parse_contents(
+    source: RawFile, context: ReadContext, account_is_given: bool, on_progress: Callable[[int], None]
+) -> ParsedFile:
     """What a source holds, by the reader of its kind."""
-    if source.kind in ONE_STAMP and source.size > large_files.STRETCH:
-        with contextlib.suppress(OnlyWhole):
-            return large_files.take_by_stretches(
-                source.parts[0], TAKE[source.kind], asked, source.digest, ONE_STAMP[source.kind], moved
+    if source.kind in HAS_SINGLE_UPDATE_TIME and source.size > large_files.CHUNK_BYTES:
+        with contextlib.suppress(NeedsWholeFile):
+            return large_files.parse_large_file(
+                source.parts[0],
+                TABLE_PARSERS[source.kind],
+                context,
+                source.digest,
+                HAS_SINGLE_UPDATE_TIME[source.kind],
+                on_progress,
             )
     contents = [part.content() for part in source.parts]
     _refuse_changed(source, contents)
-    if source.kind in TAKE_DOCUMENT:
-        return TAKE_DOCUMENT[source.kind](contents[0], asked)
-    grids = {part.kind: _grid(part, data, asked) for part, data in zip(source.parts, contents, strict=True)}
-    if source.kind == olist.NAME:
-        taken = olist.take(grids, asked)
-        if account_named:
+    if source.kind in DOCUMENT_PARSERS:
+        return DOCUMENT_PARSERS[source.kind](contents[0], context)
+    grids = {part.kind: _parse_part(part, data, context) for part, data in zip(source.parts, contents, strict=True)}
+    if source.kind == olist.KIND_NAME:
+        taken = olist.parse(grids, context)
+        if account_is_given:
             taken.notes.append("Each seller is an account here: --account was not used.")
         return taken
-    return TAKE.get(source.kind, defect_lists.take)(grids[source.kind], asked)
+    return TABLE_PARSERS.get(source.kind, defect_lists.parse)(grids[source.kind], context)
 
 
-def _refuse_changed(source: Source, contents: list[bytes]) -> None:
+def _refuse_changed(source: RawFile, contents: list[bytes]) -> None:
     """The digest stands for what is read; a file that changed since it was planned would break that."""
-    digests = [digest_of(data) for data in contents]
-    found = digest_of_group(digests) if source.kind == olist.NAME else digests[0]
+    digests = [digest_bytes(data) for data in contents]
+    found = combine_digests(digests) if source.kind == olist.KIND_NAME else digests[0]
     if found != source.digest:
         raise ReaderError(f"{source.name}: changed while it was being read. Import it again.")
 
 
-def _grid(part: Part, data: bytes, asked: Asked) -> Grid:
+def _parse_part(part: FilePart, data: bytes, context: ReadContext) -> CsvTable:
     """The columns of one part."""
     refuse_long_lines(part.name, data)
-    text, notes = decode(data, part.name, lambda: asked.japanese(data))
+    text, notes = decode_text(data, part.name, lambda: context.is_japanese(data))
     try:
-        kind, delimiter = recognise(opening(text))
-    except Unrecognised as unknown:
+        kind, delimiter = detect_kind(first_lines(text))
+    except UnknownFileKind as unknown:
         raise ReaderError(f"{part.name}: {unknown}") from None
     if kind.name == feedback.KIND.name:
-        text, mended = feedback.mended(part.name, feedback.in_english(text))
+        text, mended = feedback.rejoin_torn_rows(part.name, feedback.with_english_header(text))
         notes += [f"Mended {mended:,} rows that a tab or line break in a comment had torn."] if mended else []
-    return parse(part.name, text, kind, delimiter, notes)
+    return parse_table(part.name, text, kind, delimiter, notes)

@@ -16,10 +16,10 @@ from typing import Any, NoReturn
 
 import pyarrow as pa
 
-from healthkit.ingest.parsing.cells import DAY, INSTANT, day_of
-from healthkit.ingest.parsing.csv_table import AGAIN, shown
-from healthkit.ingest.parsing.marketplace_of_row import Asked
-from healthkit.ingest.parsing.parsed_file import Taken
+from healthkit.ingest.parsing.cells import DAY, INSTANT, make_day
+from healthkit.ingest.parsing.csv_table import HINT_DOWNLOAD_AGAIN, redact_value
+from healthkit.ingest.parsing.marketplace_of_row import ReadContext
+from healthkit.ingest.parsing.parsed_file import ParsedFile
 from healthkit.ingest.parsing.raw_file import ReaderError
 from healthkit.schema.marketplaces import MARKETPLACES
 from healthkit.schema.tables import (
@@ -29,21 +29,23 @@ from healthkit.schema.tables import (
     STATUS_WORDS,
     VIOLATIONS,
     Table,
-    check,
+    check_table,
 )
 
-ALL = "all"
+ALL_CHANNELS = "all"
 """The channel of a figure that the marketplace gives for all orders together."""
 ACCOUNT, WARNING, CHECKLIST = "account", "warning", "checklist"
-LARGEST = 10**12
+MAX_NUMBER = 10**12
 """No count of orders is larger; a number beyond it is a broken file."""
-MOST_BYTES = 20_000_000
+MAX_REPORT_BYTES = 20_000_000
 """A performance report is some kilobytes; what is so much larger is none."""
-NOTES = 12
+MAX_NOTES_PER_KIND = 12
 """At most so many notes of one kind at import: contradictions, unknown status words. The rest is one note."""
 
 _TYPES = {"text": pa.string(), "day": DAY, "instant": INSTANT, "count": pa.int64(), "share": pa.float64()}
-_IDS = {place.marketplace_id: code for code, place in MARKETPLACES.items() if place.marketplace_id != "-"}
+_CODE_BY_MARKETPLACE_ID = {
+    place.marketplace_id: code for code, place in MARKETPLACES.items() if place.marketplace_id != "-"
+}
 _NOTHING = {"", "-", "n/a", "na", "null", "none"}
 _NUMBER = re.compile(r"-?(\d+|\d{1,3}(,\d{3})+)(\.\d+)?([eE][+-]?\d{1,3})?", re.ASCII)
 _STAMP = re.compile(
@@ -52,11 +54,11 @@ _STAMP = re.compile(
 _WORD = re.compile(r"[A-Za-z][A-Za-z_ -]{0,39}", re.ASCII)
 _ID = re.compile(r"[A-Z0-9]{1,20}", re.ASCII)
 _GOOD, _BAD = {"good", "normal"}, {"bad"}
-_LOW = ("below", "at most")
+_UPPER_LIMIT_SIDES = ("below", "at most")
 
 
 @dataclass(frozen=True)
-class Share:
+class RoundedShare:
     """A share of 1 and to how many decimal places the file gives it."""
 
     value: Decimal
@@ -70,17 +72,17 @@ class Share:
         """
         return f"{float(self.value) * 100:.6g} %"
 
-    def fits(self, some: int, counted: int) -> bool:
+    def matches(self, numerator: int, counted: int) -> bool:
         """Whether it is the share of `some` in `counted`, rounded or cut off.
 
         >>> Share(Decimal("0.8848"), 4).fits(146, 165), Share(Decimal("0.009"), 4).fits(1078, 539_000)
         (True, False)
         """
-        return abs(Decimal(some) / counted - self.value) < Decimal(1).scaleb(-self.places)
+        return abs(Decimal(numerator) / counted - self.value) < Decimal(1).scaleb(-self.places)
 
 
 @dataclass(frozen=True)
-class Figure:
+class ReportedFigure:
     """One reported figure. `some` counts those at fault, or, where `well` holds, those that went well."""
 
     metric: str
@@ -88,23 +90,23 @@ class Figure:
     first_day: date
     last_day: date
     counted: int | None = None
-    some: int | None = None
+    numerator: int | None = None
     well: bool = False
     parts: Mapping[str, float] = field(default_factory=dict)
-    rate: Share | None = None
-    target: Share | None = None
+    rate: RoundedShare | None = None
+    target: RoundedShare | None = None
     side: str | None = None
     status: str | None = None
 
     @property
     def at_fault(self) -> int | None:
         """How many were at fault, or None where the file does not tell or cannot be right."""
-        some = self._some_by_rate() if self.some is None else self.some
+        some = self._infer_numerator() if self.numerator is None else self.numerator
         if not self.well or some is None:
             return some
         return None if self.counted is None or some > self.counted else self.counted - some
 
-    def _some_by_rate(self) -> int | None:
+    def _infer_numerator(self) -> int | None:
         """The whole number that the rate allows, where the file gives no number; None where several would fit."""
         if not self.counted or self.rate is None or self.rate.value > 1:
             return None
@@ -112,13 +114,15 @@ class Figure:
         fitting = [
             some
             for some in (near - 1, near, near + 1)
-            if 0 <= some <= self.counted and self.rate.fits(some, self.counted)
+            if 0 <= some <= self.counted and self.rate.matches(some, self.counted)
         ]
         return fitting[0] if len(fitting) == 1 else None
 
-    def says_something(self) -> bool:
+    def has_data(self) -> bool:
         """Whether any number or word of it is known."""
-        return any(known not in (None, {}) for known in (self.counted, self.some, self.rate, self.status, self.parts))
+        return any(
+            known not in (None, {}) for known in (self.counted, self.numerator, self.rate, self.status, self.parts)
+        )
 
     def row(self) -> dict[str, Any]:
         """Its columns of READINGS, its days in order."""
@@ -134,31 +138,31 @@ class Figure:
 
     def contradiction(self) -> str | None:
         """In words, where the figure does not agree with itself; None where it does."""
-        sentences = (self._of_days(), self._of_counts(), self._of_status())
+        sentences = (self._check_days(), self._check_counts(), self._check_status())
         return " ".join(sentence for sentence in sentences if sentence) or None
 
-    def _of_days(self) -> str | None:
+    def _check_days(self) -> str | None:
         if self.first_day <= self.last_day:
             return None
         return f"Its days ran backwards, from {self.first_day} to {self.last_day}; here they stand in order."
 
-    def _of_counts(self) -> str | None:
+    def _check_counts(self) -> str | None:
         if self.rate is not None and self.rate.value > 1:
             return f"The rate given, {self.rate}, is more than all."
-        if self.counted is None or self.some is None:
+        if self.counted is None or self.numerator is None:
             return None
-        if self.some > self.counted:
-            return f"{self.some:,} of {self.counted:,} is more than all."
-        if self.rate is None or not self.counted or self.rate.fits(self.some, self.counted):
+        if self.numerator > self.counted:
+            return f"{self.numerator:,} of {self.counted:,} is more than all."
+        if self.rate is None or not self.counted or self.rate.matches(self.numerator, self.counted):
             return None
-        share = Share(Decimal(self.some) / self.counted, 0)
-        return f"{self.some:,} of {self.counted:,} is {share}, but the rate given is {self.rate}."
+        share = RoundedShare(Decimal(self.numerator) / self.counted, 0)
+        return f"{self.numerator:,} of {self.counted:,} is {share}, but the rate given is {self.rate}."
 
-    def _of_status(self) -> str | None:
+    def _check_status(self) -> str | None:
         """A rate at its very target may be called either."""
         if self.rate is None or self.target is None or self.side is None or self.rate.value == self.target.value:
             return None
-        meets = (self.rate.value < self.target.value) == (self.side in _LOW)
+        meets = (self.rate.value < self.target.value) == (self.side in _UPPER_LIMIT_SIDES)
         if self.status in _GOOD and not meets:
             return f"It is called {self.status}, though {self.rate} is not {self.side} {self.target}."
         if self.status in _BAD and meets:
@@ -167,10 +171,10 @@ class Figure:
 
 
 @dataclass
-class Snapshot:
+class ReportedFigures:
     """All that one report says of an account, put together row by row."""
 
-    asked: Asked
+    asked: ReadContext
     kind: str
     readings: dict[tuple[Any, ...], dict[str, Any]] = field(default_factory=dict)
     violations: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -191,12 +195,12 @@ class Snapshot:
             if told is None:
                 raise ReaderError(f"{name}: does not say of which marketplace it is. Say which with --marketplace.")
             return told
-        code = _IDS.get(identifier)
+        code = _CODE_BY_MARKETPLACE_ID.get(identifier)
         if code is None:
-            written = f"is '{identifier}'," if _ID.fullmatch(identifier) else seen(identifier)
+            written = f"is '{identifier}'," if _ID.fullmatch(identifier) else redact_any_value(identifier)
             raise ReaderError(
                 f"{name}: marketplaceId {written} a marketplace that the kit does not know. It knows "
-                f"{', '.join(_IDS.values())}; another one is a row in marketplaces.py."
+                f"{', '.join(_CODE_BY_MARKETPLACE_ID.values())}; another one is a row in marketplaces.py."
             )
         if told not in (None, code):
             raise ReaderError(
@@ -205,30 +209,30 @@ class Snapshot:
             )
         return code
 
-    def figure(self, place: str, figure: Figure) -> None:
+    def figure(self, marketplace: str, figure: ReportedFigure) -> None:
         """Take one figure; of two on the same days the first stands, and says so where they differ."""
-        if not figure.says_something():
+        if not figure.has_data():
             self.skip("figures that the file leaves empty")
             return
         row = figure.row()
-        key = (place, row["channel"], row["metric"], row["first_day"], row["last_day"])
+        key = (marketplace, row["channel"], row["metric"], row["first_day"], row["last_day"])
         held = self.readings.setdefault(key, row)
         if any(known is not None and held[name] not in (None, known) for name, known in row.items()):
             twice = "The file gives it twice, and differently; the first stands."
             held["contradiction"] = " ".join(filter(None, (held["contradiction"], twice)))
 
-    def violation(self, place: str, category: str, count: int) -> None:
+    def add_violation(self, marketplace: str, category: str, count: int) -> None:
         """Take one count of open violations; of two the larger stands, so that none is hidden."""
-        held = self.violations.get((place, category))
+        held = self.violations.get((marketplace, category))
         if held not in (None, count):
-            self.notes.append(f"{place} {category}: given as {held:,} and as {count:,}; the larger stands.")
-        self.violations[place, category] = max(count, held or 0)
+            self.notes.append(f"{marketplace} {category}: given as {held:,} and as {count:,}; the larger stands.")
+        self.violations[marketplace, category] = max(count, held or 0)
 
-    def state(self, place: str, kind: str, name: str, state: str | None, count: int | None = None) -> None:
+    def state(self, marketplace: str, kind: str, name: str, state: str | None, count: int | None = None) -> None:
         """Take one word on the account as a whole; of two the last stands."""
-        self.states[place, kind, name] = {"state": state, "count": count}
+        self.states[marketplace, kind, name] = {"state": state, "count": count}
 
-    def taken(self, stated: date | None = None) -> Taken:
+    def taken(self, stated: date | None = None) -> ParsedFile:
         """The whole, as of the day stated, else the newest day that the file reports on."""
         if stated is None and not self.days:
             raise ReaderError(
@@ -243,13 +247,13 @@ class Snapshot:
         rows = sum(map(len, tables.values()))
         days = [row[end] for row in self.readings.values() for end in ("first_day", "last_day")] or [as_of]
         asked = self.asked
-        return Taken(
+        return ParsedFile(
             asked.report, asked.name, self.kind, asked.account, tables, rows, self.skipped, self.notes,
             min(days), max(days), stated_day=stated,
         )  # fmt: skip
 
     def _tables(self, as_of: date) -> dict[str, pa.Table]:
-        whose = {**self.asked.stamp(), "updated_at": datetime.combine(as_of, time(23, 59, 59), UTC)}
+        whose = {**self.asked.origin_columns(), "updated_at": datetime.combine(as_of, time(23, 59, 59), UTC)}
         readings = [{**whose, "marketplace": key[0], "as_of": as_of, **row} for key, row in self.readings.items()]
         violations = [
             {
@@ -267,12 +271,12 @@ class Snapshot:
             for (place, kind, name), said in self.states.items()
         ]
         held = ((READINGS, readings), (VIOLATIONS, violations), (ACCOUNT_STATES, states))
-        return {table.name: _table(table, rows) for table, rows in held}
+        return {table.name: _build_table(table, rows) for table, rows in held}
 
-    def unknown_word(self, what: str, status: str, number: str) -> None:
+    def note_unknown_word(self, subject: str, status: str, number: str) -> None:
         """Note a status word that the kit does not know, with the figure's own number ("" where there is none)."""
         judged = f"judged by its number, {number}" if number else "without a number, so it counts as no data"
-        self.unknown_words.append(f"{what}: unknown status word '{status}'; the figure is {judged}.")
+        self.unknown_words.append(f"{subject}: unknown status word '{status}'; the figure is {judged}.")
 
     def _note_contradictions(self) -> None:
         """Tell at import what the figures contradict themselves in."""
@@ -289,7 +293,9 @@ class Snapshot:
         for key, row in self.readings.items():
             if row["status"] is not None and row["status"] not in STATUS_WORDS:
                 days = f"{row['first_day']} to {row['last_day']}"
-                self.unknown_word(f"{key[0]} {row['metric']} ({row['channel']}, {days})", row["status"], _number(row))
+                self.note_unknown_word(
+                    f"{key[0]} {row['metric']} ({row['channel']}, {days})", row["status"], _describe_number(row)
+                )
         for (place, kind, name), row in self.states.items():
             known: Collection[str] = {ACCOUNT: ACCOUNT_STATUS_WORDS, CHECKLIST: STATUS_WORDS}.get(kind, ())
             if known and row["state"] not in known:
@@ -298,14 +304,14 @@ class Snapshot:
                 )
         self._note(self.unknown_words, "status words are unknown")
 
-    def _note(self, sentences: list[str], more: str) -> None:
+    def _note(self, sentences: list[str], overflow_label: str) -> None:
         """Add sentences of one kind to the notes: the first ones, and how many more there are."""
-        self.notes += sentences[:NOTES]
-        if len(sentences) > NOTES:
-            self.notes.append(f"{len(sentences) - NOTES:,} more {more}.")
+        self.notes += sentences[:MAX_NOTES_PER_KIND]
+        if len(sentences) > MAX_NOTES_PER_KIND:
+            self.notes.append(f"{len(sentences) - MAX_NOTES_PER_KIND:,} more {overflow_label}.")
 
 
-def _number(row: Mapping[str, Any]) -> str:
+def _describe_number(row: Mapping[str, Any]) -> str:
     """The number of a figure, in words; "" where it has none.
 
     >>> _number({"parts": '{"score": 96}', "counted": None, "at_fault": None, "rate": None})
@@ -322,36 +328,36 @@ def _number(row: Mapping[str, Any]) -> str:
     return ", ".join(filter(None, (some, rate)))
 
 
-def _table(table: Table, rows: list[dict[str, Any]]) -> pa.Table:
+def _build_table(table: Table, rows: list[dict[str, Any]]) -> pa.Table:
     schema = pa.schema([(name, _TYPES[column.kind]) for name, column in table.columns.items()])
-    return check(pa.Table.from_pylist(rows, schema=schema), table)
+    return check_table(pa.Table.from_pylist(rows, schema=schema), table)
 
 
-def refuse_large(content: bytes, name: str) -> None:
+def refuse_large_file(content: bytes, name: str) -> None:
     """Raise ReaderError for a file that is far too large for a performance report."""
-    if len(content) > MOST_BYTES:
+    if len(content) > MAX_REPORT_BYTES:
         raise ReaderError(
             f"{name}: holds {len(content):,} bytes; a performance report has some thousands, and the kit reads no more "
-            f"than {MOST_BYTES:,}. {AGAIN}"
+            f"than {MAX_REPORT_BYTES:,}. {HINT_DOWNLOAD_AGAIN}"
         )
 
 
-def refuse(where: str, value: Any, why: str) -> NoReturn:
+def refuse_value(where: str, value: Any, reason: str) -> NoReturn:
     """Raise ReaderError for one value of a report, in the words of all readers."""
-    raise ReaderError(f"{where} {seen(value)} {why}. {AGAIN}")
+    raise ReaderError(f"{where} {redact_any_value(value)} {reason}. {HINT_DOWNLOAD_AGAIN}")
 
 
-def seen(value: Any) -> str:
+def redact_any_value(value: Any) -> str:
     """A value as a message may show it, whatever it is.
 
     >>> seen([1]), seen(True), seen("many")
     ('is a list,', 'is true or false,', "is 'many',")
     """
     kinds = {dict: "is an object,", list: "is a list,", bool: "is true or false,"}
-    return kinds.get(type(value)) or shown(str(value).encode("utf-8", "backslashreplace").decode())
+    return kinds.get(type(value)) or redact_value(str(value).encode("utf-8", "backslashreplace").decode())
 
 
-def number(value: Any, where: str) -> Decimal | None:
+def parse_number(value: Any, where: str) -> Decimal | None:
     """A number that is not negative, written as one or as text; None where there is none.
 
     >>> number("1,078", "x"), number(" ", "x"), number(None, "x")
@@ -364,25 +370,25 @@ def number(value: Any, where: str) -> Decimal | None:
     if value is None:
         return None
     if not isinstance(value, Decimal) or not value.is_finite():
-        refuse(where, value, "no number")
-    if not 0 <= value <= LARGEST:
-        refuse(where, value, "no number that a report can hold")
+        refuse_value(where, value, "no number")
+    if not 0 <= value <= MAX_NUMBER:
+        refuse_value(where, value, "no number that a report can hold")
     return value
 
 
-def count(value: Any, where: str) -> int | None:
+def parse_count(value: Any, where: str) -> int | None:
     """A whole number, or None.
 
     >>> count("165.0", "x")
     165
     """
-    found = number(value, where)
+    found = parse_number(value, where)
     if found is not None and found != found.to_integral_value():
-        refuse(where, value, "no whole number")
+        refuse_value(where, value, "no whole number")
     return None if found is None else int(found)
 
 
-def share(value: Any, where: str) -> Share | None:
+def parse_share(value: Any, where: str) -> RoundedShare | None:
     """A share of 1, or the same in percent where a percent sign says so; None where there is none.
 
     A number drops the zeros at its end, so it is taken as good to four places at least.
@@ -392,19 +398,19 @@ def share(value: Any, where: str) -> Share | None:
     """
     text = value.strip() if isinstance(value, str) else ""
     if text.endswith("%"):
-        found = number(re.sub(r"^(\d+),(\d+)$", r"\1.\2", text[:-1].strip()), where)
-        return None if found is None else Share(found / 100, _places(found) + 2)
-    found = number(value, where)
-    return None if found is None else Share(found, max(4, _places(found)))
+        found = parse_number(re.sub(r"^(\d+),(\d+)$", r"\1.\2", text[:-1].strip()), where)
+        return None if found is None else RoundedShare(found / 100, _decimal_places(found) + 2)
+    found = parse_number(value, where)
+    return None if found is None else RoundedShare(found, max(4, _decimal_places(found)))
 
 
-def _places(value: Decimal) -> int:
+def _decimal_places(value: Decimal) -> int:
     """How many places behind the point a number has; a float has no more than 15 that mean anything."""
     exponent = value.as_tuple().exponent
     return min(15, max(0, -exponent)) if isinstance(exponent, int) else 0
 
 
-def day(value: Any, where: str) -> date | None:
+def parse_timestamp_day(value: Any, where: str) -> date | None:
     """The day of a time stamp as it is written, whatever its zone; None where there is none.
 
     >>> day("2020-11-18T23:59Z", "x"), day("2021-12-27T23:59:59Z", "x"), day(None, "x")
@@ -413,13 +419,13 @@ def day(value: Any, where: str) -> date | None:
     if value is None or (isinstance(value, str) and value.strip().lower() in _NOTHING):
         return None
     found = _STAMP.fullmatch(value.strip()) if isinstance(value, str) else None
-    read = day_of(*found.group(1, 2, 3)) if found else None
+    read = make_day(*found.group(1, 2, 3)) if found else None
     if read is None:
-        refuse(where, value, "no day written as yyyy-mm-dd")
+        refuse_value(where, value, "no day written as yyyy-mm-dd")
     return read
 
 
-def word(value: Any, where: str) -> str | None:
+def parse_status_word(value: Any, where: str) -> str | None:
     """A word of the marketplace in lower case, parted by blanks; None where there is none.
 
     >>> word("AT_RISK", "x"), word("At Risk", "x"), word("NONE", "x"), word("", "x")
@@ -428,11 +434,11 @@ def word(value: Any, where: str) -> str | None:
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
     if not isinstance(value, str) or not _WORD.fullmatch(value.strip()):
-        refuse(where, value, "no word of a status")
+        refuse_value(where, value, "no word of a status")
     return re.sub(r"[_\s-]+", " ", value.strip().lower())
 
 
-def name_of(key: str) -> str:
+def to_snake_case(key: str) -> str:
     """The name of a block in our spelling.
 
     >>> name_of("receivedIntellectualPropertyComplaints"), name_of("a_z_claims")

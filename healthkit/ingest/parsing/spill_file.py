@@ -14,26 +14,26 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.ipc as ipc
 
-from healthkit.ingest.parsing.future_days import DaysSeen
+from healthkit.ingest.parsing.future_days import DayStatistics
 from healthkit.ingest.parsing.raw_file import ReaderError
 
-BATCH = 1 << 16
+BATCH_ROWS = 1 << 16
 """So many rows are handed on at once."""
 
 
-class Spilled:
+class SpillFile:
     """Rows of orders that are added part by part and, once finished, read batch by batch, as often as one likes.
 
     `same` holds the columns whose value is the same in every row, which are not written; it may change until then.
     """
 
-    def __init__(self, name: str, schema: pa.Schema, same: dict[str, Any]) -> None:
-        self.name, self.schema, self.same = name, schema, same
-        self.num_rows, self.days = 0, DaysSeen()
-        self._kept = pa.schema([field for field in schema if field.name not in same])
+    def __init__(self, name: str, schema: pa.Schema, constant_columns: dict[str, Any]) -> None:
+        self.name, self.schema, self.same = name, schema, constant_columns
+        self.num_rows, self.days = 0, DayStatistics()
+        self._kept = pa.schema([field for field in schema if field.name not in constant_columns])
         self._file: IO[bytes] = tempfile.TemporaryFile(prefix="healthkit-")  # noqa: SIM115 - lives as long as this
         self._writer = ipc.new_stream(self._file, self._kept, options=ipc.IpcWriteOptions(compression="lz4"))
-        self._left_out, self._left_out_rows = np.array([], np.int64), 0
+        self._excluded_orders, self._excluded_before_row = np.array([], np.int64), 0
 
     def add(self, rows: pa.Table) -> None:
         """Append rows. Raises ReaderError where there is no room for them."""
@@ -47,21 +47,21 @@ class Spilled:
         self.num_rows += rows.num_rows
         self.days.add(rows)
 
-    def leave_out(self, orders: np.ndarray) -> None:
+    def exclude_orders(self, orders: np.ndarray) -> None:
         """Rows of these orders (see `numbers_of`, sorted), as far as they were added till now, are not handed on."""
-        self._left_out, self._left_out_rows = orders, self.num_rows
+        self._excluded_orders, self._excluded_before_row = orders, self.num_rows
 
     def finish(self) -> None:
         """All rows are there."""
         self._writer.close()
-        if len(self._left_out):
-            self.num_rows = sum(batch.num_rows for batch in self._standing())
+        if len(self._excluded_orders):
+            self.num_rows = sum(batch.num_rows for batch in self._remaining_batches())
 
     def to_batches(self) -> Iterator[pa.RecordBatch]:
         """The rows, batch by batch."""
-        for held in self._standing():
-            for begin in range(0, held.num_rows, BATCH):
-                rows = held.slice(begin, BATCH)
+        for held in self._remaining_batches():
+            for begin in range(0, held.num_rows, BATCH_ROWS):
+                rows = held.slice(begin, BATCH_ROWS)
                 columns = [
                     pa.repeat(pa.scalar(self.same[field.name], field.type), rows.num_rows)
                     if field.name in self.same else rows.column(field.name)
@@ -69,22 +69,22 @@ class Spilled:
                 ]  # fmt: skip
                 yield pa.RecordBatch.from_arrays(columns, schema=self.schema)
 
-    def _standing(self) -> Iterator[pa.RecordBatch]:
+    def _remaining_batches(self) -> Iterator[pa.RecordBatch]:
         """The batches as they were written, without the rows that were left out."""
         self._file.seek(0)
         place = 0
         for batch in ipc.open_stream(self._file):
-            until = min(batch.num_rows, max(0, self._left_out_rows - place))
+            until = min(batch.num_rows, max(0, self._excluded_before_row - place))
             place += batch.num_rows
-            if until and len(self._left_out):
-                gone = among(numbers_of(batch.column("order_id")), self._left_out)
+            if until and len(self._excluded_orders):
+                gone = is_in_sorted(order_numbers(batch.column("order_id")), self._excluded_orders)
                 gone[until:] = False
                 yield batch.filter(pa.array(~gone))
             else:
                 yield batch
 
 
-def numbers_of(order_ids: pa.Array | pa.ChunkedArray) -> np.ndarray:
+def order_numbers(order_ids: pa.Array | pa.ChunkedArray) -> np.ndarray:
     """Amazon's order ids as whole numbers: seventeen digits, so no two are alike.
 
     >>> numbers_of(pa.array(["111-0000002-0000003"])).tolist()
@@ -93,7 +93,7 @@ def numbers_of(order_ids: pa.Array | pa.ChunkedArray) -> np.ndarray:
     return np.asarray(pc.replace_substring(order_ids, "-", "").cast(pa.int64()).to_numpy(zero_copy_only=False))
 
 
-def among(numbers: np.ndarray, known: np.ndarray) -> np.ndarray:
+def is_in_sorted(numbers: np.ndarray, known: np.ndarray) -> np.ndarray:
     """Which of some numbers stand among others, which are sorted.
 
     >>> among(np.array([3, 4]), np.array([1, 3, 5])).tolist()

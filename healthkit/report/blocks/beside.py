@@ -9,89 +9,97 @@ import pandas as pd
 
 from healthkit.report import charts, wording
 from healthkit.report.blocks import findings
-from healthkit.report.blocks.block import Block, rendered
+from healthkit.report.blocks.block import HtmlBlock, render_template
 from healthkit.report.blocks.findings import JUDGED
 
 if TYPE_CHECKING:
-    from healthkit.report.model import Monthly
+    from healthkit.report.model import MonthlyReport
 
 
-def reconciled(monthly: Monthly) -> Block:
+def reconciliation(report: MonthlyReport) -> HtmlBlock:
     """Both counts, rates and statuses of each measure, and why they differ; empty where nothing was reported."""
-    rows = sorted(monthly.reconciled, key=_rank)
+    rows = sorted(report.reconciled, key=_reconciliation_sort_key)
     if not rows:
-        return Block("")
-    other_status = [_label(one) for one in rows if _judged_otherwise(one)]
-    chart = _figure(rows)
-    html = rendered(
+        return HtmlBlock("")
+    other_status = [_measure_label(one) for one in rows if _is_judged_otherwise(one)]
+    chart = _comparison_figure(rows)
+    html = render_template(
         "beside.html.j2",
-        title=wording.beside.beside_title(len(rows), other_status, sum(not one.agrees for one in rows)),
-        rows=[_row(one, monthly.as_of.year) for one in rows],
+        title=wording.beside.reconciliation_title(len(rows), other_status, sum(not one.agrees for one in rows)),
+        rows=[_reconciliation_row(one, report.as_of.year) for one in rows],
         figure=chart[0] if chart else None,
-        lacking=wording.beside.no_figure(_lacking(monthly), max(one.as_of for one in rows), monthly.as_of.year),
+        lacking=wording.beside.missing_figures_sentence(
+            _measures_without_figure(report), max(one.as_of for one in rows), report.as_of.year
+        ),
     )
-    return Block(html, {chart[0]["id"]: chart[1]} if chart else {})
+    return HtmlBlock(html, {chart[0]["id"]: chart[1]} if chart else {})
 
 
-def _rank(one: Any) -> tuple[bool, bool, int, str]:
+def _reconciliation_sort_key(pair: Any) -> tuple[bool, bool, int, str]:
     """Another status first, then other counts, then in the order of the words."""
-    return not _judged_otherwise(one), one.agrees, list(wording.METRICS).index(one.metric), one.channel
+    return (
+        not _is_judged_otherwise(pair),
+        pair.agrees,
+        list(wording.METRIC_WORDS).index(pair.metric),
+        pair.channel,
+    )
 
 
-def _judged_otherwise(one: Any) -> bool:
-    return one.status != one.their_status and {one.status, one.their_status} <= set(JUDGED)
+def _is_judged_otherwise(pair: Any) -> bool:
+    return pair.status != pair.their_status and {pair.status, pair.their_status} <= set(JUDGED)
 
 
-def _label(one: Any) -> str:
+def _measure_label(pair: Any) -> str:
     """A measure as a label, with its window where the rule judges several, and its channel where it must be said."""
-    label = wording.heading(one.metric, one.window if len(one.rule.windows) > 1 else 0)
-    return label if one.channel in ("seller", "all") else f"{label}, {wording.CHANNELS[one.channel]}"
+    label = wording.measure_heading(pair.metric, pair.window if len(pair.rule.windows) > 1 else 0)
+    return label if pair.channel in ("seller", "all") else f"{label}, {wording.CHANNEL_LABELS[pair.channel]}"
 
 
-def _row(one: Any, year: int) -> dict[str, Any]:
+def _reconciliation_row(pair: Any, year: int) -> dict[str, Any]:
     """One measure: both sides in figures, and why they differ."""
-    side, share = findings.asked(one.rule)
+    side, share = findings.target_side_and_share(pair.rule)
     return {
-        "label": _label(one),
-        "days": wording.days(one.first_day, one.last_day, year),
+        "label": _measure_label(pair),
+        "days": wording.format_day_range(pair.first_day, pair.last_day, year),
         "sides": [
-            {"rate": wording.rate(n, k, side, share), "count": wording.count(n, k, side) if n else "",
-             "status": wording.STATUSES[status] if _judged_otherwise(one) else None}
-            for (n, k), status in ((one.ours, one.status), (one.theirs, one.their_status))
+            {"rate": wording.format_rate(n, k, side, share), "count": wording.format_count(n, k, side) if n else "",
+             "status": wording.STATUS_STYLES[status] if _is_judged_otherwise(pair) else None}
+            for (n, k), status in ((pair.ours, pair.status), (pair.theirs, pair.their_status))
         ],
-        "proxy": one.proxy,
-        "why": _why(one, year),
-        "contradiction": wording.beside.contradicts(one.contradiction) if one.contradiction else "",
+        "proxy": pair.proxy,
+        "why": _difference_lines(pair, year),
+        "contradiction": wording.beside.contradiction_sentence(pair.contradiction) if pair.contradiction else "",
     }  # fmt: skip
 
 
-def _why(one: Any, year: int) -> list[tuple[str, tuple[str, ...], str]]:
+def _difference_lines(pair: Any, year: int) -> list[tuple[str, tuple[str, ...], str]]:
     """The reasons, each with the first orders that it names, and how many more there are."""
-    noun = wording.metric(one.metric).noun
-    last = one.as_of - timedelta(days=one.rule.lag)
-    first = last - timedelta(days=one.window - 1)
+    noun = wording.metric_words(pair.metric).noun
+    last = pair.as_of - timedelta(days=pair.rule.lag)
+    first = last - timedelta(days=pair.window - 1)
     lines = []
-    for cause, counted, at_fault, ids in one.differences:
-        cause_text = wording.beside.reason(
-            cause, counted, at_fault, noun, perhaps=cause in one.perhaps, missing=one.missing
+    for cause, counted, at_fault, ids in pair.differences:
+        cause_text = wording.beside.difference_sentence(
+            cause, counted, at_fault, noun, uncertain=cause in pair.perhaps, missing=pair.missing
         )
         if cause == "window":
             # Its orders are those of whole days, which the days name better.
             cause_text, ids = (
-                f"{cause_text} {wording.beside.other_days(one.first_day, one.last_day, first, last, year)}",
+                f"{cause_text} "
+                f"{wording.beside.counted_days_sentence(pair.first_day, pair.last_day, first, last, year)}",
                 (),
             )
-        lines.append((cause_text, ids[: wording.beside.NAMED], wording.beside.more_orders(len(ids))))
-    lines += [(wording.beside.part(*part), (), "") for part in one.parts]
+        lines.append((cause_text, ids[: wording.beside.MAX_NAMED_ORDERS], wording.beside.more_orders_note(len(ids))))
+    lines += [(wording.beside.cause_counts_sentence(*part), (), "") for part in pair.parts]
     return lines or [(wording.beside.NO_DIFFERENCE, (), "")]
 
 
-def _lacking(monthly: Monthly) -> list[str]:
+def _measures_without_figure(report: MonthlyReport) -> list[str]:
     """The judged measures of which the marketplace's report holds no figure, in words."""
-    given = {(one.metric, one.channel, one.window) for one in monthly.reconciled}
-    named = set(monthly.reported["metric"]) if "metric" in monthly.reported else set()
+    given = {(one.metric, one.channel, one.window) for one in report.reconciled}
+    named = set(report.reported["metric"]) if "metric" in report.reported else set()
     rows = [
-        row for row in findings.measures(monthly)
+        row for row in findings.measures(report)
         if row.status in JUDGED and (row.metric, row.channel, row.window) not in given
         and (row.is_rate or row.metric not in named) and row.theirs is None
     ]  # fmt: skip
@@ -99,30 +107,34 @@ def _lacking(monthly: Monthly) -> list[str]:
     for row in rows:
         spoken = row.standing
         windows.setdefault((row.metric, spoken.channel), []).extend([spoken.window] if spoken.window else [])
-    return [wording.over_windows(*key, held) for key, held in windows.items()]
+    return [wording.measure_over_windows(*key, held) for key, held in windows.items()]
 
 
-def _figure(rows: list[Any]) -> tuple[dict[str, Any], dict[str, Any]] | None:
+def _comparison_figure(rows: list[Any]) -> tuple[dict[str, Any], dict[str, Any]] | None:
     """Both rates of each measure that has a target, on one scale: the share of what is allowed that is used up."""
     held = [one for one in rows if one.rule.target is not None and one.ours[0] and one.theirs[0]]
     if not held:
         return None
-    sides = pd.DataFrame([_sides(one) for one in held])
+    sides = pd.DataFrame([_comparison_row(one) for one in held])
     far = sides.loc[(sides["ours"] - sides["theirs"]).abs().idxmax()]
-    title = wording.beside.sides_title(
+    title = wording.beside.furthest_apart_title(
         far["label"], far["ours_rate"], far["theirs_rate"], far["limit"], far["ours"] == far["theirs"]
     )
-    chart = charts.ours_beside_theirs(sides, finding=title)
-    return {"id": "beside-chart", "title": title, "caption": [wording.beside.SIDES_CAPTION]}, charts.spec(chart)
-
-
-def _sides(one: Any) -> dict[str, Any]:
-    """One measure's two rates, as shares of what is allowed and in words."""
-    side, share = findings.asked(one.rule)
-    (n, k), (their_n, their_k) = one.ours, one.theirs
+    chart = charts.our_and_marketplace_rates(sides, description=title)
     return {
-        "label": _label(one), "limit": wording.limit(side, share),
-        "ours": one.rule.target.share_used(n, k) or 0.0, "ours_rate": wording.rate(n, k, side, share),
-        "theirs": one.rule.target.share_used(their_n, their_k) or 0.0,
-        "theirs_rate": wording.rate(their_n, their_k, side, share),
+        "id": "beside-chart",
+        "title": title,
+        "caption": [wording.beside.BOTH_RATES_CAPTION],
+    }, charts.vega_lite_spec(chart)
+
+
+def _comparison_row(pair: Any) -> dict[str, Any]:
+    """One measure's two rates, as shares of what is allowed and in words."""
+    side, share = findings.target_side_and_share(pair.rule)
+    (n, k), (their_n, their_k) = pair.ours, pair.theirs
+    return {
+        "label": _measure_label(pair), "limit": wording.format_limit(side, share),
+        "ours": pair.rule.target.share_used(n, k) or 0.0, "ours_rate": wording.format_rate(n, k, side, share),
+        "theirs": pair.rule.target.share_used(their_n, their_k) or 0.0,
+        "theirs_rate": wording.format_rate(their_n, their_k, side, share),
     }  # fmt: skip

@@ -14,11 +14,11 @@ from markupsafe import escape
 
 from healthkit.report import wording
 
-FOLDER = Path(__file__).parent
+TEMPLATE_FOLDER = Path(__file__).parent
 
 
 @dataclass(frozen=True)
-class Block:
+class HtmlBlock:
     """HTML that names its charts, and their Vega-Lite by name; `page.js` draws them where they are named."""
 
     html: str
@@ -30,26 +30,26 @@ class Block:
         >>> Block("<p>x</p>", {"a": {"title": "</script>"}})._repr_html_()
         '<p>x</p><script type="application/json" data-chart="a">{"title":"<\\\\/script>"}</script>'
         """
-        return self.html + "".join(_data(name, held) for name, held in self.charts.items())
+        return self.html + "".join(_chart_script(name, held) for name, held in self.charts.items())
 
 
-def _data(name: str, held: dict[str, Any]) -> str:
+def _chart_script(name: str, vega_lite: dict[str, Any]) -> str:
     """One chart as a data block."""
-    return f'<script type="application/json" data-chart="{escape(name)}">{escaped(held)}</script>'
+    return f'<script type="application/json" data-chart="{escape(name)}">{json_for_script(vega_lite)}</script>'
 
 
-def escaped(held: Any) -> str:
+def json_for_script(value: Any) -> str:
     """Plain data as JSON inside of a script; "</" and "<!" are broken up, for they could end it early."""
-    text = json.dumps(held, ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return text.replace("</", "<\\/").replace("<!", "<\\u0021")
 
 
-def rendered(template: str, **given: Any) -> str:
+def render_template(template: str, **context: Any) -> str:
     """A template filled in; everything given is escaped, and a name that is not given is an error."""
-    return _templates().get_template(template).render(**given)
+    return _jinja_environment().get_template(template).render(**context)
 
 
-def _unbroken(value: Any) -> Any:
+def _prevent_a_to_z_breaks(value: Any) -> Any:
     """A text in which no line ends inside of "A-to-z"."""
     if not isinstance(value, str) or "A-to-z" not in value:
         return value
@@ -57,16 +57,16 @@ def _unbroken(value: Any) -> Any:
 
 
 @cache
-def _templates() -> jinja2.Environment:
+def _jinja_environment() -> jinja2.Environment:
     """The templates of this folder, with the words that they use."""
     made = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(FOLDER),
+        loader=jinja2.FileSystemLoader(TEMPLATE_FOLDER),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
-        finalize=_unbroken,
+        finalize=_prevent_a_to_z_breaks,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals["statuses"] = wording.STATUSES
+    made.globals["statuses"] = wording.STATUS_STYLES
     made.tests["strong"] = lambda part: isinstance(part, wording.Strong)
     return made

@@ -8,46 +8,50 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from healthkit.report.blocks.block import escaped
+from healthkit.report.blocks.block import json_for_script
 
-CHART = re.compile(r'(<script type="application/json" data-chart="[^"]*">)(.*?)(</script>)', re.S)
-FEW = 8
+CHART_SCRIPT = re.compile(r'(<script type="application/json" data-chart="[^"]*">)(.*?)(</script>)', re.S)
+MIN_ROWS_TO_PACK = 8
 """Fewer rows stay as they are."""
 
 
-def packed(html: Iterable[str]) -> tuple[list[str], str]:
+def pack_charts(html: Iterable[str]) -> tuple[list[str], str]:
     """Blocks with their charts packed, and the looks that all these share, as JSON (empty where they share none)."""
     parts = list(html)
-    specs = [json.loads(text) for part in parts for _, text, _ in CHART.findall(part)]
+    specs = [json.loads(text) for part in parts for _, text, _ in CHART_SCRIPT.findall(part)]
     looks = {
-        name: specs[0][name] for name in SHARED if specs and all(one.get(name) == specs[0].get(name) for one in specs)
+        name: specs[0][name]
+        for name in SHARED_SPEC_KEYS
+        if specs and all(one.get(name) == specs[0].get(name) for one in specs)
     }
 
     def smaller(found: re.Match[str]) -> str:
         spec = {name: value for name, value in json.loads(found.group(2)).items() if name not in looks}
         spec["usermeta"] = {name: value for name, value in spec.get("usermeta", {}).items() if name != "embedOptions"}
-        return found.group(1) + escaped(_said_once(_smaller(spec))) + found.group(3)
+        return found.group(1) + json_for_script(_share_encodings(_pack_rows(spec))) + found.group(3)
 
-    return [CHART.sub(smaller, part) for part in parts], escaped(looks) if looks else ""
+    return [CHART_SCRIPT.sub(smaller, part) for part in parts], json_for_script(looks) if looks else ""
 
 
-SHARED = ("$schema", "autosize", "background", "config")
+SHARED_SPEC_KEYS = ("$schema", "autosize", "background", "config")
 """What is the same in all charts of the kit."""
 
 
-def _smaller(node: Any, name: str = "") -> Any:
+def _pack_rows(node: Any, name: str = "") -> Any:
     """A chart's Vega-Lite with long rows by column."""
     if isinstance(node, dict):
-        return {key: _smaller(value, key) for key, value in node.items()}
+        return {key: _pack_rows(value, key) for key, value in node.items()}
     if not isinstance(node, list):
         return node
-    alike = len(node) >= FEW and all(isinstance(row, dict) and row.keys() == node[0].keys() for row in node)
+    alike = len(node) >= MIN_ROWS_TO_PACK and all(
+        isinstance(row, dict) and row.keys() == node[0].keys() for row in node
+    )
     if name == "values" and alike:
-        return {"rows": len(node), "by": {key: _column([row[key] for row in node]) for key in node[0]}}
-    return [_smaller(value) for value in node]
+        return {"rows": len(node), "by": {key: _pack_column([row[key] for row in node]) for key in node[0]}}
+    return [_pack_rows(value) for value in node]
 
 
-def _said_once(spec: dict[str, Any]) -> dict[str, Any]:
+def _share_encodings(spec: dict[str, Any]) -> dict[str, Any]:
     """A layered chart in which a channel that several layers share stands once, under its number."""
     channels = [held for layer in spec.get("layer", []) for held in layer.get("encoding", {}).values()]
     texts = Counter(json.dumps(held) for held in channels)
@@ -62,7 +66,7 @@ def _said_once(spec: dict[str, Any]) -> dict[str, Any]:
     return spec | {"shared": [json.loads(text) for text in often]}
 
 
-def _column(values: list[Any]) -> Any:
+def _pack_column(values: list[Any]) -> Any:
     """A column: what is the same in every row once, whole numbers in even steps by their first and their step.
 
     >>> _column([5, 7, 9]), _column(["x", "x"]), _column([1, 5, 2])

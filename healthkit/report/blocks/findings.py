@@ -12,24 +12,31 @@ from weakref import WeakKeyDictionary
 
 import pandas as pd
 
-from healthkit.analysis.verdicts import AMAZON, AccountVerdict, Reason, Verdict, account_verdict, reported_rows
-from healthkit.metrics.policy import ON_SCALE, UNJUDGED
+from healthkit.analysis.verdicts import (
+    AMAZON,
+    AccountVerdict,
+    UnjudgedReason,
+    Verdict,
+    add_report_days,
+    judge_account,
+)
+from healthkit.metrics.policy import JUDGED_STATUSES, UNJUDGED_STATUSES
 from healthkit.report import wording
-from healthkit.report.wording import Group, Leaving, Standing
+from healthkit.report.wording import LeavingOrders, MeasureStanding, SharedGroup
 
 if TYPE_CHECKING:
-    from healthkit.report.model import Monthly
+    from healthkit.report.model import MonthlyReport
 
-JUDGED = ON_SCALE
+JUDGED = JUDGED_STATUSES
 
 Row = dict[str, Any]
 
-Key = tuple[str, str, int]
+MeasureKey = tuple[str, str, int]
 """Metric, channel and window: what names a row of a day's SCORES."""
 
 
 @dataclass(frozen=True)
-class Week:
+class MeasureWeek:
     """One of the 26 weeks of a measure: its counts, or that it says nothing."""
 
     counted: int
@@ -62,25 +69,25 @@ class Measure:
     last_day: date
     rule: Any
     before: tuple[int, int] | None
-    weeks: tuple[Week, ...]
+    weeks: tuple[MeasureWeek, ...]
     several_windows: bool
     value: float | None = None
-    value_before: float | None = None
+    previous_value: float | None = None
     reported_on: date | None = None
     age: int = 0
     year: int = 0
     used: float | None = None
-    reason: Reason | None = None
+    reason: UnjudgedReason | None = None
     ours: Mapping[str, Any] | None = None
     theirs: Mapping[str, Any] | None = None
 
     @property
-    def standing(self) -> Standing:
+    def standing(self) -> MeasureStanding:
         """The measure as sentences speak of it: its window where there are others, its channel if not the seller's."""
         channel = "" if self.channel in ("seller", "all") else self.channel
         window = self.window if self.several_windows else 0
         counts = self.counted, self.at_fault
-        return Standing(
+        return MeasureStanding(
             self.metric, *counts, self.side, self.level, self.headroom, channel, window, self.value, self.used,
             self.whose,
         )  # fmt: skip
@@ -88,25 +95,29 @@ class Measure:
     @property
     def whose(self) -> str:
         """Whose figure is shown, in words, where it is not ours."""
-        return "" if self.reported_on is None else wording.reasons.by_amazon(self.reported_on, self.age, self.year)
+        return (
+            ""
+            if self.reported_on is None
+            else wording.reasons.amazons_figure_phrase(self.reported_on, self.age, self.year)
+        )
 
     def why(self, begins_on: date, ends_on: date) -> str:
         """Why our count gives no verdict, in words; the orders reach from and to the days given."""
         if self.reason is None:
-            return wording.unjudged(
+            return wording.no_verdict_note(
                 self.status, self.first_day, self.last_day, begins_on, self.minimum, self.noun, self.year, ends_on
             )
         row = self.ours or {"first_day": self.first_day, "last_day": self.last_day}
         first, last = row["first_day"], row["last_day"]
-        return wording.reasons.why(self.reason, self.noun, first, last, self.year, self.minimum)
+        return wording.reasons.unjudged_reason(self.reason, self.noun, first, last, self.year, self.minimum)
 
     @property
-    def enforced(self) -> bool:
+    def is_enforced(self) -> bool:
         """Whether its rule names a consequence."""
         return bool(getattr(self.rule, "enforced", False))
 
     @property
-    def is_theirs(self) -> bool:
+    def shows_marketplace_figure(self) -> bool:
         """Whether the marketplace's own figure is shown."""
         return self.reported_on is not None
 
@@ -118,7 +129,7 @@ class Measure:
     @property
     def is_rate(self) -> bool:
         """Whether it is a rate, of which a share of what is allowed is used up."""
-        return wording.account.shows(self.metric) == "rate"
+        return wording.account.figure_kind(self.metric) == "rate"
 
     @property
     def level(self) -> float | None:
@@ -132,7 +143,7 @@ class Measure:
         return f"{self.metric}-{self.channel}".replace("_", "-")
 
     @property
-    def channel_said(self) -> bool:
+    def names_channel(self) -> bool:
         """Whether its channel must be said: its rule judges several, or it is not the seller's."""
         return self.channel != "all" and (self.channel != "seller" or len(getattr(self.rule, "channels", ())) > 1)
 
@@ -144,185 +155,201 @@ class Measure:
     @property
     def noun(self) -> str:
         """What it counts."""
-        return wording.metric(self.metric).noun
+        return wording.metric_words(self.metric).noun
 
     @property
-    def row_noun(self) -> str:
+    def fault_noun(self) -> str:
         """What each row at fault is: an order, though parcels or units are counted, or what counts by itself."""
         return self.noun if self.channel == "all" or self.noun == "return" else "order"
 
 
-Found = TypeVar("Found")
+CachedResult = TypeVar("CachedResult")
 
 
-def once(finding: Callable[..., Found]) -> Callable[..., Found]:
+def cached_per_report(compute: Callable[..., CachedResult]) -> Callable[..., CachedResult]:
     """What is found of one report, found once: every block asks for it, and a report does not change."""
-    kept: WeakKeyDictionary[Monthly, dict[tuple[Any, ...], Found]] = WeakKeyDictionary()
+    kept: WeakKeyDictionary[MonthlyReport, dict[tuple[Any, ...], CachedResult]] = WeakKeyDictionary()
 
-    @wraps(finding)
-    def found(monthly: Monthly, *asked: Any) -> Found:
+    @wraps(compute)
+    def found(monthly: MonthlyReport, *asked: Any) -> CachedResult:
         held = kept.setdefault(monthly, {})
         if asked not in held:
-            held[asked] = finding(monthly, *asked)
+            held[asked] = compute(monthly, *asked)
         return held[asked]
 
     return found
 
 
-@once
-def verdict(monthly: Monthly) -> AccountVerdict:
+@cached_per_report
+def report_verdict(report: MonthlyReport) -> AccountVerdict:
     """The verdict on the account: the one that the report was opened with, else by its own figures alone."""
-    if monthly.verdict is not None:
-        return monthly.verdict
-    theirs = [row for row in _reported(monthly) if day(row["as_of"]) == monthly.as_of]
-    ours = [_dated(row) for row in records(monthly.scores)]
-    return account_verdict(monthly.rules, ours, theirs, monthly.as_of, (monthly.account, monthly.marketplace))
+    if report.verdict is not None:
+        return report.verdict
+    theirs = [row for row in _reported_rows(report) if as_date(row["as_of"]) == report.as_of]
+    ours = [_row_with_dates(row) for row in records(report.scores)]
+    return judge_account(report.rules, ours, theirs, report.as_of, (report.account, report.marketplace))
 
 
-def _dated(row: Row) -> Row:
+def _row_with_dates(row: Row) -> Row:
     """A row of SCORES with its days as dates."""
-    return {**row, **{name: day(row[name]) for name in ("as_of", "first_day", "last_day")}}
+    return {**row, **{name: as_date(row[name]) for name in ("as_of", "first_day", "last_day")}}
 
 
-@once
-def _reported(monthly: Monthly) -> list[Row]:
+@cached_per_report
+def _reported_rows(report: MonthlyReport) -> list[Row]:
     """The marketplace's own figures of the report, with the day of their own report."""
-    if "metric" not in monthly.reported:
+    if "metric" not in report.reported:
         return []
-    return [dict(row) for row in reported_rows(_dated(row) for row in records(monthly.reported))]
+    return [dict(row) for row in add_report_days(_row_with_dates(row) for row in records(report.reported))]
 
 
-@once
-def measures(monthly: Monthly) -> list[Measure]:
+@cached_per_report
+def measures(report: MonthlyReport) -> list[Measure]:
     """The rows of the scorecard, worst first: no parts of a measure, no channel that never had an order.
 
     Nor measures that no rule enforces and no file tells of, nor more than the longest window of an average.
     """
-    silent, not_covered = silent_channels(monthly), set(verdict(monthly).not_covered)
+    silent, not_covered = channels_without_orders(report), set(report_verdict(report).not_covered)
     listed = [
-        one for one in verdict(monthly).measures
+        one for one in report_verdict(report).measures
         if (one.channel not in silent or one.theirs is not None) and one.metric not in not_covered
     ]  # fmt: skip
     longest: dict[str, int] = {}
     for one in listed:
         longest[one.metric] = max(one.window, longest.get(one.metric, 0))
     listed = [one for one in listed if not _is_average(one) or one.window == longest[one.metric]]
-    before = {key: week for key, week in _counts(monthly.earlier) if not week.silent}
-    weeks: dict[Key, list[Week]] = {}
-    for key, week in _counts(monthly.weekly.sort_values("as_of")):
+    before = {key: week for key, week in _iter_week_counts(report.earlier) if not week.silent}
+    weeks: dict[MeasureKey, list[MeasureWeek]] = {}
+    for key, week in _iter_week_counts(report.weekly_scores.sort_values("as_of")):
         weeks.setdefault(key, []).append(week)
     windows = Counter((one.metric, one.channel) for one in listed)
     return [
-        _measure(monthly, one, before.get(key), tuple(weeks.get(key, ())), windows[one.metric, one.channel] > 1)
+        _measure_from_verdict(
+            report, one, before.get(key), tuple(weeks.get(key, ())), windows[one.metric, one.channel] > 1
+        )
         for one in listed
         for key in [(one.metric, one.channel, one.window)]
     ]
 
 
-def _is_average(one: Verdict) -> bool:
-    return wording.account.shows(one.metric) == "average"
+def _is_average(measure_verdict: Verdict) -> bool:
+    return wording.account.figure_kind(measure_verdict.metric) == "average"
 
 
-@once
-def untold(monthly: Monthly) -> list[tuple[str, str]]:
+@cached_per_report
+def uncovered_measures(report: MonthlyReport) -> list[tuple[str, str]]:
     """The measures that no rule enforces and no file tells of, each with the evidence that is missing."""
     reasons: dict[str, str] = {}
-    for row in records(monthly.scores):
-        if row["metric"] in verdict(monthly).not_covered:
-            reasons.setdefault(row["metric"], text(row["proxy"]))
+    for row in records(report.scores):
+        if row["metric"] in report_verdict(report).not_covered:
+            reasons.setdefault(row["metric"], text_or_empty(row["proxy"]))
     return list(reasons.items())
 
 
-def _value_before(monthly: Monthly, one: Verdict) -> float | None:
+def _value_before(report: MonthlyReport, measure_verdict: Verdict) -> float | None:
     """The marketplace's own figure of a measure that is no rate, as of the month before."""
     earlier = [
-        row for row in _reported(monthly)
-        if day(row["as_of"]) == monthly.before and row["metric"] == one.metric and row["status"] != "no data"
+        row for row in _reported_rows(report)
+        if as_date(row["as_of"]) == report.before
+        and row["metric"] == measure_verdict.metric
+        and row["status"] != "no data"
     ]  # fmt: skip
-    return number(earlier[0]["value"]) if earlier else None
+    return float_or_none(earlier[0]["value"]) if earlier else None
 
 
-def _counts(scores: pd.DataFrame) -> Iterator[tuple[Key, Week]]:
+def _iter_week_counts(scores: pd.DataFrame) -> Iterator[tuple[MeasureKey, MeasureWeek]]:
     """The counts of SCORES rows, each under its metric, channel and window."""
     names = ["metric", "channel", "window", "counted", "at_fault", "status"]
     values = scores["value"].tolist() if "value" in scores else [None] * len(scores)
     for metric, channel, window, counted, at_fault, status, value in zip(
         *(scores[name].tolist() for name in names), values, strict=True
     ):
-        quiet = status in (*UNJUDGED, "too few")
-        yield (metric, channel, int(window)), Week(int(counted), int(at_fault), quiet, number(value), status)
+        quiet = status in (*UNJUDGED_STATUSES, "too few")
+        yield (
+            (metric, channel, int(window)),
+            MeasureWeek(int(counted), int(at_fault), quiet, float_or_none(value), status),
+        )
 
 
-def _measure(monthly: Monthly, one: Verdict, before: Week | None, weeks: tuple[Week, ...], windows: bool) -> Measure:
+def _measure_from_verdict(
+    report: MonthlyReport,
+    measure_verdict: Verdict,
+    before: MeasureWeek | None,
+    weeks: tuple[MeasureWeek, ...],
+    windows: bool,
+) -> Measure:
     """One verdict as a row of the scorecard: with the figures of ours, or of the marketplace where those decide."""
-    row, theirs = one.shown, one.whose == AMAZON or one.ours is None
-    proxy = "" if theirs else text(row["proxy"])
-    side, target, headroom = text(row["side"]), number(row["target"]), whole(row["headroom"])
+    row, theirs = measure_verdict.shown, measure_verdict.whose == AMAZON or measure_verdict.ours is None
+    proxy = "" if theirs else text_or_empty(row["proxy"])
+    side, target, headroom = text_or_empty(row["side"]), float_or_none(row["target"]), int_or_none(row["headroom"])
     counted, at_fault = int(row["counted"]), int(row["at_fault"])
-    if theirs and counted and getattr(one.rule, "target", None) is not None:
-        headroom = int(one.rule.target.headroom(counted, at_fault))  # type: ignore[union-attr]
+    if theirs and counted and getattr(measure_verdict.rule, "target", None) is not None:
+        headroom = int(measure_verdict.rule.target.headroom(counted, at_fault))  # type: ignore[union-attr]
     # A value of theirs is compared with theirs of the month before, and drawn with no weeks of ours.
-    shows_value = theirs and number(row["value"]) is not None
+    shows_value = theirs and float_or_none(row["value"]) is not None
     counts = None if before is None or theirs else (before.counted, before.at_fault)
-    value_before = _value_before(monthly, one) if shows_value else None if before is None else before.value
+    value_before = _value_before(report, measure_verdict) if shows_value else None if before is None else before.value
     return Measure(
-        one.metric, one.channel, one.window, one.status, counted, at_fault, side, target, headroom, proxy,
-        row["first_day"], row["last_day"], one.rule, counts, () if shows_value else weeks, windows,
-        number(row.get("value")), value_before, row["reported_on"] if theirs else None,
-        one.age or 0 if theirs else 0, monthly.as_of.year,
-        one.used, one.reason, one.ours, one.theirs,
+        measure_verdict.metric, measure_verdict.channel, measure_verdict.window, measure_verdict.status, counted,
+        at_fault, side, target, headroom, proxy,
+        row["first_day"], row["last_day"], measure_verdict.rule, counts, () if shows_value else weeks, windows,
+        float_or_none(row.get("value")), value_before, row["reported_on"] if theirs else None,
+        measure_verdict.age or 0 if theirs else 0, report.as_of.year,
+        measure_verdict.used, measure_verdict.reason, measure_verdict.ours, measure_verdict.theirs,
     )  # fmt: skip
 
 
-def parts(monthly: Monthly) -> set[str]:
+def part_metrics(report: MonthlyReport) -> set[str]:
     """The metrics that are only a part of another one."""
-    return {rule.metric for rule in monthly.rules if rule.part_of}
+    return {rule.metric for rule in report.rules if rule.part_of}
 
 
-def parts_of(monthly: Monthly, measure: Measure) -> list[dict[str, Any]]:
+def part_rows(report: MonthlyReport, measure: Measure) -> list[dict[str, Any]]:
     """The SCORES rows of a measure's parts, in its channel and window, most at fault first."""
-    names = {rule.metric for rule in monthly.rules if rule.part_of == measure.metric}
+    names = {rule.metric for rule in report.rules if rule.part_of == measure.metric}
     rows = [
-        row for row in records(monthly.scores)
+        row for row in records(report.scores)
         if row["metric"] in names and row["channel"] == measure.channel and row["window"] == measure.window
     ]  # fmt: skip
     return sorted(rows, key=lambda row: (-row["at_fault"], row["metric"]))
 
 
-@once
-def silent_channels(monthly: Monthly) -> dict[str, int]:
+@cached_per_report
+def channels_without_orders(report: MonthlyReport) -> dict[str, int]:
     """Channels without an order in any of 26 weeks, and how many measures they would have; never all channels."""
-    hidden = parts(monthly)
+    hidden = part_metrics(report)
     # What belongs to the account as a whole has no orders of its own, and says in its own line what is missing.
-    listed = monthly.scores[~monthly.scores["metric"].isin(hidden) & (monthly.scores["channel"] != "all")]
+    listed = report.scores[~report.scores["metric"].isin(hidden) & (report.scores["channel"] != "all")]
     busy = {
-        channel for frame in (monthly.weekly, monthly.scores) for channel in frame.loc[frame["counted"] > 0, "channel"]
+        channel
+        for frame in (report.weekly_scores, report.scores)
+        for channel in frame.loc[frame["counted"] > 0, "channel"]
     }
     if not busy:
         return {}
     return {channel: n for channel, n in Counter(listed["channel"]).items() if channel not in busy}
 
 
-def judged_otherwise(rows: Iterable[Measure]) -> list[tuple[str, str, str]]:
+def measures_judged_otherwise(rows: Iterable[Measure]) -> list[tuple[str, str, str]]:
     """The measures of which our count is the worse, and that the marketplace judges otherwise: name, rate, status."""
     measures = []
     for row in rows:
         theirs = row.theirs
-        if theirs is None or row.is_theirs or row.status not in ("off target", "at risk"):
+        if theirs is None or row.shows_marketplace_figure or row.status not in ("off target", "at risk"):
             continue
         if theirs["status"] in JUDGED and theirs["status"] != row.status and theirs["counted"] and row.is_rate:
-            shown = wording.rate(int(theirs["counted"]), int(theirs["at_fault"]), row.side, row.target)
+            shown = wording.format_rate(int(theirs["counted"]), int(theirs["at_fault"]), row.side, row.target)
             spoken = row.standing
-            name = wording.measure(spoken.metric, spoken.channel, spoken.window)
-            measures.append((name, shown, wording.beside.status_in_words(theirs["status"])))
+            name = wording.measure_phrase(spoken.metric, spoken.channel, spoken.window)
+            measures.append((name, shown, wording.beside.status_phrase(theirs["status"])))
     return measures
 
 
-@once
-def enforced_unjudged(monthly: Monthly) -> list[Measure]:
+@cached_per_report
+def enforced_unjudged(report: MonthlyReport) -> list[Measure]:
     """The enforced measures that cannot be judged, of several windows the longest, worst first."""
-    keys = {(one.metric, one.channel, one.window) for one in verdict(monthly).enforced_unjudged}
-    rows = [row for row in measures(monthly) if (row.metric, row.channel, row.window) in keys]
+    keys = {(one.metric, one.channel, one.window) for one in report_verdict(report).enforced_unjudged}
+    rows = [row for row in measures(report) if (row.metric, row.channel, row.window) in keys]
     longest: dict[tuple[str, str], Measure] = {}
     for row in rows:
         measure = longest.get((row.metric, row.channel))
@@ -331,42 +358,44 @@ def enforced_unjudged(monthly: Monthly) -> list[Measure]:
     return list(longest.values())
 
 
-def spoken(one: Any) -> str:
+def measure_name(measure_row: Any) -> str:
     """A measure with the marketplace's figure, in a sentence; its window where the rule judges several."""
-    channel = "" if one.channel in ("seller", "all") else one.channel
-    return wording.measure(one.metric, channel, one.window if len(one.rule.windows) > 1 else 0)
+    channel = "" if measure_row.channel in ("seller", "all") else measure_row.channel
+    return wording.measure_phrase(
+        measure_row.metric, channel, measure_row.window if len(measure_row.rule.windows) > 1 else 0
+    )
 
 
-def asked(rule: Any) -> tuple[str, Any]:
+def target_side_and_share(rule: Any) -> tuple[str, Any]:
     """The side and the share of what a rule asks."""
     return (rule.target.side, rule.target.share) if rule.target is not None else ("", None)
 
 
-def is_reconciled(monthly: Monthly, measure: Measure) -> bool:
+def has_reconciliation(report: MonthlyReport, measure: Measure) -> bool:
     """Whether the marketplace's own figure of a measure stands in the report."""
     names = (measure.metric, measure.channel, measure.window)
-    return any((one.metric, one.channel, one.window) == names for one in monthly.reconciled)
+    return any((one.metric, one.channel, one.window) == names for one in report.reconciled)
 
 
-def faults_of(monthly: Monthly, measure: Measure) -> pd.DataFrame:
+def measure_faults(report: MonthlyReport, measure: Measure) -> pd.DataFrame:
     """The orders at fault in one measure on the as-of day, with the name of what was bought."""
-    held = monthly.at_fault
+    held = report.at_fault
     chosen = (
         (held["metric"] == measure.metric) & (held["channel"] == measure.channel) & (held["window"] == measure.window)
     )
     rows = held[chosen]
-    product, sku = (rows[name].map(text) for name in ("product", "sku"))
+    product, sku = (rows[name].map(text_or_empty) for name in ("product", "sku"))
     return rows.assign(bought=product.where(product != "", sku)).reset_index(drop=True)
 
 
-def shared(faults: pd.DataFrame, clock: str, window: int) -> Group | None:
+def find_shared_group(faults: pd.DataFrame, clock: str, window: int) -> SharedGroup | None:
     """What most orders at fault share: two in five one product, more than half a cause or a few days."""
     if len(faults) < 2:
         return None
-    return _product(faults) or _cause(faults) or _days(faults, clock, window)
+    return _shared_product(faults) or _shared_cause(faults) or _shared_days(faults, clock, window)
 
 
-def _product(faults: pd.DataFrame) -> Group | None:
+def _shared_product(faults: pd.DataFrame) -> SharedGroup | None:
     """The product of at least two in five orders at fault, and the cause that all of those have."""
     counts = Counter(name for name in faults["bought"] if name)
     if not counts:
@@ -377,33 +406,33 @@ def _product(faults: pd.DataFrame) -> Group | None:
     sets = [set(causes.split("+")) for causes in faults.loc[faults["bought"] == name, "causes"]]
     common = set.intersection(*sets)
     varied = len(set(faults["causes"])) > 1
-    return Group("product", name, n, len(faults), min(common) if common and varied else "")
+    return SharedGroup("product", name, n, len(faults), min(common) if common and varied else "")
 
 
-def _cause(faults: pd.DataFrame) -> Group | None:
+def _shared_cause(faults: pd.DataFrame) -> SharedGroup | None:
     """The cause of more than half of the orders at fault, where there are several causes."""
     if len(set(faults["causes"])) < 2:
         return None
     counts = Counter(cause for causes in faults["causes"] for cause in causes.split("+"))
     name, n = min(counts.items(), key=lambda item: (-item[1], item[0]))
-    return Group("cause", name, n, len(faults)) if n * 2 > len(faults) else None
+    return SharedGroup("cause", name, n, len(faults)) if n * 2 > len(faults) else None
 
 
-def _days(faults: pd.DataFrame, clock: str, window: int) -> Group | None:
+def _shared_days(faults: pd.DataFrame, clock: str, window: int) -> SharedGroup | None:
     """The shortest run of days, a third of the window at most, on which more than half were placed."""
-    counts = Counter(day(value) for value in faults["clock_day"])
+    counts = Counter(as_date(value) for value in faults["clock_day"])
     longest = min(10, window // 3)
     for length in range(1, longest + 1):
         runs = [(sum(counts[first + timedelta(n)] for n in range(length)), first) for first in counts]
         n, first = min(runs, key=lambda run: (-run[0], run[1]))
         if n * 2 > len(faults) and n > 2:
-            first, last = _stretched(counts, first, first + timedelta(length - 1), longest)
+            first, last = _extend_run(counts, first, first + timedelta(length - 1), longest)
             n = sum(many for on, many in counts.items() if first <= on <= last)
-            return Group("days", "", n, len(faults), "", first, last, clock)
+            return SharedGroup("days", "", n, len(faults), "", first, last, clock)
     return None
 
 
-def _stretched(counts: Counter[date], first: date, last: date, longest: int) -> tuple[date, date]:
+def _extend_run(counts: Counter[date], first: date, last: date, longest: int) -> tuple[date, date]:
     """A run of days with those beside it that have at least half as many as its days have on average."""
     while (length := (last - first).days + 1) < longest:
         inside = sum(many for on, many in counts.items() if first <= on <= last)
@@ -415,22 +444,22 @@ def _stretched(counts: Counter[date], first: date, last: date, longest: int) -> 
     return first, last
 
 
-def in_group(faults: pd.DataFrame, group: Group | None) -> pd.Series:
+def group_mask(faults: pd.DataFrame, group: SharedGroup | None) -> pd.Series:
     """Which orders at fault are of the group."""
     if group is None or group.kind == "cause":
         return pd.Series(False, index=faults.index)
     if group.kind == "product":
         return faults["bought"] == group.name
-    return faults["clock_day"].map(lambda value: group.first <= day(value) <= group.last).astype(bool)
+    return faults["clock_day"].map(lambda value: group.first <= as_date(value) <= group.last).astype(bool)
 
 
-def leaving(faults: pd.DataFrame, as_of: date) -> Leaving | None:
+def count_leaving_orders(faults: pd.DataFrame, as_of: date) -> LeavingOrders | None:
     """How many orders at fault leave by the end of the next month, a plain count of a calendar."""
-    days = [day(value) for value in faults["leaves_on"]]
+    days = [as_date(value) for value in faults["leaves_on"]]
     if not days:
         return None
-    by = min(month_end(as_of + timedelta(1)), max(days))
-    return Leaving(sum(value <= by for value in days), len(days), by, min(days))
+    by = min(end_of_month(as_of + timedelta(1)), max(days))
+    return LeavingOrders(sum(value <= by for value in days), len(days), by, min(days))
 
 
 def off_target_since(daily: pd.DataFrame) -> tuple[date | None, int, int]:
@@ -440,15 +469,15 @@ def off_target_since(daily: pd.DataFrame) -> tuple[date | None, int, int]:
     run = 0
     while run < len(states) and states[-1 - run][1] == "off target":
         run += 1
-    return (day(states[-run][0]) if run else None), run, len(states)
+    return (as_date(states[-run][0]) if run else None), run, len(states)
 
 
-def calendar_of(monthly: Monthly, row: Measure) -> Any:
+def measure_calendar(report: MonthlyReport, row: Measure) -> Any:
     """The roll-off calendar of a measure; None where it has none."""
-    return monthly.calendars.get((row.metric, row.channel, row.window))
+    return report.calendars.get((row.metric, row.channel, row.window))
 
 
-def month_end(value: date) -> date:
+def end_of_month(value: date) -> date:
     """The last day of a day's month.
 
     >>> month_end(date(2026, 2, 3))
@@ -464,21 +493,21 @@ def records(frame: pd.DataFrame) -> list[Row]:
     return [dict(zip(names, row, strict=True)) for row in zip(*(frame[name].tolist() for name in frame), strict=True)]
 
 
-def text(value: Any) -> str:
+def text_or_empty(value: Any) -> str:
     """A text, empty where a table has none."""
     return value if isinstance(value, str) else ""
 
 
-def number(value: Any) -> float | None:
+def float_or_none(value: Any) -> float | None:
     """A number, or None where a table has none."""
     return None if value is None or pd.isna(value) else float(value)
 
 
-def whole(value: Any) -> int | None:
+def int_or_none(value: Any) -> int | None:
     """A whole number, or None where a table has none."""
     return None if pd.isna(value) else int(value)
 
 
-def day(value: Any) -> date:
+def as_date(value: Any) -> date:
     """A day of a table as a date."""
     return value.date() if isinstance(value, datetime) else value

@@ -6,130 +6,147 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from healthkit.metrics.policy import UNJUDGED
+from healthkit.metrics.policy import UNJUDGED_STATUSES
 from healthkit.report import charts, wording
 from healthkit.report.blocks import excess, findings, foresight, missing_files
-from healthkit.report.blocks.block import Block, rendered
-from healthkit.report.blocks.excess import Figure
+from healthkit.report.blocks.block import HtmlBlock, render_template
+from healthkit.report.blocks.excess import CaptionedChart
 from healthkit.report.blocks.findings import JUDGED, Measure
 from healthkit.report.blocks.sparklines import sparkline
-from healthkit.report.wording import Group, Sentence
+from healthkit.report.wording import Sentence, SharedGroup
 
 if TYPE_CHECKING:
-    from healthkit.report.model import Monthly
+    from healthkit.report.model import MonthlyReport
 
-LISTED = 12
+MAX_LISTED_ORDERS = 12
 """So many orders stand in a page; all of them in the file beside it."""
 
-WORTH_DRAWING = 3
+MIN_FAULTS_TO_DRAW = 3
 """Fewer orders at fault are told by their table alone."""
 
 
-def verdict(monthly: Monthly, index_href: str = "index.html") -> Block:
+def verdict(report: MonthlyReport, index_href: str = "index.html") -> HtmlBlock:
     """Who and when, then three sentences: what is wrong, what leaves or what room there is, what to do first.
 
     Where the files end before the month does, that is said beside the day.
     """
-    year = monthly.as_of.year
-    html = rendered(
+    year = report.as_of.year
+    html = render_template(
         "verdict.html.j2",
-        account=monthly.account,
-        where=monthly.marketplace_title,
-        on=wording.long_day(monthly.as_of, 0),
-        ended=monthly.month_end is not None and monthly.as_of < monthly.month_end,
+        account=report.account,
+        where=report.marketplace_title,
+        on=wording.format_long_day(report.as_of, 0),
+        ended=report.month_end is not None and report.as_of < report.month_end,
         index_href=index_href,
-        sentences=_sentences(monthly, findings.measures(monthly), year),
+        sentences=_verdict_sentences(report, findings.measures(report), year),
     )
-    return Block(html)
+    return HtmlBlock(html)
 
 
-def verdict_lines(monthly: Monthly) -> list[list[str]]:
+def verdict_lines(report: MonthlyReport) -> list[list[str]]:
     """The three sentences as plain text, each with the question that it answers, and what is missing."""
-    rows = findings.measures(monthly)
-    lines = [[heading, wording.plain(sentence)] for heading, sentence in _sentences(monthly, rows, monthly.as_of.year)]
-    unjudged = findings.enforced_unjudged(monthly)
+    rows = findings.measures(report)
+    lines = [
+        [heading, wording.plain_text(sentence)]
+        for heading, sentence in _verdict_sentences(report, rows, report.as_of.year)
+    ]
+    unjudged = findings.enforced_unjudged(report)
     if unjudged:
-        names = [wording.measure(row.metric, row.standing.channel) for row in unjudged]
-        lines.append(["What is missing", wording.portfolio.missing(names, missing_files.titles(monthly))])
+        names = [wording.measure_phrase(row.metric, row.standing.channel) for row in unjudged]
+        lines.append(
+            [
+                "What is missing",
+                wording.portfolio.missing_files_sentence(names, missing_files.missing_file_titles(report)),
+            ]
+        )
     return lines
 
 
-def _sentences(monthly: Monthly, rows: list[Measure], year: int) -> list[tuple[str, Sentence]]:
+def _verdict_sentences(report: MonthlyReport, rows: list[Measure], year: int) -> list[tuple[str, Sentence]]:
     """The three sentences, each with the question that it answers."""
     of = {status: [row for row in rows if row.status == status] for status in JUDGED}
     off, risk, on = (of[status] for status in JUDGED)
-    unjudged = findings.enforced_unjudged(monthly)
-    wrong = wording.wrong(
+    unjudged = findings.enforced_unjudged(report)
+    wrong = wording.what_is_wrong_sentence(
         [row.standing for row in off], [row.standing for row in risk], len(on), [row.standing for row in unjudged]
     )
-    wrong = _unless_otherwise(wrong, findings.judged_otherwise(rows))
+    wrong = _add_disagreement(wrong, findings.measures_judged_otherwise(rows))
     if not off + risk + on:
-        return [("What is wrong", wrong), *_nothing_judged(monthly, rows, year)]
+        return [("What is wrong", wrong), *_sentences_without_verdict(report, rows, year)]
     # Of what is no rate there is no room to speak of: no violation is allowed, and points are not orders.
     rates = [row for row in risk + on if row.is_rate]
     worst = off[0] if off else min(rates or risk + on, key=lambda row: row.headroom or 0)
-    return [("What is wrong", wrong), _next(monthly, off, worst, year), _first(monthly, off + risk, worst, year)]
+    return [
+        ("What is wrong", wrong),
+        _what_comes_next(report, off, worst, year),
+        _what_to_do_first(report, off + risk, worst, year),
+    ]
 
 
-def _next(monthly: Monthly, off: list[Measure], worst: Measure, year: int) -> tuple[str, Sentence]:
+def _what_comes_next(report: MonthlyReport, off: list[Measure], worst: Measure, year: int) -> tuple[str, Sentence]:
     """The second sentence: when what is off target is back, which orders leave, or how much room is left."""
-    faults = findings.faults_of(monthly, worst)
-    if off and worst.is_theirs and worst.is_rate:
-        return "What leaves next", wording.orders_unknown(worst.standing, len(faults))
+    faults = findings.measure_faults(report, worst)
+    if off and worst.shows_marketplace_figure and worst.is_rate:
+        return "What leaves next", wording.unknown_orders_sentence(worst.standing, len(faults))
     backs = [
         (row.standing, calendar.back_on, calendar.last)
         for row in off
-        if not row.is_theirs and (calendar := findings.calendar_of(monthly, row))
+        if not row.shows_marketplace_figure and (calendar := findings.measure_calendar(report, row))
     ]
     if backs:
         last = max(day for *_, day in backs)
-        return "What comes next", wording.foresight.comes_back([pair[:2] for pair in backs], last, year)
+        return "What comes next", wording.foresight.return_dates_sentence([pair[:2] for pair in backs], last, year)
     if off:
-        return "What leaves next", wording.leaves_next(worst.standing, findings.leaving(faults, monthly.as_of), year)
-    return "Room left", wording.least_room(worst.standing)
+        return "What leaves next", wording.orders_leaving_sentence(
+            worst.standing, findings.count_leaving_orders(faults, report.as_of), year
+        )
+    return "Room left", wording.least_room_sentence(worst.standing)
 
 
-def _first(monthly: Monthly, wrong: list[Measure], worst: Measure, year: int) -> tuple[str, Sentence]:
+def _what_to_do_first(
+    report: MonthlyReport, failing_measures: list[Measure], worst: Measure, year: int
+) -> tuple[str, Sentence]:
     """The third sentence: where to begin. Nothing is said only where nothing is missing and nothing is at fault."""
     heading = "What to do first"
-    faults = findings.faults_of(monthly, worst)
-    if not worst.is_rate and wrong:
-        return heading, _first_of_account(monthly, worst)
-    unknown = worst.is_theirs and len(faults) < worst.at_fault
-    if (wrong and unknown) or (not wrong and findings.enforced_unjudged(monthly)):
-        advice = missing_files.first(monthly, worst if wrong else None)
+    faults = findings.measure_faults(report, worst)
+    if not worst.is_rate and failing_measures:
+        return heading, _resolve_violations_first(report, worst)
+    unknown = worst.shows_marketplace_figure and len(faults) < worst.at_fault
+    if (failing_measures and unknown) or (not failing_measures and findings.enforced_unjudged(report)):
+        advice = missing_files.first_file_to_download(report, worst if failing_measures else None)
         if advice is not None:
             return heading, advice
     if not worst.is_rate:
-        return heading, _first_of_account(monthly, worst)
-    return heading, wording.first_step(_group(faults, worst), len(faults), year, worst.row_noun)
+        return heading, _resolve_violations_first(report, worst)
+    return heading, wording.first_step_sentence(_shared_group(faults, worst), len(faults), year, worst.fault_noun)
 
 
-def _unless_otherwise(wrong: Sentence, measures: list[tuple[str, str, str]]) -> Sentence:
+def _add_disagreement(first_sentence: Sentence, measures: list[tuple[str, str, str]]) -> Sentence:
     """The first sentence, and where the marketplace's own figures judge differently, that they do."""
-    return (*wrong[:-1], wrong[-1].rstrip(".") + wording.beside.says_otherwise(measures) + ".")
+    return (*first_sentence[:-1], first_sentence[-1].rstrip(".") + wording.beside.disagreement_clause(measures) + ".")
 
 
-def _first_of_account(monthly: Monthly, worst: Measure) -> Sentence:
+def _resolve_violations_first(report: MonthlyReport, worst: Measure) -> Sentence:
     """Where to begin with what is no rate: violations, for they take the points of the rating, too."""
-    rows = monthly.violations[monthly.violations["open"] > 0] if len(monthly.violations) else monthly.violations
+    rows = report.violations[report.violations["open"] > 0] if len(report.violations) else report.violations
     many = int(rows["open"].sum()) if len(rows) else round(worst.value or 0)
     dated = rows[rows["opened_on"].notna()].sort_values("opened_on") if len(rows) else rows
     named = "" if dated.empty else (
-        f"{wording.inside(wording.account.category(dated['category'].iloc[0]))}, opened "
-        f"{wording.long_day(findings.day(dated['opened_on'].iloc[0]), monthly.as_of.year)}"
+        f"{wording.lowercase_first(wording.account.category_label(dated['category'].iloc[0]))}, opened "
+        f"{wording.format_long_day(findings.as_date(dated['opened_on'].iloc[0]), report.as_of.year)}"
     )  # fmt: skip
-    head, rest = wording.account.violations_first(many, named)
+    head, rest = wording.account.resolve_violations_sentence(many, named)
     return (wording.Strong(head), rest)
 
 
-def _nothing_judged(monthly: Monthly, rows: list[Measure], year: int) -> list[tuple[str, Sentence]]:
+def _sentences_without_verdict(report: MonthlyReport, rows: list[Measure], year: int) -> list[tuple[str, Sentence]]:
     """What the files hold, and from which day they would have to, when no measure can be judged."""
     held = (
-        f"The files hold {wording.things(monthly.orders)}, from {wording.long_day(monthly.begins_on, year)} "
-        f"to {wording.long_day(monthly.ends_on, year)}.",
+        f"The files hold {wording.format_quantity(report.orders)}, from "
+        f"{wording.format_long_day(report.begins_on, year)} "
+        f"to {wording.format_long_day(report.ends_on, year)}.",
     )
-    advice = missing_files.first(monthly, None)
+    advice = missing_files.first_file_to_download(report, None)
     if advice is not None:
         return [("What there is", held), ("What to do first", advice)]
     short = [row.first_day for row in rows if row.status == "short history"]
@@ -137,146 +154,151 @@ def _nothing_judged(monthly: Monthly, rows: list[Measure], year: int) -> list[tu
         return [("What there is", held)]
     step = (
         wording.Strong("Import orders"),
-        f" from {wording.long_day(min(short), year)} on, where the longest window starts.",
+        f" from {wording.format_long_day(min(short), year)} on, where the longest window starts.",
     )
     return [("What there is", held), ("What to do first", step)]
 
 
-def _clock(measure: Measure) -> str:
+def _rule_clock(measure: Measure) -> str:
     return getattr(measure.rule, "clock", "ordered_on")
 
 
-def _group(faults: pd.DataFrame, measure: Measure) -> Group | None:
-    return findings.shared(faults, _clock(measure), measure.window)
+def _shared_group(faults: pd.DataFrame, measure: Measure) -> SharedGroup | None:
+    return findings.find_shared_group(faults, _rule_clock(measure), measure.window)
 
 
 # -- scorecard --------------------------------------------------------------------------------------------
 
 
-def _unjudged_measures(monthly: Monthly, rows: list[Measure]) -> int:
+def _count_unjudged_measures(report: MonthlyReport, rows: list[Measure]) -> int:
     """How many measures cannot be judged: those without a judged row, and enforced ones that no fresh figure covers.
 
     Windows of one measure count once, as in the sentences and in the list of missing files.
     """
     judged = {(row.metric, row.channel) for row in rows if row.status in JUDGED}
-    unjudged = {(row.metric, row.channel) for row in rows if row.status in (*UNJUDGED, "too few")}
-    enforced = {(row.metric, row.channel) for row in findings.enforced_unjudged(monthly)}
+    unjudged = {(row.metric, row.channel) for row in rows if row.status in (*UNJUDGED_STATUSES, "too few")}
+    enforced = {(row.metric, row.channel) for row in findings.enforced_unjudged(report)}
     return len((unjudged - judged) | enforced)
 
 
-def scorecard(monthly: Monthly) -> Block:
+def scorecard(report: MonthlyReport) -> HtmlBlock:
     """Every measure with status, rate, count, window, room in orders, 26 weeks and change, worst first."""
-    rows = findings.measures(monthly)
-    counts = {status: sum(row.status == status for row in rows) for status in wording.STATUSES}
+    rows = findings.measures(report)
+    counts = {status: sum(row.status == status for row in rows) for status in wording.STATUS_STYLES}
     judged = sum(counts[status] for status in JUDGED)
-    html = rendered(
+    html = render_template(
         "scorecard.html.j2",
         title=wording.scorecard_title(
-            counts["off target"], counts["at risk"], judged, _unjudged_measures(monthly, rows)
+            counts["off target"], counts["at risk"], judged, _count_unjudged_measures(report, rows)
         ),
-        before=wording.day(monthly.before, monthly.as_of.year),
-        rows=[_row(monthly, row, place and rows[place - 1].status != row.status) for place, row in enumerate(rows)],
-        proxies=sorted({wording.assumptions(row.proxy) for row in rows if row.proxy}),
-        silent=[wording.silent_channel(name, n) for name, n in findings.silent_channels(monthly).items()],
-        untold=wording.account.not_told(findings.untold(monthly)),
+        before=wording.format_day(report.before, report.as_of.year),
+        rows=[
+            _scorecard_row(report, row, place and rows[place - 1].status != row.status)
+            for place, row in enumerate(rows)
+        ],
+        proxies=sorted({wording.assumptions_sentence(row.proxy) for row in rows if row.proxy}),
+        silent=[
+            wording.channel_without_orders_note(name, n) for name, n in findings.channels_without_orders(report).items()
+        ],
+        untold=wording.account.uncovered_measures_sentence(findings.uncovered_measures(report)),
     )
-    return Block(html)
+    return HtmlBlock(html)
 
 
-def _row(monthly: Monthly, row: Measure, begins_group: Any) -> dict[str, Any]:
+def _scorecard_row(report: MonthlyReport, row: Measure, begins_group: Any) -> dict[str, Any]:
     """One measure as the words and drawings of its row."""
-    year = monthly.as_of.year
-    status = wording.STATUSES[row.status]
+    year = report.as_of.year
+    status = wording.STATUS_STYLES[row.status]
     has_chapter = row.status in ("off target", "at risk")
-    reason = row.why(monthly.begins_on, monthly.ends_on)
-    return _figures_of(row, reason) | {
+    reason = row.why(report.begins_on, report.ends_on)
+    return _figure_cells(row, reason) | {
         "status": status,
         "group": bool(begins_group),
-        "label": wording.heading(row.metric, row.window if row.several_windows else 0),
+        "label": wording.measure_heading(row.metric, row.window if row.several_windows else 0),
         "href": f"#{row.anchor if row.is_rate else 'account'}" if has_chapter else "",
-        "channel": wording.CHANNELS.get(row.channel, row.channel) if row.channel_said else "",
-        "days": _days(row, year),
-        "reported": _reported(row, year),
+        "channel": wording.CHANNEL_LABELS.get(row.channel, row.channel) if row.names_channel else "",
+        "days": _days_cell(row, year),
+        "reported": _reported_note(row, year),
         "proxy": bool(row.proxy),
-        "beside": findings.is_reconciled(monthly, row),
-        "faint": row.status in (*UNJUDGED, "no target"),
-        "spark": sparkline(row) if row.status not in (*UNJUDGED, "too few", "no orders") else "",
-        "undrawn": _UNDRAWN.get(row.status, "too short to draw"),
-        "change": _change(row),
+        "beside": findings.has_reconciliation(report, row),
+        "faint": row.status in (*UNJUDGED_STATUSES, "no target"),
+        "spark": sparkline(row) if row.status not in (*UNJUDGED_STATUSES, "too few", "no orders") else "",
+        "undrawn": _UNDRAWN_REASONS.get(row.status, "too short to draw"),
+        "change": _change_cell(row),
     }
 
 
-_UNDRAWN = {"no data": "nothing to draw", "no orders": "nothing to draw", "too few": "too few to draw"}
+_UNDRAWN_REASONS = {"no data": "nothing to draw", "no orders": "nothing to draw", "too few": "too few to draw"}
 
 
-def _figures_of(row: Measure, told: str) -> dict[str, str]:
+def _figure_cells(row: Measure, no_headroom_reason: str) -> dict[str, str]:
     """The figures of a row: a rate with its counts and room, or what stands in their place; `told` says why no room."""
     judged, account = row.status in JUDGED, wording.account
     if row.is_rate or row.value is None:
         shown = row.counted and row.status != "too few" and row.is_rate
         return {
-            "rate": wording.rate(row.counted, row.at_fault, row.side, row.target) if shown else wording.DASH,
-            "target": wording.target(row.side, row.target),
-            "count": _count(row),
-            "room": wording.headroom(row.headroom, row.noun) if judged else told,
+            "rate": wording.format_rate(row.counted, row.at_fault, row.side, row.target) if shown else wording.DASH,
+            "target": wording.format_target(row.side, row.target),
+            "count": _count_cell(row),
+            "room": wording.format_headroom(row.headroom, row.noun) if judged else no_headroom_reason,
         }
     points = getattr(row.rule, "points", None)
     on_from, most = (points.on_from, points.most) if points is not None else (None, None)
     return {
-        "rate": account.short_value(row.metric, row.value),
-        "target": account.value_target(row.metric, on_from),
-        "count": account.value_count(row.metric, row.counted, most),
-        "room": account.value_room(row.metric, row.value, on_from),
+        "rate": account.format_short_value(row.metric, row.value),
+        "target": account.format_value_target(row.metric, on_from),
+        "count": account.format_value_count(row.metric, row.counted, most),
+        "room": account.format_value_room(row.metric, row.value, on_from),
     }
 
 
-def _count(row: Measure) -> str:
+def _count_cell(row: Measure) -> str:
     """The count of a row; "0 orders" only where there were none."""
     if row.counted:
-        return wording.count(row.counted, row.at_fault, row.side)
+        return wording.format_count(row.counted, row.at_fault, row.side)
     return f"0 {row.noun}s" if row.status == "no orders" or row.reason is None else wording.DASH
 
 
-def _days(row: Measure, year: int) -> str:
+def _days_cell(row: Measure, year: int) -> str:
     """The days of a window; of what is open or earned, the day on which it stood."""
     if row.reported_on is not None and row.value is not None:
-        return wording.beside.reported_on(row.reported_on, year)
-    if wording.account.shows(row.metric) == "number":
-        return wording.day(row.last_day, year)
-    return wording.days(row.first_day, row.last_day, year)
+        return wording.beside.reported_on_note(row.reported_on, year)
+    if wording.account.figure_kind(row.metric) == "number":
+        return wording.format_day(row.last_day, year)
+    return wording.format_day_range(row.first_day, row.last_day, year)
 
 
-def _reported(row: Measure, year: int) -> str:
+def _reported_note(row: Measure, year: int) -> str:
     """When the marketplace reported the rate that is shown; empty for ours, and for what is no rate."""
     if row.reported_on is None or row.value is not None:
         return ""
-    return wording.beside.reported_on(row.reported_on, year)
+    return wording.beside.reported_on_note(row.reported_on, year)
 
 
-def _change(row: Measure) -> str:
+def _change_cell(row: Measure) -> str:
     """The change since the month before; a dash where one of the two days says nothing."""
     if row.value is not None:
-        return wording.DASH if row.value_before is None else (
-            wording.account.value_change(row.metric, row.value, row.value_before)
+        return wording.DASH if row.previous_value is None else (
+            wording.account.format_value_change(row.metric, row.value, row.previous_value)
         )  # fmt: skip
     if row.before is None or row.status not in (*JUDGED, "no target"):
         return wording.DASH
-    return wording.points((row.counted, row.at_fault), row.before, row.side, row.target)
+    return wording.format_rate_change((row.counted, row.at_fault), row.before, row.side, row.target)
 
 
 # -- chapters ---------------------------------------------------------------------------------------------
 
 
-def chapters(monthly: Monthly, stem: str = "") -> Block:
+def measure_chapters(report: MonthlyReport, stem: str = "") -> HtmlBlock:
     """One chapter for each measure off target or at risk, worst first; `stem` names the file of its orders."""
-    rows = findings.measures(monthly)
+    rows = findings.measures(report)
     worst: dict[tuple[str, str], Measure] = {}
     for row in rows:
         if row.status in ("off target", "at risk") and row.is_rate:
             worst.setdefault((row.metric, row.channel), row)
-    made = [_chapter(monthly, row, _other_window(rows, row), stem) for row in worst.values()]
+    made = [_chapter(report, row, _other_window(rows, row), stem) for row in worst.values()]
     drawn = {name: held for _, specs in made for name, held in specs.items()}
-    return Block(rendered("chapters.html.j2", chapters=[words for words, _ in made], weeks=26), drawn)
+    return HtmlBlock(render_template("chapters.html.j2", chapters=[words for words, _ in made], weeks=26), drawn)
 
 
 def _other_window(rows: list[Measure], row: Measure) -> Measure | None:
@@ -286,226 +308,253 @@ def _other_window(rows: list[Measure], row: Measure) -> Measure | None:
 
 
 def _chapter(
-    monthly: Monthly, row: Measure, other: Measure | None, stem: str
+    report: MonthlyReport, row: Measure, other: Measure | None, stem: str
 ) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
     """The words of one chapter and its charts."""
-    year = monthly.as_of.year
-    faults = findings.faults_of(monthly, row)
-    group = _group(faults, row)
-    pair, alone = _figures(monthly, row, faults, group)
-    rate = _rate_figure(monthly, row, other, year) if _is_drawn(monthly, row) else None
-    carried, unshared = excess.figure(monthly, row, faults)
+    year = report.as_of.year
+    faults = findings.measure_faults(report, row)
+    group = _shared_group(faults, row)
+    pair, alone = _chapter_figures(report, row, faults, group)
+    rate = _rate_figure(report, row, other, year) if _has_drawable_rate(report, row) else None
+    carried, unshared = excess.excess_figure(report, row, faults)
     alone = [*alone, *carried]
     spoken = row.standing._replace(channel=row.channel)
-    calendar = findings.calendar_of(monthly, row)
-    tried = foresight.what_if(row, calendar, year) if calendar is not None else None
+    calendar = findings.measure_calendar(report, row)
+    tried = foresight.what_if_section(row, calendar, year) if calendar is not None else None
     curve = [({"id": tried[0]["chart"]}, tried[1])] if tried is not None else []
     words = {
         "anchor": row.anchor,
         "title": wording.chapter_title(row.standing, row.before),
-        "lead": _lead(row, spoken, year),
-        "notes": _notes(monthly, row, other, unshared),
+        "lead": _chapter_lead(row, spoken, year),
+        "notes": _chapter_notes(report, row, other, unshared),
         "rate": rate[0] if rate is not None else None,
         "pair": [words for words, _ in pair],
         "alone": [words for words, _ in alone],
         "what_if": tried[0] if tried is not None else None,
-        "orders": _orders(row, faults, stem, year),
+        "orders": _orders_table(row, faults, stem, year),
     }
     figures = (*([rate] if rate is not None else []), *pair, *alone, *curve)
     return words, {words["id"]: figure for words, figure in figures}
 
 
-def _is_drawn(monthly: Monthly, row: Measure) -> bool:
+def _has_drawable_rate(report: MonthlyReport, row: Measure) -> bool:
     """Whether our files hold a rate of at least two days to draw."""
-    daily = monthly.daily
+    daily = report.daily_scores
     history = daily[
         (daily["metric"] == row.metric) & (daily["channel"] == row.channel) & (daily["window"] == row.window)
     ]
-    return int(((history["counted"] > 0) & ~history["status"].isin(charts.SILENT)).sum()) > 1
+    return int(((history["counted"] > 0) & ~history["status"].isin(charts.UNDRAWN_STATUSES)).sum()) > 1
 
 
-def _lead(row: Measure, spoken: wording.Standing, year: int) -> str:
+def _chapter_lead(row: Measure, measure_standing: wording.MeasureStanding, year: int) -> str:
     """Which orders were counted, and how many went wrong; of the marketplace's figure, beside it what ours says."""
-    lead = wording.chapter_lead(spoken, _clock(row), row.first_day, row.last_day, year)
-    if row.is_theirs:
-        return f"{wording.opening(row.whose)}. {lead}"
+    lead = wording.chapter_lead(measure_standing, _rule_clock(row), row.first_day, row.last_day, year)
+    if row.shows_marketplace_figure:
+        return f"{wording.capitalise_first(row.whose)}. {lead}"
     return lead
 
 
-def _figures(
-    monthly: Monthly, row: Measure, faults: pd.DataFrame, group: Group | None
-) -> tuple[list[Figure], list[Figure]]:
+def _chapter_figures(
+    report: MonthlyReport, row: Measure, faults: pd.DataFrame, group: SharedGroup | None
+) -> tuple[list[CaptionedChart], list[CaptionedChart]]:
     """The two figures that stand side by side, and the third one that then stands alone below them."""
-    year = monthly.as_of.year
-    why = _bridge_figure(monthly, row)
-    if len(faults) < WORTH_DRAWING:
+    year = report.as_of.year
+    why = _bridge_figure(report, row)
+    if len(faults) < MIN_FAULTS_TO_DRAW:
         return why, []
-    causes = _cause_figure(monthly, row, faults, group, year)
-    leaving = _leaving_figure(monthly, row, faults, group, charts.WIDE if why else charts.HALF)
+    causes = _cause_figure(report, row, faults, group, year)
+    leaving = _leaving_figure(report, row, faults, group, charts.WIDE if why else charts.HALF)
     return ([causes, *why], [leaving]) if why else ([causes, leaving], [])
 
 
-def _rate_figure(monthly: Monthly, row: Measure, other: Measure | None, year: int) -> Figure:
+def _rate_figure(report: MonthlyReport, row: Measure, other: Measure | None, year: int) -> CaptionedChart:
     """The rate of the judged window and of another one, day by day."""
-    daily = monthly.daily[(monthly.daily["metric"] == row.metric) & (monthly.daily["channel"] == row.channel)]
+    daily = report.daily_scores[
+        (report.daily_scores["metric"] == row.metric) & (report.daily_scores["channel"] == row.channel)
+    ]
     since = findings.off_target_since(daily[daily["window"] == row.window])
-    title = wording.reasons.ours_title(row.whose) if row.is_theirs else wording.rate_title(row.standing, *since, year)
-    chart = charts.rate_over_time(
-        daily, row.window, other.window if other else None, before=monthly.before, finding=title
+    title = (
+        wording.reasons.our_rate_title(row.whose)
+        if row.shows_marketplace_figure
+        else wording.rate_title(row.standing, *since, year)
     )
-    return excess.drawn(row, "rate", title, chart, [])
+    chart = charts.rate_over_time(
+        daily, row.window, other.window if other else None, before=report.before, description=title
+    )
+    return excess.captioned_chart(row, "rate", title, chart, [])
 
 
-def _notes(monthly: Monthly, row: Measure, other: Measure | None, unshared: str) -> list[Sentence]:
+def _chapter_notes(report: MonthlyReport, row: Measure, other: Measure | None, unshared: str) -> list[Sentence]:
     """What stands beside the rate: which line is which, how the window moves, what may follow, who carries it."""
     lag = getattr(row.rule, "lag", 0)
-    notes: list[Sentence] = [wording.both_windows(row.window, other.window)] if other else []
-    notes.append((wording.Strong("The window"), wording.window_note(_clock(row), row.window, lag, row.noun)))
-    ahead = monthly.futures.get((row.metric, row.channel, row.window))
+    notes: list[Sentence] = [wording.two_windows_legend(row.window, other.window)] if other else []
+    notes.append((wording.Strong("The window"), wording.window_note(_rule_clock(row), row.window, lag, row.noun)))
+    ahead = report.futures.get((row.metric, row.channel, row.window))
     if ahead is not None:
-        notes.append((wording.Strong("What may come. "), foresight.chance(ahead, monthly.as_of)))
-    follows = excess.what_follows(monthly, row)
+        notes.append((wording.Strong("What may come. "), foresight.simulated_futures_note(ahead, report.as_of)))
+    follows = excess.streak_consequence(report, row)
     if follows:
         notes.append((wording.Strong("What may follow. "), follows))
     elif getattr(row.rule, "consequence", ""):
         notes.append((wording.Strong("What is at stake. "), row.rule.consequence))
     if unshared:
         notes.append((wording.Strong("Who carries the excess. "), unshared))
-    if row.is_theirs:
-        why = row.why(monthly.begins_on, monthly.ends_on) if row.reason is not None else ""
-        counts = wording.reasons.ours_beside(*row.our_counts, row.side, row.target, row.noun, why)
-        notes.append((wording.Strong("Ours. "), wording.opening(counts)))
+    if row.shows_marketplace_figure:
+        why = row.why(report.begins_on, report.ends_on) if row.reason is not None else ""
+        counts = wording.reasons.our_counts_sentence(*row.our_counts, row.side, row.target, row.noun, why)
+        notes.append((wording.Strong("Ours. "), wording.capitalise_first(counts)))
     if row.proxy:
-        notes.append((wording.Strong("≈ proxy. "), wording.assumptions(row.proxy)))
+        notes.append((wording.Strong("≈ proxy. "), wording.assumptions_sentence(row.proxy)))
     return notes
 
 
-def _cause_figure(monthly: Monthly, row: Measure, faults: pd.DataFrame, group: Group | None, year: int) -> Figure:
+def _cause_figure(
+    report: MonthlyReport, row: Measure, faults: pd.DataFrame, group: SharedGroup | None, year: int
+) -> CaptionedChart:
     """What the orders at fault share: by cause where there are several, else by day."""
-    title = wording.causes_title(group, len(faults), year, row.row_noun)
-    units = wording.units_caption(len(faults), row.our_counts[1] if row.is_theirs else row.at_fault)
-    named = findings.in_group(faults, group)
+    title = wording.causes_title(group, len(faults), year, row.fault_noun)
+    units = wording.units_caption(len(faults), row.our_counts[1] if row.shows_marketplace_figure else row.at_fault)
+    named = findings.group_mask(faults, group)
     if len(set(faults["causes"])) > 1 or (group is not None and group.kind == "product"):
         name = f"for “{group.name}”" if group is not None and group.kind == "product" else ""
-        chart = charts.defects_by_cause(faults, named, name, finding=title)
-        return excess.drawn(row, "causes", title, chart, [_squares(faults, row.row_noun), units, *_parts(monthly, row)])
-    chart = charts.faults_by_day(faults, row.first_day, row.last_day, named, finding=title)
-    return excess.drawn(
+        chart = charts.defects_by_cause(faults, named, name, description=title)
+        return excess.captioned_chart(
+            row, "causes", title, chart, [_squares_caption(faults, row.fault_noun), units, *_part_captions(report, row)]
+        )
+    chart = charts.faults_by_day(faults, row.first_day, row.last_day, named, description=title)
+    return excess.captioned_chart(
         row,
         "causes",
         title,
         chart,
-        [f"One mark, one {row.row_noun} at fault, on its {wording.CLOCKS[_clock(row)]}.", units],
+        [f"One mark, one {row.fault_noun} at fault, on its {wording.CLOCK_LABELS[_rule_clock(row)]}.", units],
     )
 
 
-def _squares(faults: pd.DataFrame, noun: str) -> str:
+def _squares_caption(faults: pd.DataFrame, noun: str) -> str:
     """How to read the squares, and that an order with two causes stands once."""
     return wording.squares_caption(
-        len(faults), int(faults["causes"].str.contains("+", regex=False).sum()), charts.SQUARES, noun
+        len(faults), int(faults["causes"].str.contains("+", regex=False).sum()), charts.MAX_SQUARES, noun
     )
 
 
-def _parts(monthly: Monthly, row: Measure) -> list[str]:
+def _part_captions(report: MonthlyReport, row: Measure) -> list[str]:
     """The rates of a measure's parts, now and a month before."""
-    rows = findings.parts_of(monthly, row)
-    before = {old["metric"]: int(old["at_fault"]) for old in findings.records(monthly.earlier)
+    rows = findings.part_rows(report, row)
+    before = {old["metric"]: int(old["at_fault"]) for old in findings.records(report.earlier)
               if old["channel"] == row.channel and old["window"] == row.window and old["counted"]}  # fmt: skip
     parts = [
         (part["metric"], int(part["counted"]), int(part["at_fault"]), before.get(part["metric"]))
         for part in rows
         if part["counted"]
     ]
-    return [wording.parts_caption(parts, row.target, wording.day(monthly.before, monthly.as_of.year))] if parts else []
-
-
-def _bridge_figure(monthly: Monthly, row: Measure) -> list[Figure]:
-    """Why the rate moved since the month before, where both days have one under the same rule."""
-    bridge = monthly.bridges.get((row.metric, row.channel, row.window))
-    if bridge is None:
-        return []
-    moved = wording.movement(bridge)
-    title = wording.bridge_title(moved)
-    caption = [*wording.bridge_caption(moved), *wording.bars_caption(moved, charts.bars_span(moved).begin)]
-    return [excess.drawn(row, "bridge", title, charts.why_it_moved(bridge, finding=title), caption)]
-
-
-def _leaving_figure(monthly: Monthly, row: Measure, faults: pd.DataFrame, group: Group | None, wide: int) -> Figure:
-    """When the orders at fault leave the window."""
-    year = monthly.as_of.year
-    leaving = findings.leaving(faults, monthly.as_of)
-    assert leaving is not None, "a figure of leaving orders is made only where there are some"
-    title = wording.leaving_title(leaving, year)
-    named = findings.in_group(faults, group)
-    chart = charts.leaving_calendar(faults, monthly.as_of, leaving.by, named, finding=title, wide=wide)
-    return excess.drawn(
-        row, "leaving", title, chart, [wording.leaving_caption(0 < named.sum() < len(named), group, year, row.row_noun)]
+    return (
+        [wording.parts_caption(parts, row.target, wording.format_day(report.before, report.as_of.year))]
+        if parts
+        else []
     )
 
 
-def _orders(row: Measure, faults: pd.DataFrame, stem: str, year: int) -> dict[str, Any]:
+def _bridge_figure(report: MonthlyReport, row: Measure) -> list[CaptionedChart]:
+    """Why the rate moved since the month before, where both days have one under the same rule."""
+    bridge = report.bridges.get((row.metric, row.channel, row.window))
+    if bridge is None:
+        return []
+    moved = wording.movement_from_bridge(bridge)
+    title = wording.bridge_title(moved)
+    caption = [*wording.bridge_caption(moved), *wording.bars_caption(moved, charts.bar_scale(moved).begin)]
+    return [excess.captioned_chart(row, "bridge", title, charts.bridge_chart(bridge, description=title), caption)]
+
+
+def _leaving_figure(
+    report: MonthlyReport, row: Measure, faults: pd.DataFrame, group: SharedGroup | None, width: int
+) -> CaptionedChart:
+    """When the orders at fault leave the window."""
+    year = report.as_of.year
+    leaving = findings.count_leaving_orders(faults, report.as_of)
+    assert leaving is not None, "a figure of leaving orders is made only where there are some"
+    title = wording.leaving_title(leaving, year)
+    named = findings.group_mask(faults, group)
+    chart = charts.leaving_calendar(faults, report.as_of, leaving.by, named, description=title, width=width)
+    return excess.captioned_chart(
+        row,
+        "leaving",
+        title,
+        chart,
+        [wording.leaving_caption(0 < named.sum() < len(named), group, year, row.fault_noun)],
+    )
+
+
+def _orders_table(row: Measure, faults: pd.DataFrame, stem: str, year: int) -> dict[str, Any]:
     """The orders at fault that leave first, and the link to all of them."""
-    soon = faults.sort_values(["leaves_on", "order_id"], kind="stable").head(LISTED)
-    assumed = sorted({wording.assumptions(findings.text(value)) for value in soon["assumed"]} - {""})
+    soon = faults.sort_values(["leaves_on", "order_id"], kind="stable").head(MAX_LISTED_ORDERS)
+    assumed = sorted({wording.assumptions_sentence(findings.text_or_empty(value)) for value in soon["assumed"]} - {""})
     return {
-        "title": wording.orders_title(len(soon), len(faults), row.row_noun),
-        "noun": wording.opening(row.row_noun),
-        "placed": wording.PLACED_HEADS[_clock(row)],
-        "rows": [_order(order, year) for order in findings.records(soon)],
+        "title": wording.orders_title(len(soon), len(faults), row.fault_noun),
+        "noun": wording.capitalise_first(row.fault_noun),
+        "placed": wording.CLOCK_COLUMN_HEADS[_rule_clock(row)],
+        "rows": [_order_row(order, year) for order in findings.records(soon)],
         "href": f"{stem}_orders.csv" if stem and len(faults) else "",
-        "link": wording.orders_link(len(faults), row.row_noun),
+        "link": wording.orders_link_label(len(faults), row.fault_noun),
         "assumed": assumed,
     }
 
 
-def _order(order: dict[str, Any], year: int) -> dict[str, str]:
+def _order_row(order: dict[str, Any], year: int) -> dict[str, str]:
     """One order at fault in words."""
     return {
         "id": str(order["order_id"]),
-        "cause": wording.opening(wording.causes(order["causes"])),
+        "cause": wording.capitalise_first(wording.causes_phrase(order["causes"])),
         "bought": order["bought"],
-        **{name: wording.day(findings.day(order[name]), year) for name in ("clock_day", "known_on", "leaves_on")},
+        **{
+            name: wording.format_day(findings.as_date(order[name]), year)
+            for name in ("clock_day", "known_on", "leaves_on")
+        },
     }
 
 
 # -- rules ------------------------------------------------------------------------------------------------
 
 
-def rules(monthly: Monthly) -> Block:
+def rules_in_force(report: MonthlyReport) -> HtmlBlock:
     """The rules that judged, each with its window, its first day, its source and how sure that is; then the data."""
-    held = [rule for rule in monthly.rules if not rule.part_of]
-    made = [("Rules", monthly.policy), ("Data", _data(monthly)), *([("Made", monthly.made)] if monthly.made else [])]
-    html = rendered(
+    held = [rule for rule in report.rules if not rule.part_of]
+    made = [
+        ("Rules", report.policy),
+        ("Data", _data_summary(report)),
+        *([("Made", report.made)] if report.made else []),
+    ]
+    html = render_template(
         "rules.html.j2",
-        rows=[_rule(rule) for rule in held],
+        rows=[_rule_row(rule) for rule in held],
         made=made,
     )
-    return Block(html)
+    return HtmlBlock(html)
 
 
-def _data(monthly: Monthly) -> str:
-    span = f"{wording.day(monthly.begins_on, 0)} to {wording.day(monthly.ends_on, 0)}"
-    return f"{monthly.data.rstrip('.')}; {wording.things(monthly.orders)}, placed {span}"
+def _data_summary(report: MonthlyReport) -> str:
+    span = f"{wording.format_day(report.begins_on, 0)} to {wording.format_day(report.ends_on, 0)}"
+    return f"{report.data.rstrip('.')}; {wording.format_quantity(report.orders)}, placed {span}"
 
 
-def _asked(rule: Any) -> str:
+def _rating_target(rule: Any) -> str:
     """What is asked of a rating in points; empty of all else."""
     points = rule.points
-    return "" if points is None else wording.rating(points.on_from, points.off_under, points.most)
+    return "" if points is None else wording.rating_target_phrase(points.on_from, points.off_under, points.most)
 
 
-def _rule(rule: Any) -> dict[str, str]:
+def _rule_row(rule: Any) -> dict[str, str]:
     """One rule in words."""
-    noun = wording.metric(rule.metric).noun
+    noun = wording.metric_words(rule.metric).noun
     both = len(rule.channels) > 1
     side, share = (rule.target.side, rule.target.share) if rule.target is not None else ("", None)
     return {
-        "label": wording.metric(rule.metric).label,
-        "channels": "" if not both else wording.listed([wording.CHANNELS[name] for name in rule.channels]),
-        "asked": _asked(rule) or wording.rule_in_words(side, share, rule.minimum, noun),
-        "window": wording.window_in_words(rule.windows, rule.lag),
-        "placed": wording.CLOCKS[rule.clock],
-        "since": wording.day(rule.since, 0),
+        "label": wording.metric_words(rule.metric).label,
+        "channels": "" if not both else wording.join_words([wording.CHANNEL_LABELS[name] for name in rule.channels]),
+        "asked": _rating_target(rule) or wording.rule_phrase(side, share, rule.minimum, noun),
+        "window": wording.window_phrase(rule.windows, rule.lag),
+        "placed": wording.CLOCK_LABELS[rule.clock],
+        "since": wording.format_day(rule.since, 0),
         "source": rule.source.strip().rstrip("."),
-        "sure": wording.SURE[rule.sure],
+        "sure": wording.CERTAINTY_LABELS[rule.sure],
     }

@@ -1,37 +1,47 @@
 """Charts, each named for its question: SCORES or orders at fault in, an Altair chart out; nothing is computed here."""
 
-from healthkit.report.charts.beside import groups_beside_rest, ours_beside_theirs
-from healthkit.report.charts.bridge_chart import BarsSpan, bars_span, why_it_moved
-from healthkit.report.charts.causes import SQUARES, defects_by_cause
+from healthkit.report.charts.beside import excess_by_group, our_and_marketplace_rates
+from healthkit.report.charts.bridge_chart import BarScale, bar_scale, bridge_chart
+from healthkit.report.charts.causes import MAX_SQUARES, defects_by_cause
 from healthkit.report.charts.days import faults_by_day, leaving_calendar
-from healthkit.report.charts.outlook_charts import two_outlooks, what_if_curve
-from healthkit.report.charts.rate_axis import SILENT
-from healthkit.report.charts.rates import CELL, rate_over_time, side_by_side
-from healthkit.report.charts.style import COLOURS, FONT, HALF, NARROW, WIDE, colour, describe, sizes, spec
+from healthkit.report.charts.outlook_charts import compared_outlooks, what_if_curve
+from healthkit.report.charts.rate_axis import UNDRAWN_STATUSES
+from healthkit.report.charts.rates import SMALL_CHART_SIZE, rate_over_time, small_multiples
+from healthkit.report.charts.style import (
+    COLOURS,
+    FONT,
+    HALF,
+    NARROW,
+    WIDE,
+    chart_description,
+    chart_sizes,
+    colour,
+    vega_lite_spec,
+)
 
 __all__ = [
-    "CELL",
     "COLOURS",
     "FONT",
     "HALF",
+    "MAX_SQUARES",
     "NARROW",
-    "SILENT",
-    "SQUARES",
+    "SMALL_CHART_SIZE",
+    "UNDRAWN_STATUSES",
     "WIDE",
-    "BarsSpan",
-    "bars_span",
+    "BarScale",
+    "bar_scale",
+    "bridge_chart",
+    "chart_description",
+    "chart_sizes",
     "colour",
+    "compared_outlooks",
     "defects_by_cause",
-    "describe",
+    "excess_by_group",
     "faults_by_day",
-    "groups_beside_rest",
     "leaving_calendar",
-    "ours_beside_theirs",
+    "our_and_marketplace_rates",
     "rate_over_time",
-    "side_by_side",
-    "sizes",
-    "spec",
-    "two_outlooks",
+    "small_multiples",
+    "vega_lite_spec",
     "what_if_curve",
-    "why_it_moved",
 ]

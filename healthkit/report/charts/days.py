@@ -12,67 +12,71 @@ import pandas as pd
 
 from healthkit.report import wording
 from healthkit.report.charts.style import (
-    DAY,
+    DAY_MS,
     HALF,
     NARROW,
-    UNCHECKED,
-    WORDS,
-    Rows,
+    SKIP_VALIDATION,
+    TEXT_CHANNEL,
+    ChartRows,
+    build_chart,
     colour,
-    date_of,
+    date_to_epoch_ms,
     day_axis,
-    finished,
-    layer_of,
-    moment_of,
-    shared,
+    make_layer,
+    shared_channel,
+    to_date,
 )
 
 
-@UNCHECKED
+@SKIP_VALIDATION
 def leaving_calendar(
     at_fault: pd.DataFrame,
     as_of: date,
-    by: date,
-    named: pd.Series | None = None,
+    until: date,
+    highlighted: pd.Series | None = None,
     *,
-    finding: str = "",
-    wide: int = HALF,
+    description: str = "",
+    width: int = HALF,
 ) -> alt.LayerChart:
     """When do the orders at fault leave the window? One mark each, on the first day it no longer counts.
 
     How many have left by the day `by` is written at that day, unless all have. `wide` is the width of the wide
     drawing. [pixels]
     """
-    days = [date_of(day) for day in at_fault["leaves_on"]]
+    days = [to_date(day) for day in at_fault["leaves_on"]]
     last = max(days)
-    gone = sum(day <= by for day in days)
-    text = f"{wording.number(gone)} of {wording.number(len(days))} by {wording.day(by)}"
-    return _marks_by_day(days, named, (as_of, last), [(by, text)] if gone < len(days) else [], finding, wide)
+    gone = sum(day <= until for day in days)
+    text = f"{wording.format_number(gone)} of {wording.format_number(len(days))} by {wording.format_day(until)}"
+    return _day_marks_chart(
+        days, highlighted, (as_of, last), [(until, text)] if gone < len(days) else [], description, width
+    )
 
 
-@UNCHECKED
+@SKIP_VALIDATION
 def faults_by_day(
-    at_fault: pd.DataFrame, first: date, last: date, named: pd.Series | None = None, *, finding: str = ""
+    at_fault: pd.DataFrame, first: date, last: date, highlighted: pd.Series | None = None, *, description: str = ""
 ) -> alt.LayerChart:
     """On which days were the orders at fault placed? One mark each, on its clock day."""
-    return _marks_by_day([date_of(day) for day in at_fault["clock_day"]], named, (first, last), [], finding)
+    return _day_marks_chart(
+        [to_date(day) for day in at_fault["clock_day"]], highlighted, (first, last), [], description
+    )
 
 
-def _marks_by_day(
+def _day_marks_chart(
     days: list[date],
-    named: pd.Series | None,
+    highlighted: pd.Series | None,
     ends: tuple[date, date],
     notes: list[tuple[date, str]],
-    finding: str,
-    wide: int = HALF,
+    description: str,
+    width: int = HALF,
 ) -> alt.LayerChart:
     """Orders stacked on their days, those that are named dark and at the bottom."""
     first, last = ends
-    stacks = _stacks(days, list(named.astype(bool)) if named is not None else [False] * len(days))
+    stacks = _stack_orders(days, list(highlighted.astype(bool)) if highlighted is not None else [False] * len(days))
     highest = max([3, *(math.ceil(row["high"]) for row in stacks)])
     span = (last - first).days + 1
-    domain = [moment_of(first) - DAY // 2, moment_of(last) + DAY // 2]
-    x = shared(
+    domain = [date_to_epoch_ms(first) - DAY_MS // 2, date_to_epoch_ms(last) + DAY_MS // 2]
+    x = shared_channel(
         alt.X(
             "day",
             type="quantitative",
@@ -80,21 +84,21 @@ def _marks_by_day(
             axis=day_axis(first, last),
         )
     )
-    y = shared(alt.Y("low", type="quantitative", scale=alt.Scale(domain=[0, highest], nice=False), axis=None))
+    y = shared_channel(alt.Y("low", type="quantitative", scale=alt.Scale(domain=[0, highest], nice=False), axis=None))
     thick = {"expr": f"max(1.5, min(12, width / {span} - 1.5))"}
     look = {"fill": {"expr": "datum.c"}, "size": thick, "opacity": 1, "orient": "vertical"}
-    layers = [layer_of("bar", stacks, look, x=x, y=y, y2=alt.Y2("high"))]
+    layers = [make_layer("bar", stacks, look, x=x, y=y, y2=alt.Y2("high"))]
     for day, text in notes:
-        layers += _note(day, text, x, (day - first).days * 2 < span)
+        layers += _note_layers(day, text, x, (day - first).days * 2 < span)
     plot = min(150, 13 * highest)
     tall = plot + (44 if notes else 30)
-    return finished(layers, finding, {"wide": (wide, tall), "narrow": (NARROW, tall)}, top=22 if notes else 4)
+    return build_chart(layers, description, {"wide": (width, tall), "narrow": (NARROW, tall)}, top=22 if notes else 4)
 
 
-def _stacks(days: list[date], named: list[bool]) -> Rows:
+def _stack_orders(days: list[date], highlighted: list[bool]) -> ChartRows:
     """One mark an order where at most 30 share a day, else two bars a day."""
     counts: dict[date, list[int]] = {}
-    for day, dark in zip(days, named, strict=True):
+    for day, dark in zip(days, highlighted, strict=True):
         counts.setdefault(day, [0, 0])[0 if dark else 1] += 1
     each = max(map(sum, counts.values()), default=0) <= 30
     rows = []
@@ -103,16 +107,18 @@ def _stacks(days: list[date], named: list[bool]) -> Rows:
         for low, high in pairwise(ends):
             ink = "mark" if high <= first else "mark-2"
             if low < high:
-                rows.append({"day": moment_of(day), "low": low, "high": high - (0.15 if each else 0), "c": colour(ink)})
+                rows.append(
+                    {"day": date_to_epoch_ms(day), "low": low, "high": high - (0.15 if each else 0), "c": colour(ink)}
+                )
     return rows
 
 
-def _note(day: date, text: str, x: alt.X, right: bool) -> list[Any]:
+def _note_layers(day: date, text: str, x: alt.X, right: bool) -> list[Any]:
     """A thin line at the end of a day, and what has happened by then."""
-    held = [{"day": moment_of(day) + DAY // 2}]
+    held = [{"day": date_to_epoch_ms(day) + DAY_MS // 2}]
     line = {"stroke": colour("ink-2"), "strokeWidth": 1, "y": -6, "y2": {"expr": "height"}}
     words = {"align": "left" if right else "right", "dx": 5 if right else -5, "y": -10, "fontWeight": "bold"}
     return [
-        layer_of("rule", held, line, x=x),
-        layer_of("text", [held[0] | {"t": text}], {**words, "baseline": "middle"}, x=x, text=WORDS),
+        make_layer("rule", held, line, x=x),
+        make_layer("text", [held[0] | {"t": text}], {**words, "baseline": "middle"}, x=x, text=TEXT_CHANNEL),
     ]

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from healthkit.report import wording
-from healthkit.report.charts.style import Rows, colour
+from healthkit.report.charts.style import ChartRows, colour
 
 
 class RateAxis(NamedTuple):
@@ -22,11 +22,11 @@ class RateAxis(NamedTuple):
     side: str
 
     @classmethod
-    def around(cls, judged: Rows, thin: Rows) -> RateAxis:
+    def from_rows(cls, judged_rows: ChartRows, other_rows: ChartRows) -> RateAxis:
         """A scale that starts at 0 for "under" and at a round value below the target for "at least"."""
-        rates = [row["rate"] for row in (*judged, *thin) if row["rate"] is not None] or [0.0]
-        side, target = judged[-1]["side"], judged[-1]["target"]
-        if side and not wording.wants_few(side):
+        rates = [row["rate"] for row in (*judged_rows, *other_rows) if row["rate"] is not None] or [0.0]
+        side, target = judged_rows[-1]["side"], judged_rows[-1]["target"]
+        if side and not wording.lower_is_better(side):
             low = min(min(rates), target - (1 - target) / 2)
             step = round_step(1 - low)
             return cls(max(0.0, math.floor(low / step - 0.2) * step), 1.0, target, side)
@@ -78,7 +78,7 @@ def round_step(span: float) -> float:
     return next(power * n for n in (1, 2, 5, 10) if span / (power * n) <= 5)
 
 
-def days_of(daily: pd.DataFrame, window: int) -> Rows:
+def window_rows(daily: pd.DataFrame, window: int) -> ChartRows:
     """One window's days in order; the rate is empty where it says nothing."""
     rows = daily[(daily["window"] == window).to_numpy()]
     days = rows["as_of"].to_numpy().astype("datetime64[ms]").astype(np.int64)
@@ -90,16 +90,22 @@ def days_of(daily: pd.DataFrame, window: int) -> Rows:
     side, target = rows["side"].iloc[-1], rows["target"].iloc[-1]
     asked = {"side": side if isinstance(side, str) else "", "target": None if pd.isna(target) else float(target)}
     return [
-        {"day": day, "rate": None if rate != rate or said in SILENT else rate, "status": said, "count": count, **asked}
+        {
+            "day": day,
+            "rate": None if rate != rate or said in UNDRAWN_STATUSES else rate,
+            "status": said,
+            "count": count,
+            **asked,
+        }
         for day, rate, said, count in zip(days.tolist(), rates, status, counts, strict=True)
     ]
 
 
-SILENT = ("no data", "short history")
+UNDRAWN_STATUSES = ("no data", "short history")
 """The statuses of days whose rate is not drawn."""
 
 
-def shown(row: dict[str, Any]) -> str:
+def format_row_rate(row: dict[str, Any]) -> str:
     """A day's rate as it is written."""
     counted, at_fault = row["count"]
-    return wording.rate(counted, at_fault, row["side"], row["target"])
+    return wording.format_rate(counted, at_fault, row["side"], row["target"])

@@ -10,8 +10,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from healthkit.report import wording
-from healthkit.report.charts.rate_axis import RateAxis, shown
-from healthkit.report.charts.style import WORDS, Rows, colour, day_of, layer_of, moment_of, text_width
+from healthkit.report.charts.rate_axis import RateAxis, format_row_rate
+from healthkit.report.charts.style import (
+    TEXT_CHANNEL,
+    ChartRows,
+    colour,
+    date_to_epoch_ms,
+    epoch_ms_to_date,
+    make_layer,
+    text_width,
+)
 
 
 class _Label(NamedTuple):
@@ -35,24 +43,26 @@ class _Label(NamedTuple):
         }  # fmt: skip
 
 
-_FREE = 0.5
+_ACCEPTABLE_COST = 0.5
 """A label that costs less stands over nothing and near its point."""
 
 
-class _Room:
+class _LabelPlacer:
     """The plot of the narrow drawing, which is the tighter one: what stands where, in pixels from its lower left."""
 
-    def __init__(self, rows: Rows, thin: Rows, axis: RateAxis, width: float = 284, height: float = 250) -> None:
+    def __init__(
+        self, rows: ChartRows, other_rows: ChartRows, axis: RateAxis, width: float = 284, height: float = 250
+    ) -> None:
         self.first, self.last = rows[0]["day"], rows[-1]["day"]
         self.axis, self.width, self.height = axis, width, height
-        self.x, self.y = (np.concatenate(ends) for ends in zip(*map(self.traced, (rows, thin)), strict=True))
+        self.x, self.y = (np.concatenate(ends) for ends in zip(*map(self.trace_line, (rows, other_rows)), strict=True))
         self.taken: list[tuple[float, float, float, float]] = []
 
     def at(self, day: float, rate: float) -> tuple[float, float]:
         """A day and rate as pixels."""
         return (day - self.first) / max(1, self.last - self.first) * self.width, self.axis.share(rate) * self.height
 
-    def traced(self, rows: Rows) -> tuple[np.ndarray, np.ndarray]:
+    def trace_line(self, rows: ChartRows) -> tuple[np.ndarray, np.ndarray]:
         """A line as dense points, so that a steep part is felt between its days."""
         known = [self.at(row["day"], row["rate"]) for row in rows if row["rate"] is not None]
         if not known:
@@ -86,42 +96,52 @@ class _Room:
             cost = self.cost(label)
             if cost < least:
                 best, least = label, cost
-            if cost < _FREE:
+            if cost < _ACCEPTABLE_COST:
                 break
         self.taken.append(self.box(best))
         return best
 
 
 def rate_labels(
-    judged: Rows, thin: Rows, axis: RateAxis, window: int, other: int | None, before: date | None
+    judged_rows: ChartRows,
+    other_rows: ChartRows,
+    axis: RateAxis,
+    window: int,
+    other_window: int | None,
+    before: date | None,
 ) -> list[_Label]:
     """All labels of a rate over time, set one after the other where the least is in the way."""
-    room = _Room(judged, thin, axis)
-    last = judged[-1]
-    tint = {"off": "off", "risk": "risk", "on": "on"}.get(wording.STATUSES[last["status"]].colour, "ink")
-    figure = _Label(shown(last), last["day"], axis.high, 0, -15, "right", tint, "bold", 18)
+    room = _LabelPlacer(judged_rows, other_rows, axis)
+    last = judged_rows[-1]
+    tint = {"off": "off", "risk": "risk", "on": "on"}.get(wording.STATUS_STYLES[last["status"]].colour, "ink")
+    figure = _Label(format_row_rate(last), last["day"], axis.high, 0, -15, "right", tint, "bold", 18)
     gap = text_width(figure.text, 18, True) + 6
-    labels = [figure, _Label(wording.day(day_of(last["day"])), last["day"], axis.high, -gap, -14, "right")]
+    labels = [
+        figure,
+        _Label(wording.format_day(epoch_ms_to_date(last["day"])), last["day"], axis.high, -gap, -14, "right"),
+    ]
     room.taken += map(room.box, labels)
     if axis.target is not None:
         labels += _target_labels(room, axis)
-    marked = [row for row in judged if before and row["day"] == moment_of(before) and row["rate"] is not None]
+    marked = [
+        row for row in judged_rows if before and row["day"] == date_to_epoch_ms(before) and row["rate"] is not None
+    ]
     for row in marked:
-        text = f"{wording.day(day_of(row['day']))}: {shown(row)}"
-        labels.append(room.place(_around(text, row, 13)))
-    if other:
-        labels += _line_names(room, judged, thin, window, other)
+        text = f"{wording.format_day(epoch_ms_to_date(row['day']))}: {format_row_rate(row)}"
+        labels.append(room.place(_labels_around(text, row, 13)))
+    if other_window:
+        labels += _line_labels(room, judged_rows, other_rows, window, other_window)
     return labels
 
 
-def _target_labels(room: _Room, axis: RateAxis) -> list[_Label]:
+def _target_labels(room: _LabelPlacer, axis: RateAxis) -> list[_Label]:
     """The target's words beside its line, and the name of the tinted side in one of its corners."""
-    few = wording.wants_few(axis.side)
+    few = wording.lower_is_better(axis.side)
     assert axis.target is not None
     ends = [(room.first, "left", 4), (room.last, "right", -4)]
     middle = [(room.first + (room.last - room.first) * n // 8, "center", 0) for n in (2, 3, 4, 5, 6)]
     inner, outer = (11, -11) if few else (-11, 11)
-    text = f"Target: {wording.target(axis.side, axis.target)}"
+    text = f"Target: {wording.format_target(axis.side, axis.target)}"
     ways = [(day, dx, dy, align) for dy in (inner, outer) for day, align, dx in (*ends, *middle)]
     target = room.place([_Label(text, day, axis.target, dx, dy, align, "ink", "bold") for day, dx, dy, align in ways])
     edge, dy = (axis.high, 12) if few else (axis.low, -12)
@@ -129,20 +149,22 @@ def _target_labels(room: _Room, axis: RateAxis) -> list[_Label]:
     return [target, off]
 
 
-def _around(text: str, row: dict[str, Any], size: int, ink: str = "ink") -> list[_Label]:
+def _labels_around(text: str, row: dict[str, Any], size: int, ink: str = "ink") -> list[_Label]:
     """Ways to set a text around a point of a line: below, above, at both sides, near and farther."""
     ways = [(dx, dy, align) for far in (14, 24, 38, 54) for dx, align in ((6, "left"), (-6, "right"), (0, "center"))
             for dy in (far, -far)]  # fmt: skip
     return [_Label(text, row["day"], row["rate"], dx, dy, align, ink, "normal", size) for dx, dy, align in ways]
 
 
-def _line_names(room: _Room, judged: Rows, thin: Rows, window: int, other: int) -> list[_Label]:
+def _line_labels(
+    room: _LabelPlacer, judged_rows: ChartRows, other_rows: ChartRows, window: int, other_window: int
+) -> list[_Label]:
     """The names of two lines, each on its own line where they are far apart and the least is in the way."""
-    both = zip(judged, thin, strict=False)
+    both = zip(judged_rows, other_rows, strict=False)
     pairs = [pair for pair in both if pair[0]["rate"] is not None and pair[1]["rate"] is not None]
     apart = sorted(pairs, key=lambda pair: -abs(pair[0]["rate"] - pair[1]["rate"]))[:12]
     names = []
-    for place, (text, ink) in enumerate([(f"{window} days", "ink"), (f"{other} days", "ink-2")]):
+    for place, (text, ink) in enumerate([(f"{window} days", "ink"), (f"{other_window} days", "ink-2")]):
         ways = []
         for pair in apart:
             up = pair[place]["rate"] >= pair[1 - place]["rate"]
@@ -157,10 +179,10 @@ def _line_names(room: _Room, judged: Rows, thin: Rows, window: int, other: int) 
 
 def label_layer(labels: Iterable[_Label], x: Any, y: Any) -> Any:
     """All labels as one layer."""
-    return layer_of("text", [label.row() for label in labels], _SET, x=x, y=y, text=WORDS)
+    return make_layer("text", [label.row() for label in labels], _LABEL_ENCODING, x=x, y=y, text=TEXT_CHANNEL)
 
 
-_SET = {
+_LABEL_ENCODING = {
     "dx": {"expr": "datum.dx"},
     "dy": {"expr": "datum.dy"},
     "align": {"expr": "datum.a"},

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import altair as alt
 from altair.utils.schemapi import debug_mode
 
-Rows = list[dict[str, Any]]
+ChartRows = list[dict[str, Any]]
 
 WIDE, HALF, NARROW = 760, 512, 328
 """Widths of a full figure, of one of a pair, and of a phone. [pixels]"""
@@ -37,7 +37,7 @@ COLOURS = {
     "line-2": "#8b949c",
 }
 
-UNCHECKED = debug_mode(False)
+SKIP_VALIDATION = debug_mode(False)
 """Altair checks every object while it is made, which takes longer than making it; the tests check the whole instead."""
 
 
@@ -50,20 +50,20 @@ def colour(name: str) -> str:
     return f"var(--{name}, {COLOURS[name]})"
 
 
-def spec(chart: Any) -> dict[str, Any]:
+def vega_lite_spec(chart: Any) -> dict[str, Any]:
     """The Vega-Lite of a chart, as plain data; unchecked, for the checks take longer than the drawing."""
     # The plain road below Altair's own, which would copy every layer and its rows first.
     return {"$schema": alt.SCHEMA_URL} | alt.SchemaBase.to_dict(chart, validate=False)
 
 
-def describe(chart: Any) -> str:
+def chart_description(chart: Any) -> str:
     """The finding that a chart shows, as screen readers hear it."""
     return str(chart.description)
 
 
-def sizes(held: dict[str, Any]) -> dict[str, list[int]]:
+def chart_sizes(vega_lite: dict[str, Any]) -> dict[str, list[int]]:
     """Width and height of a chart's two drawings, from its Vega-Lite."""
-    return held["usermeta"]["sizes"]
+    return vega_lite["usermeta"]["sizes"]
 
 
 def text_width(text: str, size: float, bold: bool = False) -> float:
@@ -73,37 +73,45 @@ def text_width(text: str, size: float, bold: bool = False) -> float:
     return ems * size * (1.07 if bold else 1.0)
 
 
-_BOLD = {" ijl.,:;'!": 0.29, "ft()r-": 0.35, "mMW%": 0.88, "w": 0.78, "abcdefghknopqsuvxyz0123456789": 0.58}
+_BOLD_LETTER_WIDTHS = {
+    " ijl.,:;'!": 0.29,
+    "ft()r-": 0.35,
+    "mMW%": 0.88,
+    "w": 0.78,
+    "abcdefghknopqsuvxyz0123456789": 0.58,
+}
 """About how wide bold letters are; the nearer guess where a text goes on behind them. [ems]"""
 
 
-def bold_width(text: str) -> float:
+def bold_text_ems(text: str) -> float:
     """About how wide a bold text is drawn. [ems]
 
     >>> round(bold_width("Left the window:"), 1)
     7.9
     """
-    return sum(next((wide for letters, wide in _BOLD.items() if letter in letters), 0.69) for letter in text)
+    return sum(
+        next((wide for letters, wide in _BOLD_LETTER_WIDTHS.items() if letter in letters), 0.69) for letter in text
+    )
 
 
-WORDS = alt.Text("t", type="nominal")
+TEXT_CHANNEL = alt.Text("t", type="nominal")
 
-DAY = 86_400_000
+DAY_MS = 86_400_000
 """A day. [ms]"""
 
 
-def date_of(value: Any) -> date:
+def to_date(value: Any) -> date:
     """A day, of a day or a moment of it."""
     return value.date() if isinstance(value, datetime) else value
 
 
-def moment_of(value: Any) -> int:
+def date_to_epoch_ms(value: Any) -> int:
     """A day as milliseconds of its midnight in UTC."""
-    day = date_of(value)
+    day = to_date(value)
     return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1000
 
 
-def day_of(moment: int) -> date:
+def epoch_ms_to_date(moment: int) -> date:
     """The day whose midnight in UTC a moment is."""
     return datetime.fromtimestamp(moment / 1000, UTC).date()
 
@@ -120,7 +128,7 @@ def day_axis(first: date, last: date) -> alt.Axis:
         ticks = [day for day in ticks if (last - day).days >= span * 0.1] or [first]
         label = "utcFormat(datum.value, '%-d %b')"
     return alt.Axis(
-        values=[moment_of(day) for day in ticks],
+        values=[date_to_epoch_ms(day) for day in ticks],
         labelExpr=label,
         labelAlign="left",
         labelOffset=3,
@@ -139,27 +147,27 @@ def _month_starts(first: date, last: date) -> list[date]:
     return [day for day in starts if first <= day <= last]
 
 
-SMALL = f"width < {(HALF + NARROW) // 2}"
+NARROW_EXPR = f"width < {(HALF + NARROW) // 2}"
 """Whether the narrow one of a pair's two drawings is made."""
 
 
-def either(name: str) -> dict[str, str]:
+def wide_or_narrow(name: str) -> dict[str, str]:
     """A value of a row: the one of the narrow drawing stands under the same name with an n before it.
 
     >>> either("x")
     {'expr': 'width < 420 ? datum.nx : datum.x'}
     """
-    return {"expr": f"{SMALL} ? datum.n{name} : datum.{name}"}
+    return {"expr": f"{NARROW_EXPR} ? datum.n{name} : datum.{name}"}
 
 
-def layer_of(kind: Any, rows: Rows, look: dict[str, Any], **channels: Any) -> alt.UnitSpec:
+def make_layer(kind: Any, rows: ChartRows, mark_properties: dict[str, Any], **channels: Any) -> alt.UnitSpec:
     """One layer: a kind of mark over its own few rows."""
-    mark = alt.MarkDef(kind, **look)
-    held: Any = _Held(rows)
+    mark = alt.MarkDef(kind, **mark_properties)
+    held: Any = _PlainData(rows)
     return alt.UnitSpec(mark, data=alt.InlineData(values=held), encoding=alt.Encoding(**channels))
 
 
-class _Held:
+class _PlainData:
     """Plain data, handed through: Altair would look at every cell of it, which takes longer than all the rest."""
 
     _schema: ClassVar[dict[str, str]] = {"type": "object"}
@@ -171,23 +179,25 @@ class _Held:
         return self.plain
 
 
-def shared(channel: alt.X | alt.Y) -> Any:
+def shared_channel(channel: alt.X | alt.Y) -> Any:
     """A channel that several layers share, made plain once."""
-    return _Held(channel.to_dict(validate=False))
+    return _PlainData(channel.to_dict(validate=False))
 
 
-def finished(layers: list[Any], finding: str, drawn: dict[str, tuple[int, int]], top: int = 2) -> alt.LayerChart:
+def build_chart(
+    layers: list[Any], description: str, drawing_sizes: dict[str, tuple[int, int]], top: int = 2
+) -> alt.LayerChart:
     """Layers as one chart with its two sizes, its finding, and the looks that all charts share."""
     chart = alt.LayerChart(
-        width=drawn["wide"][0],
-        height=drawn["wide"][1],
-        description=finding,
+        width=drawing_sizes["wide"][0],
+        height=drawing_sizes["wide"][1],
+        description=description,
         autosize=alt.AutoSizeParams(type="fit", contains="padding"),
         padding={"left": 1, "right": 7, "top": top, "bottom": 2},
         background="transparent",
-        config=LOOKS,
+        config=CHART_CONFIG,
         usermeta={
-            "sizes": {name: list(size) for name, size in drawn.items()},
+            "sizes": {name: list(size) for name, size in drawing_sizes.items()},
             "embedOptions": {"renderer": "svg", "actions": False, "tooltip": False},
         },
     )
@@ -196,7 +206,7 @@ def finished(layers: list[Any], finding: str, drawn: dict[str, tuple[int, int]],
     return chart
 
 
-LOOKS = {
+CHART_CONFIG = {
     "font": FONT,
     "view": {"stroke": None},
     "mark": {"aria": False},

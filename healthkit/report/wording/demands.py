@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from healthkit.report.wording.figures import number, things
+from healthkit.report.wording.figures import format_number, format_quantity
 
-STAGES = {
+STAGE_LABELS = {
     "advice": "advice",
     "at risk": "at risk",
     "a month off target": "a month off target",
@@ -15,7 +15,7 @@ STAGES = {
 """How far things go when a measure stays off target, by the word of the rules."""
 
 
-def provisos(
+def rule_conditions(
     noun: str,
     and_at_least: int | None = None,
     while_under: int | None = None,
@@ -33,47 +33,52 @@ def provisos(
     """
     said = []
     if and_at_least is not None:
-        few = "" if while_under is None else f", while under {things(while_under, noun)} are counted"
-        said.append(f"a breach only from {things(and_at_least, noun)} at fault on{few}")
+        few = "" if while_under is None else f", while under {format_quantity(while_under, noun)} are counted"
+        said.append(f"a breach only from {format_quantity(and_at_least, noun)} at fault on{few}")
     if fallback is not None:
-        said.append(f"of under {things(fallback[0], noun)}, {fallback[1]} days are judged")
+        said.append(f"of under {format_quantity(fallback[0], noun)}, {fallback[1]} days are judged")
     if judged_on is not None:
         said.append(f"judged on day {judged_on} of the month")
     return "; ".join(said)
 
 
-def rating(on_from: int, off_under: int, most: int) -> str:
+def rating_target_phrase(on_from: int, off_under: int, maximum: int) -> str:
     """What is asked of a rating in points.
 
     >>> rating(200, 100, 1000)
     'from 200 of 1,000 points, off target under 100'
     """
-    return f"from {number(on_from)} of {number(most)} points, off target under {number(off_under)}"
+    return (
+        f"from {format_number(on_from)} of {format_number(maximum)} points, off target under {format_number(off_under)}"
+    )
 
 
-def earning(start: int, gain: int, per_orders: int) -> str:
+def points_earned_phrase(start: int, gain: int, per_orders: int) -> str:
     """How points are earned.
 
     >>> earning(200, 4, 200)
     '200 points to begin with, 4 more for every 200 orders'
     """
-    return f"{things(start, 'point')} to begin with, {number(gain)} more for every {things(per_orders)}"
+    return (
+        f"{format_quantity(start, 'point')} to begin with, {format_number(gain)} more for every "
+        f"{format_quantity(per_orders)}"
+    )
 
 
-def stage(word: str, days: int) -> str:
+def stage_phrase(stage_name: str, days: int) -> str:
     """A stage with the day off target, in a row, from which it holds.
 
     >>> stage("restricted", 1), stage("a month off target", 31)
     ('restricted', 'a month off target, from day 31 on')
     """
-    return STAGES[word] + (f", from day {days} on" if days > 1 else "")
+    return STAGE_LABELS[stage_name] + (f", from day {days} on" if days > 1 else "")
 
 
-def stages(held: Sequence[tuple[str, int, str]]) -> str:
+def stages_sentence(rule_stages: Sequence[tuple[str, int, str]]) -> str:
     """What follows a measure off target, one stage after the other, each with its day and what the source says.
 
     >>> stages([("at risk", 1, "A banner."), ("restricted", 31, "No more offers")])
     'At risk: A banner. Restricted, from day 31 on: No more offers.'
     """
-    said = [f"{stage(word, days)}: {says.strip().rstrip('.')}." for word, days, says in held]
+    said = [f"{stage_phrase(word, days)}: {says.strip().rstrip('.')}." for word, days, says in rule_stages]
     return " ".join(one[:1].upper() + one[1:] for one in said)

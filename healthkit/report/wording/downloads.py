@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
-from healthkit.report.wording.figures import long_day, number, small, things
-from healthkit.report.wording.names import Strong, listed, metric, opening
+from healthkit.report.wording.figures import format_long_day, format_number, format_quantity, spell_number
+from healthkit.report.wording.names import Strong, capitalise_first, join_words, metric_words
 
-EVIDENCE = {
+EVIDENCE_LABELS = {
     "orders": "orders",
     "cancellers": "who cancelled an order",
     "promises": "ship-by days",
@@ -33,7 +33,7 @@ EVIDENCE = {
     "amazon_figures": "Amazon's own figures",
 }
 """What each kind of evidence is called in a sentence."""
-HOW = {
+FILE_LIMITATIONS = {
     "fully": "",
     "days assumed": "It names the orders, not the day of each event: the days are assumed.",
     "in part": "It shows only a part of them, so that the figure is a lower bound.",
@@ -41,7 +41,7 @@ HOW = {
 """What a file leaves out, by how much of the evidence it tells."""
 
 
-def where(menu: str, report_type: str) -> str:
+def download_location(menu: str, report_type: str) -> str:
     """Where a file is downloaded.
 
     >>> where("Orders > Order Reports > All Orders", "GET_ORDERS")
@@ -58,32 +58,32 @@ def where(menu: str, report_type: str) -> str:
     )
 
 
-def evidence_in_words(words: Sequence[str]) -> str:
+def evidence_list(evidence: Sequence[str]) -> str:
     """Kinds of evidence, listed.
 
     >>> evidence_in_words(["claims", "chargebacks"])
     'A-to-z claims and chargebacks'
     """
-    return listed([EVIDENCE[word] for word in words])
+    return join_words([EVIDENCE_LABELS[word] for word in evidence])
 
 
-def missing_title(unjudged: int, measures: int, files: int) -> str:
+def missing_files_title(unjudged: int, measures: int, files: int) -> str:
     """The title of the list of missing files.
 
     >>> missing_title(3, 4, 2), missing_title(1, 1, 1), missing_title(0, 2, 2)
     ('Three measures cannot be judged; two files would tell more', 'One measure cannot be judged; one file would tell more', 'Two measures rest on Amazon’s figure alone; two files would tell which orders')
     """  # noqa: E501 - the titles
-    what = f"{small(files)} {'file' if files == 1 else 'files'} would tell"
+    what = f"{spell_number(files)} {'file' if files == 1 else 'files'} would tell"
     if unjudged:
         noun = "measure" if unjudged == 1 else "measures"
-        return opening(f"{small(unjudged)} {noun} cannot be judged; {what} more")
+        return capitalise_first(f"{spell_number(unjudged)} {noun} cannot be judged; {what} more")
     noun = "measure rests" if measures == 1 else "measures rest"
-    return opening(
-        f"{small(measures)} {noun} on Amazon\N{RIGHT SINGLE QUOTATION MARK}s figure alone; {what} which orders"
+    return capitalise_first(
+        f"{spell_number(measures)} {noun} on Amazon\N{RIGHT SINGLE QUOTATION MARK}s figure alone; {what} which orders"
     )
 
 
-def no_orders(account: str) -> str:
+def no_orders_file_sentence(account: str) -> str:
     """That no file of an account's orders was imported yet.
 
     >>> no_orders("acme")
@@ -93,7 +93,7 @@ def no_orders(account: str) -> str:
     return f"{account}: no file of orders yet, without which nothing is judged. Download the all-orders file ({place})."
 
 
-def first_step(
+def first_download_sentence(
     title: str, menu: str, report_type: str, evidence: Sequence[str], by_hand: bool,
     ranges: Sequence[tuple[date, date]] = (),
 ) -> tuple[str, ...]:  # fmt: skip
@@ -107,14 +107,14 @@ def first_step(
     ...         [(date(2026, 7, 30), date(2026, 9, 27))]))
     'Download the all-orders file (Seller Central, Orders > Order Reports > All Orders) for 30 July to 27 September 2026: it tells of orders.'
     """  # noqa: E501 - the sentence
-    days = f" for {_dates(ranges)}" if ranges else ""
-    purpose = f"{days}: it tells of {evidence_in_words(evidence)}."
+    days = f" for {_ranges_phrase(ranges)}" if ranges else ""
+    purpose = f"{days}: it tells of {evidence_list(evidence)}."
     if by_hand:
         return (Strong(f"Fill in the {title}"), f" (docs/files.md){purpose}")
-    return (Strong(f"Download the {title}"), f" ({where(menu, '' if menu else report_type)}){purpose}")
+    return (Strong(f"Download the {title}"), f" ({download_location(menu, '' if menu else report_type)}){purpose}")
 
 
-def sentence(
+def advice_sentence(
     kind: str, title: str, menu: str, report_type: str, evidence: Sequence[str], measures: Sequence[str], missing: str,
     ranges: Sequence[tuple[date, date]], days: int, downloads: int, most_days: int | None, have_first: date | None,
     have_last: date | None, extends: bool, snapshot: bool, by_hand: bool, how: str, fully: str, note: str,
@@ -128,24 +128,38 @@ def sentence(
     """  # noqa: E501 - the sentence
     if not kind:
         return (
-            f"No file that the kit reads tells of {evidence_in_words(evidence)} in this marketplace.{_serves(measures)}"
+            f"No file that the kit reads tells of {evidence_list(evidence)} in this "
+            f"marketplace.{_needed_for_sentence(measures)}"
         )
-    got = _by_hand(title, ranges, days) if by_hand else f"Download the {title} ({where(menu, report_type)})"
+    got = (
+        _fill_in_phrase(title, ranges, days)
+        if by_hand
+        else f"Download the {title} ({download_location(menu, report_type)})"
+    )
     if snapshot:
         got += "; it covers the days of the marketplace\N{RIGHT SINGLE QUOTATION MARK}s own measure"
     elif not by_hand:
-        got += f" for {_span(ranges, days)}{_in_parts(downloads, most_days)}"
+        got += f" for {_days_phrase(ranges, days)}{_downloads_phrase(downloads, most_days)}"
     if extends and not snapshot and not by_hand:
-        more = f"a download of {things(days, 'day')} more would do, {_dates(ranges)}{_in_parts(downloads, most_days)}"
-        got = f"Your {title} {_on_hand(missing, have_first, have_last)}; {more} ({where(menu, report_type)})"
+        more = (
+            f"a download of {format_quantity(days, 'day')} more would do, "
+            f"{_ranges_phrase(ranges)}{_downloads_phrase(downloads, most_days)}"
+        )
+        got = (
+            f"Your {title} {_days_on_hand_phrase(missing, have_first, have_last)}; {more} "
+            f"({download_location(menu, report_type)})"
+        )
     elif missing != "all":
-        got = f"Your files tell of {evidence_in_words(evidence)} {_known(missing, have_first, have_last)}. {got}"
-    left_out = f" {HOW[how]}" if HOW[how] else ""
+        got = (
+            f"Your files tell of {evidence_list(evidence)} "
+            f"{_known_days_sentence(missing, have_first, have_last)}. {got}"
+        )
+    left_out = f" {FILE_LIMITATIONS[how]}" if FILE_LIMITATIONS[how] else ""
     other = f" The {fully} shows all." if fully else ""
-    return f"{got}.{left_out}{other}{_serves(measures)}"
+    return f"{got}.{left_out}{other}{_needed_for_sentence(measures)}"
 
 
-def row(
+def advice_cells(
     kind: str, title: str, menu: str, report_type: str, evidence: Sequence[str], measures: Sequence[str], missing: str,
     ranges: Sequence[tuple[date, date]], days: int, downloads: int, most_days: int | None, have_first: date | None,
     have_last: date | None, extends: bool, snapshot: bool, by_hand: bool, how: str, fully: str, note: str,
@@ -158,44 +172,48 @@ def row(
     '75 days, 14 September to 27 November 2026'
     """
     if not kind:
-        span = f"No file that the kit reads tells of {evidence_in_words(evidence)} in this marketplace"
+        span = f"No file that the kit reads tells of {evidence_list(evidence)} in this marketplace"
     elif snapshot:
         span = "As it is: it covers the days of the marketplace\N{RIGHT SINGLE QUOTATION MARK}s own measure"
     else:
-        span = f"{_span(ranges, days)}{_in_parts(downloads, most_days)}"
+        span = f"{_days_phrase(ranges, days)}{_downloads_phrase(downloads, most_days)}"
         if extends and not by_hand:
-            span = f"{things(days, 'day')} more, {_dates(ranges)}: yours {_on_hand(missing, have_first, have_last)}"
+            span = (
+                f"{format_quantity(days, 'day')} more, {_ranges_phrase(ranges)}: yours "
+                f"{_days_on_hand_phrase(missing, have_first, have_last)}"
+            )
     place = (
         ""
         if not kind
         else "docs/files.md: no download holds it"
         if by_hand
-        else where(menu, "" if menu else report_type)
+        else download_location(menu, "" if menu else report_type)
     )
-    left_out = " ".join(filter(None, (HOW[how], f"The {fully} shows all." if fully else "")))
+    left_out = " ".join(filter(None, (FILE_LIMITATIONS[how], f"The {fully} shows all." if fully else "")))
     return {
-        "title": opening(title or evidence_in_words(evidence)), "place": place, "days": span, "note": left_out,
-        "report_type": report_type if menu else "", "measures": ", ".join(metric(name).label for name in measures),
+        "title": capitalise_first(title or evidence_list(evidence)), "place": place, "days": span, "note": left_out,
+        "report_type": report_type if menu else "",
+        "measures": ", ".join(metric_words(name).label for name in measures),
     }  # fmt: skip
 
 
-def _serves(measures: Sequence[str]) -> str:
-    return f" Needed for: {', '.join(metric(name).label for name in measures)}." if measures else ""
+def _needed_for_sentence(measures: Sequence[str]) -> str:
+    return f" Needed for: {', '.join(metric_words(name).label for name in measures)}." if measures else ""
 
 
-def _by_hand(title: str, ranges: Sequence[tuple[date, date]], days: int) -> str:
-    return f"Fill in the {title} (docs/files.md) for {_span(ranges, days)}: no download holds it"
+def _fill_in_phrase(title: str, ranges: Sequence[tuple[date, date]], days: int) -> str:
+    return f"Fill in the {title} (docs/files.md) for {_days_phrase(ranges, days)}: no download holds it"
 
 
-def _span(ranges: Sequence[tuple[date, date]], days: int) -> str:
-    return f"{things(days, 'day')}, {_dates(ranges)}"
+def _days_phrase(ranges: Sequence[tuple[date, date]], days: int) -> str:
+    return f"{format_quantity(days, 'day')}, {_ranges_phrase(ranges)}"
 
 
-def _dates(ranges: Sequence[tuple[date, date]]) -> str:
-    return listed([_range(first, last) for first, last in ranges])
+def _ranges_phrase(ranges: Sequence[tuple[date, date]]) -> str:
+    return join_words([_range_phrase(first, last) for first, last in ranges])
 
 
-def _range(first: date, last: date) -> str:
+def _range_phrase(first: date, last: date) -> str:
     """The days of a range, the year once.
 
     >>> _range(date(2026, 9, 14), date(2026, 11, 27)), _range(date(2026, 11, 21), date(2026, 11, 27))
@@ -204,28 +222,28 @@ def _range(first: date, last: date) -> str:
     ('27 November 2026', '30 December 2025 to 2 January 2026')
     """
     if first == last:
-        return long_day(last, 0)
+        return format_long_day(last, 0)
     same_month = (first.year, first.month) == (last.year, last.month)
-    return f"{first.day if same_month else long_day(first, last.year)} to {long_day(last, 0)}"
+    return f"{first.day if same_month else format_long_day(first, last.year)} to {format_long_day(last, 0)}"
 
 
-def _in_parts(downloads: int, most_days: int | None) -> str:
+def _downloads_phrase(downloads: int, most_days: int | None) -> str:
     """In how many downloads, where one cannot hold all."""
     if downloads < 2:
         return ""
-    limit = "" if most_days is None else f" of at most {things(most_days, 'day')}"
-    return f", in {number(downloads)} downloads{limit}"
+    limit = "" if most_days is None else f" of at most {format_quantity(most_days, 'day')}"
+    return f", in {format_number(downloads)} downloads{limit}"
 
 
-def _known(missing: str, have_first: date | None, have_last: date | None) -> str:
+def _known_days_sentence(missing: str, have_first: date | None, have_last: date | None) -> str:
     """From when until when evidence is on hand."""
-    since = f"from {long_day(have_first, 0)} on" if have_first and missing in ("start", "both") else ""
-    until = f"until {long_day(have_last, 0)}" if have_last and missing in ("end", "both") else ""
+    since = f"from {format_long_day(have_first, 0)} on" if have_first and missing in ("start", "both") else ""
+    until = f"until {format_long_day(have_last, 0)}" if have_last and missing in ("end", "both") else ""
     return " and ".join(filter(None, (since, until))) + " only"
 
 
-def _on_hand(missing: str, have_first: date | None, have_last: date | None) -> str:
+def _days_on_hand_phrase(missing: str, have_first: date | None, have_last: date | None) -> str:
     """Where the days on hand begin or end."""
-    begins = f"begins on {long_day(have_first, 0)}" if have_first and missing in ("start", "both") else ""
-    ends = f"ends on {long_day(have_last, 0)}" if have_last and missing in ("end", "both") else ""
+    begins = f"begins on {format_long_day(have_first, 0)}" if have_first and missing in ("start", "both") else ""
+    ends = f"ends on {format_long_day(have_last, 0)}" if have_last and missing in ("end", "both") else ""
     return " and ".join(filter(None, (begins, ends)))

@@ -8,14 +8,14 @@ from fractions import Fraction
 from healthkit.report.wording.names import DASH
 
 MINUS = "\N{MINUS SIGN}"
-MONTHS = [
+MONTH_NAMES = [
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
     "December",
 ]  # fmt: skip
-SMALL = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
+NUMBER_WORDS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
 
 
-def number(n: int) -> str:
+def format_number(n: int) -> str:
     """A whole number with separators.
 
     >>> number(1262), number(-7)
@@ -24,25 +24,25 @@ def number(n: int) -> str:
     return f"{int(n):,}".replace("-", MINUS)
 
 
-def small(n: int) -> str:
+def spell_number(n: int) -> str:
     """A whole number in words up to twelve, in digits beyond.
 
     >>> small(2), small(31)
     ('two', '31')
     """
-    return SMALL[n] if 0 <= n < len(SMALL) else number(n)
+    return NUMBER_WORDS[n] if 0 <= n < len(NUMBER_WORDS) else format_number(n)
 
 
-def things(n: int, noun: str = "order") -> str:
+def format_quantity(n: int, noun: str = "order") -> str:
     """A number of things.
 
     >>> things(1), things(1262)
     ('1 order', '1,262 orders')
     """
-    return f"{number(n)} {noun}" if n == 1 else f"{number(n)} {noun}s"
+    return f"{format_number(n)} {noun}" if n == 1 else f"{format_number(n)} {noun}s"
 
 
-def share(target: float | Fraction) -> Fraction:
+def exact_share(target: float | Fraction) -> Fraction:
     """The exact share behind a number of SCORES.
 
     >>> share(0.025)
@@ -51,16 +51,16 @@ def share(target: float | Fraction) -> Fraction:
     return Fraction(target).limit_denominator(100_000)
 
 
-def wants_few(side: str) -> bool:
+def lower_is_better(side: str) -> bool:
     """Whether the shown rate is the share at fault; so it is where nothing is asked.
 
-    >>> wants_few("below"), wants_few("at least"), wants_few("")
+    >>> lower_is_better("below"), lower_is_better("at least"), lower_is_better("")
     (True, False, True)
     """
     return side not in ("at least", "above")
 
 
-def met(rate: Fraction, side: str, target: Fraction) -> bool:
+def meets_target(rate: Fraction, side: str, target: Fraction) -> bool:
     """Whether a rate stands on the right side of its target.
 
     >>> met(Fraction(1, 100), "below", Fraction(1, 100))
@@ -70,32 +70,32 @@ def met(rate: Fraction, side: str, target: Fraction) -> bool:
     return strict[side]
 
 
-def exact(counted: int, at_fault: int, side: str = "") -> Fraction:
+def exact_rate(counted: int, at_fault: int, side: str = "") -> Fraction:
     """The rate that is shown, exactly.
 
     >>> exact(20, 1), exact(20, 1, "at least")
     (Fraction(1, 20), Fraction(19, 20))
     """
-    return Fraction(int(at_fault if wants_few(side) else counted - at_fault), int(counted))
+    return Fraction(int(at_fault if lower_is_better(side) else counted - at_fault), int(counted))
 
 
-def rounded(value: Fraction, digits: int) -> Fraction:
+def round_half_up(value: Fraction, digits: int) -> Fraction:
     """Round half up, away from zero."""
     scale = 10**digits
     whole = (abs(value) * scale + Fraction(1, 2)).__floor__()
     return Fraction(whole if value >= 0 else -whole, scale)
 
 
-def digits(target: float | Fraction | None) -> int:
+def rate_decimals(target: float | Fraction | None) -> int:
     """How many decimals a rate has: two where the limit is 1% or less, one elsewhere.
 
     >>> digits(0.01), digits(0.04), digits(None)
     (2, 1, 1)
     """
-    return 2 if target is not None and min(share(target), 1 - share(target)) <= Fraction(1, 100) else 1
+    return 2 if target is not None and min(exact_share(target), 1 - exact_share(target)) <= Fraction(1, 100) else 1
 
 
-def rate(counted: int, at_fault: int, side: str = "", target: float | Fraction | None = None) -> str:
+def format_rate(counted: int, at_fault: int, side: str = "", target: float | Fraction | None = None) -> str:
     """A rate as it is shown; a dash where nothing was counted.
 
     Digits are added until the shown rate stands on the true side of its target, and until
@@ -112,25 +112,29 @@ def rate(counted: int, at_fault: int, side: str = "", target: float | Fraction |
     """
     if not counted:
         return DASH
-    true = exact(counted, at_fault, side)
-    for places in range(digits(target), 12):
-        shown = rounded(true * 100, places) / 100
-        honest = not side or target is None or met(shown, side, share(target)) == met(true, side, share(target))
+    true = exact_rate(counted, at_fault, side)
+    for places in range(rate_decimals(target), 12):
+        shown = round_half_up(true * 100, places) / 100
+        honest = (
+            not side
+            or target is None
+            or meets_target(shown, side, exact_share(target)) == meets_target(true, side, exact_share(target))
+        )
         if honest and (shown not in (0, 1) or shown == true):
             break
     return f"{float(shown * 100):.{places}f}%"
 
 
-def percent(value: float | Fraction) -> str:
+def format_percent(value: float | Fraction) -> str:
     """A target as a percentage, without needless digits.
 
     >>> percent(0.025), percent(Fraction(95, 100))
     ('2.5%', '95%')
     """
-    return f"{float(share(value) * 100):.4f}".rstrip("0").rstrip(".") + "%"
+    return f"{float(exact_share(value) * 100):.4f}".rstrip("0").rstrip(".") + "%"
 
 
-def target(side: str, value: float | Fraction | None) -> str:
+def format_target(side: str, value: float | Fraction | None) -> str:
     """What is asked, in words.
 
     >>> target("below", 0.01), target("at least", 0.9), target("at most", 0.0), target("", None)
@@ -138,21 +142,21 @@ def target(side: str, value: float | Fraction | None) -> str:
     """
     if not side or value is None:
         return "no target"
-    if side == "at most" and share(value) == 0:
+    if side == "at most" and exact_share(value) == 0:
         return "none"
-    return {"below": "under", "above": "over"}.get(side, side) + " " + percent(value)
+    return {"below": "under", "above": "over"}.get(side, side) + " " + format_percent(value)
 
 
-def limit(side: str, value: float | Fraction) -> str:
+def format_limit(side: str, value: float | Fraction) -> str:
     """What is asked, as it stands in brackets behind a rate.
 
     >>> limit("below", 0.01), limit("at least", 0.9)
     ('limit 1%', 'target at least 90%')
     """
-    return f"limit {percent(value)}" if side == "below" else f"target {target(side, value)}"
+    return f"limit {format_percent(value)}" if side == "below" else f"target {format_target(side, value)}"
 
 
-def count(counted: int, at_fault: int, side: str = "") -> str:
+def format_count(counted: int, at_fault: int, side: str = "") -> str:
     """The count behind a rate: those at fault, or those in order where the target asks for many.
 
     >>> count(2498, 31, "below"), count(612, 36, "at least"), count(0, 0)
@@ -160,10 +164,10 @@ def count(counted: int, at_fault: int, side: str = "") -> str:
     """
     if not counted:
         return "0 orders"
-    return f"{number(at_fault if wants_few(side) else counted - at_fault)} of {number(counted)}"
+    return f"{format_number(at_fault if lower_is_better(side) else counted - at_fault)} of {format_number(counted)}"
 
 
-def points(
+def format_rate_change(
     now: tuple[int, int], before: tuple[int, int], side: str = "", target: float | Fraction | None = None
 ) -> str:
     """The change of a rate in percentage points, with better or worse; each pair is counted, at fault.
@@ -177,47 +181,47 @@ def points(
     """
     if not now[0] or not before[0]:
         return DASH
-    change = exact(*now, side) - exact(*before, side)
+    change = exact_rate(*now, side) - exact_rate(*before, side)
     if not change:
         return "no change"
-    places = digits(target)
-    verdict = f", {'better' if (change < 0) == wants_few(side) else 'worse'}" if side else ""
-    shown = rounded(change * 100, places)
+    places = rate_decimals(target)
+    verdict = f", {'better' if (change < 0) == lower_is_better(side) else 'worse'}" if side else ""
+    shown = round_half_up(change * 100, places)
     if not shown:
         return f"under {10**-places:.{places}f}" + (verdict or (" more" if change > 0 else " less"))
     return f"{'+' if shown > 0 else MINUS}{float(abs(shown)):.{places}f}{verdict}"
 
 
-def day(value: date, year: int | None = None) -> str:
+def format_day(value: date, year: int | None = None) -> str:
     """A day, short; with its year where that is not the given one.
 
     >>> day(date(2026, 11, 24)), day(date(2025, 12, 31), 2026)
     ('24 Nov', '31 Dec 2025')
     """
-    text = f"{value.day} {MONTHS[value.month - 1][:3]}"
+    text = f"{value.day} {MONTH_NAMES[value.month - 1][:3]}"
     return text if year in (None, value.year) else f"{text} {value.year}"
 
 
-def long_day(value: date, year: int | None = None) -> str:
+def format_long_day(value: date, year: int | None = None) -> str:
     """A day, its month in full; with its year where that is not the given one.
 
     >>> long_day(date(2026, 11, 24), 2026), long_day(date(2026, 11, 24), 0)
     ('24 November', '24 November 2026')
     """
-    text = f"{value.day} {MONTHS[value.month - 1]}"
+    text = f"{value.day} {MONTH_NAMES[value.month - 1]}"
     return text if year in (None, value.year) else f"{text} {value.year}"
 
 
-def month(value: date) -> str:
+def format_month(value: date) -> str:
     """The month of a day, with its year.
 
     >>> month(date(2026, 10, 31))
     'October 2026'
     """
-    return f"{MONTHS[value.month - 1]} {value.year}"
+    return f"{MONTH_NAMES[value.month - 1]} {value.year}"
 
 
-def days(first: date, last: date, year: int | None = None) -> str:
+def format_day_range(first: date, last: date, year: int | None = None) -> str:
     """The days from first to last, short.
 
     >>> days(date(2026, 10, 2), date(2026, 10, 31)), days(date(2026, 8, 18), date(2026, 10, 16))
@@ -226,24 +230,24 @@ def days(first: date, last: date, year: int | None = None) -> str:
     ('18 Dec 2025 – 16 Jan', '2 Oct')
     """
     if first == last:
-        return day(last, year)
+        return format_day(last, year)
     alike = (first.year, first.month) == (last.year, last.month)
-    return f"{first.day if alike else day(first, year)} {DASH} {day(last, year)}"
+    return f"{first.day if alike else format_day(first, year)} {DASH} {format_day(last, year)}"
 
 
-def long_days(first: date, last: date, year: int | None = None) -> str:
+def format_long_day_range(first: date, last: date, year: int | None = None) -> str:
     """The days from first to last, in a sentence.
 
     >>> long_days(date(2026, 10, 5), date(2026, 10, 9)), long_days(date(2026, 8, 18), date(2026, 10, 16))
     ('5 to 9 October', '18 August to 16 October')
     """
     if first == last:
-        return long_day(last, year)
+        return format_long_day(last, year)
     alike = (first.year, first.month) == (last.year, last.month)
-    return f"{first.day if alike else long_day(first, year)} to {long_day(last, year)}"
+    return f"{first.day if alike else format_long_day(first, year)} to {format_long_day(last, year)}"
 
 
-def headroom(left: int | None, noun: str = "order") -> str:
+def format_headroom(left: int | None, noun: str = "order") -> str:
     """How many more may go wrong, in words.
 
     >>> headroom(-7), headroom(0), headroom(1), headroom(8)
@@ -252,5 +256,5 @@ def headroom(left: int | None, noun: str = "order") -> str:
     if left is None:
         return ""
     if left < 0:
-        return f"{number(-left)} too many"
-    return f"{number(left)} more {noun if left == 1 else noun + 's'}" if left else "no more room"
+        return f"{format_number(-left)} too many"
+    return f"{format_number(left)} more {noun if left == 1 else noun + 's'}" if left else "no more room"

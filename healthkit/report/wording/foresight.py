@@ -7,15 +7,33 @@ from datetime import date
 from fractions import Fraction
 from typing import Any
 
-from healthkit.report.wording.figures import day, long_day, number, rate, target, things
-from healthkit.report.wording.findings import Sentence, Standing, named, plain, verb  # noqa: F401 - plain for the examples
-from healthkit.report.wording.names import STATUSES, Strong, causes, listed, metric, opening
+from healthkit.report.wording.figures import (
+    format_day,
+    format_long_day,
+    format_number,
+    format_quantity,
+    format_rate,
+    format_target,
+)
+from healthkit.report.wording.findings import MeasureStanding, Sentence, is_or_are, plain_text, standing_phrase  # noqa: F401 - plain for the examples
+from healthkit.report.wording.names import (
+    STATUS_STYLES,
+    Strong,
+    capitalise_first,
+    causes_phrase,
+    join_words,
+    metric_words,
+)
 
-BEST_CASE = "This is the best case: nothing new goes wrong, and orders keep coming at the pace of the last eight weeks."
-NO_ORDERS = "No new orders are taken into account: every window only empties."
+BEST_CASE_NOTE = (
+    "This is the best case: nothing new goes wrong, and orders keep coming at the pace of the last eight weeks."
+)
+NO_NEW_ORDERS_NOTE = "No new orders are taken into account: every window only empties."
 
 
-def comes_back(backs: Sequence[tuple[Standing, date | None]], last: date, year: int) -> Sentence:
+def return_dates_sentence(
+    return_dates: Sequence[tuple[MeasureStanding, date | None]], last: date, year: int
+) -> Sentence:
     """The second sentence of the verdict: when what is off target is back, the best case, which is said.
 
     Of several measures, the worst first, the first two are named.
@@ -28,23 +46,25 @@ def comes_back(backs: Sequence[tuple[Standing, date | None]], last: date, year: 
     >>> plain(comes_back([(defects, None)], date(2027, 1, 29), 2026))
     'Order defects are not back before 29 January 2027, even if nothing new goes wrong.'
     """
-    named_ones = backs[:2]
+    named_ones = return_dates[:2]
     known = sorted(((on, standing) for standing, on in named_ones if on is not None), key=lambda pair: pair[0])
     never = [standing for standing, on in named_ones if on is None]
     parts: Sentence = ()
     if known:
-        told = [f"{named(standing)} on {long_day(on, year)}" for on, standing in known]
-        first = f"{named(known[0][1])} {verb(known[0][1])} back on {long_day(known[0][0], year)}"
-        parts = ("If nothing new goes wrong, ", Strong(listed([first, *told[1:]])), ".")
+        told = [f"{standing_phrase(standing)} on {format_long_day(on, year)}" for on, standing in known]
+        first = f"{standing_phrase(known[0][1])} {is_or_are(known[0][1])} back on {format_long_day(known[0][0], year)}"
+        parts = ("If nothing new goes wrong, ", Strong(join_words([first, *told[1:]])), ".")
     if never:
-        names = listed([named(standing) for standing in never])
-        are = "are" if len(never) > 1 else verb(never[0])
-        head = Strong(f"{opening(names)} {are} not back before {long_day(last, year)}")
+        names = join_words([standing_phrase(standing) for standing in never])
+        are = "are" if len(never) > 1 else is_or_are(never[0])
+        head = Strong(f"{capitalise_first(names)} {are} not back before {format_long_day(last, year)}")
         parts = (*parts, " " if parts else "", head, ", even if nothing new goes wrong.")
     return tuple(part for part in parts if part)
 
 
-def room_ahead(rooms: Sequence[tuple[date, int]], back_on: date | None, noun: str, year: int) -> tuple[str, str]:
+def room_ahead_lines(
+    room_by_day: Sequence[tuple[date, int]], back_on: date | None, noun: str, year: int
+) -> tuple[str, str]:
     """The room of one measure and what becomes of it: two short lines of the scorecard.
 
     >>> room_ahead([(date(2026, 10, 31), 7), (date(2026, 11, 1), 8)], date(2026, 10, 31), "order", 2026)
@@ -54,20 +74,20 @@ def room_ahead(rooms: Sequence[tuple[date, int]], back_on: date | None, noun: st
     >>> room_ahead([(date(2026, 10, 31), 0)], date(2026, 10, 31), "order", 2026)
     ('no more room', '')
     """
-    (_, now), later = rooms[0], rooms[1:]
+    (_, now), later = room_by_day[0], room_by_day[1:]
     if now < 0:
-        when = f"back {day(back_on, year)} if nothing new" if back_on else "not back by waiting"
-        return f"{number(-now)} too many", when
+        when = f"back {format_day(back_on, year)} if nothing new" if back_on else "not back by waiting"
+        return f"{format_number(-now)} too many", when
     if not later:
-        return (f"{number(now)} more {noun if now == 1 else noun + 's'}" if now else "no more room"), ""
+        return (f"{format_number(now)} more {noun if now == 1 else noun + 's'}" if now else "no more room"), ""
     on, then = later[0]
-    left = f"{number(now)} more" if now else "no more room"
+    left = f"{format_number(now)} more" if now else "no more room"
     if then < 0:
-        return f"{left} before {day(on, year)}", f"then {number(-then)} too many"
-    return f"{left} before {day(on, year)}", f"then {number(then) if then else 'no more room'}"
+        return f"{left} before {format_day(on, year)}", f"then {format_number(-then)} too many"
+    return f"{left} before {format_day(on, year)}", f"then {format_number(then) if then else 'no more room'}"
 
 
-def forecast_title(standing: Standing, as_of: date, back_on: date | None, last: date, year: int) -> str:
+def forecast_title(standing: MeasureStanding, as_of: date, back_on: date | None, last: date, year: int) -> str:
     """The finding of a rate with its forecast: on which day it is back, or that it stays.
 
     >>> defects = Standing("order_defect_rate", 2498, 31, "below", 0.01, -7)
@@ -77,15 +97,15 @@ def forecast_title(standing: Standing, as_of: date, back_on: date | None, last: 
     ...                date(2027, 1, 29), 2026)
     'If nothing new goes wrong, the rate stays under 1%'
     """
-    asked = target(standing.side, standing.target)
+    asked = format_target(standing.side, standing.target)
     if back_on is None:
-        return f"Even if nothing new goes wrong, the rate is not {asked} before {long_day(last, year)}"
+        return f"Even if nothing new goes wrong, the rate is not {asked} before {format_long_day(last, year)}"
     if back_on == as_of:
         return f"If nothing new goes wrong, the rate stays {asked}"
-    return f"If nothing new goes wrong, the rate is {asked} from {long_day(back_on, year)} on"
+    return f"If nothing new goes wrong, the rate is {asked} from {format_long_day(back_on, year)} on"
 
 
-def chance(share: float) -> str:
+def format_chance(share: float) -> str:
     """A chance in whole percent; never 0 or 100 of what is only unlikely or likely.
 
     >>> chance(0.561), chance(0.0), chance(0.999)
@@ -96,8 +116,14 @@ def chance(share: float) -> str:
     return "over 99%" if share > 0.99 else f"{int(share * 100 + 0.5)}%"
 
 
-def chances(
-    off_now: bool, draws: int, half: date | None, most: date | None, on: date, off_then: float, year: int
+def simulated_futures_sentence(
+    off_now: bool,
+    draws: int,
+    half_back_on: date | None,
+    nine_in_ten_back_on: date | None,
+    chance_day: date,
+    chance_off: float,
+    year: int,
 ) -> str:
     """What simulated futures say: when half and nine in ten are back, and the chance of being off target on a day.
 
@@ -108,40 +134,43 @@ def chances(
     >>> chances(False, 4000, None, None, date(2026, 11, 30), 0.12, 2026)
     'In 4,000 simulated futures at the usual pace, the chance of being off target on 30 Nov is 12%.'
     """  # noqa: E501 - three examples
-    then = f"chance of being off target on {day(on, year)} is {chance(off_then)}."
+    then = f"chance of being off target on {format_day(chance_day, year)} is {format_chance(chance_off)}."
     if not off_now:
-        return f"In {number(draws)} simulated futures at the usual pace, the {then}"
-    if half is None:
-        few = f"fewer than half of {number(draws)} simulated futures come back in the days looked at"
+        return f"In {format_number(draws)} simulated futures at the usual pace, the {then}"
+    if half_back_on is None:
+        few = f"fewer than half of {format_number(draws)} simulated futures come back in the days looked at"
         return f"At the usual pace, {few}. The {then}"
-    nine = f", nine in ten by {day(most, year)}" if most else ""
-    return f"Half of {number(draws)} simulated futures are back by {day(half, year)}{nine}. The {then}"
+    nine = f", nine in ten by {format_day(nine_in_ten_back_on, year)}" if nine_in_ten_back_on else ""
+    return (
+        f"Half of {format_number(draws)} simulated futures are back by {format_day(half_back_on, year)}{nine}. "
+        f"The {then}"
+    )
 
 
-def fewer_title(name: str, by: int) -> str:
+def slider_title(cause: str, percentage: int) -> str:
     """The question of a slider.
 
     >>> fewer_title("a_to_z_claim", 30)
     'What if there had been 30% fewer A-to-z claims?'
     """
-    return f"What if there had been {by}% fewer {causes(name, many=True)}?"
+    return f"What if there had been {percentage}% fewer {causes_phrase(cause, plural=True)}?"
 
 
-def less_title() -> str:
+def what_if_title() -> str:
     """The heading of the what-if of a chapter."""
     return "What if less had gone wrong?"
 
 
-def step_status(status: str, headroom: int, noun: str) -> str:
+def slider_status_phrase(status: str, headroom: int, noun: str) -> str:
     """Where a step of the slider stands, and how far off it still is.
 
     >>> step_status("off target", -2, "order"), step_status("at risk", 1, "order")
     ('Off target by 2 orders', 'At risk')
     """
-    return f"Off target by {things(-headroom, noun)}" if status == "off target" else STATUSES[status].word
+    return f"Off target by {format_quantity(-headroom, noun)}" if status == "off target" else STATUS_STYLES[status].word
 
 
-def back(back_on: date | None, as_of: date, year: int) -> str:
+def format_return_date(back_on: date | None, as_of: date, year: int) -> str:
     """When a measure is back for good, short.
 
     >>> back(date(2026, 11, 16), date(2026, 10, 31), 2026), back(date(2026, 10, 31), date(2026, 10, 31), 2026)
@@ -149,10 +178,12 @@ def back(back_on: date | None, as_of: date, year: int) -> str:
     """
     if back_on is None:
         return "not by waiting"
-    return "already" if back_on == as_of else day(back_on, year)
+    return "already" if back_on == as_of else format_day(back_on, year)
 
 
-def goal(kind: str, cause: str, many: int | None, by: Fraction, best: Fraction | None, noun: str) -> str:
+def goal_phrase(
+    kind: str, cause: str, amount: int | None, reduction: Fraction, best_rate: Fraction | None, noun: str
+) -> str:
     """What one kind of change would take, in words.
 
     >>> goal("cause", "a_to_z_claim", 7, Fraction(7, 17), None, "order")
@@ -167,31 +198,33 @@ def goal(kind: str, cause: str, many: int | None, by: Fraction, best: Fraction |
     'more orders cannot count by then'
     """
     if kind == "cause":
-        what = causes(cause, many=True)
-        if many is None:
-            to = "" if best is None else f": {float(best * 100):.2f}%"
+        what = causes_phrase(cause, plural=True)
+        if amount is None:
+            to = "" if best_rate is None else f": {float(best_rate * 100):.2f}%"
             return f"no {what} at all would not be enough{to}"
-        return f"{whole_percent(by)}% fewer {what} ({things(many, noun)})"
+        return f"{round_up_percent(reduction)}% fewer {what} ({format_quantity(amount, noun)})"
     if kind == "orders":
-        return "no number of orders won is enough" if many is None else f"{number(many)} of these {noun}s won"
+        return (
+            "no number of orders won is enough" if amount is None else f"{format_number(amount)} of these {noun}s won"
+        )
     if kind == "volume":
         more = "more orders cannot count by then"
-        return more if many is None else f"{things(many, f'more clean {noun}')} in time"
-    if many is None:
+        return more if amount is None else f"{format_quantity(amount, f'more clean {noun}')} in time"
+    if amount is None:
         return "waiting alone does not bring it back"
-    return f"{things(many, 'day')} of waiting, if nothing new goes wrong"
+    return f"{format_quantity(amount, 'day')} of waiting, if nothing new goes wrong"
 
 
-def whole_percent(by: Fraction) -> int:
+def round_up_percent(fraction: Fraction) -> int:
     """A share in whole percent, rounded up, so that it is enough.
 
     >>> whole_percent(Fraction(7, 17)), whole_percent(Fraction(1, 2))
     (42, 50)
     """
-    return -(-by.numerator * 100 // by.denominator)
+    return -(-fraction.numerator * 100 // fraction.denominator)
 
 
-def difference(
+def scenario_sentence(
     before: Any, after: Any, back_before: date | None, back_after: date | None, year: int, *, unjudged: bool = False
 ) -> str:
     """What a scenario changes, in words: the two rows of SCORES and the two days on which they are back.
@@ -202,10 +235,10 @@ def difference(
     >>> difference(was, was | {"at_fault": 26}, date(2026, 11, 24), date(2026, 11, 16), 2026)
     'Order defects would be at 1.04% (26 of 2,498) instead of 1.24% (31 of 2,498), and back on 16 Nov instead of 24 Nov.'
     """  # noqa: E501 - an example
-    words = metric(before["metric"])
+    words = metric_words(before["metric"])
     told = [
-        f"{rate(int(row['counted']), int(row['at_fault']), row['side'], row['target'])} "
-        f"({number(int(row['at_fault']))} of {number(int(row['counted']))})"
+        f"{format_rate(int(row['counted']), int(row['at_fault']), row['side'], row['target'])} "
+        f"({format_number(int(row['at_fault']))} of {format_number(int(row['counted']))})"
         for row in (after, before)
     ]
     text = f"{words.label} would be at {told[0]} instead of {told[1]}" if told[0] != told[1] else (
@@ -214,14 +247,14 @@ def difference(
     if unjudged:
         return f"{text}; when it is back cannot be judged."
     if back_after == back_before:
-        when = "" if back_after is None else f", and back on {day(back_after, year)} all the same"
+        when = "" if back_after is None else f", and back on {format_day(back_after, year)} all the same"
         return f"{text}{when or ', and not back by waiting'}."
-    now = f"back on {day(back_after, year)}" if back_after else "not back by waiting"
-    was = f"on {day(back_before, year)}" if back_before else "never by waiting"
+    now = f"back on {format_day(back_after, year)}" if back_after else "not back by waiting"
+    was = f"on {format_day(back_before, year)}" if back_before else "never by waiting"
     return f"{text}, and {now} instead of {was}.".replace("instead of on", "instead of")
 
 
-def burn(used: float, pace: float, out_on: date | None, noun: str, year: int) -> str:
+def burn_rate_sentence(used: float, pace: float, out_on: date | None, noun: str, year: int) -> str:
     """How much of what the target allows is used up, how fast, and when nothing is left at that pace.
 
     >>> burn(0.88, 0.5, date(2026, 11, 8), "order", 2026)
@@ -233,19 +266,23 @@ def burn(used: float, pace: float, out_on: date | None, noun: str, year: int) ->
     if not pace:
         return f"{share}; no {noun} at fault came lately."
     weekly = f"at the pace of {pace * 7:.1f} {noun}s at fault a week"
-    return f"{share}; {weekly} nothing is left on {day(out_on, year)}." if out_on else f"{share}; {weekly} it lasts."
+    return (
+        f"{share}; {weekly} nothing is left on {format_day(out_on, year)}."
+        if out_on
+        else f"{share}; {weekly} it lasts."
+    )
 
 
-TWO_CAUSES = "An order that is at fault for two causes stays at fault until both are gone."
+TWO_CAUSES_NOTE = "An order that is at fault for two causes stays at fault until both are gone."
 
 
-def fewer_label(cause: str) -> str:
+def slider_label(cause: str) -> str:
     """The label of a slider.
 
     >>> fewer_label("a_to_z_claim")
     'Fewer A-to-z claims'
     """
-    return f"Fewer {causes(cause, many=True)}"
+    return f"Fewer {causes_phrase(cause, plural=True)}"
 
 
 def curve_title(cause: str, least: str) -> str:
@@ -254,10 +291,10 @@ def curve_title(cause: str, least: str) -> str:
     >>> curve_title("a_to_z_claim", "0.56%")
     'Without any A-to-z claims the rate would be 0.56%'
     """
-    return f"Without any {causes(cause, many=True)} the rate would be {least}"
+    return f"Without any {causes_phrase(cause, plural=True)} the rate would be {least}"
 
 
-def goals_by(by: date, as_of: date, ways: Sequence[str], year: int) -> str:
+def goals_sentence(target_day: date, as_of: date, ways: Sequence[str], year: int) -> str:
     """What it takes to be on target by a day.
 
     >>> ways = ["3 of these orders won", "212 more clean orders in time"]
@@ -267,15 +304,15 @@ def goals_by(by: date, as_of: date, ways: Sequence[str], year: int) -> str:
     'On 30 November it is on target anyway, if nothing new goes wrong.'
     """
     if not ways:
-        return f"On {long_day(by, year)} it is on target anyway, if nothing new goes wrong."
-    return f"{to_be_on_target(by, as_of, year)} {', or '.join(ways)}."
+        return f"On {format_long_day(target_day, year)} it is on target anyway, if nothing new goes wrong."
+    return f"{goals_lead(target_day, as_of, year)} {', or '.join(ways)}."
 
 
-def to_be_on_target(by: date, as_of: date, year: int) -> str:
+def goals_lead(target_day: date, as_of: date, year: int) -> str:
     """How the ways to be on target by a day begin.
 
     >>> to_be_on_target(date(2026, 11, 30), date(2026, 10, 31), 2026)
     'To be on target on 30 November:'
     """
-    head = "To have been on target" if by == as_of else "To be on target"
-    return f"{head} on {long_day(by, year)}:"
+    head = "To have been on target" if target_day == as_of else "To be on target"
+    return f"{head} on {format_long_day(target_day, year)}:"

@@ -8,18 +8,18 @@ from typing import NamedTuple
 DASH = "\N{EN DASH}"
 
 
-class Metric(NamedTuple):
+class MetricWords(NamedTuple):
     """The words of one metric: its name, a short one, what is counted, and what is said of one or more at fault."""
 
     label: str
     short: str
     many: bool
     noun: str
-    one_is: str
-    more_are: str
+    singular_predicate: str
+    plural_predicate: str
 
 
-_METRICS = """
+_METRIC_WORDS_TABLE = """
 order_defect_rate             | Order defects            | Defects   | many | order    | has a claim, bad feedback or a chargeback | have a claim, bad feedback or a chargeback
 negative_feedback_rate        | Negative feedback        | Feedback  |      | order    | has negative feedback                     | have negative feedback
 a_to_z_claim_rate             | A-to-z claims            | Claims    | many | order    | has an A-to-z claim                       | have an A-to-z claim
@@ -44,14 +44,14 @@ account_health_rating         | Account health rating    | Rating    |      | po
 """  # noqa: E501 - one row a metric
 
 
-def _metrics() -> dict[str, Metric]:
-    rows = ([cell.strip() for cell in line.split("|")] for line in _METRICS.strip().splitlines())
-    return {name: Metric(label, short, many == "many", *rest) for name, label, short, many, *rest in rows}
+def _parse_metric_words() -> dict[str, MetricWords]:
+    rows = ([cell.strip() for cell in line.split("|")] for line in _METRIC_WORDS_TABLE.strip().splitlines())
+    return {name: MetricWords(label, short, many == "many", *rest) for name, label, short, many, *rest in rows}
 
 
-METRICS: dict[str, Metric] = _metrics()
-CHANNELS = {"seller": "seller-fulfilled", "amazon": "Amazon-fulfilled", "all": "the account as a whole"}
-CAUSES = {
+METRIC_WORDS: dict[str, MetricWords] = _parse_metric_words()
+CHANNEL_LABELS = {"seller": "seller-fulfilled", "amazon": "Amazon-fulfilled", "all": "the account as a whole"}
+CAUSE_LABELS = {
     "negative_feedback": "negative feedback",
     "a_to_z_claim": "A-to-z claim",
     "chargeback": "chargeback",
@@ -71,7 +71,7 @@ CAUSES = {
     "return_answered_late": "return answered late",
     "refused_wrongly": "return wrongly refused",
 }
-CAUSES_MANY = {
+CAUSE_PLURALS = {
     "negative_feedback": "negative feedback",
     "a_to_z_claim": "A-to-z claims",
     "chargeback": "chargebacks",
@@ -91,7 +91,7 @@ CAUSES_MANY = {
     "return_answered_late": "late answers to returns",
     "refused_wrongly": "returns wrongly refused",
 }
-ASSUMPTIONS = {
+ASSUMPTION_SENTENCES = {
     "canceller_unknown": "the files do not say who cancelled, so every cancelled order counts as the seller's",
     "cancel_day_from_order": "the files hold no day of cancelling, so the order day is taken",
     "claim_day_from_return": "claims are known from the returns file alone and dated by the return request, "
@@ -121,7 +121,7 @@ ASSUMPTIONS = {
     "claim_day_from_money": "claims are dated by the day on which they were paid; those not paid are missing",
     "chargeback_day_from_money": "chargebacks are dated by the day on which they were paid; those not paid are missing",
 }
-CLOCKS = {
+CLOCK_LABELS = {
     "ordered_on": "order day",
     "ship_by_on": "ship-by day",
     "shipped_on": "day of shipping",
@@ -130,7 +130,7 @@ CLOCKS = {
     "requested_on": "day of the request",
     "opened_on": "day of opening",
 }
-PLACED = {
+CLOCK_PARTICIPLES = {
     "ordered_on": "placed",
     "ship_by_on": "due to ship",
     "shipped_on": "shipped",
@@ -139,7 +139,7 @@ PLACED = {
     "requested_on": "requested",
     "opened_on": "opened",
 }
-PLACED_HEADS = {
+CLOCK_COLUMN_HEADS = {
     "ordered_on": "Ordered",
     "ship_by_on": "Ship by",
     "shipped_on": "Shipped",
@@ -148,7 +148,7 @@ PLACED_HEADS = {
     "requested_on": "Requested",
     "opened_on": "Opened",
 }
-SURE = {
+CERTAINTY_LABELS = {
     "A": "the marketplace's own page",
     "R": "a real file",
     "T": "a third party",
@@ -163,7 +163,7 @@ class Strong(str):
     __slots__ = ()
 
 
-class Status(NamedTuple):
+class StatusStyle(NamedTuple):
     """How a status looks: its symbol, its word, and the name of its colour."""
 
     symbol: str
@@ -171,34 +171,34 @@ class Status(NamedTuple):
     colour: str
 
 
-STATUSES = {
-    "off target": Status("✕", "Off target", "off"),
-    "at risk": Status("▲", "At risk", "risk"),
-    "cannot be judged": Status("?", "Cannot be judged", "none"),
-    "short history": Status("?", "Short history", "none"),
-    "incomplete": Status("?", "Incomplete", "none"),
-    "no data": Status("?", "No data", "none"),
-    "on target": Status("✓", "On target", "on"),
-    "too few": Status(DASH, "Too few", "none"),
-    "no orders": Status(DASH, "No orders", "none"),
-    "no target": Status(DASH, "No target", "none"),
+STATUS_STYLES = {
+    "off target": StatusStyle("✕", "Off target", "off"),
+    "at risk": StatusStyle("▲", "At risk", "risk"),
+    "cannot be judged": StatusStyle("?", "Cannot be judged", "none"),
+    "short history": StatusStyle("?", "Short history", "none"),
+    "incomplete": StatusStyle("?", "Incomplete", "none"),
+    "no data": StatusStyle("?", "No data", "none"),
+    "on target": StatusStyle("✓", "On target", "on"),
+    "too few": StatusStyle(DASH, "Too few", "none"),
+    "no orders": StatusStyle(DASH, "No orders", "none"),
+    "no target": StatusStyle(DASH, "No target", "none"),
 }
 """Every status of a measure or an account, worst first (see `policy.WORST_FIRST`)."""
 
 
-def metric(name: str) -> Metric:
+def metric_words(metric_id: str) -> MetricWords:
     """The words of a metric; an error names those there are.
 
     >>> metric("late_shipment_rate").label
     'Late shipment'
     """
     try:
-        return METRICS[name]
+        return METRIC_WORDS[metric_id]
     except KeyError:
-        raise KeyError(f"No words for metric {name!r}. There are: {', '.join(METRICS)}.") from None
+        raise KeyError(f"No words for metric {metric_id!r}. There are: {', '.join(METRIC_WORDS)}.") from None
 
 
-def causes(joined: str, many: bool = False) -> str:
+def causes_phrase(joined: str, plural: bool = False) -> str:
     """Causes joined by '+' as words.
 
     >>> causes("a_to_z_claim+negative_feedback")
@@ -206,11 +206,11 @@ def causes(joined: str, many: bool = False) -> str:
     >>> causes("chargeback", many=True)
     'chargebacks'
     """
-    words = CAUSES_MANY if many else CAUSES
-    return listed([words.get(cause, cause.replace("_", " ")) for cause in joined.split("+")])
+    words = CAUSE_PLURALS if plural else CAUSE_LABELS
+    return join_words([words.get(cause, cause.replace("_", " ")) for cause in joined.split("+")])
 
 
-def assumptions(joined: str) -> str:
+def assumptions_sentence(joined: str) -> str:
     """Assumptions joined by '+' as one sentence; empty when nothing was assumed.
 
     >>> assumptions("cancel_day_from_order")
@@ -218,11 +218,11 @@ def assumptions(joined: str) -> str:
     """
     if not joined:
         return ""
-    words = [ASSUMPTIONS.get(name, name.replace("_", " ")) for name in joined.split("+")]
-    return opening("; ".join(words)) + "."
+    words = [ASSUMPTION_SENTENCES.get(name, name.replace("_", " ")) for name in joined.split("+")]
+    return capitalise_first("; ".join(words)) + "."
 
 
-def opening(text: str) -> str:
+def capitalise_first(text: str) -> str:
     """A text as the opening of a sentence.
 
     >>> opening("chargeback")
@@ -231,7 +231,7 @@ def opening(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def inside(text: str) -> str:
+def lowercase_first(text: str) -> str:
     """A label as it stands inside a sentence.
 
     >>> inside("Late shipment"), inside("A-to-z claims")
@@ -240,7 +240,7 @@ def inside(text: str) -> str:
     return text if text.startswith("A-to-z") else text[:1].lower() + text[1:]
 
 
-def listed(items: Sequence[str]) -> str:
+def join_words(items: Sequence[str]) -> str:
     """Items as a list in a sentence.
 
     >>> listed(["a", "b", "c"]), listed(["a"])

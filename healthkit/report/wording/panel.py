@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from healthkit.report.wording.figures import number, percent, things
-from healthkit.report.wording.findings import Sentence, Standing, percent_used
+from healthkit.report.wording.figures import format_number, format_percent, format_quantity
+from healthkit.report.wording.findings import MeasureStanding, Sentence, format_share_used
 from healthkit.report.wording.names import Strong
 
-STATUS_ANY = "any status"
-BEST_CASE = "Grey: as it is. Black: what if. Both dashed: if nothing new goes wrong."
-NO_NEW_ORDERS = "This is the best case without sales: nothing new goes wrong, and no order comes."
-HARM = "expected harm"
-HARM_KEY = (
+ANY_STATUS = "any status"
+OUTLOOKS_LEGEND = "Grey: as it is. Black: what if. Both dashed: if nothing new goes wrong."
+WITHOUT_SALES_NOTE = "This is the best case without sales: nothing new goes wrong, and no order comes."
+EXPECTED_HARM = "expected harm"
+EXPECTED_HARM_NOTE = (
     "Expected harm: orders that are likely to be placed while the measure is off target in the next 30 days, at the "
     "usual pace of orders and of faults. It is the sum over these days of the chance to be off target, times the "
     "orders of a day."
 )
-NOT_LOOKED_AHEAD = "Ranked by status and by the share of the limit used; no look ahead was asked for."
+NO_SIMULATION_NOTE = "Ranked by status and by the share of the limit used; no look ahead was asked for."
 
 
-def picked_title(listed: int, many: int, days: str) -> str:
+def picked_orders_title(listed: int, total: int, days: str) -> str:
     """What the table holds once days were picked on the chart.
 
     >>> picked_title(31, 31, "5 to 9 October 2026"), picked_title(200, 310, "5 October 2026")
@@ -26,13 +26,13 @@ def picked_title(listed: int, many: int, days: str) -> str:
     >>> picked_title(0, 0, "5 October 2026")
     'No order is at fault on 5 October 2026'
     """
-    if not many:
+    if not total:
         return f"No order is at fault on {days}"
-    some = f"{number(listed)} of " if listed < many else ""
-    return f"{some}{things(many)} at fault on {days}"
+    some = f"{format_number(listed)} of " if listed < total else ""
+    return f"{some}{format_quantity(total)} at fault on {days}"
 
 
-def theirs_drawn(window: int) -> Sentence:
+def diamonds_legend(window: int) -> Sentence:
     """What the marketplace's own figures look like beside ours.
 
     >>> "".join(theirs_drawn(60))
@@ -44,16 +44,16 @@ def theirs_drawn(window: int) -> Sentence:
     )
 
 
-def on_target_title(standing: Standing) -> str:
+def on_target_title(standing: MeasureStanding) -> str:
     """The finding of a rate over time that is on target.
 
     >>> on_target_title(Standing("order_defect_rate", 1334, 4, "below", 0.01, 9, used=0.2999))
     'On target at 0.30%: 30% of what the target allows is used up'
     """
-    return f"On target at {standing.rate}: {percent_used(standing)} of what the target allows is used up"
+    return f"On target at {standing.rate}: {format_share_used(standing)} of what the target allows is used up"
 
 
-def needed(percent: int | None, orders: int) -> str:
+def needed_phrase(percent: int | None, orders: int) -> str:
     """What a cause alone would need for the target to be met today.
 
     >>> needed(42, 7), needed(None, 0), needed(0, 0)
@@ -61,19 +61,19 @@ def needed(percent: int | None, orders: int) -> str:
     """
     if percent is None:
         return "Not enough alone"
-    return f"Needed: {percent}% ({things(orders)})" if percent else "Not needed"
+    return f"Needed: {percent}% ({format_quantity(orders)})" if percent else "Not needed"
 
 
-def harm(orders: float) -> str:
+def format_expected_harm(orders: float) -> str:
     """Expected harm in words.
 
     >>> harm(0.2), harm(12.4), harm(1840.0)
     ('under 1 order', '12 orders', '1,840 orders')
     """
-    return "under 1 order" if orders < 1 else things(round(orders))
+    return "under 1 order" if orders < 1 else format_quantity(round(orders))
 
 
-def chance(share: float) -> str:
+def format_simulated_chance(share: float) -> str:
     """A chance in words; simulated futures never make it certain.
 
     >>> chance(0.004), chance(0.63), chance(0.999)
@@ -81,10 +81,10 @@ def chance(share: float) -> str:
     """
     if share < 0.01:
         return "under 1%"
-    return "over 99%" if share > 0.99 else percent(round(share, 2))
+    return "over 99%" if share > 0.99 else format_percent(round(share, 2))
 
 
-def ranked(off: int, risk: int, accounts: int, first: str) -> str:
+def ranking_title(off: int, risk: int, accounts: int, first: str) -> str:
     """Over all accounts that are shown: how many are off target, and which comes first.
 
     >>> ranked(3, 1, 8, "harbor")
@@ -93,10 +93,13 @@ def ranked(off: int, risk: int, accounts: int, first: str) -> str:
     '0 of 1 account are off target and 0 at risk.'
     """
     begin = f" Begin with {first}." if first else ""
-    return f"{number(off)} of {things(accounts, 'account')} are off target and {number(risk)} at risk.{begin}"
+    return (
+        f"{format_number(off)} of {format_quantity(accounts, 'account')} are off target and {format_number(risk)} "
+        f"at risk.{begin}"
+    )
 
 
-def side_by_side_title(name: str, off: int, drawn: int) -> str:
+def side_by_side_title(measure_label: str, off: int, charts_drawn: int) -> str:
     """The finding of several small charts of one measure.
 
     >>> side_by_side_title("Late shipment over 30 days", 2, 8), side_by_side_title("Late shipment", 1, 1)
@@ -104,15 +107,15 @@ def side_by_side_title(name: str, off: int, drawn: int) -> str:
     >>> side_by_side_title("Late shipment", 0, 0)
     'Late shipment: no account drawn has a rate'
     """
-    if not drawn:
-        return f"{name}: no account drawn has a rate"
-    if drawn == 1:
-        return f"{name}: {'off target' if off else 'not off target'}"
-    are = "1 is" if off == 1 else f"{number(off)} are" if off else "none is"
-    return f"{name}: {are} off target, of {number(drawn)} drawn"
+    if not charts_drawn:
+        return f"{measure_label}: no account drawn has a rate"
+    if charts_drawn == 1:
+        return f"{measure_label}: {'off target' if off else 'not off target'}"
+    are = "1 is" if off == 1 else f"{format_number(off)} are" if off else "none is"
+    return f"{measure_label}: {are} off target, of {format_number(charts_drawn)} drawn"
 
 
-def silent(names: list[str]) -> str:
+def accounts_without_chart_note(names: list[str]) -> str:
     """Which accounts have no chart.
 
     >>> silent(["harbor"])

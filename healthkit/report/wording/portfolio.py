@@ -7,23 +7,22 @@ from datetime import date
 from html import escape
 
 from healthkit.report.wording import account as account_words
-from healthkit.report.wording.figures import day as short_day
-from healthkit.report.wording.figures import headroom, small, things
+from healthkit.report.wording.figures import format_day as short_day
+from healthkit.report.wording.figures import format_headroom, format_quantity, spell_number
 from healthkit.report.wording.findings import (
+    MeasureStanding,
     Sentence,
-    Standing,
-    brackets,
-    by_whom,
-    measure,
-    named,
-    plain,  # noqa: F401 - the examples use it
-    verb,
+    figure_source_suffix,
+    is_or_are,
+    limit_in_brackets,
+    measure_phrase,
+    standing_phrase,
 )
-from healthkit.report.wording.names import Strong, listed, metric, opening
-from healthkit.report.wording.reasons import unjudged_measures
+from healthkit.report.wording.names import Strong, capitalise_first, join_words, metric_words
+from healthkit.report.wording.reasons import unjudged_measures_clause
 
 
-def accounts_wrong(off: int, risk: int, unjudged: int, on: int, failed: int) -> Sentence:
+def accounts_off_target_sentence(off: int, risk: int, unjudged: int, on_target: int, failed: int) -> Sentence:
     """The index's first sentence: how many accounts stand where.
 
     >>> plain(accounts_wrong(3, 4, 0, 13, 2))
@@ -35,26 +34,28 @@ def accounts_wrong(off: int, risk: int, unjudged: int, on: int, failed: int) -> 
     """  # noqa: E501 - the sentences
 
     def are(n: int) -> str:
-        return f"{small(n)} {'is' if n == 1 else 'are'}"
+        return f"{spell_number(n)} {'is' if n == 1 else 'are'}"
 
-    lacking = f"{small(unjudged)} cannot be judged" if unjudged else ""
+    lacking = f"{spell_number(unjudged)} cannot be judged" if unjudged else ""
     if off:
         noun = "account is" if off == 1 else "accounts are"
-        head = Strong(f"{opening(small(off))} {noun} off target")
+        head = Strong(f"{capitalise_first(spell_number(off))} {noun} off target")
         rest = f" and {are(risk)} at risk" if risk else ""
         parts: Sentence = (head, f"{rest}; {lacking}." if lacking else f"{rest}.")
     else:
-        states = [f"{are(n)} {word}" for n, word in ((risk, "at risk"), (on, "on target")) if n][: 2 if lacking else 1]
+        states = [f"{are(n)} {word}" for n, word in ((risk, "at risk"), (on_target, "on target")) if n][
+            : 2 if lacking else 1
+        ]
         rest = ", ".join([*states, *([lacking] if lacking else [])]) or "none can be judged yet"
         parts = (Strong(f"No account is {'known to be ' if unjudged else ''}off target"), f": {rest}.")
     if failed:
         one = failed == 1
-        parts += (f" {opening(small(failed))} more {'has' if one else 'have'} no report: "
+        parts += (f" {capitalise_first(spell_number(failed))} more {'has' if one else 'have'} no report: "
                   f"{'its run' if one else 'their runs'} failed.",)  # fmt: skip
     return parts
 
 
-def accounts_missing(account: str, accounts: int, failed: int) -> Sentence:
+def unjudged_accounts_sentence(account: str, accounts: int, failed: int) -> Sentence:
     """The index's third sentence where the worst that is known is that accounts cannot be judged.
 
     >>> plain(accounts_missing("harbor", 2, 0))
@@ -62,14 +63,14 @@ def accounts_missing(account: str, accounts: int, failed: int) -> Sentence:
     """
     others = accounts - 1
     noun = "account" if others == 1 else "accounts"
-    more = f" {opening(small(others))} more {noun} cannot be judged." if others else ""
-    again = f" Then run the {small(failed)} failed reports again." if failed > 1 else (
+    more = f" {capitalise_first(spell_number(others))} more {noun} cannot be judged." if others else ""
+    again = f" Then run the {spell_number(failed)} failed reports again." if failed > 1 else (
         " Then run the failed report again." if failed else ""
     )  # fmt: skip
     return (Strong(f"Open {account}"), f": its page says which files are missing, and where to get them.{more}{again}")
 
 
-def as_of(day: date) -> str:
+def as_of_note(day: date) -> str:
     """That an account's files end before the day of the index.
 
     >>> as_of(date(2026, 11, 29))
@@ -78,7 +79,7 @@ def as_of(day: date) -> str:
     return f"as of {short_day(day)}, where its files end"
 
 
-def unjudged(measures: int, files: Sequence[str] = ()) -> str:
+def unjudged_measures_note(measures: int, files: Sequence[str] = ()) -> str:
     """How many enforced measures of an account cannot be judged, and which files would tell; empty for none.
 
     >>> unjudged(1), unjudged(3, ["order report", "all-orders file"])
@@ -88,11 +89,11 @@ def unjudged(measures: int, files: Sequence[str] = ()) -> str:
     """  # noqa: E501 - the lines
     if not measures:
         return ""
-    what = f"{small(measures)} enforced {'measure' if measures == 1 else 'measures'} cannot be judged"
-    return f"{what}; missing: {some_files(files)}" if files else what
+    what = f"{spell_number(measures)} enforced {'measure' if measures == 1 else 'measures'} cannot be judged"
+    return f"{what}; missing: {shorten_file_list(files)}" if files else what
 
 
-def some_files(files: Sequence[str]) -> str:
+def shorten_file_list(files: Sequence[str]) -> str:
     """The first of some files, and how many more there are.
 
     >>> some_files(["a", "b", "c"]), some_files(["a", "b", "c", "d"])
@@ -101,41 +102,46 @@ def some_files(files: Sequence[str]) -> str:
     return ", ".join(files) if len(files) <= 3 else f"{', '.join(files[:2])} and {len(files) - 2} more"
 
 
-def missing(measures: Sequence[str], files: Sequence[str]) -> str:
+def missing_files_sentence(measures: Sequence[str], files: Sequence[str]) -> str:
     """Which measures cannot be judged, and which files would tell, for a summary.
 
     >>> missing(["late shipment", "valid tracking"], ["order report"])
     'Late shipment and valid tracking cannot be judged. Files that would tell: order report.'
     """
-    text = f"{opening(unjudged_measures(measures, 12))}."
+    text = f"{capitalise_first(unjudged_measures_clause(measures, 12))}."
     return f"{text} Files that would tell: {', '.join(files)}." if files else text
 
 
-def account_furthest(account: str, standing: Standing) -> Sentence:
+def furthest_account_sentence(account: str, standing: MeasureStanding) -> Sentence:
     """The index's second sentence when an account is off target: the one furthest past its limit.
 
     >>> plain(account_furthest("Harbor", Standing("order_defect_rate", 2498, 31, "below", 0.01, -7)))
     'Harbor is furthest past its limit: order defects are at 1.24% (limit 1%), 7 orders too many.'
     """
-    noun = metric(standing.metric).noun
-    over = f", {things(-standing.headroom, noun)} too many" if standing.headroom and standing.headroom < 0 else ""
-    rest = f" is furthest past its limit: {named(standing)} {verb(standing)} at {standing.rate}{brackets(standing)}"
-    rest += by_whom(standing)
+    noun = metric_words(standing.metric).noun
+    over = (
+        f", {format_quantity(-standing.headroom, noun)} too many" if standing.headroom and standing.headroom < 0 else ""
+    )
+    rest = (
+        f" is furthest past its limit: {standing_phrase(standing)} {is_or_are(standing)} at "
+        f"{standing.rate}{limit_in_brackets(standing)}"
+    )
+    rest += figure_source_suffix(standing)
     return (Strong(account), f"{rest}{over}.")
 
 
-def account_nearest(account: str, standing: Standing) -> Sentence:
+def nearest_account_sentence(account: str, standing: MeasureStanding) -> Sentence:
     """The index's second sentence when no account is off target: the one that has used most of its limit.
 
     >>> plain(account_nearest("Harbor", Standing("cancellation_rate", 297, 6, "below", 0.025, 1)))
     'Harbor is nearest to its limit: cancellation is at 2.0% (limit 2.5%), with 1 more order to go.'
     """
-    left = headroom(standing.headroom, metric(standing.metric).noun)
-    rest = f"{named(standing)} {verb(standing)} at {standing.rate}{brackets(standing)}"
+    left = format_headroom(standing.headroom, metric_words(standing.metric).noun)
+    rest = f"{standing_phrase(standing)} {is_or_are(standing)} at {standing.rate}{limit_in_brackets(standing)}"
     return (Strong(account), f" is nearest to its limit: {rest}, with {left}{' to go' if standing.headroom else ''}.")
 
 
-def accounts_first(sentence: str, account: str, failed: int) -> Sentence:
+def first_account_sentence(sentence: str, account: str, failed: int) -> Sentence:
     """The index's third sentence: what the orders at fault of the worst account share, then the failed runs.
 
     >>> plain(accounts_first("13 of the 31 orders at fault are for “Tent”", "Harbor", 2))
@@ -143,7 +149,7 @@ def accounts_first(sentence: str, account: str, failed: int) -> Sentence:
     >>> plain(accounts_first("", "", 0))
     'Nothing: there is no order at fault to look at.'
     """
-    again = {0: "", 1: "the failed report again"}.get(failed, f"the {small(failed)} failed reports again")
+    again = {0: "", 1: "the failed report again"}.get(failed, f"the {spell_number(failed)} failed reports again")
     if not account and not failed:
         return (Strong("Nothing"), ": there is no order at fault to look at.")
     if not account:
@@ -152,16 +158,16 @@ def accounts_first(sentence: str, account: str, failed: int) -> Sentence:
     return (Strong(f"Open {account}"), f": {sentence}.{tail}" if sentence else f".{tail}")
 
 
-def orders_link(orders: int, noun: str = "order") -> str:
+def orders_link_label(orders: int, noun: str = "order") -> str:
     """The link to the file of all orders at fault.
 
     >>> orders_link(31), orders_link(1)
     ('All 31 orders as CSV', 'This order as CSV')
     """
-    return f"This {noun} as CSV" if orders == 1 else f"All {things(orders, noun)} as CSV"
+    return f"This {noun} as CSV" if orders == 1 else f"All {format_quantity(orders, noun)} as CSV"
 
 
-def failed_title(failed: int, month_name: str) -> str:
+def failed_runs_title(failed: int, month_name: str) -> str:
     """The heading of the runs that made no report.
 
     >>> failed_title(2, "October 2026")
@@ -170,12 +176,12 @@ def failed_title(failed: int, month_name: str) -> str:
     many = (
         "One run failed; this account has"
         if failed == 1
-        else f"{opening(small(failed))} runs failed; these accounts have"
+        else f"{capitalise_first(spell_number(failed))} runs failed; these accounts have"
     )
     return f"{many} no figures for {month_name}"
 
 
-def summary(verdicts: Mapping[str, Sequence[Sequence[str]]], html: bool = False) -> str:
+def email_summary(verdicts: Mapping[str, Sequence[Sequence[str]]], html: bool = False) -> str:
     r"""The verdicts of several accounts, fit for an e-mail: each account's sentences under its name.
 
     >>> print(summary({"harbor": [["What is wrong", "Late shipment is off target."]]}))
@@ -196,7 +202,7 @@ def summary(verdicts: Mapping[str, Sequence[Sequence[str]]], html: bool = False)
     )
 
 
-def alert(standing: Standing, account: str, marketplace: str, status: str) -> str:
+def alert_line(standing: MeasureStanding, account: str, marketplace: str, status: str) -> str:
     """One measure that is off target or at risk, in a line.
 
     >>> late = Standing("late_shipment_rate", 670, 64, "below", 0.04, -38, window=30)
@@ -205,22 +211,22 @@ def alert(standing: Standing, account: str, marketplace: str, status: str) -> st
     >>> alert(late._replace(whose="Amazon’s own figure of 27 November"), "harbor", "US", "off target")
     'off target  harbor (US): late shipment over 30 days at 9.6% (limit 4%), 38 orders too many, by Amazon’s own figure of 27 November'
     """  # noqa: E501 - the lines
-    whose = f",{by_whom(standing)}" if standing.whose else ""
-    measured = measure(standing.metric, standing.channel, standing.window)
+    whose = f",{figure_source_suffix(standing)}" if standing.whose else ""
+    measured = measure_phrase(standing.metric, standing.channel, standing.window)
     if standing.value is not None:
-        told = account_words.short_value(standing.metric, standing.value)
+        told = account_words.format_short_value(standing.metric, standing.value)
         return f"{status}  {account} ({marketplace}): {measured}: {told}{whose}"
     if standing.headroom is None:
         return f"{status}  {account} ({marketplace}): {measured} at {standing.rate} ({standing.limit}){whose}"
     left = standing.headroom
-    noun = metric(standing.metric).noun
-    room = f"room for {headroom(left, noun)}" if left else f"no room for one more {noun}"
+    noun = metric_words(standing.metric).noun
+    room = f"room for {format_headroom(left, noun)}" if left else f"no room for one more {noun}"
     if left < 0:
-        room = f"{things(-left, noun)} too many"
+        room = f"{format_quantity(-left, noun)} too many"
     return f"{status}  {account} ({marketplace}): {measured} at {standing.rate} ({standing.limit}), {room}{whose}"
 
 
-def alert_unjudged(standing: Standing, account: str, marketplace: str, why: str) -> str:
+def unjudged_alert_line(standing: MeasureStanding, account: str, marketplace: str, why: str) -> str:
     """One enforced measure that cannot be judged, in a line.
 
     >>> late = Standing("late_shipment_rate", 0, 0, "below", 0.04, None, window=30)
@@ -230,20 +236,20 @@ def alert_unjudged(standing: Standing, account: str, marketplace: str, why: str)
     shown = f" at {standing.rate} ({standing.limit})" if standing.counted and standing.value is None else ""
     return (
         f"cannot be judged  {account} ({marketplace}): "
-        f"{measure(standing.metric, standing.channel, standing.window)}{shown}: {why}"
+        f"{measure_phrase(standing.metric, standing.channel, standing.window)}{shown}: {why}"
     )
 
 
-def not_covered(account: str, marketplace: str, names: Sequence[str]) -> str:
+def not_covered_line(account: str, marketplace: str, names: Sequence[str]) -> str:
     """The measures that no rule enforces and no file tells of, in a line.
 
     >>> not_covered("harbor", "US", ["late answers", "service dissatisfaction"])
     'not covered  harbor (US): no file tells of late answers and service dissatisfaction; no consequence is known'
     """
-    return f"not covered  {account} ({marketplace}): no file tells of {listed(names)}; no consequence is known"
+    return f"not covered  {account} ({marketplace}): no file tells of {join_words(names)}; no consequence is known"
 
 
-def stale(account: str, marketplace: str, known_until: date, month_end: date) -> str:
+def files_end_line(account: str, marketplace: str, known_until: date, month_end: date) -> str:
     """That the files of an account end before the day asked for, in a line.
 
     >>> stale("harbor", "US", date(2026, 11, 26), date(2026, 11, 30))
@@ -255,7 +261,7 @@ def stale(account: str, marketplace: str, known_until: date, month_end: date) ->
     )
 
 
-def nothing_known(account: str, marketplace: str, last: date) -> str:
+def no_data_line(account: str, marketplace: str, last: date) -> str:
     """That the files of an account end before the month does begin, in a line.
 
     >>> nothing_known("harbor", "US", date(2026, 9, 12))
