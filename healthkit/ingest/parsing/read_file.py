@@ -42,8 +42,8 @@ from healthkit.ingest.parsing.parsed_file import ParsedFile
 from healthkit.ingest.parsing.raw_file import FilePart, RawFile, ReaderError, combine_digests, digest_bytes
 
 TABLE_PARSERS: dict[str, Callable[[CsvTable, ReadContext], ParsedFile]] = {
-    room.KIND.name: room.take
-    for room in (
+    module.KIND.name: module.parse
+    for module in (
         all_orders,
         sale_report,
         amazon_shipments,
@@ -64,7 +64,7 @@ TABLE_PARSERS: dict[str, Callable[[CsvTable, ReadContext], ParsedFile]] = {
 }
 
 DOCUMENT_PARSERS: dict[str, Callable[[bytes, ReadContext], ParsedFile]] = {
-    **{room.DOCUMENT.name: room.take for room in (performance_json, performance_xml)},
+    **{module.DOCUMENT.name: module.parse for module in (performance_json, performance_xml)},
     **orders_api.PARSERS,
 }
 
