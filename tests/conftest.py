@@ -10,6 +10,7 @@ from healthkit.ingest import importer
 from healthkit.store import Store
 from tests.browser.find_chromium import chromium
 
+pytest.register_assert_rewrite("tests.builders")
 SAMPLE = Path(__file__).parents[1] / "data" / "sample"
 
 

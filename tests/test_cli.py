@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from healthkit.cli import app, options
 from healthkit.workspace.workspace import Workspace
-from tests.commands import commands, path_options
+from tests.builders.cli_commands import commands, path_options
 
 SAMPLE = Path(__file__).parents[1] / "data" / "sample"
 DAY = "2026-10-31"

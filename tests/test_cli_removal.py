@@ -10,8 +10,7 @@ from typer.testing import CliRunner
 
 from healthkit.cli import app, store_commands
 from healthkit.store import Store
-
-from .store_files import import_all, orders, raw, three_imports
+from tests.builders.store_files import import_all, orders, raw, three_imports
 
 
 @pytest.fixture

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from healthkit.analysis import explain
 from healthkit.metrics import exposure, scores
-from tests.test_cases import ledger as written
-from tests.test_cases import rows
-from tests.test_scores import RULES, START, ledger, made_policy, random_ledger
-from tests.test_scores import rule as made_rule
+from tests.builders.random_ledgers import RULES, START, ledger, made_policy, random_ledger
+from tests.builders.random_ledgers import rule as made_rule
+from tests.builders.written_ledgers import ledger as written
+from tests.builders.written_ledgers import rows
 
 ONE_RULE = {rule.metric: rule for rule in RULES}.values()
 POLICY = made_policy(

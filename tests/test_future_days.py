@@ -15,11 +15,19 @@ from healthkit.ingest.importer import import_files
 from healthkit.ingest.parsing import large_files, raw_file
 from healthkit.schema import tables
 from healthkit.store import Store
-
-from . import readers_files as files
-from .readers_files import FIRST, Tiny, put
-from .test_readers_by_hand import CONTACTS, INVOICES, REQUESTS, SURVEYS, VIOLATIONS
-from .test_readers_lists import LATE, ORDER_DEFECTS
+from tests.builders import raw_files as files
+from tests.builders.raw_files import (
+    CONTACTS,
+    FIRST,
+    INVOICES,
+    LATE,
+    ORDER_DEFECTS,
+    REQUESTS,
+    SURVEYS,
+    VIOLATIONS,
+    Tiny,
+    put,
+)
 
 SAMPLE = Path(__file__).parents[1] / "data" / "sample"
 BY_HAND = (files.DEFECTS, files.CONFIRMATIONS, CONTACTS, INVOICES, REQUESTS, SURVEYS, VIOLATIONS)

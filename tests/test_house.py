@@ -157,6 +157,14 @@ def test_an_import_of_nothing_new_loads_no_library_for_rows(tmp_path):
     assert heavy_after(again) == "duckdb deltalake pyarrow"
 
 
+def test_no_test_module_is_imported_by_another():
+    """What several need is in tests/builders or a fixture, so that each test module runs, moves and goes alone."""
+    modules = sorted((ROOT / "tests").rglob("*.py"))
+    names = {path.stem for path in modules if path.stem.startswith("test_")}
+    importing = {path.name: {part for name in imports(path) for part in name.split(".")} for path in modules}
+    assert {name: parts & names for name, parts in importing.items() if parts & names} == {}
+
+
 def test_no_tracked_file_is_over_a_megabyte():
     if not (ROOT / ".git").exists():
         pytest.skip("not a git checkout: nothing is tracked")

@@ -18,8 +18,8 @@ from healthkit.ingest.importer import ImportResult, import_files
 from healthkit.schema import tables
 from healthkit.schema.tables import collect_to_pandas
 from healthkit.store import Store, versions
-from tests import readers_files as files
-from tests.readers_files import FIRST, SECOND, THIRD, place, put
+from tests.builders import raw_files as files
+from tests.builders.raw_files import FIRST, SECOND, THIRD, place, put
 
 SAMPLE = Path(__file__).parents[1] / "data" / "sample"
 MARKER = "Zzyzx Personal 424242"

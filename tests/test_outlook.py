@@ -13,7 +13,7 @@ import pytest
 from healthkit.analysis import outlook, scenarios
 from healthkit.metrics import exposure, scores
 from tests import plain
-from tests.test_scores import START, ledger, made_policy, random_ledger, rule
+from tests.builders.random_ledgers import START, ledger, made_policy, random_ledger, rule
 
 AS_OF = START + timedelta(days=30)
 ODR = rule(

@@ -12,7 +12,7 @@ from healthkit.analysis import outlook, scenarios
 from healthkit.metrics import exposure, policy, scores
 from healthkit.metrics.definitions import METRICS
 from healthkit.schema import tables
-from tests.test_scores import START, instant, ledger, made_policy, random_ledger, rule
+from tests.builders.random_ledgers import START, instant, ledger, made_policy, random_ledger, rule
 
 AS_OF = START + timedelta(days=30)
 HALF = {"at_most": Fraction(1, 2)}

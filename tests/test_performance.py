@@ -26,8 +26,8 @@ from healthkit.ingest.formats import (
 from healthkit.ingest.parsing.marketplace_of_row import ReadContext
 from healthkit.schema.tables import STATUS_WORDS
 from healthkit.store import Store
-
-from .readers_files import put
+from tests.builders.performance_reports import LONG, SHORT, defects, frame, xml
+from tests.builders.raw_files import put
 
 EXAMPLE = Path(__file__).parents[2] / "shared" / "data" / "amazon_reports" / "schema"
 US, DE = "ATVPDKIKX0DER", "A1PA6795UKMFR9"
@@ -429,28 +429,6 @@ def test_snapshots_of_several_days_accumulate_and_the_same_file_adds_nothing(tmp
     assert ledger.account_states.collect("pyarrow").to_native()["state"].to_pylist() == ["normal", "normal"]
 
 
-def xml(frames: str = "", block: str = "orderDefects", checks: str = "", rest: str = "") -> bytes:
-    """A whole report in XML around one block."""
-    inner = f"<performanceChecklist>{checks}</performanceChecklist><{block}>{frames}</{block}>{rest}"
-    return (
-        '<?xml version="1.0" encoding="UTF-8"?><sellerPerformanceReports><sellerPerformanceReport>'
-        f"{inner}</sellerPerformanceReport></sellerPerformanceReports>"
-    ).encode()
-
-
-def frame(item: str, first: str, last: str, inside: str) -> str:
-    time = f"<timeFrame><start>{first}T00:00:00Z</start><end>{last}T23:59:59Z</end></timeFrame>"
-    return f"<{item}>{time}{inside}</{item}>"
-
-
-def defects(first: str, last: str, counted: int, some: int, rate: str) -> str:
-    return frame(
-        "orderDefectMetrics", first, last,
-        f"<orderCount>{counted}</orderCount><orderWithDefects><count>{some}</count><rate>{rate}</rate>"
-        "</orderWithDefects><a_z_claims><count>1</count><rate>0.10 %</rate></a_z_claims>",
-    )  # fmt: skip
-
-
 def taken_xml(content: bytes, **told: Any) -> ParsedFile:
     told = {"marketplace": "UK"} | told
     return performance_xml.parse(
@@ -462,9 +440,6 @@ def said_of_xml(content: bytes) -> str:
     with pytest.raises(ReaderError) as raised:
         taken_xml(content)
     return str(raised.value)
-
-
-LONG, SHORT = defects("2019-03-03", "2019-05-31", 1000, 5, "0.50 %"), defects("2019-05-25", "2019-05-31", 80, 1, "2%")
 
 
 @pytest.mark.parametrize("frames", [LONG + SHORT, SHORT + LONG])

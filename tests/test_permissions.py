@@ -16,7 +16,7 @@ from deltalake.exceptions import DeltaError
 
 from healthkit.schema import tables
 from healthkit.store import NoPermissionError, Store
-from tests.store_files import import_all, raw
+from tests.builders.store_files import import_all, raw
 
 ROOT = Path(__file__).parents[1]
 SAMPLE = ROOT / "data" / "sample"

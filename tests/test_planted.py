@@ -17,9 +17,8 @@ from typer.testing import CliRunner
 from healthkit.cli import app, report_commands
 from healthkit.files import marked_folders
 from healthkit.schema import tables
-from tests.commands import commands
-from tests.store_files import cut
-from tests.test_store_upkeep import aged
+from tests.builders.cli_commands import commands
+from tests.builders.store_files import aged, cut
 
 ROOT = Path(__file__).parents[1]
 SAMPLE = ROOT / "data" / "sample"

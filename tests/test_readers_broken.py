@@ -2,110 +2,27 @@
 
 from __future__ import annotations
 
-import gzip
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from healthkit.ingest.formats import ParsedFile, ReaderError, discover_files, parse_file
-
-from . import readers_files as files
-from .readers_files import FIRST, SECOND, Tiny, place, put
-
-AGAIN = "ownload (it|the file) again"
-NAMES_ITSELF = ("all_orders", "sale_report", "olist")
-
-
-@dataclass(frozen=True)
-class Damage:
-    """One way to break a file: what happens to its bytes, and what must be said of it."""
-
-    words: str
-    happens: Callable[[Tiny], bytes]
-    said: str
-    cure: str = AGAIN
-
-
-def whole(file: Tiny) -> bytes:
-    return file.text().encode()
-
-
-def shifted(file: Tiny) -> bytes:
-    """The second row moved right by one cell, its last cell lost."""
-    cells = file.rows[1]
-    return whole(replace(file, rows=(file.rows[0], ("", *cells[:-1]), *file.rows[2:])))
-
-
-def shifted_left(file: Tiny) -> bytes:
-    """The second row lacks its first cell."""
-    cells = file.rows[1]
-    return whole(replace(file, rows=(file.rows[0], (*cells[1:], ""), *file.rows[2:])))
-
-
-def half_written(file: Tiny) -> bytes:
-    """The last row breaks off after its first cell."""
-    return whole(replace(file, rows=file.rows[:-1])) + file.rows[-1][0].encode()
-
-
-def numbered(file: Tiny) -> bytes:
-    return whole(file.with_cell(1, file.id_column, "1.11E+16"))
-
-
-def too_long(file: Tiny) -> bytes:
-    return whole(replace(file, rows=(file.rows[0], (*file.rows[1], "x", "y"), *file.rows[2:])))
-
-
-REFUSED = (
-    Damage("a column that it needs is missing", lambda file: whole(file.without_column(file.needed)), "lacks {needed}"),
-    Damage("a row is shifted to the right", shifted, "row 3"),
-    Damage("a row is shifted to the left", shifted_left, "row 3"),
-    Damage("a row has too many cells", too_long, "row 3: has (more|8) cells"),
-    Damage("it is empty", lambda file: b"", "is empty", "ask for it again"),
-    Damage("it holds blank lines only", lambda file: b"\r\n\r\n", "is empty", "ask for it again"),
-    Damage("it is half-written", half_written, "row {last}: the last line breaks off after 1 of {columns} columns"),
-    Damage(
-        "a date does not exist",
-        lambda file: whole(file.with_cell(1, file.date_column, file.impossible_date)),
-        "row 3: {date}",
-    ),
-    Damage("an order id is missing", lambda file: whole(file.with_cell(1, file.id_column, "")), "row 3: {id} is empty"),
-    Damage(
-        "a spreadsheet made numbers of its ids", numbered, "row 3: {id} is '1.11E\\+16', a number where an id belongs"
-    ),
-    Damage("it is UTF-16 without its mark", lambda file: file.text().encode("utf-16-le"), "NUL bytes"),
-    Damage("it is UTF-16 and cut off", lambda file: file.text().encode("utf-16")[:-1], "breaks off at byte"),
-    Damage("its gzip is cut off", lambda file: gzip.compress(whole(file))[:-20], "cannot be opened"),
-    Damage("its zip is cut off", lambda file: b"PK\x03\x04" + whole(file), "cannot be opened"),
+from tests.builders import raw_files as files
+from tests.builders.damaged_files import (
+    BY_HAND,
+    NAMES_ITSELF,
+    REFUSED,
+    expected,
+    half_written,
+    said_of,
+    shifted,
+    shifted_left,
+    too_long,
 )
-
-
-def expected(damage: Damage, file: Tiny) -> str:
-    """The pattern that the message must fit."""
-    named = {
-        "needed": file.needed,
-        "date": file.date_column,
-        "id": file.id_column,
-        "last": str(len(file.rows) + 1),
-        "columns": str(len(file.header)),
-    }
-    spelt = {name: re.sub("[ _]", "-", text.lower()) for name, text in named.items()}
-    return damage.said.format(**spelt)
-
-
-def said_of(folder: Path, **told: Any) -> str:
-    """What the readers say of the files in a folder, none of which they may take."""
-    sources, refused = discover_files([folder])
-    messages = [refusal.message for refusal in refused]
-    for source in sources:
-        told.setdefault("marketplace", None if source.kind in NAMES_ITSELF else "US")
-        with pytest.raises(ReaderError) as raised:
-            parse_file(source, **told)
-        messages.append(str(raised.value))
-    return "\n".join(messages)
+from tests.builders.raw_files import FIRST, SECOND, Tiny, place, put
 
 
 def repaired(folder: Path, file: Tiny, content: bytes | str, **told: Any) -> ParsedFile:
@@ -125,10 +42,6 @@ def test_a_broken_twin_is_refused_by_file_row_and_cure(tmp_path, file, damage):
     assert re.search(expected(damage, file), said), said
     by_hand = file.kind in ("confirmations", "defects")
     assert re.search(f"{damage.cure}|{BY_HAND}" if by_hand else damage.cure, said), said
-
-
-BY_HAND = r"Correct the cell; times are written|save the file as CSV again"
-"""A file that the user wrote cannot be downloaded again: its cure is to correct it."""
 
 
 @pytest.mark.parametrize(

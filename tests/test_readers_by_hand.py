@@ -21,91 +21,24 @@ from healthkit.ingest.parsing.detect import FILE_KINDS
 from healthkit.schema import tables
 from healthkit.schema.marketplaces import MARKETPLACES
 from healthkit.store import Store
-
-from . import readers_files as files
-from .readers_files import FIRST, SECOND, THIRD, Tiny, put, tiny
-from .test_readers_broken import BY_HAND, REFUSED, expected, said_of
+from tests.builders import raw_files as files
+from tests.builders.damaged_files import BY_HAND, REFUSED, expected, said_of
+from tests.builders.raw_files import (
+    CONTACTS,
+    FIRST,
+    INVOICES,
+    REQUESTS,
+    SECOND,
+    SURVEYS,
+    THIRD,
+    VIOLATIONS,
+    Tiny,
+    put,
+    tiny,
+)
 
 HEADERS = Path(__file__).parents[2] / "shared" / "data" / "amazon_reports" / "headers"
 
-# The clocks of Los Angeles went forward in the night to 8 March 2026, and back in that to 1 November.
-CONTACTS = tiny(
-    "contacts",
-    "buyer messages CSV",
-    f"""
-    contact-id | received-at               | answered-at               | order-id | needs-answer | excused-on
-    m1         | 2026-03-02T18:00:00-08:00 | 2026-03-03T17:00:00-08:00 | {FIRST}  | yes          |
-    m2         | 2026-03-03T09:00:00       | 2026-03-05T09:00:00       | {SECOND} |              |
-    m3         | 2026-03-04T09:00:00Z      |                           | {THIRD}  | no           |
-    """,
-    delimiter=",",
-    id_column="contact-id",
-    date_column="received-at",
-    needed="received-at",
-    impossible_date="2026-02-30T10:00:00Z",
-    name="download.csv",
-)
-SURVEYS = tiny(
-    "surveys",
-    "buyer surveys CSV",
-    f"""
-    order-id | surveyed-at               | solved | survey-id
-    {FIRST}  | 2026-03-02T18:00:00-08:00 | yes    | s1
-    {SECOND} | 2026-03-03T09:00:00       | no     | s2
-    """,
-    delimiter=",",
-    id_column="order-id",
-    date_column="surveyed-at",
-    needed="solved",
-    impossible_date="2026-02-30T10:00:00Z",
-    name="download.csv",
-)
-REQUESTS = tiny(
-    "return_requests",
-    "return requests CSV",
-    f"""
-    return-id | order-id | requested-at              | answered-at          | decision | in-policy | refused-wrongly | unresolved-on | cleared-on | sku | reason | units
-    r1        | {FIRST}  | 2026-03-02T18:00:00-08:00 | 2026-03-03T20:00:00Z | approved | yes       |                 | 2026-03-20    |            | S-1 | broken | 2
-    r2        | {SECOND} | 2026-03-03T09:00:00       | 2026-03-07T09:00:00  | denied   | yes       | yes             |               | 2026-03-30 | S-2 |        | 1
-    r3        | {THIRD}  | 2026-03-04                |                      |          |           |                 |               |            |     |        |
-    """,  # noqa: E501 - a table of cells is wider than a line of code
-    delimiter=",",
-    id_column="return-id",
-    date_column="requested-at",
-    needed="requested-at",
-    impossible_date="2026-02-30T10:00:00Z",
-    name="download.csv",
-)
-INVOICES = tiny(
-    "invoices",
-    "invoices CSV",
-    f"""
-    order-id | invoiced-at               | updated-at
-    {FIRST}  | 2026-03-02T18:00:00-08:00 | 2026-03-09T00:00:00Z
-    {SECOND} | 2026-03-03                |
-    """,
-    delimiter=",",
-    id_column="order-id",
-    date_column="invoiced-at",
-    needed="order-id",
-    impossible_date="2026-02-30T10:00:00Z",
-    name="download.csv",
-)
-VIOLATIONS = tiny(
-    "violations",
-    "policy violations CSV",
-    """
-    violation-id | category       | opened-on  | resolved-on | severity
-    v1           | Listing policy | 2026-03-02 | 2026-03-10  | Low
-    v2           | Drop shipping  | 2026-03-04 |             |
-    """,
-    delimiter=",",
-    id_column="violation-id",
-    date_column="opened-on",
-    needed="category",
-    impossible_date="2026-02-30",
-    name="download.csv",
-)
 FILES = (CONTACTS, SURVEYS, REQUESTS, INVOICES, VIOLATIONS)
 TABLE = {
     "contacts": "contacts", "surveys": "contacts", "return_requests": "returns", "invoices": "orders",

@@ -18,36 +18,11 @@ from healthkit.ingest.parsing import column_map
 from healthkit.ingest.parsing.detect import all_file_kinds
 from healthkit.schema import tables
 from healthkit.store.merge_sql import build_ledger
-
-from .readers_files import FIRST, MARK, SECOND, THIRD, put, tiny
-from .test_readers_broken import said_of
-from .test_readers_orders import ODD_CELLS, read_from_disk, seeded, spoilt
+from tests.builders.damaged_files import ODD_CELLS, read_from_disk, said_of, seeded, spoilt
+from tests.builders.raw_files import FIRST, LATE, MARK, ORDER_DEFECTS, SECOND, THIRD, put, tiny
 
 # ruff: noqa: E501 - tables of cells are wider than lines of code
 
-ORDER_DEFECTS = tiny(
-    "list_order_defects",
-    "list of orders with defects",
-    f"""
-    Order ID | Order date | Fulfilled by | Negative feedback | A-to-z claim | Chargeback
-    {FIRST}  | 2026-03-02 | Seller       | X                 |              |
-    {SECOND} | 2026-03-03 | Seller       |                   | yes          | x
-    {THIRD}  | 2026-03-04 | Seller       | no                | -            |
-    """,
-    ",", id_column="Order ID", date_column="Order date", needed="A-to-z claim", impossible_date="2026-13-02",
-    name="order_defects_2026-03-31.csv",
-)  # fmt: skip
-LATE = tiny(
-    "list_late_shipments",
-    "list of late shipments",
-    f"""
-    Order-ID | Order date | Expected ship date  | Ship confirmation date | Buyer
-    {FIRST}  | 2026-03-02 | 2026-03-04          | 2026-03-06T10:00:00Z   | {MARK}
-    {SECOND} | 2026-03-03 | 2026-03-05          | 07-Mar-2026 09:00      | {MARK}
-    """,
-    ";", id_column="Order-ID", date_column="Ship confirmation date", needed="Expected ship date",
-    impossible_date="2026-02-30",
-)  # fmt: skip
 INVOICES = tiny(
     "list_invoice_defects",
     "list of orders with invoice defects",

@@ -17,9 +17,7 @@ from healthkit.schema import tables
 from healthkit.store import Store, StoreError, check, compact, maintenance, removal, repair, versions
 from healthkit.store import store as store_module
 from healthkit.workspace.workspace import Workspace
-
-from .store_files import changed, cut, entry, import_all, orders, parquet, raw, three_imports
-from .test_store import taken
+from tests.builders.store_files import changed, cut, entry, import_all, orders, parquet, raw, taken, three_imports
 
 
 @pytest.fixture

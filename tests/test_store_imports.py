@@ -19,8 +19,7 @@ from healthkit.ingest import importer
 from healthkit.schema import tables
 from healthkit.store import Store, StoreError, check
 from healthkit.store import store as store_module
-
-from .store_files import import_all, orders, raw, three_imports
+from tests.builders.store_files import import_all, orders, raw, three_imports
 
 IMPORT = """
 import sys

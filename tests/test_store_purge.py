@@ -24,9 +24,7 @@ from healthkit.store import Store, StoreError, check, compact, find_removal, loc
 from healthkit.store import store as store_module
 from healthkit.workspace import counts_cache, removal
 from healthkit.workspace.workspace import Workspace
-
-from .store_files import cut, import_all, orders, parquet, raw, three_imports
-from .test_store import taken
+from tests.builders.store_files import cut, import_all, orders, parquet, raw, taken, three_imports
 
 SAMPLE = Path(__file__).parents[1] / "data" / "sample"
 DAY = date(2026, 10, 31)

@@ -18,10 +18,8 @@ from healthkit.metrics import exposure
 from healthkit.schema import tables
 from healthkit.store import Store, StoreError, check, compact, find_removal, remove, repair, versions
 from healthkit.workspace.workspace import Workspace
-from tests import readers_files as files
-
-from .store_files import import_all, orders, raw, three_imports
-from .test_store import taken
+from tests.builders import raw_files as files
+from tests.builders.store_files import import_all, orders, raw, taken, three_imports
 
 SAMPLE = Path(__file__).parents[1] / "data" / "sample"
 DAY = date(2026, 10, 31)

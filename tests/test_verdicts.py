@@ -18,8 +18,8 @@ from healthkit.metrics.evidence import EvidenceSpan, FileCoverage
 from healthkit.metrics.policy import Target
 from healthkit.report import blocks, model, wording
 from healthkit.workspace.workspace import Workspace
-from tests import client_files as client
-from tests.test_blocks import words
+from tests.builders import client_files as client
+from tests.builders.pages import words
 
 AS_OF = date(2026, 11, 20)
 FIRST = date(2026, 9, 25)
