@@ -9,15 +9,14 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 
 import pytest
 import yaml
 
 from healthkit.ingest.parsing import detect
 from healthkit.metrics.definitions import METRICS
+from tests.builders.sample import ROOT
 
-ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CONDA_NAMES = {"python-duckdb": "duckdb"}
 COMMANDS = [

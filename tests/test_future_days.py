@@ -28,8 +28,8 @@ from tests.builders.raw_files import (
     Tiny,
     put,
 )
+from tests.builders.sample import SAMPLE
 
-SAMPLE = Path(__file__).parents[1] / "data" / "sample"
 BY_HAND = (files.DEFECTS, files.CONFIRMATIONS, CONTACTS, INVOICES, REQUESTS, SURVEYS, VIOLATIONS)
 EVERY = (
     *BY_HAND,

@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 
 from healthkit.ingest.importer import import_files
-from healthkit.store import Store
+from tests.builders.sample import ROOT
 from tests.no_big_files import big_files
 
-ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "healthkit"
 PLAN = re.search(r"```packages\n(.*?)```", (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8"), re.S)
 FACE = {"__init__", "__main__", "cli"}
@@ -142,12 +141,11 @@ def test_the_commands_are_there_before_any_heavy_library_is_loaded():
     assert heavy_after("import healthkit.cli") == ""
 
 
-def test_an_import_of_nothing_new_loads_no_library_for_rows(tmp_path):
+def test_an_import_of_nothing_new_loads_no_library_for_rows(store, tmp_path):
     """Loading pandas takes as long as looking a thousand files up."""
     raw = tmp_path / "acme" / "list.csv"
     raw.parent.mkdir()
     raw.write_text("order-id,kind,known-on\n111-1111111-1111111,a_to_z_claim,2026-10-01\n")
-    store = Store(tmp_path / "store")
     assert [one.refused for one in import_files([raw], store, marketplace="US")] == [None]
     again = (
         "from healthkit import store; from healthkit.ingest import importer; "

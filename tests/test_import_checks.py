@@ -20,11 +20,6 @@ from tests.builders.raw_files import FIRST, SECOND, put
 from tests.builders.store_files import import_all, orders, raw, taken
 
 
-@pytest.fixture
-def store(tmp_path) -> Store:
-    return Store(tmp_path / "store")
-
-
 def imported(store: Store, *paths: Path, **told: Any) -> dict[str, ImportResult]:
     """What became of each file, by its name with its folder."""
     return {one.name: one for one in import_files(paths, store, **told)}

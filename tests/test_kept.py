@@ -16,8 +16,8 @@ from healthkit.metrics.exposure import Counts
 from healthkit.store import Store
 from healthkit.workspace import counts_cache
 from healthkit.workspace.workspace import Workspace
+from tests.builders.sample import SAMPLE
 
-SAMPLE = Path(__file__).parent.parent / "data" / "sample"
 AMERICAN = ("paper-moth", "applegate-plants", "clearbrook-bath")
 
 

@@ -413,12 +413,11 @@ def test_the_report_is_known_by_what_it_holds_packed_or_not(tmp_path, packed):
     assert rows(parse_file(source), "readings", "account", "marketplace", "counted") == [("acme", "US", 200)]
 
 
-def test_snapshots_of_several_days_accumulate_and_the_same_file_adds_nothing(tmp_path):
+def test_snapshots_of_several_days_accumulate_and_the_same_file_adds_nothing(store, tmp_path):
     other = late(210, 5, 0.0238, reportingDateRange=days("2026-03-03", "2026-04-01"))
     content = report({"lateShipmentRate": other, "documentRequests": {"defectsCount": 1}})
     put(tmp_path / "raw", WHOLE, "acme", "monday.json")
     put(tmp_path / "raw", json.dumps(content), "acme", "tuesday.json")
-    store = Store(tmp_path / "store")
     for _ in range(2):
         assert [one.refused for one in importer.import_files([tmp_path / "raw"], store)] == [None, None]
     ledger = store.ledger()
@@ -665,11 +664,10 @@ BROKEN_XML = {
 
 
 @pytest.mark.parametrize("why", BROKEN_XML)
-def test_a_broken_xml_is_refused_by_file_and_cure_and_nothing_is_stored(tmp_path, why):
+def test_a_broken_xml_is_refused_by_file_and_cure_and_nothing_is_stored(store, tmp_path, why):
     content, said = BROKEN_XML[why]
     assert said in said_of_xml(content)
     put(tmp_path / "raw", content, "acme", "report.xml")
-    store = Store(tmp_path / "store")
     [outcome] = importer.import_files([tmp_path / "raw"], store, marketplace="UK")
     assert said in (outcome.refused or "")
     assert "gain" in (outcome.refused or "")

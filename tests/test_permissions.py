@@ -16,10 +16,9 @@ from deltalake.exceptions import DeltaError
 
 from healthkit.schema import tables
 from healthkit.store import NoPermissionError, Store
+from tests.builders.sample import ROOT, SAMPLE
 from tests.builders.store_files import import_all, raw
 
-ROOT = Path(__file__).parents[1]
-SAMPLE = ROOT / "data" / "sample"
 DAY, MONTH = "2026-10-31", "2026-10"
 PR_CAPBSET_DROP, DAC_OVERRIDE, DAC_READ_SEARCH = 24, 1, 2
 

@@ -18,10 +18,9 @@ from healthkit.cli import app, report_commands
 from healthkit.files import marked_folders
 from healthkit.schema import tables
 from tests.builders.cli_commands import commands
+from tests.builders.sample import ROOT, SAMPLE
 from tests.builders.store_files import aged, cut
 
-ROOT = Path(__file__).parents[1]
-SAMPLE = ROOT / "data" / "sample"
 ACCOUNT, DAY, MONTH = "paper-moth", "2026-10-31", "2026-10"
 HOST, GONE = socket.gethostname(), 4_194_305
 """The name of this machine, and the number of a process that there cannot be."""

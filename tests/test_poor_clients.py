@@ -15,7 +15,7 @@ from healthkit.ingest import importer
 from healthkit.metrics.policy import JUDGED_STATUSES
 from healthkit.store import Store
 from healthkit.workspace.workspace import Workspace
-from tests.conftest import SAMPLE
+from tests.builders.sample import SAMPLE
 
 DAYS = (date(2026, 9, 30), date(2026, 10, 15), date(2026, 10, 31))
 """The days on which the clients are judged."""

@@ -23,19 +23,7 @@ from healthkit.batch import manifest, output_files
 from healthkit.report.model import MonthError
 from healthkit.schema import tables
 from healthkit.store import StoreError
-from healthkit.workspace.workspace import Workspace
-
-MONTH = "2026-10"
-
-
-@pytest.fixture(scope="module")
-def desk(sample_store):
-    return Workspace(sample_store)
-
-
-@pytest.fixture(scope="module")
-def printed(desk, tmp_path_factory):
-    return batch.generate_reports(desk, MONTH, out=tmp_path_factory.mktemp("reports"), jobs=2)
+from tests.builders.sample import MONTH
 
 
 def test_every_account_gets_a_page_with_its_orders_and_figures_beside_it(desk, printed):

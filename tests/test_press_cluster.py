@@ -14,8 +14,8 @@ from distributed import Client, LocalCluster
 from healthkit import batch
 from healthkit.batch.cluster import ClusterError, connect_to_cluster
 from healthkit.workspace.workspace import Workspace
+from tests.builders.sample import MONTH
 
-MONTH = "2026-10"
 ACCOUNTS = ["clearbrook-bath", "minato-bungu", "paper-moth", "applegate-plants"]
 
 

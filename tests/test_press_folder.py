@@ -25,9 +25,8 @@ from healthkit.cli import app
 from healthkit.ingest import importer
 from healthkit.store import Store
 from healthkit.workspace.workspace import Workspace
+from tests.builders.sample import MONTH, SAMPLE
 
-MONTH = "2026-10"
-SAMPLE = Path(__file__).parents[1] / "data" / "sample"
 PAIR = ["paper-moth", "clearbrook-bath"]
 ENDINGS = (".html", ".json", "_orders.csv", ".manifest.json")
 
@@ -60,11 +59,6 @@ def template(folder: Path, words: str = "first", before: str = "") -> Path:
     kernel = {"kernelspec": {"name": "python3", "language": "python", "display_name": "Python 3"}}
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), path)
     return path
-
-
-@pytest.fixture(scope="module")
-def desk(sample_store):
-    return Workspace(sample_store)
 
 
 @pytest.fixture(scope="module")

@@ -16,17 +16,10 @@ from typer.testing import CliRunner
 from healthkit import batch
 from healthkit.batch import manifest
 from healthkit.cli import app
-from healthkit.workspace.workspace import Workspace
+from tests.builders.sample import MONTH, SAMPLE
 
-MONTH = "2026-10"
-SAMPLE = Path(__file__).parents[1] / "data" / "sample"
 PAIR = ["paper-moth", "clearbrook-bath"]
 ORDER = re.compile(r"\b[0-9S]\d{2}-\d{7}-\d{7}\b|\b[0-9a-f]{32}\b")
-
-
-@pytest.fixture(scope="module")
-def desk(sample_store):
-    return Workspace(sample_store)
 
 
 @pytest.fixture(scope="module")

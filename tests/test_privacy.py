@@ -15,8 +15,8 @@ import pytest
 from healthkit.cli import report_commands
 from healthkit.ingest.parsing.detect import detect_document_kind, detect_kind
 from healthkit.ingest.parsing.encodings import first_lines
+from tests.builders.sample import SAMPLE
 
-SAMPLE = Path(__file__).parent.parent / "data" / "sample"
 ACCOUNTS = ("applegate-plants", "lantern-hill-lighting")
 MARK = "planted-marker-93f0c2"
 

@@ -161,11 +161,10 @@ def test_messages_are_as_new_as_the_newest_time_in_their_file(tmp_path):
     assert set(held(tmp_path, CONTACTS, "updated_at")) == {(at("2026-03-05 17:00"),)}
 
 
-def test_a_survey_and_a_message_of_one_id_are_two_contacts(tmp_path):
+def test_a_survey_and_a_message_of_one_id_are_two_contacts(store, tmp_path):
     put(tmp_path, files.ALL_ORDERS, name="orders.txt")
     put(tmp_path, replace(CONTACTS, rows=CONTACTS.rows[:1]), name="messages.csv")
     put(tmp_path, only(SURVEYS, survey_id="m1"), name="surveys.csv")
-    store = Store(tmp_path / "store")
     assert [one.refused for one in import_files([tmp_path / "acme"], store)] == [None] * 3
     kept = store.ledger().contacts.collect("pyarrow").to_native()
     assert sorted(rows(kept, "contact_id", "kind")) == [("m1", "message"), ("m1", "survey")]

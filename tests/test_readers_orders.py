@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from healthkit.ingest import importer
 from healthkit.ingest.formats import ParsedFile, ReaderError, discover_files, orders_api, parse_file
 from healthkit.ingest.parsing.marketplace_of_row import ReadContext
-from healthkit.store import Store
 from tests.builders import raw_files as files
 from tests.builders.damaged_files import (
     ODD_CELLS,
@@ -188,11 +187,10 @@ def test_items_alone_ask_the_store_where_they_belong_and_are_older_than_anything
         answered(items_v0(), "orders_api_v0_items", marketplace="US", marketplace_of=lambda *_: {FIRST: "DE"})
 
 
-def test_items_alone_are_read_after_the_orders_whatever_the_files_are_called(tmp_path):
+def test_items_alone_are_read_after_the_orders_whatever_the_files_are_called(store, tmp_path):
     put(tmp_path, json.dumps(items_v0(FIRST, "true")), name="a_items.json")
     put(tmp_path, json.dumps({"Orders": [order_v0(OrderStatus="Canceled", MarketplaceId=DE)]}), name="b_orders.json")
     put(tmp_path, FBA_RETURNS, name="c.txt")
-    store = Store(tmp_path / "store")
     outcomes = list(importer.import_files([tmp_path / "acme"], store))
     assert [(outcome.kind, outcome.refused) for outcome in outcomes] == [
         ("orders_api_v0", None), ("orders_api_v0_items", None), ("fba_returns", None),
@@ -475,11 +473,10 @@ def test_a_header_alone_says_that_nothing_waits(tmp_path):
 
 
 @pytest.mark.parametrize("names", [("a", "b"), ("b", "a")])
-def test_an_order_that_was_shipped_later_is_not_turned_back_by_the_file_of_what_waits(tmp_path, names):
+def test_an_order_that_was_shipped_later_is_not_turned_back_by_the_file_of_what_waits(store, tmp_path, names):
     put(tmp_path, UNSHIPPED, name=f"{names[0]}.txt")
     shipped = files.ALL_ORDERS.with_cell(0, "last-updated-date", "2026-09-26T00:00:00+00:00")
     shipped = shipped.with_cell(1, "last-updated-date", "2026-09-26T00:00:00+00:00")
-    store = Store(tmp_path / "store")
     list(importer.import_files([tmp_path / "acme"], store))
     put(tmp_path, shipped, name=f"{names[1]}.txt")
     outcomes = list(importer.import_files([tmp_path / "acme"], store))

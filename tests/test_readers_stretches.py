@@ -19,8 +19,8 @@ from healthkit.ingest.parsing import large_files, raw_file
 from healthkit.schema.tables import RAW_TABLES
 from healthkit.store import Store
 from tests.builders import raw_files as files
+from tests.builders.sample import SAMPLE
 
-SAMPLE = Path(__file__).parent.parent / "data" / "sample"
 KEYS = {table.name: list(table.key) for table in RAW_TABLES}
 
 

@@ -30,11 +30,6 @@ def only(store: Store, name: str = "orders") -> dict[str, Any]:
     return row
 
 
-@pytest.fixture
-def store(tmp_path) -> Store:
-    return Store(tmp_path / "store")
-
-
 # -- what stands of several statements --------------------------------------------------------------------
 
 

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from datetime import date
 from pathlib import Path
 
 import boto3
@@ -20,11 +19,10 @@ from healthkit import store as stores
 from healthkit.ingest.importer import import_files
 from healthkit.store import Bucket, Store, StoreError, parse_folder
 from healthkit.workspace.workspace import Workspace
+from tests.builders.sample import DAY, SAMPLE
 
-SAMPLE = Path(__file__).parents[1] / "data" / "sample"
 ACCOUNTS = ("paper-moth", "minato-bungu")
 SECRET = "planted-secret-51c7"
-DAY = date(2026, 10, 31)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-from datetime import date
 from pathlib import Path
 
 import pandas as pd
@@ -24,10 +23,9 @@ from healthkit.store import Store, StoreError, check, compact, find_removal, loc
 from healthkit.store import store as store_module
 from healthkit.workspace import counts_cache, removal
 from healthkit.workspace.workspace import Workspace
+from tests.builders.sample import DAY, SAMPLE
 from tests.builders.store_files import cut, import_all, orders, parquet, raw, taken, three_imports
 
-SAMPLE = Path(__file__).parents[1] / "data" / "sample"
-DAY = date(2026, 10, 31)
 LEAVES = "paper-moth"
 
 
@@ -342,8 +340,7 @@ removal.purge(store, removal.find(store, account="acme", with_earlier=True))
 """
 
 
-def test_who_reads_while_a_purge_runs_gets_the_whole_answer_or_a_sentence(tmp_path):
-    store = Store(tmp_path / "store")
+def test_who_reads_while_a_purge_runs_gets_the_whole_answer_or_a_sentence(store, tmp_path):
     import_all(store, *[raw(tmp_path / "raw", name, number) for number, name in enumerate(["acme", "bolt"] * 6)])
     pinned, answers, sentences = store.pin_version(), set[int](), set[str]()
     process = subprocess.Popen([sys.executable, "-c", PURGE, str(store.folder)])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from datetime import date
-from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
@@ -17,12 +16,7 @@ import healthkit as hk
 from healthkit.ingest import importer
 from healthkit.schema import tables
 from healthkit.store import Store, StoreError, check, compact, repair, versions
-from tests.builders.store_files import aged, cut, entry, import_all, orders, parquet, raw, taken, three_imports
-
-
-@pytest.fixture
-def three(tmp_path) -> tuple[Store, list[Path]]:
-    return three_imports(tmp_path)
+from tests.builders.store_files import aged, cut, entry, import_all, orders, parquet, raw, taken
 
 
 def test_a_whole_store_has_nothing_wrong(three):
@@ -155,9 +149,8 @@ def test_versions_are_listed_and_one_that_is_not_there_is_refused(three):
         Store(store.folder, 1).add([])
 
 
-def test_scores_as_of_a_version_are_those_of_that_day(tmp_path):
+def test_scores_as_of_a_version_are_those_of_that_day(store, tmp_path):
     """A file that came later changes the newest figures and not those of the version before it."""
-    store = Store(tmp_path / "store")
     import_all(store, raw(tmp_path / "raw", "acme", 1))
     day = date(2026, 10, 20)
     before = hk.Desk(store.folder).score(day)

@@ -12,15 +12,9 @@ from healthkit.panels import portfolio_model, where_i_stand_model
 from healthkit.panels.js_widgets import SCRIPTS_FOLDER
 from healthkit.panels.where_i_stand_model import Question
 from healthkit.report.vega_bundle import vega_bundle
-from healthkit.workspace.workspace import Workspace
 
 AS_OF = date(2026, 10, 31)
 SCRIPTS = ("shared.js", "live.js")
-
-
-@pytest.fixture(scope="module")
-def desk(sample_store) -> Workspace:
-    return Workspace(sample_store)
 
 
 @pytest.fixture

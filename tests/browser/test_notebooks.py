@@ -11,18 +11,12 @@ from pathlib import Path
 import pytest
 
 from healthkit.report import wording
-from healthkit.workspace.workspace import Workspace
 from tests.browser.axe import violations
 from tests.browser.lab import Lab, lab, run_all
 
 AS_OF = date(2026, 10, 31)
 NOTEBOOKS = ("01_where_do_i_stand.ipynb", "02_what_changed.ipynb", "03_what_if.ipynb", "04_portfolio.ipynb")
 ACCOUNT = "birchway-crafts"
-
-
-@pytest.fixture(scope="module")
-def desk(sample_store) -> Workspace:
-    return Workspace(sample_store)
 
 
 @pytest.fixture(scope="module")

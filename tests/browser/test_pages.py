@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from healthkit import batch
-from healthkit.workspace.workspace import Workspace
 from tests.browser.axe import violations
 
 ACCOUNTS = (
     "applegate-plants_us", "birchway-crafts_us", "clearbrook-bath_us", "lantern-hill-lighting_us", "minato-bungu_jp",
     "paper-moth_us", "thistle-and-wren_uk", "werkstatt-lindenau_de", "index",
 )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def reports(sample_store, tmp_path_factory) -> Path:
-    return batch.generate_reports(
-        Workspace(sample_store), "2026-10", out=tmp_path_factory.mktemp("reports")
-    ).index.parent
 
 
 @pytest.fixture
