@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from typer.testing import CliRunner
 
 from healthkit import batch
+from healthkit.batch import fork_client
 from healthkit.cli import app
 from healthkit.store import Store
 from healthkit.workspace.workspace import Workspace
@@ -43,6 +45,14 @@ def printed(desk, tmp_path_factory) -> batch.BatchResult:
 def reports(printed) -> Path:
     """The folder of those pages."""
     return printed.index.parent
+
+
+@pytest.fixture(scope="module")
+def threads():
+    """Threads that print, so that the fork server stays warm from one batch to the next."""
+    with ThreadPoolExecutor(2) as executor:
+        yield executor
+    fork_client.stop_server()
 
 
 @pytest.fixture

@@ -188,6 +188,7 @@ def places(tmp_path, monkeypatch) -> Places:
     return made
 
 
+@pytest.mark.slow
 def test_what_is_the_user_s_own_survives_every_command(places):
     mine = plant(places)
     links = plant_links(places)

@@ -11,7 +11,6 @@ import stat
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
@@ -19,13 +18,14 @@ import pytest
 from typer.testing import CliRunner
 
 from healthkit import batch
-from healthkit.batch import fork_client, manifest, output_files, pages, pdf
+from healthkit.batch import manifest, output_files, pages, pdf
 from healthkit.batch.report_data import MIME_TYPE
 from healthkit.cli import app
 from healthkit.ingest import importer
 from healthkit.store import Store
 from healthkit.workspace.workspace import Workspace
 from tests.builders.sample import MONTH, SAMPLE
+from tests.builders.slow import slow_after
 
 PAIR = ["paper-moth", "clearbrook-bath"]
 ENDINGS = (".html", ".json", "_orders.csv", ".manifest.json")
@@ -59,14 +59,6 @@ def template(folder: Path, words: str = "first", before: str = "") -> Path:
     kernel = {"kernelspec": {"name": "python3", "language": "python", "display_name": "Python 3"}}
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), path)
     return path
-
-
-@pytest.fixture(scope="module")
-def threads():
-    """Threads that print, so that the fork server stays warm from one batch to the next."""
-    with ThreadPoolExecutor(2) as executor:
-        yield executor
-    fork_client.stop_server()
 
 
 @pytest.fixture(scope="module")
@@ -231,6 +223,7 @@ def test_chromium_that_hangs_leaves_no_process(tmp_path, chromium, monkeypatch):
         pytest.fail("a process of Chromium still runs")
 
 
+@pytest.mark.slow
 def test_the_command_says_which_pages_have_no_pdf_and_ends_with_1(sample_store, tmp_path, monkeypatch):
     monkeypatch.setenv("CHROMIUM", str(tmp_path / "nowhere"))
     asked = ["report", "--month", MONTH, "--data", str(sample_store), "--out", str(tmp_path), "--pdf"]
@@ -322,6 +315,7 @@ def test_an_index_that_cannot_be_written_is_told_and_takes_no_page(printing, mon
     assert (folder / "index.html").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_the_command_says_that_the_index_was_not_written_and_ends_with_1(sample_store, tmp_path, monkeypatch):
     def refused(path, text):
         raise OSError(errno.EACCES, "Permission denied")
@@ -337,6 +331,7 @@ def test_the_command_says_that_the_index_was_not_written_and_ends_with_1(sample_
     assert "The index could not be written (Permission denied). The pages are printed." in shown.output
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_while_files_change_places_leaves_nothing_foreign(printing, monkeypatch):
     """After every rename that a page takes: the next run takes all that is there as its own, and moves nothing."""
     for stop in range(1, 5):
@@ -449,6 +444,7 @@ def test_files_and_folders_follow_the_umask(tmp_path, umask):
 # -- pages of others ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_pages_of_accounts_that_are_gone_leave_the_index_and_are_named(tmp_path):
     both, one = Store(tmp_path / "both"), Store(tmp_path / "one")
     list(importer.import_files([SAMPLE / name for name in PAIR], both))
@@ -522,7 +518,7 @@ BROKEN = {
 }
 
 
-@pytest.mark.parametrize("how", BROKEN)
+@pytest.mark.parametrize("how", slow_after(2, BROKEN))
 def test_a_broken_file_beside_the_pages_stops_nothing_and_is_named(printing, two_pages, tmp_path, how):
     folder = shutil.copytree(two_pages, tmp_path / "reports") / MONTH
     name, spoil = BROKEN[how]

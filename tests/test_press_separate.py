@@ -17,6 +17,7 @@ from healthkit import batch
 from healthkit.batch import manifest
 from healthkit.cli import app
 from tests.builders.sample import MONTH, SAMPLE
+from tests.builders.slow import slow_after
 
 PAIR = ["paper-moth", "clearbrook-bath"]
 ORDER = re.compile(r"\b[0-9S]\d{2}-\d{7}-\d{7}\b|\b[0-9a-f]{32}\b")
@@ -35,13 +36,17 @@ def chromium(tmp_path_factory):
     return program
 
 
+@pytest.fixture(scope="module", params=slow_after(1, ["two accounts", "all accounts"]))
+def accounts(request, desk) -> list[str]:
+    return PAIR if request.param == "two accounts" else desk.accounts
+
+
 @pytest.fixture(scope="module")
-def printed(desk, chromium, tmp_path_factory):
+def printed(accounts, desk, chromium, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("CHROMIUM", str(chromium))
-        return batch.generate_reports(
-            desk, MONTH, out=tmp_path_factory.mktemp("reports"), separate=True, pdf=True, code=True
-        )
+        out = tmp_path_factory.mktemp("reports")
+        return batch.generate_reports(desk, MONTH, accounts, out, separate=True, pdf=True, code=True)
 
 
 def folders(printed: batch.BatchResult) -> list[Path]:
@@ -72,14 +77,14 @@ def files_of(folder: Path) -> Iterator[tuple[str, str]]:
             yield path.name, path.read_bytes().decode("utf-8", "replace")
 
 
-def test_each_account_has_a_folder_with_what_may_be_sent(desk, printed):
+def test_each_account_has_a_folder_with_what_may_be_sent(accounts, printed):
     assert printed.failures == []
     assert printed.notes == []
     assert [folder.name for folder in folders(printed)] == sorted(
         path.name.removesuffix(manifest.MANIFEST_SUFFIX)
         for path in printed.index.parent.glob(f"*{manifest.MANIFEST_SUFFIX}")
     )
-    assert len(folders(printed)) == len(desk.accounts)
+    assert len(folders(printed)) == len(accounts)
     for folder in folders(printed):
         names = {path.name for path in folder.iterdir()}
         assert names == {f"{folder.name}.html", f"{folder.name}.pdf", f"{folder.name}_orders.csv", "vega.js"}

@@ -9,8 +9,6 @@ from datetime import date, timedelta
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from healthkit.metrics import exposure, policy, scores
 from healthkit.schema import tables
@@ -30,6 +28,7 @@ from tests.builders.random_ledgers import (
     random_order,
     rule,
 )
+from tests.builders.slow import slow_after
 
 ORDER_RULES = RULES[:14]
 """Those of orders and parcels, which every window is tried on; the sweep is the same for the others."""
@@ -68,7 +67,7 @@ def unknown_in(counts, one, account, channel, as_of, window):
     return int(mine[inside & ~(mine["until_day"] <= evening)]["counted"].sum())
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", slow_after(2, range(12)))
 def test_the_orders_of_which_no_file_tells_enough_agree_with_the_oracle(seed):
     rows = random_ledger(seed)
     rules = [one for one in RULES if one.metric in plain.UNKNOWN]
@@ -83,7 +82,7 @@ def test_the_orders_of_which_no_file_tells_enough_agree_with_the_oracle(seed):
                 assert found == expected, (one.id, account, channel, as_of, window)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", slow_after(2, range(6)))
 def test_a_shipped_order_counts_or_is_unknown_or_is_left_out_by_the_rule(seed):
     """With every promise, confirmation, delivery and tracking known no order is unknown; with none known all are."""
     rows = random_ledger(seed)
@@ -110,7 +109,7 @@ def oracle(one, rows, as_of, hindsight):
     return plain.judged(one.metric, rows, one.counting, one.clock, as_of, hindsight)
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", slow_after(2, range(12)))
 def test_open_violations_and_averages_agree_with_the_oracle(seed):
     rows = random_ledger(seed)
     asked = [
@@ -127,22 +126,21 @@ def test_open_violations_and_averages_agree_with_the_oracle(seed):
         assert row.value == pytest.approx(said), (row.metric, row.account, row.as_of, row.window)
 
 
-@settings(max_examples=8, deadline=None, derandomize=True)
-@given(st.integers(0, 2**32), st.booleans())
+@pytest.mark.parametrize(("seed", "hindsight"), slow_after(2, [(n, n % 2 == 0) for n in range(8)]))
 def test_every_cell_of_a_history_agrees_with_the_oracle(seed, hindsight):
     days = [START + timedelta(days=number) for number in range(0, 100, 5)]
     assert differing(random_ledger(seed), RULES, sorted({*days, EVE, CHANGE}), hindsight) == []
 
 
-@pytest.mark.parametrize("hindsight", [False, True])
-def test_every_window_from_a_day_to_a_year_agrees_with_the_oracle(hindsight):
+@pytest.mark.parametrize(("step", "hindsight"), slow_after(1, [(40, False), (1, False), (1, True)]))
+def test_every_window_from_a_day_to_a_year_agrees_with_the_oracle(step, hindsight):
     days = [EVE, CHANGE, START + timedelta(days=60)]
-    every = [one.model_copy(update={"windows": tuple(range(1, 366, 1 if one in ORDER_RULES else 9))}) for one in RULES]
+    steps = ((one, step if one in ORDER_RULES else 9 * step) for one in RULES)
+    every = [one.model_copy(update={"windows": tuple(range(1, 366, days))}) for one, days in steps]
     assert differing(random_ledger(7), every, days, hindsight) == []
 
 
-@settings(max_examples=8, deadline=None, derandomize=True)
-@given(st.integers(0, 2**32), st.integers(5, 60))
+@pytest.mark.parametrize(("seed", "evening"), slow_after(2, [(n, 5 + 23 * n % 56) for n in range(8)]))
 def test_a_defect_known_after_a_day_never_changes_that_day(seed, evening):
     rows = random_ledger(seed)
     as_of = day(evening)

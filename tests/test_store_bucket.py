@@ -100,6 +100,7 @@ def test_the_same_files_again_add_nothing(held):
     assert store.version() == before
 
 
+@pytest.mark.slow
 def test_the_commands_take_an_address(held, here):
     words = ("scores", "--as-of", str(DAY), "--format", "csv", "--data")
     there, at_home = said(*words, held), said(*words, str(here))
@@ -110,6 +111,7 @@ def test_the_commands_take_an_address(held, here):
     assert len(said("store", "versions", "--format", "csv", "--data", held).stdout.splitlines()) == 3
 
 
+@pytest.mark.slow
 def test_a_report_is_printed_from_an_address(held, here, tmp_path):
     made = [
         said("report", "--month", "2026-10", "--account", "paper-moth", "--data", place, "--out", str(tmp_path / name))
@@ -121,6 +123,7 @@ def test_a_report_is_printed_from_an_address(held, here, tmp_path):
     assert pages[0] == pages[1]
 
 
+@pytest.mark.slow
 def test_imports_at_once_lose_nothing(cloud):
     address, accounts = "s3://archive/at-once", ("paper-moth", "minato-bungu", "clearbrook-bath")
     words = [sys.executable, "-m", "healthkit", "import", "--data", address]
@@ -136,6 +139,7 @@ def test_imports_at_once_lose_nothing(cloud):
     assert stores.check(Store(address)).damages == []
 
 
+@pytest.mark.slow
 def test_compacting_changes_no_answer(cloud):
     store = Store("s3://archive/compact")
     for path in sorted((SAMPLE / "paper-moth").iterdir())[:6]:
@@ -147,6 +151,7 @@ def test_compacting_changes_no_answer(cloud):
     pd.testing.assert_frame_equal(Workspace(store.folder, version=5).score(DAY), before)
 
 
+@pytest.mark.slow
 def test_a_raw_file_is_removed_and_older_versions_stand_and_a_purge_is_refused(cloud):
     address = "s3://archive/removed"
     for account in ACCOUNTS:
@@ -165,6 +170,7 @@ def test_a_raw_file_is_removed_and_older_versions_stand_and_a_purge_is_refused(c
     assert store.accounts() == sorted(ACCOUNTS)
 
 
+@pytest.mark.slow
 def test_an_object_that_is_gone_is_told_mended_and_whole_again_after_an_import(cloud):
     store = Store("s3://archive/broken")
     list(import_files([SAMPLE / "paper-moth"], store))
@@ -189,6 +195,7 @@ def test_an_object_that_is_gone_is_told_mended_and_whole_again_after_an_import(c
     pd.testing.assert_frame_equal(Workspace(store.folder).score(DAY), before)
 
 
+@pytest.mark.slow
 def test_a_log_that_is_broken_is_told_and_mended(cloud):
     store = Store("s3://archive/broken-log")
     for account in ACCOUNTS:
@@ -201,6 +208,7 @@ def test_a_log_that_is_broken_is_told_and_mended(cloud):
 
 
 @pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.slow
 def test_a_list_of_raw_files_that_is_broken_is_told_and_mended(number, cloud):
     store = Store(f"s3://archive/broken-list-{number}")
     for account in ACCOUNTS:

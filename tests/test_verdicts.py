@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from datetime import date, timedelta
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -326,23 +325,25 @@ def test_standing_tells_of_unjudged_measures_beside_those_off_target(first_day):
     assert "measures cannot be judged; `doctor --account acme` says which files would tell" in " ".join(shown.split())
 
 
-def two_marketplaces(folder: Path) -> Workspace:
+@pytest.fixture(scope="module")
+def two_marketplaces(tmp_path_factory) -> Workspace:
     """One file of ten days in the US, and one of the UK that ended in September."""
     fresh = client.placed(date(2026, 11, 17), date(2026, 11, 26), 3)
     stale = [(f"9{number[1:]}", day) for number, day in client.placed(date(2026, 8, 1), date(2026, 9, 10), 2)]
     uk = client.all_orders(stale, store="Amazon.co.uk")
+    folder = tmp_path_factory.mktemp("two")
     return client.imported(folder, marketplace=None, us_dot_txt=client.all_orders(fresh), uk_dot_txt=uk)
 
 
 @pytest.mark.parametrize("command", ["scores", "outlook"])
-def test_a_table_names_the_marketplace_of_an_account_that_has_several(command, tmp_path):
-    shown = run(two_marketplaces(tmp_path), command, "--as-of", "2026-11-26").stdout
+def test_a_table_names_the_marketplace_of_an_account_that_has_several(command, two_marketplaces):
+    shown = run(two_marketplaces, command, "--as-of", "2026-11-26").stdout
     assert "acme (US)" in shown
     assert "acme (UK)" in shown
 
 
-def test_the_page_counts_unjudged_measures_once_and_names_them_first(tmp_path):
-    report = model.open_report(two_marketplaces(tmp_path), "acme", "2026-11", "US")
+def test_the_page_counts_unjudged_measures_once_and_names_them_first(two_marketplaces):
+    report = model.open_report(two_marketplaces, "acme", "2026-11", "US")
     assert "Six measures cannot be judged; one is on target" in words(blocks.scorecard(report).html)
     assert "Six measures cannot be judged; eight files would tell more" in words(blocks.files_to_download(report).html)
     *_, (_, first_step) = [line for line in blocks.verdict_lines(report) if line[0] == "What to do first"]
@@ -352,20 +353,21 @@ def test_the_page_counts_unjudged_measures_once_and_names_them_first(tmp_path):
 
 
 @pytest.mark.parametrize(("days_later", "is_stale"), [(0, False), (7, False), (8, True), (60, True)])
-def test_doctor_says_that_the_files_of_an_account_are_old(days_later, is_stale, tmp_path):
-    desk = complete(tmp_path, client.placed(date(2026, 8, 1), AS_OF, 3))
-    known = desk.verdicts(AS_OF, at_last_known_day=True)[0].as_of
-    lines = doctor.examine_account(desk, "acme", known + timedelta(days_later))
+def test_doctor_says_that_the_files_of_an_account_are_old(days_later, is_stale, judged):
+    known = judged.verdicts(date(2026, 11, 30), at_last_known_day=True)[0].as_of
+    lines = doctor.examine_account(judged, "acme", known + timedelta(days_later))
     assert [f"Its files end {days_later} days before" in line.text for line in lines][1] is is_stale
     assert lines[1].cure.startswith("Import newer files") is is_stale
     assert lines[0].symbol == (doctor.MISSING if is_stale else doctor.OK)
 
 
-def complete(folder: Path, orders: list[tuple[str, date]]) -> Workspace:
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory) -> Workspace:
     """A client of whom all enforced measures are known."""
-    as_of = max(day for _, day in orders)
+    as_of = date(2026, 11, 30)
+    orders = client.placed(FIRST, as_of, 5)
     return client.imported(
-        folder,
+        tmp_path_factory.mktemp("judged"),
         all_orders_dot_txt=client.all_orders(orders),
         performance_dot_json=client.performance(
             as_of,
@@ -379,9 +381,8 @@ def complete(folder: Path, orders: list[tuple[str, date]]) -> Workspace:
     )
 
 
-def test_check_exits_zero_only_where_every_enforced_measure_has_a_fresh_figure(tmp_path):
-    desk = complete(tmp_path, client.placed(FIRST, date(2026, 11, 30), 5))
-    shown = run(desk, "check", "--month", "2026-11")
+def test_check_exits_zero_only_where_every_enforced_measure_has_a_fresh_figure(judged):
+    shown = run(judged, "check", "--month", "2026-11")
     assert "Every measure that a rule enforces is on target." in shown.stdout
     assert "not covered  acme (US)" in shown.stdout
     assert shown.exit_code == 0
@@ -416,11 +417,10 @@ def test_the_page_of_a_client_of_whom_little_is_known_is_no_all_clear(alone):
     assert not any(sentence.startswith("Nothing:") for sentence in told)
 
 
-def test_the_index_ranks_what_cannot_be_judged_before_what_is_on_target(alone, first_day, tmp_path):
-    good = complete(tmp_path, client.placed(FIRST, date(2026, 11, 30), 5))
+def test_the_index_ranks_what_cannot_be_judged_before_what_is_on_target(alone, first_day, judged):
     rows = [
         blocks.portfolio_row(model.open_report(desk, "acme", "2026-11"), "") | {"account": name}
-        for name, desk in (("good", good), ("alone", alone), ("first", first_day))
+        for name, desk in (("good", judged), ("alone", alone), ("first", first_day))
     ]
     assert [row["status"] for row in rows] == ["on target", "cannot be judged", "off target"]
     page = blocks.PortfolioPage(month="2026-11", as_of=date(2026, 11, 30), rows=pd.DataFrame(rows, dtype=object))

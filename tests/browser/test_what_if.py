@@ -8,13 +8,14 @@ import pytest
 
 from healthkit.report import wording
 from healthkit.report.wording import foresight
+from tests.builders.slow import slow_after
 
 AS_OF = date(2026, 10, 31)
 MEASURES = {"lantern-hill-lighting": "order_defect_rate", "birchway-crafts": "late_shipment_rate"}
 POSITIONS = (0, 5, 15, 25, 40, 45, 55, 70, 85, 100)
 
 
-@pytest.mark.parametrize(("account", "metric"), MEASURES.items())
+@pytest.mark.parametrize(("account", "metric"), slow_after(1, MEASURES.items()))
 def test_a_slider_moved_by_keys_shows_what_the_scenario_scores(offline_chromium, reports, desk, account, metric):
     row = desk.measure(account, metric, AS_OF)
     context = offline_chromium.new_context(offline=True)
