@@ -13,7 +13,6 @@ import sys
 import time
 from pathlib import Path
 
-import nbformat
 import pandas as pd
 import pytest
 
@@ -22,6 +21,8 @@ from healthkit.batch import manifest, output_files
 from healthkit.report.model import MonthError
 from healthkit.schema import tables
 from healthkit.store import StoreError
+from tests.builders.notebooks import template_with_cell, write_notebook
+from tests.builders.processes import is_running, run_healthkit, wait_until
 from tests.builders.sample import MONTH
 from tests.builders.slow import slow_after
 
@@ -96,7 +97,7 @@ def test_an_unknown_account_or_a_month_without_data_stops_and_leaves_no_page(des
 
 
 def test_a_run_that_fails_stands_on_the_index_and_stops_no_other(printing, tmp_path):
-    template = broken(tmp_path, 'assert account != "paper-moth", "ship_by is empty in 14 rows"')
+    template = template_with_cell(tmp_path, 'assert account != "paper-moth", "ship_by is empty in 14 rows"')
     printed = printing(["paper-moth", "clearbrook-bath"], template=template)
     assert printed.pages == 1
     assert [(one.account, one.what) for one in printed.failures] == [("paper-moth", "ship_by is empty in 14 rows")]
@@ -105,17 +106,9 @@ def test_a_run_that_fails_stands_on_the_index_and_stops_no_other(printing, tmp_p
     assert (printed.index.parent / "clearbrook-bath_us.html").is_file()
 
 
-def broken(folder: Path, line: str) -> Path:
-    """The template with one more line, which runs before anything is shown."""
-    template = nbformat.read(batch.TEMPLATE, as_version=4)
-    template.cells.insert(3, nbformat.v4.new_code_cell(line))
-    nbformat.write(template, folder / "monthly_report.ipynb")
-    return folder / "monthly_report.ipynb"
-
-
 def test_a_failed_run_shows_no_page_of_an_earlier_one(printing, tmp_path):
     printing(["paper-moth"])
-    template = broken(tmp_path, 'raise ValueError("no luck")')
+    template = template_with_cell(tmp_path, 'raise ValueError("no luck")')
     printed = printing(["paper-moth"], template=template)
     left = sorted(path.name for path in printed.index.parent.iterdir())
     beside = ["paper-moth_us.html", "paper-moth_us.json", "paper-moth_us.manifest.json", "paper-moth_us_orders.csv"]
@@ -132,7 +125,7 @@ def test_a_failed_run_shows_no_page_of_an_earlier_one(printing, tmp_path):
 
 
 def test_a_run_that_dies_takes_no_other_with_it(desk, tmp_path):
-    template = broken(tmp_path, 'import os\nif account == "paper-moth":\n    os._exit(3)')
+    template = template_with_cell(tmp_path, 'import os\nif account == "paper-moth":\n    os._exit(3)')
     printed = batch.generate_reports(desk, MONTH, ["paper-moth", "clearbrook-bath"], tmp_path, template=template)
     assert printed.pages == 1
     assert [(one.account, one.status) for one in printed.failures] == [("paper-moth", "exited early")]
@@ -146,13 +139,8 @@ def test_the_index_holds_every_page_of_the_folder(printing):
 
 
 def test_names_of_one_notebook_are_not_seen_by_the_next(sample_store, tmp_path):
-    cells = [
-        nbformat.v4.new_code_cell('account = ""\nmonth = ""', metadata={"tags": ["parameters"]}),
-        nbformat.v4.new_code_cell("print('left behind' if 'mine' in globals() else 'clean')\nmine = 1"),
-    ]
-    template = tmp_path / "t.ipynb"
-    kernel = {"kernelspec": {"name": "python3", "language": "python", "display_name": "Python 3"}}
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), template)
+    cell = "print('left behind' if 'mine' in globals() else 'clean')\nmine = 1"
+    template = write_notebook(tmp_path / "t.ipynb", cell, parameters='account = ""\nmonth = ""')
     for _ in range(2):
         notebook = batch.run_template({"account": "a", "month": MONTH}, template)
         assert notebook.cells[-1].outputs[0].text == "clean\n"
@@ -203,27 +191,22 @@ def test_only_what_changed_is_printed_again(printing):
 
 def test_another_template_is_a_change(printing, tmp_path):
     printing(["paper-moth"])
-    template = broken(tmp_path, "1")
+    template = template_with_cell(tmp_path, "1")
     again = printing(["paper-moth"], only_changed=True, template=template)
     assert (again.pages, again.skipped) == (1, 0)
 
 
 @pytest.mark.slow
 def test_a_batch_that_is_killed_is_finished_by_the_next(sample_store, tmp_path):
-    command = [sys.executable, "-m", "healthkit", "report", "--month", MONTH, "--data", str(sample_store)]
-    batch = subprocess.Popen([*command, "--out", str(tmp_path), "--jobs", "1"], start_new_session=True)
+    batch = report(sample_store, tmp_path, tmp_path / "temporary")
     folder = tmp_path / MONTH
-    for _ in range(1200):
-        if len(list(folder.glob("*.manifest.json"))) >= 2:
-            break
-        time.sleep(0.05)
+    wait_until(lambda: len(list(folder.glob("*.manifest.json"))) >= 2)
     os.killpg(batch.pid, signal.SIGKILL)
     batch.wait()
     done = {path.name: path.stat().st_mtime_ns for path in folder.glob("*.manifest.json")}
     assert 2 <= len(done) < 8
-    shown = subprocess.run(
-        [*command, "--out", str(tmp_path), "--only-changed"], capture_output=True, text=True, check=True
-    )
+    words = ("report", "--month", MONTH, "--data", sample_store, "--out", tmp_path, "--only-changed")
+    shown = run_healthkit(*words, check=True)
     assert f"{8 - len(done)} reports, 0 failed, {len(done)} unchanged." in shown.stdout
     for name, when in done.items():
         assert (folder / name).stat().st_mtime_ns == when
@@ -254,7 +237,7 @@ def test_two_batches_into_one_folder_leave_whole_pages(desk, tmp_path):
 
 @pytest.mark.slow
 def test_a_template_that_kills_its_server_in_the_warming_stops_no_batch(desk, tmp_path):
-    template = broken(tmp_path, 'import os\nif account == "clearbrook-bath":\n    os._exit(3)')
+    template = template_with_cell(tmp_path, 'import os\nif account == "clearbrook-bath":\n    os._exit(3)')
     printed = batch.generate_reports(desk, MONTH, ["clearbrook-bath", "paper-moth"], tmp_path, template=template)
     assert [(one.account, one.status) for one in printed.failures] == [("clearbrook-bath", "exited early")]
     assert (printed.index.parent / "paper-moth_us.html").is_file()
@@ -280,7 +263,7 @@ def test_a_full_disk_leaves_no_half_page_and_says_so(printing, tmp_path):
     """The device that is always full stands in for a disk: the notebook writes into it, and its error is told."""
     if not Path("/dev/full").exists():
         pytest.skip("this machine has no /dev/full")
-    template = broken(tmp_path, "with open('/dev/full', 'w') as file:\n    file.write('x' * 100_000)")
+    template = template_with_cell(tmp_path, "with open('/dev/full', 'w') as file:\n    file.write('x' * 100_000)")
     printed = printing(["paper-moth"], template=template)
     assert "No space left on device" in printed.failures[0].what
     assert not (printed.index.parent / "paper-moth_us.html").exists()
@@ -304,10 +287,7 @@ def report(store: Path, out: Path, temporary: Path, *words: str, **how) -> subpr
 
 def wait_for(folder: Path, pattern: str) -> None:
     """Wait until a file is there."""
-    for _ in range(1200):
-        if list(folder.glob(pattern)):
-            return
-        time.sleep(0.05)
+    wait_until(lambda: list(folder.glob(pattern)))
 
 
 def rows_in(folder: Path) -> list[str]:
@@ -372,15 +352,8 @@ def test_a_browser_that_prints_a_pdf_is_ended_with_the_batch(sample_store, tmp_p
     batch.terminate()
     assert batch.wait(20) == 143
     assert list(temporary.iterdir()) == []
-    for _ in range(100):
-        try:
-            state = Path(f"/proc/{(tmp_path / 'begun').read_text().strip()}/stat").read_text().split()[2]
-        except FileNotFoundError:
-            return
-        if state == "Z":
-            return  # It ended, and nobody took notice.
-        time.sleep(0.05)
-    pytest.fail("what the browser started runs on")
+    begun = int((tmp_path / "begun").read_text())
+    wait_until(lambda: not is_running(begun), 5)
 
 
 @pytest.mark.slow
@@ -394,8 +367,8 @@ def test_what_a_killed_batch_left_is_removed_by_the_next_command(sample_store, t
     assert rows_in(tmp_path / "out") == []
     assert len(rows_in(temporary)) > 50
     (temporary / "healthkit-batch-1-x").mkdir()
-    command = [sys.executable, "-m", "healthkit", "scores", "--as-of", "2026-10-31", "--data", str(sample_store)]
-    subprocess.run(command, env=os.environ | {"TMPDIR": str(temporary)}, check=True, capture_output=True)
+    words = ("scores", "--as-of", "2026-10-31", "--data", sample_store)
+    run_healthkit(*words, env=os.environ | {"TMPDIR": str(temporary)}, check=True)
     assert [path.name for path in temporary.iterdir()] == ["healthkit-batch-1-x"]
     assert (folder / ".draft.part").read_text() == "mine"
 

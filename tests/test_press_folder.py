@@ -10,10 +10,8 @@ import shutil
 import stat
 import subprocess
 import sys
-import time
 from pathlib import Path
 
-import nbformat
 import pytest
 from typer.testing import CliRunner
 
@@ -24,8 +22,11 @@ from healthkit.cli import app
 from healthkit.ingest import importer
 from healthkit.store import Store
 from healthkit.workspace.workspace import Workspace
+from tests.builders.notebooks import write_notebook
+from tests.builders.processes import is_running, wait_until
 from tests.builders.sample import MONTH, SAMPLE
 from tests.builders.slow import slow_after
+from tests.builders.store_files import cut
 
 PAIR = ["paper-moth", "clearbrook-bath"]
 ENDINGS = (".html", ".json", "_orders.csv", ".manifest.json")
@@ -51,14 +52,7 @@ def template(folder: Path, words: str = "first", before: str = "") -> Path:
         return path
     parameters = ("account", "month", "marketplace", "data", "policy", "made", "stem", "index_href")
     text = "\n".join(f"{name} = ''" for name in parameters)
-    cells = [
-        nbformat.v4.new_code_cell(text, metadata={"tags": ["parameters"]}),
-        nbformat.v4.new_code_cell(before or "pass"),
-        nbformat.v4.new_code_cell(f"words = {words!r}\n{SHOWN}"),
-    ]
-    kernel = {"kernelspec": {"name": "python3", "language": "python", "display_name": "Python 3"}}
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), path)
-    return path
+    return write_notebook(path, before or "pass", f"words = {words!r}\n{SHOWN}", parameters=text)
 
 
 @pytest.fixture(scope="module")
@@ -215,12 +209,7 @@ def test_chromium_that_hangs_leaves_no_process(tmp_path, chromium, monkeypatch):
     with pytest.raises(pdf.PdfError, match="did not print the page in 2 seconds"):
         pdf.print_to_pdf(tmp_path / "page.html")
     child = int((tmp_path / "pid").read_text())
-    for _ in range(100):
-        if not Path(f"/proc/{child}").exists() or "Z" in Path(f"/proc/{child}/stat").read_text().split()[2]:
-            break
-        time.sleep(0.02)
-    else:
-        pytest.fail("a process of Chromium still runs")
+    wait_until(lambda: not is_running(child), 2)
 
 
 @pytest.mark.slow
@@ -477,10 +466,6 @@ def test_a_batch_of_one_account_leaves_the_others_on_the_index(printing):
 
 
 # -- what is broken -----------------------------------------------------------------------------------------------
-
-
-def cut(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
 def rewritten(path: Path, text: str) -> None:

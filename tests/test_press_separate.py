@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
-import nbformat
 import pytest
 from typer.testing import CliRunner
 
 from healthkit import batch
 from healthkit.batch import manifest
 from healthkit.cli import app
+from tests.builders.notebooks import template_with_cell
 from tests.builders.sample import MONTH, SAMPLE
 from tests.builders.slow import slow_after
 
@@ -186,12 +186,8 @@ def test_a_file_in_the_place_of_the_folder_is_moved_aside(desk, tmp_path):
 
 
 def test_a_failed_run_leaves_its_notebook_beside_the_index_and_not_in_the_folder(desk, tmp_path):
-    template = nbformat.read(batch.TEMPLATE, as_version=4)
-    template.cells.insert(3, nbformat.v4.new_code_cell("1 / 0"))
-    nbformat.write(template, tmp_path / "t.ipynb")
-    printed = batch.generate_reports(
-        desk, MONTH, ["paper-moth"], tmp_path, separate=True, template=tmp_path / "t.ipynb"
-    )
+    template = template_with_cell(tmp_path, "1 / 0")
+    printed = batch.generate_reports(desk, MONTH, ["paper-moth"], tmp_path, separate=True, template=template)
     assert len(printed.failures) == 1
     assert (printed.index.parent / "paper-moth_us.failed.ipynb").is_file()
     assert not (printed.index.parent / "paper-moth_us").exists()

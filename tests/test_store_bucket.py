@@ -7,7 +7,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from healthkit import store as stores
 from healthkit.ingest.importer import import_files
 from healthkit.store import Bucket, Store, StoreError, parse_folder
 from healthkit.workspace.workspace import Workspace
+from tests.builders.processes import run_healthkit, wait_until
 from tests.builders.sample import DAY, SAMPLE
 
 ACCOUNTS = ("paper-moth", "minato-bungu")
@@ -42,19 +42,17 @@ def cloud(tmp_path_factory) -> Iterator[boto3.client]:
         for name, value in told.items():
             patch.setenv(name, value)
         client = boto3.client("s3")
-        _until_there(port)
+        wait_until(lambda: _is_there(port))
         client.create_bucket(Bucket="archive")
         yield client
     server.terminate()
     server.wait(30)
 
 
-def _until_there(port: int) -> None:
-    for _ in range(600):
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            return
-        time.sleep(0.1)
-    raise AssertionError("The server did not begin.")
+def _is_there(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
 
 
 @pytest.fixture(scope="module")
@@ -73,11 +71,6 @@ def here(tmp_path_factory) -> Path:
     for account in ACCOUNTS:
         list(import_files([SAMPLE / account], Store(folder)))
     return folder
-
-
-def said(*words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "healthkit", *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
 def test_an_address_is_known_whatever_became_of_its_slashes():
@@ -103,18 +96,20 @@ def test_the_same_files_again_add_nothing(held):
 @pytest.mark.slow
 def test_the_commands_take_an_address(held, here):
     words = ("scores", "--as-of", str(DAY), "--format", "csv", "--data")
-    there, at_home = said(*words, held), said(*words, str(here))
+    there, at_home = run_healthkit(*words, held), run_healthkit(*words, str(here))
     assert there.returncode == 0, there.stderr
     assert there.stdout == at_home.stdout
-    assert said("store", "check", "--data", held).stdout.splitlines()[-1] == "Nothing is wrong."
-    assert said("doctor", "--data", held).returncode == 0
-    assert len(said("store", "versions", "--format", "csv", "--data", held).stdout.splitlines()) == 3
+    assert run_healthkit("store", "check", "--data", held).stdout.splitlines()[-1] == "Nothing is wrong."
+    assert run_healthkit("doctor", "--data", held).returncode == 0
+    assert len(run_healthkit("store", "versions", "--format", "csv", "--data", held).stdout.splitlines()) == 3
 
 
 @pytest.mark.slow
 def test_a_report_is_printed_from_an_address(held, here, tmp_path):
     made = [
-        said("report", "--month", "2026-10", "--account", "paper-moth", "--data", place, "--out", str(tmp_path / name))
+        run_healthkit(
+            "report", "--month", "2026-10", "--account", "paper-moth", "--data", place, "--out", str(tmp_path / name)
+        )
         for name, place in (("there", held), ("here", str(here)))
     ]
     assert [one.returncode for one in made] == [0, 0], made[0].stderr
@@ -224,7 +219,7 @@ def test_a_list_of_raw_files_that_is_broken_is_told_and_mended(number, cloud):
 
 
 def test_a_bucket_that_is_not_there_is_said_in_a_sentence(cloud):
-    told = said("import", str(SAMPLE / "paper-moth"), "--data", "s3://nowhere/store")
+    told = run_healthkit("import", str(SAMPLE / "paper-moth"), "--data", "s3://nowhere/store")
     assert told.returncode == 1
     assert "s3://nowhere/store cannot be read or written" in told.stderr
     assert "Traceback" not in told.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import date, timedelta
 from fractions import Fraction
 from typing import Any
@@ -71,6 +72,18 @@ def alone(tmp_path_factory, orders, bad) -> Workspace:
     )
 
 
+@pytest.fixture
+def brings(tmp_path, orders) -> Callable[..., Workspace]:
+    """The same client with other files beside all its orders; `reported` are figures of Amazon's report of the day."""
+
+    def bring(on: date = AS_OF, reported: dict[str, Any] | None = None, **files: str) -> Workspace:
+        if reported:
+            files["performance_dot_json"] = client.performance(on, **reported)
+        return client.imported(tmp_path, **({"all_orders_dot_txt": client.all_orders(orders)} | files))
+
+    return bring
+
+
 def run(desk: Workspace, *words: str) -> Any:
     return CliRunner().invoke(app, [*words, "--data", str(desk.store.folder)])
 
@@ -90,15 +103,10 @@ def test_amazons_figure_decides_where_ours_is_better(first_day):
     assert (held.status, held.whose) == ("off target", AMAZON)
 
 
-def test_ours_decides_where_it_is_the_worse(tmp_path, orders):
+def test_ours_decides_where_it_is_the_worse(brings, orders):
     gone = {number for number, day in orders if day >= AS_OF - timedelta(5)}
-    desk = client.imported(
-        tmp_path,
-        all_orders_dot_txt=client.all_orders(orders, cancelled=gone),
-        performance_dot_json=client.performance(
-            AS_OF, preFulfillmentCancellationRate=client.cancelled_rate(AS_OF, 40, 0, "GOOD")
-        ),
-    )
+    reported = {"preFulfillmentCancellationRate": client.cancelled_rate(AS_OF, 40, 0, "GOOD")}
+    desk = brings(reported=reported, all_orders_dot_txt=client.all_orders(orders, cancelled=gone))
     assert (measure(desk, "cancellation_rate").status, measure(desk, "cancellation_rate").whose) == ("off target", OURS)
 
 
@@ -111,27 +119,17 @@ def test_ours_decides_where_it_is_the_worse(tmp_path, orders):
         (60, "BAD", "off target"),
     ],
 )
-def test_old_good_news_is_none_and_old_bad_news_stands(tmp_path, orders, age, status, expected):
+def test_old_good_news_is_none_and_old_bad_news_stands(brings, age, status, expected):
     on = AS_OF - timedelta(age)
     late = 20 if status == "BAD" else 1
-    desk = client.imported(
-        tmp_path,
-        all_orders_dot_txt=client.all_orders(orders),
-        performance_dot_json=client.performance(on, lateShipmentRate=client.shipped_late(on, 141, late, status)),
-    )
+    desk = brings(on, {"lateShipmentRate": client.shipped_late(on, 141, late, status)})
     held = measure(desk, "late_shipment_rate")
     assert (held.status, held.age) == (expected, age)
 
 
-def test_an_old_figure_does_not_outweigh_our_own(tmp_path, orders):
+def test_an_old_figure_does_not_outweigh_our_own(brings):
     on = AS_OF - timedelta(20)
-    desk = client.imported(
-        tmp_path,
-        all_orders_dot_txt=client.all_orders(orders),
-        performance_dot_json=client.performance(
-            on, preFulfillmentCancellationRate=client.cancelled_rate(on, 34, 1, "BAD")
-        ),
-    )
+    desk = brings(on, {"preFulfillmentCancellationRate": client.cancelled_rate(on, 34, 1, "BAD")})
     assert (measure(desk, "cancellation_rate").status, measure(desk, "cancellation_rate").whose) == ("on target", OURS)
 
 
@@ -145,22 +143,14 @@ def test_an_old_figure_does_not_outweigh_our_own(tmp_path, orders):
         ("GREAT", 96, "off target"),
     ],
 )
-def test_a_rating_is_judged_by_the_worse_of_word_and_points(tmp_path, orders, word, points, expected):
-    desk = client.imported(
-        tmp_path,
-        all_orders_dot_txt=client.all_orders(orders),
-        performance_dot_json=client.performance(AS_OF, rating={"ahrScore": points, "ahrStatus": word}),
-    )
+def test_a_rating_is_judged_by_the_worse_of_word_and_points(brings, word, points, expected):
+    desk = brings(reported={"rating": {"ahrScore": points, "ahrStatus": word}})
     held = measure(desk, "account_health_rating")
     assert (held.status, held.whose) == (expected, AMAZON)
 
 
-def test_a_figure_called_good_that_misses_its_target_is_off_target(tmp_path, orders):
-    desk = client.imported(
-        tmp_path,
-        all_orders_dot_txt=client.all_orders(orders),
-        performance_dot_json=client.performance(AS_OF, lateShipmentRate=client.shipped_late(AS_OF, 100, 9, "GOOD")),
-    )
+def test_a_figure_called_good_that_misses_its_target_is_off_target(brings):
+    desk = brings(reported={"lateShipmentRate": client.shipped_late(AS_OF, 100, 9, "GOOD")})
     assert measure(desk, "late_shipment_rate").status == "off target"
 
 
@@ -203,15 +193,11 @@ def test_no_orders_is_said_where_there_were_none(tmp_path):
 
 
 @pytest.mark.parametrize(("back", "status", "kind"), [(12, "no data", "ends early"), (6, "incomplete", "lower bound")])
-def test_confirmations_that_end_early_are_named_with_their_day(tmp_path, orders, back, status, kind):
+def test_confirmations_that_end_early_are_named_with_their_day(brings, orders, back, status, kind):
     until = AS_OF - timedelta(back)
     known = [(number, day) for number, day in orders if day <= until]
-    desk = client.imported(
-        tmp_path,
-        all_orders_dot_txt=client.all_orders(orders),
-        order_report_dot_txt=client.order_report(orders),
-        confirmations_dot_csv=client.confirmations(known),
-    )
+    told = {"order_report_dot_txt": client.order_report(orders), "confirmations_dot_csv": client.confirmations(known)}
+    desk = brings(**told)
     held = measure(desk, "late_shipment_rate", 10)
     assert (held.status, held.reason.kind) == (status, kind)
     assert held.reason.unknown > 0
@@ -223,14 +209,10 @@ def test_confirmations_that_end_early_are_named_with_their_day(tmp_path, orders,
     assert f"known only until {until:%-d %b}" in told
 
 
-def test_unknown_orders_that_could_not_change_the_verdict_do_not_hide_it(tmp_path, orders):
+def test_unknown_orders_that_could_not_change_the_verdict_do_not_hide_it(brings, orders):
     known = [one for place, one in enumerate(orders) if place != len(orders) - 30]
-    desk = client.imported(
-        tmp_path,
-        all_orders_dot_txt=client.all_orders(orders),
-        order_report_dot_txt=client.order_report(orders),
-        confirmations_dot_csv=client.confirmations(known),
-    )
+    told = {"order_report_dot_txt": client.order_report(orders), "confirmations_dot_csv": client.confirmations(known)}
+    desk = brings(**told)
     held = measure(desk, "late_shipment_rate", 30)
     assert held.status == "on target"
 
