@@ -33,14 +33,17 @@ def repaired(folder: Path, file: Tiny, content: bytes | str, **told: Any) -> Par
     return parse_file(source, **told)
 
 
-@pytest.mark.parametrize("file", files.FILES, ids=lambda file: file.kind)
+every_file = pytest.mark.parametrize("file", [*files.FILES, *files.HAND_WRITTEN], ids=lambda file: file.kind)
+
+
+@every_file
 @pytest.mark.parametrize("damage", REFUSED, ids=lambda damage: damage.words)
 def test_a_broken_twin_is_refused_by_file_row_and_cure(tmp_path, file, damage):
     place(tmp_path, file, damage.happens(file))
     said = said_of(tmp_path)
     assert f"acme/{file.name}" in said
     assert re.search(expected(damage, file), said), said
-    by_hand = file.kind in ("confirmations", "defects")
+    by_hand = file in (files.CONFIRMATIONS, files.DEFECTS, *files.HAND_WRITTEN)
     assert re.search(f"{damage.cure}|{BY_HAND}" if by_hand else damage.cure, said), said
 
 
@@ -69,10 +72,11 @@ def test_a_marketplace_that_known_orders_contradict_is_refused(tmp_path):
         parse_file(source, marketplace="DE", marketplace_of=lambda account, ids: known)
 
 
-@pytest.mark.parametrize("file", files.FILES, ids=lambda file: file.kind)
+@every_file
 def test_a_missing_column_names_the_nearest_kind(tmp_path, file):
     place(tmp_path, file, file.without_column(file.needed).text())
-    assert f"The nearest kind: {file.title}; the file lacks" in said_of(tmp_path)
+    lacking = file.needed if file in files.HAND_WRITTEN else ""
+    assert f"The nearest kind: {file.title}; the file lacks {lacking}" in said_of(tmp_path)
 
 
 @pytest.mark.parametrize("file", files.FILES, ids=lambda file: file.kind)
@@ -82,7 +86,7 @@ def test_what_is_said_of_a_shifted_row_shows_nobodys_data(tmp_path, file):
         assert files.MARK not in said_of(tmp_path / str(number))
 
 
-@pytest.mark.parametrize("file", files.FILES, ids=lambda file: file.kind)
+@every_file
 def test_a_file_with_a_header_and_no_rows_holds_nothing_and_says_so(tmp_path, file):
     taken = repaired(tmp_path, file, file.text().split("\n")[0] + "\n", marketplace=None)
     assert sum(map(len, taken.tables.values())) == 0

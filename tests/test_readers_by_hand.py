@@ -22,12 +22,12 @@ from healthkit.schema import tables
 from healthkit.schema.marketplaces import MARKETPLACES
 from healthkit.store import Store
 from tests.builders import raw_files as files
-from tests.builders.damaged_files import BY_HAND, REFUSED, expected, said_of
+from tests.builders.damaged_files import said_of
 from tests.builders.raw_files import FIRST, SECOND, THIRD, Tiny, put, tiny
 
 HEADERS = Path(__file__).parents[2] / "shared" / "data" / "amazon_reports" / "headers"
 
-FILES = (files.CONTACTS, files.SURVEYS, files.REQUESTS, files.INVOICES, files.VIOLATIONS)
+FILES = files.HAND_WRITTEN
 TABLE = {
     "contacts": "contacts", "surveys": "contacts", "return_requests": "returns", "invoices": "orders",
     "violations": "violations", "returns": "returns",
@@ -484,16 +484,6 @@ def test_amazons_own_header_of_the_returns_file_holds_every_column_that_is_read(
 # -- broken twins, encodings, personal data ---------------------------------------------------------------
 
 
-@by_kind
-@pytest.mark.parametrize("damage", REFUSED, ids=lambda damage: damage.words)
-def test_a_broken_twin_is_refused_by_file_row_and_cure(tmp_path, file, damage):
-    put(tmp_path, damage.happens(file), name=file.name)
-    said = said_of(tmp_path)
-    assert f"acme/{file.name}" in said
-    assert re.search(expected(damage, file), said), said
-    assert re.search(f"{damage.cure}|{BY_HAND}", said), said
-
-
 @pytest.mark.parametrize(
     ("file", "column", "value", "said"),
     [
@@ -550,20 +540,6 @@ def test_lines_that_contradict_each_other_are_refused(tmp_path, file, column, ot
     said = said_of(tmp_path)
     assert re.search(r"row 3: [a-z-]+ is '.*', on lines that differ, none of them newer \(2 of \d rows\)", said)
     assert "Keep the right one, or fill in updated-at." in said
-
-
-@by_kind
-def test_a_file_with_a_header_and_no_rows_holds_nothing_and_says_so(tmp_path, file):
-    read_file = taken(tmp_path, file, file.text().split("\n")[0] + "\n", marketplace=None)
-    assert sum(map(len, read_file.tables.values())) == 0
-    assert any("The file has a header and no rows." in note for note in read_file.notes)
-    assert (read_file.first_day, read_file.last_day) == (None, None)
-
-
-@by_kind
-def test_a_missing_column_names_the_nearest_kind(tmp_path, file):
-    put(tmp_path, file.without_column(file.needed))
-    assert f"The nearest kind: {file.title}; the file lacks {file.needed}" in said_of(tmp_path)
 
 
 @by_kind

@@ -694,7 +694,7 @@ ODD = st.one_of(
 )  # fmt: skip
 each_file = pytest.mark.parametrize(
     "file",
-    [*TINY, wider(files.ALL_ORDERS), wider(files.ORDER_REPORT), wider(files.SALE_REPORT)],
+    [*TINY, *files.DEFECT_LISTS, wider(files.ALL_ORDERS), wider(files.ORDER_REPORT), wider(files.SALE_REPORT)],
     ids=lambda file: file.kind,
 )
 ANSWERS = {

@@ -353,3 +353,35 @@ LATE = tiny(
     ";", id_column="Order-ID", date_column="Ship confirmation date", needed="Expected ship date",
     impossible_date="2026-02-30",
 )  # fmt: skip
+
+INVOICE_DEFECTS = tiny(
+    "list_invoice_defects",
+    "list of orders with invoice defects",
+    f"""
+    Shipment ID | Order ID | Ship Date UTC | Defect Type     | Defect Reason
+    D1          | {FIRST}  | 2026-03-04    | Missing invoice | None given
+    D2          | {SECOND} | 2026-03-05    | Late Invoice    | After two days
+    """,
+    "\t", id_column="Order ID", date_column="Ship Date UTC", needed="Defect Type", impossible_date="",
+    name="invoices 20260310.tsv",
+)  # fmt: skip
+SETTLEMENT = tiny(
+    "settlement",
+    "settlement file",
+    f"""
+    settlement-id | settlement-start-date | total-amount | currency | transaction-type        | order-id | marketplace-name | amount-type | amount  | posted-date | posted-date-time
+    1             | 01.03.2026            | -10,00       | EUR      |                         |          |                  |             |         |             |
+    1             |                       |              |          | Order                   | {FIRST}  | Amazon.de        | ItemPrice   | 1.020,00 | 02.03.2026  | x
+    1             |                       |              |          | A-to-z Guarantee Refund | {FIRST}  | Amazon.de        | ItemPrice   | -1.020,00 | 09.03.2026  | x
+    1             |                       |              |          | A-to-z Guarantee Refund | {FIRST}  | Amazon.de        | Commission  | 20,00   | 09.03.2026  | x
+    1             |                       |              |          | A-to-z Guarantee Refund | {FIRST}  | Amazon.de        | ItemPrice   | 1.000,00 | 20.03.2026  | x
+    1             |                       |              |          | Chargeback Refund       | {SECOND} | Amazon.de        | ItemPrice   | -5,00   | 10.03.2026  | x
+    1             |                       |              |          | Refund                  | {THIRD}  | Amazon.de        | ItemPrice   | -7,50   | 11.03.2026  | x
+    """,
+    "\t", id_column="order-id", date_column="posted-date", needed="transaction-type", impossible_date="31.02.2026",
+)  # fmt: skip
+
+HAND_WRITTEN = (CONTACTS, SURVEYS, REQUESTS, INVOICES, VIOLATIONS)
+"""One good file of every kind that people write by hand, beside confirmations and defects."""
+DEFECT_LISTS = (ORDER_DEFECTS, LATE, INVOICE_DEFECTS, SETTLEMENT)
+"""The marketplace's own lists of defects, and what it paid out."""
