@@ -126,6 +126,7 @@ def test_several_run_at_once_and_each_gets_its_own_answer(server):
     assert told == [f"{n}\n" for n in range(30)]
 
 
+@pytest.mark.slow
 def test_a_killed_server_is_started_again_and_its_notebook_run_anew(monkeypatch):
     fork_client.close_server()
     fork_client.set_warmup({"modules": ["json"]})
@@ -159,6 +160,7 @@ def test_forks_end_when_their_server_is_killed(tmp_path):
     held.close()
 
 
+@pytest.mark.slow
 def test_a_client_that_is_killed_leaves_no_process():
     script = (
         "import sys, time\nfrom healthkit.batch.fork_client import ForkServer\n"
@@ -227,6 +229,7 @@ def test_outputs_are_those_of_papermill_s_own_engine(tmp_path):
     assert masked(ours) == masked(stock)
 
 
+@pytest.mark.slow
 def test_our_template_shows_the_same_by_both_engines(sample_store):
     given = {"account": "clearbrook-bath", "month": "2026-10", "data": str(sample_store), "stem": "x"}
     ours, stock = (batch.run_template(given, engine=engine) for engine in ("healthkit", "nbclient"))
@@ -234,6 +237,7 @@ def test_our_template_shows_the_same_by_both_engines(sample_store):
     assert len(masked(ours)) > 8
 
 
+@pytest.mark.slow
 def test_a_server_that_is_started_while_the_batch_is_stopped_is_not_waited_for(monkeypatch):
     """Its warming would take a minute; it is started after the stop looked for servers to end."""
     started, popen = [], fork_client.subprocess.Popen
