@@ -141,7 +141,7 @@ def test_the_counts_notice_and_only_the_account_of_the_file_is_counted_again(sto
     counted = []
     count = exposure.count_orders
     monkeypatch.setattr(
-        exposure, "count", lambda held, *rest: counted.append([*held.coverage["account"]]) or count(held, *rest)
+        exposure, "count_orders", lambda held, *rest: counted.append([*held.coverage["account"]]) or count(held, *rest)
     )
     remove(store, find_removal(store, ["paper-moth/seller_feedback.txt"]))
     made = scores_of(store.folder)
