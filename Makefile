@@ -8,7 +8,7 @@ STORE = data/sample_store
 READY = $(VENV)/.ready
 LOCK = requirements.txt requirements-dev.txt pyproject.toml
 
-.PHONY: help setup report lab test test-slow lint sample backtest bench-futures bench-ui bench-window bench-press bench-count bench-import bench-smoke wheel test-lowest test-newest fuzz audit
+.PHONY: help setup report lab test test-slow lint sample backtest bench-futures bench-ui bench-window bench-press bench-count bench-import bench-smoke wheel test-lowest test-newest fuzz audit docs coverage
 .DEFAULT_GOAL := help
 
 help:
@@ -18,6 +18,8 @@ help:
 	@echo "make test     check the code and run the quick tests (minutes)"
 	@echo "make test-slow  run the slow tests: kills, clusters, object storage, long fuzzing"
 	@echo "make lint     ruff and mypy alone"
+	@echo "make coverage run the quick tests and show which lines they reach"
+	@echo "make docs     build the documentation and the API reference into build/docs (warnings are errors)"
 	@echo "make backtest compare past forecasts with what came (RAW=folder of raw files; default: the sample)"
 	@echo "make bench-futures  how long simulated futures take"
 	@echo "make bench-ui how long a key press takes to a redrawn chart, beside the usual pattern"
@@ -108,6 +110,16 @@ test: $(READY) lint
 	@$(RUN) tests/browser/find_chromium.py
 	@echo "== Quick tests"
 	@$(RUN) -m pytest -n 2 --dist loadfile -m "not slow"
+
+coverage: $(READY)
+	@$(RUN) tests/browser/find_chromium.py
+	@$(RUN) -m pytest -n 2 --dist loadfile -m "not slow" --cov=healthkit --cov-report=term:skip-covered
+
+docs: $(READY)
+	@echo "== Documentation"
+	@rm -rf build/docs docs/api
+	@$(RUN) -m sphinx -b html -W --keep-going -q docs build/docs
+	@echo "build/docs/index.html"
 
 test-slow: $(READY)
 	@$(RUN) tests/browser/find_chromium.py
