@@ -1,4 +1,4 @@
-"""Sphinx: the pages of this folder and the API reference from the docstrings. `make docs` builds it; warnings are errors."""
+"""Settings of Sphinx: the pages of this folder and the API reference from the docstrings (`make docs`)."""
 
 import healthkit
 

@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from healthkit.metrics import policy
-from healthkit.metrics.policy import OPEN_END, Policy, Rule, EndedRule
+from healthkit.metrics.policy import OPEN_END, EndedRule, Policy, Rule
 from healthkit.report import wording
 
 PAGE = ROOT / "docs" / "rules.md"
