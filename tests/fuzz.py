@@ -58,7 +58,7 @@ def seeds(reader: str) -> list[bytes]:
         if source.kind == reader or (reader == "order_defects_list" and "list" in source.kind)
     ]
     for source in held[:6]:
-        content = source.parts[0].content()
+        content = source.parts[0].read_bytes()
         found.append(content if reader in DOCUMENT_PARSERS else b"\n".join(content.split(b"\n")[:LINES]) + b"\n")
     return found
 

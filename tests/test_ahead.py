@@ -41,7 +41,12 @@ def alone(raw, tmp_path_factory) -> tuple[list[tuple], dict[str, list]]:
 def told(store: Store, raw: Path, jobs: int) -> list[tuple]:
     """What an import says of each file, in order."""
     return [
-        (one.name, one.refused, one.already_stored, one.taken and (one.taken.rows, one.taken.skipped, one.taken.notes))
+        (
+            one.name,
+            one.refused,
+            one.already_stored,
+            one.parsed_file and (one.parsed_file.rows, one.parsed_file.skipped, one.parsed_file.notes),
+        )
         for one in import_files([raw], store, jobs=jobs, anyway=True)
     ]
 

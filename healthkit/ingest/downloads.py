@@ -109,7 +109,8 @@ class EvidenceNeed(NamedTuple):
     def missing(self) -> MissingPart | None:
         """Which of the needed days are not on hand; None where all are.
 
-        >>> Need("feedback", date(2026, 9, 14), date(2026, 11, 27), date(2026, 10, 3), date(2026, 11, 27)).missing()
+        >>> first, last = date(2026, 9, 14), date(2026, 11, 27)
+        >>> EvidenceNeed("feedback", first, last, date(2026, 10, 3), last).missing()
         'start'
         """
         if self.have_first is None or self.have_last is None:
@@ -184,7 +185,7 @@ def recommend_downloads(needs: Iterable[Sequence[Any]], marketplace: str) -> lis
     is left out.
 
     >>> need = ("feedback", date(2026, 9, 14), date(2026, 11, 27), date(2026, 10, 3), date(2026, 11, 27))
-    >>> [one] = advice([(*need, ("order_defect_rate",), "feedback")], "US")
+    >>> [one] = recommend_downloads([(*need, ("order_defect_rate",), "feedback")], "US")
     >>> one.title, one.missing, one.days, one.downloads, one.extends
     ('seller feedback file', 'start', 19, 1, True)
     """
@@ -260,8 +261,8 @@ def _day_count(first: date, last: date) -> int:
 def _download_count(first: date, last: date, most_days: int | None) -> int:
     """In how many downloads these days are held.
 
-    >>> _portions(date(2026, 9, 14), date(2026, 11, 27), 30), _portions(date(2026, 9, 14), date(2026, 11, 27), None)
-    (3, 1)
+    >>> [_download_count(date(2026, 9, 14), date(2026, 11, 27), most_days) for most_days in (30, None)]
+    [3, 1]
     """
     return 1 if most_days is None else -(-_day_count(first, last) // most_days)
 
@@ -270,7 +271,7 @@ def _merge_ranges(ranges: list[tuple[date, date]]) -> tuple[tuple[date, date], .
     """Ranges of days in order; those that overlap or touch are one.
 
     >>> one, five, six, nine = (date(2026, 10, day) for day in (1, 5, 6, 9))
-    >>> [f"{first:%d}-{last:%d}" for first, last in _joined([(six, nine), (one, five)])]
+    >>> [f"{first:%d}-{last:%d}" for first, last in _merge_ranges([(six, nine), (one, five)])]
     ['01-09']
     """
     made: list[tuple[date, date]] = []

@@ -40,14 +40,14 @@ class ImportResult:
 
     name: str
     kind: str
-    taken: ParsedFile | None = None
+    parsed_file: ParsedFile | None = None
     refused: str | None = None
     warnings: tuple[str, ...] = ()
 
     @property
     def already_stored(self) -> bool:
         """Whether the store had this very file before."""
-        return self.taken is None and self.refused is None
+        return self.parsed_file is None and self.refused is None
 
 
 @dataclass
@@ -60,9 +60,9 @@ class _PendingFile:
     depends_on_known_orders: bool = False
 
     @property
-    def taken(self) -> ParsedFile | None:
+    def parsed_file(self) -> ParsedFile | None:
         """What was read, unless it was refused or is in the store already."""
-        return self.outcome.taken
+        return self.outcome.parsed_file
 
 
 class _Batch:
@@ -101,18 +101,18 @@ class _Batch:
         taken.notes += describe_late_days(taken, self._import_day)
         _LOG.info("%s read as %s: %d rows", source.name, source.kind, taken.rows)
         taken = replace(taken, digest=request.digest, content=source.digest)
-        return _PendingFile(source, request, ImportResult(source.name, source.kind, taken=taken), self._asked)
+        return _PendingFile(source, request, ImportResult(source.name, source.kind, parsed_file=taken), self._asked)
 
     def take(self, pending: _PendingFile) -> Iterator[ImportResult]:
         """Keep what became of a file; where much waits, or nothing that can be appended, say what became of all."""
-        many = 0 if pending.taken is None else pending.taken.rows
+        many = 0 if pending.parsed_file is None else pending.parsed_file.rows
         if many > BATCH_ROWS:
             # A large file is appended alone: its orders are not compared in memory with those of others.
             yield from self.append()
         self._waiting.append(pending)
-        if pending.taken is not None:
+        if pending.parsed_file is not None:
             self.held.add(pending.told.digest)
-            self._remember_orders(pending.taken)
+            self._remember_orders(pending.parsed_file)
         self._rows += many
         if not self._rows or self._rows > BATCH_ROWS:
             yield from self.append()
@@ -164,8 +164,8 @@ class _Batch:
             for one in again:
                 read = self.read(one.source, one.told, None, None)
                 one.outcome, one.depends_on_known_orders = read.outcome, read.depends_on_known_orders
-                if one.taken is not None:
-                    self._remember_orders(one.taken)
+                if one.parsed_file is not None:
+                    self._remember_orders(one.parsed_file)
             again = self._append_or_refuse(again)
         self._rows = 0
         while self._waiting:
@@ -174,7 +174,7 @@ class _Batch:
     def _append_or_refuse(self, files: list[_PendingFile]) -> list[_PendingFile]:
         """Append some files, or refuse them. Returns those to be read again: their marketplaces were known by orders of
         a file that is refused."""
-        takens = [one.taken for one in files if one.taken is not None]
+        takens = [one.parsed_file for one in files if one.parsed_file is not None]
         if not takens:
             return []
         found = self._checks.find_contradictions(takens, self.anyway)
@@ -182,8 +182,8 @@ class _Batch:
         strayed = {taken.account for taken in takens if taken.report in refused and "orders" in taken.tables}
         again = [
             one for one in files
-            if one.taken and one.depends_on_known_orders
-            and one.taken.account in strayed and one.taken.report not in refused
+            if one.parsed_file and one.depends_on_known_orders
+            and one.parsed_file.account in strayed and one.parsed_file.report not in refused
         ]  # fmt: skip
         left_out = refused.keys() | {one.told.report for one in again}
         added = [taken for taken in takens if taken.report not in left_out]
@@ -195,7 +195,7 @@ class _Batch:
         for one in files:
             if one.told.report in refused:
                 self._refuse(one, refused[one.told.report])
-            elif one.taken is not None and one not in again:
+            elif one.parsed_file is not None and one not in again:
                 notes = tuple(told[one.told.report] for told in warnings if one.told.report in told)
                 one.outcome = replace(one.outcome, warnings=notes)
         return again
@@ -305,7 +305,7 @@ def _has_rows(source: RawFile) -> bool:
     if source.size > MAX_HEADER_BYTES or len(source.parts) > 1:
         return True
     try:
-        lines = source.parts[0].content().splitlines()
+        lines = source.parts[0].read_bytes().splitlines()
     except (OSError, ReaderError):
         return True  # Reading it says why it cannot be read.
     return any(line.strip(b"\0 \t") for line in lines[1:])

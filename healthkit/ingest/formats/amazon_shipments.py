@@ -106,7 +106,11 @@ def _latest_time(*times: pa.Array) -> pa.Array:
 
 def _has_tracking(table: CsvTable) -> pa.Array:
     """Whether a parcel has a tracking number; the number itself is not kept."""
-    return pc.is_valid(table["tracking-number"]) if table.has("tracking-number") else pa.nulls(len(table), pa.bool_())
+    return (
+        pc.is_valid(table["tracking-number"])
+        if table.has_column("tracking-number")
+        else pa.nulls(len(table), pa.bool_())
+    )
 
 
 def _keep_newest_lines(lines: pa.Table) -> pa.Table:

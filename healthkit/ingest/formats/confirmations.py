@@ -97,7 +97,9 @@ def _lines(table: CsvTable, context: ReadContext) -> pa.Table:
         **times,
         "units": read_counts(table, "units"),
         "carrier": table["carrier"],
-        "tracking": pc.is_valid(table["tracking"]) if table.has("tracking") else pa.nulls(len(table), pa.bool_()),
+        "tracking": pc.is_valid(table["tracking"])
+        if table.has_column("tracking")
+        else pa.nulls(len(table), pa.bool_()),
         "scanned": read_flags(table, "scanned"),
         "ship_method": table["ship-method"],
         "updated_at": _read_update_times(table, times),
@@ -114,7 +116,7 @@ def _read_update_times(table: CsvTable, times: dict[str, pa.Array]) -> pa.Array:
         of_file = newest_instant(times["ship_by"], times["deliver_by"])
     if not of_file.is_valid and len(table):
         raise ReaderError(
-            f"{table.name}: row {table.line(0)}: no row holds any time. Fill in confirmed-at or updated-at."
+            f"{table.name}: row {table.line_number(0)}: no row holds any time. Fill in confirmed-at or updated-at."
         )
     return pc.fill_null(stamps, of_file) if of_file.is_valid else stamps
 

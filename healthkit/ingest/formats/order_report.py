@@ -75,7 +75,7 @@ def parse(table: CsvTable, context: ReadContext) -> ParsedFile:
     rows = len(table)
     is_item = pc.is_valid(table["order-item-id"])
     skipped = {_CONTINUATION: rows - pc.sum(is_item).as_py()} if not pc.all(is_item, min_count=0).as_py() else {}
-    table, others = drop_other_shops(table.keep(is_item), "order-id")
+    table, others = drop_other_shops(table.filter_rows(is_item), "order-id")
     lines, stamp = _lines(table, context)
     orders = _orders(lines, context, stamp)
     tables = {"orders": orders, "items": _items(lines, context, stamp)}

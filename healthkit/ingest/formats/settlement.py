@@ -81,7 +81,7 @@ def parse(table: CsvTable, context: ReadContext) -> ParsedFile:
     _note_unknown_types(table, types.filter(pc.equal(kinds, "")))
     if not pc.all(ours, min_count=0).as_py():
         skipped[_OTHER_MONEY] = len(table) - (pc.sum(ours).as_py() or 0)
-    table, kinds = table.keep(ours), kinds.filter(ours)
+    table, kinds = table.filter_rows(ours), kinds.filter(ours)
     ids = read_order_ids(table, "order-id")
     places_of = resolve_marketplaces(table, ids, context, "marketplace-name")
     days = _read_posting_days(table, places_of)

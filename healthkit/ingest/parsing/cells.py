@@ -46,7 +46,7 @@ def drop_other_shops(table: CsvTable, column: str) -> tuple[CsvTable, dict[str, 
     if len(others):
         other = pc.or_(other, pc.is_in(channels, value_set=others))
     count = pc.sum(other).as_py() or 0
-    return table.keep(pc.invert(other)), {OTHER_SHOP_REASON: count} if count else {}
+    return table.filter_rows(pc.invert(other)), {OTHER_SHOP_REASON: count} if count else {}
 
 
 def read_order_ids(table: CsvTable, column: str) -> pa.Array:

@@ -44,30 +44,30 @@ class FileKind:
 
     name: str
     title: str
-    needed: tuple[str, ...]
-    used: tuple[str, ...] = ()
-    left: str = ""
+    required_columns: tuple[str, ...]
+    optional_columns: tuple[str, ...] = ()
+    ignored_columns: str = ""
     delimiters: str = "\t"
     quoted: bool = False
     by_hand: bool = False
     aliases: Mapping[str, str] = field(default_factory=dict)
-    cure: str = ""
+    hint: str = ""
     opt_in_columns: tuple[str, ...] = ()
     opt_in_hint: str = ""
     other_report_columns: tuple[str, ...] = ()
     other_report_hint: str = ""
 
     @property
-    def known(self) -> set[str]:
+    def known_columns(self) -> set[str]:
         """Every column this kind of file is known to hold."""
-        return {*self.needed, *self.used, *self.left.split()}
+        return {*self.required_columns, *self.optional_columns, *self.ignored_columns.split()}
 
     def matches(self, names: set[str]) -> bool:
         """Whether a header of these names has all the columns that this kind needs."""
         known = {self.aliases.get(name, name) for name in names} if self.aliases else names
-        return known.issuperset(self.needed)
+        return known.issuperset(self.required_columns)
 
-    def names(self, header: str, delimiter: str) -> list[str]:
+    def normalize_header(self, header: str, delimiter: str) -> list[str]:
         """The header's column names in the one spelling that this kind uses."""
         return [self.aliases.get(name, name) for name in parse_header_cached(header, delimiter)]
 
@@ -85,7 +85,7 @@ class CsvTable:
     delimiter: str
     body: bytes
     first_line: int
-    table: pa.Table
+    arrow_table: pa.Table
     rows: pa.Array
     notes: list[str]
     is_partial: bool = False
@@ -93,27 +93,27 @@ class CsvTable:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def has(self, column: str) -> bool:
+    def has_column(self, column: str) -> bool:
         """Whether the file has this column at all."""
-        return column in self.table.column_names
+        return column in self.arrow_table.column_names
 
     def __getitem__(self, column: str) -> pa.Array:
         """One column, blanks trimmed and blank cells empty; a column that is not there is empty throughout."""
-        if not self.has(column):
+        if not self.has_column(column):
             return pa.nulls(len(self), pa.string())
-        cells = combine_chunks(self.table[column])
+        cells = combine_chunks(self.arrow_table[column])
         if not _may_be_padded(cells):
             return cells
         cells = pc.utf8_trim_whitespace(cells)
         return pc.if_else(pc.equal(cells, ""), pa.scalar(None, pa.string()), cells)
 
-    def keep(self, mask: pa.Array) -> CsvTable:
+    def filter_rows(self, mask: pa.Array) -> CsvTable:
         """The rows for which the mask holds."""
         if pc.all(mask, min_count=0).as_py():
             return self
-        return replace(self, table=self.table.filter(mask), rows=self.rows.filter(mask))
+        return replace(self, arrow_table=self.arrow_table.filter(mask), rows=self.rows.filter(mask))
 
-    def line(self, row: int) -> int:
+    def line_number(self, row: int) -> int:
         """The line of the file, from 1, on which a row of this grid begins; 0 where its lines are not held any more."""
         wanted = self.rows[row].as_py()
         return next((line for number, line in enumerate(_row_line_numbers(self)) if number == wanted), 0)
@@ -125,13 +125,13 @@ class CsvTable:
         first = pc.index(bad, True).as_py()
         value = redact_value(self[column][first].as_py())
         among = f"{pc.sum(bad).as_py():,} of {len(self):,} rows" + (" near it" if self.is_partial else "")
-        raise ReaderError(f"{self.name}: row {self.line(first):,}: {column} {value} {reason} ({among}). {hint}")
+        raise ReaderError(f"{self.name}: row {self.line_number(first):,}: {column} {value} {reason} ({among}). {hint}")
 
 
 def combine_chunks(column: pa.ChunkedArray | pa.Array) -> pa.Array:
     """One array of a column, however it was read.
 
-    >>> len(whole(pa.chunked_array([["a"], ["b"]])))
+    >>> len(combine_chunks(pa.chunked_array([["a"], ["b"]])))
     2
     """
     if isinstance(column, pa.ChunkedArray):
@@ -161,7 +161,7 @@ def parse_header_cached(header: str, delimiter: str) -> tuple[str, ...]:
 def parse_header(header: str, delimiter: str) -> list[str]:
     """Column names in one spelling: lower case, words joined by a hyphen.
 
-    >>> names_in("Order ID,review_score, Sales Channel ", ",")
+    >>> parse_header("Order ID,review_score, Sales Channel ", ",")
     ['order-id', 'review-score', 'sales-channel']
     """
     try:
@@ -177,11 +177,13 @@ _DATE = r"\d{1,4}[/.-]\d{1,2}[/.-]\d{1,4}([ T]\d{1,2}:\d{2}(:\d{2})?)?"
 def redact_value(value: str | None) -> str:
     """A value as a message may show it: short, and never somebody's name or address.
 
-    >>> shown("1.23E+16"), shown("10-Jul-2025"), shown("Jane Roe, 5 High Street"), shown(None)
-    ("is '1.23E+16',", "is '10-Jul-2025',", 'holds words (23 characters),', 'is empty,')
-    >>> shown("13/10/2026 17:00")
+    >>> redact_value("1.23E+16"), redact_value("10-Jul-2025"), redact_value(None)
+    ("is '1.23E+16',", "is '10-Jul-2025',", 'is empty,')
+    >>> redact_value("Jane Roe, 5 High Street")
+    'holds words (23 characters),'
+    >>> redact_value("13/10/2026 17:00")
     "is '13/10/2026 17:00',"
-    >>> shown("+1 555 010 0000"), shown("jane@example.invalid")
+    >>> redact_value("+1 555 010 0000"), redact_value("jane@example.invalid")
     ('holds words (15 characters),', 'holds words (20 characters),')
     """
     if value is None:
@@ -210,10 +212,10 @@ def parse_rows(
     Raises ReaderError for a row that is too long, and for a last line that breaks off.
     """
     _refuse_many_columns(name, header)
-    columns = _make_names_unique(kind.names(header.decode(), delimiter), name, kind)
+    columns = _make_names_unique(kind.normalize_header(header.decode(), delimiter), name, kind)
     if kind.by_hand:
         notes += _check_unknown_columns(columns, name, kind)
-    wanted = [column for column in columns if column in kind.needed or column in kind.used]
+    wanted = [column for column in columns if column in kind.required_columns or column in kind.optional_columns]
     if not kind.quoted:
         _refuse_half_written(name, first_line, body, delimiter, len(columns))
     elif body.count(b'"') % 2:
@@ -263,8 +265,8 @@ def _refuse_many_columns(name: str, header: bytes) -> None:
 
 def _check_unknown_columns(columns: list[str], name: str, kind: FileKind) -> list[str]:
     """Columns of a hand-made file that mean nothing: one that was misspelt is refused, the others are told."""
-    unknown = [column for column in columns if column not in kind.known]
-    missing = [column for column in kind.used if column not in columns]
+    unknown = [column for column in columns if column not in kind.known_columns]
+    missing = [column for column in kind.optional_columns if column not in columns]
     for column in unknown:
         meant = difflib.get_close_matches(column, missing, n=1, cutoff=0.75)
         if meant:
@@ -273,7 +275,11 @@ def _check_unknown_columns(columns: list[str], name: str, kind: FileKind) -> lis
                 f"Did you mean {meant[0]}? Correct the header."
             )
     left_out = ", ".join(map(quote_column_name, unknown))
-    return [f"Columns left out: {left_out}. The kit reads: {', '.join((*kind.needed, *kind.used))}."] if unknown else []
+    return (
+        [f"Columns left out: {left_out}. The kit reads: {', '.join((*kind.required_columns, *kind.optional_columns))}."]
+        if unknown
+        else []
+    )
 
 
 def quote_column_name(column: str) -> str:
@@ -311,7 +317,7 @@ def _make_names_unique(columns: list[str], name: str, kind: FileKind) -> list[st
     seen: dict[str, int] = {}
     for column in columns:
         seen[column] = seen.get(column, 0) + 1
-    twice = [column for column in (*kind.needed, *kind.used) if seen.get(column, 0) > 1]
+    twice = [column for column in (*kind.required_columns, *kind.optional_columns) if seen.get(column, 0) > 1]
     if twice:
         raise ReaderError(f"{name}: row 1: the column {twice[0]} stands twice. {HINT_DOWNLOAD_AGAIN}")
     return [column if seen[column] == 1 else f"{column}#{number}" for number, column in enumerate(columns)]

@@ -22,7 +22,7 @@ _BYTE_ORDER_MARKS = ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf
 def first_lines(data: bytes) -> list[str]:
     """The first lines, decoded just well enough to know the kind of file by its header.
 
-    >>> opening(b"Datum\\tBewertung\\r\\n1.2.26\\t1\\r\\n")
+    >>> first_lines(b"Datum\\tBewertung\\r\\n1.2.26\\t1\\r\\n")
     ['Datum\\tBewertung', '1.2.26\\t1']
     """
     encoding = encoding_from_bom(data)

@@ -68,7 +68,7 @@ class _LateRows:
     def columns(self) -> str:
         """The columns with their latest days.
 
-        >>> _Late(2, {"ordered_on": date(2026, 12, 5), "shipped_on": date(2026, 12, 7)}).columns()
+        >>> _LateRows(2, {"ordered_on": date(2026, 12, 5), "shipped_on": date(2026, 12, 7)}).columns()
         'ordered_on up to 2026-12-05, shipped_on up to 2026-12-07'
         """
         return ", ".join(f"{name} up to {day}" for name, day in self.latest.items())

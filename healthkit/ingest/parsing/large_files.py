@@ -213,18 +213,18 @@ class _LargeFile:
         for begin in range(0, len(apart), REREAD_ORDERS):
             wanted = apart[begin : begin + REREAD_ORDERS]
             grids = [grid for _, grid in self._map_in_order(partial(self._select_order_lines, wanted))]
-            lines = pa.concat_tables([grid.table for grid in grids])
-            together = replace(grids[0], table=lines, rows=pa.array(np.arange(len(lines))))
+            lines = pa.concat_tables([grid.arrow_table for grid in grids])
+            together = replace(grids[0], arrow_table=lines, rows=pa.array(np.arange(len(lines))))
             found.keep(self.take(together, replace(self.asked, is_partial=True, marketplace_of=None)))
 
     def _select_order_lines(self, wanted: np.ndarray, chunk: Chunk) -> CsvTable:
         """The lines of a stretch that belong to some orders."""
         grid = self._read_chunk_table(chunk)
-        column = grid.kind.needed[0]
-        grid = grid.keep(pc.fill_null(pc.match_substring_regex(grid[column], AMAZON_ORDER_ID), False))
+        column = grid.kind.required_columns[0]
+        grid = grid.filter_rows(pc.fill_null(pc.match_substring_regex(grid[column], AMAZON_ORDER_ID), False))
         # Its body would hold the whole stretch in memory.
         grid = replace(grid, body=b"", notes=[])
-        return grid.keep(pa.array(is_in_sorted(order_numbers(grid[column]), wanted)))
+        return grid.filter_rows(pa.array(is_in_sorted(order_numbers(grid[column]), wanted)))
 
     def _map_in_order(self, process: Callable[[Chunk], Any]) -> Iterator[tuple[Chunk, Any]]:
         """Each stretch with what was made of it, in the order in which they stand."""
@@ -274,7 +274,7 @@ class _LargeFile:
         """Which cell of a line holds the order's id, and what parts cells."""
         kind, delimiter = self._detect_kind(text)
         header = text.partition(b"\n")[0].decode()
-        return kind.names(header, delimiter).index(kind.needed[0]), delimiter.encode()
+        return kind.normalize_header(header, delimiter).index(kind.required_columns[0]), delimiter.encode()
 
     def _detect_kind(self, text: bytes) -> tuple[FileKind, str]:
         try:
@@ -321,7 +321,7 @@ MAX_ORDER_BYTES = 64 << 20
 def _last_order_start(text: bytes, order_column: tuple[int, bytes]) -> int:
     """Where the lines of the last order begin: what follows may not be all of them.
 
-    >>> _end_of_order(b"a,1\\nb,1\\nb,2\\n", (0, b","))
+    >>> _last_order_start(b"a,1\\nb,1\\nb,2\\n", (0, b","))
     4
     """
     column, parted = order_column
@@ -347,7 +347,7 @@ _FIRST_NUMBER = re.compile(r"\b\d[\d,]*\b")
 def sum_notes(notes: list[str]) -> list[str]:
     """Sentences that differ in their first number alone as one, with the sum of those numbers.
 
-    >>> added_up(["Filled up 2 rows.", "Read as cp1252.", "Filled up 1,003 rows.", "Read as cp1252."])
+    >>> sum_notes(["Filled up 2 rows.", "Read as cp1252.", "Filled up 1,003 rows.", "Read as cp1252."])
     ['Filled up 1,005 rows.', 'Read as cp1252.']
     """
     sums: dict[str, int] = {}

@@ -80,7 +80,7 @@ class ReadContext:
         """What every row of the file carries: whose it is and which file said so."""
         return {"account": self.account, "report": self.report}
 
-    def known(self, ids: Iterable[str]) -> Mapping[str, str]:
+    def known_marketplaces(self, ids: Iterable[str]) -> Mapping[str, str]:
         """The marketplaces of those orders that the store already knows; several are joined by `+`."""
         wanted = sorted(set(ids))
         return self.marketplace_of(self.account, wanted) if self.marketplace_of and wanted else {}
@@ -94,7 +94,7 @@ class ReadContext:
         if self.marketplace is not None:
             return self.marketplace == "JP"
         ids = {found.decode() for found in _ANY_ORDER_ID.findall(data)}
-        return any("JP" in split_marketplaces(codes) for codes in set(self.known(ids).values()))
+        return any("JP" in split_marketplaces(codes) for codes in set(self.known_marketplaces(ids).values()))
 
 
 def resolve_marketplaces(
@@ -121,7 +121,7 @@ def resolve_marketplaces(
 def join_marketplaces(codes: str, others: str) -> str:
     """The marketplaces of an order from two sources, joined by `+`.
 
-    >>> joined_marketplaces("US", "US"), joined_marketplaces("US", "CA"), joined_marketplaces("CA+US", "US")
+    >>> join_marketplaces("US", "US"), join_marketplaces("US", "CA"), join_marketplaces("CA+US", "US")
     ('US', 'CA+US', 'CA+US')
     """
     return "+".join(sorted({*split_marketplaces(codes), *split_marketplaces(others)}))
@@ -130,7 +130,7 @@ def join_marketplaces(codes: str, others: str) -> str:
 def split_marketplaces(codes: str) -> list[str]:
     """The marketplaces in which orders of one number are known.
 
-    >>> marketplaces_in("CA+US")
+    >>> split_marketplaces("CA+US")
     ['CA', 'US']
     """
     return codes.split("+")
@@ -163,7 +163,7 @@ def _refuse_contradiction(table: CsvTable, stated: pa.Array, marketplace: str) -
 
 def _refuse_other_marketplace(table: CsvTable, ids: pa.Array, context: ReadContext, marketplace: str) -> None:
     """The caller's word and that of orders known already must agree."""
-    known = context.known(combine_chunks(pc.unique(ids)).drop_null().to_pylist())
+    known = context.known_marketplaces(combine_chunks(pc.unique(ids)).drop_null().to_pylist())
     others = Counter(codes for codes in known.values() if marketplace not in split_marketplaces(codes))
     if others and others.total() == len(known):
         counts = ", ".join(f"{count:,} of {code}" for code, count in sorted(others.items()))
@@ -176,7 +176,7 @@ def _refuse_other_marketplace(table: CsvTable, ids: pa.Array, context: ReadConte
 def _fill_marketplaces(table: CsvTable, ids: pa.Array, context: ReadContext, stated: pa.Array) -> pa.Array:
     """Fill rows that state no marketplace from the orders that are known."""
     wanted = combine_chunks(pc.unique(ids.filter(pc.is_null(stated)))).drop_null().to_pylist()
-    known = context.known(wanted)
+    known = context.known_marketplaces(wanted)
     refuse_ambiguous_orders(context.name, known)
     looked_up = look_up_by_order(ids, known)
     found = pc.coalesce(stated, looked_up)
@@ -201,7 +201,7 @@ def _fill_from_account(table: CsvTable, found: pa.Array, names_no_order: pa.Arra
     if len(sells_in) != 1:
         known = f"the account has orders in {', '.join(sorted(sells_in))}" if sells_in else "no order is known yet"
         raise ReaderError(
-            f"{table.name}: row {table.line(pc.index(alone, True).as_py()):,}: the file does not say of which "
+            f"{table.name}: row {table.line_number(pc.index(alone, True).as_py()):,}: the file does not say of which "
             f"marketplace it is, nor of which order ({count:,} of {len(table):,} rows), and {known}. "
             "Fill in marketplace, say which with --marketplace, or import the orders first."
         )
@@ -222,7 +222,7 @@ def _refuse_unknown_marketplace(table: CsvTable, found: pa.Array, seen: list[str
     missing = pc.is_null(found)
     seen_words = f"the other orders are of {', '.join(seen)}" if seen else "none of its orders is known yet"
     raise ReaderError(
-        f"{table.name}: row {table.line(pc.index(missing, True).as_py()):,}: the file does not say of which "
+        f"{table.name}: row {table.line_number(pc.index(missing, True).as_py()):,}: the file does not say of which "
         "marketplace "
         f"it is ({found.null_count:,} of {len(table):,} rows), and {seen_words}. "
         "Say which with --marketplace, or import the orders first."
@@ -319,7 +319,7 @@ def local_days_after_hours(instants: pa.Array, hours: int, marketplaces: pa.Arra
 
     >>> import datetime as dt
     >>> before_the_clocks_go_back = pa.array([dt.datetime(2026, 11, 1, 6, 30, tzinfo=dt.UTC)], INSTANT)
-    >>> str(hours_later(before_the_clocks_go_back, 24, pa.array(["US"]))[0])
+    >>> str(local_days_after_hours(before_the_clocks_go_back, 24, pa.array(["US"]))[0])
     '2026-11-01'
     """
     return local_days(pc.add(instants, pa.scalar(hours * 3_600_000_000, pa.duration("us"))), marketplaces)
@@ -354,7 +354,7 @@ def newest_instant(*columns: pa.Array) -> pa.Scalar:
 def _note_unknown_orders(table: CsvTable, ids: pa.Array, context: ReadContext) -> None:
     """Tell how many orders of a hand-made file no file of orders holds: they count nowhere."""
     named = combine_chunks(pc.unique(ids)).to_pylist()
-    unknown = len(named) - len(context.known(named)) if context.marketplace_of else 0
+    unknown = len(named) - len(context.known_marketplaces(named)) if context.marketplace_of else 0
     if unknown:
         table.notes.append(
             f"{unknown:,} of {len(named):,} orders stand in no file of orders yet; till then they count nowhere."

@@ -31,8 +31,8 @@ class DocumentKind:
 
     name: str
     title: str
-    begins: str
-    names: tuple[str, ...]
+    first_characters: str
+    marker_names: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class FilePart:
     folder: str
     kind: str = ""
 
-    def content(self) -> bytes:
+    def read_bytes(self) -> bytes:
         """Its bytes, unpacked; raises ReaderError when the packing is broken."""
         return b"".join(self.read_pieces())
 
@@ -115,7 +115,7 @@ class RefusedFile:
 def digest_bytes(content: bytes) -> str:
     """The SHA-256 of some bytes, by which a file is known again.
 
-    >>> digest_of(b"")[:8]
+    >>> digest_bytes(b"")[:8]
     'e3b0c442'
     """
     return hashlib.sha256(content).hexdigest()
@@ -124,7 +124,7 @@ def digest_bytes(content: bytes) -> str:
 def digest_pieces(pieces: Iterable[bytes]) -> tuple[str, int]:
     """The same of a file that comes in pieces, and its size in bytes.
 
-    >>> digest_of_pieces([b"a", b"b"]) == (digest_of(b"ab"), 2)
+    >>> digest_pieces([b"a", b"b"]) == (digest_bytes(b"ab"), 2)
     True
     """
     digest, size = hashlib.sha256(), 0
@@ -137,7 +137,7 @@ def digest_pieces(pieces: Iterable[bytes]) -> tuple[str, int]:
 def combine_digests(digests: Iterable[str]) -> str:
     """One digest for files that belong together; their order does not matter.
 
-    >>> digest_of_group(["a", "b"]) == digest_of_group(["b", "a"])
+    >>> combine_digests(["a", "b"]) == combine_digests(["b", "a"])
     True
     """
     return digest_bytes("\n".join(sorted(digests)).encode())

@@ -116,7 +116,7 @@ def _parse_contents(
                 HAS_SINGLE_UPDATE_TIME[source.kind],
                 on_progress,
             )
-    contents = [part.content() for part in source.parts]
+    contents = [part.read_bytes() for part in source.parts]
     _refuse_changed(source, contents)
     if source.kind in DOCUMENT_PARSERS:
         return DOCUMENT_PARSERS[source.kind](contents[0], context)

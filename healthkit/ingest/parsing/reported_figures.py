@@ -62,12 +62,12 @@ class RoundedShare:
     """A share of 1 and to how many decimal places the file gives it."""
 
     value: Decimal
-    places: int
+    decimal_places: int
 
     def __str__(self) -> str:
         """The share in percent.
 
-        >>> str(Share(Decimal("0.8848"), 4))
+        >>> str(RoundedShare(Decimal("0.8848"), 4))
         '88.48 %'
         """
         return f"{float(self.value) * 100:.6g} %"
@@ -75,10 +75,12 @@ class RoundedShare:
     def matches(self, numerator: int, counted: int) -> bool:
         """Whether it is the share of `some` in `counted`, rounded or cut off.
 
-        >>> Share(Decimal("0.8848"), 4).fits(146, 165), Share(Decimal("0.009"), 4).fits(1078, 539_000)
-        (True, False)
+        >>> RoundedShare(Decimal("0.8848"), 4).matches(146, 165)
+        True
+        >>> RoundedShare(Decimal("0.009"), 4).matches(1078, 539_000)
+        False
         """
-        return abs(Decimal(numerator) / counted - self.value) < Decimal(1).scaleb(-self.places)
+        return abs(Decimal(numerator) / counted - self.value) < Decimal(1).scaleb(-self.decimal_places)
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ class ReportedFigure:
     last_day: date
     counted: int | None = None
     numerator: int | None = None
-    well: bool = False
+    numerator_is_good: bool = False
     parts: Mapping[str, float] = field(default_factory=dict)
     rate: RoundedShare | None = None
     target: RoundedShare | None = None
@@ -102,7 +104,7 @@ class ReportedFigure:
     def at_fault(self) -> int | None:
         """How many were at fault, or None where the file does not tell or cannot be right."""
         some = self._infer_numerator() if self.numerator is None else self.numerator
-        if not self.well or some is None:
+        if not self.numerator_is_good or some is None:
             return some
         return None if self.counted is None or some > self.counted else self.counted - some
 
@@ -174,7 +176,7 @@ class ReportedFigure:
 class ReportedFigures:
     """All that one report says of an account, put together row by row."""
 
-    asked: ReadContext
+    context: ReadContext
     kind: str
     readings: dict[tuple[Any, ...], dict[str, Any]] = field(default_factory=dict)
     violations: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -184,13 +186,13 @@ class ReportedFigures:
     notes: list[str] = field(default_factory=list)
     unknown_words: list[str] = field(default_factory=list)
 
-    def skip(self, reason: str) -> None:
+    def count_skipped(self, reason: str) -> None:
         """Count one thing that is left out, and why."""
         self.skipped[reason] = self.skipped.get(reason, 0) + 1
 
-    def place(self, identifier: str | None) -> str:
+    def resolve_marketplace(self, identifier: str | None) -> str:
         """The marketplace of that id, else the one told; raises ReaderError for one unknown or contradicted."""
-        name, told = self.asked.name, self.asked.marketplace
+        name, told = self.context.name, self.context.marketplace
         if identifier is None:
             if told is None:
                 raise ReaderError(f"{name}: does not say of which marketplace it is. Say which with --marketplace.")
@@ -209,10 +211,10 @@ class ReportedFigures:
             )
         return code
 
-    def figure(self, marketplace: str, figure: ReportedFigure) -> None:
+    def add_figure(self, marketplace: str, figure: ReportedFigure) -> None:
         """Take one figure; of two on the same days the first stands, and says so where they differ."""
         if not figure.has_data():
-            self.skip("figures that the file leaves empty")
+            self.count_skipped("figures that the file leaves empty")
             return
         row = figure.row()
         key = (marketplace, row["channel"], row["metric"], row["first_day"], row["last_day"])
@@ -228,15 +230,16 @@ class ReportedFigures:
             self.notes.append(f"{marketplace} {category}: given as {held:,} and as {count:,}; the larger stands.")
         self.violations[marketplace, category] = max(count, held or 0)
 
-    def state(self, marketplace: str, kind: str, name: str, state: str | None, count: int | None = None) -> None:
+    def set_state(self, marketplace: str, kind: str, name: str, state: str | None, count: int | None = None) -> None:
         """Take one word on the account as a whole; of two the last stands."""
         self.states[marketplace, kind, name] = {"state": state, "count": count}
 
-    def taken(self, stated: date | None = None) -> ParsedFile:
+    def to_parsed_file(self, stated: date | None = None) -> ParsedFile:
         """The whole, as of the day stated, else the newest day that the file reports on."""
         if stated is None and not self.days:
             raise ReaderError(
-                f"{self.asked.name}: holds no day at all, so that the day of its figures is unknown. Ask for it again."
+                f"{self.context.name}: holds no day at all, so that the day of its figures is unknown. "
+                "Ask for it again."
             )
         as_of = stated or max(self.days)
         if stated is None:
@@ -246,14 +249,14 @@ class ReportedFigures:
         tables = self._tables(as_of)
         rows = sum(map(len, tables.values()))
         days = [row[end] for row in self.readings.values() for end in ("first_day", "last_day")] or [as_of]
-        asked = self.asked
+        context = self.context
         return ParsedFile(
-            asked.report, asked.name, self.kind, asked.account, tables, rows, self.skipped, self.notes,
+            context.report, context.name, self.kind, context.account, tables, rows, self.skipped, self.notes,
             min(days), max(days), stated_day=stated,
         )  # fmt: skip
 
     def _tables(self, as_of: date) -> dict[str, pa.Table]:
-        whose = {**self.asked.origin_columns(), "updated_at": datetime.combine(as_of, time(23, 59, 59), UTC)}
+        whose = {**self.context.origin_columns(), "updated_at": datetime.combine(as_of, time(23, 59, 59), UTC)}
         readings = [{**whose, "marketplace": key[0], "as_of": as_of, **row} for key, row in self.readings.items()]
         violations = [
             {
@@ -314,9 +317,9 @@ class ReportedFigures:
 def _describe_number(row: Mapping[str, Any]) -> str:
     """The number of a figure, in words; "" where it has none.
 
-    >>> _number({"parts": '{"score": 96}', "counted": None, "at_fault": None, "rate": None})
+    >>> _describe_number({"parts": '{"score": 96}', "counted": None, "at_fault": None, "rate": None})
     '96 points'
-    >>> _number({"parts": None, "counted": 200, "at_fault": 3, "rate": 0.015})
+    >>> _describe_number({"parts": None, "counted": 200, "at_fault": 3, "rate": 0.015})
     '3 of 200 at fault, rate 1.5 %'
     """
     parts = json.loads(row["parts"]) if row["parts"] else {}
@@ -350,7 +353,7 @@ def refuse_value(where: str, value: Any, reason: str) -> NoReturn:
 def redact_any_value(value: Any) -> str:
     """A value as a message may show it, whatever it is.
 
-    >>> seen([1]), seen(True), seen("many")
+    >>> redact_any_value([1]), redact_any_value(True), redact_any_value("many")
     ('is a list,', 'is true or false,', "is 'many',")
     """
     kinds = {dict: "is an object,", list: "is a list,", bool: "is true or false,"}
@@ -360,7 +363,7 @@ def redact_any_value(value: Any) -> str:
 def parse_number(value: Any, where: str) -> Decimal | None:
     """A number that is not negative, written as one or as text; None where there is none.
 
-    >>> number("1,078", "x"), number(" ", "x"), number(None, "x")
+    >>> parse_number("1,078", "x"), parse_number(" ", "x"), parse_number(None, "x")
     (Decimal('1078'), None, None)
     """
     if isinstance(value, str) and value.strip().lower() in _NOTHING:
@@ -379,7 +382,7 @@ def parse_number(value: Any, where: str) -> Decimal | None:
 def parse_count(value: Any, where: str) -> int | None:
     """A whole number, or None.
 
-    >>> count("165.0", "x")
+    >>> parse_count("165.0", "x")
     165
     """
     found = parse_number(value, where)
@@ -393,8 +396,8 @@ def parse_share(value: Any, where: str) -> RoundedShare | None:
 
     A number drops the zeros at its end, so it is taken as good to four places at least.
 
-    >>> share("0.52 %", "x"), share("0,5%", "x").value, share("0.01", "x").places
-    (Share(value=Decimal('0.0052'), places=4), Decimal('0.005'), 4)
+    >>> parse_share("0.52 %", "x"), parse_share("0,5%", "x").value, parse_share("0.01", "x").decimal_places
+    (RoundedShare(value=Decimal('0.0052'), decimal_places=4), Decimal('0.005'), 4)
     """
     text = value.strip() if isinstance(value, str) else ""
     if text.endswith("%"):
@@ -413,8 +416,8 @@ def _decimal_places(value: Decimal) -> int:
 def parse_timestamp_day(value: Any, where: str) -> date | None:
     """The day of a time stamp as it is written, whatever its zone; None where there is none.
 
-    >>> day("2020-11-18T23:59Z", "x"), day("2021-12-27T23:59:59Z", "x"), day(None, "x")
-    (datetime.date(2020, 11, 18), datetime.date(2021, 12, 27), None)
+    >>> [parse_timestamp_day(text, "x") for text in ("2020-11-18T23:59Z", "2021-12-27T23:59:59Z", None)]
+    [datetime.date(2020, 11, 18), datetime.date(2021, 12, 27), None]
     """
     if value is None or (isinstance(value, str) and value.strip().lower() in _NOTHING):
         return None
@@ -428,8 +431,8 @@ def parse_timestamp_day(value: Any, where: str) -> date | None:
 def parse_status_word(value: Any, where: str) -> str | None:
     """A word of the marketplace in lower case, parted by blanks; None where there is none.
 
-    >>> word("AT_RISK", "x"), word("At Risk", "x"), word("NONE", "x"), word("", "x")
-    ('at risk', 'at risk', 'none', None)
+    >>> [parse_status_word(text, "x") for text in ("AT_RISK", "At Risk", "NONE", "")]
+    ['at risk', 'at risk', 'none', None]
     """
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
@@ -441,7 +444,7 @@ def parse_status_word(value: Any, where: str) -> str | None:
 def to_snake_case(key: str) -> str:
     """The name of a block in our spelling.
 
-    >>> name_of("receivedIntellectualPropertyComplaints"), name_of("a_z_claims")
+    >>> to_snake_case("receivedIntellectualPropertyComplaints"), to_snake_case("a_z_claims")
     ('received_intellectual_property_complaints', 'a_z_claims')
     """
     parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key)

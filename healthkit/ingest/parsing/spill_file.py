@@ -87,7 +87,7 @@ class SpillFile:
 def order_numbers(order_ids: pa.Array | pa.ChunkedArray) -> np.ndarray:
     """Amazon's order ids as whole numbers: seventeen digits, so no two are alike.
 
-    >>> numbers_of(pa.array(["111-0000002-0000003"])).tolist()
+    >>> order_numbers(pa.array(["111-0000002-0000003"])).tolist()
     [11100000020000003]
     """
     return np.asarray(pc.replace_substring(order_ids, "-", "").cast(pa.int64()).to_numpy(zero_copy_only=False))
@@ -96,7 +96,7 @@ def order_numbers(order_ids: pa.Array | pa.ChunkedArray) -> np.ndarray:
 def is_in_sorted(numbers: np.ndarray, known: np.ndarray) -> np.ndarray:
     """Which of some numbers stand among others, which are sorted.
 
-    >>> among(np.array([3, 4]), np.array([1, 3, 5])).tolist()
+    >>> is_in_sorted(np.array([3, 4]), np.array([1, 3, 5])).tolist()
     [True, False]
     """
     if not len(known):
