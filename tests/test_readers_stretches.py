@@ -87,7 +87,6 @@ def test_stretches_say_what_the_whole_file_says(kind, tmp_path, small):
 @pytest.mark.parametrize("seed", range(3))
 def test_orders_whose_lines_stand_far_apart_are_put_together(kind, seed, tmp_path, small, monkeypatch):
     monkeypatch.setattr(large_files, "REREAD_ORDERS", 5)
-    monkeypatch.setattr(large_files, "ORDERS_PER_PASS", 20)
     header, *lines = KINDS[kind].decode().splitlines()[:120]
     # Each line twice more, a little changed, so that many orders have several.
     lines += [line.replace("Standard", "Expedited") for line in lines] * 2
