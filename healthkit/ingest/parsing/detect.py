@@ -25,7 +25,7 @@ from healthkit.ingest.formats import (
     unshipped,
     violations,
 )
-from healthkit.ingest.parsing.csv_table import HINT_RESAVED, FileKind, parse_header_cached
+from healthkit.ingest.parsing.csv_table import HINT_RESAVED, FileKind, parse_header
 from healthkit.ingest.parsing.encodings import first_lines
 from healthkit.ingest.parsing.raw_file import DocumentKind
 
@@ -86,7 +86,7 @@ def detect_kind(lines: list[str]) -> tuple[FileKind, str]:
     """
     header = lines[0]
     for delimiter in DELIMITERS:
-        names = set(parse_header_cached(header, delimiter))
+        names = set(parse_header(header, delimiter))
         fitting = [kind for kind in all_file_kinds() if kind.matches(names)]
         if fitting:
             return _check_delimiter(max(fitting, key=lambda kind: len(kind.required_columns)), delimiter), delimiter
@@ -138,7 +138,7 @@ def is_ignored_olist_file(header: str) -> bool:
     >>> stands_beside("order_id,review_known,n_sources,sources")
     True
     """
-    names = set(parse_header_cached(header, ","))
+    names = set(parse_header(header, ","))
     return any(beside <= names for beside in olist.IGNORED_HEADERS)
 
 
@@ -152,7 +152,7 @@ def _is_feedback(lines: list[str]) -> bool:
     """A localised header is known by the rows below it; without rows, by its six columns of unknown names."""
     if any(map(feedback.looks_like_feedback, lines[1:])):
         return True
-    names = parse_header_cached(lines[0], "\t")
+    names = parse_header(lines[0], "\t")
     known = set().union(*(kind.known_columns for kind in all_file_kinds()))
     return len(lines) == 1 and len(names) == len(feedback.COLUMN_ORDER) and not known & set(names)
 
