@@ -63,8 +63,8 @@ def test_many_processes_leave_the_same_store_and_say_the_same(raw, alone, tmp_pa
     by_others = []
     monkeypatch.setattr(
         parallel_reading.ParallelReading,
-        "of",
-        lambda self, *asked, of=parallel_reading.ParallelReading.of: kept(by_others, of(self, *asked)),
+        "take_result",
+        lambda self, *asked, of=parallel_reading.ParallelReading.take_result: kept(by_others, of(self, *asked)),
     )
     store = Store(tmp_path / "store")
     assert told(store, raw, 3) == alone[0]
@@ -88,7 +88,7 @@ def test_a_process_that_is_lost_costs_nothing_but_time(raw, alone, tmp_path, mon
     monkeypatch.setattr(parallel_reading, "MIN_PARALLEL_BYTES", 0)
     asked = []
 
-    def of(self, *files, of=parallel_reading.ParallelReading.of):
+    def of(self, *files, of=parallel_reading.ParallelReading.take_result):
         asked.append(files)
         if len(asked) == call:
             for process in list(self._pool._processes.values()):
@@ -96,7 +96,7 @@ def test_a_process_that_is_lost_costs_nothing_but_time(raw, alone, tmp_path, mon
             time.sleep(pause)
         return of(self, *files)
 
-    monkeypatch.setattr(parallel_reading.ParallelReading, "of", of)
+    monkeypatch.setattr(parallel_reading.ParallelReading, "take_result", of)
     store = Store(tmp_path / "store")
     assert told(store, raw, 2) == alone[0]
     assert held(store) == alone[1]

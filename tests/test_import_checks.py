@@ -138,7 +138,7 @@ def test_the_orders_of_files_of_many_accounts_are_of_several_sellers(tmp_path, s
 def test_a_large_file_is_looked_up_in_portions_until_one_has_a_shared_order(tmp_path, store, monkeypatch):
     store.add([taken("a", account="acme", orders=[{"order_id": f"o{number}"} for number in range(100)])])
     asked = []
-    monkeypatch.setattr(conflicts, "IDS_AT_ONCE", 10)
+    monkeypatch.setattr(conflicts, "ID_BATCH_ROWS", 10)
 
     def large(begin: int) -> Any:
         ids = [{"order_id": f"o{begin + number}", "account": "bolt"} for number in range(100)]
