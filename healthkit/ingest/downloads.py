@@ -138,7 +138,7 @@ class DownloadAdvice(NamedTuple):
     - `ranges` are the missing days, `days` their number, `downloads` the number of downloads of at most `most_days`
       each. A snapshot has no ranges, since the marketplace chooses its days.
     - With `extends` it is a longer download of the file on hand, which contains the days `have_first` to `have_last`.
-    - `coverage` is the lowest coverage of any of the evidence; if it is not "fully", `full_alternative` is the title of
+    - `how` is the lowest coverage of any of the evidence; if it is not "fully", `full_alternative` is the title of
       another file that contains all of the evidence, or "".
     """
 
@@ -158,7 +158,7 @@ class DownloadAdvice(NamedTuple):
     extends: bool
     snapshot: bool
     by_hand: bool
-    coverage: Coverage
+    how: Coverage
     full_alternative: str
     note: str
 

@@ -29,26 +29,6 @@ _SLACK = timedelta(days=1)
 
 
 @dataclass
-class DayStatistics:
-    """The newest day of a table too large for memory, and whether a row has a day after its time of update."""
-
-    newest: date = date.min
-    has_day_after_update: bool = False
-
-    def add(self, rows: pa.Table) -> None:
-        """Add some rows."""
-        for name in (*_day_columns(rows.schema), _UPDATED_AT):
-            newest = pc.max(rows[name]).cast(_DAY).as_py()
-            self.newest = max(self.newest, newest or date.min)
-        self.has_day_after_update |= any(pc.any(mask).as_py() for mask in _after_update(rows).values())
-
-    def may_have_late_rows(self, import_day: date | None, stated: date | None) -> bool:
-        """Return whether the rows may contain days after the import day or after the day the file states."""
-        bounds = [day for day in (import_day, stated) if day is not None]
-        return self.has_day_after_update or any(self.newest > day for day in bounds)
-
-
-@dataclass
 class _LateRows:
     """The number of rows with a late day, and the latest such day of each column."""
 
@@ -78,11 +58,11 @@ def describe_late_days(parsed_file: ParsedFile, import_day: date | None) -> list
     `import_day` is the latest day that can have begun at the import; None omits that check. A file that states its own
     day (`ParsedFile.stated_day`) can contain no event after it.
     """
-    notes: list[str] = []
-    for name, rows in parsed_file.tables.items():
-        if isinstance(rows, pa.Table) or rows.days.may_have_late_rows(import_day, parsed_file.stated_day):
-            notes += _describe_table(name, rows, import_day, parsed_file.stated_day)
-    return notes
+    return [
+        note
+        for name, rows in parsed_file.tables.items()
+        for note in _describe_table(name, rows, import_day, parsed_file.stated_day)
+    ]
 
 
 def _describe_table(table: str, rows: Any, import_day: date | None, stated: date | None) -> Iterator[str]:

@@ -11,7 +11,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.ipc as ipc
 
-from healthkit.ingest.parsing.future_days import DayStatistics
 from healthkit.ingest.parsing.raw_file import ReaderError
 
 BATCH_ROWS = 1 << 16
@@ -27,7 +26,7 @@ class SpillFile:
 
     def __init__(self, name: str, schema: pa.Schema, constant_columns: dict[str, Any]) -> None:
         self.name, self.schema, self.constant_columns = name, schema, constant_columns
-        self.num_rows, self.days = 0, DayStatistics()
+        self.num_rows = 0
         self._written_schema = pa.schema([field for field in schema if field.name not in constant_columns])
         self._file: IO[bytes] = tempfile.TemporaryFile(prefix="healthkit-")  # noqa: SIM115 - lives as long as this
         self._writer = ipc.new_stream(self._file, self._written_schema, options=ipc.IpcWriteOptions(compression="lz4"))
@@ -43,7 +42,6 @@ class SpillFile:
                 "Make room there, or name another folder in TMPDIR."
             ) from error
         self.num_rows += rows.num_rows
-        self.days.add(rows)
 
     def exclude_orders(self, orders: np.ndarray) -> None:
         """Drop the rows of some orders (sorted `order_numbers`) that were added before this call."""
