@@ -8,13 +8,11 @@ from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
-from healthkit.ingest.formats import olist, orders_api
+from healthkit.ingest.formats import olist
+from healthkit.ingest.formats.registry import all_formats, import_order
 from healthkit.ingest.parsing.csv_table import HINT_DOWNLOAD_AGAIN
 from healthkit.ingest.parsing.detect import (
-    DOCUMENT_KINDS,
-    FILE_KINDS,
     UnknownFileKind,
-    all_file_kinds,
     detect_document_kind,
     detect_kind,
     is_ignored_olist_file,
@@ -35,9 +33,6 @@ SUFFIXES = {".txt", ".tsv", ".csv", ".json", ".xml", ".gz", ".zip", ""}
 MAX_ZIP_MEMBERS = 10_000
 """So many files one zip may hold."""
 _GROUPED_KINDS = {kind.name for kind in olist.KINDS}
-_NAMES = [*(kind.name for kind in FILE_KINDS), *(document.name for document in DOCUMENT_KINDS)]
-_READ_ORDER = {name: turn for turn, name in enumerate(_NAMES)} | {olist.KIND_NAME: 0.5}
-_READ_ORDER |= {document.name: 0.6 + turn / 10 for turn, document in enumerate(orders_api.DOCUMENTS)}
 
 
 def discover_files(paths: Iterable[str | Path]) -> tuple[list[RawFile], list[RefusedFile]]:
@@ -46,7 +41,7 @@ def discover_files(paths: Iterable[str | Path]) -> tuple[list[RawFile], list[Ref
     Folders are walked; hidden files and files that are no raw reports are passed over.
     Raises ReaderError for a path that does not exist or is a pipe or device, and for a column map that cannot be read.
     """
-    all_file_kinds()
+    all_formats()
     sources: list[RawFile] = []
     refused: list[RefusedFile] = []
     members: list[tuple[FilePart, RawFile]] = []
@@ -61,7 +56,7 @@ def discover_files(paths: Iterable[str | Path]) -> tuple[list[RawFile], list[Ref
         elif source is not None:
             sources.append(source)
     sources += _group_olist_files(members, refused)
-    return sorted(sources, key=lambda source: (_READ_ORDER.get(source.kind, len(_NAMES)), source.name)), refused
+    return sorted(sources, key=lambda source: (import_order(source.kind), source.name)), refused
 
 
 def _find_parts(paths: Iterable[str | Path], refused: list[RefusedFile]) -> Iterator[FilePart]:
