@@ -59,7 +59,7 @@ def seeds(reader: str) -> list[bytes]:
         if source.kind == reader or (reader == "order_defects_list" and "list" in source.kind)
     ]
     for source in held[:6]:
-        content = source.parts[0].content()
+        content = source.parts[0].read_bytes()
         content = content if reader in documents else b"\n".join(content.split(b"\n")[:LINES]) + b"\n"
         found.append(content)
     return found

@@ -118,8 +118,8 @@ def test_every_kind_of_file_stands_in_the_list_of_files():
 def test_the_columns_of_a_plain_file_stand_in_the_list_of_files(kind):
     line = next(line for line in FILES.splitlines() if line.startswith(f"| `{kind.name}`"))
     told = line.split("|")[2]
-    assert set(re.findall(r"\[`([\w-]+)`\]", told)) == set(kind.used)
-    assert set(re.findall(r"`([\w-]+)`", told)) == {*kind.needed, *kind.used}
+    assert set(re.findall(r"\[`([\w-]+)`\]", told)) == set(kind.optional_columns)
+    assert set(re.findall(r"`([\w-]+)`", told)) == {*kind.required_columns, *kind.optional_columns}
 
 
 def test_environment_and_pyproject_ask_for_the_same_packages():

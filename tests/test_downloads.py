@@ -233,7 +233,8 @@ def test_a_list_of_the_marketplaces_own_days_is_not_named_for_earlier_days():
 
 def test_what_shows_a_part_says_so_and_names_the_file_that_shows_all():
     [one] = recommend_downloads([("confirmations", FIRST, LAST, None, None, ("late_shipment_rate",))], "US")
-    assert (one.kind, one.how, one.full_alternative) == ("list_late_shipments", "in part", "shipment confirmations CSV")
+    assert (one.kind, one.coverage) == ("list_late_shipments", "in part")
+    assert one.full_alternative == "shipment confirmations CSV"
     assert words.advice_sentence(*one).endswith(
         "It shows only a part of them, so that the figure is a lower bound. The shipment confirmations CSV shows all. "
         "Needed for: Late shipment."

@@ -605,9 +605,9 @@ def test_a_report_of_2026_without_blocks_of_defects_is_read_in_full(tmp_path):
     }  # fmt: skip
     put(tmp_path / "raw", json.dumps(content).encode(), "acme", "report.json")
     [outcome] = importer.import_files([tmp_path / "raw"], Store(tmp_path / "store"))
-    assert outcome.taken is not None
-    assert outcome.taken.skipped == {"figures without the days that they cover (lateShipmentRateList)": 1}
-    assert any("called good, though 25 % is not above 97 %" in note for note in outcome.taken.notes)
+    assert outcome.parsed_file is not None
+    assert outcome.parsed_file.skipped == {"figures without the days that they cover (lateShipmentRateList)": 1}
+    assert any("called good, though 25 % is not above 97 %" in note for note in outcome.parsed_file.notes)
     columns = ["metric", "channel", "counted", "at_fault", "value", "status"]
     scores = reported_scores(Store(tmp_path / "store").ledger(), date(2026, 9, 30))[columns].astype(object)
     figures = {(row[0], row[1]): tuple(row[2:]) for row in scores.where(scores.notna(), None).to_numpy().tolist()}
@@ -621,7 +621,7 @@ def test_the_case_of_a_german_report_of_2026(tmp_path):
     case = Path(__file__).parents[2] / "shared" / "cases" / "08_v2_json_de_2026"
     if not case.exists():
         pytest.skip("the shared cases are not here")
-    *_, one = (outcome.taken for outcome in importer.import_files([case / "acc-de"], Store(tmp_path / "store")))
+    *_, one = (outcome.parsed_file for outcome in importer.import_files([case / "acc-de"], Store(tmp_path / "store")))
     assert one is not None
     assert set(rows(one, "readings", "metric", "channel", "counted", "at_fault", "parts", "status")) >= {
         ("order_defect_rate", "seller", 9, 0, None, "good"),

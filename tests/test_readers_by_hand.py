@@ -478,8 +478,8 @@ def test_a_newer_file_with_the_order_item_and_a_shorter_one_with_iso_days_are_bo
 def test_amazons_own_header_of_the_returns_file_holds_every_column_that_is_read():
     header = (HEADERS / "GET_FLAT_FILE_RETURNS_DATA_BY_RETURN_DATE.csv").read_text(encoding="utf-8").splitlines()[0]
     kind = next(kind for kind in table_kinds() if kind.name == "returns")
-    names = set(kind.names(header, "\t"))
-    assert {*kind.needed, *kind.used} <= names <= kind.known
+    names = set(kind.normalize_header(header, "\t"))
+    assert {*kind.required_columns, *kind.optional_columns} <= names <= kind.known_columns
 
 
 # -- broken twins, encodings, personal data ---------------------------------------------------------------
@@ -599,7 +599,9 @@ def test_the_columns_that_a_kind_needs_are_those_of_no_other_kind():
     for kind in kinds:
         for other in kinds:
             if kind is not other and mine & {kind.name, other.name}:
-                assert not set(kind.needed) <= other.known, f"{kind.name} may be taken for {other.name}"
+                assert not set(kind.required_columns) <= other.known_columns, (
+                    f"{kind.name} may be taken for {other.name}"
+                )
 
 
 # -- damaged files, by the dozen --------------------------------------------------------------------------

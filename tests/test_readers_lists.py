@@ -148,7 +148,7 @@ def test_a_word_never_seen_names_the_words_there_are(tmp_path):
 
 
 def test_no_two_lists_are_known_by_the_same_columns():
-    needed = [frozenset(kind.needed) for kind in defect_lists.defect_list_kinds()]
+    needed = [frozenset(kind.required_columns) for kind in defect_lists.defect_list_kinds()]
     assert len(needed) == len(set(needed)) == 8
     assert {kind.name for kind in defect_lists.defect_list_kinds()} <= {kind.name for kind in table_kinds()}
 

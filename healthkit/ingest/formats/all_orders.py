@@ -102,7 +102,7 @@ def _read_lines(table: CsvTable, context: ReadContext) -> pa.Table:
 
 def _item_cancelled(table: CsvTable) -> pa.Array:
     """Whether the line itself was cancelled; empty where the file has no item status."""
-    if not table.has("item-status"):
+    if not table.has_column("item-status"):
         return pa.nulls(len(table), pa.bool_())
     return pc.is_in(pc.utf8_lower(table["item-status"]), pa.array(["cancelled", "canceled"]))
 

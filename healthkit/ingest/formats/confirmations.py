@@ -96,7 +96,7 @@ def _read_update_times(table: CsvTable, times: dict[str, pa.Array]) -> pa.Array:
         of_file = newest_instant(times["ship_by"], times["deliver_by"])
     if not of_file.is_valid and len(table):
         raise ReaderError(
-            f"{table.name}: row {table.line(0)}: no row holds any time. Fill in confirmed-at or updated-at."
+            f"{table.name}: row {table.line_number(0)}: no row holds any time. Fill in confirmed-at or updated-at."
         )
     return pc.fill_null(stamps, of_file) if of_file.is_valid else stamps
 

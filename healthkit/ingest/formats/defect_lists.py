@@ -147,7 +147,7 @@ def _is_marked(word: str) -> bool:
 
 def _read_days(table: CsvTable, column: str, marketplaces: pa.Array) -> pa.Array:
     """A column of days, without the time that may follow; empty where the list has none."""
-    if not table.has(column) or not len(table):
+    if not table.has_column(column) or not len(table):
         return pa.nulls(len(table), DAY)
     forms = sorted({MARKETPLACES[code].dates for code in pc.unique(marketplaces).to_pylist()})
     if len(forms) > 1 and not pc.all(pc.match_substring_regex(table[column], r"^\d{4}-|[A-Za-z]"), min_count=0).as_py():

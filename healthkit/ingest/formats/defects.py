@@ -113,7 +113,8 @@ def _keep_newest_rows(table: CsvTable, lines: pa.Table) -> pa.Table:
         order, kind, day, _ = twice[0]["values"].split("\0")
         row = pc.index(table["order-id"], order).as_py()
         raise ReaderError(
-            f"{table.name}: row {table.line(row):,}: order {order} has {twice[0]['counts']} differing lines on its "
+            f"{table.name}: row {table.line_number(row):,}: order {order} has {twice[0]['counts']} differing lines on "
+            "its "
             f"{kind} of {day}, none of them newer ({len(twice):,} such defects). "
             "Keep the right one, or fill in updated-at."
         )

@@ -75,7 +75,7 @@ def parse(table: CsvTable, context: ReadContext) -> FileContents:
     is_item = pc.is_valid(table["order-item-id"])
     continuations = len(table) - (pc.sum(is_item).as_py() or 0)
     promises = {"ship_by": "latest-ship-date", "deliver_by": "latest-delivery-date"}
-    contents = parse_unfulfilled_orders(table.keep(is_item), context, promises, ("payments-date",))
+    contents = parse_unfulfilled_orders(table.filter_rows(is_item), context, promises, ("payments-date",))
     contents.skipped = {_CONTINUATION: continuations} if continuations else {}
     return contents
 

@@ -125,7 +125,7 @@ class ApiOrders:
         """The marketplace of an id, else of a sales channel, else the one told; None where nothing tells."""
         told, named = self.asked.marketplace, MARKETPLACE_BY_SALES_CHANNEL.get((channel or "").lower())
         if identifier is not None:
-            return ReportedFigures(self.asked).place(identifier)
+            return ReportedFigures(self.asked).resolve_marketplace(identifier)
         if told and named and told != named:
             raise ReaderError(
                 f"{self.asked.name}: you said marketplace {told}, but the file states {named}. "
@@ -382,7 +382,7 @@ def _orders_of_items(api_orders: ApiOrders) -> dict[str, Row]:
 def _fill_marketplaces(api_orders: ApiOrders, orders: dict[str, Row], notes: list[str]) -> None:
     """Find the marketplace of orders that state none; raises ReaderError where it is not to be known."""
     asked, open_ones = api_orders.asked, [order for order in orders.values() if order["marketplace"] is None]
-    known = asked.known(order["order_id"] for order in open_ones)
+    known = asked.known_marketplaces(order["order_id"] for order in open_ones)
     if asked.marketplace is None:
         refuse_ambiguous_orders(asked.name, known)
     if asked.marketplace and known and not any(asked.marketplace in split_marketplaces(one) for one in known.values()):

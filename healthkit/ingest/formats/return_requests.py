@@ -80,7 +80,7 @@ def parse(table: CsvTable, context: ReadContext) -> FileContents:
 def _read_lines(table: CsvTable, context: ReadContext) -> pa.Table:
     """The file's rows with their cells read."""
     refuse_numeric_ids(table, "return-id")
-    for column in KIND.needed:
+    for column in KIND.required_columns:
         read_required_texts(table, column)
     ids, marketplaces = read_optional_order_keys(table, context)
     requested_at = read_marketplace_times(table, "requested-at", marketplaces)

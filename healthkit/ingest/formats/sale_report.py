@@ -99,7 +99,7 @@ def parse_month_first(word: str) -> date | None:
 
 def _skus(table: CsvTable) -> pa.Array:
     """The SKU, or category and size where the file has none."""
-    if table.has("sku"):
+    if table.has_column("sku"):
         return table["sku"]
     if len(table):
         table.notes.append("The file names no SKU: category and size stand for it.")

@@ -76,7 +76,7 @@ def parse(table: CsvTable, context: ReadContext) -> FileContents:
     ours = pc.and_(pc.not_equal(kinds, ""), pc.is_valid(table["order-id"]))
     _note_unknown_types(table, types.filter(pc.equal(kinds, "")))
     other_rows = len(table) - (pc.sum(ours).as_py() or 0)
-    table, kinds = table.keep(ours), kinds.filter(ours)
+    table, kinds = table.filter_rows(ours), kinds.filter(ours)
     ids = read_order_ids(table, "order-id")
     places_of = resolve_marketplaces(table, ids, context, "marketplace-name")
     days = _read_posting_days(table, places_of)

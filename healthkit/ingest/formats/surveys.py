@@ -46,7 +46,7 @@ def parse(table: CsvTable, context: ReadContext) -> FileContents:
 
 def _read_lines(table: CsvTable, context: ReadContext) -> pa.Table:
     """The file's rows with their cells read."""
-    for column in KIND.needed:
+    for column in KIND.required_columns:
         read_required_texts(table, column)
     ids, marketplaces = read_optional_order_keys(table, context)
     surveyed_at = read_marketplace_times(table, "surveyed-at", marketplaces)

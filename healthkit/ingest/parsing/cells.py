@@ -42,7 +42,7 @@ _ITEM_AGGREGATIONS = {"asin": "first", "product": "first", "units": "sum", "upda
 
 def drop_other_shops(table: CsvTable) -> tuple[CsvTable, dict[str, int]]:
     """Drop rows of orders that Amazon fulfils for other shops; return the rest and the number of rows by reason."""
-    ids = table["amazon-order-id" if table.has("amazon-order-id") else "order-id"]
+    ids = table["amazon-order-id" if table.has_column("amazon-order-id") else "order-id"]
     channels = table["sales-channel"]
     other = pc.fill_null(pc.starts_with(ids, "S"), False)
     if pc.any(other).as_py():
@@ -52,7 +52,7 @@ def drop_other_shops(table: CsvTable) -> tuple[CsvTable, dict[str, int]]:
     if len(others):
         other = pc.or_(other, pc.is_in(channels, value_set=others))
     count = pc.sum(other).as_py() or 0
-    return table.keep(pc.invert(other)), {OTHER_SHOP_REASON: count} if count else {}
+    return table.filter_rows(pc.invert(other)), {OTHER_SHOP_REASON: count} if count else {}
 
 
 def read_order_ids(table: CsvTable, column: str) -> pa.Array:
@@ -146,7 +146,7 @@ def read_flags(table: CsvTable, column: str) -> pa.Array:
 
 def read_presence(table: CsvTable, column: str) -> pa.Array:
     """Read whether each cell has a value, not the value itself; empty if the file lacks the column."""
-    return pc.is_valid(table[column]) if table.has(column) else pa.nulls(len(table), pa.bool_())
+    return pc.is_valid(table[column]) if table.has_column(column) else pa.nulls(len(table), pa.bool_())
 
 
 def read_premium_flags(table: CsvTable) -> pa.Array:

@@ -87,7 +87,7 @@ def _parse_list(file: Path, name: str, entry: Any) -> DefectListLayout:
     used = tuple(column for column in every if column not in needed)
     kind = FileKind(
         name, str(held.get("title") or name), tuple(dict.fromkeys(needed)), used, delimiters=",;\t", quoted=True,
-        aliases=aliases, cure=SPELLING_HINT,
+        aliases=aliases, hint=SPELLING_HINT,
     )  # fmt: skip
     meant = {
         _normalize_spelling(spelling): word for word, spellings in words.items() for spelling in (*spellings, word)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from healthkit.ingest.formats import feedback, olist
 from healthkit.ingest.formats.registry import document_kinds, table_kinds
-from healthkit.ingest.parsing.csv_table import HINT_RESAVED, FileKind, parse_header_cached
+from healthkit.ingest.parsing.csv_table import HINT_RESAVED, FileKind, parse_header
 from healthkit.ingest.parsing.encodings import first_lines
 from healthkit.ingest.parsing.raw_file import DocumentKind
 
@@ -28,10 +28,10 @@ def detect_kind(lines: list[str]) -> tuple[FileKind, str]:
     """
     header = lines[0]
     for delimiter in DELIMITERS:
-        names = set(parse_header_cached(header, delimiter))
+        names = set(parse_header(header, delimiter))
         fitting = [kind for kind in table_kinds() if kind.matches(names)]
         if fitting:
-            return _check_delimiter(max(fitting, key=lambda kind: len(kind.needed)), delimiter), delimiter
+            return _check_delimiter(max(fitting, key=lambda kind: len(kind.required_columns)), delimiter), delimiter
     if _is_feedback(lines):
         return feedback.KIND, "\t"
     raise UnknownFileKind(_describe_nearest_kind(header))
@@ -48,14 +48,14 @@ def detect_document_kind(content: bytes, lines: list[str] | None = None) -> Docu
     healthkit.ingest.parsing.detect.UnknownFileKind: no known kind of file. ...
     """
     begins = _first_character(first_lines(content) if lines is None else lines)
-    alike = [document for document in document_kinds() if begins in document.begins]
+    alike = [document for document in document_kinds() if begins in document.first_characters]
     if not alike:
         return None
     letters = content.replace(b"\0", b"")  # UTF-16 is refused by the room of its kind, in better words
     for document in alike:
-        if any(name.encode() in letters for name in document.names):
+        if any(name.encode() in letters for name in document.marker_names):
             return document
-    known = "; ".join(f"{document.title}, which names {' or '.join(document.names)}" for document in alike)
+    known = "; ".join(f"{document.title}, which names {' or '.join(document.marker_names)}" for document in alike)
     raise UnknownFileKind(
         f"no known kind of file. Of those that begin with {begins} the kit reads: {known}. Download one of them, whole."
     )
@@ -67,7 +67,7 @@ def may_be_document(lines: list[str]) -> bool:
     >>> may_be_document(["  {"]), may_be_document(["order-id,kind"])
     (True, False)
     """
-    return any(_first_character(lines) in document.begins for document in document_kinds())
+    return any(_first_character(lines) in document.first_characters for document in document_kinds())
 
 
 def _first_character(lines: list[str]) -> str:
@@ -80,7 +80,7 @@ def is_ignored_olist_file(header: str) -> bool:
     >>> is_ignored_olist_file("order_id,review_known,n_sources,sources")
     True
     """
-    names = set(parse_header_cached(header, ","))
+    names = set(parse_header(header, ","))
     return any(beside <= names for beside in olist.IGNORED_HEADERS)
 
 
@@ -94,21 +94,21 @@ def _is_feedback(lines: list[str]) -> bool:
     """A localised header is known by the rows below it; without rows, by its six columns of unknown names."""
     if any(map(feedback.looks_like_feedback, lines[1:])):
         return True
-    names = parse_header_cached(lines[0], "\t")
-    known = set().union(*(kind.known for kind in table_kinds()))
+    names = parse_header(lines[0], "\t")
+    known = set().union(*(kind.known_columns for kind in table_kinds()))
     return len(lines) == 1 and len(names) == len(feedback.COLUMN_ORDER) and not known & set(names)
 
 
 def _describe_nearest_kind(header: str) -> str:
     """A sentence on the kind that comes nearest, and what differs."""
     delimiter = max(DELIMITERS, key=header.count)
-    kind = max(table_kinds(), key=lambda kind: _similarity(kind, kind.names(header, delimiter)))
-    names = kind.names(header, delimiter)
-    missing = [name for name in kind.needed if name not in names]
-    if len(missing) == len(kind.needed):
+    kind = max(table_kinds(), key=lambda kind: _similarity(kind, kind.normalize_header(header, delimiter)))
+    names = kind.normalize_header(header, delimiter)
+    missing = [name for name in kind.required_columns if name not in names]
+    if len(missing) == len(kind.required_columns):
         titles = ", ".join(kind.title for kind in table_kinds())
         return f"no known kind of file: its first line is not a header that the kit knows. It reads: {titles}."
-    unknown = [name[:40] for name in names if name and name not in kind.known]
+    unknown = [name[:40] for name in names if name and name not in kind.known_columns]
     more = f" and {len(unknown) - 8} more" if len(unknown) > 8 else ""
     differs = f", and holds {', '.join(unknown[:8])}{more}, unknown there" if unknown else ""
     other = next(
@@ -126,7 +126,7 @@ def _describe_nearest_kind(header: str) -> str:
 def _missing_columns_hint(kind: FileKind, missing: list[str], names: list[str]) -> str:
     """What to do about a file that lacks columns of its kind: some have to be switched on where it is made."""
     if not kind.opt_in_hint or not set(missing) <= set(kind.opt_in_columns):
-        return f"Download it again with all its columns, or correct its header.{f' {kind.cure}' if kind.cure else ''}"
+        return f"Download it again with all its columns, or correct its header.{f' {kind.hint}' if kind.hint else ''}"
     instead = (
         f"{kind.other_report_hint} "
         if kind.other_report_columns and set(kind.other_report_columns) <= set(names)
@@ -137,5 +137,5 @@ def _missing_columns_hint(kind: FileKind, missing: list[str], names: list[str]) 
 
 def _similarity(kind: FileKind, names: list[str]) -> float:
     """How near a header comes to a kind: its needed columns weigh most."""
-    needed = len(set(kind.needed) & set(names)) / len(kind.needed)
-    return 2 * needed + len(kind.known & set(names)) / len(names)
+    needed = len(set(kind.required_columns) & set(names)) / len(kind.required_columns)
+    return 2 * needed + len(kind.known_columns & set(names)) / len(names)

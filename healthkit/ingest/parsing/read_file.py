@@ -70,7 +70,7 @@ def _parse_contents(
             return large_files.parse_large_file(
                 source.parts[0], parser, context, source.digest, single_time, on_progress
             )
-    data = [part.content() for part in source.parts]
+    data = [part.read_bytes() for part in source.parts]
     _refuse_changed(source, data)
     if isinstance(file_format.kind, DocumentKind):
         return build_parsed_file(file_format.parse(data[0], context), context, source.kind)
