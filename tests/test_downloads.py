@@ -18,8 +18,8 @@ from healthkit.ingest.downloads import (
     downloads_for,
     recommend_downloads,
 )
+from healthkit.ingest.formats import registry
 from healthkit.ingest.importer import import_files
-from healthkit.ingest.parsing import detect
 from healthkit.report.wording import downloads as words
 from healthkit.schema import tables
 from healthkit.schema.marketplaces import MARKETPLACES, UnknownMarketplaceError
@@ -44,10 +44,10 @@ def sentences(*needs: tuple, marketplace: str = "US") -> list[str]:
 
 
 def test_every_kind_of_file_that_a_seller_gets_is_in_the_catalogue_under_its_own_title():
-    known = {kind.name: kind.title for kind in (*detect.all_file_kinds(), *detect.DOCUMENT_KINDS)}
+    known = {kind.name: kind.title for kind in (*registry.table_kinds(), *registry.document_kinds())}
     known = {name: title for name, title in known.items() if name not in PUBLIC_DATA | {"orders_api_v0_items"}}
     assert {one.kind: one.title for one in catalogue().downloads.values()} == known
-    by_hand = {kind.name for kind in detect.FILE_KINDS if kind.by_hand}
+    by_hand = {kind.name for kind in registry.table_kinds() if kind.by_hand}
     assert {one.kind for one in catalogue().downloads.values() if one.by_hand} == by_hand
 
 

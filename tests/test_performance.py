@@ -24,6 +24,7 @@ from healthkit.ingest.formats import (
     performance_xml,
 )
 from healthkit.ingest.parsing.marketplace_of_row import ReadContext
+from healthkit.ingest.parsing.parsed_file import build_parsed_file
 from healthkit.schema.tables import STATUS_WORDS
 from healthkit.store import Store
 from tests.builders.performance_reports import LONG, SHORT, defects, frame, xml
@@ -56,9 +57,8 @@ def report(*blocks: dict[str, Any], **cells: Any) -> dict[str, Any]:
 
 def taken(content: Any, **told: Any) -> ParsedFile:
     data = content if isinstance(content, bytes) else json.dumps(content).encode()
-    return performance_json.parse(
-        data, ReadContext("acme/report.json", "digest", "acme", **told).with_marketplace_code()
-    )
+    context = ReadContext("acme/report.json", "digest", "acme", **told).with_marketplace_code()
+    return build_parsed_file(performance_json.parse(data, context), context, "performance_json")
 
 
 def readings(content: Any, *columns: str, **told: Any) -> list[tuple[Any, ...]]:
@@ -430,9 +430,8 @@ def test_snapshots_of_several_days_accumulate_and_the_same_file_adds_nothing(sto
 
 def taken_xml(content: bytes, **told: Any) -> ParsedFile:
     told = {"marketplace": "UK"} | told
-    return performance_xml.parse(
-        content, ReadContext("acme/report.xml", "digest", "acme", **told).with_marketplace_code()
-    )
+    context = ReadContext("acme/report.xml", "digest", "acme", **told).with_marketplace_code()
+    return build_parsed_file(performance_xml.parse(content, context), context, "performance_xml")
 
 
 def said_of_xml(content: bytes) -> str:
@@ -722,7 +721,8 @@ def survives(take: Any, content: bytes, name: str) -> None:
     """Either tables that hold, or a ReaderError that names the file; anything else fails the test."""
     refused = None
     try:
-        one = take(content, ReadContext(name, "digest", "acme", "US"))
+        context = ReadContext(name, "digest", "acme", "US")
+        one = build_parsed_file(take(content, context), context, "report")
         assert set(one.tables) == {"readings", "violations", "account_states"}
     except ReaderError as error:
         refused = str(error)

@@ -15,9 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from healthkit.ingest.formats import ParsedFile, ReaderError, discover_files, parse_file
+from healthkit.ingest.formats.registry import FORMATS, table_kinds
 from healthkit.ingest.importer import import_files
 from healthkit.ingest.parsing.cells import parse_day
-from healthkit.ingest.parsing.detect import FILE_KINDS
+from healthkit.ingest.parsing.csv_table import FileKind
 from healthkit.schema import tables
 from healthkit.schema.marketplaces import MARKETPLACES
 from healthkit.store import Store
@@ -476,7 +477,7 @@ def test_a_newer_file_with_the_order_item_and_a_shorter_one_with_iso_days_are_bo
 @pytest.mark.skipif(not HEADERS.is_dir(), reason="Amazon's headers are not part of the project and are not here")
 def test_amazons_own_header_of_the_returns_file_holds_every_column_that_is_read():
     header = (HEADERS / "GET_FLAT_FILE_RETURNS_DATA_BY_RETURN_DATE.csv").read_text(encoding="utf-8").splitlines()[0]
-    kind = next(kind for kind in FILE_KINDS if kind.name == "returns")
+    kind = next(kind for kind in table_kinds() if kind.name == "returns")
     names = set(kind.normalize_header(header, "\t"))
     assert {*kind.required_columns, *kind.optional_columns} <= names <= kind.known_columns
 
@@ -594,8 +595,9 @@ def test_what_is_known_of_other_shops_orders_is_left_out(tmp_path, file):
 
 def test_the_columns_that_a_kind_needs_are_those_of_no_other_kind():
     mine = {file.kind for file in FILES}
-    for kind in FILE_KINDS:
-        for other in FILE_KINDS:
+    kinds = [one.kind for one in FORMATS if isinstance(one.kind, FileKind)]
+    for kind in kinds:
+        for other in kinds:
             if kind is not other and mine & {kind.name, other.name}:
                 assert not set(kind.required_columns) <= other.known_columns, (
                     f"{kind.name} may be taken for {other.name}"

@@ -17,7 +17,7 @@ from typing import Any
 
 from healthkit.ingest.parsing.csv_table import HINT_DOWNLOAD_AGAIN
 from healthkit.ingest.parsing.marketplace_of_row import ReadContext
-from healthkit.ingest.parsing.parsed_file import ParsedFile
+from healthkit.ingest.parsing.parsed_file import FileContents
 from healthkit.ingest.parsing.raw_file import DocumentKind, ReaderError
 from healthkit.ingest.parsing.reported_figures import (
     ACCOUNT,
@@ -36,7 +36,7 @@ from healthkit.ingest.parsing.reported_figures import (
 )
 from healthkit.schema.tables import STATUS_WORDS
 
-DOCUMENT = DocumentKind(
+KIND = DocumentKind(
     "performance_json", "seller performance report (JSON)", "{[", ('"accountStatuses"', '"performanceMetrics"')
 )
 MAX_DEPTH = 20
@@ -107,7 +107,7 @@ class JsonObject:
     def key(self) -> str:
         """The keys that lead to it, from the marketplace's block on.
 
-        >>> Block({}, "acme/a.json: report.performanceMetrics[0].orderDefectRate[0].mfn[0]").key
+        >>> JsonObject({}, "acme/a.json: report.performanceMetrics[0].orderDefectRate[0].mfn[0]").key
         'orderDefectRate.mfn'
         """
         return re.sub(r"\[\d+\]", "", re.sub(r"^.*\.performanceMetrics\[\d+\]\.", "", self.where))
@@ -135,10 +135,10 @@ class JsonObject:
             yield JsonObject(one, f"{self.at(key)}[{place}]")
 
 
-def parse(content: bytes, context: ReadContext) -> ParsedFile:
+def parse(content: bytes, context: ReadContext) -> FileContents:
     """Read the file into READINGS, VIOLATIONS and ACCOUNT_STATES."""
     report = JsonObject(load_report(content, context.name), f"{context.name}: report")
-    snapshot = ReportedFigures(context, DOCUMENT.name)
+    snapshot = ReportedFigures(context)
     if not {"accountStatuses", "performanceMetrics"} & report.cells.keys():
         raise ReaderError(
             f"{context.name}: its object holds neither accountStatuses nor performanceMetrics. {HINT_DOWNLOAD_AGAIN}"
@@ -156,7 +156,7 @@ def parse(content: bytes, context: ReadContext) -> ParsedFile:
         _read_marketplace_block(snapshot, snapshot.resolve_marketplace(_marketplace_id(block) or alone), block, unread)
     if unread:
         snapshot.notes.append(f"Not read, as the kit does not know it: {', '.join(sorted(unread)[:12])}.")
-    return snapshot.to_parsed_file(_stated_day(report))
+    return snapshot.to_contents(_stated_day(report))
 
 
 def _stated_day(report: JsonObject) -> date | None:

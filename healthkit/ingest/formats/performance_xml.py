@@ -15,7 +15,7 @@ from xml.parsers import expat
 
 from healthkit.ingest.parsing.csv_table import HINT_DOWNLOAD_AGAIN
 from healthkit.ingest.parsing.marketplace_of_row import ReadContext
-from healthkit.ingest.parsing.parsed_file import ParsedFile
+from healthkit.ingest.parsing.parsed_file import FileContents
 from healthkit.ingest.parsing.raw_file import DocumentKind, ReaderError
 from healthkit.ingest.parsing.reported_figures import (
     ALL_CHANNELS,
@@ -32,7 +32,7 @@ from healthkit.ingest.parsing.reported_figures import (
     to_snake_case,
 )
 
-DOCUMENT = DocumentKind("performance_xml", "seller performance report (XML)", "<", ("sellerPerformanceReport",))
+KIND = DocumentKind("performance_xml", "seller performance report (XML)", "<", ("sellerPerformanceReport",))
 MAX_DEPTH = 20
 """So many elements may stand in each other; Amazon needs six."""
 MAX_ELEMENTS = 50_000
@@ -126,9 +126,9 @@ class XmlElement:
         return parse_count(self.said(name), f"{self.where}/{name}")
 
 
-def parse(content: bytes, context: ReadContext) -> ParsedFile:
+def parse(content: bytes, context: ReadContext) -> FileContents:
     """Read the file into READINGS and ACCOUNT_STATES."""
-    snapshot = ReportedFigures(context, DOCUMENT.name)
+    snapshot = ReportedFigures(context)
     unread: set[str] = set()
     for report in _find_reports(parse_xml(content, context.name), context.name):
         _read_report(snapshot, snapshot.resolve_marketplace(report.said("marketplaceId")), report)
@@ -136,7 +136,7 @@ def parse(content: bytes, context: ReadContext) -> ParsedFile:
         unread |= {to_snake_case(one.name) for one in report.inside if one.name not in known}
     if unread:
         snapshot.notes.append(f"Not read, as the kit does not know it: {', '.join(sorted(unread)[:12])}.")
-    return snapshot.to_parsed_file()
+    return snapshot.to_contents()
 
 
 def _find_reports(root: XmlElement, name: str) -> list[XmlElement]:

@@ -113,7 +113,7 @@ def _read_spellings(file: Path, entry: Any, label: str) -> dict[str, list[str]]:
 def _normalize_spelling(spelling: str) -> str:
     """A spelling as headers are compared.
 
-    >>> _plain("Negative  Feedback")
+    >>> _normalize_spelling("Negative  Feedback")
     'negative-feedback'
     """
     return parse_header(spelling, "\t")[0]

@@ -2,69 +2,11 @@
 
 from __future__ import annotations
 
-from healthkit.ingest.formats import (
-    all_orders,
-    amazon_shipments,
-    confirmations,
-    contacts,
-    defect_lists,
-    defects,
-    fba_returns,
-    feedback,
-    invoices,
-    olist,
-    order_report,
-    orders_api,
-    performance_json,
-    performance_xml,
-    return_requests,
-    returns,
-    sale_report,
-    settlement,
-    surveys,
-    unshipped,
-    violations,
-)
+from healthkit.ingest.formats import feedback, olist
+from healthkit.ingest.formats.registry import document_kinds, table_kinds
 from healthkit.ingest.parsing.csv_table import HINT_RESAVED, FileKind, parse_header
 from healthkit.ingest.parsing.encodings import first_lines
 from healthkit.ingest.parsing.raw_file import DocumentKind
-
-FILE_KINDS: tuple[FileKind, ...] = (
-    all_orders.KIND,
-    sale_report.KIND,
-    *olist.KINDS,
-    amazon_shipments.KIND,
-    order_report.KIND,
-    unshipped.KIND,
-    confirmations.KIND,
-    feedback.KIND,
-    returns.KIND,
-    fba_returns.KIND,
-    defects.KIND,
-    settlement.KIND,
-    invoices.KIND,
-    return_requests.KIND,
-    contacts.KIND,
-    surveys.KIND,
-    violations.KIND,
-)
-"""Every kind whose columns are known. Files with orders stand first: others ask them for an order's marketplace."""
-
-
-def all_file_kinds() -> tuple[FileKind, ...]:
-    """Those and the lists of defects, whose columns are the user's to say.
-
-    Raises ReaderError where `data/column_map.yaml` cannot be read.
-    """
-    return (*FILE_KINDS, *defect_lists.defect_list_kinds())
-
-
-DOCUMENT_KINDS: tuple[DocumentKind, ...] = (
-    performance_json.DOCUMENT,
-    performance_xml.DOCUMENT,
-    *orders_api.DOCUMENTS,
-)
-"""Every kind that is JSON or XML and no table."""
 
 DELIMITERS = "\t,;"
 
@@ -76,10 +18,10 @@ class UnknownFileKind(ValueError):
 def detect_kind(lines: list[str]) -> tuple[FileKind, str]:
     """The kind of a file and the delimiter of its columns, from its first lines.
 
-    >>> kind, delimiter = recognise(["order-id,kind,known-on"])
+    >>> kind, delimiter = detect_kind(["order-id,kind,known-on"])
     >>> kind.name, delimiter
     ('defects', ',')
-    >>> recognise(["order-id\\tRating\\tDay"])
+    >>> detect_kind(["order-id\\tRating\\tDay"])
     Traceback (most recent call last):
     ...
     healthkit.ingest.parsing.detect.UnknownFileKind: no known kind of file. ...
@@ -87,7 +29,7 @@ def detect_kind(lines: list[str]) -> tuple[FileKind, str]:
     header = lines[0]
     for delimiter in DELIMITERS:
         names = set(parse_header(header, delimiter))
-        fitting = [kind for kind in all_file_kinds() if kind.matches(names)]
+        fitting = [kind for kind in table_kinds() if kind.matches(names)]
         if fitting:
             return _check_delimiter(max(fitting, key=lambda kind: len(kind.required_columns)), delimiter), delimiter
     if _is_feedback(lines):
@@ -98,15 +40,15 @@ def detect_kind(lines: list[str]) -> tuple[FileKind, str]:
 def detect_document_kind(content: bytes, lines: list[str] | None = None) -> DocumentKind | None:
     """The kind of a file that is JSON or XML; None for one that is neither. `lines` are its first, where known.
 
-    >>> recognise_document(b'{"accountStatuses": []}').name, recognise_document(b"order-id,kind")
+    >>> detect_document_kind(b'{"accountStatuses": []}').name, detect_document_kind(b"order-id,kind")
     ('performance_json', None)
-    >>> recognise_document(b"<html>")
+    >>> detect_document_kind(b"<html>")
     Traceback (most recent call last):
     ...
     healthkit.ingest.parsing.detect.UnknownFileKind: no known kind of file. ...
     """
     begins = _first_character(first_lines(content) if lines is None else lines)
-    alike = [document for document in DOCUMENT_KINDS if begins in document.first_characters]
+    alike = [document for document in document_kinds() if begins in document.first_characters]
     if not alike:
         return None
     letters = content.replace(b"\0", b"")  # UTF-16 is refused by the room of its kind, in better words
@@ -125,7 +67,7 @@ def may_be_document(lines: list[str]) -> bool:
     >>> may_be_document(["  {"]), may_be_document(["order-id,kind"])
     (True, False)
     """
-    return any(_first_character(lines) in document.first_characters for document in DOCUMENT_KINDS)
+    return any(_first_character(lines) in document.first_characters for document in document_kinds())
 
 
 def _first_character(lines: list[str]) -> str:
@@ -135,7 +77,7 @@ def _first_character(lines: list[str]) -> str:
 def is_ignored_olist_file(header: str) -> bool:
     """Whether a file belongs to Olist's data and holds nothing that the kit reads.
 
-    >>> stands_beside("order_id,review_known,n_sources,sources")
+    >>> is_ignored_olist_file("order_id,review_known,n_sources,sources")
     True
     """
     names = set(parse_header(header, ","))
@@ -153,24 +95,24 @@ def _is_feedback(lines: list[str]) -> bool:
     if any(map(feedback.looks_like_feedback, lines[1:])):
         return True
     names = parse_header(lines[0], "\t")
-    known = set().union(*(kind.known_columns for kind in all_file_kinds()))
+    known = set().union(*(kind.known_columns for kind in table_kinds()))
     return len(lines) == 1 and len(names) == len(feedback.COLUMN_ORDER) and not known & set(names)
 
 
 def _describe_nearest_kind(header: str) -> str:
     """A sentence on the kind that comes nearest, and what differs."""
     delimiter = max(DELIMITERS, key=header.count)
-    kind = max(all_file_kinds(), key=lambda kind: _similarity(kind, kind.normalize_header(header, delimiter)))
+    kind = max(table_kinds(), key=lambda kind: _similarity(kind, kind.normalize_header(header, delimiter)))
     names = kind.normalize_header(header, delimiter)
     missing = [name for name in kind.required_columns if name not in names]
     if len(missing) == len(kind.required_columns):
-        titles = ", ".join(kind.title for kind in all_file_kinds())
+        titles = ", ".join(kind.title for kind in table_kinds())
         return f"no known kind of file: its first line is not a header that the kit knows. It reads: {titles}."
     unknown = [name[:40] for name in names if name and name not in kind.known_columns]
     more = f" and {len(unknown) - 8} more" if len(unknown) > 8 else ""
     differs = f", and holds {', '.join(unknown[:8])}{more}, unknown there" if unknown else ""
     other = next(
-        (one for one in all_file_kinds() if one.other_report_columns and set(one.other_report_columns) <= set(names)),
+        (one for one in table_kinds() if one.other_report_columns and set(one.other_report_columns) <= set(names)),
         None,
     )
     if other is not None:

@@ -9,13 +9,11 @@ from itertools import chain
 from pathlib import Path
 from zipfile import ZipFile
 
-from healthkit.ingest.formats import olist, orders_api
+from healthkit.ingest.formats import olist
+from healthkit.ingest.formats.registry import all_formats, import_order
 from healthkit.ingest.parsing.csv_table import HINT_DOWNLOAD_AGAIN
 from healthkit.ingest.parsing.detect import (
-    DOCUMENT_KINDS,
-    FILE_KINDS,
     UnknownFileKind,
-    all_file_kinds,
     detect_document_kind,
     detect_kind,
     is_ignored_olist_file,
@@ -39,9 +37,6 @@ SUFFIXES = {".txt", ".tsv", ".csv", ".json", ".xml", ".gz", ".zip", ""}
 MAX_ZIP_MEMBERS = 10_000
 """Most files in one zip file."""
 _GROUPED_KINDS = {kind.name for kind in olist.KINDS}
-_NAMES = [*(kind.name for kind in FILE_KINDS), *(document.name for document in DOCUMENT_KINDS)]
-_READ_ORDER = {name: position for position, name in enumerate(_NAMES)} | {olist.KIND_NAME: 0.5}
-_READ_ORDER |= {document.name: 0.6 + position / 10 for position, document in enumerate(orders_api.DOCUMENTS)}
 
 
 def discover_files(paths: Iterable[str | Path]) -> tuple[list[RawFile], list[RefusedFile]]:
@@ -50,7 +45,7 @@ def discover_files(paths: Iterable[str | Path]) -> tuple[list[RawFile], list[Ref
     Folders are searched recursively. Hidden files and files that are no reports are ignored.
     Raise ReaderError for a path that does not exist or is a pipe or device, and for an invalid column map.
     """
-    all_file_kinds()
+    all_formats()
     found: list[RawFile] = []
     refused: list[RefusedFile] = []
     olist_groups: defaultdict[tuple[Path, str], list[RawFile]] = defaultdict(list)
@@ -69,7 +64,7 @@ def discover_files(paths: Iterable[str | Path]) -> tuple[list[RawFile], list[Ref
         refused += problems
         if not problems:
             found.append(_combine_group(group))
-    return sorted(found, key=lambda one: (_READ_ORDER.get(one.kind, len(_NAMES)), one.name)), refused
+    return sorted(found, key=lambda one: (import_order(one.kind), one.name)), refused
 
 
 def _find_parts(paths: Iterable[str | Path], refused: list[RefusedFile]) -> Iterator[FilePart]:

@@ -16,20 +16,15 @@ from typing import Any, NoReturn
 
 import pyarrow as pa
 
-from healthkit.ingest.parsing.cells import DAY, INSTANT, make_day
+from healthkit.ingest.parsing.cells import DAY, make_day
 from healthkit.ingest.parsing.csv_table import HINT_DOWNLOAD_AGAIN, redact_value
 from healthkit.ingest.parsing.marketplace_of_row import ReadContext
-from healthkit.ingest.parsing.parsed_file import ParsedFile
+from healthkit.ingest.parsing.parsed_file import FileContents, columns_of_rows
 from healthkit.ingest.parsing.raw_file import ReaderError
 from healthkit.schema.marketplaces import MARKETPLACES
 from healthkit.schema.tables import (
-    ACCOUNT_STATES,
     ACCOUNT_STATUS_WORDS,
-    READINGS,
     STATUS_WORDS,
-    VIOLATIONS,
-    Table,
-    check_table,
 )
 
 ALL_CHANNELS = "all"
@@ -43,7 +38,6 @@ MAX_REPORT_BYTES = 20_000_000
 MAX_NOTES_PER_KIND = 12
 """Most notes of one kind (contradictions, unknown status words) at an import; one more note counts the rest."""
 
-_TYPES = {"text": pa.string(), "day": DAY, "instant": INSTANT, "count": pa.int64(), "share": pa.float64()}
 _CODE_BY_MARKETPLACE_ID = {
     place.marketplace_id: code for code, place in MARKETPLACES.items() if place.marketplace_id != "-"
 }
@@ -175,7 +169,6 @@ class ReportedFigures:
     """All figures, violations and account states of one report, collected one by one."""
 
     context: ReadContext
-    kind: str
     readings: dict[tuple[Any, ...], dict[str, Any]] = field(default_factory=dict)
     violations: dict[tuple[str, str], int] = field(default_factory=dict)
     states: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)
@@ -235,8 +228,8 @@ class ReportedFigures:
         """Set one state of the account as a whole. Of two states of one name the last is kept."""
         self.states[marketplace, kind, name] = {"state": state, "count": count}
 
-    def to_parsed_file(self, stated: date | None = None) -> ParsedFile:
-        """Return the whole report as of the stated day, or else the newest day that the file reports on."""
+    def to_contents(self, stated: date | None = None) -> FileContents:
+        """Return the report's tables as of the stated day, or else the newest day that the file reports on."""
         if stated is None and not self.days:
             raise ReaderError(
                 f"{self.context.name}: holds no day at all, so that the day of its figures is unknown. "
@@ -248,28 +241,28 @@ class ReportedFigures:
         self._note_contradictions()
         self._note_unknown_words()
         tables = self._tables(as_of)
-        rows = sum(map(len, tables.values()))
         days = [row[end] for row in self.readings.values() for end in ("first_day", "last_day")] or [as_of]
-        context = self.context
-        return ParsedFile(
-            context.report, context.name, self.kind, context.account, tables, rows, self.skipped, self.notes,
-            min(days), max(days), stated_day=stated,
-        )  # fmt: skip
+        return FileContents(
+            {name: columns_of_rows(name, rows) for name, rows in tables.items()},
+            pa.array(days, DAY),
+            updated_at=datetime.combine(as_of, time(23, 59, 59), UTC),
+            rows=sum(map(len, tables.values())),
+            skipped=self.skipped,
+            notes=self.notes,
+            stated_day=stated,
+        )
 
-    def _tables(self, as_of: date) -> dict[str, pa.Table]:
-        common = {**self.context.origin_columns(), "updated_at": datetime.combine(as_of, time(23, 59, 59), UTC)}
-        readings = [{**common, "marketplace": key[0], "as_of": as_of, **row} for key, row in self.readings.items()]
+    def _tables(self, as_of: date) -> dict[str, list[dict[str, Any]]]:
+        readings = [{"marketplace": key[0], "as_of": as_of, **row} for key, row in self.readings.items()]
         violations = [
-            {**common, "marketplace": marketplace, "category": category, "violation_id": "", "opened_on": as_of,
-             "count": count}
+            {"marketplace": marketplace, "category": category, "violation_id": "", "opened_on": as_of, "count": count}
             for (marketplace, category), count in self.violations.items()
-        ]  # fmt: skip
+        ]
         states = [
-            {**common, "marketplace": marketplace, "kind": kind, "name": name, "as_of": as_of, **state}
+            {"marketplace": marketplace, "kind": kind, "name": name, "as_of": as_of, **state}
             for (marketplace, kind, name), state in self.states.items()
         ]
-        rows_by_table = ((READINGS, readings), (VIOLATIONS, violations), (ACCOUNT_STATES, states))
-        return {table.name: _build_table(table, rows) for table, rows in rows_by_table}
+        return {"readings": readings, "violations": violations, "account_states": states}
 
     def note_unknown_word(self, subject: str, status: str, number: str) -> None:
         """Note a status word that the kit does not know. `number` is the figure's number in words, or ""."""
@@ -324,11 +317,6 @@ def _describe_number(row: Mapping[str, Any]) -> str:
     counts = f"{row['at_fault']:,} of {row['counted']:,} at fault" if has_counts else ""
     rate = "" if row["rate"] is None else f"rate {row['rate'] * 100:.6g} %"
     return ", ".join(filter(None, (counts, rate)))
-
-
-def _build_table(table: Table, rows: list[dict[str, Any]]) -> pa.Table:
-    schema = pa.schema([(name, _TYPES[column.kind]) for name, column in table.columns.items()])
-    return check_table(pa.Table.from_pylist(rows, schema=schema), table)
 
 
 def refuse_large_file(content: bytes, name: str) -> None:
