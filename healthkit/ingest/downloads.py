@@ -113,22 +113,19 @@ class EvidenceNeed(NamedTuple):
         >>> EvidenceNeed("feedback", first, last, date(2026, 10, 3), last).missing()
         'start'
         """
-        if self.have_first is None or self.have_last is None:
-            return "all"
-        if self.have_first > self.last or self.have_last < self.first:
-            return "all"
-        start, end = self.have_first > self.first, self.have_last < self.last
-        return "both" if start and end else "start" if start else "end" if end else None
+        ranges = self.ranges()
+        if len(ranges) != 1:
+            return "both" if ranges else None
+        [(first, last)] = ranges
+        return "all" if (first, last) == (self.first, self.last) else "start" if first == self.first else "end"
 
     def ranges(self) -> list[tuple[date, date]]:
         """Return the needed days that are not on hand, as ranges from first to last day."""
-        missing = self.missing()
-        if missing is None:
-            return []
-        if missing == "all" or self.have_first is None or self.have_last is None:
+        have_first, have_last = self.have_first, self.have_last
+        if have_first is None or have_last is None or have_first > self.last or have_last < self.first:
             return [(self.first, self.last)]
-        before = [(self.first, self.have_first - _DAY)] if missing in ("start", "both") else []
-        return before + ([(self.have_last + _DAY, self.last)] if missing in ("end", "both") else [])
+        gaps = [(self.first, have_first - _DAY), (have_last + _DAY, self.last)]
+        return [(first, last) for first, last in gaps if first <= last]
 
 
 class DownloadAdvice(NamedTuple):
