@@ -153,7 +153,7 @@ def test_a_list_of_further_windows_adds_the_windows_that_are_not_there_yet():
 def test_the_same_window_given_twice_and_differently_says_so():
     content = report({"lateShipmentRate": late(), "lateShipmentRateList": [late(some=4, rate=0.02)]})
     assert readings(content, "at_fault", "contradiction") == [
-        (3, "The file gives it twice, and differently; the first stands.")
+        (3, "The file gives two different values; the first is kept.")
     ]
 
 
@@ -161,13 +161,13 @@ def test_the_same_window_given_twice_and_differently_says_so():
     ("cells", "said"),
     [
         ({"some": 9}, "9 of 200 is 4.5 %, but the rate given is 1.5 %."),
-        ({"some": 201}, "201 of 200 is more than all."),
-        ({"rate": 1.5, "status": None}, "The rate given, 150 %, is more than all."),
+        ({"some": 201}, "201 of 200 is more than 100 %."),
+        ({"rate": 1.5, "status": None}, "The rate given, 150 %, is more than 100 %."),
         ({"some": 10, "rate": 0.05}, "It is called good, though 5 % is not below 4 %."),
         ({"status": "BAD"}, "It is called bad, though 1.5 % is below 4 %."),
         (
             {"reportingDateRange": days("2026-03-31", "2026-03-02")},
-            "Its days ran backwards, from 2026-03-31 to 2026-03-02; here they stand in order.",
+            "Its days ran backwards, from 2026-03-31 to 2026-03-02; here they are in order.",
         ),
     ],
 )
@@ -204,7 +204,7 @@ def test_more_on_time_than_there_were_leaves_the_count_at_fault_empty():
         "reportingDateRange": days("2026-03-02", "2026-03-31"), "shipmentCount": 7, "validTrackingCount": 8, "rate": 1
     }  # fmt: skip
     [row] = readings(report({"validTrackingRate": block}), "counted", "at_fault", "parts", "contradiction")
-    assert row == (7, None, '{"valid_tracking": 8}', "8 of 7 is more than all.")
+    assert row == (7, None, '{"valid_tracking": 8}', "8 of 7 is more than 100 %.")
 
 
 def test_counts_may_be_text_and_what_is_missing_stays_empty():

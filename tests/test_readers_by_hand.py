@@ -238,7 +238,7 @@ def test_of_several_invoices_of_one_order_the_first_counts(tmp_path):
 
 def test_invoices_of_orders_that_nobody_knows_are_told(tmp_path):
     known = taken(tmp_path, files.INVOICES, marketplace=None, marketplace_of=lambda *_: {FIRST: "US"})
-    assert any("1 of 2 orders stand in no file of orders yet" in note for note in known.notes)
+    assert any("1 of 2 orders are in no order file yet" in note for note in known.notes)
 
 
 # -- policy violations ------------------------------------------------------------------------------------

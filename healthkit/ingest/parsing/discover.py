@@ -164,7 +164,7 @@ def _find_group_problems(group: list[RawFile]) -> list[RefusedFile]:
     by_kind = {one.kind: one for one in group}
     missing = [kind.title for kind in olist.KINDS[:2] if kind.name not in by_kind]
     problems = [
-        RefusedFile(one.name, f"{one.name}: stands without its {' and '.join(missing)}. Put them in one folder.")
+        RefusedFile(one.name, f"{one.name}: lacks its {' and '.join(missing)}. Put them in one folder.")
         for one in by_kind.values()
         if missing
     ]

@@ -360,7 +360,7 @@ def _note_unknown_orders(table: CsvTable, ids: pa.Array, context: ReadContext) -
     unknown = len(orders) - len(context.known_marketplaces(orders)) if context.marketplace_of else 0
     if unknown:
         table.notes.append(
-            f"{unknown:,} of {len(orders):,} orders stand in no file of orders yet; till then they count nowhere."
+            f"{unknown:,} of {len(orders):,} orders are in no order file yet; until then they are not counted."
         )
 
 

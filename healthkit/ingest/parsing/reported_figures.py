@@ -138,15 +138,15 @@ class ReportedFigure:
     def _check_days(self) -> str | None:
         if self.first_day <= self.last_day:
             return None
-        return f"Its days ran backwards, from {self.first_day} to {self.last_day}; here they stand in order."
+        return f"Its days ran backwards, from {self.first_day} to {self.last_day}; here they are in order."
 
     def _check_counts(self) -> str | None:
         if self.rate is not None and self.rate.value > 1:
-            return f"The rate given, {self.rate}, is more than all."
+            return f"The rate given, {self.rate}, is more than 100 %."
         if self.counted is None or self.numerator is None:
             return None
         if self.numerator > self.counted:
-            return f"{self.numerator:,} of {self.counted:,} is more than all."
+            return f"{self.numerator:,} of {self.counted:,} is more than 100 %."
         if self.rate is None or not self.counted or self.rate.matches(self.numerator, self.counted):
             return None
         share = RoundedShare(Decimal(self.numerator) / self.counted, 0)
@@ -214,14 +214,14 @@ class ReportedFigures:
         key = (marketplace, row["channel"], row["metric"], row["first_day"], row["last_day"])
         first = self.readings.setdefault(key, row)
         if any(value is not None and first[name] not in (None, value) for name, value in row.items()):
-            message = "The file gives it twice, and differently; the first stands."
+            message = "The file gives two different values; the first is kept."
             first["contradiction"] = " ".join(filter(None, (first["contradiction"], message)))
 
     def add_violation(self, marketplace: str, category: str, count: int) -> None:
         """Add a count of open violations. Of two counts of one category the larger is kept."""
         earlier = self.violations.get((marketplace, category))
         if earlier not in (None, count):
-            self.notes.append(f"{marketplace} {category}: given as {earlier:,} and as {count:,}; the larger stands.")
+            self.notes.append(f"{marketplace} {category}: given as {earlier:,} and as {count:,}; the larger is kept.")
         self.violations[marketplace, category] = max(count, earlier or 0)
 
     def set_state(self, marketplace: str, kind: str, name: str, state: str | None, count: int | None = None) -> None:
