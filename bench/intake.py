@@ -132,8 +132,8 @@ def import_whole(path: Path) -> int:
 
     with tempfile.TemporaryDirectory(prefix="bench-store-", dir=path.parent.parent) as place:
         [outcome] = import_files([path], Store(Path(place) / "store"))
-    assert outcome.taken is not None, outcome.refused
-    return outcome.taken.rows
+    assert outcome.parsed_file is not None, outcome.refused
+    return outcome.parsed_file.rows
 
 
 WAYS = {

@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from healthkit.ingest.formats import RawFile, ReaderError, discover_files, parse_file
-from healthkit.ingest.parsing.read_file import DOCUMENT_PARSERS, TABLE_PARSERS
+from healthkit.ingest.formats.registry import FORMATS, document_kinds
 from tests.builders import raw_files as files
 from tests.builders.order_downloads import items_v0, order_2026, order_v0
 from tests.builders.performance_reports import LONG, SHORT, frame, xml
@@ -31,7 +31,7 @@ SLOW, MEMORY = 10.0, 500
 """What one damaged file may cost beyond what the libraries take. [CPU seconds], [MiB]"""
 LINES = 40
 """So many lines of a sample file are a seed: small files find more in the same time."""
-READERS = (*TABLE_PARSERS, *DOCUMENT_PARSERS, "order_defects_list", "olist")
+READERS = (*dict.fromkeys(one.name for one in FORMATS), "order_defects_list")
 
 NASTY = [
     b"", b" ", b"\t", b"\n", b"\r", b"\r\n", b"\0", b'"', b'""', b",", b";", b"'", b"-", b"--", b"0", b"-0", b"-1",
@@ -52,14 +52,16 @@ def seeds(reader: str) -> list[bytes]:
     """Small good files of one kind: the beginnings of the sample's, and those of the tests."""
     found = [file.text().encode() for file in files.FILES if file.kind == reader] + DOCUMENTS.get(reader, [])
     sources, _ = discover_files([SAMPLE])
+    documents = {kind.name for kind in document_kinds()}
     held = [
         source
         for source in sources
         if source.kind == reader or (reader == "order_defects_list" and "list" in source.kind)
     ]
     for source in held[:6]:
-        content = source.parts[0].content()
-        found.append(content if reader in DOCUMENT_PARSERS else b"\n".join(content.split(b"\n")[:LINES]) + b"\n")
+        content = source.parts[0].read_bytes()
+        content = content if reader in documents else b"\n".join(content.split(b"\n")[:LINES]) + b"\n"
+        found.append(content)
     return found
 
 

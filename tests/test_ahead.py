@@ -41,7 +41,12 @@ def alone(raw, tmp_path_factory) -> tuple[list[tuple], dict[str, list]]:
 def told(store: Store, raw: Path, jobs: int) -> list[tuple]:
     """What an import says of each file, in order."""
     return [
-        (one.name, one.refused, one.already_stored, one.taken and (one.taken.rows, one.taken.skipped, one.taken.notes))
+        (
+            one.name,
+            one.refused,
+            one.already_stored,
+            one.parsed_file and (one.parsed_file.rows, one.parsed_file.skipped, one.parsed_file.notes),
+        )
         for one in import_files([raw], store, jobs=jobs, anyway=True)
     ]
 
@@ -58,8 +63,8 @@ def test_many_processes_leave_the_same_store_and_say_the_same(raw, alone, store,
     by_others = []
     monkeypatch.setattr(
         parallel_reading.ParallelReading,
-        "of",
-        lambda self, *asked, of=parallel_reading.ParallelReading.of: kept(by_others, of(self, *asked)),
+        "take_result",
+        lambda self, *asked, of=parallel_reading.ParallelReading.take_result: kept(by_others, of(self, *asked)),
     )
     assert told(store, raw, 3) == alone[0]
     assert held(store) == alone[1]
@@ -82,7 +87,7 @@ def test_a_process_that_is_lost_costs_nothing_but_time(raw, alone, store, monkey
     monkeypatch.setattr(parallel_reading, "MIN_PARALLEL_BYTES", 0)
     asked = []
 
-    def of(self, *files, of=parallel_reading.ParallelReading.of):
+    def of(self, *files, of=parallel_reading.ParallelReading.take_result):
         asked.append(files)
         if len(asked) == call:
             for process in list(self._pool._processes.values()):
@@ -90,7 +95,7 @@ def test_a_process_that_is_lost_costs_nothing_but_time(raw, alone, store, monkey
             time.sleep(pause)
         return of(self, *files)
 
-    monkeypatch.setattr(parallel_reading.ParallelReading, "of", of)
+    monkeypatch.setattr(parallel_reading.ParallelReading, "take_result", of)
     assert told(store, raw, 2) == alone[0]
     assert held(store) == alone[1]
 

@@ -13,7 +13,7 @@ import tomllib
 import pytest
 import yaml
 
-from healthkit.ingest.parsing import detect
+from healthkit.ingest.formats import registry
 from healthkit.metrics.definitions import METRICS
 from tests.builders.sample import ROOT
 from tests.builders.slow import slow_after
@@ -109,17 +109,17 @@ FILES = (ROOT / "docs" / "files.md").read_text(encoding="utf-8")
 
 
 def test_every_kind_of_file_stands_in_the_list_of_files():
-    kinds = {kind.name for kind in (*detect.all_file_kinds(), *detect.DOCUMENT_KINDS)}
+    kinds = {kind.name for kind in (*registry.table_kinds(), *registry.document_kinds())}
     first = [line.split("|")[1] for line in FILES.splitlines() if line.startswith("| `")]
     assert set(re.findall(r"`(\w+)`", " ".join(first))) == kinds
 
 
-@pytest.mark.parametrize("kind", [kind for kind in detect.FILE_KINDS if kind.by_hand], ids=lambda kind: kind.name)
+@pytest.mark.parametrize("kind", [kind for kind in registry.table_kinds() if kind.by_hand], ids=lambda kind: kind.name)
 def test_the_columns_of_a_plain_file_stand_in_the_list_of_files(kind):
     line = next(line for line in FILES.splitlines() if line.startswith(f"| `{kind.name}`"))
     told = line.split("|")[2]
-    assert set(re.findall(r"\[`([\w-]+)`\]", told)) == set(kind.used)
-    assert set(re.findall(r"`([\w-]+)`", told)) == {*kind.needed, *kind.used}
+    assert set(re.findall(r"\[`([\w-]+)`\]", told)) == set(kind.optional_columns)
+    assert set(re.findall(r"`([\w-]+)`", told)) == {*kind.required_columns, *kind.optional_columns}
 
 
 def test_environment_and_pyproject_ask_for_the_same_packages():

@@ -18,8 +18,8 @@ from healthkit.ingest.downloads import (
     downloads_for,
     recommend_downloads,
 )
+from healthkit.ingest.formats import registry
 from healthkit.ingest.importer import import_files
-from healthkit.ingest.parsing import detect
 from healthkit.report.wording import downloads as words
 from healthkit.schema import tables
 from healthkit.schema.marketplaces import MARKETPLACES, UnknownMarketplaceError
@@ -44,10 +44,10 @@ def sentences(*needs: tuple, marketplace: str = "US") -> list[str]:
 
 
 def test_every_kind_of_file_that_a_seller_gets_is_in_the_catalogue_under_its_own_title():
-    known = {kind.name: kind.title for kind in (*detect.all_file_kinds(), *detect.DOCUMENT_KINDS)}
+    known = {kind.name: kind.title for kind in (*registry.table_kinds(), *registry.document_kinds())}
     known = {name: title for name, title in known.items() if name not in PUBLIC_DATA | {"orders_api_v0_items"}}
     assert {one.kind: one.title for one in catalogue().downloads.values()} == known
-    by_hand = {kind.name for kind in detect.FILE_KINDS if kind.by_hand}
+    by_hand = {kind.name for kind in registry.table_kinds() if kind.by_hand}
     assert {one.kind for one in catalogue().downloads.values() if one.by_hand} == by_hand
 
 
@@ -233,7 +233,8 @@ def test_a_list_of_the_marketplaces_own_days_is_not_named_for_earlier_days():
 
 def test_what_shows_a_part_says_so_and_names_the_file_that_shows_all():
     [one] = recommend_downloads([("confirmations", FIRST, LAST, None, None, ("late_shipment_rate",))], "US")
-    assert (one.kind, one.how, one.full_alternative) == ("list_late_shipments", "in part", "shipment confirmations CSV")
+    assert (one.kind, one.how) == ("list_late_shipments", "in part")
+    assert one.full_alternative == "shipment confirmations CSV"
     assert words.advice_sentence(*one).endswith(
         "It shows only a part of them, so that the figure is a lower bound. The shipment confirmations CSV shows all. "
         "Needed for: Late shipment."

@@ -41,7 +41,7 @@ def notes_of(folder: Path, file: Tiny | bytes, import_day: date | None, name: st
     options = {"marketplace": "IN" if isinstance(file, Tiny) and file.kind == "sale_report" else "US"} | options
     [outcome] = import_files([folder / "raw"], Store(folder / "store"), import_day=import_day, **options)
     assert outcome.refused is None
-    return [note for note in outcome.taken.notes if "in the future" in note or " after " in note]
+    return [note for note in outcome.parsed_file.notes if "in the future" in note or " after " in note]
 
 
 def test_a_rating_of_next_week_is_noted(tmp_path):
@@ -108,8 +108,8 @@ def test_every_kind_of_file_is_checked_and_the_day_of_import_itself_is_none_to_c
         day
         for table in tables.RAW_TABLES
         for name, column in table.columns.items()
-        if table.name in outcome.taken.tables and column.kind == "day" and name not in tables.FUTURE_DAY_COLUMNS
-        for day in outcome.taken.tables[table.name][name].to_pylist()
+        if table.name in outcome.parsed_file.tables and column.kind == "day" and name not in tables.FUTURE_DAY_COLUMNS
+        for day in outcome.parsed_file.tables[table.name][name].to_pylist()
         if day is not None
     ]
     newest = max(days)
@@ -168,7 +168,7 @@ def test_a_large_file_is_checked_as_a_small_one_is(tmp_path, monkeypatch):
     monkeypatch.setattr(raw_file, "PIECE_BYTES", 700)
     assert notes_of(tmp_path / "parted", content, IMPORT_DAY, "orders.txt") == small
     [outcome] = import_files([tmp_path / "parted" / "raw"], Store(tmp_path / "again"), import_day=IMPORT_DAY)
-    assert not isinstance(outcome.taken.tables["orders"], pa.Table)
+    assert not isinstance(outcome.parsed_file.tables["orders"], pa.Table)
     assert small[0].startswith("orders: 11 of 91 rows have a day in the future (ordered_on up to 2026-12-09")
     quiet = [note for note in notes_of(tmp_path / "later", content, date(2027, 6, 1), "orders.txt") if "future" in note]
     assert quiet == []
@@ -176,7 +176,9 @@ def test_a_large_file_is_checked_as_a_small_one_is(tmp_path, monkeypatch):
 
 def test_the_sample_holds_no_such_day(tmp_path):
     """It ends on 31 October 2026, and its last parcels arrive on the next day."""
-    taken = [one.taken for one in import_files([SAMPLE / "paper-moth"], Store(tmp_path), import_day=date(2026, 11, 2))]
+    taken = [
+        one.parsed_file for one in import_files([SAMPLE / "paper-moth"], Store(tmp_path), import_day=date(2026, 11, 2))
+    ]
     assert [note for one in taken for note in one.notes if " after " in note or "in the future" in note] == []
 
 

@@ -142,7 +142,7 @@ CORPUS = [
     Hostile("units_nan.txt", lambda: cell("quantity", "NaN"), "quantity"),
     Hostile("shop_unknown.txt", lambda: cell("sales-channel", "Amazon.evil"), "sales-channel|marketplace|"),
     # -- headers
-    Hostile("twice.txt", lambda: GOOD.replace("item-status", "order-status", 1).encode(), "stands twice"),
+    Hostile("twice.txt", lambda: GOOD.replace("item-status", "order-status", 1).encode(), "duplicate column order-status"),
     Hostile("header_script.csv", lambda: b"order-id,kind,known-on,<script>\n", ""),
     Hostile("header_only.txt", lambda: HEADER.encode() + b"\n", ""),
     Hostile("regex.csv", lambda: b"order-id,kind,known-on\n" + b"(a+)+$" * 2_000 + b",refund,2026-01-01\n", "order-id"),

@@ -53,7 +53,7 @@ def test_with_anyway_it_is_taken_with_a_warning(tmp_path, store):
     import_all(store, raw(tmp_path / "raw", "acme", 1))
     outcomes = imported(store, raw(tmp_path / "new", "bolt", 1, rows=25), anyway=True)
     [one] = outcomes.values()
-    assert one.taken is not None
+    assert one.parsed_file is not None
     assert ["account 'acme' has 20 order ids" in warning for warning in one.warnings] == [True]
     assert store.accounts() == ["acme", "bolt"]
 
@@ -218,7 +218,7 @@ def test_the_same_file_under_a_second_account_is_refused_also_where_it_names_no_
     assert "account 'acme' has this very file already (acme/violations.csv)" in why
     assert 'store remove --file "acme/violations.csv" --account "acme"' in why
     [one] = imported(store, again, anyway=True).values()
-    assert one.taken is not None
+    assert one.parsed_file is not None
     assert len(one.warnings) == 1
     # After the first is taken out, nothing is known of it any more.
     third = put(tmp_path, VIOLATIONS.replace("v1", "v2"), account="acme", name="violations2.csv")
@@ -366,7 +366,7 @@ def test_a_download_without_rows_is_asked_of_which_marketplace_it_is(tmp_path, s
     assert ["feedback" in evidence[code].split("+") for code in ("CA", "US")] == [False, True]
     # The file of the other marketplace is the same to the byte.
     [other] = imported(store, empty, account="acme", marketplace="CA").values()
-    assert other.taken is not None
+    assert other.parsed_file is not None
     assert all("feedback" in words.split("+") for words in store.ledger().coverage["evidence"])
     [again] = imported(store, empty, account="acme", marketplace="CA").values()
     assert again.already_stored

@@ -83,8 +83,8 @@ def test_what_was_read_is_let_go_once_it_is_appended(store, monkeypatch):
     monkeypatch.setattr("healthkit.ingest.importer.BATCH_ROWS", 1)
     read: list[weakref.ref] = []
     for outcome in import_files([SAMPLE / "paper-moth"], store):
-        assert outcome.taken is not None
-        read.append(weakref.ref(outcome.taken))
+        assert outcome.parsed_file is not None
+        read.append(weakref.ref(outcome.parsed_file))
         assert sum(one() is not None for one in read) <= 2
     assert len(read) > 5
 
@@ -115,7 +115,7 @@ def test_a_refused_file_is_taken_once_it_is_mended(tmp_path, store):
     put(tmp_path, files.DEFECTS, name="defects.csv")
     outcomes = imported(store, tmp_path / "acme")
     assert outcomes["orders.txt"].already_stored
-    assert outcomes["defects.csv"].taken.rows == 2
+    assert outcomes["defects.csv"].parsed_file.rows == 2
     assert read(store, "defects", "order_id", "kind") == [(FIRST, "a_to_z_claim"), (SECOND, "chargeback")]
 
 
@@ -200,7 +200,7 @@ def test_feedback_of_orders_that_nobody_knows_is_refused_until_they_are(tmp_path
     assert not store.exists()
     imported(store, put(tmp_path, files.ALL_ORDERS, name="orders.txt"))
     [taken] = imported(store, feedback).values()
-    assert taken.taken.rows == 2
+    assert taken.parsed_file.rows == 2
 
 
 def test_orders_of_another_account_say_nothing_of_ones_feedback(tmp_path, store):

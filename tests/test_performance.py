@@ -24,6 +24,7 @@ from healthkit.ingest.formats import (
     performance_xml,
 )
 from healthkit.ingest.parsing.marketplace_of_row import ReadContext
+from healthkit.ingest.parsing.parsed_file import build_parsed_file
 from healthkit.schema.tables import STATUS_WORDS
 from healthkit.store import Store
 from tests.builders.performance_reports import LONG, SHORT, defects, frame, xml
@@ -56,9 +57,8 @@ def report(*blocks: dict[str, Any], **cells: Any) -> dict[str, Any]:
 
 def taken(content: Any, **told: Any) -> ParsedFile:
     data = content if isinstance(content, bytes) else json.dumps(content).encode()
-    return performance_json.parse(
-        data, ReadContext("acme/report.json", "digest", "acme", **told).with_marketplace_code()
-    )
+    context = ReadContext("acme/report.json", "digest", "acme", **told).with_marketplace_code()
+    return build_parsed_file(performance_json.parse(data, context), context, "performance_json")
 
 
 def readings(content: Any, *columns: str, **told: Any) -> list[tuple[Any, ...]]:
@@ -153,7 +153,7 @@ def test_a_list_of_further_windows_adds_the_windows_that_are_not_there_yet():
 def test_the_same_window_given_twice_and_differently_says_so():
     content = report({"lateShipmentRate": late(), "lateShipmentRateList": [late(some=4, rate=0.02)]})
     assert readings(content, "at_fault", "contradiction") == [
-        (3, "The file gives it twice, and differently; the first stands.")
+        (3, "The file gives two different values; the first is kept.")
     ]
 
 
@@ -161,13 +161,13 @@ def test_the_same_window_given_twice_and_differently_says_so():
     ("cells", "said"),
     [
         ({"some": 9}, "9 of 200 is 4.5 %, but the rate given is 1.5 %."),
-        ({"some": 201}, "201 of 200 is more than all."),
-        ({"rate": 1.5, "status": None}, "The rate given, 150 %, is more than all."),
+        ({"some": 201}, "201 of 200 is more than 100 %."),
+        ({"rate": 1.5, "status": None}, "The rate given, 150 %, is more than 100 %."),
         ({"some": 10, "rate": 0.05}, "It is called good, though 5 % is not below 4 %."),
         ({"status": "BAD"}, "It is called bad, though 1.5 % is below 4 %."),
         (
             {"reportingDateRange": days("2026-03-31", "2026-03-02")},
-            "Its days ran backwards, from 2026-03-31 to 2026-03-02; here they stand in order.",
+            "Its days ran backwards, from 2026-03-31 to 2026-03-02; here they are in order.",
         ),
     ],
 )
@@ -204,7 +204,7 @@ def test_more_on_time_than_there_were_leaves_the_count_at_fault_empty():
         "reportingDateRange": days("2026-03-02", "2026-03-31"), "shipmentCount": 7, "validTrackingCount": 8, "rate": 1
     }  # fmt: skip
     [row] = readings(report({"validTrackingRate": block}), "counted", "at_fault", "parts", "contradiction")
-    assert row == (7, None, '{"valid_tracking": 8}', "8 of 7 is more than all.")
+    assert row == (7, None, '{"valid_tracking": 8}', "8 of 7 is more than 100 %.")
 
 
 def test_counts_may_be_text_and_what_is_missing_stays_empty():
@@ -430,9 +430,8 @@ def test_snapshots_of_several_days_accumulate_and_the_same_file_adds_nothing(sto
 
 def taken_xml(content: bytes, **told: Any) -> ParsedFile:
     told = {"marketplace": "UK"} | told
-    return performance_xml.parse(
-        content, ReadContext("acme/report.xml", "digest", "acme", **told).with_marketplace_code()
-    )
+    context = ReadContext("acme/report.xml", "digest", "acme", **told).with_marketplace_code()
+    return build_parsed_file(performance_xml.parse(content, context), context, "performance_xml")
 
 
 def said_of_xml(content: bytes) -> str:
@@ -606,9 +605,9 @@ def test_a_report_of_2026_without_blocks_of_defects_is_read_in_full(tmp_path):
     }  # fmt: skip
     put(tmp_path / "raw", json.dumps(content).encode(), "acme", "report.json")
     [outcome] = importer.import_files([tmp_path / "raw"], Store(tmp_path / "store"))
-    assert outcome.taken is not None
-    assert outcome.taken.skipped == {"figures without the days that they cover (lateShipmentRateList)": 1}
-    assert any("called good, though 25 % is not above 97 %" in note for note in outcome.taken.notes)
+    assert outcome.parsed_file is not None
+    assert outcome.parsed_file.skipped == {"figures without the days that they cover (lateShipmentRateList)": 1}
+    assert any("called good, though 25 % is not above 97 %" in note for note in outcome.parsed_file.notes)
     columns = ["metric", "channel", "counted", "at_fault", "value", "status"]
     scores = reported_scores(Store(tmp_path / "store").ledger(), date(2026, 9, 30))[columns].astype(object)
     figures = {(row[0], row[1]): tuple(row[2:]) for row in scores.where(scores.notna(), None).to_numpy().tolist()}
@@ -622,7 +621,7 @@ def test_the_case_of_a_german_report_of_2026(tmp_path):
     case = Path(__file__).parents[2] / "shared" / "cases" / "08_v2_json_de_2026"
     if not case.exists():
         pytest.skip("the shared cases are not here")
-    *_, one = (outcome.taken for outcome in importer.import_files([case / "acc-de"], Store(tmp_path / "store")))
+    *_, one = (outcome.parsed_file for outcome in importer.import_files([case / "acc-de"], Store(tmp_path / "store")))
     assert one is not None
     assert set(rows(one, "readings", "metric", "channel", "counted", "at_fault", "parts", "status")) >= {
         ("order_defect_rate", "seller", 9, 0, None, "good"),
@@ -722,7 +721,8 @@ def survives(take: Any, content: bytes, name: str) -> None:
     """Either tables that hold, or a ReaderError that names the file; anything else fails the test."""
     refused = None
     try:
-        one = take(content, ReadContext(name, "digest", "acme", "US"))
+        context = ReadContext(name, "digest", "acme", "US")
+        one = build_parsed_file(take(content, context), context, "report")
         assert set(one.tables) == {"readings", "violations", "account_states"}
     except ReaderError as error:
         refused = str(error)

@@ -94,7 +94,7 @@ def client(seed: int, folder: Path) -> tuple[str, Workspace]:
         if content is not None:
             (raw / path.name).write_bytes(content)
     outcomes = list(importer.import_files([raw], Store(folder / "store")))
-    assert any(outcome.taken for outcome in outcomes)
+    assert any(outcome.parsed_file for outcome in outcomes)
     return account, Workspace(folder / "store")
 
 

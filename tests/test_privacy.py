@@ -26,7 +26,11 @@ def planted(content: bytes) -> bytes:
         return content
     kind, delimiter = detect_kind(first_lines(content))
     header, *rows = content.decode().splitlines()
-    left = [at for at, name in enumerate(kind.names(header, delimiter)) if name not in (*kind.needed, *kind.used)]
+    left = [
+        at
+        for at, name in enumerate(kind.normalize_header(header, delimiter))
+        if name not in (*kind.required_columns, *kind.optional_columns)
+    ]
     if kind.by_hand or kind.quoted or not left:
         return content
     lines = [header]

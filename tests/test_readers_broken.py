@@ -310,7 +310,7 @@ def test_a_file_without_a_header_is_refused_without_showing_its_rows(tmp_path):
 
 def test_olist_orders_without_their_items_are_refused(tmp_path):
     put(tmp_path, files.OLIST_ORDERS)
-    assert "stands without its Olist items CSV. Put them in one folder." in said_of(tmp_path)
+    assert "lacks its Olist items CSV. Put them in one folder." in said_of(tmp_path)
 
 
 def test_a_file_that_changes_between_plan_and_read_is_refused(tmp_path):

@@ -15,9 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from healthkit.ingest.formats import ParsedFile, ReaderError, discover_files, parse_file
+from healthkit.ingest.formats.registry import FORMATS, table_kinds
 from healthkit.ingest.importer import import_files
 from healthkit.ingest.parsing.cells import parse_day
-from healthkit.ingest.parsing.detect import FILE_KINDS
+from healthkit.ingest.parsing.csv_table import FileKind
 from healthkit.schema import tables
 from healthkit.schema.marketplaces import MARKETPLACES
 from healthkit.store import Store
@@ -237,7 +238,7 @@ def test_of_several_invoices_of_one_order_the_first_counts(tmp_path):
 
 def test_invoices_of_orders_that_nobody_knows_are_told(tmp_path):
     known = taken(tmp_path, files.INVOICES, marketplace=None, marketplace_of=lambda *_: {FIRST: "US"})
-    assert any("1 of 2 orders stand in no file of orders yet" in note for note in known.notes)
+    assert any("1 of 2 orders are in no order file yet" in note for note in known.notes)
 
 
 # -- policy violations ------------------------------------------------------------------------------------
@@ -476,9 +477,9 @@ def test_a_newer_file_with_the_order_item_and_a_shorter_one_with_iso_days_are_bo
 @pytest.mark.skipif(not HEADERS.is_dir(), reason="Amazon's headers are not part of the project and are not here")
 def test_amazons_own_header_of_the_returns_file_holds_every_column_that_is_read():
     header = (HEADERS / "GET_FLAT_FILE_RETURNS_DATA_BY_RETURN_DATE.csv").read_text(encoding="utf-8").splitlines()[0]
-    kind = next(kind for kind in FILE_KINDS if kind.name == "returns")
-    names = set(kind.names(header, "\t"))
-    assert {*kind.needed, *kind.used} <= names <= kind.known
+    kind = next(kind for kind in table_kinds() if kind.name == "returns")
+    names = set(kind.normalize_header(header, "\t"))
+    assert {*kind.required_columns, *kind.optional_columns} <= names <= kind.known_columns
 
 
 # -- broken twins, encodings, personal data ---------------------------------------------------------------
@@ -594,10 +595,13 @@ def test_what_is_known_of_other_shops_orders_is_left_out(tmp_path, file):
 
 def test_the_columns_that_a_kind_needs_are_those_of_no_other_kind():
     mine = {file.kind for file in FILES}
-    for kind in FILE_KINDS:
-        for other in FILE_KINDS:
+    kinds = [one.kind for one in FORMATS if isinstance(one.kind, FileKind)]
+    for kind in kinds:
+        for other in kinds:
             if kind is not other and mine & {kind.name, other.name}:
-                assert not set(kind.needed) <= other.known, f"{kind.name} may be taken for {other.name}"
+                assert not set(kind.required_columns) <= other.known_columns, (
+                    f"{kind.name} may be taken for {other.name}"
+                )
 
 
 # -- damaged files, by the dozen --------------------------------------------------------------------------

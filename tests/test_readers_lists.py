@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from healthkit.ingest.formats import ReaderError, defect_lists, discover_files, parse_file
+from healthkit.ingest.formats.registry import table_kinds
 from healthkit.ingest.parsing import column_map
-from healthkit.ingest.parsing.detect import all_file_kinds
 from healthkit.schema import tables
 from healthkit.store.merge_sql import build_ledger
 from tests.builders.damaged_files import said_of, seeded
@@ -148,9 +148,9 @@ def test_a_word_never_seen_names_the_words_there_are(tmp_path):
 
 
 def test_no_two_lists_are_known_by_the_same_columns():
-    needed = [frozenset(kind.needed) for kind in defect_lists.defect_list_kinds()]
+    needed = [frozenset(kind.required_columns) for kind in defect_lists.defect_list_kinds()]
     assert len(needed) == len(set(needed)) == 8
-    assert {kind.name for kind in defect_lists.defect_list_kinds()} <= {kind.name for kind in all_file_kinds()}
+    assert {kind.name for kind in defect_lists.defect_list_kinds()} <= {kind.name for kind in table_kinds()}
 
 
 def test_a_spelling_that_the_user_adds_is_known(tmp_path, monkeypatch):

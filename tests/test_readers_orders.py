@@ -15,8 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from healthkit.ingest import importer
-from healthkit.ingest.formats import ParsedFile, ReaderError, discover_files, orders_api, parse_file
+from healthkit.ingest.formats import ParsedFile, ReaderError, discover_files, parse_file
+from healthkit.ingest.formats.registry import find_format
 from healthkit.ingest.parsing.marketplace_of_row import ReadContext
+from healthkit.ingest.parsing.parsed_file import build_parsed_file
 from tests.builders import raw_files as files
 from tests.builders.damaged_files import (
     ODD_CELLS,
@@ -101,9 +103,8 @@ def cancelled_2026(*items: dict[str, Any], status: str = "CANCELLED") -> dict[st
 
 def answered(content: Any, kind: str = "orders_api_v0", **told: Any) -> ParsedFile:
     data = content if isinstance(content, bytes) else json.dumps(content).encode()
-    return orders_api.PARSERS[kind](
-        data, ReadContext("acme/answer.json", "digest", "acme", **told).with_marketplace_code()
-    )
+    context = ReadContext("acme/answer.json", "digest", "acme", **told).with_marketplace_code()
+    return build_parsed_file(find_format(kind).parse(data, context), context, kind)
 
 
 def answered_2026(*orders: dict[str, Any], **told: Any) -> ParsedFile:

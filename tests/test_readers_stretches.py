@@ -27,7 +27,7 @@ KEYS = {table.name: list(table.key) for table in RAW_TABLES}
 def sample(kind: str) -> bytes:
     """The largest file of a kind that the sample has."""
     found = [one for one in discover_files([SAMPLE])[0] if one.kind == kind]
-    return max(found, key=lambda one: one.size).parts[0].content()
+    return max(found, key=lambda one: one.size).parts[0].read_bytes()
 
 
 KINDS = {kind: sample(kind) for kind in ("all_orders", "order_report", "amazon_shipments")}
@@ -86,7 +86,6 @@ def test_stretches_say_what_the_whole_file_says(kind, tmp_path, small):
 @pytest.mark.parametrize("seed", range(3))
 def test_orders_whose_lines_stand_far_apart_are_put_together(kind, seed, tmp_path, small, monkeypatch):
     monkeypatch.setattr(large_files, "REREAD_ORDERS", 5)
-    monkeypatch.setattr(large_files, "ORDERS_PER_PASS", 20)
     header, *lines = KINDS[kind].decode().splitlines()[:120]
     # Each line twice more, a little changed, so that many orders have several.
     lines += [line.replace("Standard", "Expedited") for line in lines] * 2
@@ -188,9 +187,9 @@ def test_a_refused_file_leaves_nothing_in_the_store(tmp_path, small):
 def test_the_store_comes_to_the_same_from_either(tmp_path, small, monkeypatch):
     files.put(tmp_path / "raw", KINDS["all_orders"], name="orders.txt")
     [outcome] = importer.import_files([tmp_path / "raw"], Store(tmp_path / "parted"))
-    assert not isinstance(outcome.taken.tables["orders"], pa.Table)
+    assert not isinstance(outcome.parsed_file.tables["orders"], pa.Table)
     monkeypatch.setattr(large_files, "CHUNK_BYTES", 1 << 40)
-    assert all(one.taken for one in importer.import_files([tmp_path / "raw"], Store(tmp_path / "whole")))
+    assert all(one.parsed_file for one in importer.import_files([tmp_path / "raw"], Store(tmp_path / "whole")))
     held = [Store(tmp_path / name).ledger() for name in ("parted", "whole")]
     for name in ("orders", "items"):
         # Each import marks its rows by a report of its own.

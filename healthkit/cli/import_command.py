@@ -130,9 +130,9 @@ def _report_file(result: Any) -> _FileReport:
     """One outcome in words."""
     if result.refused:
         return _FileReport([], "", result.refused)
-    if result.taken is None:
+    if result.parsed_file is None:
         return _FileReport([], result.name, "")
-    one = result.taken
+    one = result.parsed_file
     rows = {name: table.num_rows for name, table in one.tables.items() if table.num_rows}
     held = ", ".join(f"{count:,} {name}" for name, count in rows.items()) or "no rows"
     skipped = [f"    skipped {count:,}: {reason}" for reason, count in one.skipped.items()]

@@ -1,9 +1,8 @@
-"""Which file would tell of what, where to get it, and how many days of it: `downloads.yaml`, read and checked.
+"""Recommend which files to download: `downloads.yaml` lists the files that contain each kind of evidence.
 
-`downloads_for` names the files that tell of one kind of evidence, the best first. `advice` takes what is needed and
-what is on hand, and says which files to download, for which days, and whether a longer download of a file on hand would
-do.
-The sentences are in `wording.downloads`.
+`downloads_for` lists the files for one kind of evidence, the best first. `recommend_downloads` compares the days that
+are needed with those on hand and returns the files to download, for which days, and whether to extend a file on hand.
+The wording is in `wording.downloads`.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -20,6 +19,7 @@ from healthkit.schema import yaml_lines
 from healthkit.schema.marketplaces import MARKETPLACES, find_marketplace
 
 CATALOGUE_FILE = Path(__file__).parent / "downloads.yaml"
+"""The kit's own catalogue of downloads."""
 EVIDENCE_KINDS = (
     "orders", "cancellers", "promises", "delivery_promises", "confirmations", "confirmation_times", "deliveries",
     "tracking", "scans", "feedback", "claims", "chargebacks", "refunds", "returns", "return_answers",
@@ -30,22 +30,23 @@ EVIDENCE_KINDS = (
 own measures; the others are as in `tables.EVIDENCE`."""
 
 Coverage = Literal["fully", "days assumed", "in part"]
-"""How much of the evidence a file tells: all of it; which orders, but not on which day; only some (a lower bound)."""
+"""How much of the evidence a file contains: all; all orders but not their days; only some orders (a lower bound)."""
 MissingPart = Literal["all", "start", "end", "both"]
-"""Which of the needed days are not on hand: all, those at the start, those at the end, or both."""
-_COVERAGES: tuple[Coverage, ...] = ("fully", "days assumed", "in part")
+"""Which of the needed days are not on hand: all of them, or those at the start, at the end, or at both."""
+_COVERAGES = get_args(Coverage)
 _DAY = timedelta(days=1)
 
 
 class DownloadsError(ValueError):
-    """The file of downloads, or a question to it, is wrong; the message says where and what there is instead."""
+    """The catalogue of downloads is invalid, or was asked for unknown evidence; the message states where."""
 
 
 class Download(BaseModel):
-    """One kind of file: what it tells, and where and how it is downloaded. Lengths are in days.
+    """One kind of file: the evidence it contains, and where to download it.
 
-    `snapshot`: the marketplace chooses the days. `by_hand`: no download holds it, the seller fills it in. `only`: the
-    marketplaces that have it; empty where all of Amazon's do, or, of a file by hand, all.
+    `most_days` is the most days of one download, `every` how often to download it [days]. For a `snapshot` the
+    marketplace chooses the days. A file `by_hand` is not downloaded; the seller fills it in. `only` lists the
+    marketplaces that have the file; empty means all of Amazon's, or all for a file by hand.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -69,33 +70,32 @@ class Download(BaseModel):
     def _is_consistent(self) -> Download:
         if self.by_hand and (self.menu or self.report_type or self.most_days or self.snapshot):
             raise ValueError("a file by hand has no menu, report_type, most_days or snapshot")
-        unknown = [word for word in self.tells if word not in EVIDENCE_KINDS]
-        if unknown:
-            raise ValueError(f"no evidence {unknown[0]!r}; there are {', '.join(EVIDENCE_KINDS)}")
-        strange = [code for code in self.only if code not in MARKETPLACES]
-        if strange:
-            raise ValueError(f"no marketplace {strange[0]!r}; there are {', '.join(MARKETPLACES)}")
+        for noun, names, known in (
+            ("evidence", self.tells, EVIDENCE_KINDS),
+            ("marketplace", self.only, MARKETPLACES),
+        ):
+            unknown = [name for name in names if name not in known]
+            if unknown:
+                raise ValueError(f"no {noun} {unknown[0]!r}; there are {', '.join(known)}")
         return self
 
     def is_available_in(self, code: str) -> bool:
-        """Whether a seller in that marketplace can get the file."""
-        if self.only:
-            return code in self.only
-        return self.by_hand or find_marketplace(code).is_amazon
+        """Return whether a seller in a marketplace can get the file."""
+        return code in self.only if self.only else self.by_hand or find_marketplace(code).is_amazon
 
 
 class Catalogue(NamedTuple):
-    """All kinds of files by name, and for each kind of evidence the files that tell of it, the best first."""
+    """All downloads by kind of file, and for each kind of evidence the files that contain it, the best first."""
 
     downloads: dict[str, Download]
     evidence: dict[str, tuple[Download, ...]]
 
 
 class EvidenceNeed(NamedTuple):
-    """Evidence that is needed for some days, and the days of it that are on hand (None: none of it).
+    """Evidence that is needed for the days `first` to `last`, and the days of it that are on hand (None: none).
 
-    `measures` are the ids of the metrics that it would serve. `have_kind` is the kind of the file on hand, where known:
-    only then can a longer download of it be named.
+    `measures` are the ids of the metrics that use it. `have_kind` is the kind of the file on hand, if known; without
+    it no longer download of that file can be recommended.
     """
 
     evidence: str
@@ -107,38 +107,36 @@ class EvidenceNeed(NamedTuple):
     have_kind: str = ""
 
     def missing(self) -> MissingPart | None:
-        """Which of the needed days are not on hand; None where all are.
+        """Return which of the needed days are not on hand, or None if all are.
 
-        >>> Need("feedback", date(2026, 9, 14), date(2026, 11, 27), date(2026, 10, 3), date(2026, 11, 27)).missing()
+        >>> first, last = date(2026, 9, 14), date(2026, 11, 27)
+        >>> EvidenceNeed("feedback", first, last, date(2026, 10, 3), last).missing()
         'start'
         """
-        if self.have_first is None or self.have_last is None:
-            return "all"
-        # Days on hand that touch none of the needed ones do not help.
-        if self.have_first > self.last or self.have_last < self.first:
-            return "all"
-        start, end = self.have_first > self.first, self.have_last < self.last
-        return "both" if start and end else "start" if start else "end" if end else None
+        ranges = self.ranges()
+        if len(ranges) != 1:
+            return "both" if ranges else None
+        [(first, last)] = ranges
+        return "all" if (first, last) == (self.first, self.last) else "start" if first == self.first else "end"
 
     def ranges(self) -> list[tuple[date, date]]:
-        """The needed days that are not on hand, as first and last day."""
-        missing = self.missing()
-        if missing is None:
-            return []
-        if missing == "all" or self.have_first is None or self.have_last is None:
+        """Return the needed days that are not on hand, as ranges from first to last day."""
+        have_first, have_last = self.have_first, self.have_last
+        if have_first is None or have_last is None or have_first > self.last or have_last < self.first:
             return [(self.first, self.last)]
-        before = [(self.first, self.have_first - _DAY)] if missing in ("start", "both") else []
-        return before + ([(self.have_last + _DAY, self.last)] if missing in ("end", "both") else [])
+        gaps = [(self.first, have_first - _DAY), (have_last + _DAY, self.last)]
+        return [(first, last) for first, last in gaps if first <= last]
 
 
 class DownloadAdvice(NamedTuple):
-    """One file to get: what it is, where it is, for which days, and for what. `wording.downloads.sentence(*advice)`.
+    """One file to download: which, where, for which days and which evidence. `wording.downloads` takes its fields.
 
-    `kind` and `title` are empty where no file tells of the evidence. `ranges` are the missing days, as first and last
-    day; `days` how many they are, `downloads` in how many downloads of at most `most_days` each. A snapshot has no days
-    to choose: its `ranges` are empty. With `extends` it is a longer download of the file on hand, which holds the days
-    `have_first` to `have_last`. `how` is the least that it tells of any of the `evidence`; `fully` the title of another
-    file that tells all of it, if `how` is less than that.
+    - `kind` and `title` are "" if no file contains the evidence.
+    - `ranges` are the missing days, `days` their number, `downloads` the number of downloads of at most `most_days`
+      each. A snapshot has no ranges, since the marketplace chooses its days.
+    - With `extends` it is a longer download of the file on hand, which contains the days `have_first` to `have_last`.
+    - `how` is the lowest coverage of any of the evidence; if it is not "fully", `full_alternative` is the title of
+      another file that contains all of the evidence, or "".
     """
 
     kind: str
@@ -163,9 +161,9 @@ class DownloadAdvice(NamedTuple):
 
 
 def downloads_for(evidence: str, marketplace: str) -> list[Download]:
-    """The files that tell of some evidence in a marketplace, the best first; none where no file does.
+    """Return the files that contain one kind of evidence in a marketplace, the best first.
 
-    Raises DownloadsError for an unknown kind of evidence, UnknownMarketplace for an unknown marketplace.
+    Raise DownloadsError for an unknown kind of evidence, and UnknownMarketplace for an unknown marketplace.
 
     >>> [one.kind for one in downloads_for("claims", "US")]
     ['list_order_defects', 'list_a_to_z_claims', 'settlement', 'returns', 'defects']
@@ -178,13 +176,13 @@ def downloads_for(evidence: str, marketplace: str) -> list[Download]:
 
 
 def recommend_downloads(needs: Iterable[Sequence[Any]], marketplace: str) -> list[DownloadAdvice]:
-    """Which files to get, so that the needed days are on hand: one row a file, in the order of the needs.
+    """Return the files to download so that all needed days are on hand, in the order of the needs.
 
-    `needs` are `Need`s, or tuples of their fields. Needs that one file serves are put together; what is on hand already
-    is left out.
+    `needs` are `EvidenceNeed`s, or tuples of their fields. Needs that one file serves are combined; needs whose
+    days are all on hand are left out.
 
     >>> need = ("feedback", date(2026, 9, 14), date(2026, 11, 27), date(2026, 10, 3), date(2026, 11, 27))
-    >>> [one] = advice([(*need, ("order_defect_rate",), "feedback")], "US")
+    >>> [one] = recommend_downloads([(*need, ("order_defect_rate",), "feedback")], "US")
     >>> one.title, one.missing, one.days, one.downloads, one.extends
     ('seller feedback file', 'start', 19, 1, True)
     """
@@ -198,15 +196,15 @@ def recommend_downloads(needs: Iterable[Sequence[Any]], marketplace: str) -> lis
 
 
 def _choose_download(need: EvidenceNeed, choices: list[Download]) -> Download | None:
-    """The file to get: the one on hand, longer; else the best. A snapshot cannot be asked for earlier days."""
-    early = need.missing() in ("start", "both")
-    able = [one for one in choices if not (early and one.snapshot)] or choices
-    same = [one for one in able if one.kind == need.have_kind and need.missing() != "all"]
-    return next(iter(same + able), None)
+    """Return the file to download: preferably the one on hand. A snapshot cannot contain earlier days."""
+    lacks_start = need.missing() in ("start", "both")
+    suitable = [one for one in choices if not (lacks_start and one.snapshot)] or choices
+    on_hand = [one for one in suitable if one.kind == need.have_kind and need.missing() != "all"]
+    return next(iter(on_hand + suitable), None)
 
 
 def _recommend_file(kind: str, needs: list[EvidenceNeed], marketplace: str) -> DownloadAdvice:
-    """What is to be said of one file and all the needs that it serves."""
+    """Return the advice on one file and all the needs that it serves."""
     evidence = tuple(dict.fromkeys(need.evidence for need in needs))
     measures = tuple(dict.fromkeys(name for need in needs for name in need.measures))
     missing = _combine_missing([need.missing() for need in needs])
@@ -214,32 +212,33 @@ def _recommend_file(kind: str, needs: list[EvidenceNeed], marketplace: str) -> D
     have_first = max((need.have_first for need in partly if need.have_first), default=None)
     have_last = min((need.have_last for need in partly if need.have_last), default=None)
     if have_first is not None and have_last is not None and have_first > have_last:
-        # Of one need the days before are on hand, of another those after: nothing that can be said of the file.
+        # The needs have no day on hand in common.
         missing, have_first, have_last = "all", None, None
     ranges = _merge_ranges([one for need in needs for one in need.ranges()])
     days = sum(_day_count(*one) for one in ranges)
-    file = catalogue().downloads.get(kind)
-    if file is None:
+    download = catalogue().downloads.get(kind)
+    if download is None:
         return DownloadAdvice(
             "", "", "", "", evidence, measures, missing, ranges, days, 0, None, have_first, have_last, False, False,
             False, "fully", "", "",
         )  # fmt: skip
-    how = max((file.tells[word] for word in evidence), key=_COVERAGES.index)
+    coverage = max((download.tells[word] for word in evidence), key=_COVERAGES.index)
     # One download over all of the days may be less work than one for each gap.
     whole = [(ranges[0][0], ranges[-1][1])]
-    downloads = min(sum(_download_count(*one, file.most_days) for one in parts) for parts in (ranges, whole))
-    if file.snapshot:
+    downloads = min(sum(_download_count(*one, download.most_days) for one in parts) for parts in (ranges, whole))
+    if download.snapshot:
         ranges, days, downloads = (), 0, 1
     extends = missing != "all" and all(need.have_kind == kind for need in needs)
-    fully = "" if how == "fully" else _find_full_alternative(kind, evidence, marketplace)
+    alternative = "" if coverage == "fully" else _find_full_alternative(kind, evidence, marketplace)
     return DownloadAdvice(
-        file.kind, file.title, file.menu, file.report_type, evidence, measures, missing, ranges, days, downloads,
-        file.most_days, have_first, have_last, extends, file.snapshot, file.by_hand, how, fully, file.note,
+        download.kind, download.title, download.menu, download.report_type, evidence, measures, missing, ranges, days,
+        downloads, download.most_days, have_first, have_last, extends, download.snapshot, download.by_hand, coverage,
+        alternative, download.note,
     )  # fmt: skip
 
 
 def _combine_missing(all_missing: Iterable[MissingPart | None]) -> MissingPart:
-    """What is missing of a file that serves several needs."""
+    """Return which days are missing for any of several needs."""
     found = set(all_missing)
     if "all" in found:
         return "all"
@@ -248,7 +247,7 @@ def _combine_missing(all_missing: Iterable[MissingPart | None]) -> MissingPart:
 
 
 def _find_full_alternative(kind: str, evidence: tuple[str, ...], marketplace: str) -> str:
-    """The title of another file that tells all of the evidence; "" where there is none."""
+    """Return the title of another file that contains all of the evidence, or ""."""
     others = [one for one in downloads_for(evidence[0], marketplace) if one.kind != kind]
     return next((one.title for one in others if all(one.tells.get(word) == "fully" for word in evidence)), "")
 
@@ -258,60 +257,62 @@ def _day_count(first: date, last: date) -> int:
 
 
 def _download_count(first: date, last: date, most_days: int | None) -> int:
-    """In how many downloads these days are held.
+    """Return the number of downloads of at most `most_days` that cover some days.
 
-    >>> _portions(date(2026, 9, 14), date(2026, 11, 27), 30), _portions(date(2026, 9, 14), date(2026, 11, 27), None)
-    (3, 1)
+    >>> [_download_count(date(2026, 9, 14), date(2026, 11, 27), most_days) for most_days in (30, None)]
+    [3, 1]
     """
     return 1 if most_days is None else -(-_day_count(first, last) // most_days)
 
 
 def _merge_ranges(ranges: list[tuple[date, date]]) -> tuple[tuple[date, date], ...]:
-    """Ranges of days in order; those that overlap or touch are one.
+    """Return ranges of days in order; ranges that overlap or touch become one.
 
     >>> one, five, six, nine = (date(2026, 10, day) for day in (1, 5, 6, 9))
-    >>> [f"{first:%d}-{last:%d}" for first, last in _joined([(six, nine), (one, five)])]
+    >>> [f"{first:%d}-{last:%d}" for first, last in _merge_ranges([(six, nine), (one, five)])]
     ['01-09']
     """
-    made: list[tuple[date, date]] = []
+    merged: list[tuple[date, date]] = []
     for first, last in sorted(ranges):
-        if made and first <= made[-1][1] + _DAY:
-            made[-1] = (made[-1][0], max(made[-1][1], last))
+        if merged and first <= merged[-1][1] + _DAY:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], last))
         else:
-            made.append((first, last))
-    return tuple(made)
+            merged.append((first, last))
+    return tuple(merged)
 
 
 @cache
 def catalogue() -> Catalogue:
-    """The kit's own catalogue, read once."""
+    """Return the kit's own catalogue; it is read once."""
     return load_catalogue(CATALOGUE_FILE)
 
 
 def load_catalogue(path: Path) -> Catalogue:
-    """Read a catalogue. Raises DownloadsError naming file, line and field."""
+    """Read a catalogue from YAML. Raise DownloadsError with file, line and field if it is invalid."""
     try:
-        found = yaml_lines.read_yaml(path)
+        content = yaml_lines.read_yaml(path)
     except yaml_lines.YamlError as error:
         raise DownloadsError(str(error)) from None
-    if not isinstance(found, dict) or not all(isinstance(found.get(name), dict) for name in ("evidence", "downloads")):
+    if not isinstance(content, dict) or not all(
+        isinstance(content.get(name), dict) for name in ("evidence", "downloads")
+    ):
         raise DownloadsError(f"{path.name}: it must hold two mappings, evidence and downloads.")
-    rows = {kind: row for kind, row in found["downloads"].items() if kind != yaml_lines.LINE_KEY}
-    downloads = {kind: _load_download(path, kind, row) for kind, row in rows.items()}
-    order = {word: kinds for word, kinds in found["evidence"].items() if word != yaml_lines.LINE_KEY}
-    if list(order) != list(EVIDENCE_KINDS):
+    rows = content["downloads"].items()
+    downloads = {kind: _load_download(path, kind, row) for kind, row in rows if kind != yaml_lines.LINE_KEY}
+    kinds_by_word = yaml_lines.without_lines(content["evidence"])
+    if list(kinds_by_word) != list(EVIDENCE_KINDS):
         raise DownloadsError(f"{path.name}, evidence: the words must be {', '.join(EVIDENCE_KINDS)}, in this order.")
-    for word, kinds in order.items():
-        tells = {one.kind for one in downloads.values() if word in one.tells}
-        wrong = sorted(tells ^ set(kinds))
+    for word, kinds in kinds_by_word.items():
+        wrong = sorted({one.kind for one in downloads.values() if word in one.tells} ^ set(kinds))
         if wrong or len(set(kinds)) < len(kinds):
-            named = ", ".join(wrong or kinds)
-            raise DownloadsError(f"{path.name}, evidence, {word}: it must list each file that tells it once ({named}).")
-    return Catalogue(downloads, {word: tuple(downloads[kind] for kind in kinds) for word, kinds in order.items()})
+            names = ", ".join(wrong or kinds)
+            raise DownloadsError(f"{path.name}, evidence, {word}: it must list each file that tells it once ({names}).")
+    evidence = {word: tuple(downloads[kind] for kind in kinds) for word, kinds in kinds_by_word.items()}
+    return Catalogue(downloads, evidence)
 
 
 def _load_download(path: Path, kind: str, row: Any) -> Download:
-    """One entry, or an error that names its line and field."""
+    """Return one entry of the catalogue. Raise DownloadsError with its line and field if it is invalid."""
     if not isinstance(row, dict):
         raise DownloadsError(f"{path.name}, downloads, {kind}: it must be a mapping of fields.")
     try:

@@ -1,8 +1,8 @@
-"""Files read by other processes, ahead of their turn: many small ones, of which a folder of years has thousands.
+"""Parse many small raw files in other processes, before the import needs them.
 
-What is read is the same, and handed on in the same order. A file that must be told of orders which are known already
-is read where these are known; so is a large one, which keeps all cores busy by itself, and every file once a process
-was lost.
+Results are the same as without other processes, and are returned in the same order. Three groups of files are left to
+the importing process: files that need the marketplaces of orders that only it knows, large files (which use all cores
+by themselves), and every file after a process was lost.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from healthkit.ingest.parsing.large_files import CHUNK_BYTES
 from healthkit.ingest.parsing.marketplace_of_row import AccountMarketplaceLookup, OrderMarketplaceLookup
 
 MIN_PARALLEL_BYTES = 20 << 20
-"""So many bytes of small files take longer to read than other processes take to begin."""
+"""Total size of small files from which parsing takes longer than starting processes. [bytes]"""
 QUEUED_FILES_PER_PROCESS = 3
-"""So many files for each process are begun before their turn: what waits is held in memory."""
+"""Files for each process that are submitted before they are needed; their results are held on disk."""
 
 
 class ReadRequest(NamedTuple):
-    """What the reader is told of a file (see `readers.read`).
+    """What `parse_file` is told about a file.
 
-    `digest` is the same for the same file; `report`, which its rows are marked with, is this import's alone.
+    `digest` is the same for the same file in every import; `report`, which marks its rows, is unique to one import.
     """
 
     account: str | None
@@ -42,10 +42,9 @@ class ReadRequest(NamedTuple):
 
 def try_read(
     source: RawFile, request: ReadRequest, marketplace_of: OrderMarketplaceLookup,
-    marketplaces_of: AccountMarketplaceLookup,
-    on_progress: Callable[[int], None] | None = None,
+    marketplaces_of: AccountMarketplaceLookup, on_progress: Callable[[int], None] | None = None,
 ) -> ParsedFile | ReaderError:  # fmt: skip
-    """What a file holds, or why it is refused."""
+    """Parse a raw file; return the error if it is refused. For the lookups see `parse_file`."""
     try:
         return parse_file(
             source, request.account, request.marketplace, marketplace_of, marketplaces_of, request.report, on_progress
@@ -55,66 +54,66 @@ def try_read(
 
 
 class _NeedsKnownOrders(Exception):
-    """A file cannot be read without what only the import knows."""
+    """A file needs the marketplaces of orders that only the importing process knows."""
 
 
 class ParallelReading:
-    """The files of one import that others read; `of` hands them out in their turn.
+    """The files of one import that other processes parse.
 
-    A process hands over what it read as a file in `folder`. Through the pool's own pipe only one word passes: a process
-    that is killed in the middle of a longer message would leave the import waiting for the rest of it.
+    A process writes its result to a file in `folder`. Only one flag passes through the pool's pipe: a process that is
+    killed while it sends a longer message would block the import.
     """
 
     def __init__(
-        self, pool: ProcessPoolExecutor | None, max_submitted: int, files: Iterable[tuple[RawFile, ReadRequest]],
-        folder: Path | None = None,
+        self, pool: ProcessPoolExecutor | None = None, max_submitted: int = 0,
+        files: Iterable[tuple[RawFile, ReadRequest]] = (), folder: Path | None = None,
     ) -> None:  # fmt: skip
-        self._pool, self._most, self._waiting, self._folder = pool, max_submitted, deque(files), folder
+        self._pool, self._max_submitted, self._waiting, self._folder = pool, max_submitted, deque(files), folder
         self._submitted: dict[str, tuple[Future[bool], Path]] = {}
-        self._asked_back: set[tuple[str, str]] = set()
+        self._left_to_import: set[tuple[str, str]] = set()
 
-    def of(self, source: RawFile, request: ReadRequest) -> ParsedFile | ReaderError | None:
-        """What was read of a file, or why it is refused; None where the caller has to read it."""
+    def take_result(self, source: RawFile, request: ReadRequest) -> ParsedFile | ReaderError | None:
+        """Return the parsed file or the reason it is refused, or None if the caller has to parse it."""
         try:
-            self._begin()
+            self._submit_files()
             if request.digest not in self._submitted:
                 return None
             future, path = self._submitted.pop(request.digest)
             if future.result():
-                found: ParsedFile | ReaderError = pickle.loads(path.read_bytes())  # noqa: S301 - written by our own process
+                result: ParsedFile | ReaderError = pickle.loads(path.read_bytes())  # noqa: S301 - written by our own process
                 path.unlink()
-                return found
+                return result
         except (BrokenProcessPool, OSError):
-            # A process was lost, for want of memory perhaps, or the disk is full: one at a time will do.
+            # A process was lost, perhaps for lack of memory, or the disk is full: go on without other processes.
             self._waiting.clear()
             self._submitted.clear()
             return None
-        self._asked_back.add((source.folder, source.kind))
+        self._left_to_import.add((source.folder, source.kind))
         return None
 
-    def _begin(self) -> None:
-        """Begin so many files that every process has some waiting, but none of a sort that asked back."""
-        while (
-            self._pool is not None and self._folder is not None and self._waiting and len(self._submitted) < self._most
-        ):
-            source, told = self._waiting.popleft()
-            if (source.folder, source.kind) not in self._asked_back:
-                path = self._folder / f"{told.digest}.pickle"
-                self._submitted[told.digest] = (self._pool.submit(_read_into_file, source, told, path), path)
+    def _submit_files(self) -> None:
+        """Keep the processes busy, without files of an account and kind that had to be left to the import."""
+        if self._pool is None or self._folder is None:
+            return
+        while self._waiting and len(self._submitted) < self._max_submitted:
+            source, request = self._waiting.popleft()
+            if (source.folder, source.kind) not in self._left_to_import:
+                path = self._folder / f"{request.digest}.pickle"
+                self._submitted[request.digest] = (self._pool.submit(_read_into_file, source, request, path), path)
 
 
 @contextmanager
 def open_parallel_reading(files: Iterable[tuple[RawFile, ReadRequest]], jobs: int) -> Iterator[ParallelReading]:
-    """Read small files, each with what is told of it, in `jobs` processes, where there are so many that it pays."""
-    once = {told.digest: (source, told) for source, told in files}
-    small = [one for one in once.values() if one[0].size <= CHUNK_BYTES and len(one[0].parts) == 1]
+    """Parse the small files among some in `jobs` processes, if there are enough of them to gain time."""
+    by_digest = {request.digest: (source, request) for source, request in files}
+    small = [one for one in by_digest.values() if one[0].size <= CHUNK_BYTES and len(one[0].parts) == 1]
     if jobs < 2 or sum(source.size for source, _ in small) < MIN_PARALLEL_BYTES:
-        yield ParallelReading(None, 0, ())
+        yield ParallelReading()
         return
     try:
         folder = temp_folders.make(temp_folders.PARSED_PREFIX)
     except OSError:
-        yield ParallelReading(None, 0, ())  # No place for temporary files: the import reads all of them itself.
+        yield ParallelReading()  # Without temporary files the importing process parses all files.
         return
     pool = ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"))
     try:
@@ -125,13 +124,12 @@ def open_parallel_reading(files: Iterable[tuple[RawFile, ReadRequest]], jobs: in
 
 
 def _read_into_file(source: RawFile, request: ReadRequest, path: Path) -> bool:
-    """Read one file in a process of its own and write the result to `path`; False where only the import can read it,
-    for it asks for what is known there."""
+    """Parse a file and write the result to `path`; return False if only the importing process can parse it."""
     try:
-        found = try_read(source, request, _raise_needs_known_orders, _raise_needs_known_orders)
+        result = try_read(source, request, _raise_needs_known_orders, _raise_needs_known_orders)
     except _NeedsKnownOrders:
         return False
-    path.write_bytes(pickle.dumps(found, pickle.HIGHEST_PROTOCOL))
+    path.write_bytes(pickle.dumps(result, pickle.HIGHEST_PROTOCOL))
     return True
 
 

@@ -12,24 +12,23 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from healthkit.ingest.parsing.cells import (
+    ORDER_DETAILS,
     columns_by_name,
-    drop_other_shops,
     is_unique_row,
     largest_by_key,
+    merge_items,
     merge_rows,
     read_counts,
     read_flags,
     read_instants,
+    read_order_details,
     read_order_ids,
-    read_premium_flags,
-    read_regions,
     read_statuses,
     read_words,
 )
 from healthkit.ingest.parsing.csv_table import CsvTable, FileKind, combine_chunks
-from healthkit.ingest.parsing.marketplace_of_row import ReadContext, local_days, resolve_marketplaces
-from healthkit.ingest.parsing.parsed_file import ParsedFile, build_table, first_and_last_day
-from healthkit.schema.tables import ITEMS, ORDERS
+from healthkit.ingest.parsing.marketplace_of_row import ReadContext, resolve_marketplaces
+from healthkit.ingest.parsing.parsed_file import FileContents
 
 KIND = FileKind(
     "all_orders",
@@ -62,51 +61,32 @@ KIND = FileKind(
     customized-page""",
     aliases={"quantity-purchased": "quantity"},
 )
-_ORDER_COLUMNS = (
-    "channel", "status", "ordered_at", "ordered_on", "updated_on", "updated_at", "is_business", "is_premium",
-    "ship_method", "country", "state",
-)  # fmt: skip
+_ORDER_COLUMNS = ("channel", "status", "ordered_at", "updated_at", *ORDER_DETAILS)
 CHANNEL_WORDS = {"amazon": "amazon", "afn": "amazon", "merchant": "seller", "mfn": "seller"}
 
 
-def parse(table: CsvTable, context: ReadContext) -> ParsedFile:
+def parse(table: CsvTable, context: ReadContext) -> FileContents:
     """Read the file into ORDERS and ITEMS."""
-    rows = len(table)
-    table, skipped = drop_other_shops(table, "amazon-order-id")
-    lines, of_order, of_item = _keep_newest_lines(_lines(table, context))
-    orders = _orders(lines, of_order, context)
-    tables = {"orders": orders, "items": _items(lines, of_item, context)}
-    first_day, last_day = first_and_last_day(orders["ordered_on"])
-    return ParsedFile(
-        context.report,
-        context.name,
-        KIND.name,
-        context.account,
-        tables,
-        rows,
-        skipped,
-        table.notes,
-        first_day,
-        last_day,
-    )
+    lines, of_order, of_item = _keep_newest_lines(_read_lines(table, context))
+    tables = {"orders": _merge_orders(lines, of_order), "items": merge_items(lines, of_item)}
+    return FileContents(tables, "ordered_on", keys_are_unique=True)
 
 
-def _lines(table: CsvTable, context: ReadContext) -> pa.Table:
+def _read_lines(table: CsvTable, context: ReadContext) -> pa.Table:
     """The file's rows with their cells read: days local, instants in UTC, words in our spelling."""
     ids = read_order_ids(table, "amazon-order-id")
-    marketplaces = resolve_marketplaces(table, ids, context)
-    channels, purchased = read_words(table, "fulfillment-channel", CHANNEL_WORDS), read_instants(table, "purchase-date")
-    stamps = read_instants(table, "last-updated-date")
+    channels = read_words(table, "fulfillment-channel", CHANNEL_WORDS)
+    details = read_order_details(table)
+    # Prime is a promise of the seller's own only where the seller ships.
+    details["is_premium"] = pc.and_(details["is_premium"], pc.equal(channels, "seller"))
     return pa.table(
         {
             "order_id": ids,
-            "marketplace": marketplaces,
+            "marketplace": resolve_marketplaces(table, ids, context),
             "channel": channels,
             "status": read_statuses(table, "order-status"),
-            "ordered_at": purchased,
-            "ordered_on": local_days(purchased, marketplaces),
-            "updated_on": local_days(stamps, marketplaces),
-            "updated_at": stamps,
+            "ordered_at": read_instants(table, "purchase-date"),
+            "updated_at": read_instants(table, "last-updated-date"),
             "item": table["order-item-id"],
             "sku": table["sku"],
             "asin": table["asin"],
@@ -115,19 +95,14 @@ def _lines(table: CsvTable, context: ReadContext) -> pa.Table:
             "price": table["item-price"],
             "line_cancelled": _item_cancelled(table),
             "buyer_asked": read_flags(table, "is-buyer-requested-cancellation"),
-            "is_business": read_flags(table, "is-business-order"),
-            # Prime is a promise of the seller's own only where the seller ships.
-            "is_premium": pc.and_(read_premium_flags(table), pc.equal(channels, "seller")),
-            "ship_method": pc.coalesce(table["ship-service-level"], table["ship-service-name"]),
-            "country": read_regions(table, "ship-country"),
-            "state": read_regions(table, "ship-state"),
+            **details,
         }
     )
 
 
 def _item_cancelled(table: CsvTable) -> pa.Array:
     """Whether the line itself was cancelled; empty where the file has no item status."""
-    if not table.has("item-status"):
+    if not table.has_column("item-status"):
         return pa.nulls(len(table), pa.bool_())
     return pc.is_in(pc.utf8_lower(table["item-status"]), pa.array(["cancelled", "canceled"]))
 
@@ -166,21 +141,18 @@ def _item_keys(lines: pa.Table) -> pa.Array:
     )  # fmt: skip
 
 
-def _orders(lines: pa.Table, is_unique: np.ndarray, context: ReadContext) -> pa.Table:
-    """One row an order: its newest line speaks for it, all its lines for the units."""
+def _merge_orders(lines: pa.Table, is_unique: np.ndarray) -> dict[str, pa.Array]:
+    """Merge lines to one row an order: its newest line speaks for it, all its lines for the units."""
     stands = dict.fromkeys(_ORDER_COLUMNS, "first") | {"units": "sum", "line_cancelled": "any"}
     orders = columns_by_name(merge_rows(lines, ["marketplace", "order_id"], stands, "updated_at", is_unique))
     cancelled = pc.equal(orders["status"], "cancelled")
-    in_part = pc.and_(orders.pop("line_cancelled"), pc.invert(cancelled))
+    in_part = pc.and_(orders["line_cancelled"], pc.invert(cancelled))
     touched = pc.or_kleene(cancelled, in_part)
-    days = {"cancelled_on": pc.if_else(touched, orders.pop("updated_on"), None)}
-    by = {"cancelled_by": _cancelled_by(lines, orders["order_id"], touched)}
-    return build_table(
-        ORDERS,
-        len(cancelled),
-        orders | days | by | context.origin_columns() | {"part_cancelled": in_part},
-        keys_are_unique=True,
-    )
+    return orders | {
+        "part_cancelled": in_part,
+        "cancelled_at": pc.if_else(touched, orders["updated_at"], None),
+        "cancelled_by": _cancelled_by(lines, orders["order_id"], touched),
+    }
 
 
 def _cancelled_by(lines: pa.Table, orders: pa.Array, cancelled: pa.Array) -> pa.Array:
@@ -193,12 +165,3 @@ def _cancelled_by(lines: pa.Table, orders: pa.Array, cancelled: pa.Array) -> pa.
 
 def _line_is_cancelled(lines: pa.Table) -> pa.Array:
     return pc.or_(pc.fill_null(lines["line_cancelled"], False), pc.equal(lines["status"], "cancelled"))
-
-
-def _items(lines: pa.Table, is_unique: np.ndarray, context: ReadContext) -> pa.Table:
-    """One row an order and SKU; a line without SKU names no item."""
-    stands = {"asin": "first", "product": "first", "units": "sum", "updated_at": "max"}
-    keys, named = ["marketplace", "order_id", "sku"], pc.is_valid(lines["sku"])
-    lines, is_unique = lines.select([*keys, *stands]).filter(named), is_unique[named.to_numpy()]
-    items = merge_rows(lines, keys, stands, is_unique=is_unique)
-    return build_table(ITEMS, len(items), columns_by_name(items) | context.origin_columns(), keys_are_unique=True)

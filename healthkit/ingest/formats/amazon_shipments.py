@@ -11,20 +11,21 @@ import pyarrow.compute as pc
 
 from healthkit.ingest.parsing.cells import (
     INSTANT,
+    ORDER_DETAILS,
     columns_by_name,
-    drop_other_shops,
+    merge_items,
     merge_rows,
     read_counts,
     read_instants,
+    read_order_details,
     read_order_ids,
-    read_regions,
+    read_presence,
     read_required_texts,
     refuse_numeric_ids,
 )
 from healthkit.ingest.parsing.csv_table import CsvTable, FileKind
-from healthkit.ingest.parsing.marketplace_of_row import ReadContext, local_days, resolve_marketplaces
-from healthkit.ingest.parsing.parsed_file import ParsedFile, build_table, first_and_last_day
-from healthkit.schema.tables import ITEMS, ORDERS, SHIPMENTS
+from healthkit.ingest.parsing.marketplace_of_row import ReadContext, resolve_marketplaces
+from healthkit.ingest.parsing.parsed_file import Columns, FileContents
 
 KIND = FileKind(
     "amazon_shipments",
@@ -49,29 +50,16 @@ KIND = FileKind(
 )
 
 
-def parse(table: CsvTable, context: ReadContext) -> ParsedFile:
+def parse(table: CsvTable, context: ReadContext) -> FileContents:
     """Read the file into ORDERS, ITEMS and SHIPMENTS."""
-    rows = len(table)
-    table, skipped = drop_other_shops(table, "amazon-order-id")
-    lines = _keep_newest_lines(_lines(table, context))
-    orders = _orders(lines, context)
-    tables = {"orders": orders, "items": _items(lines, context), "shipments": _shipments(lines, context)}
-    first_day, last_day = first_and_last_day(orders["ordered_on"])
-    return ParsedFile(
-        context.report,
-        context.name,
-        KIND.name,
-        context.account,
-        tables,
-        rows,
-        skipped,
-        table.notes,
-        first_day,
-        last_day,
-    )
+    keys = ["marketplace", "order_id", "shipment_id", "item"]
+    # Amazon repeats some items of a parcel: the newest line of each stands.
+    lines = merge_rows(_read_lines(table, context), keys, newest_first="updated_at")
+    tables = {"orders": _merge_orders(lines), "items": merge_items(lines), "shipments": _merge_parcels(lines)}
+    return FileContents(tables, "ordered_on", keys_are_unique=True)
 
 
-def _lines(table: CsvTable, context: ReadContext) -> pa.Table:
+def _read_lines(table: CsvTable, context: ReadContext) -> pa.Table:
     """The file's rows with their cells read; a row is as new as the newest of its own dates."""
     ids = read_order_ids(table, "amazon-order-id")
     for column in ("shipment-id", "shipment-item-id"):
@@ -90,10 +78,8 @@ def _lines(table: CsvTable, context: ReadContext) -> pa.Table:
             "ordered_at": purchased,
             "confirmed_at": shipped,
             "carrier": table["carrier"],
-            "tracking": _has_tracking(table),
-            "ship_method": table["ship-service-level"],
-            "country": read_regions(table, "ship-country"),
-            "state": read_regions(table, "ship-state"),
+            "tracking": read_presence(table, "tracking-number"),
+            **read_order_details(table),
             "updated_at": _latest_time(purchased, shipped, *others),
         }
     )
@@ -104,45 +90,16 @@ def _latest_time(*times: pa.Array) -> pa.Array:
     return pc.max_element_wise(*(column.cast(pa.int64()) for column in times)).cast(INSTANT)
 
 
-def _has_tracking(table: CsvTable) -> pa.Array:
-    """Whether a parcel has a tracking number; the number itself is not kept."""
-    return pc.is_valid(table["tracking-number"]) if table.has("tracking-number") else pa.nulls(len(table), pa.bool_())
-
-
-def _keep_newest_lines(lines: pa.Table) -> pa.Table:
-    """An item of a parcel once, as it was said last: Amazon repeats some."""
-    keys = ["marketplace", "order_id", "shipment_id", "item"]
-    said = {name: "first" for name in lines.column_names if name not in keys}
-    return merge_rows(lines, keys, said, newest_first="updated_at")
-
-
-def _orders(lines: pa.Table, context: ReadContext) -> pa.Table:
-    """One row an order: shipped with its first parcel."""
+def _merge_orders(lines: pa.Table) -> Columns:
+    """Merge lines to one row an order: shipped with its first parcel."""
     stands = {"ordered_at": "min", "confirmed_at": "min", "tracking": "min", "units": "sum", "updated_at": "max"}
-    stands |= dict.fromkeys(("ship_method", "country", "state"), "first")
+    stands |= dict.fromkeys(ORDER_DETAILS, "first")
     orders = columns_by_name(merge_rows(lines, ["marketplace", "order_id"], stands))
-    orders["shipped_at"] = orders.pop("confirmed_at")
-    names = {"ordered_at": "ordered_on", "shipped_at": "shipped_on"}
-    days = {day: local_days(orders[name], orders["marketplace"]) for name, day in names.items()}
-    said = {"channel": "amazon", "status": "shipped"}
-    return build_table(
-        ORDERS, len(orders["order_id"]), orders | days | said | context.origin_columns(), keys_are_unique=True
-    )
+    return orders | {"shipped_at": orders["confirmed_at"], "channel": "amazon", "status": "shipped"}
 
 
-def _items(lines: pa.Table, context: ReadContext) -> pa.Table:
-    """One row an order and SKU; a line without SKU names no item."""
-    stands = {"product": "first", "units": "sum", "updated_at": "max"}
-    items = merge_rows(lines.filter(pc.is_valid(lines["sku"])), ["marketplace", "order_id", "sku"], stands)
-    return build_table(ITEMS, len(items), columns_by_name(items) | context.origin_columns(), keys_are_unique=True)
-
-
-def _shipments(lines: pa.Table, context: ReadContext) -> pa.Table:
-    """One row a parcel of an order; its lines are its contents."""
+def _merge_parcels(lines: pa.Table) -> dict[str, pa.Array]:
+    """Merge lines to one row a parcel of an order; its lines are its contents."""
     stands = {"confirmed_at": "min", "units": "sum", "carrier": "first", "tracking": "max"}
     stands |= {"ship_method": "first", "updated_at": "max"}
-    parcels = columns_by_name(merge_rows(lines, ["marketplace", "order_id", "shipment_id"], stands))
-    days = {"confirmed_on": local_days(parcels["confirmed_at"], parcels["marketplace"])}
-    return build_table(
-        SHIPMENTS, len(parcels["order_id"]), parcels | days | context.origin_columns(), keys_are_unique=True
-    )
+    return columns_by_name(merge_rows(lines, ["marketplace", "order_id", "shipment_id"], stands))

@@ -17,23 +17,21 @@ import pyarrow.compute as pc
 from healthkit.ingest.parsing.cells import (
     INSTANT,
     columns_by_name,
-    drop_other_shops,
     merge_rows,
     read_counts,
     read_flags,
     read_instants,
+    read_presence,
 )
 from healthkit.ingest.parsing.csv_table import CsvTable, FileKind
 from healthkit.ingest.parsing.marketplace_of_row import (
     ReadContext,
-    local_days,
     newest_instant,
     read_marketplace_times,
     read_order_keys,
 )
-from healthkit.ingest.parsing.parsed_file import ParsedFile, build_table, first_and_last_day
+from healthkit.ingest.parsing.parsed_file import Columns, FileContents
 from healthkit.ingest.parsing.raw_file import ReaderError
-from healthkit.schema.tables import ORDERS, SHIPMENTS
 
 KIND = FileKind(
     "confirmations",
@@ -64,29 +62,13 @@ _TIMES = {
 }
 
 
-def parse(table: CsvTable, context: ReadContext) -> ParsedFile:
+def parse(table: CsvTable, context: ReadContext) -> FileContents:
     """Read the file into SHIPMENTS and ORDERS."""
-    rows = len(table)
-    table, skipped = drop_other_shops(table, "order-id")
-    parcels = _parcels(_lines(table, context))
-    orders = _orders(parcels, context)
-    first_day, last_day = first_and_last_day(orders["shipped_on"])
-    tables = {"orders": orders, "shipments": _shipments(parcels, context)}
-    return ParsedFile(
-        context.report,
-        context.name,
-        KIND.name,
-        context.account,
-        tables,
-        rows,
-        skipped,
-        table.notes,
-        first_day,
-        last_day,
-    )
+    parcels = _merge_parcels(_read_lines(table, context))
+    return FileContents({"orders": _merge_orders(parcels), "shipments": parcels}, "shipped_on")
 
 
-def _lines(table: CsvTable, context: ReadContext) -> pa.Table:
+def _read_lines(table: CsvTable, context: ReadContext) -> pa.Table:
     """The file's rows with their cells read; lines that say exactly the same count once."""
     ids, marketplaces = read_order_keys(table, context)
     times = {name: read_marketplace_times(table, column, marketplaces) for column, name in _TIMES.items()}
@@ -97,7 +79,7 @@ def _lines(table: CsvTable, context: ReadContext) -> pa.Table:
         **times,
         "units": read_counts(table, "units"),
         "carrier": table["carrier"],
-        "tracking": pc.is_valid(table["tracking"]) if table.has("tracking") else pa.nulls(len(table), pa.bool_()),
+        "tracking": read_presence(table, "tracking"),
         "scanned": read_flags(table, "scanned"),
         "ship_method": table["ship-method"],
         "updated_at": _read_update_times(table, times),
@@ -114,12 +96,12 @@ def _read_update_times(table: CsvTable, times: dict[str, pa.Array]) -> pa.Array:
         of_file = newest_instant(times["ship_by"], times["deliver_by"])
     if not of_file.is_valid and len(table):
         raise ReaderError(
-            f"{table.name}: row {table.line(0)}: no row holds any time. Fill in confirmed-at or updated-at."
+            f"{table.name}: row {table.line_number(0)}: no row holds any time. Fill in confirmed-at or updated-at."
         )
     return pc.fill_null(stamps, of_file) if of_file.is_valid else stamps
 
 
-def _parcels(lines: pa.Table) -> dict[str, pa.Array]:
+def _merge_parcels(lines: pa.Table) -> dict[str, pa.Array]:
     """One row a parcel; several lines of one parcel are its contents."""
     stands = {
         "confirmed_at": "min",
@@ -152,28 +134,12 @@ def _shipment_ids(lines: pa.Table) -> pa.Array:
     return pa.array(given, pa.string())
 
 
-def _orders(parcels: dict[str, pa.Array], context: ReadContext) -> pa.Table:
-    """One row an order: shipped with its first parcel, delivered with its last."""
+def _merge_orders(parcels: dict[str, pa.Array]) -> Columns:
+    """Merge parcels to one row an order: shipped with its first parcel, delivered with its last."""
     stands = {"confirmed_at": "min", "delivered_at": "max", "ship_by": "max", "deliver_by": "max"}
     stands |= {"tracking": "min", "updated_at": "max", "waiting": "max"}
     lines = pa.table(parcels | {"waiting": pc.is_null(parcels["delivered_at"])})
     orders = columns_by_name(merge_rows(lines, ["marketplace", "order_id"], stands))
-    orders["shipped_at"] = orders.pop("confirmed_at")
     # An order is delivered when its last parcel is, not when some are.
-    orders["delivered_at"] = pc.if_else(orders.pop("waiting"), pa.scalar(None, INSTANT), orders["delivered_at"])
-    names = {
-        "shipped_at": "shipped_on",
-        "delivered_at": "delivered_on",
-        "ship_by": "ship_by_on",
-        "deliver_by": "deliver_by_on",
-    }
-    days = {day: local_days(orders[name], orders["marketplace"]) for name, day in names.items()}
-    return build_table(ORDERS, len(orders["order_id"]), orders | days | context.origin_columns())
-
-
-def _shipments(parcels: dict[str, pa.Array], context: ReadContext) -> pa.Table:
-    """The parcels with the days of their events."""
-    names = {"confirmed_at": "confirmed_on", "delivered_at": "delivered_on"}
-    days = {day: local_days(parcels[name], parcels["marketplace"]) for name, day in names.items()}
-    known = {name: values for name, values in parcels.items() if name in SHIPMENTS.columns}
-    return build_table(SHIPMENTS, len(parcels["order_id"]), known | days | context.origin_columns())
+    delivered_at = pc.if_else(orders["waiting"], pa.scalar(None, INSTANT), orders["delivered_at"])
+    return orders | {"shipped_at": orders["confirmed_at"], "delivered_at": delivered_at}

@@ -12,7 +12,6 @@ import pyarrow.compute as pc
 
 from healthkit.ingest.parsing.cells import (
     columns_by_name,
-    drop_other_shops,
     keep_newest_rows,
     parse_iso_day,
     read_days,
@@ -25,14 +24,12 @@ from healthkit.ingest.parsing.csv_table import CsvTable, FileKind
 from healthkit.ingest.parsing.marketplace_of_row import (
     ReadContext,
     local_days,
-    local_days_after_hours,
     read_answer_times,
     read_marketplace_times,
     read_optional_order_keys,
     read_update_times,
 )
-from healthkit.ingest.parsing.parsed_file import ParsedFile, build_table, first_and_last_day
-from healthkit.schema.tables import CONTACTS
+from healthkit.ingest.parsing.parsed_file import FileContents
 
 KIND = FileKind(
     "contacts",
@@ -45,53 +42,28 @@ KIND = FileKind(
 )
 
 
-def parse(table: CsvTable, context: ReadContext) -> ParsedFile:
+def parse(table: CsvTable, context: ReadContext) -> FileContents:
     """Read the file into CONTACTS: one a message."""
-    rows = len(table)
-    table, skipped = drop_other_shops(table, "order-id")
-    messages = columns_by_name(
-        keep_newest_rows(table, _lines(table, context), ["marketplace", "contact_id"], "contact-id")
-    )
-    tables = {
-        "contacts": build_table(
-            CONTACTS, len(messages["contact_id"]), messages | {"kind": "message"} | context.origin_columns()
-        )
-    }
-    first_day, last_day = first_and_last_day(messages["received_on"])
-    return ParsedFile(
-        context.report,
-        context.name,
-        KIND.name,
-        context.account,
-        tables,
-        rows,
-        skipped,
-        table.notes,
-        first_day,
-        last_day,
-    )
+    keys = ["marketplace", "contact_id"]
+    messages = columns_by_name(keep_newest_rows(table, _read_lines(table, context), keys, "contact-id"))
+    return FileContents({"contacts": messages | {"kind": "message"}}, "received_on")
 
 
-def _lines(table: CsvTable, context: ReadContext) -> pa.Table:
+def _read_lines(table: CsvTable, context: ReadContext) -> pa.Table:
     """The file's rows with their cells read."""
     refuse_numeric_ids(table, "contact-id")
     contact_ids = read_required_texts(table, "contact-id")
     read_required_texts(table, "received-at")
     ids, marketplaces = read_optional_order_keys(table, context)
     received_at = read_marketplace_times(table, "received-at", marketplaces)
-    received_on = local_days(received_at, marketplaces)
     answered_at = read_answer_times(table, received_at, "received-at", marketplaces)
     columns = {
         "marketplace": marketplaces,
         "contact_id": contact_ids,
         "order_id": ids,
         "received_at": received_at,
-        "received_on": received_on,
-        "due_24h_on": local_days_after_hours(received_at, 24, marketplaces),
-        "due_48h_on": local_days_after_hours(received_at, 48, marketplaces),
         "answered_at": answered_at,
-        "answered_on": local_days(answered_at, marketplaces),
-        "excused_on": _read_excused_days(table, received_on),
+        "excused_on": _read_excused_days(table, local_days(received_at, marketplaces)),
         "updated_at": read_update_times(table, marketplaces, received_at, answered_at),
     }
     return pa.table(columns)

@@ -17,7 +17,6 @@ import pyarrow.compute as pc
 from healthkit.ingest.parsing.cells import (
     DAY,
     columns_by_name,
-    drop_other_shops,
     make_day,
     make_day_parser,
     map_distinct,
@@ -39,10 +38,9 @@ from healthkit.ingest.parsing.marketplace_of_row import (
     newest_instant,
     read_optional_order_keys,
 )
-from healthkit.ingest.parsing.parsed_file import ParsedFile, build_table, first_and_last_day
+from healthkit.ingest.parsing.parsed_file import Columns, FileContents
 from healthkit.ingest.parsing.raw_file import ReaderError
 from healthkit.schema.marketplaces import MARKETPLACES
-from healthkit.schema.tables import ACCOUNT_STATES, DEFECTS
 
 ASSUMED_LIST_DAY = "day_from_list"
 _NO_WORDS = {"", "no", "n", "false", "0", "-", "nein", "non", "n/a", "none"}
@@ -55,29 +53,21 @@ def defect_list_kinds() -> list[FileKind]:
     return [one.kind for one in load_defect_lists().values()]
 
 
-def parse(table: CsvTable, context: ReadContext) -> ParsedFile:
+def parse(table: CsvTable, context: ReadContext) -> FileContents:
     """Read a list into DEFECTS, one for each order and kind of defect, and its day into ACCOUNT_STATES.
 
     Raises ReaderError for a word or a day that cannot be read, and where neither a row nor the file's name nor the
     list as a whole tells of any day.
     """
-    rows = len(table)
-    table, skipped = drop_other_shops(table, ORDER)
-    lines, of_list = _lines(table, context, load_defect_lists()[table.kind.name])
+    lines, of_list = _read_lines(table, context, load_defect_lists()[table.kind.name])
     defects = columns_by_name(lines)
-    tables = {
-        "defects": build_table(DEFECTS, len(lines), defects | context.origin_columns()),
-        "account_states": _account_states(table, context, defects, of_list),
-    }
-    first_day, last_day = first_and_last_day(defects["known_on"])
-    return ParsedFile(
-        context.report, context.name, table.kind.name, context.account, tables, rows, skipped, table.notes, first_day,
-        last_day,
-        stated_day=_day_in_name(context.name),
-    )  # fmt: skip
+    states = _account_states(table, context, defects, of_list)
+    return FileContents(
+        {"defects": defects, "account_states": states}, "known_on", stated_day=_day_in_name(context.name)
+    )
 
 
-def _account_states(table: CsvTable, context: ReadContext, defects: dict[str, pa.Array], list_day: date) -> pa.Table:
+def _account_states(table: CsvTable, context: ReadContext, defects: dict[str, pa.Array], list_day: date) -> Columns:
     """That there was a list of a day, with how many orders it names: one row for each marketplace.
 
     A list without rows is one of every marketplace in which the account is known to sell, unless the caller said which.
@@ -87,14 +77,13 @@ def _account_states(table: CsvTable, context: ReadContext, defects: dict[str, pa
     codes = sorted(named or ({context.marketplace} if context.marketplace else context.account_marketplaces()))
     places = pa.array(codes, pa.string())
     days = pa.array([list_day] * len(codes), DAY)
-    columns = {
+    return {
         "marketplace": places, "kind": "list", "name": table.kind.name, "as_of": days,
         "count": pa.array([named[code] for code in codes], pa.int64()), "updated_at": ends_of_days(days, places),
     }  # fmt: skip
-    return build_table(ACCOUNT_STATES, len(codes), columns | context.origin_columns())
 
 
-def _lines(table: CsvTable, context: ReadContext, layout: DefectListLayout) -> tuple[pa.Table, date]:
+def _read_lines(table: CsvTable, context: ReadContext, layout: DefectListLayout) -> tuple[pa.Table, date]:
     """One line for each order and kind of defect that a row names, each once; and the day of the list."""
     refuse_numeric_ids(table, ORDER)
     if table[ORDER].null_count:
@@ -150,7 +139,7 @@ def _normalize_word(word: str) -> str:
 def _is_marked(word: str) -> bool:
     """Whether a cell marks a defect: any word but a no.
 
-    >>> _marked("X"), _marked("Yes"), _marked("No"), _marked("")
+    >>> _is_marked("X"), _is_marked("Yes"), _is_marked("No"), _is_marked("")
     (True, True, False, False)
     """
     return word.strip().lower() not in _NO_WORDS
@@ -158,7 +147,7 @@ def _is_marked(word: str) -> bool:
 
 def _read_days(table: CsvTable, column: str, marketplaces: pa.Array) -> pa.Array:
     """A column of days, without the time that may follow; empty where the list has none."""
-    if not table.has(column) or not len(table):
+    if not table.has_column(column) or not len(table):
         return pa.nulls(len(table), DAY)
     forms = sorted({MARKETPLACES[code].dates for code in pc.unique(marketplaces).to_pylist()})
     if len(forms) > 1 and not pc.all(pc.match_substring_regex(table[column], r"^\d{4}-|[A-Za-z]"), min_count=0).as_py():

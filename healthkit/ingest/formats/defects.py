@@ -13,7 +13,6 @@ import pyarrow.compute as pc
 
 from healthkit.ingest.parsing.cells import (
     columns_by_name,
-    drop_other_shops,
     largest_by_key,
     map_distinct,
     parse_iso_day,
@@ -23,9 +22,9 @@ from healthkit.ingest.parsing.cells import (
 )
 from healthkit.ingest.parsing.csv_table import CsvTable, FileKind, combine_chunks
 from healthkit.ingest.parsing.marketplace_of_row import ReadContext, ends_of_days, newest_instant, read_order_keys
-from healthkit.ingest.parsing.parsed_file import ParsedFile, build_table, first_and_last_day
+from healthkit.ingest.parsing.parsed_file import FileContents
 from healthkit.ingest.parsing.raw_file import ReaderError
-from healthkit.schema.tables import DEFECT_KINDS, DEFECTS
+from healthkit.schema.tables import DEFECT_KINDS
 
 KIND = FileKind(
     "defects",
@@ -56,28 +55,13 @@ _OTHER_SPELLINGS = {
 """Other spellings of the kinds, as people and the marketplace's pages write them."""
 
 
-def parse(table: CsvTable, context: ReadContext) -> ParsedFile:
+def parse(table: CsvTable, context: ReadContext) -> FileContents:
     """Read the file into DEFECTS."""
-    rows = len(table)
-    table, skipped = drop_other_shops(table, "order-id")
-    defects = columns_by_name(_keep_newest_rows(table, _lines(table, context)))
-    tables = {"defects": build_table(DEFECTS, len(defects["order_id"]), defects | context.origin_columns())}
-    first_day, last_day = first_and_last_day(defects["known_on"])
-    return ParsedFile(
-        context.report,
-        context.name,
-        KIND.name,
-        context.account,
-        tables,
-        rows,
-        skipped,
-        table.notes,
-        first_day,
-        last_day,
-    )
+    defects = _keep_newest_rows(table, _read_lines(table, context))
+    return FileContents({"defects": columns_by_name(defects)}, "known_on")
 
 
-def _lines(table: CsvTable, context: ReadContext) -> pa.Table:
+def _read_lines(table: CsvTable, context: ReadContext) -> pa.Table:
     """The file's rows with their cells read; lines that say exactly the same count once."""
     ids, marketplaces = read_order_keys(table, context)
     kinds = map_distinct(
@@ -108,7 +92,7 @@ def _lines(table: CsvTable, context: ReadContext) -> pa.Table:
 def _parse_defect_kind(word: str) -> str | None:
     """One kind of defect in our spelling.
 
-    >>> _kind("A-to-z claim"), _kind("Late shipment"), _kind("late")
+    >>> _parse_defect_kind("A-to-z claim"), _parse_defect_kind("Late shipment"), _parse_defect_kind("late")
     ('a_to_z_claim', 'shipped_late', None)
     """
     word = re.sub(r"[\s_-]+", "_", word.lower())
@@ -129,7 +113,8 @@ def _keep_newest_rows(table: CsvTable, lines: pa.Table) -> pa.Table:
         order, kind, day, _ = twice[0]["values"].split("\0")
         row = pc.index(table["order-id"], order).as_py()
         raise ReaderError(
-            f"{table.name}: row {table.line(row):,}: order {order} has {twice[0]['counts']} differing lines on its "
+            f"{table.name}: row {table.line_number(row):,}: order {order} has {twice[0]['counts']} differing lines on "
+            "its "
             f"{kind} of {day}, none of them newer ({len(twice):,} such defects). "
             "Keep the right one, or fill in updated-at."
         )

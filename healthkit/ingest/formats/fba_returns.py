@@ -6,14 +6,11 @@ return; in older files, which have none, order, SKU and time do. What buyers wri
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from healthkit.ingest.parsing.cells import (
     columns_by_name,
-    drop_other_shops,
     merge_rows,
     read_counts,
     read_instants,
@@ -22,9 +19,8 @@ from healthkit.ingest.parsing.cells import (
     refuse_numeric_ids,
 )
 from healthkit.ingest.parsing.csv_table import CsvTable, FileKind
-from healthkit.ingest.parsing.marketplace_of_row import ReadContext, local_days, newest_instant, resolve_marketplaces
-from healthkit.ingest.parsing.parsed_file import ParsedFile, build_table, first_and_last_day
-from healthkit.schema.tables import RETURNS
+from healthkit.ingest.parsing.marketplace_of_row import ReadContext, newest_instant, resolve_marketplaces
+from healthkit.ingest.parsing.parsed_file import FileContents
 
 KIND = FileKind(
     "fba_returns",
@@ -33,28 +29,25 @@ KIND = FileKind(
     ("reason", "license-plate-number"),
     "asin product-name fulfillment-center-id detailed-disposition status customer-comments",
 )
-_TWO_DAYS = timedelta(days=2)
 _REPEATED_PLATE = "lines on a licence plate that another line names: the latest stands"
 
 
-def parse(table: CsvTable, context: ReadContext) -> ParsedFile:
-    """Read the file into RETURNS."""
-    rows = len(table)
-    table, skipped = drop_other_shops(table, "order-id")
-    lines = _lines(table, context)
+def parse(table: CsvTable, context: ReadContext) -> FileContents:
+    """Read the file into RETURNS; the file is as new as its newest return."""
+    lines = _read_lines(table, context)
     plated = pc.is_valid(lines["plate"])
-    named = _returns_by_plate(lines.filter(plated))
-    twice = (pc.sum(plated).as_py() or 0) - len(named)
-    skipped |= {_REPEATED_PLATE: twice} if twice else {}
-    returns = _returns(pa.concat_tables([named, _returns_by_order(lines.filter(pc.invert(plated)))]), context)
-    first_day, last_day = first_and_last_day(returns["requested_on"])
-    return ParsedFile(
-        context.report, context.name, KIND.name, context.account, {"returns": returns}, rows, skipped, table.notes,
-        first_day, last_day,
-    )  # fmt: skip
+    named = _merge_by_plate(lines.filter(plated))
+    repeated = (pc.sum(plated).as_py() or 0) - len(named)
+    returns = columns_by_name(pa.concat_tables([named, _merge_by_order(lines.filter(pc.invert(plated)))]))
+    return FileContents(
+        {"returns": returns | {"channel": "amazon"}},
+        "requested_on",
+        updated_at=newest_instant(returns["requested_at"]).as_py(),
+        skipped={_REPEATED_PLATE: repeated} if repeated else {},
+    )
 
 
-def _lines(table: CsvTable, context: ReadContext) -> pa.Table:
+def _read_lines(table: CsvTable, context: ReadContext) -> pa.Table:
     """The file's rows with their cells read."""
     ids = read_order_ids(table, "order-id")
     refuse_numeric_ids(table, "license-plate-number")
@@ -71,7 +64,7 @@ def _lines(table: CsvTable, context: ReadContext) -> pa.Table:
     )
 
 
-def _returns_by_plate(lines: pa.Table) -> pa.Table:
+def _merge_by_plate(lines: pa.Table) -> pa.Table:
     """One row a licence plate of an account, as it was returned last."""
     latest_first = lines.sort_by([("requested_at", "descending")])
     stands = dict.fromkeys(("order_id", "requested_at", "sku", "reason", "units"), "first")
@@ -79,7 +72,7 @@ def _returns_by_plate(lines: pa.Table) -> pa.Table:
     return pa.table({"return_id": returns.pop("plate"), **returns})
 
 
-def _returns_by_order(lines: pa.Table) -> pa.Table:
+def _merge_by_order(lines: pa.Table) -> pa.Table:
     """One row an order, SKU and time; lines that agree in those are several units of one return."""
     keys = ["marketplace", "order_id", "requested_at", "sku"]
     returns = columns_by_name(merge_rows(lines, keys, {"reason": "first", "units": "sum"}))
@@ -89,15 +82,3 @@ def _returns_by_order(lines: pa.Table) -> pa.Table:
 
 
 _COLUMNS = ("marketplace", "order_id", "requested_at", "sku", "reason", "units")
-
-
-def _returns(lines: pa.Table, context: ReadContext) -> pa.Table:
-    """The returns with their days; the file is as new as its newest return."""
-    returns = columns_by_name(lines)
-    two_days_on = pc.add(returns["requested_at"], _TWO_DAYS)
-    days = {
-        "requested_on": local_days(returns["requested_at"], returns["marketplace"]),
-        "due_48h_on": local_days(two_days_on, returns["marketplace"]),
-    }
-    said = {"channel": "amazon", "updated_at": newest_instant(returns["requested_at"]).as_py()}
-    return build_table(RETURNS, len(lines), returns | days | said | context.origin_columns())

@@ -15,7 +15,6 @@ import pyarrow.compute as pc
 from healthkit.ingest.parsing.cells import (
     DAY,
     columns_by_name,
-    drop_other_shops,
     map_distinct,
     merge_rows,
     parse_day,
@@ -29,10 +28,9 @@ from healthkit.ingest.parsing.marketplace_of_row import (
     newest_instant,
     resolve_marketplaces,
 )
-from healthkit.ingest.parsing.parsed_file import ParsedFile, build_table, first_and_last_day
+from healthkit.ingest.parsing.parsed_file import FileContents
 from healthkit.ingest.parsing.raw_file import ReaderError
 from healthkit.schema.marketplaces import MARKETPLACES
-from healthkit.schema.tables import FEEDBACK
 
 KIND = FileKind(
     "feedback",
@@ -54,7 +52,7 @@ _SAME_ORDER_TWICE = "further ratings of one order on one day: the lowest stands"
 def looks_like_feedback(line: str) -> bool:
     """Whether a row looks like feedback: six cells, a date, a rating from 1 to 5, an order id in the fifth.
 
-    >>> has_the_shape("1.2.26\\t1\\tnie angekommen\\t\\t123-1234567-1234567\\tx")
+    >>> looks_like_feedback("1.2.26\\t1\\tnie angekommen\\t\\t123-1234567-1234567\\tx")
     True
     """
     cells = [cell.strip() for cell in line.split("\t")]
@@ -122,10 +120,11 @@ def _rejoin_row(name: str, number: int, record: str) -> str:
     return "\t".join((cells[0], cells[1], "", "", cells[ids[0]], ""))
 
 
-def parse(table: CsvTable, context: ReadContext) -> ParsedFile:
-    """Read the file into FEEDBACK."""
-    rows = len(table)
-    table, skipped = drop_other_shops(table, "order-id")
+def parse(table: CsvTable, context: ReadContext) -> FileContents:
+    """Read the file into FEEDBACK, one row a rating.
+
+    The latest day ranks last, and of one day the lowest rating, so that no defect is hidden.
+    """
     ids = read_order_ids(table, "order-id")
     marketplaces = resolve_marketplaces(table, ids, context)
     received = _read_days(table, marketplaces)
@@ -133,36 +132,20 @@ def parse(table: CsvTable, context: ReadContext) -> ParsedFile:
         table, "rating", read_required_texts(table, "rating"), _parse_rating, pa.int64(), "no rating from 1 to 5"
     )
     lines = pa.table({"marketplace": marketplaces, "order_id": ids, "received_on": received, "rating": ratings})
-    lowest = merge_rows(lines, ["marketplace", "order_id", "received_on"], {"rating": "min"})
-    if len(lowest) < len(lines):
-        skipped[_SAME_ORDER_TWICE] = len(lines) - len(lowest)
-    stamp = newest_instant(ends_of_days(received, marketplaces)).as_py()
-    first_day, last_day = first_and_last_day(received)
-    tables = {"feedback": _feedback(columns_by_name(lowest), stamp, context)}
-    return ParsedFile(
-        context.report,
-        context.name,
-        KIND.name,
-        context.account,
-        tables,
-        rows,
-        skipped,
-        table.notes,
-        first_day,
-        last_day,
-    )
-
-
-def _feedback(lowest: dict[str, pa.Array], updated_at: object, context: ReadContext) -> pa.Table:
-    """One row a rating. The latest day ranks last, and of one day the lowest rating, so that no defect is hidden."""
+    lowest = columns_by_name(merge_rows(lines, ["marketplace", "order_id", "received_on"], {"rating": "min"}))
     day = lowest["received_on"].cast(pa.string())
     harshness = pc.subtract(6, lowest["rating"]).cast(pa.string())
-    made = {
+    columns = lowest | {
         "feedback_id": pc.binary_join_element_wise(lowest["order_id"], day, " "),
         "rank": pc.binary_join_element_wise(day, harshness, " "),
-        "updated_at": updated_at,
     }
-    return build_table(FEEDBACK, len(day), lowest | made | context.origin_columns())
+    repeated = len(lines) - len(day)
+    return FileContents(
+        {"feedback": columns},
+        "received_on",
+        updated_at=newest_instant(ends_of_days(received, marketplaces)).as_py(),
+        skipped={_SAME_ORDER_TWICE: repeated} if repeated else {},
+    )
 
 
 def _parse_rating(word: str) -> int | None:

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from healthkit.ingest.parsing.cells import columns_by_name, drop_other_shops, merge_rows, read_required_texts
+from healthkit.ingest.parsing.cells import columns_by_name, merge_rows, read_required_texts
 from healthkit.ingest.parsing.csv_table import CsvTable, FileKind
 from healthkit.ingest.parsing.marketplace_of_row import (
     ReadContext,
-    local_days,
     read_marketplace_times,
     read_order_keys,
     read_update_times,
 )
-from healthkit.ingest.parsing.parsed_file import ParsedFile, build_table, first_and_last_day
-from healthkit.schema.tables import ORDERS
+from healthkit.ingest.parsing.parsed_file import FileContents
 
 KIND = FileKind(
     "invoices",
@@ -31,30 +29,14 @@ KIND = FileKind(
 )
 
 
-def parse(table: CsvTable, context: ReadContext) -> ParsedFile:
+def parse(table: CsvTable, context: ReadContext) -> FileContents:
     """Read the file into ORDERS: of an order with several invoices the first counts."""
-    rows = len(table)
-    table, skipped = drop_other_shops(table, "order-id")
     stands = {"invoiced_at": "min", "updated_at": "max"}
-    orders = columns_by_name(merge_rows(_lines(table, context), ["marketplace", "order_id"], stands))
-    orders["invoiced_on"] = local_days(orders["invoiced_at"], orders["marketplace"])
-    tables = {"orders": build_table(ORDERS, len(orders["order_id"]), orders | context.origin_columns())}
-    first_day, last_day = first_and_last_day(orders["invoiced_on"])
-    return ParsedFile(
-        context.report,
-        context.name,
-        KIND.name,
-        context.account,
-        tables,
-        rows,
-        skipped,
-        table.notes,
-        first_day,
-        last_day,
-    )
+    orders = merge_rows(_read_lines(table, context), ["marketplace", "order_id"], stands)
+    return FileContents({"orders": columns_by_name(orders)}, "invoiced_on")
 
 
-def _lines(table: CsvTable, context: ReadContext) -> pa.Table:
+def _read_lines(table: CsvTable, context: ReadContext) -> pa.Table:
     """The file's rows with their cells read."""
     read_required_texts(table, "invoiced-at")
     ids, marketplaces = read_order_keys(table, context)

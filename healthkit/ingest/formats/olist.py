@@ -24,9 +24,8 @@ from healthkit.ingest.parsing.cells import (
 )
 from healthkit.ingest.parsing.csv_table import CsvTable, FileKind, combine_chunks
 from healthkit.ingest.parsing.marketplace_of_row import ReadContext, attach_zones, ends_of_days, newest_instant
-from healthkit.ingest.parsing.parsed_file import ParsedFile, build_table, first_and_last_day
+from healthkit.ingest.parsing.parsed_file import Columns, FileContents
 from healthkit.ingest.parsing.raw_file import ReaderError
-from healthkit.schema.tables import FEEDBACK, ITEMS, ORDERS
 
 MARKETPLACE = "OLIST"
 KIND_NAME = "olist"
@@ -86,34 +85,36 @@ _UNKNOWN_ORDER = "items of orders that are not in the orders file"
 _REVIEW_WITHOUT_SELLER = "reviews of orders that belong to no seller"
 
 
-def parse(grids: Mapping[str, CsvTable], context: ReadContext) -> ParsedFile:
+def parse(tables: Mapping[str, CsvTable], context: ReadContext) -> FileContents:
     """Read the group into ORDERS, ITEMS and FEEDBACK."""
-    notes = _notes(grids, context)
-    orders, stamp = _orders_as_written(grids["olist_orders"])
-    lines, skipped = _lines(grids["olist_items"], orders)
+    notes = _notes(tables, context)
+    orders, stamp = _orders_as_written(tables["olist_orders"])
+    lines, skipped = _read_lines(tables["olist_items"], orders)
     without = len(orders) - len(pc.unique(lines["order_id"]))
     skipped |= {_WITHOUT_ITEMS: without} if without else {}
-    tables = {
-        "orders": _orders(lines, orders, stamp, context),
-        "items": _items(lines, stamp, context),
-        "feedback": build_table(FEEDBACK, 0, {}),
-    }
-    if "olist_reviews" in grids:
-        tables["feedback"], unread = _feedback(grids["olist_reviews"], lines, stamp, context)
+    feedback: Columns = {}
+    if "olist_reviews" in tables:
+        feedback, unread = _read_feedback(tables["olist_reviews"], lines)
         skipped |= {_REVIEW_WITHOUT_SELLER: unread} if unread else {}
-    first_day, last_day = first_and_last_day(tables["orders"]["ordered_on"])
-    rows = sum(len(grid) for grid in grids.values())
-    return ParsedFile(context.report, context.name, KIND_NAME, None, tables, rows, skipped, notes, first_day, last_day)
+    columns = {"orders": _merge_orders(lines, orders), "items": _merge_items(lines), "feedback": feedback}
+    return FileContents(
+        {name: {**known, "marketplace": MARKETPLACE} for name, known in columns.items()},
+        "ordered_on",
+        updated_at=stamp.as_py(),
+        rows=sum(map(len, tables.values())),
+        skipped=skipped,
+        notes=notes,
+    )
 
 
-def _notes(grids: Mapping[str, CsvTable], context: ReadContext) -> list[str]:
+def _notes(tables: Mapping[str, CsvTable], context: ReadContext) -> list[str]:
     """What was assumed; raises ReaderError when the caller says it is of another marketplace."""
     if context.marketplace not in (None, MARKETPLACE):
         raise ReaderError(
             f"{context.name}: holds orders of {MARKETPLACE}, not of {context.marketplace}. Leave --marketplace out."
         )
-    notes = [f"{kind}: {note}" for kind, grid in grids.items() for note in grid.notes]
-    if "olist_reviews" not in grids:
+    notes = [f"{kind}: {note}" for kind, table in tables.items() for note in table.notes]
+    if "olist_reviews" not in tables:
         notes.append("No reviews file stands beside the orders: no ratings are known.")
     return notes
 
@@ -163,7 +164,7 @@ def _repeat_marketplace(rows: int) -> pa.Array:
     return pa.repeat(pa.scalar(MARKETPLACE), rows)
 
 
-def _lines(table: CsvTable, orders: pa.Table) -> tuple[pa.Table, dict[str, int]]:
+def _read_lines(table: CsvTable, orders: pa.Table) -> tuple[pa.Table, dict[str, int]]:
     """The items whose order is known, each with the row of its order."""
     ids = _read_ids(table, "order-id")
     at = pc.index_in(ids, combine_chunks(orders["order_id"]))
@@ -179,8 +180,8 @@ def _lines(table: CsvTable, orders: pa.Table) -> tuple[pa.Table, dict[str, int]]
     return lines.filter(pc.is_valid(at)), {_UNKNOWN_ORDER: at.null_count} if at.null_count else {}
 
 
-def _orders(lines: pa.Table, orders: pa.Table, updated_at: pa.Scalar, context: ReadContext) -> pa.Table:
-    """One row an order and seller: ship-by is the latest limit of this seller's lines."""
+def _merge_orders(lines: pa.Table, orders: pa.Table) -> Columns:
+    """Merge lines to one row an order and seller: ship-by is the latest limit of this seller's lines."""
     counted = lines.append_column("units", pa.repeat(pa.scalar(1, pa.int64()), len(lines)))
     keys = ["account", "order_id"]
     sold = columns_by_name(merge_rows(counted, keys, {"limit": "max", "at": "first", "units": "sum"}))
@@ -188,7 +189,7 @@ def _orders(lines: pa.Table, orders: pa.Table, updated_at: pa.Scalar, context: R
     ordered_on = _to_days(written["purchased_at"])
     cancelled = pc.equal(written["status"], "cancelled")
     deliver_by_on = _to_days(written["deliver_by"])
-    made = {
+    return {
         **{name: sold[name] for name in ("account", "order_id", "units")},
         "status": written["status"],
         "ordered_at": _to_instants(written["purchased_at"]),
@@ -204,7 +205,6 @@ def _orders(lines: pa.Table, orders: pa.Table, updated_at: pa.Scalar, context: R
         "delivered_on": _to_days(written["delivered_at"]),
         "channel": "seller",
     }
-    return build_table(ORDERS, len(ordered_on), made | _common_columns(updated_at, context))
 
 
 def _to_days(times: pa.Array) -> pa.Array:
@@ -212,18 +212,13 @@ def _to_days(times: pa.Array) -> pa.Array:
     return times.cast(DAY, safe=False)
 
 
-def _common_columns(updated_at: pa.Scalar, context: ReadContext) -> dict[str, object]:
-    return {"marketplace": MARKETPLACE, "updated_at": updated_at.as_py(), "report": context.report}
-
-
-def _items(lines: pa.Table, updated_at: pa.Scalar, context: ReadContext) -> pa.Table:
-    """One row an order and product; each line of the file is one piece."""
+def _merge_items(lines: pa.Table) -> Columns:
+    """Merge lines to one row an order and product; each line of the file is one piece."""
     counted = lines.append_column("units", pa.repeat(pa.scalar(1, pa.int64()), len(lines)))
-    items = columns_by_name(merge_rows(counted, ["account", "order_id", "sku"], {"units": "sum"}))
-    return build_table(ITEMS, len(items["sku"]), items | _common_columns(updated_at, context))
+    return columns_by_name(merge_rows(counted, ["account", "order_id", "sku"], {"units": "sum"}))
 
 
-def _feedback(table: CsvTable, lines: pa.Table, updated_at: pa.Scalar, context: ReadContext) -> tuple[pa.Table, int]:
+def _read_feedback(table: CsvTable, lines: pa.Table) -> tuple[Columns, int]:
     """One row a review and seller of its order, and how many reviews had no seller; the last answered ranks last."""
     reviews = _reviews(table)
     sellers = lines.select(["account", "order_id"]).group_by(["account", "order_id"], use_threads=False).aggregate([])
@@ -231,8 +226,7 @@ def _feedback(table: CsvTable, lines: pa.Table, updated_at: pa.Scalar, context: 
         [("number", "ascending"), ("account", "ascending")]
     )
     unheard = len(reviews) - len(pc.unique(heard["number"]))
-    made = columns_by_name(heard.drop_columns(["number"]))
-    return build_table(FEEDBACK, len(heard), made | _common_columns(updated_at, context)), unheard
+    return columns_by_name(heard.drop_columns(["number"])), unheard
 
 
 def _reviews(table: CsvTable) -> pa.Table:
@@ -258,8 +252,7 @@ def _reviews(table: CsvTable) -> pa.Table:
         }
     )
     last_first = reviews.sort_by([("rank", "descending"), ("number", "ascending")])
-    stands = {name: "first" for name in reviews.column_names if name not in ("feedback_id", "order_id")}
-    return merge_rows(last_first, ["order_id", "feedback_id"], stands)
+    return merge_rows(last_first, ["order_id", "feedback_id"])
 
 
 def _parse_score(word: str) -> int | None:

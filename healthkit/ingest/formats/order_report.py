@@ -6,26 +6,26 @@ An order with several promotions spans continuation lines that carry no item; th
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from healthkit.ingest.parsing.cells import (
+    ORDER_DETAILS,
     columns_by_name,
-    drop_other_shops,
+    merge_items,
     merge_rows,
     read_counts,
-    read_flags,
     read_instants,
+    read_order_details,
     read_order_ids,
-    read_premium_flags,
-    read_regions,
     read_required_texts,
     refuse_numeric_ids,
 )
 from healthkit.ingest.parsing.csv_table import CsvTable, FileKind
-from healthkit.ingest.parsing.marketplace_of_row import ReadContext, local_days, newest_instant, resolve_marketplaces
-from healthkit.ingest.parsing.parsed_file import ParsedFile, build_table, first_and_last_day
-from healthkit.schema.tables import ITEMS, ORDERS
+from healthkit.ingest.parsing.marketplace_of_row import ReadContext, newest_instant, resolve_marketplaces
+from healthkit.ingest.parsing.parsed_file import Columns, FileContents
 
 KIND = FileKind(
     "order_report",
@@ -70,84 +70,47 @@ KIND = FileKind(
 _CONTINUATION = "continuation lines without an order-item-id repeat an order"
 
 
-def parse(table: CsvTable, context: ReadContext) -> ParsedFile:
+def parse(table: CsvTable, context: ReadContext) -> FileContents:
     """Read the file into ORDERS and ITEMS."""
-    rows = len(table)
     is_item = pc.is_valid(table["order-item-id"])
-    skipped = {_CONTINUATION: rows - pc.sum(is_item).as_py()} if not pc.all(is_item, min_count=0).as_py() else {}
-    table, others = drop_other_shops(table.keep(is_item), "order-id")
-    lines, stamp = _lines(table, context)
-    orders = _orders(lines, context, stamp)
-    tables = {"orders": orders, "items": _items(lines, context, stamp)}
-    first_day, last_day = first_and_last_day(orders["ordered_on"])
-    skipped |= others
-    return ParsedFile(
-        context.report,
-        context.name,
-        KIND.name,
-        context.account,
-        tables,
-        rows,
-        skipped,
-        table.notes,
-        first_day,
-        last_day,
-    )
+    continuations = len(table) - (pc.sum(is_item).as_py() or 0)
+    promises = {"ship_by": "latest-ship-date", "deliver_by": "latest-delivery-date"}
+    contents = parse_unfulfilled_orders(table.filter_rows(is_item), context, promises, ("payments-date",))
+    contents.skipped = {_CONTINUATION: continuations} if continuations else {}
+    return contents
 
 
-def _lines(table: CsvTable, context: ReadContext) -> tuple[pa.Table, pa.Scalar]:
-    """One row an item of an order, and how new the file is: as its newest purchase or payment."""
+def parse_unfulfilled_orders(
+    table: CsvTable, context: ReadContext, promises: Mapping[str, str], time_columns: Sequence[str]
+) -> FileContents:
+    """Read a file of seller-fulfilled orders, one row an item, into ORDERS and ITEMS.
+
+    `promises` names the file's column of each promise. The file is as new as the newest purchase, or the newest time
+    in `time_columns`.
+    """
     ids = read_order_ids(table, "order-id")
     refuse_numeric_ids(table, "order-item-id")
     marketplaces = resolve_marketplaces(table, ids, context)
     purchased = read_instants(table, "purchase-date")
+    others = [read_instants(table, column, allow_empty=True) for column in time_columns]
     lines = pa.table(
         {
             "order_id": ids,
             "item": read_required_texts(table, "order-item-id"),
             "marketplace": marketplaces,
             "ordered_at": purchased,
-            "ordered_on": local_days(purchased, marketplaces),
-            "ship_by": read_instants(table, "latest-ship-date", allow_empty=True),
-            "deliver_by": read_instants(table, "latest-delivery-date", allow_empty=True),
+            **{name: read_instants(table, column, allow_empty=True) for name, column in promises.items()},
             "sku": table["sku"],
             "product": table["product-name"],
             "units": read_counts(table, "quantity-purchased"),
-            "is_business": read_flags(table, "is-business-order"),
-            "is_premium": read_premium_flags(table),
-            "ship_method": pc.coalesce(table["ship-service-level"], table["ship-service-name"]),
-            "country": read_regions(table, "ship-country"),
-            "state": read_regions(table, "ship-state"),
+            **read_order_details(table),
         }
     )
-    return _one_row_per_item(lines), newest_instant(purchased, read_instants(table, "payments-date", allow_empty=True))
-
-
-def _one_row_per_item(lines: pa.Table) -> pa.Table:
-    """The first line of each item of an order."""
-    keys = ["marketplace", "order_id", "item"]
-    return merge_rows(lines, keys, {name: "first" for name in lines.column_names if name not in keys})
-
-
-def _orders(lines: pa.Table, context: ReadContext, updated_at: pa.Scalar) -> pa.Table:
-    """One row an order; of several promises the latest stands."""
-    stands = {"ordered_at": "min", "ordered_on": "min", "ship_by": "max", "deliver_by": "max", "units": "sum"}
-    stands |= dict.fromkeys(("is_business", "is_premium", "ship_method", "country", "state"), "first")
-    orders = columns_by_name(merge_rows(lines, ["marketplace", "order_id"], stands))
-    days = {f"{name}_on": local_days(orders[name], orders["marketplace"]) for name in ("ship_by", "deliver_by")}
-    known = {"channel": "seller", "updated_at": updated_at.as_py()}
-    return build_table(
-        ORDERS, len(orders["order_id"]), orders | days | known | context.origin_columns(), keys_are_unique=True
-    )
-
-
-def _items(lines: pa.Table, context: ReadContext, updated_at: pa.Scalar) -> pa.Table:
-    """One row an order and SKU; a line without SKU names no item."""
-    stands = {"product": "first", "units": "sum"}
-    items = merge_rows(lines.filter(pc.is_valid(lines["sku"])), ["marketplace", "order_id", "sku"], stands)
-    return build_table(
-        ITEMS,
-        len(items),
-        columns_by_name(items) | {"updated_at": updated_at.as_py()} | context.origin_columns(),
-        keys_are_unique=True,
-    )
+    items = merge_rows(lines, ["marketplace", "order_id", "item"])
+    # Of several promises the latest stands.
+    stands = {"ordered_at": "min", **dict.fromkeys(promises, "max"), "units": "sum"}
+    stands |= dict.fromkeys(ORDER_DETAILS, "first")
+    orders: Columns = columns_by_name(merge_rows(items, ["marketplace", "order_id"], stands)) | {"channel": "seller"}
+    updated_at = newest_instant(purchased, *others).as_py()
+    tables = {"orders": orders, "items": merge_items(items)}
+    return FileContents(tables, "ordered_on", updated_at=updated_at, keys_are_unique=True)

@@ -26,15 +26,13 @@ from healthkit.ingest.parsing.cells import (
 from healthkit.ingest.parsing.csv_table import HINT_DOWNLOAD_AGAIN
 from healthkit.ingest.parsing.marketplace_of_row import (
     ReadContext,
-    local_days,
     refuse_ambiguous_orders,
     split_marketplaces,
 )
-from healthkit.ingest.parsing.parsed_file import ParsedFile, build_table, first_and_last_day
+from healthkit.ingest.parsing.parsed_file import Columns, FileContents, columns_of_rows
 from healthkit.ingest.parsing.raw_file import DocumentKind, ReaderError
 from healthkit.ingest.parsing.reported_figures import ReportedFigures, refuse_value, to_snake_case
 from healthkit.schema.marketplaces import MARKETPLACE_BY_SALES_CHANNEL
-from healthkit.schema.tables import ITEMS, ORDERS, SHIPMENTS, Table
 
 V0 = DocumentKind(
     "orders_api_v0", "orders of the Orders API, version 0 (JSON)", "{[",
@@ -47,8 +45,6 @@ V2026 = DocumentKind(
     "orders_api_2026", "orders of the Orders API, version 2026-01-01 (JSON)", "{[",
     ('"orderItems"', '"fulfillmentStatus"', '"createdBefore"', '"lastUpdatedBefore"'),
 )  # fmt: skip
-DOCUMENTS = (V0, V2026, V0_ITEMS)
-"""Pages of items alone stand last: they name no marketplace, and ask the orders."""
 MAX_FILE_BYTES = 200_000_000
 
 Row = dict[str, Any]
@@ -65,25 +61,21 @@ _INVENTED_ORDER = "orders placed before 1995 are made up, as those of Amazon's s
 _OTHER_RESPONSES = "answers that hold no order (addresses, buyers, regulated products)"
 _ERROR_RESPONSES = "answers that are errors hold no order: ask for them again"
 _CANCELLED_PARCEL = "parcels that were called off"
-_TIMES = {"ordered_at": "ordered_on", "ship_by": "ship_by_on", "deliver_by": "deliver_by_on"}
 
 
-def parse_v0(content: bytes, context: ReadContext) -> ParsedFile:
+def parse_v0(content: bytes, context: ReadContext) -> FileContents:
     """Read answers of version 0 into ORDERS and ITEMS."""
     return _parse_responses(content, context, V0, _read_v0)
 
 
-def parse_v0_items(content: bytes, context: ReadContext) -> ParsedFile:
+def parse_v0_items(content: bytes, context: ReadContext) -> FileContents:
     """Read pages of items alone into ITEMS, and into ORDERS whose cancellation the buyer asked for."""
     return _parse_responses(content, context, V0_ITEMS, _read_v0)
 
 
-def parse_2026(content: bytes, context: ReadContext) -> ParsedFile:
+def parse_2026(content: bytes, context: ReadContext) -> FileContents:
     """Read answers of version 2026-01-01 into ORDERS, ITEMS and SHIPMENTS."""
     return _parse_responses(content, context, V2026, _read_2026)
-
-
-PARSERS = {V0.name: parse_v0, V2026.name: parse_2026, V0_ITEMS.name: parse_v0_items}
 
 
 @dataclass
@@ -133,7 +125,7 @@ class ApiOrders:
         """The marketplace of an id, else of a sales channel, else the one told; None where nothing tells."""
         told, named = self.asked.marketplace, MARKETPLACE_BY_SALES_CHANNEL.get((channel or "").lower())
         if identifier is not None:
-            return ReportedFigures(self.asked, V0.name).place(identifier)
+            return ReportedFigures(self.asked).resolve_marketplace(identifier)
         if told and named and told != named:
             raise ReaderError(
                 f"{self.asked.name}: you said marketplace {told}, but the file states {named}. "
@@ -144,7 +136,7 @@ class ApiOrders:
 
 def _parse_responses(
     content: bytes, context: ReadContext, kind: DocumentKind, read_object: Callable[[ApiOrders, JsonObject], None]
-) -> ParsedFile:
+) -> FileContents:
     """The whole file: every answer in it read, then laid out as tables."""
     if len(content) > MAX_FILE_BYTES:
         raise ReaderError(
@@ -334,30 +326,23 @@ def _read_parcels(api_orders: ApiOrders, block: JsonObject) -> dict[str, Row]:
     return parcels
 
 
-def _build_tables(api_orders: ApiOrders, kind: DocumentKind) -> ParsedFile:
+def _build_tables(api_orders: ApiOrders, kind: DocumentKind) -> FileContents:
     """The tables of a file; orders of which only the items are known are placed by the store's word."""
     for order in api_orders.orders.values():
         _summarize_items(order, list(api_orders.items.get(order["order_id"], {}).values()))
     notes = _notes(api_orders)
     orders = {**api_orders.orders, **_orders_of_items(api_orders)}
     _fill_marketplaces(api_orders, orders, notes)
-    tables = {"orders": _order_table(api_orders, orders), "items": _item_table(api_orders, orders)}
+    rows = [row for row in orders.values() if "status" in row or row["cancelled_by"]]
+    cancelled_at = pa.array([row.get("cancelled_at") for row in rows], INSTANT)
+    tables: dict[str, Columns] = {
+        # Of an order known by its items alone there is a row only when it says who cancelled.
+        "orders": {**columns_of_rows("orders", rows), "cancelled_at": cancelled_at},
+        "items": columns_of_rows("items", _item_rows(api_orders, orders)),
+    }
     if kind is V2026:
-        tables["shipments"] = _shipment_table(api_orders, orders)
-    first_day, last_day = first_and_last_day(tables["orders"]["ordered_on"])
-    asked = api_orders.asked
-    return ParsedFile(
-        asked.report,
-        asked.name,
-        kind.name,
-        asked.account,
-        tables,
-        api_orders.rows,
-        api_orders.skipped,
-        notes,
-        first_day,
-        last_day,
-    )
+        tables["shipments"] = columns_of_rows("shipments", _parcel_rows(api_orders, orders))
+    return FileContents(tables, "ordered_on", rows=api_orders.rows, skipped=api_orders.skipped, notes=notes)
 
 
 def _summarize_items(order: Row, items: list[Row]) -> None:
@@ -397,7 +382,7 @@ def _orders_of_items(api_orders: ApiOrders) -> dict[str, Row]:
 def _fill_marketplaces(api_orders: ApiOrders, orders: dict[str, Row], notes: list[str]) -> None:
     """Find the marketplace of orders that state none; raises ReaderError where it is not to be known."""
     asked, open_ones = api_orders.asked, [order for order in orders.values() if order["marketplace"] is None]
-    known = asked.known(order["order_id"] for order in open_ones)
+    known = asked.known_marketplaces(order["order_id"] for order in open_ones)
     if asked.marketplace is None:
         refuse_ambiguous_orders(asked.name, known)
     if asked.marketplace and known and not any(asked.marketplace in split_marketplaces(one) for one in known.values()):
@@ -435,16 +420,7 @@ def _notes(api_orders: ApiOrders) -> list[str]:
     return notes
 
 
-def _order_table(api_orders: ApiOrders, orders: dict[str, Row]) -> pa.Table:
-    """One row an order; of one known by its items alone only when it says who cancelled."""
-    rows = [row for row in orders.values() if "status" in row or row["cancelled_by"]]
-    places = _column(rows, "marketplace").cast(pa.string())
-    days = {day: local_days(_column(rows, name).cast(INSTANT), places) for name, day in _TIMES.items()}
-    days["cancelled_on"] = local_days(_column(rows, "cancelled_at").cast(INSTANT), places)
-    return _table_of_rows(ORDERS, rows, days | api_orders.asked.origin_columns())
-
-
-def _item_table(api_orders: ApiOrders, orders: dict[str, Row]) -> pa.Table:
+def _item_rows(api_orders: ApiOrders, orders: dict[str, Row]) -> list[Row]:
     """One row an order and SKU; an item without SKU names none."""
     rows: dict[tuple[str, str], Row] = {}
     for number, order in orders.items():
@@ -454,27 +430,16 @@ def _item_table(api_orders: ApiOrders, orders: dict[str, Row]) -> pa.Table:
             row = rows.setdefault((number, item["sku"]), {**order, **item, "units": None})
             if item["units"] is not None:
                 row["units"] = (row["units"] or 0) + item["units"]
-    return _table_of_rows(ITEMS, list(rows.values()), api_orders.asked.origin_columns())
+    return list(rows.values())
 
 
-def _shipment_table(api_orders: ApiOrders, orders: dict[str, Row]) -> pa.Table:
+def _parcel_rows(api_orders: ApiOrders, orders: dict[str, Row]) -> list[Row]:
     """One row a parcel, as new as its order."""
     rows = []
     for number, parcels in api_orders.parcels.items():
         whose = {name: orders[number][name] for name in ("order_id", "marketplace", "updated_at")}
         rows += [{**whose, "shipment_id": name, **parcel} for name, parcel in parcels.items()]
-    places = _column(rows, "marketplace").cast(pa.string())
-    confirmed_on = local_days(_column(rows, "confirmed_at").cast(INSTANT), places)
-    return _table_of_rows(SHIPMENTS, rows, {"confirmed_on": confirmed_on, **api_orders.asked.origin_columns()})
-
-
-def _column(rows: list[Row], name: str) -> pa.Array:
-    return pa.array([row.get(name) for row in rows])
-
-
-def _table_of_rows(table: Table, rows: list[Row], known: Row) -> pa.Table:
-    """A table of rows, with the columns that are known beside them."""
-    return build_table(table, len(rows), {name: _column(rows, name) for name in table.columns} | known)
+    return rows
 
 
 def _read_order_id(block: JsonObject, key: str) -> str:

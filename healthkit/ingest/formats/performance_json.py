@@ -17,7 +17,7 @@ from typing import Any
 
 from healthkit.ingest.parsing.csv_table import HINT_DOWNLOAD_AGAIN
 from healthkit.ingest.parsing.marketplace_of_row import ReadContext
-from healthkit.ingest.parsing.parsed_file import ParsedFile
+from healthkit.ingest.parsing.parsed_file import FileContents
 from healthkit.ingest.parsing.raw_file import DocumentKind, ReaderError
 from healthkit.ingest.parsing.reported_figures import (
     ACCOUNT,
@@ -36,7 +36,7 @@ from healthkit.ingest.parsing.reported_figures import (
 )
 from healthkit.schema.tables import STATUS_WORDS
 
-DOCUMENT = DocumentKind(
+KIND = DocumentKind(
     "performance_json", "seller performance report (JSON)", "{[", ('"accountStatuses"', '"performanceMetrics"')
 )
 MAX_DEPTH = 20
@@ -107,7 +107,7 @@ class JsonObject:
     def key(self) -> str:
         """The keys that lead to it, from the marketplace's block on.
 
-        >>> Block({}, "acme/a.json: report.performanceMetrics[0].orderDefectRate[0].mfn[0]").key
+        >>> JsonObject({}, "acme/a.json: report.performanceMetrics[0].orderDefectRate[0].mfn[0]").key
         'orderDefectRate.mfn'
         """
         return re.sub(r"\[\d+\]", "", re.sub(r"^.*\.performanceMetrics\[\d+\]\.", "", self.where))
@@ -135,10 +135,10 @@ class JsonObject:
             yield JsonObject(one, f"{self.at(key)}[{place}]")
 
 
-def parse(content: bytes, context: ReadContext) -> ParsedFile:
+def parse(content: bytes, context: ReadContext) -> FileContents:
     """Read the file into READINGS, VIOLATIONS and ACCOUNT_STATES."""
     report = JsonObject(load_report(content, context.name), f"{context.name}: report")
-    snapshot = ReportedFigures(context, DOCUMENT.name)
+    snapshot = ReportedFigures(context)
     if not {"accountStatuses", "performanceMetrics"} & report.cells.keys():
         raise ReaderError(
             f"{context.name}: its object holds neither accountStatuses nor performanceMetrics. {HINT_DOWNLOAD_AGAIN}"
@@ -147,16 +147,16 @@ def parse(content: bytes, context: ReadContext) -> ParsedFile:
     for status in statuses:
         state = parse_status_word(status.get("status"), status.at("status"))
         if state is not None:
-            place = snapshot.place(_marketplace_id(status))
-            snapshot.state(place, ACCOUNT, "account_status", _STATES.get(state, state))
+            place = snapshot.resolve_marketplace(_marketplace_id(status))
+            snapshot.set_state(place, ACCOUNT, "account_status", _STATES.get(state, state))
     named = {_marketplace_id(status) for status in statuses}
     alone = named.pop() if len(named) == 1 else None
     unread: set[str] = set()
     for block in report.each("performanceMetrics"):
-        _read_marketplace_block(snapshot, snapshot.place(_marketplace_id(block) or alone), block, unread)
+        _read_marketplace_block(snapshot, snapshot.resolve_marketplace(_marketplace_id(block) or alone), block, unread)
     if unread:
         snapshot.notes.append(f"Not read, as the kit does not know it: {', '.join(sorted(unread)[:12])}.")
-    return snapshot.taken(_stated_day(report))
+    return snapshot.to_contents(_stated_day(report))
 
 
 def _stated_day(report: JsonObject) -> date | None:
@@ -212,7 +212,7 @@ def _read_rate(reported: ReportedFigures, marketplace: str, channel: str, rate: 
         _read_target_side(reported, block),
         parse_status_word(block.get("status"), block.at("status")),
     )  # fmt: skip
-    reported.figure(marketplace, figure)
+    reported.add_figure(marketplace, figure)
 
 
 def _read_covered_days(reported: ReportedFigures, block: JsonObject) -> tuple[date, date] | None:
@@ -221,7 +221,7 @@ def _read_covered_days(reported: ReportedFigures, block: JsonObject) -> tuple[da
     if last is not None:
         reported.days.append(last)
     if first is None or last is None:
-        reported.skip(f"{_NO_DAYS} ({block.key})")
+        reported.count_skipped(f"{_NO_DAYS} ({block.key})")
         return None
     return first, last
 
@@ -238,7 +238,7 @@ def _read_target_side(reported: ReportedFigures, block: JsonObject) -> str | Non
         return None
     side = _SIDES.get(condition.upper().replace(" ", "_"))
     if side is None:
-        reported.skip(f"target conditions that the kit does not know ({condition})")
+        reported.count_skipped(f"target conditions that the kit does not know ({condition})")
     return side
 
 
@@ -250,7 +250,7 @@ def _read_health_rating(reported: ReportedFigures, marketplace: str, block: Json
     score = block.count("ahrScore", "accountHealthRatingScore")
     status = parse_status_word(block.get("accountHealthRatingStatus", "ahrStatus"), block.at("ahrStatus"))
     parts = {} if score is None else {"score": score}
-    reported.figure(
+    reported.add_figure(
         marketplace, ReportedFigure("account_health_rating", ALL_CHANNELS, *days, parts=parts, status=status)
     )
 
@@ -269,7 +269,7 @@ def _read_warnings(reported: ReportedFigures, marketplace: str, block: JsonObjec
             continue
         if not isinstance(kind, str):
             refuse_value(where, kind, "where a warning belongs")
-        reported.state(marketplace, WARNING, to_snake_case(kind), parse_status_word(state, f"{where}.status"))
+        reported.set_state(marketplace, WARNING, to_snake_case(kind), parse_status_word(state, f"{where}.status"))
 
 
 def _read_other_block(
@@ -282,7 +282,7 @@ def _read_other_block(
             _read_violations(reported, marketplace, key, block)
         elif block and "warningsCount" in block.cells:
             many = block.count("warningsCount")
-            reported.state(
+            reported.set_state(
                 marketplace,
                 WARNING,
                 to_snake_case(key),
@@ -303,7 +303,7 @@ def _read_violations(reported: ReportedFigures, marketplace: str, key: str, bloc
         reported.days.append(last)
     many = block.count("defectsCount")
     if many is None:
-        reported.skip("violation counts that the file leaves empty")
+        reported.count_skipped("violation counts that the file leaves empty")
         return
     category = _CATEGORIES.get(to_snake_case(key), to_snake_case(key))
     reported.add_violation(marketplace, category, many)

@@ -15,7 +15,7 @@ from xml.parsers import expat
 
 from healthkit.ingest.parsing.csv_table import HINT_DOWNLOAD_AGAIN
 from healthkit.ingest.parsing.marketplace_of_row import ReadContext
-from healthkit.ingest.parsing.parsed_file import ParsedFile
+from healthkit.ingest.parsing.parsed_file import FileContents
 from healthkit.ingest.parsing.raw_file import DocumentKind, ReaderError
 from healthkit.ingest.parsing.reported_figures import (
     ALL_CHANNELS,
@@ -32,7 +32,7 @@ from healthkit.ingest.parsing.reported_figures import (
     to_snake_case,
 )
 
-DOCUMENT = DocumentKind("performance_xml", "seller performance report (XML)", "<", ("sellerPerformanceReport",))
+KIND = DocumentKind("performance_xml", "seller performance report (XML)", "<", ("sellerPerformanceReport",))
 MAX_DEPTH = 20
 """So many elements may stand in each other; Amazon needs six."""
 MAX_ELEMENTS = 50_000
@@ -126,17 +126,17 @@ class XmlElement:
         return parse_count(self.said(name), f"{self.where}/{name}")
 
 
-def parse(content: bytes, context: ReadContext) -> ParsedFile:
+def parse(content: bytes, context: ReadContext) -> FileContents:
     """Read the file into READINGS and ACCOUNT_STATES."""
-    snapshot = ReportedFigures(context, DOCUMENT.name)
+    snapshot = ReportedFigures(context)
     unread: set[str] = set()
     for report in _find_reports(parse_xml(content, context.name), context.name):
-        _read_report(snapshot, snapshot.place(report.said("marketplaceId")), report)
+        _read_report(snapshot, snapshot.resolve_marketplace(report.said("marketplaceId")), report)
         known = {*_BLOCKS, _CONTACTS, "performanceChecklist", "marketplaceId"}
         unread |= {to_snake_case(one.name) for one in report.inside if one.name not in known}
     if unread:
         snapshot.notes.append(f"Not read, as the kit does not know it: {', '.join(sorted(unread)[:12])}.")
-    return snapshot.taken()
+    return snapshot.to_contents()
 
 
 def _find_reports(root: XmlElement, name: str) -> list[XmlElement]:
@@ -153,7 +153,7 @@ def _read_report(reported: ReportedFigures, marketplace: str, report: XmlElement
         for mark in marks.inside:
             said = parse_status_word(mark.said("status"), f"{mark.where}/status")
             if said is not None:
-                reported.state(
+                reported.set_state(
                     marketplace, CHECKLIST, _CHECKLIST_METRICS.get(mark.name, to_snake_case(mark.name)), said
                 )
     for block, (item, rates) in _BLOCKS.items():
@@ -173,7 +173,7 @@ def _find_time_frames(
         if last is not None:
             reported.days.append(last)
         if first is None or last is None:
-            reported.skip(f"{_NO_DAYS} ({item})")
+            reported.count_skipped(f"{_NO_DAYS} ({item})")
         else:
             yield frame, (first, last)
 
@@ -198,14 +198,14 @@ def _read_rate(
         rate.metric, rate.channel, *days, frame.count(rate.counted) if rate.counted else None, some, bool(rate.well),
         {name: many for name, many in parts.items() if many is not None}, _read_percent(reported, held),
     )  # fmt: skip
-    reported.figure(marketplace, figure)
+    reported.add_figure(marketplace, figure)
 
 
 def _read_percent(reported: ReportedFigures, element: XmlElement) -> RoundedShare | None:
     """The rate; without its percent sign nobody knows what it is, unless it is zero."""
     said, where = element.said("rate"), f"{element.where}/rate"
     if said is not None and not said.endswith("%") and parse_number(said, where):
-        reported.skip(_NO_SIGN)
+        reported.count_skipped(_NO_SIGN)
         return None
     return parse_share(said, where)
 
@@ -219,7 +219,9 @@ def _read_contacts(reported: ReportedFigures, marketplace: str, frame: XmlElemen
     hours = parse_number(frame.said("averageResponseTimeInHours"), f"{frame.where}/averageResponseTimeInHours")
     if hours is not None:
         parts["average_hours"] = float(hours)
-    reported.figure(marketplace, ReportedFigure("late_response_rate", ALL_CHANNELS, *days, counted, late, parts=parts))
+    reported.add_figure(
+        marketplace, ReportedFigure("late_response_rate", ALL_CHANNELS, *days, counted, late, parts=parts)
+    )
 
 
 def parse_xml(content: bytes, name: str) -> XmlElement:

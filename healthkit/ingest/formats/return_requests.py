@@ -12,7 +12,6 @@ import pyarrow.compute as pc
 
 from healthkit.ingest.parsing.cells import (
     columns_by_name,
-    drop_other_shops,
     keep_newest_rows,
     parse_iso_day,
     read_counts,
@@ -28,14 +27,12 @@ from healthkit.ingest.parsing.marketplace_of_row import (
     ReadContext,
     is_date_only,
     local_days,
-    local_days_after_hours,
     read_answer_times,
     read_marketplace_times,
     read_optional_order_keys,
     read_update_times,
 )
-from healthkit.ingest.parsing.parsed_file import ParsedFile, build_table, first_and_last_day
-from healthkit.schema.tables import RETURNS
+from healthkit.ingest.parsing.parsed_file import FileContents
 
 KIND = FileKind(
     "return_requests",
@@ -73,37 +70,20 @@ _DECISIONS = {
 _CHANNELS = {"seller": "seller", "merchant": "seller", "mfn": "seller", "amazon": "amazon", "afn": "amazon"}
 
 
-def parse(table: CsvTable, context: ReadContext) -> ParsedFile:
+def parse(table: CsvTable, context: ReadContext) -> FileContents:
     """Read the file into RETURNS: one a request."""
-    rows = len(table)
-    table, skipped = drop_other_shops(table, "order-id")
-    requests = columns_by_name(
-        keep_newest_rows(table, _lines(table, context), ["marketplace", "return_id"], "return-id")
-    )
-    tables = {"returns": build_table(RETURNS, len(requests["return_id"]), requests | context.origin_columns())}
-    first_day, last_day = first_and_last_day(requests["requested_on"])
-    return ParsedFile(
-        context.report,
-        context.name,
-        KIND.name,
-        context.account,
-        tables,
-        rows,
-        skipped,
-        table.notes,
-        first_day,
-        last_day,
-    )
+    keys = ["marketplace", "return_id"]
+    requests = columns_by_name(keep_newest_rows(table, _read_lines(table, context), keys, "return-id"))
+    return FileContents({"returns": requests}, "requested_on")
 
 
-def _lines(table: CsvTable, context: ReadContext) -> pa.Table:
+def _read_lines(table: CsvTable, context: ReadContext) -> pa.Table:
     """The file's rows with their cells read."""
     refuse_numeric_ids(table, "return-id")
-    for column in KIND.needed:
+    for column in KIND.required_columns:
         read_required_texts(table, column)
     ids, marketplaces = read_optional_order_keys(table, context)
     requested_at = read_marketplace_times(table, "requested-at", marketplaces)
-    requested_on = local_days(requested_at, marketplaces)
     answered_at = read_answer_times(table, requested_at, "requested-at", marketplaces)
     time_unknown = pa.scalar("return_time_unknown")
     columns = {
@@ -112,11 +92,8 @@ def _lines(table: CsvTable, context: ReadContext) -> pa.Table:
         "order_id": ids,
         "channel": pc.fill_null(read_words(table, "channel", _CHANNELS, allow_empty=True), "seller"),
         "requested_at": requested_at,
-        "requested_on": requested_on,
-        "due_48h_on": local_days_after_hours(requested_at, 48, marketplaces),
         "answered_at": answered_at,
-        "answered_on": local_days(answered_at, marketplaces),
-        **_read_outcomes(table, requested_on),
+        **_read_outcomes(table, local_days(requested_at, marketplaces)),
         "sku": table["sku"],
         "reason": table["reason"],
         "units": read_counts(table, "units"),

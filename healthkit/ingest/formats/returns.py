@@ -14,7 +14,6 @@ import pyarrow.compute as pc
 
 from healthkit.ingest.parsing.cells import (
     columns_by_name,
-    drop_other_shops,
     map_distinct,
     merge_rows,
     parse_named_month_day,
@@ -29,12 +28,10 @@ from healthkit.ingest.parsing.csv_table import CsvTable, FileKind, combine_chunk
 from healthkit.ingest.parsing.marketplace_of_row import (
     ReadContext,
     ends_of_days,
-    local_days_after_hours,
     newest_instant,
     resolve_marketplaces,
 )
-from healthkit.ingest.parsing.parsed_file import ParsedFile, build_table, first_and_last_day
-from healthkit.schema.tables import DEFECTS, RETURNS
+from healthkit.ingest.parsing.parsed_file import Columns, FileContents
 
 KIND = FileKind(
     "returns",
@@ -63,30 +60,15 @@ _PENDING = "waits"
 _AMOUNT = r"\D{0,5}\d[\d.,' ]*\D{0,5}"
 
 
-def parse(table: CsvTable, context: ReadContext) -> ParsedFile:
+def parse(table: CsvTable, context: ReadContext) -> FileContents:
     """Read the file into RETURNS, one a return, and DEFECTS, one a claimed order and day."""
-    rows = len(table)
-    table, skipped = drop_other_shops(table, "order-id")
-    lines = _lines(table, context)
-    known_on = lines["requested_on"]
-    stamp = newest_instant(ends_of_days(combine_chunks(known_on), combine_chunks(lines["marketplace"]))).as_py()
-    tables = {"returns": _returns(lines, stamp, context), "defects": _claims(lines, stamp, context)}
-    first_day, last_day = first_and_last_day(known_on)
-    return ParsedFile(
-        context.report,
-        context.name,
-        KIND.name,
-        context.account,
-        tables,
-        rows,
-        skipped,
-        table.notes,
-        first_day,
-        last_day,
-    )
+    lines = _read_lines(table, context)
+    days, marketplaces = (combine_chunks(lines[column]) for column in ("requested_on", "marketplace"))
+    tables = {"returns": _merge_returns(lines), "defects": _merge_claims(lines)}
+    return FileContents(tables, days, updated_at=newest_instant(ends_of_days(days, marketplaces)).as_py())
 
 
-def _lines(table: CsvTable, context: ReadContext) -> pa.Table:
+def _read_lines(table: CsvTable, context: ReadContext) -> pa.Table:
     """The file's rows with their cells read."""
     ids = read_order_ids(table, "order-id")
     read_required_texts(table, "return-request-status")
@@ -144,7 +126,7 @@ def _decisions(table: CsvTable) -> pa.Array:
 def _parse_decision(status: str) -> str:
     """One status in our spelling; a word that the kit does not know is taken as the end of it.
 
-    >>> _decision("Approved"), _decision("PendingApproval"), _decision("Denied"), _decision("Expired")
+    >>> tuple(map(_parse_decision, ("Approved", "PendingApproval", "Denied", "Expired")))
     ('authorised', 'waits', 'refused', 'closed')
     """
     word = status.lower()
@@ -176,8 +158,8 @@ def _is_money(amount: str) -> bool | None:
     return bool(re.search(r"[1-9]", amount)) and "-" not in amount
 
 
-def _returns(lines: pa.Table, updated_at: object, context: ReadContext) -> pa.Table:
-    """One row a return: refused if any of its items was, waiting while any of them waits."""
+def _merge_returns(lines: pa.Table) -> Columns:
+    """Merge lines to one row a return: refused if any of its items was, waiting while any of them waits."""
     stands = {
         "order_id": "first", "requested_on": "min", "decision": "first", "waits": "max", "refused": "max",
         "in_policy": "max", "refused_in_policy": "max", "sku": "first", "reason": "first", "units": "sum",
@@ -189,14 +171,11 @@ def _returns(lines: pa.Table, updated_at: object, context: ReadContext) -> pa.Ta
     # Of a refused return only its refused items tell whether that was within the policy.
     returns["in_policy"] = pc.if_else(refused, returns.pop("refused_in_policy"), returns["in_policy"])
     returns["requested_at"] = ends_of_days(returns["requested_on"], returns["marketplace"])
-    returns["due_48h_on"] = local_days_after_hours(returns["requested_at"], 48, returns["marketplace"])
-    said = {"channel": "seller", "assumed": "return_time_unknown", "updated_at": updated_at}
-    return build_table(RETURNS, len(returns["return_id"]), returns | said | context.origin_columns())
+    return returns | {"channel": "seller", "assumed": "return_time_unknown"}
 
 
-def _claims(lines: pa.Table, updated_at: object, context: ReadContext) -> pa.Table:
-    """One row a claimed order and day."""
+def _merge_claims(lines: pa.Table) -> Columns:
+    """Merge lines to one row a claimed order and day."""
     claimed = lines.filter(lines["claimed"]).rename_columns({"requested_on": "known_on"})
     claims = columns_by_name(merge_rows(claimed, ["marketplace", "order_id", "known_on"], {}))
-    said = {"kind": "a_to_z_claim", "assumed": "claim_day_from_return", "updated_at": updated_at}
-    return build_table(DEFECTS, len(claims["order_id"]), claims | said | context.origin_columns())
+    return claims | {"kind": "a_to_z_claim", "assumed": "claim_day_from_return"}

@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 from healthkit.ingest.formats.all_orders import CHANNEL_WORDS
 from healthkit.ingest.parsing.cells import (
     columns_by_name,
-    drop_other_shops,
     make_day,
+    merge_items,
     merge_rows,
     read_counts,
     read_days,
@@ -26,15 +26,14 @@ from healthkit.ingest.parsing.cells import (
     read_statuses,
     read_words,
 )
-from healthkit.ingest.parsing.csv_table import CsvTable, FileKind
+from healthkit.ingest.parsing.csv_table import CsvTable, FileKind, combine_chunks
 from healthkit.ingest.parsing.marketplace_of_row import (
     ReadContext,
     ends_of_days,
     newest_instant,
     resolve_marketplaces,
 )
-from healthkit.ingest.parsing.parsed_file import ParsedFile, build_table, first_and_last_day
-from healthkit.schema.tables import ITEMS, ORDERS
+from healthkit.ingest.parsing.parsed_file import Columns, FileContents
 
 KIND = FileKind(
     "sale_report",
@@ -50,32 +49,15 @@ _STATUS_ORDER = ["cancelled", "pending", "unshipped", "shipping", "shipped"]
 """An order of several lines is as far as the farthest of them; cancelled only when all are."""
 
 
-def parse(table: CsvTable, context: ReadContext) -> ParsedFile:
+def parse(table: CsvTable, context: ReadContext) -> FileContents:
     """Read the file into ORDERS and ITEMS."""
-    rows = len(table)
-    table, skipped = drop_other_shops(table, "order-id")
-    lines = _lines(table, context)
-    stamp = newest_instant(
-        ends_of_days(columns_by_name(lines)["ordered_on"], columns_by_name(lines)["marketplace"])
-    ).as_py()
-    orders = _orders(lines, context, stamp)
-    tables = {"orders": orders, "items": _items(lines, context, stamp)}
-    first_day, last_day = first_and_last_day(orders["ordered_on"])
-    return ParsedFile(
-        context.report,
-        context.name,
-        KIND.name,
-        context.account,
-        tables,
-        rows,
-        skipped,
-        table.notes,
-        first_day,
-        last_day,
-    )
+    lines = _read_lines(table, context)
+    days, marketplaces = (combine_chunks(lines[column]) for column in ("ordered_on", "marketplace"))
+    updated_at = newest_instant(ends_of_days(days, marketplaces)).as_py()
+    return FileContents({"orders": _merge_orders(lines), "items": merge_items(lines)}, "ordered_on", updated_at)
 
 
-def _lines(table: CsvTable, context: ReadContext) -> pa.Table:
+def _read_lines(table: CsvTable, context: ReadContext) -> pa.Table:
     """The file's rows with their cells read; a line that stands twice under one number counts once."""
     ids = read_order_ids(table, "order-id")
     status = read_statuses(table, "status")
@@ -108,7 +90,7 @@ def _lines(table: CsvTable, context: ReadContext) -> pa.Table:
 def parse_month_first(word: str) -> date | None:
     """A day written month first, with a year of two or four digits.
 
-    >>> month_first("04-30-22"), month_first("05-01-2022"), month_first("30-04-22")
+    >>> parse_month_first("04-30-22"), parse_month_first("05-01-2022"), parse_month_first("30-04-22")
     (datetime.date(2022, 4, 30), datetime.date(2022, 5, 1), None)
     """
     found = re.fullmatch(r"(\d{2})-(\d{2})-(?:20)?(\d{2})", word)
@@ -117,7 +99,7 @@ def parse_month_first(word: str) -> date | None:
 
 def _skus(table: CsvTable) -> pa.Array:
     """The SKU, or category and size where the file has none."""
-    if table.has("sku"):
+    if table.has_column("sku"):
         return table["sku"]
     if len(table):
         table.notes.append("The file names no SKU: category and size stand for it.")
@@ -127,27 +109,17 @@ def _skus(table: CsvTable) -> pa.Array:
     return pc.if_else(pc.equal(names, ""), pa.scalar(None, pa.string()), names)
 
 
-def _orders(lines: pa.Table, context: ReadContext, updated_at: object) -> pa.Table:
-    """One row an order: cancelled when all its lines are, cancelled in part when some are."""
+def _merge_orders(lines: pa.Table) -> Columns:
+    """Merge lines to one row an order: cancelled when all its lines are, cancelled in part when some are."""
     ranked = lines.append_column("least", lines["how_far"])
     stands = {"channel": "first", "ordered_on": "min", "how_far": "max", "least": "min", "units": "sum"}
     stands |= dict.fromkeys(("is_business", "ship_method", "country", "state"), "first")
     orders = columns_by_name(merge_rows(ranked, ["marketplace", "order_id"], stands))
     farthest, least = orders.pop("how_far"), orders.pop("least")
     cancelled, touched = pc.equal(farthest, 0), pc.equal(least, 0)
-    said = {
+    return orders | {
         "status": pa.array(_STATUS_ORDER).take(farthest),
         "cancelled_on": pc.if_else(touched, orders["ordered_on"], None),
         "assumed": pc.if_else(touched, "cancel_day_from_order", None),
         "part_cancelled": pc.and_(touched, pc.invert(cancelled)),
-        "updated_at": updated_at,
     }
-    return build_table(ORDERS, len(farthest), orders | said | context.origin_columns())
-
-
-def _items(lines: pa.Table, context: ReadContext, updated_at: object) -> pa.Table:
-    """One row an order and SKU."""
-    named = lines.filter(pc.and_(pc.is_valid(lines["sku"]), pc.not_equal(lines["sku"], "")))
-    stands = {"asin": "first", "product": "first", "units": "sum"}
-    items = columns_by_name(merge_rows(named, ["marketplace", "order_id", "sku"], stands))
-    return build_table(ITEMS, len(items["sku"]), items | {"updated_at": updated_at} | context.origin_columns())

@@ -16,7 +16,6 @@ import pyarrow.compute as pc
 
 from healthkit.ingest.parsing.cells import (
     DAY,
-    drop_other_shops,
     make_day_parser,
     map_distinct,
     read_order_ids,
@@ -29,9 +28,8 @@ from healthkit.ingest.parsing.marketplace_of_row import (
     newest_instant,
     resolve_marketplaces,
 )
-from healthkit.ingest.parsing.parsed_file import ParsedFile, build_table, first_and_last_day
+from healthkit.ingest.parsing.parsed_file import FileContents
 from healthkit.schema.marketplaces import MARKETPLACE_BY_SALES_CHANNEL, MARKETPLACES
-from healthkit.schema.tables import POSTINGS
 
 KIND = FileKind(
     "settlement",
@@ -66,10 +64,8 @@ _FORM = "2026-10-31, with or without a time, or as the marketplace writes it"
 _OTHER_MONEY = "rows of other money: sales, fees, totals"
 
 
-def parse(table: CsvTable, context: ReadContext) -> ParsedFile:
+def parse(table: CsvTable, context: ReadContext) -> FileContents:
     """Read the file into POSTINGS: each sum that was taken for a refund, claim or chargeback, or given back."""
-    rows = len(table)
-    table, skipped = drop_other_shops(table, "order-id")
     posted = pc.unique(table["posted-date"].drop_null()).to_pylist()
     names = pc.unique(table["marketplace-name"]).drop_null().to_pylist()
     stated = {
@@ -79,9 +75,8 @@ def parse(table: CsvTable, context: ReadContext) -> ParsedFile:
     kinds = map_distinct(table, "transaction-type", types, _defect_kind, pa.string(), "no transaction type")
     ours = pc.and_(pc.not_equal(kinds, ""), pc.is_valid(table["order-id"]))
     _note_unknown_types(table, types.filter(pc.equal(kinds, "")))
-    if not pc.all(ours, min_count=0).as_py():
-        skipped[_OTHER_MONEY] = len(table) - (pc.sum(ours).as_py() or 0)
-    table, kinds = table.keep(ours), kinds.filter(ours)
+    other_rows = len(table) - (pc.sum(ours).as_py() or 0)
+    table, kinds = table.filter_rows(ours), kinds.filter(ours)
     ids = read_order_ids(table, "order-id")
     places_of = resolve_marketplaces(table, ids, context, "marketplace-name")
     days = _read_posting_days(table, places_of)
@@ -93,15 +88,14 @@ def parse(table: CsvTable, context: ReadContext) -> ParsedFile:
         "posting_id": _posting_ids(table, places_of, ids, kinds, days, amounts),
         "posted_on": days,
         "amount": amounts,
-        "updated_at": newest_instant(ends_of_days(days, places_of)).as_py(),
     }
-    tables = {"postings": build_table(POSTINGS, len(table), columns | context.origin_columns())}
-    first_day, last_day = first_and_last_day(pa.concat_arrays([days, _readable_days(posted, places_of, context)]))
-    return ParsedFile(
-        context.report, context.name, KIND.name, context.account, tables, rows, skipped, table.notes, first_day,
-        last_day,
+    return FileContents(
+        {"postings": columns},
+        pa.concat_arrays([days, _readable_days(posted, places_of, context)]),
+        updated_at=newest_instant(ends_of_days(days, places_of)).as_py(),
+        skipped={_OTHER_MONEY: other_rows} if other_rows else {},
         stated_marketplace="+".join(sorted(stated)) or None,
-    )  # fmt: skip
+    )
 
 
 def _readable_days(posted_days: list[str], marketplaces: pa.Array, context: ReadContext) -> pa.Array:
@@ -120,9 +114,9 @@ def _readable_days(posted_days: list[str], marketplaces: pa.Array, context: Read
 def _defect_kind(word: str) -> str:
     """The kind of defect that a type of transaction is, by the whole of it; empty where it is none.
 
-    >>> _kind("A-to-z Guarantee Recovery"), _kind("Chargeback Refund"), _kind("Refund"), _kind("Order")
+    >>> tuple(map(_defect_kind, ("A-to-z Guarantee Recovery", "Chargeback Refund", "Refund", "Order")))
     ('a_to_z_claim', 'chargeback', 'refund', '')
-    >>> _kind("Refund_Retrocharge")  # a correction of tax
+    >>> _defect_kind("Refund_Retrocharge")  # a correction of tax
     ''
     """
     plain = " ".join(word.lower().split())
@@ -162,7 +156,7 @@ def _posting_ids(table: CsvTable, *parts: pa.Array) -> pa.Array:
 def _time_of_day(word: str) -> str:
     """The time of day that stands in a cell, empty where none does.
 
-    >>> _time_of("14.10.2026 05:23:11 UTC"), _time_of("2026-10-14T05:23:11+00:00"), _time_of("2026-10-14")
+    >>> tuple(map(_time_of_day, ("14.10.2026 05:23:11 UTC", "2026-10-14T05:23:11+00:00", "2026-10-14")))
     ('05:23:11', '05:23:11', '')
     """
     found = re.search(r"\d\d:\d\d:\d\d", word)
@@ -198,7 +192,7 @@ def _read_amounts(table: CsvTable) -> pa.Array:
 def _parse_amount(word: str) -> Decimal | None:
     """An amount with a decimal point or comma, and marks between thousands.
 
-    >>> [str(_amount(word)) for word in ("-12.50", "-1.234,56", "1,234", "-3 000,5", "x")]
+    >>> [str(_parse_amount(word)) for word in ("-12.50", "-1.234,56", "1,234", "-3 000,5", "x")]
     ['-12.50', '-1234.56', '1234', '-3000.5', 'None']
     """
     plain = re.sub(r"[\s\N{NO-BREAK SPACE}']", "", word).replace("\N{MINUS SIGN}", "-")

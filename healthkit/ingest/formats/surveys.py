@@ -12,7 +12,6 @@ import pyarrow.compute as pc
 
 from healthkit.ingest.parsing.cells import (
     columns_by_name,
-    drop_other_shops,
     keep_newest_rows,
     read_flags,
     read_required_texts,
@@ -21,14 +20,11 @@ from healthkit.ingest.parsing.cells import (
 from healthkit.ingest.parsing.csv_table import CsvTable, FileKind
 from healthkit.ingest.parsing.marketplace_of_row import (
     ReadContext,
-    local_days,
-    local_days_after_hours,
     read_marketplace_times,
     read_optional_order_keys,
     read_update_times,
 )
-from healthkit.ingest.parsing.parsed_file import ParsedFile, build_table, first_and_last_day
-from healthkit.schema.tables import CONTACTS
+from healthkit.ingest.parsing.parsed_file import FileContents
 
 KIND = FileKind(
     "surveys",
@@ -41,35 +37,16 @@ KIND = FileKind(
 )
 
 
-def parse(table: CsvTable, context: ReadContext) -> ParsedFile:
+def parse(table: CsvTable, context: ReadContext) -> FileContents:
     """Read the file into CONTACTS: one an answer."""
-    rows = len(table)
-    table, skipped = drop_other_shops(table, "order-id")
     keys = ["marketplace", "contact_id"]
-    answers = columns_by_name(keep_newest_rows(table, _lines(table, context), keys, "order-id"))
-    tables = {
-        "contacts": build_table(
-            CONTACTS, len(answers["contact_id"]), answers | {"kind": "survey"} | context.origin_columns()
-        )
-    }
-    first_day, last_day = first_and_last_day(answers["received_on"])
-    return ParsedFile(
-        context.report,
-        context.name,
-        KIND.name,
-        context.account,
-        tables,
-        rows,
-        skipped,
-        table.notes,
-        first_day,
-        last_day,
-    )
+    answers = columns_by_name(keep_newest_rows(table, _read_lines(table, context), keys, "order-id"))
+    return FileContents({"contacts": answers | {"kind": "survey"}}, "received_on")
 
 
-def _lines(table: CsvTable, context: ReadContext) -> pa.Table:
+def _read_lines(table: CsvTable, context: ReadContext) -> pa.Table:
     """The file's rows with their cells read."""
-    for column in KIND.needed:
+    for column in KIND.required_columns:
         read_required_texts(table, column)
     ids, marketplaces = read_optional_order_keys(table, context)
     surveyed_at = read_marketplace_times(table, "surveyed-at", marketplaces)
@@ -78,9 +55,6 @@ def _lines(table: CsvTable, context: ReadContext) -> pa.Table:
         "contact_id": _survey_ids(table, ids, surveyed_at),
         "order_id": ids,
         "received_at": surveyed_at,
-        "received_on": local_days(surveyed_at, marketplaces),
-        "due_24h_on": local_days_after_hours(surveyed_at, 24, marketplaces),
-        "due_48h_on": local_days_after_hours(surveyed_at, 48, marketplaces),
         "outcome": pc.if_else(read_flags(table, "solved"), "yes", "no"),
         "updated_at": read_update_times(table, marketplaces, surveyed_at),
     }

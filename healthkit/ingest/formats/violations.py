@@ -29,9 +29,9 @@ from healthkit.ingest.parsing.marketplace_of_row import (
     read_update_times,
     resolve_marketplaces,
 )
-from healthkit.ingest.parsing.parsed_file import ParsedFile, build_table, first_and_last_day
+from healthkit.ingest.parsing.parsed_file import FileContents
 from healthkit.ingest.parsing.reported_figures import to_snake_case
-from healthkit.schema.tables import SEVERITIES, VIOLATIONS
+from healthkit.schema.tables import SEVERITIES
 
 KIND = FileKind(
     "violations",
@@ -60,21 +60,14 @@ _REPORTED_CATEGORIES = (
 """The categories that Amazon's performance report counts, as the readers of it name them."""
 
 
-def parse(table: CsvTable, context: ReadContext) -> ParsedFile:
+def parse(table: CsvTable, context: ReadContext) -> FileContents:
     """Read the file into VIOLATIONS: one a violation."""
-    rows = len(table)
-    violations = columns_by_name(
-        keep_newest_rows(table, _lines(table, context), ["marketplace", "violation_id"], "violation-id")
-    )
-    said = {"count": 1} | context.origin_columns()
-    tables = {"violations": build_table(VIOLATIONS, len(violations["violation_id"]), violations | said)}
-    first_day, last_day = first_and_last_day(violations["opened_on"])
-    return ParsedFile(
-        context.report, context.name, KIND.name, context.account, tables, rows, {}, table.notes, first_day, last_day
-    )
+    keys = ["marketplace", "violation_id"]
+    violations = columns_by_name(keep_newest_rows(table, _read_lines(table, context), keys, "violation-id"))
+    return FileContents({"violations": violations | {"count": 1}}, "opened_on")
 
 
-def _lines(table: CsvTable, context: ReadContext) -> pa.Table:
+def _read_lines(table: CsvTable, context: ReadContext) -> pa.Table:
     """The file's rows with their cells read."""
     refuse_numeric_ids(table, "violation-id")
     violation_ids = read_required_texts(table, "violation-id")
@@ -106,8 +99,10 @@ def _lines(table: CsvTable, context: ReadContext) -> pa.Table:
 def _parse_category(category: str) -> str | None:
     """One category in our spelling: that of the performance report where it is plainly the same.
 
-    >>> _category("Listing policy"), _category("product_authenticity_customer_complaints"), _category("Drop shipping")
-    ('listing_policy_violations', 'product_authenticity_customer_complaints', 'drop_shipping')
+    >>> _parse_category("Listing policy"), _parse_category("Drop shipping")
+    ('listing_policy_violations', 'drop_shipping')
+    >>> _parse_category("product_authenticity_customer_complaints")
+    'product_authenticity_customer_complaints'
     """
     name = to_snake_case(category) if re.search(r"[A-Za-z]", category) else None
     return _REPORTED_CATEGORY_OF.get(_category_stem(name), name) if name else None
@@ -116,8 +111,8 @@ def _parse_category(category: str) -> str | None:
 def _category_stem(name: str) -> str:
     """What is left of a category without the words that say that it is one.
 
-    >>> _core("listing_policy_violations"), _core("listing_policy"), _core("product_safety_customer_complaints")
-    ('listing', 'listing', 'product_safety')
+    >>> _category_stem("listing_policy_violations"), _category_stem("product_safety_customer_complaints")
+    ('listing', 'product_safety')
     """
     bare = re.sub(r"_(customer_complaints?|(policy_)?violations?|policy|complaints?)$", "", name)
     return bare.removesuffix("s")

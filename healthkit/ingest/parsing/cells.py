@@ -35,9 +35,15 @@ _MONTHS = {month: number for number, month in enumerate(
 )}  # fmt: skip
 
 
-def drop_other_shops(table: CsvTable, column: str) -> tuple[CsvTable, dict[str, int]]:
-    """Leave out orders that Amazon fulfils for other shops, and say how many lines that were."""
-    ids, channels = table[column], table["sales-channel"]
+ORDER_DETAILS = ("is_business", "is_premium", "ship_method", "country", "state")
+"""Columns of ORDERS that `read_order_details` reads."""
+_ITEM_AGGREGATIONS = {"asin": "first", "product": "first", "units": "sum", "updated_at": "max"}
+
+
+def drop_other_shops(table: CsvTable) -> tuple[CsvTable, dict[str, int]]:
+    """Drop rows of orders that Amazon fulfils for other shops; return the rest and the number of rows by reason."""
+    ids = table["amazon-order-id" if table.has_column("amazon-order-id") else "order-id"]
+    channels = table["sales-channel"]
     other = pc.fill_null(pc.starts_with(ids, "S"), False)
     if pc.any(other).as_py():
         other = pc.fill_null(pc.match_substring_regex(ids, OTHER_SHOP_ORDER_ID), False)
@@ -46,7 +52,7 @@ def drop_other_shops(table: CsvTable, column: str) -> tuple[CsvTable, dict[str, 
     if len(others):
         other = pc.or_(other, pc.is_in(channels, value_set=others))
     count = pc.sum(other).as_py() or 0
-    return table.keep(pc.invert(other)), {OTHER_SHOP_REASON: count} if count else {}
+    return table.filter_rows(pc.invert(other)), {OTHER_SHOP_REASON: count} if count else {}
 
 
 def read_order_ids(table: CsvTable, column: str) -> pa.Array:
@@ -115,7 +121,7 @@ def read_statuses(table: CsvTable, column: str) -> pa.Array:
 def _normalize_status(word: str) -> str | None:
     """One status word in our spelling.
 
-    >>> _status("Canceled"), _status("Shipped - Picked Up"), _status("2026-03-04")
+    >>> _normalize_status("Canceled"), _normalize_status("Shipped - Picked Up"), _normalize_status("2026-03-04")
     ('cancelled', 'shipped', None)
     """
     word = word.split(" - ")[0].strip().lower()
@@ -138,6 +144,11 @@ def read_flags(table: CsvTable, column: str) -> pa.Array:
     )
 
 
+def read_presence(table: CsvTable, column: str) -> pa.Array:
+    """Read whether each cell has a value, not the value itself; empty if the file lacks the column."""
+    return pc.is_valid(table[column]) if table.has_column(column) else pa.nulls(len(table), pa.bool_())
+
+
 def read_premium_flags(table: CsvTable) -> pa.Array:
     """Whether an order was promised as a premium one, or as Prime; empty where neither is told."""
     told = [read_flags(table, column) for column in ("is-premium-order", "is-prime")]
@@ -153,7 +164,7 @@ def read_regions(table: CsvTable, column: str) -> pa.Array:
 def normalize_region(word: str | None) -> str | None:
     """The same for one word.
 
-    >>> region(" wa "), region("12 High Street"), region(None)
+    >>> normalize_region(" wa "), normalize_region("12 High Street"), normalize_region(None)
     ('WA', None, None)
     """
     word = (word or "").strip().upper()
@@ -161,6 +172,17 @@ def normalize_region(word: str | None) -> str | None:
     # A mark belongs to the letter before it, as in most scripts of India.
     held = (letter.isalpha() or letter in _REGION_SIGNS or category(letter)[0] == "M" for letter in word)
     return word if named and all(held) else None
+
+
+def read_order_details(table: CsvTable) -> dict[str, pa.Array]:
+    """Read the ORDER_DETAILS of each row of an Amazon order file; details without a column are empty."""
+    return {
+        "is_business": read_flags(table, "is-business-order"),
+        "is_premium": read_premium_flags(table),
+        "ship_method": pc.coalesce(table["ship-service-level"], table["ship-service-name"]),
+        "country": read_regions(table, "ship-country"),
+        "state": read_regions(table, "ship-state"),
+    }
 
 
 def read_days(
@@ -193,7 +215,7 @@ def map_distinct(
 def parse_iso_day(word: str) -> date | None:
     """A day written yyyy-mm-dd.
 
-    >>> iso_day("2026-03-04"), iso_day("04/03/2026"), iso_day("2026-02-30")
+    >>> parse_iso_day("2026-03-04"), parse_iso_day("04/03/2026"), parse_iso_day("2026-02-30")
     (datetime.date(2026, 3, 4), None, None)
     """
     found = re.fullmatch(r"(\d{4})-(\d{2})-(\d{2})", word)
@@ -203,7 +225,7 @@ def parse_iso_day(word: str) -> date | None:
 def parse_named_month_day(word: str) -> date | None:
     """A day written dd-Mon-yyyy with an English month, or yyyy-mm-dd.
 
-    >>> named_month_day("10-Jul-2025"), named_month_day("2025-07-10"), named_month_day("10-Mai-2025")
+    >>> parse_named_month_day("10-Jul-2025"), parse_named_month_day("2025-07-10"), parse_named_month_day("10-Mai-2025")
     (datetime.date(2025, 7, 10), datetime.date(2025, 7, 10), None)
     """
     found = re.fullmatch(r"(\d{1,2})-([A-Za-z]{3})-(\d{4})", word)
@@ -225,7 +247,7 @@ def make_day(year: str | int, month: str | int, day: str | int) -> date | None:
 def parse_day(word: str, date_format: str) -> date | None:
     """A day in a marketplace's order of day, month and year; any other writing is None.
 
-    >>> read_day("3/4/26", "%d/%m/%y"), read_day("3/4/2026", "%m/%d/%y"), read_day("3.4.26", "%d/%m/%y")
+    >>> parse_day("3/4/26", "%d/%m/%y"), parse_day("3/4/2026", "%m/%d/%y"), parse_day("3.4.26", "%d/%m/%y")
     (datetime.date(2026, 4, 3), datetime.date(2026, 3, 4), None)
     """
     separator = date_format[2]
@@ -244,10 +266,10 @@ def make_day_parser(date_format: str | None) -> Callable[[str], date | None]:
 
     ISO, an English month, day.month.year and year/month/day need no marketplace; with None nothing else is read.
 
-    >>> read = day_reader("%m/%d/%y")
+    >>> read = make_day_parser("%m/%d/%y")
     >>> read("2026-04-03T10:00:00Z"), read("03-Apr-2026"), read("3.4.2026 10:00"), read("2026/04/03")
     (datetime.date(2026, 4, 3), datetime.date(2026, 4, 3), datetime.date(2026, 4, 3), datetime.date(2026, 4, 3))
-    >>> read("4/3/26 10:00"), read("soon"), day_reader(None)("4/3/26")
+    >>> read("4/3/26 10:00"), read("soon"), make_day_parser(None)("4/3/26")
     (datetime.date(2026, 4, 3), None, None)
     """
     forms = ("%d.%m.%y", "%Y/%m/%d", *([date_format] if date_format else []))
@@ -305,7 +327,7 @@ def _refuse_implausible_times(table: CsvTable, column: str, values: pa.Array) ->
 def largest_by_key(keys: pa.Array, values: pa.Array) -> pa.Array:
     """For each row, the largest value among the rows of the same key.
 
-    >>> largest_of(pa.array(["a", "b", "a"]), pa.array([1, 5, 3])).to_pylist()
+    >>> largest_by_key(pa.array(["a", "b", "a"]), pa.array([1, 5, 3])).to_pylist()
     [3, 5, 3]
     """
     codes = combine_chunks(pc.dictionary_encode(keys)).indices
@@ -316,7 +338,7 @@ def largest_by_key(keys: pa.Array, values: pa.Array) -> pa.Array:
 def merge_rows(
     lines: pa.Table,
     keys: list[str],
-    aggregations: Mapping[str, str],
+    aggregations: Mapping[str, str] | None = None,
     newest_first: str = "",
     is_unique: np.ndarray | None = None,
 ) -> pa.Table:
@@ -326,9 +348,11 @@ def merge_rows(
     as most have, are their own row, and only the others are put together; `known_alone` says of which that is known.
 
     >>> lines = pa.table({"order": ["a", "b", "a"], "units": [1, 1, 2], "sku": [None, "x", "y"]})
-    >>> one_per(lines, ["order"], {"units": "sum", "sku": "first"}).to_pylist()
+    >>> merge_rows(lines, ["order"], {"units": "sum", "sku": "first"}).to_pylist()
     [{'order': 'a', 'units': 3, 'sku': 'y'}, {'order': 'b', 'units': 1, 'sku': 'x'}]
     """
+    if aggregations is None:
+        aggregations = {name: "first" for name in lines.column_names if name not in keys}
     held = lines.select([*keys, *aggregations])
     by_itself = is_unique_row(lines, keys) if is_unique is None else is_unique
     ranks = np.arange(len(lines))
@@ -347,10 +371,19 @@ def merge_rows(
     return both.take(rows[np.argsort(np.concatenate([ranks[by_itself], made["_at_min"].to_numpy()]))])
 
 
+def merge_items(lines: pa.Table, is_unique: np.ndarray | None = None) -> dict[str, pa.Array]:
+    """Merge order lines into the columns of ITEMS, one row for each order and SKU; drop lines without a SKU."""
+    aggregations = {name: how for name, how in _ITEM_AGGREGATIONS.items() if name in lines.column_names}
+    keys, named = ["marketplace", "order_id", "sku"], pc.is_valid(lines["sku"])
+    unique_items = None if is_unique is None else is_unique[named.to_numpy()]
+    items = lines.select([*keys, *aggregations]).filter(named)
+    return columns_by_name(merge_rows(items, keys, aggregations, is_unique=unique_items))
+
+
 def is_unique_row(lines: pa.Table, keys: list[str]) -> np.ndarray:
     """Whether a row has the value of one of these columns all to itself, so that no other row has its key.
 
-    >>> alone(pa.table({"order": ["a", "b", "a"], "sku": ["x", "x", "y"]}), ["order", "sku"]).tolist()
+    >>> is_unique_row(pa.table({"order": ["a", "b", "a"], "sku": ["x", "x", "y"]}), ["order", "sku"]).tolist()
     [False, True, True]
     """
     found = np.full(len(lines), len(lines) < 2)

@@ -87,7 +87,7 @@ def _parse_list(file: Path, name: str, entry: Any) -> DefectListLayout:
     used = tuple(column for column in every if column not in needed)
     kind = FileKind(
         name, str(held.get("title") or name), tuple(dict.fromkeys(needed)), used, delimiters=",;\t", quoted=True,
-        aliases=aliases, cure=SPELLING_HINT,
+        aliases=aliases, hint=SPELLING_HINT,
     )  # fmt: skip
     meant = {
         _normalize_spelling(spelling): word for word, spellings in words.items() for spelling in (*spellings, word)
@@ -113,7 +113,7 @@ def _read_spellings(file: Path, entry: Any, label: str) -> dict[str, list[str]]:
 def _normalize_spelling(spelling: str) -> str:
     """A spelling as headers are compared.
 
-    >>> _plain("Negative  Feedback")
+    >>> _normalize_spelling("Negative  Feedback")
     'negative-feedback'
     """
     return parse_header(spelling, "\t")[0]

@@ -2,69 +2,11 @@
 
 from __future__ import annotations
 
-from healthkit.ingest.formats import (
-    all_orders,
-    amazon_shipments,
-    confirmations,
-    contacts,
-    defect_lists,
-    defects,
-    fba_returns,
-    feedback,
-    invoices,
-    olist,
-    order_report,
-    orders_api,
-    performance_json,
-    performance_xml,
-    return_requests,
-    returns,
-    sale_report,
-    settlement,
-    surveys,
-    unshipped,
-    violations,
-)
-from healthkit.ingest.parsing.csv_table import HINT_RESAVED, FileKind, parse_header_cached
+from healthkit.ingest.formats import feedback, olist
+from healthkit.ingest.formats.registry import document_kinds, table_kinds
+from healthkit.ingest.parsing.csv_table import HINT_RESAVED, FileKind, parse_header
 from healthkit.ingest.parsing.encodings import first_lines
 from healthkit.ingest.parsing.raw_file import DocumentKind
-
-FILE_KINDS: tuple[FileKind, ...] = (
-    all_orders.KIND,
-    sale_report.KIND,
-    *olist.KINDS,
-    amazon_shipments.KIND,
-    order_report.KIND,
-    unshipped.KIND,
-    confirmations.KIND,
-    feedback.KIND,
-    returns.KIND,
-    fba_returns.KIND,
-    defects.KIND,
-    settlement.KIND,
-    invoices.KIND,
-    return_requests.KIND,
-    contacts.KIND,
-    surveys.KIND,
-    violations.KIND,
-)
-"""Every kind whose columns are known. Files with orders stand first: others ask them for an order's marketplace."""
-
-
-def all_file_kinds() -> tuple[FileKind, ...]:
-    """Those and the lists of defects, whose columns are the user's to say.
-
-    Raises ReaderError where `data/column_map.yaml` cannot be read.
-    """
-    return (*FILE_KINDS, *defect_lists.defect_list_kinds())
-
-
-DOCUMENT_KINDS: tuple[DocumentKind, ...] = (
-    performance_json.DOCUMENT,
-    performance_xml.DOCUMENT,
-    *orders_api.DOCUMENTS,
-)
-"""Every kind that is JSON or XML and no table."""
 
 DELIMITERS = "\t,;"
 
@@ -76,20 +18,20 @@ class UnknownFileKind(ValueError):
 def detect_kind(lines: list[str]) -> tuple[FileKind, str]:
     """The kind of a file and the delimiter of its columns, from its first lines.
 
-    >>> kind, delimiter = recognise(["order-id,kind,known-on"])
+    >>> kind, delimiter = detect_kind(["order-id,kind,known-on"])
     >>> kind.name, delimiter
     ('defects', ',')
-    >>> recognise(["order-id\\tRating\\tDay"])
+    >>> detect_kind(["order-id\\tRating\\tDay"])
     Traceback (most recent call last):
     ...
     healthkit.ingest.parsing.detect.UnknownFileKind: no known kind of file. ...
     """
     header = lines[0]
     for delimiter in DELIMITERS:
-        names = set(parse_header_cached(header, delimiter))
-        fitting = [kind for kind in all_file_kinds() if kind.matches(names)]
+        names = set(parse_header(header, delimiter))
+        fitting = [kind for kind in table_kinds() if kind.matches(names)]
         if fitting:
-            return _check_delimiter(max(fitting, key=lambda kind: len(kind.needed)), delimiter), delimiter
+            return _check_delimiter(max(fitting, key=lambda kind: len(kind.required_columns)), delimiter), delimiter
     if _is_feedback(lines):
         return feedback.KIND, "\t"
     raise UnknownFileKind(_describe_nearest_kind(header))
@@ -98,22 +40,22 @@ def detect_kind(lines: list[str]) -> tuple[FileKind, str]:
 def detect_document_kind(content: bytes, lines: list[str] | None = None) -> DocumentKind | None:
     """The kind of a file that is JSON or XML; None for one that is neither. `lines` are its first, where known.
 
-    >>> recognise_document(b'{"accountStatuses": []}').name, recognise_document(b"order-id,kind")
+    >>> detect_document_kind(b'{"accountStatuses": []}').name, detect_document_kind(b"order-id,kind")
     ('performance_json', None)
-    >>> recognise_document(b"<html>")
+    >>> detect_document_kind(b"<html>")
     Traceback (most recent call last):
     ...
     healthkit.ingest.parsing.detect.UnknownFileKind: no known kind of file. ...
     """
     begins = _first_character(first_lines(content) if lines is None else lines)
-    alike = [document for document in DOCUMENT_KINDS if begins in document.begins]
+    alike = [document for document in document_kinds() if begins in document.first_characters]
     if not alike:
         return None
     letters = content.replace(b"\0", b"")  # UTF-16 is refused by the room of its kind, in better words
     for document in alike:
-        if any(name.encode() in letters for name in document.names):
+        if any(name.encode() in letters for name in document.marker_names):
             return document
-    known = "; ".join(f"{document.title}, which names {' or '.join(document.names)}" for document in alike)
+    known = "; ".join(f"{document.title}, which names {' or '.join(document.marker_names)}" for document in alike)
     raise UnknownFileKind(
         f"no known kind of file. Of those that begin with {begins} the kit reads: {known}. Download one of them, whole."
     )
@@ -125,7 +67,7 @@ def may_be_document(lines: list[str]) -> bool:
     >>> may_be_document(["  {"]), may_be_document(["order-id,kind"])
     (True, False)
     """
-    return any(_first_character(lines) in document.begins for document in DOCUMENT_KINDS)
+    return any(_first_character(lines) in document.first_characters for document in document_kinds())
 
 
 def _first_character(lines: list[str]) -> str:
@@ -135,10 +77,10 @@ def _first_character(lines: list[str]) -> str:
 def is_ignored_olist_file(header: str) -> bool:
     """Whether a file belongs to Olist's data and holds nothing that the kit reads.
 
-    >>> stands_beside("order_id,review_known,n_sources,sources")
+    >>> is_ignored_olist_file("order_id,review_known,n_sources,sources")
     True
     """
-    names = set(parse_header_cached(header, ","))
+    names = set(parse_header(header, ","))
     return any(beside <= names for beside in olist.IGNORED_HEADERS)
 
 
@@ -152,25 +94,25 @@ def _is_feedback(lines: list[str]) -> bool:
     """A localised header is known by the rows below it; without rows, by its six columns of unknown names."""
     if any(map(feedback.looks_like_feedback, lines[1:])):
         return True
-    names = parse_header_cached(lines[0], "\t")
-    known = set().union(*(kind.known for kind in all_file_kinds()))
+    names = parse_header(lines[0], "\t")
+    known = set().union(*(kind.known_columns for kind in table_kinds()))
     return len(lines) == 1 and len(names) == len(feedback.COLUMN_ORDER) and not known & set(names)
 
 
 def _describe_nearest_kind(header: str) -> str:
     """A sentence on the kind that comes nearest, and what differs."""
     delimiter = max(DELIMITERS, key=header.count)
-    kind = max(all_file_kinds(), key=lambda kind: _similarity(kind, kind.names(header, delimiter)))
-    names = kind.names(header, delimiter)
-    missing = [name for name in kind.needed if name not in names]
-    if len(missing) == len(kind.needed):
-        titles = ", ".join(kind.title for kind in all_file_kinds())
+    kind = max(table_kinds(), key=lambda kind: _similarity(kind, kind.normalize_header(header, delimiter)))
+    names = kind.normalize_header(header, delimiter)
+    missing = [name for name in kind.required_columns if name not in names]
+    if len(missing) == len(kind.required_columns):
+        titles = ", ".join(kind.title for kind in table_kinds())
         return f"no known kind of file: its first line is not a header that the kit knows. It reads: {titles}."
-    unknown = [name[:40] for name in names if name and name not in kind.known]
+    unknown = [name[:40] for name in names if name and name not in kind.known_columns]
     more = f" and {len(unknown) - 8} more" if len(unknown) > 8 else ""
     differs = f", and holds {', '.join(unknown[:8])}{more}, unknown there" if unknown else ""
     other = next(
-        (one for one in all_file_kinds() if one.other_report_columns and set(one.other_report_columns) <= set(names)),
+        (one for one in table_kinds() if one.other_report_columns and set(one.other_report_columns) <= set(names)),
         None,
     )
     if other is not None:
@@ -184,7 +126,7 @@ def _describe_nearest_kind(header: str) -> str:
 def _missing_columns_hint(kind: FileKind, missing: list[str], names: list[str]) -> str:
     """What to do about a file that lacks columns of its kind: some have to be switched on where it is made."""
     if not kind.opt_in_hint or not set(missing) <= set(kind.opt_in_columns):
-        return f"Download it again with all its columns, or correct its header.{f' {kind.cure}' if kind.cure else ''}"
+        return f"Download it again with all its columns, or correct its header.{f' {kind.hint}' if kind.hint else ''}"
     instead = (
         f"{kind.other_report_hint} "
         if kind.other_report_columns and set(kind.other_report_columns) <= set(names)
@@ -195,5 +137,5 @@ def _missing_columns_hint(kind: FileKind, missing: list[str], names: list[str]) 
 
 def _similarity(kind: FileKind, names: list[str]) -> float:
     """How near a header comes to a kind: its needed columns weigh most."""
-    needed = len(set(kind.needed) & set(names)) / len(kind.needed)
-    return 2 * needed + len(kind.known & set(names)) / len(names)
+    needed = len(set(kind.required_columns) & set(names)) / len(kind.required_columns)
+    return 2 * needed + len(kind.known_columns & set(names)) / len(names)

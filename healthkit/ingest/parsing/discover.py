@@ -1,27 +1,27 @@
-"""From paths to sources: walk folders, look into packed files, recognise kinds, put orders first."""
+"""Find raw files: walk folders, look into zip files, detect the kind of each file, and put order files first."""
 
 from __future__ import annotations
 
-import zipfile
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
+from zipfile import ZipFile
 
-from healthkit.ingest.formats import olist, orders_api
+from healthkit.ingest.formats import olist
+from healthkit.ingest.formats.registry import all_formats, import_order
 from healthkit.ingest.parsing.csv_table import HINT_DOWNLOAD_AGAIN
 from healthkit.ingest.parsing.detect import (
-    DOCUMENT_KINDS,
-    FILE_KINDS,
     UnknownFileKind,
-    all_file_kinds,
     detect_document_kind,
     detect_kind,
     is_ignored_olist_file,
     may_be_document,
 )
-from healthkit.ingest.parsing.encodings import HEAD_BYTES, first_lines
+from healthkit.ingest.parsing.encodings import HEAD_BYTES, NUL_PROBLEM, encoding_from_bom, first_lines
 from healthkit.ingest.parsing.raw_file import (
+    UNREADABLE_ERRORS,
     ZIP_MAGIC,
     FilePart,
     RawFile,
@@ -29,57 +29,58 @@ from healthkit.ingest.parsing.raw_file import (
     RefusedFile,
     combine_digests,
     digest_pieces,
+    unreadable_error,
 )
 
 SUFFIXES = {".txt", ".tsv", ".csv", ".json", ".xml", ".gz", ".zip", ""}
+"""Suffixes of the files that are read from folders and zip files."""
 MAX_ZIP_MEMBERS = 10_000
-"""So many files one zip may hold."""
+"""Most files in one zip file."""
 _GROUPED_KINDS = {kind.name for kind in olist.KINDS}
-_NAMES = [*(kind.name for kind in FILE_KINDS), *(document.name for document in DOCUMENT_KINDS)]
-_READ_ORDER = {name: turn for turn, name in enumerate(_NAMES)} | {olist.KIND_NAME: 0.5}
-_READ_ORDER |= {document.name: 0.6 + turn / 10 for turn, document in enumerate(orders_api.DOCUMENTS)}
 
 
 def discover_files(paths: Iterable[str | Path]) -> tuple[list[RawFile], list[RefusedFile]]:
-    """What can be read below the paths, orders first, and what cannot and why.
+    """Return the raw files below some paths, order files first, and the files that cannot be imported.
 
-    Folders are walked; hidden files and files that are no raw reports are passed over.
-    Raises ReaderError for a path that does not exist or is a pipe or device, and for a column map that cannot be read.
+    Folders are searched recursively. Hidden files and files that are no reports are ignored.
+    Raise ReaderError for a path that does not exist or is a pipe or device, and for an invalid column map.
     """
-    all_file_kinds()
-    sources: list[RawFile] = []
+    all_formats()
+    found: list[RawFile] = []
     refused: list[RefusedFile] = []
-    members: list[tuple[FilePart, RawFile]] = []
+    olist_groups: defaultdict[tuple[Path, str], list[RawFile]] = defaultdict(list)
     for part in _find_parts(paths, refused):
         try:
-            source = _detect_file(part)
+            raw_file = _detect_file(part)
         except ReaderError as error:
             refused.append(RefusedFile(part.name, str(error)))
             continue
-        if source is not None and source.kind in _GROUPED_KINDS:
-            members.append((replace(part, kind=source.kind), source))
-        elif source is not None:
-            sources.append(source)
-    sources += _group_olist_files(members, refused)
-    return sorted(sources, key=lambda source: (_READ_ORDER.get(source.kind, len(_NAMES)), source.name)), refused
+        if raw_file is not None and raw_file.kind in _GROUPED_KINDS:
+            olist_groups[part.path if part.member else part.path.parent, part.folder].append(raw_file)
+        elif raw_file is not None:
+            found.append(raw_file)
+    for group in olist_groups.values():
+        problems = _find_group_problems(group)
+        refused += problems
+        if not problems:
+            found.append(_combine_group(group))
+    return sorted(found, key=lambda one: (import_order(one.kind), one.name)), refused
 
 
 def _find_parts(paths: Iterable[str | Path], refused: list[RefusedFile]) -> Iterator[FilePart]:
-    """Every raw text below the paths, each once, in a fixed order."""
+    """Yield every raw text below some paths once, in a fixed order."""
     for path in dict.fromkeys(file for given in paths for file in _find_files(Path(given))):
+        name = _display_name(path)
         try:
-            yield from _list_parts(path)
+            yield from _list_parts(path, name)
         except ReaderError as error:
-            refused.append(RefusedFile(_display_name(path), str(error)))
-        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-            name = _display_name(path)
-            refused.append(
-                RefusedFile(name, f"{name}: cannot be opened ({type(error).__name__}). {HINT_DOWNLOAD_AGAIN}")
-            )
+            refused.append(RefusedFile(name, str(error)))
+        except UNREADABLE_ERRORS as error:
+            refused.append(RefusedFile(name, str(unreadable_error(name, error))))
 
 
 def _find_files(path: Path) -> Iterator[Path]:
-    """The file itself, or the candidates of a folder, sorted."""
+    """Yield the file itself, or the files of a folder that may be reports, sorted."""
     if not path.exists():
         raise ReaderError(f"{path}: there is no such file or folder. Check the path.")
     if not path.is_dir():
@@ -90,115 +91,99 @@ def _find_files(path: Path) -> Iterator[Path]:
         yield path.resolve()
         return
     for file in sorted(path.resolve().rglob("*")):
-        hidden = any(part.startswith(".") for part in file.relative_to(path.resolve()).parts)
-        if file.is_file() and not hidden and file.suffix.lower() in SUFFIXES:
+        is_hidden = any(part.startswith(".") for part in file.relative_to(path.resolve()).parts)
+        if file.is_file() and not is_hidden and file.suffix.lower() in SUFFIXES:
             yield file
 
 
 def _display_name(path: Path) -> str:
-    """How messages and the store call a file: its folder and its name, no more of the machine."""
+    """Return the name of a file in messages and in the store: its folder and its name, not its full path."""
     return f"{path.parent.name}/{path.name}"
 
 
-def _list_parts(path: Path) -> Iterator[FilePart]:
-    """The file as one part, or the parts of a zip."""
+def _list_parts(path: Path, name: str) -> Iterator[FilePart]:
+    """Yield the file as one part, or the members of a zip file."""
     with path.open("rb") as file:
-        packed = file.read(len(ZIP_MAGIC)) == ZIP_MAGIC
-    if not packed:
-        yield FilePart(path, None, _display_name(path), path.parent.name)
+        is_zip = file.read(len(ZIP_MAGIC)) == ZIP_MAGIC
+    if not is_zip:
+        yield FilePart(path, None, name, path.parent.name)
         return
-    with zipfile.ZipFile(path) as archive:
-        names = sorted(name for name in archive.namelist() if not name.endswith("/"))
-    if len(names) > MAX_ZIP_MEMBERS:
-        raise ReaderError(
-            f"{_display_name(path)}: holds {len(names):,} files; unpack it yourself and import the folder."
-        )
-    for name in names:
-        inside = Path(name)
-        # Nothing is ever written under a member's name, so that one may point wherever it likes.
-        hidden = any(part.startswith((".", "__MACOSX")) and part != ".." for part in inside.parts)
-        if not hidden and inside.suffix.lower() in SUFFIXES - {".zip"}:
-            yield FilePart(path, name, f"{_display_name(path)}/{name}", inside.parent.name or path.parent.name)
+    with ZipFile(path) as archive:
+        members = sorted(member for member in archive.namelist() if not member.endswith("/"))
+    if len(members) > MAX_ZIP_MEMBERS:
+        raise ReaderError(f"{name}: holds {len(members):,} files; unpack it yourself and import the folder.")
+    for member in members:
+        inside = Path(member)
+        # No file is written under a member's name, so the name may point outside the folder.
+        is_hidden = any(part.startswith((".", "__MACOSX")) and part != ".." for part in inside.parts)
+        if not is_hidden and inside.suffix.lower() in SUFFIXES - {".zip"}:
+            yield FilePart(path, member, f"{name}/{member}", inside.parent.name or path.parent.name)
 
 
 def _detect_file(part: FilePart) -> RawFile | None:
-    """One part with its kind and digest; None for what stands beside and is not read."""
+    """Return a part with its kind and digest, or None for a file of Olist's data that is not read."""
     pieces = part.read_pieces()
-    begins = b""
-    while len(begins) < HEAD_BYTES and (piece := next(pieces, b"")):
-        begins += piece
-    lines = first_lines(begins)
+    beginning = b""
+    while len(beginning) < HEAD_BYTES and (piece := next(pieces, b"")):
+        beginning += piece
+    lines = first_lines(beginning)
     if not lines:
         raise ReaderError(
             f"{part.name}: is empty. Amazon writes no file for a request that it cancelled or that found nothing: "
             "ask for it again."
         )
     if may_be_document(lines):
-        # What kind of document it is may stand anywhere in it.
-        begins += b"".join(pieces)
+        # The names that tell the kind of a document may be anywhere in it.
+        beginning += b"".join(pieces)
     try:
-        document = detect_document_kind(begins, lines)
+        document = detect_document_kind(beginning, lines)
         if document is None and is_ignored_olist_file(lines[0]):
             return None
         kind = document or detect_kind(lines)[0]
-    except UnknownFileKind as unknown:
-        # A file that is made to fill the memory is refused as that, whatever it begins with.
+    except UnknownFileKind as error:
+        # Reading the rest refuses a decompression bomb as such.
         digest_pieces(pieces)
-        raise ReaderError(f"{part.name}: {_refusal_reason(begins, str(unknown))}") from None
-    digest, size = digest_pieces(chain([begins], pieces))
-    whole = (replace(part, kind=kind.name),)
-    return RawFile(part.path, part.member, part.name, kind.name, digest, part.folder, size, whole)
+        raise ReaderError(f"{part.name}: {_refusal_reason(beginning, str(error))}") from None
+    digest, size = digest_pieces(chain([beginning], pieces))
+    parts = (replace(part, kind=kind.name),)
+    return RawFile(part.path, part.member, part.name, kind.name, digest, part.folder, size, parts)
 
 
-def _refusal_reason(content: bytes, unknown: str) -> str:
-    """Bytes that are no text are refused as that; a header in them would only mislead."""
-    if b"\0" in content[:4096] and not content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return f"holds NUL bytes, so it is no text (or UTF-16 without its mark). {HINT_DOWNLOAD_AGAIN}"
-    return unknown
+def _refusal_reason(content: bytes, unknown_kind: str) -> str:
+    """Return why a file is refused. For binary data a message on its header would be misleading."""
+    if b"\0" in content[:4096] and not encoding_from_bom(content).startswith("utf-16"):
+        return f"{NUL_PROBLEM}. {HINT_DOWNLOAD_AGAIN}"
+    return unknown_kind
 
 
-def _group_olist_files(members: list[tuple[FilePart, RawFile]], refused: list[RefusedFile]) -> Iterator[RawFile]:
-    """Olist's files, one source a folder or zip; orders and items are needed, reviews may be missing."""
-    places = dict.fromkeys(_group_key(part) for part, _ in members)
-    for place in places:
-        group = {source.kind: (part, source) for part, source in members if _group_key(part) == place}
-        missing = [kind.title for kind in olist.KINDS[:2] if kind.name not in group]
-        repeated = [
-            part.name for part, _ in members if _group_key(part) == place and part not in _parts_of_group(group)
-        ]
-        if missing or repeated:
-            refused += _refuse_incomplete(group, missing, repeated)
-        else:
-            yield _build_group(group)
+def _find_group_problems(group: list[RawFile]) -> list[RefusedFile]:
+    """Return why Olist's files of one folder or zip cannot be imported: files missing, or several of one kind.
+
+    Orders and items are required, reviews are not.
+    """
+    by_kind = {one.kind: one for one in group}
+    missing = [kind.title for kind in olist.KINDS[:2] if kind.name not in by_kind]
+    problems = [
+        RefusedFile(one.name, f"{one.name}: lacks its {' and '.join(missing)}. Put them in one folder.")
+        for one in by_kind.values()
+        if missing
+    ]
+    return problems + [
+        RefusedFile(
+            one.name, f"{one.name}: its folder holds more than one such file. Give each set a folder of its own."
+        )
+        for one in group
+        if by_kind[one.kind] is not one
+    ]
 
 
-def _group_key(part: FilePart) -> tuple[Path, str]:
-    return (part.path, part.folder) if part.member else (part.path.parent, part.folder)
-
-
-def _parts_of_group(group: dict[str, tuple[FilePart, RawFile]]) -> list[FilePart]:
-    return [part for part, _ in group.values()]
-
-
-def _refuse_incomplete(
-    group: dict[str, tuple[FilePart, RawFile]], missing: list[str], repeated: list[str]
-) -> Iterator[RefusedFile]:
-    """Why the files of a folder make no whole."""
-    if missing:
-        for part in _parts_of_group(group):
-            yield RefusedFile(
-                part.name, f"{part.name}: stands without its {' and '.join(missing)}. Put them in one folder."
-            )
-    for name in repeated:
-        yield RefusedFile(name, f"{name}: its folder holds more than one such file. Give each set a folder of its own.")
-
-
-def _build_group(group: dict[str, tuple[FilePart, RawFile]]) -> RawFile:
-    """One source of the orders, items and reviews; the sellers' file says nothing that the kit keeps."""
-    group = {kind: pair for kind, pair in group.items() if kind != olist.SELLERS_KIND.name}
-    orders, _ = group[olist.ORDERS_KIND.name]
+def _combine_group(group: list[RawFile]) -> RawFile:
+    """Return Olist's orders, items and reviews as one raw file; nothing is read from the file of sellers."""
+    by_kind = {one.kind: one for one in group if one.kind != olist.SELLERS_KIND.name}
+    orders = by_kind[olist.ORDERS_KIND.name]
     path = orders.path if orders.member else orders.path.parent
     name = _display_name(path) if orders.member else path.name
-    digest = combine_digests(source.digest for _, source in group.values())
-    size = sum(source.size for _, source in group.values())
-    return RawFile(path, None, name, olist.KIND_NAME, digest, orders.folder, size, tuple(_parts_of_group(group)))
+    digest = combine_digests(one.digest for one in by_kind.values())
+    size = sum(one.size for one in by_kind.values())
+    parts = tuple(part for one in by_kind.values() for part in one.parts)
+    return RawFile(path, None, name, olist.KIND_NAME, digest, orders.folder, size, parts)

@@ -1,7 +1,7 @@
-"""From the bytes of a raw file to clean UTF-8 lines, saying which encoding it took.
+"""Decode raw files to UTF-8 lines, and note which encoding was assumed.
 
-A file saved by hand carries no word about its encoding. The order that works offline: byte order mark,
-strict UTF-8, CP932 where the marketplace is Japan, Windows-1252, Latin-1 (which never fails, so it stands last).
+A file saved by hand does not state its encoding. These are tried in order: byte order mark, strict UTF-8, CP932 if the
+marketplace is Japan, Windows-1252, and Latin-1, which never fails.
 """
 
 from __future__ import annotations
@@ -10,19 +10,21 @@ import codecs
 import re
 from collections.abc import Callable, Iterable, Iterator
 
+from healthkit.ingest.parsing.csv_table import HINT_DOWNLOAD_AGAIN
 from healthkit.ingest.parsing.raw_file import ReaderError
 
 HEAD_BYTES = 65_536
-"""Bytes that are enough to see the header and the first rows."""
+"""Length of the beginning of a file that holds its header and first rows. [bytes]"""
+NUL_PROBLEM = "holds NUL bytes, so it is no text (or UTF-16 without its mark)"
 
 _LOST_LETTER = re.compile(rb"\?\?|[A-Za-z]\?[a-z]")
 _BYTE_ORDER_MARKS = ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"), (codecs.BOM_UTF8, "utf-8-sig"))
 
 
 def first_lines(data: bytes) -> list[str]:
-    """The first lines, decoded just well enough to know the kind of file by its header.
+    """Return the first lines of a file that are not blank, decoded well enough to recognize its header.
 
-    >>> opening(b"Datum\\tBewertung\\r\\n1.2.26\\t1\\r\\n")
+    >>> first_lines(b"Datum\\tBewertung\\r\\n1.2.26\\t1\\r\\n")
     ['Datum\\tBewertung', '1.2.26\\t1']
     """
     encoding = encoding_from_bom(data)
@@ -33,7 +35,7 @@ def first_lines(data: bytes) -> list[str]:
 
 
 def _decode_head(head: bytes) -> str:
-    """UTF-8 where it is that, its last letter perhaps cut in two; else something of which at least ASCII is right."""
+    """Decode as UTF-8, whose last letter may be cut, or else with an encoding that keeps ASCII."""
     try:
         return codecs.getincrementaldecoder("utf-8")().decode(head)
     except UnicodeDecodeError:
@@ -41,9 +43,9 @@ def _decode_head(head: bytes) -> str:
 
 
 def decode_text(data: bytes, name: str, is_japanese: Callable[[], bool]) -> tuple[bytes, list[str]]:
-    """The text as UTF-8 with bare line feeds, and notes on what had to be assumed.
+    """Return the text of a file as UTF-8 with line feeds alone, and notes on what was assumed.
 
-    `japanese` is asked only when the bytes leave it open. Raises ReaderError for what is no text.
+    `is_japanese` is called only if the bytes do not determine the encoding. Raise ReaderError if the file is no text.
     """
     encoding = detect_encoding(lambda: [data], is_japanese)
     text = data if encoding == "utf-8" else b"".join(transcode_to_utf8([data], encoding, name))
@@ -52,12 +54,12 @@ def decode_text(data: bytes, name: str, is_japanese: Callable[[], bool]) -> tupl
 
 
 def encoding_note(encoding: str) -> list[str]:
-    """What is said of a file that is not plain UTF-8."""
+    """Return the note for a file in an encoding other than plain UTF-8."""
     return [] if encoding == "utf-8" else [f"Read as {encoding}: the file is not plain UTF-8."]
 
 
 def detect_encoding(pieces: Callable[[], Iterable[bytes]], is_japanese: Callable[[], bool]) -> str:
-    """The encoding of a text that comes in pieces, once for each time that `pieces` is called."""
+    """Return the encoding of a text. Each call of `pieces` reads it from the beginning."""
     marked = encoding_from_bom(next(iter(pieces()), b""))
     if marked:
         return marked
@@ -70,60 +72,55 @@ def detect_encoding(pieces: Callable[[], Iterable[bytes]], is_japanese: Callable
 
 
 def encoding_from_bom(data: bytes) -> str:
-    """The encoding that a byte order mark tells of; empty where there is none."""
+    """Return the encoding that the byte order mark of a text states, or "" without a mark."""
     return next((encoding for mark, encoding in _BYTE_ORDER_MARKS if data.startswith(mark)), "")
 
 
 class NotUtf8(ValueError):
-    """A text that was taken for UTF-8 is none."""
+    """A text that was decoded as UTF-8 is not UTF-8."""
 
 
 def transcode_to_utf8(pieces: Iterable[bytes], encoding: str, name: str) -> Iterator[bytes]:
-    """The pieces of a text as UTF-8, no letter parted.
+    """Yield the pieces of a text as UTF-8, cut between letters.
 
-    Raises NotUtf8 where it was taken for that, and ReaderError where it is not what its mark says.
+    Raise NotUtf8 if `encoding` is "utf-8" and the text is not, else ReaderError if its byte order mark is wrong.
     """
-    decoder, passed, held = codecs.getincrementaldecoder(encoding)(), 0, b""
+    decoder, passed, incomplete = codecs.getincrementaldecoder(encoding)(), 0, b""
     try:
         for piece in pieces:
             text = decoder.decode(piece)
             if encoding == "utf-8":
-                together, held = held + piece, decoder.getstate()[0]
-                yield together[: len(together) - len(held)]
+                whole, incomplete = incomplete + piece, decoder.getstate()[0]
+                yield whole[: len(whole) - len(incomplete)]
             else:
                 yield text.encode()
-                held = decoder.getstate()[0]
+                incomplete = decoder.getstate()[0]
             passed += len(piece)
         decoder.decode(b"", final=True)
     except UnicodeDecodeError as error:
         if encoding == "utf-8":
             raise NotUtf8(name) from error
+        position = passed - len(incomplete) + error.start
         raise ReaderError(
-            f"{name}: begins as {encoding} and breaks off at byte {passed - len(held) + error.start:,}. "
-            "Download it again."
+            f"{name}: begins as {encoding} and breaks off at byte {position:,}. {HINT_DOWNLOAD_AGAIN}"
         ) from error
 
 
 def normalize_text(text: bytes, name: str, is_partial: bool = False) -> tuple[bytes, list[str]]:
-    """UTF-8 with bare line feeds, and what had to be assumed. Raises ReaderError for what is no text.
+    """Return UTF-8 text with line feeds alone, and notes on what was assumed. Raise ReaderError if it is no text.
 
-    A part of a file is known to have line feeds elsewhere.
+    A text with `is_partial` belongs to a file that has line feeds elsewhere.
     """
     if b"\0" in text:
-        raise ReaderError(
-            f"{name}: holds NUL bytes, so it is no text (or UTF-16 without its mark). "
-            "Download the text file again, and do not convert it."
-        )
+        raise ReaderError(f"{name}: {NUL_PROBLEM}. Download the text file again, and do not convert it.")
     text, notes = _normalize_line_ends(text, is_partial)
     return text, notes + _note_lost_letters(text)
 
 
 def _can_decode(pieces: Iterable[bytes], encoding: str) -> bool:
-    decoder = codecs.getincrementaldecoder(encoding)()
     try:
-        for piece in pieces:
-            decoder.decode(piece)
-        decoder.decode(b"", final=True)
+        for _ in codecs.iterdecode(pieces, encoding):
+            pass
     except UnicodeDecodeError:
         return False
     return True
@@ -143,7 +140,7 @@ def _normalize_line_ends(text: bytes, is_partial: bool) -> tuple[bytes, list[str
 
 
 def _note_lost_letters(text: bytes) -> list[str]:
-    """Say where letters were lost before the file reached us; nothing can bring them back."""
+    """Note letters that were lost before the file was downloaded; they cannot be restored."""
     if not text.isascii():
         lost = text.count("\ufffd".encode())
         return [f"{lost:,} letters were already lost in this file (U+FFFD); they cannot be restored."] if lost else []
@@ -154,6 +151,6 @@ def _note_lost_letters(text: bytes) -> list[str]:
 
 
 def _is_in_url(text: bytes, position: int) -> bool:
-    """Whether a question mark belongs to a web address."""
+    """Return whether a question mark belongs to a web address."""
     cell = max(text.rfind(edge, 0, position) for edge in (b"\t", b"\n", b" ", b","))
     return b"/" in text[cell + 1 : position]

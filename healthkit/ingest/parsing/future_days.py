@@ -1,6 +1,6 @@
-"""Days that have not come yet, or that come after the file's own last update: noted at import, for every kind of file.
+"""Note days in the future, or after the file's own last update, for every kind of file.
 
-The checks read the parsed tables, so that a reader needs none of its own. Promises and deadlines may lie in the future.
+The checks read the parsed tables, so parsers need no check of their own. Promises and deadlines may be in the future.
 """
 
 from __future__ import annotations
@@ -20,45 +20,23 @@ _CHECK = "Check the year, and the order of day and month."
 _UPDATED_AT = "updated_at"
 _PROMISE_COLUMNS = ("ship_by", "deliver_by")
 _OUTCOME_COLUMNS = ("cleared_on", "excused_on", "unresolved_on", "resolved_on", "removed_on")
-"""Outcomes that a file may date after the newest event from which its rows take their time of update."""
+"""Columns that may be later than the newest event of a file, from which its rows take their time of update."""
 _TABLES_WITH_ORDER_UPDATE = (ITEMS.name, SHIPMENTS.name)
-"""Tables whose rows have the time of update of their orders, which are in the same file."""
+"""Tables whose rows take the time of update of their orders in the same file."""
 _DAY = pa.date32()
 _SLACK = timedelta(days=1)
-"""A day is local and a time of update in UTC: they may differ by one day."""
-
-
-@dataclass
-class DayStatistics:
-    """What the rows of a table that is too large to be kept in memory say of their days, while they pass."""
-
-    newest: date = date.min
-    has_day_after_update: bool = False
-
-    def add(self, rows: pa.Table) -> None:
-        """Take in some rows."""
-        for name in (*_day_columns(rows.schema), _UPDATED_AT):
-            newest = pc.max(rows[name]).cast(_DAY).as_py()
-            self.newest = max(self.newest, newest or date.min)
-        self.has_day_after_update = self.has_day_after_update or any(
-            pc.any(mask).as_py() for mask in _after_update(rows).values()
-        )
-
-    def may_have_late_rows(self, import_day: date | None, stated: date | None) -> bool:
-        """Whether a second look at the rows can find any that are late."""
-        bounds = [day for day in (import_day, stated) if day is not None]
-        return self.has_day_after_update or any(self.newest > day for day in bounds)
+"""Tolerance between a local day and a time of update in UTC."""
 
 
 @dataclass
 class _LateRows:
-    """The rows of a table that are late: how many, and the latest day of each column that makes them so."""
+    """The number of rows with a late day, and the latest such day of each column."""
 
     rows: int = 0
     latest: dict[str, date] = field(default_factory=dict)
 
     def add(self, batch: Any, late: Mapping[str, Any]) -> None:
-        """Count the rows of a batch that are late in any column."""
+        """Count the rows of a batch that have a late day in any column; `late` holds one mask a column."""
         self.rows += pc.sum(_combine_masks(late.values(), batch)).as_py() or 0
         for name, mask in late.items():
             newest = pc.max(batch[name].filter(mask)).cast(_DAY).as_py()
@@ -66,37 +44,38 @@ class _LateRows:
                 self.latest[name] = max(newest, self.latest.get(name, newest))
 
     def columns(self) -> str:
-        """The columns with their latest days.
+        """Return the columns with their latest days, for a note.
 
-        >>> _Late(2, {"ordered_on": date(2026, 12, 5), "shipped_on": date(2026, 12, 7)}).columns()
+        >>> _LateRows(2, {"ordered_on": date(2026, 12, 5), "shipped_on": date(2026, 12, 7)}).columns()
         'ordered_on up to 2026-12-05, shipped_on up to 2026-12-07'
         """
         return ", ".join(f"{name} up to {day}" for name, day in self.latest.items())
 
 
 def describe_late_days(parsed_file: ParsedFile, import_day: date | None) -> list[str]:
-    """Sentences on the rows of a file whose days are later than they can be: one for each table and reason.
+    """Return notes on the days of a parsed file that are later than possible: one for each table and reason.
 
-    `import_day` is the latest day that can have begun when the file is imported; None leaves that check out. A file
-    that states its own day (`Taken.stated_day`) can hold no event after it.
+    `import_day` is the latest day that can have begun at the import; None omits that check. A file that states its own
+    day (`ParsedFile.stated_day`) can contain no event after it.
     """
-    notes: list[str] = []
-    for name, rows in parsed_file.tables.items():
-        if isinstance(rows, pa.Table) or rows.days.may_have_late_rows(import_day, parsed_file.stated_day):
-            notes += _describe_table(name, rows, import_day, parsed_file.stated_day)
-    return notes
+    return [
+        note
+        for name, rows in parsed_file.tables.items()
+        for note in _describe_table(name, rows, import_day, parsed_file.stated_day)
+    ]
 
 
 def _describe_table(table: str, rows: Any, import_day: date | None, stated: date | None) -> Iterator[str]:
-    """The sentences on one table."""
+    """Yield the notes on one table."""
     future, stamped, own = _LateRows(), _LateRows(), _LateRows()
     stamps, promises = [], []
     for batch in rows.to_batches():
         days = _day_columns(batch.schema)
-        ahead = _later_than(batch, days, import_day)
-        future.add(batch, ahead)
-        others = pc.invert(_combine_masks(ahead.values(), batch))
-        stamped.add(batch, _restrict_masks(others, _later_than(batch, [_UPDATED_AT], _last_utc_day(import_day))))
+        in_future = _later_than(batch, days, import_day)
+        future.add(batch, in_future)
+        others = pc.invert(_combine_masks(in_future.values(), batch))
+        last_utc_day = None if import_day is None else import_day + _SLACK
+        stamped.add(batch, _restrict_masks(others, _later_than(batch, [_UPDATED_AT], last_utc_day)))
         own.add(batch, _restrict_masks(others, _after_update(batch, stated)))
         stamps.append(batch[_UPDATED_AT])
         promises += [batch[name] for name in _PROMISE_COLUMNS if name in batch.schema.names]
@@ -104,8 +83,7 @@ def _describe_table(table: str, rows: Any, import_day: date | None, stated: date
     if future.rows:
         yield (
             f"{table}: {future.rows:,} {of_all} {_has_or_have(future.rows)} in the future ({future.columns()}; "
-            "today is "
-            f"{import_day} at the latest). What it says holds only from that day on. {_CHECK}"
+            f"today is {import_day} at the latest). What it says holds only from that day on. {_CHECK}"
         )
     if (
         stamped.rows
@@ -122,35 +100,30 @@ def _describe_table(table: str, rows: Any, import_day: date | None, stated: date
         yield f"{table}: {own.rows:,} {of_all} {_has_or_have(own.rows)} after {bound} ({own.columns()}). {_CHECK}"
 
 
-def _last_utc_day(day: date | None) -> date | None:
-    """The last day in UTC on which a time of a local day can fall."""
-    return None if day is None else day + _SLACK
-
-
 def _has_or_have(rows: int) -> str:
     return "has a day" if rows == 1 else "have a day"
 
 
 def _newest_time(times: Iterable[Any]) -> datetime | None:
-    """The newest time stamp in some columns."""
+    """Return the newest time in some columns."""
     found = (pc.max(column).as_py() for column in times)
     return max((time for time in found if time is not None), default=None)
 
 
 def _is_derived_update(updated_at: datetime | None, promise: datetime | None, late: Mapping[str, date]) -> bool:
-    """Whether a time of update is not the file's own: it is that of the newest promise or of the newest late day."""
+    """Return whether a time of update is taken from the newest promise or late day, so that it needs no note."""
     if updated_at is None or updated_at == promise:
         return True
     return any(abs((updated_at.date() - day).days) <= 1 for day in late.values())
 
 
 def _day_columns(schema: pa.Schema) -> list[str]:
-    """The columns that hold days of events; a time stamp has such a day beside it."""
+    """Return the columns with days of events. Every time of an event has such a column beside it."""
     return [one.name for one in schema if one.type == _DAY and one.name not in FUTURE_DAY_COLUMNS]
 
 
 def _after_update(rows: Any, stated: date | None = None) -> dict[str, Any]:
-    """Which rows have a day after the one that the file states, else after their own time of update, by column."""
+    """Return by column which rows have a day after the stated one, or else after their own time of update."""
     columns = [name for name in _day_columns(rows.schema) if name not in _OUTCOME_COLUMNS]
     if stated is not None:
         return _later_than(rows, columns, stated)
@@ -159,7 +132,7 @@ def _after_update(rows: Any, stated: date | None = None) -> dict[str, Any]:
 
 
 def _later_than(rows: Any, columns: list[str], day: date | None) -> dict[str, Any]:
-    """Which rows have a day later than that one, by column."""
+    """Return by column which rows have a day later than `day`."""
     if day is None:
         return {}
     bound = pa.scalar(day, _DAY)
@@ -169,7 +142,7 @@ def _later_than(rows: Any, columns: list[str], day: date | None) -> dict[str, An
 
 
 def _filled_columns(rows: Any, columns: list[str]) -> list[str]:
-    """The columns that hold anything."""
+    """Return the columns that have any value."""
     return [name for name in columns if rows[name].null_count < rows.num_rows]
 
 
@@ -178,8 +151,8 @@ def _restrict_masks(selection: Any, late: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _combine_masks(masks: Iterable[Any], rows: Any) -> Any:
-    """Which rows are marked in any column."""
-    found = pa.repeat(pa.scalar(False), rows.num_rows)
+    """Return which rows are marked in any of the masks."""
+    combined = pa.repeat(pa.scalar(False), rows.num_rows)
     for mask in masks:
-        found = pc.or_(found, mask)
-    return found
+        combined = pc.or_(combined, mask)
+    return combined

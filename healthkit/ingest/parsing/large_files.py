@@ -1,9 +1,13 @@
-"""A file of orders that is too large to be read whole: read stretch by stretch, in bounded memory, to the same rows.
+"""Parse an order file that is too large for memory: in chunks, to the same rows as when it is parsed whole.
 
-A stretch is read just as a small file is. What would part the two ways is seen to: a stretch ends with the last line of
-an order; an order whose lines stand farther apart is read again at the end, from all its lines; and what only the whole
-file can say (of which marketplace a row is, if not the row itself) is not asked of a stretch, but has the file read
-whole. Stretches are taken apart by several threads; nothing is kept where one of them is refused.
+Each chunk is parsed as a small file is. Three things need more than one chunk:
+
+- An order may have several lines, so a chunk ends with the last line of an order.
+- An order with lines in several chunks is parsed again at the end, from all its lines.
+- Rows that do not state their marketplace depend on the rest of the file. They raise NeedsWholeFile, and the caller
+  parses the file whole.
+
+Several threads parse chunks. If one chunk is refused, no row of the file is imported.
 """
 
 from __future__ import annotations
@@ -12,13 +16,12 @@ import hashlib
 import os
 import re
 import tempfile
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import partial
-from itertools import chain
 from typing import IO, Any
 
 import numpy as np
@@ -50,98 +53,72 @@ from healthkit.ingest.parsing.raw_file import FilePart, ReaderError
 from healthkit.ingest.parsing.spill_file import SpillFile, is_in_sorted, order_numbers
 
 CHUNK_BYTES = 8 << 20
-"""So many bytes are read whole; of a larger file so many make a stretch. [bytes]"""
+"""Size of a chunk. A file that is no larger is parsed whole. [bytes]"""
+MAX_ORDER_BYTES = 64 << 20
+"""Largest size of the lines of one order; a file with more is parsed whole. [bytes]"""
 REREAD_ORDERS = 200_000
-"""So many orders whose lines stand apart are read again at once."""
-ORDERS_PER_PASS = 2_000_000
-"""So many orders are looked through at once for those that stand in several stretches."""
+"""Orders with lines in several chunks that one more pass over the file parses."""
 CHUNK_THREADS = min(4, os.cpu_count() or 1)
+"""Threads that parse chunks."""
 
 TableParser = Callable[[CsvTable, ReadContext], ParsedFile]
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """Some lines of a file, as clean text, and the number of the first of them; `first` tells of the file's first."""
+    """Some lines of a file as normalized UTF-8, with the file's header; `first_line` is the number of the first."""
 
     header: bytes
+    kind: FileKind
+    delimiter: str
     body: bytes
     first_line: int
-    first: bool
+    is_first: bool
     size: int
     notes: list[str]
 
 
 @dataclass
 class _ChunkResults:
-    """What the stretches of a file told so far."""
+    """The rows, counts and notes of the chunks parsed so far. All tables share `constant_columns`."""
 
     name: str
-    same: dict[str, Any]
+    constant_columns: dict[str, Any]
     tables: dict[str, SpillFile] = field(default_factory=dict)
     rows: int = 0
-    skipped: dict[str, int] = field(default_factory=dict)
+    skipped: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
-    days: list[date] = field(default_factory=list)
-    update_times: list[Any] = field(default_factory=list)
-    again: bool = False
-    numbers: IO[bytes] = field(default_factory=tempfile.TemporaryFile)
+    days: list[date | None] = field(default_factory=list)
+    order_number_file: IO[bytes] = field(default_factory=tempfile.TemporaryFile)
 
     def add(self, parsed_file: ParsedFile) -> None:
-        """What one stretch told."""
-        for reason, count in parsed_file.skipped.items():
-            self.skipped[reason] = self.skipped.get(reason, 0) + count
+        """Add the result of one chunk."""
+        self.skipped.update(parsed_file.skipped)
         self.rows += parsed_file.rows
         self.notes += parsed_file.notes
-        self.days += [day for day in (parsed_file.first_day, parsed_file.last_day) if day is not None]
-        self.numbers.write(order_numbers(parsed_file.tables["orders"]["order_id"]).tobytes())
-        self.keep(parsed_file)
+        self.days += [parsed_file.first_day, parsed_file.last_day]
+        self.order_number_file.write(order_numbers(parsed_file.tables["orders"]["order_id"]).tobytes())
+        self.add_rows(parsed_file)
 
-    def keep(self, parsed_file: ParsedFile) -> None:
-        """The rows of one stretch, or of orders that were read again."""
+    def add_rows(self, parsed_file: ParsedFile) -> None:
+        """Add the rows of one chunk, or of orders that were parsed again."""
         for name, rows in parsed_file.tables.items():
             if name not in self.tables:
-                self.tables[name] = SpillFile(self.name, rows.schema, dict(self.same))
+                self.tables[name] = SpillFile(self.name, rows.schema, self.constant_columns)
             self.tables[name].add(rows)
-            if "updated_at" in self.same and rows.num_rows:
-                self.update_times.append(rows["updated_at"][0].as_py())
+            if "updated_at" in self.constant_columns and rows.num_rows:
+                times = (self.constant_columns["updated_at"], rows["updated_at"][0].as_py())
+                self.constant_columns["updated_at"] = max(filter(None, times), default=None)
 
     def find_split_orders(self) -> np.ndarray:
-        """The orders that stand in several stretches, as sorted numbers."""
-        self.numbers.flush()
-        size = self.numbers.tell() // 8
-        rounds = 1 + size // ORDERS_PER_PASS
-        return np.sort(np.concatenate([_find_repeated(self.numbers, place, rounds) for place in range(rounds)]))
-
-    def taken(self, kind: str, context: ReadContext) -> ParsedFile:
-        """All that the file says."""
-        for held in self.tables.values():
-            if "updated_at" in self.same:
-                # A file without stamps of its own is as new as its newest time, wherever that stands.
-                held.same["updated_at"] = max(self.update_times, default=None)
-            held.finish()
-        first, last = min(self.days, default=None), max(self.days, default=None)
-        if self.again:
-            # A stretch told of days by some lines of an order, of which all its lines may know better.
-            first, last = first_and_last_day(
-                pa.chunked_array([batch["ordered_on"] for batch in self.tables["orders"].to_batches()])
-            )
-        tables: dict[str, Any] = dict(self.tables)
-        notes = sum_notes(self.notes)
-        return ParsedFile(
-            context.report, context.name, kind, context.account, tables, self.rows, self.skipped, notes, first, last
-        )
-
-
-def _find_repeated(numbers: IO[bytes], remainder: int, passes: int) -> np.ndarray:
-    """Of the numbers in a file, those that stand twice or more; in this round only a part of them."""
-    numbers.seek(0)
-    held = []
-    while piece := numbers.read(1 << 23):
-        found = np.frombuffer(piece, np.int64)
-        held.append(found[found % passes == remainder])
-    mine = np.sort(np.concatenate(held)) if held else np.array([], np.int64)
-    return np.unique(mine[1:][mine[1:] == mine[:-1]])
+        """Return the orders that have lines in several chunks, as sorted numbers."""
+        self.order_number_file.flush()
+        if not self.order_number_file.tell():
+            return np.array([], np.int64)
+        # Sorted in the file itself, whose pages the system can drop from memory.
+        numbers = np.memmap(self.order_number_file, np.int64, "r+")
+        numbers.sort()
+        return np.asarray(np.unique(numbers[1:][numbers[1:] == numbers[:-1]]))
 
 
 def parse_large_file(
@@ -152,190 +129,197 @@ def parse_large_file(
     has_single_update_time: bool,
     on_progress: Callable[[int], None],
 ) -> ParsedFile:
-    """Read a file of orders stretch by stretch, or raise ReaderError; OnlyWhole for one that must be read whole.
+    """Parse an order file in chunks. Raise ReaderError, or NeedsWholeFile for a file that must be parsed whole.
 
-    `take` reads one stretch; with `one_stamp` all its rows are as new as the newest of them. `moved` is told how many
-    bytes more were read.
+    `parse` parses one chunk. With `has_single_update_time` all rows get the newest time of update in the file.
+    `on_progress` is called with the number of bytes read since the last call.
     """
+    beginning = next(part.read_pieces(), b"")
+
+    def parse_as(encoding: str) -> ParsedFile:
+        return _LargeFile(part, parse, context, encoding, has_single_update_time, on_progress).parse_chunks(digest)
+
     try:
-        return _LargeFile(part, parse, context, "", has_single_update_time, on_progress).taken(digest)
+        return parse_as(encoding_from_bom(beginning) or "utf-8")
     except NotUtf8:
-        # Of whose orders the beginning tells, it is known which language they are in.
-        encoding = detect_encoding(part.read_pieces, lambda: context.is_japanese(next(part.read_pieces(), b"")))
-        return _LargeFile(part, parse, context, encoding, has_single_update_time, on_progress).taken(digest)
+        return parse_as(detect_encoding(part.read_pieces, lambda: context.is_japanese(beginning)))
 
 
 @dataclass
 class _LargeFile:
-    """One file being read, in one encoding; "" where it is told by its mark, or else UTF-8."""
+    """One file in one encoding, and how to parse its chunks; see `parse_large_file`."""
 
     part: FilePart
-    take: TableParser
-    asked: ReadContext
+    parse: TableParser
+    context: ReadContext
     encoding: str
     has_single_update_time: bool
-    moved: Callable[[int], None]
+    on_progress: Callable[[int], None]
     digest: Any = field(default_factory=hashlib.sha256)
 
-    def taken(self, digest: str) -> ParsedFile:
-        """All that the file says."""
-        same: dict[str, Any] = dict(self.asked.origin_columns())
-        found = _ChunkResults(self.part.name, same | ({"updated_at": None} if self.has_single_update_time else {}))
+    def parse_chunks(self, digest: str) -> ParsedFile:
+        """Parse all chunks, and the orders that several of them share once more."""
+        constant_columns: dict[str, Any] = dict(self.context.origin_columns())
+        if self.has_single_update_time:
+            constant_columns["updated_at"] = None
+        results = _ChunkResults(self.part.name, constant_columns)
         kind = ""
-        for stretch, taken in self._map_in_order(self._parse_chunk):
-            kind = taken.kind
-            found.add(taken)
-            self.moved(stretch.size)
+        for chunk, parsed_file in self._map_in_order(self._parse_chunk):
+            kind = parsed_file.kind
+            results.add(parsed_file)
+            self.on_progress(chunk.size)
         if self.digest.hexdigest() != digest:
             raise ReaderError(f"{self.part.name}: changed while it was being read. Import it again.")
-        found.notes = encoding_note(self.encoding) + found.notes + ([] if found.rows or found.skipped else [NO_ROWS])
-        self._reread_split_orders(found)
-        return found.taken(kind, self.asked)
+        split_orders = results.find_split_orders()
+        self._reparse_orders(split_orders, results)
+        for table in results.tables.values():
+            table.finish()
+        if len(split_orders):
+            # Some lines of an order may state other days than all its lines.
+            batches = results.tables["orders"].to_batches()
+            results.days = [*first_and_last_day(pa.chunked_array([batch["ordered_on"] for batch in batches]))]
+        days = [day for day in results.days if day is not None]
+        no_rows = [] if results.rows or results.skipped else [NO_ROWS]
+        return ParsedFile(
+            self.context.report, self.context.name, kind, self.context.account, dict(results.tables), results.rows,
+            dict(results.skipped), sum_notes([*encoding_note(self.encoding), *results.notes, *no_rows]),
+            min(days, default=None), max(days, default=None),
+        )  # fmt: skip
 
     def _parse_chunk(self, chunk: Chunk) -> ParsedFile:
-        """What one stretch says; only of the first the store is asked."""
-        known = self.asked.marketplace_of if chunk.first else None
-        return self.take(self._read_chunk_table(chunk), replace(self.asked, is_partial=True, marketplace_of=known))
+        """Parse one chunk. Only the first is checked against orders in the store."""
+        marketplace_of = self.context.marketplace_of if chunk.is_first else None
+        return self.parse(_parse_columns(self.part.name, chunk), self._chunk_context(marketplace_of))
 
-    def _read_chunk_table(self, chunk: Chunk) -> CsvTable:
-        kind, delimiter = self._detect_kind(chunk.header)
-        notes = list(chunk.notes)
-        return parse_rows(
-            self.part.name, chunk.header, chunk.body, chunk.first_line, kind, delimiter, notes, is_partial=True
-        )
+    def _chunk_context(self, marketplace_of: Any = None) -> ReadContext:
+        return replace(self.context, is_partial=True, marketplace_of=marketplace_of)
 
-    def _reread_split_orders(self, found: _ChunkResults) -> None:
-        """Read the orders that stand in several stretches from all their lines, and let those rows stand instead."""
-        apart = found.find_split_orders()
-        found.again = len(apart) > 0
-        for held in found.tables.values():
-            held.exclude_orders(apart)
-        for begin in range(0, len(apart), REREAD_ORDERS):
-            wanted = apart[begin : begin + REREAD_ORDERS]
-            grids = [grid for _, grid in self._map_in_order(partial(self._select_order_lines, wanted))]
-            lines = pa.concat_tables([grid.table for grid in grids])
-            together = replace(grids[0], table=lines, rows=pa.array(np.arange(len(lines))))
-            found.keep(self.take(together, replace(self.asked, is_partial=True, marketplace_of=None)))
-
-    def _select_order_lines(self, wanted: np.ndarray, chunk: Chunk) -> CsvTable:
-        """The lines of a stretch that belong to some orders."""
-        grid = self._read_chunk_table(chunk)
-        column = grid.kind.needed[0]
-        grid = grid.keep(pc.fill_null(pc.match_substring_regex(grid[column], AMAZON_ORDER_ID), False))
-        # Its body would hold the whole stretch in memory.
-        grid = replace(grid, body=b"", notes=[])
-        return grid.keep(pa.array(is_in_sorted(order_numbers(grid[column]), wanted)))
+    def _reparse_orders(self, orders: np.ndarray, results: _ChunkResults) -> None:
+        """Replace the rows of orders with lines in several chunks by rows parsed from all their lines."""
+        for spill_file in results.tables.values():
+            spill_file.exclude_orders(orders)
+        for begin in range(0, len(orders), REREAD_ORDERS):
+            select = partial(_select_orders, self.part.name, orders[begin : begin + REREAD_ORDERS])
+            tables = [table for _, table in self._map_in_order(select)]
+            lines = pa.concat_tables([table.arrow_table for table in tables])
+            table = replace(tables[0], arrow_table=lines, rows=pa.array(np.arange(len(lines))))
+            results.add_rows(self.parse(table, self._chunk_context()))
 
     def _map_in_order(self, process: Callable[[Chunk], Any]) -> Iterator[tuple[Chunk, Any]]:
-        """Each stretch with what was made of it, in the order in which they stand."""
-        with ThreadPoolExecutor(CHUNK_THREADS) as threads:
-            begun: deque[tuple[Chunk, Future[Any]]] = deque()
-            try:
-                for stretch in self._read_chunks():
-                    begun.append((stretch, threads.submit(process, stretch)))
-                    if len(begun) > CHUNK_THREADS:
-                        stretch, made = begun.popleft()
-                        yield stretch, made.result()
-                while begun:
-                    stretch, made = begun.popleft()
-                    yield stretch, made.result()
-            finally:
-                for _, made in begun:
-                    made.cancel()
+        """Yield each chunk with the result of `process`, in file order. Threads work a few chunks ahead."""
+        threads = ThreadPoolExecutor(CHUNK_THREADS)
+        submitted: deque[tuple[Chunk, Future[Any]]] = deque()
+        try:
+            for chunk in self._read_chunks():
+                submitted.append((chunk, threads.submit(process, chunk)))
+                if len(submitted) > CHUNK_THREADS:
+                    chunk, future = submitted.popleft()
+                    yield chunk, future.result()
+            for chunk, future in submitted:
+                yield chunk, future.result()
+        finally:
+            threads.shutdown(cancel_futures=True)
 
     def _read_chunks(self) -> Iterator[Chunk]:
-        """The file, cut where an order ends."""
-        name, self.digest = self.part.name, hashlib.sha256()
-        header, held, passed, first = b"", b"", 0, True
-        for raw in self._lines():
-            refuse_long_lines(name, raw, passed + held.count(b"\n"))
-            text, notes = normalize_text(raw, name, is_partial=True)
-            text = held + text
+        """Yield the file in chunks that end where an order ends."""
+        name = self.part.name
+        header, pending, lines_before, is_first = b"", b"", 0, True
+        for block in self._read_line_blocks():
+            refuse_long_lines(name, block, lines_before + pending.count(b"\n"))
+            text, notes = normalize_text(block, name, is_partial=True)
+            text = pending + text
             if not header:
                 if b"\n" not in text:
                     raise NeedsWholeFile  # Its lines end in carriage returns alone, or it is one line.
-                began = text.lstrip(b"\n")
-                header, _, rest = began.partition(b"\n")
-                passed += len(text) - len(began) + bool(header)
+                trimmed = text.lstrip(b"\n")
+                header, _, rest = trimmed.partition(b"\n")
+                lines_before += len(text) - len(trimmed) + bool(header)
                 if not header:
                     continue
-                text, place = rest, self._find_order_column(began)
-            end = _last_order_start(text, place)
-            held = text[end:]
+                kind, delimiter = _detect_kind(name, trimmed)
+                order_column = kind.normalize_header(header.decode(), delimiter).index(kind.required_columns[0])
+                text = rest
+            end = _last_order_start(text, order_column, delimiter.encode())
+            pending = text[end:]
             if end:
-                yield Chunk(header, text[:end], passed + 1, first, len(raw), notes)
-                passed, first = passed + text.count(b"\n", 0, end), False
-            elif len(held) > MAX_ORDER_BYTES:
+                yield Chunk(header, kind, delimiter, text[:end], lines_before + 1, is_first, len(block), notes)
+                lines_before, is_first = lines_before + text.count(b"\n", 0, end), False
+            elif len(pending) > MAX_ORDER_BYTES:
                 raise NeedsWholeFile
-        if held or first:
-            yield Chunk(header, held, passed + 1, first, 0, [])
+        if not header:
+            raise NeedsWholeFile
+        if pending or is_first:
+            yield Chunk(header, kind, delimiter, pending, lines_before + 1, is_first, 0, [])
 
-    def _find_order_column(self, text: bytes) -> tuple[int, bytes]:
-        """Which cell of a line holds the order's id, and what parts cells."""
-        kind, delimiter = self._detect_kind(text)
-        header = text.partition(b"\n")[0].decode()
-        return kind.names(header, delimiter).index(kind.needed[0]), delimiter.encode()
-
-    def _detect_kind(self, text: bytes) -> tuple[FileKind, str]:
-        try:
-            return detect_kind(first_lines(text))
-        except UnknownFileKind as unknown:
-            raise ReaderError(f"{self.part.name}: {unknown}") from None
-
-    def _lines(self) -> Iterator[bytes]:
-        """The text in whole lines, as UTF-8, some STRETCH bytes at once."""
-        held: list[bytes] = []
+    def _read_line_blocks(self) -> Iterator[bytes]:
+        """Yield the text as UTF-8 in blocks of whole lines, of about CHUNK_BYTES each."""
+        pieces: list[bytes] = []
         size = 0
-        pieces = self._pieces()
-        first = next(pieces, b"")  # With it comes the encoding.
-        for piece in transcode_to_utf8(chain([first], pieces), self.encoding, self.part.name):
-            held.append(piece)
+        for piece in transcode_to_utf8(self._read_pieces(), self.encoding, self.part.name):
+            pieces.append(piece)
             size += len(piece)
             end = piece.rfind(b"\n") + 1
             if end and size >= CHUNK_BYTES:
-                held[-1] = piece[:end]
-                yield b"".join(held)
-                held, size = [piece[end:]], len(piece) - end
+                pieces[-1] = piece[:end]
+                yield b"".join(pieces)
+                pieces, size = [piece[end:]], len(piece) - end
             elif not end and size > 2 * MAX_LINE_BYTES:
-                if any(b"\r" in one for one in held):
+                if any(b"\r" in one for one in pieces):
                     raise NeedsWholeFile  # Its lines may end in carriage returns alone.
-                yield b"".join(held)
-                held, size = [], 0
-        rest = b"".join(held)
-        if rest:
-            yield rest
+                yield b"".join(pieces)
+                pieces, size = [], 0
+        if size:
+            yield b"".join(pieces)
 
-    def _pieces(self) -> Iterator[bytes]:
-        """The file's bytes, whose digest is taken as they pass; the first tells the encoding."""
-        for number, piece in enumerate(self.part.read_pieces()):
-            if not number:
-                self.encoding = self.encoding or encoding_from_bom(piece) or "utf-8"
+    def _read_pieces(self) -> Iterator[bytes]:
+        """Yield the bytes of the file and take their digest."""
+        self.digest = hashlib.sha256()
+        for piece in self.part.read_pieces():
             self.digest.update(piece)
             yield piece
 
 
-MAX_ORDER_BYTES = 64 << 20
-"""Lines of one order that are longer together are not looked at as such. [bytes]"""
+def _detect_kind(name: str, text: bytes) -> tuple[FileKind, str]:
+    try:
+        return detect_kind(first_lines(text))
+    except UnknownFileKind as error:
+        raise ReaderError(f"{name}: {error}") from None
 
 
-def _last_order_start(text: bytes, order_column: tuple[int, bytes]) -> int:
-    """Where the lines of the last order begin: what follows may not be all of them.
+def _parse_columns(name: str, chunk: Chunk) -> CsvTable:
+    return parse_rows(
+        name, chunk.header, chunk.body, chunk.first_line, chunk.kind, chunk.delimiter, list(chunk.notes),
+        is_partial=True,
+    )  # fmt: skip
 
-    >>> _end_of_order(b"a,1\\nb,1\\nb,2\\n", (0, b","))
+
+def _select_orders(name: str, orders: np.ndarray, chunk: Chunk) -> CsvTable:
+    """Return the lines of a chunk that belong to some orders."""
+    table = _parse_columns(name, chunk)
+    column = chunk.kind.required_columns[0]
+    table = table.filter_rows(pc.fill_null(pc.match_substring_regex(table[column], AMAZON_ORDER_ID), False))
+    # Without its body, which would keep the whole chunk in memory.
+    table = replace(table, body=b"", notes=[])
+    return table.filter_rows(pa.array(is_in_sorted(order_numbers(table[column]), orders)))
+
+
+def _last_order_start(text: bytes, column: int, delimiter: bytes) -> int:
+    """Return where the lines of the last order begin. More lines of it may follow in the file.
+
+    >>> _last_order_start(b"a,1\\nb,1\\nb,2\\n", 0, b",")
     4
     """
-    column, parted = order_column
 
-    def cell(begin: int, end: int) -> bytes:
-        cells = text[begin:end].split(parted, column + 1)
+    def read_order(begin: int, end: int) -> bytes:
+        cells = text[begin:end].split(delimiter, column + 1)
         return cells[column] if len(cells) > column else b""
 
     end = len(text)
     begin = text.rfind(b"\n", 0, end - 1) + 1
-    last = cell(begin, end)
+    last = read_order(begin, end)
     while begin:
         earlier = text.rfind(b"\n", 0, begin - 1) + 1
-        if cell(earlier, begin) != last:
+        if read_order(earlier, begin) != last:
             break
         begin = earlier
     return begin
@@ -345,14 +329,13 @@ _FIRST_NUMBER = re.compile(r"\b\d[\d,]*\b")
 
 
 def sum_notes(notes: list[str]) -> list[str]:
-    """Sentences that differ in their first number alone as one, with the sum of those numbers.
+    """Merge notes that differ only in their first number into one note with the sum of these numbers.
 
-    >>> added_up(["Filled up 2 rows.", "Read as cp1252.", "Filled up 1,003 rows.", "Read as cp1252."])
+    >>> sum_notes(["Filled up 2 rows.", "Read as cp1252.", "Filled up 1,003 rows.", "Read as cp1252."])
     ['Filled up 1,005 rows.', 'Read as cp1252.']
     """
-    sums: dict[str, int] = {}
+    sums: Counter[str] = Counter()
     for note in notes:
-        shape = _FIRST_NUMBER.sub("\0", note, count=1)
-        found = _FIRST_NUMBER.search(note)
-        sums[shape] = sums.get(shape, 0) + (int(found[0].replace(",", "")) if found else 0)
+        number = _FIRST_NUMBER.search(note)
+        sums[_FIRST_NUMBER.sub("\0", note, count=1)] += int(number[0].replace(",", "")) if number else 0
     return [shape.replace("\0", f"{count:,}") for shape, count in sums.items()]

@@ -1,8 +1,8 @@
-"""Whose file it is, of which marketplace each row, and what day it was there.
+"""Resolve the marketplace of each row of a file, and convert times to days and instants in its time zone.
 
-A row's own sales channel decides; else what the caller told; else the marketplace of the same order
-in the store; else, when all orders found there are of one marketplace, that one. A row that names no order
-is of the only marketplace in which the account has orders. Never a guess.
+The first of these that is known decides: the marketplace in the row itself, the one that the caller states, that of
+the same order in the store, and that of all the file's other orders if they are in one marketplace. A row without an
+order belongs to the only marketplace in which the account has orders. Otherwise the file is refused.
 """
 
 from __future__ import annotations
@@ -34,10 +34,12 @@ from healthkit.ingest.parsing.raw_file import ReaderError
 from healthkit.schema.marketplaces import MARKETPLACE_BY_SALES_CHANNEL, MARKETPLACES
 
 OrderMarketplaceLookup = Callable[[str, list[str]], Mapping[str, str]]
+"""From account and order ids to the marketplaces of the known ones; several are joined by `+`."""
 AccountMarketplaceLookup = Callable[[str], Iterable[str]]
+"""From an account to the marketplaces in which it has orders."""
 
 _CODE_BY_SALES_CHANNEL = {name: code for name, code in MARKETPLACE_BY_SALES_CHANNEL.items() if name != "-"}
-_CODE_BY_LOWER_CASE = {code.lower(): code for code in MARKETPLACES}
+_CODE_BY_NAME = {code.lower(): code for code in MARKETPLACES} | _CODE_BY_SALES_CHANNEL
 _ANY_ORDER_ID = re.compile(rb"\d{3}-\d{7}-\d{7}")
 _WITH_OFFSET = r"\d[T ]\d{2}:\d{2}.*([Zz]|[+-]\s*\d{2}\s*:?\s*\d{2})$"
 _BARE_DAY = r"^\d{4}-\d{2}-\d{2}$"
@@ -45,14 +47,14 @@ _LAST_SECOND = timedelta(seconds=86_399)
 
 
 class NeedsWholeFile(Exception):
-    """A part of a file cannot be read by itself: what it says depends on the rest."""
+    """A part of a file cannot be parsed without the rest of the file."""
 
 
 @dataclass(frozen=True)
 class ReadContext:
-    """What the caller wants read: the file's name and digest, whose it is, and how to know a marketplace.
+    """What a parser is told about a file: its name, the `report` that marks its rows, its account and marketplace.
 
-    With `in_part` it is a part of a file; what only the whole can say raises OnlyWhole.
+    With `is_partial` only a part of the file is parsed: a row without a marketplace raises NeedsWholeFile.
     """
 
     name: str
@@ -64,12 +66,12 @@ class ReadContext:
     is_partial: bool = False
 
     def with_marketplace_code(self) -> ReadContext:
-        """The same with the marketplace in our spelling; raises ReaderError for an unknown one."""
+        """Return the context with the marketplace as a code. Raise ReaderError for an unknown one, or no account."""
         if not self.account:
             raise ReaderError(f"{self.name}: whose file is it? Say so with --account.")
         if self.marketplace is None:
             return self
-        code = {**_CODE_BY_LOWER_CASE, **_CODE_BY_SALES_CHANNEL}.get(self.marketplace.lower())
+        code = _CODE_BY_NAME.get(self.marketplace.lower())
         if code is None:
             raise ReaderError(
                 f"{self.name}: no marketplace {self.marketplace!r}. There are: {', '.join(MARKETPLACES)}."
@@ -77,36 +79,35 @@ class ReadContext:
         return replace(self, marketplace=code)
 
     def origin_columns(self) -> dict[str, str]:
-        """What every row of the file carries: whose it is and which file said so."""
+        """Return the columns that are the same in every row of the file: account and report."""
         return {"account": self.account, "report": self.report}
 
-    def known(self, ids: Iterable[str]) -> Mapping[str, str]:
-        """The marketplaces of those orders that the store already knows; several are joined by `+`."""
+    def known_marketplaces(self, ids: Iterable[str]) -> Mapping[str, str]:
+        """Return the marketplaces of the orders that are known already, by order id; several are joined by `+`."""
         wanted = sorted(set(ids))
         return self.marketplace_of(self.account, wanted) if self.marketplace_of and wanted else {}
 
     def account_marketplaces(self) -> set[str]:
-        """The marketplaces in which the account is known to have orders."""
+        """Return the marketplaces in which the account is known to have orders."""
         return set(self.marketplaces_of(self.account)) if self.marketplaces_of else set()
 
     def is_japanese(self, data: bytes) -> bool:
-        """Whether the file is of Japan: told so, or its orders are known to be."""
+        """Return whether a file is of Amazon Japan: as the caller states, or by the known orders in its bytes."""
         if self.marketplace is not None:
             return self.marketplace == "JP"
-        ids = {found.decode() for found in _ANY_ORDER_ID.findall(data)}
-        return any("JP" in split_marketplaces(codes) for codes in set(self.known(ids).values()))
+        ids = {order_id.decode() for order_id in _ANY_ORDER_ID.findall(data)}
+        return any("JP" in split_marketplaces(codes) for codes in set(self.known_marketplaces(ids).values()))
 
 
 def resolve_marketplaces(
     table: CsvTable, ids: pa.Array, context: ReadContext, column: str = "sales-channel"
 ) -> pa.Array:
-    """The marketplace of each row; raises ReaderError when it is contradicted or not to be known."""
-    stated = read_words(
-        table,
-        column,
-        {**_CODE_BY_LOWER_CASE, **_CODE_BY_SALES_CHANNEL} if column == "marketplace" else _CODE_BY_SALES_CHANNEL,
-        allow_empty=True,
-    )
+    """Return the marketplace code of each row. Raise ReaderError if it is contradicted or unknown.
+
+    `ids` are the order ids of the rows; `column` is the column that may state the marketplace.
+    """
+    codes = _CODE_BY_NAME if column == "marketplace" else _CODE_BY_SALES_CHANNEL
+    stated = read_words(table, column, codes, allow_empty=True)
     if context.marketplace is not None:
         _refuse_contradiction(table, stated, context.marketplace)
         _refuse_other_marketplace(table, ids, context, context.marketplace)
@@ -119,67 +120,70 @@ def resolve_marketplaces(
 
 
 def join_marketplaces(codes: str, others: str) -> str:
-    """The marketplaces of an order from two sources, joined by `+`.
+    """Return the marketplaces of an order from two sources, joined by `+`.
 
-    >>> joined_marketplaces("US", "US"), joined_marketplaces("US", "CA"), joined_marketplaces("CA+US", "US")
+    >>> join_marketplaces("US", "US"), join_marketplaces("US", "CA"), join_marketplaces("CA+US", "US")
     ('US', 'CA+US', 'CA+US')
     """
     return "+".join(sorted({*split_marketplaces(codes), *split_marketplaces(others)}))
 
 
 def split_marketplaces(codes: str) -> list[str]:
-    """The marketplaces in which orders of one number are known.
+    """Return the single marketplaces of codes that are joined by `+`.
 
-    >>> marketplaces_in("CA+US")
+    >>> split_marketplaces("CA+US")
     ['CA', 'US']
     """
     return codes.split("+")
 
 
 def refuse_ambiguous_orders(name: str, known: Mapping[str, str]) -> None:
-    """Ask where an order belongs whose number is known in several marketplaces."""
+    """Raise ReaderError if an order is known in several marketplaces, and ask for its marketplace."""
     several = {order: codes for order, codes in sorted(known.items()) if len(split_marketplaces(codes)) > 1}
     if several:
         order, codes = next(iter(several.items()))
         raise ReaderError(
             f"{name}: order {order} is known in {' and '.join(split_marketplaces(codes))}, and the file does not "
-            "say of "
-            f"which it speaks ({len(several):,} such order{'s' * (len(several) > 1)}). Fill in marketplace, or "
-            "say which with --marketplace."
+            f"say of which it speaks ({len(several):,} such order{'s' * (len(several) > 1)}). Fill in marketplace, "
+            "or say which with --marketplace."
         )
 
 
 def _refuse_contradiction(table: CsvTable, stated: pa.Array, marketplace: str) -> None:
-    """The caller's word and the file's own must agree."""
-    others = {row["values"]: row["counts"] for row in pc.value_counts(stated.drop_null()).to_pylist()}
-    others.pop(marketplace, None)
+    """Raise ReaderError if the file states another marketplace than the caller."""
+    counts = pc.value_counts(stated.drop_null()).to_pylist()
+    others = Counter({row["values"]: row["counts"] for row in counts})
+    del others[marketplace]
     if others:
-        counts = ", ".join(f"{count:,} of {code}" for code, count in sorted(others.items()))
-        raise ReaderError(
-            f"{table.name}: you said marketplace {marketplace}, but of {len(table):,} rows the file states {counts}. "
-            "Leave --marketplace out: the file says it by itself."
-        )
+        problem = f"of {len(table):,} rows the file states {_list_counts(others)}"
+        _refuse_stated_marketplace(table, marketplace, problem, "the file says it by itself")
 
 
 def _refuse_other_marketplace(table: CsvTable, ids: pa.Array, context: ReadContext, marketplace: str) -> None:
-    """The caller's word and that of orders known already must agree."""
-    known = context.known(combine_chunks(pc.unique(ids)).drop_null().to_pylist())
+    """Raise ReaderError if all known orders of the file are in another marketplace than the caller states."""
+    known = context.known_marketplaces(combine_chunks(pc.unique(ids)).drop_null().to_pylist())
     others = Counter(codes for codes in known.values() if marketplace not in split_marketplaces(codes))
     if others and others.total() == len(known):
-        counts = ", ".join(f"{count:,} of {code}" for code, count in sorted(others.items()))
-        raise ReaderError(
-            f"{table.name}: you said marketplace {marketplace}, but its orders are known: {counts}. "
-            "Leave --marketplace out: the orders say it."
-        )
+        problem = f"its orders are known: {_list_counts(others)}"
+        _refuse_stated_marketplace(table, marketplace, problem, "the orders say it")
+
+
+def _list_counts(counts: Counter[str]) -> str:
+    return ", ".join(f"{count:,} of {code}" for code, count in sorted(counts.items()))
+
+
+def _refuse_stated_marketplace(table: CsvTable, marketplace: str, problem: str, reason: str) -> NoReturn:
+    raise ReaderError(
+        f"{table.name}: you said marketplace {marketplace}, but {problem}. Leave --marketplace out: {reason}."
+    )
 
 
 def _fill_marketplaces(table: CsvTable, ids: pa.Array, context: ReadContext, stated: pa.Array) -> pa.Array:
-    """Fill rows that state no marketplace from the orders that are known."""
-    wanted = combine_chunks(pc.unique(ids.filter(pc.is_null(stated)))).drop_null().to_pylist()
-    known = context.known(wanted)
+    """Fill the marketplaces of rows that state none from known orders, or raise ReaderError."""
+    unresolved = combine_chunks(pc.unique(ids.filter(pc.is_null(stated)))).drop_null().to_pylist()
+    known = context.known_marketplaces(unresolved)
     refuse_ambiguous_orders(context.name, known)
-    looked_up = look_up_by_order(ids, known)
-    found = pc.coalesce(stated, looked_up)
+    found = pc.coalesce(stated, look_up_by_order(ids, known))
     if not found.null_count:
         return found
     seen = sorted(set(known.values()) | set(pc.unique(stated.drop_null()).to_pylist()))
@@ -192,16 +196,16 @@ def _fill_marketplaces(table: CsvTable, ids: pa.Array, context: ReadContext, sta
     return pc.fill_null(found, seen[0])
 
 
-def _fill_from_account(table: CsvTable, found: pa.Array, names_no_order: pa.Array, sells_in: set[str]) -> pa.Array:
-    """Fill rows that name no order from the only marketplace that the account sells in."""
-    alone = pc.and_(pc.is_null(found), names_no_order)
+def _fill_from_account(table: CsvTable, found: pa.Array, lacks_order: pa.Array, sells_in: set[str]) -> pa.Array:
+    """Fill rows without an order from the only marketplace in which the account sells."""
+    alone = pc.and_(pc.is_null(found), lacks_order)
     count = pc.sum(alone).as_py()
     if not count:
         return found
     if len(sells_in) != 1:
         known = f"the account has orders in {', '.join(sorted(sells_in))}" if sells_in else "no order is known yet"
         raise ReaderError(
-            f"{table.name}: row {table.line(pc.index(alone, True).as_py()):,}: the file does not say of which "
+            f"{table.name}: row {table.line_number(pc.index(alone, True).as_py()):,}: the file does not say of which "
             f"marketplace it is, nor of which order ({count:,} of {len(table):,} rows), and {known}. "
             "Fill in marketplace, say which with --marketplace, or import the orders first."
         )
@@ -213,18 +217,17 @@ def _fill_from_account(table: CsvTable, found: pa.Array, names_no_order: pa.Arra
 
 
 def look_up_by_order(ids: pa.Array, known: Mapping[str, str]) -> pa.Array:
-    """The known word of each order id, empty where there is none."""
+    """Return the known word of each order id, null for unknown orders."""
     coded = combine_chunks(pc.dictionary_encode(ids))
     return pa.array([known.get(order) for order in coded.dictionary.to_pylist()], pa.string()).take(coded.indices)
 
 
 def _refuse_unknown_marketplace(table: CsvTable, found: pa.Array, seen: list[str]) -> NoReturn:
     missing = pc.is_null(found)
-    seen_words = f"the other orders are of {', '.join(seen)}" if seen else "none of its orders is known yet"
+    known = f"the other orders are of {', '.join(seen)}" if seen else "none of its orders is known yet"
     raise ReaderError(
-        f"{table.name}: row {table.line(pc.index(missing, True).as_py()):,}: the file does not say of which "
-        "marketplace "
-        f"it is ({found.null_count:,} of {len(table):,} rows), and {seen_words}. "
+        f"{table.name}: row {table.line_number(pc.index(missing, True).as_py()):,}: the file does not say of which "
+        f"marketplace it is ({found.null_count:,} of {len(table):,} rows), and {known}. "
         "Say which with --marketplace, or import the orders first."
     )
 
@@ -232,18 +235,18 @@ def _refuse_unknown_marketplace(table: CsvTable, found: pa.Array, seen: list[str
 def apply_by_zone(
     values: pa.Array, marketplaces: pa.Array, convert: Callable[[pa.Array, str], pa.Array], data_type: pa.DataType
 ) -> pa.Array:
-    """Apply `turn(values, zone)` to the rows of each marketplace, in its own zone."""
+    """Return the results of `convert(values, zone)`, called for each marketplace with its time zone."""
     codes = pc.unique(marketplaces).to_pylist()
     if len(codes) == 1:
         return convert(values, MARKETPLACES[codes[0]].zone)
-    turned = pa.nulls(len(values), data_type)
+    converted = pa.nulls(len(values), data_type)
     for code in codes:
-        turned = pc.if_else(pc.equal(marketplaces, code), convert(values, MARKETPLACES[code].zone), turned)
-    return turned
+        converted = pc.if_else(pc.equal(marketplaces, code), convert(values, MARKETPLACES[code].zone), converted)
+    return converted
 
 
 def local_days(instants: pa.Array, marketplaces: pa.Array) -> pa.Array:
-    """The day that each instant was in its marketplace.
+    """Return the local day of each instant in its marketplace.
 
     >>> import datetime as dt
     >>> night = pa.array([dt.datetime(2026, 3, 1, 3, tzinfo=dt.UTC)] * 2, INSTANT)
@@ -258,7 +261,7 @@ def _local_day(instants: pa.Array, zone: str) -> pa.Array:
 
 
 def ends_of_days(days: pa.Array, marketplaces: pa.Array) -> pa.Array:
-    """The last second of each day in its marketplace, as an instant.
+    """Return the last second of each local day in its marketplace, as an instant.
 
     >>> import datetime as dt
     >>> str(ends_of_days(pa.array([dt.date(2026, 3, 4)]), pa.array(["US"]))[0])
@@ -268,10 +271,10 @@ def ends_of_days(days: pa.Array, marketplaces: pa.Array) -> pa.Array:
 
 
 def attach_zones(times: pa.Array, marketplaces: pa.Array) -> pa.Array:
-    """The instants of times as written there.
+    """Return the instants of local times, each in the time zone of its marketplace.
 
-    Of an hour that stands twice the first is meant; times in an hour that was left out are its end.
-    So a later time as written is never an earlier instant.
+    When clocks go back, a repeated time is its first occurrence; when they go forward, a skipped time is the end of the
+    skipped hour. So a later local time is never an earlier instant.
     """
     return apply_by_zone(times, marketplaces, _attach_zone, INSTANT)
 
@@ -281,7 +284,7 @@ def _attach_zone(times: pa.Array, zone: str) -> pa.Array:
 
 
 def read_marketplace_times(table: CsvTable, column: str, marketplaces: pa.Array) -> pa.Array:
-    """Instants with an offset, times in the marketplace's zone, or days, as each row has it; a day is its end."""
+    """Return a column of times as instants: with an offset, in the marketplace's zone, or the end of a bare day."""
     cells = table[column]
     nothing = pa.scalar(None, pa.string())
     with_offset = pc.match_substring_regex(cells, _WITH_OFFSET)
@@ -294,12 +297,12 @@ def read_marketplace_times(table: CsvTable, column: str, marketplaces: pa.Array)
 
 
 def is_date_only(table: CsvTable, column: str) -> pa.Array:
-    """Where a column of times holds a day alone."""
+    """Return which cells of a column of times contain a day without a time."""
     return pc.match_substring_regex(table[column], _BARE_DAY)
 
 
 def _note_assumptions(table: CsvTable, column: str, with_offset: pa.Array, bare: pa.Array) -> None:
-    """Say how many cells named no zone, or no time of day."""
+    """Note how many cells have no offset, or no time of day."""
     days = pc.sum(bare).as_py() or 0
     local = (pc.sum(pc.invert(with_offset)).as_py() or 0) - days
     if local:
@@ -309,26 +312,27 @@ def _note_assumptions(table: CsvTable, column: str, with_offset: pa.Array, bare:
 
 
 def read_update_times(table: CsvTable, marketplaces: pa.Array, *events: pa.Array) -> pa.Array:
-    """How new each row is: its own `updated-at`, else as new as the newest time in the file."""
+    """Return the time of update of each row: its `updated-at`, or else the newest time in the file."""
     stamps = read_marketplace_times(table, "updated-at", marketplaces)
     return pc.fill_null(stamps, newest_instant(stamps, *events)) if len(table) else stamps
 
 
 def local_days_after_hours(instants: pa.Array, hours: int, marketplaces: pa.Array) -> pa.Array:
-    """The day there on which so many hours have passed, whatever the clocks did meanwhile.
+    """Return the local day in its marketplace that follows each instant by a number of elapsed hours.
 
     >>> import datetime as dt
     >>> before_the_clocks_go_back = pa.array([dt.datetime(2026, 11, 1, 6, 30, tzinfo=dt.UTC)], INSTANT)
-    >>> str(hours_later(before_the_clocks_go_back, 24, pa.array(["US"]))[0])
+    >>> str(local_days_after_hours(before_the_clocks_go_back, 24, pa.array(["US"]))[0])
     '2026-11-01'
     """
     return local_days(pc.add(instants, pa.scalar(hours * 3_600_000_000, pa.duration("us"))), marketplaces)
 
 
 def read_answer_times(table: CsvTable, earliest: pa.Array, earliest_column: str, marketplaces: pa.Array) -> pa.Array:
-    """When each row was answered; an answer before what it answers refuses the file.
+    """Return the instants of the column `answered-at`. Raise ReaderError for an answer before its question.
 
-    Of a question of which only the day is known, an answer on that day is taken as given at its end, too.
+    `earliest` are the instants of the questions, from `earliest_column`. A question of which only the day is known
+    counts as asked at the end of that day, and so does an answer on the same day.
     """
     answered = read_marketplace_times(table, "answered-at", marketplaces)
     same_day = pc.equal(local_days(answered, marketplaces), local_days(earliest, marketplaces))
@@ -346,23 +350,22 @@ def read_answer_times(table: CsvTable, earliest: pa.Array, earliest_column: str,
 
 
 def newest_instant(*columns: pa.Array) -> pa.Scalar:
-    """The newest instant in some columns: a file without stamps of its own is as new as that."""
-    tops = pa.array([pc.max(column).as_py() for column in columns], INSTANT)
-    return pc.max(tops)
+    """Return the newest instant in some columns, null if they have none."""
+    return pc.max(pa.array([pc.max(column).as_py() for column in columns], INSTANT))
 
 
 def _note_unknown_orders(table: CsvTable, ids: pa.Array, context: ReadContext) -> None:
-    """Tell how many orders of a hand-made file no file of orders holds: they count nowhere."""
-    named = combine_chunks(pc.unique(ids)).to_pylist()
-    unknown = len(named) - len(context.known(named)) if context.marketplace_of else 0
+    """Note how many orders of a hand-made file are in no order file: they do not count."""
+    orders = combine_chunks(pc.unique(ids)).to_pylist()
+    unknown = len(orders) - len(context.known_marketplaces(orders)) if context.marketplace_of else 0
     if unknown:
         table.notes.append(
-            f"{unknown:,} of {len(named):,} orders stand in no file of orders yet; till then they count nowhere."
+            f"{unknown:,} of {len(orders):,} orders are in no order file yet; until then they are not counted."
         )
 
 
 def read_order_keys(table: CsvTable, context: ReadContext) -> tuple[pa.Array, pa.Array]:
-    """The order ids and marketplaces of a plain CSV whose rows count only with their orders."""
+    """Return the order ids and marketplaces of a hand-made CSV, in which every row must have an order id."""
     read_required_texts(table, "order-id")
     ids, marketplaces = read_optional_order_keys(table, context)
     _note_unknown_orders(table, ids, context)
@@ -370,7 +373,7 @@ def read_order_keys(table: CsvTable, context: ReadContext) -> tuple[pa.Array, pa
 
 
 def read_optional_order_keys(table: CsvTable, context: ReadContext) -> tuple[pa.Array, pa.Array]:
-    """The order ids, where a row names one, and marketplaces; ids of Amazon's marketplaces have Amazon's shape."""
+    """Return the order ids (null if a row has none) and marketplaces. Raise ReaderError for malformed Amazon ids."""
     refuse_numeric_ids(table, "order-id")
     ids = table["order-id"]
     marketplaces = resolve_marketplaces(table, ids, context, "marketplace")

@@ -1,31 +1,45 @@
-"""What one raw file says, as tables: either whole and checked, or not at all."""
+"""The result of reading one raw file: checked tables, with the days, notes and skipped rows of the file."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from healthkit.ingest.parsing.cells import DAY, INSTANT
-from healthkit.schema.tables import Table, check_table
+from healthkit.ingest.parsing.marketplace_of_row import ReadContext, local_days, local_days_after_hours
+from healthkit.schema.tables import RAW_TABLES, Table, check_table
 
-_TYPES = {"text": pa.string(), "day": DAY, "instant": INSTANT, "count": pa.int64(), "flag": pa.bool_()}
+Columns = Mapping[str, object]
+"""Columns of one table by name: arrays of one length, or single values that hold for every row."""
+
+_TYPES = {
+    "text": pa.string(),
+    "day": DAY,
+    "instant": INSTANT,
+    "count": pa.int64(),
+    "flag": pa.bool_(),
+    "share": pa.float64(),
+}
+_TABLES = {table.name: table for table in RAW_TABLES}
+_HOURS_LATER = re.compile(r"due_(\d+)h_on")
 
 
 @dataclass
 class ParsedFile:
-    """One raw file, read: its tables, how many rows it held, which were skipped and why, what was assumed.
+    """One raw file as checked tables, with what was skipped and assumed when it was read.
 
-    A table is an Arrow table, or of a large file a `spilled.Spilled`. `account` is None for a file that holds many
-    accounts. `first_day` and `last_day` are those of the orders in it, or, where it holds none, of its events. `digest`
-    is the same for the same file read again, `report` where none is said. `stated_day` is the day that the file says it
-    is of, where it says one: no event in it is later. `content` is the digest of what the file holds, of whatever
-    account it is; `stated_marketplace` the marketplace that the caller named or that its rows state, if any; several
-    are joined by `+`.
+    `tables` holds Arrow tables by name; those of a large file are `SpillFile`s. `account` is None for a file that
+    holds several accounts. `rows` counts the rows of the file and `skipped` those left out, by reason. `first_day` and
+    `last_day` are those of the orders in the file, or of its events if it has no orders. `stated_day` is the day of a
+    snapshot, if the file states one; no event in it is later. `digest` and `content` are SHA-256 digests: `digest`
+    identifies the import (`report` if empty), `content` the bytes of the file, whatever account it is read for.
+    `stated_marketplace` is the marketplace that the caller or the rows state; several are joined by `+`.
     """
 
     report: str
@@ -44,14 +58,74 @@ class ParsedFile:
     stated_marketplace: str | None = None
 
 
-def build_table(table: Table, rows: int, columns: Mapping[str, object], keys_are_unique: bool = False) -> pa.Table:
-    """A whole table from the columns that a file knows; the others stay empty.
+@dataclass
+class FileContents:
+    """What a format module reads from one file, before `build_parsed_file` completes and checks it.
 
-    A value that is no array stands in every row. With `keyed` the rows are known to have each key once, for they were
-    put together by it. Raises TableError when the table does not hold.
+    `tables` maps table names to the columns that the file knows. `days` are the days that the file covers, or the name
+    of the column of the first table that holds them. `updated_at` is the time at which the file was made, for files
+    whose rows have no update time of their own. With `keys_are_unique` the rows of all tables are known to have
+    distinct keys, which saves the check.
     """
-    made = {name: _make_column(columns.get(name), rows, _TYPES[column.kind]) for name, column in table.columns.items()}
+
+    tables: Mapping[str, Columns]
+    days: str | pa.Array
+    updated_at: datetime | None = None
+    rows: int = 0
+    skipped: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    keys_are_unique: bool = False
+    stated_day: date | None = None
+    stated_marketplace: str | None = None
+
+
+def build_parsed_file(contents: FileContents, context: ReadContext, kind: str) -> ParsedFile:
+    """Build the ParsedFile of a file of some kind from what its format module read.
+
+    Adds account, report and update time to every row, and the days that follow from instants. Raises TableError if a
+    table breaks its schema.
+    """
+    common = {**context.origin_columns(), "updated_at": contents.updated_at}
+    tables = {
+        name: _build_table(_TABLES[name], {**common, **columns}, contents.keys_are_unique)
+        for name, columns in contents.tables.items()
+    }
+    days = next(iter(tables.values()))[contents.days] if isinstance(contents.days, str) else contents.days
+    first_day, last_day = first_and_last_day(days)
+    return ParsedFile(
+        context.report, context.name, kind, context.account, tables, contents.rows, contents.skipped, contents.notes,
+        first_day, last_day, stated_day=contents.stated_day, stated_marketplace=contents.stated_marketplace,
+    )  # fmt: skip
+
+
+def _build_table(table: Table, columns: Columns, keys_are_unique: bool) -> pa.Table:
+    """Build a checked table; columns that the file does not know stay empty or are derived."""
+    rows = next((len(values) for values in columns.values() if isinstance(values, pa.Array | pa.ChunkedArray)), 0)
+    made = {
+        name: _make_column(columns.get(name), rows, _TYPES[column.kind])
+        for name, column in table.columns.items()
+    }  # fmt: skip
+    for name in made.keys() - columns.keys():
+        made[name] = _derive_days(name, columns, made)
     return check_table(pa.table(made), table, keys_are_unique)
+
+
+def _derive_days(name: str, columns: Columns, made: Mapping[str, pa.Array]) -> pa.Array:
+    """Return a column of days from an instant that the file knows; else the empty column.
+
+    `ship_by_on` is the local day of `ship_by`, `shipped_on` that of `shipped_at`, and `due_48h_on` the local day 48
+    hours after `received_at` or `requested_at`.
+    """
+    hours = _HOURS_LATER.fullmatch(name)
+    stem = name.removesuffix("_on")
+    sources = ("received_at", "requested_at") if hours else (f"{stem}_at", stem)
+    source = next((column for column in sources if columns.get(column) is not None), None)
+    if source is None or stem == name:
+        return made[name]
+    instants = made[source] if source in made else _make_column(columns[source], len(made[name]), INSTANT)
+    if hours:
+        return local_days_after_hours(instants, int(hours[1]), made["marketplace"])
+    return local_days(instants, made["marketplace"])
 
 
 def _make_column(value: object, rows: int, data_type: pa.DataType) -> pa.Array | pa.ChunkedArray:
@@ -62,10 +136,19 @@ def _make_column(value: object, rows: int, data_type: pa.DataType) -> pa.Array |
     return pa.repeat(pa.scalar(value, data_type), rows)
 
 
-def first_and_last_day(days: pa.Array | pa.ChunkedArray) -> tuple[date | None, date | None]:
-    """The first and the last of some days.
+def columns_of_rows(table: str, rows: Sequence[Mapping[str, Any]]) -> Columns:
+    """Return the columns of a named table from rows given as dictionaries; columns that no row has are left out."""
+    return {
+        name: pa.array([row.get(name) for row in rows], _TYPES[column.kind])
+        for name, column in _TABLES[table].columns.items()
+        if any(name in row for row in rows)
+    }
 
-    >>> span(pa.array([], pa.date32()))
+
+def first_and_last_day(days: pa.Array | pa.ChunkedArray) -> tuple[date | None, date | None]:
+    """Return the earliest and the latest of an array of days; None for an array without days.
+
+    >>> first_and_last_day(pa.array([], pa.date32()))
     (None, None)
     """
     ends = pc.min_max(days)

@@ -1,4 +1,4 @@
-"""A raw file as the readers find it: where it lies, what kind it is, its bytes."""
+"""A raw file as the importer finds it: its path, its kind, its bytes and their digest."""
 
 from __future__ import annotations
 
@@ -12,32 +12,42 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
-FREE_UNPACKED_BYTES, MAX_UNPACK_RATIO, MAX_UNPACKED_BYTES = 64 << 20, 200, 16 << 30
-"""What is unpacked may come to so many bytes whatever it was packed to; more than that only to so many times the packed
-size, for text packs to a tenth and not to a thousandth; and never to more than the last."""
+FREE_UNPACKED_BYTES = 64 << 20
+"""Unpacked size that is allowed whatever the packed size. [bytes]"""
+MAX_UNPACK_RATIO = 200
+"""Largest ratio of unpacked to packed size beyond FREE_UNPACKED_BYTES. Text packs to about a tenth."""
+MAX_UNPACKED_BYTES = 16 << 30
+"""Limit on the unpacked size of any file (decompression bombs). [bytes]"""
 PIECE_BYTES = 1 << 22
-"""So many bytes are unpacked at once."""
+"""Size of the pieces in which files are read. [bytes]"""
 GZIP_MAGIC = b"\x1f\x8b"
 ZIP_MAGIC = b"PK\x03\x04"
+UNREADABLE_ERRORS = (EOFError, OSError, RuntimeError, ValueError, zlib.error, zipfile.BadZipFile)
+"""What gzip, zipfile and the file system raise for a file that cannot be opened or unpacked."""
 
 
 class ReaderError(ValueError):
-    """A raw file cannot be taken in; the message names the file, the row where there is one, and the cure."""
+    """A raw file cannot be imported; the message states the file, the row if there is one, and what to do."""
+
+
+def unreadable_error(name: str, error: Exception) -> ReaderError:
+    """Return the error for a file that cannot be opened or unpacked."""
+    return ReaderError(f"{name}: cannot be opened ({type(error).__name__}). Download it again.")
 
 
 @dataclass(frozen=True)
 class DocumentKind:
-    """One kind of raw file that is no table: how its text may begin, and the names of which it holds one."""
+    """One kind of raw file that is JSON or XML: its possible first characters, and names of which it has one."""
 
     name: str
     title: str
-    begins: str
-    names: tuple[str, ...]
+    first_characters: str
+    marker_names: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class FilePart:
-    """One raw text: a file, or one member of a zip."""
+    """One raw text: a file, or one member of a zip file."""
 
     path: Path
     member: str | None
@@ -45,53 +55,49 @@ class FilePart:
     folder: str
     kind: str = ""
 
-    def content(self) -> bytes:
-        """Its bytes, unpacked; raises ReaderError when the packing is broken."""
+    def read_bytes(self) -> bytes:
+        """Return the unpacked bytes. Raise ReaderError if they cannot be read or unpacked."""
         return b"".join(self.read_pieces())
 
     def read_pieces(self) -> Iterator[bytes]:
-        """The same piece by piece, so that a file larger than the memory can be read."""
+        """Yield the unpacked bytes in pieces, for files larger than the memory. Raise ReaderError as `read_bytes`."""
         try:
-            with self._open_unpacked() as (file, packed):
-                yield from (
-                    _limit_unpacked_size(file, packed, self.name)
-                    if packed
-                    else iter(lambda: file.read(PIECE_BYTES), b"")
-                )
+            with self._open_unpacked() as (file, packed_size):
+                yield from _read_limited(file, packed_size, self.name)
         except ReaderError:
             raise
-        except (EOFError, OSError, RuntimeError, ValueError, zlib.error, zipfile.BadZipFile) as error:
-            raise ReaderError(f"{self.name}: cannot be opened ({type(error).__name__}). Download it again.") from error
+        except UNREADABLE_ERRORS as error:
+            raise unreadable_error(self.name, error) from error
 
     @contextmanager
     def _open_unpacked(self) -> Iterator[tuple[IO[bytes], int]]:
-        """The file, unpacked as it is read, and the size that it is packed to; 0 for one that is not.
+        """Open the file, unpacked, with its packed size (0 if it is not packed).
 
-        Gzip is told by the first bytes: browsers often unpack a download and leave `.gz` in its name.
+        Gzip is recognized by the first bytes, since browsers often unpack a download and keep `.gz` in its name.
         """
         with ExitStack() as stack:
             file: IO[bytes]
-            packed = 0
+            packed_size = 0
             if self.member is None:
                 file = stack.enter_context(self.path.open("rb"))
                 size = self.path.stat().st_size
             else:
                 archive = stack.enter_context(zipfile.ZipFile(self.path))
                 file = stack.enter_context(archive.open(self.member))
-                size = packed = archive.getinfo(self.member).compress_size
-            begins = file.read(len(GZIP_MAGIC))
+                size = packed_size = archive.getinfo(self.member).compress_size
+            magic = file.read(len(GZIP_MAGIC))
             file.seek(0)
-            if begins == GZIP_MAGIC:
-                file, packed = cast(IO[bytes], stack.enter_context(gzip.open(file))), size
-            yield file, packed
+            if magic == GZIP_MAGIC:
+                file, packed_size = cast(IO[bytes], stack.enter_context(gzip.open(file))), size
+            yield file, packed_size
 
 
 @dataclass(frozen=True)
 class RawFile:
-    """One file whose kind was recognised, or the group of files that only tell their story together.
+    """One file of a known kind, or a group of files that are parsed together.
 
-    `digest` is the SHA-256 of the unpacked content, so that a file counts once, packed or not;
-    of a group it is taken over the sorted digests of its parts. `size` is in bytes, unpacked.
+    `digest` is the SHA-256 of the unpacked content, so that a file is the same packed or not; for a group it is taken
+    over the sorted digests of its parts. `size` is the unpacked size in bytes.
     """
 
     path: Path
@@ -106,25 +112,25 @@ class RawFile:
 
 @dataclass(frozen=True)
 class RefusedFile:
-    """One file that cannot be taken in, and why."""
+    """One file that cannot be imported, and why."""
 
     name: str
     message: str
 
 
 def digest_bytes(content: bytes) -> str:
-    """The SHA-256 of some bytes, by which a file is known again.
+    """Return the SHA-256 of some bytes as hexadecimal digits.
 
-    >>> digest_of(b"")[:8]
+    >>> digest_bytes(b"")[:8]
     'e3b0c442'
     """
     return hashlib.sha256(content).hexdigest()
 
 
 def digest_pieces(pieces: Iterable[bytes]) -> tuple[str, int]:
-    """The same of a file that comes in pieces, and its size in bytes.
+    """Return the SHA-256 and the size in bytes of a file that is read in pieces.
 
-    >>> digest_of_pieces([b"a", b"b"]) == (digest_of(b"ab"), 2)
+    >>> digest_pieces([b"a", b"b"]) == (digest_bytes(b"ab"), 2)
     True
     """
     digest, size = hashlib.sha256(), 0
@@ -135,22 +141,22 @@ def digest_pieces(pieces: Iterable[bytes]) -> tuple[str, int]:
 
 
 def combine_digests(digests: Iterable[str]) -> str:
-    """One digest for files that belong together; their order does not matter.
+    """Return one digest for a group of files, whatever their order.
 
-    >>> digest_of_group(["a", "b"]) == digest_of_group(["b", "a"])
+    >>> combine_digests(["a", "b"]) == combine_digests(["b", "a"])
     True
     """
     return digest_bytes("\n".join(sorted(digests)).encode())
 
 
-def _limit_unpacked_size(file: IO[bytes], packed_size: int, name: str) -> Iterator[bytes]:
-    """What a packed file holds, piece by piece; raises ReaderError for one made to fill the memory, before it does."""
-    most, size = min(MAX_UNPACKED_BYTES, max(FREE_UNPACKED_BYTES, MAX_UNPACK_RATIO * packed_size)), 0
+def _read_limited(file: IO[bytes], packed_size: int, name: str) -> Iterator[bytes]:
+    """Yield a file in pieces. Raise ReaderError once a packed file exceeds the limits on its unpacked size."""
+    limit, size = min(MAX_UNPACKED_BYTES, max(FREE_UNPACKED_BYTES, MAX_UNPACK_RATIO * packed_size)), 0
     while piece := file.read(PIECE_BYTES):
         size += len(piece)
-        if size > most:
+        if packed_size and size > limit:
             raise ReaderError(
-                f"{name}: unpacks to more than {most >> 20:,} MB from {packed_size:,} bytes, as no report does. "
+                f"{name}: unpacks to more than {limit >> 20:,} MB from {packed_size:,} bytes, as no report does. "
                 "If it is one all the same, unpack it yourself and import the text."
             )
         yield piece

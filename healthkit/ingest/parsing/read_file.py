@@ -4,31 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from functools import partial
 
-from healthkit.ingest.formats import (
-    all_orders,
-    amazon_shipments,
-    confirmations,
-    contacts,
-    defect_lists,
-    defects,
-    fba_returns,
-    feedback,
-    invoices,
-    olist,
-    order_report,
-    orders_api,
-    performance_json,
-    performance_xml,
-    return_requests,
-    returns,
-    sale_report,
-    settlement,
-    surveys,
-    unshipped,
-    violations,
-)
+from healthkit.ingest.formats import feedback
+from healthkit.ingest.formats.registry import FileFormat, find_format
 from healthkit.ingest.parsing import large_files
+from healthkit.ingest.parsing.cells import drop_other_shops
 from healthkit.ingest.parsing.csv_table import CsvTable, parse_table, refuse_long_lines
 from healthkit.ingest.parsing.detect import UnknownFileKind, detect_kind
 from healthkit.ingest.parsing.encodings import decode_text, first_lines
@@ -38,40 +19,15 @@ from healthkit.ingest.parsing.marketplace_of_row import (
     OrderMarketplaceLookup,
     ReadContext,
 )
-from healthkit.ingest.parsing.parsed_file import ParsedFile
-from healthkit.ingest.parsing.raw_file import FilePart, RawFile, ReaderError, combine_digests, digest_bytes
-
-TABLE_PARSERS: dict[str, Callable[[CsvTable, ReadContext], ParsedFile]] = {
-    module.KIND.name: module.parse
-    for module in (
-        all_orders,
-        sale_report,
-        amazon_shipments,
-        order_report,
-        unshipped,
-        confirmations,
-        feedback,
-        returns,
-        fba_returns,
-        defects,
-        settlement,
-        invoices,
-        return_requests,
-        contacts,
-        surveys,
-        violations,
-    )
-}
-
-DOCUMENT_PARSERS: dict[str, Callable[[bytes, ReadContext], ParsedFile]] = {
-    **{module.DOCUMENT.name: module.parse for module in (performance_json, performance_xml)},
-    **orders_api.PARSERS,
-}
-
-
-HAS_SINGLE_UPDATE_TIME = {all_orders.KIND.name: False, amazon_shipments.KIND.name: False, order_report.KIND.name: True}
-"""Files of orders, which may be very large, and whether all rows of one are as new as the newest of them. The first
-column that such a kind must have is the order's id."""
+from healthkit.ingest.parsing.parsed_file import ParsedFile, build_parsed_file
+from healthkit.ingest.parsing.raw_file import (
+    DocumentKind,
+    FilePart,
+    RawFile,
+    ReaderError,
+    combine_digests,
+    digest_bytes,
+)
 
 
 def _ignore_progress(size: int) -> None:
@@ -105,40 +61,47 @@ def parse_file(
 def _parse_contents(
     source: RawFile, context: ReadContext, account_is_given: bool, on_progress: Callable[[int], None]
 ) -> ParsedFile:
-    """What a source holds, by the reader of its kind."""
-    if source.kind in HAS_SINGLE_UPDATE_TIME and source.size > large_files.CHUNK_BYTES:
+    """Parse a source with the parser of its format."""
+    file_format = find_format(source.kind)
+    if file_format.may_be_large and source.size > large_files.CHUNK_BYTES:
         with contextlib.suppress(NeedsWholeFile):
+            parser = partial(_parse_table, file_format)
+            single_time = file_format.has_single_update_time
             return large_files.parse_large_file(
-                source.parts[0],
-                TABLE_PARSERS[source.kind],
-                context,
-                source.digest,
-                HAS_SINGLE_UPDATE_TIME[source.kind],
-                on_progress,
+                source.parts[0], parser, context, source.digest, single_time, on_progress
             )
-    contents = [part.content() for part in source.parts]
-    _refuse_changed(source, contents)
-    if source.kind in DOCUMENT_PARSERS:
-        return DOCUMENT_PARSERS[source.kind](contents[0], context)
-    grids = {part.kind: _parse_part(part, data, context) for part, data in zip(source.parts, contents, strict=True)}
-    if source.kind == olist.KIND_NAME:
-        taken = olist.parse(grids, context)
-        if account_is_given:
-            taken.notes.append("Each seller is an account here: --account was not used.")
-        return taken
-    return TABLE_PARSERS.get(source.kind, defect_lists.parse)(grids[source.kind], context)
+    data = [part.read_bytes() for part in source.parts]
+    _refuse_changed(source, data)
+    if isinstance(file_format.kind, DocumentKind):
+        return build_parsed_file(file_format.parse(data[0], context), context, source.kind)
+    tables = {part.kind: _read_table(part, content, context) for part, content in zip(source.parts, data, strict=True)}
+    if not file_format.group:
+        return _parse_table(file_format, tables[source.kind], context)
+    parsed_file = build_parsed_file(file_format.parse(tables, context), context, source.kind)
+    parsed_file.account = None
+    if account_is_given:
+        parsed_file.notes.append("Each seller is an account here: --account was not used.")
+    return parsed_file
+
+
+def _parse_table(file_format: FileFormat, table: CsvTable, context: ReadContext) -> ParsedFile:
+    """Parse the table of one file, without the rows of other shops."""
+    own_rows, skipped = drop_other_shops(table)
+    contents = file_format.parse(own_rows, context)
+    contents.rows, contents.skipped, contents.notes = len(table), skipped | contents.skipped, table.notes
+    return build_parsed_file(contents, context, file_format.name)
 
 
 def _refuse_changed(source: RawFile, contents: list[bytes]) -> None:
     """The digest stands for what is read; a file that changed since it was planned would break that."""
     digests = [digest_bytes(data) for data in contents]
-    found = combine_digests(digests) if source.kind == olist.KIND_NAME else digests[0]
+    found = combine_digests(digests) if len(digests) > 1 else digests[0]
     if found != source.digest:
         raise ReaderError(f"{source.name}: changed while it was being read. Import it again.")
 
 
-def _parse_part(part: FilePart, data: bytes, context: ReadContext) -> CsvTable:
-    """The columns of one part."""
+def _read_table(part: FilePart, data: bytes, context: ReadContext) -> CsvTable:
+    """Read the columns of one part of a source."""
     refuse_long_lines(part.name, data)
     text, notes = decode_text(data, part.name, lambda: context.is_japanese(data))
     try:

@@ -1,7 +1,7 @@
-"""Figures that a marketplace reported itself, as rows: kept as given, and where one contradicts itself, that said.
+"""Collect the figures that a marketplace reports itself, as rows of READINGS, VIOLATIONS and ACCOUNT_STATES.
 
-What the performance reports share, whatever their form: one cell read, one figure judged against itself, one
-snapshot laid out as READINGS, VIOLATIONS and ACCOUNT_STATES.
+Shared by all performance reports, JSON or XML: parse single values, check each figure against itself, and build the
+tables. Figures are stored as the file gives them, with a note where one contradicts itself.
 """
 
 from __future__ import annotations
@@ -16,33 +16,28 @@ from typing import Any, NoReturn
 
 import pyarrow as pa
 
-from healthkit.ingest.parsing.cells import DAY, INSTANT, make_day
+from healthkit.ingest.parsing.cells import DAY, make_day
 from healthkit.ingest.parsing.csv_table import HINT_DOWNLOAD_AGAIN, redact_value
 from healthkit.ingest.parsing.marketplace_of_row import ReadContext
-from healthkit.ingest.parsing.parsed_file import ParsedFile
+from healthkit.ingest.parsing.parsed_file import FileContents, columns_of_rows
 from healthkit.ingest.parsing.raw_file import ReaderError
 from healthkit.schema.marketplaces import MARKETPLACES
 from healthkit.schema.tables import (
-    ACCOUNT_STATES,
     ACCOUNT_STATUS_WORDS,
-    READINGS,
     STATUS_WORDS,
-    VIOLATIONS,
-    Table,
-    check_table,
 )
 
 ALL_CHANNELS = "all"
-"""The channel of a figure that the marketplace gives for all orders together."""
+"""The channel of a figure for all orders together."""
 ACCOUNT, WARNING, CHECKLIST = "account", "warning", "checklist"
+"""Kinds of account states."""
 MAX_NUMBER = 10**12
-"""No count of orders is larger; a number beyond it is a broken file."""
+"""Largest number in a report."""
 MAX_REPORT_BYTES = 20_000_000
-"""A performance report is some kilobytes; what is so much larger is none."""
+"""Largest performance report; usual ones have some thousand bytes. [bytes]"""
 MAX_NOTES_PER_KIND = 12
-"""At most so many notes of one kind at import: contradictions, unknown status words. The rest is one note."""
+"""Most notes of one kind (contradictions, unknown status words) at an import; one more note counts the rest."""
 
-_TYPES = {"text": pa.string(), "day": DAY, "instant": INSTANT, "count": pa.int64(), "share": pa.float64()}
 _CODE_BY_MARKETPLACE_ID = {
     place.marketplace_id: code for code, place in MARKETPLACES.items() if place.marketplace_id != "-"
 }
@@ -59,31 +54,33 @@ _UPPER_LIMIT_SIDES = ("below", "at most")
 
 @dataclass(frozen=True)
 class RoundedShare:
-    """A share of 1 and to how many decimal places the file gives it."""
+    """A share of 1, and the number of decimal places to which the file gives it."""
 
     value: Decimal
-    places: int
+    decimal_places: int
 
     def __str__(self) -> str:
-        """The share in percent.
+        """Return the share in percent.
 
-        >>> str(Share(Decimal("0.8848"), 4))
+        >>> str(RoundedShare(Decimal("0.8848"), 4))
         '88.48 %'
         """
         return f"{float(self.value) * 100:.6g} %"
 
     def matches(self, numerator: int, counted: int) -> bool:
-        """Whether it is the share of `some` in `counted`, rounded or cut off.
+        """Return whether the share is `numerator` of `counted`, rounded or truncated.
 
-        >>> Share(Decimal("0.8848"), 4).fits(146, 165), Share(Decimal("0.009"), 4).fits(1078, 539_000)
-        (True, False)
+        >>> RoundedShare(Decimal("0.8848"), 4).matches(146, 165)
+        True
+        >>> RoundedShare(Decimal("0.009"), 4).matches(1078, 539_000)
+        False
         """
-        return abs(Decimal(numerator) / counted - self.value) < Decimal(1).scaleb(-self.places)
+        return abs(Decimal(numerator) / counted - self.value) < Decimal(1).scaleb(-self.decimal_places)
 
 
 @dataclass(frozen=True)
 class ReportedFigure:
-    """One reported figure. `some` counts those at fault, or, where `well` holds, those that went well."""
+    """One figure of a report. `numerator` counts orders at fault, or, with `numerator_is_good`, those without fault."""
 
     metric: str
     channel: str
@@ -91,7 +88,7 @@ class ReportedFigure:
     last_day: date
     counted: int | None = None
     numerator: int | None = None
-    well: bool = False
+    numerator_is_good: bool = False
     parts: Mapping[str, float] = field(default_factory=dict)
     rate: RoundedShare | None = None
     target: RoundedShare | None = None
@@ -100,32 +97,29 @@ class ReportedFigure:
 
     @property
     def at_fault(self) -> int | None:
-        """How many were at fault, or None where the file does not tell or cannot be right."""
-        some = self._infer_numerator() if self.numerator is None else self.numerator
-        if not self.well or some is None:
-            return some
-        return None if self.counted is None or some > self.counted else self.counted - some
+        """The number at fault, or None if the file does not state it or contradicts itself."""
+        numerator = self._infer_numerator() if self.numerator is None else self.numerator
+        if not self.numerator_is_good or numerator is None:
+            return numerator
+        return None if self.counted is None or numerator > self.counted else self.counted - numerator
 
     def _infer_numerator(self) -> int | None:
-        """The whole number that the rate allows, where the file gives no number; None where several would fit."""
+        """Return the numerator that fits the rate, or None if several do."""
         if not self.counted or self.rate is None or self.rate.value > 1:
             return None
         near = round(self.rate.value * self.counted)
-        fitting = [
-            some
-            for some in (near - 1, near, near + 1)
-            if 0 <= some <= self.counted and self.rate.matches(some, self.counted)
-        ]
+        candidates = range(max(0, near - 1), min(self.counted, near + 1) + 1)
+        fitting = [numerator for numerator in candidates if self.rate.matches(numerator, self.counted)]
         return fitting[0] if len(fitting) == 1 else None
 
     def has_data(self) -> bool:
-        """Whether any number or word of it is known."""
+        """Return whether the figure has any number or status."""
         return any(
-            known not in (None, {}) for known in (self.counted, self.numerator, self.rate, self.status, self.parts)
+            value not in (None, {}) for value in (self.counted, self.numerator, self.rate, self.status, self.parts)
         )
 
     def row(self) -> dict[str, Any]:
-        """Its columns of READINGS, its days in order."""
+        """Return the figure as columns of READINGS, its first day not after its last."""
         first, last = sorted((self.first_day, self.last_day))
         return {
             "channel": self.channel, "metric": self.metric, "first_day": first, "last_day": last,
@@ -137,29 +131,29 @@ class ReportedFigure:
         }  # fmt: skip
 
     def contradiction(self) -> str | None:
-        """In words, where the figure does not agree with itself; None where it does."""
+        """Return how the figure contradicts itself, in words, or None."""
         sentences = (self._check_days(), self._check_counts(), self._check_status())
         return " ".join(sentence for sentence in sentences if sentence) or None
 
     def _check_days(self) -> str | None:
         if self.first_day <= self.last_day:
             return None
-        return f"Its days ran backwards, from {self.first_day} to {self.last_day}; here they stand in order."
+        return f"Its days ran backwards, from {self.first_day} to {self.last_day}; here they are in order."
 
     def _check_counts(self) -> str | None:
         if self.rate is not None and self.rate.value > 1:
-            return f"The rate given, {self.rate}, is more than all."
+            return f"The rate given, {self.rate}, is more than 100 %."
         if self.counted is None or self.numerator is None:
             return None
         if self.numerator > self.counted:
-            return f"{self.numerator:,} of {self.counted:,} is more than all."
+            return f"{self.numerator:,} of {self.counted:,} is more than 100 %."
         if self.rate is None or not self.counted or self.rate.matches(self.numerator, self.counted):
             return None
         share = RoundedShare(Decimal(self.numerator) / self.counted, 0)
         return f"{self.numerator:,} of {self.counted:,} is {share}, but the rate given is {self.rate}."
 
     def _check_status(self) -> str | None:
-        """A rate at its very target may be called either."""
+        """Compare the status with the rate and its target; a rate equal to its target may have either status."""
         if self.rate is None or self.target is None or self.side is None or self.rate.value == self.target.value:
             return None
         meets = (self.rate.value < self.target.value) == (self.side in _UPPER_LIMIT_SIDES)
@@ -172,10 +166,9 @@ class ReportedFigure:
 
 @dataclass
 class ReportedFigures:
-    """All that one report says of an account, put together row by row."""
+    """All figures, violations and account states of one report, collected one by one."""
 
-    asked: ReadContext
-    kind: str
+    context: ReadContext
     readings: dict[tuple[Any, ...], dict[str, Any]] = field(default_factory=dict)
     violations: dict[tuple[str, str], int] = field(default_factory=dict)
     states: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)
@@ -184,17 +177,20 @@ class ReportedFigures:
     notes: list[str] = field(default_factory=list)
     unknown_words: list[str] = field(default_factory=list)
 
-    def skip(self, reason: str) -> None:
-        """Count one thing that is left out, and why."""
+    def count_skipped(self, reason: str) -> None:
+        """Count one thing that is skipped, by reason."""
         self.skipped[reason] = self.skipped.get(reason, 0) + 1
 
-    def place(self, identifier: str | None) -> str:
-        """The marketplace of that id, else the one told; raises ReaderError for one unknown or contradicted."""
-        name, told = self.asked.name, self.asked.marketplace
+    def resolve_marketplace(self, identifier: str | None) -> str:
+        """Return the marketplace code of a marketplace id, or without an id the one that the caller states.
+
+        Raise ReaderError if the marketplace is unknown or contradicts the caller.
+        """
+        name, stated = self.context.name, self.context.marketplace
         if identifier is None:
-            if told is None:
+            if stated is None:
                 raise ReaderError(f"{name}: does not say of which marketplace it is. Say which with --marketplace.")
-            return told
+            return stated
         code = _CODE_BY_MARKETPLACE_ID.get(identifier)
         if code is None:
             written = f"is '{identifier}'," if _ID.fullmatch(identifier) else redact_any_value(identifier)
@@ -202,41 +198,42 @@ class ReportedFigures:
                 f"{name}: marketplaceId {written} a marketplace that the kit does not know. It knows "
                 f"{', '.join(_CODE_BY_MARKETPLACE_ID.values())}; another one is a row in marketplaces.py."
             )
-        if told not in (None, code):
+        if stated not in (None, code):
             raise ReaderError(
-                f"{name}: you said marketplace {told}, but the file states {code}. "
+                f"{name}: you said marketplace {stated}, but the file states {code}. "
                 "Leave --marketplace out: the file says it by itself."
             )
         return code
 
-    def figure(self, marketplace: str, figure: ReportedFigure) -> None:
-        """Take one figure; of two on the same days the first stands, and says so where they differ."""
+    def add_figure(self, marketplace: str, figure: ReportedFigure) -> None:
+        """Add one figure. Of two figures on the same days the first is kept, with a note if they differ."""
         if not figure.has_data():
-            self.skip("figures that the file leaves empty")
+            self.count_skipped("figures that the file leaves empty")
             return
         row = figure.row()
         key = (marketplace, row["channel"], row["metric"], row["first_day"], row["last_day"])
-        held = self.readings.setdefault(key, row)
-        if any(known is not None and held[name] not in (None, known) for name, known in row.items()):
-            twice = "The file gives it twice, and differently; the first stands."
-            held["contradiction"] = " ".join(filter(None, (held["contradiction"], twice)))
+        first = self.readings.setdefault(key, row)
+        if any(value is not None and first[name] not in (None, value) for name, value in row.items()):
+            message = "The file gives two different values; the first is kept."
+            first["contradiction"] = " ".join(filter(None, (first["contradiction"], message)))
 
     def add_violation(self, marketplace: str, category: str, count: int) -> None:
-        """Take one count of open violations; of two the larger stands, so that none is hidden."""
-        held = self.violations.get((marketplace, category))
-        if held not in (None, count):
-            self.notes.append(f"{marketplace} {category}: given as {held:,} and as {count:,}; the larger stands.")
-        self.violations[marketplace, category] = max(count, held or 0)
+        """Add a count of open violations. Of two counts of one category the larger is kept."""
+        earlier = self.violations.get((marketplace, category))
+        if earlier not in (None, count):
+            self.notes.append(f"{marketplace} {category}: given as {earlier:,} and as {count:,}; the larger is kept.")
+        self.violations[marketplace, category] = max(count, earlier or 0)
 
-    def state(self, marketplace: str, kind: str, name: str, state: str | None, count: int | None = None) -> None:
-        """Take one word on the account as a whole; of two the last stands."""
+    def set_state(self, marketplace: str, kind: str, name: str, state: str | None, count: int | None = None) -> None:
+        """Set one state of the account as a whole. Of two states of one name the last is kept."""
         self.states[marketplace, kind, name] = {"state": state, "count": count}
 
-    def taken(self, stated: date | None = None) -> ParsedFile:
-        """The whole, as of the day stated, else the newest day that the file reports on."""
+    def to_contents(self, stated: date | None = None) -> FileContents:
+        """Return the report's tables as of the stated day, or else the newest day that the file reports on."""
         if stated is None and not self.days:
             raise ReaderError(
-                f"{self.asked.name}: holds no day at all, so that the day of its figures is unknown. Ask for it again."
+                f"{self.context.name}: holds no day at all, so that the day of its figures is unknown. "
+                "Ask for it again."
             )
         as_of = stated or max(self.days)
         if stated is None:
@@ -244,97 +241,86 @@ class ReportedFigures:
         self._note_contradictions()
         self._note_unknown_words()
         tables = self._tables(as_of)
-        rows = sum(map(len, tables.values()))
         days = [row[end] for row in self.readings.values() for end in ("first_day", "last_day")] or [as_of]
-        asked = self.asked
-        return ParsedFile(
-            asked.report, asked.name, self.kind, asked.account, tables, rows, self.skipped, self.notes,
-            min(days), max(days), stated_day=stated,
-        )  # fmt: skip
+        return FileContents(
+            {name: columns_of_rows(name, rows) for name, rows in tables.items()},
+            pa.array(days, DAY),
+            updated_at=datetime.combine(as_of, time(23, 59, 59), UTC),
+            rows=sum(map(len, tables.values())),
+            skipped=self.skipped,
+            notes=self.notes,
+            stated_day=stated,
+        )
 
-    def _tables(self, as_of: date) -> dict[str, pa.Table]:
-        whose = {**self.asked.origin_columns(), "updated_at": datetime.combine(as_of, time(23, 59, 59), UTC)}
-        readings = [{**whose, "marketplace": key[0], "as_of": as_of, **row} for key, row in self.readings.items()]
+    def _tables(self, as_of: date) -> dict[str, list[dict[str, Any]]]:
+        readings = [{"marketplace": key[0], "as_of": as_of, **row} for key, row in self.readings.items()]
         violations = [
-            {
-                **whose,
-                "marketplace": place,
-                "category": category,
-                "violation_id": "",
-                "opened_on": as_of,
-                "count": count,
-            }
-            for (place, category), count in self.violations.items()
+            {"marketplace": marketplace, "category": category, "violation_id": "", "opened_on": as_of, "count": count}
+            for (marketplace, category), count in self.violations.items()
         ]
         states = [
-            {**whose, "marketplace": place, "kind": kind, "name": name, "as_of": as_of, **said}
-            for (place, kind, name), said in self.states.items()
+            {"marketplace": marketplace, "kind": kind, "name": name, "as_of": as_of, **state}
+            for (marketplace, kind, name), state in self.states.items()
         ]
-        held = ((READINGS, readings), (VIOLATIONS, violations), (ACCOUNT_STATES, states))
-        return {table.name: _build_table(table, rows) for table, rows in held}
+        return {"readings": readings, "violations": violations, "account_states": states}
 
     def note_unknown_word(self, subject: str, status: str, number: str) -> None:
-        """Note a status word that the kit does not know, with the figure's own number ("" where there is none)."""
+        """Note a status word that the kit does not know. `number` is the figure's number in words, or ""."""
         judged = f"judged by its number, {number}" if number else "without a number, so it counts as no data"
         self.unknown_words.append(f"{subject}: unknown status word '{status}'; the figure is {judged}.")
 
     def _note_contradictions(self) -> None:
-        """Tell at import what the figures contradict themselves in."""
-        found = [
+        """Note the figures that contradict themselves."""
+        messages = [
             f"{key[0]} {row['metric']} ({row['channel']}, {row['first_day']} to {row['last_day']}): "
             f"{row['contradiction']}"
             for key, row in self.readings.items()
             if row["contradiction"]
         ]
-        self._note(found, "figures contradict themselves")
+        self._note(messages, "figures contradict themselves")
 
     def _note_unknown_words(self) -> None:
-        """Tell at import which status words the kit does not know, and what becomes of them."""
+        """Note the status words that the kit does not know, and how each is used."""
         for key, row in self.readings.items():
             if row["status"] is not None and row["status"] not in STATUS_WORDS:
                 days = f"{row['first_day']} to {row['last_day']}"
                 self.note_unknown_word(
                     f"{key[0]} {row['metric']} ({row['channel']}, {days})", row["status"], _describe_number(row)
                 )
-        for (place, kind, name), row in self.states.items():
+        for (marketplace, kind, name), row in self.states.items():
             known: Collection[str] = {ACCOUNT: ACCOUNT_STATUS_WORDS, CHECKLIST: STATUS_WORDS}.get(kind, ())
             if known and row["state"] not in known:
                 self.unknown_words.append(
-                    f"{place} {kind} {name}: unknown status word '{row['state']}'; shown as the report gives it."
+                    f"{marketplace} {kind} {name}: unknown status word '{row['state']}'; shown as the report gives it."
                 )
         self._note(self.unknown_words, "status words are unknown")
 
-    def _note(self, sentences: list[str], overflow_label: str) -> None:
-        """Add sentences of one kind to the notes: the first ones, and how many more there are."""
-        self.notes += sentences[:MAX_NOTES_PER_KIND]
-        if len(sentences) > MAX_NOTES_PER_KIND:
-            self.notes.append(f"{len(sentences) - MAX_NOTES_PER_KIND:,} more {overflow_label}.")
+    def _note(self, messages: list[str], overflow_label: str) -> None:
+        """Add the first messages of one kind to the notes, and the number of the others."""
+        self.notes += messages[:MAX_NOTES_PER_KIND]
+        if len(messages) > MAX_NOTES_PER_KIND:
+            self.notes.append(f"{len(messages) - MAX_NOTES_PER_KIND:,} more {overflow_label}.")
 
 
 def _describe_number(row: Mapping[str, Any]) -> str:
-    """The number of a figure, in words; "" where it has none.
+    """Return the number of a figure in words, or "".
 
-    >>> _number({"parts": '{"score": 96}', "counted": None, "at_fault": None, "rate": None})
+    >>> _describe_number({"parts": '{"score": 96}', "counted": None, "at_fault": None, "rate": None})
     '96 points'
-    >>> _number({"parts": None, "counted": 200, "at_fault": 3, "rate": 0.015})
+    >>> _describe_number({"parts": None, "counted": 200, "at_fault": 3, "rate": 0.015})
     '3 of 200 at fault, rate 1.5 %'
     """
     parts = json.loads(row["parts"]) if row["parts"] else {}
     if "score" in parts:
         return f"{parts['score']:,} points"
-    counts = row["counted"] is not None and row["at_fault"] is not None
-    some = f"{row['at_fault']:,} of {row['counted']:,} at fault" if counts else ""
+    has_counts = row["counted"] is not None and row["at_fault"] is not None
+    counts = f"{row['at_fault']:,} of {row['counted']:,} at fault" if has_counts else ""
     rate = "" if row["rate"] is None else f"rate {row['rate'] * 100:.6g} %"
-    return ", ".join(filter(None, (some, rate)))
-
-
-def _build_table(table: Table, rows: list[dict[str, Any]]) -> pa.Table:
-    schema = pa.schema([(name, _TYPES[column.kind]) for name, column in table.columns.items()])
-    return check_table(pa.Table.from_pylist(rows, schema=schema), table)
+    return ", ".join(filter(None, (counts, rate)))
 
 
 def refuse_large_file(content: bytes, name: str) -> None:
-    """Raise ReaderError for a file that is far too large for a performance report."""
+    """Raise ReaderError if a file is larger than any performance report."""
     if len(content) > MAX_REPORT_BYTES:
         raise ReaderError(
             f"{name}: holds {len(content):,} bytes; a performance report has some thousands, and the kit reads no more "
@@ -343,14 +329,14 @@ def refuse_large_file(content: bytes, name: str) -> None:
 
 
 def refuse_value(where: str, value: Any, reason: str) -> NoReturn:
-    """Raise ReaderError for one value of a report, in the words of all readers."""
+    """Raise ReaderError for one value of a report. `where` names the file and the field."""
     raise ReaderError(f"{where} {redact_any_value(value)} {reason}. {HINT_DOWNLOAD_AGAIN}")
 
 
 def redact_any_value(value: Any) -> str:
-    """A value as a message may show it, whatever it is.
+    """Return a JSON value in words for an error message, without personal data; see `redact_value`.
 
-    >>> seen([1]), seen(True), seen("many")
+    >>> redact_any_value([1]), redact_any_value(True), redact_any_value("many")
     ('is a list,', 'is true or false,', "is 'many',")
     """
     kinds = {dict: "is an object,", list: "is a list,", bool: "is true or false,"}
@@ -358,9 +344,9 @@ def redact_any_value(value: Any) -> str:
 
 
 def parse_number(value: Any, where: str) -> Decimal | None:
-    """A number that is not negative, written as one or as text; None where there is none.
+    """Return a JSON number or a text as a number that is not negative, or None for an empty value.
 
-    >>> number("1,078", "x"), number(" ", "x"), number(None, "x")
+    >>> parse_number("1,078", "x"), parse_number(" ", "x"), parse_number(None, "x")
     (Decimal('1078'), None, None)
     """
     if isinstance(value, str) and value.strip().lower() in _NOTHING:
@@ -377,59 +363,59 @@ def parse_number(value: Any, where: str) -> Decimal | None:
 
 
 def parse_count(value: Any, where: str) -> int | None:
-    """A whole number, or None.
+    """Return a JSON number or a text as a whole number, or None for an empty value.
 
-    >>> count("165.0", "x")
+    >>> parse_count("165.0", "x")
     165
     """
-    found = parse_number(value, where)
-    if found is not None and found != found.to_integral_value():
+    number = parse_number(value, where)
+    if number is not None and number != number.to_integral_value():
         refuse_value(where, value, "no whole number")
-    return None if found is None else int(found)
+    return None if number is None else int(number)
 
 
 def parse_share(value: Any, where: str) -> RoundedShare | None:
-    """A share of 1, or the same in percent where a percent sign says so; None where there is none.
+    """Return a number as a share of 1, or a text with a percent sign; None for an empty value.
 
-    A number drops the zeros at its end, so it is taken as good to four places at least.
+    A number loses the zeros at its end, so it has at least four decimal places.
 
-    >>> share("0.52 %", "x"), share("0,5%", "x").value, share("0.01", "x").places
-    (Share(value=Decimal('0.0052'), places=4), Decimal('0.005'), 4)
+    >>> parse_share("0.52 %", "x"), parse_share("0,5%", "x").value, parse_share("0.01", "x").decimal_places
+    (RoundedShare(value=Decimal('0.0052'), decimal_places=4), Decimal('0.005'), 4)
     """
     text = value.strip() if isinstance(value, str) else ""
     if text.endswith("%"):
-        found = parse_number(re.sub(r"^(\d+),(\d+)$", r"\1.\2", text[:-1].strip()), where)
-        return None if found is None else RoundedShare(found / 100, _decimal_places(found) + 2)
-    found = parse_number(value, where)
-    return None if found is None else RoundedShare(found, max(4, _decimal_places(found)))
+        number = parse_number(re.sub(r"^(\d+),(\d+)$", r"\1.\2", text[:-1].strip()), where)
+        return None if number is None else RoundedShare(number / 100, _decimal_places(number) + 2)
+    number = parse_number(value, where)
+    return None if number is None else RoundedShare(number, max(4, _decimal_places(number)))
 
 
 def _decimal_places(value: Decimal) -> int:
-    """How many places behind the point a number has; a float has no more than 15 that mean anything."""
+    """Return the number of decimal places, at most 15, which is the precision of a float."""
     exponent = value.as_tuple().exponent
     return min(15, max(0, -exponent)) if isinstance(exponent, int) else 0
 
 
 def parse_timestamp_day(value: Any, where: str) -> date | None:
-    """The day of a time stamp as it is written, whatever its zone; None where there is none.
+    """Return the day of a time stamp as written, whatever its time zone, or None for an empty value.
 
-    >>> day("2020-11-18T23:59Z", "x"), day("2021-12-27T23:59:59Z", "x"), day(None, "x")
-    (datetime.date(2020, 11, 18), datetime.date(2021, 12, 27), None)
+    >>> [parse_timestamp_day(text, "x") for text in ("2020-11-18T23:59Z", "2021-12-27T23:59:59Z", None)]
+    [datetime.date(2020, 11, 18), datetime.date(2021, 12, 27), None]
     """
     if value is None or (isinstance(value, str) and value.strip().lower() in _NOTHING):
         return None
-    found = _STAMP.fullmatch(value.strip()) if isinstance(value, str) else None
-    read = make_day(*found.group(1, 2, 3)) if found else None
-    if read is None:
+    match = _STAMP.fullmatch(value.strip()) if isinstance(value, str) else None
+    day = make_day(*match.group(1, 2, 3)) if match else None
+    if day is None:
         refuse_value(where, value, "no day written as yyyy-mm-dd")
-    return read
+    return day
 
 
 def parse_status_word(value: Any, where: str) -> str | None:
-    """A word of the marketplace in lower case, parted by blanks; None where there is none.
+    """Return a status word of the marketplace in lower case with blanks, or None for an empty value.
 
-    >>> word("AT_RISK", "x"), word("At Risk", "x"), word("NONE", "x"), word("", "x")
-    ('at risk', 'at risk', 'none', None)
+    >>> [parse_status_word(text, "x") for text in ("AT_RISK", "At Risk", "NONE", "")]
+    ['at risk', 'at risk', 'none', None]
     """
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
@@ -439,10 +425,10 @@ def parse_status_word(value: Any, where: str) -> str | None:
 
 
 def to_snake_case(key: str) -> str:
-    """The name of a block in our spelling.
+    """Return the name of a JSON block in snake case.
 
-    >>> name_of("receivedIntellectualPropertyComplaints"), name_of("a_z_claims")
+    >>> to_snake_case("receivedIntellectualPropertyComplaints"), to_snake_case("a_z_claims")
     ('received_intellectual_property_complaints', 'a_z_claims')
     """
-    parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key)
-    return re.sub(r"[^a-z0-9]+", "_", parted.lower())[:60].strip("_") or "unnamed"
+    split = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key)
+    return re.sub(r"[^a-z0-9]+", "_", split.lower())[:60].strip("_") or "unnamed"

@@ -1,0 +1,118 @@
+"""The registry of file formats: one row for each kind of raw file that healthkit reads.
+
+To add a kind of file, write a module in this package with a FileKind (a table) or a DocumentKind (JSON, XML) and a
+`parse` function that returns FileContents, and add its row to FORMATS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from healthkit.ingest.formats import (
+    all_orders,
+    amazon_shipments,
+    confirmations,
+    contacts,
+    defect_lists,
+    defects,
+    fba_returns,
+    feedback,
+    invoices,
+    olist,
+    order_report,
+    orders_api,
+    performance_json,
+    performance_xml,
+    return_requests,
+    returns,
+    sale_report,
+    settlement,
+    surveys,
+    unshipped,
+    violations,
+)
+from healthkit.ingest.parsing.csv_table import FileKind
+from healthkit.ingest.parsing.marketplace_of_row import ReadContext
+from healthkit.ingest.parsing.parsed_file import FileContents
+from healthkit.ingest.parsing.raw_file import DocumentKind
+
+
+@dataclass(frozen=True)
+class FileFormat:
+    """A kind of raw file and the function that parses it.
+
+    `parse` receives a CsvTable if `kind` is a FileKind, and bytes if it is a DocumentKind. Kinds of one `group` are
+    parsed together, as a dictionary of tables by kind. Files that `may_be_large` are parsed in chunks of whole orders;
+    their first required column is the order id. With `has_single_update_time` all rows of a file share one update time.
+    """
+
+    kind: FileKind | DocumentKind
+    parse: Callable[[Any, ReadContext], FileContents]
+    group: str = ""
+    may_be_large: bool = False
+    has_single_update_time: bool = False
+
+    @property
+    def name(self) -> str:
+        """The kind of the file as the store names it; for a member of a group, the group."""
+        return self.group or self.kind.name
+
+
+FORMATS: tuple[FileFormat, ...] = (
+    FileFormat(all_orders.KIND, all_orders.parse, may_be_large=True),
+    *(FileFormat(kind, olist.parse, group=olist.KIND_NAME) for kind in olist.KINDS),
+    FileFormat(orders_api.V0, orders_api.parse_v0),
+    FileFormat(orders_api.V2026, orders_api.parse_2026),
+    FileFormat(orders_api.V0_ITEMS, orders_api.parse_v0_items),
+    FileFormat(sale_report.KIND, sale_report.parse),
+    FileFormat(amazon_shipments.KIND, amazon_shipments.parse, may_be_large=True),
+    FileFormat(order_report.KIND, order_report.parse, may_be_large=True, has_single_update_time=True),
+    FileFormat(unshipped.KIND, unshipped.parse),
+    FileFormat(confirmations.KIND, confirmations.parse),
+    FileFormat(feedback.KIND, feedback.parse),
+    FileFormat(returns.KIND, returns.parse),
+    FileFormat(fba_returns.KIND, fba_returns.parse),
+    FileFormat(defects.KIND, defects.parse),
+    FileFormat(settlement.KIND, settlement.parse),
+    FileFormat(invoices.KIND, invoices.parse),
+    FileFormat(return_requests.KIND, return_requests.parse),
+    FileFormat(contacts.KIND, contacts.parse),
+    FileFormat(surveys.KIND, surveys.parse),
+    FileFormat(violations.KIND, violations.parse),
+    FileFormat(performance_json.KIND, performance_json.parse),
+    FileFormat(performance_xml.KIND, performance_xml.parse),
+)
+"""Every format but the defect lists, in the order in which files are imported.
+
+Files of orders come first: files that name no marketplace take it from the orders they name.
+"""
+
+
+def all_formats() -> tuple[FileFormat, ...]:
+    """Return FORMATS and the formats of the defect lists.
+
+    Raises ReaderError if `data/column_map.yaml` cannot be read.
+    """
+    return (*FORMATS, *(FileFormat(kind, defect_lists.parse) for kind in defect_lists.defect_list_kinds()))
+
+
+def find_format(name: str) -> FileFormat:
+    """Return the format of a kind of file or of a group of files, by its name."""
+    return next(one for one in all_formats() if one.name == name)
+
+
+def table_kinds() -> list[FileKind]:
+    """Return every kind of file that is a table, defect lists included."""
+    return [one.kind for one in all_formats() if isinstance(one.kind, FileKind)]
+
+
+def document_kinds() -> list[DocumentKind]:
+    """Return every kind of file that is JSON or XML."""
+    return [one.kind for one in FORMATS if isinstance(one.kind, DocumentKind)]
+
+
+def import_order(name: str) -> int:
+    """Return the position of a kind of file in the order of import; all defect lists come last."""
+    return next((place for place, one in enumerate(FORMATS) if one.name == name), len(FORMATS))
