@@ -11,13 +11,13 @@ import pytest
 
 from healthkit import store
 from healthkit.analysis import explain
-from healthkit.metrics import policy
+from healthkit.metrics.policy_files import load_policy
 from healthkit.report import wording
 from healthkit.schema import tables
 from tests.test_scores import ledger as random_rows
 from tests.test_scores import random_ledger
 
-US = policy.load("amazon_us")
+US = load_policy("amazon_us")
 DAY = date(2026, 6, 30)
 FIRST, LAST = date(2026, 4, 17), date(2026, 6, 15)
 """The window of the order defect rate as of DAY: 60 days ending 15 days before it."""

@@ -174,8 +174,8 @@ def test_short_history_past_its_limit_says_what_it_would_take(alone, bad):
     assert (held.ours["status"], at_fault) == ("short history", len(bad))
     enough = counted + held.reason.more
     target = Target(Fraction(1, 100), "below")
-    assert target.met(enough, at_fault)
-    assert not target.met(enough - 1, at_fault)
+    assert target.is_met(enough, at_fault)
+    assert not target.is_met(enough - 1, at_fault)
     missing = (FIRST - held.ours["first_day"]).days
     assert held.reason.missing_days == missing
     told = wording.reasons.on_target_only_if_clause(held.reason.more, missing, "order")

@@ -86,7 +86,7 @@ def _rule_in_force(policy: Policy | None, row: _Row) -> Rule | None:
     if policy is None:
         return None
     try:
-        rules = policy.on(row["as_of"])
+        rules = policy.rules_in_force(row["as_of"])
     except PolicyError:
         return None
     fits = [rule for rule in rules if rule.metric == row["metric"]]
@@ -103,14 +103,14 @@ def _status_of_number(scores_row: _Row, row: _Row, rule: Rule | None) -> str:
     if row["counted"] and row["at_fault"] is not None:
         counts = np.array([row["counted"]]), np.array([row["at_fault"]])
         if rule is None or rule.target is None:
-            return "on target" if target.met(row["counted"], row["at_fault"]) else "off target"
+            return "on target" if target.is_met(row["counted"], row["at_fault"]) else "off target"
         own = replace(target, and_at_least=rule.target.and_at_least, while_under=rule.target.while_under)
         return str(judge(rule, *counts, own)[0])
     if row["rate"] is None:
         return "no data"
     # One of a million stands for the count that is not given: the rate alone is compared.
     wrong = Fraction(str(row["rate"])) if target.lower_is_better else 1 - Fraction(str(row["rate"]))
-    return "on target" if target.met(10**6, wrong * 10**6) else "off target"
+    return "on target" if target.is_met(10**6, wrong * 10**6) else "off target"
 
 
 def worse_status(first_status: str, second_status: str) -> str:

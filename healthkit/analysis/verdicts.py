@@ -16,16 +16,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from healthkit.metrics.counts import Counts
 from healthkit.metrics.definitions import METRICS
-from healthkit.metrics.evidence import (
-    CLOCK_EVIDENCE,
-    DENOMINATOR_EVIDENCE,
-    MAX_SILENT_DAYS,
-    FileCoverage,
-    evidence_for_rule,
-)
-from healthkit.metrics.exposure import Counts
-from healthkit.metrics.policy import JUDGED_STATUSES, UNJUDGED_STATUSES, Policy, Rule, Target, status_sort_key
+from healthkit.metrics.evidence import MAX_SILENT_DAYS, FileCoverage, evidence_for_denominator, evidence_for_rule
+from healthkit.metrics.policy import JUDGED_STATUSES, UNJUDGED_STATUSES, Policy, Rule, Target, worst_first_key
 from healthkit.metrics.scores import day_numbers, select_intervals
 from healthkit.schema.tables import METRIC_IDS, WHOLE_ACCOUNT
 
@@ -74,7 +68,7 @@ class UnjudgedReason:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Where one measure stands: `status` is one of `policy.WORST_FIRST`, `whose` figure it rests on.
+    """Where one measure stands: `status` is one of `policy.STATUSES_WORST_FIRST`, `whose` figure it rests on.
 
     `ours` and `theirs` are rows of SCORES, None where there is none; `age` is how many days old the marketplace's
     figure is. `rule` is None where the marketplace reports what no rule asks for.
@@ -118,7 +112,7 @@ class Verdict:
         advised = self.rule is None or self.rule.is_advisory
         past_limit = self.reason is not None and self.reason.more is not None
         place = METRIC_IDS.index(self.metric)
-        status, *rest = status_sort_key(self.status, advised, self.used)
+        status, *rest = worst_first_key(self.status, advised, self.used)
         return status, not past_limit, *rest, place, self.channel, -self.window
 
 
@@ -370,7 +364,7 @@ def _unjudged_status(ours: Row | None, reason: UnjudgedReason | None) -> str:
 
 def _share_used(row: Row, rule: Rule | None) -> float | None:
     """The share used up of what the target of a figure allows."""
-    if rule is None or rule.target is None or METRICS[row["metric"]].shows != "rate":
+    if rule is None or rule.target is None or METRICS[row["metric"]].figure != "rate":
         return None
     return rule.target.share_used(row["counted"], row["at_fault"])
 
@@ -428,13 +422,12 @@ class ReasonFinder:
     def _needs(self, rule: Rule, first: date, last: date, as_of: date, unknown: int) -> Iterable[RequiredEvidence]:
         """The kinds of evidence that do not cover a window."""
         files = self._files
-        learnt = {*DENOMINATOR_EVIDENCE.get(rule.metric, ()), CLOCK_EVIDENCE.get(rule.clock, "")}
         for word in evidence_for_rule(rule):
             reach = files.reach.get(word)
             known = (None, None) if reach is None else (reach.first, reach.last)
             if word not in files.evidence:
                 yield RequiredEvidence(word, first, as_of)
-            elif word in learnt:
+            elif word in evidence_for_denominator(rule):
                 few = timedelta(MAX_SILENT_DAYS)
                 if unknown and reach is not None and (reach.last + few < last or reach.first - few > first):
                     yield RequiredEvidence(word, first, as_of, *known)
@@ -444,7 +437,7 @@ class ReasonFinder:
     def _count_clean_orders_needed(self, row: Row, rule: Rule) -> int | None:
         """How many more orders without a defect would bring counts that are past the target back under it."""
         target: Target | None = rule.target
-        if target is None or not row["counted"] or target.met(row["counted"], row["at_fault"]):
+        if target is None or not row["counted"] or target.is_met(row["counted"], row["at_fault"]):
             return None
         least = target.min_counted(int(row["at_fault"]))
         return None if least is None else max(0, least - int(row["counted"]))

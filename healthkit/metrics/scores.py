@@ -21,9 +21,9 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import pandas as pd
 
+from healthkit.metrics.counts import Counts
 from healthkit.metrics.definitions import METRICS
 from healthkit.metrics.evidence import FileCoverage
-from healthkit.metrics.exposure import Counts
 from healthkit.metrics.policy import Policy, Rule, judge, judge_points
 from healthkit.schema import tables
 
@@ -100,7 +100,7 @@ def score(
         policy = policies if isinstance(policies, Policy) else policies.get(held.marketplace)
         if policy is None:
             continue
-        for rule in policy.between(asked[0], asked[-1]):
+        for rule in policy.rules_in_force_between(asked[0], asked[-1]):
             if rule.metric not in wanted:
                 continue
             for days_long in dict.fromkeys([window] if window is not None else rule.windows):
@@ -131,7 +131,7 @@ class Intervals(NamedTuple):
     ended: np.ndarray
     weight: np.ndarray
 
-    def at(self, rows: np.ndarray) -> Intervals:
+    def select_rows(self, rows: np.ndarray) -> Intervals:
         """Some of the stays."""
         return Intervals(*(values[rows] for values in self))
 
@@ -142,7 +142,7 @@ class Intervals(NamedTuple):
             return first, np.where(self.ended == NEVER, left, first) - 1
         return np.maximum(first, self.known), np.minimum(left, self.ended) - 1
 
-    def on(self, days: np.ndarray, accounts: int, window: int, lag: int, hindsight: bool) -> np.ndarray:
+    def count_by_day(self, days: np.ndarray, accounts: int, window: int, lag: int, hindsight: bool) -> np.ndarray:
         """How much covers each of the days. [accounts x days]"""
         begin, span = int(days[0]), int(days[-1] - days[0] + 1)
         return sweep(*self.bounds(window, lag, hindsight), self.weight, self.account, accounts, begin, span)[
@@ -196,7 +196,7 @@ def _build_arrays(counts: Counts, marketplace: str) -> _MarketplaceArrays:
         for frame in (counts.exposure, counts.faults, counts.coverage)
     )
     accounts = pd.Index(coverage["account"].astype("str"))
-    files = [FileCoverage.of(row) for row in tables.records(coverage)]
+    files = [FileCoverage.from_row(row) for row in tables.records(coverage)]
     unknown = counts.unknown[(counts.unknown["marketplace"] == marketplace).to_numpy()]
     counting = _split_intervals(exposure, accounts, *_COUNTING_COLUMNS)
     assumed: dict[_CountKey, list[tuple[str, Intervals]]] = {}
@@ -305,10 +305,10 @@ def _count_window(arrays: _MarketplaceArrays, request: _ScoreRequest, channel: s
     metric = METRICS[request.rule.metric]
 
     def on(stays: Intervals, window: int = request.window) -> np.ndarray:
-        return stays.on(request.days, len(arrays.accounts), window, request.lag, request.hindsight)
+        return stays.count_by_day(request.days, len(arrays.accounts), window, request.lag, request.hindsight)
 
     # What is a number is told of the account from the first word on, however long ago that was.
-    reach = _UNLIMITED_WINDOW if metric.shows == "number" else request.window
+    reach = _UNLIMITED_WINDOW if metric.figure == "number" else request.window
     counted, at_fault = (
         on(arrays.counting.get(asked, _NO_INTERVALS), reach),
         on(arrays.faults.get(asked, _NO_INTERVALS)),
@@ -321,14 +321,14 @@ def _count_window(arrays: _MarketplaceArrays, request: _ScoreRequest, channel: s
         covered = on(stays) > 0
         proxy[covered] = [_join_assumptions(before, words) for before in proxy[covered]]
     for place, files in enumerate(arrays.files):
-        missing = [need for need in metric.needs if need not in files.evidence]
-        if missing and len(missing) == len(metric.needs):
+        missing = [need for need in metric.required_evidence if need not in files.evidence]
+        if missing and len(missing) == len(metric.required_evidence):
             counted[place] = at_fault[place] = 0
         words = "+".join(f"{need}_not_imported" for need in missing)
         if words:
             proxy[place] = [_join_assumptions(before, words) for before in proxy[place]]
-    if metric.shows == "number":
-        has_evidence = np.array([set(metric.needs) <= files.evidence for files in arrays.files])
+    if metric.figure == "number":
+        has_evidence = np.array([set(metric.required_evidence) <= files.evidence for files in arrays.files])
         counted = np.where(
             has_evidence[:, None] & (request.days >= arrays.begins_on[:, None]),
             np.maximum(counted, _accounts_without_rows(arrays, asked)),
@@ -401,7 +401,7 @@ def _score_columns(
 ) -> dict[str, Any]:
     """Counts of accounts by days as columns of SCORES, account by account."""
     rule, target, (counted, at_fault, proxy, window) = request.rule, request.rule.target, counts
-    shows = METRICS[rule.metric].shows
+    shows = METRICS[rule.metric].figure
     first_days = request.days - request.lag - window + 1
     value = _metric_value(rule, shows, counted, at_fault)
     status = judge_points(rule.points, value) if rule.points else judge(rule, counted, at_fault)
@@ -476,15 +476,15 @@ def _is_incomplete(
     """
     first_days = request.days - request.lag - counts.window + 1
     lacking = np.zeros(counts.counted.shape, dtype=bool)
-    for word in METRICS[request.rule.metric].needs:
+    for word in METRICS[request.rule.metric].required_evidence:
         first, last = arrays.reach(word)
         lacking |= (first[:, None] > first_days) | (last[:, None] < request.days[None, :])
     key = request.rule.metric, str(request.rule.basis), channel
     if request.rule.target is not None and key in arrays.unknown:
-        unknown = arrays.unknown[key].on(
+        unknown = arrays.unknown[key].count_by_day(
             request.days, len(arrays.accounts), request.window, request.lag, request.hindsight
         )
-        at_worst = request.rule.target.met(counts.counted + unknown, counts.at_fault + unknown)
+        at_worst = request.rule.target.is_met(counts.counted + unknown, counts.at_fault + unknown)
         lacking |= (unknown > 0) & ~at_worst
     return lacking
 
@@ -563,7 +563,9 @@ def select_intervals(counts: Counts, rule: Rule, account: str, marketplace: str,
         (exposure, faults), (counting, at_fault) = counts.rows_where(**named), _ALL_INTERVALS[counts]
         while len(kept) >= INTERVALS_CACHE_SIZE:
             kept.pop(next(iter(kept)))
-        kept[key] = MeasureIntervals(at_fault.at(faults), counting.at(exposure), counts.faults, faults)
+        kept[key] = MeasureIntervals(
+            at_fault.select_rows(faults), counting.select_rows(exposure), counts.faults, faults
+        )
     return kept[key]
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from healthkit.analysis.outlook import OutlookError
 from healthkit.analysis.verdicts import AMAZON
-from healthkit.metrics.exposure import ProgressTracker
+from healthkit.metrics.counts import ProgressTracker
 from healthkit.metrics.policy import STATUSES_WORST_FIRST
 from healthkit.metrics.scores import list_days
 from healthkit.panels import where_i_stand_model
@@ -277,7 +277,7 @@ def _weekly_bars(
         return {}
     days = [as_of - timedelta(days=7 * back) for back in reversed(range(WEEKS))]
     names, metrics = list(dict.fromkeys(rows_listed["account"])), sorted(set(rows_listed["metric"]))
-    begins = max((first for code in set(rows_listed["marketplace"]) for _, first in workspace.policies[code].begins))
+    begins = max(workspace.policies[code].complete_from for code in set(rows_listed["marketplace"]))
     rows = workspace.score([day for day in days if day >= begins] or as_of, names, metrics=metrics)
     rows = rows.assign(
         used=pd.Series(workspace.shares_used(rows), rows.index).where(~rows["status"].isin(charts.UNDRAWN_STATUSES))

@@ -174,13 +174,13 @@ def list_measures(workspace: Workspace, account: str, marketplace: str, as_of: d
             f"{account} has no orders by {wording.format_day(as_of, 0)}: its first is of "
             f"{wording.format_day(begins, 0)}."
         )
-    place = {rule.metric: n for n, rule in enumerate(workspace.policies[marketplace].on(as_of))}
+    place = {rule.metric: n for n, rule in enumerate(workspace.policies[marketplace].rules_in_force(as_of))}
     return sorted(mine.itertuples(index=False, name=None), key=lambda pair: (place[pair[0]], pair[1]))
 
 
 def rule_of(workspace: Workspace, marketplace: str, metric: str, channel: str, as_of: date) -> Any:
     """The rule that judges a measure on a day. Raises QuestionError where none is in force."""
-    for rule in workspace.policies[marketplace].on(as_of):
+    for rule in workspace.policies[marketplace].rules_in_force(as_of):
         if rule.metric == metric and channel in rule.channels:
             return rule
     raise QuestionError(
@@ -294,7 +294,7 @@ def _history(
     as_of: date,
 ) -> pd.DataFrame:
     """SCORES of a metric on the days up to one, as far back as its policy goes; kept, for a desk never changes."""
-    begins = max((day for _, day in workspace.policies[marketplace].begins), default=date.min)
+    begins = workspace.policies[marketplace].complete_from
     since = max(begins, as_of - timedelta(days=days - 1))
     asked = _cached_days_of(since, as_of) or [as_of]
     rows = workspace.score(asked, [account], window=window, metrics=[metric])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from healthkit.metrics.policy import status_sort_key
+from healthkit.metrics.policy import worst_first_key
 from healthkit.report import wording
 from healthkit.report.blocks import findings, missing_files
 from healthkit.report.blocks.block import HtmlBlock, render_template
@@ -144,7 +144,7 @@ def portfolio_index(portfolio: PortfolioPage) -> HtmlBlock:
 
 def _account_sort_key(row: dict[str, Any]) -> tuple[int, float, str, str]:
     """Worst first: by status, then by the share of the limit used, then by name."""
-    status, _, used = status_sort_key(row["status"], False, findings.float_or_none(row["used"]))
+    status, _, used = worst_first_key(row["status"], False, findings.float_or_none(row["used"]))
     return status, used, row["account"], row["marketplace"]
 
 

@@ -46,7 +46,7 @@ class Counts:
     coverage: pd.DataFrame
     unknown: pd.DataFrame = field(default_factory=empty_exposure)
 
-    def of(self, accounts: Iterable[str]) -> Counts:
+    def for_accounts(self, accounts: Iterable[str]) -> Counts:
         """The counts of some of the accounts; what it costs grows with those, not with all."""
         wanted = list(dict.fromkeys(accounts))
         found = [
@@ -58,9 +58,9 @@ class Counts:
     def rows_where(self, **named: str) -> tuple[np.ndarray, np.ndarray]:
         """Which rows of EXPOSURE and of FAULTS have these values; where each set of values stands is found once."""
         names = tuple(named)
-        if names not in self._placed:
-            self._placed[names] = [_RowIndex.of(frame, names) for frame in self._frames[:2]]
-        exposure, faults = (place.rows(tuple(named.values())) for place in self._placed[names])
+        if names not in self._indexes:
+            self._indexes[names] = [_RowIndex.build(frame, names) for frame in self._frames[:2]]
+        exposure, faults = (place.rows(tuple(named.values())) for place in self._indexes[names])
         return exposure, faults
 
     @property
@@ -70,10 +70,10 @@ class Counts:
     @cached_property
     def _by_account(self) -> list[_RowIndex]:
         """Where the rows of each account stand in each frame: found once, for many will be asked for."""
-        return [_RowIndex.of(frame, ("account",)) for frame in self._frames]
+        return [_RowIndex.build(frame, ("account",)) for frame in self._frames]
 
     @cached_property
-    def _placed(self) -> dict[tuple[str, ...], list[_RowIndex]]:
+    def _indexes(self) -> dict[tuple[str, ...], list[_RowIndex]]:
         """The same by several columns, as they were asked for."""
         return {}
 
@@ -86,7 +86,7 @@ class _RowIndex(NamedTuple):
     order: np.ndarray
 
     @classmethod
-    def of(cls, frame: pd.DataFrame, names: tuple[str, ...]) -> _RowIndex:
+    def build(cls, frame: pd.DataFrame, names: tuple[str, ...]) -> _RowIndex:
         """The places of a frame, by columns of categories."""
         columns = [frame[name].astype("category").cat for name in names]
         codes = np.zeros(len(frame), dtype=np.int64)
@@ -131,7 +131,7 @@ def count_orders(ledger: Ledger, rules: Iterable[Rule], track: ProgressTracker =
             unknown.append(_add_metric_and_basis(_exposure_rows(stays.unknown), metric, basis))
         faults.append(
             _add_metric_and_basis(
-                _fault_rows(stays.faults, METRICS[metric].counts, basis.clock in PROMISED_CLOCKS), metric, basis
+                _fault_rows(stays.faults, METRICS[metric].counted_unit, basis.clock in PROMISED_CLOCKS), metric, basis
             )
         )
     coverage = nw.from_native(ledger.coverage).lazy().collect("pandas").to_native()
