@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 from healthkit.metrics import policy
 from healthkit.metrics.policy import PolicyError, Rule, Target, judge
 from healthkit.metrics.policy_files import find_policy_files, load_policies, load_policy
+from healthkit.metrics.sides import SIDES
 from healthkit.report import wording
 from healthkit.schema.marketplaces import MARKETPLACES
 
 SHARES = [Fraction(0), *(Fraction(n, 100) for n in (1, 2, 4, 90, 95, 97, 100)), Fraction(25, 1000)]
 EDGES = sorted({*range(5001), *range(5000, 10_001, 20), *range(5000, 10_001, 100)})
 NAMES = list(find_policy_files())
-TARGETS = [Target(share, side) for share in SHARES for side in policy.SIDES]
+TARGETS = [Target(share, side) for share in SHARES for side in SIDES]
 every_target = pytest.mark.parametrize("target", TARGETS, ids=lambda target: f"{target.side} {target.share}")
 
 
@@ -73,7 +74,7 @@ def test_of_no_order_nothing_is_met(target):
 
 
 @settings(max_examples=300, deadline=None, derandomize=True)
-@given(st.fractions(0, 1, max_denominator=1000), st.sampled_from(policy.SIDES), st.integers(1, 10**6), st.data())
+@given(st.fractions(0, 1, max_denominator=1000), st.sampled_from(SIDES), st.integers(1, 10**6), st.data())
 def test_any_share_is_judged_as_fractions_judge_it(share, side, counted, data):
     target = Target(share, side)
     at_fault = data.draw(st.integers(0, counted))

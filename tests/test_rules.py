@@ -18,9 +18,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from healthkit.metrics import policy
 from healthkit.metrics.policy import OPEN_END, PolicyError, Rule, Target, judge, judge_points
 from healthkit.metrics.policy_files import find_policy_files, load_policies, load_policy, marketplaces_with_policy
+from healthkit.metrics.sides import SIDES
 from healthkit.report import wording
 from healthkit.schema.marketplaces import MARKETPLACES, MarketplaceError, load_marketplaces
 from healthkit.schema.tables import SEVERITIES
@@ -64,7 +64,7 @@ def breached(target: Target, counted: int, at_fault: int) -> bool:
 SOME_TARGET = st.builds(
     Target,
     st.fractions(0, 1, max_denominator=200),
-    st.sampled_from(policy.SIDES),
+    st.sampled_from(SIDES),
     st.none() | st.integers(1, 12),
     st.none() | st.integers(1, 60),
 )

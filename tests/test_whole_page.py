@@ -16,6 +16,7 @@ from healthkit.analysis.explain import DIFFERENCES, Difference, Reconciliation, 
 from healthkit.batch import ReportData
 from healthkit.batch.report_data import MIME_TYPE
 from healthkit.ingest import importer
+from healthkit.metrics import definitions as metrics
 from healthkit.metrics.policy import Points, Stage
 from healthkit.report import blocks, charts, model, wording
 from healthkit.report.blocks import findings
@@ -358,6 +359,11 @@ def test_the_measures_without_a_figure_are_named(account: MonthlyReport) -> None
 
 def test_every_known_cause_of_a_difference_has_words() -> None:
     assert tuple(wording.beside.DIFFERENCE_REASONS) == DIFFERENCES
+
+
+def test_every_metric_that_is_no_rate_is_shown_as_such() -> None:
+    shown = {name: metric.figure for name, metric in metrics.METRICS.items() if metric.figure != "rate"}
+    assert shown == wording.account.FIGURE_KINDS
 
 
 # -- the page ---------------------------------------------------------------------------------------------------

@@ -20,7 +20,8 @@ from healthkit.analysis import outlook
 from healthkit.analysis.outlook import RollOffCalendar
 from healthkit.metrics import scores
 from healthkit.metrics.counts import Counts
-from healthkit.metrics.policy import SIDES, Policy, Rule, judge
+from healthkit.metrics.policy import Policy, Rule, judge
+from healthkit.metrics.sides import SIDES
 from healthkit.schema import yaml_lines
 
 SCENARIO_STEPS = {

@@ -3,5 +3,5 @@
 import lazy_loader as lazy
 
 __getattr__, __dir__, __all__ = lazy.attach(
-    __name__, submodules=["counts", "definitions", "evidence", "policy", "policy_files", "scores"]
+    __name__, submodules=["counts", "definitions", "evidence", "policy", "policy_files", "scores", "sides"]
 )

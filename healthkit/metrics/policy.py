@@ -1,6 +1,7 @@
 """What a marketplace requires of a seller, and the judgement of a rate: targets, dated rules, policies, statuses.
 
-This is the only module that compares a rate with a target. Charts, pages, panels and commands call it.
+This is the only module that compares a rate with a target (`sides` defines the comparison). Charts, pages, panels and
+commands call it.
 
 A `Rule` has a first and a last day in force and is never edited: a changed requirement is a new rule with a later
 `since`, and a row `rule: null` ends one. The rules in force on any past day can therefore be looked up, and a day
@@ -9,17 +10,17 @@ before the first row of a metric is an error. `policy_files` reads policies from
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
 from functools import cached_property
-from typing import Annotated, Any, Literal, NamedTuple, get_args
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from healthkit.metrics.sides import SIDES, Side, lower_is_better, meets_target
 from healthkit.schema.tables import METRIC_IDS, SEVERITIES
 
 MAX_WINDOW_DAYS = 36_500
@@ -27,9 +28,6 @@ MAX_WINDOW_DAYS = 36_500
 OPEN_END = date(9999, 12, 31)
 """The last day in force of a rule that has not ended."""
 
-Side = Literal["below", "at most", "at least", "above"]
-SIDES = get_args(Side)
-"""How a rate must compare with its target."""
 TARGET_FIELDS: dict[str, Side] = {side.replace(" ", "_"): side for side in SIDES}
 """The field of a rule that states a target, and the side it stands for."""
 SourceConfidence = Literal["A", "R", "T", "I", "user"]
@@ -41,27 +39,6 @@ class PolicyError(ValueError):
 
 
 # -- judging ----------------------------------------------------------------------------------------------
-
-
-def lower_is_better(side: str) -> bool:
-    """Return whether a displayed rate is the share at fault; True also for an empty side (no target).
-
-    >>> lower_is_better("below"), lower_is_better("at least"), lower_is_better("")
-    (True, False, True)
-    """
-    return side not in ("at least", "above")
-
-
-_COMPARE = {"below": operator.lt, "at most": operator.le, "at least": operator.ge, "above": operator.gt}
-
-
-def meets_target(rate: Fraction, side: str, target: Fraction) -> bool:
-    """Return whether a displayed rate is on the required side of a target share.
-
-    >>> meets_target(Fraction(1, 100), "below", Fraction(1, 100))
-    False
-    """
-    return bool(_COMPARE[side](rate, target))
 
 
 @dataclass(frozen=True)
@@ -197,6 +174,14 @@ class Target:
             status[self.is_share_used(counted, at_fault, warn)] = "at risk"
         status[~self.is_met(counted, at_fault)] = "off target"
         return status
+
+    def judge_rate(self, rate: float) -> str:
+        """Return "on target" or "off target" for a displayed rate without counts.
+
+        >>> Target(Fraction("95/100"), "at least").judge_rate(0.95), Target(Fraction("95/100"), "above").judge_rate(0.95)
+        ('on target', 'off target')
+        """  # noqa: E501 - the examples
+        return "on target" if meets_target(Fraction(str(rate)), self.side, self.share) else "off target"
 
 
 STATUSES_WORST_FIRST = (

@@ -71,7 +71,7 @@ def _use_worst_known_figures(workspace: Workspace, rows: pd.DataFrame, as_of: da
     for account in workspace.verdicts(as_of):
         for one in account.measures:
             at = place.get((one.account, one.marketplace, one.metric, one.channel, one.window))
-            if at is not None and one.whose == AMAZON and one.theirs is not None:
+            if at is not None and one.decided_by == AMAZON and one.theirs is not None:
                 for name in ("case", "status", "counted", "at_fault", "rate", "side", "target"):
                     made.loc[at, name] = one.theirs[name]
     return made

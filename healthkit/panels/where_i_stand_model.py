@@ -98,7 +98,7 @@ class Answer:
         counts = int(theirs["counted"]), int(theirs["at_fault"])
         room = None if rule.target is None or not counts[0] else int(rule.target.headroom(*counts))
         whose = wording.reasons.amazons_figure_phrase(
-            theirs["reported_on"], self.verdict.age or 0, self.question.as_of.year
+            theirs["reported_on"], self.verdict.figure_age or 0, self.question.as_of.year
         )
         given = self.standing._replace(
             counted=counts[0], at_fault=counts[1], side=findings.text_or_empty(theirs["side"]),
@@ -109,7 +109,7 @@ class Answer:
     @property
     def shows_marketplace_figure(self) -> bool:
         """Whether the marketplace's own figure is the worst known."""
-        return self.verdict is not None and self.verdict.whose == AMAZON
+        return self.verdict is not None and self.verdict.decided_by == AMAZON
 
     @property
     def status(self) -> str:
@@ -206,7 +206,7 @@ def first_question(workspace: Workspace, account: str = "", as_of: str | date = 
         raise QuestionError(
             f"No account has orders by {wording.format_day(day, 0)}. The last order day: {last_day(workspace)}."
         )
-    worst = min(measures_held, key=lambda one: (one.rank, one.account, one.marketplace))
+    worst = min(measures_held, key=lambda one: (one.worst_first_key, one.account, one.marketplace))
     return Question(worst.account, worst.marketplace, worst.metric, worst.channel, worst.window, day)
 
 
@@ -262,7 +262,9 @@ def _missing_file_sentences(account_verdict: AccountVerdict, verdict: Verdict) -
     """Which files a measure lacks, and where to get them."""
     return tuple(
         (Strong("Missing: "), wording.downloads.advice_sentence(*one))
-        for one in downloads.recommend_downloads(account_verdict.needs([verdict]), account_verdict.marketplace)
+        for one in downloads.recommend_downloads(
+            account_verdict.missing_evidence([verdict]), account_verdict.marketplace
+        )
     )
 
 

@@ -155,7 +155,9 @@ def accounts_ended_before(
 def _has_reportable_figures(verdict: AccountVerdict) -> bool:
     """Whether orders lie in a window, even if no file tells of their faults, or the marketplace reported a figure."""
     return any(
-        one.theirs is not None or (one.ours or {}).get("counted") or (one.reason is not None and one.reason.orders)
+        one.theirs is not None
+        or (one.ours or {}).get("counted")
+        or (one.reason is not None and one.reason.orders_in_window)
         for one in verdict.measures
     )
 

@@ -308,11 +308,11 @@ class Workspace:
         """The verdict on one account in one marketplace, of its figures on a day."""
         policy = self.policies[pair[1]]
         evidence = verdicts.ReasonFinder(self.counts_for_accounts([pair[0]]), self.files()[pair], pair, policy)
-        return verdicts.judge_account(policy.rules_in_force(as_of), ours, theirs, as_of, pair, evidence.reason)
+        return verdicts.judge_account(policy.rules_in_force(as_of), ours, theirs, as_of, pair, evidence.find)
 
     def advice(self, verdict: AccountVerdict) -> list[DownloadAdvice]:
         """The files to get for the enforced measures of an account, those that cannot be judged first."""
-        return downloads.recommend_downloads(verdict.needs(), verdict.marketplace)
+        return downloads.recommend_downloads(verdict.missing_evidence(), verdict.marketplace)
 
     def figures(self, day: date, accounts: Iterable[str] | None = None) -> dict[tuple[str, str], list[Row]]:
         """The marketplace's own newest figures by a day, as rows of SCORES with the day of their report."""

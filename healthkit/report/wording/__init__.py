@@ -7,7 +7,7 @@ which `Strong` ones are set in bold.
 
 from __future__ import annotations
 
-from healthkit.metrics.policy import lower_is_better, meets_target
+from healthkit.metrics.sides import lower_is_better, meets_target
 from healthkit.report.wording import account, beside, downloads, foresight, panel, portfolio, reasons
 from healthkit.report.wording.demands import (
     STAGE_LABELS,

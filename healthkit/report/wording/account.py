@@ -8,7 +8,6 @@ from datetime import date, timedelta
 from fractions import Fraction
 from typing import Any
 
-from healthkit.metrics.definitions import METRICS
 from healthkit.report.wording.figures import (
     MINUS,
     format_day,
@@ -26,6 +25,8 @@ from healthkit.report.wording.names import (
     metric_words,
 )
 
+FIGURE_KINDS = {"policy_violations": "number", "account_health_rating": "points", "average_response_time": "average"}
+"""What is shown of the metrics that are no rate: how many are open, points, hours on average."""
 EVIDENCE_FILES = {
     "feedback": "a feedback file",
     "claims": "a file of claims",
@@ -71,7 +72,7 @@ def figure_kind(metric_id: str) -> str:
     >>> shows("late_shipment_rate"), shows("policy_violations")
     ('rate', 'number')
     """
-    return METRICS[metric_id].figure
+    return FIGURE_KINDS.get(metric_id, "rate")
 
 
 def format_value(metric_id: str, figure: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from fractions import Fraction
 
-from healthkit.metrics.policy import lower_is_better, meets_target
+from healthkit.metrics.sides import lower_is_better, meets_target
 from healthkit.report.wording.names import DASH
 
 MINUS = "\N{MINUS SIGN}"
