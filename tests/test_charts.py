@@ -12,7 +12,7 @@ import pytest
 
 import healthkit as hk
 from healthkit.report import charts, wording
-from tests.test_wording import bridged
+from tests.builders.bridges import bridged
 
 AS_OF = date(2026, 10, 31)
 

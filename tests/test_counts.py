@@ -14,7 +14,7 @@ from healthkit.metrics import policy
 from healthkit.metrics.counts import Counts, count_orders
 from healthkit.metrics.definitions import METRICS
 from healthkit.schema import tables
-from tests.test_cases import ledger, rows
+from tests.builders.written_ledgers import ledger, rows
 
 ORDERS = """
 order_id | ordered_on

@@ -11,7 +11,7 @@ from healthkit.metrics import scores
 from healthkit.metrics.counts import count_orders
 from healthkit.metrics.policy import Target
 from healthkit.metrics.policy_files import load_policy
-from tests.test_cases import ledger, rows
+from tests.builders.written_ledgers import ledger, rows
 
 US = load_policy("amazon_us")
 

@@ -13,18 +13,11 @@ from healthkit.cli import app
 from healthkit.ingest import importer
 from healthkit.ingest.importer import ImportResult, import_files
 from healthkit.store import Store, check, conflicts, find_removal, remove
-from tests import readers_files as files
-from tests.readers_files import FIRST, SECOND, put
-
-from .store_files import import_all, orders, raw
-from .test_removed_feedback import HEAD as FEEDBACK_HEAD
-from .test_removed_feedback import days, order_id, written
-from .test_store import taken
-
-
-@pytest.fixture
-def store(tmp_path) -> Store:
-    return Store(tmp_path / "store")
+from tests.builders import raw_files as files
+from tests.builders.feedback_files import HEAD as FEEDBACK_HEAD
+from tests.builders.feedback_files import days, order_id, written
+from tests.builders.raw_files import FIRST, SECOND, put
+from tests.builders.store_files import import_all, orders, raw, taken
 
 
 def imported(store: Store, *paths: Path, **told: Any) -> dict[str, ImportResult]:

@@ -13,8 +13,8 @@ import pytest
 
 from healthkit.files import marked_folders, temp_folders
 from healthkit.files.marked_folders import MARKER_NAME, MARKER_TEXT
+from tests.builders.sample import ROOT
 
-ROOT = Path(__file__).parents[1]
 KINDS = {"mine-": re.compile(r"\d+\.txt|deep/(\d+\.txt)?")}
 
 

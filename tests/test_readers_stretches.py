@@ -18,10 +18,9 @@ from healthkit.ingest.formats import ParsedFile, ReaderError, discover_files, pa
 from healthkit.ingest.parsing import large_files, raw_file
 from healthkit.schema.tables import RAW_TABLES
 from healthkit.store import Store
+from tests.builders import raw_files as files
+from tests.builders.sample import SAMPLE
 
-from . import readers_files as files
-
-SAMPLE = Path(__file__).parent.parent / "data" / "sample"
 KEYS = {table.name: list(table.key) for table in RAW_TABLES}
 
 

@@ -25,8 +25,8 @@ from healthkit.report import wording
 from healthkit.schema.marketplaces import MARKETPLACES, MarketplaceError, load_marketplaces
 from healthkit.schema.tables import SEVERITIES
 from healthkit.workspace.workspace import Workspace
+from tests.builders.sample import DAY, ROOT
 
-ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "rules.md"
 NAMES = list(find_policy_files())
 WITHOUT_POLICY = {"AE", "BE", "BR", "EG", "IE", "NL", "PL", "SA", "SE", "SG", "TR"}
@@ -297,9 +297,6 @@ def test_a_row_that_asks_nothing_is_kept_with_its_reason():
 
 def asked(name: str, day: date, metric: str) -> list[Rule]:
     return [one for one in load_policy(name).rules_in_force(day) if one.metric == metric]
-
-
-DAY = date(2026, 10, 31)
 
 
 @pytest.mark.parametrize(
