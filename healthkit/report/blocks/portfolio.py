@@ -142,10 +142,10 @@ def portfolio_index(portfolio: PortfolioPage) -> HtmlBlock:
     return HtmlBlock(html)
 
 
-def _account_sort_key(row: dict[str, Any]) -> tuple[int, float, str, str]:
+def _account_sort_key(row: dict[str, Any]) -> tuple[Any, ...]:
     """Worst first: by status, then by the share of the limit used, then by name."""
-    status, _, used = worst_first_key(row["status"], False, findings.float_or_none(row["used"]))
-    return status, used, row["account"], row["marketplace"]
+    key = worst_first_key(row["status"], share_used=findings.float_or_none(row["used"]))
+    return *key, row["account"], row["marketplace"]
 
 
 def _standing_from_row(row: dict[str, Any]) -> MeasureStanding:
