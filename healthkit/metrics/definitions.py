@@ -21,7 +21,7 @@ the rules.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import narwhals as nw
 
@@ -75,20 +75,13 @@ METRICS: dict[str, Metric] = {}
 
 
 def _metric(
-    counted_unit: str = "orders",
-    required_evidence: tuple[str, ...] = (),
-    denominator_evidence: tuple[str, ...] = (),
-    proxy: str = "",
-    proxy_unless: str = "",
-    figure: str = "rate",
+    counted_unit: str = "orders", required_evidence: tuple[str, ...] = (), **fields: Any
 ) -> Callable[[_FindCountedOrders], _FindCountedOrders]:
-    """Add the decorated function to METRICS."""
+    """Return a decorator that adds a function to METRICS; the parameters are the fields of `Metric`."""
 
     def register(function: _FindCountedOrders) -> _FindCountedOrders:
-        METRICS[function.__name__] = Metric(
-            function.__name__, function, counted_unit, required_evidence, denominator_evidence, proxy, proxy_unless,
-            figure,
-        )  # fmt: skip
+        name = function.__name__
+        METRICS[name] = Metric(name, function, counted_unit, required_evidence, **fields)
         return function
 
     return register
