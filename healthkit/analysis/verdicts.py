@@ -441,14 +441,11 @@ class ReasonFinder:
 
     def count_unknown_orders(self, row: Row, rule: Rule) -> int:
         """Return how many orders in the window of a row lack what it takes to count them."""
-        orders = self._counts.unknown
         account, marketplace = self._account_key
-        values = {"account": account, "marketplace": marketplace, "channel": row["channel"],
-                  "metric": rule.metric, "basis": str(rule.basis)}  # fmt: skip
-        is_chosen = np.ones(len(orders), dtype=bool)
-        for name, value in values.items():
-            is_chosen &= (orders[name] == value).to_numpy()
-        orders = orders[is_chosen]
+        _, _, rows = self._counts.rows_where(
+            metric=rule.metric, basis=str(rule.basis), account=account, marketplace=marketplace, channel=row["channel"]
+        )
+        orders = self._counts.unknown.iloc[rows]
         is_inside = _is_between(day_numbers(orders["clock_day"]), row["first_day"], row["last_day"])
         is_inside &= day_numbers(orders["known_on"]) <= day_numbers([row["as_of"]])[0]
         return int(orders["counted"].to_numpy()[is_inside].sum())

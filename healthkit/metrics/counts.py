@@ -49,30 +49,30 @@ class Counts:
         """Return the counts of some of the accounts; the cost grows with these, not with all accounts."""
         wanted = list(dict.fromkeys(accounts))
         found = []
-        for frame, index in zip(self._frames, self._indexes_by_account, strict=True):
+        for frame, index in zip(self._frames, self._index_by("account"), strict=True):
             rows = [index.find_rows((account,)) for account in wanted]
             found.append(frame.iloc[np.sort(np.concatenate(rows))] if rows else frame.iloc[:0])
-        return Counts(*found)
+        exposure, faults, unknown, coverage = found
+        return Counts(exposure, faults, coverage, unknown)
 
-    def rows_where(self, **values: str) -> tuple[np.ndarray, np.ndarray]:
-        """Return the positions of the rows of EXPOSURE and of FAULTS in which the named columns have these values."""
-        names = tuple(values)
-        if names not in self._indexes:
-            self._indexes[names] = [_RowIndex.build(frame, names) for frame in self._frames[:2]]
-        exposure, faults = (index.find_rows(tuple(values.values())) for index in self._indexes[names])
-        return exposure, faults
+    def rows_where(self, **values: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the positions of the rows of EXPOSURE, of FAULTS and of `unknown` whose columns have these values."""
+        exposure, faults, unknown = (index.find_rows(tuple(values.values())) for index in self._index_by(*values))
+        return exposure, faults, unknown
 
     @property
-    def _frames(self) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-        return self.exposure, self.faults, self.coverage, self.unknown
+    def _frames(self) -> tuple[pd.DataFrame, ...]:
+        return self.exposure, self.faults, self.unknown, self.coverage
 
-    @cached_property
-    def _indexes_by_account(self) -> list[_RowIndex]:
-        return [_RowIndex.build(frame, ("account",)) for frame in self._frames]
+    def _index_by(self, *names: str) -> list[_RowIndex]:
+        """Return an index by some columns of each frame that has them."""
+        if names not in self._indexes:
+            frames = [frame for frame in self._frames if set(names) <= set(frame)]
+            self._indexes[names] = [_RowIndex.build(frame, names) for frame in frames]
+        return self._indexes[names]
 
     @cached_property
     def _indexes(self) -> dict[tuple[str, ...], list[_RowIndex]]:
-        """The indexes of EXPOSURE and FAULTS that were used before, by the names of their columns."""
         return {}
 
 

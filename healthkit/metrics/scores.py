@@ -536,7 +536,7 @@ def select_intervals(counts: Counts, rule: Rule, account: str, marketplace: str,
                 _to_intervals(counts.exposure, *_COUNTING_COLUMNS),
                 _to_intervals(counts.faults, *_FAULT_COLUMNS),
             )
-        (exposure, faults), (counting, at_fault) = counts.rows_where(**keys), _ALL_INTERVALS[counts]
+        (exposure, faults, _), (counting, at_fault) = counts.rows_where(**keys), _ALL_INTERVALS[counts]
         while len(cache) >= INTERVALS_CACHE_SIZE:
             cache.pop(next(iter(cache)))
         cache[key] = MeasureIntervals(
