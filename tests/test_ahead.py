@@ -54,7 +54,7 @@ def held(store: Store) -> dict[str, list]:
 
 
 def test_many_processes_leave_the_same_store_and_say_the_same(raw, alone, store, monkeypatch):
-    monkeypatch.setattr(parallel_reading, "WORTH", 0)
+    monkeypatch.setattr(parallel_reading, "MIN_PARALLEL_BYTES", 0)
     by_others = []
     monkeypatch.setattr(
         parallel_reading.ParallelReading,
@@ -79,7 +79,7 @@ def kept(found: list, one: object) -> object:
 @pytest.mark.parametrize("pause", [0, 0.1])
 def test_a_process_that_is_lost_costs_nothing_but_time(raw, alone, store, monkeypatch, call, pause):
     """Whenever it is lost, and whether or not the pool has noticed before the next file is begun."""
-    monkeypatch.setattr(parallel_reading, "WORTH", 0)
+    monkeypatch.setattr(parallel_reading, "MIN_PARALLEL_BYTES", 0)
     asked = []
 
     def of(self, *files, of=parallel_reading.ParallelReading.of):

@@ -21,7 +21,7 @@ def store(tmp_path) -> Store:
 
 @pytest.fixture
 def terminal(monkeypatch):
-    monkeypatch.setattr(store_commands, "_asks", lambda: True)
+    monkeypatch.setattr(store_commands, "_can_ask", lambda: True)
 
 
 def test_what_goes_is_shown_and_without_a_terminal_nothing_goes(run, store):

@@ -164,8 +164,8 @@ def test_a_large_file_is_checked_as_a_small_one_is(tmp_path, monkeypatch):
     torn = [lines[3].replace("2026-03-03T04", "2027-01-03T04"), *many[:40], lines[3], *many[40:]]
     content = "\n".join([lines[0], *torn, ""]).encode()
     small = notes_of(tmp_path / "whole", content, IMPORT_DAY, "orders.txt")
-    monkeypatch.setattr(large_files, "STRETCH", 2_000)
-    monkeypatch.setattr(raw_file, "PIECE", 700)
+    monkeypatch.setattr(large_files, "CHUNK_BYTES", 2_000)
+    monkeypatch.setattr(raw_file, "PIECE_BYTES", 700)
     assert notes_of(tmp_path / "parted", content, IMPORT_DAY, "orders.txt") == small
     [outcome] = import_files([tmp_path / "parted" / "raw"], Store(tmp_path / "again"), import_day=IMPORT_DAY)
     assert not isinstance(outcome.taken.tables["orders"], pa.Table)

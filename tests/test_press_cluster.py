@@ -85,13 +85,13 @@ def test_a_worker_that_is_killed_in_mid_run_loses_nothing(cluster, sample_store,
 @pytest.mark.slow
 def test_what_workers_read_stands_beside_the_store_for_this_user_alone(cluster, sample_store, tmp_path, monkeypatch):
     seen = []
-    write = batch.monthly_batch.excerpt.write
+    write = batch.monthly_batch.snapshot.write_snapshot
 
     def spy(store, names, counts, folder):
         seen.append((folder.parent.parent, stat.S_IMODE(folder.parent.stat().st_mode), counts.parent.parent))
         write(store, names, counts, folder)
 
-    monkeypatch.setattr(batch.monthly_batch.excerpt, "write", spy)
+    monkeypatch.setattr(batch.monthly_batch.snapshot, "write_snapshot", spy)
     store, work = sample_store.resolve(), tmp_path / "work"
     with connect_to_cluster(cluster.scheduler_address) as executor:
         for place in (None, work):

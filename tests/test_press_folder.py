@@ -131,10 +131,10 @@ def table(printed: batch.BatchResult) -> str:
 def test_a_pdf_that_fails_leaves_the_page_and_is_told(printing, chromium, monkeypatch, lines, says):
     if lines is None:
         monkeypatch.delenv("CHROMIUM", raising=False)
-        monkeypatch.setattr(pdf, "NAMES", ())
+        monkeypatch.setattr(pdf, "BROWSER_NAMES", ())
     else:
         chromium(lines)
-    monkeypatch.setattr(pdf, "PATIENCE", 1)
+    monkeypatch.setattr(pdf, "PRINT_TIMEOUT", 1)
     printed = printing(pdf=True)
     folder = printed.index.parent
     assert (printed.pages, printed.failures) == (2, [])
@@ -205,7 +205,7 @@ def test_the_index_of_a_later_batch_still_says_which_page_has_no_pdf(printing, c
 def test_chromium_that_hangs_leaves_no_process(tmp_path, chromium, monkeypatch):
     chromium(f"import subprocess; child = subprocess.Popen(['sleep', '60']); "
              f"open({str(tmp_path / 'pid')!r}, 'w').write(str(child.pid)); time.sleep(60)")  # fmt: skip
-    monkeypatch.setattr(pdf, "PATIENCE", 2)
+    monkeypatch.setattr(pdf, "PRINT_TIMEOUT", 2)
     with pytest.raises(pdf.PdfError, match="did not print the page in 2 seconds"):
         pdf.print_to_pdf(tmp_path / "page.html")
     child = int((tmp_path / "pid").read_text())
@@ -276,7 +276,7 @@ def test_a_disk_that_is_full_in_the_middle_leaves_all_as_it_was(printing, monkey
             raise full
         return stage(place, data)
 
-    monkeypatch.setattr(output_files, "stage", sometimes)
+    monkeypatch.setattr(output_files, "stage_file", sometimes)
     printed = printing(words="second")
     assert [(one.account, one.what) for one in printed.failures] == [("paper-moth", str(full))]
     after = texts(folder)
@@ -296,7 +296,7 @@ def test_an_index_that_cannot_be_written_is_told_and_takes_no_page(printing, mon
             raise OSError(errno.ENOSPC, "No space left on device")
         return stage(place, data)
 
-    monkeypatch.setattr(output_files, "stage", refused)
+    monkeypatch.setattr(output_files, "stage_file", refused)
     printed = printing(words="second", before='assert account != "paper-moth", "no luck"')
     assert printed.index_error.startswith("The index could not be written (No space left on device).")
     assert [one.what for one in printed.failures] == ["no luck"]

@@ -25,7 +25,7 @@ def three_files(request, three, tmp_path, monkeypatch) -> tuple[Store, list[Path
     """A store of three files, each of which is one entry of a table's log."""
     if request.param == "by an import each":
         return three
-    monkeypatch.setattr(store_module, "APPENDED", 30)
+    monkeypatch.setattr(store_module, "APPEND_ROWS", 30)
     _, files = three
     store = Store(tmp_path / "at once")
     import_all(store, *[files])
@@ -257,7 +257,7 @@ def test_more_rows_of_one_file_do_not_stand_for_those_of_another(three, tmp_path
 
 def test_a_list_of_raw_files_that_lost_what_compacting_wrote_is_as_it_was_before(three, monkeypatch):
     store, _ = three
-    monkeypatch.setattr(maintenance, "MANY_FILES", 1)
+    monkeypatch.setattr(maintenance, "MAX_REPORTS_FILES", 1)
     before = orders(store)
     compact(store)
     without_files(entry(store, "reports", 3))
@@ -312,7 +312,7 @@ def test_two_logs_that_are_broken_at_once_are_mended(three):
 
 def test_many_lost_files_are_forgotten_some_at_a_time(three, monkeypatch):
     store, files = three
-    monkeypatch.setattr(removal, "DELETE_AT_ONCE", 2)
+    monkeypatch.setattr(removal, "DELETE_BATCH_SIZE", 2)
     (store.folder / "orders").rename(store.folder / "lost")
     assert len(repair(store).lost_files) == 3
     assert store.holds() == set()
@@ -359,7 +359,7 @@ def test_an_old_version_whose_log_is_gone_is_said_to_be_past(three):
 @pytest.mark.parametrize("said", ['{"orders": 20, "promises": 3}', '[["a", 1]]', '{"orders": null}', '{"orders"', "7"])
 def test_what_a_list_says_in_another_way_is_lost_or_a_newer_healthkits(said, three, monkeypatch):
     store, files = three
-    monkeypatch.setattr(store_module, "told", lambda _: said)
+    monkeypatch.setattr(store_module, "row_counts_as_json", lambda _: said)
     import_all(store, raw(files[0].parents[1], "acme", 4))
     newer = "promises" in said
     assert check(store).lost_files == ([] if newer else ["acme/orders-004.txt"])
@@ -389,11 +389,11 @@ def test_two_repairs_at_once_come_to_what_one_does(three, monkeypatch):
 
     def after_another(*told: Any) -> None:
         with monkeypatch.context() as patch:
-            patch.setattr(maintenance, "_forget", real)
+            patch.setattr(maintenance, "_forget_reports", real)
             assert repair(store).lost_files == ["acme/orders-001.txt"]
         real(*told)
 
-    monkeypatch.setattr(maintenance, "_forget", after_another)
+    monkeypatch.setattr(maintenance, "_forget_reports", after_another)
     assert repair(store).lost_files == ["acme/orders-001.txt"]
     assert [one.already_stored for one in importer.import_files(files, store)] == [True, False, True]
     assert (len(orders(store)), check(store).damages) == (60, [])
@@ -450,8 +450,8 @@ def whole(tmp_path_factory) -> tuple[list[Store], list[Path]]:
     files = [raw(folder / "raw", f"acme-{number % 3}", number) for number in range(6)]
     singly, together, compacted, summed, broken = stores = [Store(folder / str(number)) for number in range(5)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(store_module, "APPENDED", 30)
-        patch.setattr(maintenance, "MANY_FILES", 1)
+        patch.setattr(store_module, "APPEND_ROWS", 30)
+        patch.setattr(maintenance, "MAX_REPORTS_FILES", 1)
         import_all(singly, *files)
         import_all(together, files)
         import_all(compacted, *files[:4])

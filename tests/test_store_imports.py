@@ -135,7 +135,7 @@ def test_an_import_that_breaks_between_its_appends_is_not_read_and_stands_once_w
     files = [raw(tmp_path / "raw", "acme", number) for number in range(3)]
     import_all(store, raw(tmp_path / "raw", "acme", 9))
     before = orders(store)
-    monkeypatch.setattr(store_module, "APPENDED", 30)
+    monkeypatch.setattr(store_module, "APPEND_ROWS", 30)
     real, made = store_module.write_deltalake, Counter[str]()
 
     def no_more(*args: Any, **told: Any) -> None:

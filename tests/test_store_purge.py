@@ -20,7 +20,7 @@ import pytest
 from healthkit.files import temp_folders
 from healthkit.ingest import importer
 from healthkit.schema import tables
-from healthkit.store import Store, StoreError, check, compact, find_removal, locks, purge, remove, repair, versions
+from healthkit.store import Store, StoreError, check, compact, find_removal, locations, locks, purge, remove, repair, versions
 from healthkit.store import store as store_module
 from healthkit.workspace import counts_cache, removal
 from healthkit.workspace.workspace import Workspace
@@ -201,7 +201,7 @@ def test_files_that_are_not_the_stores_stay_and_are_named(tmp_path):
 
 def test_counts_in_the_cache_of_the_user_go_too(sample, cache):
     beside = sample.folder / "counts"
-    there = counts_cache.store.folders.cache_folders(sample.folder)[1] / "counts"
+    there = locations.cache_folders(sample.folder)[1] / "counts"
     there.parent.mkdir(parents=True)
     (beside).rename(there)
     assert on_disk([LEAVES], cache) == {LEAVES}
@@ -265,7 +265,7 @@ def test_a_purge_that_is_killed_leaves_a_whole_store_and_is_finished_by_running_
 
 def test_a_purge_waits_for_no_import_and_says_so_and_an_import_waits_for_a_purge(tmp_path, monkeypatch):
     store, _ = three_imports(tmp_path)
-    monkeypatch.setattr(locks, "WAIT", 0.2)
+    monkeypatch.setattr(locks, "PURGE_WAIT_SECONDS", 0.2)
     with (
         locks.hold_shared_lock(store.folder),
         pytest.raises(StoreError, match=r"Something else writes to .* nothing was purged"),
@@ -312,10 +312,10 @@ def test_a_store_in_an_object_storage_is_not_purged():
 KILLED_BATCH = """
 import os, sys
 from pathlib import Path
-from healthkit.files import scratch
+from healthkit.files import temp_folders
 
 for place in map(Path, sys.argv[1:]):
-    made = scratch.make(scratch.BATCH, place)
+    made = temp_folders.make(temp_folders.BATCH_PREFIX, place)
     (made / "excerpt" / "000000").mkdir(parents=True)
     (made / "excerpt" / "000000" / "orders.arrow").write_text("acme")
 os._exit(0)

@@ -153,9 +153,9 @@ def test_scores_as_of_a_version_are_those_of_that_day(store, tmp_path):
     """A file that came later changes the newest figures and not those of the version before it."""
     import_all(store, raw(tmp_path / "raw", "acme", 1))
     day = date(2026, 10, 20)
-    before = hk.Desk(store.folder).score(day)
+    before = hk.Workspace(store.folder).score(day)
     import_all(store, raw(tmp_path / "raw", "acme", 2))
-    again = hk.Desk(store.folder, version=0).score(day)
+    again = hk.Workspace(store.folder, version=0).score(day)
     pd.testing.assert_frame_equal(before, again)
-    now = hk.Desk(store.folder).score(day)
+    now = hk.Workspace(store.folder).score(day)
     assert list(now["counted"]) != list(before["counted"])

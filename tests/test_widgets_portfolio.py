@@ -287,10 +287,10 @@ def test_a_desk_counts_at_once_and_follows_the_loop(sample_store, tmp_path, monk
 
     # A store of its own: what others counted is kept, and not counted again.
     shutil.copytree(sample_store, tmp_path / "store", ignore=shutil.ignore_patterns("counts"))
-    desk = hk.Desk(tmp_path / "store", "amazon_reference", track=track)
+    desk = hk.Workspace(tmp_path / "store", "amazon_reference", track=track)
     assert len(desk.counts.exposure) > 0
     assert seen
-    assert isinstance(progress.open_workspace(str(sample_store)), hk.Desk)
+    assert isinstance(progress.open_workspace(str(sample_store)), hk.Workspace)
 
 
 def test_a_thousand_accounts_are_shown_quickly_and_in_parts(desk, held):
