@@ -143,7 +143,7 @@ class Target:
     def is_share_used(self, counted: Any, at_fault: Any, share: Fraction) -> Any:
         """Return whether at least a share of what the target allows is used; False where nothing is at fault.
 
-        >>> Target(Fraction("1/100"), "below").is_share_used(1000, 8, Fraction("80/100"))
+        >>> bool(Target(Fraction("1/100"), "below").is_share_used(1000, 8, Fraction("80/100")))
         True
         """
         used = at_fault * self.allowed_share.denominator * share.denominator
