@@ -64,7 +64,7 @@ def _month_ends(workspace: Workspace) -> Iterator[date]:
     coverage = workspace.counts.coverage
     begins, ends = coverage["begins_on"].min().date(), coverage["heard_on"].max().date()
     for day in pd.date_range(begins + timedelta(days=90), ends - timedelta(days=AHEAD), freq="ME"):
-        if all(day.date() >= first for policy in workspace.policies.values() for _, first in policy.begins):
+        if all(day.date() >= policy.complete_from for policy in workspace.policies.values()):
             yield day.date()
 
 
@@ -82,7 +82,7 @@ def _forecast_and_outcome(
     )
     return {
         "off": futures.chance_off(futures.as_of + timedelta(days=AHEAD)), "breach": futures.breach[AHEAD], "stays": now,
-        "binomial": _chance_above(n, k / n, int(target.limit(n))), "off_came": float(off[-1]),
+        "binomial": _chance_above(n, k / n, int(target.max_at_fault(n))), "off_came": float(off[-1]),
         "breach_came": float(off.any()),
         "inside": inside,
     }  # fmt: skip

@@ -26,7 +26,9 @@ import pandas as pd
 
 from bench import window
 from healthkit import store
-from healthkit.metrics import exposure, policy, scores
+from healthkit.metrics import scores
+from healthkit.metrics.counts import count_orders
+from healthkit.metrics.policy_files import load_policy
 from healthkit.metrics.scores import day_numbers, list_days, select_intervals
 from healthkit.schema import tables
 
@@ -96,11 +98,11 @@ def open_ledger(folder: Path) -> tables.Ledger:
 
 def measure_run(action: str, metric: str, folder: Path) -> dict[str, Any]:
     """Count, or scan, in this process: CPU seconds and peak memory beyond what the libraries take."""
-    rules = [rule for rule in policy.load("amazon_us").on(AS_OF) if rule.metric == metric]
+    rules = [rule for rule in load_policy("amazon_us").rules_in_force(AS_OF) if rule.metric == metric]
     before = resource.getrusage(resource.RUSAGE_SELF)
     begin = time.perf_counter()
     if action == "count":
-        counted = exposure.count_orders(open_ledger(folder), rules)
+        counted = count_orders(open_ledger(folder), rules)
         rows = {"exposure": len(counted.exposure), "faults": len(counted.faults)}
     else:
         seen = ", ".join(f"count({name}), max({name})" for name in COLUMNS_READ[metric])
@@ -121,7 +123,7 @@ def measure_in_subprocess(action: str, metric: str, folder: Path) -> dict[str, A
 def measure_usual_ways() -> dict[str, Any]:
     """New windows from counts in memory, and the same history by the usual pandas ways, with what they get wrong."""
     counts, largest, _ = window.make_counts()
-    rule = next(rule for rule in policy.load("amazon_us").on(AS_OF) if rule.metric == window.METRIC)
+    rule = next(rule for rule in load_policy("amazon_us").rules_in_force(AS_OF) if rule.metric == window.METRIC)
     days = list_days(AS_OF - timedelta(days=364), AS_OF)
     numbers = day_numbers(days)
     behind = select_intervals(counts, rule, largest, "US", "seller")
@@ -129,11 +131,14 @@ def measure_usual_ways() -> dict[str, Any]:
     asked = rule.metric, str(rule.basis), "seller"
 
     def alone(length: int) -> list[np.ndarray]:
-        return [stays.on(numbers, 1, length, 0, False) for stays in (behind.counting_intervals, behind.fault_intervals)]
+        return [
+            stays.count_by_day(numbers, 1, length, 0, False)
+            for stays in (behind.counting_intervals, behind.fault_intervals)
+        ]
 
     def every(length: int) -> list[np.ndarray]:
         both = held.counting[asked], held.faults[asked]
-        return [stays.on(numbers, len(held.accounts), length, 0, False) for stays in both]
+        return [stays.count_by_day(numbers, len(held.accounts), length, 0, False) for stays in both]
 
     figures: dict[str, Any] = {
         "one_account_new_window_ms": window.median_ms(alone, range(30, 60)),

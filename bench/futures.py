@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 
 from healthkit.analysis import outlook
-from healthkit.metrics import policy, scores
-from healthkit.metrics.exposure import Counts
+from healthkit.metrics import scores
+from healthkit.metrics.counts import Counts
+from healthkit.metrics.policy_files import load_policy
 
 DRAWS, AHEAD = int(os.environ.get("DRAWS", "10000")), 90
 AS_OF = date(2026, 10, 31)
@@ -27,7 +28,7 @@ def make_counts(metric: str, per_day: int, share: float | None = None, delay: fl
     rng = np.random.default_rng(1)
     share = MEASURES[metric][0] if share is None else share
     delay = MEASURES[metric][1] if delay is None else delay
-    rule = next(rule for rule in policy.load("amazon_us").on(AS_OF) if rule.metric == metric)
+    rule = next(rule for rule in load_policy("amazon_us").rules_in_force(AS_OF) if rule.metric == metric)
     named = {"account": "made-up", "marketplace": "US", "channel": "seller", "metric": metric, "basis": str(rule.basis)}
     days = pd.date_range(AS_OF - timedelta(days=DAYS - 1), AS_OF)
     many = rng.poisson(per_day, DAYS)
@@ -56,7 +57,7 @@ def make_counts(metric: str, per_day: int, share: float | None = None, delay: fl
 def main() -> None:
     """Measure, print."""
     figures = {}
-    rules = policy.load("amazon_us")
+    rules = load_policy("amazon_us")
     for per_day in (1, 50, 1_000, 20_000):
         for metric in MEASURES:
             counts = make_counts(metric, per_day)

@@ -18,8 +18,8 @@ import numpy as np
 import pandas as pd
 
 from healthkit import store
-from healthkit.metrics import policy
-from healthkit.metrics.exposure import Counts
+from healthkit.metrics.counts import Counts
+from healthkit.metrics.policy_files import load_policy
 from healthkit.metrics.scores import list_days
 from healthkit.panels import where_i_stand_model
 from healthkit.panels.where_i_stand_model import Question
@@ -37,7 +37,7 @@ def make_counts() -> tuple[Counts, str, int]:
     rng = np.random.default_rng(7)
     weights = 1 / np.arange(1, ACCOUNTS + 1)
     sizes = rng.multinomial(ORDERS, weights / weights.sum())
-    rule = next(rule for rule in policy.load("amazon_us").on(AS_OF) if rule.metric == METRIC)
+    rule = next(rule for rule in load_policy("amazon_us").rules_in_force(AS_OF) if rule.metric == METRIC)
     days = pd.date_range(AS_OF - timedelta(days=DAYS - 1), AS_OF).to_numpy().astype("datetime64[s]")
     names = np.array([f"account-{n:04d}" for n in range(ACCOUNTS)])
     many = np.stack([rng.multinomial(size, np.full(DAYS, 1 / DAYS)) for size in sizes])

@@ -9,7 +9,8 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from healthkit.metrics import policy
-from healthkit.metrics.policy import OPEN_END, EndedRule, Policy, Rule
+from healthkit.metrics.policy import OPEN_END, Policy, Rule, EndedRule
+from healthkit.metrics.policy_files import find_policy_files, load_policy
 from healthkit.report import wording
 
 PAGE = ROOT / "docs" / "rules.md"
@@ -30,7 +31,7 @@ of the month, the rate of any other day is a forecast of it. *How sure* says who
 
 def rules_page() -> str:
     """The page: one table for each policy, in the order of its metrics, the oldest rule first."""
-    held = [policy.load(name) for name in policy.find_policy_files()]
+    held = [load_policy(name) for name in find_policy_files()]
     sure = "; ".join(f"*{words}*" for words in wording.CERTAINTY_LABELS.values())
     contents = "\n".join(f"- [{one.title}](#{one.name})" for one in held)
     return "\n".join([OPENING.format(sure=sure), contents, "", "\n\n".join(map(_section, held)), ""])
@@ -74,7 +75,7 @@ def _section(held: Policy) -> str:
     rows = sorted([*held.rules, *held.ended_rules], key=lambda row: (_place(held, row.metric), row.since))
     return "\n".join([
         f'<a id="{held.name}"></a>', "", f"## {held.title}", "",
-        f"{judges}; {zone}; read on {wording.format_long_day(held.read, 0)}. {_cell(held.note)}".rstrip(), "",
+        f"{judges}; {zone}; read on {wording.format_long_day(held.read_on, 0)}. {_cell(held.note)}".rstrip(), "",
         _row(HEADS), _row(["---"] * len(HEADS)),
         *(_row(_rule(row) if isinstance(row, Rule) else _silence(row)) for row in rows),
     ])  # fmt: skip
@@ -82,7 +83,7 @@ def _section(held: Policy) -> str:
 
 def _place(held: Policy, metric: str) -> int:
     """Where a metric stands in the policy's order."""
-    return [name for name, _ in held.begins].index(metric)
+    return list(held.first_days).index(metric)
 
 
 def _rule(rule: Rule) -> list[str]:

@@ -20,8 +20,10 @@ import pandas as pd
 import pytest
 import yaml
 
-from healthkit.metrics import exposure, policy, scores
+from healthkit.metrics import policy, scores
+from healthkit.metrics.counts import count_orders
 from healthkit.metrics.definitions import METRICS
+from healthkit.metrics.policy_files import find_policy_files, load_policy
 from healthkit.report import wording
 from healthkit.schema import tables
 from tests import plain
@@ -74,7 +76,7 @@ class Case(NamedTuple):
 
 @cache
 def loaded(name: str) -> policy.Policy:
-    return policy.load(name)
+    return load_policy(name)
 
 
 def table_of(case: Case) -> pd.DataFrame:
@@ -82,7 +84,7 @@ def table_of(case: Case) -> pd.DataFrame:
     held = ledger(case.rows())
     if "imported" in case.said:
         held = replace(held, coverage=held.coverage.assign(evidence=case.said["imported"]))
-    counts = exposure.count_orders(held, [rule for rule in case.policy.rules if rule.metric == case.metric])
+    counts = count_orders(held, [rule for rule in case.policy.rules if rule.metric == case.metric])
     table = scores.score(counts, case.policy, list(case.said["as_of"]), hindsight=case.hindsight)
     table = table[table["metric"] == case.metric]
     return table[table["window"] == case.said["window"]] if "window" in case.said else table
@@ -126,7 +128,7 @@ def test_the_slow_oracle_says_the_same_of_a_case(case):
     held = case.rows()
     for (as_of, channel), numbers in case.expected().items():
         unheard = "imported" in case.said and asked(case.said.get("status", ...), as_of, channel) == "no data"
-        for rule in case.policy.on(as_of) if numbers is not None and not unheard else ():
+        for rule in case.policy.rules_in_force(as_of) if numbers is not None and not unheard else ():
             if rule.metric == case.metric and case.said.get("window", rule.windows[0]) in rule.windows:
                 window = case.said.get("window", rule.windows[0])
                 told = asked(case.said.get("value", ...), as_of, channel)
@@ -146,7 +148,7 @@ def test_a_metric_has_cases_a_label_and_a_rule_that_asks_it(metric):
     assert (FOLDER / f"{metric}.yaml").is_file(), f"write tests/cases/{metric}.yaml"
     assert len(said_in(FOLDER / f"{metric}.yaml")) >= 5
     assert metric in wording.METRIC_WORDS, f"give {metric} its words in wording"
-    assert any(metric in loaded(name).metrics() for name in policy.find_policy_files()), f"no policy asks for {metric}"
+    assert any(metric in loaded(name).metrics() for name in find_policy_files()), f"no policy asks for {metric}"
 
 
 def test_every_case_file_is_of_a_metric_and_no_sentence_stands_twice():

@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 
 from healthkit.analysis import scenarios
 from healthkit.cli import app
-from healthkit.metrics.policy import PolicyError, load
+from healthkit.metrics.policy import PolicyError
+from healthkit.metrics.policy_files import load_policy
 from healthkit.schema import yaml_lines
 
 HEADER = "order-id,kind,known-on\n111-1111111-1111111,a_to_z_claim,2026-10-01\n"
@@ -98,7 +99,7 @@ def test_aliases_that_hold_themselves_or_too_much_are_refused(text, tmp_path):
     with pytest.raises(scenarios.ScenarioError, match=r"mine.yaml"):
         scenarios.read_scenario(path)
     with pytest.raises(PolicyError, match=r"mine.yaml"):
-        load(str(path))
+        load_policy(str(path))
 
 
 @pytest.mark.parametrize("account", ["ac\nme", "ac\x1b[31mme"])

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from healthkit.metrics import exposure
+from healthkit.metrics.counts import Counts, count_orders
 from healthkit.schema import tables
 from healthkit.schema.tables import Ledger
 from tests.builders.random_ledgers import RULES, ledger, random_ledger
@@ -49,7 +49,7 @@ def on(engine: Callable[[pa.Table], Any], held: Ledger) -> Ledger:
     return replace(held, **frames)
 
 
-def same(one: exposure.Counts, other: exposure.Counts) -> bool:
+def same(one: Counts, other: Counts) -> bool:
     """Whether two engines came to the same rows, in the same order."""
     for name in ("exposure", "faults", "coverage"):
         mine, theirs = (_plain(getattr(counts, name)) for counts in (one, other))
@@ -69,7 +69,7 @@ def _plain(frame: pd.DataFrame) -> pd.DataFrame:
 @given(seed=st.integers(0, 2**32))
 def test_every_engine_comes_to_the_counts_of_duckdb(engine, seed):
     held = ledger(random_ledger(seed))
-    assert same(exposure.count_orders(held, RULES), exposure.count_orders(on(ENGINES[engine], held), RULES))
+    assert same(count_orders(held, RULES), count_orders(on(ENGINES[engine], held), RULES))
 
 
 @pytest.mark.skipif("HEALTHKIT_SPARK" not in os.environ, reason="Spark is asked for by HEALTHKIT_SPARK=1 (needs Java)")
@@ -83,8 +83,8 @@ def test_spark_comes_to_the_counts_of_duckdb():
     try:
         for seed in range(3):
             held = ledger(random_ledger(seed))
-            whole = exposure.count_orders(held, RULES)
+            whole = count_orders(held, RULES)
             there = on(lambda table: spark.createDataFrame(table), held)
-            assert same(whole, exposure.count_orders(there, RULES))
+            assert same(whole, count_orders(there, RULES))
     finally:
         spark.stop()

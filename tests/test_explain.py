@@ -13,7 +13,8 @@ import pandas as pd
 import pytest
 
 from healthkit.analysis import explain
-from healthkit.metrics import exposure, scores
+from healthkit.metrics import scores
+from healthkit.metrics.counts import Counts, count_orders
 from tests.builders.random_ledgers import RULES, START, ledger, made_policy, random_ledger
 from tests.builders.random_ledgers import rule as made_rule
 from tests.builders.slow import slow_after
@@ -39,7 +40,7 @@ def bridges(counts, before, after):
 @pytest.mark.parametrize("seed", slow_after(1, range(8)))
 def test_the_steps_of_a_thousand_bridges_add_up_exactly(seed):
     """Eight ledgers of two accounts, 9 metrics, 2 channels and 5 pairs of days: over a thousand bridges in all."""
-    counts = exposure.count_orders(ledger(random_ledger(seed, orders=60)), POLICY.rules)
+    counts = count_orders(ledger(random_ledger(seed, orders=60)), POLICY.rules)
     made = 0
     for start in (8, 20, 31, 38, 45):
         before, after = START + timedelta(days=start), START + timedelta(days=start + 4 + start % 5)
@@ -86,7 +87,7 @@ def bridged():
     policy = made_policy([next(rule for rule in POLICY.rules if rule.metric == "order_defect_rate").model_copy(
         update={"lag": 0, "windows": (20,)}
     )])  # fmt: skip
-    counts = exposure.count_orders(written(rows(LINES)), policy.rules)
+    counts = count_orders(written(rows(LINES)), policy.rules)
     return explain.bridge(counts, policy, "acme", "US", "order_defect_rate", date(2026, 1, 15), date(2026, 1, 25))
 
 
@@ -114,7 +115,7 @@ def test_one_order_at_fault_can_move_a_rate_from_one_percent_to_sixteen():
     policy = made_policy([next(rule for rule in POLICY.rules if rule.metric == "order_defect_rate").model_copy(
         update={"lag": 0, "windows": (60,)}
     )])  # fmt: skip
-    counts = exposure.count_orders(written(rows({"orders": orders, "defects": defects})), policy.rules)
+    counts = count_orders(written(rows({"orders": orders, "defects": defects})), policy.rules)
     one = explain.bridge(counts, policy, "acme", "US", "order_defect_rate", date(2026, 2, 1), date(2026, 3, 9))
     assert (one.rate(one.before), one.rate(one.after)) == (Fraction(1, 99), Fraction(1, 6))
     assert max(one.steps, key=lambda step: step.change).kind == "orders"
@@ -130,13 +131,13 @@ def test_one_order_at_fault_can_move_a_rate_from_one_percent_to_sixteen():
     ],
 )
 def test_what_cannot_be_explained_is_said(metric, before, after, said):
-    counts = exposure.count_orders(written(rows(LINES)), POLICY.rules)
+    counts = count_orders(written(rows(LINES)), POLICY.rules)
     with pytest.raises(explain.ExplainError, match=said):
         explain.bridge(counts, POLICY, "acme", "US", metric, before, after)
 
 
 def test_a_rule_that_changes_between_the_days_is_said():
-    counts = exposure.count_orders(written(rows(LINES)), RULES)
+    counts = count_orders(written(rows(LINES)), RULES)
     changed = made_policy(RULES)
     with pytest.raises(explain.ExplainError, match="changes between"):
         explain.bridge(
@@ -169,7 +170,7 @@ def random_counts(seed):
                              "orders": [clock.size], "evidence": ["refunds"], "reach": "{}", "order_gap": 0,
                              "gaps": "[]"})  # fmt: skip
     kinds = dict.fromkeys(named, "category")
-    return exposure.Counts(exposure_rows.astype(kinds), faults.astype(kinds), coverage)
+    return Counts(exposure_rows.astype(kinds), faults.astype(kinds), coverage)
 
 
 @pytest.mark.parametrize("first", slow_after(1, range(0, 1_000_000, 100_000)))

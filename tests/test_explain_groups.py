@@ -13,13 +13,13 @@ import pytest
 from healthkit import store
 from healthkit.analysis import explain, outlook, reported_scores
 from healthkit.analysis.explain.group_comparison import newcombe_interval, wilson_interval
-from healthkit.metrics import policy
 from healthkit.metrics.policy import Stage
+from healthkit.metrics.policy_files import load_policy
 from healthkit.schema import tables
 from tests.builders.ledger_rows import about, defect, order, reading
 
 KINDS = {table.name: table for table in tables.RAW_TABLES}
-US = policy.load("amazon_us")
+US = load_policy("amazon_us")
 CLAIMS = next(rule for rule in US.rules if rule.metric == "a_to_z_claim_rate")
 DAY = date(2026, 6, 30)
 

@@ -25,13 +25,14 @@ from healthkit.analysis.outlook.fitted_rates import (
 )
 from healthkit.analysis.outlook.rolloff import counts_known_on
 from healthkit.analysis.outlook.simulation import SimulationInput, draw_counts, prepare_simulation, simulate_input
-from healthkit.metrics import policy, scores
-from healthkit.metrics.exposure import Counts
+from healthkit.metrics import scores
+from healthkit.metrics.counts import Counts
+from healthkit.metrics.policy_files import load_policy
 from healthkit.metrics.scores import day_numbers, select_intervals
 
 AS_OF = date(2026, 10, 31)
 NOW = int(day_numbers([AS_OF])[0])
-US = policy.load("amazon_us")
+US = load_policy("amazon_us")
 AHEAD = 40
 
 

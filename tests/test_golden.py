@@ -7,17 +7,19 @@ from fractions import Fraction
 
 import pytest
 
-from healthkit.metrics import exposure, policy, scores
+from healthkit.metrics import scores
+from healthkit.metrics.counts import count_orders
 from healthkit.metrics.policy import Target
+from healthkit.metrics.policy_files import load_policy
 from tests.builders.written_ledgers import ledger, rows
 
-US = policy.load("amazon_us")
+US = load_policy("amazon_us")
 
 
 def defect_rate(orders, defects, *days):
     """The order defect rate of some orders on some days."""
     rule = [one for one in US.rules if one.metric == "order_defect_rate"]
-    counts = exposure.count_orders(ledger(rows({"orders": orders, "defects": defects})), rule)
+    counts = count_orders(ledger(rows({"orders": orders, "defects": defects})), rule)
     table = scores.score(counts, US, list(days))
     return table[table["metric"] == "order_defect_rate"].set_index("as_of")
 
@@ -56,4 +58,4 @@ def test_1085_defects_on_1078_orders_are_1078_orders_at_fault():
 
 def test_one_late_of_twenty_meets_at_least_95_percent_and_misses_above_95_percent():
     share = Fraction(95, 100)
-    assert [bool(Target(share, side).met(20, 1)) for side in ("at least", "above")] == [True, False]
+    assert [bool(Target(share, side).is_met(20, 1)) for side in ("at least", "above")] == [True, False]

@@ -11,8 +11,7 @@ import pytest
 
 from healthkit import store
 from healthkit.ingest.importer import import_files
-from healthkit.metrics import exposure
-from healthkit.metrics.exposure import Counts
+from healthkit.metrics.counts import Counts, count_orders
 from healthkit.store import Store
 from healthkit.workspace import counts_cache
 from healthkit.workspace.workspace import Workspace
@@ -46,13 +45,13 @@ def american(counted_once, tmp_path) -> Path:
 def counted(monkeypatch) -> list[list[str]]:
     """The accounts of every ledger that is counted."""
     told: list[list[str]] = []
-    count = exposure.count_orders
+    count = count_orders
 
     def spy(ledger, *rest):
         told.append(sorted(ledger.coverage["account"].unique()))
         return count(ledger, *rest)
 
-    monkeypatch.setattr(exposure, "count_orders", spy)
+    monkeypatch.setattr(counts_cache, "count_orders", spy)
     return told
 
 

@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 
 from healthkit.analysis import outlook, scenarios
-from healthkit.metrics import exposure, scores
+from healthkit.metrics import scores
+from healthkit.metrics.counts import Counts, count_orders
 from tests import plain
 from tests.builders.random_ledgers import START, ledger, made_policy, random_ledger, rule
 from tests.builders.slow import slow_after
@@ -53,7 +54,7 @@ def row_of(table, **named):
 def calendars(seed):
     """Every calendar of a random ledger of 40 orders: counted on AS_OF from all that ever came."""
     rows = random_ledger(seed, orders=40)
-    counts = exposure.count_orders(ledger(rows), POLICY.rules)
+    counts = count_orders(ledger(rows), POLICY.rules)
     table = scores.score(counts, POLICY, AS_OF)
     return [
         (rows, counts, row, outlook.roll_off_calendar(counts, POLICY, row, days_ahead=30, new_orders=False))
@@ -80,7 +81,7 @@ def test_roll_off_without_new_orders_is_the_history_that_comes_when_nothing_happ
 @pytest.mark.parametrize("seed", range(8))
 def test_the_return_day_is_the_first_from_which_no_day_is_off(seed):
     for _, _, _, held in calendars(seed):
-        off = [held.rule.target.met(n, k) is not True and not held.rule.target.met(n, k) and n > 0
+        off = [held.rule.target.is_met(n, k) is not True and not held.rule.target.is_met(n, k) and n > 0
                for n, k in zip(held.days["counted"], held.days["at_fault"], strict=True)]  # fmt: skip
         wanted = next((place for place in range(len(off)) if not any(off[place:])), None)
         assert held.back_on == (None if wanted is None else held.days["day"].iloc[wanted].date())
@@ -89,7 +90,7 @@ def test_the_return_day_is_the_first_from_which_no_day_is_off(seed):
 @pytest.mark.parametrize("seed", slow_after(1, range(4)))
 def test_nothing_learnt_later_changes_a_calendar(seed):
     for rows, _, row, held in calendars(seed):
-        then = exposure.count_orders(ledger(known_then(rows, AS_OF)), POLICY.rules)
+        then = count_orders(ledger(known_then(rows, AS_OF)), POLICY.rules)
         again = outlook.roll_off_calendar(then, POLICY, row, days_ahead=30, new_orders=False)
         both = held.days.merge(again.days, on="day", suffixes=("", "_then"))
         assert (both["counted"] == both["counted_then"]).all()
@@ -135,7 +136,7 @@ def steady(by_weekday, bad=(), weeks=12):
                              "heard_on": [days[-1]], "orders": [1], "evidence": ["refunds"],
                              "reach": "{}", "order_gap": 0, "gaps": "[]"})  # fmt: skip
     kinds = dict.fromkeys(("account", "marketplace", "channel", "metric", "basis"), "category")
-    return exposure.Counts(made.astype(kinds), faults.astype(kinds), coverage)
+    return Counts(made.astype(kinds), faults.astype(kinds), coverage)
 
 
 # -- what if ------------------------------------------------------------------------------------------------
@@ -287,7 +288,7 @@ def smallest(held, by, causes_of):
     for many in range(len(there) + 1):
         for chosen in combinations(range(len(there)), many):
             left = day["at_fault"] - there["at_fault"].iloc[list(chosen)].sum()
-            if day["counted"] == 0 or held.rule.target.met(day["counted"], left):
+            if day["counted"] == 0 or held.rule.target.is_met(day["counted"], left):
                 return many
     return None
 

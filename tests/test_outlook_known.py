@@ -9,8 +9,10 @@ import pandas as pd
 import pytest
 
 from healthkit.analysis import outlook, scenarios
-from healthkit.metrics import exposure, policy, scores
+from healthkit.metrics import scores
+from healthkit.metrics.counts import count_orders
 from healthkit.metrics.definitions import METRICS
+from healthkit.metrics.policy_files import load_policy
 from healthkit.schema import tables
 from tests.builders.random_ledgers import START, instant, ledger, made_policy, random_ledger, rule
 from tests.builders.slow import slow_after
@@ -20,7 +22,7 @@ HALF = {"at_most": Fraction(1, 2)}
 ALONE = ("late_response_rate", "customer_service_dissatisfaction_rate")
 RETURNS = ("return_dissatisfaction_rate", "negative_return_feedback_rate", "late_return_response_rate",
            "invalid_rejection_rate")  # fmt: skip
-RATES = [name for name, metric in METRICS.items() if metric.shows == "rate"]
+RATES = [name for name, metric in METRICS.items() if metric.figure == "rate"]
 CLOCKS = ("ordered_on", "ship_by_on", "deliver_by_on", "shipped_on")
 
 
@@ -97,7 +99,7 @@ def compared(counts, held_by, as_of, ahead=45):
     said = table.set_index(key)[["counted", "at_fault"]]
     now = table[(table["as_of"] == pd.Timestamp(as_of)) & table["target"].notna()]
     for _, row in now[now["counted"] > 0].iterrows():
-        if METRICS[row["metric"]].shows != "rate":
+        if METRICS[row["metric"]].figure != "rate":
             continue
         held = outlook.roll_off_calendar(counts, held_by, row, days_ahead=ahead, new_orders=False)
         for day in held.days.head(ahead + 1).itertuples():
@@ -112,7 +114,7 @@ def test_every_metric_is_on_each_day_ahead_what_scores_says(clock):
     seen: dict[str, int] = {}
     for seed in range(3):
         rows = nothing_waits(learnt_by(random_ledger(seed, orders=60), AS_OF), AS_OF)
-        counts = exposure.count_orders(ledger(rows), rules)
+        counts = count_orders(ledger(rows), rules)
         for there, said, true in compared(counts, made_policy(rules), AS_OF):
             assert said == true, (seed, there)
             seen[there[2]] = seen.get(there[2], 0) + bool(true[1])
@@ -122,12 +124,12 @@ def test_every_metric_is_on_each_day_ahead_what_scores_says(clock):
 
 @pytest.mark.parametrize("name", slow_after(1, ["amazon_us", "walmart_us", "mercado_libre", "tiktok", "ebay"]))
 def test_the_shipped_rules_too(name):
-    held_by = policy.load(name)
+    held_by = load_policy(name)
     as_of = max(AS_OF, date(2026, 2, 1))
     seen = 0
     for seed in range(2):
         rows = nothing_waits(learnt_by(random_ledger(seed, orders=60), as_of), as_of)
-        for there, said, true in compared(exposure.count_orders(ledger(rows), held_by.rules), held_by, as_of):
+        for there, said, true in compared(count_orders(ledger(rows), held_by.rules), held_by, as_of):
             assert said == true, (seed, there)
             seen += 1
     assert seen > 50
@@ -156,7 +158,7 @@ TRACKING = made_policy([rule("valid_tracking_rate", "deliver_by_on", windows=(7,
 
 
 def test_a_fault_that_is_known_and_whose_promised_day_is_still_to_come_is_in_the_outlook():
-    counts = exposure.count_orders(ledger(promised()), TRACKING.rules)
+    counts = count_orders(ledger(promised()), TRACKING.rules)
     row = row_on(counts, TRACKING, START + timedelta(days=18))
     assert (row["counted"], row["at_fault"]) == (0, 0)
     held = outlook.roll_off_calendar(counts, TRACKING, row, new_orders=False)
@@ -176,7 +178,7 @@ def row_on(counts, held_by, day):
 
 
 def test_what_if_and_goals_hold_such_faults_too():
-    counts = exposure.count_orders(ledger(promised()), TRACKING.rules)
+    counts = count_orders(ledger(promised()), TRACKING.rules)
     row = row_on(counts, TRACKING, START + timedelta(days=18))
     by = START + timedelta(days=19)
     ways = {
@@ -196,7 +198,7 @@ def test_a_fault_known_early_and_cleared_before_its_day_never_counts_and_was_to_
     claim = named | {"order_id": "o9", "kind": "a_to_z_claim"}
     rows["defects"] = [claim | {"known_on": START + timedelta(days=2), "cleared_on": START + timedelta(days=6)}]
     claims = made_policy([rule("a_to_z_claim_rate", "deliver_by_on", windows=(7,), **HALF)])
-    counts = exposure.count_orders(ledger(rows), claims.rules)
+    counts = count_orders(ledger(rows), claims.rules)
     table = scores.score(counts, claims, [START + timedelta(days=k) for k in range(30)])
     assert table["at_fault"].max() == 0
     seen = []

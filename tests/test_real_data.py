@@ -61,7 +61,7 @@ def test_every_seller_of_olist_has_exactly_the_checked_counts(olist, answers):
 def test_what_could_be_seen_that_evening_agrees_with_the_oracle(olist, answers):
     rows = olist.score(AS_OF, answers, window=60, lag=0)
     raw = plain_rows(olist, set(answers))
-    rules = {rule.metric: rule for rule in olist.policies["OLIST"].on(AS_OF)}
+    rules = {rule.metric: rule for rule in olist.policies["OLIST"].rules_in_force(AS_OF)}
     judged = {
         metric: plain.judged(metric, raw, rule.counting, rule.clock, AS_OF, False) for metric, rule in rules.items()
     }

@@ -10,14 +10,14 @@ import pytest
 
 from healthkit import store
 from healthkit.analysis import explain
-from healthkit.metrics import policy
+from healthkit.metrics.policy_files import load_policy
 from healthkit.report import wording
 from healthkit.schema import tables
 from tests.builders.ledger_rows import DAY, FIRST, LAST, about, defect, order, reading
 from tests.builders.random_ledgers import ledger as random_rows
 from tests.builders.random_ledgers import random_ledger
 
-US = policy.load("amazon_us")
+US = load_policy("amazon_us")
 ALL_TOLD = ("feedback", "claims", "chargebacks", "refunds")
 KINDS = {table.name: table for table in tables.RAW_TABLES}
 

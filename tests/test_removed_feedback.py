@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from healthkit.ingest import importer
-from healthkit.metrics import policy, scores
-from healthkit.metrics.exposure import count_orders
+from healthkit.metrics import scores
+from healthkit.metrics.counts import count_orders
+from healthkit.metrics.policy_files import load_policy
 from healthkit.store import Store
 from healthkit.workspace.workspace import Workspace
 from tests.builders.feedback_files import BEGIN, days, written
@@ -124,12 +125,16 @@ def test_the_defect_is_gone_from_the_day_of_removal_on_and_stands_before(sample_
     rows = desk.ledger("thistle-and-wren").feedback.collect().to_native().to_pylist()
     (gone,) = [row for row in rows if row["removed_on"]]
     ledger = desk.store.ledger(["thistle-and-wren"])
-    rule = next(rule for rule in desk.policies["UK"].on(date(2026, 9, 15)) if rule.metric == "negative_feedback_rate")
+    rule = next(
+        rule
+        for rule in desk.policies["UK"].rules_in_force(date(2026, 9, 15))
+        if rule.metric == "negative_feedback_rate"
+    )
     faults = count_orders(ledger, [rule]).faults
     mine = faults[faults["order_id"] == gone["order_id"]]
     assert mine["cleared_on"].dt.date.tolist() == [gone["removed_on"]]
     assert mine["known_on"].dt.date.tolist() == [gone["received_on"]]
-    held = {"UK": policy.load("amazon_uk")}
-    before = scores.score(desk.counts.of(["thistle-and-wren"]), held, date(2026, 9, 15))
+    held = {"UK": load_policy("amazon_uk")}
+    before = scores.score(desk.counts.for_accounts(["thistle-and-wren"]), held, date(2026, 9, 15))
     row = before[before["metric"] == "negative_feedback_rate"].iloc[0]
     assert gone["order_id"] in set(desk.orders_at_fault(row)["order_id"])

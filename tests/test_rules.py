@@ -18,8 +18,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from healthkit.metrics import policy
 from healthkit.metrics.policy import OPEN_END, PolicyError, Rule, Target, judge, judge_points
+from healthkit.metrics.policy_files import find_policy_files, load_policies, load_policy, marketplaces_with_policy
+from healthkit.metrics.sides import SIDES
 from healthkit.report import wording
 from healthkit.schema.marketplaces import MARKETPLACES, MarketplaceError, load_marketplaces
 from healthkit.schema.tables import SEVERITIES
@@ -27,7 +28,7 @@ from healthkit.workspace.workspace import Workspace
 from tests.builders.sample import DAY, ROOT
 
 PAGE = ROOT / "docs" / "rules.md"
-NAMES = list(policy.find_policy_files())
+NAMES = list(find_policy_files())
 WITHOUT_POLICY = {"AE", "BE", "BR", "EG", "IE", "NL", "PL", "SA", "SE", "SG", "TR"}
 """Amazon's marketplaces of which nobody has looked up what they ask; a policy for one takes its code from here."""
 
@@ -63,7 +64,7 @@ def breached(target: Target, counted: int, at_fault: int) -> bool:
 SOME_TARGET = st.builds(
     Target,
     st.fractions(0, 1, max_denominator=200),
-    st.sampled_from(policy.SIDES),
+    st.sampled_from(SIDES),
     st.none() | st.integers(1, 12),
     st.none() | st.integers(1, 60),
 )
@@ -74,8 +75,8 @@ SOME_TARGET = st.builds(
 def test_met_limit_and_headroom_are_what_trying_every_number_at_fault_finds(target, counted):
     tried = range(counted + 1)
     met = [at_fault for at_fault in tried if not breached(target, counted, at_fault)]
-    assert [at_fault for at_fault in tried if target.met(counted, at_fault)] == met
-    limit = target.limit(counted)
+    assert [at_fault for at_fault in tried if target.is_met(counted, at_fault)] == met
+    limit = target.max_at_fault(counted)
     assert min(limit, counted) == max(met, default=-1)
     assert [target.headroom(counted, at_fault) for at_fault in tried] == [limit - at_fault for at_fault in tried]
 
@@ -86,11 +87,11 @@ def test_many_counts_at_once_are_judged_as_each_alone(target, counted, data):
     at_fault = [data.draw(st.integers(0, n)) for n in counted]
     arrays = np.array(counted), np.array(at_fault)
     pairs = list(zip(counted, at_fault, strict=True))
-    assert target.limit(arrays[0]).tolist() == [target.limit(n) for n in counted]
+    assert target.max_at_fault(arrays[0]).tolist() == [target.max_at_fault(n) for n in counted]
     assert target.headroom(*arrays).tolist() == [target.headroom(*pair) for pair in pairs]
-    assert target.met(*arrays).tolist() == [n > 0 and not breached(target, n, k) for n, k in pairs]
+    assert target.is_met(*arrays).tolist() == [n > 0 and not breached(target, n, k) for n, k in pairs]
     share = Fraction(4, 5)
-    assert target.used(*arrays, share).tolist() == [bool(target.used(*pair, share)) for pair in pairs]
+    assert target.is_share_used(*arrays, share).tolist() == [bool(target.is_share_used(*pair, share)) for pair in pairs]
 
 
 def status(target: Target, warn: Fraction, counted: int, at_fault: int) -> str:
@@ -146,19 +147,19 @@ def test_one_of_five_is_not_at_risk_while_five_are_needed():
 def test_of_under_300_orders_three_may_go_wrong_and_of_300_less_than_one_percent():
     # Of 299 orders 3 are allowed; of 300, 3 are 1 %, which is not under 1 %; of 301, 3 are.
     one = rule(below=Fraction(1, 100), and_at_least=4, while_under=300)
-    assert [one.target.limit(counted) for counted in (1, 299, 300, 301)] == [3, 3, 2, 3]
+    assert [one.target.max_at_fault(counted) for counted in (1, 299, 300, 301)] == [3, 3, 2, 3]
     assert judged(one, (299, 3), (300, 3), (301, 3)) == ["at risk", "off target", "at risk"]
 
 
 def test_a_number_at_fault_saves_on_the_other_side_too():
     # At least 90 % of 10 in order: 1 may be at fault; where a breach needs 3 at fault, 2 may.
-    assert Target(Fraction(90, 100), "at least").limit(10) == 1
-    assert Target(Fraction(90, 100), "at least", and_at_least=3).limit(10) == 2
+    assert Target(Fraction(90, 100), "at least").max_at_fault(10) == 1
+    assert Target(Fraction(90, 100), "at least", and_at_least=3).max_at_fault(10) == 2
 
 
 def test_of_no_order_there_is_no_data_whatever_number_at_fault_is_asked():
     assert judged(rule(at_most=Fraction(2, 100), and_at_least=5), (0, 0)) == ["no data"]
-    assert not Target(Fraction(2, 100), "at most", 5).met(0, 0)
+    assert not Target(Fraction(2, 100), "at most", 5).is_met(0, 0)
 
 
 # -- the fields in a file ---------------------------------------------------------------------------------
@@ -190,14 +191,14 @@ def written(folder, text: str) -> str:
 
 
 def test_a_rule_carries_its_provisos(tmp_path):
-    [one] = policy.load(written(tmp_path, FULL)).rules
+    [one] = load_policy(written(tmp_path, FULL)).rules
     assert (one.and_at_least, one.while_under, one.judged_on) == (8, None, 20)
     assert (one.fallback.under, one.fallback.window) == (40, 365)
     assert one.target == Target(Fraction(7, 100), "at most", and_at_least=8)
 
 
 def test_a_rule_without_provisos_has_none(tmp_path):
-    [one] = policy.load(written(tmp_path, HEAD + "      at_most: 7/100\n")).rules
+    [one] = load_policy(written(tmp_path, HEAD + "      at_most: 7/100\n")).rules
     assert (one.and_at_least, one.while_under, one.fallback, one.judged_on) == (None, None, None, None)
     assert make_rules.provisos(one) == ""
 
@@ -208,8 +209,8 @@ def test_a_rule_without_provisos_has_none(tmp_path):
         ("and_at_least: 8", "and_at_least: 0", "and_at_least", "greater than or equal to 1"),
         ("and_at_least: 8", "and_at_least: 2.5", "and_at_least", "valid integer"),
         ("and_at_least: 8", "and_at_least: true", "and_at_least", "valid integer"),
-        ("      at_most: 7/100\n", "", "rule", "and_at_least needs a target beside it"),
-        ("and_at_least: 8", "while_under: 300", "rule", "there is none"),
+        ("      at_most: 7/100\n", "", "rule", "and_at_least needs a target"),
+        ("and_at_least: 8", "while_under: 300", "rule", "and_at_least, which is missing"),
         ("and_at_least: 8", "and_at_least: 8\n      while_under: 0", "while_under", "greater than or equal to 1"),
         ("judged_on: 20", "judged_on: 0", "judged_on", "greater than or equal to 1"),
         ("judged_on: 20", "judged_on: 29", "judged_on", "less than or equal to 28"),
@@ -220,13 +221,13 @@ def test_a_rule_without_provisos_has_none(tmp_path):
         ("{under: 40, window: 365}", "{under: 40, window: 365, days: 1}", "fallback.days", "not permitted"),
         ("{under: 40, window: 365}", "{under: 0, window: 365}", "fallback.under", "greater than or equal to 1"),
         ("{under: 40, window: 365}", "{under: 40, window: 60}", "rule", "is no longer than 60 days"),
-        ("windows: [60]", "windows: [30, 60]", "rule", "write a row for each window"),
+        ("windows: [60]", "windows: [30, 60]", "rule", "write one row for each window"),
     ],
 )
 def test_a_wrong_proviso_is_refused_by_file_line_and_field(tmp_path, old, new, field, what):
     assert old in FULL
     with pytest.raises(PolicyError) as said:
-        policy.load(written(tmp_path, FULL.replace(old, new)))
+        load_policy(written(tmp_path, FULL.replace(old, new)))
     assert str(said.value).startswith(f"mine.yaml, line 7, late_shipment_rate, field {field}: ")
     assert what in str(said.value)
 
@@ -241,7 +242,7 @@ WHOLE = HEAD.replace("windows", "channels: [all]\n      clock: opened_on\n      
 
 
 def test_a_rule_of_the_account_as_a_whole_carries_points_and_stages(tmp_path):
-    [one] = policy.load(written(tmp_path, WHOLE)).rules
+    [one] = load_policy(written(tmp_path, WHOLE)).rules
     assert (one.channels, one.clock) == (("all",), "opened_on")
     assert [(stage.stage, stage.days, stage.says) for stage in one.stages] == [
         ("at risk", 1, "A banner"), ("restricted", 31, "No more offers"),
@@ -273,19 +274,19 @@ def test_a_rule_of_the_account_as_a_whole_carries_points_and_stages(tmp_path):
 def test_wrong_points_stages_and_channels_are_refused_by_file_line_and_field(tmp_path, old, new, field, what):
     assert old in WHOLE
     with pytest.raises(PolicyError) as said:
-        policy.load(written(tmp_path, WHOLE.replace(old, new)))
+        load_policy(written(tmp_path, WHOLE.replace(old, new)))
     assert str(said.value).startswith(f"mine.yaml, line 7, late_shipment_rate, field {field}: ")
     assert what in str(said.value)
 
 
 def test_a_metric_of_ones_own_stands_where_the_other_policy_has_it():
-    assert policy.load("amazon_uk").metrics()[-1] == "invoice_defect_rate"
-    common = [name for name in policy.load("amazon_uk").metrics() if name in policy.load("amazon_us").metrics()]
-    assert common == [name for name in policy.load("amazon_us").metrics() if name in common]
+    assert load_policy("amazon_uk").metrics()[-1] == "invoice_defect_rate"
+    common = [name for name in load_policy("amazon_uk").metrics() if name in load_policy("amazon_us").metrics()]
+    assert common == [name for name in load_policy("amazon_us").metrics() if name in common]
 
 
 def test_a_row_that_asks_nothing_is_kept_with_its_reason():
-    silent = {one.metric: (one.since, one.source) for one in policy.load("amazon_fr").ended_rules}
+    silent = {one.metric: (one.since, one.source) for one in load_policy("amazon_fr").ended_rules}
     assert silent["unit_on_time_delivery_rate"][0] == date(2017, 6, 21)
     assert "No source for France" in silent["unit_on_time_delivery_rate"][1]
     assert silent["invoice_defect_rate"][0] == date(2017, 6, 21)
@@ -295,7 +296,7 @@ def test_a_row_that_asks_nothing_is_kept_with_its_reason():
 
 
 def asked(name: str, day: date, metric: str) -> list[Rule]:
-    return [one for one in policy.load(name).on(day) if one.metric == metric]
+    return [one for one in load_policy(name).rules_in_force(day) if one.metric == metric]
 
 
 @pytest.mark.parametrize(
@@ -315,7 +316,7 @@ def test_every_amazon_asks_the_same_of_defects_and_late_shipments(name):
 def test_the_rate_in_units_is_asked_where_a_source_says_so_and_nowhere_else():
     metric = "unit_on_time_delivery_rate"
     amazons = [code for code, place in MARKETPLACES.items() if place.is_amazon and code not in WITHOUT_POLICY]
-    held = policy.load_for_marketplaces(amazons)
+    held = load_policies(amazons)
     with_units = {code: asked(one.name, DAY, metric) for code, one in held.items() if asked(one.name, DAY, metric)}
     assert set(with_units) == {"US", "UK", "DE"}
     for [one] in with_units.values():
@@ -327,7 +328,7 @@ def test_the_rate_in_units_is_asked_where_a_source_says_so_and_nowhere_else():
 
 def test_invoices_are_asked_for_in_five_european_stores_since_20_march_2020():
     five = {"amazon_uk", "amazon_de", "amazon_fr", "amazon_it", "amazon_es", "amazon_europe"}
-    assert {name for name in NAMES if "invoice_defect_rate" in policy.load(name).metrics()} == five
+    assert {name for name in NAMES if "invoice_defect_rate" in load_policy(name).metrics()} == five
     for name in five:
         [one] = asked(name, date(2020, 3, 20), "invoice_defect_rate")
         assert (one.windows, one.lag, one.target) == ((7,), 7, Target(Fraction(5, 100), "below"))
@@ -337,7 +338,11 @@ def test_invoices_are_asked_for_in_five_european_stores_since_20_march_2020():
 def test_returns_are_judged_as_a_whole_and_shown_in_three_parts():
     [whole] = asked("amazon_us", DAY, "return_dissatisfaction_rate")
     assert whole.target == Target(Fraction(10, 100), "below")
-    parts = {one.metric for one in policy.load("amazon_us").on(DAY) if one.part_of == "return_dissatisfaction_rate"}
+    parts = {
+        one.metric
+        for one in load_policy("amazon_us").rules_in_force(DAY)
+        if one.part_of == "return_dissatisfaction_rate"
+    }
     assert parts == {"negative_return_feedback_rate", "late_return_response_rate", "invalid_rejection_rate"}
 
 
@@ -349,7 +354,7 @@ STORES = [
 
 @pytest.mark.parametrize("name", STORES)
 def test_messages_and_violations_are_of_the_account_and_placed_by_their_own_days(name):
-    in_force = {one.metric: one for one in policy.load(name).on(DAY)}
+    in_force = {one.metric: one for one in load_policy(name).rules_in_force(DAY)}
     placed = {metric: (in_force[metric].channels, in_force[metric].clock) for metric in in_force}
     of_account = ("all",)
     for metric in ("late_response_rate", "average_response_time", "customer_service_dissatisfaction_rate"):
@@ -382,18 +387,18 @@ def test_a_rating_begins_with_200_points_which_orders_raise_and_violations_take(
 
 
 def test_the_reference_standards_warn_of_demotion_after_a_month():
-    held = [rule for rule in policy.load("amazon_reference").rules if rule.target is not None]
+    held = [rule for rule in load_policy("amazon_reference").rules if rule.target is not None]
     assert {(stage.stage, stage.days) for rule in held for stage in rule.stages} == {("a month off target", 31)}
     assert all(rule.stages for rule in held)
 
 
 @pytest.mark.parametrize("name", STORES)
 def test_amazon_says_of_every_target_what_follows_or_that_nothing_is_known(name):
-    for one in policy.load(name).rules:
+    for one in load_policy(name).rules:
         if (one.target or one.points) and one.id != "amazon_ca.valid_tracking_rate@2017-06-21":
             assert one.stages, one.id
     # No Amazon page names how long a measure may stay off target, so none of its stages begins later than at once.
-    assert {stage.days for one in policy.load(name).rules for stage in one.stages} == {1}
+    assert {stage.days for one in load_policy(name).rules for stage in one.stages} == {1}
 
 
 @pytest.mark.parametrize(
@@ -403,7 +408,7 @@ def test_amazon_says_of_every_target_what_follows_or_that_nothing_is_known(name)
 )  # fmt: skip
 def test_what_is_only_advised_says_so(metric):
     for name in STORES:
-        for one in policy.load(name).rules:
+        for one in load_policy(name).rules:
             if one.metric == metric:
                 assert [stage.stage for stage in one.stages] == ["advice"], one.id
 
@@ -428,7 +433,7 @@ def test_the_rate_in_units_grew_teeth_day_by_day(name, day, stage):
 
 
 def test_premium_shipping_counts_premium_orders_alone():
-    assert {one.counting["orders"] for one in policy.load("amazon_premium").rules} == {"premium"}
+    assert {one.counting["orders"] for one in load_policy("amazon_premium").rules} == {"premium"}
     [cancelled] = asked("amazon_premium", DAY, "cancellation_rate")
     assert str(cancelled.basis) == (
         "ordered_on amazon_cancelled=at_fault orders=premium part_cancelled=at_fault unknown_canceller=at_fault"
@@ -454,7 +459,7 @@ def test_premium_shipping_is_stricter_and_was_eased_in_july_2025():
     assert cancelled.target == Target(Fraction(5, 1000), "at most")
     [tracked] = asked("amazon_premium", DAY, "valid_tracking_rate")
     # All of 20 parcels must be tracked.
-    assert (tracked.target.limit(20), policy.load("amazon_premium").marketplaces) == (0, ())
+    assert (tracked.target.max_at_fault(20), load_policy("amazon_premium").marketplaces) == (0, ())
 
 
 def test_ebay_judges_late_shipments_by_share_and_number_over_a_year_for_the_small():
@@ -466,12 +471,12 @@ def test_ebay_judges_late_shipments_by_share_and_number_over_a_year_for_the_smal
 def test_etsy_allows_four_bad_reviews_of_under_forty_and_under_a_tenth_of_more():
     # Of 39 reviews 4 may be bad, of 40 only 3 (4 are a tenth), of 41 again 4.
     [reviews] = asked("etsy", DAY, "negative_review_rate")
-    assert [reviews.target.limit(counted) for counted in (39, 40, 41)] == [4, 3, 4]
+    assert [reviews.target.max_at_fault(counted) for counted in (39, 40, 41)] == [4, 3, 4]
     assert reviews.judged_on == 1
 
 
 def test_mercado_libre_looks_at_a_year_of_under_forty_orders():
-    rules = policy.load("mercado_libre").on(DAY)
+    rules = load_policy("mercado_libre").rules_in_force(DAY)
     assert {(one.fallback.under, one.fallback.window, one.minimum) for one in rules} == {(40, 365, 10)}
 
 
@@ -486,7 +491,7 @@ def test_walmart_counts_bad_ratings_from_its_guide_of_october_2025_on():
 
 
 def test_every_marketplace_has_a_policy_or_is_listed_as_having_none():
-    owned = {code for name in NAMES for code in policy.load(name).marketplaces}
+    owned = {code for name in NAMES for code in load_policy(name).marketplaces}
     assert owned | WITHOUT_POLICY == set(MARKETPLACES)
     assert owned & WITHOUT_POLICY == set()
     assert all(MARKETPLACES[code].is_amazon for code in WITHOUT_POLICY)
@@ -494,7 +499,7 @@ def test_every_marketplace_has_a_policy_or_is_listed_as_having_none():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_rule_and_every_silence_has_a_day_and_a_source(name):
-    held = policy.load(name)
+    held = load_policy(name)
     assert held.rules
     for one in (*held.rules, *held.ended_rules):
         assert isinstance(one.since, date), one.metric
@@ -504,7 +509,7 @@ def test_every_rule_and_every_silence_has_a_day_and_a_source(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_policy_says_on_which_day_its_sources_were_read(name):
-    held = yaml.safe_load(policy.find_policy_files()[name].read_text(encoding="utf-8"))
+    held = yaml.safe_load(find_policy_files()[name].read_text(encoding="utf-8"))
     assert isinstance(held["read"], date)
     assert all(row["since"] <= held["read"] for rows in held["rules"].values() for row in rows)
 
@@ -516,7 +521,7 @@ def test_the_page_of_rules_is_what_the_files_say():
 
 def test_the_page_has_every_rule_ever_and_every_row_that_asks_nothing():
     page = make_rules.rules_page()
-    held = [policy.load(name) for name in NAMES]
+    held = [load_policy(name) for name in NAMES]
     rows = [line for line in page.splitlines() if line.startswith("| ") and not line.startswith(("| Measure", "| ---"))]
     assert len(rows) == sum(len(one.rules) + len(one.ended_rules) for one in held)
     ended = [rule for one in held for rule in one.rules if rule.until < OPEN_END]
@@ -526,7 +531,7 @@ def test_the_page_has_every_rule_ever_and_every_row_that_asks_nothing():
 
 def test_the_page_tells_of_fallbacks_and_days_of_judging():
     page = make_rules.rules_page()
-    provisos = {make_rules.provisos(rule) for name in NAMES for rule in policy.load(name).rules} - {""}
+    provisos = {make_rules.provisos(rule) for name in NAMES for rule in load_policy(name).rules} - {""}
     assert len(provisos) >= 3
     assert all(words in page for words in provisos)
     assert "of under 400 orders, 365 days are judged; judged on day 20 of the month" in page
@@ -539,7 +544,7 @@ def test_the_page_tells_of_points_and_of_what_follows():
     )
     assert "A month off target, from day 31 on: Risk of demotion (less traffic, fewer sales)." in page
     for name in NAMES:
-        for one in policy.load(name).rules:
+        for one in load_policy(name).rules:
             assert all(make_rules._cell(stage.says.rstrip(".")) in page for stage in one.stages), one.id
 
 
@@ -596,7 +601,7 @@ def test_a_policy_file_may_name_a_new_marketplace_on_one_line_or_several(tmp_pat
         "NZ", "Amazon New Zealand", "Amazon.co.nz", "A0NZ0NZ0NZ0NZ0", "Pacific/Auckland", "%d/%m/%y",
     )  # fmt: skip
     assert {code: row for code, row in new.items() if code != "NZ"} == MARKETPLACES
-    held = policy.load(str(tmp_path / "amazon_nz.yaml"))
+    held = load_policy(str(tmp_path / "amazon_nz.yaml"))
     assert (held.marketplaces, held.zone) == (("NZ",), new["NZ"].zone)
 
 
@@ -609,8 +614,8 @@ def test_a_marketplace_that_is_not_amazons_has_neither_sales_channel_nor_id(tmp_
 @pytest.mark.parametrize("said", ["[NZ, 'NO']", '["NZ",\n  NO]', "\n  - NZ  # the first\n  - 'NO'", "  \n- NZ\n- NO"])
 def test_a_policy_is_found_by_its_marketplaces_however_they_are_listed(tmp_path, said):
     folder = named_new(tmp_path, NEW.replace("[NZ]", said))
-    assert policy.marketplaces_with_policy(folder) == {"NZ", "NO"}
-    assert policy.load_for_marketplaces(["NZ"], folder)["NZ"].name == "amazon_nz"
+    assert marketplaces_with_policy(folder) == {"NZ", "NO"}
+    assert load_policies(["NZ"], folder)["NZ"].name == "amazon_nz"
 
 
 def test_without_such_a_block_nothing_is_new(tmp_path):
@@ -650,7 +655,7 @@ def test_a_new_marketplace_on_one_line_must_be_in_braces(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("marketplaces: [NZ]", "marketplaces: []", "field code: NZ does not stand in marketplaces"),
+        ("marketplaces: [NZ]", "marketplaces: []", "field code: NZ is not listed in marketplaces"),
         (
             "zone: Pacific/Auckland\nread",
             "zone: UTC\nread",
@@ -663,7 +668,7 @@ def test_a_policy_judges_the_marketplace_that_it_names_in_its_zone(tmp_path, old
     text = NEW.replace(old, new)
     assert text != NEW
     with pytest.raises(PolicyError) as error:
-        policy.load(written(tmp_path, text))
+        load_policy(written(tmp_path, text))
     assert f"mine.yaml, line 5, new_marketplace, {said}" in str(error.value)
 
 
@@ -693,7 +698,8 @@ def test_one_more_yaml_is_all_that_a_new_marketplace_needs(tmp_path):
     assert (row["marketplace"], row["rule"]) == ("NZ", "amazon_nz.cancellation_rate@2020-01-01")
     assert (row["counted"], row["at_fault"]) == (2, 1)
     title = (
-        "import healthkit as hk; print(hk.open_report(hk.Workspace('store'), 'kauri-crafts', '2026-10').marketplace_title)"
+        "import healthkit as hk; "
+        "print(hk.open_report(hk.Workspace('store'), 'kauri-crafts', '2026-10').marketplace_title)"
     )
     assert run("-c", title).strip() == "Amazon New Zealand"
 
@@ -704,7 +710,7 @@ def test_counts_are_kept_for_the_rules_that_there_are(tmp_path, monkeypatch):
     before = desk.counts_folder
     monkeypatch.setattr(
         "healthkit.workspace.counts_cache.find_policy_files",
-        lambda: {**policy.find_policy_files(), "amazon_nz": tmp_path / "amazon_nz.yaml"},
+        lambda: {**find_policy_files(), "amazon_nz": tmp_path / "amazon_nz.yaml"},
     )
     named_new(tmp_path, NEW)
     after = Workspace(tmp_path).counts_folder

@@ -10,7 +10,9 @@ from datetime import date, timedelta
 import pandas as pd
 import pytest
 
-from healthkit.metrics import exposure, policy, scores
+from healthkit.metrics import policy, scores
+from healthkit.metrics.counts import count_orders
+from healthkit.metrics.policy_files import load_policy
 from healthkit.schema import tables
 from tests import plain
 from tests.builders.random_ledgers import (
@@ -36,7 +38,7 @@ ORDER_RULES = RULES[:14]
 
 def differing(rows, rules, days, hindsight):
     """The cells in which SCORES and the oracle differ: none, or the sweep is wrong."""
-    table = scores.score(exposure.count_orders(ledger(rows), rules), made_policy(rules), days, hindsight=hindsight)
+    table = scores.score(count_orders(ledger(rows), rules), made_policy(rules), days, hindsight=hindsight)
     said = {
         (row.account, row.channel, row.rule, row.window, row.as_of.date()): (row.counted, row.at_fault)
         for row in table.itertuples()
@@ -71,7 +73,7 @@ def unknown_in(counts, one, account, channel, as_of, window):
 def test_the_orders_of_which_no_file_tells_enough_agree_with_the_oracle(seed):
     rows = random_ledger(seed)
     rules = [one for one in RULES if one.metric in plain.UNKNOWN]
-    counts = exposure.count_orders(ledger(rows), rules)
+    counts = count_orders(ledger(rows), rules)
     assert set(counts.unknown["metric"]) == set(plain.UNKNOWN)
     for one in rules:
         for as_of in (START + timedelta(days=number) for number in range(0, 80, 7)):
@@ -96,11 +98,11 @@ def test_a_shipped_order_counts_or_is_unknown_or_is_left_out_by_the_rule(seed):
          "shipment_id": "p", "confirmed_at": order["shipped_at"], "confirmed_on": order["shipped_on"], "tracking": True,
          "scanned": None, "units": 1, "updated_at": instant(SPAN), "report": "r"} for order in rows["orders"]
     ]  # fmt: skip
-    assert exposure.count_orders(ledger(rows), rules).unknown.empty
+    assert count_orders(ledger(rows), rules).unknown.empty
     nothing = dict.fromkeys(("ship_by", "ship_by_on", "shipped_at", "shipped_on", "deliver_by", "deliver_by_on",
                              "delivered_at", "delivered_on"))  # fmt: skip
     bare = {"orders": [order | nothing for order in rows["orders"]]}
-    held = exposure.count_orders(ledger(bare), rules)
+    held = count_orders(ledger(bare), rules)
     assert held.exposure.empty
     assert set(held.unknown.groupby("metric", observed=True)["counted"].sum()) == {len(rows["orders"])}
 
@@ -117,7 +119,7 @@ def test_open_violations_and_averages_agree_with_the_oracle(seed):
     ]  # fmt: skip
     asked = [one.model_copy(update={"channels": (tables.WHOLE_ACCOUNT,)}) for one in asked]
     days = [START + timedelta(days=number) for number in range(0, 70, 7)]
-    table = scores.score(exposure.count_orders(ledger(rows), asked), made_policy(asked), days)
+    table = scores.score(count_orders(ledger(rows), asked), made_policy(asked), days)
     told = table[table["counted"] > 0]
     assert len(told) > 20
     for row in told.itertuples():
@@ -151,8 +153,7 @@ def test_a_defect_known_after_a_day_never_changes_that_day(seed, evening):
     later = [{**row, "cleared_on": None} for row in later]
     with_later = {**rows, "defects": rows["defects"] + later}
     before, after = (
-        scores.score(exposure.count_orders(ledger(held), RULES), made_policy(RULES), as_of)
-        for held in (rows, with_later)
+        scores.score(count_orders(ledger(held), RULES), made_policy(RULES), as_of) for held in (rows, with_later)
     )
     numbers = ["account", "channel", "metric", "window", "counted", "at_fault"]
     assert before[numbers].equals(after[numbers])
@@ -169,7 +170,7 @@ def test_no_file_of_claims_is_not_no_claims():
     rows = random_ledger(5)
     told = ledger(rows)
     coverage = told.coverage.assign(evidence="feedback")
-    table = scores.score(exposure.count_orders(replace(told, coverage=coverage), RULES), made_policy(RULES), EVE)
+    table = scores.score(count_orders(replace(told, coverage=coverage), RULES), made_policy(RULES), EVE)
     by = dict(iter(table.groupby("metric")))
     assert set(by["a_to_z_claim_rate"]["status"]) == {"no data"}
     assert set(by["order_defect_rate"]["proxy"]) == {"claims_not_imported+chargebacks_not_imported"}
@@ -177,9 +178,9 @@ def test_no_file_of_claims_is_not_no_claims():
 
 
 def test_the_order_defect_window_ends_fifteen_days_before_the_day_shown():
-    amazon = policy.load("amazon_us")
+    amazon = load_policy("amazon_us")
     rows = {"orders": [{**random_order(random.Random(1), 1), "account": "a", "ordered_on": date(2021, 11, 1)}]}
-    table = scores.score(exposure.count_orders(ledger(rows), amazon.rules), amazon, date(2022, 1, 11))
+    table = scores.score(count_orders(ledger(rows), amazon.rules), amazon, date(2022, 1, 11))
     odr = table[table["metric"] == "order_defect_rate"].iloc[0]
     assert (odr["first_day"].date(), odr["last_day"].date()) == (date(2021, 10, 29), date(2021, 12, 27))
 
@@ -190,13 +191,13 @@ def test_sixty_days_are_sixty_days():
 
 def test_a_day_before_the_first_rule_is_refused_by_name():
     rows = random_ledger(3)
-    amazon = policy.load("amazon_us")
+    amazon = load_policy("amazon_us")
     with pytest.raises(policy.PolicyError, match="order_defect_rate on 2011-01-01"):
-        scores.score(exposure.count_orders(ledger(rows), amazon.rules), amazon, date(2011, 1, 1))
+        scores.score(count_orders(ledger(rows), amazon.rules), amazon, date(2011, 1, 1))
 
 
 def test_a_window_of_no_days_and_a_lag_forward_are_refused():
-    counts = exposure.count_orders(ledger(random_ledger(3)), RULES)
+    counts = count_orders(ledger(random_ledger(3)), RULES)
     with pytest.raises(scores.ScoreError, match="at least 1 day"):
         scores.score(counts, made_policy(RULES), CHANGE, window=0)
     with pytest.raises(scores.ScoreError, match="0 days or more"):
@@ -208,7 +209,7 @@ def test_a_cause_that_became_known_later_is_not_named_on_an_earlier_day():
     one = {"account": "a", "marketplace": "US", "order_id": "o1", "updated_at": instant(0), "report": "r"}
     claim = {**one, "kind": "a_to_z_claim", "known_on": day(20)}
     chargeback = {**one, "kind": "chargeback", "known_on": day(30)}
-    counts = exposure.count_orders(ledger({**rows, "defects": [claim, chargeback]}), RULES)
+    counts = count_orders(ledger({**rows, "defects": [claim, chargeback]}), RULES)
     held = made_policy(RULES)
     seen = {}
     for number in (25, 32):
@@ -219,7 +220,7 @@ def test_a_cause_that_became_known_later_is_not_named_on_an_earlier_day():
 
 
 def test_the_orders_behind_a_number_are_as_many_as_the_number():
-    counts = exposure.count_orders(ledger(random_ledger(11, orders=60)), RULES)
+    counts = count_orders(ledger(random_ledger(11, orders=60)), RULES)
     held = made_policy(RULES)
     table = scores.score(counts, held, START + timedelta(days=45))
     assert table["at_fault"].sum() > 20

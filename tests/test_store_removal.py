@@ -14,9 +14,10 @@ import pytest
 
 from healthkit import batch
 from healthkit.ingest import importer
-from healthkit.metrics import exposure
+from healthkit.metrics.counts import count_orders
 from healthkit.schema import tables
 from healthkit.store import Store, StoreError, check, compact, find_removal, remove, repair, versions
+from healthkit.workspace import counts_cache
 from healthkit.workspace.workspace import Workspace
 from tests.builders import raw_files as files
 from tests.builders.sample import DAY, SAMPLE
@@ -139,9 +140,11 @@ def test_the_counts_notice_and_only_the_account_of_the_file_is_counted_again(sto
     assert not any(one.refused for one in importer.import_files([SAMPLE / name for name in three], store))
     scores_of(store.folder)
     counted = []
-    count = exposure.count_orders
+    count = count_orders
     monkeypatch.setattr(
-        exposure, "count_orders", lambda held, *rest: counted.append([*held.coverage["account"]]) or count(held, *rest)
+        counts_cache,
+        "count_orders",
+        lambda held, *rest: counted.append([*held.coverage["account"]]) or count(held, *rest),
     )
     remove(store, find_removal(store, ["paper-moth/seller_feedback.txt"]))
     made = scores_of(store.folder)

@@ -93,21 +93,24 @@ def run(desk: Workspace, *words: str) -> Any:
 
 def test_amazons_figure_decides_where_ours_cannot_judge(first_day):
     held = measure(first_day, "order_defect_rate")
-    assert (held.status, held.whose, held.ours["status"]) == ("off target", AMAZON, "short history")
-    assert (held.shown["counted"], held.shown["at_fault"], held.age) == (190, 3, 0)
+    assert (held.status, held.decided_by, held.ours["status"]) == ("off target", AMAZON, "short history")
+    assert (held.decisive_row["counted"], held.decisive_row["at_fault"], held.figure_age) == (190, 3, 0)
 
 
 def test_amazons_figure_decides_where_ours_is_better(first_day):
     held = measure(first_day, "cancellation_rate")
     assert (held.ours["at_fault"], held.ours["status"]) == (0, "on target")
-    assert (held.status, held.whose) == ("off target", AMAZON)
+    assert (held.status, held.decided_by) == ("off target", AMAZON)
 
 
 def test_ours_decides_where_it_is_the_worse(brings, orders):
     gone = {number for number, day in orders if day >= AS_OF - timedelta(5)}
     reported = {"preFulfillmentCancellationRate": client.cancelled_rate(AS_OF, 40, 0, "GOOD")}
     desk = brings(reported=reported, all_orders_dot_txt=client.all_orders(orders, cancelled=gone))
-    assert (measure(desk, "cancellation_rate").status, measure(desk, "cancellation_rate").whose) == ("off target", OURS)
+    assert (measure(desk, "cancellation_rate").status, measure(desk, "cancellation_rate").decided_by) == (
+        "off target",
+        OURS,
+    )
 
 
 @pytest.mark.parametrize(
@@ -124,13 +127,16 @@ def test_old_good_news_is_none_and_old_bad_news_stands(brings, age, status, expe
     late = 20 if status == "BAD" else 1
     desk = brings(on, {"lateShipmentRate": client.shipped_late(on, 141, late, status)})
     held = measure(desk, "late_shipment_rate")
-    assert (held.status, held.age) == (expected, age)
+    assert (held.status, held.figure_age) == (expected, age)
 
 
 def test_an_old_figure_does_not_outweigh_our_own(brings):
     on = AS_OF - timedelta(20)
     desk = brings(on, {"preFulfillmentCancellationRate": client.cancelled_rate(on, 34, 1, "BAD")})
-    assert (measure(desk, "cancellation_rate").status, measure(desk, "cancellation_rate").whose) == ("on target", OURS)
+    assert (measure(desk, "cancellation_rate").status, measure(desk, "cancellation_rate").decided_by) == (
+        "on target",
+        OURS,
+    )
 
 
 @pytest.mark.parametrize(
@@ -146,7 +152,7 @@ def test_an_old_figure_does_not_outweigh_our_own(brings):
 def test_a_rating_is_judged_by_the_worse_of_word_and_points(brings, word, points, expected):
     desk = brings(reported={"rating": {"ahrScore": points, "ahrStatus": word}})
     held = measure(desk, "account_health_rating")
-    assert (held.status, held.whose) == (expected, AMAZON)
+    assert (held.status, held.decided_by) == (expected, AMAZON)
 
 
 def test_a_figure_called_good_that_misses_its_target_is_off_target(brings):
@@ -161,26 +167,26 @@ def test_short_history_past_its_limit_says_what_it_would_take(alone, bad):
     held = measure(alone, "order_defect_rate")
     counted, at_fault = held.ours["counted"], held.ours["at_fault"]
     assert (held.ours["status"], at_fault) == ("short history", len(bad))
-    enough = counted + held.reason.more
+    enough = counted + held.reason.clean_orders_needed
     target = Target(Fraction(1, 100), "below")
-    assert target.met(enough, at_fault)
-    assert not target.met(enough - 1, at_fault)
+    assert target.is_met(enough, at_fault)
+    assert not target.is_met(enough - 1, at_fault)
     missing = (FIRST - held.ours["first_day"]).days
     assert held.reason.missing_days == missing
-    told = wording.reasons.on_target_only_if_clause(held.reason.more, missing, "order")
-    assert f"held {held.reason.more} more orders without a defect" in told
+    told = wording.reasons.on_target_only_if_clause(held.reason.clean_orders_needed, missing, "order")
+    assert f"held {held.reason.clean_orders_needed} more orders without a defect" in told
 
 
 def test_no_file_that_tells_is_not_no_orders(alone, orders):
     held = measure(alone, "late_shipment_rate")
     assert (held.status, held.reason.kind, held.ours["counted"]) == ("no data", "no file", 0)
     first, last = held.ours["first_day"], held.ours["last_day"]
-    assert held.reason.orders == sum(first <= day <= last for _, day in orders)
-    assert [need.evidence for need in held.reason.needs] == ["promises", "confirmations"]
+    assert held.reason.orders_in_window == sum(first <= day <= last for _, day in orders)
+    assert [need.evidence for need in held.reason.required_evidence] == ["promises", "confirmations"]
     told = wording.reasons.unjudged_reason(held.reason, "order", first, last, AS_OF.year)
     assert (
-        told
-        == f"{held.reason.orders} orders, but no file tells when they were due to ship and when they were confirmed"
+        told == f"{held.reason.orders_in_window} orders, but no file tells when they were due to ship "
+        "and when they were confirmed"
     )
 
 
@@ -200,8 +206,8 @@ def test_confirmations_that_end_early_are_named_with_their_day(brings, orders, b
     desk = brings(**told)
     held = measure(desk, "late_shipment_rate", 10)
     assert (held.status, held.reason.kind) == (status, kind)
-    assert held.reason.unknown > 0
-    [need] = held.reason.needs
+    assert held.reason.unknown_orders > 0
+    [need] = held.reason.required_evidence
     assert (need.evidence, need.known_last) == ("confirmations", until)
     told = wording.reasons.unjudged_reason(
         held.reason, "order", held.ours["first_day"], held.ours["last_day"], AS_OF.year
@@ -225,7 +231,7 @@ def test_a_defect_rate_without_claims_is_a_lower_bound_and_not_on_target(tmp_pat
     )
     held = measure(desk, "order_defect_rate")
     assert (held.status, held.reason.kind) == ("incomplete", "lower bound")
-    assert {need.evidence for need in held.reason.needs} == {"claims", "chargebacks"}
+    assert {need.evidence for need in held.reason.required_evidence} == {"claims", "chargebacks"}
 
 
 def test_ratings_that_end_early_are_a_lower_bound(tmp_path):

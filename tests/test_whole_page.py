@@ -363,7 +363,7 @@ def test_every_known_cause_of_a_difference_has_words() -> None:
 
 
 def test_every_metric_that_is_no_rate_is_shown_as_such() -> None:
-    shown = {name: metric.shows for name, metric in metrics.METRICS.items() if metric.shows != "rate"}
+    shown = {name: metric.figure for name, metric in metrics.METRICS.items() if metric.figure != "rate"}
     assert shown == wording.account.FIGURE_KINDS
 
 

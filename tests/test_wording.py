@@ -12,8 +12,8 @@ import pytest
 
 import healthkit
 from healthkit.analysis import explain
-from healthkit.metrics import policy
 from healthkit.metrics.definitions import METRICS
+from healthkit.metrics.policy_files import find_policy_files, load_policy
 from healthkit.report import wording
 from healthkit.report.wording import names
 from healthkit.schema import tables
@@ -46,7 +46,7 @@ def test_nothing_counted_is_a_dash_and_never_nought_percent() -> None:
 
 
 def test_every_metric_that_a_policy_asks_for_has_words() -> None:
-    asked = {metric for name in policy.find_policy_files() for metric in policy.load(name).metrics()}
+    asked = {metric for name in find_policy_files() for metric in load_policy(name).metrics()}
     assert asked <= set(wording.METRIC_WORDS)
 
 
@@ -185,7 +185,7 @@ PACKAGE = Path(healthkit.__file__).parent
 
 def test_every_assumption_that_a_figure_can_rest_on_has_a_sentence():
     """Those of the metrics, and whatever the readers write into `assumed`."""
-    keys = {f"{need}_not_imported" for metric in METRICS.values() for need in metric.needs}
+    keys = {f"{need}_not_imported" for metric in METRICS.values() for need in metric.required_evidence}
     keys |= {metric.proxy for metric in METRICS.values() if metric.proxy}
     for path in [
         PACKAGE / "metrics" / "definitions.py",

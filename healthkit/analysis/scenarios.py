@@ -19,8 +19,9 @@ import pandas as pd
 from healthkit.analysis import outlook
 from healthkit.analysis.outlook import RollOffCalendar
 from healthkit.metrics import scores
-from healthkit.metrics.exposure import Counts
-from healthkit.metrics.policy import SIDES, Policy, Rule, judge
+from healthkit.metrics.counts import Counts
+from healthkit.metrics.policy import Policy, Rule, judge
+from healthkit.metrics.sides import SIDES
 from healthkit.schema import yaml_lines
 
 SCENARIO_STEPS = {
@@ -186,7 +187,7 @@ def run_scenario(
     )
     for step in sorted(steps, key=lambda step: step.kind != "stop_selling"):  # for it counts from the orders again
         played = _apply_step(played, step, before, exclude_product)
-    edited = replace(policy, rules=(played.rule,), begins=())
+    edited = replace(policy, rules=(played.rule,), first_days={})
     asked = _edited_row(row, played)
     scored = _score_state(played, edited, row, as_of)
     after = outlook.roll_off_calendar(
@@ -363,7 +364,7 @@ def _edited_row(row: pd.Series, state: _ScenarioState) -> pd.Series:
 
 def _score_state(state: _ScenarioState, policy: Policy, row: pd.Series, as_of: date) -> pd.Series:
     """The edited row of SCORES, its case `what if`."""
-    mine = state.counts.of([row["account"]])
+    mine = state.counts.for_accounts([row["account"]])
     rule = state.rule
     table = scores.score(
         mine, {row["marketplace"]: policy}, as_of, window=state.window if state.window not in rule.windows else None,
@@ -508,7 +509,7 @@ class _GoalDay(NamedTuple):
         """Whether so many are on target; of no order nothing is off."""
         target = self.held.rule.target
         assert target is not None
-        return counted == 0 or bool(target.met(counted, at_fault))
+        return counted == 0 or bool(target.is_met(counted, at_fault))
 
     def rate(self, counted: int, at_fault: int) -> Fraction | None:
         """The shown rate of so many."""
@@ -516,8 +517,7 @@ class _GoalDay(NamedTuple):
         assert target is not None
         if counted == 0:
             return None
-        wrong = Fraction(at_fault, counted)
-        return wrong if target.lower_is_better else 1 - wrong
+        return target.displayed_rate(Fraction(at_fault, counted))
 
 
 def _goal_by_cause(goal_day: _GoalDay, cause: str) -> Goal:

@@ -69,8 +69,8 @@ def _verdict_lines(workspace: workspace.Workspace, verdict: AccountVerdict, day:
             MISSING, f"{stale}; what came later is not known", "Import newer files, the all-orders file first."
         )
     for one in verdict.measures:
-        if one.whose and one.status in ("off target", "at risk"):
-            whose = " by the marketplace's own figure" if one.whose == AMAZON else ""
+        if one.decided_by and one.status in ("off target", "at risk"):
+            whose = " by the marketplace's own figure" if one.decided_by == AMAZON else ""
             yield DoctorLine(symbols[one.status], f"{_measure_label(one)}: {one.status}{whose}")
         elif one in verdict.enforced_unjudged and one.reason is not None and one.ours is not None:
             days = one.ours["first_day"], one.ours["last_day"]
@@ -78,7 +78,7 @@ def _verdict_lines(workspace: workspace.Workspace, verdict: AccountVerdict, day:
                 one.reason, wording.metric_words(one.metric).noun, *days, one.as_of.year
             )
             yield DoctorLine(MISSING, f"{_measure_label(one)} cannot be judged: {why}")
-    assumed = {one.ours["proxy"] for one in verdict.measures if one.ours is not None and one.whose == OURS}
+    assumed = {one.ours["proxy"] for one in verdict.measures if one.ours is not None and one.decided_by == OURS}
     for proxy in sorted(filter(None, assumed)):
         yield DoctorLine(MISSING, f"≈ estimated: {wording.assumptions_sentence(proxy)}")
     for file in workspace.advice(verdict):

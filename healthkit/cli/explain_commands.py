@@ -200,11 +200,11 @@ def standing(
     verdicts = book.verdicts(as_of, account)
     theirs = [
         one for found in verdicts for one in found.measures
-        if one.status == "off target" and one.whose == hk.verdicts.AMAZON
+        if one.status == "off target" and one.decided_by == hk.verdicts.AMAZON
     ]  # fmt: skip
     for one in theirs:
         name = words.opening(words.measure(one.metric, "", one.window))
-        whose = words.reasons.by_amazon(one.theirs["reported_on"], one.age, as_of.year)
+        whose = words.reasons.by_amazon(one.theirs["reported_on"], one.figure_age, as_of.year)
         print_wide(
             f"{names.get((one.account, one.marketplace), one.account)}: {name}: {words.reasons.since_unknown(whose)}"
         )

@@ -212,19 +212,19 @@ def _alert_rows(account_verdicts: list[Any]) -> Any:
     for one in sorted(
         (one for account in account_verdicts for one in _measures_to_alert(account)), key=_worst_first_key
     ):
-        row = {name: one.shown.get(name) for name in hk.tables.SCORES.columns}
-        status = one.status if one.whose else "cannot be judged"
+        row = {name: one.decisive_row.get(name) for name in hk.tables.SCORES.columns}
+        status = one.status if one.decided_by else "cannot be judged"
         rows.append(row | {"as_of": one.as_of, "status": status, "reason": _unjudged_reason(one)})
     return hk.tables.records_to_frame(rows, [*hk.tables.SCORES.columns, "reason"])
 
 
 def _worst_first_key(verdict: Any) -> tuple[Any, ...]:
-    return verdict.rank[0], verdict.account, verdict.marketplace, verdict.rank
+    return verdict.worst_first_key[0], verdict.account, verdict.marketplace, verdict.worst_first_key
 
 
 def _unjudged_reason(verdict: Any) -> str:
     """Why a measure cannot be judged, in words; empty where it is."""
-    if verdict.reason is None or verdict.whose:
+    if verdict.reason is None or verdict.decided_by:
         return ""
     words, row = hk.wording, verdict.ours
     noun = words.metric(verdict.metric).noun
@@ -239,7 +239,7 @@ def _print_alerts(account_verdicts: list[Any], month_end: Any, ended_accounts: l
         (one for account in account_verdicts for one in _measures_to_alert(account)), key=_worst_first_key
     ):
         standing = _measure_standing(one)
-        if one.whose:
+        if one.decided_by:
             typer.echo(words.portfolio.alert(standing, one.account, one.marketplace, one.status))
         else:
             typer.echo(words.portfolio.alert_unjudged(standing, one.account, one.marketplace, _unjudged_reason(one)))
@@ -257,11 +257,11 @@ def _print_alerts(account_verdicts: list[Any], month_end: Any, ended_accounts: l
 
 def _measure_standing(verdict: Any) -> Any:
     """One verdict as sentences speak of it."""
-    row = verdict.shown
+    row = verdict.decisive_row
     side = row["side"] if isinstance(row["side"], str) else ""
     room = row["headroom"]
     if (
-        verdict.whose == hk.verdicts.AMAZON
+        verdict.decided_by == hk.verdicts.AMAZON
         and verdict.rule is not None
         and verdict.rule.target is not None
         and row["counted"]
@@ -269,12 +269,14 @@ def _measure_standing(verdict: Any) -> Any:
         room = verdict.rule.target.headroom(row["counted"], row["at_fault"])
     channel = "" if verdict.channel in ("seller", "all") else verdict.channel
     whose = ""
-    if verdict.whose == hk.verdicts.AMAZON:
-        whose = hk.wording.reasons.amazons_figure_phrase(verdict.theirs["reported_on"], verdict.age, verdict.as_of.year)
+    if verdict.decided_by == hk.verdicts.AMAZON:
+        whose = hk.wording.reasons.amazons_figure_phrase(
+            verdict.theirs["reported_on"], verdict.figure_age, verdict.as_of.year
+        )
     return hk.wording.MeasureStanding(
         verdict.metric, row["counted"], row["at_fault"], side, row["target"], room, channel, verdict.window,
         row["value"],
-        verdict.used, whose,
+        verdict.share_used, whose,
     )  # fmt: skip
 
 

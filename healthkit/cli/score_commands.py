@@ -207,8 +207,8 @@ def rules(
     if (marketplace is None) == (policy is None):
         raise typer.BadParameter("Give --marketplace or --policy, one of them.")
     with ErrorReporter():
-        held = hk.load(policy) if policy else hk.load_for_marketplaces([marketplace])[marketplace]
-        in_force = held.on(on)
+        held = hk.load_policy(policy) if policy else hk.load_policies([marketplace])[marketplace]
+        in_force = held.rules_in_force(on)
     words = hk.wording
     heads = dict.fromkeys(("Measure", "Demand", "Window", "Since", "Source"), "long")
     shown = make_table(heads, title=f"{held.title}, {on}")

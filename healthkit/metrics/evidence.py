@@ -1,8 +1,8 @@
-"""What the files of an account tell of, and until which day: whether a measure can be judged by them.
+"""Which evidence the imported files of an account hold and over which days: whether a measure can be judged.
 
-COVERAGE says of each account and marketplace which evidence was imported (`tables.EVIDENCE`) and over which days its
-rows reach. A count is complete where every kind of evidence that its rule rests on covers the window; where one is
-missing or ends early, the orders at fault are a lower bound.
+COVERAGE lists, for each account and marketplace, the kinds of evidence that were imported (`tables.EVIDENCE`) and the
+days that their rows cover. A count is complete if every kind of evidence that its rule needs covers the window. If one
+is missing or ends early, the number of orders at fault is a lower bound.
 """
 
 from __future__ import annotations
@@ -16,25 +16,17 @@ from healthkit.metrics.definitions import METRICS
 from healthkit.metrics.policy import Rule
 
 MAX_SILENT_DAYS = 3
-"""After so many days without news of orders, files are taken to end; with orders every day, sooner. [days]"""
+"""Days without a row in the order files after which they are taken to end; fewer for accounts with daily orders."""
 MIN_TOLERATED_GAP_DAYS = 7
-"""Ratings, claims and the like may be silent for so many days in any account. [days]"""
+"""Days without a row of other evidence (ratings, claims) that are tolerated in any account."""
 TOLERATED_INTERVALS = 3.0
-"""Rows that come at random are silent for so many mean intervals with a chance of 5 %; longer silence is a file's
-end."""
-DENOMINATOR_EVIDENCE = {
-    "late_shipment_rate": ("promises", "confirmations"),
-    "valid_tracking_rate": ("tracking",),
-    "on_time_delivery_rate": ("delivery_promises", "deliveries"),
-    "unit_on_time_delivery_rate": ("delivery_promises", "deliveries"),
-}
-"""The evidence without which a measure counts nothing, by metric."""
+"""Mean intervals between rows of other evidence that are tolerated without a row: random rows exceed it in 5 %."""
 CLOCK_EVIDENCE = {"ship_by_on": "promises", "deliver_by_on": "delivery_promises", "shipped_on": "confirmations"}
-"""The evidence that tells the day which places an order, by clock."""
+"""The kind of evidence that holds the day that dates an order, by clock."""
 
 
 class EvidenceSpan(NamedTuple):
-    """The first and last day of which one kind of evidence has rows, and on how many days it has some."""
+    """The first and last day with rows of one kind of evidence, and the number of days with rows."""
 
     first: date
     last: date
@@ -42,11 +34,12 @@ class EvidenceSpan(NamedTuple):
 
     @property
     def tolerated_gap_days(self) -> int:
-        """How many days without a row are no surprise. [days]
+        """The number of days without a row that do not mean a missing file; unlimited for fewer than 3 days with rows.
 
-        >>> Reach(date(2026, 1, 1), date(2026, 1, 31), 31).slack, Reach(date(2026, 1, 1), date(2026, 1, 31), 6).slack
+        >>> january = date(2026, 1, 1), date(2026, 1, 31)
+        >>> EvidenceSpan(*january, 31).tolerated_gap_days, EvidenceSpan(*january, 6).tolerated_gap_days
         (7, 18)
-        >>> Reach(date(2026, 1, 1), date(2026, 1, 1), 1).slack > 10_000
+        >>> EvidenceSpan(date(2026, 1, 1), date(2026, 1, 1), 1).tolerated_gap_days > 10_000
         True
         """
         if self.days < 3:
@@ -55,7 +48,11 @@ class EvidenceSpan(NamedTuple):
 
 
 class FileCoverage(NamedTuple):
-    """What the files of one account in one marketplace tell of: one row of COVERAGE."""
+    """What the files of one account in one marketplace cover: one row of COVERAGE.
+
+    The order files begin and end on `begins_on` and `ends_on`, with `gaps` of whole days without orders; `heard_on` is
+    the last day of which any of them says something. `reach` is the span of each kind of evidence.
+    """
 
     begins_on: date
     ends_on: date
@@ -67,46 +64,46 @@ class FileCoverage(NamedTuple):
     max_silent_days: int = MAX_SILENT_DAYS
 
     @classmethod
-    def of(cls, row: Mapping[str, Any]) -> FileCoverage:
-        """The files of one row of COVERAGE, its days as dates or stamps."""
+    def from_row(cls, row: Mapping[str, Any]) -> FileCoverage:
+        """Read one row of COVERAGE, whose days are dates or timestamps."""
         begins_on, ends_on, heard_on = (_to_date(row[name]) for name in ("begins_on", "ends_on", "heard_on"))
+        day = date.fromisoformat
         reach = {
-            word: EvidenceSpan(
-                date.fromisoformat(entry["first"]), date.fromisoformat(entry["last"]), int(entry["days"])
-            )
-            for word, entry in json.loads(_to_text(row.get("reach")) or "{}").items()
+            kind: EvidenceSpan(day(span["first"]), day(span["last"]), int(span["days"]))
+            for kind, span in _read_json(row.get("reach"), {}).items()
         }
-        gaps = tuple(
-            (date.fromisoformat(first), date.fromisoformat(last))
-            for first, last in json.loads(_to_text(row.get("gaps")) or "[]")
-        )
+        gaps = tuple((day(first), day(last)) for first, last in _read_json(row.get("gaps"), []))
         gap = row.get("order_gap")
-        silence = MAX_SILENT_DAYS if gap is None or gap != gap else min(MAX_SILENT_DAYS, max(1, int(gap)))
-        evidence = frozenset(word for word in str(row["evidence"]).split("+") if word)
-        return cls(begins_on, ends_on, heard_on, int(row["orders"]), evidence, reach, gaps, silence)
+        max_silent = MAX_SILENT_DAYS if gap is None or gap != gap else min(MAX_SILENT_DAYS, max(1, int(gap)))
+        evidence = frozenset(kind for kind in str(row["evidence"]).split("+") if kind)
+        return cls(begins_on, ends_on, heard_on, int(row["orders"]), evidence, reach, gaps, max_silent)
 
     def lacks_evidence(self, kind: str, first: date, as_of: date) -> bool:
-        """Whether one kind of evidence does not tell of all that happened from a day until another."""
+        """Return whether one kind of evidence is missing or does not cover all days from `first` to `as_of`."""
         if kind not in self.evidence:
             return True
-        reach = self.reach.get(kind)
-        if reach is None:
+        span = self.reach.get(kind)
+        if span is None:
             return False
-        slack = timedelta(days=reach.tolerated_gap_days)
-        return reach.last + slack < as_of or reach.first - slack > first
+        tolerated = timedelta(days=span.tolerated_gap_days)
+        return span.last + tolerated < as_of or span.first - tolerated > first
 
 
 def evidence_for_rule(rule: Rule) -> tuple[str, ...]:
-    """The kinds of evidence that the measure of a rule needs, each once.
+    """Return the kinds of evidence that the measure of a rule needs.
 
-    >>> from healthkit.metrics.policy import load
-    >>> us = {rule.metric: rests_on(rule) for rule in load("amazon_us").rules}
+    >>> from healthkit.metrics.policy_files import load_policy
+    >>> us = {rule.metric: evidence_for_rule(rule) for rule in load_policy("amazon_us").rules}
     >>> us["order_defect_rate"], us["late_shipment_rate"], us["cancellation_rate"]
     (('feedback', 'claims', 'chargebacks'), ('promises', 'confirmations'), ())
     """
+    return tuple(dict.fromkeys((*METRICS[rule.metric].required_evidence, *evidence_for_denominator(rule))))
+
+
+def evidence_for_denominator(rule: Rule) -> tuple[str, ...]:
+    """Return the kinds of evidence without which the measure of a rule counts nothing."""
     clock = CLOCK_EVIDENCE.get(rule.clock)
-    words = (*METRICS[rule.metric].needs, *((clock,) if clock else ()), *DENOMINATOR_EVIDENCE.get(rule.metric, ()))
-    return tuple(dict.fromkeys(words))
+    return (*((clock,) if clock else ()), *METRICS[rule.metric].denominator_evidence)
 
 
 def _to_date(value: Any) -> date:
@@ -114,5 +111,6 @@ def _to_date(value: Any) -> date:
     return day
 
 
-def _to_text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
+def _read_json(text: Any, default: Any) -> Any:
+    """Return the JSON of a cell, or the default for an empty cell (None, NaN or no text)."""
+    return json.loads(text) if isinstance(text, str) and text else default

@@ -1,56 +1,59 @@
-"""What a marketplace asks of a seller: dated rules, read from `policies/*.yaml`, judged exactly.
+"""What a marketplace requires of a seller, and the judgement of a rate: targets, dated rules, policies, statuses.
 
-A rule never changes and never goes: a new demand is a new row with a later `since`, an ended one gets a
-row that says `rule: null`. So the rule in force on any past day can be asked for, and asking for a day
-before the first row is an error, not a guess.
+This is the only module that compares a rate with a target (`sides` defines the comparison). Charts, pages, panels and
+commands call it.
+
+A `Rule` has a first and a last day in force and is never edited: a changed requirement is a new rule with a later
+`since`, and a row `rule: null` ends one. The rules in force on any past day can therefore be looked up, and a day
+before the first row of a metric is an error. `policy_files` reads policies from `policies/*.yaml`.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from fractions import Fraction
-from functools import cache, cached_property
-from pathlib import Path
+from functools import cached_property
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from healthkit.schema import yaml_lines
-from healthkit.schema.tables import CHANNELS, METRIC_IDS, SEVERITIES, WHOLE_ACCOUNT
+from healthkit.metrics.sides import SIDES, Side, lower_is_better, meets_target
+from healthkit.schema.tables import METRIC_IDS, SEVERITIES
 
-POLICY_FOLDER = Path(__file__).parent / "policies"
 MAX_WINDOW_DAYS = 36_500
-"""No window is longer than a hundred years. [days]"""
+"""The longest window that a rule may have. [days]"""
 OPEN_END = date(9999, 12, 31)
-SIDES = ("below", "at most", "at least", "above")
-CLOCKS = ("ordered_on", "ship_by_on", "shipped_on", "deliver_by_on", "received_on", "requested_on", "opened_on")
+"""The last day in force of a rule that has not ended."""
 
-Side = Literal["below", "at most", "at least", "above"]
+TARGET_FIELDS: dict[str, Side] = {side.replace(" ", "_"): side for side in SIDES}
+"""The field of a rule that states a target, and the side it stands for."""
 SourceConfidence = Literal["A", "R", "T", "I", "user"]
-"""How sure a source is: the marketplace's page, a real file, a third party, our inference, the user's standard."""
+"""Where a rule comes from: the marketplace's page, a real file, a third party, our inference, the user's standard."""
 
 
 class PolicyError(ValueError):
-    """A policy file, or a question to one, is wrong; the message says where and what there is instead."""
+    """A policy file is invalid, or has no rule for the question; the message names file, line and field."""
+
+
+# -- judging ----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Target:
-    """The share that is asked for, and on which side of it a rate must stay.
+    """A target share and the side of it on which a rate must stay, compared in whole numbers.
 
-    >>> Target(Fraction(1, 100), "below").met(100, 1)
+    With `and_at_least`, fewer orders at fault than that are no breach, whatever their share; with `while_under` this
+    holds only while fewer than that many orders are counted.
+
+    >>> Target(Fraction(1, 100), "below").is_met(100, 1)
     False
-    >>> Target(Fraction(95, 100), "at least").met(20, 1), Target(Fraction(95, 100), "above").met(20, 1)
+    >>> Target(Fraction(95, 100), "at least").is_met(20, 1), Target(Fraction(95, 100), "above").is_met(20, 1)
     (True, False)
-
-    Where a breach needs a number at fault as well (`and_at_least`), fewer than it are no breach, whatever their share;
-    with `while_under`, only as long as fewer than that are counted.
-
-    >>> Target(Fraction(2, 100), "at most", and_at_least=5).limit(50), Target(Fraction(2, 100), "at most").limit(50)
+    >>> few = Target(Fraction(2, 100), "at most", and_at_least=5)
+    >>> few.max_at_fault(50), Target(Fraction(2, 100), "at most").max_at_fault(50)
     (4, 1)
     """
 
@@ -61,52 +64,72 @@ class Target:
 
     @property
     def lower_is_better(self) -> bool:
-        """Whether the shown rate is the share at fault (and not the share in order)."""
-        return self.side in ("below", "at most")
+        """Whether the displayed rate is the share at fault (else it is the share in order)."""
+        return lower_is_better(self.side)
 
     @property
     def allowed_share(self) -> Fraction:
         """The share of orders that may be at fault."""
-        return self.share if self.lower_is_better else 1 - self.share
+        return self.displayed_rate(self.share)
 
     @property
-    def strict(self) -> bool:
-        """Whether meeting the share exactly is a breach."""
+    def excludes_limit(self) -> bool:
+        """Whether a rate equal to the target is a breach."""
         return self.side in ("below", "above")
 
-    def limit(self, counted: Any) -> Any:
-        """The most orders that may be at fault among those counted. [orders]
+    def displayed_rate(self, share_at_fault: Any) -> Any:
+        """Return the rate that a marketplace displays for a share at fault; the inverse is the same function.
 
-        Whole numbers throughout: `ceil((1 - 0.95) * n) - 1` is one too many at every multiple of 20.
+        >>> Target(Fraction("95/100"), "at least").displayed_rate(0.25)
+        0.75
         """
-        share = (self.allowed_share.numerator * counted - int(self.strict)) // self.allowed_share.denominator
-        free = self._allowed_whatever_share(counted)
+        return share_at_fault if self.lower_is_better else 1 - share_at_fault
+
+    def max_at_fault(self, counted: Any) -> Any:
+        """Return how many of the counted orders may be at fault without a breach. [orders]
+
+        Integer arithmetic throughout: `ceil((1 - 0.95) * n) - 1` is one too many at every multiple of 20.
+        """
+        allowed = self.allowed_share
+        share = (allowed.numerator * counted - int(self.excludes_limit)) // allowed.denominator
+        free = self._allowed_at_any_share(counted)
         return share + (free - share) * (share < free)
 
-    def _allowed_whatever_share(self, counted: Any) -> Any:
-        """The most that may be at fault whatever their share; -1 where the share alone is asked. [orders]"""
+    def _allowed_at_any_share(self, counted: Any) -> Any:
+        """Return how many may be at fault whatever their share; -1 without `and_at_least`. [orders]"""
         if self.and_at_least is None:
             return -1
         return self.and_at_least * (1 if self.while_under is None else counted < self.while_under) - 1
 
-    def met(self, counted: Any, at_fault: Any) -> Any:
-        """Whether the rate is on target; of no order, nothing is said (False)."""
-        return (counted > 0) & (at_fault <= self.limit(counted))
+    def is_met(self, counted: Any, at_fault: Any) -> Any:
+        """Return whether counts are on target; False where nothing is counted."""
+        return (counted > 0) & (at_fault <= self.max_at_fault(counted))
 
     def headroom(self, counted: Any, at_fault: Any) -> Any:
-        """How many more of the counted orders may go wrong before a breach; negative once breached. [orders]
+        """Return how many more of the counted orders may be at fault before a breach; negative after one. [orders]
 
         >>> Target(Fraction("95/100"), "above").headroom(20, 0)
         0
         >>> Target(Fraction("1/100"), "below").headroom(2498, 31)
         -7
         """
-        return self.limit(counted) - at_fault
+        return self.max_at_fault(counted) - at_fault
+
+    def shares_used(self, counted: np.ndarray, at_fault: np.ndarray) -> np.ndarray:
+        """Return the used share of what the target allows, for arrays of counts: 1 is the limit, NaN for no orders.
+
+        >>> Target(Fraction("1/100"), "below").shares_used(np.array([2000, 0]), np.array([10, 0])).tolist()
+        [0.5, nan]
+        """
+        used = np.where(at_fault > 0, np.inf, 0.0)
+        allowed = self._allowed_parts(counted)
+        np.divide(at_fault * self.allowed_share.denominator, allowed, out=used, where=allowed > 0)
+        return np.where(counted > 0, used, np.nan)
 
     def share_used(self, counted: int, at_fault: int) -> float | None:
-        """The share of what the target allows that is used up: 1 is the limit; None where nothing is counted.
+        """Return the used share of what the target allows: 1 is the limit, None for no orders.
 
-        Where a breach needs a number at fault as well, what is allowed is at least one less than that number.
+        With `and_at_least`, at least one order less than that number is allowed.
 
         >>> Target(Fraction("1/100"), "below").share_used(2000, 10), Target(Fraction("9/10"), "at least").share_used(100, 5)
         (0.5, 0.5)
@@ -115,51 +138,89 @@ class Target:
         >>> Target(Fraction(0), "at most").share_used(9, 1), Target(Fraction(0), "at most").share_used(9, 0)
         (inf, 0.0)
         """  # noqa: E501 - the examples
-        if not counted:
-            return None
-        allowed = max(self.allowed_share * int(counted), Fraction(int(self._allowed_whatever_share(counted))))
-        if not allowed:
-            return float("inf") if at_fault else 0.0
-        return float(Fraction(int(at_fault)) / allowed)
+        return float(self.shares_used(np.array([counted]), np.array([at_fault]))[0]) if counted else None
 
-    def shares_used(self, counted: np.ndarray, at_fault: np.ndarray) -> np.ndarray:
-        """`share_used` of many counts at once; not a number where nothing is counted.
+    def is_share_used(self, counted: Any, at_fault: Any, share: Fraction) -> Any:
+        """Return whether at least a share of what the target allows is used; False where nothing is at fault.
 
-        >>> Target(Fraction("1/100"), "below").shares_used(np.array([2000, 0]), np.array([10, 0])).tolist()
-        [0.5, nan]
+        >>> bool(Target(Fraction("1/100"), "below").is_share_used(1000, 8, Fraction("80/100")))
+        True
         """
-        allowed = np.maximum(float(self.allowed_share) * counted, self._allowed_whatever_share(counted))
-        wrong = np.where(at_fault > 0, np.inf, 0.0)
-        used = np.divide(at_fault, allowed, out=wrong, where=allowed > 0)
-        return np.where(counted > 0, used, np.nan)
+        used = at_fault * self.allowed_share.denominator * share.denominator
+        return (at_fault > 0) & (used >= share.numerator * self._allowed_parts(counted))
+
+    def _allowed_parts(self, counted: Any) -> Any:
+        """Return how many may be at fault, in parts of an order: times the denominator of the allowed share."""
+        allowed = self.allowed_share
+        return np.maximum(allowed.numerator * counted, allowed.denominator * self._allowed_at_any_share(counted))
 
     def min_counted(self, at_fault: int) -> int | None:
-        """The smallest count among which so many at fault are on target; None where none is large enough.
+        """Return the smallest number of counted orders with which `at_fault` is on target; None if there is none.
 
-        >>> Target(Fraction("1/100"), "below").least_counted(4), Target(Fraction("1/100"), "at most").least_counted(4)
+        >>> Target(Fraction("1/100"), "below").min_counted(4), Target(Fraction("1/100"), "at most").min_counted(4)
         (401, 400)
-        >>> Target(Fraction(0), "at most").least_counted(1) is None
+        >>> Target(Fraction(0), "at most").min_counted(1) is None
         True
         """
         if not self.allowed_share:
             return None if at_fault else 1
         enough = -(-at_fault * self.allowed_share.denominator // self.allowed_share.numerator)
-        return next(n for n in range(max(1, enough), enough + 3) if self.met(n, at_fault))
+        return next(n for n in range(max(1, enough), enough + 3) if self.is_met(n, at_fault))
 
-    def used(self, counted: Any, at_fault: Any, share: Fraction) -> Any:
-        """Whether at least that share of what is allowed is used up, compared in whole numbers; by no order, never.
+    def judge(self, counted: np.ndarray, at_fault: np.ndarray, warn: Fraction | None = None) -> np.ndarray:
+        """Return "on target", "off target" or, from the share `warn` of what is allowed on, "at risk" for counts."""
+        status = np.full(counted.shape, "on target", dtype=object)
+        if warn is not None:
+            status[self.is_share_used(counted, at_fault, warn)] = "at risk"
+        status[~self.is_met(counted, at_fault)] = "off target"
+        return status
 
-        >>> Target(Fraction("1/100"), "below").used(1000, 8, Fraction("80/100"))
-        True
-        """
-        part = self.allowed_share * share
-        used = (at_fault > 0) & (at_fault * part.denominator >= part.numerator * counted)
-        return used & (at_fault * share.denominator >= share.numerator * self._allowed_whatever_share(counted))
+    def judge_rate(self, rate: float) -> str:
+        """Return "on target" or "off target" for a displayed rate without counts.
+
+        >>> Target(Fraction("95/100"), "at least").judge_rate(0.95), Target(Fraction("95/100"), "above").judge_rate(0.95)
+        ('on target', 'off target')
+        """  # noqa: E501 - the examples
+        return "on target" if meets_target(Fraction(str(rate)), self.side, self.share) else "off target"
+
+
+STATUSES_WORST_FIRST = (
+    "off target", "at risk", "cannot be judged", "short history", "incomplete", "no data", "on target", "too few",
+    "no orders", "no target",
+)  # fmt: skip
+"""Every status of a measure or an account, worst first. Not being judged ranks before "on target"."""
+JUDGED_STATUSES = ("off target", "at risk", "on target")
+"""The statuses that result from comparing counts with a target, worst first."""
+UNJUDGED_STATUSES = ("cannot be judged", "short history", "incomplete", "no data")
+"""The statuses of a measure that has a target and cannot be judged because files are missing."""
+
+
+def worst_first_key(status: str, is_advisory: bool = False, share_used: float | None = None) -> tuple[int, bool, float]:
+    """Return the sort key of "worst first": status, enforced before advisory, larger used share of the target first.
+
+    >>> worst_first_key("off target", False, 1.2) < worst_first_key("off target", False, 1.1)
+    True
+    >>> worst_first_key("off target", False, 1.1) < worst_first_key("on target", False, 0.9)
+    True
+    """
+    return STATUSES_WORST_FIRST.index(status), is_advisory, -(share_used or 0.0)
+
+
+def worse_status(first: str, second: str) -> str:
+    """Return the worse of two statuses; if only one of them is judged against a target, that one.
+
+    >>> worse_status("on target", "off target"), worse_status("no data", "at risk"), worse_status("no data", "too few")
+    ('off target', 'at risk', 'no data')
+    """
+    return next((status for status in JUDGED_STATUSES if status in (first, second)), first)
+
+
+# -- rules ------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Basis:
-    """Which day places an order, and the options by which it is counted; its text names it in tables.
+    """The day that dates an order (`clock`) and the options by which a metric counts it; `str()` names it in tables.
 
     >>> str(Basis("ordered_on", (("negative_up_to", 2),)))
     'ordered_on negative_up_to=2'
@@ -172,7 +233,7 @@ class Basis:
         return " ".join([self.clock, *(f"{name}={value}" for name, value in self.options)])
 
     def option(self, name: str, default: Any) -> Any:
-        """The value of an option, or the default that the metric states."""
+        """Return the value of an option, or the metric's default."""
         return dict(self.options).get(name, default)
 
 
@@ -195,28 +256,32 @@ OPTIONS: dict[str, Callable[[Any], bool]] = {
     "orders": lambda value: value in ("any", "premium"),
     **{f"points_{severity}": _is_positive_integer for severity in (*SEVERITIES, "unknown")},
 }
-"""How an order may be counted, by option, with the test of its value; `metrics` says what each does."""
+"""The options of a rule's `counting` and the check of each value; `definitions` says what each option does."""
 ExactShare = Annotated[Fraction, Field(ge=0, le=1)]
 PositiveCount = Annotated[int, Field(ge=1, strict=True)]
 
 
-class Fallback(BaseModel):
-    """The longer window that is judged instead, when fewer than `under` are counted in the rule's own."""
+class _RuleModel(BaseModel):
+    """Base of what a policy file holds: immutable, without unknown fields."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+class Fallback(_RuleModel):
+    """The longer window that is judged instead when fewer than `under` orders count in the rule's own. [days]"""
 
     under: PositiveCount
     window: PositiveCount
 
 
-class Points(BaseModel):
-    """How a rating in points is estimated and judged: what it starts with, what so many orders earn, and where it ends.
+class Points(_RuleModel):
+    """How a rating in points is estimated (start value, gain per orders, maximum) and judged.
+
+    A rating is on target from `on_from` points and off target under `off_under`.
 
     >>> int(Points(start=200, gain=4, per_orders=200, most=1000, on_from=200, off_under=100).rating(1250, 12))
     212
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     start: PositiveCount
     gain: PositiveCount
@@ -226,31 +291,27 @@ class Points(BaseModel):
     off_under: PositiveCount
 
     def rating(self, orders: Any, points_lost: Any) -> Any:
-        """The points of so many orders, less those that violations take; never fewer than none."""
+        """Return the rating for a number of orders and the points that violations take; at least 0. [points]"""
         earned = np.minimum(self.most, self.start + self.gain * (orders // self.per_orders))
         return np.maximum(0, earned - points_lost)
 
 
-class Stage(BaseModel):
-    """What the rule's own text says of a measure that is off target for so many days in a row, from the first on."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class Stage(_RuleModel):
+    """What the rule's source says happens when a measure has been off target for `days` days in a row."""
 
     stage: Literal["advice", "at risk", "a month off target", "restricted"]
     days: PositiveCount = 1
     says: Annotated[str, Field(min_length=1)]
 
 
-class Rule(BaseModel):
-    """One dated demand of one policy. Days and windows are whole days; shares are exact fractions.
+class Rule(_RuleModel):
+    """One requirement of a policy for one metric, in force from `since` until `until`. Windows and lags are in days.
 
-    `minimum`: fewer counted are not judged. `and_at_least`: a breach needs that many at fault as well, always or
-    `while_under` so many are counted. `fallback`: a longer window for small sellers. `judged_on`: the day of the month
-    on which the marketplace judges; on other days a rate is a forecast. `points`: how a rating is estimated.
-    `stages`: what follows when a measure stays off target, as far as the source says.
+    `minimum`: with fewer orders counted, the rate is not judged. `warn`: the share of what the target allows from which
+    a rate is at risk. `and_at_least`, `while_under`: see `Target`. `fallback`: a longer window for small sellers.
+    `judged_on`: the day of the month on which the marketplace judges; on other days the rate is a forecast. `points`:
+    how a rating is estimated. `stages`: what follows when a measure stays off target, as far as the source says.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
     policy: str
     metric: str
@@ -259,13 +320,13 @@ class Rule(BaseModel):
     clock: Literal[
         "ordered_on", "ship_by_on", "shipped_on", "deliver_by_on", "received_on", "requested_on", "opened_on"
     ] = "ordered_on"
-    windows: tuple[int, ...]
-    lag: int = 0
+    windows: Annotated[tuple[Annotated[int, Field(ge=1, le=MAX_WINDOW_DAYS, strict=True)], ...], Field(min_length=1)]
+    lag: Annotated[int, Field(ge=0)] = 0
     below: ExactShare | None = None
     at_most: ExactShare | None = None
     at_least: ExactShare | None = None
     above: ExactShare | None = None
-    warn: Annotated[Fraction, Field(ge=0, le=1)] = Fraction(4, 5)
+    warn: ExactShare = Fraction(4, 5)
     minimum: Annotated[int, Field(ge=1)] | None = None
     and_at_least: PositiveCount | None = None
     while_under: PositiveCount | None = None
@@ -281,17 +342,17 @@ class Rule(BaseModel):
     sure: SourceConfidence
     until: date = OPEN_END
 
-    @field_validator("below", "at_most", "at_least", "above", "warn", mode="before")
+    @field_validator(*TARGET_FIELDS, "warn", mode="before")
     @classmethod
     def _parse_decimal(cls, value: Any) -> Any:
-        # 0.01 as a binary fraction is a little more than 1/100, and then one order at fault of 100 would be on target.
+        # 0.01 as a binary fraction is a little more than 1/100: 1 order at fault of 100 would be on target.
         return Fraction(str(value)) if isinstance(value, float) else value
 
     @field_validator("metric")
     @classmethod
     def _check_metric(cls, value: str) -> str:
         if value not in METRIC_IDS:
-            raise ValueError(f"no metric {value!r}; there are {', '.join(METRIC_IDS)}")
+            raise ValueError(f"no metric {value!r}; the metrics are {', '.join(METRIC_IDS)}")
         return value
 
     @field_validator("counting")
@@ -299,7 +360,7 @@ class Rule(BaseModel):
     def _check_options(cls, value: dict[str, Any]) -> dict[str, Any]:
         for name, chosen in value.items():
             if name not in OPTIONS:
-                raise ValueError(f"no option {name!r}; there are {', '.join(OPTIONS)}")
+                raise ValueError(f"no option {name!r}; the options are {', '.join(OPTIONS)}")
             if not OPTIONS[name](chosen):
                 raise ValueError(f"option {name} cannot be {chosen!r}")
         return value
@@ -309,58 +370,34 @@ class Rule(BaseModel):
     def _wrap_single_window(cls, value: Any) -> Any:
         return (value,) if isinstance(value, int) else value
 
-    @field_validator("windows")
-    @classmethod
-    def _check_windows(cls, value: tuple[int, ...]) -> tuple[int, ...]:
-        if not value or min(value) < 1:
-            raise ValueError("a window is at least 1 day long")
-        if max(value) > MAX_WINDOW_DAYS:
-            raise ValueError(f"a window is at most {MAX_WINDOW_DAYS:,} days long")
-        if len(set(value)) < len(value):
-            raise ValueError("a window stands twice")
-        return value
-
-    @field_validator("lag")
-    @classmethod
-    def _check_lag(cls, value: int) -> int:
-        if value < 0:
-            raise ValueError("a lag is 0 days or more")
-        return value
-
     @model_validator(mode="after")
-    def _check_single_target(self) -> Rule:
-        given = [side for side in SIDES if getattr(self, side.replace(" ", "_")) is not None]
-        if len(given) > 1:
-            raise ValueError(f"one target only, not {' and '.join(given)}")
-        if self.and_at_least is not None and not given:
-            raise ValueError("and_at_least needs a target beside it: below, at_most, at_least or above")
+    def _check_target_and_windows(self) -> Rule:
+        targets = [name for name in TARGET_FIELDS if getattr(self, name) is not None]
+        if len(targets) > 1:
+            raise ValueError(f"only one target is allowed, not {' and '.join(targets)}")
+        if self.and_at_least is not None and not targets:
+            raise ValueError(f"and_at_least needs a target: {', '.join(TARGET_FIELDS)}")
         if self.while_under is not None and self.and_at_least is None:
-            raise ValueError("while_under says for how few and_at_least holds; there is none")
-        return self
-
-    @model_validator(mode="after")
-    def _check_fallback(self) -> Rule:
-        if self.fallback is None:
-            return self
-        if len(self.windows) > 1:
-            raise ValueError("a fallback takes the place of one window; write a row for each window")
-        if self.fallback.window <= self.windows[0]:
-            raise ValueError(f"a fallback of {self.fallback.window} days is no longer than {self.windows[0]} days")
+            raise ValueError("while_under limits and_at_least, which is missing")
+        if len(set(self.windows)) < len(self.windows):
+            raise ValueError("duplicate window")
+        if self.fallback is not None and len(self.windows) > 1:
+            raise ValueError("a fallback replaces a single window; write one row for each window")
+        if self.fallback is not None and self.fallback.window <= self.windows[0]:
+            raise ValueError(f"the fallback of {self.fallback.window} days is no longer than {self.windows[0]} days")
         return self
 
     @cached_property
     def target(self) -> Target | None:
-        """What is asked, exactly; None where the marketplace shows a rate and asks nothing."""
-        for side in SIDES:
-            share = getattr(self, side.replace(" ", "_"))
-            if share is not None:
-                # SIDES holds the four literals.
-                return Target(share, side, self.and_at_least, self.while_under)  # type: ignore[arg-type]
+        """The exact target; None where the marketplace displays a rate and requires nothing."""
+        for name, side in TARGET_FIELDS.items():
+            if getattr(self, name) is not None:
+                return Target(getattr(self, name), side, self.and_at_least, self.while_under)
         return None
 
     @cached_property
     def basis(self) -> Basis:
-        """The clock and the options, under which EXPOSURE and FAULTS keep this rule's orders."""
+        """The clock and the counting options, by which EXPOSURE and FAULTS hold this rule's orders."""
         return Basis(self.clock, tuple(sorted(self.counting.items())))
 
     @property
@@ -370,17 +407,17 @@ class Rule(BaseModel):
 
     @property
     def is_advisory(self) -> bool:
-        """Whether the marketplace only advises what the rule asks: none of its stages goes further."""
+        """Whether missing the target has no other consequence than advice from the marketplace."""
         return bool(self.stages) and all(stage.stage == "advice" for stage in self.stages)
 
     @property
     def id(self) -> str:
-        """The rule as SCORES names it: policy, metric, and the day since when it is in force."""
+        """The name of the rule in SCORES: policy, metric, and the first day in force."""
         return f"{self.policy}.{self.metric}@{self.since}"
 
 
 class EndedRule(NamedTuple):
-    """From one day on nothing is asked of a metric: a row `rule: null`, with its reason."""
+    """A row `rule: null`: from `since` on nothing is required of a metric in these channels, as `source` says."""
 
     metric: str
     channels: tuple[str, ...]
@@ -390,301 +427,70 @@ class EndedRule(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Policy:
-    """All of one marketplace's rules, past and present."""
+    """All rules of one marketplace, past and present.
+
+    `read_on` is the day on which the sources were read; `first_days` the first day of each metric's rows; `files` the
+    YAML files that the policy was read from.
+    """
 
     name: str
     title: str
     marketplaces: tuple[str, ...]
     zone: str
-    read: date
+    read_on: date
     rules: tuple[Rule, ...]
-    begins: tuple[tuple[str, date], ...]
+    first_days: Mapping[str, date]
     note: str = ""
     files: tuple[str, ...] = ()
     ended_rules: tuple[EndedRule, ...] = ()
 
+    @property
+    def complete_from(self) -> date:
+        """The first day from which every metric of the policy has a row."""
+        return max(self.first_days.values(), default=date.min)
+
     def metrics(self) -> list[str]:
-        """The metrics that were ever asked for, in the order of the file."""
+        """Return the ids of all metrics that ever had a rule, in the order of the file."""
         return list(dict.fromkeys(rule.metric for rule in self.rules))
 
-    def between(self, first: date, last: date) -> list[Rule]:
-        """The rules in force on any day from first to last.
+    def rules_in_force_between(self, first: date, last: date) -> list[Rule]:
+        """Return the rules in force on any day from `first` to `last`.
 
-        Raises PolicyError where a metric's rows begin only later than first: nobody has looked up
-        what was asked before.
+        Raises PolicyError if `first` is before the first row of a metric: the older rule has not been looked up.
         """
-        for metric, begins in self.begins:
+        for metric, begins in self.first_days.items():
             if first < begins:
                 raise PolicyError(
-                    f"{self.name} does not say what was asked of {metric} on {first}: its first row begins on "
-                    f"{begins}. Choose a later day, or add the older rule to policies/{self.name}.yaml "
-                    "with its source."
+                    f"{self.name} has no rule for {metric} on {first}: its first row begins on {begins}. Choose a "
+                    f"later day, or add the older rule to policies/{self.name}.yaml with its source."
                 )
         return [rule for rule in self.rules if rule.since <= last and rule.until >= first]
 
-    def on(self, day: date) -> list[Rule]:
-        """The rules in force on one day."""
-        return self.between(day, day)
-
-
-def find_policy_files(folder: Path = POLICY_FOLDER) -> dict[str, Path]:
-    """The policy files there are, by name."""
-    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
-
-
-def load(name: str, folder: Path = POLICY_FOLDER) -> Policy:
-    """Read one policy by its name, or by the path of a YAML file.
-
-    Raises PolicyError naming file, line and field.
-
-    >>> load("amazon_us").title
-    'Amazon US'
-    """
-    if folder == POLICY_FOLDER and not name.endswith((".yaml", ".yml")):
-        return _load_shipped(name)
-    return _load(name, folder)
-
-
-@cache
-def _load_shipped(name: str) -> Policy:
-    """A policy of the kit's own, read once: its files do not change while a process runs."""
-    return _load(name, POLICY_FOLDER)
-
-
-def _load(name: str, folder: Path) -> Policy:
-    path = Path(name) if name.endswith((".yaml", ".yml")) else find_policy_files(folder).get(name)
-    if path is None or not path.is_file():
-        raise PolicyError(
-            f"No policy {name!r}. There are: {', '.join(find_policy_files(folder))}; or give the path of a YAML file."
-        )
-    try:
-        held = yaml_lines.read_yaml(path)
-    except yaml_lines.YamlError as error:
-        raise PolicyError(str(error)) from None
-    return _build_policy(path, held, folder)
-
-
-def _build_policy(path: Path, document: Any, folder: Path) -> Policy:
-    """Build the policy of one file, on top of the one it is based on."""
-    if not isinstance(document, dict):
-        raise PolicyError(f"{path.name} holds no mapping; see the other files in policies/ for its shape.")
-    if document.get("based_on") in (path.stem, document.get("policy")):
-        raise PolicyError(f"{path.name}: a policy cannot be based on itself.")
-    based = load(document["based_on"], folder) if document.get("based_on") else None
-    known = {"policy", "title", "marketplaces", "new_marketplace", "zone", "read", "note", "based_on", "rules", "line"}
-    for field_name in document:
-        if field_name not in known:
-            raise PolicyError(
-                f"{path.name}: no field {field_name!r}. There are: {', '.join(sorted(known - {'line'}))}."
-            )
-    missing = [name for name in ("policy", "title", "zone", "read", "rules") if name not in document]
-    if missing:
-        raise PolicyError(f"{path.name} lacks {', '.join(missing)}.")
-    _check_new_marketplace(path, document)
-    if not isinstance(document["rules"], dict):
-        raise PolicyError(f"{path.name}: rules must be a mapping of metrics to rows.")
-    own = {metric: rows for metric, rows in document["rules"].items() if metric != "line"}
-    rules = [rule for metric, rows in own.items() for rule in _build_rules(path, document["policy"], metric, rows)]
-    silences = [silence for metric, rows in own.items() for silence in _build_ended_rules(metric, rows)]
-    begins = {metric: min(row["since"] for row in rows) for metric, rows in own.items()}
-    if based is not None:
-        rules += [_copy_rule(rule, document["policy"]) for rule in based.rules if rule.metric not in own]
-        silences += [silence for silence in based.ended_rules if silence.metric not in own]
-        begins = {**dict(based.begins), **begins}
-    # A metric of its own stands where the other policy has it, so that stores are read in one order.
-    place = {metric: number for number, metric in enumerate(begins)}
-    return Policy(
-        document["policy"], document["title"], tuple(document.get("marketplaces") or ()), document["zone"],
-        document["read"],
-        tuple(sorted(rules, key=lambda rule: place[rule.metric])), tuple(begins.items()), document.get("note", ""),
-        (str(path), *(based.files if based else ())), tuple(silences),
-    )  # fmt: skip
-
-
-def _check_new_marketplace(path: Path, document: dict[str, Any]) -> None:
-    """Refuse a new marketplace that the policy does not judge, or of another zone; `marketplaces` checks the rest."""
-    if "new_marketplace" not in document:
-        return
-    new = document["new_marketplace"]
-    if not isinstance(new, dict):
-        raise PolicyError(f"{path.name}, new_marketplace: it must be a mapping of fields, such as code: NZ.")
-    where = f"{path.name}, line {new['line']}, new_marketplace, field"
-    if not isinstance(new.get("code"), str):
-        # YAML reads NO as false.
-        raise PolicyError(f"{where} code: write it in quotes, here and in marketplaces, such as 'NO'.")
-    if new["code"] not in (document.get("marketplaces") or ()):
-        raise PolicyError(f"{where} code: {new['code']} does not stand in marketplaces; add it there.")
-    if new.get("zone") != document["zone"]:
-        raise PolicyError(f"{where} zone: {new.get('zone')} is not the policy's zone, {document['zone']}.")
-
-
-def _copy_rule(rule: Rule, policy: str) -> Rule:
-    """The same rule under the name of the policy that takes it over."""
-    return rule.model_copy(update={"policy": policy})
-
-
-def _build_rules(path: Path, policy: str, metric: str, rows: Any) -> list[Rule]:
-    """The rules of one metric, each ended by the next row that serves the same channels."""
-    _check_rows(path, metric, rows)
-    rows = sorted(rows, key=lambda row: row["since"])
-    rules = []
-    for place, row in enumerate(rows):
-        if not _ends_rule(row):
-            later = [other for other in rows[place + 1 :] if _channels_of_row(other) & _channels_of_row(row)]
-            if later and not _channels_of_row(later[0]) >= _channels_of_row(row):
-                raise PolicyError(
-                    f"{path.name}, line {later[0]['line']}, {metric}: this row ends the one of line {row['line']} "
-                    f"for some of its channels only; write that one as a row for each channel."
-                )
-            end = later[0]["since"] - timedelta(days=1) if later else OPEN_END
-            rules.append(_build_rule(path, policy, metric, row, end))
-    return rules
-
-
-def _build_ended_rules(metric: str, rows: list[dict[str, Any]]) -> list[EndedRule]:
-    """The rows of one metric that ask nothing, each with the day and the reason."""
-    ended = sorted((row for row in rows if _ends_rule(row)), key=lambda row: row["since"])
-    return [EndedRule(metric, _ended_channels(row), row["since"], row["source"]) for row in ended]
-
-
-def _ended_channels(row: dict[str, Any]) -> tuple[str, ...]:
-    """The channels that a row which ends a rule names, else those of orders."""
-    return tuple(sorted(row.get("channels", CHANNELS), reverse=True))
-
-
-def _check_rows(path: Path, metric: str, rows: Any) -> None:
-    """Refuse what is no list of dated rows, naming the line where there is one."""
-    if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
-        raise PolicyError(f"{path.name}: {metric} must be a list of rows, each with a day `since`.")
-    for place, row in enumerate(rows):
-        where = f"{path.name}, line {row['line']}, {metric}, field"
-        if type(row.get("since")) is not date:
-            raise PolicyError(f"{where} since: a row needs the day from which it is in force, such as 2026-02-01.")
-        if type(row.get("until", OPEN_END)) is not date:
-            raise PolicyError(f"{where} until: {row['until']!r} is not a day such as 2026-02-01.")
-        if not isinstance(row.get("counting") or {}, dict):
-            raise PolicyError(f"{where} counting: it must be a mapping of options to values.")
-        if row.get("until", OPEN_END) < row["since"]:
-            raise PolicyError(f"{where} until: {row['until']} is before {row['since']}.")
-        if _ends_rule(row) and not row.get("source"):
-            raise PolicyError(f"{where} source: a row that ends a rule says where that stands.")
-        if any(
-            other["since"] == row["since"] and _channels_of_row(other) & _channels_of_row(row) for other in rows[:place]
-        ):
-            raise PolicyError(f"{where} since: another row of the same channel begins on {row['since']}.")
-
-
-def _ends_rule(row: dict[str, Any]) -> bool:
-    """Whether a row says that from its day on nothing is asked."""
-    return "rule" in row and row["rule"] is None
-
-
-def _channels_of_row(row: dict[str, Any]) -> set[str]:
-    """The channels that a row speaks of; a row that ends a rule ends it for all, unless it says."""
-    return set(row.get("channels", (*CHANNELS, WHOLE_ACCOUNT) if _ends_rule(row) else ("seller",)))
-
-
-def _build_rule(path: Path, policy: str, metric: str, row: dict[str, Any], end: date) -> Rule:
-    """One row as a Rule, or an error that names its line and field."""
-    fields = {name: value for name, value in row.items() if name != "line"}
-    fields["until"] = min(fields.get("until", OPEN_END), end)
-    fields["counting"] = fields.get("counting") or {}
-    for inner in ("counting", "fallback", "points"):
-        if isinstance(fields.get(inner), dict):
-            fields[inner] = _without_line(fields[inner])
-    if isinstance(fields.get("stages"), list):
-        fields["stages"] = [_without_line(one) if isinstance(one, dict) else one for one in fields["stages"]]
-    try:
-        return Rule(policy=policy, metric=metric, **{"channels": ["seller"], **fields})
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "rule"
-        raise PolicyError(f"{path.name}, line {row['line']}, {metric}, field {where}: {first['msg']}.") from None
-
-
-def _without_line(mapping: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in mapping.items() if name != "line"}
-
-
-def load_for_marketplaces(codes: Iterable[str], folder: Path = POLICY_FOLDER) -> dict[str, Policy]:
-    """The policy of each marketplace, reading only the files that name one of them.
-
-    Raises PolicyError for a marketplace that no file names.
-
-    >>> for_marketplaces(["US"])["US"].name
-    'amazon_us'
-    """
-    owners = dict(_marketplaces_and_policies(folder))
-    wanted = list(dict.fromkeys(codes))
-    unknown = [code for code in wanted if code not in owners]
-    if unknown:
-        raise PolicyError(
-            f"No policy for marketplace {', '.join(map(repr, unknown))}. There are: {', '.join(sorted(owners))}. "
-            f"Add policies/NAME.yaml, or choose one with --policy."
-        )
-    loaded = {name: load(name, folder) for name in {owners[code] for code in wanted}}
-    return {code: loaded[owners[code]] for code in wanted}
-
-
-def marketplaces_with_policy(folder: Path = POLICY_FOLDER) -> set[str]:
-    """The marketplaces that a policy judges.
-
-    >>> "US" in judged_marketplaces()
-    True
-    """
-    return {code for code, _ in _marketplaces_and_policies(folder)}
-
-
-def _marketplaces_and_policies(folder: Path) -> Iterator[tuple[str, str]]:
-    """Marketplace and the policy that judges it, from one list of each file, without reading all of it as YAML."""
-    for name, path in find_policy_files(folder).items():
-        held = re.search(r"^marketplaces:\s*(\[[^\]]*\]|(?:\n\s*- .*)+)", path.read_text(encoding="utf-8"), re.M)
-        for code in re.findall(r"\w+", re.sub("#.*", "", held.group(1))) if held else ():
-            yield code, name
+    def rules_in_force(self, day: date) -> list[Rule]:
+        """Return the rules in force on a day. Raises PolicyError as `rules_in_force_between` does."""
+        return self.rules_in_force_between(day, day)
 
 
 def judge(rule: Rule, counted: np.ndarray, at_fault: np.ndarray, target: Target | None = None) -> np.ndarray:
-    """Status words of counts held against a rule; whether the files reach far enough is judged in `scores`.
+    """Return the status of each pair of counts under a rule, or under a target that replaces the rule's own.
 
-    `target` takes the place of the rule's own (the target that the marketplace gave with a figure).
+    `scores` decides afterwards where files are missing ("short history", "incomplete").
     """
-    status = np.full(counted.shape, "on target", dtype=object)
     target = target or rule.target
     if target is None:
-        status[:] = "no target"
+        status = np.full(counted.shape, "no target", dtype=object)
     else:
-        status[target.used(counted, at_fault, rule.warn)] = "at risk"
-        status[~target.met(counted, at_fault)] = "off target"
+        status = target.judge(counted, at_fault, rule.warn)
     if rule.minimum is not None:
         status[counted < rule.minimum] = "too few"
     status[counted == 0] = "no data"
     return status
 
 
-STATUSES_WORST_FIRST = (
-    "off target", "at risk", "cannot be judged", "short history", "incomplete", "no data", "on target", "too few",
-    "no orders", "no target",
-)  # fmt: skip
-"""Every status that a measure or an account may have, the worst first: what cannot be judged is no all-clear."""
-JUDGED_STATUSES = ("off target", "at risk", "on target")
-"""The statuses of what is judged against a target."""
-UNJUDGED_STATUSES = ("cannot be judged", "short history", "incomplete", "no data")
-"""The statuses of what a target is asked of and cannot be judged, for want of files."""
-
-
-def status_sort_key(status: str, is_advisory: bool = False, share_used: float | None = None) -> tuple[int, bool, float]:
-    """The sort key of "worst first": by status, what is only advised last, then by the share of what is allowed.
-
-    >>> severity("off target", used=1.2) < severity("off target", used=1.1) < severity("on target", used=0.9)
-    True
-    """
-    return STATUSES_WORST_FIRST.index(status), is_advisory, -(share_used or 0.0)
-
-
-def judge_points(points: Points, value: np.ndarray) -> np.ndarray:
-    """Status words of ratings in points."""
-    status = np.full(value.shape, "on target", dtype=object)
-    status[value < points.on_from] = "at risk"
-    status[value < points.off_under] = "off target"
-    status[np.isnan(value)] = "no data"
+def judge_points(points: Points, rating: np.ndarray) -> np.ndarray:
+    """Return the status of each rating in points."""
+    status = np.full(rating.shape, "on target", dtype=object)
+    status[rating < points.on_from] = "at risk"
+    status[rating < points.off_under] = "off target"
+    status[np.isnan(rating)] = "no data"
     return status

@@ -1,11 +1,11 @@
-"""Hold the counts against the rules, as of any day: one sweep answers today, history and the orders behind.
+"""SCORES: how many orders count and are at fault on any day, and their status. One sweep gives today and history.
 
-An order counts on the as-of days `[clock + lag, clock + lag + window - 1]`, from the day it was known to
-count; it is at fault inside that stay from the day the fault was known until the day it was cleared. A
-score is "how many stays cover the day": +1 at a stay's first day, -1 after its last, accumulated.
+An order counts on the as-of days `[clock + lag, clock + lag + window - 1]`, from the day on which it was known to
+count. It is at fault within this interval from the day the fault was known until the day it was cleared. A score is the
+number of intervals that cover a day: +1 on an interval's first day, -1 after its last, accumulated.
 
-*With hindsight* is the same sweep with all that was learnt later: what was known later is taken as known
-from the clock day on, and what was cleared later never was.
+*With hindsight* is the same sweep with everything that was learnt later: what was known later is taken as known from
+the clock day on, and what was cleared later was never at fault.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import pandas as pd
 
+from healthkit.metrics.counts import Counts
 from healthkit.metrics.definitions import METRICS
 from healthkit.metrics.evidence import FileCoverage
-from healthkit.metrics.exposure import Counts
-from healthkit.metrics.policy import Policy, Rule, judge, judge_points
+from healthkit.metrics.policy import MAX_WINDOW_DAYS, Policy, Rule, judge, judge_points
 from healthkit.schema import tables
 
 NEVER = np.iinfo(np.int64).max // 4
-"""A day number later than any."""
+"""The day number of a day that never comes."""
 
 
 class ScoreError(ValueError):
-    """A question that cannot be answered; the message says why and what can be asked."""
+    """A score that cannot be computed; the message says why, and which values are valid."""
 
 
 def sweep(
     first: np.ndarray, last: np.ndarray, weight: np.ndarray, group: np.ndarray, groups: int, begin: int, days: int
 ) -> np.ndarray:
-    """How much weight covers each of the days, by group. [groups x days]
+    """Return the total weight of the intervals that cover each day, by group. [groups x days]
 
-    `first` and `last` are the day numbers that bound each stay, both ends in; a stay that ends before it
-    begins covers nothing. `begin` is the number of the first day asked for.
+    `first` and `last` are the day numbers of each interval's first and last day; an interval that ends before it begins
+    covers nothing. `group` is the row of each interval in the result. `begin` is the number of the first day returned.
 
     >>> sweep(np.array([1, 2]), np.array([2, 5]), np.array([1, 1]), np.array([0, 0]), 1, 0, 4)
     array([[0, 1, 2, 1]])
@@ -55,13 +55,13 @@ def sweep(
 
 
 def day_numbers(days: object, empty: int = NEVER) -> np.ndarray:
-    """Days as whole numbers since 1970-01-01; empty ones as the number given."""
+    """Return days as days since 1970-01-01, null days as the number `empty`."""
     values = np.asarray(days, dtype="datetime64[D]")
     return np.where(np.isnat(values), empty, values.astype(np.int64))
 
 
 def list_days(first: date, last: date) -> list[date]:
-    """Every day from first to last, both ends in."""
+    """Return every day from `first` to `last`, both included."""
     return [day.date() for day in pd.date_range(first, last)]
 
 
@@ -75,45 +75,44 @@ def score(
     hindsight: bool = False,
     metrics: Iterable[str] | None = None,
 ) -> pd.DataFrame:
-    """SCORES of every account and metric, or of some metrics, as displayed on each of the days.
+    """Return SCORES of every account and metric (or of some `metrics`), as displayed on each day.
 
-    `policies` is one policy for all, or the policy of each marketplace. `window` and `lag` [days] replace
-    those of the rules. A rule is held against the days on which it is in force. An account stands in the
-    table from the day of its first order on; a marketplace without a policy does not stand in it.
+    `policies` is one policy for all marketplaces, or the policy of each. `window` and `lag` [days] replace those of the
+    rules. Each rule is applied to the days on which it is in force. Rows start on the day of the account's first order;
+    marketplaces without a policy are left out.
 
-    Raises PolicyError for a day before a policy begins, ScoreError for a window under 1 day, a lag under 0 or a metric
-    that there is not.
+    Raises PolicyError for a day before a policy begins, ScoreError for a window under 1 day, a negative lag or an
+    unknown metric.
     """
     wanted = set(METRICS if metrics is None else metrics)
     if unknown := wanted - set(METRICS):
-        raise ScoreError(f"There is no metric {', '.join(sorted(unknown))}. There are: {', '.join(METRICS)}.")
-    asked = [days] if isinstance(days, date) else sorted(set(days))
-    if not asked:
-        raise ScoreError("No as-of day was given. Give one day or a list of days.")
+        raise ScoreError(f"Unknown metric {', '.join(sorted(unknown))}. The metrics are: {', '.join(METRICS)}.")
+    as_of_days = [days] if isinstance(days, date) else sorted(set(days))
+    if not as_of_days:
+        raise ScoreError("No as-of day given; give one day or a list of days.")
     if window is not None and window < 1:
-        raise ScoreError(f"A window is at least 1 day long; {window} was asked for.")
+        raise ScoreError(f"A window is at least 1 day, not {window}.")
     if lag is not None and lag < 0:
-        raise ScoreError(f"A lag is 0 days or more; {lag} was asked for.")
-    numbers = day_numbers(asked)
+        raise ScoreError(f"A lag is at least 0 days, not {lag}.")
+    numbers = day_numbers(as_of_days)
     pieces = []
-    for held in _arrays_by_marketplace(counts):
-        policy = policies if isinstance(policies, Policy) else policies.get(held.marketplace)
+    for arrays in _arrays_by_marketplace(counts):
+        policy = policies if isinstance(policies, Policy) else policies.get(arrays.marketplace)
         if policy is None:
             continue
-        for rule in policy.between(asked[0], asked[-1]):
+        for rule in policy.rules_in_force_between(as_of_days[0], as_of_days[-1]):
             if rule.metric not in wanted:
                 continue
+            in_force = numbers[bisect_left(as_of_days, rule.since) : bisect_right(as_of_days, rule.until)]
             for days_long in dict.fromkeys([window] if window is not None else rule.windows):
-                ask = _ScoreRequest(
-                    rule, days_long, rule.lag if lag is None else lag, _days_in_force(rule, asked, numbers), hindsight
-                )
-                pieces += [_score_rule(held, ask, channel) for channel in rule.channels]
+                request = _ScoreRequest(rule, days_long, rule.lag if lag is None else lag, in_force, hindsight)
+                pieces += [_score_rule(arrays, request, channel) for channel in rule.channels]
     return _build_scores([piece for piece in pieces if piece is not None])
 
 
 @dataclass(frozen=True)
 class _ScoreRequest:
-    """One rule with the window and lag to be used, and the as-of days on which it is in force."""
+    """A rule, the window and lag to apply, and the day numbers of the as-of days on which the rule is in force."""
 
     rule: Rule
     window: int
@@ -121,9 +120,18 @@ class _ScoreRequest:
     days: np.ndarray
     hindsight: bool
 
+    def count(self, intervals: Intervals, accounts: int, window: int | None = None) -> np.ndarray:
+        """Return how much covers each day in the request's window, or in another. [accounts x days]"""
+        return intervals.count_by_day(self.days, accounts, window or self.window, self.lag, self.hindsight)
+
 
 class Intervals(NamedTuple):
-    """Stays of one metric, basis and channel as arrays: which account, the days that bound each, its weight."""
+    """Intervals in which orders count or are at fault, as arrays of the same length.
+
+    `account` is the position of the account; `clock`, `known` and `ended` are day numbers: of the clock day, of the day
+    on which the interval became known, and of the first day after its end (NEVER if it has none); `weight` is how much
+    the interval adds.
+    """
 
     account: np.ndarray
     clock: np.ndarray
@@ -131,31 +139,33 @@ class Intervals(NamedTuple):
     ended: np.ndarray
     weight: np.ndarray
 
-    def at(self, rows: np.ndarray) -> Intervals:
-        """Some of the stays."""
+    def select_rows(self, rows: np.ndarray) -> Intervals:
+        """Return some of the intervals."""
         return Intervals(*(values[rows] for values in self))
 
     def bounds(self, window: int, lag: int, hindsight: bool) -> tuple[np.ndarray, np.ndarray]:
-        """First and last as-of day that each stay covers; the last is before the first where it covers none."""
+        """Return the first and last as-of day that each interval covers (last before first where it covers none)."""
         first, left = self.clock + lag, self.clock + lag + window
         if hindsight:
             return first, np.where(self.ended == NEVER, left, first) - 1
         return np.maximum(first, self.known), np.minimum(left, self.ended) - 1
 
-    def on(self, days: np.ndarray, accounts: int, window: int, lag: int, hindsight: bool) -> np.ndarray:
-        """How much covers each of the days. [accounts x days]"""
+    def count_by_day(self, days: np.ndarray, accounts: int, window: int, lag: int, hindsight: bool) -> np.ndarray:
+        """Return how much covers each of the days (day numbers, sorted). [accounts x days]"""
         begin, span = int(days[0]), int(days[-1] - days[0] + 1)
         return sweep(*self.bounds(window, lag, hindsight), self.weight, self.account, accounts, begin, span)[
             :, days - begin
         ]
 
 
+_CountKey = tuple[str, str, str]
+"""Metric, basis and channel."""
 _NO_INTERVALS = Intervals(*(np.zeros(0, dtype=np.int64) for _ in Intervals._fields))
 
 
 @dataclass(frozen=True)
 class _MarketplaceArrays:
-    """The counts of one marketplace as arrays, ready to be asked for by metric, basis and channel."""
+    """The counts of one marketplace as arrays: intervals by metric, basis and channel, and days by account."""
 
     marketplace: str
     accounts: pd.Index
@@ -168,45 +178,42 @@ class _MarketplaceArrays:
     assumed: dict[_CountKey, list[tuple[str, Intervals]]]
     unknown: dict[_CountKey, Intervals]
     files: list[FileCoverage]
-    lacking: dict[str, tuple[np.ndarray, np.ndarray]]
+    span_by_evidence: dict[str, tuple[np.ndarray, np.ndarray]]
 
-    def reach(self, word: str) -> tuple[np.ndarray, np.ndarray]:
-        """The day numbers from which and until which one kind of evidence tells all, by account."""
-        if word not in self.lacking:
-            self.lacking[word] = _evidence_span(self.files, word)
-        return self.lacking[word]
+    def evidence_span(self, kind: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return the first and the last day number that one kind of evidence covers, by account."""
+        if kind not in self.span_by_evidence:
+            self.span_by_evidence[kind] = _evidence_span(self.files, kind)
+        return self.span_by_evidence[kind]
 
 
-_CountKey = tuple[str, str, str]
 _ARRAYS_CACHE: WeakKeyDictionary[Counts, list[_MarketplaceArrays]] = WeakKeyDictionary()
-"""The arrays of counts that were asked for before; they go when the counts go."""
+"""The arrays of counts that were scored before; dropped with the counts."""
 
 
 def _arrays_by_marketplace(counts: Counts) -> list[_MarketplaceArrays]:
-    """The counts as arrays, one marketplace after the other."""
+    """Return the counts as arrays, one item for each marketplace."""
     if counts not in _ARRAYS_CACHE:
         _ARRAYS_CACHE[counts] = [_build_arrays(counts, str(code)) for code in counts.coverage["marketplace"].unique()]
     return _ARRAYS_CACHE[counts]
 
 
 def _build_arrays(counts: Counts, marketplace: str) -> _MarketplaceArrays:
-    """The counts of one marketplace as arrays."""
-    exposure, faults, coverage = (
+    """Return the counts of one marketplace as arrays."""
+    exposure, faults, coverage, unknown = (
         frame[(frame["marketplace"] == marketplace).to_numpy()]
-        for frame in (counts.exposure, counts.faults, counts.coverage)
+        for frame in (counts.exposure, counts.faults, counts.coverage, counts.unknown)
     )
     accounts = pd.Index(coverage["account"].astype("str"))
-    files = [FileCoverage.of(row) for row in tables.records(coverage)]
-    unknown = counts.unknown[(counts.unknown["marketplace"] == marketplace).to_numpy()]
+    files = [FileCoverage.from_row(row) for row in tables.records(coverage)]
     counting = _split_intervals(exposure, accounts, *_COUNTING_COLUMNS)
     assumed: dict[_CountKey, list[tuple[str, Intervals]]] = {}
     for frame, columns in ((exposure, _COUNTING_COLUMNS), (faults, _FAULT_COLUMNS)):
-        guesses = frame[frame["assumed"].notna().to_numpy()]
-        for words in guesses["assumed"].unique():
-            for key, stays in _split_intervals(
-                guesses[(guesses["assumed"] == words).to_numpy()], accounts, *columns
-            ).items():
-                assumed.setdefault(key, []).append((words, stays))
+        frame = frame[frame["assumed"].notna().to_numpy()]
+        for assumption in frame["assumed"].unique():
+            rows = frame[(frame["assumed"] == assumption).to_numpy()]
+            for key, intervals in _split_intervals(rows, accounts, *columns).items():
+                assumed.setdefault(key, []).append((assumption, intervals))
     return _MarketplaceArrays(
         marketplace,
         accounts,
@@ -217,22 +224,22 @@ def _build_arrays(counts: Counts, marketplace: str) -> _MarketplaceArrays:
         counting,
         _split_intervals(faults, accounts, *_FAULT_COLUMNS),
         assumed,
-        _split_intervals(unknown, accounts, "until_day", "counted"),
+        _split_intervals(unknown, accounts, *_COUNTING_COLUMNS),
         files,
         {},
     )
 
 
-def _evidence_span(files: Sequence[FileCoverage], word: str) -> tuple[np.ndarray, np.ndarray]:
-    """The first and last day numbers between which one kind of evidence tells all, by account."""
+def _evidence_span(files: Sequence[FileCoverage], kind: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first and the last day number that one kind of evidence covers, by account."""
     first, last = np.full(len(files), -NEVER), np.full(len(files), NEVER)
-    for place, account_files in enumerate(files):
-        reach = account_files.reach.get(word)
-        if word not in account_files.evidence:
-            last[place] = -NEVER
-        elif reach is not None:
-            begin, end = day_numbers([reach.first, reach.last])
-            first[place], last[place] = begin - reach.tolerated_gap_days, end + reach.tolerated_gap_days
+    for position, account_files in enumerate(files):
+        span = account_files.reach.get(kind)
+        if kind not in account_files.evidence:
+            last[position] = -NEVER
+        elif span is not None:
+            begin, end = day_numbers([span.first, span.last])
+            first[position], last[position] = begin - span.tolerated_gap_days, end + span.tolerated_gap_days
     return first, last
 
 
@@ -241,43 +248,33 @@ _FAULT_COLUMNS = ("cleared_on", "at_fault")
 
 
 def _split_intervals(rows: pd.DataFrame, accounts: pd.Index, ended: str, weight: str) -> dict[_CountKey, Intervals]:
-    """Rows of EXPOSURE or FAULTS as arrays, by metric, basis and channel."""
-    whole = _intervals_of_accounts(rows, accounts, ended, weight)
-    named = [rows[name].cat for name in ("metric", "basis", "channel")]
-    codes = np.stack([one.codes.to_numpy() for one in named]) if len(rows) else np.zeros((3, 0), dtype=np.int64)
+    """Return rows of EXPOSURE or FAULTS as intervals, by metric, basis and channel."""
+    position = accounts.get_indexer(rows["account"].cat.categories.astype("str"))
+    intervals = _to_intervals(rows, ended, weight)._replace(account=position[rows["account"].cat.codes])
+    names = [rows[name].cat for name in ("metric", "basis", "channel")]
+    codes = np.stack([name.codes.to_numpy() for name in names]) if len(rows) else np.zeros((3, 0), dtype=np.int64)
     order = np.lexsort(codes)
     starts = np.flatnonzero(np.any(np.diff(codes[:, order], prepend=-1), axis=0))
     split = {}
     for part in np.split(order, starts[1:]):
         if len(part):
             metric, basis, channel = (
-                str(one.categories[code]) for one, code in zip(named, codes[:, part[0]], strict=True)
+                str(name.categories[code]) for name, code in zip(names, codes[:, part[0]], strict=True)
             )
-            split[metric, basis, channel] = Intervals(*(values[part] for values in whole))
+            split[metric, basis, channel] = intervals.select_rows(part)
     return split
 
 
 def _first_orders(counting: dict[_CountKey, Intervals], accounts: int) -> dict[str, np.ndarray]:
-    """By channel, the number of the first clock day of each account; NEVER where it has no order there."""
+    """Return the first clock day of each account, by channel; NEVER where it has no order there."""
     first: dict[str, np.ndarray] = {}
-    for (_, _, channel), stays in counting.items():
-        np.minimum.at(first.setdefault(channel, np.full(accounts, NEVER)), stays.account, stays.clock)
+    for (_, _, channel), intervals in counting.items():
+        np.minimum.at(first.setdefault(channel, np.full(accounts, NEVER)), intervals.account, intervals.clock)
     return first | {tables.WHOLE_ACCOUNT: np.minimum.reduce(list(first.values()))} if first else first
 
 
-def _intervals_of_accounts(rows: pd.DataFrame, accounts: pd.Index, ended: str, weight: str) -> Intervals:
-    """Rows of EXPOSURE or FAULTS as arrays."""
-    place = accounts.get_indexer(rows["account"].cat.categories.astype("str"))
-    return _to_intervals(rows, ended, weight)._replace(account=place[rows["account"].cat.codes])
-
-
-def _days_in_force(rule: Rule, days: list[date], numbers: np.ndarray) -> np.ndarray:
-    """The numbers of the days on which a rule is in force, of days in order."""
-    return numbers[bisect_left(days, rule.since) : bisect_right(days, rule.until)]
-
-
 def _score_rule(arrays: _MarketplaceArrays, request: _ScoreRequest, channel: str) -> dict[str, Any] | None:
-    """SCORES of one rule and window in one channel, for all accounts that have orders there."""
+    """Return the columns of SCORES for one rule and window in one channel, of all accounts with orders there."""
     if request.days.size == 0 or channel not in arrays.first_orders:
         return None
     counts = _count_window(arrays, request, channel)
@@ -286,12 +283,12 @@ def _score_rule(arrays: _MarketplaceArrays, request: _ScoreRequest, channel: str
         longer = _count_window(arrays, replace(request, window=fallback.window), channel)
         few = counts.counted < fallback.under
         counts = _WindowCounts(*(np.where(few, second, first) for first, second in zip(counts, longer, strict=True)))
-    known = (request.days[None, :] >= arrays.first_orders[channel][:, None]).ravel()
-    return {name: values[known] for name, values in _score_columns(arrays, request, channel, counts).items()}
+    has_begun = (request.days[None, :] >= arrays.first_orders[channel][:, None]).ravel()
+    return {name: values[has_begun] for name, values in _score_columns(arrays, request, channel, counts).items()}
 
 
 class _WindowCounts(NamedTuple):
-    """What a window holds, by account and day; `window` is its length, `proxy` what was assumed."""
+    """The counts of a window, its length and the assumptions made (`proxy`), each by account and day."""
 
     counted: np.ndarray
     at_fault: np.ndarray
@@ -300,309 +297,290 @@ class _WindowCounts(NamedTuple):
 
 
 def _count_window(arrays: _MarketplaceArrays, request: _ScoreRequest, channel: str) -> _WindowCounts:
-    """How many count and are at fault in one window, and what had to be assumed."""
-    asked = request.rule.metric, str(request.rule.basis), channel
-    metric = METRICS[request.rule.metric]
-
-    def on(stays: Intervals, window: int = request.window) -> np.ndarray:
-        return stays.on(request.days, len(arrays.accounts), window, request.lag, request.hindsight)
-
-    # What is a number is told of the account from the first word on, however long ago that was.
-    reach = _UNLIMITED_WINDOW if metric.shows == "number" else request.window
-    counted, at_fault = (
-        on(arrays.counting.get(asked, _NO_INTERVALS), reach),
-        on(arrays.faults.get(asked, _NO_INTERVALS)),
-    )
+    """Return how many count and are at fault in the window of a request, and the assumptions made."""
+    metric, accounts = METRICS[request.rule.metric], len(arrays.accounts)
+    keys = request.rule.metric, str(request.rule.basis), channel
+    is_number = metric.figure == "number"
+    # A number is shown for the account from the first file that holds it on, however long ago that was.
+    counted = request.count(arrays.counting.get(keys, _NO_INTERVALS), accounts, MAX_WINDOW_DAYS if is_number else None)
+    at_fault = request.count(arrays.faults.get(keys, _NO_INTERVALS), accounts)
     proxy = np.full(counted.shape, "", dtype=object)
-    for place, files in enumerate(arrays.files):
+    for position, files in enumerate(arrays.files):
         if metric.proxy and metric.proxy_unless not in files.evidence:
-            proxy[place] = metric.proxy
-    for words, stays in arrays.assumed.get(asked, ()):
-        covered = on(stays) > 0
-        proxy[covered] = [_join_assumptions(before, words) for before in proxy[covered]]
-    for place, files in enumerate(arrays.files):
-        missing = [need for need in metric.needs if need not in files.evidence]
-        if missing and len(missing) == len(metric.needs):
-            counted[place] = at_fault[place] = 0
-        words = "+".join(f"{need}_not_imported" for need in missing)
-        if words:
-            proxy[place] = [_join_assumptions(before, words) for before in proxy[place]]
-    if metric.shows == "number":
-        has_evidence = np.array([set(metric.needs) <= files.evidence for files in arrays.files])
-        counted = np.where(
-            has_evidence[:, None] & (request.days >= arrays.begins_on[:, None]),
-            np.maximum(counted, _accounts_without_rows(arrays, asked)),
-            0,
-        )
-    proxy[counted == 0] = [_keep_not_imported(words) for words in proxy[counted == 0]]
+            proxy[position] = metric.proxy
+    for assumption, intervals in arrays.assumed.get(keys, ()):
+        is_covered = request.count(intervals, accounts) > 0
+        proxy[is_covered] = [_add_assumption(before, assumption) for before in proxy[is_covered]]
+    for position, files in enumerate(arrays.files):
+        missing = [kind for kind in metric.required_evidence if kind not in files.evidence]
+        if missing and len(missing) == len(metric.required_evidence):
+            counted[position] = at_fault[position] = 0
+        if missing:
+            assumption = "+".join(f"{kind}_not_imported" for kind in missing)
+            proxy[position] = [_add_assumption(before, assumption) for before in proxy[position]]
+    if is_number:
+        # A file that holds none of it says 0 for the account.
+        has_evidence = np.array([set(metric.required_evidence) <= files.evidence for files in arrays.files])
+        has_rows = np.isin(np.arange(accounts), arrays.counting.get(keys, _NO_INTERVALS).account)
+        has_begun = request.days >= arrays.begins_on[:, None]
+        counted = np.where(has_evidence[:, None] & has_begun, np.maximum(counted, ~has_rows[:, None]), 0)
+    proxy[counted == 0] = [_keep_not_imported(assumptions) for assumptions in proxy[counted == 0]]
     return _WindowCounts(counted, at_fault, proxy, np.full(counted.shape, request.window))
 
 
-_UNLIMITED_WINDOW = 36_500
-"""A window that holds everything. [days]"""
-
-
-def _accounts_without_rows(arrays: _MarketplaceArrays, key: _CountKey) -> np.ndarray:
-    """1 for accounts of which a file said that there was nothing to tell, from the beginning on; else 0."""
-    some = np.zeros(len(arrays.accounts), dtype=np.int64)
-    some[arrays.counting.get(key, _NO_INTERVALS).account] = 1
-    return (1 - some)[:, None]
-
-
 @cache
-def _keep_not_imported(words: str) -> str:
-    """Of what was assumed only what was not imported: of nothing counted nothing else was assumed.
+def _keep_not_imported(assumptions: str) -> str:
+    """Return the assumptions about files that were not imported; the others do not apply where nothing counts.
 
-    >>> _only_missing("tracking_not_scanned+contacts_not_imported")
+    >>> _keep_not_imported("tracking_not_scanned+contacts_not_imported")
     'contacts_not_imported'
     """
-    return "+".join(word for word in words.split("+") if word.endswith("_not_imported"))
+    return "+".join(word for word in assumptions.split("+") if word.endswith("_not_imported"))
 
 
 @cache
-def _join_assumptions(words: str, more: str) -> str:
-    """Assumptions joined, each once.
+def _add_assumption(assumptions: str, more: str) -> str:
+    """Return two texts of assumptions joined by "+" as one, each assumption once.
 
-    >>> _and("canceller_unknown", "canceller_unknown+cancel_day_from_order")
+    >>> _add_assumption("canceller_unknown", "canceller_unknown+cancel_day_from_order")
     'canceller_unknown+cancel_day_from_order'
     """
-    return "+".join(dict.fromkeys(word for word in (*words.split("+"), *more.split("+")) if word))
+    return "+".join(dict.fromkeys(word for word in (*assumptions.split("+"), *more.split("+")) if word))
 
 
 @dataclass(frozen=True)
 class _TextColumn:
-    """A column of texts of which few differ: the place of each among them."""
+    """A column with few different texts: the texts, and the code of the text in each row."""
 
-    place: np.ndarray
-    words: list[str | None]
-
-    @classmethod
-    def of(cls, values: np.ndarray) -> _TextColumn:
-        """Texts as they stand."""
-        place, words = pd.factorize(values)
-        return cls(place, list(words))
-
-    def __getitem__(self, chosen: np.ndarray) -> _TextColumn:
-        return replace(self, place=self.place[chosen])
+    codes: np.ndarray
+    texts: list[str | None]
 
     @classmethod
-    def joined(cls, pieces: Sequence[_TextColumn]) -> Any:
-        """Several columns as one; a text that says nothing is empty."""
-        known: dict[str | None, int] = {}
-        places = []
-        for piece in pieces:
-            codes = np.array([known.setdefault(word or None, len(known)) for word in piece.words], dtype=np.int64)
-            places.append(codes[piece.place])
-        return pd.array(list(known), dtype="str").take(np.concatenate(places))
+    def from_values(cls, values: np.ndarray) -> _TextColumn:
+        """Encode an array of texts."""
+        codes, texts = pd.factorize(values)
+        return cls(codes, list(texts))
+
+    def __getitem__(self, rows: np.ndarray) -> _TextColumn:
+        return replace(self, codes=self.codes[rows])
+
+    @classmethod
+    def concat(cls, columns: Sequence[_TextColumn]) -> Any:
+        """Return the texts of several columns, one below the other; an empty text becomes null."""
+        code_of: dict[str | None, int] = {}
+        parts = []
+        for column in columns:
+            codes = np.array([code_of.setdefault(text or None, len(code_of)) for text in column.texts], dtype=np.int64)
+            parts.append(codes[column.codes])
+        return pd.array(list(code_of), dtype="str").take(np.concatenate(parts))
 
 
 def _score_columns(
     arrays: _MarketplaceArrays, request: _ScoreRequest, channel: str, counts: _WindowCounts
 ) -> dict[str, Any]:
-    """Counts of accounts by days as columns of SCORES, account by account."""
+    """Return counts of accounts by days as columns of SCORES, account by account."""
     rule, target, (counted, at_fault, proxy, window) = request.rule, request.rule.target, counts
-    shows = METRICS[rule.metric].shows
+    figure, shape = METRICS[rule.metric].figure, counted.shape
     first_days = request.days - request.lag - window + 1
-    value = _metric_value(rule, shows, counted, at_fault)
+    value = _metric_value(rule, figure, counted, at_fault)
     status = judge_points(rule.points, value) if rule.points else judge(rule, counted, at_fault)
-    whole = (status == "no target") | (shows == "number")
-    status[_is_incomplete(arrays, request, channel, counts) & np.isin(status, ("on target", "at risk")) & ~whole] = (
-        "incomplete"
-    )
-    status[_has_short_history(arrays, request, first_days) & (counted > 0) & ~whole] = "short history"
-    wrong = np.divide(at_fault, counted, out=np.full(counted.shape, np.nan), where=counted > 0)
-    shown = wrong if target is None or target.lower_is_better else 1 - wrong
-    if shows != "rate":
-        shown = np.full(counted.shape, np.nan)
-    room = np.full(counted.shape, None, dtype=object)
+    if figure != "number":
+        needs_files = status != "no target"
+        is_incomplete = _is_incomplete(arrays, request, channel, counts) & np.isin(status, ("on target", "at risk"))
+        status[is_incomplete] = "incomplete"
+        status[_has_short_history(arrays, request, first_days) & (counted > 0) & needs_files] = "short history"
+    rate = np.full(shape, np.nan)
+    if figure == "rate":
+        np.divide(at_fault, counted, out=rate, where=counted > 0)
+        rate = rate if target is None else target.displayed_rate(rate)
+    headroom = np.full(shape, None, dtype=object)
     if target is not None:
-        room[counted > 0] = target.headroom(counted, at_fault)[counted > 0]
-    if shows in ("average", "points"):
+        headroom[counted > 0] = target.headroom(counted, at_fault)[counted > 0]
+    if figure in ("average", "points"):
         at_fault = np.zeros_like(at_fault)
-    cells = counted.shape
 
-    def each_day(values: np.ndarray) -> np.ndarray:
-        return np.broadcast_to(values, cells).ravel()
+    def by_day(values: np.ndarray) -> np.ndarray:
+        return np.broadcast_to(values, shape).ravel()
 
-    def fill(value: float) -> np.ndarray:
-        return np.full(counted.size, value)
-
-    def same(word: str | None) -> _TextColumn:
-        return _TextColumn(np.zeros(counted.size, dtype=np.int64), [word])
+    def text(value: str | None) -> _TextColumn:
+        return _TextColumn(np.zeros(counted.size, dtype=np.int64), [value])
 
     return {
-        "case": same("ours"),
-        "account": _TextColumn(np.repeat(np.arange(cells[0]), cells[1]), arrays.accounts.tolist()),
-        "marketplace": same(arrays.marketplace),
-        "channel": same(channel),
-        "metric": same(rule.metric),
+        "case": text("ours"),
+        "account": _TextColumn(np.repeat(np.arange(shape[0]), shape[1]), arrays.accounts.tolist()),
+        "marketplace": text(arrays.marketplace),
+        "channel": text(channel),
+        "metric": text(rule.metric),
         "window": window.ravel(),
-        "as_of": each_day(request.days),
+        "as_of": by_day(request.days),
         "first_day": first_days.ravel(),
-        "last_day": each_day(request.days - request.lag),
+        "last_day": by_day(request.days - request.lag),
         "counted": counted.ravel(),
         "at_fault": at_fault.ravel(),
-        "rate": shown.ravel(),
+        "rate": rate.ravel(),
         "value": value.ravel(),
-        "target": fill(np.nan if target is None else float(target.share)),
-        "side": same(None if target is None else target.side),
-        "status": _TextColumn.of(status.ravel()),
-        "headroom": room.ravel(),
-        "proxy": _TextColumn.of(proxy.ravel()),
-        "rule": same(rule.id),
+        "target": np.full(counted.size, np.nan if target is None else float(target.share)),
+        "side": text(None if target is None else target.side),
+        "status": _TextColumn.from_values(status.ravel()),
+        "headroom": headroom.ravel(),
+        "proxy": _TextColumn.from_values(proxy.ravel()),
+        "rule": text(rule.id),
     }
 
 
 def _has_short_history(arrays: _MarketplaceArrays, request: _ScoreRequest, first_days: np.ndarray) -> np.ndarray:
-    """Where the files of orders do not cover a window: they begin later, end earlier or leave days out."""
+    """Return where the order files do not cover the window: they begin late, end early or leave days out."""
     last_days = request.days[None, :] - request.lag
-    short = (first_days < arrays.begins_on[:, None]) | (
+    is_short = (first_days < arrays.begins_on[:, None]) | (
         last_days - arrays.heard_on[:, None] > arrays.max_silent_days[:, None]
     )
-    for place, files in enumerate(arrays.files):
+    for position, files in enumerate(arrays.files):
         for gap in files.gaps:
             first, last = day_numbers(gap)
-            short[place] |= (first_days[place] <= last) & (last_days[0] >= first)
-    return short
+            is_short[position] |= (first_days[position] <= last) & (last_days[0] >= first)
+    return is_short
 
 
 def _is_incomplete(
     arrays: _MarketplaceArrays, request: _ScoreRequest, channel: str, counts: _WindowCounts
 ) -> np.ndarray:
-    """Where more may be at fault than is known, so that what is on target by the known may not be.
+    """Return where more orders may be at fault than is known, so that "on target" may be wrong.
 
-    That is where some evidence of faults is missing or does not reach over the window, and where so many orders are
-    unknown that the target would be missed if all of them were at fault.
+    That is where some evidence of faults is missing or does not cover the window, and where the target would be missed
+    if all unknown orders were at fault.
     """
-    first_days = request.days - request.lag - counts.window + 1
-    lacking = np.zeros(counts.counted.shape, dtype=bool)
-    for word in METRICS[request.rule.metric].needs:
-        first, last = arrays.reach(word)
-        lacking |= (first[:, None] > first_days) | (last[:, None] < request.days[None, :])
-    key = request.rule.metric, str(request.rule.basis), channel
-    if request.rule.target is not None and key in arrays.unknown:
-        unknown = arrays.unknown[key].on(
-            request.days, len(arrays.accounts), request.window, request.lag, request.hindsight
-        )
-        at_worst = request.rule.target.met(counts.counted + unknown, counts.at_fault + unknown)
-        lacking |= (unknown > 0) & ~at_worst
-    return lacking
+    rule, first_days = request.rule, request.days - request.lag - counts.window + 1
+    is_incomplete = np.zeros(counts.counted.shape, dtype=bool)
+    for kind in METRICS[rule.metric].required_evidence:
+        first, last = arrays.evidence_span(kind)
+        is_incomplete |= (first[:, None] > first_days) | (last[:, None] < request.days[None, :])
+    keys = rule.metric, str(rule.basis), channel
+    if rule.target is not None and keys in arrays.unknown:
+        unknown = request.count(arrays.unknown[keys], len(arrays.accounts))
+        is_met_at_worst = rule.target.is_met(counts.counted + unknown, counts.at_fault + unknown)
+        is_incomplete |= (unknown > 0) & ~is_met_at_worst
+    return is_incomplete
 
 
-def _metric_value(rule: Rule, shows: str, counted: np.ndarray, at_fault: np.ndarray) -> np.ndarray:
-    """The figure of a metric that is no rate: how many are open, hours on average, points; nothing known is empty."""
+def _metric_value(rule: Rule, figure: str, counted: np.ndarray, at_fault: np.ndarray) -> np.ndarray:
+    """Return the figure of a metric that is no rate (number open, average hours, points); NaN where nothing counts."""
     value = np.full(counted.shape, np.nan)
-    held = counted > 0
-    if shows == "number":
-        value[held] = at_fault[held]
-    elif shows == "average":
-        value[held] = at_fault[held] / counted[held] / 60
-    elif shows == "points" and rule.points is not None:
-        value[held] = rule.points.rating(counted, at_fault)[held]
+    some = counted > 0
+    if figure == "number":
+        value[some] = at_fault[some]
+    elif figure == "average":
+        value[some] = at_fault[some] / counted[some] / 60
+    elif figure == "points" and rule.points is not None:
+        value[some] = rule.points.rating(counted, at_fault)[some]
     return value
 
 
 def numbers_to_days(numbers: np.ndarray) -> np.ndarray:
-    """Day numbers as midnights without a zone."""
+    """Return day numbers (days since 1970-01-01) as midnights without a time zone."""
     return numbers.astype("datetime64[D]").astype("datetime64[s]")
 
 
 def _build_scores(pieces: list[dict[str, Any]]) -> pd.DataFrame:
-    """The pieces as one SCORES table, account by account, each metric's days in order."""
+    """Return the pieces as one table of SCORES: account by account, the days of each metric in order."""
     if not pieces:
         return pd.DataFrame(columns=list(tables.SCORES.columns))
-    # Typed by SCORES itself, so its check is the tests' to make: it takes longer than the sweep.
+    # `check_table` would take longer than the sweep; the tests check the types.
     rows = pd.DataFrame({
         name: _concat_column([piece[name] for piece in pieces], column.kind, name == "headroom")
         for name, column in tables.SCORES.columns.items()
     })  # fmt: skip
-    if len({(name, *piece["marketplace"].words) for piece in pieces for name in piece["account"].words}) > 1:
+    if len({(account, *piece["marketplace"].texts) for piece in pieces for account in piece["account"].texts}) > 1:
         rows = rows.sort_values(["account", "marketplace"], kind="stable", ignore_index=True)
     return rows
 
 
-def _concat_column(pieces: list[Any], kind: str, empty: bool) -> Any:
-    """A column of SCORES in its own kind."""
+def _concat_column(pieces: list[Any], kind: str, has_nulls: bool) -> Any:
+    """Return the parts of one column of SCORES as one array of its type."""
     if kind == "text":
-        return _TextColumn.joined(pieces)
+        return _TextColumn.concat(pieces)
     values = np.concatenate(pieces)
     if kind == "day":
         return numbers_to_days(values)
-    return pd.array(values, dtype="Int64") if empty else values
+    return pd.array(values, dtype="Int64") if has_nulls else values
+
+
+# -- the orders of one measure ----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
 class MeasureIntervals:
-    """What stands behind one measure of one account: rows of FAULTS, and both kinds of stays as arrays."""
+    """The orders of one measure of one account: when they count and when they are at fault."""
 
     fault_intervals: Intervals
     counting_intervals: Intervals
-    frame: pd.DataFrame
-    rows: np.ndarray
+    fault_table: pd.DataFrame
+    fault_rows: np.ndarray
 
     @cached_property
     def faults(self) -> pd.DataFrame:
-        """The rows of FAULTS."""
-        return self.frame.iloc[self.rows]
+        """The rows of FAULTS, in the order of `fault_intervals`."""
+        return self.fault_table.iloc[self.fault_rows]
 
 
 def select_intervals(counts: Counts, rule: Rule, account: str, marketplace: str, channel: str) -> MeasureIntervals:
-    """The rows of EXPOSURE and FAULTS that a rule judges, of one account in one marketplace and channel."""
-    named = {
+    """Return the orders that a rule judges, of one account in one marketplace and channel."""
+    keys = {
         "metric": rule.metric, "basis": str(rule.basis),
         "account": account, "marketplace": marketplace, "channel": channel,
     }  # fmt: skip
-    kept = _INTERVALS_CACHE.setdefault(counts, {})
-    key = tuple(named.values())
-    if key not in kept:
+    cache = _INTERVALS_CACHE.setdefault(counts, {})
+    key = tuple(keys.values())
+    if key not in cache:
         if counts not in _ALL_INTERVALS:
             _ALL_INTERVALS[counts] = (
-                _to_intervals(counts.exposure, "until_day", "counted"),
+                _to_intervals(counts.exposure, *_COUNTING_COLUMNS),
                 _to_intervals(counts.faults, *_FAULT_COLUMNS),
             )
-        (exposure, faults), (counting, at_fault) = counts.rows_where(**named), _ALL_INTERVALS[counts]
-        while len(kept) >= INTERVALS_CACHE_SIZE:
-            kept.pop(next(iter(kept)))
-        kept[key] = MeasureIntervals(at_fault.at(faults), counting.at(exposure), counts.faults, faults)
-    return kept[key]
+        (exposure, faults, _), (counting, at_fault) = counts.rows_where(**keys), _ALL_INTERVALS[counts]
+        while len(cache) >= INTERVALS_CACHE_SIZE:
+            cache.pop(next(iter(cache)))
+        cache[key] = MeasureIntervals(
+            at_fault.select_rows(faults), counting.select_rows(exposure), counts.faults, faults
+        )
+    return cache[key]
 
 
 def _to_intervals(rows: pd.DataFrame, ended: str, weight: str) -> Intervals:
-    """Rows of EXPOSURE or FAULTS as arrays, as if all were of one account."""
-    clock, known, left = (day_numbers(rows[name]) for name in ("clock_day", "known_on", ended))
-    return Intervals(np.zeros(len(rows), dtype=np.int64), clock, known, left, rows[weight].to_numpy())
+    """Return rows of EXPOSURE or FAULTS as intervals of one account."""
+    clock, known, end = (day_numbers(rows[name]) for name in ("clock_day", "known_on", ended))
+    return Intervals(np.zeros(len(rows), dtype=np.int64), clock, known, end, rows[weight].to_numpy())
 
 
 INTERVALS_CACHE_SIZE = 32
-"""What stands behind so many measures is kept for the next question."""
+"""Measures whose intervals are cached for each Counts."""
 _ALL_INTERVALS: WeakKeyDictionary[Counts, tuple[Intervals, Intervals]] = WeakKeyDictionary()
-"""The rows of EXPOSURE and of FAULTS as arrays, of counts that were asked for."""
+"""All rows of EXPOSURE and of FAULTS as intervals."""
 _INTERVALS_CACHE: WeakKeyDictionary[Counts, dict[tuple[str, ...], MeasureIntervals]] = WeakKeyDictionary()
 
 
 def orders_at_fault(
     counts: Counts, row: pd.Series, policy: Policy, *, hindsight: bool = False, since: date | None = None
 ) -> pd.DataFrame:
-    """The orders behind one row of SCORES: rows of FAULTS at fault on its as-of day, or on any day since one before.
+    """Return the orders at fault behind one row of SCORES, on its as-of day or on any day from `since` to it.
 
-    One row an order; `at_fault` is how much it adds, in what the metric counts. To FAULTS are added `leaves_on`,
-    the first as-of day on which the order no longer counts, and `enters_on`, the first on which it was at fault in
-    this window.
+    One row for each order, with the columns of FAULTS, `leaves_on` (the first as-of day on which the order no longer
+    counts) and `enters_on` (the first on which it was at fault in this window). `at_fault` is how much the order adds,
+    in the unit of the metric.
     """
     rule = next(rule for rule in policy.rules if rule.id == row["rule"])
     lag = (row["as_of"] - row["last_day"]).days
-    behind_it = select_intervals(counts, rule, row["account"], row["marketplace"], row["channel"])
-    faults, stays = behind_it.faults, behind_it.fault_intervals
-    first, last = stays.bounds(int(row["window"]), lag, hindsight)
+    measure = select_intervals(counts, rule, row["account"], row["marketplace"], row["channel"])
+    faults, intervals = measure.faults, measure.fault_intervals
+    first, last = intervals.bounds(int(row["window"]), lag, hindsight)
     day = int(day_numbers([row["as_of"]])[0])
     begin = day if since is None else min(day, int(day_numbers([since])[0]))
     covers = (first <= day) & (begin <= last) & (first <= last)
-    leaves = stays.clock + lag + int(row["window"])
-    enters = np.maximum(stays.clock + lag, day_numbers(faults["since"]))
-    behind = faults[covers].assign(enters_on=numbers_to_days(enters[covers]), leaves_on=numbers_to_days(leaves[covers]))
-    if behind["order_id"].is_unique:
-        return behind.reset_index(drop=True)
-    return behind.groupby("order_id", as_index=False, sort=False).agg(_ORDER_AGGREGATION)[[*behind.columns]]
+    leaves = intervals.clock + lag + int(row["window"])
+    enters = np.maximum(intervals.clock + lag, day_numbers(faults["since"]))
+    orders = faults[covers].assign(enters_on=numbers_to_days(enters[covers]), leaves_on=numbers_to_days(leaves[covers]))
+    if orders["order_id"].is_unique:
+        return orders.reset_index(drop=True)
+    return orders.groupby("order_id", as_index=False, sort=False).agg(_ORDER_AGGREGATION)[[*orders.columns]]
 
 
 _ORDER_AGGREGATION = {
@@ -612,4 +590,4 @@ _ORDER_AGGREGATION = {
     "at_fault": "sum",
     "assumed": "first",
 }
-"""How several late parcels of one order make one row: their units or parcels add up."""
+"""How late parcels of one order become one row: their units or parcels add up."""

@@ -11,8 +11,8 @@ import pandas as pd
 
 from healthkit.analysis.outlook import OutlookError
 from healthkit.analysis.verdicts import AMAZON
-from healthkit.metrics.exposure import ProgressTracker
-from healthkit.metrics.policy import STATUSES_WORST_FIRST
+from healthkit.metrics.counts import ProgressTracker
+from healthkit.metrics.policy import worst_first_key
 from healthkit.metrics.scores import list_days
 from healthkit.panels import where_i_stand_model
 from healthkit.panels.where_i_stand_model import QuestionError
@@ -54,10 +54,13 @@ def rank_accounts(
     if rows.empty:
         raise QuestionError(f"No account has orders by {wording.format_day(as_of, 0)}. Choose a later day.")
     rows = _use_worst_known_figures(workspace, rows, as_of)
-    place = rows["status"].map({status: n for n, status in enumerate(STATUSES_WORST_FIRST)})
-    rows = rows.assign(used=workspace.shares_used(rows), place=place).sort_values(
-        ["place", "used"], ascending=[True, False]
-    )
+    rows = rows.assign(used=workspace.shares_used(rows))
+    keys = [
+        worst_first_key(status, share_used=used)
+        for status, used in zip(rows["status"], rows["used"].fillna(0.0), strict=True)
+    ]
+    position = {key: n for n, key in enumerate(sorted(set(keys)))}
+    rows = rows.assign(place=[position[key] for key in keys]).sort_values("place", kind="stable")
     rows = rows.drop_duplicates(KEY_COLUMNS).assign(chance=np.nan, harm=np.nan)
     if look_ahead:
         _add_chance_and_harm(workspace, rows, track)
@@ -71,7 +74,7 @@ def _use_worst_known_figures(workspace: Workspace, rows: pd.DataFrame, as_of: da
     for account in workspace.verdicts(as_of):
         for one in account.measures:
             at = place.get((one.account, one.marketplace, one.metric, one.channel, one.window))
-            if at is not None and one.whose == AMAZON and one.theirs is not None:
+            if at is not None and one.decided_by == AMAZON and one.theirs is not None:
                 for name in ("case", "status", "counted", "at_fault", "rate", "side", "target"):
                     made.loc[at, name] = one.theirs[name]
     return made
@@ -97,13 +100,13 @@ def _sort_accounts(rows: pd.DataFrame) -> pd.DataFrame:
     """Accounts by their worst measure, measures of an account by theirs."""
     # What is off target, and of which nothing can be foreseen, does not stand behind what is foreseen.
     unknown = np.where(rows["status"] == "off target", np.inf, -1.0)
-    rows = rows.assign(sure=rows["harm"].where(rows["harm"].notna(), unknown), used_up=rows["used"].fillna(-1.0))
-    rows = rows.sort_values(["sure", "place", "used_up", *KEY_COLUMNS], ascending=[False, True, False, *[True] * 4])
+    rows = rows.assign(sure=rows["harm"].where(rows["harm"].notna(), unknown))
+    rows = rows.sort_values(["sure", "place", *KEY_COLUMNS], ascending=[False, *[True] * 5])
     first = rows.drop_duplicates(["account", "marketplace"])[["account", "marketplace"]]
     rank = {pair: n for n, pair in enumerate(first.itertuples(index=False, name=None))}
     rows = rows.assign(rank=[rank[pair] for pair in zip(rows["account"], rows["marketplace"], strict=True)])
     rows = rows.sort_values("rank", kind="stable", ignore_index=True)
-    return rows.drop(columns=["place", "sure", "used_up"])
+    return rows.drop(columns=["place", "sure"])
 
 
 class AccountFilter(NamedTuple):
@@ -130,9 +133,8 @@ def select_accounts(ranking: pd.DataFrame, account_filter: AccountFilter) -> pd.
 
 def _worst_status(ranking: pd.DataFrame) -> dict[tuple[str, str], str]:
     """The status in which each account stands worst."""
-    order = list(STATUSES_WORST_FIRST)
-    place = ranking["status"].map(order.index).groupby([ranking["account"], ranking["marketplace"]]).min()
-    return {pair: order[n] for pair, n in place.items()}
+    statuses = ranking.groupby(["account", "marketplace"], observed=True)["status"]
+    return {pair: min(group, key=worst_first_key) for pair, group in statuses}
 
 
 def measures_with_column(ranking: pd.DataFrame) -> list[tuple[str, str]]:
@@ -277,7 +279,7 @@ def _weekly_bars(
         return {}
     days = [as_of - timedelta(days=7 * back) for back in reversed(range(WEEKS))]
     names, metrics = list(dict.fromkeys(rows_listed["account"])), sorted(set(rows_listed["metric"]))
-    begins = max((first for code in set(rows_listed["marketplace"]) for _, first in workspace.policies[code].begins))
+    begins = max(workspace.policies[code].complete_from for code in set(rows_listed["marketplace"]))
     rows = workspace.score([day for day in days if day >= begins] or as_of, names, metrics=metrics)
     rows = rows.assign(
         used=pd.Series(workspace.shares_used(rows), rows.index).where(~rows["status"].isin(charts.UNDRAWN_STATUSES))

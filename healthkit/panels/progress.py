@@ -7,7 +7,7 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
-from healthkit.metrics.exposure import ProgressTracker
+from healthkit.metrics.counts import ProgressTracker
 from healthkit.workspace.workspace import Workspace
 
 PROGRESS_DELAY = 0.7

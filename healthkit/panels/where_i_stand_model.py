@@ -98,7 +98,7 @@ class Answer:
         counts = int(theirs["counted"]), int(theirs["at_fault"])
         room = None if rule.target is None or not counts[0] else int(rule.target.headroom(*counts))
         whose = wording.reasons.amazons_figure_phrase(
-            theirs["reported_on"], self.verdict.age or 0, self.question.as_of.year
+            theirs["reported_on"], self.verdict.figure_age or 0, self.question.as_of.year
         )
         given = self.standing._replace(
             counted=counts[0], at_fault=counts[1], side=findings.text_or_empty(theirs["side"]),
@@ -109,7 +109,7 @@ class Answer:
     @property
     def shows_marketplace_figure(self) -> bool:
         """Whether the marketplace's own figure is the worst known."""
-        return self.verdict is not None and self.verdict.whose == AMAZON
+        return self.verdict is not None and self.verdict.decided_by == AMAZON
 
     @property
     def status(self) -> str:
@@ -174,13 +174,13 @@ def list_measures(workspace: Workspace, account: str, marketplace: str, as_of: d
             f"{account} has no orders by {wording.format_day(as_of, 0)}: its first is of "
             f"{wording.format_day(begins, 0)}."
         )
-    place = {rule.metric: n for n, rule in enumerate(workspace.policies[marketplace].on(as_of))}
+    place = {rule.metric: n for n, rule in enumerate(workspace.policies[marketplace].rules_in_force(as_of))}
     return sorted(mine.itertuples(index=False, name=None), key=lambda pair: (place[pair[0]], pair[1]))
 
 
 def rule_of(workspace: Workspace, marketplace: str, metric: str, channel: str, as_of: date) -> Any:
     """The rule that judges a measure on a day. Raises QuestionError where none is in force."""
-    for rule in workspace.policies[marketplace].on(as_of):
+    for rule in workspace.policies[marketplace].rules_in_force(as_of):
         if rule.metric == metric and channel in rule.channels:
             return rule
     raise QuestionError(
@@ -206,7 +206,7 @@ def first_question(workspace: Workspace, account: str = "", as_of: str | date = 
         raise QuestionError(
             f"No account has orders by {wording.format_day(day, 0)}. The last order day: {last_day(workspace)}."
         )
-    worst = min(measures_held, key=lambda one: (one.rank, one.account, one.marketplace))
+    worst = min(measures_held, key=lambda one: (one.worst_first_key, one.account, one.marketplace))
     return Question(worst.account, worst.marketplace, worst.metric, worst.channel, worst.window, day)
 
 
@@ -262,7 +262,9 @@ def _missing_file_sentences(account_verdict: AccountVerdict, verdict: Verdict) -
     """Which files a measure lacks, and where to get them."""
     return tuple(
         (Strong("Missing: "), wording.downloads.advice_sentence(*one))
-        for one in downloads.recommend_downloads(account_verdict.needs([verdict]), account_verdict.marketplace)
+        for one in downloads.recommend_downloads(
+            account_verdict.missing_evidence([verdict]), account_verdict.marketplace
+        )
     )
 
 
@@ -294,7 +296,7 @@ def _history(
     as_of: date,
 ) -> pd.DataFrame:
     """SCORES of a metric on the days up to one, as far back as its policy goes; kept, for a desk never changes."""
-    begins = max((day for _, day in workspace.policies[marketplace].begins), default=date.min)
+    begins = workspace.policies[marketplace].complete_from
     since = max(begins, as_of - timedelta(days=days - 1))
     asked = _cached_days_of(since, as_of) or [as_of]
     rows = workspace.score(asked, [account], window=window, metrics=[metric])

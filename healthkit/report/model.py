@@ -155,7 +155,9 @@ def accounts_ended_before(
 def _has_reportable_figures(verdict: AccountVerdict) -> bool:
     """Whether orders lie in a window, even if no file tells of their faults, or the marketplace reported a figure."""
     return any(
-        one.theirs is not None or (one.ours or {}).get("counted") or (one.reason is not None and one.reason.orders)
+        one.theirs is not None
+        or (one.ours or {}).get("counted")
+        or (one.reason is not None and one.reason.orders_in_window)
         for one in verdict.measures
     )
 
@@ -220,11 +222,11 @@ def _build_report(workspace: Workspace, verdict: AccountVerdict, month_end: date
     before = as_of.replace(day=1) - timedelta(days=1)
     weeks = [as_of - timedelta(days=7 * back) for back in reversed(range(WEEKS_SHOWN))]
     history = [as_of - timedelta(days=back) for back in reversed(range(DAYS_SHOWN))]
-    first_rule = max((day for _, day in policy.begins), default=date.min)
+    first_rule = policy.complete_from
     asked = sorted({*weeks, *history, before})
     past = _scores_of_account(workspace, account, code, [day for day in asked if day >= first_rule])
     on = past["as_of"].dt.date
-    rules = policy.on(as_of)
+    rules = policy.rules_in_force(as_of)
     daily = past[on.isin(history)].reset_index(drop=True)
     ledger = workspace.ledger(account)
     mine = (nw.col("account") == account) & (nw.col("marketplace") == code)

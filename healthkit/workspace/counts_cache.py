@@ -19,12 +19,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from healthkit import store
+from healthkit import metrics, store
 from healthkit.files import marked_folders
-from healthkit.metrics import definitions as metrics
-from healthkit.metrics import exposure
-from healthkit.metrics.exposure import Counts, ProgressTracker
-from healthkit.metrics.policy import Rule, find_policy_files
+from healthkit.metrics.counts import (
+    Counts,
+    ProgressTracker,
+    concat_rows,
+    count_orders,
+    pop_columns,
+    restore_dtypes,
+    take_rows,
+)
+from healthkit.metrics.policy import Rule
+from healthkit.metrics.policy_files import find_policy_files
 from healthkit.schema import tables
 from healthkit.store import Store, StoreError
 
@@ -55,8 +62,9 @@ def cache_folders(store: Store, extra_policies: Iterable[str] = ()) -> list[Path
 def _digest(extra_policies: Iterable[str]) -> str:
     """What the counts depend on besides the store: the rules there are, and the code that counts."""
     rules = [*find_policy_files().values(), *map(Path, extra_policies)]
-    code = [Path(module.__file__ or "") for module in (metrics, exposure, tables)]
-    code += sorted(Path(store.__file__ or "").parent.glob("*.py"))
+    code = [Path(tables.__file__ or "")]
+    for package in (metrics, store):
+        code += sorted(Path(package.__file__ or "").parent.glob("*.py"))
     return hashlib.sha256(b"\0".join(path.read_bytes() for path in [*code, *rules])).hexdigest()[:12]
 
 
@@ -84,8 +92,8 @@ def _count_groups(opened: Store, groups: list[list[str]], rules_of: RulesLookup,
     _LOG.info("counting %d accounts in %d groups", sum(map(len, groups)), len(groups))
     # Of several groups the groups are followed, of one its metrics.
     outer, inner = (track, iter) if len(groups) > 1 else (iter, track)
-    parts = [exposure.count_orders(opened.ledger(group), rules, inner) for group in outer(groups)]
-    return _concat_counts(parts) if parts else exposure.count_orders(opened.ledger(), rules)
+    parts = [count_orders(opened.ledger(group), rules, inner) for group in outer(groups)]
+    return _concat_counts(parts) if parts else count_orders(opened.ledger(), rules)
 
 
 def _update_older_counts(
@@ -100,7 +108,9 @@ def _update_older_counts(
         if set(older.coverage["marketplace"]) != set(store.marketplaces()):
             return None  # Other rules may have come in, for all.
         there = set(store.accounts())
-        stand = older.of(account for account in older.coverage["account"].unique() if account in there - changed)
+        stand = older.for_accounts(
+            account for account in older.coverage["account"].unique() if account in there - changed
+        )
         again = sorted(changed & there)
         _LOG.info("counts of state %s stand for all but %d accounts", state, len(again))
         if len(again) > len(there) // 2:
@@ -150,10 +160,8 @@ def _concat_counts(parts: list[Counts]) -> Counts:
     """Counts of several groups of accounts as one, account by account; the parts are used up."""
     frames = []
     for name in TABLE_NAMES:
-        rows = exposure.concat_rows([exposure.pop_columns(getattr(part, name)) for part in parts])
-        frames.append(
-            pd.DataFrame(exposure.take_rows(rows, np.argsort(rows["account"].codes, kind="stable")), copy=False)
-        )
+        rows = concat_rows([pop_columns(getattr(part, name)) for part in parts])
+        frames.append(pd.DataFrame(take_rows(rows, np.argsort(rows["account"].codes, kind="stable")), copy=False))
     return Counts(*frames)
 
 
@@ -163,7 +171,7 @@ def read_counts(folder: Path) -> Counts | None:
         if not folder.is_dir():
             return None
         frames = (pd.read_parquet(folder / f"{name}.parquet") for name in TABLE_NAMES)
-        return Counts(*(exposure.restore_dtypes(frame) for frame in frames))
+        return Counts(*(restore_dtypes(frame) for frame in frames))
     except (OSError, ValueError):
         # Cut off, half removed, or another user's: it is counted again and written again.
         return None

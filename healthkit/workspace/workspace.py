@@ -20,10 +20,11 @@ from healthkit.analysis import explain, outlook, reported_scores, scenarios, ver
 from healthkit.analysis.verdicts import AccountVerdict, Row
 from healthkit.ingest import downloads
 from healthkit.ingest.downloads import DownloadAdvice
-from healthkit.metrics import exposure, scores
+from healthkit.metrics import scores
+from healthkit.metrics.counts import Counts, ProgressTracker, count_orders
 from healthkit.metrics.evidence import FileCoverage
-from healthkit.metrics.exposure import Counts
-from healthkit.metrics.policy import Policy, PolicyError, Rule, load, load_for_marketplaces, marketplaces_with_policy
+from healthkit.metrics.policy import Policy, PolicyError, Rule
+from healthkit.metrics.policy_files import load_policies, load_policy, marketplaces_with_policy
 from healthkit.schema import tables
 from healthkit.schema.marketplaces import MARKETPLACES
 from healthkit.schema.tables import Ledger
@@ -74,11 +75,11 @@ class Workspace:
         policy: str | None = None,
         *,
         version: int | None = None,
-        track: exposure.ProgressTracker = iter,
+        track: ProgressTracker = iter,
     ) -> None:
         self._place, self._version = find_store_folder(folder), version
         self.policy_name = policy
-        self._one = None if policy is None else load(policy)
+        self._one = None if policy is None else load_policy(policy)
         self._track = track
         self._parts: dict[tuple[str, ...], Counts] = {}
         self._counts_found_in: Path | None = None
@@ -154,7 +155,7 @@ class Workspace:
         if self._one is not None:
             return dict.fromkeys(codes, self._one)
         judged = marketplaces_with_policy()
-        return load_for_marketplaces(code for code in codes if code in judged)
+        return load_policies(code for code in codes if code in judged)
 
     @property
     def unjudged(self) -> list[str]:
@@ -206,7 +207,7 @@ class Workspace:
             self.store.check_accounts(wanted, self.accounts)
             while len(self._parts) >= MAX_CACHED_SELECTIONS:
                 self._parts.pop(next(iter(self._parts)))
-            self._parts[wanted] = self.counts.of(wanted)
+            self._parts[wanted] = self.counts.for_accounts(wanted)
         return self._parts[wanted]
 
     def measure(
@@ -277,7 +278,7 @@ class Workspace:
         """What the files of each account and marketplace tell of."""
         if self._files is None:
             rows = tables.records(self.counts.coverage)
-            self._files = {(row["account"], row["marketplace"]): FileCoverage.of(row) for row in rows}
+            self._files = {(row["account"], row["marketplace"]): FileCoverage.from_row(row) for row in rows}
         return self._files
 
     def verdicts(
@@ -307,11 +308,11 @@ class Workspace:
         """The verdict on one account in one marketplace, of its figures on a day."""
         policy = self.policies[pair[1]]
         evidence = verdicts.ReasonFinder(self.counts_for_accounts([pair[0]]), self.files()[pair], pair, policy)
-        return verdicts.judge_account(policy.on(as_of), ours, theirs, as_of, pair, evidence.reason)
+        return verdicts.judge_account(policy.rules_in_force(as_of), ours, theirs, as_of, pair, evidence.find)
 
     def advice(self, verdict: AccountVerdict) -> list[DownloadAdvice]:
         """The files to get for the enforced measures of an account, those that cannot be judged first."""
-        return downloads.recommend_downloads(verdict.needs(), verdict.marketplace)
+        return downloads.recommend_downloads(verdict.missing_evidence(), verdict.marketplace)
 
     def figures(self, day: date, accounts: Iterable[str] | None = None) -> dict[tuple[str, str], list[Row]]:
         """The marketplace's own newest figures by a day, as rows of SCORES with the day of their report."""
@@ -367,7 +368,7 @@ class Workspace:
     def standing(self, row: pd.Series, days: int = 400) -> explain.Streak:
         """For how long the measure of one row of SCORES has been off target (see `explain.standing`)."""
         policy, as_of = self.policies[row["marketplace"]], row["as_of"].date()
-        begins = max((first for _, first in policy.begins), default=date.min)
+        begins = policy.complete_from
         history = [as_of - timedelta(days=back) for back in reversed(range(days))]
         rows = self.score([day for day in history if day >= begins], [row["account"]])
         mine = rows[
@@ -446,7 +447,7 @@ class Workspace:
             gone = gone & (nw.col("ordered_on") >= nw.lit(since))
         stay = ledger.orders.filter(~gone.fill_null(False))
         edited = dataclasses.replace(ledger, orders=stay)
-        return exposure.count_orders(edited, [self.rule(row)]), len(orders) / max(1, len(kinds))
+        return count_orders(edited, [self.rule(row)]), len(orders) / max(1, len(kinds))
 
     def goals(self, row: pd.Series, by: date, *, new_orders: bool = True) -> list[scenarios.Goal]:
         """What it would take to be on target by a day (see `whatif.goals`)."""

@@ -144,7 +144,7 @@ class OrderTimeline:
             mine = (nw.col("account") == account) & (nw.col("marketplace") == marketplace)
             stays = metric.find_counted_orders(ledger, rule.basis)
             counting, faults = (collect_to_pandas(frame.filter(mine)) for frame in (stays.counting, stays.faults))
-            kept[asked] = cls._made(counting, faults, metric.counts == "orders")
+            kept[asked] = cls._made(counting, faults, metric.counted_unit == "orders")
         return kept[asked]
 
     @classmethod

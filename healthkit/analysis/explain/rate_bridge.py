@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from healthkit.metrics.counts import Counts
 from healthkit.metrics.definitions import METRICS
-from healthkit.metrics.exposure import Counts
 from healthkit.metrics.policy import Policy, Rule
 from healthkit.metrics.scores import Intervals, MeasureIntervals, day_numbers, select_intervals
 
@@ -142,13 +142,15 @@ def bridge(
 
 def require_rate(metric: str) -> None:
     """Raise ExplainError for a figure such as a number of open cases, which is no share of orders."""
-    if METRICS[metric].shows != "rate":
+    if METRICS[metric].figure != "rate":
         raise ExplainError(f"{metric} is no rate of orders, so none of them can explain it; scores show its figures.")
 
 
 def _rule_of_both_days(policy: Policy, metric: str, channel: str, before: date, after: date) -> Rule:
     """The rule in force on both days."""
-    rules = [one for one in policy.between(before, after) if one.metric == metric and channel in one.channels]
+    rules = [
+        one for one in policy.rules_in_force_between(before, after) if one.metric == metric and channel in one.channels
+    ]
     if not rules:
         raise ExplainError(f"{policy.name} asks nothing of {metric} ({channel}) on {before} or {after}.")
     # Rows that differ in what follows from a breach alone count and judge the same.
@@ -169,7 +171,7 @@ def _count_day(day: date, rule: Rule, window: int, measure_stays: MeasureInterva
     """How many orders count and are at fault on a day."""
     number = day_numbers([day])
     counted, at_fault = (
-        int(stays.on(number, 1, window, rule.lag, False)[0, 0])
+        int(stays.count_by_day(number, 1, window, rule.lag, False)[0, 0])
         for stays in (measure_stays.counting_intervals, measure_stays.fault_intervals)
     )
     first, last = (

@@ -21,9 +21,9 @@ import pandas as pd
 
 from healthkit.analysis.explain.orders_on_day import CHANNEL_NUMBERS, DaySnapshot, OrderTimeline, StayArrays, to_date
 from healthkit.analysis.explain.rate_bridge import ExplainError
+from healthkit.metrics.counts import Counts
 from healthkit.metrics.definitions import METRICS
 from healthkit.metrics.evidence import evidence_for_rule
-from healthkit.metrics.exposure import Counts
 from healthkit.metrics.policy import Policy, Rule, judge
 from healthkit.metrics.scores import NEVER, day_numbers, select_intervals
 from healthkit.schema.tables import CHANNELS, WHOLE_ACCOUNT, Ledger, collect_to_pandas
@@ -134,7 +134,7 @@ def _reconcile_reading(
     """One figure laid beside ours; None where no rule asks for it, or it is no rate."""
     as_of, first, last = (to_date(reading[name]) for name in ("as_of", "first_day", "last_day"))
     rule = _rule_in_force(policy, reading["metric"], reading["channel"], as_of)
-    if rule is None or METRICS[rule.metric].shows != "rate":
+    if rule is None or METRICS[rule.metric].figure != "rate":
         return None
     channels = rule.channels if reading["channel"] == WHOLE_ACCOUNT else (reading["channel"],)
     window = _nearest_window(rule.windows, (last - first).days + 1)
@@ -178,13 +178,15 @@ def _sweep_counts(
     behind = [select_intervals(counts, rule, *account_key, channel) for channel in channels]
     kinds = [one.counting_intervals for one in behind], [one.fault_intervals for one in behind]
     day = day_numbers([as_of])
-    counted, at_fault = (sum(int(stays.on(day, 1, window, rule.lag, False)[0, 0]) for stays in held) for held in kinds)
+    counted, at_fault = (
+        sum(int(stays.count_by_day(day, 1, window, rule.lag, False)[0, 0]) for stays in held) for held in kinds
+    )
     return counted, at_fault
 
 
 def _rule_in_force(policy: Policy, metric: str, channel: str, as_of: date) -> Rule | None:
     """The rule in force that asks for a metric in a channel."""
-    for rule in policy.on(as_of):
+    for rule in policy.rules_in_force(as_of):
         if rule.metric == metric and (channel == WHOLE_ACCOUNT or channel in rule.channels):
             return rule
     return None
@@ -547,7 +549,7 @@ def _explain_without_orders(
 ) -> Iterator[Difference]:
     """What is known of the rest without names: defects of which no file tells, scans, days without orders."""
     metric = METRICS[comparison.rule.metric]
-    missing = [need for need in metric.needs if need not in comparison.told]
+    missing = [need for need in metric.required_evidence if need not in comparison.told]
     if open_k > 0 and missing:
         told = sum(
             max(0, (open_parts or {}).get(_DEFECT_OF_EVIDENCE[need], 0))

@@ -47,8 +47,8 @@ def find_streak(daily: pd.DataFrame, rule: Rule) -> Streak:
 def find_streak_in_days(days: np.ndarray, is_off_target: np.ndarray, rule: Rule) -> Streak:
     """The same of day numbers in order, and whether the measure was off target on each.
 
-    >>> from healthkit.metrics.policy import load
-    >>> standing_of(np.array([20391, 20392]), np.array([False, True]), load("amazon_us").rules[0]).since
+    >>> from healthkit.metrics.policy_files import load_policy
+    >>> standing_of(np.array([20391, 20392]), np.array([False, True]), load_policy("amazon_us").rules[0]).since
     datetime.date(2025, 10, 31)
     """
     broken = ~is_off_target[::-1] | (days[::-1] != days[-1] - np.arange(days.size))

@@ -13,7 +13,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
-from healthkit.metrics.exposure import Counts
+from healthkit.metrics.counts import Counts
 from healthkit.metrics.policy import Rule
 from healthkit.metrics.scores import day_numbers
 

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from healthkit.analysis.outlook.arrivals import ExpectedOrders, fit_arrivals
-from healthkit.metrics.exposure import Counts
+from healthkit.metrics.counts import Counts
 from healthkit.metrics.policy import Policy, Rule, judge
 from healthkit.metrics.scores import Intervals, MeasureIntervals, day_numbers, numbers_to_days, select_intervals
 
@@ -112,8 +112,8 @@ def roll_off_calendar(
     behind = select_intervals(counts_known_on(counts, as_of), rule, row["account"], row["marketplace"], row["channel"])
     reach = max(MIN_DAYS_AHEAD if days_ahead is None else days_ahead, _days_until_all_left(behind, as_of, window, lag))
     numbers = int(day_numbers([as_of])[0]) + np.arange(reach + 1)
-    at_fault = behind.fault_intervals.on(numbers, 1, window, lag, False)[0]
-    counted = behind.counting_intervals.on(numbers, 1, window, lag, False)[0]
+    at_fault = behind.fault_intervals.count_by_day(numbers, 1, window, lag, False)[0]
+    counted = behind.counting_intervals.count_by_day(numbers, 1, window, lag, False)[0]
     if new_orders:
         coming = fit_arrivals(behind.counting_intervals, as_of)
         more = expected_counts(coming.cells(int(numbers[-1])).scale_volume(volume, volume_since), numbers, window, lag)
@@ -159,7 +159,7 @@ def _calendar_days(
     )
     return pd.DataFrame({
         "day": numbers_to_days(numbers), "counted": counted, "at_fault": at_fault,
-        "rate": wrong if rule.target.lower_is_better else 1 - wrong, "status": judge(rule, counted, at_fault),
+        "rate": rule.target.displayed_rate(wrong), "status": judge(rule, counted, at_fault),
         "headroom": np.where(counted > 0, rule.target.headroom(counted, at_fault), 0),
         "enters": enters, "leaves": leaves,
     })  # fmt: skip

@@ -27,7 +27,7 @@ from healthkit.analysis.outlook.fitted_rates import (
     pool_rates,
 )
 from healthkit.analysis.outlook.rolloff import OutlookError, counts_known_on, expected_counts
-from healthkit.metrics.exposure import Counts
+from healthkit.metrics.counts import Counts
 from healthkit.metrics.policy import Policy, Rule
 from healthkit.metrics.scores import MeasureIntervals, day_numbers, numbers_to_days, select_intervals
 
@@ -134,7 +134,11 @@ class Forecaster:
         lag = (row["as_of"] - row["last_day"]).days
         every, shared = self._shares(rule, marketplace, channel)
         learnt = fit_rates(every.of(account), shared)
-        mine = self._known.of([account]) if account_counts is None else counts_known_on(account_counts, self._as_of)
+        mine = (
+            self._known.for_accounts([account])
+            if account_counts is None
+            else counts_known_on(account_counts, self._as_of)
+        )
         behind = select_intervals(mine, rule, account, marketplace, channel)
         held = prepare_simulation(behind, rule, self._as_of, int(row["window"]), lag, days_ahead, learnt)
         return simulate_input(held, learnt, draws=draws, seed=seed, account=account)
@@ -142,7 +146,7 @@ class Forecaster:
     def learn(self, policies: Mapping[str, Policy]) -> None:
         """Learn what accounts share in every measure of their marketplaces' policies, before it is asked for."""
         for marketplace, policy in policies.items():
-            for rule in policy.on(self._as_of):
+            for rule in policy.rules_in_force(self._as_of):
                 for channel in rule.channels if rule.target is not None else ():
                     self._shares(rule, marketplace, channel)
 
@@ -204,7 +208,7 @@ def prepare_simulation(
     now = int(day_numbers([as_of])[0])
     numbers = now + np.arange(days_ahead + 1)
     counted, at_fault = (
-        stays.on(numbers, 1, window, lag, False)[0]
+        stays.count_by_day(numbers, 1, window, lag, False)[0]
         for stays in (measure_stays.counting_intervals, measure_stays.fault_intervals)
     )
     cells = fit_arrivals(measure_stays.counting_intervals, as_of).cells(int(numbers[-1]))
@@ -427,7 +431,7 @@ def _slots_by_week(slots: FaultSlots, rng: np.random.Generator, faults: float = 
 def _is_off_target(rule: Rule, counted: np.ndarray, at_fault: np.ndarray) -> np.ndarray:
     """Where a future is off target: judged as `policy.judge` does."""
     assert rule.target is not None
-    off = (counted > 0) & ~rule.target.met(counted, at_fault)
+    off = (counted > 0) & ~rule.target.is_met(counted, at_fault)
     return off if rule.minimum is None else off & (counted >= rule.minimum)
 
 
@@ -435,7 +439,7 @@ def _shown_rates(rule: Rule, counted: np.ndarray, at_fault: np.ndarray) -> np.nd
     """The shown rates; NaN where nothing counts."""
     assert rule.target is not None
     wrong = np.divide(at_fault, counted, out=np.full(counted.shape, np.nan), where=counted > 0)
-    return wrong if rule.target.lower_is_better else 1 - wrong
+    return rule.target.displayed_rate(wrong)
 
 
 def _summarise(

@@ -279,7 +279,7 @@ def _measure_from_verdict(
     windows: bool,
 ) -> Measure:
     """One verdict as a row of the scorecard: with the figures of ours, or of the marketplace where those decide."""
-    row, theirs = measure_verdict.shown, measure_verdict.whose == AMAZON or measure_verdict.ours is None
+    row, theirs = measure_verdict.decisive_row, measure_verdict.decided_by == AMAZON or measure_verdict.ours is None
     proxy = "" if theirs else text_or_empty(row["proxy"])
     side, target, headroom = text_or_empty(row["side"]), float_or_none(row["target"]), int_or_none(row["headroom"])
     counted, at_fault = int(row["counted"]), int(row["at_fault"])
@@ -294,8 +294,8 @@ def _measure_from_verdict(
         at_fault, side, target, headroom, proxy,
         row["first_day"], row["last_day"], measure_verdict.rule, counts, () if shows_value else weeks, windows,
         float_or_none(row.get("value")), value_before, row["reported_on"] if theirs else None,
-        measure_verdict.age or 0 if theirs else 0, report.as_of.year,
-        measure_verdict.used, measure_verdict.reason, measure_verdict.ours, measure_verdict.theirs,
+        measure_verdict.figure_age or 0 if theirs else 0, report.as_of.year,
+        measure_verdict.share_used, measure_verdict.reason, measure_verdict.ours, measure_verdict.theirs,
     )  # fmt: skip
 
 

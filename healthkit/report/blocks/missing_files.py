@@ -29,14 +29,16 @@ def files_to_download(report: MonthlyReport) -> HtmlBlock:
 
 def download_advice(report: MonthlyReport) -> list[DownloadAdvice]:
     """The files to get for the enforced measures of a report, those that cannot be judged first."""
-    return recommend_downloads(findings.report_verdict(report).needs(), report.marketplace)
+    return recommend_downloads(findings.report_verdict(report).missing_evidence(), report.marketplace)
 
 
 def missing_file_titles(report: MonthlyReport) -> list[str]:
     """The files to get for the enforced measures that cannot be judged."""
     found = findings.report_verdict(report)
     return [
-        one.title for one in recommend_downloads(found.needs(found.enforced_unjudged), report.marketplace) if one.kind
+        one.title
+        for one in recommend_downloads(found.missing_evidence(found.enforced_unjudged), report.marketplace)
+        if one.kind
     ]
 
 
@@ -47,7 +49,7 @@ def first_file_to_download(report: MonthlyReport, worst_measure: Measure | None)
     if worst_measure is not None:
         key = worst_measure.metric, worst_measure.channel, worst_measure.window
         some = [one for one in found.measures if (one.metric, one.channel, one.window) == key]
-    files = [one for one in recommend_downloads(found.needs(some), report.marketplace) if one.kind]
+    files = [one for one in recommend_downloads(found.missing_evidence(some), report.marketplace) if one.kind]
     if not files:
         return None
     best = next((one for one in files if not one.by_hand), files[0])

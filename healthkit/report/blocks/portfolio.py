@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from healthkit.metrics.policy import status_sort_key
+from healthkit.metrics.policy import worst_first_key
 from healthkit.report import wording
 from healthkit.report.blocks import findings, missing_files
 from healthkit.report.blocks.block import HtmlBlock, render_template
@@ -142,10 +142,10 @@ def portfolio_index(portfolio: PortfolioPage) -> HtmlBlock:
     return HtmlBlock(html)
 
 
-def _account_sort_key(row: dict[str, Any]) -> tuple[int, float, str, str]:
+def _account_sort_key(row: dict[str, Any]) -> tuple[Any, ...]:
     """Worst first: by status, then by the share of the limit used, then by name."""
-    status, _, used = status_sort_key(row["status"], False, findings.float_or_none(row["used"]))
-    return status, used, row["account"], row["marketplace"]
+    key = worst_first_key(row["status"], share_used=findings.float_or_none(row["used"]))
+    return *key, row["account"], row["marketplace"]
 
 
 def _standing_from_row(row: dict[str, Any]) -> MeasureStanding:

@@ -7,6 +7,7 @@ which `Strong` ones are set in bold.
 
 from __future__ import annotations
 
+from healthkit.metrics.sides import lower_is_better, meets_target
 from healthkit.report.wording import account, beside, downloads, foresight, panel, portfolio, reasons
 from healthkit.report.wording.demands import (
     STAGE_LABELS,
@@ -36,8 +37,6 @@ from healthkit.report.wording.figures import (
     format_rate,
     format_rate_change,
     format_target,
-    lower_is_better,
-    meets_target,
     rate_decimals,
     spell_number,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 from fractions import Fraction
 
+from healthkit.metrics.sides import lower_is_better, meets_target
 from healthkit.report.wording.names import DASH
 
 MINUS = "\N{MINUS SIGN}"
@@ -49,25 +50,6 @@ def exact_share(target: float | Fraction) -> Fraction:
     Fraction(1, 40)
     """
     return Fraction(target).limit_denominator(100_000)
-
-
-def lower_is_better(side: str) -> bool:
-    """Whether the shown rate is the share at fault; so it is where nothing is asked.
-
-    >>> lower_is_better("below"), lower_is_better("at least"), lower_is_better("")
-    (True, False, True)
-    """
-    return side not in ("at least", "above")
-
-
-def meets_target(rate: Fraction, side: str, target: Fraction) -> bool:
-    """Whether a rate stands on the right side of its target.
-
-    >>> met(Fraction(1, 100), "below", Fraction(1, 100))
-    False
-    """
-    strict = {"below": rate < target, "above": rate > target, "at most": rate <= target, "at least": rate >= target}
-    return strict[side]
 
 
 def exact_rate(counted: int, at_fault: int, side: str = "") -> Fraction:

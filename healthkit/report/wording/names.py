@@ -183,7 +183,7 @@ STATUS_STYLES = {
     "no orders": StatusStyle(DASH, "No orders", "none"),
     "no target": StatusStyle(DASH, "No target", "none"),
 }
-"""Every status of a measure or an account, worst first (see `policy.WORST_FIRST`)."""
+"""Every status of a measure or an account, worst first (see `policy.STATUSES_WORST_FIRST`)."""
 
 
 def metric_words(metric_id: str) -> MetricWords:

@@ -55,7 +55,7 @@ def unjudged_reason(reason: Any, noun: str, first: date, last: date, year: int, 
     text = {"starts late": _starts_late_reason, "ends early": _ends_early_reason, "gap": _gap_reason}[reason.kind](
         reason, first, last, year
     )
-    return text + on_target_only_if_clause(reason.more, reason.missing_days, noun)
+    return text + on_target_only_if_clause(reason.clean_orders_needed, reason.missing_days, noun)
 
 
 def no_orders_reason(noun: str, first: date, last: date, year: int) -> str:
@@ -74,12 +74,12 @@ def no_orders_reason(noun: str, first: date, last: date, year: int) -> str:
 
 def no_file_reason(reason: Any, noun: str, first: date, last: date, year: int) -> str:
     """That there were orders, or may have been, and no file tells what the measure asks."""
-    missing = [need.evidence for need in reason.needs if need.known_last is None]
-    if not reason.orders:
+    missing = [need.evidence for need in reason.required_evidence if need.known_last is None]
+    if not reason.orders_in_window:
         return f"no file tells of {evidence_nouns(missing)}" if missing else f"no file tells of {noun}s"
     unknown = [UNKNOWN_FACTS[word] for word in missing if word in UNKNOWN_FACTS]
     what = join_words(unknown) if unknown else f"of {evidence_nouns(missing)}" if missing else "enough of them"
-    return f"{format_quantity(reason.orders)}, but no file tells {what}"
+    return f"{format_quantity(reason.orders_in_window)}, but no file tells {what}"
 
 
 def lower_bound_reason(reason: Any, noun: str, year: int) -> str:
@@ -87,21 +87,21 @@ def lower_bound_reason(reason: Any, noun: str, year: int) -> str:
 
     >>> from types import SimpleNamespace as Some
     >>> need = Some(evidence="claims", known_last=None)
-    >>> lower_bound(Some(needs=(need,), unknown=0), "order", 2026)
+    >>> lower_bound(Some(required_evidence=(need,), unknown_orders=0), "order", 2026)
     'a lower bound: no file tells of A-to-z claims'
     >>> need = Some(evidence="feedback", known_last=date(2026, 10, 12), last=date(2026, 10, 31), known_first=date(2026, 1, 1),
     ...             first=date(2026, 8, 18))
-    >>> lower_bound(Some(needs=(need,), unknown=0), "order", 2026)
+    >>> lower_bound(Some(required_evidence=(need,), unknown_orders=0), "order", 2026)
     'a lower bound: ratings are known only until 12 Oct'
     """  # noqa: E501 - the examples
-    missing = [need.evidence for need in reason.needs if need.known_last is None]
+    missing = [need.evidence for need in reason.required_evidence if need.known_last is None]
     parts = [f"no file tells of {evidence_nouns(missing)}"] if missing else []
-    for need in reason.needs:
+    for need in reason.required_evidence:
         if need.known_last is not None:
             late = need.known_last < need.last and (need.last - need.known_last) >= (need.known_first - need.first)
             parts.append(f"{evidence_nouns([need.evidence])} are known only {_known_range_phrase(need, late, year)}")
-    if reason.unknown:
-        parts.append(f"of {format_quantity(reason.unknown)} the files do not tell enough")
+    if reason.unknown_orders:
+        parts.append(f"of {format_quantity(reason.unknown_orders)} the files do not tell enough")
     return f"a lower bound: {join_words(parts) or 'files are missing'}"
 
 
@@ -117,11 +117,11 @@ def _starts_late_reason(reason: Any, first: date, last: date, year: int) -> str:
 
 
 def _ends_early_reason(reason: Any, first: date, last: date, year: int) -> str:
-    named = [need for need in reason.needs if need.evidence == "orders"]
-    other = [need for need in reason.needs if need.known_last is not None and need.evidence != "orders"]
+    named = [need for need in reason.required_evidence if need.evidence == "orders"]
+    other = [need for need in reason.required_evidence if need.known_last is not None and need.evidence != "orders"]
     if not named and other:
         need = min(other, key=lambda need: need.known_last)
-        there = f"{format_quantity(reason.orders)}, but " if reason.orders else ""
+        there = f"{format_quantity(reason.orders_in_window)}, but " if reason.orders_in_window else ""
         return (
             f"{there}{evidence_nouns([need.evidence])} are known only "
             f"{_known_range_phrase(need, need.known_last < need.last, year)}"

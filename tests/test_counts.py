@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from healthkit import store
-from healthkit.metrics import exposure, policy
+from healthkit.metrics import policy
+from healthkit.metrics.counts import Counts, count_orders
 from healthkit.metrics.definitions import METRICS
 from healthkit.schema import tables
 from tests.builders.written_ledgers import ledger, rows
@@ -29,8 +30,8 @@ def rule(metric: str, clock: str = "ordered_on", **counting) -> policy.Rule:
     )  # fmt: skip
 
 
-def counted(*rules: policy.Rule, **texts: str) -> exposure.Counts:
-    return exposure.count_orders(ledger(rows({"orders": ORDERS, **texts})), rules)
+def counted(*rules: policy.Rule, **texts: str) -> Counts:
+    return count_orders(ledger(rows({"orders": ORDERS, **texts})), rules)
 
 
 def days(frame: pd.DataFrame, *columns: str) -> list[tuple]:
@@ -224,9 +225,7 @@ def test_every_metric_that_a_policy_may_ask_for_is_computed():
 
 
 def test_an_empty_ledger_counts_nothing():
-    held = exposure.count_orders(
-        store.build_ledger({}), [rule("order_defect_rate"), rule("unit_on_time_delivery_rate")]
-    )
+    held = count_orders(store.build_ledger({}), [rule("order_defect_rate"), rule("unit_on_time_delivery_rate")])
     assert [len(frame) for frame in (held.exposure, held.faults, held.coverage, held.unknown)] == [0, 0, 0, 0]
     assert list(held.faults.columns) == list(tables.FAULTS.columns)
 
@@ -244,7 +243,7 @@ G        | 2026-01-11 | shipped   |         |                      |            
 
 
 def unknown(metric: str, clock: str, **texts: str) -> list[tuple]:
-    held = exposure.count_orders(ledger(rows({"orders": BARE, **texts})), [rule(metric, clock)])
+    held = count_orders(ledger(rows({"orders": BARE, **texts})), [rule(metric, clock)])
     return days(held.unknown, "clock_day", "known_on", "counted")
 
 
@@ -254,9 +253,7 @@ def test_shipped_orders_that_no_file_confirms_are_unknown_by_their_ship_by_day_o
         ("01-10", "01-10", 1), ("01-11", "01-11", 1), ("01-12", "01-10", 1),
     ]  # fmt: skip
     # Where every order that is due counts, only those of which no file tells when they are due are unknown.
-    held = exposure.count_orders(
-        ledger(rows({"orders": BARE})), [rule("late_shipment_rate", "ship_by_on", counts="due")]
-    )
+    held = count_orders(ledger(rows({"orders": BARE})), [rule("late_shipment_rate", "ship_by_on", counts="due")])
     assert days(held.unknown, "clock_day", "counted") == [("01-10", 1), ("01-11", 1)]
 
 
@@ -287,12 +284,12 @@ def test_shipped_orders_of_which_no_parcel_says_whether_it_has_tracking_are_unkn
 
 
 @pytest.fixture(scope="module")
-def two_accounts() -> exposure.Counts:
+def two_accounts() -> Counts:
     first, second = (rows({"orders": ORDERS, "defects": f"order_id|kind|known_on\n{line}"}) for line in (
         "A|chargeback|2026-02-01", "B|chargeback|2026-02-02",
     ))  # fmt: skip
     other = {name: [{**row, "account": "bolt"} for row in held] for name, held in second.items()}
-    return exposure.count_orders(ledger({name: first[name] + other[name] for name in first}), [rule("chargeback_rate")])
+    return count_orders(ledger({name: first[name] + other[name] for name in first}), [rule("chargeback_rate")])
 
 
 def test_the_orders_of_two_accounts_of_the_same_ids_are_kept_apart(two_accounts):
@@ -302,8 +299,8 @@ def test_the_orders_of_two_accounts_of_the_same_ids_are_kept_apart(two_accounts)
 
 def test_the_counts_of_some_accounts_hold_nothing_of_the_others(two_accounts):
     unknown = two_accounts.exposure.assign(counted=1)
-    held = replace(two_accounts, unknown=unknown).of(["bolt"])
+    held = replace(two_accounts, unknown=unknown).for_accounts(["bolt"])
     for frame in (held.exposure, held.faults, held.coverage, held.unknown):
         assert frame["account"].unique().tolist() == ["bolt"]
-    assert len(two_accounts.of(["bolt", "acme"]).faults) == 2
-    assert len(two_accounts.of([]).faults) == 0
+    assert len(two_accounts.for_accounts(["bolt", "acme"]).faults) == 2
+    assert len(two_accounts.for_accounts([]).faults) == 0

@@ -1,8 +1,7 @@
-"""Tables to counts: EXPOSURE (how many orders count, by clock day), FAULTS (one row a stay at fault), and how many
-orders are unknown.
+"""Counts: the orders of the raw tables by the days on which they count (EXPOSURE) and are at fault (FAULTS).
 
-The one room that must scale. Both tables are free of window, lag and target, so that a slider never
-touches a raw order: a hundred million orders become a few megabytes.
+This is the one module whose cost grows with the number of orders. Both tables are free of window, lag and target, so
+that changing one of these never reads a raw order: a hundred million orders become a few megabytes.
 """
 
 from __future__ import annotations
@@ -29,16 +28,16 @@ _ORDER_COLUMNS = ["account", "marketplace", "channel", "order_id"]
 
 
 def empty_exposure() -> pd.DataFrame:
-    """No rows in the columns of EXPOSURE."""
+    """Return a table without rows in the columns of EXPOSURE."""
     return _apply_dtypes(dict.fromkeys(tables.EXPOSURE.columns, ()), tables.EXPOSURE)
 
 
 @dataclass(frozen=True, eq=False)
 class Counts:
-    """EXPOSURE, FAULTS and COVERAGE of some accounts: all that `scores` needs, held in memory.
+    """EXPOSURE, FAULTS and COVERAGE of some accounts: all that `scores` needs, in memory.
 
-    `unknown` has the columns of EXPOSURE: how many shipped orders do not count, for no file tells what it takes (see
-    `metrics`); of metrics whose every order counts it has no rows.
+    `unknown`, in the columns of EXPOSURE, holds how many shipped orders do not count because no file holds what that
+    takes (see `definitions`).
     """
 
     exposure: pd.DataFrame
@@ -46,94 +45,87 @@ class Counts:
     coverage: pd.DataFrame
     unknown: pd.DataFrame = field(default_factory=empty_exposure)
 
-    def of(self, accounts: Iterable[str]) -> Counts:
-        """The counts of some of the accounts; what it costs grows with those, not with all."""
+    def for_accounts(self, accounts: Iterable[str]) -> Counts:
+        """Return the counts of some of the accounts; the cost grows with these, not with all accounts."""
         wanted = list(dict.fromkeys(accounts))
-        found = [
-            frame.iloc[_rows_of_accounts(place, wanted)]
-            for frame, place in zip(self._frames, self._by_account, strict=True)
-        ]
-        return Counts(*found)
+        found = []
+        for frame, index in zip(self._frames, self._index_by("account"), strict=True):
+            rows = [index.find_rows((account,)) for account in wanted]
+            found.append(frame.iloc[np.sort(np.concatenate(rows))] if rows else frame.iloc[:0])
+        exposure, faults, unknown, coverage = found
+        return Counts(exposure, faults, coverage, unknown)
 
-    def rows_where(self, **named: str) -> tuple[np.ndarray, np.ndarray]:
-        """Which rows of EXPOSURE and of FAULTS have these values; where each set of values stands is found once."""
-        names = tuple(named)
-        if names not in self._placed:
-            self._placed[names] = [_RowIndex.of(frame, names) for frame in self._frames[:2]]
-        exposure, faults = (place.rows(tuple(named.values())) for place in self._placed[names])
-        return exposure, faults
+    def rows_where(self, **values: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the positions of the rows of EXPOSURE, of FAULTS and of `unknown` whose columns have these values."""
+        exposure, faults, unknown = (index.find_rows(tuple(values.values())) for index in self._index_by(*values))
+        return exposure, faults, unknown
 
     @property
-    def _frames(self) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-        return self.exposure, self.faults, self.coverage, self.unknown
+    def _frames(self) -> tuple[pd.DataFrame, ...]:
+        return self.exposure, self.faults, self.unknown, self.coverage
+
+    def _index_by(self, *names: str) -> list[_RowIndex]:
+        """Return an index by some columns of each frame that has them."""
+        if names not in self._indexes:
+            frames = [frame for frame in self._frames if set(names) <= set(frame)]
+            self._indexes[names] = [_RowIndex.build(frame, names) for frame in frames]
+        return self._indexes[names]
 
     @cached_property
-    def _by_account(self) -> list[_RowIndex]:
-        """Where the rows of each account stand in each frame: found once, for many will be asked for."""
-        return [_RowIndex.of(frame, ("account",)) for frame in self._frames]
-
-    @cached_property
-    def _placed(self) -> dict[tuple[str, ...], list[_RowIndex]]:
-        """The same by several columns, as they were asked for."""
+    def _indexes(self) -> dict[tuple[str, ...], list[_RowIndex]]:
         return {}
 
 
 class _RowIndex(NamedTuple):
-    """Where rows with the same values in some columns stand: a code for each set of values, sorted, and the rows."""
+    """Finds the rows of a frame by the values of some columns: a sorted code for each row, and the row's position.
+
+    `categories` holds, for each column, the code of each value.
+    """
 
     categories: list[dict[str, int]]
     codes: np.ndarray
     order: np.ndarray
 
     @classmethod
-    def of(cls, frame: pd.DataFrame, names: tuple[str, ...]) -> _RowIndex:
-        """The places of a frame, by columns of categories."""
+    def build(cls, frame: pd.DataFrame, names: tuple[str, ...]) -> _RowIndex:
+        """Index a frame by some columns of categories."""
         columns = [frame[name].astype("category").cat for name in names]
         codes = np.zeros(len(frame), dtype=np.int64)
-        for held in columns:
-            codes = codes * len(held.categories) + held.codes.to_numpy()
+        for column in columns:
+            codes = codes * len(column.categories) + column.codes.to_numpy()
         order = np.argsort(codes, kind="stable")
-        named = [{str(name): place for place, name in enumerate(held.categories)} for held in columns]
-        return cls(named, codes[order], order)
+        categories = [{str(value): code for code, value in enumerate(column.categories)} for column in columns]
+        return cls(categories, codes[order], order)
 
-    def rows(self, values: tuple[str, ...]) -> np.ndarray:
-        """The rows that have these values, in the order in which they stand."""
+    def find_rows(self, values: tuple[str, ...]) -> np.ndarray:
+        """Return the positions of the rows with these values, ascending."""
         wanted = 0
-        for held, value in zip(self.categories, values, strict=True):
-            at = held.get(value)
-            if at is None:
+        for codes, value in zip(self.categories, values, strict=True):
+            if value not in codes:
                 return self.order[:0]
-            wanted = wanted * len(held) + at
+            wanted = wanted * len(codes) + codes[value]
         first, last = np.searchsorted(self.codes, [wanted, wanted + 1])
         return self.order[first:last]
 
 
-def _rows_of_accounts(index: _RowIndex, accounts: list[str]) -> np.ndarray:
-    """The rows of some accounts, in the order in which they stand."""
-    return np.sort(np.concatenate([index.rows((account,)) for account in accounts] or [index.order[:0]]))
-
-
 ColumnArrays = dict[str, Any]
-"""Rows by column, each an array: frames of pandas are made last, for of few rows they are most of the work."""
+"""A table as one array for each column; a data frame is made last because making many small ones is slow."""
 
 ProgressTracker = Callable[[Iterable[Any]], Iterable[Any]]
-"""What shows how far a loop has come: given what it loops over, it hands that on."""
+"""A function that shows the progress of a loop: it takes an iterable and yields its items, as `tqdm` does."""
 
 
 def count_orders(ledger: Ledger, rules: Iterable[Rule], track: ProgressTracker = iter) -> Counts:
-    """Count the orders of a ledger for every metric and basis that the rules ask for; `track` follows that loop."""
-    asked = sorted({(rule.metric, rule.basis) for rule in rules}, key=str)
+    """Count the orders of raw tables for every metric and basis of some rules; `track` shows the progress."""
+    measures = sorted({(rule.metric, rule.basis) for rule in rules}, key=str)
     exposures, faults, unknown = [], [], []
-    for metric, basis in track(asked):
-        stays = METRICS[metric].find_counted_orders(ledger, basis)
-        exposures.append(_add_metric_and_basis(_exposure_rows(stays.counting), metric, basis))
-        if stays.unknown is not None:
-            unknown.append(_add_metric_and_basis(_exposure_rows(stays.unknown), metric, basis))
-        faults.append(
-            _add_metric_and_basis(
-                _fault_rows(stays.faults, METRICS[metric].counts, basis.clock in PROMISED_CLOCKS), metric, basis
-            )
-        )
+    for metric, basis in track(measures):
+        orders = METRICS[metric].find_counted_orders(ledger, basis)
+        exposures.append(_add_metric_and_basis(_exposure_rows(orders.counting), metric, basis))
+        if orders.unknown is not None:
+            unknown.append(_add_metric_and_basis(_exposure_rows(orders.unknown), metric, basis))
+        fault_rows = _fault_rows(orders.faults, METRICS[metric].counted_unit, basis.clock in PROMISED_CLOCKS)
+        faults.append(_add_metric_and_basis(fault_rows, metric, basis))
     coverage = nw.from_native(ledger.coverage).lazy().collect("pandas").to_native()
     return Counts(
         _build_table(exposures, tables.EXPOSURE),
@@ -144,21 +136,21 @@ def count_orders(ledger: Ledger, rules: Iterable[Rule], track: ProgressTracker =
 
 
 def _exposure_rows(counting: Frame) -> ColumnArrays:
-    """How many orders count, by the days that bound their stay; one may be known before its clock day."""
+    """Return how many orders count between the same days, sorted."""
     rows = _pack_frame(counting.group_by(_EXPOSURE_KEYS).agg(nw.col("counted").sum()))
     codes = [rows[name].codes if name in _TEXT_COLUMNS else rows[name] for name in _EXPOSURE_KEYS]
     return _convert_day_columns(take_rows(rows, np.lexsort(codes[::-1])))
 
 
 def _fault_rows(faults: Frame, counted_unit: str, promised: bool = False) -> ColumnArrays:
-    """When each order is at fault, and why: stays that overlap or touch are joined, for two defects are one order.
+    """Return when each order is at fault, and why: intervals of one order that overlap or touch are joined.
 
-    A joined stay is cut where its causes change, so that a cause that became known later is not named on an
-    earlier day; `since` is the first day of the whole stay. Where units are counted, each parcel stays by
-    itself: its units add to those of the others.
+    Two defects make one order at fault. A joined interval is split where its causes change, so that a cause is not
+    named before it was known; `since` is the first day of the whole interval. Parcels and units are not joined: they
+    add up.
 
-    No fault is known before its clock day, unless that is `promised`: then the order is known from when it was placed,
-    and `known_on` may lie before the clock day, from which on the sweep counts it.
+    A fault is not known before the clock day, unless the clock is `promised`: then `known_on` may be before the clock
+    day, from which on the sweep counts the order.
     """
     rows = _pack_frame(faults)
     known, clock = rows["known_on"], rows["clock_day"]
@@ -167,53 +159,53 @@ def _fault_rows(faults: Frame, counted_unit: str, promised: bool = False) -> Col
         rows["known_on"] = np.maximum(rows["known_on"], clock)
     del known, clock
     numbers = _order_numbers(rows)
-    places = np.lexsort([rows["known_on"], numbers])
-    places = places[(rows["known_on"] < rows["cleared_on"])[places]]
-    rows, numbers = take_rows(rows, places), numbers[places]
+    positions = np.lexsort([rows["known_on"], numbers])
+    positions = positions[(rows["known_on"] < rows["cleared_on"])[positions]]
+    rows, numbers = take_rows(rows, positions), numbers[positions]
     begins = np.append(True, numbers[1:] != numbers[:-1])[: len(numbers)]
-    # An order whose row neither follows nor is followed by one of the same has it alone.
+    # A row is the only one of its order if neither the row before nor the row after is of the same order.
     several = ~(begins & np.append(begins[1:], True)) & (counted_unit == "orders")
-    del numbers, places
+    del numbers, positions
     if several.any():
         rows["_order"] = np.cumsum(begins)
-        joined = _join_overlapping(pd.DataFrame({name: held[several] for name, held in rows.items()}))
+        joined = _join_overlapping(pd.DataFrame({name: values[several] for name, values in rows.items()}))
         rows["since"] = rows["known_on"]
         rows = concat_rows([take_rows(rows, np.flatnonzero(~several)), pop_columns(joined)])
         rows = take_rows(rows, np.lexsort([rows["known_on"], rows.pop("_order")]))
     rows["causes"] = rows.pop("cause")
-    stays = _convert_day_columns(rows)
-    stays.setdefault("since", stays["known_on"])
-    return stays
+    rows = _convert_day_columns(rows)
+    rows.setdefault("since", rows["known_on"])
+    return rows
 
 
 _OPEN_END = np.iinfo(np.int32).max
-"""The day on which a stay ends that has no end."""
+"""The day number that stands for a day that never comes."""
 _TEXT_COLUMNS = ("account", "marketplace", "channel", "cause", "assumed")
 _DAY_COLUMNS = ("clock_day", "known_on", "until_day", "since", "cleared_on")
 
 
 def _pack_frame(frame: Frame) -> ColumnArrays:
-    """The rows of a frame in as little memory as they can be had: names as categories, days as numbers since 1970.
+    """Return the rows of a frame in little memory: texts as categories, days as numbers since 1970-01-01.
 
-    Of a hundred million orders there are millions of them, at fault each with an id: they are taken as they come,
-    and what follows handles them column by column.
+    Rows are read in batches, and every later step works on one column at a time: a hundred million orders have millions
+    of rows at fault, each with an id.
     """
     parts: dict[str, list[pa.Array]] = {name: [] for name in frame.collect_schema().names()}
     for batch in _record_batches(frame):
-        for name, held in parts.items():
-            held.append(_pack_column(name, batch.column(name)))
+        for name, arrays in parts.items():
+            arrays.append(_pack_column(name, batch.column(name)))
     return {name: _combine_parts(name, parts.pop(name)) for name in list(parts)}
 
 
 def _record_batches(frame: Frame) -> Iterable[pa.RecordBatch]:
-    """The rows of a lazy frame, some at a time: DuckDB hands them on as it finds them and never holds all."""
+    """Return the rows of a lazy frame in batches; DuckDB streams them and never holds all of them."""
     if frame.implementation.is_duckdb():
         return pa.RecordBatchReader.from_stream(frame.to_native())
     return list(frame.collect().to_arrow().to_batches())
 
 
 def _packed_type(name: str) -> pa.DataType:
-    """As what a column is packed."""
+    """Return the Arrow type in which a column is packed."""
     if name in _TEXT_COLUMNS:
         return pa.dictionary(pa.int32(), pa.string())
     if name in _DAY_COLUMNS:
@@ -222,47 +214,46 @@ def _packed_type(name: str) -> pa.DataType:
 
 
 def _pack_column(name: str, column: pa.Array) -> pa.Array:
-    """One column of some rows; it holds on to nothing of the batch that it came with."""
+    """Return one column of a batch in its packed type, without a reference to the batch."""
     if name in _TEXT_COLUMNS:
         return column.cast(pa.string()).dictionary_encode()
-    made = (
+    packed = (
         column.cast(pa.date32()).cast(pa.int32()).fill_null(_OPEN_END)
         if name in _DAY_COLUMNS
         else column.cast(_packed_type(name))
     )
-    # Two arrays made one are a copy, be the second empty.
-    return pa.concat_arrays([made, made[:0]])
+    # Concatenating copies the array, so that the batch can be freed.
+    return pa.concat_arrays([packed, packed[:0]])
 
 
 def _combine_parts(name: str, parts: list[pa.Array]) -> Any:
-    """The parts of a column as one; names as categories, in order."""
+    """Return the batches of a column as one array; texts as sorted categories."""
     whole = pa.chunked_array(parts, _packed_type(name)).unify_dictionaries().combine_chunks()
     if name not in _TEXT_COLUMNS:
         return whole.to_pandas().array if name == "order_id" else whole.to_numpy()
-    names = whole.dictionary.to_pylist()
-    order = sorted(range(len(names)), key=lambda place: str(names[place]))
-    # The last place is that of the empty ones, which have the code -1.
+    texts = whole.dictionary.to_pylist()
+    order = sorted(range(len(texts)), key=lambda code: str(texts[code]))
+    # Nulls have the code -1, which is the last item.
     codes = np.append(np.argsort(order), -1).astype(np.int32)[whole.indices.fill_null(-1).to_numpy()]
-    return pd.Categorical.from_codes(codes, pd.Index([names[place] for place in order], dtype="str"))
+    return pd.Categorical.from_codes(codes, pd.Index([texts[code] for code in order], dtype="str"))
 
 
 def _order_numbers(rows: ColumnArrays) -> np.ndarray:
-    """A number for the order of each row, alike for the same order and in the order of their names.
+    """Return a number for the order of each row; the numbers sort as the names of the orders do.
 
-    Ids are ranked by Arrow, for sorting rows by four texts takes most of the time that counting does.
+    Arrow ranks the ids, because sorting rows by four texts would take most of the time of counting.
     """
     numbers = np.zeros(_row_count(rows), dtype=np.int64)
     for name in _ORDER_COLUMNS[:-1]:
-        held = rows[name]
-        numbers *= len(held.categories) + 1
-        numbers += held.codes
+        numbers *= len(rows[name].categories) + 1
+        numbers += rows[name].codes
     numbers *= len(numbers) + 1
     numbers += pc.rank(pa.array(rows[_ORDER_COLUMNS[-1]]), tiebreaker="dense").to_numpy().astype(np.int64)
     return numbers
 
 
 def _join_overlapping(rows: pd.DataFrame) -> pd.DataFrame:
-    """The stays of orders that have several defects: joined where they meet, cut where the causes change."""
+    """Return the intervals of orders with several faults, joined where they touch and split where the causes change."""
     rows = rows.assign(cause=_to_text(rows["cause"]).array, assumed=_to_text(rows["assumed"]).array)
     rows = rows.rename(columns={"known_on": "_begin", "cleared_on": "_end"})
     ends = [rows[["_order", name]].set_axis(["_order", "_begin"], axis=1) for name in ("_begin", "_end")]
@@ -273,19 +264,19 @@ def _join_overlapping(rows: pd.DataFrame) -> pd.DataFrame:
     })  # fmt: skip
     pairs = cuts.merge(rows, on="_order", suffixes=("", "_whole"))
     covered = pairs[(pairs["_begin_whole"] <= pairs["_begin"]) & (pairs["_end"] <= pairs["_end_whole"])]
-    why = covered.groupby(["_order", "_begin", "_end"], as_index=False).agg(
+    causes = covered.groupby(["_order", "_begin", "_end"], as_index=False).agg(
         causes=("cause", _join_words), assumed=("assumed", _join_assumptions), at_fault=("at_fault", "max")
     )
-    order, begin, end = (why[name].to_numpy() for name in ("_order", "_begin", "_end"))
-    meets = np.zeros(len(why), dtype=bool)
+    order, begin, end = (causes[name].to_numpy() for name in ("_order", "_begin", "_end"))
+    meets = np.zeros(len(causes), dtype=bool)
     meets[1:] = (order[1:] == order[:-1]) & (begin[1:] == end[:-1])
-    reasons = (why["causes"] + " " + why["assumed"].fillna("")).to_numpy()
+    reasons = (causes["causes"] + " " + causes["assumed"].fillna("")).to_numpy()
     changes = ~meets
     changes[1:] |= reasons[1:] != reasons[:-1]
     starts = np.flatnonzero(changes)
-    lasts = np.append(starts[1:] - 1, len(why) - 1)
+    lasts = np.append(starts[1:] - 1, len(causes) - 1)
     whole = np.flatnonzero(~meets)[np.cumsum(~meets) - 1]
-    parts = why.iloc[starts].reset_index(drop=True)
+    parts = causes.iloc[starts].reset_index(drop=True)
     days = {"since": begin[whole][starts], "known_on": begin[starts], "cleared_on": end[lasts]}
     dated = parts.assign(**days).drop(columns=["_begin", "_end"]).rename(columns={"causes": "cause"})
     named = rows.drop_duplicates("_order")[["_order", *_ORDER_COLUMNS, "clock_day"]]
@@ -293,7 +284,7 @@ def _join_overlapping(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _convert_day_columns(rows: ColumnArrays) -> ColumnArrays:
-    """The rows with their day numbers as days."""
+    """Return rows with their day numbers as days."""
     for name in _DAY_COLUMNS:
         if name in rows:
             rows[name] = _numbers_to_days(rows[name])
@@ -301,7 +292,7 @@ def _convert_day_columns(rows: ColumnArrays) -> ColumnArrays:
 
 
 def _numbers_to_days(numbers: np.ndarray) -> np.ndarray:
-    """Day numbers as days; the open end as none."""
+    """Return day numbers as days; the open end as null."""
     days = numbers.astype(np.int64)
     days *= 24 * 60 * 60
     days[numbers == _OPEN_END] = np.iinfo(np.int64).min
@@ -309,28 +300,28 @@ def _numbers_to_days(numbers: np.ndarray) -> np.ndarray:
 
 
 def _join_words(words: pd.Series) -> str:
-    """Several causes as one text, each once, in order.
+    """Return several words joined by "+", sorted, each once.
 
-    >>> _together(pd.Series(["chargeback", "a_to_z_claim", "chargeback"]))
+    >>> _join_words(pd.Series(["chargeback", "a_to_z_claim", "chargeback"]))
     'a_to_z_claim+chargeback'
     """
     return "+".join(sorted(set(words)))
 
 
 def _join_assumptions(words: pd.Series) -> str | None:
-    """What was assumed of orders at fault for several reasons: nothing as soon as one of them is certain."""
+    """Return the assumptions about an order with several faults; None if one of the faults is certain."""
     return None if words.isna().any() else _join_words(words)
 
 
 def _to_text(column: pd.Series) -> pd.Series:
-    """A column as text, what is empty left so."""
+    """Return a column as text, with its nulls."""
     if column.dtype == "category":
         return pd.Series(column.cat.categories.array.take(column.cat.codes.to_numpy(), allow_fill=True))
     return column.astype("str").where(column.notna())
 
 
 def _to_categories(column: pd.Series) -> pd.Series:
-    """A column as categories in order, of such values as it has."""
+    """Return a column as sorted categories, without unused ones."""
     if column.dtype != "category":
         return _to_text(column).astype("category")
     codes = column.cat.codes.to_numpy()
@@ -339,39 +330,39 @@ def _to_categories(column: pd.Series) -> pd.Series:
 
 
 def _add_metric_and_basis(rows: ColumnArrays, metric: str, basis: Basis) -> ColumnArrays:
-    """The rows with the metric and basis they were counted for."""
+    """Return rows with the columns `metric` and `basis`."""
     zeros = np.zeros(_row_count(rows), dtype=np.int8)
-    names = {"metric": metric, "basis": str(basis)}
+    constants = {"metric": metric, "basis": str(basis)}
     return rows | {
-        name: pd.Categorical.from_codes(zeros, pd.Index([value], dtype="str")) for name, value in names.items()
+        name: pd.Categorical.from_codes(zeros, pd.Index([value], dtype="str")) for name, value in constants.items()
     }
 
 
 def _row_count(rows: ColumnArrays) -> int:
-    """How many rows there are."""
+    """Return the number of rows."""
     return len(next(iter(rows.values()), ()))
 
 
 def pop_columns(frame: pd.DataFrame) -> ColumnArrays:
-    """The columns of a frame, which keeps none."""
+    """Return the columns of a frame and remove them from it, so that they can be freed one by one."""
     return {name: frame.pop(name).array for name in list(frame)}
 
 
 def take_rows(rows: ColumnArrays, positions: np.ndarray) -> ColumnArrays:
-    """The rows at some places. They are used up column by column, so that they are never held twice."""
+    """Return the rows at some positions; `rows` is emptied column by column, so that memory holds them once."""
     found = {name: rows.pop(name).take(positions) for name in list(rows)}
     pa.default_memory_pool().release_unused()
     return found
 
 
 def concat_rows(parts: list[ColumnArrays]) -> ColumnArrays:
-    """Rows of counts one below the other; they are used up column by column, so that all is never held twice."""
+    """Return several tables one below the other; they are emptied column by column, so that memory holds them once."""
     parts = [rows for rows in parts if _row_count(rows)] or parts[:1]
     return {name: _concat_columns(name, [rows.pop(name) for rows in parts]) for name in list(parts[0])}
 
 
 def _concat_columns(name: str, columns: list[Any]) -> Any:
-    """Columns of the same name as one."""
+    """Return parts of one column as one array."""
     if len(columns) == 1:
         return columns[0]
     if all(isinstance(column, np.ndarray) for column in columns):
@@ -383,33 +374,35 @@ def _concat_columns(name: str, columns: list[Any]) -> Any:
 
 
 def _build_table(parts: list[ColumnArrays], table: tables.Table) -> pd.DataFrame:
-    """Rows of several metrics as one table; those that found nothing add nothing. The rows are used up."""
+    """Return the rows of several metrics as one table; the parts are emptied."""
     return _apply_dtypes(concat_rows(parts) if parts else dict.fromkeys(table.columns, ()), table)
 
 
 CATEGORY_COLUMNS = ("account", "marketplace", "channel", "metric", "basis")
-"""The columns of counts that are held as categories: few names, each very often."""
+"""The columns of counts that are categories: few values, each in many rows."""
 
 
 def restore_dtypes(rows: pd.DataFrame) -> pd.DataFrame:
-    """Counts as they were kept, in the kinds in which they were counted: a file without rows forgets what are
-    categories, and every file that days are midnights."""
+    """Return counts read from a file with the types that `count_orders` gives them.
+
+    A file loses the resolution of days, and without rows the categories.
+    """
     days = {name: "datetime64[s]" for name in rows if rows[name].dtype.kind == "M"}
     return rows.astype({name: "category" for name in CATEGORY_COLUMNS if name in rows} | days)
 
 
 def _apply_dtypes(rows: ColumnArrays, table: tables.Table) -> pd.DataFrame:
-    """The table with its own kinds: days as midnights without a zone, counts as whole numbers, names as categories.
+    """Return rows as a checked table: days as midnights without a zone, counts as integers, names as categories.
 
-    The rows are used up.
+    The rows are emptied.
     """
-    made: dict[str, Any] = {}
+    columns: dict[str, Any] = {}
     for name, column in table.columns.items():
-        held = pd.Series(rows.pop(name), copy=False)
+        values = pd.Series(rows.pop(name), copy=False)
         if column.kind == "day":
-            made[name] = pd.to_datetime(held).astype("datetime64[s]")
+            columns[name] = pd.to_datetime(values).astype("datetime64[s]")
         elif column.kind == "count":
-            made[name] = held.astype("int64")
+            columns[name] = values.astype("int64")
         else:
-            made[name] = _to_categories(held) if name in CATEGORY_COLUMNS else _to_text(held)
-    return tables.check_table(pd.DataFrame(made, copy=False), table)
+            columns[name] = _to_categories(values) if name in CATEGORY_COLUMNS else _to_text(values)
+    return tables.check_table(pd.DataFrame(columns, copy=False), table)
