@@ -1,8 +1,8 @@
-"""The returns file of seller-fulfilled orders: buyers' return requests, and which of them carry an A-to-z claim.
+"""Parser of the returns report of seller-fulfilled orders: return requests, and which have an A-to-z Guarantee claim.
 
-It tells on which day a return was requested, how it stands, and not when it was answered. It tells that there is
-a claim and not when it was filed, so the day of the return request stands in, and the row says so. Claims
-without a return are not in it: a lower bound.
+The report has the day and status of each request, but no answer time. It says that there is a claim but not when it was
+filed, so the day of the request is assumed, which the row records. Claims without a return are missing, so the number
+of claims is a lower bound.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ _AMOUNT = r"\D{0,5}\d[\d.,' ]*\D{0,5}"
 
 
 def parse(table: CsvTable, context: ReadContext) -> FileContents:
-    """Read the file into RETURNS, one a return, and DEFECTS, one a claimed order and day."""
+    """Parse a returns report into RETURNS, one row a return, and DEFECTS, one row a claimed order and day."""
     lines = _read_lines(table, context)
     days, marketplaces = (combine_chunks(lines[column]) for column in ("requested_on", "marketplace"))
     tables = {"returns": _merge_returns(lines), "defects": _merge_claims(lines)}
@@ -69,7 +69,7 @@ def parse(table: CsvTable, context: ReadContext) -> FileContents:
 
 
 def _read_lines(table: CsvTable, context: ReadContext) -> pa.Table:
-    """The file's rows with their cells read."""
+    """Read the rows of the report with typed columns."""
     ids = read_order_ids(table, "order-id")
     read_required_texts(table, "return-request-status")
     read_days(table, "order-date", parse_named_month_day, _FORM)
@@ -97,7 +97,7 @@ def _read_lines(table: CsvTable, context: ReadContext) -> pa.Table:
 
 
 def _return_ids(table: CsvTable, ids: pa.Array, requested_on: pa.Array) -> pa.Array:
-    """Amazon's ids of the returns; those that have none are numbered within their order and day."""
+    """Return Amazon's ids of the returns; returns without an id are numbered within their order and day."""
     refuse_numeric_ids(table, "amazon-rma-id")
     told = table["amazon-rma-id"]
     nameless = pc.indices_nonzero(pc.is_null(told))
@@ -112,7 +112,7 @@ def _return_ids(table: CsvTable, ids: pa.Array, requested_on: pa.Array) -> pa.Ar
 
 
 def _decisions(table: CsvTable) -> pa.Array:
-    """How each return was decided; empty while it waits. Money given back is a refund, unless it was refused."""
+    """Return how each return was decided, empty while pending; an amount counts as a refund unless refused."""
     status = table["return-request-status"]
     told = map_distinct(table, "return-request-status", status, _parse_decision, pa.string(), "no status")
     waits = pc.equal(told, _PENDING)
@@ -124,7 +124,7 @@ def _decisions(table: CsvTable) -> pa.Array:
 
 
 def _parse_decision(status: str) -> str:
-    """One status in our spelling; a word that the kit does not know is taken as the end of it.
+    """Return the decision that a status means; unknown words mean closed.
 
     >>> tuple(map(_parse_decision, ("Approved", "PendingApproval", "Denied", "Expired")))
     ('authorised', 'waits', 'refused', 'closed')
@@ -134,7 +134,7 @@ def _parse_decision(status: str) -> str:
 
 
 def _note_unknown_words(table: CsvTable, status: pa.Array) -> None:
-    """Tell which words of a status were taken as closed for want of a better."""
+    """Note the status words that are unknown and count as closed."""
     distinct = combine_chunks(pc.value_counts(status)).to_pylist()
     unknown = [
         one
@@ -148,7 +148,7 @@ def _note_unknown_words(table: CsvTable, status: pa.Array) -> None:
 
 
 def _is_money(amount: str) -> bool | None:
-    """Whether an amount is more than nothing, in whatever way it is written.
+    """Return whether an amount is above zero, in any notation; None if it is no amount.
 
     >>> _is_money("21.38"), _is_money("R$ 1.021,38"), _is_money("0,00"), _is_money("-3.00"), _is_money("Seller")
     (True, True, False, False, None)
@@ -159,7 +159,7 @@ def _is_money(amount: str) -> bool | None:
 
 
 def _merge_returns(lines: pa.Table) -> Columns:
-    """Merge lines to one row a return: refused if any of its items was, waiting while any of them waits."""
+    """Merge rows to the columns of RETURNS: refused if any item was refused, pending while any item is pending."""
     stands = {
         "order_id": "first", "requested_on": "min", "decision": "first", "waits": "max", "refused": "max",
         "in_policy": "max", "refused_in_policy": "max", "sku": "first", "reason": "first", "units": "sum",
@@ -175,7 +175,7 @@ def _merge_returns(lines: pa.Table) -> Columns:
 
 
 def _merge_claims(lines: pa.Table) -> Columns:
-    """Merge lines to one row a claimed order and day."""
+    """Merge rows to the columns of DEFECTS, one row a claimed order and day."""
     claimed = lines.filter(lines["claimed"]).rename_columns({"requested_on": "known_on"})
     claims = columns_by_name(merge_rows(claimed, ["marketplace", "order_id", "known_on"], {}))
     return claims | {"kind": "a_to_z_claim", "assumed": "claim_day_from_return"}

@@ -1,6 +1,6 @@
-"""How the lists of defects that the marketplace offers for download name their columns: `data/column_map.yaml`, read.
+"""Reader of `data/column_map.yaml`: the column names of the defect lists that the marketplace offers for download.
 
-The marketplace publishes none of those headers, so they are data that the user may edit.
+The marketplace publishes no headers of these lists, so users may edit the names.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ ORDER, KNOWN_ON, ORDER_DATE, TYPE = "order-id", "known-on", "order-date", "defec
 
 @dataclass(frozen=True)
 class DefectListLayout:
-    """One kind of list: its columns, and how a row says what went wrong.
+    """The columns of one kind of defect list, and how a row names its defect.
 
-    Every row is `each`; or each column of `marks` names the kind of the same word; or `words` gives the kind of a
-    word in the column `defect-type`.
+    Every row is a defect of kind `each`; or each column in `marks` marks the kind of its name; or `words` maps words in
+    the column `defect-type` to kinds.
     """
 
     kind: FileKind
@@ -39,9 +39,9 @@ class DefectListLayout:
 
 @cache
 def load_defect_lists(file: Path = FILE) -> dict[str, DefectListLayout]:
-    """Every kind of list by its name; none where there is no such file.
+    """Return the layouts of all defect lists by name; empty if the file does not exist.
 
-    Raises ReaderError naming file, line and field for what cannot be read.
+    Raises ReaderError with file, line and field for invalid content.
     """
     if not file.is_file():
         return {}
@@ -58,7 +58,7 @@ def load_defect_lists(file: Path = FILE) -> dict[str, DefectListLayout]:
 
 
 def _parse_list(file: Path, name: str, entry: Any) -> DefectListLayout:
-    """One list of the file, checked."""
+    """Return the layout of one list, checked."""
     held = _require_mapping(file, entry, name)
     where = f"{file.name}, line {held[yaml_lines.LINE_KEY]}: {name}"
     known = {"title", "columns", "each", "marks", "words", "known_by", yaml_lines.LINE_KEY}
@@ -102,7 +102,7 @@ def _require_mapping(file: Path, value: Any, label: str) -> dict[Any, Any]:
 
 
 def _read_spellings(file: Path, entry: Any, label: str) -> dict[str, list[str]]:
-    """Columns or words with their spellings."""
+    """Return columns or words with their spellings."""
     told = {name: said for name, said in _require_mapping(file, entry, label).items() if name != yaml_lines.LINE_KEY}
     for name, said in told.items():
         if not isinstance(said, list) or not said or not all(isinstance(one, str) for one in said):
@@ -111,7 +111,7 @@ def _read_spellings(file: Path, entry: Any, label: str) -> dict[str, list[str]]:
 
 
 def _normalize_spelling(spelling: str) -> str:
-    """A spelling as headers are compared.
+    """Return a spelling as headers are compared.
 
     >>> _normalize_spelling("Negative  Feedback")
     'negative-feedback'
