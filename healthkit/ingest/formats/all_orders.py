@@ -123,12 +123,12 @@ def _keep_newest_lines(lines: pa.Table) -> tuple[pa.Table, np.ndarray, np.ndarra
     at = np.flatnonzero(~of_item)
     several = lines.take(at)
     keys, stamps = _item_keys(several), combine_chunks(several["updated_at"])
-    stands = pc.equal(stamps, largest_by_key(keys, stamps)).to_numpy(zero_copy_only=False)
+    is_newest = pc.equal(stamps, largest_by_key(keys, stamps)).to_numpy(zero_copy_only=False)
     named = pc.is_valid(several["item"]).to_numpy(zero_copy_only=False)
     if named.any():
-        last = largest_by_key(keys, pa.array(np.where(stands, at, -1))).to_numpy(zero_copy_only=False)
-        stands &= ~named | (last == at)
-    rows = np.sort(np.concatenate([np.flatnonzero(of_item), at[stands]]))
+        last = largest_by_key(keys, pa.array(np.where(is_newest, at, -1))).to_numpy(zero_copy_only=False)
+        is_newest &= ~named | (last == at)
+    rows = np.sort(np.concatenate([np.flatnonzero(of_item), at[is_newest]]))
     # Several items that have ids may be of one SKU.
     return lines.take(rows), of_order[rows], (of_order if named.any() else of_item)[rows]
 
@@ -144,8 +144,8 @@ def _item_keys(lines: pa.Table) -> pa.Array:
 
 def _merge_orders(lines: pa.Table, is_unique: np.ndarray) -> dict[str, pa.Array]:
     """Merge rows to the columns of ORDERS; units are the sum of all rows, other values those of the newest row."""
-    stands = dict.fromkeys(_ORDER_COLUMNS, "first") | {"units": "sum", "line_cancelled": "any"}
-    orders = columns_by_name(merge_rows(lines, ["marketplace", "order_id"], stands, "updated_at", is_unique))
+    aggregations = dict.fromkeys(_ORDER_COLUMNS, "first") | {"units": "sum", "line_cancelled": "any"}
+    orders = columns_by_name(merge_rows(lines, ["marketplace", "order_id"], aggregations, "updated_at", is_unique))
     cancelled = pc.equal(orders["status"], "cancelled")
     in_part = pc.and_(orders["line_cancelled"], pc.invert(cancelled))
     touched = pc.or_kleene(cancelled, in_part)
@@ -158,9 +158,9 @@ def _merge_orders(lines: pa.Table, is_unique: np.ndarray) -> dict[str, pa.Array]
 
 def _cancelled_by(lines: pa.Table, orders: pa.Array, cancelled: pa.Array) -> pa.Array:
     """Return "buyer" if the buyer asked for every cancelled row, else "seller"; empty if the report does not say."""
-    told = pc.and_(pc.is_valid(lines["buyer_asked"]), _line_is_cancelled(lines))
-    asked_for = merge_rows(lines.filter(told), ["order_id"], {"buyer_asked": "min"})
-    by_buyer = combine_chunks(asked_for["buyer_asked"]).take(pc.index_in(orders, combine_chunks(asked_for["order_id"])))
+    is_known = pc.and_(pc.is_valid(lines["buyer_asked"]), _line_is_cancelled(lines))
+    by_order = merge_rows(lines.filter(is_known), ["order_id"], {"buyer_asked": "min"})
+    by_buyer = combine_chunks(by_order["buyer_asked"]).take(pc.index_in(orders, combine_chunks(by_order["order_id"])))
     return pc.if_else(pc.and_(cancelled, pc.is_valid(by_buyer)), pc.if_else(by_buyer, "buyer", "seller"), None)
 
 

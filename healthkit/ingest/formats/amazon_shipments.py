@@ -92,14 +92,14 @@ def _latest_time(*times: pa.Array) -> pa.Array:
 
 def _merge_orders(lines: pa.Table) -> Columns:
     """Merge rows to the columns of ORDERS; an order is shipped with its first parcel."""
-    stands = {"ordered_at": "min", "confirmed_at": "min", "tracking": "min", "units": "sum", "updated_at": "max"}
-    stands |= dict.fromkeys(ORDER_DETAILS, "first")
-    orders = columns_by_name(merge_rows(lines, ["marketplace", "order_id"], stands))
+    aggregations = {"ordered_at": "min", "confirmed_at": "min", "tracking": "min", "units": "sum", "updated_at": "max"}
+    aggregations |= dict.fromkeys(ORDER_DETAILS, "first")
+    orders = columns_by_name(merge_rows(lines, ["marketplace", "order_id"], aggregations))
     return orders | {"shipped_at": orders["confirmed_at"], "channel": "amazon", "status": "shipped"}
 
 
 def _merge_parcels(lines: pa.Table) -> dict[str, pa.Array]:
     """Merge rows to the columns of SHIPMENTS, one row a parcel of an order."""
-    stands = {"confirmed_at": "min", "units": "sum", "carrier": "first", "tracking": "max"}
-    stands |= {"ship_method": "first", "updated_at": "max"}
-    return columns_by_name(merge_rows(lines, ["marketplace", "order_id", "shipment_id"], stands))
+    aggregations = {"confirmed_at": "min", "units": "sum", "carrier": "first", "tracking": "max"}
+    aggregations |= {"ship_method": "first", "updated_at": "max"}
+    return columns_by_name(merge_rows(lines, ["marketplace", "order_id", "shipment_id"], aggregations))

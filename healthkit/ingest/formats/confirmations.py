@@ -102,7 +102,7 @@ def _read_update_times(table: CsvTable, times: dict[str, pa.Array]) -> pa.Array:
 
 def _merge_parcels(lines: pa.Table) -> dict[str, pa.Array]:
     """Merge rows to one row a parcel; several rows of one parcel are its contents."""
-    stands = {
+    aggregations = {
         "confirmed_at": "min",
         "delivered_at": "max",
         "ship_by": "max",
@@ -115,7 +115,7 @@ def _merge_parcels(lines: pa.Table) -> dict[str, pa.Array]:
         "updated_at": "max",
     }
     numbered = lines.set_column(2, "shipment_id", _shipment_ids(lines))
-    return columns_by_name(merge_rows(numbered, ["marketplace", "order_id", "shipment_id"], stands))
+    return columns_by_name(merge_rows(numbered, ["marketplace", "order_id", "shipment_id"], aggregations))
 
 
 def _shipment_ids(lines: pa.Table) -> pa.Array:
@@ -135,10 +135,10 @@ def _shipment_ids(lines: pa.Table) -> pa.Array:
 
 def _merge_orders(parcels: dict[str, pa.Array]) -> Columns:
     """Merge parcels to the columns of ORDERS: shipped with the first parcel, delivered with the last."""
-    stands = {"confirmed_at": "min", "delivered_at": "max", "ship_by": "max", "deliver_by": "max"}
-    stands |= {"tracking": "min", "updated_at": "max", "waiting": "max"}
+    aggregations = {"confirmed_at": "min", "delivered_at": "max", "ship_by": "max", "deliver_by": "max"}
+    aggregations |= {"tracking": "min", "updated_at": "max", "waiting": "max"}
     lines = pa.table(parcels | {"waiting": pc.is_null(parcels["delivered_at"])})
-    orders = columns_by_name(merge_rows(lines, ["marketplace", "order_id"], stands))
+    orders = columns_by_name(merge_rows(lines, ["marketplace", "order_id"], aggregations))
     # An order is delivered when its last parcel is, not when some are.
     delivered_at = pc.if_else(orders["waiting"], pa.scalar(None, INSTANT), orders["delivered_at"])
     return orders | {"shipped_at": orders["confirmed_at"], "delivered_at": delivered_at}

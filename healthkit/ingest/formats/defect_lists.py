@@ -58,9 +58,9 @@ def parse(table: CsvTable, context: ReadContext) -> FileContents:
 
     Raises ReaderError for an unknown word or day, and if neither a row nor the file name has a day.
     """
-    lines, of_list = _read_lines(table, context, load_defect_lists()[table.kind.name])
+    lines, list_day = _read_lines(table, context, load_defect_lists()[table.kind.name])
     defects = columns_by_name(lines)
-    states = _account_states(table, context, defects, of_list)
+    states = _account_states(table, context, defects, list_day)
     return FileContents(
         {"defects": defects, "account_states": states}, "known_on", stated_day=_day_in_name(context.name)
     )
@@ -88,15 +88,15 @@ def _read_lines(table: CsvTable, context: ReadContext, layout: DefectListLayout)
     if table[ORDER].null_count:
         table.refuse(ORDER, pc.is_null(table[ORDER]), "though no row may lack it")
     ids, marketplaces = read_optional_order_keys(table, context)
-    said = {column: _read_days(table, column, marketplaces) for column in (KNOWN_ON, ORDER_DATE)}
-    told = said[KNOWN_ON]
-    of_list = _day_of_list(table, context.name, told, said[ORDER_DATE])
-    known_on = pc.fill_null(told, pa.scalar(of_list, DAY))
-    guessed = pc.if_else(pc.is_null(told), pa.scalar(ASSUMED_LIST_DAY), pa.scalar(None, pa.string()))
-    if told.null_count:
-        table.notes.append(f"{told.null_count:,} defects without a day of their own: taken as known on {of_list}.")
+    days = {column: _read_days(table, column, marketplaces) for column in (KNOWN_ON, ORDER_DATE)}
+    stated = days[KNOWN_ON]
+    list_day = _day_of_list(table, context.name, stated, days[ORDER_DATE])
+    known_on = pc.fill_null(stated, pa.scalar(list_day, DAY))
+    assumed = pc.if_else(pc.is_null(stated), pa.scalar(ASSUMED_LIST_DAY), pa.scalar(None, pa.string()))
+    if stated.null_count:
+        table.notes.append(f"{stated.null_count:,} defects without a day of their own: taken as known on {list_day}.")
     pieces = [
-        pa.table({"marketplace": marketplaces, "order_id": ids, "kind": kind, "known_on": known_on, "assumed": guessed})
+        pa.table({"marketplace": marketplaces, "order_id": ids, "kind": kind, "known_on": known_on, "assumed": assumed})
         for kind in _defect_kinds(table, layout)
     ]
     every = pa.concat_tables(pieces)
@@ -106,7 +106,7 @@ def _read_lines(table: CsvTable, context: ReadContext, layout: DefectListLayout)
         ["marketplace", "order_id", "kind", "assumed", "known_on"]
     )
     stamp = newest_instant(ends_of_days(known_on, marketplaces)).as_py()
-    return lines.append_column("updated_at", pa.array([stamp] * len(lines), pa.timestamp("us", "UTC"))), of_list
+    return lines.append_column("updated_at", pa.array([stamp] * len(lines), pa.timestamp("us", "UTC"))), list_day
 
 
 def _defect_kinds(table: CsvTable, layout: DefectListLayout) -> list[pa.Array]:
@@ -116,11 +116,17 @@ def _defect_kinds(table: CsvTable, layout: DefectListLayout) -> list[pa.Array]:
         return [pa.array([layout.each] * len(table), pa.string())]
     if layout.words:
         there = ", ".join(dict.fromkeys(layout.words))
-        why = f"no known defect; there are: {there}"
-        cure = f"Add the word to {FILE_LABEL}."
+        reason = f"no known defect; there are: {there}"
+        hint = f"Add the word to {FILE_LABEL}."
         return [
             map_distinct(
-                table, TYPE, table[TYPE], lambda word: layout.words.get(_normalize_word(word)), pa.string(), why, cure
+                table,
+                TYPE,
+                table[TYPE],
+                lambda word: layout.words.get(_normalize_word(word)),
+                pa.string(),
+                reason,
+                hint,
             )
         ]
     return [

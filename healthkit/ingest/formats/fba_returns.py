@@ -67,8 +67,8 @@ def _read_lines(table: CsvTable, context: ReadContext) -> pa.Table:
 def _merge_by_plate(lines: pa.Table) -> pa.Table:
     """Merge rows to one row a licence plate, as it was returned last."""
     latest_first = lines.sort_by([("requested_at", "descending")])
-    stands = dict.fromkeys(("order_id", "requested_at", "sku", "reason", "units"), "first")
-    returns = columns_by_name(merge_rows(latest_first, ["marketplace", "plate"], stands))
+    aggregations = dict.fromkeys(("order_id", "requested_at", "sku", "reason", "units"), "first")
+    returns = columns_by_name(merge_rows(latest_first, ["marketplace", "plate"], aggregations))
     return pa.table({"return_id": returns.pop("plate"), **returns})
 
 

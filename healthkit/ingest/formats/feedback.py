@@ -86,11 +86,11 @@ def rejoin_torn_rows(name: str, text: bytes) -> tuple[bytes, int]:
     elif lines[-1].count("\t") + 1 < columns:
         return text, 0  # half-written, and refused as such
     out, count = [header], 0
-    for number, record, taken in _join_lines(lines):
+    for number, record, line_count in _join_lines(lines):
         mended_record = record if record.count("\t") + 1 == columns else _rejoin_row(name, number, record)
-        count += taken > 1 or mended_record != record
+        count += line_count > 1 or mended_record != record
         # Blank lines are passed over; they keep the numbers of the lines that follow.
-        out += [mended_record, *[""] * (taken - 1)]
+        out += [mended_record, *[""] * (line_count - 1)]
     return ("\n".join(out) + "\n").encode(), count
 
 
@@ -100,8 +100,8 @@ def _join_lines(lines: list[str]) -> list[tuple[int, str, int]]:
     for number, line in enumerate(lines, 2):
         torn = records and not _ROW_START.match(line) and records[-1][1].count("\t") + 1 < len(COLUMN_ORDER)
         if torn:
-            first, text, taken = records[-1]
-            records[-1] = (first, f"{text} {line}", taken + 1)
+            first, text, line_count = records[-1]
+            records[-1] = (first, f"{text} {line}", line_count + 1)
         else:
             records.append((number, line, 1))
     return records
@@ -110,7 +110,7 @@ def _join_lines(lines: list[str]) -> list[tuple[int, str, int]]:
 def _rejoin_row(name: str, number: int, record: str) -> str:
     """Return the six cells of a split row: date and rating from its start, the order id from its end."""
     cells = record.split("\t")
-    ids = [place for place, cell in enumerate(cells) if _ORDER_ID.match(cell.strip())]
+    ids = [position for position, cell in enumerate(cells) if _ORDER_ID.match(cell.strip())]
     if not _ROW_START.match(record) or len(ids) != 1 or ids[0] < len(cells) - 2 or len(cells) < len(COLUMN_ORDER) - 1:
         raise ReaderError(
             f"{name}: row {number:,}: has {len(cells)} cells for {len(COLUMN_ORDER)} columns, and it is not plain "
@@ -163,8 +163,8 @@ def _read_days(table: CsvTable, marketplaces: pa.Array) -> pa.Array:
         )
     if not forms:
         return pa.nulls(len(table), DAY)
-    why = f"no day as {', '.join(sorted(codes))} writes it ({forms[0].replace('%', '')})"
-    cure = f"Is the file of another marketplace? Say which with --marketplace. If not: {HINT_DOWNLOAD_AGAIN.lower()}"
+    reason = f"no day as {', '.join(sorted(codes))} writes it ({forms[0].replace('%', '')})"
+    hint = f"Is the file of another marketplace? Say which with --marketplace. If not: {HINT_DOWNLOAD_AGAIN.lower()}"
     return map_distinct(
-        table, "date", read_required_texts(table, "date"), lambda word: parse_day(word, forms[0]), DAY, why, cure
+        table, "date", read_required_texts(table, "date"), lambda word: parse_day(word, forms[0]), DAY, reason, hint
     )

@@ -31,8 +31,8 @@ KIND = FileKind(
 
 def parse(table: CsvTable, context: ReadContext) -> FileContents:
     """Parse invoices into ORDERS; of an order with several invoices the first counts."""
-    stands = {"invoiced_at": "min", "updated_at": "max"}
-    orders = merge_rows(_read_lines(table, context), ["marketplace", "order_id"], stands)
+    aggregations = {"invoiced_at": "min", "updated_at": "max"}
+    orders = merge_rows(_read_lines(table, context), ["marketplace", "order_id"], aggregations)
     return FileContents({"orders": columns_by_name(orders)}, "invoiced_on")
 
 

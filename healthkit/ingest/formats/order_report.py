@@ -108,9 +108,11 @@ def parse_unfulfilled_orders(
     )
     items = merge_rows(lines, ["marketplace", "order_id", "item"])
     # Of several promises the latest stands.
-    stands = {"ordered_at": "min", **dict.fromkeys(promises, "max"), "units": "sum"}
-    stands |= dict.fromkeys(ORDER_DETAILS, "first")
-    orders: Columns = columns_by_name(merge_rows(items, ["marketplace", "order_id"], stands)) | {"channel": "seller"}
+    aggregations = {"ordered_at": "min", **dict.fromkeys(promises, "max"), "units": "sum"}
+    aggregations |= dict.fromkeys(ORDER_DETAILS, "first")
+    orders: Columns = columns_by_name(merge_rows(items, ["marketplace", "order_id"], aggregations)) | {
+        "channel": "seller"
+    }
     updated_at = newest_instant(purchased, *others).as_py()
     tables = {"orders": orders, "items": merge_items(items)}
     return FileContents(tables, "ordered_on", updated_at=updated_at, keys_are_unique=True)

@@ -124,15 +124,15 @@ class ApiOrders:
 
     def resolve_marketplace(self, identifier: str | None, channel: str | None) -> str | None:
         """Return the marketplace of an id, or else of a sales channel, or else the caller's; None if unknown."""
-        told, named = self.context.marketplace, MARKETPLACE_BY_SALES_CHANNEL.get((channel or "").lower())
+        given, stated = self.context.marketplace, MARKETPLACE_BY_SALES_CHANNEL.get((channel or "").lower())
         if identifier is not None:
             return ReportedFigures(self.context).resolve_marketplace(identifier)
-        if told and named and told != named:
+        if given and stated and given != stated:
             raise ReaderError(
-                f"{self.context.name}: you said marketplace {told}, but the file states {named}. "
+                f"{self.context.name}: you said marketplace {given}, but the file states {stated}. "
                 "Leave --marketplace out: the file says it by itself."
             )
-        return named or told
+        return stated or given
 
 
 def _parse_responses(

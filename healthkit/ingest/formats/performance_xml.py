@@ -242,9 +242,9 @@ def parse_xml(content: bytes, name: str) -> XmlElement:
     except ReaderError:
         raise
     except expat.ExpatError as error:
-        why = expat.ErrorString(error.code)
+        reason = expat.ErrorString(error.code)
         raise ReaderError(
-            f"{name}: row {error.lineno:,}: no whole XML from here on ({why}). {HINT_DOWNLOAD_AGAIN}"
+            f"{name}: row {error.lineno:,}: no whole XML from here on ({reason}). {HINT_DOWNLOAD_AGAIN}"
         ) from error
     except (LookupError, ValueError) as error:
         raise ReaderError(f"{name}: is in an encoding that XML is not written in. {HINT_DOWNLOAD_AGAIN}") from error

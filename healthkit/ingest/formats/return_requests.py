@@ -107,9 +107,9 @@ def _read_outcomes(table: CsvTable, requested_on: pa.Array) -> dict[str, pa.Arra
     """Read how each request was decided and what followed; refuse contradictions."""
     decision = read_words(table, "decision", _DECISIONS, allow_empty=True)
     wrongly = read_flags(table, "refused-wrongly")
-    odd = pc.and_(wrongly, pc.fill_null(pc.not_equal(decision, "refused"), True))
-    if pc.any(odd, min_count=0).as_py():
-        table.refuse("refused-wrongly", odd, "though its decision is not refused", "Correct one of the two.")
+    contradicts = pc.and_(wrongly, pc.fill_null(pc.not_equal(decision, "refused"), True))
+    if pc.any(contradicts, min_count=0).as_py():
+        table.refuse("refused-wrongly", contradicts, "though its decision is not refused", "Correct one of the two.")
     found = {
         name: read_days(table, name, parse_iso_day, "yyyy-mm-dd", allow_empty=True)
         for name in ("unresolved-on", "cleared-on")

@@ -99,27 +99,27 @@ def _read_lines(table: CsvTable, context: ReadContext) -> pa.Table:
 def _return_ids(table: CsvTable, ids: pa.Array, requested_on: pa.Array) -> pa.Array:
     """Return Amazon's ids of the returns; returns without an id are numbered within their order and day."""
     refuse_numeric_ids(table, "amazon-rma-id")
-    told = table["amazon-rma-id"]
-    nameless = pc.indices_nonzero(pc.is_null(told))
+    stated = table["amazon-rma-id"]
+    nameless = pc.indices_nonzero(pc.is_null(stated))
     if not len(nameless):
-        return told
-    given, seen = told.to_pylist(), dict[str, int]()
+        return stated
+    ids_of_rows, seen = stated.to_pylist(), dict[str, int]()
     begins = pc.binary_join_element_wise(ids, requested_on.cast(pa.string()), " ").to_pylist()
     for row in nameless.to_pylist():
         seen[begins[row]] = seen.get(begins[row], 0) + 1
-        given[row] = f"{begins[row]} {seen[begins[row]]}"
-    return pa.array(given, pa.string())
+        ids_of_rows[row] = f"{begins[row]} {seen[begins[row]]}"
+    return pa.array(ids_of_rows, pa.string())
 
 
 def _decisions(table: CsvTable) -> pa.Array:
     """Return how each return was decided, empty while pending; an amount counts as a refund unless refused."""
     status = table["return-request-status"]
-    told = map_distinct(table, "return-request-status", status, _parse_decision, pa.string(), "no status")
-    waits = pc.equal(told, _PENDING)
+    status_decisions = map_distinct(table, "return-request-status", status, _parse_decision, pa.string(), "no status")
+    waits = pc.equal(status_decisions, _PENDING)
     _note_unknown_words(table, status)
-    decided = pc.if_else(waits, pa.scalar(None, pa.string()), told)
+    decided = pc.if_else(waits, pa.scalar(None, pa.string()), status_decisions)
     amounts = map_distinct(table, "refunded-amount", table["refunded-amount"], _is_money, pa.bool_(), "no amount")
-    refunded = pc.and_(pc.fill_null(amounts, False), pc.not_equal(told, "refused"))
+    refunded = pc.and_(pc.fill_null(amounts, False), pc.not_equal(status_decisions, "refused"))
     return pc.if_else(refunded, "refunded", decided)
 
 
@@ -143,8 +143,10 @@ def _note_unknown_words(table: CsvTable, status: pa.Array) -> None:
     ]
     if unknown:
         named = "; ".join(redact_value(one["values"]).rstrip(",") for one in unknown[:8])
-        many = sum(one["counts"] for one in unknown)
-        table.notes.append(f"return-request-status {named}, unknown to the kit: {many:,} returns were taken as closed.")
+        count = sum(one["counts"] for one in unknown)
+        table.notes.append(
+            f"return-request-status {named}, unknown to the kit: {count:,} returns were taken as closed."
+        )
 
 
 def _is_money(amount: str) -> bool | None:
@@ -160,11 +162,11 @@ def _is_money(amount: str) -> bool | None:
 
 def _merge_returns(lines: pa.Table) -> Columns:
     """Merge rows to the columns of RETURNS: refused if any item was refused, pending while any item is pending."""
-    stands = {
+    aggregations = {
         "order_id": "first", "requested_on": "min", "decision": "first", "waits": "max", "refused": "max",
         "in_policy": "max", "refused_in_policy": "max", "sku": "first", "reason": "first", "units": "sum",
     }  # fmt: skip
-    returns = columns_by_name(merge_rows(lines, ["marketplace", "return_id"], stands))
+    returns = columns_by_name(merge_rows(lines, ["marketplace", "return_id"], aggregations))
     waits, refused = returns.pop("waits"), returns.pop("refused")
     open_ = pc.if_else(waits, pa.scalar(None, pa.string()), returns["decision"])
     returns["decision"] = pc.if_else(refused, "refused", open_)

@@ -112,9 +112,9 @@ def _skus(table: CsvTable) -> pa.Array:
 def _merge_orders(lines: pa.Table) -> Columns:
     """Merge rows to the columns of ORDERS: cancelled if all rows are, cancelled in part if some are."""
     ranked = lines.append_column("least", lines["how_far"])
-    stands = {"channel": "first", "ordered_on": "min", "how_far": "max", "least": "min", "units": "sum"}
-    stands |= dict.fromkeys(("is_business", "ship_method", "country", "state"), "first")
-    orders = columns_by_name(merge_rows(ranked, ["marketplace", "order_id"], stands))
+    aggregations = {"channel": "first", "ordered_on": "min", "how_far": "max", "least": "min", "units": "sum"}
+    aggregations |= dict.fromkeys(("is_business", "ship_method", "country", "state"), "first")
+    orders = columns_by_name(merge_rows(ranked, ["marketplace", "order_id"], aggregations))
     farthest, least = orders.pop("how_far"), orders.pop("least")
     cancelled, touched = pc.equal(farthest, 0), pc.equal(least, 0)
     return orders | {

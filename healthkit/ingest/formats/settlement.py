@@ -73,26 +73,26 @@ def parse(table: CsvTable, context: ReadContext) -> FileContents:
     }
     types = pc.fill_null(table["transaction-type"], "")
     kinds = map_distinct(table, "transaction-type", types, _defect_kind, pa.string(), "no transaction type")
-    ours = pc.and_(pc.not_equal(kinds, ""), pc.is_valid(table["order-id"]))
+    is_posting = pc.and_(pc.not_equal(kinds, ""), pc.is_valid(table["order-id"]))
     _note_unknown_types(table, types.filter(pc.equal(kinds, "")))
-    other_rows = len(table) - (pc.sum(ours).as_py() or 0)
-    table, kinds = table.filter_rows(ours), kinds.filter(ours)
+    other_rows = len(table) - (pc.sum(is_posting).as_py() or 0)
+    table, kinds = table.filter_rows(is_posting), kinds.filter(is_posting)
     ids = read_order_ids(table, "order-id")
-    places_of = resolve_marketplaces(table, ids, context, "marketplace-name")
-    days = _read_posting_days(table, places_of)
+    marketplaces = resolve_marketplaces(table, ids, context, "marketplace-name")
+    days = _read_posting_days(table, marketplaces)
     amounts = _read_amounts(table)
     columns = {
-        "marketplace": places_of,
+        "marketplace": marketplaces,
         "order_id": ids,
         "kind": kinds,
-        "posting_id": _posting_ids(table, places_of, ids, kinds, days, amounts),
+        "posting_id": _posting_ids(table, marketplaces, ids, kinds, days, amounts),
         "posted_on": days,
         "amount": amounts,
     }
     return FileContents(
         {"postings": columns},
-        pa.concat_arrays([days, _readable_days(posted, places_of, context)]),
-        updated_at=newest_instant(ends_of_days(days, places_of)).as_py(),
+        pa.concat_arrays([days, _readable_days(posted, marketplaces, context)]),
+        updated_at=newest_instant(ends_of_days(days, marketplaces)).as_py(),
         skipped={_OTHER_MONEY: other_rows} if other_rows else {},
         stated_marketplace="+".join(sorted(stated)) or None,
     )
@@ -125,9 +125,9 @@ def _defect_kind(word: str) -> str:
 def _note_unknown_types(table: CsvTable, types: pa.Array) -> None:
     """Note transaction types that start like a refund, claim or chargeback but are unknown."""
     counts = {one["values"]: one["counts"] for one in pc.value_counts(types).to_pylist()}
-    odd = {word: count for word, count in sorted(counts.items()) if _LOOKS_LIKE.match(word.strip().lower())}
-    if odd:
-        named = ", ".join(f"{word!r} ({count:,} rows)" for word, count in odd.items())
+    unknown = {word: count for word, count in sorted(counts.items()) if _LOOKS_LIKE.match(word.strip().lower())}
+    if unknown:
+        named = ", ".join(f"{word!r} ({count:,} rows)" for word, count in unknown.items())
         table.notes.append(f"transaction types that are not known were passed over: {named}.")
 
 

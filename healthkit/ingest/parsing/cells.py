@@ -152,8 +152,8 @@ def read_presence(table: CsvTable, column: str) -> pa.Array:
 
 def read_premium_flags(table: CsvTable) -> pa.Array:
     """Read whether each order is a premium or Prime order; empty if the file says neither."""
-    told = [read_flags(table, column) for column in ("is-premium-order", "is-prime")]
-    return pc.or_(pc.coalesce(*told), pc.coalesce(*reversed(told)))
+    flags = [read_flags(table, column) for column in ("is-premium-order", "is-prime")]
+    return pc.or_(pc.coalesce(*flags), pc.coalesce(*reversed(flags)))
 
 
 def read_regions(table: CsvTable, column: str) -> pa.Array:
@@ -171,8 +171,8 @@ def normalize_region(word: str | None) -> str | None:
     word = (word or "").strip().upper()
     named = word[:1].isalpha() and len(word) <= _REGION_LETTERS
     # A mark belongs to the letter before it, as in most scripts of India.
-    held = (letter.isalpha() or letter in _REGION_SIGNS or category(letter)[0] == "M" for letter in word)
-    return word if named and all(held) else None
+    are_allowed = (letter.isalpha() or letter in _REGION_SIGNS or category(letter)[0] == "M" for letter in word)
+    return word if named and all(are_allowed) else None
 
 
 def read_order_details(table: CsvTable) -> dict[str, pa.Array]:
@@ -355,20 +355,20 @@ def merge_rows(
     """
     if aggregations is None:
         aggregations = {name: "first" for name in lines.column_names if name not in keys}
-    held = lines.select([*keys, *aggregations])
+    selected = lines.select([*keys, *aggregations])
     by_itself = is_unique_row(lines, keys) if is_unique is None else is_unique
     ranks = np.arange(len(lines))
     if newest_first:
         ranks[pc.sort_indices(lines[newest_first], [("", "descending")]).to_numpy()] = np.arange(len(lines))
     if by_itself.all():
-        return held.take(np.argsort(ranks)) if newest_first else held
+        return selected.take(np.argsort(ranks)) if newest_first else selected
     shared = np.flatnonzero(~by_itself)
     shared = shared[np.argsort(ranks[shared])]
     several = lines.take(shared).append_column("_at", pa.array(ranks[shared]))
     made = several.group_by(keys, use_threads=False).aggregate([*aggregations.items(), ("_at", "min")])
     columns = {key: made[key] for key in keys}
-    columns |= {name: made[f"{name}_{how}"].cast(held[name].type) for name, how in aggregations.items()}
-    both = pa.concat_tables([held, pa.table(columns)]).combine_chunks()
+    columns |= {name: made[f"{name}_{how}"].cast(selected[name].type) for name, how in aggregations.items()}
+    both = pa.concat_tables([selected, pa.table(columns)]).combine_chunks()
     rows = np.concatenate([np.flatnonzero(by_itself), np.arange(len(made)) + len(lines)])
     return both.take(rows[np.argsort(np.concatenate([ranks[by_itself], made["_at_min"].to_numpy()]))])
 

@@ -52,10 +52,12 @@ def parse_file(
     """
     whose = account or source.folder
     named = report or source.digest
-    asked = ReadContext(source.name, named, whose, marketplace, marketplace_of, marketplaces_of).with_marketplace_code()
-    taken = _parse_contents(source, asked, account is not None, on_progress or _ignore_progress)
-    taken.stated_marketplace = asked.marketplace or taken.stated_marketplace
-    return taken
+    context = ReadContext(
+        source.name, named, whose, marketplace, marketplace_of, marketplaces_of
+    ).with_marketplace_code()
+    parsed_file = _parse_contents(source, context, account is not None, on_progress or _ignore_progress)
+    parsed_file.stated_marketplace = context.marketplace or parsed_file.stated_marketplace
+    return parsed_file
 
 
 def _parse_contents(
