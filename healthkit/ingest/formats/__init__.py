@@ -1,7 +1,8 @@
-"""The readers: raw files in, checked tables out. The only rooms that know raw headers, encodings, time zones.
+"""Parsers of raw files: one module for each kind of file, and one row for each in `registry`.
 
-`plan` finds the files below some paths and recognises each by its header; `read` reads one of them whole, or
-refuses it with a sentence that names the file, the row and the cure. Personal data is never read in.
+`discover_files` finds raw files below some paths and detects the kind of each by its header or content; `parse_file`
+parses one file into checked tables, or refuses it with a message that names file, row and remedy. Personal data is
+never read.
 """
 
 from __future__ import annotations

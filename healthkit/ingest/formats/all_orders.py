@@ -1,8 +1,8 @@
-"""The all-orders flat file: every order of an account, one row an item, all channels and statuses.
+"""Parser of the all-orders report: one row an item, orders of all channels and statuses.
 
-It knows when an order was placed, who fulfils it and whether it was cancelled; it holds no promise
-and no confirmation. A cancellation, of the order or of part of it, is dated by the order's last update;
-who asked for it is known only in the newer, wider file.
+The report says when an order was placed, who fulfils it and whether it was cancelled. It has no promised days and no
+shipment confirmations. A cancellation, of an order or of a part of it, is dated by the last update of the order. Only
+the newer, wider report says who asked for it.
 """
 
 from __future__ import annotations
@@ -66,14 +66,14 @@ CHANNEL_WORDS = {"amazon": "amazon", "afn": "amazon", "merchant": "seller", "mfn
 
 
 def parse(table: CsvTable, context: ReadContext) -> FileContents:
-    """Read the file into ORDERS and ITEMS."""
+    """Parse an all-orders report into ORDERS and ITEMS."""
     lines, of_order, of_item = _keep_newest_lines(_read_lines(table, context))
     tables = {"orders": _merge_orders(lines, of_order), "items": merge_items(lines, of_item)}
     return FileContents(tables, "ordered_on", keys_are_unique=True)
 
 
 def _read_lines(table: CsvTable, context: ReadContext) -> pa.Table:
-    """The file's rows with their cells read: days local, instants in UTC, words in our spelling."""
+    """Read the rows of the report with typed columns; instants are in UTC."""
     ids = read_order_ids(table, "amazon-order-id")
     channels = read_words(table, "fulfillment-channel", CHANNEL_WORDS)
     details = read_order_details(table)
@@ -101,17 +101,18 @@ def _read_lines(table: CsvTable, context: ReadContext) -> pa.Table:
 
 
 def _item_cancelled(table: CsvTable) -> pa.Array:
-    """Whether the line itself was cancelled; empty where the file has no item status."""
+    """Return whether each row is a cancelled item; empty if the report has no item status."""
     if not table.has_column("item-status"):
         return pa.nulls(len(table), pa.bool_())
     return pc.is_in(pc.utf8_lower(table["item-status"]), pa.array(["cancelled", "canceled"]))
 
 
 def _keep_newest_lines(lines: pa.Table) -> tuple[pa.Table, np.ndarray, np.ndarray]:
-    """Of each item of an order only what was said last, and which lines are the only ones of their order, and SKU.
+    """Keep the newest row of each item; also return which rows are alone in their order, and for their order and SKU.
 
-    An item is named by its id, and its last line stands. Without ids it is all lines of its SKU with the newest stamp:
-    two that are alike are two items, as of one SKU that was sent from two warehouses.
+    Items are identified by their ids; of several rows the last one is kept. Items without ids are identified by their
+    SKU; all rows with the newest update time are kept, for equal rows are separate items, such as one SKU sent from
+    two warehouses.
     """
     of_order = is_unique_row(lines, ["order_id"])
     of_item, rest = of_order.copy(), np.flatnonzero(~of_order)
@@ -122,18 +123,18 @@ def _keep_newest_lines(lines: pa.Table) -> tuple[pa.Table, np.ndarray, np.ndarra
     at = np.flatnonzero(~of_item)
     several = lines.take(at)
     keys, stamps = _item_keys(several), combine_chunks(several["updated_at"])
-    stands = pc.equal(stamps, largest_by_key(keys, stamps)).to_numpy(zero_copy_only=False)
+    is_newest = pc.equal(stamps, largest_by_key(keys, stamps)).to_numpy(zero_copy_only=False)
     named = pc.is_valid(several["item"]).to_numpy(zero_copy_only=False)
     if named.any():
-        last = largest_by_key(keys, pa.array(np.where(stands, at, -1))).to_numpy(zero_copy_only=False)
-        stands &= ~named | (last == at)
-    rows = np.sort(np.concatenate([np.flatnonzero(of_item), at[stands]]))
+        last = largest_by_key(keys, pa.array(np.where(is_newest, at, -1))).to_numpy(zero_copy_only=False)
+        is_newest &= ~named | (last == at)
+    rows = np.sort(np.concatenate([np.flatnonzero(of_item), at[is_newest]]))
     # Several items that have ids may be of one SKU.
     return lines.take(rows), of_order[rows], (of_order if named.any() else of_item)[rows]
 
 
 def _item_keys(lines: pa.Table) -> pa.Array:
-    """Order and item of each line as one text: the item's id, or else its SKU, which may be empty."""
+    """Return order and item of each row as one text: the item's id, or else its SKU, which may be empty."""
     return pc.binary_join_element_wise(
         combine_chunks(lines["order_id"]), pc.coalesce(combine_chunks(lines["item"]), combine_chunks(lines["sku"])),
         "\t",
@@ -142,9 +143,9 @@ def _item_keys(lines: pa.Table) -> pa.Array:
 
 
 def _merge_orders(lines: pa.Table, is_unique: np.ndarray) -> dict[str, pa.Array]:
-    """Merge lines to one row an order: its newest line speaks for it, all its lines for the units."""
-    stands = dict.fromkeys(_ORDER_COLUMNS, "first") | {"units": "sum", "line_cancelled": "any"}
-    orders = columns_by_name(merge_rows(lines, ["marketplace", "order_id"], stands, "updated_at", is_unique))
+    """Merge rows to the columns of ORDERS; units are the sum of all rows, other values those of the newest row."""
+    aggregations = dict.fromkeys(_ORDER_COLUMNS, "first") | {"units": "sum", "line_cancelled": "any"}
+    orders = columns_by_name(merge_rows(lines, ["marketplace", "order_id"], aggregations, "updated_at", is_unique))
     cancelled = pc.equal(orders["status"], "cancelled")
     in_part = pc.and_(orders["line_cancelled"], pc.invert(cancelled))
     touched = pc.or_kleene(cancelled, in_part)
@@ -156,10 +157,10 @@ def _merge_orders(lines: pa.Table, is_unique: np.ndarray) -> dict[str, pa.Array]
 
 
 def _cancelled_by(lines: pa.Table, orders: pa.Array, cancelled: pa.Array) -> pa.Array:
-    """The buyer, when every cancelled line was asked for; else the seller; empty where the file does not say."""
-    told = pc.and_(pc.is_valid(lines["buyer_asked"]), _line_is_cancelled(lines))
-    asked_for = merge_rows(lines.filter(told), ["order_id"], {"buyer_asked": "min"})
-    by_buyer = combine_chunks(asked_for["buyer_asked"]).take(pc.index_in(orders, combine_chunks(asked_for["order_id"])))
+    """Return "buyer" if the buyer asked for every cancelled row, else "seller"; empty if the report does not say."""
+    is_known = pc.and_(pc.is_valid(lines["buyer_asked"]), _line_is_cancelled(lines))
+    by_order = merge_rows(lines.filter(is_known), ["order_id"], {"buyer_asked": "min"})
+    by_buyer = combine_chunks(by_order["buyer_asked"]).take(pc.index_in(orders, combine_chunks(by_order["order_id"])))
     return pc.if_else(pc.and_(cancelled, pc.is_valid(by_buyer)), pc.if_else(by_buyer, "buyer", "seller"), None)
 
 

@@ -1,7 +1,7 @@
-"""The file of what Amazon shipped for a seller: one row an item of a parcel, with the day on which it left.
+"""Parser of the report of Amazon-fulfilled shipments: one row an item of a parcel, with the day of shipment.
 
-It holds no promise: an order that Amazon ships is late by nobody's promise but Amazon's own. Rows may stand twice,
-and the newest days may be incomplete.
+The report has no promised days, for Amazon answers for late shipments of its own. It may repeat rows, and its newest
+days may be incomplete.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ KIND = FileKind(
 
 
 def parse(table: CsvTable, context: ReadContext) -> FileContents:
-    """Read the file into ORDERS, ITEMS and SHIPMENTS."""
+    """Parse a report of Amazon-fulfilled shipments into ORDERS, ITEMS and SHIPMENTS."""
     keys = ["marketplace", "order_id", "shipment_id", "item"]
     # Amazon repeats some items of a parcel: the newest line of each stands.
     lines = merge_rows(_read_lines(table, context), keys, newest_first="updated_at")
@@ -60,7 +60,7 @@ def parse(table: CsvTable, context: ReadContext) -> FileContents:
 
 
 def _read_lines(table: CsvTable, context: ReadContext) -> pa.Table:
-    """The file's rows with their cells read; a row is as new as the newest of its own dates."""
+    """Read the rows of the report with typed columns; a row is as new as the newest of its times."""
     ids = read_order_ids(table, "amazon-order-id")
     for column in ("shipment-id", "shipment-item-id"):
         refuse_numeric_ids(table, column)
@@ -86,20 +86,20 @@ def _read_lines(table: CsvTable, context: ReadContext) -> pa.Table:
 
 
 def _latest_time(*times: pa.Array) -> pa.Array:
-    """The latest of the times of each row; Arrow compares instants as numbers only."""
+    """Return the latest of the times of each row; Arrow compares instants only as numbers."""
     return pc.max_element_wise(*(column.cast(pa.int64()) for column in times)).cast(INSTANT)
 
 
 def _merge_orders(lines: pa.Table) -> Columns:
-    """Merge lines to one row an order: shipped with its first parcel."""
-    stands = {"ordered_at": "min", "confirmed_at": "min", "tracking": "min", "units": "sum", "updated_at": "max"}
-    stands |= dict.fromkeys(ORDER_DETAILS, "first")
-    orders = columns_by_name(merge_rows(lines, ["marketplace", "order_id"], stands))
+    """Merge rows to the columns of ORDERS; an order is shipped with its first parcel."""
+    aggregations = {"ordered_at": "min", "confirmed_at": "min", "tracking": "min", "units": "sum", "updated_at": "max"}
+    aggregations |= dict.fromkeys(ORDER_DETAILS, "first")
+    orders = columns_by_name(merge_rows(lines, ["marketplace", "order_id"], aggregations))
     return orders | {"shipped_at": orders["confirmed_at"], "channel": "amazon", "status": "shipped"}
 
 
 def _merge_parcels(lines: pa.Table) -> dict[str, pa.Array]:
-    """Merge lines to one row a parcel of an order; its lines are its contents."""
-    stands = {"confirmed_at": "min", "units": "sum", "carrier": "first", "tracking": "max"}
-    stands |= {"ship_method": "first", "updated_at": "max"}
-    return columns_by_name(merge_rows(lines, ["marketplace", "order_id", "shipment_id"], stands))
+    """Merge rows to the columns of SHIPMENTS, one row a parcel of an order."""
+    aggregations = {"confirmed_at": "min", "units": "sum", "carrier": "first", "tracking": "max"}
+    aggregations |= {"ship_method": "first", "updated_at": "max"}
+    return columns_by_name(merge_rows(lines, ["marketplace", "order_id", "shipment_id"], aggregations))

@@ -1,10 +1,9 @@
-"""The plain CSV of shipment confirmations: when each parcel was confirmed, and delivered.
+"""Parser of the hand-made CSV of shipment confirmations: when each parcel was confirmed and delivered.
 
-One row a parcel: `order-id`, `confirmed-at`, and where known `shipment-id`, `ship-by`, `delivered-at`,
-`deliver-by`, `units`, `carrier`, `tracking`, `scanned`, `ship-method`, `marketplace`, `updated-at`.
-Instants are ISO 8601; without an offset they are taken in the marketplace's zone, and a bare day means
-its last second. `scanned` is yes or no: whether a carrier scanned the parcel, on any of its lines.
-Of a tracking number only whether there is one is kept.
+One row a parcel: `order-id`, `confirmed-at`, and optionally `shipment-id`, `ship-by`, `delivered-at`, `deliver-by`,
+`units`, `carrier`, `tracking`, `scanned`, `ship-method`, `marketplace`, `updated-at`. Times are ISO 8601. A time
+without an offset is in the marketplace's time zone, and a bare day means its last second. `scanned` (yes or no) says
+whether a carrier scanned the parcel. Of a tracking number only its presence is kept.
 """
 
 from __future__ import annotations
@@ -63,13 +62,13 @@ _TIMES = {
 
 
 def parse(table: CsvTable, context: ReadContext) -> FileContents:
-    """Read the file into SHIPMENTS and ORDERS."""
+    """Parse shipment confirmations into ORDERS and SHIPMENTS."""
     parcels = _merge_parcels(_read_lines(table, context))
     return FileContents({"orders": _merge_orders(parcels), "shipments": parcels}, "shipped_on")
 
 
 def _read_lines(table: CsvTable, context: ReadContext) -> pa.Table:
-    """The file's rows with their cells read; lines that say exactly the same count once."""
+    """Read the rows of the CSV with typed columns; equal rows count once."""
     ids, marketplaces = read_order_keys(table, context)
     times = {name: read_marketplace_times(table, column, marketplaces) for column, name in _TIMES.items()}
     columns = {
@@ -89,7 +88,7 @@ def _read_lines(table: CsvTable, context: ReadContext) -> pa.Table:
 
 
 def _read_update_times(table: CsvTable, times: dict[str, pa.Array]) -> pa.Array:
-    """How new each row is: its own stamp, else as new as the newest event in the file."""
+    """Return the update time of each row: its own, or else the newest event of the file."""
     stamps = read_instants(table, "updated-at", allow_empty=True)
     of_file = newest_instant(times["confirmed_at"], times["delivered_at"], stamps)
     if not of_file.is_valid:
@@ -102,8 +101,8 @@ def _read_update_times(table: CsvTable, times: dict[str, pa.Array]) -> pa.Array:
 
 
 def _merge_parcels(lines: pa.Table) -> dict[str, pa.Array]:
-    """One row a parcel; several lines of one parcel are its contents."""
-    stands = {
+    """Merge rows to one row a parcel; several rows of one parcel are its contents."""
+    aggregations = {
         "confirmed_at": "min",
         "delivered_at": "max",
         "ship_by": "max",
@@ -116,11 +115,11 @@ def _merge_parcels(lines: pa.Table) -> dict[str, pa.Array]:
         "updated_at": "max",
     }
     numbered = lines.set_column(2, "shipment_id", _shipment_ids(lines))
-    return columns_by_name(merge_rows(numbered, ["marketplace", "order_id", "shipment_id"], stands))
+    return columns_by_name(merge_rows(numbered, ["marketplace", "order_id", "shipment_id"], aggregations))
 
 
 def _shipment_ids(lines: pa.Table) -> pa.Array:
-    """The parcels' own ids; those of an order that have none are numbered in order of confirmation."""
+    """Return the ids of the parcels; parcels without an id are numbered in their order by confirmation time."""
     ids = columns_by_name(lines)["shipment_id"]
     if not ids.null_count:
         return ids
@@ -135,11 +134,11 @@ def _shipment_ids(lines: pa.Table) -> pa.Array:
 
 
 def _merge_orders(parcels: dict[str, pa.Array]) -> Columns:
-    """Merge parcels to one row an order: shipped with its first parcel, delivered with its last."""
-    stands = {"confirmed_at": "min", "delivered_at": "max", "ship_by": "max", "deliver_by": "max"}
-    stands |= {"tracking": "min", "updated_at": "max", "waiting": "max"}
+    """Merge parcels to the columns of ORDERS: shipped with the first parcel, delivered with the last."""
+    aggregations = {"confirmed_at": "min", "delivered_at": "max", "ship_by": "max", "deliver_by": "max"}
+    aggregations |= {"tracking": "min", "updated_at": "max", "waiting": "max"}
     lines = pa.table(parcels | {"waiting": pc.is_null(parcels["delivered_at"])})
-    orders = columns_by_name(merge_rows(lines, ["marketplace", "order_id"], stands))
+    orders = columns_by_name(merge_rows(lines, ["marketplace", "order_id"], aggregations))
     # An order is delivered when its last parcel is, not when some are.
     delivered_at = pc.if_else(orders["waiting"], pa.scalar(None, INSTANT), orders["delivered_at"])
     return orders | {"shipped_at": orders["confirmed_at"], "delivered_at": delivered_at}

@@ -1,8 +1,8 @@
-"""The plain CSV of buyers' messages: when each came, when it was answered, and whether it wanted an answer at all.
+"""Parser of the hand-made CSV of buyer messages: when each was received and answered, and whether it needs an answer.
 
-One row a message: `contact-id`, `received-at`, and where known `answered-at`, `order-id`, `needs-answer`,
-`excused-on`, `marketplace`, `updated-at`. Times are ISO 8601; without an offset they are taken in the
-marketplace's zone, and a bare day means its last second. What was written is never read.
+One row a message: `contact-id`, `received-at`, and optionally `answered-at`, `order-id`, `needs-answer`,
+`excused-on`, `marketplace`, `updated-at`. Times are ISO 8601. A time without an offset is in the marketplace's time
+zone, and a bare day means its last second. The text of a message is never read.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ KIND = FileKind(
 
 
 def parse(table: CsvTable, context: ReadContext) -> FileContents:
-    """Read the file into CONTACTS: one a message."""
+    """Parse buyer messages into CONTACTS, one row a message."""
     keys = ["marketplace", "contact_id"]
     messages = columns_by_name(keep_newest_rows(table, _read_lines(table, context), keys, "contact-id"))
     return FileContents({"contacts": messages | {"kind": "message"}}, "received_on")
 
 
 def _read_lines(table: CsvTable, context: ReadContext) -> pa.Table:
-    """The file's rows with their cells read."""
+    """Read the rows of the CSV with typed columns."""
     refuse_numeric_ids(table, "contact-id")
     contact_ids = read_required_texts(table, "contact-id")
     read_required_texts(table, "received-at")
@@ -70,7 +70,7 @@ def _read_lines(table: CsvTable, context: ReadContext) -> pa.Table:
 
 
 def _read_excused_days(table: CsvTable, received_on: pa.Array) -> pa.Array:
-    """From which day on a message needs no answer: the one given, else that of the message itself."""
+    """Return the day from which a message needs no answer: the one given, or else the day of the message."""
     wants = read_flags(table, "needs-answer")
     excused_on = read_days(table, "excused-on", parse_iso_day, "yyyy-mm-dd", allow_empty=True)
     both = pc.and_(wants, pc.is_valid(excused_on))

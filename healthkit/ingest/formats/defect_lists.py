@@ -1,8 +1,8 @@
-"""The lists of defects that the marketplace's account-health page offers for download, by `data/column_map.yaml`.
+"""Parser of the defect lists that the account health page offers; `data/column_map.yaml` names their columns.
 
-A list tells which orders went wrong, mostly not on which day that became known. Then the day of the list stands in, the
-one in its file's name or else the newest that it holds, and the row says so. ACCOUNT_STATES says that there was a list
-of that day, for an order that it does not name had no such defect.
+A list has the orders with defects, mostly without the days on which the defects became known. Then the day of the list
+is assumed: the day in its file name, or else its newest day; the row records that. ACCOUNT_STATES records the day of
+every list, because orders missing from a list had no such defect.
 """
 
 from __future__ import annotations
@@ -49,28 +49,27 @@ _DAY_IN_NAME = re.compile(r"(?<!\d)(20\d\d)-?(\d\d)-?(\d\d)(?!\d)")
 
 
 def defect_list_kinds() -> list[FileKind]:
-    """Every kind of list there is."""
+    """Return the kind of file of every defect list in `data/column_map.yaml`."""
     return [one.kind for one in load_defect_lists().values()]
 
 
 def parse(table: CsvTable, context: ReadContext) -> FileContents:
-    """Read a list into DEFECTS, one for each order and kind of defect, and its day into ACCOUNT_STATES.
+    """Parse a defect list into DEFECTS, one row for each order and kind of defect, and its day into ACCOUNT_STATES.
 
-    Raises ReaderError for a word or a day that cannot be read, and where neither a row nor the file's name nor the
-    list as a whole tells of any day.
+    Raises ReaderError for an unknown word or day, and if neither a row nor the file name has a day.
     """
-    lines, of_list = _read_lines(table, context, load_defect_lists()[table.kind.name])
+    lines, list_day = _read_lines(table, context, load_defect_lists()[table.kind.name])
     defects = columns_by_name(lines)
-    states = _account_states(table, context, defects, of_list)
+    states = _account_states(table, context, defects, list_day)
     return FileContents(
         {"defects": defects, "account_states": states}, "known_on", stated_day=_day_in_name(context.name)
     )
 
 
 def _account_states(table: CsvTable, context: ReadContext, defects: dict[str, pa.Array], list_day: date) -> Columns:
-    """That there was a list of a day, with how many orders it names: one row for each marketplace.
+    """Return the columns of ACCOUNT_STATES: the day of the list and its number of orders by marketplace.
 
-    A list without rows is one of every marketplace in which the account is known to sell, unless the caller said which.
+    A list without rows holds for every marketplace in which the account sells, unless the caller names one.
     """
     pairs = zip(defects["marketplace"].to_pylist(), defects["order_id"].to_pylist(), strict=True)
     named = Counter(marketplace for marketplace, _ in set(pairs))
@@ -84,20 +83,20 @@ def _account_states(table: CsvTable, context: ReadContext, defects: dict[str, pa
 
 
 def _read_lines(table: CsvTable, context: ReadContext, layout: DefectListLayout) -> tuple[pa.Table, date]:
-    """One line for each order and kind of defect that a row names, each once; and the day of the list."""
+    """Return one row for each order and kind of defect of a list, and the day of the list."""
     refuse_numeric_ids(table, ORDER)
     if table[ORDER].null_count:
         table.refuse(ORDER, pc.is_null(table[ORDER]), "though no row may lack it")
     ids, marketplaces = read_optional_order_keys(table, context)
-    said = {column: _read_days(table, column, marketplaces) for column in (KNOWN_ON, ORDER_DATE)}
-    told = said[KNOWN_ON]
-    of_list = _day_of_list(table, context.name, told, said[ORDER_DATE])
-    known_on = pc.fill_null(told, pa.scalar(of_list, DAY))
-    guessed = pc.if_else(pc.is_null(told), pa.scalar(ASSUMED_LIST_DAY), pa.scalar(None, pa.string()))
-    if told.null_count:
-        table.notes.append(f"{told.null_count:,} defects without a day of their own: taken as known on {of_list}.")
+    days = {column: _read_days(table, column, marketplaces) for column in (KNOWN_ON, ORDER_DATE)}
+    stated = days[KNOWN_ON]
+    list_day = _day_of_list(table, context.name, stated, days[ORDER_DATE])
+    known_on = pc.fill_null(stated, pa.scalar(list_day, DAY))
+    assumed = pc.if_else(pc.is_null(stated), pa.scalar(ASSUMED_LIST_DAY), pa.scalar(None, pa.string()))
+    if stated.null_count:
+        table.notes.append(f"{stated.null_count:,} defects without a day of their own: taken as known on {list_day}.")
     pieces = [
-        pa.table({"marketplace": marketplaces, "order_id": ids, "kind": kind, "known_on": known_on, "assumed": guessed})
+        pa.table({"marketplace": marketplaces, "order_id": ids, "kind": kind, "known_on": known_on, "assumed": assumed})
         for kind in _defect_kinds(table, layout)
     ]
     every = pa.concat_tables(pieces)
@@ -107,21 +106,27 @@ def _read_lines(table: CsvTable, context: ReadContext, layout: DefectListLayout)
         ["marketplace", "order_id", "kind", "assumed", "known_on"]
     )
     stamp = newest_instant(ends_of_days(known_on, marketplaces)).as_py()
-    return lines.append_column("updated_at", pa.array([stamp] * len(lines), pa.timestamp("us", "UTC"))), of_list
+    return lines.append_column("updated_at", pa.array([stamp] * len(lines), pa.timestamp("us", "UTC"))), list_day
 
 
 def _defect_kinds(table: CsvTable, layout: DefectListLayout) -> list[pa.Array]:
-    """The kinds of defects that each row names: one column a kind, empty where it is none."""
+    """Return the kinds of defect of each row: one array for each kind, empty where a row has no such defect."""
     nothing = pa.scalar(None, pa.string())
     if layout.each:
         return [pa.array([layout.each] * len(table), pa.string())]
     if layout.words:
         there = ", ".join(dict.fromkeys(layout.words))
-        why = f"no known defect; there are: {there}"
-        cure = f"Add the word to {FILE_LABEL}."
+        reason = f"no known defect; there are: {there}"
+        hint = f"Add the word to {FILE_LABEL}."
         return [
             map_distinct(
-                table, TYPE, table[TYPE], lambda word: layout.words.get(_normalize_word(word)), pa.string(), why, cure
+                table,
+                TYPE,
+                table[TYPE],
+                lambda word: layout.words.get(_normalize_word(word)),
+                pa.string(),
+                reason,
+                hint,
             )
         ]
     return [
@@ -137,7 +142,7 @@ def _normalize_word(word: str) -> str:
 
 
 def _is_marked(word: str) -> bool:
-    """Whether a cell marks a defect: any word but a no.
+    """Return whether a cell marks a defect: any word but a no.
 
     >>> _is_marked("X"), _is_marked("Yes"), _is_marked("No"), _is_marked("")
     (True, True, False, False)
@@ -146,7 +151,7 @@ def _is_marked(word: str) -> bool:
 
 
 def _read_days(table: CsvTable, column: str, marketplaces: pa.Array) -> pa.Array:
-    """A column of days, without the time that may follow; empty where the list has none."""
+    """Read a column of days, without times; empty if the list lacks the column."""
     if not table.has_column(column) or not len(table):
         return pa.nulls(len(table), DAY)
     forms = sorted({MARKETPLACES[code].dates for code in pc.unique(marketplaces).to_pylist()})
@@ -156,7 +161,7 @@ def _read_days(table: CsvTable, column: str, marketplaces: pa.Array) -> pa.Array
 
 
 def _day_in_name(name: str) -> date | None:
-    """The day in a file's name.
+    """Return the day in a file's name; None if there is none.
 
     >>> str(_day_in_name("acme/order_defects_2026-10-31.csv"))
     '2026-10-31'
@@ -166,7 +171,7 @@ def _day_in_name(name: str) -> date | None:
 
 
 def _day_of_list(table: CsvTable, name: str, *columns: pa.Array) -> date:
-    """The day that a list is of: the one in its name, else the newest that it holds."""
+    """Return the day of a list: the one in its name, or else its newest day."""
     in_name = _day_in_name(name)
     days = [day for column in columns if (day := pc.max(column).as_py()) is not None]
     if in_name is not None:

@@ -1,7 +1,7 @@
-"""The plain CSV of defects that no file of the marketplace holds: claims and chargebacks, and from when to when.
+"""Parser of the hand-made CSV of defects that no download holds, such as claims and chargebacks.
 
-One row a defect: `order-id`, `kind`, `known-on`, and where there is one `cleared-on`, `detail`,
-`marketplace`, `updated-at`. Days are ISO days in the marketplace's own zone.
+One row a defect: `order-id`, `kind`, `known-on`, and optionally `cleared-on`, `detail`, `marketplace`, `updated-at`.
+Days are ISO days in the marketplace's time zone.
 """
 
 from __future__ import annotations
@@ -56,13 +56,13 @@ _OTHER_SPELLINGS = {
 
 
 def parse(table: CsvTable, context: ReadContext) -> FileContents:
-    """Read the file into DEFECTS."""
+    """Parse the CSV of defects into DEFECTS."""
     defects = _keep_newest_rows(table, _read_lines(table, context))
     return FileContents({"defects": columns_by_name(defects)}, "known_on")
 
 
 def _read_lines(table: CsvTable, context: ReadContext) -> pa.Table:
-    """The file's rows with their cells read; lines that say exactly the same count once."""
+    """Read the rows of the CSV with typed columns; equal rows count once."""
     ids, marketplaces = read_order_keys(table, context)
     kinds = map_distinct(
         table, "kind", read_required_texts(table, "kind"), _parse_defect_kind, pa.string(),
@@ -90,7 +90,7 @@ def _read_lines(table: CsvTable, context: ReadContext) -> pa.Table:
 
 
 def _parse_defect_kind(word: str) -> str | None:
-    """One kind of defect in our spelling.
+    """Return the kind of defect that a word means; None for an unknown word.
 
     >>> _parse_defect_kind("A-to-z claim"), _parse_defect_kind("Late shipment"), _parse_defect_kind("late")
     ('a_to_z_claim', 'shipped_late', None)
@@ -101,7 +101,7 @@ def _parse_defect_kind(word: str) -> str | None:
 
 
 def _keep_newest_rows(table: CsvTable, lines: pa.Table) -> pa.Table:
-    """Of several lines on one defect the newest; lines as new as each other may not differ."""
+    """Keep the newest row of each defect; refuse rows that differ and are equally new."""
     cells = columns_by_name(lines)
     key = pc.binary_join_element_wise(
         cells["order_id"], cells["kind"], cells["known_on"].cast(pa.string()), cells["marketplace"], "\0"

@@ -1,7 +1,7 @@
-"""The file of returns that Amazon took back for a seller: one row a unit, with the reason that the buyer gave.
+"""Parser of the report of Amazon-fulfilled returns: one row a unit, with the reason that the buyer gave.
 
-Amazon answers these requests itself, so they have no answer here. Each unit bears a licence plate, which names the
-return; in older files, which have none, order, SKU and time do. What buyers write is not read.
+Amazon answers these requests itself, so they have no answer time. The licence plate of a unit identifies the return; in
+older files without licence plates order, SKU and time do. Comments of buyers are not read.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _REPEATED_PLATE = "lines on a licence plate that another line names: the latest 
 
 
 def parse(table: CsvTable, context: ReadContext) -> FileContents:
-    """Read the file into RETURNS; the file is as new as its newest return."""
+    """Parse a report of Amazon-fulfilled returns into RETURNS."""
     lines = _read_lines(table, context)
     plated = pc.is_valid(lines["plate"])
     named = _merge_by_plate(lines.filter(plated))
@@ -48,7 +48,7 @@ def parse(table: CsvTable, context: ReadContext) -> FileContents:
 
 
 def _read_lines(table: CsvTable, context: ReadContext) -> pa.Table:
-    """The file's rows with their cells read."""
+    """Read the rows of the report with typed columns."""
     ids = read_order_ids(table, "order-id")
     refuse_numeric_ids(table, "license-plate-number")
     return pa.table(
@@ -65,15 +65,15 @@ def _read_lines(table: CsvTable, context: ReadContext) -> pa.Table:
 
 
 def _merge_by_plate(lines: pa.Table) -> pa.Table:
-    """One row a licence plate of an account, as it was returned last."""
+    """Merge rows to one row a licence plate, as it was returned last."""
     latest_first = lines.sort_by([("requested_at", "descending")])
-    stands = dict.fromkeys(("order_id", "requested_at", "sku", "reason", "units"), "first")
-    returns = columns_by_name(merge_rows(latest_first, ["marketplace", "plate"], stands))
+    aggregations = dict.fromkeys(("order_id", "requested_at", "sku", "reason", "units"), "first")
+    returns = columns_by_name(merge_rows(latest_first, ["marketplace", "plate"], aggregations))
     return pa.table({"return_id": returns.pop("plate"), **returns})
 
 
 def _merge_by_order(lines: pa.Table) -> pa.Table:
-    """One row an order, SKU and time; lines that agree in those are several units of one return."""
+    """Merge rows without a licence plate to one row for each order, SKU and time, with the sum of units."""
     keys = ["marketplace", "order_id", "requested_at", "sku"]
     returns = columns_by_name(merge_rows(lines, keys, {"reason": "first", "units": "sum"}))
     times = pc.strftime(returns["requested_at"].cast(pa.timestamp("s", "UTC"), safe=False), "%Y-%m-%dT%H:%M:%SZ")

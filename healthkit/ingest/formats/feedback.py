@@ -1,8 +1,8 @@
-"""The seller feedback file: the ratings that count against an account, one row a rating.
+"""Parser of the seller feedback report: one row a rating.
 
-Its header is in the language of the marketplace, its columns are always in the same order, and its
-dates have neither zone nor century: 03/04/26 is March or April. Only the marketplace tells, so it must be known.
-Comments, answers and e-mail addresses are never read.
+The header is in the language of the marketplace, but the order of the columns is fixed. Dates have neither time zone
+nor century: 03/04/26 may be March or April, so the marketplace must be known. Comments, responses and e-mail addresses
+are never read.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _SAME_ORDER_TWICE = "further ratings of one order on one day: the lowest stands"
 
 
 def looks_like_feedback(line: str) -> bool:
-    """Whether a row looks like feedback: six cells, a date, a rating from 1 to 5, an order id in the fifth.
+    """Return whether a line is a row of feedback: six cells with a date, a rating and an order id.
 
     >>> looks_like_feedback("1.2.26\\t1\\tnie angekommen\\t\\t123-1234567-1234567\\tx")
     True
@@ -65,7 +65,7 @@ def looks_like_feedback(line: str) -> bool:
 
 
 def with_english_header(text: bytes) -> bytes:
-    """The text under an English header where it has the six columns, whatever their language."""
+    """Return the text of a feedback report with an English header if it has the six usual columns."""
     header, feed, body = text.partition(b"\n")
     if header.count(b"\t") + 1 != len(COLUMN_ORDER):
         return text
@@ -73,9 +73,9 @@ def with_english_header(text: bytes) -> bytes:
 
 
 def rejoin_torn_rows(name: str, text: bytes) -> tuple[bytes, int]:
-    """Rejoin rows that tabs or line breaks in a comment tore apart; only where no doubt is left.
+    """Rejoin rows of a feedback report that tabs or line breaks in a comment have split.
 
-    Returns the text and how many rows were mended. Raises ReaderError for a row that stays in doubt.
+    Returns the text and the number of repaired rows. Raises ReaderError for a row that stays ambiguous.
     """
     header, *lines = text.decode().split("\n")
     columns = header.count("\t") + 1
@@ -86,31 +86,31 @@ def rejoin_torn_rows(name: str, text: bytes) -> tuple[bytes, int]:
     elif lines[-1].count("\t") + 1 < columns:
         return text, 0  # half-written, and refused as such
     out, count = [header], 0
-    for number, record, taken in _join_lines(lines):
+    for number, record, line_count in _join_lines(lines):
         mended_record = record if record.count("\t") + 1 == columns else _rejoin_row(name, number, record)
-        count += taken > 1 or mended_record != record
+        count += line_count > 1 or mended_record != record
         # Blank lines are passed over; they keep the numbers of the lines that follow.
-        out += [mended_record, *[""] * (taken - 1)]
+        out += [mended_record, *[""] * (line_count - 1)]
     return ("\n".join(out) + "\n").encode(), count
 
 
 def _join_lines(lines: list[str]) -> list[tuple[int, str, int]]:
-    """Lines joined so that each begins with a date and a rating: line number, text, how many lines it took."""
+    """Join lines so that each starts with a date and a rating; return line number, text and number of lines of each."""
     records: list[tuple[int, str, int]] = []
     for number, line in enumerate(lines, 2):
         torn = records and not _ROW_START.match(line) and records[-1][1].count("\t") + 1 < len(COLUMN_ORDER)
         if torn:
-            first, text, taken = records[-1]
-            records[-1] = (first, f"{text} {line}", taken + 1)
+            first, text, line_count = records[-1]
+            records[-1] = (first, f"{text} {line}", line_count + 1)
         else:
             records.append((number, line, 1))
     return records
 
 
 def _rejoin_row(name: str, number: int, record: str) -> str:
-    """Six cells out of a torn row: date and rating from its front, the order id from its end."""
+    """Return the six cells of a split row: date and rating from its start, the order id from its end."""
     cells = record.split("\t")
-    ids = [place for place, cell in enumerate(cells) if _ORDER_ID.match(cell.strip())]
+    ids = [position for position, cell in enumerate(cells) if _ORDER_ID.match(cell.strip())]
     if not _ROW_START.match(record) or len(ids) != 1 or ids[0] < len(cells) - 2 or len(cells) < len(COLUMN_ORDER) - 1:
         raise ReaderError(
             f"{name}: row {number:,}: has {len(cells)} cells for {len(COLUMN_ORDER)} columns, and it is not plain "
@@ -121,9 +121,9 @@ def _rejoin_row(name: str, number: int, record: str) -> str:
 
 
 def parse(table: CsvTable, context: ReadContext) -> FileContents:
-    """Read the file into FEEDBACK, one row a rating.
+    """Parse a feedback report into FEEDBACK, one row a rating.
 
-    The latest day ranks last, and of one day the lowest rating, so that no defect is hidden.
+    Of several ratings of an order the one of the latest day ranks last, and of one day the lowest.
     """
     ids = read_order_ids(table, "order-id")
     marketplaces = resolve_marketplaces(table, ids, context)
@@ -153,7 +153,7 @@ def _parse_rating(word: str) -> int | None:
 
 
 def _read_days(table: CsvTable, marketplaces: pa.Array) -> pa.Array:
-    """The days, in the one order of day and month that the file's marketplace uses."""
+    """Read the days of feedback in the date format of the marketplace."""
     codes = pc.unique(marketplaces).to_pylist()
     forms = sorted({MARKETPLACES[code].dates for code in codes})
     if len(forms) > 1:
@@ -163,8 +163,8 @@ def _read_days(table: CsvTable, marketplaces: pa.Array) -> pa.Array:
         )
     if not forms:
         return pa.nulls(len(table), DAY)
-    why = f"no day as {', '.join(sorted(codes))} writes it ({forms[0].replace('%', '')})"
-    cure = f"Is the file of another marketplace? Say which with --marketplace. If not: {HINT_DOWNLOAD_AGAIN.lower()}"
+    reason = f"no day as {', '.join(sorted(codes))} writes it ({forms[0].replace('%', '')})"
+    hint = f"Is the file of another marketplace? Say which with --marketplace. If not: {HINT_DOWNLOAD_AGAIN.lower()}"
     return map_distinct(
-        table, "date", read_required_texts(table, "date"), lambda word: parse_day(word, forms[0]), DAY, why, cure
+        table, "date", read_required_texts(table, "date"), lambda word: parse_day(word, forms[0]), DAY, reason, hint
     )

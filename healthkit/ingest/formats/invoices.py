@@ -1,7 +1,7 @@
-"""The plain CSV of invoices: when the invoice of each order was given to the buyer.
+"""Parser of the hand-made CSV of invoices: when the invoice of each order was given to the buyer.
 
-One row an invoice: `order-id`, `invoiced-at`, and where known `marketplace`, `updated-at`. Times are ISO 8601;
-without an offset they are taken in the marketplace's zone, and a bare day means its last second.
+One row an invoice: `order-id`, `invoiced-at`, and optionally `marketplace`, `updated-at`. Times are ISO 8601. A time
+without an offset is in the marketplace's time zone, and a bare day means its last second.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ KIND = FileKind(
 
 
 def parse(table: CsvTable, context: ReadContext) -> FileContents:
-    """Read the file into ORDERS: of an order with several invoices the first counts."""
-    stands = {"invoiced_at": "min", "updated_at": "max"}
-    orders = merge_rows(_read_lines(table, context), ["marketplace", "order_id"], stands)
+    """Parse invoices into ORDERS; of an order with several invoices the first counts."""
+    aggregations = {"invoiced_at": "min", "updated_at": "max"}
+    orders = merge_rows(_read_lines(table, context), ["marketplace", "order_id"], aggregations)
     return FileContents({"orders": columns_by_name(orders)}, "invoiced_on")
 
 
 def _read_lines(table: CsvTable, context: ReadContext) -> pa.Table:
-    """The file's rows with their cells read."""
+    """Read the rows of the CSV with typed columns."""
     read_required_texts(table, "invoiced-at")
     ids, marketplaces = read_order_keys(table, context)
     invoiced_at = read_marketplace_times(table, "invoiced-at", marketplaces)

@@ -1,8 +1,8 @@
-"""The CSVs of the Olist marketplace, which only together tell the story of an order.
+"""Parser of the CSV files of the Olist marketplace, which are read as one group.
 
-A seller is an account; an order with items of two sellers is one order for each; an order without items
-belongs to nobody. Times are as written, in the marketplace's zone. The promise of delivery is a day, so it
-ends with that day. A cancellation has no day of its own: it is placed on the order's, and the row says so.
+Each seller is an account. An order with items of two sellers is one order of each; an order without items is skipped.
+Times are local to the marketplace. The delivery promise is a day, so it lasts to the end of that day. A cancellation
+has no day of its own: the order's day is assumed, which the row records.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ _REVIEW_WITHOUT_SELLER = "reviews of orders that belong to no seller"
 
 
 def parse(tables: Mapping[str, CsvTable], context: ReadContext) -> FileContents:
-    """Read the group into ORDERS, ITEMS and FEEDBACK."""
+    """Parse the Olist files, given by kind, into ORDERS, ITEMS and FEEDBACK."""
     notes = _notes(tables, context)
     orders, stamp = _orders_as_written(tables["olist_orders"])
     lines, skipped = _read_lines(tables["olist_items"], orders)
@@ -108,7 +108,7 @@ def parse(tables: Mapping[str, CsvTable], context: ReadContext) -> FileContents:
 
 
 def _notes(tables: Mapping[str, CsvTable], context: ReadContext) -> list[str]:
-    """What was assumed; raises ReaderError when the caller says it is of another marketplace."""
+    """Return the notes on the files; raise ReaderError if the caller names another marketplace."""
     if context.marketplace not in (None, MARKETPLACE):
         raise ReaderError(
             f"{context.name}: holds orders of {MARKETPLACE}, not of {context.marketplace}. Leave --marketplace out."
@@ -120,7 +120,7 @@ def _notes(tables: Mapping[str, CsvTable], context: ReadContext) -> list[str]:
 
 
 def _read_ids(table: CsvTable, column: str) -> pa.Array:
-    """Ids of which none may be empty, nor a number that a spreadsheet made."""
+    """Read a column of ids; refuse empty cells and numbers that a spreadsheet made."""
     refuse_numeric_ids(table, column)
     ids = read_required_texts(table, column)
     bad = pc.invert(pc.match_substring_regex(ids, r"^[0-9A-Za-z_-]{1,64}$"))
@@ -130,7 +130,7 @@ def _read_ids(table: CsvTable, column: str) -> pa.Array:
 
 
 def _orders_as_written(table: CsvTable) -> tuple[pa.Table, pa.Scalar]:
-    """The orders with their times as written, and the newest event among them."""
+    """Read the orders with local times, and the newest event among them."""
     ids = _read_ids(table, "order-id")
     twice = pc.not_equal(pc.count_distinct(ids), len(ids))
     if twice.as_py():
@@ -146,7 +146,7 @@ def _orders_as_written(table: CsvTable) -> tuple[pa.Table, pa.Scalar]:
 
 
 def _refuse_repeated(table: CsvTable, ids: pa.Array) -> None:
-    """An order id stands for one row of the orders file."""
+    """Refuse an order id that occurs in several rows of the orders file."""
     seen: set[str] = set()
     repeated = []
     for order in ids.to_pylist():
@@ -156,7 +156,7 @@ def _refuse_repeated(table: CsvTable, ids: pa.Array) -> None:
 
 
 def _to_instants(times: pa.Array) -> pa.Array:
-    """The instants of times as written in Olist's zone."""
+    """Return the instants of local times in Olist's time zone."""
     return attach_zones(times, _repeat_marketplace(len(times)))
 
 
@@ -165,7 +165,7 @@ def _repeat_marketplace(rows: int) -> pa.Array:
 
 
 def _read_lines(table: CsvTable, orders: pa.Table) -> tuple[pa.Table, dict[str, int]]:
-    """The items whose order is known, each with the row of its order."""
+    """Read the items of known orders with the row of their order, and count the others by reason."""
     ids = _read_ids(table, "order-id")
     at = pc.index_in(ids, combine_chunks(orders["order_id"]))
     lines = pa.table(
@@ -181,7 +181,7 @@ def _read_lines(table: CsvTable, orders: pa.Table) -> tuple[pa.Table, dict[str, 
 
 
 def _merge_orders(lines: pa.Table, orders: pa.Table) -> Columns:
-    """Merge lines to one row an order and seller: ship-by is the latest limit of this seller's lines."""
+    """Merge items to the columns of ORDERS, one row an order and seller; ship-by is the latest limit of its items."""
     counted = lines.append_column("units", pa.repeat(pa.scalar(1, pa.int64()), len(lines)))
     keys = ["account", "order_id"]
     sold = columns_by_name(merge_rows(counted, keys, {"limit": "max", "at": "first", "units": "sum"}))
@@ -208,18 +208,18 @@ def _merge_orders(lines: pa.Table, orders: pa.Table) -> Columns:
 
 
 def _to_days(times: pa.Array) -> pa.Array:
-    """The days of times as written."""
+    """Return the days of local times."""
     return times.cast(DAY, safe=False)
 
 
 def _merge_items(lines: pa.Table) -> Columns:
-    """Merge lines to one row an order and product; each line of the file is one piece."""
+    """Merge rows to the columns of ITEMS, one row an order and product; each row of the file is one unit."""
     counted = lines.append_column("units", pa.repeat(pa.scalar(1, pa.int64()), len(lines)))
     return columns_by_name(merge_rows(counted, ["account", "order_id", "sku"], {"units": "sum"}))
 
 
 def _read_feedback(table: CsvTable, lines: pa.Table) -> tuple[Columns, int]:
-    """One row a review and seller of its order, and how many reviews had no seller; the last answered ranks last."""
+    """Return the columns of FEEDBACK, one row a review and seller, and the number of reviews without a seller."""
     reviews = _reviews(table)
     sellers = lines.select(["account", "order_id"]).group_by(["account", "order_id"], use_threads=False).aggregate([])
     heard = reviews.join(sellers, "order_id", join_type="inner").sort_by(
@@ -230,7 +230,7 @@ def _read_feedback(table: CsvTable, lines: pa.Table) -> tuple[Columns, int]:
 
 
 def _reviews(table: CsvTable) -> pa.Table:
-    """The reviews; of one that stands twice for an order the last answered."""
+    """Read the reviews; of several rows of one review and order the last answered one is kept."""
     ids = _read_ids(table, "review-id")
     answered = read_local_times(table, "review-answer-timestamp")
     rank = pc.binary_join_element_wise(answered.cast(pa.timestamp("s"), safe=False).cast(pa.string()), ids, " ")

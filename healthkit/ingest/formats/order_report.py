@@ -1,7 +1,7 @@
-"""The order report of seller-fulfilled orders: by when each must be shipped and delivered.
+"""Parser of the order report of seller-fulfilled orders: the days by which each must be shipped and delivered.
 
-It lists orders as they become fulfillable; it knows the two promises and never a confirmation.
-An order with several promotions spans continuation lines that carry no item; they are left out.
+The report lists orders when they become ready to ship; it has both promised days and no confirmation. An order with
+several promotions has continuation lines without an item, which are skipped.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ _CONTINUATION = "continuation lines without an order-item-id repeat an order"
 
 
 def parse(table: CsvTable, context: ReadContext) -> FileContents:
-    """Read the file into ORDERS and ITEMS."""
+    """Parse an order report into ORDERS and ITEMS."""
     is_item = pc.is_valid(table["order-item-id"])
     continuations = len(table) - (pc.sum(is_item).as_py() or 0)
     promises = {"ship_by": "latest-ship-date", "deliver_by": "latest-delivery-date"}
@@ -83,10 +83,10 @@ def parse(table: CsvTable, context: ReadContext) -> FileContents:
 def parse_unfulfilled_orders(
     table: CsvTable, context: ReadContext, promises: Mapping[str, str], time_columns: Sequence[str]
 ) -> FileContents:
-    """Read a file of seller-fulfilled orders, one row an item, into ORDERS and ITEMS.
+    """Parse a report of seller-fulfilled orders, one row an item, into ORDERS and ITEMS.
 
-    `promises` names the file's column of each promise. The file is as new as the newest purchase, or the newest time
-    in `time_columns`.
+    `promises` maps columns of ORDERS (`ship_by`, `deliver_by`) to columns of the report; of several promises of an
+    order the latest counts. All rows are as new as the newest purchase, or the newest time in `time_columns`.
     """
     ids = read_order_ids(table, "order-id")
     refuse_numeric_ids(table, "order-item-id")
@@ -108,9 +108,11 @@ def parse_unfulfilled_orders(
     )
     items = merge_rows(lines, ["marketplace", "order_id", "item"])
     # Of several promises the latest stands.
-    stands = {"ordered_at": "min", **dict.fromkeys(promises, "max"), "units": "sum"}
-    stands |= dict.fromkeys(ORDER_DETAILS, "first")
-    orders: Columns = columns_by_name(merge_rows(items, ["marketplace", "order_id"], stands)) | {"channel": "seller"}
+    aggregations = {"ordered_at": "min", **dict.fromkeys(promises, "max"), "units": "sum"}
+    aggregations |= dict.fromkeys(ORDER_DETAILS, "first")
+    orders: Columns = columns_by_name(merge_rows(items, ["marketplace", "order_id"], aggregations)) | {
+        "channel": "seller"
+    }
     updated_at = newest_instant(purchased, *others).as_py()
     tables = {"orders": orders, "items": merge_items(items)}
     return FileContents(tables, "ordered_on", updated_at=updated_at, keys_are_unique=True)

@@ -1,8 +1,8 @@
-"""The answers of the Orders API (JSON), kept as files: pages of orders, of one order's items, or one order alone.
+"""Parser of responses of the Orders API saved as JSON: pages of orders, pages of order items, or single orders.
 
-Version 0 knows promises and no parcel; a cancellation was the buyer's where the buyer asked for it, and who
-else cancelled is not told. Version 2026-01-01 knows who cancelled, and the parcels, but of a parcel only when it was
-created. An order that stands in several answers is as the newest of them has it. Of buyers nothing is read.
+Version 0 has promised days but no parcels; of cancellations it says only whether the buyer asked for them. Version
+2026-01-01 says who cancelled and has parcels, with the time at which each was created. An order in several responses is
+taken from the newest. No data of buyers is read.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ V2026 = DocumentKind(
     ('"orderItems"', '"fulfillmentStatus"', '"createdBefore"', '"lastUpdatedBefore"'),
 )  # fmt: skip
 MAX_FILE_BYTES = 200_000_000
+"""Largest file of API responses. [bytes]"""
 
 Row = dict[str, Any]
 
@@ -53,10 +54,10 @@ _STAMP = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}([.,]\d{1,9})?)?(Z|
 _EARLIEST, _LATEST = datetime(1995, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 _CHANNELS = {"MFN": "seller", "AFN": "amazon", "MERCHANT": "seller", "AMAZON": "amazon"}
 _CANCELLERS = {"MERCHANT": "seller", "AMAZON": "amazon", "BUYER": "buyer"}
-"""Of an order that several cancelled, the first of these is named."""
+"""Who may cancel an order; of several the first of these counts."""
 _FLAGS = {"true": True, "false": False}
 _PARCEL_HAS_LEFT = {"PENDING": False, "IN_TRANSIT": True, "SHIPPED": True, "DELIVERED": True, "UNDELIVERABLE": True}
-"""Whether a parcel in that state has left the seller; that a carrier scanned it, no state says."""
+"""Whether a parcel of a state has left the seller; no state says that a carrier scanned it."""
 _INVENTED_ORDER = "orders placed before 1995 are made up, as those of Amazon's sandbox"
 _OTHER_RESPONSES = "answers that hold no order (addresses, buyers, regulated products)"
 _ERROR_RESPONSES = "answers that are errors hold no order: ask for them again"
@@ -64,25 +65,25 @@ _CANCELLED_PARCEL = "parcels that were called off"
 
 
 def parse_v0(content: bytes, context: ReadContext) -> FileContents:
-    """Read answers of version 0 into ORDERS and ITEMS."""
+    """Parse responses of version 0 into ORDERS and ITEMS."""
     return _parse_responses(content, context, V0, _read_v0)
 
 
 def parse_v0_items(content: bytes, context: ReadContext) -> FileContents:
-    """Read pages of items alone into ITEMS, and into ORDERS whose cancellation the buyer asked for."""
+    """Parse pages of order items of version 0 into ITEMS, and into ORDERS if a buyer asked for a cancellation."""
     return _parse_responses(content, context, V0_ITEMS, _read_v0)
 
 
 def parse_2026(content: bytes, context: ReadContext) -> FileContents:
-    """Read answers of version 2026-01-01 into ORDERS, ITEMS and SHIPMENTS."""
+    """Parse responses of version 2026-01-01 into ORDERS, ITEMS and SHIPMENTS."""
     return _parse_responses(content, context, V2026, _read_2026)
 
 
 @dataclass
 class ApiOrders:
-    """All that one file says, by order: the order itself, its items and its parcels, each by its own id."""
+    """The orders, items and parcels of one file of responses, by order id and by their own ids."""
 
-    asked: ReadContext
+    context: ReadContext
     orders: dict[str, Row] = field(default_factory=dict)
     items: dict[str, dict[str, Row]] = field(default_factory=dict)
     parcels: dict[str, dict[str, Row]] = field(default_factory=dict)
@@ -91,12 +92,12 @@ class ApiOrders:
     rows: int = 0
     response_count: int = 0
 
-    def skip(self, reason: str) -> None:
-        """Count one thing that is left out, and why."""
+    def count_skipped(self, reason: str) -> None:
+        """Count one record that is skipped for a reason."""
         self.skipped[reason] = self.skipped.get(reason, 0) + 1
 
     def should_read(self, order: str, block: JsonObject, order_time_key: str, is_other_shop: bool) -> bool:
-        """Whether an order is read: not one of another shop, nor one that was made up."""
+        """Return whether an order is to be read; orders of other shops and invented ones are skipped."""
         self.rows += 1
         ordered_at = _read_instant(block, order_time_key, may_be_invented=True)
         reason = (
@@ -108,52 +109,52 @@ class ApiOrders:
         )
         if reason:
             self.excluded_orders.add(order)
-            self.skip(reason)
+            self.count_skipped(reason)
         return reason is None
 
-    def keep(self, order: Row, items: dict[str, Row], parcels: dict[str, Row]) -> None:
-        """Keep what one answer says of an order, unless a newer one is held."""
-        held = self.orders.get(order["order_id"])
-        if held is not None and held["updated_at"] >= order["updated_at"]:
+    def add_order(self, order: Row, items: dict[str, Row], parcels: dict[str, Row]) -> None:
+        """Add an order with its items and parcels, unless a newer record of it is known."""
+        known = self.orders.get(order["order_id"])
+        if known is not None and known["updated_at"] >= order["updated_at"]:
             return
         self.orders[order["order_id"]] = order
         if items:
             self.items[order["order_id"]] = items
         self.parcels[order["order_id"]] = parcels
 
-    def place(self, identifier: str | None, channel: str | None) -> str | None:
-        """The marketplace of an id, else of a sales channel, else the one told; None where nothing tells."""
-        told, named = self.asked.marketplace, MARKETPLACE_BY_SALES_CHANNEL.get((channel or "").lower())
+    def resolve_marketplace(self, identifier: str | None, channel: str | None) -> str | None:
+        """Return the marketplace of an id, or else of a sales channel, or else the caller's; None if unknown."""
+        given, stated = self.context.marketplace, MARKETPLACE_BY_SALES_CHANNEL.get((channel or "").lower())
         if identifier is not None:
-            return ReportedFigures(self.asked).resolve_marketplace(identifier)
-        if told and named and told != named:
+            return ReportedFigures(self.context).resolve_marketplace(identifier)
+        if given and stated and given != stated:
             raise ReaderError(
-                f"{self.asked.name}: you said marketplace {told}, but the file states {named}. "
+                f"{self.context.name}: you said marketplace {given}, but the file states {stated}. "
                 "Leave --marketplace out: the file says it by itself."
             )
-        return named or told
+        return stated or given
 
 
 def _parse_responses(
     content: bytes, context: ReadContext, kind: DocumentKind, read_object: Callable[[ApiOrders, JsonObject], None]
 ) -> FileContents:
-    """The whole file: every answer in it read, then laid out as tables."""
+    """Read every response of a file and build its tables."""
     if len(content) > MAX_FILE_BYTES:
         raise ReaderError(
             f"{context.name}: holds {len(content):,} bytes; the kit reads no more than {MAX_FILE_BYTES:,} of "
             "answers in one "
             "file. Keep the pages in several files."
         )
-    book = ApiOrders(context)
+    api_orders = ApiOrders(context)
     for block in _find_objects(parse_json(content, context.name, kind.title), f"{context.name}: answer"):
-        read_object(book, block)
-    if not book.response_count:
+        read_object(api_orders, block)
+    if not api_orders.response_count:
         raise ReaderError(f"{context.name}: holds no answer with orders in it. Ask the Orders API again.")
-    return _build_tables(book, kind)
+    return _build_tables(api_orders, kind)
 
 
 def _find_objects(value: Any, where: str) -> Iterator[JsonObject]:
-    """Every object of a file that is an answer or may wrap one; what stands inside an answer is its own."""
+    """Yield every object of a file that is a response or may wrap one, but none inside a response."""
     if isinstance(value, list):
         for number, one in enumerate(value):
             yield from _find_objects(one, f"{where}[{number}]")
@@ -168,21 +169,21 @@ _RESPONSE_KEYS = {"Orders", "OrderItems", "AmazonOrderId", "orders", "orderId", 
 
 
 def _read_v0(api_orders: ApiOrders, block: JsonObject) -> None:
-    """One object of version 0: a page of orders, a page of one order's items, or an order."""
-    if "Orders" in block.cells:
+    """Read one object of version 0: a page of orders, a page of one order's items, or an order."""
+    if "Orders" in block.fields:
         api_orders.response_count += 1
-        for one in block.each("Orders"):
+        for one in block.iterate_objects("Orders"):
             _read_order_v0(api_orders, one)
-    elif {"OrderStatus", "PurchaseDate"} & block.cells.keys():
+    elif {"OrderStatus", "PurchaseDate"} & block.fields.keys():
         api_orders.response_count += 1
         _read_order_v0(api_orders, block)
-    elif "OrderItems" in block.cells:
+    elif "OrderItems" in block.fields:
         api_orders.response_count += 1
         _read_item_page(api_orders, block)
-    elif "AmazonOrderId" in block.cells:
-        api_orders.skip(_OTHER_RESPONSES)
-    elif isinstance(block.cells.get("errors"), list):
-        api_orders.skip(_ERROR_RESPONSES)
+    elif "AmazonOrderId" in block.fields:
+        api_orders.count_skipped(_OTHER_RESPONSES)
+    elif isinstance(block.fields.get("errors"), list):
+        api_orders.count_skipped(_ERROR_RESPONSES)
 
 
 def _read_order_v0(api_orders: ApiOrders, block: JsonObject) -> None:
@@ -191,10 +192,12 @@ def _read_order_v0(api_orders: ApiOrders, block: JsonObject) -> None:
         return
     channel = _read_choice(block, "FulfillmentChannel", _CHANNELS)
     address = block.child_object("ShippingAddress") or JsonObject({}, "")
-    counts = [many for many in map(block.count, ("NumberOfItemsShipped", "NumberOfItemsUnshipped")) if many is not None]
-    told = {
+    counts = [
+        count for count in map(block.count, ("NumberOfItemsShipped", "NumberOfItemsUnshipped")) if count is not None
+    ]
+    fields = {
         "order_id": order,
-        "marketplace": api_orders.place(_read_text(block, "MarketplaceId"), sold_on),
+        "marketplace": api_orders.resolve_marketplace(_read_text(block, "MarketplaceId"), sold_on),
         "channel": channel,
         "status": _read_status(block, "OrderStatus"),
         "ordered_at": _read_instant(block, "PurchaseDate"),
@@ -208,44 +211,44 @@ def _read_order_v0(api_orders: ApiOrders, block: JsonObject) -> None:
         "state": normalize_region(_read_text(address, "StateOrRegion")),
         "units": sum(counts) if counts else None,
     }
-    api_orders.keep(told, _read_items_v0(block), {})
+    api_orders.add_order(fields, _read_items_v0(block), {})
 
 
 def _read_item_page(api_orders: ApiOrders, block: JsonObject) -> None:
     order = _read_order_id(block, "AmazonOrderId")
     api_orders.rows += 1
     if re.match(OTHER_SHOP_ORDER_ID, order):
-        api_orders.skip(OTHER_SHOP_REASON)
+        api_orders.count_skipped(OTHER_SHOP_REASON)
         return
     api_orders.items.setdefault(order, {}).update(_read_items_v0(block))
 
 
 def _read_items_v0(block: JsonObject) -> dict[str, Row]:
-    """The items under an order or on a page, by their ids."""
+    """Return the items of an order or a page, by item id."""
     items = {}
-    for number, one in enumerate(block.each("OrderItems")):
-        asked_for = one.child_object("BuyerRequestedCancel")
+    for number, one in enumerate(block.iterate_objects("OrderItems")):
+        request = one.child_object("BuyerRequestedCancel")
         items[_read_text(one, "OrderItemId") or str(number)] = {
             "sku": _read_text(one, "SellerSKU"),
             "asin": _read_text(one, "ASIN"),
             "product": _read_text(one, "Title"),
             "units": one.count("QuantityOrdered"),
-            "by": "buyer" if asked_for and _read_flag(asked_for, "IsBuyerRequestedCancel") else None,
+            "by": "buyer" if request and _read_flag(request, "IsBuyerRequestedCancel") else None,
         }
     return items
 
 
 def _read_2026(api_orders: ApiOrders, block: JsonObject) -> None:
-    """One object of version 2026-01-01: a page of orders, or an order."""
-    if "orders" in block.cells:
+    """Read one object of version 2026-01-01: a page of orders, or an order."""
+    if "orders" in block.fields:
         api_orders.response_count += 1
-        for one in block.each("orders"):
+        for one in block.iterate_objects("orders"):
             _read_order_2026(api_orders, one)
-    elif {"orderId", "orderItems"} & block.cells.keys():
+    elif {"orderId", "orderItems"} & block.fields.keys():
         api_orders.response_count += 1
         _read_order_2026(api_orders, block)
-    elif isinstance(block.cells.get("errors"), list):
-        api_orders.skip(_ERROR_RESPONSES)
+    elif isinstance(block.fields.get("errors"), list):
+        api_orders.count_skipped(_ERROR_RESPONSES)
 
 
 def _read_order_2026(api_orders: ApiOrders, block: JsonObject) -> None:
@@ -256,9 +259,11 @@ def _read_order_2026(api_orders: ApiOrders, block: JsonObject) -> None:
     fulfilled = block.child_object("fulfillment") or nothing
     address = (block.child_object("recipient") or nothing).child_object("deliveryAddress") or nothing
     channel, programs = _read_choice(fulfilled, "fulfilledBy", _CHANNELS), _read_words(block, "programs")
-    told = {
+    fields = {
         "order_id": order,
-        "marketplace": api_orders.place(_read_text(sold_on, "marketplaceId"), _read_text(sold_on, "marketplaceName")),
+        "marketplace": api_orders.resolve_marketplace(
+            _read_text(sold_on, "marketplaceId"), _read_text(sold_on, "marketplaceName")
+        ),
         "channel": channel,
         "status": _read_status(fulfilled, "fulfillmentStatus"),
         "ordered_at": _read_instant(block, "createdTime"),
@@ -271,50 +276,50 @@ def _read_order_2026(api_orders: ApiOrders, block: JsonObject) -> None:
         "country": normalize_region(_read_text(address, "countryCode")),
         "state": normalize_region(_read_text(address, "stateOrRegion")),
     }
-    api_orders.keep(told, _read_items_2026(block), _read_parcels(api_orders, block))
+    api_orders.add_order(fields, _read_items_2026(block), _read_parcels(api_orders, block))
 
 
 def _read_window_end(block: JsonObject, key: str) -> datetime | None:
-    """The end of a window of time."""
+    """Return the end of a time window; None if there is no window."""
     window = block.child_object(key)
     return None if window is None else _read_instant(window, "latestDateTime")
 
 
 def _read_items_2026(block: JsonObject) -> dict[str, Row]:
-    """The items of an order, by their ids; each says who cancelled it, if anybody did."""
+    """Return the items of an order by item id, each with who cancelled it, if anyone did."""
     items = {}
-    for number, one in enumerate(block.each("orderItems")):
+    for number, one in enumerate(block.iterate_objects("orderItems")):
         product = one.child_object("product") or JsonObject({}, "")
         cancelled = one.child_object("cancellation") or JsonObject({}, "")
-        done, asked_for = (cancelled.child_object(f"cancellation{step}") for step in ("Execution", "Request"))
+        done, request = (cancelled.child_object(f"cancellation{step}") for step in ("Execution", "Request"))
         items[_read_text(one, "orderItemId") or str(number)] = {
             "sku": _read_text(product, "sellerSku"),
             "asin": _read_text(product, "asin"),
             "product": _read_text(product, "title"),
             "units": one.count("quantityOrdered"),
-            "cancelled": done is not None if "cancellation" in one.cells else None,
-            "by": _asked_by_buyer(asked_for) or (_read_choice(done, "cancelledBy", _CANCELLERS) if done else None),
+            "cancelled": done is not None if "cancellation" in one.fields else None,
+            "by": _asked_by_buyer(request) or (_read_choice(done, "cancelledBy", _CANCELLERS) if done else None),
         }
     return items
 
 
 def _asked_by_buyer(block: JsonObject | None) -> str | None:
-    """The buyer, where the buyer asked for it, whoever then carried it out: that is not held against the seller."""
+    """Return "buyer" if the buyer asked for a cancellation, whoever carried it out; None if not."""
     return "buyer" if block and _read_text(block, "requester") == "BUYER" else None
 
 
 def _read_parcels(api_orders: ApiOrders, block: JsonObject) -> dict[str, Row]:
-    """The parcels of an order, by their ids; only whether there is a tracking number is kept."""
+    """Return the parcels of an order by id; of a tracking number only its presence is kept."""
     parcels = {}
-    for number, one in enumerate(block.each("packages"), 1):
+    for number, one in enumerate(block.iterate_objects("packages"), 1):
         state = _read_text(one.child_object("packageStatus") or JsonObject({}, ""), "status")
         if state == "CANCELLED":
-            api_orders.skip(_CANCELLED_PARCEL)
+            api_orders.count_skipped(_CANCELLED_PARCEL)
             continue
-        tracking = one.cells.get("trackingNumber") not in (None, "")
+        tracking = one.fields.get("trackingNumber") not in (None, "")
         on_its_way = _PARCEL_HAS_LEFT.get(state or "")
-        many = [inner.count("quantity") for inner in one.each("packageItems")]
-        counted = [count for count in many if count is not None]
+        quantities = [inner.count("quantity") for inner in one.iterate_objects("packageItems")]
+        counted = [count for count in quantities if count is not None]
         parcels[_read_text(one, "packageReferenceId") or str(number)] = {
             "confirmed_at": _read_instant(one, "createdTime"),
             "units": sum(counted) if counted else None,
@@ -327,7 +332,7 @@ def _read_parcels(api_orders: ApiOrders, block: JsonObject) -> dict[str, Row]:
 
 
 def _build_tables(api_orders: ApiOrders, kind: DocumentKind) -> FileContents:
-    """The tables of a file; orders of which only the items are known are placed by the store's word."""
+    """Return the contents of a file with the tables of its orders."""
     for order in api_orders.orders.values():
         _summarize_items(order, list(api_orders.items.get(order["order_id"], {}).values()))
     notes = _notes(api_orders)
@@ -346,7 +351,7 @@ def _build_tables(api_orders: ApiOrders, kind: DocumentKind) -> FileContents:
 
 
 def _summarize_items(order: Row, items: list[Row]) -> None:
-    """Work out of an order's items how many units it has, and who cancelled it, whole or in part."""
+    """Set an order's units and cancellation from its items."""
     units = [item["units"] for item in items if item["units"] is not None]
     whole = order["status"] == "cancelled"
     in_part = not whole and any(item.get("cancelled") for item in items)
@@ -357,15 +362,15 @@ def _summarize_items(order: Row, items: list[Row]) -> None:
 
 
 def _find_canceller(items: list[Row], whole: bool) -> str | None:
-    """Who cancelled: the seller before Amazon before the buyer; the buyer alone only where it was all the buyer."""
-    said = [item["by"] for item in items if whole or item.get("cancelled")]
-    if None in said and not {"seller", "amazon"} & set(said):
+    """Return who cancelled: seller before Amazon before buyer; the buyer only if every cancellation was the buyer's."""
+    cancellers = [item["by"] for item in items if whole or item.get("cancelled")]
+    if None in cancellers and not {"seller", "amazon"} & set(cancellers):
         return None
-    return next((one for one in _CANCELLERS.values() if one in said), None)
+    return next((one for one in _CANCELLERS.values() if one in cancellers), None)
 
 
 def _orders_of_items(api_orders: ApiOrders) -> dict[str, Row]:
-    """Orders of which a file holds the items alone. It says nothing of when, so any other file is newer."""
+    """Return orders of which only items are known; they have no update time, so any other file is newer."""
     alone = api_orders.items.keys() - api_orders.orders.keys() - api_orders.excluded_orders
     return {
         order: {
@@ -380,25 +385,29 @@ def _orders_of_items(api_orders: ApiOrders) -> dict[str, Row]:
 
 
 def _fill_marketplaces(api_orders: ApiOrders, orders: dict[str, Row], notes: list[str]) -> None:
-    """Find the marketplace of orders that state none; raises ReaderError where it is not to be known."""
-    asked, open_ones = api_orders.asked, [order for order in orders.values() if order["marketplace"] is None]
-    known = asked.known_marketplaces(order["order_id"] for order in open_ones)
-    if asked.marketplace is None:
-        refuse_ambiguous_orders(asked.name, known)
-    if asked.marketplace and known and not any(asked.marketplace in split_marketplaces(one) for one in known.values()):
+    """Set the marketplace of orders that state none; raise ReaderError if it is unknown."""
+    context, open_ones = api_orders.context, [order for order in orders.values() if order["marketplace"] is None]
+    known = context.known_marketplaces(order["order_id"] for order in open_ones)
+    if context.marketplace is None:
+        refuse_ambiguous_orders(context.name, known)
+    if (
+        context.marketplace
+        and known
+        and not any(context.marketplace in split_marketplaces(one) for one in known.values())
+    ):
         raise ReaderError(
-            f"{asked.name}: you said marketplace {asked.marketplace}, but its orders are known to be of "
+            f"{context.name}: you said marketplace {context.marketplace}, but its orders are known to be of "
             f"{', '.join(sorted(set(known.values())))}. Leave --marketplace out: the orders say it."
         )
     for order in open_ones:
-        order["marketplace"] = asked.marketplace or known.get(order["order_id"])
+        order["marketplace"] = context.marketplace or known.get(order["order_id"])
     missing = [order for order in open_ones if order["marketplace"] is None]
     seen = sorted({order["marketplace"] for order in orders.values()} - {None})
     if missing and len(seen) != 1:
         others = f"the other orders are of {', '.join(seen)}" if seen else "none of its orders is known yet"
         raise ReaderError(
-            f"{asked.name}: does not say of which marketplace {len(missing):,} of its {len(orders):,} orders are, and "
-            f"{others}. Say which with --marketplace, or import the orders first."
+            f"{context.name}: does not say of which marketplace {len(missing):,} of its {len(orders):,} orders are, "
+            f"and {others}. Say which with --marketplace, or import the orders first."
         )
     for order in missing:
         order["marketplace"] = seen[0]
@@ -407,7 +416,7 @@ def _fill_marketplaces(api_orders: ApiOrders, orders: dict[str, Row], notes: lis
 
 
 def _notes(api_orders: ApiOrders) -> list[str]:
-    """What was assumed, and what the file lacks."""
+    """Return notes on assumptions and on what the file lacks."""
     parcels = [parcel for order in api_orders.parcels.values() for parcel in order.values()]
     notes = [] if api_orders.rows else ["The file holds no orders."]
     if parcels:
@@ -421,7 +430,7 @@ def _notes(api_orders: ApiOrders) -> list[str]:
 
 
 def _item_rows(api_orders: ApiOrders, orders: dict[str, Row]) -> list[Row]:
-    """One row an order and SKU; an item without SKU names none."""
+    """Return the rows of ITEMS, one an order and SKU; items without a SKU are skipped."""
     rows: dict[tuple[str, str], Row] = {}
     for number, order in orders.items():
         for item in api_orders.items.get(number, {}).values():
@@ -434,7 +443,7 @@ def _item_rows(api_orders: ApiOrders, orders: dict[str, Row]) -> list[Row]:
 
 
 def _parcel_rows(api_orders: ApiOrders, orders: dict[str, Row]) -> list[Row]:
-    """One row a parcel, as new as its order."""
+    """Return the rows of SHIPMENTS, each as new as its order."""
     rows = []
     for number, parcels in api_orders.parcels.items():
         whose = {name: orders[number][name] for name in ("order_id", "marketplace", "updated_at")}
@@ -443,67 +452,67 @@ def _parcel_rows(api_orders: ApiOrders, orders: dict[str, Row]) -> list[Row]:
 
 
 def _read_order_id(block: JsonObject, key: str) -> str:
-    """Amazon's order id, or that of an order of another shop."""
+    """Return an order id of Amazon or of another shop; refuse other text."""
     value = _read_text(block, key)
     if value is None:
-        raise ReaderError(f"{block.at(key)} is empty, though no order may lack it. {HINT_DOWNLOAD_AGAIN}")
+        raise ReaderError(f"{block.path_of(key)} is empty, though no order may lack it. {HINT_DOWNLOAD_AGAIN}")
     if not (re.match(AMAZON_ORDER_ID, value, re.ASCII) or re.match(OTHER_SHOP_ORDER_ID, value, re.ASCII)):
-        refuse_value(block.at(key), value, "no order id")
+        refuse_value(block.path_of(key), value, "no order id")
     return value
 
 
 def _read_text(block: JsonObject, key: str) -> str | None:
-    """A text without blanks around it; None where there is none."""
-    value = block.cells.get(key)
+    """Return a text without surrounding blanks; None if it is missing or empty."""
+    value = block.fields.get(key)
     if value is None:
         return None
     if not isinstance(value, str):
-        refuse_value(block.at(key), value, "where a text belongs")
+        refuse_value(block.path_of(key), value, "where a text belongs")
     # Half of a pair of UTF-16 is no letter, though JSON can write it.
     if any("\ud800" <= letter <= "\udfff" for letter in value) or "\0" in value:
-        refuse_value(block.at(key), value, "holds letters that are none")
+        refuse_value(block.path_of(key), value, "holds letters that are none")
     return value.strip() or None
 
 
 def _read_words(block: JsonObject, key: str) -> list[str] | None:
-    """A list of words; None where the file has none."""
-    value = block.cells.get(key)
+    """Return a list of words; None if it is missing."""
+    value = block.fields.get(key)
     if value is not None and not (isinstance(value, list) and all(isinstance(one, str) for one in value)):
-        refuse_value(block.at(key), value, "where a list of words belongs")
+        refuse_value(block.path_of(key), value, "where a list of words belongs")
     return value
 
 
 def _read_choice(block: JsonObject, key: str, meanings: dict[str, str]) -> str | None:
-    """A word of the API in our spelling; an unknown one refuses the file."""
+    """Return what a word of the API means; refuse an unknown word."""
     value = _read_text(block, key)
     if value is not None and value.upper() not in meanings:
-        refuse_value(block.at(key), value, f"unknown; there are: {', '.join(meanings)}")
+        refuse_value(block.path_of(key), value, f"unknown; there are: {', '.join(meanings)}")
     return None if value is None else meanings[value.upper()]
 
 
 def _read_status(block: JsonObject, key: str) -> str | None:
-    """A status word in lower case, parted by blanks: `PartiallyShipped` and `PARTIALLY_SHIPPED` are one."""
+    """Return a status in lower case with blanks: `PartiallyShipped` and `PARTIALLY_SHIPPED` are equal."""
     value = _read_text(block, key)
     if value is None:
         return None
     if not re.fullmatch(r"[A-Za-z][A-Za-z_ ]{0,39}", value):
-        refuse_value(block.at(key), value, "no status word")
+        refuse_value(block.path_of(key), value, "no status word")
     status = to_snake_case(value).replace("_", " ")
     return {"canceled": "cancelled"}.get(status, status)
 
 
 def _read_flag(block: JsonObject, key: str) -> bool | None:
-    """Yes or no, written as such or as text."""
-    value = block.cells.get(key)
+    """Return a boolean, written as such or as text; None if it is missing."""
+    value = block.fields.get(key)
     if isinstance(value, str):
         value = _FLAGS.get(value.strip().lower(), value) if value.strip() else None
     if value is not None and not isinstance(value, bool):
-        refuse_value(block.at(key), value, "neither true nor false")
+        refuse_value(block.path_of(key), value, "neither true nor false")
     return value
 
 
 def _is_premium(channel: str | None, *flags: bool | None) -> bool | None:
-    """Whether the seller promised more than usual; Amazon's own Prime orders are no promise of the seller's."""
+    """Return whether the seller promised premium shipping; Prime orders that Amazon ships do not count."""
     if all(one is None for one in flags):
         return None
     return channel == "seller" and any(flags)
@@ -512,11 +521,11 @@ def _is_premium(channel: str | None, *flags: bool | None) -> bool | None:
 def _read_instant(
     block: JsonObject, key: str, required: bool = False, may_be_invented: bool = False
 ) -> datetime | None:
-    """An instant in UTC, written ISO 8601 with its offset; one before 1995 is None where it may be made up."""
+    """Return an instant in UTC from ISO 8601 with offset; None if missing, or invented (before 1995)."""
     value = _read_text(block, key)
     if value is None:
         if required or may_be_invented:
-            raise ReaderError(f"{block.at(key)} is empty, though no order may lack it. {HINT_DOWNLOAD_AGAIN}")
+            raise ReaderError(f"{block.path_of(key)} is empty, though no order may lack it. {HINT_DOWNLOAD_AGAIN}")
         return None
     try:
         found = datetime.fromisoformat(value.upper()) if _STAMP.fullmatch(value) else None
@@ -524,9 +533,9 @@ def _read_instant(
     except (ValueError, OverflowError):
         instant = None
     if instant is None:
-        refuse_value(block.at(key), value, "no time stamp with an offset")
+        refuse_value(block.path_of(key), value, "no time stamp with an offset")
     if may_be_invented and instant < _EARLIEST:
         return None
     if not _EARLIEST <= instant < _LATEST:
-        refuse_value(block.at(key), value, "not in our time")
+        refuse_value(block.path_of(key), value, "not in our time")
     return instant

@@ -1,8 +1,8 @@
-"""The seller performance report, version 2 (JSON): what Amazon itself says of an account, in each marketplace.
+"""Parser of the seller performance report, version 2 (JSON): Amazon's own figures on an account by marketplace.
 
-Amazon's schema, its own example and real files spell keys differently and leave blocks out, so every block may be
-missing, and any object with a count of defects is a count of policy violations. Its windows are Amazon's own,
-whatever was asked for; a history is the files of many days. Its days are taken as written: it cuts them in UTC.
+Amazon's schema, its example and real files differ in keys and leave blocks out. So every block may be missing, and any
+object with a count of defects is read as a count of policy violations. The time windows are Amazon's own; a history
+needs the files of many days. Days are used as written; Amazon's days are UTC days.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ KIND = DocumentKind(
     "performance_json", "seller performance report (JSON)", "{[", ('"accountStatuses"', '"performanceMetrics"')
 )
 MAX_DEPTH = 20
-"""So many brackets may stand in each other; Amazon needs six."""
+"""Deepest nesting of objects and lists; Amazon's reports have six levels."""
 
 _SIDES = {
     "LESS_THAN": "below", "LESS_THAN_OR_EQUAL": "at most", "GREATER_THAN": "above",
@@ -54,12 +54,12 @@ _NO_DAYS = "figures without the days that they cover"
 
 @dataclass(frozen=True)
 class RateKeys:
-    """Where one metric stands in a block: how many counted, how many went wrong or `well`, and the parts of it."""
+    """Keys of one metric in a block. `good_part` names the numerator if it counts good orders."""
 
     metric: str
     counted: str
     numerator: str
-    well: str = ""
+    good_part: str = ""
     parts: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -69,12 +69,14 @@ _RATES = {
     "preFulfillmentCancellationRate": _CANCELLATION,
     "prefulfillmentCancelRate": _CANCELLATION,
     "onTimeDeliveryRate": RateKeys(
-        "on_time_delivery_rate", "shipmentCountWithValidTracking", "onTimeDeliveryCount", well="on_time"
+        "on_time_delivery_rate", "shipmentCountWithValidTracking", "onTimeDeliveryCount", good_part="on_time"
     ),
     "unitOnTimeDeliveryRate": RateKeys(
-        "unit_on_time_delivery_rate", "totalUnitCount", "unitOnTimeDeliveryCount", well="on_time"
+        "unit_on_time_delivery_rate", "totalUnitCount", "unitOnTimeDeliveryCount", good_part="on_time"
     ),
-    "validTrackingRate": RateKeys("valid_tracking_rate", "shipmentCount", "validTrackingCount", well="valid_tracking"),
+    "validTrackingRate": RateKeys(
+        "valid_tracking_rate", "shipmentCount", "validTrackingCount", good_part="valid_tracking"
+    ),
     "invoiceDefectRate": RateKeys(
         "invoice_defect_rate", "orderCount", "invoiceDefect",
         parts={"missing_invoice": "missingInvoice", "late_invoice": "lateInvoice"},
@@ -90,93 +92,97 @@ _CHANNELS = {"mfn": "seller", "afn": "amazon"}
 
 @dataclass(frozen=True)
 class JsonObject:
-    """One object of the file, and where it stands."""
+    """One object of a JSON file and its location for messages."""
 
-    cells: Mapping[str, Any]
-    where: str
+    fields: Mapping[str, Any]
+    location: str
 
-    def get(self, *keys: str) -> Any:
-        """The first of some keys that holds anything."""
-        return next((self.cells[key] for key in keys if self.cells.get(key) is not None), None)
+    def first_value(self, *keys: str) -> Any:
+        """Return the first non-null value of some keys."""
+        return next((self.fields[key] for key in keys if self.fields.get(key) is not None), None)
 
-    def at(self, key: str) -> str:
-        """Where a key of it stands, for messages."""
-        return f"{self.where}.{key}"
+    def path_of(self, key: str) -> str:
+        """Return the location of a key, for messages."""
+        return f"{self.location}.{key}"
 
     @property
     def key(self) -> str:
-        """The keys that lead to it, from the marketplace's block on.
+        """The keys that lead to the object from its marketplace's block.
 
         >>> JsonObject({}, "acme/a.json: report.performanceMetrics[0].orderDefectRate[0].mfn[0]").key
         'orderDefectRate.mfn'
         """
-        return re.sub(r"\[\d+\]", "", re.sub(r"^.*\.performanceMetrics\[\d+\]\.", "", self.where))
+        return re.sub(r"\[\d+\]", "", re.sub(r"^.*\.performanceMetrics\[\d+\]\.", "", self.location))
 
     def count(self, *keys: str) -> int | None:
-        """A count, given as a number or as an object with a `count`."""
-        value = self.get(*keys)
-        return parse_count(value.get("count") if isinstance(value, dict) else value, self.at(keys[0]))
+        """Return a count, given as a number or as an object with a `count`."""
+        value = self.first_value(*keys)
+        return parse_count(value.get("count") if isinstance(value, dict) else value, self.path_of(keys[0]))
 
     def child_object(self, key: str) -> JsonObject | None:
-        """The object under a key; None where there is none."""
-        value = self.cells.get(key)
+        """Return the object under a key; None if there is none."""
+        value = self.fields.get(key)
         if value is None:
             return None
         if not isinstance(value, dict):
-            refuse_value(self.at(key), value, "where an object belongs")
-        return JsonObject(value, self.at(key))
+            refuse_value(self.path_of(key), value, "where an object belongs")
+        return JsonObject(value, self.path_of(key))
 
-    def each(self, key: str) -> Iterator[JsonObject]:
-        """The objects of a list under a key; one object alone is a list of one."""
-        value = self.cells.get(key)
-        for place, one in enumerate([] if value is None else value if isinstance(value, list) else [value]):
+    def iterate_objects(self, key: str) -> Iterator[JsonObject]:
+        """Yield the objects of the list under a key; a single object counts as a list of one."""
+        value = self.fields.get(key)
+        for position, one in enumerate([] if value is None else value if isinstance(value, list) else [value]):
             if not isinstance(one, dict):
-                refuse_value(f"{self.at(key)}[{place}]", one, "where an object belongs")
-            yield JsonObject(one, f"{self.at(key)}[{place}]")
+                refuse_value(f"{self.path_of(key)}[{position}]", one, "where an object belongs")
+            yield JsonObject(one, f"{self.path_of(key)}[{position}]")
 
 
 def parse(content: bytes, context: ReadContext) -> FileContents:
-    """Read the file into READINGS, VIOLATIONS and ACCOUNT_STATES."""
+    """Parse a performance report (JSON) into READINGS, VIOLATIONS and ACCOUNT_STATES."""
     report = JsonObject(load_report(content, context.name), f"{context.name}: report")
-    snapshot = ReportedFigures(context)
-    if not {"accountStatuses", "performanceMetrics"} & report.cells.keys():
+    reported = ReportedFigures(context)
+    if not {"accountStatuses", "performanceMetrics"} & report.fields.keys():
         raise ReaderError(
             f"{context.name}: its object holds neither accountStatuses nor performanceMetrics. {HINT_DOWNLOAD_AGAIN}"
         )
-    statuses = list(report.each("accountStatuses"))
+    statuses = list(report.iterate_objects("accountStatuses"))
     for status in statuses:
-        state = parse_status_word(status.get("status"), status.at("status"))
+        state = parse_status_word(status.first_value("status"), status.path_of("status"))
         if state is not None:
-            place = snapshot.resolve_marketplace(_marketplace_id(status))
-            snapshot.set_state(place, ACCOUNT, "account_status", _STATES.get(state, state))
-    named = {_marketplace_id(status) for status in statuses}
-    alone = named.pop() if len(named) == 1 else None
+            marketplace = reported.resolve_marketplace(_marketplace_id(status))
+            reported.set_state(marketplace, ACCOUNT, "account_status", _STATES.get(state, state))
+    stated = {_marketplace_id(status) for status in statuses}
+    only_id = stated.pop() if len(stated) == 1 else None
     unread: set[str] = set()
-    for block in report.each("performanceMetrics"):
-        _read_marketplace_block(snapshot, snapshot.resolve_marketplace(_marketplace_id(block) or alone), block, unread)
+    for block in report.iterate_objects("performanceMetrics"):
+        _read_marketplace_block(
+            reported, reported.resolve_marketplace(_marketplace_id(block) or only_id), block, unread
+        )
     if unread:
-        snapshot.notes.append(f"Not read, as the kit does not know it: {', '.join(sorted(unread)[:12])}.")
-    return snapshot.to_contents(_stated_day(report))
+        reported.notes.append(f"Not read, as the kit does not know it: {', '.join(sorted(unread)[:12])}.")
+    return reported.to_contents(_stated_day(report))
 
 
 def _stated_day(report: JsonObject) -> date | None:
-    """The day of the report itself, where somebody kept it with the figures."""
-    return next(filter(None, (parse_timestamp_day(report.get(key), report.at(key)) for key in _STATED_DAYS)), None)
+    """Return the day of the report if the file states it; None if not."""
+    return next(
+        filter(None, (parse_timestamp_day(report.first_value(key), report.path_of(key)) for key in _STATED_DAYS)), None
+    )
 
 
 def _marketplace_id(block: JsonObject) -> str | None:
-    value = block.get("marketplaceId")
+    value = block.first_value("marketplaceId")
     if value is not None and not isinstance(value, str):
-        refuse_value(block.at("marketplaceId"), value, "where a marketplace id belongs")
+        refuse_value(block.path_of("marketplaceId"), value, "where a marketplace id belongs")
     return value
 
 
 def _read_marketplace_block(reported: ReportedFigures, marketplace: str, block: JsonObject, unread: set[str]) -> None:
-    """All that one marketplace's block says; the lists of further windows after the windows themselves."""
-    for key in sorted(block.cells, key=lambda key: key.endswith("List")):
+    """Read all figures of one marketplace; lists of further windows come after the windows themselves."""
+    for key in sorted(block.fields, key=lambda key: key.endswith("List")):
         rate = _RATES.get(key.removesuffix("List"))
         if rate is not None:
-            for one in block.each(key):
+            for one in block.iterate_objects(key):
                 _read_rate(reported, marketplace, "seller", rate, one)
         elif key.removesuffix("List") == "orderDefectRate":
             _read_defect_rate(reported, marketplace, block, key)
@@ -185,38 +191,38 @@ def _read_marketplace_block(reported: ReportedFigures, marketplace: str, block: 
         elif key in ("warningState", "warningStates"):
             _read_warnings(reported, marketplace, block, key, unread)
         elif key != "marketplaceId":
-            _read_other_block(reported, marketplace, key, block.cells[key], block.at(key), unread)
+            _read_other_block(reported, marketplace, key, block.fields[key], block.path_of(key), unread)
 
 
 def _read_defect_rate(reported: ReportedFigures, marketplace: str, block: JsonObject, key: str) -> None:
-    for both in block.each(key):
+    for both in block.iterate_objects(key):
         for raw, channel in _CHANNELS.items():
-            for one in both.each(raw):
+            for one in both.iterate_objects(raw):
                 _read_rate(reported, marketplace, channel, _DEFECTS, one)
 
 
 def _read_rate(reported: ReportedFigures, marketplace: str, channel: str, rate: RateKeys, block: JsonObject) -> None:
-    """One figure, as given."""
+    """Read one figure as given."""
     days = _read_covered_days(reported, block)
     if days is None:
         return
     parts = {name: block.count(key) for name, key in rate.parts.items()}
-    some = block.count(rate.numerator)
-    if rate.well:
-        parts[rate.well] = some
+    numerator = block.count(rate.numerator)
+    if rate.good_part:
+        parts[rate.good_part] = numerator
     figure = ReportedFigure(
-        rate.metric, channel, *days, block.count(rate.counted), some, bool(rate.well),
-        {name: many for name, many in parts.items() if many is not None},
-        parse_share(block.get("rate"), block.at("rate")),
-        parse_share(block.get("targetValue"), block.at("targetValue")),
+        rate.metric, channel, *days, block.count(rate.counted), numerator, bool(rate.good_part),
+        {name: count for name, count in parts.items() if count is not None},
+        parse_share(block.first_value("rate"), block.path_of("rate")),
+        parse_share(block.first_value("targetValue"), block.path_of("targetValue")),
         _read_target_side(reported, block),
-        parse_status_word(block.get("status"), block.at("status")),
+        parse_status_word(block.first_value("status"), block.path_of("status")),
     )  # fmt: skip
     reported.add_figure(marketplace, figure)
 
 
 def _read_covered_days(reported: ReportedFigures, block: JsonObject) -> tuple[date, date] | None:
-    """The days that a figure covers, which also tell how new the file is."""
+    """Return the days that a figure covers; they also tell how new the file is."""
     first, last = _read_range_day(block, "reportingDateFrom"), _read_range_day(block, "reportingDateTo")
     if last is not None:
         reported.days.append(last)
@@ -228,12 +234,12 @@ def _read_covered_days(reported: ReportedFigures, block: JsonObject) -> tuple[da
 
 def _read_range_day(block: JsonObject, key: str) -> date | None:
     covered = block.child_object("reportingDateRange")
-    return None if covered is None else parse_timestamp_day(covered.get(key), covered.at(key))
+    return None if covered is None else parse_timestamp_day(covered.first_value(key), covered.path_of(key))
 
 
 def _read_target_side(reported: ReportedFigures, block: JsonObject) -> str | None:
-    """On which side of its target the figure must stay; a condition never seen is told and left out."""
-    condition = parse_status_word(block.get("targetCondition"), block.at("targetCondition"))
+    """Return on which side of its target a figure must stay; skip unknown conditions."""
+    condition = parse_status_word(block.first_value("targetCondition"), block.path_of("targetCondition"))
     if condition is None:
         return None
     side = _SIDES.get(condition.upper().replace(" ", "_"))
@@ -243,12 +249,12 @@ def _read_target_side(reported: ReportedFigures, block: JsonObject) -> str | Non
 
 
 def _read_health_rating(reported: ReportedFigures, marketplace: str, block: JsonObject | None) -> None:
-    """The account health rating: no rate, so its score is a part and its colour the status."""
+    """Read the Account Health Rating: its score is a part of the figure, its colour the status."""
     days = _read_covered_days(reported, block) if block else None
     if block is None or days is None:
         return
     score = block.count("ahrScore", "accountHealthRatingScore")
-    status = parse_status_word(block.get("accountHealthRatingStatus", "ahrStatus"), block.at("ahrStatus"))
+    status = parse_status_word(block.first_value("accountHealthRatingStatus", "ahrStatus"), block.path_of("ahrStatus"))
     parts = {} if score is None else {"score": score}
     reported.add_figure(
         marketplace, ReportedFigure("account_health_rating", ALL_CHANNELS, *days, parts=parts, status=status)
@@ -256,10 +262,10 @@ def _read_health_rating(reported: ReportedFigures, marketplace: str, block: Json
 
 
 def _read_warnings(reported: ReportedFigures, marketplace: str, block: JsonObject, key: str, unread: set[str]) -> None:
-    """Warnings: a list of objects or of bare words, or one object of named ones."""
-    value = block.cells[key]
+    """Read warnings: a list of objects or words, or one object by name."""
+    value = block.fields[key]
     for number, one in enumerate(value if isinstance(value, list) else [value]):
-        where = f"{block.at(key)}[{number}]"
+        where = f"{block.path_of(key)}[{number}]"
         if isinstance(one, dict) and "warningType" not in one:
             for name, inner in one.items():
                 _read_other_block(reported, marketplace, name, inner, f"{where}.{name}", unread)
@@ -275,55 +281,55 @@ def _read_warnings(reported: ReportedFigures, marketplace: str, block: JsonObjec
 def _read_other_block(
     reported: ReportedFigures, marketplace: str, key: str, value: Any, where: str, unread: set[str]
 ) -> None:
-    """A block of any name: a count of violations or of warnings, or more such blocks inside."""
+    """Read a block of any name: a count of violations or warnings, or more such blocks."""
     for one in value if isinstance(value, list) else [value]:
         block = JsonObject(one, where) if isinstance(one, dict) else None
-        if block and "defectsCount" in block.cells:
+        if block and "defectsCount" in block.fields:
             _read_violations(reported, marketplace, key, block)
-        elif block and "warningsCount" in block.cells:
-            many = block.count("warningsCount")
+        elif block and "warningsCount" in block.fields:
+            count = block.count("warningsCount")
             reported.set_state(
                 marketplace,
                 WARNING,
                 to_snake_case(key),
-                parse_status_word(block.get("status"), block.at("status")),
-                many,
+                parse_status_word(block.first_value("status"), block.path_of("status")),
+                count,
             )
-        elif block and any(isinstance(inner, dict | list) for inner in block.cells.values()) and "rate" not in one:
-            for name, inner in block.cells.items():
+        elif block and any(isinstance(inner, dict | list) for inner in block.fields.values()) and "rate" not in one:
+            for name, inner in block.fields.items():
                 _read_other_block(reported, marketplace, name, inner, f"{where}.{name}", unread)
         elif one not in (None, {}):
             unread.add(to_snake_case(key))
 
 
 def _read_violations(reported: ReportedFigures, marketplace: str, key: str, block: JsonObject) -> None:
-    """How many violations of a category are open, as of the day of the report."""
+    """Read how many violations of a category are open on the day of the report."""
     first, last = _read_range_day(block, "reportingDateFrom"), _read_range_day(block, "reportingDateTo")
     if last is not None:
         reported.days.append(last)
-    many = block.count("defectsCount")
-    if many is None:
+    count = block.count("defectsCount")
+    if count is None:
         reported.count_skipped("violation counts that the file leaves empty")
         return
     category = _CATEGORIES.get(to_snake_case(key), to_snake_case(key))
-    reported.add_violation(marketplace, category, many)
+    reported.add_violation(marketplace, category, count)
     if first and last and first > last:
         reported.notes.append(f"{marketplace} {category}: its days run backwards, from {first} to {last}.")
-    status, target = parse_status_word(block.get("status"), block.at("status")), block.count("targetValue")
+    status, target = parse_status_word(block.first_value("status"), block.path_of("status")), block.count("targetValue")
     if status is not None and status not in STATUS_WORDS:
-        reported.note_unknown_word(f"{marketplace} {category}", status, f"{many:,} open")
+        reported.note_unknown_word(f"{marketplace} {category}", status, f"{count:,} open")
     if (
         _read_target_side(reported, block) == "exactly"
-        and status == ("bad" if many == target else "good")
+        and status == ("bad" if count == target else "good")
         and target is not None
     ):
         reported.notes.append(
-            f"{marketplace} {category}: is called {status} with {many:,} open, where {target:,} may be."
+            f"{marketplace} {category}: is called {status} with {count:,} open, where {target:,} may be."
         )
 
 
 def load_report(content: bytes, name: str) -> dict[str, Any]:
-    """The object that the file holds, its numbers exact; raises ReaderError for anything else."""
+    """Return the JSON object of a performance report with exact numbers; raise ReaderError for other content."""
     refuse_large_file(content, name)
     report = parse_json(content, name, "performance report")
     if not isinstance(report, dict):
@@ -332,7 +338,7 @@ def load_report(content: bytes, name: str) -> dict[str, Any]:
 
 
 def parse_json(content: bytes, name: str, title: str) -> Any:
-    """What the JSON of a file holds, its numbers exact; raises ReaderError for what is none, or nests too deep."""
+    """Return the content of a JSON file with exact numbers; raise ReaderError for invalid or deeply nested JSON."""
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -370,7 +376,7 @@ def _refuse_constant(constant: str) -> Any:
 
 
 def _refuse_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of which no key stands twice: of two values nobody knows which one is meant."""
+    """Return an object from its pairs; refuse duplicate keys."""
     cells = dict(pairs)
     if len(cells) < len(pairs):
         keys = [key for key, _ in pairs]

@@ -1,8 +1,8 @@
-"""The seller performance report, version 1 (XML): several time frames of each rate, and the contacts and returns.
+"""Parser of the seller performance report, version 1 (XML): rates over several time frames, contacts and returns.
 
-Its rates are written in percent. It does not say of which marketplace it is, nor part its orders by channel, and
-which time frame a mark of its check list judges is not told either: the marks stand beside the figures.
-A document type or an entity is refused at once: Amazon writes none, and entities can blow up a small file.
+Rates are percentages. The report names no marketplace and does not divide orders by channel. It does not say which time
+frame the marks of its check list judge, so they are stored beside the figures. Document types and entities are refused,
+for Amazon writes none and entities can expand a small file without limit.
 """
 
 from __future__ import annotations
@@ -34,8 +34,9 @@ from healthkit.ingest.parsing.reported_figures import (
 
 KIND = DocumentKind("performance_xml", "seller performance report (XML)", "<", ("sellerPerformanceReport",))
 MAX_DEPTH = 20
-"""So many elements may stand in each other; Amazon needs six."""
+"""Deepest nesting of elements; Amazon's reports have six levels."""
 MAX_ELEMENTS = 50_000
+"""Most elements of a report."""
 
 _ROOT, _REPORT = "sellerPerformanceReports", "sellerPerformanceReport"
 _NO_DAYS = "figures without the days that they cover"
@@ -44,13 +45,13 @@ _NO_SIGN = "rates without a percent sign, which may be shares or percents"
 
 @dataclass(frozen=True)
 class RateElement:
-    """One rate of a time frame: its element, and what is known of its counts."""
+    """Elements of one rate in a time frame. `good_part` names the numerator if it counts good orders."""
 
     metric: str
     element: str
     channel: str
     counted: str = ""
-    well: str = ""
+    good_part: str = ""
     parts: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -71,8 +72,8 @@ _BLOCKS: dict[str, tuple[str, tuple[RateElement, ...]]] = {
     "trackingInformation": (
         "trackingMetrics",
         (
-            RateElement("valid_tracking_rate", "validTracking", "seller", well="valid_tracking"),
-            RateElement("on_time_delivery_rate", "onTimeDelivery", "seller", well="on_time"),
+            RateElement("valid_tracking_rate", "validTracking", "seller", good_part="valid_tracking"),
+            RateElement("on_time_delivery_rate", "onTimeDelivery", "seller", good_part="on_time"),
         ),
     ),
     "returnDissatisfaction": (
@@ -101,42 +102,42 @@ _CHECKLIST_METRICS = {
 
 @dataclass
 class XmlElement:
-    """One element of the file; its attributes are read as elements inside it."""
+    """One element of an XML file; its attributes are read as child elements."""
 
     name: str
-    where: str
-    inside: list[XmlElement] = field(default_factory=list)
+    location: str
+    children: list[XmlElement] = field(default_factory=list)
     text: str = ""
 
-    def all(self, name: str) -> list[XmlElement]:
-        """The elements of that name inside it: none, one or several."""
-        return [one for one in self.inside if one.name == name]
+    def find_all(self, name: str) -> list[XmlElement]:
+        """Return the child elements of a name."""
+        return [one for one in self.children if one.name == name]
 
-    def first(self, name: str) -> XmlElement | None:
-        """The first element of that name inside it, if any."""
-        return next(iter(self.all(name)), None)
+    def find(self, name: str) -> XmlElement | None:
+        """Return the first child element of a name; None if there is none."""
+        return next(iter(self.find_all(name)), None)
 
-    def said(self, name: str) -> str | None:
-        """The text of the element of that name; None where there is none."""
-        one = self.first(name)
+    def find_text(self, name: str) -> str | None:
+        """Return the text of the child element of a name; None if missing or empty."""
+        one = self.find(name)
         return one.text.strip() or None if one else None
 
     def count(self, name: str) -> int | None:
-        """The whole number in the element of that name."""
-        return parse_count(self.said(name), f"{self.where}/{name}")
+        """Return the whole number in the child element of a name."""
+        return parse_count(self.find_text(name), f"{self.location}/{name}")
 
 
 def parse(content: bytes, context: ReadContext) -> FileContents:
-    """Read the file into READINGS and ACCOUNT_STATES."""
-    snapshot = ReportedFigures(context)
+    """Parse a performance report (XML) into READINGS and ACCOUNT_STATES."""
+    reported = ReportedFigures(context)
     unread: set[str] = set()
     for report in _find_reports(parse_xml(content, context.name), context.name):
-        _read_report(snapshot, snapshot.resolve_marketplace(report.said("marketplaceId")), report)
+        _read_report(reported, reported.resolve_marketplace(report.find_text("marketplaceId")), report)
         known = {*_BLOCKS, _CONTACTS, "performanceChecklist", "marketplaceId"}
-        unread |= {to_snake_case(one.name) for one in report.inside if one.name not in known}
+        unread |= {to_snake_case(one.name) for one in report.children if one.name not in known}
     if unread:
-        snapshot.notes.append(f"Not read, as the kit does not know it: {', '.join(sorted(unread)[:12])}.")
-    return snapshot.to_contents()
+        reported.notes.append(f"Not read, as the kit does not know it: {', '.join(sorted(unread)[:12])}.")
+    return reported.to_contents()
 
 
 def _find_reports(root: XmlElement, name: str) -> list[XmlElement]:
@@ -144,17 +145,17 @@ def _find_reports(root: XmlElement, name: str) -> list[XmlElement]:
         return [root]
     if root.name != _ROOT:
         raise ReaderError(f"{name}: its root is <{root.name[:40]}> where <{_ROOT}> belongs. {HINT_DOWNLOAD_AGAIN}")
-    return root.all(_REPORT)
+    return root.find_all(_REPORT)
 
 
 def _read_report(reported: ReportedFigures, marketplace: str, report: XmlElement) -> None:
-    """All that one report says, time frames in whatever order."""
-    for marks in report.all("performanceChecklist"):
-        for mark in marks.inside:
-            said = parse_status_word(mark.said("status"), f"{mark.where}/status")
-            if said is not None:
+    """Read all figures of one report."""
+    for checklist in report.find_all("performanceChecklist"):
+        for mark in checklist.children:
+            status = parse_status_word(mark.find_text("status"), f"{mark.location}/status")
+            if status is not None:
                 reported.set_state(
-                    marketplace, CHECKLIST, _CHECKLIST_METRICS.get(mark.name, to_snake_case(mark.name)), said
+                    marketplace, CHECKLIST, _CHECKLIST_METRICS.get(mark.name, to_snake_case(mark.name)), status
                 )
     for block, (item, rates) in _BLOCKS.items():
         for frame, days in _find_time_frames(reported, report, block, item):
@@ -167,8 +168,8 @@ def _read_report(reported: ReportedFigures, marketplace: str, report: XmlElement
 def _find_time_frames(
     reported: ReportedFigures, report: XmlElement, block: str, item: str
 ) -> Iterator[tuple[XmlElement, tuple[date, date]]]:
-    """The time frames of a block that say which days they cover."""
-    for frame in (one for held in report.all(block) for one in held.all(item)):
+    """Yield the time frames of a block with the days they cover; skip those without days."""
+    for frame in (one for element in report.find_all(block) for one in element.find_all(item)):
         first, last = _read_frame_day(frame, "start"), _read_frame_day(frame, "end")
         if last is not None:
             reported.days.append(last)
@@ -179,44 +180,45 @@ def _find_time_frames(
 
 
 def _read_frame_day(frame: XmlElement, end: str) -> date | None:
-    covered = frame.first("timeFrame")
-    return None if covered is None else parse_timestamp_day(covered.said(end), f"{covered.where}/{end}")
+    covered = frame.find("timeFrame")
+    return None if covered is None else parse_timestamp_day(covered.find_text(end), f"{covered.location}/{end}")
 
 
 def _read_rate(
     reported: ReportedFigures, marketplace: str, rate: RateElement, frame: XmlElement, days: tuple[date, date]
 ) -> None:
-    """One figure, as given; one that is not there is nothing, not zero."""
-    held = frame.first(rate.element)
-    if held is None:
+    """Read one figure as given; a missing figure is not zero."""
+    element = frame.find(rate.element)
+    if element is None:
         return
-    parts = {name: one.count("count") for name, key in rate.parts.items() for one in frame.all(key)[:1]}
-    some = held.count("count")
-    if rate.well:
-        parts[rate.well] = some
+    parts = {name: one.count("count") for name, key in rate.parts.items() for one in frame.find_all(key)[:1]}
+    numerator = element.count("count")
+    if rate.good_part:
+        parts[rate.good_part] = numerator
     figure = ReportedFigure(
-        rate.metric, rate.channel, *days, frame.count(rate.counted) if rate.counted else None, some, bool(rate.well),
-        {name: many for name, many in parts.items() if many is not None}, _read_percent(reported, held),
+        rate.metric, rate.channel, *days, frame.count(rate.counted) if rate.counted else None, numerator,
+        bool(rate.good_part),
+        {name: count for name, count in parts.items() if count is not None}, _read_percent(reported, element),
     )  # fmt: skip
     reported.add_figure(marketplace, figure)
 
 
 def _read_percent(reported: ReportedFigures, element: XmlElement) -> RoundedShare | None:
-    """The rate; without its percent sign nobody knows what it is, unless it is zero."""
-    said, where = element.said("rate"), f"{element.where}/rate"
-    if said is not None and not said.endswith("%") and parse_number(said, where):
+    """Return the rate of an element; skip a rate without percent sign unless it is zero."""
+    text, where = element.find_text("rate"), f"{element.location}/rate"
+    if text is not None and not text.endswith("%") and parse_number(text, where):
         reported.count_skipped(_NO_SIGN)
         return None
-    return parse_share(said, where)
+    return parse_share(text, where)
 
 
 def _read_contacts(reported: ReportedFigures, marketplace: str, frame: XmlElement, days: tuple[date, date]) -> None:
-    """Buyers' contacts: late are those answered after a day, and those older than a day without an answer."""
-    parts: dict[str, float] = {name: many for name, key in _ANSWERS.items() if (many := frame.count(key)) is not None}
+    """Read buyer contacts: answers after a day, and contacts older than a day without an answer, are late."""
+    parts: dict[str, float] = {name: count for name, key in _ANSWERS.items() if (count := frame.count(key)) is not None}
     whole = len(parts) == len(_ANSWERS)
     counted = int(sum(parts.values())) if whole else None
     late = int(parts["answered_late"] + parts["unanswered"]) if whole else None
-    hours = parse_number(frame.said("averageResponseTimeInHours"), f"{frame.where}/averageResponseTimeInHours")
+    hours = parse_number(frame.find_text("averageResponseTimeInHours"), f"{frame.location}/averageResponseTimeInHours")
     if hours is not None:
         parts["average_hours"] = float(hours)
     reported.add_figure(
@@ -225,37 +227,37 @@ def _read_contacts(reported: ReportedFigures, marketplace: str, frame: XmlElemen
 
 
 def parse_xml(content: bytes, name: str) -> XmlElement:
-    """The root element of the file; raises ReaderError for what is no plain, small XML."""
+    """Return the root element of an XML file; raise ReaderError for invalid or very large XML."""
     refuse_large_file(content, name)
-    growing = _TreeBuilder(name)
+    builder = _TreeBuilder(name)
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.buffer_text = True
-    parser.StartDoctypeDeclHandler = growing.refuse_doctype
-    parser.EntityDeclHandler = growing.refuse_doctype
-    parser.StartElementHandler = growing.open
-    parser.EndElementHandler = growing.close
-    parser.CharacterDataHandler = growing.write
+    parser.StartDoctypeDeclHandler = builder.refuse_doctype
+    parser.EntityDeclHandler = builder.refuse_doctype
+    parser.StartElementHandler = builder.open
+    parser.EndElementHandler = builder.close
+    parser.CharacterDataHandler = builder.write
     try:
         parser.Parse(content, True)
     except ReaderError:
         raise
     except expat.ExpatError as error:
-        why = expat.ErrorString(error.code)
+        reason = expat.ErrorString(error.code)
         raise ReaderError(
-            f"{name}: row {error.lineno:,}: no whole XML from here on ({why}). {HINT_DOWNLOAD_AGAIN}"
+            f"{name}: row {error.lineno:,}: no whole XML from here on ({reason}). {HINT_DOWNLOAD_AGAIN}"
         ) from error
     except (LookupError, ValueError) as error:
         raise ReaderError(f"{name}: is in an encoding that XML is not written in. {HINT_DOWNLOAD_AGAIN}") from error
-    return growing.above.inside[0]
+    return builder.top.children[0]
 
 
 class _TreeBuilder:
-    """The tree of a file while it is read."""
+    """Builds the element tree from the events of the XML parser."""
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.above = XmlElement("", f"{name}: ")
-        self.standing = [self.above]
+        self.top = XmlElement("", f"{name}: ")
+        self.open_elements = [self.top]
         self.elements = 0
 
     def refuse_doctype(self, *_: Any) -> None:
@@ -266,22 +268,22 @@ class _TreeBuilder:
 
     def open(self, name: str, attributes: dict[str, str]) -> None:
         self.elements += 1
-        if len(self.standing) > MAX_DEPTH or self.elements > MAX_ELEMENTS:
+        if len(self.open_elements) > MAX_DEPTH or self.elements > MAX_ELEMENTS:
             raise ReaderError(
                 f"{self.name}: nests deeper than {MAX_DEPTH} elements or has more than {MAX_ELEMENTS:,}, so it is no "
                 f"performance report. {HINT_DOWNLOAD_AGAIN}"
             )
-        above = self.standing[-1]
+        parent = self.open_elements[-1]
         bare = name.rpartition(" ")[2]
-        one = XmlElement(bare, f"{above.where}{'/' if len(self.standing) > 1 else ''}{bare}")
-        one.inside += [
-            XmlElement(key.rpartition(" ")[2], f"{one.where}/{key}", text=text) for key, text in attributes.items()
+        one = XmlElement(bare, f"{parent.location}{'/' if len(self.open_elements) > 1 else ''}{bare}")
+        one.children += [
+            XmlElement(key.rpartition(" ")[2], f"{one.location}/{key}", text=text) for key, text in attributes.items()
         ]
-        above.inside.append(one)
-        self.standing.append(one)
+        parent.children.append(one)
+        self.open_elements.append(one)
 
     def close(self, _: str) -> None:
-        self.standing.pop()
+        self.open_elements.pop()
 
     def write(self, text: str) -> None:
-        self.standing[-1].text += text
+        self.open_elements[-1].text += text

@@ -109,10 +109,12 @@ def table_kinds() -> list[FileKind]:
 
 
 def document_kinds() -> list[DocumentKind]:
-    """Return every kind of file that is JSON or XML."""
-    return [one.kind for one in FORMATS if isinstance(one.kind, DocumentKind)]
+    """Return every kind of file that is JSON or XML, in the order in which they are tried."""
+    kinds = [one.kind for one in FORMATS if isinstance(one.kind, DocumentKind)]
+    # The marks of the Orders API, such as "Orders", are the least specific.
+    return sorted(kinds, key=lambda kind: kind.name.startswith("orders_api"))
 
 
 def import_order(name: str) -> int:
     """Return the position of a kind of file in the order of import; all defect lists come last."""
-    return next((place for place, one in enumerate(FORMATS) if one.name == name), len(FORMATS))
+    return next((position for position, one in enumerate(FORMATS) if one.name == name), len(FORMATS))

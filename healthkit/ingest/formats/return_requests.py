@@ -1,8 +1,8 @@
-"""The plain CSV of buyers' return requests: when each came, when and how it was decided, and what came of it.
+"""Parser of the hand-made CSV of return requests: when each was received and answered, and its outcome.
 
-One row a request: `return-id`, `order-id`, `requested-at`, and where known `answered-at`, `decision`, `in-policy`,
+One row a request: `return-id`, `order-id`, `requested-at`, and optionally `answered-at`, `decision`, `in-policy`,
 `refused-wrongly`, `unresolved-on`, `cleared-on`, `sku`, `reason`, `units`, `channel`, `marketplace`, `updated-at`.
-Times are ISO 8601; without an offset they are taken in the marketplace's zone, and a bare day means its last second.
+Times are ISO 8601. A time without an offset is in the marketplace's time zone, and a bare day means its last second.
 """
 
 from __future__ import annotations
@@ -71,14 +71,14 @@ _CHANNELS = {"seller": "seller", "merchant": "seller", "mfn": "seller", "amazon"
 
 
 def parse(table: CsvTable, context: ReadContext) -> FileContents:
-    """Read the file into RETURNS: one a request."""
+    """Parse return requests into RETURNS, one row a request."""
     keys = ["marketplace", "return_id"]
     requests = columns_by_name(keep_newest_rows(table, _read_lines(table, context), keys, "return-id"))
     return FileContents({"returns": requests}, "requested_on")
 
 
 def _read_lines(table: CsvTable, context: ReadContext) -> pa.Table:
-    """The file's rows with their cells read."""
+    """Read the rows of the CSV with typed columns."""
     refuse_numeric_ids(table, "return-id")
     for column in KIND.required_columns:
         read_required_texts(table, column)
@@ -104,12 +104,12 @@ def _read_lines(table: CsvTable, context: ReadContext) -> pa.Table:
 
 
 def _read_outcomes(table: CsvTable, requested_on: pa.Array) -> dict[str, pa.Array]:
-    """How each request was decided, and what came of it; what cannot be is refused."""
+    """Read how each request was decided and what followed; refuse contradictions."""
     decision = read_words(table, "decision", _DECISIONS, allow_empty=True)
     wrongly = read_flags(table, "refused-wrongly")
-    odd = pc.and_(wrongly, pc.fill_null(pc.not_equal(decision, "refused"), True))
-    if pc.any(odd, min_count=0).as_py():
-        table.refuse("refused-wrongly", odd, "though its decision is not refused", "Correct one of the two.")
+    contradicts = pc.and_(wrongly, pc.fill_null(pc.not_equal(decision, "refused"), True))
+    if pc.any(contradicts, min_count=0).as_py():
+        table.refuse("refused-wrongly", contradicts, "though its decision is not refused", "Correct one of the two.")
     found = {
         name: read_days(table, name, parse_iso_day, "yyyy-mm-dd", allow_empty=True)
         for name in ("unresolved-on", "cleared-on")

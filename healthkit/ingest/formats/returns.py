@@ -1,8 +1,8 @@
-"""The returns file of seller-fulfilled orders: buyers' return requests, and which of them carry an A-to-z claim.
+"""Parser of the returns report of seller-fulfilled orders: return requests, and which have an A-to-z Guarantee claim.
 
-It tells on which day a return was requested, how it stands, and not when it was answered. It tells that there is
-a claim and not when it was filed, so the day of the return request stands in, and the row says so. Claims
-without a return are not in it: a lower bound.
+The report has the day and status of each request, but no answer time. It says that there is a claim but not when it was
+filed, so the day of the request is assumed, which the row records. Claims without a return are missing, so the number
+of claims is a lower bound.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ _AMOUNT = r"\D{0,5}\d[\d.,' ]*\D{0,5}"
 
 
 def parse(table: CsvTable, context: ReadContext) -> FileContents:
-    """Read the file into RETURNS, one a return, and DEFECTS, one a claimed order and day."""
+    """Parse a returns report into RETURNS, one row a return, and DEFECTS, one row a claimed order and day."""
     lines = _read_lines(table, context)
     days, marketplaces = (combine_chunks(lines[column]) for column in ("requested_on", "marketplace"))
     tables = {"returns": _merge_returns(lines), "defects": _merge_claims(lines)}
@@ -69,7 +69,7 @@ def parse(table: CsvTable, context: ReadContext) -> FileContents:
 
 
 def _read_lines(table: CsvTable, context: ReadContext) -> pa.Table:
-    """The file's rows with their cells read."""
+    """Read the rows of the report with typed columns."""
     ids = read_order_ids(table, "order-id")
     read_required_texts(table, "return-request-status")
     read_days(table, "order-date", parse_named_month_day, _FORM)
@@ -97,34 +97,34 @@ def _read_lines(table: CsvTable, context: ReadContext) -> pa.Table:
 
 
 def _return_ids(table: CsvTable, ids: pa.Array, requested_on: pa.Array) -> pa.Array:
-    """Amazon's ids of the returns; those that have none are numbered within their order and day."""
+    """Return Amazon's ids of the returns; returns without an id are numbered within their order and day."""
     refuse_numeric_ids(table, "amazon-rma-id")
-    told = table["amazon-rma-id"]
-    nameless = pc.indices_nonzero(pc.is_null(told))
+    stated = table["amazon-rma-id"]
+    nameless = pc.indices_nonzero(pc.is_null(stated))
     if not len(nameless):
-        return told
-    given, seen = told.to_pylist(), dict[str, int]()
+        return stated
+    ids_of_rows, seen = stated.to_pylist(), dict[str, int]()
     begins = pc.binary_join_element_wise(ids, requested_on.cast(pa.string()), " ").to_pylist()
     for row in nameless.to_pylist():
         seen[begins[row]] = seen.get(begins[row], 0) + 1
-        given[row] = f"{begins[row]} {seen[begins[row]]}"
-    return pa.array(given, pa.string())
+        ids_of_rows[row] = f"{begins[row]} {seen[begins[row]]}"
+    return pa.array(ids_of_rows, pa.string())
 
 
 def _decisions(table: CsvTable) -> pa.Array:
-    """How each return was decided; empty while it waits. Money given back is a refund, unless it was refused."""
+    """Return how each return was decided, empty while pending; an amount counts as a refund unless refused."""
     status = table["return-request-status"]
-    told = map_distinct(table, "return-request-status", status, _parse_decision, pa.string(), "no status")
-    waits = pc.equal(told, _PENDING)
+    status_decisions = map_distinct(table, "return-request-status", status, _parse_decision, pa.string(), "no status")
+    waits = pc.equal(status_decisions, _PENDING)
     _note_unknown_words(table, status)
-    decided = pc.if_else(waits, pa.scalar(None, pa.string()), told)
+    decided = pc.if_else(waits, pa.scalar(None, pa.string()), status_decisions)
     amounts = map_distinct(table, "refunded-amount", table["refunded-amount"], _is_money, pa.bool_(), "no amount")
-    refunded = pc.and_(pc.fill_null(amounts, False), pc.not_equal(told, "refused"))
+    refunded = pc.and_(pc.fill_null(amounts, False), pc.not_equal(status_decisions, "refused"))
     return pc.if_else(refunded, "refunded", decided)
 
 
 def _parse_decision(status: str) -> str:
-    """One status in our spelling; a word that the kit does not know is taken as the end of it.
+    """Return the decision that a status means; unknown words mean closed.
 
     >>> tuple(map(_parse_decision, ("Approved", "PendingApproval", "Denied", "Expired")))
     ('authorised', 'waits', 'refused', 'closed')
@@ -134,7 +134,7 @@ def _parse_decision(status: str) -> str:
 
 
 def _note_unknown_words(table: CsvTable, status: pa.Array) -> None:
-    """Tell which words of a status were taken as closed for want of a better."""
+    """Note the status words that are unknown and count as closed."""
     distinct = combine_chunks(pc.value_counts(status)).to_pylist()
     unknown = [
         one
@@ -143,12 +143,14 @@ def _note_unknown_words(table: CsvTable, status: pa.Array) -> None:
     ]
     if unknown:
         named = "; ".join(redact_value(one["values"]).rstrip(",") for one in unknown[:8])
-        many = sum(one["counts"] for one in unknown)
-        table.notes.append(f"return-request-status {named}, unknown to the kit: {many:,} returns were taken as closed.")
+        count = sum(one["counts"] for one in unknown)
+        table.notes.append(
+            f"return-request-status {named}, unknown to the kit: {count:,} returns were taken as closed."
+        )
 
 
 def _is_money(amount: str) -> bool | None:
-    """Whether an amount is more than nothing, in whatever way it is written.
+    """Return whether an amount is above zero, in any notation; None if it is no amount.
 
     >>> _is_money("21.38"), _is_money("R$ 1.021,38"), _is_money("0,00"), _is_money("-3.00"), _is_money("Seller")
     (True, True, False, False, None)
@@ -159,12 +161,12 @@ def _is_money(amount: str) -> bool | None:
 
 
 def _merge_returns(lines: pa.Table) -> Columns:
-    """Merge lines to one row a return: refused if any of its items was, waiting while any of them waits."""
-    stands = {
+    """Merge rows to the columns of RETURNS: refused if any item was refused, pending while any item is pending."""
+    aggregations = {
         "order_id": "first", "requested_on": "min", "decision": "first", "waits": "max", "refused": "max",
         "in_policy": "max", "refused_in_policy": "max", "sku": "first", "reason": "first", "units": "sum",
     }  # fmt: skip
-    returns = columns_by_name(merge_rows(lines, ["marketplace", "return_id"], stands))
+    returns = columns_by_name(merge_rows(lines, ["marketplace", "return_id"], aggregations))
     waits, refused = returns.pop("waits"), returns.pop("refused")
     open_ = pc.if_else(waits, pa.scalar(None, pa.string()), returns["decision"])
     returns["decision"] = pc.if_else(refused, "refused", open_)
@@ -175,7 +177,7 @@ def _merge_returns(lines: pa.Table) -> Columns:
 
 
 def _merge_claims(lines: pa.Table) -> Columns:
-    """Merge lines to one row a claimed order and day."""
+    """Merge rows to the columns of DEFECTS, one row a claimed order and day."""
     claimed = lines.filter(lines["claimed"]).rename_columns({"requested_on": "known_on"})
     claims = columns_by_name(merge_rows(claimed, ["marketplace", "order_id", "known_on"], {}))
     return claims | {"kind": "a_to_z_claim", "assumed": "claim_day_from_return"}

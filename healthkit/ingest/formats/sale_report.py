@@ -1,7 +1,7 @@
-"""The sale report of an Amazon.in seller: a CSV of order lines with their status and who fulfils.
+"""Parser of the sale report of an Amazon.in seller: a CSV of order lines with status and fulfilment channel.
 
-It has one date, the order's, so a cancellation is placed on that day, and the row says so; who cancelled it
-does not say. Its dates are month first, and mix years of two and of four digits.
+The order date is its only date, so a cancellation is dated by it, which the row records. The report does not say who
+cancelled. Dates are month first, with years of two or four digits.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _STATUS_ORDER = ["cancelled", "pending", "unshipped", "shipping", "shipped"]
 
 
 def parse(table: CsvTable, context: ReadContext) -> FileContents:
-    """Read the file into ORDERS and ITEMS."""
+    """Parse a sale report into ORDERS and ITEMS."""
     lines = _read_lines(table, context)
     days, marketplaces = (combine_chunks(lines[column]) for column in ("ordered_on", "marketplace"))
     updated_at = newest_instant(ends_of_days(days, marketplaces)).as_py()
@@ -58,7 +58,7 @@ def parse(table: CsvTable, context: ReadContext) -> FileContents:
 
 
 def _read_lines(table: CsvTable, context: ReadContext) -> pa.Table:
-    """The file's rows with their cells read; a line that stands twice under one number counts once."""
+    """Read the rows of the report with typed columns; repeated rows of one index count once."""
     ids = read_order_ids(table, "order-id")
     status = read_statuses(table, "status")
     how_far = pc.index_in(status, pa.array(_STATUS_ORDER))
@@ -88,7 +88,7 @@ def _read_lines(table: CsvTable, context: ReadContext) -> pa.Table:
 
 
 def parse_month_first(word: str) -> date | None:
-    """A day written month first, with a year of two or four digits.
+    """Return the day written as MM-DD-YY or MM-DD-YYYY; None for other text.
 
     >>> parse_month_first("04-30-22"), parse_month_first("05-01-2022"), parse_month_first("30-04-22")
     (datetime.date(2022, 4, 30), datetime.date(2022, 5, 1), None)
@@ -98,7 +98,7 @@ def parse_month_first(word: str) -> date | None:
 
 
 def _skus(table: CsvTable) -> pa.Array:
-    """The SKU, or category and size where the file has none."""
+    """Return the SKU of each row, or category and size if the report has no SKUs."""
     if table.has_column("sku"):
         return table["sku"]
     if len(table):
@@ -110,11 +110,11 @@ def _skus(table: CsvTable) -> pa.Array:
 
 
 def _merge_orders(lines: pa.Table) -> Columns:
-    """Merge lines to one row an order: cancelled when all its lines are, cancelled in part when some are."""
+    """Merge rows to the columns of ORDERS: cancelled if all rows are, cancelled in part if some are."""
     ranked = lines.append_column("least", lines["how_far"])
-    stands = {"channel": "first", "ordered_on": "min", "how_far": "max", "least": "min", "units": "sum"}
-    stands |= dict.fromkeys(("is_business", "ship_method", "country", "state"), "first")
-    orders = columns_by_name(merge_rows(ranked, ["marketplace", "order_id"], stands))
+    aggregations = {"channel": "first", "ordered_on": "min", "how_far": "max", "least": "min", "units": "sum"}
+    aggregations |= dict.fromkeys(("is_business", "ship_method", "country", "state"), "first")
+    orders = columns_by_name(merge_rows(ranked, ["marketplace", "order_id"], aggregations))
     farthest, least = orders.pop("how_far"), orders.pop("least")
     cancelled, touched = pc.equal(farthest, 0), pc.equal(least, 0)
     return orders | {

@@ -1,8 +1,8 @@
-"""The settlement file, old and new columns: money taken for refunds, claims and chargebacks, or given back, and when.
+"""Parser of settlement reports (V1 and V2): money taken for refunds, claims and chargebacks, or given back.
 
-Settlements cut the money of one order at any day, so each sum is kept as it is, and what they come to is worked out
-over all files (see `store.merging`). A claim is paid some days after it was filed, and one that Amazon paid itself or
-denied is never paid: what is found is a lower bound.
+Settlements divide the money of one order at arbitrary days. So every amount is kept, and the sums of an order are
+computed over all files (see `store.merge_sql`). A claim is paid some days after it was filed; one that Amazon paid
+itself or denied is never paid. So the number of claims is a lower bound.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ _OTHER_MONEY = "rows of other money: sales, fees, totals"
 
 
 def parse(table: CsvTable, context: ReadContext) -> FileContents:
-    """Read the file into POSTINGS: each sum that was taken for a refund, claim or chargeback, or given back."""
+    """Parse a settlement report into POSTINGS, one row an amount taken or given back."""
     posted = pc.unique(table["posted-date"].drop_null()).to_pylist()
     names = pc.unique(table["marketplace-name"]).drop_null().to_pylist()
     stated = {
@@ -73,36 +73,35 @@ def parse(table: CsvTable, context: ReadContext) -> FileContents:
     }
     types = pc.fill_null(table["transaction-type"], "")
     kinds = map_distinct(table, "transaction-type", types, _defect_kind, pa.string(), "no transaction type")
-    ours = pc.and_(pc.not_equal(kinds, ""), pc.is_valid(table["order-id"]))
+    is_posting = pc.and_(pc.not_equal(kinds, ""), pc.is_valid(table["order-id"]))
     _note_unknown_types(table, types.filter(pc.equal(kinds, "")))
-    other_rows = len(table) - (pc.sum(ours).as_py() or 0)
-    table, kinds = table.filter_rows(ours), kinds.filter(ours)
+    other_rows = len(table) - (pc.sum(is_posting).as_py() or 0)
+    table, kinds = table.filter_rows(is_posting), kinds.filter(is_posting)
     ids = read_order_ids(table, "order-id")
-    places_of = resolve_marketplaces(table, ids, context, "marketplace-name")
-    days = _read_posting_days(table, places_of)
+    marketplaces = resolve_marketplaces(table, ids, context, "marketplace-name")
+    days = _read_posting_days(table, marketplaces)
     amounts = _read_amounts(table)
     columns = {
-        "marketplace": places_of,
+        "marketplace": marketplaces,
         "order_id": ids,
         "kind": kinds,
-        "posting_id": _posting_ids(table, places_of, ids, kinds, days, amounts),
+        "posting_id": _posting_ids(table, marketplaces, ids, kinds, days, amounts),
         "posted_on": days,
         "amount": amounts,
     }
     return FileContents(
         {"postings": columns},
-        pa.concat_arrays([days, _readable_days(posted, places_of, context)]),
-        updated_at=newest_instant(ends_of_days(days, places_of)).as_py(),
+        pa.concat_arrays([days, _readable_days(posted, marketplaces, context)]),
+        updated_at=newest_instant(ends_of_days(days, marketplaces)).as_py(),
         skipped={_OTHER_MONEY: other_rows} if other_rows else {},
         stated_marketplace="+".join(sorted(stated)) or None,
     )
 
 
 def _readable_days(posted_days: list[str], marketplaces: pa.Array, context: ReadContext) -> pa.Array:
-    """The days on which anything was posted, sales and fees too: so far the file tells of refunds and claims as well.
+    """Return the days of all rows, which are the days for which the report shows refunds and claims.
 
-    A day of another row that is written in a marketplace's own order is read only where all marketplaces in question
-    have the same; what cannot be read is left.
+    Days in a marketplace's own format are read only if all marketplaces in question share it; others are ignored.
     """
     candidates = {context.marketplace} if context.marketplace else context.account_marketplaces()
     codes: set[str] = set(pc.unique(marketplaces).to_pylist()) or candidates
@@ -112,7 +111,7 @@ def _readable_days(posted_days: list[str], marketplaces: pa.Array, context: Read
 
 
 def _defect_kind(word: str) -> str:
-    """The kind of defect that a type of transaction is, by the whole of it; empty where it is none.
+    """Return the kind of defect that a transaction type is; empty if it is none.
 
     >>> tuple(map(_defect_kind, ("A-to-z Guarantee Recovery", "Chargeback Refund", "Refund", "Order")))
     ('a_to_z_claim', 'chargeback', 'refund', '')
@@ -124,18 +123,18 @@ def _defect_kind(word: str) -> str:
 
 
 def _note_unknown_types(table: CsvTable, types: pa.Array) -> None:
-    """Say which types begin like a refund, claim or chargeback and are none that the kit knows."""
+    """Note transaction types that start like a refund, claim or chargeback but are unknown."""
     counts = {one["values"]: one["counts"] for one in pc.value_counts(types).to_pylist()}
-    odd = {word: count for word, count in sorted(counts.items()) if _LOOKS_LIKE.match(word.strip().lower())}
-    if odd:
-        named = ", ".join(f"{word!r} ({count:,} rows)" for word, count in odd.items())
+    unknown = {word: count for word, count in sorted(counts.items()) if _LOOKS_LIKE.match(word.strip().lower())}
+    if unknown:
+        named = ", ".join(f"{word!r} ({count:,} rows)" for word, count in unknown.items())
         table.notes.append(f"transaction types that are not known were passed over: {named}.")
 
 
 def _posting_ids(table: CsvTable, *parts: pa.Array) -> pa.Array:
-    """A name for each sum: its settlement, item, time and amount, and how many the same the file has up to there.
+    """Return an id of each amount: settlement, item, time, amount and the number of equal amounts so far.
 
-    A settlement that was downloaded twice, or in the old and the new columns, names its sums alike.
+    A settlement that was downloaded twice, or in both versions, has the same ids.
     """
     items = pc.coalesce(table["order-item-code"], table["sku"])
     moments = pc.coalesce(table["posted-date-time"], table["posted-date"])
@@ -154,7 +153,7 @@ def _posting_ids(table: CsvTable, *parts: pa.Array) -> pa.Array:
 
 
 def _time_of_day(word: str) -> str:
-    """The time of day that stands in a cell, empty where none does.
+    """Return the time of day in a cell as HH:MM:SS; empty if there is none.
 
     >>> tuple(map(_time_of_day, ("14.10.2026 05:23:11 UTC", "2026-10-14T05:23:11+00:00", "2026-10-14")))
     ('05:23:11', '05:23:11', '')
@@ -164,7 +163,7 @@ def _time_of_day(word: str) -> str:
 
 
 def _read_posting_days(table: CsvTable, marketplaces: pa.Array) -> pa.Array:
-    """The day on which each sum was posted, as its marketplace writes days."""
+    """Read the posting days in the date format of each row's marketplace."""
     read_required_texts(table, "posted-date")
     if not len(table):
         return pa.nulls(0, DAY)
@@ -179,7 +178,7 @@ def _read_posting_days(table: CsvTable, marketplaces: pa.Array) -> pa.Array:
 
 
 def _read_amounts(table: CsvTable) -> pa.Array:
-    """What each row took (below zero) or gave back, in ten-thousandths of the currency; zero where it has no amount."""
+    """Read the amount of each row, below zero if taken from the seller. [ten-thousandths of the currency]"""
     total = [Decimal(0)] * len(table)
     for column in ("amount", "price-amount", "other-amount"):
         cells = pc.fill_null(table[column], "0")
@@ -190,7 +189,7 @@ def _read_amounts(table: CsvTable) -> pa.Array:
 
 
 def _parse_amount(word: str) -> Decimal | None:
-    """An amount with a decimal point or comma, and marks between thousands.
+    """Return an amount with decimal point or comma and thousands separators; None for other text.
 
     >>> [str(_parse_amount(word)) for word in ("-12.50", "-1.234,56", "1,234", "-3 000,5", "x")]
     ['-12.50', '-1234.56', '1234', '-3000.5', 'None']

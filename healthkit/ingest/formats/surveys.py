@@ -1,8 +1,8 @@
-"""The plain CSV of what buyers answered when they were asked whether their problem was solved.
+"""Parser of the hand-made CSV of buyer surveys: whether buyers say that their problem was solved.
 
-One row an answer: `order-id`, `surveyed-at`, `solved` (yes or no), and where known `survey-id`, `marketplace`,
-`updated-at`. Times are ISO 8601; without an offset they are taken in the marketplace's zone, and a bare day
-means its last second.
+One row an answer: `order-id`, `surveyed-at`, `solved` (yes or no), and optionally `survey-id`, `marketplace`,
+`updated-at`. Times are ISO 8601. A time without an offset is in the marketplace's time zone, and a bare day means its
+last second.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ KIND = FileKind(
 
 
 def parse(table: CsvTable, context: ReadContext) -> FileContents:
-    """Read the file into CONTACTS: one an answer."""
+    """Parse buyer surveys into CONTACTS, one row an answer."""
     keys = ["marketplace", "contact_id"]
     answers = columns_by_name(keep_newest_rows(table, _read_lines(table, context), keys, "order-id"))
     return FileContents({"contacts": answers | {"kind": "survey"}}, "received_on")
 
 
 def _read_lines(table: CsvTable, context: ReadContext) -> pa.Table:
-    """The file's rows with their cells read."""
+    """Read the rows of the CSV with typed columns."""
     for column in KIND.required_columns:
         read_required_texts(table, column)
     ids, marketplaces = read_optional_order_keys(table, context)
@@ -62,7 +62,7 @@ def _read_lines(table: CsvTable, context: ReadContext) -> pa.Table:
 
 
 def _survey_ids(table: CsvTable, ids: pa.Array, surveyed_at: pa.Array) -> pa.Array:
-    """The answers' own ids; one that has none is known by its order and its second, whatever file it stands in."""
+    """Return the ids of the answers; an answer without an id is identified by its order and second."""
     refuse_numeric_ids(table, "survey-id")
     seconds = pc.strftime(surveyed_at.cast(pa.timestamp("s", "UTC"), safe=False), "%Y-%m-%dT%H:%M:%SZ")
     return pc.coalesce(table["survey-id"], pc.binary_join_element_wise(ids, seconds, " "))

@@ -1,8 +1,7 @@
-"""The unshipped-orders file: what of a seller waits to be shipped, and by when each order was promised to be.
+"""Parser of the unshipped-orders report: the orders that wait to be shipped, with their ship-by dates.
 
-It is an early warning and no history: an order leaves it once it is shipped. How many days are left it counts itself;
-the kit reads the promise and not those. The file is as new as the newest of its dates, so that an order of which
-another file says later that it was shipped stays shipped.
+The report is a snapshot: an order leaves it once it is shipped. It is as new as the newest of its dates, so an order
+that a newer file reports as shipped stays shipped. The report's own count of days left is not read.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ _NOTHING_TO_SHIP = "Nothing waits to be shipped."
 
 
 def parse(table: CsvTable, context: ReadContext) -> FileContents:
-    """Read the file into ORDERS and ITEMS."""
+    """Parse an unshipped-orders report into ORDERS and ITEMS."""
     if not len(table):
         table.notes.append(_NOTHING_TO_SHIP)
     promises, time_columns = {"ship_by": "promise-date"}, ("payments-date", "reporting-date")

@@ -1,8 +1,8 @@
-"""The plain CSV of policy violations, one by one: the marketplace shows them on a page and gives no file.
+"""Parser of the hand-made CSV of policy violations, which the marketplace shows on a page but does not offer as a file.
 
-One row a violation: `violation-id`, `category`, `opened-on`, and where known `resolved-on`, `severity` (low, medium,
-high, critical), `marketplace`, `updated-at`. Days are ISO days in the marketplace's own zone. A category that Amazon's
-performance report counts has the name it has there, so that the two speak of the same thing.
+One row a violation: `violation-id`, `category`, `opened-on`, and optionally `resolved-on`, `severity` (low, medium,
+high, critical), `marketplace`, `updated-at`. Days are ISO days in the marketplace's time zone. Categories that Amazon's
+seller performance report counts have the names used there.
 """
 
 from __future__ import annotations
@@ -61,14 +61,14 @@ _REPORTED_CATEGORIES = (
 
 
 def parse(table: CsvTable, context: ReadContext) -> FileContents:
-    """Read the file into VIOLATIONS: one a violation."""
+    """Parse policy violations into VIOLATIONS, one row a violation."""
     keys = ["marketplace", "violation_id"]
     violations = columns_by_name(keep_newest_rows(table, _read_lines(table, context), keys, "violation-id"))
     return FileContents({"violations": violations | {"count": 1}}, "opened_on")
 
 
 def _read_lines(table: CsvTable, context: ReadContext) -> pa.Table:
-    """The file's rows with their cells read."""
+    """Read the rows of the CSV with typed columns."""
     refuse_numeric_ids(table, "violation-id")
     violation_ids = read_required_texts(table, "violation-id")
     categories = map_distinct(
@@ -97,7 +97,7 @@ def _read_lines(table: CsvTable, context: ReadContext) -> pa.Table:
 
 
 def _parse_category(category: str) -> str | None:
-    """One category in our spelling: that of the performance report where it is plainly the same.
+    """Return a category in snake case, or as the performance report names it if it is plainly the same.
 
     >>> _parse_category("Listing policy"), _parse_category("Drop shipping")
     ('listing_policy_violations', 'drop_shipping')
@@ -109,7 +109,7 @@ def _parse_category(category: str) -> str | None:
 
 
 def _category_stem(name: str) -> str:
-    """What is left of a category without the words that say that it is one.
+    """Return a category without the words that every category has, such as "policy violations".
 
     >>> _category_stem("listing_policy_violations"), _category_stem("product_safety_customer_complaints")
     ('listing', 'product_safety')

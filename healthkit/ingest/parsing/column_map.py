@@ -1,6 +1,6 @@
-"""How the lists of defects that the marketplace offers for download name their columns: `data/column_map.yaml`, read.
+"""Reader of `data/column_map.yaml`: the column names of the defect lists that the marketplace offers for download.
 
-The marketplace publishes none of those headers, so they are data that the user may edit.
+The marketplace publishes no headers of these lists, so users may edit the names.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ ORDER, KNOWN_ON, ORDER_DATE, TYPE = "order-id", "known-on", "order-date", "defec
 
 @dataclass(frozen=True)
 class DefectListLayout:
-    """One kind of list: its columns, and how a row says what went wrong.
+    """The columns of one kind of defect list, and how a row names its defect.
 
-    Every row is `each`; or each column of `marks` names the kind of the same word; or `words` gives the kind of a
-    word in the column `defect-type`.
+    Every row is a defect of kind `each`; or each column in `marks` marks the kind of its name; or `words` maps words in
+    the column `defect-type` to kinds.
     """
 
     kind: FileKind
@@ -39,60 +39,60 @@ class DefectListLayout:
 
 @cache
 def load_defect_lists(file: Path = FILE) -> dict[str, DefectListLayout]:
-    """Every kind of list by its name; none where there is no such file.
+    """Return the layouts of all defect lists by name; empty if the file does not exist.
 
-    Raises ReaderError naming file, line and field for what cannot be read.
+    Raises ReaderError with file, line and field for invalid content.
     """
     if not file.is_file():
         return {}
     try:
-        held = yaml_lines.read_yaml(file)
+        content = yaml_lines.read_yaml(file)
     except yaml_lines.YamlError as error:
         raise ReaderError(str(error)) from None
-    told = _require_mapping(file, held, "the file").get("lists")
+    lists = _require_mapping(file, content, "the file").get("lists")
     return {
         name: _parse_list(file, name, one)
-        for name, one in _require_mapping(file, told, "lists").items()
+        for name, one in _require_mapping(file, lists, "lists").items()
         if name != yaml_lines.LINE_KEY
     }
 
 
 def _parse_list(file: Path, name: str, entry: Any) -> DefectListLayout:
-    """One list of the file, checked."""
-    held = _require_mapping(file, entry, name)
-    where = f"{file.name}, line {held[yaml_lines.LINE_KEY]}: {name}"
+    """Return the layout of one list, checked."""
+    fields = _require_mapping(file, entry, name)
+    where = f"{file.name}, line {fields[yaml_lines.LINE_KEY]}: {name}"
     known = {"title", "columns", "each", "marks", "words", "known_by", yaml_lines.LINE_KEY}
-    unknown = [str(field) for field in held if field not in known]
+    unknown = [str(field) for field in fields if field not in known]
     if unknown:
         there = ", ".join(sorted(known - {yaml_lines.LINE_KEY}))
         raise ReaderError(f"{where} has no field {', '.join(unknown)}. There are: {there}.")
-    ways = [field for field in ("each", "marks", "words") if held.get(field)]
+    ways = [field for field in ("each", "marks", "words") if fields.get(field)]
     if len(ways) != 1:
         raise ReaderError(f"{where} needs one of each, marks and words; it has {' and '.join(ways) or 'none'}.")
-    columns = _read_spellings(file, held.get("columns"), f"{name}, columns")
-    marks = _read_spellings(file, held["marks"], f"{name}, marks") if ways == ["marks"] else {}
-    words = _read_spellings(file, held["words"], f"{name}, words") if ways == ["words"] else {}
-    each = held["each"] if ways == ["each"] else ""
-    strange = [one for one in (*marks, *words, *([each] if each else [])) if one not in DEFECT_KINDS]
-    if strange:
+    columns = _read_spellings(file, fields.get("columns"), f"{name}, columns")
+    marks = _read_spellings(file, fields["marks"], f"{name}, marks") if ways == ["marks"] else {}
+    words = _read_spellings(file, fields["words"], f"{name}, words") if ways == ["words"] else {}
+    each = fields["each"] if ways == ["each"] else ""
+    unknown_kinds = [one for one in (*marks, *words, *([each] if each else [])) if one not in DEFECT_KINDS]
+    if unknown_kinds:
         raise ReaderError(
-            f"{where}: no kind of defect {', '.join(map(repr, strange))}. There are: {', '.join(DEFECT_KINDS)}."
+            f"{where}: no kind of defect {', '.join(map(repr, unknown_kinds))}. There are: {', '.join(DEFECT_KINDS)}."
         )
-    needed = [ORDER, *(held.get("known_by") or [])]
-    missing = [one for one in (*needed, *([TYPE] if words else [])) if one not in {**columns, **marks}]
+    required = [ORDER, *(fields.get("known_by") or [])]
+    missing = [one for one in (*required, *([TYPE] if words else [])) if one not in {**columns, **marks}]
     if missing:
         raise ReaderError(f"{where} has no column {', '.join(map(repr, missing))}; name its spellings.")
     every = {**columns, **marks}
     aliases = {_normalize_spelling(spelling): column for column, spellings in every.items() for spelling in spellings}
-    used = tuple(column for column in every if column not in needed)
+    used = tuple(column for column in every if column not in required)
     kind = FileKind(
-        name, str(held.get("title") or name), tuple(dict.fromkeys(needed)), used, delimiters=",;\t", quoted=True,
+        name, str(fields.get("title") or name), tuple(dict.fromkeys(required)), used, delimiters=",;\t", quoted=True,
         aliases=aliases, hint=SPELLING_HINT,
     )  # fmt: skip
-    meant = {
+    kinds_by_word = {
         _normalize_spelling(spelling): word for word, spellings in words.items() for spelling in (*spellings, word)
     }
-    return DefectListLayout(kind, str(each), tuple(marks), meant)
+    return DefectListLayout(kind, str(each), tuple(marks), kinds_by_word)
 
 
 def _require_mapping(file: Path, value: Any, label: str) -> dict[Any, Any]:
@@ -102,16 +102,20 @@ def _require_mapping(file: Path, value: Any, label: str) -> dict[Any, Any]:
 
 
 def _read_spellings(file: Path, entry: Any, label: str) -> dict[str, list[str]]:
-    """Columns or words with their spellings."""
-    told = {name: said for name, said in _require_mapping(file, entry, label).items() if name != yaml_lines.LINE_KEY}
-    for name, said in told.items():
-        if not isinstance(said, list) or not said or not all(isinstance(one, str) for one in said):
+    """Return columns or words with their spellings."""
+    spellings_by_name = {
+        name: spellings
+        for name, spellings in _require_mapping(file, entry, label).items()
+        if name != yaml_lines.LINE_KEY
+    }
+    for name, spellings in spellings_by_name.items():
+        if not isinstance(spellings, list) or not spellings or not all(isinstance(one, str) for one in spellings):
             raise ReaderError(f"{file.name}: {label}, {name}: give a list of spellings, as [Order ID, Bestellnummer].")
-    return {str(name): said for name, said in told.items()}
+    return {str(name): spellings for name, spellings in spellings_by_name.items()}
 
 
 def _normalize_spelling(spelling: str) -> str:
-    """A spelling as headers are compared.
+    """Return a spelling as headers are compared.
 
     >>> _normalize_spelling("Negative  Feedback")
     'negative-feedback'

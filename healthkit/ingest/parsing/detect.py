@@ -1,4 +1,4 @@
-"""Which kind a raw file is, told by its header or what it names inside, and never by its own name."""
+"""Detection of the kind of a raw file by its header or content, never by its name."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ DELIMITERS = "\t,;"
 
 
 class UnknownFileKind(ValueError):
-    """No kind fits a header; the message names the nearest and the columns that differ."""
+    """No kind of file fits; the message names the nearest kind and the columns that differ."""
 
 
 def detect_kind(lines: list[str]) -> tuple[FileKind, str]:
-    """The kind of a file and the delimiter of its columns, from its first lines.
+    """Return the kind of a table file and its delimiter, from the file's first lines.
 
     >>> kind, delimiter = detect_kind(["order-id,kind,known-on"])
     >>> kind.name, delimiter
@@ -38,7 +38,7 @@ def detect_kind(lines: list[str]) -> tuple[FileKind, str]:
 
 
 def detect_document_kind(content: bytes, lines: list[str] | None = None) -> DocumentKind | None:
-    """The kind of a file that is JSON or XML; None for one that is neither. `lines` are its first, where known.
+    """Return the kind of a JSON or XML file; None for other files. `lines` are its first lines, if known.
 
     >>> detect_document_kind(b'{"accountStatuses": []}').name, detect_document_kind(b"order-id,kind")
     ('performance_json', None)
@@ -62,7 +62,7 @@ def detect_document_kind(content: bytes, lines: list[str] | None = None) -> Docu
 
 
 def may_be_document(lines: list[str]) -> bool:
-    """Whether a file that opens with these lines may be JSON or XML.
+    """Return whether a file with these first lines may be JSON or XML.
 
     >>> may_be_document(["  {"]), may_be_document(["order-id,kind"])
     (True, False)
@@ -75,7 +75,7 @@ def _first_character(lines: list[str]) -> str:
 
 
 def is_ignored_olist_file(header: str) -> bool:
-    """Whether a file belongs to Olist's data and holds nothing that the kit reads.
+    """Return whether a header belongs to a file of Olist's data that is not imported.
 
     >>> is_ignored_olist_file("order_id,review_known,n_sources,sources")
     True
@@ -91,7 +91,7 @@ def _check_delimiter(kind: FileKind, delimiter: str) -> FileKind:
 
 
 def _is_feedback(lines: list[str]) -> bool:
-    """A localised header is known by the rows below it; without rows, by its six columns of unknown names."""
+    """Return whether lines are a feedback report: by its rows, or without rows by six unknown columns."""
     if any(map(feedback.looks_like_feedback, lines[1:])):
         return True
     names = parse_header(lines[0], "\t")
@@ -100,7 +100,7 @@ def _is_feedback(lines: list[str]) -> bool:
 
 
 def _describe_nearest_kind(header: str) -> str:
-    """A sentence on the kind that comes nearest, and what differs."""
+    """Return a sentence with the nearest kind of file and what differs."""
     delimiter = max(DELIMITERS, key=header.count)
     kind = max(table_kinds(), key=lambda kind: _similarity(kind, kind.normalize_header(header, delimiter)))
     names = kind.normalize_header(header, delimiter)
@@ -124,7 +124,7 @@ def _describe_nearest_kind(header: str) -> str:
 
 
 def _missing_columns_hint(kind: FileKind, missing: list[str], names: list[str]) -> str:
-    """What to do about a file that lacks columns of its kind: some have to be switched on where it is made."""
+    """Return what to do about missing columns; some must be switched on where the report is made."""
     if not kind.opt_in_hint or not set(missing) <= set(kind.opt_in_columns):
         return f"Download it again with all its columns, or correct its header.{f' {kind.hint}' if kind.hint else ''}"
     instead = (
@@ -136,6 +136,6 @@ def _missing_columns_hint(kind: FileKind, missing: list[str], names: list[str]) 
 
 
 def _similarity(kind: FileKind, names: list[str]) -> float:
-    """How near a header comes to a kind: its needed columns weigh most."""
+    """Return how similar a header is to a kind; required columns count most."""
     needed = len(set(kind.required_columns) & set(names)) / len(kind.required_columns)
     return 2 * needed + len(kind.known_columns & set(names)) / len(names)

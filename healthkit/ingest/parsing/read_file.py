@@ -1,4 +1,4 @@
-"""One source in, its tables out: unpack, decode, lay out in columns, hand to the room of its kind."""
+"""Parsing of one raw file: unpack, decode, read columns, and call the parser of its format."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from healthkit.ingest.parsing.raw_file import (
 
 
 def _ignore_progress(size: int) -> None:
-    """Nobody asked how far the reading has come."""
+    """Ignore the number of bytes read."""
 
 
 def parse_file(
@@ -43,19 +43,21 @@ def parse_file(
     report: str | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> ParsedFile:
-    """Read one source, or raise ReaderError. A large file of orders is read in bounded memory (see `stretches`).
+    """Parse one raw file into a ParsedFile, or raise ReaderError. Large files of orders are parsed in bounded memory.
 
-    The account is the one named, else the folder's name; `report` is how the rows name the file, its digest if not said
-    otherwise. `marketplace_of(account, order_ids)` tells the marketplaces of orders that are known already, for files
-    that do not state any; `marketplaces_of(account)` those in which the account has orders, for rows that name no
-    order. `moved` is told, now and then, how many bytes more were read.
+    `account` defaults to the name of the folder, `report` (the id of the file in all rows) to its digest.
+    `marketplace_of(account, order_ids)` returns the marketplaces of known orders, for files that name none;
+    `marketplaces_of(account)` those in which the account has orders, for rows that name no order. `on_progress` is
+    called with the number of bytes read since the last call.
     """
     whose = account or source.folder
     named = report or source.digest
-    asked = ReadContext(source.name, named, whose, marketplace, marketplace_of, marketplaces_of).with_marketplace_code()
-    taken = _parse_contents(source, asked, account is not None, on_progress or _ignore_progress)
-    taken.stated_marketplace = asked.marketplace or taken.stated_marketplace
-    return taken
+    context = ReadContext(
+        source.name, named, whose, marketplace, marketplace_of, marketplaces_of
+    ).with_marketplace_code()
+    parsed_file = _parse_contents(source, context, account is not None, on_progress or _ignore_progress)
+    parsed_file.stated_marketplace = context.marketplace or parsed_file.stated_marketplace
+    return parsed_file
 
 
 def _parse_contents(
@@ -93,7 +95,7 @@ def _parse_table(file_format: FileFormat, table: CsvTable, context: ReadContext)
 
 
 def _refuse_changed(source: RawFile, contents: list[bytes]) -> None:
-    """The digest stands for what is read; a file that changed since it was planned would break that."""
+    """Refuse a file that changed since it was discovered: its digest must match what is read."""
     digests = [digest_bytes(data) for data in contents]
     found = combine_digests(digests) if len(digests) > 1 else digests[0]
     if found != source.digest:
