@@ -27,7 +27,7 @@ import yaml
 from healthkit import store
 from healthkit.metrics import exposure, policy, scores
 from healthkit.metrics.definitions import METRICS
-from healthkit.report import wording
+from healthkit.report.text import labels
 from healthkit.schema import tables
 from healthkit.schema.marketplaces import MARKETPLACES
 from tests import plain
@@ -250,7 +250,7 @@ def test_the_slow_oracle_says_the_same_of_a_case(case):
 def test_a_metric_has_cases_a_label_and_a_rule_that_asks_it(metric):
     assert (FOLDER / f"{metric}.yaml").is_file(), f"write tests/cases/{metric}.yaml"
     assert len(said_in(FOLDER / f"{metric}.yaml")) >= 5
-    assert metric in wording.METRIC_WORDS, f"give {metric} its words in wording"
+    assert metric in labels.METRIC_WORDS, f"give {metric} its words in wording"
     assert any(metric in loaded(name).metrics() for name in policy.find_policy_files()), f"no policy asks for {metric}"
 
 

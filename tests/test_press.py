@@ -265,7 +265,7 @@ def test_one_page_can_hold_all_it_needs_and_its_code(desk, tmp_path):
     printed = batch.generate_reports(desk, MONTH, ["paper-moth"], tmp_path, alone=True, code=True)
     page = (printed.index.parent / "paper-moth_us.html").read_text(encoding="utf-8")
     assert "<script src=" not in page
-    assert "hk.blocks.scorecard(monthly)" in page
+    assert "html.scorecard(report)" in page
     assert len(page) > 800_000
 
 

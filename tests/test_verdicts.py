@@ -16,7 +16,11 @@ from healthkit.analysis.verdicts import AMAZON, OURS, Verdict
 from healthkit.cli import app, doctor
 from healthkit.metrics.evidence import EvidenceSpan, FileCoverage
 from healthkit.metrics.policy import Target
-from healthkit.report import blocks, model, wording
+from healthkit.report import model
+from healthkit.report.html.missing_files import files_to_download
+from healthkit.report.html.portfolio import PortfolioPage, portfolio_index, portfolio_row
+from healthkit.report.html.report import scorecard, verdict, verdict_lines
+from healthkit.report.text import reasons, sentences
 from healthkit.workspace.workspace import Workspace
 from tests import client_files as client
 from tests.test_blocks import words
@@ -178,7 +182,7 @@ def test_short_history_past_its_limit_says_what_it_would_take(alone, bad):
     assert not target.met(enough - 1, at_fault)
     missing = (FIRST - held.ours["first_day"]).days
     assert held.reason.missing_days == missing
-    told = wording.reasons.on_target_only_if_clause(held.reason.more, missing, "order")
+    told = reasons.on_target_only_if_clause(held.reason.more, missing, "order")
     assert f"held {held.reason.more} more orders without a defect" in told
 
 
@@ -188,7 +192,7 @@ def test_no_file_that_tells_is_not_no_orders(alone, orders):
     first, last = held.ours["first_day"], held.ours["last_day"]
     assert held.reason.orders == sum(first <= day <= last for _, day in orders)
     assert [need.evidence for need in held.reason.needs] == ["promises", "confirmations"]
-    told = wording.reasons.unjudged_reason(held.reason, "order", first, last, AS_OF.year)
+    told = reasons.unjudged_reason(held.reason, "order", first, last, AS_OF.year)
     assert (
         told
         == f"{held.reason.orders} orders, but no file tells when they were due to ship and when they were confirmed"
@@ -218,9 +222,7 @@ def test_confirmations_that_end_early_are_named_with_their_day(tmp_path, orders,
     assert held.reason.unknown > 0
     [need] = held.reason.needs
     assert (need.evidence, need.known_last) == ("confirmations", until)
-    told = wording.reasons.unjudged_reason(
-        held.reason, "order", held.ours["first_day"], held.ours["last_day"], AS_OF.year
-    )
+    told = reasons.unjudged_reason(held.reason, "order", held.ours["first_day"], held.ours["last_day"], AS_OF.year)
     assert f"known only until {until:%-d %b}" in told
 
 
@@ -343,9 +345,9 @@ def test_a_table_names_the_marketplace_of_an_account_that_has_several(command, t
 
 def test_the_page_counts_unjudged_measures_once_and_names_them_first(tmp_path):
     report = model.open_report(two_marketplaces(tmp_path), "acme", "2026-11", "US")
-    assert "Six measures cannot be judged; one is on target" in words(blocks.scorecard(report).html)
-    assert "Six measures cannot be judged; eight files would tell more" in words(blocks.files_to_download(report).html)
-    *_, (_, first_step) = [line for line in blocks.verdict_lines(report) if line[0] == "What to do first"]
+    assert "Six measures cannot be judged; one is on target" in words(scorecard(report).html)
+    assert "Six measures cannot be judged; eight files would tell more" in words(files_to_download(report).html)
+    *_, (_, first_step) = [line for line in verdict_lines(report) if line[0] == "What to do first"]
     assert first_step.startswith(
         "Download the all-orders file (Seller Central, Orders > Order Reports > All Orders) for 13 September"
     )
@@ -400,7 +402,7 @@ def test_check_as_json_has_the_verdict_and_whose_figure_it_is(first_day):
 def test_the_page_leads_with_amazons_figures_and_is_as_of_the_last_day_known(first_day):
     held = model.open_report(first_day, "acme", "2026-11")
     assert (held.as_of, held.month_end) == (AS_OF, date(2026, 11, 30))
-    told = words(blocks.verdict(held).html)
+    told = words(verdict(held).html)
     assert "20 November 2026 , the last day that the files tell of" in told
     assert "are off target at 1.58% (limit 1%) by Amazon’s own figure of 20 November" in told
     assert "cancellation is at 2.9% (limit 2.5%) by Amazon’s own figure of 20 November" in told
@@ -410,7 +412,7 @@ def test_the_page_leads_with_amazons_figures_and_is_as_of_the_last_day_known(fir
 
 def test_the_page_of_a_client_of_whom_little_is_known_is_no_all_clear(alone):
     held = model.open_report(alone, "acme", "2026-11")
-    told = [sentence for _, sentence in blocks.report.verdict_lines(held)]
+    told = [sentence for _, sentence in verdict_lines(held)]
     assert told[0].startswith("Nothing is known to be off target, but ")
     assert "cannot be judged" in told[0]
     assert not any(sentence.startswith("Nothing:") for sentence in told)
@@ -419,12 +421,12 @@ def test_the_page_of_a_client_of_whom_little_is_known_is_no_all_clear(alone):
 def test_the_index_ranks_what_cannot_be_judged_before_what_is_on_target(alone, first_day, tmp_path):
     good = complete(tmp_path, client.placed(FIRST, date(2026, 11, 30), 5))
     rows = [
-        blocks.portfolio_row(model.open_report(desk, "acme", "2026-11"), "") | {"account": name}
+        portfolio_row(model.open_report(desk, "acme", "2026-11"), "") | {"account": name}
         for name, desk in (("good", good), ("alone", alone), ("first", first_day))
     ]
     assert [row["status"] for row in rows] == ["on target", "cannot be judged", "off target"]
-    page = blocks.PortfolioPage(month="2026-11", as_of=date(2026, 11, 30), rows=pd.DataFrame(rows, dtype=object))
-    told = words(blocks.portfolio_index(page).html)
+    page = PortfolioPage(month="2026-11", as_of=date(2026, 11, 30), rows=pd.DataFrame(rows, dtype=object))
+    told = words(portfolio_index(page).html)
     assert told.index("first Amazon US") < told.index("alone Amazon US") < told.index("good Amazon US")
     assert "One account is off target ; one cannot be judged." in told
     assert "as of 20 Nov, where its files end" in told
@@ -437,7 +439,7 @@ def test_the_panel_opens_on_amazons_worst_figure_and_says_it(first_day):
     told = where_i_stand_model.answer_question(first_day, asked)
     assert (asked.metric, asked.as_of) == ("order_defect_rate", AS_OF)
     assert told.status == "off target"
-    assert "by Amazon’s own figure of 20 November" in wording.plain_text(told.finding)
+    assert "by Amazon’s own figure of 20 November" in sentences.plain_text(told.finding)
 
 
 def test_the_portfolio_counts_amazons_figure(first_day):

@@ -3,7 +3,7 @@
 `downloads_for` names the files that tell of one kind of evidence, the best first. `advice` takes what is needed and
 what is on hand, and says which files to download, for which days, and whether a longer download of a file on hand would
 do.
-The sentences are in `wording.downloads`.
+The sentences are in `report.text.downloads`.
 """
 
 from __future__ import annotations
@@ -132,7 +132,9 @@ class EvidenceNeed(NamedTuple):
 
 
 class DownloadAdvice(NamedTuple):
-    """One file to get: what it is, where it is, for which days, and for what. `wording.downloads.sentence(*advice)`.
+    """One file to get: what it is, where it is, for which days, and for what.
+
+    `report.text.downloads.advice_sentence(*advice)` is its sentence.
 
     `kind` and `title` are empty where no file tells of the evidence. `ranges` are the missing days, as first and last
     day; `days` how many they are, `downloads` in how many downloads of at most `most_days` each. A snapshot has no days

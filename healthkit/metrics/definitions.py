@@ -5,7 +5,7 @@ ledger and a basis (the clock and the options of a rule), with frames of days:
 
 - `counting`: account, marketplace, channel, order_id, clock_day, known_on (from when on it counts), until_day?
   (from when on it no longer does), counted (how many it adds: one order, or its units), assumed? (what had to be
-  assumed for it to count, as `wording` explains it);
+  assumed for it to count, as `report.text` explains it);
 - `faults`: account, marketplace, channel, order_id, cause, clock_day, known_on, cleared_on?, at_fault,
   assumed? (what had to be assumed of the fault);
 - `unknown`, of metrics whose denominator is itself learnt from files: orders that were shipped and do not count, for no

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from healthkit.report import wording
+from healthkit.report.text import figures
+from healthkit.report.text import outlook as outlook_text
 from healthkit.workspace.workspace import Workspace
 from tests.browser.axe import violations
 from tests.browser.lab import Lab, lab, run_all
@@ -80,7 +81,7 @@ def texts(page) -> list[str]:
 
 
 def shown_rate(row) -> str:
-    return wording.format_rate(int(row["counted"]), int(row["at_fault"]), row["side"], row["target"])
+    return figures.format_rate(int(row["counted"]), int(row["at_fault"]), row["side"], row["target"])
 
 
 def listed(page) -> list[str]:
@@ -226,9 +227,7 @@ def test_a_cause_s_slider_moved_by_keys_shows_what_the_scenario_scores(opened, d
     by = int(float(slider.get_attribute("aria-valuenow")))
     assert by > 0
     cause = page.evaluate("document.querySelectorAll('.hk-panel .noUi-handle')[1].getAttribute('aria-label')")
-    causes = {
-        wording.foresight.slider_label(name): name for name in ("a_to_z_claim", "negative_feedback", "chargeback")
-    }
+    causes = {outlook_text.slider_label(name): name for name in ("a_to_z_claim", "negative_feedback", "chargeback")}
     held = desk.what_if(row, [{"fewer": {"cause": causes[cause.removesuffix(", %")], "by": f"{by}%"}}])
     shown = json.dumps(shown_rate(held.after))
     page.wait_for_function(f"document.querySelector('.hk-answer .finding').textContent.includes({shown})")

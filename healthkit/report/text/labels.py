@@ -1,0 +1,249 @@
+"""The names of things: measures, channels, causes, assumptions, clocks and statuses, and how they stand in a list."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+DASH = "\N{EN DASH}"
+
+
+class MetricWords(NamedTuple):
+    """The words of one metric: its name, a short one, what is counted, and what is said of one or more at fault."""
+
+    label: str
+    short: str
+    many: bool
+    noun: str
+    singular_predicate: str
+    plural_predicate: str
+
+
+_METRIC_WORDS_TABLE = """
+order_defect_rate             | Order defects            | Defects   | many | order    | has a claim, bad feedback or a chargeback | have a claim, bad feedback or a chargeback
+negative_feedback_rate        | Negative feedback        | Feedback  |      | order    | has negative feedback                     | have negative feedback
+a_to_z_claim_rate             | A-to-z claims            | Claims    | many | order    | has an A-to-z claim                       | have an A-to-z claim
+chargeback_rate               | Chargebacks              | Charges   | many | order    | has a chargeback                          | have a chargeback
+late_shipment_rate            | Late shipment            | Late      |      | order    | was shipped late                          | were shipped late
+cancellation_rate             | Cancellation             | Cancelled |      | order    | was cancelled                             | were cancelled
+valid_tracking_rate           | Valid tracking           | Tracking  |      | parcel   | has no valid tracking                     | have no valid tracking
+on_time_delivery_rate         | On-time delivery         | On time   |      | parcel   | arrived late                              | arrived late
+unit_on_time_delivery_rate    | On-time delivery, units  | Units     |      | unit     | arrived late                              | arrived late
+refund_rate                   | Refunds                  | Refunds   | many | order    | was refunded                              | were refunded
+negative_review_rate          | Bad reviews              | Reviews   | many | reviewed order | got a bad review                    | got a bad review
+invoice_defect_rate           | Invoice defects          | Invoices  | many | order    | has no invoice in time                    | have no invoice in time
+late_response_rate            | Late answers             | Answers   | many | message  | was answered late                         | were answered late
+average_response_time         | Time to answer           | Hours     |      | message  | was answered                              | were answered
+return_dissatisfaction_rate   | Return dissatisfaction   | Returns   |      | return   | went wrong                                | went wrong
+negative_return_feedback_rate | Negative return feedback | Return fb |      | return   | has negative feedback                     | have negative feedback
+late_return_response_rate     | Late answers to returns  | Ret. late | many | return   | was answered late                         | were answered late
+invalid_rejection_rate        | Returns wrongly refused  | Refused   | many | return   | was wrongly refused                       | were wrongly refused
+customer_service_dissatisfaction_rate | Service dissatisfaction | Service |  | contact | left the buyer dissatisfied            | left the buyer dissatisfied
+policy_violations             | Policy violations        | Policy    | many | violation | is open                                  | are open
+account_health_rating         | Account health rating    | Rating    |      | point    | is missing                                | are missing
+"""  # noqa: E501 - one row a metric
+
+
+def _parse_metric_words() -> dict[str, MetricWords]:
+    rows = ([cell.strip() for cell in line.split("|")] for line in _METRIC_WORDS_TABLE.strip().splitlines())
+    return {name: MetricWords(label, short, many == "many", *rest) for name, label, short, many, *rest in rows}
+
+
+METRIC_WORDS: dict[str, MetricWords] = _parse_metric_words()
+CHANNEL_LABELS = {"seller": "seller-fulfilled", "amazon": "Amazon-fulfilled", "all": "the account as a whole"}
+CAUSE_LABELS = {
+    "negative_feedback": "negative feedback",
+    "a_to_z_claim": "A-to-z claim",
+    "chargeback": "chargeback",
+    "cancelled": "cancelled",
+    "shipped_late": "shipped late",
+    "delivered_late": "delivered late",
+    "refund": "refund",
+    "no_tracking": "no tracking number",
+    "invoice_missing": "no invoice",
+    "invoice_late": "invoice too late",
+    "unanswered": "not answered in time",
+    "answered_late": "answered late",
+    "answered": "answered",
+    "not_solved": "problem not solved",
+    "not_resolved": "negative return feedback",
+    "return_unanswered": "return not answered in time",
+    "return_answered_late": "return answered late",
+    "refused_wrongly": "return wrongly refused",
+}
+CAUSE_PLURALS = {
+    "negative_feedback": "negative feedback",
+    "a_to_z_claim": "A-to-z claims",
+    "chargeback": "chargebacks",
+    "cancelled": "cancellations",
+    "shipped_late": "late shipments",
+    "delivered_late": "late deliveries",
+    "refund": "refunds",
+    "no_tracking": "parcels without a tracking number",
+    "invoice_missing": "missing invoices",
+    "invoice_late": "late invoices",
+    "unanswered": "messages not answered in time",
+    "answered_late": "late answers",
+    "answered": "answers",
+    "not_solved": "problems not solved",
+    "not_resolved": "negative return feedback",
+    "return_unanswered": "returns not answered in time",
+    "return_answered_late": "late answers to returns",
+    "refused_wrongly": "returns wrongly refused",
+}
+ASSUMPTION_SENTENCES = {
+    "canceller_unknown": "the files do not say who cancelled, so every cancelled order counts as the seller's",
+    "cancel_day_from_order": "the files hold no day of cancelling, so the order day is taken",
+    "claim_day_from_return": "claims are known from the returns file alone and dated by the return request, "
+    "so this is a lower bound",
+    "feedback_not_imported": "no feedback file was imported, so orders with bad feedback are missing",
+    "claims_not_imported": "no file of claims was imported, so orders with a claim are missing",
+    "tracking_not_scanned": "the files hold no carrier's scan, so a parcel with a tracking number passes: "
+    "judge by the marketplace's own figure",
+    "confirmations_from_list": "no file says when some orders were confirmed, so those that the marketplace"
+    "'s list of late shipments does not name count as on time",
+    "units_estimated": "no file says how many units some parcels hold, so those of the order are shared among its "
+    "parcels, or one is taken",
+    "refunds_not_imported": "no refund is named in the defects files, so refunded orders are missing",
+    "chargebacks_not_imported": "no defects file was imported, so orders with a chargeback are missing",
+    "contacts_not_imported": "no file of messages was imported, so late answers are missing",
+    "surveys_not_imported": "no file of surveys was imported, so dissatisfied buyers are missing",
+    "returns_not_imported": "no file of returns was imported, so return requests are missing",
+    "return_answers_not_imported": "no file says when return requests were answered, so late answers are missing",
+    "return_feedback_not_imported": "no file holds buyers' words on returns, so negative ones are missing",
+    "return_refusals_not_imported": "no file says which returns were wrongly refused, so some may be missing",
+    "invoices_not_imported": "no file of invoices was imported, so missing invoices cannot be told",
+    "violations_not_imported": "no file of violations was imported, so open ones are missing",
+    "refusal_within_policy": "a refused return that the policy allows is taken as wrongly refused",
+    "return_time_unknown": "the files hold the day of a return request without its hour, so its end is taken",
+    "rating_estimated": "the rating is estimated by points, not the marketplace's own number",
+    "day_from_list": "the marketplace's list does not say when a defect became known, so the day of the list is taken",
+    "claim_day_from_money": "claims are dated by the day on which they were paid; those not paid are missing",
+    "chargeback_day_from_money": "chargebacks are dated by the day on which they were paid; those not paid are missing",
+}
+CLOCK_LABELS = {
+    "ordered_on": "order day",
+    "ship_by_on": "ship-by day",
+    "shipped_on": "day of shipping",
+    "deliver_by_on": "promised delivery day",
+    "received_on": "day of receipt",
+    "requested_on": "day of the request",
+    "opened_on": "day of opening",
+}
+CLOCK_PARTICIPLES = {
+    "ordered_on": "placed",
+    "ship_by_on": "due to ship",
+    "shipped_on": "shipped",
+    "deliver_by_on": "due to arrive",
+    "received_on": "received",
+    "requested_on": "requested",
+    "opened_on": "opened",
+}
+CLOCK_COLUMN_HEADS = {
+    "ordered_on": "Ordered",
+    "ship_by_on": "Ship by",
+    "shipped_on": "Shipped",
+    "deliver_by_on": "Due",
+    "received_on": "Received",
+    "requested_on": "Requested",
+    "opened_on": "Opened",
+}
+CERTAINTY_LABELS = {
+    "A": "the marketplace's own page",
+    "R": "a real file",
+    "T": "a third party",
+    "I": "our inference",
+    "user": "your own standard",
+}
+
+
+class Strong(str):
+    """A part of a sentence that stands in bold."""
+
+    __slots__ = ()
+
+
+class StatusStyle(NamedTuple):
+    """How a status looks: its symbol, its word, and the name of its colour."""
+
+    symbol: str
+    word: str
+    colour: str
+
+
+STATUS_STYLES = {
+    "off target": StatusStyle("✕", "Off target", "off"),
+    "at risk": StatusStyle("▲", "At risk", "risk"),
+    "cannot be judged": StatusStyle("?", "Cannot be judged", "none"),
+    "short history": StatusStyle("?", "Short history", "none"),
+    "incomplete": StatusStyle("?", "Incomplete", "none"),
+    "no data": StatusStyle("?", "No data", "none"),
+    "on target": StatusStyle("✓", "On target", "on"),
+    "too few": StatusStyle(DASH, "Too few", "none"),
+    "no orders": StatusStyle(DASH, "No orders", "none"),
+    "no target": StatusStyle(DASH, "No target", "none"),
+}
+"""Every status of a measure or an account, worst first (see `policy.WORST_FIRST`)."""
+
+
+def metric_words(metric_id: str) -> MetricWords:
+    """The words of a metric; an error names those there are.
+
+    >>> metric_words("late_shipment_rate").label
+    'Late shipment'
+    """
+    try:
+        return METRIC_WORDS[metric_id]
+    except KeyError:
+        raise KeyError(f"No words for metric {metric_id!r}. There are: {', '.join(METRIC_WORDS)}.") from None
+
+
+def causes_phrase(joined: str, plural: bool = False) -> str:
+    """Causes joined by '+' as words.
+
+    >>> causes_phrase("a_to_z_claim+negative_feedback")
+    'A-to-z claim and negative feedback'
+    >>> causes_phrase("chargeback", plural=True)
+    'chargebacks'
+    """
+    words = CAUSE_PLURALS if plural else CAUSE_LABELS
+    return join_words([words.get(cause, cause.replace("_", " ")) for cause in joined.split("+")])
+
+
+def assumptions_sentence(joined: str) -> str:
+    """Assumptions joined by '+' as one sentence; empty when nothing was assumed.
+
+    >>> assumptions_sentence("cancel_day_from_order")
+    'The files hold no day of cancelling, so the order day is taken.'
+    """
+    if not joined:
+        return ""
+    words = [ASSUMPTION_SENTENCES.get(name, name.replace("_", " ")) for name in joined.split("+")]
+    return capitalise_first("; ".join(words)) + "."
+
+
+def capitalise_first(text: str) -> str:
+    """A text as the opening of a sentence.
+
+    >>> capitalise_first("chargeback")
+    'Chargeback'
+    """
+    return text[:1].upper() + text[1:]
+
+
+def lowercase_first(text: str) -> str:
+    """A label as it stands inside a sentence.
+
+    >>> lowercase_first("Late shipment"), lowercase_first("A-to-z claims")
+    ('late shipment', 'A-to-z claims')
+    """
+    return text if text.startswith("A-to-z") else text[:1].lower() + text[1:]
+
+
+def join_words(items: Sequence[str]) -> str:
+    """Items as a list in a sentence.
+
+    >>> join_words(["a", "b", "c"]), join_words(["a"])
+    ('a, b and c', 'a')
+    """
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else ""
