@@ -17,7 +17,7 @@ from healthkit.batch import ReportData
 from healthkit.batch.report_data import MIME_TYPE
 from healthkit.ingest import importer
 from healthkit.metrics import definitions as metrics
-from healthkit.metrics.policy import Points, Stage
+from healthkit.metrics.policy import JUDGED_STATUSES, Points, Stage
 from healthkit.report import charts, model
 from healthkit.report.html import measures
 from healthkit.report.html.account import account_state, buyer_messages
@@ -223,7 +223,7 @@ def test_a_measure_of_which_no_file_tells_is_a_line_and_not_a_row(account: Month
 
 
 def test_the_title_counts_judged_measures_only(account: MonthlyReport) -> None:
-    judged = [row for row in measures.measures(account) if row.status in measures.JUDGED]
+    judged = [row for row in measures.measures(account) if row.status in JUDGED_STATUSES]
     assert len(judged) == 10
     assert words(scorecard(account).html).startswith("Four of ten measures are off target; one is at risk")
 

@@ -12,7 +12,7 @@ import pandas as pd
 from healthkit.analysis.outlook import OutlookError
 from healthkit.analysis.verdicts import AMAZON
 from healthkit.metrics.exposure import ProgressTracker
-from healthkit.metrics.policy import STATUSES_WORST_FIRST
+from healthkit.metrics.policy import JUDGED_STATUSES, STATUSES_WORST_FIRST
 from healthkit.metrics.scores import list_days
 from healthkit.panels import where_i_stand_model
 from healthkit.panels.where_i_stand_model import QuestionError
@@ -20,6 +20,7 @@ from healthkit.report import charts
 from healthkit.report.html import measures
 from healthkit.report.html.sparklines import StripWeek, weekly_strip
 from healthkit.report.text import figures, labels, sentences
+from healthkit.report.text import outlook as outlook_text
 from healthkit.report.text import panel as panel_text
 from healthkit.workspace.workspace import Workspace
 
@@ -81,7 +82,7 @@ def _use_worst_known_figures(workspace: Workspace, rows: pd.DataFrame, as_of: da
 
 def _add_chance_and_harm(workspace: Workspace, rows: pd.DataFrame, track: ProgressTracker) -> None:
     """Fill in chance and harm of every judged measure, the worst first; an interrupt leaves the rest empty."""
-    judged = rows.index[rows["status"].isin(measures.JUDGED) & (rows["counted"] > 0) & (rows["case"] == "ours")]
+    judged = rows.index[rows["status"].isin(JUDGED_STATUSES) & (rows["counted"] > 0) & (rows["case"] == "ours")]
     try:
         for at in track(judged):
             row = rows.loc[at]
@@ -139,7 +140,7 @@ def _worst_status(ranking: pd.DataFrame) -> dict[tuple[str, str], str]:
 
 def measures_with_column(ranking: pd.DataFrame) -> list[tuple[str, str]]:
     """The measures of RANKS that have a column: those that judge the most accounts, in the order of the words."""
-    judged = ranking[ranking["status"].isin(measures.JUDGED)]
+    judged = ranking[ranking["status"].isin(JUDGED_STATUSES)]
     pairs = (judged if len(judged) else ranking).groupby(["metric", "channel"]).size().sort_values(ascending=False)
     names = list(labels.METRIC_WORDS)
     return sorted(pairs.index[:MAX_MEASURE_COLUMNS], key=lambda pair: (names.index(pair[0]), pair[1] == "amazon"))
@@ -254,7 +255,7 @@ def _render_row(
         "marketplace": pair[1],
         "drawn": pair in drawn,
         "harm": "" if harm is None else panel_text.format_expected_harm(harm),
-        "chance": "" if chance is None else panel_text.format_simulated_chance(chance),
+        "chance": "" if chance is None else outlook_text.format_chance(chance),
         "worst": worst,
         "strip": str(weekly_strip(worst, weeks.get((*pair, row["metric"], row["channel"])) or [None])),
         "cells": [_render_cell(cells.get((*pair, *column)), column) for column in columns],

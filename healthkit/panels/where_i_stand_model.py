@@ -13,7 +13,7 @@ import pandas as pd
 
 from healthkit.analysis.verdicts import AMAZON, AccountVerdict, Verdict
 from healthkit.ingest import downloads
-from healthkit.metrics.policy import UNJUDGED_STATUSES
+from healthkit.metrics.policy import JUDGED_STATUSES, UNJUDGED_STATUSES
 from healthkit.metrics.scores import list_days
 from healthkit.panels.order_list import OrderList, csv_file_name
 from healthkit.report import charts
@@ -429,7 +429,7 @@ def _figure(answer: Answer) -> dict[str, Any]:
 
 def _title(answer: Answer) -> str:
     """Since when the rate is off target, or how near it is; without a verdict, what is drawn."""
-    if str(answer.score["status"]) not in measures.JUDGED:
+    if str(answer.score["status"]) not in JUDGED_STATUSES:
         name = sentences.measure_phrase(answer.question.metric, "", answer.question.window)
         return f"{labels.capitalise_first(name)}, day by day"
     if str(answer.score["status"]) == "on target":

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from healthkit.report.html import measures
+from healthkit.report.html import drivers, measures
 from healthkit.report.html.block import HtmlBlock, render_template
 from healthkit.report.html.measures import Measure, Row
 from healthkit.report.html.sparklines import rating_scale
@@ -154,9 +154,5 @@ def _consequence_notes(report: MonthlyReport) -> list[str]:
         held = report.standings.get((row.metric, row.channel, row.window))
         if row.status == "off target" and held is not None and held.days and held.stage is not None:
             label = labels.metric_words(row.metric).label
-            sure = labels.CERTAINTY_LABELS.get(getattr(row.rule, "sure", ""), "")
-            said = account_text.current_stage_sentence(
-                held.days, held.at_least, held.stage.stage, held.stage.says, held.source, sure
-            )
-            told.append(f"{label}: {labels.lowercase_first(said)}")
+            told.append(f"{label}: {labels.lowercase_first(drivers.streak_consequence(report, row))}")
     return told

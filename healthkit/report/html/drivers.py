@@ -67,19 +67,9 @@ def _group_caption(group: measures.Row, noun: str) -> str:
 
 
 def streak_consequence(report: MonthlyReport, row: Measure) -> str:
-    """For how long a measure is off target, and what the rule's text says of that or of longer; empty otherwise."""
-    held = report.standings.get((row.metric, row.channel, row.window))
-    if held is None or held.since is None:
+    """Return what a rule's source says about a measure that is off target this long, or longer; empty otherwise."""
+    streak = report.standings.get((row.metric, row.channel, row.window))
+    if streak is None:
         return ""
-    sure = labels.CERTAINTY_LABELS.get(getattr(row.rule, "sure", ""), "")
-    if held.stage is not None:
-        return account_text.current_stage_sentence(
-            held.days, held.at_least, held.stage.stage, held.stage.says, held.source, sure
-        )
-    later = [stage for stage in getattr(row.rule, "stages", ()) if stage.days > held.days]
-    if not later:
-        return ""
-    next_one = min(later, key=lambda stage: stage.days)
-    return account_text.later_stage_sentence(
-        held.days, held.since, next_one.days, next_one.stage, next_one.says, held.source, sure
-    )
+    certainty = labels.CERTAINTY_LABELS.get(getattr(row.rule, "sure", ""), "")
+    return account_text.consequence_sentence(streak, getattr(row.rule, "stages", ()), certainty)

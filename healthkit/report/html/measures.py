@@ -27,14 +27,9 @@ from healthkit.report.text import reconciliation as reconciliation_text
 from healthkit.report.text.sentences import LeavingOrders, MeasureStanding, SharedGroup
 
 if TYPE_CHECKING:
-    from healthkit.report.model import MonthlyReport
-
-JUDGED = JUDGED_STATUSES
+    from healthkit.report.model import MeasureKey, MonthlyReport
 
 Row = dict[str, Any]
-
-MeasureKey = tuple[str, str, int]
-"""Metric, channel and window: what names a row of a day's SCORES."""
 
 
 @dataclass(frozen=True)
@@ -335,7 +330,7 @@ def measures_judged_otherwise(rows: Iterable[Measure]) -> list[tuple[str, str, s
         theirs = row.theirs
         if theirs is None or row.shows_marketplace_figure or row.status not in ("off target", "at risk"):
             continue
-        if theirs["status"] in JUDGED and theirs["status"] != row.status and theirs["counted"] and row.is_rate:
+        if theirs["status"] in JUDGED_STATUSES and theirs["status"] != row.status and theirs["counted"] and row.is_rate:
             shown = figures.format_rate(int(theirs["counted"]), int(theirs["at_fault"]), row.side, row.target)
             spoken = row.standing
             name = sentences.measure_phrase(spoken.metric, spoken.channel, spoken.window)

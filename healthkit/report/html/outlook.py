@@ -5,7 +5,6 @@ Nothing is computed in the page: it looks up what `whatif.grid` counted for the 
 
 from __future__ import annotations
 
-import json
 from datetime import date
 from fractions import Fraction
 from typing import Any
@@ -17,6 +16,7 @@ from healthkit.analysis import scenarios
 from healthkit.analysis.outlook import RollOffCalendar, Simulation
 from healthkit.report import charts
 from healthkit.report.html import measures
+from healthkit.report.html.block import json_for_script
 from healthkit.report.html.measures import Measure
 from healthkit.report.text import figures, labels
 from healthkit.report.text import outlook as outlook_text
@@ -107,12 +107,11 @@ def _slider_data(row: Measure, calendar: RollOffCalendar, grid: pd.DataFrame, gr
     for count, room, stands in zip(counts["at_fault"], counts["headroom"], counts["status"], strict=True):
         status, word = labels.STATUS_STYLES[stands], outlook_text.slider_status_phrase(stands, int(room), row.noun)
         answers[str(count)] = (_rate_with_count(row, int(count)), status.colour, status.symbol, word)
-    held_in = {
+    data = {
         "grain": grain, "counts": [int(count) for count in grid["at_fault"]], "answers": answers,
         "backs": [told.index(text) for text in backs], "days": told,
     }  # fmt: skip
-    text = json.dumps(held_in, ensure_ascii=False, separators=(",", ":"))
-    return Markup(text.replace("</", "<\\/").replace("<!", "<\\u0021"))  # noqa: S704 - JSON that cannot end the script
+    return Markup(json_for_script(data))  # noqa: S704 - JSON that cannot end the script
 
 
 def _step_rows(

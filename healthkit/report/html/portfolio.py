@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from healthkit.metrics.policy import status_sort_key
+from healthkit.metrics.policy import JUDGED_STATUSES, status_sort_key
 from healthkit.report.html import measures, missing_files
 from healthkit.report.html.block import HtmlBlock, render_template
-from healthkit.report.html.measures import JUDGED, Measure
+from healthkit.report.html.measures import Measure
 from healthkit.report.html.sparklines import StripWeek, weekly_strip
 from healthkit.report.text import account as account_text
 from healthkit.report.text import figures, labels, sentences
@@ -67,7 +67,7 @@ def _account_standing(report: MonthlyReport, rows: list[Measure]) -> dict[str, A
     status = measures.report_verdict(report).status
     enforced_unjudged = measures.enforced_unjudged(report)
     furthest = max(rows, key=lambda row: row.at_fault, default=None)
-    worst = next((row for row in rows if row.status in JUDGED), furthest)
+    worst = next((row for row in rows if row.status in JUDGED_STATUSES), furthest)
     if status == "cannot be judged" and enforced_unjudged:
         worst = enforced_unjudged[0]
     if worst is None:
@@ -91,7 +91,7 @@ def _account_standing(report: MonthlyReport, rows: list[Measure]) -> dict[str, A
         "counted": worst.counted, "at_fault": worst.at_fault, "side": worst.side, "target": worst.level,
         "headroom": worst.headroom, "value": spoken.value, "used": _capped_share(worst.used), "whose": worst.whose,
         "unjudged": len(enforced_unjudged), "missing": missing_files.missing_file_titles(report),
-        "why": "" if worst.status in JUDGED else worst.why(report.begins_on, report.ends_on),
+        "why": "" if worst.status in JUDGED_STATUSES else worst.why(report.begins_on, report.ends_on),
         "first": sentences.group_share_phrase(group, year) if group else sentences.at_fault_clause(worst.at_fault,
             worst.noun),
     }  # fmt: skip
@@ -174,7 +174,7 @@ def _portfolio_sentences(
     told = [("What is wrong", wrong)]
     worst = accounts[0] if accounts and accounts[0]["status"] in ("off target", "at risk") else None
     if worst is None and not counts["cannot be judged"]:
-        worst = accounts[0] if accounts and accounts[0]["status"] in JUDGED else None
+        worst = accounts[0] if accounts and accounts[0]["status"] in JUDGED_STATUSES else None
     if worst and worst["status"] == "off target":
         told.append(
             ("Furthest off", portfolio_text.furthest_account_sentence(worst["account"], _standing_from_row(worst)))
@@ -215,7 +215,7 @@ def _account_row(
     row: dict[str, Any], place: int, accounts: list[dict[str, Any]], columns: list[str], until: date
 ) -> dict[str, Any]:
     """One account as the words and strips of its row."""
-    judged = row["status"] in JUDGED
+    judged = row["status"] in JUDGED_STATUSES
     standing = _standing_from_row(row) if row["metric"] else None
     ended = row.get("as_of") and date.fromisoformat(row["as_of"]) < until
     spoken = (

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from healthkit.metrics.policy import JUDGED_STATUSES
 from healthkit.report import charts
 from healthkit.report.html import measures
 from healthkit.report.html.block import HtmlBlock, render_template
-from healthkit.report.html.measures import JUDGED
 from healthkit.report.text import figures, labels, sentences
 from healthkit.report.text import reconciliation as reconciliation_text
 
@@ -48,7 +48,7 @@ def _reconciliation_sort_key(pair: Any) -> tuple[bool, bool, int, str]:
 
 
 def _is_judged_otherwise(pair: Any) -> bool:
-    return pair.status != pair.their_status and {pair.status, pair.their_status} <= set(JUDGED)
+    return pair.status != pair.their_status and {pair.status, pair.their_status} <= set(JUDGED_STATUSES)
 
 
 def _measure_label(pair: Any) -> str:
@@ -104,7 +104,7 @@ def _measures_without_figure(report: MonthlyReport) -> list[str]:
     named = set(report.reported["metric"]) if "metric" in report.reported else set()
     rows = [
         row for row in measures.measures(report)
-        if row.status in JUDGED and (row.metric, row.channel, row.window) not in given
+        if row.status in JUDGED_STATUSES and (row.metric, row.channel, row.window) not in given
         and (row.is_rate or row.metric not in named) and row.theirs is None
     ]  # fmt: skip
     windows: dict[tuple[str, str], list[int]] = {}

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from healthkit.metrics.policy import UNJUDGED_STATUSES
+from healthkit.metrics.policy import JUDGED_STATUSES, UNJUDGED_STATUSES
 from healthkit.report import charts
 from healthkit.report.html import drivers, measures, missing_files, outlook
 from healthkit.report.html.block import HtmlBlock, render_template
 from healthkit.report.html.drivers import CaptionedChart
-from healthkit.report.html.measures import JUDGED, Measure
+from healthkit.report.html.measures import Measure
 from healthkit.report.html.sparklines import sparkline
 from healthkit.report.text import account as account_text
 from healthkit.report.text import figures, labels, movements, reasons, sentences
@@ -70,8 +70,8 @@ def verdict_lines(report: MonthlyReport) -> list[list[str]]:
 
 def _verdict_sentences(report: MonthlyReport, rows: list[Measure], year: int) -> list[tuple[str, Sentence]]:
     """The three sentences, each with the question that it answers."""
-    of = {status: [row for row in rows if row.status == status] for status in JUDGED}
-    off, risk, on = (of[status] for status in JUDGED)
+    of = {status: [row for row in rows if row.status == status] for status in JUDGED_STATUSES}
+    off, risk, on = (of[status] for status in JUDGED_STATUSES)
     unjudged = measures.enforced_unjudged(report)
     wrong = sentences.what_is_wrong_sentence(
         [row.standing for row in off], [row.standing for row in risk], len(on), [row.standing for row in unjudged]
@@ -184,7 +184,7 @@ def _count_unjudged_measures(report: MonthlyReport, rows: list[Measure]) -> int:
 
     Windows of one measure count once, as in the sentences and in the list of missing files.
     """
-    judged = {(row.metric, row.channel) for row in rows if row.status in JUDGED}
+    judged = {(row.metric, row.channel) for row in rows if row.status in JUDGED_STATUSES}
     unjudged = {(row.metric, row.channel) for row in rows if row.status in (*UNJUDGED_STATUSES, "too few")}
     enforced = {(row.metric, row.channel) for row in measures.enforced_unjudged(report)}
     return len((unjudged - judged) | enforced)
@@ -194,7 +194,7 @@ def scorecard(report: MonthlyReport) -> HtmlBlock:
     """Every measure with status, rate, count, window, room in orders, 26 weeks and change, worst first."""
     rows = measures.measures(report)
     counts = {status: sum(row.status == status for row in rows) for status in labels.STATUS_STYLES}
-    judged = sum(counts[status] for status in JUDGED)
+    judged = sum(counts[status] for status in JUDGED_STATUSES)
     html = render_template(
         "scorecard.html.j2",
         title=sentences.scorecard_title(
@@ -243,7 +243,7 @@ _UNDRAWN_REASONS = {"no data": "nothing to draw", "no orders": "nothing to draw"
 
 def _figure_cells(row: Measure, no_headroom_reason: str) -> dict[str, str]:
     """The figures of a row: a rate with its counts and room, or what stands in their place; `told` says why no room."""
-    judged, account = row.status in JUDGED, account_text
+    judged, account = row.status in JUDGED_STATUSES, account_text
     if row.is_rate or row.value is None:
         shown = row.counted and row.status != "too few" and row.is_rate
         return {
@@ -291,7 +291,7 @@ def _change_cell(row: Measure) -> str:
         return labels.DASH if row.previous_value is None else (
             account_text.format_value_change(row.metric, row.value, row.previous_value)
         )  # fmt: skip
-    if row.before is None or row.status not in (*JUDGED, "no target"):
+    if row.before is None or row.status not in (*JUDGED_STATUSES, "no target"):
         return labels.DASH
     return figures.format_rate_change((row.counted, row.at_fault), row.before, row.side, row.target)
 

@@ -196,56 +196,46 @@ def off_target_run_phrase(days: int, at_least: bool = False) -> str:
     return f"off target for {'at least ' if at_least else ''}{format_number(days)} days in a row"
 
 
-def current_stage_sentence(
-    days: int, at_least: bool, stage_name: str, consequence: str, source: str, certainty: str
-) -> str:
-    """What the rule's text says of a measure that has been off target for so long; never as if it had happened.
+def consequence_sentence(streak: Any, stages: Sequence[Any], certainty: str) -> str:
+    """Return what the rule's source says about a measure off target this long, or longer; empty if it says nothing.
 
-    >>> current_stage_sentence(22, False, "at risk", "Offers may be deactivated", "Help page; read in 2026", "a third party")
+    `streak` is a `Streak`, `stages` are those of its rule, `certainty` says how sure the source is. The sentence quotes
+    the source; it never says that the consequence happened.
+
+    >>> from types import SimpleNamespace as Some
+    >>> stage = Some(stage="at risk", says="Offers may be deactivated", days=1)
+    >>> streak = Some(since=date(2026, 10, 10), days=22, at_least=False, stage=stage, source="Help page; read in 2026")
+    >>> consequence_sentence(streak, [], "a third party")
     'Off target for 22 days in a row; of that the rule’s source says, under “at risk”: Offers may be deactivated. Source: Help page; a third party.'
-    """  # noqa: E501 - the sentence
-    text = " ".join(consequence.split()).rstrip(".")
+    >>> streak.stage, later = None, Some(stage="a month off target", says="Risk of demotion", days=31)
+    >>> consequence_sentence(streak, [later], "your own standard")
+    'Off target for 22 days in a row. From 31 days on, which is 9 November should it stay so, the rule’s source says, under “a month off target”: Risk of demotion. Source: Help page; your own standard.'
+    """  # noqa: E501 - the sentences
+    later = min((stage for stage in stages if stage.days > streak.days), key=lambda stage: stage.days, default=None)
+    stage = streak.stage or later
+    if streak.since is None or stage is None:
+        return ""
+    if streak.stage is not None:
+        run = off_target_run_phrase(streak.days, streak.at_least)
+        when = "; of that"
+    else:
+        run = off_target_run_phrase(streak.days)
+        on = format_long_day(streak.since + timedelta(days=stage.days - 1), streak.since.year)
+        when = f". From {stage.days} days on, which is {on} should it stay so,"
+    text = " ".join(stage.says.split()).rstrip(".")
     return (
-        f"{capitalise_first(off_target_run_phrase(days, at_least))}; of that the "
-        f"rule\N{RIGHT SINGLE QUOTATION MARK}s source says, under "
-        f"“{stage_name}”: {text}. Source: {shorten_source(source)}; {certainty}."
-    )
-
-
-def later_stage_sentence(
-    days: int, since: date, from_day: int, stage_name: str, consequence: str, source: str, certainty: str
-) -> str:
-    """What the rule's text says of a measure that stays off target for longer than it has been.
-
-    >>> later_stage_sentence(22, date(2026, 10, 10), 31, "a month off target", "Risk of demotion", "Reference", "your own standard")
-    'Off target for 22 days in a row. From 31 days on, which is 9 November should it stay so, the rule’s source says, under “a month off target”: Risk of demotion. Source: Reference; your own standard.'
-    """  # noqa: E501 - the sentence
-    on = format_long_day(since + timedelta(days=from_day - 1), since.year)
-    text = " ".join(consequence.split()).rstrip(".")
-    return (
-        f"{capitalise_first(off_target_run_phrase(days))}. From {from_day} days on, which is {on} should it stay "
-        "so, the rule"
-        f"\N{RIGHT SINGLE QUOTATION MARK}s source says, under “{stage_name}”: {text}. "
-        f"Source: {shorten_source(source)}; {certainty}."
+        f"{capitalise_first(run)}{when} the rule\N{RIGHT SINGLE QUOTATION MARK}s source says, under “{stage.stage}”: "
+        f"{text}. Source: {shorten_source(streak.source)}; {certainty}."
     )
 
 
 def streak_sentence(streak: Any, stages: Sequence[Any], certainty: str) -> str:
-    """For how long a measure has been off target, with what the rule's text says of that, or of longer.
-
-    `held` is a Standing of `explain`, `stages` those of its rule, `sure` how sure its source is. Empty on target.
-    """
+    """Return for how long a measure has been off target, and what its rule's source says of that; empty on target."""
     if streak.since is None:
         return ""
-    if streak.stage is not None:
-        return current_stage_sentence(
-            streak.days, streak.at_least, streak.stage.stage, streak.stage.says, streak.source, certainty
-        )
-    later = [stage for stage in stages if stage.days > streak.days]
-    if not later:
-        return f"{capitalise_first(off_target_run_phrase(streak.days, streak.at_least))}."
-    one = min(later, key=lambda stage: stage.days)
-    return later_stage_sentence(streak.days, streak.since, one.days, one.stage, one.says, streak.source, certainty)
+    return consequence_sentence(streak, stages, certainty) or (
+        f"{capitalise_first(off_target_run_phrase(streak.days, streak.at_least))}."
+    )
 
 
 def waiting_orders_sentence(orders: int, late: int, days_ahead: int, as_of: date) -> str:

@@ -64,7 +64,7 @@ def evidence_list(evidence: Sequence[str]) -> str:
     >>> evidence_list(["claims", "chargebacks"])
     'A-to-z claims and chargebacks'
     """
-    return join_words([EVIDENCE_LABELS[word] for word in evidence])
+    return join_words([EVIDENCE_LABELS.get(kind, kind.replace("_", " ")) for kind in evidence])
 
 
 def missing_files_title(unjudged: int, measures: int, files: int) -> str:
@@ -190,7 +190,9 @@ def advice_cells(
         if by_hand
         else download_location(menu, "" if menu else report_type)
     )
-    left_out = " ".join(filter(None, (FILE_LIMITATIONS[how], f"The {full_alternative} shows all." if full_alternative else "")))
+    left_out = " ".join(
+        filter(None, (FILE_LIMITATIONS[how], f"The {full_alternative} shows all." if full_alternative else ""))
+    )
     return {
         "title": capitalise_first(title or evidence_list(evidence)), "place": place, "days": span, "note": left_out,
         "report_type": report_type if menu else "",

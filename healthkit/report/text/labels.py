@@ -51,46 +51,30 @@ def _parse_metric_words() -> dict[str, MetricWords]:
 
 METRIC_WORDS: dict[str, MetricWords] = _parse_metric_words()
 CHANNEL_LABELS = {"seller": "seller-fulfilled", "amazon": "Amazon-fulfilled", "all": "the account as a whole"}
-CAUSE_LABELS = {
-    "negative_feedback": "negative feedback",
-    "a_to_z_claim": "A-to-z claim",
-    "chargeback": "chargeback",
-    "cancelled": "cancelled",
-    "shipped_late": "shipped late",
-    "delivered_late": "delivered late",
-    "refund": "refund",
-    "no_tracking": "no tracking number",
-    "invoice_missing": "no invoice",
-    "invoice_late": "invoice too late",
-    "unanswered": "not answered in time",
-    "answered_late": "answered late",
-    "answered": "answered",
-    "not_solved": "problem not solved",
-    "not_resolved": "negative return feedback",
-    "return_unanswered": "return not answered in time",
-    "return_answered_late": "return answered late",
-    "refused_wrongly": "return wrongly refused",
+_CAUSE_WORDS = {
+    "negative_feedback": ("negative feedback", "negative feedback"),
+    "a_to_z_claim": ("A-to-z claim", "A-to-z claims"),
+    "chargeback": ("chargeback", "chargebacks"),
+    "cancelled": ("cancelled", "cancellations"),
+    "shipped_late": ("shipped late", "late shipments"),
+    "delivered_late": ("delivered late", "late deliveries"),
+    "refund": ("refund", "refunds"),
+    "no_tracking": ("no tracking number", "parcels without a tracking number"),
+    "invoice_missing": ("no invoice", "missing invoices"),
+    "invoice_late": ("invoice too late", "late invoices"),
+    "unanswered": ("not answered in time", "messages not answered in time"),
+    "answered_late": ("answered late", "late answers"),
+    "answered": ("answered", "answers"),
+    "not_solved": ("problem not solved", "problems not solved"),
+    "not_resolved": ("negative return feedback", "negative return feedback"),
+    "return_unanswered": ("return not answered in time", "returns not answered in time"),
+    "return_answered_late": ("return answered late", "late answers to returns"),
+    "refused_wrongly": ("return wrongly refused", "returns wrongly refused"),
 }
-CAUSE_PLURALS = {
-    "negative_feedback": "negative feedback",
-    "a_to_z_claim": "A-to-z claims",
-    "chargeback": "chargebacks",
-    "cancelled": "cancellations",
-    "shipped_late": "late shipments",
-    "delivered_late": "late deliveries",
-    "refund": "refunds",
-    "no_tracking": "parcels without a tracking number",
-    "invoice_missing": "missing invoices",
-    "invoice_late": "late invoices",
-    "unanswered": "messages not answered in time",
-    "answered_late": "late answers",
-    "answered": "answers",
-    "not_solved": "problems not solved",
-    "not_resolved": "negative return feedback",
-    "return_unanswered": "returns not answered in time",
-    "return_answered_late": "late answers to returns",
-    "refused_wrongly": "returns wrongly refused",
-}
+CAUSE_LABELS = {cause: singular for cause, (singular, _) in _CAUSE_WORDS.items()}
+"""Cause -> its name for one order at fault."""
+CAUSE_PLURALS = {cause: plural for cause, (_, plural) in _CAUSE_WORDS.items()}
+"""Cause -> its name in the plural."""
 ASSUMPTION_SENTENCES = {
     "canceller_unknown": "the files do not say who cancelled, so every cancelled order counts as the seller's",
     "cancel_day_from_order": "the files hold no day of cancelling, so the order day is taken",
@@ -121,33 +105,21 @@ ASSUMPTION_SENTENCES = {
     "claim_day_from_money": "claims are dated by the day on which they were paid; those not paid are missing",
     "chargeback_day_from_money": "chargebacks are dated by the day on which they were paid; those not paid are missing",
 }
-CLOCK_LABELS = {
-    "ordered_on": "order day",
-    "ship_by_on": "ship-by day",
-    "shipped_on": "day of shipping",
-    "deliver_by_on": "promised delivery day",
-    "received_on": "day of receipt",
-    "requested_on": "day of the request",
-    "opened_on": "day of opening",
+_CLOCK_WORDS = {
+    "ordered_on": ("order day", "placed", "Ordered"),
+    "ship_by_on": ("ship-by day", "due to ship", "Ship by"),
+    "shipped_on": ("day of shipping", "shipped", "Shipped"),
+    "deliver_by_on": ("promised delivery day", "due to arrive", "Due"),
+    "received_on": ("day of receipt", "received", "Received"),
+    "requested_on": ("day of the request", "requested", "Requested"),
+    "opened_on": ("day of opening", "opened", "Opened"),
 }
-CLOCK_PARTICIPLES = {
-    "ordered_on": "placed",
-    "ship_by_on": "due to ship",
-    "shipped_on": "shipped",
-    "deliver_by_on": "due to arrive",
-    "received_on": "received",
-    "requested_on": "requested",
-    "opened_on": "opened",
-}
-CLOCK_COLUMN_HEADS = {
-    "ordered_on": "Ordered",
-    "ship_by_on": "Ship by",
-    "shipped_on": "Shipped",
-    "deliver_by_on": "Due",
-    "received_on": "Received",
-    "requested_on": "Requested",
-    "opened_on": "Opened",
-}
+CLOCK_LABELS = {clock: label for clock, (label, _, _) in _CLOCK_WORDS.items()}
+"""Clock column -> its name in a sentence."""
+CLOCK_PARTICIPLES = {clock: participle for clock, (_, participle, _) in _CLOCK_WORDS.items()}
+"""Clock column -> what happens to an order on that day, as in "orders placed 1 to 9 October"."""
+CLOCK_COLUMN_HEADS = {clock: head for clock, (_, _, head) in _CLOCK_WORDS.items()}
+"""Clock column -> its heading in a table."""
 CERTAINTY_LABELS = {
     "A": "the marketplace's own page",
     "R": "a real file",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from healthkit.report.text.figures import format_number, format_percent, format_quantity
+from healthkit.report.text.figures import format_number, format_quantity
 from healthkit.report.text.labels import Strong
 from healthkit.report.text.sentences import MeasureStanding, Sentence, format_share_used
 
@@ -71,17 +71,6 @@ def format_expected_harm(orders: float) -> str:
     ('under 1 order', '12 orders', '1,840 orders')
     """
     return "under 1 order" if orders < 1 else format_quantity(round(orders))
-
-
-def format_simulated_chance(share: float) -> str:
-    """A chance in words; simulated futures never make it certain.
-
-    >>> format_simulated_chance(0.004), format_simulated_chance(0.63), format_simulated_chance(0.999)
-    ('under 1%', '63%', 'over 99%')
-    """
-    if share < 0.01:
-        return "under 1%"
-    return "over 99%" if share > 0.99 else format_percent(round(share, 2))
 
 
 def ranking_title(off: int, risk: int, accounts: int, first: str) -> str:

@@ -14,11 +14,9 @@ from healthkit.report.text.reasons import unjudged_measures_clause
 from healthkit.report.text.sentences import (
     MeasureStanding,
     Sentence,
+    figure_clause,
     figure_source_suffix,
-    is_or_are,
-    limit_in_brackets,
     measure_phrase,
-    standing_phrase,
 )
 
 
@@ -122,12 +120,7 @@ def furthest_account_sentence(account: str, standing: MeasureStanding) -> Senten
     over = (
         f", {format_quantity(-standing.headroom, noun)} too many" if standing.headroom and standing.headroom < 0 else ""
     )
-    rest = (
-        f" is furthest past its limit: {standing_phrase(standing)} {is_or_are(standing)} at "
-        f"{standing.rate}{limit_in_brackets(standing)}"
-    )
-    rest += figure_source_suffix(standing)
-    return (Strong(account), f"{rest}{over}.")
+    return (Strong(account), f" is furthest past its limit: {figure_clause(standing)}{over}.")
 
 
 def nearest_account_sentence(account: str, standing: MeasureStanding) -> Sentence:
@@ -137,7 +130,7 @@ def nearest_account_sentence(account: str, standing: MeasureStanding) -> Sentenc
     'Harbor is nearest to its limit: cancellation is at 2.0% (limit 2.5%), with 1 more order to go.'
     """
     left = format_headroom(standing.headroom, metric_words(standing.metric).noun)
-    rest = f"{standing_phrase(standing)} {is_or_are(standing)} at {standing.rate}{limit_in_brackets(standing)}"
+    rest = figure_clause(standing._replace(whose=""))
     return (Strong(account), f" is nearest to its limit: {rest}, with {left}{' to go' if standing.headroom else ''}.")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-from healthkit.report.text.downloads import EVIDENCE_LABELS
+from healthkit.report.text.downloads import evidence_list
 from healthkit.report.text.figures import (
     format_count,
     format_day_range,
@@ -26,15 +26,6 @@ UNKNOWN_FACTS = {
     "tracking": "whether they had tracking",
 }
 """What stays unknown of orders without a kind of evidence."""
-
-
-def evidence_nouns(evidence: Sequence[str]) -> str:
-    """Kinds of evidence as nouns in a list.
-
-    >>> evidence_nouns(["claims", "chargebacks"])
-    'A-to-z claims and chargebacks'
-    """
-    return join_words([EVIDENCE_LABELS.get(word, word.replace("_", " ")) for word in evidence])
 
 
 def unjudged_reason(reason: Any, noun: str, first: date, last: date, year: int, minimum: int | None = None) -> str:
@@ -76,9 +67,9 @@ def no_file_reason(reason: Any, noun: str, first: date, last: date, year: int) -
     """That there were orders, or may have been, and no file tells what the measure asks."""
     missing = [need.evidence for need in reason.needs if need.known_last is None]
     if not reason.orders:
-        return f"no file tells of {evidence_nouns(missing)}" if missing else f"no file tells of {noun}s"
+        return f"no file tells of {evidence_list(missing)}" if missing else f"no file tells of {noun}s"
     unknown = [UNKNOWN_FACTS[word] for word in missing if word in UNKNOWN_FACTS]
-    what = join_words(unknown) if unknown else f"of {evidence_nouns(missing)}" if missing else "enough of them"
+    what = join_words(unknown) if unknown else f"of {evidence_list(missing)}" if missing else "enough of them"
     return f"{format_quantity(reason.orders)}, but no file tells {what}"
 
 
@@ -95,11 +86,11 @@ def lower_bound_reason(reason: Any, noun: str, year: int) -> str:
     'a lower bound: ratings are known only until 12 Oct'
     """  # noqa: E501 - the examples
     missing = [need.evidence for need in reason.needs if need.known_last is None]
-    parts = [f"no file tells of {evidence_nouns(missing)}"] if missing else []
+    parts = [f"no file tells of {evidence_list(missing)}"] if missing else []
     for need in reason.needs:
         if need.known_last is not None:
             late = need.known_last < need.last and (need.last - need.known_last) >= (need.known_first - need.first)
-            parts.append(f"{evidence_nouns([need.evidence])} are known only {_known_range_phrase(need, late, year)}")
+            parts.append(f"{evidence_list([need.evidence])} are known only {_known_range_phrase(need, late, year)}")
     if reason.unknown:
         parts.append(f"of {format_quantity(reason.unknown)} the files do not tell enough")
     return f"a lower bound: {join_words(parts) or 'files are missing'}"
@@ -123,7 +114,7 @@ def _ends_early_reason(reason: Any, first: date, last: date, year: int) -> str:
         need = min(other, key=lambda need: need.known_last)
         there = f"{format_quantity(reason.orders)}, but " if reason.orders else ""
         return (
-            f"{there}{evidence_nouns([need.evidence])} are known only "
+            f"{there}{evidence_list([need.evidence])} are known only "
             f"{_known_range_phrase(need, need.known_last < need.last, year)}"
         )
     return (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
+from healthkit.report.text.downloads import evidence_list
 from healthkit.report.text.figures import (
     format_day_range,
     format_long_day,
@@ -13,7 +14,7 @@ from healthkit.report.text.figures import (
     spell_number,
 )
 from healthkit.report.text.labels import STATUS_STYLES, capitalise_first, causes_phrase, join_words, lowercase_first
-from healthkit.report.text.reasons import UNKNOWN_FACTS, evidence_nouns
+from healthkit.report.text.reasons import UNKNOWN_FACTS
 
 AMAZONS = "Amazon\N{RIGHT SINGLE QUOTATION MARK}s"
 MAX_NAMED_ORDERS = 5
@@ -76,7 +77,7 @@ def difference_sentence(
     """  # noqa: E501 - four reasons
     why = DIFFERENCE_REASONS.get(cause, cause)
     if cause == "no file":
-        unknown = [UNKNOWN_FACTS.get(word, f"of {evidence_nouns([word])}") for word in missing]
+        unknown = [UNKNOWN_FACTS.get(word, f"of {evidence_list([word])}") for word in missing]
         why = f"no file of ours tells {join_words(unknown)}" if unknown else why
         return f"Amazon counts {format_quantity(counted, noun)}, {format_number(at_fault)} at fault; {why}."
     if uncertain:

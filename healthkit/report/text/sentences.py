@@ -131,11 +131,6 @@ def is_or_are(standing: MeasureStanding) -> str:
     return "are" if metric_words(standing.metric).many else "is"
 
 
-def limit_in_brackets(standing: MeasureStanding) -> str:
-    """What is asked of a judged measure, in brackets behind its rate."""
-    return f" ({standing.limit})"
-
-
 def what_is_wrong_sentence(
     off: Sequence[MeasureStanding],
     risk: Sequence[MeasureStanding],
@@ -164,19 +159,11 @@ def what_is_wrong_sentence(
     rest = f"; {unknown}." if unknown else "."
     if off:
         head = Strong(f"{capitalise_first(standing_phrase(off[0]))} {is_or_are(off[0])} off target at {off[0].rate}")
-        return (
-            head,
-            limit_in_brackets(off[0]) + figure_source_suffix(off[0]),
-            *_other_measures_clause(off[1:], risk),
-            rest,
-        )
+        limit = f" ({off[0].limit}){figure_source_suffix(off[0])}"
+        return (head, limit, *_other_measures_clause(off[1:], risk), rest)
     if risk:
         head = Strong("Nothing is known to be off target" if unjudged else "Nothing is off target")
-        near = (
-            f", but {standing_phrase(risk[0])} {is_or_are(risk[0])} at risk at "
-            f"{risk[0].rate}{limit_in_brackets(risk[0])}{figure_source_suffix(risk[0])}"
-        )
-        return (head, near, *_other_measures_clause((), risk[1:]), rest)
+        return (head, f", but {figure_clause(risk[0], 'at risk ')}", *_other_measures_clause((), risk[1:]), rest)
     if unjudged and on_target:
         return (Strong("Nothing is known to be off target"), f", but {unknown}.")
     if on_target:
@@ -185,6 +172,18 @@ def what_is_wrong_sentence(
         )  # fmt: skip
         return (Strong("Nothing is off target"), f": {judged} on target.")
     return (Strong("No measure can be judged"), " with the orders that the files hold.")
+
+
+def figure_clause(standing: MeasureStanding, status: str = "") -> str:
+    """Return a measure with its figure and limit, as a clause.
+
+    >>> figure_clause(MeasureStanding("order_defect_rate", 2498, 31, "below", 0.01, -7))
+    'order defects are at 1.24% (limit 1%)'
+    """
+    return (
+        f"{standing_phrase(standing)} {is_or_are(standing)} {status}at {standing.rate} ({standing.limit})"
+        f"{figure_source_suffix(standing)}"
+    )
 
 
 def figure_source_suffix(standing: MeasureStanding) -> str:
@@ -200,17 +199,11 @@ def figure_source_suffix(standing: MeasureStanding) -> str:
 def _other_measures_clause(off: Sequence[MeasureStanding], risk: Sequence[MeasureStanding]) -> Sentence:
     """What else is off target or at risk: one measure by its figures, several by their number."""
     if len(off) == 1:
-        return (
-            f", and {standing_phrase(off[0])} {is_or_are(off[0])} at "
-            f"{off[0].rate}{limit_in_brackets(off[0])}{figure_source_suffix(off[0])}",
-        )
+        return (f", and {figure_clause(off[0])}",)
     if off:
         return (f", and {spell_number(len(off))} more measures are off target",)
     if len(risk) == 1:
-        return (
-            f", and {standing_phrase(risk[0])} {is_or_are(risk[0])} at risk at "
-            f"{risk[0].rate}{limit_in_brackets(risk[0])}{figure_source_suffix(risk[0])}",
-        )
+        return (f", and {figure_clause(risk[0], 'at risk ')}",)
     return (f", and {spell_number(len(risk))} more measures are at risk",) if risk else ()
 
 
