@@ -346,17 +346,22 @@ def test_what_most_orders_at_fault_share_is_a_product_then_a_cause_then_a_few_da
     mixed = rows.assign(bought="", causes=["chargeback"] * 6 + ["a_to_z_claim"] * 4)
     assert (
         measures.find_shared_group(mixed, "ordered_on", 60).kind,
-        measures.find_shared_group(mixed, "ordered_on", 60).n,
+        measures.find_shared_group(mixed, "ordered_on", 60).orders,
     ) == ("cause", 6)
     alike = rows.assign(bought="")
     run = measures.find_shared_group(alike, "ship_by_on", 30)
-    assert (run.kind, run.n, run.first, run.last) == ("days", 10, date(2026, 10, 5), date(2026, 10, 5))
+    assert (run.kind, run.orders, run.first, run.last) == ("days", 10, date(2026, 10, 5), date(2026, 10, 5))
 
 
 def test_orders_of_a_calendar_are_counted_to_the_end_of_the_next_month() -> None:
     rows = pd.DataFrame({"leaves_on": pd.to_datetime(["2026-11-03", "2026-11-30", "2026-12-01"])})
     found = measures.count_leaving_orders(rows, AS_OF)
-    assert (found.leave, found.of, found.by, found.first) == (2, 3, date(2026, 11, 30), date(2026, 11, 3))
+    assert (found.leaving_count, found.total, found.until, found.first_day) == (
+        2,
+        3,
+        date(2026, 11, 30),
+        date(2026, 11, 3),
+    )
 
 
 # -- the index --------------------------------------------------------------------------------------------

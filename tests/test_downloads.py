@@ -12,7 +12,6 @@ import pytest
 from healthkit.ingest import downloads
 from healthkit.ingest.downloads import (
     EVIDENCE_KINDS,
-    DownloadAdvice,
     DownloadsError,
     EvidenceNeed,
     catalogue,
@@ -38,7 +37,7 @@ def kinds(evidence: str, marketplace: str) -> list[str]:
 
 
 def sentences(*needs: tuple, marketplace: str = "US") -> list[str]:
-    return [downloads_text.advice_sentence(*one) for one in recommend_downloads(needs, marketplace)]
+    return [downloads_text.advice_sentence(one) for one in recommend_downloads(needs, marketplace)]
 
 
 # -- the catalogue --------------------------------------------------------------------------------------------
@@ -167,7 +166,7 @@ def test_a_longer_download_of_the_file_on_hand_would_do():
     [one] = recommend_downloads([need], "US")
     assert (one.kind, one.missing, one.ranges, one.days) == ("feedback", "start", ((FIRST, date(2026, 10, 2)),), 19)
     assert one.extends
-    assert downloads_text.advice_sentence(*one) == (
+    assert downloads_text.advice_sentence(one) == (
         "Your seller feedback file begins on 3 October 2026; a download of 19 days more would do, "
         "14 September to 2 October 2026 (Seller Central, Performance > Feedback > Feedback Manager; report type "
         "GET_SELLER_FEEDBACK_DATA). Needed for: Order defects."
@@ -178,7 +177,7 @@ def test_files_that_end_too_early_are_named_too():
     need = EvidenceNeed("feedback", FIRST, LAST, date(2026, 10, 3), date(2026, 11, 26), (), "feedback")
     [one] = recommend_downloads([need], "US")
     assert (one.missing, one.days, one.downloads) == ("both", 20, 1)
-    assert downloads_text.advice_sentence(*one).startswith(
+    assert downloads_text.advice_sentence(one).startswith(
         "Your seller feedback file begins on 3 October 2026 and ends on 26 November 2026; a download of 20 days more "
         "would do, 14 September to 2 October 2026 and 27 November 2026 ("
     )
@@ -187,7 +186,7 @@ def test_files_that_end_too_early_are_named_too():
 def test_so_many_days_take_so_many_downloads():
     [one] = recommend_downloads([("orders", FIRST, LAST, None, None, ("order_defect_rate", "cancellation_rate"))], "US")
     assert (one.missing, one.days, one.downloads, one.most_days) == ("all", 75, 3, 30)
-    assert downloads_text.advice_sentence(*one) == (
+    assert downloads_text.advice_sentence(one) == (
         "Download the all-orders file (Seller Central, Orders > Order Reports > All Orders; report type "
         "GET_FLAT_FILE_ALL_ORDERS_DATA_BY_ORDER_DATE_GENERAL) for 75 days, 14 September to 27 November 2026, in 3 "
         "downloads of at most 30 days. Needed for: Order defects, Cancellation."
@@ -212,7 +211,7 @@ def test_one_file_serves_several_needs():
     assert (defects.kind, defects.evidence) == ("list_order_defects", ("claims", "chargebacks"))
     assert defects.measures == ("order_defect_rate", "a_to_z_claim_rate", "chargeback_rate")
     assert (report.kind, report.ranges) == ("order_report", ((date(2026, 10, 29), LAST),))
-    assert downloads_text.advice_sentence(*defects) == (
+    assert downloads_text.advice_sentence(defects) == (
         "Download the list of orders with defects (Seller Central, Performance > Account Health > Order Defect Rate > "
         "Download report); it covers the days of the marketplace’s own measure. It names the orders, not the day of "
         "each event: the days are assumed. The defects CSV shows all. Needed for: Order defects, A-to-z claims, "
@@ -223,7 +222,7 @@ def test_one_file_serves_several_needs():
 def test_a_list_of_the_marketplaces_own_days_is_not_named_for_earlier_days():
     [one] = recommend_downloads([("claims", FIRST, LAST, date(2026, 10, 3), LAST, (), "list_order_defects")], "US")
     assert (one.kind, one.missing, one.extends, one.days) == ("settlement", "start", False, 19)
-    assert downloads_text.advice_sentence(*one).startswith(
+    assert downloads_text.advice_sentence(one).startswith(
         "Your files tell of A-to-z claims from 3 October 2026 on only. Download the settlement file ("
     )
     [one] = recommend_downloads([("claims", FIRST, LAST, FIRST, date(2026, 11, 20), (), "list_order_defects")], "US")
@@ -235,7 +234,7 @@ def test_a_list_of_the_marketplaces_own_days_is_not_named_for_earlier_days():
 def test_what_shows_a_part_says_so_and_names_the_file_that_shows_all():
     [one] = recommend_downloads([("confirmations", FIRST, LAST, None, None, ("late_shipment_rate",))], "US")
     assert (one.kind, one.how, one.full_alternative) == ("list_late_shipments", "in part", "shipment confirmations CSV")
-    assert downloads_text.advice_sentence(*one).endswith(
+    assert downloads_text.advice_sentence(one).endswith(
         "It shows only a part of them, so that the figure is a lower bound. The shipment confirmations CSV shows all. "
         "Needed for: Late shipment."
     )
@@ -310,7 +309,3 @@ def test_the_first_files_give_what_the_readme_says(tmp_path):
     defects = measured("defects", *FIRST_THREE, "order_defects_list*")
     assert set(defects) == {*three, "a_to_z_claim_rate", "chargeback_rate"}
     assert defects["order_defect_rate"] > three["order_defect_rate"]
-
-
-def test_the_fields_of_an_advice_are_the_values_of_its_sentence_in_order():
-    assert list(DownloadAdvice._fields) == list(downloads_text.advice_sentence.__annotations__)[:-1]

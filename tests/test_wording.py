@@ -151,8 +151,8 @@ def test_every_chance_bridge_has_a_title_in_one_sentence_that_names_both_rates()
     for _ in range(200):
         moved = movements.movement_from_bridge(chance_bridge(luck))
         title = movements.bridge_title(moved)
-        assert moved.rate(moved.after) in title
-        assert moved.rate(moved.before) in title
+        assert moved.format_point_rate(moved.after) in title
+        assert moved.format_point_rate(moved.before) in title
         assert title[0].isdigit() or title[0].isupper()
         assert ("rise" in title or "up from" in title) == (moved.change > 0), title
         assert ("fall" in title or "down from" in title) == (moved.change < 0), title

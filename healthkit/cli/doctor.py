@@ -81,7 +81,7 @@ def _verdict_lines(workspace: workspace.Workspace, verdict: AccountVerdict, day:
     for proxy in sorted(filter(None, assumed)):
         yield DoctorLine(MISSING, f"≈ estimated: {labels.assumptions_sentence(proxy)}")
     for file in workspace.advice(verdict):
-        yield DoctorLine(MISSING, downloads_text.advice_sentence(*file))
+        yield DoctorLine(MISSING, downloads_text.advice_sentence(file))
     if verdict.not_covered:
         names = [labels.lowercase_first(labels.metric_words(name).label) for name in verdict.not_covered]
         yield DoctorLine(MISSING, f"Not covered: no file tells of {labels.join_words(names)}; no consequence is known")

@@ -67,10 +67,10 @@ def bridge(
         return
     moved = movements.movement_from_bridge(held)
     shown = make_table({"Step": "left", "Orders": "left", "Points": "right"})
-    shown.add_row(*movements.bridge_point_label(moved, moved.before), moved.rate(moved.before))
+    shown.add_row(*movements.bridge_point_label(moved, moved.before), moved.format_point_rate(moved.before))
     for part in moved.parts:
-        shown.add_row(*movements.step_label(moved, part), movements.format_signed_units(part.change, moved.places))
-    shown.add_row(*movements.bridge_point_label(moved, moved.after), moved.rate(moved.after))
+        shown.add_row(*movements.step_label(moved, part), movements.format_signed_units(part.change, moved.decimals))
+    shown.add_row(*movements.bridge_point_label(moved, moved.after), moved.format_point_rate(moved.after))
     heads = {"Order": "left", "Step": "left", "Cause": "long", "Clock day": "left", "Known": "left"}
     listed = make_table(heads)
     for one in _sort_by_step(held.orders).head(MAX_LISTED).itertuples():

@@ -113,7 +113,7 @@ def _advice_lines(workspace: Any, verdict: Any, command: str) -> Iterator[str]:
         names = dict.fromkeys(sentences.measure_phrase(one.metric) for one in verdict.enforced_unjudged)
         yield f"  {labels.capitalise_first(reasons.unjudged_measures_clause(list(names), 12))}."
     files = workspace.advice(verdict)
-    yield from (f"  {downloads_text.advice_sentence(*one)}" for one in files[:MAX_ADVISED_FILES])
+    yield from (f"  {downloads_text.advice_sentence(one)}" for one in files[:MAX_ADVISED_FILES])
     if len(files) > MAX_ADVISED_FILES:
         yield f"  {figures.format_quantity(len(files) - MAX_ADVISED_FILES, 'more file')}: {command}"
 

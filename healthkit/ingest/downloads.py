@@ -134,7 +134,7 @@ class EvidenceNeed(NamedTuple):
 class DownloadAdvice(NamedTuple):
     """One file to get: what it is, where it is, for which days, and for what.
 
-    `report.text.downloads.advice_sentence(*advice)` is its sentence.
+    `report.text.downloads.advice_sentence(advice)` is its sentence.
 
     `kind` and `title` are empty where no file tells of the evidence. `ranges` are the missing days, as first and last
     day; `days` how many they are, `downloads` in how many downloads of at most `most_days` each. A snapshot has no days

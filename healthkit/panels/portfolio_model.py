@@ -237,7 +237,7 @@ def render_table(
 
 
 def _column_heading(metric: str, channel: str) -> str:
-    return labels.metric_words(metric).short + (" (Amazon)" if channel == "amazon" else "")
+    return labels.metric_words(metric).short_label + (" (Amazon)" if channel == "amazon" else "")
 
 
 def _render_row(

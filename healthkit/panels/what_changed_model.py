@@ -62,8 +62,8 @@ def render_change(change: RateChange) -> dict[str, Any]:
     row = change.question
     name = labels.capitalise_first(sentences.measure_phrase(row.metric, "", row.window))
     title = (
-        f"{name} at {moved.rate(moved.before)} on {figures.format_day(change.before, 0)}, at "
-        f"{moved.rate(moved.after)} now"
+        f"{name} at {moved.format_point_rate(moved.before)} on {figures.format_day(change.before, 0)}, at "
+        f"{moved.format_point_rate(moved.after)} now"
     )
     chart = charts.bridge_chart(change.bridge, description=title)
     caption = [*movements.bridge_caption(moved), *movements.bars_caption(moved, charts.bar_scale(moved).begin)]

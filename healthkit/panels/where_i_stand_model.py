@@ -80,7 +80,7 @@ class Answer:
         room, used = measures.int_or_none(row["headroom"]), None
         if self.rule.target is not None:
             used = self.rule.target.share_used(*counts)
-        return MeasureStanding(asked.metric, *counts, side, target, room, channel, asked.window, used=used)
+        return MeasureStanding(asked.metric, *counts, side, target, room, channel, asked.window, share_used=used)
 
     @property
     def other_window(self) -> int | None:
@@ -105,7 +105,8 @@ class Answer:
         whose = reasons.amazons_figure_phrase(theirs["reported_on"], self.verdict.age or 0, self.question.as_of.year)
         given = self.standing._replace(
             counted=counts[0], at_fault=counts[1], side=measures.text_or_empty(theirs["side"]),
-            target=measures.float_or_none(theirs["target"]), headroom=room, window=int(theirs["window"]), whose=whose,
+            target=measures.float_or_none(theirs["target"]), headroom=room, window=int(theirs["window"]),
+            figure_source=whose,
         )  # fmt: skip
         return (*standing_sentence(given, self.status, "", self.question.as_of), " ", *ours)
 
@@ -264,7 +265,7 @@ def answer_question(
 def _missing_file_sentences(account_verdict: AccountVerdict, verdict: Verdict) -> tuple[Sentence, ...]:
     """Which files a measure lacks, and where to get them."""
     return tuple(
-        (Strong("Missing: "), downloads_text.advice_sentence(*one))
+        (Strong("Missing: "), downloads_text.advice_sentence(one))
         for one in downloads.recommend_downloads(account_verdict.needs([verdict]), account_verdict.marketplace)
     )
 
@@ -379,11 +380,11 @@ def standing_sentence(standing: MeasureStanding, status: str, unjudged: str, as_
         few = figures.format_quantity(standing.counted, words.noun)
         return (Strong(f"{name} cannot be judged"), f" on {on}: {few}, {unjudged}.")
     if status == "no orders" or not standing.counted:
-        return (Strong(f"{name} {'have' if words.many else 'has'} no rate"), f" on {on}: {unjudged}.")
-    head = Strong(f"{name} {'are' if words.many else 'is'} at {standing.rate}")
+        return (Strong(f"{name} {'have' if words.is_plural else 'has'} no rate"), f" on {on}: {unjudged}.")
+    head = Strong(f"{name} {'are' if words.is_plural else 'is'} at {standing.formatted_rate}")
     if not standing.side:
         return (head, f" on {on}; {unjudged}.")
-    day_and_limit = f" on {on} ({standing.limit})" + (f" by {standing.whose}" if standing.whose else "")
+    day_and_limit = f" on {on} ({standing.formatted_limit}){sentences.figure_source_suffix(standing)}"
     if status in UNJUDGED_STATUSES:
         return (head, day_and_limit, f", but cannot be judged: {unjudged}.")
     left = standing.headroom or 0

@@ -79,14 +79,18 @@ def _bridge_rows(rate_movement: movements.RateMovement, begin: int) -> list[_Bri
     few = figures.lower_is_better(rate_movement.side)
     first, last = (
         _BridgeRow(
-            *movements.bridge_point_label(rate_movement, seen), begin, seen.rate, rate_movement.rate(seen), "ink"
+            *movements.bridge_point_label(rate_movement, seen),
+            begin,
+            seen.rate,
+            rate_movement.format_point_rate(seen),
+            "ink",
         )
         for seen in (rate_movement.before, rate_movement.after)
     )
     steps = [
         _BridgeRow(
             *movements.step_label(rate_movement, part), *ends,
-            movements.format_signed_units(part.change, rate_movement.places),
+            movements.format_signed_units(part.change, rate_movement.decimals),
             "mark" if (part.change > 0) == few else "mark-2",
         )
         for part, ends in zip(rate_movement.parts, pairwise(rate_movement.values), strict=True)

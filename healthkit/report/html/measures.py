@@ -38,7 +38,7 @@ class MeasureWeek:
 
     counted: int
     at_fault: int
-    silent: bool
+    has_no_rate: bool
     value: float | None = None
     status: str = ""
 
@@ -65,15 +65,15 @@ class Measure:
     first_day: date
     last_day: date
     rule: Any
-    before: tuple[int, int] | None
+    previous_counts: tuple[int, int] | None
     weeks: tuple[MeasureWeek, ...]
     several_windows: bool
     value: float | None = None
     previous_value: float | None = None
     reported_on: date | None = None
-    age: int = 0
+    figure_age: int = 0
     year: int = 0
-    used: float | None = None
+    share_used: float | None = None
     reason: UnjudgedReason | None = None
     ours: Mapping[str, Any] | None = None
     theirs: Mapping[str, Any] | None = None
@@ -85,16 +85,20 @@ class Measure:
         window = self.window if self.several_windows else 0
         counts = self.counted, self.at_fault
         return MeasureStanding(
-            self.metric, *counts, self.side, self.level, self.headroom, channel, window, self.value, self.used,
-            self.whose,
+            self.metric, *counts, self.side, self.target_value, self.headroom, channel, window, self.value,
+            self.share_used, self.figure_source,
         )  # fmt: skip
 
     @property
-    def whose(self) -> str:
+    def figure_source(self) -> str:
         """Whose figure is shown, in words, where it is not ours."""
-        return "" if self.reported_on is None else reasons.amazons_figure_phrase(self.reported_on, self.age, self.year)
+        return (
+            ""
+            if self.reported_on is None
+            else reasons.amazons_figure_phrase(self.reported_on, self.figure_age, self.year)
+        )
 
-    def why(self, begins_on: date, ends_on: date) -> str:
+    def explain_unjudged(self, begins_on: date, ends_on: date) -> str:
         """Why our count gives no verdict, in words; the orders reach from and to the days given."""
         if self.reason is None:
             return sentences.no_verdict_note(
@@ -125,7 +129,7 @@ class Measure:
         return account_text.figure_kind(self.metric) == "rate"
 
     @property
-    def level(self) -> float | None:
+    def target_value(self) -> float | None:
         """Where its target stands on its own scale: a share, or the points of a rating."""
         points = getattr(self.rule, "points", None)
         return float(points.on_from) if points is not None else self.target
@@ -211,7 +215,7 @@ def measures(report: MonthlyReport) -> list[Measure]:
     for one in listed:
         longest[one.metric] = max(one.window, longest.get(one.metric, 0))
     listed = [one for one in listed if not _is_average(one) or one.window == longest[one.metric]]
-    before = {key: week for key, week in _iter_week_counts(report.earlier) if not week.silent}
+    before = {key: week for key, week in _iter_week_counts(report.earlier) if not week.has_no_rate}
     weeks: dict[MeasureKey, list[MeasureWeek]] = {}
     for key, week in _iter_week_counts(report.weekly_scores.sort_values("as_of")):
         weeks.setdefault(key, []).append(week)

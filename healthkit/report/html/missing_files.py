@@ -23,7 +23,7 @@ def files_to_download(report: MonthlyReport) -> HtmlBlock:
     metrics = {metric for one in files for metric in one.measures}
     title = downloads_text.missing_files_title(len(measures.enforced_unjudged(report)), len(metrics), len(files))
     return HtmlBlock(
-        render_template("missing.html.j2", title=title, files=[downloads_text.advice_cells(*one) for one in files])
+        render_template("missing.html.j2", title=title, files=[downloads_text.advice_cells(one) for one in files])
     )
 
 

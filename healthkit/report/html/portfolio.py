@@ -88,10 +88,11 @@ def _account_standing(report: MonthlyReport, rows: list[Measure]) -> dict[str, A
     )  # fmt: skip
     return {
         "status": status, "metric": worst.metric, "channel": spoken.channel, "window": spoken.window,
-        "counted": worst.counted, "at_fault": worst.at_fault, "side": worst.side, "target": worst.level,
-        "headroom": worst.headroom, "value": spoken.value, "used": _capped_share(worst.used), "whose": worst.whose,
+        "counted": worst.counted, "at_fault": worst.at_fault, "side": worst.side, "target": worst.target_value,
+        "headroom": worst.headroom, "value": spoken.value, "used": _capped_share(worst.share_used),
+        "whose": worst.figure_source,
         "unjudged": len(enforced_unjudged), "missing": missing_files.missing_file_titles(report),
-        "why": "" if worst.status in JUDGED_STATUSES else worst.why(report.begins_on, report.ends_on),
+        "why": "" if worst.status in JUDGED_STATUSES else worst.explain_unjudged(report.begins_on, report.ends_on),
         "first": sentences.group_share_phrase(group, year) if group else sentences.at_fault_clause(worst.at_fault,
             worst.noun),
     }  # fmt: skip
@@ -108,7 +109,7 @@ def _weekly_strips(rows: list[Measure]) -> dict[str, list[StripWeek]]:
         if target is not None and row.is_rate:
             weeks = [
                 None
-                if week.silent
+                if week.has_no_rate
                 else [_capped_share(target.share_used(week.counted, week.at_fault)) or 0.0, week.status]
                 for week in row.weeks
             ]
@@ -208,7 +209,12 @@ def _strip_heading(name: str) -> dict[str, str]:
     words = labels.metric_words(metric)
     fits = max(map(len, words.label.split())) <= 9
     channel = "Amazon-fulfilled" if channel == "amazon" else ""
-    return {"long": words.label, "head": words.label if fits else words.short, "short": words.short, "channel": channel}
+    return {
+        "long": words.label,
+        "head": words.label if fits else words.short_label,
+        "short": words.short_label,
+        "channel": channel,
+    }
 
 
 def _account_row(
@@ -229,7 +235,7 @@ def _account_row(
         "rank": place + 1,
         "status": labels.STATUS_STYLES[row["status"]],
         "group": place > 0 and accounts[place - 1]["status"] != row["status"],
-        "nearest": f"{spoken} {standing.rate}" if standing and judged else spoken,
+        "nearest": f"{spoken} {standing.formatted_rate}" if standing and judged else spoken,
         "whose": measures.text_or_empty(row.get("whose")) if judged else "",
         "ended": portfolio_text.as_of_note(date.fromisoformat(row["as_of"])) if ended else "",
         "unjudged": portfolio_text.unjudged_measures_note(int(row.get("unjudged") or 0), row.get("missing") or []),

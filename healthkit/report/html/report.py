@@ -220,7 +220,7 @@ def _scorecard_row(report: MonthlyReport, row: Measure, begins_group: Any) -> di
     year = report.as_of.year
     status = labels.STATUS_STYLES[row.status]
     has_chapter = row.status in ("off target", "at risk")
-    reason = row.why(report.begins_on, report.ends_on)
+    reason = row.explain_unjudged(report.begins_on, report.ends_on)
     return _figure_cells(row, reason) | {
         "status": status,
         "group": bool(begins_group),
@@ -291,9 +291,9 @@ def _change_cell(row: Measure) -> str:
         return labels.DASH if row.previous_value is None else (
             account_text.format_value_change(row.metric, row.value, row.previous_value)
         )  # fmt: skip
-    if row.before is None or row.status not in (*JUDGED_STATUSES, "no target"):
+    if row.previous_counts is None or row.status not in (*JUDGED_STATUSES, "no target"):
         return labels.DASH
-    return figures.format_rate_change((row.counted, row.at_fault), row.before, row.side, row.target)
+    return figures.format_rate_change((row.counted, row.at_fault), row.previous_counts, row.side, row.target)
 
 
 # -- chapters ---------------------------------------------------------------------------------------------
@@ -334,7 +334,7 @@ def _chapter(
     curve = [({"id": tried[0]["chart"]}, tried[1])] if tried is not None else []
     words = {
         "anchor": row.anchor,
-        "title": sentences.chapter_title(row.standing, row.before),
+        "title": sentences.chapter_title(row.standing, row.previous_counts),
         "lead": _chapter_lead(row, spoken, year),
         "notes": _chapter_notes(report, row, other, unshared),
         "rate": rate[0] if rate is not None else None,
@@ -360,7 +360,7 @@ def _chapter_lead(row: Measure, measure_standing: sentences.MeasureStanding, yea
     """Which orders were counted, and how many went wrong; of the marketplace's figure, beside it what ours says."""
     lead = sentences.chapter_lead(measure_standing, _rule_clock(row), row.first_day, row.last_day, year)
     if row.shows_marketplace_figure:
-        return f"{labels.capitalise_first(row.whose)}. {lead}"
+        return f"{labels.capitalise_first(row.figure_source)}. {lead}"
     return lead
 
 
@@ -384,7 +384,7 @@ def _rate_figure(report: MonthlyReport, row: Measure, other: Measure | None, yea
     ]
     since = measures.off_target_since(daily[daily["window"] == row.window])
     title = (
-        reasons.our_rate_title(row.whose)
+        reasons.our_rate_title(row.figure_source)
         if row.shows_marketplace_figure
         else sentences.rate_title(row.standing, *since, year)
     )
@@ -410,7 +410,7 @@ def _chapter_notes(report: MonthlyReport, row: Measure, other: Measure | None, u
     if unshared:
         notes.append((labels.Strong("Who carries the excess. "), unshared))
     if row.shows_marketplace_figure:
-        why = row.why(report.begins_on, report.ends_on) if row.reason is not None else ""
+        why = row.explain_unjudged(report.begins_on, report.ends_on) if row.reason is not None else ""
         counts = reasons.our_counts_sentence(*row.our_counts, row.side, row.target, row.noun, why)
         notes.append((labels.Strong("Ours. "), labels.capitalise_first(counts)))
     if row.proxy:
@@ -485,7 +485,7 @@ def _leaving_figure(
     assert leaving is not None, "a figure of leaving orders is made only where there are some"
     title = sentences.leaving_title(leaving, year)
     named = measures.group_mask(faults, group)
-    chart = charts.leaving_calendar(faults, report.as_of, leaving.by, named, description=title, width=width)
+    chart = charts.leaving_calendar(faults, report.as_of, leaving.until, named, description=title, width=width)
     return drivers.captioned_chart(
         row,
         "leaving",

@@ -25,12 +25,12 @@ def sparkline(measure: Measure) -> Markup:
     known = [rate for rate in rates if rate is not None]
     if len(known) < 2:
         return Markup("")
-    ends = [*known, *([measure.level] if measure.level is not None else [])]
+    ends = [*known, *([measure.target_value] if measure.target_value is not None else [])]
     low, high = min(ends), max(ends)
     places = [
         None if rate is None else (_week_x(n, len(rates)), _rate_y(rate, low, high)) for n, rate in enumerate(rates)
     ]
-    target = "" if measure.level is None else _target_path(_rate_y(measure.level, low, high))
+    target = "" if measure.target_value is None else _target_path(_rate_y(measure.target_value, low, high))
     drawn = target + f'<path d="{_line_path(places)}" class="spark"/>' + _last_week_dot(places[-1], measure.status)
     size = f'viewBox="0 0 {SPARKLINE_WIDTH} {SPARKLINE_HEIGHT}" width="{SPARKLINE_WIDTH}" height="{SPARKLINE_HEIGHT}"'
     return Markup(f'<svg class="sp" {size} aria-hidden="true">{drawn}</svg>')  # noqa: S704 - numbers of ours
@@ -38,9 +38,11 @@ def sparkline(measure: Measure) -> Markup:
 
 def _week_value(week: MeasureWeek, side: str) -> float | None:
     """What a week shows: its own figure, or its rate."""
-    if week.value is not None and not week.silent:
+    if week.value is not None and not week.has_no_rate:
         return week.value
-    return None if week.silent or not week.counted else float(figures.exact_rate(week.counted, week.at_fault, side))
+    return (
+        None if week.has_no_rate or not week.counted else float(figures.exact_rate(week.counted, week.at_fault, side))
+    )
 
 
 def _week_x(position: int, total: int) -> float:

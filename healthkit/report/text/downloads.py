@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
+from typing import TYPE_CHECKING
 
 from healthkit.report.text.figures import format_long_day, format_number, format_quantity, spell_number
 from healthkit.report.text.labels import Strong, capitalise_first, join_words, metric_words
+
+if TYPE_CHECKING:
+    from healthkit.ingest.downloads import DownloadAdvice
 
 EVIDENCE_LABELS = {
     "orders": "orders",
@@ -38,7 +42,8 @@ FILE_LIMITATIONS = {
     "days assumed": "It names the orders, not the day of each event: the days are assumed.",
     "in part": "It shows only a part of them, so that the figure is a lower bound.",
 }
-"""What a file leaves out, by how much of the evidence it tells."""
+"""How much of the evidence a file tells -> what it leaves out, as a sentence."""
+SNAPSHOT_DAYS = "it covers the days of the marketplace\N{RIGHT SINGLE QUOTATION MARK}s own measure"
 
 
 def download_location(menu: str, report_type: str) -> str:
@@ -114,102 +119,84 @@ def first_download_sentence(
     return (Strong(f"Download the {title}"), f" ({download_location(menu, '' if menu else report_type)}){purpose}")
 
 
-def advice_sentence(
-    kind: str, title: str, menu: str, report_type: str, evidence: Sequence[str], measures: Sequence[str], missing: str,
-    ranges: Sequence[tuple[date, date]], days: int, downloads: int, most_days: int | None, have_first: date | None,
-    have_last: date | None, extends: bool, snapshot: bool, by_hand: bool, how: str, full_alternative: str, note: str,
-) -> str:  # fmt: skip
-    """What to get, in sentences; the values are the fields of `downloads.Advice`, in its order.
+def advice_sentence(advice: DownloadAdvice) -> str:
+    """Return which file to download, from where, for which days and for which measures, as sentences.
 
-    >>> first, last = date(2026, 9, 14), date(2026, 11, 27)
-    >>> advice_sentence("feedback", "seller feedback file", "Performance > Feedback", "", ["feedback"], ["order_defect_rate"],
-    ...          "all", [(first, last)], 75, 1, 365, None, None, False, False, False, "fully", "", "")
-    'Download the seller feedback file (Seller Central, Performance > Feedback) for 75 days, 14 September to 27 November 2026. Needed for: Order defects.'
+    >>> from healthkit.ingest.downloads import DownloadAdvice
+    >>> days = ((date(2026, 9, 14), date(2026, 11, 27)),)
+    >>> print(advice_sentence(DownloadAdvice(
+    ...     "feedback", "seller feedback file", "Performance > Feedback", "", ("feedback",), ("order_defect_rate",),
+    ...     "all", days, 75, 1, 365, None, None, False, False, False, "fully", "", "")))
+    Download the seller feedback file (Seller Central, Performance > Feedback) for 75 days, 14 September to 27 November 2026. Needed for: Order defects.
     """  # noqa: E501 - the sentence
-    if not kind:
-        return (
-            f"No file that the kit reads tells of {evidence_list(evidence)} in this "
-            f"marketplace.{_needed_for_sentence(measures)}"
-        )
-    got = (
-        _fill_in_phrase(title, ranges, days)
-        if by_hand
-        else f"Download the {title} ({download_location(menu, report_type)})"
-    )
-    if snapshot:
-        got += "; it covers the days of the marketplace\N{RIGHT SINGLE QUOTATION MARK}s own measure"
-    elif not by_hand:
-        got += f" for {_days_phrase(ranges, days)}{_downloads_phrase(downloads, most_days)}"
-    if extends and not snapshot and not by_hand:
-        more = (
-            f"a download of {format_quantity(days, 'day')} more would do, "
-            f"{_ranges_phrase(ranges)}{_downloads_phrase(downloads, most_days)}"
-        )
-        got = (
-            f"Your {title} {_days_on_hand_phrase(missing, have_first, have_last)}; {more} "
-            f"({download_location(menu, report_type)})"
-        )
-    elif missing != "all":
-        got = (
-            f"Your files tell of {evidence_list(evidence)} "
-            f"{_known_days_sentence(missing, have_first, have_last)}. {got}"
-        )
-    left_out = f" {FILE_LIMITATIONS[how]}" if FILE_LIMITATIONS[how] else ""
-    other = f" The {full_alternative} shows all." if full_alternative else ""
-    return f"{got}.{left_out}{other}{_needed_for_sentence(measures)}"
+    evidence = evidence_list(advice.evidence)
+    needed_for = f" Needed for: {_measure_labels(advice)}." if advice.measures else ""
+    if not advice.kind:
+        return f"No file that the kit reads tells of {evidence} in this marketplace.{needed_for}"
+    location = download_location(advice.menu, advice.report_type)
+    text = f"Download the {advice.title} ({location})"
+    if advice.by_hand:
+        text = f"Fill in the {advice.title} (docs/files.md) for {_days_phrase(advice)}: no download holds it"
+    if advice.snapshot:
+        text += f"; {SNAPSHOT_DAYS}"
+    elif not advice.by_hand:
+        text += f" for {_days_phrase(advice)}{_downloads_phrase(advice)}"
+    if advice.extends and not advice.snapshot and not advice.by_hand:
+        days = f"a download of {format_quantity(advice.days, 'day')} more would do, {_ranges_phrase(advice.ranges)}"
+        more = f"{days}{_downloads_phrase(advice)}"
+        text = f"Your {advice.title} {_days_on_hand_phrase(advice)}; {more} ({location})"
+    elif advice.missing != "all":
+        text = f"Your files tell of {evidence} {_days_known_phrase(advice)}. {text}"
+    return " ".join(filter(None, (f"{text}.", _limitation_sentences(advice)))) + needed_for
 
 
-def advice_cells(
-    kind: str, title: str, menu: str, report_type: str, evidence: Sequence[str], measures: Sequence[str], missing: str,
-    ranges: Sequence[tuple[date, date]], days: int, downloads: int, most_days: int | None, have_first: date | None,
-    have_last: date | None, extends: bool, snapshot: bool, by_hand: bool, how: str, full_alternative: str, note: str,
-) -> dict[str, str]:  # fmt: skip
-    """The same as the cells of a row: title, place, days, report type, what it leaves out, and what it is needed for.
+def advice_cells(advice: DownloadAdvice) -> dict[str, str]:
+    """Return which file to download, from where, for which days and for which measures, as the cells of a table row.
 
-    >>> first, last = date(2026, 9, 14), date(2026, 11, 27)
-    >>> cells = advice_cells("feedback", "seller feedback file", "Performance > Feedback", "GET_X", ["feedback"],
-    ...     ["order_defect_rate"], "all", [(first, last)], 75, 1, 365, None, None, False, False, False, "fully", "", "")
+    >>> from healthkit.ingest.downloads import DownloadAdvice
+    >>> days = ((date(2026, 9, 14), date(2026, 11, 27)),)
+    >>> cells = advice_cells(DownloadAdvice(
+    ...     "feedback", "seller feedback file", "Performance > Feedback", "", ("feedback",), ("order_defect_rate",),
+    ...     "all", days, 75, 1, 365, None, None, False, False, False, "fully", "", ""))
     >>> cells["days"]
     '75 days, 14 September to 27 November 2026'
     """
-    if not kind:
-        span = f"No file that the kit reads tells of {evidence_list(evidence)} in this marketplace"
-    elif snapshot:
-        span = "As it is: it covers the days of the marketplace\N{RIGHT SINGLE QUOTATION MARK}s own measure"
+    evidence, place = evidence_list(advice.evidence), ""
+    if advice.kind:
+        report_type = "" if advice.menu else advice.report_type
+        by_hand = "docs/files.md: no download holds it"
+        place = by_hand if advice.by_hand else download_location(advice.menu, report_type)
+    if not advice.kind:
+        days = f"No file that the kit reads tells of {evidence} in this marketplace"
+    elif advice.snapshot:
+        days = f"As it is: {SNAPSHOT_DAYS}"
+    elif advice.extends and not advice.by_hand:
+        more = f"{format_quantity(advice.days, 'day')} more, {_ranges_phrase(advice.ranges)}"
+        days = f"{more}: yours {_days_on_hand_phrase(advice)}"
     else:
-        span = f"{_days_phrase(ranges, days)}{_downloads_phrase(downloads, most_days)}"
-        if extends and not by_hand:
-            span = (
-                f"{format_quantity(days, 'day')} more, {_ranges_phrase(ranges)}: yours "
-                f"{_days_on_hand_phrase(missing, have_first, have_last)}"
-            )
-    place = (
-        ""
-        if not kind
-        else "docs/files.md: no download holds it"
-        if by_hand
-        else download_location(menu, "" if menu else report_type)
-    )
-    left_out = " ".join(
-        filter(None, (FILE_LIMITATIONS[how], f"The {full_alternative} shows all." if full_alternative else ""))
-    )
+        days = f"{_days_phrase(advice)}{_downloads_phrase(advice)}"
     return {
-        "title": capitalise_first(title or evidence_list(evidence)), "place": place, "days": span, "note": left_out,
-        "report_type": report_type if menu else "",
-        "measures": ", ".join(metric_words(name).label for name in measures),
-    }  # fmt: skip
+        "title": capitalise_first(advice.title or evidence),
+        "place": place,
+        "days": days,
+        "note": _limitation_sentences(advice),
+        "report_type": advice.report_type if advice.menu else "",
+        "measures": _measure_labels(advice),
+    }
 
 
-def _needed_for_sentence(measures: Sequence[str]) -> str:
-    return f" Needed for: {', '.join(metric_words(name).label for name in measures)}." if measures else ""
+def _measure_labels(advice: DownloadAdvice) -> str:
+    return ", ".join(metric_words(metric).label for metric in advice.measures)
 
 
-def _fill_in_phrase(title: str, ranges: Sequence[tuple[date, date]], days: int) -> str:
-    return f"Fill in the {title} (docs/files.md) for {_days_phrase(ranges, days)}: no download holds it"
+def _limitation_sentences(advice: DownloadAdvice) -> str:
+    """Return what a file leaves out, and which other file holds it."""
+    other = f"The {advice.full_alternative} shows all." if advice.full_alternative else ""
+    return " ".join(filter(None, (FILE_LIMITATIONS[advice.how], other)))
 
 
-def _days_phrase(ranges: Sequence[tuple[date, date]], days: int) -> str:
-    return f"{format_quantity(days, 'day')}, {_ranges_phrase(ranges)}"
+def _days_phrase(advice: DownloadAdvice) -> str:
+    return f"{format_quantity(advice.days, 'day')}, {_ranges_phrase(advice.ranges)}"
 
 
 def _ranges_phrase(ranges: Sequence[tuple[date, date]]) -> str:
@@ -230,23 +217,26 @@ def _range_phrase(first: date, last: date) -> str:
     return f"{first.day if same_month else format_long_day(first, last.year)} to {format_long_day(last, 0)}"
 
 
-def _downloads_phrase(downloads: int, most_days: int | None) -> str:
-    """In how many downloads, where one cannot hold all."""
-    if downloads < 2:
+def _downloads_phrase(advice: DownloadAdvice) -> str:
+    """Return in how many downloads, where one cannot hold all days."""
+    if advice.downloads < 2:
         return ""
-    limit = "" if most_days is None else f" of at most {format_quantity(most_days, 'day')}"
-    return f", in {format_number(downloads)} downloads{limit}"
+    limit = "" if advice.most_days is None else f" of at most {format_quantity(advice.most_days, 'day')}"
+    return f", in {format_number(advice.downloads)} downloads{limit}"
 
 
-def _known_days_sentence(missing: str, have_first: date | None, have_last: date | None) -> str:
-    """From when until when evidence is on hand."""
-    since = f"from {format_long_day(have_first, 0)} on" if have_first and missing in ("start", "both") else ""
-    until = f"until {format_long_day(have_last, 0)}" if have_last and missing in ("end", "both") else ""
-    return " and ".join(filter(None, (since, until))) + " only"
+def _days_known_phrase(advice: DownloadAdvice) -> str:
+    """Return from when until when the files on hand hold the evidence."""
+    return " and ".join(_ends_on_hand(advice, "from {} on", "until {}")) + " only"
 
 
-def _days_on_hand_phrase(missing: str, have_first: date | None, have_last: date | None) -> str:
-    """Where the days on hand begin or end."""
-    begins = f"begins on {format_long_day(have_first, 0)}" if have_first and missing in ("start", "both") else ""
-    ends = f"ends on {format_long_day(have_last, 0)}" if have_last and missing in ("end", "both") else ""
-    return " and ".join(filter(None, (begins, ends)))
+def _days_on_hand_phrase(advice: DownloadAdvice) -> str:
+    """Return where the days of the file on hand begin or end."""
+    return " and ".join(_ends_on_hand(advice, "begins on {}", "ends on {}"))
+
+
+def _ends_on_hand(advice: DownloadAdvice, start: str, end: str) -> list[str]:
+    ends = ((start, advice.have_first, "start"), (end, advice.have_last, "end"))
+    return [
+        text.format(format_long_day(day, 0)) for text, day, side in ends if day and advice.missing in (side, "both")
+    ]

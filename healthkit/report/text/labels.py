@@ -12,8 +12,8 @@ class MetricWords(NamedTuple):
     """The words of one metric: its name, a short one, what is counted, and what is said of one or more at fault."""
 
     label: str
-    short: str
-    many: bool
+    short_label: str
+    is_plural: bool
     noun: str
     singular_predicate: str
     plural_predicate: str

@@ -55,11 +55,11 @@ class RateMovement(NamedTuple):
     clock: str
     window: int
     side: str
-    places: int
+    decimals: int
     before: BridgePoint
     after: BridgePoint
-    came: int
-    went: int
+    orders_entered: int
+    orders_left: int
     parts: tuple[MovementPart, ...]
 
     @property
@@ -72,9 +72,9 @@ class RateMovement(NamedTuple):
         """The shown rate before, and after every step."""
         return list(accumulate((part.change for part in self.parts), initial=self.before.rate))
 
-    def rate(self, point: BridgePoint) -> str:
+    def format_point_rate(self, point: BridgePoint) -> str:
         """The rate of one of the two days, as it is shown."""
-        return format_units(point.rate, self.places) + "%"
+        return format_units(point.rate, self.decimals) + "%"
 
 
 def movement_from_bridge(bridge: Any) -> RateMovement:
@@ -153,7 +153,7 @@ def step_label(rate_movement: RateMovement, part: MovementPart) -> tuple[str, st
         "new": ("New in the window:", f"{many} at fault"),
         "orders": (
             f"{_more_or_fewer_word(rate_movement)} {noun}s:",
-            f"{format_number(rate_movement.came)} in, {format_number(rate_movement.went)} out",
+            f"{format_number(rate_movement.orders_entered)} in, {format_number(rate_movement.orders_left)} out",
         ),
     }[part.kind]
 
@@ -197,7 +197,10 @@ def bridge_title(rate_movement: RateMovement) -> str:
     >>> bridge_title(moved._replace(after=was, parts=()))
     'The rate did not move: 0.59% on both days'
     """
-    before, after = rate_movement.rate(rate_movement.before), rate_movement.rate(rate_movement.after)
+    before, after = (
+        rate_movement.format_point_rate(rate_movement.before),
+        rate_movement.format_point_rate(rate_movement.after),
+    )
     along = _parts_by_size(rate_movement, 1 if rate_movement.change > 0 else -1)
     against = _parts_by_size(rate_movement, -1 if rate_movement.change > 0 else 1)
     if not rate_movement.parts:
@@ -303,11 +306,11 @@ def bridge_sum_sentence(rate_movement: RateMovement) -> str:
     'In percentage points: 2.1 − 2.1 + 4.5 − 0.1 = 4.4.'
     """
     steps = "".join(
-        f" {MINUS if part.change < 0 else '+'} {format_units(abs(part.change), rate_movement.places)}"
+        f" {MINUS if part.change < 0 else '+'} {format_units(abs(part.change), rate_movement.decimals)}"
         for part in rate_movement.parts
     )
     before, after = (
-        format_units(seen.rate, rate_movement.places) for seen in (rate_movement.before, rate_movement.after)
+        format_units(seen.rate, rate_movement.decimals) for seen in (rate_movement.before, rate_movement.after)
     )
     return f"In percentage points: {before}{steps} = {after}."
 
@@ -351,7 +354,7 @@ def bars_caption(rate_movement: RateMovement, bars_start: int) -> list[str]:
     >>> bars_caption(moved, 900), bars_caption(moved._replace(parts=(MovementPart("left", -40, 85),)), 0)
     (['The bars begin at 90%.'], ['Told one after the other, the steps pass above 100% on their way.'])
     """
-    whole = 100 * 10**rate_movement.places
+    whole = 100 * 10**rate_movement.decimals
     told = [f"The bars begin at {format_percent(Fraction(bars_start, whole))}."] if bars_start > 0 else []
     low, high = min(rate_movement.values), max(rate_movement.values)
     ends = [text for passed, text in ((low < 0, "below 0%"), (high > whole, "above 100%")) if passed]

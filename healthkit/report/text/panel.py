@@ -47,10 +47,10 @@ def diamonds_legend(window: int) -> Sentence:
 def on_target_title(standing: MeasureStanding) -> str:
     """The finding of a rate over time that is on target.
 
-    >>> on_target_title(MeasureStanding("order_defect_rate", 1334, 4, "below", 0.01, 9, used=0.2999))
+    >>> on_target_title(MeasureStanding("order_defect_rate", 1334, 4, "below", 0.01, 9, share_used=0.2999))
     'On target at 0.30%: 30% of what the target allows is used up'
     """
-    return f"On target at {standing.rate}: {format_share_used(standing)} of what the target allows is used up"
+    return f"On target at {standing.formatted_rate}: {format_share_used(standing)} of what the target allows is used up"
 
 
 def needed_phrase(percent: int | None, orders: int) -> str:

@@ -16,6 +16,7 @@ from healthkit.report.text.sentences import (
     Sentence,
     figure_clause,
     figure_source_suffix,
+    headroom_phrase,
     measure_phrase,
 )
 
@@ -130,7 +131,7 @@ def nearest_account_sentence(account: str, standing: MeasureStanding) -> Sentenc
     'Harbor is nearest to its limit: cancellation is at 2.0% (limit 2.5%), with 1 more order to go.'
     """
     left = format_headroom(standing.headroom, metric_words(standing.metric).noun)
-    rest = figure_clause(standing._replace(whose=""))
+    rest = figure_clause(standing._replace(figure_source=""))
     return (Strong(account), f" is nearest to its limit: {rest}, with {left}{' to go' if standing.headroom else ''}.")
 
 
@@ -201,22 +202,16 @@ def alert_line(standing: MeasureStanding, account: str, marketplace: str, status
     >>> late = MeasureStanding("late_shipment_rate", 670, 64, "below", 0.04, -38, window=30)
     >>> alert_line(late, "harbor", "US", "off target")
     'off target  harbor (US): late shipment over 30 days at 9.6% (limit 4%), 38 orders too many'
-    >>> alert_line(late._replace(whose="Amazon’s own figure of 27 November"), "harbor", "US", "off target")
+    >>> alert_line(late._replace(figure_source="Amazon’s own figure of 27 November"), "harbor", "US", "off target")
     'off target  harbor (US): late shipment over 30 days at 9.6% (limit 4%), 38 orders too many, by Amazon’s own figure of 27 November'
     """  # noqa: E501 - the lines
-    whose = f",{figure_source_suffix(standing)}" if standing.whose else ""
+    whose = f",{figure_source_suffix(standing)}" if standing.figure_source else ""
     measured = measure_phrase(standing.metric, standing.channel, standing.window)
     if standing.value is not None:
         told = account_text.format_short_value(standing.metric, standing.value)
         return f"{status}  {account} ({marketplace}): {measured}: {told}{whose}"
-    if standing.headroom is None:
-        return f"{status}  {account} ({marketplace}): {measured} at {standing.rate} ({standing.limit}){whose}"
-    left = standing.headroom
-    noun = metric_words(standing.metric).noun
-    room = f"room for {format_headroom(left, noun)}" if left else f"no room for one more {noun}"
-    if left < 0:
-        room = f"{format_quantity(-left, noun)} too many"
-    return f"{status}  {account} ({marketplace}): {measured} at {standing.rate} ({standing.limit}), {room}{whose}"
+    line = f"{status}  {account} ({marketplace}): {measured} {standing.rate_and_limit}"
+    return line + ("" if standing.headroom is None else f", {headroom_phrase(standing)}") + whose
 
 
 def unjudged_alert_line(standing: MeasureStanding, account: str, marketplace: str, why: str) -> str:
@@ -226,7 +221,11 @@ def unjudged_alert_line(standing: MeasureStanding, account: str, marketplace: st
     >>> unjudged_alert_line(late, "harbor", "US", "130 orders, but no file tells when they were confirmed")
     'cannot be judged  harbor (US): late shipment over 30 days: 130 orders, but no file tells when they were confirmed'
     """
-    shown = f" at {standing.rate} ({standing.limit})" if standing.counted and standing.value is None else ""
+    shown = (
+        f" at {standing.formatted_rate} ({standing.formatted_limit})"
+        if standing.counted and standing.value is None
+        else ""
+    )
     return (
         f"cannot be judged  {account} ({marketplace}): "
         f"{measure_phrase(standing.metric, standing.channel, standing.window)}{shown}: {why}"

@@ -65,11 +65,11 @@ class MeasureStanding(NamedTuple):
     channel: str = ""
     window: int = 0
     value: float | None = None
-    used: float | None = None
-    whose: str = ""
+    share_used: float | None = None
+    figure_source: str = ""
 
     @property
-    def rate(self) -> str:
+    def formatted_rate(self) -> str:
         """The rate as it is shown, or the figure that stands in its place."""
         if self.value is None:
             return format_rate(self.counted, self.at_fault, self.side, self.target)
@@ -77,13 +77,18 @@ class MeasureStanding(NamedTuple):
         return account_text.format_value(self.metric, self.value) + unit
 
     @property
-    def limit(self) -> str:
+    def formatted_limit(self) -> str:
         """What is asked, as it stands in brackets."""
         if self.value is None:
             return format_limit(self.side, self.target or 0)
         if account_text.figure_kind(self.metric) == "number":
             return "none allowed"
         return f"target {account_text.format_value_target(self.metric, int(self.target or 0))}"
+
+    @property
+    def rate_and_limit(self) -> str:
+        """The rate or figure with its limit, as in "at 1.24% (limit 1%)"."""
+        return f"at {self.formatted_rate} ({self.formatted_limit})"
 
 
 def measure_over_windows(metric_id: str, channel: str, windows: Sequence[int]) -> str:
@@ -128,7 +133,7 @@ def standing_phrase(standing: MeasureStanding) -> str:
 
 def is_or_are(standing: MeasureStanding) -> str:
     """The verb that goes with a judged measure: is or are."""
-    return "are" if metric_words(standing.metric).many else "is"
+    return "are" if metric_words(standing.metric).is_plural else "is"
 
 
 def what_is_wrong_sentence(
@@ -146,7 +151,7 @@ def what_is_wrong_sentence(
     >>> "".join(what_is_wrong_sentence([defects, late], [], 5))
     'Order defects are off target at 1.24% (limit 1%), and late shipment over 30 days is at 4.4% (limit 4%).'
     >>> amazon = "Amazon’s own figure of 27 November"
-    >>> "".join(what_is_wrong_sentence([defects._replace(whose=amazon), late], [], 5))
+    >>> "".join(what_is_wrong_sentence([defects._replace(figure_source=amazon), late], [], 5))
     'Order defects are off target at 1.24% (limit 1%) by Amazon’s own figure of 27 November, and late shipment over 30 days is at 4.4% (limit 4%).'
     >>> "".join(what_is_wrong_sentence([], [], 1))
     'Nothing is off target: the one measure that can be judged is on target.'
@@ -158,8 +163,10 @@ def what_is_wrong_sentence(
     unknown = reasons.unjudged_measures_clause([standing_phrase(one) for one in unjudged]) if unjudged else ""
     rest = f"; {unknown}." if unknown else "."
     if off:
-        head = Strong(f"{capitalise_first(standing_phrase(off[0]))} {is_or_are(off[0])} off target at {off[0].rate}")
-        limit = f" ({off[0].limit}){figure_source_suffix(off[0])}"
+        head = Strong(
+            f"{capitalise_first(standing_phrase(off[0]))} {is_or_are(off[0])} off target at {off[0].formatted_rate}"
+        )
+        limit = f" ({off[0].formatted_limit}){figure_source_suffix(off[0])}"
         return (head, limit, *_other_measures_clause(off[1:], risk), rest)
     if risk:
         head = Strong("Nothing is known to be off target" if unjudged else "Nothing is off target")
@@ -180,20 +187,31 @@ def figure_clause(standing: MeasureStanding, status: str = "") -> str:
     >>> figure_clause(MeasureStanding("order_defect_rate", 2498, 31, "below", 0.01, -7))
     'order defects are at 1.24% (limit 1%)'
     """
-    return (
-        f"{standing_phrase(standing)} {is_or_are(standing)} {status}at {standing.rate} ({standing.limit})"
-        f"{figure_source_suffix(standing)}"
-    )
+    verb = is_or_are(standing)
+    return f"{standing_phrase(standing)} {verb} {status}{standing.rate_and_limit}{figure_source_suffix(standing)}"
+
+
+def headroom_phrase(standing: MeasureStanding) -> str:
+    """Return how many more orders may go wrong, or how many are too many.
+
+    >>> late = MeasureStanding("late_shipment_rate", 670, 64, "below", 0.04, -38)
+    >>> headroom_phrase(late), headroom_phrase(late._replace(headroom=0)), headroom_phrase(late._replace(headroom=2))
+    ('38 orders too many', 'no room for one more order', 'room for 2 more orders')
+    """
+    left, noun = standing.headroom or 0, metric_words(standing.metric).noun
+    if left < 0:
+        return f"{format_quantity(-left, noun)} too many"
+    return f"room for {format_headroom(left, noun)}" if left else f"no room for one more {noun}"
 
 
 def figure_source_suffix(standing: MeasureStanding) -> str:
     """Whose figure it is, where it is not ours.
 
     >>> amazon = "Amazon’s own figure of 27 November"
-    >>> figure_source_suffix(MeasureStanding("order_defect_rate", 226, 3, "below", 0.01, -1, whose=amazon))
+    >>> figure_source_suffix(MeasureStanding("order_defect_rate", 226, 3, "below", 0.01, -1, figure_source=amazon))
     ' by Amazon’s own figure of 27 November'
     """
-    return f" by {standing.whose}" if standing.whose else ""
+    return f" by {standing.figure_source}" if standing.figure_source else ""
 
 
 def _other_measures_clause(off: Sequence[MeasureStanding], risk: Sequence[MeasureStanding]) -> Sentence:
@@ -210,10 +228,10 @@ def _other_measures_clause(off: Sequence[MeasureStanding], risk: Sequence[Measur
 class LeavingOrders(NamedTuple):
     """How many orders at fault leave the window by a day, of how many, and the first day one leaves."""
 
-    leave: int
-    of: int
-    by: date
-    first: date
+    leaving_count: int
+    total: int
+    until: date
+    first_day: date
 
 
 def orders_leaving_sentence(standing: MeasureStanding, leaving: LeavingOrders | None, year: int) -> Sentence:
@@ -262,16 +280,17 @@ def leaving_clause(leaving: LeavingOrders, year: int) -> str:
     >>> leaving_clause(LeavingOrders(1, 1, date(2026, 11, 30), date(2026, 11, 7)), 2026)
     'the 1 at fault leaves the window on 7 November'
     """
-    first, by = format_long_day(leaving.first, year), format_long_day(leaving.by, year)
-    if leaving.of == 1:
+    first, by = format_long_day(leaving.first_day, year), format_long_day(leaving.until, year)
+    if leaving.total == 1:
         return f"the 1 at fault leaves the window on {first}"
-    if not leaving.leave:
-        return f"none of the {format_number(leaving.of)} at fault leaves the window before {first}"
-    if leaving.leave == leaving.of:
-        return f"all {format_number(leaving.of)} at fault leave the window by {by}, the first on {first}"
-    verb = "leaves" if leaving.leave == 1 else "leave"
-    many = f"{format_number(leaving.leave)} of the {format_number(leaving.of)} at fault {verb} the window by {by}"
-    return f"{many}, the first on {first}" if leaving.leave > 1 else many
+    if not leaving.leaving_count:
+        return f"none of the {format_number(leaving.total)} at fault leaves the window before {first}"
+    if leaving.leaving_count == leaving.total:
+        return f"all {format_number(leaving.total)} at fault leave the window by {by}, the first on {first}"
+    verb = "leaves" if leaving.leaving_count == 1 else "leave"
+    some = f"{format_number(leaving.leaving_count)} of the {format_number(leaving.total)}"
+    many = f"{some} at fault {verb} the window by {by}"
+    return f"{many}, the first on {first}" if leaving.leaving_count > 1 else many
 
 
 def least_room_sentence(standing: MeasureStanding) -> Sentence:
@@ -280,7 +299,7 @@ def least_room_sentence(standing: MeasureStanding) -> Sentence:
     >>> "".join(least_room_sentence(MeasureStanding("cancellation_rate", 297, 6, "below", 0.025, 1)))
     'Cancellation has the least room: 1 more order may go wrong before the target is missed.'
     """
-    verb = "have" if metric_words(standing.metric).many else "has"
+    verb = "have" if metric_words(standing.metric).is_plural else "has"
     head = Strong(f"{capitalise_first(standing_phrase(standing))} {verb} the least room")
     left, noun = standing.headroom or 0, metric_words(standing.metric).noun
     if not left:
@@ -293,8 +312,8 @@ class SharedGroup(NamedTuple):
 
     kind: str
     name: str
-    n: int
-    of: int
+    orders: int
+    total: int
     cause: str = ""
     first: date = date.min
     last: date = date.min
@@ -343,16 +362,16 @@ def group_share_phrase(group: SharedGroup, year: int, pronoun: bool = False, nou
     >>> group_share_phrase(SharedGroup("product", "Stove", 7, 7), 2026)
     'All 7 orders at fault are for “Stove”'
     """
-    few = "both" if group.of == 2 else f"all {format_number(group.of)}"
-    many = f"{format_number(group.n)} of the {format_number(group.of)} {noun}s at fault"
-    if group.n == group.of:
+    few = "both" if group.total == 2 else f"all {format_number(group.total)}"
+    many = f"{format_number(group.orders)} of the {format_number(group.total)} {noun}s at fault"
+    if group.orders == group.total:
         many = f"{few if pronoun else capitalise_first(few)} {noun}s at fault"
     if group.kind == "product":
         what = f"are {causes_phrase(group.cause, plural=True)} on" if group.cause else "are for"
         return f"{many} {what} {'it' if pronoun else f'“{group.name}”'}"
     if group.kind == "cause":
         if noun != "order":
-            return f"{many} {'is' if group.n == 1 else 'are'} {causes_phrase(group.name)}"
+            return f"{many} {'is' if group.orders == 1 else 'are'} {causes_phrase(group.name)}"
         one = {"a_to_z_claim": "an A-to-z claim"}.get(group.name, f"a {causes_phrase(group.name)}")
         one = causes_phrase(group.name) if group.name == "negative_feedback" else one
         return f"{many} have {('it' if group.name == 'negative_feedback' else 'one') if pronoun else one}"
@@ -432,24 +451,20 @@ def chapter_title(standing: MeasureStanding, before: tuple[int, int] | None) -> 
     >>> chapter_title(defects._replace(headroom=2), None)
     'Order defects are at 1.24%, with room for 2 more orders'
     """
-    noun = metric_words(standing.metric).noun
-    left = standing.headroom or 0
-    if left < 0:
-        far = f": {format_quantity(-left, noun)} too many"
-    else:
-        far = f", with room for {format_headroom(left, noun)}" if left else f", with no room for one more {noun}"
-    return f"{capitalise_first(standing_phrase(standing))} {_rate_change_phrase(standing, before)}{far}"
+    link = ": " if (standing.headroom or 0) < 0 else ", with "
+    change = _rate_change_phrase(standing, before)
+    return f"{capitalise_first(standing_phrase(standing))} {change}{link}{headroom_phrase(standing)}"
 
 
 def _rate_change_phrase(standing: MeasureStanding, before: tuple[int, int] | None) -> str:
     """How a rate moved since the month before."""
     if before is None or not before[0]:
-        return f"{is_or_are(standing)} at {standing.rate}"
+        return f"{is_or_are(standing)} at {standing.formatted_rate}"
     was = format_rate(*before, standing.side, standing.target)
     change = exact_rate(standing.counted, standing.at_fault, standing.side) - exact_rate(*before, standing.side)
-    if was == standing.rate:
-        return f"{'stay' if metric_words(standing.metric).many else 'stays'} at {was}"
-    return f"{'rose' if change > 0 else 'fell'} from {was} to {standing.rate}"
+    if was == standing.formatted_rate:
+        return f"{'stay' if metric_words(standing.metric).is_plural else 'stays'} at {was}"
+    return f"{'rose' if change > 0 else 'fell'} from {was} to {standing.formatted_rate}"
 
 
 def chapter_lead(standing: MeasureStanding, clock: str, first: date, last: date, year: int) -> str:
@@ -480,11 +495,13 @@ def rate_title(
     'Off target since 14 October, 18 days in a row'
     >>> rate_title(defects, date(2026, 7, 4), 120, 120, 2026)
     'Off target on every one of the last 120 days'
-    >>> rate_title(defects._replace(at_fault=22, used=0.8807), None, 0, 120, 2026)
+    >>> rate_title(defects._replace(at_fault=22, share_used=0.8807), None, 0, 120, 2026)
     'At risk at 0.88%: 88% of what the target allows is used up'
     """
     if off_since is None:
-        return f"At risk at {standing.rate}: {format_share_used(standing)} of what the target allows is used up"
+        return (
+            f"At risk at {standing.formatted_rate}: {format_share_used(standing)} of what the target allows is used up"
+        )
     if days_off_target == 1:
         return f"Off target since {format_long_day(off_since, year)}, for one day"
     if days_off_target >= days_shown:
@@ -495,10 +512,10 @@ def rate_title(
 def format_share_used(standing: MeasureStanding) -> str:
     """The share of what the target allows that is used up, in whole percent.
 
-    >>> format_share_used(MeasureStanding("order_defect_rate", 2000, 10, "below", 0.01, 9, used=0.5))
+    >>> format_share_used(MeasureStanding("order_defect_rate", 2000, 10, "below", 0.01, 9, share_used=0.5))
     '50%'
     """
-    return DASH if standing.used is None else f"{int(standing.used * 100 + 0.5):,}%"
+    return DASH if standing.share_used is None else f"{int(standing.share_used * 100 + 0.5):,}%"
 
 
 def at_fault_clause(n: int, noun: str = "order") -> str:
