@@ -207,11 +207,11 @@ def rows_of(html: str) -> list[str]:
 def test_the_verdict_says_what_is_wrong_what_leaves_and_where_to_begin(report: dict[str, HtmlBlock]) -> None:
     told = words(report["verdict"].html)
     assert (
-        "Order defects are off target at 1.24% (limit 1%), and late shipment over 30 days is at 4.4% (limit 4%)."
-        in told
+        "Order Defect Rate is off target at 1.24% (limit 1%), "
+        "and Late Shipment Rate over 30 days is at 4.4% (limit 4%)." in told
     )
     assert "7 orders are too many ; " in told
-    assert "13 of the 31 orders at fault are A-to-z claims on it." in told
+    assert "13 of the 31 orders at fault are A-to-z Guarantee claims on it." in told
 
 
 def test_the_scorecard_stands_worst_first_and_leaves_parts_out(report: dict[str, HtmlBlock]) -> None:
@@ -225,18 +225,19 @@ def test_the_scorecard_stands_worst_first_and_leaves_parts_out(report: dict[str,
 @pytest.mark.parametrize(
     "row",
     [
-        "✕ Off target Order defects seller-fulfilled · 18 Aug – 16 Oct 1.24% Target under 1% 31 of 2,498 7 too many "
+        "✕ Off target Order Defect Rate seller-fulfilled · 18 Aug – 16 Oct 1.24% Target under 1% 31 of 2,498 "
+        "7 too many "
         "+0.66, worse since 30 Sep",
-        "▲ At risk Cancellation ≈ proxy 24 – 30 Oct 2.4% Target under 2.5% 7 of 297 no more room "
+        "▲ At risk Pre-fulfilment Cancellation Rate ≈ proxy 24 – 30 Oct 2.4% Target under 2.5% 7 of 297 no more room "
         "+1.3, worse since 30 Sep",
-        "✓ On target On-time delivery 11 – 24 Oct 94.1% Target at least 90% 576 of 612 25 more parcels "
+        "✓ On target On-Time Delivery Rate 11 – 24 Oct 94.1% Target at least 90% 576 of 612 25 more parcels "
         "−0.9, worse since 30 Sep",
         "– No target Refunds 2 – 31 Oct 3.2% no target 41 of 1,262 nothing is asked +0.2 since 30 Sep",
-        "– Too few On-time delivery, units 11 – 24 Oct – Target at least 90% 6 of 7 judged from 20 units "
+        "– Too few On-Time Delivery Rate, units 11 – 24 Oct – Target at least 90% 6 of 7 judged from 20 units "
         "too few to draw –",
         "? Short history Bad reviews 2 Sep – 31 Oct 6.5% Target under 20% 20 of 310 "
         "orders only since 1 Apr; the window starts 2 Sep too short to draw –",
-        "? No data Valid tracking 22 Sep – 21 Oct – Target over 95% 0 parcels no parcels from 22 Sep to 21 Oct "
+        "? No data Valid Tracking Rate 22 Sep – 21 Oct – Target over 95% 0 parcels no parcels from 22 Sep to 21 Oct "
         "nothing to draw –",
     ],
 )
@@ -252,9 +253,9 @@ def test_a_proxy_says_in_words_what_was_assumed(report: dict[str, HtmlBlock]) ->
 def test_only_measures_off_target_or_at_risk_have_a_chapter(report: dict[str, HtmlBlock]) -> None:
     titles = re.findall(r"<h2[^>]*>([^<]+)</h2>", report["chapters"].html)
     assert titles == [
-        "Order defects rose from 0.59% to 1.24%: 7 orders too many",
-        "Late shipment over 30 days rose from 2.1% to 4.4%: 6 orders too many",
-        "Cancellation rose from 1.1% to 2.4%, with no room for one more order",
+        "Order Defect Rate rose from 0.59% to 1.24%: 7 orders too many",
+        "Late Shipment Rate over 30 days rose from 2.1% to 4.4%: 6 orders too many",
+        "Pre-fulfilment Cancellation Rate rose from 1.1% to 2.4%, with no room for one more order",
     ]
 
 
@@ -298,13 +299,17 @@ def test_at_most_twelve_orders_stand_in_a_chapter_and_the_file_holds_all(report:
 def test_the_parts_are_told_and_an_order_with_two_causes_once(report: dict[str, HtmlBlock]) -> None:
     told = words(report["chapters"].html)
     assert "2 orders have two causes and stand once, so the groups add up to 31." in told
-    assert "A-to-z claims 0.76% (19; 5 on 30 Sep), negative feedback 0.44% (11; 7 on 30 Sep), chargebacks 0.12%" in told
+    assert (
+        "A-to-z Guarantee claims 0.76% (19; 5 on 30 Sep), negative feedback 0.44% (11; 7 on 30 Sep), chargebacks 0.12%"
+        in told
+    )
 
 
 def test_the_rules_say_source_and_how_sure(account: MonthlyReport) -> None:
     html = rules_in_force(account).html
-    assert "Order defects seller-fulfilled and Amazon-fulfilled under 1% 60 days, 15 days before order day" in words(
-        html
+    assert (
+        "Order Defect Rate seller-fulfilled and Amazon-fulfilled under 1% 60 days, 15 days before order day"
+        in words(html)
     )
     assert "your own standard" in html
 
@@ -313,7 +318,7 @@ def test_nothing_off_target_names_the_measure_with_the_least_room(account: Month
     good = account.scores[account.scores["status"] == "on target"]
     told = words(verdict(replace(account, scores=good)).html)
     assert "Nothing is off target : all three measures that can be judged are on target." in told
-    assert "Late shipment has the least room : 7 more orders may go wrong before the target is missed." in told
+    assert "Late Shipment Rate has the least room : 7 more orders may go wrong before the target is missed." in told
     assert measure_chapters(replace(account, scores=good)).charts == {}
 
 
@@ -326,7 +331,7 @@ def test_an_account_that_cannot_be_judged_says_what_the_files_hold(account: Mont
 
 def test_a_month_before_the_first_order_compares_with_nothing(account: MonthlyReport) -> None:
     first = replace(account, earlier=account.earlier.head(0), weekly_scores=account.weekly_scores.head(0))
-    assert "Order defects are at 1.24%: 7 orders too many" in measure_chapters(first).html
+    assert "Order Defect Rate is at 1.24%: 7 orders too many" in measure_chapters(first).html
 
 
 def test_a_channel_without_any_order_is_one_line_and_not_a_row(account: MonthlyReport) -> None:

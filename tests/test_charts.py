@@ -114,7 +114,11 @@ def test_an_order_with_two_causes_is_one_square_in_a_group_of_its_own() -> None:
     chart = charts.defects_by_cause(faults(["a_to_z_claim", "a_to_z_claim+negative_feedback", "negative_feedback"]))
     assert len(marks(chart)) == 3
     names = [row["t"] for row in charts.vega_lite_spec(chart)["layer"][1]["data"]["values"] if row["w"] == "bold"]
-    assert names == ["A-to-z claim: 1", "A-to-z claim and negative feedback: 1", "Negative feedback: 1"]
+    assert names == [
+        "A-to-z Guarantee claim: 1",
+        "A-to-z Guarantee claim and negative feedback: 1",
+        "Negative feedback: 1",
+    ]
 
 
 def test_sixty_orders_are_squares_and_one_more_makes_bars() -> None:

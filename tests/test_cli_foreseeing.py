@@ -116,7 +116,7 @@ def test_a_scenario_gives_both_sides_and_the_orders_it_saves(run, book, defects)
 
 def test_a_scenario_in_words_says_the_difference(run):
     shown = run("whatif", *DEFECTS, "--scenario", SCENARIO).stdout
-    assert "Order defects would be at" in shown
+    assert "Order Defect Rate would be at" in shown
     assert "instead of 22 Nov" in shown
     assert "No longer at fault: 111-" in shown
 
@@ -198,7 +198,7 @@ def asked(tmp_path_factory):
 
 def test_a_measure_that_cannot_be_judged_is_no_all_clear_in_an_outlook(asked):
     shown = asked("outlook").stdout
-    line = next(line for line in shown.splitlines() if "Order defects" in line)
+    line = next(line for line in shown.splitlines() if "Order Defect Rate" in line)
     assert "cannot be judged" in line
     assert "no file tells of" in line
     for row in rows_of(asked("outlook", "--format", "csv")):
@@ -221,7 +221,7 @@ def test_one_measure_that_cannot_be_judged_says_so_with_its_reason(asked):
 
 
 def test_outlook_and_what_if_carry_the_mark_of_an_estimate(run, book):
-    """The sample's valid tracking rests on tracking numbers, for no file holds scans."""
+    """The sample's Valid Tracking Rate rests on tracking numbers, for no file holds scans."""
     where = ("--account", "birchway-crafts", "--as-of", DAY)
     row = book.measure("birchway-crafts", "valid_tracking_rate", DAY)
     assert row["proxy"] == "tracking_not_scanned"

@@ -169,7 +169,7 @@ def test_a_longer_download_of_the_file_on_hand_would_do():
     assert downloads_text.advice_sentence(one) == (
         "Your seller feedback file begins on 3 October 2026; a download of 19 days more would do, "
         "14 September to 2 October 2026 (Seller Central, Performance > Feedback > Feedback Manager; report type "
-        "GET_SELLER_FEEDBACK_DATA). Needed for: Order defects."
+        "GET_SELLER_FEEDBACK_DATA). Needed for: Order Defect Rate."
     )
 
 
@@ -189,7 +189,7 @@ def test_so_many_days_take_so_many_downloads():
     assert downloads_text.advice_sentence(one) == (
         "Download the all-orders file (Seller Central, Orders > Order Reports > All Orders; report type "
         "GET_FLAT_FILE_ALL_ORDERS_DATA_BY_ORDER_DATE_GENERAL) for 75 days, 14 September to 27 November 2026, in 3 "
-        "downloads of at most 30 days. Needed for: Order defects, Cancellation."
+        "downloads of at most 30 days. Needed for: Order Defect Rate, Pre-fulfilment Cancellation Rate."
     )
     [one] = recommend_downloads(
         [("orders", FIRST, LAST, date(2026, 10, 14), date(2026, 11, 12), (), "all_orders")], "US"
@@ -214,7 +214,8 @@ def test_one_file_serves_several_needs():
     assert downloads_text.advice_sentence(defects) == (
         "Download the list of orders with defects (Seller Central, Performance > Account Health > Order Defect Rate > "
         "Download report); it covers the days of the marketplace’s own measure. It names the orders, not the day of "
-        "each event: the days are assumed. The defects CSV shows all. Needed for: Order defects, A-to-z claims, "
+        "each event: the days are assumed. The defects CSV shows all. "
+        "Needed for: Order Defect Rate, A-to-z Guarantee claims, "
         "Chargebacks."
     )
 
@@ -223,7 +224,7 @@ def test_a_list_of_the_marketplaces_own_days_is_not_named_for_earlier_days():
     [one] = recommend_downloads([("claims", FIRST, LAST, date(2026, 10, 3), LAST, (), "list_order_defects")], "US")
     assert (one.kind, one.missing, one.extends, one.days) == ("settlement", "start", False, 19)
     assert downloads_text.advice_sentence(one).startswith(
-        "Your files tell of A-to-z claims from 3 October 2026 on only. Download the settlement file ("
+        "Your files tell of A-to-z Guarantee claims from 3 October 2026 on only. Download the settlement file ("
     )
     [one] = recommend_downloads([("claims", FIRST, LAST, FIRST, date(2026, 11, 20), (), "list_order_defects")], "US")
     assert (one.kind, one.missing, one.days, one.downloads) == ("list_order_defects", "end", 0, 1)
@@ -236,7 +237,7 @@ def test_what_shows_a_part_says_so_and_names_the_file_that_shows_all():
     assert (one.kind, one.how, one.full_alternative) == ("list_late_shipments", "in part", "shipment confirmations CSV")
     assert downloads_text.advice_sentence(one).endswith(
         "It shows only a part of them, so that the figure is a lower bound. The shipment confirmations CSV shows all. "
-        "Needed for: Late shipment."
+        "Needed for: Late Shipment Rate."
     )
 
 
@@ -253,7 +254,7 @@ def test_what_no_download_holds_is_filled_in_by_hand():
 
 def test_evidence_without_any_file_is_named():
     assert sentences(("orders", FIRST, LAST, None, None, ("order_defect_rate",)), marketplace="ETSY") == [
-        "No file that the kit reads tells of orders in this marketplace. Needed for: Order defects."
+        "No file that the kit reads tells of orders in this marketplace. Needed for: Order Defect Rate."
     ]
 
 
@@ -279,7 +280,7 @@ def test_every_kind_of_advice_is_a_sentence(evidence, code):
     for first, last in ((None, None), (date(2026, 10, 3), LAST), (FIRST, date(2026, 11, 3)), (date(2026, 10, 3),) * 2):
         for kind in ("", *(one.kind for one in downloads_for(evidence, code))):
             [text] = sentences((evidence, FIRST, LAST, first, last, ("order_defect_rate",), kind), marketplace=code)
-            assert text.endswith("Needed for: Order defects.")
+            assert text.endswith("Needed for: Order Defect Rate.")
             assert not re.search(r"\(\)|  |\.\.|None| ,|;\)", text), text
 
 

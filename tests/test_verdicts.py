@@ -299,14 +299,14 @@ def test_check_exits_one_and_names_both_of_amazons_measures(first_day):
     lines = [line for line in shown.stdout.splitlines() if line.startswith("off target")]
     assert len(lines) == 2
     assert all("by Amazon’s own figure of 20 November" in line for line in lines)
-    assert "order defects" in lines[0] + lines[1]
+    assert "Order Defect Rate" in lines[0] + lines[1]
     assert "cancellation" in lines[0] + lines[1]
 
 
 def test_check_exits_three_where_nothing_is_known_to_be_wrong_and_not_all_is_known(alone):
     shown = run(alone, "check", "--month", "2026-11")
     assert shown.exit_code == 3
-    assert "cannot be judged  acme (US): late shipment over 30 days" in shown.stdout
+    assert "cannot be judged  acme (US): Late Shipment Rate over 30 days" in shown.stdout
     assert "not covered  acme (US): no file tells of" in shown.stdout
     assert "on target" not in shown.stdout.replace("on target only if", "")
 
@@ -318,13 +318,13 @@ def test_an_account_with_only_amazon_fulfilled_orders_is_not_passed_over(tmp_pat
     )
     shown = run(desk, "check", "--month", "2026-11")
     assert shown.exit_code == 3
-    assert "cannot be judged  acme (US): order defects over 60 days (Amazon-fulfilled)" in shown.stdout
+    assert "cannot be judged  acme (US): Order Defect Rate over 60 days (Amazon-fulfilled)" in shown.stdout
     assert model.accounts_to_report(desk, "2026-11") == [("acme", "US")]
 
 
 def test_standing_tells_of_unjudged_measures_beside_those_off_target(first_day):
     shown = run(first_day, "standing", "--as-of", "2026-11-29").stdout
-    assert "Order defects over 60 days" in shown
+    assert "Order Defect Rate over 60 days" in shown
     assert "measures cannot be judged; `doctor --account acme` says which files would tell" in " ".join(shown.split())
 
 
@@ -404,8 +404,8 @@ def test_the_page_leads_with_amazons_figures_and_is_as_of_the_last_day_known(fir
     assert (held.as_of, held.month_end) == (AS_OF, date(2026, 11, 30))
     told = words(verdict(held).html)
     assert "20 November 2026 , the last day that the files tell of" in told
-    assert "are off target at 1.58% (limit 1%) by Amazon’s own figure of 20 November" in told
-    assert "cancellation is at 2.9% (limit 2.5%) by Amazon’s own figure of 20 November" in told
+    assert "is off target at 1.58% (limit 1%) by Amazon’s own figure of 20 November" in told
+    assert "Pre-fulfilment Cancellation Rate is at 2.9% (limit 2.5%) by Amazon’s own figure of 20 November" in told
     assert "cannot be judged" in told
     assert "Nothing" not in told
 

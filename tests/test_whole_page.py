@@ -106,7 +106,7 @@ def drivers(stands_out: bool) -> pd.DataFrame:
 
 
 def reconciled() -> list[Reconciliation]:
-    """Order defects, which Amazon counts otherwise and judges otherwise, and cancellation, where both are the same."""
+    """Order Defect Rate, which Amazon counts and judges otherwise, and cancellations, where both are the same."""
     rules = {rule.metric: rule for rule in test_blocks.RULES}
     why = (
         Difference("time zone", 2, 0, tuple(f"111-{n}" for n in range(7))),
@@ -123,7 +123,7 @@ def reconciled() -> list[Reconciliation]:
 
 
 def reported(points: float | None, defects: int | None = 24) -> pd.DataFrame:
-    """Amazon's own rating on both days, and its order defects of the as-of day, which it calls good."""
+    """Amazon's own rating on both days, and its Order Defect Rate of the as-of day, which it calls good."""
     nothing = {"counted": 0, "at_fault": 0, "rate": None, "target": None, "side": None, "headroom": None, "proxy": None}
     base = nothing | {"case": "amazon", "account": ACCOUNT, "marketplace": "US", "status": "on target", "value": None}
     rows = [
@@ -205,7 +205,7 @@ def all_blocks(account: MonthlyReport) -> list[HtmlBlock]:
     "row",
     [
         "✕ Off target Policy violations 31 Oct 2 Target none open 2 to resolve +1, worse since 30 Sep",
-        "✓ On target Account health rating as Amazon reported on 31 October 228 Target at least 200 of 1,000 "
+        "✓ On target Account Health Rating as Amazon reported on 31 October 228 Target at least 200 of 1,000 "
         "28 points to lose too short to draw −12, worse since 30 Sep",
         "✕ Off target Late answers, 30 days 2 – 31 Oct 13.0% Target at most 10% 6 of 46 2 too many "
         "no change since 30 Sep",
@@ -237,7 +237,7 @@ def test_an_estimated_rating_is_called_an_estimate(account: MonthlyReport) -> No
 
 def test_the_verdict_says_in_its_first_sentence_where_amazon_judges_otherwise(account: MonthlyReport) -> None:
     told = words(verdict(account).html)
-    assert "; Amazon’s own figures put order defects at 0.96% (on target)." in told
+    assert "; Amazon’s own figures put Order Defect Rate at 0.96% (on target)." in told
     assert "Amazon’s" not in words(verdict(replace(account, reported=reported(228, None))).html)
 
 
@@ -345,20 +345,23 @@ def test_the_mark_of_a_rating_stands_at_its_share_of_the_scale(account: MonthlyR
 def test_both_sides_stand_with_status_where_it_differs_and_every_cause(account: MonthlyReport) -> None:
     rows = rows_of(reconciliation(account).html)
     assert rows[0].startswith(
-        "Order defects 18 Aug – 16 Oct Ours 1.24% 31 of 2,498 ✕ Off target Amazon’s 0.96% 24 of 2,501 ✓ On target "
+        "Order Defect Rate 18 Aug – 16 Oct Ours 1.24% 31 of 2,498 ✕ Off target Amazon’s 0.96% 24 of 2,501 ✓ On target "
         "2 orders more counted: it cuts days in UTC, we in the marketplace’s zone. "
         "111-0, 111-1, 111-2, 111-3, 111-4 and 2 more "
         "1 order fewer at fault: cleared on one of the two sides only. 112-1"
     )
     assert "1 order more counted and 6 fewer at fault, cause not found; perhaps our files lack orders." in rows[0]
     assert "Amazon’s report contradicts itself: it is called good" in rows[0]
-    assert rows[1] == "Cancellation 24 – 30 Oct Ours 2.4% 7 of 297 Amazon’s 2.4% 7 of 297 No difference"
+    assert (
+        rows[1]
+        == "Pre-fulfilment Cancellation Rate 24 – 30 Oct Ours 2.4% 7 of 297 Amazon’s 2.4% 7 of 297 No difference"
+    )
 
 
 def test_the_measures_without_a_figure_are_named(account: MonthlyReport) -> None:
     told = words(reconciliation(account).html)
     assert "Amazon’s report for 31 October holds no figure for " in told
-    assert "late shipment over 10 and 30 days" in told
+    assert "Late Shipment Rate over 10 and 30 days" in told
     lacking = told.split("holds no figure for ")[1]
     assert "account health rating" not in lacking
     assert "cancellation" not in lacking
@@ -385,7 +388,8 @@ def test_no_text_of_the_account_is_markup(account: MonthlyReport) -> None:
 CHARTS = {
     "groups": lambda: charts.excess_by_group(drivers(True).head(4).assign(label="“Tent”"), description="A tent."),
     "sides": lambda: charts.our_and_marketplace_rates(
-        pd.DataFrame({"label": ["Order defects", "Late shipment, 30 days"], "ours": [1.24, 0.4], "theirs": [0.96, 9.0],
+        pd.DataFrame({"label": ["Order Defect Rate", "Late Shipment Rate, 30 days"],
+        "ours": [1.24, 0.4], "theirs": [0.96, 9.0],
                       "ours_rate": ["1.24%", "1.6%"], "theirs_rate": ["0.96%", "36.0%"]}), description="Apart.",
     ),
 }  # fmt: skip

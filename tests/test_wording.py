@@ -63,7 +63,7 @@ def test_no_sentence_promises_what_will_be() -> None:
 def test_one_order_is_spoken_of_in_the_singular() -> None:
     cancelled = sentences.MeasureStanding("cancellation_rate", 44, 1, "below", 0.025, 0)
     assert sentences.plain_text(sentences.least_room_sentence(cancelled)) == (
-        "Cancellation has the least room: the next order at fault misses the target."
+        "Pre-fulfilment Cancellation Rate has the least room: the next order at fault misses the target."
     )
     assert sentences.plain_text(sentences.first_step_sentence(None, 1, 2026)) == (
         "Look at the one order at fault in that measure: it alone makes the rate."
@@ -73,7 +73,7 @@ def test_one_order_is_spoken_of_in_the_singular() -> None:
 def test_several_measures_off_target_are_named_by_number() -> None:
     off = sentences.MeasureStanding("order_defect_rate", 100, 3, "below", 0.01, -3)
     assert sentences.plain_text(sentences.what_is_wrong_sentence([off, off, off], [], 0)) == (
-        "Order defects are off target at 3.00% (limit 1%), and two more measures are off target."
+        "Order Defect Rate is off target at 3.00% (limit 1%), and two more measures are off target."
     )
 
 

@@ -369,9 +369,9 @@ def standing_sentence(standing: MeasureStanding, status: str, unjudged: str, as_
 
     >>> late = Standing("late_shipment_rate", 1262, 56, "below", 0.04, -6, window=30)
     >>> sentences.plain_text(standing_now(late, "off target", "", date(2026, 10, 31)))
-    'Late shipment over 30 days is at 4.4% on 31 October 2026 (limit 4%): 6 orders too many.'
+    'Late Shipment Rate over 30 days is at 4.4% on 31 October 2026 (limit 4%): 6 orders too many.'
     >>> sentences.plain_text(standing_now(late._replace(counted=0), "no data", "no orders from 1 to 30 Oct", date(2026, 10, 31)))
-    'Late shipment over 30 days has no rate on 31 October 2026: no orders from 1 to 30 Oct.'
+    'Late Shipment Rate over 30 days has no rate on 31 October 2026: no orders from 1 to 30 Oct.'
     """  # noqa: E501 - an example
     words = labels.metric_words(standing.metric)
     name = labels.capitalise_first(sentences.measure_phrase(standing.metric, standing.channel, standing.window))

@@ -207,7 +207,7 @@ def _strip_heading(name: str) -> dict[str, str]:
     """A strip's heading; the channel is said where it is Amazon's."""
     metric, channel = name.split()
     words = labels.metric_words(metric)
-    fits = max(map(len, words.label.split())) <= 9
+    fits = max(map(len, words.label.split())) <= 9 and not words.short_label[:2].isupper()
     channel = "Amazon-fulfilled" if channel == "amazon" else ""
     return {
         "long": words.label,

@@ -413,7 +413,7 @@ def rating_title(points: float, on_from: int, maximum: int) -> str:
     """A rating against its line.
 
     >>> rating_title(316, 200, 1000), rating_title(150, 200, 1000)
-    ('Account health rating: 316 of 1,000, 116 above the line', 'Account health rating: 150 of 1,000, 50 below the line')
+    ('Account Health Rating: 316 of 1,000, 116 above the line', 'Account Health Rating: 150 of 1,000, 50 below the line')
     """  # noqa: E501 - two titles
     left = round(points) - on_from
     where = (
@@ -423,7 +423,7 @@ def rating_title(points: float, on_from: int, maximum: int) -> str:
         if left
         else "on the line"
     )
-    return f"Account health rating: {format_number(round(points))} of {format_number(maximum)}, {where}"
+    return f"Account Health Rating: {format_number(round(points))} of {format_number(maximum)}, {where}"
 
 
 def rating_caption(reported_on: date | None, year: int, start: int, gain: int, per_orders: int) -> str:

@@ -23,7 +23,7 @@ EVIDENCE_LABELS = {
     "tracking": "tracking numbers",
     "scans": "carrier scans",
     "feedback": "ratings",
-    "claims": "A-to-z claims",
+    "claims": "A-to-z Guarantee claims",
     "chargebacks": "chargebacks",
     "refunds": "refunds",
     "returns": "returns",
@@ -67,7 +67,7 @@ def evidence_list(evidence: Sequence[str]) -> str:
     """Kinds of evidence, listed.
 
     >>> evidence_list(["claims", "chargebacks"])
-    'A-to-z claims and chargebacks'
+    'A-to-z Guarantee claims and chargebacks'
     """
     return join_words([EVIDENCE_LABELS.get(kind, kind.replace("_", " ")) for kind in evidence])
 
@@ -127,7 +127,7 @@ def advice_sentence(advice: DownloadAdvice) -> str:
     >>> print(advice_sentence(DownloadAdvice(
     ...     "feedback", "seller feedback file", "Performance > Feedback", "", ("feedback",), ("order_defect_rate",),
     ...     "all", days, 75, 1, 365, None, None, False, False, False, "fully", "", "")))
-    Download the seller feedback file (Seller Central, Performance > Feedback) for 75 days, 14 September to 27 November 2026. Needed for: Order defects.
+    Download the seller feedback file (Seller Central, Performance > Feedback) for 75 days, 14 September to 27 November 2026. Needed for: Order Defect Rate.
     """  # noqa: E501 - the sentence
     evidence = evidence_list(advice.evidence)
     needed_for = f" Needed for: {_measure_labels(advice)}." if advice.measures else ""

@@ -20,15 +20,15 @@ class MetricWords(NamedTuple):
 
 
 _METRIC_WORDS_TABLE = """
-order_defect_rate             | Order defects            | Defects   | many | order    | has a claim, bad feedback or a chargeback | have a claim, bad feedback or a chargeback
+order_defect_rate             | Order Defect Rate        | ODR       |      | order    | has a claim, bad feedback or a chargeback | have a claim, bad feedback or a chargeback
 negative_feedback_rate        | Negative feedback        | Feedback  |      | order    | has negative feedback                     | have negative feedback
-a_to_z_claim_rate             | A-to-z claims            | Claims    | many | order    | has an A-to-z claim                       | have an A-to-z claim
+a_to_z_claim_rate             | A-to-z Guarantee claims  | Claims    | many | order    | has an A-to-z Guarantee claim                       | have an A-to-z Guarantee claim
 chargeback_rate               | Chargebacks              | Charges   | many | order    | has a chargeback                          | have a chargeback
-late_shipment_rate            | Late shipment            | Late      |      | order    | was shipped late                          | were shipped late
-cancellation_rate             | Cancellation             | Cancelled |      | order    | was cancelled                             | were cancelled
-valid_tracking_rate           | Valid tracking           | Tracking  |      | parcel   | has no valid tracking                     | have no valid tracking
-on_time_delivery_rate         | On-time delivery         | On time   |      | parcel   | arrived late                              | arrived late
-unit_on_time_delivery_rate    | On-time delivery, units  | Units     |      | unit     | arrived late                              | arrived late
+late_shipment_rate            | Late Shipment Rate       | LSR       |      | order    | was shipped late                          | were shipped late
+cancellation_rate             | Pre-fulfilment Cancellation Rate | PCR       |      | order    | was cancelled                             | were cancelled
+valid_tracking_rate           | Valid Tracking Rate      | VTR       |      | parcel   | has no valid tracking                     | have no valid tracking
+on_time_delivery_rate         | On-Time Delivery Rate    | OTDR      |      | parcel   | arrived late                              | arrived late
+unit_on_time_delivery_rate    | On-Time Delivery Rate, units | OTDR units |      | unit     | arrived late                              | arrived late
 refund_rate                   | Refunds                  | Refunds   | many | order    | was refunded                              | were refunded
 negative_review_rate          | Bad reviews              | Reviews   | many | reviewed order | got a bad review                    | got a bad review
 invoice_defect_rate           | Invoice defects          | Invoices  | many | order    | has no invoice in time                    | have no invoice in time
@@ -40,7 +40,7 @@ late_return_response_rate     | Late answers to returns  | Ret. late | many | re
 invalid_rejection_rate        | Returns wrongly refused  | Refused   | many | return   | was wrongly refused                       | were wrongly refused
 customer_service_dissatisfaction_rate | Service dissatisfaction | Service |  | contact | left the buyer dissatisfied            | left the buyer dissatisfied
 policy_violations             | Policy violations        | Policy    | many | violation | is open                                  | are open
-account_health_rating         | Account health rating    | Rating    |      | point    | is missing                                | are missing
+account_health_rating         | Account Health Rating    | AHR       |      | point    | is missing                                | are missing
 """  # noqa: E501 - one row a metric
 
 
@@ -53,7 +53,7 @@ METRIC_WORDS: dict[str, MetricWords] = _parse_metric_words()
 CHANNEL_LABELS = {"seller": "seller-fulfilled", "amazon": "Amazon-fulfilled", "all": "the account as a whole"}
 _CAUSE_WORDS = {
     "negative_feedback": ("negative feedback", "negative feedback"),
-    "a_to_z_claim": ("A-to-z claim", "A-to-z claims"),
+    "a_to_z_claim": ("A-to-z Guarantee claim", "A-to-z Guarantee claims"),
     "chargeback": ("chargeback", "chargebacks"),
     "cancelled": ("cancelled", "cancellations"),
     "shipped_late": ("shipped late", "late shipments"),
@@ -162,7 +162,7 @@ def metric_words(metric_id: str) -> MetricWords:
     """The words of a metric; an error names those there are.
 
     >>> metric_words("late_shipment_rate").label
-    'Late shipment'
+    'Late Shipment Rate'
     """
     try:
         return METRIC_WORDS[metric_id]
@@ -174,7 +174,7 @@ def causes_phrase(joined: str, plural: bool = False) -> str:
     """Causes joined by '+' as words.
 
     >>> causes_phrase("a_to_z_claim+negative_feedback")
-    'A-to-z claim and negative feedback'
+    'A-to-z Guarantee claim and negative feedback'
     >>> causes_phrase("chargeback", plural=True)
     'chargebacks'
     """
@@ -204,12 +204,12 @@ def capitalise_first(text: str) -> str:
 
 
 def lowercase_first(text: str) -> str:
-    """A label as it stands inside a sentence.
+    """Return a label as it is written inside a sentence; the marketplace's own names keep their capitals.
 
-    >>> lowercase_first("Late shipment"), lowercase_first("A-to-z claims")
-    ('late shipment', 'A-to-z claims')
+    >>> lowercase_first("Bad reviews"), lowercase_first("Late Shipment Rate"), lowercase_first("A-to-z claims")
+    ('bad reviews', 'Late Shipment Rate', 'A-to-z claims')
     """
-    return text if text.startswith("A-to-z") else text[:1].lower() + text[1:]
+    return text if text.startswith("A-to-z") or " Rat" in text else text[:1].lower() + text[1:]
 
 
 def join_words(items: Sequence[str]) -> str:

@@ -42,10 +42,10 @@ def return_dates_sentence(
     >>> late = MeasureStanding("late_shipment_rate", 1262, 56, "below", 0.04, -6, window=30)
     >>> both = [(late, date(2026, 11, 5)), (defects, date(2026, 11, 24))]
     >>> "".join(return_dates_sentence(both, date(2027, 1, 29), 2026))
-    'If nothing new goes wrong, late shipment over 30 days is back on 5 November and order defects on 24 November.'
+    'If nothing new goes wrong, Late Shipment Rate over 30 days is back on 5 November and Order Defect Rate on 24 November.'
     >>> "".join(return_dates_sentence([(defects, None)], date(2027, 1, 29), 2026))
-    'Order defects are not back before 29 January 2027, even if nothing new goes wrong.'
-    """
+    'Order Defect Rate is not back before 29 January 2027, even if nothing new goes wrong.'
+    """  # noqa: E501 - the sentence
     named_ones = return_dates[:2]
     known = sorted(((on, standing) for standing, on in named_ones if on is not None), key=lambda pair: pair[0])
     never = [standing for standing, on in named_ones if on is None]
@@ -151,7 +151,7 @@ def slider_title(cause: str, percentage: int) -> str:
     """The question of a slider.
 
     >>> slider_title("a_to_z_claim", 30)
-    'What if there had been 30% fewer A-to-z claims?'
+    'What if there had been 30% fewer A-to-z Guarantee claims?'
     """
     return f"What if there had been {percentage}% fewer {causes_phrase(cause, plural=True)}?"
 
@@ -189,7 +189,7 @@ def goal_phrase(
     """What one kind of change would take, in words.
 
     >>> goal_phrase("cause", "a_to_z_claim", 7, Fraction(7, 17), None, "order")
-    '42% fewer A-to-z claims (7 orders)'
+    '42% fewer A-to-z Guarantee claims (7 orders)'
     >>> goal_phrase("orders", "", 3, Fraction(0), None, "order")
     '3 of these orders won'
     >>> goal_phrase("volume", "", 212, Fraction(0), None, "order")
@@ -237,7 +237,7 @@ def scenario_sentence(
 
     >>> was = {"metric": "order_defect_rate", "counted": 2498, "at_fault": 31, "side": "below", "target": 0.01}
     >>> scenario_sentence(was, was | {"at_fault": 26}, date(2026, 11, 24), date(2026, 11, 16), 2026)
-    'Order defects would be at 1.04% (26 of 2,498) instead of 1.24% (31 of 2,498), and back on 16 Nov instead of 24 Nov.'
+    'Order Defect Rate would be at 1.04% (26 of 2,498) instead of 1.24% (31 of 2,498), and back on 16 Nov instead of 24 Nov.'
     """  # noqa: E501 - an example
     words = metric_words(before["metric"])
     told = [
@@ -284,7 +284,7 @@ def slider_label(cause: str) -> str:
     """The label of a slider.
 
     >>> slider_label("a_to_z_claim")
-    'Fewer A-to-z claims'
+    'Fewer A-to-z Guarantee claims'
     """
     return f"Fewer {causes_phrase(cause, plural=True)}"
 
@@ -293,7 +293,7 @@ def curve_title(cause: str, least: str) -> str:
     """The finding of the curve: where it ends.
 
     >>> curve_title("a_to_z_claim", "0.56%")
-    'Without any A-to-z claims the rate would be 0.56%'
+    'Without any A-to-z Guarantee claims the rate would be 0.56%'
     """
     return f"Without any {causes_phrase(cause, plural=True)} the rate would be {least}"
 

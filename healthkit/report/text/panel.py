@@ -91,10 +91,10 @@ def ranking_title(off: int, risk: int, accounts: int, first: str) -> str:
 def side_by_side_title(measure_label: str, off: int, charts_drawn: int) -> str:
     """The finding of several small charts of one measure.
 
-    >>> side_by_side_title("Late shipment over 30 days", 2, 8), side_by_side_title("Late shipment", 1, 1)
-    ('Late shipment over 30 days: 2 are off target, of 8 drawn', 'Late shipment: off target')
-    >>> side_by_side_title("Late shipment", 0, 0)
-    'Late shipment: no account drawn has a rate'
+    >>> side_by_side_title("Late Shipment Rate over 30 days", 2, 8), side_by_side_title("Late Shipment Rate", 1, 1)
+    ('Late Shipment Rate over 30 days: 2 are off target, of 8 drawn', 'Late Shipment Rate: off target')
+    >>> side_by_side_title("Late Shipment Rate", 0, 0)
+    'Late Shipment Rate: no account drawn has a rate'
     """
     if not charts_drawn:
         return f"{measure_label}: no account drawn has a rate"

@@ -104,8 +104,8 @@ def shorten_file_list(files: Sequence[str]) -> str:
 def missing_files_sentence(measures: Sequence[str], files: Sequence[str]) -> str:
     """Which measures cannot be judged, and which files would tell, for a summary.
 
-    >>> missing_files_sentence(["late shipment", "valid tracking"], ["order report"])
-    'Late shipment and valid tracking cannot be judged. Files that would tell: order report.'
+    >>> missing_files_sentence(["Late Shipment Rate", "Valid Tracking Rate"], ["order report"])
+    'Late Shipment Rate and Valid Tracking Rate cannot be judged. Files that would tell: order report.'
     """
     text = f"{capitalise_first(unjudged_measures_clause(measures, 12))}."
     return f"{text} Files that would tell: {', '.join(files)}." if files else text
@@ -115,7 +115,7 @@ def furthest_account_sentence(account: str, standing: MeasureStanding) -> Senten
     """The index's second sentence when an account is off target: the one furthest past its limit.
 
     >>> "".join(furthest_account_sentence("Harbor", MeasureStanding("order_defect_rate", 2498, 31, "below", 0.01, -7)))
-    'Harbor is furthest past its limit: order defects are at 1.24% (limit 1%), 7 orders too many.'
+    'Harbor is furthest past its limit: Order Defect Rate is at 1.24% (limit 1%), 7 orders too many.'
     """
     noun = metric_words(standing.metric).noun
     over = (
@@ -128,7 +128,7 @@ def nearest_account_sentence(account: str, standing: MeasureStanding) -> Sentenc
     """The index's second sentence when no account is off target: the one that has used most of its limit.
 
     >>> "".join(nearest_account_sentence("Harbor", MeasureStanding("cancellation_rate", 297, 6, "below", 0.025, 1)))
-    'Harbor is nearest to its limit: cancellation is at 2.0% (limit 2.5%), with 1 more order to go.'
+    'Harbor is nearest to its limit: Pre-fulfilment Cancellation Rate is at 2.0% (limit 2.5%), with 1 more order to go.'
     """
     left = format_headroom(standing.headroom, metric_words(standing.metric).noun)
     rest = figure_clause(standing._replace(figure_source=""))
@@ -178,9 +178,9 @@ def failed_runs_title(failed: int, month_name: str) -> str:
 def email_summary(verdicts: Mapping[str, Sequence[Sequence[str]]], html: bool = False) -> str:
     r"""The verdicts of several accounts, fit for an e-mail: each account's sentences under its name.
 
-    >>> print(email_summary({"harbor": [["What is wrong", "Late shipment is off target."]]}))
+    >>> print(email_summary({"harbor": [["What is wrong", "Late Shipment Rate is off target."]]}))
     harbor
-      What is wrong: Late shipment is off target.
+      What is wrong: Late Shipment Rate is off target.
     >>> email_summary({"<b>": [["What is wrong", "1 < 2"]]}, html=True)
     '<h3>&lt;b&gt;</h3>\n<p><b>What is wrong:</b> 1 &lt; 2</p>'
     """
@@ -201,9 +201,9 @@ def alert_line(standing: MeasureStanding, account: str, marketplace: str, status
 
     >>> late = MeasureStanding("late_shipment_rate", 670, 64, "below", 0.04, -38, window=30)
     >>> alert_line(late, "harbor", "US", "off target")
-    'off target  harbor (US): late shipment over 30 days at 9.6% (limit 4%), 38 orders too many'
+    'off target  harbor (US): Late Shipment Rate over 30 days at 9.6% (limit 4%), 38 orders too many'
     >>> alert_line(late._replace(figure_source="Amazon’s own figure of 27 November"), "harbor", "US", "off target")
-    'off target  harbor (US): late shipment over 30 days at 9.6% (limit 4%), 38 orders too many, by Amazon’s own figure of 27 November'
+    'off target  harbor (US): Late Shipment Rate over 30 days at 9.6% (limit 4%), 38 orders too many, by Amazon’s own figure of 27 November'
     """  # noqa: E501 - the lines
     whose = f",{figure_source_suffix(standing)}" if standing.figure_source else ""
     measured = measure_phrase(standing.metric, standing.channel, standing.window)
@@ -219,8 +219,8 @@ def unjudged_alert_line(standing: MeasureStanding, account: str, marketplace: st
 
     >>> late = MeasureStanding("late_shipment_rate", 0, 0, "below", 0.04, None, window=30)
     >>> unjudged_alert_line(late, "harbor", "US", "130 orders, but no file tells when they were confirmed")
-    'cannot be judged  harbor (US): late shipment over 30 days: 130 orders, but no file tells when they were confirmed'
-    """
+    'cannot be judged  harbor (US): Late Shipment Rate over 30 days: 130 orders, but no file tells when they were confirmed'
+    """  # noqa: E501 - the line
     shown = (
         f" at {standing.formatted_rate} ({standing.formatted_limit})"
         if standing.counted and standing.value is None

@@ -79,7 +79,7 @@ def lower_bound_reason(reason: Any, noun: str, year: int) -> str:
     >>> from types import SimpleNamespace as Some
     >>> need = Some(evidence="claims", known_last=None)
     >>> lower_bound_reason(Some(needs=(need,), unknown=0), "order", 2026)
-    'a lower bound: no file tells of A-to-z claims'
+    'a lower bound: no file tells of A-to-z Guarantee claims'
     >>> need = Some(evidence="feedback", known_last=date(2026, 10, 12), last=date(2026, 10, 31), known_first=date(2026, 1, 1),
     ...             first=date(2026, 8, 18))
     >>> lower_bound_reason(Some(needs=(need,), unknown=0), "order", 2026)
@@ -156,10 +156,10 @@ def amazons_figure_phrase(reported_on: date, age: int, year: int) -> str:
 def unjudged_measures_clause(names: Sequence[str], max_named: int = 4) -> str:
     """Measures that cannot be judged, in a sentence; of many the first and the number of the others.
 
-    >>> unjudged_measures_clause(["late shipment", "valid tracking"])
-    'late shipment and valid tracking cannot be judged'
-    >>> unjudged_measures_clause(["late shipment"])
-    'late shipment cannot be judged'
+    >>> unjudged_measures_clause(["Late Shipment Rate", "Valid Tracking Rate"])
+    'Late Shipment Rate and Valid Tracking Rate cannot be judged'
+    >>> unjudged_measures_clause(["Late Shipment Rate"])
+    'Late Shipment Rate cannot be judged'
     >>> unjudged_measures_clause(["a", "b", "c", "d", "e", "f"])
     'a, b, c and 3 more measures cannot be judged'
     """

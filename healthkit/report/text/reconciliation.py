@@ -132,8 +132,8 @@ def reconciliation_title(measures: int, other_status: Sequence[str], other_count
 
     >>> reconciliation_title(5, [], 2), reconciliation_title(5, [], 0), reconciliation_title(1, [], 0)
     ('Amazon’s own figures give the same status everywhere; two differ in their counts', 'Amazon’s own figures are the same as ours in all five measures', 'Amazon’s own figure is the same as ours')
-    >>> reconciliation_title(5, ["Order defects"], 2)
-    'Amazon’s own figures give another status for order defects'
+    >>> reconciliation_title(5, ["Order Defect Rate"], 2)
+    'Amazon’s own figures give another status for Order Defect Rate'
     """  # noqa: E501 - three titles
     if other_status:
         return (
@@ -153,8 +153,8 @@ def disagreement_clause(measures: Sequence[tuple[str, str, str]]) -> str:
 
     Each measure is its name in a sentence, the marketplace's rate and status.
 
-    >>> disagreement_clause([("order defects", "0.91%", "at risk")])
-    '; Amazon’s own figures put order defects at 0.91% (at risk)'
+    >>> disagreement_clause([("Order Defect Rate", "0.91%", "at risk")])
+    '; Amazon’s own figures put Order Defect Rate at 0.91% (at risk)'
     >>> disagreement_clause([("a", "1%", "at risk"), ("b", "2%", "on target"), ("c", "3%", "on target")])
     '; Amazon’s own figures judge three measures differently'
     """
@@ -169,8 +169,8 @@ def disagreement_clause(measures: Sequence[tuple[str, str, str]]) -> str:
 def missing_figures_sentence(names: Sequence[str], as_of: date, year: int) -> str:
     """Of which measures the marketplace's report holds no figure.
 
-    >>> missing_figures_sentence(["late shipment over 10 days"], date(2026, 10, 31), 2026)
-    'Amazon’s report for 31 October holds no figure for late shipment over 10 days.'
+    >>> missing_figures_sentence(["Late Shipment Rate over 10 days"], date(2026, 10, 31), 2026)
+    'Amazon’s report for 31 October holds no figure for Late Shipment Rate over 10 days.'
     """
     if not names:
         return ""
@@ -199,9 +199,9 @@ def format_both_rates(ours: str, theirs: str, same: bool) -> str:
 def furthest_apart_title(nearest: str, ours: str, theirs: str, limit: str, same: bool = False) -> str:
     """The finding of both figures on one scale: the measure that is furthest apart.
 
-    >>> furthest_apart_title("Order defects", "1.28%", "0.91%", "limit 1%")
-    'Furthest apart: order defects, ours 1.28%, Amazon’s 0.91% (limit 1%)'
-    >>> furthest_apart_title("Order defects", "1.28%", "1.28%", "limit 1%", same=True)
+    >>> furthest_apart_title("Order Defect Rate", "1.28%", "0.91%", "limit 1%")
+    'Furthest apart: Order Defect Rate, ours 1.28%, Amazon’s 0.91% (limit 1%)'
+    >>> furthest_apart_title("Order Defect Rate", "1.28%", "1.28%", "limit 1%", same=True)
     'Both figures stand at the same place in every measure'
     """
     if same:

@@ -95,7 +95,7 @@ def measure_over_windows(metric_id: str, channel: str, windows: Sequence[int]) -
     """A measure in a sentence with several windows.
 
     >>> measure_over_windows("late_shipment_rate", "", [10, 30]), measure_over_windows("refund_rate", "", [])
-    ('late shipment over 10 and 30 days', 'refunds')
+    ('Late Shipment Rate over 10 and 30 days', 'refunds')
     """
     sizes = join_words([format_number(size) for size in sorted(windows)])
     return measure_phrase(metric_id, channel) + (
@@ -107,9 +107,9 @@ def measure_phrase(metric_id: str, channel: str = "", window: int = 0) -> str:
     """A measure in a sentence, with as much of channel and window as is given.
 
     >>> measure_phrase("late_shipment_rate", window=30)
-    'late shipment over 30 days'
+    'Late Shipment Rate over 30 days'
     >>> measure_phrase("order_defect_rate", "amazon")
-    'order defects (Amazon-fulfilled)'
+    'Order Defect Rate (Amazon-fulfilled)'
     """
     words = lowercase_first(metric_words(metric_id).label)
     if window:
@@ -121,7 +121,7 @@ def measure_heading(metric_id: str, window: int = 0) -> str:
     """A measure as a heading, with its window where several are judged.
 
     >>> measure_heading("late_shipment_rate", 30)
-    'Late shipment, 30 days'
+    'Late Shipment Rate, 30 days'
     """
     return metric_words(metric_id).label + (f", {'1 day' if window == 1 else f'{window} days'}" if window else "")
 
@@ -149,16 +149,16 @@ def what_is_wrong_sentence(
     >>> defects = MeasureStanding("order_defect_rate", 2498, 31, "below", 0.01, -7)
     >>> late = MeasureStanding("late_shipment_rate", 1262, 56, "below", 0.04, -6, window=30)
     >>> "".join(what_is_wrong_sentence([defects, late], [], 5))
-    'Order defects are off target at 1.24% (limit 1%), and late shipment over 30 days is at 4.4% (limit 4%).'
+    'Order Defect Rate is off target at 1.24% (limit 1%), and Late Shipment Rate over 30 days is at 4.4% (limit 4%).'
     >>> amazon = "Amazon’s own figure of 27 November"
     >>> "".join(what_is_wrong_sentence([defects._replace(figure_source=amazon), late], [], 5))
-    'Order defects are off target at 1.24% (limit 1%) by Amazon’s own figure of 27 November, and late shipment over 30 days is at 4.4% (limit 4%).'
+    'Order Defect Rate is off target at 1.24% (limit 1%) by Amazon’s own figure of 27 November, and Late Shipment Rate over 30 days is at 4.4% (limit 4%).'
     >>> "".join(what_is_wrong_sentence([], [], 1))
     'Nothing is off target: the one measure that can be judged is on target.'
     >>> "".join(what_is_wrong_sentence([], [], 3, [late]))
-    'Nothing is known to be off target, but late shipment over 30 days cannot be judged.'
+    'Nothing is known to be off target, but Late Shipment Rate over 30 days cannot be judged.'
     >>> "".join(what_is_wrong_sentence([defects], [], 3, [late]))
-    'Order defects are off target at 1.24% (limit 1%); late shipment over 30 days cannot be judged.'
+    'Order Defect Rate is off target at 1.24% (limit 1%); Late Shipment Rate over 30 days cannot be judged.'
     """  # noqa: E501 - the sentences
     unknown = reasons.unjudged_measures_clause([standing_phrase(one) for one in unjudged]) if unjudged else ""
     rest = f"; {unknown}." if unknown else "."
@@ -185,7 +185,7 @@ def figure_clause(standing: MeasureStanding, status: str = "") -> str:
     """Return a measure with its figure and limit, as a clause.
 
     >>> figure_clause(MeasureStanding("order_defect_rate", 2498, 31, "below", 0.01, -7))
-    'order defects are at 1.24% (limit 1%)'
+    'Order Defect Rate is at 1.24% (limit 1%)'
     """
     verb = is_or_are(standing)
     return f"{standing_phrase(standing)} {verb} {status}{standing.rate_and_limit}{figure_source_suffix(standing)}"
@@ -297,7 +297,7 @@ def least_room_sentence(standing: MeasureStanding) -> Sentence:
     """The second sentence when nothing is off target: the measure with the least room, in orders.
 
     >>> "".join(least_room_sentence(MeasureStanding("cancellation_rate", 297, 6, "below", 0.025, 1)))
-    'Cancellation has the least room: 1 more order may go wrong before the target is missed.'
+    'Pre-fulfilment Cancellation Rate has the least room: 1 more order may go wrong before the target is missed.'
     """
     verb = "have" if metric_words(standing.metric).is_plural else "has"
     head = Strong(f"{capitalise_first(standing_phrase(standing))} {verb} the least room")
@@ -324,7 +324,7 @@ def first_step_sentence(group: SharedGroup | None, at_fault: int, year: int, nou
     """The third sentence: where to begin, backed by a count.
 
     >>> "".join(first_step_sentence(SharedGroup("product", "Tent, 2-person", 13, 31, "a_to_z_claim"), 31, 2026))
-    'Start with “Tent, 2-person”: 13 of the 31 orders at fault are A-to-z claims on it.'
+    'Start with “Tent, 2-person”: 13 of the 31 orders at fault are A-to-z Guarantee claims on it.'
     >>> "".join(first_step_sentence(SharedGroup("cause", "chargeback", 9, 12), 12, 2026))
     'Start with the chargebacks: 9 of the 12 orders at fault have one.'
     >>> "".join(first_step_sentence(None, 0, 2026))
@@ -355,7 +355,7 @@ def group_share_phrase(group: SharedGroup, year: int, pronoun: bool = False, nou
     """How many of the orders at fault share something; with a pronoun where its name was just said.
 
     >>> group_share_phrase(SharedGroup("product", "Tent", 13, 31, "a_to_z_claim"), 2026)
-    '13 of the 31 orders at fault are A-to-z claims on “Tent”'
+    '13 of the 31 orders at fault are A-to-z Guarantee claims on “Tent”'
     >>> days = SharedGroup("days", "", 36, 56, "", date(2026, 10, 5), date(2026, 10, 9), "ship_by_on")
     >>> group_share_phrase(days, 2026)
     '36 of the 56 orders at fault were due to ship in five days, 5 to 9 October'
@@ -372,7 +372,7 @@ def group_share_phrase(group: SharedGroup, year: int, pronoun: bool = False, nou
     if group.kind == "cause":
         if noun != "order":
             return f"{many} {'is' if group.orders == 1 else 'are'} {causes_phrase(group.name)}"
-        one = {"a_to_z_claim": "an A-to-z claim"}.get(group.name, f"a {causes_phrase(group.name)}")
+        one = {"a_to_z_claim": "an A-to-z Guarantee claim"}.get(group.name, f"a {causes_phrase(group.name)}")
         one = causes_phrase(group.name) if group.name == "negative_feedback" else one
         return f"{many} have {('it' if group.name == 'negative_feedback' else 'one') if pronoun else one}"
     run = (group.last - group.first).days + 1
@@ -447,9 +447,9 @@ def chapter_title(standing: MeasureStanding, before: tuple[int, int] | None) -> 
 
     >>> defects = MeasureStanding("order_defect_rate", 2498, 31, "below", 0.01, -7)
     >>> chapter_title(defects, (2391, 14))
-    'Order defects rose from 0.59% to 1.24%: 7 orders too many'
+    'Order Defect Rate rose from 0.59% to 1.24%: 7 orders too many'
     >>> chapter_title(defects._replace(headroom=2), None)
-    'Order defects are at 1.24%, with room for 2 more orders'
+    'Order Defect Rate is at 1.24%, with room for 2 more orders'
     """
     link = ": " if (standing.headroom or 0) < 0 else ", with "
     change = _rate_change_phrase(standing, before)
@@ -531,7 +531,7 @@ def causes_title(group: SharedGroup | None, at_fault: int, year: int, noun: str 
     """The finding of the causes.
 
     >>> causes_title(SharedGroup("cause", "a_to_z_claim", 19, 31), 31, 2026)
-    '19 of the 31 orders at fault have an A-to-z claim'
+    '19 of the 31 orders at fault have an A-to-z Guarantee claim'
     >>> causes_title(None, 12, 2026)
     'The 12 orders at fault have no product and no ten days in common'
     """
@@ -678,7 +678,7 @@ def parts_caption(parts: Sequence[tuple[str, int, int, int | None]], target: flo
     """The rates of a measure's parts; each part is a metric, counted, at fault, and at fault a month before.
 
     >>> parts_caption([("a_to_z_claim_rate", 2498, 19, 5), ("chargeback_rate", 2498, 3, None)], 0.01, "30 Sep")
-    'Parts of the rate: A-to-z claims 0.76% (19; 5 on 30 Sep), chargebacks 0.12% (3).'
+    'Parts of the rate: A-to-z Guarantee claims 0.76% (19; 5 on 30 Sep), chargebacks 0.12% (3).'
     """
     told = []
     for name, counted, at_fault, old in parts:
