@@ -37,7 +37,7 @@ def buyer_messages(report: MonthlyReport) -> HtmlBlock:
 
 
 def _message_row(report: MonthlyReport, row: Row) -> dict[str, Any]:
-    """One window of messages."""
+    """Return one window of messages."""
     window = int(row["window"])
     held = report.at_fault
     behind = held[(held["metric"] == "late_response_rate") & (held["window"] == window)]
@@ -54,7 +54,7 @@ def _message_row(report: MonthlyReport, row: Row) -> dict[str, Any]:
 
 
 def _average_answer_time(report: MonthlyReport, window: int) -> str:
-    """The average time to an answer over one window."""
+    """Return the average time to an answer over one window."""
     rows = [
         row for row in measures.records(report.scores)
         if row["metric"] == "average_response_time" and row["window"] == window
@@ -94,7 +94,7 @@ def account_state(report: MonthlyReport) -> HtmlBlock:
 
 
 def _account_state_rows(report: MonthlyReport) -> list[dict[str, Any]]:
-    """What the marketplace says of the account as a whole, and of what it warns."""
+    """Return what the marketplace says of the account as a whole, and of what it warns."""
     made = []
     for row in measures.records(report.states):
         if row["kind"] == "checklist":
@@ -110,7 +110,7 @@ def _account_state_rows(report: MonthlyReport) -> list[dict[str, Any]]:
 
 
 def _category_row(category_row: Row, year: int) -> dict[str, Any]:
-    """One category: how many are open, and what a file tells of them."""
+    """Return one category: how many are open, and what a file tells of them."""
     days: list[date | None] = [
         None if pd.isna(category_row[name]) else category_row[name] for name in ("opened_on", "resolved_on")
     ]
@@ -130,7 +130,7 @@ def _category_row(category_row: Row, year: int) -> dict[str, Any]:
 
 
 def _rating_section(report: MonthlyReport, row: Measure) -> dict[str, Any]:
-    """The rating with its scale, and whose number it is."""
+    """Return the rating with its scale, and whose number it is."""
     points, held, year = row.rule.points, row.value or 0.0, report.as_of.year
     bands = account_text.rating_bands(points.on_from, points.off_under)
     was = "" if row.previous_value is None else (
@@ -147,7 +147,7 @@ def _rating_section(report: MonthlyReport, row: Measure) -> dict[str, Any]:
 
 
 def _consequence_notes(report: MonthlyReport) -> list[str]:
-    """What the rules say of open violations and of a rating off target."""
+    """Return what the rules say of open violations and of a rating off target."""
     rows = [row for row in measures.measures(report) if row.metric in ("policy_violations", "account_health_rating")]
     told = []
     for row in rows:

@@ -25,7 +25,7 @@ class HtmlBlock:
     charts: Mapping[str, dict[str, Any]] = field(default_factory=dict)
 
     def _repr_html_(self) -> str:
-        """The HTML, and every chart as data that no browser runs.
+        """Return the HTML, and every chart as data that no browser runs.
 
         >>> HtmlBlock("<p>x</p>", {"a": {"title": "</script>"}})._repr_html_()
         '<p>x</p><script type="application/json" data-chart="a">{"title":"<\\\\/script>"}</script>'
@@ -34,23 +34,23 @@ class HtmlBlock:
 
 
 def _chart_script(name: str, vega_lite: dict[str, Any]) -> str:
-    """One chart as a data block."""
+    """Return one chart as a data block."""
     return f'<script type="application/json" data-chart="{escape(name)}">{json_for_script(vega_lite)}</script>'
 
 
 def json_for_script(value: Any) -> str:
-    """Plain data as JSON inside of a script; "</" and "<!" are broken up, for they could end it early."""
+    """Return plain data as JSON inside of a script; "</" and "<!" are broken up, for they could end it early."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return text.replace("</", "<\\/").replace("<!", "<\\u0021")
 
 
 def render_template(template: str, **context: Any) -> str:
-    """A template filled in; everything given is escaped, and a name that is not given is an error."""
+    """Return a template filled in; everything given is escaped, and a name that is not given is an error."""
     return _jinja_environment().get_template(template).render(**context)
 
 
 def _prevent_a_to_z_breaks(value: Any) -> Any:
-    """A text in which no line ends inside of "A-to-z"."""
+    """Return a text in which no line ends inside of "A-to-z"."""
     if not isinstance(value, str) or "A-to-z" not in value:
         return value
     return value.replace("A-to-z", "A\N{NON-BREAKING HYPHEN}to\N{NON-BREAKING HYPHEN}z")
@@ -58,7 +58,7 @@ def _prevent_a_to_z_breaks(value: Any) -> Any:
 
 @cache
 def _jinja_environment() -> jinja2.Environment:
-    """The templates of this folder, with the words that they use."""
+    """Return the templates of this folder, with the words that they use."""
     made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATE_FOLDER),
         autoescape=True,

@@ -38,7 +38,7 @@ SHARED_SPEC_KEYS = ("$schema", "autosize", "background", "config")
 
 
 def _pack_rows(node: Any, name: str = "") -> Any:
-    """A chart's Vega-Lite with long rows by column."""
+    """Return a chart's Vega-Lite with long rows by column."""
     if isinstance(node, dict):
         return {key: _pack_rows(value, key) for key, value in node.items()}
     if not isinstance(node, list):
@@ -52,7 +52,7 @@ def _pack_rows(node: Any, name: str = "") -> Any:
 
 
 def _share_encodings(spec: dict[str, Any]) -> dict[str, Any]:
-    """A layered chart in which a channel that several layers share stands once, under its number."""
+    """Return a layered chart in which a channel that several layers share stands once, under its number."""
     channels = [held for layer in spec.get("layer", []) for held in layer.get("encoding", {}).values()]
     texts = Counter(json.dumps(held) for held in channels)
     often = {text: place for place, text in enumerate(text for text, many in texts.items() if many > 1)}
@@ -67,7 +67,7 @@ def _share_encodings(spec: dict[str, Any]) -> dict[str, Any]:
 
 
 def _pack_column(values: list[Any]) -> Any:
-    """A column: what is the same in every row once, whole numbers in even steps by their first and their step.
+    """Return a column: what is the same in every row once, whole numbers in even steps by their first and their step.
 
     >>> _pack_column([5, 7, 9]), _pack_column(["x", "x"]), _pack_column([1, 5, 2])
     ({'from': 5, 'step': 2}, {'same': 'x'}, [1, 5, 2])

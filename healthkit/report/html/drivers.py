@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     from healthkit.report.model import MonthlyReport
 
 MAX_GROUPS = 5
-"""So many groups stand in a chart: those that stand out, then those that have at least one order more than the rest."""
+"""Groups in a chart: those that stand out, then those with at least one order at fault more than the rest."""
 
 CaptionedChart = tuple[dict[str, Any], dict[str, Any]]
 """A figure's id, title and caption, and its Vega-Lite."""
 
 
 def captioned_chart(row: Measure, name: str, title: str, chart: Any, caption: list[str]) -> CaptionedChart:
-    """One figure of a chapter."""
+    """Return one figure of a chapter."""
     return {"id": f"{row.anchor}-{name}", "title": title, "caption": caption}, charts.vega_lite_spec(chart)
 
 
 def excess_figure(report: MonthlyReport, row: Measure, faults: pd.DataFrame) -> tuple[list[CaptionedChart], str]:
-    """The groups that stand out as a figure, or the sentence that none does; neither where nobody looked."""
+    """Return the groups that stand out as a figure, or the sentence that none does; neither where nobody looked."""
     held = report.drivers.get((row.metric, row.channel, row.window))
     if held is None or held.empty:
         return [], ""
@@ -45,7 +45,7 @@ def excess_figure(report: MonthlyReport, row: Measure, faults: pd.DataFrame) -> 
 
 
 def _labelled_groups(driver_rows: pd.DataFrame, faults: pd.DataFrame) -> pd.DataFrame:
-    """DRIVERS that are held against a rest, each under its label; of a product known by two names the first."""
+    """Return DRIVERS that are held against a rest, each under its label; of a product known by two names the first."""
     rows = driver_rows[driver_rows["excess"].notna()]
     products = dict(zip(faults["sku"], faults["product"], strict=True))
     label = [
@@ -58,7 +58,7 @@ def _labelled_groups(driver_rows: pd.DataFrame, faults: pd.DataFrame) -> pd.Data
 
 
 def _group_caption(group: measures.Row, noun: str) -> str:
-    """One group that stands out, in a sentence with its counts."""
+    """Return one group that stands out, in a sentence with its counts."""
     mine = figures.format_count(int(group["counted"]), int(group["at_fault"]))
     rest = figures.format_count(int(group["rest_counted"]), int(group["rest_at_fault"]))
     return account_text.group_sentence(

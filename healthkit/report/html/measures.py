@@ -99,7 +99,7 @@ class Measure:
         )
 
     def explain_unjudged(self, begins_on: date, ends_on: date) -> str:
-        """Why our count gives no verdict, in words; the orders reach from and to the days given."""
+        """Return why our count gives no verdict, in words; the orders reach from and to the days given."""
         if self.reason is None:
             return sentences.no_verdict_note(
                 self.status, self.first_day, self.last_day, begins_on, self.minimum, self.noun, self.year, ends_on
@@ -164,7 +164,7 @@ CachedResult = TypeVar("CachedResult")
 
 
 def cached_per_report(compute: Callable[..., CachedResult]) -> Callable[..., CachedResult]:
-    """What is found of one report, found once: every block asks for it, and a report does not change."""
+    """Return what is found of one report, found once: every block asks for it, and a report does not change."""
     kept: WeakKeyDictionary[MonthlyReport, dict[tuple[Any, ...], CachedResult]] = WeakKeyDictionary()
 
     @wraps(compute)
@@ -179,7 +179,7 @@ def cached_per_report(compute: Callable[..., CachedResult]) -> Callable[..., Cac
 
 @cached_per_report
 def report_verdict(report: MonthlyReport) -> AccountVerdict:
-    """The verdict on the account: the one that the report was opened with, else by its own figures alone."""
+    """Return the verdict on the account: the one that the report was opened with, else by its own figures alone."""
     if report.verdict is not None:
         return report.verdict
     theirs = [row for row in _reported_rows(report) if as_date(row["as_of"]) == report.as_of]
@@ -188,13 +188,13 @@ def report_verdict(report: MonthlyReport) -> AccountVerdict:
 
 
 def _row_with_dates(row: Row) -> Row:
-    """A row of SCORES with its days as dates."""
+    """Return a row of SCORES with its days as dates."""
     return {**row, **{name: as_date(row[name]) for name in ("as_of", "first_day", "last_day")}}
 
 
 @cached_per_report
 def _reported_rows(report: MonthlyReport) -> list[Row]:
-    """The marketplace's own figures of the report, with the day of their own report."""
+    """Return the marketplace's own figures of the report, with the day of their own report."""
     if "metric" not in report.reported:
         return []
     return [dict(row) for row in add_report_days(_row_with_dates(row) for row in records(report.reported))]
@@ -202,7 +202,7 @@ def _reported_rows(report: MonthlyReport) -> list[Row]:
 
 @cached_per_report
 def measures(report: MonthlyReport) -> list[Measure]:
-    """The rows of the scorecard, worst first: no parts of a measure, no channel that never had an order.
+    """Return the rows of the scorecard, worst first: no parts of a measure, no channel that never had an order.
 
     Nor measures that no rule enforces and no file tells of, nor more than the longest window of an average.
     """
@@ -235,7 +235,7 @@ def _is_average(measure_verdict: Verdict) -> bool:
 
 @cached_per_report
 def uncovered_measures(report: MonthlyReport) -> list[tuple[str, str]]:
-    """The measures that no rule enforces and no file tells of, each with the evidence that is missing."""
+    """Return the measures that no rule enforces and no file tells of, each with the evidence that is missing."""
     reasons: dict[str, str] = {}
     for row in records(report.scores):
         if row["metric"] in report_verdict(report).not_covered:
@@ -244,7 +244,7 @@ def uncovered_measures(report: MonthlyReport) -> list[tuple[str, str]]:
 
 
 def _value_before(report: MonthlyReport, measure_verdict: Verdict) -> float | None:
-    """The marketplace's own figure of a measure that is no rate, as of the month before."""
+    """Return the marketplace's own figure of a measure that is no rate, as of the month before."""
     earlier = [
         row for row in _reported_rows(report)
         if as_date(row["as_of"]) == report.before
@@ -255,7 +255,7 @@ def _value_before(report: MonthlyReport, measure_verdict: Verdict) -> float | No
 
 
 def _iter_week_counts(scores: pd.DataFrame) -> Iterator[tuple[MeasureKey, MeasureWeek]]:
-    """The counts of SCORES rows, each under its metric, channel and window."""
+    """Return the counts of SCORES rows, each under its metric, channel and window."""
     names = ["metric", "channel", "window", "counted", "at_fault", "status"]
     values = scores["value"].tolist() if "value" in scores else [None] * len(scores)
     for metric, channel, window, counted, at_fault, status, value in zip(
@@ -297,12 +297,12 @@ def _measure_from_verdict(
 
 
 def part_metrics(report: MonthlyReport) -> set[str]:
-    """The metrics that are only a part of another one."""
+    """Return the metrics that are only a part of another one."""
     return {rule.metric for rule in report.rules if rule.part_of}
 
 
 def part_rows(report: MonthlyReport, measure: Measure) -> list[dict[str, Any]]:
-    """The SCORES rows of a measure's parts, in its channel and window, most at fault first."""
+    """Return the SCORES rows of a measure's parts, in its channel and window, most at fault first."""
     names = {rule.metric for rule in report.rules if rule.part_of == measure.metric}
     rows = [
         row for row in records(report.scores)
@@ -344,7 +344,7 @@ def measures_judged_otherwise(rows: Iterable[Measure]) -> list[tuple[str, str, s
 
 @cached_per_report
 def enforced_unjudged(report: MonthlyReport) -> list[Measure]:
-    """The enforced measures that cannot be judged, of several windows the longest, worst first."""
+    """Return the enforced measures that cannot be judged, of several windows the longest, worst first."""
     keys = {(one.metric, one.channel, one.window) for one in report_verdict(report).enforced_unjudged}
     rows = [row for row in measures(report) if (row.metric, row.channel, row.window) in keys]
     longest: dict[tuple[str, str], Measure] = {}
@@ -356,7 +356,7 @@ def enforced_unjudged(report: MonthlyReport) -> list[Measure]:
 
 
 def measure_name(measure_row: Any) -> str:
-    """A measure with the marketplace's figure, in a sentence; its window where the rule judges several."""
+    """Return a measure with the marketplace's figure, in a sentence; its window where the rule judges several."""
     channel = "" if measure_row.channel in ("seller", "all") else measure_row.channel
     return sentences.measure_phrase(
         measure_row.metric, channel, measure_row.window if len(measure_row.rule.windows) > 1 else 0
@@ -364,18 +364,18 @@ def measure_name(measure_row: Any) -> str:
 
 
 def target_side_and_share(rule: Any) -> tuple[str, Any]:
-    """The side and the share of what a rule asks."""
+    """Return the side and the share of what a rule asks."""
     return (rule.target.side, rule.target.share) if rule.target is not None else ("", None)
 
 
 def has_reconciliation(report: MonthlyReport, measure: Measure) -> bool:
-    """Whether the marketplace's own figure of a measure stands in the report."""
+    """Return whether the marketplace's own figure of a measure stands in the report."""
     names = (measure.metric, measure.channel, measure.window)
     return any((one.metric, one.channel, one.window) == names for one in report.reconciled)
 
 
 def measure_faults(report: MonthlyReport, measure: Measure) -> pd.DataFrame:
-    """The orders at fault in one measure on the as-of day, with the name of what was bought."""
+    """Return the orders at fault in one measure on the as-of day, with the name of what was bought."""
     held = report.at_fault
     chosen = (
         (held["metric"] == measure.metric) & (held["channel"] == measure.channel) & (held["window"] == measure.window)
@@ -386,14 +386,14 @@ def measure_faults(report: MonthlyReport, measure: Measure) -> pd.DataFrame:
 
 
 def find_shared_group(faults: pd.DataFrame, clock: str, window: int) -> SharedGroup | None:
-    """What most orders at fault share: two in five one product, more than half a cause or a few days."""
+    """Return what most orders at fault share: two in five one product, more than half a cause or a few days."""
     if len(faults) < 2:
         return None
     return _shared_product(faults) or _shared_cause(faults) or _shared_days(faults, clock, window)
 
 
 def _shared_product(faults: pd.DataFrame) -> SharedGroup | None:
-    """The product of at least two in five orders at fault, and the cause that all of those have."""
+    """Return the product of at least two in five orders at fault, and the cause that all of those have."""
     counts = Counter(name for name in faults["bought"] if name)
     if not counts:
         return None
@@ -407,7 +407,7 @@ def _shared_product(faults: pd.DataFrame) -> SharedGroup | None:
 
 
 def _shared_cause(faults: pd.DataFrame) -> SharedGroup | None:
-    """The cause of more than half of the orders at fault, where there are several causes."""
+    """Return the cause of more than half of the orders at fault, where there are several causes."""
     if len(set(faults["causes"])) < 2:
         return None
     counts = Counter(cause for causes in faults["causes"] for cause in causes.split("+"))
@@ -416,7 +416,7 @@ def _shared_cause(faults: pd.DataFrame) -> SharedGroup | None:
 
 
 def _shared_days(faults: pd.DataFrame, clock: str, window: int) -> SharedGroup | None:
-    """The shortest run of days, a third of the window at most, on which more than half were placed."""
+    """Return the shortest run of days, a third of the window at most, on which more than half were placed."""
     counts = Counter(as_date(value) for value in faults["clock_day"])
     longest = min(10, window // 3)
     for length in range(1, longest + 1):
@@ -430,7 +430,7 @@ def _shared_days(faults: pd.DataFrame, clock: str, window: int) -> SharedGroup |
 
 
 def _extend_run(counts: Counter[date], first: date, last: date, longest: int) -> tuple[date, date]:
-    """A run of days with those beside it that have at least half as many as its days have on average."""
+    """Return a run of days with those beside it that have at least half as many as its days have on average."""
     while (length := (last - first).days + 1) < longest:
         inside = sum(many for on, many in counts.items() if first <= on <= last)
         before, after = first - timedelta(1), last + timedelta(1)
@@ -442,7 +442,7 @@ def _extend_run(counts: Counter[date], first: date, last: date, longest: int) ->
 
 
 def group_mask(faults: pd.DataFrame, group: SharedGroup | None) -> pd.Series:
-    """Which orders at fault are of the group."""
+    """Return which orders at fault are of the group."""
     if group is None or group.kind == "cause":
         return pd.Series(False, index=faults.index)
     if group.kind == "product":
@@ -451,7 +451,7 @@ def group_mask(faults: pd.DataFrame, group: SharedGroup | None) -> pd.Series:
 
 
 def count_leaving_orders(faults: pd.DataFrame, as_of: date) -> LeavingOrders | None:
-    """How many orders at fault leave by the end of the next month, a plain count of a calendar."""
+    """Return how many orders at fault leave by the end of the next month, a plain count of a calendar."""
     days = [as_date(value) for value in faults["leaves_on"]]
     if not days:
         return None
@@ -460,7 +460,7 @@ def count_leaving_orders(faults: pd.DataFrame, as_of: date) -> LeavingOrders | N
 
 
 def off_target_since(daily: pd.DataFrame) -> tuple[date | None, int, int]:
-    """Since when one measure is off target without a break, for how many days, and how many days are shown."""
+    """Return since when one measure is off target without a break, for how many days, and how many days are shown."""
     rows = daily.sort_values("as_of")
     states = list(zip(rows["as_of"], rows["status"], strict=True))
     run = 0
@@ -470,12 +470,12 @@ def off_target_since(daily: pd.DataFrame) -> tuple[date | None, int, int]:
 
 
 def measure_calendar(report: MonthlyReport, row: Measure) -> Any:
-    """The roll-off calendar of a measure; None where it has none."""
+    """Return the roll-off calendar of a measure; None where it has none."""
     return report.calendars.get((row.metric, row.channel, row.window))
 
 
 def end_of_month(value: date) -> date:
-    """The last day of a day's month.
+    """Return the last day of a day's month.
 
     >>> end_of_month(date(2026, 2, 3))
     datetime.date(2026, 2, 28)
@@ -484,27 +484,27 @@ def end_of_month(value: date) -> date:
 
 
 def records(frame: pd.DataFrame) -> list[Row]:
-    """The rows of a table, each by the names of its columns."""
+    """Return the rows of a table, each by the names of its columns."""
     names = [str(name) for name in frame.columns]
     # Column by column: a table of few rows is mostly columns.
     return [dict(zip(names, row, strict=True)) for row in zip(*(frame[name].tolist() for name in frame), strict=True)]
 
 
 def text_or_empty(value: Any) -> str:
-    """A text, empty where a table has none."""
+    """Return a text, empty where a table has none."""
     return value if isinstance(value, str) else ""
 
 
 def float_or_none(value: Any) -> float | None:
-    """A number, or None where a table has none."""
+    """Return a number, or None where a table has none."""
     return None if value is None or pd.isna(value) else float(value)
 
 
 def int_or_none(value: Any) -> int | None:
-    """A whole number, or None where a table has none."""
+    """Return a whole number, or None where a table has none."""
     return None if pd.isna(value) else int(value)
 
 
 def as_date(value: Any) -> date:
-    """A day of a table as a date."""
+    """Return a day of a table as a date."""
     return value.date() if isinstance(value, datetime) else value

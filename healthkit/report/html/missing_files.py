@@ -28,12 +28,12 @@ def files_to_download(report: MonthlyReport) -> HtmlBlock:
 
 
 def download_advice(report: MonthlyReport) -> list[DownloadAdvice]:
-    """The files to get for the enforced measures of a report, those that cannot be judged first."""
+    """Return the files to get for the enforced measures of a report, those that cannot be judged first."""
     return recommend_downloads(measures.report_verdict(report).needs(), report.marketplace)
 
 
 def missing_file_titles(report: MonthlyReport) -> list[str]:
-    """The files to get for the enforced measures that cannot be judged."""
+    """Return the files to get for the enforced measures that cannot be judged."""
     found = measures.report_verdict(report)
     return [
         one.title for one in recommend_downloads(found.needs(found.enforced_unjudged), report.marketplace) if one.kind

@@ -28,7 +28,7 @@ SLIDER_START = 30
 
 
 def what_if_section(row: Measure, calendar: RollOffCalendar, year: int) -> tuple[dict[str, Any], dict[str, Any]] | None:
-    """The words of a chapter's what-if and its chart; None where no order is at fault that could be fewer."""
+    """Return the words of a chapter's what-if and its chart; None where no order is at fault that could be fewer."""
     causes = scenarios.slider_causes(calendar, limit=2)
     if not causes or row.target is None:
         return None
@@ -64,12 +64,12 @@ def what_if_section(row: Measure, calendar: RollOffCalendar, year: int) -> tuple
 
 
 def _has_several_causes(calendar: RollOffCalendar) -> bool:
-    """Whether any order is at fault for several causes."""
+    """Return whether any order is at fault for several causes."""
     return bool(calendar.orders["causes"].str.contains("+", regex=False).any())
 
 
 def _rate_without_cause(grid: pd.DataFrame, causes: list[str], row: Measure) -> str:
-    """The rate if none of the first cause had happened."""
+    """Return the rate if none of the first cause had happened."""
     none = grid[(grid[causes[0]] == 100) & (grid[causes[1:]] == 0).all(axis=1)].iloc[0]
     return figures.format_rate(row.counted, int(none["at_fault"]), row.side, row.target)
 
@@ -77,7 +77,7 @@ def _rate_without_cause(grid: pd.DataFrame, causes: list[str], row: Measure) -> 
 def _slider_answer(
     row: Measure, calendar: RollOffCalendar, grid: pd.DataFrame, positions: dict[str, int], year: int
 ) -> dict[str, str]:
-    """The three answers for one position of the sliders."""
+    """Return the three answers for one position of the sliders."""
     place = grid[(grid[list(positions)] == pd.Series(positions)).all(axis=1)].iloc[0]
     status = labels.STATUS_STYLES[place["status"]]
     return {
@@ -117,7 +117,7 @@ def _slider_data(row: Measure, calendar: RollOffCalendar, grid: pd.DataFrame, gr
 def _step_rows(
     row: Measure, calendar: RollOffCalendar, grid: pd.DataFrame, causes: list[str], goal: scenarios.Goal, year: int
 ) -> list[dict[str, Any]]:
-    """Some positions of the first slider, the others at none, and the first that meets the target."""
+    """Return some positions of the first slider, the others at none, and the first that meets the target."""
     alone = grid[(grid[causes[1:]] == 0).all(axis=1)].set_index(causes[0])
     grain = scenarios.SLIDER_STEPS[len(causes)]
     enough = [] if not goal.many else [_round_up_to_step(outlook_text.round_up_percent(goal.by), grain)]
@@ -135,12 +135,12 @@ def _step_rows(
 
 
 def _round_up_to_step(share: int, grain: int) -> int:
-    """A share on the next position of a slider."""
+    """Return a share on the next position of a slider."""
     return min(100, -(-share // grain) * grain)
 
 
 def _goal_sentences(row: Measure, calendar: RollOffCalendar, goals_today: list[scenarios.Goal], year: int) -> list[str]:
-    """What it would take to be on target on the as-of day, and in a month."""
+    """Return what it would take to be on target on the as-of day, and in a month."""
     if calendar.back_on == calendar.as_of:
         return []
     month = min(calendar.last, measures.end_of_month(date.fromordinal(calendar.as_of.toordinal() + 1)))
@@ -162,7 +162,7 @@ def _goal_sentences(row: Measure, calendar: RollOffCalendar, goals_today: list[s
 
 
 def simulated_futures_note(futures: Simulation, as_of: date) -> str:
-    """What the simulated futures of a measure say, in a sentence or two."""
+    """Return what the simulated futures of a measure say, in a sentence or two."""
     on = measures.end_of_month(date.fromordinal(as_of.toordinal() + 1))
     return outlook_text.simulated_futures_sentence(
         futures.off_target_now, futures.draws, futures.back[5], futures.back[9], on, futures.chance_off(on), as_of.year

@@ -53,7 +53,7 @@ def output_html(output: Mapping[str, Any], name: str) -> str:
 
 
 def _join_lines(text: Any) -> str:
-    """The text of an output, which a notebook may hold in lines."""
+    """Return the text of an output, which a notebook may hold in lines."""
     return text if isinstance(text, str) else "".join(text)
 
 
@@ -66,13 +66,13 @@ def _note_html(sentence: str) -> str:
 
 
 def _image_html(kind: str, data: str) -> str:
-    """An image in the page itself; an SVG as an image too, so that nothing in it runs."""
+    """Return an image in the page itself; an SVG as an image too, so that nothing in it runs."""
     encoded = base64.b64encode(data.encode()).decode() if kind.endswith("xml") else "".join(data.split())
     return str(Markup('<img class="hk output" alt="Figure" src="data:{};base64,{}">').format(kind, encoded))
 
 
 def _chart_html(spec: Mapping[str, Any], name: str) -> str:
-    """A chart of Altair's as the page's own script draws it, at its own size where it names one."""
+    """Return a chart of Altair's as the page's own script draws it, at its own size where it names one."""
     width, height = spec.get("width"), spec.get("height")
     sizes = {
         size: [width if isinstance(width, int) else across, height if isinstance(height, int) else high]

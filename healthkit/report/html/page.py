@@ -23,7 +23,7 @@ def html_page(
     lang: str = "en",
     landscape: bool = False,
 ) -> str:
-    """A whole HTML document of blocks (or of their HTML, as a notebook's cells show it).
+    """Return a whole HTML document of blocks (or of their HTML, as a notebook's cells show it).
 
     Charts are drawn by Vega, from a file beside the page (`vega_href`) or from its text in the page (`vega_text`, the
     bundle as Altair's tools give it). A policy in the head forbids every request but that file.
@@ -47,12 +47,12 @@ def html_page(
 
 
 def page_styles() -> HtmlBlock:
-    """The looks of all blocks, for a notebook; they reach no element outside a block."""
+    """Return the looks of all blocks, for a notebook; they reach no element outside a block."""
     return HtmlBlock(f"<style>{read_asset('page.css')}</style>")
 
 
 def code_details(source: str) -> str:
-    """The code of a cell, hidden and one click away."""
+    """Return the code of a cell, hidden and one click away."""
     return str(
         Markup('<details class="hk cell"><summary>Code</summary><pre><code>{}</code></pre></details>').format(source)
     )
@@ -64,18 +64,18 @@ def _block_html(block: HtmlBlock | str) -> str:
 
 @cache
 def read_asset(name: str) -> str:
-    """A file of this folder that goes into the page as it is."""
+    """Return a file of this folder that goes into the page as it is."""
     return (TEMPLATE_FOLDER / name).read_text(encoding="utf-8")
 
 
 @cache
 def _minified_css() -> str:
-    """The looks without comments and indents: every page carries them."""
+    """Return the looks without comments and indents: every page carries them."""
     return re.sub(r"/\*.*?\*/|^\s+", "", read_asset("page.css"), flags=re.S | re.M)
 
 
 def _wrap_bundle(bundle: str) -> str:
-    """A bundle whose names stay its own, and in which nothing ends the script early."""
+    """Return a bundle whose names stay its own, and in which nothing ends the script early."""
     return "(()=>{" + bundle.replace("</script", "<\\/script").replace("<!--", "<\\!--") + "})()"
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from healthkit.report.model import MonthlyReport
 
 MAX_STRIPS = 8
-"""So many measures have a strip; the page has no room for more."""
+"""Measures with a strip of 26 weeks in the index; more do not fit the page."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def portfolio_row(report: MonthlyReport, href: str, csv_href: str = "") -> dict[
 
 
 def _account_standing(report: MonthlyReport, rows: list[Measure]) -> dict[str, Any]:
-    """Where an account stands, by its worst measure, and the sentence on what its orders at fault share.
+    """Return where an account stands, by its worst measure, and the sentence on what its orders at fault share.
 
     `status` is the account's: what an enforced measure lacks outweighs all that is on target.
     """
@@ -118,12 +118,12 @@ def _weekly_strips(rows: list[Measure]) -> dict[str, list[StripWeek]]:
 
 
 def _capped_share(share: float | None) -> float | None:
-    """A share that JSON can hold; past ten times the limit nobody counts."""
+    """Return a share that JSON can hold; past ten times the limit nobody counts."""
     return None if share is None else round(min(share, 10.0), 4)
 
 
 def portfolio_index(portfolio: PortfolioPage) -> HtmlBlock:
-    """All accounts, worst first; runs that failed in a list of their own."""
+    """Return all accounts, worst first; runs that failed in a list of their own."""
     accounts = sorted(measures.records(portfolio.rows), key=_account_sort_key)
     columns = _strip_columns(accounts)
     counts = {status: sum(row["status"] == status for row in accounts) for status in labels.STATUS_STYLES}
@@ -146,7 +146,7 @@ def portfolio_index(portfolio: PortfolioPage) -> HtmlBlock:
 
 
 def _account_sort_key(row: dict[str, Any]) -> tuple[int, float, str, str]:
-    """Worst first: by status, then by the share of the limit used, then by name."""
+    """Return worst first: by status, then by the share of the limit used, then by name."""
     status, _, used = status_sort_key(row["status"], False, measures.float_or_none(row["used"]))
     return status, used, row["account"], row["marketplace"]
 
@@ -168,7 +168,7 @@ def _standing_from_row(row: dict[str, Any]) -> MeasureStanding:
 def _portfolio_sentences(
     accounts: list[dict[str, Any]], counts: dict[str, int], failed: int
 ) -> list[tuple[str, Sentence]]:
-    """Three sentences over all accounts: how many are off, which is furthest, where to begin."""
+    """Return three sentences over all accounts: how many are off, which is furthest, where to begin."""
     wrong = portfolio_text.accounts_off_target_sentence(
         counts["off target"], counts["at risk"], counts["cannot be judged"], counts["on target"], failed
     )
@@ -196,7 +196,7 @@ def _portfolio_sentences(
 
 
 def _strip_columns(accounts: list[dict[str, Any]]) -> list[str]:
-    """The measures that have a strip: those of most accounts, in the order of the words."""
+    """Return the measures that have a strip: those of most accounts, in the order of the words."""
     names = {name for row in accounts for name in row["strips"]}
     by_frequency = sorted(names, key=lambda name: (-sum(name in row["strips"] for row in accounts), name))[:MAX_STRIPS]
     places = list(labels.METRIC_WORDS)
@@ -204,7 +204,7 @@ def _strip_columns(accounts: list[dict[str, Any]]) -> list[str]:
 
 
 def _strip_heading(name: str) -> dict[str, str]:
-    """A strip's heading; the channel is said where it is Amazon's."""
+    """Return a strip's heading; the channel is said where it is Amazon's."""
     metric, channel = name.split()
     words = labels.metric_words(metric)
     fits = max(map(len, words.label.split())) <= 9 and not words.short_label[:2].isupper()
@@ -220,7 +220,7 @@ def _strip_heading(name: str) -> dict[str, str]:
 def _account_row(
     row: dict[str, Any], place: int, accounts: list[dict[str, Any]], columns: list[str], until: date
 ) -> dict[str, Any]:
-    """One account as the words and strips of its row."""
+    """Return one account as the words and strips of its row."""
     judged = row["status"] in JUDGED_STATUSES
     standing = _standing_from_row(row) if row["metric"] else None
     ended = row.get("as_of") and date.fromisoformat(row["as_of"]) < until
@@ -248,7 +248,7 @@ def _account_row(
 
 
 def _target_and_headroom(standing: MeasureStanding) -> tuple[str, str]:
-    """The target of a measure, and how far it is from that."""
+    """Return the target of a measure, and how far it is from that."""
     if standing.value is None:
         left = figures.format_headroom(standing.headroom, labels.metric_words(standing.metric).noun)
         return figures.format_target(standing.side, standing.target), left

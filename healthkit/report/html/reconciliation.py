@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def reconciliation(report: MonthlyReport) -> HtmlBlock:
-    """Both counts, rates and statuses of each measure, and why they differ; empty where nothing was reported."""
+    """Return both counts, rates and statuses of each measure, and why they differ; empty where nothing was reported."""
     rows = sorted(report.reconciled, key=_reconciliation_sort_key)
     if not rows:
         return HtmlBlock("")
@@ -38,7 +38,7 @@ def reconciliation(report: MonthlyReport) -> HtmlBlock:
 
 
 def _reconciliation_sort_key(pair: Any) -> tuple[bool, bool, int, str]:
-    """Another status first, then other counts, then in the order of the words."""
+    """Return another status first, then other counts, then in the order of the words."""
     return (
         not _is_judged_otherwise(pair),
         pair.agrees,
@@ -58,7 +58,7 @@ def _measure_label(pair: Any) -> str:
 
 
 def _reconciliation_row(pair: Any, year: int) -> dict[str, Any]:
-    """One measure: both sides in figures, and why they differ."""
+    """Return one measure: both sides in figures, and why they differ."""
     side, share = measures.target_side_and_share(pair.rule)
     return {
         "label": _measure_label(pair),
@@ -75,7 +75,7 @@ def _reconciliation_row(pair: Any, year: int) -> dict[str, Any]:
 
 
 def _difference_lines(pair: Any, year: int) -> list[tuple[str, tuple[str, ...], str]]:
-    """The reasons, each with the first orders that it names, and how many more there are."""
+    """Return the reasons, each with the first orders that it names, and how many more there are."""
     noun = labels.metric_words(pair.metric).noun
     last = pair.as_of - timedelta(days=pair.rule.lag)
     first = last - timedelta(days=pair.window - 1)
@@ -99,7 +99,7 @@ def _difference_lines(pair: Any, year: int) -> list[tuple[str, tuple[str, ...], 
 
 
 def _measures_without_figure(report: MonthlyReport) -> list[str]:
-    """The judged measures of which the marketplace's report holds no figure, in words."""
+    """Return the judged measures of which the marketplace's report holds no figure, in words."""
     given = {(one.metric, one.channel, one.window) for one in report.reconciled}
     named = set(report.reported["metric"]) if "metric" in report.reported else set()
     rows = [
@@ -133,7 +133,7 @@ def _comparison_figure(rows: list[Any]) -> tuple[dict[str, Any], dict[str, Any]]
 
 
 def _comparison_row(pair: Any) -> dict[str, Any]:
-    """One measure's two rates, as shares of what is allowed and in words."""
+    """Return one measure's two rates, as shares of what is allowed and in words."""
     side, share = measures.target_side_and_share(pair.rule)
     (n, k), (their_n, their_k) = pair.ours, pair.theirs
     return {

@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from healthkit.report.model import MonthlyReport
 
 MAX_LISTED_ORDERS = 12
-"""So many orders stand in a page; all of them in the file beside it."""
+"""Orders at fault listed in a chapter; the CSV file beside the page lists all."""
 
 MIN_FAULTS_TO_DRAW = 3
-"""Fewer orders at fault are told by their table alone."""
+"""Least number of orders at fault for which charts of them are drawn."""
 
 
 def verdict(report: MonthlyReport, index_href: str = "index.html") -> HtmlBlock:
-    """Who and when, then three sentences: what is wrong, what leaves or what room there is, what to do first.
+    """Return who and when, then three sentences: what is wrong, what leaves or what room there is, what to do first.
 
     Where the files end before the month does, that is said beside the day.
     """
@@ -50,7 +50,7 @@ def verdict(report: MonthlyReport, index_href: str = "index.html") -> HtmlBlock:
 
 
 def verdict_lines(report: MonthlyReport) -> list[list[str]]:
-    """The three sentences as plain text, each with the question that it answers, and what is missing."""
+    """Return the three sentences as plain text, each with the question that it answers, and what is missing."""
     rows = measures.measures(report)
     lines = [
         [heading, sentences.plain_text(sentence)]
@@ -69,7 +69,7 @@ def verdict_lines(report: MonthlyReport) -> list[list[str]]:
 
 
 def _verdict_sentences(report: MonthlyReport, rows: list[Measure], year: int) -> list[tuple[str, Sentence]]:
-    """The three sentences, each with the question that it answers."""
+    """Return the three sentences, each with the question that it answers."""
     of = {status: [row for row in rows if row.status == status] for status in JUDGED_STATUSES}
     off, risk, on = (of[status] for status in JUDGED_STATUSES)
     unjudged = measures.enforced_unjudged(report)
@@ -90,7 +90,7 @@ def _verdict_sentences(report: MonthlyReport, rows: list[Measure], year: int) ->
 
 
 def _what_comes_next(report: MonthlyReport, off: list[Measure], worst: Measure, year: int) -> tuple[str, Sentence]:
-    """The second sentence: when what is off target is back, which orders leave, or how much room is left."""
+    """Return the second sentence: when what is off target is back, which orders leave, or how much room is left."""
     faults = measures.measure_faults(report, worst)
     if off and worst.shows_marketplace_figure and worst.is_rate:
         return "What leaves next", sentences.unknown_orders_sentence(worst.standing, len(faults))
@@ -128,7 +128,7 @@ def _what_to_do_first(
 
 
 def _add_disagreement(first_sentence: Sentence, measures: list[tuple[str, str, str]]) -> Sentence:
-    """The first sentence, and where the marketplace's own figures judge differently, that they do."""
+    """Return the first sentence, and where the marketplace's own figures judge differently, that they do."""
     return (
         *first_sentence[:-1],
         first_sentence[-1].rstrip(".") + reconciliation_text.disagreement_clause(measures) + ".",
@@ -136,7 +136,7 @@ def _add_disagreement(first_sentence: Sentence, measures: list[tuple[str, str, s
 
 
 def _resolve_violations_first(report: MonthlyReport, worst: Measure) -> Sentence:
-    """Where to begin with what is no rate: violations, for they take the points of the rating, too."""
+    """Return where to begin with what is no rate: violations, for they take the points of the rating, too."""
     rows = report.violations[report.violations["open"] > 0] if len(report.violations) else report.violations
     many = int(rows["open"].sum()) if len(rows) else round(worst.value or 0)
     dated = rows[rows["opened_on"].notna()].sort_values("opened_on") if len(rows) else rows
@@ -149,7 +149,7 @@ def _resolve_violations_first(report: MonthlyReport, worst: Measure) -> Sentence
 
 
 def _sentences_without_verdict(report: MonthlyReport, rows: list[Measure], year: int) -> list[tuple[str, Sentence]]:
-    """What the files hold, and from which day they would have to, when no measure can be judged."""
+    """Return what the files hold, and from which day they would have to, when no measure can be judged."""
     held = (
         f"The files hold {figures.format_quantity(report.orders)}, from "
         f"{figures.format_long_day(report.begins_on, year)} "
@@ -191,7 +191,7 @@ def _count_unjudged_measures(report: MonthlyReport, rows: list[Measure]) -> int:
 
 
 def scorecard(report: MonthlyReport) -> HtmlBlock:
-    """Every measure with status, rate, count, window, room in orders, 26 weeks and change, worst first."""
+    """Return every measure with status, rate, count, window, room in orders, 26 weeks and change, worst first."""
     rows = measures.measures(report)
     counts = {status: sum(row.status == status for row in rows) for status in labels.STATUS_STYLES}
     judged = sum(counts[status] for status in JUDGED_STATUSES)
@@ -216,7 +216,7 @@ def scorecard(report: MonthlyReport) -> HtmlBlock:
 
 
 def _scorecard_row(report: MonthlyReport, row: Measure, begins_group: Any) -> dict[str, Any]:
-    """One measure as the words and drawings of its row."""
+    """Return one measure as the words and drawings of its row."""
     year = report.as_of.year
     status = labels.STATUS_STYLES[row.status]
     has_chapter = row.status in ("off target", "at risk")
@@ -263,14 +263,14 @@ def _figure_cells(row: Measure, no_headroom_reason: str) -> dict[str, str]:
 
 
 def _count_cell(row: Measure) -> str:
-    """The count of a row; "0 orders" only where there were none."""
+    """Return the count of a row; "0 orders" only where there were none."""
     if row.counted:
         return figures.format_count(row.counted, row.at_fault, row.side)
     return f"0 {row.noun}s" if row.status == "no orders" or row.reason is None else labels.DASH
 
 
 def _days_cell(row: Measure, year: int) -> str:
-    """The days of a window; of what is open or earned, the day on which it stood."""
+    """Return the days of a window; of what is open or earned, the day on which it stood."""
     if row.reported_on is not None and row.value is not None:
         return reconciliation_text.reported_on_note(row.reported_on, year)
     if account_text.figure_kind(row.metric) == "number":
@@ -279,14 +279,14 @@ def _days_cell(row: Measure, year: int) -> str:
 
 
 def _reported_note(row: Measure, year: int) -> str:
-    """When the marketplace reported the rate that is shown; empty for ours, and for what is no rate."""
+    """Return when the marketplace reported the rate that is shown; empty for ours, and for what is no rate."""
     if row.reported_on is None or row.value is not None:
         return ""
     return reconciliation_text.reported_on_note(row.reported_on, year)
 
 
 def _change_cell(row: Measure) -> str:
-    """The change since the month before; a dash where one of the two days says nothing."""
+    """Return the change since the month before; a dash where one of the two days says nothing."""
     if row.value is not None:
         return labels.DASH if row.previous_value is None else (
             account_text.format_value_change(row.metric, row.value, row.previous_value)
@@ -300,7 +300,7 @@ def _change_cell(row: Measure) -> str:
 
 
 def measure_chapters(report: MonthlyReport, stem: str = "") -> HtmlBlock:
-    """One chapter for each measure off target or at risk, worst first; `stem` names the file of its orders."""
+    """Return one chapter for each measure off target or at risk, worst first; `stem` names the file of its orders."""
     rows = measures.measures(report)
     worst: dict[tuple[str, str], Measure] = {}
     for row in rows:
@@ -312,7 +312,7 @@ def measure_chapters(report: MonthlyReport, stem: str = "") -> HtmlBlock:
 
 
 def _other_window(rows: list[Measure], row: Measure) -> Measure | None:
-    """The longest other window of the same measure."""
+    """Return the longest other window of the same measure."""
     same = [other for other in rows if (other.metric, other.channel) == (row.metric, row.channel) and other is not row]
     return max((other for other in same if other.counted), key=lambda other: other.window, default=None)
 
@@ -320,7 +320,7 @@ def _other_window(rows: list[Measure], row: Measure) -> Measure | None:
 def _chapter(
     report: MonthlyReport, row: Measure, other: Measure | None, stem: str
 ) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-    """The words of one chapter and its charts."""
+    """Return the words of one chapter and its charts."""
     year = report.as_of.year
     faults = measures.measure_faults(report, row)
     group = _shared_group(faults, row)
@@ -348,7 +348,7 @@ def _chapter(
 
 
 def _has_drawable_rate(report: MonthlyReport, row: Measure) -> bool:
-    """Whether our files hold a rate of at least two days to draw."""
+    """Return whether our files hold a rate of at least two days to draw."""
     daily = report.daily_scores
     history = daily[
         (daily["metric"] == row.metric) & (daily["channel"] == row.channel) & (daily["window"] == row.window)
@@ -367,7 +367,7 @@ def _chapter_lead(row: Measure, measure_standing: sentences.MeasureStanding, yea
 def _chapter_figures(
     report: MonthlyReport, row: Measure, faults: pd.DataFrame, group: SharedGroup | None
 ) -> tuple[list[CaptionedChart], list[CaptionedChart]]:
-    """The two figures that stand side by side, and the third one that then stands alone below them."""
+    """Return the two figures that stand side by side, and the third one that then stands alone below them."""
     year = report.as_of.year
     why = _bridge_figure(report, row)
     if len(faults) < MIN_FAULTS_TO_DRAW:
@@ -378,7 +378,7 @@ def _chapter_figures(
 
 
 def _rate_figure(report: MonthlyReport, row: Measure, other: Measure | None, year: int) -> CaptionedChart:
-    """The rate of the judged window and of another one, day by day."""
+    """Return the rate of the judged window and of another one, day by day."""
     daily = report.daily_scores[
         (report.daily_scores["metric"] == row.metric) & (report.daily_scores["channel"] == row.channel)
     ]
@@ -421,7 +421,7 @@ def _chapter_notes(report: MonthlyReport, row: Measure, other: Measure | None, u
 def _cause_figure(
     report: MonthlyReport, row: Measure, faults: pd.DataFrame, group: SharedGroup | None, year: int
 ) -> CaptionedChart:
-    """What the orders at fault share: by cause where there are several, else by day."""
+    """Return what the orders at fault share: by cause where there are several, else by day."""
     title = sentences.causes_title(group, len(faults), year, row.fault_noun)
     units = sentences.units_caption(len(faults), row.our_counts[1] if row.shows_marketplace_figure else row.at_fault)
     named = measures.group_mask(faults, group)
@@ -442,14 +442,14 @@ def _cause_figure(
 
 
 def _squares_caption(faults: pd.DataFrame, noun: str) -> str:
-    """How to read the squares, and that an order with two causes stands once."""
+    """Return how to read the squares, and that an order with two causes stands once."""
     return sentences.squares_caption(
         len(faults), int(faults["causes"].str.contains("+", regex=False).sum()), charts.MAX_SQUARES, noun
     )
 
 
 def _part_captions(report: MonthlyReport, row: Measure) -> list[str]:
-    """The rates of a measure's parts, now and a month before."""
+    """Return the rates of a measure's parts, now and a month before."""
     rows = measures.part_rows(report, row)
     before = {old["metric"]: int(old["at_fault"]) for old in measures.records(report.earlier)
               if old["channel"] == row.channel and old["window"] == row.window and old["counted"]}  # fmt: skip
@@ -466,7 +466,7 @@ def _part_captions(report: MonthlyReport, row: Measure) -> list[str]:
 
 
 def _bridge_figure(report: MonthlyReport, row: Measure) -> list[CaptionedChart]:
-    """Why the rate moved since the month before, where both days have one under the same rule."""
+    """Return why the rate moved since the month before, where both days have one under the same rule."""
     bridge = report.bridges.get((row.metric, row.channel, row.window))
     if bridge is None:
         return []
@@ -479,7 +479,7 @@ def _bridge_figure(report: MonthlyReport, row: Measure) -> list[CaptionedChart]:
 def _leaving_figure(
     report: MonthlyReport, row: Measure, faults: pd.DataFrame, group: SharedGroup | None, width: int
 ) -> CaptionedChart:
-    """When the orders at fault leave the window."""
+    """Return when the orders at fault leave the window."""
     year = report.as_of.year
     leaving = measures.count_leaving_orders(faults, report.as_of)
     assert leaving is not None, "a figure of leaving orders is made only where there are some"
@@ -496,7 +496,7 @@ def _leaving_figure(
 
 
 def _orders_table(row: Measure, faults: pd.DataFrame, stem: str, year: int) -> dict[str, Any]:
-    """The orders at fault that leave first, and the link to all of them."""
+    """Return the orders at fault that leave first, and the link to all of them."""
     soon = faults.sort_values(["leaves_on", "order_id"], kind="stable").head(MAX_LISTED_ORDERS)
     assumed = sorted({labels.assumptions_sentence(measures.text_or_empty(value)) for value in soon["assumed"]} - {""})
     return {
@@ -511,7 +511,7 @@ def _orders_table(row: Measure, faults: pd.DataFrame, stem: str, year: int) -> d
 
 
 def _order_row(order: dict[str, Any], year: int) -> dict[str, str]:
-    """One order at fault in words."""
+    """Return one order at fault in words."""
     return {
         "id": str(order["order_id"]),
         "cause": labels.capitalise_first(labels.causes_phrase(order["causes"])),
@@ -548,13 +548,13 @@ def _data_summary(report: MonthlyReport) -> str:
 
 
 def _rating_target(rule: Any) -> str:
-    """What is asked of a rating in points; empty of all else."""
+    """Return what is asked of a rating in points; empty of all else."""
     points = rule.points
     return "" if points is None else rules_text.rating_target_phrase(points.on_from, points.off_under, points.most)
 
 
 def _rule_row(rule: Any) -> dict[str, str]:
-    """One rule in words."""
+    """Return one rule in words."""
     noun = labels.metric_words(rule.metric).noun
     both = len(rule.channels) > 1
     side, share = (rule.target.side, rule.target.share) if rule.target is not None else ("", None)

@@ -17,7 +17,7 @@ STRIP_HEIGHT = 24
 
 
 def sparkline(measure: Measure) -> Markup:
-    """A measure's weeks as a line, its target dashed, the last week a dot in the colour of the status.
+    """Return a measure's weeks as a line, its target dashed, the last week a dot in the colour of the status.
 
     Returns nothing where fewer than two weeks say anything.
     """
@@ -37,7 +37,7 @@ def sparkline(measure: Measure) -> Markup:
 
 
 def _week_value(week: MeasureWeek, side: str) -> float | None:
-    """What a week shows: its own figure, or its rate."""
+    """Return what a week shows: its own figure, or its rate."""
     if week.value is not None and not week.has_no_rate:
         return week.value
     return (
@@ -50,7 +50,7 @@ def _week_x(position: int, total: int) -> float:
 
 
 def _rate_y(rate: float, low: float, high: float) -> float:
-    """A rate's height; a flat line stands in the middle."""
+    """Return a rate's height; a flat line stands in the middle."""
     share = (rate - low) / (high - low) if high > low else 0.5
     return round(SPARKLINE_HEIGHT - 4 - share * (SPARKLINE_HEIGHT - 8), 1)
 
@@ -60,7 +60,7 @@ def _target_path(y: float) -> str:
 
 
 def _line_path(places: Sequence[tuple[float, float] | None]) -> str:
-    """A line with gaps where a week says nothing.
+    """Return a line with gaps where a week says nothing.
 
     >>> _line_path([(0, 1), None, (2, 3), (4, 5)])
     'M0 1M2 3L4 5'
@@ -150,7 +150,7 @@ def rating_scale(rating: float, off_under: int, on_from: int, maximum: int, prev
 
 
 def _percent_of_width(value: float, maximum: float) -> str:
-    """A value as a share of the whole width.
+    """Return a value as a share of the whole width.
 
     >>> _percent_of_width(228, 1000)
     '22.8%'

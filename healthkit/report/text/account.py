@@ -67,7 +67,7 @@ ACCOUNT_STATE_STYLES = {
 
 
 def figure_kind(metric_id: str) -> str:
-    """What is shown of a metric: a rate, unless it is none.
+    """Return what is shown of a metric: a rate, unless it is none.
 
     >>> figure_kind("late_shipment_rate"), figure_kind("policy_violations")
     ('rate', 'number')
@@ -76,7 +76,7 @@ def figure_kind(metric_id: str) -> str:
 
 
 def format_value(metric_id: str, figure: float) -> str:
-    """A figure that is no rate.
+    """Return a figure that is no rate.
 
     >>> format_value("policy_violations", 2.0), format_value("average_response_time", 9.25)
     ('2', '9.3 hours')
@@ -87,7 +87,7 @@ def format_value(metric_id: str, figure: float) -> str:
 
 
 def format_short_value(metric_id: str, figure: float) -> str:
-    """The same where there is little room.
+    """Return the same where there is little room.
 
     >>> format_short_value("average_response_time", 9.25)
     '9.3 h'
@@ -96,7 +96,7 @@ def format_short_value(metric_id: str, figure: float) -> str:
 
 
 def format_value_change(metric_id: str, now: float, before: float) -> str:
-    """How such a figure changed, with better or worse where something is asked of it.
+    """Return how such a figure changed, with better or worse where something is asked of it.
 
     >>> format_value_change("policy_violations", 2, 1), format_value_change("account_health_rating", 228, 240)
     ('+1, worse', '−12, worse')
@@ -114,7 +114,7 @@ def format_value_change(metric_id: str, now: float, before: float) -> str:
 
 
 def format_value_target(metric_id: str, on_from: int | None = None) -> str:
-    """What is asked of a figure that is no rate.
+    """Return what is asked of a figure that is no rate.
 
     >>> format_value_target("policy_violations"), format_value_target("account_health_rating", 200), format_value_target("average_response_time")
     ('none', 'at least 200', 'no target')
@@ -125,7 +125,7 @@ def format_value_target(metric_id: str, on_from: int | None = None) -> str:
 
 
 def format_value_count(metric_id: str, counted: int, maximum: int | None = None) -> str:
-    """What stands beside such a figure in place of a count.
+    """Return what stands beside such a figure in place of a count.
 
     >>> format_value_count("policy_violations", 1), format_value_count("account_health_rating", 3071, 1000)
     ('open', 'of 1,000')
@@ -138,7 +138,7 @@ def format_value_count(metric_id: str, counted: int, maximum: int | None = None)
 
 
 def format_value_room(metric_id: str, figure: float, on_from: int | None = None) -> str:
-    """How far such a figure is from what is asked.
+    """Return how far such a figure is from what is asked.
 
     >>> format_value_room("policy_violations", 2), format_value_room("policy_violations", 0)
     ('2 to resolve', 'none allowed')
@@ -156,7 +156,7 @@ def format_value_room(metric_id: str, figure: float, on_from: int | None = None)
 
 
 def uncovered_measures_sentence(measures: Iterable[tuple[str, str]]) -> str:
-    """The measures of which no file tells, and which files would; each is a metric and what was missing.
+    """Return the measures of which no file tells, and which files would; each is a metric and what was missing.
 
     >>> uncovered_measures_sentence([("late_response_rate", "contacts_not_imported"), ("average_response_time", "contacts_not_imported"),
     ...           ("policy_violations", "violations_not_imported")])
@@ -177,7 +177,7 @@ def uncovered_measures_sentence(measures: Iterable[tuple[str, str]]) -> str:
 
 
 def shorten_source(source: str) -> str:
-    """A source without what is said of it.
+    """Return a source without what is said of it.
 
     >>> shorten_source("Seller Central help, Late Shipment Rate (200285190); the moment of confirmation decides")
     'Seller Central help, Late Shipment Rate (200285190)'
@@ -186,7 +186,7 @@ def shorten_source(source: str) -> str:
 
 
 def off_target_run_phrase(days: int, at_least: bool = False) -> str:
-    """For how long a measure has been off target.
+    """Return for how long a measure has been off target.
 
     >>> off_target_run_phrase(1), off_target_run_phrase(22), off_target_run_phrase(120, True)
     ('off target for one day', 'off target for 22 days in a row', 'off target for at least 120 days in a row')
@@ -239,7 +239,7 @@ def streak_sentence(streak: Any, stages: Sequence[Any], certainty: str) -> str:
 
 
 def waiting_orders_sentence(orders: int, late: int, days_ahead: int, as_of: date) -> str:
-    """How many orders wait to be confirmed, and how many of them are late already.
+    """Return how many orders wait to be confirmed, and how many of them are late already.
 
     >>> waiting_orders_sentence(7, 2, 2, date(2026, 11, 1)), waiting_orders_sentence(0, 0, 1, date(2026, 11, 1))
     ('7 orders wait on 1 November 2026 and are due within 2 days; 2 of them are late already.', 'No order waits on 1 November 2026 that is due within 1 day.')
@@ -253,7 +253,7 @@ def waiting_orders_sentence(orders: int, late: int, days_ahead: int, as_of: date
 
 
 def missing_ship_by_warning(account: str, orders: int) -> str:
-    """That orders wait of which no file says by when they must ship, and which file would.
+    """Say that orders wait of which no file says by when they must ship, and which file would.
 
     >>> missing_ship_by_warning("acme", 9)
     '? acme: 9 more orders wait, and no file says by when they must ship; the unshipped-orders report or the orders API does.'
@@ -274,7 +274,7 @@ GROUP_KIND_LABELS = {
 
 
 def group_label(kind: str, name: str, product: str = "") -> str:
-    """A group of orders as a label.
+    """Return a group of orders as a label.
 
     >>> group_label("sku", "LH-1", "Reading lamp"), group_label("carrier", "UPS"), group_label("weekday", "Monday")
     ('“Reading lamp”', 'Carrier UPS', 'Mondays')
@@ -289,7 +289,7 @@ def group_label(kind: str, name: str, product: str = "") -> str:
 
 
 def format_excess(low: float, high: float) -> str:
-    """An interval of orders in whole ones, rounded outwards.
+    """Return an interval of orders in whole ones, rounded outwards.
 
     >>> format_excess(7.48, 27.7), format_excess(0.2, 3.1), format_excess(-4.1, 2.5)
     ('7 to 28', 'up to 4', '−5 to 3')
@@ -299,7 +299,7 @@ def format_excess(low: float, high: float) -> str:
 
 
 def groups_title(names: Sequence[str], first_excess: float, noun: str) -> str:
-    """Which groups stand out, and by how much the first does.
+    """Return which groups stand out, and by how much the first does.
 
     >>> groups_title(["“Reading lamp”"], 14.98, "order")
     '“Reading lamp” stands out: about 15 orders more at fault than at the rate of the rest'
@@ -313,7 +313,7 @@ def groups_title(names: Sequence[str], first_excess: float, noun: str) -> str:
 
 
 def group_sentence(name: str, group_counts: str, rest_counts: str, excess_range: str, noun: str) -> str:
-    """One group beside the rest.
+    """Return one group beside the rest.
 
     >>> group_sentence("“Lamp”", "16 of 276", "5 of 1,365", "7 to 28", "order")
     '“Lamp”: 16 of 276 at fault, of the rest 5 of 1,365; 7 to 28 orders more than at the rate of the rest.'
@@ -325,7 +325,7 @@ def group_sentence(name: str, group_counts: str, rest_counts: str, excess_range:
 
 
 def no_group_sentence(kinds: Iterable[str]) -> str:
-    """That no group stands out, of those that the files tell of.
+    """Say that no group stands out, of those that the files tell of.
 
     >>> no_group_sentence(["cause", "sku", "asin", "carrier", "weekday"]), no_group_sentence(["cause"])
     ('No product, carrier or weekday stands out from chance.', '')
@@ -347,7 +347,7 @@ GROUPS_CAPTION = (
 
 
 def category_label(name: str) -> str:
-    """A category of violations; one that nobody worded stands as it is.
+    """Return a category of violations; one that nobody worded stands as it is.
 
     >>> category_label("listing_policy_violations"), category_label("drop_shipping")
     ('Listing policy', 'Drop shipping')
@@ -356,7 +356,7 @@ def category_label(name: str) -> str:
 
 
 def account_state_style(state: str) -> StatusStyle:
-    """What the marketplace calls the account, with a symbol and a colour.
+    """Return what the marketplace calls the account, with a symbol and a colour.
 
     >>> account_state_style("normal").symbol, account_state_style("under review").word
     ('✓', 'Under review')
@@ -368,7 +368,7 @@ def account_state_style(state: str) -> StatusStyle:
 
 def category_note(opened: int, severity: str, opened_on: date | None, resolved: int, resolved_on: date | None,
                 year: int) -> str:  # fmt: skip
-    """What is told of one category beside its number.
+    """Return what is told of one category beside its number.
 
     >>> category_note(1, "medium", date(2026, 10, 20), 0, None, 2026), category_note(0, "", None, 1, date(2026, 10, 12), 2026)
     ('medium, opened 20 Oct', '1 resolved 12 Oct')
@@ -388,7 +388,7 @@ def category_note(opened: int, severity: str, opened_on: date | None, resolved: 
 
 
 def account_title(opened: int | None, rating: float | None, before: float | None, estimated: bool) -> str:
-    """The finding of violations and rating; None where nothing is known of one.
+    """Return the finding of violations and rating; None where nothing is known of one.
 
     >>> account_title(0, 316, 304, False), account_title(2, 252, None, True)
     ('No policy violation is open; the rating rose to 316', '2 policy violations are open; the rating is estimated at 252')
@@ -410,7 +410,7 @@ def account_title(opened: int | None, rating: float | None, before: float | None
 
 
 def rating_title(points: float, on_from: int, maximum: int) -> str:
-    """A rating against its line.
+    """Return a rating against its line.
 
     >>> rating_title(316, 200, 1000), rating_title(150, 200, 1000)
     ('Account Health Rating: 316 of 1,000, 116 above the line', 'Account Health Rating: 150 of 1,000, 50 below the line')
@@ -427,7 +427,7 @@ def rating_title(points: float, on_from: int, maximum: int) -> str:
 
 
 def rating_caption(reported_on: date | None, year: int, start: int, gain: int, per_orders: int) -> str:
-    """Whose number a rating is.
+    """Return whose number a rating is.
 
     >>> rating_caption(date(2026, 10, 31), 2026, 200, 4, 200)
     'Amazon’s own number, as it reported on 31 October.'
@@ -447,7 +447,7 @@ def rating_caption(reported_on: date | None, year: int, start: int, gain: int, p
 
 
 def rating_bands(on_from: int, off_under: int) -> list[tuple[str, str]]:
-    """What the parts of the scale mean, each with its status.
+    """Return what the parts of the scale mean, each with its status.
 
     >>> rating_bands(200, 100)[1]
     ('at risk', '100 to 199: at risk')
@@ -460,7 +460,7 @@ def rating_bands(on_from: int, off_under: int) -> list[tuple[str, str]]:
 
 
 def resolve_violations_sentence(opened: int, oldest: str) -> tuple[str, str]:
-    """Where to begin with open violations: the strong part and the rest of a sentence.
+    """Return where to begin with open violations: the strong part and the rest of a sentence.
 
     >>> "".join(resolve_violations_sentence(2, "listing policy, opened 20 October"))
     'Resolve the open policy violations: the oldest that a file dates is listing policy, opened 20 October.'
@@ -477,7 +477,7 @@ def resolve_violations_sentence(opened: int, oldest: str) -> tuple[str, str]:
 
 
 def contacts_title(late: int, waiting: int, counted: int, window: int) -> str:
-    """The finding of buyers' messages.
+    """Return the finding of buyers' messages.
 
     >>> contacts_title(4, 2, 46, 30), contacts_title(0, 0, 46, 30)
     ('6 of the 46 messages of 30 days were not answered in time; 2 still wait', 'All 46 messages of 30 days were answered in time')
@@ -493,7 +493,7 @@ def contacts_title(late: int, waiting: int, counted: int, window: int) -> str:
 
 
 def in_time_column_head(hours: int) -> str:
-    """The head of a column.
+    """Return the head of a column.
 
     >>> in_time_column_head(24)
     'Answered within 24 hours'

@@ -47,7 +47,7 @@ SNAPSHOT_DAYS = "it covers the days of the marketplace\N{RIGHT SINGLE QUOTATION 
 
 
 def download_location(menu: str, report_type: str) -> str:
-    """Where a file is downloaded.
+    """Return where a file is downloaded.
 
     >>> download_location("Orders > Order Reports > All Orders", "GET_ORDERS")
     'Seller Central, Orders > Order Reports > All Orders; report type GET_ORDERS'
@@ -64,7 +64,7 @@ def download_location(menu: str, report_type: str) -> str:
 
 
 def evidence_list(evidence: Sequence[str]) -> str:
-    """Kinds of evidence, listed.
+    """Return kinds of evidence, listed.
 
     >>> evidence_list(["claims", "chargebacks"])
     'A-to-z Guarantee claims and chargebacks'
@@ -73,7 +73,7 @@ def evidence_list(evidence: Sequence[str]) -> str:
 
 
 def missing_files_title(unjudged: int, measures: int, files: int) -> str:
-    """The title of the list of missing files.
+    """Return the title of the list of missing files.
 
     >>> missing_files_title(3, 4, 2), missing_files_title(1, 1, 1), missing_files_title(0, 2, 2)
     ('Three measures cannot be judged; two files would tell more', 'One measure cannot be judged; one file would tell more', 'Two measures rest on Amazon’s figure alone; two files would tell which orders')
@@ -89,7 +89,7 @@ def missing_files_title(unjudged: int, measures: int, files: int) -> str:
 
 
 def no_orders_file_sentence(account: str) -> str:
-    """That no file of an account's orders was imported yet.
+    """Say that no file of an account's orders was imported yet.
 
     >>> no_orders_file_sentence("acme")
     'acme: no file of orders yet, without which nothing is judged. Download the all-orders file (Seller Central, Orders > Order Reports > All Orders).'
@@ -102,7 +102,7 @@ def first_download_sentence(
     title: str, menu: str, report_type: str, evidence: Sequence[str], by_hand: bool,
     ranges: Sequence[tuple[date, date]] = (),
 ) -> tuple[str, ...]:  # fmt: skip
-    """Which file to get first, and for which days, as the last sentence of a verdict.
+    """Return which file to get first, and for which days, as the last sentence of a verdict.
 
     The report type is named where there is no menu path; else it stands in the list of missing files.
 
@@ -204,7 +204,7 @@ def _ranges_phrase(ranges: Sequence[tuple[date, date]]) -> str:
 
 
 def _range_phrase(first: date, last: date) -> str:
-    """The days of a range, the year once.
+    """Return the days of a range, the year once.
 
     >>> _range_phrase(date(2026, 9, 14), date(2026, 11, 27)), _range_phrase(date(2026, 11, 21), date(2026, 11, 27))
     ('14 September to 27 November 2026', '21 to 27 November 2026')

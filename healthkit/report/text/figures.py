@@ -16,7 +16,7 @@ NUMBER_WORDS = ["no", "one", "two", "three", "four", "five", "six", "seven", "ei
 
 
 def format_number(n: int) -> str:
-    """A whole number with separators.
+    """Return a whole number with separators.
 
     >>> format_number(1262), format_number(-7)
     ('1,262', '−7')
@@ -25,7 +25,7 @@ def format_number(n: int) -> str:
 
 
 def spell_number(n: int) -> str:
-    """A whole number in words up to twelve, in digits beyond.
+    """Return a whole number in words up to twelve, in digits beyond.
 
     >>> spell_number(2), spell_number(31)
     ('two', '31')
@@ -34,7 +34,7 @@ def spell_number(n: int) -> str:
 
 
 def format_quantity(n: int, noun: str = "order") -> str:
-    """A number of things.
+    """Return a number of things.
 
     >>> format_quantity(1), format_quantity(1262)
     ('1 order', '1,262 orders')
@@ -43,7 +43,7 @@ def format_quantity(n: int, noun: str = "order") -> str:
 
 
 def exact_share(target: float | Fraction) -> Fraction:
-    """The exact share behind a number of SCORES.
+    """Return the exact share behind a number of SCORES.
 
     >>> exact_share(0.025)
     Fraction(1, 40)
@@ -52,7 +52,7 @@ def exact_share(target: float | Fraction) -> Fraction:
 
 
 def lower_is_better(side: str) -> bool:
-    """Whether the shown rate is the share at fault; so it is where nothing is asked.
+    """Return whether the shown rate is the share at fault; so it is where nothing is asked.
 
     >>> lower_is_better("below"), lower_is_better("at least"), lower_is_better("")
     (True, False, True)
@@ -61,7 +61,7 @@ def lower_is_better(side: str) -> bool:
 
 
 def meets_target(rate: Fraction, side: str, target: Fraction) -> bool:
-    """Whether a rate stands on the right side of its target.
+    """Return whether a rate stands on the right side of its target.
 
     >>> meets_target(Fraction(1, 100), "below", Fraction(1, 100))
     False
@@ -71,7 +71,7 @@ def meets_target(rate: Fraction, side: str, target: Fraction) -> bool:
 
 
 def exact_rate(counted: int, at_fault: int, side: str = "") -> Fraction:
-    """The rate that is shown, exactly.
+    """Return the rate that is shown, exactly.
 
     >>> exact_rate(20, 1), exact_rate(20, 1, "at least")
     (Fraction(1, 20), Fraction(19, 20))
@@ -87,7 +87,7 @@ def round_half_up(value: Fraction, digits: int) -> Fraction:
 
 
 def rate_decimals(target: float | Fraction | None) -> int:
-    """How many decimals a rate has: two where the limit is 1% or less, one elsewhere.
+    """Return how many decimals a rate has: two where the limit is 1% or less, one elsewhere.
 
     >>> rate_decimals(0.01), rate_decimals(0.04), rate_decimals(None)
     (2, 1, 1)
@@ -96,7 +96,7 @@ def rate_decimals(target: float | Fraction | None) -> int:
 
 
 def format_rate(counted: int, at_fault: int, side: str = "", target: float | Fraction | None = None) -> str:
-    """A rate as it is shown; a dash where nothing was counted.
+    """Return a rate as it is shown; a dash where nothing was counted.
 
     Digits are added until the shown rate stands on the true side of its target, and until
     a share that is neither nothing nor all is not shown as nothing or all.
@@ -126,7 +126,7 @@ def format_rate(counted: int, at_fault: int, side: str = "", target: float | Fra
 
 
 def format_percent(value: float | Fraction) -> str:
-    """A target as a percentage, without needless digits.
+    """Return a target as a percentage, without needless digits.
 
     >>> format_percent(0.025), format_percent(Fraction(95, 100))
     ('2.5%', '95%')
@@ -135,7 +135,7 @@ def format_percent(value: float | Fraction) -> str:
 
 
 def format_target(side: str, value: float | Fraction | None) -> str:
-    """What is asked, in words.
+    """Return what is asked, in words.
 
     >>> format_target("below", 0.01), format_target("at least", 0.9)
     ('under 1%', 'at least 90%')
@@ -150,7 +150,7 @@ def format_target(side: str, value: float | Fraction | None) -> str:
 
 
 def format_limit(side: str, value: float | Fraction) -> str:
-    """What is asked, as it stands in brackets behind a rate.
+    """Return what is asked, as it stands in brackets behind a rate.
 
     >>> format_limit("below", 0.01), format_limit("at least", 0.9)
     ('limit 1%', 'target at least 90%')
@@ -159,7 +159,7 @@ def format_limit(side: str, value: float | Fraction) -> str:
 
 
 def format_count(counted: int, at_fault: int, side: str = "") -> str:
-    """The count behind a rate: those at fault, or those in order where the target asks for many.
+    """Return the count behind a rate: those at fault, or those in order where the target asks for many.
 
     >>> format_count(2498, 31, "below"), format_count(612, 36, "at least"), format_count(0, 0)
     ('31 of 2,498', '576 of 612', '0 orders')
@@ -172,7 +172,7 @@ def format_count(counted: int, at_fault: int, side: str = "") -> str:
 def format_rate_change(
     now: tuple[int, int], before: tuple[int, int], side: str = "", target: float | Fraction | None = None
 ) -> str:
-    """The change of a rate in percentage points, with better or worse; each pair is counted, at fault.
+    """Return the change of a rate in percentage points, with better or worse; each pair is counted, at fault.
 
     >>> format_rate_change((2498, 31), (2391, 14), "below", 0.01)
     '+0.66, worse'
@@ -195,7 +195,7 @@ def format_rate_change(
 
 
 def format_day(value: date, year: int | None = None) -> str:
-    """A day, short; with its year where that is not the given one.
+    """Return a day, short; with its year where that is not the given one.
 
     >>> format_day(date(2026, 11, 24)), format_day(date(2025, 12, 31), 2026)
     ('24 Nov', '31 Dec 2025')
@@ -205,7 +205,7 @@ def format_day(value: date, year: int | None = None) -> str:
 
 
 def format_long_day(value: date, year: int | None = None) -> str:
-    """A day, its month in full; with its year where that is not the given one.
+    """Return a day, its month in full; with its year where that is not the given one.
 
     >>> format_long_day(date(2026, 11, 24), 2026), format_long_day(date(2026, 11, 24), 0)
     ('24 November', '24 November 2026')
@@ -215,7 +215,7 @@ def format_long_day(value: date, year: int | None = None) -> str:
 
 
 def format_month(value: date) -> str:
-    """The month of a day, with its year.
+    """Return the month of a day, with its year.
 
     >>> format_month(date(2026, 10, 31))
     'October 2026'
@@ -224,7 +224,7 @@ def format_month(value: date) -> str:
 
 
 def format_day_range(first: date, last: date, year: int | None = None) -> str:
-    """The days from first to last, short.
+    """Return the days from first to last, short.
 
     >>> format_day_range(date(2026, 10, 2), date(2026, 10, 31)), format_day_range(date(2026, 8, 18), date(2026, 10, 16))
     ('2 – 31 Oct', '18 Aug – 16 Oct')
@@ -240,7 +240,7 @@ def format_day_range(first: date, last: date, year: int | None = None) -> str:
 
 
 def format_long_day_range(first: date, last: date, year: int | None = None) -> str:
-    """The days from first to last, in a sentence.
+    """Return the days from first to last, in a sentence.
 
     >>> format_long_day_range(date(2026, 10, 5), date(2026, 10, 9))
     '5 to 9 October'
@@ -254,7 +254,7 @@ def format_long_day_range(first: date, last: date, year: int | None = None) -> s
 
 
 def format_headroom(left: int | None, noun: str = "order") -> str:
-    """How many more may go wrong, in words.
+    """Return how many more may go wrong, in words.
 
     >>> format_headroom(-7), format_headroom(0), format_headroom(1), format_headroom(8)
     ('7 too many', 'no more room', '1 more order', '8 more orders')

@@ -159,7 +159,7 @@ STATUS_STYLES = {
 
 
 def metric_words(metric_id: str) -> MetricWords:
-    """The words of a metric; an error names those there are.
+    """Return the words of a metric; an error names those there are.
 
     >>> metric_words("late_shipment_rate").label
     'Late Shipment Rate'
@@ -171,7 +171,7 @@ def metric_words(metric_id: str) -> MetricWords:
 
 
 def causes_phrase(joined: str, plural: bool = False) -> str:
-    """Causes joined by '+' as words.
+    """Return causes joined by '+' as words.
 
     >>> causes_phrase("a_to_z_claim+negative_feedback")
     'A-to-z Guarantee claim and negative feedback'
@@ -183,7 +183,7 @@ def causes_phrase(joined: str, plural: bool = False) -> str:
 
 
 def assumptions_sentence(joined: str) -> str:
-    """Assumptions joined by '+' as one sentence; empty when nothing was assumed.
+    """Return assumptions joined by '+' as one sentence; empty when nothing was assumed.
 
     >>> assumptions_sentence("cancel_day_from_order")
     'The files hold no day of cancelling, so the order day is taken.'
@@ -195,7 +195,7 @@ def assumptions_sentence(joined: str) -> str:
 
 
 def capitalise_first(text: str) -> str:
-    """A text as the opening of a sentence.
+    """Return a text as the opening of a sentence.
 
     >>> capitalise_first("chargeback")
     'Chargeback'
@@ -213,7 +213,7 @@ def lowercase_first(text: str) -> str:
 
 
 def join_words(items: Sequence[str]) -> str:
-    """Items as a list in a sentence.
+    """Return items as a list in a sentence.
 
     >>> join_words(["a", "b", "c"]), join_words(["a"])
     ('a, b and c', 'a')

@@ -73,12 +73,12 @@ class RateMovement(NamedTuple):
         return list(accumulate((part.change for part in self.parts), initial=self.before.rate))
 
     def format_point_rate(self, point: BridgePoint) -> str:
-        """The rate of one of the two days, as it is shown."""
+        """Return the rate of one of the two days, as it is shown."""
         return format_units(point.rate, self.decimals) + "%"
 
 
 def movement_from_bridge(bridge: Any) -> RateMovement:
-    """A Bridge in the digits in which its two rates are shown.
+    """Return a Bridge in the digits in which its two rates are shown.
 
     Both rates have as many digits as the one that needs more.
     """
@@ -101,7 +101,7 @@ def _bridge_point(count: Any, rate: int) -> BridgePoint:
 
 
 def _shown_decimals(bridge: Any, side: str, target: Fraction | None) -> int:
-    """So many decimals that both rates are shown as everywhere else."""
+    """Return so many decimals that both rates are shown as everywhere else."""
     counts = [(count.counted, count.at_fault) for count in (bridge.before, bridge.after)]
     least = max(len(format_rate(*count, side, target).rstrip("%").partition(".")[2]) for count in counts)
     true = [exact_rate(*count, side) for count in counts]
@@ -114,7 +114,7 @@ def _shown_decimals(bridge: Any, side: str, target: Fraction | None) -> int:
 
 
 def format_units(units: int, places: int) -> str:
-    """Whole units of the last digit as a number.
+    """Return whole units of the last digit as a number.
 
     >>> format_units(124, 2), format_units(-5, 1), format_units(-2225089, 2)
     ('1.24', '−0.5', '−22,250.89')
@@ -123,7 +123,7 @@ def format_units(units: int, places: int) -> str:
 
 
 def format_signed_units(units: int, places: int) -> str:
-    """A change with its sign; none where nothing of it shows.
+    """Return a change with its sign; none where nothing of it shows.
 
     >>> format_signed_units(74, 2), format_signed_units(-25, 2), format_signed_units(0, 2)
     ('+0.74', '−0.25', '0.00')
@@ -132,7 +132,7 @@ def format_signed_units(units: int, places: int) -> str:
 
 
 def step_label(rate_movement: RateMovement, part: MovementPart) -> tuple[str, str]:
-    """A step's name, and the counts behind it.
+    """Return a step's name, and the counts behind it.
 
     Orders learnt late are of the earlier day's window; whether they counted then is not said, for an order may begin to
     count with the event that puts it at fault.
@@ -163,7 +163,7 @@ def _more_or_fewer_word(rate_movement: RateMovement) -> str:
 
 
 def bridge_point_label(rate_movement: RateMovement, point: BridgePoint) -> tuple[str, str]:
-    """A day, and how many of how many on it.
+    """Return a day, and how many of how many on it.
 
     >>> day = BridgePoint(date(2025, 12, 31), date(2025, 12, 1), date(2025, 12, 30), 612, 36, 941)
     >>> later = day._replace(day=date(2026, 1, 31))
@@ -177,7 +177,7 @@ def bridge_point_label(rate_movement: RateMovement, point: BridgePoint) -> tuple
 
 
 def bridge_title(rate_movement: RateMovement) -> str:
-    """Which steps explain most of a rise or fall, or what outweighs or offsets what.
+    """Return which steps explain most of a rise or fall, or what outweighs or offsets what.
 
     >>> was = BridgePoint(date(2026, 9, 30), date(2026, 7, 18), date(2026, 9, 15), 2391, 14, 59)
     >>> now = BridgePoint(date(2026, 10, 31), date(2026, 8, 18), date(2026, 10, 16), 2498, 31, 124)
@@ -226,7 +226,7 @@ def bridge_title(rate_movement: RateMovement) -> str:
 
 
 def _parts_by_size(rate_movement: RateMovement, sign: int) -> list[MovementPart]:
-    """The parts that raise the rate, or those that lower it, the longest first."""
+    """Return the parts that raise the rate, or those that lower it, the longest first."""
     return sorted((part for part in rate_movement.parts if part.change * sign > 0), key=lambda part: -abs(part.change))
 
 
@@ -235,13 +235,13 @@ def _parts_of_kind(parts: Sequence[MovementPart], kind: str) -> list[MovementPar
 
 
 def _parts_that_explain(along: list[MovementPart], change: int, foe: int) -> list[MovementPart]:
-    """The fewest of the longest parts that, less the one against them, make more than half of the change."""
+    """Return the fewest of the longest parts that, less the one against them, make more than half of the change."""
     reach = [sum(abs(part.change) for part in along[:many]) - foe for many in range(1, len(along) + 1)]
     return along[: next((many for many, sums in enumerate(reach, 1) if 2 * sums > change), len(along))]
 
 
 def _offset_sentence(along: list[MovementPart], against: list[MovementPart], rate_movement: RateMovement) -> str:
-    """What cancels what where the shown rate stays; the denominator stands last."""
+    """Return what cancels what where the shown rate stays; the denominator stands last."""
     if not along:
         return "The rate hardly moved"
     first, last = sorted([along[0], against[0]], key=lambda part: part.kind == "orders")
@@ -249,7 +249,7 @@ def _offset_sentence(along: list[MovementPart], against: list[MovementPart], rat
 
 
 def _parts_as_subject(rate_movement: RateMovement, parts: Sequence[MovementPart]) -> str:
-    """Parts as the opening of a title."""
+    """Return parts as the opening of a title."""
     noun = metric_words(rate_movement.metric).noun
     words = {
         "left": "{} at fault that left", "removed": "{} cleared", "learnt late": "{} learnt late", "new": "{} at fault",
@@ -266,7 +266,7 @@ def _parts_as_subject(rate_movement: RateMovement, parts: Sequence[MovementPart]
 
 
 def _part_as_object(rate_movement: RateMovement, part: MovementPart) -> str:
-    """A part as what is outweighed, after the word for the orders was said."""
+    """Return a part as what is outweighed, after the word for the orders was said."""
     many = abs(part.at_fault)
     return {
         "left": f"the {format_number(many)} that left",
@@ -278,7 +278,7 @@ def _part_as_object(rate_movement: RateMovement, part: MovementPart) -> str:
 
 
 def order_count_sentence(rate_movement: RateMovement) -> str:
-    """That the denominator does most of it; empty where it does not.
+    """Say that the denominator does most of it; empty where it does not.
 
     >>> was = BridgePoint(date(2026, 2, 1), date(2025, 12, 4), date(2026, 2, 1), 99, 1, 101)
     >>> now = BridgePoint(date(2026, 3, 9), date(2026, 1, 9), date(2026, 3, 9), 6, 1, 1667)
@@ -296,7 +296,7 @@ def order_count_sentence(rate_movement: RateMovement) -> str:
 
 
 def bridge_sum_sentence(rate_movement: RateMovement) -> str:
-    """The rate of the first day, every step and the rate of the last day, written out as a sum.
+    """Return the rate of the first day, every step and the rate of the last day, written out as a sum.
 
     >>> was = BridgePoint(date(2026, 9, 30), date(2026, 9, 1), date(2026, 9, 30), 1231, 26, 21)
     >>> now = BridgePoint(date(2026, 10, 31), date(2026, 10, 2), date(2026, 10, 31), 1262, 56, 44)
@@ -316,7 +316,7 @@ def bridge_sum_sentence(rate_movement: RateMovement) -> str:
 
 
 def moved_orders_title(listed_orders: int, all_orders: int) -> str:
-    """What the table of orders that moved a rate holds.
+    """Return what the table of orders that moved a rate holds.
 
     >>> moved_orders_title(200, 310), moved_orders_title(7, 7), moved_orders_title(1, 1), moved_orders_title(0, 0)
     ('200 of the 310 orders that moved the rate', 'The 7 orders that moved the rate', 'The order that moved the rate', 'No order at fault came or went')
@@ -330,7 +330,7 @@ def moved_orders_title(listed_orders: int, all_orders: int) -> str:
 
 
 def bridge_caption(rate_movement: RateMovement) -> list[str]:
-    """What stands under the steps: the sum, whether the denominator did most of it, and how to read a step."""
+    """Return what stands under the steps: the sum, whether the denominator did most of it, and how to read a step."""
     year = rate_movement.after.day.year
     told = [bridge_sum_sentence(rate_movement), order_count_sentence(rate_movement)]
     if _parts_of_kind(rate_movement.parts, "learnt late"):
@@ -347,7 +347,7 @@ def bridge_caption(rate_movement: RateMovement) -> list[str]:
 
 
 def bars_caption(rate_movement: RateMovement, bars_start: int) -> list[str]:
-    """Where bars do not begin at nothing, and that steps pass an end of the scale on their way.
+    """Return where bars do not begin at nothing, and that steps pass an end of the scale on their way.
 
     >>> day = BridgePoint(date(2026, 10, 31), date(2026, 10, 11), date(2026, 10, 24), 412, 33, 920)
     >>> moved = RateMovement("on_time_delivery_rate", "deliver_by_on", 14, "at least", 1, day, day, 0, 0, ())

@@ -34,7 +34,7 @@ NO_NEW_ORDERS_NOTE = "No new orders are taken into account: every window only em
 def return_dates_sentence(
     return_dates: Sequence[tuple[MeasureStanding, date | None]], last: date, year: int
 ) -> Sentence:
-    """The second sentence of the verdict: when what is off target is back, the best case, which is said.
+    """Return the second sentence of the verdict: when what is off target is back, the best case, which is said.
 
     Of several measures, the worst first, the first two are named.
 
@@ -65,7 +65,7 @@ def return_dates_sentence(
 def room_ahead_lines(
     room_by_day: Sequence[tuple[date, int]], back_on: date | None, noun: str, year: int
 ) -> tuple[str, str]:
-    """The room of one measure and what becomes of it: two short lines of the scorecard.
+    """Return the room of one measure and what becomes of it: two short lines of the scorecard.
 
     >>> room_ahead_lines([(date(2026, 10, 31), 7), (date(2026, 11, 1), 8)], date(2026, 10, 31), "order", 2026)
     ('7 more before 1 Nov', 'then 8')
@@ -88,7 +88,7 @@ def room_ahead_lines(
 
 
 def forecast_title(standing: MeasureStanding, as_of: date, back_on: date | None, last: date, year: int) -> str:
-    """The finding of a rate with its forecast: on which day it is back, or that it stays.
+    """Return the finding of a rate with its forecast: on which day it is back, or that it stays.
 
     >>> defects = MeasureStanding("order_defect_rate", 2498, 31, "below", 0.01, -7)
     >>> forecast_title(defects, date(2026, 10, 31), date(2026, 11, 24), date(2027, 1, 29), 2026)
@@ -106,7 +106,7 @@ def forecast_title(standing: MeasureStanding, as_of: date, back_on: date | None,
 
 
 def format_chance(share: float) -> str:
-    """A chance in whole percent; never 0 or 100 of what is only unlikely or likely.
+    """Return a chance in whole percent; never 0 or 100 of what is only unlikely or likely.
 
     >>> format_chance(0.561), format_chance(0.0), format_chance(0.999)
     ('56%', 'under 1%', 'over 99%')
@@ -148,7 +148,7 @@ def simulated_futures_sentence(
 
 
 def slider_title(cause: str, percentage: int) -> str:
-    """The question of a slider.
+    """Return the question of a slider.
 
     >>> slider_title("a_to_z_claim", 30)
     'What if there had been 30% fewer A-to-z Guarantee claims?'
@@ -157,12 +157,12 @@ def slider_title(cause: str, percentage: int) -> str:
 
 
 def what_if_title() -> str:
-    """The heading of the what-if of a chapter."""
+    """Return the heading of the what-if of a chapter."""
     return "What if less had gone wrong?"
 
 
 def slider_status_phrase(status: str, headroom: int, noun: str) -> str:
-    """Where a step of the slider stands, and how far off it still is.
+    """Return where a step of the slider stands, and how far off it still is.
 
     >>> slider_status_phrase("off target", -2, "order"), slider_status_phrase("at risk", 1, "order")
     ('Off target by 2 orders', 'At risk')
@@ -171,7 +171,7 @@ def slider_status_phrase(status: str, headroom: int, noun: str) -> str:
 
 
 def format_return_date(back_on: date | None, as_of: date, year: int) -> str:
-    """When a measure is back for good, short.
+    """Return when a measure is back for good, short.
 
     >>> format_return_date(date(2026, 11, 16), date(2026, 10, 31), 2026)
     '16 Nov'
@@ -186,7 +186,7 @@ def format_return_date(back_on: date | None, as_of: date, year: int) -> str:
 def goal_phrase(
     kind: str, cause: str, amount: int | None, reduction: Fraction, best_rate: Fraction | None, noun: str
 ) -> str:
-    """What one kind of change would take, in words.
+    """Return what one kind of change would take, in words.
 
     >>> goal_phrase("cause", "a_to_z_claim", 7, Fraction(7, 17), None, "order")
     '42% fewer A-to-z Guarantee claims (7 orders)'
@@ -220,7 +220,7 @@ def goal_phrase(
 
 
 def round_up_percent(fraction: Fraction) -> int:
-    """A share in whole percent, rounded up, so that it is enough.
+    """Return a share in whole percent, rounded up, so that it is enough.
 
     >>> round_up_percent(Fraction(7, 17)), round_up_percent(Fraction(1, 2))
     (42, 50)
@@ -231,7 +231,7 @@ def round_up_percent(fraction: Fraction) -> int:
 def scenario_sentence(
     before: Any, after: Any, back_before: date | None, back_after: date | None, year: int, *, unjudged: bool = False
 ) -> str:
-    """What a scenario changes, in words: the two rows of SCORES and the two days on which they are back.
+    """Return what a scenario changes, in words: the two rows of SCORES and the two days on which they are back.
 
     Of what is `unjudged` no day is said.
 
@@ -259,7 +259,7 @@ def scenario_sentence(
 
 
 def burn_rate_sentence(used: float, pace: float, out_on: date | None, noun: str, year: int) -> str:
-    """How much of what the target allows is used up, how fast, and when nothing is left at that pace.
+    """Return how much of what the target allows is used up, how fast, and when nothing is left at that pace.
 
     >>> burn_rate_sentence(0.88, 0.5, date(2026, 11, 8), "order", 2026)
     '88% of what the target allows is used up; at the pace of 3.5 orders at fault a week nothing is left on 8 Nov.'
@@ -281,7 +281,7 @@ TWO_CAUSES_NOTE = "An order that is at fault for two causes stays at fault until
 
 
 def slider_label(cause: str) -> str:
-    """The label of a slider.
+    """Return the label of a slider.
 
     >>> slider_label("a_to_z_claim")
     'Fewer A-to-z Guarantee claims'
@@ -290,7 +290,7 @@ def slider_label(cause: str) -> str:
 
 
 def curve_title(cause: str, least: str) -> str:
-    """The finding of the curve: where it ends.
+    """Return the finding of the curve: where it ends.
 
     >>> curve_title("a_to_z_claim", "0.56%")
     'Without any A-to-z Guarantee claims the rate would be 0.56%'
@@ -299,7 +299,7 @@ def curve_title(cause: str, least: str) -> str:
 
 
 def goals_sentence(target_day: date, as_of: date, ways: Sequence[str], year: int) -> str:
-    """What it takes to be on target by a day.
+    """Return what it takes to be on target by a day.
 
     >>> ways = ["3 of these orders won", "212 more clean orders in time"]
     >>> goals_sentence(date(2026, 11, 30), date(2026, 10, 31), ways, 2026)
@@ -313,7 +313,7 @@ def goals_sentence(target_day: date, as_of: date, ways: Sequence[str], year: int
 
 
 def goals_lead(target_day: date, as_of: date, year: int) -> str:
-    """How the ways to be on target by a day begin.
+    """Return how the ways to be on target by a day begin.
 
     >>> goals_lead(date(2026, 11, 30), date(2026, 10, 31), 2026)
     'To be on target on 30 November:'

@@ -19,7 +19,7 @@ NO_SIMULATION_NOTE = "Ranked by status and by the share of the limit used; no lo
 
 
 def picked_orders_title(listed: int, total: int, days: str) -> str:
-    """What the table holds once days were picked on the chart.
+    """Return what the table holds once days were picked on the chart.
 
     >>> picked_orders_title(31, 31, "5 to 9 October 2026"), picked_orders_title(200, 310, "5 October 2026")
     ('31 orders at fault on 5 to 9 October 2026', '200 of 310 orders at fault on 5 October 2026')
@@ -33,7 +33,7 @@ def picked_orders_title(listed: int, total: int, days: str) -> str:
 
 
 def diamonds_legend(window: int) -> Sentence:
-    """What the marketplace's own figures look like beside ours.
+    """Return what the marketplace's own figures look like beside ours.
 
     >>> "".join(diamonds_legend(60))
     "Diamonds: the marketplace's own figures, over 60 days, from the day of each report until its next."
@@ -45,7 +45,7 @@ def diamonds_legend(window: int) -> Sentence:
 
 
 def on_target_title(standing: MeasureStanding) -> str:
-    """The finding of a rate over time that is on target.
+    """Return the finding of a rate over time that is on target.
 
     >>> on_target_title(MeasureStanding("order_defect_rate", 1334, 4, "below", 0.01, 9, share_used=0.2999))
     'On target at 0.30%: 30% of what the target allows is used up'
@@ -54,7 +54,7 @@ def on_target_title(standing: MeasureStanding) -> str:
 
 
 def needed_phrase(percent: int | None, orders: int) -> str:
-    """What a cause alone would need for the target to be met today.
+    """Return what a cause alone would need for the target to be met today.
 
     >>> needed_phrase(42, 7), needed_phrase(None, 0), needed_phrase(0, 0)
     ('Needed: 42% (7 orders)', 'Not enough alone', 'Not needed')
@@ -65,7 +65,7 @@ def needed_phrase(percent: int | None, orders: int) -> str:
 
 
 def format_expected_harm(orders: float) -> str:
-    """Expected harm in words.
+    """Return expected harm in words.
 
     >>> format_expected_harm(0.2), format_expected_harm(12.4), format_expected_harm(1840.0)
     ('under 1 order', '12 orders', '1,840 orders')
@@ -74,7 +74,7 @@ def format_expected_harm(orders: float) -> str:
 
 
 def ranking_title(off: int, risk: int, accounts: int, first: str) -> str:
-    """Over all accounts that are shown: how many are off target, and which comes first.
+    """Return over all accounts that are shown: how many are off target, and which comes first.
 
     >>> ranking_title(3, 1, 8, "harbor")
     '3 of 8 accounts are off target and 1 at risk. Begin with harbor.'
@@ -89,7 +89,7 @@ def ranking_title(off: int, risk: int, accounts: int, first: str) -> str:
 
 
 def side_by_side_title(measure_label: str, off: int, charts_drawn: int) -> str:
-    """The finding of several small charts of one measure.
+    """Return the finding of several small charts of one measure.
 
     >>> side_by_side_title("Late Shipment Rate over 30 days", 2, 8), side_by_side_title("Late Shipment Rate", 1, 1)
     ('Late Shipment Rate over 30 days: 2 are off target, of 8 drawn', 'Late Shipment Rate: off target')
@@ -105,7 +105,7 @@ def side_by_side_title(measure_label: str, off: int, charts_drawn: int) -> str:
 
 
 def accounts_without_chart_note(names: list[str]) -> str:
-    """Which accounts have no chart.
+    """Return which accounts have no chart.
 
     >>> accounts_without_chart_note(["harbor"])
     'No rate in the last 60 days: harbor.'

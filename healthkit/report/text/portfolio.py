@@ -22,7 +22,7 @@ from healthkit.report.text.sentences import (
 
 
 def accounts_off_target_sentence(off: int, risk: int, unjudged: int, on_target: int, failed: int) -> Sentence:
-    """The index's first sentence: how many accounts stand where.
+    """Return the index's first sentence: how many accounts stand where.
 
     >>> "".join(accounts_off_target_sentence(3, 4, 0, 13, 2))
     'Three accounts are off target and four are at risk. Two more have no report: their runs failed.'
@@ -55,7 +55,7 @@ def accounts_off_target_sentence(off: int, risk: int, unjudged: int, on_target: 
 
 
 def unjudged_accounts_sentence(account: str, accounts: int, failed: int) -> Sentence:
-    """The index's third sentence where the worst that is known is that accounts cannot be judged.
+    """Return the index's third sentence where the worst that is known is that accounts cannot be judged.
 
     >>> "".join(unjudged_accounts_sentence("harbor", 2, 0))
     'Open harbor: its page says which files are missing, and where to get them. One more account cannot be judged.'
@@ -70,7 +70,7 @@ def unjudged_accounts_sentence(account: str, accounts: int, failed: int) -> Sent
 
 
 def as_of_note(day: date) -> str:
-    """That an account's files end before the day of the index.
+    """Say that an account's files end before the day of the index.
 
     >>> as_of_note(date(2026, 11, 29))
     'as of 29 Nov, where its files end'
@@ -79,7 +79,7 @@ def as_of_note(day: date) -> str:
 
 
 def unjudged_measures_note(measures: int, files: Sequence[str] = ()) -> str:
-    """How many enforced measures of an account cannot be judged, and which files would tell; empty for none.
+    """Return how many enforced measures of an account cannot be judged, and which files would tell; empty for none.
 
     >>> unjudged_measures_note(1), unjudged_measures_note(3, ["order report", "all-orders file"])
     ('one enforced measure cannot be judged', 'three enforced measures cannot be judged; missing: order report, all-orders file')
@@ -93,7 +93,7 @@ def unjudged_measures_note(measures: int, files: Sequence[str] = ()) -> str:
 
 
 def shorten_file_list(files: Sequence[str]) -> str:
-    """The first of some files, and how many more there are.
+    """Return the first of some files, and how many more there are.
 
     >>> shorten_file_list(["a", "b", "c"]), shorten_file_list(["a", "b", "c", "d"])
     ('a, b, c', 'a, b and 2 more')
@@ -102,7 +102,7 @@ def shorten_file_list(files: Sequence[str]) -> str:
 
 
 def missing_files_sentence(measures: Sequence[str], files: Sequence[str]) -> str:
-    """Which measures cannot be judged, and which files would tell, for a summary.
+    """Return which measures cannot be judged, and which files would tell, for a summary.
 
     >>> missing_files_sentence(["Late Shipment Rate", "Valid Tracking Rate"], ["order report"])
     'Late Shipment Rate and Valid Tracking Rate cannot be judged. Files that would tell: order report.'
@@ -112,7 +112,7 @@ def missing_files_sentence(measures: Sequence[str], files: Sequence[str]) -> str
 
 
 def furthest_account_sentence(account: str, standing: MeasureStanding) -> Sentence:
-    """The index's second sentence when an account is off target: the one furthest past its limit.
+    """Return the index's second sentence when an account is off target: the one furthest past its limit.
 
     >>> "".join(furthest_account_sentence("Harbor", MeasureStanding("order_defect_rate", 2498, 31, "below", 0.01, -7)))
     'Harbor is furthest past its limit: Order Defect Rate is at 1.24% (limit 1%), 7 orders too many.'
@@ -125,7 +125,7 @@ def furthest_account_sentence(account: str, standing: MeasureStanding) -> Senten
 
 
 def nearest_account_sentence(account: str, standing: MeasureStanding) -> Sentence:
-    """The index's second sentence when no account is off target: the one that has used most of its limit.
+    """Return the index's second sentence when no account is off target: the one that has used most of its limit.
 
     >>> "".join(nearest_account_sentence("Harbor", MeasureStanding("cancellation_rate", 297, 6, "below", 0.025, 1)))
     'Harbor is nearest to its limit: Pre-fulfilment Cancellation Rate is at 2.0% (limit 2.5%), with 1 more order to go.'
@@ -136,7 +136,7 @@ def nearest_account_sentence(account: str, standing: MeasureStanding) -> Sentenc
 
 
 def first_account_sentence(sentence: str, account: str, failed: int) -> Sentence:
-    """The index's third sentence: what the orders at fault of the worst account share, then the failed runs.
+    """Return the index's third sentence: what the orders at fault of the worst account share, then the failed runs.
 
     >>> "".join(first_account_sentence("13 of the 31 orders at fault are for “Tent”", "Harbor", 2))
     'Open Harbor: 13 of the 31 orders at fault are for “Tent”. Then run the two failed reports again.'
@@ -153,7 +153,7 @@ def first_account_sentence(sentence: str, account: str, failed: int) -> Sentence
 
 
 def orders_link_label(orders: int, noun: str = "order") -> str:
-    """The link to the file of all orders at fault.
+    """Return the link to the file of all orders at fault.
 
     >>> orders_link_label(31), orders_link_label(1)
     ('All 31 orders as CSV', 'This order as CSV')
@@ -162,7 +162,7 @@ def orders_link_label(orders: int, noun: str = "order") -> str:
 
 
 def failed_runs_title(failed: int, month_name: str) -> str:
-    """The heading of the runs that made no report.
+    """Return the heading of the runs that made no report.
 
     >>> failed_runs_title(2, "October 2026")
     'Two runs failed; these accounts have no figures for October 2026'
@@ -176,7 +176,7 @@ def failed_runs_title(failed: int, month_name: str) -> str:
 
 
 def email_summary(verdicts: Mapping[str, Sequence[Sequence[str]]], html: bool = False) -> str:
-    r"""The verdicts of several accounts, fit for an e-mail: each account's sentences under its name.
+    r"""Return the verdicts of several accounts, fit for an e-mail: each account's sentences under its name.
 
     >>> print(email_summary({"harbor": [["What is wrong", "Late Shipment Rate is off target."]]}))
     harbor
@@ -197,7 +197,7 @@ def email_summary(verdicts: Mapping[str, Sequence[Sequence[str]]], html: bool = 
 
 
 def alert_line(standing: MeasureStanding, account: str, marketplace: str, status: str) -> str:
-    """One measure that is off target or at risk, in a line.
+    """Return one measure that is off target or at risk, in a line.
 
     >>> late = MeasureStanding("late_shipment_rate", 670, 64, "below", 0.04, -38, window=30)
     >>> alert_line(late, "harbor", "US", "off target")
@@ -215,7 +215,7 @@ def alert_line(standing: MeasureStanding, account: str, marketplace: str, status
 
 
 def unjudged_alert_line(standing: MeasureStanding, account: str, marketplace: str, why: str) -> str:
-    """One enforced measure that cannot be judged, in a line.
+    """Return one enforced measure that cannot be judged, in a line.
 
     >>> late = MeasureStanding("late_shipment_rate", 0, 0, "below", 0.04, None, window=30)
     >>> unjudged_alert_line(late, "harbor", "US", "130 orders, but no file tells when they were confirmed")
@@ -233,7 +233,7 @@ def unjudged_alert_line(standing: MeasureStanding, account: str, marketplace: st
 
 
 def not_covered_line(account: str, marketplace: str, names: Sequence[str]) -> str:
-    """The measures that no rule enforces and no file tells of, in a line.
+    """Return the measures that no rule enforces and no file tells of, in a line.
 
     >>> not_covered_line("harbor", "US", ["late answers", "service dissatisfaction"])
     'not covered  harbor (US): no file tells of late answers and service dissatisfaction; no consequence is known'
@@ -242,7 +242,7 @@ def not_covered_line(account: str, marketplace: str, names: Sequence[str]) -> st
 
 
 def files_end_line(account: str, marketplace: str, known_until: date, month_end: date) -> str:
-    """That the files of an account end before the day asked for, in a line.
+    """Say that the files of an account end before the day asked for, in a line.
 
     >>> files_end_line("harbor", "US", date(2026, 11, 26), date(2026, 11, 30))
     'files end  harbor (US): judged as of 26 Nov, the last day that its files tell of, not 30 Nov'
@@ -254,7 +254,7 @@ def files_end_line(account: str, marketplace: str, known_until: date, month_end:
 
 
 def no_data_line(account: str, marketplace: str, last: date) -> str:
-    """That the files of an account end before the month does begin, in a line.
+    """Say that the files of an account end before the month does begin, in a line.
 
     >>> no_data_line("harbor", "US", date(2026, 9, 12))
     'cannot be judged  harbor (US): its files end on 12 Sep, and nothing is known of the month; import newer ones'

@@ -29,7 +29,7 @@ UNKNOWN_FACTS = {
 
 
 def unjudged_reason(reason: Any, noun: str, first: date, last: date, year: int, minimum: int | None = None) -> str:
-    """Why a measure has no verdict, in place of its room; `reason` is a Reason of `verdicts`.
+    """Return why a measure has no verdict, in place of its room; `reason` is a Reason of `verdicts`.
 
     `first` and `last` bound the window, `noun` is what the measure counts.
     """
@@ -50,7 +50,7 @@ def unjudged_reason(reason: Any, noun: str, first: date, last: date, year: int, 
 
 
 def no_orders_reason(noun: str, first: date, last: date, year: int) -> str:
-    """That nothing is to be counted.
+    """Say that nothing is to be counted.
 
     >>> no_orders_reason("order", date(2026, 10, 24), date(2026, 10, 30), 2026)
     'no orders from 24 to 30 Oct'
@@ -64,7 +64,7 @@ def no_orders_reason(noun: str, first: date, last: date, year: int) -> str:
 
 
 def no_file_reason(reason: Any, noun: str, first: date, last: date, year: int) -> str:
-    """That there were orders, or may have been, and no file tells what the measure asks."""
+    """Say that there were orders, or may have been, and no file tells what the measure asks."""
     missing = [need.evidence for need in reason.needs if need.known_last is None]
     if not reason.orders:
         return f"no file tells of {evidence_list(missing)}" if missing else f"no file tells of {noun}s"
@@ -74,7 +74,7 @@ def no_file_reason(reason: Any, noun: str, first: date, last: date, year: int) -
 
 
 def lower_bound_reason(reason: Any, noun: str, year: int) -> str:
-    """That more may have gone wrong than the files tell.
+    """Say that more may have gone wrong than the files tell.
 
     >>> from types import SimpleNamespace as Some
     >>> need = Some(evidence="claims", known_last=None)
@@ -144,7 +144,7 @@ def on_target_only_if_clause(more: int | None, missing_days: int, noun: str) -> 
 
 
 def amazons_figure_phrase(reported_on: date, age: int, year: int) -> str:
-    """Whose figure is shown, and how old it is where it is older than a week.
+    """Return whose figure is shown, and how old it is where it is older than a week.
 
     >>> amazons_figure_phrase(date(2026, 11, 27), 0, 2026), amazons_figure_phrase(date(2026, 11, 20), 10, 2026)
     ('Amazon’s own figure of 27 November', 'Amazon’s own figure of 20 November, 10 days old')
@@ -154,7 +154,7 @@ def amazons_figure_phrase(reported_on: date, age: int, year: int) -> str:
 
 
 def unjudged_measures_clause(names: Sequence[str], max_named: int = 4) -> str:
-    """Measures that cannot be judged, in a sentence; of many the first and the number of the others.
+    """Return measures that cannot be judged, in a sentence; of many the first and the number of the others.
 
     >>> unjudged_measures_clause(["Late Shipment Rate", "Valid Tracking Rate"])
     'Late Shipment Rate and Valid Tracking Rate cannot be judged'
@@ -172,7 +172,7 @@ def unjudged_measures_clause(names: Sequence[str], max_named: int = 4) -> str:
 
 
 def our_counts_sentence(counted: int, at_fault: int, side: str, target: float | None, noun: str, reason: str) -> str:
-    """What our files count of a measure that the marketplace's own figure decides.
+    """Return what our files count of a measure that the marketplace's own figure decides.
 
     >>> our_counts_sentence(241, 3, "below", 0.01, "order", "orders only since 28 Sep; the window starts 14 Sep")
     'our files hold 3 of 241 (1.24%), which cannot be judged: orders only since 28 Sep; the window starts 14 Sep.'
@@ -188,7 +188,7 @@ def our_counts_sentence(counted: int, at_fault: int, side: str, target: float | 
 
 
 def our_rate_title(whose: str) -> str:
-    """The title of the chart of our rate, where the marketplace's own figure decides.
+    """Return the title of the chart of our rate, where the marketplace's own figure decides.
 
     >>> our_rate_title("Amazon’s own figure of 27 November")
     'The rate by our files; Amazon’s own figure of 27 November decides'
@@ -197,7 +197,7 @@ def our_rate_title(whose: str) -> str:
 
 
 def files_end_sentence(known_until: date, year: int) -> str:
-    """That the files of an account end before the day asked for.
+    """Say that the files of an account end before the day asked for.
 
     >>> files_end_sentence(date(2026, 11, 26), 2026)
     'The files tell of orders until 26 November; later days are not known.'
@@ -206,7 +206,7 @@ def files_end_sentence(known_until: date, year: int) -> str:
 
 
 def since_unknown_phrase(whose: str) -> str:
-    """That a measure is off target by the marketplace's figure alone.
+    """Say that a measure is off target by the marketplace's figure alone.
 
     >>> since_unknown_phrase("Amazon’s own figure of 27 November")
     'off target by Amazon’s own figure of 27 November; since when, the files do not tell.'
@@ -215,7 +215,7 @@ def since_unknown_phrase(whose: str) -> str:
 
 
 def other_unjudged_line(account: str, marketplace: str, unjudged: int) -> str:
-    """How many measures of an account cannot be judged, beside those that are off target.
+    """Return how many measures of an account cannot be judged, beside those that are off target.
 
     >>> other_unjudged_line("acme", "US", 9)
     '? acme (US): nine measures cannot be judged; `doctor --account acme` says which files would tell.'
@@ -225,7 +225,7 @@ def other_unjudged_line(account: str, marketplace: str, unjudged: int) -> str:
 
 
 def none_off_target_sentence(as_of: date, unjudged: int) -> str:
-    """That no measure is known to be off target, and how many enforced ones cannot be judged.
+    """Say that no measure is known to be off target, and how many enforced ones cannot be judged.
 
     >>> none_off_target_sentence(date(2026, 10, 31), 0)
     'No measure is off target on 31 October 2026.'

@@ -18,7 +18,7 @@ from healthkit.report.text.reasons import UNKNOWN_FACTS
 
 AMAZONS = "Amazon\N{RIGHT SINGLE QUOTATION MARK}s"
 MAX_NAMED_ORDERS = 5
-"""So many order ids stand in a reason; of the others their number."""
+"""Order ids listed for each reason; the rest are counted."""
 DIFFERENCE_REASONS = {
     "window": "it counts other days than our rule",
     "time zone": "it cuts days in UTC, we in the marketplace\N{RIGHT SINGLE QUOTATION MARK}s zone",
@@ -40,7 +40,7 @@ NO_DIFFERENCE = "No difference"
 
 
 def count_difference_phrase(counted: int, at_fault: int, noun: str) -> str:
-    """How many more or fewer the marketplace counts, and holds at fault.
+    """Return how many more or fewer the marketplace counts, and holds at fault.
 
     >>> [count_difference_phrase(*counts, "order") for counts in ((3, 0), (0, -1), (1, -5), (0, 0))]
     ['3 orders more counted', '1 order fewer at fault', '1 order more counted and 5 fewer at fault', 'the same numbers']
@@ -89,7 +89,7 @@ def difference_sentence(
 
 
 def cause_counts_sentence(cause: str, ours: int, theirs: int) -> str:
-    """How many orders each side counts of one cause of defects.
+    """Return how many orders each side counts of one cause of defects.
 
     >>> cause_counts_sentence("negative_feedback", 10, 9)
     'Orders with negative feedback: Amazon counts 9, our files 10.'
@@ -101,7 +101,7 @@ def cause_counts_sentence(cause: str, ours: int, theirs: int) -> str:
 
 
 def more_orders_note(total: int) -> str:
-    """How many orders of a reason are not named; empty where all are.
+    """Return how many orders of a reason are not named; empty where all are.
 
     >>> more_orders_note(7), more_orders_note(3)
     ('and 2 more', '')
@@ -110,7 +110,7 @@ def more_orders_note(total: int) -> str:
 
 
 def counted_days_sentence(first: date, last: date, our_first: date, our_last: date, year: int) -> str:
-    """Which days each side counts.
+    """Return which days each side counts.
 
     >>> counted_days_sentence(date(2026, 10, 1), date(2026, 10, 30), date(2026, 10, 2), date(2026, 10, 31), 2026)
     'It counts 1 – 30 Oct, our rule 2 – 31 Oct.'
@@ -119,7 +119,7 @@ def counted_days_sentence(first: date, last: date, our_first: date, our_last: da
 
 
 def contradiction_sentence(text: str) -> str:
-    """That the marketplace's own report does not agree with itself.
+    """Say that the marketplace's own report does not agree with itself.
 
     >>> contradiction_sentence("status good, though 3 of 100 is over its target")
     'Amazon’s report contradicts itself: status good, though 3 of 100 is over its target.'
@@ -128,7 +128,7 @@ def contradiction_sentence(text: str) -> str:
 
 
 def reconciliation_title(measures: int, other_status: Sequence[str], other_counts: int) -> str:
-    """Whether the marketplace's figures say the same.
+    """Return whether the marketplace's figures say the same.
 
     >>> reconciliation_title(5, [], 2), reconciliation_title(5, [], 0), reconciliation_title(1, [], 0)
     ('Amazon’s own figures give the same status everywhere; two differ in their counts', 'Amazon’s own figures are the same as ours in all five measures', 'Amazon’s own figure is the same as ours')
@@ -149,7 +149,7 @@ def reconciliation_title(measures: int, other_status: Sequence[str], other_count
 
 
 def disagreement_clause(measures: Sequence[tuple[str, str, str]]) -> str:
-    """That the marketplace judges differently, as the end of the verdict's first sentence.
+    """Say that the marketplace judges differently, as the end of the verdict's first sentence.
 
     Each measure is its name in a sentence, the marketplace's rate and status.
 
@@ -167,7 +167,7 @@ def disagreement_clause(measures: Sequence[tuple[str, str, str]]) -> str:
 
 
 def missing_figures_sentence(names: Sequence[str], as_of: date, year: int) -> str:
-    """Of which measures the marketplace's report holds no figure.
+    """Return of which measures the marketplace's report holds no figure.
 
     >>> missing_figures_sentence(["Late Shipment Rate over 10 days"], date(2026, 10, 31), 2026)
     'Amazon’s report for 31 October holds no figure for Late Shipment Rate over 10 days.'
@@ -179,7 +179,7 @@ def missing_figures_sentence(names: Sequence[str], as_of: date, year: int) -> st
 
 
 def reported_on_note(day: date, year: int) -> str:
-    """When the marketplace reported a figure, under its name.
+    """Return when the marketplace reported a figure, under its name.
 
     >>> reported_on_note(date(2026, 10, 31), 2026)
     'as Amazon reported on 31 October'
@@ -188,7 +188,7 @@ def reported_on_note(day: date, year: int) -> str:
 
 
 def format_both_rates(ours: str, theirs: str, same: bool) -> str:
-    """Both rates of one measure, on a chart; one where they are the same, not only as they are written.
+    """Return both rates of one measure, on a chart; one where they are the same, not only as they are written.
 
     >>> format_both_rates("1.28%", "0.91%", False), format_both_rates("1.5%", "1.5%", True)
     ('ours ● 1.28%, Amazon’s ○ 0.91%', 'both ◉ 1.5%')
@@ -197,7 +197,7 @@ def format_both_rates(ours: str, theirs: str, same: bool) -> str:
 
 
 def furthest_apart_title(nearest: str, ours: str, theirs: str, limit: str, same: bool = False) -> str:
-    """The finding of both figures on one scale: the measure that is furthest apart.
+    """Return the finding of both figures on one scale: the measure that is furthest apart.
 
     >>> furthest_apart_title("Order Defect Rate", "1.28%", "0.91%", "limit 1%")
     'Furthest apart: Order Defect Rate, ours 1.28%, Amazon’s 0.91% (limit 1%)'
@@ -213,7 +213,7 @@ BOTH_RATES_CAPTION = f"How much of what the target allows is used up. Filled: ou
 
 
 def status_phrase(status: str) -> str:
-    """A status inside a sentence.
+    """Return a status inside a sentence.
 
     >>> status_phrase("off target")
     'off target'

@@ -22,7 +22,7 @@ def rule_conditions(
     fallback: tuple[int, int] | None = None,
     judged_on: int | None = None,
 ) -> str:
-    """What a rule says beyond its share, least number and window; empty where it says no more.
+    """Return what a rule says beyond its share, least number and window; empty where it says no more.
 
     `fallback` is under how many the longer window holds, and its length.
 
@@ -43,7 +43,7 @@ def rule_conditions(
 
 
 def rating_target_phrase(on_from: int, off_under: int, maximum: int) -> str:
-    """What is asked of a rating in points.
+    """Return what is asked of a rating in points.
 
     >>> rating_target_phrase(200, 100, 1000)
     'from 200 of 1,000 points, off target under 100'
@@ -54,7 +54,7 @@ def rating_target_phrase(on_from: int, off_under: int, maximum: int) -> str:
 
 
 def points_earned_phrase(start: int, gain: int, per_orders: int) -> str:
-    """How points are earned.
+    """Return how points are earned.
 
     >>> points_earned_phrase(200, 4, 200)
     '200 points to begin with, 4 more for every 200 orders'
@@ -66,7 +66,7 @@ def points_earned_phrase(start: int, gain: int, per_orders: int) -> str:
 
 
 def stage_phrase(stage_name: str, days: int) -> str:
-    """A stage with the day off target, in a row, from which it holds.
+    """Return a stage with the day off target, in a row, from which it holds.
 
     >>> stage_phrase("restricted", 1), stage_phrase("a month off target", 31)
     ('restricted', 'a month off target, from day 31 on')
@@ -75,7 +75,7 @@ def stage_phrase(stage_name: str, days: int) -> str:
 
 
 def stages_sentence(rule_stages: Sequence[tuple[str, int, str]]) -> str:
-    """What follows a measure off target, one stage after the other, each with its day and what the source says.
+    """Return what follows a measure off target, one stage after the other, each with its day and what the source says.
 
     >>> stages_sentence([("at risk", 1, "A banner."), ("restricted", 31, "No more offers")])
     'At risk: A banner. Restricted, from day 31 on: No more offers.'

@@ -40,7 +40,7 @@ Sentence = tuple[str, ...]
 
 
 def plain_text(sentence: Sentence) -> str:
-    """A sentence without its emphasis.
+    """Return a sentence without its emphasis.
 
     >>> plain_text((Strong("Nothing is off target"), "."))
     'Nothing is off target.'
@@ -92,7 +92,7 @@ class MeasureStanding(NamedTuple):
 
 
 def measure_over_windows(metric_id: str, channel: str, windows: Sequence[int]) -> str:
-    """A measure in a sentence with several windows.
+    """Return a measure in a sentence with several windows.
 
     >>> measure_over_windows("late_shipment_rate", "", [10, 30]), measure_over_windows("refund_rate", "", [])
     ('Late Shipment Rate over 10 and 30 days', 'refunds')
@@ -104,7 +104,7 @@ def measure_over_windows(metric_id: str, channel: str, windows: Sequence[int]) -
 
 
 def measure_phrase(metric_id: str, channel: str = "", window: int = 0) -> str:
-    """A measure in a sentence, with as much of channel and window as is given.
+    """Return a measure in a sentence, with as much of channel and window as is given.
 
     >>> measure_phrase("late_shipment_rate", window=30)
     'Late Shipment Rate over 30 days'
@@ -118,7 +118,7 @@ def measure_phrase(metric_id: str, channel: str = "", window: int = 0) -> str:
 
 
 def measure_heading(metric_id: str, window: int = 0) -> str:
-    """A measure as a heading, with its window where several are judged.
+    """Return a measure as a heading, with its window where several are judged.
 
     >>> measure_heading("late_shipment_rate", 30)
     'Late Shipment Rate, 30 days'
@@ -127,12 +127,12 @@ def measure_heading(metric_id: str, window: int = 0) -> str:
 
 
 def standing_phrase(standing: MeasureStanding) -> str:
-    """A judged measure as it stands in a sentence."""
+    """Return a judged measure as it stands in a sentence."""
     return measure_phrase(standing.metric, standing.channel, standing.window)
 
 
 def is_or_are(standing: MeasureStanding) -> str:
-    """The verb that goes with a judged measure: is or are."""
+    """Return the verb that goes with a judged measure: is or are."""
     return "are" if metric_words(standing.metric).is_plural else "is"
 
 
@@ -205,7 +205,7 @@ def headroom_phrase(standing: MeasureStanding) -> str:
 
 
 def figure_source_suffix(standing: MeasureStanding) -> str:
-    """Whose figure it is, where it is not ours.
+    """Return whose figure it is, where it is not ours.
 
     >>> amazon = "Amazon’s own figure of 27 November"
     >>> figure_source_suffix(MeasureStanding("order_defect_rate", 226, 3, "below", 0.01, -1, figure_source=amazon))
@@ -215,7 +215,7 @@ def figure_source_suffix(standing: MeasureStanding) -> str:
 
 
 def _other_measures_clause(off: Sequence[MeasureStanding], risk: Sequence[MeasureStanding]) -> Sentence:
-    """What else is off target or at risk: one measure by its figures, several by their number."""
+    """Return what else is off target or at risk: one measure by its figures, several by their number."""
     if len(off) == 1:
         return (f", and {figure_clause(off[0])}",)
     if off:
@@ -235,7 +235,7 @@ class LeavingOrders(NamedTuple):
 
 
 def orders_leaving_sentence(standing: MeasureStanding, leaving: LeavingOrders | None, year: int) -> Sentence:
-    """The second sentence when something is off target: how many too many, and how many leave by when.
+    """Return the second sentence when something is off target: how many too many, and how many leave by when.
 
     >>> defects = MeasureStanding("order_defect_rate", 2498, 31, "below", 0.01, -7)
     >>> "".join(orders_leaving_sentence(defects, LeavingOrders(8, 31, date(2026, 11, 30), date(2026, 11, 3)), 2026))
@@ -252,7 +252,7 @@ def orders_leaving_sentence(standing: MeasureStanding, leaving: LeavingOrders | 
 
 
 def _no_roll_off_sentence(standing: MeasureStanding) -> Sentence:
-    """What does not come back by waiting: violations until resolved, points until earned.
+    """Return what does not come back by waiting: violations until resolved, points until earned.
 
     >>> "".join(_no_roll_off_sentence(MeasureStanding("policy_violations", 1, 2, "at most", 0.0, -2, value=2.0)))
     '2 violations are open; they do not leave by waiting.'
@@ -273,7 +273,7 @@ def _no_roll_off_sentence(standing: MeasureStanding) -> Sentence:
 
 
 def leaving_clause(leaving: LeavingOrders, year: int) -> str:
-    """How many orders at fault leave by a day.
+    """Return how many orders at fault leave by a day.
 
     >>> leaving_clause(LeavingOrders(0, 4, date(2026, 11, 30), date(2026, 12, 7)), 2026)
     'none of the 4 at fault leaves the window before 7 December'
@@ -294,7 +294,7 @@ def leaving_clause(leaving: LeavingOrders, year: int) -> str:
 
 
 def least_room_sentence(standing: MeasureStanding) -> Sentence:
-    """The second sentence when nothing is off target: the measure with the least room, in orders.
+    """Return the second sentence when nothing is off target: the measure with the least room, in orders.
 
     >>> "".join(least_room_sentence(MeasureStanding("cancellation_rate", 297, 6, "below", 0.025, 1)))
     'Pre-fulfilment Cancellation Rate has the least room: 1 more order may go wrong before the target is missed.'
@@ -321,7 +321,7 @@ class SharedGroup(NamedTuple):
 
 
 def first_step_sentence(group: SharedGroup | None, at_fault: int, year: int, noun: str = "order") -> Sentence:
-    """The third sentence: where to begin, backed by a count.
+    """Return the third sentence: where to begin, backed by a count.
 
     >>> "".join(first_step_sentence(SharedGroup("product", "Tent, 2-person", 13, 31, "a_to_z_claim"), 31, 2026))
     'Start with “Tent, 2-person”: 13 of the 31 orders at fault are A-to-z Guarantee claims on it.'
@@ -352,7 +352,7 @@ def _no_shared_group_sentence(at_fault: int, noun: str) -> Sentence:
 
 
 def group_share_phrase(group: SharedGroup, year: int, pronoun: bool = False, noun: str = "order") -> str:
-    """How many of the orders at fault share something; with a pronoun where its name was just said.
+    """Return how many of the orders at fault share something; with a pronoun where its name was just said.
 
     >>> group_share_phrase(SharedGroup("product", "Tent", 13, 31, "a_to_z_claim"), 2026)
     '13 of the 31 orders at fault are A-to-z Guarantee claims on “Tent”'
@@ -406,7 +406,7 @@ def unknown_orders_sentence(standing: MeasureStanding, known: int) -> Sentence:
 
 
 def scorecard_title(off: int, risk: int, judged: int, unjudged: int) -> str:
-    """The scorecard's finding: how many measures stand where.
+    """Return the scorecard's finding: how many measures stand where.
 
     >>> scorecard_title(2, 0, 8, 1)
     'Two of eight measures are off target; one cannot be judged'
@@ -443,7 +443,7 @@ def scorecard_title(off: int, risk: int, judged: int, unjudged: int) -> str:
 
 
 def chapter_title(standing: MeasureStanding, before: tuple[int, int] | None) -> str:
-    """A chapter's finding: how the rate moved in a month, and how far it stands from its target.
+    """Return a chapter's finding: how the rate moved in a month, and how far it stands from its target.
 
     >>> defects = MeasureStanding("order_defect_rate", 2498, 31, "below", 0.01, -7)
     >>> chapter_title(defects, (2391, 14))
@@ -457,7 +457,7 @@ def chapter_title(standing: MeasureStanding, before: tuple[int, int] | None) -> 
 
 
 def _rate_change_phrase(standing: MeasureStanding, before: tuple[int, int] | None) -> str:
-    """How a rate moved since the month before."""
+    """Return how a rate moved since the month before."""
     if before is None or not before[0]:
         return f"{is_or_are(standing)} at {standing.formatted_rate}"
     was = format_rate(*before, standing.side, standing.target)
@@ -468,7 +468,7 @@ def _rate_change_phrase(standing: MeasureStanding, before: tuple[int, int] | Non
 
 
 def chapter_lead(standing: MeasureStanding, clock: str, first: date, last: date, year: int) -> str:
-    """A chapter's lead: which orders, how many of how many, and what went wrong with them.
+    """Return a chapter's lead: which orders, how many of how many, and what went wrong with them.
 
     >>> defects = MeasureStanding("order_defect_rate", 2498, 31, "below", 0.01, -7, "seller")
     >>> chapter_lead(defects, "ordered_on", date(2026, 8, 18), date(2026, 10, 16), 2026)
@@ -488,7 +488,7 @@ def chapter_lead(standing: MeasureStanding, clock: str, first: date, last: date,
 def rate_title(
     standing: MeasureStanding, off_since: date | None, days_off_target: int, days_shown: int, year: int
 ) -> str:
-    """The finding of the rate over time: since when the rate is off target, or how near it is.
+    """Return the finding of the rate over time: since when the rate is off target, or how near it is.
 
     >>> defects = MeasureStanding("order_defect_rate", 2498, 31, "below", 0.01, -7)
     >>> rate_title(defects, date(2026, 10, 14), 18, 120, 2026)
@@ -510,7 +510,7 @@ def rate_title(
 
 
 def format_share_used(standing: MeasureStanding) -> str:
-    """The share of what the target allows that is used up, in whole percent.
+    """Return the share of what the target allows that is used up, in whole percent.
 
     >>> format_share_used(MeasureStanding("order_defect_rate", 2000, 10, "below", 0.01, 9, share_used=0.5))
     '50%'
@@ -519,7 +519,7 @@ def format_share_used(standing: MeasureStanding) -> str:
 
 
 def at_fault_clause(n: int, noun: str = "order") -> str:
-    """How many are at fault, as a clause.
+    """Return how many are at fault, as a clause.
 
     >>> at_fault_clause(1), at_fault_clause(31)
     ('1 order is at fault', '31 orders are at fault')
@@ -528,7 +528,7 @@ def at_fault_clause(n: int, noun: str = "order") -> str:
 
 
 def causes_title(group: SharedGroup | None, at_fault: int, year: int, noun: str = "order") -> str:
-    """The finding of the causes.
+    """Return the finding of the causes.
 
     >>> causes_title(SharedGroup("cause", "a_to_z_claim", 19, 31), 31, 2026)
     '19 of the 31 orders at fault have an A-to-z Guarantee claim'
@@ -543,7 +543,7 @@ def causes_title(group: SharedGroup | None, at_fault: int, year: int, noun: str 
 
 
 def leaving_title(leaving: LeavingOrders, year: int) -> str:
-    """The finding of the calendar of leaving orders.
+    """Return the finding of the calendar of leaving orders.
 
     >>> leaving_title(LeavingOrders(8, 31, date(2026, 11, 30), date(2026, 11, 3)), 2026)
     '8 of the 31 at fault leave the window by 30 November, the first on 3 November'
@@ -552,7 +552,7 @@ def leaving_title(leaving: LeavingOrders, year: int) -> str:
 
 
 def window_note(clock: str, window: int, lag: int, noun: str = "order") -> str:
-    """How a window moves, said of "The window": when it ends, and when an order ceases to count.
+    """Return how a window moves, said of "The window": when it ends, and when an order ceases to count.
 
     >>> window_note("ordered_on", 60, 15)
     ' holds 60 order days and ends 15 days before the day shown. An order counts until 74 days after its order day.'
@@ -571,7 +571,7 @@ def window_note(clock: str, window: int, lag: int, noun: str = "order") -> str:
 
 
 def two_windows_legend(judged_window: int, other_window: int) -> Sentence:
-    """Which line is which.
+    """Return which line is which.
 
     >>> "".join(two_windows_legend(30, 10))
     'Thick line: 30 days. Thin: 10 days.'
@@ -580,7 +580,7 @@ def two_windows_legend(judged_window: int, other_window: int) -> Sentence:
 
 
 def window_phrase(windows: Sequence[int], lag: int) -> str:
-    """The windows of a rule and where they end.
+    """Return the windows of a rule and where they end.
 
     >>> window_phrase((10, 30), 0), window_phrase((60,), 15), window_phrase((7,), 1)
     ('10 and 30 days, same day', '60 days, 15 days before', '7 days, the day before')
@@ -591,7 +591,7 @@ def window_phrase(windows: Sequence[int], lag: int) -> str:
 
 
 def rule_phrase(side: str, value: float | Fraction | None, minimum: int | None, noun: str = "order") -> str:
-    """What a rule asks, with the least number of orders that it judges.
+    """Return what a rule asks, with the least number of orders that it judges.
 
     >>> rule_phrase("at least", Fraction(9, 10), 20, "unit")
     'at least 90%, from 20 units'
@@ -609,7 +609,7 @@ def no_verdict_note(
     year: int,
     ends_on: date | None = None,
 ) -> str:
-    """Why a row has no verdict, in place of its room.
+    """Return why a row has no verdict, in place of its room.
 
     >>> october = (date(2026, 10, 24), date(2026, 10, 30))
     >>> no_verdict_note("no data", *october, None, None, "order", 2026)
@@ -635,7 +635,7 @@ def no_verdict_note(
 
 
 def channel_without_orders_note(channel: str, measures: int) -> str:
-    """That a channel had no orders, and its rows are left out.
+    """Say that a channel had no orders, and its rows are left out.
 
     >>> channel_without_orders_note("amazon", 4)
     'No Amazon-fulfilled orders in 26 weeks, so 4 Amazon-fulfilled measures are not listed.'
@@ -646,7 +646,7 @@ def channel_without_orders_note(channel: str, measures: int) -> str:
 
 
 def squares_caption(orders: int, with_two_causes: int, max_squares: int, noun: str = "order") -> str:
-    """How to read the orders at fault by cause, and that an order with two causes stands once.
+    """Return how to read the orders at fault by cause, and that an order with two causes stands once.
 
     >>> squares_caption(31, 2, 60)
     'One square, one order. 2 orders have two causes and stand once, so the groups add up to 31.'
@@ -662,7 +662,7 @@ def squares_caption(orders: int, with_two_causes: int, max_squares: int, noun: s
 
 
 def units_caption(orders: int, units: int) -> str:
-    """That units at fault are counted, and orders shown; empty where each order holds one.
+    """Say that units at fault are counted, and orders shown; empty where each order holds one.
 
     >>> units_caption(27, 33), units_caption(5, 5)
     ('27 orders hold the 33 units at fault.', '')
@@ -675,7 +675,7 @@ def units_caption(orders: int, units: int) -> str:
 
 
 def parts_caption(parts: Sequence[tuple[str, int, int, int | None]], target: float | None, before: str) -> str:
-    """The rates of a measure's parts; each part is a metric, counted, at fault, and at fault a month before.
+    """Return the rates of a measure's parts; each part is a metric, counted, at fault, and at fault a month before.
 
     >>> parts_caption([("a_to_z_claim_rate", 2498, 19, 5), ("chargeback_rate", 2498, 3, None)], 0.01, "30 Sep")
     'Parts of the rate: A-to-z Guarantee claims 0.76% (19; 5 on 30 Sep), chargebacks 0.12% (3).'
@@ -689,7 +689,7 @@ def parts_caption(parts: Sequence[tuple[str, int, int, int | None]], target: flo
 
 
 def leaving_caption(stand_out: bool, group: SharedGroup | None, year: int, noun: str = "order") -> str:
-    """How to read the calendar of leaving orders.
+    """Return how to read the calendar of leaving orders.
 
     >>> leaving_caption(True, SharedGroup("product", "Tent", 13, 31), 2026)
     'One mark, one order, on the first day it no longer counts. Those for “Tent” stand out.'
@@ -703,7 +703,7 @@ def leaving_caption(stand_out: bool, group: SharedGroup | None, year: int, noun:
 
 
 def orders_title(listed_orders: int, all_orders: int, noun: str = "order") -> str:
-    """What the table of orders holds.
+    """Return what the table of orders holds.
 
     >>> orders_title(12, 31), orders_title(7, 7), orders_title(1, 1)
     ('The 12 of 31 orders at fault that leave first', 'The 7 orders at fault, by the day they leave', 'The order at fault')
