@@ -29,7 +29,10 @@ import healthkit as hk
 from healthkit import batch
 from healthkit.batch import fork_client
 from healthkit.ingest import importer
-from healthkit.report import blocks
+from healthkit.report.html.account import account_state, buyer_messages
+from healthkit.report.html.page import html_page
+from healthkit.report.html.reconciliation import reconciliation
+from healthkit.report.html.report import measure_chapters, rules_in_force, scorecard, verdict
 from healthkit.schema import tables
 from healthkit.store import Store
 from healthkit.workspace import snapshot
@@ -68,12 +71,12 @@ def report_in_plain_python(store: Path, account: str, marketplace: str) -> str:
     """One report in plain Python."""
     month = hk.open_report(hk.Workspace(store), account, MONTH, marketplace, "")
     shown = [
-        blocks.verdict(month), blocks.scorecard(month), blocks.measure_chapters(month, "x"),
-        blocks.buyer_messages(month),
-        blocks.account_state(month), blocks.reconciliation(month), blocks.rules_in_force(month),
+        verdict(month), scorecard(month), measure_chapters(month, "x"),
+        buyer_messages(month),
+        account_state(month), reconciliation(month), rules_in_force(month),
     ]  # fmt: skip
     batch.ReportData(month, "x")._repr_mimebundle_()
-    return blocks.html_page("x", shown, vega_href="vega.js")
+    return html_page("x", shown, vega_href="vega.js")
 
 
 def make_copies(sample: Store, folder: Path, account_count: int) -> Store:

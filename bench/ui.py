@@ -47,7 +47,7 @@ ONE = """
 def drawn(window):
     days = hk.list_days(last - timedelta(729), last)
     asked = [desk.score(days, ["birchway-crafts"], window=n, metrics=["late_shipment_rate"]) for n in (window, 30)]
-    return hk.charts.rate_over_time(pd.concat(asked), window, 30, finding=f"Late shipment over {window} days")
+    return hk.charts.rate_over_time(pd.concat(asked), window, 30, finding=f"Late Shipment Rate over {window} days")
 """
 EIGHT = """
 def drawn(window):

@@ -8,10 +8,10 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from healthkit.metrics import policy
-from healthkit.metrics.policy import OPEN_END, Policy, Rule, EndedRule
+from healthkit.metrics.policy import OPEN_END, EndedRule, Policy, Rule
 from healthkit.metrics.policy_files import find_policy_files, load_policy
-from healthkit.report import wording
+from healthkit.report.text import figures, labels, sentences
+from healthkit.report.text import rules as rules_text
 
 PAGE = ROOT / "docs" / "rules.md"
 HEADS = ["Measure", "Asked", "Window", "Channel", "Placed by", "Since", "Until", "If missed", "Source", "How sure"]
@@ -32,7 +32,7 @@ of the month, the rate of any other day is a forecast of it. *How sure* says who
 def rules_page() -> str:
     """The page: one table for each policy, in the order of its metrics, the oldest rule first."""
     held = [load_policy(name) for name in find_policy_files()]
-    sure = "; ".join(f"*{words}*" for words in wording.CERTAINTY_LABELS.values())
+    sure = "; ".join(f"*{words}*" for words in labels.CERTAINTY_LABELS.values())
     contents = "\n".join(f"- [{one.title}](#{one.name})" for one in held)
     return "\n".join([OPENING.format(sure=sure), contents, "", "\n\n".join(map(_section, held)), ""])
 
@@ -46,26 +46,26 @@ def provisos(rule: Rule) -> str:
     'a breach only from 8 orders at fault on; of under 400 orders, 365 days are judged; judged on day 20 of the month'
     """
     fallback = None if rule.fallback is None else (rule.fallback.under, rule.fallback.window)
-    noun = wording.metric_words(rule.metric).noun
-    return wording.rule_conditions(noun, rule.and_at_least, rule.while_under, fallback, rule.judged_on)
+    noun = labels.metric_words(rule.metric).noun
+    return rules_text.rule_conditions(noun, rule.and_at_least, rule.while_under, fallback, rule.judged_on)
 
 
 def asked(rule: Rule) -> str:
     """What a rule asks: its share, or the points of a rating, with all that it says beside."""
     if rule.part_of is not None:
-        return f"shown as a part of {wording.lowercase_first(wording.metric_words(rule.part_of).label)}"
+        return f"shown as a part of {labels.lowercase_first(labels.metric_words(rule.part_of).label)}"
     if rule.points is not None:
         points = rule.points
-        earned = wording.points_earned_phrase(points.start, points.gain, points.per_orders)
-        return f"{wording.rating_target_phrase(points.on_from, points.off_under, points.most)}; {earned}"
+        earned = rules_text.points_earned_phrase(points.start, points.gain, points.per_orders)
+        return f"{rules_text.rating_target_phrase(points.on_from, points.off_under, points.most)}; {earned}"
     side, share = (rule.target.side, rule.target.share) if rule.target is not None else ("", None)
-    said = wording.rule_phrase(side, share, rule.minimum, wording.metric_words(rule.metric).noun)
+    said = sentences.rule_phrase(side, share, rule.minimum, labels.metric_words(rule.metric).noun)
     return "; ".join(filter(None, [said, provisos(rule)]))
 
 
 def follows(rule: Rule) -> str:
     """What the source says of a measure off target: stage by stage where it does, else its consequence."""
-    return wording.stages_sentence([(one.stage, one.days, one.says) for one in rule.stages]) or rule.consequence
+    return rules_text.stages_sentence([(one.stage, one.days, one.says) for one in rule.stages]) or rule.consequence
 
 
 def _section(held: Policy) -> str:
@@ -75,7 +75,7 @@ def _section(held: Policy) -> str:
     rows = sorted([*held.rules, *held.ended_rules], key=lambda row: (_place(held, row.metric), row.since))
     return "\n".join([
         f'<a id="{held.name}"></a>', "", f"## {held.title}", "",
-        f"{judges}; {zone}; read on {wording.format_long_day(held.read_on, 0)}. {_cell(held.note)}".rstrip(), "",
+        f"{judges}; {zone}; read on {figures.format_long_day(held.read_on, 0)}. {_cell(held.note)}".rstrip(), "",
         _row(HEADS), _row(["---"] * len(HEADS)),
         *(_row(_rule(row) if isinstance(row, Rule) else _silence(row)) for row in rows),
     ])  # fmt: skip
@@ -89,28 +89,28 @@ def _place(held: Policy, metric: str) -> int:
 def _rule(rule: Rule) -> list[str]:
     """The cells of one rule."""
     return [
-        wording.metric_words(rule.metric).label, asked(rule), wording.window_phrase(rule.windows, rule.lag),
+        labels.metric_words(rule.metric).label, asked(rule), sentences.window_phrase(rule.windows, rule.lag),
         _channels(rule.channels), _placed(rule), str(rule.since), "" if rule.until == OPEN_END else str(rule.until),
-        follows(rule), rule.source, wording.CERTAINTY_LABELS[rule.sure],
+        follows(rule), rule.source, labels.CERTAINTY_LABELS[rule.sure],
     ]  # fmt: skip
 
 
 def _silence(row: EndedRule) -> list[str]:
     """The cells of a row that asks nothing."""
-    label = wording.metric_words(row.metric).label
+    label = labels.metric_words(row.metric).label
     return [label, "*nothing*", "", _channels(row.channels), "", str(row.since), "", "", row.source, ""]
 
 
 def _placed(rule: Rule) -> str:
     """The day that places an order, where the file names one, and the options by which it is counted."""
-    clock = wording.CLOCK_LABELS[rule.clock] if "clock" in rule.model_fields_set else ""
+    clock = labels.CLOCK_LABELS[rule.clock] if "clock" in rule.model_fields_set else ""
     options = [f"`{name}={value}`" for name, value in rule.basis.options]
     return "; ".join(filter(None, [clock, ", ".join(options)]))
 
 
 def _channels(channels: tuple[str, ...]) -> str:
     """Channels in words."""
-    return wording.join_words([wording.CHANNEL_LABELS[channel] for channel in channels])
+    return labels.join_words([labels.CHANNEL_LABELS[channel] for channel in channels])
 
 
 def _row(cells: list[str]) -> str:

@@ -24,7 +24,7 @@ from healthkit.metrics import policy, scores
 from healthkit.metrics.counts import count_orders
 from healthkit.metrics.definitions import METRICS
 from healthkit.metrics.policy_files import find_policy_files, load_policy
-from healthkit.report import wording
+from healthkit.report.text import labels
 from healthkit.schema import tables
 from tests import plain
 from tests.builders.written_ledgers import TABLES, ledger, rows
@@ -147,7 +147,7 @@ def test_the_slow_oracle_says_the_same_of_a_case(case):
 def test_a_metric_has_cases_a_label_and_a_rule_that_asks_it(metric):
     assert (FOLDER / f"{metric}.yaml").is_file(), f"write tests/cases/{metric}.yaml"
     assert len(said_in(FOLDER / f"{metric}.yaml")) >= 5
-    assert metric in wording.METRIC_WORDS, f"give {metric} its words in wording"
+    assert metric in labels.METRIC_WORDS, f"give {metric} its words in wording"
     assert any(metric in loaded(name).metrics() for name in find_policy_files()), f"no policy asks for {metric}"
 
 

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 import healthkit as hk
-from healthkit.report import charts, wording
+from healthkit.report import charts
+from healthkit.report.text import movements
 from tests.builders.bridges import bridged
 
 AS_OF = date(2026, 10, 31)
@@ -113,7 +114,11 @@ def test_an_order_with_two_causes_is_one_square_in_a_group_of_its_own() -> None:
     chart = charts.defects_by_cause(faults(["a_to_z_claim", "a_to_z_claim+negative_feedback", "negative_feedback"]))
     assert len(marks(chart)) == 3
     names = [row["t"] for row in charts.vega_lite_spec(chart)["layer"][1]["data"]["values"] if row["w"] == "bold"]
-    assert names == ["A-to-z claim: 1", "A-to-z claim and negative feedback: 1", "Negative feedback: 1"]
+    assert names == [
+        "A-to-z Guarantee claim: 1",
+        "A-to-z Guarantee claim and negative feedback: 1",
+        "Negative feedback: 1",
+    ]
 
 
 def test_sixty_orders_are_squares_and_one_more_makes_bars() -> None:
@@ -184,16 +189,16 @@ def test_a_step_that_moves_nothing_is_not_drawn() -> None:
 
 def test_the_finding_of_a_bridge_is_its_title_unless_one_is_given() -> None:
     bridge = bridged((2391, 2498), (14, 31), 6, 2, 7, 18)
-    assert charts.chart_description(charts.bridge_chart(bridge)) == wording.bridge_title(
-        wording.movement_from_bridge(bridge)
+    assert charts.chart_description(charts.bridge_chart(bridge)) == movements.bridge_title(
+        movements.movement_from_bridge(bridge)
     )
     assert charts.chart_description(charts.bridge_chart(bridge, description="It rose.")) == "It rose."
 
 
 def test_bars_begin_at_nothing_where_few_are_wanted_and_at_a_round_value_where_many_are() -> None:
-    few = wording.movement_from_bridge(bridged((2391, 2498), (14, 31), 6, 2, 7, 18))
-    many = wording.movement_from_bridge(bridged((361, 412), (13, 33), 13, 0, 0, 33, below=None, at_least="90/100"))
-    low = wording.movement_from_bridge(bridged((99, 6), (1, 1), 1, 0, 0, 1))
+    few = movements.movement_from_bridge(bridged((2391, 2498), (14, 31), 6, 2, 7, 18))
+    many = movements.movement_from_bridge(bridged((361, 412), (13, 33), 13, 0, 0, 33, below=None, at_least="90/100"))
+    low = movements.movement_from_bridge(bridged((99, 6), (1, 1), 1, 0, 0, 1))
     assert charts.bar_scale(few) == (0, 0, 128)
     assert charts.bar_scale(many) == (900, 900, 998)
     assert charts.bar_scale(low)[:2] == (0, min(low.values))

@@ -202,7 +202,10 @@ def test_a_path_that_is_not_there_is_named(run, tmp_path):
 def test_the_rules_of_a_day_are_those_in_force_with_their_source(run):
     before, after = (run("rules", "--marketplace", "US", "--on", day) for day in ("2024-09-24", "2024-09-25"))
     assert before.exit_code == after.exit_code == 0
-    assert ("On-time delivery, units" in before.stdout, "On-time delivery, units" in after.stdout) == (False, True)
+    assert ("On-Time Delivery Rate, units" in before.stdout, "On-Time Delivery Rate, units" in after.stdout) == (
+        False,
+        True,
+    )
     assert "Seller Central help" in after.stdout
 
 

@@ -109,7 +109,7 @@ def test_a_scenario_gives_both_sides_and_the_orders_it_saves(run, desk, defects)
 
 def test_a_scenario_in_words_says_the_difference(run):
     shown = run("whatif", *DEFECTS, "--scenario", SCENARIO).stdout
-    assert "Order defects would be at" in shown
+    assert "Order Defect Rate would be at" in shown
     assert "instead of 22 Nov" in shown
     assert "No longer at fault: 111-" in shown
 
@@ -191,7 +191,7 @@ def asked(tmp_path_factory):
 
 def test_a_measure_that_cannot_be_judged_is_no_all_clear_in_an_outlook(asked):
     shown = asked("outlook").stdout
-    line = next(line for line in shown.splitlines() if "Order defects" in line)
+    line = next(line for line in shown.splitlines() if "Order Defect Rate" in line)
     assert "cannot be judged" in line
     assert "no file tells of" in line
     for row in rows_of(asked("outlook", "--format", "csv")):

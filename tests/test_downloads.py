@@ -11,7 +11,6 @@ import pytest
 from healthkit.ingest import downloads
 from healthkit.ingest.downloads import (
     EVIDENCE_KINDS,
-    DownloadAdvice,
     DownloadsError,
     EvidenceNeed,
     catalogue,
@@ -20,7 +19,7 @@ from healthkit.ingest.downloads import (
 )
 from healthkit.ingest.formats import registry
 from healthkit.ingest.importer import import_files
-from healthkit.report.wording import downloads as words
+from healthkit.report.text import downloads as downloads_text
 from healthkit.schema import tables
 from healthkit.schema.marketplaces import MARKETPLACES, UnknownMarketplaceError
 from healthkit.store import Store
@@ -37,7 +36,7 @@ def kinds(evidence: str, marketplace: str) -> list[str]:
 
 
 def sentences(*needs: tuple, marketplace: str = "US") -> list[str]:
-    return [words.advice_sentence(*one) for one in recommend_downloads(needs, marketplace)]
+    return [downloads_text.advice_sentence(one) for one in recommend_downloads(needs, marketplace)]
 
 
 # -- the catalogue --------------------------------------------------------------------------------------------
@@ -70,7 +69,7 @@ def test_the_catalogue_tells_what_the_store_takes_as_evidence():
 
 
 def test_every_kind_of_evidence_has_a_file_on_amazon_and_a_name():
-    assert list(words.EVIDENCE_LABELS) == list(EVIDENCE_KINDS)
+    assert list(downloads_text.EVIDENCE_LABELS) == list(EVIDENCE_KINDS)
     for code, place in MARKETPLACES.items():
         for evidence in EVIDENCE_KINDS:
             files = downloads_for(evidence, code)
@@ -166,10 +165,10 @@ def test_a_longer_download_of_the_file_on_hand_would_do():
     [one] = recommend_downloads([need], "US")
     assert (one.kind, one.missing, one.ranges, one.days) == ("feedback", "start", ((FIRST, date(2026, 10, 2)),), 19)
     assert one.extends
-    assert words.advice_sentence(*one) == (
+    assert downloads_text.advice_sentence(one) == (
         "Your seller feedback file begins on 3 October 2026; a download of 19 days more would do, "
         "14 September to 2 October 2026 (Seller Central, Performance > Feedback > Feedback Manager; report type "
-        "GET_SELLER_FEEDBACK_DATA). Needed for: Order defects."
+        "GET_SELLER_FEEDBACK_DATA). Needed for: Order Defect Rate."
     )
 
 
@@ -177,7 +176,7 @@ def test_files_that_end_too_early_are_named_too():
     need = EvidenceNeed("feedback", FIRST, LAST, date(2026, 10, 3), date(2026, 11, 26), (), "feedback")
     [one] = recommend_downloads([need], "US")
     assert (one.missing, one.days, one.downloads) == ("both", 20, 1)
-    assert words.advice_sentence(*one).startswith(
+    assert downloads_text.advice_sentence(one).startswith(
         "Your seller feedback file begins on 3 October 2026 and ends on 26 November 2026; a download of 20 days more "
         "would do, 14 September to 2 October 2026 and 27 November 2026 ("
     )
@@ -186,10 +185,10 @@ def test_files_that_end_too_early_are_named_too():
 def test_so_many_days_take_so_many_downloads():
     [one] = recommend_downloads([("orders", FIRST, LAST, None, None, ("order_defect_rate", "cancellation_rate"))], "US")
     assert (one.missing, one.days, one.downloads, one.most_days) == ("all", 75, 3, 30)
-    assert words.advice_sentence(*one) == (
+    assert downloads_text.advice_sentence(one) == (
         "Download the all-orders file (Seller Central, Orders > Order Reports > All Orders; report type "
         "GET_FLAT_FILE_ALL_ORDERS_DATA_BY_ORDER_DATE_GENERAL) for 75 days, 14 September to 27 November 2026, in 3 "
-        "downloads of at most 30 days. Needed for: Order defects, Cancellation."
+        "downloads of at most 30 days. Needed for: Order Defect Rate, Pre-fulfilment Cancellation Rate."
     )
     [one] = recommend_downloads(
         [("orders", FIRST, LAST, date(2026, 10, 14), date(2026, 11, 12), (), "all_orders")], "US"
@@ -211,10 +210,11 @@ def test_one_file_serves_several_needs():
     assert (defects.kind, defects.evidence) == ("list_order_defects", ("claims", "chargebacks"))
     assert defects.measures == ("order_defect_rate", "a_to_z_claim_rate", "chargeback_rate")
     assert (report.kind, report.ranges) == ("order_report", ((date(2026, 10, 29), LAST),))
-    assert words.advice_sentence(*defects) == (
+    assert downloads_text.advice_sentence(defects) == (
         "Download the list of orders with defects (Seller Central, Performance > Account Health > Order Defect Rate > "
         "Download report); it covers the days of the marketplace’s own measure. It names the orders, not the day of "
-        "each event: the days are assumed. The defects CSV shows all. Needed for: Order defects, A-to-z claims, "
+        "each event: the days are assumed. The defects CSV shows all. "
+        "Needed for: Order Defect Rate, A-to-z Guarantee claims, "
         "Chargebacks."
     )
 
@@ -222,8 +222,8 @@ def test_one_file_serves_several_needs():
 def test_a_list_of_the_marketplaces_own_days_is_not_named_for_earlier_days():
     [one] = recommend_downloads([("claims", FIRST, LAST, date(2026, 10, 3), LAST, (), "list_order_defects")], "US")
     assert (one.kind, one.missing, one.extends, one.days) == ("settlement", "start", False, 19)
-    assert words.advice_sentence(*one).startswith(
-        "Your files tell of A-to-z claims from 3 October 2026 on only. Download the settlement file ("
+    assert downloads_text.advice_sentence(one).startswith(
+        "Your files tell of A-to-z Guarantee claims from 3 October 2026 on only. Download the settlement file ("
     )
     [one] = recommend_downloads([("claims", FIRST, LAST, FIRST, date(2026, 11, 20), (), "list_order_defects")], "US")
     assert (one.kind, one.missing, one.days, one.downloads) == ("list_order_defects", "end", 0, 1)
@@ -235,9 +235,9 @@ def test_what_shows_a_part_says_so_and_names_the_file_that_shows_all():
     [one] = recommend_downloads([("confirmations", FIRST, LAST, None, None, ("late_shipment_rate",))], "US")
     assert (one.kind, one.how) == ("list_late_shipments", "in part")
     assert one.full_alternative == "shipment confirmations CSV"
-    assert words.advice_sentence(*one).endswith(
+    assert downloads_text.advice_sentence(one).endswith(
         "It shows only a part of them, so that the figure is a lower bound. The shipment confirmations CSV shows all. "
-        "Needed for: Late shipment."
+        "Needed for: Late Shipment Rate."
     )
 
 
@@ -254,7 +254,7 @@ def test_what_no_download_holds_is_filled_in_by_hand():
 
 def test_evidence_without_any_file_is_named():
     assert sentences(("orders", FIRST, LAST, None, None, ("order_defect_rate",)), marketplace="ETSY") == [
-        "No file that the kit reads tells of orders in this marketplace. Needed for: Order defects."
+        "No file that the kit reads tells of orders in this marketplace. Needed for: Order Defect Rate."
     ]
 
 
@@ -280,7 +280,7 @@ def test_every_kind_of_advice_is_a_sentence(evidence, code):
     for first, last in ((None, None), (date(2026, 10, 3), LAST), (FIRST, date(2026, 11, 3)), (date(2026, 10, 3),) * 2):
         for kind in ("", *(one.kind for one in downloads_for(evidence, code))):
             [text] = sentences((evidence, FIRST, LAST, first, last, ("order_defect_rate",), kind), marketplace=code)
-            assert text.endswith("Needed for: Order defects.")
+            assert text.endswith("Needed for: Order Defect Rate.")
             assert not re.search(r"\(\)|  |\.\.|None| ,|;\)", text), text
 
 
@@ -310,7 +310,3 @@ def test_the_first_files_give_what_the_readme_says(tmp_path):
     defects = measured("defects", *FIRST_THREE, "order_defects_list*")
     assert set(defects) == {*three, "a_to_z_claim_rate", "chargeback_rate"}
     assert defects["order_defect_rate"] > three["order_defect_rate"]
-
-
-def test_the_fields_of_an_advice_are_the_values_of_its_sentence_in_order():
-    assert list(DownloadAdvice._fields) == list(words.advice_sentence.__annotations__)[:-1]

@@ -89,7 +89,7 @@ def test_the_first_notebook_ends_in_a_finding_and_shows_the_panel(sample_store):
         str(FIRST), None, parameters=given, engine_name=run_notebook.FORK_ENGINE, progress_bar=False, log_output=False
     )
     shown = [output for cell in done.cells if cell.cell_type == "code" for output in cell.outputs]
-    assert re.search(r"Late shipment over 30 days is at \d+\.\d% on 31 October 2026 \(limit 4%\)", texts(done))
+    assert re.search(r"Late Shipment Rate over 30 days is at \d+\.\d% on 31 October 2026 \(limit 4%\)", texts(done))
     assert any("application/vnd.jupyter.widget-view+json" in output.get("data", {}) for output in shown)
 
 

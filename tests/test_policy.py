@@ -15,7 +15,7 @@ from healthkit.metrics import policy
 from healthkit.metrics.policy import PolicyError, Rule, Target, judge
 from healthkit.metrics.policy_files import find_policy_files, load_policies, load_policy
 from healthkit.metrics.sides import SIDES
-from healthkit.report import wording
+from healthkit.report.text import labels
 from healthkit.schema.marketplaces import MARKETPLACES
 
 SHARES = [Fraction(0), *(Fraction(n, 100) for n in (1, 2, 4, 90, 95, 97, 100)), Fraction(25, 1000)]
@@ -194,7 +194,7 @@ def test_every_row_of_a_policy_has_a_day_a_source_and_how_sure_it_is(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_metric_of_a_policy_has_its_words(name):
-    assert set(load_policy(name).metrics()) <= set(wording.METRIC_WORDS)
+    assert set(load_policy(name).metrics()) <= set(labels.METRIC_WORDS)
 
 
 def test_no_marketplace_has_two_policies_and_each_is_found_by_its_own():

@@ -219,8 +219,8 @@ def test_two_batches_into_one_folder_leave_whole_pages(desk, tmp_path):
     names = ["paper-moth", "clearbrook-bath", "minato-bungu"]
     script = (
         "import sys\nfrom healthkit import batch\nfrom healthkit.workspace.workspace import Workspace\n"
-        f"batch.generate_reports(Workspace({str(desk.store.folder)!r}), {MONTH!r}, {names!r}, {str(tmp_path)!r}, jobs=1, "
-        "made=sys.argv[1])"
+        f"batch.generate_reports(Workspace({str(desk.store.folder)!r}), {MONTH!r}, {names!r}, {str(tmp_path)!r}, "
+        "jobs=1, made=sys.argv[1])"
     )
     both = [subprocess.Popen([sys.executable, "-c", script, made]) for made in ("first", "second")]
     assert [one.wait(200) for one in both] == [0, 0]
@@ -247,7 +247,7 @@ def test_one_page_can_hold_all_it_needs_and_its_code(printing):
     printed = printing(["paper-moth"], alone=True, code=True)
     page = (printed.index.parent / "paper-moth_us.html").read_text(encoding="utf-8")
     assert "<script src=" not in page
-    assert "hk.blocks.scorecard(monthly)" in page
+    assert "html.scorecard(report)" in page
     assert len(page) > 800_000
 
 

@@ -566,15 +566,16 @@ def test_a_page_of_another_month_is_not_taken_for_one_of_this(printing):
 
 def test_the_index_is_the_same_whatever_the_seed_of_hashes(tmp_path):
     script = (
-        "import pandas as pd\nfrom datetime import date\nfrom healthkit.report import blocks, wording\n"
-        "names = [f'{metric} {channel}' for metric in wording.METRICS for channel in ('seller', 'amazon', 'all')]\n"
+        "import pandas as pd\nfrom datetime import date\nfrom healthkit.report.text import labels\n"
+        "from healthkit.report.html import page, portfolio\n"
+        "names = [f'{metric} {channel}' for metric in labels.METRIC_WORDS for channel in ('seller', 'amazon', 'all')]\n"
         "row = dict.fromkeys(('metric', 'channel', 'side', 'first', 'why', 'csv_href'), '') | dict.fromkeys("
         "('target', 'headroom', 'value', 'used'))\n"
         "rows = [row | {'account': a, 'marketplace': 'US', 'marketplace_title': a, 'status': 'no data', 'window': 0, "
         "'counted': 0, 'at_fault': 0, 'href': a, 'strips': dict.fromkeys(names, [(0.5, 'on target')] * 26)} "
         "for a in 'abc']\n"
-        "index = blocks.Portfolio('2026-10', date(2026, 10, 31), pd.DataFrame(rows, dtype=object))\n"
-        "print(blocks.page('x', [blocks.index(index)]))"
+        "index = portfolio.PortfolioPage('2026-10', date(2026, 10, 31), pd.DataFrame(rows, dtype=object))\n"
+        "print(page.html_page('x', [portfolio.portfolio_index(index)]))"
     )
     command = [sys.executable, "-c", script]
     shown = [

@@ -195,7 +195,7 @@ def test_a_failed_run_leaves_its_notebook_beside_the_index_and_not_in_the_folder
 
 def test_a_template_without_the_parameter_says_what_to_add(desk, tmp_path):
     text = batch.TEMPLATE.read_text(encoding="utf-8")
-    old = text.replace('\\n",\n    "index_href = \\"index.html\\""', '"').replace("(monthly, index_href)", "(monthly)")
+    old = text.replace('\\n",\n    "index_href = \\"index.html\\""', '"').replace("(report, index_href)", "(report)")
     assert old != text
     (tmp_path / "t.ipynb").write_text(old, encoding="utf-8")
     given = {"template": tmp_path / "t.ipynb"}

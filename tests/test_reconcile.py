@@ -11,7 +11,7 @@ import pytest
 from healthkit import store
 from healthkit.analysis import explain
 from healthkit.metrics.policy_files import load_policy
-from healthkit.report import wording
+from healthkit.report.text import reconciliation as reconciliation_text
 from healthkit.schema import tables
 from tests.builders.ledger_rows import DAY, FIRST, LAST, about, defect, order, reading
 from tests.builders.random_ledgers import ledger as random_rows
@@ -252,7 +252,7 @@ def test_orders_of_which_no_file_tells_are_not_missing_orders():
     (one,) = reconciled(orders_every_day(), [late], told=())
     assert (one.ours, one.missing) == ((0, 0), ("promises", "confirmations"))
     assert named(one) == {"no file": ("no file", 141, 4, ())}
-    said = wording.beside.difference_sentence(*one.differences[0][:3], missing=one.missing)
+    said = reconciliation_text.difference_sentence(*one.differences[0][:3], missing=one.missing)
     assert "no file of ours tells when they were due to ship" in said
     assert "lack" not in said
 
@@ -263,4 +263,4 @@ def test_the_part_that_differs_is_named():
     (one,) = reconciled(orders_every_day(), [reading(N, 15, parts)], feedback=ratings, defects=CLAIMS)
     assert one.ours == (N, 16)
     assert one.parts == (("negative_feedback", 10, 9),)
-    assert wording.beside.cause_counts_sentence(*one.parts[0]).endswith("Amazon counts 9, our files 10.")
+    assert reconciliation_text.cause_counts_sentence(*one.parts[0]).endswith("Amazon counts 9, our files 10.")

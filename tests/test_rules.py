@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from healthkit.metrics.policy import OPEN_END, PolicyError, Rule, Target, judge, judge_points
 from healthkit.metrics.policy_files import find_policy_files, load_policies, load_policy, marketplaces_with_policy
 from healthkit.metrics.sides import SIDES
-from healthkit.report import wording
+from healthkit.report.text import labels
 from healthkit.schema.marketplaces import MARKETPLACES, MarketplaceError, load_marketplaces
 from healthkit.schema.tables import SEVERITIES
 from healthkit.workspace.workspace import Workspace
@@ -504,7 +504,7 @@ def test_every_rule_and_every_silence_has_a_day_and_a_source(name):
     for one in (*held.rules, *held.ended_rules):
         assert isinstance(one.since, date), one.metric
         assert len(one.source.strip()) > 10, one.metric
-    assert {one.sure for one in held.rules} <= set(wording.CERTAINTY_LABELS)
+    assert {one.sure for one in held.rules} <= set(labels.CERTAINTY_LABELS)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -16,7 +16,11 @@ from healthkit.analysis.verdicts import AMAZON, OURS, Verdict
 from healthkit.cli import app, doctor
 from healthkit.metrics.evidence import EvidenceSpan, FileCoverage
 from healthkit.metrics.policy import Target
-from healthkit.report import blocks, model, wording
+from healthkit.report import model
+from healthkit.report.html.missing_files import files_to_download
+from healthkit.report.html.portfolio import PortfolioPage, portfolio_index, portfolio_row
+from healthkit.report.html.report import scorecard, verdict, verdict_lines
+from healthkit.report.text import reasons, sentences
 from healthkit.workspace.workspace import Workspace
 from tests.builders import client_files as client
 from tests.builders.pages import words
@@ -173,7 +177,7 @@ def test_short_history_past_its_limit_says_what_it_would_take(alone, bad):
     assert not target.is_met(enough - 1, at_fault)
     missing = (FIRST - held.ours["first_day"]).days
     assert held.reason.missing_days == missing
-    told = wording.reasons.on_target_only_if_clause(held.reason.clean_orders_needed, missing, "order")
+    told = reasons.on_target_only_if_clause(held.reason.clean_orders_needed, missing, "order")
     assert f"held {held.reason.clean_orders_needed} more orders without a defect" in told
 
 
@@ -183,7 +187,7 @@ def test_no_file_that_tells_is_not_no_orders(alone, orders):
     first, last = held.ours["first_day"], held.ours["last_day"]
     assert held.reason.orders_in_window == sum(first <= day <= last for _, day in orders)
     assert [need.evidence for need in held.reason.required_evidence] == ["promises", "confirmations"]
-    told = wording.reasons.unjudged_reason(held.reason, "order", first, last, AS_OF.year)
+    told = reasons.unjudged_reason(held.reason, "order", first, last, AS_OF.year)
     assert (
         told == f"{held.reason.orders_in_window} orders, but no file tells when they were due to ship "
         "and when they were confirmed"
@@ -209,9 +213,7 @@ def test_confirmations_that_end_early_are_named_with_their_day(brings, orders, b
     assert held.reason.unknown_orders > 0
     [need] = held.reason.required_evidence
     assert (need.evidence, need.known_last) == ("confirmations", until)
-    told = wording.reasons.unjudged_reason(
-        held.reason, "order", held.ours["first_day"], held.ours["last_day"], AS_OF.year
-    )
+    told = reasons.unjudged_reason(held.reason, "order", held.ours["first_day"], held.ours["last_day"], AS_OF.year)
     assert f"known only until {until:%-d %b}" in told
 
 
@@ -284,14 +286,14 @@ def test_check_exits_one_and_names_both_of_amazons_measures(first_day):
     lines = [line for line in shown.stdout.splitlines() if line.startswith("off target")]
     assert len(lines) == 2
     assert all("by Amazon’s own figure of 20 November" in line for line in lines)
-    assert "order defects" in lines[0] + lines[1]
+    assert "Order Defect Rate" in lines[0] + lines[1]
     assert "cancellation" in lines[0] + lines[1]
 
 
 def test_check_exits_three_where_nothing_is_known_to_be_wrong_and_not_all_is_known(alone):
     shown = run(alone, "check", "--month", "2026-11")
     assert shown.exit_code == 3
-    assert "cannot be judged  acme (US): late shipment over 30 days" in shown.stdout
+    assert "cannot be judged  acme (US): Late Shipment Rate over 30 days" in shown.stdout
     assert "not covered  acme (US): no file tells of" in shown.stdout
     assert "on target" not in shown.stdout.replace("on target only if", "")
 
@@ -303,13 +305,13 @@ def test_an_account_with_only_amazon_fulfilled_orders_is_not_passed_over(tmp_pat
     )
     shown = run(desk, "check", "--month", "2026-11")
     assert shown.exit_code == 3
-    assert "cannot be judged  acme (US): order defects over 60 days (Amazon-fulfilled)" in shown.stdout
+    assert "cannot be judged  acme (US): Order Defect Rate over 60 days (Amazon-fulfilled)" in shown.stdout
     assert model.accounts_to_report(desk, "2026-11") == [("acme", "US")]
 
 
 def test_standing_tells_of_unjudged_measures_beside_those_off_target(first_day):
     shown = run(first_day, "standing", "--as-of", "2026-11-29").stdout
-    assert "Order defects over 60 days" in shown
+    assert "Order Defect Rate over 60 days" in shown
     assert "measures cannot be judged; `doctor --account acme` says which files would tell" in " ".join(shown.split())
 
 
@@ -332,9 +334,9 @@ def test_a_table_names_the_marketplace_of_an_account_that_has_several(command, t
 
 def test_the_page_counts_unjudged_measures_once_and_names_them_first(two_marketplaces):
     report = model.open_report(two_marketplaces, "acme", "2026-11", "US")
-    assert "Six measures cannot be judged; one is on target" in words(blocks.scorecard(report).html)
-    assert "Six measures cannot be judged; eight files would tell more" in words(blocks.files_to_download(report).html)
-    *_, (_, first_step) = [line for line in blocks.verdict_lines(report) if line[0] == "What to do first"]
+    assert "Six measures cannot be judged; one is on target" in words(scorecard(report).html)
+    assert "Six measures cannot be judged; eight files would tell more" in words(files_to_download(report).html)
+    *_, (_, first_step) = [line for line in verdict_lines(report) if line[0] == "What to do first"]
     assert first_step.startswith(
         "Download the all-orders file (Seller Central, Orders > Order Reports > All Orders) for 13 September"
     )
@@ -389,17 +391,17 @@ def test_check_as_json_has_the_verdict_and_whose_figure_it_is(first_day):
 def test_the_page_leads_with_amazons_figures_and_is_as_of_the_last_day_known(first_day):
     held = model.open_report(first_day, "acme", "2026-11")
     assert (held.as_of, held.month_end) == (AS_OF, date(2026, 11, 30))
-    told = words(blocks.verdict(held).html)
+    told = words(verdict(held).html)
     assert "20 November 2026 , the last day that the files tell of" in told
-    assert "are off target at 1.58% (limit 1%) by Amazon’s own figure of 20 November" in told
-    assert "cancellation is at 2.9% (limit 2.5%) by Amazon’s own figure of 20 November" in told
+    assert "is off target at 1.58% (limit 1%) by Amazon’s own figure of 20 November" in told
+    assert "Pre-fulfilment Cancellation Rate is at 2.9% (limit 2.5%) by Amazon’s own figure of 20 November" in told
     assert "cannot be judged" in told
     assert "Nothing" not in told
 
 
 def test_the_page_of_a_client_of_whom_little_is_known_is_no_all_clear(alone):
     held = model.open_report(alone, "acme", "2026-11")
-    told = [sentence for _, sentence in blocks.report.verdict_lines(held)]
+    told = [sentence for _, sentence in verdict_lines(held)]
     assert told[0].startswith("Nothing is known to be off target, but ")
     assert "cannot be judged" in told[0]
     assert not any(sentence.startswith("Nothing:") for sentence in told)
@@ -407,12 +409,12 @@ def test_the_page_of_a_client_of_whom_little_is_known_is_no_all_clear(alone):
 
 def test_the_index_ranks_what_cannot_be_judged_before_what_is_on_target(alone, first_day, judged):
     rows = [
-        blocks.portfolio_row(model.open_report(desk, "acme", "2026-11"), "") | {"account": name}
+        portfolio_row(model.open_report(desk, "acme", "2026-11"), "") | {"account": name}
         for name, desk in (("good", judged), ("alone", alone), ("first", first_day))
     ]
     assert [row["status"] for row in rows] == ["on target", "cannot be judged", "off target"]
-    page = blocks.PortfolioPage(month="2026-11", as_of=date(2026, 11, 30), rows=pd.DataFrame(rows, dtype=object))
-    told = words(blocks.portfolio_index(page).html)
+    page = PortfolioPage(month="2026-11", as_of=date(2026, 11, 30), rows=pd.DataFrame(rows, dtype=object))
+    told = words(portfolio_index(page).html)
     assert told.index("first Amazon US") < told.index("alone Amazon US") < told.index("good Amazon US")
     assert "One account is off target ; one cannot be judged." in told
     assert "as of 20 Nov, where its files end" in told
@@ -425,7 +427,7 @@ def test_the_panel_opens_on_amazons_worst_figure_and_says_it(first_day):
     told = where_i_stand_model.answer_question(first_day, asked)
     assert (asked.metric, asked.as_of) == ("order_defect_rate", AS_OF)
     assert told.status == "off target"
-    assert "by Amazon’s own figure of 20 November" in wording.plain_text(told.finding)
+    assert "by Amazon’s own figure of 20 November" in sentences.plain_text(told.finding)
 
 
 def test_the_portfolio_counts_amazons_figure(first_day):

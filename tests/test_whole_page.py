@@ -17,10 +17,17 @@ from healthkit.batch import ReportData
 from healthkit.batch.report_data import MIME_TYPE
 from healthkit.ingest import importer
 from healthkit.metrics import definitions as metrics
-from healthkit.metrics.policy import Points, Stage
-from healthkit.report import blocks, charts, model, wording
-from healthkit.report.blocks import findings
+from healthkit.metrics.policy import JUDGED_STATUSES, Points, Stage
+from healthkit.report import charts, model
+from healthkit.report.html import measures
+from healthkit.report.html.account import account_state, buyer_messages
+from healthkit.report.html.block import HtmlBlock
+from healthkit.report.html.page import html_page
+from healthkit.report.html.reconciliation import reconciliation
+from healthkit.report.html.report import measure_chapters, rules_in_force, scorecard, verdict
 from healthkit.report.model import MonthlyReport
+from healthkit.report.text import account as account_text
+from healthkit.report.text import reconciliation as reconciliation_text
 from healthkit.schema.tables import SCORES
 from healthkit.store import Store
 from healthkit.workspace import workspace
@@ -117,7 +124,7 @@ def reconciled() -> list[Reconciliation]:
 
 
 def reported(points: float | None, defects: int | None = 24) -> pd.DataFrame:
-    """Amazon's own rating on both days, and its order defects of the as-of day, which it calls good."""
+    """Amazon's own rating on both days, and its Order Defect Rate of the as-of day, which it calls good."""
     nothing = {"counted": 0, "at_fault": 0, "rate": None, "target": None, "side": None, "headroom": None, "proxy": None}
     base = nothing | {"case": "amazon", "account": ACCOUNT, "marketplace": "US", "status": "on target", "value": None}
     rows = [
@@ -183,12 +190,12 @@ def account() -> MonthlyReport:
     return whole()
 
 
-def all_blocks(account: MonthlyReport) -> list[blocks.HtmlBlock]:
+def all_blocks(account: MonthlyReport) -> list[HtmlBlock]:
     """The report in its order."""
     return [
-        blocks.verdict(account), blocks.scorecard(account), blocks.measure_chapters(account, "harbor"),
-        blocks.buyer_messages(account), blocks.account_state(account), blocks.reconciliation(account),
-        blocks.rules_in_force(account),
+        verdict(account), scorecard(account), measure_chapters(account, "harbor"),
+        buyer_messages(account), account_state(account), reconciliation(account),
+        rules_in_force(account),
     ]  # fmt: skip
 
 
@@ -199,7 +206,7 @@ def all_blocks(account: MonthlyReport) -> list[blocks.HtmlBlock]:
     "row",
     [
         "✕ Off target Policy violations 31 Oct 2 Target none open 2 to resolve +1, worse since 30 Sep",
-        "✓ On target Account health rating as Amazon reported on 31 October 228 Target at least 200 of 1,000 "
+        "✓ On target Account Health Rating as Amazon reported on 31 October 228 Target at least 200 of 1,000 "
         "28 points to lose too short to draw −12, worse since 30 Sep",
         "✕ Off target Late answers, 30 days 2 – 31 Oct 13.0% Target at most 10% 6 of 46 2 too many "
         "no change since 30 Sep",
@@ -207,37 +214,37 @@ def all_blocks(account: MonthlyReport) -> list[blocks.HtmlBlock]:
     ],
 )
 def test_what_is_no_rate_has_its_row_with_its_own_figure(account: MonthlyReport, row: str) -> None:
-    assert row in rows_of(blocks.scorecard(account).html)
+    assert row in rows_of(scorecard(account).html)
 
 
 def test_a_measure_of_which_no_file_tells_is_a_line_and_not_a_row(account: MonthlyReport) -> None:
-    told = words(blocks.scorecard(account).html)
+    told = words(scorecard(account).html)
     assert "Service dissatisfaction" not in told
     assert "No file tells of service dissatisfaction (a file of buyer surveys would)." in told
 
 
 def test_the_title_counts_judged_measures_only(account: MonthlyReport) -> None:
-    judged = [row for row in findings.measures(account) if row.status in findings.JUDGED]
+    judged = [row for row in measures.measures(account) if row.status in JUDGED_STATUSES]
     assert len(judged) == 10
-    assert words(blocks.scorecard(account).html).startswith("Four of ten measures are off target; one is at risk")
+    assert words(scorecard(account).html).startswith("Four of ten measures are off target; one is at risk")
 
 
 def test_an_estimated_rating_is_called_an_estimate(account: MonthlyReport) -> None:
-    told = words(blocks.account_state(replace(account, reported=pd.DataFrame())).html)
+    told = words(account_state(replace(account, reported=pd.DataFrame())).html)
     assert "the rating is estimated at 252" in told
     assert "≈ estimated: 200 + 4 per 200 orders − points of open violations; how many points a violation takes" in told
     assert "Amazon’s own number" not in told
 
 
 def test_the_verdict_says_in_its_first_sentence_where_amazon_judges_otherwise(account: MonthlyReport) -> None:
-    told = words(blocks.verdict(account).html)
-    assert "; Amazon’s own figures put order defects at 0.96% (on target)." in told
-    assert "Amazon’s" not in words(blocks.verdict(replace(account, reported=reported(228, None))).html)
+    told = words(verdict(account).html)
+    assert "; Amazon’s own figures put Order Defect Rate at 0.96% (on target)." in told
+    assert "Amazon’s" not in words(verdict(replace(account, reported=reported(228, None))).html)
 
 
 def test_open_violations_alone_are_told_without_a_promise_that_waiting_helps(account: MonthlyReport) -> None:
     alone = account.scores[account.scores["metric"] == "policy_violations"]
-    told = words(blocks.verdict(replace(account, scores=alone, reported=reported(228, None))).html)
+    told = words(verdict(replace(account, scores=alone, reported=reported(228, None))).html)
     assert "Policy violations are off target at 2 open (none allowed)." in told
     assert "2 violations are open ; they do not leave by waiting." in told
     assert "Resolve the open policy violations : the oldest that a file dates is odd" in told
@@ -248,14 +255,14 @@ def test_a_violation_is_never_the_least_room_for_none_is_allowed(account: Monthl
     extra = pd.DataFrame([account_rows(AS_OF, 0, 252)[4]], columns=list(SCORES.columns)).astype({"headroom": "Int64"})
     scores = pd.concat([good, extra], ignore_index=True)
     held = replace(account, scores=scores, reported=reported(228, None))
-    assert "Late answers have the least room : 1 more message" in words(blocks.verdict(held).html)
+    assert "Late answers have the least room : 1 more message" in words(verdict(held).html)
 
 
 # -- chapters -------------------------------------------------------------------------------------------------
 
 
 def test_a_chapter_says_what_the_rules_text_says_with_its_source_and_since_when(account: MonthlyReport) -> None:
-    told = words(blocks.measure_chapters(account).html)
+    told = words(measure_chapters(account).html)
     assert (
         "What may follow. Off target for 22 days in a row; of that the rule’s source says, under “at risk”: "
         "Offers may be deactivated. Source: Help page; the marketplace&#39;s own page." in told
@@ -269,12 +276,12 @@ def test_a_stage_that_is_not_reached_is_told_with_its_day(account: MonthlyReport
         for rule in account.rules
     ]
     standings = {("order_defect_rate", "seller", 60): Streak(22, date(2026, 10, 10), False, None, "Reference")}
-    told = words(blocks.measure_chapters(replace(account, rules=asked, standings=standings)).html)
+    told = words(measure_chapters(replace(account, rules=asked, standings=standings)).html)
     assert "From 31 days on, which is 9 November should it stay so, the rule’s source says" in told
 
 
 def test_a_group_that_stands_out_is_drawn_and_told_with_its_counts(account: MonthlyReport) -> None:
-    held = blocks.measure_chapters(account)
+    held = measure_chapters(account)
     assert "order-defect-rate-seller-groups" in held.charts
     told = words(held.html)
     assert "16 of 276 at fault, of the rest 15 of 2,222; 7 to 27 orders more than at the rate of the rest." in told
@@ -282,13 +289,13 @@ def test_a_group_that_stands_out_is_drawn_and_told_with_its_counts(account: Mont
 
 
 def test_where_no_group_stands_out_one_sentence_says_so_and_nothing_is_drawn(account: MonthlyReport) -> None:
-    held = blocks.measure_chapters(account)
+    held = measure_chapters(account)
     assert "late-response-rate-all-groups" not in held.charts
     assert "Who carries the excess. No product, carrier or weekday stands out from chance." in words(held.html)
 
 
 def test_messages_are_called_messages_and_not_orders(account: MonthlyReport) -> None:
-    chapter = blocks.measure_chapters(account).html.split('id="late-response-rate-all"')[1].split("<section")[0]
+    chapter = measure_chapters(account).html.split('id="late-response-rate-all"')[1].split("<section")[0]
     told = words("<" + chapter)
     assert "Messages received 2 to 31 October: 6 of 46 were answered late." in told
     assert "The 6 messages at fault, by the day they leave" in told
@@ -296,15 +303,15 @@ def test_messages_are_called_messages_and_not_orders(account: MonthlyReport) -> 
 
 
 def test_violations_and_rating_have_no_chapter_of_orders(account: MonthlyReport) -> None:
-    assert 'id="policy-violations-all"' not in blocks.measure_chapters(account).html
-    assert '<a href="#account">Policy violations</a>' in blocks.scorecard(account).html
+    assert 'id="policy-violations-all"' not in measure_chapters(account).html
+    assert '<a href="#account">Policy violations</a>' in scorecard(account).html
 
 
 # -- messages, violations, rating ------------------------------------------------------------------------------
 
 
 def test_messages_stand_by_window_answered_in_time_late_and_waiting(account: MonthlyReport) -> None:
-    held = blocks.buyer_messages(account).html
+    held = buyer_messages(account).html
     assert rows_of(held) == [
         "7 days 25 – 31 Oct messages 10 in time 10 100.0% late 0 no answer yet 0 on average 10.5 hours",
         "30 days 2 – 31 Oct messages 46 in time 40 87.0% late 5 no answer yet 1 on average 9.3 hours",
@@ -313,12 +320,12 @@ def test_messages_stand_by_window_answered_in_time_late_and_waiting(account: Mon
 
 def test_blocks_of_which_nothing_is_known_are_empty() -> None:
     nothing = made_report.monthly()
-    for block in (blocks.buyer_messages(nothing), blocks.account_state(nothing), blocks.reconciliation(nothing)):
+    for block in (buyer_messages(nothing), account_state(nothing), reconciliation(nothing)):
         assert block._repr_html_() == ""
 
 
 def test_open_violations_stand_by_category_with_nought_for_those_that_a_file_told_of(account: MonthlyReport) -> None:
-    told = words(blocks.account_state(account).html)
+    told = words(account_state(account).html)
     assert told.startswith("2 policy violations are open; the rating fell to 228")
     assert "Account status ✓ Normal" in told
     assert "(2) ▲ Warned" in told
@@ -330,41 +337,44 @@ def test_open_violations_stand_by_category_with_nought_for_those_that_a_file_tol
 
 
 def test_the_mark_of_a_rating_stands_at_its_share_of_the_scale(account: MonthlyReport) -> None:
-    assert '<line x1="22.8%" x2="22.8%"' in blocks.account_state(account).html
+    assert '<line x1="22.8%" x2="22.8%"' in account_state(account).html
 
 
 # -- Amazon's own figures ---------------------------------------------------------------------------------------
 
 
 def test_both_sides_stand_with_status_where_it_differs_and_every_cause(account: MonthlyReport) -> None:
-    rows = rows_of(blocks.reconciliation(account).html)
+    rows = rows_of(reconciliation(account).html)
     assert rows[0].startswith(
-        "Order defects 18 Aug – 16 Oct Ours 1.24% 31 of 2,498 ✕ Off target Amazon’s 0.96% 24 of 2,501 ✓ On target "
+        "Order Defect Rate 18 Aug – 16 Oct Ours 1.24% 31 of 2,498 ✕ Off target Amazon’s 0.96% 24 of 2,501 ✓ On target "
         "2 orders more counted: it cuts days in UTC, we in the marketplace’s zone. "
         "111-0, 111-1, 111-2, 111-3, 111-4 and 2 more "
         "1 order fewer at fault: cleared on one of the two sides only. 112-1"
     )
     assert "1 order more counted and 6 fewer at fault, cause not found; perhaps our files lack orders." in rows[0]
     assert "Amazon’s report contradicts itself: it is called good" in rows[0]
-    assert rows[1] == "Cancellation 24 – 30 Oct Ours 2.4% 7 of 297 Amazon’s 2.4% 7 of 297 No difference"
+    assert (
+        rows[1]
+        == "Pre-fulfilment Cancellation Rate 24 – 30 Oct Ours 2.4% 7 of 297 Amazon’s 2.4% 7 of 297 No difference"
+    )
 
 
 def test_the_measures_without_a_figure_are_named(account: MonthlyReport) -> None:
-    told = words(blocks.reconciliation(account).html)
+    told = words(reconciliation(account).html)
     assert "Amazon’s report for 31 October holds no figure for " in told
-    assert "late shipment over 10 and 30 days" in told
+    assert "Late Shipment Rate over 10 and 30 days" in told
     lacking = told.split("holds no figure for ")[1]
     assert "account health rating" not in lacking
     assert "cancellation" not in lacking
 
 
 def test_every_known_cause_of_a_difference_has_words() -> None:
-    assert tuple(wording.beside.DIFFERENCE_REASONS) == DIFFERENCES
+    assert tuple(reconciliation_text.DIFFERENCE_REASONS) == DIFFERENCES
 
 
 def test_every_metric_that_is_no_rate_is_shown_as_such() -> None:
     shown = {name: metric.figure for name, metric in metrics.METRICS.items() if metric.figure != "rate"}
-    assert shown == wording.account.FIGURE_KINDS
+    assert shown == account_text.FIGURE_KINDS
 
 
 # -- the page ---------------------------------------------------------------------------------------------------
@@ -379,7 +389,8 @@ def test_no_text_of_the_account_is_markup(account: MonthlyReport) -> None:
 CHARTS = {
     "groups": lambda: charts.excess_by_group(drivers(True).head(4).assign(label="“Tent”"), description="A tent."),
     "sides": lambda: charts.our_and_marketplace_rates(
-        pd.DataFrame({"label": ["Order defects", "Late shipment, 30 days"], "ours": [1.24, 0.4], "theirs": [0.96, 9.0],
+        pd.DataFrame({"label": ["Order Defect Rate", "Late Shipment Rate, 30 days"],
+        "ours": [1.24, 0.4], "theirs": [0.96, 9.0],
                       "ours_rate": ["1.24%", "1.6%"], "theirs_rate": ["0.96%", "36.0%"]}), description="Apart.",
     ),
 }  # fmt: skip
@@ -410,9 +421,7 @@ def test_no_label_lies_over_another_and_nothing_scrolls_sideways(
     offline_chromium: Any, account: MonthlyReport, tmp_path: Path, width: int
 ) -> None:
     bundle = pytest.importorskip("vl_convert").javascript_bundle()
-    (tmp_path / "whole.html").write_text(
-        blocks.html_page("Harbor", all_blocks(account), vega_text=bundle), encoding="utf-8"
-    )
+    (tmp_path / "whole.html").write_text(html_page("Harbor", all_blocks(account), vega_text=bundle), encoding="utf-8")
     sheet, said = opened(offline_chromium, tmp_path / "whole.html", width)
     assert sheet.evaluate(LABELS) == []
     assert sheet.evaluate("document.documentElement.scrollWidth") == width

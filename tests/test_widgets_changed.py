@@ -9,7 +9,7 @@ import pytest
 import healthkit as hk
 from healthkit.panels import order_list, what_changed_model, where_i_stand_model
 from healthkit.panels.where_i_stand_model import QuestionError
-from healthkit.report import wording
+from healthkit.report.text import movements
 
 OCTOBER, SEPTEMBER = date(2026, 10, 31), date(2026, 9, 30)
 
@@ -22,7 +22,7 @@ def panel(desk):
 def test_it_opens_on_the_worst_measure_since_the_end_of_the_month_before(desk, panel):
     assert panel.before.value == SEPTEMBER
     assert panel.question == where_i_stand_model.first_question(desk, "birchway-crafts", OCTOBER)
-    assert panel.finding == f"{wording.bridge_title(wording.movement_from_bridge(panel.bridge))}."
+    assert panel.finding == f"{movements.bridge_title(movements.movement_from_bridge(panel.bridge))}."
 
 
 @pytest.mark.parametrize("window", [7, 30, 45])

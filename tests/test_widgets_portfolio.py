@@ -16,7 +16,7 @@ from healthkit.panels import order_list, portfolio_model, progress, where_i_stan
 from healthkit.panels.order_list import ListView, OrderList
 from healthkit.panels.portfolio_model import AccountFilter
 from healthkit.panels.where_i_stand_model import Question, QuestionError
-from healthkit.report import wording
+from healthkit.report.text import figures
 
 AS_OF = date(2026, 10, 31)
 
@@ -118,7 +118,7 @@ def test_small_charts_show_what_the_desk_scores(desk, panel):
         name, figure = (row["t"] for row in cell["layer"][-1]["data"]["values"])
         account = next(pair for pair in panel.drawn if pair[0].startswith(name.rstrip("…")))
         row = desk.measure(account[0], "late_shipment_rate", AS_OF, window=45, marketplace=account[1], channel="seller")
-        rate = wording.format_rate(int(row["counted"]), int(row["at_fault"]), row["side"], row["target"])
+        rate = figures.format_rate(int(row["counted"]), int(row["at_fault"]), row["side"], row["target"])
         assert figure.endswith(rate)
 
 

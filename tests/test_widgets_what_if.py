@@ -24,7 +24,7 @@ def test_it_has_a_slider_for_each_cause_the_commonest_first(desk, panel):
     many = {cause: calendar.orders["causes"].str.contains(cause).sum() for cause in panel.cause_sliders}
     assert list(many.values()) == sorted(many.values(), reverse=True)
     assert set(many) == {"a_to_z_claim", "negative_feedback", "chargeback"}
-    assert panel.cause_sliders["a_to_z_claim"].description == "Fewer A-to-z claims, %"
+    assert panel.cause_sliders["a_to_z_claim"].description == "Fewer A-to-z Guarantee claims, %"
 
 
 def test_at_nothing_it_shows_what_is(panel):

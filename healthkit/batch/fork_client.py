@@ -18,7 +18,9 @@ from typing import Any
 from healthkit.files import temp_folders
 
 PRELOADED_MODULES = (
-    "healthkit.report.blocks",
+    "healthkit.report.html.account",
+    "healthkit.report.html.reconciliation",
+    "healthkit.report.html.report",
     "healthkit.report.model",
     "healthkit.batch",
     "healthkit.workspace.workspace",

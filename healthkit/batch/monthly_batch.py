@@ -20,7 +20,10 @@ from healthkit.batch import fork_client, output_files, pages, pdf, run_notebook
 from healthkit.batch.page_job import PageJob, PageResult, generate_page, lock_folder, make_warmup, record_failure
 from healthkit.batch.pages import Owner
 from healthkit.files import temp_folders
-from healthkit.report import blocks, model
+from healthkit.report import model
+from healthkit.report.html.block import HtmlBlock
+from healthkit.report.html.page import html_page
+from healthkit.report.html.portfolio import PortfolioPage, portfolio_index
 from healthkit.store import Store
 from healthkit.workspace import snapshot
 from healthkit.workspace.workspace import Workspace
@@ -325,7 +328,7 @@ def _build_index(
     """The index over all current pages of the folder and all that failed; what of the folder it could show."""
     earlier = [_failure_of_earlier_run(one) for one in report_folder.failed if not _has_failure_of(failures, one.owner)]
     coverage = workspace.counts.coverage
-    portfolio = blocks.PortfolioPage(
+    portfolio = PortfolioPage(
         month=month,
         as_of=model.last_day_of_month(month),
         rows=pd.DataFrame(dtype=object),
@@ -345,7 +348,7 @@ def _build_index(
         *pages.unusable_sentences(report_folder),
     ]
     notes += pages.foreign_file_sentences(report_folder)
-    return report_folder, blocks.html_page(
+    return report_folder, html_page(
         f"Account health, {month}", [_index_block(portfolio, report_folder.rows, notes)], landscape=True
     )
 
@@ -358,7 +361,7 @@ def _write_index(path: Path, page: str) -> tuple[list[str], str]:
         return [], f"The index could not be written ({error.strerror}). The pages are printed. {INDEX_CURE}"
 
 
-def _drop_unusable_rows(portfolio: blocks.PortfolioPage, report_folder: pages.ReportFolder) -> pages.ReportFolder:
+def _drop_unusable_rows(portfolio: PortfolioPage, report_folder: pages.ReportFolder) -> pages.ReportFolder:
     """The pages whose rows the index can show; a row that it cannot, of another version of the kit, is named."""
     with suppress(Exception):
         _index_block(portfolio, report_folder.rows)
@@ -376,10 +379,8 @@ def _drop_unusable_rows(portfolio: blocks.PortfolioPage, report_folder: pages.Re
     return replace(report_folder, rows=shown, broken=broken)
 
 
-def _index_block(
-    portfolio: blocks.PortfolioPage, rows: list[dict[str, Any]], notes: Sequence[str] = ()
-) -> blocks.HtmlBlock:
-    return blocks.portfolio_index(replace(portfolio, rows=pd.DataFrame(rows, dtype=object), notes=list(notes)))
+def _index_block(portfolio: PortfolioPage, rows: list[dict[str, Any]], notes: Sequence[str] = ()) -> HtmlBlock:
+    return portfolio_index(replace(portfolio, rows=pd.DataFrame(rows, dtype=object), notes=list(notes)))
 
 
 def _owners_in_store(workspace: Workspace) -> list[Owner]:

@@ -13,7 +13,8 @@ from typing import Any
 import nbformat
 
 from healthkit.batch import fork_client, manifest, output_files, pdf, report_data, run_notebook
-from healthkit.report import blocks
+from healthkit.report.html.outputs import output_html
+from healthkit.report.html.page import code_details, html_page
 
 try:
     import fcntl
@@ -173,8 +174,7 @@ def _page_files(job: PageJob, notebook: Any) -> dict[str, bytes]:
     blocks_shown = [
         (source, block)
         for number, (source, output) in enumerate(shown)
-        if report_data.MIME_TYPE not in output.get("data", {})
-        and (block := blocks.output_html(output, f"output-{number}"))
+        if report_data.MIME_TYPE not in output.get("data", {}) and (block := output_html(output, f"output-{number}"))
     ]
     data = next(
         (output.data[report_data.MIME_TYPE] for _, output in shown if report_data.MIME_TYPE in output.get("data", {})),
@@ -187,7 +187,7 @@ def _page_files(job: PageJob, notebook: Any) -> dict[str, bytes]:
     html = [
         part
         for source, block in blocks_shown
-        for part in ([blocks.code_details(source)] if job.code and source else []) + [block]
+        for part in ([code_details(source)] if job.code and source else []) + [block]
     ]
     held = {"row": data["row"]}
     vega = (
@@ -198,7 +198,7 @@ def _page_files(job: PageJob, notebook: Any) -> dict[str, bytes]:
     texts = {
         "_orders.csv": data["orders"],
         ".json": json.dumps(data["figures"] | held, ensure_ascii=False, indent=1) + "\n",
-        ".html": blocks.html_page(data["title"], html, vega_href=vega["vega_href"], vega_text=vega["vega_text"]),
+        ".html": html_page(data["title"], html, vega_href=vega["vega_href"], vega_text=vega["vega_text"]),
     }
     files = {job.file_name(ending): text.encode() for ending, text in texts.items()}
     script = (

@@ -8,7 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from healthkit.report.blocks import portfolio_row, verdict_lines
+from healthkit.report.html.portfolio import portfolio_row
+from healthkit.report.html.report import verdict_lines
 from healthkit.report.model import MonthlyReport
 from healthkit.schema import tables
 

@@ -22,7 +22,7 @@ FORK_ENGINE, NBCLIENT_ENGINE = "healthkit", "nbclient"
 
 INDEX_HREF_MISSING = (
     'Separate folders need it, so that no page names the index: add index_href = "index.html" to the cell of the '
-    "parameters, and write hk.blocks.verdict(monthly, index_href)."
+    "parameters, and write html.verdict(report, index_href)."
 )
 
 papermill_engines.register(FORK_ENGINE, ForkEngine)

@@ -17,7 +17,8 @@ from typing import NamedTuple
 from healthkit import store
 from healthkit.analysis.verdicts import AMAZON, FRESH_DAYS, OURS, AccountVerdict, Verdict
 from healthkit.files import package_files
-from healthkit.report import wording
+from healthkit.report.text import downloads as downloads_text
+from healthkit.report.text import figures, labels, reasons, sentences
 from healthkit.workspace import workspace
 
 OK, MISSING, WRONG = "✓", "▲", "✕"
@@ -58,12 +59,12 @@ def _verdict_lines(workspace: workspace.Workspace, verdict: AccountVerdict, day:
     symbols = {"off target": WRONG, "at risk": MISSING, "on target": MISSING if is_stale else OK}
     yield DoctorLine(
         symbols.get(verdict.status, MISSING),
-        f"{where}: {verdict.status} on {wording.format_long_day(verdict.as_of, 0)}",
+        f"{where}: {verdict.status} on {figures.format_long_day(verdict.as_of, 0)}",
     )
     if is_stale:
         stale = (
-            f"Its files end {wording.format_quantity((day - verdict.as_of).days, 'day')} before "
-            f"{wording.format_long_day(day, 0)}"
+            f"Its files end {figures.format_quantity((day - verdict.as_of).days, 'day')} before "
+            f"{figures.format_long_day(day, 0)}"
         )
         yield DoctorLine(
             MISSING, f"{stale}; what came later is not known", "Import newer files, the all-orders file first."
@@ -74,24 +75,22 @@ def _verdict_lines(workspace: workspace.Workspace, verdict: AccountVerdict, day:
             yield DoctorLine(symbols[one.status], f"{_measure_label(one)}: {one.status}{whose}")
         elif one in verdict.enforced_unjudged and one.reason is not None and one.ours is not None:
             days = one.ours["first_day"], one.ours["last_day"]
-            why = wording.reasons.unjudged_reason(
-                one.reason, wording.metric_words(one.metric).noun, *days, one.as_of.year
-            )
+            why = reasons.unjudged_reason(one.reason, labels.metric_words(one.metric).noun, *days, one.as_of.year)
             yield DoctorLine(MISSING, f"{_measure_label(one)} cannot be judged: {why}")
     assumed = {one.ours["proxy"] for one in verdict.measures if one.ours is not None and one.decided_by == OURS}
     for proxy in sorted(filter(None, assumed)):
-        yield DoctorLine(MISSING, f"≈ estimated: {wording.assumptions_sentence(proxy)}")
+        yield DoctorLine(MISSING, f"≈ estimated: {labels.assumptions_sentence(proxy)}")
     for file in workspace.advice(verdict):
-        yield DoctorLine(MISSING, wording.downloads.advice_sentence(*file))
+        yield DoctorLine(MISSING, downloads_text.advice_sentence(file))
     if verdict.not_covered:
-        names = [wording.lowercase_first(wording.metric_words(name).label) for name in verdict.not_covered]
-        yield DoctorLine(MISSING, f"Not covered: no file tells of {wording.join_words(names)}; no consequence is known")
+        names = [labels.lowercase_first(labels.metric_words(name).label) for name in verdict.not_covered]
+        yield DoctorLine(MISSING, f"Not covered: no file tells of {labels.join_words(names)}; no consequence is known")
 
 
 def _measure_label(one: Verdict) -> str:
     """One measure as a label."""
     channel = "" if one.channel in ("seller", "all") else one.channel
-    return wording.capitalise_first(wording.measure_phrase(one.metric, channel, one.window))
+    return labels.capitalise_first(sentences.measure_phrase(one.metric, channel, one.window))
 
 
 def examine_installation(folder: store.Folder, read_all_files: bool = False) -> list[DoctorLine]:

@@ -30,6 +30,9 @@ from healthkit.cli.options import (
     write_json,
     write_rows,
 )
+from healthkit.report.text import account as account_text
+from healthkit.report.text import figures, labels, movements, reasons, sentences
+from healthkit.report.text import reconciliation as reconciliation_text
 
 MAX_LISTED = 20
 """So many orders a table lists; CSV and JSON hold all."""
@@ -62,21 +65,20 @@ def bridge(
         return
     if write_rows(_sort_by_step(held.orders), form):
         return
-    words = hk.wording
-    moved = words.movement(held)
+    moved = movements.movement_from_bridge(held)
     shown = make_table({"Step": "left", "Orders": "left", "Points": "right"})
-    shown.add_row(*words.seen_label(moved, moved.before), moved.rate(moved.before))
+    shown.add_row(*movements.bridge_point_label(moved, moved.before), moved.format_point_rate(moved.before))
     for part in moved.parts:
-        shown.add_row(*words.step_label(moved, part), words.signed(part.change, moved.places))
-    shown.add_row(*words.seen_label(moved, moved.after), moved.rate(moved.after))
+        shown.add_row(*movements.step_label(moved, part), movements.format_signed_units(part.change, moved.decimals))
+    shown.add_row(*movements.bridge_point_label(moved, moved.after), moved.format_point_rate(moved.after))
     heads = {"Order": "left", "Step": "left", "Cause": "long", "Clock day": "left", "Known": "left"}
     listed = make_table(heads)
     for one in _sort_by_step(held.orders).head(MAX_LISTED).itertuples():
         known = f"{one.known_on:%Y-%m-%d}"
-        listed.add_row(one.order_id, one.step, words.causes(one.causes), f"{one.clock_day:%Y-%m-%d}", known)
+        listed.add_row(one.order_id, one.step, labels.causes_phrase(one.causes), f"{one.clock_day:%Y-%m-%d}", known)
     more = len(held.orders) - MAX_LISTED
     print_wide(
-        f"{words.bridge_title(moved)}.", "", shown, "", *filter(None, words.bridge_caption(moved)), "",
+        f"{movements.bridge_title(moved)}.", "", shown, "", *filter(None, movements.bridge_caption(moved)), "",
         *([listed] if len(held.orders) else []),
         *([f"and {more:,} more; --format csv lists all."] if more > 0 else []),
     )  # fmt: skip
@@ -126,32 +128,31 @@ def drivers(
         rows = book.drivers(row)
     if write_rows(rows, form):
         return
-    words = hk.wording
-    noun = words.metric(metric).noun
+    noun = labels.metric_words(metric).noun
     shown = make_table({"Group": "left", "At fault": "right", "The rest": "right", f"More {noun}s at fault": "right",
                      "": "left"})  # fmt: skip
     against = _without_duplicate_products(rows[rows["excess"].notna()])
     for one in against[against["stands_out"] | (against["excess"] >= 1)].head(MAX_LISTED).itertuples():
         shown.add_row(
-            words.account.group_name(one.dimension, one.group), words.count(one.counted, one.at_fault),
-            words.count(one.rest_counted, one.rest_at_fault), words.account.excess(one.low, one.high),
+            account_text.group_label(one.dimension, one.group), figures.format_count(one.counted, one.at_fault),
+            figures.format_count(one.rest_counted, one.rest_at_fault), account_text.format_excess(one.low, one.high),
             "stands out" if one.stands_out else "may be chance",
         )  # fmt: skip
     loud = against[against["stands_out"]]
-    names = [words.account.group_name(*pair) for pair in zip(loud["dimension"], loud["group"], strict=True)]
+    names = [account_text.group_label(*pair) for pair in zip(loud["dimension"], loud["group"], strict=True)]
     finding = (
-        f"{words.account.groups_title(names[:3], float(loud['excess'].iloc[0]), noun)}."
-        if names else words.account.no_group(rows["dimension"])
+        f"{account_text.groups_title(names[:3], float(loud['excess'].iloc[0]), noun)}."
+        if names else account_text.no_group_sentence(rows["dimension"])
     )  # fmt: skip
     print_wide(
         finding or "The files tell of no groups to compare.",
-        *(["", shown, words.account.GROUPS_CAPTION] if shown.row_count else []),
+        *(["", shown, account_text.GROUPS_CAPTION] if shown.row_count else []),
     )
 
 
 def _without_duplicate_products(rows: Any) -> Any:
     """DRIVERS without a product's second name: an ASIN whose figures are those of an SKU."""
-    same = rows["dimension"].map(hk.wording.account.GROUP_KIND_LABELS)
+    same = rows["dimension"].map(account_text.GROUP_KIND_LABELS)
     twice = rows.assign(same=same).duplicated(["same", "counted", "at_fault"]) & (same == "product")
     return rows[~twice]
 
@@ -192,30 +193,28 @@ def standing(
         return
     if rows.empty:
         exit_with_error(f"No orders up to {as_of} in {book.store.folder}.")
-    words, names = hk.wording, account_labels(rows)
+    names = account_labels(rows)
     for row, one, rule in streaks:
-        name = words.opening(words.measure(row["metric"], row["channel"], int(row["window"])))
-        said = words.account.standing(one, rule.stages, words.SURE[rule.sure])
-        print_wide(f"{names[row['account'], row['marketplace']]}: {name}: {words.inside(said)}")
+        name = labels.capitalise_first(sentences.measure_phrase(row["metric"], row["channel"], int(row["window"])))
+        said = account_text.streak_sentence(one, rule.stages, labels.CERTAINTY_LABELS[rule.sure])
+        print_wide(f"{names[row['account'], row['marketplace']]}: {name}: {labels.lowercase_first(said)}")
     verdicts = book.verdicts(as_of, account)
     theirs = [
         one for found in verdicts for one in found.measures
         if one.status == "off target" and one.decided_by == hk.verdicts.AMAZON
     ]  # fmt: skip
     for one in theirs:
-        name = words.opening(words.measure(one.metric, "", one.window))
-        whose = words.reasons.by_amazon(one.theirs["reported_on"], one.figure_age, as_of.year)
+        name = labels.capitalise_first(sentences.measure_phrase(one.metric, "", one.window))
+        whose = reasons.amazons_figure_phrase(one.theirs["reported_on"], one.figure_age, as_of.year)
         print_wide(
-            f"{names.get((one.account, one.marketplace), one.account)}: {name}: {words.reasons.since_unknown(whose)}"
+            f"{names.get((one.account, one.marketplace), one.account)}: {name}: {reasons.since_unknown_phrase(whose)}"
         )
     if streaks or theirs:
         for found in verdicts:
             if found.enforced_unjudged:
-                print_wide(
-                    words.reasons.others_unjudged(found.account, found.marketplace, len(found.enforced_unjudged))
-                )
+                print_wide(reasons.other_unjudged_line(found.account, found.marketplace, len(found.enforced_unjudged)))
     else:
-        print_wide(words.reasons.none_off_target(as_of, sum(len(found.enforced_unjudged) for found in verdicts)))
+        print_wide(reasons.none_off_target_sentence(as_of, sum(len(found.enforced_unjudged) for found in verdicts)))
 
 
 @app.command(
@@ -248,16 +247,16 @@ def reconcile(
         ]
         write_rows(hk.tables.records_to_frame(flat, list(flat[0]) if flat else []), form)
         return
-    words = hk.wording
     shown = make_table(
         {"Measure": "long", "Days": "left", "Ours": "right", "Theirs": "right", "Why they differ": "long"}
     )
     for one in held:
         side = one.rule.target.side if one.rule.target else ""
         shown.add_row(
-            words.opening(words.measure(one.metric, one.channel, one.window)),
-            words.days(one.first_day, one.last_day, one.as_of.year),
-            words.count(*one.ours, side) if one.ours[0] else words.DASH, words.count(*one.theirs, side),
+            labels.capitalise_first(sentences.measure_phrase(one.metric, one.channel, one.window)),
+            figures.format_day_range(one.first_day, one.last_day, one.as_of.year),
+            figures.format_count(one.ours[0], one.ours[1], side) if one.ours[0] else labels.DASH,
+            figures.format_count(one.theirs[0], one.theirs[1], side),
             "\n".join(_difference_sentences(one)),
         )  # fmt: skip
     print_wide(*([shown] if held else ["The marketplace's reports hold no count that a rule asks for."]))
@@ -271,18 +270,21 @@ def _as_csv_row(measure: dict[str, Any]) -> dict[str, Any]:
 
 def _difference_sentences(reconciliation: Any) -> list[str]:
     """Each reason in a sentence, with the first orders that it names."""
-    words, noun = hk.wording.beside, hk.wording.metric_words(reconciliation.metric).noun
+    noun = labels.metric_words(reconciliation.metric).noun
     lines = []
     for cause, counted, at_fault, ids in reconciliation.differences:
-        named = [*ids[: words.NAMED], *filter(None, [words.more_orders(len(ids))])]
-        cause_text = words.reason(
-            cause, counted, at_fault, noun, perhaps=cause in reconciliation.perhaps, missing=reconciliation.missing
+        named = [
+            *ids[: reconciliation_text.MAX_NAMED_ORDERS],
+            *filter(None, [reconciliation_text.more_orders_note(len(ids))]),
+        ]
+        cause_text = reconciliation_text.difference_sentence(
+            cause, counted, at_fault, noun, uncertain=cause in reconciliation.perhaps, missing=reconciliation.missing
         )
         lines.append(cause_text + (f" {' '.join(named)}" if named else ""))
-    lines += [words.part(*part) for part in reconciliation.parts]
+    lines += [reconciliation_text.cause_counts_sentence(*part) for part in reconciliation.parts]
     if reconciliation.contradiction:
-        lines.append(words.contradicts(reconciliation.contradiction))
-    return lines or [words.NO_DIFFERENCE]
+        lines.append(reconciliation_text.contradiction_sentence(reconciliation.contradiction))
+    return lines or [reconciliation_text.NO_DIFFERENCE]
 
 
 def _reconciliation_as_data(reconciliation: Any) -> dict[str, Any]:

@@ -20,6 +20,8 @@ from rich.progress import (
 
 import healthkit as hk
 from healthkit.cli.options import DataOption, ErrorReporter, app, err, exit_with_error, latest_day, out, parse_path
+from healthkit.report.text import downloads as downloads_text
+from healthkit.report.text import figures, labels, reasons, sentences
 
 
 @app.command("import", epilog="Example: `python -m healthkit import data/sample --data data/sample_store`")
@@ -97,7 +99,7 @@ def _print_advice(store: Any, accounts: list[str], folder: Any) -> None:
         book = hk.workspace.Workspace(folder)
         for name in accounts:
             if name not in book.accounts:
-                out.print(hk.wording.downloads.no_orders_file_sentence(name), soft_wrap=True, markup=False)
+                out.print(downloads_text.no_orders_file_sentence(name), soft_wrap=True, markup=False)
         known = [name for name in accounts if name in book.accounts]
         for verdict in book.verdicts(latest_day(), known, at_last_known_day=True) if known else ():
             for line in _advice_lines(book, verdict, command.replace("NAME", verdict.account)):
@@ -106,15 +108,14 @@ def _print_advice(store: Any, accounts: list[str], folder: Any) -> None:
 
 def _advice_lines(workspace: Any, verdict: Any, command: str) -> Iterator[str]:
     """Where an account stands, which enforced measures cannot be judged, and the first files to get."""
-    words = hk.wording
-    yield f"{verdict.account} ({verdict.marketplace}), {words.long_day(verdict.as_of, 0)}: {verdict.status}."
+    yield f"{verdict.account} ({verdict.marketplace}), {figures.format_long_day(verdict.as_of, 0)}: {verdict.status}."
     if verdict.enforced_unjudged:
-        names = dict.fromkeys(words.measure(one.metric) for one in verdict.enforced_unjudged)
-        yield f"  {words.opening(words.reasons.unjudged_measures(list(names), 12))}."
+        names = dict.fromkeys(sentences.measure_phrase(one.metric) for one in verdict.enforced_unjudged)
+        yield f"  {labels.capitalise_first(reasons.unjudged_measures_clause(list(names), 12))}."
     files = workspace.advice(verdict)
-    yield from (f"  {words.downloads.sentence(*one)}" for one in files[:MAX_ADVISED_FILES])
+    yield from (f"  {downloads_text.advice_sentence(one)}" for one in files[:MAX_ADVISED_FILES])
     if len(files) > MAX_ADVISED_FILES:
-        yield f"  {words.things(len(files) - MAX_ADVISED_FILES, 'more file')}: {command}"
+        yield f"  {figures.format_quantity(len(files) - MAX_ADVISED_FILES, 'more file')}: {command}"
 
 
 class _FileReport(NamedTuple):
@@ -153,5 +154,5 @@ def _print_reports(reports: list[_FileReport], folder: Path) -> None:
     refused = [one.refused for one in reports if one.refused]
     for why in refused:
         err.print(f"refused  {why}", soft_wrap=True, markup=False, style="red")
-    files = hk.wording.format_quantity(sum(bool(one.taken) for one in reports), "file")
+    files = figures.format_quantity(sum(bool(one.taken) for one in reports), "file")
     out.print(f"{files} taken into {folder}, {len(again):,} already there, {len(refused):,} refused.", soft_wrap=True)

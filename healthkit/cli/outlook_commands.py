@@ -34,6 +34,9 @@ from healthkit.cli.options import (
     write_json,
     write_rows,
 )
+from healthkit.report.text import account as account_text
+from healthkit.report.text import figures, labels, reasons, sentences
+from healthkit.report.text import outlook as outlook_text
 
 MAX_LISTED = 20
 """So many days of a calendar a table lists; CSV and JSON hold all."""
@@ -94,7 +97,7 @@ def outlook(
         return
     if not write_rows(calendar.days, form):
         if not calendar.days["counted"].any():
-            name = hk.wording.capitalise_first(hk.wording.measure_phrase(metric, row["channel"], int(row["window"])))
+            name = labels.capitalise_first(sentences.measure_phrase(metric, row["channel"], int(row["window"])))
             why = f" ({reason})" if reason else ""
             exit_with_error(
                 f"{name}: nothing is counted in these days as of {as_of}{why}, so there is no rate that could move."
@@ -110,9 +113,7 @@ def _print_measures(workspace: Any, rows: Any, output_format: OutputFormat, cale
     """One line a measure that has a target: where it stands, its room, and when it is back."""
     if rows.empty:
         exit_with_error(f"No orders by that day in {workspace.store.folder}.")
-    rates = rows[
-        rows["target"].notna() & rows["metric"].map(lambda name: hk.wording.account.figure_kind(name) == "rate")
-    ]
+    rates = rows[rows["target"].notna() & rows["metric"].map(lambda name: account_text.figure_kind(name) == "rate")]
     calendars = [(row, workspace.calendar(row, **calendar_options)) for _, row in rates.iterrows()]
     names = ["account", "marketplace", "metric", "channel", "window", "as_of", "counted", "at_fault", "headroom",
              "status", "proxy"]  # fmt: skip
@@ -120,37 +121,35 @@ def _print_measures(workspace: Any, rows: Any, output_format: OutputFormat, cale
     made = hk.tables.records_to_frame(ends, [*names, "back_on"])
     if write_rows(made, output_format):
         return
-    words = hk.wording
     shown = make_table({"Account": "left", "Measure": "long", "Rate": "right", "Status": "left", "Room": "left",
                      "Then": "left"})  # fmt: skip
     reasons, accounts = _unjudged_reasons(workspace, rows), account_labels(rows)
     for row, one in calendars:
-        noun = words.metric(row["metric"]).noun
-        room = words.foresight.room_ahead(hk.outlook.headroom_changes(one), one.back_on, noun, row["as_of"].year)
+        noun = labels.metric_words(row["metric"]).noun
+        room = outlook_text.room_ahead_lines(hk.outlook.headroom_changes(one), one.back_on, noun, row["as_of"].year)
         if row["status"] in hk.verdicts.UNJUDGED_STATUSES or not row["counted"]:
             room = _unjudged_room(row, one, reasons.get(_measure_key(row), ""))
-        mark = words.STATUSES[row["status"]][0]
+        mark = labels.STATUS_STYLES[row["status"]][0]
         shown.add_row(
             accounts[row["account"], row["marketplace"]], _measure_label(row),
-            words.rate(row["counted"], row["at_fault"], row["side"], row["target"]),
+            figures.format_rate(row["counted"], row["at_fault"], row["side"], row["target"]),
             f"{mark} {row['status']}", *room,
         )  # fmt: skip
     print_wide(shown, *_proxy_lines([row for row, _ in calendars]),
-        words.foresight.BEST_CASE if calendar_options["new_orders"] else
-         words.foresight.NO_ORDERS)  # fmt: skip
+        outlook_text.BEST_CASE_NOTE if calendar_options["new_orders"] else
+         outlook_text.NO_NEW_ORDERS_NOTE)  # fmt: skip
 
 
 def _measure_label(row: Any) -> str:
     """The name of a measure, with the mark of an estimate where something was assumed."""
-    words = hk.wording
-    name = words.opening(words.measure(row["metric"], row["channel"], int(row["window"])))
+    name = labels.capitalise_first(sentences.measure_phrase(row["metric"], row["channel"], int(row["window"])))
     return name + (" ≈ proxy" if isinstance(row["proxy"], str) else "")
 
 
 def _proxy_lines(rows: list[Any]) -> list[str]:
     """What was assumed of some rows of SCORES, a line each."""
     found = sorted({row["proxy"] for row in rows if isinstance(row["proxy"], str)})
-    return [f"≈ proxy: {hk.wording.assumptions_sentence(proxy)}" for proxy in found]
+    return [f"≈ proxy: {labels.assumptions_sentence(proxy)}" for proxy in found]
 
 
 def _back_on(row: Any, calendar: Any) -> date | None:
@@ -174,8 +173,8 @@ def _unjudged_room(row: Any, calendar: Any, reason: str) -> tuple[str, str]:
     if row["counted"] or counted.empty or not calendar.orders.shape[0]:
         return room, ""
     first = counted.loc[counted["at_fault"].idxmax()]
-    when = hk.wording.format_day(first["day"].date(), calendar.as_of.year)
-    return room, f"{hk.wording.format_count(first['counted'], first['at_fault'])} at fault on {when}"
+    when = figures.format_day(first["day"].date(), calendar.as_of.year)
+    return room, f"{figures.format_count(first['counted'], first['at_fault'])} at fault on {when}"
 
 
 def _measure_key(row: Any) -> tuple[Any, ...]:
@@ -185,12 +184,12 @@ def _measure_key(row: Any) -> tuple[Any, ...]:
 def _unjudged_reasons(workspace: Any, rows: Any) -> dict[tuple[Any, ...], str]:
     """Why measures of one day give no verdict by our files, in words; by account, marketplace, metric, channel and
     window."""
-    words, made = hk.wording, {}
+    made = {}
     for found in workspace.verdicts(rows["as_of"].iloc[0].date(), list(rows["account"].unique())):
         for one in found.measures:
             if one.reason is not None and one.ours is not None and one.rule is not None:
-                noun, row = words.metric(one.metric).noun, one.ours
-                why = words.reasons.why(
+                noun, row = labels.metric_words(one.metric).noun, one.ours
+                why = reasons.unjudged_reason(
                     one.reason, noun, row["first_day"], row["last_day"], one.as_of.year, one.rule.minimum
                 )
                 message = why if one.reason.kind == "no orders" else f"cannot be judged: {why}"
@@ -207,23 +206,24 @@ def _unjudged_reason(workspace: Any, row: Any) -> str:
 
 def _calendar_lines(row: Any, calendar: Any, reason: str) -> list[Any]:
     """The finding of a calendar, and the days on which something changes."""
-    words, year = hk.wording, calendar.as_of.year
+    year = calendar.as_of.year
     target = calendar.rule.target
-    standing = words.Standing(row["metric"], int(row["counted"]), int(row["at_fault"]), target.side,
+    standing = sentences.MeasureStanding(row["metric"], int(row["counted"]), int(row["at_fault"]), target.side,
                               float(target.share), int(calendar.days["headroom"].iloc[0]))  # fmt: skip
     name = _measure_label(row)
-    rate = words.rate(row["counted"], row["at_fault"], target.side, target.share)
-    noun = words.metric(row["metric"]).noun
-    room = words.foresight.room_ahead(hk.outlook.headroom_changes(calendar), calendar.back_on, noun, year)
-    ahead = words.foresight.forecast_title(standing, calendar.as_of, calendar.back_on, calendar.last, year)
+    rate = figures.format_rate(row["counted"], row["at_fault"], target.side, target.share)
+    noun = labels.metric_words(row["metric"]).noun
+    room = outlook_text.room_ahead_lines(hk.outlook.headroom_changes(calendar), calendar.back_on, noun, year)
+    ahead = outlook_text.forecast_title(standing, calendar.as_of, calendar.back_on, calendar.last, year)
     shown = make_table({"Day": "left", "Leave": "right", "Enter": "right", "At fault": "right", "Rate": "right",
                      "Status": "left", "Room": "right"})  # fmt: skip
     moves = calendar.days[(calendar.days["leaves"] > 0) | (calendar.days["enters"] > 0)]
     for one in moves.head(MAX_LISTED).itertuples():
         shown.add_row(
-            words.day(one.day.date(), year), f"{one.leaves or ''}", f"{one.enters or ''}",
-            words.count(one.counted, one.at_fault), words.rate(one.counted, one.at_fault, target.side, target.share),
-            f"{words.STATUSES[one.status][0]} {one.status}", f"{one.headroom:,}",
+            figures.format_day(one.day.date(), year), f"{one.leaves or ''}", f"{one.enters or ''}",
+            figures.format_count(one.counted, one.at_fault),
+            figures.format_rate(one.counted, one.at_fault, target.side, target.share),
+            f"{labels.STATUS_STYLES[one.status][0]} {one.status}", f"{one.headroom:,}",
         )  # fmt: skip
     more = len(moves) - MAX_LISTED
     first = [f"{name}: {rate}, {', '.join(filter(None, room))}.", f"{ahead}."]
@@ -232,26 +232,26 @@ def _calendar_lines(row: Any, calendar: Any, reason: str) -> list[Any]:
                  "The days below count what the files tell; more may be at fault."]  # fmt: skip
     return [
         *first,
-        words.foresight.BEST_CASE if calendar.new_orders else words.foresight.NO_ORDERS,
+        outlook_text.BEST_CASE_NOTE if calendar.new_orders else outlook_text.NO_NEW_ORDERS_NOTE,
         *(["", shown] if len(moves) else []), *([f"and {more} more days; --format csv lists all."] if more > 0 else []),
     ]  # fmt: skip
 
 
 def _goal_lines(row: Any, calendar: Any, by: date, goals: list[Any]) -> list[str]:
     """What it would take to be on target by a day, a way a line."""
-    words, noun = hk.wording, hk.wording.metric_words(row["metric"]).noun
+    noun = labels.metric_words(row["metric"]).noun
     off = int(calendar.days.loc[calendar.days["day"].dt.date == by, "headroom"].iloc[0]) < 0
     if not off:
         unjudged = (
-            f"On {words.long_day(by, calendar.as_of.year)} it is not off target by what the files tell; no more "
-            "is known."
+            f"On {figures.format_long_day(by, calendar.as_of.year)} it is not off target by what the files tell; "
+            "no more is known."
         )
         known = row["status"] not in hk.verdicts.UNJUDGED_STATUSES
-        return ["", words.foresight.goals_by(by, calendar.as_of, [], calendar.as_of.year) if known else unjudged]
-    said = [words.foresight.goal(way.kind, way.cause, way.many, way.by, way.best, noun) for way in goals]
+        return ["", outlook_text.goals_sentence(by, calendar.as_of, [], calendar.as_of.year) if known else unjudged]
+    said = [outlook_text.goal_phrase(way.kind, way.cause, way.many, way.by, way.best, noun) for way in goals]
     return [
         "",
-        words.foresight.to_be_on_target(by, calendar.as_of, calendar.as_of.year),
+        outlook_text.goals_lead(by, calendar.as_of, calendar.as_of.year),
         *(f"  · {one}" for one in said),
     ]
 
@@ -291,24 +291,25 @@ def what_if(
     both = hk.tables.records_to_frame([held.before, held.after], held.before.index)
     if write_rows(both.assign(back_on=backs), form):
         return
-    words, year = hk.wording, as_of.year
+    year = as_of.year
     shown = make_table({"": "left", "Rate": "right", "Count": "right", "Target": "left", "Status": "left",
         "Room": "right",
                      "Back on target for good": "left"})  # fmt: skip
     for name, one, calendar in (("As it is", held.before, held.calendar), ("What if", held.after, held.calendar_after)):
         target = (one["side"], one["target"])
         shown.add_row(
-            name, words.rate(one["counted"], one["at_fault"], *target), words.count(one["counted"], one["at_fault"]),
-            words.target(*target), f"{words.STATUSES[one['status']][0]} {one['status']}",
+            name, figures.format_rate(one["counted"], one["at_fault"], *target),
+            figures.format_count(one["counted"], one["at_fault"]),
+            figures.format_target(*target), f"{labels.STATUS_STYLES[one['status']][0]} {one['status']}",
             "" if hk.tables.to_plain_value(one["headroom"]) is None else f"{one['headroom']:,}",
             "cannot be judged" if one["status"] in hk.verdicts.UNJUDGED_STATUSES
-            else words.foresight.back(calendar.back_on, as_of, year),
+            else outlook_text.format_return_date(calendar.back_on, as_of, year),
         )  # fmt: skip
     saved = held.orders_saved["order_id"].tolist()
     unjudged = (
         held.before["status"] in hk.verdicts.UNJUDGED_STATUSES or held.after["status"] in hk.verdicts.UNJUDGED_STATUSES
     )
-    difference = words.foresight.difference(held.before, held.after, *backs, year, unjudged=unjudged)
+    difference = outlook_text.scenario_sentence(held.before, held.after, backs[0], backs[1], year, unjudged=unjudged)
     why = (
         [f"{_measure_label(row)}: {reason or 'cannot be judged'}."]
         if row["status"] in hk.verdicts.UNJUDGED_STATUSES
@@ -326,7 +327,7 @@ def what_if(
         "",
         *listed,
         *_proxy_lines([held.before, held.after]),
-        words.foresight.BEST_CASE if new_orders else words.foresight.NO_ORDERS,
+        outlook_text.BEST_CASE_NOTE if new_orders else outlook_text.NO_NEW_ORDERS_NOTE,
     )
 
 

@@ -31,6 +31,8 @@ from healthkit.cli.options import (
     parse_path,
     write_rows,
 )
+from healthkit.report.text import figures, labels, reasons, sentences
+from healthkit.report.text import portfolio as portfolio_text
 
 
 class SummaryFormat(StrEnum):
@@ -133,11 +135,11 @@ def report(
     for sentence in printed.notes:
         err.print(sentence, soft_wrap=True, markup=False)
     if summary is not None:
-        typer.echo(hk.wording.portfolio.email_summary(printed.verdicts, summary is SummaryFormat.html))
+        typer.echo(portfolio_text.email_summary(printed.verdicts, summary is SummaryFormat.html))
     unchanged = f", {printed.skipped:,} unchanged" if printed.skipped else ""
     without = f", {len(printed.without_pdf):,} without PDF" if printed.without_pdf else ""
     out.print(
-        f"{hk.wording.format_quantity(printed.pages, 'report')}, {len(printed.failures):,} failed{without}{unchanged}."
+        f"{figures.format_quantity(printed.pages, 'report')}, {len(printed.failures):,} failed{without}{unchanged}."
     )
     typer.echo(str(printed.index))
     if printed.failures or printed.without_pdf or printed.index_error:
@@ -226,31 +228,32 @@ def _unjudged_reason(verdict: Any) -> str:
     """Why a measure cannot be judged, in words; empty where it is."""
     if verdict.reason is None or verdict.decided_by:
         return ""
-    words, row = hk.wording, verdict.ours
-    noun = words.metric(verdict.metric).noun
+    row = verdict.ours
+    noun = labels.metric_words(verdict.metric).noun
     minimum = None if verdict.rule is None else verdict.rule.minimum
-    return str(words.reasons.why(verdict.reason, noun, row["first_day"], row["last_day"], verdict.as_of.year, minimum))
+    year = verdict.as_of.year
+    return reasons.unjudged_reason(verdict.reason, noun, row["first_day"], row["last_day"], year, minimum)
 
 
 def _print_alerts(account_verdicts: list[Any], month_end: Any, ended_accounts: list[Any]) -> None:
     """A line for each measure that needs a look, then what is stale and what is not covered."""
-    words = hk.wording
     for one in sorted(
         (one for account in account_verdicts for one in _measures_to_alert(account)), key=_worst_first_key
     ):
         standing = _measure_standing(one)
         if one.decided_by:
-            typer.echo(words.portfolio.alert(standing, one.account, one.marketplace, one.status))
+            typer.echo(portfolio_text.alert_line(standing, one.account, one.marketplace, one.status))
         else:
-            typer.echo(words.portfolio.alert_unjudged(standing, one.account, one.marketplace, _unjudged_reason(one)))
+            reason = _unjudged_reason(one)
+            typer.echo(portfolio_text.unjudged_alert_line(standing, one.account, one.marketplace, reason))
     for account in account_verdicts:
         if account.as_of < month_end:
-            typer.echo(words.portfolio.stale(account.account, account.marketplace, account.as_of, month_end))
+            typer.echo(portfolio_text.files_end_line(account.account, account.marketplace, account.as_of, month_end))
         if account.not_covered:
-            names = [words.inside(words.metric(name).label) for name in account.not_covered]
-            typer.echo(words.portfolio.not_covered(account.account, account.marketplace, names))
+            names = [labels.lowercase_first(labels.metric_words(name).label) for name in account.not_covered]
+            typer.echo(portfolio_text.not_covered_line(account.account, account.marketplace, names))
     for name, marketplace, last in ended_accounts:
-        typer.echo(words.portfolio.nothing_known(name, marketplace, last))
+        typer.echo(portfolio_text.no_data_line(name, marketplace, last))
     if account_verdicts and not ended_accounts and not any(_measures_to_alert(account) for account in account_verdicts):
         typer.echo("Every measure that a rule enforces is on target.")
 
@@ -270,10 +273,8 @@ def _measure_standing(verdict: Any) -> Any:
     channel = "" if verdict.channel in ("seller", "all") else verdict.channel
     whose = ""
     if verdict.decided_by == hk.verdicts.AMAZON:
-        whose = hk.wording.reasons.amazons_figure_phrase(
-            verdict.theirs["reported_on"], verdict.figure_age, verdict.as_of.year
-        )
-    return hk.wording.MeasureStanding(
+        whose = reasons.amazons_figure_phrase(verdict.theirs["reported_on"], verdict.figure_age, verdict.as_of.year)
+    return sentences.MeasureStanding(
         verdict.metric, row["counted"], row["at_fault"], side, row["target"], room, channel, verdict.window,
         row["value"],
         verdict.share_used, whose,
@@ -318,7 +319,7 @@ def _find_or_copy_notebooks() -> Path:
     copied, different = hk.package_files.copy_notebooks(NOTEBOOKS_COPY_FOLDER)
     out.print(f"Notebooks: {NOTEBOOKS_COPY_FOLDER.resolve()}", soft_wrap=True, markup=False)
     if copied:
-        out.print(f"{hk.wording.format_quantity(len(copied), 'file')} copied there.", soft_wrap=True)
+        out.print(f"{figures.format_quantity(len(copied), 'file')} copied there.", soft_wrap=True)
     for notebook in different:
         out.print(
             f"{notebook} differs from the notebook of this version and stays. Rename it to get the new one.",

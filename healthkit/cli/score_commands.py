@@ -29,6 +29,9 @@ from healthkit.cli.options import (
     print_wide,
     write_rows,
 )
+from healthkit.report.text import account as account_text
+from healthkit.report.text import figures, labels, reasons, sentences
+from healthkit.report.text import rules as rules_text
 
 MAX_WINDOW = 36_500
 """No window is asked for that is longer. [days]"""
@@ -123,7 +126,7 @@ def _print_table(rows: Any, points: dict[str, Any], unjudged: dict[tuple[Any, ..
         shown.add_row(*cells[:2], *mine, *cells[2:], style="dim" if row.status == "no target" else None)
     print_wide(
         shown,
-        *(f"≈ proxy: {hk.wording.assumptions_sentence(proxy)}" for proxy in sorted(set(rows["proxy"].dropna()))),
+        *(f"≈ proxy: {labels.assumptions_sentence(proxy)}" for proxy in sorted(set(rows["proxy"].dropna()))),
         *(
             _unjudged_line(one)
             for one in unjudged.values()
@@ -134,13 +137,12 @@ def _print_table(rows: Any, points: dict[str, Any], unjudged: dict[tuple[Any, ..
 
 def _unjudged_line(verdict: Any) -> str:
     """Why our files cannot judge a measure, in a line."""
-    words, row = hk.wording, verdict.ours
+    row = verdict.ours
     channel = "" if verdict.channel in ("seller", "all") else verdict.channel
-    noun, minimum = words.metric(verdict.metric).noun, verdict.rule.minimum
-    why = words.reasons.why(verdict.reason, noun, row["first_day"], row["last_day"], verdict.as_of.year, minimum)
-    return (
-        f"? {verdict.account} ({verdict.marketplace}), {words.measure(verdict.metric, channel, verdict.window)}: {why}"
-    )
+    noun, minimum = labels.metric_words(verdict.metric).noun, verdict.rule.minimum
+    why = reasons.unjudged_reason(verdict.reason, noun, row["first_day"], row["last_day"], verdict.as_of.year, minimum)
+    measure = sentences.measure_phrase(verdict.metric, channel, verdict.window)
+    return f"? {verdict.account} ({verdict.marketplace}), {measure}: {why}"
 
 
 def _points_by_rule(workspace: Any) -> dict[str, Any]:
@@ -150,11 +152,11 @@ def _points_by_rule(workspace: Any) -> dict[str, Any]:
 
 def _row_cells(row: Any, points: Any, has_no_orders: bool) -> list[str]:
     """One row of SCORES in words, but for its account; `nothing`: there were no orders, rather than no file of them."""
-    words = hk.wording
-    mark = words.STATUSES[row.status][0] if row.status in words.STATUSES else ""
+    mark = labels.STATUS_STYLES[row.status][0] if row.status in labels.STATUS_STYLES else ""
     return [
         f"{row.as_of:%Y-%m-%d}",
-        words.measure(row.metric, row.channel, row.window) + (" ≈ proxy" if isinstance(row.proxy, str) else ""),
+        sentences.measure_phrase(row.metric, row.channel, row.window)
+        + (" ≈ proxy" if isinstance(row.proxy, str) else ""),
         f"{row.first_day:%Y-%m-%d} to {row.last_day:%Y-%m-%d}", *_figure_cells(row, points, has_no_orders),
         f"{mark} {row.status}".strip(),
         "" if hk.tables.to_plain_value(row.headroom) is None else f"{row.headroom:,}",
@@ -163,25 +165,24 @@ def _row_cells(row: Any, points: Any, has_no_orders: bool) -> list[str]:
 
 def _figure_cells(row: Any, points: Any, has_no_orders: bool) -> tuple[str, str, str]:
     """Rate, count and target of one row; of what is no rate its own figure."""
-    words = hk.wording
     side = row.side if isinstance(row.side, str) else ""
-    if words.account.shows(row.metric) != "rate":
+    if account_text.figure_kind(row.metric) != "rate":
         told = (
             ""
             if hk.tables.to_plain_value(row.value) is None
-            else words.account.format_short_value(row.metric, row.value)
+            else account_text.format_short_value(row.metric, row.value)
         )
         on_from, most = (points.on_from, points.most) if points else (None, None)
         count = (
-            words.account.format_value_count(row.metric, row.counted, most)
+            account_text.format_value_count(row.metric, row.counted, most)
             if row.counted or has_no_orders
-            else words.DASH
+            else labels.DASH
         )
-        return told, count, words.account.format_value_target(row.metric, on_from)
+        return told, count, account_text.format_value_target(row.metric, on_from)
     target = row.target if side else None
-    rate = words.rate(row.counted, row.at_fault, side, target)
-    count = words.count(row.counted, row.at_fault, side) if row.counted or has_no_orders else words.DASH
-    return rate, count, words.target(side, target) if side else ""
+    rate = figures.format_rate(row.counted, row.at_fault, side, target)
+    count = figures.format_count(row.counted, row.at_fault, side) if row.counted or has_no_orders else labels.DASH
+    return rate, count, figures.format_target(side, target) if side else ""
 
 
 def _warn_of_early_ends(workspace: Any, as_of: date, accounts: list[str] | None) -> None:
@@ -209,29 +210,28 @@ def rules(
     with ErrorReporter():
         held = hk.load_policy(policy) if policy else hk.load_policies([marketplace])[marketplace]
         in_force = held.rules_in_force(on)
-    words = hk.wording
     heads = dict.fromkeys(("Measure", "Demand", "Window", "Since", "Source"), "long")
     shown = make_table(heads, title=f"{held.title}, {on}")
     for rule in in_force:
-        channels = " and ".join(words.CHANNELS[channel] for channel in rule.channels)
+        channels = " and ".join(labels.CHANNEL_LABELS[channel] for channel in rule.channels)
         shown.add_row(
-            f"{words.opening(words.metric(rule.metric).label)}\n{channels}",
-            "\n".join(_requirement_lines(rule)), words.window_in_words(rule.windows, rule.lag),
-            str(rule.since), f"{rule.source} ({words.SURE[rule.sure]})",
+            f"{labels.capitalise_first(labels.metric_words(rule.metric).label)}\n{channels}",
+            "\n".join(_requirement_lines(rule)), sentences.window_phrase(rule.windows, rule.lag),
+            str(rule.since), f"{rule.source} ({labels.CERTAINTY_LABELS[rule.sure]})",
         )  # fmt: skip
     print_wide(shown)
 
 
 def _requirement_lines(rule: Any) -> list[str]:
     """What one rule asks, in a few lines: its share or points, what it says beside, and how far things go."""
-    words, noun = hk.wording, hk.wording.metric_words(rule.metric).noun
+    noun = labels.metric_words(rule.metric).noun
     side, share = (rule.target.side, rule.target.share) if rule.target else ("", None)
-    asked = words.rule_in_words(side, share, rule.minimum, noun)
+    asked = sentences.rule_phrase(side, share, rule.minimum, noun)
     if rule.points is not None:
-        asked = words.rating(rule.points.on_from, rule.points.off_under, rule.points.most)
+        asked = rules_text.rating_target_phrase(rule.points.on_from, rule.points.off_under, rule.points.most)
     fallback = (rule.fallback.under, rule.fallback.window) if rule.fallback else None
-    beside = words.provisos(noun, rule.and_at_least, rule.while_under, fallback, rule.judged_on)
-    missed = "; then ".join(words.stage(one.stage, one.days) for one in rule.stages)
+    beside = rules_text.rule_conditions(noun, rule.and_at_least, rule.while_under, fallback, rule.judged_on)
+    missed = "; then ".join(rules_text.stage_phrase(one.stage, one.days) for one in rule.stages)
     return [*filter(None, [asked, beside, f"if missed: {missed}" if missed else ""])]
 
 
@@ -261,9 +261,7 @@ def due(
             style="red" if row.days_left < 0 else None,
         )  # fmt: skip
     late = int((rows["days_left"] < 0).sum())
-    print_wide(
-        *([shown] if len(rows) else []), hk.wording.account.waiting_orders_sentence(len(rows), late, ahead, as_of)
-    )
+    print_wide(*([shown] if len(rows) else []), account_text.waiting_orders_sentence(len(rows), late, ahead, as_of))
     with ErrorReporter():
         for name, orders in book.waiting_without_ship_by(as_of, account).items():
-            print_wide(hk.wording.account.missing_ship_by_warning(name, orders))
+            print_wide(account_text.missing_ship_by_warning(name, orders))

@@ -24,6 +24,7 @@ from healthkit.cli.options import (
     print_wide,
     write_json,
 )
+from healthkit.report.text import figures
 
 store_app = typer.Typer(help="Look after the store: check, repair, compact, versions, remove.", no_args_is_help=True)
 app.add_typer(store_app, name="store")
@@ -48,7 +49,7 @@ def check(data: DataOption = None) -> None:
         return
     _print_first(f"{one.table}: {one.what}." for one in found.damages)
     if found.lost_files:
-        files = hk.wording.format_quantity(len(found.lost_files), "raw file")
+        files = figures.format_quantity(len(found.lost_files), "raw file")
         out.print(f"The rows of {files} are lost in part or whole:", soft_wrap=True)
         _print_first(found.lost_files)
     exit_with_error(
@@ -59,7 +60,7 @@ def check(data: DataOption = None) -> None:
 
 def _check_sentences(store: hk.store.Store, check_result: hk.store.CheckResult) -> Iterator[str]:
     """What a check read, and what is no damage but worth knowing, in sentences."""
-    things = hk.wording.format_quantity
+    things = figures.format_quantity
     yield f"{store.folder}: {things(check_result.files, 'data file')}, {check_result.rows:,} rows read."
     if check_result.unread:
         yield (
@@ -91,7 +92,7 @@ def repair(data: DataOption = None) -> None:
         lost, unnamed = hk.store.repair(store)
     if lost:
         others = "" if unnamed else "; all others are as they were"
-        out.print(f"Import {hk.wording.format_quantity(len(lost), 'raw file')} again{others}:", soft_wrap=True)
+        out.print(f"Import {figures.format_quantity(len(lost), 'raw file')} again{others}:", soft_wrap=True)
         _print_first(lost)
     if unnamed:
         out.print(
@@ -109,7 +110,7 @@ def compact(data: DataOption = None) -> None:
     with ErrorReporter():
         made = hk.store.compact(_open_store(data))
     out.print(
-        f"{hk.wording.format_quantity(made.before, 'data file')} before, {made.after:,} now; {made.removed:,} removed "
+        f"{figures.format_quantity(made.before, 'data file')} before, {made.after:,} now; {made.removed:,} removed "
         f"(those that nobody needed for {hk.store.maintenance.UNNEEDED_FILE_HOURS} hours).",
         soft_wrap=True,
     )
@@ -173,15 +174,13 @@ def remove(
             return
         purged = hk.removal.purge(store, found, [reports])
         pages = hk.removal.find_pages(found.accounts, [reports])
-    out.print(
-        f"Purged: {hk.wording.format_quantity(purged.removed, 'file')} removed from {store.folder}.", soft_wrap=True
-    )
+    out.print(f"Purged: {figures.format_quantity(purged.removed, 'file')} removed from {store.folder}.", soft_wrap=True)
     _print_left_files(purged, pages, reports)
 
 
 def _removal_lines(store: hk.store.Store, removal: hk.store.Removal, purge: bool) -> Iterator[str]:
     """What goes, in lines."""
-    things = hk.wording.format_quantity
+    things = figures.format_quantity
     yield f"To be removed from {store.folder}:"
     yield from _first_lines(str(one) for one in removal.files)
     yield from _first_lines(f"{one}, removed before" for one in removal.earlier)
@@ -208,7 +207,7 @@ PURGE_LIMITS = "Not reached: backups and other copies of the folder, snapshots o
 
 def _name_accounts(names: list[str]) -> str:
     """Some accounts by name, or how many they are."""
-    return ", ".join(names) if len(names) <= MAX_LISTED else hk.wording.format_quantity(len(names), "account")
+    return ", ".join(names) if len(names) <= MAX_LISTED else figures.format_quantity(len(names), "account")
 
 
 def _confirm(yes: bool) -> None:
@@ -231,7 +230,7 @@ def _can_ask() -> bool:
 def _print_left_files(purge_result: hk.store.PurgeResult, pages: list[Path], reports: Path) -> None:
     """What a purge did not remove: files that may be the user's own, and pages that were printed."""
     if purge_result.left:
-        files = hk.wording.format_quantity(len(purge_result.left), "file")
+        files = figures.format_quantity(len(purge_result.left), "file")
         out.print(f"{files} in the folders of its tables are not the store's, and were left:", soft_wrap=True)
         _print_first(map(str, purge_result.left))
     if pages:

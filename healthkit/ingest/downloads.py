@@ -2,7 +2,7 @@
 
 `downloads_for` lists the files for one kind of evidence, the best first. `recommend_downloads` compares the days that
 are needed with those on hand and returns the files to download, for which days, and whether to extend a file on hand.
-The wording is in `wording.downloads`.
+The wording is in `downloads_text`.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ class EvidenceNeed(NamedTuple):
 
 
 class DownloadAdvice(NamedTuple):
-    """One file to download: which, where, for which days and which evidence. `wording.downloads` takes its fields.
+    """One file to download: which, where, for which days and which evidence. `downloads_text` takes its fields.
 
     - `kind` and `title` are "" if no file contains the evidence.
     - `ranges` are the missing days, `days` their number, `downloads` the number of downloads of at most `most_days`

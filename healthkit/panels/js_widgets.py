@@ -12,7 +12,7 @@ from typing import Any
 import anywidget
 import traitlets
 
-from healthkit.report.blocks.page_html import read_asset
+from healthkit.report.html.page import read_asset
 from healthkit.report.vega_bundle import vega_bundle
 
 SCRIPTS_FOLDER = Path(__file__).parent

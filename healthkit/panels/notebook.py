@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 from healthkit.panels.js_widgets import ChartDrawer
-from healthkit.report.blocks import HtmlBlock
+from healthkit.report.html.block import HtmlBlock
 
 
 def setup() -> None:

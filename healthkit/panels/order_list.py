@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from healthkit.report import wording
-from healthkit.report.blocks import findings
+from healthkit.report.html import measures
+from healthkit.report.text import figures, labels, movements
 from healthkit.schema import tables
 
 MAX_ROWS = 200
@@ -78,7 +78,7 @@ class OrderList:
             "descending": view.descending,
             "find": view.find,
             "groups": [
-                [name, f"{words} ({wording.format_number(many[name])})", name == view.group]
+                [name, f"{words} ({figures.format_number(many[name])})", name == view.group]
                 for name, words in self.groups.items()
                 if name in many
             ],
@@ -97,10 +97,10 @@ class OrderList:
     def _cell_text(self, name: str, value: Any) -> str:
         """A cell as it is shown."""
         if name in DAY_COLUMNS:
-            return wording.format_day(findings.as_date(value), self.year)
+            return figures.format_day(measures.as_date(value), self.year)
         if name == "causes":
-            return wording.capitalise_first(wording.causes_phrase(str(value)))
-        return wording.STEP_LABELS[value] if name == "step" else str(value)
+            return labels.capitalise_first(labels.causes_phrase(str(value)))
+        return movements.STEP_LABELS[value] if name == "step" else str(value)
 
     def csv(self, view: ListView) -> str:
         """All orders of a view as CSV."""

@@ -17,7 +17,7 @@ from healthkit.panels import where_i_stand_model
 from healthkit.panels.js_widgets import AnswerWidget
 from healthkit.panels.order_list import ListView, OrderList
 from healthkit.panels.where_i_stand_model import MAX_WINDOW, Question
-from healthkit.report import wording
+from healthkit.report.text import labels, sentences
 from healthkit.workspace.workspace import Workspace
 
 _LABELS = {"description_width": "initial"}
@@ -66,7 +66,7 @@ class Panel(widgets.VBox):
     @property
     def question(self) -> Question:
         """What the controls ask."""
-        (account, marketplace), (metric, channel) = self.account.value, self.measure.value
+        (account, marketplace), (metric, channel) = self.account.format_value, self.measure.value
         return Question(account, marketplace, metric, channel, self.window.value, self.day.value)
 
     @property
@@ -79,14 +79,14 @@ class Panel(widgets.VBox):
         self.account.options = [
             (_account_label(self._workspace, pair), pair) for pair in where_i_stand_model.list_accounts(self._workspace)
         ]
-        self.account.value = (first.account, first.marketplace)
+        self.account.format_value = (first.account, first.marketplace)
         self._update_measures((first.metric, first.channel))
         self._update_rule_windows()
         self.window.value = first.window
 
     def _on_search(self, _: Any) -> None:
         """Offer the accounts whose name holds the text; the chosen one stays offered."""
-        text, chosen = self.find.value.strip().lower(), self.account.value
+        text, chosen = self.find.value.strip().lower(), self.account.format_value
         pairs = [
             pair
             for pair in where_i_stand_model.list_accounts(self._workspace)
@@ -94,7 +94,7 @@ class Panel(widgets.VBox):
         ]
         self._is_paused = True
         self.account.options = [(_account_label(self._workspace, pair), pair) for pair in pairs]
-        self.account.value = chosen
+        self.account.format_value = chosen
         self._is_paused = False
 
     def _on_account_change(self, _: Any) -> None:
@@ -204,7 +204,7 @@ class Panel(widgets.VBox):
 
     def _update_measures(self, wanted: tuple[str, str] | None) -> None:
         """The measures of the account on the day; the one wanted stays chosen where there is such."""
-        account, marketplace = self.account.value
+        account, marketplace = self.account.format_value
         pairs = where_i_stand_model.list_measures(self._workspace, account, marketplace, self.day.value)
         several = len({channel for _, channel in pairs}) > 1
         if [pair for _, pair in self.measure.options] != pairs:
@@ -243,7 +243,7 @@ def _account_label(workspace: Workspace, pair: tuple[str, str]) -> str:
 
 def _measure_label(metric: str, channel: str, several: bool) -> str:
     """A measure as the control names it, with its channel where there are several."""
-    return wording.capitalise_first(wording.measure_phrase(metric, channel if several else ""))
+    return labels.capitalise_first(sentences.measure_phrase(metric, channel if several else ""))
 
 
 def _date_of_milliseconds(milliseconds: float) -> date:

@@ -12,13 +12,16 @@ import pandas as pd
 from healthkit.analysis.outlook import OutlookError
 from healthkit.analysis.verdicts import AMAZON
 from healthkit.metrics.counts import ProgressTracker
-from healthkit.metrics.policy import worst_first_key
+from healthkit.metrics.policy import JUDGED_STATUSES, worst_first_key
 from healthkit.metrics.scores import list_days
 from healthkit.panels import where_i_stand_model
 from healthkit.panels.where_i_stand_model import QuestionError
-from healthkit.report import charts, wording
-from healthkit.report.blocks import findings
-from healthkit.report.blocks.sparklines import StripWeek, weekly_strip
+from healthkit.report import charts
+from healthkit.report.html import measures
+from healthkit.report.html.sparklines import StripWeek, weekly_strip
+from healthkit.report.text import figures, labels, sentences
+from healthkit.report.text import outlook as outlook_text
+from healthkit.report.text import panel as panel_text
 from healthkit.workspace.workspace import Workspace
 
 AHEAD_DAYS = 30
@@ -52,7 +55,7 @@ def rank_accounts(
     rows = workspace.score(as_of)
     rows = rows[rows["metric"].map(where_i_stand_model.is_rate)]
     if rows.empty:
-        raise QuestionError(f"No account has orders by {wording.format_day(as_of, 0)}. Choose a later day.")
+        raise QuestionError(f"No account has orders by {figures.format_day(as_of, 0)}. Choose a later day.")
     rows = _use_worst_known_figures(workspace, rows, as_of)
     rows = rows.assign(used=workspace.shares_used(rows))
     keys = [
@@ -82,7 +85,7 @@ def _use_worst_known_figures(workspace: Workspace, rows: pd.DataFrame, as_of: da
 
 def _add_chance_and_harm(workspace: Workspace, rows: pd.DataFrame, track: ProgressTracker) -> None:
     """Fill in chance and harm of every judged measure, the worst first; an interrupt leaves the rest empty."""
-    judged = rows.index[rows["status"].isin(findings.JUDGED) & (rows["counted"] > 0) & (rows["case"] == "ours")]
+    judged = rows.index[rows["status"].isin(JUDGED_STATUSES) & (rows["counted"] > 0) & (rows["case"] == "ours")]
     try:
         for at in track(judged):
             row = rows.loc[at]
@@ -139,9 +142,9 @@ def _worst_status(ranking: pd.DataFrame) -> dict[tuple[str, str], str]:
 
 def measures_with_column(ranking: pd.DataFrame) -> list[tuple[str, str]]:
     """The measures of RANKS that have a column: those that judge the most accounts, in the order of the words."""
-    judged = ranking[ranking["status"].isin(findings.JUDGED)]
+    judged = ranking[ranking["status"].isin(JUDGED_STATUSES)]
     pairs = (judged if len(judged) else ranking).groupby(["metric", "channel"]).size().sort_values(ascending=False)
-    names = list(wording.METRIC_WORDS)
+    names = list(labels.METRIC_WORDS)
     return sorted(pairs.index[:MAX_MEASURE_COLUMNS], key=lambda pair: (names.index(pair[0]), pair[1] == "amazon"))
 
 
@@ -193,7 +196,7 @@ def render_portfolio(
     """All accounts as the plain data that a notebook's page shows: a sentence, the small charts, and the table."""
     rows = select_accounts(ranking, settings.choice)
     off, risk = (int((rows["stands"] == status).sum()) for status in ("off target", "at risk"))
-    finding = wording.panel.ranking_title(off, risk, len(rows), str(rows["account"].iloc[0]) if len(rows) else "")
+    finding = panel_text.ranking_title(off, risk, len(rows), str(rows["account"].iloc[0]) if len(rows) else "")
     return {
         "finding": [(finding, True)],
         "figure": render_small_charts(workspace, ranking, as_of, settings) if settings.drawn else None,
@@ -206,14 +209,14 @@ def render_small_charts(
 ) -> dict[str, Any]:
     """The small charts of the accounts that are drawn."""
     drawn, silent = small_chart_scores(workspace, settings.drawn, settings.measure, settings.window, as_of, ranking)
-    name = wording.capitalise_first(wording.measure_phrase(settings.measure[0], settings.measure[1], settings.window))
+    name = labels.capitalise_first(sentences.measure_phrase(settings.measure[0], settings.measure[1], settings.window))
     off = sum(str(daily["status"].iloc[-1]) == "off target" for _, daily in drawn)
-    title = wording.panel.side_by_side_title(name, off, len(drawn))
+    title = panel_text.side_by_side_title(name, off, len(drawn))
     spec = charts.vega_lite_spec(charts.small_multiples(drawn, description=title)) if drawn else None
     return {
         "title": title,
         "spec": spec,
-        "notes": [wording.panel.accounts_without_chart_note(silent)] if silent else [],
+        "notes": [panel_text.accounts_without_chart_note(silent)] if silent else [],
     }
 
 
@@ -224,19 +227,19 @@ def render_table(
     columns = measures_with_column(ranking)
     listed = rows.head(settings.listed)
     weeks = _weekly_bars(workspace, listed, as_of)
-    cells = {tuple(row[name] for name in KEY_COLUMNS): row for row in findings.records(ranking)}
+    cells = {tuple(row[name] for name in KEY_COLUMNS): row for row in measures.records(ranking)}
     return {
         "heads": [_column_heading(*pair) for pair in columns],
         "looked_ahead": bool(ranking["harm"].notna().any()),
-        "key": wording.panel.EXPECTED_HARM_NOTE if ranking["harm"].notna().any() else wording.panel.NO_SIMULATION_NOTE,
-        "rows": [_render_row(row, cells, columns, weeks, settings.drawn) for row in findings.records(listed)],
+        "key": panel_text.EXPECTED_HARM_NOTE if ranking["harm"].notna().any() else panel_text.NO_SIMULATION_NOTE,
+        "rows": [_render_row(row, cells, columns, weeks, settings.drawn) for row in measures.records(listed)],
         "more": max(0, len(rows) - settings.listed),
         "none": not len(rows),
     }
 
 
 def _column_heading(metric: str, channel: str) -> str:
-    return wording.metric_words(metric).short + (" (Amazon)" if channel == "amazon" else "")
+    return labels.metric_words(metric).short_label + (" (Amazon)" if channel == "amazon" else "")
 
 
 def _render_row(
@@ -247,14 +250,14 @@ def _render_row(
     drawn: list[tuple[str, str]],
 ) -> dict[str, Any]:
     pair = row["account"], row["marketplace"]
-    harm, chance = findings.float_or_none(row["harm"]), findings.float_or_none(row["chance"])
+    harm, chance = measures.float_or_none(row["harm"]), measures.float_or_none(row["chance"])
     worst = _column_heading(row["metric"], row["channel"])
     return {
         "account": pair[0],
         "marketplace": pair[1],
         "drawn": pair in drawn,
-        "harm": "" if harm is None else wording.panel.format_expected_harm(harm),
-        "chance": "" if chance is None else wording.panel.format_simulated_chance(chance),
+        "harm": "" if harm is None else panel_text.format_expected_harm(harm),
+        "chance": "" if chance is None else outlook_text.format_chance(chance),
         "worst": worst,
         "strip": str(weekly_strip(worst, weeks.get((*pair, row["metric"], row["channel"])) or [None])),
         "cells": [_render_cell(cells.get((*pair, *column)), column) for column in columns],
@@ -265,9 +268,9 @@ def _render_cell(row: dict[str, Any] | None, column: tuple[str, str]) -> dict[st
     """One measure of one account: its rate and status."""
     if row is None or not row["counted"]:
         return None
-    side, target = findings.text_or_empty(row["side"]), findings.float_or_none(row["target"])
-    status = wording.STATUS_STYLES[str(row["status"])]
-    rate = wording.format_rate(int(row["counted"]), int(row["at_fault"]), side, target)
+    side, target = measures.text_or_empty(row["side"]), measures.float_or_none(row["target"])
+    status = labels.STATUS_STYLES[str(row["status"])]
+    rate = figures.format_rate(int(row["counted"]), int(row["at_fault"]), side, target)
     return {"measure": list(column), "rate": rate, **status._asdict()}
 
 

@@ -15,7 +15,7 @@ from healthkit.panels.portfolio_model import PAGE_SIZE, AccountFilter, Portfolio
 from healthkit.panels.progress import progress_tracker
 from healthkit.panels.where_i_stand_model import MAX_WINDOW, Question
 from healthkit.panels.where_i_stand_panel import WhereIStandPanel
-from healthkit.report import wording
+from healthkit.report.text import labels, sentences
 from healthkit.workspace.workspace import Workspace
 
 _LABELS = {"description_width": "initial"}
@@ -35,7 +35,7 @@ class PortfolioPanel(widgets.VBox):
             description="Find account", placeholder="part of a name", style=_LABELS, layout={"width": "250px"}
         )
         self.status = _dropdown(
-            "Status", [("any", ""), *((wording.STATUS_STYLES[one].word, one) for one in _statuses_present(ranking))]
+            "Status", [("any", ""), *((labels.STATUS_STYLES[one].word, one) for one in _statuses_present(ranking))]
         )
         codes = sorted(set(ranking["marketplace"]))
         self.marketplace = _dropdown("Marketplace", [("all", ""), *((code, code) for code in codes)])
@@ -177,7 +177,7 @@ def portfolio(workspace: Workspace, as_of: str | date = "", *, look_ahead: bool 
 def _statuses_present(ranking: pd.DataFrame) -> list[str]:
     """The statuses that there are, the worst first."""
     there = set(portfolio_model.select_accounts(ranking, AccountFilter())["stands"])
-    return [status for status in wording.STATUS_STYLES if status in there]
+    return [status for status in labels.STATUS_STYLES if status in there]
 
 
 def _dropdown(label: str, options: list[tuple[str, Any]], width: str = "220px") -> widgets.Dropdown:
@@ -188,4 +188,4 @@ def _dropdown(label: str, options: list[tuple[str, Any]], width: str = "220px") 
 
 def _measure_label(metric: str, channel: str) -> str:
     """A measure as the control names it."""
-    return wording.capitalise_first(wording.measure_phrase(metric, channel if channel != "all" else ""))
+    return labels.capitalise_first(sentences.measure_phrase(metric, channel if channel != "all" else ""))

@@ -12,7 +12,8 @@ from healthkit.panels import what_changed_model, where_i_stand_model
 from healthkit.panels.panel import Panel, control_row
 from healthkit.panels.what_changed_model import RateChange
 from healthkit.panels.where_i_stand_model import Question, QuestionError
-from healthkit.report import wording
+from healthkit.report.text import account as account_text
+from healthkit.report.text import figures, labels
 from healthkit.workspace.workspace import Workspace
 
 
@@ -50,8 +51,8 @@ class WhatChangedPanel(Panel):
             return self.finding
         row = self._change.score
         held, rule = self._workspace.standing(row), self._workspace.rule(row)
-        said = wording.account.streak_sentence(held, rule.stages, wording.CERTAINTY_LABELS[rule.sure])
-        return said or f"Not off target on {wording.format_long_day(self.question.as_of, 0)}."
+        said = account_text.streak_sentence(held, rule.stages, labels.CERTAINTY_LABELS[rule.sure])
+        return said or f"Not off target on {figures.format_long_day(self.question.as_of, 0)}."
 
     def _ask(self) -> dict[str, Any]:
         self._change = None

@@ -12,7 +12,10 @@ from healthkit.analysis.scenarios import ScenarioResult
 from healthkit.panels import where_i_stand_model
 from healthkit.panels.order_list import OrderList, csv_file_name
 from healthkit.panels.where_i_stand_model import Question, QuestionError
-from healthkit.report import charts, wording
+from healthkit.report import charts
+from healthkit.report.text import figures, labels
+from healthkit.report.text import outlook as outlook_text
+from healthkit.report.text import panel as panel_text
 from healthkit.workspace.workspace import Workspace
 
 MAX_SLIDERS = 3
@@ -94,14 +97,14 @@ def render_what_if(answer: WhatIfAnswer) -> dict[str, Any]:
     """A try as the plain data that a notebook's page shows."""
     before, after, year = answer.held.before, answer.held.after, answer.question.as_of.year
     backs = answer.held.calendar.back_on, answer.held.calendar_after.back_on
-    finding = wording.foresight.scenario_sentence(before, after, *backs, year)
+    finding = outlook_text.scenario_sentence(before, after, *backs, year)
     chart = charts.compared_outlooks(answer.held.calendar, answer.held.calendar_after, description=finding)
     return {
-        "status": wording.STATUS_STYLES[str(after["status"])]._asdict(),
+        "status": labels.STATUS_STYLES[str(after["status"])]._asdict(),
         "finding": [(finding, True)],
-        "lead": wording.foresight.BEST_CASE_NOTE if answer.new_orders else wording.panel.WITHOUT_SALES_NOTE,
+        "lead": outlook_text.BEST_CASE_NOTE if answer.new_orders else panel_text.WITHOUT_SALES_NOTE,
         "figure": {"title": "The rate of the days ahead, as it is and what if", "spec": charts.vega_lite_spec(chart)},
-        "notes": [[(wording.panel.OUTLOOKS_LEGEND, False)]],
+        "notes": [[(panel_text.OUTLOOKS_LEGEND, False)]],
         "orders": list_saved_orders(answer).shown(),
     }
 
@@ -111,11 +114,11 @@ def list_saved_orders(answer: WhatIfAnswer) -> OrderList:
     asked = answer.question
     heads = {
         "leaves_on": "Leaves on", "order_id": "Order", "causes": "Cause",
-        "clock_day": wording.CLOCK_COLUMN_HEADS[answer.held.calendar.rule.clock], "known_on": "Known",
+        "clock_day": labels.CLOCK_COLUMN_HEADS[answer.held.calendar.rule.clock], "known_on": "Known",
     }  # fmt: skip
     name = csv_file_name(asked.account, f"{asked.metric}_saved", asked.as_of, asked.as_of)
     return OrderList(answer.held.orders_saved, heads, _title, asked.as_of.year, name)
 
 
 def _title(listed: int, many: int) -> str:
-    return f"{wording.format_quantity(many)} would no longer be at fault" if many else "No order is saved"
+    return f"{figures.format_quantity(many)} would no longer be at fault" if many else "No order is saved"

@@ -13,7 +13,8 @@ from healthkit.panels import what_if_model, where_i_stand_model
 from healthkit.panels.panel import Panel, control_row
 from healthkit.panels.what_if_model import WhatIfAnswer
 from healthkit.panels.where_i_stand_model import Question
-from healthkit.report import wording
+from healthkit.report.text import outlook as outlook_text
+from healthkit.report.text import panel as panel_text
 from healthkit.workspace.workspace import Workspace
 
 _STYLE = {"description_width": "220px"}
@@ -86,7 +87,7 @@ class WhatIfPanel(Panel):
         )
 
     def _slider(self, cause: str) -> widgets.IntSlider:
-        label = f"{wording.foresight.slider_label(cause)}, %"
+        label = f"{outlook_text.slider_label(cause)}, %"
         slider = widgets.IntSlider(0, 0, 100, description=label, style=_STYLE, layout=_WIDE)
         slider.observe(self._show, "value")
         return slider
@@ -94,7 +95,7 @@ class WhatIfPanel(Panel):
 
 def _button(slider: widgets.IntSlider, percent: int | None, orders: int) -> widgets.Button:
     """Says how much of a cause alone is needed, and sets its slider to that."""
-    button = widgets.Button(description=wording.panel.needed_phrase(percent, orders), disabled=not percent)
+    button = widgets.Button(description=panel_text.needed_phrase(percent, orders), disabled=not percent)
     button.layout = {"width": "auto"}
     button.on_click(lambda _: setattr(slider, "value", percent))
     return button

@@ -13,12 +13,17 @@ import pandas as pd
 
 from healthkit.analysis.verdicts import AMAZON, AccountVerdict, Verdict
 from healthkit.ingest import downloads
-from healthkit.metrics.policy import UNJUDGED_STATUSES
+from healthkit.metrics.policy import JUDGED_STATUSES, UNJUDGED_STATUSES
 from healthkit.metrics.scores import list_days
 from healthkit.panels.order_list import OrderList, csv_file_name
-from healthkit.report import charts, wording
-from healthkit.report.blocks import findings
-from healthkit.report.wording import MeasureStanding, Sentence, Strong
+from healthkit.report import charts
+from healthkit.report.html import measures
+from healthkit.report.text import account as account_text
+from healthkit.report.text import downloads as downloads_text
+from healthkit.report.text import figures, labels, reasons, sentences
+from healthkit.report.text import panel as panel_text
+from healthkit.report.text.labels import Strong
+from healthkit.report.text.sentences import MeasureStanding, Sentence
 from healthkit.schema.tables import WHOLE_ACCOUNT
 from healthkit.workspace.workspace import Workspace
 
@@ -71,11 +76,11 @@ class Answer:
         row, asked = self.score, self.question
         counts = int(row["counted"]), int(row["at_fault"])
         channel = asked.channel if self.several_channels else ""
-        side, target = findings.text_or_empty(row["side"]), findings.float_or_none(row["target"])
-        room, used = findings.int_or_none(row["headroom"]), None
+        side, target = measures.text_or_empty(row["side"]), measures.float_or_none(row["target"])
+        room, used = measures.int_or_none(row["headroom"]), None
         if self.rule.target is not None:
             used = self.rule.target.share_used(*counts)
-        return MeasureStanding(asked.metric, *counts, side, target, room, channel, asked.window, used=used)
+        return MeasureStanding(asked.metric, *counts, side, target, room, channel, asked.window, share_used=used)
 
     @property
     def other_window(self) -> int | None:
@@ -97,12 +102,13 @@ class Answer:
         theirs, rule = self.verdict.theirs, self.rule
         counts = int(theirs["counted"]), int(theirs["at_fault"])
         room = None if rule.target is None or not counts[0] else int(rule.target.headroom(*counts))
-        whose = wording.reasons.amazons_figure_phrase(
+        whose = reasons.amazons_figure_phrase(
             theirs["reported_on"], self.verdict.figure_age or 0, self.question.as_of.year
         )
         given = self.standing._replace(
-            counted=counts[0], at_fault=counts[1], side=findings.text_or_empty(theirs["side"]),
-            target=findings.float_or_none(theirs["target"]), headroom=room, window=int(theirs["window"]), whose=whose,
+            counted=counts[0], at_fault=counts[1], side=measures.text_or_empty(theirs["side"]),
+            target=measures.float_or_none(theirs["target"]), headroom=room, window=int(theirs["window"]),
+            figure_source=whose,
         )  # fmt: skip
         return (*standing_sentence(given, self.status, "", self.question.as_of), " ", *ours)
 
@@ -125,19 +131,19 @@ class Answer:
         """Which orders were counted, and how many of them went wrong; empty where none was."""
         if not self.standing.counted:
             return ""
-        first, last = (findings.as_date(self.score[name]) for name in ("first_day", "last_day"))
+        first, last = (measures.as_date(self.score[name]) for name in ("first_day", "last_day"))
         spoken = self.standing._replace(channel=self.question.channel)
-        return wording.chapter_lead(spoken, self.rule.clock, first, last, self.question.as_of.year)
+        return sentences.chapter_lead(spoken, self.rule.clock, first, last, self.question.as_of.year)
 
     @property
     def _unjudged_reason(self) -> str:
-        first, last = (findings.as_date(self.score[name]) for name in ("first_day", "last_day"))
-        noun = wording.metric_words(self.question.metric).noun
+        first, last = (measures.as_date(self.score[name]) for name in ("first_day", "last_day"))
+        noun = labels.metric_words(self.question.metric).noun
         year = self.question.as_of.year
         status = str(self.score["status"])
         if self.verdict is not None and self.verdict.reason is not None:
-            return wording.reasons.unjudged_reason(self.verdict.reason, noun, first, last, year, self.rule.minimum)
-        return wording.no_verdict_note(status, first, last, self.begins_on, self.rule.minimum, noun, year)
+            return reasons.unjudged_reason(self.verdict.reason, noun, first, last, year, self.rule.minimum)
+        return sentences.no_verdict_note(status, first, last, self.begins_on, self.rule.minimum, noun, year)
 
 
 def list_accounts(workspace: Workspace) -> list[tuple[str, str]]:
@@ -171,8 +177,8 @@ def list_measures(workspace: Workspace, account: str, marketplace: str, as_of: d
     if mine.empty:
         begins = _coverage(workspace, account, marketplace)["begins_on"]
         raise QuestionError(
-            f"{account} has no orders by {wording.format_day(as_of, 0)}: its first is of "
-            f"{wording.format_day(begins, 0)}."
+            f"{account} has no orders by {figures.format_day(as_of, 0)}: its first is of "
+            f"{figures.format_day(begins, 0)}."
         )
     place = {rule.metric: n for n, rule in enumerate(workspace.policies[marketplace].rules_in_force(as_of))}
     return sorted(mine.itertuples(index=False, name=None), key=lambda pair: (place[pair[0]], pair[1]))
@@ -184,8 +190,8 @@ def rule_of(workspace: Workspace, marketplace: str, metric: str, channel: str, a
         if rule.metric == metric and channel in rule.channels:
             return rule
     raise QuestionError(
-        f"No rule of {workspace.policies[marketplace].name} asks for {wording.measure_phrase(metric, channel)} "
-        f"on {wording.format_day(as_of, 0)}. Choose another day or measure."
+        f"No rule of {workspace.policies[marketplace].name} asks for {sentences.measure_phrase(metric, channel)} "
+        f"on {figures.format_day(as_of, 0)}. Choose another day or measure."
     )
 
 
@@ -204,7 +210,7 @@ def first_question(workspace: Workspace, account: str = "", as_of: str | date = 
     ]
     if not measures_held:
         raise QuestionError(
-            f"No account has orders by {wording.format_day(day, 0)}. The last order day: {last_day(workspace)}."
+            f"No account has orders by {figures.format_day(day, 0)}. The last order day: {last_day(workspace)}."
         )
     worst = min(measures_held, key=lambda one: (one.worst_first_key, one.account, one.marketplace))
     return Question(worst.account, worst.marketplace, worst.metric, worst.channel, worst.window, day)
@@ -212,7 +218,7 @@ def first_question(workspace: Workspace, account: str = "", as_of: str | date = 
 
 def is_rate(metric: str) -> bool:
     """Whether a metric has a rate to draw; open violations, hours and points have none."""
-    return wording.account.figure_kind(metric) == "rate"
+    return account_text.figure_kind(metric) == "rate"
 
 
 def parse_day(text: str | date) -> date:
@@ -242,8 +248,8 @@ def answer_question(
     score = _select_row(daily, window, as_of)
     if score is None:
         raise QuestionError(
-            f"{account} has no {wording.CHANNEL_LABELS.get(channel, channel)} orders by "
-            f"{wording.format_day(as_of, 0)}. "
+            f"{account} has no {labels.CHANNEL_LABELS.get(channel, channel)} orders by "
+            f"{figures.format_day(as_of, 0)}. "
             "Choose a later day."
         )
     orders = workspace.orders_at_fault(score).sort_values(["leaves_on", "order_id"], ignore_index=True)
@@ -261,7 +267,7 @@ def answer_question(
 def _missing_file_sentences(account_verdict: AccountVerdict, verdict: Verdict) -> tuple[Sentence, ...]:
     """Which files a measure lacks, and where to get them."""
     return tuple(
-        (Strong("Missing: "), wording.downloads.advice_sentence(*one))
+        (Strong("Missing: "), downloads_text.advice_sentence(one))
         for one in downloads.recommend_downloads(
             account_verdict.missing_evidence([verdict]), account_verdict.marketplace
         )
@@ -335,7 +341,7 @@ def describe_day(answer: Answer, day: date) -> str:
     """What an answer says of one of its days, in a sentence or two."""
     then = answer_of_day(answer, day)
     if then is None:
-        return f"{wording.format_long_day(day, 0)}: nothing is known of this day."
+        return f"{figures.format_long_day(day, 0)}: nothing is known of this day."
     return " ".join(filter(None, ["".join(map(str, then.finding)), then.lead]))
 
 
@@ -347,7 +353,7 @@ def orders_at_fault_between(workspace: Workspace, answer: Answer, first: date, l
     row = _select_row(answer.daily_scores, answer.question.window, last)
     if row is None:
         raise QuestionError(
-            f"Nothing is known of {wording.format_long_day(last, 0)}. Choose a day that the chart shows."
+            f"Nothing is known of {figures.format_long_day(last, 0)}. Choose a day that the chart shows."
         )
     orders = workspace.orders_at_fault(row, since=first)
     return orders.sort_values(["leaves_on", "order_id"], ignore_index=True)
@@ -366,36 +372,36 @@ def standing_sentence(standing: MeasureStanding, status: str, unjudged: str, as_
     """Where a measure stands on a day: its rate, what is asked, and the room left in whole orders.
 
     >>> late = Standing("late_shipment_rate", 1262, 56, "below", 0.04, -6, window=30)
-    >>> wording.plain(standing_now(late, "off target", "", date(2026, 10, 31)))
-    'Late shipment over 30 days is at 4.4% on 31 October 2026 (limit 4%): 6 orders too many.'
-    >>> wording.plain(standing_now(late._replace(counted=0), "no data", "no orders from 1 to 30 Oct", date(2026, 10, 31)))
-    'Late shipment over 30 days has no rate on 31 October 2026: no orders from 1 to 30 Oct.'
+    >>> sentences.plain_text(standing_now(late, "off target", "", date(2026, 10, 31)))
+    'Late Shipment Rate over 30 days is at 4.4% on 31 October 2026 (limit 4%): 6 orders too many.'
+    >>> sentences.plain_text(standing_now(late._replace(counted=0), "no data", "no orders from 1 to 30 Oct", date(2026, 10, 31)))
+    'Late Shipment Rate over 30 days has no rate on 31 October 2026: no orders from 1 to 30 Oct.'
     """  # noqa: E501 - an example
-    words = wording.metric_words(standing.metric)
-    name = wording.capitalise_first(wording.measure_phrase(standing.metric, standing.channel, standing.window))
-    on = wording.format_long_day(as_of, 0)
+    words = labels.metric_words(standing.metric)
+    name = labels.capitalise_first(sentences.measure_phrase(standing.metric, standing.channel, standing.window))
+    on = figures.format_long_day(as_of, 0)
     if status == "too few":
-        few = wording.format_quantity(standing.counted, words.noun)
+        few = figures.format_quantity(standing.counted, words.noun)
         return (Strong(f"{name} cannot be judged"), f" on {on}: {few}, {unjudged}.")
     if status == "no orders" or not standing.counted:
-        return (Strong(f"{name} {'have' if words.many else 'has'} no rate"), f" on {on}: {unjudged}.")
-    head = Strong(f"{name} {'are' if words.many else 'is'} at {standing.rate}")
+        return (Strong(f"{name} {'have' if words.is_plural else 'has'} no rate"), f" on {on}: {unjudged}.")
+    head = Strong(f"{name} {'are' if words.is_plural else 'is'} at {standing.formatted_rate}")
     if not standing.side:
         return (head, f" on {on}; {unjudged}.")
-    day_and_limit = f" on {on} ({standing.limit})" + (f" by {standing.whose}" if standing.whose else "")
+    day_and_limit = f" on {on} ({standing.formatted_limit}){sentences.figure_source_suffix(standing)}"
     if status in UNJUDGED_STATUSES:
         return (head, day_and_limit, f", but cannot be judged: {unjudged}.")
     left = standing.headroom or 0
     if left < 0:
-        return (head, day_and_limit, f": {wording.format_quantity(-left, words.noun)} too many.")
-    room = f"room for {wording.format_headroom(left, words.noun)}" if left else f"no room for one more {words.noun}"
+        return (head, day_and_limit, f": {figures.format_quantity(-left, words.noun)} too many.")
+    room = f"room for {figures.format_headroom(left, words.noun)}" if left else f"no room for one more {words.noun}"
     return (head, day_and_limit, f", with {room}.")
 
 
 def render_answer(answer: Answer) -> dict[str, Any]:
     """An answer as the plain data that a notebook's page shows."""
     return {
-        "status": wording.STATUS_STYLES[answer.status]._asdict(),
+        "status": labels.STATUS_STYLES[answer.status]._asdict(),
         "finding": _text_parts(answer.finding),
         "lead": answer.lead,
         "figure": _figure(answer) if answer.can_be_drawn else None,
@@ -428,33 +434,33 @@ def _figure(answer: Answer) -> dict[str, Any]:
 
 def _title(answer: Answer) -> str:
     """Since when the rate is off target, or how near it is; without a verdict, what is drawn."""
-    if str(answer.score["status"]) not in findings.JUDGED:
-        name = wording.measure_phrase(answer.question.metric, "", answer.question.window)
-        return f"{wording.capitalise_first(name)}, day by day"
+    if str(answer.score["status"]) not in JUDGED_STATUSES:
+        name = sentences.measure_phrase(answer.question.metric, "", answer.question.window)
+        return f"{labels.capitalise_first(name)}, day by day"
     if str(answer.score["status"]) == "on target":
-        return wording.panel.on_target_title(answer.standing)
+        return panel_text.on_target_title(answer.standing)
     mine = answer.daily_scores[answer.daily_scores["window"] == answer.question.window]
-    return wording.rate_title(answer.standing, *findings.off_target_since(mine), answer.question.as_of.year)
+    return sentences.rate_title(answer.standing, *measures.off_target_since(mine), answer.question.as_of.year)
 
 
 def _notes(answer: Answer) -> Iterable[Sentence]:
     """Which line is which, whether the window is the rule's own, and what was assumed."""
     asked, other = answer.question, answer.other_window
     if other and answer.can_be_drawn:
-        yield wording.two_windows_legend(asked.window, other)
+        yield sentences.two_windows_legend(asked.window, other)
     if asked.window not in answer.rule.windows:
         yield (Strong("A window of your own: "), f"the rule judges {_windows_text(answer.rule.windows)}.")
     if len(answer.theirs):
-        yield wording.panel.diamonds_legend(int(answer.theirs["window"].iloc[-1]))
+        yield panel_text.diamonds_legend(int(answer.theirs["window"].iloc[-1]))
     if answer.known_until is not None and answer.known_until < asked.as_of:
         yield (
             Strong("The files end early. "),
-            wording.reasons.files_end_sentence(answer.known_until, asked.as_of.year),
+            reasons.files_end_sentence(answer.known_until, asked.as_of.year),
         )
     yield from answer.missing
-    proxy = findings.text_or_empty(answer.score["proxy"])
+    proxy = measures.text_or_empty(answer.score["proxy"])
     if proxy:
-        yield (Strong("≈ proxy. "), wording.assumptions_sentence(proxy))
+        yield (Strong("≈ proxy. "), labels.assumptions_sentence(proxy))
 
 
 def _windows_text(windows: Iterable[int]) -> str:
@@ -463,7 +469,7 @@ def _windows_text(windows: Iterable[int]) -> str:
     >>> _days((10, 30)), _days((1,))
     ('10 and 30 days', '1 day')
     """
-    return f"{wording.join_words([str(days) for days in windows])} {'day' if list(windows) == [1] else 'days'}"
+    return f"{labels.join_words([str(days) for days in windows])} {'day' if list(windows) == [1] else 'days'}"
 
 
 def list_orders_at_fault(answer: Answer, orders: pd.DataFrame | None = None, first: date | None = None) -> OrderList:
@@ -471,21 +477,21 @@ def list_orders_at_fault(answer: Answer, orders: pd.DataFrame | None = None, fir
     as_of = answer.question.as_of
     if orders is None or first is None:
         return OrderList(answer.orders, _headings(answer), _orders_title, as_of.year, _csv_name(answer, as_of))
-    days = wording.format_long_day_range(first, as_of, 0)
+    days = figures.format_long_day_range(first, as_of, 0)
 
     def title(listed: int, many: int) -> str:
-        return wording.panel.picked_orders_title(listed, many, days)
+        return panel_text.picked_orders_title(listed, many, days)
 
     return OrderList(orders, _headings(answer), title, as_of.year, _csv_name(answer, first), picked_days=days)
 
 
 def _orders_title(listed: int, many: int) -> str:
-    return wording.orders_title(listed, many) if many else "No order is at fault"
+    return sentences.orders_title(listed, many) if many else "No order is at fault"
 
 
 def _headings(answer: Answer) -> dict[str, str]:
     """The columns of orders at fault, with their headings."""
-    placed = wording.CLOCK_COLUMN_HEADS[answer.rule.clock]
+    placed = labels.CLOCK_COLUMN_HEADS[answer.rule.clock]
     return {
         "leaves_on": "Leaves on", "order_id": "Order", "causes": "Cause", "clock_day": placed, "known_on": "Known",
     }  # fmt: skip

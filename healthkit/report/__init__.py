@@ -5,10 +5,10 @@ import lazy_loader as lazy
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     submodules=[
-        "blocks",
         "charts",
+        "html",
         "model",
+        "text",
         "vega_bundle",
-        "wording",
     ],
 )

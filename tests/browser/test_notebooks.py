@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from healthkit.report import wording
+from healthkit.report.text import figures
+from healthkit.report.text import outlook as outlook_text
 from tests.browser.axe import violations
 from tests.browser.lab import Lab, lab, run_all
 from tests.builders.slow import slow_after
@@ -61,10 +62,10 @@ def after(page, act) -> None:
 
 
 def late_shipment(page) -> None:
-    """Choose late shipment, which may be chosen already, and wait until it is answered."""
-    page.locator(".hk-panel").get_by_label("Measure").select_option(label="Late shipment (seller-fulfilled)")
+    """Choose Late Shipment Rate, which may be chosen already, and wait until it is answered."""
+    page.locator(".hk-panel").get_by_label("Measure").select_option(label="Late Shipment Rate (seller-fulfilled)")
     said = "document.querySelector('.hk-answer .finding').textContent.replace(/\\s/g, ' ')"
-    page.wait_for_function(f"{said}.includes('Late shipment over 30')")
+    page.wait_for_function(f"{said}.includes('Late Shipment Rate over 30')")
     page.wait_for_function("document.querySelector('.hk-answer .orders h3').textContent.length > 0")
     page.wait_for_timeout(200)
 
@@ -75,7 +76,7 @@ def texts(page) -> list[str]:
 
 
 def shown_rate(row) -> str:
-    return wording.format_rate(int(row["counted"]), int(row["at_fault"]), row["side"], row["target"])
+    return figures.format_rate(int(row["counted"]), int(row["at_fault"]), row["side"], row["target"])
 
 
 def listed(page) -> list[str]:
@@ -105,13 +106,13 @@ def test_keys_move_window_and_measure_and_the_chart_shows_what_scores_gives(open
     panel.get_by_label("Measure").focus()
     after(page, lambda: page.keyboard.press("Home"))
     measure = panel.get_by_label("Measure").evaluate("node => node.selectedOptions[0].label")
-    assert measure.replace("\N{NO-BREAK SPACE}", " ") == "Order defects (seller-fulfilled)"
+    assert measure.replace("\N{NO-BREAK SPACE}", " ") == "Order Defect Rate (seller-fulfilled)"
     after(page, lambda: page.keyboard.press("ArrowDown"))
     assert panel.get_by_label("Measure").evaluate("node => node.selectedIndex") == 1
     page.keyboard.type("late")
     page.wait_for_function("document.querySelector('.hk-answer .finding').textContent.includes('Late')")
     chosen = panel.get_by_label("Measure").evaluate("node => node.selectedOptions[0].textContent")
-    assert chosen.replace("\N{NO-BREAK SPACE}", " ").startswith("Late shipment")
+    assert chosen.replace("\N{NO-BREAK SPACE}", " ").startswith("Late Shipment Rate")
     kinds = page.evaluate("window.jupyterapp.shell.currentWidget.content.widgets.map(c => c.model.type)")
     assert kinds.count("code") == 6
     slider = panel.get_by_role("slider", name="Window in days")
@@ -215,7 +216,9 @@ def test_a_cause_s_slider_moved_by_keys_shows_what_the_scenario_scores(opened, d
     page = opened(NOTEBOOKS[2], account="lantern-hill-lighting", as_of="2026-10-31")
     row = desk.measure("lantern-hill-lighting", "order_defect_rate", AS_OF)
     measures = page.locator(".hk-panel").get_by_label("Measure")
-    measures.select_option(label="Order defects (seller-fulfilled)")  # May be chosen already; then nothing is drawn.
+    measures.select_option(
+        label="Order Defect Rate (seller-fulfilled)"
+    )  # May be chosen already; then nothing is drawn.
     page.wait_for_function("document.querySelector('.hk-answer .finding').textContent.includes('rder defects')")
     slider = page.locator(".hk-panel").get_by_role("slider").nth(1)
     assert "fewer" in slider.get_attribute("aria-label").lower()
@@ -225,9 +228,7 @@ def test_a_cause_s_slider_moved_by_keys_shows_what_the_scenario_scores(opened, d
     by = int(float(slider.get_attribute("aria-valuenow")))
     assert by > 0
     cause = page.evaluate("document.querySelectorAll('.hk-panel .noUi-handle')[1].getAttribute('aria-label')")
-    causes = {
-        wording.foresight.slider_label(name): name for name in ("a_to_z_claim", "negative_feedback", "chargeback")
-    }
+    causes = {outlook_text.slider_label(name): name for name in ("a_to_z_claim", "negative_feedback", "chargeback")}
     held = desk.what_if(row, [{"fewer": {"cause": causes[cause.removesuffix(", %")], "by": f"{by}%"}}])
     shown = json.dumps(shown_rate(held.after))
     page.wait_for_function(f"document.querySelector('.hk-answer .finding').textContent.includes({shown})")

@@ -6,8 +6,8 @@ from datetime import date
 
 import pytest
 
-from healthkit.report import wording
-from healthkit.report.wording import foresight
+from healthkit.report.text import figures, labels
+from healthkit.report.text import outlook as outlook_text
 from tests.builders.slow import slow_after
 
 AS_OF = date(2026, 10, 31)
@@ -32,7 +32,7 @@ def test_a_slider_moved_by_keys_shows_what_the_scenario_scores(offline_chromium,
     grain = int(slider.get_attribute("step"))
     cause = {"order_defect_rate": "a_to_z_claim", "late_shipment_rate": "shipped_late"}[metric]
     label = box.locator("label").first.inner_text().replace("\N{NON-BREAKING HYPHEN}", "-")
-    assert label == foresight.slider_label(cause)
+    assert label == outlook_text.slider_label(cause)
     slider.focus()
     page.keyboard.press("Home")
     at, seen = 0, []
@@ -44,14 +44,13 @@ def test_a_slider_moved_by_keys_shows_what_the_scenario_scores(offline_chromium,
         answer = {name: box.locator(f"[data-answer={name}]").inner_text() for name in ("rate", "status", "back")}
         after = held.after
         assert answer["rate"].startswith(
-            f"{wording.format_rate(after['counted'], after['at_fault'], after['side'], after['target'])} "
-            f"({wording.format_count(after['counted'], after['at_fault'])})"
+            f"{figures.format_rate(after['counted'], after['at_fault'], after['side'], after['target'])} "
+            f"({figures.format_count(after['counted'], after['at_fault'])})"
         )
-        word = foresight.slider_status_phrase(
-            after["status"], int(after["headroom"]), wording.metric_words(metric).noun
-        )
-        assert answer["status"] == wording.STATUS_STYLES[after["status"]].symbol + word
-        assert answer["back"] == foresight.format_return_date(held.calendar_after.back_on, AS_OF, AS_OF.year)
+        noun = labels.metric_words(metric).noun
+        word = outlook_text.slider_status_phrase(after["status"], int(after["headroom"]), noun)
+        assert answer["status"] == labels.STATUS_STYLES[after["status"]].symbol + word
+        assert answer["back"] == outlook_text.format_return_date(held.calendar_after.back_on, AS_OF, AS_OF.year)
         assert box.locator("output").first.inner_text() == f"{position}%"
         seen.append(answer["rate"])
         # The dot of the curve stands where the slider stands.

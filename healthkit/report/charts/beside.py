@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import altair as alt
 import pandas as pd
 
-from healthkit.report import wording
 from healthkit.report.charts.style import (
     NARROW,
     NARROW_EXPR,
@@ -22,6 +21,9 @@ from healthkit.report.charts.style import (
     text_width,
     wide_or_narrow,
 )
+from healthkit.report.text import account as account_text
+from healthkit.report.text import figures, movements
+from healthkit.report.text import reconciliation as reconciliation_text
 
 
 @SKIP_VALIDATION
@@ -34,8 +36,8 @@ def excess_by_group(groups: pd.DataFrame, *, description: str = "") -> alt.Layer
     rows = groups.to_dict("records")
     low, high = min(0.0, *(row["low"] for row in rows)), max(1.0, *(row["high"] for row in rows))
     figures = [
-        f"{wording.format_signed_units(round(row['excess']), 0)} "
-        f"({wording.account.format_excess(row['low'], row['high'])})"
+        f"{movements.format_signed_units(round(row['excess']), 0)} "
+        f"({account_text.format_excess(row['low'], row['high'])})"
         for row in rows
     ]
     behind = max(text_width(text, 13, True) for text in figures) + 20
@@ -106,8 +108,8 @@ def _dot_layer(dots: Sequence[tuple[float, int, str, int]], layouts: list[_RowLa
 
 def _group_texts(row: dict[str, Any], place: int, figure: str, layouts: list[_RowLayout]) -> ChartRows:
     """A group's name and counts above its line, and its figure behind it."""
-    counts = f"{wording.format_count(int(row['counted']), int(row['at_fault']))}; rest "
-    counts += wording.format_count(int(row["rest_counted"]), int(row["rest_at_fault"]))
+    counts = f"{figures.format_count(int(row['counted']), int(row['at_fault']))}; rest "
+    counts += figures.format_count(int(row["rest_counted"]), int(row["rest_at_fault"]))
     wide, narrow = layouts
     name = _truncate_bold(row["label"], narrow.width - 8)
     start = round(bold_text_ems(name) * 13 + 10)
@@ -181,7 +183,7 @@ def _measure_texts(row: dict[str, Any], place: int, layouts: list[_RowLayout]) -
     wide, narrow = layouts
     name, rates = (
         _truncate_bold(row["label"], narrow.width - 8),
-        wording.beside.format_both_rates(row["ours_rate"], row["theirs_rate"], row["ours"] == row["theirs"]),
+        reconciliation_text.format_both_rates(row["ours_rate"], row["theirs_rate"], row["ours"] == row["theirs"]),
     )
     start = round(bold_text_ems(name) * 13 + 10)
     return [

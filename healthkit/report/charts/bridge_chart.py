@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import altair as alt
 
-from healthkit.report import wording
+from healthkit.metrics.sides import lower_is_better
 from healthkit.report.charts.rate_axis import round_step
 from healthkit.report.charts.style import (
     HALF,
@@ -22,16 +22,17 @@ from healthkit.report.charts.style import (
     text_width,
     wide_or_narrow,
 )
+from healthkit.report.text import movements
 
 
 @SKIP_VALIDATION
 def bridge_chart(bridge: Any, *, description: str = "") -> alt.LayerChart:
     """Why did the rate move? Bars from rate to rate, in shown values, with the counts beside every step.
 
-    `bridge` is a Bridge of `explain`; its finding is `wording.bridge_title` unless one is given. Names stand left of
+    `bridge` is a Bridge of `explain`; its finding is `movements.bridge_title` unless one is given. Names stand left of
     the bars in the wide drawing and above them in the narrow one; what makes the rate worse is dark.
     """
-    moved = wording.movement_from_bridge(bridge)
+    moved = movements.movement_from_bridge(bridge)
     span = bar_scale(moved)
     rows = _bridge_rows(moved, span.begin)
     wide, narrow = _bar_layout(rows, span, HALF), _bar_layout(rows, span, NARROW)
@@ -42,7 +43,7 @@ def bridge_chart(bridge: Any, *, description: str = "") -> alt.LayerChart:
         _bridge_text_layer(rows, wide, narrow),
     ]
     heights = {"wide": (HALF, 32 * len(rows)), "narrow": (NARROW, 38 * len(rows) - 4)}
-    return build_chart(layers, description or wording.bridge_title(moved), heights)
+    return build_chart(layers, description or movements.bridge_title(moved), heights)
 
 
 class BarScale(NamedTuple):
@@ -53,10 +54,10 @@ class BarScale(NamedTuple):
     high: int
 
 
-def bar_scale(rate_movement: wording.RateMovement) -> BarScale:
+def bar_scale(rate_movement: movements.RateMovement) -> BarScale:
     """The scale of a rate that moved: from nothing where few are wanted, else from a round value below all of it."""
     low, high = min(rate_movement.values), max(rate_movement.values)
-    if wording.lower_is_better(rate_movement.side) or low <= 0:
+    if lower_is_better(rate_movement.side) or low <= 0:
         return BarScale(0, min(0, low), max(1, high))
     step = max(1, round(round_step(max(2, high - low))))
     begin = max(0, math.floor(low / step - 0.2) * step)
@@ -74,17 +75,23 @@ class _BridgeRow(NamedTuple):
     ink: str
 
 
-def _bridge_rows(rate_movement: wording.RateMovement, begin: int) -> list[_BridgeRow]:
+def _bridge_rows(rate_movement: movements.RateMovement, begin: int) -> list[_BridgeRow]:
     """The first day, every step from running value to running value, and the last day."""
-    few = wording.lower_is_better(rate_movement.side)
+    few = lower_is_better(rate_movement.side)
     first, last = (
-        _BridgeRow(*wording.bridge_point_label(rate_movement, seen), begin, seen.rate, rate_movement.rate(seen), "ink")
+        _BridgeRow(
+            *movements.bridge_point_label(rate_movement, seen),
+            begin,
+            seen.rate,
+            rate_movement.format_point_rate(seen),
+            "ink",
+        )
         for seen in (rate_movement.before, rate_movement.after)
     )
     steps = [
         _BridgeRow(
-            *wording.step_label(rate_movement, part), *ends,
-            wording.format_signed_units(part.change, rate_movement.places),
+            *movements.step_label(rate_movement, part), *ends,
+            movements.format_signed_units(part.change, rate_movement.decimals),
             "mark" if (part.change > 0) == few else "mark-2",
         )
         for part, ends in zip(rate_movement.parts, pairwise(rate_movement.values), strict=True)

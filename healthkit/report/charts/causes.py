@@ -8,7 +8,6 @@ from typing import NamedTuple
 import altair as alt
 import pandas as pd
 
-from healthkit.report import wording
 from healthkit.report.charts.style import (
     HALF,
     NARROW,
@@ -22,6 +21,7 @@ from healthkit.report.charts.style import (
     text_width,
     wide_or_narrow,
 )
+from healthkit.report.text import figures, labels
 
 MAX_SQUARES = 60
 """Up to so many orders are drawn as one square each; more become bars."""
@@ -64,7 +64,7 @@ def _cause_groups(at_fault: pd.DataFrame, highlighted: pd.Series | None) -> list
     dark = highlighted.astype(bool) if highlighted is not None else pd.Series(False, index=at_fault.index)
     together = dark.groupby(at_fault["causes"]).agg(["size", "sum"]).reset_index()
     groups = [
-        _CauseGroup(wording.capitalise_first(wording.causes_phrase(causes)), int(n), int(k))
+        _CauseGroup(labels.capitalise_first(labels.causes_phrase(causes)), int(n), int(k))
         for causes, n, k in together.to_numpy()
     ]
     return sorted(groups, key=lambda group: (-group.n, group.name))
@@ -91,9 +91,9 @@ def _lay_out_groups(
 
 def _group_name(group: _CauseGroup, highlight_label: str, width: int, top: int) -> ChartRows:
     """A group's name and count, and in the same line how many of it are named, as far as the line reaches."""
-    head = f"{group.name}: {wording.format_number(group.n)}"
+    head = f"{group.name}: {figures.format_number(group.n)}"
     start = round(bold_text_ems(head) * 13 + 10)
-    rest = f"{wording.format_number(group.named)} {highlight_label}" if group.named else ""
+    rest = f"{figures.format_number(group.named)} {highlight_label}" if group.named else ""
     while text_width(rest, 13) * 1.08 > width - start and len(rest) > 14:
         rest = rest[:-2].rstrip() + "…"
     return [

@@ -10,7 +10,6 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from healthkit.report import wording
 from healthkit.report.charts.style import (
     DAY_MS,
     HALF,
@@ -26,6 +25,7 @@ from healthkit.report.charts.style import (
     shared_channel,
     to_date,
 )
+from healthkit.report.text import figures
 
 
 @SKIP_VALIDATION
@@ -46,7 +46,7 @@ def leaving_calendar(
     days = [to_date(day) for day in at_fault["leaves_on"]]
     last = max(days)
     gone = sum(day <= until for day in days)
-    text = f"{wording.format_number(gone)} of {wording.format_number(len(days))} by {wording.format_day(until)}"
+    text = f"{figures.format_number(gone)} of {figures.format_number(len(days))} by {figures.format_day(until)}"
     return _day_marks_chart(
         days, highlighted, (as_of, last), [(until, text)] if gone < len(days) else [], description, width
     )

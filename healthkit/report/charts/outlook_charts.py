@@ -8,7 +8,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from healthkit.report import wording
+from healthkit.metrics.sides import lower_is_better
 from healthkit.report.charts.style import (
     HALF,
     NARROW,
@@ -24,6 +24,7 @@ from healthkit.report.charts.style import (
     shared_channel,
     to_date,
 )
+from healthkit.report.text import figures
 
 
 @SKIP_VALIDATION
@@ -43,7 +44,7 @@ def what_if_curve(
     `grid` holds `at_fault` for every position of the sliders, a column a cause [percent]. The chart follows native
     sliders outside of it, by their CSS selectors `inputs`: the first moves the dot, a second one the whole curve.
     """
-    few = wording.lower_is_better(side)
+    few = lower_is_better(side)
     shares = grid["at_fault"] / counted
     rate = shares if few else 1 - shares
     rest = [f"c{place}" for place in range(1, len(causes))]
@@ -63,7 +64,7 @@ def what_if_curve(
         title=None, values=[0, 25, 50, 75, 100], labelExpr="datum.value + '%'", grid=False, tickSize=4,
         domainColor=colour("rule-strong"), tickColor=colour("rule-strong"),
     )))  # fmt: skip
-    digits = wording.rate_decimals(target)
+    digits = figures.rate_decimals(target)
     y = _rate_channel(low, high, digits)
     same = " && ".join(f"datum.{name} == toNumber(fewer{name[1:]})" for name in rest) or "true"
     line = make_layer("line", [], {"strokeWidth": 2.25, "stroke": colour("ink")}, x=x, y=y)
@@ -71,7 +72,7 @@ def what_if_curve(
     for layer, here in ((line, same), (dot, f"datum.c0 == toNumber(fewer0) && {same}")):
         layer.data = places
         layer.transform = [*located, alt.FilterTransform(filter=here), shown]
-    limit = {"c0": 100, "rate": target, "t": wording.format_limit(side, target)}
+    limit = {"c0": 100, "rate": target, "t": figures.format_limit(side, target)}
     rule = make_layer("rule", [limit], {"stroke": colour("rule-strong"), "strokeDash": [4, 3]}, y=y)
     look = {"align": "right", "baseline": "bottom", "dy": -4, "fontSize": 12, "fill": colour("ink-2")}
     name = make_layer("text", [limit], look, x=x, y=y, text=TEXT_CHANNEL)
@@ -101,9 +102,9 @@ def compared_outlooks(before: Any, after: Any, *, description: str = "") -> alt.
     x = shared_channel(alt.X("day", type="quantitative", axis=day_axis(first, last),
               scale=alt.Scale(domain=[date_to_epoch_ms(first), date_to_epoch_ms(last)], nice=False,
                   zero=False)))  # fmt: skip
-    digits = max(0, wording.rate_decimals(target))
+    digits = max(0, figures.rate_decimals(target))
     y = _rate_channel(low, high, digits)
-    limit = {"day": date_to_epoch_ms(last), "rate": target, "t": wording.format_limit(after.rule.target.side, target)}
+    limit = {"day": date_to_epoch_ms(last), "rate": target, "t": figures.format_limit(after.rule.target.side, target)}
     layers = [
         make_layer("rule", [limit], {"stroke": colour("rule-strong")}, y=y),
         make_layer("line", both[0], {"strokeWidth": 2, "strokeDash": [5, 3], "stroke": colour("line-2")}, x=x, y=y),

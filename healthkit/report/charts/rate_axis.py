@@ -9,8 +9,9 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from healthkit.report import wording
+from healthkit.metrics.sides import lower_is_better
 from healthkit.report.charts.style import ChartRows, colour
+from healthkit.report.text import figures
 
 
 class RateAxis(NamedTuple):
@@ -26,7 +27,7 @@ class RateAxis(NamedTuple):
         """A scale that starts at 0 for "under" and at a round value below the target for "at least"."""
         rates = [row["rate"] for row in (*judged_rows, *other_rows) if row["rate"] is not None] or [0.0]
         side, target = judged_rows[-1]["side"], judged_rows[-1]["target"]
-        if side and not wording.lower_is_better(side):
+        if side and not lower_is_better(side):
             low = min(min(rates), target - (1 - target) / 2)
             step = round_step(1 - low)
             return cls(max(0.0, math.floor(low / step - 0.2) * step), 1.0, target, side)
@@ -108,4 +109,4 @@ UNDRAWN_STATUSES = ("no data", "short history")
 def format_row_rate(row: dict[str, Any]) -> str:
     """A day's rate as it is written."""
     counted, at_fault = row["count"]
-    return wording.format_rate(counted, at_fault, row["side"], row["target"])
+    return figures.format_rate(counted, at_fault, row["side"], row["target"])

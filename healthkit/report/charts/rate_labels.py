@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from healthkit.report import wording
+from healthkit.metrics.sides import lower_is_better
 from healthkit.report.charts.rate_axis import RateAxis, format_row_rate
 from healthkit.report.charts.style import (
     TEXT_CHANNEL,
@@ -20,6 +20,7 @@ from healthkit.report.charts.style import (
     make_layer,
     text_width,
 )
+from healthkit.report.text import figures, labels
 
 
 class _Label(NamedTuple):
@@ -113,35 +114,35 @@ def rate_labels(
     """All labels of a rate over time, set one after the other where the least is in the way."""
     room = _LabelPlacer(judged_rows, other_rows, axis)
     last = judged_rows[-1]
-    tint = {"off": "off", "risk": "risk", "on": "on"}.get(wording.STATUS_STYLES[last["status"]].colour, "ink")
+    tint = {"off": "off", "risk": "risk", "on": "on"}.get(labels.STATUS_STYLES[last["status"]].colour, "ink")
     figure = _Label(format_row_rate(last), last["day"], axis.high, 0, -15, "right", tint, "bold", 18)
     gap = text_width(figure.text, 18, True) + 6
-    labels = [
+    placed = [
         figure,
-        _Label(wording.format_day(epoch_ms_to_date(last["day"])), last["day"], axis.high, -gap, -14, "right"),
+        _Label(figures.format_day(epoch_ms_to_date(last["day"])), last["day"], axis.high, -gap, -14, "right"),
     ]
-    room.taken += map(room.box, labels)
+    room.taken += map(room.box, placed)
     if axis.target is not None:
-        labels += _target_labels(room, axis)
+        placed += _target_labels(room, axis)
     marked = [
         row for row in judged_rows if before and row["day"] == date_to_epoch_ms(before) and row["rate"] is not None
     ]
     for row in marked:
-        text = f"{wording.format_day(epoch_ms_to_date(row['day']))}: {format_row_rate(row)}"
-        labels.append(room.place(_labels_around(text, row, 13)))
+        text = f"{figures.format_day(epoch_ms_to_date(row['day']))}: {format_row_rate(row)}"
+        placed.append(room.place(_labels_around(text, row, 13)))
     if other_window:
-        labels += _line_labels(room, judged_rows, other_rows, window, other_window)
-    return labels
+        placed += _line_labels(room, judged_rows, other_rows, window, other_window)
+    return placed
 
 
 def _target_labels(room: _LabelPlacer, axis: RateAxis) -> list[_Label]:
     """The target's words beside its line, and the name of the tinted side in one of its corners."""
-    few = wording.lower_is_better(axis.side)
+    few = lower_is_better(axis.side)
     assert axis.target is not None
     ends = [(room.first, "left", 4), (room.last, "right", -4)]
     middle = [(room.first + (room.last - room.first) * n // 8, "center", 0) for n in (2, 3, 4, 5, 6)]
     inner, outer = (11, -11) if few else (-11, 11)
-    text = f"Target: {wording.format_target(axis.side, axis.target)}"
+    text = f"Target: {figures.format_target(axis.side, axis.target)}"
     ways = [(day, dx, dy, align) for dy in (inner, outer) for day, align, dx in (*ends, *middle)]
     target = room.place([_Label(text, day, axis.target, dx, dy, align, "ink", "bold") for day, dx, dy, align in ways])
     edge, dy = (axis.high, 12) if few else (axis.low, -12)

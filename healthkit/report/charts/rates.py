@@ -9,7 +9,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from healthkit.report import wording
+from healthkit.metrics.sides import lower_is_better
 from healthkit.report.charts.rate_axis import RateAxis, format_row_rate, window_rows
 from healthkit.report.charts.rate_labels import label_layer, rate_labels
 from healthkit.report.charts.style import (
@@ -28,6 +28,7 @@ from healthkit.report.charts.style import (
     shared_channel,
     text_width,
 )
+from healthkit.report.text import labels
 
 
 @SKIP_VALIDATION
@@ -96,7 +97,7 @@ def _target_layers(axis: RateAxis) -> list[Any]:
     """The side where the target is missed, tinted, and the target as a line."""
     if axis.target is None:
         return []
-    few = wording.lower_is_better(axis.side)
+    few = lower_is_better(axis.side)
     across = {"x": 0, "x2": {"expr": "width"}}
     end = axis.high if few else axis.low
     y, y2 = alt.YDatum(axis.target, type="quantitative"), alt.Y2Datum(end)
@@ -117,7 +118,7 @@ def _dot_layer(rows: ChartRows, x: Any, y: Any, before: date | None) -> Any:
     marked = [row for row in rows if before and row["rate"] is not None and row["day"] == date_to_epoch_ms(before)][:1]
     held = [{"day": row["day"], "rate": row["rate"], "c": colour("ink"), "s": 48} for row in marked]
     if rows[-1]["rate"] is not None:
-        tint = wording.STATUS_STYLES[rows[-1]["status"]].colour
+        tint = labels.STATUS_STYLES[rows[-1]["status"]].colour
         held.append({"day": rows[-1]["day"], "rate": rows[-1]["rate"], "c": colour(tint), "s": 72})
     dot = {"fill": {"expr": "datum.c"}, "size": {"expr": "datum.s"}, "stroke": colour("paper"), "strokeWidth": 1.5}
     return make_layer("point", held, {"opacity": 1, **dot}, x=x, y=y)
@@ -158,7 +159,7 @@ def _small_chart(name: str, daily: pd.DataFrame, days: tuple[int, int]) -> Any:
     """One of many small charts: a rate, its target, its last day, its name and figure above."""
     rows = window_rows(daily, int(daily["window"].iloc[-1]))
     axis, last = RateAxis.from_rows(rows, []), rows[-1]
-    tint = wording.STATUS_STYLES[last["status"]]
+    tint = labels.STATUS_STYLES[last["status"]]
     span = alt.Scale(domain=list(days), nice=False, zero=False)
     x = shared_channel(alt.X("day", type="quantitative", scale=span, axis=alt.Axis(
         values=list(days), labelExpr="utcFormat(datum.value, '%-d %b')", labelFlush=True, grid=False, title=None,

@@ -1,0 +1,18 @@
+"""HTML blocks of the monthly report and of the index over all accounts, and the page around them.
+
+Functions take a `MonthlyReport` (one account) or a `PortfolioPage` (all accounts) and return an `HtmlBlock`: HTML with
+its charts, which a notebook displays. The templates escape all text that comes from files.
+"""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__,
+    submod_attrs={
+        "account": ["account_state", "buyer_messages"],
+        "block": ["HtmlBlock"],
+        "missing_files": ["files_to_download"],
+        "reconciliation": ["reconciliation"],
+        "report": ["measure_chapters", "rules_in_force", "scorecard", "verdict"],
+    },
+)

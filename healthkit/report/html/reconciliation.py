@@ -1,0 +1,144 @@
+"""The marketplace's own figures beside ours, with every difference put down to a cause or called not found."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from healthkit.metrics.policy import JUDGED_STATUSES
+from healthkit.report import charts
+from healthkit.report.html import measures
+from healthkit.report.html.block import HtmlBlock, render_template
+from healthkit.report.text import figures, labels, sentences
+from healthkit.report.text import reconciliation as reconciliation_text
+
+if TYPE_CHECKING:
+    from healthkit.report.model import MonthlyReport
+
+
+def reconciliation(report: MonthlyReport) -> HtmlBlock:
+    """Return both counts, rates and statuses of each measure, and why they differ; empty where nothing was reported."""
+    rows = sorted(report.reconciled, key=_reconciliation_sort_key)
+    if not rows:
+        return HtmlBlock("")
+    other_status = [_measure_label(one) for one in rows if _is_judged_otherwise(one)]
+    chart = _comparison_figure(rows)
+    html = render_template(
+        "reconciliation.html.j2",
+        title=reconciliation_text.reconciliation_title(len(rows), other_status, sum(not one.agrees for one in rows)),
+        rows=[_reconciliation_row(one, report.as_of.year) for one in rows],
+        figure=chart[0] if chart else None,
+        lacking=reconciliation_text.missing_figures_sentence(
+            _measures_without_figure(report), max(one.as_of for one in rows), report.as_of.year
+        ),
+    )
+    return HtmlBlock(html, {chart[0]["id"]: chart[1]} if chart else {})
+
+
+def _reconciliation_sort_key(pair: Any) -> tuple[bool, bool, int, str]:
+    """Return another status first, then other counts, then in the order of the words."""
+    return (
+        not _is_judged_otherwise(pair),
+        pair.agrees,
+        list(labels.METRIC_WORDS).index(pair.metric),
+        pair.channel,
+    )
+
+
+def _is_judged_otherwise(pair: Any) -> bool:
+    return pair.status != pair.their_status and {pair.status, pair.their_status} <= set(JUDGED_STATUSES)
+
+
+def _measure_label(pair: Any) -> str:
+    """A measure as a label, with its window where the rule judges several, and its channel where it must be said."""
+    label = sentences.measure_heading(pair.metric, pair.window if len(pair.rule.windows) > 1 else 0)
+    return label if pair.channel in ("seller", "all") else f"{label}, {labels.CHANNEL_LABELS[pair.channel]}"
+
+
+def _reconciliation_row(pair: Any, year: int) -> dict[str, Any]:
+    """Return one measure: both sides in figures, and why they differ."""
+    side, share = measures.target_side_and_share(pair.rule)
+    return {
+        "label": _measure_label(pair),
+        "days": figures.format_day_range(pair.first_day, pair.last_day, year),
+        "sides": [
+            {"rate": figures.format_rate(n, k, side, share), "count": figures.format_count(n, k, side) if n else "",
+             "status": labels.STATUS_STYLES[status] if _is_judged_otherwise(pair) else None}
+            for (n, k), status in ((pair.ours, pair.status), (pair.theirs, pair.their_status))
+        ],
+        "proxy": pair.proxy,
+        "why": _difference_lines(pair, year),
+        "contradiction": reconciliation_text.contradiction_sentence(pair.contradiction) if pair.contradiction else "",
+    }  # fmt: skip
+
+
+def _difference_lines(pair: Any, year: int) -> list[tuple[str, tuple[str, ...], str]]:
+    """Return the reasons, each with the first orders that it names, and how many more there are."""
+    noun = labels.metric_words(pair.metric).noun
+    last = pair.as_of - timedelta(days=pair.rule.lag)
+    first = last - timedelta(days=pair.window - 1)
+    lines = []
+    for cause, counted, at_fault, ids in pair.differences:
+        cause_text = reconciliation_text.difference_sentence(
+            cause, counted, at_fault, noun, uncertain=cause in pair.perhaps, missing=pair.missing
+        )
+        if cause == "window":
+            # Its orders are those of whole days, which the days name better.
+            cause_text, ids = (
+                f"{cause_text} "
+                f"{reconciliation_text.counted_days_sentence(pair.first_day, pair.last_day, first, last, year)}",
+                (),
+            )
+        lines.append(
+            (cause_text, ids[: reconciliation_text.MAX_NAMED_ORDERS], reconciliation_text.more_orders_note(len(ids)))
+        )
+    lines += [(reconciliation_text.cause_counts_sentence(*part), (), "") for part in pair.parts]
+    return lines or [(reconciliation_text.NO_DIFFERENCE, (), "")]
+
+
+def _measures_without_figure(report: MonthlyReport) -> list[str]:
+    """Return the judged measures of which the marketplace's report holds no figure, in words."""
+    given = {(one.metric, one.channel, one.window) for one in report.reconciled}
+    named = set(report.reported["metric"]) if "metric" in report.reported else set()
+    rows = [
+        row for row in measures.measures(report)
+        if row.status in JUDGED_STATUSES and (row.metric, row.channel, row.window) not in given
+        and (row.is_rate or row.metric not in named) and row.theirs is None
+    ]  # fmt: skip
+    windows: dict[tuple[str, str], list[int]] = {}
+    for row in rows:
+        spoken = row.standing
+        windows.setdefault((row.metric, spoken.channel), []).extend([spoken.window] if spoken.window else [])
+    return [sentences.measure_over_windows(*key, held) for key, held in windows.items()]
+
+
+def _comparison_figure(rows: list[Any]) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """Both rates of each measure that has a target, on one scale: the share of what is allowed that is used up."""
+    held = [one for one in rows if one.rule.target is not None and one.ours[0] and one.theirs[0]]
+    if not held:
+        return None
+    sides = pd.DataFrame([_comparison_row(one) for one in held])
+    far = sides.loc[(sides["ours"] - sides["theirs"]).abs().idxmax()]
+    title = reconciliation_text.furthest_apart_title(
+        far["label"], far["ours_rate"], far["theirs_rate"], far["limit"], far["ours"] == far["theirs"]
+    )
+    chart = charts.our_and_marketplace_rates(sides, description=title)
+    return {
+        "id": "beside-chart",
+        "title": title,
+        "caption": [reconciliation_text.BOTH_RATES_CAPTION],
+    }, charts.vega_lite_spec(chart)
+
+
+def _comparison_row(pair: Any) -> dict[str, Any]:
+    """Return one measure's two rates, as shares of what is allowed and in words."""
+    side, share = measures.target_side_and_share(pair.rule)
+    (n, k), (their_n, their_k) = pair.ours, pair.theirs
+    return {
+        "label": _measure_label(pair), "limit": figures.format_limit(side, share),
+        "ours": pair.rule.target.share_used(n, k) or 0.0, "ours_rate": figures.format_rate(n, k, side, share),
+        "theirs": pair.rule.target.share_used(their_n, their_k) or 0.0,
+        "theirs_rate": figures.format_rate(their_n, their_k, side, share),
+    }  # fmt: skip

@@ -1,0 +1,570 @@
+"""The blocks of one account's monthly report that its own figures fill: verdict, scorecard, chapters, rules."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from healthkit.metrics.policy import JUDGED_STATUSES, UNJUDGED_STATUSES
+from healthkit.report import charts
+from healthkit.report.html import drivers, measures, missing_files, outlook
+from healthkit.report.html.block import HtmlBlock, render_template
+from healthkit.report.html.drivers import CaptionedChart
+from healthkit.report.html.measures import Measure
+from healthkit.report.html.sparklines import sparkline
+from healthkit.report.text import account as account_text
+from healthkit.report.text import figures, labels, movements, reasons, sentences
+from healthkit.report.text import outlook as outlook_text
+from healthkit.report.text import portfolio as portfolio_text
+from healthkit.report.text import reconciliation as reconciliation_text
+from healthkit.report.text import rules as rules_text
+from healthkit.report.text.sentences import Sentence, SharedGroup
+
+if TYPE_CHECKING:
+    from healthkit.report.model import MonthlyReport
+
+MAX_LISTED_ORDERS = 12
+"""Orders at fault listed in a chapter; the CSV file beside the page lists all."""
+
+MIN_FAULTS_TO_DRAW = 3
+"""Least number of orders at fault for which charts of them are drawn."""
+
+
+def verdict(report: MonthlyReport, index_href: str = "index.html") -> HtmlBlock:
+    """Return who and when, then three sentences: what is wrong, what leaves or what room there is, what to do first.
+
+    Where the files end before the month does, that is said beside the day.
+    """
+    year = report.as_of.year
+    html = render_template(
+        "verdict.html.j2",
+        account=report.account,
+        where=report.marketplace_title,
+        on=figures.format_long_day(report.as_of, 0),
+        ended=report.month_end is not None and report.as_of < report.month_end,
+        index_href=index_href,
+        sentences=_verdict_sentences(report, measures.measures(report), year),
+    )
+    return HtmlBlock(html)
+
+
+def verdict_lines(report: MonthlyReport) -> list[list[str]]:
+    """Return the three sentences as plain text, each with the question that it answers, and what is missing."""
+    rows = measures.measures(report)
+    lines = [
+        [heading, sentences.plain_text(sentence)]
+        for heading, sentence in _verdict_sentences(report, rows, report.as_of.year)
+    ]
+    unjudged = measures.enforced_unjudged(report)
+    if unjudged:
+        names = [sentences.measure_phrase(row.metric, row.standing.channel) for row in unjudged]
+        lines.append(
+            [
+                "What is missing",
+                portfolio_text.missing_files_sentence(names, missing_files.missing_file_titles(report)),
+            ]
+        )
+    return lines
+
+
+def _verdict_sentences(report: MonthlyReport, rows: list[Measure], year: int) -> list[tuple[str, Sentence]]:
+    """Return the three sentences, each with the question that it answers."""
+    of = {status: [row for row in rows if row.status == status] for status in JUDGED_STATUSES}
+    off, risk, on = (of[status] for status in JUDGED_STATUSES)
+    unjudged = measures.enforced_unjudged(report)
+    wrong = sentences.what_is_wrong_sentence(
+        [row.standing for row in off], [row.standing for row in risk], len(on), [row.standing for row in unjudged]
+    )
+    wrong = _add_disagreement(wrong, measures.measures_judged_otherwise(rows))
+    if not off + risk + on:
+        return [("What is wrong", wrong), *_sentences_without_verdict(report, rows, year)]
+    # Of what is no rate there is no room to speak of: no violation is allowed, and points are not orders.
+    rates = [row for row in risk + on if row.is_rate]
+    worst = off[0] if off else min(rates or risk + on, key=lambda row: row.headroom or 0)
+    return [
+        ("What is wrong", wrong),
+        _what_comes_next(report, off, worst, year),
+        _what_to_do_first(report, off + risk, worst, year),
+    ]
+
+
+def _what_comes_next(report: MonthlyReport, off: list[Measure], worst: Measure, year: int) -> tuple[str, Sentence]:
+    """Return the second sentence: when what is off target is back, which orders leave, or how much room is left."""
+    faults = measures.measure_faults(report, worst)
+    if off and worst.shows_marketplace_figure and worst.is_rate:
+        return "What leaves next", sentences.unknown_orders_sentence(worst.standing, len(faults))
+    backs = [
+        (row.standing, calendar.back_on, calendar.last)
+        for row in off
+        if not row.shows_marketplace_figure and (calendar := measures.measure_calendar(report, row))
+    ]
+    if backs:
+        last = max(day for *_, day in backs)
+        return "What comes next", outlook_text.return_dates_sentence([pair[:2] for pair in backs], last, year)
+    if off:
+        return "What leaves next", sentences.orders_leaving_sentence(
+            worst.standing, measures.count_leaving_orders(faults, report.as_of), year
+        )
+    return "Room left", sentences.least_room_sentence(worst.standing)
+
+
+def _what_to_do_first(
+    report: MonthlyReport, failing_measures: list[Measure], worst: Measure, year: int
+) -> tuple[str, Sentence]:
+    """The third sentence: where to begin. Nothing is said only where nothing is missing and nothing is at fault."""
+    heading = "What to do first"
+    faults = measures.measure_faults(report, worst)
+    if not worst.is_rate and failing_measures:
+        return heading, _resolve_violations_first(report, worst)
+    unknown = worst.shows_marketplace_figure and len(faults) < worst.at_fault
+    if (failing_measures and unknown) or (not failing_measures and measures.enforced_unjudged(report)):
+        advice = missing_files.first_file_to_download(report, worst if failing_measures else None)
+        if advice is not None:
+            return heading, advice
+    if not worst.is_rate:
+        return heading, _resolve_violations_first(report, worst)
+    return heading, sentences.first_step_sentence(_shared_group(faults, worst), len(faults), year, worst.fault_noun)
+
+
+def _add_disagreement(first_sentence: Sentence, measures: list[tuple[str, str, str]]) -> Sentence:
+    """Return the first sentence, and where the marketplace's own figures judge differently, that they do."""
+    return (
+        *first_sentence[:-1],
+        first_sentence[-1].rstrip(".") + reconciliation_text.disagreement_clause(measures) + ".",
+    )
+
+
+def _resolve_violations_first(report: MonthlyReport, worst: Measure) -> Sentence:
+    """Return where to begin with what is no rate: violations, for they take the points of the rating, too."""
+    rows = report.violations[report.violations["open"] > 0] if len(report.violations) else report.violations
+    many = int(rows["open"].sum()) if len(rows) else round(worst.value or 0)
+    dated = rows[rows["opened_on"].notna()].sort_values("opened_on") if len(rows) else rows
+    named = "" if dated.empty else (
+        f"{labels.lowercase_first(account_text.category_label(dated['category'].iloc[0]))}, opened "
+        f"{figures.format_long_day(measures.as_date(dated['opened_on'].iloc[0]), report.as_of.year)}"
+    )  # fmt: skip
+    head, rest = account_text.resolve_violations_sentence(many, named)
+    return (labels.Strong(head), rest)
+
+
+def _sentences_without_verdict(report: MonthlyReport, rows: list[Measure], year: int) -> list[tuple[str, Sentence]]:
+    """Return what the files hold, and from which day they would have to, when no measure can be judged."""
+    held = (
+        f"The files hold {figures.format_quantity(report.orders)}, from "
+        f"{figures.format_long_day(report.begins_on, year)} "
+        f"to {figures.format_long_day(report.ends_on, year)}.",
+    )
+    advice = missing_files.first_file_to_download(report, None)
+    if advice is not None:
+        return [("What there is", held), ("What to do first", advice)]
+    short = [row.first_day for row in rows if row.status == "short history"]
+    if not short:
+        return [("What there is", held)]
+    step = (
+        labels.Strong("Import orders"),
+        f" from {figures.format_long_day(min(short), year)} on, where the longest window starts.",
+    )
+    return [("What there is", held), ("What to do first", step)]
+
+
+def _rule_clock(measure: Measure) -> str:
+    return getattr(measure.rule, "clock", "ordered_on")
+
+
+def _shared_group(faults: pd.DataFrame, measure: Measure) -> SharedGroup | None:
+    return measures.find_shared_group(faults, _rule_clock(measure), measure.window)
+
+
+# -- scorecard --------------------------------------------------------------------------------------------
+
+
+def _count_unjudged_measures(report: MonthlyReport, rows: list[Measure]) -> int:
+    """How many measures cannot be judged: those without a judged row, and enforced ones that no fresh figure covers.
+
+    Windows of one measure count once, as in the sentences and in the list of missing files.
+    """
+    judged = {(row.metric, row.channel) for row in rows if row.status in JUDGED_STATUSES}
+    unjudged = {(row.metric, row.channel) for row in rows if row.status in (*UNJUDGED_STATUSES, "too few")}
+    enforced = {(row.metric, row.channel) for row in measures.enforced_unjudged(report)}
+    return len((unjudged - judged) | enforced)
+
+
+def scorecard(report: MonthlyReport) -> HtmlBlock:
+    """Return every measure with status, rate, count, window, room in orders, 26 weeks and change, worst first."""
+    rows = measures.measures(report)
+    counts = {status: sum(row.status == status for row in rows) for status in labels.STATUS_STYLES}
+    judged = sum(counts[status] for status in JUDGED_STATUSES)
+    html = render_template(
+        "scorecard.html.j2",
+        title=sentences.scorecard_title(
+            counts["off target"], counts["at risk"], judged, _count_unjudged_measures(report, rows)
+        ),
+        before=figures.format_day(report.before, report.as_of.year),
+        rows=[
+            _scorecard_row(report, row, place and rows[place - 1].status != row.status)
+            for place, row in enumerate(rows)
+        ],
+        proxies=sorted({labels.assumptions_sentence(row.proxy) for row in rows if row.proxy}),
+        silent=[
+            sentences.channel_without_orders_note(name, n)
+            for name, n in measures.channels_without_orders(report).items()
+        ],
+        untold=account_text.uncovered_measures_sentence(measures.uncovered_measures(report)),
+    )
+    return HtmlBlock(html)
+
+
+def _scorecard_row(report: MonthlyReport, row: Measure, begins_group: Any) -> dict[str, Any]:
+    """Return one measure as the words and drawings of its row."""
+    year = report.as_of.year
+    status = labels.STATUS_STYLES[row.status]
+    has_chapter = row.status in ("off target", "at risk")
+    reason = row.explain_unjudged(report.begins_on, report.ends_on)
+    return _figure_cells(row, reason) | {
+        "status": status,
+        "group": bool(begins_group),
+        "label": sentences.measure_heading(row.metric, row.window if row.several_windows else 0),
+        "href": f"#{row.anchor if row.is_rate else 'account'}" if has_chapter else "",
+        "channel": labels.CHANNEL_LABELS.get(row.channel, row.channel) if row.names_channel else "",
+        "days": _days_cell(row, year),
+        "reported": _reported_note(row, year),
+        "proxy": bool(row.proxy),
+        "beside": measures.has_reconciliation(report, row),
+        "faint": row.status in (*UNJUDGED_STATUSES, "no target"),
+        "spark": sparkline(row) if row.status not in (*UNJUDGED_STATUSES, "too few", "no orders") else "",
+        "undrawn": _UNDRAWN_REASONS.get(row.status, "too short to draw"),
+        "change": _change_cell(row),
+    }
+
+
+_UNDRAWN_REASONS = {"no data": "nothing to draw", "no orders": "nothing to draw", "too few": "too few to draw"}
+
+
+def _figure_cells(row: Measure, no_headroom_reason: str) -> dict[str, str]:
+    """The figures of a row: a rate with its counts and room, or what stands in their place; `told` says why no room."""
+    judged, account = row.status in JUDGED_STATUSES, account_text
+    if row.is_rate or row.value is None:
+        shown = row.counted and row.status != "too few" and row.is_rate
+        return {
+            "rate": figures.format_rate(row.counted, row.at_fault, row.side, row.target) if shown else labels.DASH,
+            "target": figures.format_target(row.side, row.target),
+            "count": _count_cell(row),
+            "room": figures.format_headroom(row.headroom, row.noun) if judged else no_headroom_reason,
+        }
+    points = getattr(row.rule, "points", None)
+    on_from, most = (points.on_from, points.most) if points is not None else (None, None)
+    return {
+        "rate": account.format_short_value(row.metric, row.value),
+        "target": account.format_value_target(row.metric, on_from),
+        "count": account.format_value_count(row.metric, row.counted, most),
+        "room": account.format_value_room(row.metric, row.value, on_from),
+    }
+
+
+def _count_cell(row: Measure) -> str:
+    """Return the count of a row; "0 orders" only where there were none."""
+    if row.counted:
+        return figures.format_count(row.counted, row.at_fault, row.side)
+    return f"0 {row.noun}s" if row.status == "no orders" or row.reason is None else labels.DASH
+
+
+def _days_cell(row: Measure, year: int) -> str:
+    """Return the days of a window; of what is open or earned, the day on which it stood."""
+    if row.reported_on is not None and row.value is not None:
+        return reconciliation_text.reported_on_note(row.reported_on, year)
+    if account_text.figure_kind(row.metric) == "number":
+        return figures.format_day(row.last_day, year)
+    return figures.format_day_range(row.first_day, row.last_day, year)
+
+
+def _reported_note(row: Measure, year: int) -> str:
+    """Return when the marketplace reported the rate that is shown; empty for ours, and for what is no rate."""
+    if row.reported_on is None or row.value is not None:
+        return ""
+    return reconciliation_text.reported_on_note(row.reported_on, year)
+
+
+def _change_cell(row: Measure) -> str:
+    """Return the change since the month before; a dash where one of the two days says nothing."""
+    if row.value is not None:
+        return labels.DASH if row.previous_value is None else (
+            account_text.format_value_change(row.metric, row.value, row.previous_value)
+        )  # fmt: skip
+    if row.previous_counts is None or row.status not in (*JUDGED_STATUSES, "no target"):
+        return labels.DASH
+    return figures.format_rate_change((row.counted, row.at_fault), row.previous_counts, row.side, row.target)
+
+
+# -- chapters ---------------------------------------------------------------------------------------------
+
+
+def measure_chapters(report: MonthlyReport, stem: str = "") -> HtmlBlock:
+    """Return one chapter for each measure off target or at risk, worst first; `stem` names the file of its orders."""
+    rows = measures.measures(report)
+    worst: dict[tuple[str, str], Measure] = {}
+    for row in rows:
+        if row.status in ("off target", "at risk") and row.is_rate:
+            worst.setdefault((row.metric, row.channel), row)
+    made = [_chapter(report, row, _other_window(rows, row), stem) for row in worst.values()]
+    drawn = {name: held for _, specs in made for name, held in specs.items()}
+    return HtmlBlock(render_template("chapters.html.j2", chapters=[words for words, _ in made], weeks=26), drawn)
+
+
+def _other_window(rows: list[Measure], row: Measure) -> Measure | None:
+    """Return the longest other window of the same measure."""
+    same = [other for other in rows if (other.metric, other.channel) == (row.metric, row.channel) and other is not row]
+    return max((other for other in same if other.counted), key=lambda other: other.window, default=None)
+
+
+def _chapter(
+    report: MonthlyReport, row: Measure, other: Measure | None, stem: str
+) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """Return the words of one chapter and its charts."""
+    year = report.as_of.year
+    faults = measures.measure_faults(report, row)
+    group = _shared_group(faults, row)
+    pair, alone = _chapter_figures(report, row, faults, group)
+    rate = _rate_figure(report, row, other, year) if _has_drawable_rate(report, row) else None
+    carried, unshared = drivers.excess_figure(report, row, faults)
+    alone = [*alone, *carried]
+    spoken = row.standing._replace(channel=row.channel)
+    calendar = measures.measure_calendar(report, row)
+    tried = outlook.what_if_section(row, calendar, year) if calendar is not None else None
+    curve = [({"id": tried[0]["chart"]}, tried[1])] if tried is not None else []
+    words = {
+        "anchor": row.anchor,
+        "title": sentences.chapter_title(row.standing, row.previous_counts),
+        "lead": _chapter_lead(row, spoken, year),
+        "notes": _chapter_notes(report, row, other, unshared),
+        "rate": rate[0] if rate is not None else None,
+        "pair": [words for words, _ in pair],
+        "alone": [words for words, _ in alone],
+        "what_if": tried[0] if tried is not None else None,
+        "orders": _orders_table(row, faults, stem, year),
+    }
+    figures = (*([rate] if rate is not None else []), *pair, *alone, *curve)
+    return words, {words["id"]: figure for words, figure in figures}
+
+
+def _has_drawable_rate(report: MonthlyReport, row: Measure) -> bool:
+    """Return whether our files hold a rate of at least two days to draw."""
+    daily = report.daily_scores
+    history = daily[
+        (daily["metric"] == row.metric) & (daily["channel"] == row.channel) & (daily["window"] == row.window)
+    ]
+    return int(((history["counted"] > 0) & ~history["status"].isin(charts.UNDRAWN_STATUSES)).sum()) > 1
+
+
+def _chapter_lead(row: Measure, measure_standing: sentences.MeasureStanding, year: int) -> str:
+    """Which orders were counted, and how many went wrong; of the marketplace's figure, beside it what ours says."""
+    lead = sentences.chapter_lead(measure_standing, _rule_clock(row), row.first_day, row.last_day, year)
+    if row.shows_marketplace_figure:
+        return f"{labels.capitalise_first(row.figure_source)}. {lead}"
+    return lead
+
+
+def _chapter_figures(
+    report: MonthlyReport, row: Measure, faults: pd.DataFrame, group: SharedGroup | None
+) -> tuple[list[CaptionedChart], list[CaptionedChart]]:
+    """Return the two figures that stand side by side, and the third one that then stands alone below them."""
+    year = report.as_of.year
+    why = _bridge_figure(report, row)
+    if len(faults) < MIN_FAULTS_TO_DRAW:
+        return why, []
+    causes = _cause_figure(report, row, faults, group, year)
+    leaving = _leaving_figure(report, row, faults, group, charts.WIDE if why else charts.HALF)
+    return ([causes, *why], [leaving]) if why else ([causes, leaving], [])
+
+
+def _rate_figure(report: MonthlyReport, row: Measure, other: Measure | None, year: int) -> CaptionedChart:
+    """Return the rate of the judged window and of another one, day by day."""
+    daily = report.daily_scores[
+        (report.daily_scores["metric"] == row.metric) & (report.daily_scores["channel"] == row.channel)
+    ]
+    since = measures.off_target_since(daily[daily["window"] == row.window])
+    title = (
+        reasons.our_rate_title(row.figure_source)
+        if row.shows_marketplace_figure
+        else sentences.rate_title(row.standing, *since, year)
+    )
+    chart = charts.rate_over_time(
+        daily, row.window, other.window if other else None, before=report.before, description=title
+    )
+    return drivers.captioned_chart(row, "rate", title, chart, [])
+
+
+def _chapter_notes(report: MonthlyReport, row: Measure, other: Measure | None, unshared: str) -> list[Sentence]:
+    """What stands beside the rate: which line is which, how the window moves, what may follow, who carries it."""
+    lag = getattr(row.rule, "lag", 0)
+    notes: list[Sentence] = [sentences.two_windows_legend(row.window, other.window)] if other else []
+    notes.append((labels.Strong("The window"), sentences.window_note(_rule_clock(row), row.window, lag, row.noun)))
+    ahead = report.futures.get((row.metric, row.channel, row.window))
+    if ahead is not None:
+        notes.append((labels.Strong("What may come. "), outlook.simulated_futures_note(ahead, report.as_of)))
+    follows = drivers.streak_consequence(report, row)
+    if follows:
+        notes.append((labels.Strong("What may follow. "), follows))
+    elif getattr(row.rule, "consequence", ""):
+        notes.append((labels.Strong("What is at stake. "), row.rule.consequence))
+    if unshared:
+        notes.append((labels.Strong("Who carries the excess. "), unshared))
+    if row.shows_marketplace_figure:
+        why = row.explain_unjudged(report.begins_on, report.ends_on) if row.reason is not None else ""
+        counts = reasons.our_counts_sentence(*row.our_counts, row.side, row.target, row.noun, why)
+        notes.append((labels.Strong("Ours. "), labels.capitalise_first(counts)))
+    if row.proxy:
+        notes.append((labels.Strong("≈ proxy. "), labels.assumptions_sentence(row.proxy)))
+    return notes
+
+
+def _cause_figure(
+    report: MonthlyReport, row: Measure, faults: pd.DataFrame, group: SharedGroup | None, year: int
+) -> CaptionedChart:
+    """Return what the orders at fault share: by cause where there are several, else by day."""
+    title = sentences.causes_title(group, len(faults), year, row.fault_noun)
+    units = sentences.units_caption(len(faults), row.our_counts[1] if row.shows_marketplace_figure else row.at_fault)
+    named = measures.group_mask(faults, group)
+    if len(set(faults["causes"])) > 1 or (group is not None and group.kind == "product"):
+        name = f"for “{group.name}”" if group is not None and group.kind == "product" else ""
+        chart = charts.defects_by_cause(faults, named, name, description=title)
+        return drivers.captioned_chart(
+            row, "causes", title, chart, [_squares_caption(faults, row.fault_noun), units, *_part_captions(report, row)]
+        )
+    chart = charts.faults_by_day(faults, row.first_day, row.last_day, named, description=title)
+    return drivers.captioned_chart(
+        row,
+        "causes",
+        title,
+        chart,
+        [f"One mark, one {row.fault_noun} at fault, on its {labels.CLOCK_LABELS[_rule_clock(row)]}.", units],
+    )
+
+
+def _squares_caption(faults: pd.DataFrame, noun: str) -> str:
+    """Return how to read the squares, and that an order with two causes stands once."""
+    return sentences.squares_caption(
+        len(faults), int(faults["causes"].str.contains("+", regex=False).sum()), charts.MAX_SQUARES, noun
+    )
+
+
+def _part_captions(report: MonthlyReport, row: Measure) -> list[str]:
+    """Return the rates of a measure's parts, now and a month before."""
+    rows = measures.part_rows(report, row)
+    before = {old["metric"]: int(old["at_fault"]) for old in measures.records(report.earlier)
+              if old["channel"] == row.channel and old["window"] == row.window and old["counted"]}  # fmt: skip
+    parts = [
+        (part["metric"], int(part["counted"]), int(part["at_fault"]), before.get(part["metric"]))
+        for part in rows
+        if part["counted"]
+    ]
+    return (
+        [sentences.parts_caption(parts, row.target, figures.format_day(report.before, report.as_of.year))]
+        if parts
+        else []
+    )
+
+
+def _bridge_figure(report: MonthlyReport, row: Measure) -> list[CaptionedChart]:
+    """Return why the rate moved since the month before, where both days have one under the same rule."""
+    bridge = report.bridges.get((row.metric, row.channel, row.window))
+    if bridge is None:
+        return []
+    moved = movements.movement_from_bridge(bridge)
+    title = movements.bridge_title(moved)
+    caption = [*movements.bridge_caption(moved), *movements.bars_caption(moved, charts.bar_scale(moved).begin)]
+    return [drivers.captioned_chart(row, "bridge", title, charts.bridge_chart(bridge, description=title), caption)]
+
+
+def _leaving_figure(
+    report: MonthlyReport, row: Measure, faults: pd.DataFrame, group: SharedGroup | None, width: int
+) -> CaptionedChart:
+    """Return when the orders at fault leave the window."""
+    year = report.as_of.year
+    leaving = measures.count_leaving_orders(faults, report.as_of)
+    assert leaving is not None, "a figure of leaving orders is made only where there are some"
+    title = sentences.leaving_title(leaving, year)
+    named = measures.group_mask(faults, group)
+    chart = charts.leaving_calendar(faults, report.as_of, leaving.until, named, description=title, width=width)
+    return drivers.captioned_chart(
+        row,
+        "leaving",
+        title,
+        chart,
+        [sentences.leaving_caption(0 < named.sum() < len(named), group, year, row.fault_noun)],
+    )
+
+
+def _orders_table(row: Measure, faults: pd.DataFrame, stem: str, year: int) -> dict[str, Any]:
+    """Return the orders at fault that leave first, and the link to all of them."""
+    soon = faults.sort_values(["leaves_on", "order_id"], kind="stable").head(MAX_LISTED_ORDERS)
+    assumed = sorted({labels.assumptions_sentence(measures.text_or_empty(value)) for value in soon["assumed"]} - {""})
+    return {
+        "title": sentences.orders_title(len(soon), len(faults), row.fault_noun),
+        "noun": labels.capitalise_first(row.fault_noun),
+        "placed": labels.CLOCK_COLUMN_HEADS[_rule_clock(row)],
+        "rows": [_order_row(order, year) for order in measures.records(soon)],
+        "href": f"{stem}_orders.csv" if stem and len(faults) else "",
+        "link": portfolio_text.orders_link_label(len(faults), row.fault_noun),
+        "assumed": assumed,
+    }
+
+
+def _order_row(order: dict[str, Any], year: int) -> dict[str, str]:
+    """Return one order at fault in words."""
+    return {
+        "id": str(order["order_id"]),
+        "cause": labels.capitalise_first(labels.causes_phrase(order["causes"])),
+        "bought": order["bought"],
+        **{
+            name: figures.format_day(measures.as_date(order[name]), year)
+            for name in ("clock_day", "known_on", "leaves_on")
+        },
+    }
+
+
+# -- rules ------------------------------------------------------------------------------------------------
+
+
+def rules_in_force(report: MonthlyReport) -> HtmlBlock:
+    """The rules that judged, each with its window, its first day, its source and how sure that is; then the data."""
+    held = [rule for rule in report.rules if not rule.part_of]
+    made = [
+        ("Rules", report.policy),
+        ("Data", _data_summary(report)),
+        *([("Made", report.made)] if report.made else []),
+    ]
+    html = render_template(
+        "rules.html.j2",
+        rows=[_rule_row(rule) for rule in held],
+        made=made,
+    )
+    return HtmlBlock(html)
+
+
+def _data_summary(report: MonthlyReport) -> str:
+    span = f"{figures.format_day(report.begins_on, 0)} to {figures.format_day(report.ends_on, 0)}"
+    return f"{report.data.rstrip('.')}; {figures.format_quantity(report.orders)}, placed {span}"
+
+
+def _rating_target(rule: Any) -> str:
+    """Return what is asked of a rating in points; empty of all else."""
+    points = rule.points
+    return "" if points is None else rules_text.rating_target_phrase(points.on_from, points.off_under, points.most)
+
+
+def _rule_row(rule: Any) -> dict[str, str]:
+    """Return one rule in words."""
+    noun = labels.metric_words(rule.metric).noun
+    both = len(rule.channels) > 1
+    side, share = (rule.target.side, rule.target.share) if rule.target is not None else ("", None)
+    return {
+        "label": labels.metric_words(rule.metric).label,
+        "channels": "" if not both else labels.join_words([labels.CHANNEL_LABELS[name] for name in rule.channels]),
+        "asked": _rating_target(rule) or sentences.rule_phrase(side, share, rule.minimum, noun),
+        "window": sentences.window_phrase(rule.windows, rule.lag),
+        "placed": labels.CLOCK_LABELS[rule.clock],
+        "since": figures.format_day(rule.since, 0),
+        "source": rule.source.strip().rstrip("."),
+        "sure": labels.CERTAINTY_LABELS[rule.sure],
+    }

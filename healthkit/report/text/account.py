@@ -1,0 +1,501 @@
+"""The words of what is no rate: open violations, the rating, hours to an answer; of groups, and of what may follow."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from datetime import date, timedelta
+from fractions import Fraction
+from typing import Any
+
+from healthkit.report.text.figures import (
+    MINUS,
+    format_day,
+    format_long_day,
+    format_number,
+    format_quantity,
+    round_half_up,
+)
+from healthkit.report.text.labels import (
+    STATUS_STYLES,
+    StatusStyle,
+    capitalise_first,
+    join_words,
+    lowercase_first,
+    metric_words,
+)
+
+FIGURE_KINDS = {"policy_violations": "number", "account_health_rating": "points", "average_response_time": "average"}
+"""What is shown of the metrics that are no rate: how many are open, points, hours on average."""
+EVIDENCE_FILES = {
+    "feedback": "a feedback file",
+    "claims": "a file of claims",
+    "chargebacks": "a defects file",
+    "refunds": "a defects file that names refunds",
+    "contacts": "a file of buyer messages",
+    "surveys": "a file of buyer surveys",
+    "violations": "a violations file or Amazon\N{RIGHT SINGLE QUOTATION MARK}s performance report",
+    "returns": "a returns file",
+    "return_answers": "a file of return requests",
+    "return_feedback": "a file of return requests",
+    "return_refusals": "a file of return requests",
+    "invoices": "a file of invoices",
+    "scans": "a confirmations file with scans",
+}
+"""Which file would tell of what, by the evidence that is missing."""
+CATEGORY_LABELS = {
+    "listing_policy_violations": "Listing policy",
+    "product_authenticity_customer_complaints": "Product authenticity",
+    "product_condition_customer_complaints": "Product condition",
+    "product_safety_customer_complaints": "Product safety",
+    "received_intellectual_property_complaints": "Received intellectual property",
+    "restricted_product_policy_violations": "Restricted products",
+    "suspected_intellectual_property_violations": "Suspected intellectual property",
+    "food_and_product_safety_issues": "Food and product safety",
+    "customer_product_reviews_policy_violations": "Product reviews",
+    "document_requests": "Document requests",
+    "other_policy_violations": "Other policy",
+}
+ACCOUNT_STATE_STYLES = {
+    "normal": StatusStyle(STATUS_STYLES["on target"].symbol, "Normal", "on"),
+    "at risk": StatusStyle(STATUS_STYLES["at risk"].symbol, "At risk", "risk"),
+    "at risk of deactivation": StatusStyle(STATUS_STYLES["at risk"].symbol, "At risk of deactivation", "risk"),
+    "deactivated": StatusStyle(STATUS_STYLES["off target"].symbol, "Deactivated", "off"),
+    "warned": StatusStyle(STATUS_STYLES["at risk"].symbol, "Warned", "risk"),
+    "suspended": StatusStyle(STATUS_STYLES["off target"].symbol, "Suspended", "off"),
+}
+
+
+def figure_kind(metric_id: str) -> str:
+    """Return what is shown of a metric: a rate, unless it is none.
+
+    >>> figure_kind("late_shipment_rate"), figure_kind("policy_violations")
+    ('rate', 'number')
+    """
+    return FIGURE_KINDS.get(metric_id, "rate")
+
+
+def format_value(metric_id: str, figure: float) -> str:
+    """Return a figure that is no rate.
+
+    >>> format_value("policy_violations", 2.0), format_value("average_response_time", 9.25)
+    ('2', '9.3 hours')
+    """
+    if figure_kind(metric_id) == "average":
+        return f"{float(round_half_up(Fraction(figure), 1)):.1f} hours"
+    return format_number(round(figure))
+
+
+def format_short_value(metric_id: str, figure: float) -> str:
+    """Return the same where there is little room.
+
+    >>> format_short_value("average_response_time", 9.25)
+    '9.3 h'
+    """
+    return format_value(metric_id, figure).replace(" hours", " h")
+
+
+def format_value_change(metric_id: str, now: float, before: float) -> str:
+    """Return how such a figure changed, with better or worse where something is asked of it.
+
+    >>> format_value_change("policy_violations", 2, 1), format_value_change("account_health_rating", 228, 240)
+    ('+1, worse', '−12, worse')
+    >>> format_value_change("average_response_time", 9.0, 9.5), format_value_change("policy_violations", 0, 0)
+    ('−0.5', 'no change')
+    """
+    kind = figure_kind(metric_id)
+    change = round_half_up(Fraction(now) - Fraction(before), 1 if kind == "average" else 0)
+    if not change:
+        return "no change"
+    size = f"{float(abs(change)):.1f}" if kind == "average" else format_number(int(abs(change)))
+    good = (change > 0) == (kind == "points")
+    verdict = "" if kind == "average" else f", {'better' if good else 'worse'}"
+    return f"{'+' if change > 0 else MINUS}{size}{verdict}"
+
+
+def format_value_target(metric_id: str, on_from: int | None = None) -> str:
+    """Return what is asked of a figure that is no rate.
+
+    >>> format_value_target("policy_violations"), format_value_target("account_health_rating", 200), format_value_target("average_response_time")
+    ('none', 'at least 200', 'no target')
+    """  # noqa: E501 - three targets
+    if figure_kind(metric_id) == "points" and on_from is not None:
+        return f"at least {format_number(on_from)}"
+    return "none" if figure_kind(metric_id) == "number" else "no target"
+
+
+def format_value_count(metric_id: str, counted: int, maximum: int | None = None) -> str:
+    """Return what stands beside such a figure in place of a count.
+
+    >>> format_value_count("policy_violations", 1), format_value_count("account_health_rating", 3071, 1000)
+    ('open', 'of 1,000')
+    >>> format_value_count("average_response_time", 45)
+    '45 messages'
+    """
+    if figure_kind(metric_id) == "points":
+        return f"of {format_number(maximum)}" if maximum else "points"
+    return "open" if figure_kind(metric_id) == "number" else format_quantity(counted, "message")
+
+
+def format_value_room(metric_id: str, figure: float, on_from: int | None = None) -> str:
+    """Return how far such a figure is from what is asked.
+
+    >>> format_value_room("policy_violations", 2), format_value_room("policy_violations", 0)
+    ('2 to resolve', 'none allowed')
+    >>> format_value_room("account_health_rating", 228, 200), format_value_room("account_health_rating", 150, 200)
+    ('28 points to lose', '50 points too few')
+    """
+    if figure_kind(metric_id) == "number":
+        return f"{format_number(round(figure))} to resolve" if figure else "none allowed"
+    if figure_kind(metric_id) == "points" and on_from is not None:
+        left = round(figure) - on_from
+        return (
+            f"{format_quantity(left, 'point')} to lose" if left >= 0 else f"{format_quantity(-left, 'point')} too few"
+        )
+    return "nothing is asked"
+
+
+def uncovered_measures_sentence(measures: Iterable[tuple[str, str]]) -> str:
+    """Return the measures of which no file tells, and which files would; each is a metric and what was missing.
+
+    >>> uncovered_measures_sentence([("late_response_rate", "contacts_not_imported"), ("average_response_time", "contacts_not_imported"),
+    ...           ("policy_violations", "violations_not_imported")])
+    'No file tells of late answers and time to answer (a file of buyer messages would), nor of policy violations (a violations file or Amazon’s performance report would).'
+    """  # noqa: E501 - the sentence
+    by_file: dict[str, list[str]] = {}
+    for name, missing in measures:
+        needed = [EVIDENCE_FILES.get(one.removesuffix("_not_imported"), one) for one in missing.split("+")]
+        held = by_file.setdefault(join_words(list(dict.fromkeys(needed))), [])
+        label = lowercase_first(metric_words(name).label)
+        if label not in held:
+            held.append(label)
+    told = [f"{join_words(labels)} ({needed} would)" for needed, labels in by_file.items()]
+    return f"No file tells of {', nor of '.join(told)}." if told else ""
+
+
+# -- what follows when a measure stays off target -------------------------------------------------------------
+
+
+def shorten_source(source: str) -> str:
+    """Return a source without what is said of it.
+
+    >>> shorten_source("Seller Central help, Late Shipment Rate (200285190); the moment of confirmation decides")
+    'Seller Central help, Late Shipment Rate (200285190)'
+    """
+    return re.split(r"[;:]|\. ", " ".join(source.split()))[0].rstrip(".")
+
+
+def off_target_run_phrase(days: int, at_least: bool = False) -> str:
+    """Return for how long a measure has been off target.
+
+    >>> off_target_run_phrase(1), off_target_run_phrase(22), off_target_run_phrase(120, True)
+    ('off target for one day', 'off target for 22 days in a row', 'off target for at least 120 days in a row')
+    """
+    if days == 1 and not at_least:
+        return "off target for one day"
+    return f"off target for {'at least ' if at_least else ''}{format_number(days)} days in a row"
+
+
+def consequence_sentence(streak: Any, stages: Sequence[Any], certainty: str) -> str:
+    """Return what the rule's source says about a measure off target this long, or longer; empty if it says nothing.
+
+    `streak` is a `Streak`, `stages` are those of its rule, `certainty` says how sure the source is. The sentence quotes
+    the source; it never says that the consequence happened.
+
+    >>> from types import SimpleNamespace as Some
+    >>> stage = Some(stage="at risk", says="Offers may be deactivated", days=1)
+    >>> streak = Some(since=date(2026, 10, 10), days=22, at_least=False, stage=stage, source="Help page; read in 2026")
+    >>> consequence_sentence(streak, [], "a third party")
+    'Off target for 22 days in a row; of that the rule’s source says, under “at risk”: Offers may be deactivated. Source: Help page; a third party.'
+    >>> streak.stage, later = None, Some(stage="a month off target", says="Risk of demotion", days=31)
+    >>> consequence_sentence(streak, [later], "your own standard")
+    'Off target for 22 days in a row. From 31 days on, which is 9 November should it stay so, the rule’s source says, under “a month off target”: Risk of demotion. Source: Help page; your own standard.'
+    """  # noqa: E501 - the sentences
+    later = min((stage for stage in stages if stage.days > streak.days), key=lambda stage: stage.days, default=None)
+    stage = streak.stage or later
+    if streak.since is None or stage is None:
+        return ""
+    if streak.stage is not None:
+        run = off_target_run_phrase(streak.days, streak.at_least)
+        when = "; of that"
+    else:
+        run = off_target_run_phrase(streak.days)
+        on = format_long_day(streak.since + timedelta(days=stage.days - 1), streak.since.year)
+        when = f". From {stage.days} days on, which is {on} should it stay so,"
+    text = " ".join(stage.says.split()).rstrip(".")
+    return (
+        f"{capitalise_first(run)}{when} the rule\N{RIGHT SINGLE QUOTATION MARK}s source says, under “{stage.stage}”: "
+        f"{text}. Source: {shorten_source(streak.source)}; {certainty}."
+    )
+
+
+def streak_sentence(streak: Any, stages: Sequence[Any], certainty: str) -> str:
+    """Return for how long a measure has been off target, and what its rule's source says of that; empty on target."""
+    if streak.since is None:
+        return ""
+    return consequence_sentence(streak, stages, certainty) or (
+        f"{capitalise_first(off_target_run_phrase(streak.days, streak.at_least))}."
+    )
+
+
+def waiting_orders_sentence(orders: int, late: int, days_ahead: int, as_of: date) -> str:
+    """Return how many orders wait to be confirmed, and how many of them are late already.
+
+    >>> waiting_orders_sentence(7, 2, 2, date(2026, 11, 1)), waiting_orders_sentence(0, 0, 1, date(2026, 11, 1))
+    ('7 orders wait on 1 November 2026 and are due within 2 days; 2 of them are late already.', 'No order waits on 1 November 2026 that is due within 1 day.')
+    """  # noqa: E501 - two sentences
+    span = format_quantity(days_ahead, "day")
+    if not orders:
+        return f"No order waits on {format_long_day(as_of, 0)} that is due within {span}."
+    told = f"{format_quantity(orders)} {'waits' if orders == 1 else 'wait'} on {format_long_day(as_of, 0)} and "
+    told += f"{'is' if orders == 1 else 'are'} due within {span}"
+    return f"{told}; {format_number(late)} of them {'is' if late == 1 else 'are'} late already." if late else f"{told}."
+
+
+def missing_ship_by_warning(account: str, orders: int) -> str:
+    """Say that orders wait of which no file says by when they must ship, and which file would.
+
+    >>> missing_ship_by_warning("acme", 9)
+    '? acme: 9 more orders wait, and no file says by when they must ship; the unshipped-orders report or the orders API does.'
+    """  # noqa: E501 - the sentence
+    return (
+        f"? {account}: {format_quantity(orders, 'more order')} {'waits' if orders == 1 else 'wait'}, and no file "
+        "says by when "
+        f"{'it' if orders == 1 else 'they'} must ship; the unshipped-orders report or the orders API does."
+    )
+
+
+# -- which groups carry the excess ----------------------------------------------------------------------------
+
+GROUP_KIND_LABELS = {
+    "sku": "product", "asin": "product", "carrier": "carrier", "ship_method": "way of shipping", "country": "place",
+    "state": "place", "reason": "reason", "weekday": "weekday",
+}  # fmt: skip
+
+
+def group_label(kind: str, name: str, product: str = "") -> str:
+    """Return a group of orders as a label.
+
+    >>> group_label("sku", "LH-1", "Reading lamp"), group_label("carrier", "UPS"), group_label("weekday", "Monday")
+    ('“Reading lamp”', 'Carrier UPS', 'Mondays')
+    """
+    if kind == "sku":
+        return f"“{product or name}”"
+    if kind == "weekday":
+        return f"{name}s"
+    shown = name.replace("_", " ") if kind == "reason" else name
+    return {"asin": "ASIN {}", "carrier": "Carrier {}", "ship_method": "Shipped as {}", "country": "To {}",
+            "state": "To {}", "reason": "Reason: {}"}[kind].format(shown)  # fmt: skip
+
+
+def format_excess(low: float, high: float) -> str:
+    """Return an interval of orders in whole ones, rounded outwards.
+
+    >>> format_excess(7.48, 27.7), format_excess(0.2, 3.1), format_excess(-4.1, 2.5)
+    ('7 to 28', 'up to 4', '−5 to 3')
+    """
+    least, most = int(low // 1), -int(-high // 1)
+    return f"up to {format_number(most)}" if least == 0 < low else f"{format_number(least)} to {format_number(most)}"
+
+
+def groups_title(names: Sequence[str], first_excess: float, noun: str) -> str:
+    """Return which groups stand out, and by how much the first does.
+
+    >>> groups_title(["“Reading lamp”"], 14.98, "order")
+    '“Reading lamp” stands out: about 15 orders more at fault than at the rate of the rest'
+    >>> groups_title(["“Reading lamp”", "Carrier UPS"], 14.98, "order")
+    '“Reading lamp” and Carrier UPS stand out; the first has about 15 orders more at fault than at the rate of the rest'
+    """
+    more = f"about {format_quantity(max(1, round(first_excess)), noun)} more at fault than at the rate of the rest"
+    if len(names) == 1:
+        return f"{names[0]} stands out: {more}"
+    return f"{join_words(list(names))} stand out; the first has {more}"
+
+
+def group_sentence(name: str, group_counts: str, rest_counts: str, excess_range: str, noun: str) -> str:
+    """Return one group beside the rest.
+
+    >>> group_sentence("“Lamp”", "16 of 276", "5 of 1,365", "7 to 28", "order")
+    '“Lamp”: 16 of 276 at fault, of the rest 5 of 1,365; 7 to 28 orders more than at the rate of the rest.'
+    """
+    return (
+        f"{name}: {group_counts} at fault, of the rest {rest_counts}; {excess_range} {noun}s more than at the "
+        "rate of the rest."
+    )
+
+
+def no_group_sentence(kinds: Iterable[str]) -> str:
+    """Say that no group stands out, of those that the files tell of.
+
+    >>> no_group_sentence(["cause", "sku", "asin", "carrier", "weekday"]), no_group_sentence(["cause"])
+    ('No product, carrier or weekday stands out from chance.', '')
+    """
+    held = list(dict.fromkeys(GROUP_KIND_LABELS[kind] for kind in kinds if kind in GROUP_KIND_LABELS))
+    if not held:
+        return ""
+    said = f"{', '.join(held[:-1])} or {held[-1]}" if len(held) > 1 else held[0]
+    return f"No {said} stands out from chance."
+
+
+GROUPS_CAPTION = (
+    "Dot: how many more are at fault than at the rate of the rest; line: where that surely lies (95% for all groups of "
+    "one kind together); upright line: the rate of the rest. Filled: stands out."
+)
+
+
+# -- policy violations, rating and what the account is told ----------------------------------------------------
+
+
+def category_label(name: str) -> str:
+    """Return a category of violations; one that nobody worded stands as it is.
+
+    >>> category_label("listing_policy_violations"), category_label("drop_shipping")
+    ('Listing policy', 'Drop shipping')
+    """
+    return CATEGORY_LABELS.get(name, capitalise_first(name.replace("_", " ")))
+
+
+def account_state_style(state: str) -> StatusStyle:
+    """Return what the marketplace calls the account, with a symbol and a colour.
+
+    >>> account_state_style("normal").symbol, account_state_style("under review").word
+    ('✓', 'Under review')
+    """
+    return ACCOUNT_STATE_STYLES.get(
+        state, StatusStyle(STATUS_STYLES["no data"].symbol, capitalise_first(state.replace("_", " ")), "none")
+    )
+
+
+def category_note(opened: int, severity: str, opened_on: date | None, resolved: int, resolved_on: date | None,
+                year: int) -> str:  # fmt: skip
+    """Return what is told of one category beside its number.
+
+    >>> category_note(1, "medium", date(2026, 10, 20), 0, None, 2026), category_note(0, "", None, 1, date(2026, 10, 12), 2026)
+    ('medium, opened 20 Oct', '1 resolved 12 Oct')
+    >>> category_note(3, "high", date(2026, 9, 2), 0, None, 2026), category_note(2, "", None, 0, None, 2026)
+    ('worst high, oldest opened 2 Sep', '')
+    """  # noqa: E501 - two categories
+    told = []
+    if severity:
+        told.append(severity if opened == 1 else f"worst {severity}")
+    if opened_on is not None:
+        told.append(f"{'' if opened == 1 else 'oldest '}opened {format_day(opened_on, year)}")
+    if resolved and resolved_on is not None:
+        told.append(
+            f"{format_number(resolved)} resolved {'' if resolved == 1 else 'by '}{format_day(resolved_on, year)}"
+        )
+    return ", ".join(told)
+
+
+def account_title(opened: int | None, rating: float | None, before: float | None, estimated: bool) -> str:
+    """Return the finding of violations and rating; None where nothing is known of one.
+
+    >>> account_title(0, 316, 304, False), account_title(2, 252, None, True)
+    ('No policy violation is open; the rating rose to 316', '2 policy violations are open; the rating is estimated at 252')
+    >>> account_title(1, None, None, False), account_title(None, 240, 240, False)
+    ('1 policy violation is open', 'The rating is 240')
+    """  # noqa: E501 - two titles
+    told = []
+    if opened is not None:
+        told.append(
+            f"{format_number(opened) if opened else 'No'} policy violation{' is' if opened <= 1 else 's are'} open"
+        )
+    if rating is not None:
+        shown = format_number(round(rating))
+        moved = (
+            "is" if before is None or round(before) == round(rating) else "rose to" if rating > before else "fell to"
+        )
+        told.append(f"the rating is estimated at {shown}" if estimated else f"the rating {moved} {shown}")
+    return capitalise_first("; ".join(told)) or "What Amazon says of the account"
+
+
+def rating_title(points: float, on_from: int, maximum: int) -> str:
+    """Return a rating against its line.
+
+    >>> rating_title(316, 200, 1000), rating_title(150, 200, 1000)
+    ('Account Health Rating: 316 of 1,000, 116 above the line', 'Account Health Rating: 150 of 1,000, 50 below the line')
+    """  # noqa: E501 - two titles
+    left = round(points) - on_from
+    where = (
+        f"{format_number(left)} above the line"
+        if left > 0
+        else f"{format_number(-left)} below the line"
+        if left
+        else "on the line"
+    )
+    return f"Account Health Rating: {format_number(round(points))} of {format_number(maximum)}, {where}"
+
+
+def rating_caption(reported_on: date | None, year: int, start: int, gain: int, per_orders: int) -> str:
+    """Return whose number a rating is.
+
+    >>> rating_caption(date(2026, 10, 31), 2026, 200, 4, 200)
+    'Amazon’s own number, as it reported on 31 October.'
+    >>> rating_caption(None, 2026, 200, 4, 200)
+    '≈ estimated: 200 + 4 per 200 orders − points of open violations; how many points a violation takes is not published by Amazon.'
+    """  # noqa: E501 - the sentence
+    if reported_on is not None:
+        return (
+            f"Amazon\N{RIGHT SINGLE QUOTATION MARK}s own number, as it reported on "
+            f"{format_long_day(reported_on, year)}."
+        )
+    return (
+        f"≈ estimated: {format_number(start)} + {format_number(gain)} per {format_number(per_orders)} orders "
+        f"{MINUS} points of open "
+        "violations; how many points a violation takes is not published by Amazon."
+    )
+
+
+def rating_bands(on_from: int, off_under: int) -> list[tuple[str, str]]:
+    """Return what the parts of the scale mean, each with its status.
+
+    >>> rating_bands(200, 100)[1]
+    ('at risk', '100 to 199: at risk')
+    """
+    return [
+        ("off target", f"below {format_number(off_under)}: account may be deactivated"),
+        ("at risk", f"{format_number(off_under)} to {format_number(on_from - 1)}: at risk"),
+        ("on target", f"{format_number(on_from)} or more: on target"),
+    ]
+
+
+def resolve_violations_sentence(opened: int, oldest: str) -> tuple[str, str]:
+    """Return where to begin with open violations: the strong part and the rest of a sentence.
+
+    >>> "".join(resolve_violations_sentence(2, "listing policy, opened 20 October"))
+    'Resolve the open policy violations: the oldest that a file dates is listing policy, opened 20 October.'
+    >>> "".join(resolve_violations_sentence(1, ""))
+    'Resolve the open policy violation: it does not leave by waiting.'
+    """
+    head = f"Resolve the open policy violation{'' if opened == 1 else 's'}"
+    if not oldest:
+        return head, f": {'it does' if opened == 1 else 'they do'} not leave by waiting."
+    return head, f": the oldest that a file dates is {oldest}." if opened > 1 else f": {oldest}."
+
+
+# -- buyers' messages ------------------------------------------------------------------------------------------
+
+
+def contacts_title(late: int, waiting: int, counted: int, window: int) -> str:
+    """Return the finding of buyers' messages.
+
+    >>> contacts_title(4, 2, 46, 30), contacts_title(0, 0, 46, 30)
+    ('6 of the 46 messages of 30 days were not answered in time; 2 still wait', 'All 46 messages of 30 days were answered in time')
+    """  # noqa: E501 - two titles
+    if not late + waiting:
+        return f"All {format_number(counted)} messages of {window} days were answered in time"
+    verb = "was" if late + waiting == 1 else "were"
+    rest = f"; {format_number(waiting)} still {'waits' if waiting == 1 else 'wait'}" if waiting else ""
+    return (
+        f"{format_number(late + waiting)} of the {format_number(counted)} messages of {window} days {verb} not "
+        f"answered in time{rest}"
+    )
+
+
+def in_time_column_head(hours: int) -> str:
+    """Return the head of a column.
+
+    >>> in_time_column_head(24)
+    'Answered within 24 hours'
+    """
+    return f"Answered within {hours} hours"

@@ -1,0 +1,242 @@
+"""The sentences on missing files: what to download, where, for how many days, and what it would serve."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import TYPE_CHECKING
+
+from healthkit.report.text.figures import format_long_day, format_number, format_quantity, spell_number
+from healthkit.report.text.labels import Strong, capitalise_first, join_words, metric_words
+
+if TYPE_CHECKING:
+    from healthkit.ingest.downloads import DownloadAdvice
+
+EVIDENCE_LABELS = {
+    "orders": "orders",
+    "cancellers": "who cancelled an order",
+    "promises": "ship-by days",
+    "delivery_promises": "deliver-by days",
+    "confirmations": "the times of shipment confirmation",
+    "confirmation_times": "the times of shipment confirmation",
+    "deliveries": "the times of delivery",
+    "tracking": "tracking numbers",
+    "scans": "carrier scans",
+    "feedback": "ratings",
+    "claims": "A-to-z Guarantee claims",
+    "chargebacks": "chargebacks",
+    "refunds": "refunds",
+    "returns": "returns",
+    "return_answers": "answers to return requests",
+    "return_feedback": "buyers' feedback on returns",
+    "return_refusals": "refused returns",
+    "invoices": "invoices of business orders",
+    "contacts": "buyer messages",
+    "surveys": "buyer surveys",
+    "violations": "policy violations",
+    "amazon_figures": "Amazon's own figures",
+}
+"""What each kind of evidence is called in a sentence."""
+FILE_LIMITATIONS = {
+    "fully": "",
+    "days assumed": "It names the orders, not the day of each event: the days are assumed.",
+    "in part": "It shows only a part of them, so that the figure is a lower bound.",
+}
+"""How much of the evidence a file tells -> what it leaves out, as a sentence."""
+SNAPSHOT_DAYS = "it covers the days of the marketplace\N{RIGHT SINGLE QUOTATION MARK}s own measure"
+
+
+def download_location(menu: str, report_type: str) -> str:
+    """Return where a file is downloaded.
+
+    >>> download_location("Orders > Order Reports > All Orders", "GET_ORDERS")
+    'Seller Central, Orders > Order Reports > All Orders; report type GET_ORDERS'
+    >>> download_location("", "GET_V2_SELLER_PERFORMANCE_REPORT"), download_location("", "")
+    ('Selling Partner API, report type GET_V2_SELLER_PERFORMANCE_REPORT', 'your own calls of the Selling Partner API')
+    """
+    if menu:
+        return f"Seller Central, {menu}" + (f"; report type {report_type}" if report_type else "")
+    return (
+        f"Selling Partner API, report type {report_type}"
+        if report_type
+        else "your own calls of the Selling Partner API"
+    )
+
+
+def evidence_list(evidence: Sequence[str]) -> str:
+    """Return kinds of evidence, listed.
+
+    >>> evidence_list(["claims", "chargebacks"])
+    'A-to-z Guarantee claims and chargebacks'
+    """
+    return join_words([EVIDENCE_LABELS.get(kind, kind.replace("_", " ")) for kind in evidence])
+
+
+def missing_files_title(unjudged: int, measures: int, files: int) -> str:
+    """Return the title of the list of missing files.
+
+    >>> missing_files_title(3, 4, 2), missing_files_title(1, 1, 1), missing_files_title(0, 2, 2)
+    ('Three measures cannot be judged; two files would tell more', 'One measure cannot be judged; one file would tell more', 'Two measures rest on Amazon’s figure alone; two files would tell which orders')
+    """  # noqa: E501 - the titles
+    what = f"{spell_number(files)} {'file' if files == 1 else 'files'} would tell"
+    if unjudged:
+        noun = "measure" if unjudged == 1 else "measures"
+        return capitalise_first(f"{spell_number(unjudged)} {noun} cannot be judged; {what} more")
+    noun = "measure rests" if measures == 1 else "measures rest"
+    return capitalise_first(
+        f"{spell_number(measures)} {noun} on Amazon\N{RIGHT SINGLE QUOTATION MARK}s figure alone; {what} which orders"
+    )
+
+
+def no_orders_file_sentence(account: str) -> str:
+    """Say that no file of an account's orders was imported yet.
+
+    >>> no_orders_file_sentence("acme")
+    'acme: no file of orders yet, without which nothing is judged. Download the all-orders file (Seller Central, Orders > Order Reports > All Orders).'
+    """  # noqa: E501 - the sentence
+    place = "Seller Central, Orders > Order Reports > All Orders"
+    return f"{account}: no file of orders yet, without which nothing is judged. Download the all-orders file ({place})."
+
+
+def first_download_sentence(
+    title: str, menu: str, report_type: str, evidence: Sequence[str], by_hand: bool,
+    ranges: Sequence[tuple[date, date]] = (),
+) -> tuple[str, ...]:  # fmt: skip
+    """Return which file to get first, and for which days, as the last sentence of a verdict.
+
+    The report type is named where there is no menu path; else it stands in the list of missing files.
+
+    >>> "".join(first_download_sentence("order report", "Orders > Order Reports > New Orders", "", ["promises"], False))
+    'Download the order report (Seller Central, Orders > Order Reports > New Orders): it tells of ship-by days.'
+    >>> "".join(first_download_sentence("all-orders file", "Orders > Order Reports > All Orders", "", ["orders"], False,
+    ...         [(date(2026, 7, 30), date(2026, 9, 27))]))
+    'Download the all-orders file (Seller Central, Orders > Order Reports > All Orders) for 30 July to 27 September 2026: it tells of orders.'
+    """  # noqa: E501 - the sentence
+    days = f" for {_ranges_phrase(ranges)}" if ranges else ""
+    purpose = f"{days}: it tells of {evidence_list(evidence)}."
+    if by_hand:
+        return (Strong(f"Fill in the {title}"), f" (docs/files.md){purpose}")
+    return (Strong(f"Download the {title}"), f" ({download_location(menu, '' if menu else report_type)}){purpose}")
+
+
+def advice_sentence(advice: DownloadAdvice) -> str:
+    """Return which file to download, from where, for which days and for which measures, as sentences.
+
+    >>> from healthkit.ingest.downloads import DownloadAdvice
+    >>> days = ((date(2026, 9, 14), date(2026, 11, 27)),)
+    >>> print(advice_sentence(DownloadAdvice(
+    ...     "feedback", "seller feedback file", "Performance > Feedback", "", ("feedback",), ("order_defect_rate",),
+    ...     "all", days, 75, 1, 365, None, None, False, False, False, "fully", "", "")))
+    Download the seller feedback file (Seller Central, Performance > Feedback) for 75 days, 14 September to 27 November 2026. Needed for: Order Defect Rate.
+    """  # noqa: E501 - the sentence
+    evidence = evidence_list(advice.evidence)
+    needed_for = f" Needed for: {_measure_labels(advice)}." if advice.measures else ""
+    if not advice.kind:
+        return f"No file that the kit reads tells of {evidence} in this marketplace.{needed_for}"
+    location = download_location(advice.menu, advice.report_type)
+    text = f"Download the {advice.title} ({location})"
+    if advice.by_hand:
+        text = f"Fill in the {advice.title} (docs/files.md) for {_days_phrase(advice)}: no download holds it"
+    if advice.snapshot:
+        text += f"; {SNAPSHOT_DAYS}"
+    elif not advice.by_hand:
+        text += f" for {_days_phrase(advice)}{_downloads_phrase(advice)}"
+    if advice.extends and not advice.snapshot and not advice.by_hand:
+        days = f"a download of {format_quantity(advice.days, 'day')} more would do, {_ranges_phrase(advice.ranges)}"
+        more = f"{days}{_downloads_phrase(advice)}"
+        text = f"Your {advice.title} {_days_on_hand_phrase(advice)}; {more} ({location})"
+    elif advice.missing != "all":
+        text = f"Your files tell of {evidence} {_days_known_phrase(advice)}. {text}"
+    return " ".join(filter(None, (f"{text}.", _limitation_sentences(advice)))) + needed_for
+
+
+def advice_cells(advice: DownloadAdvice) -> dict[str, str]:
+    """Return which file to download, from where, for which days and for which measures, as the cells of a table row.
+
+    >>> from healthkit.ingest.downloads import DownloadAdvice
+    >>> days = ((date(2026, 9, 14), date(2026, 11, 27)),)
+    >>> cells = advice_cells(DownloadAdvice(
+    ...     "feedback", "seller feedback file", "Performance > Feedback", "", ("feedback",), ("order_defect_rate",),
+    ...     "all", days, 75, 1, 365, None, None, False, False, False, "fully", "", ""))
+    >>> cells["days"]
+    '75 days, 14 September to 27 November 2026'
+    """
+    evidence, place = evidence_list(advice.evidence), ""
+    if advice.kind:
+        report_type = "" if advice.menu else advice.report_type
+        by_hand = "docs/files.md: no download holds it"
+        place = by_hand if advice.by_hand else download_location(advice.menu, report_type)
+    if not advice.kind:
+        days = f"No file that the kit reads tells of {evidence} in this marketplace"
+    elif advice.snapshot:
+        days = f"As it is: {SNAPSHOT_DAYS}"
+    elif advice.extends and not advice.by_hand:
+        more = f"{format_quantity(advice.days, 'day')} more, {_ranges_phrase(advice.ranges)}"
+        days = f"{more}: yours {_days_on_hand_phrase(advice)}"
+    else:
+        days = f"{_days_phrase(advice)}{_downloads_phrase(advice)}"
+    return {
+        "title": capitalise_first(advice.title or evidence),
+        "place": place,
+        "days": days,
+        "note": _limitation_sentences(advice),
+        "report_type": advice.report_type if advice.menu else "",
+        "measures": _measure_labels(advice),
+    }
+
+
+def _measure_labels(advice: DownloadAdvice) -> str:
+    return ", ".join(metric_words(metric).label for metric in advice.measures)
+
+
+def _limitation_sentences(advice: DownloadAdvice) -> str:
+    """Return what a file leaves out, and which other file holds it."""
+    other = f"The {advice.full_alternative} shows all." if advice.full_alternative else ""
+    return " ".join(filter(None, (FILE_LIMITATIONS[advice.how], other)))
+
+
+def _days_phrase(advice: DownloadAdvice) -> str:
+    return f"{format_quantity(advice.days, 'day')}, {_ranges_phrase(advice.ranges)}"
+
+
+def _ranges_phrase(ranges: Sequence[tuple[date, date]]) -> str:
+    return join_words([_range_phrase(first, last) for first, last in ranges])
+
+
+def _range_phrase(first: date, last: date) -> str:
+    """Return the days of a range, the year once.
+
+    >>> _range_phrase(date(2026, 9, 14), date(2026, 11, 27)), _range_phrase(date(2026, 11, 21), date(2026, 11, 27))
+    ('14 September to 27 November 2026', '21 to 27 November 2026')
+    >>> _range_phrase(date(2026, 11, 27), date(2026, 11, 27)), _range_phrase(date(2025, 12, 30), date(2026, 1, 2))
+    ('27 November 2026', '30 December 2025 to 2 January 2026')
+    """
+    if first == last:
+        return format_long_day(last, 0)
+    same_month = (first.year, first.month) == (last.year, last.month)
+    return f"{first.day if same_month else format_long_day(first, last.year)} to {format_long_day(last, 0)}"
+
+
+def _downloads_phrase(advice: DownloadAdvice) -> str:
+    """Return in how many downloads, where one cannot hold all days."""
+    if advice.downloads < 2:
+        return ""
+    limit = "" if advice.most_days is None else f" of at most {format_quantity(advice.most_days, 'day')}"
+    return f", in {format_number(advice.downloads)} downloads{limit}"
+
+
+def _days_known_phrase(advice: DownloadAdvice) -> str:
+    """Return from when until when the files on hand hold the evidence."""
+    return " and ".join(_ends_on_hand(advice, "from {} on", "until {}")) + " only"
+
+
+def _days_on_hand_phrase(advice: DownloadAdvice) -> str:
+    """Return where the days of the file on hand begin or end."""
+    return " and ".join(_ends_on_hand(advice, "begins on {}", "ends on {}"))
+
+
+def _ends_on_hand(advice: DownloadAdvice, start: str, end: str) -> list[str]:
+    ends = ((start, advice.have_first, "start"), (end, advice.have_last, "end"))
+    return [
+        text.format(format_long_day(day, 0)) for text, day, side in ends if day and advice.missing in (side, "both")
+    ]

@@ -1,0 +1,221 @@
+"""The names of things: measures, channels, causes, assumptions, clocks and statuses, and how they stand in a list."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+DASH = "\N{EN DASH}"
+
+
+class MetricWords(NamedTuple):
+    """The words of one metric: its name, a short one, what is counted, and what is said of one or more at fault."""
+
+    label: str
+    short_label: str
+    is_plural: bool
+    noun: str
+    singular_predicate: str
+    plural_predicate: str
+
+
+_METRIC_WORDS_TABLE = """
+order_defect_rate             | Order Defect Rate        | ODR       |      | order    | has a claim, bad feedback or a chargeback | have a claim, bad feedback or a chargeback
+negative_feedback_rate        | Negative feedback        | Feedback  |      | order    | has negative feedback                     | have negative feedback
+a_to_z_claim_rate             | A-to-z Guarantee claims  | Claims    | many | order    | has an A-to-z Guarantee claim                       | have an A-to-z Guarantee claim
+chargeback_rate               | Chargebacks              | Charges   | many | order    | has a chargeback                          | have a chargeback
+late_shipment_rate            | Late Shipment Rate       | LSR       |      | order    | was shipped late                          | were shipped late
+cancellation_rate             | Pre-fulfilment Cancellation Rate | PCR       |      | order    | was cancelled                             | were cancelled
+valid_tracking_rate           | Valid Tracking Rate      | VTR       |      | parcel   | has no valid tracking                     | have no valid tracking
+on_time_delivery_rate         | On-Time Delivery Rate    | OTDR      |      | parcel   | arrived late                              | arrived late
+unit_on_time_delivery_rate    | On-Time Delivery Rate, units | OTDR units |      | unit     | arrived late                              | arrived late
+refund_rate                   | Refunds                  | Refunds   | many | order    | was refunded                              | were refunded
+negative_review_rate          | Bad reviews              | Reviews   | many | reviewed order | got a bad review                    | got a bad review
+invoice_defect_rate           | Invoice defects          | Invoices  | many | order    | has no invoice in time                    | have no invoice in time
+late_response_rate            | Late answers             | Answers   | many | message  | was answered late                         | were answered late
+average_response_time         | Time to answer           | Hours     |      | message  | was answered                              | were answered
+return_dissatisfaction_rate   | Return dissatisfaction   | Returns   |      | return   | went wrong                                | went wrong
+negative_return_feedback_rate | Negative return feedback | Return fb |      | return   | has negative feedback                     | have negative feedback
+late_return_response_rate     | Late answers to returns  | Ret. late | many | return   | was answered late                         | were answered late
+invalid_rejection_rate        | Returns wrongly refused  | Refused   | many | return   | was wrongly refused                       | were wrongly refused
+customer_service_dissatisfaction_rate | Service dissatisfaction | Service |  | contact | left the buyer dissatisfied            | left the buyer dissatisfied
+policy_violations             | Policy violations        | Policy    | many | violation | is open                                  | are open
+account_health_rating         | Account Health Rating    | AHR       |      | point    | is missing                                | are missing
+"""  # noqa: E501 - one row a metric
+
+
+def _parse_metric_words() -> dict[str, MetricWords]:
+    rows = ([cell.strip() for cell in line.split("|")] for line in _METRIC_WORDS_TABLE.strip().splitlines())
+    return {name: MetricWords(label, short, many == "many", *rest) for name, label, short, many, *rest in rows}
+
+
+METRIC_WORDS: dict[str, MetricWords] = _parse_metric_words()
+CHANNEL_LABELS = {"seller": "seller-fulfilled", "amazon": "Amazon-fulfilled", "all": "the account as a whole"}
+_CAUSE_WORDS = {
+    "negative_feedback": ("negative feedback", "negative feedback"),
+    "a_to_z_claim": ("A-to-z Guarantee claim", "A-to-z Guarantee claims"),
+    "chargeback": ("chargeback", "chargebacks"),
+    "cancelled": ("cancelled", "cancellations"),
+    "shipped_late": ("shipped late", "late shipments"),
+    "delivered_late": ("delivered late", "late deliveries"),
+    "refund": ("refund", "refunds"),
+    "no_tracking": ("no tracking number", "parcels without a tracking number"),
+    "invoice_missing": ("no invoice", "missing invoices"),
+    "invoice_late": ("invoice too late", "late invoices"),
+    "unanswered": ("not answered in time", "messages not answered in time"),
+    "answered_late": ("answered late", "late answers"),
+    "answered": ("answered", "answers"),
+    "not_solved": ("problem not solved", "problems not solved"),
+    "not_resolved": ("negative return feedback", "negative return feedback"),
+    "return_unanswered": ("return not answered in time", "returns not answered in time"),
+    "return_answered_late": ("return answered late", "late answers to returns"),
+    "refused_wrongly": ("return wrongly refused", "returns wrongly refused"),
+}
+CAUSE_LABELS = {cause: singular for cause, (singular, _) in _CAUSE_WORDS.items()}
+"""Cause -> its name for one order at fault."""
+CAUSE_PLURALS = {cause: plural for cause, (_, plural) in _CAUSE_WORDS.items()}
+"""Cause -> its name in the plural."""
+ASSUMPTION_SENTENCES = {
+    "canceller_unknown": "the files do not say who cancelled, so every cancelled order counts as the seller's",
+    "cancel_day_from_order": "the files hold no day of cancelling, so the order day is taken",
+    "claim_day_from_return": "claims are known from the returns file alone and dated by the return request, "
+    "so this is a lower bound",
+    "feedback_not_imported": "no feedback file was imported, so orders with bad feedback are missing",
+    "claims_not_imported": "no file of claims was imported, so orders with a claim are missing",
+    "tracking_not_scanned": "the files hold no carrier's scan, so a parcel with a tracking number passes: "
+    "judge by the marketplace's own figure",
+    "confirmations_from_list": "no file says when some orders were confirmed, so those that the marketplace"
+    "'s list of late shipments does not name count as on time",
+    "units_estimated": "no file says how many units some parcels hold, so those of the order are shared among its "
+    "parcels, or one is taken",
+    "refunds_not_imported": "no refund is named in the defects files, so refunded orders are missing",
+    "chargebacks_not_imported": "no defects file was imported, so orders with a chargeback are missing",
+    "contacts_not_imported": "no file of messages was imported, so late answers are missing",
+    "surveys_not_imported": "no file of surveys was imported, so dissatisfied buyers are missing",
+    "returns_not_imported": "no file of returns was imported, so return requests are missing",
+    "return_answers_not_imported": "no file says when return requests were answered, so late answers are missing",
+    "return_feedback_not_imported": "no file holds buyers' words on returns, so negative ones are missing",
+    "return_refusals_not_imported": "no file says which returns were wrongly refused, so some may be missing",
+    "invoices_not_imported": "no file of invoices was imported, so missing invoices cannot be told",
+    "violations_not_imported": "no file of violations was imported, so open ones are missing",
+    "refusal_within_policy": "a refused return that the policy allows is taken as wrongly refused",
+    "return_time_unknown": "the files hold the day of a return request without its hour, so its end is taken",
+    "rating_estimated": "the rating is estimated by points, not the marketplace's own number",
+    "day_from_list": "the marketplace's list does not say when a defect became known, so the day of the list is taken",
+    "claim_day_from_money": "claims are dated by the day on which they were paid; those not paid are missing",
+    "chargeback_day_from_money": "chargebacks are dated by the day on which they were paid; those not paid are missing",
+}
+_CLOCK_WORDS = {
+    "ordered_on": ("order day", "placed", "Ordered"),
+    "ship_by_on": ("ship-by day", "due to ship", "Ship by"),
+    "shipped_on": ("day of shipping", "shipped", "Shipped"),
+    "deliver_by_on": ("promised delivery day", "due to arrive", "Due"),
+    "received_on": ("day of receipt", "received", "Received"),
+    "requested_on": ("day of the request", "requested", "Requested"),
+    "opened_on": ("day of opening", "opened", "Opened"),
+}
+CLOCK_LABELS = {clock: label for clock, (label, _, _) in _CLOCK_WORDS.items()}
+"""Clock column -> its name in a sentence."""
+CLOCK_PARTICIPLES = {clock: participle for clock, (_, participle, _) in _CLOCK_WORDS.items()}
+"""Clock column -> what happens to an order on that day, as in "orders placed 1 to 9 October"."""
+CLOCK_COLUMN_HEADS = {clock: head for clock, (_, _, head) in _CLOCK_WORDS.items()}
+"""Clock column -> its heading in a table."""
+CERTAINTY_LABELS = {
+    "A": "the marketplace's own page",
+    "R": "a real file",
+    "T": "a third party",
+    "I": "our inference",
+    "user": "your own standard",
+}
+
+
+class Strong(str):
+    """A part of a sentence that stands in bold."""
+
+    __slots__ = ()
+
+
+class StatusStyle(NamedTuple):
+    """How a status looks: its symbol, its word, and the name of its colour."""
+
+    symbol: str
+    word: str
+    colour: str
+
+
+STATUS_STYLES = {
+    "off target": StatusStyle("✕", "Off target", "off"),
+    "at risk": StatusStyle("▲", "At risk", "risk"),
+    "cannot be judged": StatusStyle("?", "Cannot be judged", "none"),
+    "short history": StatusStyle("?", "Short history", "none"),
+    "incomplete": StatusStyle("?", "Incomplete", "none"),
+    "no data": StatusStyle("?", "No data", "none"),
+    "on target": StatusStyle("✓", "On target", "on"),
+    "too few": StatusStyle(DASH, "Too few", "none"),
+    "no orders": StatusStyle(DASH, "No orders", "none"),
+    "no target": StatusStyle(DASH, "No target", "none"),
+}
+"""Every status of a measure or an account, worst first (see `policy.STATUSES_WORST_FIRST`)."""
+
+
+def metric_words(metric_id: str) -> MetricWords:
+    """Return the words of a metric; an error names those there are.
+
+    >>> metric_words("late_shipment_rate").label
+    'Late Shipment Rate'
+    """
+    try:
+        return METRIC_WORDS[metric_id]
+    except KeyError:
+        raise KeyError(f"No words for metric {metric_id!r}. There are: {', '.join(METRIC_WORDS)}.") from None
+
+
+def causes_phrase(joined: str, plural: bool = False) -> str:
+    """Return causes joined by '+' as words.
+
+    >>> causes_phrase("a_to_z_claim+negative_feedback")
+    'A-to-z Guarantee claim and negative feedback'
+    >>> causes_phrase("chargeback", plural=True)
+    'chargebacks'
+    """
+    words = CAUSE_PLURALS if plural else CAUSE_LABELS
+    return join_words([words.get(cause, cause.replace("_", " ")) for cause in joined.split("+")])
+
+
+def assumptions_sentence(joined: str) -> str:
+    """Return assumptions joined by '+' as one sentence; empty when nothing was assumed.
+
+    >>> assumptions_sentence("cancel_day_from_order")
+    'The files hold no day of cancelling, so the order day is taken.'
+    """
+    if not joined:
+        return ""
+    words = [ASSUMPTION_SENTENCES.get(name, name.replace("_", " ")) for name in joined.split("+")]
+    return capitalise_first("; ".join(words)) + "."
+
+
+def capitalise_first(text: str) -> str:
+    """Return a text as the opening of a sentence.
+
+    >>> capitalise_first("chargeback")
+    'Chargeback'
+    """
+    return text[:1].upper() + text[1:]
+
+
+def lowercase_first(text: str) -> str:
+    """Return a label as it is written inside a sentence; the marketplace's own names keep their capitals.
+
+    >>> lowercase_first("Bad reviews"), lowercase_first("Late Shipment Rate"), lowercase_first("A-to-z claims")
+    ('bad reviews', 'Late Shipment Rate', 'A-to-z claims')
+    """
+    return text if text.startswith("A-to-z") or " Rat" in text else text[:1].lower() + text[1:]
+
+
+def join_words(items: Sequence[str]) -> str:
+    """Return items as a list in a sentence.
+
+    >>> join_words(["a", "b", "c"]), join_words(["a"])
+    ('a, b and c', 'a')
+    """
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else ""

@@ -1,0 +1,361 @@
+"""Why a rate moved between two days: its steps, their labels, the title and the captions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from fractions import Fraction
+from itertools import accumulate
+from typing import Any, NamedTuple
+
+from healthkit.report.text.figures import (
+    MINUS,
+    exact_rate,
+    format_count,
+    format_day,
+    format_long_day,
+    format_number,
+    format_percent,
+    format_quantity,
+    format_rate,
+    round_half_up,
+)
+from healthkit.report.text.labels import CLOCK_PARTICIPLES, capitalise_first, join_words, metric_words
+
+STEP_LABELS = {"left": "Left", "removed": "Removed", "learnt late": "Learnt late", "new": "New"}
+"""Why an order is at fault on one of two days only, in a word."""
+
+
+class BridgePoint(NamedTuple):
+    """What was seen on one day: its window, how many counted, how many at fault, the rate in its last shown digit."""
+
+    day: date
+    first_day: date
+    last_day: date
+    counted: int
+    at_fault: int
+    rate: int
+
+
+class MovementPart(NamedTuple):
+    """One step of a rate that moved: its kind, how many at fault it adds, its change in the rate's last shown digit."""
+
+    kind: str
+    at_fault: int
+    change: int
+
+
+class RateMovement(NamedTuple):
+    """A rate that moved, as sentences and drawings speak of it; its shown parts add up, and `places` is its decimals.
+
+    `came` and `went` are how many began and ceased to count. Parts that moved nothing are left out.
+    """
+
+    metric: str
+    clock: str
+    window: int
+    side: str
+    decimals: int
+    before: BridgePoint
+    after: BridgePoint
+    orders_entered: int
+    orders_left: int
+    parts: tuple[MovementPart, ...]
+
+    @property
+    def change(self) -> int:
+        """How far the shown rate moved, in its last digit."""
+        return self.after.rate - self.before.rate
+
+    @property
+    def values(self) -> list[int]:
+        """The shown rate before, and after every step."""
+        return list(accumulate((part.change for part in self.parts), initial=self.before.rate))
+
+    def format_point_rate(self, point: BridgePoint) -> str:
+        """Return the rate of one of the two days, as it is shown."""
+        return format_units(point.rate, self.decimals) + "%"
+
+
+def movement_from_bridge(bridge: Any) -> RateMovement:
+    """Return a Bridge in the digits in which its two rates are shown.
+
+    Both rates have as many digits as the one that needs more.
+    """
+    asked = bridge.rule.target
+    side, target = (asked.side, asked.share) if asked is not None else ("", None)
+    places = _shown_decimals(bridge, side, target)
+    unit = Fraction(1, 10 ** (places + 2))
+    shown = {name: int(value / unit) for name, value in bridge.shown(places + 2).items()}
+    before, after = _bridge_point(bridge.before, shown["before"]), _bridge_point(bridge.after, shown["after"])
+    parts = (MovementPart(step.kind, step.at_fault, shown[step.kind]) for step in bridge.steps)
+    moved = tuple(part for part in parts if part.at_fault or part.change)
+    rule = bridge.rule
+    return RateMovement(
+        rule.metric, rule.clock, bridge.window, side, places, before, after, bridge.came, bridge.went, moved
+    )
+
+
+def _bridge_point(count: Any, rate: int) -> BridgePoint:
+    return BridgePoint(count.day, count.first_day, count.last_day, count.counted, count.at_fault, rate)
+
+
+def _shown_decimals(bridge: Any, side: str, target: Fraction | None) -> int:
+    """Return so many decimals that both rates are shown as everywhere else."""
+    counts = [(count.counted, count.at_fault) for count in (bridge.before, bridge.after)]
+    least = max(len(format_rate(*count, side, target).rstrip("%").partition(".")[2]) for count in counts)
+    true = [exact_rate(*count, side) for count in counts]
+    # A rate halfway between two digits may be rounded either way; one digit more settles it.
+    return next(
+        places for places in range(least, least + 3)
+        if [bridge.shown(places + 2)[name] for name in ("before", "after")]
+        == [round_half_up(value * 100, places) / 100 for value in true]
+    )  # fmt: skip
+
+
+def format_units(units: int, places: int) -> str:
+    """Return whole units of the last digit as a number.
+
+    >>> format_units(124, 2), format_units(-5, 1), format_units(-2225089, 2)
+    ('1.24', '−0.5', '−22,250.89')
+    """
+    return f"{MINUS if units < 0 else ''}{abs(units) / 10**places:,.{places}f}"
+
+
+def format_signed_units(units: int, places: int) -> str:
+    """Return a change with its sign; none where nothing of it shows.
+
+    >>> format_signed_units(74, 2), format_signed_units(-25, 2), format_signed_units(0, 2)
+    ('+0.74', '−0.25', '0.00')
+    """
+    return f"{'+' if units > 0 else ''}{format_units(units, places)}"
+
+
+def step_label(rate_movement: RateMovement, part: MovementPart) -> tuple[str, str]:
+    """Return a step's name, and the counts behind it.
+
+    Orders learnt late are of the earlier day's window; whether they counted then is not said, for an order may begin to
+    count with the event that puts it at fault.
+
+    >>> day = BridgePoint(date(2026, 9, 30), date(2026, 7, 18), date(2026, 9, 15), 1188, 7, 59)
+    >>> moved = RateMovement("order_defect_rate", "ordered_on", 60, "below", 2, day, day, 2935, 1188, ())
+    >>> step_label(moved, MovementPart("learnt late", 7, 28)), step_label(moved, MovementPart("left", -1, -8))
+    (('Learnt late:', '7 orders of earlier days'), ('Left the window:', '1 order at fault'))
+    >>> step_label(moved._replace(after=day._replace(counted=2935)), MovementPart("orders", 0, -4))
+    ('More orders:', '2,935 in, 1,188 out')
+    """
+    noun = metric_words(rate_movement.metric).noun.split()[-1]
+    many = format_quantity(abs(part.at_fault), noun)
+    return {
+        "left": ("Left the window:", f"{many} at fault"),
+        "removed": ("Removed:", f"{format_number(abs(part.at_fault))} no longer at fault"),
+        "learnt late": ("Learnt late:", f"{many} of earlier days"),
+        "new": ("New in the window:", f"{many} at fault"),
+        "orders": (
+            f"{_more_or_fewer_word(rate_movement)} {noun}s:",
+            f"{format_number(rate_movement.orders_entered)} in, {format_number(rate_movement.orders_left)} out",
+        ),
+    }[part.kind]
+
+
+def _more_or_fewer_word(rate_movement: RateMovement) -> str:
+    return "More" if rate_movement.after.counted > rate_movement.before.counted else "Fewer"
+
+
+def bridge_point_label(rate_movement: RateMovement, point: BridgePoint) -> tuple[str, str]:
+    """Return a day, and how many of how many on it.
+
+    >>> day = BridgePoint(date(2025, 12, 31), date(2025, 12, 1), date(2025, 12, 30), 612, 36, 941)
+    >>> later = day._replace(day=date(2026, 1, 31))
+    >>> moved = RateMovement("on_time_delivery_rate", "deliver_by_on", 30, "at least", 1, day, later, 0, 0, ())
+    >>> bridge_point_label(moved, day)
+    ('31 Dec 2025', '576 of 612')
+    """
+    return format_day(point.day, rate_movement.after.day.year), format_count(
+        point.counted, point.at_fault, rate_movement.side
+    )
+
+
+def bridge_title(rate_movement: RateMovement) -> str:
+    """Return which steps explain most of a rise or fall, or what outweighs or offsets what.
+
+    >>> was = BridgePoint(date(2026, 9, 30), date(2026, 7, 18), date(2026, 9, 15), 2391, 14, 59)
+    >>> now = BridgePoint(date(2026, 10, 31), date(2026, 8, 18), date(2026, 10, 16), 2498, 31, 124)
+    >>> steps = ("left", -6, -25), ("removed", -2, -8), ("learnt late", 7, 28), ("new", 18, 74), ("orders", 0, -4)
+    >>> parts = tuple(MovementPart(*step) for step in steps)
+    >>> moved = RateMovement("order_defect_rate", "ordered_on", 60, "below", 2, was, now, 1305, 1198, parts)
+    >>> bridge_title(moved)
+    '18 new orders at fault explain most of the rise from 0.59% to 1.24%'
+    >>> parts = MovementPart("left", -8, -30), MovementPart("new", 11, 44)
+    >>> bridge_title(moved._replace(after=now._replace(rate=73), parts=parts))
+    '11 new orders at fault outweigh the 8 that left: up from 0.59% to 0.73%'
+    >>> parts = MovementPart("left", -8, -30), MovementPart("new", 8, 30)
+    >>> bridge_title(moved._replace(after=now._replace(rate=59), parts=parts))
+    '8 orders at fault that left and 8 new ones offset each other: 0.59% on both days'
+    >>> bridge_title(moved._replace(after=now._replace(rate=0), parts=(MovementPart("left", -1, -59),)))
+    '1 order at fault that left explains the fall from 0.59% to 0.00%'
+    >>> bridge_title(moved._replace(after=was, parts=()))
+    'The rate did not move: 0.59% on both days'
+    """
+    before, after = (
+        rate_movement.format_point_rate(rate_movement.before),
+        rate_movement.format_point_rate(rate_movement.after),
+    )
+    along = _parts_by_size(rate_movement, 1 if rate_movement.change > 0 else -1)
+    against = _parts_by_size(rate_movement, -1 if rate_movement.change > 0 else 1)
+    if not rate_movement.parts:
+        return f"The rate did not move: {before} on both days"
+    if not rate_movement.change:
+        return f"{_offset_sentence(along, against, rate_movement)}: {before} on both days"
+    way, direction = ("rise", "up") if rate_movement.change > 0 else ("fall", "down")
+    if order_count_sentence(rate_movement):
+        return (
+            f"{_parts_as_subject(rate_movement, _parts_of_kind(along, 'orders'))} explain most of the {way} from "
+            f"{before} to {after}"
+        )
+    foe = against[0] if against and 2 * abs(against[0].change) >= abs(along[0].change) else None
+    named = _parts_that_explain(along, abs(rate_movement.change), abs(foe.change) if foe else 0)
+    ends = "s" if len(named) == 1 and abs(named[0].at_fault) == 1 else ""
+    if foe:
+        return (
+            f"{_parts_as_subject(rate_movement, named)} outweigh{ends} {_part_as_object(rate_movement, foe)}: "
+            f"{direction} from {before} to {after}"
+        )
+    whole = "" if len(named) == len(rate_movement.parts) else "most of "
+    return f"{_parts_as_subject(rate_movement, named)} explain{ends} {whole}the {way} from {before} to {after}"
+
+
+def _parts_by_size(rate_movement: RateMovement, sign: int) -> list[MovementPart]:
+    """Return the parts that raise the rate, or those that lower it, the longest first."""
+    return sorted((part for part in rate_movement.parts if part.change * sign > 0), key=lambda part: -abs(part.change))
+
+
+def _parts_of_kind(parts: Sequence[MovementPart], kind: str) -> list[MovementPart]:
+    return [part for part in parts if part.kind == kind]
+
+
+def _parts_that_explain(along: list[MovementPart], change: int, foe: int) -> list[MovementPart]:
+    """Return the fewest of the longest parts that, less the one against them, make more than half of the change."""
+    reach = [sum(abs(part.change) for part in along[:many]) - foe for many in range(1, len(along) + 1)]
+    return along[: next((many for many, sums in enumerate(reach, 1) if 2 * sums > change), len(along))]
+
+
+def _offset_sentence(along: list[MovementPart], against: list[MovementPart], rate_movement: RateMovement) -> str:
+    """Return what cancels what where the shown rate stays; the denominator stands last."""
+    if not along:
+        return "The rate hardly moved"
+    first, last = sorted([along[0], against[0]], key=lambda part: part.kind == "orders")
+    return f"{_parts_as_subject(rate_movement, [first])} and {_part_as_object(rate_movement, last)} offset each other"
+
+
+def _parts_as_subject(rate_movement: RateMovement, parts: Sequence[MovementPart]) -> str:
+    """Return parts as the opening of a title."""
+    noun = metric_words(rate_movement.metric).noun
+    words = {
+        "left": "{} at fault that left", "removed": "{} cleared", "learnt late": "{} learnt late", "new": "{} at fault",
+    }  # fmt: skip
+
+    def named(part: MovementPart) -> str:
+        if part.kind == "orders":
+            return f"{_more_or_fewer_word(rate_movement).lower()} {noun}s"
+        return words[part.kind].format(
+            format_quantity(abs(part.at_fault), f"new {noun}" if part.kind == "new" else noun)
+        )
+
+    return capitalise_first(join_words([named(part) for part in parts]))
+
+
+def _part_as_object(rate_movement: RateMovement, part: MovementPart) -> str:
+    """Return a part as what is outweighed, after the word for the orders was said."""
+    many = abs(part.at_fault)
+    return {
+        "left": f"the {format_number(many)} that left",
+        "removed": f"the {format_number(many)} cleared",
+        "learnt late": f"the {format_number(many)} learnt late",
+        "new": f"{format_number(many)} new {'one' if many == 1 else 'ones'}",
+        "orders": f"having {_more_or_fewer_word(rate_movement).lower()} {metric_words(rate_movement.metric).noun}s",
+    }[part.kind]
+
+
+def order_count_sentence(rate_movement: RateMovement) -> str:
+    """Say that the denominator does most of it; empty where it does not.
+
+    >>> was = BridgePoint(date(2026, 2, 1), date(2025, 12, 4), date(2026, 2, 1), 99, 1, 101)
+    >>> now = BridgePoint(date(2026, 3, 9), date(2026, 1, 9), date(2026, 3, 9), 6, 1, 1667)
+    >>> parts = MovementPart("left", -1, -884), MovementPart("new", 1, 884), MovementPart("orders", 0, 1566)
+    >>> order_count_sentence(RateMovement("order_defect_rate", "ordered_on", 60, "below", 2, was, now, 6, 99, parts))
+    'The rate rose mostly because fewer orders are counted: 99 before, 6 now.'
+    """
+    orders = sum(part.change for part in _parts_of_kind(rate_movement.parts, "orders"))
+    if orders * rate_movement.change <= 0 or 2 * abs(orders) <= abs(rate_movement.change):
+        return ""
+    noun = metric_words(rate_movement.metric).noun
+    why = f"{_more_or_fewer_word(rate_movement).lower()} {noun}s are counted"
+    counts = f"{format_number(rate_movement.before.counted)} before, {format_number(rate_movement.after.counted)} now"
+    return f"The rate {'rose' if rate_movement.change > 0 else 'fell'} mostly because {why}: {counts}."
+
+
+def bridge_sum_sentence(rate_movement: RateMovement) -> str:
+    """Return the rate of the first day, every step and the rate of the last day, written out as a sum.
+
+    >>> was = BridgePoint(date(2026, 9, 30), date(2026, 9, 1), date(2026, 9, 30), 1231, 26, 21)
+    >>> now = BridgePoint(date(2026, 10, 31), date(2026, 10, 2), date(2026, 10, 31), 1262, 56, 44)
+    >>> parts = MovementPart("left", -26, -21), MovementPart("new", 56, 45), MovementPart("orders", 0, -1)
+    >>> moved = RateMovement("late_shipment_rate", "ship_by_on", 30, "below", 1, was, now, 1262, 1231, parts)
+    >>> bridge_sum_sentence(moved)
+    'In percentage points: 2.1 − 2.1 + 4.5 − 0.1 = 4.4.'
+    """
+    steps = "".join(
+        f" {MINUS if part.change < 0 else '+'} {format_units(abs(part.change), rate_movement.decimals)}"
+        for part in rate_movement.parts
+    )
+    before, after = (
+        format_units(seen.rate, rate_movement.decimals) for seen in (rate_movement.before, rate_movement.after)
+    )
+    return f"In percentage points: {before}{steps} = {after}."
+
+
+def moved_orders_title(listed_orders: int, all_orders: int) -> str:
+    """Return what the table of orders that moved a rate holds.
+
+    >>> moved_orders_title(200, 310), moved_orders_title(7, 7), moved_orders_title(1, 1), moved_orders_title(0, 0)
+    ('200 of the 310 orders that moved the rate', 'The 7 orders that moved the rate', 'The order that moved the rate', 'No order at fault came or went')
+    """  # noqa: E501 - four titles
+    if not all_orders:
+        return "No order at fault came or went"
+    if all_orders == 1:
+        return "The order that moved the rate"
+    some = f"{format_number(listed_orders)} of the" if listed_orders < all_orders else "The"
+    return f"{some} {format_number(all_orders)} orders that moved the rate"
+
+
+def bridge_caption(rate_movement: RateMovement) -> list[str]:
+    """Return what stands under the steps: the sum, whether the denominator did most of it, and how to read a step."""
+    year = rate_movement.after.day.year
+    told = [bridge_sum_sentence(rate_movement), order_count_sentence(rate_movement)]
+    if _parts_of_kind(rate_movement.parts, "learnt late"):
+        clock_day, seen_day = (
+            format_long_day(rate_movement.before.last_day, year),
+            format_long_day(rate_movement.before.day, year),
+        )
+        told.append(
+            f"“Learnt late”: {CLOCK_PARTICIPLES[rate_movement.clock]} by {clock_day}, known only after {seen_day}."
+        )
+    if rate_movement.parts and rate_movement.before.last_day < rate_movement.after.first_day:
+        told.append(f"The two {rate_movement.window}-day windows share no day.")
+    return told
+
+
+def bars_caption(rate_movement: RateMovement, bars_start: int) -> list[str]:
+    """Return where bars do not begin at nothing, and that steps pass an end of the scale on their way.
+
+    >>> day = BridgePoint(date(2026, 10, 31), date(2026, 10, 11), date(2026, 10, 24), 412, 33, 920)
+    >>> moved = RateMovement("on_time_delivery_rate", "deliver_by_on", 14, "at least", 1, day, day, 0, 0, ())
+    >>> bars_caption(moved, 900), bars_caption(moved._replace(parts=(MovementPart("left", -40, 85),)), 0)
+    (['The bars begin at 90%.'], ['Told one after the other, the steps pass above 100% on their way.'])
+    """
+    whole = 100 * 10**rate_movement.decimals
+    told = [f"The bars begin at {format_percent(Fraction(bars_start, whole))}."] if bars_start > 0 else []
+    low, high = min(rate_movement.values), max(rate_movement.values)
+    ends = [text for passed, text in ((low < 0, "below 0%"), (high > whole, "above 100%")) if passed]
+    return told + ([f"Told one after the other, the steps pass {join_words(ends)} on their way."] if ends else [])

@@ -1,0 +1,113 @@
+"""Words that only the panels of a notebook say: what is picked, what is drawn beside, how accounts are ranked."""
+
+from __future__ import annotations
+
+from healthkit.report.text.figures import format_number, format_quantity
+from healthkit.report.text.labels import Strong
+from healthkit.report.text.sentences import MeasureStanding, Sentence, format_share_used
+
+ANY_STATUS = "any status"
+OUTLOOKS_LEGEND = "Grey: as it is. Black: what if. Both dashed: if nothing new goes wrong."
+WITHOUT_SALES_NOTE = "This is the best case without sales: nothing new goes wrong, and no order comes."
+EXPECTED_HARM = "expected harm"
+EXPECTED_HARM_NOTE = (
+    "Expected harm: orders that are likely to be placed while the measure is off target in the next 30 days, at the "
+    "usual pace of orders and of faults. It is the sum over these days of the chance to be off target, times the "
+    "orders of a day."
+)
+NO_SIMULATION_NOTE = "Ranked by status and by the share of the limit used; no look ahead was asked for."
+
+
+def picked_orders_title(listed: int, total: int, days: str) -> str:
+    """Return what the table holds once days were picked on the chart.
+
+    >>> picked_orders_title(31, 31, "5 to 9 October 2026"), picked_orders_title(200, 310, "5 October 2026")
+    ('31 orders at fault on 5 to 9 October 2026', '200 of 310 orders at fault on 5 October 2026')
+    >>> picked_orders_title(0, 0, "5 October 2026")
+    'No order is at fault on 5 October 2026'
+    """
+    if not total:
+        return f"No order is at fault on {days}"
+    some = f"{format_number(listed)} of " if listed < total else ""
+    return f"{some}{format_quantity(total)} at fault on {days}"
+
+
+def diamonds_legend(window: int) -> Sentence:
+    """Return what the marketplace's own figures look like beside ours.
+
+    >>> "".join(diamonds_legend(60))
+    "Diamonds: the marketplace's own figures, over 60 days, from the day of each report until its next."
+    """
+    return (
+        Strong("Diamonds:"),
+        f" the marketplace's own figures, over {window} days, from the day of each report until its next.",
+    )
+
+
+def on_target_title(standing: MeasureStanding) -> str:
+    """Return the finding of a rate over time that is on target.
+
+    >>> on_target_title(MeasureStanding("order_defect_rate", 1334, 4, "below", 0.01, 9, share_used=0.2999))
+    'On target at 0.30%: 30% of what the target allows is used up'
+    """
+    return f"On target at {standing.formatted_rate}: {format_share_used(standing)} of what the target allows is used up"
+
+
+def needed_phrase(percent: int | None, orders: int) -> str:
+    """Return what a cause alone would need for the target to be met today.
+
+    >>> needed_phrase(42, 7), needed_phrase(None, 0), needed_phrase(0, 0)
+    ('Needed: 42% (7 orders)', 'Not enough alone', 'Not needed')
+    """
+    if percent is None:
+        return "Not enough alone"
+    return f"Needed: {percent}% ({format_quantity(orders)})" if percent else "Not needed"
+
+
+def format_expected_harm(orders: float) -> str:
+    """Return expected harm in words.
+
+    >>> format_expected_harm(0.2), format_expected_harm(12.4), format_expected_harm(1840.0)
+    ('under 1 order', '12 orders', '1,840 orders')
+    """
+    return "under 1 order" if orders < 1 else format_quantity(round(orders))
+
+
+def ranking_title(off: int, risk: int, accounts: int, first: str) -> str:
+    """Return over all accounts that are shown: how many are off target, and which comes first.
+
+    >>> ranking_title(3, 1, 8, "harbor")
+    '3 of 8 accounts are off target and 1 at risk. Begin with harbor.'
+    >>> ranking_title(0, 0, 1, "")
+    '0 of 1 account are off target and 0 at risk.'
+    """
+    begin = f" Begin with {first}." if first else ""
+    return (
+        f"{format_number(off)} of {format_quantity(accounts, 'account')} are off target and {format_number(risk)} "
+        f"at risk.{begin}"
+    )
+
+
+def side_by_side_title(measure_label: str, off: int, charts_drawn: int) -> str:
+    """Return the finding of several small charts of one measure.
+
+    >>> side_by_side_title("Late Shipment Rate over 30 days", 2, 8), side_by_side_title("Late Shipment Rate", 1, 1)
+    ('Late Shipment Rate over 30 days: 2 are off target, of 8 drawn', 'Late Shipment Rate: off target')
+    >>> side_by_side_title("Late Shipment Rate", 0, 0)
+    'Late Shipment Rate: no account drawn has a rate'
+    """
+    if not charts_drawn:
+        return f"{measure_label}: no account drawn has a rate"
+    if charts_drawn == 1:
+        return f"{measure_label}: {'off target' if off else 'not off target'}"
+    are = "1 is" if off == 1 else f"{format_number(off)} are" if off else "none is"
+    return f"{measure_label}: {are} off target, of {format_number(charts_drawn)} drawn"
+
+
+def accounts_without_chart_note(names: list[str]) -> str:
+    """Return which accounts have no chart.
+
+    >>> accounts_without_chart_note(["harbor"])
+    'No rate in the last 60 days: harbor.'
+    """
+    return f"No rate in the last 60 days: {', '.join(names)}."

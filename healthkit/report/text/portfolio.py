@@ -1,0 +1,265 @@
+"""The sentences of the index over many accounts: which are off target, which one to open first, and what failed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from html import escape
+
+from healthkit.report.text import account as account_text
+from healthkit.report.text.figures import format_day as short_day
+from healthkit.report.text.figures import format_headroom, format_quantity, spell_number
+from healthkit.report.text.labels import Strong, capitalise_first, join_words, metric_words
+from healthkit.report.text.reasons import unjudged_measures_clause
+from healthkit.report.text.sentences import (
+    MeasureStanding,
+    Sentence,
+    figure_clause,
+    figure_source_suffix,
+    headroom_phrase,
+    measure_phrase,
+)
+
+
+def accounts_off_target_sentence(off: int, risk: int, unjudged: int, on_target: int, failed: int) -> Sentence:
+    """Return the index's first sentence: how many accounts stand where.
+
+    >>> "".join(accounts_off_target_sentence(3, 4, 0, 13, 2))
+    'Three accounts are off target and four are at risk. Two more have no report: their runs failed.'
+    >>> "".join(accounts_off_target_sentence(3, 0, 2, 13, 0))
+    'Three accounts are off target; two cannot be judged.'
+    >>> "".join(accounts_off_target_sentence(0, 0, 0, 1, 0)), "".join(accounts_off_target_sentence(0, 0, 1, 2, 0))
+    ('No account is off target: one is on target.', 'No account is known to be off target: two are on target, one cannot be judged.')
+    """  # noqa: E501 - the sentences
+
+    def are(n: int) -> str:
+        return f"{spell_number(n)} {'is' if n == 1 else 'are'}"
+
+    lacking = f"{spell_number(unjudged)} cannot be judged" if unjudged else ""
+    if off:
+        noun = "account is" if off == 1 else "accounts are"
+        head = Strong(f"{capitalise_first(spell_number(off))} {noun} off target")
+        rest = f" and {are(risk)} at risk" if risk else ""
+        parts: Sentence = (head, f"{rest}; {lacking}." if lacking else f"{rest}.")
+    else:
+        states = [f"{are(n)} {word}" for n, word in ((risk, "at risk"), (on_target, "on target")) if n][
+            : 2 if lacking else 1
+        ]
+        rest = ", ".join([*states, *([lacking] if lacking else [])]) or "none can be judged yet"
+        parts = (Strong(f"No account is {'known to be ' if unjudged else ''}off target"), f": {rest}.")
+    if failed:
+        one = failed == 1
+        parts += (f" {capitalise_first(spell_number(failed))} more {'has' if one else 'have'} no report: "
+                  f"{'its run' if one else 'their runs'} failed.",)  # fmt: skip
+    return parts
+
+
+def unjudged_accounts_sentence(account: str, accounts: int, failed: int) -> Sentence:
+    """Return the index's third sentence where the worst that is known is that accounts cannot be judged.
+
+    >>> "".join(unjudged_accounts_sentence("harbor", 2, 0))
+    'Open harbor: its page says which files are missing, and where to get them. One more account cannot be judged.'
+    """
+    others = accounts - 1
+    noun = "account" if others == 1 else "accounts"
+    more = f" {capitalise_first(spell_number(others))} more {noun} cannot be judged." if others else ""
+    again = f" Then run the {spell_number(failed)} failed reports again." if failed > 1 else (
+        " Then run the failed report again." if failed else ""
+    )  # fmt: skip
+    return (Strong(f"Open {account}"), f": its page says which files are missing, and where to get them.{more}{again}")
+
+
+def as_of_note(day: date) -> str:
+    """Say that an account's files end before the day of the index.
+
+    >>> as_of_note(date(2026, 11, 29))
+    'as of 29 Nov, where its files end'
+    """
+    return f"as of {short_day(day)}, where its files end"
+
+
+def unjudged_measures_note(measures: int, files: Sequence[str] = ()) -> str:
+    """Return how many enforced measures of an account cannot be judged, and which files would tell; empty for none.
+
+    >>> unjudged_measures_note(1), unjudged_measures_note(3, ["order report", "all-orders file"])
+    ('one enforced measure cannot be judged', 'three enforced measures cannot be judged; missing: order report, all-orders file')
+    >>> unjudged_measures_note(2, ["a", "b", "c", "d"]), unjudged_measures_note(0)
+    ('two enforced measures cannot be judged; missing: a, b and 2 more', '')
+    """  # noqa: E501 - the lines
+    if not measures:
+        return ""
+    what = f"{spell_number(measures)} enforced {'measure' if measures == 1 else 'measures'} cannot be judged"
+    return f"{what}; missing: {shorten_file_list(files)}" if files else what
+
+
+def shorten_file_list(files: Sequence[str]) -> str:
+    """Return the first of some files, and how many more there are.
+
+    >>> shorten_file_list(["a", "b", "c"]), shorten_file_list(["a", "b", "c", "d"])
+    ('a, b, c', 'a, b and 2 more')
+    """
+    return ", ".join(files) if len(files) <= 3 else f"{', '.join(files[:2])} and {len(files) - 2} more"
+
+
+def missing_files_sentence(measures: Sequence[str], files: Sequence[str]) -> str:
+    """Return which measures cannot be judged, and which files would tell, for a summary.
+
+    >>> missing_files_sentence(["Late Shipment Rate", "Valid Tracking Rate"], ["order report"])
+    'Late Shipment Rate and Valid Tracking Rate cannot be judged. Files that would tell: order report.'
+    """
+    text = f"{capitalise_first(unjudged_measures_clause(measures, 12))}."
+    return f"{text} Files that would tell: {', '.join(files)}." if files else text
+
+
+def furthest_account_sentence(account: str, standing: MeasureStanding) -> Sentence:
+    """Return the index's second sentence when an account is off target: the one furthest past its limit.
+
+    >>> "".join(furthest_account_sentence("Harbor", MeasureStanding("order_defect_rate", 2498, 31, "below", 0.01, -7)))
+    'Harbor is furthest past its limit: Order Defect Rate is at 1.24% (limit 1%), 7 orders too many.'
+    """
+    noun = metric_words(standing.metric).noun
+    over = (
+        f", {format_quantity(-standing.headroom, noun)} too many" if standing.headroom and standing.headroom < 0 else ""
+    )
+    return (Strong(account), f" is furthest past its limit: {figure_clause(standing)}{over}.")
+
+
+def nearest_account_sentence(account: str, standing: MeasureStanding) -> Sentence:
+    """Return the index's second sentence when no account is off target: the one that has used most of its limit.
+
+    >>> "".join(nearest_account_sentence("Harbor", MeasureStanding("cancellation_rate", 297, 6, "below", 0.025, 1)))
+    'Harbor is nearest to its limit: Pre-fulfilment Cancellation Rate is at 2.0% (limit 2.5%), with 1 more order to go.'
+    """
+    left = format_headroom(standing.headroom, metric_words(standing.metric).noun)
+    rest = figure_clause(standing._replace(figure_source=""))
+    return (Strong(account), f" is nearest to its limit: {rest}, with {left}{' to go' if standing.headroom else ''}.")
+
+
+def first_account_sentence(sentence: str, account: str, failed: int) -> Sentence:
+    """Return the index's third sentence: what the orders at fault of the worst account share, then the failed runs.
+
+    >>> "".join(first_account_sentence("13 of the 31 orders at fault are for “Tent”", "Harbor", 2))
+    'Open Harbor: 13 of the 31 orders at fault are for “Tent”. Then run the two failed reports again.'
+    >>> "".join(first_account_sentence("", "", 0))
+    'Nothing: there is no order at fault to look at.'
+    """
+    again = {0: "", 1: "the failed report again"}.get(failed, f"the {spell_number(failed)} failed reports again")
+    if not account and not failed:
+        return (Strong("Nothing"), ": there is no order at fault to look at.")
+    if not account:
+        return (Strong(f"Run {again}"), ".")
+    tail = f" Then run {again}." if again else ""
+    return (Strong(f"Open {account}"), f": {sentence}.{tail}" if sentence else f".{tail}")
+
+
+def orders_link_label(orders: int, noun: str = "order") -> str:
+    """Return the link to the file of all orders at fault.
+
+    >>> orders_link_label(31), orders_link_label(1)
+    ('All 31 orders as CSV', 'This order as CSV')
+    """
+    return f"This {noun} as CSV" if orders == 1 else f"All {format_quantity(orders, noun)} as CSV"
+
+
+def failed_runs_title(failed: int, month_name: str) -> str:
+    """Return the heading of the runs that made no report.
+
+    >>> failed_runs_title(2, "October 2026")
+    'Two runs failed; these accounts have no figures for October 2026'
+    """
+    many = (
+        "One run failed; this account has"
+        if failed == 1
+        else f"{capitalise_first(spell_number(failed))} runs failed; these accounts have"
+    )
+    return f"{many} no figures for {month_name}"
+
+
+def email_summary(verdicts: Mapping[str, Sequence[Sequence[str]]], html: bool = False) -> str:
+    r"""Return the verdicts of several accounts, fit for an e-mail: each account's sentences under its name.
+
+    >>> print(email_summary({"harbor": [["What is wrong", "Late Shipment Rate is off target."]]}))
+    harbor
+      What is wrong: Late Shipment Rate is off target.
+    >>> email_summary({"<b>": [["What is wrong", "1 < 2"]]}, html=True)
+    '<h3>&lt;b&gt;</h3>\n<p><b>What is wrong:</b> 1 &lt; 2</p>'
+    """
+    if html:
+        return "\n".join(
+            f"<h3>{escape(account)}</h3>\n"
+            + "\n".join(f"<p><b>{escape(asked)}:</b> {escape(told)}</p>" for asked, told in sentences)
+            for account, sentences in verdicts.items()
+        )
+    return "\n\n".join(
+        "\n".join([account, *(f"  {asked}: {told}" for asked, told in sentences)])
+        for account, sentences in verdicts.items()
+    )
+
+
+def alert_line(standing: MeasureStanding, account: str, marketplace: str, status: str) -> str:
+    """Return one measure that is off target or at risk, in a line.
+
+    >>> late = MeasureStanding("late_shipment_rate", 670, 64, "below", 0.04, -38, window=30)
+    >>> alert_line(late, "harbor", "US", "off target")
+    'off target  harbor (US): Late Shipment Rate over 30 days at 9.6% (limit 4%), 38 orders too many'
+    >>> alert_line(late._replace(figure_source="Amazon’s own figure of 27 November"), "harbor", "US", "off target")
+    'off target  harbor (US): Late Shipment Rate over 30 days at 9.6% (limit 4%), 38 orders too many, by Amazon’s own figure of 27 November'
+    """  # noqa: E501 - the lines
+    whose = f",{figure_source_suffix(standing)}" if standing.figure_source else ""
+    measured = measure_phrase(standing.metric, standing.channel, standing.window)
+    if standing.value is not None:
+        told = account_text.format_short_value(standing.metric, standing.value)
+        return f"{status}  {account} ({marketplace}): {measured}: {told}{whose}"
+    line = f"{status}  {account} ({marketplace}): {measured} {standing.rate_and_limit}"
+    return line + ("" if standing.headroom is None else f", {headroom_phrase(standing)}") + whose
+
+
+def unjudged_alert_line(standing: MeasureStanding, account: str, marketplace: str, why: str) -> str:
+    """Return one enforced measure that cannot be judged, in a line.
+
+    >>> late = MeasureStanding("late_shipment_rate", 0, 0, "below", 0.04, None, window=30)
+    >>> unjudged_alert_line(late, "harbor", "US", "130 orders, but no file tells when they were confirmed")
+    'cannot be judged  harbor (US): Late Shipment Rate over 30 days: 130 orders, but no file tells when they were confirmed'
+    """  # noqa: E501 - the line
+    shown = (
+        f" at {standing.formatted_rate} ({standing.formatted_limit})"
+        if standing.counted and standing.value is None
+        else ""
+    )
+    return (
+        f"cannot be judged  {account} ({marketplace}): "
+        f"{measure_phrase(standing.metric, standing.channel, standing.window)}{shown}: {why}"
+    )
+
+
+def not_covered_line(account: str, marketplace: str, names: Sequence[str]) -> str:
+    """Return the measures that no rule enforces and no file tells of, in a line.
+
+    >>> not_covered_line("harbor", "US", ["late answers", "service dissatisfaction"])
+    'not covered  harbor (US): no file tells of late answers and service dissatisfaction; no consequence is known'
+    """
+    return f"not covered  {account} ({marketplace}): no file tells of {join_words(names)}; no consequence is known"
+
+
+def files_end_line(account: str, marketplace: str, known_until: date, month_end: date) -> str:
+    """Say that the files of an account end before the day asked for, in a line.
+
+    >>> files_end_line("harbor", "US", date(2026, 11, 26), date(2026, 11, 30))
+    'files end  harbor (US): judged as of 26 Nov, the last day that its files tell of, not 30 Nov'
+    """
+    return (
+        f"files end  {account} ({marketplace}): judged as of {short_day(known_until)}, the last day that its files "
+        f"tell of, not {short_day(month_end)}"
+    )
+
+
+def no_data_line(account: str, marketplace: str, last: date) -> str:
+    """Say that the files of an account end before the month does begin, in a line.
+
+    >>> no_data_line("harbor", "US", date(2026, 9, 12))
+    'cannot be judged  harbor (US): its files end on 12 Sep, and nothing is known of the month; import newer ones'
+    """
+    return (
+        f"cannot be judged  {account} ({marketplace}): its files end on {short_day(last)}, and nothing is known of "
+        "the month; import newer ones"
+    )

@@ -1,0 +1,221 @@
+"""The words of the marketplace's own figures beside ours: what each side counts, and why they differ."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+from healthkit.report.text.downloads import evidence_list
+from healthkit.report.text.figures import (
+    format_day_range,
+    format_long_day,
+    format_number,
+    format_quantity,
+    spell_number,
+)
+from healthkit.report.text.labels import STATUS_STYLES, capitalise_first, causes_phrase, join_words, lowercase_first
+from healthkit.report.text.reasons import UNKNOWN_FACTS
+
+AMAZONS = "Amazon\N{RIGHT SINGLE QUOTATION MARK}s"
+MAX_NAMED_ORDERS = 5
+"""Order ids listed for each reason; the rest are counted."""
+DIFFERENCE_REASONS = {
+    "window": "it counts other days than our rule",
+    "time zone": "it cuts days in UTC, we in the marketplace\N{RIGHT SINGLE QUOTATION MARK}s zone",
+    "channel": "it counts orders of the other channel, too",
+    "cancelled orders": "it leaves cancelled orders out",
+    "counted twice": "it counts an order once for each of its defects",
+    "not imported": "no file of ours tells of such defects",
+    "feedback removed": "feedback that one of the two holds for removed",
+    "cleared": "cleared on one of the two sides only",
+    "known later": "our files date the defect after that day",
+    "not known there": "learnt in the last days, and not in its figure yet",
+    "orders missing": "orders that no file of ours holds",
+    "no scans": "a tracking number that no carrier scanned; our files hold no scans",
+    "no file": "no file of ours tells enough to count them",
+    "unexplained": "cause not found",
+}
+"""Why two counts differ, by the causes of `explain`."""
+NO_DIFFERENCE = "No difference"
+
+
+def count_difference_phrase(counted: int, at_fault: int, noun: str) -> str:
+    """Return how many more or fewer the marketplace counts, and holds at fault.
+
+    >>> [count_difference_phrase(*counts, "order") for counts in ((3, 0), (0, -1), (1, -5), (0, 0))]
+    ['3 orders more counted', '1 order fewer at fault', '1 order more counted and 5 fewer at fault', 'the same numbers']
+    """
+    told = []
+    if counted:
+        told.append(f"{format_quantity(abs(counted), noun)} {'more' if counted > 0 else 'fewer'} counted")
+    if at_fault:
+        who = format_number(abs(at_fault)) if counted else format_quantity(abs(at_fault), noun)
+        told.append(f"{who} {'more' if at_fault > 0 else 'fewer'} at fault")
+    return join_words(told) or "the same numbers"
+
+
+def difference_sentence(
+    cause: str,
+    counted: int,
+    at_fault: int,
+    noun: str = "order",
+    *,
+    uncertain: bool = False,
+    missing: Sequence[str] = (),
+) -> str:
+    """One reason with its numbers; `uncertain` where another would do as well, `missing` the evidence of "no file".
+
+    >>> difference_sentence("known later", 0, 1, uncertain=True)
+    '1 order more at fault; it may be: our files date the defect after that day.'
+    >>> difference_sentence("no file", 141, 4, missing=["promises", "confirmations"])
+    'Amazon counts 141 orders, 4 at fault; no file of ours tells when they were due to ship and when they were confirmed.'
+
+    >>> difference_sentence("time zone", 2, 0)
+    '2 orders more counted: it cuts days in UTC, we in the marketplace’s zone.'
+    >>> difference_sentence("unexplained", 0, -3), difference_sentence("unexplained", 1, -5)
+    ('3 orders fewer at fault, cause not found.', '1 order more counted and 5 fewer at fault, cause not found; perhaps our files lack orders.')
+    """  # noqa: E501 - four reasons
+    why = DIFFERENCE_REASONS.get(cause, cause)
+    if cause == "no file":
+        unknown = [UNKNOWN_FACTS.get(word, f"of {evidence_list([word])}") for word in missing]
+        why = f"no file of ours tells {join_words(unknown)}" if unknown else why
+        return f"Amazon counts {format_quantity(counted, noun)}, {format_number(at_fault)} at fault; {why}."
+    if uncertain:
+        return capitalise_first(f"{count_difference_phrase(counted, at_fault, noun)}; it may be: {why}.")
+    lacking = f"; perhaps our files lack {noun}s" if cause == "unexplained" and counted > 0 else ""
+    return capitalise_first(
+        f"{count_difference_phrase(counted, at_fault, noun)}{', ' if cause == 'unexplained' else ': '}{why}{lacking}."
+    )
+
+
+def cause_counts_sentence(cause: str, ours: int, theirs: int) -> str:
+    """Return how many orders each side counts of one cause of defects.
+
+    >>> cause_counts_sentence("negative_feedback", 10, 9)
+    'Orders with negative feedback: Amazon counts 9, our files 10.'
+    """
+    return (
+        f"Orders with {causes_phrase(cause, plural=True)}: Amazon counts {format_number(theirs)}, our files "
+        f"{format_number(ours)}."
+    )
+
+
+def more_orders_note(total: int) -> str:
+    """Return how many orders of a reason are not named; empty where all are.
+
+    >>> more_orders_note(7), more_orders_note(3)
+    ('and 2 more', '')
+    """
+    return f"and {format_number(total - MAX_NAMED_ORDERS)} more" if total > MAX_NAMED_ORDERS else ""
+
+
+def counted_days_sentence(first: date, last: date, our_first: date, our_last: date, year: int) -> str:
+    """Return which days each side counts.
+
+    >>> counted_days_sentence(date(2026, 10, 1), date(2026, 10, 30), date(2026, 10, 2), date(2026, 10, 31), 2026)
+    'It counts 1 – 30 Oct, our rule 2 – 31 Oct.'
+    """
+    return f"It counts {format_day_range(first, last, year)}, our rule {format_day_range(our_first, our_last, year)}."
+
+
+def contradiction_sentence(text: str) -> str:
+    """Say that the marketplace's own report does not agree with itself.
+
+    >>> contradiction_sentence("status good, though 3 of 100 is over its target")
+    'Amazon’s report contradicts itself: status good, though 3 of 100 is over its target.'
+    """
+    return f"{AMAZONS} report contradicts itself: {text.strip().rstrip('.')}."
+
+
+def reconciliation_title(measures: int, other_status: Sequence[str], other_counts: int) -> str:
+    """Return whether the marketplace's figures say the same.
+
+    >>> reconciliation_title(5, [], 2), reconciliation_title(5, [], 0), reconciliation_title(1, [], 0)
+    ('Amazon’s own figures give the same status everywhere; two differ in their counts', 'Amazon’s own figures are the same as ours in all five measures', 'Amazon’s own figure is the same as ours')
+    >>> reconciliation_title(5, ["Order Defect Rate"], 2)
+    'Amazon’s own figures give another status for Order Defect Rate'
+    """  # noqa: E501 - three titles
+    if other_status:
+        return (
+            f"{AMAZONS} own figures give another status for "
+            f"{join_words([lowercase_first(name) for name in other_status])}"
+        )
+    if not other_counts:
+        return f"{AMAZONS} own figure is the same as ours" if measures == 1 else (
+            f"{AMAZONS} own figures are the same as ours in all {spell_number(measures)} measures"
+        )  # fmt: skip
+    verb = "differs in its counts" if other_counts == 1 else "differ in their counts"
+    return f"{AMAZONS} own figures give the same status everywhere; {spell_number(other_counts)} {verb}"
+
+
+def disagreement_clause(measures: Sequence[tuple[str, str, str]]) -> str:
+    """Say that the marketplace judges differently, as the end of the verdict's first sentence.
+
+    Each measure is its name in a sentence, the marketplace's rate and status.
+
+    >>> disagreement_clause([("Order Defect Rate", "0.91%", "at risk")])
+    '; Amazon’s own figures put Order Defect Rate at 0.91% (at risk)'
+    >>> disagreement_clause([("a", "1%", "at risk"), ("b", "2%", "on target"), ("c", "3%", "on target")])
+    '; Amazon’s own figures judge three measures differently'
+    """
+    if not measures:
+        return ""
+    if len(measures) > 2:
+        return f"; {AMAZONS} own figures judge {spell_number(len(measures))} measures differently"
+    told = join_words([f"{name} at {rate} ({status})" for name, rate, status in measures])
+    return f"; {AMAZONS} own figures put {told}"
+
+
+def missing_figures_sentence(names: Sequence[str], as_of: date, year: int) -> str:
+    """Return of which measures the marketplace's report holds no figure.
+
+    >>> missing_figures_sentence(["Late Shipment Rate over 10 days"], date(2026, 10, 31), 2026)
+    'Amazon’s report for 31 October holds no figure for Late Shipment Rate over 10 days.'
+    """
+    if not names:
+        return ""
+    said = f"{', '.join(names[:-1])} or {names[-1]}" if len(names) > 1 else names[0]
+    return f"{AMAZONS} report for {format_long_day(as_of, year)} holds no figure for {said}."
+
+
+def reported_on_note(day: date, year: int) -> str:
+    """Return when the marketplace reported a figure, under its name.
+
+    >>> reported_on_note(date(2026, 10, 31), 2026)
+    'as Amazon reported on 31 October'
+    """
+    return f"as Amazon reported on {format_long_day(day, year)}"
+
+
+def format_both_rates(ours: str, theirs: str, same: bool) -> str:
+    """Return both rates of one measure, on a chart; one where they are the same, not only as they are written.
+
+    >>> format_both_rates("1.28%", "0.91%", False), format_both_rates("1.5%", "1.5%", True)
+    ('ours ● 1.28%, Amazon’s ○ 0.91%', 'both ◉ 1.5%')
+    """
+    return f"both ◉ {ours}" if same else f"ours ● {ours}, {AMAZONS} ○ {theirs}"
+
+
+def furthest_apart_title(nearest: str, ours: str, theirs: str, limit: str, same: bool = False) -> str:
+    """Return the finding of both figures on one scale: the measure that is furthest apart.
+
+    >>> furthest_apart_title("Order Defect Rate", "1.28%", "0.91%", "limit 1%")
+    'Furthest apart: Order Defect Rate, ours 1.28%, Amazon’s 0.91% (limit 1%)'
+    >>> furthest_apart_title("Order Defect Rate", "1.28%", "1.28%", "limit 1%", same=True)
+    'Both figures stand at the same place in every measure'
+    """
+    if same:
+        return "Both figures stand at the same place in every measure"
+    return f"Furthest apart: {lowercase_first(nearest)}, ours {ours}, {AMAZONS} {theirs} ({limit})"
+
+
+BOTH_RATES_CAPTION = f"How much of what the target allows is used up. Filled: ours; ring: {AMAZONS}."
+
+
+def status_phrase(status: str) -> str:
+    """Return a status inside a sentence.
+
+    >>> status_phrase("off target")
+    'off target'
+    """
+    return STATUS_STYLES[status].word.lower() if status in STATUS_STYLES else status

@@ -1,0 +1,715 @@
+"""The sentences of one account's report: what is wrong, what leaves next, where to begin, titles, captions, rules."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from fractions import Fraction
+from typing import NamedTuple
+
+from healthkit.report.text import account as account_text
+from healthkit.report.text import reasons
+from healthkit.report.text.figures import (
+    exact_rate,
+    format_day,
+    format_day_range,
+    format_headroom,
+    format_limit,
+    format_long_day,
+    format_long_day_range,
+    format_number,
+    format_quantity,
+    format_rate,
+    format_target,
+    spell_number,
+)
+from healthkit.report.text.labels import (
+    CHANNEL_LABELS,
+    CLOCK_LABELS,
+    CLOCK_PARTICIPLES,
+    DASH,
+    Strong,
+    capitalise_first,
+    causes_phrase,
+    join_words,
+    lowercase_first,
+    metric_words,
+)
+
+Sentence = tuple[str, ...]
+
+
+def plain_text(sentence: Sentence) -> str:
+    """Return a sentence without its emphasis.
+
+    >>> plain_text((Strong("Nothing is off target"), "."))
+    'Nothing is off target.'
+    """
+    return "".join(sentence)
+
+
+class MeasureStanding(NamedTuple):
+    """One judged measure as sentences speak of it; channel and window are empty where they need no saying.
+
+    `value` is the figure of a measure that is no rate; the target of a rating is in points. `used` is the share of
+    what the target allows that is used up (see `policy.Target.share_used`); `whose` names whose figure it is, empty for
+    ours.
+    """
+
+    metric: str
+    counted: int
+    at_fault: int
+    side: str
+    target: float | None
+    headroom: int | None
+    channel: str = ""
+    window: int = 0
+    value: float | None = None
+    share_used: float | None = None
+    figure_source: str = ""
+
+    @property
+    def formatted_rate(self) -> str:
+        """The rate as it is shown, or the figure that stands in its place."""
+        if self.value is None:
+            return format_rate(self.counted, self.at_fault, self.side, self.target)
+        unit = {"number": " open", "points": " points"}.get(account_text.figure_kind(self.metric), "")
+        return account_text.format_value(self.metric, self.value) + unit
+
+    @property
+    def formatted_limit(self) -> str:
+        """What is asked, as it stands in brackets."""
+        if self.value is None:
+            return format_limit(self.side, self.target or 0)
+        if account_text.figure_kind(self.metric) == "number":
+            return "none allowed"
+        return f"target {account_text.format_value_target(self.metric, int(self.target or 0))}"
+
+    @property
+    def rate_and_limit(self) -> str:
+        """The rate or figure with its limit, as in "at 1.24% (limit 1%)"."""
+        return f"at {self.formatted_rate} ({self.formatted_limit})"
+
+
+def measure_over_windows(metric_id: str, channel: str, windows: Sequence[int]) -> str:
+    """Return a measure in a sentence with several windows.
+
+    >>> measure_over_windows("late_shipment_rate", "", [10, 30]), measure_over_windows("refund_rate", "", [])
+    ('Late Shipment Rate over 10 and 30 days', 'refunds')
+    """
+    sizes = join_words([format_number(size) for size in sorted(windows)])
+    return measure_phrase(metric_id, channel) + (
+        f" over {sizes} {'day' if list(windows) == [1] else 'days'}" if windows else ""
+    )
+
+
+def measure_phrase(metric_id: str, channel: str = "", window: int = 0) -> str:
+    """Return a measure in a sentence, with as much of channel and window as is given.
+
+    >>> measure_phrase("late_shipment_rate", window=30)
+    'Late Shipment Rate over 30 days'
+    >>> measure_phrase("order_defect_rate", "amazon")
+    'Order Defect Rate (Amazon-fulfilled)'
+    """
+    words = lowercase_first(metric_words(metric_id).label)
+    if window:
+        words += " over 1 day" if window == 1 else f" over {window} days"
+    return words + (f" ({CHANNEL_LABELS.get(channel, channel)})" if channel else "")
+
+
+def measure_heading(metric_id: str, window: int = 0) -> str:
+    """Return a measure as a heading, with its window where several are judged.
+
+    >>> measure_heading("late_shipment_rate", 30)
+    'Late Shipment Rate, 30 days'
+    """
+    return metric_words(metric_id).label + (f", {'1 day' if window == 1 else f'{window} days'}" if window else "")
+
+
+def standing_phrase(standing: MeasureStanding) -> str:
+    """Return a judged measure as it stands in a sentence."""
+    return measure_phrase(standing.metric, standing.channel, standing.window)
+
+
+def is_or_are(standing: MeasureStanding) -> str:
+    """Return the verb that goes with a judged measure: is or are."""
+    return "are" if metric_words(standing.metric).is_plural else "is"
+
+
+def what_is_wrong_sentence(
+    off: Sequence[MeasureStanding],
+    risk: Sequence[MeasureStanding],
+    on_target: int,
+    unjudged: Sequence[MeasureStanding] = (),
+) -> Sentence:
+    """The first sentence of the verdict: what is off target, worst first, what cannot be judged, or that nothing is wrong.
+
+    `unjudged` are the enforced measures without a verdict.
+
+    >>> defects = MeasureStanding("order_defect_rate", 2498, 31, "below", 0.01, -7)
+    >>> late = MeasureStanding("late_shipment_rate", 1262, 56, "below", 0.04, -6, window=30)
+    >>> "".join(what_is_wrong_sentence([defects, late], [], 5))
+    'Order Defect Rate is off target at 1.24% (limit 1%), and Late Shipment Rate over 30 days is at 4.4% (limit 4%).'
+    >>> amazon = "Amazon’s own figure of 27 November"
+    >>> "".join(what_is_wrong_sentence([defects._replace(figure_source=amazon), late], [], 5))
+    'Order Defect Rate is off target at 1.24% (limit 1%) by Amazon’s own figure of 27 November, and Late Shipment Rate over 30 days is at 4.4% (limit 4%).'
+    >>> "".join(what_is_wrong_sentence([], [], 1))
+    'Nothing is off target: the one measure that can be judged is on target.'
+    >>> "".join(what_is_wrong_sentence([], [], 3, [late]))
+    'Nothing is known to be off target, but Late Shipment Rate over 30 days cannot be judged.'
+    >>> "".join(what_is_wrong_sentence([defects], [], 3, [late]))
+    'Order Defect Rate is off target at 1.24% (limit 1%); Late Shipment Rate over 30 days cannot be judged.'
+    """  # noqa: E501 - the sentences
+    unknown = reasons.unjudged_measures_clause([standing_phrase(one) for one in unjudged]) if unjudged else ""
+    rest = f"; {unknown}." if unknown else "."
+    if off:
+        head = Strong(
+            f"{capitalise_first(standing_phrase(off[0]))} {is_or_are(off[0])} off target at {off[0].formatted_rate}"
+        )
+        limit = f" ({off[0].formatted_limit}){figure_source_suffix(off[0])}"
+        return (head, limit, *_other_measures_clause(off[1:], risk), rest)
+    if risk:
+        head = Strong("Nothing is known to be off target" if unjudged else "Nothing is off target")
+        return (head, f", but {figure_clause(risk[0], 'at risk ')}", *_other_measures_clause((), risk[1:]), rest)
+    if unjudged and on_target:
+        return (Strong("Nothing is known to be off target"), f", but {unknown}.")
+    if on_target:
+        judged = "the one measure that can be judged is" if on_target == 1 else (
+            f"all {spell_number(on_target)} measures that can be judged are"
+        )  # fmt: skip
+        return (Strong("Nothing is off target"), f": {judged} on target.")
+    return (Strong("No measure can be judged"), " with the orders that the files hold.")
+
+
+def figure_clause(standing: MeasureStanding, status: str = "") -> str:
+    """Return a measure with its figure and limit, as a clause.
+
+    >>> figure_clause(MeasureStanding("order_defect_rate", 2498, 31, "below", 0.01, -7))
+    'Order Defect Rate is at 1.24% (limit 1%)'
+    """
+    verb = is_or_are(standing)
+    return f"{standing_phrase(standing)} {verb} {status}{standing.rate_and_limit}{figure_source_suffix(standing)}"
+
+
+def headroom_phrase(standing: MeasureStanding) -> str:
+    """Return how many more orders may go wrong, or how many are too many.
+
+    >>> late = MeasureStanding("late_shipment_rate", 670, 64, "below", 0.04, -38)
+    >>> headroom_phrase(late), headroom_phrase(late._replace(headroom=0)), headroom_phrase(late._replace(headroom=2))
+    ('38 orders too many', 'no room for one more order', 'room for 2 more orders')
+    """
+    left, noun = standing.headroom or 0, metric_words(standing.metric).noun
+    if left < 0:
+        return f"{format_quantity(-left, noun)} too many"
+    return f"room for {format_headroom(left, noun)}" if left else f"no room for one more {noun}"
+
+
+def figure_source_suffix(standing: MeasureStanding) -> str:
+    """Return whose figure it is, where it is not ours.
+
+    >>> amazon = "Amazon’s own figure of 27 November"
+    >>> figure_source_suffix(MeasureStanding("order_defect_rate", 226, 3, "below", 0.01, -1, figure_source=amazon))
+    ' by Amazon’s own figure of 27 November'
+    """
+    return f" by {standing.figure_source}" if standing.figure_source else ""
+
+
+def _other_measures_clause(off: Sequence[MeasureStanding], risk: Sequence[MeasureStanding]) -> Sentence:
+    """Return what else is off target or at risk: one measure by its figures, several by their number."""
+    if len(off) == 1:
+        return (f", and {figure_clause(off[0])}",)
+    if off:
+        return (f", and {spell_number(len(off))} more measures are off target",)
+    if len(risk) == 1:
+        return (f", and {figure_clause(risk[0], 'at risk ')}",)
+    return (f", and {spell_number(len(risk))} more measures are at risk",) if risk else ()
+
+
+class LeavingOrders(NamedTuple):
+    """How many orders at fault leave the window by a day, of how many, and the first day one leaves."""
+
+    leaving_count: int
+    total: int
+    until: date
+    first_day: date
+
+
+def orders_leaving_sentence(standing: MeasureStanding, leaving: LeavingOrders | None, year: int) -> Sentence:
+    """Return the second sentence when something is off target: how many too many, and how many leave by when.
+
+    >>> defects = MeasureStanding("order_defect_rate", 2498, 31, "below", 0.01, -7)
+    >>> "".join(orders_leaving_sentence(defects, LeavingOrders(8, 31, date(2026, 11, 30), date(2026, 11, 3)), 2026))
+    '7 orders are too many; 8 of the 31 at fault leave the window by 30 November, the first on 3 November.'
+    """
+    if standing.value is not None:
+        return _no_roll_off_sentence(standing)
+    over = -(standing.headroom or 0)
+    noun = metric_words(standing.metric).noun
+    head = Strong(f"{format_quantity(over, noun)} {'is' if over == 1 else 'are'} too many")
+    if leaving is None:
+        return (head, ".")
+    return (head, "; ", leaving_clause(leaving, year), ".")
+
+
+def _no_roll_off_sentence(standing: MeasureStanding) -> Sentence:
+    """Return what does not come back by waiting: violations until resolved, points until earned.
+
+    >>> "".join(_no_roll_off_sentence(MeasureStanding("policy_violations", 1, 2, "at most", 0.0, -2, value=2.0)))
+    '2 violations are open; they do not leave by waiting.'
+    """
+    held = standing.value or 0
+    if account_text.figure_kind(standing.metric) == "number":
+        many = round(held)
+        rest = "it does" if many == 1 else "they do"
+        return (
+            Strong(f"{format_quantity(many, 'violation')} {'is' if many == 1 else 'are'} open"),
+            f"; {rest} not leave by waiting.",
+        )
+    missing = round((standing.target or 0) - held)
+    return (
+        Strong(f"{format_quantity(missing, 'point')} {'is' if missing == 1 else 'are'} missing"),
+        " to the rating that is asked.",
+    )
+
+
+def leaving_clause(leaving: LeavingOrders, year: int) -> str:
+    """Return how many orders at fault leave by a day.
+
+    >>> leaving_clause(LeavingOrders(0, 4, date(2026, 11, 30), date(2026, 12, 7)), 2026)
+    'none of the 4 at fault leaves the window before 7 December'
+    >>> leaving_clause(LeavingOrders(1, 1, date(2026, 11, 30), date(2026, 11, 7)), 2026)
+    'the 1 at fault leaves the window on 7 November'
+    """
+    first, by = format_long_day(leaving.first_day, year), format_long_day(leaving.until, year)
+    if leaving.total == 1:
+        return f"the 1 at fault leaves the window on {first}"
+    if not leaving.leaving_count:
+        return f"none of the {format_number(leaving.total)} at fault leaves the window before {first}"
+    if leaving.leaving_count == leaving.total:
+        return f"all {format_number(leaving.total)} at fault leave the window by {by}, the first on {first}"
+    verb = "leaves" if leaving.leaving_count == 1 else "leave"
+    some = f"{format_number(leaving.leaving_count)} of the {format_number(leaving.total)}"
+    many = f"{some} at fault {verb} the window by {by}"
+    return f"{many}, the first on {first}" if leaving.leaving_count > 1 else many
+
+
+def least_room_sentence(standing: MeasureStanding) -> Sentence:
+    """Return the second sentence when nothing is off target: the measure with the least room, in orders.
+
+    >>> "".join(least_room_sentence(MeasureStanding("cancellation_rate", 297, 6, "below", 0.025, 1)))
+    'Pre-fulfilment Cancellation Rate has the least room: 1 more order may go wrong before the target is missed.'
+    """
+    verb = "have" if metric_words(standing.metric).is_plural else "has"
+    head = Strong(f"{capitalise_first(standing_phrase(standing))} {verb} the least room")
+    left, noun = standing.headroom or 0, metric_words(standing.metric).noun
+    if not left:
+        return (head, f": the next {noun} at fault misses the target.")
+    return (head, f": {format_headroom(left, noun)} may go wrong before the target is missed.")
+
+
+class SharedGroup(NamedTuple):
+    """What most orders at fault share: a `product`, a `cause`, or a run of `days`; how many of how many."""
+
+    kind: str
+    name: str
+    orders: int
+    total: int
+    cause: str = ""
+    first: date = date.min
+    last: date = date.min
+    clock: str = "ordered_on"
+
+
+def first_step_sentence(group: SharedGroup | None, at_fault: int, year: int, noun: str = "order") -> Sentence:
+    """Return the third sentence: where to begin, backed by a count.
+
+    >>> "".join(first_step_sentence(SharedGroup("product", "Tent, 2-person", 13, 31, "a_to_z_claim"), 31, 2026))
+    'Start with “Tent, 2-person”: 13 of the 31 orders at fault are A-to-z Guarantee claims on it.'
+    >>> "".join(first_step_sentence(SharedGroup("cause", "chargeback", 9, 12), 12, 2026))
+    'Start with the chargebacks: 9 of the 12 orders at fault have one.'
+    >>> "".join(first_step_sentence(None, 0, 2026))
+    'Nothing: no order is at fault where the room is least.'
+    """
+    if group is None:
+        return _no_shared_group_sentence(at_fault, noun)
+    name = {
+        "product": f"“{group.name}”",
+        "cause": f"the {causes_phrase(group.name, plural=True)}"
+        if noun == "order"
+        else f"the {noun}s {causes_phrase(group.name)}",
+        "days": format_long_day_range(group.first, group.last, year),
+    }[group.kind]
+    return (Strong(f"Start with {name}"), f": {group_share_phrase(group, year, True, noun)}.")
+
+
+def _no_shared_group_sentence(at_fault: int, noun: str) -> Sentence:
+    if not at_fault:
+        return (Strong("Nothing"), f": no {noun} is at fault where the room is least.")
+    if at_fault == 1:
+        return (Strong(f"Look at the one {noun} at fault"), " in that measure: it alone makes the rate.")
+    head = Strong(f"Go through the {format_number(at_fault)} {noun}s at fault")
+    return (head, ": no product and no ten days hold half of them.")
+
+
+def group_share_phrase(group: SharedGroup, year: int, pronoun: bool = False, noun: str = "order") -> str:
+    """Return how many of the orders at fault share something; with a pronoun where its name was just said.
+
+    >>> group_share_phrase(SharedGroup("product", "Tent", 13, 31, "a_to_z_claim"), 2026)
+    '13 of the 31 orders at fault are A-to-z Guarantee claims on “Tent”'
+    >>> days = SharedGroup("days", "", 36, 56, "", date(2026, 10, 5), date(2026, 10, 9), "ship_by_on")
+    >>> group_share_phrase(days, 2026)
+    '36 of the 56 orders at fault were due to ship in five days, 5 to 9 October'
+    >>> group_share_phrase(SharedGroup("product", "Stove", 7, 7), 2026)
+    'All 7 orders at fault are for “Stove”'
+    """
+    few = "both" if group.total == 2 else f"all {format_number(group.total)}"
+    many = f"{format_number(group.orders)} of the {format_number(group.total)} {noun}s at fault"
+    if group.orders == group.total:
+        many = f"{few if pronoun else capitalise_first(few)} {noun}s at fault"
+    if group.kind == "product":
+        what = f"are {causes_phrase(group.cause, plural=True)} on" if group.cause else "are for"
+        return f"{many} {what} {'it' if pronoun else f'“{group.name}”'}"
+    if group.kind == "cause":
+        if noun != "order":
+            return f"{many} {'is' if group.orders == 1 else 'are'} {causes_phrase(group.name)}"
+        one = {"a_to_z_claim": "an A-to-z Guarantee claim"}.get(group.name, f"a {causes_phrase(group.name)}")
+        one = causes_phrase(group.name) if group.name == "negative_feedback" else one
+        return f"{many} have {('it' if group.name == 'negative_feedback' else 'one') if pronoun else one}"
+    run = (group.last - group.first).days + 1
+    within = "one day" if run == 1 else f"{spell_number(run)} days"
+    where = (
+        f"in {'that' if run == 1 else 'those'} {within}"
+        if pronoun
+        else f"in {within}, {format_long_day_range(group.first, group.last, year)}"
+    )
+    return f"{many} were {CLOCK_PARTICIPLES[group.clock]} {where}"
+
+
+def unknown_orders_sentence(standing: MeasureStanding, known: int) -> Sentence:
+    """The second sentence where the marketplace's own figure is off target: how many too many, and of which we know.
+
+    >>> "".join(unknown_orders_sentence(MeasureStanding("order_defect_rate", 226, 3, "below", 0.01, -1), 0))
+    '1 order is too many; the files do not tell which orders are at fault.'
+    >>> "".join(unknown_orders_sentence(MeasureStanding("cancellation_rate", 34, 5, "below", 0.025, -5), 2))
+    '5 orders are too many; of the 5 at fault the files tell of 2.'
+    """
+    over = -(standing.headroom or 0)
+    noun = metric_words(standing.metric).noun
+    head = Strong(f"{format_quantity(over, noun)} {'is' if over == 1 else 'are'} too many") if over > 0 else Strong(
+        f"The marketplace counts {format_quantity(standing.at_fault, noun)} at fault"
+    )  # fmt: skip
+    if not known:
+        return (head, f"; the files do not tell which {noun}s are at fault.")
+    if known >= standing.at_fault:
+        return (head, f"; the files tell of {format_number(known)} at fault.")
+    return (head, f"; of the {format_number(standing.at_fault)} at fault the files tell of {format_number(known)}.")
+
+
+def scorecard_title(off: int, risk: int, judged: int, unjudged: int) -> str:
+    """Return the scorecard's finding: how many measures stand where.
+
+    >>> scorecard_title(2, 0, 8, 1)
+    'Two of eight measures are off target; one cannot be judged'
+    >>> scorecard_title(0, 1, 8, 0), scorecard_title(0, 0, 1, 0)
+    ('Nothing is off target; one of eight measures is at risk', 'The one measure is on target')
+    >>> scorecard_title(0, 1, 8, 2)
+    'Nothing is known to be off target; one of eight measures is at risk; two cannot be judged'
+    >>> scorecard_title(0, 0, 1, 6), scorecard_title(0, 0, 8, 1)
+    ('Six measures cannot be judged; one is on target', 'One measure cannot be judged; eight are on target')
+    """
+    nothing = "Nothing is known to be off target" if unjudged else "Nothing is off target"
+    if not judged:
+        return "No measure can be judged yet"
+    of = f"of {spell_number(judged)} measures"
+    if off:
+        text = "The one measure is off target" if judged == 1 else (
+            f"{capitalise_first(spell_number(off))} {of} {'is' if off == 1 else 'are'} off target"
+        )  # fmt: skip
+        text += f"; {spell_number(risk)} {'is' if risk == 1 else 'are'} at risk" if risk else ""
+    elif risk:
+        text = f"{nothing}; the one measure is at risk" if judged == 1 else (
+            f"{nothing}; {spell_number(risk)} {of} {'is' if risk == 1 else 'are'} at risk"
+        )  # fmt: skip
+    elif unjudged:
+        noun = "measure" if unjudged == 1 else "measures"
+        verb = "is" if judged == 1 else "are"
+        return (
+            f"{capitalise_first(spell_number(unjudged))} {noun} cannot be judged; {spell_number(judged)} {verb} "
+            "on target"
+        )
+    else:
+        text = "The one measure is on target" if judged == 1 else f"All {spell_number(judged)} measures are on target"
+    return text + (f"; {spell_number(unjudged)} cannot be judged" if unjudged else "")
+
+
+def chapter_title(standing: MeasureStanding, before: tuple[int, int] | None) -> str:
+    """Return a chapter's finding: how the rate moved in a month, and how far it stands from its target.
+
+    >>> defects = MeasureStanding("order_defect_rate", 2498, 31, "below", 0.01, -7)
+    >>> chapter_title(defects, (2391, 14))
+    'Order Defect Rate rose from 0.59% to 1.24%: 7 orders too many'
+    >>> chapter_title(defects._replace(headroom=2), None)
+    'Order Defect Rate is at 1.24%, with room for 2 more orders'
+    """
+    link = ": " if (standing.headroom or 0) < 0 else ", with "
+    change = _rate_change_phrase(standing, before)
+    return f"{capitalise_first(standing_phrase(standing))} {change}{link}{headroom_phrase(standing)}"
+
+
+def _rate_change_phrase(standing: MeasureStanding, before: tuple[int, int] | None) -> str:
+    """Return how a rate moved since the month before."""
+    if before is None or not before[0]:
+        return f"{is_or_are(standing)} at {standing.formatted_rate}"
+    was = format_rate(*before, standing.side, standing.target)
+    change = exact_rate(standing.counted, standing.at_fault, standing.side) - exact_rate(*before, standing.side)
+    if was == standing.formatted_rate:
+        return f"{'stay' if metric_words(standing.metric).is_plural else 'stays'} at {was}"
+    return f"{'rose' if change > 0 else 'fell'} from {was} to {standing.formatted_rate}"
+
+
+def chapter_lead(standing: MeasureStanding, clock: str, first: date, last: date, year: int) -> str:
+    """Return a chapter's lead: which orders, how many of how many, and what went wrong with them.
+
+    >>> defects = MeasureStanding("order_defect_rate", 2498, 31, "below", 0.01, -7, "seller")
+    >>> chapter_lead(defects, "ordered_on", date(2026, 8, 18), date(2026, 10, 16), 2026)
+    'Seller-fulfilled orders placed 18 August to 16 October: 31 of 2,498 have a claim, bad feedback or a chargeback.'
+    """
+    words = metric_words(standing.metric)
+    said = standing.channel and standing.channel != "all"
+    whose = f"{capitalise_first(CHANNEL_LABELS.get(standing.channel, standing.channel))} " if said else ""
+    which = f"{whose}{words.noun}s" if whose else capitalise_first(f"{words.noun}s")
+    what = words.singular_predicate if standing.at_fault == 1 else words.plural_predicate
+    return (
+        f"{which} {CLOCK_PARTICIPLES[clock]} {format_long_day_range(first, last, year)}: "
+        f"{format_number(standing.at_fault)} of {format_number(standing.counted)} {what}."
+    )
+
+
+def rate_title(
+    standing: MeasureStanding, off_since: date | None, days_off_target: int, days_shown: int, year: int
+) -> str:
+    """Return the finding of the rate over time: since when the rate is off target, or how near it is.
+
+    >>> defects = MeasureStanding("order_defect_rate", 2498, 31, "below", 0.01, -7)
+    >>> rate_title(defects, date(2026, 10, 14), 18, 120, 2026)
+    'Off target since 14 October, 18 days in a row'
+    >>> rate_title(defects, date(2026, 7, 4), 120, 120, 2026)
+    'Off target on every one of the last 120 days'
+    >>> rate_title(defects._replace(at_fault=22, share_used=0.8807), None, 0, 120, 2026)
+    'At risk at 0.88%: 88% of what the target allows is used up'
+    """
+    if off_since is None:
+        return (
+            f"At risk at {standing.formatted_rate}: {format_share_used(standing)} of what the target allows is used up"
+        )
+    if days_off_target == 1:
+        return f"Off target since {format_long_day(off_since, year)}, for one day"
+    if days_off_target >= days_shown:
+        return f"Off target on every one of the last {days_off_target} days"
+    return f"Off target since {format_long_day(off_since, year)}, {days_off_target} days in a row"
+
+
+def format_share_used(standing: MeasureStanding) -> str:
+    """Return the share of what the target allows that is used up, in whole percent.
+
+    >>> format_share_used(MeasureStanding("order_defect_rate", 2000, 10, "below", 0.01, 9, share_used=0.5))
+    '50%'
+    """
+    return DASH if standing.share_used is None else f"{int(standing.share_used * 100 + 0.5):,}%"
+
+
+def at_fault_clause(n: int, noun: str = "order") -> str:
+    """Return how many are at fault, as a clause.
+
+    >>> at_fault_clause(1), at_fault_clause(31)
+    ('1 order is at fault', '31 orders are at fault')
+    """
+    return f"{format_quantity(n, noun)} {'is' if n == 1 else 'are'} at fault"
+
+
+def causes_title(group: SharedGroup | None, at_fault: int, year: int, noun: str = "order") -> str:
+    """Return the finding of the causes.
+
+    >>> causes_title(SharedGroup("cause", "a_to_z_claim", 19, 31), 31, 2026)
+    '19 of the 31 orders at fault have an A-to-z Guarantee claim'
+    >>> causes_title(None, 12, 2026)
+    'The 12 orders at fault have no product and no ten days in common'
+    """
+    if group is not None:
+        return group_share_phrase(group, year, noun=noun)
+    return f"One {noun} is at fault" if at_fault == 1 else (
+        f"The {format_number(at_fault)} {noun}s at fault have no product and no ten days in common"
+    )  # fmt: skip
+
+
+def leaving_title(leaving: LeavingOrders, year: int) -> str:
+    """Return the finding of the calendar of leaving orders.
+
+    >>> leaving_title(LeavingOrders(8, 31, date(2026, 11, 30), date(2026, 11, 3)), 2026)
+    '8 of the 31 at fault leave the window by 30 November, the first on 3 November'
+    """
+    return capitalise_first(leaving_clause(leaving, year))
+
+
+def window_note(clock: str, window: int, lag: int, noun: str = "order") -> str:
+    """Return how a window moves, said of "The window": when it ends, and when an order ceases to count.
+
+    >>> window_note("ordered_on", 60, 15)
+    ' holds 60 order days and ends 15 days before the day shown. An order counts until 74 days after its order day.'
+    >>> window_note("ship_by_on", 30, 0)
+    ' holds 30 ship-by days and ends on the day shown. An order counts until 29 days after its ship-by day.'
+    """
+    ends = {0: "on the day shown", 1: "the day before the day shown"}.get(lag, f"{lag} days before the day shown")
+    clock_day = CLOCK_LABELS[clock]
+    plural = clock_day.replace("day", "days", 1)
+    stays = window + lag - 1
+    until = f"until {stays} days after its {clock_day}" if stays > 1 else f"on its {clock_day}" if not stays else (
+        f"until the day after its {clock_day}"
+    )  # fmt: skip
+    one = f"{'An' if noun[0] in 'aeiou' else 'A'} {noun}"
+    return f" holds {window} {plural if window > 1 else clock_day} and ends {ends}. {one} counts {until}."
+
+
+def two_windows_legend(judged_window: int, other_window: int) -> Sentence:
+    """Return which line is which.
+
+    >>> "".join(two_windows_legend(30, 10))
+    'Thick line: 30 days. Thin: 10 days.'
+    """
+    return (Strong(f"Thick line: {judged_window} days."), f" Thin: {other_window} days.")
+
+
+def window_phrase(windows: Sequence[int], lag: int) -> str:
+    """Return the windows of a rule and where they end.
+
+    >>> window_phrase((10, 30), 0), window_phrase((60,), 15), window_phrase((7,), 1)
+    ('10 and 30 days, same day', '60 days, 15 days before', '7 days, the day before')
+    """
+    ends = {0: "same day", 1: "the day before"}.get(lag, f"{lag} days before")
+    sizes = join_words([str(size) for size in windows])
+    return f"{sizes} {'day' if list(windows) == [1] else 'days'}, {ends}"
+
+
+def rule_phrase(side: str, value: float | Fraction | None, minimum: int | None, noun: str = "order") -> str:
+    """Return what a rule asks, with the least number of orders that it judges.
+
+    >>> rule_phrase("at least", Fraction(9, 10), 20, "unit")
+    'at least 90%, from 20 units'
+    """
+    return format_target(side, value) + (f", from {format_quantity(minimum, noun)}" if minimum else "")
+
+
+def no_verdict_note(
+    status: str,
+    first: date,
+    last: date,
+    begins_on: date | None,
+    minimum: int | None,
+    noun: str,
+    year: int,
+    ends_on: date | None = None,
+) -> str:
+    """Return why a row has no verdict, in place of its room.
+
+    >>> october = (date(2026, 10, 24), date(2026, 10, 30))
+    >>> no_verdict_note("no data", *october, None, None, "order", 2026)
+    'no orders from 24 to 30 Oct'
+    >>> no_verdict_note("too few", *october, None, 20, "unit", 2026)
+    'judged from 20 units'
+    >>> no_verdict_note("short history", *october, date(2026, 10, 29), None, "order", 2026)
+    'orders only since 29 Oct; the window starts 24 Oct'
+    >>> no_verdict_note("short history", *october, date(2026, 1, 1), None, "order", 2026, date(2026, 10, 20))
+    'orders only until 20 Oct; the window ends 30 Oct'
+    """
+    if status == "no data":
+        when = f"on {format_day(last, year)}" if first == last else f"from {format_day_range(first, last, year)}"
+        return f"no {noun}s {when.replace(DASH, 'to')}"
+    if status == "too few":
+        return f"judged from {format_quantity(minimum, noun)}" if minimum else "too few to judge"
+    if status == "short history" and begins_on and begins_on <= first and ends_on and ends_on < last:
+        return f"orders only until {format_day(ends_on, year)}; the window ends {format_day(last, year)}"
+    if status == "short history":
+        since = f"orders only since {format_day(begins_on, year)}; " if begins_on else ""
+        return f"{since}the window starts {format_day(first, year)}"
+    return "nothing is asked"
+
+
+def channel_without_orders_note(channel: str, measures: int) -> str:
+    """Say that a channel had no orders, and its rows are left out.
+
+    >>> channel_without_orders_note("amazon", 4)
+    'No Amazon-fulfilled orders in 26 weeks, so 4 Amazon-fulfilled measures are not listed.'
+    """
+    words = CHANNEL_LABELS.get(channel, channel)
+    rest = f"{measures} {words} measures are" if measures > 1 else f"1 {words} measure is"
+    return f"No {words} orders in 26 weeks, so {rest} not listed."
+
+
+def squares_caption(orders: int, with_two_causes: int, max_squares: int, noun: str = "order") -> str:
+    """Return how to read the orders at fault by cause, and that an order with two causes stands once.
+
+    >>> squares_caption(31, 2, 60)
+    'One square, one order. 2 orders have two causes and stand once, so the groups add up to 31.'
+    """
+    text = f"One square, one {noun}." if orders <= max_squares else f"The bars count {noun}s."
+    if not with_two_causes:
+        return text
+    who = (
+        f"{format_quantity(with_two_causes, noun)} "
+        f"{'has two causes and stands' if with_two_causes == 1 else 'have two causes and stand'}"
+    )
+    return f"{text} {who} once, so the groups add up to {format_number(orders)}."
+
+
+def units_caption(orders: int, units: int) -> str:
+    """Say that units at fault are counted, and orders shown; empty where each order holds one.
+
+    >>> units_caption(27, 33), units_caption(5, 5)
+    ('27 orders hold the 33 units at fault.', '')
+    """
+    return (
+        f"{format_quantity(orders)} {'holds' if orders == 1 else 'hold'} the {format_quantity(units, 'unit')} at fault."
+        if orders != units
+        else ""
+    )
+
+
+def parts_caption(parts: Sequence[tuple[str, int, int, int | None]], target: float | None, before: str) -> str:
+    """Return the rates of a measure's parts; each part is a metric, counted, at fault, and at fault a month before.
+
+    >>> parts_caption([("a_to_z_claim_rate", 2498, 19, 5), ("chargeback_rate", 2498, 3, None)], 0.01, "30 Sep")
+    'Parts of the rate: A-to-z Guarantee claims 0.76% (19; 5 on 30 Sep), chargebacks 0.12% (3).'
+    """
+    told = []
+    for name, counted, at_fault, old in parts:
+        then = "" if old is None else f"; {format_number(old)} on {before}"
+        shown = format_rate(counted, at_fault, "below" if target else "", target)
+        told.append(f"{lowercase_first(metric_words(name).label)} {shown} ({format_number(at_fault)}{then})")
+    return f"Parts of the rate: {', '.join(told)}."
+
+
+def leaving_caption(stand_out: bool, group: SharedGroup | None, year: int, noun: str = "order") -> str:
+    """Return how to read the calendar of leaving orders.
+
+    >>> leaving_caption(True, SharedGroup("product", "Tent", 13, 31), 2026)
+    'One mark, one order, on the first day it no longer counts. Those for “Tent” stand out.'
+    """
+    text = f"One mark, one {noun}, on the first day it no longer counts."
+    if not stand_out or group is None:
+        return text
+    when = format_long_day_range(group.first, group.last, year)
+    which = f"for “{group.name}”" if group.kind == "product" else f"{CLOCK_PARTICIPLES[group.clock]} {when}"
+    return f"{text} Those {which} stand out."
+
+
+def orders_title(listed_orders: int, all_orders: int, noun: str = "order") -> str:
+    """Return what the table of orders holds.
+
+    >>> orders_title(12, 31), orders_title(7, 7), orders_title(1, 1)
+    ('The 12 of 31 orders at fault that leave first', 'The 7 orders at fault, by the day they leave', 'The order at fault')
+    """  # noqa: E501 - three titles
+    if all_orders == 1:
+        return f"The {noun} at fault"
+    if listed_orders == all_orders:
+        return f"The {format_number(all_orders)} {noun}s at fault, by the day they leave"
+    return f"The {format_number(listed_orders)} of {format_number(all_orders)} {noun}s at fault that leave first"
