@@ -1,4 +1,4 @@
-"""Charts, each named for its question: SCORES or orders at fault in, an Altair chart out; nothing is computed here."""
+"""The charts: functions that take SCORES or orders at fault and return an Altair chart. They compute no metric."""
 
 from healthkit.report.charts.beside import excess_by_group, our_and_marketplace_rates
 from healthkit.report.charts.bridge_chart import BarScale, bar_scale, bridge_chart
