@@ -41,9 +41,9 @@ KEY_COLUMNS = ["account", "marketplace", "metric", "channel"]
 def rank_accounts(
     workspace: Workspace, as_of: date, *, look_ahead: bool = True, track: ProgressTracker = iter
 ) -> pd.DataFrame:
-    """Return RANKS: one row for each account, marketplace, metric and channel, the worst account first.
+    """Return RANKS, the table of all accounts and measures with their expected harm, the worst account first.
 
-    Each row is that of the window with the worst status. If the marketplace's own figure is worse, its counts and
+    It has one row for each account, marketplace, metric and channel, for the window with the worst status. If the marketplace's own figure is worse, its counts and
     status replace ours. Columns are those of SCORES and
 
     - `used`: share of what the target allows that is used up; 1 is the limit
@@ -70,7 +70,8 @@ def rank_accounts(
 
 def _use_worst_known_figures(workspace: Workspace, rows: pd.DataFrame, as_of: date) -> pd.DataFrame:
     """Return SCORES with the marketplace's figure where it is worse than ours, or where ours gives no verdict."""
-    result = rows.reset_index(drop=True)
+    # `case` is categorical in SCORES; as an object column it can take the value of another row.
+    result = rows.reset_index(drop=True).assign(case=rows["case"].to_numpy())
     position = {key: n for n, key in enumerate(result[[*KEY_COLUMNS, "window"]].itertuples(index=False, name=None))}
     for account_verdict in workspace.verdicts(as_of):
         for one in account_verdict.measures:

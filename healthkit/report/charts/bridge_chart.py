@@ -28,7 +28,7 @@ from healthkit.report.charts.style import (
 
 @SKIP_VALIDATION
 def bridge_chart(bridge: Any, *, description: str = "") -> alt.LayerChart:
-    """Why did the rate move? A bar for each step between two displayed rates, with its counts.
+    """Return a bridge chart: a bar for each step between two displayed rates, with its counts.
 
     `bridge` is a Bridge of `explain`; its finding is `wording.bridge_title` unless one is given. Names are left of
     the bars in the wide drawing and above them in the narrow one. Steps that make the rate worse are dark.

@@ -33,7 +33,7 @@ MAX_SQUARES = 60
 def defects_by_cause(
     at_fault: pd.DataFrame, highlighted: pd.Series | None = None, highlight_label: str = "", *, description: str = ""
 ) -> alt.LayerChart:
-    """What went wrong with the orders at fault? One square an order, or bars beyond 60.
+    """Return a chart of orders at fault by cause: one square an order, or bars for more than 60 orders.
 
     An order with two causes is drawn once, in a group named after both, so the groups add up to the total. Orders that
     `highlighted` marks come first and are dark; `highlight_label` describes them, as in "on the tent".

@@ -39,7 +39,7 @@ def leaving_calendar(
     description: str = "",
     width: int = HALF,
 ) -> alt.LayerChart:
-    """When do the orders at fault leave the window? One mark an order, on the first day on which it does not count.
+    """Return a chart of when orders at fault leave the window: one mark an order, on the first day outside it.
 
     The chart states how many have left by the day `until`, unless all have. Orders that `highlighted` marks are dark.
     `width` is the width of the wide drawing. [pixels]
@@ -57,7 +57,7 @@ def leaving_calendar(
 def faults_by_day(
     at_fault: pd.DataFrame, first: date, last: date, highlighted: pd.Series | None = None, *, description: str = ""
 ) -> alt.LayerChart:
-    """On which days were the orders at fault placed? One mark an order, on its clock day."""
+    """Return a chart of when orders at fault were placed: one mark an order, on its clock day."""
     return _day_marks_chart(
         [to_date(day) for day in at_fault["clock_day"]], highlighted, (first, last), [], description
     )

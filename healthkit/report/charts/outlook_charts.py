@@ -39,7 +39,7 @@ def what_if_curve(
     *,
     description: str = "",
 ) -> alt.LayerChart:
-    """What would the rate be with fewer faults of each cause?
+    """Return a chart of the rate by the reduction of faults of each cause, controlled by sliders of the page.
 
     `grid` has one row for each position of the sliders: a column for each cause [percent] and `at_fault`. The chart
     follows HTML sliders outside of it, which `slider_selectors` names as CSS selectors; the first slider moves the dot,
@@ -90,7 +90,7 @@ _LIMIT_FONT = {"align": "right", "baseline": "bottom", "dy": -4, "fontSize": 12,
 
 @SKIP_VALIDATION
 def compared_outlooks(before: Any, after: Any, *, description: str = "") -> alt.LayerChart:
-    """How does the rate of the days ahead differ between two roll-off calendars, without and with a scenario?"""
+    """Return a chart of the rate of the days ahead in two roll-off calendars, without and with a scenario."""
     target, few = float(after.rule.target.share), after.rule.target.lower_is_better
     both: list[ChartRows] = [
         [

@@ -42,7 +42,7 @@ def rate_over_time(
     marketplace_scores: pd.DataFrame | None = None,
     description: str = "",
 ) -> alt.LayerChart:
-    """How does the rate compare with its target, day by day?
+    """Return a line chart of a rate and its target, day by day, from SCORES.
 
     `daily` is SCORES of one metric and channel, one row for each day and window. The line of `window` is thick, that of
     `other_window` thin. Days without orders, or before the files begin, leave a gap. `before` is a day to mark besides
@@ -120,7 +120,7 @@ SMALL_CHART_SIZE = (196, 64)
 
 @SKIP_VALIDATION
 def small_multiples(charts: Sequence[tuple[str, pd.DataFrame]], *, description: str = "") -> alt.ConcatChart:
-    """How does a rate move in each of several accounts or measures? One small chart each.
+    """Return small line charts of a rate, one for each of several accounts or measures.
 
     `charts` are pairs of a name and SCORES of one metric, channel and window, one row a day. All charts show the same
     days; each has its own scale, so that the distance to its own target is visible.

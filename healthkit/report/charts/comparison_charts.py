@@ -29,7 +29,7 @@ from healthkit.report.charts.style import (
 
 @SKIP_VALIDATION
 def excess_by_group(groups: pd.DataFrame, *, description: str = "") -> alt.LayerChart:
-    """Which groups of orders have more at fault than at the rate of the rest, and how sure is that?
+    """Return a chart of groups of orders by their excess of faults over the rate of the other orders.
 
     `groups` is DRIVERS with a column `label`. A dot is the excess in orders, the line through it the interval; the dots
     of groups that stand out are filled.
@@ -131,7 +131,7 @@ def _text_layer(row_texts: Iterable[ChartRows]) -> Any:
 
 @SKIP_VALIDATION
 def our_and_marketplace_rates(sides: pd.DataFrame, *, description: str = "") -> alt.LayerChart:
-    """How far are our rates and the marketplace's from each other, and from the limit?
+    """Return a chart that compares our rates with the marketplace's and with the limit.
 
     `sides` has one row a measure: `label`, `ours` and `theirs` (shares of what the target allows that are used up), and
     both rates as text (`ours_rate`, `theirs_rate`). Ours is drawn as a dot, theirs as a ring.
