@@ -1,9 +1,8 @@
-"""Forecasts made on past month-ends, held against what came: `make backtest`, or with raw files of your own.
+"""Compare forecasts made on past month-ends with what happened (`make backtest`, or with your own raw files).
 
-For every account, measure and past month-end with enough orders, the futures that could be made on that evening give
-the chance to be off target 30 days later, and the chance of a breach on any of those days. Both are compared with what
-was displayed then, beside two plain forecasts: that the status of today stays, and a binomial with the rate of the
-window.
+For every account, measure and past month-end with enough orders, the simulation of that day gives the chance of being
+off target 30 days later, and the chance of a breach on any of those days. Both are compared with the figures displayed
+then, beside two simple forecasts: the status does not change, and a binomial distribution with the rate of the window.
 """
 
 from __future__ import annotations
@@ -32,35 +31,36 @@ CALIBRATION_BINS = 10
 
 
 def make_forecasts(workspace: Workspace, min_orders: int, seed: int = 0) -> pd.DataFrame:
-    """One row a forecast: what was said, what the plain forecasts say, and what came."""
+    """Return one row a forecast: the chances of the simulation and of the simple forecasts, and the outcome."""
     rows = []
     for as_of in _month_ends(workspace):
         table = workspace.score(as_of)
-        asked = table[table["target"].notna() & (table["counted"] >= min_orders) & table["rate"].notna()]
-        if asked.empty:
+        judged = table[table["target"].notna() & (table["counted"] >= min_orders) & table["rate"].notna()]
+        if judged.empty:
             continue
-        then = workspace.score([as_of + timedelta(days=ahead) for ahead in range(1, AHEAD + 1)], set(asked["account"]))
+        days_ahead = [as_of + timedelta(days=ahead) for ahead in range(1, AHEAD + 1)]
+        later = workspace.score(days_ahead, set(judged["account"]))
         keys = ["account", "marketplace", "channel", "metric", "window"]
-        came = dict(list(then.groupby(keys)))
-        lookout = outlook.Forecaster(workspace.counts, as_of)
-        for _, row in asked.iterrows():
+        outcomes = dict(list(later.groupby(keys)))
+        forecaster = outlook.Forecaster(workspace.counts, as_of)
+        for _, row in judged.iterrows():
             policy = workspace.policies[row["marketplace"]]
             rule = workspace.rule(row)
-            days = came.get(tuple(row[name] for name in keys))
+            days = outcomes.get(tuple(row[name] for name in keys))
             if rule.target is None or days is None:
                 continue
-            held = lookout.futures(policy, row, days_ahead=AHEAD, draws=DRAWS, seed=seed)
+            simulated = forecaster.futures(policy, row, days_ahead=AHEAD, draws=DRAWS, seed=seed)
             rows.append(
                 {
                     **row[[*keys, "as_of", "counted", "at_fault"]].to_dict(),
-                    **_forecast_and_outcome(held, row, rule.target, days),
+                    **_forecast_and_outcome(simulated, row, rule.target, days),
                 }
             )
     return pd.DataFrame(rows)
 
 
 def _month_ends(workspace: Workspace) -> Iterator[date]:
-    """Month-ends of which both a past of 90 days and the month after are known."""
+    """Yield the month-ends with at least 90 days of history and a complete month after them."""
     coverage = workspace.counts.coverage
     begins, ends = coverage["begins_on"].min().date(), coverage["heard_on"].max().date()
     for day in pd.date_range(begins + timedelta(days=90), ends - timedelta(days=AHEAD), freq="ME"):
@@ -71,7 +71,7 @@ def _month_ends(workspace: Workspace) -> Iterator[date]:
 def _forecast_and_outcome(
     futures: outlook.Simulation, row: pd.Series, target: Target, days: pd.DataFrame
 ) -> dict[str, float]:
-    """What was forecast, and what came."""
+    """Return the chances forecast for one measure, and the outcome as 0 or 1."""
     off = (days.sort_values("as_of")["status"] == "off target").to_numpy()
     last = days.sort_values("as_of").iloc[-1]
     n, k = int(row["counted"]), int(row["at_fault"])
@@ -89,12 +89,12 @@ def _forecast_and_outcome(
 
 
 def _chance_above(n: int, share: float, limit: int) -> float:
-    """The chance of more than `limit` of n, each with the same chance."""
+    """Return the chance of more than `limit` successes in n trials with the success probability `share`."""
     if limit < 0 or share >= 1:
         return 1.0
     if share <= 0 or limit >= n:
         return 0.0
-    # From the most likely number outwards, in logarithms: no library needed, and exact enough.
+    # In logarithms, to avoid overflow without another library.
     numbers = np.arange(n + 1)
     ways = np.concatenate([[0.0], np.cumsum(np.log((n - numbers[:-1]) / (numbers[:-1] + 1)))])
     chance = np.exp(ways + numbers * np.log(share) + (n - numbers) * np.log1p(-share))
@@ -102,7 +102,7 @@ def _chance_above(n: int, share: float, limit: int) -> float:
 
 
 def brier_scores(table: pd.DataFrame) -> pd.DataFrame:
-    """Brier scores by measure and of all together; the lower, the better."""
+    """Return Brier scores by measure and of all measures together; lower is better."""
     pieces = [("all", table), *table.groupby("metric")]
     return pd.DataFrame([
         {
@@ -124,38 +124,47 @@ def _brier_score(forecast: pd.Series, outcome: pd.Series) -> float:
 
 
 def calibrate_forecasts(table: pd.DataFrame) -> pd.DataFrame:
-    """How often it came where so much was said, by tenths of the chance said."""
+    """Return the share that came true by tenths of the chance forecast."""
     bins = np.minimum((table["off"] * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
-    held = table.assign(tenth=bins).groupby("tenth")
-    return held.agg(forecasts=("off", "size"), said=("off", "mean"), came=("off_came", "mean")).reset_index()
+    groups = table.assign(tenth=bins).groupby("tenth")
+    return groups.agg(forecasts=("off", "size"), said=("off", "mean"), came=("off_came", "mean")).reset_index()
 
 
 def main() -> None:
-    """Import, forecast, compare, print."""
-    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    asked.add_argument("raw", nargs="?", type=Path, default=Path("data/sample"), help="raw files; default: data/sample")
-    asked.add_argument("--least", type=int, default=30, help="orders that a window must hold to be forecast")
-    told = asked.parse_args()
+    """Import, forecast, compare, and print the scores, the last line as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "raw", nargs="?", type=Path, default=Path("data/sample"), help="raw files; default: data/sample"
+    )
+    parser.add_argument("--least", type=int, default=30, help="minimum number of orders of a window to forecast")
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        refused = [one.refused for one in importer.import_files([told.raw], Store(folder)) if one.refused]
+        results = importer.import_files([options.raw], Store(folder))
+        refused = [result.refused for result in results if result.refused]
         if refused:
             sys.exit(f"{len(refused)} files were refused, the first: {refused[0]}")
-        desk = Workspace(folder)
-        began = time.process_time()
-        made = make_forecasts(desk, told.least)
-        spent = time.process_time() - began
-    if made.empty:
+        workspace = Workspace(folder)
+        begin = time.process_time()
+        forecasts = make_forecasts(workspace, options.least)
+        cpu_seconds = time.process_time() - begin
+    if forecasts.empty:
         sys.exit("No measure of any account has enough orders on a past month-end.")
-    table = brier_scores(made)
+    table = brier_scores(forecasts)
     with pd.option_context("display.width", 200, "display.max_columns", 20, "display.float_format", "{:.4f}".format):
         print(
-            f"{len(made):,} forecasts of {made['account'].nunique():,} accounts on {made['as_of'].nunique()} month-ends"
+            f"{len(forecasts):,} forecasts of {forecasts['account'].nunique():,} accounts "
+            f"on {forecasts['as_of'].nunique()} month-ends"
         )
         print("\nBrier scores (lower is better)\n", table.to_string(index=False), sep="")
-        print("\nChance said and share that came\n", calibrate_forecasts(made).to_string(index=False), sep="")
+        print(
+            "\nChance forecast and share that came true\n",
+            calibrate_forecasts(forecasts).to_string(index=False),
+            sep="",
+        )
     first = table.iloc[0]
     print(json.dumps({
-        "forecasts": len(made), "accounts": int(made["account"].nunique()), "cpu_seconds": round(spent, 1),
+        "forecasts": len(forecasts), "accounts": int(forecasts["account"].nunique()),
+        "cpu_seconds": round(cpu_seconds, 1),
         **{name.replace(" ", "_").replace(",", ""): round(float(first[name]), 5) for name in table.columns[2:]},
     }))  # fmt: skip
 

@@ -1,10 +1,16 @@
-"""What an import costs beside a bare parse of the same file: rate, memory, growth (`make bench-import`).
+"""Compare an import with a bare parse of the same file: speed, memory and growth (`make bench-import`).
 
-An all-orders file is made up, its cells filled as a marketplace fills them (39 columns, 324 bytes a line, one order in
-seven with two lines), and taken in several ways, each in a process of its own: parsed by pyarrow.csv and nothing else,
-as text (`text`) and with kinds found as pyarrow finds them by itself (`bare`); read by us (found, hashed, decoded,
-checked, days made local, orders put together, personal data dropped); imported whole into an empty store.
-pandas.read_csv stands beside. LINES are the sizes (default 1e5,1e6,1e7; the last takes 6 GB of disk).
+The file is a generated all-orders report (39 columns, 324 bytes a line, one order in seven with two lines). It is read
+in several ways, each in its own process:
+
+- `text`: parsed by pyarrow.csv with all columns as text
+- `bare`: parsed by pyarrow.csv with its own type inference
+- `pandas`: parsed by pandas.read_csv
+- `read`: parsed by the kit (detected, hashed, decoded, checked, days made local, lines grouped into orders, personal
+  data dropped)
+- `import`: imported into an empty store
+
+LINES are the sizes (default 1e5,1e6,1e7; the last takes 6 GB of disk).
 """
 
 from __future__ import annotations
@@ -25,7 +31,7 @@ import numpy as np
 
 LINES = [int(float(size)) for size in os.environ.get("LINES", "1e5,1e6,1e7").split(",")]
 RUNS = int(os.environ.get("RUNS", "3"))
-"""How often each way is run up to three million lines; the quickest run counts."""
+"""Runs of each way for up to three million lines; the fastest run counts."""
 COLUMNS = {
     "amazon-order-id": "printf('%03d-%07d-%07d', 100 + o % 900, o % 10000000, (o * 7919) % 10000000)",
     "merchant-order-id": "printf('%03d-%07d-%07d', 100 + o % 900, o % 10000000, (o * 7919) % 10000000)",
@@ -67,22 +73,22 @@ COLUMNS = {
     "is-buyer-requested-cancellation": "case when o % 200 = 0 then 'true' else 'false' end",
     "buyer-requested-cancel-reason": "''",
 }
-"""The columns of the file, as SQL over the number of the line (l), of its order (o), and when it was placed."""
+"""The columns of the file, as SQL over line number (l), order number (o) and order time (placed)."""
 FILE_NAME = "all_orders.txt"
 PRELOADED_MODULES = ("deltalake", "pandas", "pyarrow.csv", "healthkit.ingest.importer", "healthkit.store")
-"""What is loaded before the clock runs: what libraries take is no part of a way's peak."""
+"""Modules to load before the measurement, so that their memory is not part of the peak."""
 
 
 def write_orders_file(path: Path, lines: int) -> None:
-    """Write a file of two years, newest lines last."""
-    made = " || chr(9) || ".join(COLUMNS.values())
+    """Write a file with orders of two years, the newest last."""
+    columns = " || chr(9) || ".join(COLUMNS.values())
     connection = duckdb.connect()
     connection.execute("set preserve_insertion_order = true")
     with path.open("wb") as file:
         file.write("\t".join(COLUMNS).encode() + b"\n")
         for begin in range(0, lines, 200_000):
             rows = connection.execute(
-                f"select {made} || chr(10) from (select *, timestamp '2024-11-01' + interval 1 second "
+                f"select {columns} || chr(10) from (select *, timestamp '2024-11-01' + interval 1 second "
                 f"* (o * 63072000 // {lines}) as placed from (select range as l, range - (range % 8 = 1)::int as o "
                 f"from range({begin}, {min(lines, begin + 200_000)}))) order by l"
             ).fetchall()
@@ -90,7 +96,7 @@ def write_orders_file(path: Path, lines: int) -> None:
 
 
 def parse_with_types(path: Path) -> int:
-    """Every column parsed by pyarrow.csv, quoting off, and let go block by block."""
+    """Parse with pyarrow.csv in blocks, without quoting, with inferred types. Return the number of lines."""
     import pyarrow.csv as pacsv
 
     parsed = pacsv.open_csv(path, parse_options=pacsv.ParseOptions(delimiter="\t", quote_char=False))
@@ -98,7 +104,7 @@ def parse_with_types(path: Path) -> int:
 
 
 def parse_as_text(path: Path) -> int:
-    """The same with every cell left as the text that it is: the least that any reader can do."""
+    """Parse with pyarrow.csv with all columns as text, the minimum of any reader. Return the number of lines."""
     import pyarrow as pa
     import pyarrow.csv as pacsv
 
@@ -110,14 +116,14 @@ def parse_as_text(path: Path) -> int:
 
 
 def parse_with_pandas(path: Path) -> int:
-    """The same by pandas, in blocks, its own parser."""
+    """Parse with pandas.read_csv in blocks. Return the number of lines."""
     import pandas as pd
 
     return sum(len(block) for block in pd.read_csv(path, sep="\t", quoting=3, chunksize=200_000))
 
 
 def read_as_import_does(path: Path) -> int:
-    """Read as an import reads it, and not kept."""
+    """Parse as an import does, without storing. Return the number of lines."""
     from healthkit.ingest.formats import discover_files, parse_file
 
     [source], refused = discover_files([path])
@@ -126,14 +132,14 @@ def read_as_import_does(path: Path) -> int:
 
 
 def import_whole(path: Path) -> int:
-    """Taken into an empty store."""
+    """Import into an empty store. Return the number of lines."""
     from healthkit.ingest.importer import import_files
     from healthkit.store import Store
 
-    with tempfile.TemporaryDirectory(prefix="bench-store-", dir=path.parent.parent) as place:
-        [outcome] = import_files([path], Store(Path(place) / "store"))
-    assert outcome.parsed_file is not None, outcome.refused
-    return outcome.parsed_file.rows
+    with tempfile.TemporaryDirectory(prefix="bench-store-", dir=path.parent.parent) as folder:
+        [result] = import_files([path], Store(Path(folder) / "store"))
+    assert result.parsed_file is not None, result.refused
+    return result.parsed_file.rows
 
 
 WAYS = {
@@ -146,42 +152,42 @@ WAYS = {
 
 
 def measure_run(way: str, path: Path) -> dict[str, Any]:
-    """One way in this process: CPU and clock seconds, lines, and its peak memory beyond that of the libraries."""
+    """Run one way in this process: lines, clock and CPU seconds, and peak memory beyond that of the libraries."""
     for name in PRELOADED_MODULES:
         importlib.import_module(name)
-    held = memory_mib("VmRSS")
+    baseline = memory_mib("VmRSS")
     before, begin = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
     lines = WAYS[way](path)
     took, after = time.perf_counter() - begin, resource.getrusage(resource.RUSAGE_SELF)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return {"lines": lines, "seconds": round(took, 2), "cpu": round(cpu, 2), "peak_mib": memory_mib("VmHWM") - held}
+    return {"lines": lines, "seconds": round(took, 2), "cpu": round(cpu, 2), "peak_mib": memory_mib("VmHWM") - baseline}
 
 
 def memory_mib(field: str) -> int:
-    """The memory of this process, as Linux tells it; 0 elsewhere. [MiB]"""
-    told = Path("/proc/self/status")
-    lines = told.read_text().splitlines() if told.exists() else []
+    """Return a memory field of this process from /proc; 0 on systems other than Linux. [MiB]"""
+    status = Path("/proc/self/status")
+    lines = status.read_text().splitlines() if status.exists() else []
     return next((int(line.split()[1]) >> 10 for line in lines if line.startswith(field)), 0)
 
 
 def measure_in_subprocess(way: str, path: Path) -> dict[str, Any]:
-    """The same in a process of its own."""
-    words = [sys.executable, "-m", "bench.intake", way, str(path)]
-    ran = subprocess.run(words, capture_output=True, text=True, check=False)
-    if ran.returncode:
-        raise SystemExit(ran.stderr)
-    return dict(json.loads(ran.stdout.splitlines()[-1]))
+    """Run one way in its own process (see `measure_run`)."""
+    command = [sys.executable, "-m", "bench.intake", way, str(path)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise SystemExit(result.stderr)
+    return dict(json.loads(result.stdout.splitlines()[-1]))
 
 
 def main() -> None:
-    """Measure, print."""
+    """Measure all sizes and print the figures, the last line as JSON."""
     if len(sys.argv) > 2:
         print(json.dumps(measure_run(sys.argv[1], Path(sys.argv[2]))))
         return
     figures: dict[str, Any] = {}
     for size in LINES:
-        with tempfile.TemporaryDirectory(prefix="bench-import-") as place:
-            path = Path(place) / "acme" / FILE_NAME
+        with tempfile.TemporaryDirectory(prefix="bench-import-") as folder:
+            path = Path(folder) / "acme" / FILE_NAME
             path.parent.mkdir()
             write_orders_file(path, size)
             ways = {
@@ -189,13 +195,13 @@ def main() -> None:
             }
             megabytes = path.stat().st_size / 1e6
         best = {way: min(runs, key=lambda run: run["seconds"]) for way, runs in ways.items()}
-        held: dict[str, Any] = {"megabytes": round(megabytes), **best}
+        figures_of_size: dict[str, Any] = {"megabytes": round(megabytes), **best}
         for way in ("pandas", "read", "import"):
             for least in ("bare", "text"):
-                held[f"{way}_rate_to_{least}"] = round(best[least]["seconds"] / best[way]["seconds"], 2)
-                held[f"{way}_cpu_rate_to_{least}"] = round(best[least]["cpu"] / best[way]["cpu"], 2)
-        figures[f"{size:.0e}"] = held
-        print(f"{size:.0e} lines:", json.dumps(held), flush=True)
+                figures_of_size[f"{way}_rate_to_{least}"] = round(best[least]["seconds"] / best[way]["seconds"], 2)
+                figures_of_size[f"{way}_cpu_rate_to_{least}"] = round(best[least]["cpu"] / best[way]["cpu"], 2)
+        figures[f"{size:.0e}"] = figures_of_size
+        print(f"{size:.0e} lines:", json.dumps(figures_of_size), flush=True)
     if len(LINES) > 1:
         first, last = (figures[f"{size:.0e}"]["import"] for size in (LINES[0], LINES[-1]))
         figures["slope"] = round(float(np.log(last["cpu"] / first["cpu"]) / np.log(LINES[-1] / LINES[0])), 3)

@@ -1,9 +1,10 @@
-"""What a report costs: stock papermill and nbconvert, our batch, and the plain-Python limit (`make bench-press`).
+"""Measure the cost of a report: papermill and nbconvert, our batch, and plain Python (`make bench-press`).
 
-The same accounts, template and store on the same machine in one run. Stock is each report by the papermill command and
-`jupyter nbconvert --no-input`. The limit is the same computation and charts in one warm process, with no notebook at
-all. CPU seconds, children's included; the start of our batch (imports, one warming run) is shown apart. At last many
-copies of the sample are printed, to see that memory, time per report and what is left behind do not grow.
+All use the same accounts, template and store in one run. "stock" runs the papermill command and `jupyter nbconvert
+--no-input` for each report. "plain Python" does the same computation and charts in one warm process without a notebook,
+which is the lower limit. Figures are CPU seconds, child processes included; the start of our batch (imports, one
+warm-up run) is shown separately. Finally many copies of the sample are reported, to check that memory, time a report
+and leftovers do not grow.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-# Before numpy is loaded: as in the fork server, no thread spins for small products.
+# Before numpy is imported, as in the fork server: no threads for small matrix products.
 os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"
 
 import pyarrow as pa
@@ -38,19 +39,19 @@ from healthkit.store import Store
 from healthkit.workspace import snapshot
 
 RAW = Path(os.environ.get("RAW") or Path(__file__).parents[1] / "data" / "sample")
-"""The raw files whose accounts are printed and copied."""
+"""The raw files whose accounts are reported and copied."""
 MONTH = "2026-10"
 BATCH_SIZES = tuple(int(size) for size in os.environ.get("FEW", "8,40").split(","))
-"""Batches of so many reports tell what one more costs."""
+"""Sizes of the two batches whose difference gives the cost of one more report."""
 STOCK_ACCOUNTS = int(os.environ.get("ACCOUNTS", "8"))
-"""Accounts of the sample that are printed by the stock commands and in plain Python."""
+"""Number of accounts to report with the stock commands and in plain Python."""
 MANY_REPORTS = int(os.environ.get("REPORTS", "1000"))
-"""So many reports are printed to see whether anything grows."""
+"""Number of reports of the check for growth; 0: no check."""
 SCRIPTS_FOLDER = Path(sys.executable).parent
 
 
 def cpu_seconds_of(work: Callable[[], Any]) -> float:
-    """CPU seconds of this process and all its children over some work."""
+    """Return the CPU seconds of this process and its children during a call."""
     begin = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     work()
     end = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
@@ -58,17 +59,17 @@ def cpu_seconds_of(work: Callable[[], Any]) -> float:
 
 
 def report_by_stock_commands(store: Path, account: str, folder: Path) -> None:
-    """One report by the stock commands."""
+    """Generate one report with papermill and nbconvert."""
     notebook = folder / f"{account}.ipynb"
-    given = {"account": account, "month": MONTH, "data": str(store), "stem": account}
-    words = [word for name, value in given.items() for word in ("-p", name, value)]
+    parameters = {"account": account, "month": MONTH, "data": str(store), "stem": account}
+    options = [text for name, value in parameters.items() for text in ("-p", name, value)]
     quiet: dict[str, Any] = {"check": True, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    subprocess.run([SCRIPTS_FOLDER / "papermill", batch.TEMPLATE, notebook, *words, "--no-progress-bar"], **quiet)
+    subprocess.run([SCRIPTS_FOLDER / "papermill", batch.TEMPLATE, notebook, *options, "--no-progress-bar"], **quiet)
     subprocess.run([SCRIPTS_FOLDER / "jupyter", "nbconvert", "--to", "html", "--no-input", notebook], **quiet)
 
 
 def report_in_plain_python(store: Path, account: str, marketplace: str) -> str:
-    """One report in plain Python."""
+    """Return the HTML of one report, generated without a notebook."""
     month = hk.open_report(hk.Workspace(store), account, MONTH, marketplace, "")
     shown = [
         verdict(month), scorecard(month), measure_chapters(month, "x"),
@@ -80,58 +81,58 @@ def report_in_plain_python(store: Path, account: str, marketplace: str) -> str:
 
 
 def make_copies(sample: Store, folder: Path, account_count: int) -> Store:
-    """A store of the sample's accounts over and over, under other names: its stored rows, copied."""
+    """Return a store with copies of the sample's accounts under new names."""
     store = Store(folder)
     accounts = sorted(hk.Workspace(sample.folder).accounts)
     for table in (*tables.RAW_TABLES, tables.REPORTS):
         delta = sample.delta(table)
         if delta is None:
             continue
-        held = delta.to_pyarrow_table()
+        rows = delta.to_pyarrow_table()
         pieces = []
         for n in range(account_count):
-            mine = held.filter(pc.equal(held["account"], accounts[n % len(accounts)]))
-            # By number first, so that each of them in turn has a copy among the first few.
+            copy = rows.filter(pc.equal(rows["account"], accounts[n % len(accounts)]))
+            # The number comes first, so that the first few names include a copy of each account.
             name = f"{n:04d}-{accounts[n % len(accounts)]}"
-            named = mine.set_column(mine.schema.get_field_index("account"), "account", pa.repeat(name, len(mine)))
-            # A store counts a file once by its digest: the copy of a file needs a digest of its own.
-            for column in {"report", "digest"} & set(named.column_names):
-                renamed = pc.binary_join_element_wise(str(n), named[column], "-")
-                named = named.set_column(named.schema.get_field_index(column), column, renamed)
-            pieces.append(named)
+            copy = copy.set_column(copy.schema.get_field_index("account"), "account", pa.repeat(name, len(copy)))
+            # A store identifies a file by its digest: each copy of a file needs its own digest.
+            for column in {"report", "digest"} & set(copy.column_names):
+                renamed = pc.binary_join_element_wise(str(n), copy[column], "-")
+                copy = copy.set_column(copy.schema.get_field_index(column), column, renamed)
+            pieces.append(copy)
         store._append(table, pa.concat_tables(pieces))
     if len(hk.Workspace(store.folder).accounts) != account_count:
         raise SystemExit(
-            f"The copies make {len(hk.Workspace(store.folder).accounts)} accounts; {account_count} were to be made."
+            f"The copies have {len(hk.Workspace(store.folder).accounts)} accounts; expected {account_count}."
         )
     return store
 
 
 def count_leftovers() -> tuple[int, int]:
-    """Processes of a fork server that live, and its folders that lie about."""
-    shown = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    processes = sum("healthkit.batch.fork_server" in line for line in shown.splitlines())
-    return processes, len(list(Path(tempfile.gettempdir()).glob("healthkit-press-*")))
+    """Return the numbers of running fork server processes and of their temporary folders."""
+    processes = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    running = sum("healthkit.batch.fork_server" in line for line in processes.splitlines())
+    return running, len(list(Path(tempfile.gettempdir()).glob("healthkit-press-*")))
 
 
 def main() -> None:
-    """Measure, print."""
-    with tempfile.TemporaryDirectory(prefix="bench-press-") as place:
-        folder = Path(place)
+    """Measure and print the figures, the last line as JSON."""
+    with tempfile.TemporaryDirectory(prefix="bench-press-") as parent:
+        folder = Path(parent)
         list(importer.import_files([RAW], Store(folder / "store")))
-        desk = hk.Workspace(folder / "store")
-        pairs = hk.accounts_to_report(desk, MONTH)[:STOCK_ACCOUNTS]
+        workspace = hk.Workspace(folder / "store")
+        pairs = hk.accounts_to_report(workspace, MONTH)[:STOCK_ACCOUNTS]
         figures: dict[str, Any] = {"accounts": len(pairs)}
 
-        each = [
+        stock = [
             cpu_seconds_of(lambda name=name: report_by_stock_commands(folder / "store", name, folder))
             for name, _ in pairs
         ]
-        figures["stock_cpu"] = round(sum(each) / len(each), 3)
+        figures["stock_cpu"] = round(sum(stock) / len(stock), 3)
         print(f"stock        {figures['stock_cpu']:8.3f} CPU s a report", flush=True)
 
         snapshot.write_snapshot(
-            Store(folder / "store"), [name for name, _ in pairs], desk.counts_folder, folder / "excerpt"
+            Store(folder / "store"), [name for name, _ in pairs], workspace.counts_folder, folder / "excerpt"
         )
         for pair in pairs:
             report_in_plain_python(folder / "excerpt", *pair)
@@ -142,15 +143,15 @@ def main() -> None:
         figures["plain_cpu"] = round(limit, 3)
         print(f"plain Python {figures['plain_cpu']:8.3f} CPU s a report", flush=True)
 
-        # The start is what does not grow with the reports: two batches of different length tell it.
-        more = make_copies(Store(folder / "store"), folder / "few", BATCH_SIZES[1])
-        few = sorted(hk.Workspace(more.folder).accounts)
-        whole = [
-            cpu_seconds_of(lambda some=some: _run_our_batch(more.folder, few[:some], folder / f"ours-{some}"))
-            for some in BATCH_SIZES
+        # Two batches of different size separate the cost of the start from the cost of a report.
+        copies = make_copies(Store(folder / "store"), folder / "few", BATCH_SIZES[1])
+        names = sorted(hk.Workspace(copies.folder).accounts)
+        totals = [
+            cpu_seconds_of(lambda size=size: _run_our_batch(copies.folder, names[:size], folder / f"ours-{size}"))
+            for size in BATCH_SIZES
         ]
-        ours = (whole[1] - whole[0]) / (BATCH_SIZES[1] - BATCH_SIZES[0])
-        figures |= {"ours_cpu": round(ours, 3), "ours_start_cpu": round(whole[0] - ours * BATCH_SIZES[0], 3)}
+        ours = (totals[1] - totals[0]) / (BATCH_SIZES[1] - BATCH_SIZES[0])
+        figures |= {"ours_cpu": round(ours, 3), "ours_start_cpu": round(totals[0] - ours * BATCH_SIZES[0], 3)}
         print(f"ours         {ours:8.3f} CPU s a report, and {figures['ours_start_cpu']:.3f} to start", flush=True)
         figures["stock_to_ours"] = round(figures["stock_cpu"] / ours, 1)
         figures["ours_to_plain"] = round(ours / limit, 2)
@@ -161,44 +162,44 @@ def main() -> None:
 
 
 def _run_our_batch(store: Path, names: list[str], out: Path) -> None:
-    """Our batch over some accounts."""
-    printed = batch.generate_reports(hk.Workspace(store), MONTH, names, out, jobs=2)
-    if printed.failures or printed.pages != len(names):
-        raise SystemExit(f"{printed.pages} of {len(names)} pages: {printed.failures}")
+    """Generate the reports of accounts with our batch."""
+    result = batch.generate_reports(hk.Workspace(store), MONTH, names, out, jobs=2)
+    if result.failures or result.pages != len(names):
+        raise SystemExit(f"{result.pages} of {len(names)} pages: {result.failures}")
 
 
 def _measure_many_reports(folder: Path, report_count: int) -> dict[str, Any]:
-    """Print so many reports with two at once: time of the first and last tenth, memory, what is left behind."""
+    """Generate many reports, two at a time. Return time a report early and late, memory, and leftovers."""
     store = make_copies(Store(folder / "store"), folder / "many", report_count)
-    desk = hk.Workspace(store.folder)
-    names = desk.accounts  # counted before the clock runs
-    seen: list[tuple[float, int]] = []
+    workspace = hk.Workspace(store.folder)
+    names = workspace.accounts  # counts the orders before the measurement
+    samples: list[tuple[float, int]] = []
 
     from healthkit.batch import monthly_batch
 
-    kept = monthly_batch.generate_page
+    generate_page = monthly_batch.generate_page
 
-    def watched(job: Any) -> Any:
-        told = kept(job)
-        seen.append((time.monotonic(), _resident_mib()))
-        return told
+    def measured(job: Any) -> Any:
+        result = generate_page(job)
+        samples.append((time.monotonic(), _resident_mib()))
+        return result
 
-    monthly_batch.generate_page = watched
+    monthly_batch.generate_page = measured
     before = count_leftovers()
     begin = time.monotonic()
     try:
-        printed = batch.generate_reports(desk, MONTH, names, folder / "reports", jobs=2)
+        result = batch.generate_reports(workspace, MONTH, names, folder / "reports", jobs=2)
     finally:
-        monthly_batch.generate_page = kept
-    took = time.monotonic() - begin
-    tenth = max(1, len(seen) // 10)
-    pace = [
-        round((seen[b][0] - seen[a][0]) / max(1, b - a), 3) for a, b in ((tenth, 2 * tenth), (-tenth - 1, -1))
-    ]  # fmt: skip
+        monthly_batch.generate_page = generate_page
+    seconds = time.monotonic() - begin
+    tenth = max(1, len(samples) // 10)
+    early, late = (
+        round((samples[b][0] - samples[a][0]) / max(1, b - a), 3) for a, b in ((tenth, 2 * tenth), (-tenth - 1, -1))
+    )
     figures = {
-        "reports": printed.pages, "failed": len(printed.failures), "seconds": round(took, 1),
-        "seconds_a_report_early": pace[0], "seconds_a_report_late": pace[1],
-        "server_mib_early": seen[tenth][1], "server_mib_late": seen[-1][1],
+        "reports": result.pages, "failed": len(result.failures), "seconds": round(seconds, 1),
+        "seconds_a_report_early": early, "seconds_a_report_late": late,
+        "server_mib_early": samples[tenth][1], "server_mib_late": samples[-1][1],
         "left_processes": count_leftovers()[0] - before[0], "left_folders": count_leftovers()[1] - before[1],
     }  # fmt: skip
     print(figures, flush=True)
@@ -206,13 +207,13 @@ def _measure_many_reports(folder: Path, report_count: int) -> dict[str, Any]:
 
 
 def _resident_mib() -> int:
-    """What this process and its fork server hold in memory. [MiB]"""
-    held = 0
+    """Return the resident memory of this process and its fork server. [MiB]"""
+    total = 0
     for pid in (os.getpid(), fork_client.get_server().process.pid):
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():
             if line.startswith("VmRSS"):
-                held += int(line.split()[1]) // 1024
-    return held
+                total += int(line.split()[1]) // 1024
+    return total
 
 
 if __name__ == "__main__":

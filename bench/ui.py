@@ -1,8 +1,8 @@
-"""From a key press to the redrawn chart, in a real JupyterLab: our panels beside the usual pattern (`make bench-ui`).
+"""Measure the time from a key press to the redrawn chart in JupyterLab, for our panels and others (`make bench-ui`).
 
-The usual pattern is an Output widget that shows a new Altair chart for every value of a slider. Both ask the same desk
-for the same rates and draw the same picture of them, so that only the way to the page differs; ours says the finding
-and lists the orders besides. The usual pattern with nothing but one bare line is measured too.
+The usual pattern is an Output widget that shows a new Altair chart for every value of a slider. Both use the same
+workspace, rates and chart, so that only the way to the page differs; our panels also show the finding and the orders.
+The usual pattern with a single line is measured too.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from tests.browser.find_chromium import chromium
 from tests.browser.lab import lab, run_all
 
 RAW = Path(os.environ.get("RAW") or Path(__file__).parents[1] / "data" / "sample")
-"""The raw files that the panels show; they hold birchway-crafts."""
+"""The raw files to import; they must include the account birchway-crafts."""
 PRESSES, WARMUP_PRESSES = int(os.environ.get("PRESSES", "30")), min(5, int(os.environ.get("PRESSES", "30")))
 ONLY = tuple(os.environ.get("ONLY", "").split(","))
-"""Only panels whose name begins with one of these are measured, given as `ONLY=ours_730,usual_730`; empty: all."""
+"""Prefixes of the panels to measure, such as `ONLY=ours_730,usual_730`; empty: all."""
 BROWSER_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 USUAL = """
 import altair as alt
@@ -37,42 +37,42 @@ from IPython.display import clear_output, display
 alt.renderers.enable("jupyter", offline=True, embed_options={"renderer": "svg"})
 last = date(2026, 10, 31)
 slider, out = widgets.IntSlider(20, 1, 365, description="Window"), widgets.Output()
-def shown(_):
+def show(_):
     with out:
         clear_output(wait=True)
-        display(drawn(slider.value))
-slider.observe(shown, "value")
+        display(draw(slider.value))
+slider.observe(show, "value")
 """
 ONE = """
-def drawn(window):
+def draw(window):
     days = hk.list_days(last - timedelta(729), last)
-    asked = [desk.score(days, ["birchway-crafts"], window=n, metrics=["late_shipment_rate"]) for n in (window, 30)]
-    return hk.charts.rate_over_time(pd.concat(asked), window, 30, finding=f"Late Shipment Rate over {window} days")
+    rows = [workspace.score(days, ["birchway-crafts"], window=n, metrics=["late_shipment_rate"]) for n in (window, 30)]
+    return hk.charts.rate_over_time(pd.concat(rows), window, 30, description=f"Late shipment over {window} days")
 """
 EIGHT = """
-def drawn(window):
+def draw(window):
     days = hk.list_days(last - timedelta(59), last)
-    rows = desk.score(days, window=window, metrics=["late_shipment_rate"])
-    each = [(name, mine) for name, mine in rows.groupby("account") if (mine["counted"] > 0).any()]
-    return hk.charts.small_multiples(each[:8], description=f"Late shipment over {window} days")
+    rows = workspace.score(days, window=window, metrics=["late_shipment_rate"])
+    charts = [(name, daily) for name, daily in rows.groupby("account") if (daily["counted"] > 0).any()]
+    return hk.charts.small_multiples(charts[:8], description=f"Late shipment over {window} days")
 """
 BARE = """
-def drawn(window):
+def draw(window):
     days = hk.list_days(last - timedelta(729), last)
-    rows = desk.score(days, ["birchway-crafts"], window=window, metrics=["late_shipment_rate"])
+    rows = workspace.score(days, ["birchway-crafts"], window=window, metrics=["late_shipment_rate"])
     line = alt.Chart(rows[["as_of", "rate"]]).mark_line().encode(x="as_of:T", y="rate:Q")
     return line.properties(width=700, height=300)
 """
-SHOW = "shown(None)\nwidgets.VBox([slider, out])"
+SHOW = "show(None)\nwidgets.VBox([slider, out])"
 OURS_ONE = """
-panel = hk.where_i_stand(desk, "birchway-crafts", "2026-10-31")
+panel = hk.where_i_stand(workspace, "birchway-crafts", "2026-10-31")
 panel.history.value = 730
 panel.measure.value = ("late_shipment_rate", "seller")
 panel.window.value = 20
 panel
 """
 OURS_EIGHT = """
-panel = hk.portfolio(desk, "2026-10-31", ahead=False)
+panel = hk.portfolio(workspace, "2026-10-31", look_ahead=False)
 panel.measure.value = ("late_shipment_rate", "seller")
 panel.window.value = 20
 panel
@@ -100,7 +100,7 @@ WATCH = """(root) => {
 
 
 def measure_panel(browser: Any, jupyter: Any, name: str, cells: list[str]) -> dict[str, float]:
-    """Median and worst time from a key to its drawing, frames without a drawing, and frames of another height."""
+    """Return median and maximum time from key press to drawing, and the frames without a chart or with a new height."""
     page = run_all(browser, jupyter, jupyter.write(f"{name}.ipynb", cells))
     root = page.locator(".jp-OutputArea-output").filter(has=page.locator(".noUi-handle")).last
     root.scroll_into_view_if_needed()
@@ -113,29 +113,29 @@ def measure_panel(browser: Any, jupyter: Any, name: str, cells: list[str]) -> di
         page.wait_for_timeout(120)
         if n + 1 == WARMUP_PRESSES:
             page.evaluate("window.bench.blank = window.bench.jumps = 0")
-    told = page.evaluate("window.bench")
+    measured = page.evaluate("window.bench")
     page.context.close()
-    seen = told["seen"][WARMUP_PRESSES:]
+    durations = measured["seen"][WARMUP_PRESSES:]
     return {
-        "median_ms": round(statistics.median(seen), 1), "worst_ms": round(max(seen), 1), "blank_frames": told["blank"],
-        "jumping_frames": told["jumps"],
+        "median_ms": round(statistics.median(durations), 1), "worst_ms": round(max(durations), 1),
+        "blank_frames": measured["blank"], "jumping_frames": measured["jumps"],
     }  # fmt: skip
 
 
 def main() -> None:
-    """Measure, print."""
+    """Measure all panels and print the figures, the last line as JSON."""
     path = chromium()
     if path is None:
-        sys.exit("No Chromium here: install it, or set CHROMIUM to its path.")
-    with tempfile.TemporaryDirectory(prefix="bench-ui-") as place, sync_playwright() as playwright:
-        folder = Path(place)
+        sys.exit("No Chromium found: install it, or set CHROMIUM to its path.")
+    with tempfile.TemporaryDirectory(prefix="bench-ui-") as parent, sync_playwright() as playwright:
+        folder = Path(parent)
         list(importer.import_files([RAW], Store(folder / "store")))
-        # The usual pattern draws by Altair's own renderer, so it goes without our `hk.setup()`.
-        usual = f"import healthkit as hk\ndesk = hk.open_workspace({str(folder / 'store')!r})"
+        # The usual pattern uses Altair's own renderer, so it does not call `hk.setup()`.
+        usual = f"import healthkit as hk\nworkspace = hk.open_workspace({str(folder / 'store')!r})"
         ours = f"{usual}\nhk.setup()"
         browser = playwright.chromium.launch(executable_path=path, args=BROWSER_FLAGS)
         figures = {}
-        with lab(folder) as held:
+        with lab(folder) as jupyter:
             for name, cells in {
                 "ours_730_days": [ours, OURS_ONE],
                 "usual_730_days": [usual, USUAL + ONE, SHOW],
@@ -145,13 +145,13 @@ def main() -> None:
             }.items():
                 if not name.startswith(ONLY):
                     continue
-                figures[name] = measure_panel(browser, held, name, cells)
+                figures[name] = measure_panel(browser, jupyter, name, cells)
                 print(name, figures[name], flush=True)
         browser.close()
-    beside = {"730_days": "730_days", "730_days_bare_line": "730_days", "8_charts": "8_charts"}
+    pairs = {"730_days": "730_days", "730_days_bare_line": "730_days", "8_charts": "8_charts"}
     ratios = {
         usual: round(figures[f"usual_{usual}"]["median_ms"] / figures[f"ours_{ours}"]["median_ms"], 1)
-        for usual, ours in beside.items()
+        for usual, ours in pairs.items()
         if f"usual_{usual}" in figures and f"ours_{ours}" in figures
     }
     print(json.dumps({"presses": PRESSES, **figures, "times_faster": ratios}))

@@ -1,7 +1,7 @@
-"""How long a new window takes in the kernel for the largest account of ten million orders (`make bench-window`).
+"""Measure a new window in the kernel, for the largest account of ten million orders (`make bench-window`).
 
-EXPOSURE and FAULTS are made up, as counts in memory are; what is timed is what a panel asks when its slider moves: the
-rates of every day shown, and the orders behind the last of them.
+EXPOSURE and FAULTS are generated in memory. The time is that of a panel whose slider moves: the rates of every day
+shown, and the orders at fault on the last day.
 """
 
 from __future__ import annotations
@@ -33,24 +33,24 @@ METRIC, SHARE, DELAY = "late_shipment_rate", 0.04, 2.0
 
 
 def make_counts() -> tuple[Counts, str, int]:
-    """Counts of accounts as uneven as sellers are; the name of the largest, and its orders."""
+    """Return generated counts of accounts of very different sizes, the largest account, and its number of orders."""
     rng = np.random.default_rng(7)
     weights = 1 / np.arange(1, ACCOUNTS + 1)
     sizes = rng.multinomial(ORDERS, weights / weights.sum())
     rule = next(rule for rule in load_policy("amazon_us").rules_in_force(AS_OF) if rule.metric == METRIC)
     days = pd.date_range(AS_OF - timedelta(days=DAYS - 1), AS_OF).to_numpy().astype("datetime64[s]")
     names = np.array([f"account-{n:04d}" for n in range(ACCOUNTS)])
-    many = np.stack([rng.multinomial(size, np.full(DAYS, 1 / DAYS)) for size in sizes])
-    named = {"marketplace": "US", "channel": "seller", "metric": METRIC, "basis": str(rule.basis)}
+    daily_orders = np.stack([rng.multinomial(size, np.full(DAYS, 1 / DAYS)) for size in sizes])
+    keys = {"marketplace": "US", "channel": "seller", "metric": METRIC, "basis": str(rule.basis)}
     exposure = pd.DataFrame({
-        "account": np.repeat(names, DAYS), **named, "clock_day": np.tile(days, ACCOUNTS),
-        "known_on": np.tile(days, ACCOUNTS), "until_day": pd.NaT, "counted": many.ravel(), "assumed": None,
+        "account": np.repeat(names, DAYS), **keys, "clock_day": np.tile(days, ACCOUNTS),
+        "known_on": np.tile(days, ACCOUNTS), "until_day": pd.NaT, "counted": daily_orders.ravel(), "assumed": None,
     })  # fmt: skip
-    late = rng.binomial(many.ravel(), SHARE)
+    late = rng.binomial(daily_orders.ravel(), SHARE)
     clock = np.repeat(np.tile(days, ACCOUNTS), late)
     known = clock + rng.exponential(DELAY, clock.size).astype("timedelta64[D]")
     faults = pd.DataFrame({
-        "account": np.repeat(np.repeat(names, DAYS), late), **named, "order_id": [f"o{n}" for n in range(clock.size)],
+        "account": np.repeat(np.repeat(names, DAYS), late), **keys, "order_id": [f"o{n}" for n in range(clock.size)],
         "causes": "shipped_late", "clock_day": clock, "since": known, "known_on": known, "cleared_on": pd.NaT,
         "at_fault": 1, "assumed": None,
     })  # fmt: skip
@@ -58,7 +58,7 @@ def make_counts() -> tuple[Counts, str, int]:
         "account": names, "marketplace": "US", "begins_on": days[0], "ends_on": days[-1], "heard_on": days[-1],
         "orders": sizes, "evidence": "", "reach": "{}", "order_gap": 0, "gaps": "[]",
     })  # fmt: skip
-    kinds = dict.fromkeys(["account", *named], "category")
+    kinds = dict.fromkeys(["account", *keys], "category")
     counts = Counts(
         exposure.astype(kinds | {"until_day": "datetime64[s]"}),
         faults.astype(kinds | {"cleared_on": "datetime64[s]"}),
@@ -68,37 +68,38 @@ def make_counts() -> tuple[Counts, str, int]:
 
 
 def median_ms(work: Callable[[int], object], windows: range) -> float:
-    """The median time of a question over windows that were not asked for before."""
-    seen = []
+    """Return the median time of a function of a window, over several windows. [ms]"""
+    durations = []
     for window in windows:
         begin = time.perf_counter()
         work(window)
-        seen.append(time.perf_counter() - begin)
-    return round(statistics.median(seen) * 1000, 2)
+        durations.append(time.perf_counter() - begin)
+    return round(statistics.median(durations) * 1000, 2)
 
 
 def main() -> None:
-    """Measure, print."""
+    """Measure and print the figures as JSON."""
     counts, largest, orders = make_counts()
-    with tempfile.TemporaryDirectory() as nowhere:
-        # A store without a file: the panel asks it for the marketplace's own figures, and there are none.
-        store.Store(nowhere)._append(tables.REPORTS, store.arrow_schema(tables.REPORTS).empty_table())
-        desk = Workspace(nowhere)
-        desk.__dict__["counts"] = counts
-        desk._figures[(largest,)] = desk.store.ledger(only=REPORTED_TABLES).in_memory()
-        asked = Question(largest, "US", METRIC, "seller", 30, AS_OF)
-        where_i_stand_model.answer_question(desk, asked)
+    with tempfile.TemporaryDirectory() as folder:
+        # An empty store: the panel reads the marketplace's own figures from it, and there are none.
+        store.Store(folder)._append(tables.REPORTS, store.arrow_schema(tables.REPORTS).empty_table())
+        workspace = Workspace(folder)
+        workspace.__dict__["counts"] = counts
+        workspace._figures[(largest,)] = workspace.store.ledger(only=REPORTED_TABLES).in_memory()
+        question = Question(largest, "US", METRIC, "seller", 30, AS_OF)
+        where_i_stand_model.answer_question(workspace, question)
         days = {span: list_days(AS_OF - timedelta(days=span - 1), AS_OF) for span in (120, 730)}
 
         def rates(span: int) -> Callable[[int], object]:
-            return lambda window: desk.score(days[span], [largest], window=window, metrics=[METRIC])
+            return lambda window: workspace.score(days[span], [largest], window=window, metrics=[METRIC])
 
         figures = {
             "orders": ORDERS, "orders_of_the_largest": orders, "faults": len(counts.faults),
             "rates_of_120_days_ms": median_ms(rates(120), range(40, 90)),
             "rates_of_730_days_ms": median_ms(rates(730), range(40, 90)),
             "whole_answer_120_days_ms": median_ms(
-                lambda window: where_i_stand_model.answer_question(desk, asked._replace(window=window)), range(90, 130)
+                lambda window: where_i_stand_model.answer_question(workspace, question._replace(window=window)),
+                range(90, 130),
             ),
         }  # fmt: skip
     print(json.dumps(figures))

@@ -50,7 +50,7 @@ def laid_out(counts: Counts, row: pd.Series, learnt: FittedRates, ahead: int = A
 
 
 def learnt_of(counts: Counts, metric: str) -> FittedRates:
-    rule = next(rule for rule in US.on(AS_OF) if rule.metric == metric)
+    rule = next(rule for rule in US.rules_in_force(AS_OF) if rule.metric == metric)
     every = collect_history(counts_known_on(counts, AS_OF), rule, "US", "seller", AS_OF)
     return fit_rates(every.of("made-up"), pool_rates(every))
 
@@ -196,7 +196,7 @@ def test_all_at_fault_stays_off_target():
 
 def test_a_measure_without_a_target_and_no_futures_are_refused(defects):
     row = asked(defects, "order_defect_rate")
-    rule = next(rule for rule in US.on(AS_OF) if rule.metric == "negative_feedback_rate")
+    rule = next(rule for rule in US.rules_in_force(AS_OF) if rule.metric == "negative_feedback_rate")
     with pytest.raises(OutlookError, match="not held against a target"):
         simulate_futures(defects, US, pd.Series({**row.to_dict(), "metric": rule.metric, "rule": rule.id}))
     with pytest.raises(OutlookError, match="at least 1"):

@@ -91,7 +91,7 @@ def test_a_day_that_is_none_is_refused(desk):
 
 
 def test_a_day_before_the_first_order_names_the_first_order_day(desk):
-    with pytest.raises(QuestionError, match="its first is of 1 Feb 2026"):
+    with pytest.raises(QuestionError, match="its first order is of 1 Feb 2026"):
         where_i_stand_model.list_measures(desk, "birchway-crafts", "US", date(2026, 1, 31))
 
 
@@ -103,7 +103,7 @@ def test_the_window_moves_finding_chart_and_orders(desk, panel):
     for window in (10, 45, 200):
         panel.window.value = window
         expected = scored(desk, panel.question)
-        shown = panel.shown.shown
+        shown = panel.answer_widget.content
         assert drawn_rates(shown["figure"]["spec"])[-1] == pytest.approx(expected["rate"], abs=1e-6)
         assert f"over {window} days" in panel.finding
         assert len(panel.orders) == expected["at_fault"]
@@ -115,7 +115,7 @@ def test_the_day_moves_the_chart(desk, panel):
     panel.day.value = date(2026, 9, 3)
     assert "3 September 2026" in panel.finding
     assert panel.scores["as_of"].max() == pd.Timestamp(2026, 9, 3)
-    last = drawn_rates(panel.shown.shown["figure"]["spec"])[-1]
+    last = drawn_rates(panel.answer_widget.content["figure"]["spec"])[-1]
     assert last == pytest.approx(scored(desk, panel.question)["rate"], abs=1e-6)
 
 
@@ -129,8 +129,8 @@ def test_a_new_measure_begins_with_its_rule_s_own_window(panel):
 def test_a_button_sets_the_rule_s_own_window(panel):
     panel.measure.value = ("late_shipment_rate", "seller")
     panel.window.value = 99
-    assert "A window of your own: " in [text for note in panel.shown.shown["notes"] for text, _ in note]
-    ten, thirty = panel.own.children[1:]
+    assert "A window of your own: " in [text for note in panel.answer_widget.content["notes"] for text, _ in note]
+    ten, thirty = panel.rule_windows.children[1:]
     assert (ten.description, thirty.description) == ("10 days", "30 days")
     ten.click()
     assert panel.window.value == 10
@@ -152,7 +152,7 @@ def test_an_account_without_the_measure_begins_with_its_first(panel):
 
 def test_one_change_is_answered_once(panel):
     answers = []
-    panel.shown.observe(answers.append, "shown")
+    panel.answer_widget.observe(answers.append, "content")
     panel.account.value = ("clearbrook-bath", "US")
     assert len(answers) == 1
 
@@ -162,22 +162,22 @@ def test_one_change_is_answered_once(panel):
     [
         (None, "Choose a day"),
         (date(2020, 1, 1), "birchway-crafts has no orders by 1 Jan 2020"),
-        (date(2026, 1, 31), "its first is of 1 Feb 2026"),
+        (date(2026, 1, 31), "its first order is of 1 Feb 2026"),
     ],
 )
 def test_a_day_that_cannot_be_answered_says_so_and_the_next_one_is_answered(panel, day, said):
     panel.day.value = day
     assert said in panel.finding
-    assert panel.shown.shown["figure"] is None
+    assert panel.answer_widget.content["figure"] is None
     assert panel.orders[["order_id", "causes", "clock_day", "known_on", "leaves_on"]].empty
     panel.day.value = OCTOBER
-    assert panel.shown.shown["figure"] is not None
+    assert panel.answer_widget.content["figure"] is not None
 
 
 def test_a_day_without_a_rate_draws_nothing_and_says_why(panel):
     panel.day.value = date(2027, 5, 1)
     assert "has no rate on 1 May 2027: orders only until 1 Nov 2026" in panel.finding
-    assert panel.shown.shown["orders"]["rows"] == []
+    assert panel.answer_widget.content["orders"]["rows"] == []
 
 
 def test_every_control_has_a_label(panel):
@@ -190,10 +190,10 @@ def test_every_control_has_a_label(panel):
 
 def test_a_page_that_asks_gets_vega_and_no_notebook_keeps_it(panel):
     sent = []
-    panel.shown.send = lambda content, buffers=None: sent.append((content, buffers))
-    panel.shown._handle_custom_msg({"vega": "please"}, [])
+    panel.answer_widget.send = lambda content, buffers=None: sent.append((content, buffers))
+    panel.answer_widget._handle_custom_msg({"vega": "please"}, [])
     assert sent == [({"vega": "here"}, [vega_bundle.vega_bundle().encode()])]
-    assert len(str(panel.shown.get_state())) < 200_000
+    assert len(str(panel.answer_widget.get_state())) < 200_000
 
 
 def test_the_script_asks_no_other_place():

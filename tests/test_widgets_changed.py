@@ -33,7 +33,7 @@ def test_its_steps_lead_from_one_rate_to_the_other(desk, panel, window):
     assert (bridge.after.counted, bridge.after.at_fault) == (row["counted"], row["at_fault"])
     assert bridge.rate(bridge.before) + sum(step.change for step in bridge.steps) == bridge.rate(bridge.after)
     assert len(panel.orders) == len(bridge.orders)
-    assert len(panel.shown.shown["orders"]["rows"]) == min(len(panel.orders), order_list.MAX_ROWS)
+    assert len(panel.answer_widget.content["orders"]["rows"]) == min(len(panel.orders), order_list.MAX_ROWS)
     places = panel.orders["step"].map(what_changed_model.STEP_ORDER.index)
     assert places.is_monotonic_increasing
 
@@ -41,20 +41,20 @@ def test_its_steps_lead_from_one_rate_to_the_other(desk, panel, window):
 def test_another_day_before_moves_the_chart(panel):
     panel.before.value = date(2026, 10, 15)
     assert panel.bridge.before.day == date(2026, 10, 15)
-    assert "15 Oct 2026" in panel.shown.shown["figure"]["title"]
+    assert "15 Oct 2026" in panel.answer_widget.content["figure"]["title"]
 
 
 def test_a_group_that_stands_out_is_said(desk):
     panel = hk.what_changed(desk, "lantern-hill-lighting", OCTOBER, SEPTEMBER)
     panel.measure.value = ("order_defect_rate", "seller")
     assert panel.drivers["stands_out"].any()
-    assert "stand" in panel.shown.shown["lead"]
+    assert "stand" in panel.answer_widget.content["lead"]
 
 
 def test_a_standing_is_a_sentence(panel):
-    assert panel.standing.startswith("Off target for")
+    assert panel.streak_text.startswith("Off target for")
     panel.measure.value = ("order_defect_rate", "seller")
-    assert panel.standing == "Not off target on 31 October 2026."
+    assert panel.streak_text == "Not off target on 31 October 2026."
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_a_measure_of_every_account_is_drawn_or_refused_in_a_sentence(desk):
             panel.measure.value = pair
             drawn += panel.bridge is not None
             assert panel.finding.endswith("."), panel.finding
-            assert (panel.shown.shown["figure"] is None) == (panel.bridge is None)
+            assert (panel.answer_widget.content["figure"] is None) == (panel.bridge is None)
     assert drawn > 20
 
 

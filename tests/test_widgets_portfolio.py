@@ -105,18 +105,18 @@ def panel(desk):
 
 def drawn_figures(panel) -> dict[str, str]:
     """Name and figure of each small chart."""
-    cells = panel.shown.shown["figure"]["spec"]["concat"]
+    cells = panel.portfolio_widget.content["figure"]["spec"]["concat"]
     return dict([row["t"] for row in cell["layer"][-1]["data"]["values"]] for cell in cells)
 
 
 def test_small_charts_show_what_the_desk_scores(desk, panel):
     panel.measure.value = ("late_shipment_rate", "seller")
     panel.window.value = 45
-    cells = panel.shown.redrawn["spec"]["concat"]
+    cells = panel.portfolio_widget.small_charts["spec"]["concat"]
     assert len(cells) > 4
     for cell in cells:
         name, figure = (row["t"] for row in cell["layer"][-1]["data"]["values"])
-        account = next(pair for pair in panel.drawn if pair[0].startswith(name.rstrip("…")))
+        account = next(pair for pair in panel.drawn_accounts if pair[0].startswith(name.rstrip("…")))
         row = desk.measure(account[0], "late_shipment_rate", AS_OF, window=45, marketplace=account[1], channel="seller")
         rate = figures.format_rate(int(row["counted"]), int(row["at_fault"]), row["side"], row["target"])
         assert figure.endswith(rate)
@@ -125,20 +125,20 @@ def test_small_charts_show_what_the_desk_scores(desk, panel):
 def test_a_new_measure_begins_with_its_rule_s_window(panel):
     panel.measure.value = ("order_defect_rate", "seller")
     assert panel.window.value == 60
-    assert "over 60 days" in panel.shown.shown["figure"]["title"]
+    assert "over 60 days" in panel.portfolio_widget.content["figure"]["title"]
 
 
 def test_search_and_status_cut_table_and_charts(panel):
     panel.find.value = "paper"
-    assert [row["account"] for row in panel.shown.shown["table"]["rows"]] == ["paper-moth"]
+    assert [row["account"] for row in panel.portfolio_widget.content["table"]["rows"]] == ["paper-moth"]
     assert list(drawn_figures(panel)) == ["paper-moth"]
     panel.find.value = "nobody"
-    assert panel.shown.shown["table"]["none"]
-    assert panel.shown.shown["figure"] is None
+    assert panel.portfolio_widget.content["table"]["none"]
+    assert panel.portfolio_widget.content["figure"] is None
 
 
 def test_a_cell_says_status_in_symbol_word_and_colour(panel):
-    rows = panel.shown.shown["table"]["rows"]
+    rows = panel.portfolio_widget.content["table"]["rows"]
     cells = [cell for row in rows for cell in row["cells"] if cell]
     assert {cell["word"] for cell in cells} >= {"Off target", "On target", "At risk"}
     assert all(cell["symbol"] and cell["word"] and cell["colour"] and cell["rate"] for cell in cells)
@@ -146,18 +146,20 @@ def test_a_cell_says_status_in_symbol_word_and_colour(panel):
 
 def test_the_page_opens_an_account_at_its_measure_and_draws_another(panel):
     asked = {"account": "birchway-crafts", "marketplace": "US", "measure": ["cancellation_rate", "seller"]}
-    panel._asked_back(panel, {"ask": "open"} | asked, [])
-    assert panel.opened.question[:3] == ("birchway-crafts", "US", "cancellation_rate")
-    before = list(panel.drawn)
-    panel._asked_back(panel, {"ask": "draw", "account": before[0][0], "marketplace": before[0][1], "on": False}, [])
-    assert panel.drawn == before[1:]
-    panel._asked_back(panel, {"ask": "open", "account": "nobody", "marketplace": "US"}, [])
-    assert panel.opened.question.account == "birchway-crafts"
+    panel._on_page_message(panel, {"ask": "open"} | asked, [])
+    assert panel.opened_panel.question[:3] == ("birchway-crafts", "US", "cancellation_rate")
+    before = list(panel.drawn_accounts)
+    panel._on_page_message(
+        panel, {"ask": "draw", "account": before[0][0], "marketplace": before[0][1], "on": False}, []
+    )
+    assert panel.drawn_accounts == before[1:]
+    panel._on_page_message(panel, {"ask": "open", "account": "nobody", "marketplace": "US"}, [])
+    assert panel.opened_panel.question.account == "birchway-crafts"
 
 
 def test_a_long_table_is_listed_in_parts(desk, held):
     many = pd.concat([held.assign(account=held["account"] + f"-{n}") for n in range(20)], ignore_index=True)
-    look = portfolio_model.PortfolioSettings(AccountFilter(), [], ("late_shipment_rate", "seller"), 30, listed=5)
+    look = portfolio_model.PortfolioSettings(AccountFilter(), [], ("late_shipment_rate", "seller"), 30, row_limit=5)
     rows = portfolio_model.select_accounts(many, AccountFilter())
     rows = rows.assign(account=rows["account"].str.replace(r"-\d+$", "", regex=True))
     told = portfolio_model.render_table(desk, many, rows, AS_OF, look)
@@ -177,14 +179,14 @@ def orders(desk) -> OrderList:
 
 
 def test_a_list_is_sorted_both_ways_and_found_in(orders):
-    up = orders.seen(ListView("order_id"))["order_id"]
+    up = orders.select_rows(ListView("order_id"))["order_id"]
     assert list(up) == sorted(orders.orders["order_id"])
-    assert list(orders.seen(ListView("order_id", descending=True))["order_id"]) == list(up)[::-1]
+    assert list(orders.select_rows(ListView("order_id", descending=True))["order_id"]) == list(up)[::-1]
     one = up.iloc[2]
-    assert list(orders.seen(ListView(find=one[3:].upper()))["order_id"]) == [one]
-    assert len(orders.seen(ListView(find="shipped late"))) == len(orders.orders)
-    assert orders.seen(ListView(find="no such order")).empty
-    assert orders.shown(ListView(find="no such order"))["title"] == "No order holds that"
+    assert list(orders.select_rows(ListView(find=one[3:].upper()))["order_id"]) == [one]
+    assert len(orders.select_rows(ListView(find="shipped late"))) == len(orders.orders)
+    assert orders.select_rows(ListView(find="no such order")).empty
+    assert orders.render(ListView(find="no such order"))["title"] == "No order contains that text"
 
 
 def test_a_csv_holds_the_view_and_no_formula():
@@ -227,27 +229,27 @@ def test_the_page_asks_back_and_is_answered(desk):
     panel = hk.where_i_stand(desk, "birchway-crafts", "2026-10-31")
     panel.measure.value = ("late_shipment_rate", "seller")
     sent = []
-    panel.shown.send = lambda content, buffers=None: sent.append(content)
+    panel.answer_widget.send = lambda content, buffers=None: sent.append(content)
     moment = int(pd.Timestamp(2026, 10, 3).timestamp() * 1000)
-    panel._asked_back(panel, {"ask": "read", "day": moment}, [])
-    assert "3 October 2026" in sent[-1]["told"]
-    panel._asked_back(panel, {"ask": "pick", "days": [moment, moment]}, [])
-    assert panel.shown.listed["title"].endswith("on 3 October 2026")
-    panel._asked_back(panel, {"ask": "csv"}, [])
-    assert len(sent[-1]["csv"].splitlines()) == panel.shown.listed["many"] + 1
-    panel._asked_back(panel, {"ask": "pick", "days": None}, [])
-    assert panel.shown.listed["many"] == len(panel.orders)
+    panel._on_page_message(panel, {"ask": "read", "day": moment}, [])
+    assert "3 October 2026" in sent[-1]["text"]
+    panel._on_page_message(panel, {"ask": "pick", "days": [moment, moment]}, [])
+    assert panel.answer_widget.orders["title"].endswith("on 3 October 2026")
+    panel._on_page_message(panel, {"ask": "csv"}, [])
+    assert len(sent[-1]["csv"].splitlines()) == panel.answer_widget.orders["many"] + 1
+    panel._on_page_message(panel, {"ask": "pick", "days": None}, [])
+    assert panel.answer_widget.orders["many"] == len(panel.orders)
 
 
 def test_the_marketplace_s_own_figures_are_drawn_where_asked_for(desk):
     panel = hk.where_i_stand(desk, "lantern-hill-lighting", "2026-10-31")
     panel.measure.value = ("order_defect_rate", "seller")
-    panel.theirs.value = True
+    panel.show_reported.value = True
     said = desk.reported(AS_OF, ["lantern-hill-lighting"])
     theirs = said[(said["metric"] == "order_defect_rate") & (said["channel"] == "seller")].iloc[0]
     drawn = [
         row
-        for layer in panel.shown.shown["figure"]["spec"]["layer"]
+        for layer in panel.answer_widget.content["figure"]["spec"]["layer"]
         if layer["mark"].get("shape") == "diamond"
         for row in layer["data"]["values"]
     ]

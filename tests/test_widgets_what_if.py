@@ -45,7 +45,7 @@ def test_the_sliders_are_the_scenario_that_the_desk_plays(desk, panel):
     assert panel.answer.calendar_after.back_on == held.calendar_after.back_on
     assert panel.orders_saved["order_id"].tolist() == held.orders_saved["order_id"].tolist() != []
     assert "instead of" in panel.finding
-    assert len(panel.shown.shown["orders"]["rows"]) == len(held.orders_saved)
+    assert len(panel.answer_widget.content["orders"]["rows"]) == len(held.orders_saved)
 
 
 def test_another_measure_has_its_own_causes(panel):
@@ -87,6 +87,6 @@ def test_without_new_orders_the_best_case_is_another(desk):
     panel = hk.what_if(desk, "birchway-crafts", "2026-10-31")
     panel.measure.value = ("late_shipment_rate", "seller")
     panel.no_new_orders.value = True
-    assert "no order comes" in panel.shown.shown["lead"]
+    assert "no order comes" in panel.answer_widget.content["lead"]
     row = panel.answer.before
     assert panel.answer.calendar.back_on == desk.calendar(row, new_orders=False).back_on

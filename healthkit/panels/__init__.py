@@ -1,7 +1,7 @@
-"""Panels of a notebook: controls, and the chart, finding and orders that follow them; charts drawn with no network.
+"""The notebook panels: controls with a chart, a finding and a list of orders, drawn without a network.
 
-The only room with ipywidgets and anywidget. What is shown comes from `questions`, plain functions over a desk; the
-controls only ask them.
+The only package that imports ipywidgets and anywidget. Each panel has a `*_model` module of plain functions over a
+workspace, which compute and render the answer; the panel module only connects the controls to them.
 """
 
 from healthkit.panels.notebook import setup

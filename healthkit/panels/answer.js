@@ -1,4 +1,4 @@
-// Shows one answer: a finding, its chart and the orders behind it; the chart stays and takes the new figures.
+// Shows one answer: a finding, its chart and the orders behind it. The chart is updated in place where possible.
 function render({ model, el }) {
   const now = make("div", { class: "now", role: "status", "aria-live": "polite" });
   const copy = make("button", { type: "button", class: "copy" }, "Copy as a sentence");
@@ -15,7 +15,7 @@ function render({ model, el }) {
   });
   const bars = barPicker(live, (group) => ask({ ask: "group", group }));
   const settle = () => {
-    const picks = get("shown").figure?.picks;
+    const picks = get("content").figure?.picks;
     days.settle(picks === "days");
     bars.settle(Array.isArray(picks) ? picks : null);
   };
@@ -27,56 +27,61 @@ function render({ model, el }) {
     setTimeout(() => { copy.textContent = "Copy as a sentence"; }, 1500);
   });
 
-  // While a slider moves, what stands below must not: a part that was high once stays so, until another picture is made.
-  let picture = "";
-  const steady = () => {
-    const anew = place.dataset.made !== picture;
-    picture = place.dataset.made;
+  // Elements must not jump while a slider moves: each keeps its largest height until a new chart is created.
+  let chartId = "";
+  const keepHeights = () => {
+    const isNewChart = place.dataset.made !== chartId;
+    chartId = place.dataset.made;
     for (const node of [now, caption, orders.root]) {
-      if (anew) node.style.minHeight = "";
+      if (isNewChart) node.style.minHeight = "";
       node.style.minHeight = `${node.offsetHeight}px`;
     }
   };
 
   const show = () => {
-    const { status, finding, lead, figure: drawing, notes, orders: listed } = get("shown");
+    const { status, finding, lead, figure: drawing, notes, orders: listing } = get("content");
     const first = make("p", { class: "finding" }, ...(status ? [badge(status), " "] : []), ...words(finding));
     now.replaceChildren(first, ...(lead ? [" ", make("p", { class: "lead" }, lead)] : []));
     title.textContent = drawing?.title ?? "";
     figure.hidden = !drawing && !notes.length;
     caption.replaceChildren(...notes.map((note) => make("p", {}, ...words(note))));
     days.forget();
-    // The drawing first; the list, which is longer to make, in the frame after it.
+    // Draw the chart first; the list takes longer and follows in the next frame.
     live.show(drawing?.spec ?? null);
-    next = listed;
+    pendingListing = listing;
     requestAnimationFrame(() => setTimeout(() => {
-      if (next === listed) orders.show(listed);
-      steady();
+      if (pendingListing === listing) orders.show(listing);
+      keepHeights();
     }));
   };
-  let next = null;
-  const list = () => { const listed = get("listed"); if (listed.heads) { next = null; orders.show(listed); } };
-  model.on("change:shown", show);
-  model.on("change:listed", list);
-  const hear = (content) => {
-    if (content.told) days.told(content.day, content.told);
+  let pendingListing = null;
+  const showOrders = () => {
+    const listing = get("orders");
+    if (!listing.heads) return;
+    pendingListing = null;
+    orders.show(listing);
+  };
+  model.on("change:content", show);
+  model.on("change:orders", showOrders);
+  const onMessage = (content) => {
+    if (content.text) days.showText(content.day, content.text);
     if (content.csv) saveAs(content.name, content.csv);
   };
-  model.on("msg:custom", hear);
-  const watched = new ResizeObserver(() => {
+  model.on("msg:custom", onMessage);
+  const observer = new ResizeObserver(() => {
     live.refit();
     settle();
   });
-  watched.observe(el);
-  const unhelped = helpAlways(el);
+  observer.observe(el);
+  const stopHelping = helpAlways(el);
   show();
-  list();
+  showOrders();
   return () => {
-    watched.disconnect();
-    unhelped();
-    model.off("change:shown", show);
-    model.off("change:listed", list);
-    model.off("msg:custom", hear);
+    observer.disconnect();
+    stopHelping();
+    model.off("change:content", show);
+    model.off("change:orders", showOrders);
+    model.off("msg:custom", onMessage);
     live.clear();
   };
 }

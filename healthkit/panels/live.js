@@ -1,15 +1,15 @@
-// A chart that follows its data: as long as only figures change, the drawing stays and takes the new ones.
+// A chart that is updated in place: if only data and scales change, the existing Vega view receives the new values.
 const NARROW = 328;
 
-// What of a chart may change without a new drawing: rows, ends of scales, ticks, named values. The rest is its make.
-function apart(spec) {
+// Split a Vega-Lite spec into what can change in place (rows, scale domains, ticks, named values) and the fixed frame.
+function splitSpec(spec) {
   const rows = {}, values = {};
   const numbers = (node) => Array.isArray(node) && node.length && node.every((one) => typeof one === "number");
   const slot = (name, value) => {
     values[name] = value;
     return { expr: name };
   };
-  // Layers of one view share their scales, so they share what these are set by; `view` and `channel` say whose it is.
+  // Layers of one view share their scales, so they share the signals too; `view` and `channel` identify the scale.
   const walk = (node, key, view, channel) => {
     if (Array.isArray(node)) return node.map((one, n) => walk(one, "", key === "concat" ? `${view}_${n}` : view, channel));
     if (!node || typeof node !== "object") return node;
@@ -40,11 +40,11 @@ function apart(spec) {
   return { frame, rows, values, description, bound: params.filter((one) => one.bind), make: JSON.stringify(frame) };
 }
 
-function sized(spec, room) {
+function chartSize(spec, available) {
   const { sizes, cell } = spec.usermeta ?? {};
-  if (cell) return { columns: Math.max(1, Math.floor((room + cell[1]) / (cell[0] + cell[1]))) };
+  if (cell) return { columns: Math.max(1, Math.floor((available + cell[1]) / (cell[0] + cell[1]))) };
   if (!sizes) return {};
-  const width = Math.max(NARROW, Math.min(sizes.wide[0], room || sizes.wide[0]));
+  const width = Math.max(NARROW, Math.min(sizes.wide[0], available || sizes.wide[0]));
   return { width, height: width < (sizes.wide[0] + sizes.narrow[0]) / 2 ? sizes.narrow[1] : sizes.wide[1] };
 }
 
@@ -58,7 +58,7 @@ class Live {
     this.after = () => {};
   }
 
-  // Whatever was asked for while a drawing was under way is passed over, but for the last.
+  // Requests that arrive while a drawing is under way are skipped, except the last.
   async show(spec) {
     this.wanted = { spec };
     if (this.busy) return;
@@ -80,7 +80,7 @@ class Live {
 
   async draw(spec) {
     if (!spec) return this.clear();
-    const size = sized(spec, this.place.clientWidth), parts = apart(spec);
+    const size = chartSize(spec, this.place.clientWidth), parts = splitSpec(spec);
     const make_of = JSON.stringify([size.columns, parts.make]);
     if (this.now?.make !== make_of) await this.anew(spec, parts, size, make_of);
     else await this.follow(parts, size);
@@ -94,7 +94,7 @@ class Live {
     const params = [...Object.entries(values).map(([name, value]) => ({ name, value })), ...bound];
     const whole = { ...frame, ...size, description, params, datasets: rows };
     const { usermeta } = spec;
-    const { sheet, view, end } = await drawn({ ...whole, usermeta }, {});
+    const { sheet, view, end } = await drawChart({ ...whole, usermeta }, {});
     this.clear();
     this.sheet.replaceChildren(sheet);
     this.now = { make: make_of, view, end, size };
@@ -104,7 +104,7 @@ class Live {
 
   async follow({ rows, values }, size) {
     const { view } = this.now;
-    for (const [name, held] of Object.entries(rows)) view.data(name, held);
+    for (const [name, tuples] of Object.entries(rows)) view.data(name, tuples);
     for (const [name, value] of Object.entries(values)) view.signal(name, value);
     if (size.width) view.width(size.width).height(size.height);
     await view.runAsync();
@@ -112,13 +112,13 @@ class Live {
 
   refit() {
     if (!this.spec || this.busy) return;
-    const size = sized(this.spec, this.place.clientWidth);
+    const size = chartSize(this.spec, this.place.clientWidth);
     if (Math.abs((size.width ?? 0) - (this.now?.size.width ?? 0)) > 8 || size.columns !== this.now?.size.columns) {
       this.show(this.spec);
     }
   }
 
-  // Where the plot stands in its place, and the days at its ends. [pixels, milliseconds]
+  // The position and size of the plot in its element [pixels], and the days at its ends [milliseconds].
   plot() {
     const svg = this.sheet.querySelector("svg");
     if (!svg || !this.now) return null;

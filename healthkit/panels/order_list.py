@@ -1,4 +1,4 @@
-"""Orders as a list that can be sorted, searched, cut to a group and saved: plain data in, plain data out."""
+"""A list of orders that can be sorted, searched, filtered by group and saved as CSV."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from healthkit.report.text import figures, labels, movements
 from healthkit.schema import tables
 
 MAX_ROWS = 200
-"""So many orders are shown at once; the list holds all of them, and so does its CSV."""
+"""Orders shown in the page; sorting, searching and the CSV use all orders."""
 DAY_COLUMNS = ("leaves_on", "enters_on", "clock_day", "known_on")
+"""Columns that hold days."""
 CSV_COLUMNS = ("step", "order_id", "causes", "clock_day", "known_on", "enters_on", "leaves_on", "at_fault", "assumed")
-"""What a CSV holds, in this order, as far as the list has it."""
+"""Columns of the CSV, in this order; columns that the list lacks are left out."""
 
 
 class ListView(NamedTuple):
-    """How a list is looked at: sorted by which column, searched for what, cut to which group."""
+    """How a list is displayed: the column to sort by, the text to search for, and the group to filter by."""
 
     column: str = ""
     descending: bool = False
@@ -31,21 +32,22 @@ class ListView(NamedTuple):
 
 @dataclass(frozen=True)
 class OrderList:
-    """Orders with the headings of their columns; `title` words how many are shown of how many.
+    """Orders to list: the table, the headings of its columns, and the title for a number of rows shown and in all.
 
-    `groups` names the values of the column `step` that a list can be cut to, with their words.
+    `groups` maps the values of the column `step` that the list can be filtered by to their labels. `csv_name` is the
+    file name of the CSV, `year` the year that days are written without.
     """
 
     orders: pd.DataFrame
     headings: dict[str, str]
     title: Callable[[int, int], str]
     year: int
-    name: str
+    csv_name: str
     groups: dict[str, str] = field(default_factory=dict)
     picked_days: str = ""
 
-    def seen(self, view: ListView) -> pd.DataFrame:
-        """All orders of a view, in its order."""
+    def select_rows(self, view: ListView) -> pd.DataFrame:
+        """Return all orders that match a view, sorted as the view asks."""
         rows = self.orders
         if view.group:
             rows = rows[rows["step"] == view.group]
@@ -57,45 +59,47 @@ class OrderList:
         return rows
 
     def _rows_containing(self, rows: pd.DataFrame, text: str) -> pd.Series:
-        """Which orders hold a text in any column, as it is shown or as it is saved."""
-        found = pd.Series(False, index=rows.index)
+        """Return a mask of the rows that contain a text in any column, as displayed or as saved."""
+        matches = pd.Series(False, index=rows.index)
         for name in self.headings:
-            shown = rows[name].map({value: f"{self._cell_text(name, value)} {value}" for value in rows[name].unique()})
-            found |= shown.astype("str").str.contains(text, case=False, regex=False)
-        return found
+            texts = rows[name].map({value: f"{self._cell_text(name, value)} {value}" for value in rows[name].unique()})
+            matches |= texts.astype("str").str.contains(text, case=False, regex=False)
+        return matches
 
-    def shown(self, view: ListView | None = None) -> dict[str, Any]:
-        """A view as the plain data that a notebook's page shows."""
+    def render(self, view: ListView | None = None) -> dict[str, Any]:
+        """Return a view as the plain data that the page shows: title, headings, cell texts, sort order and groups."""
         view = view or ListView()
-        rows = self.seen(view)
+        rows = self.select_rows(view)
         listed = self._cell_texts(rows.head(MAX_ROWS))
-        many = self.orders["step"].value_counts() if self.groups else {}
+        group_sizes = self.orders["step"].value_counts() if self.groups else {}
         return {
-            "title": self.title(len(listed), len(rows)) if len(rows) or not view.find else "No order holds that",
+            "title": self.title(len(listed), len(rows))
+            if len(rows) or not view.find
+            else "No order contains that text",
             "heads": list(self.headings.values()),
             "rows": listed,
             "sorted": list(self.headings).index(view.column) if view.column in self.headings else -1,
             "descending": view.descending,
             "find": view.find,
             "groups": [
-                [name, f"{words} ({figures.format_number(many[name])})", name == view.group]
+                [name, f"{words} ({figures.format_number(group_sizes[name])})", name == view.group]
                 for name, words in self.groups.items()
-                if name in many
+                if name in group_sizes
             ],
             "many": len(self.orders),
             "picked": self.picked_days,
         }
 
     def _cell_texts(self, rows: pd.DataFrame) -> list[list[str]]:
-        """The rows as they are shown, each word made once for all that hold the same."""
+        """Return the text of every cell; each distinct value is formatted once."""
         columns = []
         for name in self.headings:
-            words = {value: self._cell_text(name, value) for value in rows[name].unique()}
-            columns.append([words[value] for value in rows[name]])
+            texts = {value: self._cell_text(name, value) for value in rows[name].unique()}
+            columns.append([texts[value] for value in rows[name]])
         return [list(cells) for cells in zip(*columns, strict=True)]
 
     def _cell_text(self, name: str, value: Any) -> str:
-        """A cell as it is shown."""
+        """Return the text of one cell."""
         if name in DAY_COLUMNS:
             return figures.format_day(measures.as_date(value), self.year)
         if name == "causes":
@@ -103,15 +107,26 @@ class OrderList:
         return movements.STEP_LABELS[value] if name == "step" else str(value)
 
     def csv(self, view: ListView) -> str:
-        """All orders of a view as CSV."""
-        rows = self.seen(view)
+        """Return all orders that match a view as CSV."""
+        rows = self.select_rows(view)
         return tables.as_csv(rows[[name for name in CSV_COLUMNS if name in rows]])
 
 
-def csv_file_name(account: str, metric: str, first: date, last: date) -> str:
-    """The name of a saved list.
+def order_headings(clock: str, first_column: str = "leaves_on") -> dict[str, str]:
+    """Return the columns of a list of orders with their headings; the first is `leaves_on` or `step`.
 
-    >>> file_name("Harbor & Sons", "late_shipment_rate", date(2026, 10, 1), date(2026, 10, 31))
+    `clock` is the clock of the rule, which names the heading of the clock day.
+    """
+    return {
+        first_column: {"leaves_on": "Leaves on", "step": "Step"}[first_column], "order_id": "Order", "causes": "Cause",
+        "clock_day": labels.CLOCK_COLUMN_HEADS[clock], "known_on": "Known",
+    }  # fmt: skip
+
+
+def csv_file_name(account: str, metric: str, first: date, last: date) -> str:
+    """Return the file name for a saved list of orders of one account and metric.
+
+    >>> csv_file_name("Harbor & Sons", "late_shipment_rate", date(2026, 10, 1), date(2026, 10, 31))
     'harbor-sons_late_shipment_rate_2026-10-01_2026-10-31.csv'
     """
     days = [first.isoformat(), *([last.isoformat()] if last != first else [])]

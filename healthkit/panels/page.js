@@ -1,4 +1,4 @@
-// Draws the charts that HTML outputs of this page carry as data; no output has to be shown for it.
+// Draws the charts whose specs are embedded in the HTML outputs of this page; the widget itself need not be visible.
 const WAITING = 'script[type="application/json"][data-chart]:not([data-drawn])';
 
 async function draw(node) {
@@ -8,7 +8,7 @@ async function draw(node) {
   const spec = JSON.parse(node.textContent);
   const sizes = spec.usermeta?.sizes ?? { any: [] };
   for (const [name, [width, height]] of Object.entries(sizes)) {
-    const { sheet } = await drawn(spec, width ? { width, height } : {});
+    const { sheet } = await drawChart(spec, width ? { width, height } : {});
     sheet.className = name;
     place.querySelector(".undrawn")?.remove();
     place.append(sheet);
@@ -30,7 +30,7 @@ function watch() {
 }
 
 export default {
-  // Not awaited: a widget that takes seconds to begin is given up by its page.
+  // Not awaited: the page gives up on a widget that takes seconds to initialize.
   initialize({ model }) {
     askForVega(model);
     shared.vega.then(watch);

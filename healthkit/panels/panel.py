@@ -1,7 +1,7 @@
-"""What every panel has: controls for account, measure, window and day; what they ask is shown as they move.
+"""The base class of the panels about one measure: controls for account, measure, window and day, and the answer.
 
-The page asks back for what is looked at more closely: what a day of the chart says, the orders behind days or a bar, a
-list sorted, searched or saved.
+The answer is computed again whenever a control changes. The page sends messages for details: the text of one day of the
+chart, the orders behind days or a bar, and sorting, searching and saving the list of orders.
 """
 
 from __future__ import annotations
@@ -20,39 +20,36 @@ from healthkit.panels.where_i_stand_model import MAX_WINDOW, Question
 from healthkit.report.text import labels, sentences
 from healthkit.workspace.workspace import Workspace
 
-_LABELS = {"description_width": "initial"}
 SEARCH_FROM = 12
-"""From more accounts on, they can be searched."""
+"""The search field for accounts is shown if there are more accounts than this."""
 
 
 class Panel(widgets.VBox):
-    """Controls and what follows them; `question` is what they ask, `finding` the answer in a sentence.
+    """Controls for one measure of one account, with the answer below; `finding` is the answer as a sentence.
 
-    A panel of its own kind says in `_ask` what is shown for a question, and may have rows of controls of its own.
+    A subclass computes the answer in `_render_answer` and may add its own rows of controls. `_answer` is None while the
+    question has no answer.
     """
+
+    _answer: Any = None
 
     def __init__(self, workspace: Workspace, first: Question, *more: widgets.Widget) -> None:
         self._workspace = workspace
         self._is_paused = False
         self._view = ListView()
         self._listing: OrderList | None = None
-        self.find = widgets.Text(
-            description="Find account", placeholder="part of a name", continuous_update=True, style=_LABELS,
-            layout={"width": "250px"},
-        )  # fmt: skip
-        self.account = widgets.Dropdown(description="Account", style=_LABELS, layout={"width": "250px"})
-        self.measure = widgets.Dropdown(description="Measure", style=_LABELS, layout={"width": "300px"})
-        self.window = widgets.IntSlider(
-            first.window, 1, MAX_WINDOW, description="Window in days", style=_LABELS, layout={"width": "420px"}
-        )
-        self.own = widgets.HBox()
-        self.day = widgets.DatePicker(value=first.as_of, description="As of", style=_LABELS, layout={"width": "190px"})
-        self.shown = AnswerWidget()
-        self._begin(first)
-        several = len(where_i_stand_model.list_accounts(workspace)) > SEARCH_FROM
-        found = [self.find] if several else []
-        rows = [[*found, self.account, self.measure, self.day], [self.window, self.own]]
-        super().__init__([*(control_row(*row) for row in rows), *more, self.shown])
+        self._first_listing: OrderList | None = None
+        self.find = account_search()
+        self.account = labelled_control(widgets.Dropdown, "Account", 250)
+        self.measure = labelled_control(widgets.Dropdown, "Measure", 300)
+        self.window = window_slider(first.window)
+        self.rule_windows = widgets.HBox()
+        self.day = labelled_control(widgets.DatePicker, "As of", 190, value=first.as_of)
+        self.answer_widget = AnswerWidget()
+        self._set_first_controls(first)
+        search = [self.find] if len(where_i_stand_model.list_accounts(workspace)) > SEARCH_FROM else []
+        rows = [[*search, self.account, self.measure, self.day], [self.window, self.rule_windows]]
+        super().__init__([*(control_row(*row) for row in rows), *more, self.answer_widget])
         self.add_class("hk-panel")
         for control, change in (
             (self.account, self._on_account_change), (self.measure, self._on_measure_change),
@@ -60,21 +57,21 @@ class Panel(widgets.VBox):
         ):  # fmt: skip
             control.observe(change, "value")
         self.find.observe(self._on_search, "value")
-        self.shown.on_msg(self._asked_back)
+        self.answer_widget.on_msg(self._on_page_message)
         self._show()
 
     @property
     def question(self) -> Question:
-        """What the controls ask."""
+        """The question that the controls are set to."""
         (account, marketplace), (metric, channel) = self.account.format_value, self.measure.value
         return Question(account, marketplace, metric, channel, self.window.value, self.day.value)
 
     @property
     def finding(self) -> str:
-        """The finding, as it stands above the chart."""
-        return "".join(text for text, _ in self.shown.shown["finding"])
+        """The answer as a sentence, as shown above the chart."""
+        return finding_text(self.answer_widget)
 
-    def _begin(self, first: Question) -> None:
+    def _set_first_controls(self, first: Question) -> None:
         """Set the controls to the first question."""
         self.account.options = [
             (_account_label(self._workspace, pair), pair) for pair in where_i_stand_model.list_accounts(self._workspace)
@@ -85,16 +82,16 @@ class Panel(widgets.VBox):
         self.window.value = first.window
 
     def _on_search(self, _: Any) -> None:
-        """Offer the accounts whose name holds the text; the chosen one stays offered."""
-        text, chosen = self.find.value.strip().lower(), self.account.format_value
+        """Limit the account options to names that contain the text; the selected account stays an option."""
+        text, selected = self.find.value.strip().lower(), self.account.format_value
         pairs = [
             pair
             for pair in where_i_stand_model.list_accounts(self._workspace)
-            if text in pair[0].lower() or pair == chosen
+            if text in pair[0].lower() or pair == selected
         ]
         self._is_paused = True
         self.account.options = [(_account_label(self._workspace, pair), pair) for pair in pairs]
-        self.account.format_value = chosen
+        self.account.format_value = selected
         self._is_paused = False
 
     def _on_account_change(self, _: Any) -> None:
@@ -119,12 +116,12 @@ class Panel(widgets.VBox):
 
     @contextmanager
     def _batch_updates(self) -> Iterator[None]:
-        """Change controls without an answer for each; then answer once, or say why there is none."""
+        """Change several controls and answer once at the end; show the error if a change fails."""
         self._is_paused = True
         try:
             yield
         except ValueError as error:
-            self._refuse(error)
+            self._show_error(error)
         else:
             self._is_paused = False
             self._show()
@@ -132,95 +129,100 @@ class Panel(widgets.VBox):
             self._is_paused = False
 
     def _show(self, _: Any = None) -> None:
-        """Answer what the controls ask, or say why it cannot be answered."""
+        """Compute and show the answer to the question of the controls, or the reason why there is none."""
         if self._is_paused:
             return
-        self._view, self._listing = ListView(), None
+        self._view, self._listing, self._answer = ListView(), None, None
         try:
             self._check_day()
-            shown = self._ask()
+            content = self._render_answer()
+            self._first_listing = self._listing
         except ValueError as error:
-            self._refuse(error)
+            self._show_error(error)
         else:
-            with self.shown.hold_sync():
-                self.shown.listed = {}
-                self.shown.shown = shown
+            with self.answer_widget.hold_sync():
+                self.answer_widget.orders = {}
+                self.answer_widget.content = content
 
-    def _ask(self) -> dict[str, Any]:
-        """What is shown for the question that the controls ask; a ValueError says why it has no answer."""
+    def _render_answer(self) -> dict[str, Any]:
+        """Set `_answer` and `_listing`, and return the content to show; raise ValueError if there is no answer."""
         raise NotImplementedError
 
-    def _refuse(self, error: ValueError) -> None:
-        """Say why there is no answer."""
-        self.shown.shown = where_i_stand_model.render_error(error)
+    def _show_error(self, error: ValueError) -> None:
+        """Show why there is no answer."""
+        self._listing = self._first_listing = self._answer = None
+        self.answer_widget.content = where_i_stand_model.render_error(error)
 
-    # -- looked at more closely ---------------------------------------------------------------------------
+    # -- messages from the page ---------------------------------------------------------------------------
 
     @property
     def listing(self) -> OrderList | None:
-        """The list of orders under the chart, with all its orders; None where the question has no answer."""
+        """The list of orders below the chart, not truncated; None while the question has no answer."""
         return self._listing
 
-    def _asked_back(self, _: Any, content: dict[str, Any], __: Any) -> None:
-        """Answer what the page asks back."""
+    def _on_page_message(self, _: Any, content: dict[str, Any], __: Any) -> None:
+        """Handle a message from the page: describe a day, pick days, save, sort, search or group the orders."""
         ask = content.get("ask")
         if ask == "read":
-            self.shown.send({"day": content["day"], "told": self._read(_date_of_milliseconds(content["day"]))})
+            text = self._describe_day(_date_of_milliseconds(content["day"]))
+            self.answer_widget.send({"day": content["day"], "text": text})
         elif ask == "pick":
             self._pick_days(tuple(map(_date_of_milliseconds, content["days"])) if content.get("days") else None)
         elif ask == "csv" and self._listing is not None:
-            self.shown.send({"name": self._listing.name, "csv": self._listing.csv(self._view)})
+            self.answer_widget.send({"name": self._listing.csv_name, "csv": self._listing.csv(self._view)})
         elif ask in ("sort", "find", "group") and self._listing is not None:
             self._view = _update_view(self._listing, self._view, content)
-            self.shown.listed = self._listing.shown(self._view)
+            self.answer_widget.orders = self._listing.render(self._view)
 
-    def _read(self, day: date) -> str:
-        """What the chart says of one of its days."""
+    def _describe_day(self, day: date) -> str:
+        """Return the text for one day of the chart; empty if the panel has none."""
         return ""
 
     def _orders_of_days(self, first: date, last: date) -> OrderList | None:
-        """The orders behind some days of the chart; None where a panel has no days to pick."""
+        """Return the orders behind a range of days of the chart; None if the panel has no days to pick."""
         return None
 
     def _pick_days(self, days: tuple[date, ...] | None) -> None:
-        """List the orders behind some days of the chart, or again those of the whole window."""
-        held = self._orders_of_days(days[0], days[-1]) if days else self._default_listing()
-        if held is None:
+        """List the orders behind a range of days, or those of the whole window if `days` is None."""
+        listing = self._orders_of_days(days[0], days[-1]) if days else self._first_listing
+        if listing is None:
             return
-        self._listing, self._view = held, ListView()
-        self.shown.listed = held.shown()
-
-    def _default_listing(self) -> OrderList | None:
-        """The orders that stand under the chart before anything is picked."""
-        return self._listing
+        self._listing, self._view = listing, ListView()
+        self.answer_widget.orders = listing.render()
 
     def _check_day(self) -> None:
         if self.day.value is None:
-            raise where_i_stand_model.QuestionError("Choose a day: the rate is shown as of its evening.")
+            raise where_i_stand_model.QuestionError("Choose a day: the rate is shown as of the end of it.")
 
     def _rule(self) -> Any:
-        asked = self.question
-        return where_i_stand_model.rule_of(self._workspace, asked.marketplace, asked.metric, asked.channel, asked.as_of)
+        """Return the rule that judges the selected measure on the selected day."""
+        question = self.question
+        return where_i_stand_model.rule_of(
+            self._workspace, question.marketplace, question.metric, question.channel, question.as_of
+        )
 
     def _update_measures(self, wanted: tuple[str, str] | None) -> None:
-        """The measures of the account on the day; the one wanted stays chosen where there is such."""
+        """Offer the measures of the account on the day; select the wanted one if it is among them."""
         account, marketplace = self.account.format_value
         pairs = where_i_stand_model.list_measures(self._workspace, account, marketplace, self.day.value)
         several = len({channel for _, channel in pairs}) > 1
         if [pair for _, pair in self.measure.options] != pairs:
-            self.measure.options = [(_measure_label(*pair, several), pair) for pair in pairs]
+            self.measure.options = [
+                (measure_label(metric, channel if several else ""), (metric, channel)) for metric, channel in pairs
+            ]
         self.measure.value = wanted if wanted in pairs else pairs[0]
         if self.measure.value != wanted:
             self.window.value = self._rule().windows[-1]
 
     def _update_rule_windows(self) -> None:
-        """One button for each window that the rule itself judges."""
-        own = self._rule().windows
-        if [button.days for button in self.own.children[1:]] != list(own):
-            self.own.children = [widgets.Label("The rule's own:"), *(self._button(days) for days in own)]
-            self.own.add_class("hk-own")
+        """Show one button for each window that the rule judges."""
+        windows = self._rule().windows
+        if [button.days for button in self.rule_windows.children[1:]] != list(windows):
+            buttons = map(self._window_button, windows)
+            self.rule_windows.children = [widgets.Label("The rule's own:"), *buttons]
+            self.rule_windows.add_class("hk-own")
 
-    def _button(self, days: int) -> widgets.Button:
+    def _window_button(self, days: int) -> widgets.Button:
         button = widgets.Button(description=f"{days} {'day' if days == 1 else 'days'}")
         button.days = days
         button.on_click(lambda _: setattr(self.window, "value", days))
@@ -228,31 +230,52 @@ class Panel(widgets.VBox):
 
 
 def control_row(*controls: widgets.Widget) -> widgets.HBox:
-    """Controls beside each other."""
-    made = widgets.HBox(controls)
-    made.add_class("hk-controls")
-    return made
+    """Return a row of controls, styled as in every panel."""
+    row = widgets.HBox(controls)
+    row.add_class("hk-controls")
+    return row
+
+
+def labelled_control(kind: type[Any], label: str, width: int, **traits: Any) -> Any:
+    """Return an ipywidgets control whose label is not cut off. `width` in pixels; other traits are passed on."""
+    style = {"description_width": "initial"}
+    return kind(description=label, style=style, layout={"width": f"{width}px"}, **traits)
+
+
+def account_search() -> Any:
+    """Return the text field that filters accounts by a part of their name."""
+    return labelled_control(widgets.Text, "Find account", 250, placeholder="part of a name")
+
+
+def window_slider(days: int) -> Any:
+    """Return the slider for the window of a rate, set to a number of days."""
+    return labelled_control(widgets.IntSlider, "Window in days", 420, value=days, min=1, max=MAX_WINDOW)
+
+
+def finding_text(widget: Any) -> str:
+    """Return the finding that an answer or portfolio widget shows, as plain text."""
+    return "".join(text for text, _ in widget.content["finding"])
 
 
 def _account_label(workspace: Workspace, pair: tuple[str, str]) -> str:
-    """An account as the control names it, with its marketplace where it sells in several."""
+    """Return the option text of an account; it names the marketplace if the account has several."""
     account, marketplace = pair
     several = (workspace.counts.coverage["account"] == account).sum() > 1
     return f"{account} ({marketplace})" if several else account
 
 
-def _measure_label(metric: str, channel: str, several: bool) -> str:
-    """A measure as the control names it, with its channel where there are several."""
-    return labels.capitalise_first(sentences.measure_phrase(metric, channel if several else ""))
+def measure_label(metric: str, channel: str = "") -> str:
+    """Return the option text of a measure, with its channel unless that is empty."""
+    return labels.capitalise_first(sentences.measure_phrase(metric, channel))
 
 
 def _date_of_milliseconds(milliseconds: float) -> date:
-    """A day as the chart knows it: its midnight in UTC."""
+    """Return the day of a chart position (milliseconds of midnight in UTC)."""
     return datetime.fromtimestamp(milliseconds / 1000, UTC).date()
 
 
 def _update_view(listing: OrderList, view: ListView, content: dict[str, Any]) -> ListView:
-    """A view after one more wish: another column, the same column the other way, a text, a group."""
+    """Return the view after a message: sort by a column (again: reverse), search for a text, or filter by group."""
     if content["ask"] == "find":
         return view._replace(find=str(content.get("text", ""))[:200])
     if content["ask"] == "group":

@@ -1,8 +1,8 @@
-// Reading a chart more closely: a day or several by hand or by key, or the bars of a change, over the drawing.
+// Pointer and keyboard control over a chart: read a day, pick a range of days, or pick a bar.
 const DAY = 86_400_000;
 const STEPS = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -7, PageUp: 7, Home: -1e9, End: 1e9 };
 
-// Days: moving over the plot reads a day, a click or Enter picks it, a drag or shift and arrow picks several.
+// Moving over the plot reads a day, a click or Enter picks it, a drag or Shift with an arrow key picks a range.
 function dayPicker(live, { read, pick }) {
   const cursor = make("div", { class: "cursor", hidden: "" }), band = make("div", { class: "band", hidden: "" });
   const tip = make("div", { class: "tip", hidden: "", "aria-hidden": "true" });
@@ -80,7 +80,7 @@ function dayPicker(live, { read, pick }) {
   });
 
   return {
-    // The plot may have moved, and its days changed.
+    // Called after each drawing: the position and the days of the plot may have changed.
     settle: (wanted) => {
       plot = wanted ? live.plot() : null;
       layer.hidden = !plot?.days;
@@ -96,11 +96,11 @@ function dayPicker(live, { read, pick }) {
       draw();
       if (at !== null) ask();
     },
-    told: (day, words) => {
+    showText: (day, text) => {
       waiting = false;
       if (day === at) {
-        tip.textContent = words;
-        handle.setAttribute("aria-valuetext", words);
+        tip.textContent = text;
+        handle.setAttribute("aria-valuetext", text);
         const left = x(at);
         tip.hidden = false;
         tip.classList.toggle("before", left > plot.width / 2);
@@ -112,7 +112,7 @@ function dayPicker(live, { read, pick }) {
   };
 }
 
-// Bars of a change: one button over each bar that has orders of its own; the same choice stands above the list.
+// One clickable area over each bar of a bridge that has orders of its own. The buttons above the list do the same.
 function barPicker(live, pick) {
   const layer = make("div", { class: "overlay bars", hidden: "" });
   live.place.append(layer);

@@ -1,4 +1,4 @@
-"""All accounts beside each other: every measure where it stands worst, and what it is likely to cost."""
+"""The model of the panel "Which account first?": RANKS, the account filter, the small charts and the table."""
 
 from __future__ import annotations
 
@@ -25,32 +25,37 @@ from healthkit.report.text import panel as panel_text
 from healthkit.workspace.workspace import Workspace
 
 AHEAD_DAYS = 30
-"""So far ahead harm is looked for. [days]"""
+"""Horizon of the expected harm. [days]"""
 DRAWS = 500
-"""So many futures say what a measure is likely to cost: enough for an order of accounts."""
+"""Number of simulated futures for each measure; enough to rank accounts."""
 MAX_SMALL_CHARTS = 8
-"""So many accounts have a chart of their own."""
+"""Maximum number of accounts with a small chart."""
 SMALL_CHART_DAYS = 60
-"""So many days the small charts show."""
+"""Length of the small charts. [days]"""
 PAGE_SIZE = 50
-"""So many accounts are listed at once."""
+"""Accounts that the table lists at first, and that each click on "List more" adds."""
 WEEKS = 26
+"""Length of the strip of each account. [weeks]"""
 MAX_MEASURE_COLUMNS = 9
-"""So many measures have a column."""
+"""Maximum number of measures with a column in the table."""
 KEY_COLUMNS = ["account", "marketplace", "metric", "channel"]
 
 
 def rank_accounts(
     workspace: Workspace, as_of: date, *, look_ahead: bool = True, track: ProgressTracker = iter
 ) -> pd.DataFrame:
-    """RANKS: every rate of every account on a day in the window where it stands worst, with what it may cost.
+    """Return RANKS, the table of all accounts and measures with their expected harm, the worst account first.
 
-    Where the marketplace's own figure is the worst known, its counts and status stand in place of ours. One row an
-    account, marketplace, metric and channel: the columns of SCORES, and `used` (share of what the target
-    allows; 1 is the limit), `chance` (of being off target on any of the next 30 days) and `harm` (orders likely to be
-    placed while it is off target in the next 30 days: the sum of each day's chance, times the orders of a day). Both
-    are empty where nothing was looked ahead for. The worst account stands first: by harm, then by status and used.
-    An interrupt ends the look ahead early and keeps what was seen. Raises QuestionError where no account has orders.
+    It has one row for each account, marketplace, metric and channel, for the window with the worst status. If the
+    marketplace's own figure is worse, its counts and status replace ours. Columns are those of SCORES and
+
+    - `used`: share of what the target allows that is used up; 1 is the limit
+    - `chance`: chance of being off target on any of the next 30 days
+    - `harm`: expected number of orders placed while off target in the next 30 days (the sum of each day's chance, times
+      the orders of a day)
+
+    `chance` and `harm` are empty if nothing was simulated. Accounts are sorted by harm, then by status and `used`. An
+    interrupt ends the simulation early and keeps its results. Raises QuestionError if no account has orders.
     """
     rows = workspace.score(as_of)
     rows = rows[rows["metric"].map(where_i_stand_model.is_rate)]
@@ -71,49 +76,53 @@ def rank_accounts(
 
 
 def _use_worst_known_figures(workspace: Workspace, rows: pd.DataFrame, as_of: date) -> pd.DataFrame:
-    """SCORES with the marketplace's figure in place of ours where that is worse, or where ours gives no verdict."""
-    made = rows.reset_index(drop=True).assign(case=rows["case"].to_numpy())
-    place = {key: n for n, key in enumerate(zip(*(made[name] for name in (*KEY_COLUMNS, "window")), strict=True))}
-    for account in workspace.verdicts(as_of):
-        for one in account.measures:
-            at = place.get((one.account, one.marketplace, one.metric, one.channel, one.window))
-            if at is not None and one.decided_by == AMAZON and one.theirs is not None:
+    """Return SCORES with the marketplace's figure where it is worse than ours, or where ours gives no verdict."""
+    # `case` is categorical in SCORES; as an object column it can take the value of another row.
+    result = rows.reset_index(drop=True).assign(case=rows["case"].to_numpy())
+    position = {key: n for n, key in enumerate(result[[*KEY_COLUMNS, "window"]].itertuples(index=False, name=None))}
+    for account_verdict in workspace.verdicts(as_of):
+        for one in account_verdict.measures:
+            row = position.get((one.account, one.marketplace, one.metric, one.channel, one.window))
+            if row is not None and one.decided_by == AMAZON and one.theirs is not None:
                 for name in ("case", "status", "counted", "at_fault", "rate", "side", "target"):
-                    made.loc[at, name] = one.theirs[name]
-    return made
+                    result.loc[row, name] = one.theirs[name]
+    return result
 
 
 def _add_chance_and_harm(workspace: Workspace, rows: pd.DataFrame, track: ProgressTracker) -> None:
-    """Fill in chance and harm of every judged measure, the worst first; an interrupt leaves the rest empty."""
+    """Fill in `chance` and `harm` of every judged measure, the worst first; an interrupt leaves the rest empty."""
     judged = rows.index[rows["status"].isin(JUDGED_STATUSES) & (rows["counted"] > 0) & (rows["case"] == "ours")]
     try:
         for at in track(judged):
             row = rows.loc[at]
             try:
-                seen = workspace.futures(row, days_ahead=AHEAD_DAYS, draws=DRAWS)
+                simulation = workspace.futures(row, days_ahead=AHEAD_DAYS, draws=DRAWS)
             except OutlookError:
                 continue
-            a_day = row["counted"] / row["window"]
-            rows.loc[at, ["chance", "harm"]] = seen.breach[AHEAD_DAYS], seen.days["off"].iloc[1:].sum() * a_day
+            orders_per_day = row["counted"] / row["window"]
+            rows.loc[at, ["chance", "harm"]] = (
+                simulation.breach[AHEAD_DAYS],
+                simulation.days["off"].iloc[1:].sum() * orders_per_day,
+            )
     except KeyboardInterrupt:
         return
 
 
 def _sort_accounts(rows: pd.DataFrame) -> pd.DataFrame:
-    """Accounts by their worst measure, measures of an account by theirs."""
-    # What is off target, and of which nothing can be foreseen, does not stand behind what is foreseen.
+    """Sort accounts by their worst measure, and the measures of each account, the worst first."""
+    # A measure that is off target and cannot be simulated comes before those that are simulated.
     unknown = np.where(rows["status"] == "off target", np.inf, -1.0)
-    rows = rows.assign(sure=rows["harm"].where(rows["harm"].notna(), unknown))
-    rows = rows.sort_values(["sure", "place", *KEY_COLUMNS], ascending=[False, *[True] * 5])
+    rows = rows.assign(sort_harm=rows["harm"].where(rows["harm"].notna(), unknown))
+    rows = rows.sort_values(["sort_harm", "place", *KEY_COLUMNS], ascending=[False, *[True] * 5])
     first = rows.drop_duplicates(["account", "marketplace"])[["account", "marketplace"]]
     rank = {pair: n for n, pair in enumerate(first.itertuples(index=False, name=None))}
     rows = rows.assign(rank=[rank[pair] for pair in zip(rows["account"], rows["marketplace"], strict=True)])
     rows = rows.sort_values("rank", kind="stable", ignore_index=True)
-    return rows.drop(columns=["place", "sure"])
+    return rows.drop(columns=["place", "sort_harm"])
 
 
 class AccountFilter(NamedTuple):
-    """Which accounts are looked at: part of a name, a status, a marketplace; empty where any will do."""
+    """Which accounts to show: part of a name, the worst status, a marketplace; empty text matches all."""
 
     find: str = ""
     status: str = ""
@@ -121,27 +130,27 @@ class AccountFilter(NamedTuple):
 
 
 def select_accounts(ranking: pd.DataFrame, account_filter: AccountFilter) -> pd.DataFrame:
-    """The worst row of each account that a choice leaves, in the order of RANKS; `stands` is its worst status."""
+    """Return the worst row of RANKS of each account that matches a filter; `worst_status` is its worst status."""
     rows = ranking.drop_duplicates(["account", "marketplace"])
     worst = _worst_status(ranking)
-    rows = rows.assign(stands=[worst[pair] for pair in zip(rows["account"], rows["marketplace"], strict=True)])
+    rows = rows.assign(worst_status=[worst[pair] for pair in zip(rows["account"], rows["marketplace"], strict=True)])
     if account_filter.find.strip():
         rows = rows[rows["account"].str.contains(account_filter.find.strip(), case=False, regex=False)]
     if account_filter.status:
-        rows = rows[rows["stands"] == account_filter.status]
+        rows = rows[rows["worst_status"] == account_filter.status]
     if account_filter.marketplace:
         rows = rows[rows["marketplace"] == account_filter.marketplace]
     return rows.reset_index(drop=True)
 
 
 def _worst_status(ranking: pd.DataFrame) -> dict[tuple[str, str], str]:
-    """The status in which each account stands worst."""
+    """Return the worst status of each account and marketplace."""
     statuses = ranking.groupby(["account", "marketplace"], observed=True)["status"]
     return {pair: min(group, key=worst_first_key) for pair, group in statuses}
 
 
 def measures_with_column(ranking: pd.DataFrame) -> list[tuple[str, str]]:
-    """The measures of RANKS that have a column: those that judge the most accounts, in the order of the words."""
+    """Return the measures (metric, channel) with a column in the table: those that judge the most accounts."""
     judged = ranking[ranking["status"].isin(JUDGED_STATUSES)]
     pairs = (judged if len(judged) else ranking).groupby(["metric", "channel"]).size().sort_values(ascending=False)
     names = list(labels.METRIC_WORDS)
@@ -156,7 +165,7 @@ def small_chart_scores(
     as_of: date,
     ranking: pd.DataFrame,
 ) -> tuple[list[tuple[str, pd.DataFrame]], list[str]]:
-    """SCORES of the last 60 days of one measure in some accounts, each with its name; and those that have no rate."""
+    """Return (label, SCORES of the last 60 days) of each account for one measure, and the labels without a rate."""
     metric, channel = measure
     names = list(dict.fromkeys(account for account, _ in accounts))
     rows = workspace.score(
@@ -164,42 +173,41 @@ def small_chart_scores(
     )
     rows = rows[rows["channel"] == channel]
     several = ranking.drop_duplicates(["account", "marketplace"])["account"].value_counts()
-    drawn, silent = [], []
+    drawn, without_rate = [], []
     for account, marketplace in accounts:
-        mine = rows[(rows["account"] == account) & (rows["marketplace"] == marketplace)]
-        name = f"{account} ({marketplace})" if several.get(account, 1) > 1 else account
-        known = mine[~mine["status"].isin(charts.UNDRAWN_STATUSES)]
-        if len(known) > 1:
-            drawn.append((name, mine))
+        daily = rows[(rows["account"] == account) & (rows["marketplace"] == marketplace)]
+        label = f"{account} ({marketplace})" if several.get(account, 1) > 1 else account
+        if (~daily["status"].isin(charts.UNDRAWN_STATUSES)).sum() > 1:
+            drawn.append((label, daily))
         else:
-            silent.append(name)
-    return drawn, silent
+            without_rate.append(label)
+    return drawn, without_rate
 
 
-# -- what is shown ----------------------------------------------------------------------------------------
+# -- rendering --------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class PortfolioSettings:
-    """What a portfolio panel looks at: the accounts chosen, those drawn, the measure and window of the small charts."""
+    """What a portfolio panel shows: the filter, the accounts with a small chart, their measure and window."""
 
-    choice: AccountFilter
-    drawn: list[tuple[str, str]]
+    account_filter: AccountFilter
+    drawn_accounts: list[tuple[str, str]]
     measure: tuple[str, str]
     window: int
-    listed: int = PAGE_SIZE
+    row_limit: int = PAGE_SIZE
 
 
 def render_portfolio(
     workspace: Workspace, ranking: pd.DataFrame, as_of: date, settings: PortfolioSettings
 ) -> dict[str, Any]:
-    """All accounts as the plain data that a notebook's page shows: a sentence, the small charts, and the table."""
-    rows = select_accounts(ranking, settings.choice)
-    off, risk = (int((rows["stands"] == status).sum()) for status in ("off target", "at risk"))
+    """Return all accounts as the plain data that `PortfolioWidget` shows: a finding, the small charts and the table."""
+    rows = select_accounts(ranking, settings.account_filter)
+    off, risk = (int((rows["worst_status"] == status).sum()) for status in ("off target", "at risk"))
     finding = panel_text.ranking_title(off, risk, len(rows), str(rows["account"].iloc[0]) if len(rows) else "")
     return {
         "finding": [(finding, True)],
-        "figure": render_small_charts(workspace, ranking, as_of, settings) if settings.drawn else None,
+        "figure": render_small_charts(workspace, ranking, as_of, settings) if settings.drawn_accounts else None,
         "table": render_table(workspace, ranking, rows, as_of, settings),
     }
 
@@ -207,8 +215,10 @@ def render_portfolio(
 def render_small_charts(
     workspace: Workspace, ranking: pd.DataFrame, as_of: date, settings: PortfolioSettings
 ) -> dict[str, Any]:
-    """The small charts of the accounts that are drawn."""
-    drawn, silent = small_chart_scores(workspace, settings.drawn, settings.measure, settings.window, as_of, ranking)
+    """Return the small charts of the selected accounts as plain data: title, Vega-Lite and notes."""
+    drawn, without_rate = small_chart_scores(
+        workspace, settings.drawn_accounts, settings.measure, settings.window, as_of, ranking
+    )
     name = labels.capitalise_first(sentences.measure_phrase(settings.measure[0], settings.measure[1], settings.window))
     off = sum(str(daily["status"].iloc[-1]) == "off target" for _, daily in drawn)
     title = panel_text.side_by_side_title(name, off, len(drawn))
@@ -216,24 +226,24 @@ def render_small_charts(
     return {
         "title": title,
         "spec": spec,
-        "notes": [panel_text.accounts_without_chart_note(silent)] if silent else [],
+        "notes": [panel_text.accounts_without_chart_note(without_rate)] if without_rate else [],
     }
 
 
 def render_table(
     workspace: Workspace, ranking: pd.DataFrame, rows: pd.DataFrame, as_of: date, settings: PortfolioSettings
 ) -> dict[str, Any]:
-    """The heat map: an account a row, a measure a column, each cell its status in symbol, word and colour."""
+    """Return the table of accounts (rows) and measures (columns) as plain data; each cell is a rate with its status."""
     columns = measures_with_column(ranking)
-    listed = rows.head(settings.listed)
+    listed = rows.head(settings.row_limit)
     weeks = _weekly_bars(workspace, listed, as_of)
     cells = {tuple(row[name] for name in KEY_COLUMNS): row for row in measures.records(ranking)}
     return {
         "heads": [_column_heading(*pair) for pair in columns],
         "looked_ahead": bool(ranking["harm"].notna().any()),
         "key": panel_text.EXPECTED_HARM_NOTE if ranking["harm"].notna().any() else panel_text.NO_SIMULATION_NOTE,
-        "rows": [_render_row(row, cells, columns, weeks, settings.drawn) for row in measures.records(listed)],
-        "more": max(0, len(rows) - settings.listed),
+        "rows": [_render_row(row, cells, columns, weeks, settings.drawn_accounts) for row in measures.records(listed)],
+        "more": max(0, len(rows) - settings.row_limit),
         "none": not len(rows),
     }
 
@@ -247,7 +257,7 @@ def _render_row(
     cells: dict[tuple[Any, ...], dict[str, Any]],
     columns: list[tuple[str, str]],
     weeks: dict[tuple[Any, ...], list[StripWeek]],
-    drawn: list[tuple[str, str]],
+    drawn_accounts: list[tuple[str, str]],
 ) -> dict[str, Any]:
     pair = row["account"], row["marketplace"]
     harm, chance = measures.float_or_none(row["harm"]), measures.float_or_none(row["chance"])
@@ -255,7 +265,7 @@ def _render_row(
     return {
         "account": pair[0],
         "marketplace": pair[1],
-        "drawn": pair in drawn,
+        "drawn": pair in drawn_accounts,
         "harm": "" if harm is None else panel_text.format_expected_harm(harm),
         "chance": "" if chance is None else outlook_text.format_chance(chance),
         "worst": worst,
@@ -265,7 +275,7 @@ def _render_row(
 
 
 def _render_cell(row: dict[str, Any] | None, column: tuple[str, str]) -> dict[str, Any] | None:
-    """One measure of one account: its rate and status."""
+    """Return the rate and status of one measure of one account; None if no order counts."""
     if row is None or not row["counted"]:
         return None
     side, target = measures.text_or_empty(row["side"]), measures.float_or_none(row["target"])
@@ -277,7 +287,7 @@ def _render_cell(row: dict[str, Any] | None, column: tuple[str, str]) -> dict[st
 def _weekly_bars(
     workspace: Workspace, rows_listed: pd.DataFrame, as_of: date
 ) -> dict[tuple[Any, ...], list[StripWeek]]:
-    """The share of the limit used and the status, week by week, of the worst measure of each account."""
+    """Return the weekly share of the limit used, with its status, of the worst measure of each account."""
     if rows_listed.empty:
         return {}
     days = [as_of - timedelta(days=7 * back) for back in reversed(range(WEEKS))]
@@ -292,7 +302,7 @@ def _weekly_bars(
     return {
         key: [
             None if pd.isna(used) else [min(float(used), 10.0), str(status)]
-            for used, status in mine.sort_values("as_of")[["used", "status"]].itertuples(index=False, name=None)
+            for used, status in weekly.sort_values("as_of")[["used", "status"]].itertuples(index=False, name=None)
         ]
-        for key, mine in rows.groupby(KEY_COLUMNS, observed=True)
+        for key, weekly in rows.groupby(KEY_COLUMNS, observed=True)
     }

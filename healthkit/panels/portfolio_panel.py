@@ -1,4 +1,4 @@
-"""The panel "which account first?": all accounts by what they are likely to cost, and one of them opened below."""
+"""The panel "Which account first?": all accounts ranked by expected harm, with one account opened below."""
 
 from __future__ import annotations
 
@@ -10,63 +10,68 @@ import pandas as pd
 
 from healthkit.panels import portfolio_model, where_i_stand_model
 from healthkit.panels.js_widgets import PortfolioWidget
-from healthkit.panels.panel import control_row
+from healthkit.panels.panel import (
+    account_search,
+    control_row,
+    finding_text,
+    labelled_control,
+    measure_label,
+    window_slider,
+)
 from healthkit.panels.portfolio_model import PAGE_SIZE, AccountFilter, PortfolioSettings
 from healthkit.panels.progress import progress_tracker
-from healthkit.panels.where_i_stand_model import MAX_WINDOW, Question
+from healthkit.panels.where_i_stand_model import Question
 from healthkit.panels.where_i_stand_panel import WhereIStandPanel
-from healthkit.report.text import labels, sentences
+from healthkit.report.text import labels
 from healthkit.workspace.workspace import Workspace
-
-_LABELS = {"description_width": "initial"}
 
 
 class PortfolioPanel(widgets.VBox):
-    """All accounts beside each other; `ranks` holds what the table rests on, `opened` the account looked into."""
+    """All accounts in one table; `ranking` is RANKS, `opened_panel` the panel of the account that is open, if any."""
 
     def __init__(self, workspace: Workspace, as_of: date, ranking: pd.DataFrame) -> None:
         self._workspace = workspace
-        self.ranks = ranking
+        self.ranking = ranking
         self.as_of = as_of
         self._is_paused = False
         self._row_limit = PAGE_SIZE
         pairs = portfolio_model.measures_with_column(ranking)
-        self.find = widgets.Text(
-            description="Find account", placeholder="part of a name", style=_LABELS, layout={"width": "250px"}
-        )
+        self.find = account_search()
         self.status = _dropdown(
-            "Status", [("any", ""), *((labels.STATUS_STYLES[one].word, one) for one in _statuses_present(ranking))]
+            "Status",
+            [("any", ""), *((labels.STATUS_STYLES[status].word, status) for status in _statuses_present(ranking))],
         )
         codes = sorted(set(ranking["marketplace"]))
         self.marketplace = _dropdown("Marketplace", [("all", ""), *((code, code) for code in codes)])
-        self.measure = _dropdown("Measure drawn", [(_measure_label(*pair), pair) for pair in pairs], "330px")
-        self.window = widgets.IntSlider(
-            30, 1, MAX_WINDOW, description="Window in days", style=_LABELS, layout={"width": "420px"}
-        )
-        self.shown = PortfolioWidget()
-        self.opened: WhereIStandPanel | None = None
+        options = [
+            (measure_label(metric, channel if channel != "all" else ""), (metric, channel)) for metric, channel in pairs
+        ]
+        self.measure = _dropdown("Measure drawn", options, 330)
+        self.window = window_slider(30)
+        self.portfolio_widget = PortfolioWidget()
+        self.opened_panel: WhereIStandPanel | None = None
         self._opened_box = widgets.VBox()
         self._opened_box.add_class("hk-opened")
-        self._begin()
+        self._set_first_controls()
         rows = [[self.find, self.status, self.marketplace], [self.measure, self.window]]
-        super().__init__([*(control_row(*row) for row in rows), self.shown, self._opened_box])
+        super().__init__([*(control_row(*row) for row in rows), self.portfolio_widget, self._opened_box])
         self.add_class("hk-panel")
         for control in (self.find, self.status, self.marketplace):
             control.observe(self._on_filter_change, "value")
         self.measure.observe(self._on_measure_change, "value")
-        self.window.observe(self._redraw, "value")
-        self.shown.on_msg(self._asked_back)
+        self.window.observe(self._draw_small_charts, "value")
+        self.portfolio_widget.on_msg(self._on_page_message)
         self._show()
 
     @property
     def finding(self) -> str:
-        """The finding, as it stands above the charts."""
-        return "".join(text for text, _ in self.shown.shown["finding"])
+        """The finding as plain text, as shown above the charts."""
+        return finding_text(self.portfolio_widget)
 
     @property
-    def chosen(self) -> pd.DataFrame:
-        """The worst row of RANKS of each account that is looked at."""
-        return portfolio_model.select_accounts(self.ranks, self._account_filter)
+    def selected(self) -> pd.DataFrame:
+        """The worst row of RANKS of each account that the filter selects."""
+        return portfolio_model.select_accounts(self.ranking, self._account_filter)
 
     @property
     def _account_filter(self) -> AccountFilter:
@@ -75,96 +80,97 @@ class PortfolioPanel(widgets.VBox):
     @property
     def _settings(self) -> PortfolioSettings:
         return PortfolioSettings(
-            self._account_filter, self.drawn, self.measure.value, self.window.value, self._row_limit
+            self._account_filter, self.drawn_accounts, self.measure.value, self.window.value, self._row_limit
         )
 
-    def _begin(self) -> None:
-        """Begin with the worst measure of the worst account."""
-        worst = self.ranks.iloc[0]
-        pair = str(worst["metric"]), str(worst["channel"])
-        if pair in [held for _, held in self.measure.options]:
-            self.measure.value = pair
+    def _set_first_controls(self) -> None:
+        """Select the worst measure of the worst account."""
+        worst = self.ranking.iloc[0]
+        measure = str(worst["metric"]), str(worst["channel"])
+        if measure in [option for _, option in self.measure.options]:
+            self.measure.value = measure
         self.window.value = self._rule_window()
-        self.drawn = self._default_drawn()
+        self.drawn_accounts = self._default_drawn()
+
+    def _rows_of_measure(self) -> pd.DataFrame:
+        """Return the rows of RANKS of the selected measure."""
+        metric, channel = self.measure.value
+        return self.ranking[(self.ranking["metric"] == metric) & (self.ranking["channel"] == channel)]
 
     def _rule_window(self) -> int:
-        """The rule's own window of the measure that is drawn."""
-        metric, channel = self.measure.value
-        rows = self.ranks[(self.ranks["metric"] == metric) & (self.ranks["channel"] == channel)]
-        return int(rows["window"].iloc[0])
+        """Return the window in which the rule judges the selected measure. [days]"""
+        return int(self._rows_of_measure()["window"].iloc[0])
 
     def _default_drawn(self) -> list[tuple[str, str]]:
-        """The worst accounts of the choice that have the measure."""
-        metric, channel = self.measure.value
-        rows = self.ranks[
-            (self.ranks["metric"] == metric) & (self.ranks["channel"] == channel) & (self.ranks["counted"] > 0)
-        ]
-        have = set(zip(rows["account"], rows["marketplace"], strict=True))
-        every = [(str(row.account), str(row.marketplace)) for row in self.chosen.itertuples()]
-        return [pair for pair in every if pair in have][: portfolio_model.MAX_SMALL_CHARTS]
+        """Return the worst of the filtered accounts that have orders for the selected measure."""
+        rows = self._rows_of_measure()
+        rows = rows[rows["counted"] > 0]
+        with_orders = set(zip(rows["account"], rows["marketplace"], strict=True))
+        pairs = [(str(row.account), str(row.marketplace)) for row in self.selected.itertuples()]
+        return [pair for pair in pairs if pair in with_orders][: portfolio_model.MAX_SMALL_CHARTS]
 
     def _on_filter_change(self, _: Any) -> None:
         self._row_limit = PAGE_SIZE
-        self.drawn = self._default_drawn()
+        self.drawn_accounts = self._default_drawn()
         self._show()
 
     def _on_measure_change(self, _: Any) -> None:
         self._is_paused = True
         self.window.value = self._rule_window()
         self._is_paused = False
-        self.drawn = self._default_drawn()
+        self.drawn_accounts = self._default_drawn()
         self._show()
 
     def _show(self) -> None:
-        self.shown.shown = portfolio_model.render_portfolio(self._workspace, self.ranks, self.as_of, self._settings)
+        """Show the table and the small charts for the current settings."""
+        self.portfolio_widget.content = portfolio_model.render_portfolio(
+            self._workspace, self.ranking, self.as_of, self._settings
+        )
 
-    def _redraw(self, _: Any = None) -> None:
-        """Draw the small charts again; the table stays as it is."""
+    def _draw_small_charts(self, _: Any = None) -> None:
+        """Draw the small charts again without changing the table."""
         if self._is_paused:
             return
-        drawn = (
-            portfolio_model.render_small_charts(self._workspace, self.ranks, self.as_of, self._settings)
-            if self.drawn
-            else None
+        self.portfolio_widget.small_charts = (
+            portfolio_model.render_small_charts(self._workspace, self.ranking, self.as_of, self._settings)
+            if self.drawn_accounts
+            else {}
         )
-        self.shown.redrawn = drawn or {}
 
-    def _asked_back(self, _: Any, content: dict[str, Any], __: Any) -> None:
-        """Answer what the page asks back: open an account, draw another one, list more."""
+    def _on_page_message(self, _: Any, content: dict[str, Any], __: Any) -> None:
+        """Handle a message from the page: open an account, add or remove its small chart, list more accounts."""
         ask, pair = content.get("ask"), (content.get("account", ""), content.get("marketplace", ""))
-        known = pair in set(zip(self.ranks["account"], self.ranks["marketplace"], strict=True))
+        known = pair in set(zip(self.ranking["account"], self.ranking["marketplace"], strict=True))
         if ask == "more":
             self._row_limit += PAGE_SIZE
             self._show()
         elif ask == "draw" and known:
-            self.drawn = self._add_to_drawn(pair) if content["on"] else [held for held in self.drawn if held != pair]
+            others = [other for other in self.drawn_accounts if other != pair]
+            # The list is limited: the account that was added first is removed.
+            self.drawn_accounts = [*others, pair][-portfolio_model.MAX_SMALL_CHARTS :] if content["on"] else others
             self._show()
         elif ask == "open" and known:
             measure = content.get("measure")
             self.open_account(*pair, tuple(measure) if measure else None)
 
-    def _add_to_drawn(self, pair: tuple[str, str]) -> list[tuple[str, str]]:
-        """The accounts drawn and one more; beyond eight the one that came first goes."""
-        return [*(held for held in self.drawn if held != pair), pair][-portfolio_model.MAX_SMALL_CHARTS :]
-
     def open_account(self, account: str, marketplace: str, measure: tuple[str, str] | None = None) -> None:
-        """Open an account below, at a measure or at its worst one."""
-        mine = self.ranks[(self.ranks["account"] == account) & (self.ranks["marketplace"] == marketplace)]
+        """Open the panel of an account below the table, at a measure (metric, channel) or at its worst one."""
+        rows = self.ranking[(self.ranking["account"] == account) & (self.ranking["marketplace"] == marketplace)]
         if measure is not None:
-            mine = mine[(mine["metric"] == measure[0]) & (mine["channel"] == measure[1])]
-        row = mine.iloc[0]
-        asked = Question(account, marketplace, row["metric"], row["channel"], int(row["window"]), self.as_of)
-        self.opened = WhereIStandPanel(self._workspace, asked)
-        self._opened_box.children = (self.opened,)
-        self.shown.send({"opened": f"{account} is opened below."})
+            rows = rows[(rows["metric"] == measure[0]) & (rows["channel"] == measure[1])]
+        row = rows.iloc[0]
+        question = Question(account, marketplace, row["metric"], row["channel"], int(row["window"]), self.as_of)
+        self.opened_panel = WhereIStandPanel(self._workspace, question)
+        self._opened_box.children = (self.opened_panel,)
+        self.portfolio_widget.send({"opened": f"{account} is opened below."})
 
 
 def portfolio(workspace: Workspace, as_of: str | date = "", *, look_ahead: bool = True) -> PortfolioPanel:
-    """The panel that answers "which account first?".
+    """Return the panel "Which account first?": all accounts of a workspace, ranked by expected harm.
 
-    `as_of` is the day (the last day of the orders where none is given). `ahead` looks 30 days ahead for every measure,
-    which takes some hundredths of a second for each; interrupt the kernel to stop early and keep what was seen. Raises
-    QuestionError for what is no day, or where no account has orders.
+    `as_of` is the day (default: the last day of the orders). `look_ahead` simulates the next 30 days of every measure,
+    which takes some hundredths of a second each; interrupt the kernel to stop early and keep the results so far. Raises
+    QuestionError for an invalid day or if no account has orders.
     """
     day = where_i_stand_model.parse_day(as_of) if as_of else where_i_stand_model.last_day(workspace)
     return PortfolioPanel(
@@ -175,17 +181,10 @@ def portfolio(workspace: Workspace, as_of: str | date = "", *, look_ahead: bool 
 
 
 def _statuses_present(ranking: pd.DataFrame) -> list[str]:
-    """The statuses that there are, the worst first."""
-    there = set(portfolio_model.select_accounts(ranking, AccountFilter())["stands"])
-    return [status for status in labels.STATUS_STYLES if status in there]
+    """Return the worst statuses of the accounts, the worst first."""
+    present = set(portfolio_model.select_accounts(ranking, AccountFilter())["worst_status"])
+    return [status for status in labels.STATUS_STYLES if status in present]
 
 
-def _dropdown(label: str, options: list[tuple[str, Any]], width: str = "220px") -> widgets.Dropdown:
-    return widgets.Dropdown(
-        options=options, value=options[0][1], description=label, style=_LABELS, layout={"width": width}
-    )
-
-
-def _measure_label(metric: str, channel: str) -> str:
-    """A measure as the control names it."""
-    return labels.capitalise_first(sentences.measure_phrase(metric, channel if channel != "all" else ""))
+def _dropdown(label: str, options: list[tuple[str, Any]], width: int = 220) -> Any:
+    return labelled_control(widgets.Dropdown, label, width, options=options, value=options[0][1])

@@ -1,4 +1,4 @@
-"""How far long work has come, in a notebook and in a terminal: a bar that shows itself only where it lasts."""
+"""Progress bars for long loops, in a notebook and in a terminal."""
 
 from __future__ import annotations
 
@@ -11,24 +11,25 @@ from healthkit.metrics.counts import ProgressTracker
 from healthkit.workspace.workspace import Workspace
 
 PROGRESS_DELAY = 0.7
-"""Work that is done sooner shows no bar. [seconds]"""
+"""Delay before a progress bar appears. [seconds]"""
 
 
 def progress_tracker(label: str) -> ProgressTracker:
-    """A loop of this kind of work, with a bar that says how many are left and how long they take."""
+    """Return a function that wraps an iterable in a labelled progress bar."""
 
-    def looped(every: Iterable[Any]) -> Iterable[Any]:
-        return tqdm(every, desc=label, delay=PROGRESS_DELAY, leave=False)
+    def track(items: Iterable[Any]) -> Iterable[Any]:
+        return tqdm(items, desc=label, delay=PROGRESS_DELAY, leave=False)
 
-    return looped
+    return track
 
 
 def open_workspace(folder: str | None = None, policy: str | None = None) -> Workspace:
-    """A desk whose orders are counted at once, with a bar where that lasts (see `Desk`).
+    """Open a store with its policies and count its orders, with a progress bar (see `Workspace`).
 
-    Interrupt the kernel to stop: nothing half-counted is kept. Raises StoreError where there is no store, PolicyError
-    for an unknown policy.
+    `folder` is the folder of the store and `policy` the name of one policy for all marketplaces; both have the defaults
+    of `Workspace`. Interrupt the kernel to stop; incomplete counts are not saved. Raises StoreError if there is no
+    store, PolicyError for an unknown policy.
     """
-    desk = Workspace(folder or None, policy or None, track=progress_tracker("Counting orders"))
-    desk.counts  # noqa: B018 - counted here, where the bar is seen
-    return desk
+    workspace = Workspace(folder or None, policy or None, track=progress_tracker("Counting orders"))
+    workspace.counts  # noqa: B018 - counted here, so that the bar is shown
+    return workspace

@@ -1,4 +1,4 @@
-// What every panel's page needs: elements, words and marks, and help for the keyboard.
+// Helpers of all panels: elements, text parts, status badges and keyboard accessibility.
 const make = (tag, attributes = {}, ...children) => {
   const node = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
@@ -6,7 +6,7 @@ const make = (tag, attributes = {}, ...children) => {
   return node;
 };
 
-// JupyterLab takes arrow keys and letters from what it does not know as an input, and slider handles have no name.
+// JupyterLab intercepts arrow keys and letters on elements it does not recognize as inputs; slider handles lack a name.
 function helpKeyboard(panel) {
   for (const select of panel?.querySelectorAll("select") ?? []) select.dataset.lmSuppressShortcuts = "true";
   for (const handle of panel?.querySelectorAll(".noUi-handle") ?? []) {
@@ -16,21 +16,21 @@ function helpKeyboard(panel) {
   }
 }
 
-// Controls come and go with what is asked; those that come are helped as well.
+// Apply helpKeyboard again whenever controls are added.
 function helpAlways(el) {
-  let asked = false;
-  const seen = new MutationObserver(() => {
-    if (asked) return;
-    asked = true;
-    requestAnimationFrame(() => { asked = false; helpKeyboard(el.closest(".hk-panel")); });
+  let isScheduled = false;
+  const observer = new MutationObserver(() => {
+    if (isScheduled) return;
+    isScheduled = true;
+    requestAnimationFrame(() => { isScheduled = false; helpKeyboard(el.closest(".hk-panel")); });
   });
   const begin = () => {
     const panel = el.closest(".hk-panel");
     helpKeyboard(panel);
-    for (const row of panel?.children ?? []) if (!row.contains(el)) seen.observe(row, { childList: true, subtree: true });
+    for (const row of panel?.children ?? []) if (!row.contains(el)) observer.observe(row, { childList: true, subtree: true });
   };
   setTimeout(begin);
-  return () => seen.disconnect();
+  return () => observer.disconnect();
 }
 
 const words = (parts) => parts.map(([text, strong]) => (strong ? make("b", {}, text) : text));

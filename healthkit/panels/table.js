@@ -1,4 +1,4 @@
-// The orders behind a figure: sorted, searched, cut to a group and saved by the kernel, which holds all of them.
+// The list of orders. The kernel holds all orders, and sorts, searches, filters and saves them.
 function orderList(ask) {
   const title = make("h3"), groups = make("div", { class: "groups", role: "group", "aria-label": "Which orders" });
   const find = make("input", { type: "search", class: "find", "aria-label": "Find in these orders", placeholder: "Find an order, a cause, a day" });
@@ -9,7 +9,7 @@ function orderList(ask) {
   const root = make("div", { class: "orders" }, title, tools, scroll);
   let heads = "", body = null;
 
-  // Keys typed here are the search's own: JupyterLab must not take them for commands.
+  // JupyterLab must not treat keys typed here as commands.
   find.dataset.lmSuppressShortcuts = "true";
   find.addEventListener("input", () => ask({ ask: "find", text: find.value }));
   for (const kind of ["keydown", "keypress"]) find.addEventListener(kind, (event) => event.stopPropagation());
@@ -29,9 +29,9 @@ function orderList(ask) {
   const fill = (listed) => {
     if (heads !== listed.heads.join() || !body?.isConnected) header(listed);
     scroll.querySelectorAll("thead th").forEach((cell, place) => {
-      const mine = listed.sorted === place;
-      mine ? cell.setAttribute("aria-sort", listed.descending ? "descending" : "ascending") : cell.removeAttribute("aria-sort");
-      cell.querySelector(".way").textContent = mine ? (listed.descending ? " ▾" : " ▴") : "";
+      const isSorted = listed.sorted === place;
+      isSorted ? cell.setAttribute("aria-sort", listed.descending ? "descending" : "ascending") : cell.removeAttribute("aria-sort");
+      cell.querySelector(".way").textContent = isSorted ? (listed.descending ? " ▾" : " ▴") : "";
     });
     const place = listed.heads.indexOf("Order");
     body.replaceChildren(...listed.rows.map((row) => make("tr", {}, ...row.map((text, n) => {
@@ -50,17 +50,17 @@ function orderList(ask) {
       back.hidden = !listed.picked;
       const empty = !listed.many;
       find.hidden = save.hidden = empty;
-      const held = document.activeElement?.dataset.group;
+      const focused = document.activeElement?.dataset.group;
       groups.hidden = listed.groups.length < 2;
       groups.replaceChildren(...listed.groups.map(([name, words, on]) => {
         const button = make("button", { type: "button", "data-group": name, "aria-pressed": String(on) }, words);
         button.addEventListener("click", () => ask({ ask: "group", group: on ? "" : name }));
         return button;
       }));
-      if (held) groups.querySelector(`[data-group="${CSS.escape(held)}"]`)?.focus();
+      if (focused) groups.querySelector(`[data-group="${CSS.escape(focused)}"]`)?.focus();
       scroll.hidden = empty;
       if (!empty) fill(listed);
-      // A box that scrolls must be reachable by keyboard, and has to say what it is.
+      // A scrollable region must be reachable by keyboard and have a name.
       scroll.setAttribute("tabindex", "0");
       scroll.setAttribute("role", "region");
       scroll.setAttribute("aria-label", listed.title);

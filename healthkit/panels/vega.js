@@ -1,7 +1,7 @@
-// Vega for the charts of a notebook: asked of the kernel once a page, kept in no notebook.
+// Loads Vega from the kernel once per page; the notebook file does not store it.
 const shared = (globalThis.healthkit ??= {});
 shared.vega ??= new Promise((resolve) => { shared.arrived = resolve; });
-const PATIENCE = 10_000;
+const RETRY_MS = 10_000;
 
 function askForVega(model) {
   model.on("msg:custom", (content, buffers) => {
@@ -13,26 +13,26 @@ function askForVega(model) {
     shared.embed = window.vegaEmbed;
     shared.arrived(shared.embed);
   });
-  // Another widget of this page may have asked already. Its kernel may be gone or busy, so each asks again in time.
-  const ask = (times) => {
-    if (shared.embed || !times) return;
-    if (Date.now() - (shared.asked ?? -PATIENCE) >= PATIENCE) {
-      shared.asked = Date.now();
+  // Another widget of this page may have requested it, but its kernel may be gone or busy: each widget tries again.
+  const ask = (tries) => {
+    if (shared.embed || !tries) return;
+    if (Date.now() - (shared.requestedAt ?? -RETRY_MS) >= RETRY_MS) {
+      shared.requestedAt = Date.now();
       model.send({ vega: "please" });
     }
-    setTimeout(ask, PATIENCE + 100, times - 1);
+    setTimeout(ask, RETRY_MS + 100, tries - 1);
   };
   ask(60);
 }
 
-// Where a page allows no code made of text, Vega reads its expressions one by one, which takes longer.
-function careful() {
+// A page whose security policy forbids eval needs the slower expression interpreter of Vega.
+function needsInterpreter() {
   try { return new Function("return false")(); } catch { return true; }
 }
 
-async function drawn(spec, size) {
+async function drawChart(spec, size) {
   const embed = await shared.vega;
   const sheet = document.createElement("div");
-  const result = await embed(sheet, { ...spec, ...size }, { ast: careful(), renderer: "svg", actions: false });
+  const result = await embed(sheet, { ...spec, ...size }, { ast: needsInterpreter(), renderer: "svg", actions: false });
   return { sheet, view: result.view, end: () => result.finalize() };
 }

@@ -1,4 +1,4 @@
-"""What a panel can ask about a change, and the answers: a bridge between two days, and who carries the excess."""
+"""The model of the panel "What changed?": the bridge between the rates of two days, and the drivers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from healthkit.panels import where_i_stand_model
-from healthkit.panels.order_list import OrderList, csv_file_name
+from healthkit.panels.order_list import OrderList, csv_file_name, order_headings
 from healthkit.panels.where_i_stand_model import Question
 from healthkit.report import charts
 from healthkit.report.text import account as account_text
@@ -19,15 +19,15 @@ from healthkit.report.text.movements import RateMovement
 from healthkit.workspace.workspace import Workspace
 
 STEP_ORDER = ("new", "learnt late", "left", "removed")
-"""In which order the orders that moved are listed: those that made it worse first."""
+"""The steps of a bridge in the order in which their orders are listed; those that made the rate worse come first."""
 
 
 @dataclass(frozen=True)
 class RateChange:
-    """Why a rate moved from one day to the question's own.
+    """Why a rate changed between an earlier day and the day of the question.
 
-    `score` is its row of SCORES on that day. `bridge` holds the steps, `orders` the orders that moved, those at fault
-    anew first; `drivers` is DRIVERS of the question's day.
+    `score` is the row of SCORES on the question's day and `drivers` is DRIVERS of that day. `bridge` contains the
+    steps, and `orders` the orders of the steps, in `STEP_ORDER`.
     """
 
     question: Question
@@ -38,29 +38,29 @@ class RateChange:
     drivers: pd.DataFrame
 
     @cached_property
-    def moved(self) -> RateMovement:
-        """The change as sentences speak of it."""
+    def movement(self) -> RateMovement:
+        """The change in the form that the sentences and the chart use."""
         return movements.movement_from_bridge(self.bridge)
 
 
 def explain_change(workspace: Workspace, question: Question, before: date) -> RateChange:
-    """Why the rate that a question asks for moved since an earlier day.
+    """Return the steps between the rate on an earlier day and the rate that a question asks for.
 
-    Raises ExplainError where nothing counts on one of the days, or the rule changed between them; QuestionError where
-    no rule is in force or the account has no orders yet.
+    Raises ExplainError if no order counts on one of the days or the rule changed between them, QuestionError if no rule
+    is in force or the account has no orders yet.
     """
     row = where_i_stand_model.answer_question(workspace, question).score
     bridge = workspace.bridge(row, before)
-    place = bridge.orders["step"].map(STEP_ORDER.index)
-    orders = bridge.orders.assign(place=place).sort_values(["place", "clock_day", "order_id"], ignore_index=True)
-    return RateChange(question, before, row, bridge, orders.drop(columns="place"), workspace.drivers(row))
+    position = bridge.orders["step"].map(STEP_ORDER.index)
+    orders = bridge.orders.assign(position=position).sort_values(["position", "clock_day", "order_id"])
+    orders = orders.drop(columns="position").reset_index(drop=True)
+    return RateChange(question, before, row, bridge, orders, workspace.drivers(row))
 
 
 def render_change(change: RateChange) -> dict[str, Any]:
-    """A change as the plain data that a notebook's page shows."""
-    moved = change.moved
-    row = change.question
-    name = labels.capitalise_first(sentences.measure_phrase(row.metric, "", row.window))
+    """Return a change as the plain data that `AnswerWidget` shows: finding, chart, notes and orders."""
+    moved, question = change.movement, change.question
+    name = labels.capitalise_first(sentences.measure_phrase(question.metric, "", question.window))
     title = (
         f"{name} at {moved.format_point_rate(moved.before)} on {figures.format_day(change.before, 0)}, at "
         f"{moved.format_point_rate(moved.after)} now"
@@ -73,34 +73,33 @@ def render_change(change: RateChange) -> dict[str, Any]:
         "lead": _drivers_sentence(change),
         "figure": {"title": title, "spec": charts.vega_lite_spec(chart), "picks": _steps_of_bars(moved)},
         "notes": [[(note, False)] for note in caption if note],
-        "orders": list_moved_orders(change).shown(),
+        "orders": list_moved_orders(change).render(),
     }
 
 
 def _drivers_sentence(change: RateChange) -> str:
-    """Which groups of orders stand out now, or that none does."""
+    """Return a sentence on the groups of orders that stand out on the later day, or that none does."""
     rows = change.drivers[change.drivers["excess"].notna()]
-    loud = rows[rows["stands_out"]]
-    if loud.empty:
+    rows = rows[rows["stands_out"]]
+    if rows.empty:
         return account_text.no_group_sentence(change.drivers["dimension"])
-    names = [account_text.group_label(*pair) for pair in zip(loud["dimension"], loud["group"], strict=True)]
+    names = [account_text.group_label(*pair) for pair in zip(rows["dimension"], rows["group"], strict=True)]
     noun = labels.metric_words(change.question.metric).noun
-    return f"{account_text.groups_title(names[:3], float(loud['excess'].iloc[0]), noun)}."
+    return f"{account_text.groups_title(names[:3], float(rows['excess'].iloc[0]), noun)}."
 
 
 def list_moved_orders(change: RateChange) -> OrderList:
-    """The orders that moved, as a list that can be cut to one step."""
-    asked = change.question
-    placed = labels.CLOCK_COLUMN_HEADS[change.bridge.rule.clock]
-    heads = {"step": "Step", "order_id": "Order", "causes": "Cause", "clock_day": placed, "known_on": "Known"}
-    name = csv_file_name(asked.account, asked.metric, change.before, asked.as_of)
-    return OrderList(change.orders, heads, movements.moved_orders_title, asked.as_of.year, name, {
+    """Return the orders behind a change as a list that can be filtered by step."""
+    question = change.question
+    headings = order_headings(change.bridge.rule.clock, "step")
+    name = csv_file_name(question.account, question.metric, change.before, question.as_of)
+    return OrderList(change.orders, headings, movements.moved_orders_title, question.as_of.year, name, {
         step: movements.STEP_LABELS[step] for step in STEP_ORDER
     })  # fmt: skip
 
 
 def _steps_of_bars(movement: RateMovement) -> list[list[str]]:
-    """For each bar of the chart the step whose orders stand behind it, with its words; empty where none do."""
+    """Return the step and label of each bar of the chart; empty strings for a bar without orders of its own."""
     kinds = [part.kind if part.kind in STEP_ORDER else "" for part in movement.parts]
     words = [" ".join(movements.step_label(movement, part)) for part in movement.parts]
     return [["", ""], *map(list, zip(kinds, words, strict=True)), ["", ""]]

@@ -1,4 +1,4 @@
-"""The panel "what changed": why a rate moved between two days, step by step, with the orders of each step."""
+"""The panel "What changed?": the steps between the rates of two days, with the orders of each step."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import ipywidgets as widgets
 import pandas as pd
 
 from healthkit.panels import what_changed_model, where_i_stand_model
-from healthkit.panels.panel import Panel, control_row
+from healthkit.panels.panel import Panel, control_row, labelled_control
 from healthkit.panels.what_changed_model import RateChange
 from healthkit.panels.where_i_stand_model import Question, QuestionError
 from healthkit.report.text import account as account_text
@@ -18,62 +18,58 @@ from healthkit.workspace.workspace import Workspace
 
 
 class WhatChangedPanel(Panel):
-    """Why one measure moved; `bridge`, `orders` and `drivers` hold what the answer rests on."""
+    """Why one rate changed; `bridge`, `orders` and `drivers` are the data behind the answer."""
+
+    _answer: RateChange | None
 
     def __init__(self, workspace: Workspace, first: Question, before: date) -> None:
-        self._change: RateChange | None = None
-        style = {"description_width": "initial"}
-        self.before = widgets.DatePicker(value=before, description="Since", style=style, layout={"width": "190px"})
+        self.before = labelled_control(widgets.DatePicker, "Since", 190, value=before)
         super().__init__(workspace, first, control_row(self.before))
         self.before.observe(self._show, "value")
 
     @property
     def bridge(self) -> Any:
-        """The steps from one day to the other (see `explain.Bridge`); None where the question has no answer."""
-        return self._change.bridge if self._change is not None else None
+        """The steps from one day to the other (see `explain.Bridge`); None if the question has no answer."""
+        return self._answer.bridge if self._answer is not None else None
 
     @property
     def orders(self) -> pd.DataFrame:
-        """The orders that moved, all of them; empty where the question has no answer."""
-        if self._change is not None:
-            return self._change.orders
+        """All orders that entered or left the count of faults; empty if the question has no answer."""
+        if self._answer is not None:
+            return self._answer.orders
         return pd.DataFrame(columns=["order_id", "step", "causes", "clock_day", "known_on", "at_fault"])
 
     @property
     def drivers(self) -> pd.DataFrame:
-        """DRIVERS of the later day; empty where the question has no answer."""
-        return self._change.drivers if self._change is not None else pd.DataFrame()
+        """DRIVERS of the later day; empty if the question has no answer."""
+        return self._answer.drivers if self._answer is not None else pd.DataFrame()
 
     @property
-    def standing(self) -> str:
-        """For how long the measure has been off target on the later day, and what its rule's text says of that."""
-        if self._change is None:
+    def streak_text(self) -> str:
+        """How long the measure has been off target on the later day, and the stage of its rule, as a sentence."""
+        if self._answer is None:
             return self.finding
-        row = self._change.score
-        held, rule = self._workspace.standing(row), self._workspace.rule(row)
-        said = account_text.streak_sentence(held, rule.stages, labels.CERTAINTY_LABELS[rule.sure])
-        return said or f"Not off target on {figures.format_long_day(self.question.as_of, 0)}."
+        row = self._answer.score
+        streak, rule = self._workspace.standing(row), self._workspace.rule(row)
+        sentence = account_text.streak_sentence(streak, rule.stages, labels.CERTAINTY_LABELS[rule.sure])
+        return sentence or f"Not off target on {figures.format_long_day(self.question.as_of, 0)}."
 
-    def _ask(self) -> dict[str, Any]:
-        self._change = None
+    def _render_answer(self) -> dict[str, Any]:
         if self.before.value is None:
-            raise QuestionError("Choose a day to compare with: the rate moved since then.")
-        self._change = what_changed_model.explain_change(self._workspace, self.question, self.before.value)
-        self._listing = what_changed_model.list_moved_orders(self._change)
-        return what_changed_model.render_change(self._change)
-
-    def _refuse(self, error: ValueError) -> None:
-        self._change = None
-        super()._refuse(error)
+            raise QuestionError("Choose a day to compare with: the change since that day is shown.")
+        self._answer = what_changed_model.explain_change(self._workspace, self.question, self.before.value)
+        self._listing = what_changed_model.list_moved_orders(self._answer)
+        return what_changed_model.render_change(self._answer)
 
 
 def what_changed(
     workspace: Workspace, account: str = "", as_of: str | date = "", before: str | date = ""
 ) -> WhatChangedPanel:
-    """The panel that answers "what changed?", opened on the worst measure since the end of the month before.
+    """Return the panel "What changed?", opened at the measure with the worst status.
 
-    `account` is one to begin with, `as_of` the later day (the last day of the orders where none is given), `before` the
-    earlier one. Raises StoreError for an account that the store does not hold, QuestionError for what is no day.
+    `account` is the first account (default: the one with the worst status), `as_of` the later day (default: the last
+    day of the orders), `before` the earlier day (default: the last day of the month before). Raises StoreError for an
+    account that is not in the store, QuestionError for an invalid day.
     """
     first = where_i_stand_model.first_question(workspace, account, as_of)
     earlier = where_i_stand_model.parse_day(before) if before else first.as_of.replace(day=1) - timedelta(days=1)

@@ -1,4 +1,4 @@
-"""What a panel can try, and the answers: fewer faults of each cause, more orders, scored again beside what is."""
+"""The model of the panel "What if?": scores with fewer faults of each cause or more orders, beside the current ones."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 
 from healthkit.analysis.scenarios import ScenarioResult
 from healthkit.panels import where_i_stand_model
-from healthkit.panels.order_list import OrderList, csv_file_name
+from healthkit.panels.order_list import OrderList, csv_file_name, order_headings
 from healthkit.panels.where_i_stand_model import Question, QuestionError
 from healthkit.report import charts
 from healthkit.report.text import figures, labels
@@ -19,31 +19,34 @@ from healthkit.report.text import panel as panel_text
 from healthkit.workspace.workspace import Workspace
 
 MAX_SLIDERS = 3
-"""So many causes have a slider: those of the most orders at fault."""
+"""Number of causes with a slider; the causes with the most orders at fault have one."""
 
 
 @dataclass(frozen=True)
 class WhatIfAnswer:
-    """One scenario played on the measure that a question asks for."""
+    """The result of one scenario for the measure of a question.
+
+    `steps` is the scenario, `score` the current row of SCORES; `new_orders` tells whether orders keep coming.
+    """
 
     question: Question
     steps: list[dict[str, Any]]
     score: pd.Series
-    held: ScenarioResult
+    result: ScenarioResult
     new_orders: bool = True
 
 
 def most_frequent_causes(workspace: Workspace, question: Question) -> list[str]:
-    """The causes of the orders at fault, or about to be, those of the most orders first."""
+    """Return the causes of the orders that are or will be at fault, the most frequent first."""
     calendar = workspace.calendar(where_i_stand_model.answer_question(workspace, question).score)
-    every = pd.Series([cause for causes in calendar.orders["causes"] for cause in causes.split("+")], dtype="str")
-    return [str(cause) for cause in every.value_counts().index[:MAX_SLIDERS]]
+    series = pd.Series([cause for causes in calendar.orders["causes"] for cause in causes.split("+")], dtype="str")
+    return [str(cause) for cause in series.value_counts().index[:MAX_SLIDERS]]
 
 
 def reductions_needed(workspace: Workspace, question: Question) -> dict[str, tuple[int | None, int]]:
-    """How many percent fewer of each cause alone meet the target on the day, and how many orders that are.
+    """Return for each cause the reduction that alone meets the target on the day: percent, and number of orders.
 
-    The percentage is empty where no cut of the cause is enough; nothing is said of a measure without a target.
+    The percentage is None if no reduction of the cause is enough. The result is empty for a measure without a target.
     """
     score = where_i_stand_model.answer_question(workspace, question).score
     if pd.isna(score["target"]):
@@ -57,9 +60,9 @@ def reductions_needed(workspace: Workspace, question: Question) -> dict[str, tup
 
 
 def scenario_of_sliders(percent_fewer: dict[str, int], percent_more_orders: int) -> list[dict[str, Any]]:
-    """The scenario that some sliders stand for; empty where all stand at nothing.
+    """Return the scenario steps for slider values in percent; empty if all are 0.
 
-    >>> steps_of({"a_to_z_claim": 30, "chargeback": 0}, 20)
+    >>> scenario_of_sliders({"a_to_z_claim": 30, "chargeback": 0}, 20)
     [{'fewer': {'cause': 'a_to_z_claim', 'by': '30%'}}, {'volume': {'by': '20%'}}]
     """
     steps = [{"fewer": {"cause": cause, "by": f"{by}%"}} for cause, by in percent_fewer.items() if by]
@@ -73,52 +76,47 @@ def answer_what_if(
     percent_more_orders: int,
     new_orders: bool = True,
 ) -> WhatIfAnswer:
-    """What a measure would be after so many percent fewer faults of each cause, and so many percent more new orders.
+    """Return the scores of a measure with fewer faults of each cause and more new orders, both in percent.
 
-    `new_orders` says whether orders keep coming at all.
-
-    Raises OutlookError for a measure without a target, QuestionError where no rule is in force or no order is there,
-    ScenarioError for what cannot be tried.
+    `new_orders=False` assumes that no new orders come at all. Raises OutlookError for a measure without a target,
+    QuestionError if no rule is in force or no order counts, ScenarioError for a scenario that cannot be applied.
     """
     score = where_i_stand_model.answer_question(workspace, question).score
     if not int(score["counted"]):
-        raise QuestionError(f"{question.account} has nothing that counts here: nothing can be tried. Choose another.")
+        raise QuestionError(f"{question.account} has nothing to count here. Choose another measure, window or day.")
     since = {"since": question.as_of}
     steps = [
-        {kind: (held | since if kind == "volume" else held) for kind, held in step.items()}
+        {kind: (options | since if kind == "volume" else options) for kind, options in step.items()}
         for step in scenario_of_sliders(percent_fewer, percent_more_orders)
     ]
-    # A window of nothing else than the one there is: a scenario that changes nothing.
-    held = workspace.what_if(score, steps or [{"window": question.window}], new_orders=new_orders)
-    return WhatIfAnswer(question, steps, score, held, new_orders)
+    # The window that is in force already: a scenario that changes nothing.
+    result = workspace.what_if(score, steps or [{"window": question.window}], new_orders=new_orders)
+    return WhatIfAnswer(question, steps, score, result, new_orders)
 
 
 def render_what_if(answer: WhatIfAnswer) -> dict[str, Any]:
-    """A try as the plain data that a notebook's page shows."""
-    before, after, year = answer.held.before, answer.held.after, answer.question.as_of.year
-    backs = answer.held.calendar.back_on, answer.held.calendar_after.back_on
+    """Return a scenario's result as the plain data that `AnswerWidget` shows: finding, chart, note and orders."""
+    before, after, year = answer.result.before, answer.result.after, answer.question.as_of.year
+    backs = answer.result.calendar.back_on, answer.result.calendar_after.back_on
     finding = outlook_text.scenario_sentence(before, after, *backs, year)
-    chart = charts.compared_outlooks(answer.held.calendar, answer.held.calendar_after, description=finding)
+    chart = charts.compared_outlooks(answer.result.calendar, answer.result.calendar_after, description=finding)
     return {
         "status": labels.STATUS_STYLES[str(after["status"])]._asdict(),
         "finding": [(finding, True)],
         "lead": outlook_text.BEST_CASE_NOTE if answer.new_orders else panel_text.WITHOUT_SALES_NOTE,
         "figure": {"title": "The rate of the days ahead, as it is and what if", "spec": charts.vega_lite_spec(chart)},
         "notes": [[(panel_text.OUTLOOKS_LEGEND, False)]],
-        "orders": list_saved_orders(answer).shown(),
+        "orders": list_saved_orders(answer).render(),
     }
 
 
 def list_saved_orders(answer: WhatIfAnswer) -> OrderList:
-    """The orders that would no longer be at fault, as a list."""
-    asked = answer.question
-    heads = {
-        "leaves_on": "Leaves on", "order_id": "Order", "causes": "Cause",
-        "clock_day": labels.CLOCK_COLUMN_HEADS[answer.held.calendar.rule.clock], "known_on": "Known",
-    }  # fmt: skip
-    name = csv_file_name(asked.account, f"{asked.metric}_saved", asked.as_of, asked.as_of)
-    return OrderList(answer.held.orders_saved, heads, _title, asked.as_of.year, name)
+    """Return the orders that would no longer be at fault as a list."""
+    question = answer.question
+    headings = order_headings(answer.result.calendar.rule.clock)
+    name = csv_file_name(question.account, f"{question.metric}_saved", question.as_of, question.as_of)
+    return OrderList(answer.result.orders_saved, headings, _orders_title, question.as_of.year, name)
 
 
-def _title(listed: int, many: int) -> str:
-    return f"{figures.format_quantity(many)} would no longer be at fault" if many else "No order is saved"
+def _orders_title(listed: int, total: int) -> str:
+    return f"{figures.format_quantity(total)} would no longer be at fault" if total else "No order is saved"

@@ -1,4 +1,4 @@
-"""The panel "what if": a slider for each cause and one for the volume; rate, return day and orders saved follow."""
+"""The panel "What if?": sliders for causes and order volume; shows the rate, the return date and the orders saved."""
 
 from __future__ import annotations
 
@@ -22,67 +22,62 @@ _WIDE = {"width": "560px"}
 
 
 class WhatIfPanel(Panel):
-    """What one measure would be if less went wrong; `scenario`, `answer` and `saved` hold what was tried."""
+    """One measure with fewer faults or more orders; `scenario`, `answer` and `orders_saved` are the data behind it."""
+
+    _answer: WhatIfAnswer | None
 
     def __init__(self, workspace: Workspace, first: Question) -> None:
-        self._what_if_answer: WhatIfAnswer | None = None
         self.cause_sliders: dict[str, widgets.IntSlider] = {}
         self.volume = widgets.IntSlider(0, -50, 100, 5, description="More new orders, %", style=_STYLE, layout=_WIDE)
         self.no_new_orders = widgets.Checkbox(
             value=False, description="No new orders at all", indent=False, layout={"width": "200px"}
         )
         self._slider_rows = widgets.VBox()
-        self._asked: Question | None = None
+        self._sliders_question: Question | None = None
         super().__init__(workspace, first, self._slider_rows, control_row(self.volume, self.no_new_orders))
         self.volume.observe(self._show, "value")
         self.no_new_orders.observe(self._show, "value")
 
     @property
     def scenario(self) -> list[dict[str, Any]]:
-        """The steps that the sliders stand for, as `desk.what_if` takes them."""
-        return what_if_model.scenario_of_sliders(
-            {cause: slider.value for cause, slider in self.cause_sliders.items()}, self.volume.value
-        )
+        """The scenario steps that the sliders are set to."""
+        return what_if_model.scenario_of_sliders(self._percent_fewer, self.volume.value)
+
+    @property
+    def _percent_fewer(self) -> dict[str, int]:
+        return {cause: slider.value for cause, slider in self.cause_sliders.items()}
 
     @property
     def answer(self) -> ScenarioResult | None:
-        """Both sides of what was tried (see `whatif.WhatIf`); None where it has no answer."""
-        return self._what_if_answer.held if self._what_if_answer is not None else None
+        """The scores before and after the scenario; None if the question has no answer."""
+        return self._answer.result if self._answer is not None else None
 
     @property
     def orders_saved(self) -> pd.DataFrame:
-        """The orders that would no longer be at fault; empty where the question has no answer."""
-        return (
-            self._what_if_answer.held.orders_saved
-            if self._what_if_answer is not None
-            else pd.DataFrame(columns=["order_id", "causes"])
-        )
+        """The orders that would no longer be at fault; empty if the question has no answer."""
+        if self._answer is not None:
+            return self._answer.result.orders_saved
+        return pd.DataFrame(columns=["order_id", "causes"])
 
-    def _ask(self) -> dict[str, Any]:
-        self._what_if_answer = None
+    def _render_answer(self) -> dict[str, Any]:
         self._update_sliders()
-        by = {cause: slider.value for cause, slider in self.cause_sliders.items()}
-        self._what_if_answer = what_if_model.answer_what_if(
-            self._workspace, self.question, by, self.volume.value, not self.no_new_orders.value
+        self._answer = what_if_model.answer_what_if(
+            self._workspace, self.question, self._percent_fewer, self.volume.value, not self.no_new_orders.value
         )
-        self._listing = what_if_model.list_saved_orders(self._what_if_answer)
-        return what_if_model.render_what_if(self._what_if_answer)
-
-    def _refuse(self, error: ValueError) -> None:
-        self._what_if_answer = None
-        super()._refuse(error)
+        self._listing = what_if_model.list_saved_orders(self._answer)
+        return what_if_model.render_what_if(self._answer)
 
     def _update_sliders(self) -> None:
-        """One slider for each cause of the measure; those that stay keep where they stand."""
-        if self.question == self._asked:
+        """Show one slider for each cause of the measure; a slider that stays keeps its value."""
+        if self.question == self._sliders_question:
             return
-        self._asked = self.question
+        self._sliders_question = self.question
         causes = what_if_model.most_frequent_causes(self._workspace, self.question)
         if list(self.cause_sliders) != causes:
             self.cause_sliders = {cause: self.cause_sliders.get(cause) or self._slider(cause) for cause in causes}
         needed = what_if_model.reductions_needed(self._workspace, self.question)
         self._slider_rows.children = tuple(
-            control_row(slider, *([_button(slider, *needed[cause])] if cause in needed else []))
+            control_row(slider, *([_reduction_button(slider, *needed[cause])] if cause in needed else []))
             for cause, slider in self.cause_sliders.items()
         )
 
@@ -93,8 +88,8 @@ class WhatIfPanel(Panel):
         return slider
 
 
-def _button(slider: widgets.IntSlider, percent: int | None, orders: int) -> widgets.Button:
-    """Says how much of a cause alone is needed, and sets its slider to that."""
+def _reduction_button(slider: widgets.IntSlider, percent: int | None, orders: int) -> widgets.Button:
+    """Return a button that names the reduction of one cause that meets the target, and sets the slider to it."""
     button = widgets.Button(description=panel_text.needed_phrase(percent, orders), disabled=not percent)
     button.layout = {"width": "auto"}
     button.on_click(lambda _: setattr(slider, "value", percent))
@@ -102,9 +97,9 @@ def _button(slider: widgets.IntSlider, percent: int | None, orders: int) -> widg
 
 
 def what_if(workspace: Workspace, account: str = "", as_of: str | date = "") -> WhatIfPanel:
-    """The panel that answers "what if less went wrong?", opened on the worst measure.
+    """Return the panel "What if less went wrong?", opened at the measure with the worst status.
 
-    `account` is one to begin with, `as_of` the day (the last day of the orders where none is given). Raises StoreError
-    for an account that the store does not hold, QuestionError for what is no day.
+    `account` is the first account (default: the one with the worst status), `as_of` the day (default: the last day of
+    the orders). Raises StoreError for an account that is not in the store, QuestionError for an invalid day.
     """
     return WhatIfPanel(workspace, where_i_stand_model.first_question(workspace, account, as_of))

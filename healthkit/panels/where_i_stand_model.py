@@ -1,4 +1,4 @@
-"""What a panel can ask of a desk, and the answers: SCORES, orders at fault and a finding, with no control in sight."""
+"""The model of the panel "Where do I stand?": questions on one measure, and answers as tables, sentences and charts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from healthkit.analysis.verdicts import AMAZON, AccountVerdict, Verdict
 from healthkit.ingest import downloads
 from healthkit.metrics.policy import JUDGED_STATUSES, UNJUDGED_STATUSES
 from healthkit.metrics.scores import list_days
-from healthkit.panels.order_list import OrderList, csv_file_name
+from healthkit.panels.order_list import OrderList, csv_file_name, order_headings
 from healthkit.report import charts
 from healthkit.report.html import measures
 from healthkit.report.text import account as account_text
@@ -28,13 +28,13 @@ from healthkit.schema.tables import WHOLE_ACCOUNT
 from healthkit.workspace.workspace import Workspace
 
 HISTORY_DAYS = 120
-"""So many days of history a panel shows unless told otherwise."""
+"""Default length of the history in the chart. [days]"""
 MAX_WINDOW = 365
-"""The longest window that the control offers. [days]"""
+"""Longest window of the slider. [days]"""
 
 
 class QuestionError(ValueError):
-    """A question that the desk cannot answer; the message says why and what can be asked."""
+    """A question that cannot be answered; the message says why and what to ask instead."""
 
 
 class Question(NamedTuple):
@@ -50,12 +50,13 @@ class Question(NamedTuple):
 
 @dataclass(frozen=True)
 class Answer:
-    """What the desk says to one question.
+    """The answer to one question, as tables and as what sentences and charts are made from.
 
-    `score` is its row of SCORES; `daily` holds SCORES of the days before, of this window and of the rule's own beside
-    it; `orders` are the orders at fault, those that leave first on top. `theirs` are the marketplace's own figures of
-    the same measure and days, where they were asked for. `verdict` is that of the window and day, where the rule
-    judges the window; `known_until` the last day that the files tell of; `missing` says which files are missing.
+    `score` is the row of SCORES that the question asks for. `daily_scores` is SCORES of the days before, for the window
+    asked for and the windows of the rule. `orders` are the orders at fault, those that leave the window first on top.
+    `reported` are the marketplace's own figures of the same measure and days, if requested. `verdict` is None if the
+    rule does not judge the window. `known_until` is the last day that the files cover; `missing_files` names missing
+    files and where to download them.
     """
 
     question: Question
@@ -65,52 +66,58 @@ class Answer:
     rule: Any
     begins_on: date
     several_channels: bool
-    theirs: pd.DataFrame = field(default_factory=pd.DataFrame)
+    reported: pd.DataFrame = field(default_factory=pd.DataFrame)
     verdict: Verdict | None = None
     known_until: date | None = None
-    missing: tuple[Sentence, ...] = ()
+    missing_files: tuple[Sentence, ...] = ()
 
     @cached_property
     def standing(self) -> MeasureStanding:
-        """The measure as sentences speak of it."""
-        row, asked = self.score, self.question
+        """The measure in the form that the sentences use."""
+        row, question = self.score, self.question
         counts = int(row["counted"]), int(row["at_fault"])
-        channel = asked.channel if self.several_channels else ""
+        channel = question.channel if self.several_channels else ""
         side, target = measures.text_or_empty(row["side"]), measures.float_or_none(row["target"])
-        room, used = measures.int_or_none(row["headroom"]), None
+        headroom, used = measures.int_or_none(row["headroom"]), None
         if self.rule.target is not None:
             used = self.rule.target.share_used(*counts)
-        return MeasureStanding(asked.metric, *counts, side, target, room, channel, asked.window, share_used=used)
+        return MeasureStanding(
+            question.metric, *counts, side, target, headroom, channel, question.window, share_used=used
+        )
 
     @property
     def other_window(self) -> int | None:
-        """The rule's own window that is drawn beside the one asked for: the longest other one."""
+        """The window of the rule that is drawn beside the one asked for: the longest other one, if any."""
         return max((days for days in self.rule.windows if days != self.question.window), default=None)
 
     @cached_property
     def can_be_drawn(self) -> bool:
         """Whether at least two days have a rate to draw."""
-        mine = self.daily_scores[self.daily_scores["window"] == self.question.window]
-        return int((~mine["status"].isin(charts.UNDRAWN_STATUSES)).sum()) > 1
+        return int((~self.window_scores["status"].isin(charts.UNDRAWN_STATUSES)).sum()) > 1
+
+    @cached_property
+    def window_scores(self) -> pd.DataFrame:
+        """The rows of `daily_scores` for the window asked for."""
+        return self.daily_scores[self.daily_scores["window"] == self.question.window]
 
     @property
     def finding(self) -> Sentence:
-        """Where the measure stands, in a sentence: by the marketplace's own figure where that is the worst known."""
+        """The status of the measure as a sentence; it begins with the marketplace's own figure if that is worse."""
         ours = standing_sentence(self.standing, str(self.score["status"]), self._unjudged_reason, self.question.as_of)
         if not self.shows_marketplace_figure or self.verdict is None or self.verdict.theirs is None:
             return ours
         theirs, rule = self.verdict.theirs, self.rule
         counts = int(theirs["counted"]), int(theirs["at_fault"])
-        room = None if rule.target is None or not counts[0] else int(rule.target.headroom(*counts))
+        headroom = None if rule.target is None or not counts[0] else int(rule.target.headroom(*counts))
         whose = reasons.amazons_figure_phrase(
             theirs["reported_on"], self.verdict.figure_age or 0, self.question.as_of.year
         )
-        given = self.standing._replace(
+        reported = self.standing._replace(
             counted=counts[0], at_fault=counts[1], side=measures.text_or_empty(theirs["side"]),
-            target=measures.float_or_none(theirs["target"]), headroom=room, window=int(theirs["window"]),
+            target=measures.float_or_none(theirs["target"]), headroom=headroom, window=int(theirs["window"]),
             figure_source=whose,
         )  # fmt: skip
-        return (*standing_sentence(given, self.status, "", self.question.as_of), " ", *ours)
+        return (*standing_sentence(reported, self.status, "", self.question.as_of), " ", *ours)
 
     @property
     def shows_marketplace_figure(self) -> bool:
@@ -119,21 +126,19 @@ class Answer:
 
     @property
     def status(self) -> str:
-        """The status of the measure, by the worst known figure."""
-        return (
-            self.verdict.status
-            if self.shows_marketplace_figure and self.verdict is not None
-            else str(self.score["status"])
-        )
+        """The status of the measure by the worst known figure, ours or the marketplace's."""
+        if self.shows_marketplace_figure and self.verdict is not None:
+            return self.verdict.status
+        return str(self.score["status"])
 
     @property
     def lead(self) -> str:
-        """Which orders were counted, and how many of them went wrong; empty where none was."""
+        """A sentence on the orders counted and how many are at fault; empty if no order counts."""
         if not self.standing.counted:
             return ""
         first, last = (measures.as_date(self.score[name]) for name in ("first_day", "last_day"))
-        spoken = self.standing._replace(channel=self.question.channel)
-        return sentences.chapter_lead(spoken, self.rule.clock, first, last, self.question.as_of.year)
+        standing = self.standing._replace(channel=self.question.channel)
+        return sentences.chapter_lead(standing, self.rule.clock, first, last, self.question.as_of.year)
 
     @property
     def _unjudged_reason(self) -> str:
@@ -147,45 +152,46 @@ class Answer:
 
 
 def list_accounts(workspace: Workspace) -> list[tuple[str, str]]:
-    """The accounts of a desk with their marketplaces, by name."""
-    held = workspace.counts.coverage[["account", "marketplace"]].sort_values(["account", "marketplace"])
-    return list(held.itertuples(index=False, name=None))
+    """Return the accounts of a workspace with their marketplaces, sorted by name."""
+    pairs = workspace.counts.coverage[["account", "marketplace"]].sort_values(["account", "marketplace"])
+    return list(pairs.itertuples(index=False, name=None))
 
 
 def last_day(workspace: Workspace, account: str = "") -> date:
-    """The last day of the orders of a desk or an account, or of a report of the marketplace's own that is newer.
+    """Return the last day with orders or marketplace figures, of one account or of all.
 
-    Raises StoreError for an account that the store does not hold, QuestionError where the desk holds no orders.
+    Raises StoreError for an account that is not in the store, QuestionError if there are no orders.
     """
     if account:
         workspace.store.check_accounts([account], workspace.accounts)
     coverage = workspace.counts.coverage
     ends = coverage.loc[coverage["account"] == account, "ends_on"] if account else coverage["ends_on"]
     if ends.empty:
-        raise QuestionError("The store holds no orders. Import some: python -m healthkit import FOLDER.")
+        raise QuestionError("The store contains no orders. Import some: python -m healthkit import FOLDER.")
     figures = workspace.figures(date.max, [account] if account else None)
     return max([ends.max().date(), *(row["reported_on"] for rows in figures.values() for row in rows)])
 
 
 def list_measures(workspace: Workspace, account: str, marketplace: str, as_of: date) -> list[tuple[str, str]]:
-    """The rates and channels that an account is judged by on a day, in the order of the policy.
+    """Return the rates that an account is judged by on a day as (metric, channel), in the order of the policy.
 
     Raises QuestionError for a day before the account's first order.
     """
-    mine = _scores_of_day(workspace, account, marketplace, as_of)[["metric", "channel"]].drop_duplicates()
-    mine = mine[mine["metric"].map(is_rate)]
-    if mine.empty:
+    measures_of_day = _scores_of_day(workspace, account, marketplace, as_of)[["metric", "channel"]].drop_duplicates()
+    measures_of_day = measures_of_day[measures_of_day["metric"].map(is_rate)]
+    if measures_of_day.empty:
         begins = _coverage(workspace, account, marketplace)["begins_on"]
         raise QuestionError(
-            f"{account} has no orders by {figures.format_day(as_of, 0)}: its first is of "
+            f"{account} has no orders by {figures.format_day(as_of, 0)}: its first order is of "
             f"{figures.format_day(begins, 0)}."
         )
-    place = {rule.metric: n for n, rule in enumerate(workspace.policies[marketplace].rules_in_force(as_of))}
-    return sorted(mine.itertuples(index=False, name=None), key=lambda pair: (place[pair[0]], pair[1]))
+    position = {rule.metric: n for n, rule in enumerate(workspace.policies[marketplace].rules_in_force(as_of))}
+    pairs = measures_of_day.itertuples(index=False, name=None)
+    return sorted(pairs, key=lambda pair: (position[pair[0]], pair[1]))
 
 
 def rule_of(workspace: Workspace, marketplace: str, metric: str, channel: str, as_of: date) -> Any:
-    """The rule that judges a measure on a day. Raises QuestionError where none is in force."""
+    """Return the rule that judges a measure on a day. Raises QuestionError if none is in force."""
     for rule in workspace.policies[marketplace].rules_in_force(as_of):
         if rule.metric == metric and channel in rule.channels:
             return rule
@@ -196,55 +202,55 @@ def rule_of(workspace: Workspace, marketplace: str, metric: str, channel: str, a
 
 
 def first_question(workspace: Workspace, account: str = "", as_of: str | date = "") -> Question:
-    """The worst rate of an account, or of all, as of a day: what to look at first.
+    """Return the question on the measure with the worst status on a day, of one account or of all.
 
-    The day is the last one of the orders unless one is given. Raises StoreError for an account that the store does
-    not hold, QuestionError for what is no day or a desk without orders on it.
+    `as_of` defaults to the last day of the orders. Raises StoreError for an account that is not in the store,
+    QuestionError for an invalid day or if no account has orders on it.
     """
     day = parse_day(as_of) if as_of else last_day(workspace, account)
-    measures_held = [
-        one
-        for found in workspace.verdicts(day, [account] if account else None)
-        for one in found.measures
-        if is_rate(one.metric) and one.ours is not None
+    verdicts = [
+        verdict
+        for account_verdict in workspace.verdicts(day, [account] if account else None)
+        for verdict in account_verdict.measures
+        if is_rate(verdict.metric) and verdict.ours is not None
     ]
-    if not measures_held:
+    if not verdicts:
         raise QuestionError(
             f"No account has orders by {figures.format_day(day, 0)}. The last order day: {last_day(workspace)}."
         )
-    worst = min(measures_held, key=lambda one: (one.worst_first_key, one.account, one.marketplace))
+    worst = min(verdicts, key=lambda verdict: (verdict.worst_first_key, verdict.account, verdict.marketplace))
     return Question(worst.account, worst.marketplace, worst.metric, worst.channel, worst.window, day)
 
 
 def is_rate(metric: str) -> bool:
-    """Whether a metric has a rate to draw; open violations, hours and points have none."""
+    """Return whether the value of a metric is a rate, not a number of violations, hours or points."""
     return account_text.figure_kind(metric) == "rate"
 
 
 def parse_day(text: str | date) -> date:
-    """A day as given in a parameter. Raises QuestionError for what is none."""
+    """Return a parameter such as 2026-10-31 as a date. Raises QuestionError if it is not a valid day."""
     if isinstance(text, date):
         return text
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise QuestionError(f"{text!r} is not a day; write it as 2026-10-31.") from None
+        raise QuestionError(f"{text!r} is not a valid day; write it as 2026-10-31.") from None
 
 
 def answer_question(
     workspace: Workspace, question: Question, days: int = HISTORY_DAYS, with_reported: bool = False
 ) -> Answer:
-    """The answer to a question: what `desk.score` and `desk.orders_at_fault` say to it, and the days before.
+    """Return the answer to a question: score, history, orders at fault and verdict.
 
-    `theirs` asks for the marketplace's own figures too. Raises QuestionError where no rule is in force or the account
-    has no orders yet, PolicyError for a day before the policy begins.
+    `days` is the length of the history; `with_reported` adds the marketplace's own figures. Raises QuestionError if no
+    rule is in force or the account has no orders yet, PolicyError for a day before the policy begins.
     """
     account, marketplace, metric, channel, window, as_of = question
     rule = rule_of(workspace, marketplace, metric, channel, as_of)
     measure = account, marketplace, metric, channel
-    own = _history(workspace, *measure, None, days, as_of)
-    asked = own if window in rule.windows else _history(workspace, *measure, window, days, as_of)
-    daily = asked if asked is own else pd.concat([asked, own], ignore_index=True)
+    daily = _history(workspace, *measure, None, days, as_of)
+    if window not in rule.windows:
+        daily = pd.concat([_history(workspace, *measure, window, days, as_of), daily], ignore_index=True)
     score = _select_row(daily, window, as_of)
     if score is None:
         raise QuestionError(
@@ -255,17 +261,19 @@ def answer_question(
     orders = workspace.orders_at_fault(score).sort_values(["leaves_on", "order_id"], ignore_index=True)
     begins = _coverage(workspace, account, marketplace)["begins_on"].date()
     several = len(set(_scores_of_day(workspace, account, marketplace, as_of)["channel"]) - {WHOLE_ACCOUNT}) > 1
-    said = _reported_scores(workspace, question, daily) if with_reported else pd.DataFrame()
-    found = _verdict(workspace, account, marketplace, as_of)
-    named = (metric, channel, window)
-    verdict = next((one for one in found.measures if (one.metric, one.channel, one.window) == named), None)
+    reported = _reported_scores(workspace, question, daily) if with_reported else pd.DataFrame()
+    account_verdict = _verdict(workspace, account, marketplace, as_of)
+    key = (metric, channel, window)
+    verdict = next((one for one in account_verdict.measures if (one.metric, one.channel, one.window) == key), None)
     known_until = workspace.files()[account, marketplace].heard_on
-    lacking = () if verdict is None or verdict.status == "on target" else _missing_file_sentences(found, verdict)
-    return Answer(question, score, daily, orders, rule, begins, several, said, verdict, known_until, lacking)
+    missing: tuple[Sentence, ...] = ()
+    if verdict is not None and verdict.status != "on target":
+        missing = _missing_file_sentences(account_verdict, verdict)
+    return Answer(question, score, daily, orders, rule, begins, several, reported, verdict, known_until, missing)
 
 
 def _missing_file_sentences(account_verdict: AccountVerdict, verdict: Verdict) -> tuple[Sentence, ...]:
-    """Which files a measure lacks, and where to get them."""
+    """Return a sentence for each file that a measure lacks, with where to download it."""
     return tuple(
         (Strong("Missing: "), downloads_text.advice_sentence(one))
         for one in downloads.recommend_downloads(
@@ -276,15 +284,15 @@ def _missing_file_sentences(account_verdict: AccountVerdict, verdict: Verdict) -
 
 @lru_cache(maxsize=32)
 def _verdict(workspace: Workspace, account: str, marketplace: str, as_of: date) -> AccountVerdict:
-    """The verdict on an account on a day; kept, for a desk never changes."""
+    """Return the verdict on an account on a day, cached: a workspace does not change."""
     return next(one for one in workspace.verdicts(as_of, [account]) if one.marketplace == marketplace)
 
 
 def _select_row(daily: pd.DataFrame, window: int, day: date) -> pd.Series | None:
-    """The row of SCORES of one window and day; None where there is none."""
+    """Return the row of SCORES of one window and day, if any."""
     same_day = daily["as_of"].to_numpy() == np.datetime64(day)
-    places = np.flatnonzero(same_day & (daily["window"].to_numpy() == window))
-    return daily.iloc[places[0]] if len(places) else None
+    positions = np.flatnonzero(same_day & (daily["window"].to_numpy() == window))
+    return daily.iloc[positions[0]] if len(positions) else None
 
 
 _cached_days_of = lru_cache(maxsize=8)(list_days)
@@ -301,7 +309,7 @@ def _history(
     days: int,
     as_of: date,
 ) -> pd.DataFrame:
-    """SCORES of a metric on the days up to one, as far back as its policy goes; kept, for a desk never changes."""
+    """Return SCORES of a metric on the days up to `as_of`, at most back to the first day of its policy; cached."""
     begins = workspace.policies[marketplace].complete_from
     since = max(begins, as_of - timedelta(days=days - 1))
     asked = _cached_days_of(since, as_of) or [as_of]
@@ -312,43 +320,46 @@ def _history(
 
 @lru_cache(maxsize=16)
 def _scores_of_day(workspace: Workspace, account: str, marketplace: str, as_of: date) -> pd.DataFrame:
-    """SCORES of all measures of an account on one day; kept, for a desk never changes."""
+    """Return SCORES of all measures of an account on one day, cached."""
     rows = workspace.score(as_of, [account])
     return rows[rows["marketplace"] == marketplace]
 
 
 def _reported_scores(workspace: Workspace, question: Question, daily: pd.DataFrame) -> pd.DataFrame:
-    """The marketplace's own figures of a measure on the days of an answer, those of its longest window."""
+    """Return the marketplace's own figures of a measure on the days of an answer.
+
+    They are those of the window asked for, or else of the longest window that the marketplace reports.
+    """
     days = [day.date() for day in daily["as_of"].drop_duplicates()]
     rows = workspace.reported(days, [question.account])
     for name in ("marketplace", "metric", "channel"):
         rows = rows[rows[name] == getattr(question, name)]
-    mine = rows[rows["window"] == question.window]
-    return (rows[rows["window"] == rows["window"].max()] if mine.empty else mine).reset_index(drop=True)
+    same_window = rows["window"] == question.window
+    return rows[same_window if same_window.any() else rows["window"] == rows["window"].max()].reset_index(drop=True)
 
 
 def answer_of_day(answer: Answer, day: date) -> Answer | None:
-    """The same answer as of a day that it holds already, without its orders; None for a day it does not hold."""
+    """Return an answer as of another of its days, without orders; None for a day that it does not include."""
     row = _select_row(answer.daily_scores, answer.question.window, day)
     if row is None:
         return None
-    then = answer.question._replace(as_of=day)
+    question = answer.question._replace(as_of=day)
     verdict = answer.verdict if day == answer.question.as_of else None
-    return replace(answer, question=then, score=row, orders=answer.orders[:0], verdict=verdict)
+    return replace(answer, question=question, score=row, orders=answer.orders[:0], verdict=verdict)
 
 
 def describe_day(answer: Answer, day: date) -> str:
-    """What an answer says of one of its days, in a sentence or two."""
-    then = answer_of_day(answer, day)
-    if then is None:
+    """Return the finding of an answer on one of its days as plain text."""
+    answer_then = answer_of_day(answer, day)
+    if answer_then is None:
         return f"{figures.format_long_day(day, 0)}: nothing is known of this day."
-    return " ".join(filter(None, ["".join(map(str, then.finding)), then.lead]))
+    return " ".join(filter(None, ["".join(map(str, answer_then.finding)), answer_then.lead]))
 
 
 def orders_at_fault_between(workspace: Workspace, answer: Answer, first: date, last: date) -> pd.DataFrame:
-    """The orders at fault on any day from first to last, those that leave first on top.
+    """Return the orders at fault on any day from first to last, those that leave the window first on top.
 
-    Raises QuestionError for a last day that the answer does not hold.
+    Raises QuestionError for a last day that the answer does not include.
     """
     row = _select_row(answer.daily_scores, answer.question.window, last)
     if row is None:
@@ -360,23 +371,26 @@ def orders_at_fault_between(workspace: Workspace, answer: Answer, first: date, l
 
 
 def _coverage(workspace: Workspace, account: str, marketplace: str) -> pd.Series:
-    """The first and last day of an account's orders."""
+    """Return the row of the coverage table of an account."""
     held = workspace.counts.coverage.set_index(["account", "marketplace"])
     return held.loc[(account, marketplace)]
 
 
-# -- what is shown ----------------------------------------------------------------------------------------
+# -- rendering --------------------------------------------------------------------------------------------
 
 
 def standing_sentence(standing: MeasureStanding, status: str, unjudged: str, as_of: date) -> Sentence:
-    """Where a measure stands on a day: its rate, what is asked, and the room left in whole orders.
+    """Return the status of a measure on a day as a sentence: rate, limit and headroom in whole orders.
 
-    >>> late = Standing("late_shipment_rate", 1262, 56, "below", 0.04, -6, window=30)
-    >>> sentences.plain_text(standing_now(late, "off target", "", date(2026, 10, 31)))
-    'Late Shipment Rate over 30 days is at 4.4% on 31 October 2026 (limit 4%): 6 orders too many.'
-    >>> sentences.plain_text(standing_now(late._replace(counted=0), "no data", "no orders from 1 to 30 Oct", date(2026, 10, 31)))
-    'Late Shipment Rate over 30 days has no rate on 31 October 2026: no orders from 1 to 30 Oct.'
-    """  # noqa: E501 - an example
+    `unjudged` is the reason why the measure has no verdict, if it has none.
+
+    >>> late = MeasureStanding("late_shipment_rate", 1262, 56, "below", 0.04, -6, window=30)
+    >>> "".join(map(str, standing_sentence(late, "off target", "", date(2026, 10, 31))))
+    'Late shipment over 30 days is at 4.4% on 31 October 2026 (limit 4%): 6 orders too many.'
+    >>> none = late._replace(counted=0)
+    >>> "".join(map(str, standing_sentence(none, "no data", "no orders yet", date(2026, 10, 31))))
+    'Late shipment over 30 days has no rate on 31 October 2026: no orders yet.'
+    """
     words = labels.metric_words(standing.metric)
     name = labels.capitalise_first(sentences.measure_phrase(standing.metric, standing.channel, standing.window))
     on = figures.format_long_day(as_of, 0)
@@ -399,103 +413,92 @@ def standing_sentence(standing: MeasureStanding, status: str, unjudged: str, as_
 
 
 def render_answer(answer: Answer) -> dict[str, Any]:
-    """An answer as the plain data that a notebook's page shows."""
+    """Return an answer as the plain data that `AnswerWidget` shows: status, finding, chart, notes and orders."""
     return {
         "status": labels.STATUS_STYLES[answer.status]._asdict(),
         "finding": _text_parts(answer.finding),
         "lead": answer.lead,
         "figure": _figure(answer) if answer.can_be_drawn else None,
         "notes": [_text_parts(note) for note in _notes(answer)],
-        "orders": list_orders_at_fault(answer).shown(),
+        "orders": list_orders_at_fault(answer).render(),
     }
 
 
 def render_error(error: ValueError) -> dict[str, Any]:
-    """A question that cannot be answered, as the sentence that a notebook's page shows."""
+    """Return an error as the plain data that `AnswerWidget` shows: its message as the finding, and nothing else."""
     sentence = (Strong(" ".join(str(error).split())),)
     return {"status": None, "finding": _text_parts(sentence), "lead": "", "figure": None, "notes": [], "orders": None}
 
 
 def _text_parts(sentence: Sentence) -> list[tuple[str, bool]]:
-    """A sentence as texts, each with whether it is set in bold."""
+    """Return the parts of a sentence, each with whether it is bold."""
     return [(str(part), isinstance(part, Strong)) for part in sentence]
 
 
 def _figure(answer: Answer) -> dict[str, Any]:
-    """The rate over time, its finding, and as a description the same for a screen reader."""
+    """Return the chart of the rate over time with its title, which is also its description for screen readers."""
     window = answer.question.window
     title = _title(answer)
-    theirs = answer.theirs if len(answer.theirs) else None
+    reported = answer.reported if len(answer.reported) else None
     chart = charts.rate_over_time(
-        answer.daily_scores, window, answer.other_window, marketplace_scores=theirs, description=title
+        answer.daily_scores, window, answer.other_window, marketplace_scores=reported, description=title
     )
     return {"title": title, "spec": charts.vega_lite_spec(chart), "picks": "days"}
 
 
 def _title(answer: Answer) -> str:
-    """Since when the rate is off target, or how near it is; without a verdict, what is drawn."""
+    """Return since when the rate is off target, or how close it is; the name of the measure without a verdict."""
     if str(answer.score["status"]) not in JUDGED_STATUSES:
         name = sentences.measure_phrase(answer.question.metric, "", answer.question.window)
         return f"{labels.capitalise_first(name)}, day by day"
     if str(answer.score["status"]) == "on target":
         return panel_text.on_target_title(answer.standing)
-    mine = answer.daily_scores[answer.daily_scores["window"] == answer.question.window]
-    return sentences.rate_title(answer.standing, *measures.off_target_since(mine), answer.question.as_of.year)
+    since = measures.off_target_since(answer.window_scores)
+    return sentences.rate_title(answer.standing, *since, answer.question.as_of.year)
 
 
 def _notes(answer: Answer) -> Iterable[Sentence]:
-    """Which line is which, whether the window is the rule's own, and what was assumed."""
-    asked, other = answer.question, answer.other_window
+    """Yield the notes below the chart: legends, windows of the rule, missing files and assumptions."""
+    question, other = answer.question, answer.other_window
     if other and answer.can_be_drawn:
-        yield sentences.two_windows_legend(asked.window, other)
-    if asked.window not in answer.rule.windows:
+        yield sentences.two_windows_legend(question.window, other)
+    if question.window not in answer.rule.windows:
         yield (Strong("A window of your own: "), f"the rule judges {_windows_text(answer.rule.windows)}.")
-    if len(answer.theirs):
-        yield panel_text.diamonds_legend(int(answer.theirs["window"].iloc[-1]))
-    if answer.known_until is not None and answer.known_until < asked.as_of:
+    if len(answer.reported):
+        yield panel_text.diamonds_legend(int(answer.reported["window"].iloc[-1]))
+    if answer.known_until is not None and answer.known_until < question.as_of:
         yield (
             Strong("The files end early. "),
-            reasons.files_end_sentence(answer.known_until, asked.as_of.year),
+            reasons.files_end_sentence(answer.known_until, question.as_of.year),
         )
-    yield from answer.missing
+    yield from answer.missing_files
     proxy = measures.text_or_empty(answer.score["proxy"])
     if proxy:
         yield (Strong("≈ proxy. "), labels.assumptions_sentence(proxy))
 
 
 def _windows_text(windows: Iterable[int]) -> str:
-    """Windows in words.
+    """Return windows as text.
 
-    >>> _days((10, 30)), _days((1,))
+    >>> _windows_text((10, 30)), _windows_text((1,))
     ('10 and 30 days', '1 day')
     """
     return f"{labels.join_words([str(days) for days in windows])} {'day' if list(windows) == [1] else 'days'}"
 
 
 def list_orders_at_fault(answer: Answer, orders: pd.DataFrame | None = None, first: date | None = None) -> OrderList:
-    """The orders at fault as a list: those of an answer, or those behind the days from first to its own."""
-    as_of = answer.question.as_of
+    """Return the orders at fault of an answer as a list, or given orders of the days from `first` to its day."""
+    account, _, metric, *_, as_of = answer.question
+    headings, name = order_headings(answer.rule.clock), csv_file_name(account, metric, first or as_of, as_of)
     if orders is None or first is None:
-        return OrderList(answer.orders, _headings(answer), _orders_title, as_of.year, _csv_name(answer, as_of))
+        return OrderList(answer.orders, headings, _orders_title, as_of.year, name)
     days = figures.format_long_day_range(first, as_of, 0)
 
-    def title(listed: int, many: int) -> str:
-        return panel_text.picked_orders_title(listed, many, days)
+    def title(listed: int, total: int) -> str:
+        return panel_text.picked_orders_title(listed, total, days)
 
-    return OrderList(orders, _headings(answer), title, as_of.year, _csv_name(answer, first), picked_days=days)
-
-
-def _orders_title(listed: int, many: int) -> str:
-    return sentences.orders_title(listed, many) if many else "No order is at fault"
+    return OrderList(orders, headings, title, as_of.year, name, picked_days=days)
 
 
-def _headings(answer: Answer) -> dict[str, str]:
-    """The columns of orders at fault, with their headings."""
-    placed = labels.CLOCK_COLUMN_HEADS[answer.rule.clock]
-    return {
-        "leaves_on": "Leaves on", "order_id": "Order", "causes": "Cause", "clock_day": placed, "known_on": "Known",
-    }  # fmt: skip
-
-
-def _csv_name(answer: Answer, first: date) -> str:
-    return csv_file_name(answer.question.account, answer.question.metric, first, answer.question.as_of)
+def _orders_title(listed: int, total: int) -> str:
+    return sentences.orders_title(listed, total) if total else "No order is at fault"

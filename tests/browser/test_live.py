@@ -25,7 +25,8 @@ def page(offline_chromium):
     made = context.new_page()
     made.set_content("<div id='follows' style='width: 900px'></div><div id='anew' style='width: 900px'></div>")
     made.add_script_tag(content=vega_bundle())
-    drawn = re.search(r"function careful.*", (SCRIPTS_FOLDER / "vega.js").read_text(encoding="utf-8"), re.S).group(0)
+    script = (SCRIPTS_FOLDER / "vega.js").read_text(encoding="utf-8")
+    drawn = re.search(r"function needsInterpreter.*", script, re.S).group(0)
     own = "\n".join((SCRIPTS_FOLDER / name).read_text(encoding="utf-8") for name in SCRIPTS)
     made.add_script_tag(
         content=f"const shared = {{ vega: Promise.resolve(vegaEmbed) }};\n{drawn}\n{own}\nwindow.Live = Live;"

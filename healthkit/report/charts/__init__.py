@@ -1,8 +1,8 @@
-"""Charts, each named for its question: SCORES or orders at fault in, an Altair chart out; nothing is computed here."""
+"""The charts: functions that take SCORES or orders at fault and return an Altair chart. They compute no metric."""
 
-from healthkit.report.charts.beside import excess_by_group, our_and_marketplace_rates
 from healthkit.report.charts.bridge_chart import BarScale, bar_scale, bridge_chart
 from healthkit.report.charts.causes import MAX_SQUARES, defects_by_cause
+from healthkit.report.charts.comparison_charts import excess_by_group, our_and_marketplace_rates
 from healthkit.report.charts.days import faults_by_day, leaving_calendar
 from healthkit.report.charts.outlook_charts import compared_outlooks, what_if_curve
 from healthkit.report.charts.rate_axis import UNDRAWN_STATUSES

@@ -1,4 +1,4 @@
-"""Why a rate moved: bars from rate to rate."""
+"""The bridge chart: bars that lead from one rate to another, one for each step."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ from healthkit.report.charts.style import (
     NARROW,
     SKIP_VALIDATION,
     ChartRows,
+    bar_layer,
     bold_text_ems,
     build_chart,
     colour,
     make_layer,
+    text_layer,
     text_width,
     wide_or_narrow,
 )
@@ -27,17 +29,17 @@ from healthkit.report.text import movements
 
 @SKIP_VALIDATION
 def bridge_chart(bridge: Any, *, description: str = "") -> alt.LayerChart:
-    """Why did the rate move? Bars from rate to rate, in shown values, with the counts beside every step.
+    """Return a bridge chart: a bar for each step between two displayed rates, with its counts.
 
-    `bridge` is a Bridge of `explain`; its finding is `movements.bridge_title` unless one is given. Names stand left of
-    the bars in the wide drawing and above them in the narrow one; what makes the rate worse is dark.
+    `bridge` is a Bridge of `explain`; its finding is `movements.bridge_title` unless one is given. Names are left of
+    the bars in the wide drawing and above them in the narrow one. Steps that make the rate worse are dark.
     """
     moved = movements.movement_from_bridge(bridge)
-    span = bar_scale(moved)
-    rows = _bridge_rows(moved, span.begin)
-    wide, narrow = _bar_layout(rows, span, HALF), _bar_layout(rows, span, NARROW)
+    scale = bar_scale(moved)
+    rows = _bridge_rows(moved, scale.begin)
+    wide, narrow = _bar_layout(rows, scale, HALF), _bar_layout(rows, scale, NARROW)
     layers = [
-        *([_zero_line_layer(len(rows), wide, narrow)] if span.low < 0 else []),
+        *([_zero_line_layer(len(rows), wide, narrow)] if scale.low < 0 else []),
         _bridge_connector_layer(rows, wide, narrow),
         _bridge_bar_layer(rows, wide, narrow),
         _bridge_text_layer(rows, wide, narrow),
@@ -47,7 +49,7 @@ def bridge_chart(bridge: Any, *, description: str = "") -> alt.LayerChart:
 
 
 class BarScale(NamedTuple):
-    """Where bars begin, and the ends of their scale, in the last digit of the shown rates."""
+    """The value where bars begin and the ends of the scale, in units of the last digit of the displayed rates."""
 
     begin: int
     low: int
@@ -55,7 +57,7 @@ class BarScale(NamedTuple):
 
 
 def bar_scale(rate_movement: movements.RateMovement) -> BarScale:
-    """The scale of a rate that moved: from nothing where few are wanted, else from a round value below all of it."""
+    """Return the scale of a bridge: from 0 if lower is better, else from a round value below all values."""
     low, high = min(rate_movement.values), max(rate_movement.values)
     if lower_is_better(rate_movement.side) or low <= 0:
         return BarScale(0, min(0, low), max(1, high))
@@ -65,18 +67,18 @@ def bar_scale(rate_movement: movements.RateMovement) -> BarScale:
 
 
 class _BridgeRow(NamedTuple):
-    """One row: its name, the counts behind it, the two values its bar lies between, its figure and colour."""
+    """One row: its name, its counts, the two values that its bar connects, the value as text, and the colour."""
 
     name: str
-    rest: str
+    counts_text: str
     start: int
     end: int
-    figure: str
-    ink: str
+    value_text: str
+    colour_name: str
 
 
 def _bridge_rows(rate_movement: movements.RateMovement, begin: int) -> list[_BridgeRow]:
-    """The first day, every step from running value to running value, and the last day."""
+    """Return the rows of the first day, of every step, and of the last day."""
     few = lower_is_better(rate_movement.side)
     first, last = (
         _BridgeRow(
@@ -100,7 +102,7 @@ def _bridge_rows(rate_movement: movements.RateMovement, begin: int) -> list[_Bri
 
 
 class _BarLayout(NamedTuple):
-    """Where the bars of one drawing stand: its first value in pixels, the pixels of one unit, rows and bars."""
+    """The layout of the bars of one drawing: left edge and top, pixels per unit, lowest value, row and bar height."""
 
     left: float
     unit: float
@@ -109,83 +111,81 @@ class _BarLayout(NamedTuple):
     top: int
     bar_height: int
 
-    def at(self, value: int) -> float:
-        """A value in pixels from the left."""
+    def x_of(self, value: int) -> float:
+        """Return the position of a value in pixels from the left."""
         return round(self.left + (value - self.low) * self.unit, 1)
 
-    def y(self, place: int) -> int:
-        """The upper edge of a row's bar."""
-        return self.top + self.row_height * place
+    def y_of(self, row: int) -> int:
+        """Return the upper edge of a row's bar in pixels from the top."""
+        return self.top + self.row_height * row
 
 
-def _bar_layout(rows: list[_BridgeRow], span: BarScale, width: int) -> _BarLayout:
-    """The bars of one drawing: as long as the names beside them and the figures behind them leave room."""
-    names = max(236.0, *(_counts_x(row) + text_width(row.rest, 13) + 14 for row in rows)) if width == HALF else 0.0
-    figures = max(text_width(row.figure, 13, True) for row in rows) + 8
-    unit = (width - 8 - names - figures) / (span.high - span.low)
-    return _BarLayout(names, unit, span.low, *((32, 4, 16) if width == HALF else (38, 17, 12)))
+def _bar_layout(rows: list[_BridgeRow], scale: BarScale, width: int) -> _BarLayout:
+    """Return the layout of one drawing: bars use the width that names and values leave."""
+    left = 0.0
+    if width == HALF:
+        left = max(236.0, *(_counts_x(row) + text_width(row.counts_text, 13) + 14 for row in rows))
+    right = max(text_width(row.value_text, 13, True) for row in rows) + 8
+    unit = (width - 8 - left - right) / (scale.high - scale.low)
+    return _BarLayout(left, unit, scale.low, *((32, 4, 16) if width == HALF else (38, 17, 12)))
 
 
 def _counts_x(row: _BridgeRow) -> float:
-    """Where the counts stand behind a row's name."""
+    """Return the position of the counts behind a row's name. [pixels]"""
     return round(bold_text_ems(row.name) * 13 + 7, 1)
 
 
 def _bridge_bar_layer(rows: list[_BridgeRow], wide: _BarLayout, narrow: _BarLayout) -> Any:
-    """A bar for each row, never thinner than a line."""
-    held = []
-    for place, row in enumerate(rows):
+    """Return a bar for each row, at least 1.5 pixels long."""
+    bars = []
+    for n, row in enumerate(rows):
         ends = sorted((row.start, row.end))
-        (x, x2), (nx, nx2) = ([bars.at(end) for end in ends] for bars in (wide, narrow))
-        held.append({
-            "x": x, "x2": max(x2, x + 1.5), "y": wide.y(place), "y2": wide.y(place) + wide.bar_height,
-            "nx": nx, "nx2": max(nx2, nx + 1.5), "ny": narrow.y(place), "ny2": narrow.y(place) + narrow.bar_height,
-            "c": colour(row.ink),
+        (x, x2), (nx, nx2) = ([layout.x_of(end) for end in ends] for layout in (wide, narrow))
+        bars.append({
+            "x": x, "x2": max(x2, x + 1.5), "y": wide.y_of(n), "y2": wide.y_of(n) + wide.bar_height,
+            "nx": nx, "nx2": max(nx2, nx + 1.5), "ny": narrow.y_of(n), "ny2": narrow.y_of(n) + narrow.bar_height,
+            "c": colour(row.colour_name),
         })  # fmt: skip
-    where = {name: wide_or_narrow(name) for name in ("x", "x2", "y", "y2")}
-    return make_layer("rect", held, {**where, "fill": {"expr": "datum.c"}, "opacity": 1})
+    return bar_layer(bars)
 
 
 def _bridge_connector_layer(rows: list[_BridgeRow], wide: _BarLayout, narrow: _BarLayout) -> Any:
-    """Thin lines from each running value to the next bar; in the narrow drawing names stand there instead."""
-    held = [
-        {"x": wide.at(row.end), "nx": narrow.at(row.end), "y": wide.y(place) + wide.bar_height, "y2": wide.y(place + 1)}
-        for place, row in enumerate(rows[:-1])
-    ]
-    return _vertical_line_layer([row | {"ny": 0, "ny2": 0} for row in held])
+    """Return thin lines from the end of each bar to the next bar; the narrow drawing has names there instead."""
+    return _vertical_line_layer([
+        {"x": wide.x_of(row.end), "nx": narrow.x_of(row.end), "y": wide.y_of(n) + wide.bar_height,
+         "y2": wide.y_of(n + 1), "ny": 0, "ny2": 0}
+        for n, row in enumerate(rows[:-1])
+    ])  # fmt: skip
 
 
 def _zero_line_layer(row_count: int, wide: _BarLayout, narrow: _BarLayout) -> Any:
-    """Where nothing is, when steps pass below it: one line, or in the narrow drawing a piece under each bar."""
-    held = [
-        {"x": wide.at(0), "nx": narrow.at(0), "y": wide.y(place) - 8, "y2": wide.y(place) + wide.bar_height + 8,
-         "ny": narrow.y(place), "ny2": narrow.y(place) + narrow.bar_height + 4}
-        for place in range(row_count)
-    ]  # fmt: skip
-    return _vertical_line_layer(held)
+    """Return the line of 0 for bars that pass below it: one line, or in the narrow drawing a piece below each bar."""
+    return _vertical_line_layer([
+        {"x": wide.x_of(0), "nx": narrow.x_of(0), "y": wide.y_of(n) - 8, "y2": wide.y_of(n) + wide.bar_height + 8,
+         "ny": narrow.y_of(n), "ny2": narrow.y_of(n) + narrow.bar_height + 4}
+        for n in range(row_count)
+    ])  # fmt: skip
 
 
 def _vertical_line_layer(line_rows: ChartRows) -> Any:
-    """Thin upright lines; a rule without a scale would lie down, so they are narrow bars."""
+    """Return thin vertical lines, drawn as narrow bars: a rule mark without a scale would be horizontal."""
     x, x2 = wide_or_narrow("x"), {"expr": f"({wide_or_narrow('x')['expr']}) + 1"}
-    return make_layer("rect", line_rows,
-        {"x": x, "x2": x2, "y": wide_or_narrow("y"), "y2": wide_or_narrow("y2"), "opacity": 1,
-                                   "fill": colour("rule-strong")})  # fmt: skip
+    return make_layer("rect", line_rows, {
+        "x": x, "x2": x2, "y": wide_or_narrow("y"), "y2": wide_or_narrow("y2"), "opacity": 1,
+        "fill": colour("rule-strong"),
+    })  # fmt: skip
 
 
 def _bridge_text_layer(rows: list[_BridgeRow], wide: _BarLayout, narrow: _BarLayout) -> Any:
-    """Names and counts beside or above the bars, figures behind them."""
-    held: ChartRows = []
-    for place, row in enumerate(rows):
-        y, above = wide.y(place) + 13, narrow.y(place) - 5
+    """Return names and counts beside or above the bars, and values behind them."""
+    texts: ChartRows = []
+    for n, row in enumerate(rows):
+        y, above = wide.y_of(n) + 13, narrow.y_of(n) - 5
         end = max(row.start, row.end)
-        held += [
+        texts += [
             {"t": row.name, "x": 0, "nx": 0, "y": y, "ny": above, "w": "bold"},
-            {"t": row.rest, "x": _counts_x(row), "nx": _counts_x(row), "y": y, "ny": above, "w": "normal"},
-            {"t": row.figure, "x": wide.at(end) + 6, "nx": narrow.at(end) + 6, "y": y, "ny": narrow.y(place) + 11,
-             "w": "bold"},
+            {"t": row.counts_text, "x": _counts_x(row), "nx": _counts_x(row), "y": y, "ny": above, "w": "normal"},
+            {"t": row.value_text, "x": wide.x_of(end) + 6, "nx": narrow.x_of(end) + 6, "y": y,
+             "ny": narrow.y_of(n) + 11, "w": "bold"},
         ]  # fmt: skip
-    setting = {"fontWeight": {"expr": "datum.w"}, "align": "left", "baseline": "alphabetic"}
-    return make_layer(
-        "text", held, {**setting, "x": wide_or_narrow("x"), "y": wide_or_narrow("y"), "text": {"expr": "datum.t"}}
-    )
+    return text_layer(texts, {"expr": "datum.t"})

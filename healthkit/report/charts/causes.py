@@ -1,4 +1,4 @@
-"""What the orders at fault share: a square for each, grouped by cause."""
+"""The chart of orders at fault by cause."""
 
 from __future__ import annotations
 
@@ -18,23 +18,25 @@ from healthkit.report.charts.style import (
     build_chart,
     colour,
     make_layer,
+    text_layer,
     text_width,
+    truncate,
     wide_or_narrow,
 )
 from healthkit.report.text import figures, labels
 
 MAX_SQUARES = 60
-"""Up to so many orders are drawn as one square each; more become bars."""
+"""Up to this number, each order is drawn as a square; more orders are drawn as bars."""
 
 
 @SKIP_VALIDATION
 def defects_by_cause(
     at_fault: pd.DataFrame, highlighted: pd.Series | None = None, highlight_label: str = "", *, description: str = ""
 ) -> alt.LayerChart:
-    """What went wrong with the orders at fault? One square an order, or bars beyond 60.
+    """Return a chart of orders at fault by cause: one square an order, or bars for more than 60 orders.
 
-    An order with two causes stands once, under both names, so the groups add up to the whole. Orders that
-    `named` marks stand first and stand out; `name` says what they are, as in "on the tent".
+    An order with two causes is drawn once, in a group named after both, so the groups add up to the total. Orders that
+    `highlighted` marks come first and are dark; `highlight_label` describes them, as in "on the tent".
     """
     groups = _cause_groups(at_fault, highlighted)
     wide, high_wide = _lay_out_groups(groups, highlight_label, HALF)
@@ -45,36 +47,34 @@ def defects_by_cause(
     ends = {"x2": {"expr": f"{NARROW_EXPR} ? datum.nx + datum.nl : datum.x + datum.l"},
             "y2": {"expr": f"({NARROW_EXPR} ? datum.ny : datum.y) + 14"}}  # fmt: skip
     squares = make_layer("rect", marks, {**where, **ends, "fill": {"expr": "datum.c"}, "opacity": 1})
-    setting = {"fontWeight": {"expr": "datum.w"}, "align": "left", "baseline": "alphabetic"}
-    setting["text"] = wide_or_narrow("t")
-    texts = make_layer("text", names, {**where, **setting})
+    texts = text_layer(names, wide_or_narrow("t"))
     return build_chart([squares, texts], description, {"wide": (HALF, high_wide), "narrow": (NARROW, high_narrow)})
 
 
 class _CauseGroup(NamedTuple):
-    """The orders that share the same causes: how many, and how many of them are named."""
+    """The orders with the same causes: their number, and how many of them are highlighted."""
 
     name: str
-    n: int
-    named: int
+    size: int
+    highlighted: int
 
 
 def _cause_groups(at_fault: pd.DataFrame, highlighted: pd.Series | None) -> list[_CauseGroup]:
-    """Orders by what went wrong with them, most first."""
+    """Return the groups of orders by causes, the largest first."""
     dark = highlighted.astype(bool) if highlighted is not None else pd.Series(False, index=at_fault.index)
     together = dark.groupby(at_fault["causes"]).agg(["size", "sum"]).reset_index()
     groups = [
         _CauseGroup(labels.capitalise_first(labels.causes_phrase(causes)), int(n), int(k))
         for causes, n, k in together.to_numpy()
     ]
-    return sorted(groups, key=lambda group: (-group.n, group.name))
+    return sorted(groups, key=lambda group: (-group.size, group.name))
 
 
 def _lay_out_groups(
     groups: list[_CauseGroup], highlight_label: str, width: int
 ) -> tuple[tuple[ChartRows, ChartRows], int]:
-    """Marks and names of all groups for one width, from the top down, and the height they take."""
-    total, most = sum(group.n for group in groups), max((group.n for group in groups), default=1)
+    """Return marks and names of all groups for one width, from the top down, and the total height. [pixels]"""
+    total, largest = sum(group.size for group in groups), max((group.size for group in groups), default=1)
     marks: ChartRows = []
     names: ChartRows = []
     top = 14
@@ -83,19 +83,18 @@ def _lay_out_groups(
         if total <= MAX_SQUARES:
             rows, high = _square_rows(group, width, top + 9)
         else:
-            rows, high = _bar_rows(group, (width - 4) / most, top + 9), 14
+            rows, high = _bar_rows(group, (width - 4) / largest, top + 9), 14
         marks += rows
         top += high + 34
     return (marks, names), top - 18
 
 
 def _group_name(group: _CauseGroup, highlight_label: str, width: int, top: int) -> ChartRows:
-    """A group's name and count, and in the same line how many of it are named, as far as the line reaches."""
-    head = f"{group.name}: {figures.format_number(group.n)}"
+    """Return a group's name and size, and behind it the number of highlighted orders, cut to the width."""
+    head = f"{group.name}: {figures.format_number(group.size)}"
     start = round(bold_text_ems(head) * 13 + 10)
-    rest = f"{figures.format_number(group.named)} {highlight_label}" if group.named else ""
-    while text_width(rest, 13) * 1.08 > width - start and len(rest) > 14:
-        rest = rest[:-2].rstrip() + "…"
+    rest = f"{figures.format_number(group.highlighted)} {highlight_label}" if group.highlighted else ""
+    rest = truncate(rest, width - start, lambda text: text_width(text, 13) * 1.08, 14)
     return [
         {"t": head, "x": 0, "y": top, "w": "bold"},
         {"t": rest if len(rest) > 14 else "", "x": start, "y": top, "w": "normal"},
@@ -103,17 +102,17 @@ def _group_name(group: _CauseGroup, highlight_label: str, width: int, top: int) 
 
 
 def _square_rows(group: _CauseGroup, width: int, top: int) -> tuple[ChartRows, int]:
-    """One square an order, named ones first."""
+    """Return one square an order, highlighted orders first, and the height of the squares. [pixels]"""
     across = max(1, (width + 3) // 17)
-    inks = [colour("mark" if n < group.named else "mark-2") for n in range(group.n)]
-    rows = [{"x": n % across * 17, "y": top + n // across * 17, "l": 14, "c": ink} for n, ink in enumerate(inks)]
-    return rows, math.ceil(group.n / across) * 17 - 3
+    colours = [colour("mark" if n < group.highlighted else "mark-2") for n in range(group.size)]
+    rows = [{"x": n % across * 17, "y": top + n // across * 17, "l": 14, "c": fill} for n, fill in enumerate(colours)]
+    return rows, math.ceil(group.size / across) * 17 - 3
 
 
 def _bar_rows(group: _CauseGroup, unit: float, top: int) -> ChartRows:
-    """One bar, its named part dark."""
-    named = group.named * unit
+    """Return one bar whose highlighted part is dark; `unit` is the length of one order. [pixels]"""
+    dark = group.highlighted * unit
     return [
-        {"x": 0, "y": top, "l": named, "c": colour("mark")},
-        {"x": named, "y": top, "l": group.n * unit - named, "c": colour("mark-2")},
+        {"x": 0, "y": top, "l": dark, "c": colour("mark")},
+        {"x": dark, "y": top, "l": group.size * unit - dark, "c": colour("mark-2")},
     ]

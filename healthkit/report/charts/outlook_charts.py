@@ -1,4 +1,4 @@
-"""What may come: a rate if defects improve, and two outlooks."""
+"""Charts of possible future rates: the rate with fewer faults, and two outlooks side by side."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from healthkit.report.charts.style import (
     date_to_epoch_ms,
     day_axis,
     make_layer,
+    number_channel,
     shared_channel,
     to_date,
 )
@@ -39,26 +40,27 @@ def what_if_curve(
     *,
     description: str = "",
 ) -> alt.LayerChart:
-    """What would the rate be under so many fewer faults of the first cause?
+    """Return a chart of the rate by the reduction of faults of each cause, controlled by sliders of the page.
 
-    `grid` holds `at_fault` for every position of the sliders, a column a cause [percent]. The chart follows native
-    sliders outside of it, by their CSS selectors `inputs`: the first moves the dot, a second one the whole curve.
+    `grid` has one row for each position of the sliders: a column for each cause [percent] and `at_fault`. The chart
+    follows HTML sliders outside of it, which `slider_selectors` names as CSS selectors; the first slider moves the dot,
+    the others the whole curve. `start_positions` are the positions of the sliders at first. [percent]
     """
     few = lower_is_better(side)
     shares = grid["at_fault"] / counted
     rate = shares if few else 1 - shares
     rest = [f"c{place}" for place in range(1, len(causes))]
     steps = grid[causes[0]].nunique()
-    grain = 100 // (steps - 1)
-    # Only the counts travel: where each belongs on the sliders follows from its place in the list.
-    named: dict[str, Any] = {"start": 0, "stop": len(grid), "as": "n"}
-    places = alt.SequenceGenerator(sequence=alt.SequenceParams(**named))
-    located = [
-        alt.CalculateTransform(**{"calculate": f"floor(datum.n / {steps**power}) % {steps} * {grain}", "as": name})
+    step = 100 // (steps - 1)
+    # The chart contains only the counts; the slider positions of each follow from its index in the list.
+    sequence: dict[str, Any] = {"start": 0, "stop": len(grid), "as": "n"}
+    indices = alt.SequenceGenerator(sequence=alt.SequenceParams(**sequence))
+    positions = [
+        alt.CalculateTransform(**{"calculate": f"floor(datum.n / {steps**power}) % {steps} * {step}", "as": name})
         for name, power in zip(("c0", *rest), reversed(range(len(causes))), strict=True)
     ]
     share = f"counts[datum.n] / {counted}"
-    shown = alt.CalculateTransform(**{"calculate": share if few else f"1 - {share}", "as": "rate"})
+    rate_of_row = alt.CalculateTransform(**{"calculate": share if few else f"1 - {share}", "as": "rate"})
     low, high = (0.0, max(target, float(rate.max())) * 1.12) if few else (min(target, float(rate.min())) - 0.02, 1.0)
     x = shared_channel(alt.X("c0", type="quantitative", scale=alt.Scale(domain=[0, 100]), axis=alt.Axis(
         title=None, values=[0, 25, 50, 75, 100], labelExpr="datum.value + '%'", grid=False, tickSize=4,
@@ -70,38 +72,38 @@ def what_if_curve(
     line = make_layer("line", [], {"strokeWidth": 2.25, "stroke": colour("ink")}, x=x, y=y)
     dot = make_layer("point", [], {"filled": True, "size": 90, "opacity": 1, "fill": colour("ink")}, x=x, y=y)
     for layer, here in ((line, same), (dot, f"datum.c0 == toNumber(fewer0) && {same}")):
-        layer.data = places
-        layer.transform = [*located, alt.FilterTransform(filter=here), shown]
+        layer.data = indices
+        layer.transform = [*positions, alt.FilterTransform(filter=here), rate_of_row]
     limit = {"c0": 100, "rate": target, "t": figures.format_limit(side, target)}
     rule = make_layer("rule", [limit], {"stroke": colour("rule-strong"), "strokeDash": [4, 3]}, y=y)
-    look = {"align": "right", "baseline": "bottom", "dy": -4, "fontSize": 12, "fill": colour("ink-2")}
-    name = make_layer("text", [limit], look, x=x, y=y, text=TEXT_CHANNEL)
-    held = build_chart([rule, line, dot, name], description, {"wide": (HALF, 220), "narrow": (NARROW, 200)}, top=12)
+    name = make_layer("text", [limit], _LIMIT_FONT, x=x, y=y, text=TEXT_CHANNEL)
+    chart = build_chart([rule, line, dot, name], description, {"wide": (HALF, 220), "narrow": (NARROW, 200)}, top=12)
     bound: list[Any] = [
         alt.VariableParameter(name=f"fewer{place}", value=start_positions[cause], bind={"element": selector})
         for place, (cause, selector) in enumerate(zip(causes, slider_selectors, strict=True))
     ]
-    held.params = [alt.VariableParameter(name="counts", value=grid["at_fault"].tolist()), *bound]
-    return held
+    chart.params = [alt.VariableParameter(name="counts", value=grid["at_fault"].tolist()), *bound]
+    return chart
+
+
+_LIMIT_FONT = {"align": "right", "baseline": "bottom", "dy": -4, "fontSize": 12, "fill": colour("ink-2")}
 
 
 @SKIP_VALIDATION
 def compared_outlooks(before: Any, after: Any, *, description: str = "") -> alt.LayerChart:
-    """What will the rate be on the days ahead, as it is and what if? Two calendars of `outlook`."""
+    """Return a chart of the rate of the days ahead in two roll-off calendars, without and with a scenario."""
     target, few = float(after.rule.target.share), after.rule.target.lower_is_better
     both: list[ChartRows] = [
         [
             {"day": date_to_epoch_ms(row.day), "rate": round(float(row.rate), 6)}
-            for row in held.days[held.days["counted"] > 0].itertuples()
+            for row in calendar.days[calendar.days["counted"] > 0].itertuples()
         ]
-        for held in (before, after)
+        for calendar in (before, after)
     ]
     rates: list[float] = [row["rate"] for rows in both for row in rows] or [target]
     low, high = (0.0, max([target, *rates]) * 1.12) if few else (min([target, *rates]) - 0.02, 1.0)
     first, last = (to_date(value) for value in (after.days["day"].iloc[0], after.days["day"].iloc[-1]))
-    x = shared_channel(alt.X("day", type="quantitative", axis=day_axis(first, last),
-              scale=alt.Scale(domain=[date_to_epoch_ms(first), date_to_epoch_ms(last)], nice=False,
-                  zero=False)))  # fmt: skip
+    x = number_channel(alt.X, "day", (date_to_epoch_ms(first), date_to_epoch_ms(last)), day_axis(first, last))
     digits = max(0, figures.rate_decimals(target))
     y = _rate_channel(low, high, digits)
     limit = {"day": date_to_epoch_ms(last), "rate": target, "t": figures.format_limit(after.rule.target.side, target)}
@@ -109,23 +111,18 @@ def compared_outlooks(before: Any, after: Any, *, description: str = "") -> alt.
         make_layer("rule", [limit], {"stroke": colour("rule-strong")}, y=y),
         make_layer("line", both[0], {"strokeWidth": 2, "strokeDash": [5, 3], "stroke": colour("line-2")}, x=x, y=y),
         make_layer("line", both[1], {"strokeWidth": 2.25, "strokeDash": [5, 3], "stroke": colour("ink")}, x=x, y=y),
-        make_layer("text", [limit], {"align": "right", "baseline": "bottom", "dy": -4, "fontSize": 12,
-                                   "fill": colour("ink-2")}, x=x, y=y, text=TEXT_CHANNEL),
-    ]  # fmt: skip
+        make_layer("text", [limit], _LIMIT_FONT, x=x, y=y, text=TEXT_CHANNEL),
+    ]
     ring = {"filled": False, "size": 110, "strokeWidth": 2, "stroke": colour("on"), "opacity": 1}
-    for held, rows in zip((before, after), both, strict=True):
-        if held.back_on is not None and held.back_on > held.as_of:
-            layers.append(
-                make_layer(
-                    "point", [row for row in rows if row["day"] == date_to_epoch_ms(held.back_on)], ring, x=x, y=y
-                )
-            )
+    for calendar, rows in zip((before, after), both, strict=True):
+        if calendar.back_on is not None and calendar.back_on > calendar.as_of:
+            back_rows = [row for row in rows if row["day"] == date_to_epoch_ms(calendar.back_on)]
+            layers.append(make_layer("point", back_rows, ring, x=x, y=y))
     return build_chart(layers, description, {"wide": (WIDE, 280), "narrow": (NARROW, 240)}, top=12)
 
 
 def _rate_channel(low: float, high: float, digits: int) -> Any:
-    """A rate's scale with a few round ticks."""
-    return shared_channel(alt.Y("rate", type="quantitative",
-        scale=alt.Scale(domain=[low, high], nice=False, zero=False),
-        axis=alt.Axis(title=None, format=f".{max(0, digits)}%", tickCount=4, gridColor=colour("rule"), domain=False,
-                      ticks=False)))  # fmt: skip
+    """Return the channel of a rate with a few round ticks, in percent with a number of digits."""
+    return number_channel(alt.Y, "rate", (low, high), alt.Axis(
+        title=None, format=f".{max(0, digits)}%", tickCount=4, gridColor=colour("rule"), domain=False, ticks=False,
+    ))  # fmt: skip

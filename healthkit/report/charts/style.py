@@ -1,13 +1,14 @@
-"""What all charts share: sizes, colours, looks, days on an axis, layers, and how wide a text is drawn.
+"""Shared parts of all charts: sizes, colours, configuration, axes, layers and text widths.
 
-A chart knows two sizes, for a wide column and for a phone; whoever draws it sets one of them (`sizes`), never
-shrinks the drawing. Colours are CSS variables with a light fallback, so a page's dark tokens reach into the drawing;
-this wants Vega's SVG renderer, which every chart asks for itself. Positions that depend on the size are Vega
-expressions of `width`. Days travel as UTC milliseconds, so that no browser's time zone can move them.
+A chart has two sizes, for a wide column and for a phone; the page sets one of them (`chart_sizes`) and does not scale
+the drawing. Colours are CSS variables with a light fallback, so that the dark theme of a page applies; this needs
+Vega's SVG renderer, which every chart selects. Positions that depend on the size are Vega expressions of `width`. Days
+are UTC milliseconds, so that the time zone of the browser cannot shift them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, ClassVar
 
@@ -15,9 +16,10 @@ import altair as alt
 from altair.utils.schemapi import debug_mode
 
 ChartRows = list[dict[str, Any]]
+"""Rows of data of one layer."""
 
 WIDE, HALF, NARROW = 760, 512, 328
-"""Widths of a full figure, of one of a pair, and of a phone. [pixels]"""
+"""Widths of a full chart, of one of two charts side by side, and of a chart on a phone. [pixels]"""
 
 FONT = '-apple-system, BlinkMacSystemFont, "Segoe UI", Roboto, "Helvetica Neue", Arial, "Liberation Sans", sans-serif'
 
@@ -38,11 +40,13 @@ COLOURS = {
 }
 
 SKIP_VALIDATION = debug_mode(False)
-"""Altair checks every object while it is made, which takes longer than making it; the tests check the whole instead."""
+"""Turns off Altair's validation of every object, which is slower than creating it; tests validate whole charts."""
+EMBED_OPTIONS = {"renderer": "svg", "actions": False, "tooltip": False}
+"""Options of vega-embed."""
 
 
 def colour(name: str) -> str:
-    """A colour of the page, with its light value where the page defines none.
+    """Return a colour of `COLOURS` as a CSS variable, with its light value as the fallback.
 
     >>> colour("off")
     'var(--off, #b83a00)'
@@ -51,23 +55,23 @@ def colour(name: str) -> str:
 
 
 def vega_lite_spec(chart: Any) -> dict[str, Any]:
-    """The Vega-Lite of a chart, as plain data; unchecked, for the checks take longer than the drawing."""
-    # The plain road below Altair's own, which would copy every layer and its rows first.
+    """Return an Altair chart as a Vega-Lite spec (plain data), without validation."""
+    # The method of the base class: that of Chart copies every layer and its rows first.
     return {"$schema": alt.SCHEMA_URL} | alt.SchemaBase.to_dict(chart, validate=False)
 
 
 def chart_description(chart: Any) -> str:
-    """The finding that a chart shows, as screen readers hear it."""
+    """Return the description of a chart for screen readers, which is its finding."""
     return str(chart.description)
 
 
 def chart_sizes(vega_lite: dict[str, Any]) -> dict[str, list[int]]:
-    """Width and height of a chart's two drawings, from its Vega-Lite."""
+    """Return width and height of the wide and the narrow drawing of a Vega-Lite spec. [pixels]"""
     return vega_lite["usermeta"]["sizes"]
 
 
 def text_width(text: str, size: float, bold: bool = False) -> float:
-    """About how wide a text is drawn. [pixels]"""
+    """Return the approximate width of a text in a font size. [pixels]"""
     thin, broad = "ijlt.,:;'|!()[] fr“”-", "mwMW%@"
     ems = sum(0.33 if c in thin else 0.88 if c in broad else 0.69 if c.isupper() else 0.56 for c in text)
     return ems * size * (1.07 if bold else 1.0)
@@ -80,13 +84,13 @@ _BOLD_LETTER_WIDTHS = {
     "w": 0.78,
     "abcdefghknopqsuvxyz0123456789": 0.58,
 }
-"""About how wide bold letters are; the nearer guess where a text goes on behind them. [ems]"""
+"""Approximate widths of bold letters, for texts that continue behind bold ones. [ems]"""
 
 
 def bold_text_ems(text: str) -> float:
-    """About how wide a bold text is drawn. [ems]
+    """Return the approximate width of a bold text. [ems]
 
-    >>> round(bold_width("Left the window:"), 1)
+    >>> round(bold_text_ems("Left the window:"), 1)
     7.9
     """
     return sum(
@@ -94,30 +98,42 @@ def bold_text_ems(text: str) -> float:
     )
 
 
+def truncate(text: str, width: float, measure: Callable[[str], float], min_length: int = 8) -> str:
+    """Return a text cut with an ellipsis until its measured width fits, or until it has `min_length` characters."""
+    while measure(text) > width and len(text) > min_length:
+        text = text[:-2].rstrip() + "…"
+    return text
+
+
+def truncate_bold(text: str, width: float) -> str:
+    """Return a bold text of 13 pixels, cut with an ellipsis if it is wider than `width` pixels."""
+    return truncate(text, width, lambda bold: bold_text_ems(bold) * 13)
+
+
 TEXT_CHANNEL = alt.Text("t", type="nominal")
 
 DAY_MS = 86_400_000
-"""A day. [ms]"""
+"""Length of a day. [ms]"""
 
 
 def to_date(value: Any) -> date:
-    """A day, of a day or a moment of it."""
+    """Return the date of a date, datetime or timestamp."""
     return value.date() if isinstance(value, datetime) else value
 
 
 def date_to_epoch_ms(value: Any) -> int:
-    """A day as milliseconds of its midnight in UTC."""
+    """Return the midnight of a day in UTC as milliseconds since the epoch."""
     day = to_date(value)
     return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1000
 
 
 def epoch_ms_to_date(moment: int) -> date:
-    """The day whose midnight in UTC a moment is."""
+    """Return the day of a moment in milliseconds since the epoch, in UTC."""
     return datetime.fromtimestamp(moment / 1000, UTC).date()
 
 
 def day_axis(first: date, last: date) -> alt.Axis:
-    """Days: months where they fill the axis, else every first or second week, or every second day."""
+    """Return an axis of days: ticks at months, or every one or two weeks, or every two days, by the length."""
     span = (last - first).days
     if span > 62:
         ticks = [day for day in _month_starts(first, last) if (last - day).days > span * 0.09]
@@ -142,52 +158,73 @@ def day_axis(first: date, last: date) -> alt.Axis:
 
 
 def _month_starts(first: date, last: date) -> list[date]:
-    """The first days of months from first to last."""
+    """Return the first days of the months from first to last."""
     starts = (date(first.year + (first.month - 1 + n) // 12, (first.month - 1 + n) % 12 + 1, 1) for n in range(15))
     return [day for day in starts if first <= day <= last]
 
 
 NARROW_EXPR = f"width < {(HALF + NARROW) // 2}"
-"""Whether the narrow one of a pair's two drawings is made."""
+"""Vega expression: whether the narrow drawing of a chart of width `HALF` is drawn."""
 
 
 def wide_or_narrow(name: str) -> dict[str, str]:
-    """A value of a row: the one of the narrow drawing stands under the same name with an n before it.
+    """Return the expression for a field of a row; the field of the narrow drawing has the prefix "n".
 
-    >>> either("x")
+    >>> wide_or_narrow("x")
     {'expr': 'width < 420 ? datum.nx : datum.x'}
     """
     return {"expr": f"{NARROW_EXPR} ? datum.n{name} : datum.{name}"}
 
 
 def make_layer(kind: Any, rows: ChartRows, mark_properties: dict[str, Any], **channels: Any) -> alt.UnitSpec:
-    """One layer: a kind of mark over its own few rows."""
+    """Return a layer of one kind of mark with its own rows."""
     mark = alt.MarkDef(kind, **mark_properties)
-    held: Any = _PlainData(rows)
-    return alt.UnitSpec(mark, data=alt.InlineData(values=held), encoding=alt.Encoding(**channels))
+    values: Any = _PlainData(rows)
+    return alt.UnitSpec(mark, data=alt.InlineData(values=values), encoding=alt.Encoding(**channels))
+
+
+def bar_layer(rows: ChartRows) -> alt.UnitSpec:
+    """Return a layer of bars from fields x, x2, y and y2 of the rows, in the colour of their field c."""
+    corners = {name: wide_or_narrow(name) for name in ("x", "x2", "y", "y2")}
+    return make_layer("rect", rows, {**corners, "fill": {"expr": "datum.c"}, "opacity": 1})
+
+
+def text_layer(rows: ChartRows, text: dict[str, str]) -> alt.UnitSpec:
+    """Return a layer of texts at fields x and y of the rows, in the font weight of their field w."""
+    font = {"fontWeight": {"expr": "datum.w"}, "align": "left", "baseline": "alphabetic"}
+    return make_layer("text", rows, {**font, "text": text, "x": wide_or_narrow("x"), "y": wide_or_narrow("y")})
 
 
 class _PlainData:
-    """Plain data, handed through: Altair would look at every cell of it, which takes longer than all the rest."""
+    """Plain data that Altair passes through; it would otherwise inspect every cell, which is slow."""
 
     _schema: ClassVar[dict[str, str]] = {"type": "object"}
 
-    def __init__(self, plain: Any) -> None:
-        self.plain = plain
+    def __init__(self, data: Any) -> None:
+        self.data = data
 
     def to_dict(self) -> Any:
-        return self.plain
+        return self.data
 
 
 def shared_channel(channel: alt.X | alt.Y) -> Any:
-    """A channel that several layers share, made plain once."""
+    """Return a channel for use in several layers; it is converted to plain data once."""
     return _PlainData(channel.to_dict(validate=False))
+
+
+def number_channel(kind: type[alt.X | alt.Y], field: str, domain: tuple[float, float], axis: alt.Axis | None) -> Any:
+    """Return a quantitative channel of a field for use in several layers; its scale is exactly the domain."""
+    scale = alt.Scale(domain=list(domain), nice=False, zero=False)
+    return shared_channel(kind(field, type="quantitative", scale=scale, axis=axis))
 
 
 def build_chart(
     layers: list[Any], description: str, drawing_sizes: dict[str, tuple[int, int]], top: int = 2
 ) -> alt.LayerChart:
-    """Layers as one chart with its two sizes, its finding, and the looks that all charts share."""
+    """Return layers as one chart with a description, the shared configuration and the sizes of its two drawings.
+
+    `drawing_sizes` maps "wide" and "narrow" to width and height, `top` is the padding above; all in pixels.
+    """
     chart = alt.LayerChart(
         width=drawing_sizes["wide"][0],
         height=drawing_sizes["wide"][1],
@@ -198,10 +235,10 @@ def build_chart(
         config=CHART_CONFIG,
         usermeta={
             "sizes": {name: list(size) for name, size in drawing_sizes.items()},
-            "embedOptions": {"renderer": "svg", "actions": False, "tooltip": False},
+            "embedOptions": EMBED_OPTIONS,
         },
     )
-    # Handed over here, not in the call above, which would copy and check every row of every layer.
+    # Set afterwards: the constructor would copy and validate every row of every layer.
     chart.layer = layers
     return chart
 
