@@ -45,7 +45,7 @@ def make_forecasts(workspace: Workspace, min_orders: int, seed: int = 0) -> pd.D
         lookout = outlook.Forecaster(workspace.counts, as_of)
         for _, row in asked.iterrows():
             policy = workspace.policies[row["marketplace"]]
-            rule = workspace.rule(row)
+            rule = workspace.account(row["account"], row["marketplace"]).rule(row)
             days = came.get(tuple(row[name] for name in keys))
             if rule.target is None or days is None:
                 continue

@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from healthkit.analysis.explain import ExplainError
+from healthkit.analysis.outlook import find_due_orders
 from healthkit.cli import app
 from healthkit.metrics.scores import ScoreError
 from healthkit.workspace.workspace import Workspace
@@ -45,7 +46,7 @@ def test_a_bridge_as_json_adds_up_exactly_and_names_every_order_that_moved(run, 
     told = json.loads(run(*BRIDGE, "--format", "json").stdout)
     ends = [Fraction(told[name]["at_fault"], told[name]["counted"]) for name in ("before", "after")]
     assert sum((Fraction(step["exactly"]) for step in told["steps"]), ends[0]) == ends[1]
-    row = book.measure("birchway-crafts", "late_shipment_rate", DAY)
+    row = book.account("birchway-crafts").measure("late_shipment_rate", DAY)
     assert (told["after"]["counted"], told["after"]["at_fault"]) == (row["counted"], row["at_fault"])
     assert sum(order["at_fault"] for order in told["orders"]) == told["after"]["at_fault"] - told["before"]["at_fault"]
 
@@ -69,7 +70,8 @@ def test_a_bridge_as_csv_lists_the_orders_in_the_order_of_the_steps(run):
 
 def test_drivers_as_csv_are_those_of_the_desk(run, book):
     rows = rows_of(run("drivers", *LATE, "--format", "csv"))
-    held = book.drivers(book.measure("birchway-crafts", "late_shipment_rate", DAY))
+    view = book.account("birchway-crafts")
+    held = view.drivers(view.measure("late_shipment_rate", DAY))
     assert [(row["dimension"], row["group"], int(row["at_fault"])) for row in rows] == list(
         held[["dimension", "group", "at_fault"]].itertuples(index=False, name=None)
     )
@@ -130,7 +132,7 @@ def test_the_planted_differences_of_the_sample_are_named_and_where_there_is_none
     found = {}
     for account in book.accounts:
         with contextlib.suppress(ExplainError):
-            for one in book.reconcile(account, DAY):
+            for one in book.account(account).reconcile(DAY):
                 told = [tuple(reason)[:3] for reason in one.differences if reason.cause != "no scans"]
                 found.update({(account, one.metric): told} if told else {})
     assert found == {
@@ -162,7 +164,7 @@ def test_an_account_without_figures_of_the_marketplace_says_what_to_import(run):
 
 def test_due_lists_the_orders_that_wait_the_most_urgent_first(run, book):
     rows = rows_of(run("due", "--as-of", DAY, "--format", "csv"))
-    held = book.due(DAY)
+    held = find_due_orders(book.store.ledger(), DAY)
     assert [row["order_id"] for row in rows] == held["order_id"].tolist()
     assert f"{len(rows)} orders wait on 31 October 2026" in run("due", "--as-of", DAY).stdout
 
@@ -191,10 +193,15 @@ def test_what_is_not_there_is_said_with_what_there_is(run, words, said):
 
 
 def test_a_measure_is_that_of_the_longest_window_or_of_the_one_asked_for(book):
-    ask = ("birchway-crafts", "late_shipment_rate", DAY)
-    assert [book.measure(*ask, window=window)["window"] for window in (None, 10, 20)] == [30, 10, 20]
+    view = book.account("birchway-crafts")
+    assert [view.measure("late_shipment_rate", DAY, window=window)["window"] for window in (None, 10, 20)] == [
+        30,
+        10,
+        20,
+    ]
+    account, metric = several_channels(book)
     with pytest.raises(ScoreError, match="several of channel"):
-        book.measure(*several_channels(book), DAY)
+        book.account(account).measure(metric, DAY)
 
 
 def several_channels(book):

@@ -168,7 +168,7 @@ def waiting(order_id, ship_by, **more):
 
 
 def due(orders, ahead=2):
-    rows = outlook.find_due_orders(held(orders=orders), DAY, {"US": "America/Los_Angeles"}, ahead)
+    rows = outlook.find_due_orders(held(orders=orders), DAY, ahead)
     return dict(zip(rows["order_id"], rows["days_left"], strict=True))
 
 
@@ -185,9 +185,8 @@ def test_orders_that_wait_without_a_ship_by_day_are_counted_and_shipped_ones_are
 
     orders = [untold("waits", "unshipped"), untold("gone", "shipped"), untold("off", "cancelled")]
     orders.append(waiting("told", datetime(2026, 7, 1, 20, tzinfo=UTC)))
-    zones = {"US": "America/Los_Angeles"}
-    assert outlook.count_waiting_without_ship_by(held(orders=orders), DAY, zones) == {"acme": 1}
-    assert outlook.count_waiting_without_ship_by(held(orders=orders), date(2026, 6, 25), zones) == {}
+    assert outlook.count_waiting_without_ship_by(held(orders=orders), DAY) == {"acme": 1}
+    assert outlook.count_waiting_without_ship_by(held(orders=orders), date(2026, 6, 25)) == {}
 
 
 def test_what_was_confirmed_or_cancelled_by_the_evening_does_not_wait():

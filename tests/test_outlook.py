@@ -260,7 +260,7 @@ BAD = [
     ([{"volume": {"by": "10%", "since": "2020-01-01"}}], "is past"),
     ([{"target": "140%"}], "no share"),
     ([{"window": 0}], "no number of days"),
-    ([{"stop_selling": {"sku": "X"}}], "desk.what_if"),
+    ([{"stop_selling": {"sku": "X"}}], "AccountView.what_if"),
 ]  # fmt: skip
 
 

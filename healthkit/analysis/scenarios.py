@@ -6,22 +6,24 @@ and FAULTS, or the rule; there is no second set of formulas. An order with two d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import narwhals as nw
 import numpy as np
 import pandas as pd
 
 from healthkit.analysis import outlook
 from healthkit.analysis.outlook import RollOffCalendar
-from healthkit.metrics import scores
+from healthkit.metrics import exposure, scores
 from healthkit.metrics.exposure import Counts
 from healthkit.metrics.policy import SIDES, Policy, Rule, judge
 from healthkit.schema import yaml_lines
+from healthkit.schema.tables import Ledger, collect_to_pandas
 
 SCENARIO_STEPS = {
     "fewer": "cause, by [percent], since [day, may be left out]: so many fewer orders at fault for a cause",
@@ -33,8 +35,6 @@ SCENARIO_STEPS = {
     "lag": "a window that ends so many days before the day shown [days]",
 }
 """What a step may be, and what it holds."""
-ExcludeProduct = Callable[[str, date | None], tuple[Counts, float]]
-"""Of an SKU and a day: the counts without the orders that hold nothing else from that day on, and their share."""
 
 
 class ScenarioError(ValueError):
@@ -169,14 +169,14 @@ def run_scenario(
     row: pd.Series,
     steps: Iterable[ScenarioStep],
     *,
-    exclude_product: ExcludeProduct | None = None,
+    ledger: Ledger | None = None,
     days_ahead: int | None = None,
     new_orders: bool = True,
 ) -> ScenarioResult:
     """Play a scenario on one row of SCORES, as known on the evening of its as-of day.
 
-    `without` counts again without a product, which the counts alone cannot. Raises ScenarioError for a cause, an
-    order, a product or a day that the account does not have, naming those there are.
+    `ledger` holds the tables of the account; a step `stop_selling` counts its orders again. Raises ScenarioError for a
+    cause, an order, a product or a day that the account does not have, naming those there are.
     """
     as_of = row["as_of"].date()
     known = outlook.counts_known_on(counts, as_of)
@@ -185,7 +185,7 @@ def run_scenario(
         known, known, before.rule, int(row["window"]), (row["as_of"] - row["last_day"]).days, row, 1.0, None
     )
     for step in sorted(steps, key=lambda step: step.kind != "stop_selling"):  # for it counts from the orders again
-        played = _apply_step(played, step, before, exclude_product)
+        played = _apply_step(played, step, before, ledger)
     edited = replace(policy, rules=(played.rule,), begins=())
     asked = _edited_row(row, played)
     scored = _score_state(played, edited, row, as_of)
@@ -220,7 +220,7 @@ class _ScenarioState:
 
 
 def _apply_step(
-    state: _ScenarioState, step: ScenarioStep, before: RollOffCalendar, exclude_product: ExcludeProduct | None
+    state: _ScenarioState, step: ScenarioStep, before: RollOffCalendar, ledger: Ledger | None
 ) -> _ScenarioState:
     """One step more."""
     where = f"Step {step.place}, {step.kind}"
@@ -234,7 +234,7 @@ def _apply_step(
             raise ScenarioError(f"{where}: {since} is past; the volume changes from {before.as_of} on or later.")
         return replace(state, volume=state.volume * float(1 + step.by), since=since)
     if step.kind == "stop_selling":
-        return _apply_stop_selling(state, step, before.as_of, exclude_product, where)
+        return _apply_stop_selling(state, step, before.as_of, ledger, where)
     if step.kind == "target":
         return replace(state, rule=_replace_target(state.rule, step.by))
     return replace(state, window=step.days) if step.kind == "window" else replace(state, lag=step.days)
@@ -340,18 +340,34 @@ def _apply_cleared(state: _ScenarioState, step: ScenarioStep, step_label: str) -
 
 
 def _apply_stop_selling(
-    state: _ScenarioState, step: ScenarioStep, as_of: date, exclude_product: ExcludeProduct | None, step_label: str
+    state: _ScenarioState, step: ScenarioStep, as_of: date, ledger: Ledger | None, step_label: str
 ) -> _ScenarioState:
     """The counts without the orders of a product alone; from a day ahead on, so much fewer new orders."""
-    if exclude_product is None:
-        raise ScenarioError(f"{step_label}: only a desk knows the orders of a product; ask desk.what_if.")
-    try:
-        counts, share = exclude_product(step.sku, step.since)
-    except KeyError as error:
-        raise ScenarioError(f"{step_label}: {error.args[0]}") from None
+    if ledger is None:
+        raise ScenarioError(f"{step_label}: counts alone do not name the product of an order; use AccountView.what_if.")
+    counts, share = _count_without_product(state, step, ledger, step_label)
     if step.since is not None and step.since > as_of:
         return replace(state, volume=state.volume * (1 - share), since=step.since)
     return replace(state, counts=outlook.counts_known_on(counts, as_of))
+
+
+def _count_without_product(
+    state: _ScenarioState, step: ScenarioStep, ledger: Ledger, step_label: str
+) -> tuple[Counts, float]:
+    """Count an account's orders without those of one product alone from a day on; return their share of all, too."""
+    items = collect_to_pandas(ledger.items.filter(nw.col("marketplace") == state.row["marketplace"]))
+    products = items.groupby("order_id")["sku"].agg(["nunique", "first"])
+    order_ids = products.index[(products["nunique"] == 1) & (products["first"] == step.sku)]
+    if not len(order_ids):
+        known = ", ".join(sorted(items["sku"].unique())[:8])
+        raise ScenarioError(
+            f"{step_label}: no order of {state.row['account']} is for {step.sku!r} alone. There are: {known}."
+        )
+    removed = nw.col("order_id").is_in(list(order_ids))
+    if step.since is not None:
+        removed = removed & (nw.col("ordered_on") >= nw.lit(step.since))
+    edited = replace(ledger, orders=ledger.orders.filter(~removed.fill_null(False)))
+    return exposure.count_orders(edited, [state.rule]), len(order_ids) / max(1, len(products))
 
 
 def _edited_row(row: pd.Series, state: _ScenarioState) -> pd.Series:

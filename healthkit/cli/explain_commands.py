@@ -55,8 +55,9 @@ def bridge(
     """Say why a rate moved between two days, in steps that add up exactly; CSV lists the orders that moved."""
     with ErrorReporter():
         book = open_workspace(data, policy)
-        row = book.measure(account, metric, as_of, channel=channel, window=window, marketplace=marketplace)
-        held = book.bridge(row, from_)
+        view = book.account(account, marketplace or None)
+        row = view.measure(metric, as_of, channel=channel, window=window)
+        held = view.bridge(row, from_)
     if form is OutputFormat.json:
         write_json(_bridge_as_data(held))
         return
@@ -122,8 +123,9 @@ def drivers(
     """Hold each group of orders (product, carrier, place, weekday) against the rest: which carries the excess?"""
     with ErrorReporter():
         book = open_workspace(data, policy)
-        row = book.measure(account, metric, as_of, channel=channel, window=window, marketplace=marketplace)
-        rows = book.drivers(row)
+        view = book.account(account, marketplace or None)
+        row = view.measure(metric, as_of, channel=channel, window=window)
+        rows = view.drivers(row)
     if write_rows(rows, form):
         return
     words = hk.wording
@@ -175,7 +177,8 @@ def standing(
         book = open_workspace(data, policy)
         rows = book.score(as_of, account)
         off = rows[(rows["status"] == "off target")]
-        streaks = [(row, book.standing(row), book.rule(row)) for _, row in off.iterrows()]
+        views = [(row, book.account(row["account"], row["marketplace"])) for _, row in off.iterrows()]
+        streaks = [(row, view.streak(row), view.rule(row)) for row, view in views]
     made = [
         {
             "account": row["account"], "marketplace": row["marketplace"], "metric": row["metric"],
@@ -234,7 +237,8 @@ def reconcile(
     """Lay our counts beside the marketplace's own newest ones, and put each difference down to a cause."""
     with ErrorReporter():
         book = open_workspace(data, policy)
-        held = book.reconcile(account, as_of, marketplace or None)
+        views = [book.account(account, marketplace)] if marketplace else book.account_views(account)
+        held = [one for view in views for one in view.reconcile(as_of)]
     if form is not OutputFormat.table:
         made = [_reconciliation_as_data(one) for one in held]
         if form is OutputFormat.json:

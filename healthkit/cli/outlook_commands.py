@@ -74,11 +74,12 @@ def outlook(
             return
         if not account or len(account) != 1:
             raise typer.BadParameter("--metric goes with one --account.")
-        row = book.measure(account[0], metric, as_of, channel=channel, window=window, marketplace=marketplace)
+        view = book.account(account[0], marketplace or None)
+        row = view.measure(metric, as_of, channel=channel, window=window)
         reach = max(ahead, (by - as_of).days) if by else ahead
-        calendar = book.calendar(row, days_ahead=reach, new_orders=new_orders)
+        calendar = view.calendar(row, days_ahead=reach, new_orders=new_orders)
         calendar = replace(calendar, days=_without_verdicts_if_unjudged(row, calendar.days))
-        ways = book.goals(row, by, new_orders=new_orders) if by else []
+        ways = view.goals(row, by, new_orders=new_orders) if by else []
         reason = _unjudged_reason(book, row)
     if form is OutputFormat.json:
         days = calendar.days.assign(day=calendar.days["day"].dt.strftime("%Y-%m-%d"))
@@ -113,7 +114,8 @@ def _print_measures(workspace: Any, rows: Any, output_format: OutputFormat, cale
     rates = rows[
         rows["target"].notna() & rows["metric"].map(lambda name: hk.wording.account.figure_kind(name) == "rate")
     ]
-    calendars = [(row, workspace.calendar(row, **calendar_options)) for _, row in rates.iterrows()]
+    views = [(row, workspace.account(row["account"], row["marketplace"])) for _, row in rates.iterrows()]
+    calendars = [(row, view.calendar(row, **calendar_options)) for row, view in views]
     names = ["account", "marketplace", "metric", "channel", "window", "as_of", "counted", "at_fault", "headroom",
              "status", "proxy"]  # fmt: skip
     ends = [{**row[names].to_dict(), "back_on": _back_on(row, one)} for row, one in calendars]
@@ -281,8 +283,9 @@ def what_if(
     """Score a measure again as if less had gone wrong, or more had sold: fewer claims, claims won, volume, rules."""
     with ErrorReporter():
         book = open_workspace(data, policy)
-        row = book.measure(account, metric, as_of, channel=channel, window=window, marketplace=marketplace)
-        held = book.what_if(row, scenario, new_orders=new_orders)
+        view = book.account(account, marketplace or None)
+        row = view.measure(metric, as_of, channel=channel, window=window)
+        held = view.what_if(row, scenario, new_orders=new_orders)
         reason = _unjudged_reason(book, row)
     backs = [_back_on(held.before, held.calendar), _back_on(held.after, held.calendar_after)]
     if form is OutputFormat.json:

@@ -84,7 +84,8 @@ def _add_chance_and_harm(workspace: Workspace, rows: pd.DataFrame, track: Progre
         for at in track(judged):
             row = rows.loc[at]
             try:
-                seen = workspace.futures(row, days_ahead=AHEAD_DAYS, draws=DRAWS)
+                view = workspace.account(row["account"], row["marketplace"])
+                seen = view.simulate(row, days_ahead=AHEAD_DAYS, draws=DRAWS)
             except OutlookError:
                 continue
             a_day = row["counted"] / row["window"]

@@ -32,7 +32,8 @@ class WhatIfAnswer:
 
 def most_frequent_causes(workspace: Workspace, question: Question) -> list[str]:
     """The causes of the orders at fault, or about to be, those of the most orders first."""
-    calendar = workspace.calendar(where_i_stand_model.answer_question(workspace, question).score)
+    view = workspace.account(question.account, question.marketplace)
+    calendar = view.calendar(where_i_stand_model.answer_question(workspace, question).score)
     every = pd.Series([cause for causes in calendar.orders["causes"] for cause in causes.split("+")], dtype="str")
     return [str(cause) for cause in every.value_counts().index[:MAX_SLIDERS]]
 
@@ -45,7 +46,7 @@ def reductions_needed(workspace: Workspace, question: Question) -> dict[str, tup
     score = where_i_stand_model.answer_question(workspace, question).score
     if pd.isna(score["target"]):
         return {}
-    goals = workspace.goals(score, question.as_of)
+    goals = workspace.account(question.account, question.marketplace).goals(score, question.as_of)
     return {
         goal.cause: (None if goal.many is None else math.ceil(goal.by * 100), goal.many or 0)
         for goal in goals
@@ -86,7 +87,8 @@ def answer_what_if(
         for step in scenario_of_sliders(percent_fewer, percent_more_orders)
     ]
     # A window of nothing else than the one there is: a scenario that changes nothing.
-    held = workspace.what_if(score, steps or [{"window": question.window}], new_orders=new_orders)
+    view = workspace.account(question.account, question.marketplace)
+    held = view.what_if(score, steps or [{"window": question.window}], new_orders=new_orders)
     return WhatIfAnswer(question, steps, score, held, new_orders)
 
 

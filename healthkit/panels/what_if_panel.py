@@ -38,7 +38,7 @@ class WhatIfPanel(Panel):
 
     @property
     def scenario(self) -> list[dict[str, Any]]:
-        """The steps that the sliders stand for, as `desk.what_if` takes them."""
+        """The steps that the sliders stand for, as `AccountView.what_if` takes them."""
         return what_if_model.scenario_of_sliders(
             {cause: slider.value for cause, slider in self.cause_sliders.items()}, self.volume.value
         )

@@ -12,21 +12,17 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from healthkit.analysis.explain import (
-    Bridge,
-    ExplainError,
-    Reconciliation,
-    Streak,
-    drivers,
-    find_streak_in_days,
-    reconcile,
-)
+from healthkit.analysis.account_view import AccountView
+from healthkit.analysis.explain import Bridge, ExplainError, Reconciliation, Streak, find_streak_in_days
 from healthkit.analysis.outlook import OutlookError, RollOffCalendar, Simulation
 from healthkit.analysis.verdicts import AccountVerdict
+from healthkit.metrics.exposure import Counts
 from healthkit.metrics.policy import PolicyError, Rule
 from healthkit.metrics.scores import day_numbers
 from healthkit.schema.marketplaces import MARKETPLACES
-from healthkit.schema.tables import SEVERITIES, Frame, Ledger, collect_to_pandas
+from healthkit.schema.tables import SEVERITIES, Frame, collect_to_pandas
+from healthkit.store import Store
+from healthkit.workspace.snapshot import StoreSnapshot
 from healthkit.workspace.workspace import Workspace
 
 WEEKS_SHOWN = 26
@@ -128,7 +124,7 @@ def month_verdicts(workspace: Workspace, month: str, accounts: Iterable[str] | N
     that the store does not hold.
     """
     as_of = last_day_of_month(month)
-    if not _has_orders_by(workspace, as_of):
+    if not _has_orders_by(workspace.counts, as_of):
         return []
     verdicts = workspace.verdicts(as_of, accounts, at_last_known_day=True)
     return [one for one in verdicts if one.as_of >= as_of.replace(day=1) and _has_reportable_figures(one)]
@@ -142,14 +138,8 @@ def accounts_ended_before(
     Raises MonthError for what is no month.
     """
     last = last_day_of_month(month)
-    wanted = None if accounts is None else set(accounts)
-    figures = workspace.figures(last, wanted)
-    known = {
-        pair: workspace.last_day_known(pair, last, figures)
-        for pair in workspace.files()
-        if pair[1] in workspace.policies and (wanted is None or pair[0] in wanted)
-    }
-    return [(*pair, day) for pair, day in sorted(known.items()) if day < last.replace(day=1)]
+    days = workspace.last_days_known(last, accounts)
+    return [(*pair, day) for pair, day in days.items() if day < last.replace(day=1)]
 
 
 def _has_reportable_figures(verdict: AccountVerdict) -> bool:
@@ -160,9 +150,9 @@ def _has_reportable_figures(verdict: AccountVerdict) -> bool:
     )
 
 
-def _has_orders_by(workspace: Workspace, as_of: date) -> bool:
+def _has_orders_by(counts: Counts, as_of: date) -> bool:
     """Whether any order is as old as the day; before that, no rule need be asked."""
-    return bool((workspace.counts.exposure["clock_day"].dt.date <= as_of).any())
+    return bool((counts.exposure["clock_day"].dt.date <= as_of).any())
 
 
 def _describe_order_months(workspace: Workspace) -> str:
@@ -177,99 +167,79 @@ def open_report(
 ) -> MonthlyReport:
     """Gather one account's report of one month.
 
-    `marketplace` is needed only where the account sells in several. `made` stands in the footer as given.
-    Raises StoreError for an unknown account, MonthError for a month without orders or a marketplace in which
-    the account has none.
+    `marketplace` is needed only where the account sells in several. `generated_at` stands in the footer as given.
+    Raises StoreError for an unknown account, MarketplaceError for a marketplace in which it does not sell, MonthError
+    for a month without orders.
     """
-    workspace.store.check_accounts([account], workspace.accounts)
+    view = workspace.account(account, marketplace)
     month_end = last_day_of_month(month)
-    held = workspace.counts.coverage[workspace.counts.coverage["account"] == account].set_index("marketplace")
-    code = _choose_marketplace(account, list(held.index), marketplace)
-    found = [one for one in month_verdicts(workspace, month, [account]) if one.marketplace == code]
-    if not found:
-        begins, ends = held.loc[code, "begins_on"], held.loc[code, "ends_on"]
+    as_of = view.last_day_known(month_end)
+    verdict = None
+    if as_of >= month_end.replace(day=1) and _has_orders_by(view.counts, month_end):
+        verdict = view.verdict(as_of)
+    if verdict is None or not _has_reportable_figures(verdict):
         raise MonthError(
             f"{account} has no orders to report for {month}: "
-            f"its orders reach from {begins:%Y-%m-%d} to {ends:%Y-%m-%d}."
+            f"its orders reach from {view.coverage.begins_on} to {view.coverage.ends_on}."
         )
-    return _build_report(workspace, found[0], month_end, generated_at)
+    return _build_report(view, verdict, month_end, _describe_data_version(workspace.store, account), generated_at)
 
 
-def _choose_marketplace(account: str, available: list[str], requested: str | None) -> str:
-    """The marketplace to report on: the one asked for, or the only one."""
-    if requested is None and len(available) == 1:
-        return available[0]
-    if requested is None or requested not in available:
-        asked = "in several marketplaces" if requested is None else f"nothing in marketplace {requested!r}"
-        raise MonthError(f"{account} has orders {asked}. Choose one of: {', '.join(available)}.")
-    return requested
-
-
-def _scores_of_account(workspace: Workspace, account: str, marketplace: str, days: date | list[date]) -> pd.DataFrame:
-    """SCORES of one account in one marketplace."""
-    rows = workspace.score(days, [account])
-    return rows[rows["marketplace"] == marketplace].reset_index(drop=True)
-
-
-def _build_report(workspace: Workspace, verdict: AccountVerdict, month_end: date, generated_at: str) -> MonthlyReport:
-    account, code, as_of = verdict.account, verdict.marketplace, verdict.as_of
-    scored = _scores_of_account(workspace, account, code, as_of)
-    policy = workspace.policies[code]
-    coverage = workspace.counts.coverage.set_index(["account", "marketplace"]).loc[(account, code)]
-    begins_on = coverage["begins_on"].date()
+def _build_report(
+    view: AccountView, verdict: AccountVerdict, month_end: date, data_version: str, generated_at: str
+) -> MonthlyReport:
+    as_of = verdict.as_of
+    scored = view.score(as_of)
     before = as_of.replace(day=1) - timedelta(days=1)
     weeks = [as_of - timedelta(days=7 * back) for back in reversed(range(WEEKS_SHOWN))]
     history = [as_of - timedelta(days=back) for back in reversed(range(DAYS_SHOWN))]
-    first_rule = max((day for _, day in policy.begins), default=date.min)
-    asked = sorted({*weeks, *history, before})
-    past = _scores_of_account(workspace, account, code, [day for day in asked if day >= first_rule])
+    first_rule = max((day for _, day in view.policy.begins), default=date.min)
+    past = view.score(sorted(day for day in {*weeks, *history, before} if day >= first_rule))
     on = past["as_of"].dt.date
-    rules = policy.on(as_of)
     daily = past[on.isin(history)].reset_index(drop=True)
-    ledger = workspace.ledger(account)
-    mine = (nw.col("account") == account) & (nw.col("marketplace") == code)
+    mine = (nw.col("account") == view.account) & (nw.col("marketplace") == view.marketplace)
     return MonthlyReport(
-        account=account,
-        marketplace=code,
-        marketplace_title=MARKETPLACES[code].title,
-        policy=policy.name,
+        account=view.account,
+        marketplace=view.marketplace,
+        marketplace_title=MARKETPLACES[view.marketplace].title,
+        policy=view.policy.name,
         as_of=as_of,
         before=before,
         scores=scored,
         earlier=past[on == before].reset_index(drop=True),
         weekly_scores=past[on.isin(weeks)].reset_index(drop=True),
         daily_scores=daily,
-        at_fault=_list_orders_at_fault(workspace, ledger.items.filter(mine), scored),
-        bridges=_bridges(workspace, scored, before),
-        rules=rules,
-        begins_on=begins_on,
-        ends_on=coverage["ends_on"].date(),
-        orders=int(coverage["orders"]),
-        data=_describe_data_version(workspace, account),
+        at_fault=_list_orders_at_fault(view, view.ledger.items.filter(mine), scored),
+        bridges=_bridges(view, scored, before),
+        rules=view.policy.on(as_of),
+        begins_on=view.coverage.begins_on,
+        ends_on=view.coverage.ends_on,
+        orders=view.coverage.orders,
+        data=data_version,
         made=generated_at,
-        reported=_reported_figures(workspace, account, code, [before, as_of]),
-        reconciled=_reconcile_figures(workspace, ledger, account, code, as_of),
+        reported=_reported_figures(view, [before, as_of]),
+        reconciled=_reconcile_figures(view, as_of),
         states=_latest_account_states(
-            collect_to_pandas(ledger.account_states.filter(mine & (nw.col("as_of") <= nw.lit(as_of))))
+            collect_to_pandas(view.ledger.account_states.filter(mine & (nw.col("as_of") <= nw.lit(as_of))))
         ),
         violations=_violations_by_category(
-            collect_to_pandas(ledger.violations.filter(mine & (nw.col("opened_on") <= nw.lit(as_of)))), as_of
+            collect_to_pandas(view.ledger.violations.filter(mine & (nw.col("opened_on") <= nw.lit(as_of)))), as_of
         ),
-        drivers=dict(_drivers(workspace, ledger, scored)),
-        standings=dict(_streaks(workspace, scored, daily)),
-        calendars=dict(_calendars(workspace, scored)),
-        futures=dict(_futures(workspace, scored)),
+        drivers=dict(_drivers(view, scored)),
+        standings=dict(_streaks(view, scored, daily)),
+        calendars=dict(_calendars(view, scored)),
+        futures=dict(_futures(view, scored)),
         verdict=verdict,
         month_end=month_end,
     )
 
 
-def _bridges(workspace: Workspace, scored: pd.DataFrame, before: date) -> dict[tuple[str, str, int], Bridge]:
+def _bridges(view: AccountView, scored: pd.DataFrame, before: date) -> dict[tuple[str, str, int], Bridge]:
     """Why each rate off target or at risk moved since the month before."""
     bridges = {}
     for _, row in scored[scored["status"].isin(["off target", "at risk"]) & scored["rate"].notna()].iterrows():
         with suppress(ExplainError, PolicyError):
-            bridges[row["metric"], row["channel"], int(row["window"])] = workspace.bridge(row, before)
+            bridges[row["metric"], row["channel"], int(row["window"])] = view.bridge(row, before)
     return bridges
 
 
@@ -277,24 +247,23 @@ def _measure_key(row: pd.Series) -> MeasureKey:
     return row["metric"], row["channel"], int(row["window"])
 
 
-def _drivers(workspace: Workspace, ledger: Ledger, scored: pd.DataFrame) -> Iterator[tuple[MeasureKey, pd.DataFrame]]:
+def _drivers(view: AccountView, scored: pd.DataFrame) -> Iterator[tuple[MeasureKey, pd.DataFrame]]:
     """Which groups carry the excess of each rate off target or at risk; of several windows that of the worst."""
     rows = scored[scored["status"].isin(["off target", "at risk"]) & scored["rate"].notna()]
     rows = rows.assign(off=rows["status"] == "off target", wrong=rows["at_fault"] / rows["counted"])
     worst = rows.sort_values(["off", "wrong", "window"], ascending=False, kind="stable")
     for _, row in worst.drop_duplicates(["metric", "channel"]).sort_index().iterrows():
         with suppress(ExplainError):
-            as_of, where = row["as_of"].date(), (row["account"], row["marketplace"], row["channel"])
-            yield _measure_key(row), drivers(ledger, workspace.rule(row), *where, as_of, window=int(row["window"]))
+            yield _measure_key(row), view.drivers(row)
 
 
-def _streaks(workspace: Workspace, scored: pd.DataFrame, daily: pd.DataFrame) -> Iterator[tuple[MeasureKey, Streak]]:
+def _streaks(view: AccountView, scored: pd.DataFrame, daily: pd.DataFrame) -> Iterator[tuple[MeasureKey, Streak]]:
     """For how long each judged measure has been off target, as far back as the days of a report reach."""
     places = daily.groupby(["metric", "channel"], sort=False).indices
     days, off = day_numbers(daily["as_of"]), (daily["status"] == "off target").to_numpy()
     windows = daily["window"].to_numpy()
     for _, row in scored[scored["status"].isin(["off target", "at risk", "on target"])].iterrows():
-        rule = workspace.rule(row)
+        rule = view.rule(row)
         held = places.get((row["metric"], row["channel"]), np.zeros(0, dtype=np.int64))
         # With a fallback the window changes from day to day, and stays one measure.
         held = held if rule.fallback else held[windows[held] == row["window"]]
@@ -302,43 +271,30 @@ def _streaks(workspace: Workspace, scored: pd.DataFrame, daily: pd.DataFrame) ->
             yield _measure_key(row), find_streak_in_days(days[held], off[held], rule)
 
 
-def _calendars(workspace: Workspace, scored: pd.DataFrame) -> Iterator[tuple[MeasureKey, RollOffCalendar]]:
+def _calendars(view: AccountView, scored: pd.DataFrame) -> Iterator[tuple[MeasureKey, RollOffCalendar]]:
     """What each rate off target or at risk will be on the days ahead if nothing new goes wrong."""
     for _, row in scored[scored["status"].isin(["off target", "at risk"]) & scored["rate"].notna()].iterrows():
         with suppress(OutlookError):
-            yield _measure_key(row), workspace.calendar(row)
+            yield _measure_key(row), view.calendar(row)
 
 
-def _futures(workspace: Workspace, scored: pd.DataFrame) -> Iterator[tuple[MeasureKey, Simulation]]:
+def _futures(view: AccountView, scored: pd.DataFrame) -> Iterator[tuple[MeasureKey, Simulation]]:
     """What may come of each rate off target or at risk at the usual pace."""
     for _, row in scored[scored["status"].isin(["off target", "at risk"]) & scored["rate"].notna()].iterrows():
         with suppress(OutlookError):
-            yield _measure_key(row), workspace.futures(row, draws=SIMULATION_DRAWS)
+            yield _measure_key(row), view.simulate(row, draws=SIMULATION_DRAWS)
 
 
-def _reported_figures(workspace: Workspace, account: str, marketplace: str, days: list[date]) -> pd.DataFrame:
+def _reported_figures(view: AccountView, days: list[date]) -> pd.DataFrame:
     """The marketplace's own figures on some days: of each measure the newest, whatever days it covers."""
-    rows = workspace.reported(days, [account])
-    rows = rows[rows["marketplace"] == marketplace].sort_values(["rule", "window"], kind="stable")
+    rows = view.reported(days).sort_values(["rule", "window"], kind="stable")
     return rows.drop_duplicates(["as_of", "metric", "channel"], keep="last").reset_index(drop=True)
 
 
-def _reconcile_figures(
-    workspace: Workspace, ledger: Ledger, account: str, marketplace: str, as_of: date
-) -> list[Reconciliation]:
+def _reconcile_figures(view: AccountView, as_of: date) -> list[Reconciliation]:
     """Ours beside the marketplace's figures; none where it reported none, or before the policy begins."""
-    coverage = workspace.counts.coverage.set_index(["account", "marketplace"])
-    told = str(coverage.loc[(account, marketplace), "evidence"]).split("+")
     with suppress(ExplainError, PolicyError):
-        return reconcile(
-            ledger,
-            workspace.policies[marketplace],
-            account,
-            marketplace,
-            as_of,
-            told,
-            workspace.counts_for_accounts([account]),
-        )
+        return view.reconcile(as_of)
     return []
 
 
@@ -379,23 +335,20 @@ def _summarise_category(category: str, category_rows: pd.DataFrame, as_of: date)
     return category, int(still["count"].sum()), worst, first, int(resolved["count"].sum()), last, None
 
 
-def _describe_data_version(workspace: Workspace, account: str) -> str:
+def _describe_data_version(store: Store | StoreSnapshot, account: str) -> str:
     """Which state of which files the figures stand on."""
-    files = workspace.store.files(account)
-    return (
-        f"version {workspace.store.version()} of the store, {files:,} {'file' if files == 1 else 'files'} of this "
-        "account"
-    )
+    files = store.files(account)
+    return f"version {store.version()} of the store, {files:,} {'file' if files == 1 else 'files'} of this account"
 
 
-def _list_orders_at_fault(workspace: Workspace, items: Frame, scored: pd.DataFrame) -> pd.DataFrame:
+def _list_orders_at_fault(view: AccountView, items: Frame, scored: pd.DataFrame) -> pd.DataFrame:
     """The orders at fault behind every row of SCORES, with what was bought."""
     columns = [
         "metric", "channel", "window", "order_id", "causes", "clock_day",
         "known_on", "enters_on", "leaves_on", "at_fault", "assumed",
     ]  # fmt: skip
     behind = [
-        workspace.orders_at_fault(row).assign(window=row["window"], known_on=lambda rows: rows["since"])
+        view.orders_at_fault(row).assign(window=row["window"], known_on=lambda rows: rows["since"])
         for _, row in scored[(scored["at_fault"] > 0) & scored["rate"].notna()].iterrows()
     ]
     rows = pd.concat(behind, ignore_index=True)[columns] if behind else pd.DataFrame(columns=columns)

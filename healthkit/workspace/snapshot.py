@@ -7,7 +7,7 @@ asks once and writes an excerpt; whoever prints a report opens that instead, by 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -58,7 +58,9 @@ class StoreSnapshot:
         """Raise StoreError for an account that is not known."""
         refuse_unknown_accounts(wanted, list(known), self.folder)
 
-    def ledger(self, accounts: Iterable[str] | None = None, only: Iterable[tables.Table] = tables.RAW_TABLES) -> Ledger:
+    def ledger(
+        self, accounts: Iterable[str] | None = None, only: Collection[tables.Table] = tables.RAW_TABLES
+    ) -> Ledger:
         """The rows of one account, of some tables only or all. Raises StoreError for one that the excerpt lacks."""
         named = {table.name for table in only}
         wanted = list(self.held if accounts is None else accounts)

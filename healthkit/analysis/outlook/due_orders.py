@@ -9,6 +9,7 @@ import narwhals as nw
 import pandas as pd
 
 from healthkit.schema import tables
+from healthkit.schema.marketplaces import MARKETPLACES
 from healthkit.schema.tables import Column, Ledger, Table, collect_to_pandas
 
 DUE = Table(
@@ -24,17 +25,17 @@ DUE = Table(
 """`days_left` counts whole days from the as-of day to the ship-by day; below 0 it is late already."""
 
 
-def find_due_orders(ledger: Ledger, as_of: date, zones: dict[str, str], days_ahead: int = 2) -> pd.DataFrame:
+def find_due_orders(ledger: Ledger, as_of: date, days_ahead: int = 2) -> pd.DataFrame:
     """DUE: orders that wait to be confirmed and are due within some days of a day, or overdue; the most urgent first.
 
     An order waits when it was placed by then, not cancelled by then, and no file tells of a confirmation by then.
-    `zones` names the zone of each marketplace, in which the evening of the day is taken.
+    A day ends at midnight in the zone of the marketplace.
     """
     rows = ledger.orders.filter((nw.col("channel") == "seller") & ~nw.col("ship_by").is_null())
     held = rows.filter(
         (nw.col("ordered_on") <= nw.lit(as_of)) & (nw.col("ship_by_on") <= nw.lit(as_of + timedelta(days_ahead)))
     )
-    waits = _select_waiting(collect_to_pandas(held), as_of, zones)
+    waits = _select_waiting(collect_to_pandas(held), as_of)
     bought = collect_to_pandas(ledger.items.group_by("account", "marketplace", "order_id").agg(nw.col("sku").min()))
     named = waits.merge(bought, on=["account", "marketplace", "order_id"], how="left")
     left = (pd.to_datetime(named["ship_by_on"]) - pd.Timestamp(as_of)).dt.days
@@ -44,19 +45,19 @@ def find_due_orders(ledger: Ledger, as_of: date, zones: dict[str, str], days_ahe
     return tables.check_table(made.sort_values(["ship_by", "account", "order_id"], ignore_index=True), DUE)
 
 
-def count_waiting_without_ship_by(ledger: Ledger, as_of: date, zones: dict[str, str]) -> dict[str, int]:
+def count_waiting_without_ship_by(ledger: Ledger, as_of: date) -> dict[str, int]:
     """How many seller-fulfilled orders of each account wait as in `due`, and no file says by when they must ship."""
     orders = ledger.orders.filter(
         (nw.col("channel") == "seller") & nw.col("ship_by").is_null() & (nw.col("ordered_on") <= nw.lit(as_of))
     )
-    waits = _select_waiting(collect_to_pandas(orders), as_of, zones)
+    waits = _select_waiting(collect_to_pandas(orders), as_of)
     waits = waits[waits["status"] != "cancelled"]  # A file of orders alone does not say when.
     return {str(account): int(count) for account, count in waits["account"].value_counts().sort_index().items()}
 
 
-def _select_waiting(orders: pd.DataFrame, as_of: date, zones: dict[str, str]) -> pd.DataFrame:
+def _select_waiting(orders: pd.DataFrame, as_of: date) -> pd.DataFrame:
     """The orders that were neither confirmed nor cancelled by the evening of a day, as far as the files tell."""
-    evenings = {code: _end_of_day(as_of, zone) for code, zone in zones.items()}
+    evenings = {code: _end_of_day(as_of, MARKETPLACES[code].zone) for code in orders["marketplace"].unique()}
     evening = pd.to_datetime(orders["marketplace"].map(evenings), utc=True)
     confirmed = pd.to_datetime(orders["shipped_at"], utc=True) <= evening
     told_shipped = orders["shipped_at"].isna() & orders["status"].isin(tables.SHIPPED_STATUSES)

@@ -30,6 +30,7 @@ from healthkit.analysis.outlook.rolloff import OutlookError, counts_known_on, ex
 from healthkit.metrics.exposure import Counts
 from healthkit.metrics.policy import Policy, Rule
 from healthkit.metrics.scores import MeasureIntervals, day_numbers, numbers_to_days, select_intervals
+from healthkit.schema.object_cache import cache_on_first_argument
 
 DRAWS = 4_000
 """So many futures are drawn unless told otherwise."""
@@ -102,7 +103,7 @@ def simulate_futures(
     `counts` may hold other accounts: those of the same marketplace make the portfolio to which a small account is
     drawn. The same seed gives the same futures. Raises OutlookError for a row that is held against no target.
     """
-    return Forecaster(counts, row["as_of"].date()).futures(policy, row, days_ahead=days_ahead, draws=draws, seed=seed)
+    return forecaster(counts, row["as_of"].date()).futures(policy, row, days_ahead=days_ahead, draws=draws, seed=seed)
 
 
 class Forecaster:
@@ -153,6 +154,12 @@ class Forecaster:
             every = collect_history(self._known, rule, marketplace, channel, self._as_of)
             self._shared[key] = every, pool_rates(every)
         return self._shared[key]
+
+
+@cache_on_first_argument(maxsize=1)
+def forecaster(counts: Counts, as_of: date) -> Forecaster:
+    """Return the forecaster of a day for counts; the newest one is cached with the counts."""
+    return Forecaster(counts, as_of)
 
 
 # -- what is known, and what may come ---------------------------------------------------------------------------
