@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from healthkit.analysis import outlook
+from healthkit.analysis import simulation
 from healthkit.ingest import importer
 from healthkit.metrics.policy import Target
 from healthkit.store import Store
@@ -42,7 +42,7 @@ def make_forecasts(workspace: Workspace, min_orders: int, seed: int = 0) -> pd.D
         then = workspace.score([as_of + timedelta(days=ahead) for ahead in range(1, AHEAD + 1)], set(asked["account"]))
         keys = ["account", "marketplace", "channel", "metric", "window"]
         came = dict(list(then.groupby(keys)))
-        lookout = outlook.Forecaster(workspace.counts, as_of)
+        lookout = simulation.Forecaster(workspace.counts, as_of)
         for _, row in asked.iterrows():
             policy = workspace.policies[row["marketplace"]]
             rule = workspace.account(row["account"], row["marketplace"]).rule(row)
@@ -69,7 +69,7 @@ def _month_ends(workspace: Workspace) -> Iterator[date]:
 
 
 def _forecast_and_outcome(
-    futures: outlook.Simulation, row: pd.Series, target: Target, days: pd.DataFrame
+    futures: simulation.Simulation, row: pd.Series, target: Target, days: pd.DataFrame
 ) -> dict[str, float]:
     """What was forecast, and what came."""
     off = (days.sort_values("as_of")["status"] == "off target").to_numpy()

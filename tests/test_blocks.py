@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from healthkit.analysis.explain import Bridge
+from healthkit.analysis.bridge import Bridge
 from healthkit.metrics.policy import STATUSES_WORST_FIRST, Rule, judge
 from healthkit.report import blocks, charts
 from healthkit.report.blocks import findings, sparklines

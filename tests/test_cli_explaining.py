@@ -12,8 +12,8 @@ from fractions import Fraction
 import pytest
 from typer.testing import CliRunner
 
-from healthkit.analysis.explain import ExplainError
-from healthkit.analysis.outlook import find_due_orders
+from healthkit.analysis.bridge import ExplainError
+from healthkit.analysis.due_orders import find_due_orders
 from healthkit.cli import app
 from healthkit.metrics.scores import ScoreError
 from healthkit.workspace.workspace import Workspace

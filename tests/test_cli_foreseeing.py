@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from healthkit.analysis import scenarios
+from healthkit.analysis import what_if
 from healthkit.cli import app
 from healthkit.workspace.workspace import Workspace
 
@@ -129,7 +129,7 @@ def test_every_step_of_the_example_can_be_played(book, defects, tmp_path):
     one = book.account("lantern-hill-lighting").orders_at_fault(defects)["order_id"].iloc[0]
     file = tmp_path / "all.yaml"
     file.write_text(lines.replace("111-1234567-1234567", one), encoding="utf-8")
-    assert {step.kind for step in scenarios.read_scenario(file)} == set(scenarios.SCENARIO_STEPS)
+    assert {step.kind for step in what_if.read_scenario(file)} == set(what_if.SCENARIO_STEPS)
     assert book.account("lantern-hill-lighting").what_if(defects, file).after["window"] == 90
 
 

@@ -11,9 +11,8 @@ import pandas as pd
 import pytest
 
 from bench.futures import make_counts
-from healthkit.analysis import outlook
-from healthkit.analysis.outlook import OutlookError, simulate_futures
-from healthkit.analysis.outlook.fitted_rates import (
+from healthkit.analysis import simulation
+from healthkit.analysis.fitted_rates import (
     HISTORY_DAYS,
     MAX_FAULT_DELAY,
     FittedRates,
@@ -23,8 +22,14 @@ from healthkit.analysis.outlook.fitted_rates import (
     fit_rates,
     pool_rates,
 )
-from healthkit.analysis.outlook.rolloff import counts_known_on
-from healthkit.analysis.outlook.simulation import SimulationInput, draw_counts, prepare_simulation, simulate_input
+from healthkit.analysis.rolloff import OutlookError, counts_known_on
+from healthkit.analysis.simulation import (
+    SimulationInput,
+    draw_counts,
+    prepare_simulation,
+    simulate_futures,
+    simulate_input,
+)
 from healthkit.metrics import policy, scores
 from healthkit.metrics.exposure import Counts
 from healthkit.metrics.scores import day_numbers, select_intervals
@@ -263,5 +268,5 @@ def test_what_came_later_is_not_learnt_from(defects):
     row = table[table["metric"] == "order_defect_rate"].iloc[-1]
     cut = counts_known_on(defects, early)
     kept = Counts(cut.exposure[cut.exposure["clock_day"] <= pd.Timestamp(early)], cut.faults, defects.coverage)
-    both = [outlook.simulate_futures(counts, US, row, draws=300) for counts in (defects, kept)]
+    both = [simulation.simulate_futures(counts, US, row, draws=300) for counts in (defects, kept)]
     pd.testing.assert_frame_equal(both[0].days, both[1].days)

@@ -3,5 +3,19 @@
 import lazy_loader as lazy
 
 __getattr__, __dir__, __all__ = lazy.attach(
-    __name__, submodules=["explain", "outlook", "reported_scores", "scenarios", "verdicts"]
+    __name__,
+    submodules=[
+        "account_view",
+        "bridge",
+        "drivers",
+        "due_orders",
+        "goals",
+        "reconcile",
+        "reported_scores",
+        "rolloff",
+        "simulation",
+        "streaks",
+        "verdicts",
+        "what_if",
+    ],
 )

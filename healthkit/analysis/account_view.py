@@ -11,9 +11,16 @@ from typing import Any, Protocol
 
 import pandas as pd
 
-from healthkit.analysis import explain, outlook, reported_scores, scenarios, verdicts
-from healthkit.analysis.outlook import simulation
+from healthkit.analysis import reported_scores, simulation, verdicts
+from healthkit.analysis.bridge import Bridge, bridge
+from healthkit.analysis.drivers import drivers
+from healthkit.analysis.goals import Goal, goals
+from healthkit.analysis.reconcile import Reconciliation, reconcile
+from healthkit.analysis.rolloff import RollOffCalendar, roll_off_calendar
+from healthkit.analysis.simulation import Simulation
+from healthkit.analysis.streaks import Streak, find_streak
 from healthkit.analysis.verdicts import AccountVerdict, Row
+from healthkit.analysis.what_if import ScenarioResult, parse_scenario, read_scenario, run_scenario
 from healthkit.metrics import scores
 from healthkit.metrics.evidence import FileCoverage
 from healthkit.metrics.exposure import Counts
@@ -131,47 +138,45 @@ class AccountView:
         finder = verdicts.ReasonFinder(self.counts, self.coverage, key, self.policy)
         return verdicts.judge_account(self.policy.on(as_of), ours, theirs, as_of, key, finder.reason)
 
-    def reconcile(self, day: date) -> list[explain.Reconciliation]:
-        """Compare our counts with the marketplace's own newest ones by a day (see `explain.reconcile`).
+    def reconcile(self, day: date) -> list[Reconciliation]:
+        """Compare our counts with the marketplace's own newest ones by a day (see `reconcile.reconcile`).
 
         Raises ExplainError where the store holds no such figure.
         """
-        return explain.reconcile(
+        return reconcile(
             self.ledger, self.policy, self.account, self.marketplace, day, self.coverage.evidence, self.counts
         )
 
-    def bridge(self, row: pd.Series, before: date) -> explain.Bridge:
-        """Explain why the rate of one row of SCORES moved since an earlier day (see `explain.bridge`)."""
-        return explain.bridge(
+    def bridge(self, row: pd.Series, before: date) -> Bridge:
+        """Explain why the rate of one row of SCORES moved since an earlier day (see `bridge.bridge`)."""
+        return bridge(
             self.counts, self.policy, self.account, self.marketplace, row["metric"], before, row["as_of"].date(),
             channel=row["channel"], window=int(row["window"]),
         )  # fmt: skip
 
     def drivers(self, row: pd.Series) -> pd.DataFrame:
-        """Return DRIVERS of one row of SCORES: which groups of orders carry its excess (see `explain.drivers`)."""
-        return explain.drivers(
+        """Return DRIVERS of one row of SCORES: which groups of orders carry its excess (see `drivers.drivers`)."""
+        return drivers(
             self.ledger, self.rule(row), self.account, self.marketplace, row["channel"], row["as_of"].date(),
             window=int(row["window"]),
         )  # fmt: skip
 
-    def streak(self, row: pd.Series, days: int = 400) -> explain.Streak:
+    def streak(self, row: pd.Series, days: int = 400) -> Streak:
         """Return for how many days in a row a measure has been off target, looking back at most `days`."""
         as_of, begins = row["as_of"].date(), max((first for _, first in self.policy.begins), default=date.min)
         history = [as_of - timedelta(days=back) for back in reversed(range(days))]
         rows = self.score([day for day in history if day >= begins], metrics=[row["metric"]])
         rows = rows[(rows["channel"] == row["channel"]) & (rows["window"] == row["window"])]
-        return explain.find_streak(rows, self.rule(row))
+        return find_streak(rows, self.rule(row))
 
-    def calendar(
-        self, row: pd.Series, *, days_ahead: int | None = None, new_orders: bool = True
-    ) -> outlook.RollOffCalendar:
-        """Return the roll-off calendar of one row of SCORES, as known on its day (see `outlook.roll_off_calendar`)."""
-        return outlook.roll_off_calendar(self.counts, self.policy, row, days_ahead=days_ahead, new_orders=new_orders)
+    def calendar(self, row: pd.Series, *, days_ahead: int | None = None, new_orders: bool = True) -> RollOffCalendar:
+        """Return the roll-off calendar of one row of SCORES, as known on its day (see `rolloff.roll_off_calendar`)."""
+        return roll_off_calendar(self.counts, self.policy, row, days_ahead=days_ahead, new_orders=new_orders)
 
     def simulate(
-        self, row: pd.Series, *, days_ahead: int = 90, draws: int = outlook.DRAWS, seed: int = 0
-    ) -> outlook.Simulation:
-        """Simulate futures of one row of SCORES from what was known on its day (see `outlook.simulate_futures`)."""
+        self, row: pd.Series, *, days_ahead: int = 90, draws: int = simulation.DRAWS, seed: int = 0
+    ) -> Simulation:
+        """Simulate futures of one row of SCORES from what was known on its day (see `simulation.simulate_futures`)."""
         forecaster = simulation.forecaster(self.all_counts, row["as_of"].date())
         return forecaster.futures(
             self.policy, row, days_ahead=days_ahead, draws=draws, seed=seed, account_counts=self.counts
@@ -179,19 +184,19 @@ class AccountView:
 
     def what_if(
         self, row: pd.Series, scenario: Any, *, days_ahead: int | None = None, new_orders: bool = True
-    ) -> scenarios.ScenarioResult:
-        """Score one row of SCORES again under a scenario (see `scenarios.run_scenario`).
+    ) -> ScenarioResult:
+        """Score one row of SCORES again under a scenario (see `what_if.run_scenario`).
 
         `scenario` is the path of a YAML file, or the list of steps that it would hold.
         """
         is_path = isinstance(scenario, str | Path)
-        steps = scenarios.read_scenario(Path(scenario)) if is_path else scenarios.parse_scenario(scenario)
+        steps = read_scenario(Path(scenario)) if is_path else parse_scenario(scenario)
         ledger = self.ledger if any(step.kind == "stop_selling" for step in steps) else None
-        return scenarios.run_scenario(
+        return run_scenario(
             self.counts, self.policy, row, steps, ledger=ledger, days_ahead=days_ahead, new_orders=new_orders
         )
 
-    def goals(self, row: pd.Series, by: date, *, new_orders: bool = True) -> list[scenarios.Goal]:
-        """Return the smallest changes of each kind that meet the target by a day (see `scenarios.goals`)."""
+    def goals(self, row: pd.Series, by: date, *, new_orders: bool = True) -> list[Goal]:
+        """Return the smallest changes of each kind that meet the target by a day (see `goals.goals`)."""
         days_ahead = max(0, (by - row["as_of"].date()).days)
-        return scenarios.goals(self.calendar(row, days_ahead=days_ahead, new_orders=new_orders), by)
+        return goals(self.calendar(row, days_ahead=days_ahead, new_orders=new_orders), by)

@@ -85,7 +85,7 @@ def bridge(
 
 def _sort_by_step(orders: Any) -> Any:
     """The orders that moved, in the order of the steps and of their clock days."""
-    place = orders["step"].map(hk.explain.BRIDGE_STEPS.index)
+    place = orders["step"].map(hk.bridge.BRIDGE_STEPS.index)
     return orders.assign(place=place).sort_values(["place", "clock_day", "order_id"]).drop(columns="place")
 
 

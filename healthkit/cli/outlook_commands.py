@@ -128,7 +128,7 @@ def _print_measures(workspace: Any, rows: Any, output_format: OutputFormat, cale
     reasons, accounts = _unjudged_reasons(workspace, rows), account_labels(rows)
     for row, one in calendars:
         noun = words.metric(row["metric"]).noun
-        room = words.foresight.room_ahead(hk.outlook.headroom_changes(one), one.back_on, noun, row["as_of"].year)
+        room = words.foresight.room_ahead(hk.rolloff.headroom_changes(one), one.back_on, noun, row["as_of"].year)
         if row["status"] in hk.verdicts.UNJUDGED_STATUSES or not row["counted"]:
             room = _unjudged_room(row, one, reasons.get(_measure_key(row), ""))
         mark = words.STATUSES[row["status"]][0]
@@ -216,7 +216,7 @@ def _calendar_lines(row: Any, calendar: Any, reason: str) -> list[Any]:
     name = _measure_label(row)
     rate = words.rate(row["counted"], row["at_fault"], target.side, target.share)
     noun = words.metric(row["metric"]).noun
-    room = words.foresight.room_ahead(hk.outlook.headroom_changes(calendar), calendar.back_on, noun, year)
+    room = words.foresight.room_ahead(hk.rolloff.headroom_changes(calendar), calendar.back_on, noun, year)
     ahead = words.foresight.forecast_title(standing, calendar.as_of, calendar.back_on, calendar.last, year)
     shown = make_table({"Day": "left", "Leave": "right", "Enter": "right", "At fault": "right", "Rate": "right",
                      "Status": "left", "Room": "right"})  # fmt: skip

@@ -246,7 +246,7 @@ def due(
     """Print the orders that wait to be confirmed and are due within some days, or overdue: the next to ship late."""
     with ErrorReporter():
         book = open_workspace(data)
-        rows = hk.outlook.find_due_orders(book.store.ledger(account), as_of, ahead)
+        rows = hk.due_orders.find_due_orders(book.store.ledger(account), as_of, ahead)
     if write_rows(rows, form):
         return
     shown = make_table({"Due on": "left", "Days left": "right", "Account": "left", "Order": "left", "Ordered": "left",
@@ -265,5 +265,5 @@ def due(
         *([shown] if len(rows) else []), hk.wording.account.waiting_orders_sentence(len(rows), late, ahead, as_of)
     )
     with ErrorReporter():
-        for name, orders in hk.outlook.count_waiting_without_ship_by(book.store.ledger(account), as_of).items():
+        for name, orders in hk.due_orders.count_waiting_without_ship_by(book.store.ledger(account), as_of).items():
             print_wide(hk.wording.account.missing_ship_by_warning(name, orders))

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from healthkit.analysis.outlook import OutlookError
+from healthkit.analysis.rolloff import OutlookError
 from healthkit.analysis.verdicts import AMAZON
 from healthkit.metrics.exposure import ProgressTracker
 from healthkit.metrics.policy import STATUSES_WORST_FIRST

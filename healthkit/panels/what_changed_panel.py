@@ -28,7 +28,7 @@ class WhatChangedPanel(Panel):
 
     @property
     def bridge(self) -> Any:
-        """The steps from one day to the other (see `explain.Bridge`); None where the question has no answer."""
+        """The steps from one day to the other (see `bridge.Bridge`); None where the question has no answer."""
         return self._change.bridge if self._change is not None else None
 
     @property

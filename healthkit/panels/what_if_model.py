@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from healthkit.analysis.scenarios import ScenarioResult
+from healthkit.analysis.what_if import ScenarioResult
 from healthkit.panels import where_i_stand_model
 from healthkit.panels.order_list import OrderList, csv_file_name
 from healthkit.panels.where_i_stand_model import Question, QuestionError

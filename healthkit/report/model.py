@@ -13,16 +13,17 @@ import numpy as np
 import pandas as pd
 
 from healthkit.analysis.account_view import AccountView
-from healthkit.analysis.explain import Bridge, ExplainError, Reconciliation, Streak, find_streak_in_days
-from healthkit.analysis.outlook import OutlookError, RollOffCalendar, Simulation
+from healthkit.analysis.bridge import Bridge, ExplainError
+from healthkit.analysis.reconcile import Reconciliation
+from healthkit.analysis.rolloff import OutlookError, RollOffCalendar
+from healthkit.analysis.simulation import Simulation
+from healthkit.analysis.streaks import Streak, find_streak_in_days
 from healthkit.analysis.verdicts import AccountVerdict
 from healthkit.metrics.exposure import Counts
 from healthkit.metrics.policy import PolicyError, Rule
 from healthkit.metrics.scores import day_numbers
 from healthkit.schema.marketplaces import MARKETPLACES
 from healthkit.schema.tables import SEVERITIES, Frame, collect_to_pandas
-from healthkit.store import Store
-from healthkit.workspace.snapshot import StoreSnapshot
 from healthkit.workspace.workspace import Workspace
 
 WEEKS_SHOWN = 26
@@ -182,7 +183,7 @@ def open_report(
             f"{account} has no orders to report for {month}: "
             f"its orders reach from {view.coverage.begins_on} to {view.coverage.ends_on}."
         )
-    return _build_report(view, verdict, month_end, _describe_data_version(workspace.store, account), generated_at)
+    return _build_report(view, verdict, month_end, _describe_data_version(workspace, account), generated_at)
 
 
 def _build_report(
@@ -335,9 +336,9 @@ def _summarise_category(category: str, category_rows: pd.DataFrame, as_of: date)
     return category, int(still["count"].sum()), worst, first, int(resolved["count"].sum()), last, None
 
 
-def _describe_data_version(store: Store | StoreSnapshot, account: str) -> str:
+def _describe_data_version(workspace: Workspace, account: str) -> str:
     """Which state of which files the figures stand on."""
-    files = store.files(account)
+    store, files = workspace.store, workspace.store.files(account)
     return f"version {store.version()} of the store, {files:,} {'file' if files == 1 else 'files'} of this account"
 
 

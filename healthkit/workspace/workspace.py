@@ -12,9 +12,8 @@ import numpy as np
 import pandas as pd
 
 from healthkit import store
-from healthkit.analysis import reported_scores, verdicts
+from healthkit.analysis import reported_scores, simulation, verdicts
 from healthkit.analysis.account_view import REPORTED_TABLES, AccountView
-from healthkit.analysis.outlook import simulation
 from healthkit.analysis.verdicts import AccountVerdict, Row
 from healthkit.metrics import exposure, scores
 from healthkit.metrics.evidence import FileCoverage

@@ -19,8 +19,8 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from healthkit.analysis.explain.orders_on_day import CHANNEL_NUMBERS, DaySnapshot, OrderTimeline, StayArrays, to_date
-from healthkit.analysis.explain.rate_bridge import ExplainError
+from healthkit.analysis.bridge import ExplainError
+from healthkit.analysis.orders_on_day import CHANNEL_NUMBERS, DaySnapshot, OrderTimeline, StayArrays, to_date
 from healthkit.metrics.definitions import METRICS
 from healthkit.metrics.evidence import evidence_for_rule
 from healthkit.metrics.exposure import Counts

@@ -16,8 +16,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from healthkit.analysis.outlook.arrivals import fit_arrivals
-from healthkit.analysis.outlook.fitted_rates import (
+from healthkit.analysis.arrivals import fit_arrivals
+from healthkit.analysis.fitted_rates import (
     MAX_FAULT_DELAY,
     FittedRates,
     History,
@@ -26,7 +26,7 @@ from healthkit.analysis.outlook.fitted_rates import (
     fit_rates,
     pool_rates,
 )
-from healthkit.analysis.outlook.rolloff import OutlookError, counts_known_on, expected_counts
+from healthkit.analysis.rolloff import OutlookError, counts_known_on, expected_counts
 from healthkit.metrics.exposure import Counts
 from healthkit.metrics.policy import Policy, Rule
 from healthkit.metrics.scores import MeasureIntervals, day_numbers, numbers_to_days, select_intervals

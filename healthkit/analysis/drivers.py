@@ -17,8 +17,8 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from healthkit.analysis.explain.orders_on_day import DaySnapshot, OrderTimeline
-from healthkit.analysis.explain.rate_bridge import ExplainError, require_rate
+from healthkit.analysis.bridge import ExplainError, require_rate
+from healthkit.analysis.orders_on_day import DaySnapshot, OrderTimeline
 from healthkit.metrics.policy import Rule
 from healthkit.schema.tables import Column, Ledger, Table, collect_to_pandas
 

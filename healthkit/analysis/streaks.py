@@ -8,7 +8,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
-from healthkit.analysis.explain.rate_bridge import ExplainError
+from healthkit.analysis.bridge import ExplainError
 from healthkit.metrics.policy import Rule, Stage
 from healthkit.metrics.scores import day_numbers
 

@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import pandas as pd
 
-from healthkit.analysis.outlook.arrivals import ExpectedOrders, fit_arrivals
+from healthkit.analysis.arrivals import ExpectedOrders, fit_arrivals
 from healthkit.metrics.exposure import Counts
 from healthkit.metrics.policy import Policy, Rule, judge
 from healthkit.metrics.scores import Intervals, MeasureIntervals, day_numbers, numbers_to_days, select_intervals
