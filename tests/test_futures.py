@@ -55,7 +55,7 @@ def laid_out(counts: Counts, row: pd.Series, learnt: FittedRates, ahead: int = A
 
 def learnt_of(counts: Counts, metric: str) -> FittedRates:
     rule = next(rule for rule in US.on(AS_OF) if rule.metric == metric)
-    every = collect_history(counts_known_on(counts, AS_OF), rule, "US", "seller", AS_OF)
+    every = collect_history(counts_known_on(counts, AS_OF), rule.metric, rule.basis, "US", "seller", AS_OF)
     return fit_rates(every.of("made-up"), pool_rates(every))
 
 

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 from statistics import NormalDist
 from typing import NamedTuple
-from weakref import WeakKeyDictionary
 
 import narwhals as nw
 import numpy as np
@@ -20,6 +19,7 @@ import pandas as pd
 from healthkit.analysis.bridge import ExplainError, require_rate
 from healthkit.analysis.orders_on_day import DaySnapshot, OrderTimeline
 from healthkit.metrics.policy import Rule
+from healthkit.schema.object_cache import cache_on_first_argument
 from healthkit.schema.tables import Column, Ledger, Table, collect_to_pandas
 
 DRIVERS = Table(
@@ -60,7 +60,7 @@ def drivers(
     last = as_of - timedelta(days=rule.lag)
     first = last - timedelta(days=length - 1)
     orders = OrderTimeline.of(ledger, rule, account, marketplace)
-    seen = orders.seen(first, last, as_of, (channel,))
+    seen = orders.snapshot_on(first, last, as_of, (channel,))
     if seen.n == 0:
         raise ExplainError(
             f"{account} has nothing that counts in {rule.metric} ({channel}) on {as_of}; choose another day."
@@ -194,7 +194,6 @@ GROUP_COLUMNS = (
     ("returns", "return_id", ("sku", "reason")),
 )
 """Where the groups of orders stand: the table, what names the order there, the columns that name a group."""
-_GROUP_ROWS: WeakKeyDictionary[Ledger, dict[tuple[str, ...], pd.DataFrame]] = WeakKeyDictionary()
 
 
 def _groups_by_dimension(
@@ -224,17 +223,14 @@ def _groups_by_dimension(
     yield "weekday", _membership(at, pd.Series(np.array(WEEKDAYS, dtype=object)[(first[at] + 3) % 7]))
 
 
+@cache_on_first_argument()
 def _rows_of_table(
     ledger: Ledger, table: str, id_column: str, columns: tuple[str, ...], account: str, marketplace: str
 ) -> pd.DataFrame:
-    """What one table tells of the groups of an account's orders; kept with the ledger, for each measure asks it."""
-    kept = _GROUP_ROWS.setdefault(ledger, {})
-    asked = table, account, marketplace
-    if asked not in kept:
-        mine = (nw.col("account") == account) & (nw.col("marketplace") == marketplace)
-        rows = collect_to_pandas(getattr(ledger, table).filter(mine).select(id_column, *columns).unique())
-        kept[asked] = rows.astype(object)
-    return kept[asked]
+    """Return the order ids and group names in one table of an account; cached, because each measure needs them."""
+    of_account = (nw.col("account") == account) & (nw.col("marketplace") == marketplace)
+    rows = collect_to_pandas(getattr(ledger, table).filter(of_account).select(id_column, *columns).unique())
+    return rows.astype(object)
 
 
 def _are_same_groups(lines: pd.DataFrame) -> bool:

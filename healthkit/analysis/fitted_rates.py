@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from healthkit.metrics.exposure import Counts
-from healthkit.metrics.policy import Rule
+from healthkit.metrics.policy import Basis
 from healthkit.metrics.scores import day_numbers
 
 HISTORY_DAYS = 540
@@ -96,12 +96,12 @@ class FittedRates:
         return self.at_fault / (self.at_fault + self.clean)
 
 
-def collect_history(counts: Counts, rule: Rule, marketplace: str, channel: str, as_of: date) -> History:
+def collect_history(counts: Counts, metric: str, basis: Basis, marketplace: str, channel: str, as_of: date) -> History:
     """The past of one measure, of all accounts of a marketplace, from counts as known by an evening.
 
     A fault that was cleared by then is none: what may be cleared later is left as it is, the careful side.
     """
-    rows = counts.rows_where(metric=rule.metric, basis=str(rule.basis), marketplace=marketplace, channel=channel)
+    rows = counts.rows_where(metric=metric, basis=str(basis), marketplace=marketplace, channel=channel)
     exposure, faults = counts.exposure.iloc[rows[0]], counts.faults.iloc[rows[1]]
     last = int(day_numbers([as_of])[0])
     first = last - HISTORY_DAYS + 1

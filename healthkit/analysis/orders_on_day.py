@@ -11,15 +11,15 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import cached_property
 from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary
 
 import narwhals as nw
 import numpy as np
 import pandas as pd
 
 from healthkit.metrics.definitions import METRICS
-from healthkit.metrics.policy import Rule
+from healthkit.metrics.policy import Basis, Rule
 from healthkit.metrics.scores import NEVER, day_numbers
+from healthkit.schema.object_cache import cache_on_first_argument
 from healthkit.schema.tables import CHANNELS, WHOLE_ACCOUNT, Ledger, collect_to_pandas
 
 INSTANT_COLUMNS = {
@@ -115,10 +115,6 @@ def _mask(positions: np.ndarray, size: int) -> np.ndarray:
     return held
 
 
-_TIMELINES: WeakKeyDictionary[Ledger, dict[tuple[str, ...], OrderTimeline]] = WeakKeyDictionary()
-_SNAPSHOTS: WeakKeyDictionary[OrderTimeline, dict[tuple[Any, ...], DaySnapshot]] = WeakKeyDictionary()
-
-
 @dataclass(frozen=True, eq=False)
 class OrderTimeline:
     """When the orders of one account count in one measure and when they are at fault, by name.
@@ -136,19 +132,11 @@ class OrderTimeline:
 
     @classmethod
     def of(cls, ledger: Ledger, rule: Rule, account: str, marketplace: str) -> OrderTimeline:
-        """The orders of an account that a rule asks about; kept with the ledger, for several windows ask the same."""
-        kept = _TIMELINES.setdefault(ledger, {})
-        asked = rule.metric, str(rule.basis), account, marketplace
-        if asked not in kept:
-            metric = METRICS[rule.metric]
-            mine = (nw.col("account") == account) & (nw.col("marketplace") == marketplace)
-            stays = metric.find_counted_orders(ledger, rule.basis)
-            counting, faults = (collect_to_pandas(frame.filter(mine)) for frame in (stays.counting, stays.faults))
-            kept[asked] = cls._made(counting, faults, metric.counts == "orders")
-        return kept[asked]
+        """Return the timeline of an account's orders in the metric of a rule; cached with the ledger."""
+        return _read_timeline(ledger, rule.metric, rule.basis, account, marketplace)
 
     @classmethod
-    def _made(cls, counting: pd.DataFrame, faults: pd.DataFrame, joined: bool) -> OrderTimeline:
+    def _from_frames(cls, counting: pd.DataFrame, faults: pd.DataFrame, joined: bool) -> OrderTimeline:
         names = [_plain_texts(frame["order_id"]) for frame in (counting, faults)]
         codes, ids = pd.factorize(np.concatenate(names), sort=True)
         cause, causes = pd.factorize(_plain_texts(faults["cause"]), sort=True)
@@ -161,21 +149,15 @@ class OrderTimeline:
             _mask(parts[1][listed], len(ids)), joined,
         )  # fmt: skip
 
-    def seen(self, first: date, last: date, day: date, channels: tuple[str, ...]) -> DaySnapshot:
-        """What counts on the evening of a day of the orders that were placed from first to last, both ends in."""
-        kept = _SNAPSHOTS.setdefault(self, {})
-        asked = first, last, day, channels
-        if asked not in kept:
-            kept[asked] = self._take_snapshot(*asked)
-        return kept[asked]
-
-    def _take_snapshot(self, first: date, last: date, day: date, channels: tuple[str, ...]) -> DaySnapshot:
-        begin, end, evening = day_numbers([first, last, day])
-        asked = [CHANNEL_NUMBERS[name] for name in channels]
+    @cache_on_first_argument()
+    def snapshot_on(self, first: date, last: date, as_of: date, channels: tuple[str, ...]) -> DaySnapshot:
+        """Return what was known at the end of a day of the orders placed from `first` to `last`, both included."""
+        begin, end, day = day_numbers([first, last, as_of])
+        numbers = [CHANNEL_NUMBERS[name] for name in channels]
         counting, faults = (
             rows.at(
-                np.isin(rows.channel, asked) & (rows.clock >= begin) & (rows.clock <= end)
-                & (rows.known <= evening) & (rows.ended > evening)
+                np.isin(rows.channel, numbers) & (rows.clock >= begin) & (rows.clock <= end)
+                & (rows.known <= day) & (rows.ended > day)
             )
             for rows in (self.counting, self.faults)
         )  # fmt: skip
@@ -203,6 +185,15 @@ class OrderTimeline:
         """The same without some of the orders. [orders]"""
         counting, faults = (rows.at(~excluded[rows.order]) for rows in (self.counting, self.faults))
         return replace(self, counting=counting, faults=faults)
+
+
+@cache_on_first_argument()
+def _read_timeline(ledger: Ledger, metric_id: str, basis: Basis, account: str, marketplace: str) -> OrderTimeline:
+    metric = METRICS[metric_id]
+    of_account = (nw.col("account") == account) & (nw.col("marketplace") == marketplace)
+    stays = metric.find_counted_orders(ledger, basis)
+    counting, faults = (collect_to_pandas(frame.filter(of_account)) for frame in (stays.counting, stays.faults))
+    return OrderTimeline._from_frames(counting, faults, metric.counts == "orders")
 
 
 def _plain_texts(values: pd.Series) -> np.ndarray:

@@ -26,6 +26,7 @@ from healthkit.metrics.evidence import evidence_for_rule
 from healthkit.metrics.exposure import Counts
 from healthkit.metrics.policy import Policy, Rule, judge
 from healthkit.metrics.scores import NEVER, day_numbers, select_intervals
+from healthkit.schema.object_cache import cache_on_first_argument
 from healthkit.schema.tables import CHANNELS, WHOLE_ACCOUNT, Ledger, collect_to_pandas
 
 DIFFERENCES = (
@@ -154,7 +155,7 @@ def _reconcile_reading(
         ours = theirs
     else:
         orders = OrderTimeline.of(ledger, rule, *mine)
-        seen = orders.seen(begins, ends, as_of, channels)
+        seen = orders.snapshot_on(begins, ends, as_of, channels)
         ours = seen.n, seen.k
         asked = _Comparison(ledger, rule, reading, orders, channels, (first, last), as_of, evidence)
         if not seen.n and not asked.seen().n and theirs[0]:
@@ -221,7 +222,7 @@ class _Comparison:
 
     def seen(self, orders: OrderTimeline | None = None, channels: tuple[str, ...] | None = None) -> DaySnapshot:
         """What counts of the days that the marketplace names."""
-        return (orders or self.orders).seen(*self.days, self.as_of, channels or self.channels)
+        return (orders or self.orders).snapshot_on(*self.days, self.as_of, channels or self.channels)
 
     # Each way is tried in several sets; what none of them changes is asked for once.
 
@@ -240,10 +241,10 @@ class _Comparison:
         gone = set(collect_to_pandas(mine.select("order_id"))["order_id"])
         return np.array([name in gone for name in self.orders.ids], dtype=bool)
 
-    @cached_property
-    def timelines_without_cancelled(self) -> dict[OrderTimeline, OrderTimeline]:
-        """Orders that were tried, without those that were cancelled."""
-        return {}
+    @cache_on_first_argument()
+    def exclude_cancelled(self, orders: OrderTimeline) -> OrderTimeline:
+        """Return a timeline without the orders that were cancelled as a whole by then."""
+        return orders.without(self.cancelled)
 
     @cached_property
     def borderline_orders(self) -> tuple[list[_CandidateOrder], ...]:
@@ -373,7 +374,7 @@ def _make_attempt(comparison: _Comparison, as_stated: DaySnapshot, chosen: tuple
         elif name == "channel":
             channels = tuple(dict.fromkeys((*channels, *CHANNELS))) if WHOLE_ACCOUNT not in channels else channels
         elif name == "cancelled orders":
-            orders = _exclude_cancelled(comparison, orders)
+            orders = comparison.exclude_cancelled(orders)
         now = comparison.seen(orders, channels)
         if name == "counted twice":
             made.append(_defects_counted_twice(now))
@@ -391,14 +392,6 @@ def _defects_counted_twice(snapshot: DaySnapshot) -> Difference:
     if not snapshot.joined:
         return Difference("counted twice", 0, 0)
     return Difference("counted twice", 0, len(snapshot.order_cause_pairs) - snapshot.k, snapshot.named(several))
-
-
-def _exclude_cancelled(comparison: _Comparison, orders: OrderTimeline) -> OrderTimeline:
-    """The orders without those that were cancelled as a whole by then."""
-    kept = comparison.timelines_without_cancelled
-    if orders not in kept:
-        kept[orders] = orders.without(comparison.cancelled)
-    return kept[orders]
 
 
 # -- single orders --------------------------------------------------------------------------------------------

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import pandas as pd
@@ -19,6 +18,7 @@ from healthkit.analysis.arrivals import ExpectedOrders, fit_arrivals
 from healthkit.metrics.exposure import Counts
 from healthkit.metrics.policy import Policy, Rule, judge
 from healthkit.metrics.scores import Intervals, MeasureIntervals, day_numbers, numbers_to_days, select_intervals
+from healthkit.schema.object_cache import cache_on_first_argument
 
 MIN_DAYS_AHEAD = 90
 """So many days are looked ahead at least. [days]"""
@@ -56,27 +56,17 @@ class RollOffCalendar:
         return self.days["day"].iloc[-1].date()
 
 
+@cache_on_first_argument(maxsize=1)
 def counts_known_on(counts: Counts, as_of: date) -> Counts:
-    """The counts as they could be known on the evening of a day: what came later is gone, what ended later is open.
+    """Return counts as known at the end of a day: rows known later are removed, what ended later is open again.
 
-    Those of the last evening asked for are kept, for the measures of one report ask alike.
+    The result for the last day asked for is cached with the counts.
     """
-    kept = _KNOWN_COUNTS.setdefault(counts, {})
-    if as_of not in kept:
-        kept.clear()
-        kept[as_of] = _cut_counts(counts, as_of)
-    return kept[as_of]
-
-
-_KNOWN_COUNTS: WeakKeyDictionary[Counts, dict[date, Counts]] = WeakKeyDictionary()
-
-
-def _cut_counts(counts: Counts, as_of: date) -> Counts:
-    evening = pd.Timestamp(as_of)
+    day = pd.Timestamp(as_of)
 
     def known(rows: pd.DataFrame, ended: str) -> pd.DataFrame:
-        rows = rows[(rows["known_on"] <= evening).to_numpy()]
-        return rows.assign(**{ended: rows[ended].where(rows[ended] <= evening)})
+        rows = rows[(rows["known_on"] <= day).to_numpy()]
+        return rows.assign(**{ended: rows[ended].where(rows[ended] <= day)})
 
     return Counts(
         known(counts.exposure, "until_day"),

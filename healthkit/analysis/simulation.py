@@ -28,7 +28,7 @@ from healthkit.analysis.fitted_rates import (
 )
 from healthkit.analysis.rolloff import OutlookError, counts_known_on, expected_counts
 from healthkit.metrics.exposure import Counts
-from healthkit.metrics.policy import Policy, Rule
+from healthkit.metrics.policy import Basis, Policy, Rule
 from healthkit.metrics.scores import MeasureIntervals, day_numbers, numbers_to_days, select_intervals
 from healthkit.schema.object_cache import cache_on_first_argument
 
@@ -112,7 +112,6 @@ class Forecaster:
     def __init__(self, counts: Counts, as_of: date) -> None:
         self._known = counts_known_on(counts, as_of)
         self._as_of = as_of
-        self._shared: dict[tuple[str, ...], tuple[History, PooledRates]] = {}
 
     def futures(
         self,
@@ -133,7 +132,7 @@ class Forecaster:
             raise OutlookError(f"{row['metric']} is not held against a target, so no future can be off it.")
         account, marketplace, channel = row["account"], row["marketplace"], row["channel"]
         lag = (row["as_of"] - row["last_day"]).days
-        every, shared = self._shares(rule, marketplace, channel)
+        every, shared = self._pool(rule.metric, rule.basis, marketplace, channel)
         learnt = fit_rates(every.of(account), shared)
         mine = self._known.of([account]) if account_counts is None else counts_known_on(account_counts, self._as_of)
         behind = select_intervals(mine, rule, account, marketplace, channel)
@@ -145,15 +144,13 @@ class Forecaster:
         for marketplace, policy in policies.items():
             for rule in policy.on(self._as_of):
                 for channel in rule.channels if rule.target is not None else ():
-                    self._shares(rule, marketplace, channel)
+                    self._pool(rule.metric, rule.basis, marketplace, channel)
 
-    def _shares(self, rule: Rule, marketplace: str, channel: str) -> tuple[History, PooledRates]:
-        """The past of every account in one measure, and what they share."""
-        key = rule.metric, str(rule.basis), marketplace, channel
-        if key not in self._shared:
-            every = collect_history(self._known, rule, marketplace, channel, self._as_of)
-            self._shared[key] = every, pool_rates(every)
-        return self._shared[key]
+    @cache_on_first_argument()
+    def _pool(self, metric: str, basis: Basis, marketplace: str, channel: str) -> tuple[History, PooledRates]:
+        """Return the history of every account in one measure, and the rates they share."""
+        history = collect_history(self._known, metric, basis, marketplace, channel, self._as_of)
+        return history, pool_rates(history)
 
 
 @cache_on_first_argument(maxsize=1)

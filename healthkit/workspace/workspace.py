@@ -27,8 +27,6 @@ from healthkit.workspace.snapshot import StoreSnapshot, is_snapshot
 
 USER_STORE = Path("data/store")
 SAMPLE_STORE = Path("data/sample_store")
-_SNAPSHOT_COUNTS: dict[Path, Counts] = {}
-"""The counts that go with the excerpt read last: they are the same for every report of a batch."""
 MAX_OPEN_ACCOUNTS = 2
 """Account views kept open; each may hold the tables of its account in memory."""
 MAX_CACHED_SELECTIONS = 8
@@ -51,6 +49,15 @@ def find_store_folder(folder: str | Path | store.Bucket | None = None) -> store.
             if Store(place).exists():
                 return place
     return USER_STORE
+
+
+@lru_cache(maxsize=1)
+def _read_snapshot_counts(folder: Path, snapshot: Path) -> Counts:
+    """Read the counts of a snapshot; cached, because the forked workers of a batch inherit what their parent read."""
+    counts = counts_cache.read_counts(folder)
+    if counts is None:
+        raise store.StoreError(f"The counts that go with {snapshot} are gone. Start the batch again.")
+    return counts
 
 
 class Workspace:
@@ -101,15 +108,7 @@ class Workspace:
                 self.store, self._counts_folders, self._rules, self._track
             )
             return counts
-        place = self.store.counts
-        # Forks inherit what their parent read.
-        if place not in _SNAPSHOT_COUNTS:
-            found = counts_cache.read_counts(place)
-            if found is None:
-                raise store.StoreError(f"The counts that go with {self.store.place} are gone. Start the batch again.")
-            _SNAPSHOT_COUNTS.clear()
-            _SNAPSHOT_COUNTS[place] = found
-        return _SNAPSHOT_COUNTS[place]
+        return _read_snapshot_counts(self.store.counts, self.store.place)
 
     @property
     def counts_folder(self) -> Path:
