@@ -49,7 +49,7 @@ def make_forecasts(workspace: Workspace, min_orders: int, seed: int = 0) -> pd.D
             days = came.get(tuple(row[name] for name in keys))
             if rule.target is None or days is None:
                 continue
-            held = lookout.futures(policy, row, days_ahead=AHEAD, draws=DRAWS, seed=seed)
+            held = lookout.simulate(policy, row, days_ahead=AHEAD, draws=DRAWS, seed=seed)
             rows.append(
                 {
                     **row[[*keys, "as_of", "counted", "at_fault"]].to_dict(),
@@ -81,7 +81,8 @@ def _forecast_and_outcome(
         np.nan if pd.isna(last["rate"]) else float(edges["low80"] - 1e-12 <= last["rate"] <= edges["high80"] + 1e-12)
     )
     return {
-        "off": futures.chance_off(futures.as_of + timedelta(days=AHEAD)), "breach": futures.breach[AHEAD], "stays": now,
+        "off": futures.chance_off(futures.as_of + timedelta(days=AHEAD)), "breach": futures.breach_chances[AHEAD],
+        "stays": now,
         "binomial": _chance_above(n, k / n, int(target.limit(n))), "off_came": float(off[-1]),
         "breach_came": float(off.any()),
         "inside": inside,

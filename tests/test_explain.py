@@ -55,9 +55,9 @@ def test_the_steps_of_a_thousand_bridges_add_up_exactly(seed):
                 row = mine.loc[str(end.day)]
                 assert (end.counted, end.at_fault) == (row["counted"], row["at_fault"])
             assert one.rate(one.before) + sum(step.change for step in one.steps) == one.rate(one.after)
-            assert one.after.counted - one.before.counted == one.came - one.went
+            assert one.after.counted - one.before.counted == one.orders_entered - one.orders_left
             assert sum(step.at_fault for step in one.steps) == one.after.at_fault - one.before.at_fault
-            shown = one.shown(4)
+            shown = one.round_to_digits(4)
             assert sum(shown[kind] for kind in bridge.BRIDGE_STEPS) == shown["after"] - shown["before"]
             made += 1
     assert made > 20
@@ -101,7 +101,7 @@ def test_each_order_stands_in_the_step_it_belongs_to(bridged):
 def test_the_counts_of_both_days_and_the_orders_that_came_and_went_are_told(bridged):
     assert (bridged.before.counted, bridged.before.at_fault) == (3, 2)
     assert (bridged.after.counted, bridged.after.at_fault) == (4, 2)
-    assert (bridged.came, bridged.went) == (2, 1)
+    assert (bridged.orders_entered, bridged.orders_left) == (2, 1)
 
 
 def test_a_defect_moves_the_rate_by_the_mean_of_both_denominators(bridged):
@@ -120,7 +120,7 @@ def test_one_order_at_fault_can_move_a_rate_from_one_percent_to_sixteen():
     one = bridge.bridge(counts, policy, "acme", "US", "order_defect_rate", date(2026, 2, 1), date(2026, 3, 9))
     assert (one.rate(one.before), one.rate(one.after)) == (Fraction(1, 99), Fraction(1, 6))
     assert max(one.steps, key=lambda step: step.change).kind == "orders"
-    assert (one.came, one.went) == (6, 99)
+    assert (one.orders_entered, one.orders_left) == (6, 99)
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_bridges_add_up_exactly_on_a_thousand_random_ledgers():
             one = bridge.bridge(counts, asked, "a", "US", "refund_rate", before, after)
             assert one.rate(one.before) + sum(step.change for step in one.steps) == one.rate(one.after)
             assert sum(step.at_fault for step in one.steps) == one.after.at_fault - one.before.at_fault
-            assert one.after.counted - one.before.counted == one.came - one.went
-            shown = one.shown(4)
+            assert one.after.counted - one.before.counted == one.orders_entered - one.orders_left
+            shown = one.round_to_digits(4)
             assert sum(shown[kind] for kind in bridge.BRIDGE_STEPS) == shown["after"] - shown["before"]
             made += 1

@@ -271,9 +271,9 @@ def test_where_two_causes_fit_neither_is_sure():
     (one,) = reconciled(orders_every_day(), [reading(N, 7)], defects=[*CLAIMS, lately, cleared])
     assert one.ours == (N, 8)
     (difference,) = one.differences
-    assert one.perhaps == (difference.cause,)
+    assert one.uncertain_causes == (difference.cause,)
     (sure,) = reconciled(orders_every_day(), [reading(N, 6)], defects=[*CLAIMS, lately])
-    assert (set(named(sure)), sure.perhaps) == ({"not known there"}, ())
+    assert (set(named(sure)), sure.uncertain_causes) == ({"not known there"}, ())
 
 
 def test_orders_of_which_no_file_tells_are_not_missing_orders():

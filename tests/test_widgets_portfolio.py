@@ -52,7 +52,7 @@ def test_harm_is_the_sum_of_each_day_s_chance_times_the_orders_of_a_day(desk, he
         row, days_ahead=portfolio_model.AHEAD_DAYS, draws=portfolio_model.DRAWS
     )
     assert row["harm"] == pytest.approx(seen.days["off"].iloc[1:].sum() * row["counted"] / row["window"])
-    assert row["chance"] == seen.breach[30]
+    assert row["chance"] == seen.breach_chances[30]
 
 
 def test_accounts_stand_by_their_largest_harm(held):

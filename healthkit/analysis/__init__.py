@@ -1,4 +1,4 @@
-"""Questions to counts and scores: verdicts, why a rate moved, what comes, what if."""
+"""Analyses of one account: why a rate moved, which orders carry it, what comes next, what if, and the verdict."""
 
 import lazy_loader as lazy
 

@@ -178,7 +178,7 @@ class AccountView:
     ) -> Simulation:
         """Simulate futures of one row of SCORES from what was known on its day (see `simulation.simulate_futures`)."""
         forecaster = simulation.forecaster(self.all_counts, row["as_of"].date())
-        return forecaster.futures(
+        return forecaster.simulate(
             self.policy, row, days_ahead=days_ahead, draws=draws, seed=seed, account_counts=self.counts
         )
 

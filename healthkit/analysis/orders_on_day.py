@@ -1,8 +1,8 @@
-"""One measure of one account as the orders by name that stand behind it, on the evening of any day.
+"""The orders behind one measure of one account, by order id, as known on any day.
 
-The counts of `exposure` have forgotten which orders they count. Where the question is *which*, for one account, the
-days that `metrics` gives are asked again here, order by order. Orders are held by their place in one list of names, so
-that every question is one about arrays.
+The counts of `metrics.exposure` do not name their orders. Where a question is *which* orders, for one account, the
+intervals that `metrics.definitions` gives are read again here, order by order. Orders are referred to by their position
+in one sorted list of ids, so that every question is an operation on arrays.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ INSTANT_COLUMNS = {
     "received_on": ("contacts", "contact_id", "received_at"),
     "requested_on": ("returns", "return_id", "requested_at"),
 }
-"""Where the instant stands from which a clock day was cut: table, id, column."""
+"""Where the instant behind a clock day is stored: table, id column, instant column."""
 CHANNEL_NUMBERS = {name: place for place, name in enumerate((*CHANNELS, WHOLE_ACCOUNT))}
-"""The number of each channel."""
+"""Number of each channel."""
 
 
 class StayArrays(NamedTuple):
-    """When orders count, or when they are at fault: the order's place among the names, its channel's number, the days
-    that bound each stay (numbers, NEVER where open), how much it adds, and the number of the cause."""
+    """Intervals in which orders count, or are at fault: position of the order, number of its channel, the days that
+    bound the interval (day numbers, NEVER where open), how much it adds, and number of the cause."""
 
     order: np.ndarray
     channel: np.ndarray
@@ -47,96 +47,96 @@ class StayArrays(NamedTuple):
     weight: np.ndarray
     cause: np.ndarray
 
-    def at(self, chosen: np.ndarray) -> StayArrays:
-        """Some of the rows."""
+    def select(self, chosen: np.ndarray) -> StayArrays:
+        """Return some of the rows."""
         return StayArrays(*(values[chosen] for values in self))
 
 
 @dataclass(frozen=True)
 class DaySnapshot:
-    """What one evening shows: the rows that count and those at fault; `ids` and `causes` name orders and causes.
+    """The intervals that count, and those at fault, on one day; `ids` and `causes` name orders and causes.
 
-    `joined` says that an order with several defects is at fault once; parcels and units are each by themselves.
+    `order_counts_once` says that an order with several defects is at fault once; parcels and units count each.
     """
 
     ids: np.ndarray
     causes: list[str]
     counting: StayArrays
     faults: StayArrays
-    joined: bool
+    order_counts_once: bool
 
     @cached_property
-    def n(self) -> int:
-        """How many are counted."""
+    def total_counted(self) -> int:
+        """The number counted."""
         return int(self.counting.weight.sum())
 
     @cached_property
-    def k(self) -> int:
-        """How many of them are at fault: an order with several defects once, parcels and units each."""
-        return int(self.bad.sum()) if self.joined else int(self.faults.weight.sum())
+    def total_at_fault(self) -> int:
+        """The number at fault: an order with several defects once, parcels and units each."""
+        return int(self.is_at_fault.sum()) if self.order_counts_once else int(self.faults.weight.sum())
 
     @cached_property
-    def there(self) -> np.ndarray:
-        """Which orders are counted. [orders]"""
+    def is_counted(self) -> np.ndarray:
+        """Which orders are counted. [mask over orders]"""
         return _mask(self.counting.order, len(self.ids))
 
     @cached_property
-    def bad(self) -> np.ndarray:
-        """Which orders are at fault. [orders]"""
+    def is_at_fault(self) -> np.ndarray:
+        """Which orders are at fault. [mask over orders]"""
         return _mask(self.faults.order, len(self.ids))
 
     @cached_property
     def order_cause_pairs(self) -> np.ndarray:
-        """Each order at fault once for each of its causes: the order's place and the cause's number. [pairs x 2]"""
+        """Each order at fault once for each of its causes: position of the order, number of the cause. [pairs x 2]"""
         many = max(1, len(self.causes))
         codes = np.unique(self.faults.order * many + self.faults.cause)
         return np.stack([codes // many, codes % many], axis=1)
 
     @property
-    def counted(self) -> np.ndarray:
-        """How much each order counts. [orders]"""
+    def counted_by_order(self) -> np.ndarray:
+        """How much each order adds to the count. [orders]"""
         return np.bincount(self.counting.order, self.counting.weight, len(self.ids)).astype(np.int64)
 
     @property
-    def at_fault(self) -> np.ndarray:
-        """How much each order is at fault. [orders]"""
-        held = np.zeros(len(self.ids), dtype=np.int64)
-        (np.maximum if self.joined else np.add).at(held, self.faults.order, self.faults.weight)
-        return held
+    def at_fault_by_order(self) -> np.ndarray:
+        """How much each order adds to the number at fault. [orders]"""
+        at_fault = np.zeros(len(self.ids), dtype=np.int64)
+        (np.maximum if self.order_counts_once else np.add).at(at_fault, self.faults.order, self.faults.weight)
+        return at_fault
 
-    def named(self, chosen: np.ndarray) -> tuple[str, ...]:
-        """The names of some of the orders, in their order."""
+    def ids_of(self, chosen: np.ndarray) -> tuple[str, ...]:
+        """Return the ids of some of the orders."""
         return tuple(self.ids[chosen])
 
 
 def _mask(positions: np.ndarray, size: int) -> np.ndarray:
-    held = np.zeros(size, dtype=bool)
-    held[positions] = True
-    return held
+    mask = np.zeros(size, dtype=bool)
+    mask[positions] = True
+    return mask
 
 
 @dataclass(frozen=True, eq=False)
 class OrderTimeline:
-    """When the orders of one account count in one measure and when they are at fault, by name.
+    """When each order of one account counts in one measure, and when it is at fault.
 
-    `ids` are the orders by name, sorted; `causes` the causes. `listed` are the orders at fault that the marketplace's
-    own list names.
+    `ids` are the sorted order ids, `causes` the causes of faults. `on_marketplace_list` marks the orders at fault that
+    the marketplace's own list names.
     """
 
     ids: np.ndarray
     causes: list[str]
     counting: StayArrays
     faults: StayArrays
-    listed: np.ndarray
-    joined: bool
+    on_marketplace_list: np.ndarray
+    order_counts_once: bool
 
     @classmethod
-    def of(cls, ledger: Ledger, rule: Rule, account: str, marketplace: str) -> OrderTimeline:
+    def from_ledger(cls, ledger: Ledger, rule: Rule, account: str, marketplace: str) -> OrderTimeline:
         """Return the timeline of an account's orders in the metric of a rule; cached with the ledger."""
         return _read_timeline(ledger, rule.metric, rule.basis, account, marketplace)
 
     @classmethod
-    def _from_frames(cls, counting: pd.DataFrame, faults: pd.DataFrame, joined: bool) -> OrderTimeline:
+    def _from_frames(cls, counting: pd.DataFrame, faults: pd.DataFrame, order_counts_once: bool) -> OrderTimeline:
         names = [_plain_texts(frame["order_id"]) for frame in (counting, faults)]
         codes, ids = pd.factorize(np.concatenate(names), sort=True)
         cause, causes = pd.factorize(_plain_texts(faults["cause"]), sort=True)
@@ -146,7 +146,7 @@ class OrderTimeline:
             np.asarray(ids, dtype=object), [str(name) for name in causes],
             _stay_arrays(counting, parts[0], "until_day", "counted", np.zeros(len(counting), dtype=np.int64)),
             _stay_arrays(faults, parts[1], "cleared_on", "at_fault", cause),
-            _mask(parts[1][listed], len(ids)), joined,
+            _mask(parts[1][listed], len(ids)), order_counts_once,
         )  # fmt: skip
 
     @cache_on_first_argument()
@@ -155,25 +155,25 @@ class OrderTimeline:
         begin, end, day = day_numbers([first, last, as_of])
         numbers = [CHANNEL_NUMBERS[name] for name in channels]
         counting, faults = (
-            rows.at(
+            rows.select(
                 np.isin(rows.channel, numbers) & (rows.clock >= begin) & (rows.clock <= end)
                 & (rows.known <= day) & (rows.ended > day)
             )
             for rows in (self.counting, self.faults)
         )  # fmt: skip
-        return DaySnapshot(self.ids, self.causes, counting, faults, self.joined)
+        return DaySnapshot(self.ids, self.causes, counting, faults, self.order_counts_once)
 
     def in_utc(self, ledger: Ledger, clock: str) -> OrderTimeline | None:
-        """The same with the clock days cut in UTC; None where the files hold days alone."""
+        """Return the timeline with clock days taken in UTC; None where the files hold days without times."""
         if clock not in INSTANT_COLUMNS:
             return None
         table, name, instant = INSTANT_COLUMNS[clock]
         rows = getattr(ledger, table).filter(~nw.col(instant).is_null()).select(name, instant)
-        told = collect_to_pandas(rows)
-        if told.empty:
+        instants = collect_to_pandas(rows)
+        if instants.empty:
             return None
-        utc = pd.to_datetime(told[instant], utc=True).dt.tz_localize(None)
-        place = pd.Index(self.ids).get_indexer(_plain_texts(told[name]))
+        utc = pd.to_datetime(instants[instant], utc=True).dt.tz_localize(None)
+        place = pd.Index(self.ids).get_indexer(_plain_texts(instants[name]))
         days = np.full(len(self.ids), NEVER)
         # Backwards, so that of several the first stands.
         days[place[place >= 0][::-1]] = day_numbers(utc)[place >= 0][::-1]
@@ -181,9 +181,9 @@ class OrderTimeline:
             self, counting=_replace_clock_days(self.counting, days), faults=_replace_clock_days(self.faults, days)
         )
 
-    def without(self, excluded: np.ndarray) -> OrderTimeline:
-        """The same without some of the orders. [orders]"""
-        counting, faults = (rows.at(~excluded[rows.order]) for rows in (self.counting, self.faults))
+    def exclude_orders(self, excluded: np.ndarray) -> OrderTimeline:
+        """Return the timeline without some orders. [mask over orders]"""
+        counting, faults = (rows.select(~excluded[rows.order]) for rows in (self.counting, self.faults))
         return replace(self, counting=counting, faults=faults)
 
 
@@ -197,12 +197,12 @@ def _read_timeline(ledger: Ledger, metric_id: str, basis: Basis, account: str, m
 
 
 def _plain_texts(values: pd.Series) -> np.ndarray:
-    """Texts as plain ones; nothing known as None."""
+    """Return texts as an array of str; missing values as None."""
     return np.asarray(values.to_numpy(dtype=object, na_value=None))
 
 
 def _stay_arrays(frame: pd.DataFrame, order: np.ndarray, ended: str, weight: str, cause: np.ndarray) -> StayArrays:
-    """A frame of `metrics` as arrays; nothing counts before its clock day, however early it was known."""
+    """Convert a frame of intervals to arrays; no interval begins before the clock day, however early it was known."""
     channel = pd.Index(list(CHANNEL_NUMBERS)).get_indexer(_plain_texts(frame["channel"]))
     clock, known, end = (day_numbers(frame[name]) for name in ("clock_day", "known_on", ended))
     return StayArrays(
@@ -211,11 +211,11 @@ def _stay_arrays(frame: pd.DataFrame, order: np.ndarray, ended: str, weight: str
 
 
 def _replace_clock_days(rows: StayArrays, days: np.ndarray) -> StayArrays:
-    """Rows with other clock days, where there are such."""
+    """Return rows with other clock days, where there are such."""
     clock = days[rows.order]
     return rows._replace(clock=np.where(clock == NEVER, rows.clock, clock))
 
 
 def to_date(value: Any) -> date:
-    """A day stamp as a date."""
+    """Return a timestamp or date as a date."""
     return value.date() if isinstance(value, datetime) else value

@@ -181,9 +181,9 @@ def _store_lines(folder: store.Folder, read_all_files: bool) -> list[DoctorLine]
     accounts = coverage["account"].nunique()
     summary = f"{folder}: version {held.version()}, {files:,} raw files, {accounts:,} accounts, {many:,} orders"
     lines = [DoctorLine(OK, summary)]
-    if book.unjudged:
+    if book.unjudged_marketplaces:
         cure = "Choose one with --policy, such as amazon_reference."
-        lines.append(DoctorLine(MISSING, f"No policy judges {', '.join(book.unjudged)}.", cure))
+        lines.append(DoctorLine(MISSING, f"No policy judges {', '.join(book.unjudged_marketplaces)}.", cure))
     if read_all_files:
         many = len(store.check(held).damages)
         cure = f"python -m healthkit store check --data {folder}"

@@ -101,7 +101,13 @@ def _bridge_as_data(rate_bridge: Any) -> dict[str, Any]:
     ]
     days = {name: rate_bridge.orders[name].dt.strftime("%Y-%m-%d") for name in ("clock_day", "known_on")}
     orders = _sort_by_step(rate_bridge.orders).assign(**days).to_dict("records")
-    return {**ends, "came": rate_bridge.came, "went": rate_bridge.went, "steps": steps, "orders": orders}
+    return {
+        **ends,
+        "came": rate_bridge.orders_entered,
+        "went": rate_bridge.orders_left,
+        "steps": steps,
+        "orders": orders,
+    }
 
 
 @app.command(
@@ -183,7 +189,7 @@ def standing(
         {
             "account": row["account"], "marketplace": row["marketplace"], "metric": row["metric"],
             "channel": row["channel"], "window": int(row["window"]), "days": one.days, "since": one.since,
-            "at_least": one.at_least, "stage": one.stage.stage if one.stage else None, "source": one.source,
+            "at_least": one.may_be_longer, "stage": one.stage.stage if one.stage else None, "source": one.source,
         }
         for row, one, _ in streaks
     ]  # fmt: skip
@@ -280,7 +286,12 @@ def _difference_sentences(reconciliation: Any) -> list[str]:
     for cause, counted, at_fault, ids in reconciliation.differences:
         named = [*ids[: words.NAMED], *filter(None, [words.more_orders(len(ids))])]
         cause_text = words.reason(
-            cause, counted, at_fault, noun, perhaps=cause in reconciliation.perhaps, missing=reconciliation.missing
+            cause,
+            counted,
+            at_fault,
+            noun,
+            perhaps=cause in reconciliation.uncertain_causes,
+            missing=reconciliation.missing,
         )
         lines.append(cause_text + (f" {' '.join(named)}" if named else ""))
     lines += [words.part(*part) for part in reconciliation.parts]
@@ -301,7 +312,7 @@ def _reconciliation_as_data(reconciliation: Any) -> dict[str, Any]:
         "their_at_fault": reconciliation.theirs[1], "our_status": reconciliation.status,
         "their_status": reconciliation.their_status,
         "contradiction": reconciliation.contradiction,
-        "perhaps": list(reconciliation.perhaps), "missing": list(reconciliation.missing),
+        "perhaps": list(reconciliation.uncertain_causes), "missing": list(reconciliation.missing),
         "parts": [dict(zip(("cause", "ours", "theirs"), part, strict=True)) for part in reconciliation.parts],
         "differences": [difference._asdict() for difference in reconciliation.differences],
     }  # fmt: skip

@@ -217,7 +217,7 @@ def _calendar_lines(row: Any, calendar: Any, reason: str) -> list[Any]:
     rate = words.rate(row["counted"], row["at_fault"], target.side, target.share)
     noun = words.metric(row["metric"]).noun
     room = words.foresight.room_ahead(hk.rolloff.headroom_changes(calendar), calendar.back_on, noun, year)
-    ahead = words.foresight.forecast_title(standing, calendar.as_of, calendar.back_on, calendar.last, year)
+    ahead = words.foresight.forecast_title(standing, calendar.as_of, calendar.back_on, calendar.last_day, year)
     shown = make_table({"Day": "left", "Leave": "right", "Enter": "right", "At fault": "right", "Rate": "right",
                      "Status": "left", "Room": "right"})  # fmt: skip
     moves = calendar.days[(calendar.days["leaves"] > 0) | (calendar.days["enters"] > 0)]
@@ -287,7 +287,7 @@ def what_if(
         row = view.measure(metric, as_of, channel=channel, window=window)
         held = view.what_if(row, scenario, new_orders=new_orders)
         reason = _unjudged_reason(book, row)
-    backs = [_back_on(held.before, held.calendar), _back_on(held.after, held.calendar_after)]
+    backs = [_back_on(held.before, held.calendar_before), _back_on(held.after, held.calendar_after)]
     if form is OutputFormat.json:
         write_json(_what_if_as_data(held, backs))
         return
@@ -298,7 +298,10 @@ def what_if(
     shown = make_table({"": "left", "Rate": "right", "Count": "right", "Target": "left", "Status": "left",
         "Room": "right",
                      "Back on target for good": "left"})  # fmt: skip
-    for name, one, calendar in (("As it is", held.before, held.calendar), ("What if", held.after, held.calendar_after)):
+    for name, one, calendar in (
+        ("As it is", held.before, held.calendar_before),
+        ("What if", held.after, held.calendar_after),
+    ):
         target = (one["side"], one["target"])
         shown.add_row(
             name, words.rate(one["counted"], one["at_fault"], *target), words.count(one["counted"], one["at_fault"]),

@@ -83,8 +83,10 @@ def scores(
         reasons = {} if days != as_of or hindsight else _unjudged_verdicts(book, as_of, account)
         _print_table(table, _points_by_rule(book), reasons, show_case=case is Case.all)
     _warn_of_early_ends(book, as_of, account)
-    if book.unjudged:
-        err.print(f"Not judged, for want of a policy: the orders of {', '.join(book.unjudged)}.", soft_wrap=True)
+    if book.unjudged_marketplaces:
+        err.print(
+            f"Not judged, for want of a policy: the orders of {', '.join(book.unjudged_marketplaces)}.", soft_wrap=True
+        )
 
 
 def _read_scores(

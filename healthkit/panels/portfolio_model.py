@@ -89,7 +89,7 @@ def _add_chance_and_harm(workspace: Workspace, rows: pd.DataFrame, track: Progre
             except OutlookError:
                 continue
             a_day = row["counted"] / row["window"]
-            rows.loc[at, ["chance", "harm"]] = seen.breach[AHEAD_DAYS], seen.days["off"].iloc[1:].sum() * a_day
+            rows.loc[at, ["chance", "harm"]] = seen.breach_chances[AHEAD_DAYS], seen.days["off"].iloc[1:].sum() * a_day
     except KeyboardInterrupt:
         return
 

@@ -95,9 +95,9 @@ def answer_what_if(
 def render_what_if(answer: WhatIfAnswer) -> dict[str, Any]:
     """A try as the plain data that a notebook's page shows."""
     before, after, year = answer.held.before, answer.held.after, answer.question.as_of.year
-    backs = answer.held.calendar.back_on, answer.held.calendar_after.back_on
+    backs = answer.held.calendar_before.back_on, answer.held.calendar_after.back_on
     finding = wording.foresight.scenario_sentence(before, after, *backs, year)
-    chart = charts.compared_outlooks(answer.held.calendar, answer.held.calendar_after, description=finding)
+    chart = charts.compared_outlooks(answer.held.calendar_before, answer.held.calendar_after, description=finding)
     return {
         "status": wording.STATUS_STYLES[str(after["status"])]._asdict(),
         "finding": [(finding, True)],
@@ -113,7 +113,7 @@ def list_saved_orders(answer: WhatIfAnswer) -> OrderList:
     asked = answer.question
     heads = {
         "leaves_on": "Leaves on", "order_id": "Order", "causes": "Cause",
-        "clock_day": wording.CLOCK_COLUMN_HEADS[answer.held.calendar.rule.clock], "known_on": "Known",
+        "clock_day": wording.CLOCK_COLUMN_HEADS[answer.held.calendar_before.rule.clock], "known_on": "Known",
     }  # fmt: skip
     name = csv_file_name(asked.account, f"{asked.metric}_saved", asked.as_of, asked.as_of)
     return OrderList(answer.held.orders_saved, heads, _title, asked.as_of.year, name)

@@ -31,28 +31,30 @@ _SINGLE_THREADED = pa.ipc.IpcReadOptions(use_threads=False)
 class StoreSnapshot:
     """An excerpt of a store, opened; it answers what a report asks of a store."""
 
-    place: Path
+    snapshot_folder: Path
     folder: Folder
-    counts: Path
-    held: dict[str, dict[str, Any]]
-    number: int
+    counts_folder: Path
+    parts_by_account: dict[str, dict[str, Any]]
+    store_version: int
 
     @classmethod
-    def opened(cls, folder: Path) -> StoreSnapshot:
+    def open(cls, folder: Path) -> StoreSnapshot:
         """The excerpt in a folder."""
-        told = json.loads((folder / MANIFEST_NAME).read_text(encoding="utf-8"))
-        return cls(folder, parse_folder(told["store"]), Path(told["counts"]), told["accounts"], told["version"])
+        manifest = json.loads((folder / MANIFEST_NAME).read_text(encoding="utf-8"))
+        return cls(
+            folder, parse_folder(manifest["store"]), Path(manifest["counts"]), manifest["accounts"], manifest["version"]
+        )
 
     def must_exist(self) -> None:
         """It does."""
 
     def version(self) -> int:
         """The version of the store that it was taken of."""
-        return self.number
+        return self.store_version
 
     def files(self, account: str) -> int:
         """How many raw files the figures of an account stand on."""
-        return int(self.held[account]["files"])
+        return int(self.parts_by_account[account]["files"])
 
     def check_accounts(self, wanted: Iterable[str], known: Iterable[str]) -> None:
         """Raise StoreError for an account that is not known."""
@@ -63,9 +65,9 @@ class StoreSnapshot:
     ) -> Ledger:
         """The rows of one account, of some tables only or all. Raises StoreError for one that the excerpt lacks."""
         named = {table.name for table in only}
-        wanted = list(self.held if accounts is None else accounts)
-        refuse_unknown_accounts(wanted, list(self.held), self.place)
-        parts = [self.place / self.held[account]["part"] for account in wanted]
+        wanted = list(self.parts_by_account if accounts is None else accounts)
+        refuse_unknown_accounts(wanted, list(self.parts_by_account), self.snapshot_folder)
+        parts = [self.snapshot_folder / self.parts_by_account[account]["part"] for account in wanted]
         frames = {
             table.name: _lazy_frame([_read(part / f"{table.name}.arrow") for part in parts])
             if table.name in named
@@ -83,7 +85,7 @@ def is_snapshot(folder: Folder) -> TypeGuard[Path]:
 
 def write_snapshot(store: Store, accounts: Iterable[str], counts: Path, folder: Path) -> None:
     """Write an excerpt of a store for some accounts; `counts` is the folder of the counts that go with it."""
-    held: dict[str, dict[str, Any]] = {}
+    parts: dict[str, dict[str, Any]] = {}
     reports = store.reports()["account"]
     files, shared = reports.value_counts().to_dict(), int(reports.isna().sum())
     for names in store.groups(accounts):
@@ -91,18 +93,18 @@ def write_snapshot(store: Store, accounts: Iterable[str], counts: Path, folder: 
         frames = {table.name: nw.to_native(getattr(ledger, table.name).collect()) for table in tables.RAW_TABLES}
         places = {name: _row_ranges(frame) for name, frame in frames.items()}
         for account in names:
-            part = f"{len(held):06d}"
-            held[account] = {"part": part, "files": shared + int(files.get(account, 0))}
+            part = f"{len(parts):06d}"
+            parts[account] = {"part": part, "files": shared + int(files.get(account, 0))}
             (folder / part).mkdir(parents=True)
             for name, frame in frames.items():
                 _write(frame.slice(*places[name].get(account, (0, 0))), folder / part / f"{name}.arrow")
             mine = ledger.coverage[ledger.coverage["account"] == account]
             _write(pa.Table.from_pandas(mine, preserve_index=False), folder / part / "coverage.arrow")
-    told = {
+    manifest = {
         "store": str(store.folder.resolve()), "counts": str(counts.resolve()), "version": store.version(),
-        "accounts": held,
+        "accounts": parts,
     }  # fmt: skip
-    (folder / MANIFEST_NAME).write_text(json.dumps(told), encoding="utf-8")
+    (folder / MANIFEST_NAME).write_text(json.dumps(manifest), encoding="utf-8")
 
 
 def _row_ranges(frame: pa.Table) -> dict[str, tuple[int, int]]:
@@ -111,7 +113,7 @@ def _row_ranges(frame: pa.Table) -> dict[str, tuple[int, int]]:
     counts = pc.value_counts(frame["account"])
     names, many = (counts.field(name).to_pylist() for name in ("values", "counts"))
     begins = [0, *accumulate(many)]
-    return {name: (begin, held) for name, begin, held in zip(names, begins, many, strict=False)}
+    return {name: (begin, size) for name, begin, size in zip(names, begins, many, strict=False)}
 
 
 def _write(table: pa.Table, path: Path) -> None:

@@ -91,7 +91,7 @@ class Workspace:
         """What is asked: a store as it was at the first question, for counts and rows must be of one state. What is
         imported later another desk sees."""
         return (
-            StoreSnapshot.opened(self._folder)
+            StoreSnapshot.open(self._folder)
             if is_snapshot(self._folder)
             else Store(self._folder, self._version).pin_version()
         )
@@ -108,7 +108,7 @@ class Workspace:
                 self.store, self._counts_folders, self._rules, self._track
             )
             return counts
-        return _read_snapshot_counts(self.store.counts, self.store.place)
+        return _read_snapshot_counts(self.store.counts_folder, self.store.snapshot_folder)
 
     @property
     def counts_folder(self) -> Path:
@@ -119,7 +119,7 @@ class Workspace:
     def _counts_folders(self) -> list[Path]:
         """Where the counts of the store may stand, the best first."""
         if isinstance(self.store, StoreSnapshot):
-            return [self.store.counts]
+            return [self.store.counts_folder]
         return counts_cache.cache_folders(self.store, self._single_policy.files if self._single_policy else ())
 
     def ensure_counts_saved(self, work_folder: Path, for_other_machines: bool) -> Path:
@@ -149,7 +149,7 @@ class Workspace:
         return load_for_marketplaces(code for code in codes if code in judged)
 
     @property
-    def unjudged(self) -> list[str]:
+    def unjudged_marketplaces(self) -> list[str]:
         """The marketplaces in the store that no policy judges; their orders stand in no score."""
         return [code for code in self.counts.coverage["marketplace"].unique() if code not in self.policies]
 
@@ -278,4 +278,4 @@ class Workspace:
     def prepare_forecasts(self, as_of: date) -> None:
         """Fit what the forecasts of all accounts share on a day, so that this process and its forks need not."""
         with contextlib.suppress(PolicyError):
-            simulation.forecaster(self.counts, as_of).learn(self.policies)
+            simulation.forecaster(self.counts, as_of).fit_pooled_rates(self.policies)

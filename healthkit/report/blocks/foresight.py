@@ -141,7 +141,7 @@ def _goal_sentences(row: Measure, calendar: RollOffCalendar, goals_today: list[g
     """What it would take to be on target on the as-of day, and in a month."""
     if calendar.back_on == calendar.as_of:
         return []
-    month = min(calendar.last, findings.end_of_month(date.fromordinal(calendar.as_of.toordinal() + 1)))
+    month = min(calendar.last_day, findings.end_of_month(date.fromordinal(calendar.as_of.toordinal() + 1)))
     told = []
     for by in (calendar.as_of, month):
         enough = [
@@ -162,5 +162,11 @@ def simulated_futures_note(futures: Simulation, as_of: date) -> str:
     """What the simulated futures of a measure say, in a sentence or two."""
     on = findings.end_of_month(date.fromordinal(as_of.toordinal() + 1))
     return foresight.simulated_futures_sentence(
-        futures.off_target_now, futures.draws, futures.back[5], futures.back[9], on, futures.chance_off(on), as_of.year
+        futures.off_target_now,
+        futures.draws,
+        futures.back_on_by_tenth[5],
+        futures.back_on_by_tenth[9],
+        on,
+        futures.chance_off(on),
+        as_of.year,
     )
