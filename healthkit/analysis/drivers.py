@@ -26,7 +26,7 @@ from healthkit.schema.tables import Column, Ledger, Table, collect_to_pandas
 
 DRIVERS = Table(
     "drivers",
-    "one group of orders held against the rest of them, in one measure as of a day",
+    "one group of orders compared with the rest of them, in one measure as of a day",
     {
         "dimension": Column("text"), "group": Column("text"), "counted": Column("count"), "at_fault": Column("count"),
         "rate": Column("share"), "rest_counted": Column("count"), "rest_at_fault": Column("count"),

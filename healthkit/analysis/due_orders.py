@@ -14,7 +14,7 @@ from healthkit.schema.tables import Column, Ledger, Table, collect_to_pandas
 
 DUE = Table(
     "due",
-    "one seller-fulfilled order that had not been confirmed by the evening of a day, and by when it must be",
+    "one seller-fulfilled order not confirmed by the end of a day, and its ship-by day",
     {
         "account": Column("text"), "marketplace": Column("text"), "order_id": Column("text"),
         "ordered_on": Column("day"), "ship_by": Column("instant"), "ship_by_on": Column("day"),
@@ -57,12 +57,12 @@ def count_waiting_without_ship_by(ledger: Ledger, as_of: date) -> dict[str, int]
 
 def _select_waiting(orders: pd.DataFrame, as_of: date) -> pd.DataFrame:
     """Return the orders that were neither confirmed nor cancelled by the end of a day, as far as the files show."""
-    evenings = {code: _end_of_day(as_of, MARKETPLACES[code].zone) for code in orders["marketplace"].unique()}
-    evening = pd.to_datetime(orders["marketplace"].map(evenings), utc=True)
-    confirmed = pd.to_datetime(orders["shipped_at"], utc=True) <= evening
-    told_shipped = orders["shipped_at"].isna() & orders["status"].isin(tables.SHIPPED_STATUSES)
+    ends = {code: _end_of_day(as_of, MARKETPLACES[code].zone) for code in orders["marketplace"].unique()}
+    end_of_day = pd.to_datetime(orders["marketplace"].map(ends), utc=True)
+    confirmed = pd.to_datetime(orders["shipped_at"], utc=True) <= end_of_day
+    marked_shipped = orders["shipped_at"].isna() & orders["status"].isin(tables.SHIPPED_STATUSES)
     cancelled = (orders["status"] == "cancelled") & (pd.to_datetime(orders["cancelled_on"]) <= pd.Timestamp(as_of))
-    return orders[~confirmed & ~told_shipped & ~cancelled]
+    return orders[~confirmed & ~marked_shipped & ~cancelled]
 
 
 def _end_of_day(as_of: date, zone: str) -> datetime:

@@ -256,13 +256,13 @@ class _Comparison:
         """The orders of these days that only one side may see as at fault: cleared by then, cleared later, known later,
         known only lately."""
         rows = self.orders.faults
-        first, last, evening = (int(number) for number in day_numbers([*self.days, self.as_of]))
+        first, last, day = (int(number) for number in day_numbers([*self.days, self.as_of]))
         channels = [CHANNEL_NUMBERS[name] for name in self.channels]
         inside = np.isin(rows.channel, channels) & (rows.clock >= first) & (rows.clock <= last)
-        known, cleared = inside & (rows.known <= evening), inside & (rows.ended <= evening)
-        later = inside & (rows.known > evening)
-        lately = known & (rows.known > evening - TIMING_SLACK_DAYS) & ~cleared
-        later_gone = known & (rows.ended > evening) & (rows.ended < NEVER)
+        known, cleared = inside & (rows.known <= day), inside & (rows.ended <= day)
+        later = inside & (rows.known > day)
+        lately = known & (rows.known > day - TIMING_SLACK_DAYS) & ~cleared
+        later_gone = known & (rows.ended > day) & (rows.ended < NEVER)
         return (
             self.candidates(cleared, 1, -rows.ended, _ending_cause),
             self.candidates(later_gone, -1, rows.ended, _ending_cause),

@@ -1,9 +1,7 @@
-"""The roll-off calendar: what a rate will be on each day ahead if nothing new goes wrong, and when it is back.
+"""Show how a rate moves on the days ahead as orders leave its window, and when it is back on target.
 
-Nothing here is a model of its own: it is the sweep of `scores` over what was known on the evening of a day. What was
-learnt later is cut away first (`known_by`), so that a forecast made for a past day is the one that could be made then.
-New orders keep coming at the recent pace of each weekday, or not at all; a new order at fault never comes. That is the
-best case, and is always said.
+This is the usual scoring, over what was known at the end of a day. What was known then stays, whatever became known
+later; new orders arrive at the recent pace, and none of them is at fault.
 """
 
 from __future__ import annotations
@@ -25,7 +23,7 @@ MIN_DAYS_AHEAD = 90
 
 
 class OutlookError(ValueError):
-    """A look ahead that cannot be taken; the message says why and what can be asked."""
+    """A measure cannot be forecast; the message says why and what to ask instead."""
 
 
 @dataclass(frozen=True)

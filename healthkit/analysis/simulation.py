@@ -417,15 +417,15 @@ def _slots_by_week(slots: FaultSlots, rng: np.random.Generator, faults: float = 
     """
     made = []
     for week in np.unique(slots.week):
-        mine = slots.week == week
-        likely, is_new = slots.faults_at_rate_1[mine], slots.counts_from[mine] >= 0
+        mask = slots.week == week
+        likely, is_new = slots.faults_at_rate_1[mask], slots.counts_from[mask] >= 0
         edges = likely.cumsum() / likely.sum()
         edges[-1] = 1.0
         lookup = None
         if likely.sum() * faults > LOOKUP_SIZE // 4:
             lookup = np.searchsorted(edges, (np.arange(LOOKUP_SIZE) + rng.random()) / LOOKUP_SIZE).astype(np.int32)
         made.append(_WeekSlots(
-            int(week), float(likely[~is_new].sum()), float(likely[is_new].sum()), slots.first[mine], slots.last[mine],
+            int(week), float(likely[~is_new].sum()), float(likely[is_new].sum()), slots.first[mask], slots.last[mask],
             is_new, edges, lookup, likely / likely.sum(),
         ))  # fmt: skip
     return made

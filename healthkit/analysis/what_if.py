@@ -241,7 +241,7 @@ def _apply_step(
 
 
 def _replace_target(rule: Rule, share: Fraction) -> Rule:
-    """The rule with another share asked for, on the same side."""
+    """Return the rule with another target share, on the same side."""
     assert rule.target is not None
     name = rule.target.side.replace(" ", "_")
     sides = {side.replace(" ", "_"): None for side in SIDES} | {name: share}

@@ -1,7 +1,7 @@
-"""What the reports of some accounts need of a store, as plain files: each account's rows as known now.
+"""A snapshot of a store for some accounts: plain files with the rows that their reports need.
 
-Asking a store costs the same for one account as for fifty, and its engines hold threads that no fork survives. A batch
-asks once and writes an excerpt; whoever prints a report opens that instead, by the same questions.
+Reading a store costs the same for one account as for fifty, and its engines run threads that do not survive a fork. A
+batch reads the store once and writes a snapshot; each worker opens that instead, through the same methods.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _SINGLE_THREADED = pa.ipc.IpcReadOptions(use_threads=False)
 
 @dataclass(frozen=True)
 class StoreSnapshot:
-    """An excerpt of a store, opened; it answers what a report asks of a store."""
+    """An opened snapshot of a store, with the methods of Store that a report needs."""
 
     snapshot_folder: Path
     folder: Folder
@@ -39,21 +39,21 @@ class StoreSnapshot:
 
     @classmethod
     def open(cls, folder: Path) -> StoreSnapshot:
-        """The excerpt in a folder."""
+        """Open the snapshot in a folder."""
         manifest = json.loads((folder / MANIFEST_NAME).read_text(encoding="utf-8"))
         return cls(
             folder, parse_folder(manifest["store"]), Path(manifest["counts"]), manifest["accounts"], manifest["version"]
         )
 
     def must_exist(self) -> None:
-        """It does."""
+        """Do nothing: an opened snapshot exists."""
 
     def version(self) -> int:
-        """The version of the store that it was taken of."""
+        """Return the version of the store of which the snapshot was taken."""
         return self.store_version
 
     def files(self, account: str) -> int:
-        """How many raw files the figures of an account stand on."""
+        """Return the number of raw files behind the figures of an account."""
         return int(self.parts_by_account[account]["files"])
 
     def check_accounts(self, wanted: Iterable[str], known: Iterable[str]) -> None:
@@ -63,7 +63,8 @@ class StoreSnapshot:
     def ledger(
         self, accounts: Iterable[str] | None = None, only: Collection[tables.Table] = tables.RAW_TABLES
     ) -> Ledger:
-        """The rows of one account, of some tables only or all. Raises StoreError for one that the excerpt lacks."""
+        """Return the rows of some accounts, of all tables or only some. Raises StoreError for an account not in the
+        snapshot."""
         named = {table.name for table in only}
         wanted = list(self.parts_by_account if accounts is None else accounts)
         refuse_unknown_accounts(wanted, list(self.parts_by_account), self.snapshot_folder)
@@ -79,12 +80,12 @@ class StoreSnapshot:
 
 
 def is_snapshot(folder: Folder) -> TypeGuard[Path]:
-    """Whether a folder holds an excerpt rather than a store."""
+    """Return whether a folder holds a snapshot rather than a store."""
     return isinstance(folder, Path) and (folder / MANIFEST_NAME).is_file()
 
 
 def write_snapshot(store: Store, accounts: Iterable[str], counts: Path, folder: Path) -> None:
-    """Write an excerpt of a store for some accounts; `counts` is the folder of the counts that go with it."""
+    """Write a snapshot of a store for some accounts; `counts` is the folder of the counts that belong to it."""
     parts: dict[str, dict[str, Any]] = {}
     reports = store.reports()["account"]
     files, shared = reports.value_counts().to_dict(), int(reports.isna().sum())
@@ -98,8 +99,8 @@ def write_snapshot(store: Store, accounts: Iterable[str], counts: Path, folder: 
             (folder / part).mkdir(parents=True)
             for name, frame in frames.items():
                 _write(frame.slice(*places[name].get(account, (0, 0))), folder / part / f"{name}.arrow")
-            mine = ledger.coverage[ledger.coverage["account"] == account]
-            _write(pa.Table.from_pandas(mine, preserve_index=False), folder / part / "coverage.arrow")
+            coverage = ledger.coverage[ledger.coverage["account"] == account]
+            _write(pa.Table.from_pandas(coverage, preserve_index=False), folder / part / "coverage.arrow")
     manifest = {
         "store": str(store.folder.resolve()), "counts": str(counts.resolve()), "version": store.version(),
         "accounts": parts,
@@ -108,8 +109,8 @@ def write_snapshot(store: Store, accounts: Iterable[str], counts: Path, folder: 
 
 
 def _row_ranges(frame: pa.Table) -> dict[str, tuple[int, int]]:
-    """Where the rows of each account begin, and how many they are: the tables of a ledger are in the order of their
-    keys, of which the account is the first."""
+    """Return the first row and the number of rows of each account: tables of a ledger are sorted by key, the account
+    first."""
     counts = pc.value_counts(frame["account"])
     names, many = (counts.field(name).to_pylist() for name in ("values", "counts"))
     begins = [0, *accumulate(many)]
@@ -122,7 +123,7 @@ def _write(table: pa.Table, path: Path) -> None:
 
 
 def _read(path: Path) -> pa.Table:
-    """A file read by this thread alone: whoever reads may be a fork."""
+    """Read a file in the calling thread alone, because the reader may be a fork."""
     with pa.OSFile(str(path)) as file:
         return pa.ipc.open_file(file, options=_SINGLE_THREADED).read_all()
 

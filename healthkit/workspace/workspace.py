@@ -1,4 +1,4 @@
-"""The analyst's desk: a store, the policies of its marketplaces and its counts, opened together."""
+"""Open a store together with the policies of its marketplaces and its counts."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ SAMPLE_STORE = Path("data/sample_store")
 MAX_OPEN_ACCOUNTS = 2
 """Account views kept open; each may hold the tables of its account in memory."""
 MAX_CACHED_SELECTIONS = 8
-"""Selections of accounts whose counts, and whose reported figures, are kept."""
+"""Selections of accounts whose counts, and whose reported figures, are cached."""
 
 
 class MarketplaceError(ValueError):
-    """An account sells in several marketplaces, or not in the one asked for; the message lists those there are."""
+    """An account sells in several marketplaces, or not in the given one; the message lists those there are."""
 
 
 def find_store_folder(folder: str | Path | store.Bucket | None = None) -> store.Folder:
-    """The store to open: the one named, else the user's own, else the sample's where there is no other.
+    """Return the store to open: the given one, else the user's own, else the sample's.
 
-    Looked for here and in the folders above, for a notebook runs in its own folder.
+    The working folder and its parents are searched, because a notebook runs in its own folder.
     """
     if folder is not None:
         return store.parse_folder(folder)
@@ -61,12 +61,12 @@ def _read_snapshot_counts(folder: Path, snapshot: Path) -> Counts:
 
 
 class Workspace:
-    """One store with its policies, ready for questions.
+    """A store with its policies and counts.
 
-    `folder` is the store's; `policy` is the name (or YAML path) of one policy for every marketplace, instead
-    of each marketplace's own. `version` reads the store as it was then (see
-    `store.versions`). `track` shows how far counting has come, as tqdm does. Raises StoreError where there is no store,
-    PolicyError for an unknown policy.
+    `folder` is the folder of the store; `policy` the name (or YAML path) of one policy for every marketplace, instead
+    of each marketplace's own. `version` reads the store as of an older version (see `store.versions`). `track` shows
+    the progress of counting, as tqdm does. Raises StoreError where there is no store, PolicyError for an unknown
+    policy.
     """
 
     def __init__(
@@ -88,8 +88,10 @@ class Workspace:
 
     @cached_property
     def store(self) -> Store | StoreSnapshot:
-        """What is asked: a store as it was at the first question, for counts and rows must be of one state. What is
-        imported later another desk sees."""
+        """The store, or a snapshot of one, pinned to its version at first use, so that counts and rows agree.
+
+        A later import is seen by a new Workspace.
+        """
         return (
             StoreSnapshot.open(self._folder)
             if is_snapshot(self._folder)
@@ -98,7 +100,7 @@ class Workspace:
 
     @cached_property
     def counts(self) -> Counts:
-        """EXPOSURE, FAULTS and COVERAGE of every account, counted or read as kept.
+        """EXPOSURE, FAULTS and COVERAGE of every account, from the cache or counted now.
 
         Raises StoreError where there is no store.
         """
@@ -112,20 +114,21 @@ class Workspace:
 
     @property
     def counts_folder(self) -> Path:
-        """The folder of the counts: one for each state of the store, of the rules and of the code that counts."""
+        """The folder of the cached counts, one per version of the store, of the rules and of the counting code."""
         return self._counts_found_in or self._counts_folders[0]
 
     @cached_property
     def _counts_folders(self) -> list[Path]:
-        """Where the counts of the store may stand, the best first."""
+        """The folders where counts may be cached, the preferred one first."""
         if isinstance(self.store, StoreSnapshot):
             return [self.store.counts_folder]
         return counts_cache.cache_folders(self.store, self._single_policy.files if self._single_policy else ())
 
     def ensure_counts_saved(self, work_folder: Path, for_other_machines: bool) -> Path:
-        """The folder in which other processes find the counts; `work / "counts"`, written now, where there is none.
+        """Return a folder from which other processes can read the counts; write `work_folder/counts` where there is
+        none.
 
-        `shared` says that other machines must reach it, which may see the folder of the store but no user's cache.
+        `for_other_machines` says that other machines must reach it: they see the folder of the store but no user cache.
         """
         counts, there = self.counts, self._counts_found_in
         if there is None or (for_other_machines and there != self._counts_folders[0]):
@@ -134,7 +137,7 @@ class Workspace:
         return there
 
     def _rules(self, codes: Iterable[str]) -> list[Rule]:
-        """Every rule that some marketplaces ever had."""
+        """Return every rule, of any date, of some marketplaces."""
         return [rule for policy in set(self._policies(codes).values()) for rule in policy.rules]
 
     @cached_property
@@ -150,19 +153,20 @@ class Workspace:
 
     @property
     def unjudged_marketplaces(self) -> list[str]:
-        """The marketplaces in the store that no policy judges; their orders stand in no score."""
+        """The marketplaces in the store without a policy; their orders are in no scores."""
         return [code for code in self.counts.coverage["marketplace"].unique() if code not in self.policies]
 
     @property
     def accounts(self) -> list[str]:
-        """The accounts in the store, in the order of their names."""
+        """The names of the accounts in the store, sorted."""
         return sorted(self.counts.coverage["account"].unique())
 
     def account(self, name: str, marketplace: str | None = None) -> AccountView:
         """Open one account in one marketplace, for the questions about it.
 
         `marketplace` is needed only where the account sells in several. Raises StoreError for an account that the store
-        does not hold, MarketplaceError where the marketplace is missing, or not one in which its orders are judged.
+        does not hold, PolicyError where no policy judges it, MarketplaceError where the marketplace is missing or not
+        one of its own.
         """
         codes = self._judged_marketplaces(name)
         if marketplace in codes or (marketplace is None and len(codes) == 1):
@@ -171,7 +175,7 @@ class Workspace:
         raise MarketplaceError(f"{name} {problem}. There are: {', '.join(codes)}.")
 
     def account_views(self, name: str) -> list[AccountView]:
-        """Open one account in each marketplace that a policy judges."""
+        """Open one account in each of its marketplaces that a policy judges."""
         return [self._views(name, code) for code in self._judged_marketplaces(name)]
 
     def _judged_marketplaces(self, account: str) -> list[str]:
@@ -198,7 +202,7 @@ class Workspace:
         hindsight: bool = False,
         metrics: Iterable[str] | None = None,
     ) -> pd.DataFrame:
-        """SCORES of all accounts or some, on one day or several (see `scores.score`).
+        """Return SCORES of all accounts or some, on one day or several (see `metrics.scores.score`).
 
         Raises StoreError for an account that the store does not hold.
         """
@@ -218,7 +222,7 @@ class Workspace:
         return self.store.ledger(accounts, REPORTED_TABLES).in_memory()
 
     def shares_used(self, rows: pd.DataFrame) -> np.ndarray:
-        """The share of what its target allows that each row of SCORES has used up; not a number where none is asked."""
+        """Return for each row of SCORES the share used up of what its target allows; NaN without a target."""
         used = np.full(len(rows), np.nan)
         targets = {rule.id: rule.target for policy in set(self.policies.values()) for rule in policy.rules}
         counted, at_fault = (rows[name].to_numpy(dtype=float) for name in ("counted", "at_fault"))
