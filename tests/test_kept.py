@@ -38,7 +38,7 @@ def counted(monkeypatch) -> list[list[str]]:
         told.append(sorted(ledger.coverage["account"].unique()))
         return count(ledger, *rest)
 
-    monkeypatch.setattr(exposure, "count", spy)
+    monkeypatch.setattr(exposure, "count_orders", spy)
     return told
 
 
