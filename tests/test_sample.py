@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 import pytest
 
-from healthkit import Desk
+from healthkit import Workspace
 
 DATA = Path(__file__).parent.parent / "data"
 SAMPLE = DATA / "sample"

@@ -17,14 +17,7 @@ from healthkit.schema import tables
 from healthkit.store import Store, StoreError, check, compact, maintenance, removal, repair, versions
 from healthkit.store import store as store_module
 from healthkit.workspace.workspace import Workspace
-
-from .store_files import changed, cut, entry, import_all, orders, parquet, raw, three_imports
-from .test_store import taken
-
-
-@pytest.fixture
-def three(tmp_path) -> tuple[Store, list[Path]]:
-    return three_imports(tmp_path)
+from tests.builders.store_files import changed, cut, entry, import_all, orders, parquet, raw, taken
 
 
 @pytest.fixture(params=["by an import each", "by one import in three appends"])
@@ -32,7 +25,7 @@ def three_files(request, three, tmp_path, monkeypatch) -> tuple[Store, list[Path
     """A store of three files, each of which is one entry of a table's log."""
     if request.param == "by an import each":
         return three
-    monkeypatch.setattr(store_module, "APPENDED", 30)
+    monkeypatch.setattr(store_module, "APPEND_ROWS", 30)
     _, files = three
     store = Store(tmp_path / "at once")
     import_all(store, *[files])
@@ -237,9 +230,8 @@ def test_no_question_is_answered_in_part(three):
             question()
 
 
-def test_files_of_many_accounts_are_held_to_all_their_rows(tmp_path):
+def test_files_of_many_accounts_are_held_to_all_their_rows(store):
     """Whatever accounts are asked for: of one alone it is not stated how many rows it has."""
-    store = Store(tmp_path / "store")
     both = [{}, {"account": "bolt"}]
     store.add([taken("a", account=None, orders=both), taken("b", account=None, feedback=both)])
     assert len(store.ledger(["acme"]).feedback.collect("pyarrow").to_native()) == 1
@@ -265,7 +257,7 @@ def test_more_rows_of_one_file_do_not_stand_for_those_of_another(three, tmp_path
 
 def test_a_list_of_raw_files_that_lost_what_compacting_wrote_is_as_it_was_before(three, monkeypatch):
     store, _ = three
-    monkeypatch.setattr(maintenance, "MANY_FILES", 1)
+    monkeypatch.setattr(maintenance, "MAX_REPORTS_FILES", 1)
     before = orders(store)
     compact(store)
     without_files(entry(store, "reports", 3))
@@ -320,7 +312,7 @@ def test_two_logs_that_are_broken_at_once_are_mended(three):
 
 def test_many_lost_files_are_forgotten_some_at_a_time(three, monkeypatch):
     store, files = three
-    monkeypatch.setattr(removal, "DELETE_AT_ONCE", 2)
+    monkeypatch.setattr(removal, "DELETE_BATCH_SIZE", 2)
     (store.folder / "orders").rename(store.folder / "lost")
     assert len(repair(store).lost_files) == 3
     assert store.holds() == set()
@@ -328,9 +320,8 @@ def test_many_lost_files_are_forgotten_some_at_a_time(three, monkeypatch):
     assert len(orders(store)) == 60
 
 
-def test_a_file_that_two_imports_named_at_once_is_forgotten_whole(tmp_path):
+def test_a_file_that_two_imports_named_at_once_is_forgotten_whole(store):
     """What the other one read may be another marketplace's."""
-    store = Store(tmp_path / "store")
     one, other = (taken(name, orders=[{"marketplace": place}]) for name, place in (("x", "CA"), ("y", "US")))
     one.digest = other.digest = "same"
     real = store._report_rows
@@ -368,7 +359,7 @@ def test_an_old_version_whose_log_is_gone_is_said_to_be_past(three):
 @pytest.mark.parametrize("said", ['{"orders": 20, "promises": 3}', '[["a", 1]]', '{"orders": null}', '{"orders"', "7"])
 def test_what_a_list_says_in_another_way_is_lost_or_a_newer_healthkits(said, three, monkeypatch):
     store, files = three
-    monkeypatch.setattr(store_module, "told", lambda _: said)
+    monkeypatch.setattr(store_module, "row_counts_as_json", lambda _: said)
     import_all(store, raw(files[0].parents[1], "acme", 4))
     newer = "promises" in said
     assert check(store).lost_files == ([] if newer else ["acme/orders-004.txt"])
@@ -398,11 +389,11 @@ def test_two_repairs_at_once_come_to_what_one_does(three, monkeypatch):
 
     def after_another(*told: Any) -> None:
         with monkeypatch.context() as patch:
-            patch.setattr(maintenance, "_forget", real)
+            patch.setattr(maintenance, "_forget_reports", real)
             assert repair(store).lost_files == ["acme/orders-001.txt"]
         real(*told)
 
-    monkeypatch.setattr(maintenance, "_forget", after_another)
+    monkeypatch.setattr(maintenance, "_forget_reports", after_another)
     assert repair(store).lost_files == ["acme/orders-001.txt"]
     assert [one.already_stored for one in importer.import_files(files, store)] == [True, False, True]
     assert (len(orders(store)), check(store).damages) == (60, [])
@@ -459,8 +450,8 @@ def whole(tmp_path_factory) -> tuple[list[Store], list[Path]]:
     files = [raw(folder / "raw", f"acme-{number % 3}", number) for number in range(6)]
     singly, together, compacted, summed, broken = stores = [Store(folder / str(number)) for number in range(5)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(store_module, "APPENDED", 30)
-        patch.setattr(maintenance, "MANY_FILES", 1)
+        patch.setattr(store_module, "APPEND_ROWS", 30)
+        patch.setattr(maintenance, "MAX_REPORTS_FILES", 1)
         import_all(singly, *files)
         import_all(together, files)
         import_all(compacted, *files[:4])
@@ -494,14 +485,13 @@ def answered(question: Callable[[], Any]) -> Any:
 
 
 @pytest.mark.parametrize("seed", range(DAMAGED))
-def test_whatever_is_damaged_is_refused_told_and_mended(seed, whole, tmp_path):
+def test_whatever_is_damaged_is_refused_told_and_mended(seed, whole, store):
     """One to three files of a store are damaged, of data or of a log. An answer is whole or a StoreError; a repair
     leaves nothing wrong, and an import of all files makes the store what it was."""
     rng = random.Random(seed)
     stores, files = whole
     kind = seed % len(stores)
     before = told(stores[kind])
-    store = Store(tmp_path / "store")
     shutil.copytree(stores[kind].folder, store.folder)
     last = str(max((store.folder / "reports" / "_delta_log").glob("*.json")).relative_to(store.folder))
     done = [damaged(store, rng) for _ in range(rng.choice([1, 1, 1, 2, 3]))]
