@@ -8,8 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from healthkit.metrics import policy
-from healthkit.metrics.policy import OPEN_END, Policy, Rule, EndedRule
+from healthkit.metrics.policy import OPEN_END, EndedRule, Policy, Rule
 from healthkit.metrics.policy_files import find_policy_files, load_policy
 from healthkit.report import wording
 

@@ -264,7 +264,7 @@ NOT_RATES = ["account_health_rating"]
 @pytest.fixture(scope="module")
 def beside(sample_store) -> pd.DataFrame:
     """Each of Amazon's figures beside the kit's of the same window, where the kit judges it at all."""
-    desk = Desk(sample_store)
+    desk = Workspace(sample_store)
     theirs = desk.store.ledger().readings.collect().to_native()
     theirs = theirs if isinstance(theirs, pd.DataFrame) else theirs.to_pandas()
     ours = pd.concat([desk.score(day) for day in ENDS])
@@ -302,7 +302,7 @@ def test_amazon_alone_knows_of_the_parcels_that_were_never_scanned(beside):
 
 
 def test_no_figure_of_amazons_contradicts_itself(sample_store):
-    readings = Desk(sample_store).store.ledger().readings.collect().to_native()
+    readings = Workspace(sample_store).store.ledger().readings.collect().to_native()
     readings = readings if isinstance(readings, pd.DataFrame) else readings.to_pandas()
     assert len(readings) > 100
     assert readings["contradiction"].isna().all()

@@ -20,7 +20,19 @@ import pytest
 from healthkit.files import temp_folders
 from healthkit.ingest import importer
 from healthkit.schema import tables
-from healthkit.store import Store, StoreError, check, compact, find_removal, locations, locks, purge, remove, repair, versions
+from healthkit.store import (
+    Store,
+    StoreError,
+    check,
+    compact,
+    find_removal,
+    locations,
+    locks,
+    purge,
+    remove,
+    repair,
+    versions,
+)
 from healthkit.store import store as store_module
 from healthkit.workspace import counts_cache, removal
 from healthkit.workspace.workspace import Workspace

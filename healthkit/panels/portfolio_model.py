@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from healthkit.analysis.outlook import OutlookError
+from healthkit.analysis.rolloff import OutlookError
 from healthkit.analysis.verdicts import AMAZON
 from healthkit.metrics.counts import ProgressTracker
 from healthkit.metrics.policy import worst_first_key
@@ -87,11 +87,12 @@ def _add_chance_and_harm(workspace: Workspace, rows: pd.DataFrame, track: Progre
         for at in track(judged):
             row = rows.loc[at]
             try:
-                seen = workspace.futures(row, days_ahead=AHEAD_DAYS, draws=DRAWS)
+                view = workspace.account(row["account"], row["marketplace"])
+                seen = view.simulate(row, days_ahead=AHEAD_DAYS, draws=DRAWS)
             except OutlookError:
                 continue
             a_day = row["counted"] / row["window"]
-            rows.loc[at, ["chance", "harm"]] = seen.breach[AHEAD_DAYS], seen.days["off"].iloc[1:].sum() * a_day
+            rows.loc[at, ["chance", "harm"]] = seen.breach_chances[AHEAD_DAYS], seen.days["off"].iloc[1:].sum() * a_day
     except KeyboardInterrupt:
         return
 

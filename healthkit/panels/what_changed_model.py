@@ -48,10 +48,11 @@ def explain_change(workspace: Workspace, question: Question, before: date) -> Ra
     no rule is in force or the account has no orders yet.
     """
     row = where_i_stand_model.answer_question(workspace, question).score
-    bridge = workspace.bridge(row, before)
+    view = workspace.account(question.account, question.marketplace)
+    bridge = view.bridge(row, before)
     place = bridge.orders["step"].map(STEP_ORDER.index)
     orders = bridge.orders.assign(place=place).sort_values(["place", "clock_day", "order_id"], ignore_index=True)
-    return RateChange(question, before, row, bridge, orders.drop(columns="place"), workspace.drivers(row))
+    return RateChange(question, before, row, bridge, orders.drop(columns="place"), view.drivers(row))
 
 
 def render_change(change: RateChange) -> dict[str, Any]:

@@ -28,7 +28,7 @@ class WhatChangedPanel(Panel):
 
     @property
     def bridge(self) -> Any:
-        """The steps from one day to the other (see `explain.Bridge`); None where the question has no answer."""
+        """The steps from one day to the other (see `bridge.Bridge`); None where the question has no answer."""
         return self._change.bridge if self._change is not None else None
 
     @property
@@ -49,7 +49,8 @@ class WhatChangedPanel(Panel):
         if self._change is None:
             return self.finding
         row = self._change.score
-        held, rule = self._workspace.standing(row), self._workspace.rule(row)
+        view = self._workspace.account(row["account"], row["marketplace"])
+        held, rule = view.streak(row), view.rule(row)
         said = wording.account.streak_sentence(held, rule.stages, wording.CERTAINTY_LABELS[rule.sure])
         return said or f"Not off target on {wording.format_long_day(self.question.as_of, 0)}."
 

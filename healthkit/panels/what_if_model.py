@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from healthkit.analysis.scenarios import ScenarioResult
+from healthkit.analysis.what_if import ScenarioResult
 from healthkit.panels import where_i_stand_model
 from healthkit.panels.order_list import OrderList, csv_file_name
 from healthkit.panels.where_i_stand_model import Question, QuestionError
@@ -32,7 +32,8 @@ class WhatIfAnswer:
 
 def most_frequent_causes(workspace: Workspace, question: Question) -> list[str]:
     """The causes of the orders at fault, or about to be, those of the most orders first."""
-    calendar = workspace.calendar(where_i_stand_model.answer_question(workspace, question).score)
+    view = workspace.account(question.account, question.marketplace)
+    calendar = view.calendar(where_i_stand_model.answer_question(workspace, question).score)
     every = pd.Series([cause for causes in calendar.orders["causes"] for cause in causes.split("+")], dtype="str")
     return [str(cause) for cause in every.value_counts().index[:MAX_SLIDERS]]
 
@@ -45,7 +46,7 @@ def reductions_needed(workspace: Workspace, question: Question) -> dict[str, tup
     score = where_i_stand_model.answer_question(workspace, question).score
     if pd.isna(score["target"]):
         return {}
-    goals = workspace.goals(score, question.as_of)
+    goals = workspace.account(question.account, question.marketplace).goals(score, question.as_of)
     return {
         goal.cause: (None if goal.many is None else math.ceil(goal.by * 100), goal.many or 0)
         for goal in goals
@@ -86,16 +87,17 @@ def answer_what_if(
         for step in scenario_of_sliders(percent_fewer, percent_more_orders)
     ]
     # A window of nothing else than the one there is: a scenario that changes nothing.
-    held = workspace.what_if(score, steps or [{"window": question.window}], new_orders=new_orders)
+    view = workspace.account(question.account, question.marketplace)
+    held = view.what_if(score, steps or [{"window": question.window}], new_orders=new_orders)
     return WhatIfAnswer(question, steps, score, held, new_orders)
 
 
 def render_what_if(answer: WhatIfAnswer) -> dict[str, Any]:
     """A try as the plain data that a notebook's page shows."""
     before, after, year = answer.held.before, answer.held.after, answer.question.as_of.year
-    backs = answer.held.calendar.back_on, answer.held.calendar_after.back_on
+    backs = answer.held.calendar_before.back_on, answer.held.calendar_after.back_on
     finding = wording.foresight.scenario_sentence(before, after, *backs, year)
-    chart = charts.compared_outlooks(answer.held.calendar, answer.held.calendar_after, description=finding)
+    chart = charts.compared_outlooks(answer.held.calendar_before, answer.held.calendar_after, description=finding)
     return {
         "status": wording.STATUS_STYLES[str(after["status"])]._asdict(),
         "finding": [(finding, True)],
@@ -111,7 +113,7 @@ def list_saved_orders(answer: WhatIfAnswer) -> OrderList:
     asked = answer.question
     heads = {
         "leaves_on": "Leaves on", "order_id": "Order", "causes": "Cause",
-        "clock_day": wording.CLOCK_COLUMN_HEADS[answer.held.calendar.rule.clock], "known_on": "Known",
+        "clock_day": wording.CLOCK_COLUMN_HEADS[answer.held.calendar_before.rule.clock], "known_on": "Known",
     }  # fmt: skip
     name = csv_file_name(asked.account, f"{asked.metric}_saved", asked.as_of, asked.as_of)
     return OrderList(answer.held.orders_saved, heads, _title, asked.as_of.year, name)

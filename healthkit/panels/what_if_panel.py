@@ -8,7 +8,7 @@ from typing import Any
 import ipywidgets as widgets
 import pandas as pd
 
-from healthkit.analysis.scenarios import ScenarioResult
+from healthkit.analysis.what_if import ScenarioResult
 from healthkit.panels import what_if_model, where_i_stand_model
 from healthkit.panels.panel import Panel, control_row
 from healthkit.panels.what_if_model import WhatIfAnswer
@@ -38,7 +38,7 @@ class WhatIfPanel(Panel):
 
     @property
     def scenario(self) -> list[dict[str, Any]]:
-        """The steps that the sliders stand for, as `desk.what_if` takes them."""
+        """The steps that the sliders stand for, as `AccountView.what_if` takes them."""
         return what_if_model.scenario_of_sliders(
             {cause: slider.value for cause, slider in self.cause_sliders.items()}, self.volume.value
         )

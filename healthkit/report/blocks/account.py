@@ -155,7 +155,7 @@ def _consequence_notes(report: MonthlyReport) -> list[str]:
             label = wording.metric_words(row.metric).label
             sure = wording.CERTAINTY_LABELS.get(getattr(row.rule, "sure", ""), "")
             said = wording.account.current_stage_sentence(
-                held.days, held.at_least, held.stage.stage, held.stage.says, held.source, sure
+                held.days, held.may_be_longer, held.stage.stage, held.stage.says, held.source, sure
             )
             told.append(f"{label}: {wording.lowercase_first(said)}")
     return told

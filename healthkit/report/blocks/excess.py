@@ -72,7 +72,7 @@ def streak_consequence(report: MonthlyReport, row: Measure) -> str:
     sure = wording.CERTAINTY_LABELS.get(getattr(row.rule, "sure", ""), "")
     if held.stage is not None:
         return wording.account.current_stage_sentence(
-            held.days, held.at_least, held.stage.stage, held.stage.says, held.source, sure
+            held.days, held.may_be_longer, held.stage.stage, held.stage.says, held.source, sure
         )
     later = [stage for stage in getattr(row.rule, "stages", ()) if stage.days > held.days]
     if not later:

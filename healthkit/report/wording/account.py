@@ -239,11 +239,11 @@ def streak_sentence(streak: Any, stages: Sequence[Any], certainty: str) -> str:
         return ""
     if streak.stage is not None:
         return current_stage_sentence(
-            streak.days, streak.at_least, streak.stage.stage, streak.stage.says, streak.source, certainty
+            streak.days, streak.may_be_longer, streak.stage.stage, streak.stage.says, streak.source, certainty
         )
     later = [stage for stage in stages if stage.days > streak.days]
     if not later:
-        return f"{capitalise_first(off_target_run_phrase(streak.days, streak.at_least))}."
+        return f"{capitalise_first(off_target_run_phrase(streak.days, streak.may_be_longer))}."
     one = min(later, key=lambda stage: stage.days)
     return later_stage_sentence(streak.days, streak.since, one.days, one.stage, one.says, streak.source, certainty)
 
