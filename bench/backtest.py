@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from healthkit.analysis import outlook
+from healthkit.analysis import simulation
 from healthkit.ingest import importer
 from healthkit.metrics.policy import Target
 from healthkit.store import Store
@@ -42,14 +42,14 @@ def make_forecasts(workspace: Workspace, min_orders: int, seed: int = 0) -> pd.D
         later = workspace.score(days_ahead, set(judged["account"]))
         keys = ["account", "marketplace", "channel", "metric", "window"]
         outcomes = dict(list(later.groupby(keys)))
-        forecaster = outlook.Forecaster(workspace.counts, as_of)
+        forecaster = simulation.Forecaster(workspace.counts, as_of)
         for _, row in judged.iterrows():
             policy = workspace.policies[row["marketplace"]]
-            rule = workspace.rule(row)
+            rule = workspace.account(row["account"], row["marketplace"]).rule(row)
             days = outcomes.get(tuple(row[name] for name in keys))
             if rule.target is None or days is None:
                 continue
-            simulated = forecaster.futures(policy, row, days_ahead=AHEAD, draws=DRAWS, seed=seed)
+            simulated = forecaster.simulate(policy, row, days_ahead=AHEAD, draws=DRAWS, seed=seed)
             rows.append(
                 {
                     **row[[*keys, "as_of", "counted", "at_fault"]].to_dict(),
@@ -69,7 +69,7 @@ def _month_ends(workspace: Workspace) -> Iterator[date]:
 
 
 def _forecast_and_outcome(
-    futures: outlook.Simulation, row: pd.Series, target: Target, days: pd.DataFrame
+    futures: simulation.Simulation, row: pd.Series, target: Target, days: pd.DataFrame
 ) -> dict[str, float]:
     """Return the chances forecast for one measure, and the outcome as 0 or 1."""
     off = (days.sort_values("as_of")["status"] == "off target").to_numpy()
@@ -81,7 +81,8 @@ def _forecast_and_outcome(
         np.nan if pd.isna(last["rate"]) else float(edges["low80"] - 1e-12 <= last["rate"] <= edges["high80"] + 1e-12)
     )
     return {
-        "off": futures.chance_off(futures.as_of + timedelta(days=AHEAD)), "breach": futures.breach[AHEAD], "stays": now,
+        "off": futures.chance_off(futures.as_of + timedelta(days=AHEAD)), "breach": futures.breach_chances[AHEAD],
+        "stays": now,
         "binomial": _chance_above(n, k / n, int(target.max_at_fault(n))), "off_came": float(off[-1]),
         "breach_came": float(off.any()),
         "inside": inside,

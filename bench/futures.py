@@ -11,7 +11,7 @@ from datetime import date, timedelta
 import numpy as np
 import pandas as pd
 
-from healthkit.analysis import outlook
+from healthkit.analysis import simulation
 from healthkit.metrics import scores
 from healthkit.metrics.counts import Counts
 from healthkit.metrics.policy_files import load_policy
@@ -63,9 +63,9 @@ def main() -> None:
             counts = make_counts(metric, per_day)
             table = scores.score(counts, rules, AS_OF)
             row = table[table["metric"] == metric].iloc[-1]
-            outlook.simulate_futures(counts, rules, row, days_ahead=AHEAD, draws=10)
+            simulation.simulate_futures(counts, rules, row, days_ahead=AHEAD, draws=10)
             begin = time.perf_counter()
-            simulated = outlook.simulate_futures(counts, rules, row, days_ahead=AHEAD, draws=DRAWS)
+            simulated = simulation.simulate_futures(counts, rules, row, days_ahead=AHEAD, draws=DRAWS)
             seconds = time.perf_counter() - begin
             figures[f"{metric}_{per_day}_a_day"] = round(seconds, 3)
             chance = simulated.days["off"].iloc[-1]

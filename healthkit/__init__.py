@@ -31,7 +31,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "workspace",
     ],
     submod_attrs={
-        "analysis": ["explain", "outlook", "reported_scores", "scenarios", "verdicts"],
+        "analysis": ["bridge", "due_orders", "reported_scores", "rolloff", "verdicts"],
         "cli": ["doctor"],
         "ingest": ["downloads", "importer"],
         "metrics": ["counts", "evidence", "policy", "policy_files", "scores"],

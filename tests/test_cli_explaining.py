@@ -11,7 +11,8 @@ from fractions import Fraction
 
 import pytest
 
-from healthkit.analysis.explain import ExplainError
+from healthkit.analysis.bridge import ExplainError
+from healthkit.analysis.due_orders import find_due_orders
 from healthkit.metrics.scores import ScoreError
 
 DAY, BEFORE = date(2026, 10, 31), date(2026, 9, 30)
@@ -36,7 +37,7 @@ def test_a_bridge_as_json_adds_up_exactly_and_names_every_order_that_moved(run, 
     told = json.loads(run(*BRIDGE, "--format", "json").stdout)
     ends = [Fraction(told[name]["at_fault"], told[name]["counted"]) for name in ("before", "after")]
     assert sum((Fraction(step["exactly"]) for step in told["steps"]), ends[0]) == ends[1]
-    row = desk.measure("birchway-crafts", "late_shipment_rate", DAY)
+    row = desk.account("birchway-crafts").measure("late_shipment_rate", DAY)
     assert (told["after"]["counted"], told["after"]["at_fault"]) == (row["counted"], row["at_fault"])
     assert sum(order["at_fault"] for order in told["orders"]) == told["after"]["at_fault"] - told["before"]["at_fault"]
 
@@ -60,7 +61,8 @@ def test_a_bridge_as_csv_lists_the_orders_in_the_order_of_the_steps(run):
 
 def test_drivers_as_csv_are_those_of_the_desk(run, desk):
     rows = rows_of(run("drivers", *LATE, "--format", "csv"))
-    held = desk.drivers(desk.measure("birchway-crafts", "late_shipment_rate", DAY))
+    view = desk.account("birchway-crafts")
+    held = view.drivers(view.measure("late_shipment_rate", DAY))
     assert [(row["dimension"], row["group"], int(row["at_fault"])) for row in rows] == list(
         held[["dimension", "group", "at_fault"]].itertuples(index=False, name=None)
     )
@@ -121,7 +123,7 @@ def test_the_planted_differences_of_the_sample_are_named_and_where_there_is_none
     found = {}
     for account in desk.accounts:
         with contextlib.suppress(ExplainError):
-            for one in desk.reconcile(account, DAY):
+            for one in desk.account(account).reconcile(DAY):
                 told = [tuple(reason)[:3] for reason in one.differences if reason.cause != "no scans"]
                 found.update({(account, one.metric): told} if told else {})
     assert found == {
@@ -153,7 +155,7 @@ def test_an_account_without_figures_of_the_marketplace_says_what_to_import(run):
 
 def test_due_lists_the_orders_that_wait_the_most_urgent_first(run, desk):
     rows = rows_of(run("due", "--as-of", DAY, "--format", "csv"))
-    held = desk.due(DAY)
+    held = find_due_orders(desk.store.ledger(), DAY)
     assert [row["order_id"] for row in rows] == held["order_id"].tolist()
     assert f"{len(rows)} orders wait on 31 October 2026" in run("due", "--as-of", DAY).stdout
 
@@ -182,10 +184,15 @@ def test_what_is_not_there_is_said_with_what_there_is(run, words, said):
 
 
 def test_a_measure_is_that_of_the_longest_window_or_of_the_one_asked_for(desk):
-    ask = ("birchway-crafts", "late_shipment_rate", DAY)
-    assert [desk.measure(*ask, window=window)["window"] for window in (None, 10, 20)] == [30, 10, 20]
+    view = desk.account("birchway-crafts")
+    assert [view.measure("late_shipment_rate", DAY, window=window)["window"] for window in (None, 10, 20)] == [
+        30,
+        10,
+        20,
+    ]
+    account, metric = several_channels(desk)
     with pytest.raises(ScoreError, match="several of channel"):
-        desk.measure(*several_channels(desk), DAY)
+        desk.account(account).measure(metric, DAY)
 
 
 def several_channels(desk):

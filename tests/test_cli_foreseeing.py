@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from healthkit.analysis import scenarios
+from healthkit.analysis import what_if
 from healthkit.cli import app
 from tests.builders.sample import DAY
 
@@ -26,7 +26,7 @@ def run(run, sample_store):
 
 @pytest.fixture(scope="module")
 def defects(desk):
-    return desk.measure("lantern-hill-lighting", "order_defect_rate", DAY)
+    return desk.account("lantern-hill-lighting").measure("order_defect_rate", DAY)
 
 
 def rows_of(shown):
@@ -42,7 +42,9 @@ def test_the_outlook_of_all_measures_gives_the_day_on_which_each_is_back(run, de
     off = [row for row in rows if row["status"] == "off target"]
     assert {row["metric"] for row in off} == {"cancellation_rate", "late_shipment_rate"}
     for row in off:
-        held = desk.calendar(desk.measure("birchway-crafts", row["metric"], DAY, window=int(row["window"])))
+        held = desk.account("birchway-crafts").calendar(
+            desk.account("birchway-crafts").measure(row["metric"], DAY, window=int(row["window"]))
+        )
         assert row["back_on"] == f"{held.back_on}"
     shown = run("outlook", "--as-of", DAY, "--account", "birchway-crafts").stdout
     assert "if nothing new" in shown
@@ -51,7 +53,7 @@ def test_the_outlook_of_all_measures_gives_the_day_on_which_each_is_back(run, de
 
 def test_the_outlook_of_one_measure_is_its_calendar(run, desk, defects):
     rows = rows_of(run("outlook", *DEFECTS, "--format", "csv"))
-    held = desk.calendar(defects)
+    held = desk.account("lantern-hill-lighting").calendar(defects)
     assert [int(row["at_fault"]) for row in rows] == held.days["at_fault"].tolist()
     told = json.loads(run("outlook", *DEFECTS, "--format", "json").stdout)
     assert told["back_on"] == held.back_on.isoformat()
@@ -60,7 +62,7 @@ def test_the_outlook_of_one_measure_is_its_calendar(run, desk, defects):
 
 def test_without_new_orders_is_said(run, desk, defects):
     told = json.loads(run("outlook", *DEFECTS, "--no-new-orders", "--format", "json").stdout)
-    held = desk.calendar(defects, new_orders=False)
+    held = desk.account("lantern-hill-lighting").calendar(defects, new_orders=False)
     assert [row["counted"] for row in told["days"]] == held.days["counted"].tolist()
     assert "No new orders are taken into account" in run("outlook", *DEFECTS, "--no-new-orders").stdout
 
@@ -68,7 +70,7 @@ def test_without_new_orders_is_said(run, desk, defects):
 def test_what_it_takes_by_a_day_is_told_a_way_a_line(run, desk, defects):
     shown = run("outlook", *DEFECTS, "--by", "2026-11-10").stdout
     assert "To be on target on 10 November:" in shown
-    assert shown.count("  · ") == len(desk.goals(defects, date(2026, 11, 10)))
+    assert shown.count("  · ") == len(desk.account("lantern-hill-lighting").goals(defects, date(2026, 11, 10)))
     assert "on target anyway" in run("outlook", *DEFECTS, "--by", "2026-12-20").stdout
 
 
@@ -98,7 +100,7 @@ def test_an_outlook_that_cannot_be_given_is_refused(run, words, code, said):
 
 def test_a_scenario_gives_both_sides_and_the_orders_it_saves(run, desk, defects):
     told = json.loads(run("whatif", *DEFECTS, "--scenario", SCENARIO, "--format", "json").stdout)
-    held = desk.what_if(defects, SCENARIO)
+    held = desk.account("lantern-hill-lighting").what_if(defects, SCENARIO)
     assert told["saved"] == held.orders_saved["order_id"].tolist() != []
     assert (told["before"]["at_fault"], told["after"]["at_fault"]) == (defects["at_fault"], held.after["at_fault"])
     assert (told["before"]["case"], told["after"]["case"]) == ("ours", "what if")
@@ -117,11 +119,11 @@ def test_a_scenario_in_words_says_the_difference(run):
 def test_every_step_of_the_example_can_be_played(desk, defects, tmp_path):
     """Those that are commented out, too, with an order and a product that there are."""
     lines = SCENARIO.read_text(encoding="utf-8").replace("# - ", "- ")
-    one = desk.orders_at_fault(defects)["order_id"].iloc[0]
+    one = desk.account("lantern-hill-lighting").orders_at_fault(defects)["order_id"].iloc[0]
     file = tmp_path / "all.yaml"
     file.write_text(lines.replace("111-1234567-1234567", one), encoding="utf-8")
-    assert {step.kind for step in scenarios.read_scenario(file)} == set(scenarios.SCENARIO_STEPS)
-    assert desk.what_if(defects, file).after["window"] == 90
+    assert {step.kind for step in what_if.read_scenario(file)} == set(what_if.SCENARIO_STEPS)
+    assert desk.account("lantern-hill-lighting").what_if(defects, file).after["window"] == 90
 
 
 @pytest.mark.parametrize(
@@ -216,7 +218,7 @@ def test_one_measure_that_cannot_be_judged_says_so_with_its_reason(asked):
 def test_outlook_and_what_if_carry_the_mark_of_an_estimate(run, desk):
     """The sample's valid tracking rests on tracking numbers, for no file holds scans."""
     where = ("--account", "birchway-crafts", "--as-of", DAY)
-    row = desk.measure("birchway-crafts", "valid_tracking_rate", DAY)
+    row = desk.account("birchway-crafts").measure("valid_tracking_rate", DAY)
     assert row["proxy"] == "tracking_not_scanned"
     for words in (("outlook", *where), ("outlook", *where, "--metric", "valid_tracking_rate")):
         shown = run(*words).stdout

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from healthkit.analysis import scenarios
+from healthkit.analysis import what_if
 from healthkit.cli import app
 from healthkit.metrics.policy import PolicyError
 from healthkit.metrics.policy_files import load_policy
@@ -96,8 +96,8 @@ def test_report_and_check_read_a_month_the_same_way(month, says, tmp_path):
 def test_aliases_that_hold_themselves_or_too_much_are_refused(text, tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(scenarios.ScenarioError, match=r"mine.yaml"):
-        scenarios.read_scenario(path)
+    with pytest.raises(what_if.ScenarioError, match=r"mine.yaml"):
+        what_if.read_scenario(path)
     with pytest.raises(PolicyError, match=r"mine.yaml"):
         load_policy(str(path))
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from healthkit.analysis import explain
+from healthkit.analysis import bridge
 from healthkit.metrics import scores
 from healthkit.metrics.counts import Counts, count_orders
 from tests.builders.random_ledgers import RULES, START, ledger, made_policy, random_ledger
@@ -32,8 +32,8 @@ def bridges(counts, before, after):
     for rule in POLICY.rules:
         for account in "ab":
             for channel in rule.channels:
-                with contextlib.suppress(explain.ExplainError):
-                    one = explain.bridge(counts, POLICY, account, "US", rule.metric, before, after, channel=channel)
+                with contextlib.suppress(bridge.ExplainError):
+                    one = bridge.bridge(counts, POLICY, account, "US", rule.metric, before, after, channel=channel)
                     yield rule, account, channel, one
 
 
@@ -54,10 +54,10 @@ def test_the_steps_of_a_thousand_bridges_add_up_exactly(seed):
                 row = mine.loc[str(end.day)]
                 assert (end.counted, end.at_fault) == (row["counted"], row["at_fault"])
             assert one.rate(one.before) + sum(step.change for step in one.steps) == one.rate(one.after)
-            assert one.after.counted - one.before.counted == one.came - one.went
+            assert one.after.counted - one.before.counted == one.orders_entered - one.orders_left
             assert sum(step.at_fault for step in one.steps) == one.after.at_fault - one.before.at_fault
-            shown = one.shown(4)
-            assert sum(shown[kind] for kind in explain.BRIDGE_STEPS) == shown["after"] - shown["before"]
+            shown = one.round_to_digits(4)
+            assert sum(shown[kind] for kind in bridge.BRIDGE_STEPS) == shown["after"] - shown["before"]
             made += 1
     assert made > 20
 
@@ -88,7 +88,7 @@ def bridged():
         update={"lag": 0, "windows": (20,)}
     )])  # fmt: skip
     counts = count_orders(written(rows(LINES)), policy.rules)
-    return explain.bridge(counts, policy, "acme", "US", "order_defect_rate", date(2026, 1, 15), date(2026, 1, 25))
+    return bridge.bridge(counts, policy, "acme", "US", "order_defect_rate", date(2026, 1, 15), date(2026, 1, 25))
 
 
 def test_each_order_stands_in_the_step_it_belongs_to(bridged):
@@ -100,7 +100,7 @@ def test_each_order_stands_in_the_step_it_belongs_to(bridged):
 def test_the_counts_of_both_days_and_the_orders_that_came_and_went_are_told(bridged):
     assert (bridged.before.counted, bridged.before.at_fault) == (3, 2)
     assert (bridged.after.counted, bridged.after.at_fault) == (4, 2)
-    assert (bridged.came, bridged.went) == (2, 1)
+    assert (bridged.orders_entered, bridged.orders_left) == (2, 1)
 
 
 def test_a_defect_moves_the_rate_by_the_mean_of_both_denominators(bridged):
@@ -116,10 +116,10 @@ def test_one_order_at_fault_can_move_a_rate_from_one_percent_to_sixteen():
         update={"lag": 0, "windows": (60,)}
     )])  # fmt: skip
     counts = count_orders(written(rows({"orders": orders, "defects": defects})), policy.rules)
-    one = explain.bridge(counts, policy, "acme", "US", "order_defect_rate", date(2026, 2, 1), date(2026, 3, 9))
+    one = bridge.bridge(counts, policy, "acme", "US", "order_defect_rate", date(2026, 2, 1), date(2026, 3, 9))
     assert (one.rate(one.before), one.rate(one.after)) == (Fraction(1, 99), Fraction(1, 6))
     assert max(one.steps, key=lambda step: step.change).kind == "orders"
-    assert (one.came, one.went) == (6, 99)
+    assert (one.orders_entered, one.orders_left) == (6, 99)
 
 
 @pytest.mark.parametrize(
@@ -132,15 +132,15 @@ def test_one_order_at_fault_can_move_a_rate_from_one_percent_to_sixteen():
 )
 def test_what_cannot_be_explained_is_said(metric, before, after, said):
     counts = count_orders(written(rows(LINES)), POLICY.rules)
-    with pytest.raises(explain.ExplainError, match=said):
-        explain.bridge(counts, POLICY, "acme", "US", metric, before, after)
+    with pytest.raises(bridge.ExplainError, match=said):
+        bridge.bridge(counts, POLICY, "acme", "US", metric, before, after)
 
 
 def test_a_rule_that_changes_between_the_days_is_said():
     counts = count_orders(written(rows(LINES)), RULES)
     changed = made_policy(RULES)
-    with pytest.raises(explain.ExplainError, match="changes between"):
-        explain.bridge(
+    with pytest.raises(bridge.ExplainError, match="changes between"):
+        bridge.bridge(
             counts, changed, "acme", "US", "order_defect_rate", START + timedelta(days=20), START + timedelta(days=50)
         )
 
@@ -186,11 +186,11 @@ def test_bridges_add_up_exactly_on_a_thousand_random_ledgers(first):
                                   below=Fraction(1, 20))])  # fmt: skip
         before = START + timedelta(rng.randrange(50))
         after = before + timedelta(rng.randint(1, 30))
-        with contextlib.suppress(explain.ExplainError):
-            one = explain.bridge(counts, asked, "a", "US", "refund_rate", before, after)
+        with contextlib.suppress(bridge.ExplainError):
+            one = bridge.bridge(counts, asked, "a", "US", "refund_rate", before, after)
             assert one.rate(one.before) + sum(step.change for step in one.steps) == one.rate(one.after)
             assert sum(step.at_fault for step in one.steps) == one.after.at_fault - one.before.at_fault
-            assert one.after.counted - one.before.counted == one.came - one.went
-            shown = one.shown(4)
-            assert sum(shown[kind] for kind in explain.BRIDGE_STEPS) == shown["after"] - shown["before"]
+            assert one.after.counted - one.before.counted == one.orders_entered - one.orders_left
+            shown = one.round_to_digits(4)
+            assert sum(shown[kind] for kind in bridge.BRIDGE_STEPS) == shown["after"] - shown["before"]
             made += 1

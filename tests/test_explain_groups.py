@@ -11,8 +11,12 @@ import pyarrow as pa
 import pytest
 
 from healthkit import store
-from healthkit.analysis import explain, outlook, reported_scores
-from healthkit.analysis.explain.group_comparison import newcombe_interval, wilson_interval
+from healthkit.analysis import reported_scores
+from healthkit.analysis.bridge import ExplainError
+from healthkit.analysis.drivers import drivers as compare_groups
+from healthkit.analysis.drivers import newcombe_interval, wilson_interval
+from healthkit.analysis.due_orders import count_waiting_without_ship_by, find_due_orders
+from healthkit.analysis.streaks import find_streak
 from healthkit.metrics.policy import Stage
 from healthkit.metrics.policy_files import load_policy
 from healthkit.schema import tables
@@ -42,7 +46,7 @@ def sold(many, bad, sku, carrier="UPS", start=0):
 def drivers(*shelves):
     orders, items, defects, parcels = ([*chain(*parts)] for parts in zip(*shelves, strict=True))
     ledger = held(orders=orders, items=items, defects=defects, shipments=parcels)
-    return explain.drivers(ledger, CLAIMS, "acme", "US", "seller", DAY).set_index(["dimension", "group"])
+    return compare_groups(ledger, CLAIMS, "acme", "US", "seller", DAY).set_index(["dimension", "group"])
 
 
 def test_a_product_with_far_more_claims_than_the_rest_stands_out_with_its_excess():
@@ -102,8 +106,8 @@ def test_groups_of_one_kind_add_up_to_what_is_counted():
 
 
 def test_without_an_order_there_is_no_driver_to_look_for():
-    with pytest.raises(explain.ExplainError, match="nothing that counts"):
-        explain.drivers(held(orders=[]), CLAIMS, "acme", "US", "seller", DAY)
+    with pytest.raises(ExplainError, match="nothing that counts"):
+        compare_groups(held(orders=[]), CLAIMS, "acme", "US", "seller", DAY)
 
 
 @pytest.mark.parametrize(("bad", "counted"), [(0, 1), (1, 1), (0, 400), (3, 17), (400, 400)])
@@ -130,34 +134,34 @@ RULE = US.rules[0].model_copy(update={"stages": (
 
 
 def test_days_off_target_are_counted_back_without_a_break():
-    one = explain.find_streak(history("off target", "on target", "off target", "off target"), RULE)
-    assert (one.days, one.since, one.at_least) == (2, DAY - timedelta(1), False)
+    one = find_streak(history("off target", "on target", "off target", "off target"), RULE)
+    assert (one.days, one.since, one.may_be_longer) == (2, DAY - timedelta(1), False)
     assert one.stage.stage == "at risk"
 
 
 def test_a_measure_on_target_or_without_a_verdict_has_no_stage():
     for status in ("on target", "at risk", "too few", "no data"):
-        one = explain.find_streak(history("off target", status), RULE)
+        one = find_streak(history("off target", status), RULE)
         assert (one.days, one.since, one.stage) == (0, None, None)
 
 
 def test_the_month_off_target_begins_on_the_thirty_first_day():
-    assert explain.find_streak(history("on target", *["off target"] * 30), RULE).stage.stage == "at risk"
-    assert explain.find_streak(history("on target", *["off target"] * 31), RULE).stage.stage == "a month off target"
+    assert find_streak(history("on target", *["off target"] * 30), RULE).stage.stage == "at risk"
+    assert find_streak(history("on target", *["off target"] * 31), RULE).stage.stage == "a month off target"
 
 
 def test_a_history_that_begins_off_target_says_at_least():
-    one = explain.find_streak(history(*["off target"] * 5), RULE)
-    assert (one.days, one.at_least) == (5, True)
+    one = find_streak(history(*["off target"] * 5), RULE)
+    assert (one.days, one.may_be_longer) == (5, True)
 
 
 def test_a_day_that_is_missing_breaks_the_row():
     rows = history("off target", "off target", "off target").drop(index=1)
-    assert explain.find_streak(rows, RULE).days == 1
+    assert find_streak(rows, RULE).days == 1
 
 
 def test_a_rule_that_says_nothing_of_what_follows_has_no_stage():
-    assert explain.find_streak(history("off target"), RULE.model_copy(update={"stages": ()})).stage is None
+    assert find_streak(history("off target"), RULE.model_copy(update={"stages": ()})).stage is None
 
 
 # -- orders about to ship late ----------------------------------------------------------------------------
@@ -168,7 +172,7 @@ def waiting(order_id, ship_by, **more):
 
 
 def due(orders, ahead=2):
-    rows = outlook.find_due_orders(held(orders=orders), DAY, {"US": "America/Los_Angeles"}, ahead)
+    rows = find_due_orders(held(orders=orders), DAY, ahead)
     return dict(zip(rows["order_id"], rows["days_left"], strict=True))
 
 
@@ -185,9 +189,8 @@ def test_orders_that_wait_without_a_ship_by_day_are_counted_and_shipped_ones_are
 
     orders = [untold("waits", "unshipped"), untold("gone", "shipped"), untold("off", "cancelled")]
     orders.append(waiting("told", datetime(2026, 7, 1, 20, tzinfo=UTC)))
-    zones = {"US": "America/Los_Angeles"}
-    assert outlook.count_waiting_without_ship_by(held(orders=orders), DAY, zones) == {"acme": 1}
-    assert outlook.count_waiting_without_ship_by(held(orders=orders), date(2026, 6, 25), zones) == {}
+    assert count_waiting_without_ship_by(held(orders=orders), DAY) == {"acme": 1}
+    assert count_waiting_without_ship_by(held(orders=orders), date(2026, 6, 25)) == {}
 
 
 def test_what_was_confirmed_or_cancelled_by_the_evening_does_not_wait():

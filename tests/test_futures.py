@@ -11,9 +11,8 @@ import pandas as pd
 import pytest
 
 from bench.futures import make_counts
-from healthkit.analysis import outlook
-from healthkit.analysis.outlook import OutlookError, simulate_futures
-from healthkit.analysis.outlook.fitted_rates import (
+from healthkit.analysis import simulation
+from healthkit.analysis.fitted_rates import (
     HISTORY_DAYS,
     MAX_FAULT_DELAY,
     FittedRates,
@@ -23,8 +22,14 @@ from healthkit.analysis.outlook.fitted_rates import (
     fit_rates,
     pool_rates,
 )
-from healthkit.analysis.outlook.rolloff import counts_known_on
-from healthkit.analysis.outlook.simulation import SimulationInput, draw_counts, prepare_simulation, simulate_input
+from healthkit.analysis.rolloff import OutlookError, counts_known_on
+from healthkit.analysis.simulation import (
+    SimulationInput,
+    draw_counts,
+    prepare_simulation,
+    simulate_futures,
+    simulate_input,
+)
 from healthkit.metrics import scores
 from healthkit.metrics.counts import Counts
 from healthkit.metrics.policy_files import load_policy
@@ -51,8 +56,8 @@ def laid_out(counts: Counts, row: pd.Series, learnt: FittedRates, ahead: int = A
 
 def learnt_of(counts: Counts, metric: str) -> FittedRates:
     rule = next(rule for rule in US.rules_in_force(AS_OF) if rule.metric == metric)
-    every = collect_history(counts_known_on(counts, AS_OF), rule, "US", "seller", AS_OF)
-    return fit_rates(every.of("made-up"), pool_rates(every))
+    every = collect_history(counts_known_on(counts, AS_OF), rule.metric, rule.basis, "US", "seller", AS_OF)
+    return fit_rates(every.for_account("made-up"), pool_rates(every))
 
 
 # -- against order by order -------------------------------------------------------------------------------
@@ -98,7 +103,7 @@ def test_futures_agree_with_drawing_order_by_order(metric, share, delay):
     learnt = learnt_of(counts, metric)
     sure = replace(learnt, at_fault=share * 1e9, clean=(1 - share) * 1e9, weekly_variation=0.0)
     held = laid_out(counts, row, sure)
-    steady = replace(held, volume_variation=0.0, clocks=np.where(held.clocks > 0, per_day, 0.0))
+    steady = replace(held, volume_variation=0.0, new_orders_by_day=np.where(held.new_orders_by_day > 0, per_day, 0.0))
     fast = draw_counts(steady, sure, 4_000, np.random.default_rng(3), drift=0.0)
     lag = (row["as_of"] - row["last_day"]).days
     slow = order_by_order(counts, sure, int(row["window"]), lag, draws, per_day)
@@ -155,18 +160,18 @@ def test_the_as_of_day_is_known_and_the_bands_only_widen_from_it(defects):
 
 def test_a_breach_is_likelier_the_longer_one_looks_and_so_is_being_back(defects):
     held = simulate_futures(defects, US, asked(defects, "order_defect_rate"), draws=800)
-    assert held.breach[7] <= held.breach[30] <= held.breach[60]
+    assert held.breach_chances[7] <= held.breach_chances[30] <= held.breach_chances[60]
     assert (np.diff(held.share_back_by_day) >= 0).all()
-    assert held.chance_off(AS_OF + timedelta(days=30)) <= held.breach[30]
-    whens = [day for day in held.back.values() if day is not None]
+    assert held.chance_off(AS_OF + timedelta(days=30)) <= held.breach_chances[30]
+    whens = [day for day in held.back_on_by_tenth.values() if day is not None]
     assert whens == sorted(whens)
-    for share, day in held.back.items():
+    for share, day in held.back_on_by_tenth.items():
         assert day is None or held.chance_back_by(day) >= share / 10
 
 
 def test_a_day_beyond_the_horizon_is_refused(defects):
     held = simulate_futures(defects, US, asked(defects, "order_defect_rate"), days_ahead=10, draws=50)
-    assert set(held.breach) == {7}
+    assert set(held.breach_chances) == {7}
     for question in (held.chance_off, held.chance_back_by):
         with pytest.raises(OutlookError, match="not looked at"):
             question(AS_OF + timedelta(days=11))
@@ -191,7 +196,7 @@ def test_all_at_fault_stays_off_target():
     held = simulate_futures(counts, US, asked(counts, "late_shipment_rate"), draws=200)
     assert held.off_target_now
     assert held.days["off"].eq(1).all()
-    assert held.back == {1: None, 5: None, 9: None}
+    assert held.back_on_by_tenth == {1: None, 5: None, 9: None}
 
 
 def test_a_measure_without_a_target_and_no_futures_are_refused(defects):
@@ -253,9 +258,9 @@ def test_a_small_account_is_drawn_to_the_portfolio_and_a_large_one_is_not():
         np.ones(211, int),
     )
     shared = pool_rates(held)
-    assert shared.mean == pytest.approx(0.0105, rel=0.02)
-    assert fit_rates(held.of("a"), shared).mean == pytest.approx(0.0102, rel=0.05)
-    assert fit_rates(held.of("c"), shared).mean < 0.02  # by itself it would be 1 of 20
+    assert shared.mean_rate == pytest.approx(0.0105, rel=0.02)
+    assert fit_rates(held.for_account("a"), shared).mean_rate == pytest.approx(0.0102, rel=0.05)
+    assert fit_rates(held.for_account("c"), shared).mean_rate < 0.02  # by itself it would be 1 of 20
 
 
 def test_what_came_later_is_not_learnt_from(defects):
@@ -264,5 +269,5 @@ def test_what_came_later_is_not_learnt_from(defects):
     row = table[table["metric"] == "order_defect_rate"].iloc[-1]
     cut = counts_known_on(defects, early)
     kept = Counts(cut.exposure[cut.exposure["clock_day"] <= pd.Timestamp(early)], cut.faults, defects.coverage)
-    both = [outlook.simulate_futures(counts, US, row, draws=300) for counts in (defects, kept)]
+    both = [simulation.simulate_futures(counts, US, row, draws=300) for counts in (defects, kept)]
     pd.testing.assert_frame_equal(both[0].days, both[1].days)

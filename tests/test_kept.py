@@ -138,7 +138,7 @@ def test_a_desk_is_of_one_state_whatever_is_imported_while_it_is_open(tmp_path, 
     take(tmp_path, AMERICAN[1], only="all_orders*")
     assert older.accounts == [AMERICAN[0]]
     with pytest.raises(store.StoreError, match="No account"):
-        older.ledger(AMERICAN[1])
+        older.account(AMERICAN[1])
     # And what it counted stands under its own version.
     assert Workspace(tmp_path, version=0).accounts == [AMERICAN[0]]
     assert Workspace(tmp_path).accounts == sorted(AMERICAN[:2])

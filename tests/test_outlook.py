@@ -11,7 +11,7 @@ from itertools import combinations, pairwise
 import pandas as pd
 import pytest
 
-from healthkit.analysis import outlook, scenarios
+from healthkit.analysis import goals, rolloff, what_if
 from healthkit.metrics import scores
 from healthkit.metrics.counts import Counts, count_orders
 from tests import plain
@@ -57,7 +57,7 @@ def calendars(seed):
     counts = count_orders(ledger(rows), POLICY.rules)
     table = scores.score(counts, POLICY, AS_OF)
     return [
-        (rows, counts, row, outlook.roll_off_calendar(counts, POLICY, row, days_ahead=30, new_orders=False))
+        (rows, counts, row, rolloff.roll_off_calendar(counts, POLICY, row, days_ahead=30, new_orders=False))
         for _, row in table[table["counted"] > 0].iterrows()
     ]
 
@@ -91,7 +91,7 @@ def test_the_return_day_is_the_first_from_which_no_day_is_off(seed):
 def test_nothing_learnt_later_changes_a_calendar(seed):
     for rows, _, row, held in calendars(seed):
         then = count_orders(ledger(known_then(rows, AS_OF)), POLICY.rules)
-        again = outlook.roll_off_calendar(then, POLICY, row, days_ahead=30, new_orders=False)
+        again = rolloff.roll_off_calendar(then, POLICY, row, days_ahead=30, new_orders=False)
         both = held.days.merge(again.days, on="day", suffixes=("", "_then"))
         assert (both["counted"] == both["counted_then"]).all()
         assert (both["at_fault"] == both["at_fault_then"]).all()
@@ -110,10 +110,10 @@ def test_new_orders_come_at_the_pace_of_their_weekday_and_thin_a_rate():
     """Ten orders each Monday and none on other days; ten weeks on, one bad order of the last Monday."""
     counts = steady({0: 10})
     row = row_of(scores.score(counts, STEADY, MONDAY), window=28)
-    held = outlook.roll_off_calendar(counts, STEADY, row, days_ahead=28)
+    held = rolloff.roll_off_calendar(counts, STEADY, row, days_ahead=28)
     assert row["counted"] == 40
     assert set(held.days["counted"]) <= {30, 31, 39, 40, 41, 42}
-    assert not outlook.roll_off_calendar(counts, STEADY, row, days_ahead=28, new_orders=False).days["counted"].iloc[-1]
+    assert not rolloff.roll_off_calendar(counts, STEADY, row, days_ahead=28, new_orders=False).days["counted"].iloc[-1]
 
 
 MONDAY = date(2026, 6, 1)
@@ -149,9 +149,9 @@ def test_fewer_of_a_cause_saves_an_order_only_when_it_has_no_other():
             cause = held.orders["causes"].iloc[0].split("+")[0]
             having = held.orders[[cause in causes.split("+") for causes in held.orders["causes"]]]
             for by in (0, 25, 50, 100):
-                steps = scenarios.parse_scenario([{"fewer": {"cause": cause, "by": f"{by}%"}}])
-                again = scenarios.run_scenario(counts, POLICY, row, steps, days_ahead=30, new_orders=False)
-                gone = scenarios.pick_saved_orders(held.orders, cause, Fraction(by, 100))
+                steps = what_if.parse_scenario([{"fewer": {"cause": cause, "by": f"{by}%"}}])
+                again = what_if.run_scenario(counts, POLICY, row, steps, days_ahead=30, new_orders=False)
+                gone = what_if.pick_saved_orders(held.orders, cause, Fraction(by, 100))
                 assert len(gone) == len(having) * by // 100
                 alone = set(held.orders.loc[held.orders["causes"] == cause, "order_id"])
                 assert set(again.orders_saved["order_id"]) == set(gone) & alone
@@ -174,7 +174,7 @@ def test_a_larger_share_takes_the_same_orders_and_more():
     for seed in range(6):
         for _, _, held, _ in every(seed):
             cause = held.orders["causes"].iloc[0].split("+")[0]
-            taken = [set(scenarios.pick_saved_orders(held.orders, cause, Fraction(by, 20))) for by in range(21)]
+            taken = [set(what_if.pick_saved_orders(held.orders, cause, Fraction(by, 20))) for by in range(21)]
             assert all(few <= more for few, more in pairwise(taken))
 
 
@@ -182,20 +182,18 @@ def test_every_position_of_the_sliders_is_the_scenario_played():
     tried = 0
     for seed in range(6):
         for _, row, held, counts in every(seed):
-            causes = scenarios.slider_causes(held)
+            causes = what_if.slider_causes(held)
             if not causes:
                 continue
-            positions = scenarios.score_sliders(held, causes)
-            assert len(positions) == (100 // scenarios.SLIDER_STEPS[len(causes)] + 1) ** len(causes)
+            positions = what_if.score_sliders(held, causes)
+            assert len(positions) == (100 // what_if.SLIDER_STEPS[len(causes)] + 1) ** len(causes)
             for place in range(0, len(positions), max(1, len(positions) // 7)):
                 told = positions.iloc[place]
                 steps = [
-                    scenarios.ScenarioStep("fewer", n, cause, Fraction(int(told[cause]), 100))
+                    what_if.ScenarioStep("fewer", n, cause, Fraction(int(told[cause]), 100))
                     for n, cause in enumerate(causes)
                 ]
-                made = scenarios.run_scenario(
-                    counts, POLICY, row, steps, days_ahead=30, new_orders=False
-                ).calendar_after
+                made = what_if.run_scenario(counts, POLICY, row, steps, days_ahead=30, new_orders=False).calendar_after
                 assert (made.days["counted"].iloc[0], made.days["at_fault"].iloc[0]) == (
                     told["counted"],
                     told["at_fault"],
@@ -210,8 +208,8 @@ def test_an_order_that_is_won_leaves_and_the_other_orders_stay():
     for seed in range(6):
         for _, row, held, counts in every(seed):
             one = held.orders["order_id"].iloc[0]
-            steps = scenarios.parse_scenario([{"cleared": {"orders": [one]}}])
-            again = scenarios.run_scenario(counts, POLICY, row, steps, days_ahead=30, new_orders=False)
+            steps = what_if.parse_scenario([{"cleared": {"orders": [one]}}])
+            again = what_if.run_scenario(counts, POLICY, row, steps, days_ahead=30, new_orders=False)
             assert set(again.orders_saved["order_id"]) == {one}
             assert set(again.calendar_after.orders["order_id"]) == set(held.orders["order_id"]) - {one}
 
@@ -220,18 +218,18 @@ def test_unknown_orders_are_known_from_their_day_on():
     counts = steady({0: 4}, bad=(1,))
     late = counts.exposure.assign(until_day=pd.Timestamp(MONDAY))
     counts = replace(counts, unknown=late)
-    before = outlook.counts_known_on(counts, MONDAY - timedelta(7))
+    before = rolloff.counts_known_on(counts, MONDAY - timedelta(7))
     assert before.unknown["known_on"].max() == pd.Timestamp(MONDAY - timedelta(7))
     assert before.unknown["until_day"].isna().all()
-    assert (outlook.counts_known_on(counts, MONDAY).unknown["until_day"] == pd.Timestamp(MONDAY)).all()
+    assert (rolloff.counts_known_on(counts, MONDAY).unknown["until_day"] == pd.Timestamp(MONDAY)).all()
 
 
 def test_a_stricter_target_and_another_window_are_scored_by_the_same_sweep():
     for seed in range(4):
         for _, row, _, counts in every(seed):
-            steps = scenarios.parse_scenario([{"target": "10%"}, {"window": 14}, {"lag": 1}])
-            again = scenarios.run_scenario(counts, POLICY, row, steps, days_ahead=30, new_orders=False)
-            known = outlook.counts_known_on(counts, AS_OF)
+            steps = what_if.parse_scenario([{"target": "10%"}, {"window": 14}, {"lag": 1}])
+            again = what_if.run_scenario(counts, POLICY, row, steps, days_ahead=30, new_orders=False)
+            known = rolloff.counts_known_on(counts, AS_OF)
             plainly = row_of(
                 scores.score(known, POLICY, AS_OF, window=14, lag=1),
                 account=row["account"], metric=row["metric"], channel=row["channel"],
@@ -244,8 +242,8 @@ def test_more_volume_thins_the_rate_ahead_and_not_today():
     counts = steady(dict.fromkeys(range(7), 4), bad=(1, 2, 3, 4, 5, 6, 8))
     row = row_of(scores.score(counts, STEADY, MONDAY), window=28)
     assert (row["counted"], row["at_fault"], row["status"]) == (112, 7, "off target")
-    plainly = scenarios.run_scenario(counts, STEADY, row, scenarios.parse_scenario([{"volume": {"by": "0%"}}]))
-    more = scenarios.run_scenario(counts, STEADY, row, scenarios.parse_scenario([{"volume": {"by": "+100%"}}]))
+    plainly = what_if.run_scenario(counts, STEADY, row, what_if.parse_scenario([{"volume": {"by": "0%"}}]))
+    more = what_if.run_scenario(counts, STEADY, row, what_if.parse_scenario([{"volume": {"by": "+100%"}}]))
     assert more.after["counted"] == 112
     assert more.calendar_after.back_on < plainly.calendar_after.back_on
     assert more.calendar_after.days["counted"].iloc[14] == pytest.approx(112 + 14 * 4, abs=4)
@@ -266,7 +264,7 @@ BAD = [
     ([{"volume": {"by": "10%", "since": "2020-01-01"}}], "is past"),
     ([{"target": "140%"}], "no share"),
     ([{"window": 0}], "no number of days"),
-    ([{"stop_selling": {"sku": "X"}}], "desk.what_if"),
+    ([{"stop_selling": {"sku": "X"}}], "AccountView.what_if"),
 ]  # fmt: skip
 
 
@@ -274,8 +272,8 @@ BAD = [
 def test_a_scenario_that_cannot_be_is_refused_with_what_there_is_instead(steps, why):
     counts = steady(dict.fromkeys(range(7), 4), bad=(1, 2, 3, 4, 5, 6, 8))
     row = row_of(scores.score(counts, STEADY, MONDAY), window=28)
-    with pytest.raises(scenarios.ScenarioError, match=why):
-        scenarios.run_scenario(counts, STEADY, row, scenarios.parse_scenario(steps))
+    with pytest.raises(what_if.ScenarioError, match=why):
+        what_if.run_scenario(counts, STEADY, row, what_if.parse_scenario(steps))
 
 
 # -- goals --------------------------------------------------------------------------------------------------
@@ -302,12 +300,12 @@ def test_every_goal_is_the_smallest_that_is_enough(seed):
             day = row_of(held.days, day=pd.Timestamp(by))
             if len(held.orders) > 9:
                 continue
-            made = {(one.kind, one.cause): one for one in scenarios.goals(held, by)}
+            made = {(one.kind, one.cause): one for one in goals.goals(held, by)}
             assert made["orders", ""].many == smallest(held, by, None)
             by_cause(counts, row, held, by, made)
             more = made["volume", ""].many
             if more:
-                met = held.rule.target.met
+                met = held.rule.target.is_met
                 assert met(day["counted"] + more, day["at_fault"])
                 assert not met(day["counted"] + more - 1, day["at_fault"])
             tried += 1
@@ -322,8 +320,8 @@ def by_cause(counts, row, held, by, made):
         having = sum(cause in causes.split("+") for causes in held.orders["causes"])
         found = None
         for many in range(having + 1):
-            step = scenarios.ScenarioStep("fewer", 1, cause, Fraction(many, having))
-            day = row_of(scenarios.run_scenario(counts, POLICY, row, [step], days_ahead=30,
+            step = what_if.ScenarioStep("fewer", 1, cause, Fraction(many, having))
+            day = row_of(what_if.run_scenario(counts, POLICY, row, [step], days_ahead=30,
                 new_orders=False).calendar_after.days,
                          day=pd.Timestamp(by))  # fmt: skip
             if day["status"] != "off target":
@@ -337,7 +335,7 @@ def test_clean_orders_cannot_come_in_time_where_the_window_has_closed():
     for seed in range(20):
         for _, row, held, _ in every(seed):
             if row["metric"] == "order_defect_rate" and row["status"] == "off target":
-                goal = next(one for one in scenarios.goals(held, AS_OF + timedelta(3)) if one.kind == "volume")
+                goal = next(one for one in goals.goals(held, AS_OF + timedelta(3)) if one.kind == "volume")
                 day = row_of(held.days, day=pd.Timestamp(AS_OF + timedelta(3)))
                 assert goal.many in (None, 0)
                 assert (goal.many == 0) == (day["status"] != "off target")
@@ -347,14 +345,14 @@ def test_clean_orders_cannot_come_in_time_where_the_window_has_closed():
 
 def test_a_day_outside_the_calendar_is_refused():
     for _, _, held, _ in every(0):
-        with pytest.raises(scenarios.ScenarioError, match="it reaches from"):
-            scenarios.goals(held, AS_OF - timedelta(1))
+        with pytest.raises(what_if.ScenarioError, match="it reaches from"):
+            goals.goals(held, AS_OF - timedelta(1))
 
 
 def test_headroom_is_told_for_each_day_on_which_it_changes():
     counts = steady(dict.fromkeys(range(7), 4), bad=(20, 27))
     row = row_of(scores.score(counts, STEADY, MONDAY), window=28)
-    rooms = outlook.headroom_changes(outlook.roll_off_calendar(counts, STEADY, row, days_ahead=20))
+    rooms = rolloff.headroom_changes(rolloff.roll_off_calendar(counts, STEADY, row, days_ahead=20))
     assert rooms[0] == (MONDAY, 3)
     assert rooms[1] == (MONDAY + timedelta(1), 4)
     assert rooms[2][0] == MONDAY + timedelta(8)

@@ -8,7 +8,7 @@ from fractions import Fraction
 import pandas as pd
 import pytest
 
-from healthkit.analysis import outlook, scenarios
+from healthkit.analysis import goals, rolloff, what_if
 from healthkit.metrics import scores
 from healthkit.metrics.counts import count_orders
 from healthkit.metrics.definitions import METRICS
@@ -101,7 +101,7 @@ def compared(counts, held_by, as_of, ahead=45):
     for _, row in now[now["counted"] > 0].iterrows():
         if METRICS[row["metric"]].figure != "rate":
             continue
-        held = outlook.roll_off_calendar(counts, held_by, row, days_ahead=ahead, new_orders=False)
+        held = rolloff.roll_off_calendar(counts, held_by, row, days_ahead=ahead, new_orders=False)
         for day in held.days.head(ahead + 1).itertuples():
             there = (*(row[name] for name in key[:-1]), day.day)
             if there in said.index:
@@ -161,7 +161,7 @@ def test_a_fault_that_is_known_and_whose_promised_day_is_still_to_come_is_in_the
     counts = count_orders(ledger(promised()), TRACKING.rules)
     row = row_on(counts, TRACKING, START + timedelta(days=18))
     assert (row["counted"], row["at_fault"]) == (0, 0)
-    held = outlook.roll_off_calendar(counts, TRACKING, row, new_orders=False)
+    held = rolloff.roll_off_calendar(counts, TRACKING, row, new_orders=False)
     then = held.days.set_index("day").loc[pd.Timestamp(START + timedelta(days=19))]
     assert (then["counted"], then["at_fault"], then["enters"], then["status"]) == (20, 5, 5, "off target")
     assert len(held.orders) == 5
@@ -182,11 +182,11 @@ def test_what_if_and_goals_hold_such_faults_too():
     row = row_on(counts, TRACKING, START + timedelta(days=18))
     by = START + timedelta(days=19)
     ways = {
-        way.kind: way for way in scenarios.goals(outlook.roll_off_calendar(counts, TRACKING, row, new_orders=False), by)
+        way.kind: way for way in goals.goals(rolloff.roll_off_calendar(counts, TRACKING, row, new_orders=False), by)
     }
     assert (ways["orders"].many, len(ways["orders"].order_ids)) == (4, 4)
-    steps = scenarios.parse_scenario([{"fewer": {"cause": "no_tracking", "by": "100%"}}])
-    played = scenarios.run_scenario(counts, TRACKING, row, steps, new_orders=False)
+    steps = what_if.parse_scenario([{"fewer": {"cause": "no_tracking", "by": "100%"}}])
+    played = what_if.run_scenario(counts, TRACKING, row, steps, new_orders=False)
     assert len(played.orders_saved) == 5
     assert played.calendar_after.days["at_fault"].max() == 0
 
@@ -204,5 +204,5 @@ def test_a_fault_known_early_and_cleared_before_its_day_never_counts_and_was_to_
     seen = []
     for k in (1, 3, 7):
         row = row_on(counts, claims, START + timedelta(days=k))
-        seen.append(int(outlook.roll_off_calendar(counts, claims, row, new_orders=False).days["at_fault"].max()))
+        seen.append(int(rolloff.roll_off_calendar(counts, claims, row, new_orders=False).days["at_fault"].max()))
     assert seen == [0, 1, 0]

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from healthkit import store
-from healthkit.analysis import explain
+from healthkit.analysis import bridge, reconcile
 from healthkit.metrics.policy_files import load_policy
 from healthkit.report.text import reconciliation as reconciliation_text
 from healthkit.schema import tables
@@ -39,7 +39,7 @@ def reconciled(orders, readings, feedback=(), defects=(), told=ALL_TOLD, **more)
     held = store.build_ledger({
         name: pa.Table.from_pylist(of, schema=store.arrow_schema(KINDS[name])) for name, of in rows.items()
     })  # fmt: skip
-    return explain.reconcile(held, US, "acme", "US", DAY, told)
+    return reconcile.reconcile(held, US, "acme", "US", DAY, told)
 
 
 def named(one):
@@ -205,7 +205,7 @@ def test_the_newest_report_by_the_day_is_taken_as_of_its_own_day():
 
 
 def test_without_a_figure_of_amazons_there_is_nothing_to_compare():
-    with pytest.raises(explain.ExplainError, match="Import its seller performance reports"):
+    with pytest.raises(bridge.ExplainError, match="Import its seller performance reports"):
         reconciled(orders_every_day(), [])
 
 
@@ -224,12 +224,12 @@ def test_the_differences_always_add_up_to_the_distance(seed):
         for metric in ("order_defect_rate", "cancellation_rate", "late_shipment_rate", "valid_tracking_rate")
     ]  # fmt: skip
     held = random_rows({**rows, "readings": readings})
-    made = explain.reconcile(held, US, "acme", "US", day, rng.sample(ALL_TOLD, 2))
+    made = reconcile.reconcile(held, US, "acme", "US", day, rng.sample(ALL_TOLD, 2))
     assert len(made) == 4
     for one in made:
         assert one.ours[0] + sum(difference.counted for difference in one.differences) == one.theirs[0]
         assert one.ours[1] + sum(difference.at_fault for difference in one.differences) == one.theirs[1]
-        assert {difference.cause for difference in one.differences} <= set(explain.DIFFERENCES)
+        assert {difference.cause for difference in one.differences} <= set(reconcile.DIFFERENCES)
 
 
 # -- what is not sure, what no file tells, which part differs ---------------------------------------------------
@@ -242,9 +242,9 @@ def test_where_two_causes_fit_neither_is_sure():
     (one,) = reconciled(orders_every_day(), [reading(N, 7)], defects=[*CLAIMS, lately, cleared])
     assert one.ours == (N, 8)
     (difference,) = one.differences
-    assert one.perhaps == (difference.cause,)
+    assert one.uncertain_causes == (difference.cause,)
     (sure,) = reconciled(orders_every_day(), [reading(N, 6)], defects=[*CLAIMS, lately])
-    assert (set(named(sure)), sure.perhaps) == ({"not known there"}, ())
+    assert (set(named(sure)), sure.uncertain_causes) == ({"not known there"}, ())
 
 
 def test_orders_of_which_no_file_tells_are_not_missing_orders():

@@ -122,7 +122,7 @@ def test_random_downloads_in_any_order_are_read_as_plainly(tmp_path, seed):
 
 def test_the_defect_is_gone_from_the_day_of_removal_on_and_stands_before(sample_store):
     desk = Workspace(sample_store)
-    rows = desk.ledger("thistle-and-wren").feedback.collect().to_native().to_pylist()
+    rows = desk.account("thistle-and-wren").ledger.feedback.collect().to_native().to_pylist()
     (gone,) = [row for row in rows if row["removed_on"]]
     ledger = desk.store.ledger(["thistle-and-wren"])
     rule = next(
@@ -137,4 +137,4 @@ def test_the_defect_is_gone_from_the_day_of_removal_on_and_stands_before(sample_
     held = {"UK": load_policy("amazon_uk")}
     before = scores.score(desk.counts.for_accounts(["thistle-and-wren"]), held, date(2026, 9, 15))
     row = before[before["metric"] == "negative_feedback_rate"].iloc[0]
-    assert gone["order_id"] in set(desk.orders_at_fault(row)["order_id"])
+    assert gone["order_id"] in set(desk.account("thistle-and-wren").orders_at_fault(row)["order_id"])

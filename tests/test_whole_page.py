@@ -12,7 +12,8 @@ import altair as alt
 import pandas as pd
 import pytest
 
-from healthkit.analysis.explain import DIFFERENCES, Difference, Reconciliation, Streak
+from healthkit.analysis.reconcile import DIFFERENCES, Difference, Reconciliation
+from healthkit.analysis.streaks import Streak
 from healthkit.batch import ReportData
 from healthkit.batch.report_data import MIME_TYPE
 from healthkit.ingest import importer

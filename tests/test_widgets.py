@@ -46,7 +46,9 @@ def test_an_answer_is_what_the_desk_scores(desk, window, day):
     expected = scored(desk, question)
     pd.testing.assert_series_equal(told.score, expected, check_names=False)
     assert told.orders["at_fault"].sum() == expected["at_fault"]
-    assert set(told.orders["order_id"]) == set(desk.orders_at_fault(expected)["order_id"])
+    assert set(told.orders["order_id"]) == set(
+        desk.account(expected["account"], expected["marketplace"]).orders_at_fault(expected)["order_id"]
+    )
 
 
 def test_every_measure_of_every_account_has_an_answer_that_can_be_shown(desk):

@@ -28,7 +28,7 @@ def test_it_opens_on_the_worst_measure_since_the_end_of_the_month_before(desk, p
 @pytest.mark.parametrize("window", [7, 30, 45])
 def test_its_steps_lead_from_one_rate_to_the_other(desk, panel, window):
     panel.window.value = window
-    row = desk.measure("birchway-crafts", "late_shipment_rate", OCTOBER, window=window)
+    row = desk.account("birchway-crafts").measure("late_shipment_rate", OCTOBER, window=window)
     bridge = panel.bridge
     assert (bridge.after.counted, bridge.after.at_fault) == (row["counted"], row["at_fault"])
     assert bridge.rate(bridge.before) + sum(step.change for step in bridge.steps) == bridge.rate(bridge.after)

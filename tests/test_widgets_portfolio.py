@@ -42,9 +42,11 @@ def test_every_rate_stands_once_in_the_window_where_it_is_worst(desk, held):
 
 def test_harm_is_the_sum_of_each_day_s_chance_times_the_orders_of_a_day(desk, held):
     row = held.iloc[0]
-    seen = desk.futures(row, days_ahead=portfolio_model.AHEAD_DAYS, draws=portfolio_model.DRAWS)
+    seen = desk.account(row["account"], row["marketplace"]).simulate(
+        row, days_ahead=portfolio_model.AHEAD_DAYS, draws=portfolio_model.DRAWS
+    )
     assert row["harm"] == pytest.approx(seen.days["off"].iloc[1:].sum() * row["counted"] / row["window"])
-    assert row["chance"] == seen.breach[30]
+    assert row["chance"] == seen.breach_chances[30]
 
 
 def test_accounts_stand_by_their_largest_harm(held):
@@ -117,7 +119,7 @@ def test_small_charts_show_what_the_desk_scores(desk, panel):
     for cell in cells:
         name, figure = (row["t"] for row in cell["layer"][-1]["data"]["values"])
         account = next(pair for pair in panel.drawn_accounts if pair[0].startswith(name.rstrip("…")))
-        row = desk.measure(account[0], "late_shipment_rate", AS_OF, window=45, marketplace=account[1], channel="seller")
+        row = desk.account(*account).measure("late_shipment_rate", AS_OF, window=45, channel="seller")
         rate = figures.format_rate(int(row["counted"]), int(row["at_fault"]), row["side"], row["target"])
         assert figure.endswith(rate)
 
@@ -210,8 +212,8 @@ def test_days_of_a_chart_give_the_orders_at_fault_on_any_of_them(desk):
     first, last = date(2026, 10, 10), date(2026, 10, 20)
     expected: set[str] = set()
     for day in hk.list_days(first, last):
-        row = desk.measure("birchway-crafts", "late_shipment_rate", day, window=30)
-        expected |= set(desk.orders_at_fault(row)["order_id"])
+        row = desk.account("birchway-crafts").measure("late_shipment_rate", day, window=30)
+        expected |= set(desk.account("birchway-crafts").orders_at_fault(row)["order_id"])
     assert set(where_i_stand_model.orders_at_fault_between(desk, told, first, last)["order_id"]) == expected
     with pytest.raises(QuestionError, match="Choose a day that the chart shows"):
         where_i_stand_model.orders_at_fault_between(desk, told, first, date(2027, 1, 1))

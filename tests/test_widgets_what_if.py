@@ -20,7 +20,8 @@ def panel(desk):
 
 
 def test_it_has_a_slider_for_each_cause_the_commonest_first(desk, panel):
-    calendar = desk.calendar(desk.measure("lantern-hill-lighting", "order_defect_rate", OCTOBER))
+    view = desk.account("lantern-hill-lighting")
+    calendar = view.calendar(view.measure("order_defect_rate", OCTOBER))
     many = {cause: calendar.orders["causes"].str.contains(cause).sum() for cause in panel.cause_sliders}
     assert list(many.values()) == sorted(many.values(), reverse=True)
     assert set(many) == {"a_to_z_claim", "negative_feedback", "chargeback"}
@@ -37,9 +38,10 @@ def test_at_nothing_it_shows_what_is(panel):
 def test_the_sliders_are_the_scenario_that_the_desk_plays(desk, panel):
     panel.cause_sliders["a_to_z_claim"].value = 60
     panel.volume.value = 20
-    row = desk.measure("lantern-hill-lighting", "order_defect_rate", OCTOBER)
+    view = desk.account("lantern-hill-lighting")
+    row = view.measure("order_defect_rate", OCTOBER)
     steps = [{"fewer": {"cause": "a_to_z_claim", "by": "60%"}}, {"volume": {"by": "20%", "since": OCTOBER}}]
-    held = desk.what_if(row, steps)
+    held = view.what_if(row, steps)
     assert [next(iter(step)) for step in panel.scenario] == ["fewer", "volume"]
     assert panel.answer.after["at_fault"] == held.after["at_fault"] < row["at_fault"]
     assert panel.answer.calendar_after.back_on == held.calendar_after.back_on
@@ -89,4 +91,4 @@ def test_without_new_orders_the_best_case_is_another(desk):
     panel.no_new_orders.value = True
     assert "no order comes" in panel.answer_widget.content["lead"]
     row = panel.answer.before
-    assert panel.answer.calendar.back_on == desk.calendar(row, new_orders=False).back_on
+    assert panel.answer.calendar.back_on == desk.account("birchway-crafts").calendar(row, new_orders=False).back_on

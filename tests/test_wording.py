@@ -10,7 +10,7 @@ from random import Random
 import pytest
 
 import healthkit
-from healthkit.analysis import explain
+from healthkit.analysis import bridge
 from healthkit.metrics.definitions import METRICS
 from healthkit.metrics.policy_files import find_policy_files, load_policy
 from healthkit.metrics.sides import lower_is_better, meets_target
@@ -83,7 +83,7 @@ def test_an_assumption_that_nobody_worded_is_shown_as_it_stands() -> None:
 # -- why a rate moved -------------------------------------------------------------------------------------
 
 
-def chance_bridge(luck: Random) -> explain.Bridge:
+def chance_bridge(luck: Random) -> bridge.Bridge:
     """A bridge of any size and kind of target."""
     counted = tuple(luck.choice([luck.randint(1, 9), luck.randint(1, 400), luck.randint(1, 50_000)]) for _ in "ab")
     was, now = (luck.randint(0, luck.choice([n, max(1, n // 50)])) for n in counted)

@@ -266,7 +266,9 @@ def _with_snapshots(workspace: Workspace, jobs: list[PageJob], work: Path, share
 def _require_store(workspace: Workspace) -> Store:
     """The store of a desk; a batch is not printed from an excerpt."""
     if not isinstance(workspace.store, Store):
-        raise run_notebook.BatchError(f"{workspace.store.place} is an excerpt; a batch needs the store itself.")
+        raise run_notebook.BatchError(
+            f"{workspace.store.snapshot_folder} is an excerpt; a batch needs the store itself."
+        )
     return workspace.store
 
 

@@ -62,7 +62,7 @@ def _streak_as_data(streak: Any) -> dict[str, Any]:
     """For how long a measure is off target, and the stage that its rule describes for it."""
     stage = streak.stage
     return {
-        "days": streak.days, "since": _to_json_value(streak.since), "at_least": streak.at_least,
+        "days": streak.days, "since": _to_json_value(streak.since), "at_least": streak.may_be_longer,
         "source": streak.source,
         "stage": None if stage is None else stage.stage, "says": None if stage is None else stage.says,
     }  # fmt: skip
@@ -74,8 +74,8 @@ def _calendar_as_data(calendar: Any, futures: Any) -> dict[str, Any]:
     told = {"back_on": _to_json_value(calendar.back_on), "days": _records(days)}
     if futures is None:
         return told
-    back = {str(share): _to_json_value(day) for share, day in futures.back.items()}
-    breach = {str(ahead): chance for ahead, chance in futures.breach.items()}
+    back = {str(share): _to_json_value(day) for share, day in futures.back_on_by_tenth.items()}
+    breach = {str(ahead): chance for ahead, chance in futures.breach_chances.items()}
     return told | {"futures": {"draws": futures.draws, "seed": futures.seed, "breach": breach, "back": back}}
 
 

@@ -17,6 +17,7 @@ from typing import NamedTuple
 from healthkit import store
 from healthkit.analysis.verdicts import AMAZON, FRESH_DAYS, OURS, AccountVerdict, Verdict
 from healthkit.files import package_files
+from healthkit.ingest import downloads
 from healthkit.report.text import downloads as downloads_text
 from healthkit.report.text import figures, labels, reasons, sentences
 from healthkit.workspace import workspace
@@ -48,11 +49,11 @@ def examine_account(workspace: workspace.Workspace, name: str, day: date) -> lis
     return [
         line
         for verdict in workspace.verdicts(day, [name], at_last_known_day=True)
-        for line in _verdict_lines(workspace, verdict, day)
+        for line in _verdict_lines(verdict, day)
     ]
 
 
-def _verdict_lines(workspace: workspace.Workspace, verdict: AccountVerdict, day: date) -> Iterator[DoctorLine]:
+def _verdict_lines(verdict: AccountVerdict, day: date) -> Iterator[DoctorLine]:
     """Where an account stands in one marketplace: what is wrong, stale, cannot be judged, is estimated or missing."""
     where = f"{verdict.account} ({verdict.marketplace})"
     is_stale = (day - verdict.as_of).days > FRESH_DAYS
@@ -80,7 +81,7 @@ def _verdict_lines(workspace: workspace.Workspace, verdict: AccountVerdict, day:
     assumed = {one.ours["proxy"] for one in verdict.measures if one.ours is not None and one.decided_by == OURS}
     for proxy in sorted(filter(None, assumed)):
         yield DoctorLine(MISSING, f"≈ estimated: {labels.assumptions_sentence(proxy)}")
-    for file in workspace.advice(verdict):
+    for file in downloads.recommend_downloads(verdict.missing_evidence(), verdict.marketplace):
         yield DoctorLine(MISSING, downloads_text.advice_sentence(file))
     if verdict.not_covered:
         names = [labels.lowercase_first(labels.metric_words(name).label) for name in verdict.not_covered]
@@ -179,9 +180,9 @@ def _store_lines(folder: store.Folder, read_all_files: bool) -> list[DoctorLine]
     accounts = coverage["account"].nunique()
     summary = f"{folder}: version {held.version()}, {files:,} raw files, {accounts:,} accounts, {many:,} orders"
     lines = [DoctorLine(OK, summary)]
-    if book.unjudged:
+    if book.unjudged_marketplaces:
         cure = "Choose one with --policy, such as amazon_reference."
-        lines.append(DoctorLine(MISSING, f"No policy judges {', '.join(book.unjudged)}.", cure))
+        lines.append(DoctorLine(MISSING, f"No policy judges {', '.join(book.unjudged_marketplaces)}.", cure))
     if read_all_files:
         many = len(store.check(held).damages)
         cure = f"python -m healthkit store check --data {folder}"

@@ -58,8 +58,9 @@ def bridge(
     """Say why a rate moved between two days, in steps that add up exactly; CSV lists the orders that moved."""
     with ErrorReporter():
         book = open_workspace(data, policy)
-        row = book.measure(account, metric, as_of, channel=channel, window=window, marketplace=marketplace)
-        held = book.bridge(row, from_)
+        view = book.account(account, marketplace or None)
+        row = view.measure(metric, as_of, channel=channel, window=window)
+        held = view.bridge(row, from_)
     if form is OutputFormat.json:
         write_json(_bridge_as_data(held))
         return
@@ -86,7 +87,7 @@ def bridge(
 
 def _sort_by_step(orders: Any) -> Any:
     """The orders that moved, in the order of the steps and of their clock days."""
-    place = orders["step"].map(hk.explain.BRIDGE_STEPS.index)
+    place = orders["step"].map(hk.bridge.BRIDGE_STEPS.index)
     return orders.assign(place=place).sort_values(["place", "clock_day", "order_id"]).drop(columns="place")
 
 
@@ -102,7 +103,13 @@ def _bridge_as_data(rate_bridge: Any) -> dict[str, Any]:
     ]
     days = {name: rate_bridge.orders[name].dt.strftime("%Y-%m-%d") for name in ("clock_day", "known_on")}
     orders = _sort_by_step(rate_bridge.orders).assign(**days).to_dict("records")
-    return {**ends, "came": rate_bridge.came, "went": rate_bridge.went, "steps": steps, "orders": orders}
+    return {
+        **ends,
+        "came": rate_bridge.orders_entered,
+        "went": rate_bridge.orders_left,
+        "steps": steps,
+        "orders": orders,
+    }
 
 
 @app.command(
@@ -124,8 +131,9 @@ def drivers(
     """Hold each group of orders (product, carrier, place, weekday) against the rest: which carries the excess?"""
     with ErrorReporter():
         book = open_workspace(data, policy)
-        row = book.measure(account, metric, as_of, channel=channel, window=window, marketplace=marketplace)
-        rows = book.drivers(row)
+        view = book.account(account, marketplace or None)
+        row = view.measure(metric, as_of, channel=channel, window=window)
+        rows = view.drivers(row)
     if write_rows(rows, form):
         return
     noun = labels.metric_words(metric).noun
@@ -176,12 +184,13 @@ def standing(
         book = open_workspace(data, policy)
         rows = book.score(as_of, account)
         off = rows[(rows["status"] == "off target")]
-        streaks = [(row, book.standing(row), book.rule(row)) for _, row in off.iterrows()]
+        views = [(row, book.account(row["account"], row["marketplace"])) for _, row in off.iterrows()]
+        streaks = [(row, view.streak(row), view.rule(row)) for row, view in views]
     made = [
         {
             "account": row["account"], "marketplace": row["marketplace"], "metric": row["metric"],
             "channel": row["channel"], "window": int(row["window"]), "days": one.days, "since": one.since,
-            "at_least": one.at_least, "stage": one.stage.stage if one.stage else None, "source": one.source,
+            "at_least": one.may_be_longer, "stage": one.stage.stage if one.stage else None, "source": one.source,
         }
         for row, one, _ in streaks
     ]  # fmt: skip
@@ -233,7 +242,8 @@ def reconcile(
     """Lay our counts beside the marketplace's own newest ones, and put each difference down to a cause."""
     with ErrorReporter():
         book = open_workspace(data, policy)
-        held = book.reconcile(account, as_of, marketplace or None)
+        views = [book.account(account, marketplace)] if marketplace else book.account_views(account)
+        held = [one for view in views for one in view.reconcile(as_of)]
     if form is not OutputFormat.table:
         made = [_reconciliation_as_data(one) for one in held]
         if form is OutputFormat.json:
@@ -278,7 +288,12 @@ def _difference_sentences(reconciliation: Any) -> list[str]:
             *filter(None, [reconciliation_text.more_orders_note(len(ids))]),
         ]
         cause_text = reconciliation_text.difference_sentence(
-            cause, counted, at_fault, noun, uncertain=cause in reconciliation.perhaps, missing=reconciliation.missing
+            cause,
+            counted,
+            at_fault,
+            noun,
+            uncertain=cause in reconciliation.uncertain_causes,
+            missing=reconciliation.missing,
         )
         lines.append(cause_text + (f" {' '.join(named)}" if named else ""))
     lines += [reconciliation_text.cause_counts_sentence(*part) for part in reconciliation.parts]
@@ -299,7 +314,7 @@ def _reconciliation_as_data(reconciliation: Any) -> dict[str, Any]:
         "their_at_fault": reconciliation.theirs[1], "our_status": reconciliation.status,
         "their_status": reconciliation.their_status,
         "contradiction": reconciliation.contradiction,
-        "perhaps": list(reconciliation.perhaps), "missing": list(reconciliation.missing),
+        "perhaps": list(reconciliation.uncertain_causes), "missing": list(reconciliation.missing),
         "parts": [dict(zip(("cause", "ours", "theirs"), part, strict=True)) for part in reconciliation.parts],
         "differences": [difference._asdict() for difference in reconciliation.differences],
     }  # fmt: skip

@@ -102,17 +102,17 @@ def _print_advice(store: Any, accounts: list[str], folder: Any) -> None:
                 out.print(downloads_text.no_orders_file_sentence(name), soft_wrap=True, markup=False)
         known = [name for name in accounts if name in book.accounts]
         for verdict in book.verdicts(latest_day(), known, at_last_known_day=True) if known else ():
-            for line in _advice_lines(book, verdict, command.replace("NAME", verdict.account)):
+            for line in _advice_lines(verdict, command.replace("NAME", verdict.account)):
                 out.print(line, soft_wrap=True, markup=False)
 
 
-def _advice_lines(workspace: Any, verdict: Any, command: str) -> Iterator[str]:
+def _advice_lines(verdict: Any, command: str) -> Iterator[str]:
     """Where an account stands, which enforced measures cannot be judged, and the first files to get."""
     yield f"{verdict.account} ({verdict.marketplace}), {figures.format_long_day(verdict.as_of, 0)}: {verdict.status}."
     if verdict.enforced_unjudged:
         names = dict.fromkeys(sentences.measure_phrase(one.metric) for one in verdict.enforced_unjudged)
         yield f"  {labels.capitalise_first(reasons.unjudged_measures_clause(list(names), 12))}."
-    files = workspace.advice(verdict)
+    files = hk.downloads.recommend_downloads(verdict.missing_evidence(), verdict.marketplace)
     yield from (f"  {downloads_text.advice_sentence(one)}" for one in files[:MAX_ADVISED_FILES])
     if len(files) > MAX_ADVISED_FILES:
         yield f"  {figures.format_quantity(len(files) - MAX_ADVISED_FILES, 'more file')}: {command}"

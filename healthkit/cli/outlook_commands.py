@@ -77,11 +77,12 @@ def outlook(
             return
         if not account or len(account) != 1:
             raise typer.BadParameter("--metric goes with one --account.")
-        row = book.measure(account[0], metric, as_of, channel=channel, window=window, marketplace=marketplace)
+        view = book.account(account[0], marketplace or None)
+        row = view.measure(metric, as_of, channel=channel, window=window)
         reach = max(ahead, (by - as_of).days) if by else ahead
-        calendar = book.calendar(row, days_ahead=reach, new_orders=new_orders)
+        calendar = view.calendar(row, days_ahead=reach, new_orders=new_orders)
         calendar = replace(calendar, days=_without_verdicts_if_unjudged(row, calendar.days))
-        ways = book.goals(row, by, new_orders=new_orders) if by else []
+        ways = view.goals(row, by, new_orders=new_orders) if by else []
         reason = _unjudged_reason(book, row)
     if form is OutputFormat.json:
         days = calendar.days.assign(day=calendar.days["day"].dt.strftime("%Y-%m-%d"))
@@ -114,7 +115,8 @@ def _print_measures(workspace: Any, rows: Any, output_format: OutputFormat, cale
     if rows.empty:
         exit_with_error(f"No orders by that day in {workspace.store.folder}.")
     rates = rows[rows["target"].notna() & rows["metric"].map(lambda name: account_text.figure_kind(name) == "rate")]
-    calendars = [(row, workspace.calendar(row, **calendar_options)) for _, row in rates.iterrows()]
+    views = [(row, workspace.account(row["account"], row["marketplace"])) for _, row in rates.iterrows()]
+    calendars = [(row, view.calendar(row, **calendar_options)) for row, view in views]
     names = ["account", "marketplace", "metric", "channel", "window", "as_of", "counted", "at_fault", "headroom",
              "status", "proxy"]  # fmt: skip
     ends = [{**row[names].to_dict(), "back_on": _back_on(row, one)} for row, one in calendars]
@@ -126,7 +128,7 @@ def _print_measures(workspace: Any, rows: Any, output_format: OutputFormat, cale
     reasons, accounts = _unjudged_reasons(workspace, rows), account_labels(rows)
     for row, one in calendars:
         noun = labels.metric_words(row["metric"]).noun
-        room = outlook_text.room_ahead_lines(hk.outlook.headroom_changes(one), one.back_on, noun, row["as_of"].year)
+        room = outlook_text.room_ahead_lines(hk.rolloff.headroom_changes(one), one.back_on, noun, row["as_of"].year)
         if row["status"] in hk.verdicts.UNJUDGED_STATUSES or not row["counted"]:
             room = _unjudged_room(row, one, reasons.get(_measure_key(row), ""))
         mark = labels.STATUS_STYLES[row["status"]][0]
@@ -213,8 +215,8 @@ def _calendar_lines(row: Any, calendar: Any, reason: str) -> list[Any]:
     name = _measure_label(row)
     rate = figures.format_rate(row["counted"], row["at_fault"], target.side, target.share)
     noun = labels.metric_words(row["metric"]).noun
-    room = outlook_text.room_ahead_lines(hk.outlook.headroom_changes(calendar), calendar.back_on, noun, year)
-    ahead = outlook_text.forecast_title(standing, calendar.as_of, calendar.back_on, calendar.last, year)
+    room = outlook_text.room_ahead_lines(hk.rolloff.headroom_changes(calendar), calendar.back_on, noun, year)
+    ahead = outlook_text.forecast_title(standing, calendar.as_of, calendar.back_on, calendar.last_day, year)
     shown = make_table({"Day": "left", "Leave": "right", "Enter": "right", "At fault": "right", "Rate": "right",
                      "Status": "left", "Room": "right"})  # fmt: skip
     moves = calendar.days[(calendar.days["leaves"] > 0) | (calendar.days["enters"] > 0)]
@@ -281,10 +283,11 @@ def what_if(
     """Score a measure again as if less had gone wrong, or more had sold: fewer claims, claims won, volume, rules."""
     with ErrorReporter():
         book = open_workspace(data, policy)
-        row = book.measure(account, metric, as_of, channel=channel, window=window, marketplace=marketplace)
-        held = book.what_if(row, scenario, new_orders=new_orders)
+        view = book.account(account, marketplace or None)
+        row = view.measure(metric, as_of, channel=channel, window=window)
+        held = view.what_if(row, scenario, new_orders=new_orders)
         reason = _unjudged_reason(book, row)
-    backs = [_back_on(held.before, held.calendar), _back_on(held.after, held.calendar_after)]
+    backs = [_back_on(held.before, held.calendar_before), _back_on(held.after, held.calendar_after)]
     if form is OutputFormat.json:
         write_json(_what_if_as_data(held, backs))
         return
@@ -295,7 +298,10 @@ def what_if(
     shown = make_table({"": "left", "Rate": "right", "Count": "right", "Target": "left", "Status": "left",
         "Room": "right",
                      "Back on target for good": "left"})  # fmt: skip
-    for name, one, calendar in (("As it is", held.before, held.calendar), ("What if", held.after, held.calendar_after)):
+    for name, one, calendar in (
+        ("As it is", held.before, held.calendar_before),
+        ("What if", held.after, held.calendar_after),
+    ):
         target = (one["side"], one["target"])
         shown.add_row(
             name, figures.format_rate(one["counted"], one["at_fault"], *target),

@@ -86,8 +86,10 @@ def scores(
         reasons = {} if days != as_of or hindsight else _unjudged_verdicts(book, as_of, account)
         _print_table(table, _points_by_rule(book), reasons, show_case=case is Case.all)
     _warn_of_early_ends(book, as_of, account)
-    if book.unjudged:
-        err.print(f"Not judged, for want of a policy: the orders of {', '.join(book.unjudged)}.", soft_wrap=True)
+    if book.unjudged_marketplaces:
+        err.print(
+            f"Not judged, for want of a policy: the orders of {', '.join(book.unjudged_marketplaces)}.", soft_wrap=True
+        )
 
 
 def _read_scores(
@@ -246,7 +248,7 @@ def due(
     """Print the orders that wait to be confirmed and are due within some days, or overdue: the next to ship late."""
     with ErrorReporter():
         book = open_workspace(data)
-        rows = book.due(as_of, account, ahead)
+        rows = hk.due_orders.find_due_orders(book.store.ledger(account), as_of, ahead)
     if write_rows(rows, form):
         return
     shown = make_table({"Due on": "left", "Days left": "right", "Account": "left", "Order": "left", "Ordered": "left",
@@ -263,5 +265,5 @@ def due(
     late = int((rows["days_left"] < 0).sum())
     print_wide(*([shown] if len(rows) else []), account_text.waiting_orders_sentence(len(rows), late, ahead, as_of))
     with ErrorReporter():
-        for name, orders in book.waiting_without_ship_by(as_of, account).items():
+        for name, orders in hk.due_orders.count_waiting_without_ship_by(book.store.ledger(account), as_of).items():
             print_wide(account_text.missing_ship_by_warning(name, orders))

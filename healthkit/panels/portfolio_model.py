@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from healthkit.analysis.outlook import OutlookError
+from healthkit.analysis.rolloff import OutlookError
 from healthkit.analysis.verdicts import AMAZON
 from healthkit.metrics.counts import ProgressTracker
 from healthkit.metrics.policy import JUDGED_STATUSES, worst_first_key
@@ -96,12 +96,13 @@ def _add_chance_and_harm(workspace: Workspace, rows: pd.DataFrame, track: Progre
         for at in track(judged):
             row = rows.loc[at]
             try:
-                simulation = workspace.futures(row, days_ahead=AHEAD_DAYS, draws=DRAWS)
+                view = workspace.account(row["account"], row["marketplace"])
+                simulation = view.simulate(row, days_ahead=AHEAD_DAYS, draws=DRAWS)
             except OutlookError:
                 continue
             orders_per_day = row["counted"] / row["window"]
             rows.loc[at, ["chance", "harm"]] = (
-                simulation.breach[AHEAD_DAYS],
+                simulation.breach_chances[AHEAD_DAYS],
                 simulation.days["off"].iloc[1:].sum() * orders_per_day,
             )
     except KeyboardInterrupt:

@@ -50,11 +50,12 @@ def explain_change(workspace: Workspace, question: Question, before: date) -> Ra
     is in force or the account has no orders yet.
     """
     row = where_i_stand_model.answer_question(workspace, question).score
-    bridge = workspace.bridge(row, before)
+    view = workspace.account(question.account, question.marketplace)
+    bridge = view.bridge(row, before)
     position = bridge.orders["step"].map(STEP_ORDER.index)
     orders = bridge.orders.assign(position=position).sort_values(["position", "clock_day", "order_id"])
     orders = orders.drop(columns="position").reset_index(drop=True)
-    return RateChange(question, before, row, bridge, orders, workspace.drivers(row))
+    return RateChange(question, before, row, bridge, orders, view.drivers(row))
 
 
 def render_change(change: RateChange) -> dict[str, Any]:

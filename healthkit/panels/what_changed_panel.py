@@ -29,7 +29,7 @@ class WhatChangedPanel(Panel):
 
     @property
     def bridge(self) -> Any:
-        """The steps from one day to the other (see `explain.Bridge`); None if the question has no answer."""
+        """The steps from one day to the other (see `bridge.Bridge`); None if the question has no answer."""
         return self._answer.bridge if self._answer is not None else None
 
     @property
@@ -50,7 +50,8 @@ class WhatChangedPanel(Panel):
         if self._answer is None:
             return self.finding
         row = self._answer.score
-        streak, rule = self._workspace.standing(row), self._workspace.rule(row)
+        view = self._workspace.account(row["account"], row["marketplace"])
+        streak, rule = view.streak(row), view.rule(row)
         sentence = account_text.streak_sentence(streak, rule.stages, labels.CERTAINTY_LABELS[rule.sure])
         return sentence or f"Not off target on {figures.format_long_day(self.question.as_of, 0)}."
 

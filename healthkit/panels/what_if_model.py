@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from healthkit.analysis.scenarios import ScenarioResult
+from healthkit.analysis.what_if import ScenarioResult
 from healthkit.panels import where_i_stand_model
 from healthkit.panels.order_list import OrderList, csv_file_name, order_headings
 from healthkit.panels.where_i_stand_model import Question, QuestionError
@@ -38,7 +38,8 @@ class WhatIfAnswer:
 
 def most_frequent_causes(workspace: Workspace, question: Question) -> list[str]:
     """Return the causes of the orders that are or will be at fault, the most frequent first."""
-    calendar = workspace.calendar(where_i_stand_model.answer_question(workspace, question).score)
+    view = workspace.account(question.account, question.marketplace)
+    calendar = view.calendar(where_i_stand_model.answer_question(workspace, question).score)
     series = pd.Series([cause for causes in calendar.orders["causes"] for cause in causes.split("+")], dtype="str")
     return [str(cause) for cause in series.value_counts().index[:MAX_SLIDERS]]
 
@@ -51,7 +52,7 @@ def reductions_needed(workspace: Workspace, question: Question) -> dict[str, tup
     score = where_i_stand_model.answer_question(workspace, question).score
     if pd.isna(score["target"]):
         return {}
-    goals = workspace.goals(score, question.as_of)
+    goals = workspace.account(question.account, question.marketplace).goals(score, question.as_of)
     return {
         goal.cause: (None if goal.many is None else math.ceil(goal.by * 100), goal.many or 0)
         for goal in goals
@@ -90,16 +91,17 @@ def answer_what_if(
         for step in scenario_of_sliders(percent_fewer, percent_more_orders)
     ]
     # The window that is in force already: a scenario that changes nothing.
-    result = workspace.what_if(score, steps or [{"window": question.window}], new_orders=new_orders)
+    view = workspace.account(question.account, question.marketplace)
+    result = view.what_if(score, steps or [{"window": question.window}], new_orders=new_orders)
     return WhatIfAnswer(question, steps, score, result, new_orders)
 
 
 def render_what_if(answer: WhatIfAnswer) -> dict[str, Any]:
     """Return a scenario's result as the plain data that `AnswerWidget` shows: finding, chart, note and orders."""
     before, after, year = answer.result.before, answer.result.after, answer.question.as_of.year
-    backs = answer.result.calendar.back_on, answer.result.calendar_after.back_on
+    backs = answer.result.calendar_before.back_on, answer.result.calendar_after.back_on
     finding = outlook_text.scenario_sentence(before, after, *backs, year)
-    chart = charts.compared_outlooks(answer.result.calendar, answer.result.calendar_after, description=finding)
+    chart = charts.compared_outlooks(answer.result.calendar_before, answer.result.calendar_after, description=finding)
     return {
         "status": labels.STATUS_STYLES[str(after["status"])]._asdict(),
         "finding": [(finding, True)],
@@ -113,7 +115,7 @@ def render_what_if(answer: WhatIfAnswer) -> dict[str, Any]:
 def list_saved_orders(answer: WhatIfAnswer) -> OrderList:
     """Return the orders that would no longer be at fault as a list."""
     question = answer.question
-    headings = order_headings(answer.result.calendar.rule.clock)
+    headings = order_headings(answer.result.calendar_before.rule.clock)
     name = csv_file_name(question.account, f"{question.metric}_saved", question.as_of, question.as_of)
     return OrderList(answer.result.orders_saved, headings, _orders_title, question.as_of.year, name)
 

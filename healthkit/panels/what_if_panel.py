@@ -8,7 +8,7 @@ from typing import Any
 import ipywidgets as widgets
 import pandas as pd
 
-from healthkit.analysis.scenarios import ScenarioResult
+from healthkit.analysis.what_if import ScenarioResult
 from healthkit.panels import what_if_model, where_i_stand_model
 from healthkit.panels.panel import Panel, control_row
 from healthkit.panels.what_if_model import WhatIfAnswer

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from healthkit.analysis.verdicts import AMAZON, AccountVerdict, Verdict
+from healthkit.analysis.verdicts import AMAZON, AccountVerdict, Verdict, add_report_days
 from healthkit.ingest import downloads
 from healthkit.metrics.policy import JUDGED_STATUSES, UNJUDGED_STATUSES
 from healthkit.metrics.scores import list_days
@@ -24,7 +24,7 @@ from healthkit.report.text import figures, labels, reasons, sentences
 from healthkit.report.text import panel as panel_text
 from healthkit.report.text.labels import Strong
 from healthkit.report.text.sentences import MeasureStanding, Sentence
-from healthkit.schema.tables import WHOLE_ACCOUNT
+from healthkit.schema.tables import WHOLE_ACCOUNT, records
 from healthkit.workspace.workspace import Workspace
 
 HISTORY_DAYS = 120
@@ -168,8 +168,8 @@ def last_day(workspace: Workspace, account: str = "") -> date:
     ends = coverage.loc[coverage["account"] == account, "ends_on"] if account else coverage["ends_on"]
     if ends.empty:
         raise QuestionError("The store contains no orders. Import some: python -m healthkit import FOLDER.")
-    figures = workspace.figures(date.max, [account] if account else None)
-    return max([ends.max().date(), *(row["reported_on"] for rows in figures.values() for row in rows)])
+    reported = add_report_days(records(workspace.reported(date.max, [account] if account else None)))
+    return max([ends.max().date(), *(row["reported_on"] for row in reported)])
 
 
 def list_measures(workspace: Workspace, account: str, marketplace: str, as_of: date) -> list[tuple[str, str]]:
@@ -180,7 +180,7 @@ def list_measures(workspace: Workspace, account: str, marketplace: str, as_of: d
     measures_of_day = _scores_of_day(workspace, account, marketplace, as_of)[["metric", "channel"]].drop_duplicates()
     measures_of_day = measures_of_day[measures_of_day["metric"].map(is_rate)]
     if measures_of_day.empty:
-        begins = _coverage(workspace, account, marketplace)["begins_on"]
+        begins = workspace.account(account, marketplace).coverage.begins_on
         raise QuestionError(
             f"{account} has no orders by {figures.format_day(as_of, 0)}: its first order is of "
             f"{figures.format_day(begins, 0)}."
@@ -258,14 +258,15 @@ def answer_question(
             f"{figures.format_day(as_of, 0)}. "
             "Choose a later day."
         )
-    orders = workspace.orders_at_fault(score).sort_values(["leaves_on", "order_id"], ignore_index=True)
-    begins = _coverage(workspace, account, marketplace)["begins_on"].date()
+    view = workspace.account(account, marketplace)
+    orders = view.orders_at_fault(score).sort_values(["leaves_on", "order_id"], ignore_index=True)
+    begins = view.coverage.begins_on
     several = len(set(_scores_of_day(workspace, account, marketplace, as_of)["channel"]) - {WHOLE_ACCOUNT}) > 1
     reported = _reported_scores(workspace, question, daily) if with_reported else pd.DataFrame()
     account_verdict = _verdict(workspace, account, marketplace, as_of)
     key = (metric, channel, window)
     verdict = next((one for one in account_verdict.measures if (one.metric, one.channel, one.window) == key), None)
-    known_until = workspace.files()[account, marketplace].heard_on
+    known_until = view.coverage.heard_on
     missing: tuple[Sentence, ...] = ()
     if verdict is not None and verdict.status != "on target":
         missing = _missing_file_sentences(account_verdict, verdict)
@@ -284,8 +285,8 @@ def _missing_file_sentences(account_verdict: AccountVerdict, verdict: Verdict) -
 
 @lru_cache(maxsize=32)
 def _verdict(workspace: Workspace, account: str, marketplace: str, as_of: date) -> AccountVerdict:
-    """Return the verdict on an account on a day, cached: a workspace does not change."""
-    return next(one for one in workspace.verdicts(as_of, [account]) if one.marketplace == marketplace)
+    """Return the verdict on an account on a day."""
+    return workspace.account(account, marketplace).verdict(as_of)
 
 
 def _select_row(daily: pd.DataFrame, window: int, day: date) -> pd.Series | None:
@@ -313,16 +314,15 @@ def _history(
     begins = workspace.policies[marketplace].complete_from
     since = max(begins, as_of - timedelta(days=days - 1))
     asked = _cached_days_of(since, as_of) or [as_of]
-    rows = workspace.score(asked, [account], window=window, metrics=[metric])
-    mine = ((rows["marketplace"] == marketplace) & (rows["channel"] == channel)).to_numpy()
+    rows = workspace.account(account, marketplace).score(asked, window=window, metrics=[metric])
+    mine = (rows["channel"] == channel).to_numpy()
     return rows if mine.all() else rows[mine].reset_index(drop=True)
 
 
 @lru_cache(maxsize=16)
 def _scores_of_day(workspace: Workspace, account: str, marketplace: str, as_of: date) -> pd.DataFrame:
-    """Return SCORES of all measures of an account on one day, cached."""
-    rows = workspace.score(as_of, [account])
-    return rows[rows["marketplace"] == marketplace]
+    """Return SCORES of all measures of an account on one day."""
+    return workspace.account(account, marketplace).score(as_of)
 
 
 def _reported_scores(workspace: Workspace, question: Question, daily: pd.DataFrame) -> pd.DataFrame:
@@ -331,8 +331,8 @@ def _reported_scores(workspace: Workspace, question: Question, daily: pd.DataFra
     They are those of the window asked for, or else of the longest window that the marketplace reports.
     """
     days = [day.date() for day in daily["as_of"].drop_duplicates()]
-    rows = workspace.reported(days, [question.account])
-    for name in ("marketplace", "metric", "channel"):
+    rows = workspace.account(question.account, question.marketplace).reported(days)
+    for name in ("metric", "channel"):
         rows = rows[rows[name] == getattr(question, name)]
     same_window = rows["window"] == question.window
     return rows[same_window if same_window.any() else rows["window"] == rows["window"].max()].reset_index(drop=True)
@@ -366,14 +366,9 @@ def orders_at_fault_between(workspace: Workspace, answer: Answer, first: date, l
         raise QuestionError(
             f"Nothing is known of {figures.format_long_day(last, 0)}. Choose a day that the chart shows."
         )
-    orders = workspace.orders_at_fault(row, since=first)
+    view = workspace.account(answer.question.account, answer.question.marketplace)
+    orders = view.orders_at_fault(row, since=first)
     return orders.sort_values(["leaves_on", "order_id"], ignore_index=True)
-
-
-def _coverage(workspace: Workspace, account: str, marketplace: str) -> pd.Series:
-    """Return the row of the coverage table of an account."""
-    held = workspace.counts.coverage.set_index(["account", "marketplace"])
-    return held.loc[(account, marketplace)]
 
 
 # -- rendering --------------------------------------------------------------------------------------------

@@ -1,47 +1,47 @@
-"""What a monthly report holds: the SCORES, orders and rules of one account and month, gathered in one place."""
+"""The content of a monthly report: scores, orders, rules and analyses of one account and month, gathered in one
+object."""
 
 from __future__ import annotations
 
 import calendar
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from typing import TypeVar
 
 import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from healthkit.analysis.explain import (
-    Bridge,
-    ExplainError,
-    Reconciliation,
-    Streak,
-    drivers,
-    find_streak_in_days,
-    reconcile,
-)
-from healthkit.analysis.outlook import OutlookError, RollOffCalendar, Simulation
+from healthkit.analysis.account_view import AccountView
+from healthkit.analysis.bridge import Bridge, ExplainError
+from healthkit.analysis.reconcile import Reconciliation
+from healthkit.analysis.rolloff import OutlookError, RollOffCalendar
+from healthkit.analysis.simulation import Simulation
+from healthkit.analysis.streaks import Streak, find_streak_in_days
 from healthkit.analysis.verdicts import AccountVerdict
+from healthkit.metrics.counts import Counts
 from healthkit.metrics.policy import PolicyError, Rule
 from healthkit.metrics.scores import day_numbers
 from healthkit.schema.marketplaces import MARKETPLACES
-from healthkit.schema.tables import SEVERITIES, Frame, Ledger, collect_to_pandas
+from healthkit.schema.tables import SEVERITIES, Frame, collect_to_pandas
 from healthkit.workspace.workspace import Workspace
 
 WEEKS_SHOWN = 26
 DAYS_SHOWN = 120
-"""So far back a report shows the rate of each week, and of each day."""
+"""Days of history in a report; WEEKS_SHOWN likewise, for the weekly rates."""
 SIMULATION_DRAWS = 1_000
-"""So many futures a report draws of each measure: a chance is then right to some 3 of 100."""
+"""Futures simulated for each measure of a report; a chance is then accurate to about 3 percentage points."""
 
+T = TypeVar("T")
 MeasureKey = tuple[str, str, int]
 """Metric, channel and window."""
 VIOLATION_COLUMNS = ("category", "open", "severity", "opened_on", "resolved", "resolved_on", "told_on")
 
 
 class MonthError(ValueError):
-    """A month cannot be reported on; the message says why and which months can."""
+    """A month cannot be reported on; the message says why, and which months can."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,9 +94,9 @@ class MonthlyReport:
 
 
 def last_day_of_month(month: str) -> date:
-    """The last day of a month, which is the as-of day of its report.
+    """Return the last day of a month written as `2026-10`: the as-of day of its report.
 
-    Raises MonthError for what is no month.
+    Raises MonthError for what is not a month.
 
     >>> last_day_of("2026-02")
     datetime.date(2026, 2, 28)
@@ -109,11 +109,11 @@ def last_day_of_month(month: str) -> date:
 
 
 def accounts_to_report(workspace: Workspace, month: str) -> list[tuple[str, str]]:
-    """The accounts and marketplaces that have something to report for a month, by name.
+    """Return the accounts and marketplaces that have something to report for a month, sorted by name.
 
-    Their files or the marketplace's own reports tell of a day in the month, and something is counted on the last such
-    day in at least one window, or reported by the marketplace. Raises MonthError, naming the months there are, when no
-    account has.
+    Their files, or the marketplace's own reports, cover a day in the month, and on the last such day something is
+    counted in at least one window, or reported by the marketplace. Raises MonthError, listing the available months,
+    where no account has.
     """
     pairs = [(one.account, one.marketplace) for one in month_verdicts(workspace, month)]
     if not pairs:
@@ -122,13 +122,14 @@ def accounts_to_report(workspace: Workspace, month: str) -> list[tuple[str, str]
 
 
 def month_verdicts(workspace: Workspace, month: str, accounts: Iterable[str] | None = None) -> list[AccountVerdict]:
-    """The verdicts on all accounts or some for a month: as of its last day, or the last day that their files tell of.
+    """Return the verdicts on all accounts or some for a month: as of its last day, or the last day that their files
+    cover.
 
-    Accounts that have nothing to report are left out. Raises MonthError for what is no month, StoreError for an account
+    Accounts with nothing to report are left out. Raises MonthError for what is not a month, StoreError for an account
     that the store does not hold.
     """
     as_of = last_day_of_month(month)
-    if not _has_orders_by(workspace, as_of):
+    if not _has_orders_by(workspace.counts, as_of):
         return []
     verdicts = workspace.verdicts(as_of, accounts, at_last_known_day=True)
     return [one for one in verdicts if one.as_of >= as_of.replace(day=1) and _has_reportable_figures(one)]
@@ -137,23 +138,18 @@ def month_verdicts(workspace: Workspace, month: str, accounts: Iterable[str] | N
 def accounts_ended_before(
     workspace: Workspace, month: str, accounts: Iterable[str] | None = None
 ) -> list[tuple[str, str, date]]:
-    """The accounts and marketplaces of whose month nothing is known, for their files end before it, with that last day.
+    """Return the accounts and marketplaces whose files end before a month, each with that last day.
 
-    Raises MonthError for what is no month.
+    Raises MonthError for what is not a month.
     """
     last = last_day_of_month(month)
-    wanted = None if accounts is None else set(accounts)
-    figures = workspace.figures(last, wanted)
-    known = {
-        pair: workspace.last_day_known(pair, last, figures)
-        for pair in workspace.files()
-        if pair[1] in workspace.policies and (wanted is None or pair[0] in wanted)
-    }
-    return [(*pair, day) for pair, day in sorted(known.items()) if day < last.replace(day=1)]
+    days = workspace.last_days_known(last, accounts)
+    return [(*pair, day) for pair, day in days.items() if day < last.replace(day=1)]
 
 
 def _has_reportable_figures(verdict: AccountVerdict) -> bool:
-    """Whether orders lie in a window, even if no file tells of their faults, or the marketplace reported a figure."""
+    """Return whether orders are in a window, even if no file covers their faults, or the marketplace reported a
+    figure."""
     return any(
         one.theirs is not None
         or (one.ours or {}).get("counted")
@@ -162,9 +158,9 @@ def _has_reportable_figures(verdict: AccountVerdict) -> bool:
     )
 
 
-def _has_orders_by(workspace: Workspace, as_of: date) -> bool:
-    """Whether any order is as old as the day; before that, no rule need be asked."""
-    return bool((workspace.counts.exposure["clock_day"].dt.date <= as_of).any())
+def _has_orders_by(counts: Counts, as_of: date) -> bool:
+    """Return whether any order is placed by a day."""
+    return bool((counts.exposure["clock_day"].dt.date <= as_of).any())
 
 
 def _describe_order_months(workspace: Workspace) -> str:
@@ -177,193 +173,143 @@ def _describe_order_months(workspace: Workspace) -> str:
 def open_report(
     workspace: Workspace, account: str, month: str, marketplace: str | None = None, generated_at: str = ""
 ) -> MonthlyReport:
-    """Gather one account's report of one month.
+    """Gather the report of one account for one month.
 
-    `marketplace` is needed only where the account sells in several. `made` stands in the footer as given.
-    Raises StoreError for an unknown account, MonthError for a month without orders or a marketplace in which
-    the account has none.
+    `marketplace` is needed only where the account sells in several. `generated_at` is printed in the footer as given.
+    Raises StoreError for an unknown account, MarketplaceError for a marketplace in which it does not sell, MonthError
+    for a month without orders.
     """
-    workspace.store.check_accounts([account], workspace.accounts)
+    view = workspace.account(account, marketplace)
     month_end = last_day_of_month(month)
-    held = workspace.counts.coverage[workspace.counts.coverage["account"] == account].set_index("marketplace")
-    code = _choose_marketplace(account, list(held.index), marketplace)
-    found = [one for one in month_verdicts(workspace, month, [account]) if one.marketplace == code]
-    if not found:
-        begins, ends = held.loc[code, "begins_on"], held.loc[code, "ends_on"]
+    as_of = view.last_day_known(month_end)
+    verdict = None
+    if as_of >= month_end.replace(day=1) and _has_orders_by(view.counts, month_end):
+        verdict = view.verdict(as_of)
+    if verdict is None or not _has_reportable_figures(verdict):
         raise MonthError(
             f"{account} has no orders to report for {month}: "
-            f"its orders reach from {begins:%Y-%m-%d} to {ends:%Y-%m-%d}."
+            f"its orders reach from {view.coverage.begins_on} to {view.coverage.ends_on}."
         )
-    return _build_report(workspace, found[0], month_end, generated_at)
+    return _build_report(view, verdict, month_end, _describe_data_version(workspace, account), generated_at)
 
 
-def _choose_marketplace(account: str, available: list[str], requested: str | None) -> str:
-    """The marketplace to report on: the one asked for, or the only one."""
-    if requested is None and len(available) == 1:
-        return available[0]
-    if requested is None or requested not in available:
-        asked = "in several marketplaces" if requested is None else f"nothing in marketplace {requested!r}"
-        raise MonthError(f"{account} has orders {asked}. Choose one of: {', '.join(available)}.")
-    return requested
-
-
-def _scores_of_account(workspace: Workspace, account: str, marketplace: str, days: date | list[date]) -> pd.DataFrame:
-    """SCORES of one account in one marketplace."""
-    rows = workspace.score(days, [account])
-    return rows[rows["marketplace"] == marketplace].reset_index(drop=True)
-
-
-def _build_report(workspace: Workspace, verdict: AccountVerdict, month_end: date, generated_at: str) -> MonthlyReport:
-    account, code, as_of = verdict.account, verdict.marketplace, verdict.as_of
-    scored = _scores_of_account(workspace, account, code, as_of)
-    policy = workspace.policies[code]
-    coverage = workspace.counts.coverage.set_index(["account", "marketplace"]).loc[(account, code)]
-    begins_on = coverage["begins_on"].date()
+def _build_report(
+    view: AccountView, verdict: AccountVerdict, month_end: date, data_version: str, generated_at: str
+) -> MonthlyReport:
+    as_of = verdict.as_of
+    scored = view.score(as_of)
+    watched = scored[scored["status"].isin(["off target", "at risk"]) & scored["rate"].notna()]
     before = as_of.replace(day=1) - timedelta(days=1)
     weeks = [as_of - timedelta(days=7 * back) for back in reversed(range(WEEKS_SHOWN))]
     history = [as_of - timedelta(days=back) for back in reversed(range(DAYS_SHOWN))]
-    first_rule = policy.complete_from
-    asked = sorted({*weeks, *history, before})
-    past = _scores_of_account(workspace, account, code, [day for day in asked if day >= first_rule])
+    past = view.score(sorted(day for day in {*weeks, *history, before} if day >= view.policy.complete_from))
     on = past["as_of"].dt.date
-    rules = policy.rules_in_force(as_of)
     daily = past[on.isin(history)].reset_index(drop=True)
-    ledger = workspace.ledger(account)
-    mine = (nw.col("account") == account) & (nw.col("marketplace") == code)
+    of_account = (nw.col("account") == view.account) & (nw.col("marketplace") == view.marketplace)
     return MonthlyReport(
-        account=account,
-        marketplace=code,
-        marketplace_title=MARKETPLACES[code].title,
-        policy=policy.name,
+        account=view.account,
+        marketplace=view.marketplace,
+        marketplace_title=MARKETPLACES[view.marketplace].title,
+        policy=view.policy.name,
         as_of=as_of,
         before=before,
         scores=scored,
         earlier=past[on == before].reset_index(drop=True),
         weekly_scores=past[on.isin(weeks)].reset_index(drop=True),
         daily_scores=daily,
-        at_fault=_list_orders_at_fault(workspace, ledger.items.filter(mine), scored),
-        bridges=_bridges(workspace, scored, before),
-        rules=rules,
-        begins_on=begins_on,
-        ends_on=coverage["ends_on"].date(),
-        orders=int(coverage["orders"]),
-        data=_describe_data_version(workspace, account),
+        at_fault=_list_orders_at_fault(view, view.ledger.items.filter(of_account), scored),
+        bridges=_analyse(watched, lambda row: view.bridge(row, before)),
+        rules=view.policy.rules_in_force(as_of),
+        begins_on=view.coverage.begins_on,
+        ends_on=view.coverage.ends_on,
+        orders=view.coverage.orders,
+        data=data_version,
         made=generated_at,
-        reported=_reported_figures(workspace, account, code, [before, as_of]),
-        reconciled=_reconcile_figures(workspace, ledger, account, code, as_of),
+        reported=_reported_figures(view, [before, as_of]),
+        reconciled=_reconcile_figures(view, as_of),
         states=_latest_account_states(
-            collect_to_pandas(ledger.account_states.filter(mine & (nw.col("as_of") <= nw.lit(as_of))))
+            collect_to_pandas(view.ledger.account_states.filter(of_account & (nw.col("as_of") <= nw.lit(as_of))))
         ),
         violations=_violations_by_category(
-            collect_to_pandas(ledger.violations.filter(mine & (nw.col("opened_on") <= nw.lit(as_of)))), as_of
+            collect_to_pandas(view.ledger.violations.filter(of_account & (nw.col("opened_on") <= nw.lit(as_of)))), as_of
         ),
-        drivers=dict(_drivers(workspace, ledger, scored)),
-        standings=dict(_streaks(workspace, scored, daily)),
-        calendars=dict(_calendars(workspace, scored)),
-        futures=dict(_futures(workspace, scored)),
+        drivers=_analyse(_worst_windows(watched), view.drivers),
+        standings=dict(_streaks(view, scored, daily)),
+        calendars=_analyse(watched, view.calendar),
+        futures=_analyse(watched, lambda row: view.simulate(row, draws=SIMULATION_DRAWS)),
         verdict=verdict,
         month_end=month_end,
     )
-
-
-def _bridges(workspace: Workspace, scored: pd.DataFrame, before: date) -> dict[tuple[str, str, int], Bridge]:
-    """Why each rate off target or at risk moved since the month before."""
-    bridges = {}
-    for _, row in scored[scored["status"].isin(["off target", "at risk"]) & scored["rate"].notna()].iterrows():
-        with suppress(ExplainError, PolicyError):
-            bridges[row["metric"], row["channel"], int(row["window"])] = workspace.bridge(row, before)
-    return bridges
 
 
 def _measure_key(row: pd.Series) -> MeasureKey:
     return row["metric"], row["channel"], int(row["window"])
 
 
-def _drivers(workspace: Workspace, ledger: Ledger, scored: pd.DataFrame) -> Iterator[tuple[MeasureKey, pd.DataFrame]]:
-    """Which groups carry the excess of each rate off target or at risk; of several windows that of the worst."""
-    rows = scored[scored["status"].isin(["off target", "at risk"]) & scored["rate"].notna()]
-    rows = rows.assign(off=rows["status"] == "off target", wrong=rows["at_fault"] / rows["counted"])
-    worst = rows.sort_values(["off", "wrong", "window"], ascending=False, kind="stable")
-    for _, row in worst.drop_duplicates(["metric", "channel"]).sort_index().iterrows():
-        with suppress(ExplainError):
-            as_of, where = row["as_of"].date(), (row["account"], row["marketplace"], row["channel"])
-            yield _measure_key(row), drivers(ledger, workspace.rule(row), *where, as_of, window=int(row["window"]))
+def _analyse(rows: pd.DataFrame, analysis: Callable[[pd.Series], T]) -> dict[MeasureKey, T]:
+    """Apply an analysis to rows of SCORES; return the results by measure, without those that have none."""
+    results = {}
+    for _, row in rows.iterrows():
+        with suppress(ExplainError, OutlookError, PolicyError):
+            results[_measure_key(row)] = analysis(row)
+    return results
 
 
-def _streaks(workspace: Workspace, scored: pd.DataFrame, daily: pd.DataFrame) -> Iterator[tuple[MeasureKey, Streak]]:
-    """For how long each judged measure has been off target, as far back as the days of a report reach."""
+def _worst_windows(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return of each metric and channel the row of the worst window."""
+    worst = rows.assign(off=rows["status"] == "off target", wrong=rows["at_fault"] / rows["counted"])
+    worst = worst.sort_values(["off", "wrong", "window"], ascending=False, kind="stable")
+    return worst.drop_duplicates(["metric", "channel"]).sort_index()
+
+
+def _streaks(view: AccountView, scored: pd.DataFrame, daily: pd.DataFrame) -> Iterator[tuple[MeasureKey, Streak]]:
+    """Yield for how long each judged measure has been off target, within the report's daily history."""
     places = daily.groupby(["metric", "channel"], sort=False).indices
     days, off = day_numbers(daily["as_of"]), (daily["status"] == "off target").to_numpy()
     windows = daily["window"].to_numpy()
     for _, row in scored[scored["status"].isin(["off target", "at risk", "on target"])].iterrows():
-        rule = workspace.rule(row)
-        held = places.get((row["metric"], row["channel"]), np.zeros(0, dtype=np.int64))
+        rule = view.rule(row)
+        positions = places.get((row["metric"], row["channel"]), np.zeros(0, dtype=np.int64))
         # With a fallback the window changes from day to day, and stays one measure.
-        held = held if rule.fallback else held[windows[held] == row["window"]]
-        if len(held):
-            yield _measure_key(row), find_streak_in_days(days[held], off[held], rule)
+        positions = positions if rule.fallback else positions[windows[positions] == row["window"]]
+        if len(positions):
+            yield _measure_key(row), find_streak_in_days(days[positions], off[positions], rule)
 
 
-def _calendars(workspace: Workspace, scored: pd.DataFrame) -> Iterator[tuple[MeasureKey, RollOffCalendar]]:
-    """What each rate off target or at risk will be on the days ahead if nothing new goes wrong."""
-    for _, row in scored[scored["status"].isin(["off target", "at risk"]) & scored["rate"].notna()].iterrows():
-        with suppress(OutlookError):
-            yield _measure_key(row), workspace.calendar(row)
-
-
-def _futures(workspace: Workspace, scored: pd.DataFrame) -> Iterator[tuple[MeasureKey, Simulation]]:
-    """What may come of each rate off target or at risk at the usual pace."""
-    for _, row in scored[scored["status"].isin(["off target", "at risk"]) & scored["rate"].notna()].iterrows():
-        with suppress(OutlookError):
-            yield _measure_key(row), workspace.futures(row, draws=SIMULATION_DRAWS)
-
-
-def _reported_figures(workspace: Workspace, account: str, marketplace: str, days: list[date]) -> pd.DataFrame:
-    """The marketplace's own figures on some days: of each measure the newest, whatever days it covers."""
-    rows = workspace.reported(days, [account])
-    rows = rows[rows["marketplace"] == marketplace].sort_values(["rule", "window"], kind="stable")
+def _reported_figures(view: AccountView, days: list[date]) -> pd.DataFrame:
+    """Return the marketplace's own figures on some days: of each measure the newest, whatever days it covers."""
+    rows = view.reported(days).sort_values(["rule", "window"], kind="stable")
     return rows.drop_duplicates(["as_of", "metric", "channel"], keep="last").reset_index(drop=True)
 
 
-def _reconcile_figures(
-    workspace: Workspace, ledger: Ledger, account: str, marketplace: str, as_of: date
-) -> list[Reconciliation]:
-    """Ours beside the marketplace's figures; none where it reported none, or before the policy begins."""
-    coverage = workspace.counts.coverage.set_index(["account", "marketplace"])
-    told = str(coverage.loc[(account, marketplace), "evidence"]).split("+")
+def _reconcile_figures(view: AccountView, as_of: date) -> list[Reconciliation]:
+    """Compare our counts with the marketplace's; empty where it reported none, or before the policy begins."""
     with suppress(ExplainError, PolicyError):
-        return reconcile(
-            ledger,
-            workspace.policies[marketplace],
-            account,
-            marketplace,
-            as_of,
-            told,
-            workspace.counts_for_accounts([account]),
-        )
+        return view.reconcile(as_of)
     return []
 
 
 def _latest_account_states(account_states: pd.DataFrame) -> pd.DataFrame:
-    """What the newest report said of the account; a warning that it no longer names has gone."""
+    """Return the states in the newest report; a warning no longer listed is gone."""
     pieces = []
     for kinds in (("account", "warning"), ("checklist",)):
-        held = account_states[account_states["kind"].isin(kinds)]
-        pieces.append(held[held["as_of"] == held["as_of"].max()])
+        rows = account_states[account_states["kind"].isin(kinds)]
+        pieces.append(rows[rows["as_of"] == rows["as_of"].max()])
     columns = ["kind", "name", "state", "count", "as_of"]
     return pd.concat(pieces)[columns].sort_values(["kind", "name"], ignore_index=True)
 
 
 def _violations_by_category(rows: pd.DataFrame, as_of: date) -> pd.DataFrame:
-    """Open violations by category on a day, and those resolved in its month.
+    """Return the violations open on a day by category, and those resolved in its month.
 
-    As in the metric, a count of the marketplace stands only where no file tells of that category one by one.
+    As in the metric, a total reported by the marketplace is used only where no file lists the violations of that
+    category.
     """
     rows = rows.assign(**{name: pd.to_datetime(rows[name]).dt.date for name in ("opened_on", "resolved_on")})
     single = rows[rows["violation_id"] != ""]
     counts = rows[(rows["violation_id"] == "") & ~rows["category"].isin(single["category"])]
     newest = counts.sort_values("opened_on").drop_duplicates("category", keep="last")
-    made = [_summarise_category(category, held, as_of) for category, held in single.groupby("category")]
+    made = [_summarise_category(category, group, as_of) for category, group in single.groupby("category")]
     made += [
         (row["category"], int(row["count"]), None, None, 0, None, row["opened_on"]) for row in newest.to_dict("records")
     ]
@@ -372,7 +318,7 @@ def _violations_by_category(rows: pd.DataFrame, as_of: date) -> pd.DataFrame:
 
 
 def _summarise_category(category: str, category_rows: pd.DataFrame, as_of: date) -> tuple[object, ...]:
-    """One category whose violations are told one by one."""
+    """Summarise one category whose violations are listed one by one."""
     gone = category_rows["resolved_on"].map(lambda day: pd.notna(day) and day <= as_of).astype(bool)
     still, resolved = category_rows[~gone], category_rows[gone]
     resolved = resolved[resolved["resolved_on"].map(lambda day: day >= as_of.replace(day=1)).astype(bool)]
@@ -382,25 +328,22 @@ def _summarise_category(category: str, category_rows: pd.DataFrame, as_of: date)
 
 
 def _describe_data_version(workspace: Workspace, account: str) -> str:
-    """Which state of which files the figures stand on."""
-    files = workspace.store.files(account)
-    return (
-        f"version {workspace.store.version()} of the store, {files:,} {'file' if files == 1 else 'files'} of this "
-        "account"
-    )
+    """Return the version of the store and the number of files behind the figures."""
+    store, files = workspace.store, workspace.store.files(account)
+    return f"version {store.version()} of the store, {files:,} {'file' if files == 1 else 'files'} of this account"
 
 
-def _list_orders_at_fault(workspace: Workspace, items: Frame, scored: pd.DataFrame) -> pd.DataFrame:
-    """The orders at fault behind every row of SCORES, with what was bought."""
+def _list_orders_at_fault(view: AccountView, items: Frame, scored: pd.DataFrame) -> pd.DataFrame:
+    """Return the orders at fault behind every row of SCORES, with what was bought."""
     columns = [
         "metric", "channel", "window", "order_id", "causes", "clock_day",
         "known_on", "enters_on", "leaves_on", "at_fault", "assumed",
     ]  # fmt: skip
-    behind = [
-        workspace.orders_at_fault(row).assign(window=row["window"], known_on=lambda rows: rows["since"])
+    orders = [
+        view.orders_at_fault(row).assign(window=row["window"], known_on=lambda rows: rows["since"])
         for _, row in scored[(scored["at_fault"] > 0) & scored["rate"].notna()].iterrows()
     ]
-    rows = pd.concat(behind, ignore_index=True)[columns] if behind else pd.DataFrame(columns=columns)
+    rows = pd.concat(orders, ignore_index=True)[columns] if orders else pd.DataFrame(columns=columns)
     named = rows.merge(
         products_of_orders(items, rows["order_id"].unique()), on="order_id", how="left", validate="many_to_one"
     )
@@ -408,10 +351,10 @@ def _list_orders_at_fault(workspace: Workspace, items: Frame, scored: pd.DataFra
 
 
 def products_of_orders(items: Frame, order_ids: Iterable[str]) -> pd.DataFrame:
-    """What was bought with some orders: order_id, sku, product? (the first line of each, by sku)."""
+    """Return what was bought with some orders: order_id, sku, product? (the first line of each order, by SKU)."""
     wanted = list(order_ids)
     if not wanted:
-        # An empty list has no type that a column of texts could be held against.
+        # An empty list has no type to compare with a column of text.
         return pd.DataFrame(columns=["order_id", "sku", "product"], dtype="str")
     lines = collect_to_pandas(items.filter(nw.col("order_id").is_in(wanted)).select("order_id", "sku", "product"))
     first = lines.sort_values(["order_id", "sku", "product"]).drop_duplicates("order_id")

@@ -1,4 +1,4 @@
-"""A store, its policies and its counts, opened together; and taking files out of it again."""
+"""A store with its policies and counts, opened together; cached counts, snapshots, and removal of files."""
 
 import lazy_loader as lazy
 

@@ -1,9 +1,9 @@
-"""The counts of a store, kept beside it: read as they are, brought up to date, or counted again.
+"""Cache the counts of a store: read them, update them for the accounts that changed, or count again.
 
-They stand under the version of the store and a digest of the rules and of the code that counts, so that a second
-question does not count again. When the store has moved on, only accounts of which a file came or went are counted
-again; an account's counts rest on its own rows alone. Accounts are counted in groups, so that memory does not grow with
-their number. Where the store can only be read, they stand in the user's cache. The folder is safe to delete.
+The cache is keyed by the version of the store and a digest of the rules and of the counting code. When the store has
+changed, only accounts with files added or removed are counted again; the counts of an account depend on its own rows
+alone. Accounts are counted in groups, so that memory does not grow with their number. Where the store is read-only, the
+cache is in the user's cache folder. The folder is safe to delete.
 """
 
 from __future__ import annotations
@@ -39,28 +39,28 @@ _LOG = logging.getLogger(__name__)
 
 TABLE_NAMES = ("exposure", "faults", "coverage", "unknown")
 CACHE_FILES = re.compile("|".join(rf"{name}\.parquet" for name in TABLE_NAMES))
-"""All that a folder of counts holds beside its marker."""
+"""The files of a cache folder, besides its marker."""
 TEMP_PREFIX = ".writing-"
-"""Counts on their way into a folder of their own."""
+"""Prefix of folders in which counts are being written."""
 FOLDER_PATTERN = re.compile(r"v(-1|\d+-[0-9a-f]{8})-[0-9a-f]{12}")
-"""How a folder of counts is named: the state of the store, and a digest of what they depend on besides."""
+"""Names of cache folders: the state of the store, and a digest of everything else that counts depend on."""
 
 RulesLookup = Callable[[Iterable[str]], list[Rule]]
-"""Every rule that some marketplaces ever had."""
+"""Returns every rule, of any date, of some marketplaces."""
 
 
 def cache_folders(store: Store, extra_policies: Iterable[str] = ()) -> list[Path]:
-    """The folders where the counts of a store may stand, the best first: beside it, and in the user's cache.
+    """Return the folders where the counts of a store may be cached: beside it, then in the user's cache.
 
-    They are named by the state of the store, of the rules and of the code that counts. `more` are paths of rules beside
-    those of the kit.
+    Their name holds the state of the store, and a digest of the rules and the counting code. `extra_policies` are paths
+    of policies besides the built-in ones.
     """
     name = f"v{store.state()}-{_digest(extra_policies)}"
-    return [place.resolve() / "counts" / name for place in store.cache_folders]
+    return [folder.resolve() / "counts" / name for folder in store.cache_folders]
 
 
 def _digest(extra_policies: Iterable[str]) -> str:
-    """What the counts depend on besides the store: the rules there are, and the code that counts."""
+    """Return a digest of what the counts depend on besides the store: the policies and the counting code."""
     rules = [*find_policy_files().values(), *map(Path, extra_policies)]
     code = [Path(tables.__file__ or "")]
     for package in (metrics, store):
@@ -71,23 +71,24 @@ def _digest(extra_policies: Iterable[str]) -> str:
 def load_or_count(
     store: Store, folders: list[Path], rules_of: RulesLookup, track: ProgressTracker = iter
 ) -> tuple[Counts, Path | None]:
-    """The counts of all accounts of a store, and in which of `places` they stand now; None where none takes them.
+    """Return the counts of all accounts of a store, and the folder where they are cached now; None where none is
+    writable.
 
-    `track` follows what is counted.
+    Counts are read from the first of `folders` that has them, else counted and saved. `track` shows progress.
     """
-    for place in folders:
-        found = read_counts(place)
+    for folder in folders:
+        found = read_counts(folder)
         if found is not None:
-            _LOG.debug("counts read from %s", place)
-            return found, place
-    made = _update_older_counts(store, folders, rules_of, track) or _count_groups(
+            _LOG.debug("counts read from %s", folder)
+            return found, folder
+    counts = _update_older_counts(store, folders, rules_of, track) or _count_groups(
         store, store.groups(), rules_of, track
     )
-    return made, _save_counts(store, folders, made)
+    return counts, _save_counts(store, folders, counts)
 
 
 def _count_groups(opened: Store, groups: list[list[str]], rules_of: RulesLookup, track: ProgressTracker) -> Counts:
-    """All counts again, group by group."""
+    """Count accounts, one group at a time."""
     rules = rules_of(opened.marketplaces())
     _LOG.info("counting %d accounts in %d groups", sum(map(len, groups)), len(groups))
     # Of several groups the groups are followed, of one its metrics.
@@ -99,36 +100,36 @@ def _count_groups(opened: Store, groups: list[list[str]], rules_of: RulesLookup,
 def _update_older_counts(
     store: Store, folders: list[Path], rules_of: RulesLookup, track: ProgressTracker
 ) -> Counts | None:
-    """The newest kept counts, with those accounts counted again that changed since; None where none can be used."""
-    for state, place in _find_older_counts(folders):
-        older = read_counts(place)
+    """Return the newest older counts with the changed accounts counted again; None where none can be used."""
+    for state, folder in _find_older_counts(folders):
+        older = read_counts(folder)
         changed = _changed_accounts(store, state)
         if older is None or changed is None:
             continue
         if set(older.coverage["marketplace"]) != set(store.marketplaces()):
-            return None  # Other rules may have come in, for all.
-        there = set(store.accounts())
-        stand = older.for_accounts(
-            account for account in older.coverage["account"].unique() if account in there - changed
+            return None  # Rules of another marketplace may apply to every account.
+        accounts = set(store.accounts())
+        unchanged = older.for_accounts(
+            account for account in older.coverage["account"].unique() if account in accounts - changed
         )
-        again = sorted(changed & there)
-        _LOG.info("counts of state %s stand for all but %d accounts", state, len(again))
-        if len(again) > len(there) // 2:
+        to_count = sorted(changed & accounts)
+        _LOG.info("counts of state %s reused for all but %d accounts", state, len(to_count))
+        if len(to_count) > len(accounts) // 2:
             return None
-        parts = [_count_groups(store, store.groups(again), rules_of, track)] if again else []
-        return _concat_counts([stand, *parts])
+        parts = [_count_groups(store, store.groups(to_count), rules_of, track)] if to_count else []
+        return _concat_counts([unchanged, *parts])
     return None
 
 
 def _find_older_counts(folders: list[Path]) -> list[tuple[str, Path]]:
-    """The states of the store whose counts are kept for the same rules, newest first, each with its folder."""
+    """Return the states of the store with counts for the same rules, newest first, each with its folder."""
     found = []
-    for place in folders:
-        digest = place.name.rpartition("-")[2]
+    for folder in folders:
+        digest = folder.name.rpartition("-")[2]
         with contextlib.suppress(OSError):
             found += [
-                (name.removeprefix("v").removesuffix(f"-{digest}"), place.with_name(name))
-                for name in os.listdir(place.parent)
+                (name.removeprefix("v").removesuffix(f"-{digest}"), folder.with_name(name))
+                for name in os.listdir(folder.parent)
                 if FOLDER_PATTERN.fullmatch(name) and name.endswith(f"-{digest}")
             ]
     return sorted(found, key=lambda one: _version_of(one[0]), reverse=True)
@@ -140,24 +141,28 @@ def _version_of(state: str) -> int:
 
 
 def _changed_accounts(opened: Store, state: str) -> set[str] | None:
-    """The accounts of which a file came or went since an older state of a store; None where that cannot be told."""
-    then = Store(opened.folder, _version_of(state))
+    """Return the accounts with files added or removed since an older state of a store; None where that is not known."""
+    older = Store(opened.folder, _version_of(state))
     try:
-        if then.state() != state:
+        if older.state() != state:
             return None
-        before, now = then.reports(), opened.reports()
+        reports_before, reports_now = older.reports(), opened.reports()
     except StoreError:
         return None
-    came = now[~now["report"].isin(before["report"])]
-    went = before[~before["report"].isin(now["report"])]
-    if went["account"].isna().any():
+    added = reports_now[~reports_now["report"].isin(reports_before["report"])]
+    removed = reports_before[~reports_before["report"].isin(reports_now["report"])]
+    if removed["account"].isna().any():
         return None  # A file of many accounts, whose rows are not read any more.
-    of_many = came.loc[came["account"].isna(), "report"]
-    return {*came["account"].dropna(), *went["account"], *(opened.accounts_in_reports(of_many) if len(of_many) else ())}
+    shared = added.loc[added["account"].isna(), "report"]
+    return {
+        *added["account"].dropna(),
+        *removed["account"],
+        *(opened.accounts_in_reports(shared) if len(shared) else ()),
+    }
 
 
 def _concat_counts(parts: list[Counts]) -> Counts:
-    """Counts of several groups of accounts as one, account by account; the parts are used up."""
+    """Concatenate counts of several groups of accounts, sorted by account; the parts are consumed."""
     frames = []
     for name in TABLE_NAMES:
         rows = concat_rows([pop_columns(getattr(part, name)) for part in parts])
@@ -166,61 +171,61 @@ def _concat_counts(parts: list[Counts]) -> Counts:
 
 
 def read_counts(folder: Path) -> Counts | None:
-    """Counts as kept, or None where there are none."""
+    """Read cached counts from a folder; None where there are none, or they cannot be read."""
     try:
         if not folder.is_dir():
             return None
         frames = (pd.read_parquet(folder / f"{name}.parquet") for name in TABLE_NAMES)
         return Counts(*(restore_dtypes(frame) for frame in frames))
     except (OSError, ValueError):
-        # Cut off, half removed, or another user's: it is counted again and written again.
+        # Cut off, half removed, or another user's: count again and write again.
         return None
 
 
 def _save_counts(store: Store, folders: list[Path], counts: Counts) -> Path | None:
-    """Keep counts for the next question, in the first of the places that takes them; where nothing can be written,
-    nothing is kept, and that is slower the next time."""
-    for place in folders:
+    """Save counts in the first folder that is writable, and return it; None where none is."""
+    for folder in folders:
         try:
-            write_counts(place, counts)
+            write_counts(folder, counts)
         except OSError as error:
-            _LOG.log(logging.WARNING if place == folders[-1] else logging.INFO, "no counts at %s: %s", place, error)
+            _LOG.log(logging.WARNING if folder == folders[-1] else logging.INFO, "no counts at %s: %s", folder, error)
             continue
         # After a purge no counts of an older version may stay on disk, also none that were made meanwhile.
         try:
             store.state()
         except StoreError:
-            marked_folders.remove(place, CACHE_FILES)
+            marked_folders.remove(folder, CACHE_FILES)
             return None
-        return place
+        return folder
     return None
 
 
 def clear_cache(folder: store.Folder) -> int:
-    """Remove all counts that were kept of a store; how many folders of them there were.
+    """Remove all cached counts of a store, and return how many folders were removed.
 
-    Only what the kit wrote is removed: folders that are named as those of counts and marked, and its files in them.
+    Only folders and files that healthkit wrote are removed: folders named as a cache and marked, and the cache files in
+    them.
     """
-    found = 0
+    removed = 0
     for beside in store.locations.cache_folders(folder):
-        place = beside / "counts"
-        for path in sorted(place.iterdir()) if place.is_dir() and not place.is_symlink() else ():
+        cache = beside / "counts"
+        for path in sorted(cache.iterdir()) if cache.is_dir() and not cache.is_symlink() else ():
             if FOLDER_PATTERN.fullmatch(path.name) or path.name.startswith(TEMP_PREFIX):
-                found += marked_folders.remove(path, CACHE_FILES)
-    return found
+                removed += marked_folders.remove(path, CACHE_FILES)
+    return removed
 
 
 def list_foreign_files(folder: store.Folder) -> list[Path]:
-    """The files below the folders of counts of a store: after `clear`, those that are not proven to be the kit's."""
-    places = [beside / "counts" for beside in store.locations.cache_folders(folder)]
-    return [path for place in places if place.is_dir() for path in sorted(place.rglob("*")) if not path.is_dir()]
+    """Return the files in the cache folders of a store that remain after `clear_cache`, because healthkit did not write
+    them."""
+    caches = [beside / "counts" for beside in store.locations.cache_folders(folder)]
+    return [path for cache in caches if cache.is_dir() for path in sorted(cache.rglob("*")) if not path.is_dir()]
 
 
 def write_counts(folder: Path, counts: Counts) -> None:
-    """Write counts, and remove those of older states of the store, as far as the kit wrote them.
+    """Write counts to a folder atomically, and remove those of older states of the store that healthkit wrote.
 
-    They appear whole or not at all: written aside first, then moved into place. Raises OSError where nothing can be
-    written, or where another folder stands in their place.
+    Raises OSError where the folder is not writable, or is not a cache of healthkit.
     """
     _make_counts_folder(folder.parent)
     marked_folders.remove_abandoned(folder.parent, {TEMP_PREFIX: CACHE_FILES})
@@ -240,23 +245,23 @@ def write_counts(folder: Path, counts: Counts) -> None:
 
 
 def write_parquet_files(folder: Path, counts: Counts) -> None:
-    """Write counts into a folder, which is made if need be."""
+    """Write counts into a folder, creating it if needed."""
     folder.mkdir(exist_ok=True)
     for name in TABLE_NAMES:
         getattr(counts, name).to_parquet(folder / f"{name}.parquet")
 
 
 def _make_counts_folder(folder: Path) -> None:
-    """Make the folder for counts; in the user's cache, its own is for the user alone."""
+    """Create the folder for caches; one in the user's cache is private to the user."""
     if not folder.parent.is_dir():
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.mkdir(exist_ok=True)
 
 
 def _remove_others(folder: Path) -> None:
-    """Remove the counts of other states of the store, and those in `place` that cannot be read.
+    """Remove the counts of other states of the store, and those in `folder` that cannot be read.
 
-    What is not named as counts are, is not marked, holds other files, or is a symbolic link, is the user's and stays.
+    A folder with another name, without a marker, with other files, or behind a symbolic link is the user's, and stays.
     """
     if folder.parent.is_symlink():
         return

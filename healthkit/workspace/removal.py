@@ -1,4 +1,5 @@
-"""Take raw files, or all of an account, out of a store: what would go, removed, or purged from disk with its counts."""
+"""Remove raw files, or all of an account, from a store: preview, remove, or purge from disk together with the
+counts."""
 
 from __future__ import annotations
 
@@ -18,12 +19,12 @@ remove = store.remove
 
 
 def purge(opened_store: Store, removal: Removal, report_folders: Iterable[Path] = ()) -> PurgeResult:
-    """Remove raw files from every version of a store, from its counts and from disk.
+    """Remove raw files from every version of a store, from its cached counts and from disk.
 
-    No older version of the store can be read afterwards. Not reached: copies elsewhere (backups, snapshots of the
-    disk), pages that were printed, and what another process holds in memory. What killed processes left in temporary
-    folders, and in these folders of reports, goes too. Files that are not proven to be the kit's stay, and are named.
-    Raises StoreError (see `store.purge`). A purge that was killed is finished by running it again.
+    Older versions of the store cannot be read afterwards. Not reached: copies elsewhere (backups, disk snapshots),
+    printed pages, and what other processes hold in memory. Leftovers of killed processes in temporary folders, and in
+    the given folders of reports, are removed too. Files that healthkit did not demonstrably write stay, and are listed.
+    Raises StoreError (see `store.purge`). An interrupted purge is completed by running it again.
     """
     temp_folders.remove_abandoned()
     for place in ([opened_store.folder] if isinstance(opened_store.folder, Path) else []) + _report_folders(
@@ -39,7 +40,7 @@ def purge(opened_store: Store, removal: Removal, report_folders: Iterable[Path] 
 
 
 def _report_folders(report_folders: Iterable[Path]) -> list[Path]:
-    """Folders of reports, and those of each month in them."""
+    """Return folders of reports, and the folder of each month in them."""
     return [
         place
         for folder in report_folders
@@ -49,7 +50,7 @@ def _report_folders(report_folders: Iterable[Path]) -> list[Path]:
 
 
 def find_pages(accounts: Collection[str], report_folders: Iterable[Path]) -> list[Path]:
-    """The pages of some accounts below folders of reports, as the data beside each page says."""
+    """Return the HTML pages of some accounts below folders of reports, identified by the JSON file beside each page."""
     found = []
     for path in sorted({file for folder in report_folders if folder.is_dir() for file in folder.rglob("*.json")}):
         try:

@@ -1,13 +1,13 @@
-"""What the reports of some accounts need of a store, as plain files: each account's rows as known now.
+"""A snapshot of a store for some accounts: plain files with the rows that their reports need.
 
-Asking a store costs the same for one account as for fifty, and its engines hold threads that no fork survives. A batch
-asks once and writes an excerpt; whoever prints a report opens that instead, by the same questions.
+Reading a store costs the same for one account as for fifty, and its engines run threads that do not survive a fork. A
+batch reads the store once and writes a snapshot; each worker opens that instead, through the same methods.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -29,41 +29,46 @@ _SINGLE_THREADED = pa.ipc.IpcReadOptions(use_threads=False)
 
 @dataclass(frozen=True)
 class StoreSnapshot:
-    """An excerpt of a store, opened; it answers what a report asks of a store."""
+    """An opened snapshot of a store, with the methods of Store that a report needs."""
 
-    place: Path
+    snapshot_folder: Path
     folder: Folder
-    counts: Path
-    held: dict[str, dict[str, Any]]
-    number: int
+    counts_folder: Path
+    parts_by_account: dict[str, dict[str, Any]]
+    store_version: int
 
     @classmethod
-    def opened(cls, folder: Path) -> StoreSnapshot:
-        """The excerpt in a folder."""
-        told = json.loads((folder / MANIFEST_NAME).read_text(encoding="utf-8"))
-        return cls(folder, parse_folder(told["store"]), Path(told["counts"]), told["accounts"], told["version"])
+    def open(cls, folder: Path) -> StoreSnapshot:
+        """Open the snapshot in a folder."""
+        manifest = json.loads((folder / MANIFEST_NAME).read_text(encoding="utf-8"))
+        return cls(
+            folder, parse_folder(manifest["store"]), Path(manifest["counts"]), manifest["accounts"], manifest["version"]
+        )
 
     def must_exist(self) -> None:
-        """It does."""
+        """Do nothing: an opened snapshot exists."""
 
     def version(self) -> int:
-        """The version of the store that it was taken of."""
-        return self.number
+        """Return the version of the store of which the snapshot was taken."""
+        return self.store_version
 
     def files(self, account: str) -> int:
-        """How many raw files the figures of an account stand on."""
-        return int(self.held[account]["files"])
+        """Return the number of raw files behind the figures of an account."""
+        return int(self.parts_by_account[account]["files"])
 
     def check_accounts(self, wanted: Iterable[str], known: Iterable[str]) -> None:
         """Raise StoreError for an account that is not known."""
         refuse_unknown_accounts(wanted, list(known), self.folder)
 
-    def ledger(self, accounts: Iterable[str] | None = None, only: Iterable[tables.Table] = tables.RAW_TABLES) -> Ledger:
-        """The rows of one account, of some tables only or all. Raises StoreError for one that the excerpt lacks."""
+    def ledger(
+        self, accounts: Iterable[str] | None = None, only: Collection[tables.Table] = tables.RAW_TABLES
+    ) -> Ledger:
+        """Return the rows of some accounts, of all tables or only some. Raises StoreError for an account not in the
+        snapshot."""
         named = {table.name for table in only}
-        wanted = list(self.held if accounts is None else accounts)
-        refuse_unknown_accounts(wanted, list(self.held), self.place)
-        parts = [self.place / self.held[account]["part"] for account in wanted]
+        wanted = list(self.parts_by_account if accounts is None else accounts)
+        refuse_unknown_accounts(wanted, list(self.parts_by_account), self.snapshot_folder)
+        parts = [self.snapshot_folder / self.parts_by_account[account]["part"] for account in wanted]
         frames = {
             table.name: _lazy_frame([_read(part / f"{table.name}.arrow") for part in parts])
             if table.name in named
@@ -75,13 +80,13 @@ class StoreSnapshot:
 
 
 def is_snapshot(folder: Folder) -> TypeGuard[Path]:
-    """Whether a folder holds an excerpt rather than a store."""
+    """Return whether a folder holds a snapshot rather than a store."""
     return isinstance(folder, Path) and (folder / MANIFEST_NAME).is_file()
 
 
 def write_snapshot(store: Store, accounts: Iterable[str], counts: Path, folder: Path) -> None:
-    """Write an excerpt of a store for some accounts; `counts` is the folder of the counts that go with it."""
-    held: dict[str, dict[str, Any]] = {}
+    """Write a snapshot of a store for some accounts; `counts` is the folder of the counts that belong to it."""
+    parts: dict[str, dict[str, Any]] = {}
     reports = store.reports()["account"]
     files, shared = reports.value_counts().to_dict(), int(reports.isna().sum())
     for names in store.groups(accounts):
@@ -89,27 +94,27 @@ def write_snapshot(store: Store, accounts: Iterable[str], counts: Path, folder: 
         frames = {table.name: nw.to_native(getattr(ledger, table.name).collect()) for table in tables.RAW_TABLES}
         places = {name: _row_ranges(frame) for name, frame in frames.items()}
         for account in names:
-            part = f"{len(held):06d}"
-            held[account] = {"part": part, "files": shared + int(files.get(account, 0))}
+            part = f"{len(parts):06d}"
+            parts[account] = {"part": part, "files": shared + int(files.get(account, 0))}
             (folder / part).mkdir(parents=True)
             for name, frame in frames.items():
                 _write(frame.slice(*places[name].get(account, (0, 0))), folder / part / f"{name}.arrow")
-            mine = ledger.coverage[ledger.coverage["account"] == account]
-            _write(pa.Table.from_pandas(mine, preserve_index=False), folder / part / "coverage.arrow")
-    told = {
+            coverage = ledger.coverage[ledger.coverage["account"] == account]
+            _write(pa.Table.from_pandas(coverage, preserve_index=False), folder / part / "coverage.arrow")
+    manifest = {
         "store": str(store.folder.resolve()), "counts": str(counts.resolve()), "version": store.version(),
-        "accounts": held,
+        "accounts": parts,
     }  # fmt: skip
-    (folder / MANIFEST_NAME).write_text(json.dumps(told), encoding="utf-8")
+    (folder / MANIFEST_NAME).write_text(json.dumps(manifest), encoding="utf-8")
 
 
 def _row_ranges(frame: pa.Table) -> dict[str, tuple[int, int]]:
-    """Where the rows of each account begin, and how many they are: the tables of a ledger are in the order of their
-    keys, of which the account is the first."""
+    """Return the first row and the number of rows of each account: tables of a ledger are sorted by key, the account
+    first."""
     counts = pc.value_counts(frame["account"])
     names, many = (counts.field(name).to_pylist() for name in ("values", "counts"))
     begins = [0, *accumulate(many)]
-    return {name: (begin, held) for name, begin, held in zip(names, begins, many, strict=False)}
+    return {name: (begin, size) for name, begin, size in zip(names, begins, many, strict=False)}
 
 
 def _write(table: pa.Table, path: Path) -> None:
@@ -118,7 +123,7 @@ def _write(table: pa.Table, path: Path) -> None:
 
 
 def _read(path: Path) -> pa.Table:
-    """A file read by this thread alone: whoever reads may be a fork."""
+    """Read a file in the calling thread alone, because the reader may be a fork."""
     with pa.OSFile(str(path)) as file:
         return pa.ipc.open_file(file, options=_SINGLE_THREADED).read_all()
 

@@ -119,7 +119,7 @@ def test_keys_move_window_and_measure_and_the_chart_shows_what_scores_gives(open
     slider.focus()
     for window in (31, 32, 33):
         after(page, lambda: page.keyboard.press("ArrowRight"))
-        row = desk.measure(ACCOUNT, "late_shipment_rate", AS_OF, window=window)
+        row = desk.account(ACCOUNT).measure("late_shipment_rate", AS_OF, window=window)
         assert shown_rate(row) in texts(page)
         assert f"over {window} days" in page.locator(".hk-answer .finding").inner_text()
     # The drawing stayed and took the new figures.
@@ -129,7 +129,7 @@ def test_keys_move_window_and_measure_and_the_chart_shows_what_scores_gives(open
 @pytest.mark.slow
 def test_days_picked_by_key_and_by_hand_list_the_orders_at_fault_on_them(opened, desk):
     page = opened(NOTEBOOKS[0], account=ACCOUNT, as_of="2026-10-31")
-    row = desk.measure(ACCOUNT, "late_shipment_rate", AS_OF)
+    row = desk.account(ACCOUNT).measure("late_shipment_rate", AS_OF)
     late_shipment(page)
     reader = page.locator(".hk-answer .reader")
     reader.focus()
@@ -143,12 +143,12 @@ def test_days_picked_by_key_and_by_hand_list_the_orders_at_fault_on_them(opened,
     page.keyboard.press("Enter")
     first, last = AS_OF - timedelta(8), AS_OF - timedelta(5)
     page.wait_for_function("document.querySelector('.hk-answer .orders h3').textContent.includes('23 to 26 October')")
-    on_last = desk.measure(ACCOUNT, "late_shipment_rate", last, window=int(row["window"]))
-    expected = desk.orders_at_fault(on_last, since=first)
+    on_last = desk.account(ACCOUNT).measure("late_shipment_rate", last, window=int(row["window"]))
+    expected = desk.account(ACCOUNT).orders_at_fault(on_last, since=first)
     assert set(listed(page)) == set(expected["order_id"])
     page.keyboard.press("Escape")
     page.wait_for_function("!document.querySelector('.hk-answer .orders h3').textContent.includes('23 to 26')")
-    assert set(listed(page)) == set(desk.orders_at_fault(row)["order_id"])
+    assert set(listed(page)) == set(desk.account(ACCOUNT).orders_at_fault(row)["order_id"])
     # By hand: from the left end to the middle.
     box = reader.bounding_box()
     page.mouse.move(box["x"] + 1, box["y"] + 40)
@@ -158,22 +158,22 @@ def test_days_picked_by_key_and_by_hand_list_the_orders_at_fault_on_them(opened,
     page.wait_for_function("document.querySelector('.hk-answer .orders h3').textContent.includes(' to ')")
     begin = AS_OF - timedelta(119)
     middle = begin + timedelta(60)
-    expected = desk.orders_at_fault(
-        desk.measure(ACCOUNT, "late_shipment_rate", middle, window=int(row["window"])), since=begin
+    expected = desk.account(ACCOUNT).orders_at_fault(
+        desk.account(ACCOUNT).measure("late_shipment_rate", middle, window=int(row["window"])), since=begin
     )
     title = page.locator(".hk-answer .orders h3").inner_text()
     assert title.startswith(f"{len(expected)} order") or f"of {len(expected)} orders" in title
     # A click picks one day.
     page.mouse.click(box["x"] + box["width"] - 1, box["y"] + 50)
     page.wait_for_function("document.querySelector('.hk-answer .orders h3').textContent.endsWith('on 31 October 2026')")
-    assert set(listed(page)) == set(desk.orders_at_fault(row)["order_id"])
+    assert set(listed(page)) == set(desk.account(ACCOUNT).orders_at_fault(row)["order_id"])
 
 
 @pytest.mark.slow
 def test_the_list_is_sorted_searched_and_saved_whole(opened, desk):
     page = opened(NOTEBOOKS[0], account=ACCOUNT, as_of="2026-10-31")
     late_shipment(page)
-    orders = desk.orders_at_fault(desk.measure(ACCOUNT, "late_shipment_rate", AS_OF))
+    orders = desk.account(ACCOUNT).orders_at_fault(desk.account(ACCOUNT).measure("late_shipment_rate", AS_OF))
     head = page.locator(".hk-answer .od thead").get_by_role("button", name="Order")
     head.click()
     page.wait_for_function("document.querySelectorAll('.hk-answer th[aria-sort=ascending]').length === 1")
@@ -214,7 +214,8 @@ def test_a_bar_of_a_change_lists_the_orders_of_its_step(opened, desk):
 @pytest.mark.slow
 def test_a_cause_s_slider_moved_by_keys_shows_what_the_scenario_scores(opened, desk):
     page = opened(NOTEBOOKS[2], account="lantern-hill-lighting", as_of="2026-10-31")
-    row = desk.measure("lantern-hill-lighting", "order_defect_rate", AS_OF)
+    view = desk.account("lantern-hill-lighting")
+    row = view.measure("order_defect_rate", AS_OF)
     measures = page.locator(".hk-panel").get_by_label("Measure")
     measures.select_option(
         label="Order Defect Rate (seller-fulfilled)"
@@ -229,7 +230,7 @@ def test_a_cause_s_slider_moved_by_keys_shows_what_the_scenario_scores(opened, d
     assert by > 0
     cause = page.evaluate("document.querySelectorAll('.hk-panel .noUi-handle')[1].getAttribute('aria-label')")
     causes = {outlook_text.slider_label(name): name for name in ("a_to_z_claim", "negative_feedback", "chargeback")}
-    held = desk.what_if(row, [{"fewer": {"cause": causes[cause.removesuffix(", %")], "by": f"{by}%"}}])
+    held = view.what_if(row, [{"fewer": {"cause": causes[cause.removesuffix(", %")], "by": f"{by}%"}}])
     shown = json.dumps(shown_rate(held.after))
     page.wait_for_function(f"document.querySelector('.hk-answer .finding').textContent.includes({shown})")
 

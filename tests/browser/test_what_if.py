@@ -17,7 +17,7 @@ POSITIONS = (0, 5, 15, 25, 40, 45, 55, 70, 85, 100)
 
 @pytest.mark.parametrize(("account", "metric"), slow_after(1, MEASURES.items()))
 def test_a_slider_moved_by_keys_shows_what_the_scenario_scores(offline_chromium, reports, desk, account, metric):
-    row = desk.measure(account, metric, AS_OF)
+    row = desk.account(account).measure(metric, AS_OF)
     context = offline_chromium.new_context(offline=True)
     page = context.new_page()
     said: list[str] = []
@@ -40,7 +40,7 @@ def test_a_slider_moved_by_keys_shows_what_the_scenario_scores(offline_chromium,
         while at < position:
             page.keyboard.press("ArrowRight")
             at += grain
-        held = desk.what_if(row, [{"fewer": {"cause": cause, "by": f"{position}%"}}])
+        held = desk.account(row["account"]).what_if(row, [{"fewer": {"cause": cause, "by": f"{position}%"}}])
         answer = {name: box.locator(f"[data-answer={name}]").inner_text() for name in ("rate", "status", "back")}
         after = held.after
         assert answer["rate"].startswith(

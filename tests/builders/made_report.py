@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from healthkit.analysis.explain import Bridge
+from healthkit.analysis.bridge import Bridge
 from healthkit.metrics.policy import Rule, judge
 from healthkit.report.model import MonthlyReport
 from healthkit.schema.tables import SCORES, check_table

@@ -209,7 +209,7 @@ def rule(metric, clock, since=date(2020, 1, 1), until=policy.OPEN_END, **fields)
 
 def made_policy(rules):
     begins = {one.metric: min(other.since for other in rules if other.metric == one.metric) for one in rules}
-    return policy.Policy("test", "Test", ("US",), "UTC", START, tuple(rules), tuple(begins.items()))
+    return policy.Policy("test", "Test", ("US",), "UTC", START, tuple(rules), begins)
 
 
 CHANGE = START + timedelta(days=30)

@@ -12,8 +12,9 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from healthkit.analysis import scenarios
-from healthkit.analysis.outlook import RollOffCalendar, Simulation
+from healthkit.analysis import goals, what_if
+from healthkit.analysis.rolloff import RollOffCalendar
+from healthkit.analysis.simulation import Simulation
 from healthkit.report import charts
 from healthkit.report.html import measures
 from healthkit.report.html.block import json_for_script
@@ -29,12 +30,12 @@ SLIDER_START = 30
 
 def what_if_section(row: Measure, calendar: RollOffCalendar, year: int) -> tuple[dict[str, Any], dict[str, Any]] | None:
     """Return the words of a chapter's what-if and its chart; None where no order is at fault that could be fewer."""
-    causes = scenarios.slider_causes(calendar, limit=2)
+    causes = what_if.slider_causes(calendar, limit=2)
     if not causes or row.target is None:
         return None
-    grid = scenarios.score_sliders(calendar, causes)
-    name, grain = f"{row.anchor}-whatif", scenarios.SLIDER_STEPS[len(causes)]
-    today = scenarios.goals(calendar, calendar.as_of)
+    grid = what_if.score_sliders(calendar, causes)
+    name, grain = f"{row.anchor}-whatif", what_if.SLIDER_STEPS[len(causes)]
+    today = goals.goals(calendar, calendar.as_of)
     needed = next(one for one in today if (one.kind, one.cause) == ("cause", causes[0]))
     begin = {cause: (SLIDER_START // grain * grain if place == 0 else 0) for place, cause in enumerate(causes)}
     words: dict[str, Any] = {
@@ -115,11 +116,11 @@ def _slider_data(row: Measure, calendar: RollOffCalendar, grid: pd.DataFrame, gr
 
 
 def _step_rows(
-    row: Measure, calendar: RollOffCalendar, grid: pd.DataFrame, causes: list[str], goal: scenarios.Goal, year: int
+    row: Measure, calendar: RollOffCalendar, grid: pd.DataFrame, causes: list[str], goal: goals.Goal, year: int
 ) -> list[dict[str, Any]]:
     """Return some positions of the first slider, the others at none, and the first that meets the target."""
     alone = grid[(grid[causes[1:]] == 0).all(axis=1)].set_index(causes[0])
-    grain = scenarios.SLIDER_STEPS[len(causes)]
+    grain = what_if.SLIDER_STEPS[len(causes)]
     enough = [] if not goal.many else [_round_up_to_step(outlook_text.round_up_percent(goal.by), grain)]
     shares = sorted({share for share in (*TABLE_STEPS, *enough) if share in alone.index})
     rows = []
@@ -139,16 +140,16 @@ def _round_up_to_step(share: int, grain: int) -> int:
     return min(100, -(-share // grain) * grain)
 
 
-def _goal_sentences(row: Measure, calendar: RollOffCalendar, goals_today: list[scenarios.Goal], year: int) -> list[str]:
+def _goal_sentences(row: Measure, calendar: RollOffCalendar, goals_today: list[goals.Goal], year: int) -> list[str]:
     """Return what it would take to be on target on the as-of day, and in a month."""
     if calendar.back_on == calendar.as_of:
         return []
-    month = min(calendar.last, measures.end_of_month(date.fromordinal(calendar.as_of.toordinal() + 1)))
+    month = min(calendar.last_day, measures.end_of_month(date.fromordinal(calendar.as_of.toordinal() + 1)))
     told = []
     for by in (calendar.as_of, month):
         enough = [
             outlook_text.goal_phrase(one.kind, one.cause, one.many, one.by, one.best, row.noun)
-            for one in (goals_today if by == calendar.as_of else scenarios.goals(calendar, by))
+            for one in (goals_today if by == calendar.as_of else goals.goals(calendar, by))
             if one.many is not None and one.kind != "waiting" and not (one.kind == "volume" and by == calendar.as_of)
         ]
         off = int(calendar.days.loc[calendar.days["day"] == pd.Timestamp(by), "headroom"].iloc[0]) < 0
@@ -165,5 +166,11 @@ def simulated_futures_note(futures: Simulation, as_of: date) -> str:
     """Return what the simulated futures of a measure say, in a sentence or two."""
     on = measures.end_of_month(date.fromordinal(as_of.toordinal() + 1))
     return outlook_text.simulated_futures_sentence(
-        futures.off_target_now, futures.draws, futures.back[5], futures.back[9], on, futures.chance_off(on), as_of.year
+        futures.off_target_now,
+        futures.draws,
+        futures.back_on_by_tenth[5],
+        futures.back_on_by_tenth[9],
+        on,
+        futures.chance_off(on),
+        as_of.year,
     )

@@ -82,7 +82,7 @@ def _difference_lines(pair: Any, year: int) -> list[tuple[str, tuple[str, ...], 
     lines = []
     for cause, counted, at_fault, ids in pair.differences:
         cause_text = reconciliation_text.difference_sentence(
-            cause, counted, at_fault, noun, uncertain=cause in pair.perhaps, missing=pair.missing
+            cause, counted, at_fault, noun, uncertain=cause in pair.uncertain_causes, missing=pair.missing
         )
         if cause == "window":
             # Its orders are those of whole days, which the days name better.

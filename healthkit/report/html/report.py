@@ -95,7 +95,7 @@ def _what_comes_next(report: MonthlyReport, off: list[Measure], worst: Measure, 
     if off and worst.shows_marketplace_figure and worst.is_rate:
         return "What leaves next", sentences.unknown_orders_sentence(worst.standing, len(faults))
     backs = [
-        (row.standing, calendar.back_on, calendar.last)
+        (row.standing, calendar.back_on, calendar.last_day)
         for row in off
         if not row.shows_marketplace_figure and (calendar := measures.measure_calendar(report, row))
     ]

@@ -216,7 +216,7 @@ def consequence_sentence(streak: Any, stages: Sequence[Any], certainty: str) -> 
     if streak.since is None or stage is None:
         return ""
     if streak.stage is not None:
-        run = off_target_run_phrase(streak.days, streak.at_least)
+        run = off_target_run_phrase(streak.days, streak.may_be_longer)
         when = "; of that"
     else:
         run = off_target_run_phrase(streak.days)
@@ -234,7 +234,7 @@ def streak_sentence(streak: Any, stages: Sequence[Any], certainty: str) -> str:
     if streak.since is None:
         return ""
     return consequence_sentence(streak, stages, certainty) or (
-        f"{capitalise_first(off_target_run_phrase(streak.days, streak.at_least))}."
+        f"{capitalise_first(off_target_run_phrase(streak.days, streak.may_be_longer))}."
     )
 
 

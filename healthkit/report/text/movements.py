@@ -86,13 +86,22 @@ def movement_from_bridge(bridge: Any) -> RateMovement:
     side, target = (asked.side, asked.share) if asked is not None else ("", None)
     places = _shown_decimals(bridge, side, target)
     unit = Fraction(1, 10 ** (places + 2))
-    shown = {name: int(value / unit) for name, value in bridge.shown(places + 2).items()}
+    shown = {name: int(value / unit) for name, value in bridge.round_to_digits(places + 2).items()}
     before, after = _bridge_point(bridge.before, shown["before"]), _bridge_point(bridge.after, shown["after"])
     parts = (MovementPart(step.kind, step.at_fault, shown[step.kind]) for step in bridge.steps)
     moved = tuple(part for part in parts if part.at_fault or part.change)
     rule = bridge.rule
     return RateMovement(
-        rule.metric, rule.clock, bridge.window, side, places, before, after, bridge.came, bridge.went, moved
+        rule.metric,
+        rule.clock,
+        bridge.window,
+        side,
+        places,
+        before,
+        after,
+        bridge.orders_entered,
+        bridge.orders_left,
+        moved,
     )
 
 
@@ -108,7 +117,7 @@ def _shown_decimals(bridge: Any, side: str, target: Fraction | None) -> int:
     # A rate halfway between two digits may be rounded either way; one digit more settles it.
     return next(
         places for places in range(least, least + 3)
-        if [bridge.shown(places + 2)[name] for name in ("before", "after")]
+        if [bridge.round_to_digits(places + 2)[name] for name in ("before", "after")]
         == [round_half_up(value * 100, places) / 100 for value in true]
     )  # fmt: skip
 

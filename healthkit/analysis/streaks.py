@@ -1,4 +1,4 @@
-"""For how long a measure has been off target, and what follows from it as far as the rule's own text says."""
+"""Count for how many days in a row a measure has been off target, and find the consequence that its rule states."""
 
 from __future__ import annotations
 
@@ -8,47 +8,46 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
-from healthkit.analysis.explain.rate_bridge import ExplainError
+from healthkit.analysis.bridge import ExplainError
 from healthkit.metrics.policy import Rule, Stage
 from healthkit.metrics.scores import day_numbers
 
 
 @dataclass(frozen=True)
 class Streak:
-    """Where one measure stands: days in a row off target, since when, and the stage that the rule describes for it.
+    """Days in a row on which one measure has been off target, their first day, and the stage of consequences reached.
 
-    `days` is 0 where it is not off target. `at_least` says that the history given begins off target, so that it may be
-    longer. `stage` is None where the rule's source says nothing of what follows.
+    `days` is 0 on target. `may_be_longer` says that the history begins off target. `stage` is None where the rule's
+    source states no consequence.
     """
 
     days: int
     since: date | None
-    at_least: bool
+    may_be_longer: bool
     stage: Stage | None
     source: str
 
 
 def find_streak(daily: pd.DataFrame, rule: Rule) -> Streak:
-    """The standing on the last day of a history: SCORES of one measure and window, one row a day.
+    """Return the streak on the last day of a history: SCORES of one measure and window, one row per day.
 
-    A day without a verdict (no data, too few, short history) breaks the row. The stage is the last of the rule's that
-    holds from so many days on; what a rule only fears is never said as if it had happened. Raises ExplainError for rows
-    of several measures or for none.
+    A day without a verdict (no data, too few, short history) ends a streak. The stage is the last one of the rule whose
+    number of days is reached. Raises ExplainError for rows of several measures, or for none.
     """
     key = daily[["account", "marketplace", "channel", "metric"]].drop_duplicates()
     if len(key) != 1 or daily["as_of"].duplicated().any():
         raise ExplainError(
-            f"A standing is told of one measure and window, one row a day; there are {len(key)} measures."
+            f"A streak needs one measure and window with one row per day; the rows have {len(key)} measures."
         )
     rows = daily.sort_values("as_of")
     return find_streak_in_days(day_numbers(rows["as_of"]), (rows["status"] == "off target").to_numpy(), rule)
 
 
 def find_streak_in_days(days: np.ndarray, is_off_target: np.ndarray, rule: Rule) -> Streak:
-    """The same of day numbers in order, and whether the measure was off target on each.
+    """Return the streak of consecutive day numbers, given whether the measure was off target on each.
 
     >>> from healthkit.metrics.policy_files import load_policy
-    >>> standing_of(np.array([20391, 20392]), np.array([False, True]), load_policy("amazon_us").rules[0]).since
+    >>> find_streak_in_days(np.array([20391, 20392]), np.array([False, True]), load_policy("amazon_us").rules[0]).since
     datetime.date(2025, 10, 31)
     """
     broken = ~is_off_target[::-1] | (days[::-1] != days[-1] - np.arange(days.size))

@@ -1,8 +1,10 @@
-"""Which group of orders carries the excess: a rate by product, carrier, place or weekday, each held against the rest.
+"""Compare groups of orders (by product, carrier, place, weekday) with the rest, to find which carry an excess of
+faults.
 
-A group stands out when the interval of its difference from the rest lies wholly on the bad side. The interval is
-Newcombe's for two independent shares (hybrid score, Statistics in Medicine 17, 1998, method 10), at 95 % for all groups
-of one kind together (Bonferroni), so that of many groups none stands out by mere number.
+A group stands out when the whole confidence interval of its difference from the rest is on the bad side. The interval
+is Newcombe's for two independent shares (hybrid score, Statistics in Medicine 17, 1998, method 10), at 95 % for all
+groups of one dimension together (Bonferroni correction), so that a large number of groups does not make one stand out
+by chance.
 """
 
 from __future__ import annotations
@@ -11,20 +13,20 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 from statistics import NormalDist
 from typing import NamedTuple
-from weakref import WeakKeyDictionary
 
 import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from healthkit.analysis.explain.orders_on_day import DaySnapshot, OrderTimeline
-from healthkit.analysis.explain.rate_bridge import ExplainError, require_rate
+from healthkit.analysis.bridge import ExplainError, require_rate
+from healthkit.analysis.orders_on_day import DaySnapshot, OrderTimeline
 from healthkit.metrics.policy import Rule
+from healthkit.schema.object_cache import cache_on_first_argument
 from healthkit.schema.tables import Column, Ledger, Table, collect_to_pandas
 
 DRIVERS = Table(
     "drivers",
-    "one group of orders held against the rest of them, in one measure as of a day",
+    "one group of orders compared with the rest of them, in one measure as of a day",
     {
         "dimension": Column("text"), "group": Column("text"), "counted": Column("count"), "at_fault": Column("count"),
         "rate": Column("share"), "rest_counted": Column("count"), "rest_at_fault": Column("count"),
@@ -32,12 +34,12 @@ DRIVERS = Table(
     },
     ("dimension", "group"),
 )  # fmt: skip
-"""`rate` is the share at fault. `excess` is how many more are at fault than at the rest's rate, `low` and `high` its
-interval. [orders] Of a `cause` there is no rest: its row says how many are at fault for it."""
+"""`rate` is the share at fault. `excess` is how many more are at fault than at the rate of the rest; `low` and `high`
+bound its interval. [orders] A `cause` has no rest: its row says how many orders are at fault for it."""
 DIMENSIONS = ("cause", "sku", "asin", "carrier", "ship_method", "country", "state", "reason", "weekday")
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 CONFIDENCE = 0.95
-"""How sure the intervals of all groups of one kind are together."""
+"""Confidence level of the intervals of all groups of one dimension together."""
 
 
 def drivers(
@@ -50,24 +52,25 @@ def drivers(
     *,
     window: int | None = None,
 ) -> pd.DataFrame:
-    """DRIVERS of one measure as displayed on a day, those with the largest excess first.
+    """Return DRIVERS of one measure as displayed on a day: each group of orders compared with the rest, largest excess
+    first.
 
-    An order of two products stands in the group of each. Kinds of groups of which the files tell nothing, or one group
-    alone, are left out. Raises ExplainError where nothing counts that day, and for what is no rate.
+    An order of two products is in the group of each. Dimensions without data, or with a single group, are left out.
+    Raises ExplainError where nothing counts on that day, and for a metric that is not a rate.
     """
     require_rate(rule.metric)
     length = window or rule.windows[0]
     last = as_of - timedelta(days=rule.lag)
     first = last - timedelta(days=length - 1)
-    orders = OrderTimeline.of(ledger, rule, account, marketplace)
-    seen = orders.seen(first, last, as_of, (channel,))
-    if seen.n == 0:
+    timeline = OrderTimeline.from_ledger(ledger, rule, account, marketplace)
+    snapshot = timeline.snapshot_on(first, last, as_of, (channel,))
+    if snapshot.total_counted == 0:
         raise ExplainError(
             f"{account} has nothing that counts in {rule.metric} ({channel}) on {as_of}; choose another day."
         )
-    counted, at_fault = seen.counted, np.where(seen.there, seen.at_fault, 0)
-    pieces = [_cause_rows(seen)]
-    for dimension, groups in _groups_by_dimension(ledger, orders, account, marketplace, seen.there):
+    counted, at_fault = snapshot.counted_by_order, np.where(snapshot.is_counted, snapshot.at_fault_by_order, 0)
+    pieces = [_cause_rows(snapshot)]
+    for dimension, groups in _groups_by_dimension(ledger, timeline, account, marketplace, snapshot.is_counted):
         pieces.append(_compare_with_rest(dimension, groups, counted, at_fault))
     rows = [piece for piece in pieces if len(piece["group"])] or pieces[:1]
     table = pd.DataFrame({name: np.concatenate([piece[name] for piece in rows]) for name in DRIVERS.columns})
@@ -82,33 +85,33 @@ _Columns = dict[str, np.ndarray]
 def _driver_rows(
     dimension: str, groups: np.ndarray, counted: np.ndarray, at_fault: np.ndarray, **more: np.ndarray
 ) -> _Columns:
-    """Groups of one kind as columns of DRIVERS; what is not given is nothing."""
-    many = len(groups)
-    share = np.divide(at_fault, counted, out=np.full(many, np.nan), where=counted > 0)
-    nothing = dict.fromkeys(("excess", "low", "high"), np.full(many, np.nan))
-    none = dict.fromkeys(("rest_counted", "rest_at_fault"), np.zeros(many, dtype=np.int64))
-    made = {"dimension": np.full(many, dimension, dtype=object), "group": groups.astype(object)}
+    """Return the groups of one dimension as columns of DRIVERS; missing columns are filled with nothing."""
+    size = len(groups)
+    share = np.divide(at_fault, counted, out=np.full(size, np.nan), where=counted > 0)
+    nothing = dict.fromkeys(("excess", "low", "high"), np.full(size, np.nan))
+    none = dict.fromkeys(("rest_counted", "rest_at_fault"), np.zeros(size, dtype=np.int64))
+    made = {"dimension": np.full(size, dimension, dtype=object), "group": groups.astype(object)}
     made |= {"counted": counted, "at_fault": at_fault, "rate": share}
-    return made | nothing | none | {"stands_out": np.zeros(many, dtype=bool)} | more
+    return made | nothing | none | {"stands_out": np.zeros(size, dtype=bool)} | more
 
 
 def _cause_rows(snapshot: DaySnapshot) -> _Columns:
-    """How many are at fault for each cause, of all that are counted; an order with two causes stands with each."""
-    rows, many = snapshot.faults, len(snapshot.causes)
+    """Count the orders at fault for each cause; an order with two causes is in both."""
+    rows, size = snapshot.faults, len(snapshot.causes)
     order, cause, weight = (rows.order, rows.cause, rows.weight)
-    if snapshot.joined:
-        _, once = np.unique(order * max(1, many) + cause, return_index=True)
+    if snapshot.order_counts_once:
+        _, once = np.unique(order * max(1, size) + cause, return_index=True)
         cause, weight = cause[once], weight[once]
-    counts = np.bincount(cause, weight, many).astype(np.int64)
+    counts = np.bincount(cause, weight, size).astype(np.int64)
     there = np.unique(cause)
-    total = np.full(there.size, snapshot.n)
+    total = np.full(there.size, snapshot.total_counted)
     return _driver_rows("cause", np.array(snapshot.causes, dtype=object)[there], total, counts[there])
 
 
 def _compare_with_rest(dimension: str, groups: GroupMembership, counted: np.ndarray, at_fault: np.ndarray) -> _Columns:
-    """Each group of one kind against all orders that are not in it; only orders of which the files tell the group."""
-    told = np.unique(groups.order)
-    n, k = int(counted[told].sum()), int(at_fault[told].sum())
+    """Compare each group of one dimension with the other orders whose group is known."""
+    grouped = np.unique(groups.order)
+    total_counted, total_at_fault = int(counted[grouped].sum()), int(at_fault[grouped].sum())
     each, bad = (
         np.bincount(groups.group, weight[groups.order], len(groups.names)).astype(np.int64)
         for weight in (counted, at_fault)
@@ -117,7 +120,7 @@ def _compare_with_rest(dimension: str, groups: GroupMembership, counted: np.ndar
     if there.size < 2:
         return _driver_rows(dimension, *(np.zeros(0, dtype=np.int64),) * 3)
     each, bad = each[there], bad[there]
-    rest, rest_bad = n - each, k - bad
+    rest, rest_bad = total_counted - each, total_at_fault - bad
     # Where each order is in the group there is no rest to hold it against.
     some = (rest > 0) & (each > 0)
     excess, low, high = (np.full(there.size, np.nan) for _ in range(3))
@@ -130,9 +133,9 @@ def _compare_with_rest(dimension: str, groups: GroupMembership, counted: np.ndar
 
 
 def wilson_interval(at_fault: int, counted: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """The score interval of one share (Wilson 1927).
+    """Return the bounds of the score interval of one share (Wilson 1927).
 
-    >>> tuple(round(end, 4) for end in wilson(56, 70))
+    >>> tuple(round(end, 4) for end in wilson_interval(56, 70))
     (0.6918, 0.877)
     """
     low, high = _wilson_intervals(np.array([at_fault]), np.array([counted]), confidence)
@@ -142,9 +145,9 @@ def wilson_interval(at_fault: int, counted: int, confidence: float = CONFIDENCE)
 def newcombe_interval(
     at_fault: int, counted: int, other_at_fault: int, other_counted: int, confidence: float = CONFIDENCE
 ) -> tuple[float, float]:
-    """The interval of the difference of two independent shares (Newcombe 1998, method 10).
+    """Return the bounds of the interval of the difference of two independent shares (Newcombe 1998, method 10).
 
-    >>> tuple(round(end, 4) for end in difference(56, 70, 48, 80))
+    >>> tuple(round(end, 4) for end in newcombe_interval(56, 70, 48, 80))
     (0.0524, 0.3339)
     """
     first, second, third, fourth = (np.array([value]) for value in (at_fault, counted, other_at_fault, other_counted))
@@ -164,7 +167,7 @@ def _wilson_intervals(at_fault: np.ndarray, counted: np.ndarray, confidence: flo
 def _newcombe_intervals(
     at_fault: np.ndarray, counted: np.ndarray, other_at_fault: np.ndarray, other_counted: np.ndarray, confidence: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The difference of two shares and the ends of its interval."""
+    """Return the differences of two shares, and the lower and upper bounds of their intervals."""
     share, other = at_fault / counted, other_at_fault / other_counted
     (low, high), (other_low, other_high) = (
         _wilson_intervals(at_fault, counted, confidence),
@@ -180,7 +183,7 @@ def _newcombe_intervals(
 
 
 class GroupMembership(NamedTuple):
-    """The groups of one kind by name, sorted, and which orders are in which: places of both, each pair once."""
+    """The groups of one dimension, sorted by name, and pairs of order and group (as positions), each pair once."""
 
     names: np.ndarray
     order: np.ndarray
@@ -193,30 +196,30 @@ GROUP_COLUMNS = (
     ("orders", "order_id", ("country", "state", "ship_method")),
     ("returns", "return_id", ("sku", "reason")),
 )
-"""Where the groups of orders stand: the table, what names the order there, the columns that name a group."""
-_GROUP_ROWS: WeakKeyDictionary[Ledger, dict[tuple[str, ...], pd.DataFrame]] = WeakKeyDictionary()
+"""Where groups are read from: table, column of the order id, columns that name a group."""
 
 
 def _groups_by_dimension(
-    ledger: Ledger, orders: OrderTimeline, account: str, marketplace: str, is_counted: np.ndarray
+    ledger: Ledger, timeline: OrderTimeline, account: str, marketplace: str, is_counted: np.ndarray
 ) -> Iterator[tuple[str, GroupMembership]]:
-    """By kind of group, which of the orders that are wanted are in which."""
-    names = pd.Index(orders.ids)
-    told: dict[str, GroupMembership] = {}
+    """Yield each dimension with the groups of the orders that count."""
+    names = pd.Index(timeline.ids)
+    memberships: dict[str, GroupMembership] = {}
     for table, name, columns in GROUP_COLUMNS:
         rows = _rows_of_table(ledger, table, name, columns, account, marketplace)
         place = names.get_indexer(rows[name])
         inside = (place >= 0) & is_counted[place]
         for dimension in columns:
-            if dimension in told:
+            if dimension in memberships:
                 continue
             known = inside & rows[dimension].notna().to_numpy()
             groups = _membership(place[known], rows[dimension][known])
             # An ASIN for each SKU and the other way round are the same groups under another name.
-            if len(groups.order) and not (dimension == "asin" and "sku" in told and _are_same_groups(rows[known])):
-                told[dimension] = groups
+            repeats_sku = dimension == "asin" and "sku" in memberships and _are_same_groups(rows[known])
+            if len(groups.order) and not repeats_sku:
+                memberships[dimension] = groups
                 yield dimension, groups
-    rows = orders.counting
+    rows = timeline.counting
     first = np.full(len(names), -1)
     first[rows.order[::-1]] = rows.clock[::-1]
     at = np.flatnonzero(is_counted & (first >= 0))
@@ -224,28 +227,25 @@ def _groups_by_dimension(
     yield "weekday", _membership(at, pd.Series(np.array(WEEKDAYS, dtype=object)[(first[at] + 3) % 7]))
 
 
+@cache_on_first_argument()
 def _rows_of_table(
     ledger: Ledger, table: str, id_column: str, columns: tuple[str, ...], account: str, marketplace: str
 ) -> pd.DataFrame:
-    """What one table tells of the groups of an account's orders; kept with the ledger, for each measure asks it."""
-    kept = _GROUP_ROWS.setdefault(ledger, {})
-    asked = table, account, marketplace
-    if asked not in kept:
-        mine = (nw.col("account") == account) & (nw.col("marketplace") == marketplace)
-        rows = collect_to_pandas(getattr(ledger, table).filter(mine).select(id_column, *columns).unique())
-        kept[asked] = rows.astype(object)
-    return kept[asked]
+    """Return the order ids and group names in one table of an account; cached, because each measure needs them."""
+    of_account = (nw.col("account") == account) & (nw.col("marketplace") == marketplace)
+    rows = collect_to_pandas(getattr(ledger, table).filter(of_account).select(id_column, *columns).unique())
+    return rows.astype(object)
 
 
 def _are_same_groups(lines: pd.DataFrame) -> bool:
-    """Whether SKU and ASIN part the orders in the same way."""
+    """Return whether SKU and ASIN divide the orders in the same way."""
     both = lines[["sku", "asin"]].dropna().drop_duplicates()
     return len(both) == both["sku"].nunique() == both["asin"].nunique()
 
 
 def _membership(order: np.ndarray, names: pd.Series) -> GroupMembership:
-    """Orders and their group, each pair once."""
+    """Return the pairs of order and group, each once."""
     codes, groups = pd.factorize(names.to_numpy(dtype=object), sort=True)
-    many = max(1, len(groups))
-    both = np.unique(order.astype(np.int64) * many + codes)
-    return GroupMembership(np.asarray(groups, dtype=object), both // many, both % many)
+    size = max(1, len(groups))
+    both = np.unique(order.astype(np.int64) * size + codes)
+    return GroupMembership(np.asarray(groups, dtype=object), both // size, both % size)

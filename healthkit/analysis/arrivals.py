@@ -1,8 +1,8 @@
-"""How orders have been coming: how many a weekday, and how long until each was known to count.
+"""Fit how orders arrive: how many on each weekday, and how long until each is known to count.
 
-Learnt from what was known on the evening of a day. The newest days are not full yet where orders become known late
-(a delivered order counts once it is delivered), so the pace is taken from days that are old enough, and what the newest
-days still lack is expected to come as it came before.
+Only what was known at the end of a day is used. The newest days are incomplete where orders become known late (a
+delivered order counts once it is delivered), so the pace is taken from days that are old enough, and what the newest
+days still lack is expected to arrive with the usual delays.
 """
 
 from __future__ import annotations
@@ -16,62 +16,64 @@ import numpy as np
 from healthkit.metrics.scores import Intervals, day_numbers
 
 PACE_WEEKS = 8
-"""So many weeks make the recent pace."""
+"""Weeks from which the recent pace is taken."""
 MAX_ORDER_DELAY = 120
-"""A delay is not looked for beyond. [days]"""
+"""Longest delay considered between the clock day of an order and the day it is known. [days]"""
 
 
 class ExpectedOrders(NamedTuple):
-    """How many are expected by clock day and the day on which they become known; all after the evening."""
+    """Expected numbers of new orders, by clock day and by the day on which they become known."""
 
     clock: np.ndarray
     known: np.ndarray
-    many: np.ndarray
+    expected: np.ndarray
 
     def scale_volume(self, volume: float, since: date | None) -> ExpectedOrders:
-        """The same with so many times as many of the clock days from one on."""
+        """Return the same with the orders of the clock days from `since` on multiplied by `volume`."""
         if since is None:
             return self
         later = self.clock >= int(day_numbers([since])[0])
-        return self._replace(many=np.where(later, self.many * volume, self.many))
+        return self._replace(expected=np.where(later, self.expected * volume, self.expected))
 
 
 @dataclass(frozen=True)
 class ArrivalModel:
-    """The pace and the delays of one measure's orders, as of a day.
+    """The pace and delays of one measure's orders, as of a day.
 
-    `pace` holds how many come on each weekday (Monday first), `delays` the share that becomes known so many days after
-    its clock day (before it counts as on it). `first` is the clock day from which on days are not full yet; `held` how
-    many are known already of it and the days after it.
+    `weekday_pace` holds the orders of each weekday (Monday first); `delays` the share that becomes known 0, 1, ... days
+    after its clock day (0 where known before). `first_incomplete_day` is the first clock day whose orders are not all
+    known yet, and `known_counts` what is known already of it and of the days after it.
     """
 
     as_of: int
-    pace: np.ndarray
+    weekday_pace: np.ndarray
     delays: np.ndarray
-    first: int
-    held: np.ndarray
+    first_incomplete_day: int
+    known_counts: np.ndarray
 
-    def cells(self, last_day: int) -> ExpectedOrders:
-        """What is still to come of all clock days up to a last one."""
-        clocks = np.arange(self.first, last_day + 1)
+    def expected_until(self, last_day: int) -> ExpectedOrders:
+        """Return the orders still to come of all clock days up to a last one."""
+        clocks = np.arange(self.first_incomplete_day, last_day + 1)
         if clocks.size == 0:
             return ExpectedOrders(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros(0))
-        whole = self.pace[(clocks + 3) % 7]  # day 0, the first of 1970, was a Thursday
+        whole = self.weekday_pace[(clocks + 3) % 7]  # day 0, the first of 1970, was a Thursday
         clock = np.repeat(clocks, self.delays.size)
         known = clock + np.tile(np.arange(self.delays.size), clocks.size)
         many = np.repeat(whole, self.delays.size) * np.tile(self.delays, clocks.size)
         # Known before its clock day: as far as such orders are known already, they are not expected again.
         early = np.zeros(clocks.size)
-        early[: self.held.size] = self.held[: clocks.size]
-        ahead = (clock > self.as_of) & (early[clock - self.first] > 0)
-        share = np.maximum(0.0, 1 - early[clock - self.first] / np.maximum(np.repeat(whole, self.delays.size), 1e-9))
+        early[: self.known_counts.size] = self.known_counts[: clocks.size]
+        ahead = (clock > self.as_of) & (early[clock - self.first_incomplete_day] > 0)
+        share = np.maximum(
+            0.0, 1 - early[clock - self.first_incomplete_day] / np.maximum(np.repeat(whole, self.delays.size), 1e-9)
+        )
         many = np.where(ahead, many * share, many)
         later = (known > self.as_of) & (many > 0)
         return ExpectedOrders(clock[later], known[later], many[later])
 
 
 def fit_arrivals(stays: Intervals, as_of: date) -> ArrivalModel:
-    """The pace and delays of orders that count, learnt from stays as known on the evening of a day."""
+    """Fit the pace and delays of the orders that count, from intervals as known at the end of a day."""
     day = int(day_numbers([as_of])[0])
     delay = np.clip(stays.known - stays.clock, 0, MAX_ORDER_DELAY)
     delays = _delay_shares(delay, stays.weight, stays.clock <= day - MAX_ORDER_DELAY // 2)
@@ -88,12 +90,12 @@ def fit_arrivals(stays: Intervals, as_of: date) -> ArrivalModel:
     # A weekday that the files hold only once or twice says little by itself: it is drawn to the mean of all.
     pace = (sums + whole) / (times + 1) if last >= first else pace
     after = stays.clock[stays.clock > last] - last - 1
-    held = np.bincount(after, stays.weight[stays.clock > last]) if after.size else np.zeros(0)
-    return ArrivalModel(day, pace, delays, last + 1, held)
+    known_counts = np.bincount(after, stays.weight[stays.clock > last]) if after.size else np.zeros(0)
+    return ArrivalModel(day, pace, delays, last + 1, known_counts)
 
 
 def _delay_shares(delay: np.ndarray, weight: np.ndarray, is_old_enough: np.ndarray) -> np.ndarray:
-    """Which share becomes known after so many days, from those old enough; from all where few are."""
+    """Return the share of orders that becomes known after 0, 1, ... days, from old ones; from all where few are old."""
     chosen = is_old_enough if weight[is_old_enough].sum() >= 30 else np.ones(delay.size, dtype=bool)
     if not chosen.any():
         return np.ones(1)

@@ -1,4 +1,4 @@
-"""Why a rate moved between two days: what left, what came in, what was cleared or learnt late, to the last digit."""
+"""Explain why a rate moved between two days: orders that left, are new, were cleared or became known late. Exact."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from healthkit.metrics.policy import Policy, Rule
 from healthkit.metrics.scores import Intervals, MeasureIntervals, day_numbers, select_intervals
 
 BRIDGE_STEPS = ("left", "removed", "learnt late", "new", "orders")
-"""What moves a rate, in the order in which it is told."""
+"""The kinds of step of a Bridge, in display order."""
 
 
 class ExplainError(ValueError):
-    """A movement cannot be explained; the message says why and what can be asked."""
+    """A rate, or its change, cannot be explained; the message says why and what to ask instead."""
 
 
 class BridgeStep(NamedTuple):
-    """One reason: how many orders at fault it adds or takes, and how far it moves the shown rate. [share of 1]
+    """One step of a Bridge: orders at fault that it adds or removes, and the change of the shown rate. [share of 1]
 
-    The step `orders` adds none at fault; it is the denominator that grew or shrank.
+    The step `orders` changes the denominator only.
     """
 
     kind: str
@@ -35,7 +35,7 @@ class BridgeStep(NamedTuple):
 
 
 class DayCount(NamedTuple):
-    """Orders counted and at fault on one day, with the first and last clock day of the window."""
+    """Orders counted and at fault on one day, with the first and last clock day of its window."""
 
     day: date
     first_day: date
@@ -46,10 +46,11 @@ class DayCount(NamedTuple):
 
 @dataclass(frozen=True)
 class Bridge:
-    """From one day's rate to another's in steps that add up exactly.
+    """The change of a rate between two days, in steps that add up exactly.
 
-    `orders` has one row an order that moved: order_id, step, causes, clock_day, known_on. `came` and `went` are
-    how many orders began and ceased to count. `lower_is_better` tells whether the shown rate is the share at fault.
+    `orders` has one row per order that moved: order_id, step, causes, clock_day, known_on. `orders_entered` and
+    `orders_left` are how many orders began and ceased to count. `lower_is_better` says whether the shown rate is the
+    share at fault.
     """
 
     rule: Rule
@@ -57,19 +58,20 @@ class Bridge:
     window: int
     before: DayCount
     after: DayCount
-    came: int
-    went: int
+    orders_entered: int
+    orders_left: int
     steps: tuple[BridgeStep, ...]
     orders: pd.DataFrame
     lower_is_better: bool
 
     def rate(self, count: DayCount) -> Fraction:
-        """The shown rate of one of the two days, exactly. [share of 1]"""
+        """Return the exact shown rate of one of the two days. [share of 1]"""
         share = Fraction(count.at_fault, count.counted)
         return share if self.lower_is_better else 1 - share
 
-    def shown(self, digits: int) -> dict[str, Fraction]:
-        """The rates and steps in whole units of 10**-digits, rounded so that the shown steps add up to the shown rates.
+    def round_to_digits(self, digits: int) -> dict[str, Fraction]:
+        """Return rates and steps rounded to units of 10**-digits, so that the rounded steps still add up to the rounded
+        rates.
 
         Keys are `before`, `after` and the kinds of the steps.
         """
@@ -85,7 +87,7 @@ class Bridge:
 
 
 def largest_remainder(exact: list[Fraction], total: int) -> list[int]:
-    """Whole numbers near the exact ones that add up to the total; the largest remainders are rounded up first.
+    """Round exact numbers to whole ones that add up to a total; the largest remainders are rounded up first.
 
     >>> largest_remainder([Fraction(12, 10), Fraction(13, 10), Fraction(5, 10)], 3)
     [1, 1, 1]
@@ -111,43 +113,42 @@ def bridge(
     channel: str = "seller",
     window: int | None = None,
 ) -> Bridge:
-    """Why a rate moved from one day to another, both as displayed.
+    """Explain the change of a rate between two days, both as displayed, as a Bridge of exact steps.
 
-    With n orders counted and k at fault, a step that adds c at fault moves the rate by c (1/n0 + 1/n1) / 2, and
-    the change of the denominator by -(k0 + k1)/2 (n1 - n0) / (n0 n1); the sum is k1/n1 - k0/n0 exactly, whatever
-    the order of the steps. Orders are told apart by their clock day: one outside the other day's window left or is
-    new; one inside both was removed (cleared) or learnt late.
+    With n orders counted and k at fault, a step that adds c at fault moves the rate by c (1/n0 + 1/n1) / 2, and the
+    change of the denominator by -(k0 + k1)/2 (n1 - n0) / (n0 n1). The sum is k1/n1 - k0/n0 exactly, whatever the order
+    of the steps. The clock day of an order decides its step: outside the other day's window it left or is new; inside
+    both it was removed (cleared) or learnt late.
 
-    Raises ExplainError where no rule, or not the same rule, is in force on both days, or nothing counts on one, and for
-    what is no rate.
+    Raises ExplainError where different rules or none are in force on the two days, where nothing counts on one of them,
+    and for a metric that is not a rate.
     """
     rule = _rule_of_both_days(policy, metric, channel, before, after)
     require_rate(metric)
     length = window or rule.windows[0]
     if not before < after:
         raise ExplainError(f"A rate moves forward in time: {after} is not after {before}.")
-    behind = select_intervals(counts, rule, account, marketplace, channel)
-    start, finish = (_count_day(day, rule, length, behind) for day in (before, after))
+    stays = select_intervals(counts, rule, account, marketplace, channel)
+    start, finish = (_count_day(day, rule, length, stays) for day in (before, after))
     ends = [start, finish]
     for end in ends:
         if end.counted == 0:
             raise ExplainError(f"{account} has no order that counts in {metric} on {end.day}; choose another day.")
-    orders = _changed_orders(behind.faults, behind.fault_intervals, ends, rule.lag, length)
-    came, went = _count_entered_and_left(behind, ends, rule.lag, length)
+    orders = _changed_orders(stays.faults, stays.fault_intervals, ends, rule.lag, length)
+    moved = _count_entered_and_left(stays, ends, rule.lag, length)
     few = rule.target is None or rule.target.lower_is_better
-    return Bridge(
-        rule, channel, length, start, finish, came, went, _exact_steps(orders, start, finish, few), orders, few
-    )
+    steps = _exact_steps(orders, start, finish, few)
+    return Bridge(rule, channel, length, start, finish, *moved, steps, orders, few)
 
 
 def require_rate(metric: str) -> None:
-    """Raise ExplainError for a figure such as a number of open cases, which is no share of orders."""
+    """Raise ExplainError for a metric that is not a share of orders, such as a number of open cases."""
     if METRICS[metric].figure != "rate":
         raise ExplainError(f"{metric} is no rate of orders, so none of them can explain it; scores show its figures.")
 
 
 def _rule_of_both_days(policy: Policy, metric: str, channel: str, before: date, after: date) -> Rule:
-    """The rule in force on both days."""
+    """Return the rule in force on both days."""
     rules = [
         one for one in policy.rules_in_force_between(before, after) if one.metric == metric and channel in one.channels
     ]
@@ -162,13 +163,13 @@ def _rule_of_both_days(policy: Policy, metric: str, channel: str, before: date, 
 
 
 def _window_bounds(day: date, lag: int, window: int) -> tuple[int, int]:
-    """Numbers of the first and last clock day of a day's window."""
+    """Return the numbers of the first and last clock day of a day's window."""
     last = int(day_numbers([day])[0]) - lag
     return last - window + 1, last
 
 
 def _count_day(day: date, rule: Rule, window: int, measure_stays: MeasureIntervals) -> DayCount:
-    """How many orders count and are at fault on a day."""
+    """Count the orders that count and are at fault on a day."""
     number = day_numbers([day])
     counted, at_fault = (
         int(stays.count_by_day(number, 1, window, rule.lag, False)[0, 0])
@@ -181,7 +182,7 @@ def _count_day(day: date, rule: Rule, window: int, measure_stays: MeasureInterva
 
 
 def _covers_day(stays: Intervals, end: DayCount, lag: int, window: int) -> np.ndarray:
-    """Which stays cover a day."""
+    """Return which intervals cover a day."""
     first, last = stays.bounds(window, lag, False)
     day = int(day_numbers([end.day])[0])
     return (first <= day) & (day <= last)
@@ -190,7 +191,7 @@ def _covers_day(stays: Intervals, end: DayCount, lag: int, window: int) -> np.nd
 def _count_entered_and_left(
     measure_stays: MeasureIntervals, ends: list[DayCount], lag: int, window: int
 ) -> tuple[int, int]:
-    """How many orders began and ceased to count between the two days."""
+    """Count the orders that began and ceased to count between the two days."""
     stays = measure_stays.counting_intervals
     on_before, on_after = (_covers_day(stays, end, lag, window) for end in ends)
     return int(stays.weight[on_after & ~on_before].sum()), int(stays.weight[on_before & ~on_after].sum())
@@ -199,11 +200,13 @@ def _count_entered_and_left(
 def _changed_orders(
     faults: pd.DataFrame, stays: Intervals, ends: list[DayCount], lag: int, window: int
 ) -> pd.DataFrame:
-    """The orders at fault on only one of the days, each with the step it belongs to."""
+    """Return the orders at fault on only one of the days, each with its step."""
     on_before, on_after = (np.where(_covers_day(stays, end, lag, window), stays.weight, 0) for end in ends)
     there = (on_before > 0) | (on_after > 0)
     place, names = pd.factorize(faults["order_id"].to_numpy(dtype=object)[there])
-    before, after = (np.bincount(place, held[there], len(names)).astype(np.int64) for held in (on_before, on_after))
+    before, after = (
+        np.bincount(place, weights[there], len(names)).astype(np.int64) for weights in (on_before, on_after)
+    )
     # Of an order with several stays the last one tells why and since when, the first from which day it is.
     last, first = np.zeros(len(names), dtype=np.int64), np.zeros(len(names), dtype=np.int64)
     rows = np.flatnonzero(there)
@@ -214,10 +217,9 @@ def _changed_orders(
         (begin <= clock) & (clock <= end) for begin, end in (_window_bounds(end.day, lag, window) for end in ends)
     ]
     more = (after > before)[chosen]
-    told = faults[["causes", "since", "clock_day"]]
     return pd.DataFrame({
-        "order_id": pd.array(names[chosen], dtype="str"), "causes": told["causes"].array[last[chosen]],
-        "clock_day": told["clock_day"].array[first[chosen]], "known_on": told["since"].array[last[chosen]],
+        "order_id": pd.array(names[chosen], dtype="str"), "causes": faults["causes"].array[last[chosen]],
+        "clock_day": faults["clock_day"].array[first[chosen]], "known_on": faults["since"].array[last[chosen]],
         "step": np.select([more & ~within[0], more, ~within[1]], ["new", "learnt late", "left"], "removed"),
         "at_fault": (after - before)[chosen],
     })  # fmt: skip
@@ -226,7 +228,7 @@ def _changed_orders(
 def _exact_steps(
     orders: pd.DataFrame, before: DayCount, after: DayCount, lower_is_better: bool
 ) -> tuple[BridgeStep, ...]:
-    """The steps in order, each with its exact share of the change."""
+    """Return the steps in order, each with its exact share of the change."""
     sign = 1 if lower_is_better else -1
     each = sign * (Fraction(1, before.counted) + Fraction(1, after.counted)) / 2
     steps = []

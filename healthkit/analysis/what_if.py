@@ -1,28 +1,30 @@
-"""What if: edits of the past or the future, scored again by the same sweep; the smallest edit that meets a target.
+"""Score a measure again under edits of the past or the future: fewer faults, claims won, other volume, other rules.
 
-A scenario is plain data, a list of steps (see `STEPS`), as a YAML file or in Python. A step changes rows of EXPOSURE
-and FAULTS, or the rule; there is no second set of formulas. An order with two defects is saved only when both are.
+A scenario is a list of steps (see `SCENARIO_STEPS`), from a YAML file or Python. A step changes rows of EXPOSURE and
+FAULTS, or the rule, and the usual scoring runs again; there is no second set of formulas. An order with two defects is
+saved only when both are removed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from healthkit.analysis import outlook
-from healthkit.analysis.outlook import RollOffCalendar
+from healthkit.analysis.rolloff import RollOffCalendar, counts_known_on, roll_off_calendar
 from healthkit.metrics import scores
-from healthkit.metrics.counts import Counts
+from healthkit.metrics.counts import Counts, count_orders
 from healthkit.metrics.policy import Policy, Rule, judge
 from healthkit.metrics.sides import SIDES
 from healthkit.schema import yaml_lines
+from healthkit.schema.tables import Ledger, collect_to_pandas
 
 SCENARIO_STEPS = {
     "fewer": "cause, by [percent], since [day, may be left out]: so many fewer orders at fault for a cause",
@@ -33,20 +35,18 @@ SCENARIO_STEPS = {
     "window": "a window of another length [days]",
     "lag": "a window that ends so many days before the day shown [days]",
 }
-"""What a step may be, and what it holds."""
-ExcludeProduct = Callable[[str, date | None], tuple[Counts, float]]
-"""Of an SKU and a day: the counts without the orders that hold nothing else from that day on, and their share."""
+"""The kinds of step, and the fields of each."""
 
 
 class ScenarioError(ValueError):
-    """A scenario that cannot be played; the message says which step, why, and what there is instead."""
+    """A scenario cannot be applied; the message names the step, the reason, and what is possible instead."""
 
 
 class ScenarioStep(NamedTuple):
-    """One step of a scenario, its words read and found possible in themselves."""
+    """One parsed step of a scenario; `position` counts from 1."""
 
     kind: str
-    place: int
+    position: int
     cause: str = ""
     by: Fraction = Fraction(0)
     since: date | None = None
@@ -57,11 +57,11 @@ class ScenarioStep(NamedTuple):
 
 @dataclass(frozen=True)
 class ScenarioResult:
-    """A scenario played on one measure: SCORES as it is and as it would be, both calendars, and the orders it saves."""
+    """The result of a scenario: rows of SCORES and calendars before and after, and the orders that it saves."""
 
     before: pd.Series
     after: pd.Series
-    calendar: RollOffCalendar
+    calendar_before: RollOffCalendar
     calendar_after: RollOffCalendar
     orders_saved: pd.DataFrame
 
@@ -70,15 +70,15 @@ class ScenarioResult:
 
 
 def parse_scenario(data: Any) -> list[ScenarioStep]:
-    """Read a scenario: a list of mappings with one step each, or a mapping with the list under `steps`.
+    """Parse a scenario: a list of mappings with one step each, or a mapping with that list under `steps`.
 
-    Raises ScenarioError naming the step for one that is unknown or says what cannot be.
+    Raises ScenarioError, naming the step, for an unknown step or an impossible value.
 
-    >>> scenario([{"fewer": {"cause": "a_to_z_claim", "by": "30%"}}])[0].by
+    >>> parse_scenario([{"fewer": {"cause": "a_to_z_claim", "by": "30%"}}])[0].by
     Fraction(3, 10)
-    >>> scenario([{"fewer": {"cause": "a_to_z_claim", "by": "140%"}}])
+    >>> parse_scenario([{"fewer": {"cause": "a_to_z_claim", "by": "140%"}}])
     Traceback (most recent call last):
-    healthkit.analysis.scenarios.ScenarioError: Step 1, fewer: 140% fewer cannot be; give 0% to 100%.
+    healthkit.analysis.what_if.ScenarioError: Step 1, fewer: 140% fewer cannot be; give 0% to 100%.
     """
     steps = data.get("steps") if isinstance(data, Mapping) else data
     if not isinstance(steps, Sequence) or isinstance(steps, str) or not steps:
@@ -87,9 +87,9 @@ def parse_scenario(data: Any) -> list[ScenarioStep]:
 
 
 def read_scenario(path: Path) -> list[ScenarioStep]:
-    """Read a scenario from a YAML file (see `scenario`).
+    """Read a scenario from a YAML file (see `parse_scenario`).
 
-    Raises ScenarioError naming the file and the step; OSError where it cannot be read.
+    Raises ScenarioError naming the file and the step; OSError where the file cannot be read.
     """
     try:
         return parse_scenario(yaml_lines.without_lines(yaml_lines.read_yaml(path)))
@@ -102,29 +102,29 @@ def read_scenario(path: Path) -> list[ScenarioStep]:
 def _parse_step(position: int, data: Any) -> ScenarioStep:
     if not isinstance(data, Mapping) or len(data) != 1:
         raise ScenarioError(f"Step {position} must be one of {', '.join(SCENARIO_STEPS)}, each on a line of its own.")
-    kind, said = next(iter(data.items()))
+    kind, fields = next(iter(data.items()))
     where = f"Step {position}, {kind}"
     if kind not in SCENARIO_STEPS:
         raise ScenarioError(f"{where}: there is no such step. There are: {', '.join(SCENARIO_STEPS)}.")
     if kind in ("target", "window", "lag"):
-        return _parse_rule_step(kind, position, said, where)
+        return _parse_rule_step(kind, position, fields, where)
     allowed = {"fewer": {"cause", "by", "since"}, "cleared": {"orders", "cause"}, "volume": {"by", "since"},
                "stop_selling": {"sku", "since"}}[kind]  # fmt: skip
-    if not isinstance(said, Mapping) or set(said) - allowed:
+    if not isinstance(fields, Mapping) or set(fields) - allowed:
         raise ScenarioError(f"{where}: it holds {', '.join(sorted(allowed))}: {SCENARIO_STEPS[kind]}.")
     needed = {"fewer": ("cause", "by"), "cleared": ("orders",), "volume": ("by",), "stop_selling": ("sku",)}[kind]
     for name in needed:
-        if said.get(name) in (None, "", []):
+        if fields.get(name) in (None, "", []):
             raise ScenarioError(f"{where}: it lacks {name}: {SCENARIO_STEPS[kind]}.")
-    by = _parse_percent(said["by"], where) if "by" in said else Fraction(0)
+    by = _parse_percent(fields["by"], where) if "by" in fields else Fraction(0)
     if kind == "fewer" and not 0 <= by <= 1:
-        raise ScenarioError(f"{where}: {said['by']} fewer cannot be; give 0% to 100%.")
+        raise ScenarioError(f"{where}: {fields['by']} fewer cannot be; give 0% to 100%.")
     if kind == "volume" and not -1 <= by <= 10:
-        raise ScenarioError(f"{where}: {said['by']} cannot be; give -100% to +1000%.")
-    since = _parse_day(said.get("since"), where)
-    orders = said.get("orders", ())
+        raise ScenarioError(f"{where}: {fields['by']} cannot be; give -100% to +1000%.")
+    since = _parse_day(fields.get("since"), where)
+    orders = fields.get("orders", ())
     ids = (orders,) if isinstance(orders, str) else tuple(str(one) for one in orders)
-    return ScenarioStep(kind, position, str(said.get("cause") or ""), by, since, ids, str(said.get("sku") or ""))
+    return ScenarioStep(kind, position, str(fields.get("cause") or ""), by, since, ids, str(fields.get("sku") or ""))
 
 
 def _parse_rule_step(kind: str, position: int, value: Any, step_label: str) -> ScenarioStep:
@@ -140,9 +140,9 @@ def _parse_rule_step(kind: str, position: int, value: Any, step_label: str) -> S
 
 
 def _parse_percent(value: Any, step_label: str) -> Fraction:
-    """A share: "30%", "30 %", "+20%", "1/100", or 0.3.
+    """Parse a share: "30%", "30 %", "+20%", "1/100", or 0.3.
 
-    >>> _percent("-20 %", ""), _percent("1/100", ""), _percent(0.3, "")
+    >>> _parse_percent("-20 %", ""), _parse_percent("1/100", ""), _parse_percent(0.3, "")
     (Fraction(-1, 5), Fraction(1, 100), Fraction(3, 10))
     """
     text = str(value).replace(" ", "").removeprefix("+")
@@ -170,34 +170,34 @@ def run_scenario(
     row: pd.Series,
     steps: Iterable[ScenarioStep],
     *,
-    exclude_product: ExcludeProduct | None = None,
+    ledger: Ledger | None = None,
     days_ahead: int | None = None,
     new_orders: bool = True,
 ) -> ScenarioResult:
-    """Play a scenario on one row of SCORES, as known on the evening of its as-of day.
+    """Score one row of SCORES again under the steps of a scenario, as known at the end of its day.
 
-    `without` counts again without a product, which the counts alone cannot. Raises ScenarioError for a cause, an
-    order, a product or a day that the account does not have, naming those there are.
+    `ledger` holds the tables of the account; a step `stop_selling` counts its orders again. Raises ScenarioError for a
+    cause, an order, a product or a day that the account does not have, naming those there are.
     """
     as_of = row["as_of"].date()
-    known = outlook.counts_known_on(counts, as_of)
-    before = outlook.roll_off_calendar(known, policy, row, days_ahead=days_ahead, new_orders=new_orders)
-    played = _ScenarioState(
+    known = counts_known_on(counts, as_of)
+    before = roll_off_calendar(known, policy, row, days_ahead=days_ahead, new_orders=new_orders)
+    state = _ScenarioState(
         known, known, before.rule, int(row["window"]), (row["as_of"] - row["last_day"]).days, row, 1.0, None
     )
     for step in sorted(steps, key=lambda step: step.kind != "stop_selling"):  # for it counts from the orders again
-        played = _apply_step(played, step, before, exclude_product)
-    edited = replace(policy, rules=(played.rule,), first_days={})
-    asked = _edited_row(row, played)
-    scored = _score_state(played, edited, row, as_of)
-    after = outlook.roll_off_calendar(
-        played.counts,
+        state = _apply_step(state, step, before, ledger)
+    edited = replace(policy, rules=(state.rule,), first_days={})
+    edited_row = _edited_row(row, state)
+    scored = _score_state(state, edited, row, as_of)
+    after = roll_off_calendar(
+        state.counts,
         edited,
-        asked,
+        edited_row,
         days_ahead=days_ahead,
         new_orders=new_orders,
-        volume=played.volume,
-        volume_since=played.since,
+        volume=state.volume,
+        volume_since=state.volume_since,
     )
     saved = before.orders[~before.orders["order_id"].isin(after.orders["order_id"])]
     return ScenarioResult(row, scored, before, after, saved.reset_index(drop=True))
@@ -205,26 +205,26 @@ def run_scenario(
 
 @dataclass(frozen=True)
 class _ScenarioState:
-    """The counts and the rule after some steps; `volume` is what new orders are multiplied by, from a day on.
+    """The counts and the rule after some steps; new orders from `volume_since` on are multiplied by `volume`.
 
-    `known` are the counts before the first step.
+    `counts_before` are the counts before the first step.
     """
 
-    known: Counts
+    counts_before: Counts
     counts: Counts
     rule: Rule
     window: int
     lag: int
     row: pd.Series
     volume: float
-    since: date | None
+    volume_since: date | None
 
 
 def _apply_step(
-    state: _ScenarioState, step: ScenarioStep, before: RollOffCalendar, exclude_product: ExcludeProduct | None
+    state: _ScenarioState, step: ScenarioStep, before: RollOffCalendar, ledger: Ledger | None
 ) -> _ScenarioState:
-    """One step more."""
-    where = f"Step {step.place}, {step.kind}"
+    """Apply one step."""
+    where = f"Step {step.position}, {step.kind}"
     if step.kind == "fewer":
         return _replace_faults(state, _apply_fewer(state, step, before, where))
     if step.kind == "cleared":
@@ -233,31 +233,31 @@ def _apply_step(
         since = step.since or before.as_of
         if since < before.as_of:
             raise ScenarioError(f"{where}: {since} is past; the volume changes from {before.as_of} on or later.")
-        return replace(state, volume=state.volume * float(1 + step.by), since=since)
+        return replace(state, volume=state.volume * float(1 + step.by), volume_since=since)
     if step.kind == "stop_selling":
-        return _apply_stop_selling(state, step, before.as_of, exclude_product, where)
+        return _apply_stop_selling(state, step, before.as_of, ledger, where)
     if step.kind == "target":
         return replace(state, rule=_replace_target(state.rule, step.by))
     return replace(state, window=step.days) if step.kind == "window" else replace(state, lag=step.days)
 
 
 def _replace_target(rule: Rule, share: Fraction) -> Rule:
-    """The rule with another share asked for, on the same side."""
+    """Return the rule with another target share, on the same side."""
     assert rule.target is not None
     name = rule.target.side.replace(" ", "_")
-    asked = {side.replace(" ", "_"): None for side in SIDES} | {name: share}
-    return Rule.model_validate(rule.model_dump() | asked)
+    sides = {side.replace(" ", "_"): None for side in SIDES} | {name: share}
+    return Rule.model_validate(rule.model_dump() | sides)
 
 
 def _rows_of_measure(state: _ScenarioState, faults: pd.DataFrame) -> np.ndarray:
-    """Which rows of FAULTS are of the measure that is played."""
+    """Return which rows of FAULTS are of the measure."""
     row = state.row
     named = {"metric": row["metric"], "basis": str(state.rule.basis), "account": row["account"],
              "marketplace": row["marketplace"], "channel": row["channel"]}  # fmt: skip
-    mine = np.ones(len(faults), dtype=bool)
+    matches = np.ones(len(faults), dtype=bool)
     for name, value in named.items():
-        mine &= (faults[name] == value).to_numpy()
-    return mine
+        matches &= (faults[name] == value).to_numpy()
+    return matches
 
 
 def _replace_faults(state: _ScenarioState, faults: pd.DataFrame) -> _ScenarioState:
@@ -265,26 +265,26 @@ def _replace_faults(state: _ScenarioState, faults: pd.DataFrame) -> _ScenarioSta
 
 
 def _apply_fewer(state: _ScenarioState, step: ScenarioStep, before: RollOffCalendar, step_label: str) -> pd.DataFrame:
-    """FAULTS with so many fewer orders at fault for a cause: of those at fault now or entering, spread evenly."""
-    held = before.orders
-    causes = sorted({cause for causes in held["causes"] for cause in causes.split("+")})
+    """Return FAULTS without a share of the orders at fault for a cause, now or later, spread evenly over the days."""
+    orders = before.orders
+    causes = sorted({cause for causes in orders["causes"] for cause in causes.split("+")})
     if step.cause not in causes:
         there = f"There are: {', '.join(causes)}" if causes else "No order is at fault"
         raise ScenarioError(f"{step_label}: no order of this measure is at fault for {step.cause!r}. {there}.")
     since = step.since or date.min
-    begins = held["clock_day"].min()
-    if step.since is not None and step.since > before.last:
-        raise ScenarioError(f"{step_label}: {step.since} is after the last day that is looked at, {before.last}.")
+    begins = orders["clock_day"].min()
+    if step.since is not None and step.since > before.last_day:
+        raise ScenarioError(f"{step_label}: {step.since} is after the last day of the calendar, {before.last_day}.")
     if step.since is not None and pd.Timestamp(step.since) < begins - pd.Timedelta(days=3650):
         raise ScenarioError(f"{step_label}: {step.since} is long before the first order at fault, of {begins.date()}.")
-    chosen = pick_saved_orders(held, step.cause, step.by, since)
+    chosen = pick_saved_orders(orders, step.cause, step.by, since)
     return _remove_causes(state, chosen, {step.cause})
 
 
 def pick_saved_orders(orders: pd.DataFrame, cause: str, share: Fraction, since: date = date.min) -> list[str]:
-    """The orders that a cause is taken from: so large a share of those that have it, spread over the days.
+    """Return the ids of a share of the orders at fault for a cause, spread evenly over the days.
 
-    A larger share takes the same orders and more, so that a slider never gives back what it saved.
+    A larger share returns the same orders and more, so that a slider is monotonic.
     """
     first = np.datetime64(since, "s") if since > date.min else np.datetime64("NaT")
     rows = zip(orders["clock_day"].to_numpy(), orders["order_id"].tolist(), orders["causes"].tolist(), strict=True)
@@ -295,9 +295,9 @@ def pick_saved_orders(orders: pd.DataFrame, cause: str, share: Fraction, since: 
 
 
 def _van_der_corput(position: int) -> tuple[float, int]:
-    """A number between 0 and 1 by which places near each other come far apart (van der Corput's, base 2).
+    """Return the position's number in the van der Corput sequence (base 2), which spreads neighbours far apart.
 
-    >>> sorted(range(8), key=_spread)
+    >>> sorted(range(8), key=_van_der_corput)
     [0, 4, 2, 6, 1, 5, 3, 7]
     """
     value, share, rest = 0.0, 0.5, position
@@ -307,10 +307,9 @@ def _van_der_corput(position: int) -> tuple[float, int]:
 
 
 def _remove_causes(state: _ScenarioState, order_ids: Iterable[str], causes: set[str] | None) -> pd.DataFrame:
-    """FAULTS without some causes of some orders; an order that has another stays at fault for that one."""
+    """Return FAULTS without some causes of some orders; an order with another cause stays at fault for that one."""
     faults = state.counts.faults
-    mine = _rows_of_measure(state, faults)
-    hit = mine & faults["order_id"].isin(list(order_ids)).to_numpy()
+    hit = _rows_of_measure(state, faults) & faults["order_id"].isin(list(order_ids)).to_numpy()
     rest = [
         "+".join(one for one in text.split("+") if causes is not None and one not in causes)
         for text in faults["causes"]
@@ -321,10 +320,10 @@ def _remove_causes(state: _ScenarioState, order_ids: Iterable[str], causes: set[
 
 
 def _apply_cleared(state: _ScenarioState, step: ScenarioStep, step_label: str) -> pd.DataFrame:
-    """FAULTS in which some orders are no longer at fault, for one cause or for any."""
+    """Return FAULTS in which some orders are no longer at fault, for one cause or for any."""
     # Looked up among those there were: an earlier step may have saved an order already.
-    mine = state.known.faults[_rows_of_measure(state, state.known.faults)]
-    known = set(mine["order_id"])
+    faults = state.counts_before.faults[_rows_of_measure(state, state.counts_before.faults)]
+    known = set(faults["order_id"])
     unknown = [one for one in step.orders if one not in known]
     if unknown:
         some = ", ".join(sorted(known)[:5]) or "none"
@@ -334,46 +333,63 @@ def _apply_cleared(state: _ScenarioState, step: ScenarioStep, step_label: str) -
             f"{unknown[0]!r}. At fault are {len(known):,}: {some}{' and more' if len(known) > 5 else ''}."
         )
     if step.cause and not any(
-        step.cause in causes.split("+") for causes in mine.loc[mine["order_id"].isin(step.orders), "causes"]
+        step.cause in causes.split("+") for causes in faults.loc[faults["order_id"].isin(step.orders), "causes"]
     ):
         raise ScenarioError(f"{step_label}: none of the orders is at fault for {step.cause!r}.")
     return _remove_causes(state, step.orders, {step.cause} if step.cause else None)
 
 
 def _apply_stop_selling(
-    state: _ScenarioState, step: ScenarioStep, as_of: date, exclude_product: ExcludeProduct | None, step_label: str
+    state: _ScenarioState, step: ScenarioStep, as_of: date, ledger: Ledger | None, step_label: str
 ) -> _ScenarioState:
-    """The counts without the orders of a product alone; from a day ahead on, so much fewer new orders."""
-    if exclude_product is None:
-        raise ScenarioError(f"{step_label}: only a desk knows the orders of a product; ask desk.what_if.")
-    try:
-        counts, share = exclude_product(step.sku, step.since)
-    except KeyError as error:
-        raise ScenarioError(f"{step_label}: {error.args[0]}") from None
+    """Return the state without the orders of one product alone; with a future day, only the volume of new orders
+    shrinks."""
+    if ledger is None:
+        raise ScenarioError(f"{step_label}: counts alone do not name the product of an order; use AccountView.what_if.")
+    counts, share = _count_without_product(state, step, ledger, step_label)
     if step.since is not None and step.since > as_of:
-        return replace(state, volume=state.volume * (1 - share), since=step.since)
-    return replace(state, counts=outlook.counts_known_on(counts, as_of))
+        return replace(state, volume=state.volume * (1 - share), volume_since=step.since)
+    return replace(state, counts=counts_known_on(counts, as_of))
+
+
+def _count_without_product(
+    state: _ScenarioState, step: ScenarioStep, ledger: Ledger, step_label: str
+) -> tuple[Counts, float]:
+    """Count an account's orders without those of one product alone from a day on; return their share of all, too."""
+    items = collect_to_pandas(ledger.items.filter(nw.col("marketplace") == state.row["marketplace"]))
+    products = items.groupby("order_id")["sku"].agg(["nunique", "first"])
+    order_ids = products.index[(products["nunique"] == 1) & (products["first"] == step.sku)]
+    if not len(order_ids):
+        known = ", ".join(sorted(items["sku"].unique())[:8])
+        raise ScenarioError(
+            f"{step_label}: no order of {state.row['account']} is for {step.sku!r} alone. There are: {known}."
+        )
+    removed = nw.col("order_id").is_in(list(order_ids))
+    if step.since is not None:
+        removed = removed & (nw.col("ordered_on") >= nw.lit(step.since))
+    edited = replace(ledger, orders=ledger.orders.filter(~removed.fill_null(False)))
+    return count_orders(edited, [state.rule]), len(order_ids) / max(1, len(products))
 
 
 def _edited_row(row: pd.Series, state: _ScenarioState) -> pd.Series:
-    """The row that asks for the edited window, lag and rule."""
+    """Return the row for the edited window, lag and rule."""
     last = row["as_of"] - pd.Timedelta(days=state.lag)
     first = last - pd.Timedelta(days=state.window - 1)
     return pd.Series({**row.to_dict(), "window": state.window, "first_day": first, "last_day": last})
 
 
 def _score_state(state: _ScenarioState, policy: Policy, row: pd.Series, as_of: date) -> pd.Series:
-    """The edited row of SCORES, its case `what if`."""
-    mine = state.counts.for_accounts([row["account"]])
+    """Return the row of SCORES of the edited state, with the case `what if`."""
+    counts = state.counts.for_accounts([row["account"]])
     rule = state.rule
     table = scores.score(
-        mine, {row["marketplace"]: policy}, as_of, window=state.window if state.window not in rule.windows else None,
+        counts, {row["marketplace"]: policy}, as_of, window=state.window if state.window not in rule.windows else None,
         lag=state.lag,
     )  # fmt: skip
-    held = table[
+    rows = table[
         (table["metric"] == row["metric"]) & (table["channel"] == row["channel"]) & (table["window"] == state.window)
     ]
-    found = held.iloc[0].copy()
+    found = rows.iloc[0].copy()
     found["case"] = "what if"
     return found
 
@@ -381,21 +397,21 @@ def _score_state(state: _ScenarioState, policy: Policy, row: pd.Series, as_of: d
 # -- every step of a slider --------------------------------------------------------------------------------------
 
 SLIDER_STEPS = {1: 1, 2: 5, 3: 10}
-"""By how much each of so many sliders moves. [percent]"""
+"""Step of each slider, by the number of sliders. [percent]"""
 
 
 def slider_causes(calendar: RollOffCalendar, limit: int = 3) -> list[str]:
-    """The causes that are worth a slider: those of the most orders at fault on the as-of day, at most three."""
+    """Return the causes that get a slider: those of the most orders at fault on the as-of day, at most `limit`."""
     now = calendar.orders[calendar.orders["enters_on"] <= pd.Timestamp(calendar.as_of)]
     counts = pd.Series([cause for causes in now["causes"] for cause in causes.split("+")], dtype="str").value_counts()
     return sorted(counts.index, key=lambda cause: (-counts[cause], cause))[:limit]
 
 
 def score_sliders(calendar: RollOffCalendar, causes: Sequence[str]) -> pd.DataFrame:
-    """What `fewer` comes to at every position of a slider for each cause: counted, at_fault, headroom, status, back_on.
+    """Score every position of one slider per cause: counted, at_fault, headroom, status, back_on.
 
-    One row a combination; a column by the name of each cause holds its share [percent]. An order is saved when all its
-    causes are.
+    Returns one row per combination; a column named by each cause holds its reduction [percent]. An order is saved when
+    all its causes are removed.
     """
     grain = SLIDER_STEPS[len(causes)]
     shares = np.arange(0, 101, grain)
@@ -428,149 +444,12 @@ def score_sliders(calendar: RollOffCalendar, causes: Sequence[str]) -> pd.DataFr
 
 
 _NEVER_SAVED = np.iinfo(np.int64).max
-"""The turn of an order that does not have the cause: it need not be saved from it."""
+"""The rank of an order that does not have the cause."""
 
 
 def _saving_ranks(orders: pd.DataFrame, cause: str) -> np.ndarray:
-    """In which turn `fewer` takes a cause from each order."""
+    """Return at which rank a step `fewer` removes a cause from each order."""
     having = np.array([cause in causes.split("+") for causes in orders["causes"]], dtype=bool)
     place = {order: turn for turn, order in enumerate(pick_saved_orders(orders, cause, Fraction(1)))}
     turns = [place[order] if has else _NEVER_SAVED for order, has in zip(orders["order_id"], having, strict=True)]
     return np.array(turns, dtype=np.int64)
-
-
-# -- the smallest change that meets the target ----------------------------------------------------------------
-
-
-class Goal(NamedTuple):
-    """The smallest change of one kind that has a measure on target on a day.
-
-    `kind` is `cause`, `orders`, `volume` or `waiting`. `many` is how many orders at fault fewer, how many clean orders
-    more, or how many days; None where no change of that kind is enough, and then `best` is the rate that the largest
-    comes to. `by` is the share of a cause that goes, `order_ids` those that would have to be won.
-    """
-
-    kind: str
-    cause: str
-    many: int | None
-    by: Fraction
-    order_ids: tuple[str, ...]
-    best: Fraction | None
-
-
-def goals(calendar: RollOffCalendar, by: date) -> list[Goal]:
-    """What it would take to be on target on a day of a calendar: by each cause, by orders, by volume, by waiting.
-
-    Each is the smallest that is enough, counted exactly. Where the measure is on target that day anyway, nothing is
-    needed (0). Raises ScenarioError for a day that the calendar does not hold.
-    """
-    place = (by - calendar.as_of).days
-    if not 0 <= place < len(calendar.days):
-        raise ScenarioError(f"{by} is not in the calendar: it reaches from {calendar.as_of} to {calendar.last}.")
-    counted, at_fault = (int(calendar.days[name].iloc[place]) for name in ("counted", "at_fault"))
-    day = np.datetime64(by, "s")
-    there = [
-        _OrderAtFault(name, causes, many, leaves)
-        for name, causes, many, enters, leaves in zip(
-            *(calendar.orders[name].tolist() for name in ("order_id", "causes", "at_fault")),
-            *(calendar.orders[name].to_numpy() for name in ("enters_on", "leaves_on")), strict=True,
-        )
-        if enters <= day < leaves
-    ]  # fmt: skip
-    asked = _GoalDay(calendar, by, counted, at_fault, there)
-    causes = sorted({cause for one in there for cause in one.causes.split("+")})
-    return [
-        *(_goal_by_cause(asked, cause) for cause in causes),
-        _goal_by_orders(asked),
-        _goal_by_volume(asked),
-        _goal_by_waiting(asked),
-    ]
-
-
-class _OrderAtFault(NamedTuple):
-    """One order at fault on a day: how much it adds, and when it leaves."""
-
-    order_id: str
-    causes: str
-    at_fault: int
-    leaves_on: np.datetime64
-
-
-class _GoalDay(NamedTuple):
-    """One day of a calendar: how many count and are at fault, and those orders."""
-
-    held: RollOffCalendar
-    by: date
-    counted: int
-    at_fault: int
-    there: list[_OrderAtFault]
-
-    def met(self, counted: int, at_fault: int) -> bool:
-        """Whether so many are on target; of no order nothing is off."""
-        target = self.held.rule.target
-        assert target is not None
-        return counted == 0 or bool(target.is_met(counted, at_fault))
-
-    def rate(self, counted: int, at_fault: int) -> Fraction | None:
-        """The shown rate of so many."""
-        target = self.held.rule.target
-        assert target is not None
-        if counted == 0:
-            return None
-        return target.displayed_rate(Fraction(at_fault, counted))
-
-
-def _goal_by_cause(goal_day: _GoalDay, cause: str) -> Goal:
-    """The smallest share of one cause, in whole orders that have it; as `fewer` takes them."""
-    # A larger share takes the orders of a smaller one and more: each is the list up to some place.
-    turn = pick_saved_orders(goal_day.held.orders, cause, Fraction(1))
-    alone: dict[str, int] = {}
-    for one in goal_day.there:
-        if one.causes == cause:
-            alone[one.order_id] = alone.get(one.order_id, 0) + one.at_fault
-    left = goal_day.at_fault
-    for many in range(len(turn) + 1):
-        left -= int(alone.get(turn[many - 1], 0)) if many else 0
-        rate = goal_day.rate(goal_day.counted, left)
-        if goal_day.met(goal_day.counted, left):
-            return Goal("cause", cause, many, Fraction(many, len(turn)), tuple(sorted(turn[:many])), rate)
-    return Goal("cause", cause, None, Fraction(1), (), rate)
-
-
-def _goal_by_orders(goal_day: _GoalDay) -> Goal:
-    """The fewest orders to be won, whatever their causes: those that would stay longest."""
-    longest = sorted(goal_day.there, key=lambda one: one.order_id)
-    longest.sort(key=lambda one: (one.at_fault, one.leaves_on), reverse=True)
-    left, won = goal_day.at_fault, list[str]()
-    while not goal_day.met(goal_day.counted, left) and len(won) < len(longest):
-        left -= longest[len(won)].at_fault
-        won.append(longest[len(won)].order_id)
-    enough = goal_day.met(goal_day.counted, left)
-    return Goal(
-        "orders", "", len(won) if enough else None, Fraction(0), tuple(won), goal_day.rate(goal_day.counted, left)
-    )
-
-
-def _goal_by_volume(goal_day: _GoalDay) -> Goal:
-    """The fewest clean orders more; none can come in time where the window of that day is past already."""
-    if goal_day.met(goal_day.counted, goal_day.at_fault):
-        return Goal("volume", "", 0, Fraction(0), (), goal_day.rate(goal_day.counted, goal_day.at_fault))
-    if (goal_day.by - goal_day.held.as_of).days - goal_day.held.lag < 1:
-        return Goal("volume", "", None, Fraction(0), (), goal_day.rate(goal_day.counted, goal_day.at_fault))
-    most = 1
-    while not goal_day.met(goal_day.counted + most, goal_day.at_fault):
-        most *= 2
-        if most > 1_000_000_000:
-            return Goal("volume", "", None, Fraction(0), (), None)
-    low, high = most // 2, most
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if goal_day.met(goal_day.counted + middle, goal_day.at_fault) else (middle, high)
-    return Goal("volume", "", high, Fraction(0), (), goal_day.rate(goal_day.counted + high, goal_day.at_fault))
-
-
-def _goal_by_waiting(goal_day: _GoalDay) -> Goal:
-    """How many days until the measure is back for good, if nothing new goes wrong."""
-    back = goal_day.held.back_on
-    days = None if back is None else max(0, (back - goal_day.held.as_of).days)
-    return Goal("waiting", "", days, Fraction(0), (), None)

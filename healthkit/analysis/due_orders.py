@@ -1,4 +1,4 @@
-"""What is coming: the orders that are about to ship late."""
+"""List the orders that wait for shipment confirmation and are about to ship late, or are late already."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import narwhals as nw
 import pandas as pd
 
 from healthkit.schema import tables
+from healthkit.schema.marketplaces import MARKETPLACES
 from healthkit.schema.tables import Column, Ledger, Table, collect_to_pandas
 
 DUE = Table(
     "due",
-    "one seller-fulfilled order that had not been confirmed by the evening of a day, and by when it must be",
+    "one seller-fulfilled order not confirmed by the end of a day, and its ship-by day",
     {
         "account": Column("text"), "marketplace": Column("text"), "order_id": Column("text"),
         "ordered_on": Column("day"), "ship_by": Column("instant"), "ship_by_on": Column("day"),
@@ -21,20 +22,20 @@ DUE = Table(
     },
     ("account", "marketplace", "order_id"),
 )  # fmt: skip
-"""`days_left` counts whole days from the as-of day to the ship-by day; below 0 it is late already."""
+"""`days_left` counts whole days from the as-of day to the ship-by day; it is negative for overdue orders."""
 
 
-def find_due_orders(ledger: Ledger, as_of: date, zones: dict[str, str], days_ahead: int = 2) -> pd.DataFrame:
-    """DUE: orders that wait to be confirmed and are due within some days of a day, or overdue; the most urgent first.
+def find_due_orders(ledger: Ledger, as_of: date, days_ahead: int = 2) -> pd.DataFrame:
+    """Return DUE: unconfirmed orders that are overdue or due within `days_ahead` days of a day, the most urgent first.
 
-    An order waits when it was placed by then, not cancelled by then, and no file tells of a confirmation by then.
-    `zones` names the zone of each marketplace, in which the evening of the day is taken.
+    An order waits when by then it was placed, not cancelled, and no file shows a confirmation. A day ends at midnight
+    in the time zone of the marketplace.
     """
     rows = ledger.orders.filter((nw.col("channel") == "seller") & ~nw.col("ship_by").is_null())
-    held = rows.filter(
+    due = rows.filter(
         (nw.col("ordered_on") <= nw.lit(as_of)) & (nw.col("ship_by_on") <= nw.lit(as_of + timedelta(days_ahead)))
     )
-    waits = _select_waiting(collect_to_pandas(held), as_of, zones)
+    waits = _select_waiting(collect_to_pandas(due), as_of)
     bought = collect_to_pandas(ledger.items.group_by("account", "marketplace", "order_id").agg(nw.col("sku").min()))
     named = waits.merge(bought, on=["account", "marketplace", "order_id"], how="left")
     left = (pd.to_datetime(named["ship_by_on"]) - pd.Timestamp(as_of)).dt.days
@@ -44,26 +45,26 @@ def find_due_orders(ledger: Ledger, as_of: date, zones: dict[str, str], days_ahe
     return tables.check_table(made.sort_values(["ship_by", "account", "order_id"], ignore_index=True), DUE)
 
 
-def count_waiting_without_ship_by(ledger: Ledger, as_of: date, zones: dict[str, str]) -> dict[str, int]:
-    """How many seller-fulfilled orders of each account wait as in `due`, and no file says by when they must ship."""
+def count_waiting_without_ship_by(ledger: Ledger, as_of: date) -> dict[str, int]:
+    """Count by account the seller-fulfilled orders that wait for confirmation and have no known ship-by day."""
     orders = ledger.orders.filter(
         (nw.col("channel") == "seller") & nw.col("ship_by").is_null() & (nw.col("ordered_on") <= nw.lit(as_of))
     )
-    waits = _select_waiting(collect_to_pandas(orders), as_of, zones)
+    waits = _select_waiting(collect_to_pandas(orders), as_of)
     waits = waits[waits["status"] != "cancelled"]  # A file of orders alone does not say when.
     return {str(account): int(count) for account, count in waits["account"].value_counts().sort_index().items()}
 
 
-def _select_waiting(orders: pd.DataFrame, as_of: date, zones: dict[str, str]) -> pd.DataFrame:
-    """The orders that were neither confirmed nor cancelled by the evening of a day, as far as the files tell."""
-    evenings = {code: _end_of_day(as_of, zone) for code, zone in zones.items()}
-    evening = pd.to_datetime(orders["marketplace"].map(evenings), utc=True)
-    confirmed = pd.to_datetime(orders["shipped_at"], utc=True) <= evening
-    told_shipped = orders["shipped_at"].isna() & orders["status"].isin(tables.SHIPPED_STATUSES)
+def _select_waiting(orders: pd.DataFrame, as_of: date) -> pd.DataFrame:
+    """Return the orders that were neither confirmed nor cancelled by the end of a day, as far as the files show."""
+    ends = {code: _end_of_day(as_of, MARKETPLACES[code].zone) for code in orders["marketplace"].unique()}
+    end_of_day = pd.to_datetime(orders["marketplace"].map(ends), utc=True)
+    confirmed = pd.to_datetime(orders["shipped_at"], utc=True) <= end_of_day
+    marked_shipped = orders["shipped_at"].isna() & orders["status"].isin(tables.SHIPPED_STATUSES)
     cancelled = (orders["status"] == "cancelled") & (pd.to_datetime(orders["cancelled_on"]) <= pd.Timestamp(as_of))
-    return orders[~confirmed & ~told_shipped & ~cancelled]
+    return orders[~confirmed & ~marked_shipped & ~cancelled]
 
 
 def _end_of_day(as_of: date, zone: str) -> datetime:
-    """The last second of a day in a zone."""
+    """Return the last second of a day in a time zone."""
     return datetime.combine(as_of, time(23, 59, 59), ZoneInfo(zone)).astimezone(UTC)

@@ -1,9 +1,10 @@
-"""Simulated futures: what a rate may come to at the usual pace of orders and of faults, through the same windows.
+"""Simulate future rates at the usual pace of orders and faults, counted through the same windows as the past.
 
-Each future draws a rate of faults from what the past leaves open, uneven weeks, a volume, and from them how many orders
-come and on which days faults become known. Orders that count already get the chance of a fault that is left to them.
-The counts are held against the rule in whole numbers, as everywhere. Nothing is drawn order by order: only the faults
-are, or how many fall on the same days where they are many, so that the work grows with neither.
+Each future draws a rate of faults from the uncertainty that the history leaves, a variation from week to week and a
+volume; from these follow how many orders arrive and on which days faults become known. Orders that count already keep
+the chance of a fault that remains to them. Counts are judged in whole numbers, as everywhere. Only faults are drawn one
+by one (or, where they are many, how many fall on the same days), so that the cost grows neither with orders nor with
+faults.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from healthkit.analysis.outlook.arrivals import fit_arrivals
-from healthkit.analysis.outlook.fitted_rates import (
+from healthkit.analysis.arrivals import ExpectedOrders, fit_arrivals
+from healthkit.analysis.fitted_rates import (
     MAX_FAULT_DELAY,
     FittedRates,
     History,
@@ -26,37 +27,38 @@ from healthkit.analysis.outlook.fitted_rates import (
     fit_rates,
     pool_rates,
 )
-from healthkit.analysis.outlook.rolloff import OutlookError, counts_known_on, expected_counts
+from healthkit.analysis.rolloff import OutlookError, counts_known_on, expected_counts
 from healthkit.metrics.counts import Counts
-from healthkit.metrics.policy import Policy, Rule
+from healthkit.metrics.policy import Basis, Policy, Rule
 from healthkit.metrics.scores import MeasureIntervals, day_numbers, numbers_to_days, select_intervals
+from healthkit.schema.object_cache import cache_on_first_argument
 
 DRAWS = 4_000
-"""So many futures are drawn unless told otherwise."""
+"""Default number of futures drawn."""
 DRAWS_PER_BATCH = 2_000
-"""So many are held in memory at once."""
+"""Futures held in memory at once."""
 LOOKUP_SIZE = 1 << 16
-"""The days on which a fault enters and leaves are looked up in a table of so many equally likely places."""
+"""Size of the table in which the days of a fault are looked up. [equally likely entries]"""
 MAX_PENDING_FAULTS = 1 << 20
-"""So many faults drawn one by one are held before their days are added up."""
+"""Faults drawn one by one that are held before their days are added up."""
 MULTINOMIAL_FROM = 1.0
-"""From so many faults a place on, they are drawn by place and no longer one by one."""
+"""Faults per slot from which on their number is drawn by slot, instead of fault by fault."""
 WEEKLY_DRIFT = 0.05
-"""How far the rate of faults wanders from one week to the next. [share, standard deviation]"""
+"""Random walk of the rate of faults from one week to the next. [share, standard deviation]"""
 VOLUME_WEEKS = 12
-"""So many weeks say how uneven the volume is."""
+"""Weeks from which the variation of the volume is estimated."""
 BANDS = {"low80": 0.1, "low50": 0.25, "middle": 0.5, "high50": 0.75, "high80": 0.9}
-"""Which share of the futures lies below each edge of the bands."""
+"""Edges of the bands, as the share of futures below each."""
 
 
 @dataclass(frozen=True)
 class Simulation:
-    """What simulated futures of one measure say, looked at from the evening of a day.
+    """Simulated futures of one measure, as known on a day.
 
-    `days` has a row a day, the as-of day first: day, `off` (the share of futures off target on it) and the edges of the
-    bands in which 5 and 8 of 10 lie (low80, low50, middle, high50, high80), as shown rates; empty where nothing counts.
-    `breach` gives the chance to be off target on any day of the next 7, 30 and 60 (of those that the horizon holds).
-    `back` are the days from which 1, 5 and 9 in 10 futures stay on target till the end; None where fewer do.
+    `days` has one row per day, the as-of day first: day, `off` (share of futures off target on it) and the edges of the
+    bands that hold 50 % and 80 % of futures (low80, low50, middle, high50, high80), as shown rates; NaN where nothing
+    counts. `breach_chances` is the chance to be off target on any of the next 7, 30 and 60 days (as far as simulated).
+    `back_on_by_tenth` are the days from which 1, 5 and 9 in 10 futures stay on target to the end; None where fewer do.
     `rate` is the shown rate with its Jeffreys interval of 80 % (low, now, high); None where nothing counts.
     """
 
@@ -67,13 +69,14 @@ class Simulation:
     seed: int
     off_target_now: bool
     days: pd.DataFrame
-    breach: dict[int, float]
-    back: dict[int, date | None]
+    breach_chances: dict[int, float]
+    back_on_by_tenth: dict[int, date | None]
     share_back_by_day: np.ndarray
     rate: tuple[float, float, float] | None
 
     def chance_back_by(self, day: date) -> float:
-        """The share of futures that are back for good by a day. Raises OutlookError beyond the horizon."""
+        """Return the share of futures that are back on target for good by a day. Raises OutlookError beyond the last
+        day."""
         place = (day - self.as_of).days
         if not 0 <= place < self.share_back_by_day.size:
             last = self.as_of + timedelta(days=self.share_back_by_day.size - 1)
@@ -81,7 +84,7 @@ class Simulation:
         return float(self.share_back_by_day[place])
 
     def chance_off(self, day: date) -> float:
-        """The share of futures that are off target on a day. Raises OutlookError beyond the horizon."""
+        """Return the share of futures that are off target on a day. Raises OutlookError beyond the last day."""
         place = (day - self.as_of).days
         if not 0 <= place < len(self.days):
             raise OutlookError(f"{day} is not looked at: the futures reach to {self.days['day'].iloc[-1].date()}.")
@@ -97,23 +100,22 @@ def simulate_futures(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Simulation:
-    """Simulated futures of one row of SCORES, as could be made on the evening of its day.
+    """Simulate futures of one row of SCORES from what was known at the end of its day.
 
-    `counts` may hold other accounts: those of the same marketplace make the portfolio to which a small account is
-    drawn. The same seed gives the same futures. Raises OutlookError for a row that is held against no target.
+    `counts` may hold other accounts; those of the same marketplace are pooled, to stabilise the rates of small
+    accounts. The same seed gives the same futures. Raises OutlookError for a row without a target.
     """
-    return Forecaster(counts, row["as_of"].date()).futures(policy, row, days_ahead=days_ahead, draws=draws, seed=seed)
+    return forecaster(counts, row["as_of"].date()).simulate(policy, row, days_ahead=days_ahead, draws=draws, seed=seed)
 
 
 class Forecaster:
-    """What was known on one evening, for the futures of many accounts: what they share is learnt once."""
+    """Simulates futures from what was known on one day; what accounts share is fitted once."""
 
     def __init__(self, counts: Counts, as_of: date) -> None:
         self._known = counts_known_on(counts, as_of)
         self._as_of = as_of
-        self._shared: dict[tuple[str, ...], tuple[History, PooledRates]] = {}
 
-    def futures(
+    def simulate(
         self,
         policy: Policy,
         row: pd.Series,
@@ -123,76 +125,81 @@ class Forecaster:
         seed: int = 0,
         account_counts: Counts | None = None,
     ) -> Simulation:
-        """The futures of one row of SCORES of this evening (see `futures`).
+        """Simulate futures of one row of SCORES of this day (see `simulate_futures`).
 
-        `alone` are the counts of the row's account, where they are at hand.
+        `account_counts` are the counts of the row's account alone, if at hand.
         """
         rule = next((rule for rule in policy.rules if rule.id == row["rule"]), None)
         if rule is None or rule.target is None or (pd.isna(row["rate"]) and row["counted"]):
             raise OutlookError(f"{row['metric']} is not held against a target, so no future can be off it.")
         account, marketplace, channel = row["account"], row["marketplace"], row["channel"]
         lag = (row["as_of"] - row["last_day"]).days
-        every, shared = self._shares(rule, marketplace, channel)
-        learnt = fit_rates(every.of(account), shared)
-        mine = (
+        history, pooled = self._pool(rule.metric, rule.basis, marketplace, channel)
+        fitted = fit_rates(history.for_account(account), pooled)
+        known = (
             self._known.for_accounts([account])
             if account_counts is None
             else counts_known_on(account_counts, self._as_of)
         )
-        behind = select_intervals(mine, rule, account, marketplace, channel)
-        held = prepare_simulation(behind, rule, self._as_of, int(row["window"]), lag, days_ahead, learnt)
-        return simulate_input(held, learnt, draws=draws, seed=seed, account=account)
+        stays = select_intervals(known, rule, account, marketplace, channel)
+        inputs = prepare_simulation(stays, rule, self._as_of, int(row["window"]), lag, days_ahead, fitted)
+        return simulate_input(inputs, fitted, draws=draws, seed=seed, account=account)
 
-    def learn(self, policies: Mapping[str, Policy]) -> None:
-        """Learn what accounts share in every measure of their marketplaces' policies, before it is asked for."""
+    def fit_pooled_rates(self, policies: Mapping[str, Policy]) -> None:
+        """Fit what accounts share in every measure of their marketplaces' policies, ahead of use."""
         for marketplace, policy in policies.items():
             for rule in policy.rules_in_force(self._as_of):
                 for channel in rule.channels if rule.target is not None else ():
-                    self._shares(rule, marketplace, channel)
+                    self._pool(rule.metric, rule.basis, marketplace, channel)
 
-    def _shares(self, rule: Rule, marketplace: str, channel: str) -> tuple[History, PooledRates]:
-        """The past of every account in one measure, and what they share."""
-        key = rule.metric, str(rule.basis), marketplace, channel
-        if key not in self._shared:
-            every = collect_history(self._known, rule, marketplace, channel, self._as_of)
-            self._shared[key] = every, pool_rates(every)
-        return self._shared[key]
+    @cache_on_first_argument()
+    def _pool(self, metric: str, basis: Basis, marketplace: str, channel: str) -> tuple[History, PooledRates]:
+        """Return the history of every account in one measure, and the rates they share."""
+        history = collect_history(self._known, metric, basis, marketplace, channel, self._as_of)
+        return history, pool_rates(history)
+
+
+@cache_on_first_argument(maxsize=1)
+def forecaster(counts: Counts, as_of: date) -> Forecaster:
+    """Return the forecaster of a day for counts; the newest one is cached with the counts."""
+    return Forecaster(counts, as_of)
 
 
 # -- what is known, and what may come ---------------------------------------------------------------------------
 
 
 class FaultSlots(NamedTuple):
-    """Where new faults may fall: the days (from 0, the as-of day) each covers, how likely, and in which week.
+    """Where new faults may fall: the days each slot covers (0 is the as-of day), its expected faults, and its week.
 
-    `first` and `last` bound the cover; `likely` is the expected number at a rate of 1; `week` numbers the weeks of
-    clock days; `order` is the day from which the order itself counts where it is new, -1 where it counts already.
+    `first` and `last` bound the days; `faults_at_rate_1` is the expected number at a rate of 1; `week` numbers the
+    weeks of clock days; `counts_from` is the day from which the order itself counts if it is new, -1 if it counts
+    already.
     """
 
     first: np.ndarray
     last: np.ndarray
-    likely: np.ndarray
+    faults_at_rate_1: np.ndarray
     week: np.ndarray
-    order: np.ndarray
+    counts_from: np.ndarray
 
 
 @dataclass(frozen=True)
 class SimulationInput:
-    """All that a simulation needs of one measure: what is known, day by day, and where more may come.
+    """What a simulation of one measure needs: what is known for each day, and where more may fall.
 
-    `counted` and `at_fault` are known already, by day; `clocks` how many new orders are expected, by clock day from
-    `begin` on, and `cover` which share of them counts on each day [clock days x days]. `uneven_volume` is the squared
-    variation of the volume of weeks.
+    `counted` and `at_fault` are known already, by day; `new_orders_by_day` is the expected number of new orders by
+    clock day, and `share_counting` the share of them that counts on each day [clock days x days]. `volume_variation` is
+    the squared variation of the weekly volume.
     """
 
     rule: Rule
     as_of: date
     counted: np.ndarray
     at_fault: np.ndarray
-    clocks: np.ndarray
-    cover: np.ndarray
+    new_orders_by_day: np.ndarray
+    share_counting: np.ndarray
     volume_variation: float
-    places: FaultSlots
+    slots: FaultSlots
 
 
 def prepare_simulation(
@@ -204,22 +211,22 @@ def prepare_simulation(
     days_ahead: int,
     fitted: FittedRates,
 ) -> SimulationInput:
-    """Lay out one measure for a simulation, from what stands behind it as known on the evening."""
+    """Collect the input of a simulation of one measure, from its intervals as known at the end of a day."""
     now = int(day_numbers([as_of])[0])
     numbers = now + np.arange(days_ahead + 1)
     counted, at_fault = (
         stays.count_by_day(numbers, 1, window, lag, False)[0]
         for stays in (measure_stays.counting_intervals, measure_stays.fault_intervals)
     )
-    cells = fit_arrivals(measure_stays.counting_intervals, as_of).cells(int(numbers[-1]))
-    begin = int(cells.clock.min()) if cells.clock.size else now + 1
+    expected_orders = fit_arrivals(measure_stays.counting_intervals, as_of).expected_until(int(numbers[-1]))
+    begin = int(expected_orders.clock.min()) if expected_orders.clock.size else now + 1
     span = max(0, int(numbers[-1]) - begin + 1)
-    clocks = np.bincount(cells.clock - begin, cells.many, span) if cells.clock.size else np.zeros(span)
+    clocks = np.zeros(span)
+    np.add.at(clocks, expected_orders.clock - begin, expected_orders.expected)
     cover = np.zeros((span, numbers.size))
     for place in np.flatnonzero(clocks > 0):
-        mine = cells.clock == begin + place
-        one = cells._replace(clock=cells.clock[mine], known=cells.known[mine], many=cells.many[mine] / clocks[place])
-        cover[place] = expected_counts(one, numbers, window, lag)
+        of_day = ExpectedOrders(*(values[expected_orders.clock == begin + place] for values in expected_orders))
+        cover[place] = expected_counts(of_day, numbers, window, lag) / clocks[place]
     places = _fault_slots(measure_stays, now, window, lag, days_ahead, fitted, begin, clocks)
     return SimulationInput(rule, as_of, counted, at_fault, clocks, cover, _volume_variation(measure_stays, now), places)
 
@@ -234,7 +241,7 @@ def _fault_slots(
     begin: int,
     clocks: np.ndarray,
 ) -> FaultSlots:
-    """Every pair of clock day and delay from which a fault would still be seen."""
+    """Return every pair of clock day and delay from which a fault would still be seen."""
     oldest = now - window - lag - MAX_FAULT_DELAY
     stays = measure_stays.counting_intervals
     there = (stays.clock > oldest) & (stays.ended > now)
@@ -272,7 +279,7 @@ def _fault_slots(
 
 
 def _volume_variation(measure_stays: MeasureIntervals, now: int) -> float:
-    """The squared variation of the volume of the last weeks, beyond chance."""
+    """Return the squared variation of the volume of the last weeks, beyond chance."""
     stays = measure_stays.counting_intervals
     back = (now - stays.clock) // 7
     inside = (back >= 1) & (back <= VOLUME_WEEKS)
@@ -287,12 +294,12 @@ def _volume_variation(measure_stays: MeasureIntervals, now: int) -> float:
 def simulate_input(
     inputs: SimulationInput, fitted: FittedRates, *, draws: int = DRAWS, seed: int = 0, account: str = ""
 ) -> Simulation:
-    """Draw futures of a layout, in batches of bounded size, and read off what they say."""
+    """Draw futures in batches of bounded size, and summarise them as a Simulation."""
     if draws < 1:
         raise OutlookError(f"{draws} futures cannot be drawn; ask for at least 1.")
     rng = np.random.default_rng(seed)
     off, rates = [], []
-    tables = _slots_by_week(inputs.places, rng, fitted.mean * draws)
+    tables = _slots_by_week(inputs.slots, rng, fitted.mean_rate * draws)
     for begin in range(0, draws, DRAWS_PER_BATCH):
         counted, at_fault = draw_counts(inputs, fitted, min(DRAWS_PER_BATCH, draws - begin), rng, tables)
         off.append(_is_off_target(inputs.rule, counted, at_fault))
@@ -309,9 +316,9 @@ def draw_counts(
     *,
     drift: float = WEEKLY_DRIFT,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """How many count and are at fault in each future on each day. [futures x days]"""
+    """Return how many count and are at fault in each future on each day. [futures x days]"""
     days = inputs.counted.size
-    tables = _slots_by_week(inputs.places, rng) if tables is None else tables
+    tables = _slots_by_week(inputs.slots, rng) if tables is None else tables
     rate = rng.beta(fitted.at_fault, fitted.clean, draws)
     weeks = 1 + max((table.week for table in tables), default=0)
     level = rate[:, None] * np.exp(np.cumsum(rng.normal(-(WEEKLY_DRIFT**2) / 2, WEEKLY_DRIFT, (draws, weeks)), axis=1))
@@ -337,15 +344,15 @@ def draw_counts(
     at_fault, with_fault = (
         np.rint(both.reshape(draws, days + 1).cumsum(axis=1)[:, :days]).astype(np.int64) for both in (edges, extra)
     )
-    clean = np.maximum(0.0, 1 - fitted.mean * float(fitted.weights.mean()))
-    coming = rng.poisson(volume * inputs.clocks[None, :] * clean) @ inputs.cover
+    clean = np.maximum(0.0, 1 - fitted.mean_rate * float(fitted.weights.mean()))
+    coming = rng.poisson(volume * inputs.new_orders_by_day[None, :] * clean) @ inputs.share_counting
     counted = inputs.counted[None, :] + np.rint(coming).astype(np.int64) + with_fault
     return counted, np.minimum(inputs.at_fault[None, :] + at_fault, counted)
 
 
 class _SingleFaults(NamedTuple):
-    """Faults one by one: the cell of the future's day on which each enters and leaves, of a new order or not, and what
-    it adds."""
+    """Single faults: the cell of day and future on which each enters and leaves, whether of a new order, and its
+    weight."""
 
     begin: np.ndarray
     end: np.ndarray
@@ -356,7 +363,7 @@ class _SingleFaults(NamedTuple):
 def _place_faults_singly(
     table: _WeekSlots, fault_counts: np.ndarray, days: int, rng: np.random.Generator, weights: np.ndarray
 ) -> _SingleFaults:
-    """Give each fault of a week its days, one after the other."""
+    """Draw the days of each fault of a week, one by one."""
     future = np.repeat(np.arange(fault_counts.size) * (days + 1), fault_counts)
     if table.lookup is None:
         place = np.searchsorted(table.edges, rng.random(future.size))
@@ -370,9 +377,9 @@ def _add_faults(singles: list[_SingleFaults], edges: np.ndarray, extra: np.ndarr
     """Add the days of single faults to those of all futures."""
     if not singles:
         return
-    held = _SingleFaults(*(np.concatenate(columns) for columns in zip(*singles, strict=True)))
-    for chosen, sums in ((slice(None), edges), (held.is_new, extra)):
-        begin, end, weight = held.begin[chosen], held.end[chosen], held.weight[chosen]
+    faults = _SingleFaults(*(np.concatenate(columns) for columns in zip(*singles, strict=True)))
+    for chosen, sums in ((slice(None), edges), (faults.is_new, extra)):
+        begin, end, weight = faults.begin[chosen], faults.end[chosen], faults.weight[chosen]
         sums += np.bincount(begin, weight, sums.size) - np.bincount(end, weight, sums.size)
 
 
@@ -384,7 +391,7 @@ def _place_faults_by_slot(
     edges: np.ndarray,
     extra: np.ndarray,
 ) -> None:
-    """The same for so many faults that each place has its number: how many of a future fall on each of them."""
+    """Draw how many faults of each future fall on each slot of a week."""
     numbers = rng.multinomial(fault_counts, table.likely)
     for chosen, sums in ((slice(None), edges), (table.is_new, extra)):
         moves = np.zeros((table.first.size, days + 1))
@@ -394,7 +401,7 @@ def _place_faults_by_slot(
 
 
 class _WeekSlots(NamedTuple):
-    """The places of one week: how many faults they expect at a rate of 1, and a table from which to draw one."""
+    """The slots of one week: expected faults at a rate of 1, and a table from which to draw a slot."""
 
     week: int
     known: float
@@ -408,35 +415,35 @@ class _WeekSlots(NamedTuple):
 
 
 def _slots_by_week(slots: FaultSlots, rng: np.random.Generator, faults: float = np.inf) -> list[_WeekSlots]:
-    """One table a week; a place stands in it as often as it is likely, what is left over shared out by chance.
+    """Return one table per week, in which a slot occurs in proportion to its probability, rounded at random.
 
-    `faults` is how many will be drawn of each expected one; where few are, no table is worth its while.
+    `faults` is how many are drawn of each expected one; where they are few, no lookup table is built.
     """
     made = []
     for week in np.unique(slots.week):
-        mine = slots.week == week
-        likely, is_new = slots.likely[mine], slots.order[mine] >= 0
+        mask = slots.week == week
+        likely, is_new = slots.faults_at_rate_1[mask], slots.counts_from[mask] >= 0
         edges = likely.cumsum() / likely.sum()
         edges[-1] = 1.0
         lookup = None
         if likely.sum() * faults > LOOKUP_SIZE // 4:
             lookup = np.searchsorted(edges, (np.arange(LOOKUP_SIZE) + rng.random()) / LOOKUP_SIZE).astype(np.int32)
         made.append(_WeekSlots(
-            int(week), float(likely[~is_new].sum()), float(likely[is_new].sum()), slots.first[mine], slots.last[mine],
+            int(week), float(likely[~is_new].sum()), float(likely[is_new].sum()), slots.first[mask], slots.last[mask],
             is_new, edges, lookup, likely / likely.sum(),
         ))  # fmt: skip
     return made
 
 
 def _is_off_target(rule: Rule, counted: np.ndarray, at_fault: np.ndarray) -> np.ndarray:
-    """Where a future is off target: judged as `policy.judge` does."""
+    """Return where futures are off target, judged as `policy.judge` does."""
     assert rule.target is not None
     off = (counted > 0) & ~rule.target.is_met(counted, at_fault)
     return off if rule.minimum is None else off & (counted >= rule.minimum)
 
 
 def _shown_rates(rule: Rule, counted: np.ndarray, at_fault: np.ndarray) -> np.ndarray:
-    """The shown rates; NaN where nothing counts."""
+    """Return the shown rates; NaN where nothing counts."""
     assert rule.target is not None
     wrong = np.divide(at_fault, counted, out=np.full(counted.shape, np.nan), where=counted > 0)
     return rule.target.displayed_rate(wrong)
@@ -445,7 +452,7 @@ def _shown_rates(rule: Rule, counted: np.ndarray, at_fault: np.ndarray) -> np.nd
 def _summarise(
     inputs: SimulationInput, off: np.ndarray, rates: np.ndarray, draws: int, seed: int, account: str
 ) -> Simulation:
-    """What the futures say."""
+    """Summarise futures as a Simulation."""
     days = off.shape[1]
     stamps = [inputs.as_of + timedelta(days=ahead) for ahead in range(days)]
     some = ~np.isnan(rates).all(axis=0)
@@ -469,8 +476,10 @@ def _summarise(
         seed=seed,
         off_target_now=bool(_is_off_target(inputs.rule, inputs.counted[:1], inputs.at_fault[:1])[0]),
         days=table,
-        breach={ahead: float(off[:, 1 : ahead + 1].any(axis=1).mean()) for ahead in (7, 30, 60) if ahead < days},
-        back={share: stamps[place] if place < days else None for share, place in when.items()},
+        breach_chances={
+            ahead: float(off[:, 1 : ahead + 1].any(axis=1).mean()) for ahead in (7, 30, 60) if ahead < days
+        },
+        back_on_by_tenth={share: stamps[place] if place < days else None for share, place in when.items()},
         share_back_by_day=np.searchsorted(back, np.arange(days), side="right") / draws,
         rate=_jeffreys_interval(inputs, seed),
     )

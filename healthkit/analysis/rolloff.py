@@ -1,41 +1,39 @@
-"""The roll-off calendar: what a rate will be on each day ahead if nothing new goes wrong, and when it is back.
+"""Show how a rate moves on the days ahead as orders leave its window, and when it is back on target.
 
-Nothing here is a model of its own: it is the sweep of `scores` over what was known on the evening of a day. What was
-learnt later is cut away first (`known_by`), so that a forecast made for a past day is the one that could be made then.
-New orders keep coming at the recent pace of each weekday, or not at all; a new order at fault never comes. That is the
-best case, and is always said.
+This is the usual scoring, over what was known at the end of a day. What was known then stays, whatever became known
+later; new orders arrive at the recent pace, and none of them is at fault.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import pandas as pd
 
-from healthkit.analysis.outlook.arrivals import ExpectedOrders, fit_arrivals
+from healthkit.analysis.arrivals import ExpectedOrders, fit_arrivals
 from healthkit.metrics.counts import Counts
 from healthkit.metrics.policy import Policy, Rule, judge
 from healthkit.metrics.scores import Intervals, MeasureIntervals, day_numbers, numbers_to_days, select_intervals
+from healthkit.schema.object_cache import cache_on_first_argument
 
 MIN_DAYS_AHEAD = 90
 """So many days are looked ahead at least. [days]"""
 
 
 class OutlookError(ValueError):
-    """A look ahead that cannot be taken; the message says why and what can be asked."""
+    """A measure cannot be forecast; the message says why and what to ask instead."""
 
 
 @dataclass(frozen=True)
 class RollOffCalendar:
-    """One measure day by day, from an as-of day on, if nothing new goes wrong.
+    """One measure on each day from an as-of day on, if nothing new goes wrong.
 
     `days` has day, counted, at_fault, rate, status, headroom, enters, leaves: how many at fault enter or leave the
-    window on that day. `orders` has one row an order at fault now or entering later: order_id, causes, clock_day,
-    known_on, enters_on, leaves_on, at_fault. `back_on` is the first day from which the measure is never off target
-    again, None where it is off on the last; the as-of day itself where it is on target now and stays so.
+    window on that day. `orders` has one row per order at fault now or later: order_id, causes, clock_day, known_on,
+    enters_on, leaves_on, at_fault. `back_on` is the first day from which the measure stays on target: the as-of day
+    itself where it is on target now and stays so, None where the last day is off target.
     """
 
     account: str
@@ -51,32 +49,22 @@ class RollOffCalendar:
     back_on: date | None
 
     @property
-    def last(self) -> date:
-        """The last day of the calendar: every order that is known now has left by then."""
+    def last_day(self) -> date:
+        """The last day of the calendar; by then every order known now has left the window."""
         return self.days["day"].iloc[-1].date()
 
 
+@cache_on_first_argument(maxsize=1)
 def counts_known_on(counts: Counts, as_of: date) -> Counts:
-    """The counts as they could be known on the evening of a day: what came later is gone, what ended later is open.
+    """Return counts as known at the end of a day: rows known later are removed, what ended later is open again.
 
-    Those of the last evening asked for are kept, for the measures of one report ask alike.
+    The result for the last day asked for is cached with the counts.
     """
-    kept = _KNOWN_COUNTS.setdefault(counts, {})
-    if as_of not in kept:
-        kept.clear()
-        kept[as_of] = _cut_counts(counts, as_of)
-    return kept[as_of]
-
-
-_KNOWN_COUNTS: WeakKeyDictionary[Counts, dict[date, Counts]] = WeakKeyDictionary()
-
-
-def _cut_counts(counts: Counts, as_of: date) -> Counts:
-    evening = pd.Timestamp(as_of)
+    day = pd.Timestamp(as_of)
 
     def known(rows: pd.DataFrame, ended: str) -> pd.DataFrame:
-        rows = rows[(rows["known_on"] <= evening).to_numpy()]
-        return rows.assign(**{ended: rows[ended].where(rows[ended] <= evening)})
+        rows = rows[(rows["known_on"] <= day).to_numpy()]
+        return rows.assign(**{ended: rows[ended].where(rows[ended] <= day)})
 
     return Counts(
         known(counts.exposure, "until_day"),
@@ -96,11 +84,11 @@ def roll_off_calendar(
     volume: float = 1.0,
     volume_since: date | None = None,
 ) -> RollOffCalendar:
-    """The roll-off calendar of one row of SCORES, looked at from the evening of its as-of day.
+    """Return the roll-off calendar of one row of SCORES: its counts and status on each day ahead, as known on its day.
 
-    It reaches `ahead` days, and always to the day on which the last order known now has left. The rule of the row
-    judges all of it. New orders come `volume` times as many as lately from the day `volume_since` on. Raises
-    OutlookError for a row that is no rate, or without a target.
+    It covers `days_ahead` days, and always reaches the day on which the last order known now has left the window. The
+    rule of the row judges every day. From `volume_since` on, `volume` times as many new orders are expected as lately.
+    Raises OutlookError for a row that is not a rate, or without a target.
     """
     rule = next((rule for rule in policy.rules if rule.id == row["rule"]), None)
     if pd.isna(row["rate"]) and row["counted"]:
@@ -109,42 +97,42 @@ def roll_off_calendar(
         raise OutlookError(f"{row['metric']} is not held against a target, so there is no day on which it is back.")
     as_of, window = row["as_of"].date(), int(row["window"])
     lag = (row["as_of"] - row["last_day"]).days
-    behind = select_intervals(counts_known_on(counts, as_of), rule, row["account"], row["marketplace"], row["channel"])
-    reach = max(MIN_DAYS_AHEAD if days_ahead is None else days_ahead, _days_until_all_left(behind, as_of, window, lag))
+    stays = select_intervals(counts_known_on(counts, as_of), rule, row["account"], row["marketplace"], row["channel"])
+    reach = max(MIN_DAYS_AHEAD if days_ahead is None else days_ahead, _days_until_all_left(stays, as_of, window, lag))
     numbers = int(day_numbers([as_of])[0]) + np.arange(reach + 1)
-    at_fault = behind.fault_intervals.count_by_day(numbers, 1, window, lag, False)[0]
-    counted = behind.counting_intervals.count_by_day(numbers, 1, window, lag, False)[0]
+    at_fault = stays.fault_intervals.count_by_day(numbers, 1, window, lag, False)[0]
+    counted = stays.counting_intervals.count_by_day(numbers, 1, window, lag, False)[0]
     if new_orders:
-        coming = fit_arrivals(behind.counting_intervals, as_of)
-        more = expected_counts(coming.cells(int(numbers[-1])).scale_volume(volume, volume_since), numbers, window, lag)
+        new = fit_arrivals(stays.counting_intervals, as_of).expected_until(int(numbers[-1]))
+        more = expected_counts(new.scale_volume(volume, volume_since), numbers, window, lag)
         counted = counted + np.rint(more).astype(np.int64)
-    days = _calendar_days(rule, numbers, counted, at_fault, behind.fault_intervals, window, lag)
-    orders = _orders_at_fault(behind, numbers[0], window, lag)
+    days = _calendar_days(rule, numbers, counted, at_fault, stays.fault_intervals, window, lag)
+    orders = _orders_at_fault(stays, numbers[0], window, lag)
     where = (row["account"], row["marketplace"], row["channel"])
     return RollOffCalendar(*where, rule, window, lag, as_of, new_orders, days, orders, _find_back_on(days))
 
 
 def _days_until_all_left(measure_stays: MeasureIntervals, as_of: date, window: int, lag: int) -> int:
-    """In how many days the last order known now has left."""
+    """Return the number of days until the last order known now has left the window."""
     clocks = np.concatenate([measure_stays.counting_intervals.clock, measure_stays.fault_intervals.clock])
     return int(clocks.max() + lag + window - day_numbers([as_of])[0]) if clocks.size else 0
 
 
 def expected_counts(new_orders: ExpectedOrders, numbers: np.ndarray, window: int, lag: int) -> np.ndarray:
-    """How many orders that nobody knows of yet will count on each day, on average. [orders]"""
+    """Return how many orders that are not known yet will count on each day, on average. [orders]"""
     edges = np.zeros(numbers.size + 1)
     first = np.maximum(np.maximum(new_orders.clock + lag, new_orders.known) - numbers[0], 0)
     last = np.minimum(new_orders.clock + lag + window - numbers[0], numbers.size)
     covers = first < last
-    np.add.at(edges, first[covers], new_orders.many[covers])
-    np.add.at(edges, last[covers], -new_orders.many[covers])
+    np.add.at(edges, first[covers], new_orders.expected[covers])
+    np.add.at(edges, last[covers], -new_orders.expected[covers])
     return edges.cumsum()[:-1]
 
 
 def _calendar_days(
     rule: Rule, numbers: np.ndarray, counted: np.ndarray, at_fault: np.ndarray, faults: Intervals, window: int, lag: int
 ) -> pd.DataFrame:
-    """The days of the calendar, each judged."""
+    """Return the days of a calendar, each judged."""
     assert rule.target is not None
     wrong = np.divide(at_fault, counted, out=np.full(counted.shape, np.nan), where=counted > 0)
     first, last = faults.bounds(window, lag, False)
@@ -166,21 +154,21 @@ def _calendar_days(
 
 
 def _changes_within(days: np.ndarray, weights: np.ndarray, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Days within the calendar and what changes on them."""
+    """Return the days within the calendar, and the change on each."""
     within = (days > numbers[0]) & (days <= numbers[-1])
     return days[within], weights[within]
 
 
 def _orders_at_fault(measure_stays: MeasureIntervals, as_of: int, window: int, lag: int) -> pd.DataFrame:
-    """The orders at fault on the as-of day or entering later, by the day on which something happens to them."""
+    """Return the orders at fault on the as-of day or later, sorted by the day on which they leave."""
     faults, stays = measure_stays.faults, measure_stays.fault_intervals
     first, last = stays.bounds(window, lag, False)
     coming = (last >= as_of) & (first <= last) & (stays.ended > as_of)
-    held = faults.assign(enters_on=numbers_to_days(first), leaves_on=numbers_to_days(last + 1))[coming]
-    if held["order_id"].is_unique:
-        once = held.assign(known_on=held["since"])[_ORDER_COLUMNS]
+    orders = faults.assign(enters_on=numbers_to_days(first), leaves_on=numbers_to_days(last + 1))[coming]
+    if orders["order_id"].is_unique:
+        once = orders.assign(known_on=orders["since"])[_ORDER_COLUMNS]
     else:
-        once = held.groupby("order_id", as_index=False, sort=False).agg(
+        once = orders.groupby("order_id", as_index=False, sort=False).agg(
             causes=("causes", "last"), clock_day=("clock_day", "first"), known_on=("since", "min"),
             enters_on=("enters_on", "min"), leaves_on=("leaves_on", "max"), at_fault=("at_fault", "sum"),
         )  # fmt: skip
@@ -191,7 +179,7 @@ _ORDER_COLUMNS = ["order_id", "causes", "clock_day", "known_on", "enters_on", "l
 
 
 def _find_back_on(days: pd.DataFrame) -> date | None:
-    """The first day from which no day is off target; None where the last one is."""
+    """Return the first day from which no day is off target; None where the last one is."""
     off = (days["status"] == "off target").to_numpy()
     if off[-1]:
         return None
@@ -200,7 +188,7 @@ def _find_back_on(days: pd.DataFrame) -> date | None:
 
 
 def headroom_changes(roll_off: RollOffCalendar) -> list[tuple[date, int]]:
-    """On which days the headroom changes, and to what, from the as-of day on. [orders]"""
+    """Return the days on which the headroom changes, from the as-of day on, with its new value. [orders]"""
     rooms: list[tuple[date, int]] = []
     for day, room in zip(roll_off.days["day"], roll_off.days["headroom"], strict=True):
         if not rooms or rooms[-1][1] != room:

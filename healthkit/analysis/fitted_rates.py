@@ -1,8 +1,9 @@
-"""What the past of an account and of its portfolio says of faults to come: how many, how late known, how uneven.
+"""Fit the rates of faults to expect for an account, from its own history and that of all accounts.
 
-All of it is learnt from what was known on the evening of a day. The newest orders have not shown all of their faults
-yet: delays are estimated with that in mind (each delay counts against the orders old enough to show it), and a young
-order is given the chance that is left to it. A small account is drawn to the portfolio, as far as accounts are alike.
+Only what was known at the end of a day is used. The newest orders have not shown all of their faults yet: delays are
+estimated with that in mind (each delay counts only orders old enough to show it), and a young order keeps the chance of
+a fault that remains. The rate of a small account is shrunk towards that of all accounts, the more the more alike they
+are.
 """
 
 from __future__ import annotations
@@ -14,27 +15,28 @@ import numpy as np
 import pandas as pd
 
 from healthkit.metrics.counts import Counts
-from healthkit.metrics.policy import Rule
+from healthkit.metrics.policy import Basis
 from healthkit.metrics.scores import day_numbers
 
 HISTORY_DAYS = 540
-"""Nothing older is learnt from. [days]"""
+"""Length of the history used. [days]"""
 MAX_FAULT_DELAY = 180
-"""No delay is looked for beyond. [days]"""
+"""Longest delay considered between the clock day of an order and the day its fault is known. [days]"""
 HALF_LIFE_DAYS = 60
-"""After so many days a past order weighs half as much for the rate of faults. [days]"""
+"""Age at which a past order weighs half as much for the rate of faults. [days]"""
 POOLED_DELAYS_WEIGHT = 20
-"""So many faults' worth the portfolio's delays weigh beside an account's own."""
+"""Weight of the delays of all accounts beside an account's own. [faults]"""
 POOLED_VARIATION_WEIGHT = 20.0
-"""So much the portfolio's unevenness of weeks weighs beside an account's own. [expected faults squared]"""
+"""Weight of the weekly variation of all accounts beside an account's own. [expected faults squared]"""
 
 
 @dataclass(frozen=True)
 class History:
-    """Orders counted and faults of one measure, of one account or several, by clock day; as known on an evening.
+    """Orders counted and faults of one measure by clock day, for one account or several, as known at the end of a day.
 
-    `days` are the clock days from `first` on: how much counts, by account [accounts x days]. Of each fault: its
-    account's row, its clock day counted from `first`, and its delay [days]. `weights` is how much each adds.
+    `days` holds how much counts on each clock day from `first` on [accounts x days]. For each fault: `account` is the
+    row of its account, `clock` its clock day counted from `first`, `delay` its delay [days], and `weights` how much it
+    adds.
     """
 
     accounts: pd.Index
@@ -46,32 +48,33 @@ class History:
     delay: np.ndarray
     weights: np.ndarray
 
-    def of(self, account: str) -> History:
-        """The past of one account alone; empty where it has none."""
+    def for_account(self, account: str) -> History:
+        """Return the history of one account alone; empty where it has none."""
         row = self.accounts.get_indexer([account])[0]
-        mine = self.account == row
+        chosen = self.account == row
         days = self.days[[row]] if row >= 0 else np.zeros((1, self.days.shape[1]))
-        alone = np.zeros(int(mine.sum()), dtype=np.int64)
+        alone = np.zeros(int(chosen.sum()), dtype=np.int64)
         return History(
-            pd.Index([account]), self.first, self.as_of, days, alone, self.clock[mine], self.delay[mine],
-            self.weights[mine],
+            pd.Index([account]), self.first, self.as_of, days, alone, self.clock[chosen], self.delay[chosen],
+            self.weights[chosen],
         )  # fmt: skip
 
     @property
     def ages(self) -> np.ndarray:
-        """How old each clock day is on the evening. [days]"""
+        """The age of each clock day. [days]"""
         return self.as_of - (self.first + np.arange(self.days.shape[1]))
 
 
 @dataclass(frozen=True)
 class PooledRates:
-    """What accounts share: the mean rate of faults and how strongly it binds, the delays, and the weeks' unevenness.
+    """What accounts share: the mean rate of faults and how strongly it binds, the delays, and the weekly variation.
 
-    `mean` is a share of what is counted; `strength` says how many counted orders it is worth; `delays` the share that
-    becomes known so many days after the clock day; `uneven` the squared variation of the rate from week to week.
+    `mean_rate` is a share of what is counted; `strength` says how many counted orders it is worth; `delays` the share
+    of faults known 0, 1, ... days after the clock day; `weekly_variation` the squared variation of the rate from week
+    to week.
     """
 
-    mean: float
+    mean_rate: float
     strength: float
     delays: np.ndarray
     weekly_variation: float
@@ -79,9 +82,10 @@ class PooledRates:
 
 @dataclass(frozen=True)
 class FittedRates:
-    """What is expected of one account: Beta(`at_fault`, `clean`) for its rate of faults, the rest as of a portfolio.
+    """What is expected of one account: a Beta(`at_fault`, `clean`) distribution of its rate of faults, delays and
+    variation.
 
-    `weights` are how much faults add, of which the next ones are drawn.
+    `weights` are how much past faults added, from which those of new faults are drawn.
     """
 
     at_fault: float
@@ -91,17 +95,17 @@ class FittedRates:
     weights: np.ndarray
 
     @property
-    def mean(self) -> float:
+    def mean_rate(self) -> float:
         """The expected rate of faults. [share]"""
         return self.at_fault / (self.at_fault + self.clean)
 
 
-def collect_history(counts: Counts, rule: Rule, marketplace: str, channel: str, as_of: date) -> History:
-    """The past of one measure, of all accounts of a marketplace, from counts as known by an evening.
+def collect_history(counts: Counts, metric: str, basis: Basis, marketplace: str, channel: str, as_of: date) -> History:
+    """Return the history of one measure for all accounts of a marketplace, from counts as known on a day.
 
-    A fault that was cleared by then is none: what may be cleared later is left as it is, the careful side.
+    Faults cleared by then are left out. What may be cleared later is kept, to be on the careful side.
     """
-    rows = counts.rows_where(metric=rule.metric, basis=str(rule.basis), marketplace=marketplace, channel=channel)
+    rows = counts.rows_where(metric=metric, basis=str(basis), marketplace=marketplace, channel=channel)
     exposure, faults = counts.exposure.iloc[rows[0]], counts.faults.iloc[rows[1]]
     last = int(day_numbers([as_of])[0])
     first = last - HISTORY_DAYS + 1
@@ -110,26 +114,28 @@ def collect_history(counts: Counts, rule: Rule, marketplace: str, channel: str, 
     inside = (clock >= first) & (clock <= last)
     row = names.get_indexer(exposure["account"])[inside] * HISTORY_DAYS + clock[inside] - first
     days = np.bincount(row, exposure["counted"].to_numpy()[inside], max(1, len(names)) * HISTORY_DAYS)
-    held = faults[faults["cleared_on"].isna().to_numpy()]
-    once = held.groupby(["account", "order_id", "clock_day"], as_index=False, sort=False).agg(
+    uncleared = faults[faults["cleared_on"].isna().to_numpy()]
+    once = uncleared.groupby(["account", "order_id", "clock_day"], as_index=False, sort=False).agg(
         since=("since", "min"), at_fault=("at_fault", "sum")
     )
     placed = day_numbers(once["clock_day"])
-    of = names.get_indexer(once["account"])
-    mine = (placed >= first) & (placed <= last) & (of >= 0)
+    rows_of_accounts = names.get_indexer(once["account"])
+    chosen = (placed >= first) & (placed <= last) & (rows_of_accounts >= 0)
     delay = np.clip(day_numbers(once["since"]) - placed, 0, MAX_FAULT_DELAY)
     return History(
-        names, first, last, days.reshape(-1, HISTORY_DAYS), of[mine], (placed - first)[mine], delay[mine],
-        once["at_fault"].to_numpy()[mine].astype(np.int64),
+        names, first, last, days.reshape(-1, HISTORY_DAYS),
+        rows_of_accounts[chosen], (placed - first)[chosen], delay[chosen],
+        once["at_fault"].to_numpy()[chosen].astype(np.int64),
     )  # fmt: skip
 
 
 def estimate_delays(history: History, pooled_delays: np.ndarray | None = None) -> np.ndarray:
-    """The share of faults that becomes known so many days after the clock day, for 0 to LONGEST. [shares, sum 1]
+    """Estimate the share of faults that becomes known 0 to MAX_FAULT_DELAY days after the clock day. [shares, sum 1]
 
-    A fault with a delay d is seen only on an order at least d days old, so that short delays are seen too often. The
-    estimator is that of Lynden-Bell (1971) for data cut off on the right: from the longest delay downwards, the share
-    with delay d among all faults with delays up to d on orders at least d days old. `others` weighs in as some faults.
+    A fault with a delay d is seen only on an order at least d days old, so that short delays are over-represented. The
+    estimator is that of Lynden-Bell (1971) for right-truncated data: from the longest delay downwards, the share with
+    delay d among all faults with delays up to d on orders at least d days old. `pooled_delays` are added with the
+    weight of POOLED_DELAYS_WEIGHT faults.
     """
     size = MAX_FAULT_DELAY + 1
     age = np.minimum(history.as_of - (history.first + history.clock), MAX_FAULT_DELAY)
@@ -148,7 +154,7 @@ def estimate_delays(history: History, pooled_delays: np.ndarray | None = None) -
 
 
 def pool_rates(history: History) -> PooledRates:
-    """What the accounts of a past share; of one account alone, next to nothing binds it."""
+    """Estimate what the accounts of a history share: mean rate, its strength, delays and weekly variation."""
     delays = estimate_delays(history)
     k, e = _weigh_by_age(history, delays)
     total_k, total_e = k.sum(), e.sum()
@@ -166,19 +172,19 @@ def pool_rates(history: History) -> PooledRates:
 
 
 def fit_rates(history: History, pooled: PooledRates) -> FittedRates:
-    """What is expected of the one account of a past."""
+    """Fit the rate, delays and variation of the one account of a history, shrunk towards pooled rates."""
     delays = estimate_delays(history, pooled.delays)
     k, e = _weigh_by_age(history, delays)
     above, below = _weekly_excess(history, delays, k, e)
     uneven = (above + POOLED_VARIATION_WEIGHT * pooled.weekly_variation) / (below + POOLED_VARIATION_WEIGHT)
     weights = history.weights if history.weights.size else np.ones(1, dtype=np.int64)
-    at_fault = pooled.mean * pooled.strength + k.sum()
-    clean = (1 - pooled.mean) * pooled.strength + max(0.0, e.sum() - k.sum())
+    at_fault = pooled.mean_rate * pooled.strength + k.sum()
+    clean = (1 - pooled.mean_rate) * pooled.strength + max(0.0, e.sum() - k.sum())
     return FittedRates(float(at_fault), float(max(clean, 1e-9)), delays, float(np.clip(uneven, 0.0, 1.0)), weights)
 
 
 def _weigh_by_age(history: History, delays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """By account: faults, and the orders that could have shown theirs by then, the older the less they weigh."""
+    """Return by account the faults, and the orders that could have shown theirs by then, both weighted by age."""
     ages = history.ages
     weight = 0.5 ** (ages / HALF_LIFE_DAYS)
     shown = delays.cumsum()[np.minimum(ages, MAX_FAULT_DELAY)]
@@ -189,9 +195,9 @@ def _weigh_by_age(history: History, delays: np.ndarray) -> tuple[np.ndarray, np.
 def _weekly_excess(
     history: History, delays: np.ndarray, faults: np.ndarray, exposed: np.ndarray
 ) -> tuple[float, float]:
-    """How far faults a week vary beyond chance: what is over, and the expected number squared, both summed.
+    """Return the variation of weekly faults beyond chance, and the expected number squared, both summed.
 
-    Weeks of which under a third of the faults can be known yet are left out. Moments of a gamma-mixed Poisson.
+    Weeks of which less than a third of the faults can be known yet are left out. Moments of a gamma-mixed Poisson.
     """
     shown = delays.cumsum()[np.minimum(history.ages, MAX_FAULT_DELAY)]
     accounts, weeks = history.days.shape[0], HISTORY_DAYS // 7

@@ -1,0 +1,202 @@
+"""One account in one marketplace: its counts, policy, tables and file coverage, and the questions they answer."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import pandas as pd
+
+from healthkit.analysis import reported_scores, simulation, verdicts
+from healthkit.analysis.bridge import Bridge, bridge
+from healthkit.analysis.drivers import drivers
+from healthkit.analysis.goals import Goal, goals
+from healthkit.analysis.reconcile import Reconciliation, reconcile
+from healthkit.analysis.rolloff import RollOffCalendar, roll_off_calendar
+from healthkit.analysis.simulation import Simulation
+from healthkit.analysis.streaks import Streak, find_streak
+from healthkit.analysis.verdicts import AccountVerdict, Row
+from healthkit.analysis.what_if import ScenarioResult, parse_scenario, read_scenario, run_scenario
+from healthkit.metrics import scores
+from healthkit.metrics.counts import Counts
+from healthkit.metrics.evidence import FileCoverage
+from healthkit.metrics.policy import Policy, Rule
+from healthkit.schema import tables
+from healthkit.schema.tables import Ledger, Table
+
+MAX_ORDERS_IN_MEMORY = 1_000_000
+"""The tables of an account with more orders are read from the store again for each question. [orders]"""
+REPORTED_TABLES = (tables.READINGS, tables.VIOLATIONS)
+"""The tables that hold the marketplace's own figures."""
+
+
+class TableSource(Protocol):
+    """A store, or a snapshot of one, that returns the tables of some accounts."""
+
+    def ledger(self, accounts: Iterable[str] | None = None, only: Collection[Table] = ...) -> Ledger:
+        """Return the rows of some accounts, of all tables or only some."""
+
+
+@dataclass(frozen=True, eq=False)
+class AccountView:
+    """One account in one marketplace, with what every analysis of it needs; made by `Workspace.account`.
+
+    `counts` are the account's own; `all_counts` those of every account in the store, to which forecasts of a small
+    account are drawn. `coverage` says over which days the imported files reach. A `row` in the methods is one row of
+    SCORES of this account: see `measure`.
+    """
+
+    account: str
+    marketplace: str
+    counts: Counts
+    all_counts: Counts
+    policy: Policy
+    coverage: FileCoverage
+    source: TableSource
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The raw tables of the account, of all its marketplaces, as known now."""
+        ledger = self.source.ledger([self.account])
+        return ledger.in_memory() if self.counts.coverage["orders"].sum() <= MAX_ORDERS_IN_MEMORY else ledger
+
+    @cached_property
+    def _reported_ledger(self) -> Ledger:
+        return self.source.ledger([self.account], REPORTED_TABLES).in_memory()
+
+    def score(
+        self,
+        days: date | Iterable[date],
+        *,
+        window: int | None = None,
+        lag: int | None = None,
+        hindsight: bool = False,
+        metrics: Iterable[str] | None = None,
+    ) -> pd.DataFrame:
+        """Return SCORES on one day or several (see `scores.score`)."""
+        policies = {self.marketplace: self.policy}
+        return scores.score(self.counts, policies, days, window=window, lag=lag, hindsight=hindsight, metrics=metrics)
+
+    def measure(self, metric: str, as_of: date, *, channel: str = "", window: int | None = None) -> pd.Series:
+        """Return the row of SCORES of one measure on a day: the `row` that the methods below take.
+
+        The window is the longest of the rule's unless one is given. Raises ScoreError where no measure or more than
+        one matches, naming those there are.
+        """
+        rows = self.score(as_of)
+        for name, wanted in (("metric", metric), ("channel", channel)):
+            available = list(dict.fromkeys(rows[name]))
+            if wanted:
+                rows = rows[rows[name] == wanted]
+            if rows.empty or len(set(rows[name])) > 1:
+                what = f"no {name} {wanted!r}" if wanted else f"several of {name}; say which"
+                raise scores.ScoreError(
+                    f"{self.account} has {what} on {as_of}. There are: {', '.join(available) or 'none'}."
+                )
+        if window is not None:
+            if window not in set(rows["window"]):
+                row, rows = rows.iloc[0], self.score(as_of, window=window, metrics=[metric])
+                rows = rows[rows["channel"] == row["channel"]]
+            rows = rows[rows["window"] == window]
+        return rows.sort_values("window").iloc[-1]
+
+    def rule(self, row: pd.Series) -> Rule:
+        """Return the rule that judged one row of SCORES."""
+        return next(rule for rule in self.policy.rules if rule.id == row["rule"])
+
+    def orders_at_fault(self, row: pd.Series, *, hindsight: bool = False, since: date | None = None) -> pd.DataFrame:
+        """Return the orders at fault on the row's day, or on any day since another (see `scores.orders_at_fault`)."""
+        return scores.orders_at_fault(self.counts, row, self.policy, hindsight=hindsight, since=since)
+
+    def reported(self, days: date | Iterable[date]) -> pd.DataFrame:
+        """Return SCORES of the marketplace's own figures, as they stood on each day (see `reported_scores`)."""
+        rows = reported_scores.reported_scores(self._reported_ledger, days, {self.marketplace: self.policy})
+        return rows[rows["marketplace"] == self.marketplace].reset_index(drop=True)
+
+    def _reported_rows(self, day: date) -> list[Row]:
+        return verdicts.add_report_days(tables.records(self.reported(day)))
+
+    def last_day_known(self, day: date) -> date:
+        """Return the last day up to `day` on which the files or the marketplace's own reports say anything."""
+        return verdicts.last_day_known(self.coverage, self._reported_rows(day), day)
+
+    def verdict(
+        self, as_of: date, our_rows: list[Row] | None = None, reported_rows: list[Row] | None = None
+    ) -> AccountVerdict:
+        """Return the status of the account and of each measure on a day, by the worst known figure (see `verdicts`).
+
+        Rows of SCORES of that day that are at hand, ours and the marketplace's, need not be computed again. Raises
+        PolicyError for a day before the policy begins.
+        """
+        ours = tables.records(self.score(as_of)) if our_rows is None else our_rows
+        theirs = self._reported_rows(as_of) if reported_rows is None else reported_rows
+        key = self.account, self.marketplace
+        finder = verdicts.ReasonFinder(self.counts, self.coverage, key, self.policy)
+        return verdicts.judge_account(self.policy.rules_in_force(as_of), ours, theirs, as_of, key, finder.find)
+
+    def reconcile(self, day: date) -> list[Reconciliation]:
+        """Compare our counts with the marketplace's own newest ones by a day (see `reconcile.reconcile`).
+
+        Raises ExplainError where the store holds no such figure.
+        """
+        return reconcile(
+            self.ledger, self.policy, self.account, self.marketplace, day, self.coverage.evidence, self.counts
+        )
+
+    def bridge(self, row: pd.Series, before: date) -> Bridge:
+        """Explain why the rate of one row of SCORES moved since an earlier day (see `bridge.bridge`)."""
+        return bridge(
+            self.counts, self.policy, self.account, self.marketplace, row["metric"], before, row["as_of"].date(),
+            channel=row["channel"], window=int(row["window"]),
+        )  # fmt: skip
+
+    def drivers(self, row: pd.Series) -> pd.DataFrame:
+        """Return DRIVERS of one row of SCORES: which groups of orders carry its excess (see `drivers.drivers`)."""
+        return drivers(
+            self.ledger, self.rule(row), self.account, self.marketplace, row["channel"], row["as_of"].date(),
+            window=int(row["window"]),
+        )  # fmt: skip
+
+    def streak(self, row: pd.Series, days: int = 400) -> Streak:
+        """Return for how many days in a row a measure has been off target, looking back at most `days`."""
+        as_of, first_day = row["as_of"].date(), self.policy.complete_from
+        history = [as_of - timedelta(days=back) for back in reversed(range(days))]
+        rows = self.score([day for day in history if day >= first_day], metrics=[row["metric"]])
+        rows = rows[(rows["channel"] == row["channel"]) & (rows["window"] == row["window"])]
+        return find_streak(rows, self.rule(row))
+
+    def calendar(self, row: pd.Series, *, days_ahead: int | None = None, new_orders: bool = True) -> RollOffCalendar:
+        """Return the roll-off calendar of one row of SCORES, as known on its day (see `rolloff.roll_off_calendar`)."""
+        return roll_off_calendar(self.counts, self.policy, row, days_ahead=days_ahead, new_orders=new_orders)
+
+    def simulate(
+        self, row: pd.Series, *, days_ahead: int = 90, draws: int = simulation.DRAWS, seed: int = 0
+    ) -> Simulation:
+        """Simulate futures of one row of SCORES from what was known on its day (see `simulation.simulate_futures`)."""
+        forecaster = simulation.forecaster(self.all_counts, row["as_of"].date())
+        return forecaster.simulate(
+            self.policy, row, days_ahead=days_ahead, draws=draws, seed=seed, account_counts=self.counts
+        )
+
+    def what_if(
+        self, row: pd.Series, scenario: Any, *, days_ahead: int | None = None, new_orders: bool = True
+    ) -> ScenarioResult:
+        """Score one row of SCORES again under a scenario (see `what_if.run_scenario`).
+
+        `scenario` is the path of a YAML file, or the list of steps that it would hold.
+        """
+        is_path = isinstance(scenario, str | Path)
+        steps = read_scenario(Path(scenario)) if is_path else parse_scenario(scenario)
+        ledger = self.ledger if any(step.kind == "stop_selling" for step in steps) else None
+        return run_scenario(
+            self.counts, self.policy, row, steps, ledger=ledger, days_ahead=days_ahead, new_orders=new_orders
+        )
+
+    def goals(self, row: pd.Series, by: date, *, new_orders: bool = True) -> list[Goal]:
+        """Return the smallest changes of each kind that meet the target by a day (see `goals.goals`)."""
+        days_ahead = max(0, (by - row["as_of"].date()).days)
+        return goals(self.calendar(row, days_ahead=days_ahead, new_orders=new_orders), by)
