@@ -73,7 +73,7 @@ def outlook(
         book = open_workspace(data, policy)
         if not metric:
             rows = book.score(as_of, account)
-            _print_measures(book, rows, form, {"ahead": ahead, "new_orders": new_orders})
+            _print_measures(book, rows, form, {"days_ahead": ahead, "new_orders": new_orders})
             return
         if not account or len(account) != 1:
             raise typer.BadParameter("--metric goes with one --account.")
