@@ -33,7 +33,7 @@ def three(tmp_path) -> tuple[Store, list[Path]]:
 def test_a_whole_store_has_nothing_wrong(three):
     store, _ = three
     found = check(store)
-    assert (found.damages, found.lost_files, found.unread, found.unnamed_data_files) == ([], [], 0, 0)
+    assert (found.damages, found.lost_files, found.orphan_rows, found.unnamed_data_files) == ([], [], 0, 0)
     assert found.rows == 3 * (20 + 20 + 1)
 
 
@@ -75,14 +75,14 @@ def test_compacting_removes_what_is_never_read_once_nobody_can_be_writing_it(thr
     shutil.copyfile(parquet(store, "orders")[0], killed)
     before = orders(store)
     compact(store)
-    assert (check(store).unread, check(store).unnamed_data_files) == (5, 1 + 4 + 3)
+    assert (check(store).orphan_rows, check(store).unnamed_data_files) == (5, 1 + 4 + 3)
     aged(store.folder)
     # What was appended just now may be of an import that is not done yet.
     store._append(tables.ITEMS, taken("new", items=[{}]).tables["items"])
     (store.folder / "orders" / "part-00000-running.parquet").write_bytes(b"PAR1")
     made = compact(store)
     assert made.removed == 1 + 4 + 3
-    assert (check(store).unread, check(store).damages) == (1, [])
+    assert (check(store).orphan_rows, check(store).damages) == (1, [])
     assert orders(store) == before
     assert [len(orders(Store(store.folder, number))) for number in range(3)] == [20, 40, 60]
 
@@ -175,9 +175,9 @@ def test_scores_as_of_a_version_are_those_of_that_day(tmp_path):
     store = Store(tmp_path / "store")
     import_all(store, raw(tmp_path / "raw", "acme", 1))
     day = date(2026, 10, 20)
-    before = hk.Desk(store.folder).score(day)
+    before = hk.Workspace(store.folder).score(day)
     import_all(store, raw(tmp_path / "raw", "acme", 2))
-    again = hk.Desk(store.folder, version=0).score(day)
+    again = hk.Workspace(store.folder, version=0).score(day)
     pd.testing.assert_frame_equal(before, again)
-    now = hk.Desk(store.folder).score(day)
+    now = hk.Workspace(store.folder).score(day)
     assert list(now["counted"]) != list(before["counted"])

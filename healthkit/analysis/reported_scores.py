@@ -154,7 +154,7 @@ def _scores_table(rows: list[_Row]) -> pd.DataFrame:
         elif column.kind == "share":
             made[name] = np.array(values, dtype="float64")
         elif column.kind == "count":
-            made[name] = pd.array(values, dtype="Int64") if column.empty else np.array(values, dtype="int64")
+            made[name] = pd.array(values, dtype="Int64") if column.nullable else np.array(values, dtype="int64")
         else:
             made[name] = pd.array(values, dtype="str")
     return pd.DataFrame(made)

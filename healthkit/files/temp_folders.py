@@ -26,6 +26,8 @@ PARSED_PREFIX = "healthkit-parsed-"
 """Raw files that other processes have parsed, on their way to the import."""
 PDF_PREFIX = "healthkit-pdf-"
 """A page on its way to a PDF, and the profile of the browser."""
+TABLE_PREFIX = ".healthkit-table-"
+"""The next version of a store's table, while a repair or a purge writes it."""
 PARTIAL_FILE_PREFIX = ".healthkit-part-"
 """A file on its way into the folder in which this one lies."""
 
@@ -35,6 +37,7 @@ PATTERN_BY_PREFIX = {
     WORKER_PREFIX: re.compile(r"\d+\.jsonl|ipython/.*", re.S),
     PARSED_PREFIX: re.compile(r"[0-9a-f]{64}\.pickle"),
     PDF_PREFIX: re.compile(r"page\.pdf|errors\.txt|profile/.*", re.S),
+    TABLE_PREFIX: re.compile(r"table/([^/]+\.parquet|_delta_log/[^/]*)?"),
     PARTIAL_FILE_PREFIX: re.compile(r"part"),
 }
 """What the kit writes into each kind of folder, by how the name of the folder begins. `ipython` and `profile` are

@@ -73,7 +73,7 @@ class _Batch:
     """
 
     def __init__(self, store: Store, anyway: bool, import_day: date | None) -> None:
-        self.store, self.anyway, self.held = store, anyway, store.holds()
+        self.store, self.anyway, self.held = store, anyway, store.imported_digests()
         self._import_day = import_day
         self._checks = ImportChecks(store)
         self._waiting: deque[_PendingFile] = deque()

@@ -381,7 +381,7 @@ def _summarise_category(category: str, category_rows: pd.DataFrame, as_of: date)
 
 def _describe_data_version(workspace: Workspace, account: str) -> str:
     """Which state of which files the figures stand on."""
-    files = workspace.store.files(account)
+    files = workspace.store.count_files(account)
     return (
         f"version {workspace.store.version()} of the store, {files:,} {'file' if files == 1 else 'files'} of this "
         "account"

@@ -35,7 +35,7 @@ class Column:
     """
 
     kind: str
-    empty: bool = False
+    nullable: bool = False
     keep: str = "newest"
 
 
@@ -43,25 +43,25 @@ class Column:
 class Table:
     """One table: what one row is, the columns in order, and the columns that name a row.
 
-    A row of a `whole` table stands or falls as one; of others, each column keeps what is known of it.
+    With `merge_whole_rows` the newest row of a key replaces older ones; else each column is merged by itself.
     """
 
     name: str
-    row: str
+    row_meaning: str
     columns: dict[str, Column]
     key: tuple[str, ...] = field(default=())
-    whole: bool = False
+    merge_whole_rows: bool = False
 
     def required(self) -> list[str]:
         """The columns that may not be empty."""
-        return [name for name, column in self.columns.items() if not column.empty]
+        return [name for name, column in self.columns.items() if not column.nullable]
 
 
 def _parse_columns(text: str) -> dict[str, Column]:
     """Read `name kind[?] [keep]` lines; a question mark means the column may be empty.
 
-    >>> _columns("cancelled_on day? first")
-    {'cancelled_on': Column(kind='day', empty=True, keep='first')}
+    >>> _parse_columns("cancelled_on day? first")
+    {'cancelled_on': Column(kind='day', nullable=True, keep='first')}
     """
     columns = {}
     for line in filter(None, (line.strip() for line in text.splitlines())):
@@ -278,7 +278,7 @@ READINGS = Table(
         report         text
     """),
     ("account", "marketplace", "channel", "metric", "first_day", "last_day", "as_of"),
-    whole=True,
+    merge_whole_rows=True,
 )
 """`channel` is `all` where the marketplace parts none. `parts` is a JSON object of part -> count (of the account
 health rating: its score; of contacts also the average hours). `status` is the marketplace's own word, in lower case.
@@ -300,7 +300,7 @@ VIOLATIONS = Table(
         report        text
     """),
     ("account", "marketplace", "category", "violation_id", "opened_on"),
-    whole=True,
+    merge_whole_rows=True,
 )
 """`violation_id` is empty text where the row is a count of a category, as of `opened_on`."""
 ACCOUNT_STATES = Table(
@@ -318,7 +318,7 @@ ACCOUNT_STATES = Table(
         report       text
     """),
     ("account", "marketplace", "kind", "name", "as_of"),
-    whole=True,
+    merge_whole_rows=True,
 )
 """`kind` is `account` (name `account_status`; state normal, at risk, deactivated), `warning`, `checklist` or `list`.
 
@@ -613,7 +613,7 @@ def check_table(frame: Any, table: Table, keys_are_unique: bool = False) -> Any:
     none may be, a wrong kind of column, or (where the table has a key) a row that stands twice.
 
     >>> import pandas as pd
-    >>> check(pd.DataFrame({"report": ["a"]}), REPORTS)
+    >>> check_table(pd.DataFrame({"report": ["a"]}), REPORTS)
     Traceback (most recent call last):
     ...
     TableError: reports has no column name, kind, account, rows, first_day, last_day, number.
@@ -639,7 +639,7 @@ def _check_kinds(rows: nw.DataFrame[Any], table: Table) -> None:
     schema = rows.schema
     for name, column in table.columns.items():
         kind = schema[name]
-        if not _DTYPE_CHECKS[column.kind](kind) and not (column.empty and rows[name].null_count() == len(rows)):
+        if not _DTYPE_CHECKS[column.kind](kind) and not (column.nullable and rows[name].null_count() == len(rows)):
             raise TableError(f"{table.name}.{name} must be a {column.kind}; it is {kind}.")
 
 

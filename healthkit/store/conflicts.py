@@ -83,11 +83,11 @@ def find_orders_shared_with_store(store: Store, new_files: Sequence[FileRows]) -
 
     Files of many accounts are neither looked up nor looked into: their ids may be of several sellers.
     """
-    accounts = {taken.account for taken in new_files} | {*store.listed()[0]["account"].to_pylist()}
+    accounts = {taken.account for taken in new_files} | {*store.reports_with_row_counts()[0]["account"].to_pylist()}
     if len(accounts - {None}) < 2:
         return {}
     found: dict[str, SharedOrders] = {}
-    with contextlib.closing(open_connection()) as connection, store.reading(tables.ORDERS):
+    with contextlib.closing(open_connection()) as connection, store.read_errors_as_store_errors(tables.ORDERS):
         stored = _stored_order_ids_sql(store, connection)
         for ids, is_last in _order_id_batches(new_files, found) if stored else ():
             connection.register("ids", ids)
@@ -117,13 +117,13 @@ def find_orders_shared_in_import(new_files: Sequence[FileRows]) -> dict[str, dic
 
 def _stored_order_ids_sql(store: Store, connection: duckdb.DuckDBPyConnection) -> str:
     """SQL for the order ids of a store, of files that speak of one account each; empty where there are none."""
-    reports = store.listed()[0]
+    reports = store.reports_with_row_counts()[0]
     connection.register("taken", reports.select(["report", "account"]).filter(reports["account"].is_valid()))
     parts = []
     for table in _TABLES_WITH_ORDER_IDS:
         delta = store.delta(table)
         if delta is not None:
-            connection.register(f"stored_{table.name}", store.stored(connection, table, delta))
+            connection.register(f"stored_{table.name}", store.stored_rows(connection, table, delta))
             parts.append(
                 f"select account, marketplace, order_id from stored_{table.name} "
                 "semi join taken using (report) where order_id <> ''"
@@ -169,7 +169,7 @@ def _batches_with_order_ids(file: FileRows) -> Iterator[pa.RecordBatch]:
 
 def files_by_content_digest(store: Store) -> dict[str, DuplicateFile]:
     """The raw files of a store by the digest of their content, of those that speak of one account and have rows."""
-    reports = store.listed()[0].select(["content", "account", "name", "rows"]).to_pylist()
+    reports = store.reports_with_row_counts()[0].select(["content", "account", "name", "rows"]).to_pylist()
     return {
         one["content"]: DuplicateFile(one["account"], one["name"])
         for one in reports
@@ -195,7 +195,7 @@ def find_missing_ratings(store: Store, new_files: Sequence[FileRows]) -> dict[st
     added = [taken for taken in new_files if taken.kind == "feedback" and taken.rows]
     if not added:
         return {}
-    reports = store.listed()[0].select(["report", "number", "kind"])
+    reports = store.reports_with_row_counts()[0].select(["report", "number", "kind"])
     number = max(reports["number"].to_pylist(), default=-1) + 1
     new = [{"report": one.report, "number": number + at, "kind": one.kind} for at, one in enumerate(added)]
     every = pa.concat_tables([reports, pa.Table.from_pylist(new, schema=reports.schema)])
@@ -206,9 +206,9 @@ def find_missing_ratings(store: Store, new_files: Sequence[FileRows]) -> dict[st
     ]
     if not rows:
         return {}
-    with contextlib.closing(open_connection()) as connection, store.reading(tables.FEEDBACK):
+    with contextlib.closing(open_connection()) as connection, store.read_errors_as_store_errors(tables.FEEDBACK):
         delta = store.delta(tables.FEEDBACK)
-        stored = store.stored(connection, tables.FEEDBACK, delta, sorted({one.account or "" for one in added}))
+        stored = store.stored_rows(connection, tables.FEEDBACK, delta, sorted({one.account or "" for one in added}))
         connection.register("stored", stored)
         columns = select_columns_sql(tables.FEEDBACK, stored.columns, "stored")
         connection.register("new_rows", pa.concat_tables(rows))
@@ -225,10 +225,10 @@ def count_current_ratings(store: Store, accounts: Collection[str]) -> dict[str, 
     delta = store.delta(tables.FEEDBACK)
     if delta is None:
         return {}
-    with contextlib.closing(open_connection()) as connection, store.reading(tables.FEEDBACK):
-        stored = store.stored(connection, tables.FEEDBACK, delta, sorted(accounts))
+    with contextlib.closing(open_connection()) as connection, store.read_errors_as_store_errors(tables.FEEDBACK):
+        stored = store.stored_rows(connection, tables.FEEDBACK, delta, sorted(accounts))
         connection.register("stored", stored)
-        reports = store.listed()[0].select(["report", "number", "kind"])
+        reports = store.reports_with_row_counts()[0].select(["report", "number", "kind"])
         _merge_feedback(connection, reports, select_columns_sql(tables.FEEDBACK, stored.columns, "stored"))
         question = "select account, marketplace, count(*) from feedback where removed_on is null group by all"
         found: dict[str, dict[str, int]] = {}

@@ -25,15 +25,16 @@ from pyarrow.fs import FileSystem
 
 from healthkit.schema import tables
 from healthkit.store import locks
-from healthkit.store.locations import file_exists, list_files, open_filesystem
+from healthkit.store.locations import list_files, open_filesystem
 from healthkit.store.logs import (
-    COMMIT_INFO_KEY,
     FILE_COUNT_KEY,
+    OPERATION_KEY,
     REMOVE_OPERATION,
     find_commit_info,
     list_log_entries,
     read_log_entry,
 )
+from healthkit.store.merge_sql import arrow_schema
 from healthkit.store.store import APPEND_ATTEMPTS, Store, StoreError, refuse_unknown_accounts
 
 _LOG = logging.getLogger(__name__)
@@ -66,15 +67,15 @@ class ImportedFile(NamedTuple):
 
 @dataclass(frozen=True)
 class Removal:
-    """What would be removed.
+    """What a removal takes out of a store.
 
-    `files` are read now and would go; `earlier` were removed before and stand in older versions only. `orders` is how
-    many the files tell of, `orders_staying` how many of these other files tell of too. `without_files` are the accounts
-    of which no raw file is left.
+    `files` are those that the store has now; `already_removed` were taken out before and are in older versions only.
+    `orders` is the number of orders in `files`, `orders_in_other_files` how many of these stay because other files have
+    them too. `emptied_accounts` are the accounts that have no raw file left afterwards.
     """
 
     files: list[ImportedFile]
-    earlier: list[ImportedFile] = field(default_factory=list)
+    already_removed: list[ImportedFile] = field(default_factory=list)
     accounts: list[str] = field(default_factory=list)
     emptied_accounts: list[str] = field(default_factory=list)
     orders: int = 0
@@ -97,7 +98,7 @@ def find_removal(
     names = list(names)
     if not names and account is None:
         raise StoreError("Name what is to be removed: --file NAME or --account NAME.")
-    now = _imported_files(store.listed()[0])
+    now = _imported_files(store.reports_with_row_counts()[0])
     earlier = [] if not with_earlier else files_of_older_versions(store, {one.digest for one in now})
     if account is not None:
         _refuse_shared_files(store, account, now, names)
@@ -122,33 +123,31 @@ def _imported_files(reports: pa.Table) -> list[ImportedFile]:
 
 def files_of_older_versions(store: Store, excluded_digests: Collection[str] = ()) -> list[ImportedFile]:
     """The raw files that older versions of REPORTS name, but those of some digests; each once."""
-    there, found = open_filesystem(store.folder / tables.REPORTS.name), {}
-    for path in list_files(there, ""):
-        if not path.endswith(".parquet"):
+    filesystem = open_filesystem(store.folder / tables.REPORTS.name)
+    paths = [path for path in list_files(filesystem, "") if path.endswith(".parquet")]
+    files = {file.digest: file for file in _imported_files(read_reports_files(filesystem, paths))}
+    return [file for file in files.values() if file.digest not in excluded_digests]
+
+
+def read_reports_files(filesystem: FileSystem, paths: Iterable[str]) -> pa.Table:
+    """Return the rows of some data files of REPORTS with its present columns; files that are unreadable or no part of
+    REPORTS add none."""
+    schema, parts = arrow_schema(tables.REPORTS), []
+    for path in sorted(paths):
+        try:
+            with filesystem.open_input_file(path) as opened:
+                rows = pq.read_table(opened)
+        except (OSError, pa.ArrowException):
             continue
-        for one in _imported_files(_read_reports_file(there, path)):
-            if one.digest not in excluded_digests:
-                found[one.digest] = one
-    return sorted(found.values(), key=lambda one: (one.number, one.report))
-
-
-def _read_reports_file(filesystem: FileSystem, path: str) -> pa.Table:
-    """One data file of REPORTS with the columns of today; no rows where it cannot be read, or is none of REPORTS."""
-    columns = tables.REPORTS.columns
-    try:
-        with filesystem.open_input_file(path) as opened:
-            rows = pq.read_table(opened)
-    except (OSError, pa.ArrowException):
-        rows = pa.table({})
-    if not {"report", "name", "kind", "account", "rows", "number"} <= set(rows.column_names):
-        rows = pa.table({})
-    filled = [rows[name] if name in rows.column_names else pa.nulls(rows.num_rows) for name in columns]
-    return pa.table(filled, names=list(columns))
+        if {"report", "name", "kind", "account", "rows", "number"} <= set(rows.column_names):
+            columns = [rows[name] if name in rows.column_names else pa.nulls(len(rows)) for name in schema.names]
+            parts.append(pa.table(columns, names=schema.names).cast(schema))
+    return pa.concat_tables([schema.empty_table(), *parts])
 
 
 def _refuse_unknown_account(store: Store, account: str) -> None:
     """Raise StoreError for an account of which there is no raw file, naming those there are."""
-    known = {name for name in store.listed()[0]["account"].to_pylist() if name is not None}
+    known = {name for name in store.reports_with_row_counts()[0]["account"].to_pylist() if name is not None}
     refuse_unknown_accounts([account], sorted(known), store.folder)
 
 
@@ -220,7 +219,7 @@ def _describe_removal(store: Store, files: list[ImportedFile], earlier: list[Imp
     of_many = [one.report for one in files if one.account is None]
     named = {one.account for one in files if one.account is not None}
     accounts = sorted(named | set(store.accounts_in_reports(of_many) if of_many else ()))
-    staying = [one for one in _imported_files(store.listed()[0]) if one.report not in going]
+    staying = [one for one in _imported_files(store.reports_with_row_counts()[0]) if one.report not in going]
     kept = {one.account for one in staying} | set(
         store.accounts_in_reports([o.report for o in staying if o.account is None])
     )
@@ -251,7 +250,7 @@ def drop_files_by_digest(store: Store, digests: Collection[str]) -> None:
         if not pc.any(going).as_py():
             return
         commit_info = {
-            COMMIT_INFO_KEY: REMOVE_OPERATION,
+            OPERATION_KEY: REMOVE_OPERATION,
             FILE_COUNT_KEY: str(len(set(rows["report"].filter(going).to_pylist()))),
         }
         try:
@@ -282,19 +281,14 @@ def delete_rows_of_reports(delta: DeltaTable, reports: Collection[str]) -> None:
 
 def removed_reports(store: Store) -> set[str]:
     """The reports that were removed, and that older versions still read; what a repair forgot is not among them."""
-    there, found = open_filesystem(store.folder / tables.REPORTS.name), set[str]()
-    for number in list_log_entries(there):
-        lines = read_log_entry(there, number) or []
-        if find_commit_info(lines).get(COMMIT_INFO_KEY) != REMOVE_OPERATION:
+    filesystem, found = open_filesystem(store.folder / tables.REPORTS.name), set[str]()
+    for version in list_log_entries(filesystem):
+        actions = read_log_entry(filesystem, version) or []
+        if find_commit_info(actions).get(OPERATION_KEY) != REMOVE_OPERATION:
             continue
         before, after = (
-            {row for line in lines if what in line for row in _report_ids_in_file(there, line[what]["path"])}
-            for what in ("remove", "add")
+            set(read_reports_files(filesystem, paths)["report"].to_pylist())
+            for paths in ([action[name]["path"] for action in actions if name in action] for name in ("remove", "add"))
         )
         found |= before - after
     return found - store.digests_by_report().keys()
-
-
-def _report_ids_in_file(filesystem: FileSystem, path: str) -> list[str]:
-    """The reports that a data file of REPORTS names."""
-    return _read_reports_file(filesystem, path)["report"].to_pylist() if file_exists(filesystem, path) else []

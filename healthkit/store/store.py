@@ -113,7 +113,7 @@ class Store:
         self.folder = parse_folder(folder)
         self._pinned_version = version
         self._pinned_state: str | None = None
-        self._known: tuple[str, pa.Table, RowCounts] | None = None
+        self._reports_cache: tuple[str, pa.Table, RowCounts] | None = None
 
     def exists(self) -> bool:
         """Whether anything was ever imported here."""
@@ -131,7 +131,7 @@ class Store:
     def add(self, new_files: Sequence[FileRows]) -> None:
         """Append what readers took of raw files, all of it or nothing.
 
-        Files that the store holds already must be left out by the caller (see `holds`).
+        Files that the store holds already must be left out by the caller (see `imported_digests`).
         """
         self._check_folder_name()
         if self._pinned_version is not None:
@@ -214,7 +214,9 @@ class Store:
     def damage_error(self, table: tables.Table, error: Exception) -> StoreError:
         """What is to be said of a table that cannot be read or written."""
         if isinstance(self.folder, Path) and locks.is_purge_running(self.folder):
-            return StoreError(f"{self.folder} is being purged at this moment. Run it again when that is done.")
+            return StoreError(
+                f"{self.folder} is being repaired or purged at this moment. Run this again when that is done."
+            )
         if isinstance(self.folder, Path) and self._pinned_version is not None:
             first = first_version_after_purge(self.folder / tables.REPORTS.name)
             if first is not None and self._pinned_version < first:
@@ -261,18 +263,18 @@ class Store:
     def _reports(self) -> pa.Table:
         """REPORTS, each file once: two imports of one file at the same moment both name it, and the rows of one are
         read."""
-        return self.listed()[0]
+        return self.reports_with_row_counts()[0]
 
-    def listed(self) -> tuple[pa.Table, RowCounts]:
+    def reports_with_row_counts(self) -> tuple[pa.Table, RowCounts]:
         """REPORTS, each file once, and what they brought; read again when it has changed."""
         delta = self._reports_delta()
         state = _state_id(delta)
-        if self._known is None or self._known[0] != state:
+        if self._reports_cache is None or self._reports_cache[0] != state:
             self._check_reports_log()
             once = "select distinct on (coalesce(digest, report)) * from ({0}) order by number, report"
             reports = self._query_reports(delta, once)
-            self._known = state, reports, RowCounts(reports)
-        return self._known[1:]
+            self._reports_cache = state, reports, RowCounts(reports)
+        return self._reports_cache[1:]
 
     def _check_reports_log(self) -> None:
         """Raise StoreError where REPORTS lost what its log said once: nothing else says which files there were."""
@@ -298,14 +300,14 @@ class Store:
         """Rows of an SQL question to REPORTS."""
         try:
             with contextlib.closing(open_connection()) as connection:
-                rows = self.stored(connection, tables.REPORTS, delta)
+                rows = self.stored_rows(connection, tables.REPORTS, delta)
                 connection.register("stored", rows)
                 columns = select_columns_sql(tables.REPORTS, rows.columns, "stored")
                 return connection.sql(query.format(columns)).to_arrow_table()
         except (OSError, duckdb.Error) as error:
             raise self.damage_error(tables.REPORTS, error) from error
 
-    def stored(
+    def stored_rows(
         self,
         connection: duckdb.DuckDBPyConnection,
         table: tables.Table,
@@ -318,7 +320,7 @@ class Store:
         return scan_table(connection, self.folder / table.name, delta, accounts)
 
     @contextlib.contextmanager
-    def reading(self, table: tables.Table) -> Iterator[None]:
+    def read_errors_as_store_errors(self, table: tables.Table) -> Iterator[None]:
         """Raise StoreError where a table cannot be read."""
         try:
             yield
@@ -365,7 +367,7 @@ class Store:
         self.must_exist()
         return self._reports().to_pandas(date_as_object=False).sort_values(["number", "report"], ignore_index=True)
 
-    def holds(self) -> set[str]:
+    def imported_digests(self) -> set[str]:
         """The digests of the files that the store holds; empty where there is no store yet."""
         reports = self._reports()
         return set(pc.coalesce(reports["digest"], reports["report"]).to_pylist())
@@ -409,13 +411,13 @@ class Store:
         wanted = None if accounts is None else list(dict.fromkeys(accounts))
         if wanted is not None:
             self.check_accounts(wanted, self.accounts())
-        connection, (reports, brought) = open_connection(), self.listed()
+        connection, (reports, brought) = open_connection(), self.reports_with_row_counts()
         connection.register("taken", reports)
         connection.execute(REPORT_PLACES_SQL.format("taken"))
         for table in tables.RAW_TABLES:
             try:
                 if table in only:
-                    self._read(connection, table, wanted, brought)
+                    self._create_merged_table(connection, table, wanted, brought)
                 else:
                     connection.register(f"none_{table.name}", arrow_schema(table).empty_table())
                     connection.execute(f"create temp table {table.name} as select * from none_{table.name}")
@@ -432,12 +434,12 @@ class Store:
         """Raise StoreError, naming those there are, for an account that is not known."""
         refuse_unknown_accounts(wanted, known, self.folder)
 
-    def files(self, account: str) -> int:
+    def count_files(self, account: str) -> int:
         """How many raw files the figures of an account stand on."""
         reports = self.reports()
         return int((reports["account"].isna() | (reports["account"] == account)).sum())
 
-    def _read(
+    def _create_merged_table(
         self,
         connection: duckdb.DuckDBPyConnection,
         table: tables.Table,
@@ -449,7 +451,7 @@ class Store:
         Raises StoreError where a report brought more rows than are there.
         """
         delta = self.delta(table)
-        rows = self.stored(connection, table, delta, accounts)
+        rows = self.stored_rows(connection, table, delta, accounts)
         connection.register(f"stored_{table.name}", rows)
         connection.execute(
             f"create temp table raw_{table.name} as select held.*, {RECENCY_SQL} as newer "
@@ -473,10 +475,10 @@ class Store:
             counted = f"select report, count(*) from {rows} group by report"
             return reports_with_missing_rows(wanted, dict(connection.execute(counted).fetchall())) if wanted else set()
 
-        missing = lost(row_counts.of(table.name, accounts), rows)
+        missing = lost(row_counts.expected_rows(table.name, accounts), rows)
         if accounts is not None and (of_many := row_counts.expected_rows_multi_account(table.name)):
             # Of a file of many accounts the rows of others count too.
-            connection.register("everywhere", self.stored(connection, table, delta))
+            connection.register("everywhere", self.stored_rows(connection, table, delta))
             missing |= lost(of_many, "everywhere")
         if missing:
             raise self._missing_rows_error(table, missing)
@@ -497,30 +499,30 @@ class Store:
 
     def accounts(self) -> list[str]:
         """The accounts that have orders here, in the order of their names."""
-        return [row[0] for row in self._ask("select distinct account from held order by 1")]
+        return [row[0] for row in self._query_orders("select distinct account from held order by 1")]
 
     def accounts_in_reports(self, reports: Iterable[str]) -> list[str]:
         """The accounts of whose orders some of the taken reports tell."""
         asked = pa.table({"report": pa.array(list(reports), pa.string())})
         question = "select distinct account from held semi join asked using (report) order by 1"
-        return [row[0] for row in self._ask(question, asked=asked)]
+        return [row[0] for row in self._query_orders(question, asked=asked)]
 
-    def groups(self, accounts: Iterable[str] | None = None) -> list[list[str]]:
+    def group_accounts(self, accounts: Iterable[str] | None = None) -> list[list[str]]:
         """All accounts or some, in groups whose tables fit into memory together: each group is one question to the
         store, for reading it costs the same for one account as for fifty."""
-        rows = dict(self._ask("select account, count(*) from held group by account order by account"))
+        rows = dict(self._query_orders("select account, count(*) from held group by account order by account"))
         return list(group_by_row_count(list(rows) if accounts is None else list(dict.fromkeys(accounts)), rows))
 
     def marketplaces(self, account: str | None = None) -> list[str]:
         """The marketplaces of the orders here, or of one account's, in the order of their codes."""
         question = "select distinct marketplace from held where ordered_on is not null order by 1"
-        return [row[0] for row in self._ask(question, None if account is None else [account])]
+        return [row[0] for row in self._query_orders(question, None if account is None else [account])]
 
     def marketplaces_by_account(self, accounts: Iterable[str]) -> dict[str, set[str]]:
         """The marketplaces of the orders of some accounts, in one question to the store."""
         found: dict[str, set[str]] = {}
         question = "select distinct account, marketplace from held where ordered_on is not null"
-        for account, marketplace in self._ask(question, sorted(accounts)):
+        for account, marketplace in self._query_orders(question, sorted(accounts)):
             found.setdefault(account, set()).add(marketplace)
         return found
 
@@ -532,7 +534,7 @@ class Store:
             "select order_id, string_agg(distinct marketplace, '+' order by marketplace) "
             "from held semi join asked using (order_id) group by order_id"
         )
-        return dict(self._ask(question, [account], asked=asked))
+        return dict(self._query_orders(question, [account], asked=asked))
 
     def count_orders_in_reports(self, reports: Iterable[str], accounts: list[str] | None = None) -> tuple[int, int]:
         """How many orders some of the taken reports tell of, and of how many of these other reports tell too."""
@@ -544,18 +546,18 @@ class Store:
             f"select count(*), count(*) filter (where exists (from others where others.account = theirs.account "
             "and others.marketplace = theirs.marketplace and others.order_id = theirs.order_id)) from theirs"
         )
-        [(many, known_otherwise)] = self._ask(question, accounts, asked=wanted)
+        [(many, known_otherwise)] = self._query_orders(question, accounts, asked=wanted)
         return many, known_otherwise
 
-    def _ask(self, query: str, accounts: list[str] | None = None, **frames: pa.Table) -> list[tuple[Any, ...]]:
+    def _query_orders(self, query: str, accounts: list[str] | None = None, **frames: pa.Table) -> list[tuple[Any, ...]]:
         """Rows of an SQL question to ORDERS as `held`: the stored rows of taken reports, of all accounts or some."""
-        reports, brought = self.listed()  # First: the rows of what is named there are there already.
+        reports, brought = self.reports_with_row_counts()  # First: the rows of what is named there are there already.
         delta = self.delta(tables.ORDERS)
         try:
             with contextlib.closing(open_connection()) as connection:
                 for name, frame in {"taken": reports, **frames}.items():
                     connection.register(name, frame)
-                connection.register("stored", self.stored(connection, tables.ORDERS, delta, accounts))
+                connection.register("stored", self.stored_rows(connection, tables.ORDERS, delta, accounts))
                 connection.execute("create temp view held as select * from stored semi join taken using (report)")
                 self._check_no_rows_missing(connection, tables.ORDERS, accounts, brought, delta, "held")
                 return connection.execute(query).fetchall()

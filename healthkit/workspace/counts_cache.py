@@ -73,7 +73,7 @@ def load_or_count(
             _LOG.debug("counts read from %s", place)
             return found, place
     made = _update_older_counts(store, folders, rules_of, track) or _count_groups(
-        store, store.groups(), rules_of, track
+        store, store.group_accounts(), rules_of, track
     )
     return made, _save_counts(store, folders, made)
 
@@ -105,7 +105,7 @@ def _update_older_counts(
         _LOG.info("counts of state %s stand for all but %d accounts", state, len(again))
         if len(again) > len(there) // 2:
             return None
-        parts = [_count_groups(store, store.groups(again), rules_of, track)] if again else []
+        parts = [_count_groups(store, store.group_accounts(again), rules_of, track)] if again else []
         return _concat_counts([stand, *parts])
     return None
 

@@ -50,7 +50,7 @@ class StoreSnapshot:
         """The version of the store that it was taken of."""
         return self.number
 
-    def files(self, account: str) -> int:
+    def count_files(self, account: str) -> int:
         """How many raw files the figures of an account stand on."""
         return int(self.held[account]["files"])
 
@@ -84,7 +84,7 @@ def write_snapshot(store: Store, accounts: Iterable[str], counts: Path, folder: 
     held: dict[str, dict[str, Any]] = {}
     reports = store.reports()["account"]
     files, shared = reports.value_counts().to_dict(), int(reports.isna().sum())
-    for names in store.groups(accounts):
+    for names in store.group_accounts(accounts):
         ledger = store.ledger(names).in_memory()
         frames = {table.name: nw.to_native(getattr(ledger, table.name).collect()) for table in tables.RAW_TABLES}
         places = {name: _row_ranges(frame) for name, frame in frames.items()}
