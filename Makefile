@@ -1,4 +1,4 @@
-# Six words: setup, report, lab, test, lint, sample. The first call sets everything up; later ones do not repeat it.
+# Seven words: setup, report, lab, test, test-slow, lint, sample. The first call sets everything up; later ones do not repeat it.
 PYTHON ?= python3
 VENV ?= .venv
 RUN = $(VENV)/bin/python
@@ -8,14 +8,15 @@ STORE = data/sample_store
 READY = $(VENV)/.ready
 LOCK = requirements.txt requirements-dev.txt pyproject.toml
 
-.PHONY: help setup report lab test lint sample backtest bench-futures bench-ui bench-window bench-press bench-count bench-import bench-smoke wheel test-lowest test-newest fuzz audit
+.PHONY: help setup report lab test test-slow lint sample backtest bench-futures bench-ui bench-window bench-press bench-count bench-import bench-smoke wheel test-lowest test-newest fuzz audit
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make setup    make $(VENV) with all that is needed, pinned"
 	@echo "make report   import data/sample and print a monthly report for every account"
 	@echo "make lab      open the notebooks in JupyterLab"
-	@echo "make test     check the code and run every test"
+	@echo "make test     check the code and run the quick tests (minutes)"
+	@echo "make test-slow  run the slow tests: kills, clusters, object storage, long fuzzing"
 	@echo "make lint     ruff and mypy alone"
 	@echo "make backtest compare past forecasts with what came (RAW=folder of raw files; default: the sample)"
 	@echo "make bench-futures  how long simulated futures take"
@@ -105,5 +106,10 @@ lint: $(READY)
 
 test: $(READY) lint
 	@$(RUN) tests/browser/find_chromium.py
-	@echo "== Tests"
-	@$(RUN) -m pytest -n 2 --dist loadfile
+	@echo "== Quick tests"
+	@$(RUN) -m pytest -n 2 --dist loadfile -m "not slow"
+
+test-slow: $(READY)
+	@$(RUN) tests/browser/find_chromium.py
+	@echo "== Slow tests"
+	@$(RUN) -m pytest -n 2 --dist loadfile -m slow

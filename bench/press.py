@@ -66,7 +66,7 @@ def report_by_stock_commands(store: Path, account: str, folder: Path) -> None:
 
 def report_in_plain_python(store: Path, account: str, marketplace: str) -> str:
     """One report in plain Python."""
-    month = hk.open_report(hk.Desk(store), account, MONTH, marketplace, "")
+    month = hk.open_report(hk.Workspace(store), account, MONTH, marketplace, "")
     shown = [
         blocks.verdict(month), blocks.scorecard(month), blocks.measure_chapters(month, "x"),
         blocks.buyer_messages(month),
@@ -79,7 +79,7 @@ def report_in_plain_python(store: Path, account: str, marketplace: str) -> str:
 def make_copies(sample: Store, folder: Path, account_count: int) -> Store:
     """A store of the sample's accounts over and over, under other names: its stored rows, copied."""
     store = Store(folder)
-    accounts = sorted(hk.Desk(sample.folder).accounts)
+    accounts = sorted(hk.Workspace(sample.folder).accounts)
     for table in (*tables.RAW_TABLES, tables.REPORTS):
         delta = sample.delta(table)
         if delta is None:
@@ -97,9 +97,9 @@ def make_copies(sample: Store, folder: Path, account_count: int) -> Store:
                 named = named.set_column(named.schema.get_field_index(column), column, renamed)
             pieces.append(named)
         store._append(table, pa.concat_tables(pieces))
-    if len(hk.Desk(store.folder).accounts) != account_count:
+    if len(hk.Workspace(store.folder).accounts) != account_count:
         raise SystemExit(
-            f"The copies make {len(hk.Desk(store.folder).accounts)} accounts; {account_count} were to be made."
+            f"The copies make {len(hk.Workspace(store.folder).accounts)} accounts; {account_count} were to be made."
         )
     return store
 
@@ -116,7 +116,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="bench-press-") as place:
         folder = Path(place)
         list(importer.import_files([RAW], Store(folder / "store")))
-        desk = hk.Desk(folder / "store")
+        desk = hk.Workspace(folder / "store")
         pairs = hk.accounts_to_report(desk, MONTH)[:STOCK_ACCOUNTS]
         figures: dict[str, Any] = {"accounts": len(pairs)}
 
@@ -141,7 +141,7 @@ def main() -> None:
 
         # The start is what does not grow with the reports: two batches of different length tell it.
         more = make_copies(Store(folder / "store"), folder / "few", BATCH_SIZES[1])
-        few = sorted(hk.Desk(more.folder).accounts)
+        few = sorted(hk.Workspace(more.folder).accounts)
         whole = [
             cpu_seconds_of(lambda some=some: _run_our_batch(more.folder, few[:some], folder / f"ours-{some}"))
             for some in BATCH_SIZES
@@ -159,7 +159,7 @@ def main() -> None:
 
 def _run_our_batch(store: Path, names: list[str], out: Path) -> None:
     """Our batch over some accounts."""
-    printed = batch.generate_reports(hk.Desk(store), MONTH, names, out, jobs=2)
+    printed = batch.generate_reports(hk.Workspace(store), MONTH, names, out, jobs=2)
     if printed.failures or printed.pages != len(names):
         raise SystemExit(f"{printed.pages} of {len(names)} pages: {printed.failures}")
 
@@ -167,7 +167,7 @@ def _run_our_batch(store: Path, names: list[str], out: Path) -> None:
 def _measure_many_reports(folder: Path, report_count: int) -> dict[str, Any]:
     """Print so many reports with two at once: time of the first and last tenth, memory, what is left behind."""
     store = make_copies(Store(folder / "store"), folder / "many", report_count)
-    desk = hk.Desk(store.folder)
+    desk = hk.Workspace(store.folder)
     names = desk.accounts  # counted before the clock runs
     seen: list[tuple[float, int]] = []
 

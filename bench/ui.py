@@ -54,7 +54,7 @@ def drawn(window):
     days = hk.list_days(last - timedelta(59), last)
     rows = desk.score(days, window=window, metrics=["late_shipment_rate"])
     each = [(name, mine) for name, mine in rows.groupby("account") if (mine["counted"] > 0).any()]
-    return hk.charts.side_by_side(each[:8], finding=f"Late shipment over {window} days")
+    return hk.charts.small_multiples(each[:8], description=f"Late shipment over {window} days")
 """
 BARE = """
 def drawn(window):

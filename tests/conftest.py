@@ -1,25 +1,85 @@
-"""What several tests need, once a session: a store made from data/sample, and a browser with the network off."""
+"""What several tests need: a store made from data/sample, its pages, a command line, a browser with the network off."""
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from typer.testing import CliRunner
 
-from healthkit.ingest import importer
+from healthkit import batch
+from healthkit.batch import fork_client
+from healthkit.cli import app
 from healthkit.store import Store
+from healthkit.workspace.workspace import Workspace
 from tests.browser.find_chromium import chromium
 
-SAMPLE = Path(__file__).parents[1] / "data" / "sample"
+pytest.register_assert_rewrite("tests.builders")
+from tests.builders.sample import MONTH, SAMPLE  # noqa: E402 - its assertions are to be rewritten
+from tests.builders.store_files import import_all, three_imports  # noqa: E402
 
 
 @pytest.fixture(scope="session")
 def sample_store(tmp_path_factory) -> Path:
     """The folder of a store that holds data/sample."""
     folder = tmp_path_factory.mktemp("sample") / "store"
-    outcomes = list(importer.import_files([SAMPLE], Store(folder)))
-    assert [outcome.refused for outcome in outcomes if outcome.refused] == []
+    import_all(Store(folder), SAMPLE)
     return folder
+
+
+@pytest.fixture(scope="session")
+def desk(sample_store) -> Workspace:
+    """The sample opened once a session, so that its counts are read once."""
+    return Workspace(sample_store)
+
+
+@pytest.fixture(scope="session")
+def printed(desk, tmp_path_factory) -> batch.BatchResult:
+    """The pages of all accounts of the sample, to be read and not changed."""
+    return batch.generate_reports(desk, MONTH, out=tmp_path_factory.mktemp("reports"), jobs=2)
+
+
+@pytest.fixture(scope="session")
+def reports(printed) -> Path:
+    """The folder of those pages."""
+    return printed.index.parent
+
+
+@pytest.fixture(scope="module")
+def threads():
+    """Threads that print, so that the fork server stays warm from one batch to the next."""
+    with ThreadPoolExecutor(2) as executor:
+        yield executor
+    fork_client.stop_server()
+
+
+@pytest.fixture
+def store(tmp_path) -> Store:
+    """A store that holds nothing yet."""
+    return Store(tmp_path / "store")
+
+
+@pytest.fixture
+def three(tmp_path) -> tuple[Store, list[Path]]:
+    """A store of three imports, and their files."""
+    return three_imports(tmp_path)
+
+
+@pytest.fixture
+def run(monkeypatch):
+    """Run a command in this process, on a terminal of 200 columns."""
+    monkeypatch.setenv("COLUMNS", "200")
+    return lambda *words, **more: CliRunner().invoke(app, [str(word) for word in words], **more)
+
+
+@pytest.fixture
+def shell():
+    """An IPython shell, as a notebook has it."""
+    InteractiveShell.clear_instance()
+    yield InteractiveShell.instance()
+    InteractiveShell.clear_instance()
 
 
 QUIET = [

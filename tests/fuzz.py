@@ -22,11 +22,11 @@ from pathlib import Path
 
 from healthkit.ingest.formats import RawFile, ReaderError, discover_files, parse_file
 from healthkit.ingest.parsing.read_file import DOCUMENT_PARSERS, TABLE_PARSERS
-from tests import readers_files as files
-from tests.test_performance import LONG, SHORT, frame, xml
-from tests.test_readers_orders import items_v0, order_2026, order_v0
+from tests.builders import raw_files as files
+from tests.builders.order_downloads import items_v0, order_2026, order_v0
+from tests.builders.performance_reports import LONG, SHORT, frame, xml
+from tests.builders.sample import SAMPLE
 
-SAMPLE = Path(__file__).parent.parent / "data" / "sample"
 SLOW, MEMORY = 10.0, 500
 """What one damaged file may cost beyond what the libraries take. [CPU seconds], [MiB]"""
 LINES = 40

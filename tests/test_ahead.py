@@ -14,8 +14,8 @@ from healthkit.ingest import parallel_reading
 from healthkit.ingest.importer import import_files
 from healthkit.schema.tables import RAW_TABLES
 from healthkit.store import Store
+from tests.builders.sample import SAMPLE
 
-SAMPLE = Path(__file__).parents[1] / "data" / "sample"
 ACCOUNTS = ("minato-bungu", "thistle-and-wren")
 
 
@@ -53,15 +53,14 @@ def held(store: Store) -> dict[str, list]:
     return {name: [row | {"report": digests[row["report"]]} for row in those] for name, those in rows.items()}
 
 
-def test_many_processes_leave_the_same_store_and_say_the_same(raw, alone, tmp_path, monkeypatch):
-    monkeypatch.setattr(parallel_reading, "WORTH", 0)
+def test_many_processes_leave_the_same_store_and_say_the_same(raw, alone, store, monkeypatch):
+    monkeypatch.setattr(parallel_reading, "MIN_PARALLEL_BYTES", 0)
     by_others = []
     monkeypatch.setattr(
         parallel_reading.ParallelReading,
         "of",
         lambda self, *asked, of=parallel_reading.ParallelReading.of: kept(by_others, of(self, *asked)),
     )
-    store = Store(tmp_path / "store")
     assert told(store, raw, 3) == alone[0]
     assert held(store) == alone[1]
     # Orders are read by others, their confirmations by the import itself, which knows the orders.
@@ -78,9 +77,9 @@ def kept(found: list, one: object) -> object:
 
 @pytest.mark.parametrize("call", [1, 2, 3, 5, 8])
 @pytest.mark.parametrize("pause", [0, 0.1])
-def test_a_process_that_is_lost_costs_nothing_but_time(raw, alone, tmp_path, monkeypatch, call, pause):
+def test_a_process_that_is_lost_costs_nothing_but_time(raw, alone, store, monkeypatch, call, pause):
     """Whenever it is lost, and whether or not the pool has noticed before the next file is begun."""
-    monkeypatch.setattr(parallel_reading, "WORTH", 0)
+    monkeypatch.setattr(parallel_reading, "MIN_PARALLEL_BYTES", 0)
     asked = []
 
     def of(self, *files, of=parallel_reading.ParallelReading.of):
@@ -92,7 +91,6 @@ def test_a_process_that_is_lost_costs_nothing_but_time(raw, alone, tmp_path, mon
         return of(self, *files)
 
     monkeypatch.setattr(parallel_reading.ParallelReading, "of", of)
-    store = Store(tmp_path / "store")
     assert told(store, raw, 2) == alone[0]
     assert held(store) == alone[1]
 

@@ -6,14 +6,12 @@ import json
 import math
 import subprocess
 import sys
-from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from bench import backtest
-
-ROOT = Path(__file__).parents[1]
+from tests.builders.sample import ROOT
 
 
 @pytest.mark.parametrize(

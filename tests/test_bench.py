@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from bench import press, smoke
 from healthkit.ingest import importer
 from healthkit.store import Store
 from healthkit.workspace.workspace import Workspace
-
-ROOT = Path(__file__).parents[1]
+from tests.builders.sample import ROOT
 
 
 def test_every_benchmark_is_in_the_smoke_run():

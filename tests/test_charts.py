@@ -12,7 +12,7 @@ import pytest
 
 import healthkit as hk
 from healthkit.report import charts, wording
-from tests.test_wording import bridged
+from tests.builders.bridges import bridged
 
 AS_OF = date(2026, 10, 31)
 
@@ -206,7 +206,7 @@ def test_a_line_marks_nothing_only_where_steps_pass_below_it() -> None:
 
 def test_a_chart_can_be_shown_as_any_altair_chart(sample_store):
     """Analysts show the kit's charts in cells of their own; Altair takes them apart and checks them on the way."""
-    desk = hk.Desk(sample_store)
+    desk = hk.Workspace(sample_store)
     days = hk.list_days(date(2026, 9, 1), date(2026, 10, 31))
     rows = desk.score(days, ["birchway-crafts"], metrics=["late_shipment_rate"])
     for chart in (

@@ -10,23 +10,16 @@ import shutil
 import subprocess
 import sys
 from datetime import date
-from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from healthkit.cli import app, options
 from healthkit.workspace.workspace import Workspace
-from tests.commands import commands, path_options
+from tests.builders.cli_commands import commands, path_options
+from tests.builders.sample import SAMPLE
 
-SAMPLE = Path(__file__).parents[1] / "data" / "sample"
 DAY = "2026-10-31"
-
-
-@pytest.fixture
-def run(monkeypatch):
-    monkeypatch.setenv("COLUMNS", "200")
-    return lambda *words: CliRunner().invoke(app, [str(word) for word in words])
 
 
 def test_scores_as_json_are_the_scores_of_the_desk(run, sample_store):

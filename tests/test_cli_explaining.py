@@ -10,12 +10,9 @@ from datetime import date
 from fractions import Fraction
 
 import pytest
-from typer.testing import CliRunner
 
 from healthkit.analysis.explain import ExplainError
-from healthkit.cli import app
 from healthkit.metrics.scores import ScoreError
-from healthkit.workspace.workspace import Workspace
 
 DAY, BEFORE = date(2026, 10, 31), date(2026, 9, 30)
 LATE = ("--account", "birchway-crafts", "--metric", "late_shipment_rate", "--as-of", DAY)
@@ -23,14 +20,8 @@ BRIDGE = ("bridge", *LATE, "--from", BEFORE)
 
 
 @pytest.fixture
-def run(monkeypatch, sample_store):
-    monkeypatch.setenv("COLUMNS", "200")
-    return lambda *words: CliRunner().invoke(app, [*map(str, words), "--data", str(sample_store)])
-
-
-@pytest.fixture(scope="module")
-def book(sample_store):
-    return Workspace(sample_store)
+def run(run, sample_store):
+    return lambda *words: run(*words, "--data", sample_store)
 
 
 def rows_of(shown):
@@ -41,11 +32,11 @@ def rows_of(shown):
 # -- bridge -----------------------------------------------------------------------------------------------
 
 
-def test_a_bridge_as_json_adds_up_exactly_and_names_every_order_that_moved(run, book):
+def test_a_bridge_as_json_adds_up_exactly_and_names_every_order_that_moved(run, desk):
     told = json.loads(run(*BRIDGE, "--format", "json").stdout)
     ends = [Fraction(told[name]["at_fault"], told[name]["counted"]) for name in ("before", "after")]
     assert sum((Fraction(step["exactly"]) for step in told["steps"]), ends[0]) == ends[1]
-    row = book.measure("birchway-crafts", "late_shipment_rate", DAY)
+    row = desk.measure("birchway-crafts", "late_shipment_rate", DAY)
     assert (told["after"]["counted"], told["after"]["at_fault"]) == (row["counted"], row["at_fault"])
     assert sum(order["at_fault"] for order in told["orders"]) == told["after"]["at_fault"] - told["before"]["at_fault"]
 
@@ -67,9 +58,9 @@ def test_a_bridge_as_csv_lists_the_orders_in_the_order_of_the_steps(run):
 # -- drivers, standing ------------------------------------------------------------------------------------
 
 
-def test_drivers_as_csv_are_those_of_the_desk(run, book):
+def test_drivers_as_csv_are_those_of_the_desk(run, desk):
     rows = rows_of(run("drivers", *LATE, "--format", "csv"))
-    held = book.drivers(book.measure("birchway-crafts", "late_shipment_rate", DAY))
+    held = desk.drivers(desk.measure("birchway-crafts", "late_shipment_rate", DAY))
     assert [(row["dimension"], row["group"], int(row["at_fault"])) for row in rows] == list(
         held[["dimension", "group", "at_fault"]].itertuples(index=False, name=None)
     )
@@ -83,7 +74,7 @@ def test_a_group_that_stands_out_is_named_and_another_may_be_chance(run):
     assert "may be chance" in quiet
 
 
-def test_a_standing_counts_the_days_in_a_row_and_gives_its_source(run, book):
+def test_a_standing_counts_the_days_in_a_row_and_gives_its_source(run, desk):
     shown = run("standing", "--account", "birchway-crafts", "--as-of", DAY)
     assert "birchway-crafts: Late shipment over 30 days (seller-fulfilled): off target for" in shown.stdout
     assert "Source: Seller Central help" in shown.stdout
@@ -91,7 +82,7 @@ def test_a_standing_counts_the_days_in_a_row_and_gives_its_source(run, book):
     late = next(row for row in rows if (row["metric"], row["window"]) == ("late_shipment_rate", "30"))
     since = date.fromisoformat(late["since"])
     assert (DAY - since).days + 1 == int(late["days"])
-    scored = book.score([date.fromordinal(since.toordinal() - 1), since], ["birchway-crafts"])
+    scored = desk.score([date.fromordinal(since.toordinal() - 1), since], ["birchway-crafts"])
     mine = scored[(scored["metric"] == "late_shipment_rate") & (scored["window"] == 30)]
     assert mine["status"].tolist() == ["at risk", "off target"] or mine["status"].tolist() == [
         "on target",
@@ -122,15 +113,15 @@ def test_reconcile_shows_both_counts_and_the_orders_of_a_difference(run):
     assert {row["metric"] for row in flat} == {one["metric"] for one in told}
 
 
-def test_the_planted_differences_of_the_sample_are_named_and_where_there_is_none_none_is_found(book):
+def test_the_planted_differences_of_the_sample_are_named_and_where_there_is_none_none_is_found(desk):
     """Of lantern-hill-lighting a claim was withdrawn, three orders are in no file, one was confirmed late.
 
     That no file holds a carrier's scan is no difference in the orders, but one that Amazon alone can see.
     """
     found = {}
-    for account in book.accounts:
+    for account in desk.accounts:
         with contextlib.suppress(ExplainError):
-            for one in book.reconcile(account, DAY):
+            for one in desk.reconcile(account, DAY):
                 told = [tuple(reason)[:3] for reason in one.differences if reason.cause != "no scans"]
                 found.update({(account, one.metric): told} if told else {})
     assert found == {
@@ -160,9 +151,9 @@ def test_an_account_without_figures_of_the_marketplace_says_what_to_import(run):
 # -- due --------------------------------------------------------------------------------------------------
 
 
-def test_due_lists_the_orders_that_wait_the_most_urgent_first(run, book):
+def test_due_lists_the_orders_that_wait_the_most_urgent_first(run, desk):
     rows = rows_of(run("due", "--as-of", DAY, "--format", "csv"))
-    held = book.due(DAY)
+    held = desk.due(DAY)
     assert [row["order_id"] for row in rows] == held["order_id"].tolist()
     assert f"{len(rows)} orders wait on 31 October 2026" in run("due", "--as-of", DAY).stdout
 
@@ -190,15 +181,15 @@ def test_what_is_not_there_is_said_with_what_there_is(run, words, said):
     assert "Traceback" not in shown.output
 
 
-def test_a_measure_is_that_of_the_longest_window_or_of_the_one_asked_for(book):
+def test_a_measure_is_that_of_the_longest_window_or_of_the_one_asked_for(desk):
     ask = ("birchway-crafts", "late_shipment_rate", DAY)
-    assert [book.measure(*ask, window=window)["window"] for window in (None, 10, 20)] == [30, 10, 20]
+    assert [desk.measure(*ask, window=window)["window"] for window in (None, 10, 20)] == [30, 10, 20]
     with pytest.raises(ScoreError, match="several of channel"):
-        book.measure(*several_channels(book), DAY)
+        desk.measure(*several_channels(desk), DAY)
 
 
-def several_channels(book):
+def several_channels(desk):
     """An account and a metric that is judged in two channels."""
-    rows = book.score(DAY)
+    rows = desk.score(DAY)
     sums = rows[rows["channel"] != "all"].groupby(["account", "metric"])["channel"].nunique()
     return sums.index[sums > 1][0]

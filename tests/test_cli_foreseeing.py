@@ -13,27 +13,20 @@ from typer.testing import CliRunner
 
 from healthkit.analysis import scenarios
 from healthkit.cli import app
-from healthkit.workspace.workspace import Workspace
+from tests.builders.sample import DAY
 
-DAY = date(2026, 10, 31)
 DEFECTS = ("--account", "lantern-hill-lighting", "--metric", "order_defect_rate", "--as-of", DAY)
 SCENARIO = Path(__file__).parents[1] / "docs" / "scenario.yaml"
 
 
 @pytest.fixture
-def run(monkeypatch, sample_store):
-    monkeypatch.setenv("COLUMNS", "200")
-    return lambda *words: CliRunner().invoke(app, [*map(str, words), "--data", str(sample_store)])
+def run(run, sample_store):
+    return lambda *words: run(*words, "--data", sample_store)
 
 
 @pytest.fixture(scope="module")
-def book(sample_store):
-    return Workspace(sample_store)
-
-
-@pytest.fixture(scope="module")
-def defects(book):
-    return book.measure("lantern-hill-lighting", "order_defect_rate", DAY)
+def defects(desk):
+    return desk.measure("lantern-hill-lighting", "order_defect_rate", DAY)
 
 
 def rows_of(shown):
@@ -44,38 +37,38 @@ def rows_of(shown):
 # -- outlook ----------------------------------------------------------------------------------------------
 
 
-def test_the_outlook_of_all_measures_gives_the_day_on_which_each_is_back(run, book):
+def test_the_outlook_of_all_measures_gives_the_day_on_which_each_is_back(run, desk):
     rows = rows_of(run("outlook", "--as-of", DAY, "--account", "birchway-crafts", "--format", "csv"))
     off = [row for row in rows if row["status"] == "off target"]
     assert {row["metric"] for row in off} == {"cancellation_rate", "late_shipment_rate"}
     for row in off:
-        held = book.calendar(book.measure("birchway-crafts", row["metric"], DAY, window=int(row["window"])))
+        held = desk.calendar(desk.measure("birchway-crafts", row["metric"], DAY, window=int(row["window"])))
         assert row["back_on"] == f"{held.back_on}"
     shown = run("outlook", "--as-of", DAY, "--account", "birchway-crafts").stdout
     assert "if nothing new" in shown
     assert "This is the best case" in shown
 
 
-def test_the_outlook_of_one_measure_is_its_calendar(run, book, defects):
+def test_the_outlook_of_one_measure_is_its_calendar(run, desk, defects):
     rows = rows_of(run("outlook", *DEFECTS, "--format", "csv"))
-    held = book.calendar(defects)
+    held = desk.calendar(defects)
     assert [int(row["at_fault"]) for row in rows] == held.days["at_fault"].tolist()
     told = json.loads(run("outlook", *DEFECTS, "--format", "json").stdout)
     assert told["back_on"] == held.back_on.isoformat()
     assert "If nothing new goes wrong, the rate is under 1% from" in run("outlook", *DEFECTS).stdout
 
 
-def test_without_new_orders_is_said(run, book, defects):
+def test_without_new_orders_is_said(run, desk, defects):
     told = json.loads(run("outlook", *DEFECTS, "--no-new-orders", "--format", "json").stdout)
-    held = book.calendar(defects, new_orders=False)
+    held = desk.calendar(defects, new_orders=False)
     assert [row["counted"] for row in told["days"]] == held.days["counted"].tolist()
     assert "No new orders are taken into account" in run("outlook", *DEFECTS, "--no-new-orders").stdout
 
 
-def test_what_it_takes_by_a_day_is_told_a_way_a_line(run, book, defects):
+def test_what_it_takes_by_a_day_is_told_a_way_a_line(run, desk, defects):
     shown = run("outlook", *DEFECTS, "--by", "2026-11-10").stdout
     assert "To be on target on 10 November:" in shown
-    assert shown.count("  · ") == len(book.goals(defects, date(2026, 11, 10)))
+    assert shown.count("  · ") == len(desk.goals(defects, date(2026, 11, 10)))
     assert "on target anyway" in run("outlook", *DEFECTS, "--by", "2026-12-20").stdout
 
 
@@ -103,9 +96,9 @@ def test_an_outlook_that_cannot_be_given_is_refused(run, words, code, said):
 # -- whatif -----------------------------------------------------------------------------------------------
 
 
-def test_a_scenario_gives_both_sides_and_the_orders_it_saves(run, book, defects):
+def test_a_scenario_gives_both_sides_and_the_orders_it_saves(run, desk, defects):
     told = json.loads(run("whatif", *DEFECTS, "--scenario", SCENARIO, "--format", "json").stdout)
-    held = book.what_if(defects, SCENARIO)
+    held = desk.what_if(defects, SCENARIO)
     assert told["saved"] == held.orders_saved["order_id"].tolist() != []
     assert (told["before"]["at_fault"], told["after"]["at_fault"]) == (defects["at_fault"], held.after["at_fault"])
     assert (told["before"]["case"], told["after"]["case"]) == ("ours", "what if")
@@ -121,14 +114,14 @@ def test_a_scenario_in_words_says_the_difference(run):
     assert "No longer at fault: 111-" in shown
 
 
-def test_every_step_of_the_example_can_be_played(book, defects, tmp_path):
+def test_every_step_of_the_example_can_be_played(desk, defects, tmp_path):
     """Those that are commented out, too, with an order and a product that there are."""
     lines = SCENARIO.read_text(encoding="utf-8").replace("# - ", "- ")
-    one = book.orders_at_fault(defects)["order_id"].iloc[0]
+    one = desk.orders_at_fault(defects)["order_id"].iloc[0]
     file = tmp_path / "all.yaml"
     file.write_text(lines.replace("111-1234567-1234567", one), encoding="utf-8")
     assert {step.kind for step in scenarios.read_scenario(file)} == set(scenarios.SCENARIO_STEPS)
-    assert book.what_if(defects, file).after["window"] == 90
+    assert desk.what_if(defects, file).after["window"] == 90
 
 
 @pytest.mark.parametrize(
@@ -220,10 +213,10 @@ def test_one_measure_that_cannot_be_judged_says_so_with_its_reason(asked):
     assert not {day["status"] for day in told["days"]} & {"on target", "at risk"}
 
 
-def test_outlook_and_what_if_carry_the_mark_of_an_estimate(run, book):
+def test_outlook_and_what_if_carry_the_mark_of_an_estimate(run, desk):
     """The sample's valid tracking rests on tracking numbers, for no file holds scans."""
     where = ("--account", "birchway-crafts", "--as-of", DAY)
-    row = book.measure("birchway-crafts", "valid_tracking_rate", DAY)
+    row = desk.measure("birchway-crafts", "valid_tracking_rate", DAY)
     assert row["proxy"] == "tracking_not_scanned"
     for words in (("outlook", *where), ("outlook", *where, "--metric", "valid_tracking_rate")):
         shown = run(*words).stdout

@@ -6,18 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from healthkit.cli import app, store_commands
+from healthkit.cli import store_commands
 from healthkit.store import Store
-
-from .store_files import import_all, orders, raw, three_imports
-
-
-@pytest.fixture
-def run(monkeypatch):
-    monkeypatch.setenv("COLUMNS", "200")
-    return lambda *words, **more: CliRunner().invoke(app, [str(word) for word in words], **more)
+from tests.builders.store_files import import_all, orders, raw, three_imports
 
 
 @pytest.fixture
@@ -29,7 +21,7 @@ def store(tmp_path) -> Store:
 
 @pytest.fixture
 def terminal(monkeypatch):
-    monkeypatch.setattr(store_commands, "_asks", lambda: True)
+    monkeypatch.setattr(store_commands, "_can_ask", lambda: True)
 
 
 def test_what_goes_is_shown_and_without_a_terminal_nothing_goes(run, store):

@@ -196,11 +196,10 @@ def test_what_a_file_tells_of_any_parcel_is_evidence_with_its_days(tmp_path, cel
 @pytest.mark.parametrize(("marketplace", "last_day"), [("US", 8), ("DE", 9), ("JP", 9)])
 @pytest.mark.parametrize("zone", ["UTC", "America/Los_Angeles", "Asia/Tokyo"])
 def test_the_last_update_is_dated_in_the_zone_of_the_marketplace_and_not_of_the_machine(
-    marketplace, last_day, zone, tmp_path, monkeypatch
+    marketplace, last_day, zone, store, monkeypatch
 ):
     updated_at = datetime.combine(on(9), time(5), UTC)  # The evening before in Los Angeles.
     rows = orders(1, 2, marketplace=marketplace, updated_at=updated_at)
-    store = Store(tmp_path / "store")
     store.add([rows])
     monkeypatch.setenv("TZ", zone)
     script = (
@@ -211,8 +210,7 @@ def test_the_last_update_is_dated_in_the_zone_of_the_marketplace_and_not_of_the_
     assert shown.stdout.strip() == str(on(last_day))
 
 
-def test_evidence_is_of_the_account_and_marketplace_whose_orders_it_names(tmp_path):
-    store = Store(tmp_path / "store")
+def test_evidence_is_of_the_account_and_marketplace_whose_orders_it_names(store):
     shipped = {"order_id": "o1", "shipped_at": STAMP, "shipped_on": on(3), "marketplace": "CA"}
     store.add([DAILY, orders(1, 2, name="ca", marketplace="CA"), file("x", "confirmations", orders=[shipped])])
     rows = store.ledger().coverage.set_index("marketplace")
@@ -277,8 +275,7 @@ def test_a_file_of_waiting_orders_covers_only_the_days_on_which_it_names_one(tmp
     assert row["gaps"] == [[str(on(11)), str(on(30))]]
 
 
-def test_the_gaps_of_one_account_are_not_those_of_another(tmp_path):
-    store = Store(tmp_path / "store")
+def test_the_gaps_of_one_account_are_not_those_of_another(store):
     of_bolt = [orders(1, 2, name="c", account="bolt"), orders(50, 51, name="d", account="bolt")]
     store.add([orders(*range(1, 52)), *of_bolt])
     rows = store.ledger().coverage.set_index("account")

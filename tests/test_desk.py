@@ -12,9 +12,8 @@ from healthkit.report.model import MonthError, open_report
 from healthkit.schema import tables
 from healthkit.store import Store, StoreError
 from healthkit.workspace.workspace import Workspace
+from tests.builders.sample import DAY, SAMPLE
 
-SAMPLE = Path(__file__).parents[1] / "data" / "sample"
-DAY = date(2026, 10, 31)
 HEADER = "\t".join((
     "amazon-order-id", "purchase-date", "last-updated-date", "order-status", "fulfillment-channel", "sales-channel",
     "sku", "quantity",

@@ -9,15 +9,15 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 
 import pytest
 import yaml
 
 from healthkit.ingest.parsing import detect
 from healthkit.metrics.definitions import METRICS
+from tests.builders.sample import ROOT
+from tests.builders.slow import slow_after
 
-ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CONDA_NAMES = {"python-duckdb": "duckdb"}
 COMMANDS = [
@@ -43,7 +43,7 @@ def test_the_readme_has_commands():
     assert len(COMMANDS) >= 9
 
 
-@pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("python")])
+@pytest.mark.parametrize("command", slow_after(3, [line for line in COMMANDS if line.startswith("python")]))
 def test_every_command_of_the_readme_runs(command, clone):
     words = [sys.executable, *command.split()[1:]]
     shown = subprocess.run(words, cwd=clone, capture_output=True, text=True, check=False)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import tomllib
 from datetime import date
-from pathlib import Path
 
 import pytest
 
@@ -26,8 +25,8 @@ from healthkit.schema import tables
 from healthkit.schema.marketplaces import MARKETPLACES, UnknownMarketplaceError
 from healthkit.store import Store
 from healthkit.workspace.workspace import Workspace
+from tests.builders.sample import ROOT
 
-ROOT = Path(__file__).parents[1]
 FILES = (ROOT / "docs" / "files.md").read_text(encoding="utf-8")
 PUBLIC_DATA = {"sale_report", "olist_orders", "olist_items", "olist_reviews", "olist_sellers"}
 FIRST, LAST = date(2026, 9, 14), date(2026, 11, 27)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from healthkit.metrics import exposure
 from healthkit.schema import tables
 from healthkit.schema.tables import Ledger
-from tests.test_scores import RULES, ledger, random_ledger
+from tests.builders.random_ledgers import RULES, ledger, random_ledger
 
 
 def in_arrow(held: Ledger) -> dict[str, pa.Table]:

@@ -16,7 +16,7 @@ from healthkit.analysis.explain.group_comparison import newcombe_interval, wilso
 from healthkit.metrics import policy
 from healthkit.metrics.policy import Stage
 from healthkit.schema import tables
-from tests.test_reconcile import about, defect, order, reading
+from tests.builders.ledger_rows import about, defect, order, reading
 
 KINDS = {table.name: table for table in tables.RAW_TABLES}
 US = policy.load("amazon_us")

@@ -13,7 +13,7 @@ from healthkit import store
 from healthkit.metrics import exposure, policy
 from healthkit.metrics.definitions import METRICS
 from healthkit.schema import tables
-from tests.test_cases import ledger, rows
+from tests.builders.written_ledgers import ledger, rows
 
 ORDERS = """
 order_id | ordered_on

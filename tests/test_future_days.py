@@ -15,14 +15,13 @@ from healthkit.ingest.importer import import_files
 from healthkit.ingest.parsing import large_files, raw_file
 from healthkit.schema import tables
 from healthkit.store import Store
+from tests.builders import raw_files as files
+from tests.builders.raw_files import FIRST, Tiny, put
+from tests.builders.sample import SAMPLE
 
-from . import readers_files as files
-from .readers_files import FIRST, Tiny, put
-from .test_readers_by_hand import CONTACTS, INVOICES, REQUESTS, SURVEYS, VIOLATIONS
-from .test_readers_lists import LATE, ORDER_DEFECTS
-
-SAMPLE = Path(__file__).parents[1] / "data" / "sample"
-BY_HAND = (files.DEFECTS, files.CONFIRMATIONS, CONTACTS, INVOICES, REQUESTS, SURVEYS, VIOLATIONS)
+BY_HAND = (
+    files.DEFECTS, files.CONFIRMATIONS, files.CONTACTS, files.INVOICES, files.REQUESTS, files.SURVEYS, files.VIOLATIONS,
+)  # fmt: skip
 EVERY = (
     *BY_HAND,
     files.ALL_ORDERS,
@@ -30,7 +29,7 @@ EVERY = (
     files.FEEDBACK,
     files.RETURNS,
     files.SALE_REPORT,
-    ORDER_DEFECTS,
+    files.ORDER_DEFECTS,
 )
 IMPORT_DAY = date(2026, 11, 29)
 HOLDS = "What it says holds only from that day on. Check the year, and the order of day and month."
@@ -71,7 +70,7 @@ def test_a_claim_of_next_month_is_noted(tmp_path):
 
 
 def test_a_violation_of_next_year_is_noted(tmp_path):
-    file = VIOLATIONS.with_cell(1, "opened-on", "2027-03-04")
+    file = files.VIOLATIONS.with_cell(1, "opened-on", "2027-03-04")
     assert notes_of(tmp_path, file, IMPORT_DAY) == [
         "violations: 1 of 2 rows has a day in the future (opened_on up to 2027-03-04; today is 2026-11-29 at the "
         f"latest). {HOLDS}"
@@ -151,7 +150,7 @@ def test_a_day_after_the_last_update_of_its_row_is_noted(tmp_path):
 
 
 def test_a_defect_known_after_the_day_in_the_name_of_its_list_is_noted(tmp_path):
-    late = LATE.with_cell(1, "Ship confirmation date", "09-Apr-2026 09:00").text().encode()
+    late = files.LATE.with_cell(1, "Ship confirmation date", "09-Apr-2026 09:00").text().encode()
     [note] = notes_of(tmp_path / "list", late, IMPORT_DAY, "late_2026-03-31.csv")
     assert note.startswith(
         "defects: 1 of 2 rows has a day after 2026-03-31, the day of the file (known_on up to 2026-04-09)."
@@ -165,8 +164,8 @@ def test_a_large_file_is_checked_as_a_small_one_is(tmp_path, monkeypatch):
     torn = [lines[3].replace("2026-03-03T04", "2027-01-03T04"), *many[:40], lines[3], *many[40:]]
     content = "\n".join([lines[0], *torn, ""]).encode()
     small = notes_of(tmp_path / "whole", content, IMPORT_DAY, "orders.txt")
-    monkeypatch.setattr(large_files, "STRETCH", 2_000)
-    monkeypatch.setattr(raw_file, "PIECE", 700)
+    monkeypatch.setattr(large_files, "CHUNK_BYTES", 2_000)
+    monkeypatch.setattr(raw_file, "PIECE_BYTES", 700)
     assert notes_of(tmp_path / "parted", content, IMPORT_DAY, "orders.txt") == small
     [outcome] = import_files([tmp_path / "parted" / "raw"], Store(tmp_path / "again"), import_day=IMPORT_DAY)
     assert not isinstance(outcome.taken.tables["orders"], pa.Table)

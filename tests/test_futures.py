@@ -116,7 +116,7 @@ def test_many_faults_are_drawn_by_place_as_they_are_one_by_one(monkeypatch):
     row, learnt = asked(counts, "late_shipment_rate"), learnt_of(counts, "late_shipment_rate")
     held = laid_out(counts, row, learnt)
     singly = draw_counts(held, learnt, 1_500, np.random.default_rng(1))
-    monkeypatch.setattr(sys.modules[draw_counts.__module__], "CROWDED", 0.0)
+    monkeypatch.setattr(sys.modules[draw_counts.__module__], "MULTINOMIAL_FROM", 0.0)
     together = draw_counts(held, learnt, 1_500, np.random.default_rng(2))
     for one, other in zip(singly, together, strict=True):
         for day in (0, 5, 20, 40):

@@ -9,7 +9,7 @@ import pytest
 
 from healthkit.metrics import exposure, policy, scores
 from healthkit.metrics.policy import Target
-from tests.test_cases import ledger, rows
+from tests.builders.written_ledgers import ledger, rows
 
 US = policy.load("amazon_us")
 

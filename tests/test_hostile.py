@@ -24,7 +24,7 @@ import pytest
 from healthkit.schema import tables
 from healthkit.store import Store
 from tests import fuzz
-from tests import readers_files as files
+from tests.builders import raw_files as files
 
 MEMORY, SECONDS = 500 << 20, 60
 """What one hostile file may cost beyond what the libraries take by themselves. [bytes], [seconds]"""

@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 
 from healthkit.ingest.importer import import_files
-from healthkit.store import Store
+from tests.builders.sample import ROOT
 from tests.no_big_files import big_files
 
-ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "healthkit"
 PLAN = re.search(r"```packages\n(.*?)```", (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8"), re.S)
 FACE = {"__init__", "__main__", "cli"}
@@ -142,12 +141,11 @@ def test_the_commands_are_there_before_any_heavy_library_is_loaded():
     assert heavy_after("import healthkit.cli") == ""
 
 
-def test_an_import_of_nothing_new_loads_no_library_for_rows(tmp_path):
+def test_an_import_of_nothing_new_loads_no_library_for_rows(store, tmp_path):
     """Loading pandas takes as long as looking a thousand files up."""
     raw = tmp_path / "acme" / "list.csv"
     raw.parent.mkdir()
     raw.write_text("order-id,kind,known-on\n111-1111111-1111111,a_to_z_claim,2026-10-01\n")
-    store = Store(tmp_path / "store")
     assert [one.refused for one in import_files([raw], store, marketplace="US")] == [None]
     again = (
         "from healthkit import store; from healthkit.ingest import importer; "
@@ -155,6 +153,14 @@ def test_an_import_of_nothing_new_loads_no_library_for_rows(tmp_path):
         "assert one.held_already"
     )
     assert heavy_after(again) == "duckdb deltalake pyarrow"
+
+
+def test_no_test_module_is_imported_by_another():
+    """What several need is in tests/builders or a fixture, so that each test module runs, moves and goes alone."""
+    modules = sorted((ROOT / "tests").rglob("*.py"))
+    names = {path.stem for path in modules if path.stem.startswith("test_")}
+    importing = {path.name: {part for name in imports(path) for part in name.split(".")} for path in modules}
+    assert {name: parts & names for name, parts in importing.items() if parts & names} == {}
 
 
 def test_no_tracked_file_is_over_a_megabyte():

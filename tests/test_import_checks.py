@@ -13,18 +13,11 @@ from healthkit.cli import app
 from healthkit.ingest import importer
 from healthkit.ingest.importer import ImportResult, import_files
 from healthkit.store import Store, check, conflicts, find_removal, remove
-from tests import readers_files as files
-from tests.readers_files import FIRST, SECOND, put
-
-from .store_files import import_all, orders, raw
-from .test_removed_feedback import HEAD as FEEDBACK_HEAD
-from .test_removed_feedback import days, order_id, written
-from .test_store import taken
-
-
-@pytest.fixture
-def store(tmp_path) -> Store:
-    return Store(tmp_path / "store")
+from tests.builders import raw_files as files
+from tests.builders.feedback_files import HEAD as FEEDBACK_HEAD
+from tests.builders.feedback_files import days, order_id, written
+from tests.builders.raw_files import FIRST, SECOND, put
+from tests.builders.store_files import import_all, orders, raw, taken
 
 
 def imported(store: Store, *paths: Path, **told: Any) -> dict[str, ImportResult]:
@@ -138,7 +131,7 @@ def test_the_orders_of_files_of_many_accounts_are_of_several_sellers(tmp_path, s
 def test_a_large_file_is_looked_up_in_portions_until_one_has_a_shared_order(tmp_path, store, monkeypatch):
     store.add([taken("a", account="acme", orders=[{"order_id": f"o{number}"} for number in range(100)])])
     asked = []
-    monkeypatch.setattr(conflicts, "IDS_AT_ONCE", 10)
+    monkeypatch.setattr(conflicts, "ID_BATCH_ROWS", 10)
 
     def large(begin: int) -> Any:
         ids = [{"order_id": f"o{begin + number}", "account": "bolt"} for number in range(100)]
@@ -162,7 +155,7 @@ def test_a_large_file_is_looked_up_in_portions_until_one_has_a_shared_order(tmp_
 
 
 def test_a_store_of_one_account_is_not_asked_at_all(tmp_path, store, monkeypatch):
-    monkeypatch.setattr(conflicts, "_stored_ids", lambda *_: pytest.fail("the store was asked"))
+    monkeypatch.setattr(conflicts, "_stored_order_ids_sql", lambda *_: pytest.fail("the store was asked"))
     import_all(store, raw(tmp_path / "raw", "acme", 1), raw(tmp_path / "raw", "acme", 2))
 
 
@@ -170,7 +163,7 @@ def test_many_files_are_one_question(tmp_path, store, monkeypatch):
     import_all(store, raw(tmp_path / "old", "zeta", 500))
     questions = []
     stored_ids = conflicts._stored_order_ids_sql
-    monkeypatch.setattr(conflicts, "_stored_ids", lambda *words: questions.append(1) or stored_ids(*words))
+    monkeypatch.setattr(conflicts, "_stored_order_ids_sql", lambda *words: questions.append(1) or stored_ids(*words))
     import_all(store, [raw(tmp_path / "raw", f"acme-{number % 3}", number, rows=2) for number in range(30)])
     assert questions == [1]
 

@@ -18,21 +18,16 @@ from healthkit.ingest.importer import ImportResult, import_files
 from healthkit.schema import tables
 from healthkit.schema.tables import collect_to_pandas
 from healthkit.store import Store, versions
-from tests import readers_files as files
-from tests.readers_files import FIRST, SECOND, THIRD, place, put
+from tests.builders import raw_files as files
+from tests.builders.raw_files import FIRST, SECOND, THIRD, place, put
+from tests.builders.sample import SAMPLE
 
-SAMPLE = Path(__file__).parents[1] / "data" / "sample"
 MARKER = "Zzyzx Personal 424242"
 PERSONAL = (
     "buyer-email", "buyer-name", "buyer-phone-number", "recipient-name", "ship-address-1", "ship-address-2",
     "ship-address-3", "ship-city", "ship-state", "ship-postal-code", "ship-phone-number", "delivery-Instructions",
     "purchase-order-number", "Comments", "Your Response", "Rater Email", "Tracking ID", "tracking",
 )  # fmt: skip
-
-
-@pytest.fixture
-def store(tmp_path) -> Store:
-    return Store(tmp_path / "store")
 
 
 def imported(store: Store, *paths: Path, **told: Any) -> dict[str, ImportResult]:
@@ -61,10 +56,9 @@ def found(text: str, folder: Path) -> bool:
 # -- many files -------------------------------------------------------------------------------------------
 
 
-def test_many_appends_come_to_what_one_does(tmp_path, sample_store, monkeypatch):
+def test_many_appends_come_to_what_one_does(store, sample_store, monkeypatch):
     """The files of an account that speak of its orders come after these, whatever was appended in between."""
     monkeypatch.setattr("healthkit.ingest.importer.BATCH_ROWS", 400)
-    store = Store(tmp_path / "store")
     assert [one.refused for one in import_files([SAMPLE], store) if one.refused] == []
     assert len(versions(store)) > 20
     one, many = Store(sample_store).ledger(), store.ledger()

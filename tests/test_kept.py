@@ -16,8 +16,8 @@ from healthkit.metrics.exposure import Counts
 from healthkit.store import Store
 from healthkit.workspace import counts_cache
 from healthkit.workspace.workspace import Workspace
+from tests.builders.sample import SAMPLE
 
-SAMPLE = Path(__file__).parent.parent / "data" / "sample"
 AMERICAN = ("paper-moth", "applegate-plants", "clearbrook-bath")
 
 
@@ -26,6 +26,20 @@ def take(folder: Path, *accounts: str, only: str = "*") -> Workspace:
     paths = [path for account in accounts for path in sorted((SAMPLE / account).glob(only))]
     assert not [one.refused for one in import_files(paths, Store(folder)) if one.refused]
     return Workspace(folder)
+
+
+@pytest.fixture(scope="module")
+def counted_once(tmp_path_factory) -> Path:
+    """A store of three accounts with its counts, made once and copied by the tests."""
+    folder = tmp_path_factory.mktemp("american")
+    take(folder, *AMERICAN, only="all_orders*").counts  # noqa: B018 - counted and kept
+    return folder
+
+
+@pytest.fixture
+def american(counted_once, tmp_path) -> Path:
+    """A copy of that store, in the test's own folder."""
+    return shutil.copytree(counted_once, tmp_path, dirs_exist_ok=True)
 
 
 @pytest.fixture
@@ -38,7 +52,7 @@ def counted(monkeypatch) -> list[list[str]]:
         told.append(sorted(ledger.coverage["account"].unique()))
         return count(ledger, *rest)
 
-    monkeypatch.setattr(exposure, "count", spy)
+    monkeypatch.setattr(exposure, "count_orders", spy)
     return told
 
 
@@ -71,15 +85,13 @@ def test_a_new_account_is_counted_alone(tmp_path, counted):
     same(made, anew(tmp_path))
 
 
-def test_a_marketplace_that_the_store_did_not_have_brings_new_rules_for_all(tmp_path, counted):
-    take(tmp_path, *AMERICAN, only="all_orders*").counts  # noqa: B018 - counted and kept
+def test_a_marketplace_that_the_store_did_not_have_brings_new_rules_for_all(american, tmp_path, counted):
     made = take(tmp_path, "minato-bungu", only="all_orders*").counts
     assert counted[-1] == sorted([*AMERICAN, "minato-bungu"])
     same(made, anew(tmp_path))
 
 
-def test_an_import_that_was_forgotten_leaves_no_trace_in_the_counts(tmp_path, counted):
-    take(tmp_path, *AMERICAN, only="all_orders*").counts  # noqa: B018 - counted and kept
+def test_an_import_that_was_forgotten_leaves_no_trace_in_the_counts(american, tmp_path, counted):
     take(tmp_path, "paper-moth", only="*feedback*").counts  # noqa: B018 - counted and kept
     # The rows of that import are lost with their file.
     newest = max((tmp_path / "feedback").glob("*.parquet"), key=lambda path: path.stat().st_mtime)
@@ -100,8 +112,7 @@ def test_counting_in_groups_comes_to_the_same(tmp_path, monkeypatch, counted):
     assert len(counted) == 4
 
 
-def test_an_older_version_is_counted_from_the_newer_one(tmp_path, counted):
-    take(tmp_path, *AMERICAN, only="all_orders*")
+def test_an_older_version_is_counted_from_the_newer_one(american, tmp_path, counted):
     before = Store(tmp_path).version()
     take(tmp_path, "paper-moth", only="*feedback*").counts  # noqa: B018 - counted and kept
     counted.clear()

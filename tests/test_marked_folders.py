@@ -13,8 +13,8 @@ import pytest
 
 from healthkit.files import marked_folders, temp_folders
 from healthkit.files.marked_folders import MARKER_NAME, MARKER_TEXT
+from tests.builders.sample import ROOT
 
-ROOT = Path(__file__).parents[1]
 KINDS = {"mine-": re.compile(r"\d+\.txt|deep/(\d+\.txt)?")}
 
 
@@ -177,8 +177,8 @@ def test_a_signal_while_a_folder_is_made_leaves_none(step, tmp_path, monkeypatch
 
 
 def test_a_process_that_ends_removes_every_folder_it_made(tmp_path):
-    made = "from pathlib import Path; from healthkit.files import scratch; "
-    made += f"print(scratch.make(scratch.PRESS, Path({str(tmp_path)!r}))); scratch.folder(); scratch.clear()"
+    made = "from pathlib import Path; from healthkit.files import temp_folders; "
+    made += f"print(temp_folders.make(temp_folders.WORKER_PREFIX, Path({str(tmp_path)!r}))); temp_folders.spill_folder(); temp_folders.remove_own()"
     done = subprocess.run([sys.executable, "-c", made], capture_output=True, text=True, check=True)
     assert not Path(done.stdout.strip()).exists()
     assert list(tmp_path.iterdir()) == []

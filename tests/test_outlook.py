@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date, timedelta
 from fractions import Fraction
+from functools import cache
 from itertools import combinations, pairwise
 
 import pandas as pd
@@ -13,7 +14,8 @@ import pytest
 from healthkit.analysis import outlook, scenarios
 from healthkit.metrics import exposure, scores
 from tests import plain
-from tests.test_scores import START, ledger, made_policy, random_ledger, rule
+from tests.builders.random_ledgers import START, ledger, made_policy, random_ledger, rule
+from tests.builders.slow import slow_after
 
 AS_OF = START + timedelta(days=30)
 ODR = rule(
@@ -47,16 +49,19 @@ def row_of(table, **named):
     return table.iloc[0]
 
 
-def calendars(seed, orders=40):
-    """Every calendar of a random ledger: counted on AS_OF from all that ever came."""
-    rows = random_ledger(seed, orders=orders)
+@cache
+def calendars(seed):
+    """Every calendar of a random ledger of 40 orders: counted on AS_OF from all that ever came."""
+    rows = random_ledger(seed, orders=40)
     counts = exposure.count_orders(ledger(rows), POLICY.rules)
     table = scores.score(counts, POLICY, AS_OF)
-    for _, row in table[table["counted"] > 0].iterrows():
-        yield rows, counts, row, outlook.roll_off_calendar(counts, POLICY, row, days_ahead=30, new_orders=False)
+    return [
+        (rows, counts, row, outlook.roll_off_calendar(counts, POLICY, row, days_ahead=30, new_orders=False))
+        for _, row in table[table["counted"] > 0].iterrows()
+    ]
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", slow_after(2, range(8)))
 def test_roll_off_without_new_orders_is_the_history_that_comes_when_nothing_happens(seed):
     """The oracle looks at each day ahead with a ledger in which nothing came after the evening."""
     seen = 0
@@ -81,7 +86,7 @@ def test_the_return_day_is_the_first_from_which_no_day_is_off(seed):
         assert held.back_on == (None if wanted is None else held.days["day"].iloc[wanted].date())
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", slow_after(1, range(4)))
 def test_nothing_learnt_later_changes_a_calendar(seed):
     for rows, _, row, held in calendars(seed):
         then = exposure.count_orders(ledger(known_then(rows, AS_OF)), POLICY.rules)
@@ -287,7 +292,7 @@ def smallest(held, by, causes_of):
     return None
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", slow_after(2, range(10)))
 def test_every_goal_is_the_smallest_that_is_enough(seed):
     tried = 0
     for _, row, held, counts in every(seed):

@@ -12,7 +12,8 @@ from healthkit.analysis import outlook, scenarios
 from healthkit.metrics import exposure, policy, scores
 from healthkit.metrics.definitions import METRICS
 from healthkit.schema import tables
-from tests.test_scores import START, instant, ledger, made_policy, random_ledger, rule
+from tests.builders.random_ledgers import START, instant, ledger, made_policy, random_ledger, rule
+from tests.builders.slow import slow_after
 
 AS_OF = START + timedelta(days=30)
 HALF = {"at_most": Fraction(1, 2)}
@@ -105,7 +106,7 @@ def compared(counts, held_by, as_of, ahead=45):
                 yield there, (day.counted, day.at_fault), tuple(said.loc[there])
 
 
-@pytest.mark.parametrize("clock", CLOCKS)
+@pytest.mark.parametrize("clock", slow_after(1, CLOCKS))
 def test_every_metric_is_on_each_day_ahead_what_scores_says(clock):
     rules = rules_of(clock)
     seen: dict[str, int] = {}
@@ -119,7 +120,7 @@ def test_every_metric_is_on_each_day_ahead_what_scores_says(clock):
     assert sum(many > 20 for many in seen.values()) > 12, seen
 
 
-@pytest.mark.parametrize("name", ["amazon_us", "walmart_us", "mercado_libre", "tiktok", "ebay"])
+@pytest.mark.parametrize("name", slow_after(1, ["amazon_us", "walmart_us", "mercado_libre", "tiktok", "ebay"]))
 def test_the_shipped_rules_too(name):
     held_by = policy.load(name)
     as_of = max(AS_OF, date(2026, 2, 1))

@@ -26,8 +26,8 @@ from healthkit.ingest.formats import (
 from healthkit.ingest.parsing.marketplace_of_row import ReadContext
 from healthkit.schema.tables import STATUS_WORDS
 from healthkit.store import Store
-
-from .readers_files import put
+from tests.builders.performance_reports import LONG, SHORT, defects, frame, xml
+from tests.builders.raw_files import put
 
 EXAMPLE = Path(__file__).parents[2] / "shared" / "data" / "amazon_reports" / "schema"
 US, DE = "ATVPDKIKX0DER", "A1PA6795UKMFR9"
@@ -413,12 +413,11 @@ def test_the_report_is_known_by_what_it_holds_packed_or_not(tmp_path, packed):
     assert rows(parse_file(source), "readings", "account", "marketplace", "counted") == [("acme", "US", 200)]
 
 
-def test_snapshots_of_several_days_accumulate_and_the_same_file_adds_nothing(tmp_path):
+def test_snapshots_of_several_days_accumulate_and_the_same_file_adds_nothing(store, tmp_path):
     other = late(210, 5, 0.0238, reportingDateRange=days("2026-03-03", "2026-04-01"))
     content = report({"lateShipmentRate": other, "documentRequests": {"defectsCount": 1}})
     put(tmp_path / "raw", WHOLE, "acme", "monday.json")
     put(tmp_path / "raw", json.dumps(content), "acme", "tuesday.json")
-    store = Store(tmp_path / "store")
     for _ in range(2):
         assert [one.refused for one in importer.import_files([tmp_path / "raw"], store)] == [None, None]
     ledger = store.ledger()
@@ -427,28 +426,6 @@ def test_snapshots_of_several_days_accumulate_and_the_same_file_adds_nothing(tmp
     assert [f"{one:%m-%d}" for one in held["as_of"]] == ["03-31", "04-01"]
     assert ledger.violations.collect("pyarrow").to_native()["count"].to_pylist() == [1]
     assert ledger.account_states.collect("pyarrow").to_native()["state"].to_pylist() == ["normal", "normal"]
-
-
-def xml(frames: str = "", block: str = "orderDefects", checks: str = "", rest: str = "") -> bytes:
-    """A whole report in XML around one block."""
-    inner = f"<performanceChecklist>{checks}</performanceChecklist><{block}>{frames}</{block}>{rest}"
-    return (
-        '<?xml version="1.0" encoding="UTF-8"?><sellerPerformanceReports><sellerPerformanceReport>'
-        f"{inner}</sellerPerformanceReport></sellerPerformanceReports>"
-    ).encode()
-
-
-def frame(item: str, first: str, last: str, inside: str) -> str:
-    time = f"<timeFrame><start>{first}T00:00:00Z</start><end>{last}T23:59:59Z</end></timeFrame>"
-    return f"<{item}>{time}{inside}</{item}>"
-
-
-def defects(first: str, last: str, counted: int, some: int, rate: str) -> str:
-    return frame(
-        "orderDefectMetrics", first, last,
-        f"<orderCount>{counted}</orderCount><orderWithDefects><count>{some}</count><rate>{rate}</rate>"
-        "</orderWithDefects><a_z_claims><count>1</count><rate>0.10 %</rate></a_z_claims>",
-    )  # fmt: skip
 
 
 def taken_xml(content: bytes, **told: Any) -> ParsedFile:
@@ -462,9 +439,6 @@ def said_of_xml(content: bytes) -> str:
     with pytest.raises(ReaderError) as raised:
         taken_xml(content)
     return str(raised.value)
-
-
-LONG, SHORT = defects("2019-03-03", "2019-05-31", 1000, 5, "0.50 %"), defects("2019-05-25", "2019-05-31", 80, 1, "2%")
 
 
 @pytest.mark.parametrize("frames", [LONG + SHORT, SHORT + LONG])
@@ -690,11 +664,10 @@ BROKEN_XML = {
 
 
 @pytest.mark.parametrize("why", BROKEN_XML)
-def test_a_broken_xml_is_refused_by_file_and_cure_and_nothing_is_stored(tmp_path, why):
+def test_a_broken_xml_is_refused_by_file_and_cure_and_nothing_is_stored(store, tmp_path, why):
     content, said = BROKEN_XML[why]
     assert said in said_of_xml(content)
     put(tmp_path / "raw", content, "acme", "report.xml")
-    store = Store(tmp_path / "store")
     [outcome] = importer.import_files([tmp_path / "raw"], store, marketplace="UK")
     assert said in (outcome.refused or "")
     assert "gain" in (outcome.refused or "")

@@ -16,10 +16,10 @@ from deltalake.exceptions import DeltaError
 
 from healthkit.schema import tables
 from healthkit.store import NoPermissionError, Store
-from tests.store_files import import_all, raw
+from tests.builders.sample import ROOT, SAMPLE
+from tests.builders.slow import slow_after
+from tests.builders.store_files import import_all, raw
 
-ROOT = Path(__file__).parents[1]
-SAMPLE = ROOT / "data" / "sample"
 DAY, MONTH = "2026-10-31", "2026-10"
 PR_CAPBSET_DROP, DAC_OVERRIDE, DAC_READ_SEARCH = 24, 1, 2
 
@@ -180,8 +180,10 @@ def test_a_folder_of_the_store_that_may_not_be_written_is_named_before_anything_
 
 
 @pytest.mark.parametrize("words", [f"scores --as-of {DAY}", "store check", "store repair", "store compact"])
-@pytest.mark.parametrize("part", ["orders/*.parquet", "orders/_delta_log/*0.json", "reports/*.parquet",
-                                  "reports/_delta_log/*1.json", "orders/_delta_log", "items"])  # fmt: skip
+@pytest.mark.parametrize("part", slow_after(1, [
+    "orders/*.parquet", "orders/_delta_log/*0.json", "reports/*.parquet", "reports/_delta_log/*1.json",
+    "orders/_delta_log", "items",
+]))  # fmt: skip
 def test_what_may_not_be_read_is_not_taken_for_damaged(part, words, run, store):
     protect(store, 0o755, 0o644)
     place = sorted(store.glob(part))[0]

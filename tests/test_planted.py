@@ -17,12 +17,10 @@ from typer.testing import CliRunner
 from healthkit.cli import app, report_commands
 from healthkit.files import marked_folders
 from healthkit.schema import tables
-from tests.commands import commands
-from tests.store_files import cut
-from tests.test_store_upkeep import aged
+from tests.builders.cli_commands import commands
+from tests.builders.sample import ROOT, SAMPLE
+from tests.builders.store_files import aged, cut
 
-ROOT = Path(__file__).parents[1]
-SAMPLE = ROOT / "data" / "sample"
 ACCOUNT, DAY, MONTH = "paper-moth", "2026-10-31", "2026-10"
 HOST, GONE = socket.gethostname(), 4_194_305
 """The name of this machine, and the number of a process that there cannot be."""
@@ -190,6 +188,7 @@ def places(tmp_path, monkeypatch) -> Places:
     return made
 
 
+@pytest.mark.slow
 def test_what_is_the_user_s_own_survives_every_command(places):
     mine = plant(places)
     links = plant_links(places)

@@ -15,7 +15,8 @@ from healthkit.ingest import importer
 from healthkit.metrics.policy import JUDGED_STATUSES
 from healthkit.store import Store
 from healthkit.workspace.workspace import Workspace
-from tests.conftest import SAMPLE
+from tests.builders.sample import SAMPLE
+from tests.builders.slow import slow_after
 
 DAYS = (date(2026, 9, 30), date(2026, 10, 15), date(2026, 10, 31))
 """The days on which the clients are judged."""
@@ -102,7 +103,7 @@ def by_measure(held: AccountVerdict) -> dict[tuple[str, str, int], Verdict]:
     return {(one.metric, one.channel, one.window): one for one in held.measures}
 
 
-@pytest.mark.parametrize("seed", range(CLIENTS))
+@pytest.mark.parametrize("seed", slow_after(2, range(CLIENTS)))
 def test_a_client_with_fewer_files_never_looks_better(seed, tmp_path, sample_store):
     account, poor = client(seed, tmp_path)
     whole = Workspace(sample_store)

@@ -10,11 +10,9 @@ import signal
 import stat
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
-import nbformat
 import pandas as pd
 import pytest
 
@@ -23,19 +21,18 @@ from healthkit.batch import manifest, output_files
 from healthkit.report.model import MonthError
 from healthkit.schema import tables
 from healthkit.store import StoreError
-from healthkit.workspace.workspace import Workspace
-
-MONTH = "2026-10"
-
-
-@pytest.fixture(scope="module")
-def desk(sample_store):
-    return Workspace(sample_store)
+from tests.builders.notebooks import template_with_cell, write_notebook
+from tests.builders.processes import is_running, run_healthkit, wait_until
+from tests.builders.sample import MONTH
+from tests.builders.slow import slow_after
 
 
-@pytest.fixture(scope="module")
-def printed(desk, tmp_path_factory):
-    return batch.generate_reports(desk, MONTH, out=tmp_path_factory.mktemp("reports"), jobs=2)
+@pytest.fixture
+def printing(desk, threads, tmp_path):
+    """Print the month of some accounts into the test's folder; the notebook server stays warm between the tests."""
+    return lambda accounts, **wishes: batch.generate_reports(
+        desk, MONTH, accounts, tmp_path, executor=threads, **wishes
+    )
 
 
 def test_every_account_gets_a_page_with_its_orders_and_figures_beside_it(desk, printed):
@@ -72,8 +69,8 @@ def test_the_orders_beside_a_page_are_as_many_as_at_fault(printed):
     assert sum(row["metric"] == "order_defect_rate" for row in orders) == 21
 
 
-def test_the_same_store_gives_the_same_bytes(desk, printed, tmp_path):
-    again = batch.generate_reports(desk, MONTH, ["werkstatt-lindenau"], tmp_path)
+def test_the_same_store_gives_the_same_bytes(printing, printed):
+    again = printing(["werkstatt-lindenau"])
     for name in ("werkstatt-lindenau_de.html", "werkstatt-lindenau_de.json", "werkstatt-lindenau_de_orders.csv"):
         assert (again.index.parent / name).read_bytes() == (printed.index.parent / name).read_bytes()
 
@@ -99,9 +96,9 @@ def test_an_unknown_account_or_a_month_without_data_stops_and_leaves_no_page(des
     assert list(tmp_path.rglob("*.html")) == []
 
 
-def test_a_run_that_fails_stands_on_the_index_and_stops_no_other(desk, tmp_path):
-    template = broken(tmp_path, 'assert account != "paper-moth", "ship_by is empty in 14 rows"')
-    printed = batch.generate_reports(desk, MONTH, ["paper-moth", "clearbrook-bath"], tmp_path, template=template)
+def test_a_run_that_fails_stands_on_the_index_and_stops_no_other(printing, tmp_path):
+    template = template_with_cell(tmp_path, 'assert account != "paper-moth", "ship_by is empty in 14 rows"')
+    printed = printing(["paper-moth", "clearbrook-bath"], template=template)
     assert printed.pages == 1
     assert [(one.account, one.what) for one in printed.failures] == [("paper-moth", "ship_by is empty in 14 rows")]
     assert "ship_by is empty in 14 rows" in printed.index.read_text(encoding="utf-8")
@@ -109,18 +106,10 @@ def test_a_run_that_fails_stands_on_the_index_and_stops_no_other(desk, tmp_path)
     assert (printed.index.parent / "clearbrook-bath_us.html").is_file()
 
 
-def broken(folder: Path, line: str) -> Path:
-    """The template with one more line, which runs before anything is shown."""
-    template = nbformat.read(batch.TEMPLATE, as_version=4)
-    template.cells.insert(3, nbformat.v4.new_code_cell(line))
-    nbformat.write(template, folder / "monthly_report.ipynb")
-    return folder / "monthly_report.ipynb"
-
-
-def test_a_failed_run_shows_no_page_of_an_earlier_one(desk, tmp_path):
-    batch.generate_reports(desk, MONTH, ["paper-moth"], tmp_path)
-    template = broken(tmp_path, 'raise ValueError("no luck")')
-    printed = batch.generate_reports(desk, MONTH, ["paper-moth"], tmp_path, template=template)
+def test_a_failed_run_shows_no_page_of_an_earlier_one(printing, tmp_path):
+    printing(["paper-moth"])
+    template = template_with_cell(tmp_path, 'raise ValueError("no luck")')
+    printed = printing(["paper-moth"], template=template)
     left = sorted(path.name for path in printed.index.parent.iterdir())
     beside = ["paper-moth_us.html", "paper-moth_us.json", "paper-moth_us.manifest.json", "paper-moth_us_orders.csv"]
     assert left == ["index.html", "paper-moth_us.failed.ipynb", *beside, "vega.js"]
@@ -136,27 +125,22 @@ def test_a_failed_run_shows_no_page_of_an_earlier_one(desk, tmp_path):
 
 
 def test_a_run_that_dies_takes_no_other_with_it(desk, tmp_path):
-    template = broken(tmp_path, 'import os\nif account == "paper-moth":\n    os._exit(3)')
+    template = template_with_cell(tmp_path, 'import os\nif account == "paper-moth":\n    os._exit(3)')
     printed = batch.generate_reports(desk, MONTH, ["paper-moth", "clearbrook-bath"], tmp_path, template=template)
     assert printed.pages == 1
     assert [(one.account, one.status) for one in printed.failures] == [("paper-moth", "exited early")]
 
 
-def test_the_index_holds_every_page_of_the_folder(desk, tmp_path):
-    batch.generate_reports(desk, MONTH, ["paper-moth"], tmp_path)
-    index = batch.generate_reports(desk, MONTH, ["clearbrook-bath"], tmp_path).index.read_text(encoding="utf-8")
+def test_the_index_holds_every_page_of_the_folder(printing):
+    printing(["paper-moth"])
+    index = printing(["clearbrook-bath"]).index.read_text(encoding="utf-8")
     assert 'href="paper-moth_us.html"' in index
     assert 'href="clearbrook-bath_us.html"' in index
 
 
 def test_names_of_one_notebook_are_not_seen_by_the_next(sample_store, tmp_path):
-    cells = [
-        nbformat.v4.new_code_cell('account = ""\nmonth = ""', metadata={"tags": ["parameters"]}),
-        nbformat.v4.new_code_cell("print('left behind' if 'mine' in globals() else 'clean')\nmine = 1"),
-    ]
-    template = tmp_path / "t.ipynb"
-    kernel = {"kernelspec": {"name": "python3", "language": "python", "display_name": "Python 3"}}
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), template)
+    cell = "print('left behind' if 'mine' in globals() else 'clean')\nmine = 1"
+    template = write_notebook(tmp_path / "t.ipynb", cell, parameters='account = ""\nmonth = ""')
     for _ in range(2):
         notebook = batch.run_template({"account": "a", "month": MONTH}, template)
         assert notebook.cells[-1].outputs[0].text == "clean\n"
@@ -189,44 +173,40 @@ def marks(folder: Path) -> dict[str, int]:
     return {path.name: path.stat().st_mtime_ns for path in folder.glob("*_??.html")}
 
 
-def test_only_what_changed_is_printed_again(desk, tmp_path):
-    first = batch.generate_reports(desk, MONTH, ["paper-moth", "clearbrook-bath"], tmp_path)
+def test_only_what_changed_is_printed_again(printing):
+    first = printing(["paper-moth", "clearbrook-bath"])
     folder = first.index.parent
     before = marks(folder)
-    again = batch.generate_reports(desk, MONTH, ["paper-moth", "clearbrook-bath"], tmp_path, only_changed=True)
+    again = printing(["paper-moth", "clearbrook-bath"], only_changed=True)
     assert (again.pages, again.skipped) == (0, 2)
     assert marks(folder) == before
     assert 'href="paper-moth_us.html"' in again.index.read_text(encoding="utf-8")
     # A page that was touched, or other words in its footer, are changes.
     (folder / "paper-moth_us_orders.csv").write_text("spoilt")
-    third = batch.generate_reports(desk, MONTH, ["paper-moth", "clearbrook-bath"], tmp_path, only_changed=True)
+    third = printing(["paper-moth", "clearbrook-bath"], only_changed=True)
     assert (third.pages, third.skipped) == (1, 1)
-    other = batch.generate_reports(desk, MONTH, ["paper-moth"], tmp_path, only_changed=True, made="by hand")
+    other = printing(["paper-moth"], only_changed=True, made="by hand")
     assert (other.pages, other.skipped) == (1, 0)
 
 
-def test_another_template_is_a_change(desk, tmp_path):
-    batch.generate_reports(desk, MONTH, ["paper-moth"], tmp_path)
-    template = broken(tmp_path, "1")
-    again = batch.generate_reports(desk, MONTH, ["paper-moth"], tmp_path, only_changed=True, template=template)
+def test_another_template_is_a_change(printing, tmp_path):
+    printing(["paper-moth"])
+    template = template_with_cell(tmp_path, "1")
+    again = printing(["paper-moth"], only_changed=True, template=template)
     assert (again.pages, again.skipped) == (1, 0)
 
 
+@pytest.mark.slow
 def test_a_batch_that_is_killed_is_finished_by_the_next(sample_store, tmp_path):
-    command = [sys.executable, "-m", "healthkit", "report", "--month", MONTH, "--data", str(sample_store)]
-    batch = subprocess.Popen([*command, "--out", str(tmp_path), "--jobs", "1"], start_new_session=True)
+    batch = report(sample_store, tmp_path, tmp_path / "temporary")
     folder = tmp_path / MONTH
-    for _ in range(1200):
-        if len(list(folder.glob("*.manifest.json"))) >= 2:
-            break
-        time.sleep(0.05)
+    wait_until(lambda: len(list(folder.glob("*.manifest.json"))) >= 2)
     os.killpg(batch.pid, signal.SIGKILL)
     batch.wait()
     done = {path.name: path.stat().st_mtime_ns for path in folder.glob("*.manifest.json")}
     assert 2 <= len(done) < 8
-    shown = subprocess.run(
-        [*command, "--out", str(tmp_path), "--only-changed"], capture_output=True, text=True, check=True
-    )
+    words = ("report", "--month", MONTH, "--data", sample_store, "--out", tmp_path, "--only-changed")
+    shown = run_healthkit(*words, check=True)
     assert f"{8 - len(done)} reports, 0 failed, {len(done)} unchanged." in shown.stdout
     for name, when in done.items():
         assert (folder / name).stat().st_mtime_ns == when
@@ -234,11 +214,12 @@ def test_a_batch_that_is_killed_is_finished_by_the_next(sample_store, tmp_path):
     assert [path.name for path in folder.iterdir() if path.name.startswith(".")] == []
 
 
+@pytest.mark.slow
 def test_two_batches_into_one_folder_leave_whole_pages(desk, tmp_path):
     names = ["paper-moth", "clearbrook-bath", "minato-bungu"]
     script = (
-        "import sys\nfrom healthkit import batch\nfrom healthkit.workspace.workspace import Desk\n"
-        f"batch.print_month(Desk({str(desk.store.folder)!r}), {MONTH!r}, {names!r}, {str(tmp_path)!r}, jobs=1, "
+        "import sys\nfrom healthkit import batch\nfrom healthkit.workspace.workspace import Workspace\n"
+        f"batch.generate_reports(Workspace({str(desk.store.folder)!r}), {MONTH!r}, {names!r}, {str(tmp_path)!r}, jobs=1, "
         "made=sys.argv[1])"
     )
     both = [subprocess.Popen([sys.executable, "-c", script, made]) for made in ("first", "second")]
@@ -254,21 +235,23 @@ def test_two_batches_into_one_folder_leave_whole_pages(desk, tmp_path):
     assert [path.name for path in folder.iterdir() if path.name.startswith(".")] == []
 
 
+@pytest.mark.slow
 def test_a_template_that_kills_its_server_in_the_warming_stops_no_batch(desk, tmp_path):
-    template = broken(tmp_path, 'import os\nif account == "clearbrook-bath":\n    os._exit(3)')
+    template = template_with_cell(tmp_path, 'import os\nif account == "clearbrook-bath":\n    os._exit(3)')
     printed = batch.generate_reports(desk, MONTH, ["clearbrook-bath", "paper-moth"], tmp_path, template=template)
     assert [(one.account, one.status) for one in printed.failures] == [("clearbrook-bath", "exited early")]
     assert (printed.index.parent / "paper-moth_us.html").is_file()
 
 
-def test_one_page_can_hold_all_it_needs_and_its_code(desk, tmp_path):
-    printed = batch.generate_reports(desk, MONTH, ["paper-moth"], tmp_path, alone=True, code=True)
+def test_one_page_can_hold_all_it_needs_and_its_code(printing):
+    printed = printing(["paper-moth"], alone=True, code=True)
     page = (printed.index.parent / "paper-moth_us.html").read_text(encoding="utf-8")
     assert "<script src=" not in page
     assert "hk.blocks.scorecard(monthly)" in page
     assert len(page) > 800_000
 
 
+@pytest.mark.slow
 def test_papermill_s_own_engine_prints_the_same_page(desk, tmp_path):
     ours = batch.generate_reports(desk, MONTH, ["clearbrook-bath"], tmp_path / "ours").index.parent
     stock = batch.generate_reports(desk, MONTH, ["clearbrook-bath"], tmp_path / "stock", engine="nbclient").index.parent
@@ -276,12 +259,12 @@ def test_papermill_s_own_engine_prints_the_same_page(desk, tmp_path):
         assert (ours / name).read_bytes() == (stock / name).read_bytes()
 
 
-def test_a_full_disk_leaves_no_half_page_and_says_so(desk, tmp_path):
+def test_a_full_disk_leaves_no_half_page_and_says_so(printing, tmp_path):
     """The device that is always full stands in for a disk: the notebook writes into it, and its error is told."""
     if not Path("/dev/full").exists():
         pytest.skip("this machine has no /dev/full")
-    template = broken(tmp_path, "with open('/dev/full', 'w') as file:\n    file.write('x' * 100_000)")
-    printed = batch.generate_reports(desk, MONTH, ["paper-moth"], tmp_path, template=template)
+    template = template_with_cell(tmp_path, "with open('/dev/full', 'w') as file:\n    file.write('x' * 100_000)")
+    printed = printing(["paper-moth"], template=template)
     assert "No space left on device" in printed.failures[0].what
     assert not (printed.index.parent / "paper-moth_us.html").exists()
 
@@ -304,10 +287,7 @@ def report(store: Path, out: Path, temporary: Path, *words: str, **how) -> subpr
 
 def wait_for(folder: Path, pattern: str) -> None:
     """Wait until a file is there."""
-    for _ in range(1200):
-        if list(folder.glob(pattern)):
-            return
-        time.sleep(0.05)
+    wait_until(lambda: list(folder.glob(pattern)))
 
 
 def rows_in(folder: Path) -> list[str]:
@@ -317,11 +297,19 @@ def rows_in(folder: Path) -> list[str]:
     return [str(path.relative_to(folder)) for path in held if path.suffix in (".arrow", ".parquet")]
 
 
+def assert_whole_pages(folder: Path) -> None:
+    """A batch that was ended left some pages, each with its manifest, and nothing half-written."""
+    done = len(list(folder.glob("*.manifest.json")))
+    assert 1 <= done < 8
+    assert len(list(folder.glob("*_??.html"))) == done
+    assert [path.name for path in folder.iterdir() if path.name.startswith(".") or "failed" in path.name] == []
+
+
 def private(folder: Path) -> bool:
     return stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
-@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGHUP", 129)])
+@pytest.mark.parametrize(("name", "code"), slow_after(1, [("SIGTERM", 143), ("SIGHUP", 129)]))
 def test_a_batch_that_is_told_to_end_leaves_no_rows_and_no_process(name, code, sample_store, tmp_path):
     folder, temporary = tmp_path / "out" / MONTH, tmp_path / "temporary"
     batch = report(sample_store, tmp_path / "out", temporary)
@@ -333,15 +321,13 @@ def test_a_batch_that_is_told_to_end_leaves_no_rows_and_no_process(name, code, s
     assert len(rows_in(work)) > 50
     os.kill(batch.pid, getattr(signal, name))
     assert batch.wait(20) == code
-    done = len(list(folder.glob("*.manifest.json")))
-    assert 1 <= done < 8
-    assert len(list(folder.glob("*_??.html"))) == done
-    assert [path.name for path in folder.iterdir() if path.name.startswith(".") or "failed" in path.name] == []
+    assert_whole_pages(folder)
     assert list(temporary.iterdir()) == []
     with pytest.raises(ProcessLookupError):
         os.killpg(batch.pid, 0)
 
 
+@pytest.mark.slow
 def test_a_batch_that_is_told_to_end_while_it_gets_ready_ends_at_once(sample_store, tmp_path):
     temporary = tmp_path / "temporary"
     batch = report(sample_store, tmp_path / "out", temporary)
@@ -353,6 +339,7 @@ def test_a_batch_that_is_told_to_end_while_it_gets_ready_ends_at_once(sample_sto
     assert list(temporary.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_browser_that_prints_a_pdf_is_ended_with_the_batch(sample_store, tmp_path):
     temporary, browser = tmp_path / "temporary", tmp_path / "browser"
     browser.write_text("#!/bin/sh\nsleep 50 &\necho $! > " + str(tmp_path / "begun") + "\nwait\n")
@@ -365,17 +352,11 @@ def test_a_browser_that_prints_a_pdf_is_ended_with_the_batch(sample_store, tmp_p
     batch.terminate()
     assert batch.wait(20) == 143
     assert list(temporary.iterdir()) == []
-    for _ in range(100):
-        try:
-            state = Path(f"/proc/{(tmp_path / 'begun').read_text().strip()}/stat").read_text().split()[2]
-        except FileNotFoundError:
-            return
-        if state == "Z":
-            return  # It ended, and nobody took notice.
-        time.sleep(0.05)
-    pytest.fail("what the browser started runs on")
+    begun = int((tmp_path / "begun").read_text())
+    wait_until(lambda: not is_running(begun), 5)
 
 
+@pytest.mark.slow
 def test_what_a_killed_batch_left_is_removed_by_the_next_command(sample_store, tmp_path):
     folder, temporary = tmp_path / "out" / MONTH, tmp_path / "temporary"
     batch = report(sample_store, tmp_path / "out", temporary)
@@ -386,12 +367,13 @@ def test_what_a_killed_batch_left_is_removed_by_the_next_command(sample_store, t
     assert rows_in(tmp_path / "out") == []
     assert len(rows_in(temporary)) > 50
     (temporary / "healthkit-batch-1-x").mkdir()
-    command = [sys.executable, "-m", "healthkit", "scores", "--as-of", "2026-10-31", "--data", str(sample_store)]
-    subprocess.run(command, env=os.environ | {"TMPDIR": str(temporary)}, check=True, capture_output=True)
+    words = ("scores", "--as-of", "2026-10-31", "--data", sample_store)
+    run_healthkit(*words, env=os.environ | {"TMPDIR": str(temporary)}, check=True)
     assert [path.name for path in temporary.iterdir()] == ["healthkit-batch-1-x"]
     assert (folder / ".draft.part").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_rows_stand_where_the_user_wants_them(sample_store, tmp_path):
     folder, work = tmp_path / "out" / MONTH, tmp_path / "work"
     batch = report(sample_store, tmp_path / "out", tmp_path / "temporary", "--work", str(work))
@@ -404,33 +386,15 @@ def test_rows_stand_where_the_user_wants_them(sample_store, tmp_path):
     assert list(work.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_a_batch_cleanly(sample_store, tmp_path):
-    command = [
-        sys.executable,
-        "-m",
-        "healthkit",
-        "report",
-        "--month",
-        MONTH,
-        "--data",
-        str(sample_store),
-        "--jobs",
-        "1",
-    ]
+    folder, temporary = tmp_path / "out" / MONTH, tmp_path / "temporary"
     # A shell gives what it runs in the background a deaf ear for Ctrl-C, which is handed on; a terminal does not.
     heard = signal.signal(signal.SIGINT, signal.default_int_handler)
-    batch = subprocess.Popen([*command, "--out", str(tmp_path)], start_new_session=True)
+    batch = report(sample_store, tmp_path / "out", temporary)
     signal.signal(signal.SIGINT, heard)
-    folder = tmp_path / MONTH
-    for _ in range(1200):
-        if list(folder.glob("*.manifest.json")):
-            break
-        time.sleep(0.05)
+    wait_for(folder, "*.manifest.json")
     os.killpg(batch.pid, signal.SIGINT)
     assert batch.wait(20) == 130
-    done = len(list(folder.glob("*.manifest.json")))
-    assert 1 <= done < 8
-    assert len(list(folder.glob("*_??.html"))) == done
-    assert [path.name for path in folder.iterdir() if path.name.startswith(".") or "failed" in path.name] == []
-    left = Path(tempfile.gettempdir()).glob(f"healthkit-press-{batch.pid}-*")
-    assert list(left) == []
+    assert_whole_pages(folder)
+    assert list(temporary.iterdir()) == []

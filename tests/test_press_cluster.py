@@ -14,8 +14,8 @@ from distributed import Client, LocalCluster
 from healthkit import batch
 from healthkit.batch.cluster import ClusterError, connect_to_cluster
 from healthkit.workspace.workspace import Workspace
+from tests.builders.sample import MONTH
 
-MONTH = "2026-10"
 ACCOUNTS = ["clearbrook-bath", "minato-bungu", "paper-moth", "applegate-plants"]
 
 
@@ -42,6 +42,7 @@ def test_two_workers_print_the_same_bytes(cluster, sample_store, tmp_path):
     assert pages(there.index.parent) == pages(here.index.parent)
 
 
+@pytest.mark.slow
 def test_workers_make_separate_folders(cluster, sample_store, tmp_path):
     desk = Workspace(sample_store)
     here = batch.generate_reports(desk, MONTH, ACCOUNTS[:2], tmp_path / "here", separate=True)
@@ -52,6 +53,7 @@ def test_workers_make_separate_folders(cluster, sample_store, tmp_path):
         assert pages(there.index.parent / name) == pages(here.index.parent / name) != {}
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_in_mid_run_loses_nothing(cluster, sample_store, tmp_path):
     with Client(cluster.scheduler_address) as client:
         before = set(client.run(os.getpid).values())
@@ -80,15 +82,16 @@ def test_a_worker_that_is_killed_in_mid_run_loses_nothing(cluster, sample_store,
         assert set(client.run(os.getpid).values()) != before
 
 
+@pytest.mark.slow
 def test_what_workers_read_stands_beside_the_store_for_this_user_alone(cluster, sample_store, tmp_path, monkeypatch):
     seen = []
-    write = batch.monthly_batch.excerpt.write
+    write = batch.monthly_batch.snapshot.write_snapshot
 
     def spy(store, names, counts, folder):
         seen.append((folder.parent.parent, stat.S_IMODE(folder.parent.stat().st_mode), counts.parent.parent))
         write(store, names, counts, folder)
 
-    monkeypatch.setattr(batch.monthly_batch.excerpt, "write", spy)
+    monkeypatch.setattr(batch.monthly_batch.snapshot, "write_snapshot", spy)
     store, work = sample_store.resolve(), tmp_path / "work"
     with connect_to_cluster(cluster.scheduler_address) as executor:
         for place in (None, work):

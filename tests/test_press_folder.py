@@ -10,24 +10,24 @@ import shutil
 import stat
 import subprocess
 import sys
-import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import nbformat
 import pytest
 from typer.testing import CliRunner
 
 from healthkit import batch
-from healthkit.batch import fork_client, manifest, output_files, pages, pdf
+from healthkit.batch import manifest, output_files, pages, pdf
 from healthkit.batch.report_data import MIME_TYPE
 from healthkit.cli import app
 from healthkit.ingest import importer
 from healthkit.store import Store
 from healthkit.workspace.workspace import Workspace
+from tests.builders.notebooks import write_notebook
+from tests.builders.processes import is_running, wait_until
+from tests.builders.sample import MONTH, SAMPLE
+from tests.builders.slow import slow_after
+from tests.builders.store_files import cut
 
-MONTH = "2026-10"
-SAMPLE = Path(__file__).parents[1] / "data" / "sample"
 PAIR = ["paper-moth", "clearbrook-bath"]
 ENDINGS = (".html", ".json", "_orders.csv", ".manifest.json")
 
@@ -52,27 +52,7 @@ def template(folder: Path, words: str = "first", before: str = "") -> Path:
         return path
     parameters = ("account", "month", "marketplace", "data", "policy", "made", "stem", "index_href")
     text = "\n".join(f"{name} = ''" for name in parameters)
-    cells = [
-        nbformat.v4.new_code_cell(text, metadata={"tags": ["parameters"]}),
-        nbformat.v4.new_code_cell(before or "pass"),
-        nbformat.v4.new_code_cell(f"words = {words!r}\n{SHOWN}"),
-    ]
-    kernel = {"kernelspec": {"name": "python3", "language": "python", "display_name": "Python 3"}}
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def desk(sample_store):
-    return Workspace(sample_store)
-
-
-@pytest.fixture(scope="module")
-def threads():
-    """Threads that print, so that the fork server stays warm from one batch to the next."""
-    with ThreadPoolExecutor(2) as executor:
-        yield executor
-    fork_client.stop_server()
+    return write_notebook(path, before or "pass", f"words = {words!r}\n{SHOWN}", parameters=text)
 
 
 @pytest.fixture(scope="module")
@@ -151,10 +131,10 @@ def table(printed: batch.BatchResult) -> str:
 def test_a_pdf_that_fails_leaves_the_page_and_is_told(printing, chromium, monkeypatch, lines, says):
     if lines is None:
         monkeypatch.delenv("CHROMIUM", raising=False)
-        monkeypatch.setattr(pdf, "NAMES", ())
+        monkeypatch.setattr(pdf, "BROWSER_NAMES", ())
     else:
         chromium(lines)
-    monkeypatch.setattr(pdf, "PATIENCE", 1)
+    monkeypatch.setattr(pdf, "PRINT_TIMEOUT", 1)
     printed = printing(pdf=True)
     folder = printed.index.parent
     assert (printed.pages, printed.failures) == (2, [])
@@ -225,18 +205,14 @@ def test_the_index_of_a_later_batch_still_says_which_page_has_no_pdf(printing, c
 def test_chromium_that_hangs_leaves_no_process(tmp_path, chromium, monkeypatch):
     chromium(f"import subprocess; child = subprocess.Popen(['sleep', '60']); "
              f"open({str(tmp_path / 'pid')!r}, 'w').write(str(child.pid)); time.sleep(60)")  # fmt: skip
-    monkeypatch.setattr(pdf, "PATIENCE", 2)
+    monkeypatch.setattr(pdf, "PRINT_TIMEOUT", 2)
     with pytest.raises(pdf.PdfError, match="did not print the page in 2 seconds"):
         pdf.print_to_pdf(tmp_path / "page.html")
     child = int((tmp_path / "pid").read_text())
-    for _ in range(100):
-        if not Path(f"/proc/{child}").exists() or "Z" in Path(f"/proc/{child}/stat").read_text().split()[2]:
-            break
-        time.sleep(0.02)
-    else:
-        pytest.fail("a process of Chromium still runs")
+    wait_until(lambda: not is_running(child), 2)
 
 
+@pytest.mark.slow
 def test_the_command_says_which_pages_have_no_pdf_and_ends_with_1(sample_store, tmp_path, monkeypatch):
     monkeypatch.setenv("CHROMIUM", str(tmp_path / "nowhere"))
     asked = ["report", "--month", MONTH, "--data", str(sample_store), "--out", str(tmp_path), "--pdf"]
@@ -300,7 +276,7 @@ def test_a_disk_that_is_full_in_the_middle_leaves_all_as_it_was(printing, monkey
             raise full
         return stage(place, data)
 
-    monkeypatch.setattr(output_files, "stage", sometimes)
+    monkeypatch.setattr(output_files, "stage_file", sometimes)
     printed = printing(words="second")
     assert [(one.account, one.what) for one in printed.failures] == [("paper-moth", str(full))]
     after = texts(folder)
@@ -320,7 +296,7 @@ def test_an_index_that_cannot_be_written_is_told_and_takes_no_page(printing, mon
             raise OSError(errno.ENOSPC, "No space left on device")
         return stage(place, data)
 
-    monkeypatch.setattr(output_files, "stage", refused)
+    monkeypatch.setattr(output_files, "stage_file", refused)
     printed = printing(words="second", before='assert account != "paper-moth", "no luck"')
     assert printed.index_error.startswith("The index could not be written (No space left on device).")
     assert [one.what for one in printed.failures] == ["no luck"]
@@ -328,6 +304,7 @@ def test_an_index_that_cannot_be_written_is_told_and_takes_no_page(printing, mon
     assert (folder / "index.html").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_the_command_says_that_the_index_was_not_written_and_ends_with_1(sample_store, tmp_path, monkeypatch):
     def refused(path, text):
         raise OSError(errno.EACCES, "Permission denied")
@@ -343,6 +320,7 @@ def test_the_command_says_that_the_index_was_not_written_and_ends_with_1(sample_
     assert "The index could not be written (Permission denied). The pages are printed." in shown.output
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_while_files_change_places_leaves_nothing_foreign(printing, monkeypatch):
     """After every rename that a page takes: the next run takes all that is there as its own, and moves nothing."""
     for stop in range(1, 5):
@@ -455,6 +433,7 @@ def test_files_and_folders_follow_the_umask(tmp_path, umask):
 # -- pages of others ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_pages_of_accounts_that_are_gone_leave_the_index_and_are_named(tmp_path):
     both, one = Store(tmp_path / "both"), Store(tmp_path / "one")
     list(importer.import_files([SAMPLE / name for name in PAIR], both))
@@ -487,10 +466,6 @@ def test_a_batch_of_one_account_leaves_the_others_on_the_index(printing):
 
 
 # -- what is broken -----------------------------------------------------------------------------------------------
-
-
-def cut(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
 def rewritten(path: Path, text: str) -> None:
@@ -528,7 +503,7 @@ BROKEN = {
 }
 
 
-@pytest.mark.parametrize("how", BROKEN)
+@pytest.mark.parametrize("how", slow_after(2, BROKEN))
 def test_a_broken_file_beside_the_pages_stops_nothing_and_is_named(printing, two_pages, tmp_path, how):
     folder = shutil.copytree(two_pages, tmp_path / "reports") / MONTH
     name, spoil = BROKEN[how]

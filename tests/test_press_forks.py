@@ -17,6 +17,8 @@ import pytest
 from healthkit import batch
 from healthkit.batch import fork_client
 from healthkit.batch.fork_client import ForkServer
+from tests.builders.notebooks import write_notebook
+from tests.builders.processes import is_running, wait_until
 
 if not fork_client.CAN_FORK:
     pytest.skip("this machine cannot fork: papermill's own engine is used", allow_module_level=True)
@@ -124,6 +126,7 @@ def test_several_run_at_once_and_each_gets_its_own_answer(server):
     assert told == [f"{n}\n" for n in range(30)]
 
 
+@pytest.mark.slow
 def test_a_killed_server_is_started_again_and_its_notebook_run_anew(monkeypatch):
     fork_client.close_server()
     fork_client.set_warmup({"modules": ["json"]})
@@ -149,20 +152,15 @@ def test_forks_end_when_their_server_is_killed(tmp_path):
     source = f"import os, time\nopen({str(mark)!r}, 'w').write(str(os.getpid()))\ntime.sleep(60)"
     waiting = Thread(target=lambda: held.run(code(source)))
     waiting.start()
-    while not (mark.exists() and mark.read_text()):
-        time.sleep(0.05)
+    wait_until(lambda: mark.exists() and mark.read_text())
     held.process.kill()
     waiting.join(10)
     pid = int(mark.read_text())
-    for _ in range(100):
-        if not Path(f"/proc/{pid}").exists() or "Z" in Path(f"/proc/{pid}/stat").read_text().split()[2]:
-            break
-        time.sleep(0.05)
-    else:
-        pytest.fail("the fork outlived its server")
+    wait_until(lambda: not is_running(pid), 5)
     held.close()
 
 
+@pytest.mark.slow
 def test_a_client_that_is_killed_leaves_no_process():
     script = (
         "import sys, time\nfrom healthkit.batch.fork_client import ForkServer\n"
@@ -174,23 +172,14 @@ def test_a_client_that_is_killed_leaves_no_process():
     time.sleep(0.5)
     client.kill()
     client.wait()
-    for _ in range(100):
-        if not Path(f"/proc/{server}").exists():
-            return
-        time.sleep(0.05)
-    pytest.fail("the server outlived its client")
+    wait_until(lambda: not Path(f"/proc/{server}").exists(), 5)
 
 
 # -- the engine -----------------------------------------------------------------------------------------------
 
 
 def template(folder: Path, *sources: str) -> Path:
-    cells = [nbformat.v4.new_code_cell('account = ""\nmonth = ""', metadata={"tags": ["parameters"]})]
-    cells += [nbformat.v4.new_code_cell(source) for source in sources]
-    kernel = {"kernelspec": {"name": "python3", "language": "python", "display_name": "Python 3"}}
-    path = folder / "t.ipynb"
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), path)
-    return path
+    return write_notebook(folder / "t.ipynb", *sources, parameters='account = ""\nmonth = ""')
 
 
 GIVEN = {"account": "a", "month": "2026-10"}
@@ -240,6 +229,7 @@ def test_outputs_are_those_of_papermill_s_own_engine(tmp_path):
     assert masked(ours) == masked(stock)
 
 
+@pytest.mark.slow
 def test_our_template_shows_the_same_by_both_engines(sample_store):
     given = {"account": "clearbrook-bath", "month": "2026-10", "data": str(sample_store), "stem": "x"}
     ours, stock = (batch.run_template(given, engine=engine) for engine in ("healthkit", "nbclient"))
@@ -247,6 +237,7 @@ def test_our_template_shows_the_same_by_both_engines(sample_store):
     assert len(masked(ours)) > 8
 
 
+@pytest.mark.slow
 def test_a_server_that_is_started_while_the_batch_is_stopped_is_not_waited_for(monkeypatch):
     """Its warming would take a minute; it is started after the stop looked for servers to end."""
     started, popen = [], fork_client.subprocess.Popen

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import io
 
-import nbformat
 import papermill
 import pytest
 
 from healthkit.batch import fork_client, run_notebook
 from healthkit.batch.engine import EngineError
+from tests.builders.notebooks import write_notebook
 
 pytestmark = pytest.mark.skipif(
     not fork_client.CAN_FORK, reason="notebooks run in a kernel where a process cannot fork"
@@ -18,11 +18,8 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture
 def notebook(tmp_path):
-    cells = ["import sys\nprint('to stdout')\nprint('to stderr', file=sys.stderr)", "40 + 2"]
-    made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells])
-    made.metadata["kernelspec"] = {"name": "python3", "language": "python", "display_name": "Python 3"}
-    nbformat.write(made, tmp_path / "some.ipynb")
-    return tmp_path / "some.ipynb"
+    words = "import sys\nprint('to stdout')\nprint('to stderr', file=sys.stderr)"
+    return write_notebook(tmp_path / "some.ipynb", words, "40 + 2")
 
 
 def test_what_is_written_goes_to_the_files_and_the_log(notebook, tmp_path, caplog):

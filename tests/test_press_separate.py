@@ -9,24 +9,18 @@ from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
-import nbformat
 import pytest
 from typer.testing import CliRunner
 
 from healthkit import batch
 from healthkit.batch import manifest
 from healthkit.cli import app
-from healthkit.workspace.workspace import Workspace
+from tests.builders.notebooks import template_with_cell
+from tests.builders.sample import MONTH, SAMPLE
+from tests.builders.slow import slow_after
 
-MONTH = "2026-10"
-SAMPLE = Path(__file__).parents[1] / "data" / "sample"
 PAIR = ["paper-moth", "clearbrook-bath"]
 ORDER = re.compile(r"\b[0-9S]\d{2}-\d{7}-\d{7}\b|\b[0-9a-f]{32}\b")
-
-
-@pytest.fixture(scope="module")
-def desk(sample_store):
-    return Workspace(sample_store)
 
 
 @pytest.fixture(scope="module")
@@ -42,13 +36,17 @@ def chromium(tmp_path_factory):
     return program
 
 
+@pytest.fixture(scope="module", params=slow_after(1, ["two accounts", "all accounts"]))
+def accounts(request, desk) -> list[str]:
+    return PAIR if request.param == "two accounts" else desk.accounts
+
+
 @pytest.fixture(scope="module")
-def printed(desk, chromium, tmp_path_factory):
+def printed(accounts, desk, chromium, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("CHROMIUM", str(chromium))
-        return batch.generate_reports(
-            desk, MONTH, out=tmp_path_factory.mktemp("reports"), separate=True, pdf=True, code=True
-        )
+        out = tmp_path_factory.mktemp("reports")
+        return batch.generate_reports(desk, MONTH, accounts, out, separate=True, pdf=True, code=True)
 
 
 def folders(printed: batch.BatchResult) -> list[Path]:
@@ -79,14 +77,14 @@ def files_of(folder: Path) -> Iterator[tuple[str, str]]:
             yield path.name, path.read_bytes().decode("utf-8", "replace")
 
 
-def test_each_account_has_a_folder_with_what_may_be_sent(desk, printed):
+def test_each_account_has_a_folder_with_what_may_be_sent(accounts, printed):
     assert printed.failures == []
     assert printed.notes == []
     assert [folder.name for folder in folders(printed)] == sorted(
         path.name.removesuffix(manifest.MANIFEST_SUFFIX)
         for path in printed.index.parent.glob(f"*{manifest.MANIFEST_SUFFIX}")
     )
-    assert len(folders(printed)) == len(desk.accounts)
+    assert len(folders(printed)) == len(accounts)
     for folder in folders(printed):
         names = {path.name for path in folder.iterdir()}
         assert names == {f"{folder.name}.html", f"{folder.name}.pdf", f"{folder.name}_orders.csv", "vega.js"}
@@ -188,12 +186,8 @@ def test_a_file_in_the_place_of_the_folder_is_moved_aside(desk, tmp_path):
 
 
 def test_a_failed_run_leaves_its_notebook_beside_the_index_and_not_in_the_folder(desk, tmp_path):
-    template = nbformat.read(batch.TEMPLATE, as_version=4)
-    template.cells.insert(3, nbformat.v4.new_code_cell("1 / 0"))
-    nbformat.write(template, tmp_path / "t.ipynb")
-    printed = batch.generate_reports(
-        desk, MONTH, ["paper-moth"], tmp_path, separate=True, template=tmp_path / "t.ipynb"
-    )
+    template = template_with_cell(tmp_path, "1 / 0")
+    printed = batch.generate_reports(desk, MONTH, ["paper-moth"], tmp_path, separate=True, template=template)
     assert len(printed.failures) == 1
     assert (printed.index.parent / "paper-moth_us.failed.ipynb").is_file()
     assert not (printed.index.parent / "paper-moth_us").exists()

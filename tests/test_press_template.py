@@ -33,7 +33,7 @@ def page_of(out: Path) -> str:
 
 
 def test_another_template_is_printed(sample_store, tmp_path):
-    mine = template_with(tmp_path / "mine.ipynb", 'hk.blocks.Block("<p>only in my template</p>")')
+    mine = template_with(tmp_path / "mine.ipynb", 'hk.blocks.HtmlBlock("<p>only in my template</p>")')
     made = report(sample_store, tmp_path / "out", mine)
     assert made.exit_code == 0, made.output
     assert "<p>only in my template</p>" in page_of(tmp_path / "out")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,8 +13,9 @@ import pytest
 from healthkit.cli import report_commands
 from healthkit.ingest.parsing.detect import detect_document_kind, detect_kind
 from healthkit.ingest.parsing.encodings import first_lines
+from tests.builders.processes import run_healthkit
+from tests.builders.sample import SAMPLE
 
-SAMPLE = Path(__file__).parent.parent / "data" / "sample"
 ACCOUNTS = ("applegate-plants", "lantern-hill-lighting")
 MARK = "planted-marker-93f0c2"
 
@@ -81,8 +80,7 @@ def used(tmp_path_factory) -> tuple[Path, str]:
         ("store", "check", "--data", store),
         ("doctor", "--data", store),
     ):
-        command = [sys.executable, "-m", "healthkit", "--log", "debug", *words]
-        ran = subprocess.run(command, env=told, capture_output=True, text=True, timeout=300, check=False)
+        ran = run_healthkit("--log", "debug", *words, env=told)
         assert "Traceback" not in ran.stderr, ran.stderr
         assert ran.returncode in (0, 1), (words, ran.stderr)
         said += ran.stdout + ran.stderr

@@ -16,9 +16,8 @@ import pytest
 
 from healthkit.ingest.formats import ParsedFile, ReaderError, discover_files, parse_file
 from healthkit.schema import tables
-
-from . import readers_files as files
-from .readers_files import FIRST, SECOND, THIRD, Tiny, place, put
+from tests.builders import raw_files as files
+from tests.builders.raw_files import FIRST, SECOND, THIRD, Tiny, place, put
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 real = pytest.mark.skipif(not SHARED.is_dir(), reason="the real marketplaces' files lie outside the project")

@@ -2,110 +2,27 @@
 
 from __future__ import annotations
 
-import gzip
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from healthkit.ingest.formats import ParsedFile, ReaderError, discover_files, parse_file
-
-from . import readers_files as files
-from .readers_files import FIRST, SECOND, Tiny, place, put
-
-AGAIN = "ownload (it|the file) again"
-NAMES_ITSELF = ("all_orders", "sale_report", "olist")
-
-
-@dataclass(frozen=True)
-class Damage:
-    """One way to break a file: what happens to its bytes, and what must be said of it."""
-
-    words: str
-    happens: Callable[[Tiny], bytes]
-    said: str
-    cure: str = AGAIN
-
-
-def whole(file: Tiny) -> bytes:
-    return file.text().encode()
-
-
-def shifted(file: Tiny) -> bytes:
-    """The second row moved right by one cell, its last cell lost."""
-    cells = file.rows[1]
-    return whole(replace(file, rows=(file.rows[0], ("", *cells[:-1]), *file.rows[2:])))
-
-
-def shifted_left(file: Tiny) -> bytes:
-    """The second row lacks its first cell."""
-    cells = file.rows[1]
-    return whole(replace(file, rows=(file.rows[0], (*cells[1:], ""), *file.rows[2:])))
-
-
-def half_written(file: Tiny) -> bytes:
-    """The last row breaks off after its first cell."""
-    return whole(replace(file, rows=file.rows[:-1])) + file.rows[-1][0].encode()
-
-
-def numbered(file: Tiny) -> bytes:
-    return whole(file.with_cell(1, file.id_column, "1.11E+16"))
-
-
-def too_long(file: Tiny) -> bytes:
-    return whole(replace(file, rows=(file.rows[0], (*file.rows[1], "x", "y"), *file.rows[2:])))
-
-
-REFUSED = (
-    Damage("a column that it needs is missing", lambda file: whole(file.without_column(file.needed)), "lacks {needed}"),
-    Damage("a row is shifted to the right", shifted, "row 3"),
-    Damage("a row is shifted to the left", shifted_left, "row 3"),
-    Damage("a row has too many cells", too_long, "row 3: has (more|8) cells"),
-    Damage("it is empty", lambda file: b"", "is empty", "ask for it again"),
-    Damage("it holds blank lines only", lambda file: b"\r\n\r\n", "is empty", "ask for it again"),
-    Damage("it is half-written", half_written, "row {last}: the last line breaks off after 1 of {columns} columns"),
-    Damage(
-        "a date does not exist",
-        lambda file: whole(file.with_cell(1, file.date_column, file.impossible_date)),
-        "row 3: {date}",
-    ),
-    Damage("an order id is missing", lambda file: whole(file.with_cell(1, file.id_column, "")), "row 3: {id} is empty"),
-    Damage(
-        "a spreadsheet made numbers of its ids", numbered, "row 3: {id} is '1.11E\\+16', a number where an id belongs"
-    ),
-    Damage("it is UTF-16 without its mark", lambda file: file.text().encode("utf-16-le"), "NUL bytes"),
-    Damage("it is UTF-16 and cut off", lambda file: file.text().encode("utf-16")[:-1], "breaks off at byte"),
-    Damage("its gzip is cut off", lambda file: gzip.compress(whole(file))[:-20], "cannot be opened"),
-    Damage("its zip is cut off", lambda file: b"PK\x03\x04" + whole(file), "cannot be opened"),
+from tests.builders import raw_files as files
+from tests.builders.damaged_files import (
+    BY_HAND,
+    NAMES_ITSELF,
+    REFUSED,
+    expected,
+    half_written,
+    said_of,
+    shifted,
+    shifted_left,
+    too_long,
 )
-
-
-def expected(damage: Damage, file: Tiny) -> str:
-    """The pattern that the message must fit."""
-    named = {
-        "needed": file.needed,
-        "date": file.date_column,
-        "id": file.id_column,
-        "last": str(len(file.rows) + 1),
-        "columns": str(len(file.header)),
-    }
-    spelt = {name: re.sub("[ _]", "-", text.lower()) for name, text in named.items()}
-    return damage.said.format(**spelt)
-
-
-def said_of(folder: Path, **told: Any) -> str:
-    """What the readers say of the files in a folder, none of which they may take."""
-    sources, refused = discover_files([folder])
-    messages = [refusal.message for refusal in refused]
-    for source in sources:
-        told.setdefault("marketplace", None if source.kind in NAMES_ITSELF else "US")
-        with pytest.raises(ReaderError) as raised:
-            parse_file(source, **told)
-        messages.append(str(raised.value))
-    return "\n".join(messages)
+from tests.builders.raw_files import FIRST, SECOND, Tiny, place, put
 
 
 def repaired(folder: Path, file: Tiny, content: bytes | str, **told: Any) -> ParsedFile:
@@ -116,19 +33,18 @@ def repaired(folder: Path, file: Tiny, content: bytes | str, **told: Any) -> Par
     return parse_file(source, **told)
 
 
-@pytest.mark.parametrize("file", files.FILES, ids=lambda file: file.kind)
+every_file = pytest.mark.parametrize("file", [*files.FILES, *files.HAND_WRITTEN], ids=lambda file: file.kind)
+
+
+@every_file
 @pytest.mark.parametrize("damage", REFUSED, ids=lambda damage: damage.words)
 def test_a_broken_twin_is_refused_by_file_row_and_cure(tmp_path, file, damage):
     place(tmp_path, file, damage.happens(file))
     said = said_of(tmp_path)
     assert f"acme/{file.name}" in said
     assert re.search(expected(damage, file), said), said
-    by_hand = file.kind in ("confirmations", "defects")
+    by_hand = file in (files.CONFIRMATIONS, files.DEFECTS, *files.HAND_WRITTEN)
     assert re.search(f"{damage.cure}|{BY_HAND}" if by_hand else damage.cure, said), said
-
-
-BY_HAND = r"Correct the cell; times are written|save the file as CSV again"
-"""A file that the user wrote cannot be downloaded again: its cure is to correct it."""
 
 
 @pytest.mark.parametrize(
@@ -156,10 +72,11 @@ def test_a_marketplace_that_known_orders_contradict_is_refused(tmp_path):
         parse_file(source, marketplace="DE", marketplace_of=lambda account, ids: known)
 
 
-@pytest.mark.parametrize("file", files.FILES, ids=lambda file: file.kind)
+@every_file
 def test_a_missing_column_names_the_nearest_kind(tmp_path, file):
     place(tmp_path, file, file.without_column(file.needed).text())
-    assert f"The nearest kind: {file.title}; the file lacks" in said_of(tmp_path)
+    lacking = file.needed if file in files.HAND_WRITTEN else ""
+    assert f"The nearest kind: {file.title}; the file lacks {lacking}" in said_of(tmp_path)
 
 
 @pytest.mark.parametrize("file", files.FILES, ids=lambda file: file.kind)
@@ -169,7 +86,7 @@ def test_what_is_said_of_a_shifted_row_shows_nobodys_data(tmp_path, file):
         assert files.MARK not in said_of(tmp_path / str(number))
 
 
-@pytest.mark.parametrize("file", files.FILES, ids=lambda file: file.kind)
+@every_file
 def test_a_file_with_a_header_and_no_rows_holds_nothing_and_says_so(tmp_path, file):
     taken = repaired(tmp_path, file, file.text().split("\n")[0] + "\n", marketplace=None)
     assert sum(map(len, taken.tables.values())) == 0

@@ -21,92 +21,13 @@ from healthkit.ingest.parsing.detect import FILE_KINDS
 from healthkit.schema import tables
 from healthkit.schema.marketplaces import MARKETPLACES
 from healthkit.store import Store
-
-from . import readers_files as files
-from .readers_files import FIRST, SECOND, THIRD, Tiny, put, tiny
-from .test_readers_broken import BY_HAND, REFUSED, expected, said_of
+from tests.builders import raw_files as files
+from tests.builders.damaged_files import said_of
+from tests.builders.raw_files import FIRST, SECOND, THIRD, Tiny, put, tiny
 
 HEADERS = Path(__file__).parents[2] / "shared" / "data" / "amazon_reports" / "headers"
 
-# The clocks of Los Angeles went forward in the night to 8 March 2026, and back in that to 1 November.
-CONTACTS = tiny(
-    "contacts",
-    "buyer messages CSV",
-    f"""
-    contact-id | received-at               | answered-at               | order-id | needs-answer | excused-on
-    m1         | 2026-03-02T18:00:00-08:00 | 2026-03-03T17:00:00-08:00 | {FIRST}  | yes          |
-    m2         | 2026-03-03T09:00:00       | 2026-03-05T09:00:00       | {SECOND} |              |
-    m3         | 2026-03-04T09:00:00Z      |                           | {THIRD}  | no           |
-    """,
-    delimiter=",",
-    id_column="contact-id",
-    date_column="received-at",
-    needed="received-at",
-    impossible_date="2026-02-30T10:00:00Z",
-    name="download.csv",
-)
-SURVEYS = tiny(
-    "surveys",
-    "buyer surveys CSV",
-    f"""
-    order-id | surveyed-at               | solved | survey-id
-    {FIRST}  | 2026-03-02T18:00:00-08:00 | yes    | s1
-    {SECOND} | 2026-03-03T09:00:00       | no     | s2
-    """,
-    delimiter=",",
-    id_column="order-id",
-    date_column="surveyed-at",
-    needed="solved",
-    impossible_date="2026-02-30T10:00:00Z",
-    name="download.csv",
-)
-REQUESTS = tiny(
-    "return_requests",
-    "return requests CSV",
-    f"""
-    return-id | order-id | requested-at              | answered-at          | decision | in-policy | refused-wrongly | unresolved-on | cleared-on | sku | reason | units
-    r1        | {FIRST}  | 2026-03-02T18:00:00-08:00 | 2026-03-03T20:00:00Z | approved | yes       |                 | 2026-03-20    |            | S-1 | broken | 2
-    r2        | {SECOND} | 2026-03-03T09:00:00       | 2026-03-07T09:00:00  | denied   | yes       | yes             |               | 2026-03-30 | S-2 |        | 1
-    r3        | {THIRD}  | 2026-03-04                |                      |          |           |                 |               |            |     |        |
-    """,  # noqa: E501 - a table of cells is wider than a line of code
-    delimiter=",",
-    id_column="return-id",
-    date_column="requested-at",
-    needed="requested-at",
-    impossible_date="2026-02-30T10:00:00Z",
-    name="download.csv",
-)
-INVOICES = tiny(
-    "invoices",
-    "invoices CSV",
-    f"""
-    order-id | invoiced-at               | updated-at
-    {FIRST}  | 2026-03-02T18:00:00-08:00 | 2026-03-09T00:00:00Z
-    {SECOND} | 2026-03-03                |
-    """,
-    delimiter=",",
-    id_column="order-id",
-    date_column="invoiced-at",
-    needed="order-id",
-    impossible_date="2026-02-30T10:00:00Z",
-    name="download.csv",
-)
-VIOLATIONS = tiny(
-    "violations",
-    "policy violations CSV",
-    """
-    violation-id | category       | opened-on  | resolved-on | severity
-    v1           | Listing policy | 2026-03-02 | 2026-03-10  | Low
-    v2           | Drop shipping  | 2026-03-04 |             |
-    """,
-    delimiter=",",
-    id_column="violation-id",
-    date_column="opened-on",
-    needed="category",
-    impossible_date="2026-02-30",
-    name="download.csv",
-)
-FILES = (CONTACTS, SURVEYS, REQUESTS, INVOICES, VIOLATIONS)
+FILES = files.HAND_WRITTEN
 TABLE = {
     "contacts": "contacts", "surveys": "contacts", "return_requests": "returns", "invoices": "orders",
     "violations": "violations", "returns": "returns",
@@ -157,7 +78,7 @@ def only(file: Tiny, **cells: str) -> Tiny:
 
 def test_a_message_has_the_days_on_which_24_and_48_hours_have_passed_there(tmp_path):
     columns = ("contact_id", "kind", "order_id", "received_at", "received_on", "due_24h_on", "due_48h_on")
-    assert held(tmp_path, CONTACTS, *columns) == [
+    assert held(tmp_path, files.CONTACTS, *columns) == [
         ("m1", "message", FIRST, at("2026-03-03 02:00"), date(2026, 3, 2), date(2026, 3, 3), date(2026, 3, 4)),
         ("m2", "message", SECOND, at("2026-03-03 17:00"), date(2026, 3, 3), date(2026, 3, 4), date(2026, 3, 5)),
         # Nine in the morning in Greenwich is one at night there, of the same day.
@@ -175,37 +96,37 @@ def test_a_message_has_the_days_on_which_24_and_48_hours_have_passed_there(tmp_p
     ],
 )
 def test_hours_pass_at_their_own_pace_where_the_clocks_change(tmp_path, received, due_24h_on):
-    file = only(CONTACTS, received_at=received, answered_at="")
+    file = only(files.CONTACTS, received_at=received, answered_at="")
     assert held(tmp_path, file, "due_24h_on") == [(due_24h_on,)]
 
 
 def test_an_answer_is_placed_on_its_day_there(tmp_path):
-    assert held(tmp_path, CONTACTS, "answered_at", "answered_on") == [
+    assert held(tmp_path, files.CONTACTS, "answered_at", "answered_on") == [
         (at("2026-03-04 01:00"), date(2026, 3, 3)), (at("2026-03-05 17:00"), date(2026, 3, 5)), (None, None),
     ]  # fmt: skip
 
 
 def test_a_message_that_needs_no_answer_is_excused_from_the_day_it_came(tmp_path):
-    assert held(tmp_path, CONTACTS, "excused_on") == [(None,), (None,), (date(2026, 3, 4),)]
+    assert held(tmp_path, files.CONTACTS, "excused_on") == [(None,), (None,), (date(2026, 3, 4),)]
 
 
 def test_a_message_that_needs_no_answer_is_excused_from_the_day_that_is_named(tmp_path):
-    file = CONTACTS.with_cell(2, "excused-on", "2026-03-08").with_cell(1, "excused-on", "2026-03-09")
+    file = files.CONTACTS.with_cell(2, "excused-on", "2026-03-08").with_cell(1, "excused-on", "2026-03-09")
     assert held(tmp_path, file, "excused_on") == [(None,), (date(2026, 3, 9),), (date(2026, 3, 8),)]
 
 
 def test_a_message_may_name_no_order(tmp_path):
-    assert held(tmp_path, CONTACTS.with_cell(1, "order-id", ""), "order_id") == [(FIRST,), (None,), (THIRD,)]
+    assert held(tmp_path, files.CONTACTS.with_cell(1, "order-id", ""), "order_id") == [(FIRST,), (None,), (THIRD,)]
 
 
 def test_times_without_a_zone_or_an_hour_are_told(tmp_path):
-    notes = taken(tmp_path, CONTACTS.with_cell(2, "received-at", "2026-03-04")).notes
+    notes = taken(tmp_path, files.CONTACTS.with_cell(2, "received-at", "2026-03-04")).notes
     assert "received-at: 1 times without offset were taken in the marketplace's zone." in notes
     assert "received-at: 1 days without a time were taken as the end of that day." in notes
 
 
 def test_an_answer_on_the_bare_day_of_its_message_is_not_before_it(tmp_path):
-    read_file = taken(tmp_path, only(CONTACTS, received_at="2026-03-03", answered_at="2026-03-03T10:00:00"))
+    read_file = taken(tmp_path, only(files.CONTACTS, received_at="2026-03-03", answered_at="2026-03-03T10:00:00"))
     [(received_at, answered_at, day)] = rows(read_file.tables["contacts"], "received_at", "answered_at", "answered_on")
     assert received_at == answered_at == at("2026-03-04 07:59:59")
     assert day == date(2026, 3, 3)
@@ -213,26 +134,25 @@ def test_an_answer_on_the_bare_day_of_its_message_is_not_before_it(tmp_path):
 
 
 def test_of_two_lines_on_one_message_the_newer_stands(tmp_path):
-    first, second, third = with_column(CONTACTS, "updated-at", "2026-03-04T00:00:00Z", "", "").rows
+    first, second, third = with_column(files.CONTACTS, "updated-at", "2026-03-04T00:00:00Z", "", "").rows
     answered = (*first[:2], "2026-03-05T00:00:00Z", *first[3:6], "2026-03-06T00:00:00Z")
-    file = replace(CONTACTS, header=(*CONTACTS.header, "updated-at"), rows=(answered, first, second, third))
+    file = replace(files.CONTACTS, header=(*files.CONTACTS.header, "updated-at"), rows=(answered, first, second, third))
     assert held(tmp_path, file, "contact_id", "answered_on")[0] == ("m1", date(2026, 3, 4))
     assert len(held(tmp_path, file, "contact_id")) == 3
 
 
 def test_a_line_that_stands_twice_is_one_message(tmp_path):
-    assert len(held(tmp_path, replace(CONTACTS, rows=CONTACTS.rows * 2), "contact_id")) == 3
+    assert len(held(tmp_path, replace(files.CONTACTS, rows=files.CONTACTS.rows * 2), "contact_id")) == 3
 
 
 def test_messages_are_as_new_as_the_newest_time_in_their_file(tmp_path):
-    assert set(held(tmp_path, CONTACTS, "updated_at")) == {(at("2026-03-05 17:00"),)}
+    assert set(held(tmp_path, files.CONTACTS, "updated_at")) == {(at("2026-03-05 17:00"),)}
 
 
-def test_a_survey_and_a_message_of_one_id_are_two_contacts(tmp_path):
+def test_a_survey_and_a_message_of_one_id_are_two_contacts(store, tmp_path):
     put(tmp_path, files.ALL_ORDERS, name="orders.txt")
-    put(tmp_path, replace(CONTACTS, rows=CONTACTS.rows[:1]), name="messages.csv")
-    put(tmp_path, only(SURVEYS, survey_id="m1"), name="surveys.csv")
-    store = Store(tmp_path / "store")
+    put(tmp_path, replace(files.CONTACTS, rows=files.CONTACTS.rows[:1]), name="messages.csv")
+    put(tmp_path, only(files.SURVEYS, survey_id="m1"), name="surveys.csv")
     assert [one.refused for one in import_files([tmp_path / "acme"], store)] == [None] * 3
     kept = store.ledger().contacts.collect("pyarrow").to_native()
     assert sorted(rows(kept, "contact_id", "kind")) == [("m1", "message"), ("m1", "survey")]
@@ -242,20 +162,20 @@ def test_a_survey_and_a_message_of_one_id_are_two_contacts(tmp_path):
 
 
 def test_a_survey_holds_the_buyers_yes_or_no(tmp_path):
-    assert held(tmp_path, SURVEYS, "contact_id", "kind", "order_id", "received_on", "outcome") == [
+    assert held(tmp_path, files.SURVEYS, "contact_id", "kind", "order_id", "received_on", "outcome") == [
         ("s1", "survey", FIRST, date(2026, 3, 2), "yes"),
         ("s2", "survey", SECOND, date(2026, 3, 3), "no"),
     ]
 
 
 def test_a_survey_without_an_id_is_known_by_its_order_and_time(tmp_path):
-    assert held(tmp_path, SURVEYS.without_column("survey-id"), "contact_id") == [
+    assert held(tmp_path, files.SURVEYS.without_column("survey-id"), "contact_id") == [
         (f"{FIRST} 2026-03-03T02:00:00Z",), (f"{SECOND} 2026-03-03T17:00:00Z",),
     ]  # fmt: skip
 
 
 def test_an_answer_that_is_neither_yes_nor_no_is_refused(tmp_path):
-    put(tmp_path, SURVEYS.with_cell(1, "solved", "perhaps"))
+    put(tmp_path, files.SURVEYS.with_cell(1, "solved", "perhaps"))
     assert "row 3: solved is 'perhaps', neither yes nor no" in said_of(tmp_path)
 
 
@@ -264,7 +184,7 @@ def test_an_answer_that_is_neither_yes_nor_no_is_refused(tmp_path):
 
 def test_a_return_request_has_its_answer_and_the_day_on_which_48_hours_have_passed(tmp_path):
     columns = ("return_id", "order_id", "channel", "requested_on", "due_48h_on", "answered_on", "decision")
-    assert held(tmp_path, REQUESTS, *columns) == [
+    assert held(tmp_path, files.REQUESTS, *columns) == [
         ("r1", FIRST, "seller", date(2026, 3, 2), date(2026, 3, 4), date(2026, 3, 3), "authorised"),
         ("r2", SECOND, "seller", date(2026, 3, 3), date(2026, 3, 5), date(2026, 3, 7), "refused"),
         ("r3", THIRD, "seller", date(2026, 3, 4), date(2026, 3, 6), None, None),
@@ -273,7 +193,7 @@ def test_a_return_request_has_its_answer_and_the_day_on_which_48_hours_have_pass
 
 def test_a_return_request_keeps_what_came_of_it(tmp_path):
     columns = ("in_policy", "refused_wrongly", "unresolved_on", "cleared_on", "sku", "reason", "units", "assumed")
-    assert held(tmp_path, REQUESTS, *columns) == [
+    assert held(tmp_path, files.REQUESTS, *columns) == [
         (True, None, date(2026, 3, 20), None, "S-1", "broken", 2, None),
         (True, True, None, date(2026, 3, 30), "S-2", None, 1, None),
         (None, None, None, None, None, None, None, "return_time_unknown"),
@@ -288,11 +208,11 @@ def test_a_return_request_keeps_what_came_of_it(tmp_path):
     ],
 )  # fmt: skip
 def test_a_decision_is_read_in_any_of_its_words(tmp_path, word, decision):
-    assert held(tmp_path, only(REQUESTS, decision=word), "decision") == [(decision,)]
+    assert held(tmp_path, only(files.REQUESTS, decision=word), "decision") == [(decision,)]
 
 
 def test_a_return_request_may_be_of_an_order_that_amazon_fulfils(tmp_path):
-    file = with_column(REQUESTS, "channel", "Amazon", "", "MFN")
+    file = with_column(files.REQUESTS, "channel", "Amazon", "", "MFN")
     assert held(tmp_path, file, "channel") == [("amazon",), ("seller",), ("seller",)]
 
 
@@ -300,7 +220,7 @@ def test_a_return_request_may_be_of_an_order_that_amazon_fulfils(tmp_path):
 
 
 def test_an_invoice_tells_of_its_order_when_it_was_given_and_nothing_else(tmp_path):
-    orders = taken(tmp_path, INVOICES).tables["orders"]
+    orders = taken(tmp_path, files.INVOICES).tables["orders"]
     assert rows(orders, "order_id", "invoiced_at", "invoiced_on", "updated_at") == [
         (FIRST, at("2026-03-03 02:00"), date(2026, 3, 2), at("2026-03-09 00:00")),
         (SECOND, at("2026-03-04 07:59:59"), date(2026, 3, 3), at("2026-03-09 00:00")),
@@ -311,12 +231,12 @@ def test_an_invoice_tells_of_its_order_when_it_was_given_and_nothing_else(tmp_pa
 
 def test_of_several_invoices_of_one_order_the_first_counts(tmp_path):
     second = (FIRST, "2026-03-01T09:00:00", "")
-    file = replace(INVOICES, rows=(*INVOICES.rows, second))
+    file = replace(files.INVOICES, rows=(*files.INVOICES.rows, second))
     assert held(tmp_path, file, "order_id", "invoiced_on")[0] == (FIRST, date(2026, 3, 1))
 
 
 def test_invoices_of_orders_that_nobody_knows_are_told(tmp_path):
-    known = taken(tmp_path, INVOICES, marketplace=None, marketplace_of=lambda *_: {FIRST: "US"})
+    known = taken(tmp_path, files.INVOICES, marketplace=None, marketplace_of=lambda *_: {FIRST: "US"})
     assert any("1 of 2 orders stand in no file of orders yet" in note for note in known.notes)
 
 
@@ -325,7 +245,7 @@ def test_invoices_of_orders_that_nobody_knows_are_told(tmp_path):
 
 def test_a_violation_is_one_of_its_category_from_the_day_it_was_opened(tmp_path):
     columns = ("violation_id", "category", "severity", "opened_on", "resolved_on", "count", "updated_at")
-    assert held(tmp_path, VIOLATIONS, *columns) == [
+    assert held(tmp_path, files.VIOLATIONS, *columns) == [
         (
             "v1", "listing_policy_violations", "low", date(2026, 3, 2), date(2026, 3, 10), 1, at("2026-03-11 06:59:59"),
         ),
@@ -350,11 +270,11 @@ def test_a_violation_is_one_of_its_category_from_the_day_it_was_opened(tmp_path)
     ],
 )
 def test_a_category_has_the_name_that_the_performance_report_gives_it(tmp_path, word, category):
-    assert held(tmp_path, only(VIOLATIONS, category=word), "category") == [(category,)]
+    assert held(tmp_path, only(files.VIOLATIONS, category=word), "category") == [(category,)]
 
 
 def test_what_a_violation_was_about_is_not_kept(tmp_path):
-    read_file = taken(tmp_path, with_column(VIOLATIONS, "sku", "S-1", "S-2"))
+    read_file = taken(tmp_path, with_column(files.VIOLATIONS, "sku", "S-1", "S-2"))
     assert "S-1" not in str(read_file.tables["violations"].to_pylist())
     assert read_file.notes == []
 
@@ -362,7 +282,9 @@ def test_what_a_violation_was_about_is_not_kept(tmp_path):
 # -- of which marketplace a row is that names no order ----------------------------------------------------
 
 
-@pytest.mark.parametrize("file", [VIOLATIONS, CONTACTS.without_column("order-id")], ids=lambda file: file.kind)
+@pytest.mark.parametrize(
+    "file", [files.VIOLATIONS, files.CONTACTS.without_column("order-id")], ids=lambda file: file.kind
+)
 def test_a_row_without_an_order_is_of_the_only_marketplace_of_the_account(tmp_path, file):
     read_file = taken(tmp_path, file, marketplace=None, marketplaces_of=lambda account: {"acme": ["DE"]}[account])
     assert set(rows(read_file.tables[TABLE[file.kind]], "marketplace")) == {("DE",)}
@@ -373,7 +295,7 @@ def test_a_row_without_an_order_is_of_the_only_marketplace_of_the_account(tmp_pa
     ("sells_in", "known"), [(["US", "DE"], "the account has orders in DE, US"), ([], "no order is known yet")]
 )
 def test_a_row_without_an_order_is_never_guessed(tmp_path, sells_in, known):
-    put(tmp_path, VIOLATIONS)
+    put(tmp_path, files.VIOLATIONS)
     said = said_of(tmp_path, marketplace=None, marketplaces_of=lambda _: sells_in)
     assert (
         f"row 2: the file does not say of which marketplace it is, nor of which order (2 of 2 rows), and {known}"
@@ -383,13 +305,13 @@ def test_a_row_without_an_order_is_never_guessed(tmp_path, sells_in, known):
 
 
 def test_a_marketplace_that_one_row_names_does_not_stand_for_an_account_that_sells_in_two(tmp_path):
-    put(tmp_path, with_column(VIOLATIONS, "marketplace", "US", ""))
+    put(tmp_path, with_column(files.VIOLATIONS, "marketplace", "US", ""))
     said = said_of(tmp_path, marketplace=None, marketplaces_of=lambda _: ["DE"])
     assert "row 3: the file does not say" in said
 
 
 def test_messages_with_and_without_an_order_each_find_their_marketplace(tmp_path):
-    file = CONTACTS.with_cell(1, "order-id", "")
+    file = files.CONTACTS.with_cell(1, "order-id", "")
     told = {"marketplace": None, "marketplace_of": lambda *_: {FIRST: "US", THIRD: "US"}}
     assert held(tmp_path, file, "marketplace", **told) == [("US",)] * 3
     put(tmp_path / "two", file)
@@ -399,7 +321,7 @@ def test_messages_with_and_without_an_order_each_find_their_marketplace(tmp_path
 
 def test_violations_find_their_marketplace_by_the_orders_of_the_same_import_or_an_earlier_one(tmp_path):
     orders = put(tmp_path, files.ALL_ORDERS, name="orders.txt")
-    violations = put(tmp_path, VIOLATIONS, name="a_violations.csv")
+    violations = put(tmp_path, files.VIOLATIONS, name="a_violations.csv")
     for number, turns in enumerate([[[orders, violations]], [[orders], [violations]]]):
         store = Store(tmp_path / f"store{number}")
         for turn in turns:
@@ -410,7 +332,7 @@ def test_violations_find_their_marketplace_by_the_orders_of_the_same_import_or_a
 
 def test_orders_of_another_account_say_nothing_of_ones_violations(tmp_path):
     put(tmp_path, files.ALL_ORDERS, account="bolt", name="orders.txt")
-    put(tmp_path, VIOLATIONS, name="violations.csv")
+    put(tmp_path, files.VIOLATIONS, name="violations.csv")
     told = {one.kind: one.refused for one in import_files([tmp_path], Store(tmp_path / "store"))}
     assert told["all_orders"] is None
     assert "no order is known yet" in told["violations"]
@@ -562,36 +484,26 @@ def test_amazons_own_header_of_the_returns_file_holds_every_column_that_is_read(
 # -- broken twins, encodings, personal data ---------------------------------------------------------------
 
 
-@by_kind
-@pytest.mark.parametrize("damage", REFUSED, ids=lambda damage: damage.words)
-def test_a_broken_twin_is_refused_by_file_row_and_cure(tmp_path, file, damage):
-    put(tmp_path, damage.happens(file), name=file.name)
-    said = said_of(tmp_path)
-    assert f"acme/{file.name}" in said
-    assert re.search(expected(damage, file), said), said
-    assert re.search(f"{damage.cure}|{BY_HAND}", said), said
-
-
 @pytest.mark.parametrize(
     ("file", "column", "value", "said"),
     [
-        (CONTACTS, "answered-at", "2026-03-03T08:59:59", "before its received-at"),
-        (CONTACTS, "received-at", "yesterday", "no ISO 8601 time stamp"),
-        (CONTACTS, "excused-on", "2026-03-01", "before its received-at"),
-        (CONTACTS, "needs-answer", "maybe", "neither yes nor no"),
-        (CONTACTS, "order-id", "1.11E+16", "a number where an id belongs"),
-        (CONTACTS, "order-id", "12345", "no order id"),
-        (SURVEYS, "survey-id", "5.0E+13", "a number where an id belongs"),
-        (REQUESTS, "answered-at", "2026-03-03T08:59:59", "before its requested-at"),
-        (REQUESTS, "decision", "lost", "unknown; there are: authorised"),
-        (REQUESTS, "unresolved-on", "2026-03-02", "before its requested-at"),
-        (REQUESTS, "cleared-on", "2026-03-02", "before its requested-at"),
-        (REQUESTS, "units", "many", "no whole number"),
-        (INVOICES, "invoiced-at", "12/03/2026", "no ISO 8601 time stamp"),
-        (VIOLATIONS, "resolved-on", "2026-03-03", "before its opened-on"),
-        (VIOLATIONS, "opened-on", "12/03/2026", "no day written as yyyy-mm-dd"),
-        (VIOLATIONS, "severity", "grave", "unknown; there are: low, medium, high, critical"),
-        (VIOLATIONS, "category", "12", "no category in English words"),
+        (files.CONTACTS, "answered-at", "2026-03-03T08:59:59", "before its received-at"),
+        (files.CONTACTS, "received-at", "yesterday", "no ISO 8601 time stamp"),
+        (files.CONTACTS, "excused-on", "2026-03-01", "before its received-at"),
+        (files.CONTACTS, "needs-answer", "maybe", "neither yes nor no"),
+        (files.CONTACTS, "order-id", "1.11E+16", "a number where an id belongs"),
+        (files.CONTACTS, "order-id", "12345", "no order id"),
+        (files.SURVEYS, "survey-id", "5.0E+13", "a number where an id belongs"),
+        (files.REQUESTS, "answered-at", "2026-03-03T08:59:59", "before its requested-at"),
+        (files.REQUESTS, "decision", "lost", "unknown; there are: authorised"),
+        (files.REQUESTS, "unresolved-on", "2026-03-02", "before its requested-at"),
+        (files.REQUESTS, "cleared-on", "2026-03-02", "before its requested-at"),
+        (files.REQUESTS, "units", "many", "no whole number"),
+        (files.INVOICES, "invoiced-at", "12/03/2026", "no ISO 8601 time stamp"),
+        (files.VIOLATIONS, "resolved-on", "2026-03-03", "before its opened-on"),
+        (files.VIOLATIONS, "opened-on", "12/03/2026", "no day written as yyyy-mm-dd"),
+        (files.VIOLATIONS, "severity", "grave", "unknown; there are: low, medium, high, critical"),
+        (files.VIOLATIONS, "category", "12", "no category in English words"),
         (AMAZON_RETURNS, "Refunded Amount", "Seller", "no amount"),
         (AMAZON_RETURNS, "In policy", "maybe", "neither yes nor no"),
     ],
@@ -603,22 +515,22 @@ def test_a_cell_that_cannot_be_read_names_its_row(tmp_path, file, column, value,
 
 
 def test_a_request_that_was_not_refused_cannot_have_been_refused_wrongly(tmp_path):
-    put(tmp_path, REQUESTS.with_cell(0, "refused-wrongly", "yes"))
+    put(tmp_path, files.REQUESTS.with_cell(0, "refused-wrongly", "yes"))
     assert "row 2: refused-wrongly is 'yes', though its decision is not refused" in said_of(tmp_path)
 
 
 def test_a_message_that_wants_an_answer_cannot_be_excused(tmp_path):
-    put(tmp_path, CONTACTS.with_cell(0, "excused-on", "2026-03-05"))
+    put(tmp_path, files.CONTACTS.with_cell(0, "excused-on", "2026-03-05"))
     assert "row 2: excused-on is '2026-03-05', though needs-answer is yes" in said_of(tmp_path)
 
 
 @pytest.mark.parametrize(
     ("file", "column", "other"),
     [
-        (CONTACTS, "received-at", "2026-03-03T08:00:00"),
-        (SURVEYS, "solved", "yes"),
-        (REQUESTS, "sku", "S-9"),
-        (VIOLATIONS, "category", "Other"),
+        (files.CONTACTS, "received-at", "2026-03-03T08:00:00"),
+        (files.SURVEYS, "solved", "yes"),
+        (files.REQUESTS, "sku", "S-9"),
+        (files.VIOLATIONS, "category", "Other"),
     ],
     ids=lambda value: value.kind if isinstance(value, Tiny) else None,
 )
@@ -628,20 +540,6 @@ def test_lines_that_contradict_each_other_are_refused(tmp_path, file, column, ot
     said = said_of(tmp_path)
     assert re.search(r"row 3: [a-z-]+ is '.*', on lines that differ, none of them newer \(2 of \d rows\)", said)
     assert "Keep the right one, or fill in updated-at." in said
-
-
-@by_kind
-def test_a_file_with_a_header_and_no_rows_holds_nothing_and_says_so(tmp_path, file):
-    read_file = taken(tmp_path, file, file.text().split("\n")[0] + "\n", marketplace=None)
-    assert sum(map(len, read_file.tables.values())) == 0
-    assert any("The file has a header and no rows." in note for note in read_file.notes)
-    assert (read_file.first_day, read_file.last_day) == (None, None)
-
-
-@by_kind
-def test_a_missing_column_names_the_nearest_kind(tmp_path, file):
-    put(tmp_path, file.without_column(file.needed))
-    assert f"The nearest kind: {file.title}; the file lacks {file.needed}" in said_of(tmp_path)
 
 
 @by_kind

@@ -18,64 +18,20 @@ from healthkit.ingest.parsing import column_map
 from healthkit.ingest.parsing.detect import all_file_kinds
 from healthkit.schema import tables
 from healthkit.store.merge_sql import build_ledger
-
-from .readers_files import FIRST, MARK, SECOND, THIRD, put, tiny
-from .test_readers_broken import said_of
-from .test_readers_orders import ODD_CELLS, read_from_disk, seeded, spoilt
+from tests.builders.damaged_files import said_of, seeded
+from tests.builders.raw_files import (
+    FIRST,
+    INVOICE_DEFECTS,
+    LATE,
+    MARK,
+    ORDER_DEFECTS,
+    SECOND,
+    SETTLEMENT,
+    THIRD,
+    put,
+)
 
 # ruff: noqa: E501 - tables of cells are wider than lines of code
-
-ORDER_DEFECTS = tiny(
-    "list_order_defects",
-    "list of orders with defects",
-    f"""
-    Order ID | Order date | Fulfilled by | Negative feedback | A-to-z claim | Chargeback
-    {FIRST}  | 2026-03-02 | Seller       | X                 |              |
-    {SECOND} | 2026-03-03 | Seller       |                   | yes          | x
-    {THIRD}  | 2026-03-04 | Seller       | no                | -            |
-    """,
-    ",", id_column="Order ID", date_column="Order date", needed="A-to-z claim", impossible_date="2026-13-02",
-    name="order_defects_2026-03-31.csv",
-)  # fmt: skip
-LATE = tiny(
-    "list_late_shipments",
-    "list of late shipments",
-    f"""
-    Order-ID | Order date | Expected ship date  | Ship confirmation date | Buyer
-    {FIRST}  | 2026-03-02 | 2026-03-04          | 2026-03-06T10:00:00Z   | {MARK}
-    {SECOND} | 2026-03-03 | 2026-03-05          | 07-Mar-2026 09:00      | {MARK}
-    """,
-    ";", id_column="Order-ID", date_column="Ship confirmation date", needed="Expected ship date",
-    impossible_date="2026-02-30",
-)  # fmt: skip
-INVOICES = tiny(
-    "list_invoice_defects",
-    "list of orders with invoice defects",
-    f"""
-    Shipment ID | Order ID | Ship Date UTC | Defect Type     | Defect Reason
-    D1          | {FIRST}  | 2026-03-04    | Missing invoice | None given
-    D2          | {SECOND} | 2026-03-05    | Late Invoice    | After two days
-    """,
-    "\t", id_column="Order ID", date_column="Ship Date UTC", needed="Defect Type", impossible_date="",
-    name="invoices 20260310.tsv",
-)  # fmt: skip
-SETTLEMENT = tiny(
-    "settlement",
-    "settlement file",
-    f"""
-    settlement-id | settlement-start-date | total-amount | currency | transaction-type        | order-id | marketplace-name | amount-type | amount  | posted-date | posted-date-time
-    1             | 01.03.2026            | -10,00       | EUR      |                         |          |                  |             |         |             |
-    1             |                       |              |          | Order                   | {FIRST}  | Amazon.de        | ItemPrice   | 1.020,00 | 02.03.2026  | x
-    1             |                       |              |          | A-to-z Guarantee Refund | {FIRST}  | Amazon.de        | ItemPrice   | -1.020,00 | 09.03.2026  | x
-    1             |                       |              |          | A-to-z Guarantee Refund | {FIRST}  | Amazon.de        | Commission  | 20,00   | 09.03.2026  | x
-    1             |                       |              |          | A-to-z Guarantee Refund | {FIRST}  | Amazon.de        | ItemPrice   | 1.000,00 | 20.03.2026  | x
-    1             |                       |              |          | Chargeback Refund       | {SECOND} | Amazon.de        | ItemPrice   | -5,00   | 10.03.2026  | x
-    1             |                       |              |          | Refund                  | {THIRD}  | Amazon.de        | ItemPrice   | -7,50   | 11.03.2026  | x
-    """,
-    "\t", id_column="order-id", date_column="posted-date", needed="transaction-type", impossible_date="31.02.2026",
-)  # fmt: skip
-TINY = [ORDER_DEFECTS, LATE, INVOICES, SETTLEMENT]
-each_file = pytest.mark.parametrize("file", TINY, ids=lambda file: file.kind)
 
 
 def taken(folder, file, **told):
@@ -150,7 +106,7 @@ def test_a_day_of_its_own_is_no_assumption_however_it_is_written(tmp_path):
 
 
 def test_a_word_says_which_defect_it_is(tmp_path):
-    assert [row[1:3] for row in defects(taken(tmp_path, INVOICES))] == [
+    assert [row[1:3] for row in defects(taken(tmp_path, INVOICE_DEFECTS))] == [
         ("invoice_missing", date(2026, 3, 10)), ("invoice_late", date(2026, 3, 10)),
     ]  # fmt: skip
 
@@ -184,7 +140,7 @@ def test_a_header_never_seen_names_the_nearest_list_and_the_file_to_edit(tmp_pat
 
 
 def test_a_word_never_seen_names_the_words_there_are(tmp_path):
-    put(tmp_path, INVOICES.with_cell(0, "Defect Type", "Torn"))
+    put(tmp_path, INVOICE_DEFECTS.with_cell(0, "Defect Type", "Torn"))
     assert "no known defect; there are: missing-invoice" in said_of(tmp_path, marketplace="US")
 
 
@@ -450,23 +406,6 @@ def test_a_cell_that_cannot_be_read_names_its_row(tmp_path, column, value, said)
 def test_nothing_of_a_buyer_comes_out(tmp_path, file):
     one = taken(tmp_path, file)
     assert MARK not in str([table.to_pylist() for table in one.tables.values()]) + str(one)
-
-
-@each_file
-@seeded
-@given(data=st.data())
-def test_a_file_with_any_cells_replaced_is_read_whole_or_refused(file, data):
-    for _ in range(data.draw(st.integers(1, 4))):
-        row = data.draw(st.integers(0, len(file.rows) - 1))
-        file = file.with_cell(row, data.draw(st.sampled_from(file.header)), data.draw(ODD_CELLS))
-    read_from_disk(file.text().encode("utf-8", "surrogatepass"), data)
-
-
-@each_file
-@seeded
-@given(data=st.data())
-def test_a_file_with_any_bytes_spoilt_is_read_whole_or_refused(file, data):
-    read_from_disk(spoilt(data, file.text().encode()), data)
 
 
 @seeded

@@ -5,30 +5,34 @@ from __future__ import annotations
 import copy
 import json
 import re
-import tempfile
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from healthkit.ingest import importer
 from healthkit.ingest.formats import ParsedFile, ReaderError, discover_files, orders_api, parse_file
 from healthkit.ingest.parsing.marketplace_of_row import ReadContext
-from healthkit.schema import tables
-from healthkit.store import Store
-
-from . import readers_files as files
-from .readers_files import FIRST, MARK, SECOND, THIRD, Tiny, put, tiny
-from .test_readers_broken import REFUSED, expected, said_of
+from tests.builders import raw_files as files
+from tests.builders.damaged_files import (
+    ODD_CELLS,
+    REFUSED,
+    expected,
+    read_from_disk,
+    said_of,
+    seeded,
+    spoilt,
+    whole_or_refused,
+)
+from tests.builders.order_downloads import DE, item_2026, items_v0, order_2026, order_v0, parcel_2026
+from tests.builders.raw_files import FIRST, MARK, SECOND, THIRD, Tiny, put, tiny
 
 SHARED = Path(__file__).parents[2] / "shared" / "data" / "amazon_reports"
 real = pytest.mark.skipif(not SHARED.is_dir(), reason="Amazon's own examples lie outside the project")
-US, DE = "ATVPDKIKX0DER", "A1PA6795UKMFR9"
-RAW = {table.name: table for table in tables.RAW_TABLES}
 
 # ruff: noqa: E501 - tables of cells are wider than lines of code
 
@@ -88,70 +92,6 @@ FBA_RETURNS = tiny(
 )
 TINY = (UNSHIPPED, AMAZON_SHIPMENTS, FBA_RETURNS)
 each_kind = pytest.mark.parametrize("file", TINY, ids=lambda file: file.kind)
-
-
-def order_v0(order: str = FIRST, **cells: Any) -> dict[str, Any]:
-    """An order of Amazon US as version 0 has it, shipped by the seller unless told otherwise."""
-    told = {
-        "AmazonOrderId": order, "PurchaseDate": "2026-03-02T04:00:00Z", "LastUpdateDate": "2026-03-04T04:00:00Z",
-        "OrderStatus": "Shipped", "FulfillmentChannel": "MFN", "SalesChannel": "Amazon.com", "MarketplaceId": US,
-        "ShipmentServiceLevelCategory": "Standard", "LatestShipDate": "2026-03-04T07:59:59Z",
-        "LatestDeliveryDate": "2026-03-08T07:59:59Z", "NumberOfItemsShipped": 2, "NumberOfItemsUnshipped": 1,
-        "IsBusinessOrder": True, "IsPrime": False, "IsPremiumOrder": False,
-        "ShippingAddress": {"Name": MARK, "AddressLine1": MARK, "City": MARK, "StateOrRegion": "wa", "CountryCode": "US"},
-        "BuyerInfo": {"BuyerEmail": MARK, "BuyerName": MARK},
-    }  # fmt: skip
-    return {name: value for name, value in (told | cells).items() if value != "left out"}
-
-
-def items_v0(order: str = FIRST, *asked: str) -> dict[str, Any]:
-    """A page of an order's items, one for each answer to whether the buyer asked to cancel it."""
-    items = [
-        {
-            "OrderItemId": f"5{number}", "SellerSKU": f"S-{number}", "ASIN": f"B{number}", "Title": "Stand",
-            "QuantityOrdered": number, "BuyerRequestedCancel": {"IsBuyerRequestedCancel": one, "BuyerCancelReason": MARK},
-        }
-        for number, one in enumerate(asked, 1)
-    ]  # fmt: skip
-    return {"payload": {"AmazonOrderId": order, "OrderItems": items}}
-
-
-def order_2026(order: str = FIRST, **cells: Any) -> dict[str, Any]:
-    """An order of Amazon US as version 2026-01-01 has it: one item, one parcel on its way."""
-    told = {
-        "orderId": order, "createdTime": "2026-03-02T04:00:00Z", "lastUpdatedTime": "2026-03-05T04:00:00Z",
-        "programs": ["PRIME", "AMAZON_BUSINESS"],
-        "salesChannel": {"channelName": "AMAZON", "marketplaceId": US, "marketplaceName": "Amazon.com"},
-        "buyer": {"buyerName": MARK, "buyerEmail": MARK},
-        "recipient": {"deliveryAddress": {"name": MARK, "addressLine1": MARK, "stateOrRegion": "WA", "countryCode": "US"}},
-        "fulfillment": {
-            "fulfillmentStatus": "SHIPPED", "fulfilledBy": "MERCHANT", "fulfillmentServiceLevel": "STANDARD",
-            "shipByWindow": {"latestDateTime": "2026-03-04T07:59:59Z"},
-            "deliverByWindow": {"latestDateTime": "2026-03-08T07:59:59Z"},
-        },
-        "orderItems": [item_2026()],
-        "packages": [parcel_2026()],
-    }  # fmt: skip
-    return {name: value for name, value in (told | cells).items() if value != "left out"}
-
-
-def item_2026(number: int = 1, by: str | None = None, requester: str | None = None) -> dict[str, Any]:
-    item = {
-        "orderItemId": f"5{number}", "quantityOrdered": number,
-        "product": {"asin": f"B{number}", "title": "Stand", "sellerSku": f"S-{number}"},
-    }  # fmt: skip
-    cancellation = {"cancellationExecution": {"cancelledBy": by, "cancelReason": MARK}} if by else {}
-    cancellation |= {"cancellationRequest": {"requester": requester, "cancelReason": MARK}} if requester else {}
-    return item | ({"cancellation": cancellation} if cancellation else {})
-
-
-def parcel_2026(state: str = "IN_TRANSIT", **cells: Any) -> dict[str, Any]:
-    told = {
-        "packageReferenceId": "P1", "createdTime": "2026-03-03T04:00:00Z", "carrier": "UPS",
-        "shippingService": "UPS Ground", "trackingNumber": "1Z999", "packageStatus": {"status": state},
-        "shipFromAddress": {"name": MARK}, "packageItems": [{"orderItemId": "51", "quantity": 2}],
-    }  # fmt: skip
-    return {name: value for name, value in (told | cells).items() if value != "left out"}
 
 
 def cancelled_2026(*items: dict[str, Any], status: str = "CANCELLED") -> dict[str, Any]:
@@ -247,11 +187,10 @@ def test_items_alone_ask_the_store_where_they_belong_and_are_older_than_anything
         answered(items_v0(), "orders_api_v0_items", marketplace="US", marketplace_of=lambda *_: {FIRST: "DE"})
 
 
-def test_items_alone_are_read_after_the_orders_whatever_the_files_are_called(tmp_path):
+def test_items_alone_are_read_after_the_orders_whatever_the_files_are_called(store, tmp_path):
     put(tmp_path, json.dumps(items_v0(FIRST, "true")), name="a_items.json")
     put(tmp_path, json.dumps({"Orders": [order_v0(OrderStatus="Canceled", MarketplaceId=DE)]}), name="b_orders.json")
     put(tmp_path, FBA_RETURNS, name="c.txt")
-    store = Store(tmp_path / "store")
     outcomes = list(importer.import_files([tmp_path / "acme"], store))
     assert [(outcome.kind, outcome.refused) for outcome in outcomes] == [
         ("orders_api_v0", None), ("orders_api_v0_items", None), ("fba_returns", None),
@@ -534,11 +473,10 @@ def test_a_header_alone_says_that_nothing_waits(tmp_path):
 
 
 @pytest.mark.parametrize("names", [("a", "b"), ("b", "a")])
-def test_an_order_that_was_shipped_later_is_not_turned_back_by_the_file_of_what_waits(tmp_path, names):
+def test_an_order_that_was_shipped_later_is_not_turned_back_by_the_file_of_what_waits(store, tmp_path, names):
     put(tmp_path, UNSHIPPED, name=f"{names[0]}.txt")
     shipped = files.ALL_ORDERS.with_cell(0, "last-updated-date", "2026-09-26T00:00:00+00:00")
     shipped = shipped.with_cell(1, "last-updated-date", "2026-09-26T00:00:00+00:00")
-    store = Store(tmp_path / "store")
     list(importer.import_files([tmp_path / "acme"], store))
     put(tmp_path, shipped, name=f"{names[1]}.txt")
     outcomes = list(importer.import_files([tmp_path / "acme"], store))
@@ -754,35 +692,16 @@ ODD = st.one_of(
          "S01-0000001-0000001", SECOND, "2026-03-02T24:00:00Z", "Non-Amazon", "\0", " ", 10**400, -1, 1e308],
     ),
 )  # fmt: skip
-ODD_CELLS = st.one_of(
-    st.text(max_size=12).map(lambda text: re.sub(r"[\t\n\r]", " ", text)),
-    st.sampled_from(
-        ["", " ", '"', "NULL", "1E+16", "-1", "99999999999", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00",
-         "2026-03-08T02:30:00-08:00", "S01-0000001-0000001", "Non-Amazon", "Amazon.de", "true", "\ufeff", "\u2028"],
-    ),
-)  # fmt: skip
 each_file = pytest.mark.parametrize(
     "file",
-    [*TINY, wider(files.ALL_ORDERS), wider(files.ORDER_REPORT), wider(files.SALE_REPORT)],
+    [*TINY, *files.DEFECT_LISTS, wider(files.ALL_ORDERS), wider(files.ORDER_REPORT), wider(files.SALE_REPORT)],
     ids=lambda file: file.kind,
 )
-seeded = settings(max_examples=60, derandomize=True, deadline=None, database=None)
 ANSWERS = {
     "orders_api_v0": [{"payload": {"Orders": [order_v0(), order_v0(SECOND, OrderStatus="Canceled")]}}, items_v0(FIRST, "true", "false")],
     "orders_api_v0_items": [items_v0(FIRST, "true", "false"), items_v0(SECOND, "true")],
     "orders_api_2026": {"orders": [order_2026(), cancelled_2026(item_2026(1, "MERCHANT"), item_2026(2, "BUYER")) | {"orderId": SECOND}]},
 }  # fmt: skip
-
-
-def whole_or_refused(read_it) -> None:
-    """Nothing but ReaderError may be raised, and what comes out is as its table promises."""
-    try:
-        one = read_it()
-    except ReaderError:
-        return
-    for name, table in one.tables.items():
-        tables.check_table(table, RAW[name])
-        assert table.column_names == list(RAW[name].columns)
 
 
 def paths_in(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -833,22 +752,6 @@ def test_a_file_with_any_cells_replaced_is_read_whole_or_refused(file, data):
 @given(data=st.data())
 def test_a_file_with_any_bytes_spoilt_is_read_whole_or_refused(file, data):
     read_from_disk(spoilt(data, file.text().encode()), data)
-
-
-def spoilt(data: Any, content: bytes) -> bytes:
-    """Some bytes flipped, and perhaps the end cut off."""
-    made = bytearray(content)
-    for _ in range(data.draw(st.integers(0, 4))):
-        made[data.draw(st.integers(0, len(made) - 1))] = data.draw(st.integers(0, 255))
-    return bytes(made[: data.draw(st.one_of(st.just(len(made)), st.integers(0, len(made))))])
-
-
-def read_from_disk(content: bytes, data: Any) -> None:
-    told = data.draw(st.sampled_from([None, "US", "JP"]))
-    with tempfile.TemporaryDirectory() as folder:
-        put(Path(folder), content)
-        for source in discover_files([folder])[0]:
-            whole_or_refused(lambda source=source: parse_file(source, marketplace=told))
 
 
 @pytest.mark.parametrize("invoicing", [False, True])

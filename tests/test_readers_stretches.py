@@ -18,10 +18,9 @@ from healthkit.ingest.formats import ParsedFile, ReaderError, discover_files, pa
 from healthkit.ingest.parsing import large_files, raw_file
 from healthkit.schema.tables import RAW_TABLES
 from healthkit.store import Store
+from tests.builders import raw_files as files
+from tests.builders.sample import SAMPLE
 
-from . import readers_files as files
-
-SAMPLE = Path(__file__).parent.parent / "data" / "sample"
 KEYS = {table.name: list(table.key) for table in RAW_TABLES}
 
 
@@ -38,8 +37,8 @@ every_kind = pytest.mark.parametrize("kind", KINDS)
 @pytest.fixture
 def small(monkeypatch):
     """Stretches of a few lines, so that a small file has many."""
-    monkeypatch.setattr(large_files, "STRETCH", 3_000)
-    monkeypatch.setattr(raw_file, "PIECE", 700)
+    monkeypatch.setattr(large_files, "CHUNK_BYTES", 3_000)
+    monkeypatch.setattr(raw_file, "PIECE_BYTES", 700)
 
 
 def sources_of(folder: Path, content: bytes, name: str = "orders.txt") -> list[raw_file.RawFile]:
@@ -86,8 +85,8 @@ def test_stretches_say_what_the_whole_file_says(kind, tmp_path, small):
 @every_kind
 @pytest.mark.parametrize("seed", range(3))
 def test_orders_whose_lines_stand_far_apart_are_put_together(kind, seed, tmp_path, small, monkeypatch):
-    monkeypatch.setattr(large_files, "AGAIN", 5)
-    monkeypatch.setattr(large_files, "NUMBERS", 20)
+    monkeypatch.setattr(large_files, "REREAD_ORDERS", 5)
+    monkeypatch.setattr(large_files, "ORDERS_PER_PASS", 20)
     header, *lines = KINDS[kind].decode().splitlines()[:120]
     # Each line twice more, a little changed, so that many orders have several.
     lines += [line.replace("Standard", "Expedited") for line in lines] * 2
@@ -107,8 +106,8 @@ def test_whatever_the_order_of_lines_and_the_size_of_stretches(tmp_path_factory,
         cells[names.index("amazon-order-id")] = f"111-{order:07d}-0000000"
         made.append("\t".join(cells))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(large_files, "STRETCH", stretch)
-        patch.setattr(raw_file, "PIECE", piece)
+        patch.setattr(large_files, "CHUNK_BYTES", stretch)
+        patch.setattr(raw_file, "PIECE_BYTES", piece)
         whole, parted = both(tmp_path_factory.mktemp("made"), "\n".join([header, *made]).encode())
     assert rows(whole) == rows(parted)
     for name in ("rows", "skipped", "first_day", "last_day"):
@@ -190,7 +189,7 @@ def test_the_store_comes_to_the_same_from_either(tmp_path, small, monkeypatch):
     files.put(tmp_path / "raw", KINDS["all_orders"], name="orders.txt")
     [outcome] = importer.import_files([tmp_path / "raw"], Store(tmp_path / "parted"))
     assert not isinstance(outcome.taken.tables["orders"], pa.Table)
-    monkeypatch.setattr(large_files, "STRETCH", 1 << 40)
+    monkeypatch.setattr(large_files, "CHUNK_BYTES", 1 << 40)
     assert all(one.taken for one in importer.import_files([tmp_path / "raw"], Store(tmp_path / "whole")))
     held = [Store(tmp_path / name).ledger() for name in ("parted", "whole")]
     for name in ("orders", "items"):

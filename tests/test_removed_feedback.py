@@ -14,23 +14,7 @@ from healthkit.metrics import policy, scores
 from healthkit.metrics.exposure import count_orders
 from healthkit.store import Store
 from healthkit.workspace.workspace import Workspace
-
-HEAD = "Date\tRating\tComments\tYour Response\tOrder ID\tRater Email"
-BEGIN = date(2026, 3, 1)
-
-
-def order_id(number):
-    return f"111-0000000-{number:07d}"
-
-
-def written(path, ratings):
-    """A download: rows of (order number, day, stars), the newest first as Amazon writes them."""
-    lines = [
-        f"{day.month}/{day.day}/{day:%y}\t{stars}\t\t\t{order_id(number)}\t"
-        for number, day, stars in sorted(ratings, key=lambda row: row[1], reverse=True)
-    ]
-    path.write_text("\n".join([HEAD, *lines]) + "\n", encoding="utf-8")
-    return path
+from tests.builders.feedback_files import BEGIN, days, written
 
 
 def found(tmp_path, downloads, order=None):
@@ -77,11 +61,6 @@ def lacks(file, rating):
 def interleaved(one, other):
     """Whether each of two downloads lacks a rating of the other."""
     return any(lacks(one, rating) for rating in other) and any(lacks(other, rating) for rating in one)
-
-
-def days(*numbers):
-    """Ratings of one star, an order a day, by their days from the first of March."""
-    return [(number, BEGIN + timedelta(days=number), 1) for number in numbers]
 
 
 def test_a_rating_that_the_next_download_lacks_was_gone_by_its_last_day(tmp_path):

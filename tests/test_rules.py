@@ -24,8 +24,8 @@ from healthkit.report import wording
 from healthkit.schema.marketplaces import MARKETPLACES, MarketplaceError, load_marketplaces
 from healthkit.schema.tables import SEVERITIES
 from healthkit.workspace.workspace import Workspace
+from tests.builders.sample import DAY, ROOT
 
-ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "rules.md"
 NAMES = list(policy.find_policy_files())
 WITHOUT_POLICY = {"AE", "BE", "BR", "EG", "IE", "NL", "PL", "SA", "SE", "SG", "TR"}
@@ -296,9 +296,6 @@ def test_a_row_that_asks_nothing_is_kept_with_its_reason():
 
 def asked(name: str, day: date, metric: str) -> list[Rule]:
     return [one for one in policy.load(name).on(day) if one.metric == metric]
-
-
-DAY = date(2026, 10, 31)
 
 
 @pytest.mark.parametrize(
@@ -695,9 +692,7 @@ def test_one_more_yaml_is_all_that_a_new_marketplace_needs(tmp_path):
     # Seven days to 31 October begin on the 25th; in Auckland the order of 11:30 UTC is of the 25th, that of 10:00 not.
     assert (row["marketplace"], row["rule"]) == ("NZ", "amazon_nz.cancellation_rate@2020-01-01")
     assert (row["counted"], row["at_fault"]) == (2, 1)
-    title = (
-        "import healthkit as hk; print(hk.open_report(hk.Desk('store'), 'kauri-crafts', '2026-10').marketplace_title)"
-    )
+    title = "import healthkit as hk; print(hk.open_report(hk.Workspace('store'), 'kauri-crafts', '2026-10').marketplace_title)"
     assert run("-c", title).strip() == "Amazon New Zealand"
 
 

@@ -14,8 +14,6 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 import pytest
 
-from healthkit import Desk
-
 DATA = Path(__file__).parent.parent / "data"
 SAMPLE = DATA / "sample"
 ORDERS, REPORT, CONFIRMED = "all_orders", "order_report", "ship_confirmations"

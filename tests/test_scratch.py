@@ -19,17 +19,17 @@ from healthkit.store import merge_sql
 SPILLING = """
 import sys
 from pathlib import Path
-from healthkit.files import scratch
+from healthkit.files import temp_folders
 from healthkit.cli import main
-from healthkit.store.merge_sql import connected
+from healthkit.store.merge_sql import open_connection
 
-connection = connected()
+connection = open_connection()
 connection.execute("set memory_limit = '60MB'")
 connection.execute("set threads = 1")
 connection.execute("create temp table much as select range as n, 'order ' || range as words from range(5000000)")
-held = sorted(Path(scratch.folder()).iterdir())
+held = sorted(Path(temp_folders.spill_folder()).iterdir())
 sys.argv = ["healthkit", "rules", "--help"]
-print(sum(path.stat().st_size for path in held), oct(scratch.folder().stat().st_mode)[-3:], flush=True)
+print(sum(path.stat().st_size for path in held), oct(temp_folders.spill_folder().stat().st_mode)[-3:], flush=True)
 """
 
 
@@ -54,7 +54,7 @@ def test_nothing_is_left_where_one_works_nor_in_the_folder_for_temporary_files(e
 def test_what_a_killed_process_left_goes_with_the_next_folder(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     told = os.environ | {"TMPDIR": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[1])}
-    words = "import os; from healthkit.files import scratch; print(scratch.folder(), flush=True); "
+    words = "import os; from healthkit.files import temp_folders; print(temp_folders.spill_folder(), flush=True); "
     killed = subprocess.run(
         [sys.executable, "-c", words + "os.kill(os.getpid(), 9)"], env=told, capture_output=True, text=True
     )

@@ -9,40 +9,14 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import narwhals as nw
-import pyarrow as pa
 import pytest
 
-from healthkit.ingest.formats import ParsedFile
 from healthkit.report import model
 from healthkit.schema import tables
-from healthkit.store import Store, StoreError, arrow_schema, build_ledger, check
+from healthkit.store import Store, StoreError, build_ledger, check
+from tests.builders.store_files import _TABLES, FIRST, taken
 
-FIRST = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-
-
-def taken(
-    report: str, kind: str = "all_orders", account: str | None = "acme", days=(None, None), **held: list
-) -> ParsedFile:
-    """A raw file as a reader hands it over: its rows by table, of which only what matters is said."""
-    made = {name: pa.Table.from_pylist([_row(name, report, row) for row in rows], schema=arrow_schema(_TABLES[name]))
-            for name, rows in held.items()}  # fmt: skip
-    return ParsedFile(report, f"{report}.txt", kind, account, made, rows=1, first_day=days[0], last_day=days[1])
-
-
-_TABLES = {table.name: table for table in tables.RAW_TABLES}
-_ORDER = {"account": "acme", "marketplace": "US", "order_id": "o1"}
-_FILLED: dict[str, dict[str, Any]] = {
-    "orders": {"ordered_on": date(2026, 3, 1)},
-    "items": {"sku": "s1"},
-    "shipments": {"shipment_id": "p1"},
-    "feedback": {"feedback_id": "f1", "rating": 5, "received_on": date(2026, 3, 9), "rank": "1"},
-    "defects": {"kind": "chargeback", "known_on": date(2026, 3, 9)},
-}
-
-
-def _row(name: str, report: str, row: dict[str, Any]) -> dict[str, Any]:
-    return {**_ORDER, **_FILLED[name], "updated_at": FIRST, "report": report, **row}
 
 
 def read(store: Store, name: str = "orders", accounts: list[str] | None = None) -> list[dict[str, Any]]:
@@ -54,11 +28,6 @@ def read(store: Store, name: str = "orders", accounts: list[str] | None = None) 
 def only(store: Store, name: str = "orders") -> dict[str, Any]:
     [row] = read(store, name)
     return row
-
-
-@pytest.fixture
-def store(tmp_path) -> Store:
-    return Store(tmp_path / "store")
 
 
 # -- what stands of several statements --------------------------------------------------------------------

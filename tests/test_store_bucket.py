@@ -7,9 +7,7 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from datetime import date
 from pathlib import Path
 
 import boto3
@@ -20,11 +18,11 @@ from healthkit import store as stores
 from healthkit.ingest.importer import import_files
 from healthkit.store import Bucket, Store, StoreError, parse_folder
 from healthkit.workspace.workspace import Workspace
+from tests.builders.processes import run_healthkit, wait_until
+from tests.builders.sample import DAY, SAMPLE
 
-SAMPLE = Path(__file__).parents[1] / "data" / "sample"
 ACCOUNTS = ("paper-moth", "minato-bungu")
 SECRET = "planted-secret-51c7"
-DAY = date(2026, 10, 31)
 
 
 @pytest.fixture(scope="module")
@@ -44,19 +42,17 @@ def cloud(tmp_path_factory) -> Iterator[boto3.client]:
         for name, value in told.items():
             patch.setenv(name, value)
         client = boto3.client("s3")
-        _until_there(port)
+        wait_until(lambda: _is_there(port))
         client.create_bucket(Bucket="archive")
         yield client
     server.terminate()
     server.wait(30)
 
 
-def _until_there(port: int) -> None:
-    for _ in range(600):
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            return
-        time.sleep(0.1)
-    raise AssertionError("The server did not begin.")
+def _is_there(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
 
 
 @pytest.fixture(scope="module")
@@ -75,11 +71,6 @@ def here(tmp_path_factory) -> Path:
     for account in ACCOUNTS:
         list(import_files([SAMPLE / account], Store(folder)))
     return folder
-
-
-def said(*words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "healthkit", *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
 def test_an_address_is_known_whatever_became_of_its_slashes():
@@ -102,19 +93,23 @@ def test_the_same_files_again_add_nothing(held):
     assert store.version() == before
 
 
+@pytest.mark.slow
 def test_the_commands_take_an_address(held, here):
     words = ("scores", "--as-of", str(DAY), "--format", "csv", "--data")
-    there, at_home = said(*words, held), said(*words, str(here))
+    there, at_home = run_healthkit(*words, held), run_healthkit(*words, str(here))
     assert there.returncode == 0, there.stderr
     assert there.stdout == at_home.stdout
-    assert said("store", "check", "--data", held).stdout.splitlines()[-1] == "Nothing is wrong."
-    assert said("doctor", "--data", held).returncode == 0
-    assert len(said("store", "versions", "--format", "csv", "--data", held).stdout.splitlines()) == 3
+    assert run_healthkit("store", "check", "--data", held).stdout.splitlines()[-1] == "Nothing is wrong."
+    assert run_healthkit("doctor", "--data", held).returncode == 0
+    assert len(run_healthkit("store", "versions", "--format", "csv", "--data", held).stdout.splitlines()) == 3
 
 
+@pytest.mark.slow
 def test_a_report_is_printed_from_an_address(held, here, tmp_path):
     made = [
-        said("report", "--month", "2026-10", "--account", "paper-moth", "--data", place, "--out", str(tmp_path / name))
+        run_healthkit(
+            "report", "--month", "2026-10", "--account", "paper-moth", "--data", place, "--out", str(tmp_path / name)
+        )
         for name, place in (("there", held), ("here", str(here)))
     ]
     assert [one.returncode for one in made] == [0, 0], made[0].stderr
@@ -123,6 +118,7 @@ def test_a_report_is_printed_from_an_address(held, here, tmp_path):
     assert pages[0] == pages[1]
 
 
+@pytest.mark.slow
 def test_imports_at_once_lose_nothing(cloud):
     address, accounts = "s3://archive/at-once", ("paper-moth", "minato-bungu", "clearbrook-bath")
     words = [sys.executable, "-m", "healthkit", "import", "--data", address]
@@ -138,6 +134,7 @@ def test_imports_at_once_lose_nothing(cloud):
     assert stores.check(Store(address)).damages == []
 
 
+@pytest.mark.slow
 def test_compacting_changes_no_answer(cloud):
     store = Store("s3://archive/compact")
     for path in sorted((SAMPLE / "paper-moth").iterdir())[:6]:
@@ -149,6 +146,7 @@ def test_compacting_changes_no_answer(cloud):
     pd.testing.assert_frame_equal(Workspace(store.folder, version=5).score(DAY), before)
 
 
+@pytest.mark.slow
 def test_a_raw_file_is_removed_and_older_versions_stand_and_a_purge_is_refused(cloud):
     address = "s3://archive/removed"
     for account in ACCOUNTS:
@@ -167,6 +165,7 @@ def test_a_raw_file_is_removed_and_older_versions_stand_and_a_purge_is_refused(c
     assert store.accounts() == sorted(ACCOUNTS)
 
 
+@pytest.mark.slow
 def test_an_object_that_is_gone_is_told_mended_and_whole_again_after_an_import(cloud):
     store = Store("s3://archive/broken")
     list(import_files([SAMPLE / "paper-moth"], store))
@@ -191,6 +190,7 @@ def test_an_object_that_is_gone_is_told_mended_and_whole_again_after_an_import(c
     pd.testing.assert_frame_equal(Workspace(store.folder).score(DAY), before)
 
 
+@pytest.mark.slow
 def test_a_log_that_is_broken_is_told_and_mended(cloud):
     store = Store("s3://archive/broken-log")
     for account in ACCOUNTS:
@@ -203,6 +203,7 @@ def test_a_log_that_is_broken_is_told_and_mended(cloud):
 
 
 @pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.slow
 def test_a_list_of_raw_files_that_is_broken_is_told_and_mended(number, cloud):
     store = Store(f"s3://archive/broken-list-{number}")
     for account in ACCOUNTS:
@@ -218,7 +219,7 @@ def test_a_list_of_raw_files_that_is_broken_is_told_and_mended(number, cloud):
 
 
 def test_a_bucket_that_is_not_there_is_said_in_a_sentence(cloud):
-    told = said("import", str(SAMPLE / "paper-moth"), "--data", "s3://nowhere/store")
+    told = run_healthkit("import", str(SAMPLE / "paper-moth"), "--data", "s3://nowhere/store")
     assert told.returncode == 1
     assert "s3://nowhere/store cannot be read or written" in told.stderr
     assert "Traceback" not in told.stderr

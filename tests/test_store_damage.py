@@ -17,14 +17,7 @@ from healthkit.schema import tables
 from healthkit.store import Store, StoreError, check, compact, locks, maintenance, removal, repair, versions
 from healthkit.store import store as store_module
 from healthkit.workspace.workspace import Workspace
-
-from .store_files import changed, cut, entry, import_all, orders, parquet, raw, three_imports
-from .test_store import taken
-
-
-@pytest.fixture
-def three(tmp_path) -> tuple[Store, list[Path]]:
-    return three_imports(tmp_path)
+from tests.builders.store_files import changed, cut, entry, import_all, orders, parquet, raw, taken
 
 
 @pytest.fixture(params=["by an import each", "by one import in three appends"])
@@ -258,9 +251,8 @@ def test_no_question_is_answered_in_part(three):
             question()
 
 
-def test_files_of_many_accounts_are_held_to_all_their_rows(tmp_path):
+def test_files_of_many_accounts_are_held_to_all_their_rows(store):
     """Whatever accounts are asked for: of one alone it is not stated how many rows it has."""
-    store = Store(tmp_path / "store")
     both = [{}, {"account": "bolt"}]
     store.add([taken("a", account=None, orders=both), taken("b", account=None, feedback=both)])
     assert len(store.ledger(["acme"]).feedback.collect("pyarrow").to_native()) == 1
@@ -353,9 +345,8 @@ def test_many_lost_files_are_forgotten_some_at_a_time(three, monkeypatch):
     assert len(orders(store)) == 60
 
 
-def test_a_file_that_two_imports_named_at_once_is_forgotten_whole(tmp_path):
+def test_a_file_that_two_imports_named_at_once_is_forgotten_whole(store):
     """What the other one read may be another marketplace's."""
-    store = Store(tmp_path / "store")
     one, other = (taken(name, orders=[{"marketplace": place}]) for name, place in (("x", "CA"), ("y", "US")))
     one.digest = other.digest = "same"
     real = store._report_rows
@@ -488,14 +479,13 @@ def answered(question: Callable[[], Any]) -> Any:
 
 
 @pytest.mark.parametrize("seed", range(DAMAGED))
-def test_whatever_is_damaged_is_refused_told_and_mended(seed, whole, tmp_path):
+def test_whatever_is_damaged_is_refused_told_and_mended(seed, whole, store):
     """One to three files of a store are damaged, of data or of a log. An answer is whole or a StoreError; a repair
     leaves nothing wrong, and an import of all files makes the store what it was."""
     rng = random.Random(seed)
     stores, files = whole
     kind = seed % len(stores)
     before = told(stores[kind])
-    store = Store(tmp_path / "store")
     shutil.copytree(stores[kind].folder, store.folder)
     last = str(max((store.folder / "reports" / "_delta_log").glob("*.json")).relative_to(store.folder))
     done = [damaged(store, rng) for _ in range(rng.choice([1, 1, 1, 2, 3]))]

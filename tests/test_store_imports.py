@@ -19,8 +19,8 @@ from healthkit.ingest import importer
 from healthkit.schema import tables
 from healthkit.store import Store, StoreError, check
 from healthkit.store import store as store_module
-
-from .store_files import import_all, orders, raw, three_imports
+from tests.builders.slow import slow_after
+from tests.builders.store_files import import_all, orders, raw, three_imports
 
 IMPORT = """
 import sys
@@ -48,12 +48,12 @@ KILLS = int(os.environ.get("KILLS", "12"))
 """So many imports are killed (KILLS=100 takes some minutes)."""
 
 
-def test_imports_killed_at_any_moment_lose_nothing_and_double_nothing(tmp_path):
+@pytest.mark.parametrize("kills", slow_after(1, [2, KILLS]))
+def test_imports_killed_at_any_moment_lose_nothing_and_double_nothing(kills, store, tmp_path):
     """Two raw files are imported until they are in; the import before is killed at a random moment of its writing."""
     rng = random.Random(7)
-    store = Store(tmp_path / "store")
     whole, torn = Counter[str](), 0
-    for kill in range(KILLS):
+    for kill in range(kills):
         numbers = (2 * kill, 2 * kill + 1)
         files = [raw(tmp_path / "raw", f"acme-{kill % 3}", number) for number in numbers]
         before = appends(store)
@@ -75,7 +75,7 @@ def test_imports_killed_at_any_moment_lose_nothing_and_double_nothing(tmp_path):
         whole += new
         import_all(store, files)
         assert Counter(orders(store)) == whole
-    assert torn > KILLS // 4, "few kills came between two appends of an import; the others prove little"
+    assert torn > kills // 4 or kills == 2, "few kills came between two appends of an import; the others prove little"
     assert check(store).damages == []
 
 
@@ -84,8 +84,8 @@ def appends(store: Store) -> int:
     return sum(len(list((store.folder / table.name).glob("_delta_log/*.json"))) for table in tables.RAW_TABLES)
 
 
-def test_four_imports_at_once_and_a_reader_throughout(tmp_path):
-    store = Store(tmp_path / "store")
+@pytest.mark.slow
+def test_four_imports_at_once_and_a_reader_throughout(store, tmp_path):
     import_all(store, raw(tmp_path / "raw", "acme", 900))
     sets = [[raw(tmp_path / "raw", f"acme-{who}", who * 10 + number) for number in range(4)] for who in range(4)]
     writers = [begun(store, *files) for files in sets]
@@ -101,8 +101,7 @@ def test_four_imports_at_once_and_a_reader_throughout(tmp_path):
     assert check(store).damages == []
 
 
-def test_the_same_file_by_two_at_once_stands_once(tmp_path):
-    store = Store(tmp_path / "store")
+def test_the_same_file_by_two_at_once_stands_once(store, tmp_path):
     path = raw(tmp_path / "raw", "acme", 1)
     for one in [begun(store, path) for _ in range(3)]:
         assert one.wait() == 0
@@ -129,12 +128,11 @@ def test_a_full_disk_leaves_what_was_there_and_says_so(tmp_path):
         subprocess.run(["umount", str(small)], check=True)
 
 
-@pytest.mark.parametrize("appends", range(6))
+@pytest.mark.parametrize("appends", slow_after(2, [3, 0, 1, 2, 4, 5]))
 def test_an_import_that_breaks_between_its_appends_is_not_read_and_stands_once_when_run_again(
-    appends, tmp_path, monkeypatch
+    appends, store, tmp_path, monkeypatch
 ):
     files = [raw(tmp_path / "raw", "acme", number) for number in range(3)]
-    store = Store(tmp_path / "store")
     import_all(store, raw(tmp_path / "raw", "acme", 9))
     before = orders(store)
     monkeypatch.setattr(store_module, "APPEND_ROWS", 30)
@@ -174,9 +172,8 @@ def test_a_clock_that_jumps_back_changes_nothing(tmp_path):
     assert check(store).damages == []
 
 
-def test_an_import_that_broke_off_leaves_nothing_to_the_next_of_another_marketplace(tmp_path, monkeypatch):
+def test_an_import_that_broke_off_leaves_nothing_to_the_next_of_another_marketplace(store, tmp_path, monkeypatch):
     """Which file a row is of says its mark, and that is another one of each import."""
-    store = Store(tmp_path / "store")
     path = raw(tmp_path / "raw", "acme", 1, channel="")
     real = store_module.write_deltalake
 

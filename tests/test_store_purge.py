@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-from datetime import date
 from pathlib import Path
 
 import pandas as pd
@@ -20,16 +20,26 @@ import pytest
 from healthkit.files import temp_folders
 from healthkit.ingest import importer
 from healthkit.schema import tables
-from healthkit.store import Store, StoreError, check, compact, find_removal, locks, purge, remove, repair, versions
+from healthkit.store import (
+    Store,
+    StoreError,
+    check,
+    compact,
+    find_removal,
+    locations,
+    locks,
+    purge,
+    remove,
+    repair,
+    versions,
+)
 from healthkit.store import store as store_module
 from healthkit.workspace import counts_cache, removal
 from healthkit.workspace.workspace import Workspace
+from tests.builders.sample import DAY, SAMPLE
+from tests.builders.slow import slow_after
+from tests.builders.store_files import cut, import_all, orders, parquet, raw, taken, three_imports
 
-from .store_files import cut, import_all, orders, parquet, raw, three_imports
-from .test_store import taken
-
-SAMPLE = Path(__file__).parents[1] / "data" / "sample"
-DAY = date(2026, 10, 31)
 LEAVES = "paper-moth"
 
 
@@ -56,19 +66,25 @@ def on_disk(words: list[str], *folders: Path) -> set[str]:
     return {word for word in words if word in every}
 
 
-@pytest.fixture
-def sample(tmp_path) -> Store:
+@pytest.fixture(scope="module")
+def made_once(tmp_path_factory) -> Path:
     """A store of three accounts, in several versions, one of them with counts, compacted once, with checkpoints."""
-    store = Store(tmp_path / "store")
+    store = Store(tmp_path_factory.mktemp("sample") / "store")
     for name in ("applegate-plants", LEAVES, "clearbrook-bath"):
-        assert not any(one.refused for one in importer.import_files([SAMPLE / name], store))
+        import_all(store, SAMPLE / name)
         Workspace(store.folder).score(DAY)
     compact(store)
     for table in (tables.ORDERS, tables.REPORTS):
         delta = store.delta(table)
         assert delta is not None
         delta.create_checkpoint()
-    return store
+    return store.folder
+
+
+@pytest.fixture
+def sample(made_once, tmp_path) -> Store:
+    """A copy of that store."""
+    return Store(shutil.copytree(made_once, tmp_path / "store"))
 
 
 def words_of(store: Store, account: str) -> list[str]:
@@ -108,6 +124,7 @@ def test_no_byte_of_a_purged_account_is_on_disk_and_others_are_as_before(sample,
             Workspace(sample.folder, version=number).score(DAY)
 
 
+@pytest.mark.slow
 def test_a_purged_store_goes_on_as_any_other(sample, tmp_path):
     before = Workspace(sample.folder).score(DAY)
     removal.purge(sample, removal.find_removal(sample, account=LEAVES))
@@ -195,7 +212,7 @@ def test_files_that_are_not_the_stores_stay_and_are_named(tmp_path):
 
 def test_counts_in_the_cache_of_the_user_go_too(sample, cache):
     beside = sample.folder / "counts"
-    there = counts_cache.store.locations.cache_folders(sample.folder)[1] / "counts"
+    there = locations.cache_folders(sample.folder)[1] / "counts"
     there.parent.mkdir(parents=True)
     (beside).rename(there)
     assert on_disk([LEAVES], cache) == {LEAVES}
@@ -244,7 +261,7 @@ removal.purge(store, removal.find_removal(store, account="acme", with_earlier=Tr
 """
 
 
-@pytest.mark.parametrize("after", [0, 1, 3, 7, 12, 18, 25])
+@pytest.mark.parametrize("after", slow_after(2, [3, 18, 0, 1, 7, 12, 25]))
 def test_a_purge_that_is_killed_leaves_a_whole_store_and_is_finished_by_running_it_again(tmp_path, after):
     store, _ = three_imports(tmp_path)
     import_all(store, raw(tmp_path / "raw", "bolt", 9))
@@ -316,6 +333,7 @@ os._exit(0)
 """
 
 
+@pytest.mark.slow
 def test_rows_that_a_killed_batch_left_go_and_those_of_a_running_one_stay(tmp_path, monkeypatch):
     store, _ = three_imports(tmp_path)
     temporary, month = tmp_path / "temporary", tmp_path / "reports" / "2026-10"
@@ -343,8 +361,8 @@ removal.purge(store, removal.find_removal(store, account="acme", with_earlier=Tr
 """
 
 
-def test_who_reads_while_a_purge_runs_gets_the_whole_answer_or_a_sentence(tmp_path):
-    store = Store(tmp_path / "store")
+@pytest.mark.slow
+def test_who_reads_while_a_purge_runs_gets_the_whole_answer_or_a_sentence(store, tmp_path):
     import_all(store, *[raw(tmp_path / "raw", name, number) for number, name in enumerate(["acme", "bolt"] * 6)])
     pinned, answers, sentences = store.pin_version(), set[int](), set[str]()
     process = subprocess.Popen([sys.executable, "-c", PURGE, str(store.folder)])

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 import shutil
-import time
 from datetime import date
-from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
@@ -20,14 +16,7 @@ import healthkit as hk
 from healthkit.ingest import importer
 from healthkit.schema import tables
 from healthkit.store import Store, StoreError, check, compact, repair, versions
-
-from .store_files import cut, entry, import_all, orders, parquet, raw, three_imports
-from .test_store import taken
-
-
-@pytest.fixture
-def three(tmp_path) -> tuple[Store, list[Path]]:
-    return three_imports(tmp_path)
+from tests.builders.store_files import aged, cut, entry, import_all, orders, parquet, raw, taken
 
 
 def test_a_whole_store_has_nothing_wrong(three):
@@ -54,16 +43,6 @@ def test_compacting_changes_no_figure_and_old_versions_can_still_be_read(three, 
     assert check(store).damages == []
     import_all(store, raw(tmp_path / "raw", "acme", 9))
     assert len(orders(store)) == 80
-
-
-def aged(folder: Path) -> None:
-    """Let the files of a store be two days old, for the log as for the disk."""
-    before = time.time() - 2 * 86_400
-    for path in folder.rglob("*.parquet"):
-        os.utime(path, (before, before))
-    times = re.compile(r'("(?:modificationTime|deletionTimestamp)":)\d+')
-    for path in folder.rglob("*.json"):
-        path.write_text(times.sub(rf"\g<1>{before * 1000:.0f}", path.read_text()))
 
 
 def test_compacting_removes_what_is_never_read_once_nobody_can_be_writing_it(three, tmp_path):
@@ -170,9 +149,8 @@ def test_versions_are_listed_and_one_that_is_not_there_is_refused(three):
         Store(store.folder, 1).add([])
 
 
-def test_scores_as_of_a_version_are_those_of_that_day(tmp_path):
+def test_scores_as_of_a_version_are_those_of_that_day(store, tmp_path):
     """A file that came later changes the newest figures and not those of the version before it."""
-    store = Store(tmp_path / "store")
     import_all(store, raw(tmp_path / "raw", "acme", 1))
     day = date(2026, 10, 20)
     before = hk.Workspace(store.folder).score(day)

@@ -17,9 +17,9 @@ from healthkit import batch
 from healthkit.ingest import importer
 from healthkit.store import Store
 from healthkit.workspace.workspace import Workspace
+from tests.builders.sample import SAMPLE
 
 STORED = Path(__file__).parent / "pages"
-SAMPLE = Path(__file__).parents[1] / "data" / "sample"
 ACCOUNTS = {"lantern-hill-lighting": "us", "clearbrook-bath": "us", "minato-bungu": "jp"}
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import date, timedelta
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -18,8 +18,8 @@ from healthkit.metrics.evidence import EvidenceSpan, FileCoverage
 from healthkit.metrics.policy import Target
 from healthkit.report import blocks, model, wording
 from healthkit.workspace.workspace import Workspace
-from tests import client_files as client
-from tests.test_blocks import words
+from tests.builders import client_files as client
+from tests.builders.pages import words
 
 AS_OF = date(2026, 11, 20)
 FIRST = date(2026, 9, 25)
@@ -72,6 +72,18 @@ def alone(tmp_path_factory, orders, bad) -> Workspace:
     )
 
 
+@pytest.fixture
+def brings(tmp_path, orders) -> Callable[..., Workspace]:
+    """The same client with other files beside all its orders; `reported` are figures of Amazon's report of the day."""
+
+    def bring(on: date = AS_OF, reported: dict[str, Any] | None = None, **files: str) -> Workspace:
+        if reported:
+            files["performance_dot_json"] = client.performance(on, **reported)
+        return client.imported(tmp_path, **({"all_orders_dot_txt": client.all_orders(orders)} | files))
+
+    return bring
+
+
 def run(desk: Workspace, *words: str) -> Any:
     return CliRunner().invoke(app, [*words, "--data", str(desk.store.folder)])
 
@@ -91,15 +103,10 @@ def test_amazons_figure_decides_where_ours_is_better(first_day):
     assert (held.status, held.whose) == ("off target", AMAZON)
 
 
-def test_ours_decides_where_it_is_the_worse(tmp_path, orders):
+def test_ours_decides_where_it_is_the_worse(brings, orders):
     gone = {number for number, day in orders if day >= AS_OF - timedelta(5)}
-    desk = client.imported(
-        tmp_path,
-        all_orders_dot_txt=client.all_orders(orders, cancelled=gone),
-        performance_dot_json=client.performance(
-            AS_OF, preFulfillmentCancellationRate=client.cancelled_rate(AS_OF, 40, 0, "GOOD")
-        ),
-    )
+    reported = {"preFulfillmentCancellationRate": client.cancelled_rate(AS_OF, 40, 0, "GOOD")}
+    desk = brings(reported=reported, all_orders_dot_txt=client.all_orders(orders, cancelled=gone))
     assert (measure(desk, "cancellation_rate").status, measure(desk, "cancellation_rate").whose) == ("off target", OURS)
 
 
@@ -112,27 +119,17 @@ def test_ours_decides_where_it_is_the_worse(tmp_path, orders):
         (60, "BAD", "off target"),
     ],
 )
-def test_old_good_news_is_none_and_old_bad_news_stands(tmp_path, orders, age, status, expected):
+def test_old_good_news_is_none_and_old_bad_news_stands(brings, age, status, expected):
     on = AS_OF - timedelta(age)
     late = 20 if status == "BAD" else 1
-    desk = client.imported(
-        tmp_path,
-        all_orders_dot_txt=client.all_orders(orders),
-        performance_dot_json=client.performance(on, lateShipmentRate=client.shipped_late(on, 141, late, status)),
-    )
+    desk = brings(on, {"lateShipmentRate": client.shipped_late(on, 141, late, status)})
     held = measure(desk, "late_shipment_rate")
     assert (held.status, held.age) == (expected, age)
 
 
-def test_an_old_figure_does_not_outweigh_our_own(tmp_path, orders):
+def test_an_old_figure_does_not_outweigh_our_own(brings):
     on = AS_OF - timedelta(20)
-    desk = client.imported(
-        tmp_path,
-        all_orders_dot_txt=client.all_orders(orders),
-        performance_dot_json=client.performance(
-            on, preFulfillmentCancellationRate=client.cancelled_rate(on, 34, 1, "BAD")
-        ),
-    )
+    desk = brings(on, {"preFulfillmentCancellationRate": client.cancelled_rate(on, 34, 1, "BAD")})
     assert (measure(desk, "cancellation_rate").status, measure(desk, "cancellation_rate").whose) == ("on target", OURS)
 
 
@@ -146,22 +143,14 @@ def test_an_old_figure_does_not_outweigh_our_own(tmp_path, orders):
         ("GREAT", 96, "off target"),
     ],
 )
-def test_a_rating_is_judged_by_the_worse_of_word_and_points(tmp_path, orders, word, points, expected):
-    desk = client.imported(
-        tmp_path,
-        all_orders_dot_txt=client.all_orders(orders),
-        performance_dot_json=client.performance(AS_OF, rating={"ahrScore": points, "ahrStatus": word}),
-    )
+def test_a_rating_is_judged_by_the_worse_of_word_and_points(brings, word, points, expected):
+    desk = brings(reported={"rating": {"ahrScore": points, "ahrStatus": word}})
     held = measure(desk, "account_health_rating")
     assert (held.status, held.whose) == (expected, AMAZON)
 
 
-def test_a_figure_called_good_that_misses_its_target_is_off_target(tmp_path, orders):
-    desk = client.imported(
-        tmp_path,
-        all_orders_dot_txt=client.all_orders(orders),
-        performance_dot_json=client.performance(AS_OF, lateShipmentRate=client.shipped_late(AS_OF, 100, 9, "GOOD")),
-    )
+def test_a_figure_called_good_that_misses_its_target_is_off_target(brings):
+    desk = brings(reported={"lateShipmentRate": client.shipped_late(AS_OF, 100, 9, "GOOD")})
     assert measure(desk, "late_shipment_rate").status == "off target"
 
 
@@ -204,15 +193,11 @@ def test_no_orders_is_said_where_there_were_none(tmp_path):
 
 
 @pytest.mark.parametrize(("back", "status", "kind"), [(12, "no data", "ends early"), (6, "incomplete", "lower bound")])
-def test_confirmations_that_end_early_are_named_with_their_day(tmp_path, orders, back, status, kind):
+def test_confirmations_that_end_early_are_named_with_their_day(brings, orders, back, status, kind):
     until = AS_OF - timedelta(back)
     known = [(number, day) for number, day in orders if day <= until]
-    desk = client.imported(
-        tmp_path,
-        all_orders_dot_txt=client.all_orders(orders),
-        order_report_dot_txt=client.order_report(orders),
-        confirmations_dot_csv=client.confirmations(known),
-    )
+    told = {"order_report_dot_txt": client.order_report(orders), "confirmations_dot_csv": client.confirmations(known)}
+    desk = brings(**told)
     held = measure(desk, "late_shipment_rate", 10)
     assert (held.status, held.reason.kind) == (status, kind)
     assert held.reason.unknown > 0
@@ -224,14 +209,10 @@ def test_confirmations_that_end_early_are_named_with_their_day(tmp_path, orders,
     assert f"known only until {until:%-d %b}" in told
 
 
-def test_unknown_orders_that_could_not_change_the_verdict_do_not_hide_it(tmp_path, orders):
+def test_unknown_orders_that_could_not_change_the_verdict_do_not_hide_it(brings, orders):
     known = [one for place, one in enumerate(orders) if place != len(orders) - 30]
-    desk = client.imported(
-        tmp_path,
-        all_orders_dot_txt=client.all_orders(orders),
-        order_report_dot_txt=client.order_report(orders),
-        confirmations_dot_csv=client.confirmations(known),
-    )
+    told = {"order_report_dot_txt": client.order_report(orders), "confirmations_dot_csv": client.confirmations(known)}
+    desk = brings(**told)
     held = measure(desk, "late_shipment_rate", 30)
     assert held.status == "on target"
 
@@ -326,23 +307,25 @@ def test_standing_tells_of_unjudged_measures_beside_those_off_target(first_day):
     assert "measures cannot be judged; `doctor --account acme` says which files would tell" in " ".join(shown.split())
 
 
-def two_marketplaces(folder: Path) -> Workspace:
+@pytest.fixture(scope="module")
+def two_marketplaces(tmp_path_factory) -> Workspace:
     """One file of ten days in the US, and one of the UK that ended in September."""
     fresh = client.placed(date(2026, 11, 17), date(2026, 11, 26), 3)
     stale = [(f"9{number[1:]}", day) for number, day in client.placed(date(2026, 8, 1), date(2026, 9, 10), 2)]
     uk = client.all_orders(stale, store="Amazon.co.uk")
+    folder = tmp_path_factory.mktemp("two")
     return client.imported(folder, marketplace=None, us_dot_txt=client.all_orders(fresh), uk_dot_txt=uk)
 
 
 @pytest.mark.parametrize("command", ["scores", "outlook"])
-def test_a_table_names_the_marketplace_of_an_account_that_has_several(command, tmp_path):
-    shown = run(two_marketplaces(tmp_path), command, "--as-of", "2026-11-26").stdout
+def test_a_table_names_the_marketplace_of_an_account_that_has_several(command, two_marketplaces):
+    shown = run(two_marketplaces, command, "--as-of", "2026-11-26").stdout
     assert "acme (US)" in shown
     assert "acme (UK)" in shown
 
 
-def test_the_page_counts_unjudged_measures_once_and_names_them_first(tmp_path):
-    report = model.open_report(two_marketplaces(tmp_path), "acme", "2026-11", "US")
+def test_the_page_counts_unjudged_measures_once_and_names_them_first(two_marketplaces):
+    report = model.open_report(two_marketplaces, "acme", "2026-11", "US")
     assert "Six measures cannot be judged; one is on target" in words(blocks.scorecard(report).html)
     assert "Six measures cannot be judged; eight files would tell more" in words(blocks.files_to_download(report).html)
     *_, (_, first_step) = [line for line in blocks.verdict_lines(report) if line[0] == "What to do first"]
@@ -352,20 +335,21 @@ def test_the_page_counts_unjudged_measures_once_and_names_them_first(tmp_path):
 
 
 @pytest.mark.parametrize(("days_later", "is_stale"), [(0, False), (7, False), (8, True), (60, True)])
-def test_doctor_says_that_the_files_of_an_account_are_old(days_later, is_stale, tmp_path):
-    desk = complete(tmp_path, client.placed(date(2026, 8, 1), AS_OF, 3))
-    known = desk.verdicts(AS_OF, at_last_known_day=True)[0].as_of
-    lines = doctor.examine_account(desk, "acme", known + timedelta(days_later))
+def test_doctor_says_that_the_files_of_an_account_are_old(days_later, is_stale, judged):
+    known = judged.verdicts(date(2026, 11, 30), at_last_known_day=True)[0].as_of
+    lines = doctor.examine_account(judged, "acme", known + timedelta(days_later))
     assert [f"Its files end {days_later} days before" in line.text for line in lines][1] is is_stale
     assert lines[1].cure.startswith("Import newer files") is is_stale
     assert lines[0].symbol == (doctor.MISSING if is_stale else doctor.OK)
 
 
-def complete(folder: Path, orders: list[tuple[str, date]]) -> Workspace:
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory) -> Workspace:
     """A client of whom all enforced measures are known."""
-    as_of = max(day for _, day in orders)
+    as_of = date(2026, 11, 30)
+    orders = client.placed(FIRST, as_of, 5)
     return client.imported(
-        folder,
+        tmp_path_factory.mktemp("judged"),
         all_orders_dot_txt=client.all_orders(orders),
         performance_dot_json=client.performance(
             as_of,
@@ -379,9 +363,8 @@ def complete(folder: Path, orders: list[tuple[str, date]]) -> Workspace:
     )
 
 
-def test_check_exits_zero_only_where_every_enforced_measure_has_a_fresh_figure(tmp_path):
-    desk = complete(tmp_path, client.placed(FIRST, date(2026, 11, 30), 5))
-    shown = run(desk, "check", "--month", "2026-11")
+def test_check_exits_zero_only_where_every_enforced_measure_has_a_fresh_figure(judged):
+    shown = run(judged, "check", "--month", "2026-11")
     assert "Every measure that a rule enforces is on target." in shown.stdout
     assert "not covered  acme (US)" in shown.stdout
     assert shown.exit_code == 0
@@ -416,11 +399,10 @@ def test_the_page_of_a_client_of_whom_little_is_known_is_no_all_clear(alone):
     assert not any(sentence.startswith("Nothing:") for sentence in told)
 
 
-def test_the_index_ranks_what_cannot_be_judged_before_what_is_on_target(alone, first_day, tmp_path):
-    good = complete(tmp_path, client.placed(FIRST, date(2026, 11, 30), 5))
+def test_the_index_ranks_what_cannot_be_judged_before_what_is_on_target(alone, first_day, judged):
     rows = [
         blocks.portfolio_row(model.open_report(desk, "acme", "2026-11"), "") | {"account": name}
-        for name, desk in (("good", good), ("alone", alone), ("first", first_day))
+        for name, desk in (("good", judged), ("alone", alone), ("first", first_day))
     ]
     assert [row["status"] for row in rows] == ["on target", "cannot be judged", "off target"]
     page = blocks.PortfolioPage(month="2026-11", as_of=date(2026, 11, 30), rows=pd.DataFrame(rows, dtype=object))

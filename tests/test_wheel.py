@@ -19,8 +19,8 @@ from pathlib import Path
 import pytest
 
 from healthkit.files import package_files
+from tests.builders.sample import ROOT
 
-ROOT = Path(__file__).parents[1]
 SOURCES = ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE", "healthkit", *package_files.FILES)
 SAMPLE = ROOT / "data" / "sample" / "lantern-hill-lighting"
 Run = Callable[..., subprocess.CompletedProcess]

@@ -24,18 +24,19 @@ from healthkit.report.model import MonthlyReport
 from healthkit.schema.tables import SCORES
 from healthkit.store import Store
 from healthkit.workspace import workspace
-from tests import test_blocks
-from tests.test_blocks import ACCOUNT, AS_OF, BEFORE, LABELS, opened, rows_of, words
+from tests.builders import made_report
+from tests.builders.made_report import ACCOUNT, AS_OF, BEFORE
+from tests.builders.pages import LABELS, opened, rows_of, words
 
 TRICKY = "<b onload=x>"
 POINTS = Points(start=200, gain=4, per_orders=200, most=1000, on_from=200, off_under=100)
 WHOLE = {"channels": ("all",)}
 MORE = [
-    test_blocks.rule("late_response_rate", (7, 30), at_most="10/100", clock="received_on", **WHOLE),
-    test_blocks.rule("average_response_time", (7, 30), clock="received_on", **WHOLE),
-    test_blocks.rule("policy_violations", (180,), at_most="0/1", clock="opened_on", **WHOLE),
-    test_blocks.rule("account_health_rating", (180,), points=POINTS, **WHOLE),
-    test_blocks.rule("customer_service_dissatisfaction_rate", (30,), below="25/100", clock="received_on", **WHOLE),
+    made_report.rule("late_response_rate", (7, 30), at_most="10/100", clock="received_on", **WHOLE),
+    made_report.rule("average_response_time", (7, 30), clock="received_on", **WHOLE),
+    made_report.rule("policy_violations", (180,), at_most="0/1", clock="opened_on", **WHOLE),
+    made_report.rule("account_health_rating", (180,), points=POINTS, **WHOLE),
+    made_report.rule("customer_service_dissatisfaction_rate", (30,), below="25/100", clock="received_on", **WHOLE),
 ]
 
 
@@ -75,7 +76,7 @@ def with_rows(scores: pd.DataFrame, rows: list[dict[str, Any]]) -> pd.DataFrame:
 def messages() -> pd.DataFrame:
     """Five messages answered late and one that waits."""
     rows = [
-        test_blocks.fault("late_response_rate", 30, n, "answered_late" if n else "unanswered",
+        made_report.fault("late_response_rate", 30, n, "answered_late" if n else "unanswered",
                           date(2026, 10, 5) + timedelta(n), 30, "") | {"channel": "all", "order_id": f"C{n}{TRICKY}"}
         for n in range(6)
     ]  # fmt: skip
@@ -100,7 +101,7 @@ def drivers(stands_out: bool) -> pd.DataFrame:
 
 def reconciled() -> list[Reconciliation]:
     """Order defects, which Amazon counts otherwise and judges otherwise, and cancellation, where both are the same."""
-    rules = {rule.metric: rule for rule in test_blocks.RULES}
+    rules = {rule.metric: rule for rule in made_report.RULES}
     why = (
         Difference("time zone", 2, 0, tuple(f"111-{n}" for n in range(7))),
         Difference("cleared", 0, -1, (f"112-1{TRICKY}",)),
@@ -156,7 +157,7 @@ WEEKS = [AS_OF - timedelta(7 * n) for n in range(26)]
 
 def whole(**changes: Any) -> MonthlyReport:
     """The made-up account of the other tests, with all that Amazon's page shows besides."""
-    made = test_blocks.monthly()
+    made = made_report.monthly()
     stage = Stage(stage="at risk", says="Offers may be deactivated")
     held = replace(
         made,
@@ -311,7 +312,7 @@ def test_messages_stand_by_window_answered_in_time_late_and_waiting(account: Mon
 
 
 def test_blocks_of_which_nothing_is_known_are_empty() -> None:
-    nothing = test_blocks.monthly()
+    nothing = made_report.monthly()
     for block in (blocks.buyer_messages(nothing), blocks.account_state(nothing), blocks.reconciliation(nothing)):
         assert block._repr_html_() == ""
 

@@ -7,7 +7,6 @@ from datetime import date
 import altair as alt
 import pandas as pd
 import pytest
-from IPython.core.interactiveshell import InteractiveShell
 
 import healthkit as hk
 from healthkit.panels import js_widgets, order_list, where_i_stand_model
@@ -16,11 +15,6 @@ from healthkit.report import vega_bundle
 from healthkit.store import StoreError
 
 OCTOBER = date(2026, 10, 31)
-
-
-@pytest.fixture(scope="module")
-def desk(sample_store):
-    return hk.Desk(sample_store)
 
 
 @pytest.fixture
@@ -205,13 +199,6 @@ def test_a_page_that_asks_gets_vega_and_no_notebook_keeps_it(panel):
 def test_the_script_asks_no_other_place():
     for part in (js_widgets.ChartDrawer, js_widgets.AnswerWidget):
         assert "http" not in part._esm.replace("http://www.w3.org", "")
-
-
-@pytest.fixture
-def shell():
-    InteractiveShell.clear_instance()
-    yield InteractiveShell.instance()
-    InteractiveShell.clear_instance()
 
 
 def test_setup_shows_nothing_and_lets_plain_altair_charts_draw(shell):

@@ -14,11 +14,6 @@ from healthkit.report import wording
 OCTOBER, SEPTEMBER = date(2026, 10, 31), date(2026, 9, 30)
 
 
-@pytest.fixture(scope="module")
-def desk(sample_store):
-    return hk.Desk(sample_store)
-
-
 @pytest.fixture
 def panel(desk):
     return hk.what_changed(desk, "birchway-crafts", "2026-10-31")

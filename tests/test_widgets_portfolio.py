@@ -10,7 +10,6 @@ from datetime import date
 import numpy as np
 import pandas as pd
 import pytest
-from IPython.core.interactiveshell import InteractiveShell
 
 import healthkit as hk
 from healthkit.panels import order_list, portfolio_model, progress, where_i_stand_model
@@ -20,11 +19,6 @@ from healthkit.panels.where_i_stand_model import Question, QuestionError
 from healthkit.report import wording
 
 AS_OF = date(2026, 10, 31)
-
-
-@pytest.fixture(scope="module")
-def desk(sample_store):
-    return hk.Desk(sample_store)
 
 
 @pytest.fixture(scope="module")
@@ -263,13 +257,6 @@ def test_the_marketplace_s_own_figures_are_drawn_where_asked_for(desk):
 # -- a notebook's first cells -------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def shell():
-    InteractiveShell.clear_instance()
-    yield InteractiveShell.instance()
-    InteractiveShell.clear_instance()
-
-
 def test_what_the_kit_refuses_is_one_sentence(shell, capsys, tmp_path):
     shell.run_cell("import healthkit as hk\nhk.setup()", store_history=False)
     capsys.readouterr()
@@ -300,10 +287,10 @@ def test_a_desk_counts_at_once_and_follows_the_loop(sample_store, tmp_path, monk
 
     # A store of its own: what others counted is kept, and not counted again.
     shutil.copytree(sample_store, tmp_path / "store", ignore=shutil.ignore_patterns("counts"))
-    desk = hk.Desk(tmp_path / "store", "amazon_reference", track=track)
+    desk = hk.Workspace(tmp_path / "store", "amazon_reference", track=track)
     assert len(desk.counts.exposure) > 0
     assert seen
-    assert isinstance(progress.open_workspace(str(sample_store)), hk.Desk)
+    assert isinstance(progress.open_workspace(str(sample_store)), hk.Workspace)
 
 
 def test_a_thousand_accounts_are_shown_quickly_and_in_parts(desk, held):

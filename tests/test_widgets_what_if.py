@@ -12,11 +12,6 @@ from healthkit.panels import where_i_stand_model
 OCTOBER = date(2026, 10, 31)
 
 
-@pytest.fixture(scope="module")
-def desk(sample_store):
-    return hk.Desk(sample_store)
-
-
 @pytest.fixture
 def panel(desk):
     panel = hk.what_if(desk, "lantern-hill-lighting", "2026-10-31")

@@ -184,7 +184,7 @@ def _make_run_result(
     """How a notebook ended, from what its fork told and what the server saw of it."""
     shown = {line["cell"]: line for line in lines if "cell" in line}
     running = next((line["start"] for line in reversed(lines) if "start" in line and line["start"] not in shown), None)
-    cost = {"cpu": answer.get("cpu", 0.0), "peak": answer.get("peak_mib", 0)}
+    cost = {"cpu_seconds": answer.get("cpu", 0.0), "peak_mib": answer.get("peak_mib", 0)}
     end = next((line["end"] for line in lines if "end" in line), None)
     if answer.get("ended"):
         return RunResult("failed", answer["says"], shown, running, **cost)

@@ -181,7 +181,9 @@ def _page_files(job: PageJob, notebook: Any) -> dict[str, bytes]:
         None,
     )
     if data is None:
-        raise run_notebook.BatchError(f"{job.template} shows no hk.batch.Twin(monthly, stem); its last cell must.")
+        raise run_notebook.BatchError(
+            f"{job.template} shows no hk.batch.ReportData(monthly, stem); its last cell must."
+        )
     html = [
         part
         for source, block in blocks_shown
@@ -229,7 +231,7 @@ SHARED_WARMUP_FROM = 8
 
 def make_warmup(job: PageJob, report_count: int = SHARED_WARMUP_FROM) -> Mapping[str, Any]:
     """What a server for so many reports is warmed with: a run of a job's own template, before it what all share."""
-    desk = f"hk.Desk({job.excerpt!r}, {job.policy or None!r})"
+    desk = f"hk.Workspace({job.excerpt!r}, {job.policy or None!r})"
     shared = f"import healthkit as hk\n{desk}.look_out(hk.last_day_of_month({job.month!r}))"
     cells = run_notebook.code_cells(job.parameters, Path(job.template))
     cells = [(0, shared), *cells] if report_count >= SHARED_WARMUP_FROM else cells

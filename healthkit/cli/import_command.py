@@ -43,7 +43,7 @@ def import_(
     data: DataOption = None,
 ) -> None:
     """Take raw reports into the store. The kind of a file is known by its header; the same file twice adds nothing."""
-    folder = data or hk.workspace.DATA
+    folder = data or hk.workspace.USER_STORE
     bar = Progress(
         TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TransferSpeedColumn(),
         TimeRemainingColumn(), console=err, transient=True, disable=not err.is_terminal,
@@ -94,7 +94,7 @@ def _print_advice(store: Any, accounts: list[str], folder: Any) -> None:
         out.print(f"Which files an account lacks: {command}", soft_wrap=True, markup=False)
         return
     with ErrorReporter():
-        book = hk.workspace.Desk(folder)
+        book = hk.workspace.Workspace(folder)
         for name in accounts:
             if name not in book.accounts:
                 out.print(hk.wording.downloads.no_orders_file_sentence(name), soft_wrap=True, markup=False)

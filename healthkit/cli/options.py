@@ -176,10 +176,10 @@ VersionOption = Annotated[
 
 def open_workspace(data: Path | None, policy: str | None = None, version: int | None = None) -> Any:
     """The desk; where the sample is shown for want of a store of one's own, that is said."""
-    folder = hk.workspace.choose(data)
-    if data is None and folder.name == hk.workspace.SAMPLE.name:
-        err.print(f"No store of your own yet: showing the sample ({hk.workspace.SAMPLE}).")
-    return hk.workspace.Desk(folder, policy, version=version)
+    folder = hk.workspace.find_store_folder(data)
+    if data is None and folder.name == hk.workspace.SAMPLE_STORE.name:
+        err.print(f"No store of your own yet: showing the sample ({hk.workspace.SAMPLE_STORE}).")
+    return hk.workspace.Workspace(folder, policy, version=version)
 
 
 def write_rows(rows: Any, output_format: OutputFormat) -> bool:

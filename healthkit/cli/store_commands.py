@@ -32,7 +32,7 @@ MAX_LISTED = 20
 
 
 def _open_store(data: Path | None) -> hk.store.Store:
-    return hk.store.Store(hk.workspace.choose(data))
+    return hk.store.Store(hk.workspace.find_store_folder(data))
 
 
 @store_app.command("check", epilog="Example: `python -m healthkit store check --data data/sample_store`")
@@ -159,7 +159,7 @@ def remove(
 ) -> None:
     """Take raw files out of the store again: their rows are in no figure any more, and they can be imported again."""
     with ErrorReporter():
-        store = hk.store.Store(data or hk.workspace.DATA)
+        store = hk.store.Store(data or hk.workspace.USER_STORE)
         found = hk.removal.find_removal(store, file or (), account, with_earlier=purge)
     for line in _removal_lines(store, found, purge):
         out.print(line, soft_wrap=True, markup=False)
@@ -276,10 +276,10 @@ def doctor(
     to get it and for how many days.
     """
     with ErrorReporter():
-        folder = hk.workspace.choose(data)
+        folder = hk.workspace.find_store_folder(data)
         lines = [] if account else hk.doctor.examine_installation(folder, whole)
         if account:
-            book = hk.workspace.Desk(folder)
+            book = hk.workspace.Workspace(folder)
             lines = [line for name in account for line in hk.doctor.examine_account(book, name, latest_day())]
     for line in lines:
         out.print(f"{line.symbol} {line.text}", soft_wrap=True, markup=False)

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.builders.notebooks import write_notebook
+
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 TOKEN = "only-this-machine"
 QUIET_SETTINGS = {
@@ -53,14 +55,7 @@ class Lab:
 
     def write(self, name: str, cells: list[str]) -> str:
         """Write a notebook of some code cells into the folder."""
-        made = [
-            {"cell_type": "code", "execution_count": None, "id": f"c{n}", "metadata": {}, "outputs": [], "source": text}
-            for n, text in enumerate(cells)
-        ]
-        kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
-        held = {"cells": made, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}
-        (self.root / name).write_text(json.dumps(held), encoding="utf-8")
-        return name
+        return write_notebook(self.root / name, *cells).name
 
 
 @contextmanager

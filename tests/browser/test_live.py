@@ -12,15 +12,10 @@ from healthkit.panels import portfolio_model, where_i_stand_model
 from healthkit.panels.js_widgets import SCRIPTS_FOLDER
 from healthkit.panels.where_i_stand_model import Question
 from healthkit.report.vega_bundle import vega_bundle
-from healthkit.workspace.workspace import Workspace
+from tests.builders.slow import slow_after
 
 AS_OF = date(2026, 10, 31)
 SCRIPTS = ("shared.js", "live.js")
-
-
-@pytest.fixture(scope="module")
-def desk(sample_store) -> Workspace:
-    return Workspace(sample_store)
 
 
 @pytest.fixture
@@ -56,7 +51,7 @@ def compared(page, specs: list[dict]) -> dict:
     return page.evaluate(DRAW, json.loads(json.dumps(specs)))
 
 
-@pytest.mark.parametrize("account", ["birchway-crafts", "werkstatt-lindenau", "lantern-hill-lighting"])
+@pytest.mark.parametrize("account", slow_after(1, ["birchway-crafts", "werkstatt-lindenau", "lantern-hill-lighting"]))
 def test_a_rate_that_follows_windows_days_and_measures(page, desk, account):
     first = where_i_stand_model.first_question(desk, account, AS_OF)
     pairs = where_i_stand_model.list_measures(desk, account, first.marketplace, AS_OF)

@@ -11,18 +11,13 @@ from pathlib import Path
 import pytest
 
 from healthkit.report import wording
-from healthkit.workspace.workspace import Workspace
 from tests.browser.axe import violations
 from tests.browser.lab import Lab, lab, run_all
+from tests.builders.slow import slow_after
 
 AS_OF = date(2026, 10, 31)
 NOTEBOOKS = ("01_where_do_i_stand.ipynb", "02_what_changed.ipynb", "03_what_if.ipynb", "04_portfolio.ipynb")
 ACCOUNT = "birchway-crafts"
-
-
-@pytest.fixture(scope="module")
-def desk(sample_store) -> Workspace:
-    return Workspace(sample_store)
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +83,7 @@ def listed(page) -> list[str]:
     return page.locator(".hk-answer .od tbody th").all_inner_texts()
 
 
-@pytest.mark.parametrize("name", NOTEBOOKS)
+@pytest.mark.parametrize("name", slow_after(1, NOTEBOOKS))
 def test_a_notebook_runs_in_silence_asks_nobody_and_can_be_used_by_all(opened, name):
     page = opened(name)
     assert page.said == []
@@ -130,6 +125,7 @@ def test_keys_move_window_and_measure_and_the_chart_shows_what_scores_gives(open
     assert int(page.locator(".hk-answer .chart").get_attribute("data-made")) < drawings(page)
 
 
+@pytest.mark.slow
 def test_days_picked_by_key_and_by_hand_list_the_orders_at_fault_on_them(opened, desk):
     page = opened(NOTEBOOKS[0], account=ACCOUNT, as_of="2026-10-31")
     row = desk.measure(ACCOUNT, "late_shipment_rate", AS_OF)
@@ -172,6 +168,7 @@ def test_days_picked_by_key_and_by_hand_list_the_orders_at_fault_on_them(opened,
     assert set(listed(page)) == set(desk.orders_at_fault(row)["order_id"])
 
 
+@pytest.mark.slow
 def test_the_list_is_sorted_searched_and_saved_whole(opened, desk):
     page = opened(NOTEBOOKS[0], account=ACCOUNT, as_of="2026-10-31")
     late_shipment(page)
@@ -197,6 +194,7 @@ def test_the_list_is_sorted_searched_and_saved_whole(opened, desk):
     assert saved.value.suggested_filename == "birchway-crafts_late_shipment_rate_2026-10-31.csv"
 
 
+@pytest.mark.slow
 def test_a_bar_of_a_change_lists_the_orders_of_its_step(opened, desk):
     page = opened(NOTEBOOKS[1], account=ACCOUNT, as_of="2026-10-31", before="2026-09-30")
     first = page.locator(".hk-answer .bar").first
@@ -212,6 +210,7 @@ def test_a_bar_of_a_change_lists_the_orders_of_its_step(opened, desk):
     assert page.locator(".hk-answer .od tbody tr").count() > int(many)
 
 
+@pytest.mark.slow
 def test_a_cause_s_slider_moved_by_keys_shows_what_the_scenario_scores(opened, desk):
     page = opened(NOTEBOOKS[2], account="lantern-hill-lighting", as_of="2026-10-31")
     row = desk.measure("lantern-hill-lighting", "order_defect_rate", AS_OF)
@@ -234,6 +233,7 @@ def test_a_cause_s_slider_moved_by_keys_shows_what_the_scenario_scores(opened, d
     page.wait_for_function(f"document.querySelector('.hk-answer .finding').textContent.includes({shown})")
 
 
+@pytest.mark.slow
 def test_a_cell_of_all_accounts_opens_the_account_at_its_measure(opened, desk):
     page = opened(NOTEBOOKS[3], as_of="2026-10-31")
     assert page.locator(".hk-answer .accounts tbody tr").count() == len(desk.counts.coverage)
@@ -251,6 +251,7 @@ def test_a_cell_of_all_accounts_opens_the_account_at_its_measure(opened, desk):
     page.wait_for_function("document.querySelectorAll('.hk-answer .accounts tbody tr').length === 1")
 
 
+@pytest.mark.slow
 def test_a_notebook_saved_after_use_is_small(opened, held):
     page = opened(NOTEBOOKS[0], account=ACCOUNT, as_of="2026-10-31")
     after(page, lambda: page.locator(".hk-panel").get_by_label("Days shown").select_option(label="730 days"))

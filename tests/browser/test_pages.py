@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from healthkit import batch
-from healthkit.workspace.workspace import Workspace
 from tests.browser.axe import violations
+from tests.builders.slow import slow_after
 
 ACCOUNTS = (
-    "applegate-plants_us", "birchway-crafts_us", "clearbrook-bath_us", "lantern-hill-lighting_us", "minato-bungu_jp",
-    "paper-moth_us", "thistle-and-wren_uk", "werkstatt-lindenau_de", "index",
+    "birchway-crafts_us", "index", "applegate-plants_us", "clearbrook-bath_us", "lantern-hill-lighting_us",
+    "minato-bungu_jp", "paper-moth_us", "thistle-and-wren_uk", "werkstatt-lindenau_de",
 )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def reports(sample_store, tmp_path_factory) -> Path:
-    return batch.generate_reports(
-        Workspace(sample_store), "2026-10", out=tmp_path_factory.mktemp("reports")
-    ).index.parent
 
 
 @pytest.fixture
@@ -45,7 +35,7 @@ def opened(offline_chromium, reports):
         context.close()
 
 
-@pytest.mark.parametrize("name", ACCOUNTS)
+@pytest.mark.parametrize("name", slow_after(2, ACCOUNTS))
 def test_a_page_draws_every_chart_offline_in_silence(opened, reports, name):
     page = opened(name, viewport={"width": 1280, "height": 900})
     charts = page.locator("script[data-chart]").count()
@@ -74,8 +64,8 @@ def test_the_links_of_the_index_lead_to_pages(opened):
     assert page.locator("h1").inner_text().startswith("birchway-crafts")
 
 
-@pytest.mark.parametrize("name", ACCOUNTS)
-@pytest.mark.parametrize("looks", [{}, {"color_scheme": "dark"}])
+@pytest.mark.parametrize("name", slow_after(2, ACCOUNTS))
+@pytest.mark.parametrize("looks", slow_after(1, [{}, {"color_scheme": "dark"}]))
 def test_axe_finds_nothing_on_a_page(opened, name, looks):
     assert violations(opened(name, viewport={"width": 1280, "height": 900}, **looks), "body", None) == []
 

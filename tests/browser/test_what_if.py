@@ -3,31 +3,19 @@
 from __future__ import annotations
 
 from datetime import date
-from pathlib import Path
 
 import pytest
 
-from healthkit import batch
 from healthkit.report import wording
 from healthkit.report.wording import foresight
-from healthkit.workspace.workspace import Workspace
+from tests.builders.slow import slow_after
 
 AS_OF = date(2026, 10, 31)
 MEASURES = {"lantern-hill-lighting": "order_defect_rate", "birchway-crafts": "late_shipment_rate"}
 POSITIONS = (0, 5, 15, 25, 40, 45, 55, 70, 85, 100)
 
 
-@pytest.fixture(scope="module")
-def desk(sample_store) -> Workspace:
-    return Workspace(sample_store)
-
-
-@pytest.fixture(scope="module")
-def reports(desk, tmp_path_factory) -> Path:
-    return batch.generate_reports(desk, "2026-10", MEASURES, tmp_path_factory.mktemp("tries")).index.parent
-
-
-@pytest.mark.parametrize(("account", "metric"), MEASURES.items())
+@pytest.mark.parametrize(("account", "metric"), slow_after(1, MEASURES.items()))
 def test_a_slider_moved_by_keys_shows_what_the_scenario_scores(offline_chromium, reports, desk, account, metric):
     row = desk.measure(account, metric, AS_OF)
     context = offline_chromium.new_context(offline=True)

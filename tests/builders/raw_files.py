@@ -248,3 +248,140 @@ def place(folder: Path, file: Tiny, content: str | bytes | None = None, account:
         put(folder, OLIST_ITEMS, account)
         put(folder, OLIST_REVIEWS, account)
     return put(folder, file if content is None else content, account, file.name)
+
+
+# The clocks of Los Angeles went forward in the night to 8 March 2026, and back in that to 1 November.
+CONTACTS = tiny(
+    "contacts",
+    "buyer messages CSV",
+    f"""
+    contact-id | received-at               | answered-at               | order-id | needs-answer | excused-on
+    m1         | 2026-03-02T18:00:00-08:00 | 2026-03-03T17:00:00-08:00 | {FIRST}  | yes          |
+    m2         | 2026-03-03T09:00:00       | 2026-03-05T09:00:00       | {SECOND} |              |
+    m3         | 2026-03-04T09:00:00Z      |                           | {THIRD}  | no           |
+    """,
+    delimiter=",",
+    id_column="contact-id",
+    date_column="received-at",
+    needed="received-at",
+    impossible_date="2026-02-30T10:00:00Z",
+    name="download.csv",
+)
+SURVEYS = tiny(
+    "surveys",
+    "buyer surveys CSV",
+    f"""
+    order-id | surveyed-at               | solved | survey-id
+    {FIRST}  | 2026-03-02T18:00:00-08:00 | yes    | s1
+    {SECOND} | 2026-03-03T09:00:00       | no     | s2
+    """,
+    delimiter=",",
+    id_column="order-id",
+    date_column="surveyed-at",
+    needed="solved",
+    impossible_date="2026-02-30T10:00:00Z",
+    name="download.csv",
+)
+REQUESTS = tiny(
+    "return_requests",
+    "return requests CSV",
+    f"""
+    return-id | order-id | requested-at              | answered-at          | decision | in-policy | refused-wrongly | unresolved-on | cleared-on | sku | reason | units
+    r1        | {FIRST}  | 2026-03-02T18:00:00-08:00 | 2026-03-03T20:00:00Z | approved | yes       |                 | 2026-03-20    |            | S-1 | broken | 2
+    r2        | {SECOND} | 2026-03-03T09:00:00       | 2026-03-07T09:00:00  | denied   | yes       | yes             |               | 2026-03-30 | S-2 |        | 1
+    r3        | {THIRD}  | 2026-03-04                |                      |          |           |                 |               |            |     |        |
+    """,
+    delimiter=",",
+    id_column="return-id",
+    date_column="requested-at",
+    needed="requested-at",
+    impossible_date="2026-02-30T10:00:00Z",
+    name="download.csv",
+)
+INVOICES = tiny(
+    "invoices",
+    "invoices CSV",
+    f"""
+    order-id | invoiced-at               | updated-at
+    {FIRST}  | 2026-03-02T18:00:00-08:00 | 2026-03-09T00:00:00Z
+    {SECOND} | 2026-03-03                |
+    """,
+    delimiter=",",
+    id_column="order-id",
+    date_column="invoiced-at",
+    needed="order-id",
+    impossible_date="2026-02-30T10:00:00Z",
+    name="download.csv",
+)
+VIOLATIONS = tiny(
+    "violations",
+    "policy violations CSV",
+    """
+    violation-id | category       | opened-on  | resolved-on | severity
+    v1           | Listing policy | 2026-03-02 | 2026-03-10  | Low
+    v2           | Drop shipping  | 2026-03-04 |             |
+    """,
+    delimiter=",",
+    id_column="violation-id",
+    date_column="opened-on",
+    needed="category",
+    impossible_date="2026-02-30",
+    name="download.csv",
+)
+
+
+ORDER_DEFECTS = tiny(
+    "list_order_defects",
+    "list of orders with defects",
+    f"""
+    Order ID | Order date | Fulfilled by | Negative feedback | A-to-z claim | Chargeback
+    {FIRST}  | 2026-03-02 | Seller       | X                 |              |
+    {SECOND} | 2026-03-03 | Seller       |                   | yes          | x
+    {THIRD}  | 2026-03-04 | Seller       | no                | -            |
+    """,
+    ",", id_column="Order ID", date_column="Order date", needed="A-to-z claim", impossible_date="2026-13-02",
+    name="order_defects_2026-03-31.csv",
+)  # fmt: skip
+LATE = tiny(
+    "list_late_shipments",
+    "list of late shipments",
+    f"""
+    Order-ID | Order date | Expected ship date  | Ship confirmation date | Buyer
+    {FIRST}  | 2026-03-02 | 2026-03-04          | 2026-03-06T10:00:00Z   | {MARK}
+    {SECOND} | 2026-03-03 | 2026-03-05          | 07-Mar-2026 09:00      | {MARK}
+    """,
+    ";", id_column="Order-ID", date_column="Ship confirmation date", needed="Expected ship date",
+    impossible_date="2026-02-30",
+)  # fmt: skip
+
+INVOICE_DEFECTS = tiny(
+    "list_invoice_defects",
+    "list of orders with invoice defects",
+    f"""
+    Shipment ID | Order ID | Ship Date UTC | Defect Type     | Defect Reason
+    D1          | {FIRST}  | 2026-03-04    | Missing invoice | None given
+    D2          | {SECOND} | 2026-03-05    | Late Invoice    | After two days
+    """,
+    "\t", id_column="Order ID", date_column="Ship Date UTC", needed="Defect Type", impossible_date="",
+    name="invoices 20260310.tsv",
+)  # fmt: skip
+SETTLEMENT = tiny(
+    "settlement",
+    "settlement file",
+    f"""
+    settlement-id | settlement-start-date | total-amount | currency | transaction-type        | order-id | marketplace-name | amount-type | amount  | posted-date | posted-date-time
+    1             | 01.03.2026            | -10,00       | EUR      |                         |          |                  |             |         |             |
+    1             |                       |              |          | Order                   | {FIRST}  | Amazon.de        | ItemPrice   | 1.020,00 | 02.03.2026  | x
+    1             |                       |              |          | A-to-z Guarantee Refund | {FIRST}  | Amazon.de        | ItemPrice   | -1.020,00 | 09.03.2026  | x
+    1             |                       |              |          | A-to-z Guarantee Refund | {FIRST}  | Amazon.de        | Commission  | 20,00   | 09.03.2026  | x
+    1             |                       |              |          | A-to-z Guarantee Refund | {FIRST}  | Amazon.de        | ItemPrice   | 1.000,00 | 20.03.2026  | x
+    1             |                       |              |          | Chargeback Refund       | {SECOND} | Amazon.de        | ItemPrice   | -5,00   | 10.03.2026  | x
+    1             |                       |              |          | Refund                  | {THIRD}  | Amazon.de        | ItemPrice   | -7,50   | 11.03.2026  | x
+    """,
+    "\t", id_column="order-id", date_column="posted-date", needed="transaction-type", impossible_date="31.02.2026",
+)  # fmt: skip
+
+HAND_WRITTEN = (CONTACTS, SURVEYS, REQUESTS, INVOICES, VIOLATIONS)
+"""One good file of every kind that people write by hand, beside confirmations and defects."""
+DEFECT_LISTS = (ORDER_DEFECTS, LATE, INVOICE_DEFECTS, SETTLEMENT)
+"""The marketplace's own lists of defects, and what it paid out."""

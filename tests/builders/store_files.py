@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import re
+import time
+from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
 
 from healthkit.ingest import importer
-from healthkit.store import Store
+from healthkit.ingest.formats import ParsedFile
+from healthkit.schema import tables
+from healthkit.store import Store, arrow_schema
 
 HEAD = (
     "amazon-order-id\tpurchase-date\tlast-updated-date\torder-status\tfulfillment-channel\tsku\tquantity\tsales-channel"
@@ -35,7 +44,8 @@ def import_all(store: Store, *paths: Path | list[Path]) -> None:
     """An import for each path, or for some together."""
     for path in paths:
         together = path if isinstance(path, list) else [path]
-        assert [one.refused for one in importer.import_files(together, store)] == [None] * len(together)
+        refused = [one.refused for one in importer.import_files(together, store)]
+        assert refused == [None] * max(len(refused), len(together))
 
 
 def three_imports(folder: Path) -> tuple[Store, list[Path]]:
@@ -66,3 +76,40 @@ def changed(path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[20:60] = bytes(40)
     path.write_bytes(bytes(data))
+
+
+FIRST = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def taken(
+    report: str, kind: str = "all_orders", account: str | None = "acme", days=(None, None), **held: list
+) -> ParsedFile:
+    """A raw file as a reader hands it over: its rows by table, of which only what matters is said."""
+    made = {name: pa.Table.from_pylist([_row(name, report, row) for row in rows], schema=arrow_schema(_TABLES[name]))
+            for name, rows in held.items()}  # fmt: skip
+    return ParsedFile(report, f"{report}.txt", kind, account, made, rows=1, first_day=days[0], last_day=days[1])
+
+
+_TABLES = {table.name: table for table in tables.RAW_TABLES}
+_ORDER = {"account": "acme", "marketplace": "US", "order_id": "o1"}
+_FILLED: dict[str, dict[str, Any]] = {
+    "orders": {"ordered_on": date(2026, 3, 1)},
+    "items": {"sku": "s1"},
+    "shipments": {"shipment_id": "p1"},
+    "feedback": {"feedback_id": "f1", "rating": 5, "received_on": date(2026, 3, 9), "rank": "1"},
+    "defects": {"kind": "chargeback", "known_on": date(2026, 3, 9)},
+}
+
+
+def _row(name: str, report: str, row: dict[str, Any]) -> dict[str, Any]:
+    return {**_ORDER, **_FILLED[name], "updated_at": FIRST, "report": report, **row}
+
+
+def aged(folder: Path) -> None:
+    """Let the files of a store be two days old, for the log as for the disk."""
+    before = time.time() - 2 * 86_400
+    for path in folder.rglob("*.parquet"):
+        os.utime(path, (before, before))
+    times = re.compile(r'("(?:modificationTime|deletionTimestamp)":)\d+')
+    for path in folder.rglob("*.json"):
+        path.write_text(times.sub(rf"\g<1>{before * 1000:.0f}", path.read_text()))
