@@ -692,7 +692,9 @@ def test_one_more_yaml_is_all_that_a_new_marketplace_needs(tmp_path):
     # Seven days to 31 October begin on the 25th; in Auckland the order of 11:30 UTC is of the 25th, that of 10:00 not.
     assert (row["marketplace"], row["rule"]) == ("NZ", "amazon_nz.cancellation_rate@2020-01-01")
     assert (row["counted"], row["at_fault"]) == (2, 1)
-    title = "import healthkit as hk; print(hk.open_report(hk.Workspace('store'), 'kauri-crafts', '2026-10').marketplace_title)"
+    title = (
+        "import healthkit as hk; print(hk.open_report(hk.Workspace('store'), 'kauri-crafts', '2026-10').marketplace_title)"
+    )
     assert run("-c", title).strip() == "Amazon New Zealand"
 
 

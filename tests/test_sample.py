@@ -14,6 +14,8 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 import pytest
 
+from healthkit import Workspace
+
 DATA = Path(__file__).parent.parent / "data"
 SAMPLE = DATA / "sample"
 ORDERS, REPORT, CONFIRMED = "all_orders", "order_report", "ship_confirmations"
