@@ -228,7 +228,7 @@ def test_a_version_of_which_a_repair_forgot_files_is_not_read_in_part(three):
     repair(store)
     import_all(store, *files)
     assert len(orders(store)) == 60
-    with pytest.raises(StoreError, match=r"Version 2 of .* cannot be read any more: .* forgotten 1 raw file of it"):
+    with pytest.raises(StoreError, match=r"Version 2 of .* cannot be read any more: .* left out 1 raw file of it"):
         orders(Store(store.folder, 2))
 
 
@@ -366,7 +366,7 @@ def test_a_desk_is_told_when_its_version_came_again_as_another_state(three, tmp_
     assert desk.accounts == ["acme"]
     entry(store, "reports", 2).unlink()
     import_all(store, raw(tmp_path / "raw", "acme", 8))
-    with pytest.raises(StoreError, match="mended while it was open"):
+    with pytest.raises(StoreError, match="repaired while it was open"):
         desk.ledger("acme")
 
 

@@ -377,7 +377,7 @@ def test_who_reads_while_a_purge_runs_gets_the_whole_answer_or_a_sentence(store,
     said = (
         "is being repaired or purged at this moment",
         "cannot be read any more",
-        "was changed while this question ran",
+        "was changed while this query ran",
     )
     assert [one for one in sentences if not any(words in one for words in said)] == []
     assert len(orders(Store(store.folder))) == 120

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import platformdirs
-import pyarrow as pa
 from deltalake.fs import DeltaStorageHandler
 from pyarrow import fs
 
@@ -67,40 +66,19 @@ def parse_folder(location: str | Path | Bucket) -> Folder:
     return Bucket(f"s3://{found['rest']}") if found else Path(location)
 
 
-class _ByteStream:
-    """Adapt a stream that accepts bytes to pyarrow, which writes buffers."""
-
-    closed = False
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-
-    def write(self, data: pa.Buffer) -> None:
-        """Write a buffer."""
-        self._stream.write(data.to_pybytes())
-
-    def flush(self) -> None:
-        """Do nothing: the write is committed on close."""
-
-    def close(self) -> None:
-        """Commit the write."""
-        self._stream.close()
-        self.closed = True
-
-
-class _ObjectStorageHandler(DeltaStorageHandler):
-    """The objects of a storage as a file system with write access."""
-
-    def open_output_stream(self, path: str, metadata: dict[str, str] | None = None) -> pa.PythonFile:
-        """Return a stream that writes a new object."""
-        return pa.PythonFile(_ByteStream(self._handler.open_output_stream(path, metadata)), mode="w")
-
-
 def open_filesystem(folder: Folder) -> fs.FileSystem:
     """Return a file system whose root is a folder or a bucket, whether or not it exists."""
     if isinstance(folder, Path):
         return fs.SubTreeFileSystem(str(folder.resolve()), fs.LocalFileSystem())
-    return fs.PyFileSystem(_ObjectStorageHandler(str(folder)))
+    return fs.PyFileSystem(DeltaStorageHandler(str(folder)))
+
+
+def write_object(bucket: Bucket, path: str, content: bytes) -> None:
+    """Write an object below a bucket's address, as a whole or not at all."""
+    # Not by the file system: pyarrow hands buffers to its streams, which accept bytes only.
+    stream: Any = DeltaStorageHandler(str(bucket))._handler.open_output_stream(path)
+    stream.write(content)
+    stream.close()
 
 
 def list_files(filesystem: fs.FileSystem, folder: str) -> list[str]:

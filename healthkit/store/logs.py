@@ -25,7 +25,7 @@ from pyarrow.fs import FileSystem
 
 from healthkit.files import temp_folders
 from healthkit.schema import tables
-from healthkit.store.locations import Folder, is_permission_error, list_files, open_filesystem
+from healthkit.store.locations import Folder, is_permission_error, list_files, open_filesystem, write_object
 from healthkit.store.merge_sql import arrow_schema
 
 LOG_FOLDER = "_delta_log"
@@ -249,5 +249,4 @@ def _move_into(table_folder: Folder, staged_file: Path, path: str) -> None:
             os.fsync(file.fileno())
         os.replace(staged_file, table_folder / path)
     else:
-        with open_filesystem(table_folder).open_output_stream(path) as stream:
-            stream.write(staged_file.read_bytes())
+        write_object(table_folder, path, staged_file.read_bytes())
