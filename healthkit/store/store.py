@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
+import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -34,7 +35,14 @@ from healthkit.store.locations import (
     nearest_existing_folder,
     parse_folder,
 )
-from healthkit.store.logs import LOG_FOLDER, TABLE_PROPERTIES, first_version_after_purge, has_log_entries, open_table
+from healthkit.store.logs import (
+    LOG_FOLDER,
+    TABLE_PROPERTIES,
+    data_file_rows,
+    first_version_after_purge,
+    has_log_entries,
+    open_table,
+)
 from healthkit.store.merge_sql import (
     ADD_SETTLED_DEFECTS_SQL,
     MARK_REMOVED_RATINGS_SQL,
@@ -219,6 +227,8 @@ class Store:
         message = str(error)
         if is_permission_error(error) and isinstance(self.folder, Path):
             return self.permission_error(error)
+        if "No files found" in message and isinstance(self.folder, Path) and self._has_all_files(table):
+            return self._changed_error()
         if "No space left" in message or "os error 28" in message:
             return StoreError(
                 f"There is no space left for {self.folder}; nothing was added. Make room, and run it again."
@@ -231,6 +241,15 @@ class Store:
             f"The table {table.name} of {self.folder} {problem} ({message.splitlines()[0][:120]}). For details: "
             f"python -m healthkit store check --data {self.folder}{hint}"
         )
+
+    def _has_all_files(self, table: tables.Table) -> bool:
+        """Return whether all data files of a table's newest version exist, so that a missing one is of an older one."""
+        delta, problem = open_table(self.folder / table.name)
+        paths = [] if delta is None else data_file_rows(delta)
+        return not problem and all(os.path.exists(f"{self.folder}/{table.name}/{path}") for path in paths)
+
+    def _changed_error(self) -> StoreError:
+        return StoreError(f"{self.folder} was changed while this query ran. Run it again.")
 
     def _report_rows(self, new_files: Sequence[FileRows]) -> pa.Table:
         number = max(self._reports()["number"].to_pylist(), default=-1) + 1
@@ -485,7 +504,7 @@ class Store:
         """Return the error for reports with missing rows."""
         if not Store(self.folder).digests_by_report().keys() & missing_reports:
             if self._pinned_version is None:
-                return StoreError(f"{self.folder} was changed while this query ran. Run it again.")
+                return self._changed_error()
             if (
                 first := first_version_after_purge(self.folder / tables.REPORTS.name)
             ) is not None and self._pinned_version < first:
