@@ -17,7 +17,6 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, write_deltalake
 from deltalake.exceptions import DeltaError, TableNotFoundError
@@ -184,6 +183,8 @@ def read_rows_of_reports(
     table_folder: Folder, table: tables.Table, files: Collection[str], reports: Collection[str]
 ) -> pa.RecordBatchReader:
     """Return the rows of some data files that belong to some reports, as a stream."""
+    import pyarrow.dataset as ds  # Takes long to import, and only repairs and purges need it.
+
     filesystem, schemas = open_filesystem(table_folder), [arrow_schema(table)]
     for path in files:
         with filesystem.open_input_file(path) as file:
