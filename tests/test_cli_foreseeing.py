@@ -136,7 +136,7 @@ def test_every_step_of_the_example_can_be_played(desk, defects, tmp_path):
         ("- stop_selling: {sku: LAMP}", "There are: LH-BULB4"),
         ("- faster: 10%", "there is no such step. There are: fewer"),
         ("fewer: {cause: a_to_z_claim", "bad.yaml is not YAML"),
-        ("- fewer: {cause: a_to_z_claim, by: 1%, by: 2%}", "bad.yaml, line 1: by stands twice."),
+        ("- fewer: {cause: a_to_z_claim, by: 1%, by: 2%}", "bad.yaml, line 1: duplicate by."),
         ("", "A scenario is a list of steps"),
     ],
 )

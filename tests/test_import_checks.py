@@ -42,7 +42,7 @@ def test_a_file_of_orders_that_another_account_has_is_refused_and_the_others_go_
     assert "--account acme" in why
     assert "--anyway" in why
     assert {order[:3] for order in orders(store)} == {"001", "002"}
-    assert (len(orders(store)), check(store).unread) == (40, 0)
+    assert (len(orders(store)), check(store).orphan_rows) == (40, 0)
     # Nothing of it is known: it is refused again, and taken for the right account.
     assert list(refusals(imported(store, wrong))) == ["bolt/orders-001.txt"]
     assert refusals(imported(store, wrong, account="acme")) == {}
@@ -182,7 +182,7 @@ def test_what_was_placed_by_the_orders_of_a_refused_file_is_read_again_without_t
     assert "has this very file already" in outcomes["bolt/orders.txt"]
     assert "--marketplace" in outcomes["bolt/feedback.txt"]
     assert store.accounts() == ["acme"]
-    assert check(store).unread == 0
+    assert check(store).orphan_rows == 0
 
 
 def test_a_refused_file_and_its_copy_in_one_import_are_both_refused(tmp_path, store):

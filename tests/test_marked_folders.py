@@ -130,6 +130,7 @@ def test_every_kind_of_temporary_folder_is_swept_by_whoever_makes_the_next(tmp_p
         left_behind(tmp_path, temp_folders.PDF_PREFIX, ("page.pdf", "profile/Cookies")),
         left_behind(tmp_path, temp_folders.PARSED_PREFIX, (f"{'ab' * 32}.pickle",)),
         left_behind(tmp_path, temp_folders.PARTIAL_FILE_PREFIX, ("part",)),
+        left_behind(tmp_path, temp_folders.TABLE_PREFIX, ("table/part-0.parquet", "table/_delta_log/0.json")),
     ]
     assert len(set(left)) == len(temp_folders.PATTERN_BY_PREFIX)
     mine = [tmp_path / f"{beginning}123-host-x" for beginning in temp_folders.PATTERN_BY_PREFIX]
@@ -157,7 +158,7 @@ def test_a_file_is_written_with_the_usual_permissions_and_nothing_is_left_beside
     assert sorted(path.name for path in tmp_path.iterdir()) == ["deep", "taken"]
 
 
-@pytest.mark.parametrize("step", ["mkdir", "_mark"])
+@pytest.mark.parametrize("step", ["mkdir", "_write_marker"])
 def test_a_signal_while_a_folder_is_made_leaves_none(step, tmp_path, monkeypatch):
     """The signal comes right after a step, before the next one begins."""
 

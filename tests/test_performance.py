@@ -386,7 +386,7 @@ def refusals(folder: Path, content: bytes, name: str) -> list[str]:
     put(folder / "raw", content, "acme", name)
     store = Store(folder / "store")
     outcomes = list(importer.import_files([folder / "raw"], store))
-    assert not store.holds()
+    assert not store.imported_digests()
     return [outcome.refused for outcome in outcomes if outcome.refused]
 
 
@@ -670,7 +670,7 @@ def test_a_broken_xml_is_refused_by_file_and_cure_and_nothing_is_stored(store, t
     [outcome] = importer.import_files([tmp_path / "raw"], store, marketplace="UK")
     assert said in (outcome.refused or "")
     assert "gain" in (outcome.refused or "")
-    assert not store.holds()
+    assert not store.imported_digests()
 
 
 def test_a_file_that_is_far_too_large_is_refused_before_it_is_read(monkeypatch):

@@ -417,7 +417,7 @@ def test_a_row_without_a_day_is_refused(tmp_path, line):
         (HEAD + "  cancellation_rate: 5", "mine.yaml, cancellation_rate: not a list of rows"),
         (HEAD + "  cancellation_rate: []", "mine.yaml, cancellation_rate: not a list of rows"),
         (HEAD.replace("rules:", "rules: []"), "mine.yaml, field rules: not a mapping"),
-        (HEAD + ROW + ROW, "mine.yaml, line 6: cancellation_rate stands twice"),
+        (HEAD + ROW + ROW, "mine.yaml, line 6: duplicate cancellation_rate"),
         (
             HEAD + ROW.replace("cancellation_rate", "cancelation_rate"),
             "mine.yaml, line 7, cancelation_rate, field metric: Value error, no metric 'cancelation_rate'",

@@ -113,7 +113,7 @@ def test_rows_of_a_file_that_reports_does_not_name_are_never_read(store):
         store._append(_TABLES[name], rows)
     assert [row["order_id"] for row in read(store)] == ["o1"]
     assert read(store, "items") == []
-    assert (store.accounts(), store.marketplaces(), store.holds()) == (["acme"], ["US"], {"a"})
+    assert (store.accounts(), store.marketplaces(), store.imported_digests()) == (["acme"], ["US"], {"a"})
     assert store.marketplace_of("bolt", ["o2"]) == {}
     assert model.products_of_orders(store.ledger().items, ["o2"]).empty
     assert model.products_of_orders(store.ledger().in_memory().items, []).empty
@@ -129,16 +129,16 @@ def test_a_file_taken_in_again_after_a_break_counts_once(store):
 
 
 def test_every_import_is_one_version(store):
-    assert (store.version(), store.exists(), store.holds()) == (-1, False, set())
+    assert (store.version(), store.exists(), store.imported_digests()) == (-1, False, set())
     store.add([taken("a", orders=[{}]), taken("b", orders=[{"order_id": "o2"}])])
     assert store.version() == 0
     store.add([taken("c", orders=[{"order_id": "o3"}])])
-    assert (store.version(), store.exists(), store.holds()) == (1, True, {"a", "b", "c"})
+    assert (store.version(), store.exists(), store.imported_digests()) == (1, True, {"a", "b", "c"})
 
 
 def test_a_file_that_holds_no_rows_is_remembered(store):
     store.add([taken("a", orders=[])])
-    assert store.holds() == {"a"}
+    assert store.imported_digests() == {"a"}
     assert read(store) == []
     assert store.accounts() == []
 

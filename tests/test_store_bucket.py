@@ -159,8 +159,8 @@ def test_a_raw_file_is_removed_and_older_versions_stand_and_a_purge_is_refused(c
     pd.testing.assert_frame_equal(Workspace(address).score(DAY), before)
     assert Workspace(address, version=1).accounts == sorted(ACCOUNTS)
     checked = stores.check(store)
-    assert (checked.damages, checked.unread) == ([], 0)
-    assert checked.removed > 0
+    assert (checked.damages, checked.orphan_rows) == ([], 0)
+    assert checked.rows_of_removed_files > 0
     assert not any(one.refused for one in import_files([SAMPLE / ACCOUNTS[1]], store))
     assert store.accounts() == sorted(ACCOUNTS)
 
@@ -174,7 +174,7 @@ def test_an_object_that_is_gone_is_told_mended_and_whole_again_after_an_import(c
     [gone] = [one["Key"] for one in objects if one["Key"].endswith(".parquet")]
     cloud.delete_object(Bucket="archive", Key=gone)
     found = stores.check(store)
-    assert {(one.table, one.what.rpartition(" ")[2]) for one in found.damages} == {
+    assert {(one.table, one.problem.rpartition(" ")[2]) for one in found.damages} == {
         ("orders", "gone"),
         ("orders", "names"),
     }
@@ -196,7 +196,7 @@ def test_a_log_that_is_broken_is_told_and_mended(cloud):
     for account in ACCOUNTS:
         list(import_files([SAMPLE / account], store))
     cloud.put_object(Bucket="archive", Key="broken-log/orders/_delta_log/00000000000000000001.json", Body=b"{")
-    assert next(one.what for one in stores.check(store).damages) == "has a log that cannot be read from entry 1 on"
+    assert next(one.problem for one in stores.check(store).damages) == "has a log that cannot be read from entry 1 on"
     assert {name.partition("/")[0] for name in stores.repair(store).lost_files} == {ACCOUNTS[1]}
     assert stores.check(store).damages == []
     assert Workspace(store.folder).accounts == [ACCOUNTS[0]]

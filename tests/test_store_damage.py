@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import shutil
@@ -10,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from deltalake.exceptions import CommitFailedError
 
 from healthkit.ingest import importer
 from healthkit.schema import tables
-from healthkit.store import Store, StoreError, check, compact, maintenance, removal, repair, versions
+from healthkit.store import Store, StoreError, check, compact, locks, maintenance, removal, repair, versions
 from healthkit.store import store as store_module
 from healthkit.workspace.workspace import Workspace
 from tests.builders.store_files import changed, cut, entry, import_all, orders, parquet, raw, taken
@@ -116,8 +116,21 @@ def test_an_entry_lost_behind_a_checkpoint_costs_nothing(three, tmp_path):
     assert check(store).lost_files == repair(store).lost_files == ["acme/orders-000.txt", "acme/orders-003.txt"]
 
 
-def test_a_repair_while_an_import_writes_loses_nothing_in_silence(three, tmp_path, monkeypatch):
-    """Rows of the running import are broken, and moved aside before REPORTS names their file."""
+def test_a_repair_while_something_else_writes_is_refused(three, tmp_path, monkeypatch):
+    """An import, a purge, or another repair."""
+    store, files = three
+    monkeypatch.setattr(locks, "PURGE_WAIT_SECONDS", 0.2)
+    cut(parquet(store, "orders")[1])
+    for lock in (locks.hold_shared_lock, locks.hold_exclusive_lock):
+        with lock(store.folder), pytest.raises(StoreError, match=r"Something else writes to .* nothing was repaired"):
+            repair(store)
+    assert repair(store).lost_files == ["acme/orders-001.txt"]
+    assert [one.already_stored for one in importer.import_files(files, store)] == [True, False, True]
+    assert (len(orders(store)), check(store).damages) == (60, [])
+
+
+def test_a_repair_while_an_import_writes_loses_nothing_in_silence_on_a_disk_without_locks(three, tmp_path, monkeypatch):
+    """Rows of the running import are broken, and left out before REPORTS names their file."""
     store, _ = three
     file = raw(tmp_path / "raw", "acme", 3)
     real = store_module.write_deltalake
@@ -129,6 +142,7 @@ def test_a_repair_while_an_import_writes_loses_nothing_in_silence(three, tmp_pat
         real(path, *rows, **told)
 
     with monkeypatch.context() as patch:
+        patch.setattr(locks, "_acquire_lock", lambda *_, **__: True)
         patch.setattr(store_module, "write_deltalake", repaired_before_reports)
         import_all(store, file)
     with pytest.raises(StoreError, match="lacks rows of 1 raw file"):
@@ -138,21 +152,28 @@ def test_a_repair_while_an_import_writes_loses_nothing_in_silence(three, tmp_pat
     assert len(orders(store)) == 80
 
 
-@pytest.mark.parametrize("step", ["delete", "repair"])
+@pytest.mark.parametrize("step", range(6))
 def test_a_repair_that_breaks_off_is_done_by_the_next(step, three_files, monkeypatch):
+    """It breaks off before each of the files that it moves into the store: of ORDERS, then of REPORTS."""
     store, files = three_files
     before = orders(store)
     cut(parquet(store, "orders")[1])
+    moved, replace = [], os.replace
 
-    def broken(*_: Any, **__: Any) -> None:
-        raise KeyboardInterrupt
+    def broken(*paths: Any) -> None:
+        if len(moved) == step:
+            raise KeyboardInterrupt
+        moved.append(replace(*paths))
 
     with monkeypatch.context() as patch:
-        patch.setattr(maintenance.DeltaTable, step, broken)
+        patch.setattr(os, "replace", broken)
         with pytest.raises(KeyboardInterrupt):
             repair(store)
-    assert check(store).damages
-    repair(store)
+    is_done = step == 5  # All but the entry that tells of the repair.
+    assert bool(check(store).damages) != is_done
+    with pytest.raises(StoreError, match="is damaged") if not is_done else contextlib.nullcontext():
+        orders(store)
+    assert repair(store).lost_files == ([] if is_done else ["acme/orders-001.txt"])
     import_all(store, *files)
     assert orders(store) == before
     assert check(store).damages == []
@@ -164,7 +185,7 @@ def test_a_damaged_list_of_raw_files_is_mended_too(three):
     cut(entry(store, "reports", 1))
     with pytest.raises(StoreError, match=r"reports of .* is damaged"):
         orders(store)
-    assert any("log" in one.what for one in check(store).damages)
+    assert any("log" in one.problem for one in check(store).damages)
     # Which files the entry named is not known: all are imported again, and those that are held add nothing.
     assert repair(store) == ([], True)
     assert [one.already_stored for one in importer.import_files(files, store)] == [True, False, True]
@@ -190,15 +211,15 @@ def test_the_list_of_raw_files_lost_what_an_entry_said(three):
     store, files = three
     before = orders(store)
     entry(store, "reports", 1).write_bytes(b"")
-    assert check(store).damages == [("reports", "lost what entry 1 of its log said", None)]
+    assert check(store).damages == [("reports", "lost the content of entry 1 of its log", None)]
     for question in (store.ledger, store.accounts, lambda: compact(store), lambda: import_all(store, *files)):
-        with pytest.raises(StoreError, match="lost what entry 1 of its log said"):
+        with pytest.raises(StoreError, match="lost the content of entry 1 of its log"):
             question()
     assert repair(store) == ([], True)
     assert check(store).damages == []
     import_all(store, *files)
     assert orders(store) == before
-    assert [one.what for one in versions(store)] == ["import", "import", "repaired", "import"]
+    assert [one.what for one in versions(store)] == ["import", "repaired", "import", "import"]
 
 
 def test_a_version_of_which_a_repair_forgot_files_is_not_read_in_part(three):
@@ -207,7 +228,7 @@ def test_a_version_of_which_a_repair_forgot_files_is_not_read_in_part(three):
     repair(store)
     import_all(store, *files)
     assert len(orders(store)) == 60
-    with pytest.raises(StoreError, match=r"Version 2 of .* cannot be read any more: .* forgotten 1 raw file of it"):
+    with pytest.raises(StoreError, match=r"Version 2 of .* cannot be read any more: .* left out 1 raw file of it"):
         orders(Store(store.folder, 2))
 
 
@@ -223,7 +244,7 @@ def test_no_question_is_answered_in_part(three):
     store, _ = three
     without_files(entry(store, "orders", 1))
     for question in (
-        store.accounts, store.groups, store.marketplaces, lambda: store.marketplace_of("acme", ["o1"]),
+        store.accounts, store.group_accounts, store.marketplaces, lambda: store.marketplace_of("acme", ["o1"]),
         lambda: store.ledger(["acme"]), lambda: Workspace(store.folder).counts,
     ):  # fmt: skip
         with pytest.raises(StoreError, match="lacks rows of 1 raw file"):
@@ -250,7 +271,7 @@ def test_more_rows_of_one_file_do_not_stand_for_those_of_another(three, tmp_path
     )
     assert store.accounts() == ["acme", "bolt"]
     without_files(max((store.folder / "orders" / "_delta_log").glob("*.json")))
-    for question in (store.accounts, store.groups, lambda: store.marketplaces("bolt")):
+    for question in (store.accounts, store.group_accounts, lambda: store.marketplaces("bolt")):
         with pytest.raises(StoreError, match="lacks rows of 1 raw file"):
             question()
 
@@ -261,7 +282,7 @@ def test_a_list_of_raw_files_that_lost_what_compacting_wrote_is_as_it_was_before
     before = orders(store)
     compact(store)
     without_files(entry(store, "reports", 3))
-    assert [one.what for one in check(store).damages] == ["lost what entry 3 of its log said"]
+    assert [one.problem for one in check(store).damages] == ["lost the content of entry 3 of its log"]
     assert repair(store) == ([], True)
     assert (orders(store), check(store).damages) == (before, [])
 
@@ -275,7 +296,11 @@ def test_a_list_of_raw_files_that_lost_what_a_repair_wrote_is_mended_the_same_wa
     assert repair(store).lost_files == ["acme/orders-000.txt"]
     before = orders(store)
     without_files(entry(store, "reports", 4))
-    assert [one.what for one in check(store).damages if one.table == "reports"] == ["lost what entry 4 of its log said"]
+    assert check(store).damages == []  # The checkpoint of that version stands.
+    entry(store, "reports", 4).with_suffix(".checkpoint.parquet").unlink()
+    assert [one.problem for one in check(store).damages if one.table == "reports"] == [
+        "lost the content of entry 4 of its log"
+    ]
     assert repair(store) == (["acme/orders-000.txt"], True)
     assert (orders(store), check(store).damages) == (before, [])
 
@@ -288,7 +313,7 @@ def test_a_log_that_is_gone_is_no_empty_store(three):
     for question in (store.ledger, lambda: compact(store), lambda: Workspace(store.folder).accounts):
         with pytest.raises(StoreError, match=r"There is no store at .* Import files first"):
             question()
-    assert [(one.table, one.what.partition(":")[0]) for one in check(store).damages] == [("reports", "is not there")]
+    assert [(one.table, one.problem.partition(":")[0]) for one in check(store).damages] == [("reports", "is missing")]
     import_all(store, *files)
     assert orders(store) == before
     assert check(store).damages == []
@@ -315,7 +340,7 @@ def test_many_lost_files_are_forgotten_some_at_a_time(three, monkeypatch):
     monkeypatch.setattr(removal, "DELETE_BATCH_SIZE", 2)
     (store.folder / "orders").rename(store.folder / "lost")
     assert len(repair(store).lost_files) == 3
-    assert store.holds() == set()
+    assert store.imported_digests() == set()
     import_all(store, *files)
     assert len(orders(store)) == 60
 
@@ -332,7 +357,7 @@ def test_a_file_that_two_imports_named_at_once_is_forgotten_whole(store):
     assert store.marketplaces() == ["CA"]
     cut(parquet(store, "orders")[1])
     assert repair(store).lost_files == ["x.txt"]
-    assert (store.holds(), check(store).damages) == (set(), [])
+    assert (store.imported_digests(), check(store).damages) == (set(), [])
 
 
 def test_a_desk_is_told_when_its_version_came_again_as_another_state(three, tmp_path):
@@ -341,7 +366,7 @@ def test_a_desk_is_told_when_its_version_came_again_as_another_state(three, tmp_
     assert desk.accounts == ["acme"]
     entry(store, "reports", 2).unlink()
     import_all(store, raw(tmp_path / "raw", "acme", 8))
-    with pytest.raises(StoreError, match="mended while it was open"):
+    with pytest.raises(StoreError, match="repaired while it was open"):
         tables.collect_to_pandas(desk.account("acme").ledger.orders)
 
 
@@ -366,37 +391,6 @@ def test_what_a_list_says_in_another_way_is_lost_or_a_newer_healthkits(said, thr
     assert isinstance(answered(lambda: orders(store)), list if newer else StoreError)
     assert repair(store) == (check(store).lost_files, False) if newer else repair(store)
     assert check(store).damages == []
-
-
-def test_a_repair_that_meets_another_is_to_be_run_again(three, monkeypatch):
-    store, _ = three
-    cut(parquet(store, "orders")[1])
-
-    def met(*_: Any, **__: Any) -> None:
-        raise CommitFailedError("another wrote")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(maintenance.DeltaTable, "delete", met)
-        with pytest.raises(StoreError, match=r"Something else wrote to .* Run the repair again"):
-            repair(store)
-    assert repair(store).lost_files == ["acme/orders-001.txt"]
-
-
-def test_two_repairs_at_once_come_to_what_one_does(three, monkeypatch):
-    store, files = three
-    without_files(entry(store, "orders", 1))
-    real = maintenance._forget_reports
-
-    def after_another(*told: Any) -> None:
-        with monkeypatch.context() as patch:
-            patch.setattr(maintenance, "_forget_reports", real)
-            assert repair(store).lost_files == ["acme/orders-001.txt"]
-        real(*told)
-
-    monkeypatch.setattr(maintenance, "_forget_reports", after_another)
-    assert repair(store).lost_files == ["acme/orders-001.txt"]
-    assert [one.already_stored for one in importer.import_files(files, store)] == [True, False, True]
-    assert (len(orders(store)), check(store).damages) == (60, [])
 
 
 @pytest.mark.parametrize("info", ["{}", '{"timestamp": "now"}', '{"timestamp": 100000000000000000}', '"text"'])

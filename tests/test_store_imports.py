@@ -27,7 +27,7 @@ import sys
 from healthkit.ingest import importer
 from healthkit.store import Store, store
 
-store.APPENDED = 30  # Each file's rows are an append of their own, as those of a large file are several.
+store.APPEND_ROWS = 30  # Each file's rows are an append of their own, as those of a large file are several.
 
 class Telling(Store):
     def add(self, takens):
@@ -149,7 +149,7 @@ def test_an_import_that_breaks_between_its_appends_is_not_read_and_stands_once_w
         with pytest.raises(StoreError, match=r"no space left .* nothing was added"):
             list(importer.import_files(files, store))
     assert orders(store) == before
-    assert (check(store).damages, check(store).unread) == ([], 20 * appends)
+    assert (check(store).damages, check(store).orphan_rows) == ([], 20 * appends)
     import_all(store, files)
     again = orders(store)
     assert again == sorted({*again, *before})
@@ -190,5 +190,5 @@ def test_an_import_that_broke_off_leaves_nothing_to_the_next_of_another_marketpl
     assert outcome.refused is None
     assert store.marketplaces() == ["US"]
     assert len(orders(store)) == 20
-    assert (check(store).damages, check(store).unread) == ([], 40)
+    assert (check(store).damages, check(store).orphan_rows) == ([], 40)
     assert [one.already_stored for one in importer.import_files([path], store, marketplace="CA")] == [True]

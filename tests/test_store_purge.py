@@ -110,10 +110,10 @@ def test_no_byte_of_a_purged_account_is_on_disk_and_others_are_as_before(sample,
     version = sample.version()
     made = removal.purge(sample, removal.find_removal(sample, account=LEAVES, with_earlier=True))
     assert made.removed > 0
-    assert made.left == []
+    assert made.files_left == []
     assert on_disk(words, tmp_path) == set()
     found = check(sample)
-    assert (found.damages, found.unread, found.removed, found.unnamed_data_files) == ([], 0, 0, 0)
+    assert (found.damages, found.orphan_rows, found.rows_of_removed_files, found.unnamed_data_files) == ([], 0, 0, 0)
     after = Workspace(sample.folder).score(DAY)
     pd.testing.assert_frame_equal(after, before[before["account"] != LEAVES].reset_index(drop=True))
     # The next version has a number that no other had, and older ones say what became of them.
@@ -157,7 +157,7 @@ def test_what_was_removed_before_is_purged_by_the_same_name(sample, tmp_path):
     with pytest.raises(StoreError, match="No account 'paper-moth'"):
         removal.find_removal(sample, account=LEAVES)
     found = removal.find_removal(sample, account=LEAVES, with_earlier=True)
-    assert (found.files, len(found.earlier)) == ([], 14)
+    assert (found.files, len(found.already_removed)) == ([], 14)
     removal.purge(sample, found)
     assert on_disk(words, tmp_path) == set()
 
@@ -170,7 +170,7 @@ def test_one_file_is_purged_and_the_rest_of_its_account_stays(tmp_path):
     assert {order[:3] for order in orders(store)} == {"000", "002"}
 
 
-def test_rows_of_killed_imports_and_what_repairs_moved_aside_go_too(tmp_path):
+def test_rows_of_killed_imports_and_what_repairs_left_aside_go_too(tmp_path):
     store, _ = three_imports(tmp_path)
     import_all(store, raw(tmp_path / "raw", "bolt", 9))
     store._append(tables.ORDERS, taken("left", account="acme", orders=[{"order_id": "left"}]).tables["orders"])
@@ -181,7 +181,6 @@ def test_rows_of_killed_imports_and_what_repairs_moved_aside_go_too(tmp_path):
     (log / "_commit_0f3c.json.tmp").write_text('{"add": {"stats": "acme"}}')
     cut(lost)
     repair(store)
-    assert list(store.folder.rglob("*.broken"))
     words = ["acme", "000-0000000-0000000", "left", "orders-001.txt"]
     assert on_disk(words, store.folder) == set(words)
     removal.purge(store, removal.find_removal(store, account="acme"))
@@ -204,11 +203,11 @@ def test_files_that_are_not_the_stores_stay_and_are_named(tmp_path):
     (store.folder / "items" / "link.parquet").symlink_to(own[0])
     table = store.folder / "reports" / "table.parquet"
     pq.write_table(pa.table({"mine": ["acme"]}), table)
-    assert removal.find_removal(store, account="acme", with_earlier=True).earlier == []
+    assert removal.find_removal(store, account="acme", with_earlier=True).already_removed == []
     made = removal.purge(store, removal.find_removal(store, account="acme"))
     assert all(path.read_text() == "mine" for path in own)
     assert pq.read_table(table).to_pylist() == [{"mine": "acme"}]
-    assert set(made.left) == {*own[1:6], table, store.folder / "items" / "link.parquet"}
+    assert set(made.files_left) == {*own[1:6], table, store.folder / "items" / "link.parquet"}
 
 
 def test_counts_in_the_cache_of_the_user_go_too(sample, cache):
@@ -258,7 +257,7 @@ def counted(do):
 
 Path.unlink, os.replace = counted(unlink), counted(replace)
 store = Store(sys.argv[1])
-removal.purge(store, removal.find(store, account="acme", with_earlier=True))
+removal.purge(store, removal.find_removal(store, account="acme", with_earlier=True))
 """
 
 
@@ -358,7 +357,7 @@ from healthkit.workspace import removal
 from healthkit.store import Store
 
 store = Store(sys.argv[1])
-removal.purge(store, removal.find(store, account="acme", with_earlier=True))
+removal.purge(store, removal.find_removal(store, account="acme", with_earlier=True))
 """
 
 
@@ -375,7 +374,11 @@ def test_who_reads_while_a_purge_runs_gets_the_whole_answer_or_a_sentence(store,
                 sentences.add(re.sub(r"/\S+|\d+", "…", str(error)))
     assert process.returncode == 0
     assert answers <= {240, 120}
-    said = ("is being purged at this moment", "cannot be read any more", "was changed while this question ran")
+    said = (
+        "is being repaired or purged at this moment",
+        "cannot be read any more",
+        "was changed while this query ran",
+    )
     assert [one for one in sentences if not any(words in one for words in said)] == []
     assert len(orders(Store(store.folder))) == 120
     with pytest.raises(StoreError, match="were purged"):

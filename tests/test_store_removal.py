@@ -34,7 +34,7 @@ def test_a_removed_file_is_read_by_no_question_and_the_store_is_whole(three):
     assert {order[:3] for order in orders(store)} == {"000", "002"}
     assert [*store.reports()["name"]] == ["acme/orders-000.txt", "acme/orders-002.txt"]
     found = check(store)
-    assert (found.damages, found.unread, found.removed) == ([], 0, 40)
+    assert (found.damages, found.orphan_rows, found.rows_of_removed_files) == ([], 0, 40)
     newest = versions(store)[0]
     assert (newest.number, newest.added, newest.what) == (3, 1, "removed")
     assert repair(store) == ([], False)
@@ -70,10 +70,10 @@ def test_rows_of_imports_that_were_killed_still_go_when_files_were_removed(three
     store, _ = three
     store._append(tables.ORDERS, taken("left", account="acme", orders=[{"order_id": "left"}]).tables["orders"])
     remove(store, find_removal(store, ["orders-000.txt"]))
-    assert (check(store).unread, check(store).removed) == (1, 40)
+    assert (check(store).orphan_rows, check(store).rows_of_removed_files) == (1, 40)
     aged(store.folder)
     compact(store)
-    assert (check(store).unread, check(store).removed) == (0, 40)
+    assert (check(store).orphan_rows, check(store).rows_of_removed_files) == (0, 40)
 
 
 def test_what_would_go_is_said_and_orders_that_other_files_tell_of_stay(store, tmp_path):

@@ -22,7 +22,7 @@ from tests.builders.store_files import aged, cut, entry, import_all, orders, par
 def test_a_whole_store_has_nothing_wrong(three):
     store, _ = three
     found = check(store)
-    assert (found.damages, found.lost_files, found.unread, found.unnamed_data_files) == ([], [], 0, 0)
+    assert (found.damages, found.lost_files, found.orphan_rows, found.unnamed_data_files) == ([], [], 0, 0)
     assert found.rows == 3 * (20 + 20 + 1)
 
 
@@ -54,14 +54,14 @@ def test_compacting_removes_what_is_never_read_once_nobody_can_be_writing_it(thr
     shutil.copyfile(parquet(store, "orders")[0], killed)
     before = orders(store)
     compact(store)
-    assert (check(store).unread, check(store).unnamed_data_files) == (5, 1 + 4 + 3)
+    assert (check(store).orphan_rows, check(store).unnamed_data_files) == (5, 1 + 4 + 3)
     aged(store.folder)
     # What was appended just now may be of an import that is not done yet.
     store._append(tables.ITEMS, taken("new", items=[{}]).tables["items"])
     (store.folder / "orders" / "part-00000-running.parquet").write_bytes(b"PAR1")
     made = compact(store)
     assert made.removed == 1 + 4 + 3
-    assert (check(store).unread, check(store).damages) == (1, [])
+    assert (check(store).orphan_rows, check(store).damages) == (1, [])
     assert orders(store) == before
     assert [len(orders(Store(store.folder, number))) for number in range(3)] == [20, 40, 60]
 

@@ -20,11 +20,11 @@ SOME = tables.Table(
     "one row",
     {
         "name": tables.Column("text"),
-        "began_on": tables.Column("day", empty=True),
-        "seen_at": tables.Column("instant", empty=True),
-        "many": tables.Column("count", empty=True),
-        "part": tables.Column("share", empty=True),
-        "right": tables.Column("flag", empty=True),
+        "began_on": tables.Column("day", nullable=True),
+        "seen_at": tables.Column("instant", nullable=True),
+        "many": tables.Column("count", nullable=True),
+        "part": tables.Column("share", nullable=True),
+        "right": tables.Column("flag", nullable=True),
     },
     key=("name",),
 )

@@ -138,7 +138,7 @@ def _scores_table(rows: list[_Row]) -> pd.DataFrame:
         elif column.kind == "share":
             columns[name] = np.array(values, dtype="float64")
         elif column.kind == "count":
-            columns[name] = pd.array(values, dtype="Int64") if column.empty else np.array(values, dtype="int64")
+            columns[name] = pd.array(values, dtype="Int64") if column.nullable else np.array(values, dtype="int64")
         else:
             columns[name] = pd.array(values, dtype="str")
     return pd.DataFrame(columns)

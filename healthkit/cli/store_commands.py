@@ -47,7 +47,7 @@ def check(data: DataOption = None) -> None:
     if not found.damages:
         out.print("Nothing is wrong.")
         return
-    _print_first(f"{one.table}: {one.what}." for one in found.damages)
+    _print_first(f"{one.table}: {one.problem}." for one in found.damages)
     if found.lost_files:
         files = figures.format_quantity(len(found.lost_files), "raw file")
         out.print(f"The rows of {files} are lost in part or whole:", soft_wrap=True)
@@ -62,16 +62,15 @@ def _check_sentences(store: hk.store.Store, check_result: hk.store.CheckResult) 
     """What a check read, and what is no damage but worth knowing, in sentences."""
     things = figures.format_quantity
     yield f"{store.folder}: {things(check_result.files, 'data file')}, {check_result.rows:,} rows read."
-    if check_result.unread:
+    if check_result.orphan_rows:
         yield (
-            f"{check_result.unread:,} rows are of imports that were cut short, or of raw files that a repair "
-            "forgot, and are "
-            "never read; `store compact` removes those older than a day."
+            f"{check_result.orphan_rows:,} rows are of imports that were cut short, or of raw files that a repair left "
+            "out, and are never read; `store compact` removes those older than a day."
         )
-    if check_result.removed:
+    if check_result.rows_of_removed_files:
         yield (
-            f"{check_result.removed:,} rows are of raw files that were removed; only older versions read them. "
-            "`store remove --purge` takes them from disk."
+            f"{check_result.rows_of_removed_files:,} rows are of raw files that were removed; only older versions read "
+            "them. `store remove --purge` takes them from disk."
         )
     if check_result.files_without_row_counts:
         yield (
@@ -86,7 +85,10 @@ def _check_sentences(store: hk.store.Store, check_result: hk.store.CheckResult) 
 
 @store_app.command("repair", epilog="Example: `python -m healthkit store repair --data data/sample_store`")
 def repair(data: DataOption = None) -> None:
-    """Make a damaged store readable: what is broken is moved aside, and raw files that lost rows are forgotten."""
+    """Write the readable rows of a damaged store anew; name the raw files that lost rows, to import them again.
+
+    Damaged files stay in the folder of the store, and nothing reads them; `store remove --purge` deletes them.
+    """
     with ErrorReporter():
         store = _open_store(data)
         lost, unnamed = hk.store.repair(store)
@@ -183,7 +185,7 @@ def _removal_lines(store: hk.store.Store, removal: hk.store.Removal, purge: bool
     things = figures.format_quantity
     yield f"To be removed from {store.folder}:"
     yield from _first_lines(str(one) for one in removal.files)
-    yield from _first_lines(f"{one}, removed before" for one in removal.earlier)
+    yield from _first_lines(f"{one}, removed before" for one in removal.already_removed)
     days = f", {removal.first_day} to {removal.last_day}" if removal.first_day else ""
     stay = (
         f" ({removal.orders_in_other_files:,} of them stay: other files tell of them too)"
@@ -229,10 +231,10 @@ def _can_ask() -> bool:
 
 def _print_left_files(purge_result: hk.store.PurgeResult, pages: list[Path], reports: Path) -> None:
     """What a purge did not remove: files that may be the user's own, and pages that were printed."""
-    if purge_result.left:
-        files = figures.format_quantity(len(purge_result.left), "file")
+    if purge_result.files_left:
+        files = figures.format_quantity(len(purge_result.files_left), "file")
         out.print(f"{files} in the folders of its tables are not the store's, and were left:", soft_wrap=True)
-        _print_first(map(str, purge_result.left))
+        _print_first(map(str, purge_result.files_left))
     if pages:
         out.print(
             "Printed pages of it were left. Delete them with the files beside them, and print the index again:",

@@ -1,4 +1,4 @@
-"""Folders and files that the kit makes for a while, marks as its own, or brings along."""
+"""Temporary folders and files, the marked folders that hold them, and the files that ship with the package."""
 
 import lazy_loader as lazy
 

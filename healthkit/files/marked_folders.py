@@ -1,9 +1,8 @@
-"""Folders that the kit makes and removes: each holds a marker, and nothing is removed that the kit did not write.
+"""Folders that healthkit makes and removes: each has a marker file, and only files that healthkit wrote are deleted.
 
-A folder is removed only when its name is exactly one of the kit's, it is a real folder (no symbolic link), and the
-marker in it holds exactly the kit's text. Even then only files whose names the kit uses are deleted, one by one; a
-folder in which anything else is left stays. While the process that made a folder lives it holds a lock on the marker,
-so that no other process takes the folder for one that was left behind.
+A folder is removed only if its name has healthkit's form, it is no symbolic link, and its marker has exactly the
+expected text. Even then only files with known names are deleted, one by one; a folder with any other file stays. The
+process that made a folder locks the marker while it runs, so that no other process takes the folder for abandoned.
 """
 
 from __future__ import annotations
@@ -24,18 +23,18 @@ except ImportError:  # not on Windows
 
 MARKER_NAME = ".made-by-healthkit"
 MARKER_TEXT = "healthkit made this folder and removes it with the files it wrote. Other files here are never deleted.\n"
-"""The whole content of a marker."""
+"""The content of a marker file."""
 FilePattern = re.Pattern[str]
-"""The paths, within a folder, of what the kit writes there; those of folders end in a slash."""
+"""Matches the relative paths that healthkit writes into a folder; those of folders end in a slash."""
 
 _locks: dict[Path, int] = {}
-"""The open markers of the folders that this process made: closing one releases its lock."""
+"""File descriptors of the markers of this process's folders: closing one releases its lock."""
 
 
 def make(parent: Path, prefix: str, mode: int = 0o700) -> Path:
-    """Make a marked folder below `place` that is this process's own; its name begins as given.
+    """Make a marked folder of this process in a parent folder, with a name that starts with a prefix.
 
-    `mode` holds its permissions, of which the umask takes some away. Raises OSError where it cannot be made.
+    `mode` are its permissions before the umask. Raises OSError where it cannot be made.
     """
     while True:
         folder = parent / f"{process_prefix(prefix)}{secrets.token_hex(4)}"
@@ -54,35 +53,35 @@ def make(parent: Path, prefix: str, mode: int = 0o700) -> Path:
 
 
 def process_prefix(prefix: str) -> str:
-    """How the names of this process's folders begin: the process, the machine."""
+    """Return a prefix extended by the id of this process and the name of this machine."""
     return f"{prefix}{os.getpid()}-{socket.gethostname()}-"
 
 
 def _write_marker(folder: Path) -> None:
-    """Write the marker, locked before its text is there: whoever can read the text sees the lock as well."""
+    """Write the marker of a folder, locked before it has its text, so that a complete marker is always locked."""
     marker = os.open(folder / MARKER_NAME, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
     _locks[folder] = marker
     if fcntl is not None:
-        with suppress(OSError):  # Where files cannot be locked, the number of the process must do.
+        with suppress(OSError):  # Without file locks, the process id has to do.
             fcntl.flock(marker, fcntl.LOCK_EX | fcntl.LOCK_NB)
     os.write(marker, MARKER_TEXT.encode())
 
 
 def folders_of_this_process() -> list[Path]:
-    """The folders that this process made and has not given up. A fork inherits none of those of its parent."""
-    ending = re.compile(rf".*-{os.getpid()}-{re.escape(socket.gethostname())}-[0-9a-f]{{8}}", re.S)
-    return [folder for folder in list(_locks) if ending.fullmatch(folder.name)]
+    """Return the folders that this process made and still locks, without those of a parent process."""
+    own_name = re.compile(rf".*-{os.getpid()}-{re.escape(socket.gethostname())}-[0-9a-f]{{8}}", re.S)
+    return [folder for folder in list(_locks) if own_name.fullmatch(folder.name)]
 
 
 def unlock(folder: Path) -> None:
-    """Give up the lock on a folder of this process."""
+    """Release the lock on a folder of this process."""
     marker = _locks.pop(folder, None)
     if marker is not None:
         os.close(marker)
 
 
 def is_marked(folder: Path) -> bool:
-    """Whether this is a real folder that the kit made, as its marker says."""
+    """Return whether a path is a folder, no symbolic link, with healthkit's marker in it."""
     try:
         if not stat.S_ISDIR(folder.lstat().st_mode) or not stat.S_ISREG((folder / MARKER_NAME).lstat().st_mode):
             return False
@@ -92,9 +91,9 @@ def is_marked(folder: Path) -> bool:
 
 
 def remove(folder: Path, pattern: FilePattern) -> bool:
-    """Remove a marked folder with the files in it that the kit writes; say whether it is gone.
+    """Remove a marked folder with the files that match a pattern and return whether it is gone.
 
-    It stays, marker and all, where it holds anything else. One that is not marked is not touched.
+    A folder with other files keeps its marker and these files. A folder without a marker is not touched.
     """
     if not is_marked(folder):
         unlock(folder)
@@ -111,7 +110,7 @@ def remove(folder: Path, pattern: FilePattern) -> bool:
 
 
 def _delete_files(folder: str | Path, within: str, pattern: FilePattern) -> None:
-    """Delete the kit's files in a folder and in the kit's folders below; symbolic links are not followed."""
+    """Delete the files that match a pattern, also in matching subfolders; symbolic links are not followed."""
     with os.scandir(folder) as found:
         entries = list(found)
     for entry in entries:
@@ -126,29 +125,29 @@ def _delete_files(folder: str | Path, within: str, pattern: FilePattern) -> None
 
 
 def remove_abandoned(parent: Path, pattern_by_prefix: Mapping[str, FilePattern]) -> None:
-    """Remove the folders below `place` that processes of this user and machine left when they were killed.
+    """Remove the marked folders in a parent folder that killed processes of this user and machine left.
 
-    `kinds` holds how their names begin, and which files the kit writes into each. Those of other machines stay.
+    `pattern_by_prefix` has the prefixes of their names and the files that may be deleted in each.
     """
     with suppress(OSError):
         for name in os.listdir(parent):
-            beginning = next((one for one in pattern_by_prefix if name.startswith(one)), None)
-            if beginning is not None and _is_abandoned(parent / name, beginning):
-                remove(parent / name, pattern_by_prefix[beginning])
+            prefix = next((prefix for prefix in pattern_by_prefix if name.startswith(prefix)), None)
+            if prefix is not None and _is_abandoned(parent / name, prefix):
+                remove(parent / name, pattern_by_prefix[prefix])
 
 
 def _is_abandoned(folder: Path, prefix: str) -> bool:
-    """Whether a folder is this user's and its process, of this machine, is no more."""
-    named = re.fullmatch(rf"(\d+)-{re.escape(socket.gethostname())}-[0-9a-f]{{8}}", folder.name[len(prefix) :])
-    if named is None or not is_marked(folder):
+    """Return whether a folder is this user's and its process, on this machine, has ended."""
+    match = re.fullmatch(rf"(\d+)-{re.escape(socket.gethostname())}-[0-9a-f]{{8}}", folder.name[len(prefix) :])
+    if match is None or not is_marked(folder):
         return False
     if hasattr(os, "getuid") and folder.lstat().st_uid != os.getuid():
         return False
-    return not _is_in_use(folder, int(named[1]))
+    return not _is_in_use(folder, int(match[1]))
 
 
 def _is_in_use(folder: Path, process: int) -> bool:
-    """Whether the process that made a folder lives; its number alone does not tell, for a container gives it again."""
+    """Return whether the process of a folder runs; by the lock, since containers reuse process ids."""
     if fcntl is None:
         return _process_exists(process)
     try:
@@ -167,7 +166,7 @@ def _is_in_use(folder: Path, process: int) -> bool:
 
 
 def _process_exists(process: int) -> bool:
-    """Whether a process of this machine exists; where that cannot be asked, it is taken to."""
+    """Return whether a process of this machine exists; True where that cannot be determined."""
     if os.name != "posix":
         return True
     try:

@@ -1,8 +1,8 @@
-"""The files outside of the package that it needs or hands out: notebooks, report template, column map, a scenario.
+"""Files outside the package that it needs or copies: notebooks, report template, column map, an example scenario.
 
-In a checkout they lie at the top level, where analysts edit them. A wheel holds a copy, which `setup.py` makes of the
-same list (`FILES`) when the wheel is built. This module imports nothing but the standard library, for the build runs it
-without the package's dependencies.
+In a checkout they are at the top level, where analysts edit them. A wheel has a copy, which `setup.py` makes from
+`FILES` when the wheel is built. This module imports only the standard library, because the build runs it without the
+package's dependencies.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ FILES = (
     "data/column_map.yaml",
     "docs/scenario.yaml",
 )
-"""The shipped files, by their paths from the top level of a checkout."""
+"""The shipped files, as paths relative to the top level of a checkout."""
 NOTEBOOKS = tuple(name for name in FILES if name.startswith("notebooks/"))
-"""The notebooks among them, with the template of the report."""
+"""The notebooks in `FILES`, with the report template."""
 PACKAGE = Path(__file__).parents[1]
 COPY = "shipped"
-"""The folder of the package into which a wheel puts its copy."""
+"""The folder in the package with the copy of a wheel."""
 
 
 def root() -> Path:
@@ -47,14 +47,14 @@ def missing() -> list[str]:
 
 
 def label_of(name: str) -> str:
-    """Return how a message names a shipped file: as it is called in a checkout, by its full path in a wheel."""
+    """Return the name of a shipped file for messages: its relative path in a checkout, its full path in a wheel."""
     return name if root() == PACKAGE.parent else str(path_of(name))
 
 
 def copy_notebooks(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Copy the notebooks into a folder of the user's, which is made where there is none; no file there is overwritten.
+    """Copy the notebooks into a folder, which is made if it does not exist; no file is overwritten.
 
-    Returns the files that were copied, and those that were there before and differ from the shipped ones.
+    Returns the copied files, and the existing files that differ from the shipped ones.
     Raises OSError where the folder cannot be written or a notebook of the package cannot be read.
     """
     copied, different = [], []

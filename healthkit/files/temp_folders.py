@@ -1,7 +1,7 @@
-"""Temporary folders and files: gone with the process that made them, or with the next one after it was killed.
+"""Temporary folders and files: removed when their process ends or, if it was killed, by the next process.
 
-Folders lie where the system keeps temporary files (`TMPDIR` names another place), for the user alone. What may be
-removed from each kind of folder stands in `KINDS`, and nothing else is (see `marked_folders`).
+Folders are made in the system's temporary folder (`TMPDIR` changes it), with access for the user alone. Only files that
+match `PATTERN_BY_PREFIX` are ever removed from them (see `marked_folders`).
 """
 
 from __future__ import annotations
@@ -16,18 +16,20 @@ from pathlib import Path
 from healthkit.files import marked_folders
 
 SPILL_PREFIX = "healthkit-rows-"
-"""Rows that do not fit into memory. DuckDB's own choice, `.tmp` in the folder one works in, stays when a process ends
-without closing its connections."""
+"""Rows that DuckDB spills to disk. Its default, `.tmp` in the working directory, stays when a process ends without
+closing its connections."""
 BATCH_PREFIX = "healthkit-batch-"
-"""What the reports of a batch need of the store: rows of orders of all its accounts, and counts."""
+"""The rows and counts of the accounts of a batch, for its worker processes."""
 WORKER_PREFIX = "healthkit-press-"
-"""What the cells of notebooks showed, on its way from a fork server, and the folder of its IPython."""
+"""The output of notebook cells in worker processes, and the folder of their IPython."""
 PARSED_PREFIX = "healthkit-parsed-"
-"""Raw files that other processes have parsed, on their way to the import."""
+"""Raw files that other processes parsed for an import."""
 PDF_PREFIX = "healthkit-pdf-"
-"""A page on its way to a PDF, and the profile of the browser."""
+"""A page that is printed to PDF, and the profile of the browser."""
+TABLE_PREFIX = ".healthkit-table-"
+"""The next version of a store's table, while a repair or a purge writes it."""
 PARTIAL_FILE_PREFIX = ".healthkit-part-"
-"""A file on its way into the folder in which this one lies."""
+"""A file that is written before it is moved into the parent folder."""
 
 PATTERN_BY_PREFIX = {
     SPILL_PREFIX: re.compile(r"duckdb_temp_[^/]*"),
@@ -35,17 +37,18 @@ PATTERN_BY_PREFIX = {
     WORKER_PREFIX: re.compile(r"\d+\.jsonl|ipython/.*", re.S),
     PARSED_PREFIX: re.compile(r"[0-9a-f]{64}\.pickle"),
     PDF_PREFIX: re.compile(r"page\.pdf|errors\.txt|profile/.*", re.S),
+    TABLE_PREFIX: re.compile(r"table/([^/]+\.parquet|_delta_log/[^/]*)?"),
     PARTIAL_FILE_PREFIX: re.compile(r"part"),
 }
-"""What the kit writes into each kind of folder, by how the name of the folder begins. `ipython` and `profile` are
-filled by IPython and Chromium, for the kit alone."""
+"""Paths of the files that may be removed, by the prefix of the folder's name. IPython and Chromium fill `ipython` and
+`profile`."""
 
 _spill_folders: dict[int, Path] = {}
-"""The folder for rows, by the process that made it: a fork has one of its own."""
+"""The spill folder by process id: a fork makes its own."""
 
 
 def spill_folder() -> Path | None:
-    """The folder for rows, made when it is first asked for; None where no place takes one: all must fit into memory."""
+    """Return the folder for spilled rows of this process, made at the first call; None where none can be made."""
     if os.getpid() not in _spill_folders:
         try:
             _spill_folders[os.getpid()] = make(SPILL_PREFIX)
@@ -55,45 +58,47 @@ def spill_folder() -> Path | None:
 
 
 def remove_own() -> None:
-    """Remove every folder of this process with what the kit wrote into it: for a process that ends here and now."""
+    """Remove every temporary folder of this process, when it ends."""
     _spill_folders.pop(os.getpid(), None)
-    for made in marked_folders.folders_of_this_process():
-        remove(made)
+    for folder in marked_folders.folders_of_this_process():
+        remove(folder)
 
 
 atexit.register(remove_own)
 
 
 def make(prefix: str, parent: Path | None = None) -> Path:
-    """Make a folder of a kind for the user alone, among the temporary ones or below `place`; those of processes that
-    were killed go. Raises OSError where it cannot be made."""
-    below = Path(tempfile.gettempdir()) if parent is None else parent
-    remove_abandoned(below)
-    return marked_folders.make(below, prefix)
+    """Make a temporary folder of a kind, in the system's temporary folder or in `parent`, for the user alone.
+
+    Folders of killed processes there are removed first. Raises OSError where the folder cannot be made.
+    """
+    folder = Path(tempfile.gettempdir()) if parent is None else parent
+    remove_abandoned(folder)
+    return marked_folders.make(folder, prefix)
 
 
 def remove_abandoned(parent: Path | None = None) -> None:
-    """Remove the folders of any kind that killed processes left among the temporary ones or below `place`."""
+    """Remove the temporary folders of killed processes in the system's temporary folder or in `parent`."""
     with suppress(OSError):
         marked_folders.remove_abandoned(Path(tempfile.gettempdir()) if parent is None else parent, PATTERN_BY_PREFIX)
 
 
 def remove(folder: Path) -> bool:
-    """Remove a folder that `make` made, with what the kit wrote into it; say whether it is gone."""
-    kind = next((files for beginning, files in PATTERN_BY_PREFIX.items() if folder.name.startswith(beginning)), None)
-    return kind is not None and marked_folders.remove(folder, kind)
+    """Remove a folder that `make` made and return whether it is gone; it stays if other files are in it."""
+    pattern = next((files for prefix, files in PATTERN_BY_PREFIX.items() if folder.name.startswith(prefix)), None)
+    return pattern is not None and marked_folders.remove(folder, pattern)
 
 
 def write_atomically(path: Path, data: str | bytes) -> None:
-    """Write a file whole or not at all, with the permissions that a new file has; its folder is made if need be."""
+    """Write a file as a whole or not at all, with the default permissions; make its folder if it does not exist."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside = marked_folders.make(path.parent, PARTIAL_FILE_PREFIX)
+        partial = marked_folders.make(path.parent, PARTIAL_FILE_PREFIX)
         try:
-            (aside / "part").write_bytes(data.encode() if isinstance(data, str) else data)
-            os.replace(aside / "part", path)
+            (partial / "part").write_bytes(data.encode() if isinstance(data, str) else data)
+            os.replace(partial / "part", path)
         finally:
-            remove(aside)
+            remove(partial)
     except OSError as error:
-        error.filename, error.filename2 = str(path), None  # Not what stands aside.
+        error.filename, error.filename2 = str(path), None  # The file of the caller, not the temporary one.
         raise

@@ -89,7 +89,7 @@ class _Batch:
     def __init__(
         self, store: Store, anyway: bool, import_day: date | None, on_progress: Callable[[int], None] | None
     ) -> None:
-        self.store, self.anyway, self.known_digests = store, anyway, store.holds()
+        self.store, self.anyway, self.known_digests = store, anyway, store.imported_digests()
         self._import_day, self._on_progress = import_day, on_progress
         self._checks = ImportChecks(store)
         self._pending: deque[_PendingFile] = deque()

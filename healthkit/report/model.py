@@ -329,7 +329,7 @@ def _summarise_category(category: str, category_rows: pd.DataFrame, as_of: date)
 
 def _describe_data_version(workspace: Workspace, account: str) -> str:
     """Return the version of the store and the number of files behind the figures."""
-    store, files = workspace.store, workspace.store.files(account)
+    store, files = workspace.store, workspace.store.count_files(account)
     return f"version {store.version()} of the store, {files:,} {'file' if files == 1 else 'files'} of this account"
 
 

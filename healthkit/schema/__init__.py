@@ -1,4 +1,4 @@
-"""What the tables, marketplaces and YAML files look like: columns, keys, zones, lines."""
+"""The schema: tables with their columns and keys, marketplaces with their zones, YAML with line numbers."""
 
 import lazy_loader as lazy
 

@@ -1,10 +1,9 @@
-"""The marketplaces that the readers know: how files name them, their zone, how they write dates.
+"""The known marketplaces: their names in files, their time zones and their date formats.
 
-One row a marketplace. What a marketplace *asks* of a seller stands in `policies/*.yaml`, not here; a policy file may
-name a marketplace that has no row yet, in a block `new_marketplace`.
-Zones are the main zone of the country; Amazon's US pages count days in Pacific time.
-Date orders are those of the feedback file, which has neither zone nor century. Those of no Amazon marketplace
-have neither a sales channel nor an id in Amazon's files (`-`), and write their dates whole.
+The rules for sellers are in `policies/*.yaml`, not here; a policy file may add a marketplace in a block
+`new_marketplace`. The zone is the main one of the country; Amazon's US pages count days in Pacific time. The date
+format is that of the feedback file, which has neither zone nor century. Marketplaces other than Amazon's have no sales
+channel and no id in Amazon's files (`-`), and write full dates.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ POLICY_FOLDER = Path(__file__).parents[1] / "metrics" / "policies"
 
 
 class Marketplace(NamedTuple):
-    """One marketplace; `dates` is the order of day, month and year in its feedback files."""
+    """A marketplace; `dates` is the `strptime` format of the dates in its feedback files."""
 
     code: str
     title: str
@@ -30,16 +29,16 @@ class Marketplace(NamedTuple):
 
     @property
     def is_amazon(self) -> bool:
-        """Whether it is one of Amazon's own."""
+        """Whether it is one of Amazon's marketplaces."""
         return self.marketplace_id != "-"
 
 
 class UnknownMarketplaceError(ValueError):
-    """Nobody told the kit of such a marketplace."""
+    """There is no marketplace of that code."""
 
 
 class MarketplaceError(ValueError):
-    """A block `new_marketplace` of a policy file is wrong; the message says file, line and field."""
+    """A block `new_marketplace` of a policy file is invalid; the message names file, line and field."""
 
 
 _ROWS = """
@@ -82,7 +81,7 @@ def _parse_row(line: str) -> Marketplace:
 
 
 class _BlockField(NamedTuple):
-    """One field of a block: the number of its line, its name and its text."""
+    """A field of a block: its line number, its name and its text."""
 
     number: int
     field: str
@@ -114,15 +113,15 @@ _FIELD_CHECKS = {
         'dates are an order of day, month and year, such as "%d/%m/%y"',
     ),
 }
-"""What each field of a block must be, and the words that say so."""
+"""The check of each field of a block, and the error message."""
 
 
 def load_marketplaces(folder: Path = POLICY_FOLDER) -> dict[str, Marketplace]:
-    """The marketplaces by code: the rows above, then those that policy files name as new.
+    """Return the marketplaces by code: the built-in ones, then those that policy files add.
 
-    Raises MarketplaceError naming file, line and field.
+    Raises MarketplaceError, which names file, line and field, for an invalid block.
 
-    >>> known()["JP"].dates
+    >>> load_marketplaces()["JP"].dates
     '%y/%m/%d'
     """
     rows = {row.code: row for row in map(_parse_row, _ROWS.strip().splitlines())}
@@ -138,19 +137,19 @@ def load_marketplaces(folder: Path = POLICY_FOLDER) -> dict[str, Marketplace]:
 
 
 def _read_new_marketplace(path: Path) -> Iterator[tuple[Marketplace, dict[str, _BlockField]]]:
-    """The marketplace that a policy file names as new, if any, with the lines that say so."""
-    # A file that is not UTF-8 is refused by `policy`, which reads all of it.
+    """Yield the marketplace that a policy file adds, if any, with the fields of its block."""
+    # `policy_files` reads the whole file and refuses one that is not UTF-8.
     text = path.read_text(encoding="utf-8", errors="replace").splitlines()
     for at, line in enumerate(text):
         if line.startswith("new_marketplace:"):
             lines = {one.field: one for one in _block_fields(path, at, text)}
             _check_block(path, at + 1, lines)
-            said = dict.fromkeys(_AMAZON_FIELDS, "-") | {name: one.text for name, one in lines.items()}
-            yield Marketplace(**said), lines
+            values = dict.fromkeys(_AMAZON_FIELDS, "-") | {name: field.text for name, field in lines.items()}
+            yield Marketplace(**values), lines
 
 
 def _block_fields(path: Path, start: int, text: list[str]) -> Iterator[_BlockField]:
-    """The fields of a block that begins at a line, in braces on that line or each on a line of its own below."""
+    """Yield the fields of a block that begins at a line: in braces on that line, or one a line below it."""
     rest = text[start].partition(":")[2].strip()
     if rest and not rest.startswith("#"):
         if not _INLINE_BLOCK.fullmatch(rest):
@@ -169,16 +168,14 @@ def _block_fields(path: Path, start: int, text: list[str]) -> Iterator[_BlockFie
 
 
 def _check_block(path: Path, first_line: int, lines: dict[str, _BlockField]) -> None:
-    """Refuse a block with a field too many, one that is missing, or one that is not what it must be."""
-    for one in lines.values():
-        if one.field not in _FIELD_CHECKS:
-            raise _block_error(
-                path, one.number, one.field, f"there is no such field; there are {', '.join(_FIELD_CHECKS)}"
-            )
-        is_right, words = _FIELD_CHECKS[one.field]
-        if not is_right(one.text):
-            raise _block_error(path, one.number, one.field, f"{one.text!r} will not do; {words}")
-    # A marketplace of Amazon's has both of these, another neither.
+    """Raise MarketplaceError for an unknown, missing or invalid field."""
+    for number, name, text in lines.values():
+        if name not in _FIELD_CHECKS:
+            raise _block_error(path, number, name, f"there is no such field; there are {', '.join(_FIELD_CHECKS)}")
+        is_valid, message = _FIELD_CHECKS[name]
+        if not is_valid(text):
+            raise _block_error(path, number, name, f"{text!r} will not do; {message}")
+    # A marketplace of Amazon's has both of these fields, another one neither.
     required = (*_REQUIRED, *(_AMAZON_FIELDS if any(name in lines for name in _AMAZON_FIELDS) else ()))
     for name in required:
         if name not in lines:
@@ -197,9 +194,9 @@ MARKETPLACE_BY_SALES_CHANNEL: dict[str, str] = {
 
 
 def find_marketplace(code: str) -> Marketplace:
-    """The marketplace of that code; raises UnknownMarketplace, naming those there are.
+    """Return the marketplace of a code. Raises UnknownMarketplaceError, with the known codes.
 
-    >>> marketplace("DE").zone
+    >>> find_marketplace("DE").zone
     'Europe/Berlin'
     """
     try:

@@ -1,12 +1,12 @@
-"""What each table holds: one row of it, its columns, its key; the check at the border.
+"""The tables of healthkit: the meaning of a row, the columns, the key; and `check_table`, which validates a frame.
 
-Three kinds of time stand in these tables, and they are never mixed:
+Three kinds of time are kept apart:
 
-- a *day* is a date in the marketplace's own zone, cut once, by the readers;
-- an *instant* is a time stamp in UTC; lateness is judged on instants;
+- a *day* is a date in the marketplace's own zone; the parsers convert to it once;
+- an *instant* is a UTC timestamp; lateness is judged on instants;
 - a *count* of days is a whole number.
 
-A frame may be of any library that narwhals knows (pandas, pyarrow, polars).
+A frame may be of any library that narwhals supports (pandas, pyarrow, polars).
 """
 
 from __future__ import annotations
@@ -23,45 +23,45 @@ if TYPE_CHECKING:
 
 
 class TableError(ValueError):
-    """A frame is not what its table promises; the message says what, where and how many."""
+    """A frame does not match its table; the message names the column, the problem and the number of rows."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its kind, whether it may be empty, and which of several statements stands.
+    """A column of a table: its kind, whether it may be empty, and how values of several files are merged.
 
-    `keep` says what is read when several files speak of the same row:
-    the `newest` known value, the `first` (smallest) or the `last` (largest).
+    `keep` selects the value where several files state the same row: the `newest` known one, the `first` (smallest) or
+    the `last` (largest).
     """
 
     kind: str
-    empty: bool = False
+    nullable: bool = False
     keep: str = "newest"
 
 
 @dataclass(frozen=True)
 class Table:
-    """One table: what one row is, the columns in order, and the columns that name a row.
+    """A table: the meaning of a row, the columns in order, and the key columns, which identify a row.
 
-    A row of a `whole` table stands or falls as one; of others, each column keeps what is known of it.
+    With `merge_whole_rows` the newest row of a key replaces older ones; else each column is merged by itself.
     """
 
     name: str
-    row: str
+    row_meaning: str
     columns: dict[str, Column]
     key: tuple[str, ...] = field(default=())
-    whole: bool = False
+    merge_whole_rows: bool = False
 
     def required(self) -> list[str]:
-        """The columns that may not be empty."""
-        return [name for name, column in self.columns.items() if not column.empty]
+        """Return the names of the columns that may not be empty."""
+        return [name for name, column in self.columns.items() if not column.nullable]
 
 
 def _parse_columns(text: str) -> dict[str, Column]:
-    """Read `name kind[?] [keep]` lines; a question mark means the column may be empty.
+    """Return the columns of `name kind[?] [keep]` lines; a question mark marks a column that may be empty.
 
-    >>> _columns("cancelled_on day? first")
-    {'cancelled_on': Column(kind='day', empty=True, keep='first')}
+    >>> _parse_columns("cancelled_on day? first")
+    {'cancelled_on': Column(kind='day', nullable=True, keep='first')}
     """
     columns = {}
     for line in filter(None, (line.strip() for line in text.splitlines())):
@@ -108,8 +108,8 @@ ORDERS = Table(
     """),
     ("account", "marketplace", "order_id"),
 )
-"""`restored_on` is the day on which an order that a file called cancelled was known to be none, as one that was shipped
-after all; it is worked out when a ledger is read."""
+"""`restored_on` is the day on which a cancelled order turned out not to be cancelled, because it was shipped, say;
+it is computed when a ledger is read."""
 ITEMS = Table(
     "items",
     "one line of an order: what was bought",
@@ -198,8 +198,8 @@ POSTINGS = Table(
     """),
     ("account", "marketplace", "order_id", "kind", "posting_id"),
 )
-"""`amount` is below zero where it was taken from the seller [ten-thousandths of the currency]. `posting_id` is the same
-where a settlement was downloaded twice. What the postings of an order leave is in DEFECTS when a ledger is read."""
+"""`amount` is negative where it was deducted from the seller [ten-thousandths of the currency]. `posting_id` is equal
+in two downloads of one settlement. The sums of an order's postings are added to DEFECTS when a ledger is read."""
 CONTACTS = Table(
     "contacts",
     "one message of a buyer, or one answer of a buyer to whether a problem was solved",
@@ -223,8 +223,8 @@ CONTACTS = Table(
     """),
     ("account", "marketplace", "contact_id", "kind"),
 )
-"""`kind` is `message` or `survey`; a survey's `outcome` is `yes` or `no`. `due_24h_on` is the day on which 24 hours
-have passed since it was received. A message that needs no answer is excused, from that day on."""
+"""`kind` is `message` or `survey`; a survey's `outcome` is `yes` or `no`. `due_24h_on` is the day 24 hours
+after it was received. A message that needs no answer is excused from that day on."""
 RETURNS = Table(
     "returns",
     "one request of a buyer to send something back",
@@ -254,7 +254,7 @@ RETURNS = Table(
     ("account", "marketplace", "return_id"),
 )
 """`decision` is `authorised`, `refunded`, `closed`, `refused`, or empty while the request waits. On `unresolved_on` the
-buyer said that the return was not resolved. From `cleared_on` on a request is not valid and counts nowhere."""
+buyer stated that the return was not resolved. From `cleared_on` on, a request is invalid and does not count."""
 READINGS = Table(
     "readings",
     "one figure that the marketplace itself reported, over some days, as of a day; kept as given, right or wrong",
@@ -278,7 +278,7 @@ READINGS = Table(
         report         text
     """),
     ("account", "marketplace", "channel", "metric", "first_day", "last_day", "as_of"),
-    whole=True,
+    merge_whole_rows=True,
 )
 """`channel` is `all` where the marketplace parts none. `parts` is a JSON object of part -> count (of the account
 health rating: its score; of contacts also the average hours). `status` is the marketplace's own word, in lower case.
@@ -300,9 +300,9 @@ VIOLATIONS = Table(
         report        text
     """),
     ("account", "marketplace", "category", "violation_id", "opened_on"),
-    whole=True,
+    merge_whole_rows=True,
 )
-"""`violation_id` is empty text where the row is a count of a category, as of `opened_on`."""
+"""`violation_id` is an empty string in a row that counts a category as of `opened_on`."""
 ACCOUNT_STATES = Table(
     "account_states",
     "one thing that the marketplace said of an account as a whole, as of a day: its status, a warning, a mark",
@@ -318,7 +318,7 @@ ACCOUNT_STATES = Table(
         report       text
     """),
     ("account", "marketplace", "kind", "name", "as_of"),
-    whole=True,
+    merge_whole_rows=True,
 )
 """`kind` is `account` (name `account_status`; state normal, at risk, deactivated), `warning`, `checklist` or `list`.
 
@@ -343,10 +343,9 @@ REPORTS = Table(
     """),
     ("report",),
 )
-"""`report` is what the rows of the file are marked with, another one each time that a file is imported; `digest` is the
-same for the same content of the same account, `content` for the same content of any. `stated_marketplace` is the
-marketplace that was named at import or in all rows of the file; several are joined by `+`. `brought` says, as JSON, how
-many rows of each table the file holds."""
+"""`report` is an id, new for each import, that the file's rows carry. `digest` identifies the content together with the
+account, `content` the content alone. `stated_marketplace` is the marketplace that was given at import or that is in all
+rows of the file; `+` joins several. `brought` is JSON: the number of the file's rows in each table."""
 EXPOSURE = Table(
     "exposure",
     "how many orders count, by clock day, the days on which they began and ceased to count, and what that rests on",
@@ -399,13 +398,12 @@ COVERAGE = Table(
     """),
     ("account", "marketplace"),
 )
-"""`evidence` names what the files can tell of (see EVIDENCE), joined by `+`.
+"""`evidence` lists the kinds of evidence in the files (see `EVIDENCE_BY_KIND`), joined by `+`.
 
-`reach` is a JSON object: of each evidence word of which a file has rows with days, the `first` and the `last` day, and
-`gap`, the longest run of days without any between them, counted from `begins_on` on, and `days`, on how many days there
-are some [days]. A file without rows (there was nothing to tell) gives its word and no entry. `order_gap` is the longest
-run of days without an order, from `begins_on` to `ends_on` [days]. `gaps` is a JSON list of [first, last] days in
-between that no file of orders covers.
+`reach` is a JSON object with an entry for each kind of evidence that has rows with days: the `first` and `last` day,
+`gap`, the longest run of days without any in between, from `begins_on` on [days], and `days`, the number of days with
+some. A file without rows adds its kind to `evidence` but no entry. `order_gap` is the longest run of days without an
+order, from `begins_on` to `ends_on` [days]. `gaps` is a JSON list of [first, last] days that no file of orders covers.
 """
 SCORES = Table(
     "scores",
@@ -439,24 +437,21 @@ FUTURE_DAY_COLUMNS = ("ship_by_on", "deliver_by_on", "due_24h_on", "due_48h_on")
 RAW_TABLES = (
     ORDERS, ITEMS, SHIPMENTS, FEEDBACK, DEFECTS, POSTINGS, CONTACTS, RETURNS, READINGS, VIOLATIONS, ACCOUNT_STATES,
 )  # fmt: skip
-"""The tables that readers fill."""
+"""The tables that imports fill."""
 
 Frame = nw.LazyFrame[Any]
-"""Rows that are not in memory yet, of any engine that narwhals knows."""
+"""A lazy frame of any engine that narwhals supports."""
 
 
 def collect_to_pandas(frame: Frame) -> Any:
-    """The rows of a lazy frame in memory, as pandas, days as stamps; by way of Arrow, so that they are alike of every
-    engine."""
+    """Collect a lazy frame into a pandas frame, with days as timestamps; via Arrow, so that all engines agree."""
     rows = frame.collect().to_arrow()
-    # What a pandas frame remembers of its own kinds would bring them back.
+    # Metadata of pandas would restore the types of the original frame.
     return rows.replace_schema_metadata(None).to_pandas(date_as_object=False)
 
 
 def records(frame: Any) -> list[dict[str, Any]]:
-    """The rows of a pandas frame as plain values: days as dates, nothing known as None.
-
-    Column by column, for a table of few rows is mostly columns.
+    """Return the rows of a pandas frame as dictionaries of plain values: days as dates, missing values as None.
 
     >>> import pandas as pd
     >>> records(pd.DataFrame({"order_id": ["a"], "known_on": pd.to_datetime(["2026-10-31"]), "rate": [float("nan")]}))
@@ -467,24 +462,23 @@ def records(frame: Any) -> list[dict[str, Any]]:
 
 
 def records_to_frame(rows: Sequence[Mapping[str, Any]], columns: Iterable[str]) -> pd.DataFrame:
-    """Such records as a pandas frame of these columns.
+    """Return a pandas frame of some columns from rows as dictionaries.
 
-    >>> framed([{"order_id": "a", "late": True, "days": 2}], ["order_id", "days"]).to_dict("list")
+    >>> records_to_frame([{"order_id": "a", "late": True, "days": 2}], ["order_id", "days"]).to_dict("list")
     {'order_id': ['a'], 'days': [2]}
     """
     return nw.from_dict({name: [row[name] for row in rows] for name in columns}, backend="pandas").to_native()
 
 
 def to_plain_value(value: Any) -> Any:
-    """One cell of a pandas frame as a plain value: a day as a date, nothing known as None.
+    """Return a cell of a pandas frame as a plain Python value: a day as a date, a missing value as None.
 
-    >>> plain(float("nan")), plain(0.5)
+    >>> to_plain_value(float("nan")), to_plain_value(0.5)
     (None, 0.5)
     """
     if isinstance(value, str | int):
         return value
-    # Of what is missing each kind of column has a value of its own, and none of them equals itself. What NumPy and
-    # pandas answer to that is no bool of Python's, but is written like one.
+    # NaN, NaT and pd.NA differ from themselves; the comparison returns a NumPy bool or pd.NA.
     if value is None or str(value != value) != "False":
         return None
     if isinstance(value, datetime):
@@ -494,7 +488,7 @@ def to_plain_value(value: Any) -> Any:
 
 @dataclass(frozen=True, eq=False)
 class Ledger:
-    """The raw tables of some accounts, each row as it is known now; `coverage` is in memory, as COVERAGE."""
+    """The merged raw tables of some accounts as lazy frames, with COVERAGE as a pandas frame."""
 
     orders: Frame
     items: Frame
@@ -510,11 +504,11 @@ class Ledger:
     coverage: Any = field(repr=False)
 
     def in_memory(self) -> Ledger:
-        """The same with every table in memory: what it costs to ask an engine is saved where many questions follow."""
-        held = {
+        """Return this ledger with every table loaded into memory, which saves the engine's overhead of many queries."""
+        frames = {
             table.name: nw.from_native(getattr(self, table.name).collect().to_native()).lazy() for table in RAW_TABLES
         }
-        return replace(self, **held)
+        return replace(self, **frames)
 
 
 EVIDENCE_BY_KIND = {
@@ -542,26 +536,26 @@ EVIDENCE_BY_KIND = {
     "tracking told": ("tracking",),
     "cancellers told": ("cancellers",),
 }
-"""What each kind of raw file can tell of: an account without such a file is not an account without such a defect.
+"""The kinds of evidence in each kind of raw file: without such a file, an account may have defects that nobody knows.
 
-Files of several kinds may tell of what ends in `told`, so it counts as known where one of them does: a defects file of
-refunds where it names one, a confirmations file of scans where it has any, any file of ship-by days (`promises`),
-deliver-by days, confirmations, deliveries, whether parcels have tracking, and who cancelled.
+Kinds that end in `told` are found in the rows of several kinds of files, and count where one of them has a value:
+refunds in a defects file, scans in a confirmations file, and in any file ship-by days (`promises`), deliver-by days,
+confirmations, deliveries, whether parcels have tracking, and who cancelled.
 """
 
 SINGLE_MARKETPLACE_KINDS = (
     "feedback", "returns", "settlement", "list_order_defects", "list_invoice_defects", "list_a_to_z_claims",
     "list_late_shipments",
 )  # fmt: skip
-"""Kinds of files that a marketplace makes for itself alone. One without rows does not say of which marketplace it is,
-where the account sells in several; other files without rows are of all of them."""
+"""Kinds of files that are made for a single marketplace. One without rows does not tell which, where the account sells
+in several; other files without rows count for all."""
 
 DEFECT_LIST_DAYS = 60
-"""A list of the marketplace's account-health page tells of the days up to its own, and of so many before. [days]"""
+"""Days before its own that a list of the marketplace's account health page covers. [days]"""
 MAX_GAP_DAYS = 3
-"""Days that no file of orders covers are told of where they are more than so many in a row. [days]"""
+"""Longest run of days without a file of orders that is not reported as a gap. [days]"""
 PARTIAL_KINDS = ("unshipped",)
-"""The kinds of files that name only some of the orders of the days they reach over."""
+"""Kinds of order files that contain only some orders of the days they cover."""
 
 METRIC_IDS = (
     "order_defect_rate", "negative_feedback_rate", "a_to_z_claim_rate", "chargeback_rate", "cancellation_rate",
@@ -570,19 +564,19 @@ METRIC_IDS = (
     "negative_return_feedback_rate", "late_return_response_rate", "invalid_rejection_rate",
     "customer_service_dissatisfaction_rate", "policy_violations", "account_health_rating", "negative_review_rate",
 )  # fmt: skip
-"""Every metric that a policy may ask for: the one spelling in tables, policies and commands."""
+"""The ids of all metrics, as tables, policies and commands spell them."""
 DEFECT_KINDS = (
     "negative_feedback", "a_to_z_claim", "chargeback", "refund", "cancelled", "shipped_late", "no_tracking",
     "delivered_late", "invoice_missing", "invoice_late",
 )  # fmt: skip
-"""What can go wrong with an order. The last six can be worked out from orders; here the marketplace says so itself."""
+"""The kinds of defects of an order. The last six can be computed from orders; here the marketplace states them."""
 CHANNELS = ("seller", "amazon")
 WHOLE_ACCOUNT = "all"
-"""The channel of what belongs to an account as a whole: messages, violations, its rating."""
+"""The channel of rows that belong to the whole account: messages, violations, its rating."""
 SEVERITIES = ("low", "medium", "high", "critical")
 CANCELLERS = ("seller", "buyer", "amazon")
 SHIPPED_STATUSES = ("shipped", "partially shipped", "delivered")
-"""The statuses of an order that was shipped, at least in part; files write others than these and `cancelled`."""
+"""The statuses of an order that was shipped, at least in part. Files contain others too."""
 STATUSES = (
     "on target", "at risk", "off target", "no data", "too few", "short history", "incomplete", "no target",
 )  # fmt: skip
@@ -591,10 +585,10 @@ STATUS_WORDS = {
     "poor": "off target", "none": "no data", "normal": "on target", "at risk": "at risk", "deactivated": "off target",
     "healthy": "on target", "unhealthy": "off target", "critical": "off target",
 }  # fmt: skip
-"""The status words that a marketplace reports with a figure, in lower case, and the status of SCORES that each means.
-A word that is not here is named at import, and the figure is judged by its number."""
+"""The status of SCORES for each word, in lower case, that a marketplace reports with a figure. An import names other
+words, and their figures are judged by number."""
 ACCOUNT_STATUS_WORDS = ("normal", "at risk", "at risk of deactivation", "warned", "deactivated", "none")
-"""The known words for the status of an account, in lower case; others are named at import and shown as reported."""
+"""The known words for the status of an account, in lower case. An import names others, which are shown as reported."""
 
 _DTYPE_CHECKS = {
     "text": lambda kind: kind in (nw.String, nw.Categorical) or kind == nw.Object,
@@ -607,13 +601,13 @@ _DTYPE_CHECKS = {
 
 
 def check_table(frame: Any, table: Table, keys_are_unique: bool = False) -> Any:
-    """Return the frame, its columns in the table's order, or say what is wrong with it.
+    """Return a frame with its columns in the order of a table, after a check that it matches the table.
 
-    With `keyed` each key is known to stand once. Raises TableError for a missing or unknown column, an empty cell where
-    none may be, a wrong kind of column, or (where the table has a key) a row that stands twice.
+    With `keys_are_unique` the check for duplicate keys is skipped. Raises TableError for a missing or unknown column,
+    an empty cell in a required column, a column of the wrong kind, or a duplicate key.
 
     >>> import pandas as pd
-    >>> check(pd.DataFrame({"report": ["a"]}), REPORTS)
+    >>> check_table(pd.DataFrame({"report": ["a"]}), REPORTS)
     Traceback (most recent call last):
     ...
     TableError: reports has no column name, kind, account, rows, first_day, last_day, number.
@@ -635,16 +629,16 @@ def check_table(frame: Any, table: Table, keys_are_unique: bool = False) -> Any:
 
 
 def _check_kinds(rows: nw.DataFrame[Any], table: Table) -> None:
-    """Refuse a column of another kind; a column that is empty throughout may be of any."""
+    """Raise TableError for a column of the wrong kind; an empty column may have any."""
     schema = rows.schema
     for name, column in table.columns.items():
         kind = schema[name]
-        if not _DTYPE_CHECKS[column.kind](kind) and not (column.empty and rows[name].null_count() == len(rows)):
+        if not _DTYPE_CHECKS[column.kind](kind) and not (column.nullable and rows[name].null_count() == len(rows)):
             raise TableError(f"{table.name}.{name} must be a {column.kind}; it is {kind}.")
 
 
 def _check_empty(rows: nw.DataFrame[Any], names: Iterable[str], table: Table) -> None:
-    """Refuse an empty cell where none may be, naming the first."""
+    """Raise TableError for an empty cell in a required column, with the first row."""
     for name in names:
         empty = rows[name].null_count()
         if empty:
@@ -655,7 +649,7 @@ def _check_empty(rows: nw.DataFrame[Any], names: Iterable[str], table: Table) ->
 
 
 def as_csv(frame: pd.DataFrame) -> str:
-    r"""Rows as CSV; a text that a spreadsheet would take for a formula is led by an apostrophe.
+    r"""Return a frame as CSV; a text that a spreadsheet would run as a formula gets a leading apostrophe.
 
     >>> import pandas as pd
     >>> as_csv(pd.DataFrame({"order_id": ["=1+1"], "known_on": pd.to_datetime(["2026-10-31"])}))

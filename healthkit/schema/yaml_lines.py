@@ -1,4 +1,4 @@
-"""YAML written by hand: read with the line of each mapping, so that an error can name it; nothing in it is run."""
+"""Read YAML with the line number of each mapping, for error messages. Tags that run code are refused."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from typing import Any
 import yaml
 
 LINE_KEY = "line"
-"""Under this name each mapping holds the line on which it begins, from 1."""
+"""Key of the line number in each mapping, from 1."""
 
 
 class YamlError(ValueError):
-    """A file that is no YAML; the message names file, line and what to do."""
+    """A file is not valid YAML; the message names file, line and what to do."""
 
 
 class _LineLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # the C loader may be absent
-    """Reads YAML and keeps the line of each mapping."""
+    """A safe loader that adds the line number to each mapping."""
 
 
 def _construct_mapping(loader: Any, node: Any) -> dict[Any, Any]:
     loader.flatten_mapping(node)
     names = [key.value for key, _ in node.value]
-    twice = sorted({str(name) for name in names if names.count(name) > 1})
-    if twice:
-        raise YamlError(f"line {node.start_mark.line + 1}: {', '.join(twice)} stands twice.")
+    duplicates = sorted({str(name) for name in names if names.count(name) > 1})
+    if duplicates:
+        raise YamlError(f"line {node.start_mark.line + 1}: duplicate {', '.join(duplicates)}.")
     return {**loader.construct_mapping(node, deep=True), LINE_KEY: node.start_mark.line + 1}
 
 
@@ -32,9 +32,9 @@ _LineLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _con
 
 
 def read_yaml(path: Path) -> Any:
-    """What a YAML file holds, each mapping with its `line`.
+    """Return the content of a YAML file, with the line number of each mapping under the key `line`.
 
-    Raises YamlError for a file that is not UTF-8, not YAML, or names a thing twice; OSError where it cannot be read.
+    Raises YamlError for a file that is not UTF-8, not YAML, or has a duplicate key; OSError where it cannot be read.
     """
     if path.exists() and not path.is_file():
         raise YamlError(f"{path.name} is no file; give the path of a YAML file.")
@@ -51,28 +51,26 @@ def read_yaml(path: Path) -> Any:
 
 
 MAX_VALUES, MAX_DEPTH = 200_000, 50
-"""Limits on what a file holds with its aliases written out: values, and how deep they lie."""
+"""Limits on the number of values in a file, with its aliases expanded, and on their depth."""
 
 
 def _check_size(document: Any) -> None:
-    """Raise YamlError for aliases that hold themselves, or whose values written out would fill the memory."""
-    values, left = 0, [(document, 0)]
-    while left:
-        one, depth = left.pop()
+    """Raise YamlError for recursive aliases, and for aliases that expand to too many values."""
+    values, pending = 0, [(document, 0)]
+    while pending:
+        value, depth = pending.pop()
         values += 1
         if values > MAX_VALUES or depth > MAX_DEPTH:
             raise YamlError(
-                f"its aliases (*name) hold themselves, or more than {MAX_VALUES:,} values, or values more than "
+                f"its aliases (*name) contain themselves, or more than {MAX_VALUES:,} values, or values more than "
                 f"{MAX_DEPTH} levels deep. Write the values out."
             )
-        if isinstance(one, dict):
-            left += [(value, depth + 1) for value in one.values()]
-        elif isinstance(one, list | tuple | set):
-            left += [(value, depth + 1) for value in one]
+        if isinstance(value, dict | list | tuple | set):
+            pending += [(part, depth + 1) for part in (value.values() if isinstance(value, dict) else value)]
 
 
 def without_lines(document: Any) -> Any:
-    """The same without the lines.
+    """Return a document of `read_yaml` without the line numbers.
 
     >>> without_lines([{"fewer": {"by": "30%", "line": 2}, "line": 1}])
     [{'fewer': {'by': '30%'}}]

@@ -1,6 +1,6 @@
-"""The embedded store: append-only Delta tables, read as they are known now or as of a version, checked and mended.
+"""The store: append-only Delta tables, read in their newest state or as of a version; check, repair, compact, purge.
 
-The only room with deltalake and duckdb.
+The only package that imports deltalake and duckdb.
 """
 
 from healthkit.store.conflicts import DuplicateFile, MissingRatings, SharedOrders

@@ -1,7 +1,7 @@
-"""COVERAGE of a store: from when to when its files tell of orders, of what else they tell, and which days are missing.
+"""COVERAGE of a store: the days that its files of orders cover, the days without any, and the evidence in other files.
 
-SQL for DuckDB over the tables that `merging` makes and `taken`, the rows of REPORTS. Nothing but days is aggregated, so
-that what it costs grows with the days and the accounts, beside one scan of the orders for each thing told of them.
+SQL for DuckDB over the tables of `merge_sql` and `reports`, the rows of REPORTS. Only days are aggregated, so the time
+grows with days and accounts, plus one scan of the orders for each kind of evidence in them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _EVIDENCE_OF_KINDS_SQL = ", ".join(
     f"('{kind}', '{one}')" for kind, evidence in tables.EVIDENCE_BY_KIND.items() for one in evidence
 )
-"""What each kind of file is evidence of, as rows of SQL."""
+"""The evidence of each kind of file, as rows of SQL."""
 _EVIDENCE_COLUMNS = (
     ("promises told", "orders", "ship_by is not null", "ship_by_on"),
     ("delivery promises told", "orders", "deliver_by is not null", "deliver_by_on"),
@@ -33,7 +33,7 @@ _EVIDENCE_COLUMNS = (
     ("tracking told", "shipments", "coalesce(tracking, scanned) is not null", "confirmed_on"),
     ("scans told", "shipments", "scanned is not null", "confirmed_on"),
 )
-"""What files may tell of each order or parcel: the word, the table, what must be known, and the day of it."""
+"""Evidence in single orders and parcels: its kind, the table, the condition, and the column with its day."""
 _DAY_COLUMN_BY_TABLE = {
     "feedback": "received_on",
     "defects": "known_on",
@@ -45,15 +45,15 @@ _DAY_COLUMN_BY_TABLE = {
     "readings": "as_of",
     "account_states": "as_of",
 }
-"""The day of each row of the files that tell of few orders; of orders only invoices are dated so."""
+"""The column with the day of a row, of tables with few rows an order; ORDERS counts by the day of an invoice."""
 
 
 def build_coverage(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
-    """COVERAGE: the days that the raw files of each account's orders reach from and to, and what else was imported.
+    """Return COVERAGE: for each account and marketplace, the days that its order files cover and its other evidence.
 
-    What the files tell ends with the last day on which an order was placed or updated, in the zone of the marketplace.
-    A file without rows, such as one that says that there were no defects, is evidence in the marketplace that is named
-    in it or at import, else in every one of the account, unless a marketplace makes such files for itself alone.
+    `heard_on` is the last day on which an order was placed or updated, in the zone of the marketplace. A file without
+    rows (no defects, say) is evidence for the marketplace that is named in it or at import, else for every marketplace
+    of the account, unless such files are made for a single marketplace.
     """
     for name, rows in {
         "order_files": _ORDER_FILES_SQL,
@@ -81,21 +81,21 @@ def build_coverage(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
     ).df()
     entries = _group_by_account_and_marketplace(connection.execute(_EVIDENCE_SPANS_SQL).fetchall())
     order_gaps = _group_by_account_and_marketplace(connection.execute(_ORDER_GAPS_SQL).fetchall())
-    holes = _group_by_account_and_marketplace(connection.execute(_FILE_GAPS_SQL).fetchall())
+    gaps = _group_by_account_and_marketplace(connection.execute(_FILE_GAPS_SQL).fetchall())
     places = list(zip(found["account"], found["marketplace"], strict=True))
     return found.assign(
         reach=[_format_reach(entries.get(place, ())) for place in places],
         order_gap=[order_gaps[place][0][0] for place in places],
-        gaps=[json.dumps([[str(first), str(last)] for first, last in holes.get(place, ())]) for place in places],
+        gaps=[json.dumps([[str(first), str(last)] for first, last in gaps.get(place, ())]) for place in places],
     )
 
 
 _ORDER_FILES_SQL = """
-    select held.account, marketplace, kind, first_day, last_day
-    from (select distinct account, marketplace, report from raw_orders where ordered_on is not null) held
-         join taken using (report)
+    select files.account, marketplace, kind, first_day, last_day
+    from (select distinct account, marketplace, report from raw_orders where ordered_on is not null) files
+         join reports using (report)
 """
-"""The files of orders of each account and marketplace, with the days from which and to which each reaches."""
+"""The files of orders of each account and marketplace, with the first and last day of each."""
 _ORDER_FILE_SPANS_SQL = """
     select account, marketplace, min(first_day) as begins_on, max(last_day) as ends_on from order_files group by all
 """
@@ -112,15 +112,16 @@ _EVIDENCE_OF_ORDERS_SQL = " union ".join(
     for kind, table, known, day in _EVIDENCE_COLUMNS
 )
 _EVIDENCE_DAYS_SQL = f"""
-    with said as ({_REPORTS_WITH_ROWS_SQL}),
+    with with_rows as ({_REPORTS_WITH_ROWS_SQL}),
          empty as (select report, account, kind, string_split(stated_marketplace, '+') as stated
-                   from taken anti join said using (report)),
+                   from reports anti join with_rows using (report)),
          accounts as (select account, count(*) as marketplaces from reach group by account),
          files as (select account, marketplace, report, kind
                    from empty join reach using (account) join accounts using (account)
                    where list_contains(stated, marketplace)
                          or (stated is null and (marketplaces = 1 or kind not in {tables.SINGLE_MARKETPLACE_KINDS}))
-                   union select said.account, said.marketplace, report, kind from said join taken using (report)
+                   union select with_rows.account, with_rows.marketplace, report, kind
+                         from with_rows join reports using (report)
                    union select account, marketplace, report, 'refunds told' from raw_defects where kind = 'refund'
                    union select account, marketplace, report, 'refunds told' from raw_postings where kind = 'refund'),
          lists as (select report, max(as_of) as list_on from raw_account_states where kind = 'list' group by report),
@@ -132,18 +133,18 @@ _EVIDENCE_DAYS_SQL = f"""
              union all
              select files.account, marketplace, files.kind, coalesce(list_on, last_day) - {tables.DEFECT_LIST_DAYS},
                     coalesce(list_on, last_day)
-             from files join taken using (report) left join lists using (report)
+             from files join reports using (report) left join lists using (report)
              where starts_with(files.kind, 'list_')
              union all
              select files.account, marketplace, files.kind, first_day, last_day
-             from files join taken using (report) where files.kind = 'settlement'
+             from files join reports using (report) where files.kind = 'settlement'
              union all {_EVIDENCE_OF_ORDERS_SQL})
     select distinct account, marketplace, evidence, first_on, last_on
     from spans join (values {_EVIDENCE_OF_KINDS_SQL}) proves(kind, evidence) using (kind)
 """
-"""What the files of each account and marketplace are evidence of, with the days that they tell of it; both are empty
-where a file holds no row. A row tells of its own day; a settlement of every day from its first row to its last, for it
-holds all that was paid; a list of the marketplace of the days before its own."""
+"""The evidence in the files of each account and marketplace, with its first and last day; both are null for a file
+without rows. A row is evidence for its own day; a settlement, which is complete, for every day from its first row to
+its last; a list of the marketplace for the days before its own."""
 _EVIDENCE_SPANS_SQL = """
     with gaps as (
         select account, marketplace, evidence, first_on, last_on,
@@ -155,8 +156,7 @@ _EVIDENCE_SPANS_SQL = """
            sum(last_on - first_on + 1)
     from gaps group by all order by all
 """
-"""Of each evidence word the first and the last day, the longest run of days without any in between, and the days with
-some."""
+"""The first and last day of each kind of evidence, the longest gap between, and the number of days with evidence."""
 _ORDER_DAYS_SQL = "select distinct account, marketplace, ordered_on as day from orders where ordered_on is not null"
 _ORDER_GAPS_SQL = f"""
     with days as ({_ORDER_DAYS_SQL}),
@@ -168,7 +168,7 @@ _ORDER_GAPS_SQL = f"""
                          day - lag(day) over (partition by account, marketplace order by day) - 1 as run from bounded)
     select account, marketplace, greatest(max(run), 0) from runs group by all
 """
-"""The longest run of days without an order, between the ends that the files of orders reach to."""
+"""The longest run of days without an order, within the days that the files of orders cover."""
 _FILE_GAPS_SQL = f"""
     with pieces as (select account, marketplace, first_day as first_on, last_day as last_on, false as of_order
                     from order_files where first_day is not null and kind not in {(*tables.PARTIAL_KINDS, "")}
@@ -196,12 +196,11 @@ _FILE_GAPS_SQL = f"""
           and holes.first_on > begins_on and holes.last_on < ends_on
     order by all
 """
-"""The days that no file of orders covers and on which no order was placed, where they are more than such days come
-together inside the files."""
+"""Runs of days without a file and without an order that are longer than any run without orders inside the files."""
 
 
 def _group_by_account_and_marketplace(rows: list[tuple[Any, ...]]) -> dict[tuple[str, str], list[tuple[Any, ...]]]:
-    """Rows by their first two cells, the account and the marketplace."""
+    """Group rows by their first two cells, the account and the marketplace, which are dropped."""
     found: dict[tuple[str, str], list[tuple[Any, ...]]] = {}
     for account, marketplace, *rest in rows:
         found.setdefault((account, marketplace), []).append(tuple(rest))
@@ -209,9 +208,9 @@ def _group_by_account_and_marketplace(rows: list[tuple[Any, ...]]) -> dict[tuple
 
 
 def _format_reach(entries: Iterable[tuple[Any, ...]]) -> str:
-    """Entries of (evidence, first day, last day, gap, days) as the JSON of COVERAGE.
+    """Return entries of (evidence, first day, last day, gap, days) as the JSON of COVERAGE.reach.
 
-    >>> _as_reach([("feedback", "2026-02-03", "2026-10-30", 12, 40)])
+    >>> _format_reach([("feedback", "2026-02-03", "2026-10-30", 12, 40)])
     '{"feedback": {"first": "2026-02-03", "last": "2026-10-30", "gap": 12, "days": 40}}'
     """
     return json.dumps(

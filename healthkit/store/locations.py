@@ -1,4 +1,4 @@
-"""Where a store lies: in a folder, or in an object storage under an address such as s3://bucket/healthkit."""
+"""The location of a store: a local folder, or an address in an object storage such as s3://bucket/healthkit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import platformdirs
-import pyarrow as pa
 from deltalake.fs import DeltaStorageHandler
 from pyarrow import fs
 
@@ -22,9 +21,9 @@ _ADDRESS = re.compile(r"s3:/{1,2}(?P<rest>[^/].*?)/*")
 
 @dataclass(frozen=True)
 class Bucket:
-    """A folder in an object storage: as much of a path as a store needs.
+    """A folder in an object storage, with the part of the `Path` interface that a store needs.
 
-    Who may read and write there is known from the environment (`AWS_ACCESS_KEY_ID` and so on), and is kept nowhere.
+    Credentials come from the environment (`AWS_ACCESS_KEY_ID` and so on) and are stored nowhere.
 
     >>> str(Bucket("s3://bucket/healthkit") / "orders")
     's3://bucket/healthkit/orders'
@@ -39,7 +38,7 @@ class Bucket:
         return self.address
 
     def resolve(self) -> Bucket:
-        """The same: an address is whole."""
+        """Return the same address, which is always absolute."""
         return self
 
     @property
@@ -52,12 +51,12 @@ Folder = Path | Bucket
 
 
 def parse_folder(location: str | Path | Bucket) -> Folder:
-    """The folder that is meant by a path or an address; a `Path` made of an address has lost one of its slashes.
+    """Return the folder or bucket that a path or an address names; a `Path` of an address is taken for the address.
 
-    >>> folder_of("data/store"), folder_of(Path("s3://bucket/healthkit"))
+    >>> parse_folder("data/store"), parse_folder(Path("s3://bucket/healthkit"))
     (PosixPath('data/store'), Bucket(address='s3://bucket/healthkit'))
 
-    Raises ValueError for an empty name, which would be the folder one works in.
+    Raises ValueError for an empty name, which would mean the working directory.
     """
     if isinstance(location, Bucket):
         return location
@@ -67,56 +66,37 @@ def parse_folder(location: str | Path | Bucket) -> Folder:
     return Bucket(f"s3://{found['rest']}") if found else Path(location)
 
 
-class _ByteStream:
-    """A stream that takes bytes, for pyarrow, which hands on buffers."""
-
-    closed = False
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-
-    def write(self, data: pa.Buffer) -> None:
-        """Hand on what is written."""
-        self._stream.write(data.to_pybytes())
-
-    def flush(self) -> None:
-        """What is written stands once the stream is closed."""
-
-    def close(self) -> None:
-        """Let what was written stand."""
-        self._stream.close()
-        self.closed = True
-
-
-class _ObjectStorageHandler(DeltaStorageHandler):
-    """The objects of a storage as files, which can be written too."""
-
-    def open_output_stream(self, path: str, metadata: dict[str, str] | None = None) -> pa.PythonFile:
-        """A stream to write an object from its beginning."""
-        return pa.PythonFile(_ByteStream(self._handler.open_output_stream(path, metadata)), mode="w")
-
-
 def open_filesystem(folder: Folder) -> fs.FileSystem:
-    """The files of a folder, by their paths within it; there need be none."""
+    """Return a file system whose root is a folder or a bucket, whether or not it exists."""
     if isinstance(folder, Path):
         return fs.SubTreeFileSystem(str(folder.resolve()), fs.LocalFileSystem())
-    return fs.PyFileSystem(_ObjectStorageHandler(str(folder)))
+    return fs.PyFileSystem(DeltaStorageHandler(str(folder)))
+
+
+def write_object(bucket: Bucket, path: str, content: bytes) -> None:
+    """Write an object below a bucket's address, as a whole or not at all."""
+    # Not by the file system: pyarrow hands buffers to its streams, which accept bytes only.
+    stream: Any = DeltaStorageHandler(str(bucket))._handler.open_output_stream(path)
+    stream.write(content)
+    stream.close()
 
 
 def list_files(filesystem: fs.FileSystem, folder: str) -> list[str]:
-    """The paths of the files right below one, in the order of their names; none where there is no such folder."""
+    """Return the sorted paths of the files directly in a folder; none where it does not exist."""
     found = filesystem.get_file_info(fs.FileSelector(folder, allow_not_found=True))
     return sorted(one.path for one in found if one.type == fs.FileType.File)
 
 
 def file_exists(filesystem: fs.FileSystem, path: str) -> bool:
-    """Whether there is such a file."""
+    """Return whether a file exists."""
     return bool(filesystem.get_file_info(path).type == fs.FileType.File)
 
 
 def cache_folders(folder: Folder) -> list[Path]:
-    """The folders for what is made of a store and kept for the next question, the best first: its own, and one in the
-    user's cache, for a store that can only be read or lies in an object storage."""
+    """Return the folders for caches of a store, in order of preference: its own folder, then one in the user's cache.
+
+    The second serves a store that is read-only or in an object storage.
+    """
     own = [folder] if isinstance(folder, Path) else []
     digest = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
     return [*own, platformdirs.user_cache_path("healthkit") / "stores" / digest]
@@ -127,32 +107,32 @@ _DENIED_MESSAGE = re.compile(
     rf"(os error |code: )({'|'.join(map(str, _DENIED_ERRNOS))})\b|"
     "Permission denied|PermissionDenied|Operation not permitted|Read-only file system"
 )
-"""How deltalake, DuckDB and Arrow word it."""
+"""The wording of deltalake, DuckDB and Arrow."""
 
 
 def is_permission_error(error: BaseException) -> bool:
-    """Whether an error, of whatever library, says that permission is missing, and not that anything is damaged.
+    """Return whether an error of any library means a missing permission, not damage.
 
-    >>> is_denied(OSError("Unable to open file /s/orders/1.json: Permission denied (os error 13)"))
+    >>> is_permission_error(OSError("Unable to open file /s/orders/1.json: Permission denied (os error 13)"))
     True
-    >>> is_denied(OSError("No such file or directory (os error 2)"))
+    >>> is_permission_error(OSError("No such file or directory (os error 2)"))
     False
     """
     return getattr(error, "errno", None) in _DENIED_ERRNOS or _DENIED_MESSAGE.search(str(error)) is not None
 
 
 def first_unwritable_folder(folders: Iterable[Path]) -> Path | None:
-    """The first of some folders into which this user cannot write; those that are not there are passed over."""
-    return next((place for place in folders if place.is_dir() and not os.access(place, os.W_OK | os.X_OK)), None)
+    """Return the first of some existing folders into which this user cannot write, or None."""
+    return next((folder for folder in folders if folder.is_dir() and not os.access(folder, os.W_OK | os.X_OK)), None)
 
 
 def nearest_existing_folder(folder: Path) -> Path:
-    """A folder itself or, where it is not there, the nearest one above it that is."""
-    return next((place for place in (folder, *folder.parents) if place.exists()), folder)
+    """Return a folder or, where it does not exist, its nearest parent that does."""
+    return next((parent for parent in (folder, *folder.parents) if parent.exists()), folder)
 
 
 def file_owner(path: Path) -> str:
-    """The name of the user to whom a file belongs; empty where that is not known."""
+    """Return the name of a file's owner; empty where it is not known."""
     with suppress(OSError, KeyError, NotImplementedError):
         return path.owner()
     return ""

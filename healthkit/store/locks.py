@@ -1,4 +1,4 @@
-"""Locks on a store's folder: imports run side by side, a purge runs alone.
+"""Locks on a store's folder: imports hold a shared lock, a repair or a purge an exclusive one.
 
 The lock is on the folder itself (`flock`), so no file is made and a killed process leaves no lock. Where the system or
 the disk has no such locks (Windows, some network disks, an object storage), nothing is locked.
@@ -19,9 +19,9 @@ if sys.platform != "win32":
     import fcntl
 
 PURGE_WAIT_SECONDS = 10.0
-"""How long a purge waits for imports that are running. [seconds]"""
+"""Time that a repair or a purge waits for running imports. [seconds]"""
 _EXCLUSIVELY_LOCKED: set[Folder] = set()
-"""The folders that this process has locked alone."""
+"""The folders on which this process holds an exclusive lock."""
 RETRY_PAUSE_SECONDS = 0.1
 """Time between two attempts. [seconds]"""
 
@@ -32,21 +32,21 @@ class LockedError(Exception):
 
 @contextmanager
 def hold_shared_lock(folder: Folder) -> Iterator[None]:
-    """Hold a shared lock while rows are added or dropped; waits while a purge is running."""
+    """Hold a shared lock on a store's folder; wait while another process holds the exclusive one."""
     with _open_folder(folder) as handle:
         _acquire_lock(handle, exclusive=False)
         yield
 
 
 def is_purge_running(folder: Folder) -> bool:
-    """Whether a purge is running."""
+    """Return whether another process holds the exclusive lock, for a repair or a purge."""
     with _open_folder(folder) as handle:
         return folder not in _EXCLUSIVELY_LOCKED and not _acquire_lock(handle, exclusive=False, wait=False)
 
 
 @contextmanager
 def hold_exclusive_lock(folder: Folder) -> Iterator[None]:
-    """Hold the only lock. Raises LockedError where others still write after some seconds."""
+    """Hold the exclusive lock on a store's folder. Raises LockedError after `PURGE_WAIT_SECONDS`."""
     with _open_folder(folder) as handle:
         until = time.monotonic() + PURGE_WAIT_SECONDS
         while not _acquire_lock(handle, exclusive=True):
@@ -62,7 +62,7 @@ def hold_exclusive_lock(folder: Folder) -> Iterator[None]:
 
 @contextmanager
 def _open_folder(folder: Folder) -> Iterator[int | None]:
-    """The folder, opened to be locked; None where that cannot be done. Closing it gives the lock up."""
+    """Yield a file descriptor of the folder, or None where it has none. Closing it releases the lock."""
     handle = None
     if sys.platform != "win32" and isinstance(folder, Path):
         try:
@@ -77,7 +77,7 @@ def _open_folder(folder: Folder) -> Iterator[int | None]:
 
 
 def _acquire_lock(handle: int | None, exclusive: bool, wait: bool = True) -> bool:
-    """Whether the lock was taken; a shared one is waited for, and a disk without locks counts as taken."""
+    """Return whether the lock was acquired. Only a shared one is waited for; without file locks the answer is yes."""
     if handle is None or sys.platform == "win32":
         return True
     try:

@@ -1,6 +1,6 @@
-"""What several files state of one row, merged: the newest known value of each column, or the first, or the last.
+"""SQL that merges what several files state of one row: per column the newest known value, the first or the last.
 
-SQL for DuckDB over the tables `raw_…`, which hold the rows as they were stored and `newer`, which of two is the newer.
+It reads the DuckDB tables `raw_…`: the rows as stored, with a column `newer` that orders them by recency.
 """
 
 from __future__ import annotations
@@ -33,27 +33,30 @@ ARROW_TYPES = {
 
 
 def arrow_schema(table: tables.Table) -> pa.Schema:
-    """The Arrow schema in which a table is stored."""
+    """Return the Arrow schema in which a table is stored."""
     return pa.schema([pa.field(name, ARROW_TYPES[column.kind]) for name, column in table.columns.items()])
 
 
 def open_connection() -> duckdb.DuckDBPyConnection:
-    """A connection with tables and views of its own. All are to one DuckDB in memory, for to begin one takes 20 to 30
-    milliseconds; what does not fit into memory stands in the folder of this process."""
+    """Return a DuckDB connection with its own tables and views.
+
+    All connections of a process share one in-memory database, since starting one takes 20 to 30 milliseconds. What does
+    not fit into memory is spilled to the temporary folder of the process.
+    """
     return _process_database(os.getpid()).cursor()
 
 
 @cache
 def _process_database(process_id: int) -> duckdb.DuckDBPyConnection:
-    """The DuckDB of this process: a fork cannot go on with its parent's, whose threads it does not have."""
+    """Return the DuckDB database of a process; a fork needs its own, as it lacks the threads of its parent's."""
     return duckdb.connect(config={"temp_directory": str(temp_folders.spill_folder() or "")})
 
 
 def build_ledger(raw: Mapping[str, pa.Table], coverage: pd.DataFrame | None = None) -> Ledger:
-    """A ledger of tables in memory, for orders that stand in no store.
+    """Return a ledger of Arrow tables in memory, for orders that are in no store.
 
-    `raw` holds Arrow tables by name; those left out are empty. The coverage is that of the orders given, and all
-    that could be known of them is taken as known, unless told otherwise.
+    `raw` has Arrow tables by name; missing ones count as empty. Without `coverage`, its days are those of the orders
+    and every kind of evidence counts as present.
     """
     connection = open_connection()
     for table in tables.RAW_TABLES:
@@ -61,31 +64,31 @@ def build_ledger(raw: Mapping[str, pa.Table], coverage: pd.DataFrame | None = No
         connection.register(f"given_{table.name}", rows)
         connection.execute(REPORT_PLACES_SQL.format(f"(select distinct report, 0 as number from given_{table.name})"))
         connection.execute(
-            f"create temp table raw_{table.name} as select held.*, {RECENCY_SQL} as newer "
-            f"from given_{table.name} held join places using (report)"
+            f"create temp table raw_{table.name} as select stored_rows.*, {RECENCY_SQL} as newer "
+            f"from given_{table.name} stored_rows join places using (report)"
         )
         connection.execute(merge_rows_sql(table))
     mark_restored_orders(connection)
     connection.execute(ADD_SETTLED_DEFECTS_SQL)
-    told = connection.execute(
+    default_coverage = connection.execute(
         "select account, marketplace, min(ordered_on) as begins_on, max(ordered_on) as ends_on, "
         "date '9999-12-31' as heard_on, count(*) as orders, "
         "$evidence as evidence, '{}' as reach, 0 as order_gap, '[]' as gaps "
         "from orders where ordered_on is not null group by all order by all",
         {"evidence": "+".join(sorted(_all_evidence_kinds(connection)))},
     ).df()
-    return ledger_from_connection(connection, told if coverage is None else coverage)
+    return ledger_from_connection(connection, default_coverage if coverage is None else coverage)
 
 
 def _all_evidence_kinds(connection: duckdb.DuckDBPyConnection) -> set[str]:
-    """All that files can tell of; of scans only where a parcel says whether it was scanned."""
+    """Return all kinds of evidence; scans only where a parcel states whether it was scanned."""
     every = {one for kinds in tables.EVIDENCE_BY_KIND.values() for one in kinds}
     scans = connection.execute("select count(scanned) from shipments").fetchall()[0][0]
     return every if scans else every - {"scans"}
 
 
 def ledger_from_connection(connection: duckdb.DuckDBPyConnection, coverage: pd.DataFrame) -> Ledger:
-    """The tables of a connection as a ledger that is not in memory yet."""
+    """Return the tables of a connection as a ledger, without loading them into memory."""
     frames = {table.name: nw.from_native(connection.table(table.name)) for table in tables.RAW_TABLES}
     return Ledger(coverage=coverage, **frames)
 
@@ -97,16 +100,16 @@ _SQL_TYPES = {
 
 
 def select_columns_sql(table: tables.Table, stored_columns: Collection[str], rows: str) -> str:
-    """SQL for a table's columns as they stand in some rows, which have the columns that are `stored`."""
+    """Return SQL that selects the present columns of a table from rows that may lack some of them."""
     columns = ", ".join(_column_sql(table, name, name in stored_columns) for name in table.columns)
-    return f"select {columns} from {rows} held"
+    return f"select {columns} from {rows} stored_rows"
 
 
 def _column_sql(table: tables.Table, name: str, is_stored: bool) -> str:
-    """One column as SQL; a store that was begun before there was such a column knows nothing of it."""
+    """Return SQL for one column; null where the store is older than the column."""
     kind = _SQL_TYPES[table.columns[name].kind]
-    value = f"held.{name}" if is_stored else f"null::{kind}"
-    empty = table.columns[name].empty or table.columns[name].kind != "text"
+    value = f"stored_rows.{name}" if is_stored else f"null::{kind}"
+    empty = table.columns[name].nullable or table.columns[name].kind != "text"
     return f"{value} as {name}" if empty else f"coalesce({value}, '') as {name}"
 
 
@@ -114,21 +117,21 @@ REPORT_PLACES_SQL = """
     create or replace temp table places as
     select report, row_number() over (order by number, report) as place from {0}
 """
-"""SQL that gives each report its place among all, in the order of their imports."""
-RECENCY_SQL = "coalesce(epoch_us(held.updated_at), 0)::hugeint * 4294967296 + place"
-"""Which of two rows is the newer, as one whole number: comparing it takes a fifth of what comparing its parts would."""
+"""SQL that numbers the reports in the order of their imports."""
+RECENCY_SQL = "coalesce(epoch_us(stored_rows.updated_at), 0)::hugeint * 4294967296 + place"
+"""SQL for the recency of a row as one integer: comparing it takes a fifth of the time that two columns take."""
 
 
 def merge_rows_sql(table: tables.Table) -> str:
-    """SQL that merges what several files state of one row: per column, the newest known value, or first, or last.
+    """Return SQL that merges the rows of each key: per column, the newest known value, the first or the last.
 
-    The newest is that of the latest `updated_at`; of two, that of the later import. Of a `whole` table the newest
-    row stands as it is, empty cells and all.
+    The newest value is that of the latest `updated_at` or, of two, of the later import. Of a table with
+    `merge_whole_rows` the newest row is taken as it is, with its empty cells.
     """
     by = {"first": "min({0})", "last": "max({0})", "newest": "arg_max({0}, newer)"}
     last_row = "arg_max_null({0}, newer)"
     merged = ", ".join(
-        f"{(last_row if table.whole else by[column.keep]).format(name)} as {name}"
+        f"{(last_row if table.merge_whole_rows else by[column.keep]).format(name)} as {name}"
         for name, column in table.columns.items()
         if name not in table.key
     )
@@ -155,14 +158,14 @@ _MARK_RESTORED_SQL = """
 
 
 def mark_restored_orders(connection: duckdb.DuckDBPyConnection) -> None:
-    """Set ORDERS.restored_on: the day, in the marketplace's zone, on which a cancelled order was reported otherwise."""
+    """Set ORDERS.restored_on: the day, in the marketplace's zone, on which a cancelled order is live again."""
     zones = [{"marketplace": code, "zone": one.zone} for code, one in MARKETPLACES.items()]
     connection.execute(_MARK_RESTORED_SQL, {"zones": zones})
 
 
 ABSENT_RATINGS_SQL = """
          spans as (select account, marketplace, report, min(received_on) as first_day, max(received_on) as last_day
-                   from raw_feedback semi join (from taken where kind = 'feedback') using (report) group by all),
+                   from raw_feedback semi join (from reports where kind = 'feedback') using (report) group by all),
          rows as (select distinct account, marketplace, order_id, feedback_id, received_on, report, last_day
                   from raw_feedback join spans using (account, marketplace, report)),
          ratings as (select account, marketplace, order_id, feedback_id, received_on, max(last_day) as held_till
@@ -184,7 +187,7 @@ ABSENT_RATINGS_SQL = """
                           anti join rated_again using (account, marketplace, order_id, feedback_id, report)
                      where last_day >= held_till)
 """
-"""SQL for ratings and the downloads that cover their day and lack them (see `REMOVED`)."""
+"""SQL for ratings and the downloads that cover their day and lack them (see `MARK_REMOVED_RATINGS_SQL`)."""
 MARK_REMOVED_RATINGS_SQL = f"""
     create or replace temp table feedback as
     with {ABSENT_RATINGS_SQL.strip()},
@@ -197,14 +200,13 @@ MARK_REMOVED_RATINGS_SQL = f"""
     from feedback left join lacked using (account, marketplace, order_id, feedback_id)
     order by account, marketplace, order_id, feedback_id
 """
-"""SQL that finds ratings which a later download of the same account and marketplace lacks: they were removed.
+"""SQL that sets `removed_on` of ratings which a later download of the same account and marketplace lacks.
 
-A download tells of the days between its first and its last rating, the two themselves left out, for either may be told
-in part. It is later than those that hold the rating when it reaches as far as each of them: a rating of a past day may
-go, and never comes. It was gone by the last day of the first such download, and not before the day after the last one
-that held it. An order that is rated again in the later download was not freed but rated again (see `metrics`). Of two
-downloads that each lack ratings of the other neither is the later one (one may show only bad ratings): they prove
-nothing of each other.
+A download covers the days between its first and its last rating; these two days themselves may be incomplete and do not
+count. It is later than the downloads with the rating when it reaches as far as each of them: a rating of a past day may
+disappear and never appears. The rating was gone by the last day of the first such download, and not before the day
+after the last one with it. An order that the later download rates again was not freed (see `metrics`). Two downloads
+that each lack ratings of the other (one may show only bad ratings) prove nothing about each other.
 """
 
 ADD_SETTLED_DEFECTS_SQL = """
@@ -233,10 +235,10 @@ ADD_SETTLED_DEFECTS_SQL = """
     from stated group by account, marketplace, order_id, kind, known_on, assumed
     order by account, marketplace, order_id, kind, known_on, assumed
 """
-"""SQL that adds to DEFECTS what the postings of an order come to, summed over all settlements.
+"""SQL that adds the sums of the postings of each order, over all settlements, to DEFECTS.
 
-An order is refunded, or claimed, from the day by whose end more was taken for it than given back, until the day by
-whose end all of that had come back. The day of the payment stands in for the day on which a claim became known.
-A defect that another file states for the same day stays one row, with that file's values; the settlement fills in what
-the file leaves empty, such as the day on which the money was given back.
+An order is refunded, or claimed, from the day by whose end more was deducted for it than returned, until the day by
+whose end all of that was returned. The day of the payment stands in for the day on which a claim became known. A defect
+that another file states for the same day stays one row with that file's values; the settlement fills in values that the
+file leaves empty, such as the day on which the money was returned.
 """

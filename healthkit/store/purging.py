@@ -1,71 +1,61 @@
-"""Take what no question reads any more from disk: rows, data files, logs with their statistics, older versions.
+"""Delete from disk what no query reads any more: rows, data files, logs with their statistics, older versions.
 
-Each table in turn: its rows that REPORTS does not name are deleted; a new entry of its log says all that is left, and
-is summed up; then everything older is removed, and every data file that the new entry does not name. REPORTS comes
-last, so that a purge that was killed finds the names when it is run again. At each step the newest version is whole. No
-import runs meanwhile (see `locks`). Files that are not proven to be the store's stay, and are named.
+Each table is written anew with the rows of the raw files that stay (see `logs.write_full_version`); then all older
+files of the store are deleted. REPORTS is last, so that a purge that was killed finds the names when it is run again.
+At each step the newest version is whole. No import runs meanwhile (see `locks`). Files that are not proven to be the
+store's are kept and named.
 """
 
 from __future__ import annotations
 
-import json
 import logging
-import os
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
 from healthkit.schema import tables
-from healthkit.store import locks
 from healthkit.store.locations import open_filesystem
 from healthkit.store.logs import (
     LOG_FOLDER,
     PURGE_OPERATION,
     data_file_rows,
+    is_own_data_file,
     list_log_entries,
-    open_table,
+    log_file_names,
     read_log_entry,
+    read_rows_of_reports,
+    write_full_version,
 )
-from healthkit.store.maintenance import count_rows_by_report, is_own_data_file
-from healthkit.store.removal import Removal, delete_rows_of_reports, drop_files_by_digest
+from healthkit.store.maintenance import ALL_TABLES, check, exclusive_access
+from healthkit.store.removal import Removal, drop_files_by_digest
 from healthkit.store.store import Store, StoreError
 
 _LOG = logging.getLogger(__name__)
 
-_QUARANTINE_PATTERN = r"(?P<aside>(\.broken\d*)?(#\d+)?)"
-"""What follows the name of a file that a repair moved aside, or that was being written when a process was killed."""
-_DATA_FILE_PATTERN = re.compile(
-    r"part-\d{5}-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}-c\d{3}(\.\w+)?\.parquet" + _QUARANTINE_PATTERN
+_PARTIAL_DATA_FILE_NAME = re.compile(r"part-\d{5}-[0-9a-f-]{36}-c\d{3}(\.\w+)?\.parquet#\d+")
+_LOG_FILE_NAME = re.compile(
+    r"(\d{20}\.(json|crc|checkpoint(\.\d{10}\.\d{10})?\.parquet)|_last_checkpoint|_commit_[0-9a-f-]+\.json\.tmp)(#\d+)?"
 )
-_LOG_FILE_PATTERN = re.compile(
-    r"(\d{20}\.(json|crc|checkpoint(\.\d{10}\.\d{10})?\.parquet)|_last_checkpoint|_commit_[0-9a-f-]+\.json\.tmp)"
-    + _QUARANTINE_PATTERN
-)
-"""How the Delta writer names data files and entries of a log: nothing else is removed. A data file that no entry names,
-such as that of a killed import, is removed only where its columns are those of the table."""
+"""Names that the Delta writer gives to data files and files of a log; `#1` follows while it writes. Only such files are
+deleted, and a data file that no entry names only where its columns are those of the table."""
 
 
 @dataclass
 class PurgeResult:
-    """What a purge came to: how many files were removed, and which were left because they may be the user's own."""
+    """The result of `purge`: the number of deleted files, and the files that stay because they may be the user's."""
 
     removed: int = 0
-    left: list[Path] = field(default_factory=list)
+    files_left: list[Path] = field(default_factory=list)
 
 
 def purge(store: Store, removal: Removal) -> PurgeResult:
-    """Remove the raw files of a removal from every version of a store and from disk.
+    """Delete the raw files of a removal from every version of a store and from disk.
 
-    All older versions go with them. What else was made of the store (the counts) is for the caller to remove. Raises
-    StoreError for a store in an object storage, one that is damaged, and where something else writes to it.
+    All older versions are deleted too. The counts cache is the caller's to clear. Raises StoreError for a store in an
+    object storage, for a damaged one, and where something else writes to it.
     """
     folder = store.folder
     if not isinstance(folder, Path):
@@ -75,147 +65,62 @@ def purge(store: Store, removal: Removal) -> PurgeResult:
             "delete this one with the tools of the storage."
         )
     try:
-        with locks.hold_exclusive_lock(folder):
+        with exclusive_access(store, PURGE_OPERATION):
             return _purge(store, folder, removal)
-    except locks.LockedError as error:
-        raise StoreError(
-            f"Something else writes to {folder}: nothing was purged. Run it again when that is done."
-        ) from error
     except DeltaError as error:
-        raise StoreError(f"{folder} was not purged to the end ({error}). Run the same command again.") from error
+        raise StoreError(f"The purge of {folder} was not finished ({error}). Run it again.") from error
 
 
 def _purge(store: Store, folder: Path, removal: Removal) -> PurgeResult:
-    for table in (*tables.RAW_TABLES, tables.REPORTS):
-        if problem := open_table(folder / table.name)[1]:
-            raise store.damage_error(table, ValueError(problem))
-    drop_files_by_digest(store, {one.digest for one in removal.files})
-    stays, purged = set(store.digests_by_report()), PurgeResult()
-    for table in tables.RAW_TABLES:
+    for damage in check(store).damages:  # A repair may save rows of what this would delete.
+        table = next(table for table in ALL_TABLES if table.name == damage.table)
+        raise store.damage_error(table, ValueError(damage.problem))
+    drop_files_by_digest(store, {file.digest for file in removal.files})
+    reports, result = set(store.digests_by_report()), PurgeResult()
+    for table in ALL_TABLES:
+        table_folder = folder / table.name
+        if not table_folder.is_dir():
+            continue
+        listed_files, kept_files = _files_in_log(table_folder), set[str]()
         delta = store.delta(table)
         if delta is not None:
-            _delete_orphan_rows(store, table, delta, stays)
-        _purge_table(folder / table.name, table, purged)
-    _purge_table(folder / tables.REPORTS.name, tables.REPORTS, purged)
-    return purged
+            rows = read_rows_of_reports(table_folder, table, data_file_rows(delta), reports)
+            version = write_full_version(table_folder, rows, PURGE_OPERATION, len(removal.files))
+            kept_files = {
+                *data_file_rows(DeltaTable(str(table_folder))),
+                *(f"{LOG_FOLDER}/{name}" for name in log_file_names(version)),
+            }
+        _delete_older_files(table_folder, table, listed_files, kept_files, result)
+    return result
 
 
-def _delete_orphan_rows(store: Store, table: tables.Table, delta: DeltaTable, kept_reports: set[str]) -> None:
-    """Delete the rows of a table that belong to no raw file of the store."""
-    there = open_filesystem(store.folder / table.name)
-    reports = set[str]()
-    for path in data_file_rows(delta):
-        try:
-            reports |= count_rows_by_report(there, path, ["report"]).keys()
-        except (OSError, KeyError, pa.ArrowException) as error:
-            raise store.damage_error(table, error) from error
-    delete_rows_of_reports(delta, reports - kept_reports)
-
-
-def _purge_table(table_folder: Path, table: tables.Table, result: PurgeResult) -> None:
-    """Leave of a table its rows of now, one entry of its log, and what sums that up."""
-    if not table_folder.is_dir():
-        return
-    named = set[str]()
-    version = _write_full_entry(table_folder, named)
-    for path in _older_log_files(table_folder / LOG_FOLDER, version):
-        _unlink(path, result)
-    stays = set(data_file_rows(DeltaTable(str(table_folder)))) if version >= 0 else set()
-    for path in _files_in_folder(table_folder):
-        if path.name not in stays and (path.name in named or _is_leftover_data_file(path, table)):
-            _unlink(path, result)
-    kept = stays | {f"{LOG_FOLDER}/{name}" for name in _current_log_files(version)}
-    result.left += [
-        path for path in _files_below(table_folder) if path.relative_to(table_folder).as_posix() not in kept
+def _files_in_log(table_folder: Path) -> set[str]:
+    """Return the data files that any readable entry of a log adds or removes."""
+    filesystem = open_filesystem(table_folder)
+    actions = [
+        action for version in list_log_entries(filesystem) for action in read_log_entry(filesystem, version) or []
     ]
+    return {action[name]["path"] for action in actions for name in ("add", "remove") if name in action}
 
 
-def _is_leftover_data_file(path: Path, table: tables.Table) -> bool:
-    """Whether a file that no entry names is a data file of the table, or what became of one."""
-    data_file = _DATA_FILE_PATTERN.fullmatch(path.name)
-    return bool(data_file and (data_file["aside"] or is_own_data_file(path.parent, path.name, table)))
-
-
-def _write_full_entry(table_folder: Path, named_files: set[str]) -> int:
-    """Write an entry that says all of a table, sum it up, and return its number; -1 where there is no table.
-
-    `named` takes the data files that the entries before named.
-    """
-    there = open_filesystem(table_folder)
-    for number in list_log_entries(there):
-        for line in read_log_entry(there, number) or []:
-            named_files |= {line[what]["path"] for what in ("add", "remove") if what in line}
-    if open_table(table_folder)[0] is None:
-        return -1
-    delta = DeltaTable(str(table_folder))
-    delta.create_checkpoint()
-    version = delta.version() + 1
-    summed = table_folder / LOG_FOLDER / f"{delta.version():020d}.checkpoint.parquet"
-    commit_info = {
-        "timestamp": int(datetime.now(UTC).timestamp() * 1000),
-        "operation": PURGE_OPERATION,
-        "operationParameters": {},
-    }
-    lines = [{"commitInfo": commit_info}, *_checkpoint_actions(summed)]
-    _write_new_file(table_folder / LOG_FOLDER / f"{version:020d}.json", "\n".join(map(json.dumps, lines)))
-    DeltaTable(str(table_folder)).create_checkpoint()
-    return version
-
-
-def _checkpoint_actions(checkpoint: Path) -> Iterator[dict[str, Any]]:
-    """What a table is and which data files it has, as lines of a log, from the file that sums it up."""
-    for row in pq.read_table(checkpoint, columns=["protocol", "metaData", "add"]).to_pylist(maps_as_pydicts="strict"):
-        for name in ("protocol", "metaData", "add"):
-            if row[name] is not None:
-                yield {name: _drop_empty_values(row[name])}
-
-
-def _drop_empty_values(value: Any) -> Any:
-    """The same without the names that say nothing."""
-    if isinstance(value, dict):
-        return {name: _drop_empty_values(inner) for name, inner in value.items() if inner is not None}
-    return value
-
-
-def _write_new_file(path: Path, text: str) -> None:
-    """Write a new file whole or not at all. Raises FileExistsError where there is one."""
-    aside = path.with_name(f"_commit_{os.urandom(16).hex()}.json.tmp")
-    with aside.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    if path.exists():
-        raise FileExistsError(17, "another program wrote this entry", str(path))
-    os.replace(aside, path)
-
-
-def _current_log_files(version: int) -> set[str]:
-    """The names of the files that a purged log has."""
-    return {f"{version:020d}.json", f"{version:020d}.checkpoint.parquet", "_last_checkpoint"} if version >= 0 else set()
-
-
-def _older_log_files(log: Path, version: int) -> list[Path]:
-    """The files of a log that are not of its newest entry, the oldest first."""
-    return [
-        path
-        for path in _files_in_folder(log)
-        if _LOG_FILE_PATTERN.fullmatch(path.name) and path.name not in _current_log_files(version)
-    ]
-
-
-def _files_in_folder(folder: Path) -> list[Path]:
-    """The files right in a folder, in the order of their names; links are none."""
-    return (
-        sorted(path for path in folder.iterdir() if path.is_file() and not path.is_symlink()) if folder.is_dir() else []
-    )
-
-
-def _files_below(folder: Path) -> list[Path]:
-    """Every file below a folder."""
-    return sorted(path for path in folder.rglob("*") if path.is_symlink() or path.is_file())
-
-
-def _unlink(path: Path, result: PurgeResult) -> None:
-    path.unlink()
-    _LOG.debug("%s removed", path)
-    result.removed += 1
+def _delete_older_files(
+    table_folder: Path, table: tables.Table, listed_files: set[str], kept_files: set[str], result: PurgeResult
+) -> None:
+    """Delete the store's own files of a table but those to keep: files of the log first, the oldest first."""
+    paths = sorted(path for path in table_folder.rglob("*") if path.is_symlink() or path.is_file())
+    for path in sorted(paths, key=lambda path: path.parent.name != LOG_FOLDER):
+        name = path.relative_to(table_folder).as_posix()
+        if name in kept_files:
+            continue
+        if not path.is_symlink() and (
+            _LOG_FILE_NAME.fullmatch(path.name)
+            if path.parent == table_folder / LOG_FOLDER
+            else name in listed_files
+            or _PARTIAL_DATA_FILE_NAME.fullmatch(name)
+            or is_own_data_file(table_folder, name, table)
+        ):
+            path.unlink()
+            _LOG.debug("%s deleted", path)
+            result.removed += 1
+        else:
+            result.files_left.append(path)

@@ -1,4 +1,4 @@
-"""What each raw file brought, as REPORTS says, held against the rows that are there: none is missed in silence."""
+"""The number of rows of each raw file, as REPORTS states it, compared with the rows that can be read."""
 
 from __future__ import annotations
 
@@ -14,81 +14,83 @@ from healthkit.schema import tables
 
 
 class RowSource(Protocol):
-    """Rows of one table: in memory, or handed on batch by batch."""
+    """Rows of one table: in memory, or as batches that are read again for each iteration."""
 
     @property
     def num_rows(self) -> int:
-        """How many they are."""
+        """The number of rows."""
 
     def to_batches(self) -> Iterable[pa.RecordBatch]:
-        """The rows, as often as they are asked for."""
+        """Return the rows in batches, from the first row on at each call."""
 
 
 def row_counts_as_json(rows_by_table: Mapping[str, RowSource]) -> str:
-    """How many rows of each table a raw file brings, as REPORTS keeps it.
+    """Return the number of rows of each table in a raw file as JSON, the form in which REPORTS keeps it.
 
-    >>> told({"orders": pa.table({"order_id": ["o1", "o2"]})})
+    >>> row_counts_as_json({"orders": pa.table({"order_id": ["o1", "o2"]})})
     '{"orders": 2}'
     """
     return json.dumps({name: rows.num_rows for name, rows in rows_by_table.items()})
 
 
 class RowCounts:
-    """What REPORTS says of each raw file: how many rows of each table it brought, and whose it is.
+    """The number of rows of each table in every raw file of REPORTS, with the account of the file.
 
-    >>> said = ['{"orders": 2}', '{"orders": 5}']
-    >>> held = Brought(pa.table({"report": ["a", "b"], "account": ["acme", None], "brought": said}))
-    >>> held.of("orders"), held.of("orders", ["acme"]), held.of_many("orders")
-    ({'a': 2, 'b': 5}, {'a': 2}, {'b': 5})
+    >>> brought = ['{"orders": 2}', '{"orders": 5}']
+    >>> counts = RowCounts(pa.table({"report": ["a", "b"], "account": ["acme", None], "brought": brought}))
+    >>> counts.expected_rows("orders"), counts.expected_rows("orders", ["acme"])
+    ({'a': 2, 'b': 5}, {'a': 2})
+    >>> counts.expected_rows_multi_account("orders")
+    {'b': 5}
     """
 
     def __init__(self, reports: pa.Table) -> None:
         self._rows: dict[str, dict[str | None, dict[str, int]]] = {}
         self.files_without_row_counts: set[str] = set()
-        """The reports that were imported before REPORTS said what they brought."""
+        """Reports of an older healthkit, whose numbers of rows are not recorded."""
         read = cache(_parse_row_counts)
-        told = (reports[name].to_pylist() for name in ("report", "account", "brought"))
-        for report, account, brought in zip(*told, strict=True):
+        columns = (reports[name].to_pylist() for name in ("report", "account", "brought"))
+        for report, account, brought in zip(*columns, strict=True):
             if brought is None:
                 self.files_without_row_counts.add(report)
             for table, rows in read(brought).items():
                 self._rows.setdefault(table, {}).setdefault(account, {})[report] = rows
 
-    def of(self, table: str, accounts: Collection[str] | None = None) -> dict[str, int]:
-        """How many rows of a table each report brought; of some accounts, the reports that speak of one alone."""
-        rows = self._rows.get(table, {})
-        held = rows.values() if accounts is None else (rows.get(account, {}) for account in accounts)
-        return {report: many for one in held for report, many in one.items()}
+    def expected_rows(self, table: str, accounts: Collection[str] | None = None) -> dict[str, int]:
+        """Return the number of rows of a table by report; of some accounts, without files that they share."""
+        by_account = self._rows.get(table, {})
+        parts = by_account.values() if accounts is None else (by_account.get(account, {}) for account in accounts)
+        return {report: rows for part in parts for report, rows in part.items()}
 
     def expected_rows_multi_account(self, table: str) -> dict[str, int]:
-        """How many rows of a table each report brought that speaks of many accounts."""
+        """Return the number of rows of a table by report, of the files that contain several accounts."""
         return self._rows.get(table, {}).get(None, {})
 
 
 def _parse_row_counts(row_counts_json: str | None) -> dict[str, int]:
-    """What REPORTS says of one file; where that is broken, more than any file brings, so that it counts as lost."""
+    """Return the rows of a file by table; of invalid JSON more than any file has, so that it counts as lost."""
     try:
-        told = json.loads(row_counts_json or "{}")
+        counts = json.loads(row_counts_json or "{}")
     except ValueError:
-        told = None
-    if isinstance(told, dict) and all(isinstance(rows, int) for rows in told.values()):
-        return told
+        counts = None
+    if isinstance(counts, dict) and all(isinstance(rows, int) for rows in counts.values()):
+        return counts
     return {tables.ORDERS.name: sys.maxsize}
 
 
 def format_file_count(file_count: int) -> str:
-    """So many raw files, in words.
+    """Return a number of raw files in words.
 
-    >>> raw_files(1), raw_files(1_200)
+    >>> format_file_count(1), format_file_count(1_200)
     ('1 raw file', '1,200 raw files')
     """
     return f"{file_count:,} raw {'file' if file_count == 1 else 'files'}"
 
 
 def reports_with_missing_rows(expected: Mapping[str, int], found: Mapping[str, int]) -> set[str]:
-    """The reports of which rows are missing.
+    """Return the reports that have fewer rows than expected.
 
-    >>> lacking({"a": 2, "b": 3}, {"a": 2, "b": 1})
+    >>> reports_with_missing_rows({"a": 2, "b": 3}, {"a": 2, "b": 1})
     {'b'}
     """
     return {report for report, rows in expected.items() if found.get(report, 0) < rows}

@@ -1,7 +1,7 @@
-"""The rows of a table as they are stored, for DuckDB to read.
+"""The stored rows of a Delta table as a DuckDB relation.
 
-In a folder of this machine it reads the files itself: a third of the time that rows handed over by Arrow take. In an
-object storage they come through deltalake.
+DuckDB reads the Parquet files of a local folder itself, in a third of the time that rows from Arrow take. In an object
+storage deltalake reads them.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from healthkit.store.locations import Bucket, Folder
 def scan_table(
     connection: duckdb.DuckDBPyConnection, folder: Folder, delta: DeltaTable, accounts: Collection[str] | None = None
 ) -> duckdb.DuckDBPyRelation:
-    """The rows of the table that lies in this folder, of all accounts or some. They are read when they are asked for.
+    """Return the rows of a Delta table, of all accounts or some, as a DuckDB relation that is read when it is used.
 
-    Raises duckdb.Error where a file is gone or broken.
+    Raises duckdb.Error where a file is missing or broken.
     """
     if isinstance(folder, Bucket):
         rows = connection.from_arrow(delta.to_pyarrow_dataset())
@@ -33,34 +33,34 @@ def scan_table(
 
 
 def _files_with_accounts(delta: DeltaTable, accounts: Collection[str] | None) -> list[str]:
-    """The files of a table by their paths within it; without those whose accounts all come before or after these."""
+    """Return the data files of a table, without those whose range of account names does not touch these."""
     added = delta.get_add_actions(flatten=True)
     paths = list(map(str, added.column("path").to_pylist()))
     if not accounts or not {"min.account", "max.account"} <= set(added.column_names):
         return paths
     first, last = min(accounts), max(accounts)
-    bounds = zip(added.column("min.account").to_pylist(), added.column("max.account").to_pylist(), strict=True)
+    columns = (added.column(name).to_pylist() for name in ("min.account", "max.account"))
     return [
         path
-        for path, (least, most) in zip(paths, bounds, strict=True)
-        if least is None or most is None or (least <= last and first <= most)
+        for path, lowest, highest in zip(paths, *columns, strict=True)
+        if lowest is None or highest is None or (lowest <= last and first <= highest)
     ]
 
 
 def _account_filter(accounts: Collection[str]) -> duckdb.Expression:
-    """Whether a row is of one of these accounts."""
+    """Return a DuckDB filter for the rows of some accounts."""
     if not accounts:
         return duckdb.ConstantExpression(False)
-    account, named = duckdb.ColumnExpression("account"), duckdb.ConstantExpression
-    # Bounds too, for of a list no part of a file can be told to hold none.
-    bounds = (account >= named(min(accounts))) & (account <= named(max(accounts)))
-    return bounds & account.isin(*map(named, accounts))
+    account, constant = duckdb.ColumnExpression("account"), duckdb.ConstantExpression
+    # DuckDB skips row groups by bounds, not by a list.
+    bounds = (account >= constant(min(accounts))) & (account <= constant(max(accounts)))
+    return bounds & account.isin(*map(constant, accounts))
 
 
 def _escape_glob(path: str) -> str:
-    """A path that is meant as it stands, where signs such as a star would be taken for a pattern.
+    """Return a path with its glob characters escaped.
 
-    >>> _literally("what?/*.parquet")
+    >>> _escape_glob("what?/*.parquet")
     'what[?]/[*].parquet'
     """
     return re.sub(r"([*?[])", r"[\1]", path)

@@ -1,9 +1,8 @@
-"""The embedded store under `data/`: append-only Delta tables; the newest known value wins on read.
+"""The store under `data/`: append-only Delta tables; of several values of a cell the newest is read.
 
-An import only ever appends, its rows of REPORTS last: a raw file is in the store when its row is, so a
-break in the middle of an import leaves nothing half-read behind, and the same file twice adds nothing.
-REPORTS says how many rows of each table a file brought: a store that lacks one of them is not read.
-The only room with deltalake and duckdb.
+An import only appends, its rows of REPORTS last: a raw file is in the store when REPORTS has its row. So an import that
+is killed leaves nothing that is read, and importing a file twice adds nothing. REPORTS states the number of rows of
+each table in a file: a query on a store that lacks one of them raises StoreError.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
+import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -35,7 +35,14 @@ from healthkit.store.locations import (
     nearest_existing_folder,
     parse_folder,
 )
-from healthkit.store.logs import LOG_FOLDER, TABLE_PROPERTIES, first_version_after_purge, has_log_entries, open_table
+from healthkit.store.logs import (
+    LOG_FOLDER,
+    TABLE_PROPERTIES,
+    data_file_rows,
+    first_version_after_purge,
+    has_log_entries,
+    open_table,
+)
 from healthkit.store.merge_sql import (
     ADD_SETTLED_DEFECTS_SQL,
     MARK_REMOVED_RATINGS_SQL,
@@ -63,27 +70,25 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 GROUP_ROWS = 1_200_000
-"""Accounts are asked for together as long as files state no more rows of their orders: some 400,000 orders."""
+"""Rows of ORDERS up to which several accounts are read together: some 400,000 orders. [rows]"""
 APPEND_ROWS = 250_000
-"""So many rows are appended at once: of a longer stream the writer takes in as much as it gets before it writes."""
+"""Rows of one append: the Delta writer collects all rows of a stream in memory before it writes. [rows]"""
 APPEND_ATTEMPTS = 20
-"""So often an append is tried when others write at the same moment."""
-
-
+"""Attempts of an append when another writer commits first."""
 _PURGED_REASON = "older versions than {0} were purged"
-"""Why a version cannot be read, by the first that can."""
+"""The reason why a version cannot be read; the place is for the first readable one."""
 
 
 class StoreError(ValueError):
-    """The store is not there or does not hold what was asked for; the message says what there is instead."""
+    """The store is missing or damaged, or lacks what was requested; the message says what to do."""
 
 
 class NoPermissionError(StoreError):
-    """The store is there, and this user may not read it or not write into it."""
+    """The user may not read the store, or may not write into it."""
 
 
 class FileRows(Protocol):
-    """What a reader hands over of one raw file (see `readers.Taken`)."""
+    """One parsed raw file: its name and digest, its account and days, and its rows by table."""
 
     report: str
     digest: str | None
@@ -99,10 +104,9 @@ class FileRows(Protocol):
 
 
 class Store:
-    """One store: a folder with one Delta table for each raw table, or such a place in an object storage.
+    """A store: a local folder, or a folder in an object storage, with a Delta table for each raw table.
 
-    With a `version` it is read as it was when REPORTS had that version: rows of files that were imported later are not
-    seen. Such a store is not added to.
+    With a `version` it is read as of that version of REPORTS, without files that were imported later, and is read-only.
 
     >>> Store("nowhere").reports()
     Traceback (most recent call last):
@@ -113,10 +117,10 @@ class Store:
         self.folder = parse_folder(folder)
         self._pinned_version = version
         self._pinned_state: str | None = None
-        self._known: tuple[str, pa.Table, RowCounts] | None = None
+        self._reports_cache: tuple[str, pa.Table, RowCounts] | None = None
 
     def exists(self) -> bool:
-        """Whether anything was ever imported here."""
+        """Return whether anything was ever imported."""
         try:
             return has_log_entries(self.folder / tables.REPORTS.name)
         except OSError as error:
@@ -124,18 +128,20 @@ class Store:
 
     @property
     def cache_folders(self) -> list[Path]:
-        """The folders for what is made of this store and may be made again, the best first; the last is in the cache
-        of the user, for a store that can only be read."""
+        """The folders for caches of this store, in order of preference; the last is in the user's cache."""
         return cache_folders(self.folder)
 
     def add(self, new_files: Sequence[FileRows]) -> None:
-        """Append what readers took of raw files, all of it or nothing.
+        """Append parsed raw files to the store, all of them or none.
 
-        Files that the store holds already must be left out by the caller (see `holds`).
+        The caller leaves out files that the store already has (see `imported_digests`). Raises StoreError for a store
+        that is opened as of a version, cannot be written or is damaged.
         """
         self._check_folder_name()
         if self._pinned_version is not None:
-            raise StoreError(f"Version {self._pinned_version} of {self.folder} is past; nothing can be added to it.")
+            raise StoreError(
+                f"Version {self._pinned_version} of {self.folder} is an old version; nothing can be added to it."
+            )
         if not new_files:
             return
         self.must_be_writable()
@@ -143,23 +149,23 @@ class Store:
             self.folder.mkdir(parents=True, exist_ok=True)
         with locks.hold_shared_lock(self.folder):
             for table in tables.RAW_TABLES:
-                parts = [taken.tables[table.name] for taken in new_files if table.name in taken.tables]
+                parts = [file.tables[table.name] for file in new_files if table.name in file.tables]
                 for rows in _append_batches(table, parts):
                     self._append(table, rows)
-            # Last: from here on the rows above are read. A break before this line leaves them unread for ever.
+            # Last: this makes the rows above part of the store. Without it they are never read.
             self._append(tables.REPORTS, self._report_rows(new_files))
 
     def must_be_writable(self) -> None:
         """Raise NoPermissionError where this user cannot write into the store, before anything is written."""
         if not isinstance(self.folder, Path):
             return
-        tables_of = [self.folder.resolve() / table.name for table in (*tables.RAW_TABLES, tables.REPORTS)]
+        table_folders = [self.folder.resolve() / table.name for table in (*tables.RAW_TABLES, tables.REPORTS)]
         try:
             refused = first_unwritable_folder(
                 [
                     nearest_existing_folder(self.folder.resolve()),
-                    *tables_of,
-                    *(place / LOG_FOLDER for place in tables_of),
+                    *table_folders,
+                    *(folder / LOG_FOLDER for folder in table_folders),
                 ]
             )
         except OSError as error:
@@ -167,12 +173,11 @@ class Store:
         if refused is not None:
             raise NoPermissionError(
                 f"No permission to write into {refused}{_owner_phrase(refused)}; nothing was changed. Ask for "
-                "permission "
-                "to write there, or import into a store of your own: --data FOLDER."
+                "permission to write there, or import into a store of your own: --data FOLDER."
             )
 
     def permission_error(self, error: BaseException) -> NoPermissionError:
-        """What is to be said where permission is missing to read or write this store, as an error of a library says."""
+        """Return the error for a missing permission to read or write this store, made of a library's error."""
         message = " ".join(str(error).split())
         owner = _owner_phrase(nearest_existing_folder(self.folder.resolve())) if isinstance(self.folder, Path) else ""
         return NoPermissionError(
@@ -181,16 +186,16 @@ class Store:
         )
 
     def _check_folder_name(self) -> None:
-        """Refuse a folder whose name the table format cannot hold."""
-        odd = sorted(set("[]%") & set(str(self.folder.resolve())))
-        if odd:
+        """Raise StoreError for a folder whose path Delta Lake does not support."""
+        unsupported = sorted(set("[]%") & set(str(self.folder.resolve())))
+        if unsupported:
             raise StoreError(
-                f"A store cannot lie in a folder whose path holds {' or '.join(odd)}: {self.folder.resolve()}. "
-                "Choose another with --data."
+                f"The path of a store must not contain {' or '.join(unsupported)}: {self.folder.resolve()}. Choose "
+                "another folder with --data."
             )
 
     def _append(self, table: tables.Table, rows: pa.Table) -> None:
-        """Append rows, all or none."""
+        """Append rows to a table, all or none."""
         path = self.folder / table.name
         if isinstance(path, Path):
             path.mkdir(parents=True, exist_ok=True)
@@ -200,10 +205,8 @@ class Store:
                 _LOG.info("%s: %d rows appended", path, rows.num_rows)
                 return
             except CommitFailedError as error:
-                # Another import made the table, or its first rows, at the same moment; nothing of ours was kept.
-                _LOG.info(
-                    "%s: another import wrote at the same moment, try %d of %d", path, attempt + 1, APPEND_ATTEMPTS
-                )
+                # Another import committed first; nothing of this one was written.
+                _LOG.info("%s: another import committed first, attempt %d of %d", path, attempt + 1, APPEND_ATTEMPTS)
                 if attempt == APPEND_ATTEMPTS - 1:
                     raise StoreError(
                         f"Too many imports at once into {self.folder}; nothing was added. Run this import again."
@@ -212,45 +215,61 @@ class Store:
                 raise self.damage_error(table, error) from error
 
     def damage_error(self, table: tables.Table, error: Exception) -> StoreError:
-        """What is to be said of a table that cannot be read or written."""
+        """Return the error for a table that cannot be read or written, made of a library's error."""
         if isinstance(self.folder, Path) and locks.is_purge_running(self.folder):
-            return StoreError(f"{self.folder} is being purged at this moment. Run it again when that is done.")
+            return StoreError(
+                f"{self.folder} is being repaired or purged at this moment. Run this again when that is done."
+            )
         if isinstance(self.folder, Path) and self._pinned_version is not None:
             first = first_version_after_purge(self.folder / tables.REPORTS.name)
             if first is not None and self._pinned_version < first:
                 return self._unreadable_version_error(_PURGED_REASON.format(first))
-        said = str(error)
+        message = str(error)
         if is_permission_error(error) and isinstance(self.folder, Path):
             return self.permission_error(error)
-        if "No space left" in said or "os error 28" in said:
+        if "No files found" in message and isinstance(self.folder, Path) and self._has_all_files(table):
+            return self._changed_error()
+        if "No space left" in message or "os error 28" in message:
             return StoreError(
                 f"There is no space left for {self.folder}; nothing was added. Make room, and run it again."
             )
-        what, or_else = "is damaged", ""
+        problem, hint = "is damaged", ""
         if isinstance(self.folder, Bucket):
-            what = "cannot be read or written"
-            or_else = " Where nothing is: are AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION the bucket's?"
+            problem = "cannot be read or written"
+            hint = " If it finds nothing: are AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION the bucket's?"
         return StoreError(
-            f"The table {table.name} of {self.folder} {what} ({said.splitlines()[0][:120]}). See what is: "
-            f"python -m healthkit store check --data {self.folder}{or_else}"
+            f"The table {table.name} of {self.folder} {problem} ({message.splitlines()[0][:120]}). For details: "
+            f"python -m healthkit store check --data {self.folder}{hint}"
         )
+
+    def _has_all_files(self, table: tables.Table) -> bool:
+        """Return whether all data files of a table's newest version exist, so that a missing one is of an older one."""
+        delta, problem = open_table(self.folder / table.name)
+        paths = [] if delta is None else data_file_rows(delta)
+        return not problem and all(os.path.exists(f"{self.folder}/{table.name}/{path}") for path in paths)
+
+    def _changed_error(self) -> StoreError:
+        return StoreError(f"{self.folder} was changed while this query ran. Run it again.")
 
     def _report_rows(self, new_files: Sequence[FileRows]) -> pa.Table:
         number = max(self._reports()["number"].to_pylist(), default=-1) + 1
         rows = [
             {
-                "report": taken.report, "name": taken.name, "kind": taken.kind, "account": taken.account,
-                "rows": taken.rows, "first_day": taken.first_day, "last_day": taken.last_day, "number": number + place,
-                "digest": taken.digest or taken.report, "brought": row_counts_as_json(taken.tables),
-                "content": taken.content,
-                "stated_marketplace": taken.stated_marketplace,
+                "report": file.report, "name": file.name, "kind": file.kind, "account": file.account,
+                "rows": file.rows, "first_day": file.first_day, "last_day": file.last_day, "number": number + position,
+                "digest": file.digest or file.report, "brought": row_counts_as_json(file.tables),
+                "content": file.content,
+                "stated_marketplace": file.stated_marketplace,
             }
-            for place, taken in enumerate(new_files)
+            for position, file in enumerate(new_files)
         ]  # fmt: skip
         return pa.Table.from_pylist(rows, schema=arrow_schema(tables.REPORTS))
 
     def delta(self, table: tables.Table, version: int | None = None) -> DeltaTable | None:
-        """One table as it is stored, None where there is none yet. Raises StoreError for a damaged one."""
+        """Return a table as stored, at its newest or a given version; None where it does not exist.
+
+        Raises StoreError for a damaged table.
+        """
         try:
             return DeltaTable(str(self.folder / table.name), version=version)
         except TableNotFoundError:
@@ -259,24 +278,23 @@ class Store:
             raise self.damage_error(table, error) from error
 
     def _reports(self) -> pa.Table:
-        """REPORTS, each file once: two imports of one file at the same moment both name it, and the rows of one are
-        read."""
-        return self.listed()[0]
+        """Return REPORTS with each file once, even where two simultaneous imports both added it."""
+        return self.reports_with_row_counts()[0]
 
-    def listed(self) -> tuple[pa.Table, RowCounts]:
-        """REPORTS, each file once, and what they brought; read again when it has changed."""
+    def reports_with_row_counts(self) -> tuple[pa.Table, RowCounts]:
+        """Return REPORTS, each file once, and the row counts of its files; cached until REPORTS changes."""
         delta = self._reports_delta()
         state = _state_id(delta)
-        if self._known is None or self._known[0] != state:
+        if self._reports_cache is None or self._reports_cache[0] != state:
             self._check_reports_log()
             once = "select distinct on (coalesce(digest, report)) * from ({0}) order by number, report"
             reports = self._query_reports(delta, once)
-            self._known = state, reports, RowCounts(reports)
-        return self._known[1:]
+            self._reports_cache = state, reports, RowCounts(reports)
+        return self._reports_cache[1:]
 
     def _check_reports_log(self) -> None:
-        """Raise StoreError where REPORTS lost what its log said once: nothing else says which files there were."""
-        if isinstance(self.folder, Path):  # An object is there whole or not at all.
+        """Raise StoreError where an entry of the log of REPORTS is lost: nothing else names the raw files."""
+        if isinstance(self.folder, Path):  # Objects are written whole or not at all.
             try:
                 _, problem = open_table(self.folder / tables.REPORTS.name)
             except (DeltaError, OSError) as error:
@@ -285,112 +303,110 @@ class Store:
                 raise self.damage_error(tables.REPORTS, ValueError(problem))
 
     def digests_by_report(self) -> dict[str, str]:
-        """All reports that REPORTS names, each with the digest of its file: of one file there may be several."""
-        question = "select report, coalesce(digest, report) as digest from ({0})"
-        rows = self._query_reports(self._reports_delta(), question)
+        """Return the digest of the raw file by report; two simultaneous imports give one file two reports."""
+        query = "select report, coalesce(digest, report) as digest from ({0})"
+        rows = self._query_reports(self._reports_delta(), query)
         return dict(zip(rows["report"].to_pylist(), rows["digest"].to_pylist(), strict=True))
 
     def all_report_rows(self, delta: DeltaTable) -> pa.Table:
-        """All rows of REPORTS as it is in one version, each import of a file; in the kinds of today."""
+        """Return all rows of one version of REPORTS, in its present schema."""
         return self._query_reports(delta, "{0}").cast(arrow_schema(tables.REPORTS))
 
     def _query_reports(self, delta: DeltaTable | None, query: str) -> pa.Table:
-        """Rows of an SQL question to REPORTS."""
+        """Run an SQL query on REPORTS, for which `{0}` stands."""
         try:
             with contextlib.closing(open_connection()) as connection:
-                rows = self.stored(connection, tables.REPORTS, delta)
+                rows = self.stored_rows(connection, tables.REPORTS, delta)
                 connection.register("stored", rows)
                 columns = select_columns_sql(tables.REPORTS, rows.columns, "stored")
                 return connection.sql(query.format(columns)).to_arrow_table()
         except (OSError, duckdb.Error) as error:
             raise self.damage_error(tables.REPORTS, error) from error
 
-    def stored(
+    def stored_rows(
         self,
         connection: duckdb.DuckDBPyConnection,
         table: tables.Table,
         delta: DeltaTable | None,
         accounts: Collection[str] | None = None,
     ) -> duckdb.DuckDBPyRelation:
-        """The rows of a table as they are stored, of all accounts or some; none where there is no such table yet."""
+        """Return the stored rows of a table, of all accounts or some; none where the table does not exist."""
         if delta is None:
             return connection.from_arrow(arrow_schema(table).empty_table())
         return scan_table(connection, self.folder / table.name, delta, accounts)
 
     @contextlib.contextmanager
-    def reading(self, table: tables.Table) -> Iterator[None]:
-        """Raise StoreError where a table cannot be read."""
+    def read_errors_as_store_errors(self, table: tables.Table) -> Iterator[None]:
+        """Turn errors of reading a table into StoreError."""
         try:
             yield
         except (OSError, pa.ArrowException, duckdb.Error) as error:
             raise self.damage_error(table, error) from error
 
     def _reports_delta(self) -> DeltaTable | None:
-        """REPORTS at the version that is read. Raises StoreError for one that there is not."""
+        """Return REPORTS at the version that this store reads. Raises StoreError for a version that does not exist."""
         newest = self.delta(tables.REPORTS)
         if newest is None or self._pinned_version is None:
             return newest
         if not 0 <= self._pinned_version <= newest.version():
             raise StoreError(f"{self.folder} has no version {self._pinned_version}; it has 0 to {newest.version()}.")
         try:
-            held = (
-                newest if newest.version() == self._pinned_version else self.delta(tables.REPORTS, self._pinned_version)
-            )
+            is_newest = newest.version() == self._pinned_version
+            delta = newest if is_newest else self.delta(tables.REPORTS, self._pinned_version)
         except StoreError as error:
             raise self._unreadable_version_error(f"its log has lost that state ({error.__cause__})") from error
-        if held is None:
+        if delta is None:
             first = first_version_after_purge(self.folder / tables.REPORTS.name)
             raise self._unreadable_version_error(
                 "its log has lost that state" if first is None else _PURGED_REASON.format(first)
             )
-        if self._pinned_state is not None and _state_id(held) != self._pinned_state:
+        if self._pinned_state is not None and _state_id(delta) != self._pinned_state:
             raise StoreError(
-                f"{self.folder} was mended while it was open; its version {self._pinned_version} is another. "
-                "Begin again."
+                f"{self.folder} was repaired while it was open; its version {self._pinned_version} is another. "
+                "Open it again."
             )
-        return held
+        return delta
 
     def _unreadable_version_error(self, reason: str) -> StoreError:
-        """What is to be said of a version that cannot be read, where newer ones can."""
+        """Return the error for a version that cannot be read although newer ones can."""
         return StoreError(
             f"Version {self._pinned_version} of {self.folder} cannot be read any more: {reason}. Newer versions can: "
             f"python -m healthkit store versions --data {self.folder}"
         )
 
     def reports(self) -> pd.DataFrame:
-        """REPORTS: the raw files that were taken in, in the order of their import.
+        """Return REPORTS: the imported raw files, in the order of their import.
 
         Raises StoreError where nothing was ever imported.
         """
         self.must_exist()
         return self._reports().to_pandas(date_as_object=False).sort_values(["number", "report"], ignore_index=True)
 
-    def holds(self) -> set[str]:
-        """The digests of the files that the store holds; empty where there is no store yet."""
+    def imported_digests(self) -> set[str]:
+        """Return the digests of the imported raw files; empty where there is no store."""
         reports = self._reports()
         return set(pc.coalesce(reports["digest"], reports["report"]).to_pylist())
 
     def version(self) -> int:
-        """The version of REPORTS: the number that names a state of the store."""
+        """Return the version of REPORTS, which numbers the states of the store; -1 where there is no store."""
         delta = self._reports_delta()
         return -1 if delta is None else delta.version()
 
     def state(self) -> str:
-        """A name for what is held: the version and, for its number may come again after a repair, a digest of the files
-        in which REPORTS stands."""
+        """Return an id of the store's state: the version, and a digest of the data files of REPORTS."""
         return _state_id(self._reports_delta())
 
     def pin_version(self) -> Store:
-        """The store as it is now: what is imported later is not seen. One that is not there yet is itself."""
+        """Return this store as of its present version; itself where it is pinned or does not exist."""
         delta = self._reports_delta()
         if delta is None or self._pinned_version is not None:
             return self
-        held = Store(self.folder, delta.version())
-        held._pinned_state = _state_id(delta)
-        return held
+        pinned = Store(self.folder, delta.version())
+        pinned._pinned_state = _state_id(delta)
+        return pinned
 
     def must_exist(self) -> None:
-        """Raise StoreError, saying how to make one, where nothing was ever imported."""
+        """Raise StoreError, with the command to create a store, where nothing was ever imported."""
         if not self.exists():
             raise StoreError(
                 f"There is no store at {self.folder}. Import files first: "
@@ -400,22 +416,22 @@ class Store:
     def ledger(
         self, accounts: Iterable[str] | None = None, only: Collection[tables.Table] = tables.RAW_TABLES
     ) -> Ledger:
-        """The raw tables as they are known now, of all accounts or some.
+        """Return the merged rows of all raw tables, of all accounts or some.
 
-        With `only` some tables are read, and the others and COVERAGE are empty. Raises StoreError for an account that
-        the store does not hold.
+        With `only`, just these tables are read; the others and COVERAGE are empty. Raises StoreError for an unknown
+        account and for a damaged store.
         """
         self.must_exist()
         wanted = None if accounts is None else list(dict.fromkeys(accounts))
         if wanted is not None:
             self.check_accounts(wanted, self.accounts())
-        connection, (reports, brought) = open_connection(), self.listed()
-        connection.register("taken", reports)
-        connection.execute(REPORT_PLACES_SQL.format("taken"))
+        connection, (reports, row_counts) = open_connection(), self.reports_with_row_counts()
+        connection.register("reports", reports)
+        connection.execute(REPORT_PLACES_SQL.format("reports"))
         for table in tables.RAW_TABLES:
             try:
                 if table in only:
-                    self._read(connection, table, wanted, brought)
+                    self._create_merged_table(connection, table, wanted, row_counts)
                 else:
                     connection.register(f"none_{table.name}", arrow_schema(table).empty_table())
                     connection.execute(f"create temp table {table.name} as select * from none_{table.name}")
@@ -429,31 +445,32 @@ class Store:
         return ledger_from_connection(connection, build_coverage(connection))
 
     def check_accounts(self, wanted: Iterable[str], known: Sequence[str]) -> None:
-        """Raise StoreError, naming those there are, for an account that is not known."""
+        """Raise StoreError, with the known accounts, for an unknown one."""
         refuse_unknown_accounts(wanted, known, self.folder)
 
-    def files(self, account: str) -> int:
-        """How many raw files the figures of an account stand on."""
+    def count_files(self, account: str) -> int:
+        """Return the number of raw files that contain rows of an account."""
         reports = self.reports()
         return int((reports["account"].isna() | (reports["account"] == account)).sum())
 
-    def _read(
+    def _create_merged_table(
         self,
         connection: duckdb.DuckDBPyConnection,
         table: tables.Table,
         accounts: list[str] | None,
         row_counts: RowCounts,
     ) -> None:
-        """The rows of taken reports as the DuckDB tables `raw_…` (as stored) and the table's name (as known now).
+        """Create two DuckDB tables of one table: `raw_…` with the stored rows and one with the merged rows.
 
-        Raises StoreError where a report brought more rows than are there.
+        Raises StoreError where rows of a report are missing.
         """
         delta = self.delta(table)
-        rows = self.stored(connection, table, delta, accounts)
+        rows = self.stored_rows(connection, table, delta, accounts)
         connection.register(f"stored_{table.name}", rows)
+        columns = select_columns_sql(table, rows.columns, f"stored_{table.name}")
         connection.execute(
-            f"create temp table raw_{table.name} as select held.*, {RECENCY_SQL} as newer "
-            f"from ({select_columns_sql(table, rows.columns, f'stored_{table.name}')}) held join places using (report)"
+            f"create temp table raw_{table.name} as select stored_rows.*, {RECENCY_SQL} as newer "
+            f"from ({columns}) stored_rows join places using (report)"
         )
         self._check_no_rows_missing(connection, table, accounts, row_counts, delta, f"raw_{table.name}")
         connection.execute(merge_rows_sql(table))
@@ -467,110 +484,118 @@ class Store:
         delta: DeltaTable | None,
         rows: str,
     ) -> None:
-        """Raise StoreError where a report brought more rows than are there: `rows`, of some accounts or all."""
+        """Raise StoreError where the DuckDB relation named `rows` lacks rows of a report."""
 
-        def lost(wanted: Mapping[str, int], rows: str) -> set[str]:
-            counted = f"select report, count(*) from {rows} group by report"
-            return reports_with_missing_rows(wanted, dict(connection.execute(counted).fetchall())) if wanted else set()
+        def missing_in(rows: str, expected: Mapping[str, int]) -> set[str]:
+            query = f"select report, count(*) from {rows} group by report"
+            return (
+                reports_with_missing_rows(expected, dict(connection.execute(query).fetchall())) if expected else set()
+            )
 
-        missing = lost(row_counts.of(table.name, accounts), rows)
-        if accounts is not None and (of_many := row_counts.expected_rows_multi_account(table.name)):
-            # Of a file of many accounts the rows of others count too.
-            connection.register("everywhere", self.stored(connection, table, delta))
-            missing |= lost(of_many, "everywhere")
+        missing = missing_in(rows, row_counts.expected_rows(table.name, accounts))
+        if accounts is not None and (shared := row_counts.expected_rows_multi_account(table.name)):
+            # The counts of a file with several accounts include the rows of all of them.
+            connection.register("all_rows", self.stored_rows(connection, table, delta))
+            missing |= missing_in("all_rows", shared)
         if missing:
             raise self._missing_rows_error(table, missing)
 
     def _missing_rows_error(self, table: tables.Table, missing_reports: Collection[str]) -> StoreError:
-        """What is to be said where rows of raw files are not there."""
+        """Return the error for reports with missing rows."""
         if not Store(self.folder).digests_by_report().keys() & missing_reports:
             if self._pinned_version is None:
-                return StoreError(f"{self.folder} was changed while this question ran. Run it again.")
+                return self._changed_error()
             if (
                 first := first_version_after_purge(self.folder / tables.REPORTS.name)
             ) is not None and self._pinned_version < first:
                 return self._unreadable_version_error(_PURGED_REASON.format(first))
             return self._unreadable_version_error(
-                f"a repair has since forgotten {format_file_count(len(missing_reports))} of it"
+                f"a repair has since left out {format_file_count(len(missing_reports))} of it"
             )
         return self.damage_error(table, ValueError(f"it lacks rows of {format_file_count(len(missing_reports))}"))
 
     def accounts(self) -> list[str]:
-        """The accounts that have orders here, in the order of their names."""
-        return [row[0] for row in self._ask("select distinct account from held order by 1")]
+        """Return the sorted names of the accounts that have orders."""
+        return [row[0] for row in self._query_orders("select distinct account from order_rows order by 1")]
 
     def accounts_in_reports(self, reports: Iterable[str]) -> list[str]:
-        """The accounts of whose orders some of the taken reports tell."""
-        asked = pa.table({"report": pa.array(list(reports), pa.string())})
-        question = "select distinct account from held semi join asked using (report) order by 1"
-        return [row[0] for row in self._ask(question, asked=asked)]
+        """Return the accounts that have orders in some reports."""
+        wanted = pa.table({"report": pa.array(list(reports), pa.string())})
+        query = "select distinct account from order_rows semi join wanted using (report) order by 1"
+        return [row[0] for row in self._query_orders(query, wanted=wanted)]
 
-    def groups(self, accounts: Iterable[str] | None = None) -> list[list[str]]:
-        """All accounts or some, in groups whose tables fit into memory together: each group is one question to the
-        store, for reading it costs the same for one account as for fifty."""
-        rows = dict(self._ask("select account, count(*) from held group by account order by account"))
+    def group_accounts(self, accounts: Iterable[str] | None = None) -> list[list[str]]:
+        """Return all accounts or some, in groups whose rows fit into memory together.
+
+        Each group is one query: reading the store takes as long for one account as for fifty.
+        """
+        rows = dict(self._query_orders("select account, count(*) from order_rows group by account order by account"))
         return list(group_by_row_count(list(rows) if accounts is None else list(dict.fromkeys(accounts)), rows))
 
     def marketplaces(self, account: str | None = None) -> list[str]:
-        """The marketplaces of the orders here, or of one account's, in the order of their codes."""
-        question = "select distinct marketplace from held where ordered_on is not null order by 1"
-        return [row[0] for row in self._ask(question, None if account is None else [account])]
+        """Return the sorted codes of the marketplaces with orders, of all accounts or one."""
+        query = "select distinct marketplace from order_rows where ordered_on is not null order by 1"
+        return [row[0] for row in self._query_orders(query, None if account is None else [account])]
 
     def marketplaces_by_account(self, accounts: Iterable[str]) -> dict[str, set[str]]:
-        """The marketplaces of the orders of some accounts, in one question to the store."""
+        """Return the marketplaces with orders of some accounts, in one query."""
         found: dict[str, set[str]] = {}
-        question = "select distinct account, marketplace from held where ordered_on is not null"
-        for account, marketplace in self._ask(question, sorted(accounts)):
+        query = "select distinct account, marketplace from order_rows where ordered_on is not null"
+        for account, marketplace in self._query_orders(query, sorted(accounts)):
             found.setdefault(account, set()).add(marketplace)
         return found
 
     def marketplace_of(self, account: str, order_ids: Iterable[str]) -> dict[str, str]:
-        """The marketplace of those of an account's orders that the store knows, by order id; several are joined by
-        `+`, for two shops may each have an order of that number."""
-        asked = pa.table({"order_id": pa.array(list(order_ids), pa.string())})
-        question = (
+        """Return the marketplace of an account's known orders by order id; `+` joins several.
+
+        Two shops outside Amazon may each have an order of the same number.
+        """
+        wanted = pa.table({"order_id": pa.array(list(order_ids), pa.string())})
+        query = (
             "select order_id, string_agg(distinct marketplace, '+' order by marketplace) "
-            "from held semi join asked using (order_id) group by order_id"
+            "from order_rows semi join wanted using (order_id) group by order_id"
         )
-        return dict(self._ask(question, [account], asked=asked))
+        return dict(self._query_orders(query, [account], wanted=wanted))
 
     def count_orders_in_reports(self, reports: Iterable[str], accounts: list[str] | None = None) -> tuple[int, int]:
-        """How many orders some of the taken reports tell of, and of how many of these other reports tell too."""
+        """Return the number of orders in some reports, and how many of these are in other reports too."""
         wanted = pa.table({"report": pa.array(list(reports), pa.string())})
         key = "account, marketplace, order_id"
-        question = (
-            f"with theirs as (select distinct {key} from held semi join asked using (report)), "
-            f"others as (select distinct {key} from held anti join asked using (report)) "
-            f"select count(*), count(*) filter (where exists (from others where others.account = theirs.account "
-            "and others.marketplace = theirs.marketplace and others.order_id = theirs.order_id)) from theirs"
+        query = (
+            f"with chosen as (select distinct {key} from order_rows semi join wanted using (report)), "
+            f"others as (select distinct {key} from order_rows anti join wanted using (report)) "
+            f"select count(*), count(*) filter (where exists (from others where others.account = chosen.account "
+            "and others.marketplace = chosen.marketplace and others.order_id = chosen.order_id)) from chosen"
         )
-        [(many, known_otherwise)] = self._ask(question, accounts, asked=wanted)
-        return many, known_otherwise
+        [(orders, in_other_reports)] = self._query_orders(query, accounts, wanted=wanted)
+        return orders, in_other_reports
 
-    def _ask(self, query: str, accounts: list[str] | None = None, **frames: pa.Table) -> list[tuple[Any, ...]]:
-        """Rows of an SQL question to ORDERS as `held`: the stored rows of taken reports, of all accounts or some."""
-        reports, brought = self.listed()  # First: the rows of what is named there are there already.
+    def _query_orders(self, query: str, accounts: list[str] | None = None, **frames: pa.Table) -> list[tuple[Any, ...]]:
+        """Run an SQL query on `order_rows`: the stored rows of ORDERS, of all accounts or some."""
+        reports, row_counts = self.reports_with_row_counts()  # First: the rows of its reports were written before.
         delta = self.delta(tables.ORDERS)
         try:
             with contextlib.closing(open_connection()) as connection:
-                for name, frame in {"taken": reports, **frames}.items():
+                for name, frame in {"reports": reports, **frames}.items():
                     connection.register(name, frame)
-                connection.register("stored", self.stored(connection, tables.ORDERS, delta, accounts))
-                connection.execute("create temp view held as select * from stored semi join taken using (report)")
-                self._check_no_rows_missing(connection, tables.ORDERS, accounts, brought, delta, "held")
+                connection.register("stored", self.stored_rows(connection, tables.ORDERS, delta, accounts))
+                connection.execute(
+                    "create temp view order_rows as select * from stored semi join reports using (report)"
+                )
+                self._check_no_rows_missing(connection, tables.ORDERS, accounts, row_counts, delta, "order_rows")
                 return connection.execute(query).fetchall()
         except (OSError, pa.ArrowException, duckdb.Error) as error:
             raise self.damage_error(tables.ORDERS, error) from error
 
 
 def _owner_phrase(path: Path) -> str:
-    """Whose a file is, in words; empty where that is not known."""
+    """Return a phrase that names a file's owner; empty where it is not known."""
     owner = file_owner(path)
     return f", which belongs to {owner}" if owner else ""
 
 
 def _state_id(delta: DeltaTable | None) -> str:
-    """The name of a state of REPORTS."""
+    """Return an id of a state of REPORTS."""
     if delta is None:
         return "-1"
     files = sorted(map(str, delta.get_add_actions(flatten=True).column("path").to_pylist()))
@@ -578,42 +603,42 @@ def _state_id(delta: DeltaTable | None) -> str:
 
 
 def group_by_row_count(accounts: list[str], rows: Mapping[str, int]) -> Iterator[list[str]]:
-    """Accounts in groups of so many rows of orders, or one alone that has more.
+    """Yield accounts in groups of up to `GROUP_ROWS` rows; one account with more is a group alone.
 
-    >>> list(grouped(["a", "b", "c"], {"a": 900_000, "b": 200_000, "c": 300_000}))
+    >>> list(group_by_row_count(["a", "b", "c"], {"a": 900_000, "b": 200_000, "c": 300_000}))
     [['a', 'b'], ['c']]
     """
     group: list[str] = []
-    held = 0
+    group_rows = 0
     for name in accounts:
-        if group and held + rows.get(name, 0) > GROUP_ROWS:
+        if group and group_rows + rows.get(name, 0) > GROUP_ROWS:
             yield group
-            group, held = [], 0
+            group, group_rows = [], 0
         group.append(name)
-        held += rows.get(name, 0)
+        group_rows += rows.get(name, 0)
     if group:
         yield group
 
 
 def _append_batches(table: tables.Table, parts: Iterable[RowSource]) -> Iterator[pa.Table]:
-    """The rows of one table that several files hold, in its kinds, as many together as are appended at once."""
-    columns = arrow_schema(table)
+    """Yield the rows of several files, cast to the schema of a table, in batches of up to `APPEND_ROWS`."""
+    schema = arrow_schema(table)
     waiting: list[pa.RecordBatch] = []
-    many = 0
-    for batch in (batch.cast(columns) for part in parts for batch in part.to_batches()):
-        if many and many + batch.num_rows > APPEND_ROWS:
+    waiting_rows = 0
+    for batch in (batch.cast(schema) for part in parts for batch in part.to_batches()):
+        if waiting_rows and waiting_rows + batch.num_rows > APPEND_ROWS:
             yield pa.Table.from_batches(waiting)
-            waiting, many = [], 0
+            waiting, waiting_rows = [], 0
         waiting.append(batch)
-        many += batch.num_rows
-    if many:
+        waiting_rows += batch.num_rows
+    if waiting_rows:
         yield pa.Table.from_batches(waiting)
 
 
 def refuse_unknown_accounts(wanted: Iterable[str], known: Sequence[str], folder: Folder) -> None:
-    """Raise StoreError, naming those there are, for an account that is not known."""
-    there = set(known)
-    unknown = [account for account in wanted if account not in there]
+    """Raise StoreError, with the known accounts, for an unknown one."""
+    known_names = set(known)
+    unknown = [account for account in wanted if account not in known_names]
     if unknown:
         shown = ", ".join(known[:12]) + (f" and {len(known) - 12:,} more" if len(known) > 12 else "")
         raise StoreError(f"No account {', '.join(map(repr, unknown))} in {folder}. There are: {shown}.")

@@ -82,7 +82,7 @@ def load_or_count(
             _LOG.debug("counts read from %s", folder)
             return found, folder
     counts = _update_older_counts(store, folders, rules_of, track) or _count_groups(
-        store, store.groups(), rules_of, track
+        store, store.group_accounts(), rules_of, track
     )
     return counts, _save_counts(store, folders, counts)
 
@@ -116,7 +116,7 @@ def _update_older_counts(
         _LOG.info("counts of state %s reused for all but %d accounts", state, len(to_count))
         if len(to_count) > len(accounts) // 2:
             return None
-        parts = [_count_groups(store, store.groups(to_count), rules_of, track)] if to_count else []
+        parts = [_count_groups(store, store.group_accounts(to_count), rules_of, track)] if to_count else []
         return _concat_counts([unchanged, *parts])
     return None
 

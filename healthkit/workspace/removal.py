@@ -35,7 +35,7 @@ def purge(opened_store: Store, removal: Removal, report_folders: Iterable[Path] 
     purged = store.purge(opened_store, removal)
     # Again: a question that began before may have kept its counts in the meantime.
     counts_cache.clear_cache(opened_store.folder)
-    purged.left += counts_cache.list_foreign_files(opened_store.folder)
+    purged.files_left += counts_cache.list_foreign_files(opened_store.folder)
     return purged
 
 

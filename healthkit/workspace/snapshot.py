@@ -52,7 +52,7 @@ class StoreSnapshot:
         """Return the version of the store of which the snapshot was taken."""
         return self.store_version
 
-    def files(self, account: str) -> int:
+    def count_files(self, account: str) -> int:
         """Return the number of raw files behind the figures of an account."""
         return int(self.parts_by_account[account]["files"])
 
@@ -89,7 +89,7 @@ def write_snapshot(store: Store, accounts: Iterable[str], counts: Path, folder: 
     parts: dict[str, dict[str, Any]] = {}
     reports = store.reports()["account"]
     files, shared = reports.value_counts().to_dict(), int(reports.isna().sum())
-    for names in store.groups(accounts):
+    for names in store.group_accounts(accounts):
         ledger = store.ledger(names).in_memory()
         frames = {table.name: nw.to_native(getattr(ledger, table.name).collect()) for table in tables.RAW_TABLES}
         places = {name: _row_ranges(frame) for name, frame in frames.items()}
