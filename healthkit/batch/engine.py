@@ -70,24 +70,24 @@ def _forward_output(nb_man: Any, options: Mapping[str, Any]) -> None:
 
 def _add_outputs(nb_man: Any, result: RunResult) -> None:
     """Put what the cells showed into the notebook, and mark each by how it ended."""
-    nb_man.nb.metadata["healthkit"] = {"status": result.status, "says": result.says}
+    nb_man.nb.metadata["healthkit"] = {"status": result.status, "says": result.message}
     for place, cell in enumerate(nb_man.nb.cells):
-        told = result.shown.get(place)
+        told = result.cell_outputs.get(place)
         if cell.cell_type != "code":
             continue
         if told is not None:
             cell.execution_count = told["count"]
             cell.outputs = [nbformat.from_dict(output) for output in told["outputs"]]
-        failed = place == result.running or any(output["output_type"] == "error" for output in cell.outputs)
+        failed = place == result.running_cell or any(output["output_type"] == "error" for output in cell.outputs)
         if failed and not any(output["output_type"] == "error" for output in cell.outputs):
-            said = {"ename": result.status, "evalue": result.says, "traceback": [result.says]}
+            said = {"ename": result.status, "evalue": result.message, "traceback": [result.message]}
             cell.outputs.append(nbformat.v4.new_output("error", **said))
         if failed:
             nb_man.cell_exception(cell, place, exception=None)
         elif told is not None:
             cell.metadata.setdefault("papermill", {})["status"] = nb_man.COMPLETED
     if result.status != "done" and not _has_error_output(nb_man.nb):
-        said = {"ename": result.status, "evalue": result.says, "traceback": [result.says]}
+        said = {"ename": result.status, "evalue": result.message, "traceback": [result.message]}
         first = next(cell for cell in nb_man.nb.cells if cell.cell_type == "code")
         first.outputs.append(nbformat.v4.new_output("error", **said))
 
