@@ -181,7 +181,9 @@ def _page_files(job: PageJob, notebook: Any) -> dict[str, bytes]:
         None,
     )
     if data is None:
-        raise run_notebook.BatchError(f"{job.template} shows no hk.batch.ReportData(monthly, stem); its last cell must.")
+        raise run_notebook.BatchError(
+            f"{job.template} shows no hk.batch.ReportData(monthly, stem); its last cell must."
+        )
     html = [
         part
         for source, block in blocks_shown

@@ -1,4 +1,4 @@
-"""Raw reports into the store: import."""
+"""Command that imports raw reports into the store: import."""
 
 from __future__ import annotations
 
@@ -19,7 +19,18 @@ from rich.progress import (
 )
 
 import healthkit as hk
-from healthkit.cli.options import DataOption, ErrorReporter, app, err, exit_with_error, latest_day, out, parse_path
+from healthkit.cli.options import (
+    DataOption,
+    ErrorReporter,
+    app,
+    err,
+    exit_with_error,
+    latest_day,
+    out,
+    parse_path,
+    print_error,
+    print_line,
+)
 
 
 @app.command("import", epilog="Example: `python -m healthkit import data/sample --data data/sample_store`")
@@ -91,30 +102,30 @@ def _print_advice(store: Any, accounts: list[str], folder: Any) -> None:
         return
     command = f"python -m healthkit doctor --account NAME --data {folder}"
     if len(accounts) > MAX_ADVISED_ACCOUNTS or len(store.groups(accounts)) > 1:
-        out.print(f"Which files an account lacks: {command}", soft_wrap=True, markup=False)
+        print_line(f"Which files an account lacks: {command}")
         return
     with ErrorReporter():
         book = hk.workspace.Workspace(folder)
         for name in accounts:
             if name not in book.accounts:
-                out.print(hk.wording.downloads.no_orders_file_sentence(name), soft_wrap=True, markup=False)
+                print_line(hk.wording.downloads.no_orders_file_sentence(name))
         known = [name for name in accounts if name in book.accounts]
         for verdict in book.verdicts(latest_day(), known, at_last_known_day=True) if known else ():
             for line in _advice_lines(book, verdict, command.replace("NAME", verdict.account)):
-                out.print(line, soft_wrap=True, markup=False)
+                print_line(line)
 
 
 def _advice_lines(workspace: Any, verdict: Any, command: str) -> Iterator[str]:
     """Where an account stands, which enforced measures cannot be judged, and the first files to get."""
     words = hk.wording
-    yield f"{verdict.account} ({verdict.marketplace}), {words.long_day(verdict.as_of, 0)}: {verdict.status}."
+    yield f"{verdict.account} ({verdict.marketplace}), {words.format_long_day(verdict.as_of, 0)}: {verdict.status}."
     if verdict.enforced_unjudged:
-        names = dict.fromkeys(words.measure(one.metric) for one in verdict.enforced_unjudged)
-        yield f"  {words.opening(words.reasons.unjudged_measures(list(names), 12))}."
+        names = dict.fromkeys(words.measure_phrase(one.metric) for one in verdict.enforced_unjudged)
+        yield f"  {words.capitalise_first(words.reasons.unjudged_measures_clause(list(names), 12))}."
     files = workspace.advice(verdict)
-    yield from (f"  {words.downloads.sentence(*one)}" for one in files[:MAX_ADVISED_FILES])
+    yield from (f"  {words.downloads.advice_sentence(*one)}" for one in files[:MAX_ADVISED_FILES])
     if len(files) > MAX_ADVISED_FILES:
-        yield f"  {words.things(len(files) - MAX_ADVISED_FILES, 'more file')}: {command}"
+        yield f"  {words.format_quantity(len(files) - MAX_ADVISED_FILES, 'more file')}: {command}"
 
 
 class _FileReport(NamedTuple):
@@ -149,9 +160,9 @@ def _print_reports(reports: list[_FileReport], folder: Path) -> None:
         out.print(line, soft_wrap=True)
     again = [one.again for one in reports if one.again]
     for name in again if len(again) <= 5 else ():
-        out.print(f"{name}  already in the store, nothing added", soft_wrap=True, markup=False)
+        print_line(f"{name}  already in the store, nothing added")
     refused = [one.refused for one in reports if one.refused]
     for why in refused:
-        err.print(f"refused  {why}", soft_wrap=True, markup=False, style="red")
+        print_error(f"refused  {why}")
     files = hk.wording.format_quantity(sum(bool(one.taken) for one in reports), "file")
     out.print(f"{files} taken into {folder}, {len(again):,} already there, {len(refused):,} refused.", soft_wrap=True)

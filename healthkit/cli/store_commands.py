@@ -1,4 +1,4 @@
-"""Is the store whole, and is the kit: store check, repair, compact, versions, remove; doctor."""
+"""Commands that maintain the store (check, repair, compact, versions, remove) and report problems (doctor)."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from healthkit.cli.options import (
     make_table,
     out,
     parse_path,
+    print_line,
     print_wide,
     write_json,
 )
@@ -28,7 +29,7 @@ from healthkit.cli.options import (
 store_app = typer.Typer(help="Look after the store: check, repair, compact, versions, remove.", no_args_is_help=True)
 app.add_typer(store_app, name="store")
 MAX_LISTED = 20
-"""So many raw files or damages are named; of more, their number."""
+"""Raw files or problems that a command lists at most."""
 
 
 def _open_store(data: Path | None) -> hk.store.Store:
@@ -42,14 +43,14 @@ def check(data: DataOption = None) -> None:
         store = _open_store(data)
         found = hk.store.check(store)
     for line in _check_sentences(store, found):
-        out.print(line, soft_wrap=True)
+        print_line(line)
     if not found.damages:
-        out.print("Nothing is wrong.")
+        print_line("Nothing is wrong.")
         return
     _print_first(f"{one.table}: {one.what}." for one in found.damages)
     if found.lost_files:
         files = hk.wording.format_quantity(len(found.lost_files), "raw file")
-        out.print(f"The rows of {files} are lost in part or whole:", soft_wrap=True)
+        print_line(f"The rows of {files} are lost in part or whole:")
         _print_first(found.lost_files)
     exit_with_error(
         f"The store is damaged. Mend it with `python -m healthkit store repair --data {store.folder}`, "
@@ -91,16 +92,15 @@ def repair(data: DataOption = None) -> None:
         lost, unnamed = hk.store.repair(store)
     if lost:
         others = "" if unnamed else "; all others are as they were"
-        out.print(f"Import {hk.wording.format_quantity(len(lost), 'raw file')} again{others}:", soft_wrap=True)
+        print_line(f"Import {hk.wording.format_quantity(len(lost), 'raw file')} again{others}:")
         _print_first(lost)
     if unnamed:
-        out.print(
+        print_line(
             "The list of raw files was damaged, and some may be known by name no more. Import all that you have: those "
-            "that the store holds add nothing.",
-            soft_wrap=True,
+            "that the store holds add nothing."
         )
     elif not lost:
-        out.print("No raw file lost a row: there is nothing to import again.")
+        print_line("No raw file lost a row: there is nothing to import again.")
 
 
 @store_app.command("compact", epilog="Example: `python -m healthkit store compact --data data/sample_store`")
@@ -108,10 +108,9 @@ def compact(data: DataOption = None) -> None:
     """Join many small data files into few and remove those that no version needs; no figure changes."""
     with ErrorReporter():
         made = hk.store.compact(_open_store(data))
-    out.print(
+    print_line(
         f"{hk.wording.format_quantity(made.before, 'data file')} before, {made.after:,} now; {made.removed:,} removed "
-        f"(those that nobody needed for {hk.store.maintenance.UNNEEDED_FILE_HOURS} hours).",
-        soft_wrap=True,
+        f"(those that nobody needed for {hk.store.maintenance.UNNEEDED_FILE_HOURS} hours)."
     )
 
 
@@ -160,22 +159,19 @@ def remove(
         store = hk.store.Store(data or hk.workspace.USER_STORE)
         found = hk.removal.find_removal(store, file or (), account, with_earlier=purge)
     for line in _removal_lines(store, found, purge):
-        out.print(line, soft_wrap=True, markup=False)
+        print_line(line)
     _confirm(yes)
     with ErrorReporter():
         if not purge:
             hk.removal.remove(store, found)
-            out.print(
+            print_line(
                 "Removed. Older versions can still be read (`store versions`); `store remove --purge` takes the rows "
-                "from disk.",
-                soft_wrap=True,
+                "from disk."
             )
             return
         purged = hk.removal.purge(store, found, [reports])
         pages = hk.removal.find_pages(found.accounts, [reports])
-    out.print(
-        f"Purged: {hk.wording.format_quantity(purged.removed, 'file')} removed from {store.folder}.", soft_wrap=True
-    )
+    print_line(f"Purged: {hk.wording.format_quantity(purged.removed, 'file')} removed from {store.folder}.")
     _print_left_files(purged, pages, reports)
 
 
@@ -232,23 +228,20 @@ def _print_left_files(purge_result: hk.store.PurgeResult, pages: list[Path], rep
     """What a purge did not remove: files that may be the user's own, and pages that were printed."""
     if purge_result.left:
         files = hk.wording.format_quantity(len(purge_result.left), "file")
-        out.print(f"{files} in the folders of its tables are not the store's, and were left:", soft_wrap=True)
+        print_line(f"{files} in the folders of its tables are not the store's, and were left:")
         _print_first(map(str, purge_result.left))
     if pages:
-        out.print(
-            "Printed pages of it were left. Delete them with the files beside them, and print the index again:",
-            soft_wrap=True,
-        )
+        print_line("Printed pages of it were left. Delete them with the files beside them, and print the index again:")
         _print_first(map(str, pages))
     else:
-        out.print(f"No page of it lies in {reports}.", soft_wrap=True)
-    out.print(PURGE_LIMITS, soft_wrap=True)
+        print_line(f"No page of it lies in {reports}.")
+    print_line(PURGE_LIMITS)
 
 
 def _print_first(lines: Iterable[str]) -> None:
     """Name the first of many lines, and say how many more there are."""
     for line in _first_lines(lines):
-        out.print(line, soft_wrap=True, markup=False)
+        print_line(line)
 
 
 def _first_lines(lines: Iterable[str]) -> Iterator[str]:
@@ -280,11 +273,11 @@ def doctor(
             book = hk.workspace.Workspace(folder)
             lines = [line for name in account for line in hk.doctor.examine_account(book, name, latest_day())]
     for line in lines:
-        out.print(f"{line.symbol} {line.text}", soft_wrap=True, markup=False)
+        print_line(f"{line.symbol} {line.text}")
         if line.cure:
-            out.print(f"    {line.cure}", soft_wrap=True, markup=False)
+            print_line(f"    {line.cure}")
     if not account:
         command = f"python -m healthkit doctor --account NAME --data {folder}"
-        out.print(f"Which files an account lacks: {command}", soft_wrap=True, markup=False)
+        print_line(f"Which files an account lacks: {command}")
     if not account and any(line.symbol == hk.doctor.WRONG for line in lines):
         raise typer.Exit(1)
