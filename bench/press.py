@@ -160,8 +160,8 @@ def main() -> None:
 def _run_our_batch(store: Path, names: list[str], out: Path) -> None:
     """Our batch over some accounts."""
     printed = batch.generate_reports(hk.Workspace(store), MONTH, names, out, jobs=2)
-    if printed.failures or printed.pages != len(names):
-        raise SystemExit(f"{printed.pages} of {len(names)} pages: {printed.failures}")
+    if printed.failures or printed.page_count != len(names):
+        raise SystemExit(f"{printed.page_count} of {len(names)} pages: {printed.failures}")
 
 
 def _measure_many_reports(folder: Path, report_count: int) -> dict[str, Any]:
@@ -193,7 +193,7 @@ def _measure_many_reports(folder: Path, report_count: int) -> dict[str, Any]:
         round((seen[b][0] - seen[a][0]) / max(1, b - a), 3) for a, b in ((tenth, 2 * tenth), (-tenth - 1, -1))
     ]  # fmt: skip
     figures = {
-        "reports": printed.pages, "failed": len(printed.failures), "seconds": round(took, 1),
+        "reports": printed.page_count, "failed": len(printed.failures), "seconds": round(took, 1),
         "seconds_a_report_early": pace[0], "seconds_a_report_late": pace[1],
         "server_mib_early": seen[tenth][1], "server_mib_late": seen[-1][1],
         "left_processes": count_leftovers()[0] - before[0], "left_folders": count_leftovers()[1] - before[1],

@@ -120,7 +120,7 @@ def report(
     with ErrorReporter():
         request = hk.batch.PageRequest(
             made, jobs, only_changed, deadline, memory, engine.value, template or hk.batch.TEMPLATE,
-            alone=self_contained, code=code, pdf=pdf, separate=separate, work_folder=work,
+            self_contained=self_contained, show_code=code, pdf=pdf, separate=separate, work_folder=work,
         )  # fmt: skip
         with _cluster_executor(cluster) as executor:
             workspace = open_workspace(data, policy, version)
@@ -129,7 +129,7 @@ def report(
             )
     for failure in result.failures:
         earlier = f" {failure.page} of an earlier run stays and is not current." if failure.page else ""
-        print_error(f"failed  {failure.account}: {failure.what}{earlier}")
+        print_error(f"failed  {failure.account}: {failure.reason}{earlier}")
     for sentence in filter(None, (*hk.batch.missing_pdf_sentences(result.without_pdf), result.index_error)):
         print_error(sentence)
     for sentence in result.notes:
@@ -139,7 +139,8 @@ def report(
     unchanged = f", {result.skipped:,} unchanged" if result.skipped else ""
     without = f", {len(result.without_pdf):,} without PDF" if result.without_pdf else ""
     out.print(
-        f"{hk.wording.format_quantity(result.pages, 'report')}, {len(result.failures):,} failed{without}{unchanged}."
+        f"{hk.wording.format_quantity(result.page_count, 'report')}, "
+        f"{len(result.failures):,} failed{without}{unchanged}."
     )
     typer.echo(str(result.index))
     if result.failures or result.without_pdf or result.index_error:
