@@ -64,7 +64,7 @@ def bridge(
     if write_answer(form, orders, lambda: _bridge_as_data(rate_bridge)):
         return
     words = hk.wording
-    movement = words.movement(rate_bridge)
+    movement = words.movement_from_bridge(rate_bridge)
     steps = make_table({"Step": "left", "Orders": "left", "Points": "right"})
     steps.add_row(*words.bridge_point_label(movement, movement.before), movement.rate(movement.before))
     for part in movement.parts:
