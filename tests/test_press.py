@@ -219,8 +219,8 @@ def test_two_batches_into_one_folder_leave_whole_pages(desk, tmp_path):
     names = ["paper-moth", "clearbrook-bath", "minato-bungu"]
     script = (
         "import sys\nfrom healthkit import batch\nfrom healthkit.workspace.workspace import Workspace\n"
-        f"batch.generate_reports(Workspace({str(desk.store.folder)!r}), {MONTH!r}, {names!r}, {str(tmp_path)!r}, jobs=1, "
-        "made=sys.argv[1])"
+        f"batch.generate_reports(Workspace({str(desk.store.folder)!r}), {MONTH!r}, {names!r}, {str(tmp_path)!r}, "
+        "jobs=1, made=sys.argv[1])"
     )
     both = [subprocess.Popen([sys.executable, "-c", script, made]) for made in ("first", "second")]
     assert [one.wait(200) for one in both] == [0, 0]

@@ -452,7 +452,7 @@ def test_pages_of_accounts_that_are_gone_leave_the_index_and_are_named(tmp_path)
 def test_a_page_of_an_account_without_orders_for_the_month_leaves_the_index(two_pages):
     moth, brook = ("paper-moth", "US"), ("clearbrook-bath", "US")
     found = pages.read_folder(two_pages / MONTH, MONTH, owners_of_month=[brook], owners_in_store=[moth, brook])
-    assert [row["account"] for row in found.rows] == ["clearbrook-bath"]
+    assert [row["account"] for row in found.index_rows] == ["clearbrook-bath"]
     assert pages.absent_sentences(found) == [
         "1 page is of an account without orders for this month: paper-moth (US). Its files are left where they are."
     ]
@@ -567,14 +567,15 @@ def test_a_page_of_another_month_is_not_taken_for_one_of_this(printing):
 def test_the_index_is_the_same_whatever_the_seed_of_hashes(tmp_path):
     script = (
         "import pandas as pd\nfrom datetime import date\nfrom healthkit.report import blocks, wording\n"
-        "names = [f'{metric} {channel}' for metric in wording.METRICS for channel in ('seller', 'amazon', 'all')]\n"
+        "names = [f'{metric} {channel}' for metric in wording.METRIC_WORDS "
+        "for channel in ('seller', 'amazon', 'all')]\n"
         "row = dict.fromkeys(('metric', 'channel', 'side', 'first', 'why', 'csv_href'), '') | dict.fromkeys("
         "('target', 'headroom', 'value', 'used'))\n"
         "rows = [row | {'account': a, 'marketplace': 'US', 'marketplace_title': a, 'status': 'no data', 'window': 0, "
         "'counted': 0, 'at_fault': 0, 'href': a, 'strips': dict.fromkeys(names, [(0.5, 'on target')] * 26)} "
         "for a in 'abc']\n"
-        "index = blocks.Portfolio('2026-10', date(2026, 10, 31), pd.DataFrame(rows, dtype=object))\n"
-        "print(blocks.page('x', [blocks.index(index)]))"
+        "index = blocks.PortfolioPage('2026-10', date(2026, 10, 31), pd.DataFrame(rows, dtype=object))\n"
+        "print(blocks.html_page('x', [blocks.portfolio_index(index)]))"
     )
     command = [sys.executable, "-c", script]
     shown = [
