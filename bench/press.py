@@ -162,10 +162,10 @@ def main() -> None:
 
 
 def _run_our_batch(store: Path, names: list[str], out: Path) -> None:
-    """Generate the reports of accounts with our batch."""
+    """Our batch over some accounts."""
     result = batch.generate_reports(hk.Workspace(store), MONTH, names, out, jobs=2)
-    if result.failures or result.pages != len(names):
-        raise SystemExit(f"{result.pages} of {len(names)} pages: {result.failures}")
+    if result.failures or result.page_count != len(names):
+        raise SystemExit(f"{result.page_count} of {len(names)} pages: {result.failures}")
 
 
 def _measure_many_reports(folder: Path, report_count: int) -> dict[str, Any]:
@@ -197,7 +197,7 @@ def _measure_many_reports(folder: Path, report_count: int) -> dict[str, Any]:
         round((samples[b][0] - samples[a][0]) / max(1, b - a), 3) for a, b in ((tenth, 2 * tenth), (-tenth - 1, -1))
     )
     figures = {
-        "reports": result.pages, "failed": len(result.failures), "seconds": round(seconds, 1),
+        "reports": result.page_count, "failed": len(result.failures), "seconds": round(seconds, 1),
         "seconds_a_report_early": early, "seconds_a_report_late": late,
         "server_mib_early": samples[tenth][1], "server_mib_late": samples[-1][1],
         "left_processes": count_leftovers()[0] - before[0], "left_folders": count_leftovers()[1] - before[1],

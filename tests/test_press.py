@@ -38,7 +38,7 @@ def printing(desk, threads, tmp_path):
 def test_every_account_gets_a_page_with_its_orders_and_figures_beside_it(desk, printed):
     folder = printed.index.parent
     pages = {path.name for path in folder.glob("*_??.html")}
-    assert len(pages) == printed.pages == len(desk.accounts) == 8
+    assert len(pages) == printed.page_count == len(desk.accounts) == 8
     assert printed.failures == []
     for page in pages:
         assert (folder / page.replace(".html", ".json")).is_file()
@@ -99,8 +99,8 @@ def test_an_unknown_account_or_a_month_without_data_stops_and_leaves_no_page(des
 def test_a_run_that_fails_stands_on_the_index_and_stops_no_other(printing, tmp_path):
     template = template_with_cell(tmp_path, 'assert account != "paper-moth", "ship_by is empty in 14 rows"')
     printed = printing(["paper-moth", "clearbrook-bath"], template=template)
-    assert printed.pages == 1
-    assert [(one.account, one.what) for one in printed.failures] == [("paper-moth", "ship_by is empty in 14 rows")]
+    assert printed.page_count == 1
+    assert [(one.account, one.reason) for one in printed.failures] == [("paper-moth", "ship_by is empty in 14 rows")]
     assert "ship_by is empty in 14 rows" in printed.index.read_text(encoding="utf-8")
     assert not (printed.index.parent / "paper-moth_us.html").exists()
     assert (printed.index.parent / "clearbrook-bath_us.html").is_file()
@@ -127,7 +127,7 @@ def test_a_failed_run_shows_no_page_of_an_earlier_one(printing, tmp_path):
 def test_a_run_that_dies_takes_no_other_with_it(desk, tmp_path):
     template = template_with_cell(tmp_path, 'import os\nif account == "paper-moth":\n    os._exit(3)')
     printed = batch.generate_reports(desk, MONTH, ["paper-moth", "clearbrook-bath"], tmp_path, template=template)
-    assert printed.pages == 1
+    assert printed.page_count == 1
     assert [(one.account, one.status) for one in printed.failures] == [("paper-moth", "exited early")]
 
 
@@ -178,22 +178,22 @@ def test_only_what_changed_is_printed_again(printing):
     folder = first.index.parent
     before = marks(folder)
     again = printing(["paper-moth", "clearbrook-bath"], only_changed=True)
-    assert (again.pages, again.skipped) == (0, 2)
+    assert (again.page_count, again.skipped) == (0, 2)
     assert marks(folder) == before
     assert 'href="paper-moth_us.html"' in again.index.read_text(encoding="utf-8")
     # A page that was touched, or other words in its footer, are changes.
     (folder / "paper-moth_us_orders.csv").write_text("spoilt")
     third = printing(["paper-moth", "clearbrook-bath"], only_changed=True)
-    assert (third.pages, third.skipped) == (1, 1)
+    assert (third.page_count, third.skipped) == (1, 1)
     other = printing(["paper-moth"], only_changed=True, made="by hand")
-    assert (other.pages, other.skipped) == (1, 0)
+    assert (other.page_count, other.skipped) == (1, 0)
 
 
 def test_another_template_is_a_change(printing, tmp_path):
     printing(["paper-moth"])
     template = template_with_cell(tmp_path, "1")
     again = printing(["paper-moth"], only_changed=True, template=template)
-    assert (again.pages, again.skipped) == (1, 0)
+    assert (again.page_count, again.skipped) == (1, 0)
 
 
 @pytest.mark.slow
@@ -244,7 +244,7 @@ def test_a_template_that_kills_its_server_in_the_warming_stops_no_batch(desk, tm
 
 
 def test_one_page_can_hold_all_it_needs_and_its_code(printing):
-    printed = printing(["paper-moth"], alone=True, code=True)
+    printed = printing(["paper-moth"], self_contained=True, show_code=True)
     page = (printed.index.parent / "paper-moth_us.html").read_text(encoding="utf-8")
     assert "<script src=" not in page
     assert "html.scorecard(report)" in page
@@ -265,7 +265,7 @@ def test_a_full_disk_leaves_no_half_page_and_says_so(printing, tmp_path):
         pytest.skip("this machine has no /dev/full")
     template = template_with_cell(tmp_path, "with open('/dev/full', 'w') as file:\n    file.write('x' * 100_000)")
     printed = printing(["paper-moth"], template=template)
-    assert "No space left on device" in printed.failures[0].what
+    assert "No space left on device" in printed.failures[0].reason
     assert not (printed.index.parent / "paper-moth_us.html").exists()
 
 

@@ -38,7 +38,7 @@ def test_two_workers_print_the_same_bytes(cluster, sample_store, tmp_path):
     here = batch.generate_reports(desk, MONTH, ACCOUNTS, tmp_path / "here")
     with connect_to_cluster(cluster.scheduler_address) as executor:
         there = batch.generate_reports(desk, MONTH, ACCOUNTS, tmp_path / "there", executor=executor)
-    assert (there.pages, there.failures) == (4, [])
+    assert (there.page_count, there.failures) == (4, [])
     assert pages(there.index.parent) == pages(here.index.parent)
 
 
@@ -48,7 +48,7 @@ def test_workers_make_separate_folders(cluster, sample_store, tmp_path):
     here = batch.generate_reports(desk, MONTH, ACCOUNTS[:2], tmp_path / "here", separate=True)
     with connect_to_cluster(cluster.scheduler_address) as executor:
         there = batch.generate_reports(desk, MONTH, ACCOUNTS[:2], tmp_path / "there", executor=executor, separate=True)
-    assert (there.pages, there.failures) == (2, [])
+    assert (there.page_count, there.failures) == (2, [])
     for name in ("clearbrook-bath_us", "minato-bungu_jp"):
         assert pages(there.index.parent / name) == pages(here.index.parent / name) != {}
 
@@ -75,7 +75,7 @@ def test_a_worker_that_is_killed_in_mid_run_loses_nothing(cluster, sample_store,
         printed = batch.generate_reports(Workspace(sample_store), MONTH, None, tmp_path, executor=executor)
     done.set()
     killer.join()
-    assert (printed.pages, printed.failures) == (8, [])
+    assert (printed.page_count, printed.failures) == (8, [])
     assert len(list(folder.glob("*_??.html"))) == 8
     assert [path.name for path in folder.iterdir() if path.name.startswith(".")] == []
     with Client(cluster.scheduler_address) as client:

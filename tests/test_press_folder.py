@@ -137,7 +137,7 @@ def test_a_pdf_that_fails_leaves_the_page_and_is_told(printing, chromium, monkey
     monkeypatch.setattr(pdf, "PRINT_TIMEOUT", 1)
     printed = printing(pdf=True)
     folder = printed.index.parent
-    assert (printed.pages, printed.failures) == (2, [])
+    assert (printed.page_count, printed.failures) == (2, [])
     assert all((folder / f"paper-moth_us{ending}").is_file() for ending in ENDINGS)
     assert list(folder.rglob("*.pdf*")) == []
     assert 'href="paper-moth_us.html"' in table(printed)
@@ -187,11 +187,11 @@ def test_a_pdf_that_failed_is_tried_again_though_the_page_has_not_changed(printi
     printing(pdf=True)
     chromium(PRINTS)
     printed = printing(pdf=True, only_changed=True)
-    assert (printed.pages, printed.skipped, printed.without_pdf) == (2, 0, {})
+    assert (printed.page_count, printed.skipped, printed.without_pdf) == (2, 0, {})
     assert (printed.index.parent / "paper-moth_us.pdf").is_file()
     assert "without PDF" not in index(printed)
     again = printing(pdf=True, only_changed=True)
-    assert (again.pages, again.skipped) == (0, 2)
+    assert (again.page_count, again.skipped) == (0, 2)
 
 
 def test_the_index_of_a_later_batch_still_says_which_page_has_no_pdf(printing, chromium):
@@ -237,7 +237,7 @@ def test_a_run_that_fails_keeps_the_page_of_last_time_and_never_shows_it_as_curr
     }
     [one] = printed.failures
     version = f"version {desk.store.version()} of the store"
-    assert (one.what, one.page, one.made_of) == ("no luck", "paper-moth_us.html", version)
+    assert (one.reason, one.page, one.data_version) == ("no luck", "paper-moth_us.html", version)
     assert "paper-moth" not in table(printed)
     assert f"Its page of an earlier run</a>, of {version}, is not current." in index(printed)
     assert set(printed.verdicts) == {"clearbrook-bath"}
@@ -248,7 +248,7 @@ def test_a_run_that_fails_keeps_the_page_of_last_time_and_never_shows_it_as_curr
     assert "no luck" in index(later)
     # It is printed again, though its page was made of just the same; then nothing is left of the failure.
     mended = printing(only_changed=True)
-    assert (mended.pages, mended.skipped) == (1, 1)
+    assert (mended.page_count, mended.skipped) == (1, 1)
     assert 'href="paper-moth_us.html"' in table(mended)
     assert "no luck" not in index(mended)
     assert "paper-moth_us.failed.ipynb" not in texts(folder)
@@ -278,7 +278,7 @@ def test_a_disk_that_is_full_in_the_middle_leaves_all_as_it_was(printing, monkey
 
     monkeypatch.setattr(output_files, "stage_file", sometimes)
     printed = printing(words="second")
-    assert [(one.account, one.what) for one in printed.failures] == [("paper-moth", str(full))]
+    assert [(one.account, one.reason) for one in printed.failures] == [("paper-moth", str(full))]
     after = texts(folder)
     assert all(after[f"paper-moth_us{ending}"] == before[f"paper-moth_us{ending}"] for ending in ENDINGS[:3])
     assert b"second" in after["clearbrook-bath_us.html"]
@@ -299,7 +299,7 @@ def test_an_index_that_cannot_be_written_is_told_and_takes_no_page(printing, mon
     monkeypatch.setattr(output_files, "stage_file", refused)
     printed = printing(words="second", before='assert account != "paper-moth", "no luck"')
     assert printed.index_error.startswith("The index could not be written (No space left on device).")
-    assert [one.what for one in printed.failures] == ["no luck"]
+    assert [one.reason for one in printed.failures] == ["no luck"]
     assert b"second" in (folder / "clearbrook-bath_us.html").read_bytes()
     assert (folder / "index.html").read_bytes() == before
 
@@ -317,7 +317,7 @@ def test_the_command_says_that_the_index_was_not_written_and_ends_with_1(sample_
     )
     shown = CliRunner().invoke(app, [*asked, "--only-changed"])
     assert shown.exit_code == 1
-    assert "The index could not be written (Permission denied). The pages are printed." in shown.output
+    assert "The index could not be written (Permission denied). The reports are written." in shown.output
 
 
 @pytest.mark.slow
@@ -359,7 +359,7 @@ def test_files_of_the_user_s_own_are_moved_aside_and_named(printing, tmp_path):
     (folder / "paper-moth_us_orders.csv" / "mine.txt").write_text("mine")
     (folder / "notes.html").write_text("untouched")
     printed = printing(["paper-moth"])
-    assert printed.pages == 1
+    assert printed.page_count == 1
     assert [(folder / f"{name}.bak-1").read_text() for name in names] == [f"my own {name}" for name in names]
     assert (folder / "paper-moth_us_orders.csv.bak-1" / "mine.txt").read_text() == "mine"
     assert (folder / "notes.html").read_text() == "untouched"
@@ -452,7 +452,7 @@ def test_pages_of_accounts_that_are_gone_leave_the_index_and_are_named(tmp_path)
 def test_a_page_of_an_account_without_orders_for_the_month_leaves_the_index(two_pages):
     moth, brook = ("paper-moth", "US"), ("clearbrook-bath", "US")
     found = pages.read_folder(two_pages / MONTH, MONTH, owners_of_month=[brook], owners_in_store=[moth, brook])
-    assert [row["account"] for row in found.rows] == ["clearbrook-bath"]
+    assert [row["account"] for row in found.index_rows] == ["clearbrook-bath"]
     assert pages.absent_sentences(found) == [
         "1 page is of an account without orders for this month: paper-moth (US). Its files are left where they are."
     ]
@@ -518,7 +518,7 @@ def test_a_broken_file_beside_the_pages_stops_nothing_and_is_named(printing, two
     # The next run of the account mends it.
     mended = printing(words="second", only_changed=True)
     assert 'href="paper-moth_us.html"' in table(mended)
-    assert (mended.pages, mended.skipped) == (1, 1)
+    assert (mended.page_count, mended.skipped) == (1, 1)
 
 
 def test_a_manifest_of_something_else_or_a_copy_is_named(printing):
@@ -566,16 +566,16 @@ def test_a_page_of_another_month_is_not_taken_for_one_of_this(printing):
 
 def test_the_index_is_the_same_whatever_the_seed_of_hashes(tmp_path):
     script = (
-        "import pandas as pd\nfrom datetime import date\nfrom healthkit.report.text import labels\n"
-        "from healthkit.report.html import page, portfolio\n"
-        "names = [f'{metric} {channel}' for metric in labels.METRIC_WORDS for channel in ('seller', 'amazon', 'all')]\n"
+        "import pandas as pd\nfrom datetime import date\nfrom healthkit.report import blocks, wording\n"
+        "names = [f'{metric} {channel}' for metric in labels.METRIC_WORDS "
+        "for channel in ('seller', 'amazon', 'all')]\n"
         "row = dict.fromkeys(('metric', 'channel', 'side', 'first', 'why', 'csv_href'), '') | dict.fromkeys("
         "('target', 'headroom', 'value', 'used'))\n"
         "rows = [row | {'account': a, 'marketplace': 'US', 'marketplace_title': a, 'status': 'no data', 'window': 0, "
         "'counted': 0, 'at_fault': 0, 'href': a, 'strips': dict.fromkeys(names, [(0.5, 'on target')] * 26)} "
         "for a in 'abc']\n"
-        "index = portfolio.PortfolioPage('2026-10', date(2026, 10, 31), pd.DataFrame(rows, dtype=object))\n"
-        "print(page.html_page('x', [portfolio.portfolio_index(index)]))"
+        "index = PortfolioPage('2026-10', date(2026, 10, 31), pd.DataFrame(rows, dtype=object))\n"
+        "print(html_page('x', [portfolio_index(index)]))"
     )
     command = [sys.executable, "-c", script]
     shown = [

@@ -36,7 +36,7 @@ def code(*sources: str) -> list[tuple[int, str]]:
 
 
 def text(ran, place: int = 0) -> str:
-    return "".join(out.get("text", "") for out in ran.shown[place]["outputs"])
+    return "".join(out.get("text", "") for out in ran.cell_outputs[place]["outputs"])
 
 
 LEAKS = {
@@ -73,7 +73,7 @@ def test_what_a_cell_shows_is_kept_in_its_order(server):
     first = "import sys\nfrom IPython.display import HTML, display\nprint('a')\nprint('b', file=sys.stderr)\n"
     ran = server.run(code(first + "display(HTML('<b>c</b>'))\nprint('d')\n1 + 1"))
     kinds = [(out["output_type"], out.get("text") or out["data"].get("text/html") or out["data"]["text/plain"])
-             for out in ran.shown[0]["outputs"]]  # fmt: skip
+             for out in ran.cell_outputs[0]["outputs"]]  # fmt: skip
     assert kinds == [
         ("stream", "a\n"), ("stream", "b\n"), ("display_data", "<b>c</b>"), ("stream", "d\n"), ("execute_result", "2"),
     ]  # fmt: skip
@@ -96,9 +96,9 @@ def test_a_notebook_that_does_not_end_well_says_how(server, how):
     source, status, says = ENDS[how]
     ran = server.run(code("print('before')", source, "print('never')"), deadline=2, memory=2000)
     assert ran.status == status
-    assert says in ran.says
+    assert says in ran.message
     assert text(ran) == "before\n"
-    assert 2 not in ran.shown
+    assert 2 not in ran.cell_outputs
     assert server.run(code("print('next')")).status == "done"
 
 

@@ -39,7 +39,7 @@ def test_what_is_written_goes_to_the_files_and_the_log(notebook, tmp_path, caplo
 
 
 def test_a_limit_for_each_cell_is_refused(notebook, tmp_path):
-    with pytest.raises(EngineError, match="does not know --execution-timeout"):
+    with pytest.raises(EngineError, match="does not support --execution-timeout"):
         papermill.execute_notebook(
             notebook,
             tmp_path / "out.ipynb",

@@ -46,7 +46,7 @@ def printed(accounts, desk, chromium, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("CHROMIUM", str(chromium))
         out = tmp_path_factory.mktemp("reports")
-        return batch.generate_reports(desk, MONTH, accounts, out, separate=True, pdf=True, code=True)
+        return batch.generate_reports(desk, MONTH, accounts, out, separate=True, pdf=True, show_code=True)
 
 
 def folders(printed: batch.BatchResult) -> list[Path]:
@@ -125,7 +125,8 @@ def test_the_index_of_the_owner_links_into_the_folders(printed):
 
 
 def test_the_page_is_the_same_but_for_the_way_to_the_index(desk, printed, tmp_path):
-    flat = batch.generate_reports(desk, MONTH, ["paper-moth"], tmp_path, code=True).index.parent / "paper-moth_us.html"
+    flat_batch = batch.generate_reports(desk, MONTH, ["paper-moth"], tmp_path, show_code=True)
+    flat = flat_batch.index.parent / "paper-moth_us.html"
     alone = printed.index.parent / "paper-moth_us" / "paper-moth_us.html"
     back = '<span class="back"> · <a href="index.html">all accounts</a></span>'
     text = flat.read_text(encoding="utf-8")
@@ -140,11 +141,11 @@ def test_only_what_changed_in_a_folder_is_printed_again(desk, tmp_path):
     asked = {"out": tmp_path, "separate": True, "only_changed": True}
     folder = batch.generate_reports(desk, MONTH, PAIR, **asked).index.parent
     again = batch.generate_reports(desk, MONTH, PAIR, **asked)
-    assert (again.pages, again.skipped) == (0, 2)
+    assert (again.page_count, again.skipped) == (0, 2)
     for name in ("vega.js", "paper-moth_us.html", "paper-moth_us_orders.csv"):
         (folder / "paper-moth_us" / name).unlink()
         again = batch.generate_reports(desk, MONTH, PAIR, **asked)
-        assert (again.pages, again.skipped) == (1, 1)
+        assert (again.page_count, again.skipped) == (1, 1)
         assert (folder / "paper-moth_us" / name).is_file()
     # A file of the user's stays, and is named, for it would be sent too.
     (folder / "paper-moth_us" / "offer.txt").write_text("mine")
@@ -157,7 +158,7 @@ def test_only_what_changed_in_a_folder_is_printed_again(desk, tmp_path):
 def test_one_layout_takes_the_place_of_the_other(desk, tmp_path):
     flat = batch.generate_reports(desk, MONTH, PAIR, tmp_path)
     folder = flat.index.parent
-    one = batch.generate_reports(desk, MONTH, ["paper-moth"], tmp_path, separate=True, alone=True)
+    one = batch.generate_reports(desk, MONTH, ["paper-moth"], tmp_path, separate=True, self_contained=True)
     assert not (folder / "paper-moth_us.html").exists()
     assert {path.name for path in (folder / "paper-moth_us").iterdir()} == {
         "paper-moth_us.html",
@@ -201,7 +202,7 @@ def test_a_template_without_the_parameter_says_what_to_add(desk, tmp_path):
     given = {"template": tmp_path / "t.ipynb"}
     assert batch.generate_reports(desk, MONTH, ["paper-moth"], tmp_path, **given).failures == []
     printed = batch.generate_reports(desk, MONTH, ["paper-moth"], tmp_path, separate=True, **given)
-    assert "add index_href" in printed.failures[0].what
+    assert "add index_href" in printed.failures[0].reason
 
 
 def test_the_command_makes_separate_folders(sample_store, tmp_path):

@@ -129,7 +129,7 @@ def test_doctor_of_an_installed_kit_names_shipped_files_that_are_missing(install
     map_file = folder / "data" / "column_map.yaml"
     map_file.rename(map_file.with_suffix(".away"))
     try:
-        assert f"Missing files of the kit: {map_file}." in installed("doctor", code=1).stdout
+        assert f"Missing files of healthkit: {map_file}." in installed("doctor", code=1).stdout
     finally:
         map_file.with_suffix(".away").rename(map_file)
 

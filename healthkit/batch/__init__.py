@@ -1,17 +1,18 @@
-"""The press: one notebook, run by papermill for each account, becomes pages that open offline, and an index.
+"""Batch of monthly reports: papermill runs one notebook for each account and writes HTML pages and an index.
 
-The only room with papermill. It knows no metric: what a page says is in the notebook's cells, and what the
-index says in the twin that the notebook's last cell shows.
+The only package that imports papermill. It knows no metric: the notebook's cells hold the content of a page, and
+its last cell shows the data for the index (`ReportData`).
 """
 
 import lazy_loader as lazy
 
-from healthkit.batch.monthly_batch import BatchResult, PageRequest, ReportFailure, generate_reports
+from healthkit.batch.monthly_batch import BatchResult, ReportFailure, generate_reports
+from healthkit.batch.page_job import PageRequest
 from healthkit.batch.pages import missing_pdf_sentences
 from healthkit.batch.report_data import ReportData
 from healthkit.batch.run_notebook import TEMPLATE, BatchError, run_template
 
-__getattr__ = lazy.attach(__name__, submodules=["cluster"])[0]  # Only who asks for a cluster loads Dask.
+__getattr__ = lazy.attach(__name__, submodules=["cluster"])[0]  # Dask is loaded only for a cluster.
 
 __all__ = [
     "TEMPLATE",

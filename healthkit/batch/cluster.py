@@ -1,4 +1,4 @@
-"""The workers of a Dask cluster as those who print; the only room with Dask, loaded where a cluster is asked for."""
+"""Runs reports on the workers of a Dask cluster; the only module that imports Dask."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from contextlib import contextmanager
 from distributed import Client
 
 CONNECT_TIMEOUT = "10s"
-"""A scheduler that does not answer within this is not there."""
+"""Timeout of the connection to the scheduler."""
 RETRIES = 3
-"""So often a report is given to another worker when its own dies."""
+"""Retries of a report on another worker when its worker dies."""
 
 
 class ClusterError(ValueError):
-    """A cluster cannot be reached; the message says which."""
+    """A cluster cannot be reached; the message names its address."""
 
 
 @contextmanager
 def connect_to_cluster(address: str) -> Iterator[Executor]:
-    """An executor whose work is done by the cluster of a scheduler, such as tcp://10.0.0.7:8786.
+    """Yield an executor that runs work on the cluster of a scheduler, such as tcp://10.0.0.7:8786.
 
-    What a worker that dies was at is done by another. Raises ClusterError where no scheduler answers.
+    The work of a worker that dies is run again by another one. Raises ClusterError if no scheduler answers.
     """
     try:
         client = Client(address, timeout=CONNECT_TIMEOUT)

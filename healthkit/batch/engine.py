@@ -1,8 +1,8 @@
-"""A papermill engine without a kernel: each notebook runs in a fork of a process that has everything loaded.
+"""A papermill engine without a kernel: each notebook runs in a fork of a process that has everything imported.
 
-Starting a Jupyter kernel costs seconds for every report, most of it imports that are the same each time; here they are
-paid once. What a notebook does to its process ends with it. Where a process cannot fork, or for a kernel that is not
-Python's, papermill's own engine runs the notebook, with the same outputs.
+A Jupyter kernel needs seconds to start for every report, mostly for imports that are the same each time. Here the
+imports run once, and each notebook still has a process of its own. papermill's own engine runs the notebook, with the
+same outputs, if the machine cannot fork or the kernel is not Python's.
 """
 
 from __future__ import annotations
@@ -18,43 +18,43 @@ from healthkit.batch import fork_client
 from healthkit.batch.fork_client import RunResult
 
 _LOG = logging.getLogger("papermill")
-"""The log that papermill shows."""
+"""papermill's logger."""
 
 
 class EngineError(ValueError):
-    """An option of papermill's that this engine cannot follow; the message says what to use instead."""
+    """This engine does not support an option of papermill; the message says what to use instead."""
 
 
 class ForkEngine(Engine):
-    """Runs the code cells of a managed notebook in a fork; how it ended stands in the notebook's own metadata."""
+    """papermill engine that runs the code cells in a fork and writes the status into the notebook's metadata."""
 
     @classmethod
     def execute_managed_notebook(
         cls, nb_man: Any, kernel_name: str, *, deadline: float | None = None, memory: int | None = None,
-        keep: list[Any] | None = None, **options: Any,
+        notebook_sink: list[Any] | None = None, **options: Any,
     ) -> None:  # fmt: skip
-        """Run every code cell until one fails; `keep` is given the notebook, however it ends."""
+        """Run the code cells until one fails; append the notebook to `notebook_sink`, also when it fails."""
         language = nb_man.nb.metadata.get("kernelspec", {}).get("language", "python")
-        if keep is not None:
-            keep.append(nb_man.nb)
+        if notebook_sink is not None:
+            notebook_sink.append(nb_man.nb)
         if not fork_client.CAN_FORK or language != "python":
             NBClientEngine.execute_managed_notebook(nb_man, kernel_name, **options)
             return
         if options.get("execution_timeout"):
             raise EngineError(
-                "The engine healthkit does not know --execution-timeout, which limits each cell. Limit the notebook "
+                "The engine healthkit does not support --execution-timeout, which limits each cell. Limit the notebook "
                 "instead (deadline= of papermill.execute_notebook, --deadline of healthkit report), or use --engine "
                 "nbclient."
             )
-        code = [(place, str(cell.source)) for place, cell in enumerate(nb_man.nb.cells) if cell.cell_type == "code"]
+        code = [(number, str(cell.source)) for number, cell in enumerate(nb_man.nb.cells) if cell.cell_type == "code"]
         _add_outputs(nb_man, fork_client.run_notebook(code, deadline, memory))
         _forward_output(nb_man, options)
 
 
 def _forward_output(nb_man: Any, options: Mapping[str, Any]) -> None:
-    """Follow papermill's options for output once a notebook has ended: its log, and files for what was written.
+    """Write the outputs of an executed notebook to papermill's log and files.
 
-    `given` may hold `log_output`, `stdout_file` and `stderr_file`, with the meaning that they have for papermill.
+    `options` may hold papermill's `log_output`, `stdout_file` and `stderr_file`.
     """
     for cell in nb_man.nb.cells:
         for output in cell.outputs if cell.cell_type == "code" else ():
@@ -63,36 +63,31 @@ def _forward_output(nb_man: Any, options: Mapping[str, Any]) -> None:
             if file is not None:
                 file.write(text)
                 file.flush()
-            shown = text or output.get("data", {}).get("text/plain", "")
-            if options.get("log_output") and shown:
-                _LOG.log(logging.WARNING if output.get("name") == "stderr" else logging.INFO, "%s", shown)
+            logged = text or output.get("data", {}).get("text/plain", "")
+            if options.get("log_output") and logged:
+                _LOG.log(logging.WARNING if output.get("name") == "stderr" else logging.INFO, "%s", logged)
 
 
 def _add_outputs(nb_man: Any, result: RunResult) -> None:
-    """Put what the cells showed into the notebook, and mark each by how it ended."""
-    nb_man.nb.metadata["healthkit"] = {"status": result.status, "says": result.says}
-    for place, cell in enumerate(nb_man.nb.cells):
-        told = result.shown.get(place)
-        if cell.cell_type != "code":
-            continue
-        if told is not None:
-            cell.execution_count = told["count"]
-            cell.outputs = [nbformat.from_dict(output) for output in told["outputs"]]
-        failed = place == result.running or any(output["output_type"] == "error" for output in cell.outputs)
-        if failed and not any(output["output_type"] == "error" for output in cell.outputs):
-            said = {"ename": result.status, "evalue": result.says, "traceback": [result.says]}
-            cell.outputs.append(nbformat.v4.new_output("error", **said))
-        if failed:
-            nb_man.cell_exception(cell, place, exception=None)
-        elif told is not None:
+    """Add the outputs of a run to the notebook, and set the status of each cell."""
+    nb_man.nb.metadata["healthkit"] = {"status": result.status, "says": result.message}
+    failure = {"ename": result.status, "evalue": result.message, "traceback": [result.message]}
+    code_cells = [(number, cell) for number, cell in enumerate(nb_man.nb.cells) if cell.cell_type == "code"]
+    for number, cell in code_cells:
+        event = result.cell_outputs.get(number)
+        if event is not None:
+            cell.execution_count = event["count"]
+            cell.outputs = [nbformat.from_dict(output) for output in event["outputs"]]
+        if number == result.running_cell and not _has_error(cell):
+            cell.outputs.append(nbformat.v4.new_output("error", **failure))
+        if _has_error(cell):
+            nb_man.cell_exception(cell, number, exception=None)
+        elif event is not None:
             cell.metadata.setdefault("papermill", {})["status"] = nb_man.COMPLETED
-    if result.status != "done" and not _has_error_output(nb_man.nb):
-        said = {"ename": result.status, "evalue": result.says, "traceback": [result.says]}
-        first = next(cell for cell in nb_man.nb.cells if cell.cell_type == "code")
-        first.outputs.append(nbformat.v4.new_output("error", **said))
+    if result.status != "done" and not any(_has_error(cell) for _, cell in code_cells):
+        code_cells[0][1].outputs.append(nbformat.v4.new_output("error", **failure))
 
 
-def _has_error_output(notebook: Any) -> bool:
-    """Whether any cell holds an error."""
-    held = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
-    return any(output["output_type"] == "error" for output in held)
+def _has_error(cell: Any) -> bool:
+    """Return whether a code cell has an error output."""
+    return any(output["output_type"] == "error" for output in cell.outputs)

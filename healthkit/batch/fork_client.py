@@ -1,18 +1,18 @@
-"""A fork server of our own, from the side that asks: started when first needed, started again should it die."""
+"""Client of the fork server: starts it when it is first needed, and again when it died."""
 
 from __future__ import annotations
 
 import atexit
-import contextlib
 import json
 import os
 import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from healthkit.files import temp_folders
@@ -26,14 +26,18 @@ PRELOADED_MODULES = (
     "healthkit.workspace.workspace",
     "nbformat",
 )
-"""What every report needs: loaded once, before the first fork."""
+"""Modules that the server imports before the first fork, because every report needs them."""
 STOPPED = "stopped"
 STATUSES = ("done", "failed", "timed out", "killed", "exited early", STOPPED)
+"""How a notebook can end."""
 CAN_FORK = hasattr(os, "fork") and hasattr(socket, "AF_UNIX")
+"""Whether this machine can run a fork server; without, papermill's own engine runs the notebooks."""
 START_TIMEOUT = 120.0
-"""A server that is not warm after so long is started without warming. [seconds]"""
+"""A server whose warm-up takes longer is started again without one. [seconds]"""
 RETRIES = 2
-"""So often a notebook is begun again whose server died under it."""
+"""Retries of a notebook after the server died while it ran."""
+EXIT_NO_MEMORY, EXIT_NO_SPACE = 71, 72
+"""Exit codes of a fork that ran out of memory or of disk space."""
 
 
 class ForkError(RuntimeError):
@@ -42,117 +46,95 @@ class ForkError(RuntimeError):
 
 @dataclass(frozen=True)
 class RunResult:
-    """How a notebook ended: its status, what is to be said of it, and what its cells showed, by their place.
+    """How a notebook ended: one of STATUSES, a message unless it is done, and the outputs of its cells by position.
 
-    `running` is the place of the cell that was running when it did not end well; `cpu` seconds and `peak` [MiB] are the
-    fork's own.
+    `running_cell` is the position of the cell that was running when the notebook ended early; `peak_mib` is the most
+    memory that its process used [MiB].
     """
 
     status: str
-    says: str = ""
-    shown: dict[int, dict[str, Any]] = field(default_factory=dict)
-    running: int | None = None
-    cpu_seconds: float = 0.0
+    message: str = ""
+    cell_outputs: dict[int, dict[str, Any]] = field(default_factory=dict)
+    running_cell: int | None = None
     peak_mib: int = 0
 
 
 class ForkServer:
-    """One fork server and the talk with it; several threads may ask at once."""
+    """A fork server process; several threads may run notebooks in it at once."""
 
     def __init__(self, warmup: dict[str, Any] | None = None, timeout: float | None = None) -> None:
-        ours, theirs = socket.socketpair()
+        self._control, server_end = socket.socketpair()
+        self._is_lost = False
         self.folder = temp_folders.make(temp_folders.WORKER_PREFIX)
-        asked = {"modules": list(PRELOADED_MODULES), "folder": str(self.folder)} | (warmup or {})
-        quiet = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
-        # Nobody's own start-up files, and none left behind where there is no home to write to.
-        quiet["IPYTHONDIR"] = str(self.folder / "ipython")
+        arguments = {"modules": list(PRELOADED_MODULES), "folder": str(self.folder)} | (warmup or {})
+        environment = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
+        # Keep the user's start-up files out, and work where no home folder can be written.
+        environment["IPYTHONDIR"] = str(self.folder / "ipython")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "healthkit.batch.fork_server", str(theirs.fileno()), json.dumps(asked)],
-            pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, env=os.environ | quiet,
+            [sys.executable, "-m", "healthkit.batch.fork_server", str(server_end.fileno()), json.dumps(arguments)],
+            pass_fds=[server_end.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            env=os.environ | environment,
         )  # fmt: skip
         _server_processes.add(self.process)
-        if _stop_requested.is_set():  # After `stop` looked for servers to end.
+        if _stop_requested.is_set():  # `stop_server` may have looked for processes just before this one started.
             self.process.kill()
-        theirs.close()
-        self._client, self._lines = ours, ours.makefile("r", encoding="utf-8")
-        self._lock, self._waiting, self._next_id = threading.Lock(), {}, 0  # type: ignore[var-annotated]
-        self._is_lost = False
+        server_end.close()
         try:
-            self.begun = self._begin(timeout)
-        except BaseException:  # A signal as well: neither the process nor its folder may stay.
+            self._wait_until_ready(timeout)
+        except BaseException:  # A signal too must leave neither the process nor its folder.
             self.process.kill()
             self.close()
             raise
-        threading.Thread(target=self._read_answers, daemon=True).start()
 
-    def _begin(self, timeout: float | None) -> dict[str, Any]:
-        """What the server says once it is ready. Raises ForkError where it dies before, or lets wait too long."""
-        self._client.settimeout(timeout)
-        try:
-            first = self._lines.readline()
-        except OSError:
-            first = ""
-        if first:
-            self._client.settimeout(None)
-            return dict(json.loads(first))
+    def _wait_until_ready(self, timeout: float | None) -> None:
+        """Wait for the end of the warm-up. Raises ForkError if the server dies before, or after `timeout` [seconds]."""
+        self._control.settimeout(timeout)
+        with suppress(OSError):
+            if self._control.recv(1):
+                self._control.settimeout(None)
+                return
         self.process.kill()
         raise ForkError(f"The fork server did not become ready (code {self.process.wait()}).")
 
     @property
     def alive(self) -> bool:
-        """Whether it still answers."""
+        """Whether the server can run notebooks."""
         return not self._is_lost and self.process.poll() is None
 
     def run(
         self, cells: Sequence[tuple[int, str]], deadline: float | None = None, memory: int | None = None
     ) -> RunResult | None:
-        """Run the code cells of a notebook, each with its place, in a fork; None where the server itself died.
+        """Run code cells, given as (position, source), in a fork; return None if the server died.
 
-        `deadline` [seconds] and `memory` [MiB beyond what is loaded already] end it when they are passed.
+        The fork is killed `deadline` [seconds] after its first cell began. It may use `memory` [MiB] beyond what the
+        server has loaded.
         """
-        with self._lock:
-            self._next_id += 1
-            number, answer = self._next_id, _PendingAnswer()
-            self._waiting[number] = answer
-        told = self.folder / f"{number}.jsonl"
-        asked = {
-            "id": number, "cells": list(cells), "told": str(told), "deadline": deadline, "memory": memory,
-            "folder": os.getcwd(),
-        }  # fmt: skip
-        try:
-            with self._lock:
-                self._client.sendall(json.dumps(asked).encode() + b"\n")
-            if not self._is_lost:
-                answer.arrived.wait()
-        except OSError:
+        request = {"cells": list(cells), "memory": memory, "folder": os.getcwd()}
+        received, timed_out = bytearray(), False
+        latest: float | None = None
+        connection, server_end = socket.socketpair()
+        with connection:
+            try:
+                with server_end:
+                    socket.send_fds(self._control, [b"\n"], [server_end.fileno()])
+                connection.sendall(json.dumps(request).encode() + b"\n")
+                while data := _receive(connection, latest):
+                    received += data
+                    if latest is None and deadline is not None:  # The time runs from the first cell on.
+                        latest = time.monotonic() + deadline
+            except TimeoutError:
+                timed_out = True  # The server kills the fork when the connection closes.
+            except OSError:
+                pass
+        events = _parse_events(received)
+        if not timed_out and not (events and "exit" in events[-1]):
             self._is_lost = True
-        finally:
-            self._waiting.pop(number, None)
-        if answer.told is None:
             return None
-        try:
-            return _make_run_result(answer.told, _read_json_lines(told), deadline, memory)
-        finally:
-            told.unlink(missing_ok=True)
-
-    def _read_answers(self) -> None:
-        """Hand answers to those who wait for them; when the server is gone, so are all answers."""
-        with contextlib.suppress(OSError, ValueError):
-            for line in self._lines:
-                told = json.loads(line)
-                held = self._waiting.get(told["id"])
-                if held is not None:
-                    held.told = told
-                    held.arrived.set()
-        self._is_lost = True
-        for held in list(self._waiting.values()):
-            held.arrived.set()
+        return _make_run_result(events, deadline if timed_out else None, memory)
 
     def close(self) -> None:
         """End the server and every fork."""
-        with contextlib.suppress(OSError):
-            self._client.shutdown(socket.SHUT_RDWR)
-        self._client.close()
+        self._control.close()
         try:
             self.process.wait(5)
         except subprocess.TimeoutExpired:
@@ -162,96 +144,86 @@ class ForkServer:
         temp_folders.remove(self.folder)
 
 
-class _PendingAnswer:
-    """What one who asked waits for."""
-
-    def __init__(self) -> None:
-        self.arrived = threading.Event()
-        self.told: dict[str, Any] | None = None
+def _receive(connection: socket.socket, latest: float | None) -> bytes:
+    """Return the next bytes, empty at the end. Raises TimeoutError at `latest` on the monotonic clock [seconds]."""
+    connection.settimeout(None if latest is None else max(0.001, latest - time.monotonic()))
+    return connection.recv(1 << 16)
 
 
-def _read_json_lines(path: Path) -> list[dict[str, Any]]:
-    """What a fork told, as far as it came; a line that was cut off is none."""
-    held = []
-    with contextlib.suppress(OSError), path.open(encoding="utf-8", errors="replace") as file:
-        for line in file:
-            with contextlib.suppress(ValueError):
-                held.append(json.loads(line))
-    return held
+def _parse_events(received: bytearray) -> list[dict[str, Any]]:
+    """Return the events of a fork; a line that was cut off when the fork was killed is skipped."""
+    events = []
+    for line in received.split(b"\n"):
+        with suppress(ValueError):
+            events.append(json.loads(line))
+    return events
 
 
-def _make_run_result(
-    answer: dict[str, Any], lines: list[dict[str, Any]], deadline: float | None, memory: int | None
-) -> RunResult:
-    """How a notebook ended, from what its fork told and what the server saw of it."""
-    shown = {line["cell"]: line for line in lines if "cell" in line}
-    running = next((line["start"] for line in reversed(lines) if "start" in line and line["start"] not in shown), None)
-    cost = {"cpu_seconds": answer.get("cpu", 0.0), "peak_mib": answer.get("peak_mib", 0)}
-    end = next((line["end"] for line in lines if "end" in line), None)
-    if answer.get("ended"):
-        return RunResult("failed", answer["says"], shown, running, **cost)
-    if end is not None and not answer["late"] and not answer["signal"]:
-        return RunResult(end, "", shown, None, **cost)
-    if answer["late"]:
-        return RunResult(
-            "timed out", f"It was not done after {deadline:g} seconds and was ended.", shown, running, **cost
-        )
-    if answer["signal"]:
-        return RunResult("killed", _describe_signal(answer["signal"]), shown, running, **cost)
-    if answer["code"] == EXIT_NO_MEMORY:
-        return RunResult(
-            "killed", f"It needed more than the {memory} MiB of memory that it may have.", shown, running, **cost
-        )
-    if answer["code"] == EXIT_NO_SPACE:
-        return RunResult("failed", "There is no space left on the disk.", shown, running, **cost)
-    says = f"Its process left with code {answer['code']} before the last cell was done."
-    return RunResult("exited early", says, shown, running, **cost)
-
-
-EXIT_NO_MEMORY, EXIT_NO_SPACE = 71, 72
-"""Exit codes by which a fork says why it could not tell more."""
+def _make_run_result(events: list[dict[str, Any]], passed_deadline: float | None, memory: int | None) -> RunResult:
+    """Return how a notebook ended, from the events of its fork and of the server."""
+    outputs = {event["cell"]: event for event in events if "cell" in event}
+    started = [event["start"] for event in events if "start" in event and event["start"] not in outputs]
+    running = started[-1] if started else None
+    if passed_deadline is not None:
+        message = f"It was not done after {passed_deadline:g} seconds and was ended."
+        return RunResult("timed out", message, outputs, running)
+    end = next((event["end"] for event in events if "end" in event), None)
+    last = events[-1]["exit"]
+    if "error" in last:
+        return RunResult("failed", last["error"], outputs, running)
+    if last["signal"]:
+        status, message = "killed", _describe_signal(last["signal"])
+    elif end is not None:
+        status, message, running = end, "", None
+    elif last["code"] == EXIT_NO_MEMORY:
+        status, message = "killed", f"It needed more than the {memory} MiB of memory that it may have."
+    elif last["code"] == EXIT_NO_SPACE:
+        status, message = "failed", "There is no space left on the disk."
+    else:
+        status, message = "exited early", f"Its process left with code {last['code']} before the last cell was done."
+    return RunResult(status, message, outputs, running, last["peak_mib"])
 
 
 def _describe_signal(number: int) -> str:
-    names = {9: "as happens when the machine runs out of memory, or by hand", 11: "by an error in compiled code",
-             6: "by an error in compiled code"}  # fmt: skip
-    return f"Its process was killed by signal {number}, {names.get(number, 'from outside')}."
+    causes = {9: "as happens when the machine runs out of memory, or by hand", 11: "by an error in compiled code",
+              6: "by an error in compiled code"}  # fmt: skip
+    return f"Its process was killed by signal {number}, {causes.get(number, 'from outside')}."
 
 
-# -- the one of this process ----------------------------------------------------------------------------------
+# -- the server of this process -------------------------------------------------------------------------------
 
 _server: ForkServer | None = None
 _warmup: dict[str, Any] | None = None
 _start_lock = threading.Lock()
 _stop_requested = threading.Event()
 _server_processes: set[subprocess.Popen[bytes]] = set()
-"""The servers that run, or are being warmed."""
+"""Processes of servers that run or are warming up."""
 
 
 def set_warmup(warmup: dict[str, Any] | None) -> None:
-    """What the server of this process is warmed with when it is started next."""
+    """Set the warm-up (`modules` to import, `cells` to run) of the server that is started next."""
     global _warmup
     _warmup = warmup
     _stop_requested.clear()
 
 
 def stop_server() -> None:
-    """End the fork server of this process, and start nothing until it is said with what to warm the next."""
+    """Stop the server; it is restarted only after `set_warmup`."""
     _stop_requested.set()
     if _start_lock.locked():
-        # One that is still being warmed would be waited for.
+        # Do not wait for the end of a warm-up.
         for process in list(_server_processes):
             process.kill()
     close_server()
 
 
 def is_stop_requested() -> bool:
-    """Whether the batch of this process was stopped, and nothing is to begin any more."""
+    """Return whether the batch of this process was stopped, so that nothing new may start."""
     return _stop_requested.is_set()
 
 
 def set_warmup_if_unset(make_warmup: Callable[[], dict[str, Any]]) -> None:
-    """Say what the server of this process is warmed with, unless it was said: a worker learns it from its first job."""
+    """Set the warm-up from the first job of a worker, unless there is a warm-up or a server already."""
     global _warmup
     with _start_lock:
         if _warmup is None and _server is None:
@@ -259,7 +231,7 @@ def set_warmup_if_unset(make_warmup: Callable[[], dict[str, Any]]) -> None:
 
 
 def get_server() -> ForkServer:
-    """The fork server of this process, started where there is none that lives."""
+    """Return the fork server of this process; start it if there is none that lives."""
     global _server
     with _start_lock:
         if _server is None or not _server.alive:
@@ -268,7 +240,7 @@ def get_server() -> ForkServer:
             try:
                 _server = ForkServer(_warmup, START_TIMEOUT)
             except ForkError:
-                # Its warming killed it, or hangs. Without, what is wrong is told of the notebook that it is wrong in.
+                # The warm-up killed the server or hangs. Without it, the notebook that is wrong reports the error.
                 if _stop_requested.is_set():
                     raise
                 _server = ForkServer()
@@ -278,18 +250,18 @@ def get_server() -> ForkServer:
 def run_notebook(
     cells: Sequence[tuple[int, str]], deadline: float | None = None, memory: int | None = None
 ) -> RunResult:
-    """Run a notebook in a fork of this process's server; should the server die, in one of the next."""
+    """Run code cells as `ForkServer.run` does; if the server dies, retry in a new one."""
     for _ in range(RETRIES + 1):
         if _stop_requested.is_set():
             break
         try:
-            ran = get_server().run(cells, deadline, memory)
+            result = get_server().run(cells, deadline, memory)
         except ForkError:
             if not _stop_requested.is_set():
                 raise
             continue
-        if ran is not None:
-            return ran
+        if result is not None:
+            return result
     if _stop_requested.is_set():
         return RunResult(STOPPED, "The batch was stopped before it was done.")
     return RunResult("killed", f"The fork server died under it {RETRIES + 1} times.")

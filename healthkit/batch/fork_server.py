@@ -1,140 +1,134 @@
-"""The fork server: a process that has everything loaded and forks itself once for every notebook.
+"""Fork server: a process that loads everything once and forks itself for every notebook.
 
-It is a new process (never forked from its starter, whose threads would not survive), loads and warms what notebooks
-need, and waits on a socket. A fork runs one notebook and ends, so nothing that a notebook changes is seen by the next.
-The server itself runs nothing of theirs; it kills what is over its time, and says truthfully how each ended.
+The client starts it as a new process (a fork of the client would lose the client's threads). It imports and warms what
+notebooks need and then waits for work, so that a fork costs milliseconds. Each fork runs one notebook and exits:
+nothing that a notebook changes is seen by the next one. The server itself runs no notebook after the warm-up.
 
-Requests and answers are lines of JSON. A fork writes what its cells showed to a file, line by line, so that what ran
-before it was killed is known.
+Protocol: for each notebook the client sends one byte and a connection over the control socket. The fork reads a request
+from the connection (a line of JSON) and writes an event for each cell. When the fork has ended, the server adds a last
+event that says how, and shuts the connection down. A client that closes a connection ends its fork.
 """
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import gc
 import json
 import os
 import resource
-import selectors
+import select
 import signal
 import socket
 import sys
-import time
-from json import dumps
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from IPython.core.interactiveshell import InteractiveShell
 
 from healthkit.batch import run_cells
 from healthkit.batch.fork_client import EXIT_NO_MEMORY, EXIT_NO_SPACE
 from healthkit.files import temp_folders
 
-PDEATHSIG = 1
-"""Linux's word for: kill this process when its parent ends."""
+PR_SET_PDEATHSIG = 1
+"""Option of Linux's prctl: the signal that a process gets when its parent ends."""
+_DISK_FULL_ERRORS = (28, 122)
+"""Numbers of the errors ENOSPC (no space left on the device) and EDQUOT (quota exceeded)."""
 
 
 class ForkingProcess:
-    """What the server knows: its client, its shell, and the forks that are running."""
+    """The running server: its control socket, its IPython shell and the connections of its forks by process id."""
 
-    def __init__(self, client: socket.socket) -> None:
-        self.client = client
-        self.shell = run_cells.new_shell()
-        self.running: dict[int, dict[str, Any]] = {}
-        self.unread = b""
+    def __init__(self, control: socket.socket, shell: InteractiveShell) -> None:
+        self.control, self.shell = control, shell
+        self.running: dict[int, socket.socket] = {}
 
     def serve(self) -> None:
-        """Answer requests until the client is gone; then end every fork."""
+        """Fork for each connection until the client closes the control socket; then kill every fork."""
         gc.collect()
         gc.freeze()
-        # A fork lives for a second: looking for garbage now and then is enough.
+        # A fork lives for a second, so rare collections are enough.
         gc.set_threshold(100_000, 50, 100)
-        wake_in, wake_out = os.pipe()
-        for end in (wake_in, wake_out):
+        child_ended, wake = os.pipe()
+        for end in (child_ended, wake):
             os.set_blocking(end, False)
-        signal.set_wakeup_fd(wake_out, warn_on_full_buffer=False)
+        signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        waiting = selectors.DefaultSelector()
-        waiting.register(self.client, selectors.EVENT_READ)
-        waiting.register(wake_in, selectors.EVENT_READ)
+        poller = select.poll()
+        poller.register(self.control, select.POLLIN)
+        poller.register(child_ended, select.POLLIN)
         try:
             while True:
-                ready = waiting.select(self._time_to_next_deadline())
-                with contextlib.suppress(BlockingIOError):
-                    os.read(wake_in, 4096)
-                self._report_ended_forks()
-                self._kill_overdue_forks()
-                if any(key.fileobj is self.client for key, _ in ready) and not self._read_requests():
-                    return
+                for number, _ in poller.poll():
+                    if number == child_ended:
+                        os.read(child_ended, 4096)
+                    elif number != self.control.fileno():
+                        poller.unregister(number)
+                        self._kill_fork_of(number)
+                    elif (connection := self._accept()) is None:
+                        return
+                    elif self._start(connection):
+                        # No event is asked for, so poll reports only that the client has closed its end.
+                        poller.register(connection, 0)
+                for connection in self._report_ended_forks():
+                    with suppress(KeyError):
+                        poller.unregister(connection)
+                    connection.close()
         finally:
             for pid in self.running:
-                _kill(pid)
+                _kill_group(pid)
 
-    def _time_to_next_deadline(self) -> float | None:
-        """How long until the next deadline."""
-        ends = [held["ends"] for held in self.running.values() if held["ends"] is not None and not held["late"]]
-        return max(0.0, min(ends) - time.monotonic()) if ends else None
-
-    def _read_requests(self) -> bool:
-        """Take in requests; False when the client is gone."""
+    def _accept(self) -> socket.socket | None:
+        """Return the next connection from the control socket; None when the client is gone."""
         try:
-            read = self.client.recv(1 << 16)
+            _, numbers, _, _ = socket.recv_fds(self.control, 1, 1)
         except ConnectionError:
-            return False
-        if not read:
-            return False
-        *lines, self.unread = (self.unread + read).split(b"\n")
-        for line in lines:
-            self._start(json.loads(line))
-        return True
+            return None
+        return socket.socket(fileno=numbers[0]) if numbers else None
 
-    def _start(self, request: dict[str, Any]) -> None:
+    def _start(self, connection: socket.socket) -> bool:
+        """Fork for one notebook; return False when no process can be made."""
         try:
             pid = os.fork()
         except OSError as error:
-            self._answer({"id": request["id"], "ended": "failed", "says": f"No process could be started: {error}."})
-            return
+            _send_last_event(connection, {"error": f"No process could be started: {error}."})
+            connection.close()
+            return False
         if pid == 0:
-            self._run_in_fork(request)
-        with contextlib.suppress(OSError):
+            self._run_in_fork(connection)
+        with suppress(OSError):
             os.setpgid(pid, pid)
-        deadline = request.get("deadline")
-        ends = None if deadline is None else time.monotonic() + deadline
-        self.running[pid] = {"id": request["id"], "ends": ends, "late": False}
+        self.running[pid] = connection
+        return True
 
-    def _report_ended_forks(self) -> None:
-        """Say how every fork that ended did."""
-        while self.running:
-            try:
-                pid, status, used = os.wait4(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                return
-            held = self.running.pop(pid, None)
-            # Whatever the notebook left running ends with it.
-            _kill(pid)
-            if held is not None:
-                self._answer({
-                    "id": held["id"], "late": held["late"],
-                    "signal": os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0,
-                    "code": os.WEXITSTATUS(status) if os.WIFEXITED(status) else 0,
-                    "cpu": round(used.ru_utime + used.ru_stime, 3), "peak_mib": used.ru_maxrss // 1024,
-                })  # fmt: skip
+    def _kill_fork_of(self, number: int) -> None:
+        """Kill the fork whose connection has this file descriptor."""
+        for pid, connection in self.running.items():
+            if connection.fileno() == number:
+                _kill_group(pid)
 
-    def _kill_overdue_forks(self) -> None:
-        now = time.monotonic()
-        for pid, held in self.running.items():
-            if held["ends"] is not None and now >= held["ends"] and not held["late"]:
-                held["late"] = True
-                _kill(pid)
+    def _report_ended_forks(self) -> list[socket.socket]:
+        """Send the last event of every fork that has ended; return their connections."""
+        ended = []
+        with suppress(ChildProcessError):
+            while True:
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
+                if pid == 0:
+                    break
+                # Processes that the notebook started end with it.
+                _kill_group(pid)
+                if pid in self.running:
+                    ended.append(self.running.pop(pid))
+                    _send_last_event(ended[-1], {
+                        "signal": os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0,
+                        "code": os.WEXITSTATUS(status) if os.WIFEXITED(status) else 0,
+                        "peak_mib": usage.ru_maxrss // 1024,
+                    })  # fmt: skip
+        return ended
 
-    def _answer(self, message: dict[str, Any]) -> None:
-        with contextlib.suppress(OSError):
-            self.client.sendall(json.dumps(message).encode() + b"\n")
-
-    def _run_in_fork(self, request: dict[str, Any]) -> None:
-        """Run one notebook, and end this process whatever happens."""
+    def _run_in_fork(self, connection: socket.socket) -> None:
+        """Run one notebook in this process, a fork, and end the process in any case."""
         code = 1
         try:
             os.setpgid(0, 0)
@@ -142,18 +136,19 @@ class ForkingProcess:
             signal.set_wakeup_fd(-1)
             for name in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM):
                 signal.signal(name, signal.SIG_DFL)
-            self.client.close()
-            if request.get("memory") is not None:
-                most = _address_space_size() + int(request["memory"]) * (1 << 20)
-                resource.setrlimit(resource.RLIMIT_AS, (most, most))
+            for other in (self.control, *self.running.values()):
+                other.close()
+            with connection.makefile("r", encoding="utf-8") as file:
+                request = json.loads(file.readline())
+            if request["memory"] is not None:
+                limit = _address_space_size() + int(request["memory"]) * (1 << 20)
+                resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
             os.chdir(request["folder"])
-            with Path(request["told"]).open("w", encoding="utf-8") as file:
 
-                def tell(what: dict[str, Any]) -> None:
-                    file.write(dumps(what, ensure_ascii=False, default=str) + "\n")
-                    file.flush()
+            def send(event: dict[str, Any], dumps: Any = json.dumps) -> None:
+                connection.sendall(dumps(event, ensure_ascii=False, default=str).encode("utf-8", "replace") + b"\n")
 
-                tell({"end": run_cells.run_cells(self.shell, [tuple(cell) for cell in request["cells"]], tell)})
+            send({"end": run_cells.run_cells(self.shell, [tuple(cell) for cell in request["cells"]], send)})
             code = 0
         except MemoryError:
             code = EXIT_NO_MEMORY
@@ -164,67 +159,59 @@ class ForkingProcess:
             os._exit(code)
 
 
-_DISK_FULL_ERRORS = (28, 122)
-"""No space left on the device; the quota is used up."""
+def _send_last_event(connection: socket.socket, event: dict[str, Any]) -> None:
+    """Send how a fork ended and shut the connection down; the line before it may have been cut off."""
+    with suppress(OSError):
+        connection.sendall(b"\n" + json.dumps({"exit": event}).encode() + b"\n")
+        connection.shutdown(socket.SHUT_RDWR)
 
 
-def _kill(pid: int) -> None:
-    """Kill a fork and all that it started."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
+def _kill_group(pid: int) -> None:
+    """Kill a fork and all processes of its group."""
+    with suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
 
 
 def _die_with_parent() -> None:
-    """End when the server does, however that came; only Linux can promise that."""
+    """Make this process end when the server ends for any reason; only Linux offers that."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PDEATHSIG, signal.SIGKILL)
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _address_space_size() -> int:
-    """The address space that this process holds already. [bytes]"""
-    with contextlib.suppress(OSError, ValueError):
+    """Return the address space that this process uses now. [bytes]"""
+    with suppress(OSError, ValueError):
         return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     return 1 << 32
 
 
 def main() -> None:
-    """Load, warm, serve: the socket's number and what to warm with come as arguments."""
-    client = socket.socket(fileno=int(sys.argv[1]))
-    server = ForkingProcess(client)
-    warming = json.loads(sys.argv[2])
-    begin = time.process_time()
-    said = _warm(server, warming)
-    spent = time.process_time()
-    told = {"ready": os.getpid(), "warm_seconds": round(spent - begin, 3), "cpu": round(spent, 3), "says": said}
-    client.sendall(json.dumps(told).encode() + b"\n")
-    server.serve()
-    if "folder" in warming:
-        temp_folders.remove(Path(warming["folder"]))
+    """Import, warm up and serve; the arguments are the number of the control socket and the warm-up as JSON."""
+    control, warmup = socket.socket(fileno=int(sys.argv[1])), json.loads(sys.argv[2])
+    shell = _warm_up(warmup)
+    control.sendall(b"\n")
+    ForkingProcess(control, shell).serve()
+    temp_folders.remove(Path(warmup["folder"]))
     temp_folders.remove_own()
-    # Nothing is left to tidy up, and some libraries complain of an end among what was loaded.
+    # Some of the loaded libraries print warnings when the interpreter shuts down.
     os._exit(0)
 
 
-def _warm(server: ForkingProcess, warmup: dict[str, Any]) -> str:
-    """Run a notebook once in the server itself, so that what it loads and caches is there for every fork.
+def _warm_up(warmup: dict[str, Any]) -> InteractiveShell:
+    """Import modules and run cells once, so that every fork finds their caches filled; return a fresh shell.
 
-    Its names are taken back. What goes wrong here goes wrong in the fork too, where it is told.
+    Errors are ignored here: they recur in the fork, which reports them.
     """
-    said = ""
-    for name in warmup.get("modules", []):
+    for name in warmup["modules"]:
         __import__(name)
-
-    def tell(what: dict[str, Any]) -> None:
-        nonlocal said
-        said = next((out["evalue"] for out in what.get("outputs", []) if out["output_type"] == "error"), said)
-
+    shell = run_cells.new_shell()
     if warmup.get("cells"):
         here = os.getcwd()
-        run_cells.run_cells(server.shell, [tuple(cell) for cell in warmup["cells"]], tell)
+        run_cells.run_cells(shell, [tuple(cell) for cell in warmup["cells"]], lambda _: None)
         os.chdir(here)
-        server.shell.reset(new_session=False)
-        server.shell = run_cells.new_shell()
-    return said
+        shell.reset(new_session=False)
+        shell = run_cells.new_shell()
+    return shell
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
-"""What a page was made of, and which files are ours: the manifest of an account in a reports folder.
+"""Manifests of the pages in a reports folder: what a page was made of, and which files healthkit wrote.
 
-A manifest is a JSON object with `account`, `marketplace`, `inputs` (what the page was made of) and `files` (the digest
-of each file of the page, by its name). It may also have `pending` (files that were being replaced when the manifest was
-written), `failed` (how a later run ended that made no page) and `without_pdf` (why the page has no PDF).
+A manifest is a JSON object with `account`, `marketplace`, `inputs` (what the page was made of) and `files` (the SHA-256
+of each file of the page by name). Optional keys are `pending` (files that were being replaced when the manifest was
+written), `failed` (how a later run without page ended) and `without_pdf` (why the page has no PDF).
 
-Every change first writes all new files under temporary names, then renames: a full disk changes nothing. A file that
-the manifest does not name with its digest is not ours, or was edited; it is moved aside, never overwritten or deleted.
+Every change first writes all new files under temporary names and then renames them, so that a full disk changes
+nothing. A file that no manifest names with its digest is foreign or was edited; it is renamed to a backup, never
+overwritten or deleted.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ from healthkit.batch.output_files import sha256_hex
 MANIFEST_SUFFIX = ".manifest.json"
 FAILED_NOTEBOOK_SUFFIX = ".failed.ipynb"
 PAGE_SUFFIXES = (".html", ".json", "_orders.csv", ".pdf", FAILED_NOTEBOOK_SUFFIX)
-"""How the files of a page end, besides the manifest."""
+"""Suffixes of the files of a page, besides the manifest."""
 RENDERING_PACKAGES = ("healthkit", "altair", "jinja2", "numpy", "pandas", "papermill", "vl-convert-python")
-"""Whose versions may change what a page shows."""
+"""Packages whose version may change what a page shows."""
 PACKAGE_FOLDER = Path(__file__).parents[1]
 
 
@@ -41,7 +42,7 @@ class ManifestError(ValueError):
 
 @cache
 def _code_digest() -> str:
-    """The digest of the kit's own code, looks and words."""
+    """Return the digest of healthkit's code, templates and styles."""
     kinds = {".py", ".j2", ".css", ".js", ".yaml"}
     files = sorted(path for path in PACKAGE_FOLDER.rglob("*") if path.suffix in kinds)
     return sha256_hex(
@@ -50,9 +51,9 @@ def _code_digest() -> str:
 
 
 def describe_inputs(data: Mapping[str, Any], template: Path, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """What decides what a page shows: the data and rules, the template, the parameters, and the code with its parts.
+    """Return what decides the content of a page: data, template, parameters, code and package versions.
 
-    `data` names the state of the store and of the rules.
+    `data` names the version of the store and of its counts.
     """
     return {
         "data": dict(data),
@@ -67,7 +68,7 @@ def describe_inputs(data: Mapping[str, Any], template: Path, parameters: Mapping
 
 
 def load_manifest(path: Path) -> dict[str, Any]:
-    """A manifest as it stands. Raises ManifestError where the file is not one of ours."""
+    """Return the content of a manifest file. Raises ManifestError if it cannot be read or is no manifest."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -82,7 +83,7 @@ def load_manifest(path: Path) -> dict[str, Any]:
 
 
 def _is_valid_manifest(content: Any, stem: str) -> bool:
-    """Whether JSON is a manifest, and names only files that a page of this name has."""
+    """Return whether JSON data is a manifest that names only files of the page with this stem."""
     if not isinstance(content, dict) or not isinstance(content.get("inputs"), dict):
         return False
     parameters = content["inputs"].get("parameters", {})
@@ -98,20 +99,20 @@ def _is_valid_manifest(content: Any, stem: str) -> bool:
 
 
 def _allowed_names(stem: str) -> set[str]:
-    """All names that files of a page can have, beside the index or in a folder of the account."""
+    """Return all names that files of a page can have, beside the index or in a folder of the account."""
     ours = {f"{stem}{ending}" for ending in PAGE_SUFFIXES}
     return ours | {f"{stem}/{name}" for name in (*ours, output_files.VEGA_FILE_NAME)}
 
 
 def missing_files(folder: Path, content: Mapping[str, Any]) -> list[str]:
-    """The files of a page that are not there; all of them while they were being replaced."""
+    """Return the missing files of a page; all of them if they were being replaced."""
     if content.get("pending"):
         return sorted({*content["files"], *content["pending"]})
     return [name for name in content["files"] if not (folder / name).is_file()]
 
 
 def load_manifest_if_complete(path: Path) -> dict[str, Any] | None:
-    """The manifest of a page that is whole; None where it is none, or a file that it names is missing."""
+    """Return a manifest whose files all exist; None if it is unusable, has no files or one is missing."""
     try:
         content = load_manifest(path)
     except ManifestError:
@@ -122,9 +123,9 @@ def load_manifest_if_complete(path: Path) -> dict[str, Any] | None:
 def is_page_current(
     folder: Path, stem: str, page_inputs: Mapping[str, Any], required_files: Set[str] = frozenset()
 ) -> bool:
-    """Whether a page stands whole in a folder, was made of just this, and no later run of it failed.
+    """Return whether a page is complete and unedited, was made of these inputs, and no later run of it failed.
 
-    `wanted` are names of files that it must have besides: its PDF.
+    `required_files` are names that it must have too, such as its PDF.
     """
     content = load_manifest_if_complete(folder / f"{stem}{MANIFEST_SUFFIX}")
     if content is None or content.get("failed") or content["inputs"] != json.loads(json.dumps(page_inputs)):
@@ -135,7 +136,7 @@ def is_page_current(
 
 
 def _has_digest(path: Path, expected: str) -> bool:
-    """Whether a file has a digest."""
+    """Return whether a file exists and has this SHA-256."""
     return path.is_file() and not path.is_symlink() and sha256_hex(path.read_bytes()) == expected
 
 
@@ -145,11 +146,11 @@ def _has_digest(path: Path, expected: str) -> bool:
 def write_page(
     folder: Path, stem: str, owner: tuple[str, str], page_inputs: Mapping[str, Any], files: Mapping[str, bytes]
 ) -> list[str]:
-    """Put the files of a page into a folder, by their names, in place of those of the last run, and its manifest.
+    """Write the files of a page (content by name) and its manifest, in place of those of the last run.
 
-    Return a sentence for each file that was moved aside. What is left of an earlier run and not replaced is deleted if
-    it is ours; a PDF that is not is moved aside, for beside the new page it would pass as its own. On an error nothing
-    has changed.
+    Return a sentence for each file that was renamed to a backup. Files of an earlier run that are not replaced are
+    deleted if healthkit wrote them; a foreign PDF is renamed, because beside the new page it would look like its PDF.
+    On an error nothing is changed.
     """
     content = {"inputs": dict(page_inputs), "files": {name: sha256_hex(data) for name, data in files.items()}}
     earlier = _load_or_none(folder, stem) or {}
@@ -159,7 +160,7 @@ def write_page(
 
 
 def add_file(folder: Path, stem: str, name: str, data: bytes) -> list[str]:
-    """Add a file to a page whose manifest stands: its PDF."""
+    """Add a file, such as the PDF, to a page that has a manifest; return notes on files renamed to a backup."""
     content = load_manifest(folder / f"{stem}{MANIFEST_SUFFIX}")
     content.pop("without_pdf", None)
     return _replace_files(
@@ -168,7 +169,7 @@ def add_file(folder: Path, stem: str, name: str, data: bytes) -> list[str]:
 
 
 def add_note(folder: Path, stem: str, owner: tuple[str, str], note: Mapping[str, Any]) -> None:
-    """Write a note into the manifest (`without_pdf`); its page stays."""
+    """Add keys, such as `without_pdf`, to the manifest of a page."""
     content = _load_or_none(folder, stem) or _owner_fields(owner) | {"inputs": {}, "files": {}}
     _replace_files(folder, stem, content | dict(note), {}, set())
 
@@ -176,12 +177,12 @@ def add_note(folder: Path, stem: str, owner: tuple[str, str], note: Mapping[str,
 def mark_failed(
     folder: Path, stem: str, owner: tuple[str, str], failure: Mapping[str, str], notebook: bytes | None
 ) -> list[str]:
-    """Note that a run made no page, and keep its notebook; the page of an earlier run stays, and is not current."""
+    """Note in the manifest that a run failed, and write its notebook; an earlier page is then no longer current."""
     content = _load_or_none(folder, stem) or _owner_fields(owner) | {"inputs": {}, "files": {}}
     name = f"{stem}{FAILED_NOTEBOOK_SUFFIX}"
-    kept = {} if notebook is None else {name: notebook}
+    files = {} if notebook is None else {name: notebook}
     note = dict(failure) | ({} if notebook is None else {"notebook": name, "digest": sha256_hex(notebook)})
-    return _replace_files(folder, stem, content | {"failed": note}, kept, {name})
+    return _replace_files(folder, stem, content | {"failed": note}, files, {name})
 
 
 def _owner_fields(owner: tuple[str, str]) -> dict[str, Any]:
@@ -198,11 +199,10 @@ def _load_or_none(folder: Path, stem: str) -> dict[str, Any] | None:
 def _replace_files(
     folder: Path, stem: str, content: Mapping[str, Any], files: Mapping[str, bytes], stale: set[str]
 ) -> list[str]:
-    """Write files and then the manifest `told`; take away those of `stale` that are not written.
+    """Write files and then the manifest `content`; delete the files of `stale` that are not written.
 
-    All is written under temporary names first. Between the first rename and the last one the manifest names both the
-    old files and the new ones as ours, so that a run that is killed there leaves nothing that the next one cannot
-    tell from a user's file.
+    All files are first written under temporary names. Between the first and the last rename the manifest names both
+    the old and the new files, so that after a kill the next run can tell them from a user's files.
     """
     path = folder / f"{stem}{MANIFEST_SUFFIX}"
     earlier = _load_or_none(folder, stem)
@@ -239,7 +239,7 @@ def _as_json(content: Mapping[str, Any]) -> bytes:
 
 
 def _files_written_by_us(content: Mapping[str, Any] | None) -> set[tuple[str, str]]:
-    """The files that a manifest proves to be ours: name and digest."""
+    """Return name and digest of the files that healthkit wrote, from a manifest."""
     if content is None:
         return set()
     failed = content.get("failed", {})
@@ -252,19 +252,19 @@ def _is_written_by_us(path: Path, name: str, own_files: set[tuple[str, str]]) ->
 
 
 def _delete_or_set_aside(path: Path, name: str, own_files: set[tuple[str, str]]) -> list[str]:
-    """Delete a file of ours; move aside what is not, but leave a notebook that the user worked on."""
+    """Delete a file that healthkit wrote; rename any other to a backup, but leave an edited notebook."""
     if not _is_written_by_us(path, name, own_files):
         return [] if name.endswith(FAILED_NOTEBOOK_SUFFIX) else output_files.rename_to_backup(path)
     path.unlink()
     if "/" in name:
-        # The folder of an account goes with its last file.
+        # Remove the folder of an account with its last file.
         with suppress(OSError):
             path.parent.rmdir()
     return []
 
 
 def _make_room(path: Path, name: str, own_files: set[tuple[str, str]]) -> list[str]:
-    """Make the folder of a file, and move aside what has its name and is not ours."""
+    """Create the folder of a file, and rename a foreign file of that name to a backup."""
     moved: list[str] = []
     if "/" in name and not path.parent.is_dir():
         moved += output_files.rename_to_backup(path.parent)

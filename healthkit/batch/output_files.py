@@ -1,4 +1,4 @@
-"""The files of a reports folder: safe names, whole files only, and what the kit did not write is never overwritten."""
+"""Files of a reports folder: safe names and atomic writes that never overwrite a file of the user."""
 
 from __future__ import annotations
 
@@ -26,31 +26,31 @@ __all__ = [
 
 VEGA_FILE_NAME = "vega.js"
 MAX_STEM_LENGTH = 120
-"""Longest name without its ending; with the longest ending it fits even an encrypted file system. [characters]"""
+"""Longest file name without suffix; with the longest suffix it fits an encrypted file system. [characters]"""
 RESERVED_NAMES = {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(10))}
-"""Names of devices on Windows, whatever their ending."""
+"""Names of devices on Windows, with any suffix."""
 SIGNATURE_LINES = {".html": "<!-- healthkit sha256 {} -->", ".js": "/* healthkit sha256 {} */"}
-"""The last line of a file that is shared by all accounts: the digest of the text above it, by ending."""
+"""Last line of a file that all accounts share, by suffix: the digest of the text above it."""
 _SIGNED = re.compile(rb"\n(?:<!--|/\*) healthkit sha256 ([0-9a-f]{64}) (?:-->|\*/)\n\Z")
 
 
 def sha256_hex(data: bytes) -> str:
-    """The SHA-256 of some bytes."""
+    """Return the SHA-256 of bytes as hexadecimal text."""
     return hashlib.sha256(data).hexdigest()
 
 
 def page_stem(account: str, marketplace: str) -> str:
-    """The name of an account's page without its ending: letters, digits, dot, dash and underscore only.
+    """Return the file name of an account's page without suffix: letters, digits, dot, dash and underscore only.
 
-    No two pairs share a name, also where names that differ only in case are one. An ordinary name is used as it is;
-    any other (capitals, spaces, other scripts, too long, a device of Windows, or one that reads like another pair) gets
-    a digest of the pair.
+    No two pairs share a name, even on a file system that ignores case. An ordinary name is used as it is; any other
+    (capitals, spaces, other scripts, too long, a device of Windows, or one that reads like another pair) gets a digest
+    of the pair.
 
-    >>> stem("harbor", "US"), stem("acme", "WALMART_US")
+    >>> page_stem("harbor", "US"), page_stem("acme", "WALMART_US")
     ('harbor_us', 'acme_walmart_us')
-    >>> stem("acme_walmart", "US")
+    >>> page_stem("acme_walmart", "US")
     'acme_walmart_us_ee7f19036b95df85'
-    >>> stem("../etc", "US")
+    >>> page_stem("../etc", "US")
     'etc_us_3fa93987a0bcb196'
     """
     plain = f"{account}_{marketplace.lower()}"
@@ -63,13 +63,13 @@ def page_stem(account: str, marketplace: str) -> str:
 
 
 def _is_safe_name(name: str) -> bool:
-    """Whether a name is safe on every file system, and cannot be taken for one with a digest."""
+    """Return whether a name is safe on every file system and does not look like one with a digest."""
     safe = len(name) <= MAX_STEM_LENGTH and re.fullmatch(r"[a-z0-9_][a-z0-9._-]*", name)
     return bool(safe) and name.partition(".")[0] not in RESERVED_NAMES and not re.search(r"_[0-9a-f]{16}\Z", name)
 
 
 def _pair_of(plain: str) -> tuple[str, str] | None:
-    """The one account and marketplace that a plain name stands for: the longest code at its end is the marketplace."""
+    """Return the account and marketplace of a plain name; the longest marketplace code at its end counts."""
     ends = [code for code in MARKETPLACES if plain.endswith(f"_{code.lower()}")]
     if not ends:
         return None
@@ -81,9 +81,9 @@ def _pair_of(plain: str) -> tuple[str, str] | None:
 
 
 def stage_file(folder: Path, data: bytes) -> Path:
-    """Write a new file that waits in a folder for its name; its mode follows the umask.
+    """Write data to a new temporary file below a folder and return its path; its mode follows the umask.
 
-    The caller renames it, and then calls `discard`, also where it does not come to that.
+    The caller renames the file and then calls `discard_staged_file`, also after an error.
     """
     folder.mkdir(parents=True, exist_ok=True)
     part = marked_folders.make(folder, temp_folders.PARTIAL_FILE_PREFIX) / "part"
@@ -96,19 +96,19 @@ def stage_file(folder: Path, data: bytes) -> Path:
 
 
 def discard_staged_file(staged_file: Path) -> None:
-    """Remove what is left of a staged file: its folder and, where it was not renamed, itself."""
+    """Remove the folder of a staged file, and the file if it was not renamed."""
     temp_folders.remove(staged_file.parent)
 
 
 def write_file(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
+    """Write a file atomically."""
     temp_folders.write_atomically(path, text)
 
 
 def write_signed(path: Path, text: str) -> list[str]:
-    """Write a file that all accounts share, with a last line that proves it ours; return what was moved aside for it.
+    """Write a file that all accounts share, with a last line that holds its digest; return notes on backups.
 
-    A file of that name that is not ours, or was edited since, is moved aside.
+    A file of that name that healthkit did not write, or that was edited, is renamed to a backup.
     """
     signed = f"{text}\n{SIGNATURE_LINES[path.suffix].format(sha256_hex(text.encode()))}\n"
     part = stage_file(path.parent, signed.encode())
@@ -121,7 +121,7 @@ def write_signed(path: Path, text: str) -> list[str]:
 
 
 def is_signed(path: Path) -> bool:
-    """Whether a file is as `write_signed` wrote it."""
+    """Return whether a file is unchanged since `write_signed` wrote it."""
     if path.is_symlink() or not path.is_file():
         return False
     data = path.read_bytes()
@@ -130,7 +130,7 @@ def is_signed(path: Path) -> bool:
 
 
 def rename_to_backup(path: Path) -> list[str]:
-    """Rename a file or folder to NAME.bak-N with the first free N; return a sentence for the user if there was one."""
+    """Rename a file or folder to NAME.bak-N, with the first free N; return a note for the user if it existed."""
     if not os.path.lexists(path):
         return []
     number = 1

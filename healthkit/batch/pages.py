@@ -1,4 +1,4 @@
-"""What a reports folder holds: pages that are current, and what there is to say of all the others."""
+"""Reads a reports folder: the current pages, and sentences on failed, missing and unusable ones."""
 
 from __future__ import annotations
 
@@ -17,54 +17,54 @@ Owner = tuple[str, str]
 IndexNote = tuple[str, list[tuple[str, str]]]
 """A sentence for the index, and links that belong to it: words and address."""
 MAX_NAMES = 8
-"""Most names that a sentence lists; of more it says how many."""
+"""Names that a sentence lists at most; it gives the number of the others."""
 RUN_AGAIN = "Run the report of this account again."
 
 
 @dataclass(frozen=True)
 class FailedRun:
-    """A run that made no page, as a manifest tells it; `page` is the page of an earlier run, where there is one."""
+    """A run without page, read from its manifest; `page` is the page of an earlier run, if there is one."""
 
     owner: Owner
     status: str
-    what: str
+    reason: str
     notebook: str
     page: str
-    made_of: str
+    data_version: str
 
 
 @dataclass(frozen=True)
 class ReportFolder:
-    """The pages of a folder for a month.
+    """The content of a reports folder of a month.
 
-    `rows` are those of the index, one for each current page; `verdicts` the three sentences of each. `failed` are runs
-    that made no page, `without_pdf` why pages have no PDF (reason and cure). `gone` are pages of accounts that the
-    store does not hold, `silent` of those that have nothing to report for the month. `broken` names files that cannot
-    be used, each with reason and cure; `foreign` are files in the folder of an account that are not of its page.
+    `index_rows` has a row for each current page, `verdicts` its three sentences. `failed_runs` are runs without page,
+    `without_pdf` has reason and cure for pages without PDF. `not_in_store` are pages of accounts that the store does
+    not hold, `without_orders` of those that have nothing to report for the month. `unusable_files` has name, reason and
+    cure; `foreign_files` are files in the folder of an account that are not of its page.
     """
 
-    rows: list[dict[str, Any]] = field(default_factory=list)
+    index_rows: list[dict[str, Any]] = field(default_factory=list)
     verdicts: dict[Owner, list[list[str]]] = field(default_factory=dict)
-    failed: list[FailedRun] = field(default_factory=list)
+    failed_runs: list[FailedRun] = field(default_factory=list)
     without_pdf: dict[Owner, tuple[str, str]] = field(default_factory=dict)
     not_in_store: list[Owner] = field(default_factory=list)
-    silent: list[Owner] = field(default_factory=list)
-    broken: list[tuple[str, str, str]] = field(default_factory=list)
+    without_orders: list[Owner] = field(default_factory=list)
+    unusable_files: list[tuple[str, str, str]] = field(default_factory=list)
     foreign_files: dict[str, list[str]] = field(default_factory=dict)
 
-    def without(self, owners: Set[Owner]) -> ReportFolder:
-        """The same without the rows and verdicts of some owners: their run failed, whatever their manifest says."""
-        rows = [row for row in self.rows if (row["account"], row["marketplace"]) not in owners]
+    def drop_owners(self, owners: Set[Owner]) -> ReportFolder:
+        """Return the folder without the rows and verdicts of owners whose run failed."""
+        rows = [row for row in self.index_rows if (row["account"], row["marketplace"]) not in owners]
         verdicts = {owner: verdict for owner, verdict in self.verdicts.items() if owner not in owners}
-        return replace(self, rows=rows, verdicts=verdicts)
+        return replace(self, index_rows=rows, verdicts=verdicts)
 
 
 def read_folder(
     folder: Path, month: str, owners_of_month: Iterable[Owner], owners_in_store: Iterable[Owner]
 ) -> ReportFolder:
-    """What a folder holds; `reported` are the accounts of the month, `stored` all that the store holds.
+    """Return the content of a reports folder, given the accounts of the month and all accounts of the store.
 
-    A file that is damaged, changed or of something else stops nothing: it is named. The caller holds the lock.
+    Files that are damaged, changed or foreign are listed, not raised. The caller holds the lock of the folder.
     """
     found, in_month, in_store = ReportFolder(), set(owners_of_month), set(owners_in_store)
     for path in sorted(folder.glob(f"*{manifest.MANIFEST_SUFFIX}")):
@@ -74,26 +74,26 @@ def read_folder(
             if owner in in_month:
                 _add_manifest(found, folder, month, owner, content, path.name.removesuffix(manifest.MANIFEST_SUFFIX))
             elif content["files"]:
-                (found.silent if owner in in_store else found.not_in_store).append(owner)
+                (found.without_orders if owner in in_store else found.not_in_store).append(owner)
         except ManifestError as error:
-            found.broken.append((path.name, str(error), error.cure))
+            found.unusable_files.append((path.name, str(error), error.cure))
         except OSError as error:
-            found.broken.append((path.name, f"its files cannot be read ({error.strerror})", RUN_AGAIN))
-    found.rows.sort(key=lambda row: (row["account"], row["marketplace"]))
+            found.unusable_files.append((path.name, f"its files cannot be read ({error.strerror})", RUN_AGAIN))
+    found.index_rows.sort(key=lambda row: (row["account"], row["marketplace"]))
     return found
 
 
 def _add_manifest(
     report_folder: ReportFolder, folder: Path, month: str, owner: Owner, content: dict[str, Any], stem: str
 ) -> None:
-    """Sort one manifest of an account of the month into what is found. Raises ManifestError where it cannot be used."""
+    """Add the page or failed run of one manifest. Raises ManifestError if it cannot be used."""
     if stem != output_files.page_stem(*owner):
         cure = (
             f"Its page is now {output_files.page_stem(*owner)}.html; delete the files of the other name when you like."
         )
         raise ManifestError(f"it is a page of {owner_label(owner)} under another name", cure)
     if content.get("failed"):
-        report_folder.failed.append(_failed_run(folder, owner, content, stem))
+        report_folder.failed_runs.append(_failed_run(folder, owner, content, stem))
         return
     if content["inputs"].get("parameters", {}).get("month") != month:
         raise ManifestError(f"it is not of {month}", "Move it and its page to the folder of their month.")
@@ -111,29 +111,29 @@ def _add_manifest(
 
 
 def _add_figures(report_folder: ReportFolder, folder: Path, owner: Owner, content: dict[str, Any], name: str) -> None:
-    """Add the index row and the verdict of a page, from its figures; they are named where they cannot be used."""
+    """Add the index row and the verdict of a page from its JSON file, or list the file as unusable."""
     try:
         data = (folder / name).read_bytes()
     except OSError as error:
-        report_folder.broken.append((name, f"it cannot be read ({error.strerror})", RUN_AGAIN))
+        report_folder.unusable_files.append((name, f"it cannot be read ({error.strerror})", RUN_AGAIN))
         return
     if output_files.sha256_hex(data) != content["files"].get(name):
-        report_folder.broken.append((name, "it was damaged or changed after it was printed", RUN_AGAIN))
+        report_folder.unusable_files.append((name, "it was damaged or changed after it was printed", RUN_AGAIN))
         return
     row, verdict = _row_and_verdict(data)
     if row is None:
-        report_folder.broken.append(
+        report_folder.unusable_files.append(
             (name, "it holds no row for the index, or is of another version of this kit", RUN_AGAIN)
         )
         return
     page = page_name(content)
     links = {"href": page, "csv_href": page.removesuffix(".html") + "_orders.csv", "json_href": name}
-    report_folder.rows.append(row | {"account": owner[0], "marketplace": owner[1]} | links)
+    report_folder.index_rows.append(row | {"account": owner[0], "marketplace": owner[1]} | links)
     report_folder.verdicts[owner] = verdict
 
 
 def _row_and_verdict(data: bytes) -> tuple[dict[str, Any] | None, list[list[str]]]:
-    """The index row and the three sentences in the figures of a page; no row where they have another shape."""
+    """Return the index row and the sentences in the JSON of a page; no row if it has another shape."""
     try:
         figures = json.loads(data)
     except (ValueError, RecursionError):
@@ -149,12 +149,12 @@ def _row_and_verdict(data: bytes) -> tuple[dict[str, Any] | None, list[list[str]
 
 
 def _foreign_files(folder: Path, stem: str, content: dict[str, Any]) -> list[str]:
-    """The files in the folder of an account that its manifest does not name."""
+    """Return the files in the folder of an account that its manifest does not name."""
     return sorted(path.name for path in (folder / stem).iterdir() if f"{stem}/{path.name}" not in content["files"])
 
 
 def _failed_run(folder: Path, owner: Owner, content: dict[str, Any], stem: str) -> FailedRun:
-    """A run that made no page, with the page of an earlier run where that is whole."""
+    """Return the failed run of a manifest, with the page of an earlier run if that is complete."""
     page = page_name(content) if content["files"] and not manifest.missing_files(folder, content) else ""
     data = content["inputs"].get("data", {})
     version = data.get("version") if isinstance(data, dict) else None
@@ -165,7 +165,7 @@ def _failed_run(folder: Path, owner: Owner, content: dict[str, Any], stem: str) 
 
 
 def page_name(content: dict[str, Any]) -> str:
-    """The page that a manifest names; empty where it names none."""
+    """Return the name of the HTML file that a manifest names; empty if it names none."""
     return next((name for name in content["files"] if name.endswith(".html")), "")
 
 
@@ -173,42 +173,42 @@ def page_name(content: dict[str, Any]) -> str:
 
 
 def owner_label(owner: Owner) -> str:
-    """An account and marketplace, as messages name them.
+    """Return the label of an account and marketplace for messages.
 
-    >>> named(("harbor", "US"))
+    >>> owner_label(("harbor", "US"))
     'harbor (US)'
     """
     return f"{owner[0]} ({owner[1]})"
 
 
 def list_owners(owners: Iterable[Owner]) -> str:
-    """Accounts in a sentence; of many the first, and how many more.
+    """Return the labels of accounts, sorted; at most MAX_NAMES and the number of the others.
 
-    >>> listed([("harbor", "US"), ("acme", "DE")])
+    >>> list_owners([("harbor", "US"), ("acme", "DE")])
     'acme (DE), harbor (US)'
     """
     return _shorten_names([owner_label(owner) for owner in sorted(owners)])
 
 
 def _shorten_names(names: list[str]) -> str:
-    """Names in a sentence; of many the first, and how many more."""
+    """Join at most MAX_NAMES names; add the number of the others."""
     more = len(names) - MAX_NAMES
     return ", ".join(names) if more <= 0 else f"{', '.join(names[:MAX_NAMES])} and {more:,} more"
 
 
 def ended_sentence(account: str, marketplace: str, last_day: date) -> str:
-    """That an account has no page, for nothing is known of the month.
+    """Return the sentence that an account has no page because its files end before the month.
 
-    >>> ended("acme", "US", date(2026, 9, 12))
+    >>> ended_sentence("acme", "US", date(2026, 9, 12))
     'acme (US) has no page: its files end on 2026-09-12, and nothing is known of the month.'
     """
     return f"{account} ({marketplace}) has no page: its files end on {last_day}, and nothing is known of the month."
 
 
 def absent_sentences(report_folder: ReportFolder) -> list[str]:
-    """Which pages are not on the index because their accounts are gone, or have nothing to report.
+    """Return sentences on pages whose accounts are not in the store or have nothing to report.
 
-    >>> absent(Pages(gone=[("acme", "DE")]))
+    >>> absent_sentences(ReportFolder(not_in_store=[("acme", "DE")]))
     ['1 page is of an account that the store no longer holds: acme (DE). Its files are left where they are.']
     """
     messages = []
@@ -218,7 +218,11 @@ def absent_sentences(report_folder: ReportFolder) -> list[str]:
             "an account that the store no longer holds",
             "accounts that the store no longer holds",
         ),
-        (report_folder.silent, "an account without orders for this month", "accounts without orders for this month"),
+        (
+            report_folder.without_orders,
+            "an account without orders for this month",
+            "accounts without orders for this month",
+        ),
     ):
         if len(owners) == 1:
             messages.append(f"1 page is of {one}: {list_owners(owners)}. Its files are left where they are.")
@@ -230,18 +234,19 @@ def absent_sentences(report_folder: ReportFolder) -> list[str]:
 
 
 def unusable_sentences(report_folder: ReportFolder) -> list[str]:
-    """Which files stand beside the pages and cannot be used, and why.
+    """Return a sentence for each unusable file of a folder, with reason and cure.
 
-    >>> unusable(Pages(broken=[("acme_us.json", "it cannot be read (Permission denied)", AGAIN)]))
+    >>> file = ("acme_us.json", "it cannot be read (Permission denied)", RUN_AGAIN)
+    >>> unusable_sentences(ReportFolder(unusable_files=[file]))
     ['acme_us.json is not on the index: it cannot be read (Permission denied). Run the report of this account again.']
     """
-    return [f"{name} is not on the index: {why}. {cure}" for name, why, cure in report_folder.broken]
+    return [f"{name} is not on the index: {why}. {cure}" for name, why, cure in report_folder.unusable_files]
 
 
 def foreign_file_sentences(report_folder: ReportFolder) -> list[str]:
-    """Which folders that may be sent hold files that no report wrote.
+    """Return a sentence for each folder that may be sent and holds files that no report wrote.
 
-    >>> not_ours(Pages(foreign={"acme_us": ["notes.txt"]}))
+    >>> foreign_file_sentences(ReportFolder(foreign_files={"acme_us": ["notes.txt"]}))
     ['acme_us/ also holds files that the report did not write: notes.txt. Look at them before you send the folder.']
     """
     return [
@@ -252,9 +257,9 @@ def foreign_file_sentences(report_folder: ReportFolder) -> list[str]:
 
 
 def missing_pdf_sentences(reasons_by_owner: dict[Owner, tuple[str, str]]) -> list[str]:
-    """Which pages are printed, but without PDF, by reason, and what to do.
+    """Return a sentence for each reason why pages have no PDF, with the accounts and the cure.
 
-    >>> printed_without_pdf({("harbor", "US"): ("There is no Chromium on this machine.", "Install it.")})
+    >>> missing_pdf_sentences({("harbor", "US"): ("There is no Chromium on this machine.", "Install it.")})
     ['Printed, but without PDF: harbor (US). There is no Chromium on this machine. Install it.']
     """
     reasons: dict[tuple[str, str], list[Owner]] = {}

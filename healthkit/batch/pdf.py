@@ -1,4 +1,4 @@
-"""A page as PDF, printed by an installed Chromium; optional, for those who send paper."""
+"""Prints a page to PDF with an installed Chromium; optional."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from healthkit.files import temp_folders
 
 BROWSER_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 PRINT_TIMEOUT = 60
-"""A page that is not printed in so many seconds is not. [seconds]"""
+"""Time limit of one page. [seconds]"""
 BROWSER_FLAGS = (
     "--headless", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update",
     "--disable-sync", "--disable-quic", "--no-pdf-header-footer", "--virtual-time-budget=20000",
@@ -26,11 +26,11 @@ INSTALL_BROWSER = (
 RUN_AGAIN_WITH_PDF = "Run the report of this account again with --pdf."
 
 _browsers: set[subprocess.Popen[bytes]] = set()
-"""The browsers that are printing now."""
+"""Browser processes that are running now."""
 
 
 class PdfError(BatchError):
-    """A page cannot be printed as PDF; the message says why, `cure` what to do. The page itself is not concerned."""
+    """A page cannot be printed to PDF; the message says why, `cure` what to do. The page itself is unaffected."""
 
     def __init__(self, reason: str, cure: str = RUN_AGAIN_WITH_PDF) -> None:
         super().__init__(reason)
@@ -38,7 +38,7 @@ class PdfError(BatchError):
 
 
 def find_browser() -> str:
-    """The Chromium of this machine; the environment variable CHROMIUM names another. Raises PdfError without one."""
+    """Return the path of Chromium; the environment variable CHROMIUM names another. Raises PdfError without one."""
     found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSER_NAMES)), None)
     if not found:
         raise PdfError("There is no Chromium on this machine.", INSTALL_BROWSER)
@@ -46,17 +46,17 @@ def find_browser() -> str:
 
 
 def print_to_pdf(page: Path) -> bytes:
-    """The PDF of a page. Raises PdfError where it cannot be printed."""
+    """Return the PDF of an HTML file. Raises PdfError if it cannot be printed."""
     chromium = find_browser()
     work = temp_folders.make(temp_folders.PDF_PREFIX)
     try:
-        made, errors = work / "page.pdf", work / "errors.txt"
-        flags = [*BROWSER_FLAGS, f"--user-data-dir={work}/profile", f"--print-to-pdf={made}"]
+        pdf, errors = work / "page.pdf", work / "errors.txt"
+        flags = [*BROWSER_FLAGS, f"--user-data-dir={work}/profile", f"--print-to-pdf={pdf}"]
         if hasattr(os, "geteuid") and os.geteuid() == 0:
             # Chromium's own sandbox does not start as root.
             flags.append("--no-sandbox")
         code = _run_browser([chromium, *flags, page.as_uri()], errors)
-        data = made.read_bytes() if made.is_file() else b""
+        data = pdf.read_bytes() if pdf.is_file() else b""
         if code or not data.startswith(b"%PDF-"):
             ended = f"was killed by signal {-code}" if code < 0 else f"ended with code {code} and made no PDF"
             raise PdfError(f"Chromium {ended}{_last_line(errors)}.")
@@ -66,8 +66,7 @@ def print_to_pdf(page: Path) -> bytes:
 
 
 def _run_browser(command: list[str], errors: Path) -> int:
-    """Run Chromium to its end and return its exit code; one that takes too long, or is stopped with the batch, is ended
-    with all its processes."""
+    """Run Chromium and return its exit code; kill it and its children at the time limit or when the batch stops."""
     if fork_client.is_stop_requested():
         raise PdfError("The batch was stopped.")
     with errors.open("wb") as written:
@@ -88,7 +87,7 @@ def _run_browser(command: list[str], errors: Path) -> int:
 
 
 def _kill_browser(running: subprocess.Popen[bytes]) -> None:
-    """End Chromium, where it still runs, and the processes that it started."""
+    """Kill Chromium, if it still runs, and the processes that it started."""
     if running.poll() is not None:
         return
     if hasattr(os, "killpg"):
@@ -100,13 +99,13 @@ def _kill_browser(running: subprocess.Popen[bytes]) -> None:
 
 
 def stop_browsers() -> None:
-    """End the browsers that are running: the batch is stopped."""
+    """Kill all running browsers, when the batch is stopped."""
     for running in list(_browsers):
         _kill_browser(running)
 
 
 def _last_line(errors: Path) -> str:
-    """The last line that Chromium wrote, for the message; empty where it wrote none."""
+    """Return the last line of Chromium's error output in brackets; empty if there is none."""
     lines = errors.read_text(encoding="utf-8", errors="replace").split("\n")
     last = next((line.strip() for line in reversed(lines) if line.strip()), "")
     return f" ({last[:200]})" if last else ""

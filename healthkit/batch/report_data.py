@@ -1,4 +1,4 @@
-"""What a notebook hands to the press beside its HTML: the index row, the figures, the orders behind them."""
+"""Data that a notebook passes to the batch besides its HTML: the index row, the figures and the orders at fault."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ MIME_TYPE = "application/vnd.healthkit.month+json"
 
 @dataclass(frozen=True)
 class ReportData:
-    """The report of one month as data; a notebook shows it in its last cell.
+    """A monthly report as data, for the last cell of the template notebook.
 
-    `stem` is the name of the page without its ending, by which page, CSV and JSON find each other.
+    `stem` is the file name of the page without its suffix; the CSV and JSON files have the same stem.
     """
 
     monthly: MonthlyReport
     stem: str
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
-        """The data for the press, and a line for whoever looks at the notebook."""
+        """Return the data for the batch, and a line of text for a reader of the notebook."""
         monthly = self.monthly
         row = portfolio_row(monthly, f"{self.stem}.html", f"{self.stem}_orders.csv")
         figures = {
@@ -41,12 +41,12 @@ class ReportData:
             "reconciled": [_reconciliation_as_data(one) for one in monthly.reconciled],
             "states": _records(monthly.states),
             "violations": _records(monthly.violations),
-            "standings": [_key_fields(key) | _streak_as_data(held) for key, held in monthly.standings.items()],
+            "standings": [_key_fields(key) | _streak_as_data(streak) for key, streak in monthly.standings.items()],
             "outlook": [
-                _key_fields(key) | _calendar_as_data(held, monthly.futures.get(key))
-                for key, held in monthly.calendars.items()
+                _key_fields(key) | _calendar_as_data(calendar, monthly.futures.get(key))
+                for key, calendar in monthly.calendars.items()
             ],
-            "drivers": [_key_fields(key) | {"groups": _records(held)} for key, held in monthly.drivers.items()],
+            "drivers": [_key_fields(key) | {"groups": _records(groups)} for key, groups in monthly.drivers.items()],
         }
         title = f"{monthly.account}, {monthly.marketplace_title}: account health on {monthly.as_of.isoformat()}"
         bundle = {"title": title, "row": row, "figures": figures, "orders": tables.as_csv(monthly.at_fault)}
@@ -54,12 +54,12 @@ class ReportData:
 
 
 def _key_fields(key: tuple[str, str, int]) -> dict[str, Any]:
-    """What names a measure."""
+    """Return the parts of a measure's key by name."""
     return dict(zip(("metric", "channel", "window"), key, strict=True))
 
 
 def _streak_as_data(streak: Any) -> dict[str, Any]:
-    """For how long a measure is off target, and the stage that its rule describes for it."""
+    """Return how long a measure has been off target, and the stage that its rule has reached."""
     stage = streak.stage
     return {
         "days": streak.days, "since": _to_json_value(streak.since), "at_least": streak.may_be_longer,
@@ -69,35 +69,37 @@ def _streak_as_data(streak: Any) -> dict[str, Any]:
 
 
 def _calendar_as_data(calendar: Any, futures: Any) -> dict[str, Any]:
-    """When a measure is back if nothing new goes wrong, its days ahead, and what simulated futures say."""
+    """Return the return day of a measure without new defects, its coming days and its simulated futures."""
     days = calendar.days[["day", "counted", "at_fault", "headroom", "status"]]
-    told = {"back_on": _to_json_value(calendar.back_on), "days": _records(days)}
+    data = {"back_on": _to_json_value(calendar.back_on), "days": _records(days)}
     if futures is None:
-        return told
-    back = {str(share): _to_json_value(day) for share, day in futures.back_on_by_tenth.items()}
-    breach = {str(ahead): chance for ahead, chance in futures.breach_chances.items()}
-    return told | {"futures": {"draws": futures.draws, "seed": futures.seed, "breach": breach, "back": back}}
+        return data
+    back = {str(share): _to_json_value(day) for share, day in futures.back.items()}
+    breach = {str(ahead): chance for ahead, chance in futures.breach.items()}
+    return data | {"futures": {"draws": futures.draws, "seed": futures.seed, "breach": breach, "back": back}}
 
 
 def _reconciliation_as_data(reconciliation: Any) -> dict[str, Any]:
-    """Ours beside the marketplace's count of one measure."""
+    """Return our count of a measure, the marketplace's, and their differences."""
     sides = {
         name: dict(zip(("counted", "at_fault"), counts, strict=True))
         for name, counts in (("ours", reconciliation.ours), ("theirs", reconciliation.theirs))
     }
-    named = ("metric", "channel", "window", "as_of", "first_day", "last_day", "status", "their_status",
+    names = ("metric", "channel", "window", "as_of", "first_day", "last_day", "status", "their_status",
              "contradiction", "proxy")  # fmt: skip
-    told = [reason._asdict() | {"order_ids": list(reason.order_ids)} for reason in reconciliation.differences]
-    return {name: _to_json_value(getattr(reconciliation, name)) for name in named} | sides | {"differences": told}
+    differences = [reason._asdict() | {"order_ids": list(reason.order_ids)} for reason in reconciliation.differences]
+    return (
+        {name: _to_json_value(getattr(reconciliation, name)) for name in names} | sides | {"differences": differences}
+    )
 
 
 def _records(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows as JSON holds them: days as ISO text, nothing known as null."""
+    """Return the rows of a table for JSON: dates as ISO text, missing values as None."""
     return [{name: _to_json_value(value) for name, value in row.items()} for row in tables.records(rows)]
 
 
 def _to_json_value(value: Any) -> Any:
-    """A value that JSON holds."""
+    """Return a date as ISO text, and a numpy value as a Python value."""
     if isinstance(value, date):
         return value.isoformat()
     return value.item() if hasattr(value, "item") else value

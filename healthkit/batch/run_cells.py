@@ -1,6 +1,6 @@
-"""Run the cells of a notebook in this process, in an IPython shell, and tell each as it is done.
+"""Runs the cells of a notebook in an IPython shell of this process, and reports each one as it ends.
 
-What a cell shows is kept as a kernel would send it: what it writes, what it displays, and the value of its last line.
+The outputs of a cell are those that a kernel would send: its streams, what it displays, and its last value.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ EXITED_EARLY = "exited early"
 
 
 def new_shell() -> InteractiveShell:
-    """A shell with no names; it takes the place of `__main__`, so a process that has other work wants none."""
+    """Return an IPython shell without names. It replaces `__main__`, so only a process of its own should call this."""
     InteractiveShell.clear_instance()
     shell = InteractiveShell.instance(user_ns={"__name__": "__main__"}, colors="nocolor")
     if shell.history_manager is not None:
@@ -28,25 +28,25 @@ def new_shell() -> InteractiveShell:
 
 
 def run_cells(shell: InteractiveShell, cells: Sequence[tuple[int, str]], on_event: EventHandler) -> str:
-    """Run cells, each with its place in the notebook, until one fails; how it ended: done, failed or exited early.
+    """Run cells, given as (position, source), until one fails; return "done", "failed" or "exited early".
 
-    Told are `{"start": place}` before a cell, and after it `{"cell": place, "count": n, "outputs": [...]}`.
+    `on_event` gets `{"start": position}` before a cell and `{"cell": position, "count": n, "outputs": [...]}` after it.
     """
-    for number, (place, source) in enumerate(cells, 1):
-        on_event({"start": place})
-        shown = _OutputCapture(shell, number)
-        with shown:
+    for number, (position, source) in enumerate(cells, 1):
+        on_event({"start": position})
+        capture = _OutputCapture(shell, number)
+        with capture:
             result = shell.run_cell(source, store_history=False)
         error = result.error_before_exec or result.error_in_exec
-        outputs = [*shown.outputs, *([] if error is None else [_error_output(shell, error)])]
-        on_event({"cell": place, "count": number, "outputs": outputs})
+        outputs = [*capture.outputs, *([] if error is None else [_error_output(shell, error)])]
+        on_event({"cell": position, "count": number, "outputs": outputs})
         if error is not None:
             return EXITED_EARLY if isinstance(error, SystemExit) else "failed"
     return "done"
 
 
 class _CapturedStream(io.TextIOBase):
-    """What a cell writes, joined to what it wrote just before."""
+    """Text stream that appends what a cell writes to the outputs, joined with the output before of the same name."""
 
     def __init__(self, name: str, outputs: list[dict[str, Any]]) -> None:
         self.stream_name, self.outputs = name, outputs
@@ -64,18 +64,18 @@ class _CapturedStream(io.TextIOBase):
 
 
 class _CapturingPublisher(DisplayPublisher):
-    """What a cell displays."""
+    """Display publisher that appends to a list of outputs."""
 
     def __init__(self, outputs: list[dict[str, Any]]) -> None:
         super().__init__()
-        self.shown = outputs
+        self.outputs = outputs
 
     def publish(self, data: Any, metadata: Any = None, *_: Any, **__: Any) -> None:
-        self.shown.append({"output_type": "display_data", "data": dict(data), "metadata": dict(metadata or {})})
+        self.outputs.append({"output_type": "display_data", "data": dict(data), "metadata": dict(metadata or {})})
 
 
 class _OutputCapture:
-    """Catches all that a cell shows, in its order."""
+    """Context manager that collects the outputs of a cell in their order."""
 
     def __init__(self, shell: InteractiveShell, number: int) -> None:
         self.shell, self.number = shell, number
@@ -89,8 +89,8 @@ class _OutputCapture:
         for stream in self._streams:
             stream.__enter__()
         self._publisher, self._hook = self.shell.display_pub, self.shell.display_trap.hook
-        self.shell.display_pub, self.shell.display_trap.hook = _CapturingPublisher(self.outputs), self._value
-        # Errors become outputs; nothing prints them besides.
+        self.shell.display_pub, self.shell.display_trap.hook = _CapturingPublisher(self.outputs), self._capture_value
+        # Errors become outputs, so the shell must not print them.
         self.shell._showtraceback = _show_no_traceback  # type: ignore[method-assign,assignment]
 
     def __exit__(self, *_: object) -> None:
@@ -98,8 +98,8 @@ class _OutputCapture:
         for stream in self._streams:
             stream.__exit__(None, None, None)
 
-    def _value(self, value: Any) -> None:
-        """The value of a cell's last line."""
+    def _capture_value(self, value: Any) -> None:
+        """Append the value of the last line of a cell."""
         if value is None:
             return
         self.shell.user_ns["_"] = value
@@ -112,13 +112,13 @@ class _OutputCapture:
 
 
 def _show_no_traceback(*_: Any) -> None:
-    """Says nothing."""
+    """Print no traceback."""
 
 
 def _error_output(shell: InteractiveShell, error: BaseException) -> dict[str, Any]:
-    """The error of a cell as papermill looks for it; leaving early is an error too."""
+    """Return the error of a cell as an output for papermill; SystemExit is an error too."""
     if isinstance(error, SystemExit):
-        said = f"The notebook left early, by sys.exit({error.code!r}); a report is whole only after its last cell."
-        return {"output_type": "error", "ename": "SystemExit", "evalue": said, "traceback": [said]}
+        message = f"The notebook left early, by sys.exit({error.code!r}); a report is whole only after its last cell."
+        return {"output_type": "error", "ename": "SystemExit", "evalue": message, "traceback": [message]}
     lines = list(map(str, shell.InteractiveTB.structured_traceback(type(error), error, error.__traceback__)))
     return {"output_type": "error", "ename": type(error).__name__, "evalue": str(error), "traceback": lines}

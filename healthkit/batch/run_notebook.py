@@ -1,4 +1,4 @@
-"""Run one template for one account, its parameters checked strictly before anything starts."""
+"""Runs a template notebook with parameters that are checked first."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from healthkit.files import package_files
 
 TEMPLATE = package_files.path_of("notebooks/templates/monthly_report.ipynb")
 FORK_ENGINE, NBCLIENT_ENGINE = "healthkit", "nbclient"
-"""Ours, and papermill's own, which starts a kernel for each notebook."""
+"""Names of the engines: ours, and papermill's own, which starts a kernel for each notebook."""
 
 INDEX_HREF_MISSING = (
     'Separate folders need it, so that no page names the index: add index_href = "index.html" to the cell of the '
@@ -29,9 +29,9 @@ papermill_engines.register(FORK_ENGINE, ForkEngine)
 
 
 class BatchError(ValueError):
-    """A report cannot be printed; the message says why and what can be done.
+    """A report cannot be made; the message says why and what to do.
 
-    `status` says how its notebook ended, `notebook` is it as far as it ran; both are empty where none ran.
+    `status` says how the notebook ended, `notebook` holds the outputs so far; both are empty if none ran.
     """
 
     status: str = ""
@@ -48,45 +48,46 @@ def run_template(
 ) -> Any:
     """Run a template with parameters and return the executed notebook.
 
-    `deadline` [seconds] and `memory` [MiB] end it when they are passed; papermill's own engine knows neither. Raises
-    PressError for a parameter that the template does not have (papermill would only warn, and publish the report of
-    the default account) or that it needs and was not given; or when the notebook does not come to its end, with how it
-    ended.
+    The notebook is killed after `deadline` [seconds] or beyond `memory` [MiB]; papermill's own engine supports neither.
+    Raises BatchError for a parameter that the template does not have (papermill would only warn, and publish the report
+    of the default account), for a required one that is missing, and if the notebook fails.
     """
     check_parameters(parameters, template)
-    kept: list[Any] = []
-    limits = {"deadline": deadline, "memory": memory, "keep": kept} if engine == FORK_ENGINE else {}
+    notebooks: list[Any] = []
+    limits = {"deadline": deadline, "memory": memory, "notebook_sink": notebooks} if engine == FORK_ENGINE else {}
     try:
         return papermill.execute_notebook(
             str(template), None, parameters=dict(parameters), engine_name=engine, progress_bar=False, log_output=False,
             request_save_on_cell_execute=False, kernel_name=KERNEL_NAME, **limits,
         )  # fmt: skip
     except PapermillExecutionError as error:
-        raise _batch_error(error, kept[0] if kept else None) from None
+        raise _batch_error(error, notebooks[0] if notebooks else None) from None
 
 
 KERNEL_NAME = "python3"
 
 
 def _batch_error(error: PapermillExecutionError, notebook: Any) -> BatchError:
-    """How a notebook ended that did not come to its end, in a sentence."""
-    told = {} if notebook is None else notebook.metadata.get("healthkit", {})
-    said = told.get("says") or error.evalue or error.ename
+    """Return the error of a notebook that failed, with its status and the notebook."""
+    metadata = {} if notebook is None else notebook.metadata.get("healthkit", {})
+    message = metadata.get("says") or error.evalue or error.ename
     if error.ename == "MemoryError":
-        said = "It needed more memory than it may have. Give it more with --memory, or run fewer at once with --jobs."
-    made = BatchError(said)
-    made.status, made.notebook = told.get("status", "failed"), notebook
-    return made
+        message = (
+            "It needed more memory than it may have. Give it more with --memory, or run fewer at once with --jobs."
+        )
+    batch_error = BatchError(message)
+    batch_error.status, batch_error.notebook = metadata.get("status", "failed"), notebook
+    return batch_error
 
 
 def code_cells(parameters: Mapping[str, Any], template: Path = TEMPLATE) -> list[tuple[int, str]]:
-    """The code cells of a template with its parameters, as a run has them."""
-    made = parameterize_notebook(load_template(template), dict(parameters), kernel_name=KERNEL_NAME)
-    return [(place, str(cell.source)) for place, cell in enumerate(made.cells) if cell.cell_type == "code"]
+    """Return the code cells of a template as (position, source), with the cell of parameters that a run adds."""
+    notebook = parameterize_notebook(load_template(template), dict(parameters), kernel_name=KERNEL_NAME)
+    return [(number, str(cell.source)) for number, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
 
 
 def load_template(template: Path) -> Any:
-    """Return a template as a notebook. Raises PressError for one that is not there or is no notebook."""
+    """Return a template as a notebook. Raises BatchError if the file is missing or is no notebook."""
     if not template.is_file():
         raise BatchError(f"There is no template at {template}.")
     try:
@@ -96,7 +97,7 @@ def load_template(template: Path) -> Any:
 
 
 def check_parameters(parameters: Mapping[str, Any], template: Path) -> None:
-    """Hold the parameters against those that the template declares."""
+    """Check parameters against those that the template declares. Raises BatchError if one is unknown or missing."""
     declared = {one.name: one.default for one in _infer_parameters(load_template(template))}
     unknown = [name for name in parameters if name not in declared]
     if unknown:

@@ -1,7 +1,7 @@
-"""The commands. Thin: each reads its words, calls one room, prints the answer.
+"""The command line. Each command parses its options, calls one package and prints the answer.
 
-Exit codes: 0 fine; 1 the data or the accounts have a problem, which is named; 2 wrong usage; 130 and 143 ended by
-Ctrl-C and by SIGTERM, with nothing left among the temporary files.
+Exit codes: 0 success; 1 a problem with the data or the accounts, which is printed; 2 wrong usage; 130 and 143 ended by
+Ctrl-C and SIGTERM, after all temporary files are removed.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ __all__ = [
 
 
 def main() -> None:
-    """The entry point. The process ends here and now: threads of native libraries may outlive Python's own end."""
+    """Run the command line and exit at once, because threads of native libraries may block a normal exit."""
     for name in _TERMINATING_SIGNALS:
-        # What a shell told us not to hear (as nohup does with SIGHUP) stays unheard.
+        # A signal that the parent ignores (SIGHUP under nohup) stays ignored.
         if signal.getsignal(name) is signal.SIG_DFL:
             signal.signal(name, _exit_on_signal)
     temp_folders.remove_abandoned()
@@ -57,11 +57,11 @@ def main() -> None:
 __getattr__ = lazy.attach(__name__, submodules=["doctor"])[0]
 
 _TERMINATING_SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-"""Signals that end a command as Ctrl-C does: what it started is ended, what it wrote for itself is removed."""
+"""Signals that end a command like Ctrl-C: its processes are ended and its temporary files removed."""
 
 
 def _exit_on_signal(number: int, _: FrameType | None) -> None:
-    """Leave by way of every clean-up; another such signal does not cut that short."""
+    """Exit through every clean-up; further signals are ignored."""
     for name in _TERMINATING_SIGNALS:
         signal.signal(name, signal.SIG_IGN)
     raise SystemExit(128 + number)

@@ -1,4 +1,4 @@
-"""What runs here and what is missing: the kit about itself, for `doctor`."""
+"""Checks of the installation, the store and an account, for the command `doctor`."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ REQUIRED_PACKAGES = (
     "pandas", "numpy", "pyarrow", "narwhals", "duckdb", "deltalake", "altair", "vl-convert-python", "jupyterlab",
     "ipywidgets", "anywidget", "papermill", "nbformat", "jinja2", "typer", "pydantic", "PyYAML",
 )  # fmt: skip
-"""The libraries without which some part does not work, by the names of their packages."""
+"""Packages that healthkit requires."""
 MIN_FREE_BYTES = 1 << 30
-"""With less room on the disk, an import or a batch may not come to its end. [bytes]"""
+"""Free disk space below which an import or a batch may fail. [bytes]"""
 
 
 class DoctorLine(NamedTuple):
-    """One thing that was looked at: well, missing or wrong; what it is; what to do."""
+    """A line of the report of `doctor`: a symbol (OK, MISSING or WRONG), a text and what to do."""
 
     symbol: str
     text: str
@@ -41,7 +41,7 @@ class DoctorLine(NamedTuple):
 
 
 def examine_account(workspace: workspace.Workspace, name: str, day: date) -> list[DoctorLine]:
-    """Say where one account stands as of the last day up to `day` that its files tell of, and which files are missing.
+    """Return lines on an account's status on the last day up to `day` that its files cover, and on missing files.
 
     Raises StoreError for an account that the store does not hold.
     """
@@ -54,7 +54,7 @@ def examine_account(workspace: workspace.Workspace, name: str, day: date) -> lis
 
 
 def _verdict_lines(verdict: AccountVerdict, day: date) -> Iterator[DoctorLine]:
-    """Where an account stands in one marketplace: what is wrong, stale, cannot be judged, is estimated or missing."""
+    """Return lines on an account in one marketplace: off target, stale, unjudged, estimated or missing data."""
     where = f"{verdict.account} ({verdict.marketplace})"
     is_stale = (day - verdict.as_of).days > FRESH_DAYS
     symbols = {"off target": WRONG, "at risk": MISSING, "on target": MISSING if is_stale else OK}
@@ -85,17 +85,17 @@ def _verdict_lines(verdict: AccountVerdict, day: date) -> Iterator[DoctorLine]:
         yield DoctorLine(MISSING, downloads_text.advice_sentence(file))
     if verdict.not_covered:
         names = [labels.lowercase_first(labels.metric_words(name).label) for name in verdict.not_covered]
-        yield DoctorLine(MISSING, f"Not covered: no file tells of {labels.join_words(names)}; no consequence is known")
+        yield DoctorLine(MISSING, f"Not covered: no file covers {labels.join_words(names)}; no consequence is known")
 
 
 def _measure_label(one: Verdict) -> str:
-    """One measure as a label."""
+    """Return the label of a measure."""
     channel = "" if one.channel in ("seller", "all") else one.channel
     return labels.capitalise_first(sentences.measure_phrase(one.metric, channel, one.window))
 
 
 def examine_installation(folder: store.Folder, read_all_files: bool = False) -> list[DoctorLine]:
-    """Look at the kit, its libraries and one store; `whole` reads every data file of it."""
+    """Return lines on healthkit, its libraries and a store; `read_all_files` also reads every data file."""
     return [
         _kit_line(),
         _libraries_line(),
@@ -121,25 +121,25 @@ def _version(name: str) -> str:
 
 
 def _libraries_line() -> DoctorLine:
-    held = {name: _version(name) for name in REQUIRED_PACKAGES}
-    missing = [name for name, version in held.items() if not version]
+    versions = {name: _version(name) for name in REQUIRED_PACKAGES}
+    missing = [name for name, version in versions.items() if not version]
     if missing:
         cure = "Install the pinned ones: pip install -r requirements.txt (or make setup)."
         return DoctorLine(WRONG, f"Missing libraries: {', '.join(missing)}.", cure)
-    return DoctorLine(OK, ", ".join(f"{name} {version}" for name, version in held.items()))
+    return DoctorLine(OK, ", ".join(f"{name} {version}" for name, version in versions.items()))
 
 
 def _shipped_lines() -> list[DoctorLine]:
-    """Whether the files are there that come with the kit and lie outside of its code."""
+    """Return a line on the files that healthkit installs beside its code."""
     missing = package_files.missing()
     if not missing:
-        return [DoctorLine(OK, f"Report template, column map and notebooks: {package_files.root()}")]
+        return [DoctorLine(OK, f"Report template, column map and noteopened_workspaces: {package_files.root()}")]
     cure = "Install healthkit again (pip install --force-reinstall --no-deps), or restore them in the checkout."
-    return [DoctorLine(WRONG, f"Missing files of the kit: {', '.join(missing)}.", cure)]
+    return [DoctorLine(WRONG, f"Missing files of healthkit: {', '.join(missing)}.", cure)]
 
 
 def _optional_lines() -> list[DoctorLine]:
-    """What only some work needs."""
+    """Return lines on what only some commands need."""
     browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     lines = [
         DoctorLine(OK, f"Chromium for --pdf: {browser}") if browser
@@ -155,37 +155,41 @@ def _optional_lines() -> list[DoctorLine]:
 
 
 def _disk_space_line(folder: Path) -> DoctorLine:
-    """How much room the disk of the store has, and that of temporary files."""
+    """Return a line on the free disk space of the store and of temporary files."""
     place = next(path for path in (folder, *folder.resolve().parents) if path.exists())
     free = {str(place): shutil.disk_usage(place).free, "temporary files": shutil.disk_usage(tempfile.gettempdir()).free}
-    told = ", ".join(f"{many / (1 << 30):,.1f} GiB for {what}" for what, many in free.items())
+    sizes = ", ".join(f"{size / (1 << 30):,.1f} GiB for {use}" for use, size in free.items())
     if min(free.values()) < MIN_FREE_BYTES:
-        return DoctorLine(WRONG, f"Little room on the disk: {told}.", "Make room before the next import or batch.")
-    return DoctorLine(OK, f"Room on the disk: {told}")
+        return DoctorLine(WRONG, f"Little room on the disk: {sizes}.", "Make room before the next import or batch.")
+    return DoctorLine(OK, f"Room on the disk: {sizes}")
 
 
 def _store_lines(folder: store.Folder, read_all_files: bool) -> list[DoctorLine]:
-    """What the store holds, and whether it can be read."""
-    held = store.Store(folder)
-    if not held.exists():
+    """Return lines on what the store holds and whether it can be read."""
+    opened = store.Store(folder)
+    if not opened.exists():
         return [DoctorLine(MISSING, f"No store at {folder}.", f"python -m healthkit import PATH --data {folder}")]
     try:
-        book = workspace.Workspace(folder)
-        coverage = book.counts.coverage
-        files = len(held.reports())
+        opened_workspace = workspace.Workspace(folder)
+        coverage = opened_workspace.counts.coverage
+        files = len(opened.reports())
     except store.StoreError as error:
         denied = isinstance(error, store.NoPermissionError)
         return [DoctorLine(WRONG, str(error), "" if denied else f"python -m healthkit store repair --data {folder}")]
-    many = int(coverage["orders"].sum())
+    order_count = int(coverage["orders"].sum())
     accounts = coverage["account"].nunique()
-    summary = f"{folder}: version {held.version()}, {files:,} raw files, {accounts:,} accounts, {many:,} orders"
+    summary = (
+        f"{folder}: version {opened.version()}, {files:,} raw files, {accounts:,} accounts, {order_count:,} orders"
+    )
     lines = [DoctorLine(OK, summary)]
-    if book.unjudged_marketplaces:
+    if opened_workspace.unjudged_marketplaces:
         cure = "Choose one with --policy, such as amazon_reference."
-        lines.append(DoctorLine(MISSING, f"No policy judges {', '.join(book.unjudged_marketplaces)}.", cure))
+        lines.append(
+            DoctorLine(MISSING, f"No policy judges {', '.join(opened_workspace.unjudged_marketplaces)}.", cure)
+        )
     if read_all_files:
-        many = len(store.check(held).damages)
+        problems = len(store.check(opened).damages)
         cure = f"python -m healthkit store check --data {folder}"
-        lines.append(DoctorLine(WRONG, f"{many:,} things are wrong with its files.", cure) if many
+        lines.append(DoctorLine(WRONG, f"{problems:,} problems with its data files.", cure) if problems
                      else DoctorLine(OK, "Every data file of it was read."))  # fmt: skip
     return lines

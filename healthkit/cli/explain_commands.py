@@ -1,4 +1,4 @@
-"""Why a figure is what it is: bridge, drivers, standing, reconcile."""
+"""Commands that explain a figure: bridge, drivers, standing, reconcile."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import typer
 import healthkit as hk
 from healthkit.cli.options import (
     AccountOption,
+    AccountsOption,
     AsOfOption,
     ChannelOption,
     DataOption,
@@ -24,18 +25,19 @@ from healthkit.cli.options import (
     app,
     exit_with_error,
     make_table,
+    measure_label,
+    open_measure,
     open_workspace,
     parse_day,
     print_wide,
-    write_json,
-    write_rows,
+    write_answer,
 )
 from healthkit.report.text import account as account_text
-from healthkit.report.text import figures, labels, movements, reasons, sentences
+from healthkit.report.text import figures, labels, movements, reasons
 from healthkit.report.text import reconciliation as reconciliation_text
 
 MAX_LISTED = 20
-"""So many orders a table lists; CSV and JSON hold all."""
+"""Rows that a table lists at most; CSV and JSON hold all."""
 
 
 @app.command(
@@ -55,44 +57,43 @@ def bridge(
     form: FormatOption = OutputFormat.table,
     data: DataOption = None,
 ) -> None:
-    """Say why a rate moved between two days, in steps that add up exactly; CSV lists the orders that moved."""
+    """Explain how a rate changed between two days, in steps that add up exactly; CSV lists the orders of each step."""
     with ErrorReporter():
-        book = open_workspace(data, policy)
-        view = book.account(account, marketplace or None)
-        row = view.measure(metric, as_of, channel=channel, window=window)
-        held = view.bridge(row, from_)
-    if form is OutputFormat.json:
-        write_json(_bridge_as_data(held))
+        _, view, row = open_measure(
+            data, policy, account, metric, as_of, channel=channel, window=window, marketplace=marketplace
+        )
+        rate_bridge = view.bridge(row, from_)
+    orders = _sort_by_step(rate_bridge.orders)
+    if write_answer(form, orders, lambda: _bridge_as_data(rate_bridge)):
         return
-    if write_rows(_sort_by_step(held.orders), form):
-        return
-    moved = movements.movement_from_bridge(held)
-    shown = make_table({"Step": "left", "Orders": "left", "Points": "right"})
-    shown.add_row(*movements.bridge_point_label(moved, moved.before), moved.format_point_rate(moved.before))
-    for part in moved.parts:
-        shown.add_row(*movements.step_label(moved, part), movements.format_signed_units(part.change, moved.decimals))
-    shown.add_row(*movements.bridge_point_label(moved, moved.after), moved.format_point_rate(moved.after))
-    heads = {"Order": "left", "Step": "left", "Cause": "long", "Clock day": "left", "Known": "left"}
-    listed = make_table(heads)
-    for one in _sort_by_step(held.orders).head(MAX_LISTED).itertuples():
+    movement = movements.movement_from_bridge(rate_bridge)
+    steps = make_table({"Step": "left", "Orders": "left", "Points": "right"})
+    steps.add_row(*movements.bridge_point_label(movement, movement.before), movement.format_point_rate(movement.before))
+    for part in movement.parts:
+        steps.add_row(
+            *movements.step_label(movement, part), movements.format_signed_units(part.change, movement.decimals)
+        )
+    steps.add_row(*movements.bridge_point_label(movement, movement.after), movement.format_point_rate(movement.after))
+    listed = make_table({"Order": "left", "Step": "left", "Cause": "long", "Clock day": "left", "Known": "left"})
+    for one in orders.head(MAX_LISTED).itertuples():
         known = f"{one.known_on:%Y-%m-%d}"
         listed.add_row(one.order_id, one.step, labels.causes_phrase(one.causes), f"{one.clock_day:%Y-%m-%d}", known)
-    more = len(held.orders) - MAX_LISTED
+    more = len(orders) - MAX_LISTED
     print_wide(
-        f"{movements.bridge_title(moved)}.", "", shown, "", *filter(None, movements.bridge_caption(moved)), "",
-        *([listed] if len(held.orders) else []),
+        f"{movements.bridge_title(movement)}.", "", steps, "", *filter(None, movements.bridge_caption(movement)), "",
+        *([listed] if len(orders) else []),
         *([f"and {more:,} more; --format csv lists all."] if more > 0 else []),
     )  # fmt: skip
 
 
 def _sort_by_step(orders: Any) -> Any:
-    """The orders that moved, in the order of the steps and of their clock days."""
+    """Return the orders of a bridge, sorted by step, clock day and order id."""
     place = orders["step"].map(hk.bridge.BRIDGE_STEPS.index)
     return orders.assign(place=place).sort_values(["place", "clock_day", "order_id"]).drop(columns="place")
 
 
 def _bridge_as_data(rate_bridge: Any) -> dict[str, Any]:
-    """A Bridge as plain data; changes are shares of 1, exact as fractions and as numbers."""
+    """Return a Bridge as JSON data; changes are fractions of 1, exact as text and as numbers."""
     ends = {
         name: count._asdict() | {"rate": float(rate_bridge.rate(count))}
         for name, count in (("before", rate_bridge.before), ("after", rate_bridge.after))
@@ -128,38 +129,38 @@ def drivers(
     form: FormatOption = OutputFormat.table,
     data: DataOption = None,
 ) -> None:
-    """Hold each group of orders (product, carrier, place, weekday) against the rest: which carries the excess?"""
+    """Compare each group of orders (product, carrier, place, weekday) with the rest, to find where the excess is."""
     with ErrorReporter():
-        book = open_workspace(data, policy)
-        view = book.account(account, marketplace or None)
-        row = view.measure(metric, as_of, channel=channel, window=window)
+        _, view, row = open_measure(
+            data, policy, account, metric, as_of, channel=channel, window=window, marketplace=marketplace
+        )
         rows = view.drivers(row)
-    if write_rows(rows, form):
+    if write_answer(form, rows):
         return
     noun = labels.metric_words(metric).noun
-    shown = make_table({"Group": "left", "At fault": "right", "The rest": "right", f"More {noun}s at fault": "right",
+    table = make_table({"Group": "left", "At fault": "right", "The rest": "right", f"More {noun}s at fault": "right",
                      "": "left"})  # fmt: skip
     against = _without_duplicate_products(rows[rows["excess"].notna()])
     for one in against[against["stands_out"] | (against["excess"] >= 1)].head(MAX_LISTED).itertuples():
-        shown.add_row(
+        table.add_row(
             account_text.group_label(one.dimension, one.group), figures.format_count(one.counted, one.at_fault),
             figures.format_count(one.rest_counted, one.rest_at_fault), account_text.format_excess(one.low, one.high),
             "stands out" if one.stands_out else "may be chance",
         )  # fmt: skip
-    loud = against[against["stands_out"]]
-    names = [account_text.group_label(*pair) for pair in zip(loud["dimension"], loud["group"], strict=True)]
+    outliers = against[against["stands_out"]]
+    names = [account_text.group_label(*pair) for pair in zip(outliers["dimension"], outliers["group"], strict=True)]
     finding = (
-        f"{account_text.groups_title(names[:3], float(loud['excess'].iloc[0]), noun)}."
+        f"{account_text.groups_title(names[:3], float(outliers['excess'].iloc[0]), noun)}."
         if names else account_text.no_group_sentence(rows["dimension"])
     )  # fmt: skip
     print_wide(
-        finding or "The files tell of no groups to compare.",
-        *(["", shown, account_text.GROUPS_CAPTION] if shown.row_count else []),
+        finding or "The files hold no groups to compare.",
+        *(["", table, account_text.GROUPS_CAPTION] if table.row_count else []),
     )
 
 
 def _without_duplicate_products(rows: Any) -> Any:
-    """DRIVERS without a product's second name: an ASIN whose figures are those of an SKU."""
+    """Return DRIVERS without the ASINs whose figures equal those of an SKU."""
     same = rows["dimension"].map(account_text.GROUP_KIND_LABELS)
     twice = rows.assign(same=same).duplicated(["same", "counted", "at_fault"]) & (same == "product")
     return rows[~twice]
@@ -172,53 +173,45 @@ def _without_duplicate_products(rows: Any) -> Any:
 )
 def standing(
     as_of: AsOfOption,
-    account: Annotated[
-        list[str] | None, typer.Option("--account", help="An account; may be given several times.")
-    ] = None,
+    account: AccountsOption = None,
     policy: PolicyOption = None,
     form: FormatOption = OutputFormat.table,
     data: DataOption = None,
 ) -> None:
-    """Say for how many days in a row each measure has been off target, and what its rule's text says of that."""
+    """Print for how many days in a row each measure has been off target, and what its rule says about that."""
     with ErrorReporter():
-        book = open_workspace(data, policy)
-        rows = book.score(as_of, account)
-        off = rows[(rows["status"] == "off target")]
-        views = [(row, book.account(row["account"], row["marketplace"])) for _, row in off.iterrows()]
+        workspace = open_workspace(data, policy)
+        rows = workspace.score(as_of, account)
+        off_target = rows[rows["status"] == "off target"]
+        views = [(row, workspace.account(row["account"], row["marketplace"])) for _, row in off_target.iterrows()]
         streaks = [(row, view.streak(row), view.rule(row)) for row, view in views]
-    made = [
-        {
-            "account": row["account"], "marketplace": row["marketplace"], "metric": row["metric"],
-            "channel": row["channel"], "window": int(row["window"]), "days": one.days, "since": one.since,
-            "at_least": one.may_be_longer, "stage": one.stage.stage if one.stage else None, "source": one.source,
-        }
+    columns = ["account", "marketplace", "metric", "channel", "window", "days", "since", "at_least", "stage", "source"]
+    records = [
+        row[columns[:5]].to_dict()
+        | {"days": one.days, "since": one.since, "at_least": one.may_be_longer, "source": one.source}
+        | {"stage": one.stage.stage if one.stage else None}
         for row, one, _ in streaks
-    ]  # fmt: skip
-    if form is not OutputFormat.table:
-        frame = hk.tables.records_to_frame(made,
-            ["account", "marketplace", "metric", "channel", "window", "days", "since",
-                                        "at_least", "stage", "source"])  # fmt: skip
-        write_rows(frame, form)
+    ]
+    if write_answer(form, hk.tables.records_to_frame(records, columns)):
         return
     if rows.empty:
-        exit_with_error(f"No orders up to {as_of} in {book.store.folder}.")
+        exit_with_error(f"No orders up to {as_of} in {workspace.store.folder}.")
     names = account_labels(rows)
     for row, one, rule in streaks:
-        name = labels.capitalise_first(sentences.measure_phrase(row["metric"], row["channel"], int(row["window"])))
-        said = account_text.streak_sentence(one, rule.stages, labels.CERTAINTY_LABELS[rule.sure])
-        print_wide(f"{names[row['account'], row['marketplace']]}: {name}: {labels.lowercase_first(said)}")
-    verdicts = book.verdicts(as_of, account)
-    theirs = [
+        name = measure_label(row["metric"], row["channel"], row["window"])
+        sentence = account_text.streak_sentence(one, rule.stages, labels.CERTAINTY_LABELS[rule.sure])
+        print_wide(f"{names[row['account'], row['marketplace']]}: {name}: {labels.lowercase_first(sentence)}")
+    verdicts = workspace.verdicts(as_of, account)
+    reported = [
         one for found in verdicts for one in found.measures
         if one.status == "off target" and one.decided_by == hk.verdicts.AMAZON
     ]  # fmt: skip
-    for one in theirs:
-        name = labels.capitalise_first(sentences.measure_phrase(one.metric, "", one.window))
+    for one in reported:
+        account_name = names.get((one.account, one.marketplace), one.account)
         whose = reasons.amazons_figure_phrase(one.theirs["reported_on"], one.figure_age, as_of.year)
-        print_wide(
-            f"{names.get((one.account, one.marketplace), one.account)}: {name}: {reasons.since_unknown_phrase(whose)}"
-        )
-    if streaks or theirs:
+        since = reasons.since_unknown_phrase(whose)
+        print_wide(f"{account_name}: {measure_label(one.metric, '', one.window)}: {since}")
+    if streaks or reported:
         for found in verdicts:
             if found.enforced_unjudged:
                 print_wide(reasons.other_unjudged_line(found.account, found.marketplace, len(found.enforced_unjudged)))
@@ -239,47 +232,50 @@ def reconcile(
     form: FormatOption = OutputFormat.table,
     data: DataOption = None,
 ) -> None:
-    """Lay our counts beside the marketplace's own newest ones, and put each difference down to a cause."""
+    """Compare our counts with the newest ones of the marketplace, and explain each difference."""
     with ErrorReporter():
-        book = open_workspace(data, policy)
-        views = [book.account(account, marketplace)] if marketplace else book.account_views(account)
-        held = [one for view in views for one in view.reconcile(as_of)]
-    if form is not OutputFormat.table:
-        made = [_reconciliation_as_data(one) for one in held]
-        if form is OutputFormat.json:
-            write_json(made)
-            return
-        nothing = {"cause": None, "counted": 0, "at_fault": 0, "order_ids": ()}
-        flat = [
-            _as_csv_row(one) | difference | {"order_ids": " ".join(difference["order_ids"])}
-            for one in made
-            for difference in one.pop("differences") or [nothing]
-        ]
-        write_rows(hk.tables.records_to_frame(flat, list(flat[0]) if flat else []), form)
+        workspace = open_workspace(data, policy)
+        views = [workspace.account(account, marketplace)] if marketplace else workspace.account_views(account)
+        reconciliations = [one for view in views for one in view.reconcile(as_of)]
+    records = [_reconciliation_as_data(one) for one in reconciliations]
+    if write_answer(form, _differences_table(records), lambda: records):
         return
-    shown = make_table(
+    table = make_table(
         {"Measure": "long", "Days": "left", "Ours": "right", "Theirs": "right", "Why they differ": "long"}
     )
-    for one in held:
+    for one in reconciliations:
         side = one.rule.target.side if one.rule.target else ""
-        shown.add_row(
-            labels.capitalise_first(sentences.measure_phrase(one.metric, one.channel, one.window)),
+        table.add_row(
+            measure_label(one.metric, one.channel, one.window),
             figures.format_day_range(one.first_day, one.last_day, one.as_of.year),
             figures.format_count(one.ours[0], one.ours[1], side) if one.ours[0] else labels.DASH,
             figures.format_count(one.theirs[0], one.theirs[1], side),
             "\n".join(_difference_sentences(one)),
         )  # fmt: skip
-    print_wide(*([shown] if held else ["The marketplace's reports hold no count that a rule asks for."]))
+    print_wide(table if reconciliations else "The marketplace's reports hold no count that a rule judges.")
+
+
+def _differences_table(records: list[dict[str, Any]]) -> Any:
+    """Return the records of reconciliations as a table, with at least one row for each measure."""
+    no_difference = {"cause": None, "counted": 0, "at_fault": 0, "order_ids": ()}
+    rows = [
+        _as_csv_row({name: value for name, value in one.items() if name != "differences"})
+        | difference
+        | {"order_ids": " ".join(difference["order_ids"])}
+        for one in records
+        for difference in one["differences"] or [no_difference]
+    ]
+    return hk.tables.records_to_frame(rows, list(rows[0]) if rows else [])
 
 
 def _as_csv_row(measure: dict[str, Any]) -> dict[str, Any]:
-    """One measure as a row of CSV: its lists as words."""
+    """Return a measure as a row of CSV; its lists become text."""
     parts = [f"{part['cause']} {part['ours']} {part['theirs']}" for part in measure["parts"]]
     return measure | {name: "+".join(measure[name]) for name in ("perhaps", "missing")} | {"parts": "+".join(parts)}
 
 
 def _difference_sentences(reconciliation: Any) -> list[str]:
-    """Each reason in a sentence, with the first orders that it names."""
+    """Return a sentence for each difference, with the ids of its first orders."""
     noun = labels.metric_words(reconciliation.metric).noun
     lines = []
     for cause, counted, at_fault, ids in reconciliation.differences:
@@ -303,16 +299,13 @@ def _difference_sentences(reconciliation: Any) -> list[str]:
 
 
 def _reconciliation_as_data(reconciliation: Any) -> dict[str, Any]:
-    """Reconciled as plain data."""
-    return {
-        "account": reconciliation.account, "marketplace": reconciliation.marketplace,
-        "channel": reconciliation.channel, "metric": reconciliation.metric,
-        "window": reconciliation.window, "as_of": reconciliation.as_of, "first_day": reconciliation.first_day,
-        "last_day": reconciliation.last_day,
-        "our_counted": reconciliation.ours[0], "our_at_fault": reconciliation.ours[1],
-        "their_counted": reconciliation.theirs[0],
-        "their_at_fault": reconciliation.theirs[1], "our_status": reconciliation.status,
-        "their_status": reconciliation.their_status,
+    """Return a Reconciliation as JSON data."""
+    names = ("account", "marketplace", "channel", "metric", "window", "as_of", "first_day", "last_day")
+    (our_counted, our_at_fault), (their_counted, their_at_fault) = reconciliation.ours, reconciliation.theirs
+    return {name: getattr(reconciliation, name) for name in names} | {
+        "our_counted": our_counted, "our_at_fault": our_at_fault,
+        "their_counted": their_counted, "their_at_fault": their_at_fault,
+        "our_status": reconciliation.status, "their_status": reconciliation.their_status,
         "contradiction": reconciliation.contradiction,
         "perhaps": list(reconciliation.uncertain_causes), "missing": list(reconciliation.missing),
         "parts": [dict(zip(("cause", "ours", "theirs"), part, strict=True)) for part in reconciliation.parts],

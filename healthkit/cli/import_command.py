@@ -1,4 +1,4 @@
-"""Raw reports into the store: import."""
+"""Command that imports raw reports into the store: import."""
 
 from __future__ import annotations
 
@@ -19,7 +19,18 @@ from rich.progress import (
 )
 
 import healthkit as hk
-from healthkit.cli.options import DataOption, ErrorReporter, app, err, exit_with_error, latest_day, out, parse_path
+from healthkit.cli.options import (
+    DataOption,
+    ErrorReporter,
+    app,
+    err,
+    exit_with_error,
+    latest_day,
+    out,
+    parse_path,
+    print_error,
+    print_line,
+)
 from healthkit.report.text import downloads as downloads_text
 from healthkit.report.text import figures, labels, reasons, sentences
 
@@ -34,17 +45,17 @@ def import_(
     ],
     account: Annotated[str | None, typer.Option(help="The account. Default: the name of the file's folder.")] = None,
     marketplace: Annotated[
-        str | None, typer.Option(help="The marketplace, such as US or DE, where a file does not say.")
+        str | None, typer.Option(help="The marketplace, such as US or DE, of files that do not name one.")
     ] = None,
     jobs: Annotated[
-        int | None, typer.Option(min=1, help="So many processes read many small files. Default: one for each core.")
+        int | None, typer.Option(min=1, help="Processes that read small files. Default: one for each core.")
     ] = None,
     anyway: Annotated[
-        bool, typer.Option("--anyway", help="Also take files, or order ids, that another account has.")
+        bool, typer.Option("--anyway", help="Also import files or order ids that another account has.")
     ] = False,
     data: DataOption = None,
 ) -> None:
-    """Take raw reports into the store. The kind of a file is known by its header; the same file twice adds nothing."""
+    """Import raw reports into the store. The header tells the kind of a file; importing it twice adds nothing."""
     folder = data or hk.workspace.USER_STORE
     bar = Progress(
         TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TransferSpeedColumn(),
@@ -52,27 +63,36 @@ def import_(
     )  # fmt: skip
     task = bar.add_task("Reading")
 
-    def begun(sources: list[Any]) -> None:
+    def set_total(sources: list[Any]) -> None:
         bar.update(task, total=sum(source.size for source in sources) or 1)
 
-    within = 0
+    progress_in_file = 0
 
-    def moved(size: int) -> None:
-        nonlocal within
-        within += size
+    def advance(size: int) -> None:
+        nonlocal progress_in_file
+        progress_in_file += size
         bar.advance(task, size)
 
-    def done(source: Any) -> None:
-        nonlocal within
-        # What was told of a large file on the way is done already.
-        bar.update(task, advance=source.size - within, description=f"Read {escape(source.name)}")
-        within = 0
+    def finish_file(source: Any) -> None:
+        nonlocal progress_in_file
+        # The progress inside a large file is counted already.
+        bar.update(task, advance=source.size - progress_in_file, description=f"Read {escape(source.name)}")
+        progress_in_file = 0
 
     with ErrorReporter(), bar:
-        store, many = hk.store.Store(folder), jobs or os.cpu_count() or 1
-        # What was read of thousands of files is not kept, but what is to be said of each.
+        store, process_count = hk.store.Store(folder), jobs or os.cpu_count() or 1
+        # Keep only the messages, not the rows, of thousands of files.
         outcomes = hk.importer.import_files(
-            paths, store, account, marketplace, begun, done, moved, many, anyway, import_day=latest_day()
+            paths,
+            store,
+            account,
+            marketplace,
+            set_total,
+            finish_file,
+            advance,
+            process_count,
+            anyway,
+            import_day=latest_day(),
         )
         results = [_report_file(one) for one in outcomes]
     _print_reports(results, folder)
@@ -84,30 +104,30 @@ def import_(
 
 
 MAX_ADVISED_ACCOUNTS, MAX_ADVISED_FILES = 3, 3
-"""After an import of no more accounts it is said what each lacks, and no more files of each."""
+"""An import prints advice on missing files for at most this many accounts, and this many files of each."""
 
 
 def _print_advice(store: Any, accounts: list[str], folder: Any) -> None:
-    """Say of the accounts of an import where they stand and which files they lack; of many, how to ask."""
+    """Print the status and missing files of imported accounts; for many, the command that prints them."""
     if not accounts:
         return
     command = f"python -m healthkit doctor --account NAME --data {folder}"
-    if len(accounts) > MAX_ADVISED_ACCOUNTS or len(store.group_accounts(accounts)) > 1:
-        out.print(f"Which files an account lacks: {command}", soft_wrap=True, markup=False)
+    if len(accounts) > MAX_ADVISED_ACCOUNTS or len(store.groups(accounts)) > 1:
+        print_line(f"Which files an account lacks: {command}")
         return
     with ErrorReporter():
-        book = hk.workspace.Workspace(folder)
+        workspace = hk.workspace.Workspace(folder)
         for name in accounts:
-            if name not in book.accounts:
-                out.print(downloads_text.no_orders_file_sentence(name), soft_wrap=True, markup=False)
-        known = [name for name in accounts if name in book.accounts]
-        for verdict in book.verdicts(latest_day(), known, at_last_known_day=True) if known else ():
-            for line in _advice_lines(verdict, command.replace("NAME", verdict.account)):
-                out.print(line, soft_wrap=True, markup=False)
+            if name not in workspace.accounts:
+                print_line(downloads_text.no_orders_file_sentence(name))
+        known = [name for name in accounts if name in workspace.accounts]
+        for verdict in workspace.verdicts(latest_day(), known, at_last_known_day=True) if known else ():
+            for line in _advice_lines(workspace, verdict, command.replace("NAME", verdict.account)):
+                print_line(line)
 
 
-def _advice_lines(verdict: Any, command: str) -> Iterator[str]:
-    """Where an account stands, which enforced measures cannot be judged, and the first files to get."""
+def _advice_lines(workspace: Any, verdict: Any, command: str) -> Iterator[str]:
+    """Return lines on an account's status, its unjudged measures and the first files to download."""
     yield f"{verdict.account} ({verdict.marketplace}), {figures.format_long_day(verdict.as_of, 0)}: {verdict.status}."
     if verdict.enforced_unjudged:
         names = dict.fromkeys(sentences.measure_phrase(one.metric) for one in verdict.enforced_unjudged)
@@ -119,40 +139,45 @@ def _advice_lines(verdict: Any, command: str) -> Iterator[str]:
 
 
 class _FileReport(NamedTuple):
-    """What is to be said of one file: that it was taken, and how; that it was there already; why it was refused."""
+    """Messages on one file: lines if it was imported, its name if it was stored already, or why it was refused."""
 
-    taken: list[str]
-    again: str
+    imported: list[str]
+    already_stored: str
     refused: str
     account: str = ""
 
 
 def _report_file(result: Any) -> _FileReport:
-    """One outcome in words."""
+    """Return the messages on the import of one file."""
     if result.refused:
         return _FileReport([], "", result.refused)
     if result.parsed_file is None:
         return _FileReport([], result.name, "")
-    one = result.parsed_file
-    rows = {name: table.num_rows for name, table in one.tables.items() if table.num_rows}
-    held = ", ".join(f"{count:,} {name}" for name, count in rows.items()) or "no rows"
-    skipped = [f"    skipped {count:,}: {reason}" for reason, count in one.skipped.items()]
-    notes = [f"    note: {note}" for note in one.notes]
+    parsed = result.taken
+    rows = {name: table.num_rows for name, table in parsed.tables.items() if table.num_rows}
+    contents = ", ".join(f"{count:,} {name}" for name, count in rows.items()) or "no rows"
+    skipped = [f"    skipped {count:,}: {reason}" for reason, count in parsed.skipped.items()]
+    notes = [f"    note: {note}" for note in parsed.notes]
     notes += [f"    warning: {warning}" for warning in result.warnings]
     return _FileReport(
-        [f"[bold]{escape(one.name)}[/]  {one.kind}: {held}", *map(escape, skipped + notes)], "", "", one.account or ""
+        [f"[bold]{escape(parsed.name)}[/]  {parsed.kind}: {contents}", *map(escape, skipped + notes)],
+        "",
+        "",
+        parsed.account or "",
     )
 
 
 def _print_reports(reports: list[_FileReport], folder: Path) -> None:
-    """What was taken, skipped and refused, each with its reason."""
-    for line in (line for one in reports for line in one.taken):
+    """Print what was imported, skipped and refused, with reasons."""
+    for line in (line for one in reports for line in one.imported):
         out.print(line, soft_wrap=True)
-    again = [one.again for one in reports if one.again]
-    for name in again if len(again) <= 5 else ():
-        out.print(f"{name}  already in the store, nothing added", soft_wrap=True, markup=False)
+    already_stored = [one.already_stored for one in reports if one.already_stored]
+    for name in already_stored if len(already_stored) <= 5 else ():
+        print_line(f"{name}  already in the store, nothing added")
     refused = [one.refused for one in reports if one.refused]
     for why in refused:
-        err.print(f"refused  {why}", soft_wrap=True, markup=False, style="red")
-    files = figures.format_quantity(sum(bool(one.taken) for one in reports), "file")
-    out.print(f"{files} taken into {folder}, {len(again):,} already there, {len(refused):,} refused.", soft_wrap=True)
+        print_error(f"refused  {why}")
+    files = figures.format_quantity(sum(bool(one.imported) for one in reports), "file")
+    out.print(
+        f"{files} taken into {folder}, {len(already_stored):,} already there, {len(refused):,} refused.", soft_wrap=True
+    )

@@ -1,4 +1,4 @@
-"""What every command shares: its usual options, the desk it opens, how rows are printed and errors told."""
+"""What the commands share: option types, opening a workspace, printing answers and reporting errors."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import math
 import re
 import sys
 from collections import Counter
+from collections.abc import Callable, Iterable
 from datetime import date, datetime, timedelta, timezone
 from enum import StrEnum
 from pathlib import Path
@@ -19,9 +20,10 @@ from rich.console import Console
 from rich.table import Table
 
 import healthkit as hk
+from healthkit.report.text import labels, reasons, sentences
 
 app = typer.Typer(
-    help="Account health of marketplace sellers: import raw reports, ask for scores, print monthly reports.",
+    help="Account health of marketplace sellers: import raw reports, query scores, generate monthly reports.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="markdown",
@@ -29,16 +31,16 @@ app = typer.Typer(
 )
 out, err = Console(highlight=False), Console(stderr=True, highlight=False)
 PAGE_WIDTH, MIN_COLUMN_WIDTH = 180, 20
-"""So many characters a line of a table has where the output is no terminal, and a long column at the least."""
+"""Width of tables when the output is not a terminal, and smallest width of a long column. [characters]"""
 
 FIRST_DAY, LAST_DAY = date(1990, 1, 1), date(2199, 12, 31)
-"""The days that can be asked for: no marketplace is older, and windows reach beyond a day."""
+"""First and last day that the commands accept: no marketplace is older, and windows reach beyond a day."""
 MAX_DAYS = 3_700
-"""The longest range of days that is answered at once: ten years. [days]"""
+"""Longest range of days of one query: ten years. [days]"""
 
 
 class LogLevel(StrEnum):
-    """How much is said of the work while it is done."""
+    """Lowest level of the log messages that are shown."""
 
     debug = "debug"
     info = "info"
@@ -47,7 +49,7 @@ class LogLevel(StrEnum):
 
 
 class _PrintableFormatter(logging.Formatter):
-    """One line a message: what cannot be printed in a name is spelled out, so that no file forges a line."""
+    """Formats a message as one line and escapes unprintable characters, so that a file name cannot forge a line."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = super().format(record)
@@ -56,22 +58,20 @@ class _PrintableFormatter(logging.Formatter):
 
 @app.callback()
 def configure_logging(
-    log: Annotated[
-        LogLevel | None, typer.Option(help="Say on standard error what is done, from this level on.")
-    ] = None,
+    log: Annotated[LogLevel | None, typer.Option(help="Log to standard error from this level on.")] = None,
 ) -> None:
-    """What comes before every command."""
+    """Set up logging before a command runs."""
     if log is None:
         return
     handler = logging.StreamHandler()
     handler.setFormatter(_PrintableFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    rooms = logging.getLogger("healthkit")
-    rooms.addHandler(handler)
-    rooms.setLevel(log.upper())
+    logger = logging.getLogger("healthkit")
+    logger.addHandler(handler)
+    logger.setLevel(log.upper())
 
 
 class OutputFormat(StrEnum):
-    """How rows are printed."""
+    """Output format of a command."""
 
     table = "table"
     csv = "csv"
@@ -79,23 +79,23 @@ class OutputFormat(StrEnum):
 
 
 def parse_day(text: str) -> date:
-    """A day as the command line gives it."""
+    """Return the day that an ISO date on the command line names. Raises BadParameter for anything else."""
     try:
-        chosen = date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError:
         raise typer.BadParameter(f"{text!r} is not a day; write it as 2026-10-31.") from None
-    return _check_day_in_range(chosen)
+    return _check_day_in_range(day)
 
 
-def _check_day_in_range(chosen: date) -> date:
-    """A day that can be asked for. Raises BadParameter for one far off, from which no window can be counted."""
-    if not FIRST_DAY <= chosen <= LAST_DAY:
-        raise typer.BadParameter(f"{chosen} is out of reach; give a day from {FIRST_DAY} to {LAST_DAY}.")
-    return chosen
+def _check_day_in_range(day: date) -> date:
+    """Return the day. Raises BadParameter for one so far off that no window can be counted from it."""
+    if not FIRST_DAY <= day <= LAST_DAY:
+        raise typer.BadParameter(f"{day} is out of reach; give a day from {FIRST_DAY} to {LAST_DAY}.")
+    return day
 
 
 def days_between(first: date, last: date) -> list[date]:
-    """The days of a range, both ends in. Raises BadParameter for one that is too long or ends before it begins."""
+    """Return the days from `first` to `last`, both included. Raises BadParameter if they are too many or reversed."""
     if first > last:
         raise typer.BadParameter(f"--from {first} is after --as-of {last}.")
     if (last - first).days >= MAX_DAYS:
@@ -107,14 +107,14 @@ def days_between(first: date, last: date) -> list[date]:
 
 
 def check_seconds(value: float) -> float:
-    """A number of seconds as the command line gives it. Raises BadParameter for one that is no finite number."""
+    """Return a number of seconds from the command line. Raises BadParameter unless it is finite."""
     if not math.isfinite(value):
         raise typer.BadParameter("Give a number of seconds, such as 300.")
     return value
 
 
 def account_labels(rows: Any) -> dict[tuple[str, str], str]:
-    """The name of each account and marketplace of some rows; with the marketplace where the account has several."""
+    """Return a label for each (account, marketplace) of a table; without the marketplace if the account has one."""
     pairs = [
         (str(account), str(code))
         for account, code in dict.fromkeys(zip(rows["account"], rows["marketplace"], strict=True))
@@ -124,19 +124,19 @@ def account_labels(rows: Any) -> dict[tuple[str, str], str]:
 
 
 def latest_day() -> date:
-    """The latest day that has begun anywhere on Earth."""
+    """Return the latest date that has begun anywhere on Earth."""
     return datetime.now(timezone(timedelta(hours=14))).date()
 
 
 def parse_path(text: str) -> Path:
-    """A path as the command line gives it; an empty one, as of a variable that is not set, names no file."""
+    """Return a path from the command line. Raises BadParameter for an empty one, as an unset shell variable gives."""
     if not str(text).strip():
         raise typer.BadParameter("the path is empty. Name a file or folder, or leave the option out.")
     return Path(text)
 
 
 def parse_month(text: str) -> str:
-    """A month as the command line gives it."""
+    """Return a month from the command line, such as 2026-10. Raises BadParameter for anything else."""
     try:
         if not re.fullmatch(r"[0-9]{4}-[0-9]{2}", text):
             raise ValueError
@@ -150,42 +150,65 @@ DataOption = Annotated[
     Path | None,
     typer.Option("--data", parser=parse_path, metavar="PATH", help="Folder of the store. Default: data/store."),
 ]
-AccountsOption = Annotated[list[str] | None, typer.Option("--account", help="An account; may be given several times.")]
+AccountsOption = Annotated[
+    list[str] | None, typer.Option("--account", help="An account; the option can be repeated. Default: all.")
+]
 AccountOption = Annotated[str, typer.Option("--account", help="The account.")]
 MarketplaceOption = Annotated[
-    str, typer.Option(help="The marketplace, such as US or DE; needed where the account sells in several.")
+    str, typer.Option(help="The marketplace, such as US or DE; required if the account sells in several.")
 ]
-AsOfOption = Annotated[date, typer.Option(parser=parse_day, metavar="DAY", help="The day whose evening we look from.")]
+AsOfOption = Annotated[
+    date, typer.Option(parser=parse_day, metavar="DAY", help="Show the data as of the end of this day.")
+]
+MonthOption = Annotated[
+    str, typer.Option(parser=parse_month, metavar="YYYY-MM", help="The month; its last day is the as-of day.")
+]
 MetricOption = Annotated[str, typer.Option(help="The measure, such as late_shipment_rate.")]
-ChannelOption = Annotated[str, typer.Option(help="seller, amazon or all; needed where the measure has several.")]
+ChannelOption = Annotated[str, typer.Option(help="seller, amazon or all; required if the measure has several.")]
 WindowOption = Annotated[
     int | None, typer.Option(min=1, metavar="DAYS", help="Default: the longest window of the rule.")
 ]
-FormatOption = Annotated[OutputFormat, typer.Option("--format", help="How to print.")]
+NewOrdersOption = Annotated[
+    bool, typer.Option("--new-orders/--no-new-orders", help="Assume new orders at the recent rate, or none.")
+]
+FormatOption = Annotated[OutputFormat, typer.Option("--format", help="Output format.")]
 PolicyOption = Annotated[
     str | None,
-    typer.Option("--policy", help="Judge all by this policy (a name or a YAML file) instead of the marketplace's."),
+    typer.Option("--policy", help="Judge everything by this policy (name or YAML file), not the marketplace's."),
 ]
-
-
 VersionOption = Annotated[
     int | None,
-    typer.Option("--version", min=0, metavar="N", help="The store as of a version (see store versions)."),
+    typer.Option("--version", min=0, metavar="N", help="Read the store as of a version (see store versions)."),
 ]
 
 
 def open_workspace(data: Path | None, policy: str | None = None, version: int | None = None) -> Any:
-    """The desk; where the sample is shown for want of a store of one's own, that is said."""
+    """Open a store; without --data and without a store of the user, open the sample and print a note."""
     folder = hk.workspace.find_store_folder(data)
     if data is None and folder.name == hk.workspace.SAMPLE_STORE.name:
         err.print(f"No store of your own yet: showing the sample ({hk.workspace.SAMPLE_STORE}).")
     return hk.workspace.Workspace(folder, policy, version=version)
 
 
-def write_rows(rows: Any, output_format: OutputFormat) -> bool:
-    """Write rows as CSV or JSON on standard output; False where a table is wanted, which each command draws itself."""
+def open_measure(
+    data: Path | None, policy: str | None, account: str, metric: str, as_of: date, *, marketplace: str, **options: Any
+) -> tuple[Any, Any, Any]:
+    """Open a store and return the workspace, the AccountView and the row of SCORES of one measure."""
+    workspace = open_workspace(data, policy)
+    view = workspace.account(account, marketplace or None)
+    return workspace, view, view.measure(metric, as_of, **options)
+
+
+def write_answer(output_format: OutputFormat, rows: Any, make_json: Callable[[], Any] | None = None) -> bool:
+    """Write rows as CSV or JSON to standard output; return False for a table, which the command draws itself.
+
+    `make_json` returns the JSON data of an answer that is more than its rows.
+    """
     if output_format is OutputFormat.table:
         return False
+    if output_format is OutputFormat.json and make_json is not None:
+        write_json(make_json())
+        return True
     days = [name for name in rows if str(rows[name].dtype).startswith("datetime64[s]")]
     plain = rows.assign(**{name: rows[name].dt.strftime("%Y-%m-%d") for name in days})
     if output_format is OutputFormat.csv:
@@ -196,47 +219,57 @@ def write_rows(rows: Any, output_format: OutputFormat) -> bool:
 
 
 def write_json(answer: Any) -> None:
-    """Write plain data as JSON on standard output."""
+    """Write plain data as JSON to standard output."""
     sys.stdout.write(json.dumps(answer, ensure_ascii=False, indent=1, default=_to_json_value) + "\n")
 
 
 def _to_json_value(value: Any) -> Any:
-    """What JSON has no word for: days as text, whole numbers of numpy as such."""
+    """Return a date as ISO text and a numpy integer as int, for the JSON encoder."""
     return value.isoformat() if hasattr(value, "isoformat") else int(value)
 
 
 def make_table(sides_by_heading: dict[str, str], **table_options: Any) -> Table:
-    """An empty table; `heads` says of each column on which side its words stand."""
-    made = Table(box=None, pad_edge=False, header_style="bold", title_justify="left", **table_options)
+    """Return an empty table; each column is "left" or "right" aligned, or "long" (left aligned, may wrap)."""
+    table = Table(box=None, pad_edge=False, header_style="bold", title_justify="left", **table_options)
     for name, side in sides_by_heading.items():
-        made.add_column(name, justify="right" if side == "right" else "left", no_wrap=side != "long")
-    return made
+        table.add_column(name, justify="right" if side == "right" else "left", no_wrap=side != "long")
+    return table
 
 
 def print_wide(*renderables: Any) -> None:
-    """Print tables and sentences, as wide as the terminal or as a page where there is none."""
+    """Print tables and sentences; the width is that of the terminal, else PAGE_WIDTH."""
     wide = Console(highlight=False, width=None if out.is_terminal else PAGE_WIDTH)
-    for thing in renderables:
-        if isinstance(thing, str):
-            wide.print(thing, soft_wrap=True, markup=False)
+    for item in renderables:
+        if isinstance(item, str):
+            wide.print(item, soft_wrap=True, markup=False)
             continue
-        if isinstance(thing, Table) and _min_width(thing) > wide.width:
-            # Where the long column alone cannot make room, all fold: none may be cut, or squeezed to nothing.
-            for column in thing.columns:
+        if isinstance(item, Table) and _min_width(item) > wide.width:
+            # When wrapping the long columns is not enough, all columns fold, so that no cell is cut.
+            for column in item.columns:
                 column.no_wrap, column.overflow = False, "fold"
-        wide.print(thing)
+        wide.print(item)
+
+
+def print_line(text: str) -> None:
+    """Print one line to standard output as it is, without wrapping or markup."""
+    out.print(text, soft_wrap=True, markup=False)
+
+
+def print_error(text: str, style: str | None = "red") -> None:
+    """Print one line to standard error as it is, in red unless another style is given."""
+    err.print(text, style=style, soft_wrap=True, markup=False)
 
 
 def _min_width(table: Table) -> int:
-    """How wide a table is whose long columns are as narrow as can be read. [characters]"""
+    """Return the width of a table whose long columns are as narrow as possible. [characters]"""
     widths = [
         (max(len(str(cell)) for cell in (column.header, *column.cells)), column.no_wrap) for column in table.columns
     ]
-    return sum(width if stiff else min(width, MIN_COLUMN_WIDTH) for width, stiff in widths) + 2 * len(widths)
+    return sum(width if no_wrap else min(width, MIN_COLUMN_WIDTH) for width, no_wrap in widths) + 2 * len(widths)
 
 
 class ErrorReporter:
-    """Turns an error of one of our rooms, which says what to do, into its sentence and exit code 1."""
+    """Context manager that turns an error of healthkit or the file system into one sentence and exit code 1."""
 
     def __enter__(self) -> None:
         return None
@@ -254,6 +287,51 @@ class ErrorReporter:
 
 
 def exit_with_error(sentence: str) -> None:
-    """Say what is wrong and end with exit code 1."""
-    err.print(sentence, style="red", soft_wrap=True, markup=False)
+    """Print an error and end with exit code 1."""
+    print_error(sentence)
     raise typer.Exit(1)
+
+
+# -- words that several commands share ----------------------------------------------------------------------------
+
+
+def measure_key(row: Any) -> tuple[Any, ...]:
+    """Return (account, marketplace, metric, channel, window) of a row of SCORES or of a Verdict."""
+    names = ("account", "marketplace", "metric", "channel", "window")
+    return tuple(getattr(row, name) for name in names)
+
+
+def named_channel(channel: str) -> str:
+    """Return the channel as labels name it: empty for the usual ones, "seller" and "all"."""
+    return "" if channel in ("seller", "all") else channel
+
+
+def measure_label(metric: str, channel: str, window: int) -> str:
+    """Return the name of a measure with a capital first letter."""
+    return labels.capitalise_first(sentences.measure_phrase(metric, channel, int(window)))
+
+
+def status_label(status: str) -> str:
+    """Return a status with its symbol; one without symbol as it is."""
+    symbol = labels.STATUS_STYLES[status][0] if status in labels.STATUS_STYLES else ""
+    return f"{symbol} {status}".strip()
+
+
+def integer_text(value: Any) -> str:
+    """Return an integer with thousands separators; empty if it is missing."""
+    return "" if hk.tables.to_plain_value(value) is None else f"{value:,}"
+
+
+def proxy_lines(proxies: Iterable[Any]) -> list[str]:
+    """Return a line for each assumption among the values of column `proxy`."""
+    found = sorted({proxy for proxy in proxies if isinstance(proxy, str)})
+    return [f"≈ proxy: {labels.assumptions_sentence(proxy)}" for proxy in found]
+
+
+def unjudged_reason(verdict: Any) -> str:
+    """Return why the order files cannot judge a measure, for a Verdict with `reason` and `ours`."""
+    row = verdict.ours
+    noun = labels.metric_words(verdict.metric).noun
+    minimum = None if verdict.rule is None else verdict.rule.minimum
+    days = row["first_day"], row["last_day"], verdict.as_of.year
+    return str(reasons.unjudged_reason(verdict.reason, noun, *days, minimum))

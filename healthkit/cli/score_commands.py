@@ -1,4 +1,4 @@
-"""Where accounts stand, by which rules, and which orders are about to be late: scores, rules, due."""
+"""Commands about scores, rules and orders that are due: scores, rules, due."""
 
 from __future__ import annotations
 
@@ -21,28 +21,34 @@ from healthkit.cli.options import (
     account_labels,
     app,
     days_between,
-    err,
     exit_with_error,
+    integer_text,
     make_table,
+    measure_key,
+    named_channel,
     open_workspace,
     parse_day,
+    print_error,
     print_wide,
-    write_rows,
+    proxy_lines,
+    status_label,
+    unjudged_reason,
+    write_answer,
 )
 from healthkit.report.text import account as account_text
-from healthkit.report.text import figures, labels, reasons, sentences
+from healthkit.report.text import figures, labels, sentences
 from healthkit.report.text import rules as rules_text
 
 MAX_WINDOW = 36_500
-"""No window is asked for that is longer. [days]"""
+"""Longest window and lag that the command accepts. [days]"""
 
 
 CASE_LABELS = {"ours": "ours", "amazon": "the marketplace's"}
-"""Whose a figure is, by its case."""
+"""Label of a figure's source, by column `case`."""
 
 
 class Case(StrEnum):
-    """Whose figures are printed."""
+    """Source of the printed figures."""
 
     ours = "ours"
     amazon = "amazon"
@@ -53,49 +59,49 @@ class Case(StrEnum):
 def scores(
     as_of: AsOfOption,
     from_: Annotated[
-        date | None, typer.Option("--from", parser=parse_day, metavar="DAY", help="History from this day on.")
+        date | None, typer.Option("--from", parser=parse_day, metavar="DAY", help="Print the history from this day on.")
     ] = None,
     account: AccountsOption = None,
     policy: PolicyOption = None,
     window: Annotated[
         int | None,
-        typer.Option(min=1, max=MAX_WINDOW, metavar="DAYS", help="A window of so many days instead of the rule's."),
+        typer.Option(min=1, max=MAX_WINDOW, metavar="DAYS", help="Window, instead of the rule's."),
     ] = None,
     lag: Annotated[
         int | None,
-        typer.Option(min=0, max=MAX_WINDOW, metavar="DAYS", help="Windows end so many days before the as-of day."),
+        typer.Option(
+            min=0, max=MAX_WINDOW, metavar="DAYS", help="Days between the end of the window and the as-of day."
+        ),
     ] = None,
     hindsight: Annotated[
-        bool, typer.Option("--hindsight", help="The same windows with all that was learnt later.")
+        bool, typer.Option("--hindsight", help="Score the same windows with everything known today.")
     ] = False,
     case: Annotated[Case, typer.Option(help="Our figures, the marketplace's own, or both.")] = Case.ours,
     version: VersionOption = None,
     form: FormatOption = OutputFormat.table,
     data: DataOption = None,
 ) -> None:
-    """Print every rate as the marketplace would have displayed it on a day, held against the rules of that day."""
+    """Print every rate as the marketplace displayed it on a day, judged by the rules of that day."""
     days = as_of if from_ is None else days_between(from_, as_of)
     with ErrorReporter():
-        book = open_workspace(data, policy, version)
-        how = {"window": window, "lag": lag, "hindsight": hindsight}
-        table = _read_scores(book, case, days, account, how)
-    if table.empty:
+        workspace = open_workspace(data, policy, version)
+        options = {"window": window, "lag": lag, "hindsight": hindsight}
+        rows = _read_scores(workspace, case, days, account, options)
+    if rows.empty:
         what = "figures of the marketplace's own" if case is Case.amazon else "orders"
-        exit_with_error(f"No {what} up to {as_of} in {book.store.folder}.")
-    if not write_rows(table, form):
-        reasons = {} if days != as_of or hindsight else _unjudged_verdicts(book, as_of, account)
-        _print_table(table, _points_by_rule(book), reasons, show_case=case is Case.all)
-    _warn_of_early_ends(book, as_of, account)
-    if book.unjudged_marketplaces:
-        err.print(
-            f"Not judged, for want of a policy: the orders of {', '.join(book.unjudged_marketplaces)}.", soft_wrap=True
-        )
+        exit_with_error(f"No {what} up to {as_of} in {workspace.store.folder}.")
+    if not write_answer(form, rows):
+        reasons = {} if days != as_of or hindsight else _unjudged_verdicts(workspace, as_of, account)
+        _print_table(rows, _points_by_rule(workspace), reasons, show_case=case is Case.all)
+    _warn_of_early_ends(workspace, as_of, account)
+    if workspace.unjudged_marketplaces:
+        print_error(f"No policy judges the orders of {', '.join(workspace.unjudged_marketplaces)}.", None)
 
 
 def _read_scores(
     workspace: Any, case: Case, days: Any, accounts: list[str] | None, score_options: dict[str, Any]
 ) -> Any:
-    """SCORES of ours, of the marketplace's own figures, or of both one under the other."""
+    """Return SCORES computed from orders, reported by the marketplace, or both."""
     if case is Case.amazon:
         return workspace.reported(days, accounts)
     ours = workspace.score(days, accounts, **score_options)
@@ -103,9 +109,9 @@ def _read_scores(
 
 
 def _unjudged_verdicts(workspace: Any, as_of: date, accounts: list[str] | None) -> dict[tuple[Any, ...], Any]:
-    """The verdicts of a day whose measures our files cannot judge, by account, marketplace, metric, channel, window."""
+    """Return the verdicts of measures that the order files cannot judge on a day, by `measure_key`."""
     return {
-        (one.account, one.marketplace, one.metric, one.channel, one.window): one
+        measure_key(one): one
         for account in workspace.verdicts(as_of, accounts)
         for one in account.measures
         if one.reason is not None and one.ours is not None
@@ -113,22 +119,22 @@ def _unjudged_verdicts(workspace: Any, as_of: date, accounts: list[str] | None) 
 
 
 def _print_table(rows: Any, points: dict[str, Any], unjudged: dict[tuple[Any, ...], Any], show_case: bool) -> None:
-    """SCORES as a table to read; under it each proxy, and why enforced measures cannot be judged."""
+    """Print SCORES as a table, then the assumptions and why enforced measures cannot be judged."""
     whose = {"Whose": "left"} if show_case else {}
-    shown = make_table({
+    table = make_table({
         "Account": "left", "As of": "left", **whose, "Measure": "long", "Window": "left", "Rate": "right",
         "Count": "right", "Target": "left", "Status": "left", "Room left": "right",
     })  # fmt: skip
     names = account_labels(rows)
     for row in rows.itertuples():
-        verdict = unjudged.get((row.account, row.marketplace, row.metric, row.channel, row.window))
-        nothing = verdict is not None and verdict.reason.kind == "no orders"
-        cells = [names[row.account, row.marketplace], *_row_cells(row, points.get(row.rule), nothing)]
-        mine = [CASE_LABELS[row.case]] if show_case else []
-        shown.add_row(*cells[:2], *mine, *cells[2:], style="dim" if row.status == "no target" else None)
+        verdict = unjudged.get(measure_key(row))
+        has_no_orders = verdict is not None and verdict.reason.kind == "no orders"
+        cells = [names[row.account, row.marketplace], *_row_cells(row, points.get(row.rule), has_no_orders)]
+        case_cells = [CASE_LABELS[row.case]] if show_case else []
+        table.add_row(*cells[:2], *case_cells, *cells[2:], style="dim" if row.status == "no target" else None)
     print_wide(
-        shown,
-        *(f"≈ proxy: {labels.assumptions_sentence(proxy)}" for proxy in sorted(set(rows["proxy"].dropna()))),
+        table,
+        *proxy_lines(rows["proxy"]),
         *(
             _unjudged_line(one)
             for one in unjudged.values()
@@ -138,38 +144,32 @@ def _print_table(rows: Any, points: dict[str, Any], unjudged: dict[tuple[Any, ..
 
 
 def _unjudged_line(verdict: Any) -> str:
-    """Why our files cannot judge a measure, in a line."""
-    row = verdict.ours
-    channel = "" if verdict.channel in ("seller", "all") else verdict.channel
-    noun, minimum = labels.metric_words(verdict.metric).noun, verdict.rule.minimum
-    why = reasons.unjudged_reason(verdict.reason, noun, row["first_day"], row["last_day"], verdict.as_of.year, minimum)
-    measure = sentences.measure_phrase(verdict.metric, channel, verdict.window)
-    return f"? {verdict.account} ({verdict.marketplace}), {measure}: {why}"
+    """Return a line that says why the order files cannot judge a measure."""
+    label = sentences.measure_phrase(verdict.metric, named_channel(verdict.channel), verdict.window)
+    return f"? {verdict.account} ({verdict.marketplace}), {label}: {unjudged_reason(verdict)}"
 
 
 def _points_by_rule(workspace: Any) -> dict[str, Any]:
-    """The points of each rule that judges a rating, by the rule's id."""
+    """Return the points of each rule that judges a rating, by rule id."""
     return {rule.id: rule.points for policy in set(workspace.policies.values()) for rule in policy.rules if rule.points}
 
 
 def _row_cells(row: Any, points: Any, has_no_orders: bool) -> list[str]:
-    """One row of SCORES in words, but for its account; `nothing`: there were no orders, rather than no file of them."""
-    mark = labels.STATUS_STYLES[row.status][0] if row.status in labels.STATUS_STYLES else ""
+    """Return the table cells of a row of SCORES after its account; without orders a count is 0, not a dash."""
     return [
         f"{row.as_of:%Y-%m-%d}",
         sentences.measure_phrase(row.metric, row.channel, row.window)
         + (" ≈ proxy" if isinstance(row.proxy, str) else ""),
         f"{row.first_day:%Y-%m-%d} to {row.last_day:%Y-%m-%d}", *_figure_cells(row, points, has_no_orders),
-        f"{mark} {row.status}".strip(),
-        "" if hk.tables.to_plain_value(row.headroom) is None else f"{row.headroom:,}",
+        status_label(row.status), integer_text(row.headroom),
     ]  # fmt: skip
 
 
 def _figure_cells(row: Any, points: Any, has_no_orders: bool) -> tuple[str, str, str]:
-    """Rate, count and target of one row; of what is no rate its own figure."""
+    """Return rate, count and target of a row of SCORES; for a metric that is no rate, its value."""
     side = row.side if isinstance(row.side, str) else ""
     if account_text.figure_kind(row.metric) != "rate":
-        told = (
+        value = (
             ""
             if hk.tables.to_plain_value(row.value) is None
             else account_text.format_short_value(row.metric, row.value)
@@ -180,7 +180,7 @@ def _figure_cells(row: Any, points: Any, has_no_orders: bool) -> tuple[str, str,
             if row.counted or has_no_orders
             else labels.DASH
         )
-        return told, count, account_text.format_value_target(row.metric, on_from)
+        return value, count, account_text.format_value_target(row.metric, on_from)
     target = row.target if side else None
     rate = figures.format_rate(row.counted, row.at_fault, side, target)
     count = figures.format_count(row.counted, row.at_fault, side) if row.counted or has_no_orders else labels.DASH
@@ -188,74 +188,77 @@ def _figure_cells(row: Any, points: Any, has_no_orders: bool) -> tuple[str, str,
 
 
 def _warn_of_early_ends(workspace: Any, as_of: date, accounts: list[str] | None) -> None:
-    """Say for how many accounts the orders end before the day asked for."""
+    """Print a note on accounts whose orders end before the as-of day."""
     coverage = workspace.counts.coverage
-    mine = coverage[coverage["account"].isin(accounts)] if accounts else coverage
-    ended = mine[mine["ends_on"].dt.date < as_of]
+    selected = coverage[coverage["account"].isin(accounts)] if accounts else coverage
+    ended = selected[selected["ends_on"].dt.date < as_of]
     if len(ended):
         last = ended["ends_on"].min().date()
-        err.print(
-            f"Note: the orders of {len(ended):,} of {len(mine):,} accounts end before {as_of} (the first on {last}); "
-            "what came later is not known.", soft_wrap=True,
-        )  # fmt: skip
+        print_error(
+            f"Note: the orders of {len(ended):,} of {len(selected):,} accounts end before {as_of} (the first on "
+            f"{last}); what came later is not known.",
+            None,
+        )
 
 
 @app.command("rules", epilog="Example: `python -m healthkit rules --marketplace US --on 2026-10-31`")
 def rules(
-    on: Annotated[date, typer.Option(parser=parse_day, metavar="DAY", help="The day on which the rules are in force.")],
+    on: Annotated[date, typer.Option(parser=parse_day, metavar="DAY", help="Day on which the rules are in force.")],
     marketplace: Annotated[str | None, typer.Option(help="A marketplace, such as US or DE.")] = None,
     policy: PolicyOption = None,
 ) -> None:
-    """Print the rules in force on a day, each with its source and how sure that is."""
+    """Print the rules in force on a day, each with its source and its certainty."""
     if (marketplace is None) == (policy is None):
-        raise typer.BadParameter("Give --marketplace or --policy, one of them.")
+        raise typer.BadParameter("Give either --marketplace or --policy.")
     with ErrorReporter():
-        held = hk.load_policy(policy) if policy else hk.load_policies([marketplace])[marketplace]
-        in_force = held.rules_in_force(on)
+        chosen = hk.load_policy(policy) if policy else hk.load_policies([marketplace])[marketplace]
+        in_force = chosen.rules_in_force(on)
     heads = dict.fromkeys(("Measure", "Demand", "Window", "Since", "Source"), "long")
-    shown = make_table(heads, title=f"{held.title}, {on}")
+    table = make_table(heads, title=f"{chosen.title}, {on}")
     for rule in in_force:
         channels = " and ".join(labels.CHANNEL_LABELS[channel] for channel in rule.channels)
-        shown.add_row(
+        table.add_row(
             f"{labels.capitalise_first(labels.metric_words(rule.metric).label)}\n{channels}",
             "\n".join(_requirement_lines(rule)), sentences.window_phrase(rule.windows, rule.lag),
             str(rule.since), f"{rule.source} ({labels.CERTAINTY_LABELS[rule.sure]})",
         )  # fmt: skip
-    print_wide(shown)
+    print_wide(table)
 
 
 def _requirement_lines(rule: Any) -> list[str]:
-    """What one rule asks, in a few lines: its share or points, what it says beside, and how far things go."""
+    """Return what a rule demands, in lines: its target, its conditions and the stages after a miss."""
     noun = labels.metric_words(rule.metric).noun
     side, share = (rule.target.side, rule.target.share) if rule.target else ("", None)
-    asked = sentences.rule_phrase(side, share, rule.minimum, noun)
+    demand = sentences.rule_phrase(side, share, rule.minimum, noun)
     if rule.points is not None:
-        asked = rules_text.rating_target_phrase(rule.points.on_from, rule.points.off_under, rule.points.most)
+        demand = rules_text.rating_target_phrase(rule.points.on_from, rule.points.off_under, rule.points.most)
     fallback = (rule.fallback.under, rule.fallback.window) if rule.fallback else None
-    beside = rules_text.rule_conditions(noun, rule.and_at_least, rule.while_under, fallback, rule.judged_on)
+    conditions = rules_text.rule_conditions(noun, rule.and_at_least, rule.while_under, fallback, rule.judged_on)
     missed = "; then ".join(rules_text.stage_phrase(one.stage, one.days) for one in rule.stages)
-    return [*filter(None, [asked, beside, f"if missed: {missed}" if missed else ""])]
+    return [*filter(None, [demand, conditions, f"if missed: {missed}" if missed else ""])]
 
 
 @app.command("due", epilog="Example: `python -m healthkit due --as-of 2026-11-01 --data data/sample_store`")
 def due(
     as_of: AsOfOption,
     account: AccountsOption = None,
-    ahead: Annotated[int, typer.Option(min=0, max=365, metavar="DAYS", help="Due within so many days.")] = 2,
+    ahead: Annotated[
+        int, typer.Option(min=0, max=365, metavar="DAYS", help="Orders due within this number of days.")
+    ] = 2,
     form: FormatOption = OutputFormat.table,
     data: DataOption = None,
 ) -> None:
-    """Print the orders that wait to be confirmed and are due within some days, or overdue: the next to ship late."""
+    """Print the unconfirmed orders that are due within some days or overdue."""
     with ErrorReporter():
-        book = open_workspace(data)
-        rows = hk.due_orders.find_due_orders(book.store.ledger(account), as_of, ahead)
-    if write_rows(rows, form):
+        workspace = open_workspace(data)
+        rows = hk.due_orders.find_due_orders(workspace.store.ledger(account), as_of, ahead)
+    if write_answer(form, rows):
         return
-    shown = make_table({"Due on": "left", "Days left": "right", "Account": "left", "Order": "left", "Ordered": "left",
+    table = make_table({"Due on": "left", "Days left": "right", "Account": "left", "Order": "left", "Ordered": "left",
                      "SKU": "left", "Units": "right"})  # fmt: skip
     names = account_labels(rows)
     for row in rows.itertuples():
-        shown.add_row(
+        table.add_row(
             f"{row.ship_by_on:%Y-%m-%d}", f"{row.days_left}", names[row.account, row.marketplace], row.order_id,
             f"{row.ordered_on:%Y-%m-%d}",
             row.sku if isinstance(row.sku, str) else "",
@@ -263,7 +266,8 @@ def due(
             style="red" if row.days_left < 0 else None,
         )  # fmt: skip
     late = int((rows["days_left"] < 0).sum())
-    print_wide(*([shown] if len(rows) else []), account_text.waiting_orders_sentence(len(rows), late, ahead, as_of))
+    print_wide(*([table] if len(rows) else []), account_text.waiting_orders_sentence(len(rows), late, ahead, as_of))
     with ErrorReporter():
-        for name, orders in hk.due_orders.count_waiting_without_ship_by(book.store.ledger(account), as_of).items():
+        ledger = workspace.store.ledger(account)
+        for name, orders in hk.due_orders.count_waiting_without_ship_by(ledger, as_of).items():
             print_wide(account_text.missing_ship_by_warning(name, orders))

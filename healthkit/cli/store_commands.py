@@ -1,4 +1,4 @@
-"""Is the store whole, and is the kit: store check, repair, compact, versions, remove; doctor."""
+"""Commands that maintain the store (check, repair, compact, versions, remove) and report problems (doctor)."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from healthkit.cli.options import (
     exit_with_error,
     latest_day,
     make_table,
-    out,
     parse_path,
+    print_line,
     print_wide,
     write_json,
 )
 from healthkit.report.text import figures
 
-store_app = typer.Typer(help="Look after the store: check, repair, compact, versions, remove.", no_args_is_help=True)
+store_app = typer.Typer(help="Maintain the store: check, repair, compact, versions, remove.", no_args_is_help=True)
 app.add_typer(store_app, name="store")
 MAX_LISTED = 20
-"""So many raw files or damages are named; of more, their number."""
+"""Raw files or problems that a command lists at most."""
 
 
 def _open_store(data: Path | None) -> hk.store.Store:
@@ -38,19 +38,19 @@ def _open_store(data: Path | None) -> hk.store.Store:
 
 @store_app.command("check", epilog="Example: `python -m healthkit store check --data data/sample_store`")
 def check(data: DataOption = None) -> None:
-    """Read every data file and hold files, logs and imports against each other; exit code 1 where anything is wrong."""
+    """Read every data file and compare files, logs and imports; exit code 1 if there is any problem."""
     with ErrorReporter():
         store = _open_store(data)
         found = hk.store.check(store)
     for line in _check_sentences(store, found):
-        out.print(line, soft_wrap=True)
+        print_line(line)
     if not found.damages:
-        out.print("Nothing is wrong.")
+        print_line("Nothing is wrong.")
         return
     _print_first(f"{one.table}: {one.problem}." for one in found.damages)
     if found.lost_files:
         files = figures.format_quantity(len(found.lost_files), "raw file")
-        out.print(f"The rows of {files} are lost in part or whole:", soft_wrap=True)
+        print_line(f"The rows of {files} are lost in part or whole:")
         _print_first(found.lost_files)
     exit_with_error(
         f"The store is damaged. Mend it with `python -m healthkit store repair --data {store.folder}`, "
@@ -59,7 +59,7 @@ def check(data: DataOption = None) -> None:
 
 
 def _check_sentences(store: hk.store.Store, check_result: hk.store.CheckResult) -> Iterator[str]:
-    """What a check read, and what is no damage but worth knowing, in sentences."""
+    """Return sentences on what a check read, and on findings that are no damage."""
     things = figures.format_quantity
     yield f"{store.folder}: {things(check_result.files, 'data file')}, {check_result.rows:,} rows read."
     if check_result.orphan_rows:
@@ -85,51 +85,46 @@ def _check_sentences(store: hk.store.Store, check_result: hk.store.CheckResult) 
 
 @store_app.command("repair", epilog="Example: `python -m healthkit store repair --data data/sample_store`")
 def repair(data: DataOption = None) -> None:
-    """Write the readable rows of a damaged store anew; name the raw files that lost rows, to import them again.
-
-    Damaged files stay in the folder of the store, and nothing reads them; `store remove --purge` deletes them.
-    """
+    """Make a damaged store readable: move broken files aside and forget the raw files that lost rows."""
     with ErrorReporter():
         store = _open_store(data)
         lost, unnamed = hk.store.repair(store)
     if lost:
         others = "" if unnamed else "; all others are as they were"
-        out.print(f"Import {figures.format_quantity(len(lost), 'raw file')} again{others}:", soft_wrap=True)
+        print_line(f"Import {figures.format_quantity(len(lost), 'raw file')} again{others}:")
         _print_first(lost)
     if unnamed:
-        out.print(
+        print_line(
             "The list of raw files was damaged, and some may be known by name no more. Import all that you have: those "
-            "that the store holds add nothing.",
-            soft_wrap=True,
+            "that the store holds add nothing."
         )
     elif not lost:
-        out.print("No raw file lost a row: there is nothing to import again.")
+        print_line("No raw file lost a row: there is nothing to import again.")
 
 
 @store_app.command("compact", epilog="Example: `python -m healthkit store compact --data data/sample_store`")
 def compact(data: DataOption = None) -> None:
-    """Join many small data files into few and remove those that no version needs; no figure changes."""
+    """Merge small data files and delete those that no version needs; no figure changes."""
     with ErrorReporter():
         made = hk.store.compact(_open_store(data))
-    out.print(
+    print_line(
         f"{figures.format_quantity(made.before, 'data file')} before, {made.after:,} now; {made.removed:,} removed "
-        f"(those that nobody needed for {hk.store.maintenance.UNNEEDED_FILE_HOURS} hours).",
-        soft_wrap=True,
+        f"(those that nobody needed for {hk.store.maintenance.UNNEEDED_FILE_HOURS} hours)."
     )
 
 
 @store_app.command("versions", epilog="Example: `python -m healthkit store versions --data data/sample_store`")
 def versions(form: FormatOption = OutputFormat.table, data: DataOption = None) -> None:
-    """List the states of the store, the newest first: `scores --version N` and `report --version N` read one again."""
+    """List the versions of the store, newest first; `scores --version N` and `report --version N` read one."""
     with ErrorReporter():
         made = hk.store.versions(_open_store(data))
     if form is OutputFormat.json:
         write_json([one._asdict() for one in made])
         return
     if form is OutputFormat.csv:
-        out.print("number,at,added,what")
+        print_line("number,at,added,what")
         for one in made:
-            out.print(f"{one.number},{one.at:%Y-%m-%dT%H:%M:%SZ},{one.added},{one.what}")
+            print_line(f"{one.number},{one.at:%Y-%m-%dT%H:%M:%SZ},{one.added},{one.what}")
         return
     table = make_table({"version": "right", "at (UTC)": "left", "raw files": "right", "what": "left"})
     for one in made:
@@ -141,11 +136,15 @@ def versions(form: FormatOption = OutputFormat.table, data: DataOption = None) -
 def remove(
     file: Annotated[
         list[str] | None,
-        typer.Option("--file", help="A raw file, as the store names it: acme/orders.txt; may be given several times."),
+        typer.Option(
+            "--file", help="A raw file by its name in the store, such as acme/orders.txt; the option can be repeated."
+        ),
     ] = None,
-    account: Annotated[str | None, typer.Option(help="All raw files of an account; with --file, only those.")] = None,
+    account: Annotated[
+        str | None, typer.Option(help="All raw files of an account; with --file, only those files.")
+    ] = None,
     purge: Annotated[
-        bool, typer.Option("--purge", help="Also from disk and from every older version, which all go with it.")
+        bool, typer.Option("--purge", help="Also delete the rows from disk; all older versions are lost.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     reports: Annotated[
@@ -158,30 +157,29 @@ def remove(
     ] = Path("reports"),
     data: DataOption = None,
 ) -> None:
-    """Take raw files out of the store again: their rows are in no figure any more, and they can be imported again."""
+    """Remove raw files from the store: no figure uses their rows any more, and they can be imported again."""
     with ErrorReporter():
         store = hk.store.Store(data or hk.workspace.USER_STORE)
         found = hk.removal.find_removal(store, file or (), account, with_earlier=purge)
     for line in _removal_lines(store, found, purge):
-        out.print(line, soft_wrap=True, markup=False)
+        print_line(line)
     _confirm(yes)
     with ErrorReporter():
         if not purge:
             hk.removal.remove(store, found)
-            out.print(
+            print_line(
                 "Removed. Older versions can still be read (`store versions`); `store remove --purge` takes the rows "
-                "from disk.",
-                soft_wrap=True,
+                "from disk."
             )
             return
         purged = hk.removal.purge(store, found, [reports])
         pages = hk.removal.find_pages(found.accounts, [reports])
-    out.print(f"Purged: {figures.format_quantity(purged.removed, 'file')} removed from {store.folder}.", soft_wrap=True)
+    print_line(f"Purged: {figures.format_quantity(purged.removed, 'file')} removed from {store.folder}.")
     _print_left_files(purged, pages, reports)
 
 
 def _removal_lines(store: hk.store.Store, removal: hk.store.Removal, purge: bool) -> Iterator[str]:
-    """What goes, in lines."""
+    """Return lines on what will be removed."""
     things = figures.format_quantity
     yield f"To be removed from {store.folder}:"
     yield from _first_lines(str(one) for one in removal.files)
@@ -204,16 +202,16 @@ def _removal_lines(store: hk.store.Store, removal: hk.store.Removal, purge: bool
 
 
 PURGE_LIMITS = "Not reached: backups and other copies of the folder, snapshots of the disk, pages that were printed."
-"""What a purge leaves."""
+"""What a purge does not delete."""
 
 
 def _name_accounts(names: list[str]) -> str:
-    """Some accounts by name, or how many they are."""
+    """Return the names of accounts; their number if they are many."""
     return ", ".join(names) if len(names) <= MAX_LISTED else figures.format_quantity(len(names), "account")
 
 
 def _confirm(yes: bool) -> None:
-    """Ask whether to go on; without a terminal only `--yes` does."""
+    """Ask for confirmation; without a terminal and without `--yes`, end with an error."""
     if yes:
         return
     if not _can_ask():
@@ -225,39 +223,36 @@ def _confirm(yes: bool) -> None:
 
 
 def _can_ask() -> bool:
-    """Whether there is somebody to ask."""
+    """Return whether standard input is a terminal."""
     return sys.stdin.isatty()
 
 
 def _print_left_files(purge_result: hk.store.PurgeResult, pages: list[Path], reports: Path) -> None:
-    """What a purge did not remove: files that may be the user's own, and pages that were printed."""
-    if purge_result.files_left:
-        files = figures.format_quantity(len(purge_result.files_left), "file")
-        out.print(f"{files} in the folders of its tables are not the store's, and were left:", soft_wrap=True)
-        _print_first(map(str, purge_result.files_left))
+    """Print what a purge left: foreign files in the store, and reports of the accounts."""
+    if purge_result.left:
+        files = figures.format_quantity(len(purge_result.left), "file")
+        print_line(f"{files} in the folders of its tables are not the store's, and were left:")
+        _print_first(map(str, purge_result.left))
     if pages:
-        out.print(
-            "Printed pages of it were left. Delete them with the files beside them, and print the index again:",
-            soft_wrap=True,
-        )
+        print_line("Printed pages of it were left. Delete them with the files beside them, and print the index again:")
         _print_first(map(str, pages))
     else:
-        out.print(f"No page of it lies in {reports}.", soft_wrap=True)
-    out.print(PURGE_LIMITS, soft_wrap=True)
+        print_line(f"No page of it lies in {reports}.")
+    print_line(PURGE_LIMITS)
 
 
 def _print_first(lines: Iterable[str]) -> None:
-    """Name the first of many lines, and say how many more there are."""
+    """Print the first MAX_LISTED lines, and the number of the others."""
     for line in _first_lines(lines):
-        out.print(line, soft_wrap=True, markup=False)
+        print_line(line)
 
 
 def _first_lines(lines: Iterable[str]) -> Iterator[str]:
-    """The first of many lines, and how many more there are."""
-    every = list(lines)
-    yield from (f"  {line}" for line in every[:MAX_LISTED])
-    if len(every) > MAX_LISTED:
-        yield f"  and {len(every) - MAX_LISTED:,} more"
+    """Return the first MAX_LISTED lines, and a line with the number of the others."""
+    all_lines = list(lines)
+    yield from (f"  {line}" for line in all_lines[:MAX_LISTED])
+    if len(all_lines) > MAX_LISTED:
+        yield f"  and {len(all_lines) - MAX_LISTED:,} more"
 
 
 @app.command("doctor", epilog="Example: `python -m healthkit doctor --data data/sample_store`")
@@ -266,26 +261,26 @@ def doctor(
     whole: Annotated[bool, typer.Option("--check", help="Also read the whole store, as `store check` does.")] = False,
     account: Annotated[
         list[str] | None,
-        typer.Option("--account", help="Say which files an account lacks; may be given several times."),
+        typer.Option("--account", help="Print which files an account lacks; the option can be repeated."),
     ] = None,
 ) -> None:
-    """Say which versions run here, what the store holds, what is missing, and what to do about it.
+    """Print the installed versions, the content of the store, what is missing and what to do about it.
 
-    With --account: which measures of that account cannot be judged or are estimates, and which file would tell, where
-    to get it and for how many days.
+    With --account: the measures of that account that cannot be judged or are estimates, and the files that are missing,
+    where to get them and for how many days.
     """
     with ErrorReporter():
         folder = hk.workspace.find_store_folder(data)
         lines = [] if account else hk.doctor.examine_installation(folder, whole)
         if account:
-            book = hk.workspace.Workspace(folder)
-            lines = [line for name in account for line in hk.doctor.examine_account(book, name, latest_day())]
+            workspace = hk.workspace.Workspace(folder)
+            lines = [line for name in account for line in hk.doctor.examine_account(workspace, name, latest_day())]
     for line in lines:
-        out.print(f"{line.symbol} {line.text}", soft_wrap=True, markup=False)
+        print_line(f"{line.symbol} {line.text}")
         if line.cure:
-            out.print(f"    {line.cure}", soft_wrap=True, markup=False)
+            print_line(f"    {line.cure}")
     if not account:
         command = f"python -m healthkit doctor --account NAME --data {folder}"
-        out.print(f"Which files an account lacks: {command}", soft_wrap=True, markup=False)
+        print_line(f"Which files an account lacks: {command}")
     if not account and any(line.symbol == hk.doctor.WRONG for line in lines):
         raise typer.Exit(1)
