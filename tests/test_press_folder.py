@@ -566,7 +566,9 @@ def test_a_page_of_another_month_is_not_taken_for_one_of_this(printing):
 
 def test_the_index_is_the_same_whatever_the_seed_of_hashes(tmp_path):
     script = (
-        "import pandas as pd\nfrom datetime import date\nfrom healthkit.report import blocks, wording\n"
+        "import pandas as pd\nfrom datetime import date\nfrom healthkit.report.html.page import html_page\n"
+        "from healthkit.report.html.portfolio import PortfolioPage, portfolio_index\n"
+        "from healthkit.report.text import labels\n"
         "names = [f'{metric} {channel}' for metric in labels.METRIC_WORDS "
         "for channel in ('seller', 'amazon', 'all')]\n"
         "row = dict.fromkeys(('metric', 'channel', 'side', 'first', 'why', 'csv_href'), '') | dict.fromkeys("

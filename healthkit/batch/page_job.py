@@ -195,7 +195,7 @@ def _page_files(job: PageJob, notebook: Any) -> dict[str, bytes]:
             html += [code_details(cell.source), block] if show_code else [block]
     if data is None:
         raise run_notebook.BatchError(
-            f"{request.template} shows no hk.batch.ReportData(monthly, stem); its last cell must."
+            f"{request.template} shows no hk.batch.ReportData(report, stem); its last cell must."
         )
     vega = output_files.vega_bundle()
     href, text = ("", vega) if request.self_contained else (output_files.VEGA_FILE_NAME, "")

@@ -74,8 +74,8 @@ def _calendar_as_data(calendar: Any, futures: Any) -> dict[str, Any]:
     data = {"back_on": _to_json_value(calendar.back_on), "days": _records(days)}
     if futures is None:
         return data
-    back = {str(share): _to_json_value(day) for share, day in futures.back.items()}
-    breach = {str(ahead): chance for ahead, chance in futures.breach.items()}
+    back = {str(share): _to_json_value(day) for share, day in futures.back_on_by_tenth.items()}
+    breach = {str(ahead): chance for ahead, chance in futures.breach_chances.items()}
     return data | {"futures": {"draws": futures.draws, "seed": futures.seed, "breach": breach, "back": back}}
 
 

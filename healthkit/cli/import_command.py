@@ -153,7 +153,7 @@ def _report_file(result: Any) -> _FileReport:
         return _FileReport([], "", result.refused)
     if result.parsed_file is None:
         return _FileReport([], result.name, "")
-    parsed = result.taken
+    parsed = result.parsed_file
     rows = {name: table.num_rows for name, table in parsed.tables.items() if table.num_rows}
     contents = ", ".join(f"{count:,} {name}" for name, count in rows.items()) or "no rows"
     skipped = [f"    skipped {count:,}: {reason}" for reason, count in parsed.skipped.items()]

@@ -234,7 +234,7 @@ def _calendar_lines(row: Any, calendar: Any, reason: str) -> list[Any]:
 
 def _goal_lines(row: Any, calendar: Any, by: date, goals: list[Any]) -> list[str]:
     """Return what it takes to be on target by a day, one way a line."""
-    _words, noun = hk.wording, labels.metric_words(row["metric"]).noun
+    noun = labels.metric_words(row["metric"]).noun
     off = int(calendar.days.loc[calendar.days["day"].dt.date == by, "headroom"].iloc[0]) < 0
     if not off:
         unjudged = (
