@@ -104,10 +104,10 @@ def test_window_lag_and_policy_replace_those_of_the_rules(run, sample_store):
         (["scores"], 2, "Missing option"),
         (["scores", "--as-of", DAY, "--from", "2026-11-05"], 2, "is after --as-of"),
         (["scores", "--as-of", DAY, "--account", "nobody"], 1, "No account 'nobody'"),
-        (["scores", "--as-of", DAY, "--policy", "amazon_mars"], 1, "There are: amazon_"),
+        (["scores", "--as-of", DAY, "--policy", "amazon_mars"], 1, "Policies: amazon_"),
         (["scores", "--as-of", DAY, "--window", "0"], 2, "Invalid value for '--window'"),
         (["scores", "--as-of", DAY, "--lag", "-1"], 2, "Invalid value for '--lag'"),
-        (["scores", "--as-of", "2010-01-01"], 1, "does not say what was asked"),
+        (["scores", "--as-of", "2010-01-01"], 1, "has no rule for order_defect_rate on 2010-01-01"),
         (["report", "--month", "October"], 2, "write it as 2026-10"),
         (["report", "--month", "2019-10"], 1, "No account has orders to report for 2019-10"),
         (["report", "--month", "2026-10", "--account", "nobody"], 1, "No account 'nobody'"),
@@ -152,7 +152,7 @@ def test_an_empty_path_as_of_a_variable_that_is_not_set_is_refused(
 def test_an_empty_name_of_a_policy_is_refused(run, sample_store):
     shown = run("scores", "--as-of", DAY, "--policy", "", "--data", sample_store)
     assert shown.exit_code == 1
-    assert "There are: amazon_" in shown.output
+    assert "Policies: amazon_" in shown.output
 
 
 def test_a_store_without_a_name_is_refused_by_the_library_too():

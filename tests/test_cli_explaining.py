@@ -78,7 +78,7 @@ def test_a_group_that_stands_out_is_named_and_another_may_be_chance(run):
 
 def test_a_standing_counts_the_days_in_a_row_and_gives_its_source(run, desk):
     shown = run("standing", "--account", "birchway-crafts", "--as-of", DAY)
-    assert "birchway-crafts: Late Shipment Rate over 30 days (seller-fulfilled): off target for" in shown.stdout
+    assert "birchway-crafts: Late Shipment Rate over 30 days (seller-fulfilled): Off target for" in shown.stdout
     assert "Source: Seller Central help" in shown.stdout
     rows = rows_of(run("standing", "--account", "birchway-crafts", "--as-of", DAY, "--format", "csv"))
     late = next(row for row in rows if (row["metric"], row["window"]) == ("late_shipment_rate", "30"))

@@ -48,7 +48,7 @@ def test_a_store_may_lie_in_a_folder_of_any_ordinary_name(tmp_path, place):
 
 
 def test_a_folder_whose_name_the_tables_cannot_hold_is_refused_before_anything_is_written(tmp_path):
-    with pytest.raises(StoreError, match="Choose another with --data"):
+    with pytest.raises(StoreError, match="Choose another folder with --data"):
         take(tmp_path / "my store [1]", SAMPLE / "paper-moth")
 
 

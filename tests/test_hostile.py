@@ -207,7 +207,7 @@ for folder in sorted(work.iterdir()):
         pass
     before = memory("VmRSS")
     [path] = (folder / "raw" / "acme").iterdir()
-    outcomes = list(importer.take_in([path], Store(folder / "store"), marketplace="US"))
+    outcomes = list(importer.import_files([path], Store(folder / "store"), marketplace="US"))
     signal.alarm(0)
     grew = memory("VmHWM") - before
     said = [one.refused for one in outcomes]

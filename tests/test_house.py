@@ -149,8 +149,8 @@ def test_an_import_of_nothing_new_loads_no_library_for_rows(store, tmp_path):
     assert [one.refused for one in import_files([raw], store, marketplace="US")] == [None]
     again = (
         "from healthkit import store; from healthkit.ingest import importer; "
-        f"[one] = importer.take_in([{str(raw)!r}], store.Store({str(store.folder)!r}), marketplace='US'); "
-        "assert one.held_already"
+        f"[one] = importer.import_files([{str(raw)!r}], store.Store({str(store.folder)!r}), marketplace='US'); "
+        "assert one.already_stored"
     )
     assert heavy_after(again) == "duckdb deltalake pyarrow"
 

@@ -26,6 +26,7 @@ if not fork_client.CAN_FORK:
 
 @pytest.fixture(scope="module")
 def server():
+    fork_client.set_warmup(None)  # A batch that was stopped earlier in this process starts no server.
     held = ForkServer({"modules": ["pandas", "altair"]})
     yield held
     held.close()

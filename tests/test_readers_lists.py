@@ -169,7 +169,7 @@ def test_a_spelling_that_the_user_adds_is_known(tmp_path, monkeypatch):
         ("known_by: [no_tracking]", "known_by: [colour]", "list_valid_tracking has no column 'colour'"),
         ("title: list of late shipments", "title: [", "is not YAML"),
         ("order-date: [Order date]", "order-date: Order date", "give a list of spellings"),
-        ("title: list of late shipments", "title: a\n    title: b", "title stands twice"),
+        ("title: list of late shipments", "title: a\n    title: b", "duplicate title"),
     ],
 )
 def test_a_map_that_cannot_be_read_names_file_line_and_field(tmp_path, old, new, said):

@@ -34,7 +34,7 @@ class Telling(Store):
         print("go", flush=True)
         super().add(takens)
 
-list(importer.take_in(sys.argv[2:], Telling(sys.argv[1])))
+list(importer.import_files(sys.argv[2:], Telling(sys.argv[1])))
 print("done", flush=True)
 """
 

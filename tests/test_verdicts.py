@@ -287,7 +287,7 @@ def test_check_exits_one_and_names_both_of_amazons_measures(first_day):
     assert len(lines) == 2
     assert all("by Amazon’s own figure of 20 November" in line for line in lines)
     assert "Order Defect Rate" in lines[0] + lines[1]
-    assert "cancellation" in lines[0] + lines[1]
+    assert "Cancellation" in lines[0] + lines[1]
 
 
 def test_check_exits_three_where_nothing_is_known_to_be_wrong_and_not_all_is_known(alone):

@@ -91,4 +91,5 @@ def test_without_new_orders_the_best_case_is_another(desk):
     panel.no_new_orders.value = True
     assert "no order comes" in panel.answer_widget.content["lead"]
     row = panel.answer.before
-    assert panel.answer.calendar.back_on == desk.account("birchway-crafts").calendar(row, new_orders=False).back_on
+    calendar = desk.account("birchway-crafts").calendar(row, new_orders=False)
+    assert panel.answer.calendar_before.back_on == calendar.back_on

@@ -133,7 +133,7 @@ def _shipped_lines() -> list[DoctorLine]:
     """Return a line on the files that healthkit installs beside its code."""
     missing = package_files.missing()
     if not missing:
-        return [DoctorLine(OK, f"Report template, column map and noteopened_workspaces: {package_files.root()}")]
+        return [DoctorLine(OK, f"Report template, column map and notebooks: {package_files.root()}")]
     cure = "Install healthkit again (pip install --force-reinstall --no-deps), or restore them in the checkout."
     return [DoctorLine(WRONG, f"Missing files of healthkit: {', '.join(missing)}.", cure)]
 

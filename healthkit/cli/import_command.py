@@ -112,7 +112,7 @@ def _print_advice(store: Any, accounts: list[str], folder: Any) -> None:
     if not accounts:
         return
     command = f"python -m healthkit doctor --account NAME --data {folder}"
-    if len(accounts) > MAX_ADVISED_ACCOUNTS or len(store.groups(accounts)) > 1:
+    if len(accounts) > MAX_ADVISED_ACCOUNTS or len(store.group_accounts(accounts)) > 1:
         print_line(f"Which files an account lacks: {command}")
         return
     with ErrorReporter():

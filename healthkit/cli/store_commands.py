@@ -229,10 +229,10 @@ def _can_ask() -> bool:
 
 def _print_left_files(purge_result: hk.store.PurgeResult, pages: list[Path], reports: Path) -> None:
     """Print what a purge left: foreign files in the store, and reports of the accounts."""
-    if purge_result.left:
-        files = figures.format_quantity(len(purge_result.left), "file")
+    if purge_result.files_left:
+        files = figures.format_quantity(len(purge_result.files_left), "file")
         print_line(f"{files} in the folders of its tables are not the store's, and were left:")
-        _print_first(map(str, purge_result.left))
+        _print_first(map(str, purge_result.files_left))
     if pages:
         print_line("Printed pages of it were left. Delete them with the files beside them, and print the index again:")
         _print_first(map(str, pages))

@@ -178,8 +178,8 @@ def downloads_for(evidence: str, marketplace: str) -> list[Download]:
 def recommend_downloads(needs: Iterable[Sequence[Any]], marketplace: str) -> list[DownloadAdvice]:
     """Return the files to download so that all needed days are on hand, in the order of the needs.
 
-    `needs` are `EvidenceNeed`s, or tuples of their fields. Needs that one file serves are combined; needs whose
-    days are all on hand are left out.
+    `needs` are of the class `EvidenceNeed`, or tuples of its fields. Needs that one file serves are combined;
+    needs whose days are all on hand are left out.
 
     >>> need = ("feedback", date(2026, 9, 14), date(2026, 11, 27), date(2026, 10, 3), date(2026, 11, 27))
     >>> [one] = recommend_downloads([(*need, ("order_defect_rate",), "feedback")], "US")

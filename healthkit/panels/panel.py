@@ -63,7 +63,7 @@ class Panel(widgets.VBox):
     @property
     def question(self) -> Question:
         """The question that the controls are set to."""
-        (account, marketplace), (metric, channel) = self.account.format_value, self.measure.value
+        (account, marketplace), (metric, channel) = self.account.value, self.measure.value
         return Question(account, marketplace, metric, channel, self.window.value, self.day.value)
 
     @property
@@ -76,14 +76,14 @@ class Panel(widgets.VBox):
         self.account.options = [
             (_account_label(self._workspace, pair), pair) for pair in where_i_stand_model.list_accounts(self._workspace)
         ]
-        self.account.format_value = (first.account, first.marketplace)
+        self.account.value = (first.account, first.marketplace)
         self._update_measures((first.metric, first.channel))
         self._update_rule_windows()
         self.window.value = first.window
 
     def _on_search(self, _: Any) -> None:
         """Limit the account options to names that contain the text; the selected account stays an option."""
-        text, selected = self.find.value.strip().lower(), self.account.format_value
+        text, selected = self.find.value.strip().lower(), self.account.value
         pairs = [
             pair
             for pair in where_i_stand_model.list_accounts(self._workspace)
@@ -91,7 +91,7 @@ class Panel(widgets.VBox):
         ]
         self._is_paused = True
         self.account.options = [(_account_label(self._workspace, pair), pair) for pair in pairs]
-        self.account.format_value = selected
+        self.account.value = selected
         self._is_paused = False
 
     def _on_account_change(self, _: Any) -> None:
@@ -203,7 +203,7 @@ class Panel(widgets.VBox):
 
     def _update_measures(self, wanted: tuple[str, str] | None) -> None:
         """Offer the measures of the account on the day; select the wanted one if it is among them."""
-        account, marketplace = self.account.format_value
+        account, marketplace = self.account.value
         pairs = where_i_stand_model.list_measures(self._workspace, account, marketplace, self.day.value)
         several = len({channel for _, channel in pairs}) > 1
         if [pair for _, pair in self.measure.options] != pairs:

@@ -381,10 +381,10 @@ def standing_sentence(standing: MeasureStanding, status: str, unjudged: str, as_
 
     >>> late = MeasureStanding("late_shipment_rate", 1262, 56, "below", 0.04, -6, window=30)
     >>> "".join(map(str, standing_sentence(late, "off target", "", date(2026, 10, 31))))
-    'Late shipment over 30 days is at 4.4% on 31 October 2026 (limit 4%): 6 orders too many.'
+    'Late Shipment Rate over 30 days is at 4.4% on 31 October 2026 (limit 4%): 6 orders too many.'
     >>> none = late._replace(counted=0)
     >>> "".join(map(str, standing_sentence(none, "no data", "no orders yet", date(2026, 10, 31))))
-    'Late shipment over 30 days has no rate on 31 October 2026: no orders yet.'
+    'Late Shipment Rate over 30 days has no rate on 31 October 2026: no orders yet.'
     """
     words = labels.metric_words(standing.metric)
     name = labels.capitalise_first(sentences.measure_phrase(standing.metric, standing.channel, standing.window))

@@ -98,7 +98,7 @@ def last_day_of_month(month: str) -> date:
 
     Raises MonthError for what is not a month.
 
-    >>> last_day_of("2026-02")
+    >>> last_day_of_month("2026-02")
     datetime.date(2026, 2, 28)
     """
     try:

@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
+from importlib import import_module
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -183,15 +184,15 @@ def read_rows_of_reports(
     table_folder: Folder, table: tables.Table, files: Collection[str], reports: Collection[str]
 ) -> pa.RecordBatchReader:
     """Return the rows of some data files that belong to some reports, as a stream."""
-    import pyarrow.dataset as ds  # Takes long to import, and only repairs and purges need it.
-
+    # It loads pandas, which an import does without; only repairs and purges come here.
+    dataset = import_module("pyarrow.dataset")
     filesystem, schemas = open_filesystem(table_folder), [arrow_schema(table)]
     for path in files:
         with filesystem.open_input_file(path) as file:
             schemas.append(pq.read_schema(file).remove_metadata())
     schema = pa.unify_schemas(schemas, promote_options="permissive")
-    rows = ds.dataset(sorted(files), schema, format="parquet", filesystem=filesystem)
-    return rows.scanner(filter=ds.field("report").isin(pa.array(sorted(reports), pa.string()))).to_reader()
+    rows = dataset.dataset(sorted(files), schema, format="parquet", filesystem=filesystem)
+    return rows.scanner(filter=dataset.field("report").isin(pa.array(sorted(reports), pa.string()))).to_reader()
 
 
 def write_full_version(

@@ -204,7 +204,7 @@ def consequence_sentence(streak: Any, stages: Sequence[Any], certainty: str) -> 
 
     >>> from types import SimpleNamespace as Some
     >>> stage = Some(stage="at risk", says="Offers may be deactivated", days=1)
-    >>> streak = Some(since=date(2026, 10, 10), days=22, at_least=False, stage=stage, source="Help page; read in 2026")
+    >>> streak = Some(since=date(2026, 10, 10), days=22, may_be_longer=False, stage=stage, source="Help page; read in 2026")
     >>> consequence_sentence(streak, [], "a third party")
     'Off target for 22 days in a row; of that the rule’s source says, under “at risk”: Offers may be deactivated. Source: Help page; a third party.'
     >>> streak.stage, later = None, Some(stage="a month off target", says="Risk of demotion", days=31)

@@ -79,7 +79,7 @@ def lower_bound_reason(reason: Any, noun: str, year: int) -> str:
     >>> from types import SimpleNamespace as Some
     >>> need = Some(evidence="claims", known_last=None)
     >>> lower_bound_reason(Some(required_evidence=(need,), unknown_orders=0), "order", 2026)
-    'a lower bound: no file tells of A-to-z claims'
+    'a lower bound: no file tells of A-to-z Guarantee claims'
     >>> need = Some(evidence="feedback", known_last=date(2026, 10, 12), last=date(2026, 10, 31), known_first=date(2026, 1, 1),
     ...             first=date(2026, 8, 18))
     >>> lower_bound_reason(Some(required_evidence=(need,), unknown_orders=0), "order", 2026)
