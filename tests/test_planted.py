@@ -39,17 +39,14 @@ class Places:
 
     def damage(self) -> None:
         """Break a data file and an entry of a log."""
-        cut(min((self.store / "feedback").glob("part-*.parquet"), key=lambda path: path.stat().st_mtime_ns))
+        self.damaged = min((self.store / "feedback").glob("part-*.parquet"), key=lambda path: path.stat().st_mtime_ns)
+        cut(self.damaged)
         cut(self.store / "orders" / "_delta_log" / f"{0:020d}.json")
         cut(self.store / "reports" / "_delta_log" / f"{0:020d}.json")
 
-    def moved_aside(self) -> list[Path]:
-        """What a repair moved aside of orders."""
-        return list((self.store / "orders").rglob("*.broken*"))
-
     def repaired(self) -> None:
-        """See that a repair moved something aside, which a purge removes."""
-        assert self.moved_aside() != []
+        """Check that a repair left the damaged file in place; a purge removes it."""
+        assert self.damaged.is_file()
 
     def age(self) -> None:
         """Let the store be two days old, and so fit for the removal of what is not needed."""
@@ -209,4 +206,4 @@ def test_what_is_the_user_s_own_survives_every_command(places):
             assert [path for path in links[2:] if not path.is_symlink()] == [], said
     # The commands did their work, so that something was there to be removed.
     assert (places.reports / MONTH / f"{ACCOUNT}_us.html").is_file()
-    assert places.moved_aside() == []
+    assert not places.damaged.exists()

@@ -96,7 +96,7 @@ def test_what_workers_read_stands_beside_the_store_for_this_user_alone(cluster, 
     with connect_to_cluster(cluster.scheduler_address) as executor:
         for place in (None, work):
             batch.generate_reports(
-                Workspace(store), MONTH, ["paper-moth"], tmp_path / "out", executor=executor, work=place
+                Workspace(store), MONTH, ["paper-moth"], tmp_path / "out", executor=executor, work_folder=place
             )
     assert seen == [(store, 0o700, store), (work, 0o700, store)]
     assert list(work.iterdir()) == []

@@ -220,7 +220,7 @@ def test_a_cause_s_slider_moved_by_keys_shows_what_the_scenario_scores(opened, d
     measures.select_option(
         label="Order Defect Rate (seller-fulfilled)"
     )  # May be chosen already; then nothing is drawn.
-    page.wait_for_function("document.querySelector('.hk-answer .finding').textContent.includes('rder defects')")
+    page.wait_for_function("document.querySelector('.hk-answer .finding').textContent.includes('rder Defect')")
     slider = page.locator(".hk-panel").get_by_role("slider").nth(1)
     assert "fewer" in slider.get_attribute("aria-label").lower()
     slider.focus()
