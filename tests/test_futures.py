@@ -20,7 +20,7 @@ from healthkit.analysis.fitted_rates import (
     collect_history,
     estimate_delays,
     fit_rates,
-    pool_rates,
+    pool_rates_of_accounts,
 )
 from healthkit.analysis.rolloff import OutlookError, counts_known_on
 from healthkit.analysis.simulation import (
@@ -57,7 +57,7 @@ def laid_out(counts: Counts, row: pd.Series, learnt: FittedRates, ahead: int = A
 def learnt_of(counts: Counts, metric: str) -> FittedRates:
     rule = next(rule for rule in US.rules_in_force(AS_OF) if rule.metric == metric)
     every = collect_history(counts_known_on(counts, AS_OF), rule.metric, rule.basis, "US", "seller", AS_OF)
-    return fit_rates(every.for_account("made-up"), pool_rates(every))
+    return fit_rates(every.for_account("made-up"), pool_rates_of_accounts(every))
 
 
 # -- against order by order -------------------------------------------------------------------------------
@@ -257,7 +257,7 @@ def test_a_small_account_is_drawn_to_the_portfolio_and_a_large_one_is_not():
         np.zeros(211, int),
         np.ones(211, int),
     )
-    shared = pool_rates(held)
+    shared = pool_rates_of_accounts(held)
     assert shared.mean_rate == pytest.approx(0.0105, rel=0.02)
     assert fit_rates(held.for_account("a"), shared).mean_rate == pytest.approx(0.0102, rel=0.05)
     assert fit_rates(held.for_account("c"), shared).mean_rate < 0.02  # by itself it would be 1 of 20

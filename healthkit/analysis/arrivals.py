@@ -72,25 +72,25 @@ class ArrivalModel:
         return ExpectedOrders(clock[later], known[later], many[later])
 
 
-def fit_arrivals(stays: Intervals, as_of: date) -> ArrivalModel:
+def fit_arrivals(intervals: Intervals, as_of: date) -> ArrivalModel:
     """Fit the pace and delays of the orders that count, from intervals as known at the end of a day."""
     day = int(day_numbers([as_of])[0])
-    delay = np.clip(stays.known - stays.clock, 0, MAX_ORDER_DELAY)
-    delays = _delay_shares(delay, stays.weight, stays.clock <= day - MAX_ORDER_DELAY // 2)
+    delay = np.clip(intervals.known - intervals.clock, 0, MAX_ORDER_DELAY)
+    delays = _delay_shares(delay, intervals.weight, intervals.clock <= day - MAX_ORDER_DELAY // 2)
     full = int(np.searchsorted(delays.cumsum(), 0.98)) if delays.size else 0
     last = day - full
     first = last - 7 * PACE_WEEKS + 1
-    if stays.clock.size:
-        first = max(first, int(stays.clock.min()))
+    if intervals.clock.size:
+        first = max(first, int(intervals.clock.min()))
     pace = np.zeros(7)
-    inside = (stays.clock >= first) & (stays.clock <= last)
-    sums = np.bincount((stays.clock[inside] + 3) % 7, stays.weight[inside], 7)
+    inside = (intervals.clock >= first) & (intervals.clock <= last)
+    sums = np.bincount((intervals.clock[inside] + 3) % 7, intervals.weight[inside], 7)
     times = np.bincount((np.arange(first, last + 1) + 3) % 7, minlength=7) if last >= first else np.zeros(7)
     whole = sums.sum() / max(1, last - first + 1)
     # A weekday that the files hold only once or twice says little by itself: it is drawn to the mean of all.
     pace = (sums + whole) / (times + 1) if last >= first else pace
-    after = stays.clock[stays.clock > last] - last - 1
-    known_counts = np.bincount(after, stays.weight[stays.clock > last]) if after.size else np.zeros(0)
+    after = intervals.clock[intervals.clock > last] - last - 1
+    known_counts = np.bincount(after, intervals.weight[intervals.clock > last]) if after.size else np.zeros(0)
     return ArrivalModel(day, pace, delays, last + 1, known_counts)
 
 

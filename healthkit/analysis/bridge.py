@@ -128,14 +128,14 @@ def bridge(
     length = window or rule.windows[0]
     if not before < after:
         raise ExplainError(f"A rate moves forward in time: {after} is not after {before}.")
-    stays = select_intervals(counts, rule, account, marketplace, channel)
-    start, finish = (_count_day(day, rule, length, stays) for day in (before, after))
+    intervals = select_intervals(counts, rule, account, marketplace, channel)
+    start, finish = (_count_day(day, rule, length, intervals) for day in (before, after))
     ends = [start, finish]
     for end in ends:
         if end.counted == 0:
             raise ExplainError(f"{account} has no order that counts in {metric} on {end.day}; choose another day.")
-    orders = _changed_orders(stays.faults, stays.fault_intervals, ends, rule.lag, length)
-    moved = _count_entered_and_left(stays, ends, rule.lag, length)
+    orders = _changed_orders(intervals.faults, intervals.fault_intervals, ends, rule.lag, length)
+    moved = _count_entered_and_left(intervals, ends, rule.lag, length)
     few = rule.target is None or rule.target.lower_is_better
     steps = _exact_steps(orders, start, finish, few)
     return Bridge(rule, channel, length, start, finish, *moved, steps, orders, few)
@@ -172,8 +172,8 @@ def _count_day(day: date, rule: Rule, window: int, measure_stays: MeasureInterva
     """Count the orders that count and are at fault on a day."""
     number = day_numbers([day])
     counted, at_fault = (
-        int(stays.count_by_day(number, 1, window, rule.lag, False)[0, 0])
-        for stays in (measure_stays.counting_intervals, measure_stays.fault_intervals)
+        int(intervals.count_by_day(number, 1, window, rule.lag, False)[0, 0])
+        for intervals in (measure_stays.counting_intervals, measure_stays.fault_intervals)
     )
     first, last = (
         date.fromordinal(place + date(1970, 1, 1).toordinal()) for place in _window_bounds(day, rule.lag, window)
@@ -181,9 +181,9 @@ def _count_day(day: date, rule: Rule, window: int, measure_stays: MeasureInterva
     return DayCount(day, first, last, counted, at_fault)
 
 
-def _covers_day(stays: Intervals, end: DayCount, lag: int, window: int) -> np.ndarray:
+def _covers_day(intervals: Intervals, end: DayCount, lag: int, window: int) -> np.ndarray:
     """Return which intervals cover a day."""
-    first, last = stays.bounds(window, lag, False)
+    first, last = intervals.bounds(window, lag, False)
     day = int(day_numbers([end.day])[0])
     return (first <= day) & (day <= last)
 
@@ -192,27 +192,27 @@ def _count_entered_and_left(
     measure_stays: MeasureIntervals, ends: list[DayCount], lag: int, window: int
 ) -> tuple[int, int]:
     """Count the orders that began and ceased to count between the two days."""
-    stays = measure_stays.counting_intervals
-    on_before, on_after = (_covers_day(stays, end, lag, window) for end in ends)
-    return int(stays.weight[on_after & ~on_before].sum()), int(stays.weight[on_before & ~on_after].sum())
+    intervals = measure_stays.counting_intervals
+    on_before, on_after = (_covers_day(intervals, end, lag, window) for end in ends)
+    return int(intervals.weight[on_after & ~on_before].sum()), int(intervals.weight[on_before & ~on_after].sum())
 
 
 def _changed_orders(
-    faults: pd.DataFrame, stays: Intervals, ends: list[DayCount], lag: int, window: int
+    faults: pd.DataFrame, intervals: Intervals, ends: list[DayCount], lag: int, window: int
 ) -> pd.DataFrame:
     """Return the orders at fault on only one of the days, each with its step."""
-    on_before, on_after = (np.where(_covers_day(stays, end, lag, window), stays.weight, 0) for end in ends)
+    on_before, on_after = (np.where(_covers_day(intervals, end, lag, window), intervals.weight, 0) for end in ends)
     there = (on_before > 0) | (on_after > 0)
     place, names = pd.factorize(faults["order_id"].to_numpy(dtype=object)[there])
     before, after = (
         np.bincount(place, weights[there], len(names)).astype(np.int64) for weights in (on_before, on_after)
     )
-    # Of an order with several stays the last one tells why and since when, the first from which day it is.
+    # The last interval of an order gives cause and first day, the first interval its clock day.
     last, first = np.zeros(len(names), dtype=np.int64), np.zeros(len(names), dtype=np.int64)
     rows = np.flatnonzero(there)
     last[place], first[place[::-1]] = rows, rows[::-1]
     chosen = before != after
-    clock = stays.clock[first[chosen]]
+    clock = intervals.clock[first[chosen]]
     within = [
         (begin <= clock) & (clock <= end) for begin, end in (_window_bounds(end.day, lag, window) for end in ends)
     ]

@@ -153,7 +153,7 @@ def estimate_delays(history: History, pooled_delays: np.ndarray | None = None) -
     return np.asarray(np.maximum(made, 0) / np.maximum(made, 0).sum())
 
 
-def pool_rates(history: History) -> PooledRates:
+def pool_rates_of_accounts(history: History) -> PooledRates:
     """Estimate what the accounts of a history share: mean rate, its strength, delays and weekly variation."""
     delays = estimate_delays(history)
     k, e = _weigh_by_age(history, delays)

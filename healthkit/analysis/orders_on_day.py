@@ -35,7 +35,7 @@ CHANNEL_NUMBERS = {name: place for place, name in enumerate((*CHANNELS, WHOLE_AC
 """Number of each channel."""
 
 
-class StayArrays(NamedTuple):
+class IntervalArrays(NamedTuple):
     """Intervals in which orders count, or are at fault: position of the order, number of its channel, the days that
     bound the interval (day numbers, NEVER where open), how much it adds, and number of the cause."""
 
@@ -47,9 +47,9 @@ class StayArrays(NamedTuple):
     weight: np.ndarray
     cause: np.ndarray
 
-    def select(self, chosen: np.ndarray) -> StayArrays:
+    def select(self, chosen: np.ndarray) -> IntervalArrays:
         """Return some of the rows."""
-        return StayArrays(*(values[chosen] for values in self))
+        return IntervalArrays(*(values[chosen] for values in self))
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,8 @@ class DaySnapshot:
 
     ids: np.ndarray
     causes: list[str]
-    counting: StayArrays
-    faults: StayArrays
+    counting: IntervalArrays
+    faults: IntervalArrays
     order_counts_once: bool
 
     @cached_property
@@ -125,8 +125,8 @@ class OrderTimeline:
 
     ids: np.ndarray
     causes: list[str]
-    counting: StayArrays
-    faults: StayArrays
+    counting: IntervalArrays
+    faults: IntervalArrays
     on_marketplace_list: np.ndarray
     order_counts_once: bool
 
@@ -144,8 +144,8 @@ class OrderTimeline:
         listed = np.array(["day_from_list" in (text or "") for text in _plain_texts(faults["assumed"])], dtype=bool)
         return cls(
             np.asarray(ids, dtype=object), [str(name) for name in causes],
-            _stay_arrays(counting, parts[0], "until_day", "counted", np.zeros(len(counting), dtype=np.int64)),
-            _stay_arrays(faults, parts[1], "cleared_on", "at_fault", cause),
+            _interval_arrays(counting, parts[0], "until_day", "counted", np.zeros(len(counting), dtype=np.int64)),
+            _interval_arrays(faults, parts[1], "cleared_on", "at_fault", cause),
             _mask(parts[1][listed], len(ids)), order_counts_once,
         )  # fmt: skip
 
@@ -191,8 +191,8 @@ class OrderTimeline:
 def _read_timeline(ledger: Ledger, metric_id: str, basis: Basis, account: str, marketplace: str) -> OrderTimeline:
     metric = METRICS[metric_id]
     of_account = (nw.col("account") == account) & (nw.col("marketplace") == marketplace)
-    stays = metric.find_counted_orders(ledger, basis)
-    counting, faults = (collect_to_pandas(frame.filter(of_account)) for frame in (stays.counting, stays.faults))
+    intervals = metric.find_counted_orders(ledger, basis)
+    counting, faults = (collect_to_pandas(frame.filter(of_account)) for frame in (intervals.counting, intervals.faults))
     return OrderTimeline._from_frames(counting, faults, metric.counted_unit == "orders")
 
 
@@ -201,16 +201,18 @@ def _plain_texts(values: pd.Series) -> np.ndarray:
     return np.asarray(values.to_numpy(dtype=object, na_value=None))
 
 
-def _stay_arrays(frame: pd.DataFrame, order: np.ndarray, ended: str, weight: str, cause: np.ndarray) -> StayArrays:
+def _interval_arrays(
+    frame: pd.DataFrame, order: np.ndarray, ended: str, weight: str, cause: np.ndarray
+) -> IntervalArrays:
     """Convert a frame of intervals to arrays; no interval begins before the clock day, however early it was known."""
     channel = pd.Index(list(CHANNEL_NUMBERS)).get_indexer(_plain_texts(frame["channel"]))
     clock, known, end = (day_numbers(frame[name]) for name in ("clock_day", "known_on", ended))
-    return StayArrays(
+    return IntervalArrays(
         order, channel, clock, np.maximum(clock, known), end, frame[weight].to_numpy(dtype=np.int64), cause
     )
 
 
-def _replace_clock_days(rows: StayArrays, days: np.ndarray) -> StayArrays:
+def _replace_clock_days(rows: IntervalArrays, days: np.ndarray) -> IntervalArrays:
     """Return rows with other clock days, where there are such."""
     clock = days[rows.order]
     return rows._replace(clock=np.where(clock == NEVER, rows.clock, clock))

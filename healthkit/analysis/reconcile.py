@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from healthkit.analysis.bridge import ExplainError
-from healthkit.analysis.orders_on_day import CHANNEL_NUMBERS, DaySnapshot, OrderTimeline, StayArrays, to_date
+from healthkit.analysis.orders_on_day import CHANNEL_NUMBERS, DaySnapshot, IntervalArrays, OrderTimeline, to_date
 from healthkit.metrics.counts import Counts
 from healthkit.metrics.definitions import METRICS
 from healthkit.metrics.evidence import evidence_for_rule
@@ -179,8 +179,8 @@ def _sweep_counts(
     counts: Counts, rule: Rule, account_key: tuple[str, str], channels: tuple[str, ...], as_of: date, window: int
 ) -> tuple[int, int]:
     """Return how many count and are at fault on a day, from counts."""
-    stays = [select_intervals(counts, rule, *account_key, channel) for channel in channels]
-    kinds = [one.counting_intervals for one in stays], [one.fault_intervals for one in stays]
+    measure_intervals = [select_intervals(counts, rule, *account_key, channel) for channel in channels]
+    kinds = [one.counting_intervals for one in measure_intervals], [one.fault_intervals for one in measure_intervals]
     day = day_numbers([as_of])
     counted, at_fault = (
         sum(int(one.count_by_day(day, 1, window, rule.lag, False)[0, 0]) for one in intervals) for intervals in kinds
@@ -276,7 +276,7 @@ class _Comparison:
         sign: int,
         sort_by: np.ndarray,
         cause: Callable[[str], str],
-        rows: StayArrays | None = None,
+        rows: IntervalArrays | None = None,
     ) -> list[_CandidateOrder]:
         """Return rows at fault as single orders, each once, sorted by a number."""
         faults = self.orders.faults if rows is None else rows

@@ -19,7 +19,7 @@ from healthkit.metrics.scores import Intervals, MeasureIntervals, day_numbers, n
 from healthkit.schema.object_cache import cache_on_first_argument
 
 MIN_DAYS_AHEAD = 90
-"""So many days are looked ahead at least. [days]"""
+"""Minimum length of a forecast. [days]"""
 
 
 class OutlookError(ValueError):
@@ -97,17 +97,21 @@ def roll_off_calendar(
         raise OutlookError(f"{row['metric']} is not held against a target, so there is no day on which it is back.")
     as_of, window = row["as_of"].date(), int(row["window"])
     lag = (row["as_of"] - row["last_day"]).days
-    stays = select_intervals(counts_known_on(counts, as_of), rule, row["account"], row["marketplace"], row["channel"])
-    reach = max(MIN_DAYS_AHEAD if days_ahead is None else days_ahead, _days_until_all_left(stays, as_of, window, lag))
+    intervals = select_intervals(
+        counts_known_on(counts, as_of), rule, row["account"], row["marketplace"], row["channel"]
+    )
+    reach = max(
+        MIN_DAYS_AHEAD if days_ahead is None else days_ahead, _days_until_all_left(intervals, as_of, window, lag)
+    )
     numbers = int(day_numbers([as_of])[0]) + np.arange(reach + 1)
-    at_fault = stays.fault_intervals.count_by_day(numbers, 1, window, lag, False)[0]
-    counted = stays.counting_intervals.count_by_day(numbers, 1, window, lag, False)[0]
+    at_fault = intervals.fault_intervals.count_by_day(numbers, 1, window, lag, False)[0]
+    counted = intervals.counting_intervals.count_by_day(numbers, 1, window, lag, False)[0]
     if new_orders:
-        new = fit_arrivals(stays.counting_intervals, as_of).expected_until(int(numbers[-1]))
+        new = fit_arrivals(intervals.counting_intervals, as_of).expected_until(int(numbers[-1]))
         more = expected_counts(new.scale_volume(volume, volume_since), numbers, window, lag)
         counted = counted + np.rint(more).astype(np.int64)
-    days = _calendar_days(rule, numbers, counted, at_fault, stays.fault_intervals, window, lag)
-    orders = _orders_at_fault(stays, numbers[0], window, lag)
+    days = _calendar_days(rule, numbers, counted, at_fault, intervals.fault_intervals, window, lag)
+    orders = _orders_at_fault(intervals, numbers[0], window, lag)
     where = (row["account"], row["marketplace"], row["channel"])
     return RollOffCalendar(*where, rule, window, lag, as_of, new_orders, days, orders, _find_back_on(days))
 
@@ -161,9 +165,9 @@ def _changes_within(days: np.ndarray, weights: np.ndarray, numbers: np.ndarray) 
 
 def _orders_at_fault(measure_stays: MeasureIntervals, as_of: int, window: int, lag: int) -> pd.DataFrame:
     """Return the orders at fault on the as-of day or later, sorted by the day on which they leave."""
-    faults, stays = measure_stays.faults, measure_stays.fault_intervals
-    first, last = stays.bounds(window, lag, False)
-    coming = (last >= as_of) & (first <= last) & (stays.ended > as_of)
+    faults, intervals = measure_stays.faults, measure_stays.fault_intervals
+    first, last = intervals.bounds(window, lag, False)
+    coming = (last >= as_of) & (first <= last) & (intervals.ended > as_of)
     orders = faults.assign(enters_on=numbers_to_days(first), leaves_on=numbers_to_days(last + 1))[coming]
     if orders["order_id"].is_unique:
         once = orders.assign(known_on=orders["since"])[_ORDER_COLUMNS]
@@ -189,8 +193,8 @@ def _find_back_on(days: pd.DataFrame) -> date | None:
 
 def headroom_changes(roll_off: RollOffCalendar) -> list[tuple[date, int]]:
     """Return the days on which the headroom changes, from the as-of day on, with its new value. [orders]"""
-    rooms: list[tuple[date, int]] = []
-    for day, room in zip(roll_off.days["day"], roll_off.days["headroom"], strict=True):
-        if not rooms or rooms[-1][1] != room:
-            rooms.append((day.date(), int(room)))
-    return rooms
+    changes: list[tuple[date, int]] = []
+    for day, headroom in zip(roll_off.days["day"], roll_off.days["headroom"], strict=True):
+        if not changes or changes[-1][1] != headroom:
+            changes.append((day.date(), int(headroom)))
+    return changes

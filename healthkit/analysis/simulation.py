@@ -25,7 +25,7 @@ from healthkit.analysis.fitted_rates import (
     PooledRates,
     collect_history,
     fit_rates,
-    pool_rates,
+    pool_rates_of_accounts,
 )
 from healthkit.analysis.rolloff import OutlookError, counts_known_on, expected_counts
 from healthkit.metrics.counts import Counts
@@ -141,8 +141,8 @@ class Forecaster:
             if account_counts is None
             else counts_known_on(account_counts, self._as_of)
         )
-        stays = select_intervals(known, rule, account, marketplace, channel)
-        inputs = prepare_simulation(stays, rule, self._as_of, int(row["window"]), lag, days_ahead, fitted)
+        intervals = select_intervals(known, rule, account, marketplace, channel)
+        inputs = prepare_simulation(intervals, rule, self._as_of, int(row["window"]), lag, days_ahead, fitted)
         return simulate_input(inputs, fitted, draws=draws, seed=seed, account=account)
 
     def fit_pooled_rates(self, policies: Mapping[str, Policy]) -> None:
@@ -156,7 +156,7 @@ class Forecaster:
     def _pool(self, metric: str, basis: Basis, marketplace: str, channel: str) -> tuple[History, PooledRates]:
         """Return the history of every account in one measure, and the rates they share."""
         history = collect_history(self._known, metric, basis, marketplace, channel, self._as_of)
-        return history, pool_rates(history)
+        return history, pool_rates_of_accounts(history)
 
 
 @cache_on_first_argument(maxsize=1)
@@ -215,8 +215,8 @@ def prepare_simulation(
     now = int(day_numbers([as_of])[0])
     numbers = now + np.arange(days_ahead + 1)
     counted, at_fault = (
-        stays.count_by_day(numbers, 1, window, lag, False)[0]
-        for stays in (measure_stays.counting_intervals, measure_stays.fault_intervals)
+        intervals.count_by_day(numbers, 1, window, lag, False)[0]
+        for intervals in (measure_stays.counting_intervals, measure_stays.fault_intervals)
     )
     expected_orders = fit_arrivals(measure_stays.counting_intervals, as_of).expected_until(int(numbers[-1]))
     begin = int(expected_orders.clock.min()) if expected_orders.clock.size else now + 1
@@ -243,9 +243,9 @@ def _fault_slots(
 ) -> FaultSlots:
     """Return every pair of clock day and delay from which a fault would still be seen."""
     oldest = now - window - lag - MAX_FAULT_DELAY
-    stays = measure_stays.counting_intervals
-    there = (stays.clock > oldest) & (stays.ended > now)
-    known = np.bincount(stays.clock[there] - oldest, stays.weight[there], max(1, now + days_ahead - oldest + 1))
+    intervals = measure_stays.counting_intervals
+    there = (intervals.clock > oldest) & (intervals.ended > now)
+    known = np.bincount(intervals.clock[there] - oldest, intervals.weight[there], max(1, now + days_ahead - oldest + 1))
     faults = measure_stays.fault_intervals
     bad = (faults.clock > oldest) & (faults.ended > now)
     gone = np.bincount(faults.clock[bad] - oldest, faults.weight[bad] > 0, known.size)
@@ -280,10 +280,10 @@ def _fault_slots(
 
 def _volume_variation(measure_stays: MeasureIntervals, now: int) -> float:
     """Return the squared variation of the volume of the last weeks, beyond chance."""
-    stays = measure_stays.counting_intervals
-    back = (now - stays.clock) // 7
+    intervals = measure_stays.counting_intervals
+    back = (now - intervals.clock) // 7
     inside = (back >= 1) & (back <= VOLUME_WEEKS)
-    weeks = np.bincount(back[inside] - 1, stays.weight[inside], VOLUME_WEEKS)
+    weeks = np.bincount(back[inside] - 1, intervals.weight[inside], VOLUME_WEEKS)
     mean = weeks.mean()
     return float(np.clip(weeks.var() / mean**2 - 1 / mean, 0.0, 0.25)) if mean > 0 else 0.0
 

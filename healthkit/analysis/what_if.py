@@ -27,13 +27,13 @@ from healthkit.schema import yaml_lines
 from healthkit.schema.tables import Ledger, collect_to_pandas
 
 SCENARIO_STEPS = {
-    "fewer": "cause, by [percent], since [day, may be left out]: so many fewer orders at fault for a cause",
+    "fewer": "cause, by [percent], since [day, may be left out]: this share fewer orders at fault for a cause",
     "cleared": "orders [ids], cause [may be left out]: claims won, feedback removed",
     "volume": "by [percent, + or -], since [day]: more or fewer orders from a day on, as good as the others",
     "stop_selling": "sku, since [day, may be left out]: orders of one product go, with what went wrong with them",
     "target": "the share that is asked for instead [percent]",
     "window": "a window of another length [days]",
-    "lag": "a window that ends so many days before the day shown [days]",
+    "lag": "a window that ends this long before the day shown [days]",
 }
 """The kinds of step, and the fields of each."""
 

@@ -313,10 +313,10 @@ def _history(
     """Return SCORES of a metric on the days up to `as_of`, at most back to the first day of its policy; cached."""
     begins = workspace.policies[marketplace].complete_from
     since = max(begins, as_of - timedelta(days=days - 1))
-    asked = _cached_days_of(since, as_of) or [as_of]
-    rows = workspace.account(account, marketplace).score(asked, window=window, metrics=[metric])
-    mine = (rows["channel"] == channel).to_numpy()
-    return rows if mine.all() else rows[mine].reset_index(drop=True)
+    score_days = _cached_days_of(since, as_of) or [as_of]
+    rows = workspace.account(account, marketplace).score(score_days, window=window, metrics=[metric])
+    is_of_channel = (rows["channel"] == channel).to_numpy()
+    return rows if is_of_channel.all() else rows[is_of_channel].reset_index(drop=True)
 
 
 @lru_cache(maxsize=16)

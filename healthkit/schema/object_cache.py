@@ -13,8 +13,17 @@ _R = TypeVar("_R")
 def cache_on_first_argument(maxsize: int | None = None) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
     """Return a decorator that caches results in the `__dict__` of the first argument, as `cached_property` does.
 
-    The first argument is an object that does not change (a Ledger, Counts); the others are hashable and positional.
-    Beyond `maxsize` results an object, the oldest is dropped.
+    The first argument is an object that does not change (a Ledger, Counts); the others are hashable. Beyond `maxsize`
+    results an object, the oldest is dropped.
+
+    >>> class Table:
+    ...     pass
+    >>> @cache_on_first_argument()
+    ... def total(table: Table, first: int, last: int = 0) -> int:
+    ...     return first + last
+    >>> table = Table()
+    >>> total(table, 1), total(table, 1, last=2), total(table, 1, last=3)
+    (1, 3, 4)
     """
 
     def decorate(function: Callable[_P, _R]) -> Callable[_P, _R]:
@@ -23,11 +32,12 @@ def cache_on_first_argument(maxsize: int | None = None) -> Callable[[Callable[_P
         @wraps(function)
         def cached(*args: _P.args, **kwargs: _P.kwargs) -> _R:
             results: dict[Any, _R] = vars(args[0]).setdefault(attribute, {})
-            if args[1:] not in results:
+            key = (args[1:], tuple(sorted(kwargs.items())))
+            if key not in results:
                 while maxsize is not None and len(results) >= maxsize:
                     del results[next(iter(results))]
-                results[args[1:]] = function(*args, **kwargs)
-            return results[args[1:]]
+                results[key] = function(*args, **kwargs)
+            return results[key]
 
         return cast(Callable[_P, _R], cached)
 
