@@ -1,4 +1,4 @@
-"""The code is built as ARCHITECTURE.md draws it: the same rooms, arrows down, each library in its room."""
+"""The packages, their dependencies and their libraries are those of ARCHITECTURE.md."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from tests.no_big_files import big_files
 
 PACKAGE = ROOT / "healthkit"
 PLAN = re.search(r"```packages\n(.*?)```", (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8"), re.S)
-FACE = {"__init__", "__main__", "cli"}
-"""The face reaches every room, through lazy loading."""
+UNRESTRICTED = {"__init__", "__main__", "cli"}
+"""They may import every package, through lazy loading."""
 
 
 def plan() -> dict[str, tuple[set[str], set[str]]]:
-    """Room -> (rooms it may import, libraries that are its own), as the picture says."""
+    """Package -> (packages it may import, libraries that are its own), as ARCHITECTURE.md says."""
     assert PLAN
-    rooms = {}
+    packages = {}
     for line in PLAN.group(1).strip().splitlines():
-        room, allowed, libraries = re.fullmatch(r"(\w+):\s*([^\[]*?)\s*(?:\[(.*)\])?", line).groups()
-        rooms[room] = (
+        package, allowed, libraries = re.fullmatch(r"(\w+):\s*([^\[]*?)\s*(?:\[(.*)\])?", line).groups()
+        packages[package] = (
             set(filter(None, re.split(r",\s*", allowed))),
             set(filter(None, re.split(r",\s*", libraries or ""))),
         )
-    return rooms
+    return packages
 
 
-def room_of(path: Path) -> str:
+def package_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
@@ -51,37 +51,37 @@ def imports(path: Path) -> set[str]:
 FILES = sorted(path for path in PACKAGE.rglob("*.py"))
 
 
-def test_every_room_is_in_the_picture_and_the_other_way_round():
-    rooms = {room_of(path) for path in FILES} - {"__init__", "__main__"}
-    assert rooms == set(plan())
+def test_every_package_is_in_the_plan_and_the_other_way_round():
+    packages = {package_of(path) for path in FILES} - {"__init__", "__main__"}
+    assert packages == set(plan())
 
 
 @pytest.mark.parametrize(
-    "path", [path for path in FILES if room_of(path) not in FACE], ids=lambda p: str(p.relative_to(PACKAGE))
+    "path", [path for path in FILES if package_of(path) not in UNRESTRICTED], ids=lambda p: str(p.relative_to(PACKAGE))
 )
-def test_a_room_imports_only_what_the_picture_allows(path):
-    room = room_of(path)
-    used = {name.split(".")[1] for name in imports(path) if name.startswith("healthkit.")} - {room}
-    assert used - plan()[room][0] == set()
+def test_a_package_imports_only_what_the_plan_allows(path):
+    package = package_of(path)
+    used = {name.split(".")[1] for name in imports(path) if name.startswith("healthkit.")} - {package}
+    assert used - plan()[package][0] == set()
 
 
-def test_arrows_point_down():
+def test_dependencies_point_one_way():
     seen: set[str] = set()
-    for room, (allowed, _) in plan().items():
-        assert allowed <= seen, f"{room} imports a room below it in the list"
-        seen.add(room)
+    for package, (allowed, _) in plan().items():
+        assert allowed <= seen, f"{package} imports a package below it in the list"
+        seen.add(package)
 
 
-def test_each_library_enters_only_the_rooms_that_name_it():
+def test_each_library_enters_only_the_packages_that_name_it():
     owners: dict[str, set[str]] = {}
-    for room, (_, libraries) in plan().items():
+    for package, (_, libraries) in plan().items():
         for library in libraries:
-            owners.setdefault(library, set()).add(room)
+            owners.setdefault(library, set()).add(package)
     strays = [
         (str(path.relative_to(PACKAGE)), name)
         for path in FILES
         for name in imports(path)
-        if room_of(path) not in owners.get(name.split(".")[0], {room_of(path)})
+        if package_of(path) not in owners.get(name.split(".")[0], {package_of(path)})
     ]
     assert strays == []
 
@@ -115,15 +115,15 @@ def test_the_clock_is_read_nowhere():
 
 def test_no_number_of_a_marketplace_stands_in_the_code():
     """Targets as decimals or fractions belong into policies/; 0.01 in charts and page are sizes, so not searched."""
-    rooms = ("metrics/definitions", "metrics/counts", "metrics/scores", "workspace", "report/model", "store")
+    packages = ("metrics/definitions", "metrics/counts", "metrics/scores", "workspace", "report/model", "store")
     numbers = re.compile(r"Fraction\(\d|(?<![\w.])0\.0(?:1|2|25|4|5)\b|(?<![\w.])0\.9[057]\b")
-    files = {room: [PACKAGE / f"{room}.py", *(PACKAGE / room).glob("*.py")] for room in rooms}
+    files = {package: [PACKAGE / f"{package}.py", *(PACKAGE / package).glob("*.py")] for package in packages}
     texts = {
-        room: "".join(path.read_text(encoding="utf-8") for path in paths if path.exists())
-        for room, paths in files.items()
+        package: "".join(path.read_text(encoding="utf-8") for path in paths if path.exists())
+        for package, paths in files.items()
     }
-    assert all(texts.values()), "a room is not where this test looks for it"
-    assert [room for room, text in texts.items() if numbers.search(text)] == []
+    assert all(texts.values()), "a module is not where this test looks for it"
+    assert [package for package, text in texts.items() if numbers.search(text)] == []
 
 
 def heavy_after(code: str) -> str:
@@ -153,6 +153,15 @@ def test_an_import_of_nothing_new_loads_no_library_for_rows(store, tmp_path):
         "assert one.already_stored"
     )
     assert heavy_after(again) == "duckdb deltalake pyarrow"
+
+
+def test_no_two_public_classes_share_a_name():
+    places: dict[str, list[str]] = {}
+    for path in FILES:
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(str(path.relative_to(PACKAGE)))
+    assert {name: paths for name, paths in places.items() if len(paths) > 1} == {}
 
 
 def test_no_test_module_is_imported_by_another():
