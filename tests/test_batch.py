@@ -1,4 +1,4 @@
-"""The press: a page for every account, the same bytes twice, and one failure that stops no other."""
+"""A batch: a page for every account, the same bytes twice, and one failure that stops no other."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ import pandas as pd
 import pytest
 
 from healthkit import batch
-from healthkit.batch import manifest, output_files
+from healthkit.batch import fork_client, manifest, output_files
+from healthkit.batch.page_job import PageJob, make_warmup
 from healthkit.report.model import MonthError
 from healthkit.schema import tables
 from healthkit.store import StoreError
+from healthkit.workspace import snapshot
 from tests.builders.notebooks import template_with_cell, write_notebook
 from tests.builders.processes import is_running, run_healthkit, wait_until
 from tests.builders.sample import MONTH
@@ -398,3 +400,19 @@ def test_ctrl_c_ends_a_batch_cleanly(sample_store, tmp_path):
     assert batch.wait(20) == 130
     assert_whole_pages(folder)
     assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.skipif(not fork_client.CAN_FORK, reason="this machine cannot fork: nothing is warmed up")
+def test_every_cell_of_the_warm_up_runs(desk, tmp_path):
+    """A warm-up that fails is not reported: every fork would do its work again."""
+    counts = desk.ensure_counts_saved(tmp_path, False)
+    snapshot.write_snapshot(desk.store, ["paper-moth"], counts, tmp_path / "snapshot")
+    job = PageJob("paper-moth", "US", MONTH, str(tmp_path / "snapshot"), (), "", tmp_path, batch.PageRequest())
+    fork_client.set_warmup(None)
+    server = fork_client.ForkServer()
+    try:
+        result = server.run(make_warmup(job, 8)["cells"])
+    finally:
+        server.close()
+    assert result is not None
+    assert (result.status, result.message) == ("done", "")

@@ -99,7 +99,8 @@ class AccountView:
                 )
         if window is not None:
             if window not in set(rows["window"]):
-                row, rows = rows.iloc[0], self.score(as_of, window=window, metrics=[metric])
+                row = rows.iloc[0]
+                rows = self.score(as_of, window=window, metrics=[row["metric"]])
                 rows = rows[rows["channel"] == row["channel"]]
             rows = rows[rows["window"] == window]
         return rows.sort_values("window").iloc[-1]

@@ -107,7 +107,7 @@ def reconcile(
     """Compare our counts with the newest ones the marketplace reported by a day; return one Reconciliation per measure.
 
     Only figures with both counts are compared, as of the day of their own report. `evidence` lists the kinds of
-    evidence in our files (see `tables.EVIDENCE`). With `counts`, orders are read one by one only where both sides
+    evidence in our files (see `tables.EVIDENCE_BY_KIND`). With `counts`, orders are read one by one only if both sides
     differ. Raises ExplainError where the store holds no figure of the marketplace.
     """
     readings = _newest_readings(ledger, account, marketplace, day)

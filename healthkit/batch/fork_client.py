@@ -117,7 +117,8 @@ class ForkServer:
             try:
                 with server_end:
                     socket.send_fds(self._control, [b"\n"], [server_end.fileno()])
-                connection.sendall(json.dumps(request).encode() + b"\n")
+                with suppress(OSError):  # A server that could not fork has sent why and closed the connection.
+                    connection.sendall(json.dumps(request).encode() + b"\n")
                 while data := _receive(connection, latest):
                     received += data
                     if latest is None and deadline is not None:  # The time runs from the first cell on.

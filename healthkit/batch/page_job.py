@@ -233,7 +233,7 @@ SHARED_WARMUP_FROM = 8
 def make_warmup(job: PageJob, report_count: int = SHARED_WARMUP_FROM) -> Mapping[str, Any]:
     """Return the warm-up of the fork server: a run of the job's template, and for many reports first the shared fit."""
     workspace = f"hk.Workspace({job.snapshot!r}, {job.policy or None!r})"
-    shared = f"import healthkit as hk\n{workspace}.look_out(hk.last_day_of_month({job.month!r}))"
+    shared = f"import healthkit as hk\n{workspace}.prepare_forecasts(hk.last_day_of_month({job.month!r}))"
     cells = run_notebook.code_cells(job.parameters, job.request.template)
     cells = [(0, shared), *cells] if report_count >= SHARED_WARMUP_FROM else cells
     return {"cells": cells, "modules": list(fork_client.PRELOADED_MODULES)}

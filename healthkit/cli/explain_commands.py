@@ -183,8 +183,11 @@ def standing(
         workspace = open_workspace(data, policy)
         rows = workspace.score(as_of, account)
         off_target = rows[rows["status"] == "off target"]
-        views = [(row, workspace.account(row["account"], row["marketplace"])) for _, row in off_target.iterrows()]
-        streaks = [(row, view.streak(row), view.rule(row)) for row, view in views]
+        streaks = []
+        for _, row in off_target.iterrows():
+            view = workspace.account(row["account"], row["marketplace"])
+            streaks.append((row, view.streak(row), view.rule(row)))
+        verdicts = workspace.verdicts(as_of, account) if form is OutputFormat.table else []
     columns = ["account", "marketplace", "metric", "channel", "window", "days", "since", "at_least", "stage", "source"]
     records = [
         row[columns[:5]].to_dict()
@@ -201,7 +204,6 @@ def standing(
         name = measure_label(row["metric"], row["channel"], row["window"])
         sentence = account_text.streak_sentence(one, rule.stages, labels.CERTAINTY_LABELS[rule.sure])
         print_wide(f"{names[row['account'], row['marketplace']]}: {name}: {labels.lowercase_first(sentence)}")
-    verdicts = workspace.verdicts(as_of, account)
     reported = [
         one for found in verdicts for one in found.measures
         if one.status == "off target" and one.decided_by == hk.verdicts.AMAZON

@@ -125,8 +125,10 @@ def _print_measures(workspace: Any, rows: Any, output_format: OutputFormat, cale
     if rows.empty:
         exit_with_error(f"No orders by that day in {workspace.store.folder}.")
     rates = rows[rows["target"].notna() & rows["metric"].map(lambda name: account_text.figure_kind(name) == "rate")]
-    views = [(row, workspace.account(row["account"], row["marketplace"])) for _, row in rates.iterrows()]
-    calendars = [(row, view.calendar(row, **calendar_options)) for row, view in views]
+    calendars = [
+        (row, workspace.account(row["account"], row["marketplace"]).calendar(row, **calendar_options))
+        for _, row in rates.iterrows()
+    ]
     names = ["account", "marketplace", "metric", "channel", "window", "as_of", "counted", "at_fault", "headroom",
              "status", "proxy"]  # fmt: skip
     records = [{**row[names].to_dict(), "back_on": _back_on(row, one)} for row, one in calendars]

@@ -87,12 +87,13 @@ def scores(
         workspace = open_workspace(data, policy, version)
         options = {"window": window, "lag": lag, "hindsight": hindsight}
         rows = _read_scores(workspace, case, days, account, options)
+        needs_reasons = form is OutputFormat.table and days == as_of and not hindsight and not rows.empty
+        unjudged = _unjudged_verdicts(workspace, as_of, account) if needs_reasons else {}
     if rows.empty:
         what = "figures of the marketplace's own" if case is Case.amazon else "orders"
         exit_with_error(f"No {what} up to {as_of} in {workspace.store.folder}.")
     if not write_answer(form, rows):
-        reasons = {} if days != as_of or hindsight else _unjudged_verdicts(workspace, as_of, account)
-        _print_table(rows, _points_by_rule(workspace), reasons, show_case=case is Case.all)
+        _print_table(rows, _points_by_rule(workspace), unjudged, show_case=case is Case.all)
     _warn_of_early_ends(workspace, as_of, account)
     if workspace.unjudged_marketplaces:
         print_error(f"No policy judges the orders of {', '.join(workspace.unjudged_marketplaces)}.", None)

@@ -85,7 +85,7 @@ def _check_sentences(store: hk.store.Store, check_result: hk.store.CheckResult) 
 
 @store_app.command("repair", epilog="Example: `python -m healthkit store repair --data data/sample_store`")
 def repair(data: DataOption = None) -> None:
-    """Make a damaged store readable: move broken files aside and forget the raw files that lost rows."""
+    """Make a damaged store readable: write what can be read anew and forget the raw files that lost rows."""
     with ErrorReporter():
         store = _open_store(data)
         lost, unnamed = hk.store.repair(store)
@@ -196,7 +196,7 @@ def _removal_lines(store: hk.store.Store, removal: hk.store.Removal, purge: bool
         yield f"No raw file is left of {_name_accounts(removal.emptied_accounts)}."
     if purge:
         yield (
-            f"Purge: all versions before this one go for every account, and with them what repairs moved aside. "
+            f"Purge: all versions before this one go for every account, and with them damaged files that repairs left. "
             f"It cannot be undone. {PURGE_LIMITS}"
         )
 

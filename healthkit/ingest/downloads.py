@@ -27,7 +27,7 @@ EVIDENCE_KINDS = (
 )  # fmt: skip
 """The kinds of evidence. `promises` are ship-by days, `delivery_promises` deliver-by days, `cancellers` who cancelled,
 `confirmation_times` those that no list of late shipments replaces, `amazon_figures` what Amazon reports of its
-own measures; the others are as in `tables.EVIDENCE`."""
+own measures; the others are as in `tables.EVIDENCE_BY_KIND`."""
 
 Coverage = Literal["fully", "days assumed", "in part"]
 """How much of the evidence a file contains: all; all orders but not their days; only some orders (a lower bound)."""

@@ -52,7 +52,7 @@ _FindCountedOrders = Callable[[Ledger, Basis], CountedOrders]
 class Metric(NamedTuple):
     """A metric: its id in every table, the function that finds its orders, what it counts and the evidence it needs.
 
-    `required_evidence` are the kinds of evidence (see `tables.EVIDENCE`) that hold the faults: without any of them
+    `required_evidence` are the kinds of evidence (see `tables.EVIDENCE_BY_KIND`) that hold the faults: without any,
     nothing counts, without some the rate is a proxy. `denominator_evidence` are those that hold what is counted.
     `proxy` is an assumption of the metric itself, which evidence of the kind `proxy_unless` removes.
 

@@ -1,8 +1,8 @@
 """Which evidence the imported files of an account hold and over which days: whether a measure can be judged.
 
-COVERAGE lists, for each account and marketplace, the kinds of evidence that were imported (`tables.EVIDENCE`) and the
-days that their rows cover. A count is complete if every kind of evidence that its rule needs covers the window. If one
-is missing or ends early, the number of orders at fault is a lower bound.
+COVERAGE lists, for each account and marketplace, the imported kinds of evidence (`tables.EVIDENCE_BY_KIND`) and the
+days that their rows cover. A count is complete if every kind of evidence that its rule needs covers the window. If
+one is missing or ends early, the number of orders at fault is a lower bound.
 """
 
 from __future__ import annotations

@@ -152,9 +152,9 @@ class Answer:
 
 
 def list_accounts(workspace: Workspace) -> list[tuple[str, str]]:
-    """Return the accounts of a workspace with their marketplaces, sorted by name."""
+    """Return the accounts of a workspace with the marketplaces that a policy judges, sorted by name."""
     pairs = workspace.counts.coverage[["account", "marketplace"]].sort_values(["account", "marketplace"])
-    return list(pairs.itertuples(index=False, name=None))
+    return [pair for pair in pairs.itertuples(index=False, name=None) if pair[1] in workspace.policies]
 
 
 def last_day(workspace: Workspace, account: str = "") -> date:

@@ -176,8 +176,8 @@ def open_report(
     """Gather the report of one account for one month.
 
     `marketplace` is needed only where the account sells in several. `generated_at` is printed in the footer as given.
-    Raises StoreError for an unknown account, MarketplaceError for a marketplace in which it does not sell, MonthError
-    for a month without orders.
+    Raises StoreError for an unknown account, AccountMarketplaceError for a marketplace in which it does not sell,
+    MonthError for a month without orders.
     """
     view = workspace.account(account, marketplace)
     month_end = last_day_of_month(month)

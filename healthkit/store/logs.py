@@ -163,7 +163,9 @@ def first_version_after_purge(table_folder: Folder) -> int | None:
     filesystem = open_filesystem(table_folder)
     first = min(list_log_entries(filesystem), default=0)
     info = find_commit_info(read_log_entry(filesystem, first) or []) if first else {}
-    return first if info.get(OPERATION_KEY) == PURGE_OPERATION else None
+    # "PURGED" is what older versions of the kit wrote.
+    is_purge = info.get(OPERATION_KEY) == PURGE_OPERATION or info.get("operation") == "PURGED"
+    return first if is_purge else None
 
 
 def is_own_data_file(table_folder: Folder, path: str, table: tables.Table) -> bool:

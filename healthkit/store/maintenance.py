@@ -370,7 +370,9 @@ class Version(NamedTuple):
     what: str
 
 
-_DELTA_OPERATIONS = {"WRITE": "import", "OPTIMIZE": "compacted"}
+_DELTA_OPERATIONS = {
+    "WRITE": "import", "OPTIMIZE": "compacted", "DELETE": "repaired", "MENDED": "repaired", "PURGED": "purged",
+}  # fmt: skip
 
 
 def versions(store: Store) -> list[Version]:

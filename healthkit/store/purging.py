@@ -35,11 +35,12 @@ from healthkit.store.store import Store, StoreError
 
 _LOG = logging.getLogger(__name__)
 
-_PARTIAL_DATA_FILE_NAME = re.compile(r"part-\d{5}-[0-9a-f-]{36}-c\d{3}(\.\w+)?\.parquet#\d+")
+_LEFT_DATA_FILE_NAME = re.compile(r"part-\d{5}-[0-9a-f-]{36}-c\d{3}(\.\w+)?\.parquet(#\d+|\.broken\d*)")
 _LOG_FILE_NAME = re.compile(
-    r"(\d{20}\.(json|crc|checkpoint(\.\d{10}\.\d{10})?\.parquet)|_last_checkpoint|_commit_[0-9a-f-]+\.json\.tmp)(#\d+)?"
+    r"(\d{20}\.(json|crc|checkpoint(\.\d{10}\.\d{10})?\.parquet)|_last_checkpoint|_commit_[0-9a-f-]+\.json\.tmp)(\.broken\d*)?(#\d+)?"
 )
-"""Names that the Delta writer gives to data files and files of a log; `#1` follows while it writes. Only such files are
+"""Names that the Delta writer gives to data files and files of a log; `#1` follows while it writes, and
+`.broken` what a repair of an older version moved aside. Only such files are
 deleted, and a data file that no entry names only where its columns are those of the table."""
 
 
@@ -116,7 +117,7 @@ def _delete_older_files(
             _LOG_FILE_NAME.fullmatch(path.name)
             if path.parent == table_folder / LOG_FOLDER
             else name in listed_files
-            or _PARTIAL_DATA_FILE_NAME.fullmatch(name)
+            or _LEFT_DATA_FILE_NAME.fullmatch(name)
             or is_own_data_file(table_folder, name, table)
         ):
             path.unlink()

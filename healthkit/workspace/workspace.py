@@ -34,7 +34,7 @@ MAX_CACHED_SELECTIONS = 8
 """Selections of accounts whose counts, and whose reported figures, are cached."""
 
 
-class MarketplaceError(ValueError):
+class AccountMarketplaceError(ValueError):
     """An account sells in several marketplaces, or not in the given one; the message lists those there are."""
 
 
@@ -157,7 +157,7 @@ class Workspace:
         """The marketplaces in the store without a policy; their orders are in no scores."""
         return [code for code in self.counts.coverage["marketplace"].unique() if code not in self.policies]
 
-    @property
+    @cached_property
     def accounts(self) -> list[str]:
         """The names of the accounts in the store, sorted."""
         return sorted(self.counts.coverage["account"].unique())
@@ -166,22 +166,34 @@ class Workspace:
         """Open one account in one marketplace, for the questions about it.
 
         `marketplace` is needed only where the account sells in several. Raises StoreError for an account that the store
-        does not hold, PolicyError where no policy judges it, MarketplaceError where the marketplace is missing or not
-        one of its own.
+        does not hold, PolicyError where no policy judges it, AccountMarketplaceError where the marketplace is missing
+        or not one of its own.
         """
         codes = self._judged_marketplaces(name)
         if marketplace in codes or (marketplace is None and len(codes) == 1):
             return self._views(name, marketplace or codes[0])
+        if marketplace in self._marketplaces_by_account[name]:
+            raise PolicyError(f"No policy judges {marketplace}, where {name} sells.")
         problem = "sells in several marketplaces" if marketplace is None else f"has no orders in {marketplace!r}"
-        raise MarketplaceError(f"{name} {problem}. There are: {', '.join(codes)}.")
+        raise AccountMarketplaceError(f"{name} {problem}. There are: {', '.join(codes)}.")
 
     def account_views(self, name: str) -> list[AccountView]:
         """Open one account in each of its marketplaces that a policy judges."""
         return [self._views(name, code) for code in self._judged_marketplaces(name)]
 
+    @cached_property
+    def _marketplaces_by_account(self) -> dict[str, list[str]]:
+        """The marketplaces of each account, sorted."""
+        found: dict[str, list[str]] = {}
+        for account, code in sorted(self._coverage):
+            found.setdefault(account, []).append(code)
+        return found
+
     def _judged_marketplaces(self, account: str) -> list[str]:
-        self.store.check_accounts([account], self.accounts)
-        codes = [code for name, code in sorted(self._coverage) if name == account]
+        codes = self._marketplaces_by_account.get(account)
+        if codes is None:
+            self.store.check_accounts([account], self.accounts)
+            codes = []
         judged = [code for code in codes if code in self.policies]
         if not judged:
             raise PolicyError(f"No policy judges {' or '.join(codes)}, where {account} sells.")

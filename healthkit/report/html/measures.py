@@ -109,11 +109,6 @@ class Measure:
         return reasons.unjudged_reason(self.reason, self.noun, first, last, self.year, self.minimum)
 
     @property
-    def is_enforced(self) -> bool:
-        """Whether its rule names a consequence."""
-        return bool(getattr(self.rule, "enforced", False))
-
-    @property
     def shows_marketplace_figure(self) -> bool:
         """Whether the marketplace's own figure is shown."""
         return self.reported_on is not None
@@ -353,14 +348,6 @@ def enforced_unjudged(report: MonthlyReport) -> list[Measure]:
         if measure is None or row.window > measure.window:
             longest[row.metric, row.channel] = row
     return list(longest.values())
-
-
-def measure_name(measure_row: Any) -> str:
-    """Return a measure with the marketplace's figure, in a sentence; its window where the rule judges several."""
-    channel = "" if measure_row.channel in ("seller", "all") else measure_row.channel
-    return sentences.measure_phrase(
-        measure_row.metric, channel, measure_row.window if len(measure_row.rule.windows) > 1 else 0
-    )
 
 
 def target_side_and_share(rule: Any) -> tuple[str, Any]:
