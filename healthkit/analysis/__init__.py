@@ -1,4 +1,4 @@
-"""Analyses of one account: why a rate moved, which orders carry it, what comes next, what if, and the verdict."""
+"""Analyses of one account: reasons for a change, drivers, forecasts, scenarios, reconciliation and verdicts."""
 
 import lazy_loader as lazy
 

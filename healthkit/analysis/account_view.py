@@ -29,21 +29,26 @@ from healthkit.schema import tables
 from healthkit.schema.tables import Ledger, Table
 
 MAX_ORDERS_IN_MEMORY = 1_000_000
-"""The tables of an account with more orders are read from the store again for each question. [orders]"""
+"""Accounts with more orders are not loaded into memory; each question reads their tables again. [orders]"""
 REPORTED_TABLES = (tables.READINGS, tables.VIOLATIONS)
 """The tables that hold the marketplace's own figures."""
 
 
 class TableSource(Protocol):
-    """A store, or a snapshot of one, that returns the tables of some accounts."""
+    """The interface of a store or a snapshot: it returns the tables of given accounts."""
 
     def ledger(self, accounts: Iterable[str] | None = None, only: Collection[Table] = ...) -> Ledger:
-        """Return the rows of some accounts, of all tables or only some."""
+        """Return the raw tables with the rows of the given accounts, by default of all accounts.
+
+        Tables that are not in `only` are empty.
+        """
 
 
 @dataclass(frozen=True, eq=False)
 class AccountView:
-    """One account in one marketplace, with what every analysis of it needs; made by `Workspace.account`.
+    """One account in one marketplace: its data, its policy, and the analyses of it as methods.
+
+    It is made by `Workspace.account`.
 
     `counts` are the account's own; `all_counts` those of every account in the store, to which forecasts of a small
     account are drawn. `coverage` says over which days the imported files reach. A `row` in the methods is one row of
@@ -60,7 +65,7 @@ class AccountView:
 
     @cached_property
     def ledger(self) -> Ledger:
-        """The raw tables of the account, of all its marketplaces, as known now."""
+        """The raw tables of the account for all its marketplaces, from all files in the opened store."""
         ledger = self.source.ledger([self.account])
         return ledger.in_memory() if self.counts.coverage["orders"].sum() <= MAX_ORDERS_IN_MEMORY else ledger
 
@@ -77,12 +82,12 @@ class AccountView:
         hindsight: bool = False,
         metrics: Iterable[str] | None = None,
     ) -> pd.DataFrame:
-        """Return SCORES on one day or several (see `scores.score`)."""
+        """Return the table SCORES of the account on the given days (see `scores.score`)."""
         policies = {self.marketplace: self.policy}
         return scores.score(self.counts, policies, days, window=window, lag=lag, hindsight=hindsight, metrics=metrics)
 
     def measure(self, metric: str, as_of: date, *, channel: str = "", window: int | None = None) -> pd.Series:
-        """Return the row of SCORES of one measure on a day: the `row` that the methods below take.
+        """Return the row of SCORES for one metric on a day; the methods below take it as `row`.
 
         The window is the longest of the rule's unless one is given. Raises ScoreError where no measure or more than
         one matches, naming those there are.
@@ -106,15 +111,21 @@ class AccountView:
         return rows.sort_values("window").iloc[-1]
 
     def rule(self, row: pd.Series) -> Rule:
-        """Return the rule that judged one row of SCORES."""
+        """Return the rule that judged a row of SCORES."""
         return next(rule for rule in self.policy.rules if rule.id == row["rule"])
 
     def orders_at_fault(self, row: pd.Series, *, hindsight: bool = False, since: date | None = None) -> pd.DataFrame:
-        """Return the orders at fault on the row's day, or on any day since another (see `scores.orders_at_fault`)."""
+        """Return the orders at fault on the day of a row, or on any day from `since` until then.
+
+        See `scores.orders_at_fault`.
+        """
         return scores.orders_at_fault(self.counts, row, self.policy, hindsight=hindsight, since=since)
 
     def reported(self, days: date | Iterable[date]) -> pd.DataFrame:
-        """Return SCORES of the marketplace's own figures, as they stood on each day (see `reported_scores`)."""
+        """Return SCORES of the figures that the marketplace reported, as known on each of the given days.
+
+        See `reported_scores`.
+        """
         rows = reported_scores.reported_scores(self._reported_ledger, days, {self.marketplace: self.policy})
         return rows[rows["marketplace"] == self.marketplace].reset_index(drop=True)
 
@@ -122,16 +133,16 @@ class AccountView:
         return verdicts.add_report_days(tables.records(self.reported(day)))
 
     def last_day_known(self, day: date) -> date:
-        """Return the last day up to `day` on which the files or the marketplace's own reports say anything."""
+        """Return the last day, at most `day`, that the files or the marketplace's reports cover."""
         return verdicts.last_day_known(self.coverage, self._reported_rows(day), day)
 
     def verdict(
         self, as_of: date, our_rows: list[Row] | None = None, reported_rows: list[Row] | None = None
     ) -> AccountVerdict:
-        """Return the status of the account and of each measure on a day, by the worst known figure (see `verdicts`).
+        """Return the verdict on the account and on each of its measures on a day (see `verdicts`).
 
-        Rows of SCORES of that day that are at hand, ours and the marketplace's, need not be computed again. Raises
-        PolicyError for a day before the policy begins.
+        It rests on the worst known figure. `our_rows` and `reported_rows` are rows of SCORES of that day, ours and the
+        marketplace's; they are computed if not given. Raises PolicyError for a day before the policy begins.
         """
         ours = tables.records(self.score(as_of)) if our_rows is None else our_rows
         theirs = self._reported_rows(as_of) if reported_rows is None else reported_rows
@@ -140,30 +151,33 @@ class AccountView:
         return verdicts.judge_account(self.policy.rules_in_force(as_of), ours, theirs, as_of, key, finder.find)
 
     def reconcile(self, day: date) -> list[Reconciliation]:
-        """Compare our counts with the marketplace's own newest ones by a day (see `reconcile.reconcile`).
+        """Compare our counts with the newest counts that the marketplace had reported by a day.
 
-        Raises ExplainError where the store holds no such figure.
+        See `reconcile.reconcile`. Raises ExplainError where the store holds no such figure.
         """
         return reconcile(
             self.ledger, self.policy, self.account, self.marketplace, day, self.coverage.evidence, self.counts
         )
 
     def bridge(self, row: pd.Series, before: date) -> Bridge:
-        """Explain why the rate of one row of SCORES moved since an earlier day (see `bridge.bridge`)."""
+        """Explain why the rate in a row of SCORES changed since an earlier day (see `bridge.bridge`)."""
         return bridge(
             self.counts, self.policy, self.account, self.marketplace, row["metric"], before, row["as_of"].date(),
             channel=row["channel"], window=int(row["window"]),
         )  # fmt: skip
 
     def drivers(self, row: pd.Series) -> pd.DataFrame:
-        """Return DRIVERS of one row of SCORES: which groups of orders carry its excess (see `drivers.drivers`)."""
+        """Return the table DRIVERS for a row of SCORES: groups of orders, and how many more faults each has."""
         return drivers(
             self.ledger, self.rule(row), self.account, self.marketplace, row["channel"], row["as_of"].date(),
             window=int(row["window"]),
         )  # fmt: skip
 
     def streak(self, row: pd.Series, days: int = 400) -> Streak:
-        """Return for how many days in a row a measure has been off target, looking back at most `days`."""
+        """Return the streak of a row of SCORES: for how many days in a row the measure has been off target.
+
+        At most `days` days are looked at.
+        """
         as_of, first_day = row["as_of"].date(), self.policy.complete_from
         history = [as_of - timedelta(days=back) for back in reversed(range(days))]
         rows = self.score([day for day in history if day >= first_day], metrics=[row["metric"]])
@@ -171,13 +185,19 @@ class AccountView:
         return find_streak(rows, self.rule(row))
 
     def calendar(self, row: pd.Series, *, days_ahead: int | None = None, new_orders: bool = True) -> RollOffCalendar:
-        """Return the roll-off calendar of one row of SCORES, as known on its day (see `rolloff.roll_off_calendar`)."""
+        """Return the roll-off calendar of a row of SCORES, as known on the day of the row.
+
+        See `rolloff.roll_off_calendar`.
+        """
         return roll_off_calendar(self.counts, self.policy, row, days_ahead=days_ahead, new_orders=new_orders)
 
     def simulate(
         self, row: pd.Series, *, days_ahead: int = 90, draws: int = simulation.DRAWS, seed: int = 0
     ) -> Simulation:
-        """Simulate futures of one row of SCORES from what was known on its day (see `simulation.simulate_futures`)."""
+        """Simulate futures of a row of SCORES from what was known on the day of the row.
+
+        See `simulation.simulate_futures`.
+        """
         forecaster = simulation.forecaster(self.all_counts, row["as_of"].date())
         return forecaster.simulate(
             self.policy, row, days_ahead=days_ahead, draws=draws, seed=seed, account_counts=self.counts
@@ -186,7 +206,7 @@ class AccountView:
     def what_if(
         self, row: pd.Series, scenario: Any, *, days_ahead: int | None = None, new_orders: bool = True
     ) -> ScenarioResult:
-        """Score one row of SCORES again under a scenario (see `what_if.run_scenario`).
+        """Compute a row of SCORES again under a scenario (see `what_if.run_scenario`).
 
         `scenario` is the path of a YAML file, or the list of steps that it would hold.
         """
@@ -198,6 +218,6 @@ class AccountView:
         )
 
     def goals(self, row: pd.Series, by: date, *, new_orders: bool = True) -> list[Goal]:
-        """Return the smallest changes of each kind that meet the target by a day (see `goals.goals`)."""
+        """Return the smallest change of each kind with which the target is met on a day (see `goals.goals`)."""
         days_ahead = max(0, (by - row["as_of"].date()).days)
         return goals(self.calendar(row, days_ahead=days_ahead, new_orders=new_orders), by)

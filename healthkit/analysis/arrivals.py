@@ -1,8 +1,8 @@
-"""Fit how orders arrive: how many on each weekday, and how long until each is known to count.
+"""Estimate how many orders arrive on each weekday, and how long it takes until each is known to count.
 
 Only what was known at the end of a day is used. The newest days are incomplete where orders become known late (a
-delivered order counts once it is delivered), so the pace is taken from days that are old enough, and what the newest
-days still lack is expected to arrive with the usual delays.
+delivered order counts once it is delivered), so the number of orders a day is taken from days that are old enough, and
+what the newest days still lack is expected to arrive with the usual delays.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from healthkit.metrics.scores import Intervals, day_numbers
 
 PACE_WEEKS = 8
-"""Weeks from which the recent pace is taken."""
+"""Number of past weeks from which the number of orders by weekday is estimated. [weeks]"""
 MAX_ORDER_DELAY = 120
 """Longest delay considered between the clock day of an order and the day it is known. [days]"""
 
@@ -29,7 +29,7 @@ class ExpectedOrders(NamedTuple):
     expected: np.ndarray
 
     def scale_volume(self, volume: float, since: date | None) -> ExpectedOrders:
-        """Return the same with the orders of the clock days from `since` on multiplied by `volume`."""
+        """Return the expected orders, with those of clock days from `since` on multiplied by `volume`."""
         if since is None:
             return self
         later = self.clock >= int(day_numbers([since])[0])
@@ -38,7 +38,7 @@ class ExpectedOrders(NamedTuple):
 
 @dataclass(frozen=True)
 class ArrivalModel:
-    """The pace and delays of one measure's orders, as of a day.
+    """A model of the new orders of one measure: their number by weekday, and the delays until they are known.
 
     `weekday_pace` holds the orders of each weekday (Monday first); `delays` the share that becomes known 0, 1, ... days
     after its clock day (0 where known before). `first_incomplete_day` is the first clock day whose orders are not all
@@ -52,7 +52,7 @@ class ArrivalModel:
     known_counts: np.ndarray
 
     def expected_until(self, last_day: int) -> ExpectedOrders:
-        """Return the orders still to come of all clock days up to a last one."""
+        """Return the orders that are expected to become known, for all clock days up to `last_day`."""
         clocks = np.arange(self.first_incomplete_day, last_day + 1)
         if clocks.size == 0:
             return ExpectedOrders(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros(0))
@@ -73,7 +73,7 @@ class ArrivalModel:
 
 
 def fit_arrivals(intervals: Intervals, as_of: date) -> ArrivalModel:
-    """Fit the pace and delays of the orders that count, from intervals as known at the end of a day."""
+    """Fit a model of new orders to the intervals that were known at the end of a day."""
     day = int(day_numbers([as_of])[0])
     delay = np.clip(intervals.known - intervals.clock, 0, MAX_ORDER_DELAY)
     delays = _delay_shares(delay, intervals.weight, intervals.clock <= day - MAX_ORDER_DELAY // 2)

@@ -1,4 +1,7 @@
-"""Explain why a rate moved between two days: orders that left, are new, were cleared or became known late. Exact."""
+"""Explain why a rate changed between two days.
+
+Orders left, are new, were cleared or became known late. The steps add up exactly.
+"""
 
 from __future__ import annotations
 
@@ -16,17 +19,17 @@ from healthkit.metrics.policy import Policy, Rule
 from healthkit.metrics.scores import Intervals, MeasureIntervals, day_numbers, select_intervals
 
 BRIDGE_STEPS = ("left", "removed", "learnt late", "new", "orders")
-"""The kinds of step of a Bridge, in display order."""
+"""The kinds of steps of a Bridge, in display order."""
 
 
 class ExplainError(ValueError):
-    """A rate, or its change, cannot be explained; the message says why and what to ask instead."""
+    """Raised if a rate or its change cannot be explained; the message says why and what to ask instead."""
 
 
 class BridgeStep(NamedTuple):
-    """One step of a Bridge: orders at fault that it adds or removes, and the change of the shown rate. [share of 1]
+    """One step of a Bridge: orders at fault that it adds or removes, and its effect on the displayed rate.
 
-    The step `orders` changes the denominator only.
+    `change` is a share of 1. The step `orders` changes the denominator only.
     """
 
     kind: str
@@ -35,7 +38,7 @@ class BridgeStep(NamedTuple):
 
 
 class DayCount(NamedTuple):
-    """Orders counted and at fault on one day, with the first and last clock day of its window."""
+    """The number of orders counted and at fault on one day, with the first and last clock day of the window."""
 
     day: date
     first_day: date
@@ -46,7 +49,7 @@ class DayCount(NamedTuple):
 
 @dataclass(frozen=True)
 class Bridge:
-    """The change of a rate between two days, in steps that add up exactly.
+    """The change of a rate between two days, split into steps that add up exactly.
 
     `orders` has one row per order that moved: order_id, step, causes, clock_day, known_on. `orders_entered` and
     `orders_left` are how many orders began and ceased to count. `lower_is_better` says whether the shown rate is the
@@ -65,15 +68,15 @@ class Bridge:
     lower_is_better: bool
 
     def rate(self, count: DayCount) -> Fraction:
-        """Return the exact shown rate of one of the two days. [share of 1]"""
+        """Return the exact displayed rate on one of the two days. [share of 1]"""
         share = Fraction(count.at_fault, count.counted)
         return share if self.lower_is_better else 1 - share
 
     def round_to_digits(self, digits: int) -> dict[str, Fraction]:
-        """Return rates and steps rounded to units of 10**-digits, so that the rounded steps still add up to the rounded
-        rates.
+        """Round both rates and the steps to `digits` decimals, so that the rounded steps still add up.
 
-        Keys are `before`, `after` and the kinds of the steps.
+        The rounded steps add up to the change of the rounded rates. Keys are `before`, `after` and the kinds of the
+        steps.
         """
         unit = Fraction(1, 10**digits)
         before, after = (round(self.rate(count) / unit) for count in (self.before, self.after))
@@ -87,7 +90,9 @@ class Bridge:
 
 
 def largest_remainder(exact: list[Fraction], total: int) -> list[int]:
-    """Round exact numbers to whole ones that add up to a total; the largest remainders are rounded up first.
+    """Round exact numbers to whole numbers that add up to `total`.
+
+    The numbers with the largest remainders are rounded up first.
 
     >>> largest_remainder([Fraction(12, 10), Fraction(13, 10), Fraction(5, 10)], 3)
     [1, 1, 1]
@@ -113,7 +118,7 @@ def bridge(
     channel: str = "seller",
     window: int | None = None,
 ) -> Bridge:
-    """Explain the change of a rate between two days, both as displayed, as a Bridge of exact steps.
+    """Explain how a displayed rate changed between two days, as a Bridge of exact steps.
 
     With n orders counted and k at fault, a step that adds c at fault moves the rate by c (1/n0 + 1/n1) / 2, and the
     change of the denominator by -(k0 + k1)/2 (n1 - n0) / (n0 n1). The sum is k1/n1 - k0/n0 exactly, whatever the order

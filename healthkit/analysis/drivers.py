@@ -1,5 +1,4 @@
-"""Compare groups of orders (by product, carrier, place, weekday) with the rest, to find which carry an excess of
-faults.
+"""Compare groups of orders (by product, carrier, place, weekday) with the rest, to find an excess of faults.
 
 A group stands out when the whole confidence interval of its difference from the rest is on the bad side. The interval
 is Newcombe's for two independent shares (hybrid score, Statistics in Medicine 17, 1998, method 10), at 95 % for all
@@ -34,12 +33,15 @@ DRIVERS = Table(
     },
     ("dimension", "group"),
 )  # fmt: skip
-"""`rate` is the share at fault. `excess` is how many more are at fault than at the rate of the rest; `low` and `high`
-bound its interval. [orders] A `cause` has no rest: its row says how many orders are at fault for it."""
+"""`excess` is how many more orders are at fault than at the rate of the rest. [orders]
+
+`rate` is the share at fault. `low` and `high` bound the interval of `excess`. A `cause` has no rest: its row says how
+many orders are at fault for it.
+"""
 DIMENSIONS = ("cause", "sku", "asin", "carrier", "ship_method", "country", "state", "reason", "weekday")
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 CONFIDENCE = 0.95
-"""Confidence level of the intervals of all groups of one dimension together."""
+"""The confidence level of the intervals of all groups of one dimension together."""
 
 
 def drivers(
@@ -52,11 +54,11 @@ def drivers(
     *,
     window: int | None = None,
 ) -> pd.DataFrame:
-    """Return DRIVERS of one measure as displayed on a day: each group of orders compared with the rest, largest excess
-    first.
+    """Return DRIVERS for one measure on a day: a comparison of each group of orders with the rest.
 
-    An order of two products is in the group of each. Dimensions without data, or with a single group, are left out.
-    Raises ExplainError where nothing counts on that day, and for a metric that is not a rate.
+    Groups that stand out come first, then those with the largest excess. An order of two products is in the group of
+    each. Dimensions without data, or with a single group, are left out. Raises ExplainError where nothing counts on
+    that day, and for a metric that is not a rate.
     """
     require_rate(rule.metric)
     length = window or rule.windows[0]
@@ -133,7 +135,7 @@ def _compare_with_rest(dimension: str, groups: GroupMembership, counted: np.ndar
 
 
 def wilson_interval(at_fault: int, counted: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Return the bounds of the score interval of one share (Wilson 1927).
+    """Return the bounds of the score interval of the share at fault (Wilson 1927).
 
     >>> tuple(round(end, 4) for end in wilson_interval(56, 70))
     (0.6918, 0.877)
@@ -145,7 +147,7 @@ def wilson_interval(at_fault: int, counted: int, confidence: float = CONFIDENCE)
 def newcombe_interval(
     at_fault: int, counted: int, other_at_fault: int, other_counted: int, confidence: float = CONFIDENCE
 ) -> tuple[float, float]:
-    """Return the bounds of the interval of the difference of two independent shares (Newcombe 1998, method 10).
+    """Return the bounds of the interval of the difference of two shares (Newcombe 1998, method 10).
 
     >>> tuple(round(end, 4) for end in newcombe_interval(56, 70, 48, 80))
     (0.0524, 0.3339)
@@ -183,7 +185,10 @@ def _newcombe_intervals(
 
 
 class GroupMembership(NamedTuple):
-    """The groups of one dimension, sorted by name, and pairs of order and group (as positions), each pair once."""
+    """The assignment of orders to the groups of one dimension.
+
+    `names` are the sorted names of the groups; `order` and `group` are pairs of positions, each pair once.
+    """
 
     names: np.ndarray
     order: np.ndarray
@@ -196,7 +201,7 @@ GROUP_COLUMNS = (
     ("orders", "order_id", ("country", "state", "ship_method")),
     ("returns", "return_id", ("sku", "reason")),
 )
-"""Where groups are read from: table, column of the order id, columns that name a group."""
+"""The sources of groups: the table, the column of the order id, and the columns whose values name groups."""
 
 
 def _groups_by_dimension(

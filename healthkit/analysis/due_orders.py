@@ -26,10 +26,10 @@ DUE = Table(
 
 
 def find_due_orders(ledger: Ledger, as_of: date, days_ahead: int = 2) -> pd.DataFrame:
-    """Return DUE: unconfirmed orders that are overdue or due within `days_ahead` days of a day, the most urgent first.
+    """Return DUE: unconfirmed orders that are overdue, or due up to `days_ahead` days after `as_of`.
 
-    An order waits when by then it was placed, not cancelled, and no file shows a confirmation. A day ends at midnight
-    in the time zone of the marketplace.
+    The most urgent orders come first. An order waits when by then it was placed, not cancelled, and no file shows a
+    confirmation. A day ends at midnight in the time zone of the marketplace.
     """
     rows = ledger.orders.filter((nw.col("channel") == "seller") & ~nw.col("ship_by").is_null())
     due = rows.filter(
@@ -46,7 +46,7 @@ def find_due_orders(ledger: Ledger, as_of: date, days_ahead: int = 2) -> pd.Data
 
 
 def count_waiting_without_ship_by(ledger: Ledger, as_of: date) -> dict[str, int]:
-    """Count by account the seller-fulfilled orders that wait for confirmation and have no known ship-by day."""
+    """Count for each account the unconfirmed seller-fulfilled orders whose ship-by day is not known."""
     orders = ledger.orders.filter(
         (nw.col("channel") == "seller") & nw.col("ship_by").is_null() & (nw.col("ordered_on") <= nw.lit(as_of))
     )

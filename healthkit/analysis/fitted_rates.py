@@ -19,20 +19,22 @@ from healthkit.metrics.policy import Basis
 from healthkit.metrics.scores import day_numbers
 
 HISTORY_DAYS = 540
-"""Length of the history used. [days]"""
+"""Length of the history to which rates are fitted. [days]"""
 MAX_FAULT_DELAY = 180
 """Longest delay considered between the clock day of an order and the day its fault is known. [days]"""
 HALF_LIFE_DAYS = 60
-"""Age at which a past order weighs half as much for the rate of faults. [days]"""
+"""Age at which a past order has half the weight of a new one in the rate of faults. [days]"""
 POOLED_DELAYS_WEIGHT = 20
-"""Weight of the delays of all accounts beside an account's own. [faults]"""
+"""Weight of the delays of all accounts, as a number of the account's own faults. [faults]"""
 POOLED_VARIATION_WEIGHT = 20.0
-"""Weight of the weekly variation of all accounts beside an account's own. [expected faults squared]"""
+"""Weight of the weekly variation of all accounts, on the scale of the account's own. [expected faults squared]"""
 
 
 @dataclass(frozen=True)
 class History:
-    """Orders counted and faults of one measure by clock day, for one account or several, as known at the end of a day.
+    """The counted orders and the faults of one measure by clock day, for one or more accounts.
+
+    It holds what was known at the end of the day `as_of`.
 
     `days` holds how much counts on each clock day from `first` on [accounts x days]. For each fault: `account` is the
     row of its account, `clock` its clock day counted from `first`, `delay` its delay [days], and `weights` how much it
@@ -49,7 +51,7 @@ class History:
     weights: np.ndarray
 
     def for_account(self, account: str) -> History:
-        """Return the history of one account alone; empty where it has none."""
+        """Return the history of one account alone; it is empty if the account has none."""
         row = self.accounts.get_indexer([account])[0]
         chosen = self.account == row
         days = self.days[[row]] if row >= 0 else np.zeros((1, self.days.shape[1]))
@@ -61,13 +63,13 @@ class History:
 
     @property
     def ages(self) -> np.ndarray:
-        """The age of each clock day. [days]"""
+        """The age of each clock day on the day `as_of`. [days]"""
         return self.as_of - (self.first + np.arange(self.days.shape[1]))
 
 
 @dataclass(frozen=True)
 class PooledRates:
-    """What accounts share: the mean rate of faults and how strongly it binds, the delays, and the weekly variation.
+    """Rates estimated from all accounts together: mean rate of faults, its weight, delays and weekly variation.
 
     `mean_rate` is a share of what is counted; `strength` says how many counted orders it is worth; `delays` the share
     of faults known 0, 1, ... days after the clock day; `weekly_variation` the squared variation of the rate from week
@@ -82,10 +84,10 @@ class PooledRates:
 
 @dataclass(frozen=True)
 class FittedRates:
-    """What is expected of one account: a Beta(`at_fault`, `clean`) distribution of its rate of faults, delays and
-    variation.
+    """Rates fitted to one account: a distribution of its rate of faults, delays and weekly variation.
 
-    `weights` are how much past faults added, from which those of new faults are drawn.
+    The distribution is Beta(`at_fault`, `clean`). `weights` are how much past faults added, from which those of new
+    faults are drawn.
     """
 
     at_fault: float
@@ -96,14 +98,15 @@ class FittedRates:
 
     @property
     def mean_rate(self) -> float:
-        """The expected rate of faults. [share]"""
+        """The mean of the distribution of the rate of faults. [share]"""
         return self.at_fault / (self.at_fault + self.clean)
 
 
 def collect_history(counts: Counts, metric: str, basis: Basis, marketplace: str, channel: str, as_of: date) -> History:
-    """Return the history of one measure for all accounts of a marketplace, from counts as known on a day.
+    """Return the history of one measure for all accounts of a marketplace.
 
-    Faults cleared by then are left out. What may be cleared later is kept, to be on the careful side.
+    `counts` hold what was known on the day `as_of`. Faults cleared by then are left out. What may be cleared later is
+    kept, to be on the careful side.
     """
     rows = counts.rows_where(metric=metric, basis=str(basis), marketplace=marketplace, channel=channel)
     exposure, faults = counts.exposure.iloc[rows[0]], counts.faults.iloc[rows[1]]
@@ -130,7 +133,9 @@ def collect_history(counts: Counts, metric: str, basis: Basis, marketplace: str,
 
 
 def estimate_delays(history: History, pooled_delays: np.ndarray | None = None) -> np.ndarray:
-    """Estimate the share of faults that becomes known 0 to MAX_FAULT_DELAY days after the clock day. [shares, sum 1]
+    """Estimate the share of faults that become known after each delay of 0 to MAX_FAULT_DELAY days.
+
+    Delays start at the clock day. The shares add up to 1.
 
     A fault with a delay d is seen only on an order at least d days old, so that short delays are over-represented. The
     estimator is that of Lynden-Bell (1971) for right-truncated data: from the longest delay downwards, the share with
@@ -154,7 +159,7 @@ def estimate_delays(history: History, pooled_delays: np.ndarray | None = None) -
 
 
 def pool_rates_of_accounts(history: History) -> PooledRates:
-    """Estimate what the accounts of a history share: mean rate, its strength, delays and weekly variation."""
+    """Estimate the mean rate, its weight, the delays and the weekly variation of all accounts of a history."""
     delays = estimate_delays(history)
     k, e = _weigh_by_age(history, delays)
     total_k, total_e = k.sum(), e.sum()
@@ -172,7 +177,7 @@ def pool_rates_of_accounts(history: History) -> PooledRates:
 
 
 def fit_rates(history: History, pooled: PooledRates) -> FittedRates:
-    """Fit the rate, delays and variation of the one account of a history, shrunk towards pooled rates."""
+    """Fit the rate, the delays and the variation of a single account, shrunk towards the pooled rates."""
     delays = estimate_delays(history, pooled.delays)
     k, e = _weigh_by_age(history, delays)
     above, below = _weekly_excess(history, delays, k, e)

@@ -1,4 +1,4 @@
-"""The smallest change of each kind that meets a target by a day, counted exactly."""
+"""Find the smallest change of each kind with which a measure meets its target on a day, counted exactly."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from healthkit.analysis.what_if import ScenarioError, pick_saved_orders
 
 
 class Goal(NamedTuple):
-    """The smallest change of one kind that brings a measure on target on a day.
+    """The smallest change of one kind with which a measure is on target on a day.
 
     `kind` is `cause`, `orders`, `volume` or `waiting`. `many` is the number of orders at fault fewer, of clean orders
     more, or of days; None where no change of that kind is enough, and then `best` is the rate that the largest one
@@ -29,8 +29,9 @@ class Goal(NamedTuple):
 
 
 def goals(calendar: RollOffCalendar, by: date) -> list[Goal]:
-    """Return the smallest changes that meet the target on a day of a calendar: by each cause, orders, volume and
-    waiting.
+    """Return the smallest change of each kind with which the target is met on a day of a calendar.
+
+    The kinds are: each cause, orders, volume and waiting.
 
     Each is counted exactly; 0 where the measure is on target that day anyway. Raises ScenarioError for a day outside
     the calendar.

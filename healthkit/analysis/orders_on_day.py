@@ -1,8 +1,8 @@
-"""The orders behind one measure of one account, by order id, as known on any day.
+"""The orders of one measure of one account, by order id, as known on any day.
 
-The counts of `metrics.exposure` do not name their orders. Where a question is *which* orders, for one account, the
-intervals that `metrics.definitions` gives are read again here, order by order. Orders are referred to by their position
-in one sorted list of ids, so that every question is an operation on arrays.
+`metrics.counts` does not name the orders that count. If a question is *which* orders, for one account, the intervals
+that `metrics.definitions` gives are read again here, order by order. Orders are referred to by their position in one
+sorted list of ids, so that every question is an operation on arrays.
 """
 
 from __future__ import annotations
@@ -30,14 +30,18 @@ INSTANT_COLUMNS = {
     "received_on": ("contacts", "contact_id", "received_at"),
     "requested_on": ("returns", "return_id", "requested_at"),
 }
-"""Where the instant behind a clock day is stored: table, id column, instant column."""
+"""The columns that hold the instant from which a clock day is taken: table, id column, instant column."""
 CHANNEL_NUMBERS = {name: place for place, name in enumerate((*CHANNELS, WHOLE_ACCOUNT))}
-"""Number of each channel."""
+"""The number that stands for each channel in arrays."""
 
 
 class IntervalArrays(NamedTuple):
-    """Intervals in which orders count, or are at fault: position of the order, number of its channel, the days that
-    bound the interval (day numbers, NEVER where open), how much it adds, and number of the cause."""
+    """Intervals in which orders count or are at fault, as arrays of equal length.
+
+    `order` is the position of the order, `channel` the number of its channel, and `cause` the number of the cause.
+    `clock`, `known` and `ended` are the day numbers that bound the interval (NEVER if it is open); `weight` is how much
+    it adds.
+    """
 
     order: np.ndarray
     channel: np.ndarray
@@ -48,15 +52,16 @@ class IntervalArrays(NamedTuple):
     cause: np.ndarray
 
     def select(self, chosen: np.ndarray) -> IntervalArrays:
-        """Return some of the rows."""
+        """Return the intervals selected by `chosen` (positions or a mask)."""
         return IntervalArrays(*(values[chosen] for values in self))
 
 
 @dataclass(frozen=True)
 class DaySnapshot:
-    """The intervals that count, and those at fault, on one day; `ids` and `causes` name orders and causes.
+    """The intervals in which orders count, and those in which they are at fault, on one day.
 
-    `order_counts_once` says that an order with several defects is at fault once; parcels and units count each.
+    `ids` and `causes` name the orders and the causes. `order_counts_once` says that an order with several defects is at
+    fault once; parcels and units count each.
     """
 
     ids: np.ndarray
@@ -67,45 +72,51 @@ class DaySnapshot:
 
     @cached_property
     def total_counted(self) -> int:
-        """The number counted."""
+        """The number of orders counted (of parcels or units if the metric counts these)."""
         return int(self.counting.weight.sum())
 
     @cached_property
     def total_at_fault(self) -> int:
-        """The number at fault: an order with several defects once, parcels and units each."""
+        """The number of orders at fault (of parcels or units if the metric counts these).
+
+        An order with several defects counts once.
+        """
         return int(self.is_at_fault.sum()) if self.order_counts_once else int(self.faults.weight.sum())
 
     @cached_property
     def is_counted(self) -> np.ndarray:
-        """Which orders are counted. [mask over orders]"""
+        """A mask of the orders that are counted."""
         return _mask(self.counting.order, len(self.ids))
 
     @cached_property
     def is_at_fault(self) -> np.ndarray:
-        """Which orders are at fault. [mask over orders]"""
+        """A mask of the orders that are at fault."""
         return _mask(self.faults.order, len(self.ids))
 
     @cached_property
     def order_cause_pairs(self) -> np.ndarray:
-        """Each order at fault once for each of its causes: position of the order, number of the cause. [pairs x 2]"""
+        """Pairs of an order at fault and one of its causes, each pair once. [pairs x 2]
+
+        A pair holds the position of the order and the number of the cause.
+        """
         many = max(1, len(self.causes))
         codes = np.unique(self.faults.order * many + self.faults.cause)
         return np.stack([codes // many, codes % many], axis=1)
 
     @property
     def counted_by_order(self) -> np.ndarray:
-        """How much each order adds to the count. [orders]"""
+        """The number that each order adds to the number counted."""
         return np.bincount(self.counting.order, self.counting.weight, len(self.ids)).astype(np.int64)
 
     @property
     def at_fault_by_order(self) -> np.ndarray:
-        """How much each order adds to the number at fault. [orders]"""
+        """The number that each order adds to the number at fault."""
         at_fault = np.zeros(len(self.ids), dtype=np.int64)
         (np.maximum if self.order_counts_once else np.add).at(at_fault, self.faults.order, self.faults.weight)
         return at_fault
 
     def ids_of(self, chosen: np.ndarray) -> tuple[str, ...]:
-        """Return the ids of some of the orders."""
+        """Return the ids of the orders selected by `chosen` (positions or a mask)."""
         return tuple(self.ids[chosen])
 
 
@@ -117,7 +128,7 @@ def _mask(positions: np.ndarray, size: int) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class OrderTimeline:
-    """When each order of one account counts in one measure, and when it is at fault.
+    """The intervals in which each order of one account counts, and in which it is at fault, in one metric.
 
     `ids` are the sorted order ids, `causes` the causes of faults. `on_marketplace_list` marks the orders at fault that
     the marketplace's own list names.
@@ -132,7 +143,10 @@ class OrderTimeline:
 
     @classmethod
     def from_ledger(cls, ledger: Ledger, rule: Rule, account: str, marketplace: str) -> OrderTimeline:
-        """Return the timeline of an account's orders in the metric of a rule; cached with the ledger."""
+        """Create the timeline of an account's orders in the metric of a rule.
+
+        The timeline is cached with the ledger.
+        """
         return _read_timeline(ledger, rule.metric, rule.basis, account, marketplace)
 
     @classmethod
@@ -151,7 +165,7 @@ class OrderTimeline:
 
     @cache_on_first_argument()
     def snapshot_on(self, first: date, last: date, as_of: date, channels: tuple[str, ...]) -> DaySnapshot:
-        """Return what was known at the end of a day of the orders placed from `first` to `last`, both included."""
+        """Return a snapshot of the orders with clock days from `first` to `last`, as known at the end of `as_of`."""
         begin, end, day = day_numbers([first, last, as_of])
         numbers = [CHANNEL_NUMBERS[name] for name in channels]
         counting, faults = (
@@ -164,7 +178,7 @@ class OrderTimeline:
         return DaySnapshot(self.ids, self.causes, counting, faults, self.order_counts_once)
 
     def in_utc(self, ledger: Ledger, clock: str) -> OrderTimeline | None:
-        """Return the timeline with clock days taken in UTC; None where the files hold days without times."""
+        """Return the timeline with clock days in UTC; None if the files hold days without times."""
         if clock not in INSTANT_COLUMNS:
             return None
         table, name, instant = INSTANT_COLUMNS[clock]
@@ -182,7 +196,7 @@ class OrderTimeline:
         )
 
     def exclude_orders(self, excluded: np.ndarray) -> OrderTimeline:
-        """Return the timeline without some orders. [mask over orders]"""
+        """Return the timeline without the orders that the mask `excluded` marks."""
         counting, faults = (rows.select(~excluded[rows.order]) for rows in (self.counting, self.faults))
         return replace(self, counting=counting, faults=faults)
 
@@ -219,5 +233,5 @@ def _replace_clock_days(rows: IntervalArrays, days: np.ndarray) -> IntervalArray
 
 
 def to_date(value: Any) -> date:
-    """Return a timestamp or date as a date."""
+    """Convert a timestamp or a date to a date."""
     return value.date() if isinstance(value, datetime) else value

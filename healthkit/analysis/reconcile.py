@@ -43,12 +43,15 @@ gone. `known later`: a defect that our files date after the day. `not known ther
 no imported file has what is needed to count any order (see `Reconciliation.missing`).
 """
 TIMING_SLACK_DAYS = 7
-"""Days around the day compared on which one side may know of a change that the other does not know yet. [days]"""
+"""Number of days around the compared day on which one side may not know of a change yet. [days]"""
 
 
 class Difference(NamedTuple):
-    """One cause: how many more the marketplace counts and has at fault because of it, with the order ids where
-    known."""
+    """One cause of the difference between two counts, and how much of the difference it explains.
+
+    `counted` and `at_fault` are how many more the marketplace counts and has at fault; `order_ids` are the orders, if
+    known.
+    """
 
     cause: str
     counted: int
@@ -58,7 +61,7 @@ class Difference(NamedTuple):
 
 @dataclass(frozen=True)
 class Reconciliation:
-    """One measure on a day: our count by the rule, the marketplace's as reported, and why they differ.
+    """A comparison of our count of one measure with the marketplace's reported count, and why they differ.
 
     Each count is a pair (counted, at fault). `first_day` and `last_day` are the days that the marketplace says it
     counted. `uncertain_causes` are causes for which others would fit as well. `missing` is the evidence without which
@@ -104,11 +107,12 @@ def reconcile(
     evidence: Iterable[str] = (),
     counts: Counts | None = None,
 ) -> list[Reconciliation]:
-    """Compare our counts with the newest ones the marketplace reported by a day; return one Reconciliation per measure.
+    """Compare our counts with the newest counts that the marketplace had reported by a day.
 
-    Only figures with both counts are compared, as of the day of their own report. `evidence` lists the kinds of
-    evidence in our files (see `tables.EVIDENCE_BY_KIND`). With `counts`, orders are read one by one only if both sides
-    differ. Raises ExplainError where the store holds no figure of the marketplace.
+    Returns one Reconciliation per measure. Only figures with both counts are compared, as of the day of their own
+    report. `evidence` lists the kinds of evidence in our files (see `tables.EVIDENCE_BY_KIND`). With `counts`, orders
+    are read one by one only where both sides differ. Raises ExplainError where the store holds no figure of the
+    marketplace.
     """
     readings = _newest_readings(ledger, account, marketplace, day)
     if readings.empty:

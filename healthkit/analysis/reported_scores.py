@@ -30,7 +30,7 @@ _KEYS = ("account", "marketplace", "metric", "channel", "window")
 def reported_scores(
     ledger: Ledger, days: date | Iterable[date], policies: Mapping[str, Policy] | None = None
 ) -> pd.DataFrame:
-    """Return SCORES of the figures that the marketplace reported, as they were known on each day.
+    """Return SCORES of the figures that the marketplace reported, as known on each of the given days.
 
     One row for each day, account, marketplace, channel, metric and window, from the first report on. `rule` names the
     day of the report. Open violations of all categories together are the metric `policy_violations` in the channel
@@ -52,7 +52,10 @@ def reported_scores(
 
 
 def combine_scores(ours: pd.DataFrame, theirs: pd.DataFrame) -> pd.DataFrame:
-    """Return both tables of SCORES as one in which the two figures of a measure are adjacent, ours first."""
+    """Combine our SCORES and the marketplace's in one table.
+
+    The two figures of a measure are adjacent, ours first.
+    """
     rows = pd.concat([table for table in (ours, theirs) if len(table)] or [ours], ignore_index=True)
     position = rows["metric"].map(list(tables.METRIC_IDS).index)
     keys = ["as_of", "account", "marketplace", "position", "channel", "window", "case"]

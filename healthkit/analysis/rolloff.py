@@ -1,4 +1,4 @@
-"""Show how a rate moves on the days ahead as orders leave its window, and when it is back on target.
+"""Forecast how a rate changes as orders leave its window, and when it is back on target.
 
 This is the usual scoring, over what was known at the end of a day. What was known then stays, whatever became known
 later; new orders arrive at the recent pace, and none of them is at fault.
@@ -19,16 +19,16 @@ from healthkit.metrics.scores import Intervals, MeasureIntervals, day_numbers, n
 from healthkit.schema.object_cache import cache_on_first_argument
 
 MIN_DAYS_AHEAD = 90
-"""Minimum length of a forecast. [days]"""
+"""Shortest calendar if no number of days is given. [days]"""
 
 
 class OutlookError(ValueError):
-    """A measure cannot be forecast; the message says why and what to ask instead."""
+    """Raised if a measure cannot be forecast; the message says why."""
 
 
 @dataclass(frozen=True)
 class RollOffCalendar:
-    """One measure on each day from an as-of day on, if nothing new goes wrong.
+    """A forecast of one measure for each day from the as-of day on, if no new faults occur.
 
     `days` has day, counted, at_fault, rate, status, headroom, enters, leaves: how many at fault enter or leave the
     window on that day. `orders` has one row per order at fault now or later: order_id, causes, clock_day, known_on,
@@ -50,15 +50,19 @@ class RollOffCalendar:
 
     @property
     def last_day(self) -> date:
-        """The last day of the calendar; by then every order known now has left the window."""
+        """The last day of the calendar.
+
+        Every order known on the as-of day has left the window by then.
+        """
         return self.days["day"].iloc[-1].date()
 
 
 @cache_on_first_argument(maxsize=1)
 def counts_known_on(counts: Counts, as_of: date) -> Counts:
-    """Return counts as known at the end of a day: rows known later are removed, what ended later is open again.
+    """Return the counts as known at the end of a day.
 
-    The result for the last day asked for is cached with the counts.
+    Rows that became known later are removed; intervals that ended later are open again. The result for the last day
+    asked for is cached with the counts.
     """
     day = pd.Timestamp(as_of)
 
@@ -84,11 +88,12 @@ def roll_off_calendar(
     volume: float = 1.0,
     volume_since: date | None = None,
 ) -> RollOffCalendar:
-    """Return the roll-off calendar of one row of SCORES: its counts and status on each day ahead, as known on its day.
+    """Return the roll-off calendar of a row of SCORES: its counts and its status on each day ahead.
 
-    It covers `days_ahead` days, and always reaches the day on which the last order known now has left the window. The
-    rule of the row judges every day. From `volume_since` on, `volume` times as many new orders are expected as lately.
-    Raises OutlookError for a row that is not a rate, or without a target.
+    It starts from what was known on the day of the row. It covers `days_ahead` days, and always reaches the day on
+    which the last order known now has left the window. The rule of the row judges every day. From `volume_since` on,
+    `volume` times as many new orders are expected as lately. Raises OutlookError for a row that is not a rate, or
+    without a target.
     """
     rule = next((rule for rule in policy.rules if rule.id == row["rule"]), None)
     if pd.isna(row["rate"]) and row["counted"]:
@@ -123,7 +128,7 @@ def _days_until_all_left(measure_stays: MeasureIntervals, as_of: date, window: i
 
 
 def expected_counts(new_orders: ExpectedOrders, numbers: np.ndarray, window: int, lag: int) -> np.ndarray:
-    """Return how many orders that are not known yet will count on each day, on average. [orders]"""
+    """Return the expected number of orders that count on each day but are not known yet. [orders]"""
     edges = np.zeros(numbers.size + 1)
     first = np.maximum(np.maximum(new_orders.clock + lag, new_orders.known) - numbers[0], 0)
     last = np.minimum(new_orders.clock + lag + window - numbers[0], numbers.size)
@@ -192,7 +197,10 @@ def _find_back_on(days: pd.DataFrame) -> date | None:
 
 
 def headroom_changes(roll_off: RollOffCalendar) -> list[tuple[date, int]]:
-    """Return the days on which the headroom changes, from the as-of day on, with its new value. [orders]"""
+    """Return the days on which the headroom changes, each with the new headroom. [orders]
+
+    The first day returned is the as-of day.
+    """
     changes: list[tuple[date, int]] = []
     for day, headroom in zip(roll_off.days["day"], roll_off.days["headroom"], strict=True):
         if not changes or changes[-1][1] != headroom:

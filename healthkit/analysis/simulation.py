@@ -1,4 +1,4 @@
-"""Simulate future rates at the usual pace of orders and faults, counted through the same windows as the past.
+"""Simulate future rates from new orders and faults that occur as often as in the past.
 
 Each future draws a rate of faults from the uncertainty that the history leaves, a variation from week to week and a
 volume; from these follow how many orders arrive and on which days faults become known. Orders that count already keep
@@ -34,26 +34,26 @@ from healthkit.metrics.scores import MeasureIntervals, day_numbers, numbers_to_d
 from healthkit.schema.object_cache import cache_on_first_argument
 
 DRAWS = 4_000
-"""Default number of futures drawn."""
+"""Default number of simulated futures."""
 DRAWS_PER_BATCH = 2_000
-"""Futures held in memory at once."""
+"""Maximum number of futures held in memory at once."""
 LOOKUP_SIZE = 1 << 16
-"""Size of the table in which the days of a fault are looked up. [equally likely entries]"""
+"""Size of the lookup table from which the days of a fault are drawn. [equally likely entries]"""
 MAX_PENDING_FAULTS = 1 << 20
-"""Faults drawn one by one that are held before their days are added up."""
+"""Number of faults drawn one by one after which their days are added up."""
 MULTINOMIAL_FROM = 1.0
-"""Faults per slot from which on their number is drawn by slot, instead of fault by fault."""
+"""Mean number of faults per slot above which the faults are drawn by slot instead of one by one."""
 WEEKLY_DRIFT = 0.05
-"""Random walk of the rate of faults from one week to the next. [share, standard deviation]"""
+"""Standard deviation of the random change of the rate of faults from week to week. [share of the rate]"""
 VOLUME_WEEKS = 12
-"""Weeks from which the variation of the volume is estimated."""
+"""Number of past weeks from which the variation of the number of orders is estimated. [weeks]"""
 BANDS = {"low80": 0.1, "low50": 0.25, "middle": 0.5, "high50": 0.75, "high80": 0.9}
-"""Edges of the bands, as the share of futures below each."""
+"""The edges of the bands, each as the share of futures below it."""
 
 
 @dataclass(frozen=True)
 class Simulation:
-    """Simulated futures of one measure, as known on a day.
+    """A summary of the simulated futures of one measure, as known on a day.
 
     `days` has one row per day, the as-of day first: day, `off` (share of futures off target on it) and the edges of the
     bands that hold 50 % and 80 % of futures (low80, low50, middle, high50, high80), as shown rates; NaN where nothing
@@ -75,8 +75,10 @@ class Simulation:
     rate: tuple[float, float, float] | None
 
     def chance_back_by(self, day: date) -> float:
-        """Return the share of futures that are back on target for good by a day. Raises OutlookError beyond the last
-        day."""
+        """Return the share of futures that are back on target by a day and stay on target.
+
+        Raises OutlookError for a day beyond the last one.
+        """
         place = (day - self.as_of).days
         if not 0 <= place < self.share_back_by_day.size:
             last = self.as_of + timedelta(days=self.share_back_by_day.size - 1)
@@ -84,7 +86,10 @@ class Simulation:
         return float(self.share_back_by_day[place])
 
     def chance_off(self, day: date) -> float:
-        """Return the share of futures that are off target on a day. Raises OutlookError beyond the last day."""
+        """Return the share of futures that are off target on a day.
+
+        Raises OutlookError for a day beyond the last one.
+        """
         place = (day - self.as_of).days
         if not 0 <= place < len(self.days):
             raise OutlookError(f"{day} is not looked at: the futures reach to {self.days['day'].iloc[-1].date()}.")
@@ -100,7 +105,7 @@ def simulate_futures(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Simulation:
-    """Simulate futures of one row of SCORES from what was known at the end of its day.
+    """Simulate futures of a row of SCORES from what was known at the end of its day.
 
     `counts` may hold other accounts; those of the same marketplace are pooled, to stabilise the rates of small
     accounts. The same seed gives the same futures. Raises OutlookError for a row without a target.
@@ -109,7 +114,10 @@ def simulate_futures(
 
 
 class Forecaster:
-    """Simulates futures from what was known on one day; what accounts share is fitted once."""
+    """Simulates futures of any account from what was known on one day.
+
+    Rates pooled over all accounts are fitted once.
+    """
 
     def __init__(self, counts: Counts, as_of: date) -> None:
         self._known = counts_known_on(counts, as_of)
@@ -125,7 +133,7 @@ class Forecaster:
         seed: int = 0,
         account_counts: Counts | None = None,
     ) -> Simulation:
-        """Simulate futures of one row of SCORES of this day (see `simulate_futures`).
+        """Simulate futures of a row of SCORES whose day is that of the forecaster (see `simulate_futures`).
 
         `account_counts` are the counts of the row's account alone, if at hand.
         """
@@ -146,7 +154,7 @@ class Forecaster:
         return simulate_input(inputs, fitted, draws=draws, seed=seed, account=account)
 
     def fit_pooled_rates(self, policies: Mapping[str, Policy]) -> None:
-        """Fit what accounts share in every measure of their marketplaces' policies, ahead of use."""
+        """Fit in advance the pooled rates of every measure that the given policies judge."""
         for marketplace, policy in policies.items():
             for rule in policy.rules_in_force(self._as_of):
                 for channel in rule.channels if rule.target is not None else ():
@@ -161,7 +169,10 @@ class Forecaster:
 
 @cache_on_first_argument(maxsize=1)
 def forecaster(counts: Counts, as_of: date) -> Forecaster:
-    """Return the forecaster of a day for counts; the newest one is cached with the counts."""
+    """Return the forecaster for the given counts and day.
+
+    The newest one is cached with the counts.
+    """
     return Forecaster(counts, as_of)
 
 
@@ -169,7 +180,7 @@ def forecaster(counts: Counts, as_of: date) -> Forecaster:
 
 
 class FaultSlots(NamedTuple):
-    """Where new faults may fall: the days each slot covers (0 is the as-of day), its expected faults, and its week.
+    """Slots in which new faults can occur: first and last day (0 is the as-of day), expected faults and week.
 
     `first` and `last` bound the days; `faults_at_rate_1` is the expected number at a rate of 1; `week` numbers the
     weeks of clock days; `counts_from` is the day from which the order itself counts if it is new, -1 if it counts
@@ -185,7 +196,7 @@ class FaultSlots(NamedTuple):
 
 @dataclass(frozen=True)
 class SimulationInput:
-    """What a simulation of one measure needs: what is known for each day, and where more may fall.
+    """The input of a simulation of one measure: known counts, expected new orders and slots for new faults.
 
     `counted` and `at_fault` are known already, by day; `new_orders_by_day` is the expected number of new orders by
     clock day, and `share_counting` the share of them that counts on each day [clock days x days]. `volume_variation` is
@@ -211,7 +222,7 @@ def prepare_simulation(
     days_ahead: int,
     fitted: FittedRates,
 ) -> SimulationInput:
-    """Collect the input of a simulation of one measure, from its intervals as known at the end of a day."""
+    """Collect the input of a simulation of one measure from its intervals as known at the end of a day."""
     now = int(day_numbers([as_of])[0])
     numbers = now + np.arange(days_ahead + 1)
     counted, at_fault = (
@@ -294,7 +305,7 @@ def _volume_variation(measure_stays: MeasureIntervals, now: int) -> float:
 def simulate_input(
     inputs: SimulationInput, fitted: FittedRates, *, draws: int = DRAWS, seed: int = 0, account: str = ""
 ) -> Simulation:
-    """Draw futures in batches of bounded size, and summarise them as a Simulation."""
+    """Simulate futures in batches of limited size, and summarise them as a Simulation."""
     if draws < 1:
         raise OutlookError(f"{draws} futures cannot be drawn; ask for at least 1.")
     rng = np.random.default_rng(seed)
@@ -316,7 +327,7 @@ def draw_counts(
     *,
     drift: float = WEEKLY_DRIFT,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return how many count and are at fault in each future on each day. [futures x days]"""
+    """Draw futures, and return how many orders count and are at fault on each day. [futures x days]"""
     days = inputs.counted.size
     tables = _slots_by_week(inputs.slots, rng) if tables is None else tables
     rate = rng.beta(fitted.at_fault, fitted.clean, draws)

@@ -15,7 +15,7 @@ from healthkit.metrics.scores import day_numbers
 
 @dataclass(frozen=True)
 class Streak:
-    """Days in a row on which one measure has been off target, their first day, and the stage of consequences reached.
+    """The days in a row on which a measure has been off target, and the stage of consequences reached.
 
     `days` is 0 on target. `may_be_longer` says that the history begins off target. `stage` is None where the rule's
     source states no consequence.
@@ -29,10 +29,11 @@ class Streak:
 
 
 def find_streak(daily: pd.DataFrame, rule: Rule) -> Streak:
-    """Return the streak on the last day of a history: SCORES of one measure and window, one row per day.
+    """Return the streak on the last day of a history of one measure and window.
 
-    A day without a verdict (no data, too few, short history) ends a streak. The stage is the last one of the rule whose
-    number of days is reached. Raises ExplainError for rows of several measures, or for none.
+    `daily` are rows of SCORES, one row per day. A day without a verdict (no data, too few, short history) ends a
+    streak. The stage is the last one of the rule whose number of days is reached. Raises ExplainError for rows of
+    several measures, or for none.
     """
     key = daily[["account", "marketplace", "channel", "metric"]].drop_duplicates()
     if len(key) != 1 or daily["as_of"].duplicated().any():
@@ -44,7 +45,7 @@ def find_streak(daily: pd.DataFrame, rule: Rule) -> Streak:
 
 
 def find_streak_in_days(days: np.ndarray, is_off_target: np.ndarray, rule: Rule) -> Streak:
-    """Return the streak of consecutive day numbers, given whether the measure was off target on each.
+    """Return the streak on the last of the given day numbers; the mask says which days are off target.
 
     >>> from healthkit.metrics.policy_files import load_policy
     >>> find_streak_in_days(np.array([20391, 20392]), np.array([False, True]), load_policy("amazon_us").rules[0]).since

@@ -23,18 +23,24 @@ from healthkit.metrics.scores import day_numbers, select_intervals
 from healthkit.schema.tables import METRIC_IDS, WHOLE_ACCOUNT
 
 FRESH_DAYS = 7
-"""A figure of the marketplace is fresh until this many days after its report. [days]"""
+"""Maximum age of a marketplace's figure that counts as fresh, from the day of its report. [days]"""
 OURS, AMAZON = "ours", "amazon"
-"""Whose figure decides a verdict, as in the column `case` of SCORES."""
+"""The two values that say whose figure decides a verdict, as in the column `case` of SCORES."""
 ACCOUNT_WIDE_METRICS = ("policy_violations", "account_health_rating")
-"""Metrics that our files mostly hold from the marketplace's reports, so that our count ages with these."""
+"""Metrics that our files hold mostly as figures from the marketplace's reports.
+
+Our count becomes outdated with these reports.
+"""
 
 Row = Mapping[str, Any]
-"""One row of SCORES as plain values, days as dates."""
+"""One row of SCORES as a mapping of plain values; days are dates."""
 
 
 class RequiredEvidence(NamedTuple):
-    """One kind of evidence that is missing: the days needed and the days known (None where there are none)."""
+    """One kind of evidence that is missing: the days needed and the days that files cover.
+
+    The known days are None if no file holds such evidence.
+    """
 
     evidence: str
     first: date
@@ -45,7 +51,7 @@ class RequiredEvidence(NamedTuple):
 
 @dataclass(frozen=True)
 class UnjudgedReason:
-    """Why our count gives no verdict on a measure.
+    """The reason why our count gives no verdict on a measure.
 
     `kind`: "no orders" (none in the window, no file is missing), "too few" (under the rule's minimum), "no target",
     "no file" (no file holds the evidence), "starts late", "ends early", "gap" (order files leave days out), "lower
@@ -68,11 +74,12 @@ class UnjudgedReason:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The status of one measure (see `policy.STATUSES_WORST_FIRST`) and the figures it rests on.
+    """The status of one measure, and the figures on which it is based.
 
-    `ours` and `theirs` are rows of SCORES, or None. `decided_by` is OURS, AMAZON or, without a verdict, empty. `rule`
-    is None where the marketplace reports a metric that no rule requires. `figure_age` is the age of the marketplace's
-    figure in days, `share_used` the used share of what the target allows.
+    `status` is one of `policy.STATUSES_WORST_FIRST`. `ours` and `theirs` are rows of SCORES, or None. `decided_by` is
+    OURS, AMAZON or, without a verdict, empty. `rule` is None where the marketplace reports a metric that no rule
+    requires. `figure_age` is the age of the marketplace's figure in days, `share_used` the used share of what the
+    target allows.
     """
 
     account: str
@@ -92,7 +99,7 @@ class Verdict:
 
     @property
     def is_enforced(self) -> bool:
-        """Whether the rule names a consequence."""
+        """Whether the rule names a consequence of missing its target."""
         return self.rule is not None and self.rule.is_enforced
 
     @property
@@ -102,14 +109,20 @@ class Verdict:
 
     @property
     def decisive_row(self) -> Row:
-        """The row of SCORES that decides the verdict; ours if none does."""
+        """The row of SCORES that decides the verdict.
+
+        If none decides, it is our row, or the marketplace's if there is no row of ours.
+        """
         row = self.theirs if self.decided_by == AMAZON or self.ours is None else self.ours
         assert row is not None, "a verdict has one of the two"
         return row
 
     @property
     def worst_first_key(self) -> tuple[Any, ...]:
-        """The sort key of "worst first" among measures; the first item is the position of the status."""
+        """The key that sorts measures from worst to best.
+
+        The first item is the position of the status.
+        """
         is_advisory = self.rule is None or self.rule.is_advisory
         is_past_limit = self.reason is not None and self.reason.clean_orders_needed is not None
         status, *rest = worst_first_key(self.status, is_advisory, self.share_used)
@@ -117,7 +130,7 @@ class Verdict:
 
 
 class AccountVerdict(NamedTuple):
-    """The worst status of one account in one marketplace, and its measures, worst first.
+    """The status of one account in one marketplace, and the verdicts on its measures, worst first.
 
     `enforced_unjudged` are the enforced measures that cannot be judged; `not_covered` the ids of the metrics that no
     rule enforces and no file holds.
@@ -132,9 +145,10 @@ class AccountVerdict(NamedTuple):
     not_covered: list[str]
 
     def missing_evidence(self, measures: Sequence[Verdict] | None = None) -> list[MissingEvidence]:
-        """Return the evidence that some measures lack, by default the enforced ones, those without a verdict first.
+        """Return the evidence that the given measures lack, by default the enforced measures.
 
-        The days of evidence that several measures lack are joined.
+        By default, evidence for measures without a verdict comes first. The days of evidence that several measures lack
+        are joined.
         """
         if measures is None:
             judged = [one for one in self.measures if one.is_enforced and one not in self.enforced_unjudged]
@@ -148,11 +162,11 @@ class AccountVerdict(NamedTuple):
 
 
 FindReason = Callable[[Row, Rule | None], UnjudgedReason | None]
-"""A function that returns why one of our rows gives no verdict."""
+"""A function that returns the reason why one of our rows gives no verdict."""
 
 
 class MissingEvidence(NamedTuple):
-    """Evidence that is missing: the days needed, the days on hand, the metrics that need it, the file kind on hand."""
+    """Evidence that is missing: days needed, days available, metrics that need it, and kind of file available."""
 
     evidence: str
     first: date
@@ -166,11 +180,14 @@ class MissingEvidence(NamedTuple):
 FILE_KIND_OF_EVIDENCE = {
     "orders": "all_orders", "feedback": "feedback", "promises": "order_report", "delivery_promises": "order_report",
 }  # fmt: skip
-"""The kind of file that usually holds a kind of evidence."""
+"""The kind of file that usually holds each kind of evidence."""
 EVIDENCE_NAMING_ORDERS = {"cancellation_rate": ("cancellers",)}
-"""By metric, the evidence that names its orders at fault where the rate itself needs only orders."""
+"""Evidence that names the orders at fault, by metric.
+
+The rate of such a metric needs only orders.
+"""
 EVIDENCE_REPLACING_ASSUMPTION = {"confirmations_from_list": "confirmation_times"}
-"""By assumption, the evidence that would make it unnecessary."""
+"""Evidence that makes an assumption unnecessary, by assumption."""
 
 
 def _required_evidence(verdict: Verdict) -> list[RequiredEvidence]:
@@ -219,7 +236,7 @@ def judge_account(
     account_key: tuple[str, str],
     find_reason: FindReason = lambda row, rule: None,
 ) -> AccountVerdict:
-    """Return the verdict on one (account, marketplace) on a day, by the rules in force on it.
+    """Return the verdict on one (account, marketplace) on a day, by the rules in force on that day.
 
     `ours` and `theirs` are its rows of SCORES on that day, those of the marketplace with the day of their report
     (`reported_on`, see `add_report_days`). `find_reason` returns why one of our rows gives no verdict
@@ -361,14 +378,14 @@ def _share_used(row: Row, rule: Rule | None) -> float | None:
 
 
 class ReasonFinder:
-    """Finds why our count gives no verdict, from the files and counts of one (account, marketplace)."""
+    """Finds the reason why our count gives no verdict, from the files and counts of one account."""
 
     def __init__(self, counts: Counts, files: FileCoverage, account_key: tuple[str, str], policy: Policy) -> None:
         self._counts, self._files, self._account_key = counts, files, account_key
         self._rules_by_order_day = [rule for rule in policy.rules if rule.clock == "ordered_on" and rule.points is None]
 
     def find(self, row: Row, rule: Rule | None) -> UnjudgedReason:
-        """Return why a row of ours gives no verdict."""
+        """Return the reason why one of our rows gives no verdict."""
         status, files = str(row["status"]), self._files
         if status in ("no target", "too few") or rule is None:
             return UnjudgedReason(status)
@@ -431,7 +448,7 @@ class ReasonFinder:
                 yield RequiredEvidence(kind, first, as_of, *known)
 
     def count_orders(self, channel: str, first: date, last: date) -> int:
-        """Return how many orders of a channel were placed from `first` to `last`, as far as the files say."""
+        """Return how many orders of a channel were placed from `first` to `last`, according to the files."""
         counted = [0]
         for rule in self._rules_by_order_day:
             if channel in rule.channels:
@@ -440,7 +457,7 @@ class ReasonFinder:
         return max(counted)
 
     def count_unknown_orders(self, row: Row, rule: Rule) -> int:
-        """Return how many orders in the window of a row lack what it takes to count them."""
+        """Return how many orders in the window of a row cannot be counted because no file holds enough."""
         account, marketplace = self._account_key
         _, _, rows = self._counts.rows_where(
             metric=rule.metric, basis=str(rule.basis), account=account, marketplace=marketplace, channel=row["channel"]
@@ -466,11 +483,14 @@ def _is_between(days: np.ndarray, first: date, last: date) -> np.ndarray:
 
 
 def add_report_days(rows: Iterable[Row]) -> list[Row]:
-    """Return rows of the marketplace's own figures with the day of their report (`reported_on`), read from `rule`."""
+    """Add the day of the report (`reported_on`) to rows of the marketplace's own figures.
+
+    The day is read from `rule`.
+    """
     return [{**row, "reported_on": date.fromisoformat(str(row["rule"]).rpartition("@")[2])} for row in rows]
 
 
 def last_day_known(files: FileCoverage, reported_rows: Iterable[Row], day: date) -> date:
-    """Return the last day up to `day` that the files or the marketplace's reports cover."""
+    """Return the last day, at most `day`, that the files or the marketplace's reports cover."""
     last_report = max((row["reported_on"] for row in reported_rows), default=files.heard_on)
     return min(day, max(files.heard_on, last_report))

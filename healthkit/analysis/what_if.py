@@ -35,15 +35,18 @@ SCENARIO_STEPS = {
     "window": "a window of another length [days]",
     "lag": "a window that ends this long before the day shown [days]",
 }
-"""The kinds of step, and the fields of each."""
+"""The kinds of steps of a scenario, each with a description of its fields."""
 
 
 class ScenarioError(ValueError):
-    """A scenario cannot be applied; the message names the step, the reason, and what is possible instead."""
+    """Raised if a scenario cannot be applied; the message names the step, the reason and what is possible."""
 
 
 class ScenarioStep(NamedTuple):
-    """One parsed step of a scenario; `position` counts from 1."""
+    """One parsed step of a scenario.
+
+    `position` counts from 1.
+    """
 
     kind: str
     position: int
@@ -57,7 +60,7 @@ class ScenarioStep(NamedTuple):
 
 @dataclass(frozen=True)
 class ScenarioResult:
-    """The result of a scenario: rows of SCORES and calendars before and after, and the orders that it saves."""
+    """The result of a scenario: row of SCORES and calendar before and after, and the orders no longer at fault."""
 
     before: pd.Series
     after: pd.Series
@@ -70,7 +73,7 @@ class ScenarioResult:
 
 
 def parse_scenario(data: Any) -> list[ScenarioStep]:
-    """Parse a scenario: a list of mappings with one step each, or a mapping with that list under `steps`.
+    """Parse a scenario from a list of steps, or from a mapping that holds this list under `steps`.
 
     Raises ScenarioError, naming the step, for an unknown step or an impossible value.
 
@@ -174,7 +177,7 @@ def run_scenario(
     days_ahead: int | None = None,
     new_orders: bool = True,
 ) -> ScenarioResult:
-    """Score one row of SCORES again under the steps of a scenario, as known at the end of its day.
+    """Compute a row of SCORES again under the steps of a scenario, as known at the end of its day.
 
     `ledger` holds the tables of the account; a step `stop_selling` counts its orders again. Raises ScenarioError for a
     cause, an order, a product or a day that the account does not have, naming those there are.
@@ -282,9 +285,10 @@ def _apply_fewer(state: _ScenarioState, step: ScenarioStep, before: RollOffCalen
 
 
 def pick_saved_orders(orders: pd.DataFrame, cause: str, share: Fraction, since: date = date.min) -> list[str]:
-    """Return the ids of a share of the orders at fault for a cause, spread evenly over the days.
+    """Select a share of the orders at fault for a cause, and return their ids.
 
-    A larger share returns the same orders and more, so that a slider is monotonic.
+    The selected orders are spread evenly over the days. A larger share returns the same orders and more, so that a
+    slider is monotonic.
     """
     first = np.datetime64(since, "s") if since > date.min else np.datetime64("NaT")
     rows = zip(orders["clock_day"].to_numpy(), orders["order_id"].tolist(), orders["causes"].tolist(), strict=True)
@@ -397,21 +401,24 @@ def _score_state(state: _ScenarioState, policy: Policy, row: pd.Series, as_of: d
 # -- every step of a slider --------------------------------------------------------------------------------------
 
 SLIDER_STEPS = {1: 1, 2: 5, 3: 10}
-"""Step of each slider, by the number of sliders. [percent]"""
+"""The step of each slider, by the number of sliders. [percent]"""
 
 
 def slider_causes(calendar: RollOffCalendar, limit: int = 3) -> list[str]:
-    """Return the causes that get a slider: those of the most orders at fault on the as-of day, at most `limit`."""
+    """Return at most `limit` causes that get a slider.
+
+    They are the causes of the most orders at fault on the as-of day.
+    """
     now = calendar.orders[calendar.orders["enters_on"] <= pd.Timestamp(calendar.as_of)]
     counts = pd.Series([cause for causes in now["causes"] for cause in causes.split("+")], dtype="str").value_counts()
     return sorted(counts.index, key=lambda cause: (-counts[cause], cause))[:limit]
 
 
 def score_sliders(calendar: RollOffCalendar, causes: Sequence[str]) -> pd.DataFrame:
-    """Score every position of one slider per cause: counted, at_fault, headroom, status, back_on.
+    """Compute the result of every combination of slider positions, with one slider for each cause.
 
-    Returns one row per combination; a column named by each cause holds its reduction [percent]. An order is saved when
-    all its causes are removed.
+    The columns of results are counted, at_fault, headroom, status and back_on. Returns one row per combination; a
+    column named by each cause holds its reduction [percent]. An order is saved when all its causes are removed.
     """
     grain = SLIDER_STEPS[len(causes)]
     shares = np.arange(0, 101, grain)

@@ -28,13 +28,13 @@ _ORDER_COLUMNS = ["account", "marketplace", "channel", "order_id"]
 
 
 def empty_exposure() -> pd.DataFrame:
-    """Return a table without rows in the columns of EXPOSURE."""
+    """Return a table with the columns of EXPOSURE and no rows."""
     return _apply_dtypes(dict.fromkeys(tables.EXPOSURE.columns, ()), tables.EXPOSURE)
 
 
 @dataclass(frozen=True, eq=False)
 class Counts:
-    """EXPOSURE, FAULTS and COVERAGE of some accounts: all that `scores` needs, in memory.
+    """The tables EXPOSURE, FAULTS and COVERAGE of one or more accounts, in memory, as `scores` needs them.
 
     `unknown`, in the columns of EXPOSURE, holds how many shipped orders do not count because no file holds what that
     takes (see `definitions`).
@@ -46,7 +46,10 @@ class Counts:
     unknown: pd.DataFrame = field(default_factory=empty_exposure)
 
     def for_accounts(self, accounts: Iterable[str]) -> Counts:
-        """Return the counts of some of the accounts; the cost grows with these, not with all accounts."""
+        """Return the counts of the given accounts.
+
+        The time grows with the number of these accounts, not of all accounts.
+        """
         wanted = list(dict.fromkeys(accounts))
         found = []
         for frame, index in zip(self._frames, self._index_by("account"), strict=True):
@@ -56,7 +59,7 @@ class Counts:
         return Counts(exposure, faults, coverage, unknown)
 
     def rows_where(self, **values: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the positions of the rows of EXPOSURE, of FAULTS and of `unknown` whose columns have these values."""
+        """Return the positions of the rows of EXPOSURE, FAULTS and `unknown` that have the given column values."""
         exposure, faults, unknown = (index.find_rows(tuple(values.values())) for index in self._index_by(*values))
         return exposure, faults, unknown
 
@@ -109,14 +112,20 @@ class _RowIndex(NamedTuple):
 
 
 ColumnArrays = dict[str, Any]
-"""A table as one array for each column; a data frame is made last because making many small ones is slow."""
+"""A table as one array per column.
+
+A data frame is made last because making many small ones is slow.
+"""
 
 ProgressTracker = Callable[[Iterable[Any]], Iterable[Any]]
 """A function that shows the progress of a loop: it takes an iterable and yields its items, as `tqdm` does."""
 
 
 def count_orders(ledger: Ledger, rules: Iterable[Rule], track: ProgressTracker = iter) -> Counts:
-    """Count the orders of raw tables for every metric and basis of some rules; `track` shows the progress."""
+    """Count the orders of the raw tables for every metric and basis that the given rules use.
+
+    `track` shows the progress.
+    """
     measures = sorted({(rule.metric, rule.basis) for rule in rules}, key=str)
     exposures, faults, unknown = [], [], []
     for metric, basis in track(measures):
@@ -344,19 +353,25 @@ def _row_count(rows: ColumnArrays) -> int:
 
 
 def pop_columns(frame: pd.DataFrame) -> ColumnArrays:
-    """Return the columns of a frame and remove them from it, so that they can be freed one by one."""
+    """Remove all columns from a frame and return them, so that they can be freed one by one."""
     return {name: frame.pop(name).array for name in list(frame)}
 
 
 def take_rows(rows: ColumnArrays, positions: np.ndarray) -> ColumnArrays:
-    """Return the rows at some positions; `rows` is emptied column by column, so that memory holds them once."""
+    """Return the rows at the given positions, and empty `rows`.
+
+    `rows` is emptied column by column, so that memory holds each value once.
+    """
     found = {name: rows.pop(name).take(positions) for name in list(rows)}
     pa.default_memory_pool().release_unused()
     return found
 
 
 def concat_rows(parts: list[ColumnArrays]) -> ColumnArrays:
-    """Return several tables one below the other; they are emptied column by column, so that memory holds them once."""
+    """Concatenate the rows of the tables in `parts`, and empty these tables.
+
+    They are emptied column by column, so that memory holds each value once.
+    """
     parts = [rows for rows in parts if _row_count(rows)] or parts[:1]
     return {name: _concat_columns(name, [rows.pop(name) for rows in parts]) for name in list(parts[0])}
 
@@ -379,11 +394,11 @@ def _build_table(parts: list[ColumnArrays], table: tables.Table) -> pd.DataFrame
 
 
 CATEGORY_COLUMNS = ("account", "marketplace", "channel", "metric", "basis")
-"""The columns of counts that are categories: few values, each in many rows."""
+"""The columns of counts that are of a categorical type: they have few values, each in many rows."""
 
 
 def restore_dtypes(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return counts read from a file with the types that `count_orders` gives them.
+    """Convert a table of counts that was read from a file to the types that `count_orders` returns.
 
     A file loses the resolution of days, and without rows the categories.
     """

@@ -32,13 +32,13 @@ ORDER_KEY = ["account", "marketplace", "order_id"]
 """The columns that identify an order."""
 _ORDER_COLUMNS = ["account", "marketplace", "channel", "order_id"]
 PROMISED_CLOCKS = ("ship_by_on", "deliver_by_on")
-"""Clock days that are promised when the order is placed, so that they are known before they come."""
+"""Clocks (columns of days) that are promised when the order is placed, so that they are known in advance."""
 
 
 class CountedOrders(NamedTuple):
-    """The frames that a metric returns; the docstring of this module lists their columns.
+    """The result of a metric function: a frame of what counts, one of the faults, one of unknown orders.
 
-    `unknown` is None where every order counts from its clock day on.
+    The docstring of this module lists their columns. `unknown` is None where every order counts from its clock day on.
     """
 
     counting: Frame
@@ -50,10 +50,10 @@ _FindCountedOrders = Callable[[Ledger, Basis], CountedOrders]
 
 
 class Metric(NamedTuple):
-    """A metric: its id in every table, the function that finds its orders, what it counts and the evidence it needs.
+    """A metric: its id, the function that finds its orders, the unit it counts and the evidence it needs.
 
-    `required_evidence` are the kinds of evidence (see `tables.EVIDENCE_BY_KIND`) that hold the faults: without any,
-    nothing counts, without some the rate is a proxy. `denominator_evidence` are those that hold what is counted.
+    `required_evidence` are the kinds of evidence (see `tables.EVIDENCE_BY_KIND`) that hold the faults: without any of
+    them nothing counts, without some the rate is a proxy. `denominator_evidence` are those that hold what is counted.
     `proxy` is an assumption of the metric itself, which evidence of the kind `proxy_unless` removes.
 
     `figure` is what is shown: a `rate`; a `number` (how many are at fault); an `average` (minutes at fault by how many
@@ -71,7 +71,7 @@ class Metric(NamedTuple):
 
 
 METRICS: dict[str, Metric] = {}
-"""Every metric by its id, which is the name of its function."""
+"""All metrics by id; the id of a metric is the name of its function."""
 
 
 def _metric(
@@ -243,14 +243,17 @@ def _defect_rate(ledger: Ledger, basis: Basis, kind: str) -> CountedOrders:
 
 @_metric(required_evidence=("feedback", "claims", "chargebacks"))
 def order_defect_rate(ledger: Ledger, basis: Basis) -> CountedOrders:
-    """Orders with negative feedback, an A-to-z Guarantee claim or a chargeback, among all orders; each counts once."""
+    """Find all orders; those with negative feedback, an A-to-z Guarantee claim or a chargeback are at fault.
+
+    An order with several of these counts once.
+    """
     parts = (negative_feedback_rate, a_to_z_claim_rate, chargeback_rate)
     return CountedOrders(_count_all_orders(ledger, basis), nw.concat([part(ledger, basis).faults for part in parts]))
 
 
 @_metric(required_evidence=("feedback",))
 def negative_feedback_rate(ledger: Ledger, basis: Basis) -> CountedOrders:
-    """Orders with negative feedback among all orders.
+    """Find all orders; those with negative feedback are at fault.
 
     A rating counts from the day it was received until it is removed or replaced by a later rating of the same order.
     The marketplace's own list of orders with negative feedback has no days; an order on it is at fault until its rating
@@ -265,7 +268,10 @@ def negative_feedback_rate(ledger: Ledger, basis: Basis) -> CountedOrders:
 
 @_metric()
 def negative_review_rate(ledger: Ledger, basis: Basis) -> CountedOrders:
-    """Orders with a negative rating among the orders with a rating, from the day of their first rating on."""
+    """Find the orders with a rating; those with a negative rating are at fault.
+
+    An order counts from the day of its first rating.
+    """
     placed = _placed_orders(ledger, basis)
     rated = ledger.feedback.group_by(ORDER_KEY).agg(nw.col("received_on").min())
     counting = _counting_rows(_join_placed_orders(rated, placed), "received_on")
@@ -290,19 +296,19 @@ def _negative_ratings(ledger: Ledger, basis: Basis, placed: Frame) -> Frame:
 
 @_metric(required_evidence=("claims",))
 def a_to_z_claim_rate(ledger: Ledger, basis: Basis) -> CountedOrders:
-    """Orders with an A-to-z Guarantee claim among all orders."""
+    """Find all orders; those with an A-to-z Guarantee claim are at fault."""
     return _defect_rate(ledger, basis, "a_to_z_claim")
 
 
 @_metric(required_evidence=("chargebacks",))
 def chargeback_rate(ledger: Ledger, basis: Basis) -> CountedOrders:
-    """Orders with a chargeback among all orders."""
+    """Find all orders; those with a chargeback are at fault."""
     return _defect_rate(ledger, basis, "chargeback")
 
 
 @_metric(required_evidence=("refunds",))
 def refund_rate(ledger: Ledger, basis: Basis) -> CountedOrders:
-    """Orders with a refund among all orders."""
+    """Find all orders; those with a refund are at fault."""
     return _defect_rate(ledger, basis, "refund")
 
 
@@ -311,11 +317,12 @@ def refund_rate(ledger: Ledger, basis: Basis) -> CountedOrders:
 
 @_metric()
 def cancellation_rate(ledger: Ledger, basis: Basis) -> CountedOrders:
-    """Orders that the seller cancelled, in whole or in part, among all orders (Pre-fulfilment Cancellation Rate).
+    """Find all orders; those that the seller cancelled, in whole or in part, are at fault.
 
-    Orders cancelled at the buyer's request count and are not at fault. Where no file names who cancelled, the rule's
-    option decides and the row is marked as assumed. Orders that the marketplace lists are at fault. An order that was
-    shipped after all is at fault on the days on which it was cancelled.
+    This is the Pre-fulfilment Cancellation Rate. Orders cancelled at the buyer's request count and are not at fault.
+    Where no file names who cancelled, the rule's option decides and the row is marked as assumed. Orders that the
+    marketplace lists are at fault. An order that was shipped after all is at fault on the days on which it was
+    cancelled.
     """
     placed = _placed_orders(
         ledger, basis, "cancelled_on", "restored_on", "status", "cancelled_by", "part_cancelled", "assumed"
@@ -350,7 +357,7 @@ def _mark_assumed_canceller(cancelled: Frame) -> Frame:
 
 @_metric(denominator_evidence=("promises", "confirmations"))
 def late_shipment_rate(ledger: Ledger, basis: Basis) -> CountedOrders:
-    """Orders whose shipment was confirmed after the ship-by time, among confirmed orders or all orders due.
+    """Find the confirmed orders (or all orders due); those confirmed after the ship-by time are at fault.
 
     With the option `counts: confirmed` an order counts from the day it is confirmed; with `counts: due` every order
     with a ship-by time counts from its clock day until it is cancelled. A shipped order whose confirmation no file
@@ -385,7 +392,7 @@ def late_shipment_rate(ledger: Ledger, basis: Basis) -> CountedOrders:
 
 
 CONFIRMED_BY_LIST = "confirmations_from_list"
-"""The assumption for orders that count by the marketplace's list of late shipments."""
+"""Name of the assumption that an order not on a list of late shipments was confirmed in time."""
 LATE_SHIPMENT_LIST = "list_late_shipments"
 
 
@@ -434,10 +441,11 @@ def _unconfirmed_orders(ledger: Ledger, basis: Basis, due: bool) -> Frame:
 
 @_metric("parcels", denominator_evidence=("delivery_promises", "deliveries"))
 def on_time_delivery_rate(ledger: Ledger, basis: Basis) -> CountedOrders:
-    """Parcels delivered after the deliver-by time among delivered parcels, each from its delivery day on.
+    """Find the delivered parcels; those delivered after the deliver-by time are at fault.
 
-    A parcel without tracking does not count; one that was confirmed only after it was delivered is late. An order
-    without a parcel in any file is one parcel. A parcel of an order that the marketplace lists as late is late.
+    A parcel counts from the day of its delivery. A parcel without tracking does not count; one that was confirmed only
+    after it was delivered is late. An order without a parcel in any file is one parcel. A parcel of an order that the
+    marketplace lists as late is late.
     """
     placed = _placed_orders(ledger, basis, "deliver_by", "delivered_at", "delivered_on")
     promised = placed.filter(_is_known("deliver_by"))
@@ -455,11 +463,11 @@ def on_time_delivery_rate(ledger: Ledger, basis: Basis) -> CountedOrders:
 
 @_metric("units", denominator_evidence=("delivery_promises", "deliveries"))
 def unit_on_time_delivery_rate(ledger: Ledger, basis: Basis) -> CountedOrders:
-    """Units in parcels delivered after the deliver-by time among delivered units; five late units count as five.
+    """Find the delivered units; those in parcels delivered after the deliver-by time are at fault.
 
-    A parcel without tracking does not count. If the marketplace lists an order as late and none of its parcels is late
-    by its own days, all its delivered units are late: the list names orders, not parcels. `_parcels_with_units`
-    estimates units that no file holds.
+    Five late units of one order count as five. A parcel without tracking does not count. If the marketplace lists an
+    order as late and none of its parcels is late by its own days, all its delivered units are late: the list names
+    orders, not parcels. `_parcels_with_units` estimates units that no file holds.
     """
     promised = _placed_orders(ledger, basis, "deliver_by").filter(_is_known("deliver_by"))
     shipped = _parcels_with_units(ledger).filter(_is_known("delivered_at") & _is_tracked())
@@ -474,7 +482,7 @@ def unit_on_time_delivery_rate(ledger: Ledger, basis: Basis) -> CountedOrders:
 
 @_metric("parcels", denominator_evidence=("tracking",), proxy="tracking_not_scanned", proxy_unless="scans")
 def valid_tracking_rate(ledger: Ledger, basis: Basis) -> CountedOrders:
-    """Confirmed parcels without valid tracking among confirmed parcels whose tracking is known.
+    """Find the confirmed parcels whose tracking is known; those without valid tracking are at fault.
 
     The marketplace requires a carrier's scan. Where the files hold no scans, a tracking number is taken as valid, so
     the rate is a proxy and an upper bound. A parcel counts from the day it was confirmed.
@@ -584,7 +592,7 @@ def _listed_orders(ledger: Ledger, kind: str) -> Frame:
 
 
 UNITS_ESTIMATED = "units_estimated"
-"""The assumption for parcels whose units no file holds."""
+"""Name of the assumption about parcels whose number of units no file holds."""
 
 
 def _parcels_with_units(ledger: Ledger) -> Frame:
@@ -626,7 +634,7 @@ def _parcels_with_units(ledger: Ledger) -> Frame:
 
 @_metric(required_evidence=("invoices",))
 def invoice_defect_rate(ledger: Ledger, basis: Basis) -> CountedOrders:
-    """Orders of business customers without an invoice in time among all orders of business customers.
+    """Find the orders of business customers; those without an invoice in time are at fault.
 
     In time is by the end of the next working day after dispatch, Monday to Friday, holidays included. From the day
     after that the order is at fault because the invoice is missing, and once it is there because it was late.
@@ -655,7 +663,7 @@ def _after_next_working_day(name: str) -> nw.Expr:
 
 @_metric(required_evidence=("contacts",))
 def late_response_rate(ledger: Ledger, basis: Basis) -> CountedOrders:
-    """Buyer messages not answered within 24 or 48 hours among the messages that need an answer.
+    """Find the buyer messages that need an answer; those not answered within 24 or 48 hours are at fault.
 
     A message without an answer counts only once its hours are over; one marked as needing no answer stops counting.
     """
@@ -668,7 +676,10 @@ def late_response_rate(ledger: Ledger, basis: Basis) -> CountedOrders:
 
 @_metric("minutes", ("contacts",), figure="average")
 def average_response_time(ledger: Ledger, basis: Basis) -> CountedOrders:
-    """Answered buyer messages, each at fault by the minutes it waited, from the day of its answer on."""
+    """Find the answered buyer messages, and as faults the minutes that each waited for its answer.
+
+    A message counts from the day of its answer.
+    """
     answered = _messages(ledger, basis).filter(_is_known("answered_at"))
     waited = answered.with_columns(minutes=(nw.col("answered_at") - nw.col("received_at")).dt.total_minutes())
     minutes = _fault_rows(waited, "answered", "answered_on", "excused_on", at_fault="minutes")
@@ -695,7 +706,7 @@ def _late_answer_fault_rows(
 
 @_metric(required_evidence=("surveys",))
 def customer_service_dissatisfaction_rate(ledger: Ledger, basis: Basis) -> CountedOrders:
-    """Survey answers "no" (the problem was not solved) among all survey answers.
+    """Find all survey answers; those that say "no" (the problem was not solved) are at fault.
 
     Only the latest answer about an order counts; of two with the same time, the one with the larger id.
     """
@@ -719,7 +730,10 @@ def customer_service_dissatisfaction_rate(ledger: Ledger, basis: Basis) -> Count
 
 @_metric(required_evidence=("returns", "return_answers", "return_feedback", "return_refusals"))
 def return_dissatisfaction_rate(ledger: Ledger, basis: Basis) -> CountedOrders:
-    """Return requests with any of the three faults below among all valid ones; each counts once."""
+    """Find the valid return requests; those unresolved, answered late or wrongly refused are at fault.
+
+    The next three functions find the three kinds of fault. A request with several of them counts once.
+    """
     parts = (negative_return_feedback_rate, late_return_response_rate, invalid_rejection_rate)
     counted = [part(ledger, basis) for part in parts]
     return CountedOrders(counted[0].counting, nw.concat([part.faults for part in counted]))
@@ -727,7 +741,7 @@ def return_dissatisfaction_rate(ledger: Ledger, basis: Basis) -> CountedOrders:
 
 @_metric(required_evidence=("return_feedback",))
 def negative_return_feedback_rate(ledger: Ledger, basis: Basis) -> CountedOrders:
-    """Return requests that the buyer called unresolved among all valid ones."""
+    """Find the valid return requests; those that the buyer called unresolved are at fault."""
     requests = _return_requests(ledger, basis)
     unresolved = _fault_rows(requests.filter(_is_known("unresolved_on")), "not_resolved", "unresolved_on")
     return CountedOrders(_counting_rows(requests, "requested_on", "gone_on"), unresolved)
@@ -735,7 +749,7 @@ def negative_return_feedback_rate(ledger: Ledger, basis: Basis) -> CountedOrders
 
 @_metric(required_evidence=("returns", "return_answers"))
 def late_return_response_rate(ledger: Ledger, basis: Basis) -> CountedOrders:
-    """Return requests not authorised, refunded or closed within 48 hours among all valid ones.
+    """Find the valid return requests; those not authorised, refunded or closed within 48 hours are at fault.
 
     A request that was decided at an unknown time is taken as answered in time.
     """
@@ -748,7 +762,7 @@ def late_return_response_rate(ledger: Ledger, basis: Basis) -> CountedOrders:
 
 @_metric(required_evidence=("returns", "return_refusals"))
 def invalid_rejection_rate(ledger: Ledger, basis: Basis) -> CountedOrders:
-    """Return requests that were wrongly refused among all valid ones.
+    """Find the valid return requests; those that were wrongly refused are at fault.
 
     Where no file says whether a refusal was wrong, the refusal of a request within the return policy counts as wrong
     and is marked as assumed.
@@ -781,10 +795,11 @@ def _return_requests(ledger: Ledger, basis: Basis) -> Frame:
 
 @_metric("violations", ("violations",), figure="number")
 def policy_violations(ledger: Ledger, basis: Basis) -> CountedOrders:
-    """Open policy violations by category; the account counts, from the first day on which a file names one.
+    """Find the open policy violations of each account, with their category as the cause.
 
-    A violation with an id is open until it is resolved. A count that the marketplace reported holds until its next
-    report, and only for a category without violations with ids.
+    What counts is the account itself, from the first day on which a file names a violation. A violation with an id is
+    open until it is resolved. A count that the marketplace reported holds until its next report, and only for a
+    category without violations with ids.
     """
     account = ["account", "marketplace"]
     first = ledger.violations.group_by(account).agg(clock_day=nw.col("opened_on").min())
@@ -794,9 +809,9 @@ def policy_violations(ledger: Ledger, basis: Basis) -> CountedOrders:
 
 @_metric("points", ("violations",), proxy="rating_estimated", figure="points")
 def account_health_rating(ledger: Ledger, basis: Basis) -> CountedOrders:
-    """What the estimated Account Health Rating is made of: fulfilled orders raise it, violations lower it.
+    """Find the orders that raise the estimated Account Health Rating, and the violations that lower it.
 
-    The rule's options say how many points a violation of each severity takes.
+    The orders are the fulfilled ones. The rule's options say how many points a violation of each severity takes.
     """
     orders = _placed_orders(ledger, basis, "cancelled_on", "status").with_columns(
         channel=nw.lit(WHOLE_ACCOUNT), gone_on=_cancelled_on()

@@ -1,8 +1,8 @@
 """Which evidence the imported files of an account hold and over which days: whether a measure can be judged.
 
-COVERAGE lists, for each account and marketplace, the imported kinds of evidence (`tables.EVIDENCE_BY_KIND`) and the
-days that their rows cover. A count is complete if every kind of evidence that its rule needs covers the window. If
-one is missing or ends early, the number of orders at fault is a lower bound.
+COVERAGE lists, for each account and marketplace, the kinds of evidence that were imported (`tables.EVIDENCE_BY_KIND`)
+and the days that their rows cover. A count is complete if every kind of evidence that its rule needs covers the window.
+If one is missing or ends early, the number of orders at fault is a lower bound.
 """
 
 from __future__ import annotations
@@ -16,13 +16,19 @@ from healthkit.metrics.definitions import METRICS
 from healthkit.metrics.policy import Rule
 
 MAX_SILENT_DAYS = 3
-"""Days without a row in the order files after which they are taken to end; fewer for accounts with daily orders."""
+"""Number of days without a row after which the order files are considered to have ended. [days]
+
+The number is smaller for an account whose longest gap between orders is shorter.
+"""
 MIN_TOLERATED_GAP_DAYS = 7
-"""Days without a row of other evidence (ratings, claims) that are tolerated in any account."""
+"""Length up to which a gap in other evidence (ratings, claims) never indicates a missing file. [days]"""
 TOLERATED_INTERVALS = 3.0
-"""Mean intervals between rows of other evidence that are tolerated without a row: random rows exceed it in 5 %."""
+"""Length of the tolerated gap in other evidence, as a multiple of the mean interval between its rows.
+
+Of the gaps between random rows, 5 % are longer.
+"""
 CLOCK_EVIDENCE = {"ship_by_on": "promises", "deliver_by_on": "delivery_promises", "shipped_on": "confirmations"}
-"""The kind of evidence that holds the day that dates an order, by clock."""
+"""Kind of evidence that holds the days of a clock, by clock (the day that dates an order)."""
 
 
 class EvidenceSpan(NamedTuple):
@@ -34,7 +40,9 @@ class EvidenceSpan(NamedTuple):
 
     @property
     def tolerated_gap_days(self) -> int:
-        """The number of days without a row that do not mean a missing file; unlimited for fewer than 3 days with rows.
+        """The longest gap without rows that does not indicate a missing file. [days]
+
+        The gap is not limited if fewer than 3 days have rows.
 
         >>> january = date(2026, 1, 1), date(2026, 1, 31)
         >>> EvidenceSpan(*january, 31).tolerated_gap_days, EvidenceSpan(*january, 6).tolerated_gap_days
@@ -65,7 +73,7 @@ class FileCoverage(NamedTuple):
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> FileCoverage:
-        """Read one row of COVERAGE, whose days are dates or timestamps."""
+        """Create the coverage from one row of COVERAGE; its days may be dates or timestamps."""
         begins_on, ends_on, heard_on = (_to_date(row[name]) for name in ("begins_on", "ends_on", "heard_on"))
         day = date.fromisoformat
         reach = {
@@ -90,7 +98,7 @@ class FileCoverage(NamedTuple):
 
 
 def evidence_for_rule(rule: Rule) -> tuple[str, ...]:
-    """Return the kinds of evidence that the measure of a rule needs.
+    """Return the kinds of evidence that are needed to judge a rule.
 
     >>> from healthkit.metrics.policy_files import load_policy
     >>> us = {rule.metric: evidence_for_rule(rule) for rule in load_policy("amazon_us").rules}
@@ -101,7 +109,7 @@ def evidence_for_rule(rule: Rule) -> tuple[str, ...]:
 
 
 def evidence_for_denominator(rule: Rule) -> tuple[str, ...]:
-    """Return the kinds of evidence without which the measure of a rule counts nothing."""
+    """Return the kinds of evidence without which no order counts under a rule."""
     clock = CLOCK_EVIDENCE.get(rule.clock)
     return (*((clock,) if clock else ()), *METRICS[rule.metric].denominator_evidence)
 

@@ -26,16 +26,22 @@ from healthkit.schema.tables import METRIC_IDS, SEVERITIES
 MAX_WINDOW_DAYS = 36_500
 """The longest window that a rule may have. [days]"""
 OPEN_END = date(9999, 12, 31)
-"""The last day in force of a rule that has not ended."""
+"""The day that stands for the last day in force of a rule that has not ended."""
 
 TARGET_FIELDS: dict[str, Side] = {side.replace(" ", "_"): side for side in SIDES}
-"""The field of a rule that states a target, and the side it stands for."""
+"""The side of a target, by the name of the rule field that states the target."""
 SourceConfidence = Literal["A", "R", "T", "I", "user"]
-"""Where a rule comes from: the marketplace's page, a real file, a third party, our inference, the user's standard."""
+"""Code of the kind of source of a rule.
+
+`A`: the marketplace's page. `R`: a real file. `T`: a third party. `I`: our inference. `user`: the user's standard.
+"""
 
 
 class PolicyError(ValueError):
-    """A policy file is invalid, or has no rule for the question; the message names file, line and field."""
+    """Raised if a policy is missing or invalid, or has no rules for a day.
+
+    For an invalid file the message names file, line and field.
+    """
 
 
 # -- judging ----------------------------------------------------------------------------------------------
@@ -43,10 +49,10 @@ class PolicyError(ValueError):
 
 @dataclass(frozen=True)
 class Target:
-    """A target share and the side of it on which a rate must stay, compared in whole numbers.
+    """A target for a rate: an exact share, and the side of it on which the rate must stay.
 
-    With `and_at_least`, fewer orders at fault than that are no breach, whatever their share; with `while_under` this
-    holds only while fewer than that many orders are counted.
+    Counts are compared with the target in whole numbers. With `and_at_least`, fewer orders at fault than that are no
+    breach, whatever their share; with `while_under` this holds only while fewer than that many orders are counted.
 
     >>> Target(Fraction(1, 100), "below").is_met(100, 1)
     False
@@ -64,12 +70,12 @@ class Target:
 
     @property
     def lower_is_better(self) -> bool:
-        """Whether the displayed rate is the share at fault (else it is the share in order)."""
+        """Whether a lower displayed rate is better, because the rate is the share of orders at fault."""
         return lower_is_better(self.side)
 
     @property
     def allowed_share(self) -> Fraction:
-        """The share of orders that may be at fault."""
+        """The target, expressed as a share of orders at fault."""
         return self.displayed_rate(self.share)
 
     @property
@@ -78,7 +84,9 @@ class Target:
         return self.side in ("below", "above")
 
     def displayed_rate(self, share_at_fault: Any) -> Any:
-        """Return the rate that a marketplace displays for a share at fault; the inverse is the same function.
+        """Return the rate that a marketplace displays for a share of orders at fault.
+
+        The function is its own inverse.
 
         >>> Target(Fraction("95/100"), "at least").displayed_rate(0.25)
         0.75
@@ -102,11 +110,11 @@ class Target:
         return self.and_at_least * (1 if self.while_under is None else counted < self.while_under) - 1
 
     def is_met(self, counted: Any, at_fault: Any) -> Any:
-        """Return whether counts are on target; False where nothing is counted."""
+        """Return whether the counts meet the target; False if nothing is counted."""
         return (counted > 0) & (at_fault <= self.max_at_fault(counted))
 
     def headroom(self, counted: Any, at_fault: Any) -> Any:
-        """Return how many more of the counted orders may be at fault before a breach; negative after one. [orders]
+        """Return how many more counted orders may be at fault without a breach; negative after a breach. [orders]
 
         >>> Target(Fraction("95/100"), "above").headroom(20, 0)
         0
@@ -116,7 +124,9 @@ class Target:
         return self.max_at_fault(counted) - at_fault
 
     def shares_used(self, counted: np.ndarray, at_fault: np.ndarray) -> np.ndarray:
-        """Return the used share of what the target allows, for arrays of counts: 1 is the limit, NaN for no orders.
+        """Return the orders at fault as a share of those that the target allows, for arrays of counts.
+
+        The share is 1 at the limit, and NaN if no orders are counted.
 
         >>> Target(Fraction("1/100"), "below").shares_used(np.array([2000, 0]), np.array([10, 0])).tolist()
         [0.5, nan]
@@ -127,9 +137,10 @@ class Target:
         return np.where(counted > 0, used, np.nan)
 
     def share_used(self, counted: int, at_fault: int) -> float | None:
-        """Return the used share of what the target allows: 1 is the limit, None for no orders.
+        """Return the orders at fault as a share of those that the target allows.
 
-        With `and_at_least`, at least one order less than that number is allowed.
+        The share is 1 at the limit, and None if no orders are counted. With `and_at_least`, at least one order less
+        than that number is allowed.
 
         >>> Target(Fraction("1/100"), "below").share_used(2000, 10), Target(Fraction("9/10"), "at least").share_used(100, 5)
         (0.5, 0.5)
@@ -141,7 +152,9 @@ class Target:
         return float(self.shares_used(np.array([counted]), np.array([at_fault]))[0]) if counted else None
 
     def is_share_used(self, counted: Any, at_fault: Any, share: Fraction) -> Any:
-        """Return whether at least a share of what the target allows is used; False where nothing is at fault.
+        """Return whether the orders at fault reach the given share of those that the target allows.
+
+        The result is False if nothing is at fault.
 
         >>> bool(Target(Fraction("1/100"), "below").is_share_used(1000, 8, Fraction("80/100")))
         True
@@ -155,7 +168,9 @@ class Target:
         return np.maximum(allowed.numerator * counted, allowed.denominator * self._allowed_at_any_share(counted))
 
     def min_counted(self, at_fault: int) -> int | None:
-        """Return the smallest number of counted orders with which `at_fault` is on target; None if there is none.
+        """Return the smallest number of counted orders at which `at_fault` orders at fault meet the target.
+
+        The result is None if no number is large enough.
 
         >>> Target(Fraction("1/100"), "below").min_counted(4), Target(Fraction("1/100"), "at most").min_counted(4)
         (401, 400)
@@ -168,7 +183,10 @@ class Target:
         return next(n for n in range(max(1, enough), enough + 3) if self.is_met(n, at_fault))
 
     def judge(self, counted: np.ndarray, at_fault: np.ndarray, warn: Fraction | None = None) -> np.ndarray:
-        """Return "on target", "off target" or, from the share `warn` of what is allowed on, "at risk" for counts."""
+        """Return the status of each pair of counts: "on target", "at risk" or "off target".
+
+        Counts on target are at risk if the orders at fault reach the share `warn` of those that the target allows.
+        """
         status = np.full(counted.shape, "on target", dtype=object)
         if warn is not None:
             status[self.is_share_used(counted, at_fault, warn)] = "at risk"
@@ -176,7 +194,7 @@ class Target:
         return status
 
     def judge_rate(self, rate: float) -> str:
-        """Return "on target" or "off target" for a displayed rate without counts.
+        """Judge a displayed rate whose counts are not known; return "on target" or "off target".
 
         >>> Target(Fraction("95/100"), "at least").judge_rate(0.95), Target(Fraction("95/100"), "above").judge_rate(0.95)
         ('on target', 'off target')
@@ -188,7 +206,10 @@ STATUSES_WORST_FIRST = (
     "off target", "at risk", "cannot be judged", "short history", "incomplete", "no data", "on target", "too few",
     "no orders", "no target",
 )  # fmt: skip
-"""Every status of a measure or an account, worst first. Not being judged ranks before "on target"."""
+"""Every status of a measure or an account, worst first.
+
+The statuses that result from missing files rank before "on target".
+"""
 JUDGED_STATUSES = ("off target", "at risk", "on target")
 """The statuses that result from comparing counts with a target, worst first."""
 UNJUDGED_STATUSES = ("cannot be judged", "short history", "incomplete", "no data")
@@ -196,7 +217,9 @@ UNJUDGED_STATUSES = ("cannot be judged", "short history", "incomplete", "no data
 
 
 def worst_first_key(status: str, is_advisory: bool = False, share_used: float | None = None) -> tuple[int, bool, float]:
-    """Return the sort key of "worst first": status, enforced before advisory, larger used share of the target first.
+    """Return a sort key that orders measures from worst to best.
+
+    The order is: status, enforced before advisory, larger `share_used` first.
 
     >>> worst_first_key("off target", False, 1.2) < worst_first_key("off target", False, 1.1)
     True
@@ -207,7 +230,9 @@ def worst_first_key(status: str, is_advisory: bool = False, share_used: float | 
 
 
 def worse_status(first: str, second: str) -> str:
-    """Return the worse of two statuses; if only one of them is judged against a target, that one.
+    """Return the worse of two statuses; a status judged against a target takes precedence over others.
+
+    The result is `first` if neither is judged.
 
     >>> worse_status("on target", "off target"), worse_status("no data", "at risk"), worse_status("no data", "too few")
     ('off target', 'at risk', 'no data')
@@ -220,7 +245,9 @@ def worse_status(first: str, second: str) -> str:
 
 @dataclass(frozen=True)
 class Basis:
-    """The day that dates an order (`clock`) and the options by which a metric counts it; `str()` names it in tables.
+    """How a metric counts orders: the clock (the day that dates an order) and the counting options of a rule.
+
+    `str()` returns its name in tables.
 
     >>> str(Basis("ordered_on", (("negative_up_to", 2),)))
     'ordered_on negative_up_to=2'
@@ -233,7 +260,7 @@ class Basis:
         return " ".join([self.clock, *(f"{name}={value}" for name, value in self.options)])
 
     def option(self, name: str, default: Any) -> Any:
-        """Return the value of an option, or the metric's default."""
+        """Return the value of an option, or `default` if the option is not set."""
         return dict(self.options).get(name, default)
 
 
@@ -256,7 +283,10 @@ OPTIONS: dict[str, Callable[[Any], bool]] = {
     "orders": lambda value: value in ("any", "premium"),
     **{f"points_{severity}": _is_positive_integer for severity in (*SEVERITIES, "unknown")},
 }
-"""The options of a rule's `counting` and the check of each value; `definitions` says what each option does."""
+"""The options allowed in a rule's `counting`, each with the function that checks its value.
+
+`definitions` says what each option does.
+"""
 ExactShare = Annotated[Fraction, Field(ge=0, le=1)]
 PositiveCount = Annotated[int, Field(ge=1, strict=True)]
 
@@ -268,14 +298,14 @@ class _RuleModel(BaseModel):
 
 
 class Fallback(_RuleModel):
-    """The longer window that is judged instead when fewer than `under` orders count in the rule's own. [days]"""
+    """A longer window [days] that is judged if fewer than `under` orders count in the window of the rule."""
 
     under: PositiveCount
     window: PositiveCount
 
 
 class Points(_RuleModel):
-    """How a rating in points is estimated (start value, gain per orders, maximum) and judged.
+    """How a rating in points is estimated (start value, gain per orders, maximum) and judged (limits).
 
     A rating is on target from `on_from` points and off target under `off_under`.
 
@@ -291,13 +321,13 @@ class Points(_RuleModel):
     off_under: PositiveCount
 
     def rating(self, orders: Any, points_lost: Any) -> Any:
-        """Return the rating for a number of orders and the points that violations take; at least 0. [points]"""
+        """Return the rating for the number of orders and of points lost to violations; at least 0. [points]"""
         earned = np.minimum(self.most, self.start + self.gain * (orders // self.per_orders))
         return np.maximum(0, earned - points_lost)
 
 
 class Stage(_RuleModel):
-    """What the rule's source says happens when a measure has been off target for `days` days in a row."""
+    """A consequence that the source of a rule states for a measure that is off target `days` days in a row."""
 
     stage: Literal["advice", "at risk", "a month off target", "restricted"]
     days: PositiveCount = 1
@@ -305,12 +335,13 @@ class Stage(_RuleModel):
 
 
 class Rule(_RuleModel):
-    """One requirement of a policy for one metric, in force from `since` until `until`. Windows and lags are in days.
+    """One requirement of a policy for one metric, in force from `since` until `until`.
 
-    `minimum`: with fewer orders counted, the rate is not judged. `warn`: the share of what the target allows from which
-    a rate is at risk. `and_at_least`, `while_under`: see `Target`. `fallback`: a longer window for small sellers.
-    `judged_on`: the day of the month on which the marketplace judges; on other days the rate is a forecast. `points`:
-    how a rating is estimated. `stages`: what follows when a measure stays off target, as far as the source says.
+    Windows and lags are in days. `minimum`: with fewer orders counted, the rate is not judged. `warn`: the share of
+    what the target allows from which a rate is at risk. `and_at_least`, `while_under`: see `Target`. `fallback`: a
+    longer window for small sellers. `judged_on`: the day of the month on which the marketplace judges; on other days
+    the rate is a forecast. `points`: how a rating is estimated. `stages`: what follows when a measure stays off target,
+    as far as the source says.
     """
 
     policy: str
@@ -389,7 +420,7 @@ class Rule(_RuleModel):
 
     @cached_property
     def target(self) -> Target | None:
-        """The exact target; None where the marketplace displays a rate and requires nothing."""
+        """The exact target; None if the marketplace displays the rate but requires nothing."""
         for name, side in TARGET_FIELDS.items():
             if getattr(self, name) is not None:
                 return Target(getattr(self, name), side, self.and_at_least, self.while_under)
@@ -397,7 +428,10 @@ class Rule(_RuleModel):
 
     @cached_property
     def basis(self) -> Basis:
-        """The clock and the counting options, by which EXPOSURE and FAULTS hold this rule's orders."""
+        """The clock and the counting options of the rule.
+
+        With the metric, they identify its rows in EXPOSURE and FAULTS.
+        """
         return Basis(self.clock, tuple(sorted(self.counting.items())))
 
     @property
@@ -407,7 +441,7 @@ class Rule(_RuleModel):
 
     @property
     def is_advisory(self) -> bool:
-        """Whether missing the target has no other consequence than advice from the marketplace."""
+        """Whether the only consequence of missing the target is advice from the marketplace."""
         return bool(self.stages) and all(stage.stage == "advice" for stage in self.stages)
 
     @property
@@ -417,7 +451,10 @@ class Rule(_RuleModel):
 
 
 class EndedRule(NamedTuple):
-    """A row `rule: null`: from `since` on nothing is required of a metric in these channels, as `source` says."""
+    """The end of a metric's rules (row `rule: null`): from `since` on, nothing is required in these channels.
+
+    `source` is the source that says so.
+    """
 
     metric: str
     channels: tuple[str, ...]
@@ -427,7 +464,7 @@ class EndedRule(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Policy:
-    """All rules of one marketplace, past and present.
+    """All rules, past and present, of one marketplace or of several with the same rules.
 
     `read_on` is the day on which the sources were read; `first_days` the first day of each metric's rows; `files` the
     YAML files that the policy was read from.
@@ -446,7 +483,7 @@ class Policy:
 
     @property
     def complete_from(self) -> date:
-        """The first day from which every metric of the policy has a row."""
+        """The first day on which the policy covers all of its metrics."""
         return max(self.first_days.values(), default=date.min)
 
     def metrics(self) -> list[str]:
@@ -467,14 +504,18 @@ class Policy:
         return [rule for rule in self.rules if rule.since <= last and rule.until >= first]
 
     def rules_in_force(self, day: date) -> list[Rule]:
-        """Return the rules in force on a day. Raises PolicyError as `rules_in_force_between` does."""
+        """Return the rules in force on a day.
+
+        Raises PolicyError as `rules_in_force_between` does.
+        """
         return self.rules_in_force_between(day, day)
 
 
 def judge(rule: Rule, counted: np.ndarray, at_fault: np.ndarray, target: Target | None = None) -> np.ndarray:
-    """Return the status of each pair of counts under a rule, or under a target that replaces the rule's own.
+    """Return the status of each pair of counts under a rule.
 
-    `scores` decides afterwards where files are missing ("short history", "incomplete").
+    A given `target` replaces the rule's own. `scores` decides afterwards where files are missing ("short history",
+    "incomplete").
     """
     target = target or rule.target
     if target is None:

@@ -16,18 +16,20 @@ from healthkit.schema import yaml_lines
 from healthkit.schema.tables import CHANNELS, WHOLE_ACCOUNT
 
 POLICY_FOLDER = Path(__file__).parent / "policies"
-"""The policies that come with the package."""
+"""The folder of the policies that come with the package."""
 _REQUIRED_FIELDS = ("policy", "title", "zone", "read", "rules")
 _FIELDS = (*_REQUIRED_FIELDS, "marketplaces", "new_marketplace", "note", "based_on")
 
 
 def find_policy_files(folder: Path = POLICY_FOLDER) -> dict[str, Path]:
-    """Return the policy files of a folder by name."""
+    """Return the path of each policy file in a folder, by the name of the policy."""
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 
 def load_policy(name: str, folder: Path = POLICY_FOLDER) -> Policy:
-    """Read one policy by its name, or by the path of a YAML file. Raises PolicyError.
+    """Read one policy by its name, or by the path of a YAML file.
+
+    Raises PolicyError if there is no such policy or it is invalid.
 
     >>> load_policy("amazon_us").title
     'Amazon US'

@@ -28,17 +28,17 @@ from healthkit.metrics.policy import MAX_WINDOW_DAYS, Policy, Rule, judge, judge
 from healthkit.schema import tables
 
 NEVER = np.iinfo(np.int64).max // 4
-"""The day number of a day that never comes."""
+"""The day number that stands for a day that never comes."""
 
 
 class ScoreError(ValueError):
-    """A score that cannot be computed; the message says why, and which values are valid."""
+    """Raised if a score cannot be computed; the message says why and which values are valid."""
 
 
 def sweep(
     first: np.ndarray, last: np.ndarray, weight: np.ndarray, group: np.ndarray, groups: int, begin: int, days: int
 ) -> np.ndarray:
-    """Return the total weight of the intervals that cover each day, by group. [groups x days]
+    """Sum the weights of the intervals that cover each day, by group. [groups x days]
 
     `first` and `last` are the day numbers of each interval's first and last day; an interval that ends before it begins
     covers nothing. `group` is the row of each interval in the result. `begin` is the number of the first day returned.
@@ -55,7 +55,7 @@ def sweep(
 
 
 def day_numbers(days: object, empty: int = NEVER) -> np.ndarray:
-    """Return days as days since 1970-01-01, null days as the number `empty`."""
+    """Convert days to numbers of days since 1970-01-01; null days become the number `empty`."""
     values = np.asarray(days, dtype="datetime64[D]")
     return np.where(np.isnat(values), empty, values.astype(np.int64))
 
@@ -75,7 +75,7 @@ def score(
     hindsight: bool = False,
     metrics: Iterable[str] | None = None,
 ) -> pd.DataFrame:
-    """Return SCORES of every account and metric (or of some `metrics`), as displayed on each day.
+    """Return the table SCORES for all accounts and metrics (or only `metrics`), as displayed on each day.
 
     `policies` is one policy for all marketplaces, or the policy of each. `window` and `lag` [days] replace those of the
     rules. Each rule is applied to the days on which it is in force. Rows start on the day of the account's first order;
@@ -126,7 +126,7 @@ class _ScoreRequest:
 
 
 class Intervals(NamedTuple):
-    """Intervals in which orders count or are at fault, as arrays of the same length.
+    """Intervals of days in which orders count or are at fault, as arrays of equal length.
 
     `account` is the position of the account; `clock`, `known` and `ended` are day numbers: of the clock day, of the day
     on which the interval became known, and of the first day after its end (NEVER if it has none); `weight` is how much
@@ -140,18 +140,24 @@ class Intervals(NamedTuple):
     weight: np.ndarray
 
     def select_rows(self, rows: np.ndarray) -> Intervals:
-        """Return some of the intervals."""
+        """Return the intervals selected by `rows` (positions or a mask)."""
         return Intervals(*(values[rows] for values in self))
 
     def bounds(self, window: int, lag: int, hindsight: bool) -> tuple[np.ndarray, np.ndarray]:
-        """Return the first and last as-of day that each interval covers (last before first where it covers none)."""
+        """Return the numbers of the first and the last as-of day that each interval covers.
+
+        The last is before the first if an interval covers no day.
+        """
         first, left = self.clock + lag, self.clock + lag + window
         if hindsight:
             return first, np.where(self.ended == NEVER, left, first) - 1
         return np.maximum(first, self.known), np.minimum(left, self.ended) - 1
 
     def count_by_day(self, days: np.ndarray, accounts: int, window: int, lag: int, hindsight: bool) -> np.ndarray:
-        """Return how much covers each of the days (day numbers, sorted). [accounts x days]"""
+        """Return the total weight of the intervals that cover each day, by account. [accounts x days]
+
+        `days` are sorted day numbers.
+        """
         begin, span = int(days[0]), int(days[-1] - days[0] + 1)
         return sweep(*self.bounds(window, lag, hindsight), self.weight, self.account, accounts, begin, span)[
             :, days - begin
@@ -476,7 +482,7 @@ def _metric_value(rule: Rule, figure: str, counted: np.ndarray, at_fault: np.nda
 
 
 def numbers_to_days(numbers: np.ndarray) -> np.ndarray:
-    """Return day numbers (days since 1970-01-01) as midnights without a time zone."""
+    """Convert day numbers (days since 1970-01-01) to midnights without a time zone."""
     return numbers.astype("datetime64[D]").astype("datetime64[s]")
 
 
@@ -509,7 +515,10 @@ def _concat_column(pieces: list[Any], kind: str, has_nulls: bool) -> Any:
 
 @dataclass(frozen=True, eq=False)
 class MeasureIntervals:
-    """The orders of one measure of one account: when they count and when they are at fault."""
+    """Intervals in which the orders of one account count and are at fault in one measure.
+
+    `fault_rows` are the positions in `fault_table` (FAULTS) of the rows that `fault_intervals` hold.
+    """
 
     fault_intervals: Intervals
     counting_intervals: Intervals
@@ -518,12 +527,12 @@ class MeasureIntervals:
 
     @cached_property
     def faults(self) -> pd.DataFrame:
-        """The rows of FAULTS, in the order of `fault_intervals`."""
+        """The rows of FAULTS that belong to `fault_intervals`, in the same order."""
         return self.fault_table.iloc[self.fault_rows]
 
 
 def select_intervals(counts: Counts, rule: Rule, account: str, marketplace: str, channel: str) -> MeasureIntervals:
-    """Return the orders that a rule judges, of one account in one marketplace and channel."""
+    """Return the intervals of the orders that a rule judges, for one account, marketplace and channel."""
     keys = {
         "metric": rule.metric, "basis": str(rule.basis),
         "account": account, "marketplace": marketplace, "channel": channel,
@@ -552,7 +561,7 @@ def _to_intervals(rows: pd.DataFrame, ended: str, weight: str) -> Intervals:
 
 
 INTERVALS_CACHE_SIZE = 32
-"""Measures whose intervals are cached for each Counts."""
+"""Maximum number of measures whose intervals are cached for each Counts."""
 _ALL_INTERVALS: WeakKeyDictionary[Counts, tuple[Intervals, Intervals]] = WeakKeyDictionary()
 """All rows of EXPOSURE and of FAULTS as intervals."""
 _INTERVALS_CACHE: WeakKeyDictionary[Counts, dict[tuple[str, ...], MeasureIntervals]] = WeakKeyDictionary()
@@ -561,7 +570,7 @@ _INTERVALS_CACHE: WeakKeyDictionary[Counts, dict[tuple[str, ...], MeasureInterva
 def orders_at_fault(
     counts: Counts, row: pd.Series, policy: Policy, *, hindsight: bool = False, since: date | None = None
 ) -> pd.DataFrame:
-    """Return the orders at fault behind one row of SCORES, on its as-of day or on any day from `since` to it.
+    """Return the orders at fault in one row of SCORES, on its as-of day or on any day from `since` until then.
 
     One row for each order, with the columns of FAULTS, `leaves_on` (the first as-of day on which the order no longer
     counts) and `enters_on` (the first on which it was at fault in this window). `at_fault` is how much the order adds,

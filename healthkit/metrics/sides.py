@@ -8,12 +8,14 @@ from typing import Literal, get_args
 
 Side = Literal["below", "at most", "at least", "above"]
 SIDES = get_args(Side)
-"""How a rate must compare with its target."""
+"""The sides of a target on which a rate can be required to stay."""
 _COMPARE = {"below": operator.lt, "at most": operator.le, "at least": operator.ge, "above": operator.gt}
 
 
 def lower_is_better(side: str) -> bool:
-    """Return whether a displayed rate is the share at fault; True also for an empty side (no target).
+    """Return whether a lower rate is better for a target on this side; the rate is then the share at fault.
+
+    An empty side (no target) returns True.
 
     >>> lower_is_better("below"), lower_is_better("at least"), lower_is_better("")
     (True, False, True)

@@ -18,7 +18,10 @@ POLICY_FOLDER = Path(__file__).parents[1] / "metrics" / "policies"
 
 
 class Marketplace(NamedTuple):
-    """A marketplace; `dates` is the `strptime` format of the dates in its feedback files."""
+    """A marketplace: its code, its title, its names in files, its time zone and its date format.
+
+    `dates` is the `strptime` format of the dates in its feedback files.
+    """
 
     code: str
     title: str
@@ -29,16 +32,16 @@ class Marketplace(NamedTuple):
 
     @property
     def is_amazon(self) -> bool:
-        """Whether it is one of Amazon's marketplaces."""
+        """Whether the marketplace is one of Amazon's."""
         return self.marketplace_id != "-"
 
 
 class UnknownMarketplaceError(ValueError):
-    """There is no marketplace of that code."""
+    """Raised if no marketplace has the given code."""
 
 
 class MarketplaceError(ValueError):
-    """A block `new_marketplace` of a policy file is invalid; the message names file, line and field."""
+    """Raised if a block `new_marketplace` of a policy file is invalid; the message names file, line and field."""
 
 
 _ROWS = """
@@ -117,7 +120,7 @@ _FIELD_CHECKS = {
 
 
 def load_marketplaces(folder: Path = POLICY_FOLDER) -> dict[str, Marketplace]:
-    """Return the marketplaces by code: the built-in ones, then those that policy files add.
+    """Return all marketplaces by code: first the built-in ones, then those that policy files add.
 
     Raises MarketplaceError, which names file, line and field, for an invalid block.
 
@@ -194,7 +197,9 @@ MARKETPLACE_BY_SALES_CHANNEL: dict[str, str] = {
 
 
 def find_marketplace(code: str) -> Marketplace:
-    """Return the marketplace of a code. Raises UnknownMarketplaceError, with the known codes.
+    """Return the marketplace that has the given code.
+
+    Raises UnknownMarketplaceError, with the known codes, if there is none.
 
     >>> find_marketplace("DE").zone
     'Europe/Berlin'

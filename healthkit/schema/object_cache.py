@@ -1,4 +1,4 @@
-"""Cache the results of a function on the object that it is asked about, for as long as that object lives."""
+"""Cache the results of a function on its first argument, for as long as that object lives."""
 
 from __future__ import annotations
 

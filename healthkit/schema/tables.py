@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 
 class TableError(ValueError):
-    """A frame does not match its table; the message names the column, the problem and the number of rows."""
+    """Raised if a frame does not match its table; the message names the table, the column and the problem."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table: its kind, whether it may be empty, and how values of several files are merged.
+    """A column of a table: its kind of values, whether cells may be empty, and which value a merge keeps.
 
     `keep` selects the value where several files state the same row: the `newest` known one, the `first` (smallest) or
     the `last` (largest).
@@ -41,7 +41,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A table: the meaning of a row, the columns in order, and the key columns, which identify a row.
+    """The definition of a table: what a row means, the columns in order, and the key that identifies a row.
 
     With `merge_whole_rows` the newest row of a key replaces older ones; else each column is merged by itself.
     """
@@ -108,8 +108,10 @@ ORDERS = Table(
     """),
     ("account", "marketplace", "order_id"),
 )
-"""`restored_on` is the day on which a cancelled order turned out not to be cancelled, because it was shipped, say;
-it is computed when a ledger is read."""
+"""`restored_on` is the day on which a cancelled order turned out to be valid, for example was shipped.
+
+It is computed when a ledger is read.
+"""
 ITEMS = Table(
     "items",
     "one line of an order: what was bought",
@@ -198,8 +200,11 @@ POSTINGS = Table(
     """),
     ("account", "marketplace", "order_id", "kind", "posting_id"),
 )
-"""`amount` is negative where it was deducted from the seller [ten-thousandths of the currency]. `posting_id` is equal
-in two downloads of one settlement. The sums of an order's postings are added to DEFECTS when a ledger is read."""
+"""`amount` is negative if it was deducted from the seller. [ten-thousandths of the currency]
+
+`posting_id` is the same in two downloads of one settlement. The sums of an order's postings are added to DEFECTS when a
+ledger is read.
+"""
 CONTACTS = Table(
     "contacts",
     "one message of a buyer, or one answer of a buyer to whether a problem was solved",
@@ -223,8 +228,11 @@ CONTACTS = Table(
     """),
     ("account", "marketplace", "contact_id", "kind"),
 )
-"""`kind` is `message` or `survey`; a survey's `outcome` is `yes` or `no`. `due_24h_on` is the day 24 hours
-after it was received. A message that needs no answer is excused from that day on."""
+"""`kind` is `message` or `survey`; a survey's `outcome` is `yes` or `no`.
+
+`due_24h_on` is the day 24 hours after the message was received. From `excused_on` on, a message that needs no answer
+does not count.
+"""
 RETURNS = Table(
     "returns",
     "one request of a buyer to send something back",
@@ -253,8 +261,11 @@ RETURNS = Table(
     """),
     ("account", "marketplace", "return_id"),
 )
-"""`decision` is `authorised`, `refunded`, `closed`, `refused`, or empty while the request waits. On `unresolved_on` the
-buyer stated that the return was not resolved. From `cleared_on` on, a request is invalid and does not count."""
+"""`decision` is `authorised`, `refunded`, `closed`, `refused`, or empty while the request waits.
+
+On `unresolved_on` the buyer stated that the return was not resolved. From `cleared_on` on, a request is invalid and
+does not count.
+"""
 READINGS = Table(
     "readings",
     "one figure that the marketplace itself reported, over some days, as of a day; kept as given, right or wrong",
@@ -280,10 +291,13 @@ READINGS = Table(
     ("account", "marketplace", "channel", "metric", "first_day", "last_day", "as_of"),
     merge_whole_rows=True,
 )
-"""`channel` is `all` where the marketplace parts none. `parts` is a JSON object of part -> count (of the account
-health rating: its score; of contacts also the average hours). `status` is the marketplace's own word, in lower case.
-Where the file gives a rate but no number at fault, `at_fault` is the one whole number that the rate allows, if only one
-fits. `contradiction` says in words where the figure does not agree with itself."""
+"""`channel` is `all` if the marketplace does not report the channels separately.
+
+`parts` is a JSON object of part -> count (for the account health rating its score; for contacts also the average
+hours). `status` is the marketplace's own word, in lower case. If the file gives a rate but no number at fault,
+`at_fault` is the one whole number that the rate allows, provided that only one fits. `contradiction` describes how the
+figure contradicts itself.
+"""
 VIOLATIONS = Table(
     "violations",
     "one policy violation, or how many of a category were open as of a day (then that day is `opened_on`)",
@@ -302,7 +316,7 @@ VIOLATIONS = Table(
     ("account", "marketplace", "category", "violation_id", "opened_on"),
     merge_whole_rows=True,
 )
-"""`violation_id` is an empty string in a row that counts a category as of `opened_on`."""
+"""`violation_id` is empty in a row that states how many violations of a category are open on `opened_on`."""
 ACCOUNT_STATES = Table(
     "account_states",
     "one thing that the marketplace said of an account as a whole, as of a day: its status, a warning, a mark",
@@ -320,10 +334,12 @@ ACCOUNT_STATES = Table(
     ("account", "marketplace", "kind", "name", "as_of"),
     merge_whole_rows=True,
 )
-"""`kind` is `account` (name `account_status`; state normal, at risk, deactivated), `warning`, `checklist` or `list`.
+"""`kind` is `account`, `warning`, `checklist` or `list`.
 
-A `list` says that there was a list of defects of that day: its `name` is the kind of the file (`list_late_shipments`),
-its `count` how many orders it names."""
+A row of the kind `account` has the name `account_status` and the state normal, at risk or deactivated. A `list` says
+that there was a list of defects of that day: its `name` is the kind of the file (`list_late_shipments`), its `count`
+how many orders it names.
+"""
 REPORTS = Table(
     "reports",
     "one raw file that was taken in; only rows of files named here are ever read",
@@ -343,9 +359,12 @@ REPORTS = Table(
     """),
     ("report",),
 )
-"""`report` is an id, new for each import, that the file's rows carry. `digest` identifies the content together with the
-account, `content` the content alone. `stated_marketplace` is the marketplace that was given at import or that is in all
-rows of the file; `+` joins several. `brought` is JSON: the number of the file's rows in each table."""
+"""`report` is an id, new for each import, that the file's rows carry.
+
+`digest` identifies the content together with the account, `content` the content alone. `stated_marketplace` is the
+marketplace that was given at import or that is in all rows of the file; `+` joins several. `brought` is JSON: the
+number of the file's rows in each table.
+"""
 EXPOSURE = Table(
     "exposure",
     "how many orders count, by clock day, the days on which they began and ceased to count, and what that rests on",
@@ -433,7 +452,10 @@ SCORES = Table(
 )
 
 FUTURE_DAY_COLUMNS = ("ship_by_on", "deliver_by_on", "due_24h_on", "due_48h_on")
-"""Columns of days that may lie in the future: promises and deadlines. All other days are of events."""
+"""Columns of days that may lie in the future: promises and deadlines.
+
+All other columns of days hold days of events.
+"""
 RAW_TABLES = (
     ORDERS, ITEMS, SHIPMENTS, FEEDBACK, DEFECTS, POSTINGS, CONTACTS, RETURNS, READINGS, VIOLATIONS, ACCOUNT_STATES,
 )  # fmt: skip
@@ -444,7 +466,10 @@ Frame = nw.LazyFrame[Any]
 
 
 def collect_to_pandas(frame: Frame) -> Any:
-    """Collect a lazy frame into a pandas frame, with days as timestamps; via Arrow, so that all engines agree."""
+    """Collect a lazy frame into a pandas frame, with days as timestamps.
+
+    The rows are converted to Arrow first, so that all engines give the same types.
+    """
     rows = frame.collect().to_arrow()
     # Metadata of pandas would restore the types of the original frame.
     return rows.replace_schema_metadata(None).to_pandas(date_as_object=False)
@@ -462,7 +487,7 @@ def records(frame: Any) -> list[dict[str, Any]]:
 
 
 def records_to_frame(rows: Sequence[Mapping[str, Any]], columns: Iterable[str]) -> pd.DataFrame:
-    """Return a pandas frame of some columns from rows as dictionaries.
+    """Create a pandas frame with the given columns from rows given as dictionaries.
 
     >>> records_to_frame([{"order_id": "a", "late": True, "days": 2}], ["order_id", "days"]).to_dict("list")
     {'order_id': ['a'], 'days': [2]}
@@ -471,7 +496,7 @@ def records_to_frame(rows: Sequence[Mapping[str, Any]], columns: Iterable[str]) 
 
 
 def to_plain_value(value: Any) -> Any:
-    """Return a cell of a pandas frame as a plain Python value: a day as a date, a missing value as None.
+    """Convert a cell of a pandas frame to a plain Python value: a day to a date, a missing value to None.
 
     >>> to_plain_value(float("nan")), to_plain_value(0.5)
     (None, 0.5)
@@ -488,7 +513,7 @@ def to_plain_value(value: Any) -> Any:
 
 @dataclass(frozen=True, eq=False)
 class Ledger:
-    """The merged raw tables of some accounts as lazy frames, with COVERAGE as a pandas frame."""
+    """The merged raw tables of one or more accounts as lazy frames, and COVERAGE as a pandas frame."""
 
     orders: Frame
     items: Frame
@@ -504,7 +529,10 @@ class Ledger:
     coverage: Any = field(repr=False)
 
     def in_memory(self) -> Ledger:
-        """Return this ledger with every table loaded into memory, which saves the engine's overhead of many queries."""
+        """Return this ledger with every table loaded into memory.
+
+        This saves the overhead of the engine if many queries follow.
+        """
         frames = {
             table.name: nw.from_native(getattr(self, table.name).collect().to_native()).lazy() for table in RAW_TABLES
         }
@@ -536,7 +564,9 @@ EVIDENCE_BY_KIND = {
     "tracking told": ("tracking",),
     "cancellers told": ("cancellers",),
 }
-"""The kinds of evidence in each kind of raw file: without such a file, an account may have defects that nobody knows.
+"""The kinds of evidence that each kind of raw file holds.
+
+Without such a file, an account may have defects that nobody knows.
 
 Kinds that end in `told` are found in the rows of several kinds of files, and count where one of them has a value:
 refunds in a defects file, scans in a confirmations file, and in any file ship-by days (`promises`), deliver-by days,
@@ -547,13 +577,16 @@ SINGLE_MARKETPLACE_KINDS = (
     "feedback", "returns", "settlement", "list_order_defects", "list_invoice_defects", "list_a_to_z_claims",
     "list_late_shipments",
 )  # fmt: skip
-"""Kinds of files that are made for a single marketplace. One without rows does not tell which, where the account sells
-in several; other files without rows count for all."""
+"""Kinds of files that are made for a single marketplace.
+
+If an account sells in several marketplaces, a file of these kinds without rows does not tell which one it is for. Other
+files without rows count for all marketplaces.
+"""
 
 DEFECT_LIST_DAYS = 60
-"""Days before its own that a list of the marketplace's account health page covers. [days]"""
+"""Number of days, before its own day, that a list of the marketplace's account health page covers. [days]"""
 MAX_GAP_DAYS = 3
-"""Longest run of days without a file of orders that is not reported as a gap. [days]"""
+"""Longest run of days without order files that is tolerated; a longer one is reported as a gap. [days]"""
 PARTIAL_KINDS = ("unshipped",)
 """Kinds of order files that contain only some orders of the days they cover."""
 
@@ -569,14 +602,20 @@ DEFECT_KINDS = (
     "negative_feedback", "a_to_z_claim", "chargeback", "refund", "cancelled", "shipped_late", "no_tracking",
     "delivered_late", "invoice_missing", "invoice_late",
 )  # fmt: skip
-"""The kinds of defects of an order. The last six can be computed from orders; here the marketplace states them."""
+"""The kinds of defects of an order.
+
+The last six can also be computed from orders; in DEFECTS they are as the marketplace states them.
+"""
 CHANNELS = ("seller", "amazon")
 WHOLE_ACCOUNT = "all"
-"""The channel of rows that belong to the whole account: messages, violations, its rating."""
+"""The channel of rows that concern the whole account: messages, violations and the rating."""
 SEVERITIES = ("low", "medium", "high", "critical")
 CANCELLERS = ("seller", "buyer", "amazon")
 SHIPPED_STATUSES = ("shipped", "partially shipped", "delivered")
-"""The statuses of an order that was shipped, at least in part. Files contain others too."""
+"""The statuses of an order that was shipped, at least in part.
+
+Files contain other statuses, too.
+"""
 STATUSES = (
     "on target", "at risk", "off target", "no data", "too few", "short history", "incomplete", "no target",
 )  # fmt: skip
@@ -585,10 +624,15 @@ STATUS_WORDS = {
     "poor": "off target", "none": "no data", "normal": "on target", "at risk": "at risk", "deactivated": "off target",
     "healthy": "on target", "unhealthy": "off target", "critical": "off target",
 }  # fmt: skip
-"""The status of SCORES for each word, in lower case, that a marketplace reports with a figure. An import names other
-words, and their figures are judged by number."""
+"""The status in SCORES for each status word (in lower case) that a marketplace reports with a figure.
+
+Figures with other words are judged by their number; an import reports these words.
+"""
 ACCOUNT_STATUS_WORDS = ("normal", "at risk", "at risk of deactivation", "warned", "deactivated", "none")
-"""The known words for the status of an account, in lower case. An import names others, which are shown as reported."""
+"""The known words for the status of an account, in lower case.
+
+Other words are shown as reported; an import reports them.
+"""
 
 _DTYPE_CHECKS = {
     "text": lambda kind: kind in (nw.String, nw.Categorical) or kind == nw.Object,
@@ -601,7 +645,7 @@ _DTYPE_CHECKS = {
 
 
 def check_table(frame: Any, table: Table, keys_are_unique: bool = False) -> Any:
-    """Return a frame with its columns in the order of a table, after a check that it matches the table.
+    """Check that a frame matches a table, and return it with the columns in the order of the table.
 
     With `keys_are_unique` the check for duplicate keys is skipped. Raises TableError for a missing or unknown column,
     an empty cell in a required column, a column of the wrong kind, or a duplicate key.
@@ -649,7 +693,9 @@ def _check_empty(rows: nw.DataFrame[Any], names: Iterable[str], table: Table) ->
 
 
 def as_csv(frame: pd.DataFrame) -> str:
-    r"""Return a frame as CSV; a text that a spreadsheet would run as a formula gets a leading apostrophe.
+    r"""Return a frame as CSV text that is safe to open in a spreadsheet.
+
+    A text that a spreadsheet would run as a formula gets a leading apostrophe.
 
     >>> import pandas as pd
     >>> as_csv(pd.DataFrame({"order_id": ["=1+1"], "known_on": pd.to_datetime(["2026-10-31"])}))

@@ -8,11 +8,11 @@ from typing import Any
 import yaml
 
 LINE_KEY = "line"
-"""Key of the line number in each mapping, from 1."""
+"""The key under which each mapping holds its line number, counted from 1."""
 
 
 class YamlError(ValueError):
-    """A file is not valid YAML; the message names file, line and what to do."""
+    """Raised if a file is not valid YAML; the message names the file and the problem."""
 
 
 class _LineLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # the C loader may be absent
@@ -32,7 +32,7 @@ _LineLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _con
 
 
 def read_yaml(path: Path) -> Any:
-    """Return the content of a YAML file, with the line number of each mapping under the key `line`.
+    """Read a YAML file; each mapping in the result holds its line number under the key `line`.
 
     Raises YamlError for a file that is not UTF-8, not YAML, or has a duplicate key; OSError where it cannot be read.
     """
@@ -51,7 +51,7 @@ def read_yaml(path: Path) -> Any:
 
 
 MAX_VALUES, MAX_DEPTH = 200_000, 50
-"""Limits on the number of values in a file, with its aliases expanded, and on their depth."""
+"""Limits on a YAML file: the number of values, with aliases expanded, and the depth of nesting."""
 
 
 def _check_size(document: Any) -> None:
@@ -70,7 +70,7 @@ def _check_size(document: Any) -> None:
 
 
 def without_lines(document: Any) -> Any:
-    """Return a document of `read_yaml` without the line numbers.
+    """Return a document read by `read_yaml` without its line numbers.
 
     >>> without_lines([{"fewer": {"by": "30%", "line": 2}, "line": 1}])
     [{'fewer': {'by': '30%'}}]

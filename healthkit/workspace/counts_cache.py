@@ -39,18 +39,21 @@ _LOG = logging.getLogger(__name__)
 
 TABLE_NAMES = ("exposure", "faults", "coverage", "unknown")
 CACHE_FILES = re.compile("|".join(rf"{name}\.parquet" for name in TABLE_NAMES))
-"""The files of a cache folder, besides its marker."""
+"""Pattern of the names of the files in a cache folder, except its marker."""
 TEMP_PREFIX = ".writing-"
-"""Prefix of folders in which counts are being written."""
+"""Prefix of the names of folders in which counts are being written."""
 FOLDER_PATTERN = re.compile(r"v(-1|\d+-[0-9a-f]{8})-[0-9a-f]{12}")
-"""Names of cache folders: the state of the store, and a digest of everything else that counts depend on."""
+"""Pattern of the names of cache folders.
+
+A name holds the state of the store, and a digest of everything else that the counts depend on.
+"""
 
 RulesLookup = Callable[[Iterable[str]], list[Rule]]
-"""Returns every rule, of any date, of some marketplaces."""
+"""A function that returns every rule, past and present, of the marketplaces with the given codes."""
 
 
 def cache_folders(store: Store, extra_policies: Iterable[str] = ()) -> list[Path]:
-    """Return the folders where the counts of a store may be cached: beside it, then in the user's cache.
+    """Return the folders where the counts of a store may be cached: beside the store, then in the user's cache.
 
     Their name holds the state of the store, and a digest of the rules and the counting code. `extra_policies` are paths
     of policies besides the built-in ones.
@@ -71,10 +74,10 @@ def _digest(extra_policies: Iterable[str]) -> str:
 def load_or_count(
     store: Store, folders: list[Path], rules_of: RulesLookup, track: ProgressTracker = iter
 ) -> tuple[Counts, Path | None]:
-    """Return the counts of all accounts of a store, and the folder where they are cached now; None where none is
-    writable.
+    """Return the counts of all accounts of a store, and the folder in which they are cached.
 
-    Counts are read from the first of `folders` that has them, else counted and saved. `track` shows progress.
+    The folder is None if none of `folders` is writable. Counts are read from the first of `folders` that has them, else
+    counted and saved. `track` shows progress.
     """
     for folder in folders:
         found = read_counts(folder)
@@ -171,7 +174,7 @@ def _concat_counts(parts: list[Counts]) -> Counts:
 
 
 def read_counts(folder: Path) -> Counts | None:
-    """Read cached counts from a folder; None where there are none, or they cannot be read."""
+    """Read cached counts from a folder; return None if there are none or they cannot be read."""
     try:
         if not folder.is_dir():
             return None
@@ -201,7 +204,7 @@ def _save_counts(store: Store, folders: list[Path], counts: Counts) -> Path | No
 
 
 def clear_cache(folder: store.Folder) -> int:
-    """Remove all cached counts of a store, and return how many folders were removed.
+    """Remove all cached counts of a store, and return the number of folders removed.
 
     Only folders and files that healthkit wrote are removed: folders named as a cache and marked, and the cache files in
     them.
@@ -216,16 +219,16 @@ def clear_cache(folder: store.Folder) -> int:
 
 
 def list_foreign_files(folder: store.Folder) -> list[Path]:
-    """Return the files in the cache folders of a store that remain after `clear_cache`, because healthkit did not write
-    them."""
+    """Return the files still in the cache folders of a store after `clear_cache`: healthkit did not write them."""
     caches = [beside / "counts" for beside in store.locations.cache_folders(folder)]
     return [path for cache in caches if cache.is_dir() for path in sorted(cache.rglob("*")) if not path.is_dir()]
 
 
 def write_counts(folder: Path, counts: Counts) -> None:
-    """Write counts to a folder atomically, and remove those of older states of the store that healthkit wrote.
+    """Write counts to a folder atomically, and remove the counts of other versions of the store.
 
-    Raises OSError where the folder is not writable, or is not a cache of healthkit.
+    Only folders that healthkit wrote are removed. Raises OSError where the folder is not writable, or is not a cache of
+    healthkit.
     """
     _make_counts_folder(folder.parent)
     marked_folders.remove_abandoned(folder.parent, {TEMP_PREFIX: CACHE_FILES})
@@ -245,7 +248,7 @@ def write_counts(folder: Path, counts: Counts) -> None:
 
 
 def write_parquet_files(folder: Path, counts: Counts) -> None:
-    """Write counts into a folder, creating it if needed."""
+    """Write counts into a folder as Parquet files, and create the folder if needed."""
     folder.mkdir(exist_ok=True)
     for name in TABLE_NAMES:
         getattr(counts, name).to_parquet(folder / f"{name}.parquet")

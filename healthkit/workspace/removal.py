@@ -1,5 +1,7 @@
-"""Remove raw files, or all of an account, from a store: preview, remove, or purge from disk together with the
-counts."""
+"""Remove raw files, or all files of an account, from a store: preview, removal and purge.
+
+A purge deletes them from disk, together with the cached counts.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ remove = store.remove
 
 
 def purge(opened_store: Store, removal: Removal, report_folders: Iterable[Path] = ()) -> PurgeResult:
-    """Remove raw files from every version of a store, from its cached counts and from disk.
+    """Remove raw files permanently: from every version of a store, from its cached counts and from disk.
 
     Older versions of the store cannot be read afterwards. Not reached: copies elsewhere (backups, disk snapshots),
     printed pages, and what other processes hold in memory. Leftovers of killed processes in temporary folders, and in
@@ -50,7 +52,10 @@ def _report_folders(report_folders: Iterable[Path]) -> list[Path]:
 
 
 def find_pages(accounts: Collection[str], report_folders: Iterable[Path]) -> list[Path]:
-    """Return the HTML pages of some accounts below folders of reports, identified by the JSON file beside each page."""
+    """Find the HTML pages of the given accounts in the given folders of reports.
+
+    The JSON file beside each page names its account.
+    """
     found = []
     for path in sorted({file for folder in report_folders if folder.is_dir() for file in folder.rglob("*.json")}):
         try:

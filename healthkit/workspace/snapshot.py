@@ -1,4 +1,4 @@
-"""A snapshot of a store for some accounts: plain files with the rows that their reports need.
+"""A snapshot of a store for given accounts: plain files with the rows that their reports need.
 
 Reading a store costs the same for one account as for fifty, and its engines run threads that do not survive a fork. A
 batch reads the store once and writes a snapshot; each worker opens that instead, through the same methods.
@@ -29,7 +29,7 @@ _SINGLE_THREADED = pa.ipc.IpcReadOptions(use_threads=False)
 
 @dataclass(frozen=True)
 class StoreSnapshot:
-    """An opened snapshot of a store, with the methods of Store that a report needs."""
+    """An opened snapshot of a store; it has the methods of `Store` that a report needs."""
 
     snapshot_folder: Path
     folder: Folder
@@ -46,25 +46,30 @@ class StoreSnapshot:
         )
 
     def must_exist(self) -> None:
-        """Do nothing: an opened snapshot exists."""
+        """Do nothing, because an opened snapshot exists.
+
+        `Store.must_exist` raises StoreError if there is no store.
+        """
 
     def version(self) -> int:
-        """Return the version of the store of which the snapshot was taken."""
+        """Return the version of the store from which the snapshot was made."""
         return self.store_version
 
     def count_files(self, account: str) -> int:
-        """Return the number of raw files behind the figures of an account."""
+        """Return the number of raw files on which the figures of an account are based."""
         return int(self.parts_by_account[account]["files"])
 
     def check_accounts(self, wanted: Iterable[str], known: Iterable[str]) -> None:
-        """Raise StoreError for an account that is not known."""
+        """Raise StoreError if a wanted account is not among the known accounts."""
         refuse_unknown_accounts(wanted, list(known), self.folder)
 
     def ledger(
         self, accounts: Iterable[str] | None = None, only: Collection[tables.Table] = tables.RAW_TABLES
     ) -> Ledger:
-        """Return the rows of some accounts, of all tables or only some. Raises StoreError for an account not in the
-        snapshot."""
+        """Return the raw tables with the rows of the given accounts, by default of all accounts.
+
+        Tables that are not in `only` are empty. Raises StoreError for an account that is not in the snapshot.
+        """
         named = {table.name for table in only}
         wanted = list(self.parts_by_account if accounts is None else accounts)
         refuse_unknown_accounts(wanted, list(self.parts_by_account), self.snapshot_folder)
@@ -80,12 +85,15 @@ class StoreSnapshot:
 
 
 def is_snapshot(folder: Folder) -> TypeGuard[Path]:
-    """Return whether a folder holds a snapshot rather than a store."""
+    """Return whether a folder holds a snapshot of a store rather than a store."""
     return isinstance(folder, Path) and (folder / MANIFEST_NAME).is_file()
 
 
 def write_snapshot(store: Store, accounts: Iterable[str], counts: Path, folder: Path) -> None:
-    """Write a snapshot of a store for some accounts; `counts` is the folder of the counts that belong to it."""
+    """Write a snapshot of a store for the given accounts into a folder.
+
+    `counts` is the folder of the counts that belong to it.
+    """
     parts: dict[str, dict[str, Any]] = {}
     reports = store.reports()["account"]
     files, shared = reports.value_counts().to_dict(), int(reports.isna().sum())

@@ -29,17 +29,20 @@ from healthkit.workspace.snapshot import StoreSnapshot, is_snapshot
 USER_STORE = Path("data/store")
 SAMPLE_STORE = Path("data/sample_store")
 MAX_OPEN_ACCOUNTS = 2
-"""Account views kept open; each may hold the tables of its account in memory."""
+"""Maximum number of account views kept open; each may hold the tables of its account in memory."""
 MAX_CACHED_SELECTIONS = 8
-"""Selections of accounts whose counts, and whose reported figures, are cached."""
+"""Maximum number of selections of accounts whose counts, or whose reported figures, are cached."""
 
 
 class AccountMarketplaceError(ValueError):
-    """An account sells in several marketplaces, or not in the given one; the message lists those there are."""
+    """Raised if a marketplace must be chosen for an account, or the account does not sell in the given one.
+
+    The message lists the marketplaces of the account.
+    """
 
 
 def find_store_folder(folder: str | Path | store.Bucket | None = None) -> store.Folder:
-    """Return the store to open: the given one, else the user's own, else the sample's.
+    """Return the folder of the store to open: the given one, else the user's store, else the sample store.
 
     The working folder and its parents are searched, because a notebook runs in its own folder.
     """
@@ -62,7 +65,7 @@ def _read_snapshot_counts(folder: Path, snapshot: Path) -> Counts:
 
 
 class Workspace:
-    """A store with its policies and counts.
+    """A store, the policies of its marketplaces and its counts, opened together.
 
     `folder` is the folder of the store; `policy` the name (or YAML path) of one policy for every marketplace, instead
     of each marketplace's own. `version` reads the store as of an older version (see `store.versions`). `track` shows
@@ -89,9 +92,9 @@ class Workspace:
 
     @cached_property
     def store(self) -> Store | StoreSnapshot:
-        """The store, or a snapshot of one, pinned to its version at first use, so that counts and rows agree.
+        """The opened store or snapshot; a store is pinned to its version at first use.
 
-        A later import is seen by a new Workspace.
+        So counts and rows agree. A later import is seen by a new Workspace.
         """
         return (
             StoreSnapshot.open(self._folder)
@@ -101,7 +104,7 @@ class Workspace:
 
     @cached_property
     def counts(self) -> Counts:
-        """EXPOSURE, FAULTS and COVERAGE of every account, from the cache or counted now.
+        """EXPOSURE, FAULTS and COVERAGE of every account, read from the cache or counted now.
 
         Raises StoreError where there is no store.
         """
@@ -115,7 +118,10 @@ class Workspace:
 
     @property
     def counts_folder(self) -> Path:
-        """The folder of the cached counts, one per version of the store, of the rules and of the counting code."""
+        """The folder of the cached counts.
+
+        There is one for each version of the store, of the rules and of the counting code.
+        """
         return self._counts_found_in or self._counts_folders[0]
 
     @cached_property
@@ -126,8 +132,9 @@ class Workspace:
         return counts_cache.cache_folders(self.store, self._single_policy.files if self._single_policy else ())
 
     def ensure_counts_saved(self, work_folder: Path, for_other_machines: bool) -> Path:
-        """Return a folder from which other processes can read the counts; write `work_folder/counts` where there is
-        none.
+        """Return a folder from which other processes can read the counts.
+
+        They are written to `work_folder/counts` if there is no such folder yet.
 
         `for_other_machines` says that other machines must reach it: they see the folder of the store but no user cache.
         """
@@ -143,7 +150,7 @@ class Workspace:
 
     @cached_property
     def policies(self) -> Mapping[str, Policy]:
-        """The policy of each marketplace in the store."""
+        """The policy of each marketplace in the store, by code; marketplaces without a policy are left out."""
         return self._policies(self.counts.coverage["marketplace"].unique())
 
     def _policies(self, codes: Iterable[str]) -> Mapping[str, Policy]:
@@ -154,7 +161,10 @@ class Workspace:
 
     @property
     def unjudged_marketplaces(self) -> list[str]:
-        """The marketplaces in the store without a policy; their orders are in no scores."""
+        """The codes of the marketplaces in the store that have no policy.
+
+        Their orders are in no scores.
+        """
         return [code for code in self.counts.coverage["marketplace"].unique() if code not in self.policies]
 
     @cached_property
@@ -163,7 +173,7 @@ class Workspace:
         return sorted(self.counts.coverage["account"].unique())
 
     def account(self, name: str, marketplace: str | None = None) -> AccountView:
-        """Open one account in one marketplace, for the questions about it.
+        """Open a view of one account in one marketplace; its methods are the analyses of that account.
 
         `marketplace` is needed only where the account sells in several. Raises StoreError for an account that the store
         does not hold, PolicyError where no policy judges it, AccountMarketplaceError where the marketplace is missing
@@ -178,7 +188,7 @@ class Workspace:
         raise AccountMarketplaceError(f"{name} {problem}. There are: {', '.join(codes)}.")
 
     def account_views(self, name: str) -> list[AccountView]:
-        """Open one account in each of its marketplaces that a policy judges."""
+        """Open a view of one account for each of its marketplaces that has a policy."""
         return [self._views(name, code) for code in self._judged_marketplaces(name)]
 
     @cached_property
@@ -215,9 +225,9 @@ class Workspace:
         hindsight: bool = False,
         metrics: Iterable[str] | None = None,
     ) -> pd.DataFrame:
-        """Return SCORES of all accounts or some, on one day or several (see `metrics.scores.score`).
+        """Return the table SCORES for the given days and accounts, by default for all accounts.
 
-        Raises StoreError for an account that the store does not hold.
+        See `metrics.scores.score`. Raises StoreError for an account that the store does not hold.
         """
         counts = self.counts if accounts is None else self._counts_of(tuple(dict.fromkeys(accounts)))
         return scores.score(counts, self.policies, days, window=window, lag=lag, hindsight=hindsight, metrics=metrics)
@@ -227,7 +237,10 @@ class Workspace:
         return self.counts.for_accounts(accounts)
 
     def reported(self, days: date | Iterable[date], accounts: Iterable[str] | None = None) -> pd.DataFrame:
-        """Return SCORES of the marketplace's own figures, as they stood on each of the days (see `reported_scores`)."""
+        """Return SCORES of the figures that the marketplaces reported, as known on each of the given days.
+
+        See `reported_scores`.
+        """
         ledger = self._reported_ledger(None if accounts is None else tuple(dict.fromkeys(accounts)))
         return reported_scores.reported_scores(ledger, days, self.policies)
 
@@ -235,7 +248,10 @@ class Workspace:
         return self.store.ledger(accounts, REPORTED_TABLES).in_memory()
 
     def shares_used(self, rows: pd.DataFrame) -> np.ndarray:
-        """Return for each row of SCORES the share used up of what its target allows; NaN without a target."""
+        """Return for each row of SCORES the orders at fault as a share of those that its target allows.
+
+        The share is NaN for a row without a target or without orders.
+        """
         used = np.full(len(rows), np.nan)
         targets = {rule.id: rule.target for policy in set(self.policies.values()) for rule in policy.rules}
         counted, at_fault = (rows[name].to_numpy(dtype=float) for name in ("counted", "at_fault"))
@@ -254,10 +270,11 @@ class Workspace:
     def verdicts(
         self, day: date, accounts: Iterable[str] | None = None, *, at_last_known_day: bool = False
     ) -> list[AccountVerdict]:
-        """Return the status of each account in each of its marketplaces on a day, by the worst known figure.
+        """Return a verdict on each account in each of its marketplaces on a day.
 
-        With `at_last_known_day` an account whose files end earlier is judged as of the last day that they cover. Raises
-        StoreError for an account that the store does not hold, PolicyError for a day before a policy begins.
+        It rests on the worst known figure: our count or the marketplace's own. With `at_last_known_day` an account
+        whose files end earlier is judged as of the last day that they cover. Raises StoreError for an account that the
+        store does not hold, PolicyError for a day before a policy begins.
         """
         days, theirs = self._last_days_known(day, accounts)
         if not at_last_known_day:
@@ -274,7 +291,7 @@ class Workspace:
         ]
 
     def last_days_known(self, day: date, accounts: Iterable[str] | None = None) -> dict[tuple[str, str], date]:
-        """Return for each account and marketplace the last day up to `day` that its files or reports cover."""
+        """Return for each account and marketplace the last day, at most `day`, that its files or reports cover."""
         return self._last_days_known(day, accounts)[0]
 
     def _last_days_known(
@@ -293,6 +310,9 @@ class Workspace:
         return days, theirs
 
     def prepare_forecasts(self, as_of: date) -> None:
-        """Fit what the forecasts of all accounts share on a day, so that this process and its forks need not."""
+        """Fit in advance the pooled rates that the forecasts of all accounts on a day use.
+
+        This process and its forks then need not fit them.
+        """
         with contextlib.suppress(PolicyError):
             simulation.forecaster(self.counts, as_of).fit_pooled_rates(self.policies)
