@@ -1,4 +1,4 @@
-"""Folders that healthkit makes and removes: each has a marker file, and only files that healthkit wrote are deleted.
+"""Folders that healthkit makes, marks with a file and removes; only files that healthkit wrote are deleted.
 
 A folder is removed only if its name has healthkit's form, it is no symbolic link, and its marker has exactly the
 expected text. Even then only files with known names are deleted, one by one; a folder with any other file stays. The
@@ -23,18 +23,18 @@ except ImportError:  # not on Windows
 
 MARKER_NAME = ".made-by-healthkit"
 MARKER_TEXT = "healthkit made this folder and removes it with the files it wrote. Other files here are never deleted.\n"
-"""The content of a marker file."""
+"""Text in a marker file."""
 FilePattern = re.Pattern[str]
-"""Matches the relative paths that healthkit writes into a folder; those of folders end in a slash."""
+"""Pattern of the relative paths that healthkit writes into a folder; paths of folders end in a slash."""
 
 _locks: dict[Path, int] = {}
 """File descriptors of the markers of this process's folders: closing one releases its lock."""
 
 
 def make(parent: Path, prefix: str, mode: int = 0o700) -> Path:
-    """Make a marked folder of this process in a parent folder, with a name that starts with a prefix.
+    """Make a marked folder in `parent` for this process; its name begins with `prefix`.
 
-    `mode` are its permissions before the umask. Raises OSError where it cannot be made.
+    `mode` are its permissions before the umask. Raises OSError if it cannot be made.
     """
     while True:
         folder = parent / f"{process_prefix(prefix)}{secrets.token_hex(4)}"
@@ -53,7 +53,7 @@ def make(parent: Path, prefix: str, mode: int = 0o700) -> Path:
 
 
 def process_prefix(prefix: str) -> str:
-    """Return a prefix extended by the id of this process and the name of this machine."""
+    """Return the prefix with the id of this process and the name of this machine appended."""
     return f"{prefix}{os.getpid()}-{socket.gethostname()}-"
 
 
@@ -68,20 +68,23 @@ def _write_marker(folder: Path) -> None:
 
 
 def folders_of_this_process() -> list[Path]:
-    """Return the folders that this process made and still locks, without those of a parent process."""
+    """Return the marked folders that this process made and still locks.
+
+    Folders of a parent process are not included.
+    """
     own_name = re.compile(rf".*-{os.getpid()}-{re.escape(socket.gethostname())}-[0-9a-f]{{8}}", re.S)
     return [folder for folder in list(_locks) if own_name.fullmatch(folder.name)]
 
 
 def unlock(folder: Path) -> None:
-    """Release the lock on a folder of this process."""
+    """Release the lock of this process on a marked folder."""
     marker = _locks.pop(folder, None)
     if marker is not None:
         os.close(marker)
 
 
 def is_marked(folder: Path) -> bool:
-    """Return whether a path is a folder, no symbolic link, with healthkit's marker in it."""
+    """Return whether a path is a folder (not a symbolic link) that contains healthkit's marker."""
     try:
         if not stat.S_ISDIR(folder.lstat().st_mode) or not stat.S_ISREG((folder / MARKER_NAME).lstat().st_mode):
             return False
@@ -91,9 +94,10 @@ def is_marked(folder: Path) -> bool:
 
 
 def remove(folder: Path, pattern: FilePattern) -> bool:
-    """Remove a marked folder with the files that match a pattern and return whether it is gone.
+    """Delete the files of a marked folder that match a pattern, then the folder if it is empty.
 
-    A folder with other files keeps its marker and these files. A folder without a marker is not touched.
+    Returns whether the folder is gone. A folder with other files keeps its marker and these files. A folder without a
+    marker is not touched.
     """
     if not is_marked(folder):
         unlock(folder)
@@ -125,7 +129,7 @@ def _delete_files(folder: str | Path, within: str, pattern: FilePattern) -> None
 
 
 def remove_abandoned(parent: Path, pattern_by_prefix: Mapping[str, FilePattern]) -> None:
-    """Remove the marked folders in a parent folder that killed processes of this user and machine left.
+    """Remove marked folders of this user in `parent` whose process on this machine was killed.
 
     `pattern_by_prefix` has the prefixes of their names and the files that may be deleted in each.
     """
@@ -166,7 +170,7 @@ def _is_in_use(folder: Path, process: int) -> bool:
 
 
 def _process_exists(process: int) -> bool:
-    """Return whether a process of this machine exists; True where that cannot be determined."""
+    """Return whether a process of this machine exists; True if that cannot be determined."""
     if os.name != "posix":
         return True
     try:

@@ -1,4 +1,4 @@
-"""Files outside the package that it needs or copies: notebooks, report template, column map, an example scenario.
+"""Files outside the package that it needs or copies: notebooks, report template, column map and a scenario.
 
 In a checkout they are at the top level, where analysts edit them. A wheel has a copy, which `setup.py` makes from
 `FILES` when the wheel is built. This module imports only the standard library, because the build runs it without the
@@ -18,22 +18,22 @@ FILES = (
     "data/column_map.yaml",
     "docs/scenario.yaml",
 )
-"""The shipped files, as paths relative to the top level of a checkout."""
+"""Shipped files, as paths relative to the top level of a checkout."""
 NOTEBOOKS = tuple(name for name in FILES if name.startswith("notebooks/"))
-"""The notebooks in `FILES`, with the report template."""
+"""Notebooks in `FILES`, including the report template."""
 PACKAGE = Path(__file__).parents[1]
 COPY = "shipped"
-"""The folder in the package with the copy of a wheel."""
+"""Name of the folder in the package that contains the shipped files of an installed package."""
 
 
 def root() -> Path:
-    """Return the folder that holds the shipped files: the copy in an installed package, else the checkout."""
+    """Return the folder with the shipped files: the copy in an installed package, or else the checkout."""
     copy = PACKAGE / COPY
     return copy if copy.is_dir() else PACKAGE.parent
 
 
 def path_of(name: str) -> Path:
-    """Return the path of a shipped file (one of `FILES`), whether or not it exists.
+    """Return the path of a shipped file (a name in `FILES`), whether or not it exists.
 
     >>> path_of("docs/scenario.yaml").name
     'scenario.yaml'
@@ -42,20 +42,23 @@ def path_of(name: str) -> Path:
 
 
 def missing() -> list[str]:
-    """Return the shipped files that do not exist, as paths."""
+    """Return the paths of the shipped files that do not exist."""
     return [str(path_of(name)) for name in FILES if not path_of(name).is_file()]
 
 
 def label_of(name: str) -> str:
-    """Return the name of a shipped file for messages: its relative path in a checkout, its full path in a wheel."""
+    """Return the name by which messages refer to a shipped file.
+
+    It is the relative path in a checkout and the full path in an installed package.
+    """
     return name if root() == PACKAGE.parent else str(path_of(name))
 
 
 def copy_notebooks(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Copy the notebooks into a folder, which is made if it does not exist; no file is overwritten.
+    """Copy the notebooks into a folder without overwriting any file.
 
-    Returns the copied files, and the existing files that differ from the shipped ones.
-    Raises OSError where the folder cannot be written or a notebook of the package cannot be read.
+    The folder is made if it does not exist. Returns the copied files, and the existing files that differ from the
+    shipped ones. Raises OSError if the folder cannot be written or a notebook of the package cannot be read.
     """
     copied, different = [], []
     for name in NOTEBOOKS:

@@ -1,4 +1,4 @@
-"""Temporary folders and files: removed when their process ends or, if it was killed, by the next process.
+"""Temporary folders and files, which are removed when their process ends or, if it was killed, by the next one.
 
 Folders are made in the system's temporary folder (`TMPDIR` changes it), with access for the user alone. Only files that
 match `PATTERN_BY_PREFIX` are ever removed from them (see `marked_folders`).
@@ -16,20 +16,22 @@ from pathlib import Path
 from healthkit.files import marked_folders
 
 SPILL_PREFIX = "healthkit-rows-"
-"""Rows that DuckDB spills to disk. Its default, `.tmp` in the working directory, stays when a process ends without
-closing its connections."""
+"""Prefix of folders with rows that DuckDB writes to disk when memory is short.
+
+DuckDB's own default, `.tmp` in the working directory, stays when a process ends without closing its connections.
+"""
 BATCH_PREFIX = "healthkit-batch-"
-"""The rows and counts of the accounts of a batch, for its worker processes."""
+"""Prefix of folders with the rows and counts of the accounts of a batch, for its worker processes."""
 WORKER_PREFIX = "healthkit-press-"
-"""The output of notebook cells in worker processes, and the folder of their IPython."""
+"""Prefix of folders with the output of notebook cells in worker processes, and with IPython's files."""
 PARSED_PREFIX = "healthkit-parsed-"
-"""Raw files that other processes parsed for an import."""
+"""Prefix of folders with raw files that other processes parsed for an import."""
 PDF_PREFIX = "healthkit-pdf-"
-"""A page that is printed to PDF, and the profile of the browser."""
+"""Prefix of folders with a page that is printed to PDF, and with the profile of the browser."""
 TABLE_PREFIX = ".healthkit-table-"
-"""The next version of a store's table, while a repair or a purge writes it."""
+"""Prefix of folders in which a repair or a purge writes the next version of a table."""
 PARTIAL_FILE_PREFIX = ".healthkit-part-"
-"""A file that is written before it is moved into the parent folder."""
+"""Prefix of folders with a file that is written before it is moved into the parent folder."""
 
 PATTERN_BY_PREFIX = {
     SPILL_PREFIX: re.compile(r"duckdb_temp_[^/]*"),
@@ -40,15 +42,20 @@ PATTERN_BY_PREFIX = {
     TABLE_PREFIX: re.compile(r"table/([^/]+\.parquet|_delta_log/[^/]*)?"),
     PARTIAL_FILE_PREFIX: re.compile(r"part"),
 }
-"""Paths of the files that may be removed, by the prefix of the folder's name. IPython and Chromium fill `ipython` and
-`profile`."""
+"""Patterns of the files that may be removed from a temporary folder, by the prefix of its name.
+
+IPython and Chromium write into `ipython` and `profile`.
+"""
 
 _spill_folders: dict[int, Path] = {}
 """The spill folder by process id: a fork makes its own."""
 
 
 def spill_folder() -> Path | None:
-    """Return the folder for spilled rows of this process, made at the first call; None where none can be made."""
+    """Return the folder into which DuckDB spills rows of this process, or None if it cannot be made.
+
+    The first call makes it.
+    """
     if os.getpid() not in _spill_folders:
         try:
             _spill_folders[os.getpid()] = make(SPILL_PREFIX)
@@ -58,7 +65,7 @@ def spill_folder() -> Path | None:
 
 
 def remove_own() -> None:
-    """Remove every temporary folder of this process, when it ends."""
+    """Remove all temporary folders of this process; called when the process ends."""
     _spill_folders.pop(os.getpid(), None)
     for folder in marked_folders.folders_of_this_process():
         remove(folder)
@@ -68,9 +75,10 @@ atexit.register(remove_own)
 
 
 def make(prefix: str, parent: Path | None = None) -> Path:
-    """Make a temporary folder of a kind, in the system's temporary folder or in `parent`, for the user alone.
+    """Make a temporary folder that only this user can read; its name begins with `prefix`.
 
-    Folders of killed processes there are removed first. Raises OSError where the folder cannot be made.
+    It is made in `parent` or, by default, in the system's temporary folder. Folders of killed processes there are
+    removed first. Raises OSError if the folder cannot be made.
     """
     folder = Path(tempfile.gettempdir()) if parent is None else parent
     remove_abandoned(folder)
@@ -78,19 +86,28 @@ def make(prefix: str, parent: Path | None = None) -> Path:
 
 
 def remove_abandoned(parent: Path | None = None) -> None:
-    """Remove the temporary folders of killed processes in the system's temporary folder or in `parent`."""
+    """Remove the temporary folders that killed processes left behind.
+
+    They are searched for in `parent` or, by default, in the system's temporary folder.
+    """
     with suppress(OSError):
         marked_folders.remove_abandoned(Path(tempfile.gettempdir()) if parent is None else parent, PATTERN_BY_PREFIX)
 
 
 def remove(folder: Path) -> bool:
-    """Remove a folder that `make` made and return whether it is gone; it stays if other files are in it."""
+    """Remove a folder that `make` made, and return whether it is gone.
+
+    It stays if it contains other files.
+    """
     pattern = next((files for prefix, files in PATTERN_BY_PREFIX.items() if folder.name.startswith(prefix)), None)
     return pattern is not None and marked_folders.remove(folder, pattern)
 
 
 def write_atomically(path: Path, data: str | bytes) -> None:
-    """Write a file as a whole or not at all, with the default permissions; make its folder if it does not exist."""
+    """Write a file either completely or not at all.
+
+    The file has the default permissions; its folder is made if it does not exist.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = marked_folders.make(path.parent, PARTIAL_FILE_PREFIX)

@@ -1,4 +1,4 @@
-"""Raw files into tables: readers for each kind, the import, and which files tell of what."""
+"""Import of raw files: a parser for each kind of file, the import itself, and advice on which files to download."""
 
 import lazy_loader as lazy
 

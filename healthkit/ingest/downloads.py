@@ -19,34 +19,45 @@ from healthkit.schema import yaml_lines
 from healthkit.schema.marketplaces import MARKETPLACES, find_marketplace
 
 CATALOGUE_FILE = Path(__file__).parent / "downloads.yaml"
-"""The kit's own catalogue of downloads."""
+"""YAML file with the catalogue of downloads that is part of healthkit."""
 EVIDENCE_KINDS = (
     "orders", "cancellers", "promises", "delivery_promises", "confirmations", "confirmation_times", "deliveries",
     "tracking", "scans", "feedback", "claims", "chargebacks", "refunds", "returns", "return_answers",
     "return_feedback", "return_refusals", "invoices", "contacts", "surveys", "violations", "amazon_figures",
 )  # fmt: skip
-"""The kinds of evidence. `promises` are ship-by days, `delivery_promises` deliver-by days, `cancellers` who cancelled,
-`confirmation_times` those that no list of late shipments replaces, `amazon_figures` what Amazon reports of its
-own measures; the others are as in `tables.EVIDENCE_BY_KIND`."""
+"""Names of the kinds of evidence that files can contain.
+
+`promises` are ship-by days, `delivery_promises` deliver-by days, and `cancellers` state who cancelled.
+`confirmation_times` are confirmations that a list of late shipments cannot replace. `amazon_figures` are what Amazon
+reports of its own measures. The others are as in `tables.EVIDENCE_BY_KIND`.
+"""
 
 Coverage = Literal["fully", "days assumed", "in part"]
-"""How much of the evidence a file contains: all; all orders but not their days; only some orders (a lower bound)."""
+"""How much of one kind of evidence a file contains.
+
+"fully" is all of it, "days assumed" all orders but not their days, and "in part" only some of the orders (a lower
+bound).
+"""
 MissingPart = Literal["all", "start", "end", "both"]
-"""Which of the needed days are not on hand: all of them, or those at the start, at the end, or at both."""
+"""Which of the needed days are not on hand: all days, the first ones ("start"), the last ones ("end"), or both."""
 _COVERAGES = get_args(Coverage)
 _DAY = timedelta(days=1)
 
 
 class DownloadsError(ValueError):
-    """The catalogue of downloads is invalid, or was asked for unknown evidence; the message states where."""
+    """Raised if the catalogue of downloads is invalid or if unknown evidence is requested.
+
+    The message states where the mistake is.
+    """
 
 
 class Download(BaseModel):
-    """One kind of file: the evidence it contains, and where to download it.
+    """One kind of file: which evidence it contains and how a seller gets it.
 
-    `most_days` is the most days of one download, `every` how often to download it [days]. For a `snapshot` the
-    marketplace chooses the days. A file `by_hand` is not downloaded; the seller fills it in. `only` lists the
-    marketplaces that have the file; empty means all of Amazon's, or all for a file by hand.
+    `tells` states the coverage of each kind of evidence in the file. `most_days` is the most days of one download,
+    `every` how often to download it [days]. For a `snapshot` the marketplace chooses the days. A file `by_hand` is not
+    downloaded; the seller fills it in. `only` lists the marketplaces that have the file; empty means all of Amazon's,
+    or all for a file by hand.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -80,22 +91,23 @@ class Download(BaseModel):
         return self
 
     def is_available_in(self, code: str) -> bool:
-        """Return whether a seller in a marketplace can get the file."""
+        """Return whether a seller in the given marketplace can get this file."""
         return code in self.only if self.only else self.by_hand or find_marketplace(code).is_amazon
 
 
 class Catalogue(NamedTuple):
-    """All downloads by kind of file, and for each kind of evidence the files that contain it, the best first."""
+    """All downloads by kind of file, and the downloads that contain each kind of evidence, the best first."""
 
     downloads: dict[str, Download]
     evidence: dict[str, tuple[Download, ...]]
 
 
 class EvidenceNeed(NamedTuple):
-    """Evidence that is needed for the days `first` to `last`, and the days of it that are on hand (None: none).
+    """Evidence that is needed from day `first` to day `last`, and the days of it that are already on hand.
 
-    `measures` are the ids of the metrics that use it. `have_kind` is the kind of the file on hand, if known; without
-    it no longer download of that file can be recommended.
+    `have_first` and `have_last` are the days on hand, or None if there are none. `measures` are the ids of the metrics
+    that use it. `have_kind` is the kind of the file on hand, if known; without it, a longer download of that file
+    cannot be recommended.
     """
 
     evidence: str
@@ -107,7 +119,7 @@ class EvidenceNeed(NamedTuple):
     have_kind: str = ""
 
     def missing(self) -> MissingPart | None:
-        """Return which of the needed days are not on hand, or None if all are.
+        """Return which part of the needed days is not on hand, or None if all days are on hand.
 
         >>> first, last = date(2026, 9, 14), date(2026, 11, 27)
         >>> EvidenceNeed("feedback", first, last, date(2026, 10, 3), last).missing()
@@ -120,7 +132,7 @@ class EvidenceNeed(NamedTuple):
         return "all" if (first, last) == (self.first, self.last) else "start" if first == self.first else "end"
 
     def ranges(self) -> list[tuple[date, date]]:
-        """Return the needed days that are not on hand, as ranges from first to last day."""
+        """Return the needed days that are not on hand, as pairs of first and last day."""
         have_first, have_last = self.have_first, self.have_last
         if have_first is None or have_last is None or have_first > self.last or have_last < self.first:
             return [(self.first, self.last)]
@@ -129,7 +141,9 @@ class EvidenceNeed(NamedTuple):
 
 
 class DownloadAdvice(NamedTuple):
-    """One file to download: which, where, for which days and which evidence. `downloads_text` takes its fields.
+    """Advice to download one file: which file, from where, for which days and for which evidence.
+
+    `report.text.downloads` turns it into sentences.
 
     - `kind` and `title` are "" if no file contains the evidence.
     - `ranges` are the missing days, `days` their number, `downloads` the number of downloads of at most `most_days`
@@ -161,7 +175,7 @@ class DownloadAdvice(NamedTuple):
 
 
 def downloads_for(evidence: str, marketplace: str) -> list[Download]:
-    """Return the files that contain one kind of evidence in a marketplace, the best first.
+    """Return the files that contain the given kind of evidence in a marketplace, the best file first.
 
     Raise DownloadsError for an unknown kind of evidence, and UnknownMarketplace for an unknown marketplace.
 
@@ -176,7 +190,7 @@ def downloads_for(evidence: str, marketplace: str) -> list[Download]:
 
 
 def recommend_downloads(needs: Iterable[Sequence[Any]], marketplace: str) -> list[DownloadAdvice]:
-    """Return the files to download so that all needed days are on hand, in the order of the needs.
+    """Return advice on the files that provide all needed days, in the order of `needs`.
 
     `needs` are of the class `EvidenceNeed`, or tuples of its fields. Needs that one file serves are combined;
     needs whose days are all on hand are left out.
@@ -283,12 +297,15 @@ def _merge_ranges(ranges: list[tuple[date, date]]) -> tuple[tuple[date, date], .
 
 @cache
 def catalogue() -> Catalogue:
-    """Return the kit's own catalogue; it is read once."""
+    """Return the catalogue that is part of healthkit; its file is read only once."""
     return load_catalogue(CATALOGUE_FILE)
 
 
 def load_catalogue(path: Path) -> Catalogue:
-    """Read a catalogue from YAML. Raise DownloadsError with file, line and field if it is invalid."""
+    """Read a catalogue of downloads from a YAML file.
+
+    Raise DownloadsError with file, line and field if it is invalid.
+    """
     try:
         content = yaml_lines.read_yaml(path)
     except yaml_lines.YamlError as error:

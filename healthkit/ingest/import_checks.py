@@ -29,7 +29,10 @@ def _count_nouns(count: int, noun: str) -> str:
 
 
 class ImportChecks:
-    """The checks of one import. Files that are added are remembered and compared with later ones."""
+    """Checks of the files of one import against the store and against earlier files of the import.
+
+    Files that are added are remembered and compared with later ones.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -39,7 +42,7 @@ class ImportChecks:
         return conflicts.files_by_content_digest(self._store)
 
     def find_contradictions(self, parsed_files: Sequence[FileRows], anyway: bool = False) -> dict[str, str]:
-        """Return why files should not be added, by report.
+        """Return the reasons why files should not be added, by the report id of the file.
 
         Each file is compared with the store and with the earlier files of the sequence that are added: all of them
         with `anyway`, else those without a contradiction.
@@ -109,7 +112,7 @@ class ImportChecks:
         return f'python -m healthkit store remove --file "{name}" --account "{account}" --data {self._store.folder}'
 
     def warn_of_vanished_ratings(self, parsed_files: Sequence[FileRows]) -> dict[str, str]:
-        """Return warnings on feedback files that lack ratings of earlier files, by report."""
+        """Return warnings about feedback files that lack ratings of earlier files, by report id."""
         missing = conflicts.find_missing_ratings(self._store, parsed_files)
         return {
             one.report: self._missing_ratings_message(one, missing[one.report])
@@ -118,7 +121,7 @@ class ImportChecks:
         }
 
     def warn_of_empty_files(self, parsed_files: Sequence[FileRows]) -> dict[str, str]:
-        """Return warnings on files without rows that were added, by report: what such a file means."""
+        """Return warnings about what added files without rows mean, by the report id of the file."""
         empty = [one for one in parsed_files if one.account is not None and _is_empty(one)]
         if not empty:
             return {}

@@ -28,18 +28,19 @@ from healthkit.store import Store
 _LOG = logging.getLogger(__name__)
 
 MULTI_ACCOUNT_KINDS = ("olist",)
-"""Kinds of files whose rows name their accounts."""
+"""Kinds of files that contain several accounts; each row names its account."""
 BATCH_ROWS = 250_000
-"""Rows held in memory before they are appended to the store, at about a kilobyte each."""
+"""Rows held in memory before they are appended to the store; a row takes about a kilobyte. [rows]"""
 MAX_HEADER_BYTES = 8_192
-"""Size beyond which a file is taken to have rows without being read. [bytes]"""
+"""Size above which a file is assumed to have rows, without reading it. [bytes]"""
 
 
 @dataclass(frozen=True)
 class ImportResult:
-    """What became of one raw file: imported (`parsed_file`), already in the store, or refused with the reason.
+    """Outcome of importing one raw file: imported, already in the store, or refused.
 
-    `warnings` state what may be wrong with an imported file.
+    `parsed_file` is set if the file was imported, and `refused` is the reason if it was refused. `warnings` state what
+    may be wrong with an imported file.
     """
 
     name: str
@@ -50,7 +51,7 @@ class ImportResult:
 
     @property
     def already_stored(self) -> bool:
-        """Whether the store had this very file before the import."""
+        """Whether the store contained the same file before the import."""
         return self.parsed_file is None and self.refused is None
 
 
@@ -252,10 +253,10 @@ def import_files(
     anyway: bool = False,
     import_day: date | None = None,
 ) -> Iterator[ImportResult]:
-    """Import raw files into a store and yield one result a file; a refused file leaves nothing in the store.
+    """Import raw files into a store and yield one result per file.
 
-    Rows are appended in batches, and the results of a batch are yielded after it is appended. A result holds the rows
-    of its file, so keep few results at a time.
+    A refused file leaves nothing in the store. Rows are appended in batches, and the results of a batch are yielded
+    after it is appended. A result holds the rows of its file, so keep few results at a time.
 
     Args:
         paths: files and folders to search for raw files.

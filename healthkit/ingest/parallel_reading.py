@@ -23,13 +23,13 @@ from healthkit.ingest.parsing.large_files import CHUNK_BYTES
 from healthkit.ingest.parsing.marketplace_of_row import AccountMarketplaceLookup, OrderMarketplaceLookup
 
 MIN_PARALLEL_BYTES = 20 << 20
-"""Total size of small files from which parsing takes longer than starting processes. [bytes]"""
+"""Total size of the small files above which other processes are started to parse them. [bytes]"""
 QUEUED_FILES_PER_PROCESS = 3
-"""Files for each process that are submitted before they are needed; their results are held on disk."""
+"""Number of files per process that are submitted before they are needed; results are stored on disk."""
 
 
 class ReadRequest(NamedTuple):
-    """What `parse_file` is told about a file.
+    """Account, marketplace and ids with which one raw file is parsed.
 
     `digest` is the same for the same file in every import; `report`, which marks its rows, is unique to one import.
     """
@@ -44,7 +44,10 @@ def try_read(
     source: RawFile, request: ReadRequest, marketplace_of: OrderMarketplaceLookup,
     marketplaces_of: AccountMarketplaceLookup, on_progress: Callable[[int], None] | None = None,
 ) -> ParsedFile | ReaderError:  # fmt: skip
-    """Parse a raw file; return the error if it is refused. For the lookups see `parse_file`."""
+    """Parse a raw file and return the parsed file, or the error if the file is refused.
+
+    For the two lookup functions see `parse_file`.
+    """
     try:
         return parse_file(
             source, request.account, request.marketplace, marketplace_of, marketplaces_of, request.report, on_progress
@@ -58,7 +61,7 @@ class _NeedsKnownOrders(Exception):
 
 
 class ParallelReading:
-    """The files of one import that other processes parse.
+    """Files of one import that other processes parse before the import needs them.
 
     A process writes its result to a file in `folder`. Only one flag passes through the pool's pipe: a process that is
     killed while it sends a longer message would block the import.
@@ -73,7 +76,7 @@ class ParallelReading:
         self._left_to_import: set[tuple[str, str]] = set()
 
     def take_result(self, source: RawFile, request: ReadRequest) -> ParsedFile | ReaderError | None:
-        """Return the parsed file or the reason it is refused, or None if the caller has to parse it."""
+        """Return the parsed file or the error of a refused file, or None if the caller has to parse the file."""
         try:
             self._submit_files()
             if request.digest not in self._submitted:
@@ -104,7 +107,10 @@ class ParallelReading:
 
 @contextmanager
 def open_parallel_reading(files: Iterable[tuple[RawFile, ReadRequest]], jobs: int) -> Iterator[ParallelReading]:
-    """Parse the small files among some in `jobs` processes, if there are enough of them to gain time."""
+    """Open a ParallelReading that parses the small ones of the given files in `jobs` processes.
+
+    If these files are too few to save time, no process is started and the caller parses all files.
+    """
     by_digest = {request.digest: (source, request) for source, request in files}
     small = [one for one in by_digest.values() if one[0].size <= CHUNK_BYTES and len(one[0].parts) == 1]
     if jobs < 2 or sum(source.size for source, _ in small) < MIN_PARALLEL_BYTES:

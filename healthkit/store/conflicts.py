@@ -29,7 +29,7 @@ from healthkit.store.merge_sql import (
 from healthkit.store.store import FileRows, Store
 
 ID_BATCH_ROWS = 500_000
-"""Order ids that are looked up together. [rows]"""
+"""Number of order ids that are looked up together. [rows]"""
 _TABLES_WITH_ORDER_IDS = (
     tables.ORDERS,
     tables.FEEDBACK,
@@ -44,7 +44,11 @@ _ID_SCHEMA = pa.schema([("place", pa.int64()), *((name, pa.string()) for name in
 
 
 class SharedOrders(NamedTuple):
-    """Order ids of a new file that another account has: the account, their number (or at least that), the first id."""
+    """Order ids of a new file that another account also has.
+
+    `account` is the other account, `orders` the number of ids (a lower bound with `at_least`), and `first` the first
+    id.
+    """
 
     account: str
     orders: int
@@ -53,14 +57,17 @@ class SharedOrders(NamedTuple):
 
 
 class DuplicateFile(NamedTuple):
-    """A raw file of the store with the same content: its account and its name."""
+    """Account and name of a raw file in the store that has the same content as a new file."""
 
     account: str
     name: str
 
 
 class MissingRatings(NamedTuple):
-    """Ratings that a new feedback file lacks: their number and days, and the day from which they count as removed."""
+    """Number and days of the ratings that a new feedback file lacks.
+
+    They count as removed from the day `removed_from` on.
+    """
 
     ratings: int
     first_day: date
@@ -79,7 +86,7 @@ _SHARED_ORDERS_SQL = r"""
 
 
 def find_orders_shared_with_store(store: Store, new_files: Sequence[FileRows]) -> dict[str, SharedOrders]:
-    """Return, by report, the new files with order ids that another account of the store has.
+    """Return the order ids of new files that another account in the store has, by report id of the file.
 
     Files with several accounts are not compared: their ids may belong to several sellers.
     """
@@ -98,9 +105,10 @@ def find_orders_shared_with_store(store: Store, new_files: Sequence[FileRows]) -
 
 
 def find_orders_shared_in_import(new_files: Sequence[FileRows]) -> dict[str, dict[str, SharedOrders]]:
-    """Return, by report, the new files that share order ids with earlier new files of another account.
+    """Return the order ids that new files share with earlier new files of another account.
 
-    The inner keys are the reports of these files. All order ids must fit into memory together.
+    The outer keys are the report ids of the new files, the inner keys those of the earlier files. All order ids must
+    fit into memory together.
     """
     if len({file.account for file in new_files} - {None}) < 2:
         return {}
@@ -118,7 +126,7 @@ def find_orders_shared_in_import(new_files: Sequence[FileRows]) -> dict[str, dic
 
 
 def _stored_order_ids_sql(store: Store, connection: duckdb.DuckDBPyConnection) -> str:
-    """Return SQL for the order ids in a store's files of one account each; "" where there are none."""
+    """Return SQL for the order ids in a store's files of one account each; "" if there are none."""
     reports = store.reports_with_row_counts()[0]
     connection.register("reports", reports.select(["report", "account"]).filter(reports["account"].is_valid()))
     parts = []
@@ -172,7 +180,7 @@ def _batches_with_order_ids(file: FileRows) -> Iterator[pa.RecordBatch]:
 
 
 def files_by_content_digest(store: Store) -> dict[str, DuplicateFile]:
-    """Return the raw files of a store with one account and at least one row, by the digest of their content."""
+    """Return the raw files of a store that have one account and at least one row, by content digest."""
     reports = store.reports_with_row_counts()[0].select(["content", "account", "name", "rows"]).to_pylist()
     return {
         report["content"]: DuplicateFile(report["account"], report["name"])
@@ -194,9 +202,10 @@ _NEWLY_MISSING_RATINGS_SQL = f"""
 
 
 def find_missing_ratings(store: Store, new_files: Sequence[FileRows]) -> dict[str, MissingRatings]:
-    """Return, by report, the new feedback files without ratings that earlier files or others of the import have.
+    """Return the number and days of the ratings that new feedback files lack, by report id of the file.
 
-    These ratings will count as removed (see `merge_sql.MARK_REMOVED_RATINGS_SQL`).
+    Earlier files or other files of the import contain them. These ratings will count as removed (see
+    `merge_sql.MARK_REMOVED_RATINGS_SQL`).
     """
     added = [file for file in new_files if file.kind == "feedback" and file.rows]
     if not added:
@@ -227,7 +236,7 @@ def find_missing_ratings(store: Store, new_files: Sequence[FileRows]) -> dict[st
 
 
 def count_current_ratings(store: Store, accounts: Collection[str]) -> dict[str, dict[str, int]]:
-    """Return the number of ratings that were not removed, of some accounts, by account and marketplace."""
+    """Return the number of ratings of the given accounts that were not removed, by account and marketplace."""
     delta = store.delta(tables.FEEDBACK)
     if delta is None:
         return {}

@@ -49,11 +49,11 @@ _DAY_COLUMN_BY_TABLE = {
 
 
 def build_coverage(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
-    """Return COVERAGE: for each account and marketplace, the days that its order files cover and its other evidence.
+    """Return COVERAGE, the table of the days that order files cover and of other evidence.
 
-    `heard_on` is the last day on which an order was placed or updated, in the zone of the marketplace. A file without
-    rows (no defects, say) is evidence for the marketplace that is named in it or at import, else for every marketplace
-    of the account, unless such files are made for a single marketplace.
+    It has one row for each account and marketplace. `heard_on` is the last day on which an order was placed or updated,
+    in the zone of the marketplace. A file without rows (no defects, say) is evidence for the marketplace that is named
+    in it or at import, else for every marketplace of the account, unless such files are made for a single marketplace.
     """
     for name, rows in {
         "order_files": _ORDER_FILES_SQL,

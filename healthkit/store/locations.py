@@ -38,12 +38,12 @@ class Bucket:
         return self.address
 
     def resolve(self) -> Bucket:
-        """Return the same address, which is always absolute."""
+        """Return this address unchanged, since it is always absolute."""
         return self
 
     @property
     def name(self) -> str:
-        """The last part of the address."""
+        """Last part of the address."""
         return self.address.rpartition("/")[2]
 
 
@@ -51,7 +51,9 @@ Folder = Path | Bucket
 
 
 def parse_folder(location: str | Path | Bucket) -> Folder:
-    """Return the folder or bucket that a path or an address names; a `Path` of an address is taken for the address.
+    """Convert a path or an address to a local folder or a bucket.
+
+    A `Path` that contains an address becomes a bucket.
 
     >>> parse_folder("data/store"), parse_folder(Path("s3://bucket/healthkit"))
     (PosixPath('data/store'), Bucket(address='s3://bucket/healthkit'))
@@ -67,14 +69,14 @@ def parse_folder(location: str | Path | Bucket) -> Folder:
 
 
 def open_filesystem(folder: Folder) -> fs.FileSystem:
-    """Return a file system whose root is a folder or a bucket, whether or not it exists."""
+    """Return a file system whose root is the given folder or bucket, which need not exist."""
     if isinstance(folder, Path):
         return fs.SubTreeFileSystem(str(folder.resolve()), fs.LocalFileSystem())
     return fs.PyFileSystem(DeltaStorageHandler(str(folder)))
 
 
 def write_object(bucket: Bucket, path: str, content: bytes) -> None:
-    """Write an object below a bucket's address, as a whole or not at all."""
+    """Write an object below the address of a bucket, either completely or not at all."""
     # Not by the file system: pyarrow hands buffers to its streams, which accept bytes only.
     stream: Any = DeltaStorageHandler(str(bucket))._handler.open_output_stream(path)
     stream.write(content)
@@ -82,20 +84,21 @@ def write_object(bucket: Bucket, path: str, content: bytes) -> None:
 
 
 def list_files(filesystem: fs.FileSystem, folder: str) -> list[str]:
-    """Return the sorted paths of the files directly in a folder; none where it does not exist."""
+    """Return the sorted paths of the files directly in a folder; empty if the folder does not exist."""
     found = filesystem.get_file_info(fs.FileSelector(folder, allow_not_found=True))
     return sorted(one.path for one in found if one.type == fs.FileType.File)
 
 
 def file_exists(filesystem: fs.FileSystem, path: str) -> bool:
-    """Return whether a file exists."""
+    """Return whether a path is that of an existing file."""
     return bool(filesystem.get_file_info(path).type == fs.FileType.File)
 
 
 def cache_folders(folder: Folder) -> list[Path]:
-    """Return the folders for caches of a store, in order of preference: its own folder, then one in the user's cache.
+    """Return the folders in which a store can keep its caches, in order of preference.
 
-    The second serves a store that is read-only or in an object storage.
+    A local store prefers its own folder. The last one, in the user's cache, serves a store that is read-only or in an
+    object storage.
     """
     own = [folder] if isinstance(folder, Path) else []
     digest = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
@@ -111,7 +114,7 @@ _DENIED_MESSAGE = re.compile(
 
 
 def is_permission_error(error: BaseException) -> bool:
-    """Return whether an error of any library means a missing permission, not damage.
+    """Return whether an error, of any library, means that a permission is missing.
 
     >>> is_permission_error(OSError("Unable to open file /s/orders/1.json: Permission denied (os error 13)"))
     True
@@ -122,17 +125,17 @@ def is_permission_error(error: BaseException) -> bool:
 
 
 def first_unwritable_folder(folders: Iterable[Path]) -> Path | None:
-    """Return the first of some existing folders into which this user cannot write, or None."""
+    """Return the first existing folder into which this user cannot write, or None if there is none."""
     return next((folder for folder in folders if folder.is_dir() and not os.access(folder, os.W_OK | os.X_OK)), None)
 
 
 def nearest_existing_folder(folder: Path) -> Path:
-    """Return a folder or, where it does not exist, its nearest parent that does."""
+    """Return the given folder if it exists, or else its nearest parent that exists."""
     return next((parent for parent in (folder, *folder.parents) if parent.exists()), folder)
 
 
 def file_owner(path: Path) -> str:
-    """Return the name of a file's owner; empty where it is not known."""
+    """Return the name of the owner of a file, or "" if it is not known."""
     with suppress(OSError, KeyError, NotImplementedError):
         return path.owner()
     return ""

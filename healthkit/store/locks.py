@@ -19,34 +19,37 @@ if sys.platform != "win32":
     import fcntl
 
 PURGE_WAIT_SECONDS = 10.0
-"""Time that a repair or a purge waits for running imports. [seconds]"""
+"""Longest time that a repair or a purge waits for running imports. [seconds]"""
 _EXCLUSIVELY_LOCKED: set[Folder] = set()
 """The folders on which this process holds an exclusive lock."""
 RETRY_PAUSE_SECONDS = 0.1
-"""Time between two attempts. [seconds]"""
+"""Pause between two attempts to acquire a lock. [seconds]"""
 
 
 class LockedError(Exception):
-    """Another process holds the lock."""
+    """Raised if another process holds the lock."""
 
 
 @contextmanager
 def hold_shared_lock(folder: Folder) -> Iterator[None]:
-    """Hold a shared lock on a store's folder; wait while another process holds the exclusive one."""
+    """Hold a shared lock on a store's folder, after waiting for any exclusive lock to be released."""
     with _open_folder(folder) as handle:
         _acquire_lock(handle, exclusive=False)
         yield
 
 
 def is_purge_running(folder: Folder) -> bool:
-    """Return whether another process holds the exclusive lock, for a repair or a purge."""
+    """Return whether another process holds the exclusive lock for a repair or a purge."""
     with _open_folder(folder) as handle:
         return folder not in _EXCLUSIVELY_LOCKED and not _acquire_lock(handle, exclusive=False, wait=False)
 
 
 @contextmanager
 def hold_exclusive_lock(folder: Folder) -> Iterator[None]:
-    """Hold the exclusive lock on a store's folder. Raises LockedError after `PURGE_WAIT_SECONDS`."""
+    """Hold the exclusive lock on a store's folder.
+
+    Raises LockedError if it is not free after `PURGE_WAIT_SECONDS`.
+    """
     with _open_folder(folder) as handle:
         until = time.monotonic() + PURGE_WAIT_SECONDS
         while not _acquire_lock(handle, exclusive=True):
@@ -62,7 +65,7 @@ def hold_exclusive_lock(folder: Folder) -> Iterator[None]:
 
 @contextmanager
 def _open_folder(folder: Folder) -> Iterator[int | None]:
-    """Yield a file descriptor of the folder, or None where it has none. Closing it releases the lock."""
+    """Yield a file descriptor of the folder, or None if it has none. Closing it releases the lock."""
     handle = None
     if sys.platform != "win32" and isinstance(folder, Path):
         try:

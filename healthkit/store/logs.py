@@ -1,4 +1,4 @@
-"""The log of one Delta table: read its entries, find those that are lost, and write a version that replaces all before.
+"""The log of a Delta table: read it, find lost entries, and write versions that replace all earlier ones.
 
 A log has one JSON entry for each version and, now and then, a checkpoint, which lists all data files of a version. A
 table is read from its newest checkpoint on, so entries before it may be broken without effect.
@@ -32,10 +32,13 @@ LOG_FOLDER = "_delta_log"
 TABLE_PROPERTIES = {"delta.enableExpiredLogCleanup": "false", "delta.logRetentionDuration": "interval 36500 days"}
 """Delta settings that keep every entry of a log, so that every version of a store stays readable."""
 OPERATION_KEY = "healthkit"
-"""Key of an entry's commit info that names the operation: one of the three constants below. Imports have none."""
+"""Key in the commit info of a log entry that names the operation.
+
+The operation is one of the three constants below; imports have no such key.
+"""
 REMOVE_OPERATION, REPAIR_OPERATION, PURGE_OPERATION = "removed", "repaired", "purged"
 FILE_COUNT_KEY = "raw_files"
-"""Key of an entry's commit info with the number of raw files that the operation took out."""
+"""Key in the commit info of a log entry with the number of raw files that the operation removed."""
 
 _ENTRY_NAME = re.compile(r"\d{20}\.json")
 _CHECKPOINT_NAME = re.compile(r"\d{20}\.checkpoint(\.[0-9a-f.-]+)?\.parquet")
@@ -43,7 +46,7 @@ _DATA_FILE_NAME = re.compile(r"part-\d{5}-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{
 
 
 def has_log_entries(table_folder: Folder) -> bool:
-    """Return whether the log of a table has an entry or a checkpoint."""
+    """Return whether the log of a table contains an entry or a checkpoint."""
     if isinstance(table_folder, Path):
         # Stops at the first match: a log may have thousands of files, and each query asks.
         with suppress(FileNotFoundError), os.scandir(table_folder / LOG_FOLDER) as files:
@@ -64,13 +67,13 @@ def _newest_version(filesystem: FileSystem, checkpoints_only: bool = False) -> i
 
 
 def list_log_entries(filesystem: FileSystem) -> dict[int, str]:
-    """Return the paths of a log's entries by version, in ascending order."""
+    """Return the paths of the entries of a log by version, in ascending order of versions."""
     paths = [PurePosixPath(path) for path in list_files(filesystem, LOG_FOLDER)]
     return {int(path.stem): str(path) for path in paths if _ENTRY_NAME.fullmatch(path.name)}
 
 
 def read_log_entry(filesystem: FileSystem, version: int) -> list[dict[str, Any]] | None:
-    """Return the actions of an entry, one for each line; None where the entry is missing or not JSON."""
+    """Return the actions in the log entry of a version, or None if the entry is missing or not JSON."""
     try:
         with filesystem.open_input_stream(f"{LOG_FOLDER}/{version:020d}.json") as file:
             actions = [json.loads(line) for line in file.read().decode("utf-8").splitlines()]
@@ -82,12 +85,18 @@ def read_log_entry(filesystem: FileSystem, version: int) -> list[dict[str, Any]]
 
 
 def find_commit_info(actions: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the commit info of an entry: its time and its operation. Empty where there is none."""
+    """Return the commit info, such as time and operation, from the actions of a log entry.
+
+    Return an empty dictionary if there is none.
+    """
     return next((action["commitInfo"] for action in actions if "commitInfo" in action), {})
 
 
 def open_table(table_folder: Folder) -> tuple[DeltaTable | None, str]:
-    """Return a table and what is wrong with its log; None where there is no table, "" where nothing is wrong."""
+    """Open a Delta table; return it and a phrase that names a problem with its log.
+
+    The table is None if it does not exist or cannot be read. The phrase is "" if there is no problem.
+    """
     if not has_log_entries(table_folder):
         return None, ""
     filesystem = open_filesystem(table_folder)
@@ -123,15 +132,16 @@ def _has_lost_content(actions: list[dict[str, Any]]) -> bool:
 
 
 def data_file_rows(delta: DeltaTable) -> dict[str, int]:
-    """Return the data files of a table with the number of rows that the log states for each."""
+    """Return the number of rows in each data file of a table, by path, as the log states them."""
     rows = pa.table(delta.get_add_actions(flatten=True)).to_pylist()
     return {row["path"]: int(row["num_records"] or 0) for row in rows}
 
 
 def listed_file_rows(table_folder: Folder) -> tuple[dict[str, int], str]:
-    """Return the data files of a table, with their rows, and what is wrong with its log; "" where nothing is.
+    """Return the number of rows in each data file of a table, and a phrase that names a problem with the log.
 
-    Those of a broken log are the ones that its readable entries leave in the table.
+    If the log is broken, these are the files that its readable entries leave in the table. The phrase is "" if there is
+    no problem.
     """
     delta, problem = open_table(table_folder)
     if problem:
@@ -159,7 +169,7 @@ def _row_count(add_action: dict[str, Any]) -> int:
 
 
 def first_version_after_purge(table_folder: Folder) -> int | None:
-    """Return the oldest readable version of a purged table; None for a table that was never purged."""
+    """Return the oldest readable version of a purged table, or None if the table was never purged."""
     filesystem = open_filesystem(table_folder)
     first = min(list_log_entries(filesystem), default=0)
     info = find_commit_info(read_log_entry(filesystem, first) or []) if first else {}
@@ -169,7 +179,10 @@ def first_version_after_purge(table_folder: Folder) -> int | None:
 
 
 def is_own_data_file(table_folder: Folder, path: str, table: tables.Table) -> bool:
-    """Return whether a file that no entry names was written by the store: judged by its name and its columns."""
+    """Return whether the store wrote the given file, judged by the file's name and columns.
+
+    It is used for files that no log entry names.
+    """
     if not _DATA_FILE_NAME.fullmatch(path) or (isinstance(table_folder, Path) and (table_folder / path).is_symlink()):
         return False
     try:
@@ -185,7 +198,7 @@ def is_own_data_file(table_folder: Folder, path: str, table: tables.Table) -> bo
 def read_rows_of_reports(
     table_folder: Folder, table: tables.Table, files: Collection[str], reports: Collection[str]
 ) -> pa.RecordBatchReader:
-    """Return the rows of some data files that belong to some reports, as a stream."""
+    """Stream the rows of the given data files that belong to the given reports."""
     # It loads pandas, which an import does without; only repairs and purges come here.
     dataset = import_module("pyarrow.dataset")
     filesystem, schemas = open_filesystem(table_folder), [arrow_schema(table)]
@@ -200,9 +213,9 @@ def read_rows_of_reports(
 def write_full_version(
     table_folder: Folder, rows: pa.Table | pa.RecordBatchReader, operation: str, file_count: int
 ) -> int:
-    """Write rows as the whole content of a table's next version and return its number.
+    """Write rows as the whole content of the next version of a table; return the number of the version.
 
-    The version has an entry, enough where the log can be read, and a checkpoint, enough where it cannot be read.
+    The version has an entry, enough if the log can be read, and a checkpoint, enough if it cannot be read.
     The table changes when one of the two appears: a process that is killed before leaves the table as it was. No file
     of an older version is changed. The caller keeps other writers out.
     """
@@ -228,7 +241,10 @@ def write_full_version(
 
 
 def log_file_names(version: int) -> tuple[str, str]:
-    """Return the names of the files that `write_full_version` adds to a log, in the order in which they appear."""
+    """Return the names of the two log files that `write_full_version` writes for a version.
+
+    They are in the order in which the files appear.
+    """
     return f"{version:020d}.json", f"{version:020d}.checkpoint.parquet"
 
 

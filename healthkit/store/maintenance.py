@@ -45,13 +45,19 @@ from healthkit.store.store import Store, StoreError
 
 ALL_TABLES = (*tables.RAW_TABLES, tables.REPORTS)
 UNNEEDED_FILE_HOURS = 24
-"""Age at which `compact` removes files that no version needs: until then a reader may still have them open. [hours]"""
+"""Age from which `compact` removes data files that no version needs. [hours]
+
+A reader may still have a younger file open.
+"""
 MAX_REPORTS_FILES = 100
-"""Data files of REPORTS above which `compact` joins them. Older versions keep theirs."""
+"""Number of data files of REPORTS above which `compact` joins them.
+
+Older versions keep their files.
+"""
 
 
 class Damage(NamedTuple):
-    """One damage: the table, the problem in words, and the number of rows that are lost, where that is known."""
+    """One damage to a table: a phrase that names the problem, and the number of lost rows if it is known."""
 
     table: str
     problem: str
@@ -60,27 +66,27 @@ class Damage(NamedTuple):
 
 @dataclass
 class CheckResult:
-    """The result of `check`: all damages, the sizes of the store, and facts that are no damage."""
+    """Result of `check`: all damages, the size of the store, and facts that are no damage."""
 
     damages: list[Damage] = field(default_factory=list)
     files: int = 0
     rows: int = 0
     orphan_rows: int = 0
-    """Rows that belong to no raw file of the store: left by imports that were killed, or dropped by a repair."""
+    """Number of rows without a raw file in the store, left by killed imports or by a repair."""
     rows_of_removed_files: int = 0
-    """Rows of raw files that were removed: only older versions of the store contain them."""
+    """Number of rows of removed raw files, which only older versions of the store contain."""
     unnamed_data_files: int = 0
-    """Data files that no table lists: left by imports that were killed, by `compact` or by a repair."""
+    """Number of data files that no table lists, left by killed imports, by `compact` or by a repair."""
     lost_files: list[str] = field(default_factory=list)
-    """Names of the raw files that lost rows, as far as they are known."""
+    """Names of the raw files that lost rows, as far as the names are known."""
     files_without_row_counts: int = 0
-    """Raw files that an older healthkit imported, without a record of how many rows they have."""
+    """Number of raw files that an older healthkit imported without recording their numbers of rows."""
 
 
 def check(store: Store) -> CheckResult:
-    """Read every data file of a store and return its damages.
+    """Read every data file of a store and return the damages found.
 
-    Raises StoreError where there is no store.
+    Raises StoreError if there is no store.
     """
     with _permission_errors_explained(store):
         return _check(store)
@@ -88,7 +94,7 @@ def check(store: Store) -> CheckResult:
 
 @contextmanager
 def _permission_errors_explained(store: Store) -> Iterator[None]:
-    """Raise NoPermissionError where the user may not read or write a file: that is no damage."""
+    """Raise NoPermissionError if the user may not read or write a file, which is no damage."""
     try:
         yield
     except (DeltaError, OSError) as error:
@@ -128,7 +134,7 @@ def _check(store: Store) -> CheckResult:
 
 
 def _refuse_missing_store(store: Store) -> None:
-    """Raise StoreError where no table has a log."""
+    """Raise StoreError if no table has a log."""
     if not any(has_log_entries(store.folder / table.name) for table in tables.RAW_TABLES):
         store.must_exist()
 
@@ -178,7 +184,7 @@ def _scan_table(store: Store, table: tables.Table) -> _TableScan:
 
 
 def _check_data_file(filesystem: FileSystem, path: str, logged_rows: int) -> tuple[Counter[str], str]:
-    """Return the rows of each report in a data file, and its problem; "" where there is none."""
+    """Return the rows of each report in a data file, and its problem; "" if there is none."""
     if not file_exists(filesystem, path):
         return Counter(), "is gone"
     try:
@@ -203,7 +209,7 @@ def _count_rows_by_report(filesystem: FileSystem, path: str, columns: list[str] 
 
 
 def _find_lost_reports(row_counts: RowCounts, scans: Mapping[str, _TableScan]) -> set[str]:
-    """Return the reports that lost rows: of those without row counts all, where anything is damaged."""
+    """Return the reports that lost rows; if anything is damaged, also all those without row counts."""
     lost = set[str]().union(
         *(
             reports_with_missing_rows(row_counts.expected_rows(name), scan.rows_by_report)
@@ -221,7 +227,10 @@ def _file_names(reports: pa.Table, lost_reports: set[str]) -> list[str]:
 
 @contextmanager
 def exclusive_access(store: Store, operation: str) -> Iterator[None]:
-    """Keep imports and other operations out of a store. Raises StoreError where one is running."""
+    """Keep imports and other operations out of a store inside a `with` block.
+
+    Raises StoreError if one is running.
+    """
     try:
         with locks.hold_exclusive_lock(store.folder):
             yield
@@ -232,19 +241,23 @@ def exclusive_access(store: Store, operation: str) -> Iterator[None]:
 
 
 class RepairResult(NamedTuple):
-    """The result of `repair`: the raw files to import again, and whether there may be more, whose names are lost."""
+    """Result of `repair`: the names of the raw files to import again.
+
+    With `names_incomplete` there may be more such files, whose names are lost.
+    """
 
     lost_files: list[str]
     names_incomplete: bool = False
 
 
 def repair(store: Store) -> RepairResult:
-    """Write the readable rows of a damaged store as its new version and return the raw files to import again.
+    """Write a new version of a damaged store with only the raw files that lost no rows.
 
-    A raw file that lost a row in any table is left out as a whole, so that a second import adds it whole. Where the
-    list of raw files was damaged, all are to be imported again; those that the store still has add nothing. A repair
-    that is killed is finished by running it again. Damaged files stay in their folders, and no query reads them;
-    `purge` deletes them. Raises StoreError where there is no store or something else writes to it.
+    Returns the raw files to import again. A raw file that lost a row in any table is left out as a whole, so that a
+    second import adds it whole. If the list of raw files was damaged, all are to be imported again; those that the
+    store still has add nothing. A repair that is killed is finished by running it again. Damaged files stay in their
+    folders, and no query reads them; `purge` deletes them. Raises StoreError if there is no store or something else
+    writes to it.
     """
     with _permission_errors_explained(store):
         _refuse_missing_store(store)
@@ -284,7 +297,7 @@ def _repair(store: Store) -> RepairResult:
 
 
 class CompactResult(NamedTuple):
-    """The result of `compact`: data files before and after, and the number of unneeded files that were removed."""
+    """Result of `compact`: the numbers of data files before and after, and of removed files."""
 
     before: int
     after: int
@@ -292,9 +305,9 @@ class CompactResult(NamedTuple):
 
 
 def compact(store: Store) -> CompactResult:
-    """Join the many small data files of a store into few and remove old files and rows that no version needs.
+    """Join the small data files of a store, and remove old files and rows that no version needs.
 
-    No figure changes, and every version stays readable. Raises StoreError where there is no store, or a damaged one.
+    No figure changes, and every version stays readable. Raises StoreError if there is no store, or a damaged one.
     """
     store.must_exist()
     with _permission_errors_explained(store):
@@ -362,7 +375,7 @@ def _remove_unneeded(store: Store, table: tables.Table, delta: DeltaTable, old_f
 
 
 class Version(NamedTuple):
-    """One state of a store: its number, its time, the number of raw files added or taken out, and the operation."""
+    """One version of a store: its number, its time, the number of raw files added or removed, and the operation."""
 
     number: int
     at: datetime
@@ -376,7 +389,10 @@ _DELTA_OPERATIONS = {
 
 
 def versions(store: Store) -> list[Version]:
-    """Return the versions of a store, the newest first. Raises StoreError where there is no store."""
+    """Return the versions of a store, the newest first.
+
+    Raises StoreError if there is no store.
+    """
     store.must_exist()
     with _permission_errors_explained(store):
         return _versions(store)

@@ -1,4 +1,4 @@
-"""SQL that merges what several files state of one row: per column the newest known value, the first or the last.
+"""SQL that merges the rows of several files: each column takes the newest known value, the first or the last.
 
 It reads the DuckDB tables `raw_…`: the rows as stored, with a column `newer` that orders them by recency.
 """
@@ -33,12 +33,12 @@ ARROW_TYPES = {
 
 
 def arrow_schema(table: tables.Table) -> pa.Schema:
-    """Return the Arrow schema in which a table is stored."""
+    """Return the Arrow schema in which the given table is stored."""
     return pa.schema([pa.field(name, ARROW_TYPES[column.kind]) for name, column in table.columns.items()])
 
 
 def open_connection() -> duckdb.DuckDBPyConnection:
-    """Return a DuckDB connection with its own tables and views.
+    """Return a DuckDB connection with tables and views of its own.
 
     All connections of a process share one in-memory database, since starting one takes 20 to 30 milliseconds. What does
     not fit into memory is spilled to the temporary folder of the process.
@@ -53,7 +53,7 @@ def _process_database(process_id: int) -> duckdb.DuckDBPyConnection:
 
 
 def build_ledger(raw: Mapping[str, pa.Table], coverage: pd.DataFrame | None = None) -> Ledger:
-    """Return a ledger of Arrow tables in memory, for orders that are in no store.
+    """Build a ledger from Arrow tables in memory, for orders that are in no store.
 
     `raw` has Arrow tables by name; missing ones count as empty. Without `coverage`, its days are those of the orders
     and every kind of evidence counts as present.
@@ -88,7 +88,7 @@ def _all_evidence_kinds(connection: duckdb.DuckDBPyConnection) -> set[str]:
 
 
 def ledger_from_connection(connection: duckdb.DuckDBPyConnection, coverage: pd.DataFrame) -> Ledger:
-    """Return the tables of a connection as a ledger, without loading them into memory."""
+    """Build a ledger from the tables of a DuckDB connection, without loading them into memory."""
     frames = {table.name: nw.from_native(connection.table(table.name)) for table in tables.RAW_TABLES}
     return Ledger(coverage=coverage, **frames)
 
@@ -100,13 +100,13 @@ _SQL_TYPES = {
 
 
 def select_columns_sql(table: tables.Table, stored_columns: Collection[str], rows: str) -> str:
-    """Return SQL that selects the present columns of a table from rows that may lack some of them."""
+    """Return SQL that selects all columns of a table from rows that may lack some of the columns."""
     columns = ", ".join(_column_sql(table, name, name in stored_columns) for name in table.columns)
     return f"select {columns} from {rows} stored_rows"
 
 
 def _column_sql(table: tables.Table, name: str, is_stored: bool) -> str:
-    """Return SQL for one column; null where the store is older than the column."""
+    """Return SQL for one column; null if the store is older than the column."""
     kind = _SQL_TYPES[table.columns[name].kind]
     value = f"stored_rows.{name}" if is_stored else f"null::{kind}"
     empty = table.columns[name].nullable or table.columns[name].kind != "text"
@@ -117,16 +117,20 @@ REPORT_PLACES_SQL = """
     create or replace temp table places as
     select report, row_number() over (order by number, report) as place from {0}
 """
-"""SQL that numbers the reports in the order of their imports."""
+"""SQL that numbers the reports in the order in which they were imported."""
 RECENCY_SQL = "coalesce(epoch_us(stored_rows.updated_at), 0)::hugeint * 4294967296 + place"
-"""SQL for the recency of a row as one integer: comparing it takes a fifth of the time that two columns take."""
+"""SQL expression that states how recent a row is, as one integer.
+
+Comparing it takes a fifth of the time that comparing two columns takes.
+"""
 
 
 def merge_rows_sql(table: tables.Table) -> str:
-    """Return SQL that merges the rows of each key: per column, the newest known value, the first or the last.
+    """Return SQL that merges all rows of the same key into one row.
 
-    The newest value is that of the latest `updated_at` or, of two, of the later import. Of a table with
-    `merge_whole_rows` the newest row is taken as it is, with its empty cells.
+    Each column takes the newest known value, the first or the last. The newest value is that of the latest `updated_at`
+    or, of two, of the later import. Of a table with `merge_whole_rows` the newest row is taken as it is, with its empty
+    cells.
     """
     by = {"first": "min({0})", "last": "max({0})", "newest": "arg_max({0}, newer)"}
     last_row = "arg_max_null({0}, newer)"
@@ -158,7 +162,10 @@ _MARK_RESTORED_SQL = """
 
 
 def mark_restored_orders(connection: duckdb.DuckDBPyConnection) -> None:
-    """Set ORDERS.restored_on: the day, in the marketplace's zone, on which a cancelled order is live again."""
+    """Set the column `restored_on` of ORDERS to the day on which a cancelled order became active again.
+
+    The day is in the time zone of the marketplace.
+    """
     zones = [{"marketplace": code, "zone": one.zone} for code, one in MARKETPLACES.items()]
     connection.execute(_MARK_RESTORED_SQL, {"zones": zones})
 
@@ -187,7 +194,10 @@ ABSENT_RATINGS_SQL = """
                           anti join rated_again using (account, marketplace, order_id, feedback_id, report)
                      where last_day >= held_till)
 """
-"""SQL for ratings and the downloads that cover their day and lack them (see `MARK_REMOVED_RATINGS_SQL`)."""
+"""SQL that finds ratings and later downloads that cover the day of a rating but lack it.
+
+See `MARK_REMOVED_RATINGS_SQL`.
+"""
 MARK_REMOVED_RATINGS_SQL = f"""
     create or replace temp table feedback as
     with {ABSENT_RATINGS_SQL.strip()},
@@ -200,7 +210,7 @@ MARK_REMOVED_RATINGS_SQL = f"""
     from feedback left join lacked using (account, marketplace, order_id, feedback_id)
     order by account, marketplace, order_id, feedback_id
 """
-"""SQL that sets `removed_on` of ratings which a later download of the same account and marketplace lacks.
+"""SQL that sets `removed_on` of ratings that a later download of the account and marketplace lacks.
 
 A download covers the days between its first and its last rating; these two days themselves may be incomplete and do not
 count. It is later than the downloads with the rating when it reaches as far as each of them: a rating of a past day may
@@ -235,10 +245,10 @@ ADD_SETTLED_DEFECTS_SQL = """
     from stated group by account, marketplace, order_id, kind, known_on, assumed
     order by account, marketplace, order_id, kind, known_on, assumed
 """
-"""SQL that adds the sums of the postings of each order, over all settlements, to DEFECTS.
+"""SQL that adds defects to DEFECTS according to the sum of the postings of each order.
 
-An order is refunded, or claimed, from the day by whose end more was deducted for it than returned, until the day by
-whose end all of that was returned. The day of the payment stands in for the day on which a claim became known. A defect
-that another file states for the same day stays one row with that file's values; the settlement fills in values that the
-file leaves empty, such as the day on which the money was returned.
+The sum is taken over all settlements. An order is refunded, or claimed, from the day by whose end more was deducted for
+it than returned, until the day by whose end all of that was returned. The day of the payment stands in for the day on
+which a claim became known. A defect that another file states for the same day stays one row with that file's values;
+the settlement fills in values that the file leaves empty, such as the day on which the money was returned.
 """

@@ -1,4 +1,4 @@
-"""Delete from disk what no query reads any more: rows, data files, logs with their statistics, older versions.
+"""Delete from disk what no query reads any more: rows, data files, logs with statistics, and older versions.
 
 Each table is written anew with the rows of the raw files that stay (see `logs.write_full_version`); then all older
 files of the store are deleted. REPORTS is last, so that a purge that was killed finds the names when it is run again.
@@ -39,14 +39,14 @@ _LEFT_DATA_FILE_NAME = re.compile(r"part-\d{5}-[0-9a-f-]{36}-c\d{3}(\.\w+)?\.par
 _LOG_FILE_NAME = re.compile(
     r"(\d{20}\.(json|crc|checkpoint(\.\d{10}\.\d{10})?\.parquet)|_last_checkpoint|_commit_[0-9a-f-]+\.json\.tmp)(\.broken\d*)?(#\d+)?"
 )
-"""Names that the Delta writer gives to data files and files of a log; `#1` follows while it writes, and
-`.broken` what a repair of an older version moved aside. Only such files are
-deleted, and a data file that no entry names only where its columns are those of the table."""
+"""Names that the Delta writer gives to data files and files of a log. `#1` follows while it writes, `.broken` was added by
+the repair of an older version. Only such files are deleted, and a data file that no entry names only if its columns are
+those of the table."""
 
 
 @dataclass
 class PurgeResult:
-    """The result of `purge`: the number of deleted files, and the files that stay because they may be the user's."""
+    """Result of `purge`: the number of deleted files, and files left because they may belong to the user."""
 
     removed: int = 0
     files_left: list[Path] = field(default_factory=list)
@@ -56,7 +56,7 @@ def purge(store: Store, removal: Removal) -> PurgeResult:
     """Delete the raw files of a removal from every version of a store and from disk.
 
     All older versions are deleted too. The counts cache is the caller's to clear. Raises StoreError for a store in an
-    object storage, for a damaged one, and where something else writes to it.
+    object storage, for a damaged one, and if something else writes to it.
     """
     folder = store.folder
     if not isinstance(folder, Path):

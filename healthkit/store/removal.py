@@ -40,14 +40,17 @@ from healthkit.store.store import APPEND_ATTEMPTS, Store, StoreError, refuse_unk
 _LOG = logging.getLogger(__name__)
 
 DELETE_BATCH_SIZE = 5_000
-"""Raw files whose rows one Delta command deletes; with more than 20,000 the process crashes."""
+"""Largest number of reports whose rows one Delta command deletes.
+
+With more than 20,000 the process crashes.
+"""
 MAX_FILES_NAMED = 12
-"""Raw files that an error message names before it gives the number of the rest."""
+"""Largest number of raw files that an error message names before it counts the rest."""
 _NUMBERED_NAME = re.compile(r"(?P<name>.+)#(?P<number>\d+)")
 
 
 class ImportedFile(NamedTuple):
-    """A raw file of the store: its row of REPORTS."""
+    """One raw file of a store, with the columns of its row in REPORTS."""
 
     report: str
     digest: str
@@ -67,7 +70,7 @@ class ImportedFile(NamedTuple):
 
 @dataclass(frozen=True)
 class Removal:
-    """What a removal takes out of a store.
+    """Raw files to remove from a store, with the accounts, orders and days that this affects.
 
     `files` are those that the store has now; `already_removed` were taken out before and are in older versions only.
     `orders` is the number of orders in `files`, `orders_in_other_files` how many of these stay because other files have
@@ -87,10 +90,10 @@ class Removal:
 def find_removal(
     store: Store, names: Iterable[str] = (), account: str | None = None, *, with_earlier: bool = False
 ) -> Removal:
-    """Find raw files to remove by name, by account, or by both, and return what goes with them.
+    """Find raw files to remove by name, by account or by both; return them with what the removal affects.
 
     A name is that of REPORTS ("acme/orders.txt"), its last part if that is unique, or either with the number of the
-    import ("acme/orders.txt#12") where several files have the same name. `with_earlier` also finds files that were
+    import ("acme/orders.txt#12") if several files have the same name. `with_earlier` also finds files that were
     removed before and are in older versions. Raises StoreError for a name that fits no file or several, for an unknown
     account, and for an account with rows in a file of several accounts.
     """
@@ -122,7 +125,7 @@ def _imported_files(reports: pa.Table) -> list[ImportedFile]:
 
 
 def files_of_older_versions(store: Store, excluded_digests: Collection[str] = ()) -> list[ImportedFile]:
-    """Return the raw files of all versions of REPORTS, each once, without those of some digests."""
+    """Return the raw files of all versions of REPORTS, each once, without those that have excluded digests."""
     filesystem = open_filesystem(store.folder / tables.REPORTS.name)
     paths = [path for path in list_files(filesystem, "") if path.endswith(".parquet")]
     files = {file.digest: file for file in _imported_files(read_reports_files(filesystem, paths))}
@@ -130,7 +133,7 @@ def files_of_older_versions(store: Store, excluded_digests: Collection[str] = ()
 
 
 def read_reports_files(filesystem: FileSystem, paths: Iterable[str]) -> pa.Table:
-    """Return the rows of some data files of REPORTS in its present schema, without files that are not readable."""
+    """Read the given data files of REPORTS in its present schema, skipping files that are not readable."""
     schema, parts = arrow_schema(tables.REPORTS), []
     for path in sorted(paths):
         try:
@@ -151,7 +154,7 @@ def _refuse_unknown_account(store: Store, account: str) -> None:
 
 
 def _refuse_shared_files(store: Store, account: str, files: Sequence[ImportedFile], names: Sequence[str]) -> None:
-    """Raise StoreError where an account has rows in files of several accounts, which are only removed as a whole."""
+    """Raise StoreError if an account has rows in files of several accounts, which are only removed as a whole."""
     shared_files = [] if names else [file for file in files if file.account is None]
     accounts_by_file = {file.name: store.accounts_in_reports([file.report]) for file in shared_files}
     affected = {name: accounts for name, accounts in accounts_by_file.items() if account in accounts}
@@ -166,7 +169,7 @@ def _refuse_shared_files(store: Store, account: str, files: Sequence[ImportedFil
 def _find_by_name(
     name: str, now: Sequence[ImportedFile], earlier: Sequence[ImportedFile], store: Store
 ) -> ImportedFile:
-    """Return the raw file with a name. Raises StoreError where none or several have it."""
+    """Return the raw file with a name. Raises StoreError if none or several have it."""
     for files in (now, earlier):
         found = _match_name(name, files)
         if len(found) == 1:
@@ -232,16 +235,16 @@ def _accounts_of(store: Store, files: Sequence[ImportedFile]) -> list[str]:
 
 
 def remove(store: Store, removal: Removal) -> None:
-    """Remove the raw files of a removal from the store in a new version, all of them or none.
+    """Remove the raw files of a removal from the store in a new version, either all or none.
 
-    Files that the store no longer has are ignored. Raises StoreError where other writers always commit first.
+    Files that the store no longer has are ignored. Raises StoreError if other writers always commit first.
     """
     with locks.hold_shared_lock(store.folder):
         drop_files_by_digest(store, {file.digest for file in removal.files})
 
 
 def drop_files_by_digest(store: Store, digests: Collection[str]) -> None:
-    """Drop all rows of REPORTS with some digests, in one new version."""
+    """Drop all rows of REPORTS that have one of the given digests, in one new version."""
     for attempt in range(APPEND_ATTEMPTS):
         delta = store.delta(tables.REPORTS)
         rows = None if delta is None else store.all_report_rows(delta)
@@ -273,7 +276,7 @@ def drop_files_by_digest(store: Store, digests: Collection[str]) -> None:
 
 
 def delete_rows_of_reports(delta: DeltaTable, reports: Collection[str]) -> None:
-    """Delete the rows of some reports from a Delta table."""
+    """Delete the rows of the given reports from a Delta table."""
     names = sorted(reports)
     for first in range(0, len(names), DELETE_BATCH_SIZE):
         listed = ", ".join(f"'{report}'" for report in names[first : first + DELETE_BATCH_SIZE])
@@ -281,7 +284,10 @@ def delete_rows_of_reports(delta: DeltaTable, reports: Collection[str]) -> None:
 
 
 def removed_reports(store: Store) -> set[str]:
-    """Return the reports that were removed and are still in older versions, without those that a repair left out."""
+    """Return the ids of the reports that were removed but are still in older versions.
+
+    Reports that a repair left out are not included.
+    """
     filesystem, found = open_filesystem(store.folder / tables.REPORTS.name), set[str]()
     for version in list_log_entries(filesystem):
         actions = read_log_entry(filesystem, version) or []

@@ -14,18 +14,18 @@ from healthkit.schema import tables
 
 
 class RowSource(Protocol):
-    """Rows of one table: in memory, or as batches that are read again for each iteration."""
+    """Rows of one table, either in memory or as batches that are read again at each iteration."""
 
     @property
     def num_rows(self) -> int:
-        """The number of rows."""
+        """Number of rows."""
 
     def to_batches(self) -> Iterable[pa.RecordBatch]:
-        """Return the rows in batches, from the first row on at each call."""
+        """Return the rows in batches; every call begins at the first row."""
 
 
 def row_counts_as_json(rows_by_table: Mapping[str, RowSource]) -> str:
-    """Return the number of rows of each table in a raw file as JSON, the form in which REPORTS keeps it.
+    """Return the number of rows of each table as the JSON text that REPORTS stores for a raw file.
 
     >>> row_counts_as_json({"orders": pa.table({"order_id": ["o1", "o2"]})})
     '{"orders": 2}'
@@ -34,7 +34,7 @@ def row_counts_as_json(rows_by_table: Mapping[str, RowSource]) -> str:
 
 
 class RowCounts:
-    """The number of rows of each table in every raw file of REPORTS, with the account of the file.
+    """Numbers of rows that each raw file in REPORTS has in each table, with the account of the file.
 
     >>> brought = ['{"orders": 2}', '{"orders": 5}']
     >>> counts = RowCounts(pa.table({"report": ["a", "b"], "account": ["acme", None], "brought": brought}))
@@ -57,13 +57,16 @@ class RowCounts:
                 self._rows.setdefault(table, {}).setdefault(account, {})[report] = rows
 
     def expected_rows(self, table: str, accounts: Collection[str] | None = None) -> dict[str, int]:
-        """Return the number of rows of a table by report; of some accounts, without files that they share."""
+        """Return the number of rows that each raw file has in a table, by report id.
+
+        With `accounts` only the files of these accounts are included, without files of several accounts.
+        """
         by_account = self._rows.get(table, {})
         parts = by_account.values() if accounts is None else (by_account.get(account, {}) for account in accounts)
         return {report: rows for part in parts for report, rows in part.items()}
 
     def expected_rows_multi_account(self, table: str) -> dict[str, int]:
-        """Return the number of rows of a table by report, of the files that contain several accounts."""
+        """Return the number of rows in a table for each file of several accounts, by report id."""
         return self._rows.get(table, {}).get(None, {})
 
 
@@ -79,7 +82,7 @@ def _parse_row_counts(row_counts_json: str | None) -> dict[str, int]:
 
 
 def format_file_count(file_count: int) -> str:
-    """Return a number of raw files in words.
+    """Return a phrase that states a number of raw files.
 
     >>> format_file_count(1), format_file_count(1_200)
     ('1 raw file', '1,200 raw files')
@@ -88,7 +91,7 @@ def format_file_count(file_count: int) -> str:
 
 
 def reports_with_missing_rows(expected: Mapping[str, int], found: Mapping[str, int]) -> set[str]:
-    """Return the reports that have fewer rows than expected.
+    """Return the ids of the reports for which fewer rows were found than expected.
 
     >>> reports_with_missing_rows({"a": 2, "b": 3}, {"a": 2, "b": 1})
     {'b'}

@@ -19,9 +19,9 @@ from healthkit.store.locations import Bucket, Folder
 def scan_table(
     connection: duckdb.DuckDBPyConnection, folder: Folder, delta: DeltaTable, accounts: Collection[str] | None = None
 ) -> duckdb.DuckDBPyRelation:
-    """Return the rows of a Delta table, of all accounts or some, as a DuckDB relation that is read when it is used.
+    """Return the rows of a Delta table as a DuckDB relation, which reads them when it is used.
 
-    Raises duckdb.Error where a file is missing or broken.
+    With `accounts` only the rows of these accounts are included. Raises duckdb.Error if a file is missing or broken.
     """
     if isinstance(folder, Bucket):
         rows = connection.from_arrow(delta.to_pyarrow_dataset())

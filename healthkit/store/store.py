@@ -70,25 +70,28 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 GROUP_ROWS = 1_200_000
-"""Rows of ORDERS up to which several accounts are read together: some 400,000 orders. [rows]"""
+"""Largest number of rows of ORDERS for which accounts are read together: some 400,000 orders. [rows]"""
 APPEND_ROWS = 250_000
-"""Rows of one append: the Delta writer collects all rows of a stream in memory before it writes. [rows]"""
+"""Largest number of rows in one append, since the Delta writer collects them in memory. [rows]"""
 APPEND_ATTEMPTS = 20
-"""Attempts of an append when another writer commits first."""
+"""Number of attempts to append rows while other writers commit first."""
 _PURGED_REASON = "older versions than {0} were purged"
 """The reason why a version cannot be read; the place is for the first readable one."""
 
 
 class StoreError(ValueError):
-    """The store is missing or damaged, or lacks what was requested; the message says what to do."""
+    """Raised if the store is missing or damaged, or lacks what was requested.
+
+    The message states what to do.
+    """
 
 
 class NoPermissionError(StoreError):
-    """The user may not read the store, or may not write into it."""
+    """Raised if the user may not read the store or may not write into it."""
 
 
 class FileRows(Protocol):
-    """One parsed raw file: its name and digest, its account and days, and its rows by table."""
+    """Interface of a parsed raw file: its name and digest, its account and days, and its rows by table."""
 
     report: str
     digest: str | None
@@ -104,9 +107,10 @@ class FileRows(Protocol):
 
 
 class Store:
-    """A store: a local folder, or a folder in an object storage, with a Delta table for each raw table.
+    """A store of raw files in a local folder or an object storage, with one Delta table per raw table.
 
-    With a `version` it is read as of that version of REPORTS, without files that were imported later, and is read-only.
+    With a `version` the store is read-only and is read as it was in that version of REPORTS, without files that were
+    imported later.
 
     >>> Store("nowhere").reports()
     Traceback (most recent call last):
@@ -120,7 +124,7 @@ class Store:
         self._reports_cache: tuple[str, pa.Table, RowCounts] | None = None
 
     def exists(self) -> bool:
-        """Return whether anything was ever imported."""
+        """Return whether any file was ever imported into the store."""
         try:
             return has_log_entries(self.folder / tables.REPORTS.name)
         except OSError as error:
@@ -128,11 +132,14 @@ class Store:
 
     @property
     def cache_folders(self) -> list[Path]:
-        """The folders for caches of this store, in order of preference; the last is in the user's cache."""
+        """Folders in which this store can keep its caches, in order of preference.
+
+        The last one is in the user's cache.
+        """
         return cache_folders(self.folder)
 
     def add(self, new_files: Sequence[FileRows]) -> None:
-        """Append parsed raw files to the store, all of them or none.
+        """Append parsed raw files to the store, either all or none of them.
 
         The caller leaves out files that the store already has (see `imported_digests`). Raises StoreError for a store
         that is opened as of a version, cannot be written or is damaged.
@@ -156,7 +163,10 @@ class Store:
             self._append(tables.REPORTS, self._report_rows(new_files))
 
     def must_be_writable(self) -> None:
-        """Raise NoPermissionError where this user cannot write into the store, before anything is written."""
+        """Raise NoPermissionError if this user cannot write into the store.
+
+        The check itself writes nothing.
+        """
         if not isinstance(self.folder, Path):
             return
         table_folders = [self.folder.resolve() / table.name for table in (*tables.RAW_TABLES, tables.REPORTS)]
@@ -177,7 +187,10 @@ class Store:
             )
 
     def permission_error(self, error: BaseException) -> NoPermissionError:
-        """Return the error for a missing permission to read or write this store, made of a library's error."""
+        """Return an error saying that the permission to read or write this store is missing.
+
+        `error` is the error that a library raised.
+        """
         message = " ".join(str(error).split())
         owner = _owner_phrase(nearest_existing_folder(self.folder.resolve())) if isinstance(self.folder, Path) else ""
         return NoPermissionError(
@@ -215,7 +228,10 @@ class Store:
                 raise self.damage_error(table, error) from error
 
     def damage_error(self, table: tables.Table, error: Exception) -> StoreError:
-        """Return the error for a table that cannot be read or written, made of a library's error."""
+        """Return an error saying why a table of the store cannot be read or written.
+
+        `error` is the error that a library raised.
+        """
         if isinstance(self.folder, Path) and locks.is_purge_running(self.folder):
             return StoreError(
                 f"{self.folder} is being repaired or purged at this moment. Run this again when that is done."
@@ -266,7 +282,7 @@ class Store:
         return pa.Table.from_pylist(rows, schema=arrow_schema(tables.REPORTS))
 
     def delta(self, table: tables.Table, version: int | None = None) -> DeltaTable | None:
-        """Return a table as stored, at its newest or a given version; None where it does not exist.
+        """Open a table at its newest or at the given version; return None if the table does not exist.
 
         Raises StoreError for a damaged table.
         """
@@ -278,11 +294,14 @@ class Store:
             raise self.damage_error(table, error) from error
 
     def _reports(self) -> pa.Table:
-        """Return REPORTS with each file once, even where two simultaneous imports both added it."""
+        """Return REPORTS with each file once, even if two simultaneous imports both added it."""
         return self.reports_with_row_counts()[0]
 
     def reports_with_row_counts(self) -> tuple[pa.Table, RowCounts]:
-        """Return REPORTS, each file once, and the row counts of its files; cached until REPORTS changes."""
+        """Return REPORTS, with each file once, and the row counts of its files.
+
+        The result is cached until REPORTS changes.
+        """
         delta = self._reports_delta()
         state = _state_id(delta)
         if self._reports_cache is None or self._reports_cache[0] != state:
@@ -293,7 +312,7 @@ class Store:
         return self._reports_cache[1:]
 
     def _check_reports_log(self) -> None:
-        """Raise StoreError where an entry of the log of REPORTS is lost: nothing else names the raw files."""
+        """Raise StoreError if an entry of the log of REPORTS is lost; nothing else names the raw files."""
         if isinstance(self.folder, Path):  # Objects are written whole or not at all.
             try:
                 _, problem = open_table(self.folder / tables.REPORTS.name)
@@ -303,13 +322,16 @@ class Store:
                 raise self.damage_error(tables.REPORTS, ValueError(problem))
 
     def digests_by_report(self) -> dict[str, str]:
-        """Return the digest of the raw file by report; two simultaneous imports give one file two reports."""
+        """Return the digest of the raw file of each report, by report id.
+
+        Two simultaneous imports of one file give it two reports.
+        """
         query = "select report, coalesce(digest, report) as digest from ({0})"
         rows = self._query_reports(self._reports_delta(), query)
         return dict(zip(rows["report"].to_pylist(), rows["digest"].to_pylist(), strict=True))
 
     def all_report_rows(self, delta: DeltaTable) -> pa.Table:
-        """Return all rows of one version of REPORTS, in its present schema."""
+        """Return all rows of REPORTS in the given version, in the present schema."""
         return self._query_reports(delta, "{0}").cast(arrow_schema(tables.REPORTS))
 
     def _query_reports(self, delta: DeltaTable | None, query: str) -> pa.Table:
@@ -330,14 +352,17 @@ class Store:
         delta: DeltaTable | None,
         accounts: Collection[str] | None = None,
     ) -> duckdb.DuckDBPyRelation:
-        """Return the stored rows of a table, of all accounts or some; none where the table does not exist."""
+        """Return the stored rows of a table as a DuckDB relation; empty if the table does not exist.
+
+        With `accounts` only the rows of these accounts are included.
+        """
         if delta is None:
             return connection.from_arrow(arrow_schema(table).empty_table())
         return scan_table(connection, self.folder / table.name, delta, accounts)
 
     @contextlib.contextmanager
     def read_errors_as_store_errors(self, table: tables.Table) -> Iterator[None]:
-        """Turn errors of reading a table into StoreError."""
+        """Convert errors that occur when a table is read to StoreError, inside a `with` block."""
         try:
             yield
         except (OSError, pa.ArrowException, duckdb.Error) as error:
@@ -375,29 +400,38 @@ class Store:
         )
 
     def reports(self) -> pd.DataFrame:
-        """Return REPORTS: the imported raw files, in the order of their import.
+        """Return the table REPORTS, which lists the imported raw files in the order of their import.
 
-        Raises StoreError where nothing was ever imported.
+        Raises StoreError if nothing was ever imported.
         """
         self.must_exist()
         return self._reports().to_pandas(date_as_object=False).sort_values(["number", "report"], ignore_index=True)
 
     def imported_digests(self) -> set[str]:
-        """Return the digests of the imported raw files; empty where there is no store."""
+        """Return the digests of all imported raw files; empty if there is no store."""
         reports = self._reports()
         return set(pc.coalesce(reports["digest"], reports["report"]).to_pylist())
 
     def version(self) -> int:
-        """Return the version of REPORTS, which numbers the states of the store; -1 where there is no store."""
+        """Return the number of the version that this store reads, or -1 if there is no store.
+
+        It is the version of REPORTS.
+        """
         delta = self._reports_delta()
         return -1 if delta is None else delta.version()
 
     def state(self) -> str:
-        """Return an id of the store's state: the version, and a digest of the data files of REPORTS."""
+        """Return an id of the state of the store, made of its version and a digest of REPORTS.
+
+        The digest is of the names of the data files.
+        """
         return _state_id(self._reports_delta())
 
     def pin_version(self) -> Store:
-        """Return this store as of its present version; itself where it is pinned or does not exist."""
+        """Return a store that always reads the present version, even after later imports.
+
+        Returns this store itself if it is pinned already or does not exist.
+        """
         delta = self._reports_delta()
         if delta is None or self._pinned_version is not None:
             return self
@@ -406,7 +440,10 @@ class Store:
         return pinned
 
     def must_exist(self) -> None:
-        """Raise StoreError, with the command to create a store, where nothing was ever imported."""
+        """Raise StoreError if no file was ever imported.
+
+        The message gives the command that creates a store.
+        """
         if not self.exists():
             raise StoreError(
                 f"There is no store at {self.folder}. Import files first: "
@@ -416,10 +453,10 @@ class Store:
     def ledger(
         self, accounts: Iterable[str] | None = None, only: Collection[tables.Table] = tables.RAW_TABLES
     ) -> Ledger:
-        """Return the merged rows of all raw tables, of all accounts or some.
+        """Return the merged rows of all raw tables as a ledger.
 
-        With `only`, just these tables are read; the others and COVERAGE are empty. Raises StoreError for an unknown
-        account and for a damaged store.
+        With `accounts`, only the rows of these accounts are included. With `only`, just these tables are read; the
+        others and COVERAGE are empty. Raises StoreError for an unknown account and for a damaged store.
         """
         self.must_exist()
         wanted = None if accounts is None else list(dict.fromkeys(accounts))
@@ -445,11 +482,17 @@ class Store:
         return ledger_from_connection(connection, build_coverage(connection))
 
     def check_accounts(self, wanted: Iterable[str], known: Sequence[str]) -> None:
-        """Raise StoreError, with the known accounts, for an unknown one."""
+        """Raise StoreError if one of the wanted accounts is unknown.
+
+        The message lists known accounts.
+        """
         refuse_unknown_accounts(wanted, known, self.folder)
 
     def count_files(self, account: str) -> int:
-        """Return the number of raw files that contain rows of an account."""
+        """Return the number of raw files that can contain rows of the given account.
+
+        All files of several accounts are counted.
+        """
         reports = self.reports()
         return int((reports["account"].isna() | (reports["account"] == account)).sum())
 
@@ -462,7 +505,7 @@ class Store:
     ) -> None:
         """Create two DuckDB tables of one table: `raw_…` with the stored rows and one with the merged rows.
 
-        Raises StoreError where rows of a report are missing.
+        Raises StoreError if rows of a report are missing.
         """
         delta = self.delta(table)
         rows = self.stored_rows(connection, table, delta, accounts)
@@ -484,7 +527,7 @@ class Store:
         delta: DeltaTable | None,
         rows: str,
     ) -> None:
-        """Raise StoreError where the DuckDB relation named `rows` lacks rows of a report."""
+        """Raise StoreError if the DuckDB relation named `rows` lacks rows of a report."""
 
         def missing_in(rows: str, expected: Mapping[str, int]) -> set[str]:
             query = f"select report, count(*) from {rows} group by report"
@@ -519,26 +562,30 @@ class Store:
         return [row[0] for row in self._query_orders("select distinct account from order_rows order by 1")]
 
     def accounts_in_reports(self, reports: Iterable[str]) -> list[str]:
-        """Return the accounts that have orders in some reports."""
+        """Return the accounts that have orders in the given reports."""
         wanted = pa.table({"report": pa.array(list(reports), pa.string())})
         query = "select distinct account from order_rows semi join wanted using (report) order by 1"
         return [row[0] for row in self._query_orders(query, wanted=wanted)]
 
     def group_accounts(self, accounts: Iterable[str] | None = None) -> list[list[str]]:
-        """Return all accounts or some, in groups whose rows fit into memory together.
+        """Split accounts into groups whose rows fit into memory together.
 
-        Each group is one query: reading the store takes as long for one account as for fifty.
+        Without `accounts`, all accounts of the store are grouped. Each group is one query: reading the store takes as
+        long for one account as for fifty.
         """
         rows = dict(self._query_orders("select account, count(*) from order_rows group by account order by account"))
         return list(group_by_row_count(list(rows) if accounts is None else list(dict.fromkeys(accounts)), rows))
 
     def marketplaces(self, account: str | None = None) -> list[str]:
-        """Return the sorted codes of the marketplaces with orders, of all accounts or one."""
+        """Return the sorted codes of the marketplaces in which there are orders.
+
+        With `account`, only the orders of this account are considered.
+        """
         query = "select distinct marketplace from order_rows where ordered_on is not null order by 1"
         return [row[0] for row in self._query_orders(query, None if account is None else [account])]
 
     def marketplaces_by_account(self, accounts: Iterable[str]) -> dict[str, set[str]]:
-        """Return the marketplaces with orders of some accounts, in one query."""
+        """Return the marketplaces in which each of the given accounts has orders, by account."""
         found: dict[str, set[str]] = {}
         query = "select distinct account, marketplace from order_rows where ordered_on is not null"
         for account, marketplace in self._query_orders(query, sorted(accounts)):
@@ -546,9 +593,10 @@ class Store:
         return found
 
     def marketplace_of(self, account: str, order_ids: Iterable[str]) -> dict[str, str]:
-        """Return the marketplace of an account's known orders by order id; `+` joins several.
+        """Return the marketplace of each known order of an account, by order id.
 
-        Two shops outside Amazon may each have an order of the same number.
+        Several marketplaces of one order id are joined by `+`. Two shops outside Amazon may each have an order of the
+        same number.
         """
         wanted = pa.table({"order_id": pa.array(list(order_ids), pa.string())})
         query = (
@@ -558,7 +606,7 @@ class Store:
         return dict(self._query_orders(query, [account], wanted=wanted))
 
     def count_orders_in_reports(self, reports: Iterable[str], accounts: list[str] | None = None) -> tuple[int, int]:
-        """Return the number of orders in some reports, and how many of these are in other reports too."""
+        """Return the number of orders in the given reports, and how many of them are in other reports too."""
         wanted = pa.table({"report": pa.array(list(reports), pa.string())})
         key = "account, marketplace, order_id"
         query = (
@@ -589,7 +637,7 @@ class Store:
 
 
 def _owner_phrase(path: Path) -> str:
-    """Return a phrase that names a file's owner; empty where it is not known."""
+    """Return a phrase that names a file's owner; "" if it is not known."""
     owner = file_owner(path)
     return f", which belongs to {owner}" if owner else ""
 
@@ -603,7 +651,9 @@ def _state_id(delta: DeltaTable | None) -> str:
 
 
 def group_by_row_count(accounts: list[str], rows: Mapping[str, int]) -> Iterator[list[str]]:
-    """Yield accounts in groups of up to `GROUP_ROWS` rows; one account with more is a group alone.
+    """Split accounts into groups with at most `GROUP_ROWS` rows and yield each group.
+
+    An account with more rows is a group by itself.
 
     >>> list(group_by_row_count(["a", "b", "c"], {"a": 900_000, "b": 200_000, "c": 300_000}))
     [['a', 'b'], ['c']]
@@ -636,7 +686,10 @@ def _append_batches(table: tables.Table, parts: Iterable[RowSource]) -> Iterator
 
 
 def refuse_unknown_accounts(wanted: Iterable[str], known: Sequence[str], folder: Folder) -> None:
-    """Raise StoreError, with the known accounts, for an unknown one."""
+    """Raise StoreError if one of the wanted accounts is unknown.
+
+    The message lists known accounts.
+    """
     known_names = set(known)
     unknown = [account for account in wanted if account not in known_names]
     if unknown:

@@ -66,7 +66,7 @@ CHANNEL_WORDS = {"amazon": "amazon", "afn": "amazon", "merchant": "seller", "mfn
 
 
 def parse(table: CsvTable, context: ReadContext) -> FileContents:
-    """Parse an all-orders report into ORDERS and ITEMS."""
+    """Parse an all-orders report into the tables ORDERS and ITEMS."""
     lines, of_order, of_item = _keep_newest_lines(_read_lines(table, context))
     tables = {"orders": _merge_orders(lines, of_order), "items": merge_items(lines, of_item)}
     return FileContents(tables, "ordered_on", keys_are_unique=True)

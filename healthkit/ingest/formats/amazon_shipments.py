@@ -51,7 +51,7 @@ KIND = FileKind(
 
 
 def parse(table: CsvTable, context: ReadContext) -> FileContents:
-    """Parse a report of Amazon-fulfilled shipments into ORDERS, ITEMS and SHIPMENTS."""
+    """Parse a report of Amazon-fulfilled shipments into the tables ORDERS, ITEMS and SHIPMENTS."""
     keys = ["marketplace", "order_id", "shipment_id", "item"]
     # Amazon repeats some items of a parcel: the newest line of each stands.
     lines = merge_rows(_read_lines(table, context), keys, newest_first="updated_at")

@@ -62,7 +62,7 @@ _TIMES = {
 
 
 def parse(table: CsvTable, context: ReadContext) -> FileContents:
-    """Parse shipment confirmations into ORDERS and SHIPMENTS."""
+    """Parse shipment confirmations into the tables ORDERS and SHIPMENTS."""
     parcels = _merge_parcels(_read_lines(table, context))
     return FileContents({"orders": _merge_orders(parcels), "shipments": parcels}, "shipped_on")
 

@@ -43,7 +43,7 @@ KIND = FileKind(
 
 
 def parse(table: CsvTable, context: ReadContext) -> FileContents:
-    """Parse buyer messages into CONTACTS, one row a message."""
+    """Parse buyer messages into the table CONTACTS, one row per message."""
     keys = ["marketplace", "contact_id"]
     messages = columns_by_name(keep_newest_rows(table, _read_lines(table, context), keys, "contact-id"))
     return FileContents({"contacts": messages | {"kind": "message"}}, "received_on")

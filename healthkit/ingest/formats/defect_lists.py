@@ -49,14 +49,15 @@ _DAY_IN_NAME = re.compile(r"(?<!\d)(20\d\d)-?(\d\d)-?(\d\d)(?!\d)")
 
 
 def defect_list_kinds() -> list[FileKind]:
-    """Return the kind of file of every defect list in `data/column_map.yaml`."""
+    """Return the FileKind of each defect list that `data/column_map.yaml` describes."""
     return [one.kind for one in load_defect_lists().values()]
 
 
 def parse(table: CsvTable, context: ReadContext) -> FileContents:
-    """Parse a defect list into DEFECTS, one row for each order and kind of defect, and its day into ACCOUNT_STATES.
+    """Parse a defect list into the tables DEFECTS and ACCOUNT_STATES.
 
-    Raises ReaderError for an unknown word or day, and if neither a row nor the file name has a day.
+    DEFECTS gets one row for each order and kind of defect, ACCOUNT_STATES the day of the list. Raises ReaderError for
+    an unknown word or day, and if neither a row nor the file name has a day.
     """
     lines, list_day = _read_lines(table, context, load_defect_lists()[table.kind.name])
     defects = columns_by_name(lines)
@@ -110,7 +111,7 @@ def _read_lines(table: CsvTable, context: ReadContext, layout: DefectListLayout)
 
 
 def _defect_kinds(table: CsvTable, layout: DefectListLayout) -> list[pa.Array]:
-    """Return the kinds of defect of each row: one array for each kind, empty where a row has no such defect."""
+    """Return the kinds of defect of each row: one array for each kind, empty if a row has no such defect."""
     nothing = pa.scalar(None, pa.string())
     if layout.each:
         return [pa.array([layout.each] * len(table), pa.string())]

@@ -56,7 +56,7 @@ _OTHER_SPELLINGS = {
 
 
 def parse(table: CsvTable, context: ReadContext) -> FileContents:
-    """Parse the CSV of defects into DEFECTS."""
+    """Parse the hand-made CSV of defects into the table DEFECTS."""
     defects = _keep_newest_rows(table, _read_lines(table, context))
     return FileContents({"defects": columns_by_name(defects)}, "known_on")
 

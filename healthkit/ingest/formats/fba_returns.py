@@ -33,7 +33,7 @@ _REPEATED_PLATE = "lines on a licence plate that another line names: the latest 
 
 
 def parse(table: CsvTable, context: ReadContext) -> FileContents:
-    """Parse a report of Amazon-fulfilled returns into RETURNS."""
+    """Parse a report of Amazon-fulfilled returns into the table RETURNS."""
     lines = _read_lines(table, context)
     plated = pc.is_valid(lines["plate"])
     named = _merge_by_plate(lines.filter(plated))

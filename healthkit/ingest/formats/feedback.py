@@ -41,7 +41,7 @@ KIND = FileKind(
     customer-service""",
 )
 COLUMN_ORDER = ("date", "rating", "comments", "your-response", "order-id", "rater-email")
-"""The six columns as they stand in every language."""
+"""English names of the six columns, in the order of feedback reports in every language."""
 
 _DATE_LIKE = re.compile(r"\d{1,4}([./-])\d{1,2}\1\d{1,4}$")
 _ORDER_ID = re.compile(r"[S\d]\d{2}-\d{7}-\d{7}$")
@@ -50,7 +50,7 @@ _SAME_ORDER_TWICE = "further ratings of one order on one day: the lowest stands"
 
 
 def looks_like_feedback(line: str) -> bool:
-    """Return whether a line is a row of feedback: six cells with a date, a rating and an order id.
+    """Return whether a line is a row of a feedback report: six cells with a date, a rating and an order id.
 
     >>> looks_like_feedback("1.2.26\\t1\\tnie angekommen\\t\\t123-1234567-1234567\\tx")
     True
@@ -65,7 +65,7 @@ def looks_like_feedback(line: str) -> bool:
 
 
 def with_english_header(text: bytes) -> bytes:
-    """Return the text of a feedback report with an English header if it has the six usual columns."""
+    """Replace the header of a feedback report with the English one if it has the six usual columns."""
     header, feed, body = text.partition(b"\n")
     if header.count(b"\t") + 1 != len(COLUMN_ORDER):
         return text
@@ -73,7 +73,7 @@ def with_english_header(text: bytes) -> bytes:
 
 
 def rejoin_torn_rows(name: str, text: bytes) -> tuple[bytes, int]:
-    """Rejoin rows of a feedback report that tabs or line breaks in a comment have split.
+    """Rejoin the rows of a feedback report that tabs or line breaks in comments have split.
 
     Returns the text and the number of repaired rows. Raises ReaderError for a row that stays ambiguous.
     """
@@ -121,7 +121,7 @@ def _rejoin_row(name: str, number: int, record: str) -> str:
 
 
 def parse(table: CsvTable, context: ReadContext) -> FileContents:
-    """Parse a feedback report into FEEDBACK, one row a rating.
+    """Parse a feedback report into the table FEEDBACK, one row per rating.
 
     Of several ratings of an order the one of the latest day ranks last, and of one day the lowest.
     """

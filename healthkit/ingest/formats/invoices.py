@@ -30,7 +30,10 @@ KIND = FileKind(
 
 
 def parse(table: CsvTable, context: ReadContext) -> FileContents:
-    """Parse invoices into ORDERS; of an order with several invoices the first counts."""
+    """Parse the hand-made CSV of invoices into the table ORDERS.
+
+    If an order has several invoices, the first one counts.
+    """
     aggregations = {"invoiced_at": "min", "updated_at": "max"}
     orders = merge_rows(_read_lines(table, context), ["marketplace", "order_id"], aggregations)
     return FileContents({"orders": columns_by_name(orders)}, "invoiced_on")

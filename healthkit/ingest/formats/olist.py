@@ -78,7 +78,7 @@ IGNORED_HEADERS = (
     {"product-id", "product-category-name"},
     {"product-category-name", "product-category-name-english"},
 )
-"""Columns of tables that come with Olist's orders and hold nothing the kit reads."""
+"""Sets of column names by which Olist files that contain nothing for healthkit are recognized."""
 
 _WITHOUT_ITEMS = "orders without items belong to no seller"
 _UNKNOWN_ORDER = "items of orders that are not in the orders file"
@@ -86,7 +86,7 @@ _REVIEW_WITHOUT_SELLER = "reviews of orders that belong to no seller"
 
 
 def parse(tables: Mapping[str, CsvTable], context: ReadContext) -> FileContents:
-    """Parse the Olist files, given by kind, into ORDERS, ITEMS and FEEDBACK."""
+    """Parse the Olist files, given as one CsvTable per kind, into the tables ORDERS, ITEMS and FEEDBACK."""
     notes = _notes(tables, context)
     orders, stamp = _orders_as_written(tables["olist_orders"])
     lines, skipped = _read_lines(tables["olist_items"], orders)

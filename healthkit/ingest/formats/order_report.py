@@ -71,7 +71,7 @@ _CONTINUATION = "continuation lines without an order-item-id repeat an order"
 
 
 def parse(table: CsvTable, context: ReadContext) -> FileContents:
-    """Parse an order report into ORDERS and ITEMS."""
+    """Parse an order report into the tables ORDERS and ITEMS."""
     is_item = pc.is_valid(table["order-item-id"])
     continuations = len(table) - (pc.sum(is_item).as_py() or 0)
     promises = {"ship_by": "latest-ship-date", "deliver_by": "latest-delivery-date"}
@@ -83,10 +83,11 @@ def parse(table: CsvTable, context: ReadContext) -> FileContents:
 def parse_unfulfilled_orders(
     table: CsvTable, context: ReadContext, promises: Mapping[str, str], time_columns: Sequence[str]
 ) -> FileContents:
-    """Parse a report of seller-fulfilled orders, one row an item, into ORDERS and ITEMS.
+    """Parse a report of seller-fulfilled orders into the tables ORDERS and ITEMS.
 
-    `promises` maps columns of ORDERS (`ship_by`, `deliver_by`) to columns of the report; of several promises of an
-    order the latest counts. All rows are as new as the newest purchase, or the newest time in `time_columns`.
+    The report has one row per item. `promises` maps columns of ORDERS (`ship_by`, `deliver_by`) to columns of the
+    report; of several promises of an order the latest counts. All rows are as new as the newest purchase, or the newest
+    time in `time_columns`.
     """
     ids = read_order_ids(table, "order-id")
     refuse_numeric_ids(table, "order-item-id")

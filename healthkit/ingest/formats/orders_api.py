@@ -46,7 +46,7 @@ V2026 = DocumentKind(
     ('"orderItems"', '"fulfillmentStatus"', '"createdBefore"', '"lastUpdatedBefore"'),
 )  # fmt: skip
 MAX_FILE_BYTES = 200_000_000
-"""Largest file of API responses. [bytes]"""
+"""Largest size of a file of API responses. [bytes]"""
 
 Row = dict[str, Any]
 
@@ -65,23 +65,29 @@ _CANCELLED_PARCEL = "parcels that were called off"
 
 
 def parse_v0(content: bytes, context: ReadContext) -> FileContents:
-    """Parse responses of version 0 into ORDERS and ITEMS."""
+    """Parse responses of the Orders API, version 0, into the tables ORDERS and ITEMS."""
     return _parse_responses(content, context, V0, _read_v0)
 
 
 def parse_v0_items(content: bytes, context: ReadContext) -> FileContents:
-    """Parse pages of order items of version 0 into ITEMS, and into ORDERS if a buyer asked for a cancellation."""
+    """Parse pages of order items of the Orders API, version 0, into the table ITEMS.
+
+    If a buyer asked for a cancellation, the order is added to the table ORDERS too.
+    """
     return _parse_responses(content, context, V0_ITEMS, _read_v0)
 
 
 def parse_2026(content: bytes, context: ReadContext) -> FileContents:
-    """Parse responses of version 2026-01-01 into ORDERS, ITEMS and SHIPMENTS."""
+    """Parse responses of the Orders API, version 2026-01-01, into the tables ORDERS, ITEMS and SHIPMENTS."""
     return _parse_responses(content, context, V2026, _read_2026)
 
 
 @dataclass
 class ApiOrders:
-    """The orders, items and parcels of one file of responses, by order id and by their own ids."""
+    """Orders, items and parcels that are read from one file of API responses.
+
+    `orders` has order ids as keys; `items` and `parcels` have order ids, and below these the ids of items and parcels.
+    """
 
     context: ReadContext
     orders: dict[str, Row] = field(default_factory=dict)
@@ -93,11 +99,15 @@ class ApiOrders:
     response_count: int = 0
 
     def count_skipped(self, reason: str) -> None:
-        """Count one record that is skipped for a reason."""
+        """Add 1 to the number of records that are skipped for the given reason."""
         self.skipped[reason] = self.skipped.get(reason, 0) + 1
 
     def should_read(self, order: str, block: JsonObject, order_time_key: str, is_other_shop: bool) -> bool:
-        """Return whether an order is to be read; orders of other shops and invented ones are skipped."""
+        """Return whether an order is to be read: not if it belongs to another shop or is invented.
+
+        Orders placed before 1995 are invented, as those of Amazon's sandbox. The order is counted, also if it is
+        skipped.
+        """
         self.rows += 1
         ordered_at = _read_instant(block, order_time_key, may_be_invented=True)
         reason = (
@@ -113,7 +123,7 @@ class ApiOrders:
         return reason is None
 
     def add_order(self, order: Row, items: dict[str, Row], parcels: dict[str, Row]) -> None:
-        """Add an order with its items and parcels, unless a newer record of it is known."""
+        """Add an order with its items and parcels, unless a record that is at least as new has been added."""
         known = self.orders.get(order["order_id"])
         if known is not None and known["updated_at"] >= order["updated_at"]:
             return
@@ -123,7 +133,11 @@ class ApiOrders:
         self.parcels[order["order_id"]] = parcels
 
     def resolve_marketplace(self, identifier: str | None, channel: str | None) -> str | None:
-        """Return the marketplace of an id, or else of a sales channel, or else the caller's; None if unknown."""
+        """Return the marketplace of an order, or None if it is unknown.
+
+        It is that of the marketplace id, or else of the sales channel, or else the one that the caller states. Raise
+        ReaderError if they contradict each other.
+        """
         given, stated = self.context.marketplace, MARKETPLACE_BY_SALES_CHANNEL.get((channel or "").lower())
         if identifier is not None:
             return ReportedFigures(self.context).resolve_marketplace(identifier)

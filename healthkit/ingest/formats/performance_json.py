@@ -40,7 +40,7 @@ KIND = DocumentKind(
     "performance_json", "seller performance report (JSON)", "{[", ('"accountStatuses"', '"performanceMetrics"')
 )
 MAX_DEPTH = 20
-"""Deepest nesting of objects and lists; Amazon's reports have six levels."""
+"""Largest nesting depth of objects and lists; Amazon's reports have six levels."""
 
 _SIDES = {
     "LESS_THAN": "below", "LESS_THAN_OR_EQUAL": "at most", "GREATER_THAN": "above",
@@ -54,7 +54,10 @@ _NO_DAYS = "figures without the days that they cover"
 
 @dataclass(frozen=True)
 class RateKeys:
-    """Keys of one metric in a block. `good_part` names the numerator if it counts good orders."""
+    """JSON keys under which a block of the report has the figures of one metric.
+
+    `good_part` names the numerator if it counts good orders.
+    """
 
     metric: str
     counted: str
@@ -92,22 +95,22 @@ _CHANNELS = {"mfn": "seller", "afn": "amazon"}
 
 @dataclass(frozen=True)
 class JsonObject:
-    """One object of a JSON file and its location for messages."""
+    """One object of a JSON file, with its location in the file for messages."""
 
     fields: Mapping[str, Any]
     location: str
 
     def first_value(self, *keys: str) -> Any:
-        """Return the first non-null value of some keys."""
+        """Return the value of the first of the given keys that has one, or None if no key has a value."""
         return next((self.fields[key] for key in keys if self.fields.get(key) is not None), None)
 
     def path_of(self, key: str) -> str:
-        """Return the location of a key, for messages."""
+        """Return the location of the value under a key, for messages."""
         return f"{self.location}.{key}"
 
     @property
     def key(self) -> str:
-        """The keys that lead to the object from its marketplace's block.
+        """Keys that lead from the block of a marketplace to this object, joined by dots.
 
         >>> JsonObject({}, "acme/a.json: report.performanceMetrics[0].orderDefectRate[0].mfn[0]").key
         'orderDefectRate.mfn'
@@ -115,12 +118,15 @@ class JsonObject:
         return re.sub(r"\[\d+\]", "", re.sub(r"^.*\.performanceMetrics\[\d+\]\.", "", self.location))
 
     def count(self, *keys: str) -> int | None:
-        """Return a count, given as a number or as an object with a `count`."""
+        """Return the count under the first of the given keys that has a value.
+
+        The value is a number, or an object with the number under `count`.
+        """
         value = self.first_value(*keys)
         return parse_count(value.get("count") if isinstance(value, dict) else value, self.path_of(keys[0]))
 
     def child_object(self, key: str) -> JsonObject | None:
-        """Return the object under a key; None if there is none."""
+        """Return the object under a key, or None if the key has no value."""
         value = self.fields.get(key)
         if value is None:
             return None
@@ -129,7 +135,7 @@ class JsonObject:
         return JsonObject(value, self.path_of(key))
 
     def iterate_objects(self, key: str) -> Iterator[JsonObject]:
-        """Yield the objects of the list under a key; a single object counts as a list of one."""
+        """Yield the objects in the list under a key; a single object is treated as a list of one."""
         value = self.fields.get(key)
         for position, one in enumerate([] if value is None else value if isinstance(value, list) else [value]):
             if not isinstance(one, dict):
@@ -138,7 +144,7 @@ class JsonObject:
 
 
 def parse(content: bytes, context: ReadContext) -> FileContents:
-    """Parse a performance report (JSON) into READINGS, VIOLATIONS and ACCOUNT_STATES."""
+    """Parse a seller performance report (JSON) into the tables READINGS, VIOLATIONS and ACCOUNT_STATES."""
     report = JsonObject(load_report(content, context.name), f"{context.name}: report")
     reported = ReportedFigures(context)
     if not {"accountStatuses", "performanceMetrics"} & report.fields.keys():
@@ -329,7 +335,10 @@ def _read_violations(reported: ReportedFigures, marketplace: str, key: str, bloc
 
 
 def load_report(content: bytes, name: str) -> dict[str, Any]:
-    """Return the JSON object of a performance report with exact numbers; raise ReaderError for other content."""
+    """Parse the bytes of a performance report and return its JSON object with exact numbers.
+
+    Raise ReaderError for other content.
+    """
     refuse_large_file(content, name)
     report = parse_json(content, name, "performance report")
     if not isinstance(report, dict):
@@ -338,7 +347,10 @@ def load_report(content: bytes, name: str) -> dict[str, Any]:
 
 
 def parse_json(content: bytes, name: str, title: str) -> Any:
-    """Return the content of a JSON file with exact numbers; raise ReaderError for invalid or deeply nested JSON."""
+    """Parse the bytes of a JSON file and return its content with exact numbers.
+
+    Raise ReaderError for invalid or deeply nested JSON.
+    """
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -34,9 +34,9 @@ from healthkit.ingest.parsing.reported_figures import (
 
 KIND = DocumentKind("performance_xml", "seller performance report (XML)", "<", ("sellerPerformanceReport",))
 MAX_DEPTH = 20
-"""Deepest nesting of elements; Amazon's reports have six levels."""
+"""Largest nesting depth of elements; Amazon's reports have six levels."""
 MAX_ELEMENTS = 50_000
-"""Most elements of a report."""
+"""Largest number of elements in a report."""
 
 _ROOT, _REPORT = "sellerPerformanceReports", "sellerPerformanceReport"
 _NO_DAYS = "figures without the days that they cover"
@@ -45,7 +45,10 @@ _NO_SIGN = "rates without a percent sign, which may be shares or percents"
 
 @dataclass(frozen=True)
 class RateElement:
-    """Elements of one rate in a time frame. `good_part` names the numerator if it counts good orders."""
+    """Names of the XML elements that state one rate in a time frame.
+
+    `good_part` names the numerator if it counts good orders.
+    """
 
     metric: str
     element: str
@@ -102,7 +105,7 @@ _CHECKLIST_METRICS = {
 
 @dataclass
 class XmlElement:
-    """One element of an XML file; its attributes are read as child elements."""
+    """One element of an XML file; its attributes are stored as child elements."""
 
     name: str
     location: str
@@ -110,25 +113,25 @@ class XmlElement:
     text: str = ""
 
     def find_all(self, name: str) -> list[XmlElement]:
-        """Return the child elements of a name."""
+        """Return the child elements with the given name."""
         return [one for one in self.children if one.name == name]
 
     def find(self, name: str) -> XmlElement | None:
-        """Return the first child element of a name; None if there is none."""
+        """Return the first child element with the given name, or None if there is none."""
         return next(iter(self.find_all(name)), None)
 
     def find_text(self, name: str) -> str | None:
-        """Return the text of the child element of a name; None if missing or empty."""
+        """Return the text of the first child element with a name, or None if it is missing or empty."""
         one = self.find(name)
         return one.text.strip() or None if one else None
 
     def count(self, name: str) -> int | None:
-        """Return the whole number in the child element of a name."""
+        """Return the whole number in the first child element with a name, or None if it is missing or empty."""
         return parse_count(self.find_text(name), f"{self.location}/{name}")
 
 
 def parse(content: bytes, context: ReadContext) -> FileContents:
-    """Parse a performance report (XML) into READINGS and ACCOUNT_STATES."""
+    """Parse a seller performance report (XML) into the tables READINGS and ACCOUNT_STATES."""
     reported = ReportedFigures(context)
     unread: set[str] = set()
     for report in _find_reports(parse_xml(content, context.name), context.name):
@@ -227,7 +230,10 @@ def _read_contacts(reported: ReportedFigures, marketplace: str, frame: XmlElemen
 
 
 def parse_xml(content: bytes, name: str) -> XmlElement:
-    """Return the root element of an XML file; raise ReaderError for invalid or very large XML."""
+    """Parse the bytes of an XML file and return its root element.
+
+    Raise ReaderError for invalid or very large XML.
+    """
     refuse_large_file(content, name)
     builder = _TreeBuilder(name)
     parser = expat.ParserCreate(namespace_separator=" ")
@@ -252,7 +258,7 @@ def parse_xml(content: bytes, name: str) -> XmlElement:
 
 
 class _TreeBuilder:
-    """Builds the element tree from the events of the XML parser."""
+    """Handlers for the events of the XML parser that build the tree of elements."""
 
     def __init__(self, name: str) -> None:
         self.name = name

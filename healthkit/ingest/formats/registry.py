@@ -56,7 +56,7 @@ class FileFormat:
 
     @property
     def name(self) -> str:
-        """The kind of the file as the store names it; for a member of a group, the group."""
+        """Name of the kind of file in the store; for a file of a group, the name of the group."""
         return self.group or self.kind.name
 
 
@@ -84,14 +84,14 @@ FORMATS: tuple[FileFormat, ...] = (
     FileFormat(performance_json.KIND, performance_json.parse),
     FileFormat(performance_xml.KIND, performance_xml.parse),
 )
-"""Every format but the defect lists, in the order in which files are imported.
+"""All formats except the defect lists, in the order in which their files are imported.
 
 Files of orders come first: files that name no marketplace take it from the orders they name.
 """
 
 
 def all_formats() -> tuple[FileFormat, ...]:
-    """Return FORMATS and the formats of the defect lists.
+    """Return the formats in FORMATS and those of the defect lists.
 
     Raises ReaderError if `data/column_map.yaml` cannot be read.
     """
@@ -99,22 +99,22 @@ def all_formats() -> tuple[FileFormat, ...]:
 
 
 def find_format(name: str) -> FileFormat:
-    """Return the format of a kind of file or of a group of files, by its name."""
+    """Return the first format with the given name, which is that of a kind of file or of a group."""
     return next(one for one in all_formats() if one.name == name)
 
 
 def table_kinds() -> list[FileKind]:
-    """Return every kind of file that is a table, defect lists included."""
+    """Return all kinds of raw files that are tables, including the defect lists."""
     return [one.kind for one in all_formats() if isinstance(one.kind, FileKind)]
 
 
 def document_kinds() -> list[DocumentKind]:
-    """Return every kind of file that is JSON or XML, in the order in which they are tried."""
+    """Return all kinds of raw files that are JSON or XML, in the order in which detection tries them."""
     kinds = [one.kind for one in FORMATS if isinstance(one.kind, DocumentKind)]
     # The marks of the Orders API, such as "Orders", are the least specific.
     return sorted(kinds, key=lambda kind: kind.name.startswith("orders_api"))
 
 
 def import_order(name: str) -> int:
-    """Return the position of a kind of file in the order of import; all defect lists come last."""
+    """Return the position of a kind of file in the import order; all defect lists come last."""
     return next((position for position, one in enumerate(FORMATS) if one.name == name), len(FORMATS))

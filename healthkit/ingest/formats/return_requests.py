@@ -71,7 +71,7 @@ _CHANNELS = {"seller": "seller", "merchant": "seller", "mfn": "seller", "amazon"
 
 
 def parse(table: CsvTable, context: ReadContext) -> FileContents:
-    """Parse return requests into RETURNS, one row a request."""
+    """Parse the hand-made CSV of return requests into the table RETURNS, one row per request."""
     keys = ["marketplace", "return_id"]
     requests = columns_by_name(keep_newest_rows(table, _read_lines(table, context), keys, "return-id"))
     return FileContents({"returns": requests}, "requested_on")

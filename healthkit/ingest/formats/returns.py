@@ -61,7 +61,10 @@ _AMOUNT = r"\D{0,5}\d[\d.,' ]*\D{0,5}"
 
 
 def parse(table: CsvTable, context: ReadContext) -> FileContents:
-    """Parse a returns report into RETURNS, one row a return, and DEFECTS, one row a claimed order and day."""
+    """Parse a returns report into the tables RETURNS and DEFECTS.
+
+    RETURNS gets one row per return, DEFECTS one row for each order and day with an A-to-z Guarantee claim.
+    """
     lines = _read_lines(table, context)
     days, marketplaces = (combine_chunks(lines[column]) for column in ("requested_on", "marketplace"))
     tables = {"returns": _merge_returns(lines), "defects": _merge_claims(lines)}

@@ -50,7 +50,7 @@ _STATUS_ORDER = ["cancelled", "pending", "unshipped", "shipping", "shipped"]
 
 
 def parse(table: CsvTable, context: ReadContext) -> FileContents:
-    """Parse a sale report into ORDERS and ITEMS."""
+    """Parse a sale report into the tables ORDERS and ITEMS."""
     lines = _read_lines(table, context)
     days, marketplaces = (combine_chunks(lines[column]) for column in ("ordered_on", "marketplace"))
     updated_at = newest_instant(ends_of_days(days, marketplaces)).as_py()
@@ -88,7 +88,7 @@ def _read_lines(table: CsvTable, context: ReadContext) -> pa.Table:
 
 
 def parse_month_first(word: str) -> date | None:
-    """Return the day written as MM-DD-YY or MM-DD-YYYY; None for other text.
+    """Parse a date written as MM-DD-YY or MM-DD-YYYY; return None for other text.
 
     >>> parse_month_first("04-30-22"), parse_month_first("05-01-2022"), parse_month_first("30-04-22")
     (datetime.date(2022, 4, 30), datetime.date(2022, 5, 1), None)

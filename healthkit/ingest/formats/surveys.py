@@ -38,7 +38,7 @@ KIND = FileKind(
 
 
 def parse(table: CsvTable, context: ReadContext) -> FileContents:
-    """Parse buyer surveys into CONTACTS, one row an answer."""
+    """Parse the hand-made CSV of buyer surveys into the table CONTACTS, one row per answer."""
     keys = ["marketplace", "contact_id"]
     answers = columns_by_name(keep_newest_rows(table, _read_lines(table, context), keys, "order-id"))
     return FileContents({"contacts": answers | {"kind": "survey"}}, "received_on")

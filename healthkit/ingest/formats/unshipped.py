@@ -40,7 +40,7 @@ _NOTHING_TO_SHIP = "Nothing waits to be shipped."
 
 
 def parse(table: CsvTable, context: ReadContext) -> FileContents:
-    """Parse an unshipped-orders report into ORDERS and ITEMS."""
+    """Parse an unshipped-orders report into the tables ORDERS and ITEMS."""
     if not len(table):
         table.notes.append(_NOTHING_TO_SHIP)
     promises, time_columns = {"ship_by": "promise-date"}, ("payments-date", "reporting-date")

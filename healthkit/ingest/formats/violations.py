@@ -61,7 +61,7 @@ _REPORTED_CATEGORIES = (
 
 
 def parse(table: CsvTable, context: ReadContext) -> FileContents:
-    """Parse policy violations into VIOLATIONS, one row a violation."""
+    """Parse the hand-made CSV of policy violations into the table VIOLATIONS, one row per violation."""
     keys = ["marketplace", "violation_id"]
     violations = columns_by_name(keep_newest_rows(table, _read_lines(table, context), keys, "violation-id"))
     return FileContents({"violations": violations | {"count": 1}}, "opened_on")

@@ -37,12 +37,15 @@ _MONTHS = {month: number for number, month in enumerate(
 
 
 ORDER_DETAILS = ("is_business", "is_premium", "ship_method", "country", "state")
-"""Columns of ORDERS that `read_order_details` reads."""
+"""Columns of the table ORDERS that `read_order_details` reads."""
 _ITEM_AGGREGATIONS = {"asin": "first", "product": "first", "units": "sum", "updated_at": "max"}
 
 
 def drop_other_shops(table: CsvTable) -> tuple[CsvTable, dict[str, int]]:
-    """Drop rows of orders that Amazon fulfils for other shops; return the rest and the number of rows by reason."""
+    """Drop the rows of orders that Amazon fulfils for other shops.
+
+    Return the remaining rows and the number of dropped rows by reason.
+    """
     ids = table["amazon-order-id" if table.has_column("amazon-order-id") else "order-id"]
     channels = table["sales-channel"]
     other = pc.fill_null(pc.starts_with(ids, "S"), False)
@@ -57,7 +60,7 @@ def drop_other_shops(table: CsvTable) -> tuple[CsvTable, dict[str, int]]:
 
 
 def read_order_ids(table: CsvTable, column: str) -> pa.Array:
-    """Read a required column of Amazon order ids (3-7-7 digits); refuse other text."""
+    """Read a required column of Amazon order ids (3-7-7 digits); raise ReaderError for other text."""
     ids = read_required_texts(table, column)
     if not _all_amazon_ids(ids):
         refuse_numeric_ids(table, column)
@@ -81,7 +84,10 @@ def _all_amazon_ids(ids: pa.Array) -> bool:
 
 
 def refuse_malformed_ids(table: CsvTable, column: str, bad: pa.Array) -> None:
-    """Refuse rows where `bad` holds as malformed order ids; whole numbers come from a spreadsheet."""
+    """Raise ReaderError if `bad` marks a row whose order id is malformed.
+
+    If all these ids are whole numbers, the message states that a spreadsheet saved the file again.
+    """
     if pc.any(bad, min_count=0).as_py():
         numbers = pc.match_substring_regex(table[column], _NUMBER)
         spoilt = pc.all(pc.or_(numbers, pc.invert(bad))).as_py()
@@ -89,14 +95,14 @@ def refuse_malformed_ids(table: CsvTable, column: str, bad: pa.Array) -> None:
 
 
 def refuse_numeric_ids(table: CsvTable, column: str) -> None:
-    """Refuse ids in scientific notation, which a spreadsheet made from numbers."""
+    """Raise ReaderError if a spreadsheet has turned ids into numbers in scientific notation."""
     bad = pc.match_substring_regex(table[column], _SCIENTIFIC)
     if pc.any(bad).as_py():
         table.refuse(column, bad, "a number where an id belongs", HINT_RESAVED)
 
 
 def read_required_texts(table: CsvTable, column: str) -> pa.Array:
-    """Return a column of a table; refuse empty cells."""
+    """Return a column of text cells; raise ReaderError if a cell is empty."""
     cells = table[column]
     if cells.null_count:
         table.refuse(column, pc.is_null(cells), "though no row may lack it")
@@ -104,7 +110,7 @@ def read_required_texts(table: CsvTable, column: str) -> pa.Array:
 
 
 def read_words(table: CsvTable, column: str, meanings: Mapping[str, str], allow_empty: bool = False) -> pa.Array:
-    """Return what each word of a column means, whatever its case; refuse unknown words."""
+    """Translate each word of a column with `meanings`, ignoring case; raise ReaderError for unknown words."""
     cells = table[column] if allow_empty else read_required_texts(table, column)
     there_are = ", ".join(dict.fromkeys(meanings))
     return map_distinct(
@@ -113,7 +119,10 @@ def read_words(table: CsvTable, column: str, meanings: Mapping[str, str], allow_
 
 
 def read_statuses(table: CsvTable, column: str) -> pa.Array:
-    """Read a column of statuses in lower case without text after a dash: `Shipped - Damaged` is shipped."""
+    """Read a column of status words in lower case, without any text after a dash.
+
+    `Shipped - Damaged` becomes `shipped`.
+    """
     return map_distinct(
         table, column, read_required_texts(table, column), _normalize_status, pa.string(), "no status word"
     )
@@ -130,7 +139,7 @@ def _normalize_status(word: str) -> str | None:
 
 
 def read_counts(table: CsvTable, column: str) -> pa.Array:
-    """Read a column of whole numbers, not negative; empty cells stay empty."""
+    """Read a column of whole numbers that are not negative; empty cells stay empty."""
     return map_distinct(table, column, table[column], _parse_count, pa.int64(), "no whole number")
 
 
@@ -139,31 +148,31 @@ def _parse_count(word: str) -> int | None:
 
 
 def read_flags(table: CsvTable, column: str) -> pa.Array:
-    """Read a column of yes or no; empty cells stay empty."""
+    """Read a column of yes or no as booleans; empty cells stay empty."""
     return map_distinct(
         table, column, table[column], lambda word: _FLAGS.get(word.lower()), pa.bool_(), "neither yes nor no"
     )
 
 
 def read_presence(table: CsvTable, column: str) -> pa.Array:
-    """Read whether each cell has a value, not the value itself; empty if the file lacks the column."""
+    """Return for each row whether the column has a value; empty if the file lacks the column."""
     return pc.is_valid(table[column]) if table.has_column(column) else pa.nulls(len(table), pa.bool_())
 
 
 def read_premium_flags(table: CsvTable) -> pa.Array:
-    """Read whether each order is a premium or Prime order; empty if the file says neither."""
+    """Return for each row whether the order is a premium or Prime order; empty if the file does not say."""
     flags = [read_flags(table, column) for column in ("is-premium-order", "is-prime")]
     return pc.or_(pc.coalesce(*flags), pc.coalesce(*reversed(flags)))
 
 
 def read_regions(table: CsvTable, column: str) -> pa.Array:
-    """Read a column of countries or states in upper case; cells that are no short name become empty."""
+    """Read a column of countries or states in upper case; cells that are not a short name become empty."""
     coded = combine_chunks(pc.dictionary_encode(table[column]))
     return pa.array(map(normalize_region, coded.dictionary.to_pylist()), pa.string()).take(coded.indices)
 
 
 def normalize_region(word: str | None) -> str | None:
-    """Return a country or state in upper case; None if the text is no short name.
+    """Return a country or state in upper case, or None if the text is not a short name.
 
     >>> normalize_region(" wa "), normalize_region("12 High Street"), normalize_region(None)
     ('WA', None, None)
@@ -176,7 +185,7 @@ def normalize_region(word: str | None) -> str | None:
 
 
 def read_order_details(table: CsvTable) -> dict[str, pa.Array]:
-    """Read the ORDER_DETAILS of each row of an Amazon order file; details without a column are empty."""
+    """Read the columns ORDER_DETAILS of an Amazon order file; columns that the file lacks are empty."""
     return {
         "is_business": read_flags(table, "is-business-order"),
         "is_premium": read_premium_flags(table),
@@ -189,7 +198,10 @@ def read_order_details(table: CsvTable) -> dict[str, pa.Array]:
 def read_days(
     table: CsvTable, column: str, parse: Callable[[str], date | None], date_format: str, allow_empty: bool = False
 ) -> pa.Array:
-    """Read a column of days with a parser of one cell; `date_format` describes the format in messages."""
+    """Read a column of dates with a function that parses one cell.
+
+    `date_format` describes the format in messages.
+    """
     cells = table[column] if allow_empty else read_required_texts(table, column)
     return map_distinct(table, column, cells, parse, DAY, f"no day written as {date_format}")
 
@@ -203,7 +215,10 @@ def map_distinct(
     reason: str,
     hint: str = HINT_SHIFTED_ROW,
 ) -> pa.Array:
-    """Parse each distinct cell once; refuse the file if `parse` returns None for a cell."""
+    """Convert cells with `parse`, which is called once for each distinct cell.
+
+    Raise ReaderError if `parse` returns None for a cell.
+    """
     coded = combine_chunks(pc.dictionary_encode(cells))
     known = pa.array([parse(word) for word in coded.dictionary.to_pylist()], data_type)
     values = known.take(coded.indices)
@@ -214,7 +229,7 @@ def map_distinct(
 
 
 def parse_iso_day(word: str) -> date | None:
-    """Return the day written as yyyy-mm-dd; None for other text.
+    """Parse a date written as yyyy-mm-dd; return None for other text.
 
     >>> parse_iso_day("2026-03-04"), parse_iso_day("04/03/2026"), parse_iso_day("2026-02-30")
     (datetime.date(2026, 3, 4), None, None)
@@ -224,7 +239,7 @@ def parse_iso_day(word: str) -> date | None:
 
 
 def parse_named_month_day(word: str) -> date | None:
-    """Return the day written as dd-Mon-yyyy with an English month, or as yyyy-mm-dd; None for other text.
+    """Parse a date written as dd-Mon-yyyy (English month) or yyyy-mm-dd; return None for other text.
 
     >>> parse_named_month_day("10-Jul-2025"), parse_named_month_day("2025-07-10"), parse_named_month_day("10-Mai-2025")
     (datetime.date(2025, 7, 10), datetime.date(2025, 7, 10), None)
@@ -237,7 +252,7 @@ def parse_named_month_day(word: str) -> date | None:
 
 
 def make_day(year: str | int, month: str | int, day: str | int) -> date | None:
-    """Return the day of a year, month and day; None if there is no such day or it is outside 1995 to 2099."""
+    """Return the date of a year, month and day; None if it does not exist or is outside 1995 to 2099."""
     try:
         found = date(int(year), int(month), int(day))
     except ValueError:
@@ -246,7 +261,7 @@ def make_day(year: str | int, month: str | int, day: str | int) -> date | None:
 
 
 def parse_day(word: str, date_format: str) -> date | None:
-    """Return the day written in a date format such as %d/%m/%y; None for other text.
+    """Parse a date written in the given format, such as %d/%m/%y; return None for other text.
 
     >>> parse_day("3/4/26", "%d/%m/%y"), parse_day("3/4/2026", "%m/%d/%y"), parse_day("3.4.26", "%d/%m/%y")
     (datetime.date(2026, 4, 3), datetime.date(2026, 3, 4), None)
@@ -263,9 +278,10 @@ def parse_day(word: str, date_format: str) -> date | None:
 
 
 def make_day_parser(date_format: str | None) -> Callable[[str], date | None]:
-    """Return a parser of days in any unambiguous format or in a marketplace's date format; times are ignored.
+    """Return a function that parses dates in any unambiguous format or in the given one, ignoring times.
 
-    Unambiguous are ISO days, English months, day.month.year and year/month/day; with None only these are read.
+    Unambiguous formats are ISO dates, English months, day.month.year and year/month/day. If `date_format` is None, only
+    these are parsed.
 
     >>> read = make_day_parser("%m/%d/%y")
     >>> read("2026-04-03T10:00:00Z"), read("03-Apr-2026"), read("3.4.2026 10:00"), read("2026/04/03")
@@ -283,19 +299,19 @@ def make_day_parser(date_format: str | None) -> Callable[[str], date | None]:
 
 
 def read_instants(table: CsvTable, column: str, allow_empty: bool = False) -> pa.Array:
-    """Read a column of ISO 8601 instants with offset; offsets may differ by row."""
+    """Read a column of ISO 8601 times with a UTC offset, which may differ between rows."""
     cells = table[column] if allow_empty else read_required_texts(table, column)
     return cast_times(table, column, cells, INSTANT, "no time stamp with an offset")
 
 
 def read_local_times(table: CsvTable, column: str, allow_empty: bool = False) -> pa.Array:
-    """Read a column of local times without offset."""
+    """Read a column of local times without a UTC offset."""
     cells = table[column] if allow_empty else read_required_texts(table, column)
     return cast_times(table, column, cells, NAIVE, "no time stamp without offset")
 
 
 def cast_times(table: CsvTable, column: str, cells: pa.Array, data_type: pa.DataType, reason: str) -> pa.Array:
-    """Cast the cells of a column to times of one type; refuse cells that cannot be cast."""
+    """Cast text cells to a time type; raise ReaderError for cells that cannot be cast."""
     try:
         values = cells.cast(data_type)
     except pa.ArrowInvalid:
@@ -326,7 +342,7 @@ def _refuse_implausible_times(table: CsvTable, column: str, values: pa.Array) ->
 
 
 def largest_by_key(keys: pa.Array, values: pa.Array) -> pa.Array:
-    """Return for each row the largest value among the rows of its key.
+    """Return for each row the largest value among all rows with the same key.
 
     >>> largest_by_key(pa.array(["a", "b", "a"]), pa.array([1, 5, 3])).to_pylist()
     [3, 5, 3]
@@ -343,11 +359,11 @@ def merge_rows(
     newest_first: str = "",
     is_unique: np.ndarray | None = None,
 ) -> pa.Table:
-    """Merge rows to one row for each key, in order of appearance; `aggregations` names the function of each column.
+    """Merge all rows with the same key into one row, in order of appearance.
 
-    Without `aggregations` the first known value of every other column is kept. With `newest_first` rows are ordered by
-    that column, latest first. Rows with a unique key, as most have, are kept as they are; `is_unique`
-    marks them if known.
+    `aggregations` names the function that merges each column. Without `aggregations` the first known value of every
+    other column is kept. With `newest_first` rows are ordered by that column, latest first. Rows with a unique key, as
+    most have, are kept as they are; `is_unique` marks them if known.
 
     >>> lines = pa.table({"order": ["a", "b", "a"], "units": [1, 1, 2], "sku": [None, "x", "y"]})
     >>> merge_rows(lines, ["order"], {"units": "sum", "sku": "first"}).to_pylist()
@@ -374,7 +390,10 @@ def merge_rows(
 
 
 def merge_items(lines: pa.Table, is_unique: np.ndarray | None = None) -> dict[str, pa.Array]:
-    """Merge order lines into the columns of ITEMS, one row for each order and SKU; drop lines without a SKU."""
+    """Merge order lines into the columns of the table ITEMS, one row for each order and SKU.
+
+    Lines without a SKU are dropped.
+    """
     aggregations = {name: how for name, how in _ITEM_AGGREGATIONS.items() if name in lines.column_names}
     keys, named = ["marketplace", "order_id", "sku"], pc.is_valid(lines["sku"])
     unique_items = None if is_unique is None else is_unique[named.to_numpy()]
@@ -383,7 +402,9 @@ def merge_items(lines: pa.Table, is_unique: np.ndarray | None = None) -> dict[st
 
 
 def is_unique_row(lines: pa.Table, keys: list[str]) -> np.ndarray:
-    """Return for each row whether one of some columns has a unique value there, so that its key is unique.
+    """Return for each row whether its value in at least one of the key columns occurs only once.
+
+    No other row has the key of such a row. A row for which the result is False may have a unique key too.
 
     >>> is_unique_row(pa.table({"order": ["a", "b", "a"], "sku": ["x", "x", "y"]}), ["order", "sku"]).tolist()
     [False, True, True]
@@ -398,9 +419,10 @@ def is_unique_row(lines: pa.Table, keys: list[str]) -> np.ndarray:
 
 
 def keep_newest_rows(table: CsvTable, lines: pa.Table, keys: list[str], column: str) -> pa.Table:
-    """Keep the newest row of each key by `updated_at`; refuse rows that differ and are equally new.
+    """Keep the row of each key with the newest `updated_at`.
 
-    `lines` are the rows of `table`; equal rows count once. `column` is named in the refusal.
+    Raise ReaderError for rows of one key that differ and are equally new. `lines` are the rows of `table`; equal rows
+    count once. `column` is named in the refusal.
     """
     numbered = lines.append_column("row", pa.array(range(len(lines)), pa.int64()))
     once = numbered.group_by(lines.column_names, use_threads=False).aggregate([("row", "min")])
@@ -423,12 +445,12 @@ def _join_columns(table: pa.Table, keys: list[str]) -> pa.ChunkedArray:
 
 
 def refuse_times_before(table: CsvTable, column: str, values: pa.Array, earliest: pa.Array, earliest_name: str) -> None:
-    """Refuse days or instants before the ones that they must follow."""
+    """Raise ReaderError if a day or instant is before the earliest one that its row allows."""
     bad = pc.less(values, earliest)
     if pc.any(bad, min_count=0).as_py():
         table.refuse(column, bad, f"before its {earliest_name}", "Correct one of the two.")
 
 
 def columns_by_name(table: pa.Table) -> dict[str, pa.Array]:
-    """Return the columns of a table by name, each as one array."""
+    """Return the columns of a table as a dictionary of arrays by column name."""
     return {name: combine_chunks(table[name]) for name in table.column_names}

@@ -25,7 +25,7 @@ ORDER, KNOWN_ON, ORDER_DATE, TYPE = "order-id", "known-on", "order-date", "defec
 
 @dataclass(frozen=True)
 class DefectListLayout:
-    """The columns of one kind of defect list, and how a row names its defect.
+    """Layout of one kind of defect list: its columns, and how a row states its kind of defect.
 
     Every row is a defect of kind `each`; or each column in `marks` marks the kind of its name; or `words` maps words in
     the column `defect-type` to kinds.

@@ -32,17 +32,17 @@ HANDMADE_HINTS = {
     HINT_RESAVED: "Format the column as text in the spreadsheet, and save the file as CSV again.",
     HINT_DOWNLOAD_AGAIN: "Correct the file.",
 }
-"""Hints for files that the user wrote and cannot download again, by the hint that they replace."""
+"""Hints that replace the usual hint (the key) for files that users write themselves."""
 NO_ROWS = "The file has a header and no rows."
 MAX_LINE_BYTES = 1 << 20
-"""Longest line of a raw file. [bytes]"""
+"""Largest length of a line in a raw file. [bytes]"""
 MAX_COLUMNS = 1_000
-"""Most columns of a raw file."""
+"""Largest number of columns in a raw file."""
 
 
 @dataclass(frozen=True)
 class FileKind:
-    """One kind of raw file: the columns it must have, those read if present, and those ignored.
+    """One kind of raw table file: which columns it must have, which are read if present, and which are ignored.
 
     `quoted` files may have quoted cells; `by_hand` files are written by the user. `aliases` maps other spellings of a
     column to the one used here. `hint` is added to the error for missing columns.
@@ -68,27 +68,27 @@ class FileKind:
 
     @property
     def read_columns(self) -> tuple[str, ...]:
-        """The required and the optional columns."""
+        """Names of the columns that are read: the required and the optional ones."""
         return (*self.required_columns, *self.optional_columns)
 
     @property
     def known_columns(self) -> set[str]:
-        """Every column that this kind of file may have, ignored ones included."""
+        """Names of all columns that this kind of file may have, including the ignored ones."""
         return {*self.read_columns, *self.ignored_columns.split()}
 
     def matches(self, names: set[str]) -> bool:
-        """Return whether a header with these column names has all required columns."""
+        """Return whether a header with the given column names has all required columns."""
         known = {self.aliases.get(name, name) for name in names} if self.aliases else names
         return known.issuperset(self.required_columns)
 
     def normalize_header(self, header: str, delimiter: str) -> list[str]:
-        """Return the column names of a header line in the spelling of this kind."""
+        """Return the column names in a header line, with aliases replaced by the names used here."""
         return [self.aliases.get(name, name) for name in parse_header(header, delimiter)]
 
 
 @dataclass(frozen=True)
 class CsvTable:
-    """The text columns of a file, or with `is_partial` of a part of it.
+    """Text columns of a raw file, or of a part of the file if `is_partial` is set.
 
     `body` is the text below the header; it begins on line `first_line` of the file. `rows` holds the position in the
     body (from 0) of each row that is left after filtering.
@@ -108,7 +108,7 @@ class CsvTable:
         return len(self.rows)
 
     def has_column(self, column: str) -> bool:
-        """Return whether the file has this column."""
+        """Return whether the file has the given column."""
         return column in self.arrow_table.column_names
 
     def __getitem__(self, column: str) -> pa.Array:
@@ -122,18 +122,24 @@ class CsvTable:
         return pc.if_else(pc.equal(cells, ""), pa.scalar(None, pa.string()), cells)
 
     def filter_rows(self, mask: pa.Array) -> CsvTable:
-        """Return the rows for which the mask is true."""
+        """Return a table with only the rows for which the mask is true."""
         if pc.all(mask, min_count=0).as_py():
             return self
         return replace(self, arrow_table=self.arrow_table.filter(mask), rows=self.rows.filter(mask))
 
     def line_number(self, row: int) -> int:
-        """Return the line of the file (from 1) on which a row begins, or 0 if the text is no longer in memory."""
+        """Return the line of the file on which a row begins, or 0 if the text is no longer in memory.
+
+        The first line is 1.
+        """
         position = self.rows[row].as_py()
         return next((line for number, line in enumerate(_row_line_numbers(self)) if number == position), 0)
 
     def refuse(self, column: str, bad: pa.Array, reason: str, hint: str = HINT_SHIFTED_ROW) -> NoReturn:
-        """Raise ReaderError for the rows where `bad` is true, with the first of them and their number."""
+        """Raise ReaderError because of the rows for which `bad` is true.
+
+        The message shows the first of these rows and states their number.
+        """
         hint = HANDMADE_HINTS.get(hint, hint) if self.kind.by_hand else hint
         bad = pc.fill_null(bad, False)
         first = pc.index(bad, True).as_py()
@@ -147,7 +153,7 @@ def _refuse_row(name: str, row: int, problem: str, hint: str = HINT_DOWNLOAD_AGA
 
 
 def combine_chunks(column: pa.ChunkedArray | pa.Array) -> pa.Array:
-    """Return a column as one array.
+    """Return a column, which may be chunked, as one array.
 
     >>> len(combine_chunks(pa.chunked_array([["a"], ["b"]])))
     2
@@ -172,7 +178,7 @@ def _may_be_padded(cells: pa.Array) -> bool:
 
 @lru_cache(64)
 def parse_header(header: str, delimiter: str) -> tuple[str, ...]:
-    """Return the column names of a header line in lower case, with words joined by hyphens.
+    """Return the column names in a header line in lower case, with hyphens between words.
 
     >>> parse_header("Order ID,review_score, Sales Channel ", ",")
     ('order-id', 'review-score', 'sales-channel')
@@ -188,7 +194,9 @@ _DATE = r"\d{1,4}[/.-]\d{1,2}[/.-]\d{1,4}([ T]\d{1,2}:\d{2}(:\d{2})?)?"
 
 
 def redact_value(value: str | None) -> str:
-    """Return a cell's value in words for an error message: shortened, and without names, addresses or phone numbers.
+    """Return a phrase that describes a cell in an error message without revealing personal data.
+
+    Long values are shortened; names, addresses and phone numbers are left out.
 
     >>> redact_value("1.23E+16"), redact_value("10-Jul-2025"), redact_value(None)
     ("is '1.23E+16',", "is '10-Jul-2025',", 'is empty,')
@@ -210,7 +218,10 @@ def redact_value(value: str | None) -> str:
 
 
 def parse_table(name: str, text: bytes, kind: FileKind, delimiter: str, notes: list[str]) -> CsvTable:
-    """Parse the text of a whole file into the columns that its kind reads; see `parse_rows`."""
+    """Parse the text of a whole file into the columns that are read from this kind of file.
+
+    See `parse_rows`.
+    """
     trimmed = text.lstrip(b"\n")
     header, _, body = trimmed.partition(b"\n")
     return parse_rows(name, header, body, len(text) - len(trimmed) + 2, kind, delimiter, notes)
@@ -220,7 +231,7 @@ def parse_rows(
     name: str, header: bytes, body: bytes, first_line: int, kind: FileKind, delimiter: str, notes: list[str],
     is_partial: bool = False,
 ) -> CsvTable:  # fmt: skip
-    """Parse the rows below a header into the columns that their kind reads.
+    """Parse the rows below a header into the columns that are read from this kind of file.
 
     Rows that lack empty cells at their end are padded. Raise ReaderError for a row with too many cells, and for an
     incomplete last line.
@@ -248,9 +259,9 @@ def parse_rows(
 
 
 def refuse_long_lines(name: str, data: bytes, lines_before: int = 0) -> None:
-    """Raise ReaderError for a line longer than MAX_LINE_BYTES, before the data is split or copied.
+    """Raise ReaderError if a line is longer than MAX_LINE_BYTES.
 
-    `lines_before` is the number of lines of the file before the data.
+    Call it before the data is split or copied. `lines_before` is the number of lines of the file before the data.
     """
     for begin in range(0, len(data) - MAX_LINE_BYTES, MAX_LINE_BYTES):
         if all(data.find(end, begin, begin + MAX_LINE_BYTES) < 0 for end in (b"\n", b"\r")):

@@ -12,11 +12,14 @@ DELIMITERS = "\t,;"
 
 
 class UnknownFileKind(ValueError):
-    """No kind of file fits; the message names the nearest kind and the columns that differ."""
+    """Raised if a file matches no known kind of file.
+
+    The message names the nearest kind and the columns that differ.
+    """
 
 
 def detect_kind(lines: list[str]) -> tuple[FileKind, str]:
-    """Return the kind of a table file and its delimiter, from the file's first lines.
+    """Detect the kind of a table file and its delimiter from the first lines of the file.
 
     >>> kind, delimiter = detect_kind(["order-id,kind,known-on"])
     >>> kind.name, delimiter
@@ -38,7 +41,9 @@ def detect_kind(lines: list[str]) -> tuple[FileKind, str]:
 
 
 def detect_document_kind(content: bytes, lines: list[str] | None = None) -> DocumentKind | None:
-    """Return the kind of a JSON or XML file; None for other files. `lines` are its first lines, if known.
+    """Detect the kind of a JSON or XML file; return None for any other file.
+
+    `lines` are the first lines of the file, if known.
 
     >>> detect_document_kind(b'{"accountStatuses": []}').name, detect_document_kind(b"order-id,kind")
     ('performance_json', None)
@@ -62,7 +67,7 @@ def detect_document_kind(content: bytes, lines: list[str] | None = None) -> Docu
 
 
 def may_be_document(lines: list[str]) -> bool:
-    """Return whether a file with these first lines may be JSON or XML.
+    """Return whether a file that begins with the given lines may be JSON or XML.
 
     >>> may_be_document(["  {"]), may_be_document(["order-id,kind"])
     (True, False)
@@ -75,7 +80,7 @@ def _first_character(lines: list[str]) -> str:
 
 
 def is_ignored_olist_file(header: str) -> bool:
-    """Return whether a header belongs to a file of Olist's data that is not imported.
+    """Return whether a header is that of an Olist file that healthkit does not import.
 
     >>> is_ignored_olist_file("order_id,review_known,n_sources,sources")
     True

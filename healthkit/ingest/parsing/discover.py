@@ -35,14 +35,14 @@ from healthkit.ingest.parsing.raw_file import (
 SUFFIXES = {".txt", ".tsv", ".csv", ".json", ".xml", ".gz", ".zip", ""}
 """Suffixes of the files that are read from folders and zip files."""
 MAX_ZIP_MEMBERS = 10_000
-"""Most files in one zip file."""
+"""Largest number of files in one zip file."""
 _GROUPED_KINDS = {kind.name for kind in olist.KINDS}
 
 
 def discover_files(paths: Iterable[str | Path]) -> tuple[list[RawFile], list[RefusedFile]]:
-    """Return the raw files below some paths, order files first, and the files that cannot be imported.
+    """Find the raw files at the given paths; return them and the files that cannot be imported.
 
-    Folders are searched recursively. Hidden files and files that are no reports are ignored.
+    Order files come first. Folders are searched recursively. Hidden files and files that are no reports are ignored.
     Raise ReaderError for a path that does not exist or is a pipe or device, and for an invalid column map.
     """
     all_formats()

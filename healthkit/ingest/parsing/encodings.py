@@ -14,7 +14,7 @@ from healthkit.ingest.parsing.csv_table import HINT_DOWNLOAD_AGAIN
 from healthkit.ingest.parsing.raw_file import ReaderError
 
 HEAD_BYTES = 65_536
-"""Length of the beginning of a file that holds its header and first rows. [bytes]"""
+"""Length of the beginning of a file, which contains its header and first rows. [bytes]"""
 NUL_PROBLEM = "holds NUL bytes, so it is no text (or UTF-16 without its mark)"
 
 _LOST_LETTER = re.compile(rb"\?\?|[A-Za-z]\?[a-z]")
@@ -22,7 +22,7 @@ _BYTE_ORDER_MARKS = ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf
 
 
 def first_lines(data: bytes) -> list[str]:
-    """Return the first lines of a file that are not blank, decoded well enough to recognize its header.
+    """Return the first lines of a file that are not blank, decoded well enough to recognize the header.
 
     >>> first_lines(b"Datum\\tBewertung\\r\\n1.2.26\\t1\\r\\n")
     ['Datum\\tBewertung', '1.2.26\\t1']
@@ -43,7 +43,7 @@ def _decode_head(head: bytes) -> str:
 
 
 def decode_text(data: bytes, name: str, is_japanese: Callable[[], bool]) -> tuple[bytes, list[str]]:
-    """Return the text of a file as UTF-8 with line feeds alone, and notes on what was assumed.
+    """Return the text of a file as UTF-8 with line feeds only, and notes on the assumptions made.
 
     `is_japanese` is called only if the bytes do not determine the encoding. Raise ReaderError if the file is no text.
     """
@@ -54,12 +54,15 @@ def decode_text(data: bytes, name: str, is_japanese: Callable[[], bool]) -> tupl
 
 
 def encoding_note(encoding: str) -> list[str]:
-    """Return the note for a file in an encoding other than plain UTF-8."""
+    """Return a list with a note that names the encoding, or an empty list for plain UTF-8."""
     return [] if encoding == "utf-8" else [f"Read as {encoding}: the file is not plain UTF-8."]
 
 
 def detect_encoding(pieces: Callable[[], Iterable[bytes]], is_japanese: Callable[[], bool]) -> str:
-    """Return the encoding of a text. Each call of `pieces` reads it from the beginning."""
+    """Detect the encoding of a text.
+
+    Each call of `pieces` reads the text from the beginning.
+    """
     marked = encoding_from_bom(next(iter(pieces()), b""))
     if marked:
         return marked
@@ -72,16 +75,16 @@ def detect_encoding(pieces: Callable[[], Iterable[bytes]], is_japanese: Callable
 
 
 def encoding_from_bom(data: bytes) -> str:
-    """Return the encoding that the byte order mark of a text states, or "" without a mark."""
+    """Return the encoding that the byte order mark of a text indicates, or "" if there is no mark."""
     return next((encoding for mark, encoding in _BYTE_ORDER_MARKS if data.startswith(mark)), "")
 
 
 class NotUtf8(ValueError):
-    """A text that was decoded as UTF-8 is not UTF-8."""
+    """Raised if a text that is decoded as UTF-8 is not valid UTF-8."""
 
 
 def transcode_to_utf8(pieces: Iterable[bytes], encoding: str, name: str) -> Iterator[bytes]:
-    """Yield the pieces of a text as UTF-8, cut between letters.
+    """Convert the pieces of a text to UTF-8 and yield them, cut only between characters.
 
     Raise NotUtf8 if `encoding` is "utf-8" and the text is not, else ReaderError if its byte order mark is wrong.
     """
@@ -107,9 +110,10 @@ def transcode_to_utf8(pieces: Iterable[bytes], encoding: str, name: str) -> Iter
 
 
 def normalize_text(text: bytes, name: str, is_partial: bool = False) -> tuple[bytes, list[str]]:
-    """Return UTF-8 text with line feeds alone, and notes on what was assumed. Raise ReaderError if it is no text.
+    """Return UTF-8 text with line feeds only, and notes on the assumptions made.
 
-    A text with `is_partial` belongs to a file that has line feeds elsewhere.
+    Raise ReaderError if the bytes are no text. A text with `is_partial` belongs to a file that has line feeds
+    elsewhere.
     """
     if b"\0" in text:
         raise ReaderError(f"{name}: {NUL_PROBLEM}. Download the text file again, and do not convert it.")

@@ -53,7 +53,7 @@ class _LateRows:
 
 
 def describe_late_days(parsed_file: ParsedFile, import_day: date | None) -> list[str]:
-    """Return notes on the days of a parsed file that are later than possible: one for each table and reason.
+    """Return notes on days in a parsed file that are later than possible, one per table and reason.
 
     `import_day` is the latest day that can have begun at the import; None omits that check. A file that states its own
     day (`ParsedFile.stated_day`) can contain no event after it.

@@ -53,20 +53,23 @@ from healthkit.ingest.parsing.raw_file import FilePart, ReaderError
 from healthkit.ingest.parsing.spill_file import SpillFile, is_in_sorted, order_numbers
 
 CHUNK_BYTES = 8 << 20
-"""Size of a chunk. A file that is no larger is parsed whole. [bytes]"""
+"""Size of a chunk; a file that is not larger is parsed whole. [bytes]"""
 MAX_ORDER_BYTES = 64 << 20
-"""Largest size of the lines of one order; a file with more is parsed whole. [bytes]"""
+"""Largest size of the lines of one order; a file that exceeds it is parsed whole. [bytes]"""
 REREAD_ORDERS = 200_000
-"""Orders with lines in several chunks that one more pass over the file parses."""
+"""Largest number of orders split over chunks that one further pass over the file parses."""
 CHUNK_THREADS = min(4, os.cpu_count() or 1)
-"""Threads that parse chunks."""
+"""Number of threads that parse chunks."""
 
 TableParser = Callable[[CsvTable, ReadContext], ParsedFile]
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """Some lines of a file as normalized UTF-8, with the file's header; `first_line` is the number of the first."""
+    """Consecutive lines of a file as normalized UTF-8, with the header of the file.
+
+    `first_line` is the number of the first line of the chunk.
+    """
 
     header: bytes
     kind: FileKind
@@ -129,10 +132,11 @@ def parse_large_file(
     has_single_update_time: bool,
     on_progress: Callable[[int], None],
 ) -> ParsedFile:
-    """Parse an order file in chunks. Raise ReaderError, or NeedsWholeFile for a file that must be parsed whole.
+    """Parse an order file in chunks, so that it need not fit into memory.
 
-    `parse` parses one chunk. With `has_single_update_time` all rows get the newest time of update in the file.
-    `on_progress` is called with the number of bytes read since the last call.
+    Raise ReaderError if the file is refused, and NeedsWholeFile if it must be parsed whole. `parse` parses one chunk.
+    With `has_single_update_time` all rows get the newest time of update in the file. `on_progress` is called with the
+    number of bytes read since the last call.
     """
     beginning = next(part.read_pieces(), b"")
 
@@ -329,7 +333,7 @@ _FIRST_NUMBER = re.compile(r"\b\d[\d,]*\b")
 
 
 def sum_notes(notes: list[str]) -> list[str]:
-    """Merge notes that differ only in their first number into one note with the sum of these numbers.
+    """Merge notes that differ only in their first number into one note with the sum of the numbers.
 
     >>> sum_notes(["Filled up 2 rows.", "Read as cp1252.", "Filled up 1,003 rows.", "Read as cp1252."])
     ['Filled up 1,005 rows.', 'Read as cp1252.']

@@ -34,9 +34,12 @@ from healthkit.ingest.parsing.raw_file import ReaderError
 from healthkit.schema.marketplaces import MARKETPLACE_BY_SALES_CHANNEL, MARKETPLACES
 
 OrderMarketplaceLookup = Callable[[str, list[str]], Mapping[str, str]]
-"""From account and order ids to the marketplaces of the known ones; several are joined by `+`."""
+"""Function that returns the marketplaces of known orders, given an account and order ids.
+
+Several marketplaces of one order are joined by `+`.
+"""
 AccountMarketplaceLookup = Callable[[str], Iterable[str]]
-"""From an account to the marketplaces in which it has orders."""
+"""Function that returns the marketplaces in which the given account has orders."""
 
 _CODE_BY_SALES_CHANNEL = {name: code for name, code in MARKETPLACE_BY_SALES_CHANNEL.items() if name != "-"}
 _CODE_BY_NAME = {code.lower(): code for code in MARKETPLACES} | _CODE_BY_SALES_CHANNEL
@@ -47,14 +50,15 @@ _LAST_SECOND = timedelta(seconds=86_399)
 
 
 class NeedsWholeFile(Exception):
-    """A part of a file cannot be parsed without the rest of the file."""
+    """Raised if a part of a file cannot be parsed without the rest of the file."""
 
 
 @dataclass(frozen=True)
 class ReadContext:
-    """What a parser is told about a file: its name, the `report` that marks its rows, its account and marketplace.
+    """Information that a parser needs about a file: its name, report id, account and marketplace.
 
-    With `is_partial` only a part of the file is parsed: a row without a marketplace raises NeedsWholeFile.
+    `report` is the id of the file in every row. With `is_partial` only a part of the file is parsed: a row without a
+    marketplace raises NeedsWholeFile.
     """
 
     name: str
@@ -66,7 +70,10 @@ class ReadContext:
     is_partial: bool = False
 
     def with_marketplace_code(self) -> ReadContext:
-        """Return the context with the marketplace as a code. Raise ReaderError for an unknown one, or no account."""
+        """Return a copy of this context in which the marketplace is a code.
+
+        Raise ReaderError if the marketplace is unknown or the context has no account.
+        """
         if not self.account:
             raise ReaderError(f"{self.name}: whose file is it? Say so with --account.")
         if self.marketplace is None:
@@ -79,11 +86,14 @@ class ReadContext:
         return replace(self, marketplace=code)
 
     def origin_columns(self) -> dict[str, str]:
-        """Return the columns that are the same in every row of the file: account and report."""
+        """Return the columns that have the same value in every row of the file: account and report."""
         return {"account": self.account, "report": self.report}
 
     def known_marketplaces(self, ids: Iterable[str]) -> Mapping[str, str]:
-        """Return the marketplaces of the orders that are known already, by order id; several are joined by `+`."""
+        """Return the marketplaces of the orders that are already known, by order id.
+
+        Several marketplaces of one order are joined by `+`.
+        """
         wanted = sorted(set(ids))
         return self.marketplace_of(self.account, wanted) if self.marketplace_of and wanted else {}
 
@@ -92,7 +102,10 @@ class ReadContext:
         return set(self.marketplaces_of(self.account)) if self.marketplaces_of else set()
 
     def is_japanese(self, data: bytes) -> bool:
-        """Return whether a file is of Amazon Japan: as the caller states, or by the known orders in its bytes."""
+        """Return whether a file is from Amazon Japan.
+
+        The marketplace that the caller states decides, or else the known orders whose ids are in `data`.
+        """
         if self.marketplace is not None:
             return self.marketplace == "JP"
         ids = {order_id.decode() for order_id in _ANY_ORDER_ID.findall(data)}
@@ -102,9 +115,10 @@ class ReadContext:
 def resolve_marketplaces(
     table: CsvTable, ids: pa.Array, context: ReadContext, column: str = "sales-channel"
 ) -> pa.Array:
-    """Return the marketplace code of each row. Raise ReaderError if it is contradicted or unknown.
+    """Return the marketplace code of each row.
 
-    `ids` are the order ids of the rows; `column` is the column that may state the marketplace.
+    Raise ReaderError if a marketplace is unknown or contradicts the one that the caller states. `ids` are the order ids
+    of the rows; `column` is the column that may state the marketplace.
     """
     codes = _CODE_BY_NAME if column == "marketplace" else _CODE_BY_SALES_CHANNEL
     stated = read_words(table, column, codes, allow_empty=True)
@@ -120,7 +134,7 @@ def resolve_marketplaces(
 
 
 def join_marketplaces(codes: str, others: str) -> str:
-    """Return the marketplaces of an order from two sources, joined by `+`.
+    """Merge the marketplaces of an order from two sources into one text, joined by `+`.
 
     >>> join_marketplaces("US", "US"), join_marketplaces("US", "CA"), join_marketplaces("CA+US", "US")
     ('US', 'CA+US', 'CA+US')
@@ -129,7 +143,7 @@ def join_marketplaces(codes: str, others: str) -> str:
 
 
 def split_marketplaces(codes: str) -> list[str]:
-    """Return the single marketplaces of codes that are joined by `+`.
+    """Split a text of marketplace codes joined by `+` into a list of codes.
 
     >>> split_marketplaces("CA+US")
     ['CA', 'US']
@@ -138,7 +152,10 @@ def split_marketplaces(codes: str) -> list[str]:
 
 
 def refuse_ambiguous_orders(name: str, known: Mapping[str, str]) -> None:
-    """Raise ReaderError if an order is known in several marketplaces, and ask for its marketplace."""
+    """Raise ReaderError if an order is known in several marketplaces.
+
+    The message asks the user to state the marketplace.
+    """
     several = {order: codes for order, codes in sorted(known.items()) if len(split_marketplaces(codes)) > 1}
     if several:
         order, codes = next(iter(several.items()))
@@ -217,7 +234,7 @@ def _fill_from_account(table: CsvTable, found: pa.Array, lacks_order: pa.Array, 
 
 
 def look_up_by_order(ids: pa.Array, known: Mapping[str, str]) -> pa.Array:
-    """Return the known word of each order id, null for unknown orders."""
+    """Return the value that `known` has for each order id; null for unknown orders."""
     coded = combine_chunks(pc.dictionary_encode(ids))
     return pa.array([known.get(order) for order in coded.dictionary.to_pylist()], pa.string()).take(coded.indices)
 
@@ -235,7 +252,7 @@ def _refuse_unknown_marketplace(table: CsvTable, found: pa.Array, seen: list[str
 def apply_by_zone(
     values: pa.Array, marketplaces: pa.Array, convert: Callable[[pa.Array, str], pa.Array], data_type: pa.DataType
 ) -> pa.Array:
-    """Return the results of `convert(values, zone)`, called for each marketplace with its time zone."""
+    """Convert the values of each marketplace with `convert(values, zone)`, given the time zone there."""
     codes = pc.unique(marketplaces).to_pylist()
     if len(codes) == 1:
         return convert(values, MARKETPLACES[codes[0]].zone)
@@ -246,7 +263,7 @@ def apply_by_zone(
 
 
 def local_days(instants: pa.Array, marketplaces: pa.Array) -> pa.Array:
-    """Return the local day of each instant in its marketplace.
+    """Return the date of each instant in the time zone of its marketplace.
 
     >>> import datetime as dt
     >>> night = pa.array([dt.datetime(2026, 3, 1, 3, tzinfo=dt.UTC)] * 2, INSTANT)
@@ -261,7 +278,7 @@ def _local_day(instants: pa.Array, zone: str) -> pa.Array:
 
 
 def ends_of_days(days: pa.Array, marketplaces: pa.Array) -> pa.Array:
-    """Return the last second of each local day in its marketplace, as an instant.
+    """Return the instant of the last second of each day in the time zone of its marketplace.
 
     >>> import datetime as dt
     >>> str(ends_of_days(pa.array([dt.date(2026, 3, 4)]), pa.array(["US"]))[0])
@@ -271,7 +288,7 @@ def ends_of_days(days: pa.Array, marketplaces: pa.Array) -> pa.Array:
 
 
 def attach_zones(times: pa.Array, marketplaces: pa.Array) -> pa.Array:
-    """Return the instants of local times, each in the time zone of its marketplace.
+    """Convert local times to instants, each in the time zone of its marketplace.
 
     When clocks go back, a repeated time is its first occurrence; when they go forward, a skipped time is the end of the
     skipped hour. So a later local time is never an earlier instant.
@@ -284,7 +301,10 @@ def _attach_zone(times: pa.Array, zone: str) -> pa.Array:
 
 
 def read_marketplace_times(table: CsvTable, column: str, marketplaces: pa.Array) -> pa.Array:
-    """Return a column of times as instants: with an offset, in the marketplace's zone, or the end of a bare day."""
+    """Read a column of times as instants.
+
+    A time without an offset is in the time zone of its marketplace, and a day without a time means the end of that day.
+    """
     cells = table[column]
     nothing = pa.scalar(None, pa.string())
     with_offset = pc.match_substring_regex(cells, _WITH_OFFSET)
@@ -297,7 +317,7 @@ def read_marketplace_times(table: CsvTable, column: str, marketplaces: pa.Array)
 
 
 def is_date_only(table: CsvTable, column: str) -> pa.Array:
-    """Return which cells of a column of times contain a day without a time."""
+    """Return for each cell in a column of times whether it is a day without a time."""
     return pc.match_substring_regex(table[column], _BARE_DAY)
 
 
@@ -312,13 +332,18 @@ def _note_assumptions(table: CsvTable, column: str, with_offset: pa.Array, bare:
 
 
 def read_update_times(table: CsvTable, marketplaces: pa.Array, *events: pa.Array) -> pa.Array:
-    """Return the time of update of each row: its `updated-at`, or else the newest time in the file."""
+    """Return the time of update of each row: its own `updated-at`, or else the newest time in the file.
+
+    `events` are the columns with the other times of the file.
+    """
     stamps = read_marketplace_times(table, "updated-at", marketplaces)
     return pc.fill_null(stamps, newest_instant(stamps, *events)) if len(table) else stamps
 
 
 def local_days_after_hours(instants: pa.Array, hours: int, marketplaces: pa.Array) -> pa.Array:
-    """Return the local day in its marketplace that follows each instant by a number of elapsed hours.
+    """Return the date in its marketplace that each instant has after the given number of hours.
+
+    The hours are elapsed time, also when clocks change.
 
     >>> import datetime as dt
     >>> before_the_clocks_go_back = pa.array([dt.datetime(2026, 11, 1, 6, 30, tzinfo=dt.UTC)], INSTANT)
@@ -329,10 +354,11 @@ def local_days_after_hours(instants: pa.Array, hours: int, marketplaces: pa.Arra
 
 
 def read_answer_times(table: CsvTable, earliest: pa.Array, earliest_column: str, marketplaces: pa.Array) -> pa.Array:
-    """Return the instants of the column `answered-at`. Raise ReaderError for an answer before its question.
+    """Read the column `answered-at` as instants.
 
-    `earliest` are the instants of the questions, from `earliest_column`. A question of which only the day is known
-    counts as asked at the end of that day, and so does an answer on the same day.
+    Raise ReaderError if an answer is before its question. `earliest` are the instants of the questions, from
+    `earliest_column`. A question of which only the day is known counts as asked at the end of that day, and so does an
+    answer on the same day.
     """
     answered = read_marketplace_times(table, "answered-at", marketplaces)
     same_day = pc.equal(local_days(answered, marketplaces), local_days(earliest, marketplaces))
@@ -350,7 +376,7 @@ def read_answer_times(table: CsvTable, earliest: pa.Array, earliest_column: str,
 
 
 def newest_instant(*columns: pa.Array) -> pa.Scalar:
-    """Return the newest instant in some columns, null if they have none."""
+    """Return the newest instant in the given columns, or null if they have none."""
     return pc.max(pa.array([pc.max(column).as_py() for column in columns], INSTANT))
 
 
@@ -365,7 +391,7 @@ def _note_unknown_orders(table: CsvTable, ids: pa.Array, context: ReadContext) -
 
 
 def read_order_keys(table: CsvTable, context: ReadContext) -> tuple[pa.Array, pa.Array]:
-    """Return the order ids and marketplaces of a hand-made CSV, in which every row must have an order id."""
+    """Return the order ids and marketplaces of a hand-made CSV in which every row must have an order id."""
     read_required_texts(table, "order-id")
     ids, marketplaces = read_optional_order_keys(table, context)
     _note_unknown_orders(table, ids, context)
@@ -373,7 +399,10 @@ def read_order_keys(table: CsvTable, context: ReadContext) -> tuple[pa.Array, pa
 
 
 def read_optional_order_keys(table: CsvTable, context: ReadContext) -> tuple[pa.Array, pa.Array]:
-    """Return the order ids (null if a row has none) and marketplaces. Raise ReaderError for malformed Amazon ids."""
+    """Return the order ids and marketplaces of a hand-made CSV in which rows may lack an order id.
+
+    The id of such a row is null. Raise ReaderError for malformed Amazon order ids.
+    """
     refuse_numeric_ids(table, "order-id")
     ids = table["order-id"]
     marketplaces = resolve_marketplaces(table, ids, context, "marketplace")

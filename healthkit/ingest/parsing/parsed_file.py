@@ -16,7 +16,7 @@ from healthkit.ingest.parsing.marketplace_of_row import ReadContext, local_days,
 from healthkit.schema.tables import RAW_TABLES, Table, check_table
 
 Columns = Mapping[str, object]
-"""Columns of one table by name: arrays of one length, or single values that hold for every row."""
+"""Columns of one table by name: arrays of the same length, or single values that hold for every row."""
 
 _TYPES = {
     "text": pa.string(),
@@ -32,7 +32,7 @@ _HOURS_LATER = re.compile(r"due_(\d+)h_on")
 
 @dataclass
 class ParsedFile:
-    """One raw file as checked tables, with what was skipped and assumed when it was read.
+    """Rows of one raw file as checked tables, with notes on what was skipped or assumed.
 
     `tables` holds Arrow tables by name; those of a large file are `SpillFile`s. `account` is None for a file that
     holds several accounts. `rows` counts the rows of the file and `skipped` those left out, by reason. `first_day` and
@@ -60,12 +60,12 @@ class ParsedFile:
 
 @dataclass
 class FileContents:
-    """What a format module reads from one file, before `build_parsed_file` completes and checks it.
+    """Columns and other facts that a format module reads from one file.
 
-    `tables` maps table names to the columns that the file knows. `days` are the days that the file covers, or the name
-    of the column of the first table that holds them. `updated_at` is the time at which the file was made, for files
-    whose rows have no update time of their own. With `keys_are_unique` the rows of all tables are known to have
-    distinct keys, which saves the check.
+    `build_parsed_file` completes and checks them. `tables` maps table names to the columns that the file knows. `days`
+    are the days that the file covers, or the name of the column of the first table that holds them. `updated_at` is the
+    time at which the file was made, for files whose rows have no update time of their own. With `keys_are_unique` the
+    rows of all tables are known to have distinct keys, which saves the check.
     """
 
     tables: Mapping[str, Columns]
@@ -80,7 +80,7 @@ class FileContents:
 
 
 def build_parsed_file(contents: FileContents, context: ReadContext, kind: str) -> ParsedFile:
-    """Build the ParsedFile of a file of some kind from what its format module read.
+    """Build the ParsedFile of one file from the contents that its format module read.
 
     Adds account, report and update time to every row, and the days that follow from instants. Raises TableError if a
     table breaks its schema.
@@ -137,7 +137,10 @@ def _make_column(value: object, rows: int, data_type: pa.DataType) -> pa.Array |
 
 
 def columns_of_rows(table: str, rows: Sequence[Mapping[str, Any]]) -> Columns:
-    """Return the columns of a named table from rows given as dictionaries; columns that no row has are left out."""
+    """Convert rows that are given as dictionaries to the columns of the table with the given name.
+
+    Columns that no row has are left out.
+    """
     return {
         name: pa.array([row.get(name) for row in rows], _TYPES[column.kind])
         for name, column in _TABLES[table].columns.items()
@@ -146,7 +149,7 @@ def columns_of_rows(table: str, rows: Sequence[Mapping[str, Any]]) -> Columns:
 
 
 def first_and_last_day(days: pa.Array | pa.ChunkedArray) -> tuple[date | None, date | None]:
-    """Return the earliest and the latest of an array of days; None for an array without days.
+    """Return the earliest and the latest day in an array; both are None if it has no days.
 
     >>> first_and_last_day(pa.array([], pa.date32()))
     (None, None)

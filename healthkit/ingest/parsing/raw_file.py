@@ -13,31 +13,40 @@ from pathlib import Path
 from typing import IO, cast
 
 FREE_UNPACKED_BYTES = 64 << 20
-"""Unpacked size that is allowed whatever the packed size. [bytes]"""
+"""Unpacked size that is allowed however small the packed file is. [bytes]"""
 MAX_UNPACK_RATIO = 200
-"""Largest ratio of unpacked to packed size beyond FREE_UNPACKED_BYTES. Text packs to about a tenth."""
+"""Largest ratio of unpacked to packed size of files that unpack to more than FREE_UNPACKED_BYTES.
+
+Text packs to about a tenth of its size.
+"""
 MAX_UNPACKED_BYTES = 16 << 30
-"""Limit on the unpacked size of any file (decompression bombs). [bytes]"""
+"""Largest unpacked size of any file (protects against decompression bombs). [bytes]"""
 PIECE_BYTES = 1 << 22
 """Size of the pieces in which files are read. [bytes]"""
 GZIP_MAGIC = b"\x1f\x8b"
 ZIP_MAGIC = b"PK\x03\x04"
 UNREADABLE_ERRORS = (EOFError, OSError, RuntimeError, ValueError, zlib.error, zipfile.BadZipFile)
-"""What gzip, zipfile and the file system raise for a file that cannot be opened or unpacked."""
+"""Exceptions of gzip, zipfile and the file system for a file that cannot be opened or unpacked."""
 
 
 class ReaderError(ValueError):
-    """A raw file cannot be imported; the message states the file, the row if there is one, and what to do."""
+    """Raised if a raw file cannot be imported.
+
+    The message states the file, the row if there is one, and what to do.
+    """
 
 
 def unreadable_error(name: str, error: Exception) -> ReaderError:
-    """Return the error for a file that cannot be opened or unpacked."""
+    """Return a ReaderError saying that a file cannot be opened or unpacked."""
     return ReaderError(f"{name}: cannot be opened ({type(error).__name__}). Download it again.")
 
 
 @dataclass(frozen=True)
 class DocumentKind:
-    """One kind of raw file that is JSON or XML: its possible first characters, and names of which it has one."""
+    """One kind of raw file that is JSON or XML, with the signs by which it is recognized.
+
+    The file begins with one of `first_characters` and contains at least one of `marker_names`.
+    """
 
     name: str
     title: str
@@ -47,7 +56,7 @@ class DocumentKind:
 
 @dataclass(frozen=True)
 class FilePart:
-    """One raw text: a file, or one member of a zip file."""
+    """Location of one raw text: a file, or one member of a zip file."""
 
     path: Path
     member: str | None
@@ -56,11 +65,17 @@ class FilePart:
     kind: str = ""
 
     def read_bytes(self) -> bytes:
-        """Return the unpacked bytes. Raise ReaderError if they cannot be read or unpacked."""
+        """Return the unpacked bytes of the text.
+
+        Raise ReaderError if they cannot be read or unpacked.
+        """
         return b"".join(self.read_pieces())
 
     def read_pieces(self) -> Iterator[bytes]:
-        """Yield the unpacked bytes in pieces, for files larger than the memory. Raise ReaderError as `read_bytes`."""
+        """Yield the unpacked bytes in pieces, for files that do not fit into memory.
+
+        Raise ReaderError if they cannot be read or unpacked.
+        """
         try:
             with self._open_unpacked() as (file, packed_size):
                 yield from _read_limited(file, packed_size, self.name)
@@ -112,14 +127,14 @@ class RawFile:
 
 @dataclass(frozen=True)
 class RefusedFile:
-    """One file that cannot be imported, and why."""
+    """A file that cannot be imported, and the reason."""
 
     name: str
     message: str
 
 
 def digest_bytes(content: bytes) -> str:
-    """Return the SHA-256 of some bytes as hexadecimal digits.
+    """Return the SHA-256 digest of the given bytes as hexadecimal digits.
 
     >>> digest_bytes(b"")[:8]
     'e3b0c442'
@@ -128,7 +143,7 @@ def digest_bytes(content: bytes) -> str:
 
 
 def digest_pieces(pieces: Iterable[bytes]) -> tuple[str, int]:
-    """Return the SHA-256 and the size in bytes of a file that is read in pieces.
+    """Return the SHA-256 digest and the size in bytes of a file that is given in pieces.
 
     >>> digest_pieces([b"a", b"b"]) == (digest_bytes(b"ab"), 2)
     True
@@ -141,7 +156,7 @@ def digest_pieces(pieces: Iterable[bytes]) -> tuple[str, int]:
 
 
 def combine_digests(digests: Iterable[str]) -> str:
-    """Return one digest for a group of files, whatever their order.
+    """Return one digest for a group of files; the order of the given digests does not matter.
 
     >>> combine_digests(["a", "b"]) == combine_digests(["b", "a"])
     True

@@ -43,12 +43,12 @@ def parse_file(
     report: str | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> ParsedFile:
-    """Parse one raw file into a ParsedFile, or raise ReaderError. Large files of orders are parsed in bounded memory.
+    """Parse one raw file into a ParsedFile.
 
-    `account` defaults to the name of the folder, `report` (the id of the file in all rows) to its digest.
-    `marketplace_of(account, order_ids)` returns the marketplaces of known orders, for files that name none;
-    `marketplaces_of(account)` those in which the account has orders, for rows that name no order. `on_progress` is
-    called with the number of bytes read since the last call.
+    Raise ReaderError if it is refused. Large order files are parsed in bounded memory. `account` defaults to the name
+    of the folder, `report` (the id of the file in all rows) to its digest. `marketplace_of(account, order_ids)` returns
+    the marketplaces of known orders, for files that name none; `marketplaces_of(account)` those in which the account
+    has orders, for rows that name no order. `on_progress` is called with the number of bytes read since the last call.
     """
     whose = account or source.folder
     named = report or source.digest

@@ -28,15 +28,15 @@ from healthkit.schema.tables import (
 )
 
 ALL_CHANNELS = "all"
-"""The channel of a figure for all orders together."""
+"""Channel name of a figure that covers the orders of all channels together."""
 ACCOUNT, WARNING, CHECKLIST = "account", "warning", "checklist"
-"""Kinds of account states."""
+"""Values of the column `kind` of the table ACCOUNT_STATES."""
 MAX_NUMBER = 10**12
-"""Largest number in a report."""
+"""Largest number that is accepted in a report."""
 MAX_REPORT_BYTES = 20_000_000
-"""Largest performance report; usual ones have some thousand bytes. [bytes]"""
+"""Largest size of a performance report; usual reports have some thousand bytes. [bytes]"""
 MAX_NOTES_PER_KIND = 12
-"""Most notes of one kind (contradictions, unknown status words) at an import; one more note counts the rest."""
+"""Largest number of notes of one kind at an import; one more note states how many others there are."""
 
 _CODE_BY_MARKETPLACE_ID = {
     place.marketplace_id: code for code, place in MARKETPLACES.items() if place.marketplace_id != "-"
@@ -54,13 +54,13 @@ _UPPER_LIMIT_SIDES = ("below", "at most")
 
 @dataclass(frozen=True)
 class RoundedShare:
-    """A share of 1, and the number of decimal places to which the file gives it."""
+    """A share (1 is 100 %) and the number of decimal places with which the file states it."""
 
     value: Decimal
     decimal_places: int
 
     def __str__(self) -> str:
-        """Return the share in percent.
+        """Return the share as text in percent.
 
         >>> str(RoundedShare(Decimal("0.8848"), 4))
         '88.48 %'
@@ -68,7 +68,7 @@ class RoundedShare:
         return f"{float(self.value) * 100:.6g} %"
 
     def matches(self, numerator: int, counted: int) -> bool:
-        """Return whether the share is `numerator` of `counted`, rounded or truncated.
+        """Return whether `numerator` / `counted`, rounded or truncated, equals the share.
 
         >>> RoundedShare(Decimal("0.8848"), 4).matches(146, 165)
         True
@@ -80,7 +80,10 @@ class RoundedShare:
 
 @dataclass(frozen=True)
 class ReportedFigure:
-    """One figure of a report. `numerator` counts orders at fault, or, with `numerator_is_good`, those without fault."""
+    """One figure of a report: the value of a metric in a channel, with its days, counts, target and status.
+
+    `numerator` counts the orders at fault or, with `numerator_is_good`, those without fault.
+    """
 
     metric: str
     channel: str
@@ -97,7 +100,7 @@ class ReportedFigure:
 
     @property
     def at_fault(self) -> int | None:
-        """The number at fault, or None if the file does not state it or contradicts itself."""
+        """Number of orders at fault, or None if the file does not state it or contradicts itself."""
         numerator = self._infer_numerator() if self.numerator is None else self.numerator
         if not self.numerator_is_good or numerator is None:
             return numerator
@@ -113,13 +116,16 @@ class ReportedFigure:
         return fitting[0] if len(fitting) == 1 else None
 
     def has_data(self) -> bool:
-        """Return whether the figure has any number or status."""
+        """Return whether the figure has a number or a status."""
         return any(
             value not in (None, {}) for value in (self.counted, self.numerator, self.rate, self.status, self.parts)
         )
 
     def row(self) -> dict[str, Any]:
-        """Return the figure as columns of READINGS, its first day not after its last."""
+        """Return the figure as one row of the table READINGS.
+
+        The earlier of its two days becomes the first.
+        """
         first, last = sorted((self.first_day, self.last_day))
         return {
             "channel": self.channel, "metric": self.metric, "first_day": first, "last_day": last,
@@ -131,7 +137,7 @@ class ReportedFigure:
         }  # fmt: skip
 
     def contradiction(self) -> str | None:
-        """Return how the figure contradicts itself, in words, or None."""
+        """Return a text that states how the figure contradicts itself, or None if it does not."""
         sentences = (self._check_days(), self._check_counts(), self._check_status())
         return " ".join(sentence for sentence in sentences if sentence) or None
 
@@ -166,7 +172,7 @@ class ReportedFigure:
 
 @dataclass
 class ReportedFigures:
-    """All figures, violations and account states of one report, collected one by one."""
+    """All figures, violations and account states of one report, added one by one while it is read."""
 
     context: ReadContext
     readings: dict[tuple[Any, ...], dict[str, Any]] = field(default_factory=dict)
@@ -178,11 +184,11 @@ class ReportedFigures:
     unknown_words: list[str] = field(default_factory=list)
 
     def count_skipped(self, reason: str) -> None:
-        """Count one thing that is skipped, by reason."""
+        """Add 1 to the number of things in the report that are skipped for the given reason."""
         self.skipped[reason] = self.skipped.get(reason, 0) + 1
 
     def resolve_marketplace(self, identifier: str | None) -> str:
-        """Return the marketplace code of a marketplace id, or without an id the one that the caller states.
+        """Return the code for a marketplace id or, without an id, the marketplace that the caller states.
 
         Raise ReaderError if the marketplace is unknown or contradicts the caller.
         """
@@ -206,7 +212,10 @@ class ReportedFigures:
         return code
 
     def add_figure(self, marketplace: str, figure: ReportedFigure) -> None:
-        """Add one figure. Of two figures on the same days the first is kept, with a note if they differ."""
+        """Add one figure.
+
+        If figures of one metric and the same days differ, the first is kept and the contradiction is noted.
+        """
         if not figure.has_data():
             self.count_skipped("figures that the file leaves empty")
             return
@@ -218,18 +227,24 @@ class ReportedFigures:
             first["contradiction"] = " ".join(filter(None, (first["contradiction"], message)))
 
     def add_violation(self, marketplace: str, category: str, count: int) -> None:
-        """Add a count of open violations. Of two counts of one category the larger is kept."""
+        """Add the number of open violations of one category.
+
+        If a category is added twice, the larger number is kept.
+        """
         earlier = self.violations.get((marketplace, category))
         if earlier not in (None, count):
             self.notes.append(f"{marketplace} {category}: given as {earlier:,} and as {count:,}; the larger is kept.")
         self.violations[marketplace, category] = max(count, earlier or 0)
 
     def set_state(self, marketplace: str, kind: str, name: str, state: str | None, count: int | None = None) -> None:
-        """Set one state of the account as a whole. Of two states of one name the last is kept."""
+        """Set the value of one state of the account as a whole.
+
+        If a state is set twice, the last value is kept.
+        """
         self.states[marketplace, kind, name] = {"state": state, "count": count}
 
     def to_contents(self, stated: date | None = None) -> FileContents:
-        """Return the report's tables as of the stated day, or else the newest day that the file reports on."""
+        """Return the tables of the report, dated to `stated` or else to the newest day in the file."""
         if stated is None and not self.days:
             raise ReaderError(
                 f"{self.context.name}: holds no day at all, so that the day of its figures is unknown. "
@@ -265,7 +280,10 @@ class ReportedFigures:
         return {"readings": readings, "violations": violations, "account_states": states}
 
     def note_unknown_word(self, subject: str, status: str, number: str) -> None:
-        """Note a status word that the kit does not know. `number` is the figure's number in words, or ""."""
+        """Add a note on a status word that healthkit does not know.
+
+        `number` describes the number of the figure in words, or is "".
+        """
         judged = f"judged by its number, {number}" if number else "without a number, so it counts as no data"
         self.unknown_words.append(f"{subject}: unknown status word '{status}'; the figure is {judged}.")
 
@@ -320,7 +338,7 @@ def _describe_number(row: Mapping[str, Any]) -> str:
 
 
 def refuse_large_file(content: bytes, name: str) -> None:
-    """Raise ReaderError if a file is larger than any performance report."""
+    """Raise ReaderError if the content of a file is larger than MAX_REPORT_BYTES."""
     if len(content) > MAX_REPORT_BYTES:
         raise ReaderError(
             f"{name}: holds {len(content):,} bytes; a performance report has some thousands, and the kit reads no more "
@@ -329,12 +347,17 @@ def refuse_large_file(content: bytes, name: str) -> None:
 
 
 def refuse_value(where: str, value: Any, reason: str) -> NoReturn:
-    """Raise ReaderError for one value of a report. `where` names the file and the field."""
+    """Raise ReaderError because of one value of a report.
+
+    `where` names the file and the field.
+    """
     raise ReaderError(f"{where} {redact_any_value(value)} {reason}. {HINT_DOWNLOAD_AGAIN}")
 
 
 def redact_any_value(value: Any) -> str:
-    """Return a JSON value in words for an error message, without personal data; see `redact_value`.
+    """Return a phrase that describes a JSON value in an error message without revealing personal data.
+
+    See `redact_value`.
 
     >>> redact_any_value([1]), redact_any_value(True), redact_any_value("many")
     ('is a list,', 'is true or false,', "is 'many',")
@@ -344,7 +367,7 @@ def redact_any_value(value: Any) -> str:
 
 
 def parse_number(value: Any, where: str) -> Decimal | None:
-    """Return a JSON number or a text as a number that is not negative, or None for an empty value.
+    """Parse a JSON number or a text as a number that is not negative; return None for an empty value.
 
     >>> parse_number("1,078", "x"), parse_number(" ", "x"), parse_number(None, "x")
     (Decimal('1078'), None, None)
@@ -363,7 +386,7 @@ def parse_number(value: Any, where: str) -> Decimal | None:
 
 
 def parse_count(value: Any, where: str) -> int | None:
-    """Return a JSON number or a text as a whole number, or None for an empty value.
+    """Parse a JSON number or a text as a whole number; return None for an empty value.
 
     >>> parse_count("165.0", "x")
     165
@@ -375,7 +398,7 @@ def parse_count(value: Any, where: str) -> int | None:
 
 
 def parse_share(value: Any, where: str) -> RoundedShare | None:
-    """Return a number as a share of 1, or a text with a percent sign; None for an empty value.
+    """Parse a number as a share of 1, or a text with a percent sign; return None for an empty value.
 
     A number loses the zeros at its end, so it has at least four decimal places.
 
@@ -397,7 +420,7 @@ def _decimal_places(value: Decimal) -> int:
 
 
 def parse_timestamp_day(value: Any, where: str) -> date | None:
-    """Return the day of a time stamp as written, whatever its time zone, or None for an empty value.
+    """Return the date written in a time stamp, ignoring its time zone; None for an empty value.
 
     >>> [parse_timestamp_day(text, "x") for text in ("2020-11-18T23:59Z", "2021-12-27T23:59:59Z", None)]
     [datetime.date(2020, 11, 18), datetime.date(2021, 12, 27), None]
@@ -412,7 +435,7 @@ def parse_timestamp_day(value: Any, where: str) -> date | None:
 
 
 def parse_status_word(value: Any, where: str) -> str | None:
-    """Return a status word of the marketplace in lower case with blanks, or None for an empty value.
+    """Return a status word in lower case with spaces between its parts; None for an empty value.
 
     >>> [parse_status_word(text, "x") for text in ("AT_RISK", "At Risk", "NONE", "")]
     ['at risk', 'at risk', 'none', None]
@@ -425,7 +448,7 @@ def parse_status_word(value: Any, where: str) -> str | None:
 
 
 def to_snake_case(key: str) -> str:
-    """Return the name of a JSON block in snake case.
+    """Convert the name of a JSON block to snake case.
 
     >>> to_snake_case("receivedIntellectualPropertyComplaints"), to_snake_case("a_z_claims")
     ('received_intellectual_property_complaints', 'a_z_claims')

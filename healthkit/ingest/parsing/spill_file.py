@@ -14,14 +14,15 @@ import pyarrow.ipc as ipc
 from healthkit.ingest.parsing.raw_file import ReaderError
 
 BATCH_ROWS = 1 << 16
-"""Rows in one batch that `to_batches` yields, at most."""
+"""Largest number of rows in a batch that `to_batches` yields."""
 
 
 class SpillFile:
-    """Order rows on disk: append them part by part, call `finish`, then read them in batches as often as needed.
+    """Order rows in a temporary file on disk.
 
-    `constant_columns` maps each column that has one value in all rows to that value. Such columns are not written, and
-    the values may change until `finish` is called.
+    Append rows with `add`, call `finish`, then read the rows in batches as often as needed. `constant_columns` maps
+    each column that has one value in all rows to that value. Such columns are not written, and the values may change
+    until `finish` is called.
     """
 
     def __init__(self, name: str, schema: pa.Schema, constant_columns: dict[str, Any]) -> None:
@@ -33,7 +34,10 @@ class SpillFile:
         self._excluded_orders, self._excluded_before_row = np.array([], np.int64), 0
 
     def add(self, rows: pa.Table) -> None:
-        """Append rows. Raise ReaderError if the disk is full."""
+        """Append rows to the file.
+
+        Raise ReaderError if the disk is full.
+        """
         try:
             self._writer.write_table(rows.select(self._written_schema.names).cast(self._written_schema))
         except OSError as error:
@@ -44,11 +48,14 @@ class SpillFile:
         self.num_rows += rows.num_rows
 
     def exclude_orders(self, orders: np.ndarray) -> None:
-        """Drop the rows of some orders (sorted `order_numbers`) that were added before this call."""
+        """Exclude the rows of the given orders that were added before this call.
+
+        `orders` are `order_numbers` in ascending order.
+        """
         self._excluded_orders, self._excluded_before_row = orders, self.num_rows if len(orders) else 0
 
     def finish(self) -> None:
-        """End the file: no more rows can be added, and batches can be read."""
+        """Finish writing, so that the rows can be read; no more rows can be added."""
         self._writer.close()
         if self._excluded_before_row:
             self.num_rows = sum(batch.num_rows for batch in self._read_written_batches())
@@ -79,7 +86,7 @@ class SpillFile:
 
 
 def order_numbers(order_ids: pa.Array | pa.ChunkedArray) -> np.ndarray:
-    """Return Amazon order ids as 17-digit whole numbers, which are unique as the ids are.
+    """Convert Amazon order ids to whole numbers of 17 digits, one distinct number for each id.
 
     >>> order_numbers(pa.array(["111-0000002-0000003"])).tolist()
     [11100000020000003]
@@ -88,7 +95,9 @@ def order_numbers(order_ids: pa.Array | pa.ChunkedArray) -> np.ndarray:
 
 
 def is_in_sorted(numbers: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Return which numbers are among the known ones. `known` is sorted and not empty.
+    """Return for each number whether it is one of the known numbers.
+
+    `known` is sorted and not empty.
 
     >>> is_in_sorted(np.array([3, 4]), np.array([1, 3, 5])).tolist()
     [True, False]
