@@ -1,4 +1,4 @@
-"""The words of what is no rate: open violations, the rating, hours to an answer; of groups, and of what may follow."""
+"""Texts on metrics that are not rates (violations, rating, answer time), groups of orders, and consequences."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from healthkit.report.text.labels import (
 )
 
 FIGURE_KINDS = {"policy_violations": "number", "account_health_rating": "points", "average_response_time": "average"}
-"""What is shown of the metrics that are no rate: how many are open, points, hours on average."""
+"""Metric id -> kind of its figure, for metrics that are not rates: open violations, points, or average hours."""
 EVIDENCE_FILES = {
     "feedback": "a feedback file",
     "claims": "a file of claims",
@@ -42,7 +42,7 @@ EVIDENCE_FILES = {
     "invoices": "a file of invoices",
     "scans": "a confirmations file with scans",
 }
-"""Which file would tell of what, by the evidence that is missing."""
+"""Kind of missing evidence -> the file that contains it."""
 CATEGORY_LABELS = {
     "listing_policy_violations": "Listing policy",
     "product_authenticity_customer_complaints": "Product authenticity",
@@ -56,6 +56,7 @@ CATEGORY_LABELS = {
     "document_requests": "Document requests",
     "other_policy_violations": "Other policy",
 }
+"""Category of policy violations -> its label."""
 ACCOUNT_STATE_STYLES = {
     "normal": StatusStyle(STATUS_STYLES["on target"].symbol, "Normal", "on"),
     "at risk": StatusStyle(STATUS_STYLES["at risk"].symbol, "At risk", "risk"),
@@ -64,10 +65,11 @@ ACCOUNT_STATE_STYLES = {
     "warned": StatusStyle(STATUS_STYLES["at risk"].symbol, "Warned", "risk"),
     "suspended": StatusStyle(STATUS_STYLES["off target"].symbol, "Suspended", "off"),
 }
+"""Account state reported by the marketplace -> its style."""
 
 
 def figure_kind(metric_id: str) -> str:
-    """Return what is shown of a metric: a rate, unless it is none.
+    """Return the kind of figure of a metric: "rate", "number", "points" or "average".
 
     >>> figure_kind("late_shipment_rate"), figure_kind("policy_violations")
     ('rate', 'number')
@@ -76,7 +78,7 @@ def figure_kind(metric_id: str) -> str:
 
 
 def format_value(metric_id: str, figure: float) -> str:
-    """Return a figure that is no rate.
+    """Format the figure of a metric that is not a rate: open violations, rating points or hours.
 
     >>> format_value("policy_violations", 2.0), format_value("average_response_time", 9.25)
     ('2', '9.3 hours')
@@ -87,7 +89,7 @@ def format_value(metric_id: str, figure: float) -> str:
 
 
 def format_short_value(metric_id: str, figure: float) -> str:
-    """Return the same where there is little room.
+    """Format the figure of a metric that is not a rate for a narrow column ("h" for hours).
 
     >>> format_short_value("average_response_time", 9.25)
     '9.3 h'
@@ -96,7 +98,9 @@ def format_short_value(metric_id: str, figure: float) -> str:
 
 
 def format_value_change(metric_id: str, now: float, before: float) -> str:
-    """Return how such a figure changed, with better or worse where something is asked of it.
+    """Format the change of a figure that is not a rate, with "better" or "worse".
+
+    An average has no target, so that its change gets no verdict.
 
     >>> format_value_change("policy_violations", 2, 1), format_value_change("account_health_rating", 228, 240)
     ('+1, worse', '−12, worse')
@@ -113,19 +117,21 @@ def format_value_change(metric_id: str, now: float, before: float) -> str:
     return f"{'+' if change > 0 else MINUS}{size}{verdict}"
 
 
-def format_value_target(metric_id: str, on_from: int | None = None) -> str:
-    """Return what is asked of a figure that is no rate.
+def format_value_target(metric_id: str, on_target_from: int | None = None) -> str:
+    """Format the target of a metric that is not a rate.
+
+    `on_target_from` is the number of points from which a rating is on target.
 
     >>> format_value_target("policy_violations"), format_value_target("account_health_rating", 200), format_value_target("average_response_time")
     ('none', 'at least 200', 'no target')
     """  # noqa: E501 - three targets
-    if figure_kind(metric_id) == "points" and on_from is not None:
-        return f"at least {format_number(on_from)}"
+    if figure_kind(metric_id) == "points" and on_target_from is not None:
+        return f"at least {format_number(on_target_from)}"
     return "none" if figure_kind(metric_id) == "number" else "no target"
 
 
 def format_value_count(metric_id: str, counted: int, maximum: int | None = None) -> str:
-    """Return what stands beside such a figure in place of a count.
+    """Return the text for the count column of a metric that is not a rate.
 
     >>> format_value_count("policy_violations", 1), format_value_count("account_health_rating", 3071, 1000)
     ('open', 'of 1,000')
@@ -137,8 +143,10 @@ def format_value_count(metric_id: str, counted: int, maximum: int | None = None)
     return "open" if figure_kind(metric_id) == "number" else format_quantity(counted, "message")
 
 
-def format_value_room(metric_id: str, figure: float, on_from: int | None = None) -> str:
-    """Return how far such a figure is from what is asked.
+def format_value_room(metric_id: str, figure: float, on_target_from: int | None = None) -> str:
+    """Format the headroom of a metric that is not a rate: violations to resolve, or points above or below the target.
+
+    `on_target_from` is the number of points from which a rating is on target.
 
     >>> format_value_room("policy_violations", 2), format_value_room("policy_violations", 0)
     ('2 to resolve', 'none allowed')
@@ -147,37 +155,41 @@ def format_value_room(metric_id: str, figure: float, on_from: int | None = None)
     """
     if figure_kind(metric_id) == "number":
         return f"{format_number(round(figure))} to resolve" if figure else "none allowed"
-    if figure_kind(metric_id) == "points" and on_from is not None:
-        left = round(figure) - on_from
+    if figure_kind(metric_id) == "points" and on_target_from is not None:
+        points_above = round(figure) - on_target_from
         return (
-            f"{format_quantity(left, 'point')} to lose" if left >= 0 else f"{format_quantity(-left, 'point')} too few"
+            f"{format_quantity(points_above, 'point')} to lose"
+            if points_above >= 0
+            else f"{format_quantity(-points_above, 'point')} too few"
         )
     return "nothing is asked"
 
 
 def uncovered_measures_sentence(measures: Iterable[tuple[str, str]]) -> str:
-    """Return the measures of which no file tells, and which files would; each is a metric and what was missing.
+    """Return a sentence on the metrics without imported evidence, and the files that contain it; empty for none.
+
+    Each measure is a metric id and its missing evidence, as assumptions joined by '+'.
 
     >>> uncovered_measures_sentence([("late_response_rate", "contacts_not_imported"), ("average_response_time", "contacts_not_imported"),
     ...           ("policy_violations", "violations_not_imported")])
     'No file tells of late answers and time to answer (a file of buyer messages would), nor of policy violations (a violations file or Amazon’s performance report would).'
     """  # noqa: E501 - the sentence
-    by_file: dict[str, list[str]] = {}
-    for name, missing in measures:
-        needed = [EVIDENCE_FILES.get(one.removesuffix("_not_imported"), one) for one in missing.split("+")]
-        held = by_file.setdefault(join_words(list(dict.fromkeys(needed))), [])
-        label = lowercase_first(metric_words(name).label)
-        if label not in held:
-            held.append(label)
-    told = [f"{join_words(labels)} ({needed} would)" for needed, labels in by_file.items()]
-    return f"No file tells of {', nor of '.join(told)}." if told else ""
+    labels_by_files: dict[str, list[str]] = {}
+    for metric_id, missing in measures:
+        files = [EVIDENCE_FILES.get(one.removesuffix("_not_imported"), one) for one in missing.split("+")]
+        labels_of_files = labels_by_files.setdefault(join_words(list(dict.fromkeys(files))), [])
+        label = lowercase_first(metric_words(metric_id).label)
+        if label not in labels_of_files:
+            labels_of_files.append(label)
+    clauses = [f"{join_words(labels)} ({files} would)" for files, labels in labels_by_files.items()]
+    return f"No file tells of {', nor of '.join(clauses)}." if clauses else ""
 
 
-# -- what follows when a measure stays off target -------------------------------------------------------------
+# -- consequences of a measure off target ----------------------------------------------------------------------
 
 
 def shorten_source(source: str) -> str:
-    """Return a source without what is said of it.
+    """Return the source of a rule without the remarks after its first semicolon, colon or full stop.
 
     >>> shorten_source("Seller Central help, Late Shipment Rate (200285190); the moment of confirmation decides")
     'Seller Central help, Late Shipment Rate (200285190)'
@@ -186,7 +198,9 @@ def shorten_source(source: str) -> str:
 
 
 def off_target_run_phrase(days: int, at_least: bool = False) -> str:
-    """Return for how long a measure has been off target.
+    """Return a phrase for the number of consecutive days that a measure is off target.
+
+    With `at_least`, the streak may have begun earlier.
 
     >>> off_target_run_phrase(1), off_target_run_phrase(22), off_target_run_phrase(120, True)
     ('off target for one day', 'off target for 22 days in a row', 'off target for at least 120 days in a row')
@@ -197,10 +211,11 @@ def off_target_run_phrase(days: int, at_least: bool = False) -> str:
 
 
 def consequence_sentence(streak: Any, stages: Sequence[Any], certainty: str) -> str:
-    """Return what the rule's source says about a measure off target this long, or longer; empty if it says nothing.
+    """Return a sentence that quotes the consequence of a streak off target from the rule's source.
 
-    `streak` is a `Streak`, `stages` are those of its rule, `certainty` says how sure the source is. The sentence quotes
-    the source; it never says that the consequence happened.
+    `streak` is a `Streak`, `stages` are the stages of its rule, `certainty` is the label of the source's certainty.
+    The sentence quotes the stage reached or, before the first, the next stage with its day. It is empty if the
+    source names none. It never claims that the consequence happened.
 
     >>> from types import SimpleNamespace as Some
     >>> stage = Some(stage="at risk", says="Offers may be deactivated", days=1)
@@ -211,26 +226,28 @@ def consequence_sentence(streak: Any, stages: Sequence[Any], certainty: str) -> 
     >>> consequence_sentence(streak, [later], "your own standard")
     'Off target for 22 days in a row. From 31 days on, which is 9 November should it stay so, the rule’s source says, under “a month off target”: Risk of demotion. Source: Help page; your own standard.'
     """  # noqa: E501 - the sentences
-    later = min((stage for stage in stages if stage.days > streak.days), key=lambda stage: stage.days, default=None)
-    stage = streak.stage or later
+    next_stage = min(
+        (stage for stage in stages if stage.days > streak.days), key=lambda stage: stage.days, default=None
+    )
+    stage = streak.stage or next_stage
     if streak.since is None or stage is None:
         return ""
     if streak.stage is not None:
-        run = off_target_run_phrase(streak.days, streak.may_be_longer)
-        when = "; of that"
+        duration = off_target_run_phrase(streak.days, streak.may_be_longer)
+        link = "; of that"
     else:
-        run = off_target_run_phrase(streak.days)
-        on = format_long_day(streak.since + timedelta(days=stage.days - 1), streak.since.year)
-        when = f". From {stage.days} days on, which is {on} should it stay so,"
-    text = " ".join(stage.says.split()).rstrip(".")
+        duration = off_target_run_phrase(streak.days)
+        stage_day = format_long_day(streak.since + timedelta(days=stage.days - 1), streak.since.year)
+        link = f". From {stage.days} days on, which is {stage_day} should it stay so,"
+    quote = " ".join(stage.says.split()).rstrip(".")
     return (
-        f"{capitalise_first(run)}{when} the rule\N{RIGHT SINGLE QUOTATION MARK}s source says, under “{stage.stage}”: "
-        f"{text}. Source: {shorten_source(streak.source)}; {certainty}."
+        f"{capitalise_first(duration)}{link} the rule\N{RIGHT SINGLE QUOTATION MARK}s source says, under "
+        f"“{stage.stage}”: {quote}. Source: {shorten_source(streak.source)}; {certainty}."
     )
 
 
 def streak_sentence(streak: Any, stages: Sequence[Any], certainty: str) -> str:
-    """Return for how long a measure has been off target, and what its rule's source says of that; empty on target."""
+    """Return a sentence on the days off target in a row and their consequence; empty if on target."""
     if streak.since is None:
         return ""
     return consequence_sentence(streak, stages, certainty) or (
@@ -239,7 +256,9 @@ def streak_sentence(streak: Any, stages: Sequence[Any], certainty: str) -> str:
 
 
 def waiting_orders_sentence(orders: int, late: int, days_ahead: int, as_of: date) -> str:
-    """Return how many orders wait to be confirmed, and how many of them are late already.
+    """Return a sentence on the number of unconfirmed orders due soon, and how many of them are late already.
+
+    `orders` are due within `days_ahead` days of `as_of`.
 
     >>> waiting_orders_sentence(7, 2, 2, date(2026, 11, 1)), waiting_orders_sentence(0, 0, 1, date(2026, 11, 1))
     ('7 orders wait on 1 November 2026 and are due within 2 days; 2 of them are late already.', 'No order waits on 1 November 2026 that is due within 1 day.')
@@ -247,13 +266,17 @@ def waiting_orders_sentence(orders: int, late: int, days_ahead: int, as_of: date
     span = format_quantity(days_ahead, "day")
     if not orders:
         return f"No order waits on {format_long_day(as_of, 0)} that is due within {span}."
-    told = f"{format_quantity(orders)} {'waits' if orders == 1 else 'wait'} on {format_long_day(as_of, 0)} and "
-    told += f"{'is' if orders == 1 else 'are'} due within {span}"
-    return f"{told}; {format_number(late)} of them {'is' if late == 1 else 'are'} late already." if late else f"{told}."
+    sentence = f"{format_quantity(orders)} {'waits' if orders == 1 else 'wait'} on {format_long_day(as_of, 0)} and "
+    sentence += f"{'is' if orders == 1 else 'are'} due within {span}"
+    return (
+        f"{sentence}; {format_number(late)} of them {'is' if late == 1 else 'are'} late already."
+        if late
+        else f"{sentence}."
+    )
 
 
 def missing_ship_by_warning(account: str, orders: int) -> str:
-    """Say that orders wait of which no file says by when they must ship, and which file would.
+    """Return a warning that unconfirmed orders have no ship-by day, with the files that contain it.
 
     >>> missing_ship_by_warning("acme", 9)
     '? acme: 9 more orders wait, and no file says by when they must ship; the unshipped-orders report or the orders API does.'
@@ -265,16 +288,17 @@ def missing_ship_by_warning(account: str, orders: int) -> str:
     )
 
 
-# -- which groups carry the excess ----------------------------------------------------------------------------
+# -- groups of orders with excess faults -----------------------------------------------------------------------
 
 GROUP_KIND_LABELS = {
     "sku": "product", "asin": "product", "carrier": "carrier", "ship_method": "way of shipping", "country": "place",
     "state": "place", "reason": "reason", "weekday": "weekday",
 }  # fmt: skip
+"""Kind of a group of orders -> its noun."""
 
 
 def group_label(kind: str, name: str, product: str = "") -> str:
-    """Return a group of orders as a label.
+    """Return the label of a group of orders, such as a product, a carrier or a weekday.
 
     >>> group_label("sku", "LH-1", "Reading lamp"), group_label("carrier", "UPS"), group_label("weekday", "Monday")
     ('“Reading lamp”', 'Carrier UPS', 'Mondays')
@@ -283,13 +307,13 @@ def group_label(kind: str, name: str, product: str = "") -> str:
         return f"“{product or name}”"
     if kind == "weekday":
         return f"{name}s"
-    shown = name.replace("_", " ") if kind == "reason" else name
+    text = name.replace("_", " ") if kind == "reason" else name
     return {"asin": "ASIN {}", "carrier": "Carrier {}", "ship_method": "Shipped as {}", "country": "To {}",
-            "state": "To {}", "reason": "Reason: {}"}[kind].format(shown)  # fmt: skip
+            "state": "To {}", "reason": "Reason: {}"}[kind].format(text)  # fmt: skip
 
 
 def format_excess(low: float, high: float) -> str:
-    """Return an interval of orders in whole ones, rounded outwards.
+    """Format an interval of excess orders at fault in whole orders, rounded outwards.
 
     >>> format_excess(7.48, 27.7), format_excess(0.2, 3.1), format_excess(-4.1, 2.5)
     ('7 to 28', 'up to 4', '−5 to 3')
@@ -299,21 +323,21 @@ def format_excess(low: float, high: float) -> str:
 
 
 def groups_title(names: Sequence[str], first_excess: float, noun: str) -> str:
-    """Return which groups stand out, and by how much the first does.
+    """Return a title with the groups of orders that stand out and the excess faults of the first.
 
     >>> groups_title(["“Reading lamp”"], 14.98, "order")
     '“Reading lamp” stands out: about 15 orders more at fault than at the rate of the rest'
     >>> groups_title(["“Reading lamp”", "Carrier UPS"], 14.98, "order")
     '“Reading lamp” and Carrier UPS stand out; the first has about 15 orders more at fault than at the rate of the rest'
     """
-    more = f"about {format_quantity(max(1, round(first_excess)), noun)} more at fault than at the rate of the rest"
+    excess = f"about {format_quantity(max(1, round(first_excess)), noun)} more at fault than at the rate of the rest"
     if len(names) == 1:
-        return f"{names[0]} stands out: {more}"
-    return f"{join_words(list(names))} stand out; the first has {more}"
+        return f"{names[0]} stands out: {excess}"
+    return f"{join_words(list(names))} stand out; the first has {excess}"
 
 
 def group_sentence(name: str, group_counts: str, rest_counts: str, excess_range: str, noun: str) -> str:
-    """Return one group beside the rest.
+    """Return a sentence that compares the faults of one group of orders with those of all other orders.
 
     >>> group_sentence("“Lamp”", "16 of 276", "5 of 1,365", "7 to 28", "order")
     '“Lamp”: 16 of 276 at fault, of the rest 5 of 1,365; 7 to 28 orders more than at the rate of the rest.'
@@ -325,16 +349,18 @@ def group_sentence(name: str, group_counts: str, rest_counts: str, excess_range:
 
 
 def no_group_sentence(kinds: Iterable[str]) -> str:
-    """Say that no group stands out, of those that the files tell of.
+    """Return a sentence that no group of orders stands out, with the kinds of groups that were compared.
+
+    It is empty if no kind has a label.
 
     >>> no_group_sentence(["cause", "sku", "asin", "carrier", "weekday"]), no_group_sentence(["cause"])
     ('No product, carrier or weekday stands out from chance.', '')
     """
-    held = list(dict.fromkeys(GROUP_KIND_LABELS[kind] for kind in kinds if kind in GROUP_KIND_LABELS))
-    if not held:
+    labels = list(dict.fromkeys(GROUP_KIND_LABELS[kind] for kind in kinds if kind in GROUP_KIND_LABELS))
+    if not labels:
         return ""
-    said = f"{', '.join(held[:-1])} or {held[-1]}" if len(held) > 1 else held[0]
-    return f"No {said} stands out from chance."
+    listed = f"{', '.join(labels[:-1])} or {labels[-1]}" if len(labels) > 1 else labels[0]
+    return f"No {listed} stands out from chance."
 
 
 GROUPS_CAPTION = (
@@ -343,11 +369,13 @@ GROUPS_CAPTION = (
 )
 
 
-# -- policy violations, rating and what the account is told ----------------------------------------------------
+# -- policy violations, rating and account state ---------------------------------------------------------------
 
 
 def category_label(name: str) -> str:
-    """Return a category of violations; one that nobody worded stands as it is.
+    """Return the label of a category of policy violations.
+
+    An unknown category is shown by its id, with spaces and a capital.
 
     >>> category_label("listing_policy_violations"), category_label("drop_shipping")
     ('Listing policy', 'Drop shipping')
@@ -356,7 +384,7 @@ def category_label(name: str) -> str:
 
 
 def account_state_style(state: str) -> StatusStyle:
-    """Return what the marketplace calls the account, with a symbol and a colour.
+    """Return the symbol, word and colour of the account state that the marketplace reports.
 
     >>> account_state_style("normal").symbol, account_state_style("under review").word
     ('✓', 'Under review')
@@ -366,68 +394,79 @@ def account_state_style(state: str) -> StatusStyle:
     )
 
 
-def category_note(opened: int, severity: str, opened_on: date | None, resolved: int, resolved_on: date | None,
+def category_note(open_count: int, severity: str, opened_on: date | None, resolved_count: int, resolved_on: date | None,
                 year: int) -> str:  # fmt: skip
-    """Return what is told of one category beside its number.
+    """Return the note beside the count of one category of violations: severity, day opened and number resolved.
+
+    `severity` is the worst one and `opened_on` the oldest day of the `open_count` open violations.
 
     >>> category_note(1, "medium", date(2026, 10, 20), 0, None, 2026), category_note(0, "", None, 1, date(2026, 10, 12), 2026)
     ('medium, opened 20 Oct', '1 resolved 12 Oct')
     >>> category_note(3, "high", date(2026, 9, 2), 0, None, 2026), category_note(2, "", None, 0, None, 2026)
     ('worst high, oldest opened 2 Sep', '')
     """  # noqa: E501 - two categories
-    told = []
+    parts = []
     if severity:
-        told.append(severity if opened == 1 else f"worst {severity}")
+        parts.append(severity if open_count == 1 else f"worst {severity}")
     if opened_on is not None:
-        told.append(f"{'' if opened == 1 else 'oldest '}opened {format_day(opened_on, year)}")
-    if resolved and resolved_on is not None:
-        told.append(
-            f"{format_number(resolved)} resolved {'' if resolved == 1 else 'by '}{format_day(resolved_on, year)}"
-        )
-    return ", ".join(told)
+        parts.append(f"{'' if open_count == 1 else 'oldest '}opened {format_day(opened_on, year)}")
+    if resolved_count and resolved_on is not None:
+        by = "" if resolved_count == 1 else "by "
+        parts.append(f"{format_number(resolved_count)} resolved {by}{format_day(resolved_on, year)}")
+    return ", ".join(parts)
 
 
-def account_title(opened: int | None, rating: float | None, before: float | None, estimated: bool) -> str:
-    """Return the finding of violations and rating; None where nothing is known of one.
+def account_title(open_count: int | None, rating: float | None, rating_before: float | None, estimated: bool) -> str:
+    """Return the title of the account section: the number of open violations and the rating.
+
+    A value that is None is left out.
 
     >>> account_title(0, 316, 304, False), account_title(2, 252, None, True)
     ('No policy violation is open; the rating rose to 316', '2 policy violations are open; the rating is estimated at 252')
     >>> account_title(1, None, None, False), account_title(None, 240, 240, False)
     ('1 policy violation is open', 'The rating is 240')
     """  # noqa: E501 - two titles
-    told = []
-    if opened is not None:
-        told.append(
-            f"{format_number(opened) if opened else 'No'} policy violation{' is' if opened <= 1 else 's are'} open"
-        )
+    clauses = []
+    if open_count is not None:
+        number = format_number(open_count) if open_count else "No"
+        clauses.append(f"{number} policy violation{' is' if open_count <= 1 else 's are'} open")
     if rating is not None:
-        shown = format_number(round(rating))
-        moved = (
-            "is" if before is None or round(before) == round(rating) else "rose to" if rating > before else "fell to"
+        points = format_number(round(rating))
+        verb = (
+            "is"
+            if rating_before is None or round(rating_before) == round(rating)
+            else "rose to"
+            if rating > rating_before
+            else "fell to"
         )
-        told.append(f"the rating is estimated at {shown}" if estimated else f"the rating {moved} {shown}")
-    return capitalise_first("; ".join(told)) or "What Amazon says of the account"
+        clauses.append(f"the rating is estimated at {points}" if estimated else f"the rating {verb} {points}")
+    return capitalise_first("; ".join(clauses)) or "What Amazon says of the account"
 
 
-def rating_title(points: float, on_from: int, maximum: int) -> str:
-    """Return a rating against its line.
+def rating_title(points: float, on_target_from: int, maximum: int) -> str:
+    """Return the title of the rating chart: the Account Health Rating and its distance from the target line.
+
+    `on_target_from` and `maximum` are in points.
 
     >>> rating_title(316, 200, 1000), rating_title(150, 200, 1000)
     ('Account Health Rating: 316 of 1,000, 116 above the line', 'Account Health Rating: 150 of 1,000, 50 below the line')
     """  # noqa: E501 - two titles
-    left = round(points) - on_from
-    where = (
-        f"{format_number(left)} above the line"
-        if left > 0
-        else f"{format_number(-left)} below the line"
-        if left
+    points_above = round(points) - on_target_from
+    distance = (
+        f"{format_number(points_above)} above the line"
+        if points_above > 0
+        else f"{format_number(-points_above)} below the line"
+        if points_above
         else "on the line"
     )
-    return f"Account Health Rating: {format_number(round(points))} of {format_number(maximum)}, {where}"
+    return f"Account Health Rating: {format_number(round(points))} of {format_number(maximum)}, {distance}"
 
 
 def rating_caption(reported_on: date | None, year: int, start: int, gain: int, per_orders: int) -> str:
-    """Return whose number a rating is.
+    """Return a caption with the source of a rating: the marketplace's report, or an estimate.
+
+    `reported_on` is None for an estimate, which begins with `start` points and adds `gain` points for every
+    `per_orders` orders.
 
     >>> rating_caption(date(2026, 10, 31), 2026, 200, 4, 200)
     'Amazon’s own number, as it reported on 31 October.'
@@ -446,38 +485,42 @@ def rating_caption(reported_on: date | None, year: int, start: int, gain: int, p
     )
 
 
-def rating_bands(on_from: int, off_under: int) -> list[tuple[str, str]]:
-    """Return what the parts of the scale mean, each with its status.
+def rating_bands(on_target_from: int, off_target_under: int) -> list[tuple[str, str]]:
+    """Return the parts of the rating scale, each as a status and a label with its range of points.
 
     >>> rating_bands(200, 100)[1]
     ('at risk', '100 to 199: at risk')
     """
     return [
-        ("off target", f"below {format_number(off_under)}: account may be deactivated"),
-        ("at risk", f"{format_number(off_under)} to {format_number(on_from - 1)}: at risk"),
-        ("on target", f"{format_number(on_from)} or more: on target"),
+        ("off target", f"below {format_number(off_target_under)}: account may be deactivated"),
+        ("at risk", f"{format_number(off_target_under)} to {format_number(on_target_from - 1)}: at risk"),
+        ("on target", f"{format_number(on_target_from)} or more: on target"),
     ]
 
 
-def resolve_violations_sentence(opened: int, oldest: str) -> tuple[str, str]:
-    """Return where to begin with open violations: the strong part and the rest of a sentence.
+def resolve_violations_sentence(open_count: int, oldest: str) -> tuple[str, str]:
+    """Return a sentence on where to start with open policy violations: its bold part and the rest.
+
+    `oldest` describes the oldest violation with a date; it may be empty.
 
     >>> "".join(resolve_violations_sentence(2, "listing policy, opened 20 October"))
     'Resolve the open policy violations: the oldest that a file dates is listing policy, opened 20 October.'
     >>> "".join(resolve_violations_sentence(1, ""))
     'Resolve the open policy violation: it does not leave by waiting.'
     """
-    head = f"Resolve the open policy violation{'' if opened == 1 else 's'}"
+    bold_part = f"Resolve the open policy violation{'' if open_count == 1 else 's'}"
     if not oldest:
-        return head, f": {'it does' if opened == 1 else 'they do'} not leave by waiting."
-    return head, f": the oldest that a file dates is {oldest}." if opened > 1 else f": {oldest}."
+        return bold_part, f": {'it does' if open_count == 1 else 'they do'} not leave by waiting."
+    return bold_part, f": the oldest that a file dates is {oldest}." if open_count > 1 else f": {oldest}."
 
 
-# -- buyers' messages ------------------------------------------------------------------------------------------
+# -- buyer messages --------------------------------------------------------------------------------------------
 
 
 def contacts_title(late: int, waiting: int, counted: int, window: int) -> str:
-    """Return the finding of buyers' messages.
+    """Return the title of the section on buyer messages: how many were not answered in time.
+
+    Of the `counted` messages of a window of days, `late` were answered late and `waiting` have no answer.
 
     >>> contacts_title(4, 2, 46, 30), contacts_title(0, 0, 46, 30)
     ('6 of the 46 messages of 30 days were not answered in time; 2 still wait', 'All 46 messages of 30 days were answered in time')
@@ -485,15 +528,15 @@ def contacts_title(late: int, waiting: int, counted: int, window: int) -> str:
     if not late + waiting:
         return f"All {format_number(counted)} messages of {window} days were answered in time"
     verb = "was" if late + waiting == 1 else "were"
-    rest = f"; {format_number(waiting)} still {'waits' if waiting == 1 else 'wait'}" if waiting else ""
+    waiting_clause = f"; {format_number(waiting)} still {'waits' if waiting == 1 else 'wait'}" if waiting else ""
     return (
         f"{format_number(late + waiting)} of the {format_number(counted)} messages of {window} days {verb} not "
-        f"answered in time{rest}"
+        f"answered in time{waiting_clause}"
     )
 
 
 def in_time_column_head(hours: int) -> str:
-    """Return the head of a column.
+    """Return the heading of the column with the messages answered within a number of hours.
 
     >>> in_time_column_head(24)
     'Answered within 24 hours'

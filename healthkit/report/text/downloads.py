@@ -1,4 +1,4 @@
-"""The sentences on missing files: what to download, where, for how many days, and what it would serve."""
+"""Sentences on missing files: which file to download, where, for which days and for which measures."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ EVIDENCE_LABELS = {
     "violations": "policy violations",
     "amazon_figures": "Amazon's own figures",
 }
-"""What each kind of evidence is called in a sentence."""
+"""Kind of evidence -> its name in a sentence."""
 FILE_LIMITATIONS = {
     "fully": "",
     "days assumed": "It names the orders, not the day of each event: the days are assumed.",
     "in part": "It shows only a part of them, so that the figure is a lower bound.",
 }
-"""How much of the evidence a file tells -> what it leaves out, as a sentence."""
+"""How well a file covers its evidence -> a sentence on what it lacks."""
 SNAPSHOT_DAYS = "it covers the days of the marketplace\N{RIGHT SINGLE QUOTATION MARK}s own measure"
 
 
 def download_location(menu: str, report_type: str) -> str:
-    """Return where a file is downloaded.
+    """Return where to download a file: its Seller Central menu, or its report type in the API.
 
     >>> download_location("Orders > Order Reports > All Orders", "GET_ORDERS")
     'Seller Central, Orders > Order Reports > All Orders; report type GET_ORDERS'
@@ -64,7 +64,7 @@ def download_location(menu: str, report_type: str) -> str:
 
 
 def evidence_list(evidence: Sequence[str]) -> str:
-    """Return kinds of evidence, listed.
+    """Return the names of kinds of evidence as a list in a sentence.
 
     >>> evidence_list(["claims", "chargebacks"])
     'A-to-z Guarantee claims and chargebacks'
@@ -73,38 +73,44 @@ def evidence_list(evidence: Sequence[str]) -> str:
 
 
 def missing_files_title(unjudged: int, measures: int, files: int) -> str:
-    """Return the title of the list of missing files.
+    """Return the title of the list of missing files, with the number of measures that need them.
+
+    `unjudged` of the `measures` cannot be judged; `files` is the number of missing files.
 
     >>> missing_files_title(3, 4, 2), missing_files_title(1, 1, 1), missing_files_title(0, 2, 2)
     ('Three measures cannot be judged; two files would tell more', 'One measure cannot be judged; one file would tell more', 'Two measures rest on Amazon’s figure alone; two files would tell which orders')
     """  # noqa: E501 - the titles
-    what = f"{spell_number(files)} {'file' if files == 1 else 'files'} would tell"
+    files_clause = f"{spell_number(files)} {'file' if files == 1 else 'files'} would tell"
     if unjudged:
         noun = "measure" if unjudged == 1 else "measures"
-        return capitalise_first(f"{spell_number(unjudged)} {noun} cannot be judged; {what} more")
+        return capitalise_first(f"{spell_number(unjudged)} {noun} cannot be judged; {files_clause} more")
     noun = "measure rests" if measures == 1 else "measures rest"
     return capitalise_first(
-        f"{spell_number(measures)} {noun} on Amazon\N{RIGHT SINGLE QUOTATION MARK}s figure alone; {what} which orders"
+        f"{spell_number(measures)} {noun} on Amazon\N{RIGHT SINGLE QUOTATION MARK}s figure alone; "
+        f"{files_clause} which orders"
     )
 
 
 def no_orders_file_sentence(account: str) -> str:
-    """Say that no file of an account's orders was imported yet.
+    """Return a sentence that no order file of an account was imported, and where to download it.
 
     >>> no_orders_file_sentence("acme")
     'acme: no file of orders yet, without which nothing is judged. Download the all-orders file (Seller Central, Orders > Order Reports > All Orders).'
     """  # noqa: E501 - the sentence
-    place = "Seller Central, Orders > Order Reports > All Orders"
-    return f"{account}: no file of orders yet, without which nothing is judged. Download the all-orders file ({place})."
+    location = "Seller Central, Orders > Order Reports > All Orders"
+    return (
+        f"{account}: no file of orders yet, without which nothing is judged. Download the all-orders file ({location})."
+    )
 
 
 def first_download_sentence(
     title: str, menu: str, report_type: str, evidence: Sequence[str], by_hand: bool,
     ranges: Sequence[tuple[date, date]] = (),
 ) -> tuple[str, ...]:  # fmt: skip
-    """Return which file to get first, and for which days, as the last sentence of a verdict.
+    """Return a sentence on the file to download first, where and for which days; it ends a verdict.
 
-    The report type is named where there is no menu path; else it stands in the list of missing files.
+    `by_hand` marks a file to fill in, which has no download. The report type is named only if there is no menu
+    path; the list of missing files names it otherwise.
 
     >>> "".join(first_download_sentence("order report", "Orders > Order Reports > New Orders", "", ["promises"], False))
     'Download the order report (Seller Central, Orders > Order Reports > New Orders): it tells of ship-by days.'
@@ -112,15 +118,15 @@ def first_download_sentence(
     ...         [(date(2026, 7, 30), date(2026, 9, 27))]))
     'Download the all-orders file (Seller Central, Orders > Order Reports > All Orders) for 30 July to 27 September 2026: it tells of orders.'
     """  # noqa: E501 - the sentence
-    days = f" for {_ranges_phrase(ranges)}" if ranges else ""
-    purpose = f"{days}: it tells of {evidence_list(evidence)}."
+    days_phrase = f" for {_ranges_phrase(ranges)}" if ranges else ""
+    end = f"{days_phrase}: it tells of {evidence_list(evidence)}."
     if by_hand:
-        return (Strong(f"Fill in the {title}"), f" (docs/files.md){purpose}")
-    return (Strong(f"Download the {title}"), f" ({download_location(menu, '' if menu else report_type)}){purpose}")
+        return (Strong(f"Fill in the {title}"), f" (docs/files.md){end}")
+    return (Strong(f"Download the {title}"), f" ({download_location(menu, '' if menu else report_type)}){end}")
 
 
 def advice_sentence(advice: DownloadAdvice) -> str:
-    """Return which file to download, from where, for which days and for which measures, as sentences.
+    """Return download advice as sentences: the file, where to get it, for which days and which measures.
 
     >>> from healthkit.ingest.downloads import DownloadAdvice
     >>> days = ((date(2026, 9, 14), date(2026, 11, 27)),)
@@ -151,7 +157,7 @@ def advice_sentence(advice: DownloadAdvice) -> str:
 
 
 def advice_cells(advice: DownloadAdvice) -> dict[str, str]:
-    """Return which file to download, from where, for which days and for which measures, as the cells of a table row.
+    """Return download advice as the cells of a table row: the file, its location, days and measures.
 
     >>> from healthkit.ingest.downloads import DownloadAdvice
     >>> days = ((date(2026, 9, 14), date(2026, 11, 27)),)
@@ -161,11 +167,11 @@ def advice_cells(advice: DownloadAdvice) -> dict[str, str]:
     >>> cells["days"]
     '75 days, 14 September to 27 November 2026'
     """
-    evidence, place = evidence_list(advice.evidence), ""
+    evidence, location = evidence_list(advice.evidence), ""
     if advice.kind:
         report_type = "" if advice.menu else advice.report_type
-        by_hand = "docs/files.md: no download holds it"
-        place = by_hand if advice.by_hand else download_location(advice.menu, report_type)
+        no_download = "docs/files.md: no download holds it"
+        location = no_download if advice.by_hand else download_location(advice.menu, report_type)
     if not advice.kind:
         days = f"No file that the kit reads tells of {evidence} in this marketplace"
     elif advice.snapshot:
@@ -177,7 +183,7 @@ def advice_cells(advice: DownloadAdvice) -> dict[str, str]:
         days = f"{_days_phrase(advice)}{_downloads_phrase(advice)}"
     return {
         "title": capitalise_first(advice.title or evidence),
-        "place": place,
+        "place": location,
         "days": days,
         "note": _limitation_sentences(advice),
         "report_type": advice.report_type if advice.menu else "",
@@ -190,9 +196,9 @@ def _measure_labels(advice: DownloadAdvice) -> str:
 
 
 def _limitation_sentences(advice: DownloadAdvice) -> str:
-    """Return what a file leaves out, and which other file holds it."""
-    other = f"The {advice.full_alternative} shows all." if advice.full_alternative else ""
-    return " ".join(filter(None, (FILE_LIMITATIONS[advice.how], other)))
+    """Return what a file lacks, and the other file that contains it."""
+    alternative = f"The {advice.full_alternative} shows all." if advice.full_alternative else ""
+    return " ".join(filter(None, (FILE_LIMITATIONS[advice.how], alternative)))
 
 
 def _days_phrase(advice: DownloadAdvice) -> str:
@@ -204,7 +210,7 @@ def _ranges_phrase(ranges: Sequence[tuple[date, date]]) -> str:
 
 
 def _range_phrase(first: date, last: date) -> str:
-    """Return the days of a range, the year once.
+    """Return a range of days as text; a year that both days share is written once.
 
     >>> _range_phrase(date(2026, 9, 14), date(2026, 11, 27)), _range_phrase(date(2026, 11, 21), date(2026, 11, 27))
     ('14 September to 27 November 2026', '21 to 27 November 2026')
@@ -218,7 +224,7 @@ def _range_phrase(first: date, last: date) -> str:
 
 
 def _downloads_phrase(advice: DownloadAdvice) -> str:
-    """Return in how many downloads, where one cannot hold all days."""
+    """Return the number of downloads needed as a phrase; empty if one is enough."""
     if advice.downloads < 2:
         return ""
     limit = "" if advice.most_days is None else f" of at most {format_quantity(advice.most_days, 'day')}"
@@ -226,12 +232,12 @@ def _downloads_phrase(advice: DownloadAdvice) -> str:
 
 
 def _days_known_phrase(advice: DownloadAdvice) -> str:
-    """Return from when until when the files on hand hold the evidence."""
+    """Return the first and last day of the evidence in the files on hand as a phrase."""
     return " and ".join(_ends_on_hand(advice, "from {} on", "until {}")) + " only"
 
 
 def _days_on_hand_phrase(advice: DownloadAdvice) -> str:
-    """Return where the days of the file on hand begin or end."""
+    """Return the first and last day of the file on hand as a phrase."""
     return " and ".join(_ends_on_hand(advice, "begins on {}", "ends on {}"))
 
 

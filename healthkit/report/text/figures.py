@@ -1,4 +1,4 @@
-"""Figures as they are shown: numbers, rates and what is asked of them, counts, changes, days and room left."""
+"""Formatting of numbers, rates, targets, counts, changes, dates and headroom."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NUMBER_WORDS = ["no", "one", "two", "three", "four", "five", "six", "seven", "ei
 
 
 def format_number(n: int) -> str:
-    """Return a whole number with separators.
+    """Format a whole number with thousands separators.
 
     >>> format_number(1262), format_number(-7)
     ('1,262', '−7')
@@ -35,7 +35,7 @@ def spell_number(n: int) -> str:
 
 
 def format_quantity(n: int, noun: str = "order") -> str:
-    """Return a number of things.
+    """Format a number with its noun, in the plural unless the number is 1.
 
     >>> format_quantity(1), format_quantity(1262)
     ('1 order', '1,262 orders')
@@ -44,7 +44,7 @@ def format_quantity(n: int, noun: str = "order") -> str:
 
 
 def exact_share(target: float | Fraction) -> Fraction:
-    """Return the exact share behind a number of SCORES.
+    """Return the exact fraction of a target that SCORES stores as a float.
 
     >>> exact_share(0.025)
     Fraction(1, 40)
@@ -53,7 +53,7 @@ def exact_share(target: float | Fraction) -> Fraction:
 
 
 def exact_rate(counted: int, at_fault: int, side: str = "") -> Fraction:
-    """Return the rate that is shown, exactly.
+    """Return the exact rate: the share at fault, or the share without fault if higher is better.
 
     >>> exact_rate(20, 1), exact_rate(20, 1, "at least")
     (Fraction(1, 20), Fraction(19, 20))
@@ -62,14 +62,14 @@ def exact_rate(counted: int, at_fault: int, side: str = "") -> Fraction:
 
 
 def round_half_up(value: Fraction, digits: int) -> Fraction:
-    """Round half up, away from zero."""
+    """Round a fraction to a number of decimals; halves are rounded away from zero."""
     scale = 10**digits
     whole = (abs(value) * scale + Fraction(1, 2)).__floor__()
     return Fraction(whole if value >= 0 else -whole, scale)
 
 
 def rate_decimals(target: float | Fraction | None) -> int:
-    """Return how many decimals a rate has: two where the limit is 1% or less, one elsewhere.
+    """Return the number of decimals of a rate: two if its target is within 1% of 0% or 100%, one otherwise.
 
     >>> rate_decimals(0.01), rate_decimals(0.04), rate_decimals(None)
     (2, 1, 1)
@@ -78,10 +78,10 @@ def rate_decimals(target: float | Fraction | None) -> int:
 
 
 def format_rate(counted: int, at_fault: int, side: str = "", target: float | Fraction | None = None) -> str:
-    """Return a rate as it is shown; a dash where nothing was counted.
+    """Format a rate as a percentage; a dash if nothing was counted.
 
-    Digits are added until the shown rate stands on the true side of its target, and until
-    a share that is neither nothing nor all is not shown as nothing or all.
+    Decimals are added until the formatted rate is on the same side of the target as the exact one, and until only
+    exactly 0 and 1 are shown as 0% and 100%.
 
     >>> format_rate(2498, 31, "below", 0.01)
     '1.24%'
@@ -94,21 +94,21 @@ def format_rate(counted: int, at_fault: int, side: str = "", target: float | Fra
     """
     if not counted:
         return DASH
-    true = exact_rate(counted, at_fault, side)
-    for places in range(rate_decimals(target), 12):
-        shown = round_half_up(true * 100, places) / 100
-        honest = (
+    exact = exact_rate(counted, at_fault, side)
+    for decimals in range(rate_decimals(target), 12):
+        rounded = round_half_up(exact * 100, decimals) / 100
+        same_side = (
             not side
             or target is None
-            or meets_target(shown, side, exact_share(target)) == meets_target(true, side, exact_share(target))
+            or meets_target(rounded, side, exact_share(target)) == meets_target(exact, side, exact_share(target))
         )
-        if honest and (shown not in (0, 1) or shown == true):
+        if same_side and (rounded not in (0, 1) or rounded == exact):
             break
-    return f"{float(shown * 100):.{places}f}%"
+    return f"{float(rounded * 100):.{decimals}f}%"
 
 
 def format_percent(value: float | Fraction) -> str:
-    """Return a target as a percentage, without needless digits.
+    """Format a target share as a percentage without trailing zeros.
 
     >>> format_percent(0.025), format_percent(Fraction(95, 100))
     ('2.5%', '95%')
@@ -117,7 +117,7 @@ def format_percent(value: float | Fraction) -> str:
 
 
 def format_target(side: str, value: float | Fraction | None) -> str:
-    """Return what is asked, in words.
+    """Format the target of a rate in words, such as "under 1%".
 
     >>> format_target("below", 0.01), format_target("at least", 0.9)
     ('under 1%', 'at least 90%')
@@ -132,7 +132,7 @@ def format_target(side: str, value: float | Fraction | None) -> str:
 
 
 def format_limit(side: str, value: float | Fraction) -> str:
-    """Return what is asked, as it stands in brackets behind a rate.
+    """Format the target of a rate for the brackets after it, such as "limit 1%".
 
     >>> format_limit("below", 0.01), format_limit("at least", 0.9)
     ('limit 1%', 'target at least 90%')
@@ -141,7 +141,7 @@ def format_limit(side: str, value: float | Fraction) -> str:
 
 
 def format_count(counted: int, at_fault: int, side: str = "") -> str:
-    """Return the count behind a rate: those at fault, or those in order where the target asks for many.
+    """Format the count behind a rate: at fault, or without fault if higher is better, of all counted.
 
     >>> format_count(2498, 31, "below"), format_count(612, 36, "at least"), format_count(0, 0)
     ('31 of 2,498', '576 of 612', '0 orders')
@@ -154,7 +154,9 @@ def format_count(counted: int, at_fault: int, side: str = "") -> str:
 def format_rate_change(
     now: tuple[int, int], before: tuple[int, int], side: str = "", target: float | Fraction | None = None
 ) -> str:
-    """Return the change of a rate in percentage points, with better or worse; each pair is counted, at fault.
+    """Format the change of a rate in percentage points, with "better" or "worse" if it has a target.
+
+    `now` and `before` are counts: counted, at fault.
 
     >>> format_rate_change((2498, 31), (2391, 14), "below", 0.01)
     '+0.66, worse'
@@ -168,16 +170,16 @@ def format_rate_change(
     change = exact_rate(*now, side) - exact_rate(*before, side)
     if not change:
         return "no change"
-    places = rate_decimals(target)
+    decimals = rate_decimals(target)
     verdict = f", {'better' if (change < 0) == lower_is_better(side) else 'worse'}" if side else ""
-    shown = round_half_up(change * 100, places)
-    if not shown:
-        return f"under {10**-places:.{places}f}" + (verdict or (" more" if change > 0 else " less"))
-    return f"{'+' if shown > 0 else MINUS}{float(abs(shown)):.{places}f}{verdict}"
+    rounded = round_half_up(change * 100, decimals)
+    if not rounded:
+        return f"under {10**-decimals:.{decimals}f}" + (verdict or (" more" if change > 0 else " less"))
+    return f"{'+' if rounded > 0 else MINUS}{float(abs(rounded)):.{decimals}f}{verdict}"
 
 
 def format_day(value: date, year: int | None = None) -> str:
-    """Return a day, short; with its year where that is not the given one.
+    """Format a date with a short month; its year is added if `year` is given and differs.
 
     >>> format_day(date(2026, 11, 24)), format_day(date(2025, 12, 31), 2026)
     ('24 Nov', '31 Dec 2025')
@@ -187,7 +189,7 @@ def format_day(value: date, year: int | None = None) -> str:
 
 
 def format_long_day(value: date, year: int | None = None) -> str:
-    """Return a day, its month in full; with its year where that is not the given one.
+    """Format a date with the full month; its year is added if `year` is given and differs.
 
     >>> format_long_day(date(2026, 11, 24), 2026), format_long_day(date(2026, 11, 24), 0)
     ('24 November', '24 November 2026')
@@ -197,7 +199,7 @@ def format_long_day(value: date, year: int | None = None) -> str:
 
 
 def format_month(value: date) -> str:
-    """Return the month of a day, with its year.
+    """Format the month and year of a date.
 
     >>> format_month(date(2026, 10, 31))
     'October 2026'
@@ -206,7 +208,7 @@ def format_month(value: date) -> str:
 
 
 def format_day_range(first: date, last: date, year: int | None = None) -> str:
-    """Return the days from first to last, short.
+    """Format a range of dates with short months, such as "2 – 31 Oct".
 
     >>> format_day_range(date(2026, 10, 2), date(2026, 10, 31)), format_day_range(date(2026, 8, 18), date(2026, 10, 16))
     ('2 – 31 Oct', '18 Aug – 16 Oct')
@@ -217,12 +219,12 @@ def format_day_range(first: date, last: date, year: int | None = None) -> str:
     """
     if first == last:
         return format_day(last, year)
-    alike = (first.year, first.month) == (last.year, last.month)
-    return f"{first.day if alike else format_day(first, year)} {DASH} {format_day(last, year)}"
+    same_month = (first.year, first.month) == (last.year, last.month)
+    return f"{first.day if same_month else format_day(first, year)} {DASH} {format_day(last, year)}"
 
 
 def format_long_day_range(first: date, last: date, year: int | None = None) -> str:
-    """Return the days from first to last, in a sentence.
+    """Format a range of dates with full months for a sentence, such as "5 to 9 October".
 
     >>> format_long_day_range(date(2026, 10, 5), date(2026, 10, 9))
     '5 to 9 October'
@@ -231,18 +233,18 @@ def format_long_day_range(first: date, last: date, year: int | None = None) -> s
     """
     if first == last:
         return format_long_day(last, year)
-    alike = (first.year, first.month) == (last.year, last.month)
-    return f"{first.day if alike else format_long_day(first, year)} to {format_long_day(last, year)}"
+    same_month = (first.year, first.month) == (last.year, last.month)
+    return f"{first.day if same_month else format_long_day(first, year)} to {format_long_day(last, year)}"
 
 
-def format_headroom(left: int | None, noun: str = "order") -> str:
-    """Return how many more may go wrong, in words.
+def format_headroom(headroom: int | None, noun: str = "order") -> str:
+    """Format the headroom: how many more orders may be at fault, or how many are too many.
 
     >>> format_headroom(-7), format_headroom(0), format_headroom(1), format_headroom(8)
     ('7 too many', 'no more room', '1 more order', '8 more orders')
     """
-    if left is None:
+    if headroom is None:
         return ""
-    if left < 0:
-        return f"{format_number(-left)} too many"
-    return f"{format_number(left)} more {noun if left == 1 else noun + 's'}" if left else "no more room"
+    if headroom < 0:
+        return f"{format_number(-headroom)} too many"
+    return f"{format_number(headroom)} more {noun if headroom == 1 else noun + 's'}" if headroom else "no more room"

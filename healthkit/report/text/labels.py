@@ -1,4 +1,4 @@
-"""The names of things: measures, channels, causes, assumptions, clocks and statuses, and how they stand in a list."""
+"""Labels of metrics, channels, causes, assumptions, clocks and statuses; helpers to write them in a sentence."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ DASH = "\N{EN DASH}"
 
 
 class MetricWords(NamedTuple):
-    """The words of one metric: its name, a short one, what is counted, and what is said of one or more at fault."""
+    """The words for one metric: labels, the noun of what it counts, predicates for one or several at fault."""
 
     label: str
     short_label: str
@@ -46,11 +46,16 @@ account_health_rating         | Account Health Rating    | AHR       |      | po
 
 def _parse_metric_words() -> dict[str, MetricWords]:
     rows = ([cell.strip() for cell in line.split("|")] for line in _METRIC_WORDS_TABLE.strip().splitlines())
-    return {name: MetricWords(label, short, many == "many", *rest) for name, label, short, many, *rest in rows}
+    return {
+        metric_id: MetricWords(label, short_label, plural_mark == "many", *noun_and_predicates)
+        for metric_id, label, short_label, plural_mark, *noun_and_predicates in rows
+    }
 
 
 METRIC_WORDS: dict[str, MetricWords] = _parse_metric_words()
+"""Metric id -> its words."""
 CHANNEL_LABELS = {"seller": "seller-fulfilled", "amazon": "Amazon-fulfilled", "all": "the account as a whole"}
+"""Channel -> its label."""
 _CAUSE_WORDS = {
     "negative_feedback": ("negative feedback", "negative feedback"),
     "a_to_z_claim": ("A-to-z Guarantee claim", "A-to-z Guarantee claims"),
@@ -105,6 +110,7 @@ ASSUMPTION_SENTENCES = {
     "claim_day_from_money": "claims are dated by the day on which they were paid; those not paid are missing",
     "chargeback_day_from_money": "chargebacks are dated by the day on which they were paid; those not paid are missing",
 }
+"""Assumption behind a figure (column `proxy` of SCORES) -> the sentence that explains it."""
 _CLOCK_WORDS = {
     "ordered_on": ("order day", "placed", "Ordered"),
     "ship_by_on": ("ship-by day", "due to ship", "Ship by"),
@@ -127,16 +133,17 @@ CERTAINTY_LABELS = {
     "I": "our inference",
     "user": "your own standard",
 }
+"""How sure a rule's source is (`Rule.sure`) -> its label."""
 
 
 class Strong(str):
-    """A part of a sentence that stands in bold."""
+    """A part of a sentence that is shown in bold."""
 
     __slots__ = ()
 
 
 class StatusStyle(NamedTuple):
-    """How a status looks: its symbol, its word, and the name of its colour."""
+    """How a status is shown: its symbol, its word, and the name of its colour."""
 
     symbol: str
     word: str
@@ -159,7 +166,7 @@ STATUS_STYLES = {
 
 
 def metric_words(metric_id: str) -> MetricWords:
-    """Return the words of a metric; an error names those there are.
+    """Return the words for a metric; the error for an unknown metric lists the known ids.
 
     >>> metric_words("late_shipment_rate").label
     'Late Shipment Rate'
@@ -170,32 +177,32 @@ def metric_words(metric_id: str) -> MetricWords:
         raise KeyError(f"No words for metric {metric_id!r}. There are: {', '.join(METRIC_WORDS)}.") from None
 
 
-def causes_phrase(joined: str, plural: bool = False) -> str:
-    """Return causes joined by '+' as words.
+def causes_phrase(causes: str, plural: bool = False) -> str:
+    """Return causes joined by '+' as a phrase, in the singular or the plural.
 
     >>> causes_phrase("a_to_z_claim+negative_feedback")
     'A-to-z Guarantee claim and negative feedback'
     >>> causes_phrase("chargeback", plural=True)
     'chargebacks'
     """
-    words = CAUSE_PLURALS if plural else CAUSE_LABELS
-    return join_words([words.get(cause, cause.replace("_", " ")) for cause in joined.split("+")])
+    labels = CAUSE_PLURALS if plural else CAUSE_LABELS
+    return join_words([labels.get(cause, cause.replace("_", " ")) for cause in causes.split("+")])
 
 
-def assumptions_sentence(joined: str) -> str:
-    """Return assumptions joined by '+' as one sentence; empty when nothing was assumed.
+def assumptions_sentence(assumptions: str) -> str:
+    """Return assumptions joined by '+' as one sentence; empty if there are none.
 
     >>> assumptions_sentence("cancel_day_from_order")
     'The files hold no day of cancelling, so the order day is taken.'
     """
-    if not joined:
+    if not assumptions:
         return ""
-    words = [ASSUMPTION_SENTENCES.get(name, name.replace("_", " ")) for name in joined.split("+")]
-    return capitalise_first("; ".join(words)) + "."
+    clauses = [ASSUMPTION_SENTENCES.get(name, name.replace("_", " ")) for name in assumptions.split("+")]
+    return capitalise_first("; ".join(clauses)) + "."
 
 
 def capitalise_first(text: str) -> str:
-    """Return a text as the opening of a sentence.
+    """Return a text with a capital first letter.
 
     >>> capitalise_first("chargeback")
     'Chargeback'
@@ -204,7 +211,7 @@ def capitalise_first(text: str) -> str:
 
 
 def lowercase_first(text: str) -> str:
-    """Return a label as it is written inside a sentence; the marketplace's own names keep their capitals.
+    """Return a label as written inside a sentence; the marketplace's own names keep their capitals.
 
     >>> lowercase_first("Bad reviews"), lowercase_first("Late Shipment Rate"), lowercase_first("A-to-z claims")
     ('bad reviews', 'Late Shipment Rate', 'A-to-z claims')
@@ -213,7 +220,7 @@ def lowercase_first(text: str) -> str:
 
 
 def join_words(items: Sequence[str]) -> str:
-    """Return items as a list in a sentence.
+    """Join items as a list in a sentence, with "and" before the last.
 
     >>> join_words(["a", "b", "c"]), join_words(["a"])
     ('a, b and c', 'a')

@@ -1,4 +1,4 @@
-"""Why a rate moved between two days: its steps, their labels, the title and the captions."""
+"""Texts on why a rate moved between two days (a bridge): step labels, titles and captions."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from healthkit.report.text.figures import (
 from healthkit.report.text.labels import CLOCK_PARTICIPLES, capitalise_first, join_words, metric_words
 
 STEP_LABELS = {"left": "Left", "removed": "Removed", "learnt late": "Learnt late", "new": "New"}
-"""Why an order is at fault on one of two days only, in a word."""
+"""Kind of bridge step -> its label, for an order at fault on one of the two days only."""
 
 
 class BridgePoint(NamedTuple):
-    """What was seen on one day: its window, how many counted, how many at fault, the rate in its last shown digit."""
+    """One end of a bridge: day, window, orders counted and at fault, and the rate in units of its last digit."""
 
     day: date
     first_day: date
@@ -38,7 +38,7 @@ class BridgePoint(NamedTuple):
 
 
 class MovementPart(NamedTuple):
-    """One step of a rate that moved: its kind, how many at fault it adds, its change in the rate's last shown digit."""
+    """One step of a bridge: kind, orders at fault added, and rate change in units of the last displayed digit."""
 
     kind: str
     at_fault: int
@@ -46,9 +46,11 @@ class MovementPart(NamedTuple):
 
 
 class RateMovement(NamedTuple):
-    """A rate that moved, as sentences and drawings speak of it; its shown parts add up, and `places` is its decimals.
+    """The change of a rate between two days, in displayed digits so that its parts add up.
 
-    `came` and `went` are how many began and ceased to count. Parts that moved nothing are left out.
+    Rates and changes are in units of the last displayed digit; `decimals` is the number of decimals of a
+    percentage. `orders_entered` began to count, `orders_left` ceased to count. Parts without any change are left
+    out.
     """
 
     metric: str
@@ -64,44 +66,44 @@ class RateMovement(NamedTuple):
 
     @property
     def change(self) -> int:
-        """How far the shown rate moved, in its last digit."""
+        """The change of the displayed rate, in units of its last digit."""
         return self.after.rate - self.before.rate
 
     @property
     def values(self) -> list[int]:
-        """The shown rate before, and after every step."""
+        """The displayed rate before the first step and after each step, in units of its last digit."""
         return list(accumulate((part.change for part in self.parts), initial=self.before.rate))
 
     def format_point_rate(self, point: BridgePoint) -> str:
-        """Return the rate of one of the two days, as it is shown."""
+        """Format the rate at one end of the bridge as a percentage."""
         return format_units(point.rate, self.decimals) + "%"
 
 
 def movement_from_bridge(bridge: Any) -> RateMovement:
-    """Return a Bridge in the digits in which its two rates are shown.
+    """Convert a `Bridge` to the digits in which its two rates are displayed.
 
-    Both rates have as many digits as the one that needs more.
+    Both rates have as many decimals as the one that needs more.
     """
-    asked = bridge.rule.target
-    side, target = (asked.side, asked.share) if asked is not None else ("", None)
-    places = _shown_decimals(bridge, side, target)
-    unit = Fraction(1, 10 ** (places + 2))
-    shown = {name: int(value / unit) for name, value in bridge.round_to_digits(places + 2).items()}
-    before, after = _bridge_point(bridge.before, shown["before"]), _bridge_point(bridge.after, shown["after"])
-    parts = (MovementPart(step.kind, step.at_fault, shown[step.kind]) for step in bridge.steps)
-    moved = tuple(part for part in parts if part.at_fault or part.change)
+    rule_target = bridge.rule.target
+    side, target = (rule_target.side, rule_target.share) if rule_target is not None else ("", None)
+    decimals = _displayed_decimals(bridge, side, target)
+    unit = Fraction(1, 10 ** (decimals + 2))
+    units = {name: int(value / unit) for name, value in bridge.round_to_digits(decimals + 2).items()}
+    before, after = _bridge_point(bridge.before, units["before"]), _bridge_point(bridge.after, units["after"])
+    parts = (MovementPart(step.kind, step.at_fault, units[step.kind]) for step in bridge.steps)
+    changed_parts = tuple(part for part in parts if part.at_fault or part.change)
     rule = bridge.rule
     return RateMovement(
         rule.metric,
         rule.clock,
         bridge.window,
         side,
-        places,
+        decimals,
         before,
         after,
         bridge.orders_entered,
         bridge.orders_left,
-        moved,
+        changed_parts,
     )
 
 
@@ -109,42 +111,42 @@ def _bridge_point(count: Any, rate: int) -> BridgePoint:
     return BridgePoint(count.day, count.first_day, count.last_day, count.counted, count.at_fault, rate)
 
 
-def _shown_decimals(bridge: Any, side: str, target: Fraction | None) -> int:
-    """Return so many decimals that both rates are shown as everywhere else."""
+def _displayed_decimals(bridge: Any, side: str, target: Fraction | None) -> int:
+    """Return the number of decimals with which both rates are displayed as everywhere else."""
     counts = [(count.counted, count.at_fault) for count in (bridge.before, bridge.after)]
-    least = max(len(format_rate(*count, side, target).rstrip("%").partition(".")[2]) for count in counts)
-    true = [exact_rate(*count, side) for count in counts]
-    # A rate halfway between two digits may be rounded either way; one digit more settles it.
+    min_decimals = max(len(format_rate(*count, side, target).rstrip("%").partition(".")[2]) for count in counts)
+    exact_rates = [exact_rate(*count, side) for count in counts]
+    # A rate halfway between two digits may be rounded either way; one more decimal decides it.
     return next(
-        places for places in range(least, least + 3)
-        if [bridge.round_to_digits(places + 2)[name] for name in ("before", "after")]
-        == [round_half_up(value * 100, places) / 100 for value in true]
+        decimals for decimals in range(min_decimals, min_decimals + 3)
+        if [bridge.round_to_digits(decimals + 2)[name] for name in ("before", "after")]
+        == [round_half_up(value * 100, decimals) / 100 for value in exact_rates]
     )  # fmt: skip
 
 
-def format_units(units: int, places: int) -> str:
-    """Return whole units of the last digit as a number.
+def format_units(units: int, decimals: int) -> str:
+    """Format a number of units of the last displayed digit, such as 124 with two decimals as "1.24".
 
     >>> format_units(124, 2), format_units(-5, 1), format_units(-2225089, 2)
     ('1.24', '−0.5', '−22,250.89')
     """
-    return f"{MINUS if units < 0 else ''}{abs(units) / 10**places:,.{places}f}"
+    return f"{MINUS if units < 0 else ''}{abs(units) / 10**decimals:,.{decimals}f}"
 
 
-def format_signed_units(units: int, places: int) -> str:
-    """Return a change with its sign; none where nothing of it shows.
+def format_signed_units(units: int, decimals: int) -> str:
+    """Format a change in units of the last displayed digit with its sign; 0 has no sign.
 
     >>> format_signed_units(74, 2), format_signed_units(-25, 2), format_signed_units(0, 2)
     ('+0.74', '−0.25', '0.00')
     """
-    return f"{'+' if units > 0 else ''}{format_units(units, places)}"
+    return f"{'+' if units > 0 else ''}{format_units(units, decimals)}"
 
 
 def step_label(rate_movement: RateMovement, part: MovementPart) -> tuple[str, str]:
-    """Return a step's name, and the counts behind it.
+    """Return the label of a bridge step, and the counts behind it.
 
-    Orders learnt late are of the earlier day's window; whether they counted then is not said, for an order may begin to
-    count with the event that puts it at fault.
+    Orders learnt late are in the window of the earlier day. The label does not say whether they counted then, since
+    an order may begin to count with the event that puts it at fault.
 
     >>> day = BridgePoint(date(2026, 9, 30), date(2026, 7, 18), date(2026, 9, 15), 1188, 7, 59)
     >>> moved = RateMovement("order_defect_rate", "ordered_on", 60, "below", 2, day, day, 2935, 1188, ())
@@ -154,12 +156,12 @@ def step_label(rate_movement: RateMovement, part: MovementPart) -> tuple[str, st
     ('More orders:', '2,935 in, 1,188 out')
     """
     noun = metric_words(rate_movement.metric).noun.split()[-1]
-    many = format_quantity(abs(part.at_fault), noun)
+    quantity = format_quantity(abs(part.at_fault), noun)
     return {
-        "left": ("Left the window:", f"{many} at fault"),
+        "left": ("Left the window:", f"{quantity} at fault"),
         "removed": ("Removed:", f"{format_number(abs(part.at_fault))} no longer at fault"),
-        "learnt late": ("Learnt late:", f"{many} of earlier days"),
-        "new": ("New in the window:", f"{many} at fault"),
+        "learnt late": ("Learnt late:", f"{quantity} of earlier days"),
+        "new": ("New in the window:", f"{quantity} at fault"),
         "orders": (
             f"{_more_or_fewer_word(rate_movement)} {noun}s:",
             f"{format_number(rate_movement.orders_entered)} in, {format_number(rate_movement.orders_left)} out",
@@ -172,7 +174,7 @@ def _more_or_fewer_word(rate_movement: RateMovement) -> str:
 
 
 def bridge_point_label(rate_movement: RateMovement, point: BridgePoint) -> tuple[str, str]:
-    """Return a day, and how many of how many on it.
+    """Return the labels of one end of a bridge: its day, and the count behind its rate.
 
     >>> day = BridgePoint(date(2025, 12, 31), date(2025, 12, 1), date(2025, 12, 30), 612, 36, 941)
     >>> later = day._replace(day=date(2026, 1, 31))
@@ -186,7 +188,7 @@ def bridge_point_label(rate_movement: RateMovement, point: BridgePoint) -> tuple
 
 
 def bridge_title(rate_movement: RateMovement) -> str:
-    """Return which steps explain most of a rise or fall, or what outweighs or offsets what.
+    """Return the title of a bridge: which steps explain, outweigh or offset the change of the rate.
 
     >>> was = BridgePoint(date(2026, 9, 30), date(2026, 7, 18), date(2026, 9, 15), 2391, 14, 59)
     >>> now = BridgePoint(date(2026, 10, 31), date(2026, 8, 18), date(2026, 10, 16), 2498, 31, 124)
@@ -210,32 +212,31 @@ def bridge_title(rate_movement: RateMovement) -> str:
         rate_movement.format_point_rate(rate_movement.before),
         rate_movement.format_point_rate(rate_movement.after),
     )
-    along = _parts_by_size(rate_movement, 1 if rate_movement.change > 0 else -1)
-    against = _parts_by_size(rate_movement, -1 if rate_movement.change > 0 else 1)
+    same_direction = _parts_by_size(rate_movement, 1 if rate_movement.change > 0 else -1)
+    opposite = _parts_by_size(rate_movement, -1 if rate_movement.change > 0 else 1)
     if not rate_movement.parts:
         return f"The rate did not move: {before} on both days"
     if not rate_movement.change:
-        return f"{_offset_sentence(along, against, rate_movement)}: {before} on both days"
-    way, direction = ("rise", "up") if rate_movement.change > 0 else ("fall", "down")
+        return f"{_offset_sentence(same_direction, opposite, rate_movement)}: {before} on both days"
+    change_noun, direction = ("rise", "up") if rate_movement.change > 0 else ("fall", "down")
     if order_count_sentence(rate_movement):
-        return (
-            f"{_parts_as_subject(rate_movement, _parts_of_kind(along, 'orders'))} explain most of the {way} from "
-            f"{before} to {after}"
-        )
-    foe = against[0] if against and 2 * abs(against[0].change) >= abs(along[0].change) else None
-    named = _parts_that_explain(along, abs(rate_movement.change), abs(foe.change) if foe else 0)
-    ends = "s" if len(named) == 1 and abs(named[0].at_fault) == 1 else ""
-    if foe:
-        return (
-            f"{_parts_as_subject(rate_movement, named)} outweigh{ends} {_part_as_object(rate_movement, foe)}: "
-            f"{direction} from {before} to {after}"
-        )
-    whole = "" if len(named) == len(rate_movement.parts) else "most of "
-    return f"{_parts_as_subject(rate_movement, named)} explain{ends} {whole}the {way} from {before} to {after}"
+        subject = _parts_as_subject(rate_movement, _parts_of_kind(same_direction, "orders"))
+        return f"{subject} explain most of the {change_noun} from {before} to {after}"
+    opposing_part = opposite[0] if opposite and 2 * abs(opposite[0].change) >= abs(same_direction[0].change) else None
+    explaining = _parts_that_explain(
+        same_direction, abs(rate_movement.change), abs(opposing_part.change) if opposing_part else 0
+    )
+    verb_ending = "s" if len(explaining) == 1 and abs(explaining[0].at_fault) == 1 else ""
+    subject = _parts_as_subject(rate_movement, explaining)
+    if opposing_part:
+        opposed = _part_as_object(rate_movement, opposing_part)
+        return f"{subject} outweigh{verb_ending} {opposed}: {direction} from {before} to {after}"
+    most_of = "" if len(explaining) == len(rate_movement.parts) else "most of "
+    return f"{subject} explain{verb_ending} {most_of}the {change_noun} from {before} to {after}"
 
 
 def _parts_by_size(rate_movement: RateMovement, sign: int) -> list[MovementPart]:
-    """Return the parts that raise the rate, or those that lower it, the longest first."""
+    """Return the parts that raise the rate (sign 1) or lower it (sign -1), the largest change first."""
     return sorted((part for part in rate_movement.parts if part.change * sign > 0), key=lambda part: -abs(part.change))
 
 
@@ -243,51 +244,56 @@ def _parts_of_kind(parts: Sequence[MovementPart], kind: str) -> list[MovementPar
     return [part for part in parts if part.kind == kind]
 
 
-def _parts_that_explain(along: list[MovementPart], change: int, foe: int) -> list[MovementPart]:
-    """Return the fewest of the longest parts that, less the one against them, make more than half of the change."""
-    reach = [sum(abs(part.change) for part in along[:many]) - foe for many in range(1, len(along) + 1)]
-    return along[: next((many for many, sums in enumerate(reach, 1) if 2 * sums > change), len(along))]
+def _parts_that_explain(parts: list[MovementPart], change: int, opposing: int) -> list[MovementPart]:
+    """Return the fewest parts that explain more than half of a change.
+
+    `parts` are sorted by size; `opposing` is the size of the part against them, which is subtracted.
+    """
+    sums = [sum(abs(part.change) for part in parts[:count]) - opposing for count in range(1, len(parts) + 1)]
+    return parts[: next((count for count, total in enumerate(sums, 1) if 2 * total > change), len(parts))]
 
 
-def _offset_sentence(along: list[MovementPart], against: list[MovementPart], rate_movement: RateMovement) -> str:
-    """Return what cancels what where the shown rate stays; the denominator stands last."""
-    if not along:
+def _offset_sentence(
+    same_direction: list[MovementPart], opposite: list[MovementPart], rate_movement: RateMovement
+) -> str:
+    """Return which parts offset each other when the displayed rate stays the same; order counts come last."""
+    if not same_direction:
         return "The rate hardly moved"
-    first, last = sorted([along[0], against[0]], key=lambda part: part.kind == "orders")
+    first, last = sorted([same_direction[0], opposite[0]], key=lambda part: part.kind == "orders")
     return f"{_parts_as_subject(rate_movement, [first])} and {_part_as_object(rate_movement, last)} offset each other"
 
 
 def _parts_as_subject(rate_movement: RateMovement, parts: Sequence[MovementPart]) -> str:
-    """Return parts as the opening of a title."""
+    """Return parts of a movement as the subject of a title."""
     noun = metric_words(rate_movement.metric).noun
-    words = {
+    templates = {
         "left": "{} at fault that left", "removed": "{} cleared", "learnt late": "{} learnt late", "new": "{} at fault",
     }  # fmt: skip
 
-    def named(part: MovementPart) -> str:
+    def part_phrase(part: MovementPart) -> str:
         if part.kind == "orders":
             return f"{_more_or_fewer_word(rate_movement).lower()} {noun}s"
-        return words[part.kind].format(
+        return templates[part.kind].format(
             format_quantity(abs(part.at_fault), f"new {noun}" if part.kind == "new" else noun)
         )
 
-    return capitalise_first(join_words([named(part) for part in parts]))
+    return capitalise_first(join_words([part_phrase(part) for part in parts]))
 
 
 def _part_as_object(rate_movement: RateMovement, part: MovementPart) -> str:
-    """Return a part as what is outweighed, after the word for the orders was said."""
-    many = abs(part.at_fault)
+    """Return a part of a movement as the object of a title, without the noun of the subject."""
+    count = abs(part.at_fault)
     return {
-        "left": f"the {format_number(many)} that left",
-        "removed": f"the {format_number(many)} cleared",
-        "learnt late": f"the {format_number(many)} learnt late",
-        "new": f"{format_number(many)} new {'one' if many == 1 else 'ones'}",
+        "left": f"the {format_number(count)} that left",
+        "removed": f"the {format_number(count)} cleared",
+        "learnt late": f"the {format_number(count)} learnt late",
+        "new": f"{format_number(count)} new {'one' if count == 1 else 'ones'}",
         "orders": f"having {_more_or_fewer_word(rate_movement).lower()} {metric_words(rate_movement.metric).noun}s",
     }[part.kind]
 
 
 def order_count_sentence(rate_movement: RateMovement) -> str:
-    """Say that the denominator does most of it; empty where it does not.
+    """Return a sentence that the number of orders explains most of the change; empty if it does not.
 
     >>> was = BridgePoint(date(2026, 2, 1), date(2025, 12, 4), date(2026, 2, 1), 99, 1, 101)
     >>> now = BridgePoint(date(2026, 3, 9), date(2026, 1, 9), date(2026, 3, 9), 6, 1, 1667)
@@ -295,17 +301,17 @@ def order_count_sentence(rate_movement: RateMovement) -> str:
     >>> order_count_sentence(RateMovement("order_defect_rate", "ordered_on", 60, "below", 2, was, now, 6, 99, parts))
     'The rate rose mostly because fewer orders are counted: 99 before, 6 now.'
     """
-    orders = sum(part.change for part in _parts_of_kind(rate_movement.parts, "orders"))
-    if orders * rate_movement.change <= 0 or 2 * abs(orders) <= abs(rate_movement.change):
+    change_by_orders = sum(part.change for part in _parts_of_kind(rate_movement.parts, "orders"))
+    if change_by_orders * rate_movement.change <= 0 or 2 * abs(change_by_orders) <= abs(rate_movement.change):
         return ""
     noun = metric_words(rate_movement.metric).noun
-    why = f"{_more_or_fewer_word(rate_movement).lower()} {noun}s are counted"
+    reason = f"{_more_or_fewer_word(rate_movement).lower()} {noun}s are counted"
     counts = f"{format_number(rate_movement.before.counted)} before, {format_number(rate_movement.after.counted)} now"
-    return f"The rate {'rose' if rate_movement.change > 0 else 'fell'} mostly because {why}: {counts}."
+    return f"The rate {'rose' if rate_movement.change > 0 else 'fell'} mostly because {reason}: {counts}."
 
 
 def bridge_sum_sentence(rate_movement: RateMovement) -> str:
-    """Return the rate of the first day, every step and the rate of the last day, written out as a sum.
+    """Return a bridge as a sum in percentage points: first rate, all steps, last rate.
 
     >>> was = BridgePoint(date(2026, 9, 30), date(2026, 9, 1), date(2026, 9, 30), 1231, 26, 21)
     >>> now = BridgePoint(date(2026, 10, 31), date(2026, 10, 2), date(2026, 10, 31), 1262, 56, 44)
@@ -319,13 +325,13 @@ def bridge_sum_sentence(rate_movement: RateMovement) -> str:
         for part in rate_movement.parts
     )
     before, after = (
-        format_units(seen.rate, rate_movement.decimals) for seen in (rate_movement.before, rate_movement.after)
+        format_units(point.rate, rate_movement.decimals) for point in (rate_movement.before, rate_movement.after)
     )
     return f"In percentage points: {before}{steps} = {after}."
 
 
 def moved_orders_title(listed_orders: int, all_orders: int) -> str:
-    """Return what the table of orders that moved a rate holds.
+    """Return the title of the table of orders that moved a rate, with how many of them it lists.
 
     >>> moved_orders_title(200, 310), moved_orders_title(7, 7), moved_orders_title(1, 1), moved_orders_title(0, 0)
     ('200 of the 310 orders that moved the rate', 'The 7 orders that moved the rate', 'The order that moved the rate', 'No order at fault came or went')
@@ -334,37 +340,44 @@ def moved_orders_title(listed_orders: int, all_orders: int) -> str:
         return "No order at fault came or went"
     if all_orders == 1:
         return "The order that moved the rate"
-    some = f"{format_number(listed_orders)} of the" if listed_orders < all_orders else "The"
-    return f"{some} {format_number(all_orders)} orders that moved the rate"
+    start = f"{format_number(listed_orders)} of the" if listed_orders < all_orders else "The"
+    return f"{start} {format_number(all_orders)} orders that moved the rate"
 
 
 def bridge_caption(rate_movement: RateMovement) -> list[str]:
-    """Return what stands under the steps: the sum, whether the denominator did most of it, and how to read a step."""
+    """Return the captions of a bridge: its sum, the effect of the number of orders, and how to read a step."""
     year = rate_movement.after.day.year
-    told = [bridge_sum_sentence(rate_movement), order_count_sentence(rate_movement)]
+    sentences = [bridge_sum_sentence(rate_movement), order_count_sentence(rate_movement)]
     if _parts_of_kind(rate_movement.parts, "learnt late"):
-        clock_day, seen_day = (
+        last_clock_day, earlier_day = (
             format_long_day(rate_movement.before.last_day, year),
             format_long_day(rate_movement.before.day, year),
         )
-        told.append(
-            f"“Learnt late”: {CLOCK_PARTICIPLES[rate_movement.clock]} by {clock_day}, known only after {seen_day}."
+        sentences.append(
+            f"“Learnt late”: {CLOCK_PARTICIPLES[rate_movement.clock]} by {last_clock_day}, "
+            f"known only after {earlier_day}."
         )
     if rate_movement.parts and rate_movement.before.last_day < rate_movement.after.first_day:
-        told.append(f"The two {rate_movement.window}-day windows share no day.")
-    return told
+        sentences.append(f"The two {rate_movement.window}-day windows share no day.")
+    return sentences
 
 
 def bars_caption(rate_movement: RateMovement, bars_start: int) -> list[str]:
-    """Return where bars do not begin at nothing, and that steps pass an end of the scale on their way.
+    """Return notes on the scale of the bars: a start above 0%, and steps that pass 0% or 100%.
+
+    `bars_start` is in units of the last displayed digit.
 
     >>> day = BridgePoint(date(2026, 10, 31), date(2026, 10, 11), date(2026, 10, 24), 412, 33, 920)
     >>> moved = RateMovement("on_time_delivery_rate", "deliver_by_on", 14, "at least", 1, day, day, 0, 0, ())
     >>> bars_caption(moved, 900), bars_caption(moved._replace(parts=(MovementPart("left", -40, 85),)), 0)
     (['The bars begin at 90%.'], ['Told one after the other, the steps pass above 100% on their way.'])
     """
-    whole = 100 * 10**rate_movement.decimals
-    told = [f"The bars begin at {format_percent(Fraction(bars_start, whole))}."] if bars_start > 0 else []
+    units_of_100_percent = 100 * 10**rate_movement.decimals
+    notes = (
+        [f"The bars begin at {format_percent(Fraction(bars_start, units_of_100_percent))}."] if bars_start > 0 else []
+    )
     low, high = min(rate_movement.values), max(rate_movement.values)
-    ends = [text for passed, text in ((low < 0, "below 0%"), (high > whole, "above 100%")) if passed]
-    return told + ([f"Told one after the other, the steps pass {join_words(ends)} on their way."] if ends else [])
+    ends = [
+        text for is_passed, text in ((low < 0, "below 0%"), (high > units_of_100_percent, "above 100%")) if is_passed
+    ]
+    return notes + ([f"Told one after the other, the steps pass {join_words(ends)} on their way."] if ends else [])

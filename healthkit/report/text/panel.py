@@ -1,4 +1,4 @@
-"""Words that only the panels of a notebook say: what is picked, what is drawn beside, how accounts are ranked."""
+"""Texts that only the notebook panels show: selections, legends and the ranking of accounts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NO_SIMULATION_NOTE = "Ranked by status and by the share of the limit used; no lo
 
 
 def picked_orders_title(listed: int, total: int, days: str) -> str:
-    """Return what the table holds once days were picked on the chart.
+    """Return the title of the table of orders at fault on the days selected in a chart.
 
     >>> picked_orders_title(31, 31, "5 to 9 October 2026"), picked_orders_title(200, 310, "5 October 2026")
     ('31 orders at fault on 5 to 9 October 2026', '200 of 310 orders at fault on 5 October 2026')
@@ -28,12 +28,12 @@ def picked_orders_title(listed: int, total: int, days: str) -> str:
     """
     if not total:
         return f"No order is at fault on {days}"
-    some = f"{format_number(listed)} of " if listed < total else ""
-    return f"{some}{format_quantity(total)} at fault on {days}"
+    start = f"{format_number(listed)} of " if listed < total else ""
+    return f"{start}{format_quantity(total)} at fault on {days}"
 
 
 def diamonds_legend(window: int) -> Sentence:
-    """Return what the marketplace's own figures look like beside ours.
+    """Return the legend of the diamonds, which are the marketplace's own figures in a chart.
 
     >>> "".join(diamonds_legend(60))
     "Diamonds: the marketplace's own figures, over 60 days, from the day of each report until its next."
@@ -45,7 +45,7 @@ def diamonds_legend(window: int) -> Sentence:
 
 
 def on_target_title(standing: MeasureStanding) -> str:
-    """Return the finding of a rate over time that is on target.
+    """Return the title of the chart of a rate that is on target: the rate and the used share of its target.
 
     >>> on_target_title(MeasureStanding("order_defect_rate", 1334, 4, "below", 0.01, 9, share_used=0.2999))
     'On target at 0.30%: 30% of what the target allows is used up'
@@ -54,7 +54,9 @@ def on_target_title(standing: MeasureStanding) -> str:
 
 
 def needed_phrase(percent: int | None, orders: int) -> str:
-    """Return what a cause alone would need for the target to be met today.
+    """Return by how much one cause must be reduced to meet the target today, in percent and orders.
+
+    `percent` is None if no reduction of this cause is enough.
 
     >>> needed_phrase(42, 7), needed_phrase(None, 0), needed_phrase(0, 0)
     ('Needed: 42% (7 orders)', 'Not enough alone', 'Not needed')
@@ -65,7 +67,7 @@ def needed_phrase(percent: int | None, orders: int) -> str:
 
 
 def format_expected_harm(orders: float) -> str:
-    """Return expected harm in words.
+    """Format the expected harm as a number of orders.
 
     >>> format_expected_harm(0.2), format_expected_harm(12.4), format_expected_harm(1840.0)
     ('under 1 order', '12 orders', '1,840 orders')
@@ -74,22 +76,22 @@ def format_expected_harm(orders: float) -> str:
 
 
 def ranking_title(off: int, risk: int, accounts: int, first: str) -> str:
-    """Return over all accounts that are shown: how many are off target, and which comes first.
+    """Return the title of the ranking: how many accounts are off target and at risk, and the first one.
 
     >>> ranking_title(3, 1, 8, "harbor")
     '3 of 8 accounts are off target and 1 at risk. Begin with harbor.'
     >>> ranking_title(0, 0, 1, "")
     '0 of 1 account are off target and 0 at risk.'
     """
-    begin = f" Begin with {first}." if first else ""
+    first_step = f" Begin with {first}." if first else ""
     return (
         f"{format_number(off)} of {format_quantity(accounts, 'account')} are off target and {format_number(risk)} "
-        f"at risk.{begin}"
+        f"at risk.{first_step}"
     )
 
 
 def side_by_side_title(measure_label: str, off: int, charts_drawn: int) -> str:
-    """Return the finding of several small charts of one measure.
+    """Return the title of small charts of one measure: in how many accounts it is off target.
 
     >>> side_by_side_title("Late Shipment Rate over 30 days", 2, 8), side_by_side_title("Late Shipment Rate", 1, 1)
     ('Late Shipment Rate over 30 days: 2 are off target, of 8 drawn', 'Late Shipment Rate: off target')
@@ -100,12 +102,12 @@ def side_by_side_title(measure_label: str, off: int, charts_drawn: int) -> str:
         return f"{measure_label}: no account drawn has a rate"
     if charts_drawn == 1:
         return f"{measure_label}: {'off target' if off else 'not off target'}"
-    are = "1 is" if off == 1 else f"{format_number(off)} are" if off else "none is"
-    return f"{measure_label}: {are} off target, of {format_number(charts_drawn)} drawn"
+    off_target_count = "1 is" if off == 1 else f"{format_number(off)} are" if off else "none is"
+    return f"{measure_label}: {off_target_count} off target, of {format_number(charts_drawn)} drawn"
 
 
 def accounts_without_chart_note(names: list[str]) -> str:
-    """Return which accounts have no chart.
+    """Return a note that lists the accounts without a chart.
 
     >>> accounts_without_chart_note(["harbor"])
     'No rate in the last 60 days: harbor.'

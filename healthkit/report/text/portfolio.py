@@ -1,4 +1,4 @@
-"""The sentences of the index over many accounts: which are off target, which one to open first, and what failed."""
+"""Sentences of the index page of many accounts: accounts off target, which to open first, failed runs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from healthkit.report.text.sentences import (
 
 
 def accounts_off_target_sentence(off: int, risk: int, unjudged: int, on_target: int, failed: int) -> Sentence:
-    """Return the index's first sentence: how many accounts stand where.
+    """Return the first sentence of the index page: the number of accounts in each status.
 
     >>> "".join(accounts_off_target_sentence(3, 4, 0, 13, 2))
     'Three accounts are off target and four are at risk. Two more have no report: their runs failed.'
@@ -32,30 +32,32 @@ def accounts_off_target_sentence(off: int, risk: int, unjudged: int, on_target: 
     ('No account is off target: one is on target.', 'No account is known to be off target: two are on target, one cannot be judged.')
     """  # noqa: E501 - the sentences
 
-    def are(n: int) -> str:
+    def count_phrase(n: int) -> str:
         return f"{spell_number(n)} {'is' if n == 1 else 'are'}"
 
-    lacking = f"{spell_number(unjudged)} cannot be judged" if unjudged else ""
+    unjudged_clause = f"{spell_number(unjudged)} cannot be judged" if unjudged else ""
     if off:
         noun = "account is" if off == 1 else "accounts are"
         head = Strong(f"{capitalise_first(spell_number(off))} {noun} off target")
-        rest = f" and {are(risk)} at risk" if risk else ""
-        parts: Sentence = (head, f"{rest}; {lacking}." if lacking else f"{rest}.")
+        rest = f" and {count_phrase(risk)} at risk" if risk else ""
+        parts: Sentence = (head, f"{rest}; {unjudged_clause}." if unjudged_clause else f"{rest}.")
     else:
-        states = [f"{are(n)} {word}" for n, word in ((risk, "at risk"), (on_target, "on target")) if n][
-            : 2 if lacking else 1
+        states = [f"{count_phrase(n)} {word}" for n, word in ((risk, "at risk"), (on_target, "on target")) if n][
+            : 2 if unjudged_clause else 1
         ]
-        rest = ", ".join([*states, *([lacking] if lacking else [])]) or "none can be judged yet"
+        rest = ", ".join([*states, *([unjudged_clause] if unjudged_clause else [])]) or "none can be judged yet"
         parts = (Strong(f"No account is {'known to be ' if unjudged else ''}off target"), f": {rest}.")
     if failed:
-        one = failed == 1
-        parts += (f" {capitalise_first(spell_number(failed))} more {'has' if one else 'have'} no report: "
-                  f"{'its run' if one else 'their runs'} failed.",)  # fmt: skip
+        single = failed == 1
+        parts += (f" {capitalise_first(spell_number(failed))} more {'has' if single else 'have'} no report: "
+                  f"{'its run' if single else 'their runs'} failed.",)  # fmt: skip
     return parts
 
 
 def unjudged_accounts_sentence(account: str, accounts: int, failed: int) -> Sentence:
-    """Return the index's third sentence where the worst that is known is that accounts cannot be judged.
+    """Return the third sentence of the index page if the worst known status is that accounts cannot be judged.
+
+    `account` is the first of the `accounts` that cannot be judged; `failed` is the number of failed runs.
 
     >>> "".join(unjudged_accounts_sentence("harbor", 2, 0))
     'Open harbor: its page says which files are missing, and where to get them. One more account cannot be judged.'
@@ -63,14 +65,14 @@ def unjudged_accounts_sentence(account: str, accounts: int, failed: int) -> Sent
     others = accounts - 1
     noun = "account" if others == 1 else "accounts"
     more = f" {capitalise_first(spell_number(others))} more {noun} cannot be judged." if others else ""
-    again = f" Then run the {spell_number(failed)} failed reports again." if failed > 1 else (
+    rerun = f" Then run the {spell_number(failed)} failed reports again." if failed > 1 else (
         " Then run the failed report again." if failed else ""
     )  # fmt: skip
-    return (Strong(f"Open {account}"), f": its page says which files are missing, and where to get them.{more}{again}")
+    return (Strong(f"Open {account}"), f": its page says which files are missing, and where to get them.{more}{rerun}")
 
 
 def as_of_note(day: date) -> str:
-    """Say that an account's files end before the day of the index.
+    """Return a note that an account's files end before the day of the index page.
 
     >>> as_of_note(date(2026, 11, 29))
     'as of 29 Nov, where its files end'
@@ -79,7 +81,7 @@ def as_of_note(day: date) -> str:
 
 
 def unjudged_measures_note(measures: int, files: Sequence[str] = ()) -> str:
-    """Return how many enforced measures of an account cannot be judged, and which files would tell; empty for none.
+    """Return a note with the number of enforced measures without a verdict and the missing files; empty for none.
 
     >>> unjudged_measures_note(1), unjudged_measures_note(3, ["order report", "all-orders file"])
     ('one enforced measure cannot be judged', 'three enforced measures cannot be judged; missing: order report, all-orders file')
@@ -88,12 +90,12 @@ def unjudged_measures_note(measures: int, files: Sequence[str] = ()) -> str:
     """  # noqa: E501 - the lines
     if not measures:
         return ""
-    what = f"{spell_number(measures)} enforced {'measure' if measures == 1 else 'measures'} cannot be judged"
-    return f"{what}; missing: {shorten_file_list(files)}" if files else what
+    note = f"{spell_number(measures)} enforced {'measure' if measures == 1 else 'measures'} cannot be judged"
+    return f"{note}; missing: {shorten_file_list(files)}" if files else note
 
 
 def shorten_file_list(files: Sequence[str]) -> str:
-    """Return the first of some files, and how many more there are.
+    """Return a list of file titles; of more than three, the first two and the number of others.
 
     >>> shorten_file_list(["a", "b", "c"]), shorten_file_list(["a", "b", "c", "d"])
     ('a, b, c', 'a, b and 2 more')
@@ -102,7 +104,7 @@ def shorten_file_list(files: Sequence[str]) -> str:
 
 
 def missing_files_sentence(measures: Sequence[str], files: Sequence[str]) -> str:
-    """Return which measures cannot be judged, and which files would tell, for a summary.
+    """Return which measures cannot be judged and which files are missing, as sentences of a summary.
 
     >>> missing_files_sentence(["Late Shipment Rate", "Valid Tracking Rate"], ["order report"])
     'Late Shipment Rate and Valid Tracking Rate cannot be judged. Files that would tell: order report.'
@@ -112,48 +114,53 @@ def missing_files_sentence(measures: Sequence[str], files: Sequence[str]) -> str
 
 
 def furthest_account_sentence(account: str, standing: MeasureStanding) -> Sentence:
-    """Return the index's second sentence when an account is off target: the one furthest past its limit.
+    """Return the second sentence of the index page: the account furthest past its limit, and its measure.
 
     >>> "".join(furthest_account_sentence("Harbor", MeasureStanding("order_defect_rate", 2498, 31, "below", 0.01, -7)))
     'Harbor is furthest past its limit: Order Defect Rate is at 1.24% (limit 1%), 7 orders too many.'
     """
     noun = metric_words(standing.metric).noun
-    over = (
+    excess = (
         f", {format_quantity(-standing.headroom, noun)} too many" if standing.headroom and standing.headroom < 0 else ""
     )
-    return (Strong(account), f" is furthest past its limit: {figure_clause(standing)}{over}.")
+    return (Strong(account), f" is furthest past its limit: {figure_clause(standing)}{excess}.")
 
 
 def nearest_account_sentence(account: str, standing: MeasureStanding) -> Sentence:
-    """Return the index's second sentence when no account is off target: the one that has used most of its limit.
+    """Return the second sentence of the index page if no account is off target: the one nearest to its limit.
 
     >>> "".join(nearest_account_sentence("Harbor", MeasureStanding("cancellation_rate", 297, 6, "below", 0.025, 1)))
     'Harbor is nearest to its limit: Pre-fulfilment Cancellation Rate is at 2.0% (limit 2.5%), with 1 more order to go.'
     """
-    left = format_headroom(standing.headroom, metric_words(standing.metric).noun)
-    rest = figure_clause(standing._replace(figure_source=""))
-    return (Strong(account), f" is nearest to its limit: {rest}, with {left}{' to go' if standing.headroom else ''}.")
+    headroom = format_headroom(standing.headroom, metric_words(standing.metric).noun)
+    figure = figure_clause(standing._replace(figure_source=""))
+    return (
+        Strong(account),
+        f" is nearest to its limit: {figure}, with {headroom}{' to go' if standing.headroom else ''}.",
+    )
 
 
 def first_account_sentence(sentence: str, account: str, failed: int) -> Sentence:
-    """Return the index's third sentence: what the orders at fault of the worst account share, then the failed runs.
+    """Return the third sentence of the index page: the account to open first, and the failed runs to repeat.
+
+    `sentence` says what the orders at fault of that account share.
 
     >>> "".join(first_account_sentence("13 of the 31 orders at fault are for “Tent”", "Harbor", 2))
     'Open Harbor: 13 of the 31 orders at fault are for “Tent”. Then run the two failed reports again.'
     >>> "".join(first_account_sentence("", "", 0))
     'Nothing: there is no order at fault to look at.'
     """
-    again = {0: "", 1: "the failed report again"}.get(failed, f"the {spell_number(failed)} failed reports again")
+    rerun = {0: "", 1: "the failed report again"}.get(failed, f"the {spell_number(failed)} failed reports again")
     if not account and not failed:
         return (Strong("Nothing"), ": there is no order at fault to look at.")
     if not account:
-        return (Strong(f"Run {again}"), ".")
-    tail = f" Then run {again}." if again else ""
+        return (Strong(f"Run {rerun}"), ".")
+    tail = f" Then run {rerun}." if rerun else ""
     return (Strong(f"Open {account}"), f": {sentence}.{tail}" if sentence else f".{tail}")
 
 
 def orders_link_label(orders: int, noun: str = "order") -> str:
-    """Return the link to the file of all orders at fault.
+    """Return the label of the link to the CSV file of all orders at fault.
 
     >>> orders_link_label(31), orders_link_label(1)
     ('All 31 orders as CSV', 'This order as CSV')
@@ -162,21 +169,23 @@ def orders_link_label(orders: int, noun: str = "order") -> str:
 
 
 def failed_runs_title(failed: int, month_name: str) -> str:
-    """Return the heading of the runs that made no report.
+    """Return the heading of the list of failed runs, with their number and month.
 
     >>> failed_runs_title(2, "October 2026")
     'Two runs failed; these accounts have no figures for October 2026'
     """
-    many = (
+    subject = (
         "One run failed; this account has"
         if failed == 1
         else f"{capitalise_first(spell_number(failed))} runs failed; these accounts have"
     )
-    return f"{many} no figures for {month_name}"
+    return f"{subject} no figures for {month_name}"
 
 
 def email_summary(verdicts: Mapping[str, Sequence[Sequence[str]]], html: bool = False) -> str:
-    r"""Return the verdicts of several accounts, fit for an e-mail: each account's sentences under its name.
+    r"""Return the verdicts of several accounts as text or HTML for an e-mail.
+
+    `verdicts` maps an account to its pairs of question and answer.
 
     >>> print(email_summary({"harbor": [["What is wrong", "Late Shipment Rate is off target."]]}))
     harbor
@@ -187,17 +196,17 @@ def email_summary(verdicts: Mapping[str, Sequence[Sequence[str]]], html: bool = 
     if html:
         return "\n".join(
             f"<h3>{escape(account)}</h3>\n"
-            + "\n".join(f"<p><b>{escape(asked)}:</b> {escape(told)}</p>" for asked, told in sentences)
+            + "\n".join(f"<p><b>{escape(question)}:</b> {escape(answer)}</p>" for question, answer in sentences)
             for account, sentences in verdicts.items()
         )
     return "\n\n".join(
-        "\n".join([account, *(f"  {asked}: {told}" for asked, told in sentences)])
+        "\n".join([account, *(f"  {question}: {answer}" for question, answer in sentences)])
         for account, sentences in verdicts.items()
     )
 
 
 def alert_line(standing: MeasureStanding, account: str, marketplace: str, status: str) -> str:
-    """Return one measure that is off target or at risk, in a line.
+    """Return one line on a measure that is off target or at risk: its account, rate, limit and headroom.
 
     >>> late = MeasureStanding("late_shipment_rate", 670, 64, "below", 0.04, -38, window=30)
     >>> alert_line(late, "harbor", "US", "off target")
@@ -205,35 +214,35 @@ def alert_line(standing: MeasureStanding, account: str, marketplace: str, status
     >>> alert_line(late._replace(figure_source="Amazon’s own figure of 27 November"), "harbor", "US", "off target")
     'off target  harbor (US): Late Shipment Rate over 30 days at 9.6% (limit 4%), 38 orders too many, by Amazon’s own figure of 27 November'
     """  # noqa: E501 - the lines
-    whose = f",{figure_source_suffix(standing)}" if standing.figure_source else ""
-    measured = measure_phrase(standing.metric, standing.channel, standing.window)
+    source_suffix = f",{figure_source_suffix(standing)}" if standing.figure_source else ""
+    measure = measure_phrase(standing.metric, standing.channel, standing.window)
     if standing.value is not None:
-        told = account_text.format_short_value(standing.metric, standing.value)
-        return f"{status}  {account} ({marketplace}): {measured}: {told}{whose}"
-    line = f"{status}  {account} ({marketplace}): {measured} {standing.rate_and_limit}"
-    return line + ("" if standing.headroom is None else f", {headroom_phrase(standing)}") + whose
+        figure = account_text.format_short_value(standing.metric, standing.value)
+        return f"{status}  {account} ({marketplace}): {measure}: {figure}{source_suffix}"
+    line = f"{status}  {account} ({marketplace}): {measure} {standing.rate_and_limit}"
+    return line + ("" if standing.headroom is None else f", {headroom_phrase(standing)}") + source_suffix
 
 
-def unjudged_alert_line(standing: MeasureStanding, account: str, marketplace: str, why: str) -> str:
-    """Return one enforced measure that cannot be judged, in a line.
+def unjudged_alert_line(standing: MeasureStanding, account: str, marketplace: str, reason: str) -> str:
+    """Return one line on an enforced measure that cannot be judged, with the reason.
 
     >>> late = MeasureStanding("late_shipment_rate", 0, 0, "below", 0.04, None, window=30)
     >>> unjudged_alert_line(late, "harbor", "US", "130 orders, but no file tells when they were confirmed")
     'cannot be judged  harbor (US): Late Shipment Rate over 30 days: 130 orders, but no file tells when they were confirmed'
     """  # noqa: E501 - the line
-    shown = (
+    rate = (
         f" at {standing.formatted_rate} ({standing.formatted_limit})"
         if standing.counted and standing.value is None
         else ""
     )
     return (
         f"cannot be judged  {account} ({marketplace}): "
-        f"{measure_phrase(standing.metric, standing.channel, standing.window)}{shown}: {why}"
+        f"{measure_phrase(standing.metric, standing.channel, standing.window)}{rate}: {reason}"
     )
 
 
 def not_covered_line(account: str, marketplace: str, names: Sequence[str]) -> str:
-    """Return the measures that no rule enforces and no file tells of, in a line.
+    """Return one line on the measures of an account that no rule enforces and no file covers.
 
     >>> not_covered_line("harbor", "US", ["late answers", "service dissatisfaction"])
     'not covered  harbor (US): no file tells of late answers and service dissatisfaction; no consequence is known'
@@ -242,7 +251,7 @@ def not_covered_line(account: str, marketplace: str, names: Sequence[str]) -> st
 
 
 def files_end_line(account: str, marketplace: str, known_until: date, month_end: date) -> str:
-    """Say that the files of an account end before the day asked for, in a line.
+    """Return one line that an account's files end before the requested day.
 
     >>> files_end_line("harbor", "US", date(2026, 11, 26), date(2026, 11, 30))
     'files end  harbor (US): judged as of 26 Nov, the last day that its files tell of, not 30 Nov'
@@ -254,7 +263,7 @@ def files_end_line(account: str, marketplace: str, known_until: date, month_end:
 
 
 def no_data_line(account: str, marketplace: str, last: date) -> str:
-    """Say that the files of an account end before the month does begin, in a line.
+    """Return one line that an account's files end before the month begins.
 
     >>> no_data_line("harbor", "US", date(2026, 9, 12))
     'cannot be judged  harbor (US): its files end on 12 Sep, and nothing is known of the month; import newer ones'

@@ -1,4 +1,4 @@
-"""Why a measure cannot be judged, in words: what no file tells, which files end too early or begin too late."""
+"""Reasons why a measure cannot be judged, as text: missing evidence, or files that end early or begin late."""
 
 from __future__ import annotations
 
@@ -25,13 +25,14 @@ UNKNOWN_FACTS = {
     "deliveries": "when they were delivered",
     "tracking": "whether they had tracking",
 }
-"""What stays unknown of orders without a kind of evidence."""
+"""Kind of evidence -> what is unknown about orders without it."""
 
 
 def unjudged_reason(reason: Any, noun: str, first: date, last: date, year: int, minimum: int | None = None) -> str:
-    """Return why a measure has no verdict, in place of its room; `reason` is a Reason of `verdicts`.
+    """Return the reason why a measure has no verdict, as text to show instead of its headroom.
 
-    `first` and `last` bound the window, `noun` is what the measure counts.
+    `reason` is a `verdicts.UnjudgedReason`. `first` and `last` bound the window, `noun` is what the measure counts,
+    `minimum` is the smallest count that the rule judges.
     """
     if reason.kind == "too few":
         return f"judged from {format_quantity(minimum, noun)}" if minimum else "too few to judge"
@@ -50,31 +51,31 @@ def unjudged_reason(reason: Any, noun: str, first: date, last: date, year: int, 
 
 
 def no_orders_reason(noun: str, first: date, last: date, year: int) -> str:
-    """Say that nothing is to be counted.
+    """Return the reason that a window has no orders, with its days.
 
     >>> no_orders_reason("order", date(2026, 10, 24), date(2026, 10, 30), 2026)
     'no orders from 24 to 30 Oct'
     """
-    when = (
+    days = (
         f"on {format_day_range(last, last, year)}"
         if first == last
         else f"from {format_day_range(first, last, year).replace(DASH, 'to')}"
     )
-    return f"no {noun}s {when}"
+    return f"no {noun}s {days}"
 
 
 def no_file_reason(reason: Any, noun: str, first: date, last: date, year: int) -> str:
-    """That there were orders, or may have been, and no file tells what the measure asks."""
+    """Return the reason that no imported file contains the evidence of a measure."""
     missing = [need.evidence for need in reason.required_evidence if need.known_last is None]
     if not reason.orders_in_window:
         return f"no file tells of {evidence_list(missing)}" if missing else f"no file tells of {noun}s"
-    unknown = [UNKNOWN_FACTS[word] for word in missing if word in UNKNOWN_FACTS]
-    what = join_words(unknown) if unknown else f"of {evidence_list(missing)}" if missing else "enough of them"
-    return f"{format_quantity(reason.orders_in_window)}, but no file tells {what}"
+    unknown = [UNKNOWN_FACTS[evidence] for evidence in missing if evidence in UNKNOWN_FACTS]
+    gap = join_words(unknown) if unknown else f"of {evidence_list(missing)}" if missing else "enough of them"
+    return f"{format_quantity(reason.orders_in_window)}, but no file tells {gap}"
 
 
 def lower_bound_reason(reason: Any, noun: str, year: int) -> str:
-    """Say that more may have gone wrong than the files tell.
+    """Return the reason that a count is a lower bound, with the evidence that is missing or incomplete.
 
     >>> from types import SimpleNamespace as Some
     >>> need = Some(evidence="claims", known_last=None)
@@ -89,15 +90,19 @@ def lower_bound_reason(reason: Any, noun: str, year: int) -> str:
     parts = [f"no file tells of {evidence_list(missing)}"] if missing else []
     for need in reason.required_evidence:
         if need.known_last is not None:
-            late = need.known_last < need.last and (need.last - need.known_last) >= (need.known_first - need.first)
-            parts.append(f"{evidence_list([need.evidence])} are known only {_known_range_phrase(need, late, year)}")
+            ends_early = need.known_last < need.last and (need.last - need.known_last) >= (
+                need.known_first - need.first
+            )
+            parts.append(
+                f"{evidence_list([need.evidence])} are known only {_known_range_phrase(need, ends_early, year)}"
+            )
     if reason.unknown_orders:
         parts.append(f"of {format_quantity(reason.unknown_orders)} the files do not tell enough")
     return f"a lower bound: {join_words(parts) or 'files are missing'}"
 
 
-def _known_range_phrase(need: Any, late: bool, year: int) -> str:
-    return f"until {format_day_range(need.known_last, need.known_last, year)}" if late else (
+def _known_range_phrase(need: Any, ends_early: bool, year: int) -> str:
+    return f"until {format_day_range(need.known_last, need.known_last, year)}" if ends_early else (
         f"since {format_day_range(need.known_first, need.known_first, year)}"
     )  # fmt: skip
 
@@ -108,13 +113,15 @@ def _starts_late_reason(reason: Any, first: date, last: date, year: int) -> str:
 
 
 def _ends_early_reason(reason: Any, first: date, last: date, year: int) -> str:
-    named = [need for need in reason.required_evidence if need.evidence == "orders"]
-    other = [need for need in reason.required_evidence if need.known_last is not None and need.evidence != "orders"]
-    if not named and other:
-        need = min(other, key=lambda need: need.known_last)
-        there = f"{format_quantity(reason.orders_in_window)}, but " if reason.orders_in_window else ""
+    order_needs = [need for need in reason.required_evidence if need.evidence == "orders"]
+    other_needs = [
+        need for need in reason.required_evidence if need.known_last is not None and need.evidence != "orders"
+    ]
+    if not order_needs and other_needs:
+        need = min(other_needs, key=lambda need: need.known_last)
+        orders_clause = f"{format_quantity(reason.orders_in_window)}, but " if reason.orders_in_window else ""
         return (
-            f"{there}{evidence_list([need.evidence])} are known only "
+            f"{orders_clause}{evidence_list([need.evidence])} are known only "
             f"{_known_range_phrase(need, need.known_last < need.last, year)}"
         )
     return (
@@ -127,34 +134,35 @@ def _gap_reason(reason: Any, first: date, last: date, year: int) -> str:
     return f"no file of orders covers {format_day_range(reason.since, reason.until, year).replace(DASH, 'to')}"
 
 
-def on_target_only_if_clause(more: int | None, missing_days: int, noun: str) -> str:
-    """What it would take for counts that are past their target to be on target after all; empty where they are not.
+def on_target_only_if_clause(clean_orders_needed: int | None, missing_days: int, noun: str) -> str:
+    """Return a clause on what the missing days must contain for a measure past its target to be on target.
+
+    It is empty without `clean_orders_needed`: the known counts are not past the target.
 
     >>> on_target_only_if_clause(142, 10, "order")
     '; on target only if the ten missing days held 142 more orders without a defect'
     >>> on_target_only_if_clause(None, 10, "order")
     ''
     """
-    if more is None:
+    if clean_orders_needed is None:
         return ""
     span = "the missing day" if missing_days == 1 else f"the {spell_number(missing_days)} missing days"
-    return (
-        f"; on target only if {span} held {format_number(more)} more {noun}{'' if more == 1 else 's'} without a defect"
-    )
+    orders = f"{format_number(clean_orders_needed)} more {noun}{'' if clean_orders_needed == 1 else 's'}"
+    return f"; on target only if {span} held {orders} without a defect"
 
 
 def amazons_figure_phrase(reported_on: date, age: int, year: int) -> str:
-    """Return whose figure is shown, and how old it is where it is older than a week.
+    """Return a phrase for Amazon's own figure with its date, and its age if over a week. [days]
 
     >>> amazons_figure_phrase(date(2026, 11, 27), 0, 2026), amazons_figure_phrase(date(2026, 11, 20), 10, 2026)
     ('Amazon’s own figure of 27 November', 'Amazon’s own figure of 20 November, 10 days old')
     """
-    old = "" if age <= 7 else f", {format_number(age)} days old"
-    return f"Amazon\N{RIGHT SINGLE QUOTATION MARK}s own figure of {format_long_day(reported_on, year)}{old}"
+    age_note = "" if age <= 7 else f", {format_number(age)} days old"
+    return f"Amazon\N{RIGHT SINGLE QUOTATION MARK}s own figure of {format_long_day(reported_on, year)}{age_note}"
 
 
 def unjudged_measures_clause(names: Sequence[str], max_named: int = 4) -> str:
-    """Return measures that cannot be judged, in a sentence; of many the first and the number of the others.
+    """Return a clause with the measures that cannot be judged: at most `max_named` items, the last a number.
 
     >>> unjudged_measures_clause(["Late Shipment Rate", "Valid Tracking Rate"])
     'Late Shipment Rate and Valid Tracking Rate cannot be judged'
@@ -163,16 +171,18 @@ def unjudged_measures_clause(names: Sequence[str], max_named: int = 4) -> str:
     >>> unjudged_measures_clause(["a", "b", "c", "d", "e", "f"])
     'a, b, c and 3 more measures cannot be judged'
     """
-    shown = (
+    items = (
         list(names)
         if len(names) <= max_named
         else [*names[: max_named - 1], f"{format_number(len(names) - max_named + 1)} more measures"]
     )
-    return f"{join_words(shown)} cannot be judged"
+    return f"{join_words(items)} cannot be judged"
 
 
 def our_counts_sentence(counted: int, at_fault: int, side: str, target: float | None, noun: str, reason: str) -> str:
-    """Return what our files count of a measure that the marketplace's own figure decides.
+    """Return a sentence on our own count of a measure that the marketplace's figure decides.
+
+    `reason` says why our count cannot be judged; it may be empty.
 
     >>> our_counts_sentence(241, 3, "below", 0.01, "order", "orders only since 28 Sep; the window starts 14 Sep")
     'our files hold 3 of 241 (1.24%), which cannot be judged: orders only since 28 Sep; the window starts 14 Sep.'
@@ -183,21 +193,23 @@ def our_counts_sentence(counted: int, at_fault: int, side: str, target: float | 
     """
     if not counted:
         return f"{reason or f'our files count no {noun}'}."
-    shown = f"our files hold {format_count(counted, at_fault, side)} ({format_rate(counted, at_fault, side, target)})"
-    return f"{shown}, which cannot be judged: {reason}." if reason else f"{shown}."
+    count_clause = (
+        f"our files hold {format_count(counted, at_fault, side)} ({format_rate(counted, at_fault, side, target)})"
+    )
+    return f"{count_clause}, which cannot be judged: {reason}." if reason else f"{count_clause}."
 
 
-def our_rate_title(whose: str) -> str:
-    """Return the title of the chart of our rate, where the marketplace's own figure decides.
+def our_rate_title(figure_source: str) -> str:
+    """Return the title of the chart of our rate if the marketplace's own figure decides the verdict.
 
     >>> our_rate_title("Amazon’s own figure of 27 November")
     'The rate by our files; Amazon’s own figure of 27 November decides'
     """
-    return f"The rate by our files; {whose} decides"
+    return f"The rate by our files; {figure_source} decides"
 
 
 def files_end_sentence(known_until: date, year: int) -> str:
-    """Say that the files of an account end before the day asked for.
+    """Return a sentence with the last day that the files of an account cover.
 
     >>> files_end_sentence(date(2026, 11, 26), 2026)
     'The files tell of orders until 26 November; later days are not known.'
@@ -205,17 +217,17 @@ def files_end_sentence(known_until: date, year: int) -> str:
     return f"The files tell of orders until {format_long_day(known_until, year)}; later days are not known."
 
 
-def since_unknown_phrase(whose: str) -> str:
-    """Say that a measure is off target by the marketplace's figure alone.
+def since_unknown_phrase(figure_source: str) -> str:
+    """Return a phrase that a measure is off target by the marketplace's figure alone, since an unknown day.
 
     >>> since_unknown_phrase("Amazon’s own figure of 27 November")
     'off target by Amazon’s own figure of 27 November; since when, the files do not tell.'
     """
-    return f"off target by {whose}; since when, the files do not tell."
+    return f"off target by {figure_source}; since when, the files do not tell."
 
 
 def other_unjudged_line(account: str, marketplace: str, unjudged: int) -> str:
-    """Return how many measures of an account cannot be judged, beside those that are off target.
+    """Return a line with the number of measures of an account that cannot be judged.
 
     >>> other_unjudged_line("acme", "US", 9)
     '? acme (US): nine measures cannot be judged; `doctor --account acme` says which files would tell.'
@@ -225,13 +237,13 @@ def other_unjudged_line(account: str, marketplace: str, unjudged: int) -> str:
 
 
 def none_off_target_sentence(as_of: date, unjudged: int) -> str:
-    """Say that no measure is known to be off target, and how many enforced ones cannot be judged.
+    """Return a sentence that no measure is off target, with the number of enforced ones that cannot be judged.
 
     >>> none_off_target_sentence(date(2026, 10, 31), 0)
     'No measure is off target on 31 October 2026.'
     >>> none_off_target_sentence(date(2026, 10, 31), 2)
     'No measure is known to be off target on 31 October 2026; two that a rule enforces cannot be judged.'
     """
-    known = "known to be " if unjudged else ""
-    rest = f"; {spell_number(unjudged)} that a rule enforces cannot be judged" if unjudged else ""
-    return f"No measure is {known}off target on {format_long_day(as_of, 0)}{rest}."
+    known_to_be = "known to be " if unjudged else ""
+    unjudged_clause = f"; {spell_number(unjudged)} that a rule enforces cannot be judged" if unjudged else ""
+    return f"No measure is {known_to_be}off target on {format_long_day(as_of, 0)}{unjudged_clause}."

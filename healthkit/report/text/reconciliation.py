@@ -1,4 +1,4 @@
-"""The words of the marketplace's own figures beside ours: what each side counts, and why they differ."""
+"""Texts that compare the marketplace's own figures with ours: counts, statuses and causes of differences."""
 
 from __future__ import annotations
 
@@ -35,23 +35,23 @@ DIFFERENCE_REASONS = {
     "no file": "no file of ours tells enough to count them",
     "unexplained": "cause not found",
 }
-"""Why two counts differ, by the causes of `explain`."""
+"""Cause of a difference between two counts (see `reconcile.DIFFERENCES`) -> its text."""
 NO_DIFFERENCE = "No difference"
 
 
 def count_difference_phrase(counted: int, at_fault: int, noun: str) -> str:
-    """Return how many more or fewer the marketplace counts, and holds at fault.
+    """Return how many more or fewer orders the marketplace counts, and counts as at fault, than our files.
 
     >>> [count_difference_phrase(*counts, "order") for counts in ((3, 0), (0, -1), (1, -5), (0, 0))]
     ['3 orders more counted', '1 order fewer at fault', '1 order more counted and 5 fewer at fault', 'the same numbers']
     """
-    told = []
+    parts = []
     if counted:
-        told.append(f"{format_quantity(abs(counted), noun)} {'more' if counted > 0 else 'fewer'} counted")
+        parts.append(f"{format_quantity(abs(counted), noun)} {'more' if counted > 0 else 'fewer'} counted")
     if at_fault:
-        who = format_number(abs(at_fault)) if counted else format_quantity(abs(at_fault), noun)
-        told.append(f"{who} {'more' if at_fault > 0 else 'fewer'} at fault")
-    return join_words(told) or "the same numbers"
+        quantity = format_number(abs(at_fault)) if counted else format_quantity(abs(at_fault), noun)
+        parts.append(f"{quantity} {'more' if at_fault > 0 else 'fewer'} at fault")
+    return join_words(parts) or "the same numbers"
 
 
 def difference_sentence(
@@ -63,7 +63,10 @@ def difference_sentence(
     uncertain: bool = False,
     missing: Sequence[str] = (),
 ) -> str:
-    """One reason with its numbers; `uncertain` where another would do as well, `missing` the evidence of "no file".
+    """Return a sentence on one cause of a difference between two counts, with its numbers.
+
+    With `uncertain`, another cause would explain the numbers as well. `missing` is the evidence that the cause "no
+    file" lacks.
 
     >>> difference_sentence("known later", 0, 1, uncertain=True)
     '1 order more at fault; it may be: our files date the defect after that day.'
@@ -75,21 +78,21 @@ def difference_sentence(
     >>> difference_sentence("unexplained", 0, -3), difference_sentence("unexplained", 1, -5)
     ('3 orders fewer at fault, cause not found.', '1 order more counted and 5 fewer at fault, cause not found; perhaps our files lack orders.')
     """  # noqa: E501 - four reasons
-    why = DIFFERENCE_REASONS.get(cause, cause)
+    reason = DIFFERENCE_REASONS.get(cause, cause)
     if cause == "no file":
-        unknown = [UNKNOWN_FACTS.get(word, f"of {evidence_list([word])}") for word in missing]
-        why = f"no file of ours tells {join_words(unknown)}" if unknown else why
-        return f"Amazon counts {format_quantity(counted, noun)}, {format_number(at_fault)} at fault; {why}."
+        unknown = [UNKNOWN_FACTS.get(evidence, f"of {evidence_list([evidence])}") for evidence in missing]
+        reason = f"no file of ours tells {join_words(unknown)}" if unknown else reason
+        return f"Amazon counts {format_quantity(counted, noun)}, {format_number(at_fault)} at fault; {reason}."
     if uncertain:
-        return capitalise_first(f"{count_difference_phrase(counted, at_fault, noun)}; it may be: {why}.")
-    lacking = f"; perhaps our files lack {noun}s" if cause == "unexplained" and counted > 0 else ""
+        return capitalise_first(f"{count_difference_phrase(counted, at_fault, noun)}; it may be: {reason}.")
+    remark = f"; perhaps our files lack {noun}s" if cause == "unexplained" and counted > 0 else ""
     return capitalise_first(
-        f"{count_difference_phrase(counted, at_fault, noun)}{', ' if cause == 'unexplained' else ': '}{why}{lacking}."
+        f"{count_difference_phrase(counted, at_fault, noun)}{', ' if cause == 'unexplained' else ': '}{reason}{remark}."
     )
 
 
 def cause_counts_sentence(cause: str, ours: int, theirs: int) -> str:
-    """Return how many orders each side counts of one cause of defects.
+    """Return a sentence with the number of orders that each side counts for one cause of faults.
 
     >>> cause_counts_sentence("negative_feedback", 10, 9)
     'Orders with negative feedback: Amazon counts 9, our files 10.'
@@ -101,7 +104,7 @@ def cause_counts_sentence(cause: str, ours: int, theirs: int) -> str:
 
 
 def more_orders_note(total: int) -> str:
-    """Return how many orders of a reason are not named; empty where all are.
+    """Return a note with the number of order ids that are not listed; empty if all are.
 
     >>> more_orders_note(7), more_orders_note(3)
     ('and 2 more', '')
@@ -110,7 +113,7 @@ def more_orders_note(total: int) -> str:
 
 
 def counted_days_sentence(first: date, last: date, our_first: date, our_last: date, year: int) -> str:
-    """Return which days each side counts.
+    """Return a sentence with the window of the marketplace's figure and that of our rule.
 
     >>> counted_days_sentence(date(2026, 10, 1), date(2026, 10, 30), date(2026, 10, 2), date(2026, 10, 31), 2026)
     'It counts 1 – 30 Oct, our rule 2 – 31 Oct.'
@@ -119,7 +122,7 @@ def counted_days_sentence(first: date, last: date, our_first: date, our_last: da
 
 
 def contradiction_sentence(text: str) -> str:
-    """Say that the marketplace's own report does not agree with itself.
+    """Return a sentence that the marketplace's own report contradicts itself.
 
     >>> contradiction_sentence("status good, though 3 of 100 is over its target")
     'Amazon’s report contradicts itself: status good, though 3 of 100 is over its target.'
@@ -128,7 +131,10 @@ def contradiction_sentence(text: str) -> str:
 
 
 def reconciliation_title(measures: int, other_status: Sequence[str], other_counts: int) -> str:
-    """Return whether the marketplace's figures say the same.
+    """Return the title of the reconciliation: whether the marketplace's figures agree with ours.
+
+    `other_status` names the measures with another status; `other_counts` is the number of measures with other
+    counts.
 
     >>> reconciliation_title(5, [], 2), reconciliation_title(5, [], 0), reconciliation_title(1, [], 0)
     ('Amazon’s own figures give the same status everywhere; two differ in their counts', 'Amazon’s own figures are the same as ours in all five measures', 'Amazon’s own figure is the same as ours')
@@ -149,9 +155,9 @@ def reconciliation_title(measures: int, other_status: Sequence[str], other_count
 
 
 def disagreement_clause(measures: Sequence[tuple[str, str, str]]) -> str:
-    """Say that the marketplace judges differently, as the end of the verdict's first sentence.
+    """Return a clause on the measures that the marketplace judges differently; it ends the verdict's first sentence.
 
-    Each measure is its name in a sentence, the marketplace's rate and status.
+    Each measure is its name in a sentence, the marketplace's rate and the marketplace's status.
 
     >>> disagreement_clause([("Order Defect Rate", "0.91%", "at risk")])
     '; Amazon’s own figures put Order Defect Rate at 0.91% (at risk)'
@@ -162,24 +168,24 @@ def disagreement_clause(measures: Sequence[tuple[str, str, str]]) -> str:
         return ""
     if len(measures) > 2:
         return f"; {AMAZONS} own figures judge {spell_number(len(measures))} measures differently"
-    told = join_words([f"{name} at {rate} ({status})" for name, rate, status in measures])
-    return f"; {AMAZONS} own figures put {told}"
+    figures = join_words([f"{name} at {rate} ({status})" for name, rate, status in measures])
+    return f"; {AMAZONS} own figures put {figures}"
 
 
 def missing_figures_sentence(names: Sequence[str], as_of: date, year: int) -> str:
-    """Return of which measures the marketplace's report holds no figure.
+    """Return a sentence with the measures that the marketplace's report has no figure for; empty for none.
 
     >>> missing_figures_sentence(["Late Shipment Rate over 10 days"], date(2026, 10, 31), 2026)
     'Amazon’s report for 31 October holds no figure for Late Shipment Rate over 10 days.'
     """
     if not names:
         return ""
-    said = f"{', '.join(names[:-1])} or {names[-1]}" if len(names) > 1 else names[0]
-    return f"{AMAZONS} report for {format_long_day(as_of, year)} holds no figure for {said}."
+    listed = f"{', '.join(names[:-1])} or {names[-1]}" if len(names) > 1 else names[0]
+    return f"{AMAZONS} report for {format_long_day(as_of, year)} holds no figure for {listed}."
 
 
 def reported_on_note(day: date, year: int) -> str:
-    """Return when the marketplace reported a figure, under its name.
+    """Return a note with the day on which the marketplace reported a figure.
 
     >>> reported_on_note(date(2026, 10, 31), 2026)
     'as Amazon reported on 31 October'
@@ -188,7 +194,7 @@ def reported_on_note(day: date, year: int) -> str:
 
 
 def format_both_rates(ours: str, theirs: str, same: bool) -> str:
-    """Return both rates of one measure, on a chart; one where they are the same, not only as they are written.
+    """Format our rate and the marketplace's for a chart; as one if they are exactly the same.
 
     >>> format_both_rates("1.28%", "0.91%", False), format_both_rates("1.5%", "1.5%", True)
     ('ours ● 1.28%, Amazon’s ○ 0.91%', 'both ◉ 1.5%')
@@ -196,8 +202,8 @@ def format_both_rates(ours: str, theirs: str, same: bool) -> str:
     return f"both ◉ {ours}" if same else f"ours ● {ours}, {AMAZONS} ○ {theirs}"
 
 
-def furthest_apart_title(nearest: str, ours: str, theirs: str, limit: str, same: bool = False) -> str:
-    """Return the finding of both figures on one scale: the measure that is furthest apart.
+def furthest_apart_title(label: str, ours: str, theirs: str, limit: str, same: bool = False) -> str:
+    """Return the title of the chart of both rates: the measure whose two rates differ most.
 
     >>> furthest_apart_title("Order Defect Rate", "1.28%", "0.91%", "limit 1%")
     'Furthest apart: Order Defect Rate, ours 1.28%, Amazon’s 0.91% (limit 1%)'
@@ -206,14 +212,14 @@ def furthest_apart_title(nearest: str, ours: str, theirs: str, limit: str, same:
     """
     if same:
         return "Both figures stand at the same place in every measure"
-    return f"Furthest apart: {lowercase_first(nearest)}, ours {ours}, {AMAZONS} {theirs} ({limit})"
+    return f"Furthest apart: {lowercase_first(label)}, ours {ours}, {AMAZONS} {theirs} ({limit})"
 
 
 BOTH_RATES_CAPTION = f"How much of what the target allows is used up. Filled: ours; ring: {AMAZONS}."
 
 
 def status_phrase(status: str) -> str:
-    """Return a status inside a sentence.
+    """Return a status as written inside a sentence.
 
     >>> status_phrase("off target")
     'off target'

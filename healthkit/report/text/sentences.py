@@ -1,4 +1,4 @@
-"""The sentences of one account's report: what is wrong, what leaves next, where to begin, titles, captions, rules."""
+"""Sentences of one account's report: verdict, titles, captions and notes."""
 
 from __future__ import annotations
 
@@ -37,10 +37,11 @@ from healthkit.report.text.labels import (
 )
 
 Sentence = tuple[str, ...]
+"""A sentence as its parts; `Strong` parts are bold."""
 
 
 def plain_text(sentence: Sentence) -> str:
-    """Return a sentence without its emphasis.
+    """Return a sentence as one string, without its emphasis.
 
     >>> plain_text((Strong("Nothing is off target"), "."))
     'Nothing is off target.'
@@ -49,11 +50,11 @@ def plain_text(sentence: Sentence) -> str:
 
 
 class MeasureStanding(NamedTuple):
-    """One judged measure as sentences speak of it; channel and window are empty where they need no saying.
+    """One judged measure, as the input of sentences: its counts, target and headroom.
 
-    `value` is the figure of a measure that is no rate; the target of a rating is in points. `used` is the share of
-    what the target allows that is used up (see `policy.Target.share_used`); `whose` names whose figure it is, empty for
-    ours.
+    `channel` and `window` are empty if sentences need not name them. `value` is the figure of a metric that is not
+    a rate; the target of a rating is in points. `share_used` is the used share of what the target allows (see
+    `policy.Target.share_used`). `figure_source` names the source of the figure; it is empty if the figure is ours.
     """
 
     metric: str
@@ -70,7 +71,7 @@ class MeasureStanding(NamedTuple):
 
     @property
     def formatted_rate(self) -> str:
-        """The rate as it is shown, or the figure that stands in its place."""
+        """The formatted rate, or the formatted figure of a metric that is not a rate."""
         if self.value is None:
             return format_rate(self.counted, self.at_fault, self.side, self.target)
         unit = {"number": " open", "points": " points"}.get(account_text.figure_kind(self.metric), "")
@@ -78,7 +79,7 @@ class MeasureStanding(NamedTuple):
 
     @property
     def formatted_limit(self) -> str:
-        """What is asked, as it stands in brackets."""
+        """The target, formatted for the brackets after the rate."""
         if self.value is None:
             return format_limit(self.side, self.target or 0)
         if account_text.figure_kind(self.metric) == "number":
@@ -92,7 +93,7 @@ class MeasureStanding(NamedTuple):
 
 
 def measure_over_windows(metric_id: str, channel: str, windows: Sequence[int]) -> str:
-    """Return a measure in a sentence with several windows.
+    """Return the name of a measure with its windows, as written inside a sentence. [days]
 
     >>> measure_over_windows("late_shipment_rate", "", [10, 30]), measure_over_windows("refund_rate", "", [])
     ('Late Shipment Rate over 10 and 30 days', 'refunds')
@@ -104,21 +105,21 @@ def measure_over_windows(metric_id: str, channel: str, windows: Sequence[int]) -
 
 
 def measure_phrase(metric_id: str, channel: str = "", window: int = 0) -> str:
-    """Return a measure in a sentence, with as much of channel and window as is given.
+    """Return the name of a measure inside a sentence, with its window and channel if they are given.
 
     >>> measure_phrase("late_shipment_rate", window=30)
     'Late Shipment Rate over 30 days'
     >>> measure_phrase("order_defect_rate", "amazon")
     'Order Defect Rate (Amazon-fulfilled)'
     """
-    words = lowercase_first(metric_words(metric_id).label)
+    phrase = lowercase_first(metric_words(metric_id).label)
     if window:
-        words += " over 1 day" if window == 1 else f" over {window} days"
-    return words + (f" ({CHANNEL_LABELS.get(channel, channel)})" if channel else "")
+        phrase += " over 1 day" if window == 1 else f" over {window} days"
+    return phrase + (f" ({CHANNEL_LABELS.get(channel, channel)})" if channel else "")
 
 
 def measure_heading(metric_id: str, window: int = 0) -> str:
-    """Return a measure as a heading, with its window where several are judged.
+    """Return the name of a measure as a heading, with its window if it is given.
 
     >>> measure_heading("late_shipment_rate", 30)
     'Late Shipment Rate, 30 days'
@@ -127,12 +128,12 @@ def measure_heading(metric_id: str, window: int = 0) -> str:
 
 
 def standing_phrase(standing: MeasureStanding) -> str:
-    """Return a judged measure as it stands in a sentence."""
+    """Return the name of a judged measure inside a sentence, with its window and channel if they are given."""
     return measure_phrase(standing.metric, standing.channel, standing.window)
 
 
 def is_or_are(standing: MeasureStanding) -> str:
-    """Return the verb that goes with a judged measure: is or are."""
+    """Return the verb after the name of a measure: "is" or "are"."""
     return "are" if metric_words(standing.metric).is_plural else "is"
 
 
@@ -142,9 +143,10 @@ def what_is_wrong_sentence(
     on_target: int,
     unjudged: Sequence[MeasureStanding] = (),
 ) -> Sentence:
-    """The first sentence of the verdict: what is off target, worst first, what cannot be judged, or that nothing is wrong.
+    """Return the first sentence of the verdict: the measures off target, at risk and without a verdict.
 
-    `unjudged` are the enforced measures without a verdict.
+    `off` and `risk` are sorted, the worst first. `unjudged` are the enforced measures without a verdict,
+    `on_target` is the number of measures on target.
 
     >>> defects = MeasureStanding("order_defect_rate", 2498, 31, "below", 0.01, -7)
     >>> late = MeasureStanding("late_shipment_rate", 1262, 56, "below", 0.04, -6, window=30)
@@ -160,8 +162,8 @@ def what_is_wrong_sentence(
     >>> "".join(what_is_wrong_sentence([defects], [], 3, [late]))
     'Order Defect Rate is off target at 1.24% (limit 1%); Late Shipment Rate over 30 days cannot be judged.'
     """  # noqa: E501 - the sentences
-    unknown = reasons.unjudged_measures_clause([standing_phrase(one) for one in unjudged]) if unjudged else ""
-    rest = f"; {unknown}." if unknown else "."
+    unjudged_clause = reasons.unjudged_measures_clause([standing_phrase(one) for one in unjudged]) if unjudged else ""
+    rest = f"; {unjudged_clause}." if unjudged_clause else "."
     if off:
         head = Strong(
             f"{capitalise_first(standing_phrase(off[0]))} {is_or_are(off[0])} off target at {off[0].formatted_rate}"
@@ -172,7 +174,7 @@ def what_is_wrong_sentence(
         head = Strong("Nothing is known to be off target" if unjudged else "Nothing is off target")
         return (head, f", but {figure_clause(risk[0], 'at risk ')}", *_other_measures_clause((), risk[1:]), rest)
     if unjudged and on_target:
-        return (Strong("Nothing is known to be off target"), f", but {unknown}.")
+        return (Strong("Nothing is known to be off target"), f", but {unjudged_clause}.")
     if on_target:
         judged = "the one measure that can be judged is" if on_target == 1 else (
             f"all {spell_number(on_target)} measures that can be judged are"
@@ -182,7 +184,7 @@ def what_is_wrong_sentence(
 
 
 def figure_clause(standing: MeasureStanding, status: str = "") -> str:
-    """Return a measure with its figure and limit, as a clause.
+    """Return a clause with the name of a measure, its rate or figure, and its limit.
 
     >>> figure_clause(MeasureStanding("order_defect_rate", 2498, 31, "below", 0.01, -7))
     'Order Defect Rate is at 1.24% (limit 1%)'
@@ -192,20 +194,20 @@ def figure_clause(standing: MeasureStanding, status: str = "") -> str:
 
 
 def headroom_phrase(standing: MeasureStanding) -> str:
-    """Return how many more orders may go wrong, or how many are too many.
+    """Return the headroom of a measure as text: how many more orders may be at fault, or are too many.
 
     >>> late = MeasureStanding("late_shipment_rate", 670, 64, "below", 0.04, -38)
     >>> headroom_phrase(late), headroom_phrase(late._replace(headroom=0)), headroom_phrase(late._replace(headroom=2))
     ('38 orders too many', 'no room for one more order', 'room for 2 more orders')
     """
-    left, noun = standing.headroom or 0, metric_words(standing.metric).noun
-    if left < 0:
-        return f"{format_quantity(-left, noun)} too many"
-    return f"room for {format_headroom(left, noun)}" if left else f"no room for one more {noun}"
+    headroom, noun = standing.headroom or 0, metric_words(standing.metric).noun
+    if headroom < 0:
+        return f"{format_quantity(-headroom, noun)} too many"
+    return f"room for {format_headroom(headroom, noun)}" if headroom else f"no room for one more {noun}"
 
 
 def figure_source_suffix(standing: MeasureStanding) -> str:
-    """Return whose figure it is, where it is not ours.
+    """Return the source of a figure, to append to it; empty if the figure is ours.
 
     >>> amazon = "Amazon’s own figure of 27 November"
     >>> figure_source_suffix(MeasureStanding("order_defect_rate", 226, 3, "below", 0.01, -1, figure_source=amazon))
@@ -215,7 +217,7 @@ def figure_source_suffix(standing: MeasureStanding) -> str:
 
 
 def _other_measures_clause(off: Sequence[MeasureStanding], risk: Sequence[MeasureStanding]) -> Sentence:
-    """Return what else is off target or at risk: one measure by its figures, several by their number."""
+    """Return what else is off target or at risk: one measure with its figures, several as a number."""
     if len(off) == 1:
         return (f", and {figure_clause(off[0])}",)
     if off:
@@ -226,7 +228,7 @@ def _other_measures_clause(off: Sequence[MeasureStanding], risk: Sequence[Measur
 
 
 class LeavingOrders(NamedTuple):
-    """How many orders at fault leave the window by a day, of how many, and the first day one leaves."""
+    """The number of orders at fault that leave the window by a day, their total, and the first day one leaves."""
 
     leaving_count: int
     total: int
@@ -235,7 +237,7 @@ class LeavingOrders(NamedTuple):
 
 
 def orders_leaving_sentence(standing: MeasureStanding, leaving: LeavingOrders | None, year: int) -> Sentence:
-    """Return the second sentence when something is off target: how many too many, and how many leave by when.
+    """Return the second sentence of the verdict if a measure is off target: its excess, and the orders that leave.
 
     >>> defects = MeasureStanding("order_defect_rate", 2498, 31, "below", 0.01, -7)
     >>> "".join(orders_leaving_sentence(defects, LeavingOrders(8, 31, date(2026, 11, 30), date(2026, 11, 3)), 2026))
@@ -243,72 +245,75 @@ def orders_leaving_sentence(standing: MeasureStanding, leaving: LeavingOrders | 
     """
     if standing.value is not None:
         return _no_roll_off_sentence(standing)
-    over = -(standing.headroom or 0)
+    excess = -(standing.headroom or 0)
     noun = metric_words(standing.metric).noun
-    head = Strong(f"{format_quantity(over, noun)} {'is' if over == 1 else 'are'} too many")
+    head = Strong(f"{format_quantity(excess, noun)} {'is' if excess == 1 else 'are'} too many")
     if leaving is None:
         return (head, ".")
     return (head, "; ", leaving_clause(leaving, year), ".")
 
 
 def _no_roll_off_sentence(standing: MeasureStanding) -> Sentence:
-    """Return what does not come back by waiting: violations until resolved, points until earned.
+    """Return a sentence on a figure that waiting does not improve: open violations or missing points.
 
     >>> "".join(_no_roll_off_sentence(MeasureStanding("policy_violations", 1, 2, "at most", 0.0, -2, value=2.0)))
     '2 violations are open; they do not leave by waiting.'
     """
-    held = standing.value or 0
+    figure = standing.value or 0
     if account_text.figure_kind(standing.metric) == "number":
-        many = round(held)
-        rest = "it does" if many == 1 else "they do"
+        open_count = round(figure)
+        they_do = "it does" if open_count == 1 else "they do"
         return (
-            Strong(f"{format_quantity(many, 'violation')} {'is' if many == 1 else 'are'} open"),
-            f"; {rest} not leave by waiting.",
+            Strong(f"{format_quantity(open_count, 'violation')} {'is' if open_count == 1 else 'are'} open"),
+            f"; {they_do} not leave by waiting.",
         )
-    missing = round((standing.target or 0) - held)
+    missing_points = round((standing.target or 0) - figure)
     return (
-        Strong(f"{format_quantity(missing, 'point')} {'is' if missing == 1 else 'are'} missing"),
+        Strong(f"{format_quantity(missing_points, 'point')} {'is' if missing_points == 1 else 'are'} missing"),
         " to the rating that is asked.",
     )
 
 
 def leaving_clause(leaving: LeavingOrders, year: int) -> str:
-    """Return how many orders at fault leave by a day.
+    """Return a clause with the number of orders at fault that leave the window by a day.
 
     >>> leaving_clause(LeavingOrders(0, 4, date(2026, 11, 30), date(2026, 12, 7)), 2026)
     'none of the 4 at fault leaves the window before 7 December'
     >>> leaving_clause(LeavingOrders(1, 1, date(2026, 11, 30), date(2026, 11, 7)), 2026)
     'the 1 at fault leaves the window on 7 November'
     """
-    first, by = format_long_day(leaving.first_day, year), format_long_day(leaving.until, year)
+    first, until = format_long_day(leaving.first_day, year), format_long_day(leaving.until, year)
     if leaving.total == 1:
         return f"the 1 at fault leaves the window on {first}"
     if not leaving.leaving_count:
         return f"none of the {format_number(leaving.total)} at fault leaves the window before {first}"
     if leaving.leaving_count == leaving.total:
-        return f"all {format_number(leaving.total)} at fault leave the window by {by}, the first on {first}"
+        return f"all {format_number(leaving.total)} at fault leave the window by {until}, the first on {first}"
     verb = "leaves" if leaving.leaving_count == 1 else "leave"
-    some = f"{format_number(leaving.leaving_count)} of the {format_number(leaving.total)}"
-    many = f"{some} at fault {verb} the window by {by}"
-    return f"{many}, the first on {first}" if leaving.leaving_count > 1 else many
+    part = f"{format_number(leaving.leaving_count)} of the {format_number(leaving.total)}"
+    clause = f"{part} at fault {verb} the window by {until}"
+    return f"{clause}, the first on {first}" if leaving.leaving_count > 1 else clause
 
 
 def least_room_sentence(standing: MeasureStanding) -> Sentence:
-    """Return the second sentence when nothing is off target: the measure with the least room, in orders.
+    """Return the second sentence of the verdict if nothing is off target: the measure with the least headroom.
 
     >>> "".join(least_room_sentence(MeasureStanding("cancellation_rate", 297, 6, "below", 0.025, 1)))
     'Pre-fulfilment Cancellation Rate has the least room: 1 more order may go wrong before the target is missed.'
     """
     verb = "have" if metric_words(standing.metric).is_plural else "has"
     head = Strong(f"{capitalise_first(standing_phrase(standing))} {verb} the least room")
-    left, noun = standing.headroom or 0, metric_words(standing.metric).noun
-    if not left:
+    headroom, noun = standing.headroom or 0, metric_words(standing.metric).noun
+    if not headroom:
         return (head, f": the next {noun} at fault misses the target.")
-    return (head, f": {format_headroom(left, noun)} may go wrong before the target is missed.")
+    return (head, f": {format_headroom(headroom, noun)} may go wrong before the target is missed.")
 
 
 class SharedGroup(NamedTuple):
-    """What most orders at fault share: a `product`, a `cause`, or a run of `days`; how many of how many."""
+    """What most orders at fault have in common, and how many of them: a product, a cause or a range of days.
+
+    `kind` is "product", "cause" or "days". `orders` of the `total` orders at fault are in the group.
+    """
 
     kind: str
     name: str
@@ -321,7 +326,7 @@ class SharedGroup(NamedTuple):
 
 
 def first_step_sentence(group: SharedGroup | None, at_fault: int, year: int, noun: str = "order") -> Sentence:
-    """Return the third sentence: where to begin, backed by a count.
+    """Return the third sentence of the verdict: where to start, with the number of orders at fault.
 
     >>> "".join(first_step_sentence(SharedGroup("product", "Tent, 2-person", 13, 31, "a_to_z_claim"), 31, 2026))
     'Start with “Tent, 2-person”: 13 of the 31 orders at fault are A-to-z Guarantee claims on it.'
@@ -352,7 +357,9 @@ def _no_shared_group_sentence(at_fault: int, noun: str) -> Sentence:
 
 
 def group_share_phrase(group: SharedGroup, year: int, pronoun: bool = False, noun: str = "order") -> str:
-    """Return how many of the orders at fault share something; with a pronoun where its name was just said.
+    """Return how many of the orders at fault share a product, a cause or a range of days.
+
+    With `pronoun`, a pronoun refers to the group that the text has just named.
 
     >>> group_share_phrase(SharedGroup("product", "Tent", 13, 31, "a_to_z_claim"), 2026)
     '13 of the 31 orders at fault are A-to-z Guarantee claims on “Tent”'
@@ -362,42 +369,45 @@ def group_share_phrase(group: SharedGroup, year: int, pronoun: bool = False, nou
     >>> group_share_phrase(SharedGroup("product", "Stove", 7, 7), 2026)
     'All 7 orders at fault are for “Stove”'
     """
-    few = "both" if group.total == 2 else f"all {format_number(group.total)}"
-    many = f"{format_number(group.orders)} of the {format_number(group.total)} {noun}s at fault"
+    all_orders = "both" if group.total == 2 else f"all {format_number(group.total)}"
+    subject = f"{format_number(group.orders)} of the {format_number(group.total)} {noun}s at fault"
     if group.orders == group.total:
-        many = f"{few if pronoun else capitalise_first(few)} {noun}s at fault"
+        subject = f"{all_orders if pronoun else capitalise_first(all_orders)} {noun}s at fault"
     if group.kind == "product":
-        what = f"are {causes_phrase(group.cause, plural=True)} on" if group.cause else "are for"
-        return f"{many} {what} {'it' if pronoun else f'“{group.name}”'}"
+        verb = f"are {causes_phrase(group.cause, plural=True)} on" if group.cause else "are for"
+        return f"{subject} {verb} {'it' if pronoun else f'“{group.name}”'}"
     if group.kind == "cause":
         if noun != "order":
-            return f"{many} {'is' if group.orders == 1 else 'are'} {causes_phrase(group.name)}"
-        one = {"a_to_z_claim": "an A-to-z Guarantee claim"}.get(group.name, f"a {causes_phrase(group.name)}")
-        one = causes_phrase(group.name) if group.name == "negative_feedback" else one
-        return f"{many} have {('it' if group.name == 'negative_feedback' else 'one') if pronoun else one}"
-    run = (group.last - group.first).days + 1
-    within = "one day" if run == 1 else f"{spell_number(run)} days"
-    where = (
-        f"in {'that' if run == 1 else 'those'} {within}"
+            return f"{subject} {'is' if group.orders == 1 else 'are'} {causes_phrase(group.name)}"
+        cause = {"a_to_z_claim": "an A-to-z Guarantee claim"}.get(group.name, f"a {causes_phrase(group.name)}")
+        cause = causes_phrase(group.name) if group.name == "negative_feedback" else cause
+        return f"{subject} have {('it' if group.name == 'negative_feedback' else 'one') if pronoun else cause}"
+    days = (group.last - group.first).days + 1
+    span = "one day" if days == 1 else f"{spell_number(days)} days"
+    period = (
+        f"in {'that' if days == 1 else 'those'} {span}"
         if pronoun
-        else f"in {within}, {format_long_day_range(group.first, group.last, year)}"
+        else f"in {span}, {format_long_day_range(group.first, group.last, year)}"
     )
-    return f"{many} were {CLOCK_PARTICIPLES[group.clock]} {where}"
+    return f"{subject} were {CLOCK_PARTICIPLES[group.clock]} {period}"
 
 
 def unknown_orders_sentence(standing: MeasureStanding, known: int) -> Sentence:
-    """The second sentence where the marketplace's own figure is off target: how many too many, and of which we know.
+    """Return the second sentence of the verdict if the marketplace's own figure is off target: its excess.
+
+    `known` is the number of orders at fault in our files.
 
     >>> "".join(unknown_orders_sentence(MeasureStanding("order_defect_rate", 226, 3, "below", 0.01, -1), 0))
     '1 order is too many; the files do not tell which orders are at fault.'
     >>> "".join(unknown_orders_sentence(MeasureStanding("cancellation_rate", 34, 5, "below", 0.025, -5), 2))
     '5 orders are too many; of the 5 at fault the files tell of 2.'
     """
-    over = -(standing.headroom or 0)
+    excess = -(standing.headroom or 0)
     noun = metric_words(standing.metric).noun
-    head = Strong(f"{format_quantity(over, noun)} {'is' if over == 1 else 'are'} too many") if over > 0 else Strong(
-        f"The marketplace counts {format_quantity(standing.at_fault, noun)} at fault"
-    )  # fmt: skip
+    if excess > 0:
+        head = Strong(f"{format_quantity(excess, noun)} {'is' if excess == 1 else 'are'} too many")
+    else:
+        head = Strong(f"The marketplace counts {format_quantity(standing.at_fault, noun)} at fault")
     if not known:
         return (head, f"; the files do not tell which {noun}s are at fault.")
     if known >= standing.at_fault:
@@ -406,7 +416,7 @@ def unknown_orders_sentence(standing: MeasureStanding, known: int) -> Sentence:
 
 
 def scorecard_title(off: int, risk: int, judged: int, unjudged: int) -> str:
-    """Return the scorecard's finding: how many measures stand where.
+    """Return the title of the scorecard: the number of measures in each status.
 
     >>> scorecard_title(2, 0, 8, 1)
     'Two of eight measures are off target; one cannot be judged'
@@ -420,15 +430,15 @@ def scorecard_title(off: int, risk: int, judged: int, unjudged: int) -> str:
     nothing = "Nothing is known to be off target" if unjudged else "Nothing is off target"
     if not judged:
         return "No measure can be judged yet"
-    of = f"of {spell_number(judged)} measures"
+    of_measures = f"of {spell_number(judged)} measures"
     if off:
         text = "The one measure is off target" if judged == 1 else (
-            f"{capitalise_first(spell_number(off))} {of} {'is' if off == 1 else 'are'} off target"
+            f"{capitalise_first(spell_number(off))} {of_measures} {'is' if off == 1 else 'are'} off target"
         )  # fmt: skip
         text += f"; {spell_number(risk)} {'is' if risk == 1 else 'are'} at risk" if risk else ""
     elif risk:
         text = f"{nothing}; the one measure is at risk" if judged == 1 else (
-            f"{nothing}; {spell_number(risk)} {of} {'is' if risk == 1 else 'are'} at risk"
+            f"{nothing}; {spell_number(risk)} {of_measures} {'is' if risk == 1 else 'are'} at risk"
         )  # fmt: skip
     elif unjudged:
         noun = "measure" if unjudged == 1 else "measures"
@@ -443,7 +453,9 @@ def scorecard_title(off: int, risk: int, judged: int, unjudged: int) -> str:
 
 
 def chapter_title(standing: MeasureStanding, before: tuple[int, int] | None) -> str:
-    """Return a chapter's finding: how the rate moved in a month, and how far it stands from its target.
+    """Return the title of a chapter: how the rate moved in a month, and its headroom.
+
+    `before` is the count of a month before: counted, at fault.
 
     >>> defects = MeasureStanding("order_defect_rate", 2498, 31, "below", 0.01, -7)
     >>> chapter_title(defects, (2391, 14))
@@ -457,38 +469,42 @@ def chapter_title(standing: MeasureStanding, before: tuple[int, int] | None) -> 
 
 
 def _rate_change_phrase(standing: MeasureStanding, before: tuple[int, int] | None) -> str:
-    """Return how a rate moved since the month before."""
+    """Return how a rate changed since the month before."""
     if before is None or not before[0]:
         return f"{is_or_are(standing)} at {standing.formatted_rate}"
-    was = format_rate(*before, standing.side, standing.target)
+    rate_before = format_rate(*before, standing.side, standing.target)
     change = exact_rate(standing.counted, standing.at_fault, standing.side) - exact_rate(*before, standing.side)
-    if was == standing.formatted_rate:
-        return f"{'stay' if metric_words(standing.metric).is_plural else 'stays'} at {was}"
-    return f"{'rose' if change > 0 else 'fell'} from {was} to {standing.formatted_rate}"
+    if rate_before == standing.formatted_rate:
+        return f"{'stay' if metric_words(standing.metric).is_plural else 'stays'} at {rate_before}"
+    return f"{'rose' if change > 0 else 'fell'} from {rate_before} to {standing.formatted_rate}"
 
 
 def chapter_lead(standing: MeasureStanding, clock: str, first: date, last: date, year: int) -> str:
-    """Return a chapter's lead: which orders, how many of how many, and what went wrong with them.
+    """Return the lead of a chapter: the orders counted, how many are at fault, and with what.
 
     >>> defects = MeasureStanding("order_defect_rate", 2498, 31, "below", 0.01, -7, "seller")
     >>> chapter_lead(defects, "ordered_on", date(2026, 8, 18), date(2026, 10, 16), 2026)
     'Seller-fulfilled orders placed 18 August to 16 October: 31 of 2,498 have a claim, bad feedback or a chargeback.'
     """
     words = metric_words(standing.metric)
-    said = standing.channel and standing.channel != "all"
-    whose = f"{capitalise_first(CHANNEL_LABELS.get(standing.channel, standing.channel))} " if said else ""
-    which = f"{whose}{words.noun}s" if whose else capitalise_first(f"{words.noun}s")
-    what = words.singular_predicate if standing.at_fault == 1 else words.plural_predicate
+    names_channel = standing.channel and standing.channel != "all"
+    channel_label = (
+        f"{capitalise_first(CHANNEL_LABELS.get(standing.channel, standing.channel))} " if names_channel else ""
+    )
+    subject = f"{channel_label}{words.noun}s" if channel_label else capitalise_first(f"{words.noun}s")
+    predicate = words.singular_predicate if standing.at_fault == 1 else words.plural_predicate
     return (
-        f"{which} {CLOCK_PARTICIPLES[clock]} {format_long_day_range(first, last, year)}: "
-        f"{format_number(standing.at_fault)} of {format_number(standing.counted)} {what}."
+        f"{subject} {CLOCK_PARTICIPLES[clock]} {format_long_day_range(first, last, year)}: "
+        f"{format_number(standing.at_fault)} of {format_number(standing.counted)} {predicate}."
     )
 
 
 def rate_title(
     standing: MeasureStanding, off_since: date | None, days_off_target: int, days_shown: int, year: int
 ) -> str:
-    """Return the finding of the rate over time: since when the rate is off target, or how near it is.
+    """Return the title of the chart of a rate: since when it is off target, or the used share of its target.
+
+    `days_shown` is the length of the chart.
 
     >>> defects = MeasureStanding("order_defect_rate", 2498, 31, "below", 0.01, -7)
     >>> rate_title(defects, date(2026, 10, 14), 18, 120, 2026)
@@ -510,7 +526,7 @@ def rate_title(
 
 
 def format_share_used(standing: MeasureStanding) -> str:
-    """Return the share of what the target allows that is used up, in whole percent.
+    """Format the used share of what the target of a measure allows, in whole percent.
 
     >>> format_share_used(MeasureStanding("order_defect_rate", 2000, 10, "below", 0.01, 9, share_used=0.5))
     '50%'
@@ -519,7 +535,7 @@ def format_share_used(standing: MeasureStanding) -> str:
 
 
 def at_fault_clause(n: int, noun: str = "order") -> str:
-    """Return how many are at fault, as a clause.
+    """Return a clause with the number of orders at fault.
 
     >>> at_fault_clause(1), at_fault_clause(31)
     ('1 order is at fault', '31 orders are at fault')
@@ -528,7 +544,7 @@ def at_fault_clause(n: int, noun: str = "order") -> str:
 
 
 def causes_title(group: SharedGroup | None, at_fault: int, year: int, noun: str = "order") -> str:
-    """Return the finding of the causes.
+    """Return the title of the chart of causes: what most orders at fault have in common.
 
     >>> causes_title(SharedGroup("cause", "a_to_z_claim", 19, 31), 31, 2026)
     '19 of the 31 orders at fault have an A-to-z Guarantee claim'
@@ -543,7 +559,7 @@ def causes_title(group: SharedGroup | None, at_fault: int, year: int, noun: str 
 
 
 def leaving_title(leaving: LeavingOrders, year: int) -> str:
-    """Return the finding of the calendar of leaving orders.
+    """Return the title of the calendar of orders that leave the window.
 
     >>> leaving_title(LeavingOrders(8, 31, date(2026, 11, 30), date(2026, 11, 3)), 2026)
     '8 of the 31 at fault leave the window by 30 November, the first on 3 November'
@@ -552,7 +568,9 @@ def leaving_title(leaving: LeavingOrders, year: int) -> str:
 
 
 def window_note(clock: str, window: int, lag: int, noun: str = "order") -> str:
-    """Return how a window moves, said of "The window": when it ends, and when an order ceases to count.
+    """Return a note on a window, to follow the words "The window": where it ends, and how long an order counts.
+
+    `window` and `lag` are in days.
 
     >>> window_note("ordered_on", 60, 15)
     ' holds 60 order days and ends 15 days before the day shown. An order counts until 74 days after its order day.'
@@ -561,17 +579,18 @@ def window_note(clock: str, window: int, lag: int, noun: str = "order") -> str:
     """
     ends = {0: "on the day shown", 1: "the day before the day shown"}.get(lag, f"{lag} days before the day shown")
     clock_day = CLOCK_LABELS[clock]
-    plural = clock_day.replace("day", "days", 1)
-    stays = window + lag - 1
-    until = f"until {stays} days after its {clock_day}" if stays > 1 else f"on its {clock_day}" if not stays else (
-        f"until the day after its {clock_day}"
-    )  # fmt: skip
-    one = f"{'An' if noun[0] in 'aeiou' else 'A'} {noun}"
-    return f" holds {window} {plural if window > 1 else clock_day} and ends {ends}. {one} counts {until}."
+    clock_days = clock_day.replace("day", "days", 1)
+    last_day = window + lag - 1
+    if last_day > 1:
+        until = f"until {last_day} days after its {clock_day}"
+    else:
+        until = f"until the day after its {clock_day}" if last_day else f"on its {clock_day}"
+    an_order = f"{'An' if noun[0] in 'aeiou' else 'A'} {noun}"
+    return f" holds {window} {clock_days if window > 1 else clock_day} and ends {ends}. {an_order} counts {until}."
 
 
 def two_windows_legend(judged_window: int, other_window: int) -> Sentence:
-    """Return which line is which.
+    """Return the legend of a chart with two windows: the line of each. [days]
 
     >>> "".join(two_windows_legend(30, 10))
     'Thick line: 30 days. Thin: 10 days.'
@@ -580,7 +599,7 @@ def two_windows_legend(judged_window: int, other_window: int) -> Sentence:
 
 
 def window_phrase(windows: Sequence[int], lag: int) -> str:
-    """Return the windows of a rule and where they end.
+    """Return the windows of a rule as text: their lengths, and how long before the as-of day they end. [days]
 
     >>> window_phrase((10, 30), 0), window_phrase((60,), 15), window_phrase((7,), 1)
     ('10 and 30 days, same day', '60 days, 15 days before', '7 days, the day before')
@@ -591,7 +610,7 @@ def window_phrase(windows: Sequence[int], lag: int) -> str:
 
 
 def rule_phrase(side: str, value: float | Fraction | None, minimum: int | None, noun: str = "order") -> str:
-    """Return what a rule asks, with the least number of orders that it judges.
+    """Return the target of a rule as text, with the smallest number of orders that it judges.
 
     >>> rule_phrase("at least", Fraction(9, 10), 20, "unit")
     'at least 90%, from 20 units'
@@ -609,7 +628,9 @@ def no_verdict_note(
     year: int,
     ends_on: date | None = None,
 ) -> str:
-    """Return why a row has no verdict, in place of its room.
+    """Return the reason why a measure has no verdict, as a note to show instead of its headroom.
+
+    `first` and `last` bound the window; the order files cover `begins_on` to `ends_on`.
 
     >>> october = (date(2026, 10, 24), date(2026, 10, 30))
     >>> no_verdict_note("no data", *october, None, None, "order", 2026)
@@ -622,8 +643,8 @@ def no_verdict_note(
     'orders only until 20 Oct; the window ends 30 Oct'
     """
     if status == "no data":
-        when = f"on {format_day(last, year)}" if first == last else f"from {format_day_range(first, last, year)}"
-        return f"no {noun}s {when.replace(DASH, 'to')}"
+        days = f"on {format_day(last, year)}" if first == last else f"from {format_day_range(first, last, year)}"
+        return f"no {noun}s {days.replace(DASH, 'to')}"
     if status == "too few":
         return f"judged from {format_quantity(minimum, noun)}" if minimum else "too few to judge"
     if status == "short history" and begins_on and begins_on <= first and ends_on and ends_on < last:
@@ -635,18 +656,20 @@ def no_verdict_note(
 
 
 def channel_without_orders_note(channel: str, measures: int) -> str:
-    """Say that a channel had no orders, and its rows are left out.
+    """Return a note that the measures of a channel are not listed, since it had no orders.
 
     >>> channel_without_orders_note("amazon", 4)
     'No Amazon-fulfilled orders in 26 weeks, so 4 Amazon-fulfilled measures are not listed.'
     """
-    words = CHANNEL_LABELS.get(channel, channel)
-    rest = f"{measures} {words} measures are" if measures > 1 else f"1 {words} measure is"
-    return f"No {words} orders in 26 weeks, so {rest} not listed."
+    label = CHANNEL_LABELS.get(channel, channel)
+    clause = f"{measures} {label} measures are" if measures > 1 else f"1 {label} measure is"
+    return f"No {label} orders in 26 weeks, so {clause} not listed."
 
 
 def squares_caption(orders: int, with_two_causes: int, max_squares: int, noun: str = "order") -> str:
-    """Return how to read the orders at fault by cause, and that an order with two causes stands once.
+    """Return the caption of the chart of orders at fault by cause: how to read it.
+
+    An order with two causes is drawn once. Above `max_squares` orders, the chart has bars.
 
     >>> squares_caption(31, 2, 60)
     'One square, one order. 2 orders have two causes and stand once, so the groups add up to 31.'
@@ -654,15 +677,15 @@ def squares_caption(orders: int, with_two_causes: int, max_squares: int, noun: s
     text = f"One square, one {noun}." if orders <= max_squares else f"The bars count {noun}s."
     if not with_two_causes:
         return text
-    who = (
+    subject = (
         f"{format_quantity(with_two_causes, noun)} "
         f"{'has two causes and stands' if with_two_causes == 1 else 'have two causes and stand'}"
     )
-    return f"{text} {who} once, so the groups add up to {format_number(orders)}."
+    return f"{text} {subject} once, so the groups add up to {format_number(orders)}."
 
 
 def units_caption(orders: int, units: int) -> str:
-    """Say that units at fault are counted, and orders shown; empty where each order holds one.
+    """Return a caption with the number of orders that hold the units at fault; empty if each holds one.
 
     >>> units_caption(27, 33), units_caption(5, 5)
     ('27 orders hold the 33 units at fault.', '')
@@ -674,22 +697,26 @@ def units_caption(orders: int, units: int) -> str:
     )
 
 
-def parts_caption(parts: Sequence[tuple[str, int, int, int | None]], target: float | None, before: str) -> str:
-    """Return the rates of a measure's parts; each part is a metric, counted, at fault, and at fault a month before.
+def parts_caption(parts: Sequence[tuple[str, int, int, int | None]], target: float | None, earlier_day: str) -> str:
+    """Return a caption with the rates of the parts of a measure, and their faults on an earlier day.
+
+    Each part is a metric id, the orders counted, those at fault, and those at fault on `earlier_day` or None.
 
     >>> parts_caption([("a_to_z_claim_rate", 2498, 19, 5), ("chargeback_rate", 2498, 3, None)], 0.01, "30 Sep")
     'Parts of the rate: A-to-z Guarantee claims 0.76% (19; 5 on 30 Sep), chargebacks 0.12% (3).'
     """
-    told = []
-    for name, counted, at_fault, old in parts:
-        then = "" if old is None else f"; {format_number(old)} on {before}"
-        shown = format_rate(counted, at_fault, "below" if target else "", target)
-        told.append(f"{lowercase_first(metric_words(name).label)} {shown} ({format_number(at_fault)}{then})")
-    return f"Parts of the rate: {', '.join(told)}."
+    rates = []
+    for name, counted, at_fault, earlier in parts:
+        earlier_note = "" if earlier is None else f"; {format_number(earlier)} on {earlier_day}"
+        rate = format_rate(counted, at_fault, "below" if target else "", target)
+        rates.append(f"{lowercase_first(metric_words(name).label)} {rate} ({format_number(at_fault)}{earlier_note})")
+    return f"Parts of the rate: {', '.join(rates)}."
 
 
 def leaving_caption(stand_out: bool, group: SharedGroup | None, year: int, noun: str = "order") -> str:
-    """Return how to read the calendar of leaving orders.
+    """Return the caption of the calendar of orders that leave the window: how to read it.
+
+    With `stand_out`, the orders of the group are highlighted.
 
     >>> leaving_caption(True, SharedGroup("product", "Tent", 13, 31), 2026)
     'One mark, one order, on the first day it no longer counts. Those for “Tent” stand out.'
@@ -697,13 +724,13 @@ def leaving_caption(stand_out: bool, group: SharedGroup | None, year: int, noun:
     text = f"One mark, one {noun}, on the first day it no longer counts."
     if not stand_out or group is None:
         return text
-    when = format_long_day_range(group.first, group.last, year)
-    which = f"for “{group.name}”" if group.kind == "product" else f"{CLOCK_PARTICIPLES[group.clock]} {when}"
-    return f"{text} Those {which} stand out."
+    days = format_long_day_range(group.first, group.last, year)
+    group_phrase = f"for “{group.name}”" if group.kind == "product" else f"{CLOCK_PARTICIPLES[group.clock]} {days}"
+    return f"{text} Those {group_phrase} stand out."
 
 
 def orders_title(listed_orders: int, all_orders: int, noun: str = "order") -> str:
-    """Return what the table of orders holds.
+    """Return the title of the table of orders at fault, with how many of them it lists.
 
     >>> orders_title(12, 31), orders_title(7, 7), orders_title(1, 1)
     ('The 12 of 31 orders at fault that leave first', 'The 7 orders at fault, by the day they leave', 'The order at fault')
