@@ -1,5 +1,4 @@
-"""The content of a monthly report: scores, orders, rules and analyses of one account and month, gathered in one
-object."""
+"""The data of a monthly report: scores, orders at fault, rules and analyses of one account in one object."""
 
 from __future__ import annotations
 
@@ -29,38 +28,45 @@ from healthkit.schema.tables import SEVERITIES, Frame, collect_to_pandas
 from healthkit.workspace.workspace import Workspace
 
 WEEKS_SHOWN = 26
+"""Weekly figures of each measure in a report. [weeks]"""
 DAYS_SHOWN = 120
-"""Days of history in a report; WEEKS_SHOWN likewise, for the weekly rates."""
+"""Daily figures of each measure in a report. [days]"""
 SIMULATION_DRAWS = 1_000
-"""Futures simulated for each measure of a report; a chance is then accurate to about 3 percentage points."""
+"""Futures simulated for each measure of a report; probabilities are accurate to about 3 percentage points."""
 
 T = TypeVar("T")
 MeasureKey = tuple[str, str, int]
-"""Metric, channel and window."""
+"""Metric, channel and window in days."""
 VIOLATION_COLUMNS = ("category", "open", "severity", "opened_on", "resolved", "resolved_on", "told_on")
 
 
 class MonthError(ValueError):
-    """A month cannot be reported on; the message says why, and which months can."""
+    """A month cannot be reported; the message says why and lists the available months."""
 
 
 @dataclass(frozen=True, eq=False)
 class MonthlyReport:
-    """All that one account's report of one month shows; frames are SCORES unless said otherwise.
+    """The data of one account's report of one month; data frames are SCORES unless stated otherwise.
 
-    `as_of` is the month's last day (`month_end`), or the last day that the files tell of where that is earlier.
-    `scores` is as of that day, `verdict` where each measure stands by the worst known figure, `earlier` as of the
-    last day of the month before, `weekly` of 26 days a week apart, `daily` of 120 days. `at_fault` has one row an
-    order at fault on the as-of day and measure: metric, channel, window, order_id, causes, clock_day, known_on,
-    leaves_on, product?, sku?, assumed?. `bridges` says why a rate off target or at risk moved since `before`, by
-    metric, channel and window, where both days have a rate under the same rule; `drivers` which groups carry its
-    excess, of the worst window of each rate off target or at risk; `standings` for how long each judged measure is
-    off target.
+    Days: `as_of` is the last day of the month (`month_end`) or, if the files end earlier, the last day that they cover.
+    `before` is the last day of the month before.
 
-    What the marketplace itself said: `reported` holds its figures as SCORES on both days, `reconciled` ours beside
-    them, `states` the rows of ACCOUNT_STATES of its newest report, `violations` one row a category: category, open,
-    severity? (the worst open one), opened_on? (the oldest open one), resolved (in this month), resolved_on?,
-    told_on? (the day of a count).
+    Scores: `scores` is as of `as_of`, `earlier` as of `before`, `weekly_scores` of 26 days a week apart, and
+    `daily_scores` of 120 days. `verdict` has the status of each measure by its worst known figure. `at_fault` has one
+    row for each measure and order at fault on the as-of day: metric, channel, window, order_id, causes, clock_day,
+    known_on, leaves_on, product?, sku?, assumed?.
+
+    Analyses, by metric, channel and window: `bridges` of rates off target or at risk explain the change since `before`,
+    if both days have a rate under the same rule. `drivers` has the groups of orders with excess faults, for the worst
+    window of each of these rates. `calendars` has their roll-off calendars, and `futures` their simulated futures.
+    `standings` has the streak off target of each judged measure.
+
+    Figures of the marketplace: `reported` is its own figures as SCORES on `before` and `as_of`, `reconciled` compares
+    our counts with them, and `states` is the rows of ACCOUNT_STATES in its newest report. `violations` has one row a
+    category: category, open, severity? (the worst of the open ones), opened_on? (of the oldest open one), resolved (in
+    this month), resolved_on?, told_on? (the day of a reported total).
+
+    `data` describes the version of the data, and `made` the time of generation; both are printed in the footer.
     """
 
     account: str
@@ -94,9 +100,9 @@ class MonthlyReport:
 
 
 def last_day_of_month(month: str) -> date:
-    """Return the last day of a month written as `2026-10`: the as-of day of its report.
+    """Return the last day of a month given as text like `2026-10`.
 
-    Raises MonthError for what is not a month.
+    Raises MonthError for text that is not a month.
 
     >>> last_day_of_month("2026-02")
     datetime.date(2026, 2, 28)
@@ -111,9 +117,9 @@ def last_day_of_month(month: str) -> date:
 def accounts_to_report(workspace: Workspace, month: str) -> list[tuple[str, str]]:
     """Return the accounts and marketplaces that have something to report for a month, sorted by name.
 
-    Their files, or the marketplace's own reports, cover a day in the month, and on the last such day something is
-    counted in at least one window, or reported by the marketplace. Raises MonthError, listing the available months,
-    where no account has.
+    An account is included if its files or the marketplace's own reports cover a day of the month, and if on the last
+    such day at least one window has counted orders or a reported figure. Raises MonthError, which lists the available
+    months, if there is no such account.
     """
     pairs = [(one.account, one.marketplace) for one in month_verdicts(workspace, month)]
     if not pairs:
@@ -122,11 +128,10 @@ def accounts_to_report(workspace: Workspace, month: str) -> list[tuple[str, str]
 
 
 def month_verdicts(workspace: Workspace, month: str, accounts: Iterable[str] | None = None) -> list[AccountVerdict]:
-    """Return the verdicts on all accounts or some for a month: as of its last day, or the last day that their files
-    cover.
+    """Return the verdicts on accounts as of the last day of a month that their files cover; by default all accounts.
 
-    Accounts with nothing to report are left out. Raises MonthError for what is not a month, StoreError for an account
-    that the store does not hold.
+    Accounts with nothing to report are left out. Raises MonthError for text that is not a month, and StoreError for an
+    account that is not in the store.
     """
     as_of = last_day_of_month(month)
     if not _has_orders_by(workspace.counts, as_of):
@@ -138,9 +143,9 @@ def month_verdicts(workspace: Workspace, month: str, accounts: Iterable[str] | N
 def accounts_ended_before(
     workspace: Workspace, month: str, accounts: Iterable[str] | None = None
 ) -> list[tuple[str, str, date]]:
-    """Return the accounts and marketplaces whose files end before a month, each with that last day.
+    """Return the accounts and marketplaces whose files end before a month, each with its last covered day.
 
-    Raises MonthError for what is not a month.
+    Raises MonthError for text that is not a month.
     """
     last = last_day_of_month(month)
     days = workspace.last_days_known(last, accounts)
@@ -148,8 +153,7 @@ def accounts_ended_before(
 
 
 def _has_reportable_figures(verdict: AccountVerdict) -> bool:
-    """Return whether orders are in a window, even if no file covers their faults, or the marketplace reported a
-    figure."""
+    """Return whether any measure has a reported figure or orders in its window, even without evidence of faults."""
     return any(
         one.theirs is not None
         or (one.ours or {}).get("counted")
@@ -159,11 +163,12 @@ def _has_reportable_figures(verdict: AccountVerdict) -> bool:
 
 
 def _has_orders_by(counts: Counts, as_of: date) -> bool:
-    """Return whether any order is placed by a day."""
+    """Return whether any order is placed on or before a day."""
     return bool((counts.exposure["clock_day"].dt.date <= as_of).any())
 
 
 def _describe_order_months(workspace: Workspace) -> str:
+    """Return a sentence on the months from the first order of the store to the last."""
     coverage = workspace.counts.coverage
     if coverage.empty:
         return "The store holds no orders."
@@ -175,8 +180,8 @@ def open_report(
 ) -> MonthlyReport:
     """Gather the report of one account for one month.
 
-    `marketplace` is needed only where the account sells in several. `generated_at` is printed in the footer as given.
-    Raises StoreError for an unknown account, AccountMarketplaceError for a marketplace in which it does not sell,
+    `marketplace` is required only if the account sells in several. `generated_at` is printed in the footer as given.
+    Raises StoreError for an unknown account, AccountMarketplaceError for a marketplace that is not its own, and
     MonthError for a month without orders.
     """
     view = workspace.account(account, marketplace)
@@ -196,6 +201,7 @@ def open_report(
 def _build_report(
     view: AccountView, verdict: AccountVerdict, month_end: date, data_version: str, generated_at: str
 ) -> MonthlyReport:
+    """Build the report of an account from its verdict: score all days of history and run all analyses."""
     as_of = verdict.as_of
     scored = view.score(as_of)
     watched = scored[scored["status"].isin(["off target", "at risk"]) & scored["rate"].notna()]
@@ -203,8 +209,8 @@ def _build_report(
     weeks = [as_of - timedelta(days=7 * back) for back in reversed(range(WEEKS_SHOWN))]
     history = [as_of - timedelta(days=back) for back in reversed(range(DAYS_SHOWN))]
     past = view.score(sorted(day for day in {*weeks, *history, before} if day >= view.policy.complete_from))
-    on = past["as_of"].dt.date
-    daily = past[on.isin(history)].reset_index(drop=True)
+    past_days = past["as_of"].dt.date
+    daily = past[past_days.isin(history)].reset_index(drop=True)
     of_account = (nw.col("account") == view.account) & (nw.col("marketplace") == view.marketplace)
     return MonthlyReport(
         account=view.account,
@@ -214,8 +220,8 @@ def _build_report(
         as_of=as_of,
         before=before,
         scores=scored,
-        earlier=past[on == before].reset_index(drop=True),
-        weekly_scores=past[on.isin(weeks)].reset_index(drop=True),
+        earlier=past[past_days == before].reset_index(drop=True),
+        weekly_scores=past[past_days.isin(weeks)].reset_index(drop=True),
         daily_scores=daily,
         at_fault=_list_orders_at_fault(view, view.ledger.items.filter(of_account), scored),
         bridges=_analyse(watched, lambda row: view.bridge(row, before)),
@@ -247,7 +253,7 @@ def _measure_key(row: pd.Series) -> MeasureKey:
 
 
 def _analyse(rows: pd.DataFrame, analysis: Callable[[pd.Series], T]) -> dict[MeasureKey, T]:
-    """Apply an analysis to rows of SCORES; return the results by measure, without those that have none."""
+    """Apply an analysis to rows of SCORES and return the results by measure; rows it cannot analyse are left out."""
     results = {}
     for _, row in rows.iterrows():
         with suppress(ExplainError, OutlookError, PolicyError):
@@ -256,41 +262,41 @@ def _analyse(rows: pd.DataFrame, analysis: Callable[[pd.Series], T]) -> dict[Mea
 
 
 def _worst_windows(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return of each metric and channel the row of the worst window."""
+    """Return the SCORES row of the worst window of each metric and channel."""
     worst = rows.assign(off=rows["status"] == "off target", wrong=rows["at_fault"] / rows["counted"])
     worst = worst.sort_values(["off", "wrong", "window"], ascending=False, kind="stable")
     return worst.drop_duplicates(["metric", "channel"]).sort_index()
 
 
 def _streaks(view: AccountView, scored: pd.DataFrame, daily: pd.DataFrame) -> Iterator[tuple[MeasureKey, Streak]]:
-    """Yield for how long each judged measure has been off target, within the report's daily history."""
-    places = daily.groupby(["metric", "channel"], sort=False).indices
+    """Yield the streak off target of each judged measure, limited to the daily history of the report."""
+    row_positions = daily.groupby(["metric", "channel"], sort=False).indices
     days, off = day_numbers(daily["as_of"]), (daily["status"] == "off target").to_numpy()
     windows = daily["window"].to_numpy()
     for _, row in scored[scored["status"].isin(["off target", "at risk", "on target"])].iterrows():
         rule = view.rule(row)
-        positions = places.get((row["metric"], row["channel"]), np.zeros(0, dtype=np.int64))
-        # With a fallback the window changes from day to day, and stays one measure.
+        positions = row_positions.get((row["metric"], row["channel"]), np.zeros(0, dtype=np.int64))
+        # A rule with a fallback can change its window from day to day; these rows are one measure.
         positions = positions if rule.fallback else positions[windows[positions] == row["window"]]
         if len(positions):
             yield _measure_key(row), find_streak_in_days(days[positions], off[positions], rule)
 
 
 def _reported_figures(view: AccountView, days: list[date]) -> pd.DataFrame:
-    """Return the marketplace's own figures on some days: of each measure the newest, whatever days it covers."""
+    """Return the newest figure of each measure that the marketplace reported by each of some days."""
     rows = view.reported(days).sort_values(["rule", "window"], kind="stable")
     return rows.drop_duplicates(["as_of", "metric", "channel"], keep="last").reset_index(drop=True)
 
 
 def _reconcile_figures(view: AccountView, as_of: date) -> list[Reconciliation]:
-    """Compare our counts with the marketplace's; empty where it reported none, or before the policy begins."""
+    """Compare our counts with the marketplace's; empty if it reported none or the day is before the policy begins."""
     with suppress(ExplainError, PolicyError):
         return view.reconcile(as_of)
     return []
 
 
 def _latest_account_states(account_states: pd.DataFrame) -> pd.DataFrame:
-    """Return the states in the newest report; a warning no longer listed is gone."""
+    """Return the account states of the newest report; warnings that it no longer lists are left out."""
     pieces = []
     for kinds in (("account", "warning"), ("checklist",)):
         rows = account_states[account_states["kind"].isin(kinds)]
@@ -300,41 +306,40 @@ def _latest_account_states(account_states: pd.DataFrame) -> pd.DataFrame:
 
 
 def _violations_by_category(rows: pd.DataFrame, as_of: date) -> pd.DataFrame:
-    """Return the violations open on a day by category, and those resolved in its month.
+    """Return the number of violations by category: open on a day, and resolved in its month.
 
-    As in the metric, a total reported by the marketplace is used only where no file lists the violations of that
-    category.
+    As in the metric, a total reported by the marketplace is used only if no file lists the violations of that category.
     """
     rows = rows.assign(**{name: pd.to_datetime(rows[name]).dt.date for name in ("opened_on", "resolved_on")})
     single = rows[rows["violation_id"] != ""]
     counts = rows[(rows["violation_id"] == "") & ~rows["category"].isin(single["category"])]
     newest = counts.sort_values("opened_on").drop_duplicates("category", keep="last")
-    made = [_summarise_category(category, group, as_of) for category, group in single.groupby("category")]
-    made += [
+    summaries = [_summarise_category(category, group, as_of) for category, group in single.groupby("category")]
+    summaries += [
         (row["category"], int(row["count"]), None, None, 0, None, row["opened_on"]) for row in newest.to_dict("records")
     ]
-    table = pd.DataFrame(made, columns=list(VIOLATION_COLUMNS), dtype=object)
+    table = pd.DataFrame(summaries, columns=list(VIOLATION_COLUMNS), dtype=object)
     return table.sort_values(["open", "resolved", "category"], ascending=[False, False, True], ignore_index=True)
 
 
 def _summarise_category(category: str, category_rows: pd.DataFrame, as_of: date) -> tuple[object, ...]:
-    """Summarise one category whose violations are listed one by one."""
-    gone = category_rows["resolved_on"].map(lambda day: pd.notna(day) and day <= as_of).astype(bool)
-    still, resolved = category_rows[~gone], category_rows[gone]
+    """Return the VIOLATION_COLUMNS of one category whose violations are listed one by one."""
+    is_resolved = category_rows["resolved_on"].map(lambda day: pd.notna(day) and day <= as_of).astype(bool)
+    still_open, resolved = category_rows[~is_resolved], category_rows[is_resolved]
     resolved = resolved[resolved["resolved_on"].map(lambda day: day >= as_of.replace(day=1)).astype(bool)]
-    worst = max(still["severity"].dropna(), key=SEVERITIES.index, default=None)
-    first, last = min(still["opened_on"], default=None), max(resolved["resolved_on"], default=None)
-    return category, int(still["count"].sum()), worst, first, int(resolved["count"].sum()), last, None
+    worst = max(still_open["severity"].dropna(), key=SEVERITIES.index, default=None)
+    first, last = min(still_open["opened_on"], default=None), max(resolved["resolved_on"], default=None)
+    return category, int(still_open["count"].sum()), worst, first, int(resolved["count"].sum()), last, None
 
 
 def _describe_data_version(workspace: Workspace, account: str) -> str:
-    """Return the version of the store and the number of files behind the figures."""
+    """Return a phrase with the version of the store and the number of imported files of the account."""
     store, files = workspace.store, workspace.store.count_files(account)
     return f"version {store.version()} of the store, {files:,} {'file' if files == 1 else 'files'} of this account"
 
 
 def _list_orders_at_fault(view: AccountView, items: Frame, scored: pd.DataFrame) -> pd.DataFrame:
-    """Return the orders at fault behind every row of SCORES, with what was bought."""
+    """Return the orders at fault of every row of SCORES, with SKU and product."""
     columns = [
         "metric", "channel", "window", "order_id", "causes", "clock_day",
         "known_on", "enters_on", "leaves_on", "at_fault", "assumed",
@@ -351,10 +356,10 @@ def _list_orders_at_fault(view: AccountView, items: Frame, scored: pd.DataFrame)
 
 
 def products_of_orders(items: Frame, order_ids: Iterable[str]) -> pd.DataFrame:
-    """Return what was bought with some orders: order_id, sku, product? (the first line of each order, by SKU)."""
+    """Return the SKU and product of orders: order_id, sku, product? (of the first item of each order by SKU)."""
     wanted = list(order_ids)
     if not wanted:
-        # An empty list has no type to compare with a column of text.
+        # An empty list has no type and cannot be compared with a text column.
         return pd.DataFrame(columns=["order_id", "sku", "product"], dtype="str")
     lines = collect_to_pandas(items.filter(nw.col("order_id").is_in(wanted)).select("order_id", "sku", "product"))
     first = lines.sort_values(["order_id", "sku", "product"]).drop_duplicates("order_id")

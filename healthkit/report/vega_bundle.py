@@ -1,4 +1,4 @@
-"""Vega, Vega-Lite and vega-embed as one script that needs no network; the only room that makes it."""
+"""The chart library of a page: Vega, Vega-Lite and vega-embed as one script that needs no network."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from healthkit.files import temp_folders
 
 
 def vega_bundle() -> str:
-    """Vega, Vega-Lite and vega-embed as one script, wrapped so that its names stay its own.
+    """Return Vega, Vega-Lite and vega-embed as one script, wrapped in a function scope.
 
-    Putting it together takes seconds, so it is kept on this machine for each version of the parts.
+    Bundling takes seconds, so the script is cached on disk for each version of vl-convert.
     """
-    kept = platformdirs.user_cache_path("healthkit") / f"vega-{version('vl-convert-python')}.js"
-    if kept.is_file():
-        return kept.read_text(encoding="utf-8")
-    # Its stub asks for a snippet; without one, it puts vegaEmbed where a page finds it.
-    made = "(()=>{" + vl_convert.javascript_bundle() + "})();\n"  # type: ignore[call-arg]
-    # Where nothing can be kept, it is made again each time: slower, and just as right.
+    cached = platformdirs.user_cache_path("healthkit") / f"vega-{version('vl-convert-python')}.js"
+    if cached.is_file():
+        return cached.read_text(encoding="utf-8")
+    # The type stub requires a snippet; without one, vegaEmbed is set on `window`.
+    script = "(()=>{" + vl_convert.javascript_bundle() + "})();\n"  # type: ignore[call-arg]
+    # If the cache cannot be written, the script is bundled again on every call.
     with contextlib.suppress(OSError):
-        temp_folders.write_atomically(kept, made)
-        temp_folders.remove_abandoned(kept.parent)
-    return made
+        temp_folders.write_atomically(cached, script)
+        temp_folders.remove_abandoned(cached.parent)
+    return script

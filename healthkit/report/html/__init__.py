@@ -1,7 +1,7 @@
-"""HTML blocks of the monthly report and of the index over all accounts, and the page around them.
+"""HTML of the monthly report and of the index of all accounts: blocks, and the page that contains them.
 
 Functions take a `MonthlyReport` (one account) or a `PortfolioPage` (all accounts) and return an `HtmlBlock`: HTML with
-its charts, which a notebook displays. The templates escape all text that comes from files.
+its charts, which a notebook displays. The templates escape all text from imported files.
 """
 
 import lazy_loader as lazy

@@ -1,4 +1,4 @@
-"""The charts of a page in fewer bytes: rows by column, what all share said once; `page.js` unpacks them."""
+"""Compression of the Vega-Lite specs of a page: data by column, shared parts once; `page.js` unpacks them."""
 
 from __future__ import annotations
 
@@ -12,33 +12,36 @@ from healthkit.report.html.block import json_for_script
 
 CHART_SCRIPT = re.compile(r'(<script type="application/json" data-chart="[^"]*">)(.*?)(</script>)', re.S)
 MIN_ROWS_TO_PACK = 8
-"""Fewer rows stay as they are."""
+"""Smallest number of data rows that are packed by column."""
 
 
 def pack_charts(html: Iterable[str]) -> tuple[list[str], str]:
-    """Blocks with their charts packed, and the looks that all these share, as JSON (empty where they share none)."""
+    """Pack the charts in HTML blocks; return the blocks, and the keys that all charts share as JSON.
+
+    The JSON is empty if the charts share no keys.
+    """
     parts = list(html)
     specs = [json.loads(text) for part in parts for _, text, _ in CHART_SCRIPT.findall(part)]
-    looks = {
+    shared = {
         name: specs[0][name]
         for name in SHARED_SPEC_KEYS
-        if specs and all(one.get(name) == specs[0].get(name) for one in specs)
+        if specs and all(spec.get(name) == specs[0].get(name) for spec in specs)
     }
 
-    def smaller(found: re.Match[str]) -> str:
-        spec = {name: value for name, value in json.loads(found.group(2)).items() if name not in looks}
+    def pack_match(match: re.Match[str]) -> str:
+        spec = {name: value for name, value in json.loads(match.group(2)).items() if name not in shared}
         spec["usermeta"] = {name: value for name, value in spec.get("usermeta", {}).items() if name != "embedOptions"}
-        return found.group(1) + json_for_script(_share_encodings(_pack_rows(spec))) + found.group(3)
+        return match.group(1) + json_for_script(_share_encodings(_pack_rows(spec))) + match.group(3)
 
-    return [CHART_SCRIPT.sub(smaller, part) for part in parts], json_for_script(looks) if looks else ""
+    return [CHART_SCRIPT.sub(pack_match, part) for part in parts], json_for_script(shared) if shared else ""
 
 
 SHARED_SPEC_KEYS = ("$schema", "autosize", "background", "config")
-"""What is the same in all charts of the kit."""
+"""Keys of a Vega-Lite spec whose values are the same in all charts of this package."""
 
 
 def _pack_rows(node: Any, name: str = "") -> Any:
-    """Return a chart's Vega-Lite with long rows by column."""
+    """Return a node of a Vega-Lite spec with its long lists of data rows packed by column."""
     if isinstance(node, dict):
         return {key: _pack_rows(value, key) for key, value in node.items()}
     if not isinstance(node, list):
@@ -52,22 +55,24 @@ def _pack_rows(node: Any, name: str = "") -> Any:
 
 
 def _share_encodings(spec: dict[str, Any]) -> dict[str, Any]:
-    """Return a layered chart in which a channel that several layers share stands once, under its number."""
-    channels = [held for layer in spec.get("layer", []) for held in layer.get("encoding", {}).values()]
-    texts = Counter(json.dumps(held) for held in channels)
-    often = {text: place for place, text in enumerate(text for text, many in texts.items() if many > 1)}
-    if not often:
+    """Return a layered spec in which an encoding used by several layers is written once and referred to by number."""
+    channels = [channel for layer in spec.get("layer", []) for channel in layer.get("encoding", {}).values()]
+    uses = Counter(json.dumps(channel) for channel in channels)
+    shared = {text: number for number, text in enumerate(text for text, n in uses.items() if n > 1)}
+    if not shared:
         return spec
     for layer in spec["layer"]:
         encoding = layer.get("encoding", {})
-        for name, held in encoding.items():
-            place = often.get(json.dumps(held))
-            encoding[name] = held if place is None else {"as": place}
-    return spec | {"shared": [json.loads(text) for text in often]}
+        for name, channel in encoding.items():
+            number = shared.get(json.dumps(channel))
+            encoding[name] = channel if number is None else {"as": number}
+    return spec | {"shared": [json.loads(text) for text in shared]}
 
 
 def _pack_column(values: list[Any]) -> Any:
-    """Return a column: what is the same in every row once, whole numbers in even steps by their first and their step.
+    """Return the values of a column in a shorter form where there is one.
+
+    Equal values are written once; whole numbers at equal steps are written as the first one and the step.
 
     >>> _pack_column([5, 7, 9]), _pack_column(["x", "x"]), _pack_column([1, 5, 2])
     ({'from': 5, 'step': 2}, {'same': 'x'}, [1, 5, 2])

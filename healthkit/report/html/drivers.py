@@ -1,4 +1,4 @@
-"""Of one chapter: which groups of orders carry the excess, and what may follow for a measure that stays off target."""
+"""Parts of a chapter on causes and consequences: groups of orders with excess faults, and consequences of a streak."""
 
 from __future__ import annotations
 
@@ -16,36 +16,42 @@ if TYPE_CHECKING:
     from healthkit.report.model import MonthlyReport
 
 MAX_GROUPS = 5
-"""Groups in a chart: those that stand out, then those with at least one order at fault more than the rest."""
+"""Groups in a chart: those that stand out, then those with an excess of at least one order at fault."""
 
 CaptionedChart = tuple[dict[str, Any], dict[str, Any]]
-"""A figure's id, title and caption, and its Vega-Lite."""
+"""Id, title and caption of a figure as template values, and its Vega-Lite spec."""
 
 
 def captioned_chart(row: Measure, name: str, title: str, chart: Any, caption: list[str]) -> CaptionedChart:
-    """Return one figure of a chapter."""
+    """Return a chart as a figure of a chapter; its id is the anchor of the measure and `name`."""
     return {"id": f"{row.anchor}-{name}", "title": title, "caption": caption}, charts.vega_lite_spec(chart)
 
 
 def excess_figure(report: MonthlyReport, row: Measure, faults: pd.DataFrame) -> tuple[list[CaptionedChart], str]:
-    """Return the groups that stand out as a figure, or the sentence that none does; neither where nobody looked."""
-    held = report.drivers.get((row.metric, row.channel, row.window))
-    if held is None or held.empty:
+    """Return the figure of groups with excess faults and "", or no figure and a sentence that no group stands out.
+
+    Both are empty if the report has no drivers of the measure.
+    """
+    driver_rows = report.drivers.get((row.metric, row.channel, row.window))
+    if driver_rows is None or driver_rows.empty:
         return [], ""
-    groups = _labelled_groups(held, faults)
-    loud = groups[groups["stands_out"]]
-    if loud.empty:
-        return [], account_text.no_group_sentence(held["dimension"])
+    groups = _labelled_groups(driver_rows, faults)
+    outliers = groups[groups["stands_out"]]
+    if outliers.empty:
+        return [], account_text.no_group_sentence(driver_rows["dimension"])
     noun = row.noun
-    title = account_text.groups_title(list(loud["label"])[:3], loud["excess"].iloc[0], noun)
-    near = groups[groups["stands_out"] | (groups["excess"] >= 1)]
-    chart = charts.excess_by_group(near.head(max(MAX_GROUPS, len(loud))), description=title)
-    told = [_group_caption(group, noun) for group in measures.records(loud.head(MAX_GROUPS))]
-    return [captioned_chart(row, "groups", title, chart, [*told, account_text.GROUPS_CAPTION])], ""
+    title = account_text.groups_title(list(outliers["label"])[:3], outliers["excess"].iloc[0], noun)
+    drawn = groups[groups["stands_out"] | (groups["excess"] >= 1)]
+    chart = charts.excess_by_group(drawn.head(max(MAX_GROUPS, len(outliers))), description=title)
+    captions = [_group_caption(group, noun) for group in measures.records(outliers.head(MAX_GROUPS))]
+    return [captioned_chart(row, "groups", title, chart, [*captions, account_text.GROUPS_CAPTION])], ""
 
 
 def _labelled_groups(driver_rows: pd.DataFrame, faults: pd.DataFrame) -> pd.DataFrame:
-    """Return DRIVERS that are held against a rest, each under its label; of a product known by two names the first."""
+    """Return the rows of DRIVERS that have an excess, with a column `label`.
+
+    Of a product in two dimensions (SKU and ASIN) with equal counts, only the first row is kept.
+    """
     rows = driver_rows[driver_rows["excess"].notna()]
     products = dict(zip(faults["sku"], faults["product"], strict=True))
     label = [
@@ -53,21 +59,21 @@ def _labelled_groups(driver_rows: pd.DataFrame, faults: pd.DataFrame) -> pd.Data
         for kind, name in zip(rows["dimension"], rows["group"], strict=True)
     ]
     same = rows["dimension"].map(account_text.GROUP_KIND_LABELS)
-    twice = rows.assign(same=same).duplicated(["same", "counted", "at_fault"]) & (same == "product")
-    return rows.assign(label=label)[~twice].reset_index(drop=True)
+    duplicates = rows.assign(same=same).duplicated(["same", "counted", "at_fault"]) & (same == "product")
+    return rows.assign(label=label)[~duplicates].reset_index(drop=True)
 
 
 def _group_caption(group: measures.Row, noun: str) -> str:
-    """Return one group that stands out, in a sentence with its counts."""
-    mine = figures.format_count(int(group["counted"]), int(group["at_fault"]))
+    """Return a sentence on one group that stands out, with its counts and those of the other orders."""
+    own = figures.format_count(int(group["counted"]), int(group["at_fault"]))
     rest = figures.format_count(int(group["rest_counted"]), int(group["rest_at_fault"]))
     return account_text.group_sentence(
-        group["label"], mine, rest, account_text.format_excess(group["low"], group["high"]), noun
+        group["label"], own, rest, account_text.format_excess(group["low"], group["high"]), noun
     )
 
 
 def streak_consequence(report: MonthlyReport, row: Measure) -> str:
-    """Return what a rule's source says about a measure that is off target this long, or longer; empty otherwise."""
+    """Return a sentence on the consequence that the rule names for the length of a streak off target; "" if none."""
     streak = report.standings.get((row.metric, row.channel, row.window))
     if streak is None:
         return ""

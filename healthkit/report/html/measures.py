@@ -1,4 +1,4 @@
-"""What a month's tables say: measures worst first, what most orders at fault share, which leave when."""
+"""Data for the HTML blocks of a report: measures sorted worst first, shared causes of faults, orders that leave."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class MeasureWeek:
-    """One of the 26 weeks of a measure: its counts, or that it says nothing."""
+    """The counts of a measure as of one of the 26 weekly days; `has_no_rate` if they have no rate."""
 
     counted: int
     at_fault: int
@@ -45,11 +45,11 @@ class MeasureWeek:
 
 @dataclass(frozen=True)
 class Measure:
-    """One row of the scorecard: a judged measure, its rule, its month before and its weeks.
+    """One row of the scorecard: a measure with its verdict, rule, figures, previous month and weeks.
 
-    `status` is its verdict, by the worst known figure. `value` is the figure of a measure that is no rate;
-    `reported_on` the day of the marketplace's own figure where that is shown in place of ours, and `age` how many days
-    old it is. `reason` says why our count gives no verdict, `ours` is our row of SCORES.
+    `status` is the verdict by the worst known figure. `value` is the figure of a measure that is not a rate.
+    `reported_on` is the day of the marketplace's own figure if that is shown instead of ours, and `figure_age` its age
+    in days. `reason` is why our count gives no verdict. `ours` is our row of SCORES, `theirs` that of the marketplace.
     """
 
     metric: str
@@ -80,7 +80,7 @@ class Measure:
 
     @property
     def standing(self) -> MeasureStanding:
-        """The measure as sentences speak of it: its window where there are others, its channel if not the seller's."""
+        """The input of sentences on the measure; window 0 if the rule has one window, channel "" if the seller's."""
         channel = "" if self.channel in ("seller", "all") else self.channel
         window = self.window if self.several_windows else 0
         counts = self.counted, self.at_fault
@@ -91,7 +91,7 @@ class Measure:
 
     @property
     def figure_source(self) -> str:
-        """Whose figure is shown, in words, where it is not ours."""
+        """A phrase on the source of the figure if it is the marketplace's; "" for our own."""
         return (
             ""
             if self.reported_on is None
@@ -99,7 +99,7 @@ class Measure:
         )
 
     def explain_unjudged(self, begins_on: date, ends_on: date) -> str:
-        """Return why our count gives no verdict, in words; the orders reach from and to the days given."""
+        """Return a sentence on why our count gives no verdict; the days are those of the first and last order."""
         if self.reason is None:
             return sentences.no_verdict_note(
                 self.status, self.first_day, self.last_day, begins_on, self.minimum, self.noun, self.year, ends_on
@@ -115,43 +115,43 @@ class Measure:
 
     @property
     def our_counts(self) -> tuple[int, int]:
-        """How many our files count, and hold at fault."""
+        """Our own number of counted orders and of orders at fault; (0, 0) without a row of SCORES."""
         return (0, 0) if self.ours is None else (int(self.ours["counted"]), int(self.ours["at_fault"]))
 
     @property
     def is_rate(self) -> bool:
-        """Whether it is a rate, of which a share of what is allowed is used up."""
+        """Whether the measure is a rate, not a number, an average or a rating."""
         return account_text.figure_kind(self.metric) == "rate"
 
     @property
     def target_value(self) -> float | None:
-        """Where its target stands on its own scale: a share, or the points of a rating."""
+        """The target in the unit of the measure: a share, or the points of a rating."""
         points = getattr(self.rule, "points", None)
         return float(points.on_from) if points is not None else self.target
 
     @property
     def anchor(self) -> str:
-        """The name of its chapter in the page."""
+        """The HTML id of the chapter of the measure."""
         return f"{self.metric}-{self.channel}".replace("_", "-")
 
     @property
     def names_channel(self) -> bool:
-        """Whether its channel must be said: its rule judges several, or it is not the seller's."""
+        """Whether the channel must be shown: the rule has several channels, or it is not the seller's."""
         return self.channel != "all" and (self.channel != "seller" or len(getattr(self.rule, "channels", ())) > 1)
 
     @property
     def minimum(self) -> int | None:
-        """The least number of orders that its rule judges."""
+        """The smallest number of orders that the rule judges; None without a minimum."""
         return getattr(self.rule, "minimum", None)
 
     @property
     def noun(self) -> str:
-        """What it counts."""
+        """The noun for the units that the measure counts, such as "order"."""
         return labels.metric_words(self.metric).noun
 
     @property
     def fault_noun(self) -> str:
-        """What each row at fault is: an order, though parcels or units are counted, or what counts by itself."""
+        """The noun for a row at fault: "order" even if parcels or units are counted, else the noun of the measure."""
         return self.noun if self.channel == "all" or self.noun == "return" else "order"
 
 
@@ -159,22 +159,25 @@ CachedResult = TypeVar("CachedResult")
 
 
 def cached_per_report(compute: Callable[..., CachedResult]) -> Callable[..., CachedResult]:
-    """Return what is found of one report, found once: every block asks for it, and a report does not change."""
-    kept: WeakKeyDictionary[MonthlyReport, dict[tuple[Any, ...], CachedResult]] = WeakKeyDictionary()
+    """Decorate a function of a report so that it computes its result once for each report and arguments.
+
+    Several blocks use the same results, and a report does not change. The results are discarded with the report.
+    """
+    cache: WeakKeyDictionary[MonthlyReport, dict[tuple[Any, ...], CachedResult]] = WeakKeyDictionary()
 
     @wraps(compute)
-    def found(monthly: MonthlyReport, *asked: Any) -> CachedResult:
-        held = kept.setdefault(monthly, {})
-        if asked not in held:
-            held[asked] = compute(monthly, *asked)
-        return held[asked]
+    def cached(report: MonthlyReport, *arguments: Any) -> CachedResult:
+        results = cache.setdefault(report, {})
+        if arguments not in results:
+            results[arguments] = compute(report, *arguments)
+        return results[arguments]
 
-    return found
+    return cached
 
 
 @cached_per_report
 def report_verdict(report: MonthlyReport) -> AccountVerdict:
-    """Return the verdict on the account: the one that the report was opened with, else by its own figures alone."""
+    """Return the verdict on the account; without one in the report, it is computed from the figures of the report."""
     if report.verdict is not None:
         return report.verdict
     theirs = [row for row in _reported_rows(report) if as_date(row["as_of"]) == report.as_of]
@@ -183,13 +186,13 @@ def report_verdict(report: MonthlyReport) -> AccountVerdict:
 
 
 def _row_with_dates(row: Row) -> Row:
-    """Return a row of SCORES with its days as dates."""
+    """Return a row of SCORES with its days as `date` objects."""
     return {**row, **{name: as_date(row[name]) for name in ("as_of", "first_day", "last_day")}}
 
 
 @cached_per_report
 def _reported_rows(report: MonthlyReport) -> list[Row]:
-    """Return the marketplace's own figures of the report, with the day of their own report."""
+    """Return the rows of the marketplace's own figures, with the day on which each was reported."""
     if "metric" not in report.reported:
         return []
     return [dict(row) for row in add_report_days(_row_with_dates(row) for row in records(report.reported))]
@@ -197,9 +200,10 @@ def _reported_rows(report: MonthlyReport) -> list[Row]:
 
 @cached_per_report
 def measures(report: MonthlyReport) -> list[Measure]:
-    """Return the rows of the scorecard, worst first: no parts of a measure, no channel that never had an order.
+    """Return the measures on the scorecard, worst first.
 
-    Nor measures that no rule enforces and no file tells of, nor more than the longest window of an average.
+    Left out are parts of a measure, channels without orders, measures that are neither enforced nor covered by a file,
+    and all windows of an average except the longest.
     """
     silent, not_covered = channels_without_orders(report), set(report_verdict(report).not_covered)
     listed = [
@@ -230,7 +234,7 @@ def _is_average(measure_verdict: Verdict) -> bool:
 
 @cached_per_report
 def uncovered_measures(report: MonthlyReport) -> list[tuple[str, str]]:
-    """Return the measures that no rule enforces and no file tells of, each with the evidence that is missing."""
+    """Return the metrics that are neither enforced nor covered by a file, each with its missing evidence."""
     reasons: dict[str, str] = {}
     for row in records(report.scores):
         if row["metric"] in report_verdict(report).not_covered:
@@ -239,7 +243,7 @@ def uncovered_measures(report: MonthlyReport) -> list[tuple[str, str]]:
 
 
 def _value_before(report: MonthlyReport, measure_verdict: Verdict) -> float | None:
-    """Return the marketplace's own figure of a measure that is no rate, as of the month before."""
+    """Return the marketplace's own value of a measure that is not a rate, as of the month before."""
     earlier = [
         row for row in _reported_rows(report)
         if as_date(row["as_of"]) == report.before
@@ -250,16 +254,16 @@ def _value_before(report: MonthlyReport, measure_verdict: Verdict) -> float | No
 
 
 def _iter_week_counts(scores: pd.DataFrame) -> Iterator[tuple[MeasureKey, MeasureWeek]]:
-    """Return the counts of SCORES rows, each under its metric, channel and window."""
+    """Yield the counts of rows of SCORES, each with its metric, channel and window."""
     names = ["metric", "channel", "window", "counted", "at_fault", "status"]
     values = scores["value"].tolist() if "value" in scores else [None] * len(scores)
     for metric, channel, window, counted, at_fault, status, value in zip(
         *(scores[name].tolist() for name in names), values, strict=True
     ):
-        quiet = status in (*UNJUDGED_STATUSES, "too few")
+        has_no_rate = status in (*UNJUDGED_STATUSES, "too few")
         yield (
             (metric, channel, int(window)),
-            MeasureWeek(int(counted), int(at_fault), quiet, float_or_none(value), status),
+            MeasureWeek(int(counted), int(at_fault), has_no_rate, float_or_none(value), status),
         )
 
 
@@ -268,23 +272,23 @@ def _measure_from_verdict(
     measure_verdict: Verdict,
     before: MeasureWeek | None,
     weeks: tuple[MeasureWeek, ...],
-    windows: bool,
+    several_windows: bool,
 ) -> Measure:
-    """One verdict as a row of the scorecard: with the figures of ours, or of the marketplace where those decide."""
+    """Return a verdict as a row of the scorecard, with the figures that decided it: ours or the marketplace's."""
     row, theirs = measure_verdict.decisive_row, measure_verdict.decided_by == AMAZON or measure_verdict.ours is None
     proxy = "" if theirs else text_or_empty(row["proxy"])
     side, target, headroom = text_or_empty(row["side"]), float_or_none(row["target"]), int_or_none(row["headroom"])
     counted, at_fault = int(row["counted"]), int(row["at_fault"])
     if theirs and counted and getattr(measure_verdict.rule, "target", None) is not None:
         headroom = int(measure_verdict.rule.target.headroom(counted, at_fault))  # type: ignore[union-attr]
-    # A value of theirs is compared with theirs of the month before, and drawn with no weeks of ours.
+    # A value of the marketplace is compared with its own previous value, and shown without our weekly figures.
     shows_value = theirs and float_or_none(row["value"]) is not None
     counts = None if before is None or theirs else (before.counted, before.at_fault)
     value_before = _value_before(report, measure_verdict) if shows_value else None if before is None else before.value
     return Measure(
         measure_verdict.metric, measure_verdict.channel, measure_verdict.window, measure_verdict.status, counted,
         at_fault, side, target, headroom, proxy,
-        row["first_day"], row["last_day"], measure_verdict.rule, counts, () if shows_value else weeks, windows,
+        row["first_day"], row["last_day"], measure_verdict.rule, counts, () if shows_value else weeks, several_windows,
         float_or_none(row.get("value")), value_before, row["reported_on"] if theirs else None,
         measure_verdict.figure_age or 0 if theirs else 0, report.as_of.year,
         measure_verdict.share_used, measure_verdict.reason, measure_verdict.ours, measure_verdict.theirs,
@@ -292,12 +296,12 @@ def _measure_from_verdict(
 
 
 def part_metrics(report: MonthlyReport) -> set[str]:
-    """Return the metrics that are only a part of another one."""
+    """Return the ids of metrics that are a part of another metric."""
     return {rule.metric for rule in report.rules if rule.part_of}
 
 
 def part_rows(report: MonthlyReport, measure: Measure) -> list[dict[str, Any]]:
-    """Return the SCORES rows of a measure's parts, in its channel and window, most at fault first."""
+    """Return the rows of SCORES of the parts of a measure in its channel and window, most orders at fault first."""
     names = {rule.metric for rule in report.rules if rule.part_of == measure.metric}
     rows = [
         row for row in records(report.scores)
@@ -308,9 +312,12 @@ def part_rows(report: MonthlyReport, measure: Measure) -> list[dict[str, Any]]:
 
 @cached_per_report
 def channels_without_orders(report: MonthlyReport) -> dict[str, int]:
-    """Channels without an order in any of 26 weeks, and how many measures they would have; never all channels."""
+    """Return the channels without an order in any of the 26 weeks, with their number of measures.
+
+    The result is empty if no channel has orders.
+    """
     hidden = part_metrics(report)
-    # What belongs to the account as a whole has no orders of its own, and says in its own line what is missing.
+    # Measures of the account as a whole have no channel; their own scorecard rows say what is missing.
     listed = report.scores[~report.scores["metric"].isin(hidden) & (report.scores["channel"] != "all")]
     busy = {
         channel
@@ -323,23 +330,26 @@ def channels_without_orders(report: MonthlyReport) -> dict[str, int]:
 
 
 def measures_judged_otherwise(rows: Iterable[Measure]) -> list[tuple[str, str, str]]:
-    """The measures of which our count is the worse, and that the marketplace judges otherwise: name, rate, status."""
-    measures = []
+    """Return the measures that are off target or at risk by our count but have another status in the marketplace.
+
+    Each is the name of the measure, and the rate and status of the marketplace as text.
+    """
+    disagreements = []
     for row in rows:
         theirs = row.theirs
         if theirs is None or row.shows_marketplace_figure or row.status not in ("off target", "at risk"):
             continue
         if theirs["status"] in JUDGED_STATUSES and theirs["status"] != row.status and theirs["counted"] and row.is_rate:
-            shown = figures.format_rate(int(theirs["counted"]), int(theirs["at_fault"]), row.side, row.target)
-            spoken = row.standing
-            name = sentences.measure_phrase(spoken.metric, spoken.channel, spoken.window)
-            measures.append((name, shown, reconciliation_text.status_phrase(theirs["status"])))
-    return measures
+            rate = figures.format_rate(int(theirs["counted"]), int(theirs["at_fault"]), row.side, row.target)
+            standing = row.standing
+            name = sentences.measure_phrase(standing.metric, standing.channel, standing.window)
+            disagreements.append((name, rate, reconciliation_text.status_phrase(theirs["status"])))
+    return disagreements
 
 
 @cached_per_report
 def enforced_unjudged(report: MonthlyReport) -> list[Measure]:
-    """Return the enforced measures that cannot be judged, of several windows the longest, worst first."""
+    """Return the enforced measures that cannot be judged, each with its longest window, worst first."""
     keys = {(one.metric, one.channel, one.window) for one in report_verdict(report).enforced_unjudged}
     rows = [row for row in measures(report) if (row.metric, row.channel, row.window) in keys]
     longest: dict[tuple[str, str], Measure] = {}
@@ -351,36 +361,41 @@ def enforced_unjudged(report: MonthlyReport) -> list[Measure]:
 
 
 def target_side_and_share(rule: Any) -> tuple[str, Any]:
-    """Return the side and the share of what a rule asks."""
+    """Return the side and the share of the target of a rule; ("", None) without a target."""
     return (rule.target.side, rule.target.share) if rule.target is not None else ("", None)
 
 
 def has_reconciliation(report: MonthlyReport, measure: Measure) -> bool:
-    """Return whether the marketplace's own figure of a measure stands in the report."""
+    """Return whether the report compares our count of a measure with the marketplace's own figure."""
     names = (measure.metric, measure.channel, measure.window)
     return any((one.metric, one.channel, one.window) == names for one in report.reconciled)
 
 
 def measure_faults(report: MonthlyReport, measure: Measure) -> pd.DataFrame:
-    """Return the orders at fault in one measure on the as-of day, with the name of what was bought."""
-    held = report.at_fault
-    chosen = (
-        (held["metric"] == measure.metric) & (held["channel"] == measure.channel) & (held["window"] == measure.window)
+    """Return the orders at fault in one measure on the as-of day, with a column `bought`: the product, else the SKU."""
+    faults = report.at_fault
+    of_measure = (
+        (faults["metric"] == measure.metric)
+        & (faults["channel"] == measure.channel)
+        & (faults["window"] == measure.window)
     )
-    rows = held[chosen]
+    rows = faults[of_measure]
     product, sku = (rows[name].map(text_or_empty) for name in ("product", "sku"))
     return rows.assign(bought=product.where(product != "", sku)).reset_index(drop=True)
 
 
 def find_shared_group(faults: pd.DataFrame, clock: str, window: int) -> SharedGroup | None:
-    """Return what most orders at fault share: two in five one product, more than half a cause or a few days."""
+    """Return what most orders at fault have in common, or None: a product, else a cause, else a few days.
+
+    A product must be that of at least two in five orders at fault, a cause or days that of more than half.
+    """
     if len(faults) < 2:
         return None
     return _shared_product(faults) or _shared_cause(faults) or _shared_days(faults, clock, window)
 
 
 def _shared_product(faults: pd.DataFrame) -> SharedGroup | None:
-    """Return the product of at least two in five orders at fault, and the cause that all of those have."""
+    """Return the product of at least two in five orders at fault, with the cause common to these orders."""
     counts = Counter(name for name in faults["bought"] if name)
     if not counts:
         return None
@@ -394,7 +409,7 @@ def _shared_product(faults: pd.DataFrame) -> SharedGroup | None:
 
 
 def _shared_cause(faults: pd.DataFrame) -> SharedGroup | None:
-    """Return the cause of more than half of the orders at fault, where there are several causes."""
+    """Return the cause of more than half of the orders at fault; None if all have the same causes."""
     if len(set(faults["causes"])) < 2:
         return None
     counts = Counter(cause for causes in faults["causes"] for cause in causes.split("+"))
@@ -403,7 +418,7 @@ def _shared_cause(faults: pd.DataFrame) -> SharedGroup | None:
 
 
 def _shared_days(faults: pd.DataFrame, clock: str, window: int) -> SharedGroup | None:
-    """Return the shortest run of days, a third of the window at most, on which more than half were placed."""
+    """Return the shortest run of days, at most a third of the window, with more than half of the orders at fault."""
     counts = Counter(as_date(value) for value in faults["clock_day"])
     longest = min(10, window // 3)
     for length in range(1, longest + 1):
@@ -411,15 +426,15 @@ def _shared_days(faults: pd.DataFrame, clock: str, window: int) -> SharedGroup |
         n, first = min(runs, key=lambda run: (-run[0], run[1]))
         if n * 2 > len(faults) and n > 2:
             first, last = _extend_run(counts, first, first + timedelta(length - 1), longest)
-            n = sum(many for on, many in counts.items() if first <= on <= last)
+            n = sum(count for day, count in counts.items() if first <= day <= last)
             return SharedGroup("days", "", n, len(faults), "", first, last, clock)
     return None
 
 
 def _extend_run(counts: Counter[date], first: date, last: date, longest: int) -> tuple[date, date]:
-    """Return a run of days with those beside it that have at least half as many as its days have on average."""
+    """Extend a run of days by adjacent days that have at least half of its average count a day; return its ends."""
     while (length := (last - first).days + 1) < longest:
-        inside = sum(many for on, many in counts.items() if first <= on <= last)
+        inside = sum(count for day, count in counts.items() if first <= day <= last)
         before, after = first - timedelta(1), last + timedelta(1)
         best = before if counts[before] > counts[after] else after
         if counts[best] * 2 * length < inside:
@@ -429,7 +444,7 @@ def _extend_run(counts: Counter[date], first: date, last: date, longest: int) ->
 
 
 def group_mask(faults: pd.DataFrame, group: SharedGroup | None) -> pd.Series:
-    """Return which orders at fault are of the group."""
+    """Return a mask of the orders at fault that belong to a product or days; all False for a cause or no group."""
     if group is None or group.kind == "cause":
         return pd.Series(False, index=faults.index)
     if group.kind == "product":
@@ -438,7 +453,7 @@ def group_mask(faults: pd.DataFrame, group: SharedGroup | None) -> pd.Series:
 
 
 def count_leaving_orders(faults: pd.DataFrame, as_of: date) -> LeavingOrders | None:
-    """Return how many orders at fault leave by the end of the next month, a plain count of a calendar."""
+    """Return how many orders at fault leave the window by the end of the next month; None without orders."""
     days = [as_date(value) for value in faults["leaves_on"]]
     if not days:
         return None
@@ -447,7 +462,7 @@ def count_leaving_orders(faults: pd.DataFrame, as_of: date) -> LeavingOrders | N
 
 
 def off_target_since(daily: pd.DataFrame) -> tuple[date | None, int, int]:
-    """Return since when one measure is off target without a break, for how many days, and how many days are shown."""
+    """Return the first day of the current streak off target (None if none), its length and the number of days shown."""
     rows = daily.sort_values("as_of")
     states = list(zip(rows["as_of"], rows["status"], strict=True))
     run = 0
@@ -457,12 +472,12 @@ def off_target_since(daily: pd.DataFrame) -> tuple[date | None, int, int]:
 
 
 def measure_calendar(report: MonthlyReport, row: Measure) -> Any:
-    """Return the roll-off calendar of a measure; None where it has none."""
+    """Return the roll-off calendar of a measure; None if it has none."""
     return report.calendars.get((row.metric, row.channel, row.window))
 
 
 def end_of_month(value: date) -> date:
-    """Return the last day of a day's month.
+    """Return the last day of the month of a date.
 
     >>> end_of_month(date(2026, 2, 3))
     datetime.date(2026, 2, 28)
@@ -471,27 +486,27 @@ def end_of_month(value: date) -> date:
 
 
 def records(frame: pd.DataFrame) -> list[Row]:
-    """Return the rows of a table, each by the names of its columns."""
+    """Return the rows of a data frame as dictionaries."""
     names = [str(name) for name in frame.columns]
-    # Column by column: a table of few rows is mostly columns.
+    # Converted by column: the tables have few rows and many columns.
     return [dict(zip(names, row, strict=True)) for row in zip(*(frame[name].tolist() for name in frame), strict=True)]
 
 
 def text_or_empty(value: Any) -> str:
-    """Return a text, empty where a table has none."""
+    """Return a value of a table if it is text, else ""."""
     return value if isinstance(value, str) else ""
 
 
 def float_or_none(value: Any) -> float | None:
-    """Return a number, or None where a table has none."""
+    """Return a value of a table as a float; None for a missing value."""
     return None if value is None or pd.isna(value) else float(value)
 
 
 def int_or_none(value: Any) -> int | None:
-    """Return a whole number, or None where a table has none."""
+    """Return a value of a table as an int; None for a missing value."""
     return None if pd.isna(value) else int(value)
 
 
 def as_date(value: Any) -> date:
-    """Return a day of a table as a date."""
+    """Return a date or timestamp of a table as a date."""
     return value.date() if isinstance(value, datetime) else value

@@ -1,4 +1,4 @@
-"""What is missing: the measures that cannot be judged, which file would tell, and where to get it."""
+"""HTML block and sentences on missing files: which measures need them, and where to download them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def files_to_download(report: MonthlyReport) -> HtmlBlock:
-    """The files that enforced measures lack, each with where to get it and for which days; empty where none is."""
+    """Return the HTML block of files that enforced measures need, with menu path and days; empty if none is missing."""
     files = download_advice(report)
     if not files:
         return HtmlBlock("")
@@ -28,28 +28,31 @@ def files_to_download(report: MonthlyReport) -> HtmlBlock:
 
 
 def download_advice(report: MonthlyReport) -> list[DownloadAdvice]:
-    """The files to get for the enforced measures of a report, those that cannot be judged first."""
+    """Return the files to download for the enforced measures of a report; measures that cannot be judged come first."""
     return recommend_downloads(measures.report_verdict(report).missing_evidence(), report.marketplace)
 
 
 def missing_file_titles(report: MonthlyReport) -> list[str]:
-    """Return the files to get for the enforced measures that cannot be judged."""
-    found = measures.report_verdict(report)
+    """Return the titles of the files to download for enforced measures that cannot be judged."""
+    verdict = measures.report_verdict(report)
     return [
         one.title
-        for one in recommend_downloads(found.missing_evidence(found.enforced_unjudged), report.marketplace)
+        for one in recommend_downloads(verdict.missing_evidence(verdict.enforced_unjudged), report.marketplace)
         if one.kind
     ]
 
 
 def first_file_to_download(report: MonthlyReport, worst_measure: Measure | None) -> Sentence | None:
-    """Which file to get first: one that names the orders of a measure, or the first that is missing; None for none."""
-    found = measures.report_verdict(report)
-    some = None
+    """Return a sentence on which missing file to download first; None if no file is missing.
+
+    Only files for `worst_measure` are considered, or for all enforced measures if it is None.
+    """
+    verdict = measures.report_verdict(report)
+    selected = None
     if worst_measure is not None:
         key = worst_measure.metric, worst_measure.channel, worst_measure.window
-        some = [one for one in found.measures if (one.metric, one.channel, one.window) == key]
-    files = [one for one in recommend_downloads(found.missing_evidence(some), report.marketplace) if one.kind]
+        selected = [one for one in verdict.measures if (one.metric, one.channel, one.window) == key]
+    files = [one for one in recommend_downloads(verdict.missing_evidence(selected), report.marketplace) if one.kind]
     if not files:
         return None
     best = next((one for one in files if not one.by_hand), files[0])

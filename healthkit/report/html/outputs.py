@@ -1,4 +1,4 @@
-"""What a cell of a user's own shows, as HTML for a page: HTML, Altair charts, images, plain text."""
+"""Outputs of notebook cells added by a user, as HTML: HTML, Altair charts, images and plain text."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from markupsafe import Markup
 from healthkit.report.html.block import HtmlBlock
 
 VEGA_LITE_MIME_PREFIX = "application/vnd.vegalite."
-"""How the MIME types of Altair's charts begin; a version follows."""
+"""Prefix of the MIME types of Altair charts; a version follows."""
 IMAGE_MIME_TYPES = ("image/svg+xml", "image/png", "image/jpeg", "image/gif")
 DEFAULT_CHART_SIZES = {"wide": (640, 320), "narrow": (320, 240)}
-"""The size of a chart that names none, on a wide page and on a phone. [pixels]"""
+"""Width and height of a chart without its own size, on a wide page and on a phone. [pixels]"""
 _HAS_SCRIPT = re.compile(r"""<script(?![^>]*application/json)|src=["']?https?:""", re.I)
 
 
 def output_html(output: Mapping[str, Any], name: str) -> str:
-    """Return the HTML of one output of a cell; `name` names its chart in the page.
+    """Return the HTML of one output of a cell; `name` is the element id of its chart.
 
-    The richest form that a page can show is taken. Where it can show none of them, or not all of it, the page says so.
+    The richest MIME type that a page can show is used. If there is none, or a part is left out, a note says so.
 
     >>> output_html({"output_type": "display_data", "data": {"text/plain": "a < b"}}, "x")
     '<pre class="hk output">a &lt; b</pre>'
@@ -53,7 +53,7 @@ def output_html(output: Mapping[str, Any], name: str) -> str:
 
 
 def _join_lines(text: Any) -> str:
-    """Return the text of an output, which a notebook may hold in lines."""
+    """Return the text of an output, which a notebook may store as a list of lines."""
     return text if isinstance(text, str) else "".join(text)
 
 
@@ -66,13 +66,13 @@ def _note_html(sentence: str) -> str:
 
 
 def _image_html(kind: str, data: str) -> str:
-    """Return an image in the page itself; an SVG as an image too, so that nothing in it runs."""
+    """Return an image element with embedded data; an SVG is embedded the same way, so that its scripts do not run."""
     encoded = base64.b64encode(data.encode()).decode() if kind.endswith("xml") else "".join(data.split())
     return str(Markup('<img class="hk output" alt="Figure" src="data:{};base64,{}">').format(kind, encoded))
 
 
 def _chart_html(spec: Mapping[str, Any], name: str) -> str:
-    """Return a chart of Altair's as the page's own script draws it, at its own size where it names one."""
+    """Return the HTML of an Altair chart, drawn by `page.js`; its own width and height are used if they are numbers."""
     width, height = spec.get("width"), spec.get("height")
     sizes = {
         size: [width if isinstance(width, int) else across, height if isinstance(height, int) else high]

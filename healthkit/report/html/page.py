@@ -1,4 +1,4 @@
-"""The page around the blocks: one HTML file that opens from disk, asks for nothing, and draws its charts itself."""
+"""HTML pages made of blocks: one file that opens from disk, makes no network requests and draws its own charts."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def html_page(
     lang: str = "en",
     landscape: bool = False,
 ) -> str:
-    """Return a whole HTML document of blocks (or of their HTML, as a notebook's cells show it).
+    """Return a complete HTML document made of blocks, which may be given as HTML text.
 
-    Charts are drawn by Vega, from a file beside the page (`vega_href`) or from its text in the page (`vega_text`, the
-    bundle as Altair's tools give it). A policy in the head forbids every request but that file.
+    Charts are drawn by Vega: from a file next to the page (`vega_href`), or from its source in the page (`vega_text`,
+    the bundle as vl-convert returns it). A content security policy forbids all requests except for that file.
     """
-    parts, looks = pack_charts(_block_html(block) for block in blocks)
+    parts, shared_spec = pack_charts(_block_html(block) for block in blocks)
     body = Markup("\n").join(map(Markup, parts))
     inline = _wrap_bundle(vega_text) if vega_text else ""
     scripts = [text for text in (inline, read_asset("page.js")) if text]
@@ -37,22 +37,22 @@ def html_page(
         title=title,
         lang=lang,
         policy=_content_security_policy(scripts, allow_local_files=bool(vega_href)),
-        css=Markup(_minified_css()),  # noqa: S704 - a file of ours
+        css=Markup(_minified_css()),  # noqa: S704 - a file of this package
         landscape=landscape,
         body=body,
-        looks=Markup(looks),  # noqa: S704 - escaped JSON
+        shared_spec=Markup(shared_spec),  # noqa: S704 - escaped JSON
         vega_href=vega_href,
-        scripts=[Markup(text) for text in scripts],  # noqa: S704 - files of ours and the bundle
+        scripts=[Markup(text) for text in scripts],  # noqa: S704 - files of this package and the bundle
     )
 
 
 def page_styles() -> HtmlBlock:
-    """Return the looks of all blocks, for a notebook; they reach no element outside a block."""
+    """Return the style sheet of all blocks as a block for a notebook; it does not affect other elements."""
     return HtmlBlock(f"<style>{read_asset('page.css')}</style>")
 
 
 def code_details(source: str) -> str:
-    """Return the code of a cell, hidden and one click away."""
+    """Return the source code of a cell as a collapsed HTML details element."""
     return str(
         Markup('<details class="hk cell"><summary>Code</summary><pre><code>{}</code></pre></details>').format(source)
     )
@@ -64,23 +64,26 @@ def _block_html(block: HtmlBlock | str) -> str:
 
 @cache
 def read_asset(name: str) -> str:
-    """Return a file of this folder that goes into the page as it is."""
+    """Return the text of a file in this folder: the style sheet or the script of a page."""
     return (TEMPLATE_FOLDER / name).read_text(encoding="utf-8")
 
 
 @cache
 def _minified_css() -> str:
-    """Return the looks without comments and indents: every page carries them."""
+    """Return the style sheet without comments and indentation, since every page contains it."""
     return re.sub(r"/\*.*?\*/|^\s+", "", read_asset("page.css"), flags=re.S | re.M)
 
 
 def _wrap_bundle(bundle: str) -> str:
-    """Return a bundle whose names stay its own, and in which nothing ends the script early."""
+    """Return a script bundle wrapped in a function scope, with text escaped that would end the script element."""
     return "(()=>{" + bundle.replace("</script", "<\\/script").replace("<!--", "<\\!--") + "})()"
 
 
 def _content_security_policy(scripts: list[str], allow_local_files: bool) -> str:
-    """Which scripts may run: these, word for word, and where there is one the file beside the page; no requests."""
+    """Return the content security policy that allows the given scripts by hash, and no requests.
+
+    With `allow_local_files`, scripts in files next to the page may run, too.
+    """
     hashes = [f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'" for text in scripts]
     allowed = " ".join([*hashes, *(["'self'", "file:"] if allow_local_files else [])])
     return (

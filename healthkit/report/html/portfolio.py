@@ -1,4 +1,4 @@
-"""The index over all accounts: worst first, with the measure nearest to its target and 26 weeks of each."""
+"""The index page of all accounts: rows sorted worst first, with the worst measure and weekly strips of each."""
 
 from __future__ import annotations
 
@@ -22,15 +22,17 @@ if TYPE_CHECKING:
     from healthkit.report.model import MonthlyReport
 
 MAX_STRIPS = 8
-"""Measures with a strip of 26 weeks in the index; more do not fit the page."""
+"""Number of measures with a weekly strip in the index; more do not fit the page."""
 
 
 @dataclass(frozen=True)
 class PortfolioPage:
-    """All accounts of a month; `rows` has what `portfolio_row` makes of each, one row an account.
+    """The data of the index page of a month: accounts, failed runs and notes.
 
-    `failures` holds account, what happened, what to do, the notebook where one was kept, and the page of an earlier run
-    with what that was made of, for every run that made no report. `notes` are sentences on the folder, shown last.
+    `rows` has one row an account, the result of `portfolio_row`. `failures` has one tuple for each run without a
+    report: account, reason, what to do, and optionally the path of its notebook, the path of the page of an earlier run
+    and the data version of that page. `notes` are sentences on the output folder, shown last. `data` describes the
+    version of the data, and `made` the time of generation.
     """
 
     month: str
@@ -43,16 +45,16 @@ class PortfolioPage:
 
 
 def portfolio_row(report: MonthlyReport, href: str, csv_href: str = "") -> dict[str, Any]:
-    """One account's row: where it stands, by its worst measure, and the strips of all. Plain values, fit for JSON."""
+    """Return the row of an account in the index as JSON values: status, worst measure, first step and weekly strips."""
     rows = measures.measures(report)
-    place = {
+    identity = {
         "account": report.account,
         "marketplace": report.marketplace,
         "marketplace_title": report.marketplace_title,
         "as_of": report.as_of.isoformat(),
     }
     return (
-        place
+        identity
         | {"href": href, "csv_href": csv_href}
         | _account_standing(report, rows)
         | {"strips": _weekly_strips(rows)}
@@ -60,9 +62,9 @@ def portfolio_row(report: MonthlyReport, href: str, csv_href: str = "") -> dict[
 
 
 def _account_standing(report: MonthlyReport, rows: list[Measure]) -> dict[str, Any]:
-    """Return where an account stands, by its worst measure, and the sentence on what its orders at fault share.
+    """Return the status of an account, the figures of its worst measure and a phrase on its orders at fault.
 
-    `status` is the account's: what an enforced measure lacks outweighs all that is on target.
+    `status` is that of the account: it cannot be judged if an enforced measure cannot and no other is worse.
     """
     status = measures.report_verdict(report).status
     enforced_unjudged = measures.enforced_unjudged(report)
@@ -71,7 +73,7 @@ def _account_standing(report: MonthlyReport, rows: list[Measure]) -> dict[str, A
     if status == "cannot be judged" and enforced_unjudged:
         worst = enforced_unjudged[0]
     if worst is None:
-        nothing = {
+        no_measure = {
             "status": status,
             "window": 0,
             "counted": 0,
@@ -79,17 +81,17 @@ def _account_standing(report: MonthlyReport, rows: list[Measure]) -> dict[str, A
             "unjudged": len(enforced_unjudged),
             "whose": "",
         }
-        return dict.fromkeys(("metric", "channel", "side", "first", "why"), "") | nothing | _NO_TARGET
+        return dict.fromkeys(("metric", "channel", "side", "first", "why"), "") | no_measure | _NO_TARGET
     year = report.as_of.year
-    spoken = worst.standing
+    standing = worst.standing
     faults = measures.measure_faults(report, worst)
     group = None if worst.shows_marketplace_figure else measures.find_shared_group(
         faults, getattr(worst.rule, "clock", "ordered_on"), worst.window
     )  # fmt: skip
     return {
-        "status": status, "metric": worst.metric, "channel": spoken.channel, "window": spoken.window,
+        "status": status, "metric": worst.metric, "channel": standing.channel, "window": standing.window,
         "counted": worst.counted, "at_fault": worst.at_fault, "side": worst.side, "target": worst.target_value,
-        "headroom": worst.headroom, "value": spoken.value, "used": _capped_share(worst.share_used),
+        "headroom": worst.headroom, "value": standing.value, "used": _capped_share(worst.share_used),
         "whose": worst.figure_source,
         "unjudged": len(enforced_unjudged), "missing": missing_files.missing_file_titles(report),
         "why": "" if worst.status in JUDGED_STATUSES else worst.explain_unjudged(report.begins_on, report.ends_on),
@@ -102,7 +104,7 @@ _NO_TARGET = {"target": None, "headroom": None, "value": None, "used": None}
 
 
 def _weekly_strips(rows: list[Measure]) -> dict[str, list[StripWeek]]:
-    """Per measure the share of the limit used and the status, week by week; of several windows the worst one's."""
+    """Return by measure the share of the limit used and the status of each week, for the worst window."""
     strips: dict[str, list[StripWeek]] = {}
     for row in rows:
         target = getattr(row.rule, "target", None)
@@ -118,12 +120,12 @@ def _weekly_strips(rows: list[Measure]) -> dict[str, list[StripWeek]]:
 
 
 def _capped_share(share: float | None) -> float | None:
-    """Return a share that JSON can hold; past ten times the limit nobody counts."""
+    """Return a share limited to 10 and rounded to 4 digits; infinity is not valid JSON."""
     return None if share is None else round(min(share, 10.0), 4)
 
 
 def portfolio_index(portfolio: PortfolioPage) -> HtmlBlock:
-    """Return all accounts, worst first; runs that failed in a list of their own."""
+    """Return the HTML block of the index: accounts sorted worst first, failed runs in a separate list."""
     accounts = sorted(measures.records(portfolio.rows), key=_account_sort_key)
     columns = _strip_columns(accounts)
     counts = {status: sum(row["status"] == status for row in accounts) for status in labels.STATUS_STYLES}
@@ -139,27 +141,28 @@ def portfolio_index(portfolio: PortfolioPage) -> HtmlBlock:
         failures=[(*one, "", "", "")[:6] for one in portfolio.failures],
         notes=portfolio.notes,
         failed_title=portfolio_text.failed_runs_title(len(portfolio.failures), figures.format_month(portfolio.as_of)),
-        made=[(name, text) for name, text in (("Data", portfolio.data), ("Made", portfolio.made)) if text],
+        provenance=[(name, text) for name, text in (("Data", portfolio.data), ("Made", portfolio.made)) if text],
         until=figures.format_day(portfolio.as_of),
     )
     return HtmlBlock(html)
 
 
 def _account_sort_key(row: dict[str, Any]) -> tuple[Any, ...]:
-    """Worst first: by status, then by the share of the limit used, then by name."""
+    """Return a key that sorts accounts worst first: by status, then by share of the limit used, then by name."""
     key = worst_first_key(row["status"], share_used=measures.float_or_none(row["used"]))
     return *key, row["account"], row["marketplace"]
 
 
 def _standing_from_row(row: dict[str, Any]) -> MeasureStanding:
-    asked = (
+    """Return the worst measure of a row of the index as the input of sentences."""
+    target_fields = (
         measures.text_or_empty(row["side"]),
         measures.float_or_none(row["target"]),
         measures.int_or_none(row["headroom"]),
     )
-    where = measures.text_or_empty(row["channel"]), int(row["window"])
+    scope = measures.text_or_empty(row["channel"]), int(row["window"])
     return MeasureStanding(
-        row["metric"], int(row["counted"]), int(row["at_fault"]), *asked, *where,
+        row["metric"], int(row["counted"]), int(row["at_fault"]), *target_fields, *scope,
         measures.float_or_none(row.get("value")),
         measures.float_or_none(row.get("used")), measures.text_or_empty(row.get("whose")),
     )  # fmt: skip
@@ -168,43 +171,47 @@ def _standing_from_row(row: dict[str, Any]) -> MeasureStanding:
 def _portfolio_sentences(
     accounts: list[dict[str, Any]], counts: dict[str, int], failed: int
 ) -> list[tuple[str, Sentence]]:
-    """Return three sentences over all accounts: how many are off, which is furthest, where to begin."""
+    """Return three headed sentences on all accounts: how many are off target, the worst one, and what to do first."""
     wrong = portfolio_text.accounts_off_target_sentence(
         counts["off target"], counts["at risk"], counts["cannot be judged"], counts["on target"], failed
     )
-    told = [("What is wrong", wrong)]
+    headed_sentences = [("What is wrong", wrong)]
     worst = accounts[0] if accounts and accounts[0]["status"] in ("off target", "at risk") else None
     if worst is None and not counts["cannot be judged"]:
         worst = accounts[0] if accounts and accounts[0]["status"] in JUDGED_STATUSES else None
     if worst and worst["status"] == "off target":
-        told.append(
+        headed_sentences.append(
             ("Furthest off", portfolio_text.furthest_account_sentence(worst["account"], _standing_from_row(worst)))
         )
     elif worst:
-        told.append(("Nearest", portfolio_text.nearest_account_sentence(worst["account"], _standing_from_row(worst))))
+        headed_sentences.append(
+            ("Nearest", portfolio_text.nearest_account_sentence(worst["account"], _standing_from_row(worst)))
+        )
     unjudged = next((row for row in accounts if row["status"] == "cannot be judged"), None)
-    begin = (
+    first_account = (
         worst if worst and worst["at_fault"] else unjudged or next((row for row in accounts if row["at_fault"]), None)
     )
-    if begin is not None and begin is unjudged:
-        first = portfolio_text.unjudged_accounts_sentence(begin["account"], counts["cannot be judged"], failed)
-    else:
-        first = portfolio_text.first_account_sentence(
-            begin["first"] if begin else "", begin["account"] if begin else "", failed
+    if first_account is not None and first_account is unjudged:
+        first_step = portfolio_text.unjudged_accounts_sentence(
+            first_account["account"], counts["cannot be judged"], failed
         )
-    return [*told, ("What to do first", first)]
+    else:
+        first_step = portfolio_text.first_account_sentence(
+            first_account["first"] if first_account else "", first_account["account"] if first_account else "", failed
+        )
+    return [*headed_sentences, ("What to do first", first_step)]
 
 
 def _strip_columns(accounts: list[dict[str, Any]]) -> list[str]:
-    """Return the measures that have a strip: those of most accounts, in the order of the words."""
+    """Return the measures with a strip column: those of the most accounts, in the order of METRIC_WORDS."""
     names = {name for row in accounts for name in row["strips"]}
     by_frequency = sorted(names, key=lambda name: (-sum(name in row["strips"] for row in accounts), name))[:MAX_STRIPS]
-    places = list(labels.METRIC_WORDS)
-    return sorted(by_frequency, key=lambda name: (places.index(name.split()[0]), name.split()[1] == "amazon", name))
+    order = list(labels.METRIC_WORDS)
+    return sorted(by_frequency, key=lambda name: (order.index(name.split()[0]), name.split()[1] == "amazon", name))
 
 
 def _strip_heading(name: str) -> dict[str, str]:
-    """Return a strip's heading; the channel is said where it is Amazon's."""
+    """Return the long, column and short heading of a strip column, and its channel if orders are Amazon-fulfilled."""
     metric, channel = name.split()
     words = labels.metric_words(metric)
     fits = max(map(len, words.label.split())) <= 9 and not words.short_label[:2].isupper()
@@ -220,40 +227,42 @@ def _strip_heading(name: str) -> dict[str, str]:
 def _account_row(
     row: dict[str, Any], place: int, accounts: list[dict[str, Any]], columns: list[str], until: date
 ) -> dict[str, Any]:
-    """Return one account as the words and strips of its row."""
+    """Return the row of an account in the index as template values."""
     judged = row["status"] in JUDGED_STATUSES
     standing = _standing_from_row(row) if row["metric"] else None
     ended = row.get("as_of") and date.fromisoformat(row["as_of"]) < until
-    spoken = (
+    measure_name = (
         labels.capitalise_first(sentences.measure_phrase(standing.metric, standing.channel, standing.window))
         if standing
         else "No orders"
     )
-    asked, left = _target_and_headroom(standing) if standing and judged else ("", "")
+    target, headroom = _target_and_headroom(standing) if standing and judged else ("", "")
     return {
         **{name: row[name] for name in ("account", "marketplace_title", "href", "csv_href")},
         "rank": place + 1,
         "status": labels.STATUS_STYLES[row["status"]],
         "group": place > 0 and accounts[place - 1]["status"] != row["status"],
-        "nearest": f"{spoken} {standing.formatted_rate}" if standing and judged else spoken,
+        "nearest": f"{measure_name} {standing.formatted_rate}" if standing and judged else measure_name,
         "whose": measures.text_or_empty(row.get("whose")) if judged else "",
         "ended": portfolio_text.as_of_note(date.fromisoformat(row["as_of"])) if ended else "",
         "unjudged": portfolio_text.unjudged_measures_note(int(row.get("unjudged") or 0), row.get("missing") or []),
-        "room": left or row["why"],
-        "left": standing.headroom if standing and judged and standing.headroom is not None else 1_000_000_000,
+        "headroom": headroom or row["why"],
+        "headroom_sort_value": standing.headroom
+        if standing and judged and standing.headroom is not None
+        else 1_000_000_000,
         "json_href": row.get("json_href") or row["href"].removesuffix(".html") + ".json",
-        "asked": asked,
+        "target": target,
         "strips": [(_strip_heading(name), _strip_svg(name, row["strips"])) for name in columns],
     }
 
 
 def _target_and_headroom(standing: MeasureStanding) -> tuple[str, str]:
-    """Return the target of a measure, and how far it is from that."""
+    """Return the target of a measure and its headroom, or distance from the target, as text."""
     if standing.value is None:
-        left = figures.format_headroom(standing.headroom, labels.metric_words(standing.metric).noun)
-        return figures.format_target(standing.side, standing.target), left
-    words, on_from = account_text, int(standing.target or 0)
-    return words.format_value_target(standing.metric, on_from), words.format_value_room(
+        headroom = figures.format_headroom(standing.headroom, labels.metric_words(standing.metric).noun)
+        return figures.format_target(standing.side, standing.target), headroom
+    on_from = int(standing.target or 0)
+    return account_text.format_value_target(standing.metric, on_from), account_text.format_value_room(
         standing.metric, standing.value, on_from
     )
 

@@ -1,4 +1,4 @@
-"""The marketplace's own figures beside ours, with every difference put down to a cause or called not found."""
+"""HTML block that compares our counts with the marketplace's own figures and lists the causes of differences."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 
 def reconciliation(report: MonthlyReport) -> HtmlBlock:
-    """Return both counts, rates and statuses of each measure, and why they differ; empty where nothing was reported."""
+    """Return the HTML block with our and the marketplace's count, rate and status of each measure, and why they differ.
+
+    It is empty if the marketplace reported no figures.
+    """
     rows = sorted(report.reconciled, key=_reconciliation_sort_key)
     if not rows:
         return HtmlBlock("")
@@ -30,7 +33,7 @@ def reconciliation(report: MonthlyReport) -> HtmlBlock:
         title=reconciliation_text.reconciliation_title(len(rows), other_status, sum(not one.agrees for one in rows)),
         rows=[_reconciliation_row(one, report.as_of.year) for one in rows],
         figure=chart[0] if chart else None,
-        lacking=reconciliation_text.missing_figures_sentence(
+        missing_figures=reconciliation_text.missing_figures_sentence(
             _measures_without_figure(report), max(one.as_of for one in rows), report.as_of.year
         ),
     )
@@ -38,7 +41,7 @@ def reconciliation(report: MonthlyReport) -> HtmlBlock:
 
 
 def _reconciliation_sort_key(pair: Any) -> tuple[bool, bool, int, str]:
-    """Return another status first, then other counts, then in the order of the words."""
+    """Return a sort key: measures with different statuses first, then different counts, then as in METRIC_WORDS."""
     return (
         not _is_judged_otherwise(pair),
         pair.agrees,
@@ -52,13 +55,13 @@ def _is_judged_otherwise(pair: Any) -> bool:
 
 
 def _measure_label(pair: Any) -> str:
-    """A measure as a label, with its window where the rule judges several, and its channel where it must be said."""
+    """Return the label of a measure, with its window if the rule has several and its channel if not the seller's."""
     label = sentences.measure_heading(pair.metric, pair.window if len(pair.rule.windows) > 1 else 0)
     return label if pair.channel in ("seller", "all") else f"{label}, {labels.CHANNEL_LABELS[pair.channel]}"
 
 
 def _reconciliation_row(pair: Any, year: int) -> dict[str, Any]:
-    """Return one measure: both sides in figures, and why they differ."""
+    """Return the table row of one measure as template values: both sides, and the reasons of the difference."""
     side, share = measures.target_side_and_share(pair.rule)
     return {
         "label": _measure_label(pair),
@@ -75,7 +78,7 @@ def _reconciliation_row(pair: Any, year: int) -> dict[str, Any]:
 
 
 def _difference_lines(pair: Any, year: int) -> list[tuple[str, tuple[str, ...], str]]:
-    """Return the reasons, each with the first orders that it names, and how many more there are."""
+    """Return the reasons of a difference, each with its first order ids and a note on how many more there are."""
     noun = labels.metric_words(pair.metric).noun
     last = pair.as_of - timedelta(days=pair.rule.lag)
     first = last - timedelta(days=pair.window - 1)
@@ -85,7 +88,7 @@ def _difference_lines(pair: Any, year: int) -> list[tuple[str, tuple[str, ...], 
             cause, counted, at_fault, noun, uncertain=cause in pair.uncertain_causes, missing=pair.missing
         )
         if cause == "window":
-            # Its orders are those of whole days, which the days name better.
+            # These are all orders of whole days, so the days are named instead of the order ids.
             cause_text, ids = (
                 f"{cause_text} "
                 f"{reconciliation_text.counted_days_sentence(pair.first_day, pair.last_day, first, last, year)}",
@@ -99,30 +102,34 @@ def _difference_lines(pair: Any, year: int) -> list[tuple[str, tuple[str, ...], 
 
 
 def _measures_without_figure(report: MonthlyReport) -> list[str]:
-    """Return the judged measures of which the marketplace's report holds no figure, in words."""
-    given = {(one.metric, one.channel, one.window) for one in report.reconciled}
-    named = set(report.reported["metric"]) if "metric" in report.reported else set()
+    """Return the names of the judged measures without a figure in the marketplace's report."""
+    reconciled = {(one.metric, one.channel, one.window) for one in report.reconciled}
+    reported_metrics = set(report.reported["metric"]) if "metric" in report.reported else set()
     rows = [
         row for row in measures.measures(report)
-        if row.status in JUDGED_STATUSES and (row.metric, row.channel, row.window) not in given
-        and (row.is_rate or row.metric not in named) and row.theirs is None
+        if row.status in JUDGED_STATUSES and (row.metric, row.channel, row.window) not in reconciled
+        and (row.is_rate or row.metric not in reported_metrics) and row.theirs is None
     ]  # fmt: skip
     windows: dict[tuple[str, str], list[int]] = {}
     for row in rows:
-        spoken = row.standing
-        windows.setdefault((row.metric, spoken.channel), []).extend([spoken.window] if spoken.window else [])
-    return [sentences.measure_over_windows(*key, held) for key, held in windows.items()]
+        standing = row.standing
+        windows.setdefault((row.metric, standing.channel), []).extend([standing.window] if standing.window else [])
+    return [sentences.measure_over_windows(*key, of_measure) for key, of_measure in windows.items()]
 
 
 def _comparison_figure(rows: list[Any]) -> tuple[dict[str, Any], dict[str, Any]] | None:
-    """Both rates of each measure that has a target, on one scale: the share of what is allowed that is used up."""
-    held = [one for one in rows if one.rule.target is not None and one.ours[0] and one.theirs[0]]
-    if not held:
+    """Return the figure of our and the marketplace's rates as shares of the limit used; None without such rates."""
+    comparable = [one for one in rows if one.rule.target is not None and one.ours[0] and one.theirs[0]]
+    if not comparable:
         return None
-    sides = pd.DataFrame([_comparison_row(one) for one in held])
-    far = sides.loc[(sides["ours"] - sides["theirs"]).abs().idxmax()]
+    sides = pd.DataFrame([_comparison_row(one) for one in comparable])
+    furthest = sides.loc[(sides["ours"] - sides["theirs"]).abs().idxmax()]
     title = reconciliation_text.furthest_apart_title(
-        far["label"], far["ours_rate"], far["theirs_rate"], far["limit"], far["ours"] == far["theirs"]
+        furthest["label"],
+        furthest["ours_rate"],
+        furthest["theirs_rate"],
+        furthest["limit"],
+        furthest["ours"] == furthest["theirs"],
     )
     chart = charts.our_and_marketplace_rates(sides, description=title)
     return {
@@ -133,7 +140,7 @@ def _comparison_figure(rows: list[Any]) -> tuple[dict[str, Any], dict[str, Any]]
 
 
 def _comparison_row(pair: Any) -> dict[str, Any]:
-    """Return one measure's two rates, as shares of what is allowed and in words."""
+    """Return both rates of one measure: as shares of the limit used, and as text."""
     side, share = measures.target_side_and_share(pair.rule)
     (n, k), (their_n, their_k) = pair.ours, pair.theirs
     return {

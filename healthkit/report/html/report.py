@@ -1,4 +1,4 @@
-"""The blocks of one account's monthly report that its own figures fill: verdict, scorecard, chapters, rules."""
+"""HTML blocks of the monthly report of one account: verdict, scorecard, chapters of measures, and rules."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ MAX_LISTED_ORDERS = 12
 """Orders at fault listed in a chapter; the CSV file beside the page lists all."""
 
 MIN_FAULTS_TO_DRAW = 3
-"""Least number of orders at fault for which charts of them are drawn."""
+"""Smallest number of orders at fault for which charts of them are drawn."""
 
 
 def verdict(report: MonthlyReport, index_href: str = "index.html") -> HtmlBlock:
-    """Return who and when, then three sentences: what is wrong, what leaves or what room there is, what to do first.
+    """Return the HTML block of the verdict: account, day, and what is wrong, what comes next and what to do first.
 
-    Where the files end before the month does, that is said beside the day.
+    A note next to the day says if the files end before the month does.
     """
     year = report.as_of.year
     html = render_template(
@@ -50,7 +50,7 @@ def verdict(report: MonthlyReport, index_href: str = "index.html") -> HtmlBlock:
 
 
 def verdict_lines(report: MonthlyReport) -> list[list[str]]:
-    """Return the three sentences as plain text, each with the question that it answers, and what is missing."""
+    """Return the sentences of the verdict as pairs of heading and plain text, with one on missing files if any."""
     rows = measures.measures(report)
     lines = [
         [heading, sentences.plain_text(sentence)]
@@ -69,9 +69,9 @@ def verdict_lines(report: MonthlyReport) -> list[list[str]]:
 
 
 def _verdict_sentences(report: MonthlyReport, rows: list[Measure], year: int) -> list[tuple[str, Sentence]]:
-    """Return the three sentences, each with the question that it answers."""
-    of = {status: [row for row in rows if row.status == status] for status in JUDGED_STATUSES}
-    off, risk, on = (of[status] for status in JUDGED_STATUSES)
+    """Return the sentences of the verdict, each with its heading."""
+    by_status = {status: [row for row in rows if row.status == status] for status in JUDGED_STATUSES}
+    off, risk, on = (by_status[status] for status in JUDGED_STATUSES)
     unjudged = measures.enforced_unjudged(report)
     wrong = sentences.what_is_wrong_sentence(
         [row.standing for row in off], [row.standing for row in risk], len(on), [row.standing for row in unjudged]
@@ -79,7 +79,7 @@ def _verdict_sentences(report: MonthlyReport, rows: list[Measure], year: int) ->
     wrong = _add_disagreement(wrong, measures.measures_judged_otherwise(rows))
     if not off + risk + on:
         return [("What is wrong", wrong), *_sentences_without_verdict(report, rows, year)]
-    # Of what is no rate there is no room to speak of: no violation is allowed, and points are not orders.
+    # Only rates have a headroom in orders: no violation is allowed, and a rating is in points.
     rates = [row for row in risk + on if row.is_rate]
     worst = off[0] if off else min(rates or risk + on, key=lambda row: row.headroom or 0)
     return [
@@ -90,7 +90,7 @@ def _verdict_sentences(report: MonthlyReport, rows: list[Measure], year: int) ->
 
 
 def _what_comes_next(report: MonthlyReport, off: list[Measure], worst: Measure, year: int) -> tuple[str, Sentence]:
-    """Return the second sentence: when what is off target is back, which orders leave, or how much room is left."""
+    """Return the second sentence and its heading: return dates, orders that leave the window, or the least headroom."""
     faults = measures.measure_faults(report, worst)
     if off and worst.shows_marketplace_figure and worst.is_rate:
         return "What leaves next", sentences.unknown_orders_sentence(worst.standing, len(faults))
@@ -112,7 +112,7 @@ def _what_comes_next(report: MonthlyReport, off: list[Measure], worst: Measure, 
 def _what_to_do_first(
     report: MonthlyReport, failing_measures: list[Measure], worst: Measure, year: int
 ) -> tuple[str, Sentence]:
-    """The third sentence: where to begin. Nothing is said only where nothing is missing and nothing is at fault."""
+    """Return the third sentence and its heading: the first step, such as a file to download or orders to look at."""
     heading = "What to do first"
     faults = measures.measure_faults(report, worst)
     if not worst.is_rate and failing_measures:
@@ -127,45 +127,45 @@ def _what_to_do_first(
     return heading, sentences.first_step_sentence(_shared_group(faults, worst), len(faults), year, worst.fault_noun)
 
 
-def _add_disagreement(first_sentence: Sentence, measures: list[tuple[str, str, str]]) -> Sentence:
-    """Return the first sentence, and where the marketplace's own figures judge differently, that they do."""
+def _add_disagreement(first_sentence: Sentence, disagreements: list[tuple[str, str, str]]) -> Sentence:
+    """Return the first sentence extended by the measures to which the marketplace gives another status."""
     return (
         *first_sentence[:-1],
-        first_sentence[-1].rstrip(".") + reconciliation_text.disagreement_clause(measures) + ".",
+        first_sentence[-1].rstrip(".") + reconciliation_text.disagreement_clause(disagreements) + ".",
     )
 
 
 def _resolve_violations_first(report: MonthlyReport, worst: Measure) -> Sentence:
-    """Return where to begin with what is no rate: violations, for they take the points of the rating, too."""
+    """Return a sentence on the open violations to resolve first, as first step for violations and for the rating."""
     rows = report.violations[report.violations["open"] > 0] if len(report.violations) else report.violations
-    many = int(rows["open"].sum()) if len(rows) else round(worst.value or 0)
+    open_count = int(rows["open"].sum()) if len(rows) else round(worst.value or 0)
     dated = rows[rows["opened_on"].notna()].sort_values("opened_on") if len(rows) else rows
-    named = "" if dated.empty else (
+    oldest = "" if dated.empty else (
         f"{labels.lowercase_first(account_text.category_label(dated['category'].iloc[0]))}, opened "
         f"{figures.format_long_day(measures.as_date(dated['opened_on'].iloc[0]), report.as_of.year)}"
     )  # fmt: skip
-    head, rest = account_text.resolve_violations_sentence(many, named)
+    head, rest = account_text.resolve_violations_sentence(open_count, oldest)
     return (labels.Strong(head), rest)
 
 
 def _sentences_without_verdict(report: MonthlyReport, rows: list[Measure], year: int) -> list[tuple[str, Sentence]]:
-    """Return what the files hold, and from which day they would have to, when no measure can be judged."""
-    held = (
+    """Return the sentences of a verdict without a judged measure: the orders on hand, and what to import first."""
+    orders_on_hand = (
         f"The files hold {figures.format_quantity(report.orders)}, from "
         f"{figures.format_long_day(report.begins_on, year)} "
         f"to {figures.format_long_day(report.ends_on, year)}.",
     )
     advice = missing_files.first_file_to_download(report, None)
     if advice is not None:
-        return [("What there is", held), ("What to do first", advice)]
+        return [("What there is", orders_on_hand), ("What to do first", advice)]
     short = [row.first_day for row in rows if row.status == "short history"]
     if not short:
-        return [("What there is", held)]
+        return [("What there is", orders_on_hand)]
     step = (
         labels.Strong("Import orders"),
         f" from {figures.format_long_day(min(short), year)} on, where the longest window starts.",
     )
-    return [("What there is", held), ("What to do first", step)]
+    return [("What there is", orders_on_hand), ("What to do first", step)]
 
 
 def _rule_clock(measure: Measure) -> str:
@@ -180,9 +180,9 @@ def _shared_group(faults: pd.DataFrame, measure: Measure) -> SharedGroup | None:
 
 
 def _count_unjudged_measures(report: MonthlyReport, rows: list[Measure]) -> int:
-    """How many measures cannot be judged: those without a judged row, and enforced ones that no fresh figure covers.
+    """Return the number of measures that cannot be judged: no judged window, or enforced and no recent figure.
 
-    Windows of one measure count once, as in the sentences and in the list of missing files.
+    A measure with several windows is counted once, as in the sentences and in the list of missing files.
     """
     judged = {(row.metric, row.channel) for row in rows if row.status in JUDGED_STATUSES}
     unjudged = {(row.metric, row.channel) for row in rows if row.status in (*UNJUDGED_STATUSES, "too few")}
@@ -191,7 +191,7 @@ def _count_unjudged_measures(report: MonthlyReport, rows: list[Measure]) -> int:
 
 
 def scorecard(report: MonthlyReport) -> HtmlBlock:
-    """Return every measure with status, rate, count, window, room in orders, 26 weeks and change, worst first."""
+    """Return the HTML block of the scorecard: status, rate, target, headroom and trend of measures, worst first."""
     rows = measures.measures(report)
     counts = {status: sum(row.status == status for row in rows) for status in labels.STATUS_STYLES}
     judged = sum(counts[status] for status in JUDGED_STATUSES)
@@ -206,17 +206,17 @@ def scorecard(report: MonthlyReport) -> HtmlBlock:
             for place, row in enumerate(rows)
         ],
         proxies=sorted({labels.assumptions_sentence(row.proxy) for row in rows if row.proxy}),
-        silent=[
+        channel_notes=[
             sentences.channel_without_orders_note(name, n)
             for name, n in measures.channels_without_orders(report).items()
         ],
-        untold=account_text.uncovered_measures_sentence(measures.uncovered_measures(report)),
+        uncovered=account_text.uncovered_measures_sentence(measures.uncovered_measures(report)),
     )
     return HtmlBlock(html)
 
 
 def _scorecard_row(report: MonthlyReport, row: Measure, begins_group: Any) -> dict[str, Any]:
-    """Return one measure as the words and drawings of its row."""
+    """Return the scorecard row of one measure as template values."""
     year = report.as_of.year
     status = labels.STATUS_STYLES[row.status]
     has_chapter = row.status in ("off target", "at risk")
@@ -242,35 +242,39 @@ _UNDRAWN_REASONS = {"no data": "nothing to draw", "no orders": "nothing to draw"
 
 
 def _figure_cells(row: Measure, no_headroom_reason: str) -> dict[str, str]:
-    """The figures of a row: a rate with its counts and room, or what stands in their place; `told` says why no room."""
-    judged, account = row.status in JUDGED_STATUSES, account_text
+    """Return the cells rate, target, count and headroom of a scorecard row.
+
+    `no_headroom_reason` is the headroom cell of a rate that is not judged. A value that is not a rate has its own text.
+    """
     if row.is_rate or row.value is None:
-        shown = row.counted and row.status != "too few" and row.is_rate
+        has_rate = row.counted and row.status != "too few" and row.is_rate
         return {
-            "rate": figures.format_rate(row.counted, row.at_fault, row.side, row.target) if shown else labels.DASH,
+            "rate": figures.format_rate(row.counted, row.at_fault, row.side, row.target) if has_rate else labels.DASH,
             "target": figures.format_target(row.side, row.target),
             "count": _count_cell(row),
-            "room": figures.format_headroom(row.headroom, row.noun) if judged else no_headroom_reason,
+            "headroom": figures.format_headroom(row.headroom, row.noun)
+            if row.status in JUDGED_STATUSES
+            else no_headroom_reason,
         }
     points = getattr(row.rule, "points", None)
     on_from, most = (points.on_from, points.most) if points is not None else (None, None)
     return {
-        "rate": account.format_short_value(row.metric, row.value),
-        "target": account.format_value_target(row.metric, on_from),
-        "count": account.format_value_count(row.metric, row.counted, most),
-        "room": account.format_value_room(row.metric, row.value, on_from),
+        "rate": account_text.format_short_value(row.metric, row.value),
+        "target": account_text.format_value_target(row.metric, on_from),
+        "count": account_text.format_value_count(row.metric, row.counted, most),
+        "headroom": account_text.format_value_room(row.metric, row.value, on_from),
     }
 
 
 def _count_cell(row: Measure) -> str:
-    """Return the count of a row; "0 orders" only where there were none."""
+    """Return the count of a row as text: "0 orders" if there were none, a dash if the count is unknown."""
     if row.counted:
         return figures.format_count(row.counted, row.at_fault, row.side)
     return f"0 {row.noun}s" if row.status == "no orders" or row.reason is None else labels.DASH
 
 
 def _days_cell(row: Measure, year: int) -> str:
-    """Return the days of a window; of what is open or earned, the day on which it stood."""
+    """Return the days of a window as text; for a number or a reported value, its single day."""
     if row.reported_on is not None and row.value is not None:
         return reconciliation_text.reported_on_note(row.reported_on, year)
     if account_text.figure_kind(row.metric) == "number":
@@ -279,14 +283,14 @@ def _days_cell(row: Measure, year: int) -> str:
 
 
 def _reported_note(row: Measure, year: int) -> str:
-    """Return when the marketplace reported the rate that is shown; empty for ours, and for what is no rate."""
+    """Return a note on the day of a rate that the marketplace reported; "" for our own rates and other values."""
     if row.reported_on is None or row.value is not None:
         return ""
     return reconciliation_text.reported_on_note(row.reported_on, year)
 
 
 def _change_cell(row: Measure) -> str:
-    """Return the change since the month before; a dash where one of the two days says nothing."""
+    """Return the change since the month before as text; a dash if one of the two figures is unknown."""
     if row.value is not None:
         return labels.DASH if row.previous_value is None else (
             account_text.format_value_change(row.metric, row.value, row.previous_value)
@@ -300,19 +304,22 @@ def _change_cell(row: Measure) -> str:
 
 
 def measure_chapters(report: MonthlyReport, stem: str = "") -> HtmlBlock:
-    """Return one chapter for each measure off target or at risk, worst first; `stem` names the file of its orders."""
+    """Return the HTML block of chapters: one for each measure off target or at risk, worst first.
+
+    `stem` is the prefix of the CSV file with the orders at fault; without it, there is no link to the file.
+    """
     rows = measures.measures(report)
     worst: dict[tuple[str, str], Measure] = {}
     for row in rows:
         if row.status in ("off target", "at risk") and row.is_rate:
             worst.setdefault((row.metric, row.channel), row)
-    made = [_chapter(report, row, _other_window(rows, row), stem) for row in worst.values()]
-    drawn = {name: held for _, specs in made for name, held in specs.items()}
-    return HtmlBlock(render_template("chapters.html.j2", chapters=[words for words, _ in made], weeks=26), drawn)
+    chapters = [_chapter(report, row, _other_window(rows, row), stem) for row in worst.values()]
+    specs = {name: spec for _, chapter_specs in chapters for name, spec in chapter_specs.items()}
+    return HtmlBlock(render_template("chapters.html.j2", chapters=[words for words, _ in chapters], weeks=26), specs)
 
 
 def _other_window(rows: list[Measure], row: Measure) -> Measure | None:
-    """Return the longest other window of the same measure."""
+    """Return the longest other window of the same measure that has orders; None without one."""
     same = [other for other in rows if (other.metric, other.channel) == (row.metric, row.channel) and other is not row]
     return max((other for other in same if other.counted), key=lambda other: other.window, default=None)
 
@@ -320,35 +327,35 @@ def _other_window(rows: list[Measure], row: Measure) -> Measure | None:
 def _chapter(
     report: MonthlyReport, row: Measure, other: Measure | None, stem: str
 ) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-    """Return the words of one chapter and its charts."""
+    """Return one chapter as template values, and the Vega-Lite specs of its charts by element id."""
     year = report.as_of.year
     faults = measures.measure_faults(report, row)
     group = _shared_group(faults, row)
     pair, alone = _chapter_figures(report, row, faults, group)
     rate = _rate_figure(report, row, other, year) if _has_drawable_rate(report, row) else None
-    carried, unshared = drivers.excess_figure(report, row, faults)
-    alone = [*alone, *carried]
-    spoken = row.standing._replace(channel=row.channel)
+    excess_figures, no_group_sentence = drivers.excess_figure(report, row, faults)
+    alone = [*alone, *excess_figures]
+    standing = row.standing._replace(channel=row.channel)
     calendar = measures.measure_calendar(report, row)
-    tried = outlook.what_if_section(row, calendar, year) if calendar is not None else None
-    curve = [({"id": tried[0]["chart"]}, tried[1])] if tried is not None else []
+    what_if = outlook.what_if_section(row, calendar, year) if calendar is not None else None
+    curve = [({"id": what_if[0]["chart"]}, what_if[1])] if what_if is not None else []
     words = {
         "anchor": row.anchor,
         "title": sentences.chapter_title(row.standing, row.previous_counts),
-        "lead": _chapter_lead(row, spoken, year),
-        "notes": _chapter_notes(report, row, other, unshared),
+        "lead": _chapter_lead(row, standing, year),
+        "notes": _chapter_notes(report, row, other, no_group_sentence),
         "rate": rate[0] if rate is not None else None,
-        "pair": [words for words, _ in pair],
-        "alone": [words for words, _ in alone],
-        "what_if": tried[0] if tried is not None else None,
+        "pair": [figure for figure, _ in pair],
+        "alone": [figure for figure, _ in alone],
+        "what_if": what_if[0] if what_if is not None else None,
         "orders": _orders_table(row, faults, stem, year),
     }
     figures = (*([rate] if rate is not None else []), *pair, *alone, *curve)
-    return words, {words["id"]: figure for words, figure in figures}
+    return words, {figure["id"]: spec for figure, spec in figures}
 
 
 def _has_drawable_rate(report: MonthlyReport, row: Measure) -> bool:
-    """Return whether our files hold a rate of at least two days to draw."""
+    """Return whether the daily scores of a measure have at least two days with a rate that can be drawn."""
     daily = report.daily_scores
     history = daily[
         (daily["metric"] == row.metric) & (daily["channel"] == row.channel) & (daily["window"] == row.window)
@@ -357,7 +364,7 @@ def _has_drawable_rate(report: MonthlyReport, row: Measure) -> bool:
 
 
 def _chapter_lead(row: Measure, measure_standing: sentences.MeasureStanding, year: int) -> str:
-    """Which orders were counted, and how many went wrong; of the marketplace's figure, beside it what ours says."""
+    """Return the lead of a chapter: orders counted and orders at fault; a marketplace figure is named as the source."""
     lead = sentences.chapter_lead(measure_standing, _rule_clock(row), row.first_day, row.last_day, year)
     if row.shows_marketplace_figure:
         return f"{labels.capitalise_first(row.figure_source)}. {lead}"
@@ -367,18 +374,18 @@ def _chapter_lead(row: Measure, measure_standing: sentences.MeasureStanding, yea
 def _chapter_figures(
     report: MonthlyReport, row: Measure, faults: pd.DataFrame, group: SharedGroup | None
 ) -> tuple[list[CaptionedChart], list[CaptionedChart]]:
-    """Return the two figures that stand side by side, and the third one that then stands alone below them."""
+    """Return the figures shown as a pair side by side, and those shown alone below the pair."""
     year = report.as_of.year
-    why = _bridge_figure(report, row)
+    bridge = _bridge_figure(report, row)
     if len(faults) < MIN_FAULTS_TO_DRAW:
-        return why, []
+        return bridge, []
     causes = _cause_figure(report, row, faults, group, year)
-    leaving = _leaving_figure(report, row, faults, group, charts.WIDE if why else charts.HALF)
-    return ([causes, *why], [leaving]) if why else ([causes, leaving], [])
+    leaving = _leaving_figure(report, row, faults, group, charts.WIDE if bridge else charts.HALF)
+    return ([causes, *bridge], [leaving]) if bridge else ([causes, leaving], [])
 
 
 def _rate_figure(report: MonthlyReport, row: Measure, other: Measure | None, year: int) -> CaptionedChart:
-    """Return the rate of the judged window and of another one, day by day."""
+    """Return the figure of the daily rate in the judged window and in another one."""
     daily = report.daily_scores[
         (report.daily_scores["metric"] == row.metric) & (report.daily_scores["channel"] == row.channel)
     ]
@@ -394,21 +401,23 @@ def _rate_figure(report: MonthlyReport, row: Measure, other: Measure | None, yea
     return drivers.captioned_chart(row, "rate", title, chart, [])
 
 
-def _chapter_notes(report: MonthlyReport, row: Measure, other: Measure | None, unshared: str) -> list[Sentence]:
-    """What stands beside the rate: which line is which, how the window moves, what may follow, who carries it."""
+def _chapter_notes(
+    report: MonthlyReport, row: Measure, other: Measure | None, no_group_sentence: str
+) -> list[Sentence]:
+    """Return the notes next to the rate chart: legend, window, simulated futures, consequence, drivers and source."""
     lag = getattr(row.rule, "lag", 0)
     notes: list[Sentence] = [sentences.two_windows_legend(row.window, other.window)] if other else []
     notes.append((labels.Strong("The window"), sentences.window_note(_rule_clock(row), row.window, lag, row.noun)))
-    ahead = report.futures.get((row.metric, row.channel, row.window))
-    if ahead is not None:
-        notes.append((labels.Strong("What may come. "), outlook.simulated_futures_note(ahead, report.as_of)))
-    follows = drivers.streak_consequence(report, row)
-    if follows:
-        notes.append((labels.Strong("What may follow. "), follows))
+    futures = report.futures.get((row.metric, row.channel, row.window))
+    if futures is not None:
+        notes.append((labels.Strong("What may come. "), outlook.simulated_futures_note(futures, report.as_of)))
+    consequence = drivers.streak_consequence(report, row)
+    if consequence:
+        notes.append((labels.Strong("What may follow. "), consequence))
     elif getattr(row.rule, "consequence", ""):
         notes.append((labels.Strong("What is at stake. "), row.rule.consequence))
-    if unshared:
-        notes.append((labels.Strong("Who carries the excess. "), unshared))
+    if no_group_sentence:
+        notes.append((labels.Strong("Who carries the excess. "), no_group_sentence))
     if row.shows_marketplace_figure:
         why = row.explain_unjudged(report.begins_on, report.ends_on) if row.reason is not None else ""
         counts = reasons.our_counts_sentence(*row.our_counts, row.side, row.target, row.noun, why)
@@ -421,17 +430,17 @@ def _chapter_notes(report: MonthlyReport, row: Measure, other: Measure | None, u
 def _cause_figure(
     report: MonthlyReport, row: Measure, faults: pd.DataFrame, group: SharedGroup | None, year: int
 ) -> CaptionedChart:
-    """Return what the orders at fault share: by cause where there are several, else by day."""
+    """Return the figure of orders at fault: by cause if there are several or a shared product, else by day."""
     title = sentences.causes_title(group, len(faults), year, row.fault_noun)
     units = sentences.units_caption(len(faults), row.our_counts[1] if row.shows_marketplace_figure else row.at_fault)
-    named = measures.group_mask(faults, group)
+    in_group = measures.group_mask(faults, group)
     if len(set(faults["causes"])) > 1 or (group is not None and group.kind == "product"):
         name = f"for “{group.name}”" if group is not None and group.kind == "product" else ""
-        chart = charts.defects_by_cause(faults, named, name, description=title)
+        chart = charts.defects_by_cause(faults, in_group, name, description=title)
         return drivers.captioned_chart(
             row, "causes", title, chart, [_squares_caption(faults, row.fault_noun), units, *_part_captions(report, row)]
         )
-    chart = charts.faults_by_day(faults, row.first_day, row.last_day, named, description=title)
+    chart = charts.faults_by_day(faults, row.first_day, row.last_day, in_group, description=title)
     return drivers.captioned_chart(
         row,
         "causes",
@@ -442,19 +451,19 @@ def _cause_figure(
 
 
 def _squares_caption(faults: pd.DataFrame, noun: str) -> str:
-    """Return how to read the squares, and that an order with two causes stands once."""
+    """Return the caption of the squares, with the number of orders that have several causes."""
     return sentences.squares_caption(
         len(faults), int(faults["causes"].str.contains("+", regex=False).sum()), charts.MAX_SQUARES, noun
     )
 
 
 def _part_captions(report: MonthlyReport, row: Measure) -> list[str]:
-    """Return the rates of a measure's parts, now and a month before."""
+    """Return the caption on the rates of the parts of a measure, now and a month before; empty without parts."""
     rows = measures.part_rows(report, row)
-    before = {old["metric"]: int(old["at_fault"]) for old in measures.records(report.earlier)
+    previous = {old["metric"]: int(old["at_fault"]) for old in measures.records(report.earlier)
               if old["channel"] == row.channel and old["window"] == row.window and old["counted"]}  # fmt: skip
     parts = [
-        (part["metric"], int(part["counted"]), int(part["at_fault"]), before.get(part["metric"]))
+        (part["metric"], int(part["counted"]), int(part["at_fault"]), previous.get(part["metric"]))
         for part in rows
         if part["counted"]
     ]
@@ -466,44 +475,49 @@ def _part_captions(report: MonthlyReport, row: Measure) -> list[str]:
 
 
 def _bridge_figure(report: MonthlyReport, row: Measure) -> list[CaptionedChart]:
-    """Return why the rate moved since the month before, where both days have one under the same rule."""
+    """Return the bridge figure of the rate since the month before; empty if the report has no bridge of the measure."""
     bridge = report.bridges.get((row.metric, row.channel, row.window))
     if bridge is None:
         return []
-    moved = movements.movement_from_bridge(bridge)
-    title = movements.bridge_title(moved)
-    caption = [*movements.bridge_caption(moved), *movements.bars_caption(moved, charts.bar_scale(moved).begin)]
+    movement = movements.movement_from_bridge(bridge)
+    title = movements.bridge_title(movement)
+    caption = [
+        *movements.bridge_caption(movement),
+        *movements.bars_caption(movement, charts.bar_scale(movement).begin),
+    ]
     return [drivers.captioned_chart(row, "bridge", title, charts.bridge_chart(bridge, description=title), caption)]
 
 
 def _leaving_figure(
     report: MonthlyReport, row: Measure, faults: pd.DataFrame, group: SharedGroup | None, width: int
 ) -> CaptionedChart:
-    """Return when the orders at fault leave the window."""
+    """Return the figure of the days on which orders at fault leave the window. `width` is in pixels."""
     year = report.as_of.year
     leaving = measures.count_leaving_orders(faults, report.as_of)
-    assert leaving is not None, "a figure of leaving orders is made only where there are some"
+    assert leaving is not None, "a figure of leaving orders requires orders at fault"
     title = sentences.leaving_title(leaving, year)
-    named = measures.group_mask(faults, group)
-    chart = charts.leaving_calendar(faults, report.as_of, leaving.until, named, description=title, width=width)
+    in_group = measures.group_mask(faults, group)
+    chart = charts.leaving_calendar(faults, report.as_of, leaving.until, in_group, description=title, width=width)
     return drivers.captioned_chart(
         row,
         "leaving",
         title,
         chart,
-        [sentences.leaving_caption(0 < named.sum() < len(named), group, year, row.fault_noun)],
+        [sentences.leaving_caption(0 < in_group.sum() < len(in_group), group, year, row.fault_noun)],
     )
 
 
 def _orders_table(row: Measure, faults: pd.DataFrame, stem: str, year: int) -> dict[str, Any]:
-    """Return the orders at fault that leave first, and the link to all of them."""
-    soon = faults.sort_values(["leaves_on", "order_id"], kind="stable").head(MAX_LISTED_ORDERS)
-    assumed = sorted({labels.assumptions_sentence(measures.text_or_empty(value)) for value in soon["assumed"]} - {""})
+    """Return the table of orders at fault that leave first as template values, with the link to all of them."""
+    first_leaving = faults.sort_values(["leaves_on", "order_id"], kind="stable").head(MAX_LISTED_ORDERS)
+    assumed = sorted(
+        {labels.assumptions_sentence(measures.text_or_empty(value)) for value in first_leaving["assumed"]} - {""}
+    )
     return {
-        "title": sentences.orders_title(len(soon), len(faults), row.fault_noun),
+        "title": sentences.orders_title(len(first_leaving), len(faults), row.fault_noun),
         "noun": labels.capitalise_first(row.fault_noun),
         "placed": labels.CLOCK_COLUMN_HEADS[_rule_clock(row)],
-        "rows": [_order_row(order, year) for order in measures.records(soon)],
+        "rows": [_order_row(order, year) for order in measures.records(first_leaving)],
         "href": f"{stem}_orders.csv" if stem and len(faults) else "",
         "link": portfolio_text.orders_link_label(len(faults), row.fault_noun),
         "assumed": assumed,
@@ -511,7 +525,7 @@ def _orders_table(row: Measure, faults: pd.DataFrame, stem: str, year: int) -> d
 
 
 def _order_row(order: dict[str, Any], year: int) -> dict[str, str]:
-    """Return one order at fault in words."""
+    """Return the table row of one order at fault as text."""
     return {
         "id": str(order["order_id"]),
         "cause": labels.capitalise_first(labels.causes_phrase(order["causes"])),
@@ -527,17 +541,17 @@ def _order_row(order: dict[str, Any], year: int) -> dict[str, str]:
 
 
 def rules_in_force(report: MonthlyReport) -> HtmlBlock:
-    """The rules that judged, each with its window, its first day, its source and how sure that is; then the data."""
-    held = [rule for rule in report.rules if not rule.part_of]
-    made = [
+    """Return the HTML block of rules with window, first day, source and certainty, and of the data version."""
+    rules = [rule for rule in report.rules if not rule.part_of]
+    provenance = [
         ("Rules", report.policy),
         ("Data", _data_summary(report)),
         *([("Made", report.made)] if report.made else []),
     ]
     html = render_template(
         "rules.html.j2",
-        rows=[_rule_row(rule) for rule in held],
-        made=made,
+        rows=[_rule_row(rule) for rule in rules],
+        provenance=provenance,
     )
     return HtmlBlock(html)
 
@@ -548,20 +562,22 @@ def _data_summary(report: MonthlyReport) -> str:
 
 
 def _rating_target(rule: Any) -> str:
-    """Return what is asked of a rating in points; empty of all else."""
+    """Return the target of a rating in points as text; "" for other measures."""
     points = rule.points
     return "" if points is None else rules_text.rating_target_phrase(points.on_from, points.off_under, points.most)
 
 
 def _rule_row(rule: Any) -> dict[str, str]:
-    """Return one rule in words."""
+    """Return the table row of one rule as text."""
     noun = labels.metric_words(rule.metric).noun
-    both = len(rule.channels) > 1
+    has_several_channels = len(rule.channels) > 1
     side, share = (rule.target.side, rule.target.share) if rule.target is not None else ("", None)
     return {
         "label": labels.metric_words(rule.metric).label,
-        "channels": "" if not both else labels.join_words([labels.CHANNEL_LABELS[name] for name in rule.channels]),
-        "asked": _rating_target(rule) or sentences.rule_phrase(side, share, rule.minimum, noun),
+        "channels": labels.join_words([labels.CHANNEL_LABELS[name] for name in rule.channels])
+        if has_several_channels
+        else "",
+        "target": _rating_target(rule) or sentences.rule_phrase(side, share, rule.minimum, noun),
         "window": sentences.window_phrase(rule.windows, rule.lag),
         "placed": labels.CLOCK_LABELS[rule.clock],
         "since": figures.format_day(rule.since, 0),
