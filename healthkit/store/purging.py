@@ -37,11 +37,14 @@ _LOG = logging.getLogger(__name__)
 
 _LEFT_DATA_FILE_NAME = re.compile(r"part-\d{5}-[0-9a-f-]{36}-c\d{3}(\.\w+)?\.parquet(#\d+|\.broken\d*)")
 _LOG_FILE_NAME = re.compile(
-    r"(\d{20}\.(json|crc|checkpoint(\.\d{10}\.\d{10})?\.parquet)|_last_checkpoint|_commit_[0-9a-f-]+\.json\.tmp)(\.broken\d*)?(#\d+)?"
+    r"(\d{20}\.(json|crc|checkpoint(\.\d{10}\.\d{10})?\.parquet)|_last_checkpoint|_commit_[0-9a-f-]+\.json\.tmp)"
+    r"(\.broken\d*)?(#\d+)?"
 )
-"""Names that the Delta writer gives to data files and files of a log. `#1` follows while it writes, `.broken` was added by
-the repair of an older version. Only such files are deleted, and a data file that no entry names only if its columns are
-those of the table."""
+"""Names that the Delta writer gives to data files and files of a log.
+
+`#1` follows while it writes, `.broken` was added by the repair of an older version. Only such files are deleted, and a data
+file that no entry names only if its columns are those of the table.
+"""
 
 
 @dataclass
