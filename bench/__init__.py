@@ -1,1 +1,1 @@
-"""Measurements of the kit: each prints what it measured, its last line one JSON object."""
+"""Benchmarks of healthkit; each prints its results, and as the last line one JSON object."""

@@ -31,7 +31,7 @@ CALIBRATION_BINS = 10
 
 
 def make_forecasts(workspace: Workspace, min_orders: int, seed: int = 0) -> pd.DataFrame:
-    """Return one row a forecast: the chances of the simulation and of the simple forecasts, and the outcome."""
+    """Return a table of forecasts: the chances by the simulation and by the simple forecasts, and the outcome."""
     rows = []
     for as_of in _month_ends(workspace):
         table = workspace.score(as_of)
@@ -103,7 +103,7 @@ def _chance_above(n: int, share: float, limit: int) -> float:
 
 
 def brier_scores(table: pd.DataFrame) -> pd.DataFrame:
-    """Return Brier scores by measure and of all measures together; lower is better."""
+    """Return the Brier score of each measure and of all measures together; a lower score is better."""
     pieces = [("all", table), *table.groupby("metric")]
     return pd.DataFrame([
         {
@@ -125,14 +125,14 @@ def _brier_score(forecast: pd.Series, outcome: pd.Series) -> float:
 
 
 def calibrate_forecasts(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the share that came true by tenths of the chance forecast."""
+    """Return the mean chance forecast and the share that came true, for each tenth of the chance forecast."""
     bins = np.minimum((table["off"] * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
     groups = table.assign(tenth=bins).groupby("tenth")
     return groups.agg(forecasts=("off", "size"), said=("off", "mean"), came=("off_came", "mean")).reset_index()
 
 
 def main() -> None:
-    """Import, forecast, compare, and print the scores, the last line as JSON."""
+    """Import the raw files, make and score forecasts, and print the scores; the last line is JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "raw", nargs="?", type=Path, default=Path("data/sample"), help="raw files; default: data/sample"

@@ -1,4 +1,4 @@
-"""Measure counting of orders: cost, growth, and cost and errors of the usual pandas ways (`make bench-count`).
+"""Measure the cost of counting orders, and the cost and errors of the usual pandas code (`make bench-count`).
 
 Orders are generated as Parquet files and counted by the same expression as those of a store. Each size runs in its own
 process, to measure its peak memory. A bare scan of the same columns is the lower limit of the cost. DuckDB may use
@@ -33,7 +33,7 @@ from healthkit.schema import tables
 
 SIZES = [int(float(size)) for size in os.environ.get("SIZES", "1e6,1e7").split(",")]
 RUNS = int(os.environ.get("RUNS", "3"))
-"""Runs of each scan; counts have one run less. The cheapest run counts."""
+"""Number of runs of each scan; each count has one run less. The run with the least CPU time is reported."""
 AS_OF = date(2026, 10, 31)
 COMMON_COLUMNS = ("account", "marketplace", "channel", "order_id", "is_premium", "assumed")
 COLUMNS_READ = {
@@ -42,13 +42,13 @@ COLUMNS_READ = {
 }
 """Columns of ORDERS that each metric reads."""
 ORDERS_PER_ACCOUNT = 100_000
-"""Number of orders of an account."""
+"""Mean number of orders per account."""
 ORDERS_PER_FILE = 1_000_000
-"""Number of orders in a Parquet file."""
+"""Maximum number of orders in a Parquet file."""
 
 
 def write_orders(folder: Path, orders: int) -> None:
-    """Write orders of two years as Parquet files: 1% cancelled, 4% shipped late."""
+    """Write generated orders of two years as Parquet files; 1% are cancelled and 4% are shipped late."""
     kinds = {"text": "varchar", "day": "date", "instant": "timestamptz", "count": "bigint", "flag": "boolean"}
     expressions = {
         "account": f"printf('account-%04d', (hash(i) % {max(1, orders // ORDERS_PER_ACCOUNT)})::int)",
@@ -78,7 +78,7 @@ def write_orders(folder: Path, orders: int) -> None:
 
 
 def open_ledger(folder: Path) -> tables.Ledger:
-    """Return the orders as a ledger that reads from the files, as that of a store."""
+    """Return a ledger that reads the orders from the Parquet files of a folder, like the ledger of a store."""
     connection = duckdb.connect()
     connection.execute("set preserve_insertion_order = false")
     connection.execute("set memory_limit = '512MB'; set allocator_background_threads = true")
@@ -97,7 +97,7 @@ def open_ledger(folder: Path) -> tables.Ledger:
 
 
 def measure_run(action: str, metric: str, folder: Path) -> dict[str, Any]:
-    """Count or scan in this process. Return CPU and clock seconds, peak memory and the number of rows."""
+    """Count or scan the orders of a folder in this process; return times, peak memory and numbers of rows."""
     rules = [rule for rule in load_policy("amazon_us").rules_in_force(AS_OF) if rule.metric == metric]
     before = resource.getrusage(resource.RUSAGE_SELF)
     begin = time.perf_counter()
@@ -115,14 +115,14 @@ def measure_run(action: str, metric: str, folder: Path) -> dict[str, Any]:
 
 
 def measure_in_subprocess(action: str, metric: str, folder: Path) -> dict[str, Any]:
-    """Count or scan in its own process (see `measure_run`)."""
+    """Count or scan the orders of a folder in a new process (see `measure_run`)."""
     command = [sys.executable, "-m", "bench.count", action, metric, str(folder)]
     result = subprocess.run(command, capture_output=True, text=True, check=True)
     return dict(json.loads(result.stdout.splitlines()[-1]))
 
 
 def measure_usual_ways() -> dict[str, Any]:
-    """Measure new windows from counts in memory, and time and errors of the same history by the usual pandas ways."""
+    """Measure the time of a new window from counts in memory, and the time and errors of the usual pandas code."""
     counts, largest, _ = window.make_counts()
     rule = next(rule for rule in load_policy("amazon_us").rules_in_force(AS_OF) if rule.metric == window.METRIC)
     days = list_days(AS_OF - timedelta(days=364), AS_OF)
@@ -164,7 +164,7 @@ def measure_usual_ways() -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure all sizes and print the figures, the last line as JSON."""
+    """Measure all sizes and print the results; the last line is JSON."""
     if len(sys.argv) > 3:
         print(json.dumps(measure_run(sys.argv[1], sys.argv[2], Path(sys.argv[3]))))
         return

@@ -1,4 +1,4 @@
-"""Measure the simulation of 10,000 futures of 90 days, by orders a day and measure (`make bench-futures`)."""
+"""Measure the simulation of 10,000 futures of 90 days, by orders per day and measure (`make bench-futures`)."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ DRAWS, AHEAD = int(os.environ.get("DRAWS", "10000")), 90
 AS_OF = date(2026, 10, 31)
 DAYS = 400
 MEASURES = {"order_defect_rate": (0.012, 25), "late_shipment_rate": (0.04, 2)}
-"""Share of orders at fault and mean delay until a fault is known, by measure. [share, days]"""
+"""Share of orders at fault, and mean number of days until a fault is known, by measure."""
 
 
 def make_counts(metric: str, per_day: int, share: float | None = None, delay: float | None = None) -> Counts:
-    """Return generated counts of an account with a mean number of orders a day and random faults."""
+    """Return generated counts of an account that has on average `per_day` orders per day, and random faults."""
     rng = np.random.default_rng(1)
     share = MEASURES[metric][0] if share is None else share
     delay = MEASURES[metric][1] if delay is None else delay
@@ -55,7 +55,7 @@ def make_counts(metric: str, per_day: int, share: float | None = None, delay: fl
 
 
 def main() -> None:
-    """Measure and print the figures, the last line as JSON."""
+    """Measure the simulation and print the results; the last line is JSON."""
     figures = {}
     rules = load_policy("amazon_us")
     for per_day in (1, 50, 1_000, 20_000):

@@ -31,7 +31,7 @@ import numpy as np
 
 LINES = [int(float(size)) for size in os.environ.get("LINES", "1e5,1e6,1e7").split(",")]
 RUNS = int(os.environ.get("RUNS", "3"))
-"""Runs of each way for up to three million lines; the fastest run counts."""
+"""Number of runs of each way of reading, for up to three million lines; the fastest run is reported."""
 COLUMNS = {
     "amazon-order-id": "printf('%03d-%07d-%07d', 100 + o % 900, o % 10000000, (o * 7919) % 10000000)",
     "merchant-order-id": "printf('%03d-%07d-%07d', 100 + o % 900, o % 10000000, (o * 7919) % 10000000)",
@@ -73,14 +73,14 @@ COLUMNS = {
     "is-buyer-requested-cancellation": "case when o % 200 = 0 then 'true' else 'false' end",
     "buyer-requested-cancel-reason": "''",
 }
-"""The columns of the file, as SQL over line number (l), order number (o) and order time (placed)."""
+"""Columns of the file, as SQL expressions of line number (l), order number (o) and order time (placed)."""
 FILE_NAME = "all_orders.txt"
 PRELOADED_MODULES = ("deltalake", "pandas", "pyarrow.csv", "healthkit.ingest.importer", "healthkit.store")
 """Modules to load before the measurement, so that their memory is not part of the peak."""
 
 
 def write_orders_file(path: Path, lines: int) -> None:
-    """Write a file with orders of two years, the newest last."""
+    """Write a file of generated orders of two years, with the newest orders last."""
     columns = " || chr(9) || ".join(COLUMNS.values())
     connection = duckdb.connect()
     connection.execute("set preserve_insertion_order = true")
@@ -96,7 +96,10 @@ def write_orders_file(path: Path, lines: int) -> None:
 
 
 def parse_with_types(path: Path) -> int:
-    """Parse with pyarrow.csv in blocks, without quoting, with inferred types. Return the number of lines."""
+    """Parse a file with pyarrow.csv and inferred types; return the number of lines.
+
+    The file is read in blocks, without quoting.
+    """
     import pyarrow.csv as pacsv
 
     parsed = pacsv.open_csv(path, parse_options=pacsv.ParseOptions(delimiter="\t", quote_char=False))
@@ -104,7 +107,10 @@ def parse_with_types(path: Path) -> int:
 
 
 def parse_as_text(path: Path) -> int:
-    """Parse with pyarrow.csv with all columns as text, the minimum of any reader. Return the number of lines."""
+    """Parse a file with pyarrow.csv, with all columns as text; return the number of lines.
+
+    This is the minimum that any reader must do.
+    """
     import pyarrow as pa
     import pyarrow.csv as pacsv
 
@@ -116,14 +122,14 @@ def parse_as_text(path: Path) -> int:
 
 
 def parse_with_pandas(path: Path) -> int:
-    """Parse with pandas.read_csv in blocks. Return the number of lines."""
+    """Parse a file with pandas.read_csv in blocks; return the number of lines."""
     import pandas as pd
 
     return sum(len(block) for block in pd.read_csv(path, sep="\t", quoting=3, chunksize=200_000))
 
 
 def read_as_import_does(path: Path) -> int:
-    """Parse as an import does, without storing. Return the number of lines."""
+    """Parse a file as an import does, without storing it; return the number of lines."""
     from healthkit.ingest.formats import discover_files, parse_file
 
     [source], refused = discover_files([path])
@@ -132,7 +138,7 @@ def read_as_import_does(path: Path) -> int:
 
 
 def import_whole(path: Path) -> int:
-    """Import into an empty store. Return the number of lines."""
+    """Import a file into an empty store; return the number of lines."""
     from healthkit.ingest.importer import import_files
     from healthkit.store import Store
 
@@ -152,7 +158,10 @@ WAYS = {
 
 
 def measure_run(way: str, path: Path) -> dict[str, Any]:
-    """Run one way in this process: lines, clock and CPU seconds, and peak memory beyond that of the libraries."""
+    """Read a file in one of the WAYS in this process; return the number of lines, times and peak memory.
+
+    The peak memory is what is used beyond the preloaded modules.
+    """
     for name in PRELOADED_MODULES:
         importlib.import_module(name)
     baseline = memory_mib("VmRSS")
@@ -164,14 +173,14 @@ def measure_run(way: str, path: Path) -> dict[str, Any]:
 
 
 def memory_mib(field: str) -> int:
-    """Return a memory field of this process from /proc; 0 on systems other than Linux. [MiB]"""
+    """Return a memory field of this process from /proc, in MiB; 0 on systems other than Linux."""
     status = Path("/proc/self/status")
     lines = status.read_text().splitlines() if status.exists() else []
     return next((int(line.split()[1]) >> 10 for line in lines if line.startswith(field)), 0)
 
 
 def measure_in_subprocess(way: str, path: Path) -> dict[str, Any]:
-    """Run one way in its own process (see `measure_run`)."""
+    """Read a file in one of the WAYS in a new process (see `measure_run`)."""
     command = [sys.executable, "-m", "bench.intake", way, str(path)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode:
@@ -180,7 +189,7 @@ def measure_in_subprocess(way: str, path: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure all sizes and print the figures, the last line as JSON."""
+    """Measure all sizes and print the results; the last line is JSON."""
     if len(sys.argv) > 2:
         print(json.dumps(measure_run(sys.argv[1], Path(sys.argv[2]))))
         return

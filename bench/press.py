@@ -39,19 +39,19 @@ from healthkit.store import Store
 from healthkit.workspace import snapshot
 
 RAW = Path(os.environ.get("RAW") or Path(__file__).parents[1] / "data" / "sample")
-"""The raw files whose accounts are reported and copied."""
+"""Folder with the raw files of the accounts that are reported and copied."""
 MONTH = "2026-10"
 BATCH_SIZES = tuple(int(size) for size in os.environ.get("FEW", "8,40").split(","))
 """Sizes of the two batches whose difference gives the cost of one more report."""
 STOCK_ACCOUNTS = int(os.environ.get("ACCOUNTS", "8"))
 """Number of accounts to report with the stock commands and in plain Python."""
 MANY_REPORTS = int(os.environ.get("REPORTS", "1000"))
-"""Number of reports of the check for growth; 0: no check."""
+"""Number of reports that are generated to check that time and memory do not grow; 0 for no check."""
 SCRIPTS_FOLDER = Path(sys.executable).parent
 
 
 def cpu_seconds_of(work: Callable[[], Any]) -> float:
-    """Return the CPU seconds of this process and its children during a call."""
+    """Call `work` and return the CPU seconds that this process and its children used meanwhile."""
     begin = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     work()
     end = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
@@ -59,7 +59,7 @@ def cpu_seconds_of(work: Callable[[], Any]) -> float:
 
 
 def report_by_stock_commands(store: Path, account: str, folder: Path) -> None:
-    """Generate one report with papermill and nbconvert."""
+    """Generate one report with the commands papermill and nbconvert."""
     notebook = folder / f"{account}.ipynb"
     parameters = {"account": account, "month": MONTH, "data": str(store), "stem": account}
     options = [text for name, value in parameters.items() for text in ("-p", name, value)]
@@ -69,7 +69,7 @@ def report_by_stock_commands(store: Path, account: str, folder: Path) -> None:
 
 
 def report_in_plain_python(store: Path, account: str, marketplace: str) -> str:
-    """Return the HTML of one report, generated without a notebook."""
+    """Generate one report without a notebook and return its HTML."""
     month = hk.open_report(hk.Workspace(store), account, MONTH, marketplace, "")
     shown = [
         verdict(month), scorecard(month), measure_chapters(month, "x"),
@@ -81,7 +81,7 @@ def report_in_plain_python(store: Path, account: str, marketplace: str) -> str:
 
 
 def make_copies(sample: Store, folder: Path, account_count: int) -> Store:
-    """Return a store with copies of the sample's accounts under new names."""
+    """Write copies of the accounts of the sample, under new names, into a new store and return the store."""
     store = Store(folder)
     accounts = sorted(hk.Workspace(sample.folder).accounts)
     for table in (*tables.RAW_TABLES, tables.REPORTS):
@@ -109,14 +109,14 @@ def make_copies(sample: Store, folder: Path, account_count: int) -> Store:
 
 
 def count_leftovers() -> tuple[int, int]:
-    """Return the numbers of running fork server processes and of their temporary folders."""
+    """Count the running fork server processes and the temporary folders of fork servers."""
     processes = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
     running = sum("healthkit.batch.fork_server" in line for line in processes.splitlines())
     return running, len(list(Path(tempfile.gettempdir()).glob("healthkit-press-*")))
 
 
 def main() -> None:
-    """Measure and print the figures, the last line as JSON."""
+    """Measure all ways to generate reports and print the results; the last line is JSON."""
     with tempfile.TemporaryDirectory(prefix="bench-press-") as parent:
         folder = Path(parent)
         list(importer.import_files([RAW], Store(folder / "store")))

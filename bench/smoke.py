@@ -23,7 +23,7 @@ SAMPLE = ROOT / "data" / "sample"
 PARALLEL_RUNS = 2
 """Number of benchmarks that run at the same time."""
 DEADLINE = 300.0
-"""Timeout of a benchmark, after which it has failed. [seconds]"""
+"""Time limit of a benchmark, after which it counts as failed. [seconds]"""
 
 
 class Benchmark(NamedTuple):
@@ -46,11 +46,11 @@ BENCHMARKS = {
         environment={"RAW": str(SAMPLE / "birchway-crafts"), "PRESSES": "2", "ONLY": "ours_730,usual_730_days_bare"},
     ),
 }  # fmt: skip
-"""Every benchmark of this folder, by the name of its module."""
+"""All benchmarks of this folder, by module name."""
 
 
 def run_benchmark(name: str) -> tuple[float, str]:
-    """Run one benchmark. Return its duration in seconds and the reason of its failure, empty if it passed."""
+    """Run one benchmark; return its duration in seconds and why it failed, empty if it passed."""
     benchmark, begin = BENCHMARKS[name], time.monotonic()
     command = [sys.executable, "-m", f"bench.{name}", *benchmark.arguments]
     environment = os.environ | benchmark.environment
@@ -64,7 +64,7 @@ def run_benchmark(name: str) -> tuple[float, str]:
 
 
 def find_failure(code: int, stdout: str, stderr: str) -> str:
-    """Return why a benchmark failed, empty if it passed.
+    """Return a phrase that says why a benchmark failed; empty if it passed.
 
     >>> find_failure(0, 'made 8 files\\n{"seconds": 2}\\n', "")
     ''
@@ -84,7 +84,10 @@ def find_failure(code: int, stdout: str, stderr: str) -> str:
 
 
 def main() -> None:
-    """Run all benchmarks, or those named as arguments; print each result and exit with code 1 if one failed."""
+    """Run all benchmarks, or those named as arguments, and print the results.
+
+    The exit code is 1 if a benchmark failed.
+    """
     names = list(sys.argv[1:] or BENCHMARKS)
     if "ui" in names and chromium() is None:
         names.remove("ui")

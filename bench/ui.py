@@ -23,10 +23,10 @@ from tests.browser.find_chromium import chromium
 from tests.browser.lab import lab, run_all
 
 RAW = Path(os.environ.get("RAW") or Path(__file__).parents[1] / "data" / "sample")
-"""The raw files to import; they must include the account birchway-crafts."""
+"""Folder with the raw files to import; they must include the account birchway-crafts."""
 PRESSES, WARMUP_PRESSES = int(os.environ.get("PRESSES", "30")), min(5, int(os.environ.get("PRESSES", "30")))
 ONLY = tuple(os.environ.get("ONLY", "").split(","))
-"""Prefixes of the panels to measure, such as `ONLY=ours_730,usual_730`; empty: all."""
+"""Prefixes of the names of the panels to measure, such as `ONLY=ours_730,usual_730`; empty for all panels."""
 BROWSER_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 USUAL = """
 import altair as alt
@@ -100,7 +100,10 @@ WATCH = """(root) => {
 
 
 def measure_panel(browser: Any, jupyter: Any, name: str, cells: list[str]) -> dict[str, float]:
-    """Return median and maximum time from key press to drawing, and the frames without a chart or with a new height."""
+    """Return the median and the maximum time from a key press to the redrawn chart, and the number of bad frames.
+
+    Bad frames are those without a chart and those in which the height has changed.
+    """
     page = run_all(browser, jupyter, jupyter.write(f"{name}.ipynb", cells))
     root = page.locator(".jp-OutputArea-output").filter(has=page.locator(".noUi-handle")).last
     root.scroll_into_view_if_needed()
@@ -123,7 +126,7 @@ def measure_panel(browser: Any, jupyter: Any, name: str, cells: list[str]) -> di
 
 
 def main() -> None:
-    """Measure all panels and print the figures, the last line as JSON."""
+    """Measure all panels and print the results; the last line is JSON."""
     path = chromium()
     if path is None:
         sys.exit("No Chromium found: install it, or set CHROMIUM to its path.")

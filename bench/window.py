@@ -1,4 +1,4 @@
-"""Measure a new window in the kernel, for the largest account of ten million orders (`make bench-window`).
+"""Measure a new window for the largest of 1,000 accounts with ten million orders in all (`make bench-window`).
 
 EXPOSURE and FAULTS are generated in memory. The time is that of a panel whose slider moves: the rates of every day
 shown, and the orders at fault on the last day.
@@ -35,7 +35,7 @@ METRIC, SHARE, DELAY = "late_shipment_rate", 0.04, 2.0
 
 
 def make_counts() -> tuple[Counts, str, int]:
-    """Return generated counts of accounts of very different sizes, the largest account, and its number of orders."""
+    """Return generated counts of accounts of different sizes, and the name and order count of the largest account."""
     rng = np.random.default_rng(7)
     weights = 1 / np.arange(1, ACCOUNTS + 1)
     sizes = rng.multinomial(ORDERS, weights / weights.sum())
@@ -70,7 +70,7 @@ def make_counts() -> tuple[Counts, str, int]:
 
 
 def median_ms(work: Callable[[int], object], windows: range) -> float:
-    """Return the median time of a function of a window, over several windows. [ms]"""
+    """Return the median time of a call of `work` with each of the given windows, in milliseconds."""
     durations = []
     for window in windows:
         begin = time.perf_counter()
@@ -80,7 +80,7 @@ def median_ms(work: Callable[[int], object], windows: range) -> float:
 
 
 def main() -> None:
-    """Measure and print the figures as JSON."""
+    """Measure the time of a new window and print the results as JSON."""
     counts, largest, orders = make_counts()
     with tempfile.TemporaryDirectory() as folder:
         # An empty store: the panel reads the marketplace's own figures from it, and there are none.

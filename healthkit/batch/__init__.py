@@ -1,4 +1,4 @@
-"""Batch of monthly reports: papermill runs one notebook for each account and writes HTML pages and an index.
+"""Generate monthly reports: papermill runs one notebook per account, and the batch writes HTML pages and an index.
 
 The only package that imports papermill. It knows no metric: the notebook's cells hold the content of a page, and
 its last cell shows the data for the index (`ReportData`).

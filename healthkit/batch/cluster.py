@@ -9,20 +9,21 @@ from contextlib import contextmanager
 from distributed import Client
 
 CONNECT_TIMEOUT = "10s"
-"""Timeout of the connection to the scheduler."""
+"""Time limit for connecting to the scheduler."""
 RETRIES = 3
-"""Retries of a report on another worker when its worker dies."""
+"""Number of times that a report is retried on another worker after its worker died."""
 
 
 class ClusterError(ValueError):
-    """A cluster cannot be reached; the message names its address."""
+    """Raised if a cluster cannot be reached; the message names its address."""
 
 
 @contextmanager
 def connect_to_cluster(address: str) -> Iterator[Executor]:
-    """Yield an executor that runs work on the cluster of a scheduler, such as tcp://10.0.0.7:8786.
+    """Yield an executor that runs work on the cluster whose scheduler has the given address.
 
-    The work of a worker that dies is run again by another one. Raises ClusterError if no scheduler answers.
+    `address` is a URL such as tcp://10.0.0.7:8786. The work of a worker that dies is run again by another one. Raises
+    ClusterError if no scheduler answers.
     """
     try:
         client = Client(address, timeout=CONNECT_TIMEOUT)

@@ -22,18 +22,25 @@ _LOG = logging.getLogger("papermill")
 
 
 class EngineError(ValueError):
-    """This engine does not support an option of papermill; the message says what to use instead."""
+    """Raised for an option of papermill that this engine does not support; the message says what to use instead."""
 
 
 class ForkEngine(Engine):
-    """papermill engine that runs the code cells in a fork and writes the status into the notebook's metadata."""
+    """papermill engine that runs each notebook in a forked process.
+
+    It writes the status of the run into the metadata of the notebook.
+    """
 
     @classmethod
     def execute_managed_notebook(
         cls, nb_man: Any, kernel_name: str, *, deadline: float | None = None, memory: int | None = None,
         notebook_sink: list[Any] | None = None, **options: Any,
     ) -> None:  # fmt: skip
-        """Run the code cells until one fails; append the notebook to `notebook_sink`, also when it fails."""
+        """Run the code cells of a notebook until one fails.
+
+        The notebook is killed after `deadline` [seconds] or beyond `memory` [MiB]. It is appended to `notebook_sink`,
+        if given, even if it fails.
+        """
         language = nb_man.nb.metadata.get("kernelspec", {}).get("language", "python")
         if notebook_sink is not None:
             notebook_sink.append(nb_man.nb)

@@ -29,27 +29,27 @@ PRELOADED_MODULES = (
 """Modules that the server imports before the first fork, because every report needs them."""
 STOPPED = "stopped"
 STATUSES = ("done", "failed", "timed out", "killed", "exited early", STOPPED)
-"""How a notebook can end."""
+"""Statuses with which a notebook can end."""
 CAN_FORK = hasattr(os, "fork") and hasattr(socket, "AF_UNIX")
-"""Whether this machine can run a fork server; without, papermill's own engine runs the notebooks."""
+"""Whether this machine can run a fork server; if not, papermill's own engine runs the notebooks."""
 START_TIMEOUT = 120.0
-"""A server whose warm-up takes longer is started again without one. [seconds]"""
+"""Time limit of the warm-up, after which the server is restarted without a warm-up. [seconds]"""
 RETRIES = 2
-"""Retries of a notebook after the server died while it ran."""
+"""Number of times that a notebook is retried after the server died while running it."""
 EXIT_NO_MEMORY, EXIT_NO_SPACE = 71, 72
 """Exit codes of a fork that ran out of memory or of disk space."""
 
 
 class ForkError(RuntimeError):
-    """The fork server could not be started."""
+    """Raised if the fork server cannot be started."""
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """How a notebook ended: one of STATUSES, a message unless it is done, and the outputs of its cells by position.
+    """Result of running a notebook: its status, a message, and the outputs of its cells by position.
 
-    `running_cell` is the position of the cell that was running when the notebook ended early; `peak_mib` is the most
-    memory that its process used [MiB].
+    `status` is one of STATUSES; `message` is empty if the status is "done". `running_cell` is the position of the cell
+    that was running when the notebook ended early; `peak_mib` is the most memory that its process used [MiB].
     """
 
     status: str
@@ -60,7 +60,7 @@ class RunResult:
 
 
 class ForkServer:
-    """A fork server process; several threads may run notebooks in it at once."""
+    """A fork server process, in which several threads can run notebooks at the same time."""
 
     def __init__(self, warmup: dict[str, Any] | None = None, timeout: float | None = None) -> None:
         self._control, server_end = socket.socketpair()
@@ -104,10 +104,10 @@ class ForkServer:
     def run(
         self, cells: Sequence[tuple[int, str]], deadline: float | None = None, memory: int | None = None
     ) -> RunResult | None:
-        """Run code cells, given as (position, source), in a fork; return None if the server died.
+        """Run the given code cells in a fork and return the result; None if the server died.
 
-        The fork is killed `deadline` [seconds] after its first cell began. It may use `memory` [MiB] beyond what the
-        server has loaded.
+        A cell is a pair (position, source). The fork is killed `deadline` [seconds] after its first cell began. It may
+        use `memory` [MiB] beyond what the server has loaded.
         """
         request = {"cells": list(cells), "memory": memory, "folder": os.getcwd()}
         received, timed_out = bytearray(), False
@@ -134,7 +134,7 @@ class ForkServer:
         return _make_run_result(events, deadline if timed_out else None, memory)
 
     def close(self) -> None:
-        """End the server and every fork."""
+        """Stop the server and all of its forks."""
         self._control.close()
         try:
             self.process.wait(5)
@@ -202,14 +202,14 @@ _server_processes: set[subprocess.Popen[bytes]] = set()
 
 
 def set_warmup(warmup: dict[str, Any] | None) -> None:
-    """Set the warm-up (`modules` to import, `cells` to run) of the server that is started next."""
+    """Set the warm-up of the next server that is started: the `modules` to import and the `cells` to run."""
     global _warmup
     _warmup = warmup
     _stop_requested.clear()
 
 
 def stop_server() -> None:
-    """Stop the server; it is restarted only after `set_warmup`."""
+    """Stop the fork server of this process; no server is started again until `set_warmup` is called."""
     _stop_requested.set()
     if _start_lock.locked():
         # Do not wait for the end of a warm-up.
@@ -219,12 +219,12 @@ def stop_server() -> None:
 
 
 def is_stop_requested() -> bool:
-    """Return whether the batch of this process was stopped, so that nothing new may start."""
+    """Return whether `stop_server` was called, after which no new notebook or browser may be started."""
     return _stop_requested.is_set()
 
 
 def set_warmup_if_unset(make_warmup: Callable[[], dict[str, Any]]) -> None:
-    """Set the warm-up from the first job of a worker, unless there is a warm-up or a server already."""
+    """Set the warm-up that `make_warmup` returns, unless a warm-up is set or a server is running already."""
     global _warmup
     with _start_lock:
         if _warmup is None and _server is None:
@@ -232,7 +232,7 @@ def set_warmup_if_unset(make_warmup: Callable[[], dict[str, Any]]) -> None:
 
 
 def get_server() -> ForkServer:
-    """Return the fork server of this process; start it if there is none that lives."""
+    """Return the fork server of this process; start a server if none is running."""
     global _server
     with _start_lock:
         if _server is None or not _server.alive:
@@ -251,7 +251,10 @@ def get_server() -> ForkServer:
 def run_notebook(
     cells: Sequence[tuple[int, str]], deadline: float | None = None, memory: int | None = None
 ) -> RunResult:
-    """Run code cells as `ForkServer.run` does; if the server dies, retry in a new one."""
+    """Run the given code cells in the fork server of this process; if the server dies, retry in a new server.
+
+    The arguments are those of `ForkServer.run`.
+    """
     for _ in range(RETRIES + 1):
         if _stop_requested.is_set():
             break
@@ -269,7 +272,7 @@ def run_notebook(
 
 
 def close_server() -> None:
-    """End the fork server of this process, if there is one."""
+    """Stop the fork server of this process, if one is running."""
     global _server
     with _start_lock:
         if _server is not None:

@@ -31,20 +31,24 @@ from healthkit.batch.fork_client import EXIT_NO_MEMORY, EXIT_NO_SPACE
 from healthkit.files import temp_folders
 
 PR_SET_PDEATHSIG = 1
-"""Option of Linux's prctl: the signal that a process gets when its parent ends."""
+"""Option of Linux's prctl that sets the signal which a process gets when its parent ends."""
 _DISK_FULL_ERRORS = (28, 122)
 """Numbers of the errors ENOSPC (no space left on the device) and EDQUOT (quota exceeded)."""
 
 
 class ForkingProcess:
-    """The running server: its control socket, its IPython shell and the connections of its forks by process id."""
+    """The server itself, which runs each notebook in a fork and reports how the fork ended.
+
+    `control` is its control socket and `shell` its IPython shell. `running` has the connection of each fork by process
+    id.
+    """
 
     def __init__(self, control: socket.socket, shell: InteractiveShell) -> None:
         self.control, self.shell = control, shell
         self.running: dict[int, socket.socket] = {}
 
     def serve(self) -> None:
-        """Fork for each connection until the client closes the control socket; then kill every fork."""
+        """Start a fork for each connection until the client closes the control socket; then kill all forks."""
         gc.collect()
         gc.freeze()
         # A fork lives for a second, so rare collections are enough.
@@ -186,7 +190,10 @@ def _address_space_size() -> int:
 
 
 def main() -> None:
-    """Import, warm up and serve; the arguments are the number of the control socket and the warm-up as JSON."""
+    """Warm up, then serve until the client closes the control socket.
+
+    The command-line arguments are the file descriptor of the control socket and the warm-up as JSON.
+    """
     control, warmup = socket.socket(fileno=int(sys.argv[1])), json.loads(sys.argv[2])
     shell = _warm_up(warmup)
     control.sendall(b"\n")

@@ -26,14 +26,14 @@ from healthkit.batch.output_files import sha256_hex
 MANIFEST_SUFFIX = ".manifest.json"
 FAILED_NOTEBOOK_SUFFIX = ".failed.ipynb"
 PAGE_SUFFIXES = (".html", ".json", "_orders.csv", ".pdf", FAILED_NOTEBOOK_SUFFIX)
-"""Suffixes of the files of a page, besides the manifest."""
+"""Suffixes of all files of a page except the manifest."""
 RENDERING_PACKAGES = ("healthkit", "altair", "jinja2", "numpy", "pandas", "papermill", "vl-convert-python")
-"""Packages whose version may change what a page shows."""
+"""Packages whose version can change the content of a page."""
 PACKAGE_FOLDER = Path(__file__).parents[1]
 
 
 class ManifestError(ValueError):
-    """A manifest cannot be used; the message says why, `cure` what to do."""
+    """Raised if a manifest cannot be used; the message says why, and `cure` says what to do."""
 
     def __init__(self, reason: str, cure: str = "Run the report of its account again, or move it away.") -> None:
         super().__init__(reason)
@@ -51,7 +51,7 @@ def _code_digest() -> str:
 
 
 def describe_inputs(data: Mapping[str, Any], template: Path, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what decides the content of a page: data, template, parameters, code and package versions.
+    """Return the inputs that determine the content of a page: data, template, parameters, code and package versions.
 
     `data` names the version of the store and of its counts.
     """
@@ -68,7 +68,7 @@ def describe_inputs(data: Mapping[str, Any], template: Path, parameters: Mapping
 
 
 def load_manifest(path: Path) -> dict[str, Any]:
-    """Return the content of a manifest file. Raises ManifestError if it cannot be read or is no manifest."""
+    """Return the content of a manifest file. Raises ManifestError if the file cannot be read or is not a manifest."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -105,14 +105,17 @@ def _allowed_names(stem: str) -> set[str]:
 
 
 def missing_files(folder: Path, content: Mapping[str, Any]) -> list[str]:
-    """Return the missing files of a page; all of them if they were being replaced."""
+    """Return the names of the missing files of a page, or of all its files if their replacement was interrupted."""
     if content.get("pending"):
         return sorted({*content["files"], *content["pending"]})
     return [name for name in content["files"] if not (folder / name).is_file()]
 
 
 def load_manifest_if_complete(path: Path) -> dict[str, Any] | None:
-    """Return a manifest whose files all exist; None if it is unusable, has no files or one is missing."""
+    """Return the content of a manifest if all files that it lists exist.
+
+    The result is None if a file is missing, no file is listed or the manifest is unusable.
+    """
     try:
         content = load_manifest(path)
     except ManifestError:
@@ -123,9 +126,9 @@ def load_manifest_if_complete(path: Path) -> dict[str, Any] | None:
 def is_page_current(
     folder: Path, stem: str, page_inputs: Mapping[str, Any], required_files: Set[str] = frozenset()
 ) -> bool:
-    """Return whether a page is complete and unedited, was made of these inputs, and no later run of it failed.
+    """Return whether a page is complete, unedited and made from the given inputs, and no later run of it failed.
 
-    `required_files` are names that it must have too, such as its PDF.
+    `required_files` are names of files that the page must have too, such as its PDF.
     """
     content = load_manifest_if_complete(folder / f"{stem}{MANIFEST_SUFFIX}")
     if content is None or content.get("failed") or content["inputs"] != json.loads(json.dumps(page_inputs)):
@@ -146,11 +149,11 @@ def _has_digest(path: Path, expected: str) -> bool:
 def write_page(
     folder: Path, stem: str, owner: tuple[str, str], page_inputs: Mapping[str, Any], files: Mapping[str, bytes]
 ) -> list[str]:
-    """Write the files of a page (content by name) and its manifest, in place of those of the last run.
+    """Write the files of a page and its manifest, replacing those of the previous run.
 
-    Return a sentence for each file that was renamed to a backup. Files of an earlier run that are not replaced are
-    deleted if healthkit wrote them; a foreign PDF is renamed, because beside the new page it would look like its PDF.
-    On an error nothing is changed.
+    `files` maps names to contents. Return a sentence for each file that was renamed to a backup. Files of an earlier
+    run that are not replaced are deleted if healthkit wrote them; a foreign PDF is renamed, because beside the new page
+    it would look like its PDF. On an error nothing is changed.
     """
     content = {"inputs": dict(page_inputs), "files": {name: sha256_hex(data) for name, data in files.items()}}
     earlier = _load_or_none(folder, stem) or {}
@@ -160,7 +163,10 @@ def write_page(
 
 
 def add_file(folder: Path, stem: str, name: str, data: bytes) -> list[str]:
-    """Add a file, such as the PDF, to a page that has a manifest; return notes on files renamed to a backup."""
+    """Add a file, such as the PDF, to a page that has a manifest.
+
+    Return a sentence for each file that was renamed to a backup.
+    """
     content = load_manifest(folder / f"{stem}{MANIFEST_SUFFIX}")
     content.pop("without_pdf", None)
     return _replace_files(
@@ -169,7 +175,7 @@ def add_file(folder: Path, stem: str, name: str, data: bytes) -> list[str]:
 
 
 def add_note(folder: Path, stem: str, owner: tuple[str, str], note: Mapping[str, Any]) -> None:
-    """Add keys, such as `without_pdf`, to the manifest of a page."""
+    """Add the keys of `note`, such as `without_pdf`, to the manifest of a page."""
     content = _load_or_none(folder, stem) or _owner_fields(owner) | {"inputs": {}, "files": {}}
     _replace_files(folder, stem, content | dict(note), {}, set())
 
@@ -177,7 +183,10 @@ def add_note(folder: Path, stem: str, owner: tuple[str, str], note: Mapping[str,
 def mark_failed(
     folder: Path, stem: str, owner: tuple[str, str], failure: Mapping[str, str], notebook: bytes | None
 ) -> list[str]:
-    """Note in the manifest that a run failed, and write its notebook; an earlier page is then no longer current."""
+    """Record in the manifest of a page that a run failed, and write the notebook of the run.
+
+    The page of an earlier run is then no longer current. Return a sentence for each file that was renamed to a backup.
+    """
     content = _load_or_none(folder, stem) or _owner_fields(owner) | {"inputs": {}, "files": {}}
     name = f"{stem}{FAILED_NOTEBOOK_SUFFIX}"
     files = {} if notebook is None else {name: notebook}

@@ -44,13 +44,13 @@ CURE_BY_STATUS = {
     "killed": "Give it more --memory or run fewer at once with --jobs, and run this account again.",
     "exited early": "Look at its notebook beside the index: it ended before its last cell.",
 }
-"""What the user can do, by the status of the notebook."""
+"""Sentence that tells the user what to do, by the status of the notebook."""
 INDEX_CURE = "index.html, if it exists, is of an earlier run. Free disk space or give permission, and run it again."
 
 
 @dataclass(frozen=True)
 class ReportFailure:
-    """A report that was not made: its account, the reason, what to do, and the status of its notebook.
+    """A report that could not be generated: its account, the reason, what to do, and the status of its notebook.
 
     `page` is the page of an earlier run that is still in the folder, `data_version` the data that it shows.
     """
@@ -67,11 +67,12 @@ class ReportFailure:
 
 @dataclass(frozen=True)
 class BatchResult:
-    """Result of a batch: the index, how many pages were made or skipped as unchanged, and the failures.
+    """Result of a batch: the path of the index, the number of pages written, and the failures.
 
-    `verdicts` has the sentences of each page. `without_pdf` has reason and cure for each account and marketplace whose
-    page has no PDF although one was requested. `notes` are sentences on the folder: pages of accounts that are gone,
-    unusable files, files renamed to a backup. `index_error` says why the index was not written; empty if it was.
+    `skipped` is the number of pages that were skipped because they are unchanged. `verdicts` has the sentences of each
+    page. `without_pdf` has reason and cure for each account and marketplace whose page has no PDF although one was
+    requested. `notes` are sentences on the folder: pages of accounts that are gone, unusable files, files renamed to a
+    backup. `index_error` says why the index was not written; empty if it was.
     """
 
     index: Path
@@ -95,7 +96,7 @@ def generate_reports(
     request: PageRequest | None = None,
     **request_fields: Any,
 ) -> BatchResult:
-    """Write the reports of a month into `out/month/`, and an index of all pages in that folder.
+    """Write the reports of a month, and an index of all pages, into the folder `out/month/`.
 
     The default is every account with orders in a window of the month. Options are a `PageRequest` or its fields as
     keywords. `executor` runs the jobs (see `cluster.connect_to_cluster`); the default is threads of this process.

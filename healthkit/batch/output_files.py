@@ -26,25 +26,25 @@ __all__ = [
 
 VEGA_FILE_NAME = "vega.js"
 MAX_STEM_LENGTH = 120
-"""Longest file name without suffix; with the longest suffix it fits an encrypted file system. [characters]"""
+"""Maximum length of a file name without suffix, which allows for suffixes on encrypted file systems. [characters]"""
 RESERVED_NAMES = {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(10))}
-"""Names of devices on Windows, with any suffix."""
+"""Names of devices on Windows, which no file may have, whatever its suffix."""
 SIGNATURE_LINES = {".html": "<!-- healthkit sha256 {} -->", ".js": "/* healthkit sha256 {} */"}
-"""Last line of a file that all accounts share, by suffix: the digest of the text above it."""
+"""Last line of a file that all accounts share, by suffix; it holds the digest of the text above it."""
 _SIGNED = re.compile(rb"\n(?:<!--|/\*) healthkit sha256 ([0-9a-f]{64}) (?:-->|\*/)\n\Z")
 
 
 def sha256_hex(data: bytes) -> str:
-    """Return the SHA-256 of bytes as hexadecimal text."""
+    """Return the SHA-256 digest of `data` as hexadecimal text."""
     return hashlib.sha256(data).hexdigest()
 
 
 def page_stem(account: str, marketplace: str) -> str:
-    """Return the file name of an account's page without suffix: letters, digits, dot, dash and underscore only.
+    """Return the file name, without suffix, of the page of an account in a marketplace.
 
-    No two pairs share a name, even on a file system that ignores case. An ordinary name is used as it is; any other
-    (capitals, spaces, other scripts, too long, a device of Windows, or one that reads like another pair) gets a digest
-    of the pair.
+    The name consists of letters, digits, dots, dashes and underscores. No two pairs share a name, even on a file system
+    that ignores case. An ordinary name is used as it is; any other (capitals, spaces, other scripts, too long, a device
+    of Windows, or one that reads like another pair) gets a digest of the pair.
 
     >>> page_stem("harbor", "US"), page_stem("acme", "WALMART_US")
     ('harbor_us', 'acme_walmart_us')
@@ -81,9 +81,10 @@ def _pair_of(plain: str) -> tuple[str, str] | None:
 
 
 def stage_file(folder: Path, data: bytes) -> Path:
-    """Write data to a new temporary file below a folder and return its path; its mode follows the umask.
+    """Write data to a new temporary file inside the given folder and return the path of the file.
 
-    The caller renames the file and then calls `discard_staged_file`, also after an error.
+    The file mode follows the umask. The caller renames the file and then calls `discard_staged_file`, also after an
+    error.
     """
     folder.mkdir(parents=True, exist_ok=True)
     part = marked_folders.make(folder, temp_folders.PARTIAL_FILE_PREFIX) / "part"
@@ -96,19 +97,20 @@ def stage_file(folder: Path, data: bytes) -> Path:
 
 
 def discard_staged_file(staged_file: Path) -> None:
-    """Remove the folder of a staged file, and the file if it was not renamed."""
+    """Remove the temporary folder of a file that `stage_file` wrote, and the file if it was not renamed."""
     temp_folders.remove(staged_file.parent)
 
 
 def write_file(path: Path, text: str) -> None:
-    """Write a file atomically."""
+    """Write a text file atomically."""
     temp_folders.write_atomically(path, text)
 
 
 def write_signed(path: Path, text: str) -> list[str]:
-    """Write a file that all accounts share, with a last line that holds its digest; return notes on backups.
+    """Write a file that all accounts share, with its digest in the last line.
 
-    A file of that name that healthkit did not write, or that was edited, is renamed to a backup.
+    An existing file of that name is renamed to a backup if healthkit did not write it or if it was edited. Return a
+    sentence for each file that was renamed.
     """
     signed = f"{text}\n{SIGNATURE_LINES[path.suffix].format(sha256_hex(text.encode()))}\n"
     part = stage_file(path.parent, signed.encode())
@@ -130,7 +132,10 @@ def is_signed(path: Path) -> bool:
 
 
 def rename_to_backup(path: Path) -> list[str]:
-    """Rename a file or folder to NAME.bak-N, with the first free N; return a note for the user if it existed."""
+    """Rename a file or folder to NAME.bak-N, with the first free N, if it exists.
+
+    Return a sentence that tells the user about it.
+    """
     if not os.path.lexists(path):
         return []
     number = 1

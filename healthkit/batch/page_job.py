@@ -23,7 +23,7 @@ except ImportError:  # not on Windows
 
 
 SENDABLE_SUFFIXES = (".html", "_orders.csv", ".pdf")
-"""Suffixes of the files that may be sent to a client; JSON, manifest and failed notebook hold internals."""
+"""Suffixes of the files that may be sent to a client; the JSON, manifest and failed notebook are internal."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class PageRequest:
 
 @dataclass(frozen=True)
 class PageJob:
-    """A page to make, with plain values that another machine can read.
+    """Job that generates one page; it holds only plain values, so that it can be sent to another machine.
 
     `snapshot` is the folder that its notebook opens as its store, `folder` the one that its files are written to.
     `data` names the version of the store and of its counts.
@@ -76,11 +76,11 @@ class PageJob:
 
     @property
     def owner(self) -> tuple[str, str]:
-        """Account and marketplace of the page."""
+        """The account and the marketplace of the page."""
         return self.account, self.marketplace
 
     def file_name(self, suffix: str) -> str:
-        """Return the name of the file with a suffix, relative to the reports folder."""
+        """Return the path of the file of the page with the given suffix, relative to the reports folder."""
         return (
             f"{self.stem}/{self.stem}{suffix}"
             if self.request.separate and suffix in SENDABLE_SUFFIXES
@@ -89,7 +89,7 @@ class PageJob:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """Parameters of its notebook."""
+        """The parameters of the notebook that the job runs."""
         # A page that is sent on its own has no link to the index.
         no_index = {"index_href": ""} if self.request.separate else {}
         return {
@@ -99,7 +99,10 @@ class PageJob:
 
     @property
     def inputs(self) -> dict[str, Any]:
-        """Everything that decides what the page shows; the place of the snapshot does not."""
+        """The inputs that determine the content of the page (see `manifest.describe_inputs`).
+
+        The path of the snapshot is not among them.
+        """
         request = self.request
         options = {"self-contained": request.self_contained, "code": request.show_code, "pdf": request.pdf,
                    "separate": request.separate}  # fmt: skip
@@ -108,17 +111,18 @@ class PageJob:
 
     @property
     def is_up_to_date(self) -> bool:
-        """Whether the page is complete, with its PDF if requested, and was made of the same inputs."""
+        """Whether the page exists already, complete and made from the same inputs, with a PDF if one is requested."""
         required = {self.file_name(".pdf")} if self.request.pdf else set()
         return manifest.is_page_current(self.folder, self.stem, self.inputs, required)
 
 
 @dataclass(frozen=True)
 class PageResult:
-    """How a job ended: its status, and a message unless it is done.
+    """Result of a job: its status, and a message unless the status is "done".
 
-    `pdf_error` says why a page that is done has no PDF, `cure` what to do about it. `notes` has a sentence for each
-    file that was renamed to a backup, because it has the name of one of ours and is not.
+    `pdf_error` says why a page that is done has no PDF, and `cure` what to do about it. `notes` has a sentence for each
+    file that was renamed to a backup, because it has the name of one of our files but was not written by healthkit or
+    was edited.
     """
 
     job: PageJob
@@ -130,10 +134,10 @@ class PageResult:
 
 
 def generate_page(job: PageJob) -> PageResult:
-    """Run the notebook of a job and write its page, orders and figures; return how it ended and never raise.
+    """Run the notebook of a job, write the files of its page and return the result of the job.
 
-    A failed job is marked in the manifest and its notebook is written with the outputs so far; the page of an earlier
-    run stays. A failed PDF leaves the page as it is.
+    Errors are not raised but returned. A failed job is marked in the manifest and its notebook is written with the
+    outputs so far; the page of an earlier run stays. A failed PDF leaves the page as it is.
     """
     folder, request = job.folder, job.request
     try:
@@ -156,7 +160,7 @@ def generate_page(job: PageJob) -> PageResult:
 
 
 def record_failure(job: PageJob, status: str, message: str, notebook: Any = None) -> PageResult:
-    """Return the result of a job without page, and note the failure in its manifest if that can be written."""
+    """Record the failure of a job in its manifest, if that can be written, and return the result of the job."""
     message = " ".join(message.split())
     notes: list[str] = []
     with contextlib.suppress(OSError), lock_folder(job.folder):
@@ -227,11 +231,14 @@ def lock_folder(folder: Path) -> Iterator[None]:
 
 
 SHARED_WARMUP_FROM = 8
-"""Number of reports from which the warm-up also fits the rates that all accounts share."""
+"""Minimum number of reports for which the warm-up also fits the rates that all accounts share."""
 
 
 def make_warmup(job: PageJob, report_count: int = SHARED_WARMUP_FROM) -> Mapping[str, Any]:
-    """Return the warm-up of the fork server: a run of the job's template, and for many reports first the shared fit."""
+    """Return the warm-up of the fork server: a run of the template of the given job.
+
+    For `SHARED_WARMUP_FROM` or more reports it first fits the rates that all accounts share.
+    """
     workspace = f"hk.Workspace({job.snapshot!r}, {job.policy or None!r})"
     shared = f"import healthkit as hk\n{workspace}.prepare_forecasts(hk.last_day_of_month({job.month!r}))"
     cells = run_notebook.code_cells(job.parameters, job.request.template)

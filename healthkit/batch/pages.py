@@ -13,17 +13,17 @@ from healthkit.batch import manifest, output_files
 from healthkit.batch.manifest import ManifestError
 
 Owner = tuple[str, str]
-"""Account and marketplace."""
+"""Account and marketplace of a page."""
 IndexNote = tuple[str, list[tuple[str, str]]]
-"""A sentence for the index, and links that belong to it: words and address."""
+"""A sentence for the index and the links that belong to it, as pairs of text and address."""
 MAX_NAMES = 8
-"""Names that a sentence lists at most; it gives the number of the others."""
+"""Maximum number of names that a sentence lists; of further names it gives the number."""
 RUN_AGAIN = "Run the report of this account again."
 
 
 @dataclass(frozen=True)
 class FailedRun:
-    """A run without page, read from its manifest; `page` is the page of an earlier run, if there is one."""
+    """A failed run, as recorded in its manifest; `page` is the page of an earlier run, empty if there is none."""
 
     owner: Owner
     status: str
@@ -35,7 +35,7 @@ class FailedRun:
 
 @dataclass(frozen=True)
 class ReportFolder:
-    """The content of a reports folder of a month.
+    """Content of the reports folder of one month.
 
     `index_rows` has a row for each current page, `verdicts` its three sentences. `failed_runs` are runs without page,
     `without_pdf` has reason and cure for pages without PDF. `not_in_store` are pages of accounts that the store does
@@ -53,7 +53,7 @@ class ReportFolder:
     foreign_files: dict[str, list[str]] = field(default_factory=dict)
 
     def drop_owners(self, owners: Set[Owner]) -> ReportFolder:
-        """Return the folder without the rows and verdicts of owners whose run failed."""
+        """Return a copy without the index rows and verdicts of the given owners."""
         rows = [row for row in self.index_rows if (row["account"], row["marketplace"]) not in owners]
         verdicts = {owner: verdict for owner, verdict in self.verdicts.items() if owner not in owners}
         return replace(self, index_rows=rows, verdicts=verdicts)
@@ -62,9 +62,10 @@ class ReportFolder:
 def read_folder(
     folder: Path, month: str, owners_of_month: Iterable[Owner], owners_in_store: Iterable[Owner]
 ) -> ReportFolder:
-    """Return the content of a reports folder, given the accounts of the month and all accounts of the store.
+    """Read the reports folder of a month and return its content.
 
-    Files that are damaged, changed or foreign are listed, not raised. The caller holds the lock of the folder.
+    `owners_of_month` are the accounts of the month, `owners_in_store` all accounts of the store. Files that are
+    damaged, changed or foreign are listed, not raised. The caller holds the lock of the folder.
     """
     found, in_month, in_store = ReportFolder(), set(owners_of_month), set(owners_in_store)
     for path in sorted(folder.glob(f"*{manifest.MANIFEST_SUFFIX}")):
@@ -165,7 +166,7 @@ def _failed_run(folder: Path, owner: Owner, content: dict[str, Any], stem: str) 
 
 
 def page_name(content: dict[str, Any]) -> str:
-    """Return the name of the HTML file that a manifest names; empty if it names none."""
+    """Return the name of the HTML file that a manifest lists; empty if it lists no HTML file."""
     return next((name for name in content["files"] if name.endswith(".html")), "")
 
 
@@ -173,7 +174,7 @@ def page_name(content: dict[str, Any]) -> str:
 
 
 def owner_label(owner: Owner) -> str:
-    """Return the label of an account and marketplace for messages.
+    """Return a label for an account and marketplace, for use in messages.
 
     >>> owner_label(("harbor", "US"))
     'harbor (US)'
@@ -182,8 +183,9 @@ def owner_label(owner: Owner) -> str:
 
 
 def list_owners(owners: Iterable[Owner]) -> str:
-    """Return the labels of accounts, sorted; at most MAX_NAMES and the number of the others.
+    """Return a text that lists the labels of the given accounts, sorted.
 
+    It lists at most MAX_NAMES labels, and gives the number of further accounts.
     >>> list_owners([("harbor", "US"), ("acme", "DE")])
     'acme (DE), harbor (US)'
     """
@@ -197,7 +199,7 @@ def _shorten_names(names: list[str]) -> str:
 
 
 def ended_sentence(account: str, marketplace: str, last_day: date) -> str:
-    """Return the sentence that an account has no page because its files end before the month.
+    """Return a sentence saying that an account has no page because its files end before the month.
 
     >>> ended_sentence("acme", "US", date(2026, 9, 12))
     'acme (US) has no page: its files end on 2026-09-12, and nothing is known of the month.'
@@ -206,7 +208,7 @@ def ended_sentence(account: str, marketplace: str, last_day: date) -> str:
 
 
 def absent_sentences(report_folder: ReportFolder) -> list[str]:
-    """Return sentences on pages whose accounts are not in the store or have nothing to report.
+    """Return sentences about pages whose accounts are no longer in the store or have nothing to report.
 
     >>> absent_sentences(ReportFolder(not_in_store=[("acme", "DE")]))
     ['1 page is of an account that the store no longer holds: acme (DE). Its files are left where they are.']
@@ -234,7 +236,7 @@ def absent_sentences(report_folder: ReportFolder) -> list[str]:
 
 
 def unusable_sentences(report_folder: ReportFolder) -> list[str]:
-    """Return a sentence for each unusable file of a folder, with reason and cure.
+    """Return a sentence for each unusable file of a folder; it says why the file is unusable and what to do.
 
     >>> file = ("acme_us.json", "it cannot be read (Permission denied)", RUN_AGAIN)
     >>> unusable_sentences(ReportFolder(unusable_files=[file]))
@@ -244,7 +246,7 @@ def unusable_sentences(report_folder: ReportFolder) -> list[str]:
 
 
 def foreign_file_sentences(report_folder: ReportFolder) -> list[str]:
-    """Return a sentence for each folder that may be sent and holds files that no report wrote.
+    """Return a sentence for each folder that can be sent to a client but contains files that no report wrote.
 
     >>> foreign_file_sentences(ReportFolder(foreign_files={"acme_us": ["notes.txt"]}))
     ['acme_us/ also holds files that the report did not write: notes.txt. Look at them before you send the folder.']
@@ -257,7 +259,7 @@ def foreign_file_sentences(report_folder: ReportFolder) -> list[str]:
 
 
 def missing_pdf_sentences(reasons_by_owner: dict[Owner, tuple[str, str]]) -> list[str]:
-    """Return a sentence for each reason why pages have no PDF, with the accounts and the cure.
+    """Return a sentence for each reason why pages have no PDF; it names the accounts and what to do.
 
     >>> missing_pdf_sentences({("harbor", "US"): ("There is no Chromium on this machine.", "Install it.")})
     ['Printed, but without PDF: harbor (US). There is no Chromium on this machine. Install it.']

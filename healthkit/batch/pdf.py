@@ -15,7 +15,7 @@ from healthkit.files import temp_folders
 
 BROWSER_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 PRINT_TIMEOUT = 60
-"""Time limit of one page. [seconds]"""
+"""Time limit for printing one page. [seconds]"""
 BROWSER_FLAGS = (
     "--headless", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update",
     "--disable-sync", "--disable-quic", "--no-pdf-header-footer", "--virtual-time-budget=20000",
@@ -30,7 +30,10 @@ _browsers: set[subprocess.Popen[bytes]] = set()
 
 
 class PdfError(BatchError):
-    """A page cannot be printed to PDF; the message says why, `cure` what to do. The page itself is unaffected."""
+    """Raised if a page cannot be printed to PDF; the message says why, and `cure` says what to do.
+
+    The page itself is unaffected.
+    """
 
     def __init__(self, reason: str, cure: str = RUN_AGAIN_WITH_PDF) -> None:
         super().__init__(reason)
@@ -38,7 +41,10 @@ class PdfError(BatchError):
 
 
 def find_browser() -> str:
-    """Return the path of Chromium; the environment variable CHROMIUM names another. Raises PdfError without one."""
+    """Return the path of Chromium: the environment variable CHROMIUM, or else the first browser found.
+
+    Raises PdfError if there is none.
+    """
     found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSER_NAMES)), None)
     if not found:
         raise PdfError("There is no Chromium on this machine.", INSTALL_BROWSER)
@@ -46,7 +52,7 @@ def find_browser() -> str:
 
 
 def print_to_pdf(page: Path) -> bytes:
-    """Return the PDF of an HTML file. Raises PdfError if it cannot be printed."""
+    """Print an HTML file to PDF and return the PDF. Raises PdfError if the file cannot be printed."""
     chromium = find_browser()
     work = temp_folders.make(temp_folders.PDF_PREFIX)
     try:
@@ -99,7 +105,7 @@ def _kill_browser(running: subprocess.Popen[bytes]) -> None:
 
 
 def stop_browsers() -> None:
-    """Kill all running browsers, when the batch is stopped."""
+    """Kill all running browsers; called when the batch is stopped."""
     for running in list(_browsers):
         _kill_browser(running)
 

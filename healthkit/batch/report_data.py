@@ -18,7 +18,7 @@ MIME_TYPE = "application/vnd.healthkit.month+json"
 
 @dataclass(frozen=True)
 class ReportData:
-    """A monthly report as data, for the last cell of the template notebook.
+    """The data of a monthly report, which the last cell of the template notebook displays for the batch.
 
     `stem` is the file name of the page without its suffix; the CSV and JSON files have the same stem.
     """

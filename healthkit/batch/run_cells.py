@@ -18,7 +18,10 @@ EXITED_EARLY = "exited early"
 
 
 def new_shell() -> InteractiveShell:
-    """Return an IPython shell without names. It replaces `__main__`, so only a process of its own should call this."""
+    """Return a new IPython shell with an empty namespace.
+
+    The shell replaces `__main__`, so call this only in a process that does nothing else.
+    """
     InteractiveShell.clear_instance()
     shell = InteractiveShell.instance(user_ns={"__name__": "__main__"}, colors="nocolor")
     if shell.history_manager is not None:
@@ -28,9 +31,10 @@ def new_shell() -> InteractiveShell:
 
 
 def run_cells(shell: InteractiveShell, cells: Sequence[tuple[int, str]], on_event: EventHandler) -> str:
-    """Run cells, given as (position, source), until one fails; return "done", "failed" or "exited early".
+    """Run the given cells until one fails; return "done", "failed" or "exited early".
 
-    `on_event` gets `{"start": position}` before a cell and `{"cell": position, "count": n, "outputs": [...]}` after it.
+    A cell is a pair (position, source). `on_event` gets `{"start": position}` before a cell and `{"cell": position,
+    "count": n, "outputs": [...]}` after it.
     """
     for number, (position, source) in enumerate(cells, 1):
         on_event({"start": position})

@@ -18,7 +18,7 @@ from healthkit.files import package_files
 
 TEMPLATE = package_files.path_of("notebooks/templates/monthly_report.ipynb")
 FORK_ENGINE, NBCLIENT_ENGINE = "healthkit", "nbclient"
-"""Names of the engines: ours, and papermill's own, which starts a kernel for each notebook."""
+"""Names of our engine and of papermill's own engine, which starts a kernel for each notebook."""
 
 INDEX_HREF_MISSING = (
     'Separate folders need it, so that no page names the index: add index_href = "index.html" to the cell of the '
@@ -29,7 +29,7 @@ papermill_engines.register(FORK_ENGINE, ForkEngine)
 
 
 class BatchError(ValueError):
-    """A report cannot be made; the message says why and what to do.
+    """Raised if a report cannot be generated; the message says why and what to do.
 
     `status` says how the notebook ended, `notebook` holds the outputs so far; both are empty if none ran.
     """
@@ -46,7 +46,7 @@ def run_template(
     deadline: float | None = None,
     memory: int | None = None,
 ) -> Any:
-    """Run a template with parameters and return the executed notebook.
+    """Run a template notebook with the given parameters and return the executed notebook.
 
     The notebook is killed after `deadline` [seconds] or beyond `memory` [MiB]; papermill's own engine supports neither.
     Raises BatchError for a parameter that the template does not have (papermill would only warn, and publish the report
@@ -81,13 +81,13 @@ def _batch_error(error: PapermillExecutionError, notebook: Any) -> BatchError:
 
 
 def code_cells(parameters: Mapping[str, Any], template: Path = TEMPLATE) -> list[tuple[int, str]]:
-    """Return the code cells of a template as (position, source), with the cell of parameters that a run adds."""
+    """Return the code cells of a template as (position, source), including the cell that sets the parameters."""
     notebook = parameterize_notebook(load_template(template), dict(parameters), kernel_name=KERNEL_NAME)
     return [(number, str(cell.source)) for number, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
 
 
 def load_template(template: Path) -> Any:
-    """Return a template as a notebook. Raises BatchError if the file is missing or is no notebook."""
+    """Load a template notebook. Raises BatchError if the file is missing or is not a notebook."""
     if not template.is_file():
         raise BatchError(f"There is no template at {template}.")
     try:
@@ -97,7 +97,10 @@ def load_template(template: Path) -> Any:
 
 
 def check_parameters(parameters: Mapping[str, Any], template: Path) -> None:
-    """Check parameters against those that the template declares. Raises BatchError if one is unknown or missing."""
+    """Check the given parameters against those that the template declares.
+
+    Raises BatchError if a parameter is unknown or a required parameter is missing.
+    """
     declared = {one.name: one.default for one in _infer_parameters(load_template(template))}
     unknown = [name for name in parameters if name not in declared]
     if unknown:

@@ -37,7 +37,10 @@ __all__ = [
 
 
 def main() -> None:
-    """Run the command line and exit at once, because threads of native libraries may block a normal exit."""
+    """Run the command line and exit with its exit code.
+
+    The exit is immediate, because threads of native libraries may block a normal exit.
+    """
     for name in _TERMINATING_SIGNALS:
         # A signal that the parent ignores (SIGHUP under nohup) stays ignored.
         if signal.getsignal(name) is signal.SIG_DFL:

@@ -33,7 +33,7 @@ MIN_FREE_BYTES = 1 << 30
 
 
 class DoctorLine(NamedTuple):
-    """A line of the report of `doctor`: a symbol (OK, MISSING or WRONG), a text and what to do."""
+    """One line that `doctor` prints: a symbol (OK, MISSING or WRONG), a text, and what to do."""
 
     symbol: str
     text: str
@@ -41,9 +41,10 @@ class DoctorLine(NamedTuple):
 
 
 def examine_account(workspace: workspace.Workspace, name: str, day: date) -> list[DoctorLine]:
-    """Return lines on an account's status on the last day up to `day` that its files cover, and on missing files.
+    """Return lines about the status of an account and about its missing files.
 
-    Raises StoreError for an account that the store does not hold.
+    The status is that of the last day, up to `day`, that the files of the account cover. Raises StoreError for an
+    account that the store does not hold.
     """
     workspace.store.check_accounts([name], workspace.accounts)
     return [
@@ -95,7 +96,10 @@ def _measure_label(one: Verdict) -> str:
 
 
 def examine_installation(folder: store.Folder, read_all_files: bool = False) -> list[DoctorLine]:
-    """Return lines on healthkit, its libraries and a store; `read_all_files` also reads every data file."""
+    """Return lines about healthkit, its libraries and a store.
+
+    With `read_all_files` every data file of the store is also read.
+    """
     return [
         _kit_line(),
         _libraries_line(),

@@ -37,7 +37,7 @@ from healthkit.report.text import figures, labels, movements, reasons
 from healthkit.report.text import reconciliation as reconciliation_text
 
 MAX_LISTED = 20
-"""Rows that a table lists at most; CSV and JSON hold all."""
+"""Maximum number of rows that a table lists; CSV and JSON contain all rows."""
 
 
 @app.command(

@@ -104,7 +104,7 @@ def import_(
 
 
 MAX_ADVISED_ACCOUNTS, MAX_ADVISED_FILES = 3, 3
-"""An import prints advice on missing files for at most this many accounts, and this many files of each."""
+"""Maximum number of accounts, and of files per account, for which an import prints advice on missing files."""
 
 
 def _print_advice(store: Any, accounts: list[str], folder: Any) -> None:

@@ -1,4 +1,4 @@
-"""What the commands share: option types, opening a workspace, printing answers and reporting errors."""
+"""Shared parts of all commands: option types, opening a workspace, printing answers and reporting errors."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ app = typer.Typer(
 )
 out, err = Console(highlight=False), Console(stderr=True, highlight=False)
 PAGE_WIDTH, MIN_COLUMN_WIDTH = 180, 20
-"""Width of tables when the output is not a terminal, and smallest width of a long column. [characters]"""
+"""Width of tables if the output is not a terminal, and minimum width of a long column. [characters]"""
 
 FIRST_DAY, LAST_DAY = date(1990, 1, 1), date(2199, 12, 31)
-"""First and last day that the commands accept: no marketplace is older, and windows reach beyond a day."""
+"""First and last day that the commands accept; windows cannot be counted from days far outside of them."""
 MAX_DAYS = 3_700
-"""Longest range of days of one query: ten years. [days]"""
+"""Maximum number of days of one query, about ten years."""
 
 
 class LogLevel(StrEnum):
-    """Lowest level of the log messages that are shown."""
+    """Values of the option --log: the lowest level of the log messages that are shown."""
 
     debug = "debug"
     info = "info"
@@ -71,7 +71,7 @@ def configure_logging(
 
 
 class OutputFormat(StrEnum):
-    """Output format of a command."""
+    """Values of the option --format: the output format of a command."""
 
     table = "table"
     csv = "csv"
@@ -79,7 +79,10 @@ class OutputFormat(StrEnum):
 
 
 def parse_day(text: str) -> date:
-    """Return the day that an ISO date on the command line names. Raises BadParameter for anything else."""
+    """Convert an ISO date from the command line to a date.
+
+    Raises BadParameter if the text is not an ISO date or the day is out of range.
+    """
     try:
         day = date.fromisoformat(text)
     except ValueError:
@@ -95,7 +98,10 @@ def _check_day_in_range(day: date) -> date:
 
 
 def days_between(first: date, last: date) -> list[date]:
-    """Return the days from `first` to `last`, both included. Raises BadParameter if they are too many or reversed."""
+    """Return all days from `first` to `last`, both included.
+
+    Raises BadParameter if `first` is after `last` or there are more than MAX_DAYS days.
+    """
     if first > last:
         raise typer.BadParameter(f"--from {first} is after --as-of {last}.")
     if (last - first).days >= MAX_DAYS:
@@ -107,14 +113,17 @@ def days_between(first: date, last: date) -> list[date]:
 
 
 def check_seconds(value: float) -> float:
-    """Return a number of seconds from the command line. Raises BadParameter unless it is finite."""
+    """Return a number of seconds from the command line. Raises BadParameter if the number is not finite."""
     if not math.isfinite(value):
         raise typer.BadParameter("Give a number of seconds, such as 300.")
     return value
 
 
 def account_labels(rows: Any) -> dict[tuple[str, str], str]:
-    """Return a label for each (account, marketplace) of a table; without the marketplace if the account has one."""
+    """Return a label for each (account, marketplace) pair of a table.
+
+    The label names the marketplace only if the account has several.
+    """
     pairs = [
         (str(account), str(code))
         for account, code in dict.fromkeys(zip(rows["account"], rows["marketplace"], strict=True))
@@ -129,14 +138,17 @@ def latest_day() -> date:
 
 
 def parse_path(text: str) -> Path:
-    """Return a path from the command line. Raises BadParameter for an empty one, as an unset shell variable gives."""
+    """Convert a text from the command line to a path.
+
+    Raises BadParameter if the text is empty, as it is for an unset shell variable.
+    """
     if not str(text).strip():
         raise typer.BadParameter("the path is empty. Name a file or folder, or leave the option out.")
     return Path(text)
 
 
 def parse_month(text: str) -> str:
-    """Return a month from the command line, such as 2026-10. Raises BadParameter for anything else."""
+    """Return a month from the command line, such as 2026-10. Raises BadParameter if it is not a valid month."""
     try:
         if not re.fullmatch(r"[0-9]{4}-[0-9]{2}", text):
             raise ValueError
@@ -183,7 +195,10 @@ VersionOption = Annotated[
 
 
 def open_workspace(data: Path | None, policy: str | None = None, version: int | None = None) -> Any:
-    """Open a store; without --data and without a store of the user, open the sample and print a note."""
+    """Open the store in the given folder as a workspace.
+
+    If no folder is given and the user has no store, open the sample store and print a note.
+    """
     folder = hk.workspace.find_store_folder(data)
     if data is None and folder.name == hk.workspace.SAMPLE_STORE.name:
         err.print(f"No store of your own yet: showing the sample ({hk.workspace.SAMPLE_STORE}).")
@@ -193,16 +208,16 @@ def open_workspace(data: Path | None, policy: str | None = None, version: int | 
 def open_measure(
     data: Path | None, policy: str | None, account: str, metric: str, as_of: date, *, marketplace: str, **options: Any
 ) -> tuple[Any, Any, Any]:
-    """Open a store and return the workspace, the AccountView and the row of SCORES of one measure."""
+    """Open a store and return the workspace, the account as an AccountView, and the row of SCORES of one measure."""
     workspace = open_workspace(data, policy)
     view = workspace.account(account, marketplace or None)
     return workspace, view, view.measure(metric, as_of, **options)
 
 
 def write_answer(output_format: OutputFormat, rows: Any, make_json: Callable[[], Any] | None = None) -> bool:
-    """Write rows as CSV or JSON to standard output; return False for a table, which the command draws itself.
+    """Write rows to standard output as CSV or JSON; for the format "table" only return False.
 
-    `make_json` returns the JSON data of an answer that is more than its rows.
+    The command then draws the table itself. `make_json` returns the JSON data of an answer that is more than its rows.
     """
     if output_format is OutputFormat.table:
         return False
@@ -229,7 +244,10 @@ def _to_json_value(value: Any) -> Any:
 
 
 def make_table(sides_by_heading: dict[str, str], **table_options: Any) -> Table:
-    """Return an empty table; each column is "left" or "right" aligned, or "long" (left aligned, may wrap)."""
+    """Return an empty table with the given column headings.
+
+    `sides_by_heading` maps each heading to "left" or "right" (the alignment) or "long" (left aligned, may wrap).
+    """
     table = Table(box=None, pad_edge=False, header_style="bold", title_justify="left", **table_options)
     for name, side in sides_by_heading.items():
         table.add_column(name, justify="right" if side == "right" else "left", no_wrap=side != "long")
@@ -237,7 +255,7 @@ def make_table(sides_by_heading: dict[str, str], **table_options: Any) -> Table:
 
 
 def print_wide(*renderables: Any) -> None:
-    """Print tables and sentences; the width is that of the terminal, else PAGE_WIDTH."""
+    """Print tables and sentences in the width of the terminal, or in PAGE_WIDTH if there is no terminal."""
     wide = Console(highlight=False, width=None if out.is_terminal else PAGE_WIDTH)
     for item in renderables:
         if isinstance(item, str):
@@ -269,7 +287,7 @@ def _min_width(table: Table) -> int:
 
 
 class ErrorReporter:
-    """Context manager that turns an error of healthkit or the file system into one sentence and exit code 1."""
+    """Context manager that prints an error of healthkit or the file system as one sentence and exits with code 1."""
 
     def __enter__(self) -> None:
         return None
@@ -287,7 +305,7 @@ class ErrorReporter:
 
 
 def exit_with_error(sentence: str) -> None:
-    """Print an error and end with exit code 1."""
+    """Print an error message and exit with code 1."""
     print_error(sentence)
     raise typer.Exit(1)
 
@@ -296,40 +314,43 @@ def exit_with_error(sentence: str) -> None:
 
 
 def measure_key(row: Any) -> tuple[Any, ...]:
-    """Return (account, marketplace, metric, channel, window) of a row of SCORES or of a Verdict."""
+    """Return the key (account, marketplace, metric, channel, window) of a row of SCORES or of a Verdict."""
     names = ("account", "marketplace", "metric", "channel", "window")
     return tuple(getattr(row, name) for name in names)
 
 
 def named_channel(channel: str) -> str:
-    """Return the channel as labels name it: empty for the usual ones, "seller" and "all"."""
+    """Return the given channel if labels must name it; empty for the usual channels "seller" and "all"."""
     return "" if channel in ("seller", "all") else channel
 
 
 def measure_label(metric: str, channel: str, window: int) -> str:
-    """Return the name of a measure with a capital first letter."""
+    """Return the name of a measure, with its channel and window and a capital first letter."""
     return labels.capitalise_first(sentences.measure_phrase(metric, channel, int(window)))
 
 
 def status_label(status: str) -> str:
-    """Return a status with its symbol; one without symbol as it is."""
+    """Return a status with its symbol in front, or unchanged if it has no symbol."""
     symbol = labels.STATUS_STYLES[status][0] if status in labels.STATUS_STYLES else ""
     return f"{symbol} {status}".strip()
 
 
 def integer_text(value: Any) -> str:
-    """Return an integer with thousands separators; empty if it is missing."""
+    """Return an integer as text with thousands separators; empty if the value is missing."""
     return "" if hk.tables.to_plain_value(value) is None else f"{value:,}"
 
 
 def proxy_lines(proxies: Iterable[Any]) -> list[str]:
-    """Return a line for each assumption among the values of column `proxy`."""
+    """Return a line of text for each assumption that the given values of the column `proxy` name."""
     found = sorted({proxy for proxy in proxies if isinstance(proxy, str)})
     return [f"≈ proxy: {labels.assumptions_sentence(proxy)}" for proxy in found]
 
 
 def unjudged_reason(verdict: Any) -> str:
-    """Return why the order files cannot judge a measure, for a Verdict with `reason` and `ours`."""
+    """Return a phrase that says why a measure cannot be judged from the order files.
+
+    `verdict` is a Verdict with `reason` and `ours`.
+    """
     row = verdict.ours
     noun = labels.metric_words(verdict.metric).noun
     minimum = None if verdict.rule is None else verdict.rule.minimum

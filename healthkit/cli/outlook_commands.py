@@ -46,7 +46,7 @@ from healthkit.report.text import figures, labels, sentences
 from healthkit.report.text import outlook as outlook_text
 
 MAX_LISTED = 20
-"""Days that a table lists at most; CSV and JSON hold all."""
+"""Maximum number of days that a table lists; CSV and JSON contain all days."""
 
 
 @app.command(

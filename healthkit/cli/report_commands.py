@@ -41,18 +41,18 @@ from healthkit.report.text import portfolio as portfolio_text
 
 
 class SummaryFormat(StrEnum):
-    """Format of the summary for an e-mail."""
+    """Values of the option --summary: the format of the summary for an e-mail."""
 
     text = "text"
     html = "html"
 
 
 MAX_DEADLINE = 7 * 86_400
-"""Longest deadline of a notebook that the command accepts. [seconds]"""
+"""Longest time limit of a notebook that the command `report` accepts. [seconds]"""
 
 
 class EngineName(StrEnum):
-    """Engine that runs the notebooks."""
+    """Values of the option --engine: the papermill engine that runs the notebooks."""
 
     healthkit = "healthkit"
     nbclient = "nbclient"
@@ -196,7 +196,7 @@ def check(
 
 
 EXIT_NOT_ALL_KNOWN = 3
-"""Exit code of `check` when no known figure is off target and some figures are unknown."""
+"""Exit code of `check` if no known figure is off target or at risk, but some figures are unknown."""
 
 
 def _measures_to_alert(account_verdicts: list[Any]) -> list[Any]:
@@ -266,7 +266,7 @@ def _measure_standing(verdict: Any) -> Any:
 
 
 NOTEBOOKS_COPY_FOLDER = Path("healthkit-notebooks")
-"""Folder into which `lab` copies the notebooks if the current folder is no checkout."""
+"""Folder into which `lab` copies the notebooks if the current folder is not a checkout."""
 
 
 @app.command(

@@ -44,11 +44,11 @@ MAX_WINDOW = 36_500
 
 
 CASE_LABELS = {"ours": "ours", "amazon": "the marketplace's"}
-"""Label of a figure's source, by column `case`."""
+"""Labels of the source of a figure, by the value of the column `case`."""
 
 
 class Case(StrEnum):
-    """Source of the printed figures."""
+    """Values of the option --case: the source of the printed figures."""
 
     ours = "ours"
     amazon = "amazon"

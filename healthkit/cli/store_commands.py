@@ -29,7 +29,7 @@ from healthkit.report.text import figures
 store_app = typer.Typer(help="Maintain the store: check, repair, compact, versions, remove.", no_args_is_help=True)
 app.add_typer(store_app, name="store")
 MAX_LISTED = 20
-"""Raw files or problems that a command lists at most."""
+"""Maximum number of raw files or problems that a command lists."""
 
 
 def _open_store(data: Path | None) -> hk.store.Store:
@@ -202,7 +202,7 @@ def _removal_lines(store: hk.store.Store, removal: hk.store.Removal, purge: bool
 
 
 PURGE_LIMITS = "Not reached: backups and other copies of the folder, snapshots of the disk, pages that were printed."
-"""What a purge does not delete."""
+"""Sentence that names what a purge does not delete."""
 
 
 def _name_accounts(names: list[str]) -> str:

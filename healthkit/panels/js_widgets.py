@@ -1,6 +1,6 @@
-"""The widgets that draw in a notebook's page without a network: the page requests Vega, the kernel sends it once.
+"""Notebook widgets that draw charts without a network.
 
-The notebook file does not store Vega.
+The page requests Vega and the kernel sends it once. The notebook file does not store Vega.
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ class _VegaWidget(anywidget.AnyWidget):
 
 
 class ChartDrawer(_VegaWidget):
-    """Draws the charts in all HTML outputs of a page. The widget itself is not displayed."""
+    """Invisible widget that draws the charts in all HTML outputs of a notebook page."""
 
     _esm = _read_files("vega.js", "page.js")
     _css = _styles()
 
 
 class AnswerWidget(_VegaWidget):
-    """Shows a finding, its chart and the orders behind it.
+    """Widget that shows the answer of a panel: a finding, its chart and a list of orders.
 
     `content` is what `render_answer`, `render_change` or `render_what_if` returns, `orders` what `OrderList.render`
     returns for another view of the list.
@@ -70,7 +70,11 @@ class AnswerWidget(_VegaWidget):
 
 
 class PortfolioWidget(_VegaWidget):
-    """Shows all accounts: `content` is what `render_portfolio` returns, `small_charts` new small charts alone."""
+    """Widget that shows the accounts of a portfolio: a finding, small charts and a table.
+
+    `content` is what `render_portfolio` returns. `small_charts` is what `render_small_charts` returns; it replaces only
+    the small charts.
+    """
 
     _esm = _read_files("vega.js", "shared.js", "live.js", "portfolio.js")
     _css = _styles()

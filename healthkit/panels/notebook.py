@@ -1,4 +1,4 @@
-"""Set up a notebook: charts are drawn without a network, and errors of the kit are shown as one sentence."""
+"""Set up a notebook to draw charts without a network and to show errors of healthkit as one sentence."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from healthkit.report.html.block import HtmlBlock
 
 
 def setup() -> None:
-    """Let this notebook draw Altair charts and report blocks without a network.
+    """Set up the current notebook to draw Altair charts and report blocks without a network.
 
     Errors of the kit are shown as their message, without a traceback. Call it once, in the first cell. It displays
     nothing, and does nothing outside a notebook.

@@ -14,15 +14,15 @@ from healthkit.report.text import figures, labels, movements
 from healthkit.schema import tables
 
 MAX_ROWS = 200
-"""Orders shown in the page; sorting, searching and the CSV use all orders."""
+"""Maximum number of orders that the page shows; sorting, searching and the CSV use all orders."""
 DAY_COLUMNS = ("leaves_on", "enters_on", "clock_day", "known_on")
-"""Columns that hold days."""
+"""Names of the columns that contain dates."""
 CSV_COLUMNS = ("step", "order_id", "causes", "clock_day", "known_on", "enters_on", "leaves_on", "at_fault", "assumed")
-"""Columns of the CSV, in this order; columns that the list lacks are left out."""
+"""Names of the columns of the CSV, in order; columns that are missing from the list are left out."""
 
 
 class ListView(NamedTuple):
-    """How a list is displayed: the column to sort by, the text to search for, and the group to filter by."""
+    """View of an order list: the column to sort by, the text to search for, and the group to filter by."""
 
     column: str = ""
     descending: bool = False
@@ -32,10 +32,12 @@ class ListView(NamedTuple):
 
 @dataclass(frozen=True)
 class OrderList:
-    """Orders to list: the table, the headings of its columns, and the title for a number of rows shown and in all.
+    """List of orders that a panel shows, with column headings, a title and groups to filter by.
 
-    `groups` maps the values of the column `step` that the list can be filtered by to their labels. `csv_name` is the
-    file name of the CSV, `year` the year that days are written without.
+    `orders` is the table and `headings` maps its columns to their headings. `title` returns the title for the number of
+    rows shown and the number of all rows. `groups` maps values of the column `step` to the labels of the filter.
+    `csv_name` is the file name of the CSV. `year` is left out when a date is in that year. `picked_days` is the text of
+    the days picked in the chart; empty if none are picked.
     """
 
     orders: pd.DataFrame
@@ -47,7 +49,7 @@ class OrderList:
     picked_days: str = ""
 
     def select_rows(self, view: ListView) -> pd.DataFrame:
-        """Return all orders that match a view, sorted as the view asks."""
+        """Return all orders that match the given view, in the sort order of the view."""
         rows = self.orders
         if view.group:
             rows = rows[rows["step"] == view.group]
@@ -67,7 +69,7 @@ class OrderList:
         return matches
 
     def render(self, view: ListView | None = None) -> dict[str, Any]:
-        """Return a view as the plain data that the page shows: title, headings, cell texts, sort order and groups."""
+        """Return the plain data of the given view for the page: title, headings, cell texts, sort order and groups."""
         view = view or ListView()
         rows = self.select_rows(view)
         listed = self._cell_texts(rows.head(MAX_ROWS))
@@ -107,15 +109,15 @@ class OrderList:
         return movements.STEP_LABELS[value] if name == "step" else str(value)
 
     def csv(self, view: ListView) -> str:
-        """Return all orders that match a view as CSV."""
+        """Return all orders that match the given view as CSV text."""
         rows = self.select_rows(view)
         return tables.as_csv(rows[[name for name in CSV_COLUMNS if name in rows]])
 
 
 def order_headings(clock: str, first_column: str = "leaves_on") -> dict[str, str]:
-    """Return the columns of a list of orders with their headings; the first is `leaves_on` or `step`.
+    """Return the headings of an order list by column; the first column is `leaves_on` or `step`.
 
-    `clock` is the clock of the rule, which names the heading of the clock day.
+    `clock` is the clock of the rule; it determines the heading of the column `clock_day`.
     """
     return {
         first_column: {"leaves_on": "Leaves on", "step": "Step"}[first_column], "order_id": "Order", "causes": "Cause",
@@ -124,7 +126,7 @@ def order_headings(clock: str, first_column: str = "leaves_on") -> dict[str, str
 
 
 def csv_file_name(account: str, metric: str, first: date, last: date) -> str:
-    """Return the file name for a saved list of orders of one account and metric.
+    """Return the CSV file name for the orders of one account and metric from `first` to `last`.
 
     >>> csv_file_name("Harbor & Sons", "late_shipment_rate", date(2026, 10, 1), date(2026, 10, 31))
     'harbor-sons_late_shipment_rate_2026-10-01_2026-10-31.csv'

@@ -21,14 +21,14 @@ from healthkit.report.text import labels, sentences
 from healthkit.workspace.workspace import Workspace
 
 SEARCH_FROM = 12
-"""The search field for accounts is shown if there are more accounts than this."""
+"""Number of accounts above which a panel shows the search field for accounts."""
 
 
 class Panel(widgets.VBox):
-    """Controls for one measure of one account, with the answer below; `finding` is the answer as a sentence.
+    """Base class of the panels that answer a question about one measure of one account.
 
-    A subclass computes the answer in `_render_answer` and may add its own rows of controls. `_answer` is None while the
-    question has no answer.
+    `finding` is the answer as a sentence. A subclass computes the answer in `_render_answer` and may add its own rows
+    of controls. `_answer` is None while the question has no answer.
     """
 
     _answer: Any = None
@@ -62,7 +62,7 @@ class Panel(widgets.VBox):
 
     @property
     def question(self) -> Question:
-        """The question that the controls are set to."""
+        """The question that is selected with the controls."""
         (account, marketplace), (metric, channel) = self.account.value, self.measure.value
         return Question(account, marketplace, metric, channel, self.window.value, self.day.value)
 
@@ -157,7 +157,7 @@ class Panel(widgets.VBox):
 
     @property
     def listing(self) -> OrderList | None:
-        """The list of orders below the chart, not truncated; None while the question has no answer."""
+        """The complete list of orders below the chart; None while the question has no answer."""
         return self._listing
 
     def _on_page_message(self, _: Any, content: dict[str, Any], __: Any) -> None:
@@ -230,30 +230,33 @@ class Panel(widgets.VBox):
 
 
 def control_row(*controls: widgets.Widget) -> widgets.HBox:
-    """Return a row of controls, styled as in every panel."""
+    """Return the given controls as a row, in the style that all panels share."""
     row = widgets.HBox(controls)
     row.add_class("hk-controls")
     return row
 
 
 def labelled_control(kind: type[Any], label: str, width: int, **traits: Any) -> Any:
-    """Return an ipywidgets control whose label is not cut off. `width` in pixels; other traits are passed on."""
+    """Return an ipywidgets control of the given kind whose label is not cut off.
+
+    `width` is in pixels. `traits` are passed to the control.
+    """
     style = {"description_width": "initial"}
     return kind(description=label, style=style, layout={"width": f"{width}px"}, **traits)
 
 
 def account_search() -> Any:
-    """Return the text field that filters accounts by a part of their name."""
+    """Return a text field that filters accounts by a part of their name."""
     return labelled_control(widgets.Text, "Find account", 250, placeholder="part of a name")
 
 
 def window_slider(days: int) -> Any:
-    """Return the slider for the window of a rate, set to a number of days."""
+    """Return a slider for the window of a rate, set to the given number of days."""
     return labelled_control(widgets.IntSlider, "Window in days", 420, value=days, min=1, max=MAX_WINDOW)
 
 
 def finding_text(widget: Any) -> str:
-    """Return the finding that an answer or portfolio widget shows, as plain text."""
+    """Return the finding that an `AnswerWidget` or a `PortfolioWidget` shows, as plain text."""
     return "".join(text for text, _ in widget.content["finding"])
 
 
@@ -265,7 +268,7 @@ def _account_label(workspace: Workspace, pair: tuple[str, str]) -> str:
 
 
 def measure_label(metric: str, channel: str = "") -> str:
-    """Return the option text of a measure, with its channel unless that is empty."""
+    """Return the label of a measure in a dropdown; it includes the channel unless that is empty."""
     return labels.capitalise_first(sentences.measure_phrase(metric, channel))
 
 

@@ -25,26 +25,26 @@ from healthkit.report.text import panel as panel_text
 from healthkit.workspace.workspace import Workspace
 
 AHEAD_DAYS = 30
-"""Horizon of the expected harm. [days]"""
+"""Number of days ahead over which the expected harm is added up."""
 DRAWS = 500
 """Number of simulated futures for each measure; enough to rank accounts."""
 MAX_SMALL_CHARTS = 8
-"""Maximum number of accounts with a small chart."""
+"""Maximum number of accounts that have a small chart."""
 SMALL_CHART_DAYS = 60
-"""Length of the small charts. [days]"""
+"""Number of days that a small chart shows."""
 PAGE_SIZE = 50
-"""Accounts that the table lists at first, and that each click on "List more" adds."""
+"""Number of accounts that the table lists at first, and that each click on "List more" adds."""
 WEEKS = 26
-"""Length of the strip of each account. [weeks]"""
+"""Number of weeks that the strip chart of each account shows."""
 MAX_MEASURE_COLUMNS = 9
-"""Maximum number of measures with a column in the table."""
+"""Maximum number of measures that have a column in the table."""
 KEY_COLUMNS = ["account", "marketplace", "metric", "channel"]
 
 
 def rank_accounts(
     workspace: Workspace, as_of: date, *, look_ahead: bool = True, track: ProgressTracker = iter
 ) -> pd.DataFrame:
-    """Return RANKS, the table of all accounts and measures with their expected harm, the worst account first.
+    """Return RANKS, the table of all accounts and measures with their expected harm, worst account first.
 
     It has one row for each account, marketplace, metric and channel, for the window with the worst status. If the
     marketplace's own figure is worse, its counts and status replace ours. Columns are those of SCORES and
@@ -123,7 +123,7 @@ def _sort_accounts(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 class AccountFilter(NamedTuple):
-    """Which accounts to show: part of a name, the worst status, a marketplace; empty text matches all."""
+    """Filter of accounts by a part of the name, worst status and marketplace; an empty field matches all accounts."""
 
     find: str = ""
     status: str = ""
@@ -131,7 +131,10 @@ class AccountFilter(NamedTuple):
 
 
 def select_accounts(ranking: pd.DataFrame, account_filter: AccountFilter) -> pd.DataFrame:
-    """Return the worst row of RANKS of each account that matches a filter; `worst_status` is its worst status."""
+    """Return the worst row of RANKS for each account that matches the given filter.
+
+    The added column `worst_status` is the worst status of all measures of the account.
+    """
     rows = ranking.drop_duplicates(["account", "marketplace"])
     worst = _worst_status(ranking)
     rows = rows.assign(worst_status=[worst[pair] for pair in zip(rows["account"], rows["marketplace"], strict=True)])
@@ -151,7 +154,7 @@ def _worst_status(ranking: pd.DataFrame) -> dict[tuple[str, str], str]:
 
 
 def measures_with_column(ranking: pd.DataFrame) -> list[tuple[str, str]]:
-    """Return the measures (metric, channel) with a column in the table: those that judge the most accounts."""
+    """Return the measures (metric, channel) that have a table column: those by which most accounts are judged."""
     judged = ranking[ranking["status"].isin(JUDGED_STATUSES)]
     pairs = (judged if len(judged) else ranking).groupby(["metric", "channel"]).size().sort_values(ascending=False)
     names = list(labels.METRIC_WORDS)
@@ -166,7 +169,11 @@ def small_chart_scores(
     as_of: date,
     ranking: pd.DataFrame,
 ) -> tuple[list[tuple[str, pd.DataFrame]], list[str]]:
-    """Return (label, SCORES of the last 60 days) of each account for one measure, and the labels without a rate."""
+    """Return the scores that the small charts of one measure draw, and the accounts without a rate to draw.
+
+    The scores are pairs of the label of an account and its SCORES of the last 60 days. The accounts without a rate are
+    given by their labels.
+    """
     metric, channel = measure
     names = list(dict.fromkeys(account for account, _ in accounts))
     rows = workspace.score(
@@ -190,7 +197,10 @@ def small_chart_scores(
 
 @dataclass(frozen=True)
 class PortfolioSettings:
-    """What a portfolio panel shows: the filter, the accounts with a small chart, their measure and window."""
+    """Settings of a portfolio panel: the account filter, and the accounts, measure and window of the small charts.
+
+    `row_limit` is the maximum number of accounts in the table.
+    """
 
     account_filter: AccountFilter
     drawn_accounts: list[tuple[str, str]]
@@ -202,7 +212,7 @@ class PortfolioSettings:
 def render_portfolio(
     workspace: Workspace, ranking: pd.DataFrame, as_of: date, settings: PortfolioSettings
 ) -> dict[str, Any]:
-    """Return all accounts as the plain data that `PortfolioWidget` shows: a finding, the small charts and the table."""
+    """Return the plain data that `PortfolioWidget` shows: a finding, the small charts and the table of accounts."""
     rows = select_accounts(ranking, settings.account_filter)
     off, risk = (int((rows["worst_status"] == status).sum()) for status in ("off target", "at risk"))
     finding = panel_text.ranking_title(off, risk, len(rows), str(rows["account"].iloc[0]) if len(rows) else "")
@@ -216,7 +226,7 @@ def render_portfolio(
 def render_small_charts(
     workspace: Workspace, ranking: pd.DataFrame, as_of: date, settings: PortfolioSettings
 ) -> dict[str, Any]:
-    """Return the small charts of the selected accounts as plain data: title, Vega-Lite and notes."""
+    """Return the plain data of the small charts of the selected accounts: title, Vega-Lite spec and notes."""
     drawn, without_rate = small_chart_scores(
         workspace, settings.drawn_accounts, settings.measure, settings.window, as_of, ranking
     )
@@ -234,7 +244,7 @@ def render_small_charts(
 def render_table(
     workspace: Workspace, ranking: pd.DataFrame, rows: pd.DataFrame, as_of: date, settings: PortfolioSettings
 ) -> dict[str, Any]:
-    """Return the table of accounts (rows) and measures (columns) as plain data; each cell is a rate with its status."""
+    """Return the plain data of the table of accounts and measures, in which a cell is a rate with its status."""
     columns = measures_with_column(ranking)
     listed = rows.head(settings.row_limit)
     weeks = _weekly_bars(workspace, listed, as_of)

@@ -27,7 +27,10 @@ from healthkit.workspace.workspace import Workspace
 
 
 class PortfolioPanel(widgets.VBox):
-    """All accounts in one table; `ranking` is RANKS, `opened_panel` the panel of the account that is open, if any."""
+    """The panel "Which account first?", which lists all accounts in one table, ranked by expected harm.
+
+    `ranking` is RANKS. `opened_panel` is the panel of the account that is opened below the table; None at first.
+    """
 
     def __init__(self, workspace: Workspace, as_of: date, ranking: pd.DataFrame) -> None:
         self._workspace = workspace
@@ -65,12 +68,12 @@ class PortfolioPanel(widgets.VBox):
 
     @property
     def finding(self) -> str:
-        """The finding as plain text, as shown above the charts."""
+        """The finding that is shown above the small charts, as plain text."""
         return finding_text(self.portfolio_widget)
 
     @property
     def selected(self) -> pd.DataFrame:
-        """The worst row of RANKS of each account that the filter selects."""
+        """The worst row of RANKS for each account that matches the filter."""
         return portfolio_model.select_accounts(self.ranking, self._account_filter)
 
     @property
@@ -154,7 +157,10 @@ class PortfolioPanel(widgets.VBox):
             self.open_account(*pair, tuple(measure) if measure else None)
 
     def open_account(self, account: str, marketplace: str, measure: tuple[str, str] | None = None) -> None:
-        """Open the panel of an account below the table, at a measure (metric, channel) or at its worst one."""
+        """Open the panel of the given account below the table.
+
+        It shows `measure` (metric, channel), or the worst measure of the account by default.
+        """
         rows = self.ranking[(self.ranking["account"] == account) & (self.ranking["marketplace"] == marketplace)]
         if measure is not None:
             rows = rows[(rows["metric"] == measure[0]) & (rows["channel"] == measure[1])]
@@ -166,7 +172,7 @@ class PortfolioPanel(widgets.VBox):
 
 
 def portfolio(workspace: Workspace, as_of: str | date = "", *, look_ahead: bool = True) -> PortfolioPanel:
-    """Return the panel "Which account first?": all accounts of a workspace, ranked by expected harm.
+    """Return the panel "Which account first?", which ranks all accounts of a workspace by expected harm.
 
     `as_of` is the day (default: the last day of the orders). `look_ahead` simulates the next 30 days of every measure,
     which takes some hundredths of a second each; interrupt the kernel to stop early and keep the results so far. Raises

@@ -24,7 +24,7 @@ def progress_tracker(label: str) -> ProgressTracker:
 
 
 def open_workspace(folder: str | None = None, policy: str | None = None) -> Workspace:
-    """Open a store with its policies and count its orders, with a progress bar (see `Workspace`).
+    """Open a store as a `Workspace` and count its orders, with a progress bar.
 
     `folder` is the folder of the store and `policy` the name of one policy for all marketplaces; both have the defaults
     of `Workspace`. Interrupt the kernel to stop; incomplete counts are not saved. Raises StoreError if there is no

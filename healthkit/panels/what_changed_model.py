@@ -19,12 +19,12 @@ from healthkit.report.text.movements import RateMovement
 from healthkit.workspace.workspace import Workspace
 
 STEP_ORDER = ("new", "learnt late", "left", "removed")
-"""The steps of a bridge in the order in which their orders are listed; those that made the rate worse come first."""
+"""Steps of a bridge, in the order in which their orders are listed; steps that make the rate worse come first."""
 
 
 @dataclass(frozen=True)
 class RateChange:
-    """Why a rate changed between an earlier day and the day of the question.
+    """Explanation of the change of a rate between an earlier day (`before`) and the day of a question.
 
     `score` is the row of SCORES on the question's day and `drivers` is DRIVERS of that day. `bridge` contains the
     steps, and `orders` the orders of the steps, in `STEP_ORDER`.
@@ -39,12 +39,12 @@ class RateChange:
 
     @cached_property
     def movement(self) -> RateMovement:
-        """The change in the form that the sentences and the chart use."""
+        """The change as a `RateMovement`, which the sentences and the chart are made from."""
         return movements.movement_from_bridge(self.bridge)
 
 
 def explain_change(workspace: Workspace, question: Question, before: date) -> RateChange:
-    """Return the steps between the rate on an earlier day and the rate that a question asks for.
+    """Explain how a rate changed between an earlier day (`before`) and the day of the given question.
 
     Raises ExplainError if no order counts on one of the days or the rule changed between them, QuestionError if no rule
     is in force or the account has no orders yet.
@@ -59,7 +59,7 @@ def explain_change(workspace: Workspace, question: Question, before: date) -> Ra
 
 
 def render_change(change: RateChange) -> dict[str, Any]:
-    """Return a change as the plain data that `AnswerWidget` shows: finding, chart, notes and orders."""
+    """Return the plain data with which `AnswerWidget` shows a change of a rate: finding, chart, notes and orders."""
     moved, question = change.movement, change.question
     name = labels.capitalise_first(sentences.measure_phrase(question.metric, "", question.window))
     title = (
@@ -90,7 +90,7 @@ def _drivers_sentence(change: RateChange) -> str:
 
 
 def list_moved_orders(change: RateChange) -> OrderList:
-    """Return the orders behind a change as a list that can be filtered by step."""
+    """Return the orders that changed a rate, as an order list that can be filtered by step."""
     question = change.question
     headings = order_headings(change.bridge.rule.clock, "step")
     name = csv_file_name(question.account, question.metric, change.before, question.as_of)

@@ -18,7 +18,10 @@ from healthkit.workspace.workspace import Workspace
 
 
 class WhatChangedPanel(Panel):
-    """Why one rate changed; `bridge`, `orders` and `drivers` are the data behind the answer."""
+    """The panel "What changed?", which explains the change of one rate between two days.
+
+    `bridge`, `orders` and `drivers` are the data of the answer.
+    """
 
     _answer: RateChange | None
 
@@ -29,7 +32,7 @@ class WhatChangedPanel(Panel):
 
     @property
     def bridge(self) -> Any:
-        """The steps from one day to the other (see `bridge.Bridge`); None if the question has no answer."""
+        """The steps between the rates of the two days (see `bridge.Bridge`); None if the question has no answer."""
         return self._answer.bridge if self._answer is not None else None
 
     @property
@@ -41,12 +44,12 @@ class WhatChangedPanel(Panel):
 
     @property
     def drivers(self) -> pd.DataFrame:
-        """DRIVERS of the later day; empty if the question has no answer."""
+        """The table DRIVERS of the later day; empty if the question has no answer."""
         return self._answer.drivers if self._answer is not None else pd.DataFrame()
 
     @property
     def streak_text(self) -> str:
-        """How long the measure has been off target on the later day, and the stage of its rule, as a sentence."""
+        """A sentence on how long the measure has been off target on the later day, and on the stage of its rule."""
         if self._answer is None:
             return self.finding
         row = self._answer.score
@@ -66,7 +69,7 @@ class WhatChangedPanel(Panel):
 def what_changed(
     workspace: Workspace, account: str = "", as_of: str | date = "", before: str | date = ""
 ) -> WhatChangedPanel:
-    """Return the panel "What changed?", opened at the measure with the worst status.
+    """Return the panel "What changed?", which first shows the measure with the worst status.
 
     `account` is the first account (default: the one with the worst status), `as_of` the later day (default: the last
     day of the orders), `before` the earlier day (default: the last day of the month before). Raises StoreError for an

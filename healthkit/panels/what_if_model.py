@@ -1,4 +1,4 @@
-"""The model of the panel "What if?": scores with fewer faults of each cause or more orders, beside the current ones."""
+"""The model of the panel "What if?", which compares the current scores with those of fewer faults or more orders."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ from healthkit.report.text import panel as panel_text
 from healthkit.workspace.workspace import Workspace
 
 MAX_SLIDERS = 3
-"""Number of causes with a slider; the causes with the most orders at fault have one."""
+"""Maximum number of causes that have a slider; the causes with the most orders at fault are chosen."""
 
 
 @dataclass(frozen=True)
 class WhatIfAnswer:
-    """The result of one scenario for the measure of a question.
+    """Result of one scenario for the measure that a question asks about.
 
-    `steps` is the scenario, `score` the current row of SCORES; `new_orders` tells whether orders keep coming.
+    `steps` are the steps of the scenario and `score` is the current row of SCORES. `new_orders` is False if the
+    scenario assumes that no new orders come.
     """
 
     question: Question
@@ -37,7 +38,7 @@ class WhatIfAnswer:
 
 
 def most_frequent_causes(workspace: Workspace, question: Question) -> list[str]:
-    """Return the causes of the orders that are or will be at fault, the most frequent first."""
+    """Return the most frequent causes of orders that are or will be at fault, at most `MAX_SLIDERS`."""
     view = workspace.account(question.account, question.marketplace)
     calendar = view.calendar(where_i_stand_model.answer_question(workspace, question).score)
     series = pd.Series([cause for causes in calendar.orders["causes"] for cause in causes.split("+")], dtype="str")
@@ -45,7 +46,7 @@ def most_frequent_causes(workspace: Workspace, question: Question) -> list[str]:
 
 
 def reductions_needed(workspace: Workspace, question: Question) -> dict[str, tuple[int | None, int]]:
-    """Return for each cause the reduction that alone meets the target on the day: percent, and number of orders.
+    """Return, by cause, the reduction of faults that alone would meet the target: percent and number of orders.
 
     The percentage is None if no reduction of the cause is enough. The result is empty for a measure without a target.
     """
@@ -61,7 +62,7 @@ def reductions_needed(workspace: Workspace, question: Question) -> dict[str, tup
 
 
 def scenario_of_sliders(percent_fewer: dict[str, int], percent_more_orders: int) -> list[dict[str, Any]]:
-    """Return the scenario steps for slider values in percent; empty if all are 0.
+    """Convert slider values in percent to the steps of a scenario; there is no step if all values are 0.
 
     >>> scenario_of_sliders({"a_to_z_claim": 30, "chargeback": 0}, 20)
     [{'fewer': {'cause': 'a_to_z_claim', 'by': '30%'}}, {'volume': {'by': '20%'}}]
@@ -77,7 +78,7 @@ def answer_what_if(
     percent_more_orders: int,
     new_orders: bool = True,
 ) -> WhatIfAnswer:
-    """Return the scores of a measure with fewer faults of each cause and more new orders, both in percent.
+    """Return the result of a scenario with fewer faults of the given causes and more new orders, both in percent.
 
     `new_orders=False` assumes that no new orders come at all. Raises OutlookError for a measure without a target,
     QuestionError if no rule is in force or no order counts, ScenarioError for a scenario that cannot be applied.
@@ -97,7 +98,7 @@ def answer_what_if(
 
 
 def render_what_if(answer: WhatIfAnswer) -> dict[str, Any]:
-    """Return a scenario's result as the plain data that `AnswerWidget` shows: finding, chart, note and orders."""
+    """Return the plain data with which `AnswerWidget` shows a scenario: finding, chart, note and orders."""
     before, after, year = answer.result.before, answer.result.after, answer.question.as_of.year
     backs = answer.result.calendar_before.back_on, answer.result.calendar_after.back_on
     finding = outlook_text.scenario_sentence(before, after, *backs, year)
@@ -113,7 +114,7 @@ def render_what_if(answer: WhatIfAnswer) -> dict[str, Any]:
 
 
 def list_saved_orders(answer: WhatIfAnswer) -> OrderList:
-    """Return the orders that would no longer be at fault as a list."""
+    """Return the orders that would no longer be at fault in a scenario, as an order list."""
     question = answer.question
     headings = order_headings(answer.result.calendar_before.rule.clock)
     name = csv_file_name(question.account, f"{question.metric}_saved", question.as_of, question.as_of)

@@ -22,7 +22,10 @@ _WIDE = {"width": "560px"}
 
 
 class WhatIfPanel(Panel):
-    """One measure with fewer faults or more orders; `scenario`, `answer` and `orders_saved` are the data behind it."""
+    """The panel "What if less went wrong?", which scores one measure with fewer faults or more orders.
+
+    `scenario`, `answer` and `orders_saved` are the data of the answer.
+    """
 
     _answer: WhatIfAnswer | None
 
@@ -40,7 +43,7 @@ class WhatIfPanel(Panel):
 
     @property
     def scenario(self) -> list[dict[str, Any]]:
-        """The scenario steps that the sliders are set to."""
+        """The steps of the scenario that is set with the sliders."""
         return what_if_model.scenario_of_sliders(self._percent_fewer, self.volume.value)
 
     @property
@@ -54,7 +57,7 @@ class WhatIfPanel(Panel):
 
     @property
     def orders_saved(self) -> pd.DataFrame:
-        """The orders that would no longer be at fault; empty if the question has no answer."""
+        """The orders that would no longer be at fault in the scenario; empty if the question has no answer."""
         if self._answer is not None:
             return self._answer.result.orders_saved
         return pd.DataFrame(columns=["order_id", "causes"])
@@ -97,7 +100,7 @@ def _reduction_button(slider: widgets.IntSlider, percent: int | None, orders: in
 
 
 def what_if(workspace: Workspace, account: str = "", as_of: str | date = "") -> WhatIfPanel:
-    """Return the panel "What if less went wrong?", opened at the measure with the worst status.
+    """Return the panel "What if less went wrong?", which first shows the measure with the worst status.
 
     `account` is the first account (default: the one with the worst status), `as_of` the day (default: the last day of
     the orders). Raises StoreError for an account that is not in the store, QuestionError for an invalid day.

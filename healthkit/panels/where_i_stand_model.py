@@ -28,17 +28,17 @@ from healthkit.schema.tables import WHOLE_ACCOUNT, records
 from healthkit.workspace.workspace import Workspace
 
 HISTORY_DAYS = 120
-"""Default length of the history in the chart. [days]"""
+"""Number of days that the chart shows by default."""
 MAX_WINDOW = 365
-"""Longest window of the slider. [days]"""
+"""Longest window that can be set with the slider. [days]"""
 
 
 class QuestionError(ValueError):
-    """A question that cannot be answered; the message says why and what to ask instead."""
+    """Raised for a question that cannot be answered; the message says why and what to ask instead."""
 
 
 class Question(NamedTuple):
-    """One measure of one account, over a window, as of a day."""
+    """Question about one measure of an account in a marketplace, over a window and as of a day."""
 
     account: str
     marketplace: str
@@ -50,7 +50,7 @@ class Question(NamedTuple):
 
 @dataclass(frozen=True)
 class Answer:
-    """The answer to one question, as tables and as what sentences and charts are made from.
+    """Answer to one question: its tables, and the data from which its sentences and chart are made.
 
     `score` is the row of SCORES that the question asks for. `daily_scores` is SCORES of the days before, for the window
     asked for and the windows of the rule. `orders` are the orders at fault, those that leave the window first on top.
@@ -73,7 +73,7 @@ class Answer:
 
     @cached_property
     def standing(self) -> MeasureStanding:
-        """The measure in the form that the sentences use."""
+        """The measure as a `MeasureStanding`, which the sentences are made from."""
         row, question = self.score, self.question
         counts = int(row["counted"]), int(row["at_fault"])
         channel = question.channel if self.several_channels else ""
@@ -87,22 +87,22 @@ class Answer:
 
     @property
     def other_window(self) -> int | None:
-        """The window of the rule that is drawn beside the one asked for: the longest other one, if any."""
+        """The second window in the chart, which is the longest other window of the rule; None if there is no other."""
         return max((days for days in self.rule.windows if days != self.question.window), default=None)
 
     @cached_property
     def can_be_drawn(self) -> bool:
-        """Whether at least two days have a rate to draw."""
+        """Whether at least two days have a rate, so that the chart can be drawn."""
         return int((~self.window_scores["status"].isin(charts.UNDRAWN_STATUSES)).sum()) > 1
 
     @cached_property
     def window_scores(self) -> pd.DataFrame:
-        """The rows of `daily_scores` for the window asked for."""
+        """The rows of `daily_scores` for the window of the question."""
         return self.daily_scores[self.daily_scores["window"] == self.question.window]
 
     @property
     def finding(self) -> Sentence:
-        """The status of the measure as a sentence; it begins with the marketplace's own figure if that is worse."""
+        """A sentence on the status of the measure; the marketplace's own figure comes first if it is worse."""
         ours = standing_sentence(self.standing, str(self.score["status"]), self._unjudged_reason, self.question.as_of)
         if not self.shows_marketplace_figure or self.verdict is None or self.verdict.theirs is None:
             return ours
@@ -121,7 +121,7 @@ class Answer:
 
     @property
     def shows_marketplace_figure(self) -> bool:
-        """Whether the marketplace's own figure is the worst known."""
+        """Whether the marketplace's own figure decides the status of the measure, instead of ours."""
         return self.verdict is not None and self.verdict.decided_by == AMAZON
 
     @property
@@ -133,7 +133,7 @@ class Answer:
 
     @property
     def lead(self) -> str:
-        """A sentence on the orders counted and how many are at fault; empty if no order counts."""
+        """A sentence on how many orders count and how many of them are at fault; empty if no order counts."""
         if not self.standing.counted:
             return ""
         first, last = (measures.as_date(self.score[name]) for name in ("first_day", "last_day"))
@@ -152,13 +152,13 @@ class Answer:
 
 
 def list_accounts(workspace: Workspace) -> list[tuple[str, str]]:
-    """Return the accounts of a workspace with the marketplaces that a policy judges, sorted by name."""
+    """Return the (account, marketplace) pairs that a policy judges, sorted by account."""
     pairs = workspace.counts.coverage[["account", "marketplace"]].sort_values(["account", "marketplace"])
     return [pair for pair in pairs.itertuples(index=False, name=None) if pair[1] in workspace.policies]
 
 
 def last_day(workspace: Workspace, account: str = "") -> date:
-    """Return the last day with orders or marketplace figures, of one account or of all.
+    """Return the last day with orders or marketplace figures, of the given account or of all accounts.
 
     Raises StoreError for an account that is not in the store, QuestionError if there are no orders.
     """
@@ -173,7 +173,7 @@ def last_day(workspace: Workspace, account: str = "") -> date:
 
 
 def list_measures(workspace: Workspace, account: str, marketplace: str, as_of: date) -> list[tuple[str, str]]:
-    """Return the rates that an account is judged by on a day as (metric, channel), in the order of the policy.
+    """Return the rates (metric, channel) by which an account is judged on a day, in the order of the policy.
 
     Raises QuestionError for a day before the account's first order.
     """
@@ -191,7 +191,7 @@ def list_measures(workspace: Workspace, account: str, marketplace: str, as_of: d
 
 
 def rule_of(workspace: Workspace, marketplace: str, metric: str, channel: str, as_of: date) -> Any:
-    """Return the rule that judges a measure on a day. Raises QuestionError if none is in force."""
+    """Return the rule that judges a measure on a day. Raises QuestionError if no rule is in force."""
     for rule in workspace.policies[marketplace].rules_in_force(as_of):
         if rule.metric == metric and channel in rule.channels:
             return rule
@@ -202,7 +202,7 @@ def rule_of(workspace: Workspace, marketplace: str, metric: str, channel: str, a
 
 
 def first_question(workspace: Workspace, account: str = "", as_of: str | date = "") -> Question:
-    """Return the question on the measure with the worst status on a day, of one account or of all.
+    """Return a question about the measure with the worst status on a day, of the given account or of all accounts.
 
     `as_of` defaults to the last day of the orders. Raises StoreError for an account that is not in the store,
     QuestionError for an invalid day or if no account has orders on it.
@@ -228,7 +228,7 @@ def is_rate(metric: str) -> bool:
 
 
 def parse_day(text: str | date) -> date:
-    """Return a parameter such as 2026-10-31 as a date. Raises QuestionError if it is not a valid day."""
+    """Convert a text such as 2026-10-31 to a date. Raises QuestionError if it is not a valid day."""
     if isinstance(text, date):
         return text
     try:
@@ -339,7 +339,7 @@ def _reported_scores(workspace: Workspace, question: Question, daily: pd.DataFra
 
 
 def answer_of_day(answer: Answer, day: date) -> Answer | None:
-    """Return an answer as of another of its days, without orders; None for a day that it does not include."""
+    """Return the answer to the same question for another day, without orders; None if its history lacks the day."""
     row = _select_row(answer.daily_scores, answer.question.window, day)
     if row is None:
         return None
@@ -349,7 +349,7 @@ def answer_of_day(answer: Answer, day: date) -> Answer | None:
 
 
 def describe_day(answer: Answer, day: date) -> str:
-    """Return the finding of an answer on one of its days as plain text."""
+    """Describe the measure of an answer on one day of its history, in plain text."""
     answer_then = answer_of_day(answer, day)
     if answer_then is None:
         return f"{figures.format_long_day(day, 0)}: nothing is known of this day."
@@ -357,7 +357,7 @@ def describe_day(answer: Answer, day: date) -> str:
 
 
 def orders_at_fault_between(workspace: Workspace, answer: Answer, first: date, last: date) -> pd.DataFrame:
-    """Return the orders at fault on any day from first to last, those that leave the window first on top.
+    """Return the orders at fault on any day from `first` to `last`, sorted by the day on which they leave the window.
 
     Raises QuestionError for a last day that the answer does not include.
     """
@@ -375,7 +375,7 @@ def orders_at_fault_between(workspace: Workspace, answer: Answer, first: date, l
 
 
 def standing_sentence(standing: MeasureStanding, status: str, unjudged: str, as_of: date) -> Sentence:
-    """Return the status of a measure on a day as a sentence: rate, limit and headroom in whole orders.
+    """Return a sentence on the status of a measure on a day: rate, limit and headroom in whole orders.
 
     `unjudged` is the reason why the measure has no verdict, if it has none.
 
@@ -408,7 +408,7 @@ def standing_sentence(standing: MeasureStanding, status: str, unjudged: str, as_
 
 
 def render_answer(answer: Answer) -> dict[str, Any]:
-    """Return an answer as the plain data that `AnswerWidget` shows: status, finding, chart, notes and orders."""
+    """Return the plain data with which `AnswerWidget` shows an answer: status, finding, chart, notes and orders."""
     return {
         "status": labels.STATUS_STYLES[answer.status]._asdict(),
         "finding": _text_parts(answer.finding),
@@ -420,7 +420,7 @@ def render_answer(answer: Answer) -> dict[str, Any]:
 
 
 def render_error(error: ValueError) -> dict[str, Any]:
-    """Return an error as the plain data that `AnswerWidget` shows: its message as the finding, and nothing else."""
+    """Return the plain data with which `AnswerWidget` shows only the message of an error, as the finding."""
     sentence = (Strong(" ".join(str(error).split())),)
     return {"status": None, "finding": _text_parts(sentence), "lead": "", "figure": None, "notes": [], "orders": None}
 
@@ -482,7 +482,10 @@ def _windows_text(windows: Iterable[int]) -> str:
 
 
 def list_orders_at_fault(answer: Answer, orders: pd.DataFrame | None = None, first: date | None = None) -> OrderList:
-    """Return the orders at fault of an answer as a list, or given orders of the days from `first` to its day."""
+    """Return the order list of an answer: its orders at fault, or the given orders.
+
+    Given orders are those at fault on the days from `first` to the day of the answer.
+    """
     account, _, metric, *_, as_of = answer.question
     headings, name = order_headings(answer.rule.clock), csv_file_name(account, metric, first or as_of, as_of)
     if orders is None or first is None:

@@ -15,11 +15,14 @@ from healthkit.panels.where_i_stand_model import Answer, Question
 from healthkit.workspace.workspace import Workspace
 
 HISTORY_OPTIONS = (30, 60, 120, 365, 730)
-"""The lengths of history to choose from. [days]"""
+"""Numbers of days that the user can choose for the chart."""
 
 
 class WhereIStandPanel(Panel):
-    """The status of one measure; `scores` and `orders` are the tables behind the answer."""
+    """The panel "Where do I stand?", which shows one measure: its status, rate over time and orders at fault.
+
+    `scores` and `orders` are the tables of the answer.
+    """
 
     _answer: Answer | None
 
@@ -37,7 +40,7 @@ class WhereIStandPanel(Panel):
 
     @property
     def scores(self) -> pd.DataFrame:
-        """SCORES of the days in the chart; empty if the question has no answer."""
+        """The table SCORES of the days in the chart; empty if the question has no answer."""
         return self._answer.daily_scores if self._answer is not None else pd.DataFrame()
 
     @property
@@ -71,7 +74,7 @@ class WhereIStandPanel(Panel):
 
 
 def where_i_stand(workspace: Workspace, account: str = "", as_of: str | date = "") -> WhereIStandPanel:
-    """Return the panel "Where do I stand?", opened at the measure with the worst status.
+    """Return the panel "Where do I stand?", which first shows the measure with the worst status.
 
     `account` is the first account (default: the one with the worst status), `as_of` the day (default: the last day of
     the orders). Raises StoreError for an account that is not in the store, QuestionError for an invalid day.

@@ -29,10 +29,11 @@ from healthkit.report.text import movements
 
 @SKIP_VALIDATION
 def bridge_chart(bridge: Any, *, description: str = "") -> alt.LayerChart:
-    """Return a bridge chart: a bar for each step between two displayed rates, with its counts.
+    """Return a bridge chart, which has a bar for each step between two displayed rates.
 
-    `bridge` is a Bridge of `explain`; its finding is `movements.bridge_title` unless one is given. Names are left of
-    the bars in the wide drawing and above them in the narrow one. Steps that make the rate worse are dark.
+    `bridge` is a `Bridge` (see `analysis.bridge`). The default description is `movements.bridge_title`. Names and
+    counts are left of the bars in the wide drawing and above them in the narrow one. Steps that make the rate worse are
+    dark.
     """
     moved = movements.movement_from_bridge(bridge)
     scale = bar_scale(moved)
@@ -49,7 +50,10 @@ def bridge_chart(bridge: Any, *, description: str = "") -> alt.LayerChart:
 
 
 class BarScale(NamedTuple):
-    """The value where bars begin and the ends of the scale, in units of the last digit of the displayed rates."""
+    """Scale of a bridge chart: the value at which bars begin, and the lowest and the highest value.
+
+    Values are in units of the last digit of the displayed rates.
+    """
 
     begin: int
     low: int
@@ -57,7 +61,10 @@ class BarScale(NamedTuple):
 
 
 def bar_scale(rate_movement: movements.RateMovement) -> BarScale:
-    """Return the scale of a bridge: from 0 if lower is better, else from a round value below all values."""
+    """Return the scale of a bridge chart.
+
+    Bars begin at 0 if a lower rate is better, otherwise at a round value below all rates.
+    """
     low, high = min(rate_movement.values), max(rate_movement.values)
     if lower_is_better(rate_movement.side) or low <= 0:
         return BarScale(0, min(0, low), max(1, high))

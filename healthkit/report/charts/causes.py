@@ -26,14 +26,14 @@ from healthkit.report.charts.style import (
 from healthkit.report.text import figures, labels
 
 MAX_SQUARES = 60
-"""Up to this number, each order is drawn as a square; more orders are drawn as bars."""
+"""Maximum number of orders that are drawn as one square each; more orders are drawn as bars."""
 
 
 @SKIP_VALIDATION
 def defects_by_cause(
     at_fault: pd.DataFrame, highlighted: pd.Series | None = None, highlight_label: str = "", *, description: str = ""
 ) -> alt.LayerChart:
-    """Return a chart of orders at fault by cause: one square an order, or bars for more than 60 orders.
+    """Return a chart of orders at fault by cause: one square per order, or bars for more than 60 orders.
 
     An order with two causes is drawn once, in a group named after both, so the groups add up to the total. Orders that
     `highlighted` marks come first and are dark; `highlight_label` describes them, as in "on the tent".

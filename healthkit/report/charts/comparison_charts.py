@@ -1,4 +1,4 @@
-"""Charts that compare two figures a row: a group and the rest, or our rate and the marketplace's."""
+"""Charts that compare two figures in each row: a group and the rest, or our rate and the marketplace's."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from healthkit.report.text import reconciliation as reconciliation_text
 
 @SKIP_VALIDATION
 def excess_by_group(groups: pd.DataFrame, *, description: str = "") -> alt.LayerChart:
-    """Return a chart of groups of orders by their excess of faults over the rate of the other orders.
+    """Return a chart of the excess faults of each group of orders, compared with the rate of all other orders.
 
     `groups` is DRIVERS with a column `label`. A dot is the excess in orders, the line through it the interval; the dots
     of groups that stand out are filled.
@@ -133,7 +133,7 @@ def _text_layer(row_texts: Iterable[ChartRows]) -> Any:
 
 @SKIP_VALIDATION
 def our_and_marketplace_rates(sides: pd.DataFrame, *, description: str = "") -> alt.LayerChart:
-    """Return a chart that compares our rates with the marketplace's and with the limit.
+    """Return a chart that compares our rates with the rates of the marketplace and with the limit.
 
     `sides` has one row a measure: `label`, `ours` and `theirs` (shares of what the target allows that are used up), and
     both rates as text (`ours_rate`, `theirs_rate`). Ours is drawn as a dot, theirs as a ring.

@@ -39,10 +39,11 @@ def leaving_calendar(
     description: str = "",
     width: int = HALF,
 ) -> alt.LayerChart:
-    """Return a chart of when orders at fault leave the window: one mark an order, on the first day outside it.
+    """Return a chart of the days on which orders at fault leave the window, with one mark per order.
 
-    The chart states how many have left by the day `until`, unless all have. Orders that `highlighted` marks are dark.
-    `width` is the width of the wide drawing. [pixels]
+    The mark is on the first day on which the order is outside the window. The chart states how many have left by the
+    day `until`, unless all have. Orders that `highlighted` marks are dark. `width` is the width of the wide drawing.
+    [pixels]
     """
     days = [to_date(day) for day in at_fault["leaves_on"]]
     last = max(days)
@@ -57,7 +58,7 @@ def leaving_calendar(
 def faults_by_day(
     at_fault: pd.DataFrame, first: date, last: date, highlighted: pd.Series | None = None, *, description: str = ""
 ) -> alt.LayerChart:
-    """Return a chart of when orders at fault were placed: one mark an order, on its clock day."""
+    """Return a chart of orders at fault by day, with one mark per order on its clock day."""
     return _day_marks_chart(
         [to_date(day) for day in at_fault["clock_day"]], highlighted, (first, last), [], description
     )

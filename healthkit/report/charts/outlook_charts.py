@@ -40,7 +40,7 @@ def what_if_curve(
     *,
     description: str = "",
 ) -> alt.LayerChart:
-    """Return a chart of the rate by the reduction of faults of each cause, controlled by sliders of the page.
+    """Return a chart of the rate for each reduction of faults by cause, which sliders of the page control.
 
     `grid` has one row for each position of the sliders: a column for each cause [percent] and `at_fault`. The chart
     follows HTML sliders outside of it, which `slider_selectors` names as CSS selectors; the first slider moves the dot,
@@ -91,7 +91,10 @@ _LIMIT_FONT = {"align": "right", "baseline": "bottom", "dy": -4, "fontSize": 12,
 
 @SKIP_VALIDATION
 def compared_outlooks(before: Any, after: Any, *, description: str = "") -> alt.LayerChart:
-    """Return a chart of the rate of the days ahead in two roll-off calendars, without and with a scenario."""
+    """Return a chart that compares the rate on the days ahead without and with a scenario.
+
+    `before` and `after` are the roll-off calendars without and with the scenario.
+    """
     target, few = float(after.rule.target.share), after.rule.target.lower_is_better
     both: list[ChartRows] = [
         [

@@ -1,4 +1,4 @@
-"""The rows and the vertical axis of a chart of a rate over time."""
+"""The data rows and the vertical axis of a chart of a rate over time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from healthkit.report.text import figures
 
 
 class RateAxis(NamedTuple):
-    """The scale of a rate: its ends, its target, and the side of the target ("below" or "at least")."""
+    """Vertical axis of a rate: lowest and highest value, the target, and its side ("below" or "at least")."""
 
     low: float
     high: float
@@ -24,7 +24,10 @@ class RateAxis(NamedTuple):
 
     @classmethod
     def from_rows(cls, judged_rows: ChartRows, other_rows: ChartRows) -> RateAxis:
-        """Return the scale for rows: it starts at 0 for "below", at a round value below the target for "at least"."""
+        """Return an axis that covers the rates of the given rows and the target.
+
+        It starts at 0, or for a target of "at least" at a round value below the rates and the target.
+        """
         rates = [row["rate"] for row in (*judged_rows, *other_rows) if row["rate"] is not None] or [0.0]
         side, target = judged_rows[-1]["side"], judged_rows[-1]["target"]
         if side and not lower_is_better(side):
@@ -35,7 +38,7 @@ class RateAxis(NamedTuple):
         return cls(0.0, min(1.0, highest), target, side)
 
     def ticks(self) -> list[float]:
-        """Return round values and the target, without round values that are too close to the target."""
+        """Return the values of the ticks: the target, and round values that are not too close to it."""
         step = round_step(self.high - self.low)
         first = math.ceil(self.low / step - 1e-9)
         round_values = [n * step for n in range(first, math.floor(self.high / step + 1e-9) + 1)]
@@ -45,7 +48,7 @@ class RateAxis(NamedTuple):
         return sorted([self.target, *(value for value in round_values if abs(value - self.target) > near)])
 
     def to_altair_axis(self) -> alt.Axis:
-        """Return the Altair axis: percentages with as many digits as the step needs, the target in bold."""
+        """Return the Altair axis, with percentages as labels and the target in bold."""
         bold = "abs(datum.value - target) < 1e-9"
         return alt.Axis(
             values=self.ticks(),
@@ -60,7 +63,7 @@ class RateAxis(NamedTuple):
         )
 
     def vega_parameters(self) -> list[Any]:
-        """Return the values of the axis as named parameters, so that a page can update the chart in place."""
+        """Return the target and number format as Vega parameters, so that a page can update the chart in place."""
         decimals = 0 if all(abs(v * 100 - round(v * 100)) < 1e-6 for v in self.ticks()) else 1
         target = -1.0 if self.target is None else self.target
         return [
@@ -69,7 +72,7 @@ class RateAxis(NamedTuple):
         ]
 
     def relative_height(self, value: float) -> float:
-        """Return the height of a value on the axis, from 0 to 1."""
+        """Return the height of a value on the axis, from 0 (bottom) to 1 (top)."""
         return (value - self.low) / (self.high - self.low)
 
 
@@ -80,7 +83,10 @@ def round_step(span: float) -> float:
 
 
 def window_rows(daily: pd.DataFrame, window: int) -> ChartRows:
-    """Return the days of one window in order as chart rows; `rate` is None if it is not drawn."""
+    """Return the daily scores of the given window as chart rows, sorted by day.
+
+    `rate` is None on days whose rate is not drawn.
+    """
     rows = daily[(daily["window"] == window).to_numpy()]
     days = rows["as_of"].to_numpy().astype("datetime64[ms]").astype(np.int64)
     if (np.diff(days) < 0).any():

@@ -112,7 +112,7 @@ def rate_labels(
     other_window: int | None,
     before: date | None,
 ) -> list[_Label]:
-    """Return all labels of a rate over time, placed one after the other at the position with the lowest cost."""
+    """Return the labels of a chart of a rate over time, placed so that they overlap as little as possible."""
     placer = _LabelPlacer(judged_rows, other_rows, axis)
     last = judged_rows[-1]
     tint = {"off": "off", "risk": "risk", "on": "on"}.get(labels.STATUS_STYLES[last["status"]].colour, "ink")
@@ -182,7 +182,7 @@ def _line_labels(
 
 
 def label_layer(labels: Iterable[_Label], x: Any, y: Any) -> Any:
-    """Return labels as one text layer."""
+    """Return a text layer with the given labels."""
     return make_layer("text", [label.row() for label in labels], _LABEL_ENCODING, x=x, y=y, text=TEXT_CHANNEL)
 
 

@@ -97,7 +97,10 @@ def _target_layers(axis: RateAxis) -> list[Any]:
 
 
 def rate_line(rows: ChartRows, x: Any, y: Any, colour_name: str, width: float) -> Any:
-    """Return a line layer of a rate, one point a day, not smoothed. `width` is the line width in pixels."""
+    """Return a layer that draws a rate as an unsmoothed line with one point per day.
+
+    `width` is the width of the line in pixels.
+    """
     points = [{"day": row["day"], "rate": row["rate"]} for row in rows]
     return make_layer(
         "line", points, {"stroke": colour(colour_name), "strokeWidth": width, "strokeJoin": "round"}, x=x, y=y
@@ -121,7 +124,7 @@ SMALL_CHART_SIZE = (196, 64)
 
 @SKIP_VALIDATION
 def small_multiples(charts: Sequence[tuple[str, pd.DataFrame]], *, description: str = "") -> alt.ConcatChart:
-    """Return small line charts of a rate, one for each of several accounts or measures.
+    """Return a grid of small line charts of a rate, one for each of the given accounts or measures.
 
     `charts` are pairs of a name and SCORES of one metric, channel and window, one row a day. All charts show the same
     days; each has its own scale, so that the distance to its own target is visible.

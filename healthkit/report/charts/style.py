@@ -16,10 +16,10 @@ import altair as alt
 from altair.utils.schemapi import debug_mode
 
 ChartRows = list[dict[str, Any]]
-"""Rows of data of one layer."""
+"""Rows of the data of one chart layer, each a dictionary of fields."""
 
 WIDE, HALF, NARROW = 760, 512, 328
-"""Widths of a full chart, of one of two charts side by side, and of a chart on a phone. [pixels]"""
+"""Widths of a full-width chart, a half-width chart and a chart on a phone. [pixels]"""
 
 FONT = '-apple-system, BlinkMacSystemFont, "Segoe UI", Roboto, "Helvetica Neue", Arial, "Liberation Sans", sans-serif'
 
@@ -40,13 +40,13 @@ COLOURS = {
 }
 
 SKIP_VALIDATION = debug_mode(False)
-"""Turns off Altair's validation of every object, which is slower than creating it; tests validate whole charts."""
+"""Decorator that turns off Altair's validation of every object, which is slow; tests validate whole charts."""
 EMBED_OPTIONS = {"renderer": "svg", "actions": False, "tooltip": False}
-"""Options of vega-embed."""
+"""Options that are passed to vega-embed."""
 
 
 def colour(name: str) -> str:
-    """Return a colour of `COLOURS` as a CSS variable, with its light value as the fallback.
+    """Return the named colour of `COLOURS` as a CSS variable, with its value in the light theme as the fallback.
 
     >>> colour("off")
     'var(--off, #b83a00)'
@@ -66,12 +66,12 @@ def chart_description(chart: Any) -> str:
 
 
 def chart_sizes(vega_lite: dict[str, Any]) -> dict[str, list[int]]:
-    """Return width and height of the wide and the narrow drawing of a Vega-Lite spec. [pixels]"""
+    """Return the width and height of the wide and the narrow drawing of a Vega-Lite spec, in pixels."""
     return vega_lite["usermeta"]["sizes"]
 
 
 def text_width(text: str, size: float, bold: bool = False) -> float:
-    """Return the approximate width of a text in a font size. [pixels]"""
+    """Return the approximate width of a text in the given font size, in pixels."""
     thin, broad = "ijlt.,:;'|!()[] fr“”-", "mwMW%@"
     ems = sum(0.33 if c in thin else 0.88 if c in broad else 0.69 if c.isupper() else 0.56 for c in text)
     return ems * size * (1.07 if bold else 1.0)
@@ -88,7 +88,7 @@ _BOLD_LETTER_WIDTHS = {
 
 
 def bold_text_ems(text: str) -> float:
-    """Return the approximate width of a bold text. [ems]
+    """Return the approximate width of bold text, in ems.
 
     >>> round(bold_text_ems("Left the window:"), 1)
     7.9
@@ -99,14 +99,17 @@ def bold_text_ems(text: str) -> float:
 
 
 def truncate(text: str, width: float, measure: Callable[[str], float], min_length: int = 8) -> str:
-    """Return a text cut with an ellipsis until its measured width fits, or until it has `min_length` characters."""
+    """Shorten a text with an ellipsis until it fits the given width.
+
+    `measure` returns the width of a text. A text of at most `min_length` characters is not shortened.
+    """
     while measure(text) > width and len(text) > min_length:
         text = text[:-2].rstrip() + "…"
     return text
 
 
 def truncate_bold(text: str, width: float) -> str:
-    """Return a bold text of 13 pixels, cut with an ellipsis if it is wider than `width` pixels."""
+    """Shorten a bold text of 13 pixels with an ellipsis until it fits `width` pixels."""
     return truncate(text, width, lambda bold: bold_text_ems(bold) * 13)
 
 
@@ -117,23 +120,26 @@ DAY_MS = 86_400_000
 
 
 def to_date(value: Any) -> date:
-    """Return the date of a date, datetime or timestamp."""
+    """Convert a date, datetime or timestamp to a date."""
     return value.date() if isinstance(value, datetime) else value
 
 
 def date_to_epoch_ms(value: Any) -> int:
-    """Return the midnight of a day in UTC as milliseconds since the epoch."""
+    """Convert a day to milliseconds since the epoch, at midnight in UTC."""
     day = to_date(value)
     return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1000
 
 
 def epoch_ms_to_date(moment: int) -> date:
-    """Return the day of a moment in milliseconds since the epoch, in UTC."""
+    """Convert milliseconds since the epoch to a day in UTC."""
     return datetime.fromtimestamp(moment / 1000, UTC).date()
 
 
 def day_axis(first: date, last: date) -> alt.Axis:
-    """Return an axis of days: ticks at months, or every one or two weeks, or every two days, by the length."""
+    """Return a horizontal axis of days, whose ticks depend on the number of days.
+
+    Ticks are at the starts of months, every one or two weeks, or every two days.
+    """
     span = (last - first).days
     if span > 62:
         ticks = [day for day in _month_starts(first, last) if (last - day).days > span * 0.09]
@@ -164,11 +170,11 @@ def _month_starts(first: date, last: date) -> list[date]:
 
 
 NARROW_EXPR = f"width < {(HALF + NARROW) // 2}"
-"""Vega expression: whether the narrow drawing of a chart of width `HALF` is drawn."""
+"""Vega expression that is true if the narrow drawing of a chart is shown."""
 
 
 def wide_or_narrow(name: str) -> dict[str, str]:
-    """Return the expression for a field of a row; the field of the narrow drawing has the prefix "n".
+    """Return a Vega expression for a field of a row; the narrow drawing uses the field with the prefix "n".
 
     >>> wide_or_narrow("x")
     {'expr': 'width < 420 ? datum.nx : datum.x'}
@@ -177,20 +183,20 @@ def wide_or_narrow(name: str) -> dict[str, str]:
 
 
 def make_layer(kind: Any, rows: ChartRows, mark_properties: dict[str, Any], **channels: Any) -> alt.UnitSpec:
-    """Return a layer of one kind of mark with its own rows."""
+    """Return a layer that draws the given rows with one kind of mark."""
     mark = alt.MarkDef(kind, **mark_properties)
     values: Any = _PlainData(rows)
     return alt.UnitSpec(mark, data=alt.InlineData(values=values), encoding=alt.Encoding(**channels))
 
 
 def bar_layer(rows: ChartRows) -> alt.UnitSpec:
-    """Return a layer of bars from fields x, x2, y and y2 of the rows, in the colour of their field c."""
+    """Return a layer that draws a bar for each row, from its fields x, x2, y and y2, in the colour of its field c."""
     corners = {name: wide_or_narrow(name) for name in ("x", "x2", "y", "y2")}
     return make_layer("rect", rows, {**corners, "fill": {"expr": "datum.c"}, "opacity": 1})
 
 
 def text_layer(rows: ChartRows, text: dict[str, str]) -> alt.UnitSpec:
-    """Return a layer of texts at fields x and y of the rows, in the font weight of their field w."""
+    """Return a layer that draws a text for each row, at its fields x and y and in the font weight of its field w."""
     font = {"fontWeight": {"expr": "datum.w"}, "align": "left", "baseline": "alphabetic"}
     return make_layer("text", rows, {**font, "text": text, "x": wide_or_narrow("x"), "y": wide_or_narrow("y")})
 
@@ -208,12 +214,12 @@ class _PlainData:
 
 
 def shared_channel(channel: alt.X | alt.Y) -> Any:
-    """Return a channel for use in several layers; it is converted to plain data once."""
+    """Convert a channel to plain data once, for use in several layers."""
     return _PlainData(channel.to_dict(validate=False))
 
 
 def number_channel(kind: type[alt.X | alt.Y], field: str, domain: tuple[float, float], axis: alt.Axis | None) -> Any:
-    """Return a quantitative channel of a field for use in several layers; its scale is exactly the domain."""
+    """Return a quantitative channel for use in several layers, whose scale covers exactly the given domain."""
     scale = alt.Scale(domain=list(domain), nice=False, zero=False)
     return shared_channel(kind(field, type="quantitative", scale=scale, axis=axis))
 
@@ -221,7 +227,7 @@ def number_channel(kind: type[alt.X | alt.Y], field: str, domain: tuple[float, f
 def build_chart(
     layers: list[Any], description: str, drawing_sizes: dict[str, tuple[int, int]], top: int = 2
 ) -> alt.LayerChart:
-    """Return layers as one chart with a description, the shared configuration and the sizes of its two drawings.
+    """Combine layers into one chart with a description, the shared configuration and two drawing sizes.
 
     `drawing_sizes` maps "wide" and "narrow" to width and height, `top` is the padding above; all in pixels.
     """
