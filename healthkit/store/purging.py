@@ -42,8 +42,8 @@ _LOG_FILE_NAME = re.compile(
 )
 """Names that the Delta writer gives to data files and files of a log.
 
-`#1` follows while it writes, `.broken` was added by the repair of an older version. Only such files are deleted, and a data
-file that no entry names only if its columns are those of the table.
+`#1` follows while it writes, `.broken` was added by the repair of an older version. Only such files are deleted, and a
+data file that no entry names only if its columns are those of the table.
 """
 
 
