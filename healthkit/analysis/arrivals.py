@@ -22,7 +22,7 @@ MAX_ORDER_DELAY = 120
 
 
 class ExpectedOrders(NamedTuple):
-    """Expected numbers of new orders, by clock day and by the day on which they become known."""
+    """Expected numbers of new orders, by the day that dates them and the day on which they become known."""
 
     clock: np.ndarray
     known: np.ndarray

@@ -128,7 +128,7 @@ def _mask(positions: np.ndarray, size: int) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class OrderTimeline:
-    """The intervals in which each order of one account counts, and in which it is at fault, in one metric.
+    """For one account and metric, the intervals in which each order counts and those in which it is at fault.
 
     `ids` are the sorted order ids, `causes` the causes of faults. `on_marketplace_list` marks the orders at fault that
     the marketplace's own list names.

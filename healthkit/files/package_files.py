@@ -47,7 +47,7 @@ def missing() -> list[str]:
 
 
 def label_of(name: str) -> str:
-    """Return the name by which messages refer to a shipped file.
+    """Return the name used in messages for a file included in the package.
 
     It is the relative path in a checkout and the full path in an installed package.
     """

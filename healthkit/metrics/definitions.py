@@ -243,7 +243,7 @@ def _defect_rate(ledger: Ledger, basis: Basis, kind: str) -> CountedOrders:
 
 @_metric(required_evidence=("feedback", "claims", "chargebacks"))
 def order_defect_rate(ledger: Ledger, basis: Basis) -> CountedOrders:
-    """Find all orders; those with negative feedback, an A-to-z Guarantee claim or a chargeback are at fault.
+    """Return all orders and mark those with negative feedback, an A-to-z Guarantee claim or a chargeback as at fault.
 
     An order with several of these counts once.
     """
@@ -253,7 +253,7 @@ def order_defect_rate(ledger: Ledger, basis: Basis) -> CountedOrders:
 
 @_metric(required_evidence=("feedback",))
 def negative_feedback_rate(ledger: Ledger, basis: Basis) -> CountedOrders:
-    """Find all orders; those with negative feedback are at fault.
+    """Return all orders and mark those with negative feedback as at fault.
 
     A rating counts from the day it was received until it is removed or replaced by a later rating of the same order.
     The marketplace's own list of orders with negative feedback has no days; an order on it is at fault until its rating
@@ -268,7 +268,7 @@ def negative_feedback_rate(ledger: Ledger, basis: Basis) -> CountedOrders:
 
 @_metric()
 def negative_review_rate(ledger: Ledger, basis: Basis) -> CountedOrders:
-    """Find the orders with a rating; those with a negative rating are at fault.
+    """Return the orders with a rating and mark those with a negative rating as at fault.
 
     An order counts from the day of its first rating.
     """
@@ -296,19 +296,19 @@ def _negative_ratings(ledger: Ledger, basis: Basis, placed: Frame) -> Frame:
 
 @_metric(required_evidence=("claims",))
 def a_to_z_claim_rate(ledger: Ledger, basis: Basis) -> CountedOrders:
-    """Find all orders; those with an A-to-z Guarantee claim are at fault."""
+    """Return all orders and mark those with an A-to-z Guarantee claim as at fault."""
     return _defect_rate(ledger, basis, "a_to_z_claim")
 
 
 @_metric(required_evidence=("chargebacks",))
 def chargeback_rate(ledger: Ledger, basis: Basis) -> CountedOrders:
-    """Find all orders; those with a chargeback are at fault."""
+    """Return all orders and mark those with a chargeback as at fault."""
     return _defect_rate(ledger, basis, "chargeback")
 
 
 @_metric(required_evidence=("refunds",))
 def refund_rate(ledger: Ledger, basis: Basis) -> CountedOrders:
-    """Find all orders; those with a refund are at fault."""
+    """Return all orders and mark those with a refund as at fault."""
     return _defect_rate(ledger, basis, "refund")
 
 
@@ -317,7 +317,7 @@ def refund_rate(ledger: Ledger, basis: Basis) -> CountedOrders:
 
 @_metric()
 def cancellation_rate(ledger: Ledger, basis: Basis) -> CountedOrders:
-    """Find all orders; those that the seller cancelled, in whole or in part, are at fault.
+    """Return all orders and mark those that the seller cancelled, in whole or in part, as at fault.
 
     This is the Pre-fulfilment Cancellation Rate. Orders cancelled at the buyer's request count and are not at fault.
     Where no file names who cancelled, the rule's option decides and the row is marked as assumed. Orders that the
@@ -357,7 +357,7 @@ def _mark_assumed_canceller(cancelled: Frame) -> Frame:
 
 @_metric(denominator_evidence=("promises", "confirmations"))
 def late_shipment_rate(ledger: Ledger, basis: Basis) -> CountedOrders:
-    """Find the confirmed orders (or all orders due); those confirmed after the ship-by time are at fault.
+    """Return the confirmed orders (or all orders due) and mark those confirmed after the ship-by time as at fault.
 
     With the option `counts: confirmed` an order counts from the day it is confirmed; with `counts: due` every order
     with a ship-by time counts from its clock day until it is cancelled. A shipped order whose confirmation no file
@@ -441,7 +441,7 @@ def _unconfirmed_orders(ledger: Ledger, basis: Basis, due: bool) -> Frame:
 
 @_metric("parcels", denominator_evidence=("delivery_promises", "deliveries"))
 def on_time_delivery_rate(ledger: Ledger, basis: Basis) -> CountedOrders:
-    """Find the delivered parcels; those delivered after the deliver-by time are at fault.
+    """Return the delivered parcels and mark those delivered after the deliver-by time as at fault.
 
     A parcel counts from the day of its delivery. A parcel without tracking does not count; one that was confirmed only
     after it was delivered is late. An order without a parcel in any file is one parcel. A parcel of an order that the
@@ -463,7 +463,7 @@ def on_time_delivery_rate(ledger: Ledger, basis: Basis) -> CountedOrders:
 
 @_metric("units", denominator_evidence=("delivery_promises", "deliveries"))
 def unit_on_time_delivery_rate(ledger: Ledger, basis: Basis) -> CountedOrders:
-    """Find the delivered units; those in parcels delivered after the deliver-by time are at fault.
+    """Return the delivered units and mark those in parcels delivered after the deliver-by time as at fault.
 
     Five late units of one order count as five. A parcel without tracking does not count. If the marketplace lists an
     order as late and none of its parcels is late by its own days, all its delivered units are late: the list names
@@ -482,7 +482,7 @@ def unit_on_time_delivery_rate(ledger: Ledger, basis: Basis) -> CountedOrders:
 
 @_metric("parcels", denominator_evidence=("tracking",), proxy="tracking_not_scanned", proxy_unless="scans")
 def valid_tracking_rate(ledger: Ledger, basis: Basis) -> CountedOrders:
-    """Find the confirmed parcels whose tracking is known; those without valid tracking are at fault.
+    """Return the confirmed parcels whose tracking is known and mark those without valid tracking as at fault.
 
     The marketplace requires a carrier's scan. Where the files hold no scans, a tracking number is taken as valid, so
     the rate is a proxy and an upper bound. A parcel counts from the day it was confirmed.
@@ -634,7 +634,7 @@ def _parcels_with_units(ledger: Ledger) -> Frame:
 
 @_metric(required_evidence=("invoices",))
 def invoice_defect_rate(ledger: Ledger, basis: Basis) -> CountedOrders:
-    """Find the orders of business customers; those without an invoice in time are at fault.
+    """Return the orders of business customers and mark those without an invoice in time as at fault.
 
     In time is by the end of the next working day after dispatch, Monday to Friday, holidays included. From the day
     after that the order is at fault because the invoice is missing, and once it is there because it was late.
@@ -663,7 +663,7 @@ def _after_next_working_day(name: str) -> nw.Expr:
 
 @_metric(required_evidence=("contacts",))
 def late_response_rate(ledger: Ledger, basis: Basis) -> CountedOrders:
-    """Find the buyer messages that need an answer; those not answered within 24 or 48 hours are at fault.
+    """Return the buyer messages that need an answer and mark those not answered within 24 or 48 hours as at fault.
 
     A message without an answer counts only once its hours are over; one marked as needing no answer stops counting.
     """
@@ -706,7 +706,7 @@ def _late_answer_fault_rows(
 
 @_metric(required_evidence=("surveys",))
 def customer_service_dissatisfaction_rate(ledger: Ledger, basis: Basis) -> CountedOrders:
-    """Find all survey answers; those that say "no" (the problem was not solved) are at fault.
+    """Return all survey answers and mark those that say "no" (the problem was not solved) as at fault.
 
     Only the latest answer about an order counts; of two with the same time, the one with the larger id.
     """
@@ -730,7 +730,7 @@ def customer_service_dissatisfaction_rate(ledger: Ledger, basis: Basis) -> Count
 
 @_metric(required_evidence=("returns", "return_answers", "return_feedback", "return_refusals"))
 def return_dissatisfaction_rate(ledger: Ledger, basis: Basis) -> CountedOrders:
-    """Find the valid return requests; those unresolved, answered late or wrongly refused are at fault.
+    """Return the valid return requests and mark those unresolved, answered late or wrongly refused as at fault.
 
     The next three functions find the three kinds of fault. A request with several of them counts once.
     """
@@ -741,7 +741,7 @@ def return_dissatisfaction_rate(ledger: Ledger, basis: Basis) -> CountedOrders:
 
 @_metric(required_evidence=("return_feedback",))
 def negative_return_feedback_rate(ledger: Ledger, basis: Basis) -> CountedOrders:
-    """Find the valid return requests; those that the buyer called unresolved are at fault."""
+    """Return the valid return requests and mark those that the buyer called unresolved as at fault."""
     requests = _return_requests(ledger, basis)
     unresolved = _fault_rows(requests.filter(_is_known("unresolved_on")), "not_resolved", "unresolved_on")
     return CountedOrders(_counting_rows(requests, "requested_on", "gone_on"), unresolved)
@@ -749,7 +749,7 @@ def negative_return_feedback_rate(ledger: Ledger, basis: Basis) -> CountedOrders
 
 @_metric(required_evidence=("returns", "return_answers"))
 def late_return_response_rate(ledger: Ledger, basis: Basis) -> CountedOrders:
-    """Find the valid return requests; those not authorised, refunded or closed within 48 hours are at fault.
+    """Return the valid return requests and mark those not authorised, refunded or closed within 48 hours as at fault.
 
     A request that was decided at an unknown time is taken as answered in time.
     """
@@ -762,7 +762,7 @@ def late_return_response_rate(ledger: Ledger, basis: Basis) -> CountedOrders:
 
 @_metric(required_evidence=("returns", "return_refusals"))
 def invalid_rejection_rate(ledger: Ledger, basis: Basis) -> CountedOrders:
-    """Find the valid return requests; those that were wrongly refused are at fault.
+    """Return the valid return requests and mark those that were wrongly refused as at fault.
 
     Where no file says whether a refusal was wrong, the refusal of a request within the return policy counts as wrong
     and is marked as assumed.

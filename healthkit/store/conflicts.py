@@ -86,7 +86,7 @@ _SHARED_ORDERS_SQL = r"""
 
 
 def find_orders_shared_with_store(store: Store, new_files: Sequence[FileRows]) -> dict[str, SharedOrders]:
-    """Return the order ids of new files that another account in the store has, by report id of the file.
+    """Return the order ids in each new file that the store already holds for another account, by report id.
 
     Files with several accounts are not compared: their ids may belong to several sellers.
     """

@@ -65,7 +65,7 @@ _OTHER_MONEY = "rows of other money: sales, fees, totals"
 
 
 def parse(table: CsvTable, context: ReadContext) -> FileContents:
-    """Parse a settlement report into the table POSTINGS, one row for each amount taken or given back."""
+    """Parse a settlement report into the table POSTINGS, one row for each amount charged or credited."""
     posted = pc.unique(table["posted-date"].drop_null()).to_pylist()
     names = pc.unique(table["marketplace-name"]).drop_null().to_pylist()
     stated = {

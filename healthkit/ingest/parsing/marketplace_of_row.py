@@ -152,7 +152,7 @@ def split_marketplaces(codes: str) -> list[str]:
 
 
 def refuse_ambiguous_orders(name: str, known: Mapping[str, str]) -> None:
-    """Raise ReaderError if an order is known in several marketplaces.
+    """Raise ReaderError if an order id belongs to more than one marketplace.
 
     The message asks the user to state the marketplace.
     """

@@ -44,7 +44,7 @@ def format_quantity(n: int, noun: str = "order") -> str:
 
 
 def exact_share(target: float | Fraction) -> Fraction:
-    """Return the exact fraction of a target that SCORES stores as a float.
+    """Convert a target, stored as a float in SCORES, to the exact fraction that it represents.
 
     >>> exact_share(0.025)
     Fraction(1, 40)

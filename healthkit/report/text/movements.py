@@ -143,7 +143,7 @@ def format_signed_units(units: int, decimals: int) -> str:
 
 
 def step_label(rate_movement: RateMovement, part: MovementPart) -> tuple[str, str]:
-    """Return the label of a bridge step, and the counts behind it.
+    """Return the label of one step of the bridge chart and a phrase with its order counts.
 
     Orders learnt late are in the window of the earlier day. The label does not say whether they counted then, since
     an order may begin to count with the event that puts it at fault.
