@@ -31,8 +31,9 @@ from healthkit.ingest.parsing.raw_file import (
     digest_pieces,
     unreadable_error,
 )
+from healthkit.ingest.parsing.spreadsheets import is_workbook
 
-SUFFIXES = {".txt", ".tsv", ".csv", ".json", ".xml", ".gz", ".zip", ""}
+SUFFIXES = {".txt", ".tsv", ".csv", ".json", ".xml", ".gz", ".zip", ".xlsx", ".xlsm", ""}
 """Suffixes of the files that are read from folders and zip files."""
 MAX_ZIP_MEMBERS = 10_000
 """Largest number of files in one zip file."""
@@ -109,6 +110,9 @@ def _list_parts(path: Path, name: str) -> Iterator[FilePart]:
         yield FilePart(path, None, name, path.parent.name)
         return
     with ZipFile(path) as archive:
+        if is_workbook(archive):
+            yield FilePart(path, None, name, path.parent.name)
+            return
         members = sorted(member for member in archive.namelist() if not member.endswith("/"))
     if len(members) > MAX_ZIP_MEMBERS:
         raise ReaderError(f"{name}: holds {len(members):,} files; unpack it yourself and import the folder.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
@@ -11,6 +12,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
+
+from healthkit.ingest.parsing.spreadsheets import WorkbookError, workbook_to_text
 
 FREE_UNPACKED_BYTES = 64 << 20
 """Unpacked size that is allowed however small the packed file is. [bytes]"""
@@ -81,6 +84,8 @@ class FilePart:
                 yield from _read_limited(file, packed_size, self.name)
         except ReaderError:
             raise
+        except WorkbookError as error:
+            raise ReaderError(str(error)) from None
         except UNREADABLE_ERRORS as error:
             raise unreadable_error(self.name, error) from error
 
@@ -88,7 +93,8 @@ class FilePart:
     def _open_unpacked(self) -> Iterator[tuple[IO[bytes], int]]:
         """Open the file, unpacked, with its packed size (0 if it is not packed).
 
-        Gzip is recognized by the first bytes, since browsers often unpack a download and keep `.gz` in its name.
+        Gzip is recognized by the first bytes, since browsers often unpack a download and keep `.gz` in its name. A
+        workbook (XLSX) is turned into tab-separated text.
         """
         with ExitStack() as stack:
             file: IO[bytes]
@@ -100,10 +106,13 @@ class FilePart:
                 archive = stack.enter_context(zipfile.ZipFile(self.path))
                 file = stack.enter_context(archive.open(self.member))
                 size = packed_size = archive.getinfo(self.member).compress_size
-            magic = file.read(len(GZIP_MAGIC))
+            magic = file.read(len(ZIP_MAGIC))
             file.seek(0)
-            if magic == GZIP_MAGIC:
+            if magic.startswith(GZIP_MAGIC):
                 file, packed_size = cast(IO[bytes], stack.enter_context(gzip.open(file))), size
+            elif magic == ZIP_MAGIC:
+                data = b"".join(_read_limited(file, packed_size, self.name))
+                file, packed_size = io.BytesIO(workbook_to_text(data, self.name)), 0
             yield file, packed_size
 
 
