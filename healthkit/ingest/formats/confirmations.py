@@ -63,7 +63,7 @@ _TIMES = {
 
 def parse(table: CsvTable, context: ReadContext) -> FileContents:
     """Parse shipment confirmations into the tables ORDERS and SHIPMENTS."""
-    parcels = _merge_parcels(_read_lines(table, context))
+    parcels = merge_parcels(_read_lines(table, context))
     return FileContents({"orders": _merge_orders(parcels), "shipments": parcels}, "shipped_on")
 
 
@@ -100,8 +100,12 @@ def _read_update_times(table: CsvTable, times: dict[str, pa.Array]) -> pa.Array:
     return pc.fill_null(stamps, of_file) if of_file.is_valid else stamps
 
 
-def _merge_parcels(lines: pa.Table) -> dict[str, pa.Array]:
-    """Merge rows to one row a parcel; several rows of one parcel are its contents."""
+def merge_parcels(lines: pa.Table) -> dict[str, pa.Array]:
+    """Merge rows to one row a parcel; several rows of one parcel are its contents.
+
+    Takes the columns of `_read_lines`; parcels without an id are numbered. Returns columns of the table SHIPMENTS, and
+    `ship_by` and `deliver_by`.
+    """
     aggregations = {
         "confirmed_at": "min",
         "delivered_at": "max",

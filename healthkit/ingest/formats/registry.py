@@ -21,6 +21,7 @@ from healthkit.ingest.formats import (
     feedback,
     invoices,
     olist,
+    order_files,
     order_report,
     orders_api,
     performance_json,
@@ -84,18 +85,22 @@ FORMATS: tuple[FileFormat, ...] = (
     FileFormat(performance_json.KIND, performance_json.parse),
     FileFormat(performance_xml.KIND, performance_xml.parse),
 )
-"""All formats except the defect lists, in the order in which their files are imported.
+"""All formats except those that YAML describes, in the order in which their files are imported.
 
 Files of orders come first: files that name no marketplace take it from the orders they name.
 """
 
 
 def all_formats() -> tuple[FileFormat, ...]:
-    """Return the formats in FORMATS and those of the defect lists.
+    """Return the formats in import order: order files that layouts describe, FORMATS, and the defect lists.
 
     Raises ReaderError if `data/column_map.yaml` cannot be read.
     """
-    return (*FORMATS, *(FileFormat(kind, defect_lists.parse) for kind in defect_lists.defect_list_kinds()))
+    return (
+        *(FileFormat(kind, order_files.parse) for kind in order_files.order_file_kinds()),
+        *FORMATS,
+        *(FileFormat(kind, defect_lists.parse) for kind in defect_lists.defect_list_kinds()),
+    )
 
 
 def find_format(name: str) -> FileFormat:
@@ -116,5 +121,5 @@ def document_kinds() -> list[DocumentKind]:
 
 
 def import_order(name: str) -> int:
-    """Return the position of a kind of file in the import order; all defect lists come last."""
-    return next((position for position, one in enumerate(FORMATS) if one.name == name), len(FORMATS))
+    """Return the position of a kind of file in the import order: order files first, defect lists last."""
+    return next(position for position, one in enumerate(all_formats()) if one.name == name)

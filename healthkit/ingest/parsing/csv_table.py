@@ -47,6 +47,9 @@ class FileKind:
     `quoted` files may have quoted cells; `by_hand` files are written by the user. `aliases` maps other spellings of a
     column to the one used here. `hint` is added to the error for missing columns.
 
+    The header is one of the first `max_header_line` lines that are not blank. With `numbers_repeated_columns` the
+    second column of a name is called `name#2`, the third `name#3`; otherwise a repeated column that is read is refused.
+
     The marketplace omits `opt_in_columns` until the seller adds them; `opt_in_hint` says how. A file with all of
     `other_report_columns` is another report that never has them; `other_report_hint` says what to download instead.
     """
@@ -65,6 +68,8 @@ class FileKind:
     opt_in_hint: str = ""
     other_report_columns: tuple[str, ...] = ()
     other_report_hint: str = ""
+    max_header_line: int = 1
+    numbers_repeated_columns: bool = False
 
     @property
     def read_columns(self) -> tuple[str, ...]:
@@ -83,7 +88,17 @@ class FileKind:
 
     def normalize_header(self, header: str, delimiter: str) -> list[str]:
         """Return the column names in a header line, with aliases replaced by the names used here."""
-        return [self.aliases.get(name, name) for name in parse_header(header, delimiter)]
+        names = parse_header(header, delimiter)
+        if self.numbers_repeated_columns:
+            seen: Counter[str] = Counter()
+            names = tuple(_number_repeated(name, seen) for name in names)
+        return [self.aliases.get(name, name) for name in names]
+
+
+def _number_repeated(name: str, seen: Counter[str]) -> str:
+    """Return a column name, with its number if it is not the first column of that name."""
+    seen[name] += 1
+    return name if seen[name] == 1 else f"{name}#{seen[name]}"
 
 
 @dataclass(frozen=True)
@@ -222,9 +237,23 @@ def parse_table(name: str, text: bytes, kind: FileKind, delimiter: str, notes: l
 
     See `parse_rows`.
     """
+    before, header, body = _split_at_header(text, kind, delimiter)
+    return parse_rows(name, header, body, before + 2, kind, delimiter, notes)
+
+
+def _split_at_header(text: bytes, kind: FileKind, delimiter: str) -> tuple[int, bytes, bytes]:
+    """Return the number of lines before the header, the header, and the text below it."""
     trimmed = text.lstrip(b"\n")
+    before = len(text) - len(trimmed)
     header, _, body = trimmed.partition(b"\n")
-    return parse_rows(name, header, body, len(text) - len(trimmed) + 2, kind, delimiter, notes)
+    first = before, header, body
+    for _ in range(1, kind.max_header_line):
+        if kind.matches(set(parse_header(header.decode(), delimiter))):
+            return before, header, body
+        trimmed = body.lstrip(b"\n")
+        before += 1 + len(body) - len(trimmed)
+        header, _, body = trimmed.partition(b"\n")
+    return (before, header, body) if kind.matches(set(parse_header(header.decode(), delimiter))) else first
 
 
 def parse_rows(

@@ -29,15 +29,24 @@ def detect_kind(lines: list[str]) -> tuple[FileKind, str]:
     ...
     healthkit.ingest.parsing.detect.UnknownFileKind: no known kind of file. ...
     """
-    header = lines[0]
-    for delimiter in DELIMITERS:
-        names = set(parse_header(header, delimiter))
-        fitting = [kind for kind in table_kinds() if kind.matches(names)]
-        if fitting:
-            return _check_delimiter(max(fitting, key=lambda kind: len(kind.required_columns)), delimiter), delimiter
+    kinds = table_kinds()
+    for line in range(1, min(len(lines), max(kind.max_header_line for kind in kinds)) + 1):
+        found = _match_header(lines[line - 1], [kind for kind in kinds if kind.max_header_line >= line])
+        if found:
+            return found
     if _is_feedback(lines):
         return feedback.KIND, "\t"
-    raise UnknownFileKind(_describe_nearest_kind(header))
+    raise UnknownFileKind(_describe_nearest_kind(lines[0]))
+
+
+def _match_header(header: str, kinds: list[FileKind]) -> tuple[FileKind, str] | None:
+    """Return the kind whose required columns a header has, and the delimiter; of several the most specific kind."""
+    for delimiter in DELIMITERS:
+        names = set(parse_header(header, delimiter))
+        fitting = [kind for kind in kinds if kind.matches(names)]
+        if fitting:
+            return _check_delimiter(max(fitting, key=lambda kind: len(kind.required_columns)), delimiter), delimiter
+    return None
 
 
 def detect_document_kind(content: bytes, lines: list[str] | None = None) -> DocumentKind | None:

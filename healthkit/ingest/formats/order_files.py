@@ -1,0 +1,397 @@
+"""Parser of order files of any source: the kit's own orders CSV, and those that layouts in YAML describe.
+
+One row is one line of an order, or a whole order. `parsing/order_layouts` says which column is which, how times are
+written and what words mean. What a file does not state stays empty, and the metrics that need it say so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from healthkit.ingest.formats.confirmations import merge_parcels
+from healthkit.ingest.parsing.cells import (
+    INSTANT,
+    NAIVE,
+    columns_by_name,
+    map_distinct,
+    merge_items,
+    merge_rows,
+    read_counts,
+    read_flags,
+    read_presence,
+    read_regions,
+    read_required_texts,
+    refuse_malformed_ids,
+    refuse_numeric_ids,
+)
+from healthkit.ingest.parsing.csv_table import CsvTable, FileKind, combine_chunks
+from healthkit.ingest.parsing.marketplace_of_row import (
+    ReadContext,
+    attach_zones,
+    ends_of_days,
+    newest_instant,
+    read_optional_order_keys,
+)
+from healthkit.ingest.parsing.order_layouts import (
+    COLUMNS,
+    ORDER,
+    ORDERED_AT,
+    TIME_COLUMNS,
+    OrderLayout,
+    load_order_layouts,
+)
+from healthkit.ingest.parsing.parsed_file import Columns, FileContents
+from healthkit.ingest.parsing.raw_file import ReaderError
+from healthkit.ingest.parsing.time_formats import WrittenTime, parse_time
+
+NO_ORDER_REASON = "rows that hold no order (titles, descriptions, totals)"
+CANCEL_DAY_ASSUMED = "cancel_day_from_order"
+"""Mark of a cancelled order of which the file does not say when; the day of the order is taken."""
+_FACTS = (ORDERED_AT, "status", "sku", "units")
+"""Columns of which an order has at least one; a row without any, and without an order id, holds no order."""
+_CANCELLED = "cancelled"
+_STATUS_ORDER = ("cancelled", "pending", "unshipped", "partially shipped", "shipped", "delivered")
+"""An order of several lines is as far as the farthest of them; cancelled only when all are."""
+_DATES_HINT = "Correct the cell, or add the way it is written to `dates` of this kind of file in data/column_map.yaml."
+
+
+def order_file_kinds() -> list[FileKind]:
+    """Return the kind of each order file that a layout describes."""
+    return [layout.kind for layout in load_order_layouts().values()]
+
+
+def parse(table: CsvTable, context: ReadContext) -> FileContents:
+    """Parse an order file into the tables ORDERS, ITEMS and SHIPMENTS.
+
+    Raises ReaderError for an order without id or time, and for a time or word that cannot be read.
+    """
+    layout = load_order_layouts()[table.kind.name]
+    own_rows, skipped = _drop_rows_without_orders(table, layout)
+    lines = _read_lines(own_rows, context, layout)
+    parcels = merge_parcels(_parcel_lines(lines))
+    tables: dict[str, Columns] = {"orders": _merge_orders(lines), "items": merge_items(lines)}
+    if len(parcels["order_id"]):
+        tables["shipments"] = parcels
+    return FileContents(tables, "ordered_on", skipped=skipped)
+
+
+def parse_records(
+    rows: Sequence[Mapping[str, str | None]], kind_name: str, context: ReadContext, notes: list[str] | None = None
+) -> FileContents:
+    """Parse order lines given as dictionaries of text, such as those of a JSON file, like the rows of an order file.
+
+    `kind_name` is the name of a layout; the keys are column names as in COLUMNS. Raises ReaderError as `parse` does.
+    """
+    layout = load_order_layouts()[kind_name]
+    known = [name for name in COLUMNS if any(row.get(name) is not None for row in rows)]
+    names = list(dict.fromkeys((ORDER, ORDERED_AT, *known)))
+    columns = {name: pa.array([row.get(name) for row in rows], pa.string()) for name in names}
+    table = CsvTable(
+        context.name, layout.kind, ",", b"", 1, pa.table(columns), pa.array(range(len(rows)), pa.int64()),
+        [] if notes is None else notes,
+    )  # fmt: skip
+    contents = parse(table, context)
+    contents.rows = len(rows)
+    contents.notes = table.notes
+    return contents
+
+
+def _drop_rows_without_orders(table: CsvTable, layout: OrderLayout) -> tuple[CsvTable, dict[str, int]]:
+    """Drop titles, descriptions of columns and totals; return the other rows and the number of the dropped ones."""
+    ids = table[ORDER]
+    is_no_order = pc.is_null(ids)
+    for column in _FACTS:
+        is_no_order = pc.and_(is_no_order, pc.is_null(table[column]))
+    if layout.order_id and len(table):
+        # Below the header some workbooks describe each column in words.
+        is_first = pa.array([True] + [False] * (len(table) - 1))
+        is_words = pc.match_substring_regex(ids, r"[^\W\d_]{2,}.*\s[^\W\d_]{2,}")
+        is_no_order = pc.or_(is_no_order, pc.fill_null(pc.and_(is_first, is_words), False))
+    count = pc.sum(is_no_order).as_py() or 0
+    return table.filter_rows(pc.invert(is_no_order)), {NO_ORDER_REASON: count} if count else {}
+
+
+def _read_lines(table: CsvTable, context: ReadContext, layout: OrderLayout) -> pa.Table:
+    """Read the rows with typed columns; rows of one line id count once, rows without line id each for themselves."""
+    ids = read_required_texts(table, ORDER)
+    refuse_numeric_ids(table, ORDER)
+    if layout.order_id:
+        refuse_malformed_ids(table, ORDER, pc.invert(pc.match_substring_regex(ids, layout.order_id)))
+    read_required_texts(table, ORDERED_AT)
+    marketplaces = _marketplaces(table, ids, context, layout)
+    times = _read_times(table, marketplaces, layout)
+    status = _statuses(table, times, layout)
+    events = [times[name] for name in TIME_COLUMNS if name not in ("ship-by", "deliver-by")]
+    newest = newest_instant(*events)
+    lines = pa.table(
+        {
+            "order_id": ids,
+            "marketplace": marketplaces,
+            "channel": pc.fill_null(
+                _read_words(table, "channel", layout), pa.scalar(layout.channel or None, pa.string())
+            ),
+            "item": table["item-id"],
+            "sku": table["sku"],
+            "asin": table["asin"],
+            "product": table["product"],
+            "units": read_counts(table, "units"),
+            "status": status,
+            "cancelled_by": _read_words(table, "cancelled-by", layout),
+            **{name.replace("-", "_"): times[name] for name in TIME_COLUMNS if name != "updated-at"},
+            "tracking_number": table["tracking"],
+            "tracking": read_presence(table, "tracking"),
+            "carrier": table["carrier"],
+            "ship_method": table["ship-method"],
+            "country": read_regions(table, "country"),
+            "state": read_regions(table, "state"),
+            "is_business": read_flags(table, "is-business"),
+            "is_premium": read_flags(table, "is-premium"),
+            "updated_at": pc.fill_null(times["updated-at"], newest) if newest.is_valid else times["updated-at"],
+        }
+    )
+    return _keep_newest_lines(lines)
+
+
+def _keep_newest_lines(lines: pa.Table) -> pa.Table:
+    """Keep the newest of the rows with the same order and line id; rows without a line id all stay."""
+    if lines["item"].null_count == len(lines):
+        return lines
+    keyed = lines.append_column("row", pa.array(range(len(lines)), pa.int64()))
+    named = keyed.filter(pc.is_valid(keyed["item"]))
+    order = [("updated_at", "descending"), ("row", "descending")]
+    newest = named.sort_by(order).group_by(["marketplace", "order_id", "item"], use_threads=False)
+    rows = pa.concat_tables(
+        [newest.aggregate([("row", "first")]).select(["row_first"]).rename_columns(["row"]),
+         keyed.filter(pc.is_null(keyed["item"])).select(["row"])]
+    )["row"]  # fmt: skip
+    return lines.take(combine_chunks(rows).take(pc.sort_indices(combine_chunks(rows))))
+
+
+def _marketplaces(table: CsvTable, ids: pa.Array, context: ReadContext, layout: OrderLayout) -> pa.Array:
+    """Return the marketplace code of each row: that of the layout, or else as the row or the caller states."""
+    if not layout.marketplaces:
+        return read_optional_order_keys(table, context)[1]
+    code = context.marketplace or layout.marketplaces[0]
+    if code not in layout.marketplaces:
+        raise ReaderError(
+            f"{table.name}: you said marketplace {code}, but this is a file of {' or '.join(layout.marketplaces)}: "
+            f"{layout.kind.title}. Leave --marketplace out."
+        )
+    return pa.array([code] * len(ids), pa.string())
+
+
+def _read_words(table: CsvTable, column: str, layout: OrderLayout) -> pa.Array:
+    """Translate a column of words with the layout; raise ReaderError for an unknown word."""
+    words = layout.words[column]
+    reason = f"unknown; add it to `words: {{{column}: ...}}` of {layout.kind.name} in data/column_map.yaml"
+    return map_distinct(table, column, table[column], lambda word: words.get(word.lower()), pa.string(), reason, "")
+
+
+def _statuses(table: CsvTable, times: Mapping[str, pa.Array], layout: OrderLayout) -> pa.Array:
+    """Return the status of each row: its word, or else what its times say.
+
+    A row with an unknown word is refused, unless it has a time of cancellation, shipment or delivery.
+    """
+    words = layout.words["status"]
+    by_times = pc.if_else(
+        pc.is_valid(times["cancelled-at"]), _CANCELLED,
+        pc.if_else(pc.is_valid(times["delivered-at"]), "delivered",
+                   pc.if_else(pc.is_valid(times["shipped-at"]), "shipped", None)),
+    )  # fmt: skip
+    cells = table["status"]
+    stated = combine_chunks(pc.dictionary_encode(cells))
+    known = pa.array([words.get(word.lower()) for word in stated.dictionary.to_pylist()], pa.string())
+    by_word = known.take(stated.indices)
+    unknown = pc.and_(pc.is_valid(cells), pc.is_null(by_word))
+    undecided = pc.and_(unknown, pc.is_null(by_times))
+    if pc.any(undecided, min_count=0).as_py():
+        reason = f"unknown; add it to `words: {{status: ...}}` of {layout.kind.name} in data/column_map.yaml"
+        table.refuse("status", undecided, reason, f"There are: {', '.join(dict.fromkeys(words.values()))}.")
+    count = pc.sum(unknown).as_py()
+    if count:
+        table.notes.append(f"status: {count:,} rows with an unknown word were judged by their times alone.")
+    has_status = table.has_column("status")
+    return pc.coalesce(by_word, by_times, pa.scalar(None if has_status else "unshipped", pa.string()))
+
+
+def _read_times(table: CsvTable, marketplaces: pa.Array, layout: OrderLayout) -> dict[str, pa.Array]:
+    """Read all columns of times as instants.
+
+    One way of writing times is chosen for the whole file. Raise ReaderError if a cell cannot be read, or if days and
+    months could be exchanged.
+    """
+    columns = {name: combine_chunks(pc.dictionary_encode(table[name])) for name in TIME_COLUMNS}
+    distinct = {word for coded in columns.values() for word in coded.dictionary.to_pylist()}
+    parsed = _parse_words(table, distinct, layout)
+    _note_bare_days(table, columns, parsed)
+    ordered = _to_instants(table, columns[ORDERED_AT], parsed, marketplaces, layout, None)
+    days = pc.cast(pc.local_timestamp(ordered.cast(pa.timestamp("us", "UTC"))), pa.date32())
+    return {
+        name: ordered if name == ORDERED_AT else _to_instants(table, coded, parsed, marketplaces, layout, days)
+        for name, coded in columns.items()
+    }
+
+
+def _note_bare_days(table: CsvTable, columns: Mapping[str, pa.Array], parsed: Mapping[str, WrittenTime]) -> None:
+    """Note how many cells of each column are a day without a time of day."""
+    counts = {}
+    for name, coded in columns.items():
+        bare = pa.array([not parsed[word].has_time for word in coded.dictionary.to_pylist()], pa.bool_())
+        counts[name] = pc.sum(bare.take(coded.indices)).as_py() or 0
+    named = ", ".join(f"{name} {count:,}" for name, count in counts.items() if count)
+    if named:
+        table.notes.append(f"Days without a time were taken as the end of that day: {named}.")
+
+
+def _parse_words(table: CsvTable, distinct: Iterable[str], layout: OrderLayout) -> dict[str, WrittenTime]:
+    """Parse all distinct times of a file in the first format that fits all those that have no other reading."""
+    words = sorted(word for word in distinct if word is not None)
+    iso = {word: found for word in words if (found := parse_time(word))}
+    others = [word for word in words if word not in iso]
+    if not others:
+        return iso
+    readings = [
+        {word: found for word in others if (found := parse_time(word, formats))}
+        for formats in _format_sets(layout.dates)
+    ]
+    complete = [one for one in readings if len(one) == len(others)]
+    if not complete:
+        best = max(readings, key=len, default={})
+        _refuse_time(table, next(word for word in others if word not in best))
+    _refuse_two_readings(table, complete)
+    return iso | complete[0]
+
+
+def _format_sets(formats: Sequence[str]) -> list[list[str]]:
+    """Return the sets of formats that do not contradict each other in the order of day and month.
+
+    >>> _format_sets(["%d/%m/%Y", "%m/%d/%Y", "%d de %B | %H:%M"])
+    [['%d/%m/%Y', '%d de %B | %H:%M'], ['%m/%d/%Y', '%d de %B | %H:%M']]
+    """
+    neutral = [one for one in formats if "%m" not in one]
+    day_first = [one for one in formats if "%m" in one and one.index("%d") < one.index("%m")]
+    month_first = [one for one in formats if "%m" in one and one not in day_first]
+    sets = [[one for one in formats if one in group or one in neutral] for group in (day_first, month_first) if group]
+    return sets or [list(formats)]
+
+
+def _refuse_two_readings(table: CsvTable, complete: Sequence[Mapping[str, WrittenTime]]) -> None:
+    """Raise ReaderError if a file can be read with the day first and with the month first, and the two differ."""
+    for first, second in pairwise(complete):
+        word = next((word for word in first if first[word].moment != second[word].moment), None)
+        if word is not None:
+            raise ReaderError(
+                f"{table.name}: day and month cannot be told apart: {word!r} may be {first[word].moment.date()} or "
+                f"{second[word].moment.date()}, and every day of the file can be read both ways. Import a longer "
+                f"period, or name one form under `orders: {{{table.kind.name}: {{dates: [...]}}}}` in "
+                "data/column_map.yaml."
+            )
+
+
+def _refuse_time(table: CsvTable, word: str) -> None:
+    """Raise ReaderError for the first cell that holds a time that cannot be read."""
+    for name in TIME_COLUMNS:
+        bad = pc.fill_null(pc.equal(table[name], word), False)
+        if pc.any(bad, min_count=0).as_py():
+            table.refuse(name, bad, "no day or time in a known form", _DATES_HINT)
+
+
+def _to_instants(
+    table: CsvTable, coded: pa.DictionaryArray, parsed: Mapping[str, WrittenTime], marketplaces: pa.Array,
+    layout: OrderLayout, ordered_on: pa.Array | None,
+) -> pa.Array:  # fmt: skip
+    """Return the instants of one column; a day without a time of day is the end of that day."""
+    words = coded.dictionary.to_pylist()
+    times = [parsed[word] for word in words]
+    with_zone = pa.array([one.moment.astimezone(UTC) if one.moment.tzinfo else None for one in times], INSTANT)
+    naive = pa.array([None if one.moment.tzinfo else one.moment for one in times], NAIVE)
+    has_time = pa.array([one.has_time for one in times], pa.bool_())
+    local, timed = naive.take(coded.indices), has_time.take(coded.indices)
+    if not all(one.has_year for one in times):
+        has_year = pa.array([one.has_year for one in times], pa.bool_()).take(coded.indices)
+        local = _with_years(local, has_year, ordered_on)
+    zoned = attach_zones(local, marketplaces)
+    if layout.zone:
+        zoned = pc.assume_timezone(local, layout.zone, ambiguous="earliest", nonexistent="latest").cast(INSTANT)
+    ends = ends_of_days(local.cast(pa.date32(), safe=False), marketplaces)
+    return pc.coalesce(with_zone.take(coded.indices), pc.if_else(timed, zoned, ends))
+
+
+def _with_years(local: pa.Array, has_year: pa.Array, ordered_on: pa.Array | None) -> pa.Array:
+    """Fill in the year of times without one: the first such day that is not before the day of the order."""
+    if ordered_on is None:
+        return pc.if_else(has_year, local, None)
+    days = zip(local.to_pylist(), has_year.to_pylist(), ordered_on.to_pylist(), strict=True)
+    return pa.array([one if known or one is None else _next_after(one, day) for one, known, day in days], NAIVE)
+
+
+def _next_after(moment: datetime, ordered_on: date) -> datetime | None:
+    """Return a time with the year in which it is first not before the day of an order, a day of tolerance given.
+
+    >>> _next_after(datetime(2000, 1, 2, 9, 0), date(2025, 12, 30))
+    datetime.datetime(2026, 1, 2, 9, 0)
+    >>> _next_after(datetime(2000, 2, 29), date(2026, 2, 1))
+    """
+    for year in (ordered_on.year, ordered_on.year + 1):
+        try:
+            found = moment.replace(year=year)
+        except ValueError:
+            continue
+        if found.date() >= ordered_on - timedelta(days=1):
+            return found if found.date() <= ordered_on + timedelta(days=364) else None
+    return None
+
+
+def _parcel_lines(lines: pa.Table) -> pa.Table:
+    """Return the rows that were shipped or have a tracking number, with the columns that `merge_parcels` needs."""
+    is_sent = pc.or_(pc.is_valid(lines["shipped_at"]), pc.is_valid(lines["tracking_number"]))
+    sent = lines.filter(pc.and_(is_sent, pc.invert(pc.fill_null(pc.equal(lines["status"], _CANCELLED), False))))
+    numbers: dict[tuple[str, str], dict[str | None, str]] = {}
+    keys = zip(sent["marketplace"].to_pylist(), sent["order_id"].to_pylist(), strict=True)
+    parcels = []
+    for key, number in zip(keys, sent["tracking_number"].to_pylist(), strict=True):
+        known = numbers.setdefault(key, {})
+        parcels.append(known.setdefault(number, str(len(known) + 1)))
+    return pa.table(
+        {
+            "order_id": sent["order_id"], "marketplace": sent["marketplace"],
+            "shipment_id": pa.array(parcels, pa.string()),
+            "confirmed_at": sent["shipped_at"], "delivered_at": sent["delivered_at"], "ship_by": sent["ship_by"],
+            "deliver_by": sent["deliver_by"], "units": sent["units"], "carrier": sent["carrier"],
+            "tracking": sent["tracking"], "scanned": pa.nulls(len(sent), pa.bool_()),
+            "ship_method": sent["ship_method"],
+            "updated_at": sent["updated_at"],
+        }
+    )  # fmt: skip
+
+
+def _merge_orders(lines: pa.Table) -> Columns:
+    """Merge rows to the columns of ORDERS: shipped with the first line, delivered with the last."""
+    farthest = pc.index_in(lines["status"], pa.array(_STATUS_ORDER, pa.string()))
+    is_cancelled = pc.fill_null(pc.equal(lines["status"], _CANCELLED), False)
+    ranked = (
+        lines.append_column("farthest", farthest).append_column("some", is_cancelled).append_column("all", is_cancelled)
+    )
+    waiting = pc.and_(pc.is_null(lines["delivered_at"]), pc.invert(is_cancelled))
+    ranked = ranked.append_column("waiting", waiting)
+    aggregations = dict.fromkeys(("channel", "ship_method", "country", "state", "is_business", "is_premium"), "first")
+    aggregations |= dict.fromkeys(("ordered_at", "shipped_at", "tracking", "cancelled_at", "invoiced_at"), "min")
+    aggregations |= dict.fromkeys(("ship_by", "deliver_by", "delivered_at", "updated_at", "farthest"), "max")
+    aggregations |= {"units": "sum", "some": "max", "all": "min", "waiting": "max", "cancelled_by": "max"}
+    orders = columns_by_name(merge_rows(ranked, ["marketplace", "order_id"], aggregations))
+    some, every, is_waiting = orders.pop("some"), orders.pop("all"), orders.pop("waiting")
+    dateless = pc.and_(some, pc.is_null(orders["cancelled_at"]))
+    return orders | {
+        "status": pa.array(_STATUS_ORDER, pa.string()).take(orders.pop("farthest")),
+        "cancelled_at": pc.if_else(some, pc.coalesce(orders["cancelled_at"], orders["ordered_at"]), None),
+        # The last of the words by the alphabet: an order is cancelled by the seller if any of its lines is.
+        "cancelled_by": pc.if_else(some, orders["cancelled_by"], None),
+        "part_cancelled": pc.and_(some, pc.invert(every)),
+        "delivered_at": pc.if_else(is_waiting, pa.scalar(None, INSTANT), orders["delivered_at"]),
+        "assumed": pc.if_else(dateless, CANCEL_DAY_ASSUMED, None),
+    }  # fmt: skip
