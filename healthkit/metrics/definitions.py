@@ -5,7 +5,7 @@ a basis (the clock and the options of a rule) it returns frames with one row for
 
 - `counting`: account, marketplace, channel, order_id, clock_day (the day that dates the order), known_on (the first day
   on which it counts), until_day? (the first on which it no longer does), counted (how much it adds: one order, or its
-  units), assumed? (the assumption by which it counts, a key of `wording`);
+  units), assumed? (the assumption by which it counts, an id that `report/text/labels` explains);
 - `faults`: account, marketplace, channel, order_id, cause, clock_day, known_on, cleared_on?, at_fault (how much it
   adds), assumed? (an assumption about the fault);
 - `unknown`, for metrics whose denominator is learnt from files: shipped orders that do not count because no file holds

@@ -1,4 +1,4 @@
-"""The four sides of a target on which a rate must stay. Imports no library, so that `wording` loads fast."""
+"""The four sides of a target on which a rate must stay. Imports no library, so that texts load fast."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ class Answer:
 
     @cached_property
     def standing(self) -> MeasureStanding:
-        """The measure as a `MeasureStanding`, which the sentences are made from."""
+        """The measure as a `MeasureStanding`, the input of the functions that write sentences."""
         row, question = self.score, self.question
         counts = int(row["counted"]), int(row["at_fault"])
         channel = question.channel if self.several_channels else ""

@@ -138,10 +138,10 @@ def data_file_rows(delta: DeltaTable) -> dict[str, int]:
 
 
 def listed_file_rows(table_folder: Folder) -> tuple[dict[str, int], str]:
-    """Return the number of rows in each data file of a table, and a phrase that names a problem with the log.
+    """Return the row count of each data file that the log of a table lists, and what is wrong with the log.
 
-    If the log is broken, these are the files that its readable entries leave in the table. The phrase is "" if there is
-    no problem.
+    If the log is broken, these are the files that its readable entries leave in the table. What is wrong is "" if
+    nothing is.
     """
     delta, problem = open_table(table_folder)
     if problem:

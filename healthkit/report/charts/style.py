@@ -109,7 +109,7 @@ def truncate(text: str, width: float, measure: Callable[[str], float], min_lengt
 
 
 def truncate_bold(text: str, width: float) -> str:
-    """Shorten a bold text of 13 pixels with an ellipsis until it fits `width` pixels."""
+    """Shorten a text, set in bold at 13 pixels, with an ellipsis so that it fits into `width` pixels."""
     return truncate(text, width, lambda bold: bold_text_ems(bold) * 13)
 
 

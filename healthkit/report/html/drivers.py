@@ -23,7 +23,10 @@ CaptionedChart = tuple[dict[str, Any], dict[str, Any]]
 
 
 def captioned_chart(row: Measure, name: str, title: str, chart: Any, caption: list[str]) -> CaptionedChart:
-    """Return a chart as a figure of a chapter; its id is the anchor of the measure and `name`."""
+    """Return the template values of a figure with its caption, and its Vega-Lite spec.
+
+    The id of the figure joins the anchor of the measure and `name`.
+    """
     return {"id": f"{row.anchor}-{name}", "title": title, "caption": caption}, charts.vega_lite_spec(chart)
 
 

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 
 def files_to_download(report: MonthlyReport) -> HtmlBlock:
-    """Return the HTML block of files that enforced measures need, with menu path and days; empty if none is missing."""
+    """Return the HTML block of missing files that enforced measures need; empty if none is missing.
+
+    Each is listed with its menu path and its days.
+    """
     files = download_advice(report)
     if not files:
         return HtmlBlock("")

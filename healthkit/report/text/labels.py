@@ -190,7 +190,7 @@ def causes_phrase(causes: str, plural: bool = False) -> str:
 
 
 def assumptions_sentence(assumptions: str) -> str:
-    """Return assumptions joined by '+' as one sentence; empty if there are none.
+    """Return one sentence that explains assumptions (ids joined by '+'); empty if there are none.
 
     >>> assumptions_sentence("cancel_day_from_order")
     'The files hold no day of cancelling, so the order day is taken.'

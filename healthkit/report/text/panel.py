@@ -67,7 +67,7 @@ def needed_phrase(percent: int | None, orders: int) -> str:
 
 
 def format_expected_harm(orders: float) -> str:
-    """Format the expected harm as a number of orders.
+    """Format a number of orders at risk, such as '12 orders' or 'under 1 order'.
 
     >>> format_expected_harm(0.2), format_expected_harm(12.4), format_expected_harm(1840.0)
     ('under 1 order', '12 orders', '1,840 orders')
