@@ -7,6 +7,7 @@ written and what words mean. What a file does not state stays empty, and the met
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 
@@ -14,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from healthkit.ingest.formats.confirmations import merge_parcels
+from healthkit.ingest.parsing import column_map
 from healthkit.ingest.parsing.cells import (
     INSTANT,
     NAIVE,
@@ -48,12 +50,18 @@ from healthkit.ingest.parsing.order_layouts import (
 from healthkit.ingest.parsing.parsed_file import Columns, FileContents
 from healthkit.ingest.parsing.raw_file import ReaderError
 from healthkit.ingest.parsing.time_formats import WrittenTime, parse_time
+from healthkit.schema.tables import SHIPPED_STATUSES
 
 NO_ORDER_REASON = "rows that hold no order (titles, descriptions, totals)"
+UNPAID_REASON = "rows without an order id: purchases that are not paid yet"
 CANCEL_DAY_ASSUMED = "cancel_day_from_order"
 """Mark of a cancelled order of which the file does not say when; the day of the order is taken."""
 _FACTS = (ORDERED_AT, "status", "sku", "units")
 """Columns of which an order has at least one; a row without any, and without an order id, holds no order."""
+_ITEM_COLUMNS = ("item-id", "sku", "asin", "product")
+"""Columns of what was bought; the summary row of an order of several lines has none of them."""
+_OWN_COLUMNS = (*_ITEM_COLUMNS, "units")
+"""Columns that a line never takes from the summary row of its order."""
 _CANCELLED = "cancelled"
 _STATUS_ORDER = ("cancelled", "pending", "unshipped", "partially shipped", "shipped", "delivered")
 """An order of several lines is as far as the farthest of them; cancelled only when all are."""
@@ -71,7 +79,17 @@ def parse(table: CsvTable, context: ReadContext) -> FileContents:
     Raises ReaderError for an order without id or time, and for a time or word that cannot be read.
     """
     layout = load_order_layouts()[table.kind.name]
+    if not layout.kind.by_hand:
+        table.notes.extend(_notes_on_columns(table, layout))
+    return _parse_rows(table, context, layout)
+
+
+def _parse_rows(table: CsvTable, context: ReadContext, layout: OrderLayout) -> FileContents:
+    """Parse the rows of an order file."""
+    table.notes.extend(_note_default_marketplace(context, layout))
     own_rows, skipped = _drop_rows_without_orders(table, layout)
+    if layout.summary_rows:
+        own_rows = _fold_summary_rows(own_rows)
     lines = _read_lines(own_rows, context, layout)
     parcels = merge_parcels(_parcel_lines(lines))
     tables: dict[str, Columns] = {"orders": _merge_orders(lines), "items": merge_items(lines)}
@@ -95,16 +113,41 @@ def parse_records(
         context.name, layout.kind, ",", b"", 1, pa.table(columns), pa.array(range(len(rows)), pa.int64()),
         [] if notes is None else notes,
     )  # fmt: skip
-    contents = parse(table, context)
+    contents = _parse_rows(table, context, layout)
     contents.rows = len(rows)
     contents.notes = table.notes
     return contents
 
 
+def _notes_on_columns(table: CsvTable, layout: OrderLayout) -> list[str]:
+    """Return a note on the columns of facts that a file of this kind may have and this file lacks."""
+    facts = (*TIME_COLUMNS, "status", "tracking")
+    missing = [name for name in layout.kind.optional_columns if name in facts and not table.has_column(name)]
+    if not missing:
+        return []
+    return [
+        f"The file has no column for {', '.join(missing)}. If it has one under another name, add that name under "
+        f"`orders: {{{layout.kind.name}: {{columns: ...}}}}` to {column_map.FILE_LABEL}."
+    ]
+
+
+def _note_default_marketplace(context: ReadContext, layout: OrderLayout) -> list[str]:
+    """Return a note where a file may be of several marketplaces and nobody says of which."""
+    if context.marketplace or len(layout.marketplaces) < 2:
+        return []
+    first, *others = layout.marketplaces
+    return [f"Taken as a file of {first}. If it is of {' or '.join(others)}, remove it and say so with --marketplace."]
+
+
 def _drop_rows_without_orders(table: CsvTable, layout: OrderLayout) -> tuple[CsvTable, dict[str, int]]:
-    """Drop titles, descriptions of columns and totals; return the other rows and the number of the dropped ones."""
+    """Drop titles, descriptions of columns, totals and footers, and rows of unpaid purchases if the file has such.
+
+    Returns the other rows and the number of the dropped ones by reason.
+    """
     ids = table[ORDER]
     is_no_order = pc.is_null(ids)
+    if layout.order_id:
+        is_no_order = pc.or_(is_no_order, pc.invert(pc.match_substring_regex(pc.fill_null(ids, ""), layout.order_id)))
     for column in _FACTS:
         is_no_order = pc.and_(is_no_order, pc.is_null(table[column]))
     if layout.order_id and len(table):
@@ -112,8 +155,30 @@ def _drop_rows_without_orders(table: CsvTable, layout: OrderLayout) -> tuple[Csv
         is_first = pa.array([True] + [False] * (len(table) - 1))
         is_words = pc.match_substring_regex(ids, r"[^\W\d_]{2,}.*\s[^\W\d_]{2,}")
         is_no_order = pc.or_(is_no_order, pc.fill_null(pc.and_(is_first, is_words), False))
-    count = pc.sum(is_no_order).as_py() or 0
-    return table.filter_rows(pc.invert(is_no_order)), {NO_ORDER_REASON: count} if count else {}
+    is_unpaid = pc.and_(pc.is_null(ids), pc.invert(is_no_order))
+    if not layout.unpaid_rows:
+        is_unpaid = pc.and_(is_unpaid, False)
+    counts = {NO_ORDER_REASON: pc.sum(is_no_order).as_py(), UNPAID_REASON: pc.sum(is_unpaid).as_py()}
+    kept = table.filter_rows(pc.invert(pc.or_(is_no_order, is_unpaid)))
+    return kept, {reason: count for reason, count in counts.items() if count}
+
+
+def _fold_summary_rows(table: CsvTable) -> CsvTable:
+    """Drop the summary row of each order of several lines, and fill the empty cells of its lines from it."""
+    is_summary = pa.array([True] * len(table), pa.bool_())
+    for column in _ITEM_COLUMNS:
+        is_summary = pc.and_(is_summary, pc.is_null(table[column]))
+    ids = table[ORDER].to_pylist()
+    summaries = {one: row for row, (one, is_one) in enumerate(zip(ids, is_summary.to_pylist(), strict=True)) if is_one}
+    with_lines = {one for one, is_one in zip(ids, is_summary.to_pylist(), strict=True) if not is_one}
+    rows = pa.array([summaries.get(one) for one in ids], pa.int64())
+    columns = {
+        name: table[name] if name in _OWN_COLUMNS else pc.coalesce(table[name], table[name].take(rows))
+        for name in table.arrow_table.column_names
+    }
+    has_lines = pa.array([one in with_lines for one in ids], pa.bool_())
+    filled = replace(table, arrow_table=pa.table(columns))
+    return filled.filter_rows(pc.invert(pc.and_(is_summary, has_lines)))
 
 
 def _read_lines(table: CsvTable, context: ReadContext, layout: OrderLayout) -> pa.Table:
@@ -144,7 +209,7 @@ def _read_lines(table: CsvTable, context: ReadContext, layout: OrderLayout) -> p
             "cancelled_by": _read_words(table, "cancelled-by", layout),
             **{name.replace("-", "_"): times[name] for name in TIME_COLUMNS if name != "updated-at"},
             "tracking_number": table["tracking"],
-            "tracking": read_presence(table, "tracking"),
+            "tracking": _has_tracking(table, status, times),
             "carrier": table["carrier"],
             "ship_method": table["ship-method"],
             "country": read_regions(table, "country"),
@@ -155,6 +220,14 @@ def _read_lines(table: CsvTable, context: ReadContext, layout: OrderLayout) -> p
         }
     )
     return _keep_newest_lines(lines)
+
+
+def _has_tracking(table: CsvTable, status: pa.Array, times: Mapping[str, pa.Array]) -> pa.Array:
+    """Return whether each row has a tracking number; null if it was not sent and has none."""
+    is_sent = pc.or_(pc.is_valid(times["shipped-at"]), pc.is_in(status, pa.array(SHIPPED_STATUSES, pa.string())))
+    is_sent = pc.and_(is_sent, pc.invert(pc.fill_null(pc.equal(status, _CANCELLED), False)))
+    is_known = pc.or_(is_sent, pc.is_valid(table["tracking"]))
+    return pc.if_else(is_known, read_presence(table, "tracking"), pa.scalar(None, pa.bool_()))
 
 
 def _keep_newest_lines(lines: pa.Table) -> pa.Table:

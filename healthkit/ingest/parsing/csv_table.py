@@ -11,7 +11,7 @@ import difflib
 import io
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import NoReturn
@@ -49,6 +49,7 @@ class FileKind:
 
     The header is one of the first `max_header_line` lines that are not blank. With `numbers_repeated_columns` the
     second column of a name is called `name#2`, the third `name#3`; otherwise a repeated column that is read is refused.
+    In a file with footers `row_id` is a regular expression that some cell of every row matches, and no footer.
 
     The marketplace omits `opt_in_columns` until the seller adds them; `opt_in_hint` says how. A file with all of
     `other_report_columns` is another report that never has them; `other_report_hint` says what to download instead.
@@ -70,6 +71,7 @@ class FileKind:
     other_report_hint: str = ""
     max_header_line: int = 1
     numbers_repeated_columns: bool = False
+    row_id: str = ""
 
     @property
     def read_columns(self) -> tuple[str, ...]:
@@ -85,6 +87,17 @@ class FileKind:
         """Return whether a header with the given column names has all required columns."""
         known = {self.aliases.get(name, name) for name in names} if self.aliases else names
         return known.issuperset(self.required_columns)
+
+    def is_footer(self, cells: Iterable[str]) -> bool:
+        """Return whether a short line is a footer: it has words, and no cell that `row_id` matches.
+
+        >>> orders = FileKind("orders", "orders", ("id",), row_id=r"^\\d{2}-\\d{5}$")
+        >>> orders.is_footer(["2", "records downloaded"]), orders.is_footer(["1", "12-10001"]), orders.is_footer(["1"])
+        (True, False, False)
+        """
+        texts = [cell.strip() for cell in cells]
+        has_words = any(re.search(r"[^\W\d_]{3}", text) for text in texts)
+        return bool(self.row_id) and has_words and not any(re.search(self.row_id, text) for text in texts)
 
     def normalize_header(self, header: str, delimiter: str) -> list[str]:
         """Return the column names in a header line, with aliases replaced by the names used here."""
@@ -277,9 +290,12 @@ def parse_rows(
     try:
         table = _read_columns(body, columns, kind, delimiter, not is_partial)
     except pa.ArrowInvalid:
-        pad_rows = _pad_quoted_rows if kind.quoted else _pad_rows
-        padded, count = pad_rows(name, first_line, body, delimiter, len(columns))
-        notes.append(f"Filled up {count:,} rows whose empty cells at the end were cut off.")
+        if kind.quoted:
+            padded, count = _pad_quoted_rows(name, first_line, body, delimiter, len(columns), kind)
+        else:
+            padded, count = _pad_rows(name, first_line, body, delimiter, len(columns))
+        if count:
+            notes.append(f"Filled up {count:,} rows whose empty cells at the end were cut off.")
         table = _read_columns(padded, columns, kind, delimiter, not is_partial)
     if not len(table) and not is_partial:
         notes.append(NO_ROWS)
@@ -373,19 +389,21 @@ def _pad_rows(name: str, first_line: int, body: bytes, delimiter: str, columns: 
     return joined.encode() + b"\n", pc.sum(short).as_py() or 0
 
 
-def _pad_quoted_rows(name: str, first_line: int, body: bytes, delimiter: str, columns: int) -> tuple[bytes, int]:
-    """Do the same as `_pad_rows` for quoted text, whose cells may contain line breaks."""
+def _pad_quoted_rows(
+    name: str, first_line: int, body: bytes, delimiter: str, columns: int, kind: FileKind
+) -> tuple[bytes, int]:
+    """Do the same as `_pad_rows` for quoted text, whose cells may contain line breaks; footers are not counted."""
     records = [record for record in _read_records(name, first_line, body, delimiter) if record[1]]
     long = [line for line, cells in records if len(cells) > columns]
     if long:
         _refuse_long_row(name, long[0], len(long), columns)
     line, cells = records[-1]
-    if len(cells) < columns and not body.endswith(b"\n"):
+    if len(cells) < columns and not body.endswith(b"\n") and not kind.is_footer(cells):
         _refuse_half_written(name, line, len(cells), columns)
     out = io.StringIO()
     writer = csv.writer(out, delimiter=delimiter, lineterminator="\n")
     writer.writerows(cells + [""] * (columns - len(cells)) for _, cells in records)
-    return out.getvalue().encode(), sum(len(cells) < columns for _, cells in records)
+    return out.getvalue().encode(), sum(len(cells) < columns and not kind.is_footer(cells) for _, cells in records)
 
 
 def _read_records(name: str, first_line: int, body: bytes, delimiter: str) -> Iterator[tuple[int, list[str]]]:

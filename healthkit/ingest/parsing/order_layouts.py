@@ -38,8 +38,9 @@ WORD_COLUMNS: Mapping[str, tuple[str, ...]] = {
 """Columns of words, with the words of the kit that a layout may translate to."""
 OTHER_COLUMNS = (
     "item-id", "units", "sku", "asin", "product", "tracking", "carrier", "ship-method", "country", "state",
-    "is-business", "is-premium",
+    "is-business", "is-premium", "record",
 )  # fmt: skip
+"""All other columns. `record` is a number of the file's own, by which its kind is known; it is not stored."""
 ORDER, ORDERED_AT = "order-id", "ordered-at"
 COLUMNS = (ORDER, *TIME_COLUMNS, *WORD_COLUMNS, *OTHER_COLUMNS)
 """All columns that an order file may have, as the kit's own orders CSV spells them."""
@@ -61,6 +62,9 @@ class _Entry(BaseModel):
     order_id: str = ""
     header_within: int = Field(default=0, ge=0, le=20)
     repeated_columns: bool = False
+    footers: bool = False
+    summary_rows: bool = False
+    unpaid_rows: bool = False
     by_hand: bool = False
 
     @field_validator("marketplaces")
@@ -116,6 +120,9 @@ class OrderLayout:
     the importer be told. `dates` are the formats of times, `zone` the time zone of times without an offset (empty: that
     of the marketplace). `words` maps the words of each column of words, in lower case, to those of the kit. `channel`
     is the channel of rows that state none. `order_id` is a regular expression that every order id must match.
+
+    With `summary_rows` an order of several lines has one more row, without an item, whose cells hold for all lines.
+    With `unpaid_rows` a row without an order id is a purchase that is not paid yet, and no order.
     """
 
     kind: FileKind
@@ -125,6 +132,8 @@ class OrderLayout:
     words: Mapping[str, Mapping[str, str]]
     channel: str
     order_id: str
+    summary_rows: bool = False
+    unpaid_rows: bool = False
 
 
 @cache
@@ -200,7 +209,7 @@ def _make_layout(name: str, entry: _Entry, file: Path, added: Path) -> OrderLayo
         name, entry.title or name, required, optional,
         delimiters=",;\t", quoted=True, by_hand=entry.by_hand, aliases=own_names | aliases,
         hint=column_map.SPELLING_HINT, max_header_line=max(entry.header_within, 1),
-        numbers_repeated_columns=entry.repeated_columns,
+        numbers_repeated_columns=entry.repeated_columns, row_id=entry.order_id if entry.footers else "",
     )  # fmt: skip
     words = {
         column: {
@@ -214,8 +223,9 @@ def _make_layout(name: str, entry: _Entry, file: Path, added: Path) -> OrderLayo
         for column in WORD_COLUMNS
     }
     return OrderLayout(
-        kind, tuple(entry.marketplaces), tuple(entry.dates), entry.zone, words, entry.channel, entry.order_id
-    )
+        kind, tuple(entry.marketplaces), tuple(entry.dates), entry.zone, words, entry.channel, entry.order_id,
+        entry.summary_rows, entry.unpaid_rows,
+    )  # fmt: skip
 
 
 def normalize_spelling(spelling: str) -> str:
