@@ -622,13 +622,17 @@ STATUSES = (
 STATUS_WORDS = {
     "good": "on target", "bad": "off target", "great": "on target", "warned": "at risk", "fair": "at risk",
     "poor": "off target", "none": "no data", "normal": "on target", "at risk": "at risk", "deactivated": "off target",
-    "healthy": "on target", "unhealthy": "off target", "critical": "off target",
+    "healthy": "on target", "unhealthy": "off target", "critical": "off target", "top rated": "on target",
+    "above standard": "on target", "below standard": "off target",
 }  # fmt: skip
 """The status in SCORES for each status word (in lower case) that a marketplace reports with a figure.
 
 Figures with other words are judged by their number; an import reports these words.
 """
-ACCOUNT_STATUS_WORDS = ("normal", "at risk", "at risk of deactivation", "warned", "deactivated", "none")
+ACCOUNT_STATUS_WORDS = (
+    "normal", "at risk", "at risk of deactivation", "warned", "deactivated", "none",
+    "top rated", "above standard", "below standard",
+)  # fmt: skip
 """The known words for the status of an account, in lower case.
 
 Other words are shown as reported; an import reports them.

@@ -17,6 +17,8 @@ from healthkit.ingest.formats import (
     contacts,
     defect_lists,
     defects,
+    ebay_orders,
+    ebay_standards,
     fba_returns,
     feedback,
     invoices,
@@ -33,6 +35,8 @@ from healthkit.ingest.formats import (
     surveys,
     unshipped,
     violations,
+    walmart_defects,
+    walmart_orders,
 )
 from healthkit.ingest.parsing.csv_table import FileKind
 from healthkit.ingest.parsing.marketplace_of_row import ReadContext
@@ -67,6 +71,8 @@ FORMATS: tuple[FileFormat, ...] = (
     FileFormat(orders_api.V0, orders_api.parse_v0),
     FileFormat(orders_api.V2026, orders_api.parse_2026),
     FileFormat(orders_api.V0_ITEMS, orders_api.parse_v0_items),
+    FileFormat(walmart_orders.KIND, walmart_orders.parse),
+    FileFormat(ebay_orders.KIND, ebay_orders.parse),
     FileFormat(sale_report.KIND, sale_report.parse),
     FileFormat(amazon_shipments.KIND, amazon_shipments.parse, may_be_large=True),
     FileFormat(order_report.KIND, order_report.parse, may_be_large=True, has_single_update_time=True),
@@ -76,6 +82,7 @@ FORMATS: tuple[FileFormat, ...] = (
     FileFormat(returns.KIND, returns.parse),
     FileFormat(fba_returns.KIND, fba_returns.parse),
     FileFormat(defects.KIND, defects.parse),
+    FileFormat(walmart_defects.KIND, walmart_defects.parse),
     FileFormat(settlement.KIND, settlement.parse),
     FileFormat(invoices.KIND, invoices.parse),
     FileFormat(return_requests.KIND, return_requests.parse),
@@ -84,6 +91,7 @@ FORMATS: tuple[FileFormat, ...] = (
     FileFormat(violations.KIND, violations.parse),
     FileFormat(performance_json.KIND, performance_json.parse),
     FileFormat(performance_xml.KIND, performance_xml.parse),
+    FileFormat(ebay_standards.KIND, ebay_standards.parse),
 )
 """All formats except those that YAML describes, in the order in which their files are imported.
 

@@ -64,6 +64,9 @@ ACCOUNT_STATE_STYLES = {
     "deactivated": StatusStyle(STATUS_STYLES["off target"].symbol, "Deactivated", "off"),
     "warned": StatusStyle(STATUS_STYLES["at risk"].symbol, "Warned", "risk"),
     "suspended": StatusStyle(STATUS_STYLES["off target"].symbol, "Suspended", "off"),
+    "top rated": StatusStyle(STATUS_STYLES["on target"].symbol, "Top Rated", "on"),
+    "above standard": StatusStyle(STATUS_STYLES["on target"].symbol, "Above Standard", "on"),
+    "below standard": StatusStyle(STATUS_STYLES["off target"].symbol, "Below Standard", "off"),
 }
 """Account state reported by the marketplace -> its style."""
 
