@@ -73,7 +73,7 @@ def test_every_kind_of_evidence_has_a_file_on_amazon_and_a_name():
     for code, place in MARKETPLACES.items():
         for evidence in EVIDENCE_KINDS:
             files = downloads_for(evidence, code)
-            assert all(one.by_hand for one in files) or place.is_amazon
+            assert all(one.by_hand or code in one.only for one in files) or place.is_amazon
             assert files or not place.is_amazon
 
 
@@ -84,7 +84,8 @@ def test_a_list_that_only_some_stores_offer_is_named_there_alone():
 
 def test_other_marketplaces_have_the_plain_files():
     assert kinds("claims", "EBAY") == ["defects"]
-    assert kinds("confirmations", "WALMART_US") == ["confirmations"]
+    assert kinds("confirmations", "WALMART_US") == ["walmart_orders_api", "confirmations"]
+    assert kinds("orders", "EBAY") == ["ebay_orders", "ebay_orders_api"]
     assert kinds("orders", "ETSY") == []
 
 
@@ -250,6 +251,17 @@ def test_what_no_download_holds_is_filled_in_by_hand():
     assert more.startswith(
         "Your files tell of buyer messages until 20 November 2026 only. Fill in the buyer messages CSV"
     )
+
+
+def test_files_of_other_marketplaces_are_on_their_own_pages():
+    need = EvidenceNeed("orders", FIRST, LAST, None, None)
+    [of_walmart], [of_ebay] = (recommend_downloads([need], code) for code in ("WALMART_US", "EBAY"))
+    assert "(Seller Center, Orders > Order Management > Download > PO Data)" in downloads_text.advice_sentence(
+        of_walmart
+    )
+    assert downloads_text.advice_cells(of_ebay)["place"] == "Seller Hub, Orders > Reports > Download report > Orders"
+    [figures] = recommend_downloads([EvidenceNeed("amazon_figures", FIRST, LAST, None, None)], "EBAY")
+    assert "your own calls of the eBay Analytics API" in downloads_text.advice_sentence(figures)
 
 
 def test_evidence_without_any_file_is_named():
