@@ -265,6 +265,8 @@ def _has_no_source(verdict: Verdict) -> bool:
     """Return whether neither a file nor the marketplace holds a measure: nothing counts, all evidence is missing."""
     if verdict.theirs is not None or verdict.ours is None or verdict.status != "no data":
         return False
+    if verdict.reason is not None and verdict.reason.kind == "no file":
+        return True
     assumptions = str(verdict.ours["proxy"] or "").split("+")
     return all(assumption.endswith("_not_imported") for assumption in assumptions)
 

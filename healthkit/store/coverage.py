@@ -30,7 +30,12 @@ _EVIDENCE_COLUMNS = (
     ("deliveries told", "orders", "delivered_at is not null", "delivered_on"),
     ("deliveries told", "shipments", "delivered_at is not null", "delivered_on"),
     ("cancellers told", "orders", "cancelled_by is not null", "cancelled_on"),
-    ("tracking told", "shipments", "coalesce(tracking, scanned) is not null", "confirmed_on"),
+    (
+        "tracking told",
+        "shipments",
+        "confirmed_on is not null and coalesce(tracking, scanned) is not null",
+        "confirmed_on",
+    ),
     ("scans told", "shipments", "scanned is not null", "confirmed_on"),
 )
 """Evidence in single orders and parcels: its kind, the table, the condition, and the column with its day."""
