@@ -23,6 +23,7 @@ from pathlib import Path
 from healthkit.ingest.formats import RawFile, ReaderError, discover_files, parse_file
 from healthkit.ingest.formats.registry import FORMATS, document_kinds
 from tests.builders import raw_files as files
+from tests.builders import walmart_ebay_files
 from tests.builders.order_downloads import items_v0, order_2026, order_v0
 from tests.builders.performance_reports import LONG, SHORT, frame, xml
 from tests.builders.sample import SAMPLE
@@ -31,7 +32,7 @@ SLOW, MEMORY = 10.0, 500
 """What one damaged file may cost beyond what the libraries take. [CPU seconds], [MiB]"""
 LINES = 40
 """So many lines of a sample file are a seed: small files find more in the same time."""
-READERS = (*dict.fromkeys(one.name for one in FORMATS), "order_defects_list")
+READERS = (*dict.fromkeys(one.name for one in FORMATS), "order_defects_list", "walmart_orders", "ebay_orders")
 
 NASTY = [
     b"", b" ", b"\t", b"\n", b"\r", b"\r\n", b"\0", b'"', b'""', b",", b";", b"'", b"-", b"--", b"0", b"-0", b"-1",
@@ -72,6 +73,7 @@ DOCUMENTS = {
     "orders_api_v0": [json.dumps({"payload": {"Orders": [order_v0(), order_v0(files.SECOND)]}}, indent=1).encode()],
     "orders_api_v0_items": [json.dumps(items_v0(files.FIRST, "true", "false"), indent=1).encode()],
     "orders_api_2026": [json.dumps({"orders": [order_2026(), order_2026(files.SECOND)]}, indent=1).encode()],
+    **{kind: [text.encode() for text in texts] for kind, texts in walmart_ebay_files.DOCUMENTS.items()},
 }  # fmt: skip
 """Documents as their tests write them, beside those of the sample."""
 
