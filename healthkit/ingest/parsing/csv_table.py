@@ -106,7 +106,8 @@ class CsvTable:
     """Text columns of a raw file, or of a part of the file if `is_partial` is set.
 
     `body` is the text below the header; it begins on line `first_line` of the file. `rows` holds the position in the
-    body (from 0) of each row that is left after filtering.
+    body (from 0) of each row that is left after filtering. `spellings` holds the file's own name of each column that it
+    spells otherwise.
     """
 
     name: str
@@ -118,6 +119,7 @@ class CsvTable:
     rows: pa.Array
     notes: list[str]
     is_partial: bool = False
+    spellings: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -160,7 +162,8 @@ class CsvTable:
         first = pc.index(bad, True).as_py()
         value = redact_value(self[column][first].as_py())
         count = f"{pc.sum(bad).as_py():,} of {len(self):,} rows" + (" near it" if self.is_partial else "")
-        _refuse_row(self.name, self.line_number(first), f"{column} {value} {reason} ({count})", hint)
+        named = f"{column} (column {self.spellings[column]})" if column in self.spellings else column
+        _refuse_row(self.name, self.line_number(first), f"{named} {value} {reason} ({count})", hint)
 
 
 def _refuse_row(name: str, row: int, problem: str, hint: str = HINT_DOWNLOAD_AGAIN) -> NoReturn:
@@ -284,7 +287,21 @@ def parse_rows(
     if not len(table) and not is_partial:
         notes.append(NO_ROWS)
     rows = pa.array(np.arange(len(table)))
-    return CsvTable(name, kind, delimiter, body, first_line, table, rows, notes, is_partial)
+    spellings = _spellings(header.decode(), delimiter, columns, kind)
+    return CsvTable(name, kind, delimiter, body, first_line, table, rows, notes, is_partial, spellings)
+
+
+def _spellings(header: str, delimiter: str, columns: list[str], kind: FileKind) -> dict[str, str]:
+    """Return the file's own name of each column that it reads under another name.
+
+    >>> kind = FileKind("x", "x", ("ordered-at", "sku"), aliases={"sale-date": "ordered-at"})
+    >>> _spellings("Sale Date,SKU", ",", ["ordered-at", "sku"], kind)
+    {'ordered-at': 'sale-date'}
+    """
+    if not kind.aliases:
+        return {}
+    own = parse_header(header, delimiter)
+    return {column: name for column, name in zip(columns, own, strict=True) if column != name in kind.aliases}
 
 
 def refuse_long_lines(name: str, data: bytes, lines_before: int = 0) -> None:
