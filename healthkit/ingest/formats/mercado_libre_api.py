@@ -1,8 +1,8 @@
 """Parser of answers of Mercado Libre's API saved as JSON: orders, with their shipments, and the seller's reputation.
 
-An order comes from `orders/search` or `orders/ID`. When it was due and left stands in its shipment alone: as an answer of
-`shipments/ID` in the same file, or in place of the order's own `shipping`. No data of buyers is read. The reputation is
-that of `users/ID` or of the global seller; its rates are Mercado Libre's own, and it does not state its day.
+An order comes from `orders/search` or `orders/ID`. When it was due and left stands in its shipment alone: in an answer
+of `shipments/ID` in the same file, or in place of the order's own `shipping`. No data of buyers is read. The reputation
+is that of `users/ID` or of the global seller; its rates are Mercado Libre's own, and it does not state its day.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from typing import Any
 from healthkit.ingest.formats import order_files
 from healthkit.ingest.formats.performance_json import JsonObject, parse_json
 from healthkit.ingest.parsing.cells import parse_day_in_name
-from healthkit.ingest.parsing.csv_table import HINT_DOWNLOAD_AGAIN
 from healthkit.ingest.parsing.marketplace_of_row import ReadContext
 from healthkit.ingest.parsing.parsed_file import FileContents
 from healthkit.ingest.parsing.raw_file import DocumentKind, ReaderError
@@ -74,8 +73,8 @@ def parse_orders(content: bytes, context: ReadContext) -> FileContents:
     """
     if len(content) > MAX_FILE_BYTES:
         raise ReaderError(
-            f"{context.name}: holds {len(content):,} bytes; the kit reads no more than {MAX_FILE_BYTES:,} of answers in "
-            "one file. Keep the pages in several files."
+            f"{context.name}: holds {len(content):,} bytes; the kit reads no more than {MAX_FILE_BYTES:,} of answers "
+            "in one file. Keep the pages in several files."
         )
     blocks = list(_find_blocks(parse_json(content, context.name, ORDERS.title), f"{context.name}: answer"))
     orders = _newest_orders([one for one in blocks if "order_items" in one.fields])
@@ -109,7 +108,7 @@ def _newest_orders(blocks: list[JsonObject]) -> dict[str, JsonObject]:
     for one in blocks:
         number = _text(one, "id")
         if number is None:
-            refuse_value(one.path_of("id"), None, "though no order may lack it")
+            raise ReaderError(f"{one.path_of('id')} is empty, though no order may lack it. Ask the API again.")
         known = orders.get(number)
         if known is None or (_text(one, "last_updated") or "") >= (_text(known, "last_updated") or ""):
             orders[number] = one

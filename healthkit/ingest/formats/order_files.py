@@ -410,14 +410,17 @@ def _next_after(moment: datetime, ordered_on: date) -> datetime | None:
 
     >>> _next_after(datetime(2000, 1, 2, 9, 0), date(2025, 12, 30))
     datetime.datetime(2026, 1, 2, 9, 0)
+    >>> _next_after(datetime(2000, 12, 31, 23, 59), date(2026, 1, 1))
+    datetime.datetime(2025, 12, 31, 23, 59)
     >>> _next_after(datetime(2000, 2, 29), date(2026, 2, 1))
     """
-    for year in (ordered_on.year, ordered_on.year + 1):
+    earliest = ordered_on - timedelta(days=1)
+    for year in (earliest.year, earliest.year + 1):
         try:
             found = moment.replace(year=year)
         except ValueError:
             continue
-        if found.date() >= ordered_on - timedelta(days=1):
+        if found.date() >= earliest:
             return found if found.date() <= ordered_on + timedelta(days=364) else None
     return None
 

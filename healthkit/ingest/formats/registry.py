@@ -119,8 +119,8 @@ def table_kinds() -> list[FileKind]:
 def document_kinds() -> list[DocumentKind]:
     """Return all kinds of raw files that are JSON or XML, in the order in which detection tries them."""
     kinds = [one.kind for one in FORMATS if isinstance(one.kind, DocumentKind)]
-    # The marks of the Orders API, such as "Orders", are the least specific.
-    return sorted(kinds, key=lambda kind: kind.name.startswith("orders_api"))
+    # The marks of answers with orders, such as "Orders", are the least specific.
+    return sorted(kinds, key=lambda kind: "orders" in kind.name)
 
 
 def import_order(name: str) -> int:

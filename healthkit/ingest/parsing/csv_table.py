@@ -163,7 +163,11 @@ class CsvTable:
         value = redact_value(self[column][first].as_py())
         count = f"{pc.sum(bad).as_py():,} of {len(self):,} rows" + (" near it" if self.is_partial else "")
         named = f"{column} (column {self.spellings[column]})" if column in self.spellings else column
-        _refuse_row(self.name, self.line_number(first), f"{named} {value} {reason} ({count})", hint)
+        problem = f"{named} {value} {reason} ({count})"
+        if not self.body:
+            # The rows are records of a document, which has no lines.
+            raise ReaderError(f"{self.name}: record {self.rows[first].as_py() + 1:,}: {problem}. {HINT_DOWNLOAD_AGAIN}")
+        _refuse_row(self.name, self.line_number(first), problem, hint)
 
 
 def _refuse_row(name: str, row: int, problem: str, hint: str = HINT_DOWNLOAD_AGAIN) -> NoReturn:

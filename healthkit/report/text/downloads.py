@@ -49,11 +49,18 @@ SNAPSHOT_DAYS = "it covers the days of the marketplace\N{RIGHT SINGLE QUOTATION 
 def download_location(menu: str, report_type: str) -> str:
     """Return where to download a file: its Seller Central menu, or its report type in the API.
 
+    A menu of another marketplace begins with the name of its site and a colon.
+
+    >>> download_location("TikTok Shop Seller Center: Orders > Export", "")
+    'TikTok Shop Seller Center, Orders > Export'
     >>> download_location("Orders > Order Reports > All Orders", "GET_ORDERS")
     'Seller Central, Orders > Order Reports > All Orders; report type GET_ORDERS'
     >>> download_location("", "GET_V2_SELLER_PERFORMANCE_REPORT"), download_location("", "")
     ('Selling Partner API, report type GET_V2_SELLER_PERFORMANCE_REPORT', 'your own calls of the Selling Partner API')
     """
+    site, colon, steps = menu.partition(": ")
+    if colon:
+        return f"{site}, {steps}"
     if menu:
         return f"Seller Central, {menu}" + (f"; report type {report_type}" if report_type else "")
     return (
