@@ -314,7 +314,7 @@ def test_ours_stands_beside_theirs_judged_by_the_rule_in_force(tmp_path):
     row = theirs.loc["cancellation_rate"]
     assert (row["counted"], row["at_fault"], row["target"], row["side"]) == (263, 6, 0.04, "at most")
     assert row["status"] == "on target"
-    ours = workspace.scores(date(2026, 10, 9)).set_index("metric")
+    ours = workspace.score(date(2026, 10, 9)).set_index("metric")
     assert (ours.loc["late_shipment_rate", "counted"], ours.loc["late_shipment_rate", "at_fault"]) == (20, 20)
 
 
