@@ -146,6 +146,13 @@ def test_another_marketplace_is_refused_as_it_is_told(tmp_path):
         parse_file(source, marketplace="US")
 
 
+def test_the_names_of_the_kit_are_no_names_of_its_columns(tmp_path):
+    header = "order-id,ordered-at,marketplace,status,shipped-at,ship-by,channel"
+    put(tmp_path, f"{header}\n1,2026-10-01T10:00:00Z,TIKTOK,shipped,2026-10-02,2026-10-03,seller\n", name="mine.csv")
+    [source], _ = discover_files([tmp_path])
+    assert source.kind == "orders_csv"
+
+
 def test_a_newer_file_says_that_an_order_was_cancelled(tmp_path):
     store = Store(tmp_path / "store")
     waiting = tiktok_row(1, Order_Status="To ship", Shipped_Time="", Delivered_Time="")

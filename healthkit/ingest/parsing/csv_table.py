@@ -49,6 +49,7 @@ class FileKind:
 
     The header is one of the first `max_header_line` lines that are not blank. With `numbers_repeated_columns` the
     second column of a name is called `name#2`, the third `name#3`; otherwise a repeated column that is read is refused.
+    With `reads_aliases_only` the names used here are no names of the file's columns, unless an alias says so.
 
     The marketplace omits `opt_in_columns` until the seller adds them; `opt_in_hint` says how. A file with all of
     `other_report_columns` is another report that never has them; `other_report_hint` says what to download instead.
@@ -70,6 +71,7 @@ class FileKind:
     other_report_hint: str = ""
     max_header_line: int = 1
     numbers_repeated_columns: bool = False
+    reads_aliases_only: bool = False
 
     @property
     def read_columns(self) -> tuple[str, ...]:
@@ -83,8 +85,14 @@ class FileKind:
 
     def matches(self, names: set[str]) -> bool:
         """Return whether a header with the given column names has all required columns."""
-        known = {self.aliases.get(name, name) for name in names} if self.aliases else names
+        known = {self._name_of(name) for name in names} if self.aliases else names
         return known.issuperset(self.required_columns)
+
+    def _name_of(self, name: str) -> str:
+        """Return the name used here for a column of the file, or its own name if the column is unknown."""
+        if self.reads_aliases_only and name not in self.aliases and name in self.read_columns:
+            return f"{name}#other"
+        return self.aliases.get(name, name)
 
     def normalize_header(self, header: str, delimiter: str) -> list[str]:
         """Return the column names in a header line, with aliases replaced by the names used here."""
@@ -92,7 +100,7 @@ class FileKind:
         if self.numbers_repeated_columns:
             seen: Counter[str] = Counter()
             names = tuple(_number_repeated(name, seen) for name in names)
-        return [self.aliases.get(name, name) for name in names]
+        return [self._name_of(name) for name in names]
 
 
 def _number_repeated(name: str, seen: Counter[str]) -> str:

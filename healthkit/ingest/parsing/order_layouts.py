@@ -230,7 +230,7 @@ def _make_layout(name: str, entry: _Entry, file: Path, added: Path) -> OrderLayo
         name, entry.title or name, required, optional,
         delimiters=",;\t", quoted=True, by_hand=entry.by_hand, aliases=own_names | aliases,
         hint=column_map.SPELLING_HINT, max_header_line=max(entry.header_within, 1),
-        numbers_repeated_columns=entry.repeated_columns,
+        numbers_repeated_columns=entry.repeated_columns, reads_aliases_only=not entry.by_hand,
     )  # fmt: skip
     meanings = {
         column: {
