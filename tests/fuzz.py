@@ -22,6 +22,7 @@ from pathlib import Path
 
 from healthkit.ingest.formats import RawFile, ReaderError, discover_files, parse_file
 from healthkit.ingest.formats.registry import FORMATS, document_kinds
+from tests.builders import latin_and_tiktok_files as others
 from tests.builders import raw_files as files
 from tests.builders import walmart_ebay_files
 from tests.builders.order_downloads import items_v0, order_2026, order_v0
@@ -32,7 +33,8 @@ SLOW, MEMORY = 10.0, 500
 """What one damaged file may cost beyond what the libraries take. [CPU seconds], [MiB]"""
 LINES = 40
 """So many lines of a sample file are a seed: small files find more in the same time."""
-READERS = (*dict.fromkeys(one.name for one in FORMATS), "order_defects_list", "walmart_orders", "ebay_orders")
+ORDER_FILES = ("walmart_orders", "ebay_orders", "tiktok_orders", "mercado_libre_sales")
+READERS = (*dict.fromkeys(one.name for one in FORMATS), "order_defects_list", *ORDER_FILES)
 
 NASTY = [
     b"", b" ", b"\t", b"\n", b"\r", b"\r\n", b"\0", b'"', b'""', b",", b";", b"'", b"-", b"--", b"0", b"-0", b"-1",
@@ -74,6 +76,16 @@ DOCUMENTS = {
     "orders_api_v0_items": [json.dumps(items_v0(files.FIRST, "true", "false"), indent=1).encode()],
     "orders_api_2026": [json.dumps({"orders": [order_2026(), order_2026(files.SECOND)]}, indent=1).encode()],
     **{kind: [text.encode() for text in texts] for kind, texts in walmart_ebay_files.DOCUMENTS.items()},
+    "mercado_libre_orders": [
+        json.dumps([{"results": [others.api_order(7), others.api_order(9, "cancelled")]}, shipment]).encode()
+        for shipment in (others.api_shipment(7),)
+    ],
+    "mercado_libre_reputation": [json.dumps(others.reputation(as_of="2026-10-31")).encode()],
+    "tiktok_orders": [
+        others.TIKTOK.text().encode(), others.tiktok_csv(others.tiktok_row(1), others.tiktok_row(2)),
+        others.workbook([others.TIKTOK_COLUMNS, others.tiktok_row(1)]),
+    ],
+    "mercado_libre_sales": [others.SALES.text().encode(), others.sales_report(*others.SALES.rows)],
 }  # fmt: skip
 """Documents as their tests write them, beside those of the sample."""
 

@@ -77,7 +77,10 @@ def _reading_rows(ledger: Ledger, policies: Mapping[str, Policy]) -> Iterator[_R
             "at_fault": int(reading["at_fault"] or 0),
             "side": "at most" if reading["side"] == "exactly" else reading["side"],
         }  # fmt: skip
-        by_number = _status_of_number(row, reading, _rule_in_force(policies.get(row["marketplace"]), row))
+        rule = _rule_in_force(policies.get(row["marketplace"]), row)
+        if rule is not None and rule.target is not None and row["target"] is None and row["status"] is None:
+            row |= {"target": float(rule.target.share), "side": rule.target.side}
+        by_number = _status_of_number(row, reading, rule)
         yield row | {"status": worse_status(tables.STATUS_WORDS.get(row["status"], "no data"), by_number)}
 
 

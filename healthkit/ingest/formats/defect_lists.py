@@ -7,7 +7,6 @@ every list, because orders missing from a list had no such defect.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from datetime import date
 
@@ -17,9 +16,9 @@ import pyarrow.compute as pc
 from healthkit.ingest.parsing.cells import (
     DAY,
     columns_by_name,
-    make_day,
     make_day_parser,
     map_distinct,
+    parse_day_in_name,
     refuse_numeric_ids,
 )
 from healthkit.ingest.parsing.column_map import (
@@ -45,7 +44,6 @@ from healthkit.schema.marketplaces import MARKETPLACES
 ASSUMED_LIST_DAY = "day_from_list"
 _NO_WORDS = {"", "no", "n", "false", "0", "-", "nein", "non", "n/a", "none"}
 _FORM = "2026-10-31, 31-Oct-2026, or as the marketplace writes it"
-_DAY_IN_NAME = re.compile(r"(?<!\d)(20\d\d)-?(\d\d)-?(\d\d)(?!\d)")
 
 
 def defect_list_kinds() -> list[FileKind]:
@@ -63,7 +61,7 @@ def parse(table: CsvTable, context: ReadContext) -> FileContents:
     defects = columns_by_name(lines)
     states = _account_states(table, context, defects, list_day)
     return FileContents(
-        {"defects": defects, "account_states": states}, "known_on", stated_day=_day_in_name(context.name)
+        {"defects": defects, "account_states": states}, "known_on", stated_day=parse_day_in_name(context.name)
     )
 
 
@@ -161,19 +159,9 @@ def _read_days(table: CsvTable, column: str, marketplaces: pa.Array) -> pa.Array
     return map_distinct(table, column, table[column], make_day_parser(forms[0]), DAY, f"no day written as {_FORM}")
 
 
-def _day_in_name(name: str) -> date | None:
-    """Return the day in a file's name; None if there is none.
-
-    >>> str(_day_in_name("acme/order_defects_2026-10-31.csv"))
-    '2026-10-31'
-    """
-    found = _DAY_IN_NAME.search(name.rsplit("/", 1)[-1])
-    return make_day(*found.groups()) if found else None
-
-
 def _day_of_list(table: CsvTable, name: str, *columns: pa.Array) -> date:
     """Return the day of a list: the one in its name, or else its newest day."""
-    in_name = _day_in_name(name)
+    in_name = parse_day_in_name(name)
     days = [day for column in columns if (day := pc.max(column).as_py()) is not None]
     if in_name is not None:
         return in_name

@@ -6,6 +6,7 @@ written and what words mean. What a file does not state stays empty, and the met
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -43,6 +44,7 @@ from healthkit.ingest.parsing.order_layouts import (
     COLUMNS,
     ORDER,
     ORDERED_AT,
+    PARENT_COLUMNS,
     TIME_COLUMNS,
     OrderLayout,
     load_order_layouts,
@@ -54,6 +56,7 @@ from healthkit.schema.tables import SHIPPED_STATUSES
 
 NO_ORDER_REASON = "rows that hold no order (titles, descriptions, totals)"
 UNPAID_REASON = "rows without an order id: purchases that are not paid yet"
+PACK_REASON = "rows that head the orders of a pack"
 CANCEL_DAY_ASSUMED = "cancel_day_from_order"
 """Mark of a cancelled order of which the file does not say when; the day of the order is taken."""
 _FACTS = (ORDERED_AT, "status", "sku", "units")
@@ -87,7 +90,8 @@ def parse(table: CsvTable, context: ReadContext) -> FileContents:
 def _parse_rows(table: CsvTable, context: ReadContext, layout: OrderLayout) -> FileContents:
     """Parse the rows of an order file."""
     table.notes.extend(_note_default_marketplace(context, layout))
-    own_rows, skipped = _drop_rows_without_orders(table, layout)
+    rows, packs = _fill_packs(table, layout)
+    own_rows, skipped = _drop_rows_without_orders(rows, layout)
     if layout.summary_rows:
         own_rows = _fold_summary_rows(own_rows)
     lines = _read_lines(own_rows, context, layout)
@@ -95,7 +99,7 @@ def _parse_rows(table: CsvTable, context: ReadContext, layout: OrderLayout) -> F
     tables: dict[str, Columns] = {"orders": _merge_orders(lines), "items": merge_items(lines)}
     if len(parcels["order_id"]):
         tables["shipments"] = parcels
-    return FileContents(tables, "ordered_on", skipped=skipped)
+    return FileContents(tables, "ordered_on", skipped=skipped | packs)
 
 
 def parse_records(
@@ -139,6 +143,44 @@ def _note_default_marketplace(context: ReadContext, layout: OrderLayout) -> list
     return [f"Taken as a file of {first}. If it is of {' or '.join(others)}, remove it and say so with --marketplace."]
 
 
+def _fill_packs(table: CsvTable, layout: OrderLayout) -> tuple[CsvTable, dict[str, int]]:
+    """Drop the rows that head a pack of several orders, and fill empty cells of its orders from them.
+
+    Return the other rows and the number of the dropped ones. The status of such a row says how many rows belong to the
+    pack; one without any below it is an order by itself.
+    """
+    if not layout.pack_rows:
+        return table, {}
+    sizes = _pack_sizes(table["status"].to_pylist(), layout)
+    parents: list[int | None] = [None] * len(sizes)
+    heads = []
+    for row, size in enumerate(sizes):
+        members = list(range(row + 1, min(row + 1 + size, len(sizes))))
+        while members and any(sizes[one] for one in members):
+            members.pop()
+        if members:
+            heads.append(row)
+            parents[members[0] : members[-1] + 1] = [row] * len(members)
+    if not heads:
+        return table, {}
+    taken = pa.array(parents, pa.int64())
+    filled = table.arrow_table
+    for name in (one for one in PARENT_COLUMNS if table.has_column(one)):
+        cells = pc.coalesce(table[name], table[name].take(taken))
+        filled = filled.set_column(filled.column_names.index(name), name, cells)
+    is_head = pc.is_in(pa.array(range(len(sizes)), pa.int64()), pa.array(heads, pa.int64()))
+    return replace(table, arrow_table=filled).filter_rows(pc.invert(is_head)), {PACK_REASON: len(heads)}
+
+
+def _pack_sizes(statuses: Sequence[str | None], layout: OrderLayout) -> list[int]:
+    """Return for each row the number of rows of the pack that it heads, which its status states; else 0."""
+    sizes: dict[str | None, int] = {}
+    for status in set(statuses):
+        stated = re.search(r"\d{1,3}", status) if status and layout.heads_pack(status) else None
+        sizes[status] = int(stated[0]) if stated else 0
+    return [sizes[status] for status in statuses]
+
+
 def _drop_rows_without_orders(table: CsvTable, layout: OrderLayout) -> tuple[CsvTable, dict[str, int]]:
     """Drop titles, descriptions of columns, totals and footers, and rows of unpaid purchases if the file has such.
 
@@ -152,9 +194,8 @@ def _drop_rows_without_orders(table: CsvTable, layout: OrderLayout) -> tuple[Csv
         is_no_order = pc.and_(is_no_order, pc.is_null(table[column]))
     if layout.order_id and len(table):
         # Below the header some workbooks describe each column in words.
-        is_first = pa.array([True] + [False] * (len(table) - 1))
-        is_words = pc.match_substring_regex(ids, r"[^\W\d_]{2,}.*\s[^\W\d_]{2,}")
-        is_no_order = pc.or_(is_no_order, pc.fill_null(pc.and_(is_first, is_words), False))
+        describes = not any(re.search(r"\d", table[name][0].as_py() or "") for name in (ORDER, ORDERED_AT))
+        is_no_order = pc.or_(is_no_order, pa.array([describes] + [False] * (len(table) - 1)))
     is_unpaid = pc.and_(pc.is_null(ids), pc.invert(is_no_order))
     if not layout.unpaid_rows:
         is_unpaid = pc.and_(is_unpaid, False)
@@ -249,20 +290,51 @@ def _marketplaces(table: CsvTable, ids: pa.Array, context: ReadContext, layout: 
     """Return the marketplace code of each row: that of the layout, or else as the row or the caller states."""
     if not layout.marketplaces:
         return read_optional_order_keys(table, context)[1]
-    code = context.marketplace or layout.marketplaces[0]
-    if code not in layout.marketplaces:
+    if context.marketplace not in (None, *layout.marketplaces):
         raise ReaderError(
-            f"{table.name}: you said marketplace {code}, but this is a file of {' or '.join(layout.marketplaces)}: "
-            f"{layout.kind.title}. Leave --marketplace out."
+            f"{table.name}: you said marketplace {context.marketplace}, but this is a file of "
+            f"{' or '.join(layout.marketplaces)}: {layout.kind.title}. Leave --marketplace out."
         )
-    return pa.array([code] * len(ids), pa.string())
+    default = pa.array([context.marketplace or layout.marketplaces[0]] * len(ids), pa.string())
+    if context.marketplace or "marketplace" not in layout.read_from:
+        return default
+    return pc.coalesce(_read_words(table, "marketplace", layout), default)
 
 
 def _read_words(table: CsvTable, column: str, layout: OrderLayout) -> pa.Array:
-    """Translate a column of words with the layout; raise ReaderError for an unknown word."""
-    words = layout.words[column]
-    reason = f"unknown; add it to `words: {{{column}: ...}}` of {layout.kind.name} in data/column_map.yaml"
-    return map_distinct(table, column, table[column], lambda word: words.get(word.lower()), pa.string(), reason, "")
+    """Translate a column of words with the layout; raise ReaderError for an unknown word, or note it if lenient.
+
+    A column that is read from the cells of another one has a meaning for some of their words alone.
+    """
+    if not table.has_column(column) and column in layout.read_from:
+        return _translate(table[layout.read_from[column]], column, layout)
+    if column not in layout.lenient:
+        reason = f"unknown; add it to `words: {{{column}: ...}}` of {layout.kind.name} in data/column_map.yaml"
+        return map_distinct(
+            table, column, table[column], lambda word: layout.translate(column, word), pa.string(), reason, ""
+        )
+    meanings = _translate(table[column], column, layout)
+    taken = "those of the seller" if column == "channel" and layout.channel == "seller" else "not stated"
+    _note_unknown_words(table, column, pc.and_(pc.is_valid(table[column]), pc.is_null(meanings)), taken, layout)
+    return meanings
+
+
+def _translate(cells: pa.Array, column: str, layout: OrderLayout) -> pa.Array:
+    """Return the kit's words for the words of a column; unknown ones become empty."""
+    stated = combine_chunks(pc.dictionary_encode(cells))
+    meanings = [layout.translate(column, word) for word in stated.dictionary.to_pylist()]
+    return pa.array(meanings, pa.string()).take(stated.indices)
+
+
+def _note_unknown_words(table: CsvTable, column: str, unknown: pa.Array, taken: str, layout: OrderLayout) -> None:
+    """Note how many rows have an unknown word in a column, and how they were taken."""
+    count = pc.sum(unknown).as_py()
+    if count:
+        first = table.line_number(pc.index(unknown, True).as_py())
+        table.notes.append(
+            f"{column}: {count:,} rows with a word that the kit does not know, the first in row {first:,}, were taken "
+            f"as {taken}. Add the word to `words: {{{column}: ...}}` of {layout.kind.name} in data/column_map.yaml."
+        )
 
 
 def _statuses(table: CsvTable, times: Mapping[str, pa.Array], layout: OrderLayout) -> pa.Array:
@@ -270,21 +342,23 @@ def _statuses(table: CsvTable, times: Mapping[str, pa.Array], layout: OrderLayou
 
     A row with an unknown word is refused, unless it has a time of cancellation, shipment or delivery.
     """
-    words = layout.words["status"]
     by_times = pc.if_else(
         pc.is_valid(times["cancelled-at"]), _CANCELLED,
         pc.if_else(pc.is_valid(times["delivered-at"]), "delivered",
                    pc.if_else(pc.is_valid(times["shipped-at"]), "shipped", None)),
     )  # fmt: skip
     cells = table["status"]
-    stated = combine_chunks(pc.dictionary_encode(cells))
-    known = pa.array([words.get(word.lower()) for word in stated.dictionary.to_pylist()], pa.string())
-    by_word = known.take(stated.indices)
+    by_word = _translate(cells, "status", layout)
     unknown = pc.and_(pc.is_valid(cells), pc.is_null(by_word))
+    if "status" in layout.lenient:
+        taken = "what their times say, without any as not shipped"
+        _note_unknown_words(table, "status", unknown, taken, layout)
+        return pc.coalesce(by_word, by_times, pa.scalar("unshipped"))
     undecided = pc.and_(unknown, pc.is_null(by_times))
     if pc.any(undecided, min_count=0).as_py():
         reason = f"unknown; add it to `words: {{status: ...}}` of {layout.kind.name} in data/column_map.yaml"
-        table.refuse("status", undecided, reason, f"There are: {', '.join(dict.fromkeys(words.values()))}.")
+        known = dict.fromkeys(layout.words["status"].values())
+        table.refuse("status", undecided, reason, f"There are: {', '.join(known)}.")
     count = pc.sum(unknown).as_py()
     if count:
         table.notes.append(f"status: {count:,} rows with an unknown word were judged by their times alone.")
@@ -408,14 +482,17 @@ def _next_after(moment: datetime, ordered_on: date) -> datetime | None:
 
     >>> _next_after(datetime(2000, 1, 2, 9, 0), date(2025, 12, 30))
     datetime.datetime(2026, 1, 2, 9, 0)
+    >>> _next_after(datetime(2000, 12, 31, 23, 59), date(2026, 1, 1))
+    datetime.datetime(2025, 12, 31, 23, 59)
     >>> _next_after(datetime(2000, 2, 29), date(2026, 2, 1))
     """
-    for year in (ordered_on.year, ordered_on.year + 1):
+    earliest = ordered_on - timedelta(days=1)
+    for year in (earliest.year, earliest.year + 1):
         try:
             found = moment.replace(year=year)
         except ValueError:
             continue
-        if found.date() >= ordered_on - timedelta(days=1):
+        if found.date() >= earliest:
             return found if found.date() <= ordered_on + timedelta(days=364) else None
     return None
 

@@ -22,6 +22,7 @@ from healthkit.ingest.formats import (
     fba_returns,
     feedback,
     invoices,
+    mercado_libre_api,
     olist,
     order_files,
     order_report,
@@ -73,6 +74,7 @@ FORMATS: tuple[FileFormat, ...] = (
     FileFormat(orders_api.V0_ITEMS, orders_api.parse_v0_items),
     FileFormat(walmart_orders.KIND, walmart_orders.parse),
     FileFormat(ebay_orders.KIND, ebay_orders.parse),
+    FileFormat(mercado_libre_api.ORDERS, mercado_libre_api.parse_orders),
     FileFormat(sale_report.KIND, sale_report.parse),
     FileFormat(amazon_shipments.KIND, amazon_shipments.parse, may_be_large=True),
     FileFormat(order_report.KIND, order_report.parse, may_be_large=True, has_single_update_time=True),
@@ -92,6 +94,7 @@ FORMATS: tuple[FileFormat, ...] = (
     FileFormat(performance_json.KIND, performance_json.parse),
     FileFormat(performance_xml.KIND, performance_xml.parse),
     FileFormat(ebay_standards.KIND, ebay_standards.parse),
+    FileFormat(mercado_libre_api.REPUTATION, mercado_libre_api.parse_reputation),
 )
 """All formats except those that YAML describes, in the order in which their files are imported.
 

@@ -27,6 +27,7 @@ OTHER_SHOP_ORDER_ID = r"^S\d{2}-\d{7}-\d{7}$"
 OTHER_SHOP_REASON = "orders of other shops that Amazon only fulfils (Non-Amazon) count in no rate"
 _SCIENTIFIC = r"^\d+([.,]\d+)?[eE]\+\d+$"
 _NUMBER = r"^\d+([.,]\d+)?$"
+_DAY_IN_NAME = re.compile(r"(?<!\d)(20\d\d)-?(\d\d)-?(\d\d)(?!\d)")
 _LOOSE_OFFSET = r"\s*([+-])\s*(\d{2})\s*:?\s*(\d{2})$"
 _EARLIEST, _LATEST = date(1995, 1, 1), date(2100, 1, 1)
 _REGION_SIGNS, _REGION_LETTERS = " .'&()/-", 40
@@ -258,6 +259,16 @@ def make_day(year: str | int, month: str | int, day: str | int) -> date | None:
     except ValueError:
         return None
     return found if _EARLIEST <= found < _LATEST else None
+
+
+def parse_day_in_name(name: str) -> date | None:
+    """Return the day in a file's name, written yyyy-mm-dd; None if there is none.
+
+    >>> str(parse_day_in_name("acme/order_defects_2026-10-31.csv"))
+    '2026-10-31'
+    """
+    found = _DAY_IN_NAME.search(name.rsplit("/", 1)[-1])
+    return make_day(*found.groups()) if found else None
 
 
 def parse_day(word: str, date_format: str) -> date | None:

@@ -50,6 +50,7 @@ class FileKind:
     The header is one of the first `max_header_line` lines that are not blank. With `numbers_repeated_columns` the
     second column of a name is called `name#2`, the third `name#3`; otherwise a repeated column that is read is refused.
     In a file with footers `row_id` is a regular expression that some cell of every row matches, and no footer.
+    With `reads_aliases_only` the names used here are no names of the file's columns, unless an alias says so.
 
     The marketplace omits `opt_in_columns` until the seller adds them; `opt_in_hint` says how. A file with all of
     `other_report_columns` is another report that never has them; `other_report_hint` says what to download instead.
@@ -72,6 +73,7 @@ class FileKind:
     max_header_line: int = 1
     numbers_repeated_columns: bool = False
     row_id: str = ""
+    reads_aliases_only: bool = False
 
     @property
     def read_columns(self) -> tuple[str, ...]:
@@ -85,7 +87,7 @@ class FileKind:
 
     def matches(self, names: set[str]) -> bool:
         """Return whether a header with the given column names has all required columns."""
-        known = {self.aliases.get(name, name) for name in names} if self.aliases else names
+        known = {self._name_of(name) for name in names} if self.aliases else names
         return known.issuperset(self.required_columns)
 
     def is_footer(self, cells: Iterable[str]) -> bool:
@@ -99,13 +101,19 @@ class FileKind:
         has_words = any(re.search(r"[^\W\d_]{3}", text) for text in texts)
         return bool(self.row_id) and has_words and not any(re.search(self.row_id, text) for text in texts)
 
+    def _name_of(self, name: str) -> str:
+        """Return the name used here for a column of the file, or its own name if the column is unknown."""
+        if self.reads_aliases_only and name not in self.aliases and name in self.read_columns:
+            return f"{name}#other"
+        return self.aliases.get(name, name)
+
     def normalize_header(self, header: str, delimiter: str) -> list[str]:
         """Return the column names in a header line, with aliases replaced by the names used here."""
         names = parse_header(header, delimiter)
         if self.numbers_repeated_columns:
             seen: Counter[str] = Counter()
             names = tuple(_number_repeated(name, seen) for name in names)
-        return [self.aliases.get(name, name) for name in names]
+        return [self._name_of(name) for name in names]
 
 
 def _number_repeated(name: str, seen: Counter[str]) -> str:
@@ -119,7 +127,8 @@ class CsvTable:
     """Text columns of a raw file, or of a part of the file if `is_partial` is set.
 
     `body` is the text below the header; it begins on line `first_line` of the file. `rows` holds the position in the
-    body (from 0) of each row that is left after filtering.
+    body (from 0) of each row that is left after filtering. `spellings` holds the file's own name of each column that it
+    spells otherwise.
     """
 
     name: str
@@ -131,6 +140,7 @@ class CsvTable:
     rows: pa.Array
     notes: list[str]
     is_partial: bool = False
+    spellings: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -173,7 +183,12 @@ class CsvTable:
         first = pc.index(bad, True).as_py()
         value = redact_value(self[column][first].as_py())
         count = f"{pc.sum(bad).as_py():,} of {len(self):,} rows" + (" near it" if self.is_partial else "")
-        _refuse_row(self.name, self.line_number(first), f"{column} {value} {reason} ({count})", hint)
+        named = f"{column} (column {self.spellings[column]})" if column in self.spellings else column
+        problem = f"{named} {value} {reason} ({count})"
+        if not self.body:
+            # The rows are records of a document, which has no lines.
+            raise ReaderError(f"{self.name}: record {self.rows[first].as_py() + 1:,}: {problem}. {HINT_DOWNLOAD_AGAIN}")
+        _refuse_row(self.name, self.line_number(first), problem, hint)
 
 
 def _refuse_row(name: str, row: int, problem: str, hint: str = HINT_DOWNLOAD_AGAIN) -> NoReturn:
@@ -300,7 +315,21 @@ def parse_rows(
     if not len(table) and not is_partial:
         notes.append(NO_ROWS)
     rows = pa.array(np.arange(len(table)))
-    return CsvTable(name, kind, delimiter, body, first_line, table, rows, notes, is_partial)
+    spellings = _spellings(header.decode(), delimiter, columns, kind)
+    return CsvTable(name, kind, delimiter, body, first_line, table, rows, notes, is_partial, spellings)
+
+
+def _spellings(header: str, delimiter: str, columns: list[str], kind: FileKind) -> dict[str, str]:
+    """Return the file's own name of each column that it reads under another name.
+
+    >>> kind = FileKind("x", "x", ("ordered-at", "sku"), aliases={"sale-date": "ordered-at"})
+    >>> _spellings("Sale Date,SKU", ",", ["ordered-at", "sku"], kind)
+    {'ordered-at': 'sale-date'}
+    """
+    if not kind.aliases:
+        return {}
+    own = parse_header(header, delimiter)
+    return {column: name for column, name in zip(columns, own, strict=True) if column != name in kind.aliases}
 
 
 def refuse_long_lines(name: str, data: bytes, lines_before: int = 0) -> None:

@@ -7,7 +7,8 @@ users add files of other sources, and more spellings and words for the known one
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -41,6 +42,11 @@ OTHER_COLUMNS = (
     "is-business", "is-premium", "record",
 )  # fmt: skip
 """All other columns. `record` is a number of the file's own, by which its kind is known; it is not stored."""
+PARENT_COLUMNS = (
+    "ordered-at", "shipped-at", "delivered-at", "ship-by", "deliver-by", "channel", "tracking", "carrier",
+    "ship-method", "country", "state",
+)  # fmt: skip
+"""Columns that the rows of a pack take from the row that heads it, where their own cells are empty."""
 ORDER, ORDERED_AT = "order-id", "ordered-at"
 COLUMNS = (ORDER, *TIME_COLUMNS, *WORD_COLUMNS, *OTHER_COLUMNS)
 """All columns that an order file may have, as the kit's own orders CSV spells them."""
@@ -58,6 +64,9 @@ class _Entry(BaseModel):
     dates: list[str] = Field(default_factory=list)
     zone: str = ""
     words: dict[str, dict[str, list[str]]] = Field(default_factory=dict)
+    read_from: dict[str, str] = Field(default_factory=dict)
+    lenient: list[str] = Field(default_factory=list)
+    pack_rows: list[str] = Field(default_factory=list)
     channel: Literal["", "seller", "amazon"] = ""
     order_id: str = ""
     header_within: int = Field(default=0, ge=0, le=20)
@@ -100,9 +109,11 @@ class _Entry(BaseModel):
         return words
 
     @model_validator(mode="after")
-    def _check_known_by(self) -> _Entry:
-        for name in self.known_by:
+    def _check_names(self) -> _Entry:
+        for name in (*self.known_by, *self.read_from.values()):
             _require_known(name, COLUMNS, "column")
+        for name in (*self.lenient, *self.read_from):
+            _require_known(name, WORD_COLUMNS, "column of words")
         return self
 
 
@@ -118,8 +129,11 @@ class OrderLayout:
 
     `marketplaces` are those that the file may be of, the first by default; without any, each row must name its own or
     the importer be told. `dates` are the formats of times, `zone` the time zone of times without an offset (empty: that
-    of the marketplace). `words` maps the words of each column of words, in lower case, to those of the kit. `channel`
-    is the channel of rows that state none. `order_id` is a regular expression that every order id must match.
+    of the marketplace). `words` maps the words of each column of words, in lower case, to those of the kit; `patterns`
+    does so with words that contain `*`, the longest first. `read_from` names the column whose cells a column of words
+    is read from, if it has none of its own. An unknown word of a `lenient` column does not refuse the file. A row whose
+    status matches one of `pack_rows` heads the orders of a pack. `channel` is the channel of rows that state none.
+    `order_id` is a regular expression that every order id must match.
 
     With `summary_rows` an order of several lines has one more row, without an item, whose cells hold for all lines.
     With `unpaid_rows` a row without an order id is a purchase that is not paid yet, and no order.
@@ -134,6 +148,22 @@ class OrderLayout:
     order_id: str
     summary_rows: bool = False
     unpaid_rows: bool = False
+    patterns: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+    read_from: Mapping[str, str] = field(default_factory=dict)
+    lenient: frozenset[str] = frozenset()
+    pack_rows: tuple[str, ...] = ()
+
+    def translate(self, column: str, word: str) -> str | None:
+        """Return the kit's word for a word of a column; None if it is unknown."""
+        spelling = normalize_word(word)
+        known = self.words[column].get(spelling)
+        if known is not None:
+            return known
+        return next((meaning for one, meaning in self.patterns.get(column, ()) if fnmatchcase(spelling, one)), None)
+
+    def heads_pack(self, status: str) -> bool:
+        """Return whether a row with the given status heads the orders of a pack."""
+        return any(fnmatchcase(normalize_word(status), one) for one in self.pack_rows)
 
 
 @cache
@@ -210,10 +240,11 @@ def _make_layout(name: str, entry: _Entry, file: Path, added: Path) -> OrderLayo
         delimiters=",;\t", quoted=True, by_hand=entry.by_hand, aliases=own_names | aliases,
         hint=column_map.SPELLING_HINT, max_header_line=max(entry.header_within, 1),
         numbers_repeated_columns=entry.repeated_columns, row_id=entry.order_id if entry.footers else "",
+        reads_aliases_only=not entry.by_hand,
     )  # fmt: skip
-    words = {
+    meanings = {
         column: {
-            spelling.strip().lower(): word
+            normalize_word(spelling): word
             for word, spellings in {
                 **{one: [one] for one in WORD_COLUMNS[column]},
                 **entry.words.get(column, {}),
@@ -222,10 +253,29 @@ def _make_layout(name: str, entry: _Entry, file: Path, added: Path) -> OrderLayo
         }
         for column in WORD_COLUMNS
     }
+    words = {column: {one: word for one, word in known.items() if "*" not in one} for column, known in meanings.items()}
+    patterns = {
+        column: tuple(sorted(((one, word) for one, word in known.items() if "*" in one), key=_longest_first))
+        for column, known in meanings.items()
+    }
     return OrderLayout(
         kind, tuple(entry.marketplaces), tuple(entry.dates), entry.zone, words, entry.channel, entry.order_id,
-        entry.summary_rows, entry.unpaid_rows,
+        entry.summary_rows, entry.unpaid_rows, patterns, entry.read_from, frozenset(entry.lenient),
+        tuple(map(normalize_word, entry.pack_rows)),
     )  # fmt: skip
+
+
+def _longest_first(pattern: tuple[str, str]) -> tuple[int, str]:
+    return -len(pattern[0]), pattern[0]
+
+
+def normalize_word(word: str) -> str:
+    """Return a word of a cell or of a layout as words are compared: lower case, single blanks between words.
+
+    >>> normalize_word(" Cancelada  por el Comprador ")
+    'cancelada por el comprador'
+    """
+    return " ".join(word.split()).lower()
 
 
 def normalize_spelling(spelling: str) -> str:
