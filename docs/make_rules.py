@@ -22,7 +22,8 @@ What each marketplace asks of a seller, and what it asked before. This page is w
 from `healthkit/metrics/policies/*.yaml`; change the rules there. A test fails when the page and the files differ.
 
 A rate is held against the rules of its own day. An empty *Until* means that no end is known. A row that asks *nothing*
-says from which day on nothing is asked, or nothing is known, and why. *If missed* tells what follows, as far as the
+says from which day on nothing is asked, and why; one with *no published target found* says what was looked for. What is
+*inferred* rests on our inference, such as the rule of another store. *If missed* tells what follows, as far as the
 source says: from the first day off target on, or from the day in a row that is named. Where a rule is judged on one day
 of the month, the rate of any other day is a forecast of it. *How sure* says whose number it is:
 {sure}.
@@ -60,7 +61,9 @@ def asked(rule: Rule) -> str:
         return f"{rules_text.rating_target_phrase(points.on_from, points.off_under, points.most)}; {earned}"
     side, share = (rule.target.side, rule.target.share) if rule.target is not None else ("", None)
     said = sentences.rule_phrase(side, share, rule.minimum, labels.metric_words(rule.metric).noun)
-    return "; ".join(filter(None, [said, provisos(rule)]))
+    mark = f"*{labels.INFERRED_MARK}*" if rule.is_inferred else ""
+    note = f"note: {rule.note}" if rule.note else ""
+    return "; ".join(filter(None, [said, provisos(rule), mark, note]))
 
 
 def follows(rule: Rule) -> str:
@@ -77,7 +80,7 @@ def _section(held: Policy) -> str:
         f'<a id="{held.name}"></a>', "", f"## {held.title}", "",
         f"{judges}; {zone}; read on {figures.format_long_day(held.read_on, 0)}. {_cell(held.note)}".rstrip(), "",
         _row(HEADS), _row(["---"] * len(HEADS)),
-        *(_row(_rule(row) if isinstance(row, Rule) else _silence(row)) for row in rows),
+        *(_row(_rule(row) if isinstance(row, Rule) else _silence(row, row.metric in held.metrics())) for row in rows),
     ])  # fmt: skip
 
 
@@ -95,10 +98,21 @@ def _rule(rule: Rule) -> list[str]:
     ]  # fmt: skip
 
 
-def _silence(row: EndedRule) -> list[str]:
-    """The cells of a row that asks nothing."""
-    label = labels.metric_words(row.metric).label
-    return [label, "*nothing*", "", _channels(row.channels), "", str(row.since), "", "", row.source, ""]
+def _silence(row: EndedRule, is_asked_ever: bool) -> list[str]:
+    """The cells of a row that asks nothing, or of a metric that never has a rule: none was found, or none computes."""
+    label, why = labels.metric_words(row.metric).label, "nothing" if is_asked_ever else labels.NO_TARGET_FOUND
+    return [
+        label,
+        f"*{labels.NOT_COMPUTED if row.not_computed else why}*",
+        "",
+        _channels(row.channels),
+        "",
+        str(row.since),
+        "",
+        "",
+        row.source,
+        "",
+    ]
 
 
 def _placed(rule: Rule) -> str:

@@ -33,7 +33,7 @@ def judged(metric, rows, options, clock, as_of, hindsight):
     return said
 
 
-ABOUT = ("feedback", "defects", "shipments")
+ABOUT = ("feedback", "defects", "shipments", "returns")
 
 
 def same_order(row, order):
@@ -366,7 +366,35 @@ def valid_tracking(order, about, options, evening):
     return by_parcel(told, [not valid[id(row)] for row in told], "confirmed_on", "no_tracking", about, evening)
 
 
+def business_hours(order, about, options, evening):
+    """Parcels to businesses of which it is told whether they came while the customer was open."""
+    told = [row for row in about["shipments"] if row["delivered_on"] and row["in_business_hours"] is not None]
+    known = [row for row in told if evening.knows(row["delivered_on"])] if order["is_business"] else []
+    return len(known), sum(row["in_business_hours"] is False for row in known)
+
+
+def arrival(order, parcels):
+    """The day an order is taken as delivered: of its first parcel, or its own where no parcel has one."""
+    return min((row["delivered_on"] for row in parcels if row["delivered_on"]), default=order["delivered_on"])
+
+
+def returned(order, about, options, evening):
+    day = arrival(order, about["shipments"])
+    stands = any(evening.stands(row["requested_on"], row["cleared_on"]) for row in about["returns"])
+    return int(evening.knows(day)) * every_order(order, options, evening), stands
+
+
+def transaction_defects(order, about, options, evening):
+    _, cancelled = cancellation(order, about, options, evening)
+    return 1, cancelled or has_defect(about["defects"], "case", evening)
+
+
 JUDGES = {
+    "business_hour_delivery_rate": business_hours,
+    "return_rate": returned,
+    "item_not_received_rate": part("not_received"),
+    "case_rate": part("case"),
+    "transaction_defect_rate": transaction_defects,
     "invoice_defect_rate": invoice,
     "valid_tracking_rate": valid_tracking,
     "refund_rate": part("refund"),
@@ -396,6 +424,8 @@ def unknown(metric, rows, options, clock, as_of):
             continue
         placed, known_on = order[clock] or order["ordered_on"], order["ordered_on"] or order[clock]
         if placed is None or known_on > as_of:
+            continue
+        if metric == "business_hour_delivery_rate" and not order["is_business"]:
             continue
         if order[clock] is None or judge(order, parcels, options):
             about = {"shipments": parcels, "lists": lists_of(rows, order), "clock_day": order[clock]}
@@ -440,7 +470,18 @@ def untracked(order, parcels, options):
     return not any(told)
 
 
+def hours_untold(order, parcels, options):
+    told = (row["delivered_on"] and row["in_business_hours"] is not None for row in parcels)
+    return bool(order["is_business"]) and not any(told)
+
+
+def not_arrived(order, parcels, options):
+    return arrival(order, parcels) is None
+
+
 UNKNOWN = {
+    "business_hour_delivery_rate": hours_untold,
+    "return_rate": not_arrived,
     "late_shipment_rate": unconfirmed,
     "on_time_delivery_rate": undelivered,
     "unit_on_time_delivery_rate": units_undelivered,

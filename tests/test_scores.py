@@ -90,13 +90,14 @@ def test_a_shipped_order_counts_or_is_unknown_or_is_left_out_by_the_rule(seed):
     rows = random_ledger(seed)
     rules = [one for one in RULES if one.metric in plain.UNKNOWN and one.clock != "shipped_on"]
     for order in rows["orders"]:
-        order |= {"status": "shipped", "channel": "seller"}
+        order |= {"status": "shipped", "channel": "seller", "is_business": True}
         order |= {"shipped_at": order["ship_by"], "shipped_on": order["ship_by_on"]}
         order |= {"delivered_at": order["deliver_by"], "delivered_on": order["deliver_by_on"]}
     rows["shipments"] = [
         {**{name: order[name] for name in ("account", "marketplace", "order_id", "delivered_at", "delivered_on")},
          "shipment_id": "p", "confirmed_at": order["shipped_at"], "confirmed_on": order["shipped_on"], "tracking": True,
-         "scanned": None, "units": 1, "updated_at": instant(SPAN), "report": "r"} for order in rows["orders"]
+         "scanned": None, "in_business_hours": True,
+         "units": 1, "updated_at": instant(SPAN), "report": "r"} for order in rows["orders"]
     ]  # fmt: skip
     assert count_orders(ledger(rows), rules).unknown.empty
     nothing = dict.fromkeys(("ship_by", "ship_by_on", "shipped_at", "shipped_on", "deliver_by", "deliver_by_on",

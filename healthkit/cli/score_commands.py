@@ -204,7 +204,14 @@ def _warn_of_early_ends(workspace: Any, as_of: date, accounts: list[str] | None)
 
 @app.command("rules", epilog="Example: `python -m healthkit rules --marketplace US --on 2026-10-31`")
 def rules(
-    on: Annotated[date, typer.Option(parser=parse_day, metavar="DAY", help="Day on which the rules are in force.")],
+    on: Annotated[
+        date | None,
+        typer.Option(
+            parser=parse_day,
+            metavar="DAY",
+            help="Day on which the rules are in force; by default that on which their sources were read.",
+        ),
+    ] = None,
     marketplace: Annotated[str | None, typer.Option(help="A marketplace, such as US or DE.")] = None,
     policy: PolicyOption = None,
 ) -> None:
@@ -213,6 +220,7 @@ def rules(
         raise typer.BadParameter("Give either --marketplace or --policy.")
     with ErrorReporter():
         chosen = hk.load_policy(policy) if policy else hk.load_policies([marketplace])[marketplace]
+        on = on or chosen.read_on
         in_force = chosen.rules_in_force(on)
     heads = dict.fromkeys(("Measure", "Demand", "Window", "Since", "Source"), "long")
     table = make_table(heads, title=f"{chosen.title}, {on}")
@@ -223,11 +231,15 @@ def rules(
             "\n".join(_requirement_lines(rule)), sentences.window_phrase(rule.windows, rule.lag),
             str(rule.since), f"{rule.source} ({labels.CERTAINTY_LABELS[rule.sure]})",
         )  # fmt: skip
+    for ended in chosen.without_rule(on):
+        label = labels.capitalise_first(labels.metric_words(ended.metric).label)
+        demand = labels.NOT_COMPUTED if ended.not_computed else labels.NO_TARGET_FOUND
+        table.add_row(label, demand, "", str(ended.since), ended.source)
     print_wide(table)
 
 
 def _requirement_lines(rule: Any) -> list[str]:
-    """Return what a rule demands, in lines: its target, its conditions and the stages after a miss."""
+    """Return what a rule demands, in lines: target, conditions, mark, stages after a miss, and note."""
     noun = labels.metric_words(rule.metric).noun
     side, share = (rule.target.side, rule.target.share) if rule.target else ("", None)
     demand = sentences.rule_phrase(side, share, rule.minimum, noun)
@@ -236,7 +248,9 @@ def _requirement_lines(rule: Any) -> list[str]:
     fallback = (rule.fallback.under, rule.fallback.window) if rule.fallback else None
     conditions = rules_text.rule_conditions(noun, rule.and_at_least, rule.while_under, fallback, rule.judged_on)
     missed = "; then ".join(rules_text.stage_phrase(one.stage, one.days) for one in rule.stages)
-    return [*filter(None, [demand, conditions, f"if missed: {missed}" if missed else ""])]
+    mark = labels.INFERRED_MARK if rule.is_inferred else ""
+    missed_line = f"if missed: {missed}" if missed else ""
+    return [*filter(None, [demand, conditions, mark, missed_line, f"note: {rule.note.strip()}" if rule.note else ""])]
 
 
 @app.command("due", epilog="Example: `python -m healthkit due --as-of 2026-11-01 --data data/sample_store`")

@@ -22,8 +22,9 @@ CATALOGUE_FILE = Path(__file__).parent / "downloads.yaml"
 """YAML file with the catalogue of downloads that is part of healthkit."""
 EVIDENCE_KINDS = (
     "orders", "cancellers", "promises", "delivery_promises", "confirmations", "confirmation_times", "deliveries",
-    "tracking", "scans", "feedback", "claims", "chargebacks", "refunds", "returns", "return_answers",
-    "return_feedback", "return_refusals", "invoices", "contacts", "surveys", "violations", "amazon_figures",
+    "tracking", "scans", "business_hours", "feedback", "claims", "chargebacks", "refunds", "not_received", "cases",
+    "returns", "return_answers", "return_feedback", "return_refusals", "invoices", "contacts", "surveys", "violations",
+    "amazon_figures",
 )  # fmt: skip
 """Names of the kinds of evidence that files can contain.
 

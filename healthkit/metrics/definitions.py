@@ -312,6 +312,32 @@ def refund_rate(ledger: Ledger, basis: Basis) -> CountedOrders:
     return _defect_rate(ledger, basis, "refund")
 
 
+@_metric(required_evidence=("not_received",))
+def item_not_received_rate(ledger: Ledger, basis: Basis) -> CountedOrders:
+    """Return all orders and mark those of which the buyer said that nothing arrived as at fault."""
+    return _defect_rate(ledger, basis, "not_received")
+
+
+@_metric(required_evidence=("cases",))
+def case_rate(ledger: Ledger, basis: Basis) -> CountedOrders:
+    """Return all orders and mark those with a case that the marketplace counts against the seller as at fault.
+
+    On eBay that is a case closed without the seller's resolution, on Etsy one that the seller refunded, on Mercado
+    Libre a complaint.
+    """
+    return _defect_rate(ledger, basis, "case")
+
+
+@_metric(required_evidence=("cancellers", "cases"))
+def transaction_defect_rate(ledger: Ledger, basis: Basis) -> CountedOrders:
+    """Return all orders and mark those that the seller cancelled, or with a case against the seller, as at fault.
+
+    An order with both counts once.
+    """
+    cancelled = cancellation_rate(ledger, basis)
+    return CountedOrders(cancelled.counting, nw.concat([cancelled.faults, case_rate(ledger, basis).faults]))
+
+
 # -- cancelling and shipping ------------------------------------------------------------------------------
 
 
@@ -478,6 +504,24 @@ def unit_on_time_delivery_rate(ledger: Ledger, basis: Basis) -> CountedOrders:
         _parcel_fault_rows(ledger, late, "delivered_late", "delivered_on", units="units"),
         _unknown_rows(_undelivered_orders(ledger, basis, nw.lit(False))),
     )
+
+
+@_metric("parcels", denominator_evidence=("delivery_promises", "business_hours"))
+def business_hour_delivery_rate(ledger: Ledger, basis: Basis) -> CountedOrders:
+    """Return the parcels to business customers and mark those delivered outside opening hours as at fault.
+
+    A parcel counts from the day of its delivery if a file says whether that was within the opening hours of the
+    customer.
+    """
+    placed = _placed_orders(ledger, basis, "is_business").filter(nw.col("is_business"))
+    columns = [*ORDER_KEY, "delivered_on", "in_business_hours"]
+    delivered = ledger.shipments.select(columns).filter(_is_known("delivered_on") & _is_known("in_business_hours"))
+    parcels = delivered.join(placed, on=ORDER_KEY, how="inner")
+    outside = _fault_rows(parcels.filter(~nw.col("in_business_hours")), "outside_business_hours", "delivered_on")
+    is_known = _is_known("delivered_on") & _is_known("in_business_hours")
+    shipped = _orders_with_parcels(ledger, basis, is_known, nw.lit(True), "is_business").filter(nw.col("is_business"))
+    unknown = shipped.filter(~_is_known("clock") | (nw.col("any_known").fill_null(0) == 0))
+    return CountedOrders(_counting_rows(parcels, "delivered_on", "gone_on"), outside, _unknown_rows(unknown))
 
 
 @_metric("parcels", denominator_evidence=("tracking",), proxy="tracking_not_scanned", proxy_unless="scans")
@@ -787,6 +831,31 @@ def _return_requests(ledger: Ledger, basis: Basis) -> Frame:
     requests = requests.filter(nw.col("fulfilled_by").fill_null("seller") == "seller")
     return requests.with_columns(
         order_id=nw.col("return_id"), clock_day=nw.col(basis.clock), gone_on=nw.col("cleared_on")
+    )
+
+
+@_metric(required_evidence=("returns",), denominator_evidence=("deliveries",))
+def return_rate(ledger: Ledger, basis: Basis) -> CountedOrders:
+    """Return the delivered orders and mark those of which the buyer asked to return something as at fault.
+
+    An order counts from the delivery of its first parcel, or its own where no file names a parcel. It is at fault from
+    the first request on that is not known to be invalid.
+    """
+    parcels = ledger.shipments.filter(_is_known("delivered_on")).group_by(ORDER_KEY)
+    first = parcels.agg(first_on=nw.col("delivered_on").min())
+    orders = _placed_orders(ledger, basis, "delivered_on").join(first, on=ORDER_KEY, how="left")
+    orders = orders.with_columns(counts_on=nw.coalesce("first_on", "delivered_on")).drop("first_on", "delivered_on")
+    delivered = orders.filter(_is_known("counts_on"))
+    requests = ledger.returns.select(*ORDER_KEY, "requested_on", "cleared_on")
+    returned = requests.join(delivered, on=ORDER_KEY, how="inner").with_columns(
+        known_on=nw.max_horizontal("requested_on", "counts_on")
+    )
+    shipped = _orders_with_parcels(ledger, basis, _is_known("delivered_on"), nw.lit(True), "delivered_on")
+    is_delivered = (nw.col("any_known").fill_null(0) == 1) | _is_known("delivered_on")
+    return CountedOrders(
+        _counting_rows(delivered, "counts_on", "gone_on"),
+        _fault_rows(returned, "returned", "known_on", "cleared_on"),
+        _unknown_rows(shipped.filter(~_is_known("clock") | ~is_delivered)),
     )
 
 

@@ -341,7 +341,7 @@ class Rule(_RuleModel):
     what the target allows from which a rate is at risk. `and_at_least`, `while_under`: see `Target`. `fallback`: a
     longer window for small sellers. `judged_on`: the day of the month on which the marketplace judges; on other days
     the rate is a forecast. `points`: how a rating is estimated. `stages`: what follows when a measure stays off target,
-    as far as the source says.
+    as far as the source says. `note`: what a seller should know beside the rule; it is shown with the rule.
     """
 
     policy: str
@@ -435,6 +435,11 @@ class Rule(_RuleModel):
         return Basis(self.clock, tuple(sorted(self.counting.items())))
 
     @property
+    def is_inferred(self) -> bool:
+        """Whether the rule rests on our inference; where it is shown, it is marked as such."""
+        return self.sure == "I"
+
+    @property
     def is_enforced(self) -> bool:
         """Whether the rule names a consequence of missing its target."""
         return bool(self.consequence)
@@ -453,13 +458,15 @@ class Rule(_RuleModel):
 class EndedRule(NamedTuple):
     """The end of a metric's rules (row `rule: null`): from `since` on, nothing is required in these channels.
 
-    `source` is the source that says so.
+    `source` is the source that says so. With `not_computed` (row `rule: not computed`) something is required, but no
+    file tells what it takes to compute it.
     """
 
     metric: str
     channels: tuple[str, ...]
     since: date
     source: str
+    not_computed: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -502,6 +509,17 @@ class Policy:
                     f"later day, or add the older rule to policies/{self.name}.yaml with its source."
                 )
         return [rule for rule in self.rules if rule.since <= last and rule.until >= first]
+
+    def without_rule(self, day: date) -> list[EndedRule]:
+        """Return the metrics that never had a rule, as of a day: no requirement was found, or it cannot be computed.
+
+        >>> from healthkit.metrics.policy_files import load_policy
+        >>> [one.metric for one in load_policy("amazon_jp").without_rule(date(2026, 10, 31))]
+        ['unit_on_time_delivery_rate']
+        """
+        known = {rule.metric for rule in self.rules}
+        newest = {one.metric: one for one in self.ended_rules if one.metric not in known and one.since <= day}
+        return sorted(newest.values(), key=lambda one: list(self.first_days).index(one.metric))
 
     def rules_in_force(self, day: date) -> list[Rule]:
         """Return the rules in force on a day.

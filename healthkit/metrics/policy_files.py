@@ -7,18 +7,21 @@ from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from healthkit.metrics.policy import OPEN_END, EndedRule, Policy, PolicyError, Rule
+from healthkit.metrics.policy import OPEN_END, EndedRule, Policy, PolicyError, Rule, SourceConfidence
 from healthkit.schema import yaml_lines
 from healthkit.schema.tables import CHANNELS, WHOLE_ACCOUNT
 
 POLICY_FOLDER = Path(__file__).parent / "policies"
 """The folder of the policies that come with the package."""
+NOT_FOUND = "No source for this store was found"
+"""How the source of a rule begins that is taken over from another store's policy without a source of its own."""
+_NOT_COMPUTED = "not computed"
 _REQUIRED_FIELDS = ("policy", "title", "zone", "read", "rules")
-_FIELDS = (*_REQUIRED_FIELDS, "marketplaces", "new_marketplace", "note", "based_on")
+_FIELDS = (*_REQUIRED_FIELDS, "marketplaces", "new_marketplace", "note", "based_on", "inherited_sure")
 
 
 def find_policy_files(folder: Path = POLICY_FOLDER) -> dict[str, Path]:
@@ -105,8 +108,8 @@ def _build_policy(path: Path, document: Any, folder: Path) -> Policy:
     files: tuple[str, ...] = (str(path),)
     if document.get("based_on"):
         base = load_policy(document["based_on"], folder)
-        inherited = [rule for rule in base.rules if rule.metric not in rows_by_metric]
-        rules += [rule.model_copy(update={"policy": name}) for rule in inherited]
+        sure = document.get("inherited_sure")
+        rules += [_inherit_rule(rule, name, base, sure) for rule in base.rules if rule.metric not in rows_by_metric]
         ended += [one for one in base.ended_rules if one.metric not in rows_by_metric]
         first_days = {**base.first_days, **first_days}
         files += base.files
@@ -126,6 +129,23 @@ def _build_policy(path: Path, document: Any, folder: Path) -> Policy:
     )
 
 
+def _inherit_rule(rule: Rule, name: str, base: Policy, sure: SourceConfidence | None) -> Rule:
+    """Return a rule of the base policy as one of the policy `name`.
+
+    With `sure`, no source of the store itself was found: the rule is as sure as that, and its source says whose it is.
+    A note on a store's own rule is not about other stores; one in a policy that judges no store by itself is about all
+    that are based on it.
+    """
+    changes: dict[str, Any] = {"policy": name}
+    if base.marketplaces:
+        changes["note"] = ""
+    if sure is not None:
+        changes["sure"] = sure
+        if not rule.source.startswith(NOT_FOUND):
+            changes["source"] = f"{NOT_FOUND}; taken over from {base.title}: {rule.source}"
+    return rule.model_copy(update=changes)
+
+
 def _check_document(path: Path, document: Any) -> None:
     """Raise PolicyError for a document whose fields outside `rules` are invalid."""
     if not isinstance(document, dict):
@@ -135,6 +155,12 @@ def _check_document(path: Path, document: Any) -> None:
     for field in document:
         if field not in (*_FIELDS, yaml_lines.LINE_KEY):
             raise PolicyError(f"{path.name}: unknown field {field!r}. Fields: {', '.join(sorted(_FIELDS))}.")
+    sure = document.get("inherited_sure")
+    if sure is not None and (sure not in get_args(SourceConfidence) or not document.get("based_on")):
+        raise PolicyError(
+            f"{path.name}, field inherited_sure: {sure!r} will not do; it is one of "
+            f"{', '.join(get_args(SourceConfidence))}, in a policy that is based_on another."
+        )
     missing = [field for field in _REQUIRED_FIELDS if field not in document]
     if missing:
         raise PolicyError(f"{path.name}: missing field {', '.join(missing)}.")
@@ -180,10 +206,16 @@ def _build_rules(path: Path, policy: str, metric: str, rows: Any) -> list[Rule]:
 
 
 def _build_ended_rules(metric: str, rows: list[dict[str, Any]]) -> list[EndedRule]:
-    """Build an EndedRule for each row `rule: null`, in the order of their days."""
+    """Build an EndedRule for each row that ends a rule, in the order of their days."""
     ended = sorted((row for row in rows if _ends_rule(row)), key=lambda row: row["since"])
     return [
-        EndedRule(metric, tuple(sorted(row.get("channels", CHANNELS), reverse=True)), row["since"], row["source"])
+        EndedRule(
+            metric,
+            tuple(sorted(row.get("channels", CHANNELS), reverse=True)),
+            row["since"],
+            row["source"],
+            row["rule"] is not None,
+        )
         for row in ended
     ]
 
@@ -208,8 +240,8 @@ def _check_rows(path: Path, metric: str, rows: Any) -> None:
 
 
 def _ends_rule(row: dict[str, Any]) -> bool:
-    """Return whether a row is `rule: null`: nothing is required from its day on."""
-    return "rule" in row and row["rule"] is None
+    """Return whether a row is `rule: null` or `rule: not computed`: no rule is in force from its day on."""
+    return "rule" in row and row["rule"] in (None, _NOT_COMPUTED)
 
 
 def _channels(row: dict[str, Any]) -> set[str]:

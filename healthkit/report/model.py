@@ -21,7 +21,7 @@ from healthkit.analysis.simulation import Simulation
 from healthkit.analysis.streaks import Streak, find_streak_in_days
 from healthkit.analysis.verdicts import AccountVerdict
 from healthkit.metrics.counts import Counts
-from healthkit.metrics.policy import PolicyError, Rule
+from healthkit.metrics.policy import EndedRule, PolicyError, Rule
 from healthkit.metrics.scores import day_numbers
 from healthkit.schema.marketplaces import MARKETPLACES
 from healthkit.schema.tables import SEVERITIES, Frame, collect_to_pandas
@@ -66,6 +66,8 @@ class MonthlyReport:
     category: category, open, severity? (the worst of the open ones), opened_on? (of the oldest open one), resolved (in
     this month), resolved_on?, told_on? (the day of a reported total).
 
+    Rules: `rules` are those in force on `as_of`, `without_rule` the metrics that never had one.
+
     `data` describes the version of the data, and `made` the time of generation; both are printed in the footer.
     """
 
@@ -97,6 +99,7 @@ class MonthlyReport:
     futures: dict[MeasureKey, Simulation] = field(default_factory=dict)
     verdict: AccountVerdict | None = None
     month_end: date | None = None
+    without_rule: list[EndedRule] = field(default_factory=list)
 
 
 def last_day_of_month(month: str) -> date:
@@ -245,6 +248,7 @@ def _build_report(
         futures=_analyse(watched, lambda row: view.simulate(row, draws=SIMULATION_DRAWS)),
         verdict=verdict,
         month_end=month_end,
+        without_rule=view.policy.without_rule(as_of),
     )
 
 

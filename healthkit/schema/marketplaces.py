@@ -9,7 +9,7 @@ channel and no id in Amazon's files (`-`), and write full dates.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -63,6 +63,7 @@ TR    Amazon Turkey       Amazon.com.tr   A33AVAJ2PDY3EV  Europe/Istanbul       
 AE    Amazon UAE          Amazon.ae       A2VIGQ35RCS4UG  Asia/Dubai            %d/%m/%y
 SA    Amazon Saudi Arabia Amazon.sa       A17E79C6D8DWNP  Asia/Riyadh           %d/%m/%y
 EG    Amazon Egypt        Amazon.eg       ARBP9OOSHTCHU   Africa/Cairo          %d/%m/%y
+ZA    Amazon South Africa Amazon.co.za    AE08WJ6YKNBMC   Africa/Johannesburg   %d/%m/%y
 IN    Amazon India        Amazon.in       A21TJRUUN4KGV   Asia/Kolkata          %d/%m/%y
 JP    Amazon Japan        Amazon.co.jp    A1VC38T7YXB528  Asia/Tokyo            %y/%m/%d
 AU    Amazon Australia    Amazon.com.au   A39IBJ37TRP1C6  Australia/Sydney      %d/%m/%y
@@ -73,8 +74,13 @@ WALMART_CA    Walmart Canada -  -  America/Toronto      %Y-%m-%d
 EBAY          eBay           -  -  America/Los_Angeles  %Y-%m-%d
 ETSY          Etsy           -  -  America/New_York     %Y-%m-%d
 TIKTOK        TikTok Shop    -  -  Asia/Jakarta         %Y-%m-%d
+TIKTOK_US     TikTok Shop US -  -  America/Los_Angeles  %Y-%m-%d
 MERCADO_LIBRE Mercado Libre  -  -  America/Mexico_City  %Y-%m-%d
 """
+
+
+DATES_ASSUMED = frozenset({"ZA"})
+"""Marketplaces of which no source says how feedback files write a day; day, month, year is our assumption."""
 
 
 def _parse_row(line: str) -> Marketplace:
@@ -190,10 +196,23 @@ def _block_error(path: Path, line: int, field: str, problem: str) -> Marketplace
     return MarketplaceError(f"{path.name}, line {line}, {where}: {problem}.")
 
 
+def sales_channels(marketplaces: Iterable[Marketplace]) -> dict[str, str]:
+    """Return the marketplace of each spelling of a sales channel, in lower case.
+
+    Beside the name that Amazon's order files use, some exports write `Amazon.` and the code of the country.
+
+    >>> channels = sales_channels(MARKETPLACES.values())
+    >>> channels["amazon.com.tr"], channels["amazon.tr"], channels["amazon.jp"], channels["amazon.co.za"]
+    ('TR', 'TR', 'JP', 'ZA')
+    """
+    rows = [row for row in marketplaces if row.sales_channel != "-"]
+    short_forms = {f"amazon.{row.code.lower()}": row.code for row in rows}
+    return short_forms | {row.sales_channel.lower(): row.code for row in rows}
+
+
 MARKETPLACES: dict[str, Marketplace] = load_marketplaces()
-MARKETPLACE_BY_SALES_CHANNEL: dict[str, str] = {
-    row.sales_channel.lower(): row.code for row in MARKETPLACES.values() if row.sales_channel != "-"
-}
+MARKETPLACE_BY_SALES_CHANNEL: dict[str, str] = sales_channels(MARKETPLACES.values())
+"""Code of the marketplace by spelling of its sales channel, in lower case."""
 
 
 def find_marketplace(code: str) -> Marketplace:

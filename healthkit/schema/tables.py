@@ -143,6 +143,7 @@ SHIPMENTS = Table(
         delivered_on  day?
         tracking      flag?
         scanned       flag?
+        in_business_hours  flag?
         carrier       text?
         ship_method   text?
         updated_at    instant
@@ -150,6 +151,7 @@ SHIPMENTS = Table(
     """),
     ("account", "marketplace", "order_id", "shipment_id"),
 )
+"""`in_business_hours` says whether the parcel was delivered within the opening hours of a business customer."""
 FEEDBACK = Table(
     "feedback",
     "one rating that a buyer gave for one order",
@@ -556,6 +558,9 @@ EVIDENCE_BY_KIND = {
     "list_a_to_z_claims": ("claims",),
     "list_late_shipments": ("late_shipment_list",),
     "refunds told": ("refunds",),
+    "not received told": ("not_received",),
+    "cases told": ("cases",),
+    "business hours told": ("business_hours",),
     "scans told": ("scans",),
     "promises told": ("promises",),
     "delivery promises told": ("delivery_promises",),
@@ -569,7 +574,8 @@ EVIDENCE_BY_KIND = {
 Without such a file, an account may have defects that nobody knows.
 
 Kinds that end in `told` are found in the rows of several kinds of files, and count where one of them has a value:
-refunds in a defects file, scans in a confirmations file, and in any file ship-by days (`promises`), deliver-by days,
+refunds, orders not received and cases in a defects file, scans and business hours in a confirmations file, and in any
+file ship-by days (`promises`), deliver-by days,
 confirmations, deliveries, whether parcels have tracking, and who cancelled.
 """
 
@@ -592,15 +598,17 @@ PARTIAL_KINDS = ("unshipped",)
 
 METRIC_IDS = (
     "order_defect_rate", "negative_feedback_rate", "a_to_z_claim_rate", "chargeback_rate", "cancellation_rate",
-    "late_shipment_rate", "valid_tracking_rate", "on_time_delivery_rate", "unit_on_time_delivery_rate", "refund_rate",
-    "invoice_defect_rate", "late_response_rate", "average_response_time", "return_dissatisfaction_rate",
-    "negative_return_feedback_rate", "late_return_response_rate", "invalid_rejection_rate",
-    "customer_service_dissatisfaction_rate", "policy_violations", "account_health_rating", "negative_review_rate",
+    "late_shipment_rate", "valid_tracking_rate", "on_time_delivery_rate", "unit_on_time_delivery_rate",
+    "business_hour_delivery_rate", "refund_rate", "return_rate", "item_not_received_rate", "case_rate",
+    "transaction_defect_rate", "invoice_defect_rate", "late_response_rate", "average_response_time",
+    "return_dissatisfaction_rate", "negative_return_feedback_rate", "late_return_response_rate",
+    "invalid_rejection_rate", "customer_service_dissatisfaction_rate", "policy_violations", "account_health_rating",
+    "negative_review_rate",
 )  # fmt: skip
 """The ids of all metrics, as tables, policies and commands spell them."""
 DEFECT_KINDS = (
-    "negative_feedback", "a_to_z_claim", "chargeback", "refund", "cancelled", "shipped_late", "no_tracking",
-    "delivered_late", "invoice_missing", "invoice_late",
+    "negative_feedback", "a_to_z_claim", "chargeback", "refund", "not_received", "case", "cancelled", "shipped_late",
+    "no_tracking", "delivered_late", "invoice_missing", "invoice_late",
 )  # fmt: skip
 """The kinds of defects of an order.
 

@@ -124,9 +124,11 @@ def more_of(rng, rows, orders):
         invoiced = None if sent is None or rng.random() < 0.3 else sent
         order |= {"is_business": rng.choice([True, True, False, None]), "invoiced_on": day(invoiced),
                   "invoiced_at": instant(invoiced)}  # fmt: skip
+    hours = random.Random(str(rows["shipments"]))
     for parcel in rows["shipments"]:
         confirmed = parcel["confirmed_on"] and instant((parcel["confirmed_on"] - START).days, rng.choice([9, 23]))
-        parcel |= {"scanned": rng.choice([True, False, None]), "confirmed_at": confirmed}
+        parcel |= {"scanned": rng.choice([True, False, None]), "confirmed_at": confirmed,
+                   "in_business_hours": hours.choice([True, False, None])}  # fmt: skip
     listed = [random_defect(rng, rng.choice(rows["orders"])) | {"kind": rng.choice(LISTED)} for _ in range(orders // 2)]
     once = {tuple(row[name] for name in tables.DEFECTS.key): row for row in (*rows["defects"], *listed)}
     return {
@@ -148,7 +150,10 @@ def random_list(rng, account):
     }  # fmt: skip
 
 
-LISTED = ("cancelled", "shipped_late", "no_tracking", "delivered_late", "invoice_missing", "invoice_late")
+LISTED = (
+    "cancelled", "shipped_late", "no_tracking", "delivered_late", "invoice_missing", "invoice_late", "not_received",
+    "case",
+)  # fmt: skip
 
 
 def random_contact(rng, order, place):
@@ -233,6 +238,11 @@ RULES = [
     rule("on_time_delivery_rate", "deliver_by_on", above=Fraction(97, 100)),
     rule("unit_on_time_delivery_rate", "deliver_by_on", lag=7, windows=(14,), at_least=Fraction(9, 10), minimum=20),
     rule("invoice_defect_rate", "ordered_on", lag=7, windows=(7, 30), **FEW),
+    rule("business_hour_delivery_rate", "deliver_by_on", lag=7, windows=(14,), at_least=Fraction(9, 10)),
+    rule("return_rate", "ordered_on", windows=(60,), counting={"include_cancelled": False}, **FEW),
+    rule("item_not_received_rate", "ordered_on", **FEW),
+    rule("case_rate", "ordered_on", counting={"include_cancelled": False}),
+    rule("transaction_defect_rate", "ordered_on", **FEW),
     rule("return_dissatisfaction_rate", "requested_on", **FEW),
     rule("negative_return_feedback_rate", "requested_on"),
     rule("late_return_response_rate", "requested_on"),

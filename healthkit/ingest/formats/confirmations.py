@@ -1,9 +1,10 @@
 """Parser of the hand-made CSV of shipment confirmations: when each parcel was confirmed and delivered.
 
 One row a parcel: `order-id`, `confirmed-at`, and optionally `shipment-id`, `ship-by`, `delivered-at`, `deliver-by`,
-`units`, `carrier`, `tracking`, `scanned`, `ship-method`, `marketplace`, `updated-at`. Times are ISO 8601. A time
-without an offset is in the marketplace's time zone, and a bare day means its last second. `scanned` (yes or no) says
-whether a carrier scanned the parcel. Of a tracking number only its presence is kept.
+`units`, `carrier`, `tracking`, `scanned`, `in-business-hours`, `ship-method`, `marketplace`, `updated-at`. Times are
+ISO 8601. A time without an offset is in the marketplace's time zone, and a bare day means its last second. `scanned`
+(yes or no) says whether a carrier scanned the parcel, `in-business-hours` whether it was delivered within the opening
+hours of a business customer. Of a tracking number only its presence is kept.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ KIND = FileKind(
         "carrier",
         "tracking",
         "scanned",
+        "in-business-hours",
         "ship-method",
         "marketplace",
         "updated-at",
@@ -70,6 +72,10 @@ def parse(table: CsvTable, context: ReadContext) -> FileContents:
 def _read_lines(table: CsvTable, context: ReadContext) -> pa.Table:
     """Read the rows of the CSV with typed columns; equal rows count once."""
     ids, marketplaces = read_order_keys(table, context)
+    in_hours = read_flags(table, "in-business-hours")
+    undelivered = pc.and_(pc.is_valid(in_hours), pc.is_null(table["delivered-at"]))
+    if pc.any(undelivered, min_count=0).as_py():
+        table.refuse("in-business-hours", undelivered, "of a parcel without delivered-at", "Fill in delivered-at.")
     times = {name: read_marketplace_times(table, column, marketplaces) for column, name in _TIMES.items()}
     columns = {
         "order_id": ids,
@@ -80,6 +86,7 @@ def _read_lines(table: CsvTable, context: ReadContext) -> pa.Table:
         "carrier": table["carrier"],
         "tracking": read_presence(table, "tracking"),
         "scanned": read_flags(table, "scanned"),
+        "in_business_hours": in_hours,
         "ship_method": table["ship-method"],
         "updated_at": _read_update_times(table, times),
     }
@@ -115,6 +122,7 @@ def merge_parcels(lines: pa.Table) -> dict[str, pa.Array]:
         "carrier": "first",
         "tracking": "max",
         "scanned": "max",
+        "in_business_hours": "min",
         "ship_method": "first",
         "updated_at": "max",
     }

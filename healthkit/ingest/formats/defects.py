@@ -48,6 +48,8 @@ _OTHER_SPELLINGS = {
     "no_valid_tracking": "no_tracking",
     "invalid_tracking": "no_tracking",
     "missing_tracking": "no_tracking",
+    "item_not_received": "not_received",
+    "inr": "not_received",
     "missing_invoice": "invoice_missing",
     "no_invoice": "invoice_missing",
     "late_invoice": "invoice_late",

@@ -30,7 +30,7 @@ from healthkit.ingest.parsing.marketplace_of_row import (
 )
 from healthkit.ingest.parsing.parsed_file import FileContents
 from healthkit.ingest.parsing.raw_file import ReaderError
-from healthkit.schema.marketplaces import MARKETPLACES
+from healthkit.schema.marketplaces import DATES_ASSUMED, MARKETPLACES
 
 KIND = FileKind(
     "feedback",
@@ -165,6 +165,11 @@ def _read_days(table: CsvTable, marketplaces: pa.Array) -> pa.Array:
         return pa.nulls(len(table), DAY)
     reason = f"no day as {', '.join(sorted(codes))} writes it ({forms[0].replace('%', '')})"
     hint = f"Is the file of another marketplace? Say which with --marketplace. If not: {HINT_DOWNLOAD_AGAIN.lower()}"
+    for code in sorted(DATES_ASSUMED & set(codes)):
+        table.notes.append(
+            f"no source says how {MARKETPLACES[code].title} writes days: they were read as day, month, year. Compare "
+            "the first rating with Seller Central."
+        )
     return map_distinct(
         table, "date", read_required_texts(table, "date"), lambda word: parse_day(word, forms[0]), DAY, reason, hint
     )

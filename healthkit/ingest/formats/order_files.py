@@ -514,6 +514,7 @@ def _parcel_lines(lines: pa.Table) -> pa.Table:
             "confirmed_at": sent["shipped_at"], "delivered_at": sent["delivered_at"], "ship_by": sent["ship_by"],
             "deliver_by": sent["deliver_by"], "units": sent["units"], "carrier": sent["carrier"],
             "tracking": sent["tracking"], "scanned": pa.nulls(len(sent), pa.bool_()),
+            "in_business_hours": pa.nulls(len(sent), pa.bool_()),
             "ship_method": sent["ship_method"],
             "updated_at": sent["updated_at"],
         }

@@ -22,6 +22,7 @@ from healthkit.report.text import rules as rules_text
 from healthkit.report.text.sentences import Sentence, SharedGroup
 
 if TYPE_CHECKING:
+    from healthkit.metrics.policy import EndedRule
     from healthkit.report.model import MonthlyReport
 
 MAX_LISTED_ORDERS = 12
@@ -550,7 +551,7 @@ def rules_in_force(report: MonthlyReport) -> HtmlBlock:
     ]
     html = render_template(
         "rules.html.j2",
-        rows=[_rule_row(rule) for rule in rules],
+        rows=[*map(_rule_row, rules), *map(_row_without_rule, report.without_rule)],
         provenance=provenance,
     )
     return HtmlBlock(html)
@@ -580,7 +581,18 @@ def _rule_row(rule: Any) -> dict[str, str]:
         "target": _rating_target(rule) or sentences.rule_phrase(side, share, rule.minimum, noun),
         "window": sentences.window_phrase(rule.windows, rule.lag),
         "placed": labels.CLOCK_LABELS[rule.clock],
+        "mark": labels.INFERRED_MARK if rule.is_inferred else "",
+        "note": labels.capitalise_first(rule.note.strip()),
         "since": figures.format_day(rule.since, 0),
         "source": rule.source.strip().rstrip("."),
         "sure": labels.CERTAINTY_LABELS[rule.sure],
+    }
+
+
+def _row_without_rule(ended: EndedRule) -> dict[str, str]:
+    """Return the table row of a metric without a rule: none was found, or no file lets compute it."""
+    return dict.fromkeys(("channels", "window", "sure"), "") | {
+        "label": labels.metric_words(ended.metric).label,
+        "target": labels.NOT_COMPUTED if ended.not_computed else labels.NO_TARGET_FOUND,
+        "source": ended.source.strip().rstrip("."),
     }

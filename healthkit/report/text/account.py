@@ -41,6 +41,10 @@ EVIDENCE_FILES = {
     "return_refusals": "a file of return requests",
     "invoices": "a file of invoices",
     "scans": "a confirmations file with scans",
+    "business_hours": "a confirmations file with the column in-business-hours",
+    "not_received": "a defects file that names items not received",
+    "cases": "a defects file that names cases",
+    "cancellers": "a file that says who cancelled",
 }
 """Kind of missing evidence -> the file that contains it."""
 CATEGORY_LABELS = {

@@ -29,7 +29,12 @@ cancellation_rate             | Pre-fulfilment Cancellation Rate | PCR       |  
 valid_tracking_rate           | Valid Tracking Rate      | VTR       |      | parcel   | has no valid tracking                     | have no valid tracking
 on_time_delivery_rate         | On-Time Delivery Rate    | OTDR      |      | parcel   | arrived late                              | arrived late
 unit_on_time_delivery_rate    | On-Time Delivery Rate, units | OTDR units |      | unit     | arrived late                              | arrived late
+business_hour_delivery_rate   | Business-Hour Delivery Rate | BHDR   |      | parcel   | arrived outside business hours            | arrived outside business hours
 refund_rate                   | Refunds                  | Refunds   | many | order    | was refunded                              | were refunded
+return_rate                   | Return Rate              | Returned  |      | delivered order | was returned                       | were returned
+item_not_received_rate        | Item Not Received Rate   | INR       |      | order    | did not arrive                            | did not arrive
+case_rate                     | Cases against the seller | Cases     | many | order    | has a case against the seller             | have a case against the seller
+transaction_defect_rate       | Transaction Defect Rate  | TDR       |      | order    | was cancelled or has a case               | were cancelled or have a case
 negative_review_rate          | Bad reviews              | Reviews   | many | reviewed order | got a bad review                    | got a bad review
 invoice_defect_rate           | Invoice defects          | Invoices  | many | order    | has no invoice in time                    | have no invoice in time
 late_response_rate            | Late answers             | Answers   | many | message  | was answered late                         | were answered late
@@ -64,6 +69,10 @@ _CAUSE_WORDS = {
     "shipped_late": ("shipped late", "late shipments"),
     "delivered_late": ("delivered late", "late deliveries"),
     "refund": ("refund", "refunds"),
+    "outside_business_hours": ("delivered outside business hours", "deliveries outside business hours"),
+    "returned": ("returned", "returns"),
+    "not_received": ("item not received", "items not received"),
+    "case": ("case against the seller", "cases against the seller"),
     "no_tracking": ("no tracking number", "parcels without a tracking number"),
     "invoice_missing": ("no invoice", "missing invoices"),
     "invoice_late": ("invoice too late", "late invoices"),
@@ -94,6 +103,9 @@ ASSUMPTION_SENTENCES = {
     "units_estimated": "no file says how many units some parcels hold, so those of the order are shared among its "
     "parcels, or one is taken",
     "refunds_not_imported": "no refund is named in the defects files, so refunded orders are missing",
+    "not_received_not_imported": "no item not received is named in the defects files, so such orders are missing",
+    "cases_not_imported": "no case is named in the defects files, so orders with a case are missing",
+    "cancellers_not_imported": "no file says who cancelled an order",
     "chargebacks_not_imported": "no defects file was imported, so orders with a chargeback are missing",
     "contacts_not_imported": "no file of messages was imported, so late answers are missing",
     "surveys_not_imported": "no file of surveys was imported, so dissatisfied buyers are missing",
@@ -134,6 +146,12 @@ CERTAINTY_LABELS = {
     "user": "your own standard",
 }
 """How sure a rule's source is (`Rule.sure`) -> its label."""
+INFERRED_MARK = "inferred"
+"""Mark beside a requirement that rests on our inference (`Rule.is_inferred`)."""
+NO_TARGET_FOUND = "no published target found"
+"""What is shown for a metric of which no requirement was found (`Policy.without_rule`)."""
+NOT_COMPUTED = "not computed: no file tells"
+"""What is shown for a metric whose requirement no file lets compute (`EndedRule.not_computed`)."""
 
 
 class Strong(str):

@@ -24,6 +24,7 @@ UNKNOWN_FACTS = {
     "confirmations": "when they were confirmed",
     "deliveries": "when they were delivered",
     "tracking": "whether they had tracking",
+    "business_hours": "whether they were delivered within business hours",
 }
 """Kind of evidence -> what is unknown about orders without it."""
 
