@@ -172,6 +172,22 @@ def test_an_id_that_a_spreadsheet_made_a_number_is_refused(tmp_path):
     )
 
 
+@pytest.mark.parametrize("portuguese", [False, True])
+@pytest.mark.parametrize("column", ["Reclamo_abierto", "Reclamo_cerrado", "Con_mediación"])
+def test_a_complaint_is_a_case_known_from_the_day_of_the_order(tmp_path, column, portuguese):
+    said = "Sim" if portuguese else "Sí"
+    rows = [sales_row(1, SOLD, "Entregado", **{column: said}), sales_row(2, SOLD, "Entregado")]
+    [case] = read_sales(tmp_path, *rows, portuguese=portuguese).tables["defects"].to_pylist()
+    assert (case["order_id"], case["kind"]) == ("2000000000000001", "case")
+    assert (case["known_on"], case["assumed"], case["cleared_on"]) == (date(2026, 9, 30), "case_day_from_order", None)
+
+
+def test_a_mediation_of_an_order_of_the_api_is_a_case(tmp_path):
+    parsed = read_orders(tmp_path, [api_order(7, mediations=[{"id": 77}]), api_order(9)])
+    [case] = parsed.tables["defects"].to_pylist()
+    assert (case["order_id"], case["kind"], case["known_on"]) == ("2000000007", "case", date(2026, 10, 5))
+
+
 # -- orders of the API ---------------------------------------------------------------------------------------
 
 
@@ -259,7 +275,7 @@ def test_the_rates_of_the_reputation_with_the_number_that_they_are_of(tmp_path):
     parsed = read_reputation(tmp_path, reputation())
     found = readings(parsed)
     assert {name: (row["at_fault"], row["counted"]) for name, row in found.items()} == {
-        "a_to_z_claim_rate": (24, 263), "late_shipment_rate": (0, 244), "cancellation_rate": (6, 263),
+        "case_rate": (24, 263), "late_shipment_rate": (0, 244), "cancellation_rate": (6, 263),
     }  # fmt: skip
     row = found["cancellation_rate"]
     assert (row["first_day"], row["last_day"], row["rate"]) == (date(2026, 9, 2), date(2026, 10, 31), 0.0228)
@@ -288,7 +304,7 @@ def test_of_several_sites_that_of_the_rules_is_read(tmp_path):
     sites = [{"site_id": site, **reputation(claims)} for site, claims in (("MLB", (0.5, 122)), ("MLM", (0.0912, 24)))]
     sites[0]["site_id"] = "MLB"
     parsed = read_reputation(tmp_path, {"site_id": "CBT", "seller_reputation": sites})
-    assert readings(parsed)["a_to_z_claim_rate"]["at_fault"] == 24
+    assert readings(parsed)["case_rate"]["at_fault"] == 24
     assert parsed.skipped == {"figures of other sites than MLM": 1}
 
 

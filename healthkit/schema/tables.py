@@ -543,6 +543,8 @@ class Ledger:
 
 EVIDENCE_BY_KIND = {
     "feedback": ("feedback",),
+    "mercado_libre_sales": ("cases",),
+    "mercado_libre_orders": ("cases",),
     "olist": ("feedback",),
     "returns": ("claims", "returns"),
     "defects": ("claims", "chargebacks"),

@@ -57,7 +57,7 @@ _SPLIT = "pack_splitted"
 _SPLIT_REASON = "orders of a pack that Mercado Libre split into other orders"
 _OTHER_SITE = "figures of other sites than {site}"
 _METRICS = {
-    "claims": "a_to_z_claim_rate", "delayed_handling_time": "late_shipment_rate", "cancellations": "cancellation_rate",
+    "claims": "case_rate", "delayed_handling_time": "late_shipment_rate", "cancellations": "cancellation_rate",
 }  # fmt: skip
 """The metric of each figure of the reputation."""
 _SITE = "MLM"
@@ -67,7 +67,7 @@ _STATED_DAYS = ("as_of", "date", "retrieved_at")
 
 
 def parse_orders(content: bytes, context: ReadContext) -> FileContents:
-    """Parse orders, and shipments beside or inside them, into the tables ORDERS, ITEMS and SHIPMENTS.
+    """Parse orders, and shipments beside or inside them, into the tables ORDERS, ITEMS, SHIPMENTS and DEFECTS.
 
     Raises ReaderError for a file without orders and for an unknown status of an order.
     """
@@ -128,6 +128,7 @@ def _order_rows(number: str, order: JsonObject, shipments: Mapping[str | None, J
         "cancelled-at": _text(details, "date"),
         "cancelled-by": _canceller(details),
         "updated-at": _text(order, "last_updated"),
+        "case-open": "yes" if order.fields.get("mediations") else "no",
         **_shipment_cells(shipment),
     }
     for item in order.iterate_objects("order_items"):

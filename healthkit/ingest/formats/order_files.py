@@ -37,10 +37,12 @@ from healthkit.ingest.parsing.marketplace_of_row import (
     ReadContext,
     attach_zones,
     ends_of_days,
+    local_days,
     newest_instant,
     read_optional_order_keys,
 )
 from healthkit.ingest.parsing.order_layouts import (
+    CASE_COLUMNS,
     COLUMNS,
     ORDER,
     ORDERED_AT,
@@ -59,6 +61,9 @@ UNPAID_REASON = "rows without an order id: purchases that are not paid yet"
 PACK_REASON = "rows that head the orders of a pack"
 CANCEL_DAY_ASSUMED = "cancel_day_from_order"
 """Mark of a cancelled order of which the file does not say when; the day of the order is taken."""
+CASE_DAY_ASSUMED = "case_day_from_order"
+"""Mark of a complaint of which the file does not say when it came; the day of the order is taken, the earliest."""
+_NO_CASE = {"no", "não", "nao", "n", "0", "-", "false"}
 _FACTS = (ORDERED_AT, "status", "sku", "units")
 """Columns of which an order has at least one; a row without any, and without an order id, holds no order."""
 _ITEM_COLUMNS = ("item-id", "sku", "asin", "product")
@@ -99,6 +104,8 @@ def _parse_rows(table: CsvTable, context: ReadContext, layout: OrderLayout) -> F
     tables: dict[str, Columns] = {"orders": _merge_orders(lines), "items": merge_items(lines)}
     if len(parcels["order_id"]):
         tables["shipments"] = parcels
+    if any(table.has_column(name) for name in CASE_COLUMNS):
+        tables["defects"] = _merge_cases(lines)
     return FileContents(tables, "ordered_on", skipped=skipped | packs)
 
 
@@ -255,6 +262,7 @@ def _read_lines(table: CsvTable, context: ReadContext, layout: OrderLayout) -> p
             "ship_method": table["ship-method"],
             "country": read_regions(table, "country"),
             "state": read_regions(table, "state"),
+            "has_case": _read_cases(table),
             "is_business": read_flags(table, "is-business"),
             "is_premium": read_flags(table, "is-premium"),
             "updated_at": pc.fill_null(times["updated-at"], newest) if newest.is_valid else times["updated-at"],
@@ -269,6 +277,24 @@ def _has_tracking(table: CsvTable, status: pa.Array, times: Mapping[str, pa.Arra
     is_sent = pc.and_(is_sent, pc.invert(pc.fill_null(pc.equal(status, _CANCELLED), False)))
     is_known = pc.or_(is_sent, pc.is_valid(table["tracking"]))
     return pc.if_else(is_known, read_presence(table, "tracking"), pa.scalar(None, pa.bool_()))
+
+
+def _read_cases(table: CsvTable) -> pa.Array:
+    """Return for each row whether a column names a complaint: any word but those that mean no."""
+    has_case = pa.array([False] * len(table))
+    for name in CASE_COLUMNS:
+        cells = pc.utf8_lower(table[name])
+        named = pc.invert(pc.is_in(cells, value_set=pa.array(sorted(_NO_CASE))))
+        has_case = pc.or_(has_case, pc.and_(pc.is_valid(cells), named))
+    return has_case
+
+
+def _merge_cases(lines: pa.Table) -> Columns:
+    """Merge the rows with a complaint to the columns of DEFECTS, one row an order."""
+    aggregations = {"ordered_at": "min", "updated_at": "max"}
+    cases = columns_by_name(merge_rows(lines.filter(lines["has_case"]), ["marketplace", "order_id"], aggregations))
+    known_on = local_days(cases.pop("ordered_at"), cases["marketplace"])
+    return cases | {"kind": "case", "known_on": known_on, "assumed": CASE_DAY_ASSUMED}
 
 
 def _keep_newest_lines(lines: pa.Table) -> pa.Table:

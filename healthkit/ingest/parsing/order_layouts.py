@@ -42,13 +42,15 @@ OTHER_COLUMNS = (
     "is-business", "is-premium", "record",
 )  # fmt: skip
 """All other columns. `record` is a number of the file's own, by which its kind is known; it is not stored."""
+CASE_COLUMNS = ("case-open", "case-closed", "case-mediated")
+"""Columns of yes and no: whether there is a complaint of the buyer, of any kind."""
 PARENT_COLUMNS = (
     "ordered-at", "shipped-at", "delivered-at", "ship-by", "deliver-by", "channel", "tracking", "carrier",
     "ship-method", "country", "state",
 )  # fmt: skip
 """Columns that the rows of a pack take from the row that heads it, where their own cells are empty."""
 ORDER, ORDERED_AT = "order-id", "ordered-at"
-COLUMNS = (ORDER, *TIME_COLUMNS, *WORD_COLUMNS, *OTHER_COLUMNS)
+COLUMNS = (ORDER, *TIME_COLUMNS, *WORD_COLUMNS, *OTHER_COLUMNS, *CASE_COLUMNS)
 """All columns that an order file may have, as the kit's own orders CSV spells them."""
 
 

@@ -92,6 +92,7 @@ CAUSE_PLURALS = {cause: plural for cause, (_, plural) in _CAUSE_WORDS.items()}
 ASSUMPTION_SENTENCES = {
     "canceller_unknown": "the files do not say who cancelled, so every cancelled order counts as the seller's",
     "cancel_day_from_order": "the files hold no day of cancelling, so the order day is taken",
+    "case_day_from_order": "the files hold no day of a complaint, so the order day is taken",
     "claim_day_from_return": "claims are known from the returns file alone and dated by the return request, "
     "so this is a lower bound",
     "feedback_not_imported": "no feedback file was imported, so orders with bad feedback are missing",
