@@ -150,3 +150,8 @@ def read_from_disk(content: bytes, data: Any) -> None:
         put(Path(folder), content)
         for source in discover_files([folder])[0]:
             whole_or_refused(lambda source=source: parse_file(source, marketplace=told))
+
+
+def without_own_column(message):
+    """Return a refusal without the file's own name of a column, which stands behind the name used here."""
+    return re.sub(r" \(column [^)]*\)", "", message)

@@ -281,7 +281,7 @@ def _has_tracking(table: CsvTable, status: pa.Array, times: Mapping[str, pa.Arra
 
 def _read_cases(table: CsvTable) -> pa.Array:
     """Return for each row whether a column names a complaint: any word but those that mean no."""
-    has_case = pa.array([False] * len(table))
+    has_case = pa.array([False] * len(table), pa.bool_())
     for name in CASE_COLUMNS:
         cells = pc.utf8_lower(table[name])
         named = pc.invert(pc.is_in(cells, value_set=pa.array(sorted(_NO_CASE))))
