@@ -31,7 +31,13 @@ from healthkit.ingest.parsing.marketplace_of_row import (
 )
 from healthkit.ingest.parsing.parsed_file import Columns, FileContents, columns_of_rows
 from healthkit.ingest.parsing.raw_file import DocumentKind, ReaderError
-from healthkit.ingest.parsing.reported_figures import ReportedFigures, refuse_value, to_snake_case
+from healthkit.ingest.parsing.reported_figures import (
+    ReportedFigures,
+    is_unknown_marketplace_id,
+    refuse_value,
+    to_snake_case,
+)
+from healthkit.ingest.parsing.unknown_stores import is_unknown_store, unknown_store_reason
 from healthkit.schema.marketplaces import MARKETPLACE_BY_SALES_CHANNEL
 
 V0 = DocumentKind(
@@ -122,6 +128,17 @@ class ApiOrders:
             self.count_skipped(reason)
         return reason is None
 
+    def skips_unknown_store(self, order: str, identifier: str | None, channel: str | None) -> bool:
+        """Return whether an order is of a store that healthkit does not know, and count it as skipped."""
+        if identifier is None:
+            store = channel if channel and is_unknown_store(channel) else None
+        else:
+            store = f"marketplace id {identifier}" if is_unknown_marketplace_id(identifier) else None
+        if store is not None:
+            self.excluded_orders.add(order)
+            self.count_skipped(unknown_store_reason(store))
+        return store is not None
+
     def add_order(self, order: Row, items: dict[str, Row], parcels: dict[str, Row]) -> None:
         """Add an order with its items and parcels, unless a record that is at least as new has been added."""
         known = self.orders.get(order["order_id"])
@@ -204,6 +221,9 @@ def _read_order_v0(api_orders: ApiOrders, block: JsonObject) -> None:
     order, sold_on = _read_order_id(block, "AmazonOrderId"), _read_text(block, "SalesChannel")
     if not api_orders.should_read(order, block, "PurchaseDate", (sold_on or "").lower().startswith("non-amazon")):
         return
+    marketplace_id = _read_text(block, "MarketplaceId")
+    if api_orders.skips_unknown_store(order, marketplace_id, sold_on):
+        return
     channel = _read_choice(block, "FulfillmentChannel", _CHANNELS)
     address = block.child_object("ShippingAddress") or JsonObject({}, "")
     counts = [
@@ -211,7 +231,7 @@ def _read_order_v0(api_orders: ApiOrders, block: JsonObject) -> None:
     ]
     fields = {
         "order_id": order,
-        "marketplace": api_orders.resolve_marketplace(_read_text(block, "MarketplaceId"), sold_on),
+        "marketplace": api_orders.resolve_marketplace(marketplace_id, sold_on),
         "channel": channel,
         "status": _read_status(block, "OrderStatus"),
         "ordered_at": _read_instant(block, "PurchaseDate"),
@@ -270,14 +290,15 @@ def _read_order_2026(api_orders: ApiOrders, block: JsonObject) -> None:
     sold_on = block.child_object("salesChannel") or nothing
     if not api_orders.should_read(order, block, "createdTime", _read_text(sold_on, "channelName") == "NON_AMAZON"):
         return
+    store = _read_text(sold_on, "marketplaceId"), _read_text(sold_on, "marketplaceName")
+    if api_orders.skips_unknown_store(order, *store):
+        return
     fulfilled = block.child_object("fulfillment") or nothing
     address = (block.child_object("recipient") or nothing).child_object("deliveryAddress") or nothing
     channel, programs = _read_choice(fulfilled, "fulfilledBy", _CHANNELS), _read_words(block, "programs")
     fields = {
         "order_id": order,
-        "marketplace": api_orders.resolve_marketplace(
-            _read_text(sold_on, "marketplaceId"), _read_text(sold_on, "marketplaceName")
-        ),
+        "marketplace": api_orders.resolve_marketplace(*store),
         "channel": channel,
         "status": _read_status(fulfilled, "fulfillmentStatus"),
         "ordered_at": _read_instant(block, "createdTime"),
