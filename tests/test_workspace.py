@@ -78,10 +78,13 @@ def test_a_change_in_the_policy_that_another_is_based_on_is_seen(tmp_path):
     assert counts[0] != counts[1]
 
 
-def test_orders_of_a_marketplace_that_no_policy_judges_are_named_and_block_nothing(tmp_path):
+def test_orders_of_a_marketplace_that_no_policy_judges_are_named_and_block_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr("healthkit.workspace.workspace.marketplaces_with_policy", lambda: {"US"})
     folder = orders(tmp_path / "acme", "a.txt", *many(1, 3, "2026-10-05"), *many(10, 1, "2026-10-05", "Amazon.sg"))
     desk = take(tmp_path / "store", folder)
     assert desk.unjudged_marketplaces == ["SG"]
+    assert desk.unjudged_stores() == [("acme", "SG", 1)]
+    assert desk.unjudged_stores(["bolt"]) == []
     assert set(desk.score(DAY)["marketplace"]) == {"US"}
 
 
