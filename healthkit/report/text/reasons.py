@@ -59,7 +59,7 @@ def unjudged_stores_sentence(stores: Sequence[tuple[str, str, int]]) -> str:
     `stores` holds account, marketplace and number of orders.
 
     >>> unjudged_stores_sentence([("acme", "SG", 12), ("acme", "ZA", 1), ("bolt", "SG", 3)])
-    "No rules for SG (15 orders of acme and bolt) and ZA (1 order of acme), so that these orders are in no rate. Write a policy file for such a store (see docs/rules.md), or judge every store by one policy, such as --policy amazon_reference."
+    'No rules for SG (15 orders of acme and bolt) and ZA (1 order of acme), so that these orders are in no rate. Write a policy file for such a store (see docs/rules.md), or judge every store by one policy, such as --policy amazon_reference.'
     """  # noqa: E501 - the sentence
     by_code: dict[str, list[tuple[str, int]]] = {}
     for account, code, orders in stores:
