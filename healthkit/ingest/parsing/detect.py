@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from healthkit.ingest.formats import feedback, olist
 from healthkit.ingest.formats.registry import document_kinds, table_kinds
 from healthkit.ingest.parsing.csv_table import HINT_RESAVED, FileKind, parse_header
@@ -60,7 +62,8 @@ def _match_header(header: str, kinds: list[FileKind]) -> tuple[FileKind, str] | 
         names = set(parse_header(header, delimiter))
         fitting = [kind for kind in kinds if kind.matches(names)]
         if fitting:
-            return _check_delimiter(max(fitting, key=lambda kind: len(kind.required_columns)), delimiter), delimiter
+            kind = max(fitting, key=lambda kind: len(kind.required_columns))
+            return _check_delimiter(kind, delimiter, header), delimiter
     return None
 
 
@@ -116,9 +119,12 @@ def is_ignored_olist_file(header: str) -> bool:
     return any(beside <= names for beside in olist.IGNORED_HEADERS)
 
 
-def _check_delimiter(kind: FileKind, delimiter: str) -> FileKind:
+def _check_delimiter(kind: FileKind, delimiter: str, header: str) -> FileKind:
     if delimiter in kind.delimiters:
         return kind
+    if "_" in header and "-" not in header:
+        # Connectors write the columns of a download as a CSV, with underscores in their names.
+        return replace(kind, delimiters=DELIMITERS, quoted=True)
     raise UnknownFileKind(f"looks like: {kind.title}, but its columns are parted by {delimiter!r}. {HINT_RESAVED}")
 
 

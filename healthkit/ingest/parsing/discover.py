@@ -34,7 +34,21 @@ from healthkit.ingest.parsing.raw_file import (
 from healthkit.ingest.parsing.spreadsheets import is_workbook
 from healthkit.ingest.parsing.unknown_files import UNREAD_SUFFIXES, describe_archive, describe_binary_file
 
-SUFFIXES = {".txt", ".tsv", ".csv", ".json", ".xml", ".gz", ".zip", ".xlsx", ".xlsm", ""}
+SUFFIXES = {
+    ".txt",
+    ".tsv",
+    ".csv",
+    ".json",
+    ".xml",
+    ".gz",
+    ".zip",
+    ".xlsx",
+    ".xlsm",
+    ".jsonl",
+    ".ndjson",
+    ".parquet",
+    "",
+}
 """Suffixes of the files that are read from folders and zip files."""
 MAX_ZIP_MEMBERS = 10_000
 """Largest number of files in one zip file."""
