@@ -27,6 +27,11 @@ says from which day on nothing is asked, and why; one with *no published target 
 source says: from the first day off target on, or from the day in a row that is named. Where a rule is judged on one day
 of the month, the rate of any other day is a forecast of it. *How sure* says whose number it is:
 {sure}.
+
+Orders in a store that is not listed here are kept and counted, and judged by no rule; every answer names them. To
+judge them, add a policy file, as "Add a marketplace" in [CONTRIBUTING.md](../CONTRIBUTING.md) says, or judge every
+store by one policy with `--policy`. A store that the kit does not know at all needs a block `new_marketplace` in that
+file; import the files with its rows again afterwards.
 """
 
 

@@ -84,6 +84,8 @@ def test_orders_of_a_marketplace_that_no_policy_judges_are_named_and_block_nothi
     folder = orders(tmp_path / "acme", "a.txt", *many(1, 3, "2026-10-05"), *many(10, 1, "2026-10-05", "Amazon.sg"))
     desk = take(tmp_path / "store", folder)
     assert desk.unjudged_marketplaces == ["SG"]
+    assert desk.unjudged_stores() == [("acme", "SG", 1)]
+    assert desk.unjudged_stores(["bolt"]) == []
     assert set(desk.score(DAY)["marketplace"]) == {"US"}
 
 

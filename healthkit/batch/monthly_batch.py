@@ -32,6 +32,7 @@ from healthkit.report import model
 from healthkit.report.html.block import HtmlBlock
 from healthkit.report.html.page import html_page
 from healthkit.report.html.portfolio import PortfolioPage, portfolio_index
+from healthkit.report.text.reasons import unjudged_stores_sentence
 from healthkit.store import Store
 from healthkit.workspace import snapshot
 from healthkit.workspace.workspace import Workspace
@@ -149,6 +150,7 @@ def generate_reports(
 def _folder_sentences(workspace: Workspace, month: str, report_folder: pages.ReportFolder) -> list[str]:
     """Return the sentences on accounts without page and on files that the index cannot show."""
     return [
+        *filter(None, [unjudged_stores_sentence(workspace.unjudged_stores())]),
         *(pages.ended_sentence(*one) for one in model.accounts_ended_before(workspace, month)),
         *pages.absent_sentences(report_folder),
         *pages.unusable_sentences(report_folder),
@@ -193,6 +195,11 @@ def _accounts_to_report(
 def _reason_for_no_report(workspace: Workspace, account: str, month: str) -> str:
     """Return why an account has no report of a month."""
     coverage = workspace.counts.coverage[workspace.counts.coverage["account"] == account]
+    no_rules = unjudged_stores_sentence(workspace.unjudged_stores([account]))
+    judged = coverage[coverage["marketplace"].isin(list(workspace.policies))]
+    if judged.empty and no_rules:
+        return f"{account} has no report for {month}. {no_rules}"
+    coverage = coverage if judged.empty else judged
     return (
         f"{account} has no orders to report for {month}: its orders reach from "
         f"{coverage['begins_on'].min():%Y-%m-%d} to {coverage['ends_on'].max():%Y-%m-%d}."

@@ -47,11 +47,18 @@ def examine_account(workspace: workspace.Workspace, name: str, day: date) -> lis
     account that the store does not hold.
     """
     workspace.store.check_accounts([name], workspace.accounts)
-    return [
+    verdict_lines = [
         line
         for verdict in workspace.verdicts(day, [name], at_last_known_day=True)
         for line in _verdict_lines(verdict, day)
     ]
+    return [*verdict_lines, *_unjudged_lines(workspace, [name])]
+
+
+def _unjudged_lines(workspace: workspace.Workspace, accounts: list[str] | None = None) -> list[DoctorLine]:
+    """Return a line on the stores that have orders and no rules; no line if there are none."""
+    sentence = reasons.unjudged_stores_sentence(workspace.unjudged_stores(accounts))
+    return [DoctorLine(MISSING, sentence)] if sentence else []
 
 
 def _verdict_lines(verdict: AccountVerdict, day: date) -> Iterator[DoctorLine]:
@@ -186,11 +193,7 @@ def _store_lines(folder: store.Folder, read_all_files: bool) -> list[DoctorLine]
         f"{folder}: version {opened.version()}, {files:,} raw files, {accounts:,} accounts, {order_count:,} orders"
     )
     lines = [DoctorLine(OK, summary)]
-    if opened_workspace.unjudged_marketplaces:
-        cure = "Choose one with --policy, such as amazon_reference."
-        lines.append(
-            DoctorLine(MISSING, f"No policy judges {', '.join(opened_workspace.unjudged_marketplaces)}.", cure)
-        )
+    lines += _unjudged_lines(opened_workspace)
     if read_all_files:
         problems = len(store.check(opened).damages)
         cure = f"python -m healthkit store check --data {folder}"

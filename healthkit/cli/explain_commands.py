@@ -26,10 +26,12 @@ from healthkit.cli.options import (
     exit_with_error,
     make_table,
     measure_label,
+    no_orders_error,
     open_measure,
     open_workspace,
     parse_day,
     print_wide,
+    warn_of_unjudged_stores,
     write_answer,
 )
 from healthkit.report.text import account as account_text
@@ -196,9 +198,10 @@ def standing(
         for row, one, _ in streaks
     ]
     if write_answer(form, hk.tables.records_to_frame(records, columns)):
+        warn_of_unjudged_stores(workspace, account)
         return
     if rows.empty:
-        exit_with_error(f"No orders up to {as_of} in {workspace.store.folder}.")
+        exit_with_error(no_orders_error(workspace, as_of, account))
     names = account_labels(rows)
     for row, one, rule in streaks:
         name = measure_label(row["metric"], row["channel"], row["window"])
@@ -219,6 +222,7 @@ def standing(
                 print_wide(reasons.other_unjudged_line(found.account, found.marketplace, len(found.enforced_unjudged)))
     else:
         print_wide(reasons.none_off_target_sentence(as_of, sum(len(found.enforced_unjudged) for found in verdicts)))
+    warn_of_unjudged_stores(workspace, account)
 
 
 @app.command(

@@ -124,6 +124,8 @@ def _print_advice(store: Any, accounts: list[str], folder: Any) -> None:
         for verdict in workspace.verdicts(latest_day(), known, at_last_known_day=True) if known else ():
             for line in _advice_lines(workspace, verdict, command.replace("NAME", verdict.account)):
                 print_line(line)
+        if no_rules := reasons.unjudged_stores_sentence(workspace.unjudged_stores(known)):
+            print_line(no_rules)
 
 
 def _advice_lines(workspace: Any, verdict: Any, command: str) -> Iterator[str]:

@@ -286,6 +286,21 @@ def _min_width(table: Table) -> int:
     return sum(width if no_wrap else min(width, MIN_COLUMN_WIDTH) for width, no_wrap in widths) + 2 * len(widths)
 
 
+def no_orders_error(workspace: Any, as_of: date, accounts: list[str] | None, what: str = "orders") -> str:
+    """Return the error for a question without an answer; it names the stores that have orders and no rules."""
+    no_rules = reasons.unjudged_stores_sentence(workspace.unjudged_stores(accounts))
+    if not no_rules:
+        return f"No {what} up to {as_of} in {workspace.store.folder}."
+    return f"No {what} up to {as_of} in {workspace.store.folder} that a policy judges. {no_rules}"
+
+
+def warn_of_unjudged_stores(workspace: Any, accounts: list[str] | None) -> None:
+    """Print which stores have orders and no rules to standard error, and what to do; nothing if there are none."""
+    no_rules = reasons.unjudged_stores_sentence(workspace.unjudged_stores(accounts))
+    if no_rules:
+        print_error(no_rules, None)
+
+
 class ErrorReporter:
     """Context manager that prints an error of healthkit or the file system as one sentence and exits with code 1."""
 

@@ -31,6 +31,7 @@ from healthkit.cli.options import (
     make_table,
     measure_key,
     measure_label,
+    no_orders_error,
     open_measure,
     open_workspace,
     parse_day,
@@ -39,6 +40,7 @@ from healthkit.cli.options import (
     proxy_lines,
     status_label,
     unjudged_reason,
+    warn_of_unjudged_stores,
     write_answer,
 )
 from healthkit.report.text import account as account_text
@@ -80,7 +82,10 @@ def outlook(
         if not metric:
             workspace = open_workspace(data, policy)
             rows = workspace.score(as_of, account)
+            if rows.empty:
+                exit_with_error(no_orders_error(workspace, as_of, account))
             _print_measures(workspace, rows, form, {"days_ahead": ahead, "new_orders": new_orders})
+            warn_of_unjudged_stores(workspace, account)
             return
         if not account or len(account) != 1:
             raise typer.BadParameter("--metric goes with one --account.")
@@ -122,8 +127,6 @@ def outlook(
 
 def _print_measures(workspace: Any, rows: Any, output_format: OutputFormat, calendar_options: dict[str, Any]) -> None:
     """Print each measure that has a target: its rate, status, headroom and return day."""
-    if rows.empty:
-        exit_with_error(f"No orders by that day in {workspace.store.folder}.")
     rates = rows[rows["target"].notna() & rows["metric"].map(lambda name: account_text.figure_kind(name) == "rate")]
     calendars = [
         (row, workspace.account(row["account"], row["marketplace"]).calendar(row, **calendar_options))

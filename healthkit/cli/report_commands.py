@@ -179,17 +179,21 @@ def check(
         workspace = open_workspace(data, policy)
         accounts = hk.model.month_verdicts(workspace, month, account)
         ended = hk.model.accounts_ended_before(workspace, month, account)
-        if not accounts and not ended:
+        no_rules = reasons.unjudged_stores_sentence(workspace.unjudged_stores(account))
+        if not accounts and not ended and not no_rules:
             # Raises the error that lists the months of the store.
             hk.accounts_to_report(workspace, month)
     if not write_answer(form, _alert_rows(accounts)):
         _print_alerts(accounts, hk.last_day_of_month(month), ended)
+    if no_rules:
+        print_error(no_rules, None)
     statuses = {one.status for verdict in accounts for one in verdict.measures}
     if statuses & {"off target", "at risk"}:
         raise typer.Exit(1)
     if (
         not accounts
         or ended
+        or no_rules
         or any(verdict.enforced_unjudged or verdict.status == "cannot be judged" for verdict in accounts)
     ):
         raise typer.Exit(EXIT_NOT_ALL_KNOWN)

@@ -26,6 +26,7 @@ from healthkit.cli.options import (
     make_table,
     measure_key,
     named_channel,
+    no_orders_error,
     open_workspace,
     parse_day,
     print_error,
@@ -33,6 +34,7 @@ from healthkit.cli.options import (
     proxy_lines,
     status_label,
     unjudged_reason,
+    warn_of_unjudged_stores,
     write_answer,
 )
 from healthkit.report.text import account as account_text
@@ -91,12 +93,11 @@ def scores(
         unjudged = _unjudged_verdicts(workspace, as_of, account) if needs_reasons else {}
     if rows.empty:
         what = "figures of the marketplace's own" if case is Case.amazon else "orders"
-        exit_with_error(f"No {what} up to {as_of} in {workspace.store.folder}.")
+        exit_with_error(no_orders_error(workspace, as_of, account, what))
     if not write_answer(form, rows):
         _print_table(rows, _points_by_rule(workspace), unjudged, show_case=case is Case.all)
     _warn_of_early_ends(workspace, as_of, account)
-    if workspace.unjudged_marketplaces:
-        print_error(f"No policy judges the orders of {', '.join(workspace.unjudged_marketplaces)}.", None)
+    warn_of_unjudged_stores(workspace, account)
 
 
 def _read_scores(

@@ -23,6 +23,8 @@ from healthkit.ingest.formats import (
 )
 from healthkit.ingest.import_checks import ImportChecks
 from healthkit.ingest.parallel_reading import ParallelReading, ReadRequest, open_parallel_reading, try_read
+from healthkit.ingest.parsing.unknown_stores import is_unknown_store_reason
+from healthkit.schema.marketplaces import MARKETPLACES
 from healthkit.store import Store
 
 _LOG = logging.getLogger(__name__)
@@ -98,6 +100,10 @@ class _Batch:
         self._orders = _AccountOrders()
         self._used_known_orders = False
 
+    def is_known(self, request: ReadRequest) -> bool:
+        """Return whether the store or this import has a file, read with all the stores that are known today."""
+        return not self.known_digests.isdisjoint((request.digest, _digest_with_known_stores(request.digest)))
+
     def read_file(self, source: RawFile, request: ReadRequest, parallel_reading: ParallelReading) -> _PendingFile:
         """Read one file, unless it is already known or its account has a name that cannot be printed."""
         account = _account_of(source, request.account)
@@ -107,7 +113,7 @@ class _Batch:
                 "or name the account with --account."
             )
             return _PendingFile(source, request, ImportResult(source.name, source.kind, refused=reason))
-        if request.digest in self.known_digests:
+        if self.is_known(request):
             _LOG.debug("%s is in the store already", source.name)
             return _PendingFile(source, request, ImportResult(source.name, source.kind))
         return self._parse_file(source, request, parallel_reading, self._on_progress)
@@ -125,7 +131,9 @@ class _Batch:
             return _PendingFile(source, request, ImportResult(source.name, source.kind, refused=str(parsed)))
         parsed.notes += describe_late_days(parsed, self._import_day)
         _LOG.info("%s read as %s: %d rows", source.name, source.kind, parsed.rows)
-        parsed = replace(parsed, digest=request.digest, content=source.digest)
+        lacks_rows = any(map(is_unknown_store_reason, parsed.skipped))
+        digest = _digest_with_known_stores(request.digest) if lacks_rows else request.digest
+        parsed = replace(parsed, digest=digest, content=source.digest)
         return _PendingFile(source, request, ImportResult(source.name, source.kind, parsed), self._used_known_orders)
 
     def add_file(self, pending: _PendingFile) -> Iterator[ImportResult]:
@@ -286,7 +294,7 @@ def import_files(
         (source, ReadRequest(account, marketplace, _import_digest(source, account, marketplace), uuid4().hex))
         for source in sources
     ]
-    new_files = [one for one in files if one[1].digest not in batch.known_digests]
+    new_files = [one for one in files if not batch.is_known(one[1])]
     with open_parallel_reading(new_files, jobs) as parallel_reading:
         for source, request in files:
             results = batch.add_file(batch.read_file(source, request, parallel_reading))
@@ -305,6 +313,15 @@ def _import_digest(source: RawFile, account: str | None, marketplace: str | None
     if marketplace is not None and not _has_rows(source):
         parts.append(marketplace.lower())
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def _digest_with_known_stores(digest: str) -> str:
+    """Return the digest of a file whose rows of unknown stores were left out.
+
+    It differs once another store is known, so that the file can be imported again then.
+    """
+    stores = sorted((one.sales_channel.lower(), one.marketplace_id) for one in MARKETPLACES.values())
+    return hashlib.sha256(f"{digest}\0{stores}".encode()).hexdigest()
 
 
 def _has_rows(source: RawFile) -> bool:

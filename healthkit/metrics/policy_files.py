@@ -42,6 +42,13 @@ def load_policy(name: str, folder: Path = POLICY_FOLDER) -> Policy:
     return _load(name, folder)
 
 
+NO_RULES_HINT = (
+    "Write a policy file for such a store (see docs/rules.md), or judge every store by one policy, such as "
+    "--policy amazon_reference."
+)
+"""What to do about orders in a store that no policy has rules for."""
+
+
 def load_policies(marketplaces: Iterable[str], folder: Path = POLICY_FOLDER) -> dict[str, Policy]:
     """Read the policy of each marketplace (by its code), opening only the files needed.
 

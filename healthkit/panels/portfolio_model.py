@@ -19,7 +19,7 @@ from healthkit.panels.where_i_stand_model import QuestionError
 from healthkit.report import charts
 from healthkit.report.html import measures
 from healthkit.report.html.sparklines import StripWeek, weekly_strip
-from healthkit.report.text import figures, labels, sentences
+from healthkit.report.text import figures, labels, reasons, sentences
 from healthkit.report.text import outlook as outlook_text
 from healthkit.report.text import panel as panel_text
 from healthkit.workspace.workspace import Workspace
@@ -60,7 +60,9 @@ def rank_accounts(
     rows = workspace.score(as_of)
     rows = rows[rows["metric"].map(where_i_stand_model.is_rate)]
     if rows.empty:
-        raise QuestionError(f"No account has orders by {figures.format_day(as_of, 0)}. Choose a later day.")
+        no_rules = reasons.unjudged_stores_sentence(workspace.unjudged_stores())
+        hint = f"that a policy judges. {no_rules}" if no_rules else "Choose a later day."
+        raise QuestionError(f"No account has orders by {figures.format_day(as_of, 0)}{' ' if no_rules else '. '}{hint}")
     rows = _use_worst_known_figures(workspace, rows, as_of)
     rows = rows.assign(used=workspace.shares_used(rows))
     keys = [
@@ -249,10 +251,12 @@ def render_table(
     listed = rows.head(settings.row_limit)
     weeks = _weekly_bars(workspace, listed, as_of)
     cells = {tuple(row[name] for name in KEY_COLUMNS): row for row in measures.records(ranking)}
+    key = panel_text.EXPECTED_HARM_NOTE if ranking["harm"].notna().any() else panel_text.NO_SIMULATION_NOTE
+    no_rules = reasons.unjudged_stores_sentence(workspace.unjudged_stores())
     return {
         "heads": [_column_heading(*pair) for pair in columns],
         "looked_ahead": bool(ranking["harm"].notna().any()),
-        "key": panel_text.EXPECTED_HARM_NOTE if ranking["harm"].notna().any() else panel_text.NO_SIMULATION_NOTE,
+        "key": f"{key} {no_rules}".strip(),
         "rows": [_render_row(row, cells, columns, weeks, settings.drawn_accounts) for row in measures.records(listed)],
         "more": max(0, len(rows) - settings.row_limit),
         "none": not len(rows),

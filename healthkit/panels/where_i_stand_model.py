@@ -215,9 +215,10 @@ def first_question(workspace: Workspace, account: str = "", as_of: str | date = 
         if is_rate(verdict.metric) and verdict.ours is not None
     ]
     if not verdicts:
-        raise QuestionError(
-            f"No account has orders by {figures.format_day(day, 0)}. The last order day: {last_day(workspace)}."
-        )
+        no_rules = reasons.unjudged_stores_sentence(workspace.unjudged_stores([account] if account else None))
+        hint = no_rules or f"The last order day: {last_day(workspace)}."
+        judged = " that a policy judges" if no_rules else ""
+        raise QuestionError(f"No account has orders by {figures.format_day(day, 0)}{judged}. {hint}")
     worst = min(verdicts, key=lambda verdict: (verdict.worst_first_key, verdict.account, verdict.marketplace))
     return Question(worst.account, worst.marketplace, worst.metric, worst.channel, worst.window, day)
 

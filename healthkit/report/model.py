@@ -23,6 +23,7 @@ from healthkit.analysis.verdicts import AccountVerdict
 from healthkit.metrics.counts import Counts
 from healthkit.metrics.policy import EndedRule, PolicyError, Rule
 from healthkit.metrics.scores import day_numbers
+from healthkit.report.text.reasons import unjudged_stores_sentence
 from healthkit.schema.marketplaces import MARKETPLACES
 from healthkit.schema.tables import SEVERITIES, Frame, collect_to_pandas
 from healthkit.workspace.workspace import Workspace
@@ -126,7 +127,9 @@ def accounts_to_report(workspace: Workspace, month: str) -> list[tuple[str, str]
     """
     pairs = [(one.account, one.marketplace) for one in month_verdicts(workspace, month)]
     if not pairs:
-        raise MonthError(f"No account has orders to report for {month}. {_describe_order_months(workspace)}")
+        no_rules = unjudged_stores_sentence(workspace.unjudged_stores())
+        sentences = f"No account has orders to report for {month}.", _describe_order_months(workspace), no_rules
+        raise MonthError(" ".join(filter(None, sentences)))
     return pairs
 
 
@@ -171,10 +174,13 @@ def _has_orders_by(counts: Counts, as_of: date) -> bool:
 
 
 def _describe_order_months(workspace: Workspace) -> str:
-    """Return a sentence on the months from the first order of the store to the last."""
+    """Return a sentence on the months from the first judged order of the store to the last; empty if none is judged."""
     coverage = workspace.counts.coverage
     if coverage.empty:
         return "The store holds no orders."
+    coverage = coverage[coverage["marketplace"].isin(list(workspace.policies))]
+    if coverage.empty:
+        return ""
     return f"The orders reach from {coverage['begins_on'].min():%Y-%m} to {coverage['ends_on'].max():%Y-%m}."
 
 

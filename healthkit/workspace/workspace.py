@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,7 @@ from healthkit.metrics import scores
 from healthkit.metrics.counts import Counts, ProgressTracker
 from healthkit.metrics.evidence import FileCoverage
 from healthkit.metrics.policy import Policy, PolicyError, Rule
-from healthkit.metrics.policy_files import load_policies, load_policy, marketplaces_with_policy
+from healthkit.metrics.policy_files import NO_RULES_HINT, load_policies, load_policy, marketplaces_with_policy
 from healthkit.schema import tables
 from healthkit.schema.tables import Ledger
 from healthkit.store import Store
@@ -32,6 +33,14 @@ MAX_OPEN_ACCOUNTS = 2
 """Maximum number of account views kept open; each may hold the tables of its account in memory."""
 MAX_CACHED_SELECTIONS = 8
 """Maximum number of selections of accounts whose counts, or whose reported figures, are cached."""
+
+
+class UnjudgedStore(NamedTuple):
+    """Orders of one account in a marketplace that no policy has rules for."""
+
+    account: str
+    marketplace: str
+    orders: int
 
 
 class AccountMarketplaceError(ValueError):
@@ -167,6 +176,15 @@ class Workspace:
         """
         return [code for code in self.counts.coverage["marketplace"].unique() if code not in self.policies]
 
+    def unjudged_stores(self, accounts: Iterable[str] | None = None) -> list[UnjudgedStore]:
+        """Return the orders of some accounts, by default of all, that no policy judges, by account and marketplace."""
+        wanted = None if accounts is None else set(accounts)
+        return [
+            UnjudgedStore(account, code, files.orders)
+            for (account, code), files in sorted(self._coverage.items())
+            if code not in self.policies and (wanted is None or account in wanted) and files.orders
+        ]
+
     @cached_property
     def accounts(self) -> list[str]:
         """The names of the accounts in the store, sorted."""
@@ -183,7 +201,7 @@ class Workspace:
         if marketplace in codes or (marketplace is None and len(codes) == 1):
             return self._views(name, marketplace or codes[0])
         if marketplace in self._marketplaces_by_account[name]:
-            raise PolicyError(f"No policy judges {marketplace}, where {name} sells.")
+            raise self._no_rules_error(name, [marketplace])
         problem = "sells in several marketplaces" if marketplace is None else f"has no orders in {marketplace!r}"
         raise AccountMarketplaceError(f"{name} {problem}. There are: {', '.join(codes)}.")
 
@@ -206,8 +224,13 @@ class Workspace:
             codes = []
         judged = [code for code in codes if code in self.policies]
         if not judged:
-            raise PolicyError(f"No policy judges {' or '.join(codes)}, where {account} sells.")
+            raise self._no_rules_error(account, codes)
         return judged
+
+    def _no_rules_error(self, account: str, codes: Iterable[str | None]) -> PolicyError:
+        """Return the error for an account in marketplaces that no policy judges, with the number of its orders."""
+        orders = [f"{code} ({self._coverage[account, str(code)].orders:,} orders)" for code in codes]
+        return PolicyError(f"No policy judges {' or '.join(orders)}, where {account} sells. {NO_RULES_HINT}")
 
     def _open_view(self, account: str, marketplace: str) -> AccountView:
         return AccountView(

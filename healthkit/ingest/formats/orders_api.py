@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -23,7 +24,7 @@ from healthkit.ingest.parsing.cells import (
     OTHER_SHOP_REASON,
     normalize_region,
 )
-from healthkit.ingest.parsing.csv_table import HINT_DOWNLOAD_AGAIN
+from healthkit.ingest.parsing.csv_table import HINT_DOWNLOAD_AGAIN, CsvTable, FileKind
 from healthkit.ingest.parsing.marketplace_of_row import (
     ReadContext,
     refuse_ambiguous_orders,
@@ -31,7 +32,13 @@ from healthkit.ingest.parsing.marketplace_of_row import (
 )
 from healthkit.ingest.parsing.parsed_file import Columns, FileContents, columns_of_rows
 from healthkit.ingest.parsing.raw_file import DocumentKind, ReaderError
-from healthkit.ingest.parsing.reported_figures import ReportedFigures, refuse_value, to_snake_case
+from healthkit.ingest.parsing.reported_figures import (
+    ReportedFigures,
+    is_unknown_marketplace_id,
+    refuse_value,
+    to_snake_case,
+)
+from healthkit.ingest.parsing.unknown_stores import is_unknown_store, unknown_store_reason
 from healthkit.schema.marketplaces import MARKETPLACE_BY_SALES_CHANNEL
 
 V0 = DocumentKind(
@@ -44,6 +51,18 @@ V0_ITEMS = DocumentKind(
 V2026 = DocumentKind(
     "orders_api_2026", "orders of the Orders API, version 2026-01-01 (JSON)", "{[",
     ('"orderItems"', '"fulfillmentStatus"', '"createdBefore"', '"lastUpdatedBefore"'),
+)  # fmt: skip
+TABLE = FileKind(
+    "orders_api_table",
+    "table of the Orders API (connector)",
+    ("amazon-order-id", "purchase-date", "last-update-date", "order-status"),
+    (
+        "fulfillment-channel", "sales-channel", "marketplace-id", "shipment-service-level-category", "latest-ship-date",
+        "latest-delivery-date", "number-of-items-shipped", "number-of-items-unshipped", "is-business-order", "is-prime",
+        "is-premium-order",
+    ),
+    delimiters=",;\t",
+    quoted=True,
 )  # fmt: skip
 MAX_FILE_BYTES = 200_000_000
 """Largest size of a file of API responses. [bytes]"""
@@ -61,12 +80,46 @@ _PARCEL_HAS_LEFT = {"PENDING": False, "IN_TRANSIT": True, "SHIPPED": True, "DELI
 _INVENTED_ORDER = "orders placed before 1995 are made up, as those of Amazon's sandbox"
 _OTHER_RESPONSES = "answers that hold no order (addresses, buyers, regulated products)"
 _ERROR_RESPONSES = "answers that are errors hold no order: ask for them again"
+_OTHER_RECORDS = "records that hold no order of this version of the Orders API"
 _CANCELLED_PARCEL = "parcels that were called off"
 
 
 def parse_v0(content: bytes, context: ReadContext) -> FileContents:
     """Parse responses of the Orders API, version 0, into the tables ORDERS and ITEMS."""
     return _parse_responses(content, context, V0, _read_v0)
+
+
+def parse_table(table: CsvTable, context: ReadContext) -> FileContents:
+    """Parse orders of the Orders API, version 0, that a connector wrote as a table, into the table ORDERS."""
+    api_orders = ApiOrders(context)
+    columns = {_field_name(name): table[name].to_pylist() for name in TABLE.read_columns if table.has_column(name)}
+    for number, cells in enumerate(zip(*columns.values(), strict=True)):
+        fields = {name: _field_value(name, cell) for name, cell in zip(columns, cells, strict=True) if cell is not None}
+        row = table.rows[number].as_py() + table.first_line
+        _read_order_v0(api_orders, JsonObject(fields, f"{context.name}: row {row:,}"))
+    contents = _build_tables(api_orders, V0)
+    table.notes.extend(contents.notes)
+    return contents
+
+
+def _field_name(column: str) -> str:
+    """Return the field of the Orders API that a column of a table holds.
+
+    >>> _field_name("amazon-order-id")
+    'AmazonOrderId'
+    """
+    return "".join(word.capitalize() for word in column.split("-"))
+
+
+def _field_value(name: str, cell: str) -> str | Decimal:
+    """Return the value of a field from the text of a cell; warehouses write counts and times in other ways.
+
+    >>> _field_value("NumberOfItemsShipped", "2.0"), _field_value("PurchaseDate", "2026-10-01 10:00:00 UTC")
+    (Decimal('2'), '2026-10-01 10:00:00Z')
+    """
+    if name.startswith("NumberOf") and re.fullmatch(r"\d{1,9}(\.0+)?", cell, re.ASCII):
+        return Decimal(cell.partition(".")[0])
+    return re.sub(r"(?<=:\d\d)(\.\d+)? ?(UTC|\+00)$", "Z", cell) if name.endswith("Date") else cell
 
 
 def parse_v0_items(content: bytes, context: ReadContext) -> FileContents:
@@ -122,6 +175,17 @@ class ApiOrders:
             self.count_skipped(reason)
         return reason is None
 
+    def skips_unknown_store(self, order: str, identifier: str | None, channel: str | None) -> bool:
+        """Return whether an order is of a store that healthkit does not know, and count it as skipped."""
+        if identifier is None:
+            store = channel if channel and is_unknown_store(channel) else None
+        else:
+            store = f"marketplace id {identifier}" if is_unknown_marketplace_id(identifier) else None
+        if store is not None:
+            self.excluded_orders.add(order)
+            self.count_skipped(unknown_store_reason(store))
+        return store is not None
+
     def add_order(self, order: Row, items: dict[str, Row], parcels: dict[str, Row]) -> None:
         """Add an order with its items and parcels, unless a record that is at least as new has been added."""
         known = self.orders.get(order["order_id"])
@@ -160,11 +224,27 @@ def _parse_responses(
             "file. Keep the pages in several files."
         )
     api_orders = ApiOrders(context)
-    for block in _find_objects(parse_json(content, context.name, kind.title), f"{context.name}: answer"):
-        read_object(api_orders, block)
+    for document, where in _load_documents(content, context.name, kind.title):
+        known = api_orders.response_count, sum(api_orders.skipped.values())
+        for block in _find_objects(document, where):
+            read_object(api_orders, block)
+        if known == (api_orders.response_count, sum(api_orders.skipped.values())):
+            api_orders.count_skipped(_OTHER_RECORDS)
     if not api_orders.response_count:
         raise ReaderError(f"{context.name}: holds no answer with orders in it. Ask the Orders API again.")
     return _build_tables(api_orders, kind)
+
+
+def _load_documents(content: bytes, name: str, title: str) -> Iterator[tuple[Any, str]]:
+    """Yield the JSON of a file with its place in messages: one document, or one a line (JSON lines)."""
+    lines = content.removeprefix(b"\xef\xbb\xbf").splitlines()
+    filled = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
+    if len(filled) < 2 or not all(line.strip()[:1] + line.strip()[-1:] == b"{}" for _, line in filled[:2]):
+        yield parse_json(content, name, title), f"{name}: answer"
+        return
+    for number, line in filled:
+        where = f"{name}: row {number:,}"
+        yield parse_json(line, where, title), f"{where}: answer"
 
 
 def _find_objects(value: Any, where: str) -> Iterator[JsonObject]:
@@ -204,6 +284,9 @@ def _read_order_v0(api_orders: ApiOrders, block: JsonObject) -> None:
     order, sold_on = _read_order_id(block, "AmazonOrderId"), _read_text(block, "SalesChannel")
     if not api_orders.should_read(order, block, "PurchaseDate", (sold_on or "").lower().startswith("non-amazon")):
         return
+    marketplace_id = _read_text(block, "MarketplaceId")
+    if api_orders.skips_unknown_store(order, marketplace_id, sold_on):
+        return
     channel = _read_choice(block, "FulfillmentChannel", _CHANNELS)
     address = block.child_object("ShippingAddress") or JsonObject({}, "")
     counts = [
@@ -211,7 +294,7 @@ def _read_order_v0(api_orders: ApiOrders, block: JsonObject) -> None:
     ]
     fields = {
         "order_id": order,
-        "marketplace": api_orders.resolve_marketplace(_read_text(block, "MarketplaceId"), sold_on),
+        "marketplace": api_orders.resolve_marketplace(marketplace_id, sold_on),
         "channel": channel,
         "status": _read_status(block, "OrderStatus"),
         "ordered_at": _read_instant(block, "PurchaseDate"),
@@ -270,14 +353,15 @@ def _read_order_2026(api_orders: ApiOrders, block: JsonObject) -> None:
     sold_on = block.child_object("salesChannel") or nothing
     if not api_orders.should_read(order, block, "createdTime", _read_text(sold_on, "channelName") == "NON_AMAZON"):
         return
+    store = _read_text(sold_on, "marketplaceId"), _read_text(sold_on, "marketplaceName")
+    if api_orders.skips_unknown_store(order, *store):
+        return
     fulfilled = block.child_object("fulfillment") or nothing
     address = (block.child_object("recipient") or nothing).child_object("deliveryAddress") or nothing
     channel, programs = _read_choice(fulfilled, "fulfilledBy", _CHANNELS), _read_words(block, "programs")
     fields = {
         "order_id": order,
-        "marketplace": api_orders.resolve_marketplace(
-            _read_text(sold_on, "marketplaceId"), _read_text(sold_on, "marketplaceName")
-        ),
+        "marketplace": api_orders.resolve_marketplace(*store),
         "channel": channel,
         "status": _read_status(fulfilled, "fulfillmentStatus"),
         "ordered_at": _read_instant(block, "createdTime"),

@@ -154,16 +154,16 @@ def parse(content: bytes, context: ReadContext) -> FileContents:
     statuses = list(report.iterate_objects("accountStatuses"))
     for status in statuses:
         state = parse_status_word(status.first_value("status"), status.path_of("status"))
-        if state is not None:
+        if state is not None and not reported.skips_unknown_store(_marketplace_id(status)):
             marketplace = reported.resolve_marketplace(_marketplace_id(status))
             reported.set_state(marketplace, ACCOUNT, "account_status", _STATES.get(state, state))
     stated = {_marketplace_id(status) for status in statuses}
     only_id = stated.pop() if len(stated) == 1 else None
     unread: set[str] = set()
     for block in report.iterate_objects("performanceMetrics"):
-        _read_marketplace_block(
-            reported, reported.resolve_marketplace(_marketplace_id(block) or only_id), block, unread
-        )
+        identifier = _marketplace_id(block) or only_id
+        if not reported.skips_unknown_store(identifier):
+            _read_marketplace_block(reported, reported.resolve_marketplace(identifier), block, unread)
     if unread:
         reported.notes.append(f"Not read, as the kit does not know it: {', '.join(sorted(unread)[:12])}.")
     return reported.to_contents(_stated_day(report))

@@ -135,7 +135,10 @@ def parse(content: bytes, context: ReadContext) -> FileContents:
     reported = ReportedFigures(context)
     unread: set[str] = set()
     for report in _find_reports(parse_xml(content, context.name), context.name):
-        _read_report(reported, reported.resolve_marketplace(report.find_text("marketplaceId")), report)
+        identifier = report.find_text("marketplaceId")
+        if reported.skips_unknown_store(identifier):
+            continue
+        _read_report(reported, reported.resolve_marketplace(identifier), report)
         known = {*_BLOCKS, _CONTACTS, "performanceChecklist", "marketplaceId"}
         unread |= {to_snake_case(one.name) for one in report.children if one.name not in known}
     if unread:

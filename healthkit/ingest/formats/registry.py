@@ -70,6 +70,7 @@ FORMATS: tuple[FileFormat, ...] = (
     FileFormat(all_orders.KIND, all_orders.parse, may_be_large=True),
     *(FileFormat(kind, olist.parse, group=olist.KIND_NAME) for kind in olist.KINDS),
     FileFormat(orders_api.V0, orders_api.parse_v0),
+    FileFormat(orders_api.TABLE, orders_api.parse_table),
     FileFormat(orders_api.V2026, orders_api.parse_2026),
     FileFormat(orders_api.V0_ITEMS, orders_api.parse_v0_items),
     FileFormat(walmart_orders.KIND, walmart_orders.parse),

@@ -29,6 +29,7 @@ from healthkit.ingest.parsing.marketplace_of_row import (
     resolve_marketplaces,
 )
 from healthkit.ingest.parsing.parsed_file import FileContents
+from healthkit.ingest.parsing.unknown_stores import drop_unknown_stores
 from healthkit.schema.marketplaces import MARKETPLACE_BY_SALES_CHANNEL, MARKETPLACES
 
 KIND = FileKind(
@@ -76,7 +77,10 @@ def parse(table: CsvTable, context: ReadContext) -> FileContents:
     is_posting = pc.and_(pc.not_equal(kinds, ""), pc.is_valid(table["order-id"]))
     _note_unknown_types(table, types.filter(pc.equal(kinds, "")))
     other_rows = len(table) - (pc.sum(is_posting).as_py() or 0)
-    table, kinds = table.filter_rows(is_posting), kinds.filter(is_posting)
+    table, unknown = drop_unknown_stores(table.filter_rows(is_posting), "marketplace-name")
+    kinds = map_distinct(table, "transaction-type", table["transaction-type"], _defect_kind, pa.string(), "unknown")
+    # Such a file tells nothing of the stores that are known, not even that there was no claim.
+    is_of_unknown_store = bool(unknown) and not stated and not len(table)
     ids = read_order_ids(table, "order-id")
     marketplaces = resolve_marketplaces(table, ids, context, "marketplace-name")
     days = _read_posting_days(table, marketplaces)
@@ -93,7 +97,7 @@ def parse(table: CsvTable, context: ReadContext) -> FileContents:
         {"postings": columns},
         pa.concat_arrays([days, _readable_days(posted, marketplaces, context)]),
         updated_at=newest_instant(ends_of_days(days, marketplaces)).as_py(),
-        skipped={_OTHER_MONEY: other_rows} if other_rows else {},
+        skipped=unknown | ({_OTHER_MONEY: other_rows} if other_rows and not is_of_unknown_store else {}),
         stated_marketplace="+".join(sorted(stated)) or None,
     )
 

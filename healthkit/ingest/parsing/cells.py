@@ -328,6 +328,8 @@ def cast_times(table: CsvTable, column: str, cells: pa.Array, data_type: pa.Data
     except pa.ArrowInvalid:
         # Help pages print `+ 00 :00`; only when the quick way fails is it worth looking for.
         cells = pc.replace_substring_regex(cells, _LOOSE_OFFSET, r"\1\2:\3")
+        # Warehouses write the zone by its name, or the hours of the offset alone.
+        cells = pc.replace_substring_regex(cells, r"(\d{2}:\d{2}(:\d{2})?(\.\d+)?) ?(UTC|\+00)$", r"\1Z")
         bad = pa.array([not _can_cast(cell, data_type) for cell in cells])
         if pc.any(bad).as_py():
             table.refuse(column, bad, reason)

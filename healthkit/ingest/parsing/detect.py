@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from healthkit.ingest.formats import feedback, olist
 from healthkit.ingest.formats.registry import document_kinds, table_kinds
 from healthkit.ingest.parsing.csv_table import HINT_RESAVED, FileKind, parse_header
 from healthkit.ingest.parsing.encodings import first_lines
 from healthkit.ingest.parsing.raw_file import DocumentKind
+from healthkit.ingest.parsing.unknown_files import describe_known_document, describe_known_table
 
 DELIMITERS = "\t,;"
+MIN_KNOWN_SHARE = 0.5
+"""Smallest share of a header's columns that its nearest kind knows."""
+MAX_MISSING_COLUMNS = 5
+"""Largest number of columns that a header lacks of its nearest kind."""
+_UNKNOWN = (
+    "no known kind of file: its first line is not a header that the kit knows. docs/files.md lists the files that are "
+    "read and where each is downloaded. The columns of a file of orders from another source can be described under "
+    "orders in data/column_map.yaml."
+)
 
 
 class UnknownFileKind(ValueError):
@@ -36,7 +48,12 @@ def detect_kind(lines: list[str]) -> tuple[FileKind, str]:
             return found
     if _is_feedback(lines):
         return feedback.KIND, "\t"
-    raise UnknownFileKind(_describe_nearest_kind(lines[0]))
+    raise UnknownFileKind(
+        _describe_nearest_kind(lines[0], 1)
+        or describe_known_table(lines)
+        or _describe_nearest_kind(lines[0], MAX_MISSING_COLUMNS)
+        or _UNKNOWN
+    )
 
 
 def _match_header(header: str, kinds: list[FileKind]) -> tuple[FileKind, str] | None:
@@ -45,7 +62,8 @@ def _match_header(header: str, kinds: list[FileKind]) -> tuple[FileKind, str] | 
         names = set(parse_header(header, delimiter))
         fitting = [kind for kind in kinds if kind.matches(names)]
         if fitting:
-            return _check_delimiter(max(fitting, key=lambda kind: len(kind.required_columns)), delimiter), delimiter
+            kind = max(fitting, key=lambda kind: len(kind.required_columns))
+            return _check_delimiter(kind, delimiter, header), delimiter
     return None
 
 
@@ -69,6 +87,9 @@ def detect_document_kind(content: bytes, lines: list[str] | None = None) -> Docu
     for document in alike:
         if any(name.encode() in letters for name in document.marker_names):
             return document
+    looks_like = describe_known_document(content)
+    if looks_like:
+        raise UnknownFileKind(looks_like)
     known = "; ".join(f"{document.title}, which names {' or '.join(document.marker_names)}" for document in alike)
     raise UnknownFileKind(
         f"no known kind of file. Of those that begin with {begins} the kit reads: {known}. Download one of them, whole."
@@ -98,9 +119,12 @@ def is_ignored_olist_file(header: str) -> bool:
     return any(beside <= names for beside in olist.IGNORED_HEADERS)
 
 
-def _check_delimiter(kind: FileKind, delimiter: str) -> FileKind:
+def _check_delimiter(kind: FileKind, delimiter: str, header: str) -> FileKind:
     if delimiter in kind.delimiters:
         return kind
+    if "_" in header and "-" not in header:
+        # Connectors write the columns of a download as a CSV, with underscores in their names.
+        return replace(kind, delimiters=DELIMITERS, quoted=True)
     raise UnknownFileKind(f"looks like: {kind.title}, but its columns are parted by {delimiter!r}. {HINT_RESAVED}")
 
 
@@ -113,15 +137,18 @@ def _is_feedback(lines: list[str]) -> bool:
     return len(lines) == 1 and len(names) == len(feedback.COLUMN_ORDER) and not known & set(names)
 
 
-def _describe_nearest_kind(header: str) -> str:
-    """Return a sentence with the nearest kind of file and what differs."""
+def _describe_nearest_kind(header: str, max_missing: int) -> str:
+    """Return a sentence with the nearest kind of file and what differs; empty if no kind is near.
+
+    A kind is near if the header lacks at most `max_missing` and half of the columns that the kind needs, and is known
+    there for the better part.
+    """
     delimiter = max(DELIMITERS, key=header.count)
     kind = max(table_kinds(), key=lambda kind: _similarity(kind, kind.normalize_header(header, delimiter)))
     names = kind.normalize_header(header, delimiter)
     missing = [name for name in kind.required_columns if name not in names]
-    if len(missing) == len(kind.required_columns):
-        titles = ", ".join(kind.title for kind in table_kinds())
-        return f"no known kind of file: its first line is not a header that the kit knows. It reads: {titles}."
+    if not _is_near(kind, names, max_missing):
+        return ""
     unknown = [name[:40] for name in names if name and name not in kind.known_columns]
     more = f" and {len(unknown) - 8} more" if len(unknown) > 8 else ""
     differs = f", and holds {', '.join(unknown[:8])}{more}, unknown there" if unknown else ""
@@ -135,6 +162,16 @@ def _describe_nearest_kind(header: str) -> str:
         f"no known kind of file. The nearest kind: {kind.title}; the file lacks {', '.join(missing)}{differs}. "
         f"{_missing_columns_hint(kind, missing, names)}"
     )
+
+
+def _is_near(kind: FileKind, names: list[str], max_missing: int) -> bool:
+    """Return whether a header is that of a kind of file but for a few columns."""
+    if kind.other_report_columns and set(kind.other_report_columns) <= set(names):
+        return True
+    needed, known = set(kind.required_columns) & set(names), kind.known_columns & set(names)
+    missing = len(kind.required_columns) - len(needed)
+    is_known = len(known) >= MIN_KNOWN_SHARE * len(set(names)) or (len(needed) > 2 and missing == 1)
+    return 0 < len(needed) >= missing <= max_missing and is_known
 
 
 def _missing_columns_hint(kind: FileKind, missing: list[str], names: list[str]) -> str:

@@ -32,8 +32,23 @@ from healthkit.ingest.parsing.raw_file import (
     unreadable_error,
 )
 from healthkit.ingest.parsing.spreadsheets import is_workbook
+from healthkit.ingest.parsing.unknown_files import UNREAD_SUFFIXES, describe_archive, describe_binary_file
 
-SUFFIXES = {".txt", ".tsv", ".csv", ".json", ".xml", ".gz", ".zip", ".xlsx", ".xlsm", ""}
+SUFFIXES = {
+    ".txt",
+    ".tsv",
+    ".csv",
+    ".json",
+    ".xml",
+    ".gz",
+    ".zip",
+    ".xlsx",
+    ".xlsm",
+    ".jsonl",
+    ".ndjson",
+    ".parquet",
+    "",
+}
 """Suffixes of the files that are read from folders and zip files."""
 MAX_ZIP_MEMBERS = 10_000
 """Largest number of files in one zip file."""
@@ -93,7 +108,7 @@ def _find_files(path: Path) -> Iterator[Path]:
         return
     for file in sorted(path.resolve().rglob("*")):
         is_hidden = any(part.startswith(".") for part in file.relative_to(path.resolve()).parts)
-        if file.is_file() and not is_hidden and file.suffix.lower() in SUFFIXES:
+        if file.is_file() and not is_hidden and file.suffix.lower() in SUFFIXES | UNREAD_SUFFIXES:
             yield file
 
 
@@ -110,6 +125,8 @@ def _list_parts(path: Path, name: str) -> Iterator[FilePart]:
         yield FilePart(path, None, name, path.parent.name)
         return
     with ZipFile(path) as archive:
+        if document := describe_archive(archive):
+            raise ReaderError(f"{name}: {document}")
         if is_workbook(archive):
             yield FilePart(path, None, name, path.parent.name)
             return
@@ -120,7 +137,7 @@ def _list_parts(path: Path, name: str) -> Iterator[FilePart]:
         inside = Path(member)
         # No file is written under a member's name, so the name may point outside the folder.
         is_hidden = any(part.startswith((".", "__MACOSX")) and part != ".." for part in inside.parts)
-        if not is_hidden and inside.suffix.lower() in SUFFIXES - {".zip"}:
+        if not is_hidden and inside.suffix.lower() in (SUFFIXES | UNREAD_SUFFIXES) - {".zip"}:
             yield FilePart(path, member, f"{name}/{member}", inside.parent.name or path.parent.name)
 
 
@@ -130,6 +147,8 @@ def _detect_file(part: FilePart) -> RawFile | None:
     beginning = b""
     while len(beginning) < HEAD_BYTES and (piece := next(pieces, b"")):
         beginning += piece
+    if unread := describe_binary_file(beginning):
+        raise ReaderError(f"{part.name}: {unread}")
     lines = first_lines(beginning)
     if not lines:
         raise ReaderError(

@@ -241,6 +241,8 @@ class _LargeFile:
                 if not header:
                     continue
                 kind, delimiter = _detect_kind(name, trimmed)
+                if kind.quoted:
+                    raise NeedsWholeFile  # A cell may hold line ends.
                 order_column = kind.normalize_header(header.decode(), delimiter).index(kind.required_columns[0])
                 text = rest
             end = _last_order_start(text, order_column, delimiter.encode())

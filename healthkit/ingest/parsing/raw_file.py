@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
+from healthkit.ingest.parsing.connector_tables import ConnectorTableError, open_as_text
 from healthkit.ingest.parsing.spreadsheets import WorkbookError, workbook_to_text
 
 FREE_UNPACKED_BYTES = 64 << 20
@@ -84,7 +85,7 @@ class FilePart:
                 yield from _read_limited(file, packed_size, self.name)
         except ReaderError:
             raise
-        except WorkbookError as error:
+        except (WorkbookError, ConnectorTableError) as error:
             raise ReaderError(str(error)) from None
         except UNREADABLE_ERRORS as error:
             raise unreadable_error(self.name, error) from error
@@ -94,7 +95,7 @@ class FilePart:
         """Open the file, unpacked, with its packed size (0 if it is not packed).
 
         Gzip is recognized by the first bytes, since browsers often unpack a download and keep `.gz` in its name. A
-        workbook (XLSX) is turned into tab-separated text.
+        workbook (XLSX) and the table of a connector are turned into text.
         """
         with ExitStack() as stack:
             file: IO[bytes]
@@ -113,6 +114,9 @@ class FilePart:
             elif magic == ZIP_MAGIC:
                 data = b"".join(_read_limited(file, packed_size, self.name))
                 file, packed_size = io.BytesIO(workbook_to_text(data, self.name)), 0
+            text = open_as_text(file, self.name)
+            if text is not file:
+                file, packed_size = text, 0
             yield file, packed_size
 
 

@@ -28,6 +28,7 @@ from healthkit.ingest.parsing.raw_file import (
     combine_digests,
     digest_bytes,
 )
+from healthkit.ingest.parsing.unknown_stores import drop_unknown_stores, note_unknown_stores, refuse_only_unknown_stores
 
 
 def _ignore_progress(size: int) -> None:
@@ -57,6 +58,9 @@ def parse_file(
     ).with_marketplace_code()
     parsed_file = _parse_contents(source, context, account is not None, on_progress or _ignore_progress)
     parsed_file.stated_marketplace = context.marketplace or parsed_file.stated_marketplace
+    if not any(rows.num_rows for rows in parsed_file.tables.values()):
+        refuse_only_unknown_stores(parsed_file.name, parsed_file.skipped)
+    parsed_file.notes += note_unknown_stores(parsed_file.skipped)
     return parsed_file
 
 
@@ -89,8 +93,9 @@ def _parse_contents(
 def _parse_table(file_format: FileFormat, table: CsvTable, context: ReadContext) -> ParsedFile:
     """Parse the table of one file, without the rows of other shops."""
     own_rows, skipped = drop_other_shops(table)
-    contents = file_format.parse(own_rows, context)
-    contents.rows, contents.skipped, contents.notes = len(table), skipped | contents.skipped, table.notes
+    known_rows, unknown = drop_unknown_stores(own_rows)
+    contents = file_format.parse(known_rows, context)
+    contents.rows, contents.skipped, contents.notes = len(table), skipped | unknown | contents.skipped, table.notes
     return build_parsed_file(contents, context, file_format.name)
 
 

@@ -21,6 +21,7 @@ from healthkit.ingest.parsing.csv_table import HINT_DOWNLOAD_AGAIN, redact_value
 from healthkit.ingest.parsing.marketplace_of_row import ReadContext
 from healthkit.ingest.parsing.parsed_file import FileContents, columns_of_rows
 from healthkit.ingest.parsing.raw_file import ReaderError
+from healthkit.ingest.parsing.unknown_stores import refuse_only_unknown_stores, unknown_store_reason
 from healthkit.schema.marketplaces import MARKETPLACES
 from healthkit.schema.tables import (
     ACCOUNT_STATUS_WORDS,
@@ -48,6 +49,7 @@ _STAMP = re.compile(
 )
 _WORD = re.compile(r"[A-Za-z][A-Za-z_ -]{0,39}", re.ASCII)
 _ID = re.compile(r"[A-Z0-9]{1,20}", re.ASCII)
+_MARKETPLACE_ID = re.compile(r"[A-Z0-9]{10,20}", re.ASCII)
 _GOOD, _BAD = {"good", "normal"}, {"bad"}
 _UPPER_LIMIT_SIDES = ("below", "at most")
 
@@ -170,6 +172,15 @@ class ReportedFigure:
         return None
 
 
+def is_unknown_marketplace_id(identifier: str | None) -> bool:
+    """Return whether a text is written as a marketplace id of Amazon's, and healthkit does not know it.
+
+    >>> is_unknown_marketplace_id("A0NEWSTORE00"), is_unknown_marketplace_id("A1PA6795UKMFR9")
+    (True, False)
+    """
+    return bool(identifier and _MARKETPLACE_ID.fullmatch(identifier)) and identifier not in _CODE_BY_MARKETPLACE_ID
+
+
 @dataclass
 class ReportedFigures:
     """All figures, violations and account states of one report, added one by one while it is read."""
@@ -187,10 +198,17 @@ class ReportedFigures:
         """Add 1 to the number of things in the report that are skipped for the given reason."""
         self.skipped[reason] = self.skipped.get(reason, 0) + 1
 
+    def skips_unknown_store(self, identifier: str | None) -> bool:
+        """Return whether a marketplace id is that of a store that healthkit does not know, and count it as skipped."""
+        is_unknown = is_unknown_marketplace_id(identifier)
+        if is_unknown:
+            self.count_skipped(unknown_store_reason(f"marketplace id {identifier}"))
+        return is_unknown
+
     def resolve_marketplace(self, identifier: str | None) -> str:
         """Return the code for a marketplace id or, without an id, the marketplace that the caller states.
 
-        Raise ReaderError if the marketplace is unknown or contradicts the caller.
+        Raise ReaderError if the text is no marketplace id, or contradicts the caller.
         """
         name, stated = self.context.name, self.context.marketplace
         if identifier is None:
@@ -245,6 +263,8 @@ class ReportedFigures:
 
     def to_contents(self, stated: date | None = None) -> FileContents:
         """Return the tables of the report, dated to `stated` or else to the newest day in the file."""
+        if not (self.readings or self.violations or self.states):
+            refuse_only_unknown_stores(self.context.name, self.skipped)
         if stated is None and not self.days:
             raise ReaderError(
                 f"{self.context.name}: holds no day at all, so that the day of its figures is unknown. "

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
+from healthkit.metrics.policy_files import NO_RULES_HINT
 from healthkit.report.text.downloads import evidence_list
 from healthkit.report.text.figures import (
     format_count,
@@ -18,6 +19,8 @@ from healthkit.report.text.figures import (
 )
 from healthkit.report.text.labels import DASH, join_words
 
+MAX_NAMED_ACCOUNTS = 3
+"""Largest number of accounts that a sentence on a store without rules names."""
 UNKNOWN_FACTS = {
     "promises": "when they were due to ship",
     "delivery_promises": "when they were due to arrive",
@@ -49,6 +52,32 @@ def unjudged_reason(reason: Any, noun: str, first: date, last: date, year: int, 
         reason, first, last, year
     )
     return text + on_target_only_if_clause(reason.clean_orders_needed, reason.missing_days, noun)
+
+
+def unjudged_stores_sentence(stores: Sequence[tuple[str, str, int]]) -> str:
+    """Return a sentence on orders in stores that no policy has rules for, and what to do; empty if there are none.
+
+    `stores` holds account, marketplace and number of orders.
+
+    >>> unjudged_stores_sentence([("acme", "SG", 12), ("acme", "ZA", 1), ("bolt", "SG", 3)])
+    'No rules for SG (15 orders of acme and bolt) and ZA (1 order of acme), so that these orders are in no rate. Write a policy file for such a store (see docs/rules.md), or judge every store by one policy, such as --policy amazon_reference.'
+    """  # noqa: E501 - the sentence
+    by_code: dict[str, list[tuple[str, int]]] = {}
+    for account, code, orders in stores:
+        by_code.setdefault(code, []).append((account, orders))
+    phrases = [
+        f"{code} ({format_quantity(sum(orders for _, orders in found))} of {_name_some([name for name, _ in found])})"
+        for code, found in by_code.items()
+    ]
+    return (
+        f"No rules for {join_words(phrases)}, so that these orders are in no rate. {NO_RULES_HINT}" if phrases else ""
+    )
+
+
+def _name_some(names: Sequence[str]) -> str:
+    """Return the first names of a list as words, with the number of the others."""
+    more = len(names) - MAX_NAMED_ACCOUNTS
+    return join_words([*names[:MAX_NAMED_ACCOUNTS], *([f"{more:,} more"] if more > 0 else [])])
 
 
 def no_orders_reason(noun: str, first: date, last: date, year: int) -> str:
