@@ -11,7 +11,7 @@ import difflib
 import io
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import NoReturn
@@ -49,6 +49,7 @@ class FileKind:
 
     The header is one of the first `max_header_line` lines that are not blank. With `numbers_repeated_columns` the
     second column of a name is called `name#2`, the third `name#3`; otherwise a repeated column that is read is refused.
+    Kinds that are `added_by_user`, in a column map, are tried after all others.
 
     The marketplace omits `opt_in_columns` until the seller adds them; `opt_in_hint` says how. A file with all of
     `other_report_columns` is another report that never has them; `other_report_hint` says what to download instead.
@@ -70,6 +71,7 @@ class FileKind:
     other_report_hint: str = ""
     max_header_line: int = 1
     numbers_repeated_columns: bool = False
+    added_by_user: bool = False
 
     @property
     def read_columns(self) -> tuple[str, ...]:
@@ -92,7 +94,16 @@ class FileKind:
         if self.numbers_repeated_columns:
             seen: Counter[str] = Counter()
             names = tuple(_number_repeated(name, seen) for name in names)
-        return [self.aliases.get(name, name) for name in names]
+        return self._translate(names) if self.aliases else list(names)
+
+    def _translate(self, names: Sequence[str]) -> list[str]:
+        """Replace aliases; of several spellings of one column the first in `aliases` counts."""
+        ranks = {alias: rank for rank, alias in enumerate(self.aliases)}
+        chosen: dict[str, str] = {}
+        for name in sorted(names, key=lambda name: ranks.get(name, len(ranks))):
+            chosen.setdefault(self.aliases.get(name, name), name)
+        columns = [(name, self.aliases.get(name, name)) for name in names]
+        return [column if chosen[column] == name else f"{name}#" for name, column in columns]
 
 
 def _number_repeated(name: str, seen: Counter[str]) -> str:

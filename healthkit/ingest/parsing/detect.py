@@ -30,13 +30,22 @@ def detect_kind(lines: list[str]) -> tuple[FileKind, str]:
     healthkit.ingest.parsing.detect.UnknownFileKind: no known kind of file. ...
     """
     kinds = table_kinds()
-    for line in range(1, min(len(lines), max(kind.max_header_line for kind in kinds)) + 1):
+    found = _match_lines(lines, [kind for kind in kinds if not kind.added_by_user])
+    if found is None and _is_feedback(lines):
+        found = feedback.KIND, "\t"
+    found = found or _match_lines(lines, [kind for kind in kinds if kind.added_by_user])
+    if found is None:
+        raise UnknownFileKind(_describe_nearest_kind(lines[0]))
+    return found
+
+
+def _match_lines(lines: list[str], kinds: list[FileKind]) -> tuple[FileKind, str] | None:
+    """Return the kind whose header is one of the first lines, and the delimiter."""
+    for line in range(1, min(len(lines), max((kind.max_header_line for kind in kinds), default=0)) + 1):
         found = _match_header(lines[line - 1], [kind for kind in kinds if kind.max_header_line >= line])
         if found:
             return found
-    if _is_feedback(lines):
-        return feedback.KIND, "\t"
-    raise UnknownFileKind(_describe_nearest_kind(lines[0]))
+    return None
 
 
 def _match_header(header: str, kinds: list[FileKind]) -> tuple[FileKind, str] | None:
