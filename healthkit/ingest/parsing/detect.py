@@ -6,6 +6,7 @@ from healthkit.ingest.formats import feedback, olist
 from healthkit.ingest.formats.registry import document_kinds, table_kinds
 from healthkit.ingest.parsing.csv_table import HINT_RESAVED, FileKind, parse_header
 from healthkit.ingest.parsing.encodings import first_lines
+from healthkit.ingest.parsing.order_map_guess import suggest_order_map
 from healthkit.ingest.parsing.raw_file import DocumentKind
 
 DELIMITERS = "\t,;"
@@ -35,7 +36,8 @@ def detect_kind(lines: list[str]) -> tuple[FileKind, str]:
         found = feedback.KIND, "\t"
     found = found or _match_lines(lines, [kind for kind in kinds if kind.added_by_user])
     if found is None:
-        raise UnknownFileKind(_describe_nearest_kind(lines[0]))
+        suggested = suggest_order_map(lines)
+        raise UnknownFileKind(_describe_nearest_kind(lines[0]) + (f" {suggested}" if suggested else ""))
     return found
 
 
