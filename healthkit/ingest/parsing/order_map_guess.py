@@ -132,7 +132,7 @@ def suggest_order_map(lines: Sequence[str]) -> str | None:
     guessed, or the file is one of Amazon's.
 
     >>> suggested = suggest_order_map(["Order No;Placed on;State", "A-1;31.10.2026;Dispatched"])
-    >>> print(*suggested.splitlines()[6:10], sep="\n")
+    >>> print("\\n".join(suggested.splitlines()[6:10]))
         columns:
           order-id: ["Order No"]
           ordered-at: ["Placed on"]
