@@ -83,6 +83,7 @@ def parse(table: CsvTable, context: ReadContext) -> FileContents:
     """
     layout = load_order_layouts()[table.kind.name]
     own_rows, skipped = _drop_rows_without_orders(table, layout)
+    _check_order_ids(own_rows, layout)
     if layout.fill_down:
         own_rows = _fill_down(own_rows)
     own_rows = _with_marketplace_codes(own_rows, layout)
@@ -121,7 +122,7 @@ def _drop_rows_without_orders(table: CsvTable, layout: OrderLayout) -> tuple[Csv
     """Drop titles, descriptions of columns and totals; return the other rows and the number of the dropped ones."""
     ids = table[ORDER]
     is_no_order = pc.is_null(ids)
-    for column in _FACTS:
+    for column in (*_FACTS, *(TIME_COLUMNS if layout.supplement else ())):
         is_no_order = pc.and_(is_no_order, pc.is_null(table[column]))
     if layout.order_id and len(table):
         # Below the header some workbooks describe each column in words.
@@ -130,6 +131,14 @@ def _drop_rows_without_orders(table: CsvTable, layout: OrderLayout) -> tuple[Csv
         is_no_order = pc.or_(is_no_order, pc.fill_null(pc.and_(is_first, is_words), False))
     count = pc.sum(is_no_order).as_py() or 0
     return table.filter_rows(pc.invert(is_no_order)), {NO_ORDER_REASON: count} if count else {}
+
+
+def _check_order_ids(table: CsvTable, layout: OrderLayout) -> None:
+    """Raise ReaderError if a row lacks the id of its order or has a malformed one."""
+    ids = read_required_texts(table, ORDER)
+    refuse_numeric_ids(table, ORDER)
+    if layout.order_id:
+        refuse_malformed_ids(table, ORDER, pc.invert(pc.match_substring_regex(ids, layout.order_id)))
 
 
 def _fill_down(table: CsvTable) -> CsvTable:
@@ -177,10 +186,7 @@ def _drop_other_marketplaces(table: CsvTable, skipped: dict[str, int]) -> tuple[
 
 def _read_lines(table: CsvTable, context: ReadContext, layout: OrderLayout) -> pa.Table:
     """Read the rows with typed columns; rows of one line id count once, rows without line id each for themselves."""
-    ids = read_required_texts(table, ORDER)
-    refuse_numeric_ids(table, ORDER)
-    if layout.order_id:
-        refuse_malformed_ids(table, ORDER, pc.invert(pc.match_substring_regex(ids, layout.order_id)))
+    ids = table[ORDER]
     if not layout.supplement:
         read_required_texts(table, ORDERED_AT)
     marketplaces = _marketplaces(table, ids, context, layout)
@@ -196,9 +202,7 @@ def _read_lines(table: CsvTable, context: ReadContext, layout: OrderLayout) -> p
         {
             "order_id": ids,
             "marketplace": marketplaces,
-            "channel": pc.fill_null(
-                _read_words(table, "channel", layout), pa.scalar(layout.channel or None, pa.string())
-            ),
+            "channel": _read_channels(table, layout),
             "item": table["item-id"],
             "sku": table["sku"],
             "asin": table["asin"],
@@ -221,6 +225,16 @@ def _read_lines(table: CsvTable, context: ReadContext, layout: OrderLayout) -> p
     if layout.supplement:
         note_unknown_orders(table, ids, context)
     return _keep_newest_lines(lines)
+
+
+def _read_channels(table: CsvTable, layout: OrderLayout) -> pa.Array:
+    """Return the channel of each row: as it states, or that of the layout, or else the seller's, which is noted."""
+    stated = _read_words(table, "channel", layout)
+    if stated.null_count and not layout.channel:
+        table.notes.append(
+            f"channel: {stated.null_count:,} rows that state none were taken as fulfilled by the seller."
+        )
+    return pc.fill_null(stated, layout.channel or "seller")
 
 
 def _keep_newest_lines(lines: pa.Table) -> pa.Table:

@@ -325,10 +325,13 @@ def _make_layout(name: str, entry: _Entry, preferred: Iterable[str], added_by_us
     # A spelling may name the second or third column of a repeated name, as in `status#2`.
     aliases = {normalize_spelling(text): column for column, spellings in entry.columns.items() for text in spellings}
     optional = tuple(one for one in COLUMNS if one in entry.columns and one not in required)
-    own_names = {column: column for column in entry.columns} if entry.by_hand else {}
+    if entry.by_hand:
+        aliases = {column: column for column in entry.columns} | aliases
+    # The kit's own names mean nothing in the files of others, unless they are among the spellings.
+    aliases |= {column: f"{column}#" for column in entry.columns if column not in aliases}
     kind = FileKind(
         name, entry.title or name, required, optional,
-        delimiters=",;\t", quoted=True, by_hand=entry.by_hand, aliases=own_names | aliases,
+        delimiters=",;\t", quoted=True, by_hand=entry.by_hand, aliases=aliases,
         hint=column_map.SPELLING_HINT, max_header_line=max(entry.header_within, 1),
         numbers_repeated_columns=entry.repeated_columns, added_by_user=added_by_user,
     )  # fmt: skip

@@ -17,6 +17,7 @@ from healthkit.ingest.parsing.csv_table import MAX_COLUMNS
 from healthkit.ingest.parsing.encodings import HEAD_BYTES
 from healthkit.ingest.parsing.marketplace_of_row import MARKETPLACE_NAMES
 from healthkit.ingest.parsing.order_layouts import (
+    COLUMNS,
     ORDER,
     ORDERED_AT,
     TIME_COLUMNS,
@@ -208,7 +209,8 @@ def _known_spellings() -> dict[str, str]:
     columns: dict[str, set[str]] = {}
     for layout in load_order_layouts().values():
         for spelling, column in layout.kind.aliases.items():
-            columns.setdefault(spelling, set()).add(column)
+            if column in COLUMNS:
+                columns.setdefault(spelling, set()).add(column)
     return {spelling: next(iter(some)) for spelling, some in columns.items() if len(some) == 1 and "#" not in spelling}
 
 
