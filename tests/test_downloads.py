@@ -73,7 +73,7 @@ def test_every_kind_of_evidence_has_a_file_on_amazon_and_a_name():
     for code, place in MARKETPLACES.items():
         for evidence in EVIDENCE_KINDS:
             files = downloads_for(evidence, code)
-            assert all(one.by_hand for one in files) or place.is_amazon
+            assert all(one.by_hand or code in one.only for one in files) or place.is_amazon
             assert files or not place.is_amazon
 
 
@@ -84,8 +84,9 @@ def test_a_list_that_only_some_stores_offer_is_named_there_alone():
 
 def test_other_marketplaces_have_the_plain_files():
     assert kinds("claims", "EBAY") == ["defects"]
-    assert kinds("confirmations", "WALMART_US") == ["confirmations"]
-    assert kinds("orders", "ETSY") == []
+    assert kinds("confirmations", "WALMART_US") == ["confirmations", "orders_csv"]
+    assert kinds("orders", "ETSY") == ["etsy_orders", "etsy_items", "shopify_orders", "orders_csv"]
+    assert kinds("promises", "ETSY") == ["etsy_star_seller", "confirmations", "orders_csv"]
 
 
 def test_an_unknown_word_or_marketplace_is_refused_with_those_there_are():
@@ -253,8 +254,8 @@ def test_what_no_download_holds_is_filled_in_by_hand():
 
 
 def test_evidence_without_any_file_is_named():
-    assert sentences(("orders", FIRST, LAST, None, None, ("order_defect_rate",)), marketplace="ETSY") == [
-        "No file that the kit reads tells of orders in this marketplace. Needed for: Order Defect Rate."
+    assert sentences(("amazon_figures", FIRST, LAST, None, None, ("order_defect_rate",)), marketplace="ETSY") == [
+        "No file that the kit reads tells of Amazon's own figures in this marketplace. Needed for: Order Defect Rate."
     ]
 
 

@@ -57,7 +57,7 @@ class Download(BaseModel):
     `tells` states the coverage of each kind of evidence in the file. `most_days` is the most days of one download,
     `every` how often to download it [days]. For a `snapshot` the marketplace chooses the days. A file `by_hand` is not
     downloaded; the seller fills it in. `only` lists the marketplaces that have the file; empty means all of Amazon's,
-    or all for a file by hand.
+    or all for a file by hand. `site` is the name of the pages that `menu` is of, `api` that of the interface.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -70,6 +70,8 @@ class Download(BaseModel):
     every: Annotated[int, Field(ge=1, strict=True)]
     snapshot: bool = False
     by_hand: bool = False
+    site: Annotated[str, Field(min_length=1)] = "Seller Central"
+    api: Annotated[str, Field(min_length=1)] = "Selling Partner API"
     only: tuple[str, ...] = ()
     tells: dict[str, Coverage]
     note: Annotated[str, Field(min_length=1)]
@@ -172,6 +174,8 @@ class DownloadAdvice(NamedTuple):
     how: Coverage
     full_alternative: str
     note: str
+    site: str = "Seller Central"
+    api: str = "Selling Partner API"
 
 
 def downloads_for(evidence: str, marketplace: str) -> list[Download]:
@@ -247,7 +251,7 @@ def _recommend_file(kind: str, needs: list[EvidenceNeed], marketplace: str) -> D
     return DownloadAdvice(
         download.kind, download.title, download.menu, download.report_type, evidence, measures, missing, ranges, days,
         downloads, download.most_days, have_first, have_last, extends, download.snapshot, download.by_hand, coverage,
-        alternative, download.note,
+        alternative, download.note, download.site, download.api,
     )  # fmt: skip
 
 

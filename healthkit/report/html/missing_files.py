@@ -60,5 +60,5 @@ def first_file_to_download(report: MonthlyReport, worst_measure: Measure | None)
         return None
     best = next((one for one in files if not one.by_hand), files[0])
     return downloads_text.first_download_sentence(
-        best.title, best.menu, best.report_type, best.evidence, best.by_hand, best.ranges
+        best.title, best.menu, best.report_type, best.evidence, best.by_hand, best.ranges, best.site, best.api
     )

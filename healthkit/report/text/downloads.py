@@ -46,8 +46,10 @@ FILE_LIMITATIONS = {
 SNAPSHOT_DAYS = "it covers the days of the marketplace\N{RIGHT SINGLE QUOTATION MARK}s own measure"
 
 
-def download_location(menu: str, report_type: str) -> str:
-    """Return where to download a file: its Seller Central menu, or its report type in the API.
+def download_location(
+    menu: str, report_type: str, site: str = "Seller Central", api: str = "Selling Partner API"
+) -> str:
+    """Return where to download a file: its menu path in the pages of the seller, or its report type in the API.
 
     >>> download_location("Orders > Order Reports > All Orders", "GET_ORDERS")
     'Seller Central, Orders > Order Reports > All Orders; report type GET_ORDERS'
@@ -55,12 +57,8 @@ def download_location(menu: str, report_type: str) -> str:
     ('Selling Partner API, report type GET_V2_SELLER_PERFORMANCE_REPORT', 'your own calls of the Selling Partner API')
     """
     if menu:
-        return f"Seller Central, {menu}" + (f"; report type {report_type}" if report_type else "")
-    return (
-        f"Selling Partner API, report type {report_type}"
-        if report_type
-        else "your own calls of the Selling Partner API"
-    )
+        return f"{site}, {menu}" + (f"; report type {report_type}" if report_type else "")
+    return f"{api}, report type {report_type}" if report_type else f"your own calls of the {api}"
 
 
 def evidence_list(evidence: Sequence[str]) -> str:
@@ -105,7 +103,7 @@ def no_orders_file_sentence(account: str) -> str:
 
 def first_download_sentence(
     title: str, menu: str, report_type: str, evidence: Sequence[str], by_hand: bool,
-    ranges: Sequence[tuple[date, date]] = (),
+    ranges: Sequence[tuple[date, date]] = (), site: str = "Seller Central", api: str = "Selling Partner API",
 ) -> tuple[str, ...]:  # fmt: skip
     """Return a sentence on the file to download first, where and for which days; it ends a verdict.
 
@@ -122,7 +120,8 @@ def first_download_sentence(
     end = f"{days_phrase}: it tells of {evidence_list(evidence)}."
     if by_hand:
         return (Strong(f"Fill in the {title}"), f" (docs/files.md){end}")
-    return (Strong(f"Download the {title}"), f" ({download_location(menu, '' if menu else report_type)}){end}")
+    location = download_location(menu, "" if menu else report_type, site, api)
+    return (Strong(f"Download the {title}"), f" ({location}){end}")
 
 
 def advice_sentence(advice: DownloadAdvice) -> str:
@@ -139,7 +138,7 @@ def advice_sentence(advice: DownloadAdvice) -> str:
     needed_for = f" Needed for: {_measure_labels(advice)}." if advice.measures else ""
     if not advice.kind:
         return f"No file that the kit reads tells of {evidence} in this marketplace.{needed_for}"
-    location = download_location(advice.menu, advice.report_type)
+    location = download_location(advice.menu, advice.report_type, advice.site, advice.api)
     text = f"Download the {advice.title} ({location})"
     if advice.by_hand:
         text = f"Fill in the {advice.title} (docs/files.md) for {_days_phrase(advice)}: no download holds it"
@@ -171,7 +170,9 @@ def advice_cells(advice: DownloadAdvice) -> dict[str, str]:
     if advice.kind:
         report_type = "" if advice.menu else advice.report_type
         no_download = "docs/files.md: no download holds it"
-        location = no_download if advice.by_hand else download_location(advice.menu, report_type)
+        location = (
+            no_download if advice.by_hand else download_location(advice.menu, report_type, advice.site, advice.api)
+        )
     if not advice.kind:
         days = f"No file that the kit reads tells of {evidence} in this marketplace"
     elif advice.snapshot:
