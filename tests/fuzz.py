@@ -22,9 +22,9 @@ from pathlib import Path
 
 from healthkit.ingest.formats import RawFile, ReaderError, discover_files, parse_file
 from healthkit.ingest.formats.registry import FORMATS, document_kinds
+from tests.builders import etsy_shopify_files, walmart_ebay_files
 from tests.builders import latin_and_tiktok_files as others
 from tests.builders import raw_files as files
-from tests.builders import walmart_ebay_files
 from tests.builders.order_downloads import items_v0, order_2026, order_v0
 from tests.builders.performance_reports import LONG, SHORT, frame, xml
 from tests.builders.sample import SAMPLE
@@ -34,7 +34,10 @@ SLOW, MEMORY = 10.0, 500
 LINES = 40
 """So many lines of a sample file are a seed: small files find more in the same time."""
 ORDER_FILES = ("walmart_orders", "ebay_orders", "tiktok_orders", "mercado_libre_sales")
-READERS = (*dict.fromkeys(one.name for one in FORMATS), "order_defects_list", *ORDER_FILES)
+READERS = (
+    *dict.fromkeys(one.name for one in FORMATS), "order_defects_list", *ORDER_FILES,
+    *(file.kind for file in etsy_shopify_files.FILES),
+)  # fmt: skip
 
 NASTY = [
     b"", b" ", b"\t", b"\n", b"\r", b"\r\n", b"\0", b'"', b'""', b",", b";", b"'", b"-", b"--", b"0", b"-0", b"-1",
@@ -53,7 +56,8 @@ NASTY = [
 
 def seeds(reader: str) -> list[bytes]:
     """Small good files of one kind: the beginnings of the sample's, and those of the tests."""
-    found = [file.text().encode() for file in files.FILES if file.kind == reader] + DOCUMENTS.get(reader, [])
+    tiny = (*files.FILES, *etsy_shopify_files.FILES)
+    found = [file.text().encode() for file in tiny if file.kind == reader] + DOCUMENTS.get(reader, [])
     sources, _ = discover_files([SAMPLE])
     documents = {kind.name for kind in document_kinds()}
     held = [

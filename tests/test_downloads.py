@@ -84,9 +84,10 @@ def test_a_list_that_only_some_stores_offer_is_named_there_alone():
 
 def test_other_marketplaces_have_the_plain_files():
     assert kinds("claims", "EBAY") == ["defects"]
-    assert kinds("confirmations", "WALMART_US") == ["walmart_orders_api", "confirmations"]
-    assert kinds("orders", "EBAY") == ["ebay_orders", "ebay_orders_api"]
-    assert kinds("orders", "ETSY") == []
+    assert kinds("confirmations", "WALMART_US") == ["walmart_orders_api", "confirmations", "orders_csv"]
+    assert kinds("orders", "EBAY") == ["ebay_orders", "ebay_orders_api", "shopify_orders", "orders_csv"]
+    assert kinds("orders", "ETSY") == ["etsy_orders", "etsy_items", "shopify_orders", "orders_csv"]
+    assert kinds("promises", "ETSY") == ["etsy_star_seller", "confirmations", "orders_csv"]
 
 
 def test_an_unknown_word_or_marketplace_is_refused_with_those_there_are():
@@ -265,8 +266,8 @@ def test_files_of_other_marketplaces_are_on_their_own_pages():
 
 
 def test_evidence_without_any_file_is_named():
-    assert sentences(("orders", FIRST, LAST, None, None, ("order_defect_rate",)), marketplace="ETSY") == [
-        "No file that the kit reads tells of orders in this marketplace. Needed for: Order Defect Rate."
+    assert sentences(("amazon_figures", FIRST, LAST, None, None, ("order_defect_rate",)), marketplace="ETSY") == [
+        "No file that the kit reads tells of Amazon's own figures in this marketplace. Needed for: Order Defect Rate."
     ]
 
 

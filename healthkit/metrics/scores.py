@@ -226,7 +226,7 @@ def _build_arrays(counts: Counts, marketplace: str) -> _MarketplaceArrays:
         day_numbers(coverage["begins_on"]),
         day_numbers(coverage["heard_on"]),
         np.array([account_files.max_silent_days for account_files in files], dtype=np.int64),
-        _first_orders(counting, len(accounts)),
+        _first_orders(counting, day_numbers(coverage["begins_on"])),
         counting,
         _split_intervals(faults, accounts, *_FAULT_COLUMNS),
         assumed,
@@ -271,12 +271,19 @@ def _split_intervals(rows: pd.DataFrame, accounts: pd.Index, ended: str, weight:
     return split
 
 
-def _first_orders(counting: dict[_CountKey, Intervals], accounts: int) -> dict[str, np.ndarray]:
-    """Return the first clock day of each account, by channel; NEVER where it has no order there."""
+def _first_orders(counting: dict[_CountKey, Intervals], begins_on: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the first clock day of each account, by channel; NEVER where it has no order there.
+
+    An account of which no order counts in any measure, for lack of the days that the measures need, has sold from the
+    first day of its files on. Its orders are taken as seller-fulfilled.
+    """
     first: dict[str, np.ndarray] = {}
     for (_, _, channel), intervals in counting.items():
-        np.minimum.at(first.setdefault(channel, np.full(accounts, NEVER)), intervals.account, intervals.clock)
-    return first | {tables.WHOLE_ACCOUNT: np.minimum.reduce(list(first.values()))} if first else first
+        np.minimum.at(first.setdefault(channel, np.full(len(begins_on), NEVER)), intervals.account, intervals.clock)
+    counts_nowhere = np.minimum.reduce(list(first.values())) == NEVER if first else np.full(len(begins_on), True)
+    seller = first.get("seller", np.full(len(begins_on), NEVER))
+    first["seller"] = np.where(counts_nowhere, begins_on, seller)
+    return first | {tables.WHOLE_ACCOUNT: np.minimum.reduce(list(first.values()))}
 
 
 def _score_rule(arrays: _MarketplaceArrays, request: _ScoreRequest, channel: str) -> dict[str, Any] | None:

@@ -570,6 +570,7 @@ EVIDENCE_BY_KIND = {
     "deliveries told": ("deliveries",),
     "tracking told": ("tracking",),
     "cancellers told": ("cancellers",),
+    "invoices told": ("invoices",),
 }
 """The kinds of evidence that each kind of raw file holds.
 
@@ -577,8 +578,8 @@ Without such a file, an account may have defects that nobody knows.
 
 Kinds that end in `told` are found in the rows of several kinds of files, and count where one of them has a value:
 refunds, orders not received and cases in a defects file, scans and business hours in a confirmations file, and in any
-file ship-by days (`promises`), deliver-by days,
-confirmations, deliveries, whether parcels have tracking, and who cancelled.
+file ship-by days (`promises`), deliver-by days, confirmations, deliveries, whether parcels have tracking, who
+cancelled, and when an order got its invoice.
 """
 
 SINGLE_MARKETPLACE_KINDS = (

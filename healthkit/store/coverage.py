@@ -30,6 +30,7 @@ _EVIDENCE_COLUMNS = (
     ("deliveries told", "orders", "delivered_at is not null", "delivered_on"),
     ("deliveries told", "shipments", "delivered_at is not null", "delivered_on"),
     ("cancellers told", "orders", "cancelled_by is not null", "cancelled_on"),
+    ("invoices told", "orders", "invoiced_at is not null", "invoiced_on"),
     (
         "tracking told",
         "shipments",

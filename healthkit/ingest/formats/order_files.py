@@ -7,6 +7,7 @@ written and what words mean. What a file does not state stays empty, and the met
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -32,13 +33,16 @@ from healthkit.ingest.parsing.cells import (
     refuse_malformed_ids,
     refuse_numeric_ids,
 )
-from healthkit.ingest.parsing.csv_table import CsvTable, FileKind, combine_chunks
+from healthkit.ingest.parsing.column_map import FILE_LABEL
+from healthkit.ingest.parsing.csv_table import CsvTable, FileKind, combine_chunks, redact_value
 from healthkit.ingest.parsing.marketplace_of_row import (
+    MARKETPLACE_NAMES,
     ReadContext,
     attach_zones,
     ends_of_days,
     local_days,
     newest_instant,
+    note_unknown_orders,
     read_optional_order_keys,
 )
 from healthkit.ingest.parsing.order_layouts import (
@@ -56,6 +60,7 @@ from healthkit.ingest.parsing.raw_file import ReaderError
 from healthkit.ingest.parsing.time_formats import WrittenTime, parse_time
 from healthkit.schema.tables import SHIPPED_STATUSES
 
+OTHER_MARKETPLACE_REASON = "rows of no marketplace that the kit knows"
 NO_ORDER_REASON = "rows that hold no order (titles, descriptions, totals)"
 UNPAID_REASON = "rows without an order id: purchases that are not paid yet"
 PACK_REASON = "rows that head the orders of a pack"
@@ -73,6 +78,11 @@ _OWN_COLUMNS = (*_ITEM_COLUMNS, "units")
 _CANCELLED = "cancelled"
 _STATUS_ORDER = ("cancelled", "pending", "unshipped", "partially shipped", "shipped", "delivered")
 """An order of several lines is as far as the farthest of them; cancelled only when all are."""
+_WAITING = ("pending", "unshipped")
+_LINE_COLUMNS = ("item-id", "units", "sku", "asin", "product")
+"""Columns of a single line of an order; the others hold for the whole order."""
+_MAX_LISTED = 6
+"""Largest number of words that a note lists. [words]"""
 _DATES_HINT = "Correct the cell, or add the way it is written to `dates` of this kind of file in data/column_map.yaml."
 
 
@@ -99,6 +109,12 @@ def _parse_rows(table: CsvTable, context: ReadContext, layout: OrderLayout) -> F
     own_rows, skipped = _drop_rows_without_orders(rows, layout)
     if layout.summary_rows:
         own_rows = _fold_summary_rows(own_rows)
+    _check_order_ids(own_rows, layout)
+    if layout.fill_down:
+        own_rows = _fill_down(own_rows)
+    own_rows = _with_marketplace_codes(own_rows, layout)
+    if layout.skip_other_marketplaces:
+        own_rows, skipped = _drop_other_marketplaces(own_rows, skipped)
     lines = _read_lines(own_rows, context, layout)
     parcels = merge_parcels(_parcel_lines(lines))
     tables: dict[str, Columns] = {"orders": _merge_orders(lines), "items": merge_items(lines)}
@@ -106,7 +122,7 @@ def _parse_rows(table: CsvTable, context: ReadContext, layout: OrderLayout) -> F
         tables["shipments"] = parcels
     if any(table.has_column(name) for name in CASE_COLUMNS):
         tables["defects"] = _merge_cases(lines)
-    return FileContents(tables, "ordered_on", skipped=skipped | packs)
+    return FileContents(tables, "shipped_on" if layout.supplement else "ordered_on", skipped=skipped | packs)
 
 
 def parse_records(
@@ -197,7 +213,7 @@ def _drop_rows_without_orders(table: CsvTable, layout: OrderLayout) -> tuple[Csv
     is_no_order = pc.is_null(ids)
     if layout.order_id:
         is_no_order = pc.or_(is_no_order, pc.invert(pc.match_substring_regex(pc.fill_null(ids, ""), layout.order_id)))
-    for column in _FACTS:
+    for column in (*_FACTS, *(TIME_COLUMNS if layout.supplement else ())):
         is_no_order = pc.and_(is_no_order, pc.is_null(table[column]))
     if layout.order_id and len(table):
         # Below the header some workbooks describe each column in words.
@@ -229,25 +245,78 @@ def _fold_summary_rows(table: CsvTable) -> CsvTable:
     return filled.filter_rows(pc.invert(pc.and_(is_summary, has_lines)))
 
 
-def _read_lines(table: CsvTable, context: ReadContext, layout: OrderLayout) -> pa.Table:
-    """Read the rows with typed columns; rows of one line id count once, rows without line id each for themselves."""
+def _check_order_ids(table: CsvTable, layout: OrderLayout) -> None:
+    """Raise ReaderError if a row lacks the id of its order or has a malformed one."""
     ids = read_required_texts(table, ORDER)
     refuse_numeric_ids(table, ORDER)
     if layout.order_id:
         refuse_malformed_ids(table, ORDER, pc.invert(pc.match_substring_regex(ids, layout.order_id)))
-    read_required_texts(table, ORDERED_AT)
+
+
+def _fill_down(table: CsvTable) -> CsvTable:
+    """Fill the empty cells of an order's rows with the values of its first row, but for the columns of single lines."""
+    coded = combine_chunks(pc.dictionary_encode(table[ORDER]))
+    filled = table.arrow_table
+    for position, name in enumerate(filled.column_names):
+        cells = table[name]
+        if name not in _LINE_COLUMNS and cells.null_count:
+            known = pa.table({"order": coded.indices, "value": cells}).filter(pc.is_valid(cells))
+            first = known.group_by("order", use_threads=False).aggregate([("value", "first")])
+            values = first["value_first"].take(pc.index_in(coded.indices, combine_chunks(first["order"])))
+            filled = filled.set_column(position, name, pc.coalesce(cells, combine_chunks(values)))
+    return replace(table, arrow_table=filled)
+
+
+def _with_marketplace_codes(table: CsvTable, layout: OrderLayout) -> CsvTable:
+    """Translate the words of the column `marketplace` to codes; words that the layout does not know stay."""
+    cells = table["marketplace"]
+    if not table.has_column("marketplace") or not len(cells):
+        return table
+    coded = combine_chunks(pc.dictionary_encode(cells))
+    known = pa.array(
+        [layout.translate("marketplace", word) or word for word in coded.dictionary.to_pylist()], pa.string()
+    )
+    position = table.arrow_table.column_names.index("marketplace")
+    return replace(table, arrow_table=table.arrow_table.set_column(position, "marketplace", known.take(coded.indices)))
+
+
+def _drop_other_marketplaces(table: CsvTable, skipped: dict[str, int]) -> tuple[CsvTable, dict[str, int]]:
+    """Drop the rows that name no known marketplace; return the others, and the number of dropped rows by reason."""
+    words = table["marketplace"]
+    named = pc.utf8_lower(words)
+    is_known = pc.fill_null(pc.is_in(named, value_set=pa.array(sorted(MARKETPLACE_NAMES))), False)
+    others = words.filter(pc.invert(is_known))
+    if not len(others):
+        return table, skipped
+    counts = Counter(redact_value(word).removeprefix("is ").rstrip(",") for word in others.to_pylist())
+    listed = ", ".join(f"{word} {count:,}" for word, count in counts.most_common(_MAX_LISTED))
+    more = f" and {len(counts) - _MAX_LISTED:,} more" if len(counts) > _MAX_LISTED else ""
+    table.notes.append(
+        f"Rows of the seller's own shop, or of a source that names no one marketplace: {listed}{more}. Where such a "
+        f"word means one, add it to `orders: {{{table.kind.name}: {{words: {{marketplace: ...}}}}}}` in {FILE_LABEL}."
+    )
+    return table.filter_rows(is_known), skipped | {OTHER_MARKETPLACE_REASON: len(others)}
+
+
+def _read_lines(table: CsvTable, context: ReadContext, layout: OrderLayout) -> pa.Table:
+    """Read the rows with typed columns; rows of one line id count once, rows without line id each for themselves."""
+    ids = table[ORDER]
+    if not layout.supplement:
+        read_required_texts(table, ORDERED_AT)
     marketplaces = _marketplaces(table, ids, context, layout)
     times = _read_times(table, marketplaces, layout)
     status = _statuses(table, times, layout)
     events = [times[name] for name in TIME_COLUMNS if name not in ("ship-by", "deliver-by")]
     newest = newest_instant(*events)
+    if not newest.is_valid and layout.supplement:
+        newest = newest_instant(*times.values())
+    if not newest.is_valid and len(table):
+        raise ReaderError(f"{table.name}: row {table.line_number(0):,}: no row holds any time. {_DATES_HINT}")
     lines = pa.table(
         {
             "order_id": ids,
             "marketplace": marketplaces,
-            "channel": pc.fill_null(
-                _read_words(table, "channel", layout), pa.scalar(layout.channel or None, pa.string())
-            ),
+            "channel": _read_channels(table, layout),
             "item": table["item-id"],
             "sku": table["sku"],
             "asin": table["asin"],
@@ -268,6 +337,8 @@ def _read_lines(table: CsvTable, context: ReadContext, layout: OrderLayout) -> p
             "updated_at": pc.fill_null(times["updated-at"], newest) if newest.is_valid else times["updated-at"],
         }
     )
+    if layout.supplement:
+        note_unknown_orders(table, ids, context)
     return _keep_newest_lines(lines)
 
 
@@ -295,6 +366,16 @@ def _merge_cases(lines: pa.Table) -> Columns:
     cases = columns_by_name(merge_rows(lines.filter(lines["has_case"]), ["marketplace", "order_id"], aggregations))
     known_on = local_days(cases.pop("ordered_at"), cases["marketplace"])
     return cases | {"kind": "case", "known_on": known_on, "assumed": CASE_DAY_ASSUMED}
+
+
+def _read_channels(table: CsvTable, layout: OrderLayout) -> pa.Array:
+    """Return the channel of each row: as it states, or that of the layout, or else the seller's, which is noted."""
+    stated = _read_words(table, "channel", layout)
+    if stated.null_count and not layout.channel:
+        table.notes.append(
+            f"channel: {stated.null_count:,} rows that state none were taken as fulfilled by the seller."
+        )
+    return pc.fill_null(stated, layout.channel or "seller")
 
 
 def _keep_newest_lines(lines: pa.Table) -> pa.Table:
@@ -364,9 +445,10 @@ def _note_unknown_words(table: CsvTable, column: str, unknown: pa.Array, taken: 
 
 
 def _statuses(table: CsvTable, times: Mapping[str, pa.Array], layout: OrderLayout) -> pa.Array:
-    """Return the status of each row: its word, or else what its times say.
+    """Return the status of each row: its word, or what its times say if the word is unknown or says that it waits.
 
-    A row with an unknown word is refused, unless it has a time of cancellation, shipment or delivery.
+    A row with an unknown word is refused, unless it has a time of cancellation, shipment or delivery. A row without
+    either has no status, so that it does not hide that of another file of the same order.
     """
     by_times = pc.if_else(
         pc.is_valid(times["cancelled-at"]), _CANCELLED,
@@ -388,8 +470,8 @@ def _statuses(table: CsvTable, times: Mapping[str, pa.Array], layout: OrderLayou
     count = pc.sum(unknown).as_py()
     if count:
         table.notes.append(f"status: {count:,} rows with an unknown word were judged by their times alone.")
-    has_status = table.has_column("status")
-    return pc.coalesce(by_word, by_times, pa.scalar(None if has_status else "unshipped", pa.string()))
+    waits = pc.is_in(by_word, value_set=pa.array(_WAITING))
+    return pc.coalesce(pc.if_else(waits, by_times, None), by_word, by_times)
 
 
 def _read_times(table: CsvTable, marketplaces: pa.Array, layout: OrderLayout) -> dict[str, pa.Array]:
@@ -430,11 +512,13 @@ def _parse_words(table: CsvTable, distinct: Iterable[str], layout: OrderLayout) 
         return iso
     readings = [
         {word: found for word in others if (found := parse_time(word, formats))}
-        for formats in _format_sets(layout.dates)
+        for formats in (layout.preferred_dates, *_format_sets(layout.dates))
     ]
+    if len(readings[0]) == len(others):
+        return iso | readings[0]
     complete = [one for one in readings if len(one) == len(others)]
     if not complete:
-        best = max(readings, key=len, default={})
+        best = max(readings, key=len)
         _refuse_time(table, next(word for word in others if word not in best))
     _refuse_two_readings(table, complete)
     return iso | complete[0]

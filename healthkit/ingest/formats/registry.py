@@ -6,6 +6,7 @@ To add a kind of file, write a module in this package with a FileKind (a table) 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -39,10 +40,11 @@ from healthkit.ingest.formats import (
     walmart_defects,
     walmart_orders,
 )
+from healthkit.ingest.parsing.column_map import FILE_LABEL
 from healthkit.ingest.parsing.csv_table import FileKind
 from healthkit.ingest.parsing.marketplace_of_row import ReadContext
 from healthkit.ingest.parsing.parsed_file import FileContents
-from healthkit.ingest.parsing.raw_file import DocumentKind
+from healthkit.ingest.parsing.raw_file import DocumentKind, ReaderError
 
 
 @dataclass(frozen=True)
@@ -106,13 +108,21 @@ Files of orders come first: files that name no marketplace take it from the orde
 def all_formats() -> tuple[FileFormat, ...]:
     """Return the formats in import order: order files that layouts describe, FORMATS, and the defect lists.
 
-    Raises ReaderError if `data/column_map.yaml` cannot be read.
+    Raises ReaderError if `data/column_map.yaml` cannot be read, or gives an order file the name of another kind.
     """
-    return (
+    formats = (
         *(FileFormat(kind, order_files.parse) for kind in order_files.order_file_kinds()),
         *FORMATS,
         *(FileFormat(kind, defect_lists.parse) for kind in defect_lists.defect_list_kinds()),
     )
+    names = Counter(one.kind.name for one in formats)
+    names.update({one.group for one in formats if one.group})
+    for one in formats:
+        if isinstance(one.kind, FileKind) and one.kind.added_by_user and names[one.kind.name] > 1:
+            raise ReaderError(
+                f"{FILE_LABEL}: orders, {one.kind.name}: is the name of another kind of file. Choose another name."
+            )
+    return formats
 
 
 def find_format(name: str) -> FileFormat:

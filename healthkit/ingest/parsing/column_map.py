@@ -1,11 +1,12 @@
 """Reader of `data/column_map.yaml`: the column names of the defect lists that the marketplace offers for download.
 
-The marketplace publishes no headers of these lists, so users may edit the names.
+The marketplace publishes no headers of these lists, so users may edit the names. The kit's own map is part of it; users
+of an installed kit put theirs at `data/column_map.yaml` in the folder where they run it, beside their `data/store`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,7 +19,8 @@ from healthkit.schema import yaml_lines
 from healthkit.schema.tables import DEFECT_KINDS
 
 FILE = package_files.path_of("data/column_map.yaml")
-FILE_LABEL = package_files.label_of("data/column_map.yaml")
+FILE_LABEL = "data/column_map.yaml"
+"""The column map in messages: that of the checkout, or the user's own in the folder where the kit is run."""
 SPELLING_HINT = f"Or is a column called otherwise in your country? Then add its name to {FILE_LABEL}."
 ORDER, KNOWN_ON, ORDER_DATE, TYPE = "order-id", "known-on", "order-date", "defect-type"
 
@@ -37,23 +39,52 @@ class DefectListLayout:
     words: Mapping[str, str]
 
 
-@cache
-def load_defect_lists(file: Path = FILE) -> dict[str, DefectListLayout]:
-    """Return the layouts of all defect lists by name; empty if the file does not exist.
+def files() -> list[Path]:
+    """Return the column maps: the kit's own, and that of the working folder if it is another file."""
+    own = Path(FILE_LABEL)
+    return [FILE, own.absolute()] if own.is_file() and own.resolve() != FILE.resolve() else [FILE]
 
-    Raises ReaderError with file, line and field for invalid content.
+
+def load_defect_lists(*maps: Path) -> dict[str, DefectListLayout]:
+    """Return the layouts of all defect lists by name, from the given column maps or else from `files`.
+
+    A list that stands in several maps has the spellings of all; its other fields are those of the last. Raises
+    ReaderError with file, line and field for invalid content.
     """
-    if not file.is_file():
-        return {}
+    return _load_defect_lists(maps or tuple(files()))
+
+
+@cache
+def _load_defect_lists(maps: tuple[Path, ...]) -> dict[str, DefectListLayout]:
+    entries: dict[str, Any] = {}
+    found: dict[str, DefectListLayout] = {}
+    for file in filter(Path.is_file, maps):
+        for name, entry in _read_lists(file):
+            entries[name] = _join(entries.get(name), entry)
+            found[name] = _parse_list(file, name, entries[name])
+    return found
+
+
+def _read_lists(file: Path) -> Iterator[tuple[str, Any]]:
+    """Yield the names and entries under `lists` of one column map."""
     try:
         content = yaml_lines.read_yaml(file)
     except yaml_lines.YamlError as error:
         raise ReaderError(str(error)) from None
-    lists = _require_mapping(file, content, "the file").get("lists")
-    return {
-        name: _parse_list(file, name, one)
-        for name, one in _require_mapping(file, lists, "lists").items()
-        if name != yaml_lines.LINE_KEY
+    lists = _require_mapping(file, {} if content is None else content, "the file").get("lists")
+    for name, entry in _require_mapping(file, {} if lists is None and file != FILE else lists, "lists").items():
+        if name != yaml_lines.LINE_KEY:
+            yield name, entry
+
+
+def _join(entry: Any, added: Any) -> Any:
+    """Return an entry with the spellings of another one added; its other fields are replaced."""
+    if isinstance(entry, list) and isinstance(added, list):
+        return [*entry, *added]
+    if not isinstance(entry, dict) or not isinstance(added, dict):
+        return added
+    return entry | {
+        name: value if name == "known_by" else _join(entry.get(name), value) for name, value in added.items()
     }
 
 

@@ -11,7 +11,7 @@ import difflib
 import io
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import NoReturn
@@ -50,7 +50,7 @@ class FileKind:
     The header is one of the first `max_header_line` lines that are not blank. With `numbers_repeated_columns` the
     second column of a name is called `name#2`, the third `name#3`; otherwise a repeated column that is read is refused.
     In a file with footers `row_id` is a regular expression that some cell of every row matches, and no footer.
-    With `reads_aliases_only` the names used here are no names of the file's columns, unless an alias says so.
+    Kinds that are `added_by_user`, in a column map, are tried after all others.
 
     The marketplace omits `opt_in_columns` until the seller adds them; `opt_in_hint` says how. A file with all of
     `other_report_columns` is another report that never has them; `other_report_hint` says what to download instead.
@@ -73,7 +73,7 @@ class FileKind:
     max_header_line: int = 1
     numbers_repeated_columns: bool = False
     row_id: str = ""
-    reads_aliases_only: bool = False
+    added_by_user: bool = False
 
     @property
     def read_columns(self) -> tuple[str, ...]:
@@ -87,7 +87,7 @@ class FileKind:
 
     def matches(self, names: set[str]) -> bool:
         """Return whether a header with the given column names has all required columns."""
-        known = {self._name_of(name) for name in names} if self.aliases else names
+        known = {self.aliases.get(name, name) for name in names} if self.aliases else names
         return known.issuperset(self.required_columns)
 
     def is_footer(self, cells: Iterable[str]) -> bool:
@@ -101,19 +101,22 @@ class FileKind:
         has_words = any(re.search(r"[^\W\d_]{3}", text) for text in texts)
         return bool(self.row_id) and has_words and not any(re.search(self.row_id, text) for text in texts)
 
-    def _name_of(self, name: str) -> str:
-        """Return the name used here for a column of the file, or its own name if the column is unknown."""
-        if self.reads_aliases_only and name not in self.aliases and name in self.read_columns:
-            return f"{name}#other"
-        return self.aliases.get(name, name)
-
     def normalize_header(self, header: str, delimiter: str) -> list[str]:
         """Return the column names in a header line, with aliases replaced by the names used here."""
         names = parse_header(header, delimiter)
         if self.numbers_repeated_columns:
             seen: Counter[str] = Counter()
             names = tuple(_number_repeated(name, seen) for name in names)
-        return [self._name_of(name) for name in names]
+        return self._translate(names) if self.aliases else list(names)
+
+    def _translate(self, names: Sequence[str]) -> list[str]:
+        """Replace aliases; of several spellings of one column the first in `aliases` counts."""
+        ranks = {alias: rank for rank, alias in enumerate(self.aliases)}
+        chosen: dict[str, str] = {}
+        for name in sorted(names, key=lambda name: ranks.get(name, len(ranks))):
+            chosen.setdefault(self.aliases.get(name, name), name)
+        columns = [(name, self.aliases.get(name, name)) for name in names]
+        return [column if chosen[column] == name else f"{name}#" for name, column in columns]
 
 
 def _number_repeated(name: str, seen: Counter[str]) -> str:

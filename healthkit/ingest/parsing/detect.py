@@ -8,6 +8,7 @@ from healthkit.ingest.formats import feedback, olist
 from healthkit.ingest.formats.registry import document_kinds, table_kinds
 from healthkit.ingest.parsing.csv_table import HINT_RESAVED, FileKind, parse_header
 from healthkit.ingest.parsing.encodings import first_lines
+from healthkit.ingest.parsing.order_map_guess import suggest_order_map
 from healthkit.ingest.parsing.raw_file import DocumentKind
 from healthkit.ingest.parsing.unknown_files import describe_known_document, describe_known_table
 
@@ -42,18 +43,32 @@ def detect_kind(lines: list[str]) -> tuple[FileKind, str]:
     healthkit.ingest.parsing.detect.UnknownFileKind: no known kind of file. ...
     """
     kinds = table_kinds()
-    for line in range(1, min(len(lines), max(kind.max_header_line for kind in kinds)) + 1):
+    found = _match_lines(lines, [kind for kind in kinds if not kind.added_by_user])
+    if found is None and _is_feedback(lines):
+        found = feedback.KIND, "\t"
+    found = found or _match_lines(lines, [kind for kind in kinds if kind.added_by_user])
+    if found is None:
+        raise UnknownFileKind(_describe_unknown_table(lines))
+    return found
+
+
+def _describe_unknown_table(lines: list[str]) -> str:
+    """Return what a table file of no known kind looks like, and a column map for it if it may hold orders."""
+    looks_like = _describe_nearest_kind(lines[0], 1) or describe_known_table(lines)
+    if looks_like:
+        return looks_like
+    suggested = suggest_order_map(lines)
+    nearest = _describe_nearest_kind(lines[0], MAX_MISSING_COLUMNS) or _UNKNOWN
+    return f"{nearest} {suggested}" if suggested else nearest
+
+
+def _match_lines(lines: list[str], kinds: list[FileKind]) -> tuple[FileKind, str] | None:
+    """Return the kind whose header is one of the first lines, and the delimiter."""
+    for line in range(1, min(len(lines), max((kind.max_header_line for kind in kinds), default=0)) + 1):
         found = _match_header(lines[line - 1], [kind for kind in kinds if kind.max_header_line >= line])
         if found:
             return found
-    if _is_feedback(lines):
-        return feedback.KIND, "\t"
-    raise UnknownFileKind(
-        _describe_nearest_kind(lines[0], 1)
-        or describe_known_table(lines)
-        or _describe_nearest_kind(lines[0], MAX_MISSING_COLUMNS)
-        or _UNKNOWN
-    )
+    return None
 
 
 def _match_header(header: str, kinds: list[FileKind]) -> tuple[FileKind, str] | None:

@@ -43,6 +43,8 @@ AccountMarketplaceLookup = Callable[[str], Iterable[str]]
 
 _CODE_BY_SALES_CHANNEL = {name: code for name, code in MARKETPLACE_BY_SALES_CHANNEL.items() if name != "-"}
 _CODE_BY_NAME = {code.lower(): code for code in MARKETPLACES} | _CODE_BY_SALES_CHANNEL
+MARKETPLACE_NAMES = frozenset(_CODE_BY_NAME)
+"""Codes and sales channels of all marketplaces, in lower case."""
 _ANY_ORDER_ID = re.compile(rb"\d{3}-\d{7}-\d{7}")
 _WITH_OFFSET = r"\d[T ]\d{2}:\d{2}.*([Zz]|[+-]\s*\d{2}\s*:?\s*\d{2})$"
 _BARE_DAY = r"^\d{4}-\d{2}-\d{2}$"
@@ -380,8 +382,8 @@ def newest_instant(*columns: pa.Array) -> pa.Scalar:
     return pc.max(pa.array([pc.max(column).as_py() for column in columns], INSTANT))
 
 
-def _note_unknown_orders(table: CsvTable, ids: pa.Array, context: ReadContext) -> None:
-    """Note how many orders of a hand-made file are in no order file: they do not count."""
+def note_unknown_orders(table: CsvTable, ids: pa.Array, context: ReadContext) -> None:
+    """Note how many orders of a file that adds to other files are in no order file: they do not count."""
     orders = combine_chunks(pc.unique(ids)).to_pylist()
     unknown = len(orders) - len(context.known_marketplaces(orders)) if context.marketplace_of else 0
     if unknown:
@@ -394,7 +396,7 @@ def read_order_keys(table: CsvTable, context: ReadContext) -> tuple[pa.Array, pa
     """Return the order ids and marketplaces of a hand-made CSV in which every row must have an order id."""
     read_required_texts(table, "order-id")
     ids, marketplaces = read_optional_order_keys(table, context)
-    _note_unknown_orders(table, ids, context)
+    note_unknown_orders(table, ids, context)
     return ids, marketplaces
 
 

@@ -6,7 +6,8 @@ users add files of other sources, and more spellings and words for the known one
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cache
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from healthkit.ingest.parsing import column_map
@@ -52,6 +55,10 @@ PARENT_COLUMNS = (
 ORDER, ORDERED_AT = "order-id", "ordered-at"
 COLUMNS = (ORDER, *TIME_COLUMNS, *WORD_COLUMNS, *OTHER_COLUMNS, *CASE_COLUMNS)
 """All columns that an order file may have, as the kit's own orders CSV spells them."""
+_NAME = re.compile(r"(?!list_)[a-z][a-z0-9_]{1,40}")
+"""Names of kinds of files; those that begin with `list_` are defect lists."""
+_ADDABLE_FIELDS = {"columns", "words", "dates", "zone", "channel"}
+"""Fields by which a column map may extend a kind of file that the kit knows."""
 
 
 class _Entry(BaseModel):
@@ -76,7 +83,31 @@ class _Entry(BaseModel):
     footers: bool = False
     summary_rows: bool = False
     unpaid_rows: bool = False
+    fill_down: bool = False
+    skip_other_marketplaces: bool = False
+    supplement: bool = False
     by_hand: bool = False
+
+    @field_validator("marketplaces", "known_by", "dates", mode="before")
+    @classmethod
+    def _accept_single_text(cls, value: Any) -> Any:
+        return _as_texts(value)
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _accept_single_spelling(cls, columns: Any) -> Any:
+        return {name: _as_texts(value) for name, value in columns.items()} if isinstance(columns, dict) else columns
+
+    @field_validator("words", mode="before")
+    @classmethod
+    def _accept_single_word(cls, words: Any) -> Any:
+        if not isinstance(words, dict):
+            return words
+        return {
+            column: {word: _as_texts(value) for word, value in meanings.items()}
+            if isinstance(meanings, dict) else meanings
+            for column, meanings in words.items()
+        }  # fmt: skip
 
     @field_validator("marketplaces")
     @classmethod
@@ -110,13 +141,44 @@ class _Entry(BaseModel):
                 _require_known(word, WORD_COLUMNS[column], f"word of {column}")
         return words
 
+    @field_validator("order_id")
+    @classmethod
+    def _check_order_id(cls, pattern: str) -> str:
+        try:
+            pc.match_substring_regex(pa.array([""]), pattern)
+        except pa.ArrowInvalid:
+            raise ValueError(f"{pattern!r} is no regular expression") from None
+        return pattern
+
     @model_validator(mode="after")
     def _check_names(self) -> _Entry:
         for name in (*self.known_by, *self.read_from.values()):
             _require_known(name, COLUMNS, "column")
         for name in (*self.lenient, *self.read_from):
             _require_known(name, WORD_COLUMNS, "column of words")
+        _refuse_two_meanings(self.columns, "columns")
+        for column, meanings in self.words.items():
+            _refuse_two_meanings(meanings, f"words of {column}")
         return self
+
+
+def _as_texts(value: Any) -> Any:
+    """Return a list of texts; a text alone stands for a list of one."""
+    texts = [value] if isinstance(value, str | int | float) else value
+    if isinstance(texts, list):
+        for one in texts:
+            if not isinstance(one, str):
+                raise ValueError(f"{one} is read as no text; write it in quotes")
+    return texts
+
+
+def _refuse_two_meanings(spellings_by_name: Mapping[str, Iterable[str]], field: str) -> None:
+    """Raise ValueError if one spelling stands under two names."""
+    seen: dict[str, str] = {}
+    for name, spellings in spellings_by_name.items():
+        for spelling in map(normalize_spelling, spellings):
+            if seen.setdefault(spelling, name) != name:
+                raise ValueError(f"{field}: {spelling!r} stands under {seen[spelling]} and under {name}")
 
 
 def _require_known(name: str, known: Iterable[str], title: str) -> str:
@@ -139,6 +201,10 @@ class OrderLayout:
 
     With `summary_rows` an order of several lines has one more row, without an item, whose cells hold for all lines.
     With `unpaid_rows` a row without an order id is a purchase that is not paid yet, and no order.
+
+    With `fill_down` the rows of an order after its first leave the columns of the order empty. With
+    `skip_other_marketplaces` rows whose marketplace is unknown are left out. A `supplement` adds to orders of other
+    files and may lack their days. A file in which every time fits one of `preferred_dates` is read by these alone.
     """
 
     kind: FileKind
@@ -154,6 +220,10 @@ class OrderLayout:
     read_from: Mapping[str, str] = field(default_factory=dict)
     lenient: frozenset[str] = frozenset()
     pack_rows: tuple[str, ...] = ()
+    fill_down: bool = False
+    skip_other_marketplaces: bool = False
+    supplement: bool = False
+    preferred_dates: tuple[str, ...] = ()
 
     def translate(self, column: str, word: str) -> str | None:
         """Return the kit's word for a word of a column; None if it is unknown."""
@@ -168,21 +238,36 @@ class OrderLayout:
         return any(fnmatchcase(normalize_word(status), one) for one in self.pack_rows)
 
 
-@cache
-def load_order_layouts(file: Path = FILE, added: Path = column_map.FILE) -> dict[str, OrderLayout]:
-    """Return the layouts of all order files by name: those of the kit, joined with those that a user adds.
+def load_order_layouts(file: Path = FILE, added: Iterable[Path] | None = None) -> dict[str, OrderLayout]:
+    """Return the layouts of all order files by name: those of the kit, joined with those that users add.
 
-    An entry in `added` that has the name of one in `file` adds spellings, words and formats to it. Raises ReaderError
-    with file, line and field for invalid content.
+    `added` are the column maps of users, by default those that `column_map.files` finds. An entry that has the name of
+    one in `file` adds spellings, words and formats to it. Raises ReaderError with file, line and field for invalid
+    content.
     """
-    entries = _read_entries(file)
-    for name, entry in _read_entries(added).items() if added.is_file() else ():
-        entries[name] = _join(entries[name], entry) if name in entries else entry
-    return {name: _make_layout(name, entry, file, added) for name, entry in entries.items()}
+    return _load_order_layouts(file, tuple(column_map.files() if added is None else added))
 
 
-def _read_entries(file: Path) -> dict[str, _Entry]:
-    """Return the entries under `orders` of one YAML file."""
+@cache
+def _load_order_layouts(file: Path, added: tuple[Path, ...]) -> dict[str, OrderLayout]:
+    entries = {name: entry for name, _, entry in _read_entries(file)}
+    of_kit = frozenset(entries)
+    preferred: dict[str, list[str]] = {}
+    for map_file in added:
+        for name, where, entry in _read_entries(map_file) if map_file.is_file() else ():
+            if name in entries:
+                entry = _join(where, name in of_kit, entries[name], entry)
+                preferred[name] = [*preferred.get(name, []), *entry.dates]
+            else:
+                _check_complete(where, name, entry)
+            entries[name] = entry
+    return {
+        name: _make_layout(name, entry, preferred.get(name, []), name not in of_kit) for name, entry in entries.items()
+    }
+
+
+def _read_entries(file: Path) -> Iterator[tuple[str, str, _Entry]]:
+    """Yield the entries under `orders` of one YAML file: the name, the place for messages, and the entry."""
     try:
         content = yaml_lines.read_yaml(file)
     except yaml_lines.YamlError as error:
@@ -190,69 +275,110 @@ def _read_entries(file: Path) -> dict[str, _Entry]:
     entries = (content.get("orders") if isinstance(content, dict) else None) or {}
     if not isinstance(entries, dict):
         raise ReaderError(f"{file.name}: orders must be a mapping of names to order files.")
-    return {
-        str(name): _read_entry(file, str(name), one) for name, one in entries.items() if name != yaml_lines.LINE_KEY
-    }
+    for name, one in entries.items():
+        if name != yaml_lines.LINE_KEY:
+            line = one.get(yaml_lines.LINE_KEY, 0) if isinstance(one, dict) else entries[yaml_lines.LINE_KEY]
+            where = f"{file.name}, line {line}: {name}"
+            if not _NAME.fullmatch(str(name)):
+                raise ReaderError(f"{where}: a name has small letters, digits and underscores, such as my_orders.")
+            yield str(name), where, _read_entry(file, str(name), one)
 
 
 def _read_entry(file: Path, name: str, content: Any) -> _Entry:
-    line = content.get(yaml_lines.LINE_KEY, 0) if isinstance(content, dict) else 0
     try:
         return _Entry.model_validate(yaml_lines.without_lines(content))
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"]))
         problem = first["msg"].removeprefix("Value error, ")
-        raise ReaderError(f"{file.name}, line {line}: {name}, field {field}: {problem}.") from None
+        if first["type"] == "extra_forbidden":
+            problem = f"there is no such field; there are: {', '.join(_Entry.model_fields)}"
+        where = f"{name}, field {field}" if field else name
+        raise ReaderError(f"{file.name}, line {_line_of(content, first['loc'])}: {where}: {problem}.") from None
 
 
-def _join(entry: _Entry, added: _Entry) -> _Entry:
-    """Return an entry with the spellings, words and formats of another one added; its other fields replace."""
-    columns = {
-        name: [*added.columns.get(name, []), *entry.columns.get(name, [])]
-        for name in {**entry.columns, **added.columns}
-    }
-    words = {
-        column: {
-            word: [*added.words.get(column, {}).get(word, []), *entry.words.get(column, {}).get(word, [])]
-            for word in {**entry.words.get(column, {}), **added.words.get(column, {})}
-        }
-        for column in {**entry.words, **added.words}
-    }
+def _line_of(content: Any, path: Iterable[Any]) -> int:
+    """Return the line of the innermost mapping on the path to a field."""
+    line = 0
+    for key in (None, *path):
+        content = content if key is None else content.get(key)
+        if not isinstance(content, dict):
+            break
+        line = content.get(yaml_lines.LINE_KEY, line)
+    return line
+
+
+def _join(where: str, is_of_kit: bool, entry: _Entry, added: _Entry) -> _Entry:
+    """Return an entry with the spellings, words and formats of another one added; its other fields replace.
+
+    Raise ReaderError if it would change how a file of a known kind is recognized or read.
+    """
+    fixed = sorted(added.model_fields_set - _ADDABLE_FIELDS) if is_of_kit else []
+    if fixed:
+        raise ReaderError(
+            f"{where}, field {fixed[0]}: this kind of file is known, so only {', '.join(sorted(_ADDABLE_FIELDS))} may "
+            "be added to it. Describe a file of another kind under a name of its own."
+        )
+    spellings = {normalize_spelling(text): name for name, texts in entry.columns.items() for text in texts}
+    for name, texts in added.columns.items():
+        for text in texts:
+            known = spellings.get(normalize_spelling(text), name)
+            if known != name:
+                raise ReaderError(f"{where}, field columns.{name}: {text!r} is a spelling of {known} already.")
     changed = {name: getattr(added, name) for name in added.model_fields_set}
-    dates = [*added.dates, *entry.dates]
-    return entry.model_copy(update=changed | {"columns": columns, "words": words, "dates": dates})
+    joined = {
+        "columns": _join_texts(entry.columns, added.columns),
+        "words": {
+            column: _join_texts(entry.words.get(column, {}), added.words.get(column, {}))
+            for column in {**entry.words, **added.words}
+        },
+        "dates": [*added.dates, *entry.dates],
+    }
+    return entry.model_copy(update=changed | joined)
 
 
-def _make_layout(name: str, entry: _Entry, file: Path, added: Path) -> OrderLayout:
-    """Return the layout of an entry; raise ReaderError if it lacks what every order file needs."""
-    missing = [one for one in (ORDER, ORDERED_AT) if one not in entry.columns]
+def _join_texts(texts: Mapping[str, list[str]], added: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    """Return lists of texts by name with other texts added; an added text leaves the lists of other names."""
+    moved = {text.lower() for one in added.values() for text in one}
+    return {
+        name: [*(text for text in texts.get(name, []) if text.lower() not in moved), *added.get(name, [])]
+        for name in {**texts, **added}
+    }
+
+
+def _check_complete(where: str, name: str, entry: _Entry) -> None:
+    """Raise ReaderError if an entry lacks what every order file needs."""
+    needed = (ORDER,) if entry.supplement else (ORDER, ORDERED_AT)
+    missing = [one for one in needed if not entry.columns.get(one)]
     if missing:
-        raise ReaderError(f"{added.name}: orders, {name}: has no column {' and '.join(missing)}. Name its spellings.")
-    required = tuple(dict.fromkeys((ORDER, ORDERED_AT, *entry.known_by)))
-    lacking = [one for one in required if one not in entry.columns]
+        raise ReaderError(
+            f"{where}, field columns: {' and '.join(missing)} must be there. Name how the file spells it."
+        )
+    lacking = [one for one in entry.known_by if not entry.columns.get(one)]
     if lacking:
-        raise ReaderError(f"{added.name}: orders, {name}: known_by names {', '.join(lacking)}, not among its columns.")
+        raise ReaderError(f"{where}, field known_by: {', '.join(lacking)} must be among its columns.")
+
+
+def _make_layout(name: str, entry: _Entry, preferred: Iterable[str], added_by_user: bool) -> OrderLayout:
+    """Return the layout of an entry; `preferred` are the formats of times that users add to a known kind."""
+    needed = (ORDER,) if entry.supplement else (ORDER, ORDERED_AT)
+    required = tuple(dict.fromkeys((*needed, *entry.known_by)))
     # A spelling may name the second or third column of a repeated name, as in `status#2`.
     aliases = {normalize_spelling(text): column for column, spellings in entry.columns.items() for text in spellings}
     optional = tuple(one for one in COLUMNS if one in entry.columns and one not in required)
-    own_names = {column: column for column in entry.columns} if entry.by_hand else {}
+    if entry.by_hand:
+        aliases = {column: column for column in entry.columns} | aliases
+    # The kit's own names mean nothing in the files of others, unless they are among the spellings.
+    aliases |= {column: f"{column}#" for column in entry.columns if column not in aliases}
     kind = FileKind(
         name, entry.title or name, required, optional,
-        delimiters=",;\t", quoted=True, by_hand=entry.by_hand, aliases=own_names | aliases,
+        delimiters=",;\t", quoted=True, by_hand=entry.by_hand, aliases=aliases,
         hint=column_map.SPELLING_HINT, max_header_line=max(entry.header_within, 1),
         numbers_repeated_columns=entry.repeated_columns, row_id=entry.order_id if entry.footers else "",
-        reads_aliases_only=not entry.by_hand,
+        added_by_user=added_by_user,
     )  # fmt: skip
     meanings = {
-        column: {
-            normalize_word(spelling): word
-            for word, spellings in {
-                **{one: [one] for one in WORD_COLUMNS[column]},
-                **entry.words.get(column, {}),
-            }.items()
-            for spelling in (*spellings, word)
-        }
+        column: {normalize_word(one): word for one, word in _meanings(column, entry.words.get(column, {})).items()}
         for column in WORD_COLUMNS
     }
     words = {column: {one: word for one, word in known.items() if "*" not in one} for column, known in meanings.items()}
@@ -263,7 +389,8 @@ def _make_layout(name: str, entry: _Entry, file: Path, added: Path) -> OrderLayo
     return OrderLayout(
         kind, tuple(entry.marketplaces), tuple(entry.dates), entry.zone, words, entry.channel, entry.order_id,
         entry.summary_rows, entry.unpaid_rows, patterns, entry.read_from, frozenset(entry.lenient),
-        tuple(map(normalize_word, entry.pack_rows)),
+        tuple(map(normalize_word, entry.pack_rows)), entry.fill_down, entry.skip_other_marketplaces, entry.supplement,
+        tuple(preferred),
     )  # fmt: skip
 
 
@@ -278,6 +405,14 @@ def normalize_word(word: str) -> str:
     'cancelada por el comprador'
     """
     return " ".join(word.split()).lower()
+
+
+def _meanings(column: str, spellings_by_word: Mapping[str, Iterable[str]]) -> dict[str, str]:
+    """Return the meaning of each spelling of a column of words; the kit's own words mean themselves."""
+    own = {word.lower(): word for word in WORD_COLUMNS[column]}
+    return own | {
+        spelling.strip().lower(): word for word, spellings in spellings_by_word.items() for spelling in spellings
+    }
 
 
 def normalize_spelling(spelling: str) -> str:
