@@ -185,7 +185,10 @@ def test_a_broken_twin_is_refused_by_file_row_and_cure(tmp_path, file, damage):
     said = refusal(tmp_path, damage.happens(file))
     assert "acme/file.txt" in said
     named = replace(file, id_column="order-id", date_column="ship-by", needed="record")
-    assert re.search(expected(damage, named), without_own_column(said)), said
+    if damage.words == "a column that it needs is missing":
+        assert "looks like an eBay order export, in a form that is not read. Download it again" in said
+    else:
+        assert re.search(expected(damage, named), without_own_column(said)), said
 
 
 @pytest.mark.parametrize("kept", range(1, len(EBAY.header)))

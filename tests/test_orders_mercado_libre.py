@@ -158,9 +158,9 @@ def test_a_broken_twin_is_refused_by_file_row_and_column(tmp_path, damage):
     assert MARK not in said
 
 
-def test_a_report_without_its_column_of_the_status_names_itself_and_the_column(tmp_path):
+def test_a_report_without_its_column_of_the_status_is_called_by_its_name(tmp_path):
     put(tmp_path, SALES.text().replace("Estado", "Situación"), name="download.txt")
-    assert "The nearest kind: Mercado Libre sales report (ventas); the file lacks status" in said_of(tmp_path)
+    assert "looks like a Mercado Libre sales export" in said_of(tmp_path)
 
 
 def test_an_id_that_a_spreadsheet_made_a_number_is_refused(tmp_path):

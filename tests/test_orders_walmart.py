@@ -259,7 +259,7 @@ def test_wfs_orders_are_of_the_other_channel(tmp_path):
         (
             "shipNode",
             {"type": "Moon"},
-            r"shipNode\.type is 'Moon', unknown; there are: seller fulfilled, .*column_map\.yaml",
+            r"shipNode\.type is 'Moon', unknown; there are: seller, .*seller fulfilled, .*column_map\.yaml",
         ),
         ("shippingInfo", 3, r"shippingInfo is '3', where an object belongs"),
         ("orderLines", {"orderLine": [{"orderLineStatuses": [{"status": "Lost"}]}]}, r"status is 'Lost', unknown"),

@@ -98,15 +98,12 @@ def test_a_date_range_report_of_any_language_points_to_the_settlement_file(tmp_p
     ("header", "said"),
     [
         ("Sales Record Number,Order Number,Buyer Username,Item Number,Total Price", "an eBay order export"),
-        ("Verkaufsprotokollnummer;Bestellnummer;Nutzername des Käufers;Angebotstitel", "an eBay order export"),
         ("Order Number,Item Title,Buyer Username,Sale price", "an eBay order export"),
         ("Sale Date,Order ID,Buyer User ID,Full Name,Order Value", "an Etsy order export"),
         ("Sale Date,Item Name,Buyer,Quantity,Price,Transaction ID,Listing ID", "an Etsy export of order items"),
         ("PO#,Order#,Customer Name,Item Description", "Walmart's order export"),
         ("salesOrder,poNum,legacySlrId,defectType,cancelReason", "Walmart's list of orders with defects"),
         ("Order ID,Order Substatus,SKU ID,Seller SKU", "a TikTok Shop order export"),
-        ("# de venta;Fecha de venta;Estado de la venta", "a Mercado Libre sales export"),
-        ("N.º de venda;Data da venda;Estado da venda", "a Mercado Libre sales export"),
         ("Name,Email,Financial Status,Lineitem name", "a Shopify order export"),
         ("Handle,Title,Body (HTML),Vendor,Variant SKU", "Shopify's product export"),
         ("(Parent) ASIN,(Child) ASIN,Sessions - Total,Units Ordered", "Amazon's business report (traffic and sales)"),
@@ -154,3 +151,15 @@ def test_files_that_may_be_reports_are_named_in_folders_and_pictures_passed_over
     found, refused = discover_files([tmp_path])
     assert found == []
     assert [one.name for one in refused] == ["acme/report.pdf"]
+
+
+@pytest.mark.parametrize(
+    ("header", "kind", "lacks"),
+    [
+        ("Verkaufsprotokollnummer;Bestellnummer;Nutzername des Käufers;Angebotstitel", "eBay orders report", "ordered-at"),
+        ("# de venta;Fecha de venta;Estado de la venta", "Mercado Libre sales report (ventas)", "status"),
+        ("N.º de venda;Data da venda;Estado da venda", "Mercado Libre sales report (ventas)", "status"),
+    ],
+)
+def test_a_file_that_lacks_one_column_of_a_known_kind_names_both(tmp_path, header, kind, lacks):
+    assert f"The nearest kind: {kind}; the file lacks {lacks}" in said_of(tmp_path, f"{header}\n1;2;3;4\n")

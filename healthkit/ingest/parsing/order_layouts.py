@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from healthkit.ingest.parsing import column_map
@@ -145,9 +143,11 @@ class _Entry(BaseModel):
     @classmethod
     def _check_order_id(cls, pattern: str) -> str:
         try:
-            pc.match_substring_regex(pa.array([""]), pattern)
-        except pa.ArrowInvalid:
+            re.compile(pattern)
+        except re.error:
             raise ValueError(f"{pattern!r} is no regular expression") from None
+        if re.search(r"\(\?[^:]|\\[1-9]", pattern):
+            raise ValueError(f"{pattern!r} looks ahead or back, which is not possible here")
         return pattern
 
     @model_validator(mode="after")

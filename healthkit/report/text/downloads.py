@@ -54,18 +54,13 @@ def download_location(
 ) -> str:
     """Return where to download a file: its menu path in the pages of the seller, or its report type in the API.
 
-    A menu of another marketplace begins with the name of its site and a colon.
-
-    >>> download_location("TikTok Shop Seller Center: Orders > Export", "")
+    >>> download_location("Orders > Export", "", "TikTok Shop Seller Center")
     'TikTok Shop Seller Center, Orders > Export'
     >>> download_location("Orders > Order Reports > All Orders", "GET_ORDERS")
     'Seller Central, Orders > Order Reports > All Orders; report type GET_ORDERS'
     >>> download_location("", "GET_V2_SELLER_PERFORMANCE_REPORT"), download_location("", "")
     ('Selling Partner API, report type GET_V2_SELLER_PERFORMANCE_REPORT', 'your own calls of the Selling Partner API')
     """
-    site, colon, steps = menu.partition(": ")
-    if colon:
-        return f"{site}, {steps}"
     if menu:
         return f"{site}, {menu}" + (f"; report type {report_type}" if report_type else "")
     return f"{api}, report type {report_type}" if report_type else f"your own calls of the {api}"
