@@ -130,7 +130,7 @@ class _Entry(BaseModel):
     @classmethod
     def _check_order_id(cls, pattern: str) -> str:
         try:
-            pc.match_substring_regex(pa.array([""]), pattern)
+            pc.match_substring_regex(pa.scalar(""), pattern)
         except pa.ArrowInvalid:
             raise ValueError(f"{pattern!r} is no regular expression") from None
         return pattern
