@@ -156,7 +156,7 @@ def test_files_that_may_be_reports_are_named_in_folders_and_pictures_passed_over
 @pytest.mark.parametrize(
     ("header", "kind", "lacks"),
     [
-        ("Verkaufsprotokollnummer;Bestellnummer;Nutzername des Käufers;Angebotstitel", "eBay orders report", "ordered-at"),
+        ("Verkaufsprotokollnummer;Bestellnummer;Nutzername;Angebotstitel", "eBay orders report", "ordered-at"),
         ("# de venta;Fecha de venta;Estado de la venta", "Mercado Libre sales report (ventas)", "status"),
         ("N.º de venda;Data da venda;Estado da venda", "Mercado Libre sales report (ventas)", "status"),
     ],
