@@ -9,8 +9,10 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from typer.testing import CliRunner
 
 from healthkit.analysis.verdicts import AccountVerdict, Verdict
+from healthkit.cli import app
 from healthkit.ingest import importer
 from healthkit.metrics.policy import JUDGED_STATUSES
 from healthkit.store import Store
@@ -126,3 +128,18 @@ def test_a_client_with_fewer_files_never_looks_better(seed, tmp_path, sample_sto
 
 ORDER = ("off target", "at risk", "cannot be judged", "on target")
 """What an account's verdict may be, the worst first."""
+
+
+def test_an_account_of_which_nothing_can_be_judged_is_not_called_on_target(tmp_path):
+    """Its rules are enforced by nobody, so no measure is listed; that does not make it on target."""
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "EtsySoldOrders.csv").write_text(
+        "Sale Date,Order ID,Buyer User ID,Full Name,Number of Items,Date Shipped,Status,SKU\n"
+        "10/01/26,3000000001,buyer,Sample,1,10/02/26,Shipped,SKU-1\n"
+        "10/29/26,3000000002,buyer,Sample,1,10/30/26,Shipped,SKU-1\n"
+    )
+    list(importer.import_files([tmp_path / "shop"], Store(tmp_path / "store")))
+    answer = CliRunner().invoke(app, ["check", "--month", "2026-10", "--data", str(tmp_path / "store")])
+    assert "Every measure" not in answer.output
+    assert "cannot be judged  shop (ETSY): no measure can be judged" in answer.output
+    assert answer.exit_code == 3

@@ -250,7 +250,12 @@ def _print_alerts(account_verdicts: list[Any], month_end: Any, ended_accounts: l
             typer.echo(portfolio_text.not_covered_line(account.account, account.marketplace, names))
     for name, marketplace, last in ended_accounts:
         typer.echo(portfolio_text.no_data_line(name, marketplace, last))
-    if account_verdicts and not ended_accounts and not alerts:
+    alerted = {(one.account, one.marketplace) for one in alerts}
+    unjudged = [one for one in account_verdicts if one.status == "cannot be judged"]
+    for account in unjudged:
+        if (account.account, account.marketplace) not in alerted:
+            typer.echo(portfolio_text.no_verdict_line(account.account, account.marketplace))
+    if account_verdicts and not ended_accounts and not alerts and not unjudged:
         typer.echo("Every measure that a rule enforces is on target.")
 
 

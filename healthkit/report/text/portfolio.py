@@ -262,6 +262,18 @@ def files_end_line(account: str, marketplace: str, known_until: date, month_end:
     )
 
 
+def no_verdict_line(account: str, marketplace: str) -> str:
+    """Return the line of `check` for an account of which no measure can be judged.
+
+    >>> no_verdict_line("etsy-shop", "ETSY")
+    'cannot be judged  etsy-shop (ETSY): no measure can be judged; `doctor --account etsy-shop` says which files would tell'
+    """
+    return (
+        f"cannot be judged  {account} ({marketplace}): no measure can be judged; `doctor --account {account}` says which "
+        "files would tell"
+    )
+
+
 def no_data_line(account: str, marketplace: str, last: date) -> str:
     """Return one line that an account's files end before the month begins.
 
