@@ -174,7 +174,8 @@ def _place(seller: Seller, code: str, day: date, number: int, rng: Random) -> Pl
     serial = (day.toordinal() - 735_000) * 1000 + number
     lines = [Line(rng.choice(goods), rng.choice((1, 1, 1, 2)), f"5{serial:07d}{crc32(code.encode()) % 1000:03d}1")]
     if rng.random() < 0.1:
-        lines.append(Line(rng.choice(goods), 1, f"5{serial:07d}{crc32(code.encode()) % 1000:03d}2"))
+        other = next(product for product in goods if product is not lines[0].product)
+        lines.append(Line(other, 1, f"5{serial:07d}{crc32(code.encode()) % 1000:03d}2"))
     order = Order(
         order_id=f"{prefix}-{crc32(seller.account.encode()) % 10_000_000:07d}-{serial:07d}",
         placed_at=placed_at,
