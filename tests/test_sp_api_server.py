@@ -224,10 +224,10 @@ def test_many_threads_are_counted_each(service):
 @pytest.mark.parametrize(
     ("cells", "wrong"),
     [
-        ({"dataStartTime": "2026-11-01"}, "'2026-11-01' is not a 'date-time'"),
-        ({"dataStart": "2026-11-01T00:00:00Z"}, "'dataStart' was unexpected"),
-        ({"marketplaceIds": "ATVPDKIKX0DER"}, "is not of type 'array'"),
-        ({"reportOptions": {"a": True}}, "True is not of type 'string'"),
+        ({"dataStartTime": "2026-11-01"}, "body.dataStartTime must be date-time"),
+        ({"dataStart": "2026-11-01T00:00:00Z"}, "body must not contain {'dataStart'} properties"),
+        ({"marketplaceIds": "ATVPDKIKX0DER"}, "body.marketplaceIds must be array"),
+        ({"reportOptions": {"a": True}}, "body.reportOptions.a must be string"),
     ],
 )
 def test_a_request_that_breaks_the_model_is_refused_and_recorded(service, client, cells, wrong):
@@ -243,9 +243,9 @@ def test_a_request_that_breaks_the_model_is_refused_and_recorded(service, client
     ("query", "wrong"),
     [
         ({"MarketplaceIds": "ATVPDKIKX0DER"}, "'MarketplaceIds' is unknown"),
-        ({"lastUpdatedAfter": "yesterday"}, "'yesterday' is not a 'date-time'"),
-        ({"includedData": "PARCELS"}, "'PARCELS' is not one of"),
-        ({"maxResultsPerPage": "all"}, "'all' is not of type 'integer'"),
+        ({"lastUpdatedAfter": "yesterday"}, "'lastUpdatedAfter' must be date-time"),
+        ({"includedData": "PARCELS"}, "'includedData'[0] must be one of"),
+        ({"maxResultsPerPage": "all"}, "'maxResultsPerPage' must be integer"),
     ],
 )
 def test_a_query_that_breaks_the_model_is_refused_and_recorded(service, client, query, wrong):
@@ -254,14 +254,30 @@ def test_a_query_that_breaks_the_model_is_refused_and_recorded(service, client, 
 
 
 @needs_models
-def test_an_answer_that_breaks_the_model_is_recorded(service, client, monkeypatch):
+@pytest.mark.parametrize(
+    ("cells", "wrong"),
+    [
+        ({"orderId": 1}, "answer.orders[0].orderId must be string"),
+        ({"shipBy": "today"}, "answer.orders[0] must not contain {'shipBy'} properties"),
+        ({"createdTime": "today"}, "answer.orders[0].createdTime must be date-time"),
+        ({"fulfillment": {"fulfillmentStatus": "GONE"}}, "fulfillment.fulfillmentStatus must be one of"),
+    ],
+)
+def test_an_answer_that_breaks_the_model_is_recorded(service, client, monkeypatch, cells, wrong):
     write = reports.api_order
-    monkeypatch.setattr(reports, "api_order", lambda *told: write(*told) | {"orderId": 1, "shipBy": "today"})
+    monkeypatch.setattr(reports, "api_order", lambda *told: write(*told) | cells)
     assert client.search().status == 200
-    assert "the answer breaks Amazon's model: answer['orders'][0]['orderId']: 1 is not of type 'string'" in said(
-        service
-    )
-    assert "'shipBy' was unexpected" in said(service)
+    assert "the answer breaks Amazon's model" in said(service)
+    assert wrong in said(service)
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}"])
+def test_a_body_that_is_no_question_is_refused_with_or_without_models(clock, body):
+    for check_models in (True, False):
+        service = Service(small_agency(), clock, check_models=check_models)
+        head = {"x-amz-access-token": Client(service).token}
+        assert service.answer(Request("na", "POST", f"{REPORTS_PATH}/reports", head, body)).status == 400
+        assert service.violations
 
 
 def test_without_the_models_nothing_is_checked(tmp_path):

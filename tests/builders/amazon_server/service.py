@@ -259,6 +259,9 @@ class Service:
             self._play_faults(operation, seller)
             self._check_request(operation, path, request)
             answer = self._dispatch(operation, path, request, seller)
+        except (KeyError, TypeError, ValueError) as error:
+            self._found.append(f"a request that cannot be read: {error!r}")
+            answer = _refuse(Refusal(400, "InvalidInput", "Request has missing or invalid parameters."))
         except Refusal as refusal:
             answer = _refuse(refusal)
         self._add_headers(operation, seller, answer)
