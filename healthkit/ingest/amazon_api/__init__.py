@@ -4,5 +4,17 @@ import lazy_loader as lazy
 
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
-    submodules=["authorization", "credentials", "published", "pull", "pull_state", "rate_limits", "requests_plan"],
+    submodules=[
+        "access_check",
+        "account_status",
+        "authorization",
+        "call_scheduler",
+        "credentials",
+        "failures",
+        "published",
+        "pull",
+        "pull_state",
+        "rate_limits",
+        "requests_plan",
+    ],
 )

@@ -1,7 +1,7 @@
 """One authorisation of a seller: access tokens, calls of the API, and downloads of documents, over HTTP.
 
-A call returns an `Answer` or raises an `ApiError`, which says whether the same call may succeed later. No message has a
-credential, an access token or the address of a document. Calls may come from several threads.
+A call returns an `ApiAnswer` or raises an `ApiError`, which says whether the same call may succeed later. No message
+has a credential, an access token or the address of a document. Calls may come from several threads.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ SECONDS_TO_ANSWER = 60
 """Time to wait for an answer before the connection counts as broken. [s]"""
 TOKEN_MARGIN = 120
 """Time before its end at which an access token is renewed. [s]"""
+TOKEN_ATTEMPTS = 4
+"""Access tokens with which one call is tried."""
 MAX_MESSAGE = 300
 """Longest text of Amazon's in a message. [characters]"""
 MAX_DOCUMENT_BYTES = 1 << 30
@@ -74,7 +76,7 @@ class ApiError(Exception):
 
 
 @dataclass(frozen=True)
-class Answer:
+class ApiAnswer:
     """The JSON data of an answer, and the rate that Amazon states for the operation [calls a second], if it does."""
 
     data: dict[str, Any]
@@ -121,18 +123,22 @@ class Authorization:
 
     def call(
         self, operation: str, part: str = "", query: Mapping[str, str] | None = None, body: Any = None
-    ) -> Answer:  # fmt: skip
+    ) -> ApiAnswer:  # fmt: skip
         """Call an operation; `part` is the id in its path.
 
-        An access token that is refused is renewed once. Raises ApiError.
+        An access token that is refused is renewed: once, or a few times if Amazon says that it has expired. Raises
+        ApiError.
         """
-        try:
-            return self._call_once(operation, part, query, body, self._access_token())
-        except ApiError as error:
-            if error.status not in (401, 403):
-                raise
-            self._forget_token()
-            return self._call_once(operation, part, query, body, self._access_token())
+        for attempt in range(TOKEN_ATTEMPTS):
+            token = self._access_token()
+            try:
+                return self._call_once(operation, part, query, body, token)
+            except ApiError as error:
+                has_expired = "expired" in error.message
+                if error.status not in (401, 403) or attempt == TOKEN_ATTEMPTS - 1 or (attempt and not has_expired):
+                    raise
+                self._forget_token(token)
+        raise AssertionError("unreachable")
 
     def download(self, address: str) -> bytes:
         """Return the bytes of a document as they come, packed or not. No token is sent. Raises ApiError."""
@@ -154,7 +160,7 @@ class Authorization:
 
     def _call_once(
         self, operation: str, part: str, query: Mapping[str, str] | None, body: Any, token: str
-    ) -> Answer:  # fmt: skip
+    ) -> ApiAnswer:  # fmt: skip
         address = self._addresses.of_region(self.access.region) + _PATHS[operation].format(part)
         try:
             response = self._client.request(
@@ -168,7 +174,7 @@ class Authorization:
         _LOG.debug("%s %s: %s %s: %d", self.access.account, self.access.region, operation, part, response.status_code)
         return self._read_answer(operation, response)
 
-    def _read_answer(self, operation: str, response: httpx_module.Response) -> Answer:
+    def _read_answer(self, operation: str, response: httpx_module.Response) -> ApiAnswer:
         """Return the data of an answer. Raises ApiError for an error, and for an answer that is no JSON object."""
         status = response.status_code
         data = _parse_object(response.content)
@@ -179,7 +185,7 @@ class Authorization:
             rate = float(response.headers.get("x-amzn-RateLimit-Limit", ""))
         except ValueError:
             rate = 0.0
-        return Answer(data, rate if 0 < rate < float("inf") else None)
+        return ApiAnswer(data, rate if 0 < rate < float("inf") else None)
 
     def _error_message(self, data: dict[str, Any] | None) -> str:
         errors = (data or {}).get("errors")
@@ -203,9 +209,11 @@ class Authorization:
                 self._log_in()
             return self._token
 
-    def _forget_token(self) -> None:
+    def _forget_token(self, token: str) -> None:
+        """Renew a token at the next call, unless another thread has renewed it."""
         with self._lock:
-            self._token_ends_at = 0.0
+            if self._token == token:
+                self._token_ends_at = 0.0
 
     def _log_in(self) -> None:
         """Exchange the refresh token for an access token."""

@@ -18,7 +18,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any
 
-from healthkit.ingest.amazon_api.authorization import Answer, ApiError
+from healthkit.ingest.amazon_api.authorization import ApiAnswer, ApiError
 from healthkit.ingest.amazon_api.rate_limits import TokenBucket
 from healthkit.ingest.importer import FileToImport, ImportResult
 
@@ -197,7 +197,7 @@ class CallScheduler:
         except ApiError as error:
             self._retry_or_throw(pending, error, now)
             return
-        if bucket is not None and isinstance(answer, Answer) and answer.rate is not None:
+        if bucket is not None and isinstance(answer, ApiAnswer) and answer.rate is not None:
             bucket.set_rate(answer.rate, now)
         self._resume(pending.steps, answer)
 

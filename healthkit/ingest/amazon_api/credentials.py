@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,11 @@ SHARED_NAME = "default"
 
 
 class CredentialsError(ValueError):
-    """Raised if the credentials of an authorisation are missing; the message says where they were looked for."""
+    """Raised if credentials are missing; the message says how to give them, and `summary` which are missing."""
+
+    def __init__(self, message: str, summary: str = "") -> None:
+        super().__init__(message)
+        self.summary = summary or message
 
 
 class Credentials:
@@ -101,7 +105,7 @@ def find_credentials(access: AmazonAccess, environment: Mapping[str, str] = os.e
             values = found | values
         if own is not None and values.keys() >= VARIABLES.keys():
             return Credentials(values[TOKEN], values[APP_ID], values[APP_SECRET], _describe_place(own, access))
-    raise CredentialsError(_missing_message(access, [field for field in VARIABLES if field not in values], places))
+    raise _missing_error(access, [field for field in VARIABLES if field not in values], places)
 
 
 def _read_place(place: str, access: AmazonAccess, environment: Mapping[str, str]) -> dict[str, str]:
@@ -157,20 +161,33 @@ def _describe_place(place: str, access: AmazonAccess) -> str:
     return f"the {place}"
 
 
-def _missing_message(access: AmazonAccess, missing: list[str], places: tuple[str | None, ...]) -> str:
-    """Return which credentials are missing, and how to give them in each place."""
+def _missing_error(access: AmazonAccess, missing: list[str], places: Sequence[str]) -> CredentialsError:
+    """Return the error that says which credentials are missing, and how to give them in each place."""
     name, path = access.credentials, access.credentials_file or default_file()
+    owners = {field: name if field == TOKEN else SHARED_NAME for field in missing}
+    variables = [variable_name(field, name) if field == TOKEN else VARIABLES[field] for field in missing]
+    keys = [f'`python -m keyring set {KEYRING_SERVICE} "{owner}/{field}"`' for field, owner in owners.items()]
     ways = {
-        "environment": f"set {', '.join(variable_name(field, name) for field in missing)}",
-        "file": f"write {', '.join(missing)} under {name} in {path}",
-        "keyring": "run "
-        + " and ".join(f'`python -m keyring set {KEYRING_SERVICE} "{name}/{field}"`' for field in missing),
+        "environment": f"set {', '.join(variables)}",
+        "file": f"write into {path} " + ", ".join(f"{field} under {owner}" for field, owner in owners.items()),
+        "keyring": f"run {' and '.join(keys)}",
     }
-    what = {TOKEN: "refresh token", APP_ID: "application id", APP_SECRET: "application secret"}
-    options = "; or ".join(ways[place] for place in places if place)
-    if "keyring" in places and importlib.util.find_spec("keyring") is None:
-        options += " (after `pip install 'healthkit[amazon]'`)"
-    return (
-        f"{access.account} ({access.region}): the {' and '.join(what[field] for field in missing)} named {name} "
-        f"{'is' if len(missing) == 1 else 'are'} in none of the places looked at. To give it: {options}."
-    )
+    if importlib.util.find_spec("keyring") is None:
+        ways["keyring"] = f"install the keyring (pip install 'healthkit[amazon]') and {ways['keyring']}"
+    words = {TOKEN: f"refresh token {name!r}", APP_ID: "application id", APP_SECRET: "application secret"}
+    what = join_words([words[field] for field in missing])
+    where = join_words([_describe_place(one, access) for one in places])
+    return CredentialsError(
+        f"{access.account} ({access.region}): no {what} found in {where}. "
+        f"To give {'it' if len(missing) == 1 else 'them'}: {'; or '.join(ways[place] for place in places)}.",
+        f"No {what} found.",
+    )  # fmt: skip
+
+
+def join_words(words: Sequence[str]) -> str:
+    """Return words as a list in a sentence.
+
+    >>> join_words(["one", "two", "three"])
+    'one, two and three'
+    """
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))

@@ -12,6 +12,7 @@ import logging
 import os
 import random
 import re
+import zlib
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from healthkit.ingest.amazon_api import failures, published
 from healthkit.ingest.amazon_api.authorization import (
     DOWNLOAD,
-    Answer,
+    ApiAnswer,
     ApiError,
     Authorization,
     make_http_client,
@@ -44,6 +45,7 @@ from healthkit.ingest.amazon_api.requests_plan import PlannedRequest, count_call
 from healthkit.ingest.formats import RawFile, ReaderError, detect_content
 from healthkit.ingest.formats.registry import import_order
 from healthkit.ingest.importer import FileToImport, ImportResult, import_raw_files
+from healthkit.ingest.parsing.raw_file import GZIP_MAGIC
 from healthkit.schema.accounts_file import AmazonAccess, ConfiguredAccount
 from healthkit.schema.marketplaces import MARKETPLACES
 from healthkit.store import Store
@@ -304,7 +306,7 @@ class Pull:
     def _call(self, seller: _Seller, operation: str, part: str = "", **more: Any) -> Call:
         """Return a call as a step."""
 
-        def send() -> Answer:
+        def send() -> ApiAnswer:
             seller.expected_calls[operation] -= 1
             return seller.authorization.call(operation, part, **more)
 
@@ -495,7 +497,7 @@ class Pull:
         return OpenPages(request.access.region, since, until, [], "", format_instant(self._now))
 
     def _import_page(
-        self, seller: _Seller, request: PlannedRequest, page: int, answer: Answer
+        self, seller: _Seller, request: PlannedRequest, page: int, answer: ApiAnswer
     ) -> Generator[Step, Any, str]:
         """Import a page of orders and return the digest of its import; empty for a page without orders."""
         orders = answer.data.get("orders")
@@ -548,7 +550,7 @@ class Pull:
     def _detect(self, seller: _Seller, request: PlannedRequest, label: str, content: bytes) -> RawFile:
         """Return a document as a raw file. Raises PullFailure unless it is of the kind that was asked for."""
         name = f"{seller.access.account}/{_file_name(request, label)}"
-        if not content.strip():
+        if not _unpack_beginning(content).strip():
             raise PullFailure(failures.no_report_sentence(request, label, "is empty: it has not even a header."))
         try:
             source = detect_content(content, name, seller.access.account)
@@ -601,8 +603,19 @@ def _file_name(request: PlannedRequest, label: str) -> str:
     return f"{request.kind.name} {request.marketplace or region} {days} {label}"
 
 
+def _unpack_beginning(content: bytes) -> bytes:
+    """Return the first bytes of a document, unpacked if it is packed by gzip; some more than a sentence has."""
+    if not content.startswith(GZIP_MAGIC):
+        return content[: MAX_SENTENCE_BYTES + 1]
+    try:
+        return zlib.decompressobj(wbits=zlib.MAX_WBITS | 16).decompress(content, MAX_SENTENCE_BYTES + 1)
+    except zlib.error:
+        return content[: MAX_SENTENCE_BYTES + 1]
+
+
 def _decode_sentence(content: bytes) -> str:
-    """Return a short document as a text; empty if it is long, packed or no text."""
+    """Return a short document as a text; empty if it is long or no text."""
+    content = _unpack_beginning(content)
     if len(content) > MAX_SENTENCE_BYTES or b"\0" in content:
         return ""
     text = content.decode("utf-8", errors="replace").strip()

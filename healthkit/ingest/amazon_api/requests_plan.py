@@ -67,7 +67,11 @@ def _plan_kind(
     pulled = state.pulled_spans(access.region, code, kind.name)
     pulled += [one.span for one in state.open_pages if kind.name == ORDERS and one.region == access.region]
     if kind.asks == SNAPSHOT:
-        if not any(now - until < LEAST_AGE for _, until in pulled):
+        is_open = any(
+            (one.region, one.marketplace, one.report_type) == (access.region, code, kind.name)
+            for one in state.open_reports
+        )
+        if not is_open and not any(now - until < LEAST_AGE for _, until in pulled):
             yield PlannedRequest(access, code, kind, now, now)
         return
     missing = _missing_spans(first, now, sorted(pulled), kind.again)
