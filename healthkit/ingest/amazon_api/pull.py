@@ -170,13 +170,14 @@ class Pull:
         addresses: published.Addresses | None = None,
         environment: Mapping[str, str] = os.environ,
         on_progress: Callable[[PullProgress], None] = lambda progress: None,
-        poll_seconds: float = POLL_SECONDS,
+        poll_seconds: float | None = None,
         jitter: random.Random | None = None,
     ) -> None:
         self._store, self._since, self._clock = store, since, clock or Clock()
         self._client = client or make_http_client()
         self._addresses, self._environment = addresses or published.addresses(), environment
-        self._on_progress, self._poll_seconds = on_progress, poll_seconds
+        self._on_progress = on_progress
+        self._poll_seconds = POLL_SECONDS if poll_seconds is None else poll_seconds
         self._states = StateFolder(store)
         self._scheduler = CallScheduler(self._clock, self._import_files, self._report_progress, jitter)
         self._sellers: list[_Seller] = []

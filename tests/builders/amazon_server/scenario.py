@@ -72,7 +72,7 @@ class Seller:
     @property
     def seller_id(self) -> str:
         """The id that Amazon gives a seller."""
-        return f"A{crc32(self.account.encode()):010d}{self.region.upper()}"
+        return f"A{crc32((self.account + self.region).encode()):010d}{self.region.upper()}"
 
     @property
     def refresh_token(self) -> str:

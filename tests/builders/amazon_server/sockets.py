@@ -18,6 +18,7 @@ def listening(service: Service) -> Iterator[Service]:
         for host in before:
             server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(service, host))
             server.daemon_threads = True
+            server.handle_error = lambda *_: None  # a client that is killed breaks its connections
             servers.append(server)
             service.hosts[host] = f"http://127.0.0.1:{server.server_address[1]}"
             threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
