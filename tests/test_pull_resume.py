@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 from healthkit.ingest.amazon_api.pull_state import PullStateError, StateFolder
-from healthkit.store import Store, removal
-from healthkit.workspace import Workspace
+from healthkit.store import Store, check
+from healthkit.workspace import Workspace, removal
 from tests.builders import pull_process
 from tests.builders.amazon_pull import START, SimulatedClock, configured, make_pull, pull_from, write_accounts
 from tests.builders.amazon_server.scenario import Seller
@@ -203,3 +203,11 @@ def test_two_pulls_into_one_store_do_not_run_at_once(tmp_path, clock, monkeypatc
     with StateFolder(store).hold_lock(), pytest.raises(PullStateError, match="Another pull into this store is running"):
         pull_from(tmp_path, store, service, clock, DAYS)
     assert service.calls == []
+
+
+def test_a_purge_takes_what_the_pull_remembers_of_the_account(tmp_path, clock):
+    service, store = make_service(clock), Store(tmp_path / "store")
+    pull_from(tmp_path, store, service, clock, DAYS)
+    removal.purge(store, removal.find_removal(store, account="acme"))
+    assert [path.name for path in StateFolder(store).folder.glob("*.json*")] == ["cove.json"]
+    assert check(store).damages == []

@@ -193,6 +193,12 @@ class StateFolder:
                 "permission to write there, or free some space."
             ) from None
 
+    def remove(self, account: str) -> None:
+        """Delete the state of an account, if there is one."""
+        path = self._path(account)
+        for one in (path, path.with_name(f"{path.name}.part")):
+            one.unlink(missing_ok=True)
+
     @contextmanager
     def hold_lock(self) -> Iterator[None]:
         """Hold the lock of pulls into this store. Raises PullStateError if another pull holds it."""
