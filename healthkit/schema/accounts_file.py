@@ -1,5 +1,7 @@
 """The accounts file `accounts.yaml`: the accounts of an agency, their display names and tags, and where to pull them.
 
+An example::
+
     accounts:
       - name: lantern-hill
         display_name: Lantern Hill Lighting
