@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
+from zlib import crc32
 
 from healthkit.schema.marketplaces import MARKETPLACES
 from tests.builders import client_files
@@ -202,7 +203,7 @@ def settlement(seller: Seller, code: str, end: date) -> str:
     first, rows = end - timedelta(SETTLEMENT_DAYS - 1), []
     form = _SETTLED_DAYS.get(code, "%d.%m.%Y")
     shared = {
-        "settlement-id": f"{end:%Y%m%d}{len(code):03d}",
+        "settlement-id": f"{end:%Y%m%d}{crc32(f'{seller.seller_id} {code}'.encode()) % 1_000_000:06d}",
         "settlement-start-date": f"{first.strftime(form)} 00:00:00 UTC",
         "settlement-end-date": f"{end.strftime(form)} 23:59:59 UTC",
         "currency": market(code).currency,
