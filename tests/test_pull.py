@@ -18,21 +18,8 @@ from tests.builders.amazon_server.service import Service
 ONE = (Seller("acme", ("US", "CA"), a_day=2),)
 
 
-class KeepingService(Service):
-    """A server that keeps the pages of orders that it gave away, as it keeps the documents of reports."""
-
-    def __init__(self, *args, **more):
-        super().__init__(*args, **more)
-        self.pages: list[tuple[str, bytes]] = []
-
-    def _search_orders(self, query, seller):
-        answer = super()._search_orders(query, seller)
-        self.pages.append((seller.account, answer.body))
-        return answer
-
-
-def make_service(clock: SimulatedClock, sellers=ONE, **more) -> KeepingService:
-    return KeepingService(sellers, clock=clock.time, report_seconds=20, **more)
+def make_service(clock: SimulatedClock, sellers=ONE, **more) -> Service:
+    return Service(sellers, clock=clock.time, report_seconds=20, **more)
 
 
 @pytest.fixture
@@ -48,20 +35,15 @@ def scores_of(folder: Path, first: date, last: date) -> pd.DataFrame:
     return scores.sort_values([*keys, *sorted(set(scores.columns) - set(keys))[:0]]).reset_index(drop=True)
 
 
-def import_by_hand(folder: Path, store: Store, service: KeepingService) -> None:
+def import_by_hand(folder: Path, store: Store, service: Service) -> None:
     """Write what the server gave away into files, and import them as a user does who downloaded them."""
     outcomes = []
-    for number, (account, page) in enumerate(service.pages):
-        target = folder / "pages" / account / f"{number}.json"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(page)
-    outcomes += import_files([folder / "pages"], store)
     for number, one in enumerate(service.served):
-        target = folder / one.marketplace / one.account / f"{number}_{one.kind}.txt"
+        target = folder / (one.marketplace or "pages") / one.account / f"{number}_{one.kind}.txt"
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(one.content)
-    for code in {one.marketplace for one in service.served}:
-        outcomes += import_files([folder / code], store, marketplace=code)
+    for code in sorted({one.marketplace for one in service.served}):
+        outcomes += import_files([folder / (code or "pages")], store, marketplace=code or None)
     assert [one.refused for one in outcomes if one.refused] == []
 
 

@@ -17,7 +17,7 @@ import pytest
 from healthkit.ingest import importer
 from healthkit.schema.marketplaces import MARKETPLACES
 from tests.builders.amazon_server import faults, reports
-from tests.builders.amazon_server.by_hand import download
+from tests.builders.amazon_server.by_hand import download, search
 from tests.builders.amazon_server.in_process import ServiceTransport
 from tests.builders.amazon_server.models import WHY_SKIPPED, load_models
 from tests.builders.amazon_server.scenario import SECRET, Seller, Trouble, many_sellers, small_agency
@@ -644,8 +644,9 @@ def test_the_kit_imports_every_file_of_every_marketplace(tmp_path, store, seller
         assert [result.refused for result in results if result.refused] == []
         assert {result.kind for result in results} == {
             "all_orders", "amazon_shipments", "feedback", "returns", "settlement", "performance_json",
-            "orders_api_2026",
         }  # fmt: skip
+    [result] = importer.import_files(search(seller, tmp_path / "api", NOW - timedelta(60), NOW), store, seller.account)
+    assert (result.refused, result.kind) == (None, "orders_api_2026")
 
 
 def test_pieces_of_a_file_by_last_update_hold_what_the_whole_holds(client):

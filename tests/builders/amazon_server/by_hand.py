@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from tests.builders.amazon_server import reports
@@ -13,27 +13,38 @@ DATA = ("CANCELLATION", "FULFILLMENT", "PACKAGES")
 
 
 def download(seller: Seller, code: str, folder: Path, since: datetime, now: datetime) -> list[Path]:
-    """Save every file about a seller in a marketplace from a day on, and return the paths.
+    """Save every report about a seller in a marketplace from a day on, and return the paths.
 
-    Each kind of report is one file for the whole time, but for settlements, of which there is one every two weeks.
+    Each kind of report is one file for the whole time, but for settlements: one every two weeks,
+    of the last 90 days, for that is as long as Amazon lists them. Shipments of the first ten days are left out: their
+    orders were placed before.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     found = {}
-    for kind in (reports.ORDERS_BY_UPDATE, reports.FEEDBACK, reports.RETURNED, reports.SHIPPED, reports.PERFORMANCE):
-        text = reports.write_report(seller, code, kind, since, now, now)
+    for kind in (reports.ORDERS_BY_DAY, reports.FEEDBACK, reports.RETURNED, reports.SHIPPED, reports.PERFORMANCE):
+        first = since + timedelta(10) if kind == reports.SHIPPED else since
+        text = reports.write_report(seller, code, kind, first, now, now)
         if text is not None:
             found[f"{kind}_{code}.txt"] = text.encode(reports.encoding(code, kind))
-    for end in reports.settlement_ends(since, now):
+    for end in reports.settlement_ends(max(since, now - timedelta(90)), now):
         name = f"{reports.SETTLED}_{code}_{end}.txt"
         found[name] = reports.settlement(seller, code, end).encode(reports.encoding(code, reports.SETTLED))
-    orders = [reports.api_order(seller, code, one, now, DATA) for one in changed(seller, code, since, now)]
-    page = {"orders": orders, "lastUpdatedBefore": reports.stamp(now)}
-    found[f"orders_{code}.json"] = json.dumps(page, ensure_ascii=False).encode()
-    for name, content in found.items():
+    return _save(found, folder)
+
+
+def search(seller: Seller, folder: Path, since: datetime, now: datetime) -> list[Path]:
+    """Save the orders of all marketplaces of a seller that were placed since a day, as the Orders API has them."""
+    orders = [
+        reports.api_order(seller, code, placed, now, DATA)
+        for code in seller.marketplaces
+        for placed in reports.known_orders(seller, code, since, now)
+        if placed.order.placed_at >= since
+    ]
+    page = {"orders": orders, "createdBefore": reports.stamp(now)}
+    return _save({"orders.json": json.dumps(page, ensure_ascii=False).encode()}, folder)
+
+
+def _save(files: dict[str, bytes], folder: Path) -> list[Path]:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
         (folder / name).write_bytes(content)
-    return [folder / name for name in found]
-
-
-def changed(seller: Seller, code: str, since: datetime, now: datetime) -> list[reports.Placed]:
-    """Return the orders that changed since a day, as the Orders API has them."""
-    return reports.changed_orders(seller, code, since, now, now)
+    return [folder / name for name in files]

@@ -9,7 +9,7 @@ of their rows. Whatever is personal holds `MARK`.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
@@ -98,6 +98,14 @@ class Placed:
     rating_removed_on: date | None = None
 
     @property
+    def changes(self) -> list[datetime]:
+        """The instants at which anything changes that is told of the order."""
+        order = self.order
+        parcels = [moment for one in order.parcels for moment in (one.confirmed_at, one.delivered_at)]
+        every = (order.placed_at, order.paid_at, order.cancelled_at, order.touched_at, *parcels)
+        return [change for change in every if change]
+
+    @property
     def defect(self) -> Defect | None:
         """The claim or refund that came of it, as the files of returns and settlements tell it."""
         day, kind = (self.claimed_on, "a_to_z_claim") if self.claimed_on else (self.returned_on, "refund")
@@ -164,6 +172,29 @@ def orders_of_day(seller: Seller, code: str, day: date) -> tuple[Placed, ...]:
     count = seller.a_day + rng.randrange(-1, 2) if seller.a_day > 1 else seller.a_day
     placed = [_place(seller, code, day, number, rng) for number in range(count)]
     return tuple(sorted(placed, key=lambda one: one.order.placed_at))
+
+
+def quiet_moment(sellers: Iterable[Seller], after: datetime, minutes: float) -> datetime:
+    """Return an instant from three minutes before which no order changes, and no day ends, until some minutes after.
+
+    What is asked for within these minutes does not depend on the minute. The Orders API tells nothing of the last two.
+    """
+    lull = timedelta(minutes=3)
+    sellers, moment, span = tuple(sellers), after - lull, timedelta(minutes=minutes) + lull
+    places = [(seller, code) for seller in sellers for code in seller.marketplaces]
+    changes = sorted(
+        change
+        for seller, code in places
+        for placed in orders_between(seller, code, after.date() - LONGEST, after.date() + timedelta(3))
+        for change in placed.changes
+    )
+    for change in [*changes, after + timedelta(9999)]:
+        zones = {market(code).zone for _, code in places}
+        one_day = all(moment.astimezone(zone).date() == (moment + span).astimezone(zone).date() for zone in zones)
+        if change > moment + span and one_day:
+            return moment + lull
+        moment = max(moment, change + timedelta(seconds=1))
+    raise ValueError("there is no quiet moment")
 
 
 def _place(seller: Seller, code: str, day: date, number: int, rng: Random) -> Placed:

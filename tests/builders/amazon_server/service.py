@@ -122,7 +122,10 @@ class MadeReport:
 
 @dataclass(frozen=True)
 class Served:
-    """A document that was downloaded whole: whose, which, for which days, and its unpacked bytes."""
+    """A document that was downloaded whole, or a page of orders: whose, which, for which days, and its unpacked bytes.
+
+    A page of orders has no marketplace: it may hold several.
+    """
 
     account: str
     marketplace: str
@@ -611,7 +614,10 @@ class Service:
             until = reports.stamp(span[1])
             token = {"query": _without_token(query), "after": list(page[-1][:2]), "until": until}
             told["pagination"] = {"nextToken": self._page_token(token)}
-        return _json(200, told)
+        answer = _json(200, told)
+        if self.keep:
+            self.served.append(Served(seller.account, "", SEARCH_ORDERS, *span, answer.body))
+        return answer
 
     def _get_order(self, order_id: str, query: Mapping[str, str], seller: Seller) -> Answer:
         data, now = self._included(query), self.now
