@@ -15,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +31,8 @@ ATTEMPTS = 9
 """Attempts of one call that fails without an answer or with a server error: some eight minutes."""
 THROTTLED_ATTEMPTS = 30
 """Attempts of one call that is refused as too frequent (429), each after a wait for its bucket."""
+SECONDS_TO_STOP = 5
+"""Longest wait for the calls under way when a run is stopped. [s]"""
 FIRST_WAIT, LONGEST_WAIT = 2.0, 120.0
 """Wait before the second attempt, which doubles with each further one up to the longest. [s]"""
 IMPORT_BYTES, IMPORT_FILES = 64 << 20, 500
@@ -132,8 +135,20 @@ class CallScheduler:
                 self._resume(steps)
             while self._running or self._ready or self._later or self._documents:
                 self._run_round(pool)
+        except BaseException:
+            self._finish_running_calls()
+            raise
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+    def _finish_running_calls(self) -> None:
+        """Wait a moment for the calls that were made, so that each job can note what it was answered: a report's id."""
+        wait(self._running, timeout=SECONDS_TO_STOP)
+        for future, pending in self._running.items():
+            if future.done() and not future.cancelled() and future.exception() is None:
+                with suppress(Exception):
+                    pending.steps.send(future.result())
+        self._running.clear()
 
     def _run_round(self, pool: ThreadPoolExecutor) -> None:
         """Start what is due, then take what has ended, import what has come, or wait."""
