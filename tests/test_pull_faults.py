@@ -188,14 +188,14 @@ def test_a_failed_report_is_asked_for_again_by_the_next_pull(service, pull, cloc
 
 
 def test_an_error_sentence_in_a_document_is_told_and_not_stored(service, pull):
-    service.plant(faults.ERROR_SENTENCE, account="bad", report_type=reports.ORDERS_BY_UPDATE)
+    service.plant(faults.ERROR_SENTENCE, account="bad", report_type=reports.ORDERS_BY_DAY)
     run = pull()
     check_others_done(run, "all_orders")
     assert "holds no report, but the text: The requested date range exceeds the maximum" in only_failure(run)
 
 
 def test_an_empty_document_is_told_and_not_taken_for_no_data(service, pull):
-    service.plant(faults.EMPTY, account="bad", report_type=reports.ORDERS_BY_UPDATE)
+    service.plant(faults.EMPTY, account="bad", report_type=reports.ORDERS_BY_DAY)
     run = pull()
     check_others_done(run, "all_orders")
     assert "is empty: it has not even a header" in only_failure(run)
@@ -253,7 +253,7 @@ def test_a_document_is_unpacked_by_its_first_bytes_whatever_is_declared(service,
 def test_documents_are_read_in_the_encoding_of_their_marketplace(tmp_path, clock, code, encoding):
     bad = Seller("bad", (code,), a_day=2)
     service = Service((bad, GOOD), clock=clock.time)
-    for kind in (reports.FEEDBACK, reports.RETURNED, reports.ORDERS_BY_UPDATE, reports.SHIPPED):
+    for kind in (reports.FEEDBACK, reports.RETURNED, reports.ORDERS_BY_DAY, reports.SHIPPED):
         service.plant(faults.ENCODED, account="bad", report_type=kind, value=encoding)
     run = Run(tmp_path, service, clock)
     check_others_done(run)
@@ -264,7 +264,7 @@ def test_documents_are_read_in_the_encoding_of_their_marketplace(tmp_path, clock
 
 def test_nothing_half_is_stored_when_a_document_is_cut(service, pull):
     """The connection breaks in every attempt: nothing of the document is stored, all else is."""
-    service.plant(faults.BROKEN_CONNECTION, account="bad", operation=DOWNLOAD, report_type=reports.ORDERS_BY_UPDATE)
+    service.plant(faults.BROKEN_CONNECTION, account="bad", operation=DOWNLOAD, report_type=reports.ORDERS_BY_DAY)
     run = pull()
     check_others_done(run, "all_orders")
     assert "the connection broke (download: no answer (RemoteProtocolError))" in only_failure(run)

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from healthkit.ingest.amazon_api import published
-from healthkit.ingest.amazon_api.published import Rate
+from healthkit.ingest.amazon_api.published import ORDERS, ORDERS_CREATED, Rate
 from healthkit.ingest.amazon_api.pull import plan_pull
-from healthkit.ingest.amazon_api.pull_state import OpenReport, PulledSpan, PullState, format_instant
+from healthkit.ingest.amazon_api.pull_state import OpenPages, OpenReport, PulledSpan, PullState, format_instant
 from healthkit.ingest.amazon_api.rate_limits import TokenBucket, make_buckets, seconds_at_published_rates
-from healthkit.ingest.amazon_api.requests_plan import plan_requests
+from healthkit.ingest.amazon_api.requests_plan import plan_requests, remember_history
 from healthkit.schema.accounts_file import AmazonAccess
 from healthkit.store import Store
 from tests.builders.amazon_pull import START, SimulatedClock, configured, pull_from
@@ -94,17 +94,17 @@ def test_a_gap_between_pulled_spans_is_asked_for():
     state = PullState("acme")
     for first, last in ((180, 100), (90, 0)):
         days = (format_instant(START - timedelta(days)) for days in (first, last))
-        state.add_pulled(PulledSpan("na", "US", reports.ORDERS_BY_UPDATE, *days, "digest"))
-    requests = [one for one in plan_requests(ACCESS, state, SINCE, START) if one.kind.name == reports.ORDERS_BY_UPDATE]
+        state.add_pulled(PulledSpan("na", "US", reports.ORDERS_BY_DAY, *days, "digest"))
+    requests = [one for one in plan_requests(ACCESS, state, SINCE, START) if one.kind.name == reports.ORDERS_BY_DAY]
     assert [(one.since, one.until) for one in requests] == [(START - timedelta(100), START - timedelta(90))]
 
 
 def test_what_was_asked_for_is_not_planned_again():
     state = PullState("acme")
     days = (format_instant(SINCE), format_instant(START))
-    state.open_reports.append(OpenReport("na", "US", reports.ORDERS_BY_UPDATE, *days, "1", days[1]))
+    state.open_reports.append(OpenReport("na", "US", reports.ORDERS_BY_DAY, *days, "1", days[1]))
     kinds = {one.kind.name for one in plan_requests(ACCESS, state, SINCE, START)}
-    assert reports.ORDERS_BY_UPDATE not in kinds
+    assert reports.ORDERS_BY_DAY not in kinds
     assert reports.SHIPPED in kinds
 
 
@@ -114,8 +114,48 @@ def test_an_earlier_since_asks_for_the_days_before():
     state.add_pulled(PulledSpan("na", "US", reports.SHIPPED, *days, "digest"))
     requests = plan_requests(ACCESS, state, SINCE - timedelta(30), START)
     assert [(one.since, one.until) for one in requests if one.kind.name == reports.SHIPPED] == [
-        (SINCE - timedelta(30), SINCE)
+        (SINCE - timedelta(20), SINCE)
     ]
+
+
+def test_the_first_pull_asks_by_order_day_and_later_ones_for_the_changes_since():
+    state = PullState("acme")
+    kinds = {one.kind.name for one in plan_requests(ACCESS, state, SINCE, START)}
+    assert {reports.ORDERS_BY_DAY, ORDERS_CREATED} <= kinds
+    assert not {reports.ORDERS_BY_UPDATE, ORDERS} & kinds
+    remember_history(plan_requests(ACCESS, state, SINCE, START), state)
+    days = (format_instant(SINCE), format_instant(START))
+    state.add_pulled(PulledSpan("na", "US", reports.ORDERS_BY_DAY, *days, "digest"))
+    state.open_pages.append(OpenPages("na", ORDERS_CREATED, *days, ["digest"], "token", days[1]))
+    later = {one.kind.name: one for one in plan_requests(ACCESS, state, SINCE, START + timedelta(2))}
+    assert not {reports.ORDERS_BY_DAY, ORDERS_CREATED} & later.keys()
+    assert later[reports.ORDERS_BY_UPDATE].since == START - timedelta(hours=3)
+    assert later[ORDERS].since == START - timedelta(hours=3, minutes=2)
+    assert later[reports.ORDERS_BY_UPDATE].until == START + timedelta(2)
+
+
+def test_a_first_pull_that_was_stopped_goes_on_with_the_pieces_that_it_had_planned():
+    state = PullState("acme")
+    planned = [one for one in plan_requests(ACCESS, state, SINCE, START) if one.kind.name == reports.ORDERS_BY_DAY]
+    remember_history(planned, state)
+    first = planned[0]
+    days = (format_instant(first.since), format_instant(first.until))
+    state.add_pulled(PulledSpan("na", "US", reports.ORDERS_BY_DAY, *days, "digest"))
+    again = plan_requests(ACCESS, state, SINCE, START + timedelta(hours=5))
+    assert [one for one in again if one.kind.name == reports.ORDERS_BY_DAY] == planned[1:]
+
+
+def test_an_earlier_since_asks_for_the_orders_placed_before_and_for_no_older_changes():
+    state = PullState("acme")
+    days = (format_instant(SINCE), format_instant(START))
+    remember_history(plan_requests(ACCESS, state, SINCE, START), state)
+    state.add_pulled(PulledSpan("na", "US", reports.ORDERS_BY_DAY, *days, "digest"))
+    requests = plan_requests(ACCESS, state, SINCE - timedelta(20), START + timedelta(1))
+    asked = {one.kind.name: (one.since, one.until) for one in requests if one.kind.kind == "all_orders"}
+    assert asked == {
+        reports.ORDERS_BY_DAY: (SINCE - timedelta(20), SINCE),
+        reports.ORDERS_BY_UPDATE: (START - timedelta(hours=3), START + timedelta(1)),
+    }
 
 
 # ---------------------------------------------------------------- a portfolio on a simulated clock

@@ -70,7 +70,7 @@ def _try_calls(
     """Try one small call for each report type, and one for orders."""
     now = datetime.fromtimestamp(clock.time(), UTC)
     ids = ",".join(MARKETPLACES[code].marketplace_id for code in check.access.marketplaces)
-    for kind in (*published.report_types().values(), published.orders_type()):
+    for kind in (*published.report_types().values(), published.orders_types()[published.ORDERS]):
         request = PlannedRequest(check.access, "", kind, now - timedelta(1), now)
         operation, query = published.GET_REPORTS, {"reportTypes": kind.name, "pageSize": "1"}
         if request.is_pages:

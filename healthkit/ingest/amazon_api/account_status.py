@@ -103,6 +103,7 @@ def _status_of_access(
     missing += state.problems.get(access.region, []) if place else []
     if finished is not None:
         pulled = {one.report_type for one in state.pulled if one.region == access.region}
+        pulled |= {kind.followed_by for kind in published.report_types().values() if kind.name in pulled}
         never = [kind.title for kind in published.report_types().values() if kind.name not in pulled]
         missing += [f"Nothing pulled yet of: {', '.join(never)}."] if never else []
     return AccountStatus(

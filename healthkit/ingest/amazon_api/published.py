@@ -19,8 +19,11 @@ SNAPSHOT, START, SPAN, LISTED = "snapshot", "start", "span", "listed"
 ROWS, REQUEST = "rows", "request"
 """Where the import takes the marketplace of a document from: what its rows state, or what was asked for."""
 
-ORDERS = "searchOrders"
-"""The name under which pages of the Orders API are planned and remembered, beside the report types."""
+ORDERS, ORDERS_CREATED = "searchOrders", "searchOrders created"
+"""The names under which pages of the Orders API are planned and remembered, beside the report types.
+
+They are pages by last update, and by the time of the order.
+"""
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,9 @@ class ReportType:
     """How one report type, or the pages of the Orders API, may be asked for.
 
     `piece` is the longest span of one request; `oldest` how far back Amazon goes; `again` how much of the span that was
-    pulled already is asked for again, since rows change late. `marketplace_from` is tried in its order.
+    pulled already is asked for again, since rows change late. `marketplace_from` is tried in its order. `skip` is
+    left out at the begin of the history: its rows are of orders placed before. Only the
+    first pull asks for a type that is `followed_by` another: later ones ask for the changes since, by the other.
     """
 
     name: str
@@ -48,6 +53,8 @@ class ReportType:
     again: timedelta
     marketplace_from: tuple[str, ...]
     role: str
+    followed_by: str = ""
+    skip: timedelta = timedelta()
 
 
 @cache
@@ -79,9 +86,26 @@ def report_types() -> dict[str, ReportType]:
 
 
 @cache
-def orders_type() -> ReportType:
-    """Return how the pages of orders are asked for."""
-    return _report_type(ORDERS, {**_document()["orders"], "asks": SPAN, "marketplace_from": [ROWS]})
+def orders_types() -> dict[str, ReportType]:
+    """Return how the pages of orders are asked for, by name: by the time of the order, and by last update.
+
+    >>> orders_types()[ORDERS_CREATED].followed_by
+    'searchOrders'
+    """
+    row = {**_document()["orders"], "asks": SPAN, "marketplace_from": [ROWS]}
+    first = row | {"title": f"{row['title']} by order day", "again_days": 0, "followed_by": ORDERS}
+    return {ORDERS_CREATED: _report_type(ORDERS_CREATED, first), ORDERS: _report_type(ORDERS, row)}
+
+
+@cache
+def history_of(name: str) -> ReportType | None:
+    """Return the report type that the first pull asks for in place of another, if there is one.
+
+    >>> history_of("GET_FLAT_FILE_ALL_ORDERS_DATA_BY_LAST_UPDATE_GENERAL").title
+    'all-orders file by order day'
+    """
+    every = (report_types() | orders_types()).values()
+    return next((kind for kind in every if kind.followed_by == name), None)
 
 
 @cache
@@ -91,7 +115,7 @@ def title_of(name: str) -> str:
     >>> title_of("GET_SELLER_FEEDBACK_DATA")
     'seller feedback file'
     """
-    return (report_types() | {ORDERS: orders_type()})[name].title
+    return (report_types() | orders_types())[name].title
 
 
 def _report_type(name: str, row: dict[str, Any]) -> ReportType:
@@ -101,6 +125,7 @@ def _report_type(name: str, row: dict[str, Any]) -> ReportType:
     return ReportType(
         name, row["title"], row["kind"], row["asks"], days("piece_days"), days("oldest_days"),
         days("again_days") or timedelta(), tuple(row["marketplace_from"]), row["role"],
+        row.get("followed_by", ""), days("skip_days") or timedelta(),
     )  # fmt: skip
 
 

@@ -41,7 +41,7 @@ from healthkit.ingest.amazon_api.pull_state import (
     parse_instant,
 )
 from healthkit.ingest.amazon_api.rate_limits import TokenBucket, make_buckets
-from healthkit.ingest.amazon_api.requests_plan import PlannedRequest, count_calls, plan_requests
+from healthkit.ingest.amazon_api.requests_plan import PlannedRequest, count_calls, plan_requests, remember_history
 from healthkit.ingest.formats import RawFile, ReaderError, detect_content
 from healthkit.ingest.formats.registry import import_order
 from healthkit.ingest.importer import FileToImport, ImportResult, import_raw_files
@@ -234,10 +234,11 @@ class Pull:
         """Yield the jobs of one authorisation: first what is open, then what is planned."""
         access, state = seller.access, seller.state
         requests = plan_requests(access, state, self._since, self._now)
+        remember_history(requests, state)
         opened = [one for one in state.open_reports if one.region == access.region]
         seller.expected_calls = count_calls(requests, len(opened))
         for pages in [one for one in state.open_pages if one.region == access.region]:
-            request = PlannedRequest(access, "", published.orders_type(), *pages.span)
+            request = PlannedRequest(access, "", published.orders_types()[pages.report_type], *pages.span)
             yield self._guard(seller, request, self._fetch_pages(seller, request, pages))
         for one in opened:
             kind = published.report_types().get(one.report_type)
@@ -465,9 +466,10 @@ class Pull:
         """
         pages = opened or self._first_page(request)
         was_restarted = False
+        time = "created" if request.kind.followed_by else "lastUpdated"
         query = {
-            "lastUpdatedAfter": format_instant(request.since),
-            "lastUpdatedBefore": format_instant(request.until),
+            f"{time}After": format_instant(request.since),
+            f"{time}Before": format_instant(request.until),
             "marketplaceIds": ",".join(MARKETPLACES[code].marketplace_id for code in seller.access.marketplaces),
             "maxResultsPerPage": str(published.orders_per_page()),
             "includedData": INCLUDED_DATA,
@@ -495,7 +497,7 @@ class Pull:
 
     def _first_page(self, request: PlannedRequest) -> OpenPages:
         since, until = format_instant(request.since), format_instant(request.until)
-        return OpenPages(request.access.region, since, until, [], "", format_instant(self._now))
+        return OpenPages(request.access.region, request.kind.name, since, until, [], "", format_instant(self._now))
 
     def _import_page(
         self, seller: _Seller, request: PlannedRequest, page: int, answer: ApiAnswer
@@ -513,7 +515,10 @@ class Pull:
     def _remember_pages(self, seller: _Seller, request: PlannedRequest, pages: OpenPages) -> None:
         """Remember how far the pages of a span are imported, or that all are."""
         region, state = seller.access.region, seller.state
-        state.open_pages = [one for one in state.open_pages if (one.region, one.span) != (region, pages.span)]
+        state.open_pages = [
+            one for one in state.open_pages
+            if (one.region, one.report_type, one.span) != (region, pages.report_type, pages.span)
+        ]  # fmt: skip
         if pages.token:
             state.open_pages.append(pages)
             self._save(seller)

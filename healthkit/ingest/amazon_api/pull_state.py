@@ -79,12 +79,13 @@ class OpenReport:
 
 @dataclass(frozen=True)
 class OpenPages:
-    """The pages of orders of one span, of which some are imported.
+    """The pages of orders of one span, by order day or by last update, of which some are imported.
 
     `digests` are those of the imports of these pages; `token` is Amazon's mark of the next page, given at `asked_at`.
     """
 
     region: str
+    report_type: str
     since: str
     until: str
     digests: list[str]
@@ -101,6 +102,7 @@ class OpenPages:
 class PullState:
     """The state of one account.
 
+    `history_until` is up to when the first pull asked for each type that later ones ask for the changes of.
     `finished_at` is when the last run of a region ended and `problems` are its sentences, by region; `buckets` are the
     tokens that it left, and when, by region and operation.
     """
@@ -110,6 +112,7 @@ class PullState:
     open_reports: list[OpenReport] = field(default_factory=list)
     open_pages: list[OpenPages] = field(default_factory=list)
     buckets: dict[str, dict[str, tuple[float, float]]] = field(default_factory=dict)
+    history_until: dict[str, str] = field(default_factory=dict)
     finished_at: dict[str, str] = field(default_factory=dict)
     problems: dict[str, list[str]] = field(default_factory=dict)
 
@@ -128,7 +131,8 @@ class PullState:
         """Return what was pulled of a report type, and what was asked for, in the order of its start."""
         wanted = (region, marketplace, report_type)
         rows: list[PulledSpan | OpenReport] = [*self.pulled, *self.open_reports]
-        return sorted(one.span for one in rows if _kind(one) == wanted)
+        pages = [one.span for one in self.open_pages if (one.region, "", one.report_type) == wanted]
+        return sorted([*(one.span for one in rows if _kind(one) == wanted), *pages])
 
     def pulled_parts(self, region: str, report_type: str) -> set[str]:
         """Return the ids of the listed reports that were pulled."""
@@ -243,6 +247,11 @@ def _from_json(account: str, data: dict[str, Any]) -> PullState:
     for one in rows:
         parse_instant(one.since), parse_instant(one.until)
     return state
+
+
+def history_key(region: str, marketplace: str, report_type: str) -> str:
+    """Return the key of a report type in `PullState.history_until`."""
+    return f"{region} {marketplace or '*'} {report_type}"
 
 
 def parse_instant(text: str) -> datetime:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from healthkit.ingest.amazon_api import published
-from healthkit.ingest.amazon_api.published import LISTED, ORDERS, SNAPSHOT, START, ReportType
-from healthkit.ingest.amazon_api.pull_state import PullState, Span
+from healthkit.ingest.amazon_api.published import LISTED, SNAPSHOT, START, ReportType
+from healthkit.ingest.amazon_api.pull_state import PullState, Span, format_instant, history_key, parse_instant
 from healthkit.schema.accounts_file import AmazonAccess
 
 HISTORY_DAYS = 180
@@ -35,7 +35,7 @@ class PlannedRequest:
     @property
     def is_pages(self) -> bool:
         """Whether these are pages of the Orders API."""
-        return self.kind.name == ORDERS
+        return self.kind.name in published.orders_types()
 
 
 def plan_requests(access: AmazonAccess, state: PullState, since: datetime, now: datetime) -> list[PlannedRequest]:
@@ -45,7 +45,11 @@ def plan_requests(access: AmazonAccess, state: PullState, since: datetime, now: 
     """
     now = now.replace(microsecond=0)
     return [
-        *_plan_kind(access, "", published.orders_type(), state, since, now - published.orders_end_margin()),
+        *(
+            request
+            for kind in published.orders_types().values()
+            for request in _plan_kind(access, "", kind, state, since, now - published.orders_end_margin())
+        ),
         *(
             request
             for kind in published.report_types().values()
@@ -59,13 +63,12 @@ def _plan_kind(
     access: AmazonAccess, code: str, kind: ReportType, state: PullState, since: datetime, now: datetime
 ) -> Iterator[PlannedRequest]:
     """Yield the requests of one report type in one marketplace, each once."""
-    first = max(since, now - kind.oldest) if kind.oldest else since
+    first = max(since + kind.skip, now - kind.oldest) if kind.oldest else since + kind.skip
     first = first.replace(microsecond=0)
     if kind.asks == LISTED:
         yield PlannedRequest(access, code, kind, first, now)
         return
     pulled = state.pulled_spans(access.region, code, kind.name)
-    pulled += [one.span for one in state.open_pages if kind.name == ORDERS and one.region == access.region]
     if kind.asks == SNAPSHOT:
         is_open = any(
             (one.region, one.marketplace, one.report_type) == (access.region, code, kind.name)
@@ -74,6 +77,10 @@ def _plan_kind(
         if not is_open and not any(now - until < LEAST_AGE for _, until in pulled):
             yield PlannedRequest(access, code, kind, now, now)
         return
+    if kind.followed_by:
+        now = _history_end(access, code, kind, state, now)
+    elif history := published.history_of(kind.name):
+        pulled.append((first, _history_end(access, code, history, state, now)))
     missing = _missing_spans(first, now, sorted(pulled), kind.again)
     if missing and kind.asks == START:
         yield PlannedRequest(access, code, kind, _floor(missing[0][0], timedelta(30)), now)
@@ -83,6 +90,22 @@ def _plan_kind(
         missing = [(_floor(missing[0][0], kind.piece), missing[-1][1])]
     for start, end in missing:
         yield from (PlannedRequest(access, code, kind, *piece) for piece in split_span(start, end, kind.piece))
+
+
+def _history_end(access: AmazonAccess, code: str, kind: ReportType, state: PullState, now: datetime) -> datetime:
+    """Return the instant up to which the first pull asks for a type; later pulls ask for the changes from then on."""
+    until = state.history_until.get(history_key(access.region, code, kind.name))
+    return parse_instant(until) if until else now
+
+
+def remember_history(requests: Iterable[PlannedRequest], state: PullState) -> None:
+    """Remember up to when the first pull asks for each type, so that later ones ask for the same pieces or changes."""
+    ends: dict[str, str] = {}
+    for one in requests:
+        if one.kind.followed_by:
+            key, until = history_key(one.access.region, one.marketplace, one.kind.name), format_instant(one.until)
+            ends[key] = max(until, ends.get(key, until))
+    state.history_until = ends | state.history_until
 
 
 def _missing_spans(first: datetime, last: datetime, pulled: Iterable[Span], again: timedelta) -> list[Span]:
