@@ -174,7 +174,7 @@ class Pull:
         jitter: random.Random | None = None,
     ) -> None:
         self._store, self._since, self._clock = store, since, clock or Clock()
-        self._client = client or make_http_client()
+        self._client, self._closes_client = client or make_http_client(), client is None
         self._addresses, self._environment = addresses or published.addresses(), environment
         self._on_progress = on_progress
         self._poll_seconds = POLL_SECONDS if poll_seconds is None else poll_seconds
@@ -205,6 +205,8 @@ class Pull:
                 self._finish()
             finally:
                 self._save_all()
+                if self._closes_client:
+                    self._client.close()
         return results
 
     # -- preparation and end --------------------------------------------------------------------------------------
