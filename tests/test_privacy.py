@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from healthkit.cli import report_commands
@@ -15,6 +12,7 @@ from healthkit.ingest.parsing.detect import detect_document_kind, detect_kind
 from healthkit.ingest.parsing.encodings import first_lines
 from tests.builders.processes import run_healthkit
 from tests.builders.sample import SAMPLE
+from tests.builders.written_texts import texts
 
 ACCOUNTS = ("applegate-plants", "lantern-hill-lighting")
 MARK = "planted-marker-93f0c2"
@@ -41,18 +39,6 @@ def planted(content: bytes) -> bytes:
                 cells[at] = f"{MARK} {at}"
         lines.append(delimiter.join(cells))
     return ("\n".join(lines) + "\n").encode()
-
-
-def texts(folder: Path) -> Iterator[tuple[Path, str]]:
-    """All that the files below a folder hold, as text; tables are unpacked, for packing would hide a word."""
-    for path in folder.rglob("*"):
-        if not path.is_file():
-            continue
-        yield path, path.read_bytes().decode("utf-8", "replace")
-        if path.suffix == ".parquet":
-            yield path, str(pq.read_table(path).to_pylist())
-        elif path.suffix == ".arrow":
-            yield path, str(pa.ipc.open_file(path).read_all().to_pylist())
 
 
 @pytest.fixture(scope="module")

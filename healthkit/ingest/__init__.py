@@ -3,5 +3,6 @@
 import lazy_loader as lazy
 
 __getattr__, __dir__, __all__ = lazy.attach(
-    __name__, submodules=["downloads", "formats", "import_checks", "importer", "parallel_reading", "parsing"]
+    __name__,
+    submodules=["amazon_api", "downloads", "formats", "import_checks", "importer", "parallel_reading", "parsing"],
 )

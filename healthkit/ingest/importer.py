@@ -38,6 +38,20 @@ MAX_HEADER_BYTES = 8_192
 
 
 @dataclass(frozen=True)
+class FileToImport:
+    """A raw file that was found, with its account (None: the name of its folder) and its marketplace, if known."""
+
+    source: RawFile
+    account: str | None = None
+    marketplace: str | None = None
+
+    @property
+    def digest(self) -> str:
+        """Digest of the import: the same for the same file of the same account (see `Store.imported_digests`)."""
+        return _import_digest(self.source, self.account, self.marketplace)
+
+
+@dataclass(frozen=True)
 class ImportResult:
     """Outcome of importing one raw file: imported, already in the store, or refused.
 
@@ -287,16 +301,31 @@ def import_files(
     if on_start is not None:
         on_start(sources)
     yield from (ImportResult(name=one.name, kind="", refused=one.message) for one in refused)
+    files = [FileToImport(source, account, marketplace) for source in sources]
+    yield from import_raw_files(files, store, on_file_read, on_progress, jobs, anyway, import_day)
+
+
+def import_raw_files(
+    files: Iterable[FileToImport],
+    store: Store,
+    on_file_read: Callable[[RawFile], None] | None = None,
+    on_progress: Callable[[int], None] | None = None,
+    jobs: int = 1,
+    anyway: bool = False,
+    import_day: date | None = None,
+) -> Iterator[ImportResult]:
+    """Import raw files that were found already, and yield one result per file, in the order of their accounts.
+
+    Files of one account are imported in the given order: files of orders belong first. For the other arguments see
+    `import_files`.
+    """
     # Account by account: only one account's orders are in memory, and its rows are stored together.
-    sources.sort(key=lambda source: _account_of(source, account))
+    ordered = sorted(files, key=lambda one: _account_of(one.source, one.account))
     batch = _Batch(store, anyway, import_day, on_progress)
-    files = [
-        (source, ReadRequest(account, marketplace, _import_digest(source, account, marketplace), uuid4().hex))
-        for source in sources
-    ]
-    new_files = [one for one in files if not batch.is_known(one[1])]
+    requests = [(one.source, ReadRequest(one.account, one.marketplace, one.digest, uuid4().hex)) for one in ordered]
+    new_files = [one for one in requests if not batch.is_known(one[1])]
     with open_parallel_reading(new_files, jobs) as parallel_reading:
-        for source, request in files:
+        for source, request in requests:
             results = batch.add_file(batch.read_file(source, request, parallel_reading))
             if on_file_read is not None:
                 on_file_read(source)

@@ -5,6 +5,7 @@ import lazy_loader as lazy
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     submodules=[
+        "accounts_file",
         "marketplaces",
         "tables",
         "yaml_lines",

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from healthkit import store
 from healthkit.files import temp_folders
+from healthkit.ingest.amazon_api.pull_state import StateFolder
 from healthkit.store import PurgeResult, Removal, Store
 from healthkit.workspace import counts_cache
 
@@ -37,8 +38,17 @@ def purge(opened_store: Store, removal: Removal, report_folders: Iterable[Path] 
     purged = store.purge(opened_store, removal)
     # Again: a question that began before may have kept its counts in the meantime.
     counts_cache.clear_cache(opened_store.folder)
+    _remove_pull_states(opened_store, removal)
     purged.files_left += counts_cache.list_foreign_files(opened_store.folder)
     return purged
+
+
+def _remove_pull_states(opened_store: Store, removal: Removal) -> None:
+    """Delete what `pull` remembers of accounts that have no file left; it names their reports and days."""
+    left = set(opened_store.reports()["account"]) if opened_store.exists() else set()
+    purged = {file.account for file in (*removal.files, *removal.already_removed) if file.account is not None}
+    for account in purged - left:
+        StateFolder(opened_store).remove(account)
 
 
 def _report_folders(report_folders: Iterable[Path]) -> list[Path]:

@@ -7,7 +7,7 @@ never read.
 
 from __future__ import annotations
 
-from healthkit.ingest.parsing.discover import discover_files
+from healthkit.ingest.parsing.discover import detect_content, discover_files
 from healthkit.ingest.parsing.future_days import describe_late_days
 from healthkit.ingest.parsing.marketplace_of_row import join_marketplaces
 from healthkit.ingest.parsing.parsed_file import ParsedFile
@@ -20,6 +20,7 @@ __all__ = [
     "ReaderError",
     "RefusedFile",
     "describe_late_days",
+    "detect_content",
     "discover_files",
     "join_marketplaces",
     "parse_file",

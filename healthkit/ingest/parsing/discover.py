@@ -141,6 +141,18 @@ def _list_parts(path: Path, name: str) -> Iterator[FilePart]:
             yield FilePart(path, member, f"{name}/{member}", inside.parent.name or path.parent.name)
 
 
+def detect_content(content: bytes, name: str, folder: str) -> RawFile:
+    """Return a raw file whose bytes are in memory, with its kind and digest; the bytes may be packed by gzip.
+
+    `name` is its name in messages and in the store, `folder` that of its account. Raise ReaderError if it is of no
+    known kind.
+    """
+    found = _detect_file(FilePart(Path(name), None, name, folder, content=content))
+    if found is None or found.kind in _GROUPED_KINDS:
+        raise ReaderError(f"{name}: is a file of Olist's data. Import its folder: python -m healthkit import PATH")
+    return found
+
+
 def _detect_file(part: FilePart) -> RawFile | None:
     """Return a part with its kind and digest, or None for a file of Olist's data that is not read."""
     pieces = part.read_pieces()

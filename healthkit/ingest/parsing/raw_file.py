@@ -9,7 +9,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, cast
 
@@ -60,13 +60,14 @@ class DocumentKind:
 
 @dataclass(frozen=True)
 class FilePart:
-    """Location of one raw text: a file, or one member of a zip file."""
+    """Location of one raw text: a file, one member of a zip file, or `content`, the bytes of a file in memory."""
 
     path: Path
     member: str | None
     name: str
     folder: str
     kind: str = ""
+    content: bytes | None = field(default=None, repr=False)
 
     def read_bytes(self) -> bytes:
         """Return the unpacked bytes of the text.
@@ -100,7 +101,9 @@ class FilePart:
         with ExitStack() as stack:
             file: IO[bytes]
             packed_size = 0
-            if self.member is None:
+            if self.content is not None:
+                file, size = io.BytesIO(self.content), len(self.content)
+            elif self.member is None:
                 file = stack.enter_context(self.path.open("rb"))
                 size = self.path.stat().st_size
             else:
