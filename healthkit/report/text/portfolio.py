@@ -265,12 +265,12 @@ def files_end_line(account: str, marketplace: str, known_until: date, month_end:
 def no_verdict_line(account: str, marketplace: str) -> str:
     """Return the line of `check` for an account of which no measure can be judged.
 
-    >>> no_verdict_line("etsy-shop", "ETSY")
-    'cannot be judged  etsy-shop (ETSY): no measure can be judged; `doctor --account etsy-shop` says which files would tell'
+    >>> no_verdict_line("shop", "ETSY")
+    'cannot be judged  shop (ETSY): no measure can be judged; `doctor --account shop` names the files to import'
     """
     return (
-        f"cannot be judged  {account} ({marketplace}): no measure can be judged; `doctor --account {account}` says which "
-        "files would tell"
+        f"cannot be judged  {account} ({marketplace}): no measure can be judged; `doctor --account {account}` "
+        "names the files to import"
     )
 
 
