@@ -1,13 +1,16 @@
-"""Write eight invented accounts in Amazon's own file formats, each a story: `python data/make_sample.py [OUT_DIR]`.
+"""Write fourteen invented accounts, each a story: `python data/make_sample.py [OUT_DIR]`.
 
-Every account, order, buyer and number is made up. Orders run from 1 February to 31 October 2026; the files are as
-if downloaded on 2 November 2026. The same program writes the same bytes each time: all chance comes from
-`random.Random(seed).random()`, whose numbers Python promises not to change, and nothing reads the clock.
+Every account, order, buyer and number is made up. Orders run until 31 October 2026, those of the eight Amazon accounts
+from 1 February on, those of the other six from 1 June on; the files are as if downloaded on 2 November 2026. The same
+program writes the same bytes each time: all chance comes from `random.Random(seed).random()`, whose numbers Python
+promises not to change, and nothing reads the clock.
 
 A `Story` (`sample_story`; the eight stand in `sample_accounts`) holds what an account is like, its `Trouble` rows what
 goes wrong, when, and how often. A story is lived (`sample_life`: orders are placed, cancelled, shipped, complained of;
 `sample_after`: messages, returns, invoices, and what only Amazon knows) and then told, one writer for each kind of file
-(`sample_files`, `sample_lists`, `sample_more_files`, and Amazon's own figures in `sample_amazon`).
+(`sample_files`, `sample_lists`, `sample_more_files`, and Amazon's own figures in `sample_amazon`). Six accounts of
+other marketplaces (`sample_marketplaces`) are lived in the same way and told in the files of those marketplaces
+(`sample_marketplace_files`).
 """
 
 from __future__ import annotations
@@ -30,6 +33,7 @@ from sample_files import (
 )
 from sample_life import live
 from sample_lists import write_contacts, write_invoices, write_return_requests, write_surveys, write_violations
+from sample_marketplaces import MARKETPLACE_STORIES, write_marketplace_account
 from sample_more_files import (
     write_amazon_shipments,
     write_defect_list,
@@ -85,9 +89,11 @@ def main(out: Path) -> None:
     """Write every story below `out`, and say how much that was."""
     for number, story in enumerate(STORIES, start=1):
         write_account(story, number, out)
+    for number, story in enumerate(MARKETPLACE_STORIES, start=len(STORIES) + 1):
+        write_marketplace_account(story, number, out)
     files = [path for path in out.rglob("*") if path.is_file()]
     size = sum(path.stat().st_size for path in files)
-    print(f"{len(STORIES)} accounts, {len(files)} files, {size / 1e6:.1f} MB in {out}")
+    print(f"{len(STORIES) + len(MARKETPLACE_STORIES)} accounts, {len(files)} files, {size / 1e6:.1f} MB in {out}")
 
 
 if __name__ == "__main__":

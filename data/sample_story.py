@@ -106,6 +106,20 @@ MARKETS = {
 }
 
 
+def other_market(name: str, zone: str, currency: str, country: str) -> Market:
+    """A marketplace that is not Amazon's: its files hold no ratings, and its ids are made by `sample_marketplaces`."""
+    return Market(name, ZoneInfo(zone), currency, country, ("100",), "", (), (), "", "1 Sample Street")
+
+
+MARKETS |= {
+    "EBAY": other_market("eBay", "America/Los_Angeles", "USD", "US"),
+    "ETSY": other_market("Etsy", "America/New_York", "USD", "US"),
+    "MERCADO_LIBRE": other_market("Mercado Libre", "America/Mexico_City", "MXN", "MX"),
+    "TIKTOK_US": other_market("TikTok Shop", "America/Los_Angeles", "USD", "US"),
+    "WALMART_US": other_market("Walmart", "America/Los_Angeles", "USD", "US"),
+}
+
+
 # ---------------------------------------------------------------- what a story is made of
 
 

@@ -1,9 +1,11 @@
-"""What several tests need: a store made from data/sample, its pages, a command line, a browser with the network off."""
+"""What several tests need: a store of the sample's Amazon accounts, its pages, a command line, a browser offline."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
@@ -17,16 +19,24 @@ from healthkit.workspace.workspace import Workspace
 from tests.browser.find_chromium import chromium
 
 pytest.register_assert_rewrite("tests.builders")
-from tests.builders.sample import MONTH, SAMPLE  # noqa: E402 - its assertions are to be rewritten
+from tests.builders.sample import AMAZON_FOLDERS, MONTH, SAMPLE, load_make_sample  # noqa: E402 - its assertions are to be rewritten
 from tests.builders.store_files import import_all, three_imports  # noqa: E402
 
 
 @pytest.fixture(scope="session")
 def sample_store(tmp_path_factory) -> Path:
-    """The folder of a store that holds data/sample."""
+    """The folder of a store that holds the Amazon accounts of data/sample."""
     folder = tmp_path_factory.mktemp("sample") / "store"
-    import_all(Store(folder), SAMPLE)
+    import_all(Store(folder), AMAZON_FOLDERS)
     return folder
+
+
+@pytest.fixture(scope="module")
+def make_sample() -> Iterator[ModuleType]:
+    """The module that writes data/sample."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(SAMPLE.parent))
+        yield load_make_sample()
 
 
 @pytest.fixture(scope="session")

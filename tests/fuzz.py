@@ -67,7 +67,8 @@ def seeds(reader: str) -> list[bytes]:
     ]
     for source in held[:6]:
         content = source.parts[0].read_bytes()
-        content = content if reader in documents else b"\n".join(content.split(b"\n")[:LINES]) + b"\n"
+        whole = reader in documents or content.startswith(b"PK")
+        content = content if whole else b"\n".join(content.split(b"\n")[:LINES]) + b"\n"
         found.append(content)
     return found
 

@@ -20,7 +20,7 @@ from healthkit.schema.tables import collect_to_pandas
 from healthkit.store import Store, versions
 from tests.builders import raw_files as files
 from tests.builders.raw_files import FIRST, SECOND, THIRD, place, put
-from tests.builders.sample import SAMPLE
+from tests.builders.sample import AMAZON_FOLDERS, SAMPLE
 
 MARKER = "Zzyzx Personal 424242"
 PERSONAL = (
@@ -59,7 +59,7 @@ def found(text: str, folder: Path) -> bool:
 def test_many_appends_come_to_what_one_does(store, sample_store, monkeypatch):
     """The files of an account that speak of its orders come after these, whatever was appended in between."""
     monkeypatch.setattr("healthkit.ingest.importer.BATCH_ROWS", 400)
-    assert [one.refused for one in import_files([SAMPLE], store) if one.refused] == []
+    assert [one.refused for one in import_files(AMAZON_FOLDERS, store) if one.refused] == []
     assert len(versions(store)) > 20
     one, many = Store(sample_store).ledger(), store.ledger()
     pd.testing.assert_frame_equal(one.coverage, many.coverage)

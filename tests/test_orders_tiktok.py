@@ -57,6 +57,27 @@ def test_american_times_have_the_month_first(tmp_path):
     assert order["shipped_at"] == datetime(2026, 10, 2, 17, 30, tzinfo=UTC)
 
 
+@pytest.mark.parametrize("blank", [1, 2])
+def test_a_file_with_american_addresses_is_of_the_american_shop_also_where_an_order_has_none(tmp_path, blank):
+    rows = [tiktok_row(number, Country="" if number == blank else "United States") for number in (1, 2)]
+    parsed = read(tmp_path, tiktok_csv(*rows))
+    assert {order["marketplace"] for order in orders(parsed).values()} == {"TIKTOK_US"}
+    # Ten in the morning in Los Angeles.
+    assert orders(parsed)["1"]["ordered_at"] == datetime(2026, 10, 20, 17, tzinfo=UTC)
+    assert not any("Taken as a file of" in note for note in parsed.notes)
+
+
+def test_what_the_caller_says_of_the_marketplace_goes_before_the_country(tmp_path):
+    parsed = read(tmp_path, tiktok_csv(tiktok_row(1, Country="United States")), marketplace="TIKTOK")
+    assert orders(parsed)["1"]["marketplace"] == "TIKTOK"
+
+
+def test_a_file_that_names_another_country_or_none_is_of_the_first_marketplace_and_says_so(tmp_path):
+    parsed = read(tmp_path, tiktok_csv(tiktok_row(1), tiktok_row(2, Country="")))
+    assert {order["marketplace"] for order in orders(parsed).values()} == {"TIKTOK"}
+    assert any("Taken as a file of TIKTOK. If it is of TIKTOK_US" in note for note in parsed.notes)
+
+
 def test_each_row_is_a_sku_of_an_order(tmp_path):
     parsed = read(tmp_path, tiktok_csv(tiktok_row(1, Quantity="2"), tiktok_row(1, Seller_SKU="MUG-1"), tiktok_row(2)))
     assert {key: order["units"] for key, order in orders(parsed).items()} == {"1": 3, "2": 1}

@@ -17,7 +17,7 @@ from healthkit.ingest import importer
 from healthkit.metrics.policy import JUDGED_STATUSES
 from healthkit.store import Store
 from healthkit.workspace.workspace import Workspace
-from tests.builders.sample import SAMPLE
+from tests.builders.sample import AMAZON_ACCOUNTS, SAMPLE
 from tests.builders.slow import slow_after
 
 DAYS = (date(2026, 9, 30), date(2026, 10, 15), date(2026, 10, 31))
@@ -75,7 +75,7 @@ _QUOTES = {"\t": csv.QUOTE_NONE, ",": csv.QUOTE_MINIMAL}
 def client(seed: int, folder: Path) -> tuple[str, Workspace]:
     """A client with a part of the files of a sample account, of some days or of all."""
     luck = Random(seed)
-    account = luck.choice(sorted(path.name for path in SAMPLE.iterdir()))
+    account = luck.choice(AMAZON_ACCOUNTS)
     how = luck.choice(("files", "days", "both"))
     files = sorted((SAMPLE / account).iterdir())
     if how != "days":

@@ -17,7 +17,7 @@ from healthkit import batch
 from healthkit.ingest import importer
 from healthkit.store import Store
 from healthkit.workspace.workspace import Workspace
-from tests.builders.sample import SAMPLE
+from tests.builders.sample import AMAZON_FOLDERS
 
 STORED = Path(__file__).parent / "pages"
 ACCOUNTS = {"lantern-hill-lighting": "us", "clearbrook-bath": "us", "minato-bungu": "jp"}
@@ -74,7 +74,7 @@ def main() -> None:
     """Write the stored pages anew."""
     with tempfile.TemporaryDirectory() as folder:
         store = Path(folder) / "store"
-        list(importer.import_files([SAMPLE], Store(store)))
+        list(importer.import_files(AMAZON_FOLDERS, Store(store)))
         made = batch.generate_reports(
             Workspace(store), "2026-10", ACCOUNTS, Path(folder) / "reports", made="for the test"
         )

@@ -78,7 +78,6 @@ def parse(table: CsvTable, context: ReadContext) -> FileContents:
 
 def _parse_rows(table: CsvTable, context: ReadContext, layout: OrderLayout) -> FileContents:
     """Parse the rows of an order file."""
-    table.notes.extend(_note_default_marketplace(context, layout))
     own_rows, skipped = prepare_rows(table, layout)
     lines = _read_lines(own_rows, context, layout)
     parcels = merge_parcels(_parcel_lines(lines))
@@ -109,14 +108,6 @@ def parse_records(
     contents.rows = len(rows)
     contents.notes = table.notes
     return contents
-
-
-def _note_default_marketplace(context: ReadContext, layout: OrderLayout) -> list[str]:
-    """Return a note where a file may be of several marketplaces and nobody says of which."""
-    if context.marketplace or len(layout.marketplaces) < 2:
-        return []
-    first, *others = layout.marketplaces
-    return [f"Taken as a file of {first}. If it is of {' or '.join(others)}, remove it and say so with --marketplace."]
 
 
 def _read_lines(table: CsvTable, context: ReadContext, layout: OrderLayout) -> pa.Table:
@@ -215,7 +206,10 @@ def _keep_newest_lines(lines: pa.Table) -> pa.Table:
 
 
 def _marketplaces(table: CsvTable, ids: pa.Array, context: ReadContext, layout: OrderLayout) -> pa.Array:
-    """Return the marketplace code of each row: that of the layout, or else as the row or the caller states."""
+    """Return the marketplace code of each row: that of the layout, or else as the row or the caller states.
+
+    Where some rows state one marketplace and no row another, rows that state none are of that marketplace, too.
+    """
     if not layout.marketplaces:
         return read_optional_order_keys(table, context)[1]
     if context.marketplace not in (None, *layout.marketplaces):
@@ -223,10 +217,19 @@ def _marketplaces(table: CsvTable, ids: pa.Array, context: ReadContext, layout: 
             f"{table.name}: you said marketplace {context.marketplace}, but this is a file of "
             f"{' or '.join(layout.marketplaces)}: {layout.kind.title}. Leave --marketplace out."
         )
-    default = pa.array([context.marketplace or layout.marketplaces[0]] * len(ids), pa.string())
-    if context.marketplace or "marketplace" not in layout.read_from:
-        return default
-    return pc.coalesce(_read_words(table, "marketplace", layout), default)
+    if context.marketplace:
+        return pa.repeat(pa.scalar(context.marketplace), len(ids))
+    stated = pa.nulls(len(ids), pa.string())
+    if "marketplace" in layout.read_from:
+        stated = _read_words(table, "marketplace", layout)
+    found = pc.unique(stated.drop_null()).to_pylist()
+    default = found[0] if len(found) == 1 else layout.marketplaces[0]
+    if not found and len(layout.marketplaces) > 1:
+        others = " or ".join(one for one in layout.marketplaces if one != default)
+        table.notes.append(
+            f"Taken as a file of {default}. If it is of {others}, remove it and say so with --marketplace."
+        )
+    return pc.fill_null(stated, default)
 
 
 def _read_words(table: CsvTable, column: str, layout: OrderLayout) -> pa.Array:
