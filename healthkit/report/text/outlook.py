@@ -51,13 +51,13 @@ def likely_return_phrase(simulation: Simulation, calendar: RollOffCalendar, year
     >>> day = date(2026, 10, 31)
     >>> futures = Made(off_target_now=True, as_of=day, chance_off=lambda day: 0.88, breach_chances={30: 1.0},
     ...                back_on_by_tenth={1: date(2026, 11, 24), 5: date(2026, 12, 2), 9: date(2026, 12, 9)},
-    ...                last_day=date(2027, 1, 29))
+    ...                last_day=date(2027, 1, 29), chance_back_by=lambda day: 0.5)
     >>> best = Made(back_on=date(2026, 11, 22), last_day=date(2027, 1, 29))
     >>> likely_return_phrase(futures, best, 2026)
     'likely back between 24 November and 9 December; 22 November if nothing new goes wrong; 88% chance still off target on 30 November'
     >>> futures.back_on_by_tenth = {1: date(2026, 11, 24), 5: date(2027, 1, 17), 9: None}
     >>> likely_return_phrase(futures, best, 2026)
-    'as likely as not back by 17 January 2027; 22 November if nothing new goes wrong; 88% chance still off target on 30 November'
+    'back by 17 January 2027 with a chance of 50%; 22 November if nothing new goes wrong; 88% chance still off target on 30 November'
     """  # noqa: E501 - the phrases
     if not simulation.off_target_now:
         return (
@@ -81,7 +81,8 @@ def _likely_clause(simulation: Simulation, year: int) -> str:
         return f"likely still off target on {format_long_day(simulation.last_day, year)}"
     # A future that is off target until the last day but one counts as back on the last: nobody saw it stay.
     if last is None or last >= simulation.last_day:
-        return f"as likely as not back by {format_long_day(middle, year)}"
+        chance = format_chance(simulation.chance_back_by(middle))
+        return f"back by {format_long_day(middle, year)} with a chance of {chance}"
     if first == last:
         return f"likely back on {format_long_day(first, year)}"
     return f"likely back between {format_long_day(first, year)} and {format_long_day(last, year)}"
@@ -157,10 +158,8 @@ def simulated_futures_sentence(draws: int, phrase: str) -> str:
         return f"{phrase}, by {of_draws}."
     if " between " in lead:
         basis = f"Of {of_draws}, one in ten is back to stay by the first of these days, nine in ten by the second."
-    elif lead.startswith("as likely"):
-        basis = f"Of {of_draws}, half are back to stay by the first of these days."
     else:
-        basis = f"By {of_draws}."
+        basis = f"By {of_draws}; back means back to stay."
     return f"{capitalise_first(phrase)}. {basis}"
 
 
