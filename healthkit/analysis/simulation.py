@@ -74,6 +74,11 @@ class Simulation:
     share_back_by_day: np.ndarray
     rate: tuple[float, float, float] | None
 
+    @property
+    def last_day(self) -> date:
+        """The last simulated day."""
+        return self.as_of + timedelta(days=self.share_back_by_day.size - 1)
+
     def chance_back_by(self, day: date) -> float:
         """Return the share of futures that are back on target by a day and stay on target.
 
@@ -81,8 +86,7 @@ class Simulation:
         """
         place = (day - self.as_of).days
         if not 0 <= place < self.share_back_by_day.size:
-            last = self.as_of + timedelta(days=self.share_back_by_day.size - 1)
-            raise OutlookError(f"{day} is not looked at: the futures reach from {self.as_of} to {last}.")
+            raise OutlookError(f"{day} is not looked at: the futures reach from {self.as_of} to {self.last_day}.")
         return float(self.share_back_by_day[place])
 
     def chance_off(self, day: date) -> float:
@@ -92,7 +96,7 @@ class Simulation:
         """
         place = (day - self.as_of).days
         if not 0 <= place < len(self.days):
-            raise OutlookError(f"{day} is not looked at: the futures reach to {self.days['day'].iloc[-1].date()}.")
+            raise OutlookError(f"{day} is not looked at: the futures reach to {self.last_day}.")
         return float(self.days["off"].iloc[place])
 
 

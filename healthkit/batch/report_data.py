@@ -11,6 +11,7 @@ import pandas as pd
 from healthkit.report.html.portfolio import portfolio_row
 from healthkit.report.html.report import verdict_lines
 from healthkit.report.model import MonthlyReport
+from healthkit.report.text.outlook import likely_return_phrase
 from healthkit.schema import tables
 
 MIME_TYPE = "application/vnd.healthkit.month+json"
@@ -69,14 +70,18 @@ def _streak_as_data(streak: Any) -> dict[str, Any]:
 
 
 def _calendar_as_data(calendar: Any, futures: Any) -> dict[str, Any]:
-    """Return the return day of a measure without new defects, its coming days and its simulated futures."""
+    """Return the return day of a measure in the best case and what is likely, its coming days and simulated futures."""
     days = calendar.days[["day", "counted", "at_fault", "headroom", "status"]]
     data = {"back_on": _to_json_value(calendar.back_on), "days": _records(days)}
     if futures is None:
         return data
     back = {str(share): _to_json_value(day) for share, day in futures.back_on_by_tenth.items()}
     breach = {str(ahead): chance for ahead, chance in futures.breach_chances.items()}
-    return data | {"futures": {"draws": futures.draws, "seed": futures.seed, "breach": breach, "back": back}}
+    likely = likely_return_phrase(futures, calendar, calendar.as_of.year)
+    return data | {
+        "likely": likely,
+        "futures": {"draws": futures.draws, "seed": futures.seed, "breach": breach, "back": back},
+    }
 
 
 def _reconciliation_as_data(reconciliation: Any) -> dict[str, Any]:

@@ -97,6 +97,8 @@ def outlook(
         calendar = replace(calendar, days=_without_verdicts_if_unjudged(row, calendar.days))
         ways = view.goals(row, by, new_orders=new_orders) if by else []
         reason = _unjudged_reason(workspace, row)
+        futures = _simulate(workspace, row)
+        likely = _likely_phrase(workspace, row, calendar, futures)
 
     def as_json() -> dict[str, Any]:
         days = calendar.days.assign(day=calendar.days["day"].dt.strftime("%Y-%m-%d"))
@@ -104,7 +106,7 @@ def outlook(
             "account": calendar.account, "metric": metric, "channel": calendar.channel, "window": calendar.window,
             "as_of": as_of, "status": row["status"], "reason": reason or None,
             "proxy": hk.tables.to_plain_value(row["proxy"]),
-            "back_on": _back_on(row, calendar), "new_orders": calendar.new_orders,
+            "back_on": _back_on(row, calendar), "likely": likely, "new_orders": calendar.new_orders,
             "days": days.astype(object).where(days.notna(), None).to_dict("records"),
             "goals": [way._asdict() | {"by": str(way.by), "best": None if way.best is None else str(way.best)}
                       for way in ways],
@@ -119,8 +121,8 @@ def outlook(
             f"{name}: nothing is counted in these days as of {as_of}{why}, so there is no rate that could move."
         )
     print_wide(
-        *_calendar_lines(row, calendar, reason),
-        *([] if by is None else _goal_lines(row, calendar, by, ways)),
+        *_calendar_lines(row, calendar, reason, likely),
+        *([] if by is None else _goal_lines(row, calendar, by, ways, likely, futures)),
         *proxy_lines([row["proxy"]]),
     )
 
@@ -134,15 +136,20 @@ def _print_measures(workspace: Any, rows: Any, output_format: OutputFormat, cale
     ]
     names = ["account", "marketplace", "metric", "channel", "window", "as_of", "counted", "at_fault", "headroom",
              "status", "proxy"]  # fmt: skip
-    records = [{**row[names].to_dict(), "back_on": _back_on(row, one)} for row, one in calendars]
-    if write_answer(output_format, hk.tables.records_to_frame(records, [*names, "back_on"])):
+    likely = [_likely_phrase(workspace, row, one, _simulate(workspace, row)) for row, one in calendars]
+    records = [
+        {**row[names].to_dict(), "back_on": _back_on(row, one), "likely": phrase}
+        for (row, one), phrase in zip(calendars, likely, strict=True)
+    ]
+    if write_answer(output_format, hk.tables.records_to_frame(records, [*names, "back_on", "likely"])):
         return
     table = make_table({"Account": "left", "Measure": "long", "Rate": "right", "Status": "left", "Room": "left",
-                     "Then": "left"})  # fmt: skip
+                     "Then, and what is likely": "long"})  # fmt: skip
     reasons, accounts = _unjudged_reasons(workspace, rows), account_labels(rows)
-    for row, one in calendars:
+    for (row, one), phrase in zip(calendars, likely, strict=True):
         noun = labels.metric_words(row["metric"]).noun
-        room = outlook_text.room_ahead_lines(hk.rolloff.headroom_changes(one), one.back_on, noun, row["as_of"].year)
+        now, then = outlook_text.room_ahead_lines(hk.rolloff.headroom_changes(one), noun, row["as_of"].year)
+        room = now, "; ".join(filter(None, [then, phrase]))
         if row["status"] in hk.verdicts.UNJUDGED_STATUSES or not row["counted"]:
             room = _unjudged_room(row, one, reasons.get(measure_key(row), ""))
         table.add_row(
@@ -150,9 +157,12 @@ def _print_measures(workspace: Any, rows: Any, output_format: OutputFormat, cale
             figures.format_rate(row["counted"], row["at_fault"], row["side"], row["target"]),
             status_label(row["status"]), *room,
         )  # fmt: skip
-    print_wide(table, *proxy_lines(row["proxy"] for row, _ in calendars),
-        outlook_text.BEST_CASE_NOTE if calendar_options["new_orders"] else
-         outlook_text.NO_NEW_ORDERS_NOTE)  # fmt: skip
+    print_wide(
+        table,
+        *proxy_lines(row["proxy"] for row, _ in calendars),
+        *([outlook_text.LIKELY_NOTE] if any(likely) else []),
+        outlook_text.BEST_CASE_NOTE if calendar_options["new_orders"] else outlook_text.NO_NEW_ORDERS_NOTE,
+    )
 
 
 def _label_with_proxy(row: Any) -> str:
@@ -164,6 +174,25 @@ def _label_with_proxy(row: Any) -> str:
 def _back_on(row: Any, calendar: Any) -> date | None:
     """Return the day from which a measure stays on target; None if there is none or it cannot be judged."""
     return None if row["status"] in hk.verdicts.UNJUDGED_STATUSES else calendar.back_on
+
+
+def _simulate(workspace: Any, row: Any) -> Any:
+    """Return the simulated futures of a measure that is off target or at risk; None for others.
+
+    They are as many as in the monthly report, so that both state the same days.
+    """
+    if row["status"] not in ("off target", "at risk"):
+        return None
+    return workspace.account(row["account"], row["marketplace"]).simulate(row, draws=hk.model.SIMULATION_DRAWS)
+
+
+def _likely_phrase(workspace: Any, row: Any, calendar: Any, futures: Any) -> str:
+    """Return what is likely for a measure with simulated futures; "" without."""
+    if futures is None:
+        return ""
+    view = workspace.account(row["account"], row["marketplace"])
+    best = calendar if calendar.new_orders else view.calendar(row)
+    return outlook_text.likely_return_phrase(futures, best, calendar.as_of.year)
 
 
 def _without_verdicts_if_unjudged(row: Any, days: Any) -> Any:
@@ -204,17 +233,14 @@ def _unjudged_reason(workspace: Any, row: Any) -> str:
     return _unjudged_reasons(workspace, row.to_frame().T).get(measure_key(row), "")
 
 
-def _calendar_lines(row: Any, calendar: Any, reason: str) -> list[Any]:
+def _calendar_lines(row: Any, calendar: Any, reason: str, likely: str) -> list[Any]:
     """Return a sentence on a forecast, and a table of the days on which orders enter or leave the window."""
     year = calendar.as_of.year
     target = calendar.rule.target
-    standing = sentences.MeasureStanding(row["metric"], int(row["counted"]), int(row["at_fault"]), target.side,
-                              float(target.share), int(calendar.days["headroom"].iloc[0]))  # fmt: skip
     name = _label_with_proxy(row)
     rate = figures.format_rate(row["counted"], row["at_fault"], target.side, target.share)
     noun = labels.metric_words(row["metric"]).noun
-    room = outlook_text.room_ahead_lines(hk.rolloff.headroom_changes(calendar), calendar.back_on, noun, year)
-    ahead = outlook_text.forecast_title(standing, calendar.as_of, calendar.back_on, calendar.last_day, year)
+    room = outlook_text.room_ahead_lines(hk.rolloff.headroom_changes(calendar), noun, year)
     table = make_table({"Day": "left", "Leave": "right", "Enter": "right", "At fault": "right", "Rate": "right",
                      "Status": "left", "Room": "right"})  # fmt: skip
     moves = calendar.days[(calendar.days["leaves"] > 0) | (calendar.days["enters"] > 0)]
@@ -226,18 +252,20 @@ def _calendar_lines(row: Any, calendar: Any, reason: str) -> list[Any]:
             status_label(one.status), f"{one.headroom:,}",
         )  # fmt: skip
     more = len(moves) - MAX_LISTED
-    first = [f"{name}: {rate}, {', '.join(filter(None, room))}.", f"{ahead}."]
+    first = [f"{name}: {rate}, {', '.join(filter(None, room))}.",
+             *([f"{labels.capitalise_first(likely)}."] if likely else [])]  # fmt: skip
     if row["status"] in hk.verdicts.UNJUDGED_STATUSES:
         first = [f"{name}: {rate or 'no orders counted yet'}, {_unjudged_room(row, calendar, reason)[0]}.",
                  "The days below count what the files hold; more orders may be at fault."]  # fmt: skip
     return [
         *first,
+        *([outlook_text.LIKELY_NOTE] if likely else []),
         outlook_text.BEST_CASE_NOTE if calendar.new_orders else outlook_text.NO_NEW_ORDERS_NOTE,
         *(["", table] if len(moves) else []), *([f"and {more} more days; --format csv lists all."] if more > 0 else []),
     ]  # fmt: skip
 
 
-def _goal_lines(row: Any, calendar: Any, by: date, goals: list[Any]) -> list[str]:
+def _goal_lines(row: Any, calendar: Any, by: date, goals: list[Any], likely: str, futures: Any) -> list[str]:
     """Return what it takes to be on target by a day, one way a line."""
     noun = labels.metric_words(row["metric"]).noun
     off = int(calendar.days.loc[calendar.days["day"].dt.date == by, "headroom"].iloc[0]) < 0
@@ -247,8 +275,10 @@ def _goal_lines(row: Any, calendar: Any, by: date, goals: list[Any]) -> list[str
             "no more is known."
         )
         known = row["status"] not in hk.verdicts.UNJUDGED_STATUSES
-        return ["", outlook_text.goals_sentence(by, calendar.as_of, [], calendar.as_of.year) if known else unjudged]
-    phrases = [outlook_text.goal_phrase(way.kind, way.cause, way.many, way.by, way.best, noun) for way in goals]
+        chance = None if futures is None or by > futures.last_day else futures.chance_off(by)
+        sentence = outlook_text.goals_sentence(by, calendar.as_of, [], calendar.as_of.year, chance)
+        return ["", sentence if known else unjudged]
+    phrases = [outlook_text.goal_phrase(way.kind, way.cause, way.many, way.by, way.best, noun, likely) for way in goals]
     return [
         "",
         outlook_text.goals_lead(by, calendar.as_of, calendar.as_of.year),
@@ -283,14 +313,19 @@ def what_if(
         )
         result = view.what_if(row, scenario, new_orders=new_orders)
         reason = _unjudged_reason(workspace, row)
+        likely = _likely_phrase(workspace, row, result.calendar_before, _simulate(workspace, row))
     return_days = [_back_on(result.before, result.calendar_before), _back_on(result.after, result.calendar_after)]
     both = hk.tables.records_to_frame([result.before, result.after], result.before.index)
-    if write_answer(form, both.assign(back_on=return_days), lambda: _what_if_as_data(result, return_days)):
+    if write_answer(
+        form,
+        both.assign(back_on=return_days, likely=[likely, ""]),
+        lambda: _what_if_as_data(result, return_days, likely),
+    ):
         return
     year = as_of.year
     table = make_table({"": "left", "Rate": "right", "Count": "right", "Target": "left", "Status": "left",
         "Room": "right",
-                     "Back on target for good": "left"})  # fmt: skip
+                     "Back on target, best case": "left"})  # fmt: skip
     for name, one, calendar in (
         ("As it is", result.before, result.calendar_before),
         ("What if", result.after, result.calendar_after),
@@ -317,7 +352,7 @@ def what_if(
     more = f" and {len(saved) - MAX_LISTED:,} more" if len(saved) > MAX_LISTED else ""
     listed = [f"No longer at fault: {', '.join(saved[:MAX_LISTED])}{more}."] if saved else []
     print_wide(
-        difference,
+        f"{difference} {outlook_text.as_it_goes_on_sentence(likely)}" if likely else difference,
         *why,
         "",
         table,
@@ -328,12 +363,12 @@ def what_if(
     )
 
 
-def _what_if_as_data(answer: Any, back_on_days: list[date | None]) -> dict[str, Any]:
-    """Return a WhatIf as JSON data; `back_on_days` are the return days before and after."""
+def _what_if_as_data(answer: Any, back_on_days: list[date | None], likely: str) -> dict[str, Any]:
+    """Return a WhatIf as JSON data: `back_on_days` in the best case before and after, `likely` without the scenario."""
     sides = {
         name: {**row.astype(object).where(row.notna(), None).to_dict(), "back_on": back}
         for name, row, back in (("before", answer.before, back_on_days[0]), ("after", answer.after, back_on_days[1]))
     }
     for side in sides.values():
         side.update({name: side[name].date() for name in ("as_of", "first_day", "last_day")})
-    return {**sides, "saved": answer.orders_saved["order_id"].tolist()}
+    return {**sides, "likely": likely, "saved": answer.orders_saved["order_id"].tolist()}

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import pandas as pd
 
+from healthkit.analysis.simulation import Simulation
 from healthkit.analysis.what_if import ScenarioResult
+from healthkit.metrics.policy import JUDGED_STATUSES
 from healthkit.panels import where_i_stand_model
 from healthkit.panels.order_list import OrderList, csv_file_name, order_headings
 from healthkit.panels.where_i_stand_model import Question, QuestionError
 from healthkit.report import charts
+from healthkit.report.model import SIMULATION_DRAWS
 from healthkit.report.text import figures, labels
 from healthkit.report.text import outlook as outlook_text
 from healthkit.report.text import panel as panel_text
@@ -27,7 +31,8 @@ class WhatIfAnswer:
     """Result of one scenario for the measure that a question asks about.
 
     `steps` are the steps of the scenario and `score` is the current row of SCORES. `new_orders` is False if the
-    scenario assumes that no new orders come.
+    scenario assumes that no new orders come. `likely` is what is likely without the scenario; "" for a measure that
+    cannot be judged.
     """
 
     question: Question
@@ -35,6 +40,7 @@ class WhatIfAnswer:
     score: pd.Series
     result: ScenarioResult
     new_orders: bool = True
+    likely: str = ""
 
 
 def most_frequent_causes(workspace: Workspace, question: Question) -> list[str]:
@@ -94,7 +100,21 @@ def answer_what_if(
     # The window that is in force already: a scenario that changes nothing.
     view = workspace.account(question.account, question.marketplace)
     result = view.what_if(score, steps or [{"window": question.window}], new_orders=new_orders)
-    return WhatIfAnswer(question, steps, score, result, new_orders)
+    likely = ""
+    if score["status"] in JUDGED_STATUSES:
+        futures, calendar = (
+            _simulate(workspace, question),
+            result.calendar_before if new_orders else view.calendar(score),
+        )
+        likely = outlook_text.likely_return_phrase(futures, calendar, question.as_of.year)
+    return WhatIfAnswer(question, steps, score, result, new_orders, likely)
+
+
+@lru_cache(maxsize=32)
+def _simulate(workspace: Workspace, question: Question) -> Simulation:
+    """Return the simulated futures of a measure as it goes on, as the report of its account has them."""
+    score = where_i_stand_model.answer_question(workspace, question).score
+    return workspace.account(question.account, question.marketplace).simulate(score, draws=SIMULATION_DRAWS)
 
 
 def render_what_if(answer: WhatIfAnswer) -> dict[str, Any]:
@@ -102,11 +122,13 @@ def render_what_if(answer: WhatIfAnswer) -> dict[str, Any]:
     before, after, year = answer.result.before, answer.result.after, answer.question.as_of.year
     backs = answer.result.calendar_before.back_on, answer.result.calendar_after.back_on
     finding = outlook_text.scenario_sentence(before, after, *backs, year)
+    case = outlook_text.BEST_CASE_NOTE if answer.new_orders else panel_text.WITHOUT_SALES_NOTE
+    likely = outlook_text.as_it_goes_on_sentence(answer.likely) if answer.likely else ""
     chart = charts.compared_outlooks(answer.result.calendar_before, answer.result.calendar_after, description=finding)
     return {
         "status": labels.STATUS_STYLES[str(after["status"])]._asdict(),
-        "finding": [(finding, True)],
-        "lead": outlook_text.BEST_CASE_NOTE if answer.new_orders else panel_text.WITHOUT_SALES_NOTE,
+        "finding": [(finding, True), *([(f" {likely}", False)] if likely else [])],
+        "lead": case,
         "figure": {"title": "The rate of the days ahead, as it is and what if", "spec": charts.vega_lite_spec(chart)},
         "notes": [[(panel_text.OUTLOOKS_LEGEND, False)]],
         "orders": list_saved_orders(answer).render(),

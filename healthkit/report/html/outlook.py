@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import date
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from markupsafe import Markup
@@ -22,15 +22,19 @@ from healthkit.report.html.measures import Measure
 from healthkit.report.text import figures, labels
 from healthkit.report.text import outlook as outlook_text
 
+if TYPE_CHECKING:
+    from healthkit.report.model import MonthlyReport
+
 TABLE_STEPS = (0, 10, 20, 30, 50, 75, 100)
 """Positions of the first slider that are rows of the table. [percent]"""
-SLIDER_START = 30
-"""Position of the first slider when the page opens. [percent]"""
 
 
-def what_if_section(row: Measure, calendar: RollOffCalendar, year: int) -> tuple[dict[str, Any], dict[str, Any]] | None:
+def what_if_section(
+    row: Measure, calendar: RollOffCalendar, year: int, futures: Simulation | None = None
+) -> tuple[dict[str, Any], dict[str, Any]] | None:
     """Return the what-if section of a chapter as template values, and its Vega-Lite spec.
 
+    All sliders start at 0%: the page shows the measure as it is. Its `futures` say what is likely as it goes on.
     Returns None if the measure has no target, or no cause of faults that sliders could reduce.
     """
     causes = what_if.slider_causes(calendar, limit=2)
@@ -40,7 +44,7 @@ def what_if_section(row: Measure, calendar: RollOffCalendar, year: int) -> tuple
     name, grain = f"{row.anchor}-whatif", what_if.SLIDER_STEPS[len(causes)]
     goals_today = goals.goals(calendar, calendar.as_of)
     first_goal = next(one for one in goals_today if (one.kind, one.cause) == ("cause", causes[0]))
-    start = {cause: (SLIDER_START // grain * grain if n == 0 else 0) for n, cause in enumerate(causes)}
+    start = dict.fromkeys(causes, 0)
     section: dict[str, Any] = {
         "id": name,
         "title": outlook_text.what_if_title(),
@@ -51,10 +55,13 @@ def what_if_section(row: Measure, calendar: RollOffCalendar, year: int) -> tuple
             for n, cause in enumerate(causes)
         ],
         "answer": _slider_answer(row, calendar, grid, start, year),
+        "likely": outlook_text.as_it_goes_on_sentence(phrase)
+        if (phrase := likely_phrase(calendar, futures, year))
+        else "",
         "data": _slider_data(row, calendar, grid, grain, year),
         "steps": _step_rows(row, calendar, grid, causes, first_goal, year),
         "first": labels.causes_phrase(causes[0], plural=True),
-        "goals": _goal_sentences(row, calendar, goals_today, year),
+        "goals": _goal_sentences(row, calendar, goals_today, year, futures),
         "notes": [
             outlook_text.BEST_CASE_NOTE,
             *([outlook_text.TWO_CAUSES_NOTE] if _has_several_causes(calendar) else []),
@@ -151,7 +158,9 @@ def _round_up_to_step(share: int, grain: int) -> int:
     return min(100, -(-share // grain) * grain)
 
 
-def _goal_sentences(row: Measure, calendar: RollOffCalendar, goals_today: list[goals.Goal], year: int) -> list[str]:
+def _goal_sentences(
+    row: Measure, calendar: RollOffCalendar, goals_today: list[goals.Goal], year: int, futures: Simulation | None
+) -> list[str]:
     """Return sentences on what must change to be on target on the as-of day and at the end of the next month."""
     if calendar.back_on == calendar.as_of:
         return []
@@ -164,24 +173,24 @@ def _goal_sentences(row: Measure, calendar: RollOffCalendar, goals_today: list[g
             if one.many is not None and one.kind != "waiting" and not (one.kind == "volume" and by == calendar.as_of)
         ]
         off = int(calendar.days.loc[calendar.days["day"] == pd.Timestamp(by), "headroom"].iloc[0]) < 0
-        lines.append(outlook_text.goals_sentence(by, calendar.as_of, enough if off else [], year))
+        chance = None if futures is None or by > futures.last_day else futures.chance_off(by)
+        lines.append(outlook_text.goals_sentence(by, calendar.as_of, enough if off else [], year, chance))
     waiting = next(one for one in goals_today if one.kind == "waiting")
-    return [
-        *lines,
-        labels.capitalise_first(outlook_text.goal_phrase("waiting", "", waiting.many, Fraction(0), None, row.noun))
-        + ".",
-    ]
+    if waiting.many is None:
+        phrase = outlook_text.goal_phrase("waiting", "", None, Fraction(0), None, row.noun)
+        lines.append(f"{labels.capitalise_first(phrase)}.")
+    return lines
 
 
-def simulated_futures_note(futures: Simulation, as_of: date) -> str:
-    """Return one or two sentences on the simulated futures of a measure."""
-    end = measures.end_of_month(date.fromordinal(as_of.toordinal() + 1))
-    return outlook_text.simulated_futures_sentence(
-        futures.off_target_now,
-        futures.draws,
-        futures.back_on_by_tenth[5],
-        futures.back_on_by_tenth[9],
-        end,
-        futures.chance_off(end),
-        as_of.year,
-    )
+def likely_phrase(calendar: RollOffCalendar, futures: Simulation | None, year: int) -> str:
+    """Return `likely_return_phrase`, or "" if no futures were simulated."""
+    return "" if futures is None else outlook_text.likely_return_phrase(futures, calendar, year)
+
+
+def likely_phrase_of(report: MonthlyReport, row: Measure) -> str:
+    """Return what is likely for a measure of a report; "" if it was not simulated, or its figure is not ours."""
+    calendar = measures.measure_calendar(report, row)
+    if calendar is None or row.shows_marketplace_figure:
+        return ""
+    futures = report.futures.get((row.metric, row.channel, row.window))
+    return likely_phrase(calendar, futures, report.as_of.year)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from healthkit.metrics.policy import JUDGED_STATUSES, worst_first_key
-from healthkit.report.html import measures, missing_files
+from healthkit.report.html import measures, missing_files, outlook
 from healthkit.report.html.block import HtmlBlock, render_template
 from healthkit.report.html.measures import Measure
 from healthkit.report.html.sparklines import StripWeek, weekly_strip
@@ -81,7 +81,7 @@ def _account_standing(report: MonthlyReport, rows: list[Measure]) -> dict[str, A
             "unjudged": len(enforced_unjudged),
             "whose": "",
         }
-        return dict.fromkeys(("metric", "channel", "side", "first", "why"), "") | no_measure | _NO_TARGET
+        return dict.fromkeys(("metric", "channel", "side", "first", "why", "likely"), "") | no_measure | _NO_TARGET
     year = report.as_of.year
     standing = worst.standing
     faults = measures.measure_faults(report, worst)
@@ -92,7 +92,7 @@ def _account_standing(report: MonthlyReport, rows: list[Measure]) -> dict[str, A
         "status": status, "metric": worst.metric, "channel": standing.channel, "window": standing.window,
         "counted": worst.counted, "at_fault": worst.at_fault, "side": worst.side, "target": worst.target_value,
         "headroom": worst.headroom, "value": standing.value, "used": _capped_share(worst.share_used),
-        "whose": worst.figure_source,
+        "whose": worst.figure_source, "likely": outlook.likely_phrase_of(report, worst),
         "unjudged": len(enforced_unjudged), "missing": missing_files.missing_file_titles(report),
         "why": "" if worst.status in JUDGED_STATUSES else worst.explain_unjudged(report.begins_on, report.ends_on),
         "first": sentences.group_share_phrase(group, year) if group else sentences.at_fault_clause(worst.at_fault,
@@ -180,9 +180,7 @@ def _portfolio_sentences(
     if worst is None and not counts["cannot be judged"]:
         worst = accounts[0] if accounts and accounts[0]["status"] in JUDGED_STATUSES else None
     if worst and worst["status"] == "off target":
-        headed_sentences.append(
-            ("Furthest off", portfolio_text.furthest_account_sentence(worst["account"], _standing_from_row(worst)))
-        )
+        headed_sentences.append(("Furthest off", _furthest_sentence(worst)))
     elif worst:
         headed_sentences.append(
             ("Nearest", portfolio_text.nearest_account_sentence(worst["account"], _standing_from_row(worst)))
@@ -200,6 +198,11 @@ def _portfolio_sentences(
             first_account["first"] if first_account else "", first_account["account"] if first_account else "", failed
         )
     return [*headed_sentences, ("What to do first", first_step)]
+
+
+def _furthest_sentence(row: dict[str, Any]) -> Sentence:
+    likely = measures.text_or_empty(row.get("likely"))
+    return portfolio_text.furthest_account_sentence(row["account"], _standing_from_row(row), likely)
 
 
 def _strip_columns(accounts: list[dict[str, Any]]) -> list[str]:
@@ -244,6 +247,7 @@ def _account_row(
         "group": place > 0 and accounts[place - 1]["status"] != row["status"],
         "nearest": f"{measure_name} {standing.formatted_rate}" if standing and judged else measure_name,
         "whose": measures.text_or_empty(row.get("whose")) if judged else "",
+        "likely": measures.text_or_empty(row.get("likely")) if judged else "",
         "ended": portfolio_text.as_of_note(date.fromisoformat(row["as_of"])) if ended else "",
         "unjudged": portfolio_text.unjudged_measures_note(int(row.get("unjudged") or 0), row.get("missing") or []),
         "headroom": headroom or row["why"],

@@ -95,14 +95,9 @@ def _what_comes_next(report: MonthlyReport, off: list[Measure], worst: Measure, 
     faults = measures.measure_faults(report, worst)
     if off and worst.shows_marketplace_figure and worst.is_rate:
         return "What leaves next", sentences.unknown_orders_sentence(worst.standing, len(faults))
-    backs = [
-        (row.standing, calendar.back_on, calendar.last_day)
-        for row in off
-        if not row.shows_marketplace_figure and (calendar := measures.measure_calendar(report, row))
-    ]
-    if backs:
-        last = max(day for *_, day in backs)
-        return "What comes next", outlook_text.return_dates_sentence([pair[:2] for pair in backs], last, year)
+    returns = [(row.standing, phrase) for row in off if (phrase := outlook.likely_phrase_of(report, row))]
+    if returns:
+        return "What comes next", outlook_text.likely_returns_sentence(returns)
     if off:
         return "What leaves next", sentences.orders_leaving_sentence(
             worst.standing, measures.count_leaving_orders(faults, report.as_of), year
@@ -229,6 +224,7 @@ def _scorecard_row(report: MonthlyReport, row: Measure, begins_group: Any) -> di
         "href": f"#{row.anchor if row.is_rate else 'account'}" if has_chapter else "",
         "channel": labels.CHANNEL_LABELS.get(row.channel, row.channel) if row.names_channel else "",
         "days": _days_cell(row, year),
+        "likely": outlook.likely_phrase_of(report, row),
         "reported": _reported_note(row, year),
         "proxy": bool(row.proxy),
         "beside": measures.has_reconciliation(report, row),
@@ -337,8 +333,11 @@ def _chapter(
     excess_figures, no_group_sentence = drivers.excess_figure(report, row, faults)
     alone = [*alone, *excess_figures]
     standing = row.standing._replace(channel=row.channel)
-    calendar = measures.measure_calendar(report, row)
-    what_if = outlook.what_if_section(row, calendar, year) if calendar is not None else None
+    calendar, futures = (
+        measures.measure_calendar(report, row),
+        report.futures.get((row.metric, row.channel, row.window)),
+    )
+    what_if = outlook.what_if_section(row, calendar, year, futures) if calendar is not None else None
     curve = [({"id": what_if[0]["chart"]}, what_if[1])] if what_if is not None else []
     words = {
         "anchor": row.anchor,
@@ -409,9 +408,9 @@ def _chapter_notes(
     lag = getattr(row.rule, "lag", 0)
     notes: list[Sentence] = [sentences.two_windows_legend(row.window, other.window)] if other else []
     notes.append((labels.Strong("The window"), sentences.window_note(_rule_clock(row), row.window, lag, row.noun)))
-    futures = report.futures.get((row.metric, row.channel, row.window))
-    if futures is not None:
-        notes.append((labels.Strong("What may come. "), outlook.simulated_futures_note(futures, report.as_of)))
+    futures, phrase = report.futures.get((row.metric, row.channel, row.window)), outlook.likely_phrase_of(report, row)
+    if futures is not None and phrase:
+        notes.append((labels.Strong("What may come. "), outlook_text.simulated_futures_sentence(futures.draws, phrase)))
     consequence = drivers.streak_consequence(report, row)
     if consequence:
         notes.append((labels.Strong("What may follow. "), consequence))

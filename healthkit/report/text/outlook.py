@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from healthkit.report.text.figures import (
     format_day,
@@ -13,75 +13,114 @@ from healthkit.report.text.figures import (
     format_number,
     format_quantity,
     format_rate,
-    format_target,
 )
 from healthkit.report.text.labels import (
     STATUS_STYLES,
     Strong,
     capitalise_first,
     causes_phrase,
-    join_words,
     metric_words,
 )
 from healthkit.report.text.sentences import MeasureStanding, Sentence, is_or_are, standing_phrase
 
-BEST_CASE_NOTE = (
-    "This is the best case: nothing new goes wrong, and orders keep coming at the pace of the last eight weeks."
+if TYPE_CHECKING:
+    from healthkit.analysis.rolloff import RollOffCalendar
+    from healthkit.analysis.simulation import Simulation
+
+BEST_CASE_NOTE = "The best case: nothing new goes wrong, and orders keep coming at the pace of the last eight weeks."
+LIKELY_NOTE = (
+    "Likely: at the usual pace of orders and faults, by simulated futures. One in ten is back to stay by the first day "
+    "named, nine in ten by the second."
 )
 NO_NEW_ORDERS_NOTE = "No new orders are taken into account: every window only empties."
 
 
-def return_dates_sentence(
-    return_dates: Sequence[tuple[MeasureStanding, date | None]], last: date, year: int
-) -> Sentence:
-    """Return the second sentence of the verdict: the return dates of measures off target, in the best case.
+CHANCE_DAYS = 30
+"""Number of days ahead for which a phrase states the chance to be off target. [days]"""
 
-    The first two measures are named, the worst first. `last` is the last day of the forecast.
+
+def likely_return_phrase(simulation: Simulation, calendar: RollOffCalendar, year: int) -> str:
+    """Return what is likely for a measure: the days of its return, those of the best case, and a chance.
+
+    The predicate of a sentence about a measure that is off target: the days between which 8 of 10 simulated futures
+    come back for good (see `simulation.Simulation`), the day of the best case (see `rolloff.RollOffCalendar`) and
+    the chance to be off target `CHANCE_DAYS` days ahead. For a measure that is not off target, the chance to be off
+    target on any of these days. Text that names a best case takes it from here, so that it never stands alone.
+
+    >>> from types import SimpleNamespace as Made
+    >>> day = date(2026, 10, 31)
+    >>> futures = Made(off_target_now=True, as_of=day, chance_off=lambda day: 0.88, breach_chances={30: 1.0},
+    ...                back_on_by_tenth={1: date(2026, 11, 24), 5: date(2026, 12, 2), 9: date(2026, 12, 9)},
+    ...                last_day=date(2027, 1, 29), chance_back_by=lambda day: 0.5)
+    >>> best = Made(back_on=date(2026, 11, 22), last_day=date(2027, 1, 29))
+    >>> likely_return_phrase(futures, best, 2026)
+    'likely back between 24 November and 9 December; 22 November if nothing new goes wrong; 88% chance still off target on 30 November'
+    >>> futures.back_on_by_tenth = {1: date(2026, 11, 24), 5: date(2027, 1, 17), 9: None}
+    >>> likely_return_phrase(futures, best, 2026)
+    'back by 17 January 2027 with a chance of 50%; 22 November if nothing new goes wrong; 88% chance still off target on 30 November'
+    """  # noqa: E501 - the phrases
+    if not simulation.off_target_now:
+        return (
+            f"{format_chance(simulation.breach_chances[CHANCE_DAYS])} chance to be off target within {CHANCE_DAYS} days"
+        )
+    best = (
+        f"{format_long_day(calendar.back_on, year)} if nothing new goes wrong"
+        if calendar.back_on is not None
+        else f"not before {format_long_day(calendar.last_day, year)} even if nothing new goes wrong"
+    )
+    chance_day = simulation.as_of + timedelta(days=CHANCE_DAYS)
+    chance = format_chance(simulation.chance_off(chance_day))
+    still = f"{chance} chance still off target on {format_long_day(chance_day, year)}"
+    return f"{_likely_clause(simulation, year)}; {best}; {still}"
+
+
+def _likely_clause(simulation: Simulation, year: int) -> str:
+    """Return the days of the likely return, or that none is likely in the simulated days."""
+    first, middle, last = (simulation.back_on_by_tenth[tenth] for tenth in (1, 5, 9))
+    if middle is None or first is None:
+        return f"likely still off target on {format_long_day(simulation.last_day, year)}"
+    # A future that is off target until the last day but one counts as back on the last: nobody saw it stay.
+    if last is None or last >= simulation.last_day:
+        chance = format_chance(simulation.chance_back_by(middle))
+        return f"back by {format_long_day(middle, year)} with a chance of {chance}"
+    if first == last:
+        return f"likely back on {format_long_day(first, year)}"
+    return f"likely back between {format_long_day(first, year)} and {format_long_day(last, year)}"
+
+
+def likely_returns_sentence(returns: Sequence[tuple[MeasureStanding, str]]) -> Sentence:
+    """Return the second sentence of the verdict: what is likely for the measures off target, the worst first.
+
+    Each measure has its `likely_return_phrase`. The first two are named.
 
     >>> defects = MeasureStanding("order_defect_rate", 2498, 31, "below", 0.01, -7)
-    >>> late = MeasureStanding("late_shipment_rate", 1262, 56, "below", 0.04, -6, window=30)
-    >>> both = [(late, date(2026, 11, 5)), (defects, date(2026, 11, 24))]
-    >>> "".join(return_dates_sentence(both, date(2027, 1, 29), 2026))
-    'If nothing new goes wrong, Late Shipment Rate over 30 days is back on 5 November and Order Defect Rate on 24 November.'
-    >>> "".join(return_dates_sentence([(defects, None)], date(2027, 1, 29), 2026))
-    'Order Defect Rate is not back before 29 January 2027, even if nothing new goes wrong.'
-    """  # noqa: E501 - the sentence
-    named = return_dates[:2]
-    dated = sorted(((day, standing) for standing, day in named if day is not None), key=lambda pair: pair[0])
-    not_back = [standing for standing, day in named if day is None]
-    parts: Sentence = ()
-    if dated:
-        clauses = [f"{standing_phrase(standing)} on {format_long_day(day, year)}" for day, standing in dated]
-        first_clause = (
-            f"{standing_phrase(dated[0][1])} {is_or_are(dated[0][1])} back on {format_long_day(dated[0][0], year)}"
-        )
-        parts = ("If nothing new goes wrong, ", Strong(join_words([first_clause, *clauses[1:]])), ".")
-    if not_back:
-        names = join_words([standing_phrase(standing) for standing in not_back])
-        verb = "are" if len(not_back) > 1 else is_or_are(not_back[0])
-        head = Strong(f"{capitalise_first(names)} {verb} not back before {format_long_day(last, year)}")
-        parts = (*parts, " " if parts else "", head, ", even if nothing new goes wrong.")
-    return tuple(part for part in parts if part)
+    >>> phrase = "likely back between 24 November and 9 December; 22 November if nothing new goes wrong"
+    >>> "".join(likely_returns_sentence([(defects, phrase)]))
+    'Order Defect Rate is likely back between 24 November and 9 December; 22 November if nothing new goes wrong.'
+    """
+    parts: list[str] = []
+    for standing, phrase in returns[:2]:
+        lead, separator, rest = phrase.partition("; ")
+        head = Strong(f"{capitalise_first(standing_phrase(standing))} {is_or_are(standing)} {lead}")
+        parts += [*([" "] if parts else []), head, f"{separator}{rest}."]
+    return tuple(parts)
 
 
-def room_ahead_lines(
-    headroom_by_day: Sequence[tuple[date, int]], back_on: date | None, noun: str, year: int
-) -> tuple[str, str]:
-    """Return two short lines for the scorecard: the headroom of a measure, and its next change or return date.
+def room_ahead_lines(headroom_by_day: Sequence[tuple[date, int]], noun: str, year: int) -> tuple[str, str]:
+    """Return two short lines: the headroom of a measure, and its next change; empty for a measure off target.
 
     `headroom_by_day` begins with the present headroom and goes on with each later change.
 
-    >>> room_ahead_lines([(date(2026, 10, 31), 7), (date(2026, 11, 1), 8)], date(2026, 10, 31), "order", 2026)
+    >>> room_ahead_lines([(date(2026, 10, 31), 7), (date(2026, 11, 1), 8)], "order", 2026)
     ('7 more before 1 Nov', 'then 8')
-    >>> room_ahead_lines([(date(2026, 10, 31), -7), (date(2026, 11, 3), -6)], date(2026, 11, 24), "order", 2026)
-    ('7 too many', 'back 24 Nov if nothing new')
-    >>> room_ahead_lines([(date(2026, 10, 31), 0)], date(2026, 10, 31), "order", 2026)
+    >>> room_ahead_lines([(date(2026, 10, 31), -7), (date(2026, 11, 3), -6)], "order", 2026)
+    ('7 too many', '')
+    >>> room_ahead_lines([(date(2026, 10, 31), 0)], "order", 2026)
     ('no more room', '')
     """
     (_, now), later = headroom_by_day[0], headroom_by_day[1:]
     if now < 0:
-        when = f"back {format_day(back_on, year)} if nothing new" if back_on else "not back by waiting"
-        return f"{format_number(-now)} too many", when
+        return f"{format_number(-now)} too many", ""
     if not later:
         return (f"{format_number(now)} more {noun if now == 1 else noun + 's'}" if now else "no more room"), ""
     change_day, next_headroom = later[0]
@@ -92,24 +131,6 @@ def room_ahead_lines(
         f"{remaining} before {format_day(change_day, year)}",
         f"then {format_number(next_headroom) if next_headroom else 'no more room'}",
     )
-
-
-def forecast_title(standing: MeasureStanding, as_of: date, back_on: date | None, last: date, year: int) -> str:
-    """Return the title of a forecast chart: the day from which the rate meets its target, or that it stays there.
-
-    >>> defects = MeasureStanding("order_defect_rate", 2498, 31, "below", 0.01, -7)
-    >>> forecast_title(defects, date(2026, 10, 31), date(2026, 11, 24), date(2027, 1, 29), 2026)
-    'If nothing new goes wrong, the rate is under 1% from 24 November on'
-    >>> forecast_title(defects._replace(at_fault=22, headroom=2), date(2026, 10, 31), date(2026, 10, 31),
-    ...                date(2027, 1, 29), 2026)
-    'If nothing new goes wrong, the rate stays under 1%'
-    """
-    target = format_target(standing.side, standing.target)
-    if back_on is None:
-        return f"Even if nothing new goes wrong, the rate is not {target} before {format_long_day(last, year)}"
-    if back_on == as_of:
-        return f"If nothing new goes wrong, the rate stays {target}"
-    return f"If nothing new goes wrong, the rate is {target} from {format_long_day(back_on, year)} on"
 
 
 def format_chance(share: float) -> str:
@@ -123,38 +144,23 @@ def format_chance(share: float) -> str:
     return "over 99%" if share > 0.99 else f"{int(share * 100 + 0.5)}%"
 
 
-def simulated_futures_sentence(
-    off_now: bool,
-    draws: int,
-    half_back_on: date | None,
-    nine_in_ten_back_on: date | None,
-    chance_day: date,
-    chance_off: float,
-    year: int,
-) -> str:
-    """Return a sentence on simulated futures: return dates, and the chance to be off target on a day.
+def simulated_futures_sentence(draws: int, phrase: str) -> str:
+    """Return what is likely for a measure (`likely_return_phrase`), and what it rests on.
 
-    Half and nine in ten of the `draws` futures are back by `half_back_on` and `nine_in_ten_back_on`. `chance_off`
-    is the probability to be off target on `chance_day`.
-
-    >>> simulated_futures_sentence(True, 4000, date(2026, 12, 1), date(2026, 12, 8), date(2026, 11, 30), 0.56, 2026)
-    'Half of 4,000 simulated futures are back by 1 Dec, nine in ten by 8 Dec. The chance of being off target on 30 Nov is 56%.'
-    >>> simulated_futures_sentence(True, 4000, None, None, date(2026, 11, 30), 0.97, 2026)
-    'At the usual pace, fewer than half of 4,000 simulated futures come back in the days looked at. The chance of being off target on 30 Nov is 97%.'
-    >>> simulated_futures_sentence(False, 4000, None, None, date(2026, 11, 30), 0.12, 2026)
-    'In 4,000 simulated futures at the usual pace, the chance of being off target on 30 Nov is 12%.'
-    """  # noqa: E501 - three examples
-    chance = f"chance of being off target on {format_day(chance_day, year)} is {format_chance(chance_off)}."
-    if not off_now:
-        return f"In {format_number(draws)} simulated futures at the usual pace, the {chance}"
-    if half_back_on is None:
-        clause = f"fewer than half of {format_number(draws)} simulated futures come back in the days looked at"
-        return f"At the usual pace, {clause}. The {chance}"
-    nine_in_ten = f", nine in ten by {format_day(nine_in_ten_back_on, year)}" if nine_in_ten_back_on else ""
-    return (
-        f"Half of {format_number(draws)} simulated futures are back by {format_day(half_back_on, year)}{nine_in_ten}. "
-        f"The {chance}"
-    )
+    >>> simulated_futures_sentence(4000, "12% chance to be off target within 30 days")
+    '12% chance to be off target within 30 days, by 4,000 simulated futures at the usual pace.'
+    >>> simulated_futures_sentence(4000, "likely back between 24 November and 9 December; 22 November if …")
+    'Likely back between 24 November and 9 December; 22 November if …. Of 4,000 simulated futures at the usual pace, one in ten is back to stay by the first of these days, nine in ten by the second.'
+    """  # noqa: E501 - an example
+    of_draws = f"{format_number(draws)} simulated futures at the usual pace"
+    lead, _, rest = phrase.partition("; ")
+    if not rest:
+        return f"{phrase}, by {of_draws}."
+    if " between " in lead:
+        basis = f"Of {of_draws}, one in ten is back to stay by the first of these days, nine in ten by the second."
+    else:
+        basis = f"By {of_draws}; back means back to stay."
+    return f"{capitalise_first(phrase)}. {basis}"
 
 
 def slider_title(cause: str, percentage: int) -> str:
@@ -194,12 +200,18 @@ def format_return_date(back_on: date | None, as_of: date, year: int) -> str:
 
 
 def goal_phrase(
-    kind: str, cause: str, amount: int | None, reduction: Fraction, best_rate: Fraction | None, noun: str
+    kind: str,
+    cause: str,
+    amount: int | None,
+    reduction: Fraction,
+    best_rate: Fraction | None,
+    noun: str,
+    likely: str = "",
 ) -> str:
     """Return what one kind of change takes to meet a target: fewer faults, orders won, more orders, or waiting.
 
     `kind` is "cause", "orders", "volume" or "waiting". `amount` is None if the change alone is not enough;
-    `best_rate` is the rate that it reaches then.
+    `best_rate` is the rate that it reaches then. `likely` is the `likely_return_phrase` to state beside waiting.
 
     >>> goal_phrase("cause", "a_to_z_claim", 7, Fraction(7, 17), None, "order")
     '42% fewer A-to-z Guarantee claims (7 orders)'
@@ -207,8 +219,8 @@ def goal_phrase(
     '3 of these orders won'
     >>> goal_phrase("volume", "", 212, Fraction(0), None, "order")
     '212 more clean orders in time'
-    >>> goal_phrase("waiting", "", 11, Fraction(0), None, "order")
-    '11 days of waiting, if nothing new goes wrong'
+    >>> goal_phrase("waiting", "", 11, Fraction(0), None, "order", "likely back on 24 November; 11 November if …")
+    '11 days of waiting, if nothing new goes wrong (likely back on 24 November)'
     >>> goal_phrase("cause", "chargeback", None, Fraction(1), Fraction(12, 1000), "order")
     'no chargebacks at all would not be enough: 1.20%'
     >>> goal_phrase("volume", "", None, Fraction(0), None, "order")
@@ -229,7 +241,8 @@ def goal_phrase(
         return not_enough if amount is None else f"{format_quantity(amount, f'more clean {noun}')} in time"
     if amount is None:
         return "waiting alone does not bring it back"
-    return f"{format_quantity(amount, 'day')} of waiting, if nothing new goes wrong"
+    beside = f" ({likely.partition('; ')[0]})" if likely else ""
+    return f"{format_quantity(amount, 'day')} of waiting, if nothing new goes wrong{beside}"
 
 
 def round_up_percent(fraction: Fraction) -> int:
@@ -244,13 +257,14 @@ def round_up_percent(fraction: Fraction) -> int:
 def scenario_sentence(
     before: Any, after: Any, back_before: date | None, back_after: date | None, year: int, *, unjudged: bool = False
 ) -> str:
-    """Return a sentence on the effect of a scenario: the rate and return date of a measure before and after.
+    """Return a sentence on the effect of a scenario: the rate and best-case return date of a measure before and after.
 
-    `before` and `after` are rows of SCORES. With `unjudged`, no return date is given.
+    `before` and `after` are rows of SCORES. With `unjudged`, no return date is given. `as_it_goes_on_sentence` belongs
+    beside it.
 
     >>> was = {"metric": "order_defect_rate", "counted": 2498, "at_fault": 31, "side": "below", "target": 0.01}
     >>> scenario_sentence(was, was | {"at_fault": 26}, date(2026, 11, 24), date(2026, 11, 16), 2026)
-    'Order Defect Rate would be at 1.04% (26 of 2,498) instead of 1.24% (31 of 2,498), and back on 16 Nov instead of 24 Nov.'
+    'Order Defect Rate would be at 1.04% (26 of 2,498) instead of 1.24% (31 of 2,498), and in the best case back on 16 Nov instead of 24 Nov.'
     """  # noqa: E501 - an example
     words = metric_words(before["metric"])
     figures = [
@@ -264,11 +278,22 @@ def scenario_sentence(
     if unjudged:
         return f"{text}; when it is back cannot be judged."
     if back_after == back_before:
-        date_clause = "" if back_after is None else f", and back on {format_day(back_after, year)} all the same"
+        date_clause = (
+            "" if back_after is None else f", and in the best case back on {format_day(back_after, year)} all the same"
+        )
         return f"{text}{date_clause or ', and not back by waiting'}."
-    new_date = f"back on {format_day(back_after, year)}" if back_after else "not back by waiting"
+    new_date = f"in the best case back on {format_day(back_after, year)}" if back_after else "not back by waiting"
     old_date = f"on {format_day(back_before, year)}" if back_before else "never by waiting"
     return f"{text}, and {new_date} instead of {old_date}.".replace("instead of on", "instead of")
+
+
+def as_it_goes_on_sentence(phrase: str) -> str:
+    """Return what is likely without any scenario, to state beside the best case of one.
+
+    >>> as_it_goes_on_sentence("likely back on 24 November; 22 November if nothing new goes wrong")
+    'As it goes on: likely back on 24 November; 22 November if nothing new goes wrong.'
+    """
+    return f"As it goes on: {phrase}."
 
 
 def burn_rate_sentence(share_used: float, pace: float, used_up_on: date | None, noun: str, year: int) -> str:
@@ -313,17 +338,22 @@ def curve_title(cause: str, lowest_rate: str) -> str:
     return f"Without any {causes_phrase(cause, plural=True)} the rate would be {lowest_rate}"
 
 
-def goals_sentence(target_day: date, as_of: date, ways: Sequence[str], year: int) -> str:
+def goals_sentence(
+    target_day: date, as_of: date, ways: Sequence[str], year: int, chance_off: float | None = None
+) -> str:
     """Return a sentence with the ways to be on target on a day; `ways` are alternatives.
+
+    Without ways the measure is on target then in the best case; `chance_off` is the chance that it is not.
 
     >>> ways = ["3 of these orders won", "212 more clean orders in time"]
     >>> goals_sentence(date(2026, 11, 30), date(2026, 10, 31), ways, 2026)
     'To be on target on 30 November: 3 of these orders won, or 212 more clean orders in time.'
-    >>> goals_sentence(date(2026, 11, 30), date(2026, 10, 31), [], 2026)
-    'On 30 November it is on target anyway, if nothing new goes wrong.'
+    >>> goals_sentence(date(2026, 11, 30), date(2026, 10, 31), [], 2026, 0.88)
+    'On 30 November it is on target anyway, if nothing new goes wrong; the chance to be off target then is 88%.'
     """
     if not ways:
-        return f"On {format_long_day(target_day, year)} it is on target anyway, if nothing new goes wrong."
+        chance = "" if chance_off is None else f"; the chance to be off target then is {format_chance(chance_off)}"
+        return f"On {format_long_day(target_day, year)} it is on target anyway, if nothing new goes wrong{chance}."
     return f"{goals_lead(target_day, as_of, year)} {', or '.join(ways)}."
 
 

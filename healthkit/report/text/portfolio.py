@@ -113,8 +113,10 @@ def missing_files_sentence(measures: Sequence[str], files: Sequence[str]) -> str
     return f"{text} Files that would tell: {', '.join(files)}." if files else text
 
 
-def furthest_account_sentence(account: str, standing: MeasureStanding) -> Sentence:
+def furthest_account_sentence(account: str, standing: MeasureStanding, likely: str = "") -> Sentence:
     """Return the second sentence of the index page: the account furthest past its limit, and its measure.
+
+    `likely` says when it is back (see `outlook.likely_return_phrase`); "" if no future was simulated.
 
     >>> "".join(furthest_account_sentence("Harbor", MeasureStanding("order_defect_rate", 2498, 31, "below", 0.01, -7)))
     'Harbor is furthest past its limit: Order Defect Rate is at 1.24% (limit 1%), 7 orders too many.'
@@ -123,7 +125,9 @@ def furthest_account_sentence(account: str, standing: MeasureStanding) -> Senten
     excess = (
         f", {format_quantity(-standing.headroom, noun)} too many" if standing.headroom and standing.headroom < 0 else ""
     )
-    return (Strong(account), f" is furthest past its limit: {figure_clause(standing)}{excess}.")
+    verb = "They are" if metric_words(standing.metric).is_plural else "It is"
+    after = f" {verb} {likely}." if likely else ""
+    return (Strong(account), f" is furthest past its limit: {figure_clause(standing)}{excess}.{after}")
 
 
 def nearest_account_sentence(account: str, standing: MeasureStanding) -> Sentence:
