@@ -412,9 +412,8 @@ def test_a_group_that_stands_out_is_filled_and_others_are_not() -> None:
     dots = next(
         layer for layer in charts.vega_lite_spec(CHARTS["groups"]())["layer"] if layer["mark"]["type"] == "point"
     )
-    assert [row["c"] for row in dots["data"]["values"]] == [
-        charts.colour("mark"), charts.colour("mark"), charts.colour("paper"), charts.colour("paper"),
-    ]  # fmt: skip
+    mark, paper = (f"var(--{name}, {charts.colour(name)})" for name in ("mark", "paper"))
+    assert [row["c"] for row in dots["data"]["values"]] == [mark, mark, paper, paper]
 
 
 @pytest.mark.parametrize("width", [1280, 1000, 900, 360])

@@ -9,6 +9,7 @@ function render({ model, el }) {
   const orders = orderList(ask);
   el.append(make("div", { class: "hk hk-answer" }, make("div", { class: "top-line" }, now, copy), figure, orders.root));
   const live = new Live(place);
+  const pictures = offerPictures(place, () => live.now.view, () => fileName(title.textContent), "this chart");
   const days = dayPicker(live, {
     read: (day) => ask({ ask: "read", day }),
     pick: (range) => ask({ ask: "pick", days: range }),
@@ -44,6 +45,7 @@ function render({ model, el }) {
     now.replaceChildren(first, ...(lead ? [" ", make("p", { class: "lead" }, lead)] : []));
     title.textContent = drawing?.title ?? "";
     figure.hidden = !drawing && !notes.length;
+    pictures.hidden = !drawing;
     caption.replaceChildren(...notes.map((note) => make("p", {}, ...words(note))));
     days.forget();
     // Draw the chart first; the list takes longer and follows in the next frame.

@@ -52,7 +52,7 @@ class _VegaWidget(anywidget.AnyWidget):
 class ChartDrawer(_VegaWidget):
     """Invisible widget that draws the charts in all HTML outputs of a notebook page."""
 
-    _esm = _read_files("vega.js", "page.js")
+    _esm = read_asset("save_chart.js") + _read_files("vega.js", "page.js")
     _css = _styles()
 
 
@@ -63,7 +63,9 @@ class AnswerWidget(_VegaWidget):
     returns for another view of the list.
     """
 
-    _esm = _read_files("vega.js", "shared.js", "live.js", "pick.js", "table.js", "answer.js")
+    _esm = read_asset("save_chart.js") + _read_files(
+        "vega.js", "shared.js", "live.js", "pick.js", "table.js", "answer.js"
+    )
     _css = _styles()
     content = traitlets.Dict().tag(**_JSON_TRAIT)
     orders = traitlets.Dict().tag(**_JSON_TRAIT)
@@ -76,7 +78,7 @@ class PortfolioWidget(_VegaWidget):
     the small charts.
     """
 
-    _esm = _read_files("vega.js", "shared.js", "live.js", "portfolio.js")
+    _esm = read_asset("save_chart.js") + _read_files("vega.js", "shared.js", "live.js", "portfolio.js")
     _css = _styles()
     content = traitlets.Dict().tag(**_JSON_TRAIT)
     small_charts = traitlets.Dict().tag(**_JSON_TRAIT)

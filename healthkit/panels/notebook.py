@@ -8,6 +8,7 @@ import json
 from typing import Any
 
 from healthkit.panels.js_widgets import ChartDrawer
+from healthkit.report import charts
 from healthkit.report.html.block import HtmlBlock
 
 
@@ -31,7 +32,7 @@ def setup() -> None:
 
 def _chart_as_html(chart: Any, include: object = None, exclude: object = None) -> dict[str, Any]:
     """Return an Altair chart as HTML that contains its Vega-Lite as data, and as text."""
-    spec = chart.to_dict()
+    spec = charts.follow_page_theme(chart.to_dict())
     digest = hashlib.sha256(json.dumps(spec, sort_keys=True, default=str).encode()).hexdigest()
     name = f"chart-{digest[:12]}"
     hint = "Run hk.setup() in this notebook to draw the chart."

@@ -8,10 +8,13 @@ async function draw(node) {
   const spec = JSON.parse(node.textContent);
   const sizes = spec.usermeta?.sizes ?? { any: [] };
   for (const [name, [width, height]] of Object.entries(sizes)) {
-    const { sheet } = await drawChart(spec, width ? { width, height } : {});
+    const { sheet, view } = await drawChart(spec, width ? { width, height } : {});
     sheet.className = name;
     place.querySelector(".undrawn")?.remove();
     place.append(sheet);
+    if (name !== "narrow") {
+      offerPictures(place, () => view, () => place.id, `the chart: ${spec.description ?? ""}`);
+    }
   }
 }
 

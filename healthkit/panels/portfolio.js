@@ -8,6 +8,7 @@ function render({ model, el }) {
   const key = make("p", { class: "key" }), more = make("button", { type: "button" });
   el.append(make("div", { class: "hk hk-answer wide" }, now, figure, scroll, more, key));
   const live = new Live(place);
+  offerPictures(place, () => live.now.view, () => fileName(title.textContent), "these charts");
   more.addEventListener("click", () => ask({ ask: "more" }));
 
   const button = (words, question, attributes = {}) => {

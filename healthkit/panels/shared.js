@@ -33,6 +33,9 @@ function helpAlways(el) {
   return () => observer.disconnect();
 }
 
+// A text as the name of a file, without what file systems refuse.
+const fileName = (text) => text.replace(/[^\p{L}\p{N}%.,]+/gu, "-").replace(/^-+|[-.]+$/g, "").slice(0, 80) || "chart";
+
 const words = (parts) => parts.map(([text, strong]) => (strong ? make("b", {}, text) : text));
 
 const badge = ({ symbol, word, colour }) =>

@@ -16,6 +16,7 @@ from healthkit.report.charts.style import (
     chart_description,
     chart_sizes,
     colour,
+    follow_page_theme,
     vega_lite_spec,
 )
 
@@ -38,6 +39,7 @@ __all__ = [
     "defects_by_cause",
     "excess_by_group",
     "faults_by_day",
+    "follow_page_theme",
     "leaving_calendar",
     "our_and_marketplace_rates",
     "rate_over_time",

@@ -137,7 +137,7 @@ def small_multiples(charts: Sequence[tuple[str, pd.DataFrame]], *, description: 
         spacing={"row": 44, "column": 44},
         description=description,
         padding={"left": 1, "right": 10, "top": 26, "bottom": 2},
-        background="transparent",
+        background=colour("paper"),
         config=CHART_CONFIG,
         usermeta={
             "cell": [SMALL_CHART_SIZE[0], 44],

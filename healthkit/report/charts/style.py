@@ -1,9 +1,10 @@
 """Shared parts of all charts: sizes, colours, configuration, axes, layers and text widths.
 
 A chart has two sizes, for a wide column and for a phone; the page sets one of them (`chart_sizes`) and does not scale
-the drawing. Colours are CSS variables with a light fallback, so that the dark theme of a page applies; this needs
-Vega's SVG renderer, which every chart selects. Positions that depend on the size are Vega expressions of `width`. Days
-are UTC milliseconds, so that the time zone of the browser cannot shift them.
+the drawing. A chart holds the colours of the light theme on white, so that it can be saved as a picture. For a page,
+`vega_lite_spec` replaces them with CSS variables, so that its dark theme applies; this needs Vega's SVG renderer, which
+every chart selects. Positions that depend on the size are Vega expressions of `width`. Days are UTC milliseconds, so
+that the time zone of the browser cannot shift them.
 """
 
 from __future__ import annotations
@@ -46,18 +47,47 @@ EMBED_OPTIONS = {"renderer": "svg", "actions": False, "tooltip": False}
 
 
 def colour(name: str) -> str:
-    """Return the named colour of `COLOURS` as a CSS variable, with its value in the light theme as the fallback.
+    """Return the named colour of `COLOURS`: its value in the light theme.
 
     >>> colour("off")
-    'var(--off, #b83a00)'
+    '#b83a00'
     """
-    return f"var(--{name}, {COLOURS[name]})"
+    return COLOURS[name]
+
+
+_CSS_COLOURS = {value: f"var(--{name}, {value})" for name, value in COLOURS.items()}
+"""The CSS variable of each colour, with the colour as its fallback."""
 
 
 def vega_lite_spec(chart: Any) -> dict[str, Any]:
-    """Return an Altair chart as a Vega-Lite spec (plain data), without validation."""
+    """Return an Altair chart as a Vega-Lite spec (plain data) for a page, without validation.
+
+    Its colours are CSS variables with the light theme as the fallback, and its background is transparent.
+    """
     # The method of the base class: that of Chart copies every layer and its rows first.
-    return {"$schema": alt.SCHEMA_URL} | alt.SchemaBase.to_dict(chart, validate=False)
+    return {"$schema": alt.SCHEMA_URL} | follow_page_theme(alt.SchemaBase.to_dict(chart, validate=False))
+
+
+def follow_page_theme(spec: dict[str, Any]) -> dict[str, Any]:
+    """Return a Vega-Lite spec in which a chart of this package follows the theme of the page.
+
+    A chart of somebody else stays as it is.
+    """
+    is_ours = bool({"sizes", "cell"} & set(spec.get("usermeta", {})))
+    return _with_css_colours(spec) | {"background": "transparent"} if is_ours else spec
+
+
+def _with_css_colours(node: Any) -> Any:
+    """Return plain data in which each colour of `COLOURS` is a CSS variable.
+
+    >>> _with_css_colours({"fill": "#b83a00", "stroke": "red"})
+    {'fill': 'var(--off, #b83a00)', 'stroke': 'red'}
+    """
+    if isinstance(node, dict):
+        return {name: _with_css_colours(value) for name, value in node.items()}
+    if isinstance(node, list):
+        return [_with_css_colours(value) for value in node]
+    return _CSS_COLOURS.get(node, node) if isinstance(node, str) else node
 
 
 def chart_description(chart: Any) -> str:
@@ -237,7 +267,7 @@ def build_chart(
         description=description,
         autosize=alt.AutoSizeParams(type="fit", contains="padding"),
         padding={"left": 1, "right": 7, "top": top, "bottom": 2},
-        background="transparent",
+        background=colour("paper"),
         config=CHART_CONFIG,
         usermeta={
             "sizes": {name: list(size) for name, size in drawing_sizes.items()},

@@ -9,6 +9,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from healthkit.report import charts
 from healthkit.report.html.block import HtmlBlock
 
 VEGA_LITE_MIME_PREFIX = "application/vnd.vegalite."
@@ -78,7 +79,7 @@ def _chart_html(spec: Mapping[str, Any], name: str) -> str:
         size: [width if isinstance(width, int) else across, height if isinstance(height, int) else high]
         for size, (across, high) in DEFAULT_CHART_SIZES.items()
     }
-    sized_spec = dict(spec) | {"usermeta": {**spec.get("usermeta", {}), "sizes": sizes}}
+    sized_spec = charts.follow_page_theme(dict(spec)) | {"usermeta": {**spec.get("usermeta", {}), "sizes": sizes}}
     return HtmlBlock(
         str(Markup('<div class="hk output" id="{}"></div>').format(name)), {name: sized_spec}
     )._repr_html_()

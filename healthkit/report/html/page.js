@@ -27,9 +27,12 @@
     const [width, height] = spec.usermeta.sizes[size];
     const sheet = document.createElement('div');
     sheet.className = size;
-    await window.vegaEmbed(sheet, { ...spec, width, height }, { ast: true, renderer: 'svg', actions: false });
+    const { view } = await window.vegaEmbed(sheet, { ...spec, width, height }, { ast: true, renderer: 'svg', actions: false });
     place.querySelector('.undrawn')?.remove();
     place.append(sheet);
+    if (size !== 'wide') return;
+    const page = decodeURIComponent(location.pathname).split('/').pop().replace(/\.html$/, '');
+    offerPictures(place, () => view, () => `${page}_${place.id}`, `the chart: ${spec.description}`);
   };
 
   const drawAll = async (size) => {

@@ -31,7 +31,7 @@ def html_page(
     parts, shared_spec = pack_charts(_block_html(block) for block in blocks)
     body = Markup("\n").join(map(Markup, parts))
     inline = _wrap_bundle(vega_text) if vega_text else ""
-    scripts = [text for text in (inline, read_asset("page.js")) if text]
+    scripts = [text for text in (inline, _minified_script()) if text]
     return render_template(
         "page.html.j2",
         title=title,
@@ -72,6 +72,12 @@ def read_asset(name: str) -> str:
 def _minified_css() -> str:
     """Return the style sheet without comments and indentation, since every page contains it."""
     return re.sub(r"/\*.*?\*/|^\s+", "", read_asset("page.css"), flags=re.S | re.M)
+
+
+@cache
+def _minified_script() -> str:
+    """Return the script of a page without lines of comment and indentation, since every page contains it."""
+    return re.sub(r"^\s*//.*\n|^\s+", "", read_asset("save_chart.js") + read_asset("page.js"), flags=re.M)
 
 
 def _wrap_bundle(bundle: str) -> str:
