@@ -126,7 +126,7 @@ def test_the_first_pull_asks_by_order_day_and_later_ones_for_the_changes_since()
     remember_history(plan_requests(ACCESS, state, SINCE, START), state)
     days = (format_instant(SINCE), format_instant(START))
     state.add_pulled(PulledSpan("na", "US", reports.ORDERS_BY_DAY, *days, "digest"))
-    state.open_pages.append(OpenPages("na", ORDERS_CREATED, *days, ["digest"], "token", days[1]))
+    state.open_pages.append(OpenPages("na", "US", ORDERS_CREATED, *days, ["digest"], "token", days[1]))
     later = {one.kind.name: one for one in plan_requests(ACCESS, state, SINCE, START + timedelta(2))}
     assert not {reports.ORDERS_BY_DAY, ORDERS_CREATED} & later.keys()
     assert later[reports.ORDERS_BY_UPDATE].since == START - timedelta(hours=3)

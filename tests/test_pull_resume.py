@@ -184,6 +184,36 @@ def test_a_file_that_was_taken_out_of_the_store_is_pulled_again(tmp_path, clock)
     assert len(service.calls_of(GET_DOCUMENT)) == documents + 1
 
 
+def test_a_marketplace_that_is_added_later_gets_its_history(tmp_path, clock):
+    one, both = Seller("acme", ("US",), a_day=2), Seller("acme", ("US", "CA"), a_day=2)
+    store = Store(tmp_path / "store")
+    pull_from(tmp_path, store, Service((one,), clock=clock.time), clock, DAYS)
+    clock.pass_days(1)
+    service = Service((both,), clock=clock.time)
+    results = pull_from(tmp_path, store, service, clock, DAYS)
+    assert [result.failures for result in results.values()] == [[]]
+    orders = store.ledger().orders.collect("pandas").to_native()
+    found = orders[orders["marketplace"] == "CA"]
+    assert (found["ordered_at"].max() - found["ordered_at"].min()).days >= DAYS - 3
+    own = found[found["channel"] == "seller"]
+    assert len(own) > 30
+    assert own["ship_by"].notna().all()
+
+
+def test_pages_are_all_pulled_again_if_one_of_them_left_the_store(tmp_path, clock):
+    seller = Seller("acme", ("US",), a_day=9)
+    service, store = Service((seller,), clock=clock.time), Store(tmp_path / "store")
+    pull_from(tmp_path, store, service, clock, 30)
+    pages = [name for name in store.reports()["name"] if "page 2" in name]
+    assert len(pages) == 1
+    removal.remove(store, removal.find_removal(store, pages, "acme"))
+    clock.pass_days(1 / 48)
+    known = len(service.calls_of(SEARCH_ORDERS))
+    pull_from(tmp_path, store, service, clock, 30)
+    assert len(service.calls_of(SEARCH_ORDERS)) > known + 1
+    assert [name for name in store.reports()["name"] if "page 2" in name] == pages
+
+
 def test_a_state_that_cannot_be_read_costs_only_a_second_look(tmp_path, clock):
     service, store = make_service(clock), Store(tmp_path / "store")
     pull_from(tmp_path, store, service, clock, DAYS)

@@ -18,7 +18,8 @@ class PullFailure(Exception):
 def describe_request(request: PlannedRequest) -> str:
     """Return whose request it is and what it asks for, with its days."""
     access = request.access
-    where = f"{access.account} ({request.marketplace or ', '.join(access.marketplaces)})"
+    codes = access.marketplaces if request.is_pages or not request.marketplace else (request.marketplace,)
+    where = f"{access.account} ({', '.join(codes)})"
     if request.kind.asks != published.SPAN:
         return f"{where}, {request.kind.title}"
     return f"{where}, {request.kind.title} of {request.since:%Y-%m-%d} to {request.until:%Y-%m-%d}"

@@ -41,7 +41,13 @@ from healthkit.ingest.amazon_api.pull_state import (
     parse_instant,
 )
 from healthkit.ingest.amazon_api.rate_limits import TokenBucket, make_buckets
-from healthkit.ingest.amazon_api.requests_plan import PlannedRequest, count_calls, plan_requests, remember_history
+from healthkit.ingest.amazon_api.requests_plan import (
+    PlannedRequest,
+    count_calls,
+    join_marketplaces,
+    plan_requests,
+    remember_history,
+)
 from healthkit.ingest.formats import RawFile, ReaderError, detect_content
 from healthkit.ingest.formats.registry import import_order
 from healthkit.ingest.importer import FileToImport, ImportResult, import_raw_files
@@ -239,8 +245,12 @@ class Pull:
         remember_history(requests, state)
         opened = [one for one in state.open_reports if one.region == access.region]
         seller.expected_calls = count_calls(requests, len(opened))
-        for pages in [one for one in state.open_pages if one.region == access.region]:
-            request = PlannedRequest(access, "", published.orders_types()[pages.report_type], *pages.span)
+        for pages in list(state.open_pages):
+            if (pages.region, pages.marketplace) != (access.region, join_marketplaces(access)):
+                continue
+            request = PlannedRequest(
+                access, pages.marketplace, published.orders_types()[pages.report_type], *pages.span
+            )
             yield self._guard(seller, request, self._fetch_pages(seller, request, pages))
         for one in opened:
             kind = published.report_types().get(one.report_type)
@@ -499,7 +509,10 @@ class Pull:
 
     def _first_page(self, request: PlannedRequest) -> OpenPages:
         since, until = format_instant(request.since), format_instant(request.until)
-        return OpenPages(request.access.region, request.kind.name, since, until, [], "", format_instant(self._now))
+        return OpenPages(
+            request.access.region, request.marketplace, request.kind.name, since, until, [], "",
+            format_instant(self._now),
+        )  # fmt: skip
 
     def _import_page(
         self, seller: _Seller, request: PlannedRequest, page: int, answer: ApiAnswer
@@ -519,7 +532,8 @@ class Pull:
         region, state = seller.access.region, seller.state
         state.open_pages = [
             one for one in state.open_pages
-            if (one.region, one.report_type, one.span) != (region, pages.report_type, pages.span)
+            if (one.region, one.marketplace, one.report_type, one.span)
+            != (region, pages.marketplace, pages.report_type, pages.span)
         ]  # fmt: skip
         if pages.token:
             state.open_pages.append(pages)
@@ -527,7 +541,8 @@ class Pull:
             return
         for number, digest in enumerate(pages.digests):
             part = str(number) if number else ""
-            state.add_pulled(PulledSpan(region, "", request.kind.name, pages.since, pages.until, digest, part))
+            kind = (region, pages.marketplace, pages.report_type)
+            state.add_pulled(PulledSpan(*kind, pages.since, pages.until, digest, part))
         self._save(seller)
 
     # -- import ---------------------------------------------------------------------------------------------------

@@ -41,8 +41,8 @@ class PullStateError(ValueError):
 class PulledSpan:
     """A span that was pulled: of which report type, and the digest of its import (empty: Amazon had no data).
 
-    `marketplace` is empty for what is pulled for all marketplaces of a region. Instants are ISO 8601 in UTC. `part` is
-    the number of a page of orders, or the id of a listed report.
+    `marketplace` is empty for what is pulled for all marketplaces of a region; pages of orders name all of theirs.
+    Instants are ISO 8601 in UTC. `part` is the number of a page of orders, or the id of a listed report.
     """
 
     region: str
@@ -85,6 +85,7 @@ class OpenPages:
     """
 
     region: str
+    marketplace: str
     report_type: str
     since: str
     until: str
@@ -130,9 +131,8 @@ class PullState:
     def pulled_spans(self, region: str, marketplace: str, report_type: str) -> list[Span]:
         """Return what was pulled of a report type, and what was asked for, in the order of its start."""
         wanted = (region, marketplace, report_type)
-        rows: list[PulledSpan | OpenReport] = [*self.pulled, *self.open_reports]
-        pages = [one.span for one in self.open_pages if (one.region, "", one.report_type) == wanted]
-        return sorted([*(one.span for one in rows if _kind(one) == wanted), *pages])
+        rows: list[PulledSpan | OpenReport | OpenPages] = [*self.pulled, *self.open_reports, *self.open_pages]
+        return sorted(one.span for one in rows if _kind(one) == wanted)
 
     def pulled_parts(self, region: str, report_type: str) -> set[str]:
         """Return the ids of the listed reports that were pulled."""
@@ -140,7 +140,8 @@ class PullState:
 
     def forget_missing(self, digests: Collection[str]) -> None:
         """Forget the spans whose document the store does not have (any more): they are pulled again."""
-        kept = [one for one in self.pulled if not one.digest or one.digest in digests]
+        lost = {(_kind(one), one.span) for one in self.pulled if one.digest and one.digest not in digests}
+        kept = [one for one in self.pulled if (_kind(one), one.span) not in lost]
         if len(kept) < len(self.pulled):
             _LOG.info(
                 "%s: %d documents left the store; they are pulled again", self.account, len(self.pulled) - len(kept)
@@ -160,7 +161,7 @@ class PullState:
         self.pulled = [one for one in self.pulled if one.span[1] >= horizon] + list(joined.values())
 
 
-def _kind(one: PulledSpan | OpenReport) -> tuple[str, str, str]:
+def _kind(one: PulledSpan | OpenReport | OpenPages) -> tuple[str, str, str]:
     return one.region, one.marketplace, one.report_type
 
 

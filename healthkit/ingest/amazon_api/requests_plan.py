@@ -23,7 +23,7 @@ _GRID = datetime(2020, 1, 1, tzinfo=UTC)
 class PlannedRequest:
     """One thing to ask for: a report, a list of reports, or the pages of orders of a span.
 
-    `marketplace` is empty for what concerns all marketplaces of the region.
+    `marketplace` is empty for what concerns all marketplaces of the region; for pages of orders it names all of them.
     """
 
     access: AmazonAccess
@@ -44,11 +44,12 @@ def plan_requests(access: AmazonAccess, state: PullState, since: datetime, now: 
     Reports that were asked for and not fetched yet are not in it.
     """
     now = now.replace(microsecond=0)
+    pages_of = join_marketplaces(access)
     return [
         *(
             request
             for kind in published.orders_types().values()
-            for request in _plan_kind(access, "", kind, state, since, now - published.orders_end_margin())
+            for request in _plan_kind(access, pages_of, kind, state, since, now - published.orders_end_margin())
         ),
         *(
             request
@@ -57,6 +58,14 @@ def plan_requests(access: AmazonAccess, state: PullState, since: datetime, now: 
             for request in _plan_kind(access, code, kind, state, since, now)
         ),
     ]
+
+
+def join_marketplaces(access: AmazonAccess) -> str:
+    """Return the marketplaces of an authorisation as one text, under which its pages of orders are remembered.
+
+    A marketplace that is added later thereby gets its history, too.
+    """
+    return "+".join(sorted(access.marketplaces))
 
 
 def _plan_kind(
