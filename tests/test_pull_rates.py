@@ -153,7 +153,7 @@ def test_an_earlier_since_asks_for_the_orders_placed_before_and_for_no_older_cha
     requests = plan_requests(ACCESS, state, SINCE - timedelta(20), START + timedelta(1))
     asked = {one.kind.name: (one.since, one.until) for one in requests if one.kind.kind == "all_orders"}
     assert asked == {
-        reports.ORDERS_BY_DAY: (SINCE - timedelta(20), SINCE),
+        reports.ORDERS_BY_DAY: (SINCE - timedelta(20) + timedelta(hours=1), SINCE),  # midnight in Los Angeles
         reports.ORDERS_BY_UPDATE: (START - timedelta(hours=3), START + timedelta(1)),
     }
 

@@ -146,5 +146,18 @@ def test_a_window_that_begins_before_the_first_pulled_day_is_judged_by_nobody(tm
     early = frame[frame["first_day"].dt.date < first.date()]
     assert len(early) > 30
     assert set(early["status"]) <= {*UNJUDGED_STATUSES, "too few"}
-    late = frame[frame["first_day"].dt.date > first.date()]
+    late = frame[frame["first_day"].dt.date >= first.date()]
     assert {"on target", "off target"} <= set(late["status"])
+
+
+@pytest.mark.parametrize("code", ["US", "JP", "UK"])
+def test_the_first_day_that_is_pulled_is_a_whole_day_of_the_marketplace(tmp_path, code):
+    seller = Seller("vast", (code,), a_day=30)
+    start = quiet_moment((seller,), datetime(2026, 11, 1, 6, tzinfo=UTC), minutes=8)
+    clock = SimulatedClock(start)
+    store, first = Store(tmp_path / "store"), (start - timedelta(20)).date()
+    pull_from(tmp_path, store, Service((seller,), clock.time), clock, 20)
+    found = orders(store)
+    assert found["ordered_on"].min().date() == first
+    placed = {one.order.order_id for one in reports.orders_between(seller, code, first, first)}
+    assert set(found.loc[found["ordered_on"].dt.date == first, "order_id"]) == placed

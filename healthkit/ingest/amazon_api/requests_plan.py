@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 from healthkit.ingest.amazon_api import published
 from healthkit.ingest.amazon_api.published import LISTED, SNAPSHOT, START, ReportType
 from healthkit.ingest.amazon_api.pull_state import PullState, Span, format_instant, history_key, parse_instant
 from healthkit.schema.accounts_file import AmazonAccess
+from healthkit.schema.marketplaces import MARKETPLACES
 
 HISTORY_DAYS = 180
 """How much history the first pull asks for: enough for every window and for the forecasts. [days]"""
@@ -72,8 +74,8 @@ def _plan_kind(
     access: AmazonAccess, code: str, kind: ReportType, state: PullState, since: datetime, now: datetime
 ) -> Iterator[PlannedRequest]:
     """Yield the requests of one report type in one marketplace, each once."""
-    first = max(since + kind.skip, now - kind.oldest) if kind.oldest else since + kind.skip
-    first = first.replace(microsecond=0)
+    first = _begin_of_day(since, code.split("+")) if kind.followed_by else since.replace(microsecond=0)
+    first = max(first + kind.skip, now - kind.oldest) if kind.oldest else first + kind.skip
     if kind.asks == LISTED:
         yield PlannedRequest(access, code, kind, first, now)
         return
@@ -99,6 +101,18 @@ def _plan_kind(
         missing = [(_floor(missing[0][0], kind.piece), missing[-1][1])]
     for start, end in missing:
         yield from (PlannedRequest(access, code, kind, *piece) for piece in split_span(start, end, kind.piece))
+
+
+def _begin_of_day(since: datetime, codes: Iterable[str]) -> datetime:
+    """Return when the day of an instant begins in the zones of some marketplaces; the latest, where they differ.
+
+    Orders of a part of a day would be taken for all of it.
+
+    >>> _begin_of_day(datetime(2026, 11, 5, 6, tzinfo=UTC), ["US"]).isoformat()
+    '2026-11-05T08:00:00+00:00'
+    """
+    begins = (datetime.combine(since.date(), time(), ZoneInfo(MARKETPLACES[code].zone)) for code in codes)
+    return max(begin.astimezone(UTC) for begin in begins)
 
 
 def _history_end(access: AmazonAccess, code: str, kind: ReportType, state: PullState, now: datetime) -> datetime:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from tests.builders.amazon_server import reports
-from tests.builders.amazon_server.scenario import Seller
+from tests.builders.amazon_server.scenario import Seller, market
 
 DATA = ("CANCELLATION", "FULFILLMENT", "PACKAGES")
 
@@ -22,6 +22,7 @@ def download(seller: Seller, code: str, folder: Path, since: datetime, now: date
     found = {}
     for kind in (reports.ORDERS_BY_DAY, reports.FEEDBACK, reports.RETURNED, reports.SHIPPED, reports.PERFORMANCE):
         first = since + timedelta(10) if kind == reports.SHIPPED else since
+        first = begin_of_day(since, code) if kind == reports.ORDERS_BY_DAY else first
         text = reports.write_report(seller, code, kind, first, now, now)
         if text is not None:
             found[f"{kind}_{code}.txt"] = text.encode(reports.encoding(code, kind))
@@ -33,14 +34,20 @@ def download(seller: Seller, code: str, folder: Path, since: datetime, now: date
 
 def search(seller: Seller, folder: Path, since: datetime, now: datetime) -> list[Path]:
     """Save the orders of all marketplaces of a seller that were placed since a day, as the Orders API has them."""
+    first = max(begin_of_day(since, code) for code in seller.marketplaces)
     orders = [
         reports.api_order(seller, code, placed, now, DATA)
         for code in seller.marketplaces
         for placed in reports.known_orders(seller, code, since, now)
-        if placed.order.placed_at >= since
+        if placed.order.placed_at >= first
     ]
     page = {"orders": orders, "createdBefore": reports.stamp(now)}
     return _save({"orders.json": json.dumps(page, ensure_ascii=False).encode()}, folder)
+
+
+def begin_of_day(moment: datetime, code: str) -> datetime:
+    """Return when the day begins in a marketplace, so that no order of a part of a day is taken for all of it."""
+    return datetime(moment.year, moment.month, moment.day, tzinfo=market(code).zone)
 
 
 def _save(files: dict[str, bytes], folder: Path) -> list[Path]:
