@@ -56,7 +56,7 @@ class ImportResult:
     """Outcome of importing one raw file: imported, already in the store, or refused.
 
     `parsed_file` is set if the file was imported, and `refused` is the reason if it was refused. `warnings` state what
-    may be wrong with an imported file.
+    may be wrong with an imported file. `known_digest` is the digest of a file that the store contained before.
     """
 
     name: str
@@ -64,6 +64,12 @@ class ImportResult:
     parsed_file: ParsedFile | None = None
     refused: str | None = None
     warnings: tuple[str, ...] = ()
+    known_digest: str | None = None
+
+    @property
+    def digest(self) -> str | None:
+        """The digest under which the store has the file (see `Store.imported_digests`); None if it was refused."""
+        return self.known_digest if self.parsed_file is None else self.parsed_file.digest
 
     @property
     def already_stored(self) -> bool:
@@ -116,7 +122,12 @@ class _Batch:
 
     def is_known(self, request: ReadRequest) -> bool:
         """Return whether the store or this import has a file, read with all the stores that are known today."""
-        return not self.known_digests.isdisjoint((request.digest, _digest_with_known_stores(request.digest)))
+        return self.known_digest(request) is not None
+
+    def known_digest(self, request: ReadRequest) -> str | None:
+        """Return the digest under which the store or this import has a file (see `is_known`), or None."""
+        digests = (request.digest, _digest_with_known_stores(request.digest))
+        return next((one for one in digests if one in self.known_digests), None)
 
     def read_file(self, source: RawFile, request: ReadRequest, parallel_reading: ParallelReading) -> _PendingFile:
         """Read one file, unless it is already known or its account has a name that cannot be printed."""
@@ -127,9 +138,10 @@ class _Batch:
                 "or name the account with --account."
             )
             return _PendingFile(source, request, ImportResult(source.name, source.kind, refused=reason))
-        if self.is_known(request):
+        known_digest = self.known_digest(request)
+        if known_digest is not None:
             _LOG.debug("%s is in the store already", source.name)
-            return _PendingFile(source, request, ImportResult(source.name, source.kind))
+            return _PendingFile(source, request, ImportResult(source.name, source.kind, known_digest=known_digest))
         return self._parse_file(source, request, parallel_reading, self._on_progress)
 
     def _parse_file(

@@ -566,7 +566,7 @@ class Pull:
             result: ImportResult = yield ImportStep(file, len(content))
             if not result.refused:
                 self._add_result(seller.result, request, result)
-                return file.digest
+                return result.digest or file.digest
             reasons.append(result.refused)
         raise PullFailure(failures.refused_sentence(request, reasons[0]))
 
