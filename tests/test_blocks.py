@@ -129,7 +129,7 @@ def test_a_bridge_stands_alone_where_too_few_orders_are_at_fault_to_draw(account
 def test_at_most_twelve_orders_stand_in_a_chapter_and_the_file_holds_all(report: dict[str, HtmlBlock]) -> None:
     html = report["chapters"].html
     assert len(rows_of(html)) == 12
-    assert '<a href="harbor_orders.csv">All 31 orders as CSV</a>' in html
+    assert '<a href="harbor_orders_order-defect-rate-seller.csv">All 31 orders as CSV</a>' in html
     assert "csv" not in measure_chapters(monthly()).html
 
 

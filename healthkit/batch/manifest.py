@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping, Set
 from contextlib import suppress
 from functools import cache
@@ -26,7 +27,8 @@ from healthkit.batch.output_files import sha256_hex
 MANIFEST_SUFFIX = ".manifest.json"
 FAILED_NOTEBOOK_SUFFIX = ".failed.ipynb"
 PAGE_SUFFIXES = (".html", ".json", "_orders.csv", ".pdf", FAILED_NOTEBOOK_SUFFIX)
-"""Suffixes of all files of a page except the manifest."""
+"""Suffixes of the files of a page except the manifest and the lists of orders of each measure."""
+_ORDER_LIST_SUFFIX = re.compile(r"_orders_[a-z0-9-]+\.csv")
 RENDERING_PACKAGES = ("healthkit", "altair", "jinja2", "numpy", "pandas", "papermill", "vl-convert-python")
 """Packages whose version can change the content of a page."""
 PACKAGE_FOLDER = Path(__file__).parents[1]
@@ -95,13 +97,25 @@ def _is_valid_manifest(content: Any, stem: str) -> bool:
     texts = [content.get("files"), *(content.get(name, {}) for name in ("pending", "failed", "without_pdf"))]
     if not all(isinstance(one, dict) and all(isinstance(text, str) for text in one.values()) for one in texts):
         return False
-    return {*content["files"], *content.get("pending", {})} <= _allowed_names(stem)
+    return all(_is_allowed_name(name, stem) for name in {*content["files"], *content.get("pending", {})})
 
 
-def _allowed_names(stem: str) -> set[str]:
-    """Return all names that files of a page can have, beside the index or in a folder of the account."""
-    ours = {f"{stem}{ending}" for ending in PAGE_SUFFIXES}
-    return ours | {f"{stem}/{name}" for name in (*ours, output_files.VEGA_FILE_NAME)}
+def _is_allowed_name(name: str, stem: str) -> bool:
+    """Return whether a file of a page can have this name, beside the index or in a folder of the account."""
+    inner = name.removeprefix(f"{stem}/")
+    if inner == output_files.VEGA_FILE_NAME:
+        return inner != name
+    suffix = inner.removeprefix(stem)
+    return suffix != inner and (suffix in PAGE_SUFFIXES or is_order_list_suffix(suffix))
+
+
+def is_order_list_suffix(suffix: str) -> bool:
+    """Return whether a suffix is that of the list of orders of one measure.
+
+    >>> is_order_list_suffix("_orders_late-shipment-rate-seller.csv"), is_order_list_suffix("_orders.csv")
+    (True, False)
+    """
+    return _ORDER_LIST_SUFFIX.fullmatch(suffix) is not None
 
 
 def missing_files(folder: Path, content: Mapping[str, Any]) -> list[str]:

@@ -23,7 +23,10 @@ except ImportError:  # not on Windows
 
 
 SENDABLE_SUFFIXES = (".html", "_orders.csv", ".pdf")
-"""Suffixes of the files that may be sent to a client; the JSON, manifest and failed notebook are internal."""
+"""Suffixes of the files that may be sent to a client, beside the lists of orders of each measure.
+
+The JSON, manifest and failed notebook are internal.
+"""
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ class PageJob:
         """Return the path of the file of the page with the given suffix, relative to the reports folder."""
         return (
             f"{self.stem}/{self.stem}{suffix}"
-            if self.request.separate and suffix in SENDABLE_SUFFIXES
+            if self.request.separate and (suffix in SENDABLE_SUFFIXES or manifest.is_order_list_suffix(suffix))
             else f"{self.stem}{suffix}"
         )
 
@@ -207,6 +210,7 @@ def _page_files(job: PageJob, notebook: Any) -> dict[str, bytes]:
         "_orders.csv": data["orders"],
         ".json": json.dumps(data["figures"] | {"row": data["row"]}, ensure_ascii=False, indent=1) + "\n",
         ".html": html_page(data["title"], html, vega_href=href, vega_text=text),
+        **data.get("order_lists", {}),
     }
     files = {job.file_name(suffix): text.encode() for suffix, text in texts.items()}
     if request.separate and href:

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from healthkit.report.html.portfolio import portfolio_row
-from healthkit.report.html.report import verdict_lines
+from healthkit.report.html.report import chapter_order_lists, verdict_lines
 from healthkit.report.model import MonthlyReport
 from healthkit.report.text.outlook import likely_return_phrase
 from healthkit.schema import tables
@@ -50,7 +50,10 @@ class ReportData:
             "drivers": [_key_fields(key) | {"groups": _records(groups)} for key, groups in monthly.drivers.items()],
         }
         title = f"{monthly.account}, {monthly.marketplace_title}: account health on {monthly.as_of.isoformat()}"
-        bundle = {"title": title, "row": row, "figures": figures, "orders": tables.as_csv(monthly.at_fault)}
+        bundle = {
+            "title": title, "row": row, "figures": figures, "orders": tables.as_csv(monthly.at_fault),
+            "order_lists": chapter_order_lists(monthly),
+        }  # fmt: skip
         return {MIME_TYPE: bundle, "text/plain": f"The data of this report, for {self.stem}.html"}
 
 

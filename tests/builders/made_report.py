@@ -128,7 +128,7 @@ def fault(metric: str, window: int, place: int, causes: str, day: date, stays: i
     return {
         "metric": metric, "channel": "seller", "window": window, "order_id": f"111-{2000000 + place * 7919}-{place:07}",
         "causes": causes, "clock_day": pd.Timestamp(day), "known_on": pd.Timestamp(known),
-        "leaves_on": pd.Timestamp(leaves), "product": product or None, "sku": None, "assumed": None,
+        "leaves_on": pd.Timestamp(leaves), "product": product or None, "sku": None, "assumed": None, "at_fault": 1,
     }  # fmt: skip
 
 

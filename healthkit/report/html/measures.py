@@ -130,6 +130,11 @@ class Measure:
         return float(points.on_from) if points is not None else self.target
 
     @property
+    def clock(self) -> str:
+        """The column of the day that decides to which window an order belongs."""
+        return getattr(self.rule, "clock", "ordered_on")
+
+    @property
     def anchor(self) -> str:
         """The HTML id of the chapter of the measure."""
         return f"{self.metric}-{self.channel}".replace("_", "-")

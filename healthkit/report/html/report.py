@@ -8,7 +8,7 @@ import pandas as pd
 
 from healthkit.metrics.policy import JUDGED_STATUSES, UNJUDGED_STATUSES
 from healthkit.report import charts
-from healthkit.report.html import drivers, measures, missing_files, outlook
+from healthkit.report.html import drivers, measures, missing_files, order_lists, outlook
 from healthkit.report.html.block import HtmlBlock, render_template
 from healthkit.report.html.drivers import CaptionedChart
 from healthkit.report.html.measures import Measure
@@ -165,7 +165,7 @@ def _sentences_without_verdict(report: MonthlyReport, rows: list[Measure], year:
 
 
 def _rule_clock(measure: Measure) -> str:
-    return getattr(measure.rule, "clock", "ordered_on")
+    return measure.clock
 
 
 def _shared_group(faults: pd.DataFrame, measure: Measure) -> SharedGroup | None:
@@ -303,16 +303,31 @@ def _change_cell(row: Measure) -> str:
 def measure_chapters(report: MonthlyReport, stem: str = "") -> HtmlBlock:
     """Return the HTML block of chapters: one for each measure off target or at risk, worst first.
 
-    `stem` is the prefix of the CSV file with the orders at fault; without it, there is no link to the file.
+    `stem` is the prefix of the CSV files with the orders at fault of a measure; without it, no file is linked.
     """
     rows = measures.measures(report)
+    chapters = [_chapter(report, row, _other_window(rows, row), stem) for row in _chapter_measures(rows)]
+    specs = {name: spec for _, chapter_specs in chapters for name, spec in chapter_specs.items()}
+    return HtmlBlock(render_template("chapters.html.j2", chapters=[words for words, _ in chapters], weeks=26), specs)
+
+
+def _chapter_measures(rows: list[Measure]) -> list[Measure]:
+    """Return the measures that have a chapter: off target or at risk, each in the window that is worst."""
     worst: dict[tuple[str, str], Measure] = {}
     for row in rows:
         if row.status in ("off target", "at risk") and row.is_rate:
             worst.setdefault((row.metric, row.channel), row)
-    chapters = [_chapter(report, row, _other_window(rows, row), stem) for row in worst.values()]
-    specs = {name: spec for _, chapter_specs in chapters for name, spec in chapter_specs.items()}
-    return HtmlBlock(render_template("chapters.html.j2", chapters=[words for words, _ in chapters], weeks=26), specs)
+    return list(worst.values())
+
+
+def chapter_order_lists(report: MonthlyReport) -> dict[str, str]:
+    """Return the CSV file of the orders at fault of each chapter that has any, by the end of its file name."""
+    wrong = {row.anchor: row for row in _chapter_measures(measures.measures(report))}
+    return {
+        order_lists.order_list_suffix(row): order_lists.order_list_csv(report, row)
+        for row in wrong.values()
+        if len(measures.measure_faults(report, row))
+    }
 
 
 def _other_window(rows: list[Measure], row: Measure) -> Measure | None:
@@ -518,7 +533,7 @@ def _orders_table(row: Measure, faults: pd.DataFrame, stem: str, year: int) -> d
         "noun": labels.capitalise_first(row.fault_noun),
         "placed": labels.CLOCK_COLUMN_HEADS[_rule_clock(row)],
         "rows": [_order_row(order, year) for order in measures.records(first_leaving)],
-        "href": f"{stem}_orders.csv" if stem and len(faults) else "",
+        "href": stem + order_lists.order_list_suffix(row) if stem and len(faults) else "",
         "link": portfolio_text.orders_link_label(len(faults), row.fault_noun),
         "assumed": assumed,
     }

@@ -1,0 +1,54 @@
+"""The orders at fault of one measure as a CSV file for people: plain titles, days as ISO, nothing that runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from healthkit.report.html import measures
+from healthkit.report.html.measures import Measure
+from healthkit.report.text import labels
+from healthkit.schema import tables
+
+if TYPE_CHECKING:
+    from healthkit.report.model import MonthlyReport
+
+BYTE_ORDER_MARK = "\ufeff"
+"""First character of a CSV file, by which a spreadsheet knows that the file is UTF-8."""
+
+
+def order_list_suffix(measure: Measure) -> str:
+    """Return the end of the file name of a measure's list, behind the stem of the page."""
+    return f"_orders_{measure.anchor}.csv"
+
+
+def order_list_csv(report: MonthlyReport, measure: Measure) -> str:
+    """Return the orders at fault in one measure on the as-of day as CSV text, those that leave first on top."""
+    return BYTE_ORDER_MARK + tables.as_csv(order_list(measures.measure_faults(report, measure), measure))
+
+
+def order_list(faults: pd.DataFrame, measure: Measure) -> pd.DataFrame:
+    """Return orders at fault with plain titles and words; columns that say nothing are left out.
+
+    `faults` is what `measures.measure_faults` returns.
+    """
+    rows = faults.sort_values(["leaves_on", "order_id"], kind="stable", ignore_index=True)
+    causes = rows["causes"].astype("str").map(lambda causes: labels.capitalise_first(labels.causes_phrase(causes)))
+    assumed = rows["assumed"].map(lambda value: labels.assumptions_sentence(measures.text_or_empty(value)))
+    columns = {
+        labels.capitalise_first(measure.fault_noun): rows["order_id"],
+        "Cause": causes,
+        labels.CLOCK_COLUMN_HEADS[measure.clock]: rows["clock_day"],
+        "Known": rows["known_on"],
+        "Leaves on": rows["leaves_on"],
+        "At fault": rows["at_fault"],
+        "SKU": rows["sku"],
+        "Product": rows["product"],
+        "Assumed": assumed,
+    }
+    # How much an order adds is said only where one of them is several units or parcels.
+    empty = {"At fault": bool((rows["at_fault"] == 1).all())} | {
+        title: not columns[title].map(measures.text_or_empty).any() for title in ("SKU", "Product", "Assumed")
+    }
+    return pd.DataFrame({title: values for title, values in columns.items() if not empty.get(title, False)})
