@@ -12,7 +12,7 @@ class DayError(ValueError):
 
 
 def to_day(value: Any) -> date:
-    """Return a day given as a date, datetime, pandas Timestamp, numpy datetime64 or ISO text. The time of day is dropped.
+    """Return a day given as date, datetime, Timestamp, numpy datetime64 or ISO text; a time of day is dropped.
 
     >>> to_day("2026-10-31")
     datetime.date(2026, 10, 31)
