@@ -81,6 +81,10 @@ DOCUMENTS = {
     "orders_api_v0_items": [json.dumps(items_v0(files.FIRST, "true", "false"), indent=1).encode()],
     "orders_api_2026": [json.dumps({"orders": [order_2026(), order_2026(files.SECOND)]}, indent=1).encode()],
     **{kind: [text.encode() for text in texts] for kind, texts in walmart_ebay_files.DOCUMENTS.items()},
+    "orders_api_table": [
+        b"amazon_order_id,purchase_date,last_update_date,order_status,fulfillment_channel,sales_channel\n"
+        b"111-0000001-0000001,2026-03-02T04:00:00Z,2026-03-04T04:00:00Z,Shipped,MFN,Amazon.com\n",
+    ],
     "mercado_libre_orders": [
         json.dumps([{"results": [others.api_order(7), others.api_order(9, "cancelled")]}, shipment]).encode()
         for shipment in (others.api_shipment(7),)
