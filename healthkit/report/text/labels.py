@@ -28,7 +28,7 @@ late_shipment_rate            | Late Shipment Rate       | LSR       |      | or
 cancellation_rate             | Pre-fulfilment Cancellation Rate | PCR       |      | order    | was cancelled                             | were cancelled
 valid_tracking_rate           | Valid Tracking Rate      | VTR       |      | parcel   | has no valid tracking                     | have no valid tracking
 on_time_delivery_rate         | On-Time Delivery Rate    | OTDR      |      | parcel   | arrived late                              | arrived late
-unit_on_time_delivery_rate    | On-Time Delivery Rate, units | OTDR units |      | unit     | arrived late                              | arrived late
+unit_on_time_delivery_rate    | On-Time Delivery Rate (units) | OTDR units |      | unit     | arrived late                              | arrived late
 business_hour_delivery_rate   | Business-Hour Delivery Rate | BHDR   |      | parcel   | arrived outside business hours            | arrived outside business hours
 refund_rate                   | Refunds                  | Refunds   | many | order    | was refunded                              | were refunded
 return_rate                   | Return Rate              | Returned  |      | delivered order | was returned                       | were returned
