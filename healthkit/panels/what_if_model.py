@@ -101,7 +101,8 @@ def render_what_if(answer: WhatIfAnswer) -> dict[str, Any]:
     """Return the plain data with which `AnswerWidget` shows a scenario: finding, chart, note and orders."""
     before, after, year = answer.result.before, answer.result.after, answer.question.as_of.year
     backs = answer.result.calendar_before.back_on, answer.result.calendar_after.back_on
-    finding = outlook_text.scenario_sentence(before, after, *backs, year)
+    company = labels.company_of(answer.question.marketplace)
+    finding = outlook_text.scenario_sentence(before, after, *backs, year, company=company)
     chart = charts.compared_outlooks(answer.result.calendar_before, answer.result.calendar_after, description=finding)
     return {
         "status": labels.STATUS_STYLES[str(after["status"])]._asdict(),
